@@ -1,0 +1,67 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Shared by the bash scripts here; sourced, never run.
+#
+# Sets: ROOT (the source tree), SCRIPTS, CACHE (everything downloaded or built
+# once; safe to delete at any time).
+
+set -euo pipefail
+export LC_ALL=C
+
+SCRIPTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+ROOT=$(dirname "$SCRIPTS")
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/vfio-spapr-tce
+mkdir -p "$CACHE"
+
+say() { printf '>> %s\n' "$*" >&2; }
+die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 2; }
+
+# Run a command as root: directly, or through sudo when we are somebody else.
+as_root() {
+	if [ "$(id -u)" -eq 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		die "this step needs root, and sudo is not installed: $*"
+	fi
+}
+
+# Hold the lock NAME until this script ends, so that two runs never build the
+# same cache entry at once.
+lock() {
+	mkdir -p "$CACHE/locks"
+	exec {lock_fd}>"$CACHE/locks/$1"
+	if ! flock -n "$lock_fd"; then
+		say "waiting for another run to finish with $1"
+		flock "$lock_fd"
+	fi
+}
+
+# Directory for building a cache entry: removed at exit unless it was renamed
+# into its final place. Leaves its name in $work.
+make_work() {
+	mkdir -p "$CACHE/tmp"
+	work=$(mktemp -d "$CACHE/tmp/XXXXXX")
+	chmod 755 "$work"
+	trap 'rm -rf "$work"' EXIT
+}
+
+# Short content key of its arguments (files are hashed by content).
+key_of() {
+	local arg
+	for arg in "$@"; do
+		if [ -f "$arg" ]; then cat "$arg"; else printf '%s\n' "$arg"; fi
+	done | sha256sum | cut -c1-12
+}
+
+# The row of kernels.conf for kernel $1, in the array $row; dies on an unknown name.
+kernel_row() {
+	local line
+	line=$(awk -v n="$1" '$1 == n' "$SCRIPTS/kernels.conf")
+	[ -n "$line" ] || die "unknown kernel '$1' (known: $(kernel_names | xargs))"
+	read -ra row <<<"$line"
+}
+
+kernel_names() { awk '/^[^#]/ {print $1}' "$SCRIPTS/kernels.conf"; }
