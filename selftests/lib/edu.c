@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * QEMU's "edu" device as a DMA engine.
+ *
+ * Its registers have the endianness of the emulated target, which for POWER
+ * means big endian even under a little endian kernel; later QEMU versions may
+ * say otherwise, so the identification register decides.
+ */
+#define _GNU_SOURCE
+#include <byteswap.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vfio.h"
+
+#define EDU_ID			0x00
+#define  EDU_ID_VALUE		0x010000edu
+#define EDU_SRC			0x80
+#define EDU_DST			0x88
+#define EDU_COUNT		0x90
+#define EDU_CMD			0x98
+#define  EDU_CMD_START		0x1
+#define  EDU_CMD_TO_MEMORY	0x2
+#define EDU_BUFFER		0x40000
+
+#define PCI_COMMAND		0x04
+#define  PCI_COMMAND_MEMORY	0x2
+#define  PCI_COMMAND_MASTER	0x4
+
+#define BAR_SIZE		0x1000	/* more than the registers need */
+
+static void reg_write(struct edu *edu, unsigned int reg, uint64_t val)
+{
+	__sync_synchronize();
+	*(volatile uint64_t *)(edu->bar + reg) = edu->swap ? bswap_64(val) : val;
+	__sync_synchronize();
+}
+
+static uint32_t reg_read(struct edu *edu, unsigned int reg)
+{
+	uint32_t val;
+
+	__sync_synchronize();
+	val = *(volatile uint32_t *)(edu->bar + reg);
+	__sync_synchronize();
+	return edu->swap ? bswap_32(val) : val;
+}
+
+static void wait_idle(struct edu *edu)
+{
+	const struct timespec nap = { .tv_nsec = 5 * 1000 * 1000 };
+	int i;
+
+	/* A transfer takes 100 ms of the emulated machine's time. */
+	for (i = 0; i < 2000; i++) {
+		if (!(reg_read(edu, EDU_CMD) & EDU_CMD_START))
+			return;
+		nanosleep(&nap, NULL);
+	}
+	fail(__FILE__, __LINE__, "the DMA engine does not finish");
+}
+
+int edu_open(struct edu *edu, int group, int device)
+{
+	struct vfio_region_info region = { .argsz = sizeof(region) };
+	size_t size = BAR_SIZE > host.page ? BAR_SIZE : host.page;
+	uint8_t cmd[2];
+	void *bar;
+	int fd;
+
+	fd = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, host.device[device].pci);
+	if (fd < 0)
+		return -errno;
+
+	/* Configuration space is little endian; byte by byte needs no swap. */
+	region.index = VFIO_PCI_CONFIG_REGION_INDEX;
+	if (ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &region) ||
+	    pread(fd, cmd, 2, region.offset + PCI_COMMAND) != 2)
+		return -EIO;
+	cmd[0] |= PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+	if (pwrite(fd, cmd, 2, region.offset + PCI_COMMAND) != 2)
+		return -EIO;
+
+	region.index = VFIO_PCI_BAR0_REGION_INDEX;
+	if (ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &region))
+		return -EIO;
+	bar = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		   region.offset);
+	if (bar == MAP_FAILED)
+		return -EIO;
+
+	edu->fd = fd;
+	edu->bar = bar;
+	edu->swap = false;
+	if (reg_read(edu, EDU_ID) != EDU_ID_VALUE) {
+		edu->swap = true;
+		if (reg_read(edu, EDU_ID) != EDU_ID_VALUE)
+			return -ENXIO;
+	}
+	/* A process that was killed may have left a transfer on its way. */
+	wait_idle(edu);
+	return 0;
+}
+
+void edu_close(struct edu *edu)
+{
+	munmap((void *)edu->bar, BAR_SIZE > host.page ? BAR_SIZE : host.page);
+	close(edu->fd);
+}
+
+static void transfer(struct edu *edu, uint64_t src, uint64_t dst, size_t len,
+		     uint64_t cmd)
+{
+	expect(len <= EDU_MAX);
+	reg_write(edu, EDU_SRC, src);
+	reg_write(edu, EDU_DST, dst);
+	reg_write(edu, EDU_COUNT, len);
+	reg_write(edu, EDU_CMD, cmd | EDU_CMD_START);
+	wait_idle(edu);
+}
+
+/* The device reads memory at @iova into its buffer at @off. */
+void edu_read(struct edu *edu, uint64_t iova, unsigned int off, size_t len)
+{
+	transfer(edu, iova, EDU_BUFFER + off, len, 0);
+}
+
+/* The device writes memory at @iova from its buffer at @off. */
+void edu_write(struct edu *edu, uint64_t iova, unsigned int off, size_t len)
+{
+	transfer(edu, EDU_BUFFER + off, iova, len, EDU_CMD_TO_MEMORY);
+}
+
+void edu_copy(struct edu *edu, uint64_t from, uint64_t to, size_t len)
+{
+	edu_read(edu, from, 0, len);
+	edu_write(edu, to, 0, len);
+}

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The harness: picks rows of the table, runs each in a child, prints KTAP.
+ *
+ * Besides the test's own verdict every row is checked for what it leaves
+ * behind once its process is gone: the groups can be opened again, and as many
+ * pages are pinned in the system as before. A leak therefore fails the row that
+ * caused it, even when the row was about something else.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "vfio.h"
+
+#define DEFAULT_TIMEOUT	60
+#define EXIT_SKIP	4		/* as in the kernel's selftests */
+
+static struct options {
+	const char *prefix;
+	const char *glob;
+	unsigned int danger;		/* bit 0 the safe rows, bit 1 the others */
+	bool list;
+	uid_t uid;
+	bool memlock_set;
+	uint64_t memlock;
+} opt = { .prefix = "", .danger = 3 };
+
+/* Where a child leaves the reason for skipping. */
+static char *reason;
+#define REASON_SIZE	256
+
+static const unsigned int variants[] = { BARE, V1, V2 };
+
+void note(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	printf("# ");
+	vprintf(fmt, ap);
+	printf("\n");
+	va_end(ap);
+	fflush(stdout);
+}
+
+void skip(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(reason, REASON_SIZE, fmt, ap);
+	va_end(ap);
+	_exit(EXIT_SKIP);
+}
+
+void fail(const char *file, int line, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	printf("# %s:%d: ", file, line);
+	vprintf(fmt, ap);
+	printf("\n");
+	va_end(ap);
+	fflush(stdout);
+	_exit(1);
+}
+
+/* "0", "7", "EINVAL": the way in which results are spoken of. */
+static const char *rc_name(long rc, char *buf, size_t size)
+{
+	const char *name = rc < 0 ? strerrorname_np(-rc) : NULL;
+
+	if (name)
+		snprintf(buf, size, "-%s", name);
+	else
+		snprintf(buf, size, "%ld", rc);
+	return buf;
+}
+
+void fail_rc(const char *file, int line, const char *what, long want, long got)
+{
+	char a[32], b[32];
+
+	fail(file, line, "%s returned %s, not %s", what,
+	     rc_name(got, a, sizeof(a)), rc_name(want, b, sizeof(b)));
+}
+
+static const char *row_name(const char *suite, const struct test *test,
+			    unsigned int variant)
+{
+	static char name[256];
+
+	snprintf(name, sizeof(name), "%s%s: %s%s", opt.prefix, suite,
+		 variant == V1 ? "v1: " : variant == V2 ? "v2: " : "",
+		 test->name);
+	return name;
+}
+
+/* Everything here happens in the test's own process. */
+static void run_child(const struct test *test, unsigned int variant)
+{
+	struct tce t = { .container = -1, .group = -1, .group2 = -1 };
+
+	alarm(test->timeout ?: DEFAULT_TIMEOUT);
+	if (opt.memlock_set)
+		set_memlock(opt.memlock);
+	if (opt.uid && setresuid(opt.uid, opt.uid, opt.uid))
+		fail(__FILE__, __LINE__, "cannot become uid %u", opt.uid);
+
+	if ((test->flags & POWERNV) && !host.powernv)
+		skip("only on PowerNV");
+	if ((test->flags & PSERIES) && host.powernv)
+		skip("only on pseries");
+	if ((test->flags & TWO) && host.other < 0)
+		skip("needs devices in two groups");
+
+	if (variant != BARE) {
+		attach(&t, variant == V1 ? 1 : 2);
+		if (test->flags & TWO)
+			t.group2 = open_group(host.other);
+		if (test->flags & DMA)
+			expect_rc(0, edu_open(&t.edu, t.group, 0));
+	}
+	test->run(&t);
+	fflush(stdout);
+	_exit(0);
+}
+
+/* What must hold again when a test's process is gone. */
+static bool left_clean(long pins)
+{
+	long now;
+	int i, fd;
+
+	for (i = 0; i < host.devices; i++) {
+		fd = __open_group(i);
+		if (fd < 0) {
+			note("group %d cannot be opened again: %s",
+			     host.device[i].group, strerrorname_np(-fd));
+			return false;
+		}
+		close(fd);
+	}
+	now = pinned_settled(pins);
+	if (now != pins) {
+		note("%ld pages stay pinned", now - pins);
+		return false;
+	}
+	return true;
+}
+
+/* Returns 1 for pass, 0 for failure, -1 for skip. */
+static int run_row(const struct test *test, unsigned int variant)
+{
+	long pins = pinned();
+	bool clean;
+	int status;
+	pid_t pid;
+
+	reason[0] = '\0';
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		/* A group, so that what the test forks ends with it. */
+		setpgid(0, 0);
+		run_child(test, variant);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid) {
+		note("cannot run the test");
+		return 0;
+	}
+	kill(-pid, SIGKILL);
+
+	clean = left_clean(pins);
+	if (WIFSIGNALED(status)) {
+		note("ended by signal %d (%s)", WTERMSIG(status),
+		     strsignal(WTERMSIG(status)));
+		return 0;
+	}
+	if (!clean)
+		return 0;
+	if (WEXITSTATUS(status) == EXIT_SKIP)
+		return -1;
+	return WEXITSTATUS(status) == 0;
+}
+
+static bool selected(const char *suite, const struct test *test,
+		     unsigned int variant, bool dangerous)
+{
+	if (!(test->flags & variant) || !!(test->flags & DANGEROUS) != dangerous)
+		return false;
+	if (!(opt.danger & (dangerous ? 2 : 1)))
+		return false;
+	return !opt.glob ||
+	       !fnmatch(opt.glob, row_name(suite, test, variant), 0);
+}
+
+static void usage(const char *program)
+{
+	printf("usage: %s [OPTION]...\n"
+	       "  --uid N          run the tests as this user, not as root\n"
+	       "  --memlock BYTES  RLIMIT_MEMLOCK of the tests (or \"unlimited\")\n"
+	       "  --prefix TEXT    put this before every name\n"
+	       "  --safe           leave out what a faulty driver does not survive\n"
+	       "  --dangerous      nothing but that\n"
+	       "  --test GLOB      only rows whose name matches\n"
+	       "  --list           print names, run nothing\n", program);
+}
+
+static void parse(int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		{ "uid", required_argument, NULL, 'u' },
+		{ "memlock", required_argument, NULL, 'm' },
+		{ "prefix", required_argument, NULL, 'p' },
+		{ "safe", no_argument, NULL, 's' },
+		{ "dangerous", no_argument, NULL, 'd' },
+		{ "test", required_argument, NULL, 't' },
+		{ "list", no_argument, NULL, 'l' },
+		{ }
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
+		switch (c) {
+		case 'u':
+			opt.uid = strtoul(optarg, NULL, 0);
+			break;
+		case 'm':
+			opt.memlock_set = true;
+			opt.memlock = strcmp(optarg, "unlimited") ?
+				      strtoull(optarg, NULL, 0) :
+				      RLIM_INFINITY;
+			break;
+		case 'p':
+			opt.prefix = optarg;
+			break;
+		case 's':
+			opt.danger = 1;
+			break;
+		case 'd':
+			opt.danger = 2;
+			break;
+		case 't':
+			opt.glob = optarg;
+			break;
+		case 'l':
+			opt.list = true;
+			break;
+		default:
+			usage(argv[0]);
+			exit(2);
+		}
+	}
+}
+
+int run_tests(int argc, char **argv, const char *suite,
+	      const struct test *tests, size_t count)
+{
+	unsigned int planned = 0, row = 0, passed = 0, failed = 0;
+	bool run = false;
+	size_t i, v;
+	int danger;
+
+	parse(argc, argv);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	reason = mmap(NULL, REASON_SIZE, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (reason == MAP_FAILED) {
+		perror("mmap");
+		return 2;
+	}
+
+	/* The first round counts: the plan comes before the results. */
+again:
+	for (danger = 0; danger < 2; danger++) {
+		for (i = 0; i < count; i++) {
+			for (v = 0; v < sizeof(variants) / sizeof(*variants); v++) {
+				const char *name;
+				int result;
+
+				if (!selected(suite, &tests[i], variants[v], danger))
+					continue;
+				if (!run) {
+					planned++;
+					continue;
+				}
+				if (opt.list) {
+					printf("%s\t%s\n",
+					       danger ? "dangerous" : "safe",
+					       row_name(suite, &tests[i],
+							variants[v]));
+					continue;
+				}
+				result = run_row(&tests[i], variants[v]);
+				name = row_name(suite, &tests[i], variants[v]);
+				row++;
+				if (result < 0) {
+					printf("ok %u %s # SKIP %s\n", row, name,
+					       reason);
+				} else if (result) {
+					passed++;
+					printf("ok %u %s\n", row, name);
+				} else {
+					failed++;
+					printf("not ok %u %s\n", row, name);
+				}
+				fflush(stdout);
+			}
+		}
+	}
+	if (!run) {
+		run = true;
+		if (opt.list)
+			goto again;
+		printf("KTAP version 1\n1..%u\n", planned);
+		fflush(stdout);
+		host_init();
+		goto again;
+	}
+	if (opt.list)
+		return 0;
+
+	printf("# %s: %u passed, %u failed, %u skipped of %u\n", suite, passed,
+	       failed, row - passed - failed, planned);
+	/* A program of which nothing passed has proved nothing. */
+	return failed || !passed;
+}
