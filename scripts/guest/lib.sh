@@ -1,0 +1,70 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# For guest scripts (busybox sh): ". /guest/lib.sh".
+
+say() { echo ">> $*"; }
+die() { echo "!! $*"; exit 1; }
+
+# pci_find VENDOR:DEVICE - the addresses of all such devices, one a line.
+pci_find() {
+	for dev in /sys/bus/pci/devices/*; do
+		if [ "$(cat "$dev/vendor"):$(cat "$dev/device")" = "0x${1%:*}:0x${1#*:}" ]; then
+			basename "$dev"
+		fi
+	done
+}
+
+EDU=1234:11e8
+E1000E=8086:10d3
+
+# pci_group ADDR - the number of its IOMMU group; fails if it has none.
+pci_group() {
+	[ -e "/sys/bus/pci/devices/$1/iommu_group" ] &&
+		basename "$(readlink "/sys/bus/pci/devices/$1/iommu_group")"
+}
+
+# pci_driver ADDR - the driver that it is bound to, empty if none.
+pci_driver() {
+	if [ -e "/sys/bus/pci/devices/$1/driver" ]; then
+		basename "$(readlink "/sys/bus/pci/devices/$1/driver")"
+	fi
+}
+
+# pci_unbind ADDR - take it from its driver, if it has one.
+pci_unbind() {
+	if [ -e "/sys/bus/pci/devices/$1/driver" ]; then
+		echo "$1" >"/sys/bus/pci/devices/$1/driver/unbind"
+	fi
+}
+
+# vfio_bind ADDR - give the device to vfio-pci (loads it, and with it the VFIO
+# core and, through the core's soft dependency, the IOMMU driver).
+vfio_bind() {
+	modprobe vfio-pci || return 1
+	# Where there is no kmod (big endian) nobody follows soft dependencies.
+	if [ ! -e /sys/module/vfio_iommu_spapr_tce ]; then
+		modprobe vfio_iommu_spapr_tce || return 1
+	fi
+	pci_unbind "$1"
+	echo vfio-pci >"/sys/bus/pci/devices/$1/driver_override"
+	echo "$1" >/sys/bus/pci/drivers_probe
+	[ "$(pci_driver "$1")" = vfio-pci ] && [ -e "/dev/vfio/$(pci_group "$1")" ]
+}
+
+# vfio_release ADDR - take it from vfio-pci and let the host's driver have it again.
+vfio_release() {
+	pci_unbind "$1"
+	echo >"/sys/bus/pci/devices/$1/driver_override"
+	echo "$1" >/sys/bus/pci/drivers_probe
+}
+
+# tce_version - which driver is loaded: its srcversion and that of the file that
+# modprobe would load; "same" or "different".
+tce_version() {
+	loaded=$(cat /sys/module/vfio_iommu_spapr_tce/srcversion 2>/dev/null)
+	file=$(modinfo -F filename vfio_iommu_spapr_tce)
+	on_disk=$(modinfo -F srcversion vfio_iommu_spapr_tce)
+	say "vfio_iommu_spapr_tce: loaded ${loaded:-none}, $file has $on_disk"
+	[ -n "$loaded" ] && [ "$loaded" = "$on_disk" ]
+}
