@@ -48,6 +48,15 @@ make_work() {
 	trap 'rm -rf "$work"' EXIT
 }
 
+# Put the finished $work (or its part $2) in its place $1, which is called
+# .../what/key, and drop what other keys have left there.
+install_work() {
+	local what=${1%/*}
+	mkdir -p "$what"
+	rm -rf "${what:?}"/*
+	mv "$work${2:+/$2}" "$1"
+}
+
 # Short content key of its arguments (files are hashed by content).
 key_of() {
 	local arg
