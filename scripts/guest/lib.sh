@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=dash disable=SC2034
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # For guest scripts (busybox sh): ". /guest/lib.sh".

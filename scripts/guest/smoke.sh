@@ -1,9 +1,10 @@
-# shellcheck shell=sh
+# shellcheck shell=dash
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The least that must work: vfio-pci loads the IOMMU driver by itself, every edu
 # device can be bound and gets a group of its own, and goes back afterwards.
 
+# shellcheck source=lib.sh
 . /guest/lib.sh
 
 devices=$(pci_find "$EDU")
