@@ -15,6 +15,9 @@
 #define INFO_SIZE	32
 #define BAD_POINTER	((void *)8)
 
+/* Only type and number: the direction bits of _IO() differ by architecture. */
+#define expect_number(nr, cmd)	expect_eq(';' << 8 | (nr), (cmd) & 0xffff)
+
 static void sizes(struct tce *t __attribute__((unused)))
 {
 	expect_eq(INFO_SIZE, sizeof(struct vfio_iommu_spapr_tce_info));
@@ -24,16 +27,16 @@ static void sizes(struct tce *t __attribute__((unused)))
 	expect_eq(40, sizeof(struct vfio_eeh_pe_op));
 	expect_eq(32, sizeof(struct vfio_iommu_type1_dma_map));
 	expect_eq(24, sizeof(struct vfio_iommu_type1_dma_unmap));
-	expect_eq(';' << 8 | 112, VFIO_IOMMU_SPAPR_TCE_GET_INFO);
-	expect_eq(';' << 8 | 113, VFIO_IOMMU_MAP_DMA);
-	expect_eq(';' << 8 | 114, VFIO_IOMMU_UNMAP_DMA);
-	expect_eq(';' << 8 | 115, VFIO_IOMMU_ENABLE);
-	expect_eq(';' << 8 | 116, VFIO_IOMMU_DISABLE);
-	expect_eq(';' << 8 | 117, VFIO_IOMMU_SPAPR_REGISTER_MEMORY);
-	expect_eq(';' << 8 | 118, VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY);
-	expect_eq(';' << 8 | 119, VFIO_IOMMU_SPAPR_TCE_CREATE);
-	expect_eq(';' << 8 | 120, VFIO_IOMMU_SPAPR_TCE_REMOVE);
-	expect_eq(';' << 8 | 121, VFIO_EEH_PE_OP);
+	expect_number(112, VFIO_IOMMU_SPAPR_TCE_GET_INFO);
+	expect_number(113, VFIO_IOMMU_MAP_DMA);
+	expect_number(114, VFIO_IOMMU_UNMAP_DMA);
+	expect_number(115, VFIO_IOMMU_ENABLE);
+	expect_number(116, VFIO_IOMMU_DISABLE);
+	expect_number(117, VFIO_IOMMU_SPAPR_REGISTER_MEMORY);
+	expect_number(118, VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY);
+	expect_number(119, VFIO_IOMMU_SPAPR_TCE_CREATE);
+	expect_number(120, VFIO_IOMMU_SPAPR_TCE_REMOVE);
+	expect_number(121, VFIO_EEH_PE_OP);
 }
 
 static void expect_extensions(int container)
@@ -81,7 +84,8 @@ static void set_iommu_fallback(struct tce *t __attribute__((unused)))
 	/* QEMU goes on with the next type after any errno. */
 	expect_rc(-ENODEV, __set_iommu(c, VFIO_TYPE1v2_IOMMU));
 	expect_rc(-ENODEV, __set_iommu(c, 1000));
-	expect_rc(-ENODEV, __set_iommu(c, VFIO_EEH));
+	/* Known as an extension, and still no type. */
+	expect(__set_iommu(c, VFIO_EEH) < 0);
 	set_iommu(c, V1_IOMMU);
 	expect_rc(-EINVAL, __set_iommu(c, V1_IOMMU));
 	expect_rc(-EINVAL, __set_iommu(c, V2_IOMMU));

@@ -148,8 +148,12 @@ void host_init(void)
 	host.page = sysconf(_SC_PAGESIZE);
 	host.powernv = find_line("/proc/cpuinfo", "PowerNV");
 	find_devices();
-	if (host.devices)
+	if (host.devices) {
+		long pins = pinned();
+
 		host.wide = probe_wide();
+		pinned_settled(pins);
+	}
 	note("%s, %zuK pages, %d edu devices%s, %s", host.powernv ? "powernv" :
 	     "pseries", host.page / 1024, host.devices,
 	     host.wide ? " with 64-bit DMA" : "", host.other < 0 ?
@@ -498,4 +502,43 @@ void set_memlock(uint64_t bytes)
 
 	if (setrlimit(RLIMIT_MEMLOCK, &limit))
 		fail(__FILE__, __LINE__, "RLIMIT_MEMLOCK: %m");
+}
+
+/*
+ * Does DMA get there? Each question uses new content, so that nothing an
+ * earlier transfer left in the device can be taken for an answer.
+ */
+static unsigned int seed = 100;
+
+void bounce_at(struct tce *t, uint64_t iova)
+{
+	if (!t->bounce) {
+		t->bounce = alloc(64 * KiB, 64 * KiB);
+		allow(t, t->bounce, 64 * KiB);
+	}
+	map(t->container, t->bounce, iova, 64 * KiB, RW);
+	t->bounce_iova = iova;
+}
+
+bool edu_sees(struct tce *t, struct edu *edu, uint64_t iova, void *va)
+{
+	fill(va, PROBE, ++seed);
+	memset(t->bounce, 0, PROBE);
+	edu_copy(edu, iova, t->bounce_iova, PROBE);
+	return filled(t->bounce, PROBE, seed);
+}
+
+bool edu_changes(struct tce *t, struct edu *edu, uint64_t iova, void *va)
+{
+	unsigned int old = ++seed;
+
+	fill(va, PROBE, old);
+	fill(t->bounce, PROBE, ++seed);
+	edu_copy(edu, t->bounce_iova, iova, PROBE);
+	if (filled(va, PROBE, seed))
+		return true;
+	if (!filled(va, PROBE, old))
+		fail(__FILE__, __LINE__, "part of the memory at IOVA %#llx changed",
+		     (unsigned long long)iova);
+	return false;
 }

@@ -57,6 +57,8 @@ struct tce {
 	int group2;			/* fd of device other's group, or -1 */
 	struct edu edu;			/* of device 0 */
 	struct vfio_iommu_spapr_tce_info info;
+	void *bounce;			/* see bounce_at() */
+	uint64_t bounce_iova;
 };
 
 void host_init(void);
@@ -139,5 +141,17 @@ void edu_write(struct edu *edu, uint64_t iova, unsigned int off, size_t len);
  * errors, so tests compare memory.
  */
 void edu_copy(struct edu *edu, uint64_t from, uint64_t to, size_t len);
+
+/*
+ * Questions to the device: does it read what is in memory at @va, does it
+ * change that memory, when it is told to use @iova? Both ask with PROBE bytes
+ * and through a bounce page, which must be mapped first.
+ */
+#define PROBE	1024
+void bounce_at(struct tce *t, uint64_t iova);
+bool edu_sees(struct tce *t, struct edu *edu, uint64_t iova, void *va);
+bool edu_changes(struct tce *t, struct edu *edu, uint64_t iova, void *va);
+#define can_read(t, iova, va)	edu_sees(t, &(t)->edu, iova, va)
+#define can_write(t, iova, va)	edu_changes(t, &(t)->edu, iova, va)
 
 #endif

@@ -1,0 +1,648 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * MAP and UNMAP, judged by what the device can then reach. What a driver says
+ * about a mapping proves little; memory that changed, or did not, proves it.
+ */
+#define _GNU_SOURCE
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "vfio.h"
+
+#define CHUNK	(64 * KiB)	/* a multiple of every page size of 4K and 64K */
+
+/* Where the tests put things: low enough for a device with 28 address bits. */
+static uint64_t base(const struct tce *t)
+{
+	return t->info.dma32_window_start + 32 * MiB;
+}
+
+static uint64_t window_end(const struct tce *t)
+{
+	return t->info.dma32_window_start + (uint64_t)t->info.dma32_window_size;
+}
+
+/* Memory that the device may be given, and the bounce page mapped below it. */
+static uint8_t *prepare(struct tce *t, size_t size)
+{
+	uint8_t *mem = alloc(size, CHUNK);
+
+	allow(t, mem, size);
+	bounce_at(t, base(t) - CHUNK);
+	return mem;
+}
+
+static void need_reach(uint64_t iova)
+{
+	if (iova >= 256 * MiB && !host.wide)
+		skip("the device cannot address %#llx",
+		     (unsigned long long)iova);
+}
+
+static void round_trip(struct tce *t)
+{
+	static const struct {
+		size_t from, to, len;
+	} copy[] = {
+		{ 0, 0, 2048 },
+		{ 0x123, 0x457, 1999 },
+		{ 4096 - 1000, 8192 - 24, 2048 },	/* over page boundaries */
+		{ 65536 - 2048, 65536 - 2048, 2048 },	/* up to the end */
+		{ 17, 5, 4 },
+	};
+	uint8_t *from = alloc(CHUNK, CHUNK), *to = alloc(CHUNK, CHUNK);
+	uint8_t *want = alloc(CHUNK, CHUNK);
+	size_t i;
+
+	allow(t, from, CHUNK);
+	allow(t, to, CHUNK);
+	map(t->container, from, base(t), CHUNK, R);
+	map(t->container, to, base(t) + CHUNK, CHUNK, RW);
+	fill(from, CHUNK, 1);
+	for (i = 0; i < sizeof(copy) / sizeof(*copy); i++) {
+		fill(to, CHUNK, 2 + i);
+		fill(want, CHUNK, 2 + i);
+		memcpy(want + copy[i].to, from + copy[i].from, copy[i].len);
+		edu_copy(&t->edu, base(t) + copy[i].from,
+			 base(t) + CHUNK + copy[i].to, copy[i].len);
+		/* Byte by byte, and nothing around it. */
+		expect(!memcmp(to, want, CHUNK));
+		expect(filled(from, CHUNK, 1));
+	}
+}
+
+/* Neighbours on the bus are strangers in memory; 4K steps in a 64K page too. */
+static void scattered(struct tce *t)
+{
+	static const int order[] = { 5, 2, 7, 0 };
+	uint8_t *mem = prepare(t, CHUNK), got[2048];
+	size_t i;
+
+	fill(mem, CHUNK, 1);
+	for (i = 0; i < 4; i++)
+		map(t->container, mem + order[i] * 4096, base(t) + i * 4096,
+		    4096, RW);
+	for (i = 0; i < 3; i++) {
+		memset(t->bounce, 0, 2048);
+		edu_copy(&t->edu, base(t) + (i + 1) * 4096 - 1024,
+			 t->bounce_iova, 2048);
+		memcpy(got, mem + order[i] * 4096 + 3072, 1024);
+		memcpy(got + 1024, mem + order[i + 1] * 4096, 1024);
+		expect(!memcmp(got, t->bounce, 2048));
+	}
+}
+
+static void many_pages(struct tce *t)
+{
+	const size_t size = 4 * MiB;
+	uint8_t *mem = prepare(t, size);
+
+	map(t->container, mem, base(t), size, RW);
+	expect(can_read(t, base(t), mem));
+	expect(can_write(t, base(t) + size / 2 - 512, mem + size / 2 - 512));
+	expect(can_write(t, base(t) + size - PROBE, mem + size - PROBE));
+	unmap(t->container, base(t), size);
+	expect(!can_write(t, base(t), mem));
+	expect(!can_write(t, base(t) + size / 2 - 512, mem + size / 2 - 512));
+	expect(!can_write(t, base(t) + size - PROBE, mem + size - PROBE));
+}
+
+static void twice_mapped(struct tce *t)
+{
+	uint8_t *mem = prepare(t, CHUNK);
+
+	map(t->container, mem, base(t), CHUNK, RW);
+	map(t->container, mem, base(t) + CHUNK, CHUNK, R);
+	expect(can_write(t, base(t), mem));
+	expect(can_read(t, base(t) + CHUNK, mem));
+	unmap(t->container, base(t), CHUNK);
+	expect(!can_write(t, base(t), mem));
+	expect(can_read(t, base(t) + CHUNK, mem));
+}
+
+static void read_only(struct tce *t)
+{
+	uint8_t *mem = prepare(t, CHUNK);
+
+	map(t->container, mem, base(t), CHUNK, R);
+	expect(can_read(t, base(t), mem));
+	expect(!can_write(t, base(t), mem));
+	expect(!can_write(t, base(t) + CHUNK - PROBE, mem + CHUNK - PROBE));
+}
+
+static void write_only_writes(struct tce *t)
+{
+	uint8_t *mem = prepare(t, CHUNK);
+
+	map(t->container, mem, base(t), CHUNK, W);
+	expect(can_write(t, base(t), mem));
+}
+
+static void write_only_hides(struct tce *t)
+{
+	uint8_t *mem = prepare(t, CHUNK);
+
+	if (host.powernv)
+		skip("the platform makes every writable entry readable");
+	map(t->container, mem, base(t), CHUNK, W);
+	expect(!can_read(t, base(t), mem));
+}
+
+static void permissions_change(struct tce *t)
+{
+	uint8_t *mem = prepare(t, CHUNK);
+
+	map(t->container, mem, base(t), CHUNK, RW);
+	expect(can_write(t, base(t), mem));
+	map(t->container, mem, base(t), CHUNK, R);
+	expect(can_read(t, base(t), mem));
+	expect(!can_write(t, base(t), mem));
+	map(t->container, mem, base(t), CHUNK, RW);
+	expect(can_write(t, base(t), mem));
+}
+
+static void unmapped(struct tce *t)
+{
+	uint8_t *mem = prepare(t, CHUNK);
+
+	expect(!can_read(t, base(t), mem));
+	expect(!can_write(t, base(t), mem));
+	map(t->container, mem, base(t), CHUNK, RW);
+	expect(can_read(t, base(t), mem));
+	expect(can_write(t, base(t), mem));
+	unmap(t->container, base(t), CHUNK);
+	expect(!can_read(t, base(t), mem));
+	expect(!can_write(t, base(t), mem));
+	/* And again: nothing of the first time is left in the way. */
+	map(t->container, mem, base(t), CHUNK, RW);
+	expect(can_write(t, base(t), mem));
+}
+
+static void unmap_piece(struct tce *t)
+{
+	uint8_t *mem = prepare(t, 3 * CHUNK);
+
+	map(t->container, mem, base(t), 3 * CHUNK, RW);
+	unmap(t->container, base(t) + CHUNK, CHUNK);
+	expect(can_write(t, base(t) + CHUNK - PROBE, mem + CHUNK - PROBE));
+	expect(!can_write(t, base(t) + CHUNK, mem + CHUNK));
+	expect(!can_write(t, base(t) + 2 * CHUNK - PROBE,
+			  mem + 2 * CHUNK - PROBE));
+	expect(can_write(t, base(t) + 2 * CHUNK, mem + 2 * CHUNK));
+}
+
+static void unmap_holes(struct tce *t)
+{
+	uint8_t *mem = prepare(t, CHUNK);
+
+	/* Nothing there, then something in the middle of nothing. */
+	unmap(t->container, base(t), 16 * CHUNK);
+	map(t->container, mem, base(t) + 5 * CHUNK, CHUNK, RW);
+	unmap(t->container, base(t), 16 * CHUNK);
+	unmap(t->container, base(t), 16 * CHUNK);
+	expect(!can_write(t, base(t) + 5 * CHUNK, mem));
+}
+
+static void unmap_window(struct tce *t)
+{
+	uint8_t *mem = prepare(t, CHUNK);
+	uint64_t bounce_iova = t->bounce_iova;
+
+	need_reach(window_end(t) - 1);
+	map(t->container, mem, t->info.dma32_window_start, CHUNK, RW);
+	map(t->container, mem, window_end(t) - CHUNK, CHUNK, RW);
+	unmap(t->container, t->info.dma32_window_start,
+	      t->info.dma32_window_size);
+	bounce_at(t, bounce_iova);
+	expect(!can_write(t, t->info.dma32_window_start, mem));
+	expect(!can_write(t, window_end(t) - CHUNK, mem));
+}
+
+static void replaced(struct tce *t)
+{
+	uint8_t *old = prepare(t, CHUNK), *new = alloc(CHUNK, CHUNK);
+
+	allow(t, new, CHUNK);
+	map(t->container, old, base(t), CHUNK, RW);
+	expect(can_write(t, base(t), old));
+	map(t->container, new, base(t), CHUNK, RW);
+	expect(can_write(t, base(t), new));
+	expect(can_read(t, base(t), new));
+	expect(!can_write(t, base(t), old));
+	/* Part of it only. */
+	map(t->container, old, base(t), 4096, RW);
+	expect(can_write(t, base(t), old));
+	expect(can_write(t, base(t) + 4096, new + 4096));
+}
+
+static void replaced_uncounted(struct tce *t)
+{
+	uint8_t *old = prepare(t, CHUNK), *new = alloc(CHUNK, CHUNK);
+	uint64_t before;
+
+	before = locked();
+	allow(t, new, CHUNK);
+	map(t->container, old, base(t), CHUNK, RW);
+	map(t->container, new, base(t), CHUNK, RW);
+	/* Nothing maps the old region any more, so it can go. */
+	unregister_mem(t->container, old, CHUNK);
+	expect_eq(before, locked());
+	expect(can_write(t, base(t), new));
+	unmap(t->container, base(t), CHUNK);
+	unregister_mem(t->container, new, CHUNK);
+	expect_eq(before - CHUNK, locked());
+}
+
+static void pins_follow(struct tce *t)
+{
+	uint8_t *mem = alloc(2 * CHUNK, CHUNK);
+	const long pages = CHUNK / host.page;
+	long pins;
+	int i;
+
+	allow(t, mem, 2 * CHUNK);
+	/* The window's own memory is not pinned; make it exist first. */
+	unmap(t->container, base(t), CHUNK);
+	pins = pinned_settled(-1);
+	if (pins < 0)
+		skip("this kernel does not count pinned pages");
+	for (i = 0; i < 20; i++)
+		map(t->container, mem + i % 2 * CHUNK, base(t), CHUNK, RW);
+	/* A 4K IOMMU page pins the CPU page around it, once each. */
+	expect_rc(pins + pages * (long)(host.page / 4096),
+		  pinned_settled(pins + pages * (long)(host.page / 4096)));
+	unmap(t->container, base(t), CHUNK);
+	expect_rc(pins, pinned_settled(pins));
+}
+
+static void last_entry(struct tce *t)
+{
+	uint8_t *mem = prepare(t, CHUNK);
+	uint64_t first = t->info.dma32_window_start;
+
+	need_reach(window_end(t) - 1);
+	map(t->container, mem, first, 4096, RW);
+	expect(can_write(t, first, mem));
+	map(t->container, mem + 4096, window_end(t) - 4096, 4096, RW);
+	expect(can_write(t, window_end(t) - 4096, mem + 4096));
+	unmap(t->container, first, 4096);
+	unmap(t->container, window_end(t) - 4096, 4096);
+	expect(!can_write(t, first, mem));
+	expect(!can_write(t, window_end(t) - 4096, mem + 4096));
+}
+
+static void outside(struct tce *t)
+{
+	uint8_t *mem = prepare(t, CHUNK);
+	uint64_t start = t->info.dma32_window_start;
+
+	expect_rc(-ENXIO, __map(t->container, mem, window_end(t), 4096, RW));
+	expect_rc(-ENXIO, __unmap(t->container, window_end(t), 4096));
+	expect_rc(-ENXIO, __map(t->container, mem, -4096ULL, 4096, RW));
+	expect_rc(-ENXIO, __unmap(t->container, -4096ULL, 4096));
+	if (start) {
+		expect_rc(-ENXIO, __map(t->container, mem, start - 4096, 4096,
+					RW));
+		expect_rc(-ENXIO, __unmap(t->container, start - 4096, 4096));
+	}
+}
+
+static void past_the_end(struct tce *t)
+{
+	uint8_t *mem = prepare(t, 2 * CHUNK);
+	uint64_t last = window_end(t) - 4096;
+
+	need_reach(last);
+	map(t->container, mem + CHUNK, last, 4096, RW);
+	expect(can_write(t, last, mem + CHUNK));
+	expect_rc(-EINVAL, __map(t->container, mem, last, 8192, RW));
+	expect_rc(-EINVAL, __map(t->container, mem, last, CHUNK, RW));
+	expect_rc(-EINVAL, __map(t->container, mem, last - CHUNK + 8192, CHUNK,
+				 RW));
+	/* Refused before the first entry was written. */
+	expect(can_write(t, last, mem + CHUNK));
+	expect(!can_write(t, last, mem));
+	unmap(t->container, last, 4096);
+	expect(!can_write(t, last, mem));
+	expect(!can_write(t, last - 4096, mem));
+}
+
+static void past_2_64(struct tce *t)
+{
+	uint8_t *mem = prepare(t, CHUNK);
+	uint64_t at = base(t);
+
+	/* iova + size wraps to something below iova, to 0, and to iova. */
+	expect_rc(-EINVAL, __map(t->container, mem, at, -4096ULL, RW));
+	expect_rc(-EINVAL, __map(t->container, mem, at, -at, RW));
+	expect_rc(-EINVAL, __map(t->container, mem, at, -at + 4096, RW));
+	expect_rc(-EINVAL, __map(t->container, mem, at, 1ULL << 63, RW));
+	expect(!can_write(t, at, mem));
+}
+
+static void unmap_past_the_end(struct tce *t)
+{
+	uint8_t *mem = prepare(t, CHUNK);
+	uint64_t last = window_end(t) - 4096;
+
+	need_reach(last);
+	map(t->container, mem, last, 4096, RW);
+	expect_rc(-EINVAL, __unmap(t->container, last, 8192));
+	expect_rc(-EINVAL, __unmap(t->container, last, CHUNK));
+	expect_rc(-EINVAL, __unmap(t->container, t->info.dma32_window_start,
+				   (uint64_t)t->info.dma32_window_size + 4096));
+	/* Refused as a whole: the mapping is still there. */
+	expect(can_write(t, last, mem));
+}
+
+static void unmap_past_2_64(struct tce *t)
+{
+	uint8_t *mem = prepare(t, CHUNK);
+
+	map(t->container, mem, base(t), CHUNK, RW);
+	expect_rc(-EINVAL, __unmap(t->container, base(t), -4096ULL));
+	expect_rc(-EINVAL, __unmap(t->container, base(t), -base(t)));
+	expect_rc(-EINVAL, __unmap(t->container, base(t), 1ULL << 63));
+	expect(can_write(t, base(t), mem));
+}
+
+static void misaligned(struct tce *t)
+{
+	uint8_t *mem = prepare(t, 2 * CHUNK);
+	uint64_t at = base(t);
+
+	expect_rc(-EINVAL, __map(t->container, mem, at + 1, CHUNK, RW));
+	expect_rc(-EINVAL, __map(t->container, mem, at + 2048, CHUNK, RW));
+	expect_rc(-EINVAL, __map(t->container, mem + 1, at, CHUNK, RW));
+	expect_rc(-EINVAL, __map(t->container, mem + 2048, at, CHUNK, RW));
+	expect_rc(-EINVAL, __map(t->container, mem, at, 1, RW));
+	expect_rc(-EINVAL, __map(t->container, mem, at, CHUNK + 2048, RW));
+	expect_rc(-EINVAL, __map(t->container, mem, at, 4095, RW));
+	expect(!can_write(t, at, mem));
+}
+
+static void unmap_misaligned(struct tce *t)
+{
+	uint8_t *mem = prepare(t, 2 * CHUNK);
+	uint64_t at = base(t);
+
+	map(t->container, mem, at, 2 * CHUNK, RW);
+	expect_rc(-EINVAL, __unmap(t->container, at + 1, 4096));
+	expect_rc(-EINVAL, __unmap(t->container, at + 2048, CHUNK));
+	expect_rc(-EINVAL, __unmap(t->container, at, 1));
+	expect_rc(-EINVAL, __unmap(t->container, at, CHUNK + 2048));
+	expect(can_write(t, at, mem));
+	expect(can_write(t, at + CHUNK, mem + CHUNK));
+}
+
+static void not_allowed(struct tce *t)
+{
+	uint8_t *mem = prepare(t, CHUNK), *hole = alloc(2 * CHUNK, CHUNK);
+	long rc = t->version == 1 ? -EFAULT : -EINVAL;
+
+	munmap(hole, 2 * CHUNK);
+	expect_rc(rc, __map(t->container, hole, base(t), CHUNK, RW));
+	expect_rc(rc, __map(t->container, NULL, base(t), CHUNK, RW));
+	expect_rc(rc, __map(t->container, (void *)-CHUNK, base(t), CHUNK, RW));
+	/* The kernel's own memory. */
+	expect_rc(rc, __map(t->container, (void *)0xc000000000000000ULL,
+			    base(t), CHUNK, RW));
+	expect(!can_write(t, base(t), mem));
+}
+
+static void not_registered(struct tce *t)
+{
+	uint8_t *mem = prepare(t, CHUNK), *other = alloc(CHUNK, CHUNK);
+
+	expect_rc(-EINVAL, __map(t->container, other, base(t), CHUNK, RW));
+	expect(!can_write(t, base(t), other));
+	map(t->container, mem, base(t), CHUNK, RW);
+	unmap(t->container, base(t), CHUNK);
+	unregister_mem(t->container, mem, CHUNK);
+	expect_rc(-EINVAL, __map(t->container, mem, base(t), CHUNK, RW));
+	expect(!can_write(t, base(t), mem));
+}
+
+/* Two registrations side by side are as good as one. */
+static void over_two_regions(struct tce *t)
+{
+	uint8_t *mem = alloc(2 * CHUNK, CHUNK);
+
+	bounce_at(t, base(t) - CHUNK);
+	register_mem(t->container, mem, CHUNK);
+	register_mem(t->container, mem + CHUNK, CHUNK);
+	map(t->container, mem, base(t), 2 * CHUNK, RW);
+	expect(can_write(t, base(t) + CHUNK - 512, mem + CHUNK - 512));
+	unmap(t->container, base(t), 2 * CHUNK);
+	unregister_mem(t->container, mem, CHUNK);
+	unregister_mem(t->container, mem + CHUNK, CHUNK);
+}
+
+/*
+ * [good][bad] in one call: v2 finds that the second half is not registered, v1
+ * that there is no memory.
+ */
+static uint8_t *half_bad(struct tce *t)
+{
+	uint8_t *mem = alloc(2 * CHUNK, CHUNK);
+
+	if (t->version == 1)
+		mprotect(mem + CHUNK, CHUNK, PROT_NONE);
+	allow(t, mem, CHUNK);
+	return mem;
+}
+
+static void failed_map_adds_nothing(struct tce *t)
+{
+	uint8_t *mem = half_bad(t);
+	long rc = t->version == 1 ? -EFAULT : -EINVAL;
+	long pins;
+
+	bounce_at(t, base(t) - CHUNK);
+	pins = pinned();
+	expect_rc(rc, __map(t->container, mem, base(t), 2 * CHUNK, RW));
+	expect(!can_write(t, base(t), mem));
+	expect(!can_write(t, base(t) + CHUNK - PROBE, mem + CHUNK - PROBE));
+	expect_rc(pins, pinned_settled(pins));
+	if (t->version == 2)
+		unregister_mem(t->container, mem, CHUNK);
+}
+
+static void failed_map_keeps_old(struct tce *t)
+{
+	uint8_t *old = prepare(t, 2 * CHUNK), *mem = half_bad(t);
+	long rc = t->version == 1 ? -EFAULT : -EINVAL;
+
+	map(t->container, old, base(t), 2 * CHUNK, RW);
+	expect_rc(rc, __map(t->container, mem, base(t), 2 * CHUNK, RW));
+	expect(can_write(t, base(t), old));
+	expect(can_write(t, base(t) + CHUNK, old + CHUNK));
+	expect(!can_write(t, base(t), mem));
+}
+
+/*
+ * Memory that the process itself may only read can be given to the device for
+ * reading, and not for writing.
+ */
+static void readonly_memory(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+
+	fill(mem, CHUNK, 1);
+	mprotect(mem, CHUNK, PROT_READ);
+	enable(t->container);
+	t->enabled = true;
+	bounce_at(t, base(t) - CHUNK);
+	expect_rc(-EFAULT, __map(t->container, mem, base(t), CHUNK, RW));
+	expect_rc(-EFAULT, __map(t->container, mem, base(t), CHUNK, W));
+	map(t->container, mem, base(t), CHUNK, R);
+	edu_copy(&t->edu, base(t), t->bounce_iova, PROBE);
+	expect(!memcmp(t->bounce, mem, PROBE));
+}
+
+/* A page that DMA uses stays this process's own page over a fork. */
+static void fork_keeps(struct tce *t)
+{
+	uint8_t *mem = prepare(t, CHUNK);
+	pid_t pid;
+
+	map(t->container, mem, base(t), CHUNK, RW);
+	pid = fork();
+	if (!pid) {
+		pause();
+		_exit(0);
+	}
+	expect(can_read(t, base(t), mem));
+	expect(can_write(t, base(t), mem));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	expect(can_read(t, base(t), mem));
+	expect(can_write(t, base(t), mem));
+}
+
+static void shared_memory(struct tce *t)
+{
+	int fd = memfd_create("dma", 0);
+	uint8_t *a, *b, *at = alloc(CHUNK, CHUNK);
+
+	expect(!ftruncate(fd, CHUNK));
+	a = mmap(at, CHUNK, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+		 0);
+	b = mmap(NULL, CHUNK, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	expect(a != MAP_FAILED && b != MAP_FAILED);
+	allow(t, a, CHUNK);
+	bounce_at(t, base(t) - CHUNK);
+	map(t->container, a, base(t), CHUNK, RW);
+	/* The other view of the same memory. */
+	expect(can_write(t, base(t), b));
+	expect(can_read(t, base(t), b));
+}
+
+/* What the process gives back to the system stays pinned until it is unmapped. */
+static void munmapped(struct tce *t)
+{
+	uint8_t *mem = prepare(t, CHUNK), *new;
+
+	map(t->container, mem, base(t), CHUNK, RW);
+	expect(!munmap(mem, CHUNK));
+	new = mmap(mem, CHUNK, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	expect(new == mem);
+	expect(!can_write(t, base(t), new));
+	unmap(t->container, base(t), CHUNK);
+	expect(!can_write(t, base(t), new));
+}
+
+static void empty(struct tce *t)
+{
+	uint8_t *mem = prepare(t, CHUNK);
+	long rc = __map(t->container, mem, base(t), 0, RW);
+
+	/* The API never said which; it must be one of these, and do nothing. */
+	expect(rc == 0 || rc == -EINVAL);
+	expect(!can_write(t, base(t), mem));
+	map(t->container, mem, base(t), CHUNK, RW);
+	rc = __unmap(t->container, base(t), 0);
+	expect(rc == 0 || rc == -EINVAL);
+	expect(can_write(t, base(t), mem));
+}
+
+static void detached(struct tce *t)
+{
+	uint8_t *old = prepare(t, CHUNK), *new = alloc(CHUNK, CHUNK);
+	int version = t->version;
+
+	map(t->container, old, base(t), CHUNK, RW);
+	expect(can_write(t, base(t), old));
+	edu_close(&t->edu);
+	detach(t);
+
+	t->bounce = NULL;
+	attach(t, version);
+	expect_rc(0, edu_open(&t->edu, t->group, 0));
+	bounce_at(t, base(t) - CHUNK);
+	expect(!can_write(t, base(t), old));
+	allow(t, new, CHUNK);
+	map(t->container, new, base(t), CHUNK, RW);
+	expect(can_write(t, base(t), new));
+	expect(!can_write(t, base(t), old));
+}
+
+static const struct test tests[] = {
+	{ "memory gets to the device and back, byte by byte", round_trip,
+	  BOTH | DMA },
+	{ "4K pages map in any order", scattered, BOTH | DMA },
+	{ "one MAP of many pages maps all, one UNMAP unmaps all", many_pages,
+	  BOTH | DMA },
+	{ "one page can be at two addresses", twice_mapped, BOTH | DMA },
+	{ "a page mapped for reading cannot be written", read_only,
+	  BOTH | DMA },
+	{ "a page mapped for writing can be written", write_only_writes,
+	  BOTH | DMA },
+	{ "a page mapped for writing cannot be read", write_only_hides,
+	  BOTH | DMA },
+	{ "mapping again changes the permissions", permissions_change,
+	  BOTH | DMA },
+	{ "UNMAP takes the memory away from the device", unmapped, BOTH | DMA },
+	{ "UNMAP of a piece leaves the rest", unmap_piece, BOTH | DMA },
+	{ "UNMAP of holes succeeds", unmap_holes, BOTH | DMA },
+	{ "UNMAP of the whole window succeeds", unmap_window, BOTH | DMA },
+	{ "MAP over a mapping replaces it", replaced, BOTH | DMA },
+	{ "MAP over a mapping uncounts the old memory", replaced_uncounted,
+	  V2 | DMA },
+	{ "pages are pinned while mapped, and no longer", pins_follow, V1 },
+	{ "first and last entry of the window work", last_entry, BOTH | DMA },
+	{ "MAP and UNMAP outside every window are ENXIO", outside, BOTH | DMA },
+	{ "MAP refuses a misaligned address or size with EINVAL", misaligned,
+	  BOTH | DMA },
+	{ "UNMAP refuses a misaligned address or size with EINVAL",
+	  unmap_misaligned, BOTH | DMA },
+	{ "MAP and UNMAP of nothing do nothing", empty, BOTH | DMA },
+	{ "MAP refuses addresses without memory", not_allowed, BOTH | DMA },
+	{ "MAP refuses memory that is not registered with EINVAL",
+	  not_registered, V2 | DMA },
+	{ "MAP may span registered regions", over_two_regions, V2 | DMA },
+	{ "a failed MAP adds nothing", failed_map_adds_nothing, BOTH | DMA },
+	{ "a failed MAP keeps what was mapped before", failed_map_keeps_old,
+	  BOTH | DMA },
+	{ "memory that is read-only for the process can be read by the device",
+	  readonly_memory, V1 | DMA },
+	{ "fork does not part the process from its DMA memory", fork_keeps,
+	  BOTH | DMA },
+	{ "shared memory works", shared_memory, BOTH | DMA },
+	{ "memory that the process unmapped is not reused under DMA",
+	  munmapped, BOTH | DMA },
+	{ "a detached group takes nothing along", detached, BOTH | DMA },
+	{ "MAP past the end of the window is EINVAL and writes nothing",
+	  past_the_end, BOTH | DMA | DANGEROUS },
+	{ "MAP past 2^64 is EINVAL and writes nothing", past_2_64,
+	  BOTH | DMA | DANGEROUS },
+	{ "UNMAP past the end of the window is EINVAL and clears nothing",
+	  unmap_past_the_end, BOTH | DMA | DANGEROUS },
+	{ "UNMAP past 2^64 is EINVAL and clears nothing", unmap_past_2_64,
+	  BOTH | DMA | DANGEROUS },
+};
+
+TEST_MAIN("dma", tests)
