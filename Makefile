@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The human interface. What the module consists of is in Kbuild.
+#
+#   KDIR              the kernel to build for (default: the running one)
+#   ARCH, CROSS_COMPILE, CC, W, C    as for the kernel itself
+#   INSTALL_MOD_PATH or DESTDIR      where to install (default: this system)
+#   KERNEL, MACHINE, DRIVER          what to test with, see "make help"
+
+MODULE := vfio_iommu_spapr_tce
+KDIR ?= /lib/modules/$(shell uname -r)/build
+INSTALL_MOD_PATH ?= $(DESTDIR)
+KERNEL ?= 6.12-4k
+MACHINE ?= powernv9
+DRIVER ?= ours
+
+KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR)
+
+module: check-target
+	$(KBUILD) modules
+
+# Kbuild's own messages do not say what is wrong with these.
+check-target:
+	@scripts/check-target "$(KDIR)"
+
+install: module
+	$(KBUILD) INSTALL_MOD_PATH="$(INSTALL_MOD_PATH)" INSTALL_MOD_DIR=updates modules_install
+	@scripts/after-install "$(KDIR)" "$(INSTALL_MOD_PATH)"
+
+clean:
+	rm -rf out .tmp_versions Module.symvers modules.order .module-common.o .*.cmd
+	rm -f $(foreach dir,. compat kunit,$(addprefix $(dir)/,*.o *.ko *.mod *.mod.c .*.cmd .*.d))
+
+# Everything below runs anywhere: it gets its own tools and kernels.
+demo: host
+	@scripts/demo $(MACHINE) $(KERNEL)
+
+selftest: host
+	@scripts/selftest --kernel $(KERNEL) --machine $(MACHINE) --driver $(DRIVER)
+
+check: host
+	@scripts/check
+
+lint: host
+	@scripts/lint
+
+btf-check: host
+	@scripts/check-btf $(KERNEL)
+
+host:
+	@scripts/setup-host
+
+help:
+	@echo 'make                build $(MODULE).ko for the running kernel, or for'
+	@echo '                    KDIR=/path/to/its/build ARCH=powerpc CROSS_COMPILE=powerpc64le-linux-gnu-'
+	@echo 'make install        install it beside the kernel'\''s own, into updates/'
+	@echo 'make clean          remove what was built here (the cache stays)'
+	@echo
+	@echo 'On any Debian x86-64 machine, with emulated POWER hosts:'
+	@echo 'make demo           build, boot, use it, and show what happened'
+	@echo 'make selftest       run the test programs (DRIVER=ours|intree|both)'
+	@echo 'make check          all builds, static checks, tests on all machines'
+	@echo 'make lint           shellcheck, checkpatch, licence and range checks'
+	@echo 'make btf-check      compare the restated VFIO structures with the kernel'\''s'
+	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/kernels.conf)'
+	@echo '  MACHINE=$(MACHINE) one of: powernv9 pseries'
+
+.PHONY: module check-target install clean demo selftest check lint btf-check host help
