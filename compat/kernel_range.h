@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The kernels that this module supports, stated once.
+ *
+ * Outside of this range the private structures that compat/ restates are not
+ * known to match, and a module that loads and then corrupts memory is worse
+ * than one that does not build. README and dkms.conf repeat the range;
+ * scripts/check-range compares the three.
+ */
+#ifndef TCE_COMPAT_KERNEL_RANGE_H
+#define TCE_COMPAT_KERNEL_RANGE_H
+
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0) || \
+	LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
+#error "vfio_iommu_spapr_tce supports Linux 6.12 to 7.2 only; see README.md"
+#endif
+
+#ifndef CONFIG_PPC64
+#error "vfio_iommu_spapr_tce is a driver for 64-bit POWER (set ARCH=powerpc CROSS_COMPILE=...)"
+#endif
+
+#if !IS_ENABLED(CONFIG_SPAPR_TCE_IOMMU)
+#error "this kernel has no sPAPR TCE IOMMU (CONFIG_SPAPR_TCE_IOMMU)"
+#endif
+
+/*
+ * With the kernel's own driver built in, the VFIO core would have two
+ * backends for the same extensions and could pick either.
+ */
+#if IS_BUILTIN(CONFIG_VFIO_IOMMU_SPAPR_TCE)
+#error "this kernel has its own vfio_iommu_spapr_tce built in (CONFIG_VFIO_IOMMU_SPAPR_TCE=y); it must be =m or off"
+#endif
+
+#endif /* TCE_COMPAT_KERNEL_RANGE_H */

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One TCE exchanged through the platform's table operations.
+ *
+ * iommu_tce_xchg_no_kill() of the kernel does the same and then walks the
+ * process's whole list of registered memory for each entry; we know who owns
+ * a page and call the operation itself. Kernels before 5.14 have a further
+ * "realmode" argument.
+ */
+#ifndef TCE_COMPAT_TABLE_OPS_H
+#define TCE_COMPAT_TABLE_OPS_H
+
+#include <asm/iommu.h>
+
+static inline int tce_xchg(struct iommu_table *tbl, unsigned long entry,
+			   unsigned long *hpa, enum dma_data_direction *dir)
+{
+	return tbl->it_ops->xchg_no_kill(tbl, entry, hpa, dir);
+}
+
+#endif /* TCE_COMPAT_TABLE_OPS_H */

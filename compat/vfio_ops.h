@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * How a VFIO IOMMU backend registers with the VFIO core.
+ *
+ * Since Linux 5.20 the kernel keeps these declarations in its private
+ * drivers/vfio/vfio.h, so an external module has to restate them. Symbol
+ * versions do not notice a wrong copy: scripts/check-btf compares this one
+ * with the type information in the target kernel's own vfio module.
+ *
+ * State of Linux 6.12 and 7.2: 13 members, 104 bytes.
+ */
+#ifndef TCE_COMPAT_VFIO_OPS_H
+#define TCE_COMPAT_VFIO_OPS_H
+
+#include <linux/build_bug.h>
+#include <linux/types.h>
+
+struct iommu_domain;
+struct iommu_group;
+struct module;
+struct page;
+struct vfio_device;
+
+enum vfio_group_type {
+	VFIO_IOMMU,
+	VFIO_EMULATED_IOMMU,
+	VFIO_NO_IOMMU,
+};
+
+struct vfio_iommu_driver_ops {
+	char		*name;
+	struct module	*owner;
+	void		*(*open)(unsigned long arg);
+	void		(*release)(void *iommu_data);
+	long		(*ioctl)(void *iommu_data, unsigned int cmd,
+				 unsigned long arg);
+	int		(*attach_group)(void *iommu_data,
+					struct iommu_group *group,
+					enum vfio_group_type type);
+	void		(*detach_group)(void *iommu_data,
+					struct iommu_group *group);
+	int		(*pin_pages)(void *iommu_data,
+				     struct iommu_group *group,
+				     dma_addr_t user_iova, int npage, int prot,
+				     struct page **pages);
+	void		(*unpin_pages)(void *iommu_data, dma_addr_t user_iova,
+				       int npage);
+	void		(*register_device)(void *iommu_data,
+					   struct vfio_device *vdev);
+	void		(*unregister_device)(void *iommu_data,
+					     struct vfio_device *vdev);
+	int		(*dma_rw)(void *iommu_data, dma_addr_t user_iova,
+				  void *data, size_t count, bool write);
+	struct iommu_domain *(*group_iommu_domain)(void *iommu_data,
+						   struct iommu_group *group);
+};
+
+static_assert(sizeof(struct vfio_iommu_driver_ops) == 104);
+static_assert(offsetof(struct vfio_iommu_driver_ops, attach_group) == 40);
+
+int vfio_register_iommu_driver(const struct vfio_iommu_driver_ops *ops);
+void vfio_unregister_iommu_driver(const struct vfio_iommu_driver_ops *ops);
+
+#endif /* TCE_COMPAT_VFIO_OPS_H */

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * EEH: the PE operations of VFIO_EEH_PE_OP, for each group of a container.
+ *
+ * An operation is done for one PE after the other and ends at the first that
+ * fails. The state of a container is the worst of its PEs' states.
+ *
+ * Locks: the caller holds &tce_space.lock for reading, so that the groups
+ * stay; the kernel's EEH code has its own for the PEs.
+ */
+#include <linux/iommu.h>
+
+#include <asm/eeh.h>
+
+#include "tce_eeh.h"
+#include "tce_table.h"
+
+/* What the kernel's EEH code returns may come from firmware. */
+static long eeh_errno(long rc)
+{
+	switch (rc) {
+	case -ENODEV:
+	case -ENOENT:
+	case -EINVAL:
+	case -EPERM:
+	case -ENOMEM:
+		return rc;
+	default:
+		return rc < 0 ? -EIO : rc;
+	}
+}
+
+static long pe_op(struct eeh_pe *pe, const struct vfio_eeh_pe_op *op)
+{
+	switch (op->op) {
+	case VFIO_EEH_PE_DISABLE:
+		return eeh_pe_set_option(pe, EEH_OPT_DISABLE);
+	case VFIO_EEH_PE_ENABLE:
+		return eeh_pe_set_option(pe, EEH_OPT_ENABLE);
+	case VFIO_EEH_PE_UNFREEZE_IO:
+		return eeh_pe_set_option(pe, EEH_OPT_THAW_MMIO);
+	case VFIO_EEH_PE_UNFREEZE_DMA:
+		return eeh_pe_set_option(pe, EEH_OPT_THAW_DMA);
+	case VFIO_EEH_PE_GET_STATE:
+		return eeh_pe_get_state(pe);
+	case VFIO_EEH_PE_RESET_DEACTIVATE:
+		return eeh_pe_reset(pe, EEH_RESET_DEACTIVATE, true);
+	case VFIO_EEH_PE_RESET_HOT:
+		return eeh_pe_reset(pe, EEH_RESET_HOT, true);
+	case VFIO_EEH_PE_RESET_FUNDAMENTAL:
+		return eeh_pe_reset(pe, EEH_RESET_FUNDAMENTAL, true);
+	case VFIO_EEH_PE_CONFIGURE:
+		return eeh_pe_configure(pe);
+	case VFIO_EEH_PE_INJECT_ERR:
+		return eeh_pe_inject_err(pe, op->err.type, op->err.func,
+					 op->err.addr, op->err.mask);
+	default:
+		return -EINVAL;
+	}
+}
+
+/**
+ * tce_eeh_enabled() - does this machine do EEH?
+ *
+ * Return: true if it does.
+ */
+bool tce_eeh_enabled(void)
+{
+	return eeh_enabled();
+}
+
+/**
+ * tce_eeh_op() - one operation on the PEs of all groups
+ * @space: the space, locked for reading
+ * @op: the operation, with its arguments copied and its sizes checked
+ *
+ * Context: sleeps; a reset takes seconds.
+ *
+ * Return: for VFIO_EEH_PE_GET_STATE the worst state (VFIO_EEH_PE_STATE_*),
+ * else 0; -ENODEV if a group has no PE; -EINVAL for an unknown operation;
+ * an errno of the kernel's EEH code; -EIO for any other failure.
+ */
+long tce_eeh_op(struct tce_space *space, const struct vfio_eeh_pe_op *op)
+{
+	struct tce_group *grp;
+	long rc = 0;
+
+	lockdep_assert_held(&space->lock);
+	list_for_each_entry(grp, &space->groups, list) {
+		struct eeh_pe *pe = eeh_iommu_group_to_pe(grp->group);
+		long one;
+
+		if (!pe)
+			return -ENODEV;
+		one = eeh_errno(pe_op(pe, op));
+		if (one < 0)
+			return one;
+		rc = max(rc, one);
+	}
+	/* 0 but for the state; nothing else returns a positive value */
+	return op->op == VFIO_EEH_PE_GET_STATE ? rc : 0;
+}

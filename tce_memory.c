@@ -1,0 +1,1122 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * User memory: registered regions, pinning, locked_vm. Knows no table.
+ *
+ * v1 pins a page when it is mapped. Each TCE owns one pin; where the CPU's
+ * page holds several IOMMU pages, the TCEs of a page share one pin and
+ * &tce_mem.pins counts them.
+ *
+ * v2 pins whole regions beforehand. All containers of a process share them
+ * (struct tce_mm): the same range registered by two containers is one region
+ * with two users, and any other overlap is refused. Regions live in a tree of
+ * our own, because the kernel's list of them (mm_iommu_*) is walked from end
+ * to end for each look-up. KVM reads that list, however, and only that: when
+ * a guest hands a page to a device, KVM finds the page there and counts the
+ * mapping there. So regions of at least TCE_LISTED_MIN bytes, in which a
+ * guest's memory comes, are registered with the kernel too ("listed"), up to
+ * TCE_LISTED_MAX of them, and their mappings are counted by the kernel's
+ * counter. KVM passes mappings of any other region on to user space, which
+ * then calls our MAP.
+ *
+ * A region that its last user gives up is unpinned only if nothing maps it:
+ * UNREGISTER is refused then. A container that is closed can't be refused;
+ * what it leaves mapped in other containers stays as an orphan, pinned and
+ * charged, until the last container of the process goes.
+ *
+ * Locks, in the order in which they are taken:
+ *   tce_mms_lock		tce_mms, &tce_mm.refs
+ *   &tce_mm.lock		writers of regions: REGISTER and UNREGISTER of a
+ *			process take turns; held while pages are pinned
+ *   mmap_lock		in the kernel, to pin and to charge
+ *   &tce_mm.tree_lock	the tree and all regions in it; held for reading
+ *			while TCEs are written (tce_mem_lock()), so that no
+ *			region goes away in between
+ *
+ * Never fails: tce_mem_destroy(), tce_holds_add(), tce_holds_release().
+ */
+#include <linux/hugetlb.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/rbtree.h>
+#include <linux/rwsem.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/sizes.h>
+
+#include <asm/mmu_context.h>
+
+#include "tce_memory.h"
+#include "tce_trace.h"
+
+#define TCE_LISTED_MIN	SZ_1M
+#define TCE_LISTED_MAX	512
+
+/* A v1 cookie is no address that a process could have registered. */
+#define TCE_COOKIE_V1	BIT_ULL(63)
+
+/* Set in a v1 cookie and in tce_hold.what where the device may write */
+#define TCE_WRITE	1UL
+
+/* v1 windows have 4K pages: may several TCEs map one page of the CPU's? */
+#define TCE_PINS_SHARED	(PAGE_SIZE > SZ_4K)
+
+/* Pages to pin at once: long enough to be cheap, short enough to be killed. */
+#define TCE_PIN_CHUNK	SZ_8K
+
+/**
+ * struct tce_mm - the registered regions of a process
+ * @list: in tce_mms
+ * @refs: containers that use it; guarded by tce_mms_lock
+ * @mm: the process's memory, grabbed
+ * @lock: see the top of the file
+ * @tree_lock: see the top of the file
+ * @regions: tree of struct tce_region by address, no two overlap; written
+ *	under @lock and @tree_lock, so that either is enough to read it
+ * @listed: regions that are in the kernel's list; guarded by @lock
+ */
+struct tce_mm {
+	struct list_head list;
+	unsigned int refs;
+	struct mm_struct *mm;
+	struct mutex lock;
+	struct rw_semaphore tree_lock;
+	struct rb_root regions;
+	unsigned int listed;
+};
+
+/**
+ * struct tce_region - a run of user memory that is pinned for DMA
+ * @node: in &tce_mm.regions
+ * @ua: first byte; page aligned
+ * @npages: length in CPU pages
+ * @regs: the containers that registered it (struct tce_registration); empty
+ *	for an orphan; guarded by &tce_mm.lock
+ * @page_shift: the largest IOMMU page that no backing page is smaller than
+ * @written: some device may have written to it
+ * @mem: the kernel's own entry if the region is listed, else NULL
+ * @mapped: if not listed: TCEs that map it
+ * @pages: if not listed: the pinned pages
+ * @one: what @pages points to for a region of one page
+ */
+struct tce_region {
+	struct rb_node node;
+	unsigned long ua;
+	unsigned long npages;
+	struct list_head regs;
+	unsigned int page_shift;
+	bool written;
+	struct mm_iommu_table_group_mem_t *mem;
+	atomic64_t mapped;
+	struct page **pages;
+	struct page *one;
+};
+
+/**
+ * struct tce_registration - one container's use of a region
+ * @in_mem: in &tce_mem.regs
+ * @in_region: in &tce_region.regs
+ * @mem: the container's memory
+ * @region: what it registered
+ */
+struct tce_registration {
+	struct list_head in_mem;
+	struct list_head in_region;
+	struct tce_mem *mem;
+	struct tce_region *region;
+};
+
+struct tce_hold_block {
+	struct tce_hold_block *next;
+	struct tce_hold holds[];
+};
+
+#define TCE_HOLDS_PER_BLOCK \
+	((PAGE_SIZE - sizeof(struct tce_hold_block)) / sizeof(struct tce_hold))
+/* About 64K holds: enough for one kill per call, bounded for a huge UNMAP. */
+#define TCE_HOLDS_MAX_BLOCKS	DIV_ROUND_UP(SZ_64K, TCE_HOLDS_PER_BLOCK)
+
+static DEFINE_MUTEX(tce_mms_lock);
+static LIST_HEAD(tce_mms);
+
+/* pin_user_pages() fails in more ways than the ABI has names for */
+static int pin_errno(long rc)
+{
+	switch (rc) {
+	case -ENOMEM:
+	case -EINTR:
+		return rc;
+	default:
+		return -EFAULT;
+	}
+}
+
+static unsigned long region_end(const struct tce_region *region)
+{
+	return region->ua + (region->npages << PAGE_SHIFT);
+}
+
+/* The region that holds @ua, or NULL. Caller holds either lock of the tree. */
+static struct tce_region *region_find(struct tce_mm *shared, unsigned long ua)
+{
+	struct rb_node *node = shared->regions.rb_node;
+
+	while (node) {
+		struct tce_region *region = rb_entry(node, struct tce_region,
+						     node);
+
+		if (ua < region->ua)
+			node = node->rb_left;
+		else if (ua >= region_end(region))
+			node = node->rb_right;
+		else
+			return region;
+	}
+	return NULL;
+}
+
+/* Some region that overlaps [ua, end), or NULL. */
+static struct tce_region *region_overlap(struct tce_mm *shared,
+					 unsigned long ua, unsigned long end)
+{
+	struct rb_node *node = shared->regions.rb_node;
+
+	lockdep_assert_held(&shared->lock);
+	while (node) {
+		struct tce_region *region = rb_entry(node, struct tce_region,
+						     node);
+
+		if (end <= region->ua)
+			node = node->rb_left;
+		else if (ua >= region_end(region))
+			node = node->rb_right;
+		else
+			return region;
+	}
+	return NULL;
+}
+
+static void region_insert(struct tce_mm *shared, struct tce_region *region)
+{
+	struct rb_node **link = &shared->regions.rb_node, *parent = NULL;
+
+	lockdep_assert_held(&shared->lock);
+	down_write(&shared->tree_lock);
+	while (*link) {
+		parent = *link;
+		if (region->ua < rb_entry(parent, struct tce_region, node)->ua)
+			link = &parent->rb_left;
+		else
+			link = &parent->rb_right;
+	}
+	rb_link_node(&region->node, parent, link);
+	rb_insert_color(&region->node, &shared->regions);
+	up_write(&shared->tree_lock);
+}
+
+/* hpa of the page that backs @ua; @ua is inside the region */
+static unsigned long region_hpa(struct tce_region *region, unsigned long ua)
+{
+	unsigned long hpa;
+
+	if (!region->mem)
+		return page_to_phys(region->pages[(ua - region->ua) >>
+						  PAGE_SHIFT]) |
+			offset_in_page(ua);
+	if (mm_iommu_ua_to_hpa(region->mem, ua, 0, &hpa))
+		return 0;
+	return hpa;
+}
+
+/* Count @n more TCEs. Fails only for a region that the kernel is letting go. */
+static int region_hold(struct tce_region *region, unsigned long n)
+{
+	unsigned long i;
+
+	if (!region->mem) {
+		atomic64_add(n, &region->mapped);
+		return 0;
+	}
+	for (i = 0; i < n; i++) {
+		if (mm_iommu_mapped_inc(region->mem)) {
+			while (i--)
+				mm_iommu_mapped_dec(region->mem);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static void region_drop(struct tce_region *region, unsigned long n)
+{
+	if (!region->mem)
+		atomic64_sub(n, &region->mapped);
+	else
+		while (n--)
+			mm_iommu_mapped_dec(region->mem);
+}
+
+/* The device is done with the region: tell the owners of its pages. */
+static void region_mark_dirty(struct tce_region *region)
+{
+	unsigned long i;
+
+	for (i = 0; i < region->npages; i++) {
+		unsigned long hpa = region_hpa(region,
+					       region->ua + (i << PAGE_SHIFT));
+		struct page *page = pfn_to_page(PHYS_PFN(hpa));
+
+		if (hpa && !PageDirty(page))
+			set_page_dirty_lock(page);
+		if (!(i % TCE_PIN_CHUNK))
+			cond_resched();
+	}
+}
+
+/*
+ * The largest IOMMU page that fits everywhere: limited by the alignment of
+ * the region and, beyond PAGE_SIZE, by its smallest hugetlb page. Other large
+ * pages do not count, since they can be split under us.
+ */
+static unsigned int region_page_shift(const struct tce_region *region)
+{
+	unsigned int shift = __ffs(region->ua | region->npages << PAGE_SHIFT);
+	unsigned long i;
+
+	if (region->mem) {
+		unsigned long hpa;
+
+		while (shift > PAGE_SHIFT &&
+		       mm_iommu_ua_to_hpa(region->mem, region->ua, shift, &hpa))
+			shift--;
+		return shift;
+	}
+
+	for (i = 0; i < region->npages && shift > PAGE_SHIFT; i++) {
+		struct page *page = region->pages[i];
+
+		if (!PageHuge(page))
+			return PAGE_SHIFT;
+		shift = min(shift, page_shift(compound_head(page)));
+	}
+	return shift;
+}
+
+static void region_unpin(struct tce_region *region, unsigned long npages)
+{
+	unsigned long i, n;
+
+	for (i = 0; i < npages; i += n) {
+		n = min_t(unsigned long, npages - i, TCE_PIN_CHUNK);
+		unpin_user_pages_dirty_lock(region->pages + i, n,
+					    region->written);
+		cond_resched();
+	}
+	if (region->pages != &region->one)
+		kvfree(region->pages);
+}
+
+static int region_pin(struct tce_mm *shared, struct tce_region *region)
+{
+	unsigned long done = 0;
+	long rc;
+
+	region->pages = &region->one;
+	if (region->npages > 1) {
+		region->pages = kvcalloc(region->npages,
+					 sizeof(*region->pages),
+					 GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+		if (!region->pages)
+			return -ENOMEM;
+	}
+
+	rc = account_locked_vm(shared->mm, region->npages, true);
+	if (rc)
+		goto err_free;
+
+	while (done < region->npages) {
+		unsigned long n = min_t(unsigned long, TCE_PIN_CHUNK,
+					region->npages - done);
+
+		rc = pin_user_pages_fast(region->ua + (done << PAGE_SHIFT), n,
+					 FOLL_WRITE | FOLL_LONGTERM,
+					 region->pages + done);
+		if (rc <= 0)
+			goto err_unpin;
+		done += rc;
+		cond_resched();
+	}
+	return 0;
+
+err_unpin:
+	account_locked_vm(shared->mm, region->npages, false);
+	region_unpin(region, done);
+	return pin_errno(rc);
+err_free:
+	if (region->pages != &region->one)
+		kvfree(region->pages);
+	return rc;
+}
+
+static void region_free(struct tce_mm *shared, struct tce_region *region)
+{
+	if (!region->mem) {
+		region_unpin(region, region->npages);
+		account_locked_vm(shared->mm, region->npages, false);
+	}
+	kfree(region);
+}
+
+/*
+ * Let go of a region that no container uses any more. Refused with -EBUSY
+ * while TCEs map it, unless @force says that no window is left that could:
+ * then what is still counted are mappings that KVM lost count of.
+ */
+static int region_release(struct tce_mm *shared, struct tce_region *region,
+			  bool force)
+{
+	int rc = 0;
+
+	lockdep_assert_held(&shared->lock);
+	if (region->mem && region->written)
+		region_mark_dirty(region);
+
+	down_write(&shared->tree_lock);
+	if (region->mem) {
+		while (mm_iommu_put(shared->mm, region->mem) == -EBUSY) {
+			if (!force) {
+				rc = -EBUSY;
+				break;
+			}
+			mm_iommu_mapped_dec(region->mem);
+		}
+	} else if (!force && atomic64_read(&region->mapped)) {
+		rc = -EBUSY;
+	}
+	if (!rc) {
+		rb_erase(&region->node, &shared->regions);
+		if (region->mem)
+			shared->listed--;
+	}
+	up_write(&shared->tree_lock);
+
+	if (!rc)
+		region_free(shared, region);
+	return rc;
+}
+
+static struct tce_region *region_create(struct tce_mm *shared,
+					unsigned long ua, unsigned long npages)
+{
+	struct tce_region *region;
+	long rc;
+
+	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
+	if (!region)
+		return ERR_PTR(-ENOMEM);
+	region->ua = ua;
+	region->npages = npages;
+	INIT_LIST_HEAD(&region->regs);
+
+	if (npages << PAGE_SHIFT >= TCE_LISTED_MIN &&
+	    shared->listed < TCE_LISTED_MAX) {
+		rc = mm_iommu_new(shared->mm, ua, npages, &region->mem);
+		/* a short pin is reported as the number of pages */
+		if (rc > 0)
+			rc = -EFAULT;
+		if (rc && rc != -ENOMEM && rc != -EINVAL)
+			rc = pin_errno(rc);
+	} else {
+		rc = region_pin(shared, region);
+	}
+	if (rc) {
+		kfree(region);
+		return ERR_PTR(rc);
+	}
+
+	region->page_shift = region_page_shift(region);
+	if (region->mem)
+		shared->listed++;
+	region_insert(shared, region);
+	return region;
+}
+
+static struct tce_mm *tce_mm_get(struct mm_struct *mm)
+{
+	struct tce_mm *shared;
+
+	mutex_lock(&tce_mms_lock);
+	list_for_each_entry(shared, &tce_mms, list) {
+		if (shared->mm == mm) {
+			shared->refs++;
+			goto out_unlock;
+		}
+	}
+
+	shared = kzalloc(sizeof(*shared), GFP_KERNEL_ACCOUNT);
+	if (!shared)
+		goto out_unlock;
+	mmgrab(mm);
+	shared->mm = mm;
+	shared->refs = 1;
+	mutex_init(&shared->lock);
+	init_rwsem(&shared->tree_lock);
+	shared->regions = RB_ROOT;
+	list_add(&shared->list, &tce_mms);
+
+out_unlock:
+	mutex_unlock(&tce_mms_lock);
+	return shared;
+}
+
+static void tce_mm_put(struct tce_mm *shared)
+{
+	struct rb_node *node;
+
+	mutex_lock(&tce_mms_lock);
+	if (--shared->refs) {
+		mutex_unlock(&tce_mms_lock);
+		return;
+	}
+	list_del(&shared->list);
+	mutex_unlock(&tce_mms_lock);
+
+	/* No container, so no window: nothing can map the orphans now. */
+	mutex_lock(&shared->lock);
+	while ((node = rb_first(&shared->regions)))
+		region_release(shared, rb_entry(node, struct tce_region, node),
+			       true);
+	mutex_unlock(&shared->lock);
+
+	mmdrop(shared->mm);
+	mutex_destroy(&shared->lock);
+	kfree(shared);
+}
+
+/**
+ * tce_mem_init() - start a container's user memory
+ * @mem: zeroed
+ * @v2: which of the two interfaces the container speaks
+ *
+ * Undone by tce_mem_destroy().
+ */
+void tce_mem_init(struct tce_mem *mem, bool v2)
+{
+	mem->v2 = v2;
+	INIT_LIST_HEAD(&mem->regs);
+	xa_init(&mem->pins);
+}
+
+/**
+ * tce_mem_bind() - make the caller's memory the container's
+ * @mem: the container's memory
+ *
+ * A container serves one process. Context: process; caller keeps other calls
+ * for @mem out.
+ *
+ * Return: 0, also if it was bound to the same memory before; -EPERM if to
+ * another one or if the caller has none; -ENOMEM.
+ */
+int tce_mem_bind(struct tce_mem *mem)
+{
+	if (mem->mm)
+		return mem->mm == current->mm ? 0 : -EPERM;
+	if (!current->mm)
+		return -EPERM;
+	if (mem->v2) {
+		mem->shared = tce_mm_get(current->mm);
+		if (!mem->shared)
+			return -ENOMEM;
+	}
+	mmgrab(current->mm);
+	mem->mm = current->mm;
+	return 0;
+}
+
+/**
+ * tce_mem_destroy() - let go of all that a container had registered
+ * @mem: the container's memory, none of which its own windows map any more
+ *
+ * Context: may sleep, need not be the owner of the memory. Never fails:
+ * regions that other containers map stay until the last of them closes.
+ */
+void tce_mem_destroy(struct tce_mem *mem)
+{
+	struct tce_registration *reg, *next;
+	struct tce_mm *shared = mem->shared;
+
+	if (shared) {
+		mutex_lock(&shared->lock);
+		list_for_each_entry_safe(reg, next, &mem->regs, in_mem) {
+			struct tce_region *region = reg->region;
+
+			list_del(&reg->in_region);
+			kfree(reg);
+			if (list_empty(&region->regs))
+				region_release(shared, region, false);
+			cond_resched();
+		}
+		mutex_unlock(&shared->lock);
+		tce_mm_put(shared);
+	}
+	xa_destroy(&mem->pins);
+	if (mem->mm)
+		mmdrop(mem->mm);
+}
+
+/**
+ * tce_mem_charge() - charge pages to the owner's locked_vm
+ * @mem: a bound container's memory
+ * @npages: CPU pages
+ *
+ * Undone by tce_mem_uncharge(). Context: process.
+ *
+ * Return: 0, or -ENOMEM if the caller's RLIMIT_MEMLOCK does not allow it.
+ */
+int tce_mem_charge(struct tce_mem *mem, unsigned long npages)
+{
+	return account_locked_vm(mem->mm, npages, true);
+}
+
+/**
+ * tce_mem_uncharge() - undo tce_mem_charge()
+ * @mem: the same
+ * @npages: the same
+ */
+void tce_mem_uncharge(struct tce_mem *mem, unsigned long npages)
+{
+	account_locked_vm(mem->mm, npages, false);
+}
+
+static struct tce_registration *registration_find(struct tce_mem *mem,
+						  struct tce_region *region)
+{
+	struct tce_registration *reg;
+
+	list_for_each_entry(reg, &region->regs, in_region)
+		if (reg->mem == mem)
+			return reg;
+	return NULL;
+}
+
+/**
+ * tce_mem_register() - pin a range of memory for DMA
+ * @mem: a bound v2 container's memory
+ * @ua: start, a multiple of PAGE_SIZE
+ * @size: bytes, a multiple of PAGE_SIZE
+ *
+ * Charges locked_vm. The same range registered by another container of the
+ * process is shared and costs nothing. Undone by tce_mem_unregister() and by
+ * tce_mem_destroy(). Context: the owner of the memory; sleeps, ends early on
+ * SIGKILL.
+ *
+ * Return: 0; -EINVAL if misaligned, empty, at address 0 or overlapping another
+ * region;
+ * -EBUSY if this container has it already; -ENOMEM if out of memory or over
+ * RLIMIT_MEMLOCK; -EFAULT if the range is not all writable memory that can
+ * be pinned; -EINTR.
+ */
+int tce_mem_register(struct tce_mem *mem, unsigned long ua, unsigned long size)
+{
+	struct tce_mm *shared = mem->shared;
+	unsigned long npages = size >> PAGE_SHIFT;
+	struct tce_registration *reg;
+	struct tce_region *region;
+	int rc;
+
+	if (!size || !PAGE_ALIGNED(ua) || !PAGE_ALIGNED(size) ||
+	    ua + size - 1 < ua)
+		return -EINVAL;
+	/* to KVM and to us, the cookie of address 0 says "nothing mapped" */
+	if (!ua)
+		return -EINVAL;
+	if (!access_ok((void __user *)ua, size))
+		return -EFAULT;
+	if (npages > totalram_pages())
+		return -ENOMEM;
+
+	reg = kzalloc(sizeof(*reg), GFP_KERNEL_ACCOUNT);
+	if (!reg)
+		return -ENOMEM;
+
+	rc = mutex_lock_killable(&shared->lock);
+	if (rc)
+		goto err_free;
+
+	region = region_overlap(shared, ua, ua + size);
+	if (!region) {
+		region = region_create(shared, ua, npages);
+		rc = PTR_ERR_OR_ZERO(region);
+	} else if (region->ua != ua || region->npages != npages) {
+		rc = -EINVAL;
+	} else if (registration_find(mem, region)) {
+		rc = -EBUSY;
+	}
+	if (rc)
+		goto err_unlock;
+
+	reg->mem = mem;
+	reg->region = region;
+	list_add(&reg->in_mem, &mem->regs);
+	list_add(&reg->in_region, &region->regs);
+	mutex_unlock(&shared->lock);
+	trace_tce_register(ua, size, region->page_shift, region->mem);
+	return 0;
+
+err_unlock:
+	mutex_unlock(&shared->lock);
+err_free:
+	kfree(reg);
+	return rc;
+}
+
+/**
+ * tce_mem_unregister() - undo tce_mem_register()
+ * @mem: a bound v2 container's memory
+ * @ua: start, as registered
+ * @size: bytes, as registered
+ *
+ * Context: process; sleeps.
+ *
+ * Return: 0; -EINVAL if misaligned; -ENOENT if the container has no region
+ * of just these bounds; -EBUSY, and nothing is changed, if TCEs map it and no
+ * other container has registered it; -EINTR.
+ */
+int tce_mem_unregister(struct tce_mem *mem, unsigned long ua,
+		       unsigned long size)
+{
+	struct tce_mm *shared = mem->shared;
+	struct tce_registration *reg = NULL;
+	struct tce_region *region;
+	int rc;
+
+	if (!PAGE_ALIGNED(ua) || !PAGE_ALIGNED(size))
+		return -EINVAL;
+
+	rc = mutex_lock_killable(&shared->lock);
+	if (rc)
+		return rc;
+
+	region = region_find(shared, ua);
+	if (region && region->ua == ua && region->npages == size >> PAGE_SHIFT)
+		reg = registration_find(mem, region);
+	if (!reg) {
+		rc = -ENOENT;
+		goto out_unlock;
+	}
+
+	if (list_is_singular(&region->regs)) {
+		rc = region_release(shared, region, false);
+		if (rc)
+			goto out_unlock;
+	} else {
+		list_del(&reg->in_region);
+	}
+	list_del(&reg->in_mem);
+	kfree(reg);
+	trace_tce_unregister(ua, size);
+
+out_unlock:
+	mutex_unlock(&shared->lock);
+	return rc;
+}
+
+/**
+ * tce_mem_lock() - keep registered regions where they are
+ * @mem: a bound container's memory
+ *
+ * Around each use of the functions below. Shared; undone by
+ * tce_mem_unlock(). Context: sleeps.
+ */
+void tce_mem_lock(struct tce_mem *mem)
+{
+	if (mem->shared)
+		down_read(&mem->shared->tree_lock);
+}
+
+/**
+ * tce_mem_unlock() - undo tce_mem_lock()
+ * @mem: the same
+ */
+void tce_mem_unlock(struct tce_mem *mem)
+{
+	if (mem->shared)
+		up_read(&mem->shared->tree_lock);
+}
+
+/**
+ * tce_mem_check() - may this memory be mapped?
+ * @mem: a bound container's memory, locked by tce_mem_lock()
+ * @ua: start, aligned to the IOMMU page
+ * @size: bytes, a multiple of the IOMMU page
+ * @shift: log2 of the IOMMU page
+ * @write: the device will be allowed to write
+ *
+ * After it, tce_mem_get() for v2 does not fail before tce_mem_unlock().
+ *
+ * Return: 0; -EINVAL if some IOMMU page is not inside one registered region,
+ * or is larger than the pages behind it (v2); -EFAULT if the range can't be
+ * user memory (v1).
+ */
+int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
+		  unsigned int shift, bool write)
+{
+	unsigned long end = ua + size;
+
+	if (!mem->v2)
+		return access_ok((void __user *)ua, size) ? 0 : -EFAULT;
+	if (end < ua)
+		return -EINVAL;
+
+	lockdep_assert_held(&mem->shared->tree_lock);
+	while (ua < end) {
+		struct tce_region *region = region_find(mem->shared, ua);
+
+		if (!region || region->page_shift < shift)
+			return -EINVAL;
+		if (write && !READ_ONCE(region->written))
+			WRITE_ONCE(region->written, true);
+		ua = region_end(region);
+	}
+	return 0;
+}
+
+/* v1, one pin for all TCEs of a page: there are @n more TCEs of @page. */
+static int pin_share(struct tce_mem *mem, struct page *page, unsigned long n)
+{
+	unsigned long pfn = page_to_pfn(page);
+	void *old;
+	int rc = 0;
+
+	xa_lock(&mem->pins);
+	for (;;) {
+		old = xa_load(&mem->pins, pfn);
+		if (old) {
+			/* the slot is there: nothing to allocate or to fail */
+			__xa_store(&mem->pins, pfn,
+				   xa_mk_value(xa_to_value(old) + n),
+				   GFP_ATOMIC);
+			break;
+		}
+		/* may let go of the lock to allocate */
+		old = __xa_cmpxchg(&mem->pins, pfn, NULL, xa_mk_value(n),
+				   GFP_KERNEL_ACCOUNT);
+		rc = xa_err(old);
+		if (!old || rc)
+			break;
+	}
+	xa_unlock(&mem->pins);
+
+	/* had one pin already, or can't note this one */
+	if (old)
+		unpin_user_page(page);
+	return rc;
+}
+
+static void pin_unshare(struct tce_mem *mem, struct page *page,
+			unsigned long n, bool write)
+{
+	unsigned long pfn = page_to_pfn(page);
+	unsigned long left;
+
+	if (write && !PageDirty(page))
+		set_page_dirty_lock(page);
+
+	xa_lock(&mem->pins);
+	left = xa_to_value(xa_load(&mem->pins, pfn)) - n;
+	if (left)
+		__xa_store(&mem->pins, pfn, xa_mk_value(left), GFP_ATOMIC);
+	else
+		__xa_erase(&mem->pins, pfn);
+	xa_unlock(&mem->pins);
+
+	if (!left)
+		unpin_user_page(page);
+}
+
+/*
+ * v1: pin the pages behind up to @n entries. The page pointers are put where
+ * the caller wants the addresses and are replaced from the end: an entry's
+ * page comes at its own place or before, so none is overwritten too early.
+ */
+static long pin_entries(struct tce_mem *mem, unsigned long ua, unsigned long n,
+			unsigned int shift, bool write, unsigned long *hpas)
+{
+	struct page **pages = (struct page **)hpas;
+	unsigned long first = offset_in_page(ua) >> shift;
+	unsigned long per_page = 1UL << (PAGE_SHIFT - shift);
+	unsigned long npages = DIV_ROUND_UP(first + n, per_page);
+	long got, i, rc;
+
+	got = pin_user_pages_fast(ua & PAGE_MASK, npages,
+				  FOLL_LONGTERM | (write ? FOLL_WRITE : 0),
+				  pages);
+	if (got <= 0)
+		return pin_errno(got);
+	n = min(n, got * per_page - first);
+
+	if (per_page > 1) {
+		unsigned long left = n, off = first;
+
+		for (i = 0; i < got; i++, off = 0) {
+			unsigned long here = min(per_page - off, left);
+
+			rc = pin_share(mem, pages[i], here);
+			if (rc)
+				goto err_unshare;
+			left -= here;
+		}
+	}
+
+	for (i = n - 1; i >= 0; i--) {
+		unsigned long at = first + i;
+
+		hpas[i] = page_to_phys(pages[at / per_page]) |
+			  (at % per_page) << shift;
+	}
+	return n;
+
+err_unshare:
+	unpin_user_pages(pages + i + 1, got - i - 1);
+	while (i--)
+		pin_unshare(mem, pages[i],
+			    i ? per_page : min(per_page - first, n), false);
+	return rc;
+}
+
+/**
+ * tce_mem_get() - take hold of the memory behind some entries
+ * @mem: a bound container's memory, locked by tce_mem_lock()
+ * @ua: of the first entry, aligned to the IOMMU page
+ * @n: entries wanted, at least 1
+ * @shift: log2 of the IOMMU page
+ * @write: the device will be allowed to write
+ * @hpas: room for @n addresses, which are returned here
+ *
+ * Each hold is given back through a struct tce_holds. Context: the owner of
+ * the memory; sleeps.
+ *
+ * Return: how many of the entries could be served, at least 1; or -EFAULT,
+ * -ENOMEM, -EINTR (v1), -EINVAL (v2, if tce_mem_check() was not asked).
+ */
+long tce_mem_get(struct tce_mem *mem, unsigned long ua, unsigned long n,
+		 unsigned int shift, bool write, unsigned long *hpas)
+{
+	struct tce_region *region;
+	unsigned long i, hpa, sub;
+
+	if (!mem->v2)
+		return pin_entries(mem, ua, n, shift, write, hpas);
+
+	region = region_find(mem->shared, ua);
+	if (!region)
+		return -EINVAL;
+	n = min(n, (region_end(region) - ua) >> shift);
+	if (!n || region_hold(region, n))
+		return -EINVAL;
+
+	if (shift >= PAGE_SHIFT) {
+		for (i = 0; i < n; i++, ua += 1UL << shift)
+			hpas[i] = region_hpa(region, ua);
+		return n;
+	}
+	for (i = 0; i < n; ) {
+		hpa = region_hpa(region, ua);
+		sub = (PAGE_SIZE - offset_in_page(ua)) >> shift;
+		sub = min(sub, n - i);
+		ua += sub << shift;
+		for (; sub--; hpa += 1UL << shift)
+			hpas[i++] = hpa;
+	}
+	return n;
+}
+
+/**
+ * tce_mem_cookie() - what a table shall remember of an entry's memory
+ * @mem: the container's memory
+ * @ua: where the owner sees the IOMMU page
+ * @hpa: where it is
+ * @write: the device may write
+ *
+ * v2: the userspace address, as KVM keeps it in the same place. v1: the page,
+ * in a form that is no userspace address, so that KVM finds nothing by it.
+ *
+ * Return: the cookie, never 0.
+ */
+u64 tce_mem_cookie(const struct tce_mem *mem, unsigned long ua,
+		   unsigned long hpa, bool write)
+{
+	if (mem->v2)
+		return ua;
+	return TCE_COOKIE_V1 | hpa | (write ? TCE_WRITE : 0);
+}
+
+/**
+ * tce_holds_init() - start to collect
+ * @holds: on the stack
+ * @mem: whose memory
+ */
+void tce_holds_init(struct tce_holds *holds, struct tce_mem *mem)
+{
+	holds->mem = mem;
+	holds->region = NULL;
+	holds->blocks = NULL;
+	holds->nr_blocks = 0;
+	holds->next = holds->few;
+	holds->end = holds->few + TCE_HOLDS_INLINE;
+}
+
+/**
+ * tce_holds_grow() - make room; only for tce_holds_full()
+ * @holds: full
+ *
+ * Return: whether there is room now.
+ */
+bool tce_holds_grow(struct tce_holds *holds)
+{
+	struct tce_hold_block *block;
+
+	if (holds->nr_blocks >= TCE_HOLDS_MAX_BLOCKS)
+		return false;
+	block = kmalloc(PAGE_SIZE, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!block)
+		return false;
+	block->next = holds->blocks;
+	holds->blocks = block;
+	holds->nr_blocks++;
+	holds->next = block->holds;
+	holds->end = block->holds + TCE_HOLDS_PER_BLOCK;
+	return true;
+}
+
+/* The newest element, or NULL at the start of the inline ones or a block. */
+static struct tce_hold *holds_last(struct tce_holds *holds)
+{
+	struct tce_hold *start = holds->blocks ? holds->blocks->holds :
+						 holds->few;
+
+	return holds->next == start ? NULL : holds->next - 1;
+}
+
+static void holds_add_page(struct tce_holds *holds, unsigned long hpa,
+			   bool write)
+{
+	struct tce_hold *last = holds_last(holds);
+	unsigned long what = (unsigned long)pfn_to_page(PHYS_PFN(hpa));
+	unsigned long merge;
+
+	if (write)
+		what |= TCE_WRITE;
+	if (last) {
+		/* shared pins are counted by page, others page by page */
+		merge = last->what;
+		if (!TCE_PINS_SHARED)
+			merge += last->n * sizeof(struct page);
+		if (merge == what) {
+			last->n++;
+			return;
+		}
+	}
+	*holds->next++ = (struct tce_hold) { .what = what, .n = 1 };
+}
+
+/**
+ * tce_holds_add() - collect what a cleared entry held
+ * @holds: not full
+ * @cookie: what tce_mem_cookie() said when the entry was written
+ * @hpa: the address that was taken out of the entry
+ * @write: the direction that was taken out of the entry let the device write
+ *
+ * KVM changes entries and cookies under us, without a lock in common. So
+ * nothing is given back for an entry whose cookie does not fit its address:
+ * a region would rather be counted as mapped until it is closed than be let
+ * go while it is mapped. Caller holds tce_mem_lock().
+ */
+void tce_holds_add(struct tce_holds *holds, u64 cookie, unsigned long hpa,
+		   bool write)
+{
+	struct tce_region *region = holds->region;
+	struct tce_hold *last;
+
+	if (!holds->mem->v2) {
+		if (cookie == tce_mem_cookie(holds->mem, 0, hpa, write))
+			holds_add_page(holds, hpa, write);
+		return;
+	}
+
+	if (!region || cookie < region->ua || cookie >= region_end(region)) {
+		region = region_find(holds->mem->shared, cookie);
+		holds->region = region;
+		if (!region)
+			return;
+	}
+	if (region_hpa(region, cookie) != hpa)
+		return;
+	if (write && !READ_ONCE(region->written))
+		WRITE_ONCE(region->written, true);
+
+	last = holds_last(holds);
+	if (last && last->what == (unsigned long)region)
+		last->n++;
+	else
+		*holds->next++ = (struct tce_hold) {
+			.what = (unsigned long)region, .n = 1
+		};
+}
+
+/**
+ * tce_holds_add_cookie() - collect by the cookie alone
+ * @holds: not full
+ * @cookie: of an entry in a table that no device uses any more
+ *
+ * For v1 pages that KVM took out of the table and did not put back. v2
+ * regions are let go with the last container in any case.
+ */
+void tce_holds_add_cookie(struct tce_holds *holds, u64 cookie)
+{
+	if (!holds->mem->v2 && (cookie & TCE_COOKIE_V1))
+		holds_add_page(holds, cookie & ~TCE_COOKIE_V1 & PAGE_MASK,
+			       cookie & TCE_WRITE);
+}
+
+static void hold_release(struct tce_mem *mem, const struct tce_hold *hold)
+{
+	bool write = hold->what & TCE_WRITE;
+	struct page *page = (struct page *)(hold->what & ~TCE_WRITE);
+
+	if (mem->v2)
+		region_drop((struct tce_region *)hold->what, hold->n);
+	else if (!TCE_PINS_SHARED)
+		unpin_user_page_range_dirty_lock(page, hold->n, write);
+	else
+		pin_unshare(mem, page, hold->n, write);
+}
+
+/**
+ * tce_holds_release() - let go, and start anew
+ * @holds: what was collected; the entries have been killed
+ *
+ * Caller holds tce_mem_lock(). Context: sleeps. Never fails.
+ */
+void tce_holds_release(struct tce_holds *holds)
+{
+	struct tce_hold_block *block = holds->blocks, *older;
+	struct tce_hold *hold, *end = holds->next;
+
+	for (; block; block = older) {
+		for (hold = block->holds; hold < end; hold++)
+			hold_release(holds->mem, hold);
+		older = block->next;
+		kfree(block);
+		end = older ? older->holds + TCE_HOLDS_PER_BLOCK :
+			      holds->few + TCE_HOLDS_INLINE;
+		cond_resched();
+	}
+	for (hold = holds->few; hold < end; hold++)
+		hold_release(holds->mem, hold);
+
+	holds->blocks = NULL;
+	holds->nr_blocks = 0;
+	holds->next = holds->few;
+	holds->end = holds->few + TCE_HOLDS_INLINE;
+}

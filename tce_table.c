@@ -1,0 +1,1136 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The TCE layer: groups, windows, and the entries in them.
+ *
+ * A window belongs to one space and wraps one platform table. Besides the
+ * TCEs the table has, for each entry, a cell in user space's view of it
+ * (it_userspace), in which we keep the memory layer's cookie: 0 if nothing is
+ * mapped. KVM reads and writes cells too.
+ *
+ * The kernel checks nothing for us: a table operation given an entry outside
+ * its table writes outside its table. So window_range() is the one door
+ * through which an IOBA becomes an entry.
+ *
+ * Life of a page in an entry:
+ *   MAP: hold the page, write the entry, kill. What the entry held before is
+ *	collected and let go after the kill.
+ *   UNMAP: clear the entry and collect what it held; kill; let go.
+ * An entry is only ever changed by an exchange, and who gets an old value out
+ * of the table gives its page back. That is what keeps us and KVM, who have
+ * no lock in common, from letting go of a page twice: a page whose value the
+ * other side took is the other side's.
+ *
+ * A MAP that fails puts back what it replaced, entry by entry.
+ *
+ * Locks, in the order in which they are taken:
+ *   &tce_space.lock	see tce_table.h
+ *   spans		MAPs and UNMAPs of a window run in parallel unless
+ *			their ranges overlap (window_lock_range())
+ *   tce_mem_lock()	keeps registered regions in place
+ *
+ * Never fails: UNMAP of what is mapped, detach, tce_space_destroy(). If the
+ * platform refuses to clear an entry or to take a window out of the bridge,
+ * what the device may still reach is never freed.
+ */
+#include <linux/iommu.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+
+#include <asm/tce.h>
+
+#include "compat/ownership.h"
+#include "compat/table_ops.h"
+#include "tce_memory.h"
+#include "tce_table.h"
+#include "tce_trace.h"
+
+/* Entries that a MAP writes per look at the memory layer */
+#define TCE_CHUNK	512
+/* The same where the addresses fit on the stack */
+#define TCE_CHUNK_STACK	16
+
+/* A hole of so many entries ends an invalidation, rather than be in it. */
+#define TCE_KILL_GAP	512
+/* Entries that firmware is asked to invalidate at once, one by one */
+#define TCE_KILL_MAX	65536UL
+
+/**
+ * struct tce_window - a range of IOBAs with a table behind it
+ * @tbl: the platform's table; we own one reference, as may groups and KVM
+ * @num: the platform's number of the window
+ * @charged: CPU pages of table that were charged
+ * @span_lock: guards @spans
+ * @spans: ranges in which a MAP or an UNMAP is at work (struct tce_span)
+ * @span_wait: for those who wait for a range
+ * @stale: some entry still holds a page that could not be let go when it
+ *	was cleared; see window_sweep()
+ */
+struct tce_window {
+	struct iommu_table *tbl;
+	int num;
+	unsigned long charged;
+	spinlock_t span_lock;
+	struct list_head spans;
+	wait_queue_head_t span_wait;
+	bool stale;
+};
+
+/**
+ * struct tce_span - a range of entries that one call works on
+ * @list: in &tce_window.spans
+ * @first: first entry
+ * @last: last entry
+ */
+struct tce_span {
+	struct list_head list;
+	unsigned long first;
+	unsigned long last;
+};
+
+/*
+ * Platform operations return what their firmware said, which is no errno.
+ * Codes that are errnos of our ABI and that a platform does return pass.
+ */
+static int platform_errno(long rc)
+{
+	switch (rc) {
+	case 0:
+	case -EPERM:
+	case -ENOMEM:
+	case -ENODEV:
+	case -EINVAL:
+	case -ENOSPC:
+		return rc;
+	default:
+		return -EIO;
+	}
+}
+
+/* xchg_no_kill() returns -ENOMEM on powernv, raw hypervisor codes on pseries */
+static int xchg_errno(long rc)
+{
+	return !rc || rc == -ENOMEM ? rc : -EIO;
+}
+
+static u64 window_start(const struct tce_window *win)
+{
+	return (u64)win->tbl->it_offset << win->tbl->it_page_shift;
+}
+
+/*
+ * Turn a range of IOBAs into entries of a window.
+ *
+ * Return: the window; ERR_PTR(-ENXIO) if @ioba is in none; ERR_PTR(-EINVAL)
+ * if the range is misaligned or leaves the window.
+ */
+static struct tce_window *window_range(struct tce_space *space, u64 ioba,
+				       u64 size, unsigned long *first,
+				       unsigned long *n)
+{
+	struct tce_window *win;
+	unsigned long at;
+	int i;
+
+	lockdep_assert_held(&space->lock);
+	for (i = 0; i < ARRAY_SIZE(space->windows); i++) {
+		unsigned int shift;
+
+		win = space->windows[i];
+		if (!win)
+			continue;
+		shift = win->tbl->it_page_shift;
+		*first = ioba >> shift;
+		at = *first - win->tbl->it_offset;
+		if (*first < win->tbl->it_offset || at >= win->tbl->it_size)
+			continue;
+		if ((ioba | size) & ((1UL << shift) - 1))
+			return ERR_PTR(-EINVAL);
+		*n = size >> shift;
+		if (*n > win->tbl->it_size - at)
+			return ERR_PTR(-EINVAL);
+		return win;
+	}
+	return ERR_PTR(-ENXIO);
+}
+
+static bool span_taken(struct tce_window *win, const struct tce_span *span)
+{
+	struct tce_span *other;
+
+	list_for_each_entry(other, &win->spans, list)
+		if (span->first <= other->last && other->first <= span->last)
+			return true;
+	return false;
+}
+
+static bool span_take(struct tce_window *win, struct tce_span *span)
+{
+	bool taken;
+
+	spin_lock(&win->span_lock);
+	taken = span_taken(win, span);
+	if (!taken)
+		list_add(&span->list, &win->spans);
+	spin_unlock(&win->span_lock);
+	return !taken;
+}
+
+/* Keep others out of @n entries. Fails only with -EINTR, on SIGKILL. */
+static int window_lock_range(struct tce_window *win, struct tce_span *span,
+			     unsigned long first, unsigned long n)
+{
+	span->first = first;
+	span->last = first + n - 1;
+	if (likely(span_take(win, span)))
+		return 0;
+	if (wait_event_killable(win->span_wait, span_take(win, span)))
+		return -EINTR;
+	return 0;
+}
+
+static void window_unlock_range(struct tce_window *win, struct tce_span *span)
+{
+	spin_lock(&win->span_lock);
+	list_del(&span->list);
+	spin_unlock(&win->span_lock);
+	if (wq_has_sleeper(&win->span_wait))
+		wake_up_all(&win->span_wait);
+}
+
+/*
+ * The cell of an entry. *@left is how many cells follow each other in memory
+ * from there on, itself included. With @alloc a missing level of the table is
+ * added, and NULL means that there is no memory for it; else NULL means that
+ * nothing is mapped in these *@left entries.
+ */
+static __be64 *window_cells(struct tce_window *win, unsigned long entry,
+			    bool alloc, unsigned long *left)
+{
+	struct iommu_table *tbl = win->tbl;
+	unsigned long at = entry - tbl->it_offset;
+
+	*left = tbl->it_size - at;
+	if (tbl->it_indirect_levels)
+		*left = tbl->it_level_size - (at & (tbl->it_level_size - 1));
+	return tbl->it_ops->useraddrptr(tbl, entry, alloc);
+}
+
+static u64 cell_read(const __be64 *cell)
+{
+	return be64_to_cpu(READ_ONCE(*cell));
+}
+
+static void cell_write(__be64 *cell, u64 cookie)
+{
+	WRITE_ONCE(*cell, cpu_to_be64(cookie));
+}
+
+/* Unless KVM has put another cookie there, for another entry */
+static void cell_replace(__be64 *cell, u64 from, u64 to)
+{
+	cmpxchg_relaxed((__force u64 *)cell, (__force u64)cpu_to_be64(from),
+			(__force u64)cpu_to_be64(to));
+}
+
+/* Make the bridge forget @n entries, so that their pages may be let go. */
+static void window_kill(struct tce_window *win, unsigned long first,
+			unsigned long n)
+{
+	while (n) {
+		unsigned long now = min(n, TCE_KILL_MAX);
+
+		iommu_tce_kill(win->tbl, first, now);
+		first += now;
+		n -= now;
+		if (n)
+			cond_resched();
+	}
+	iommu_flush_tce(win->tbl);
+}
+
+static bool dir_writes(enum dma_data_direction dir)
+{
+	return dir == DMA_FROM_DEVICE || dir == DMA_BIDIRECTIONAL;
+}
+
+/*
+ * Clear @n entries from @first on. With @killable a fatal signal ends it
+ * early. Return: 0; -EINTR; -EIO if the platform refused to clear some entry,
+ * which then keeps its page.
+ */
+static int window_clear(struct tce_space *space, struct tce_window *win,
+			unsigned long first, unsigned long n, bool killable)
+{
+	unsigned long entry = first, end = first + n, left = 0;
+	unsigned long kill_first = 0, kill_end = 0;
+	struct iommu_table *tbl = win->tbl;
+	struct tce_holds holds;
+	__be64 *cell = NULL;
+	int rc = 0;
+
+	tce_holds_init(&holds, space->mem);
+	tce_mem_lock(space->mem);
+
+	for (; entry < end; entry++, cell++, left--) {
+		enum dma_data_direction dir = DMA_NONE;
+		unsigned long hpa = 0;
+		u64 cookie;
+
+		if (!left || !(entry % TCE_CHUNK)) {
+			cond_resched();
+			if (killable && fatal_signal_pending(current)) {
+				rc = -EINTR;
+				break;
+			}
+		}
+		while (!left && entry < end) {
+			cell = window_cells(win, entry, false, &left);
+			if (cell)
+				break;
+			entry += left;
+			left = 0;
+		}
+		if (entry >= end)
+			break;
+
+		cookie = cell_read(cell);
+		if (!cookie)
+			continue;
+
+		if (kill_end &&
+		    (entry - kill_end > TCE_KILL_GAP ||
+		     tce_holds_full(&holds))) {
+			window_kill(win, kill_first, kill_end - kill_first);
+			tce_holds_release(&holds);
+			kill_end = 0;
+		}
+
+		if (unlikely(tce_xchg(tbl, entry, &hpa, &dir))) {
+			WRITE_ONCE(win->stale, true);
+			rc = -EIO;
+			continue;
+		}
+		if (unlikely(dir == DMA_NONE)) {
+			/* KVM has taken it out, and may put it back */
+			WRITE_ONCE(win->stale, true);
+			continue;
+		}
+
+		if (!kill_end)
+			kill_first = entry;
+		kill_end = entry + 1;
+		tce_holds_add(&holds, cookie, hpa, dir_writes(dir));
+		cell_replace(cell, cookie, 0);
+	}
+
+	if (kill_end) {
+		window_kill(win, kill_first, kill_end - kill_first);
+		tce_holds_release(&holds);
+	}
+	tce_mem_unlock(space->mem);
+	return rc;
+}
+
+/*
+ * Let go of what window_clear() had to leave. No bridge uses the table any
+ * more, so nothing that KVM still does in it reaches the page.
+ */
+static void window_sweep(struct tce_space *space, struct tce_window *win)
+{
+	struct iommu_table *tbl = win->tbl;
+	unsigned long entry = tbl->it_offset, end = entry + tbl->it_size;
+	unsigned long left = 0;
+	struct tce_holds holds;
+	__be64 *cell = NULL;
+
+	tce_holds_init(&holds, space->mem);
+	tce_mem_lock(space->mem);
+	for (; entry < end; entry++, cell++, left--) {
+		if (!left) {
+			cond_resched();
+			cell = window_cells(win, entry, false, &left);
+			if (!cell) {
+				entry += left - 1;
+				left = 1;
+				continue;
+			}
+		}
+		if (!*cell)
+			continue;
+		if (tce_holds_full(&holds))
+			tce_holds_release(&holds);
+		tce_holds_add_cookie(&holds, cell_read(cell));
+		cell_write(cell, 0);
+	}
+	tce_holds_release(&holds);
+	tce_mem_unlock(space->mem);
+}
+
+/**
+ * struct tce_old - what a MAP found in an entry
+ * @entry: the entry
+ * @hpa: its address
+ * @dir: its direction, DMA_NONE if nothing was mapped
+ * @cookie: its cookie
+ */
+struct tce_old {
+	unsigned long entry;
+	unsigned long hpa;
+	enum dma_data_direction dir;
+	u64 cookie;
+};
+
+#define TCE_OLDS_INLINE	2
+
+struct tce_old_block {
+	struct tce_old_block *next;
+	struct tce_old olds[];
+};
+
+#define TCE_OLDS_PER_BLOCK \
+	((PAGE_SIZE - sizeof(struct tce_old_block)) / sizeof(struct tce_old))
+
+/**
+ * struct tce_map - a MAP under way
+ * @space: the space
+ * @win: the window
+ * @first: first entry
+ * @done: entries written so far
+ * @ua: where the memory of @first is
+ * @dir: direction for all of them
+ * @blocks: blocks of replaced entries, newest first, after @few
+ * @nr: replaced entries in the newest block, or in @few if there is none
+ * @max: room there
+ * @few: the first replaced entries
+ *
+ * Until the MAP has succeeded, what it replaces is kept here, in the order of
+ * the entries: to be let go in the end or to be put back.
+ */
+struct tce_map {
+	struct tce_space *space;
+	struct tce_window *win;
+	unsigned long first;
+	unsigned long done;
+	unsigned long ua;
+	enum dma_data_direction dir;
+	struct tce_old_block *blocks;
+	unsigned int nr;
+	unsigned int max;
+	struct tce_old few[TCE_OLDS_INLINE];
+};
+
+static bool map_grow(struct tce_map *map)
+{
+	struct tce_old_block *block;
+
+	block = kmalloc(PAGE_SIZE, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!block)
+		return false;
+	block->next = map->blocks;
+	map->blocks = block;
+	map->nr = 0;
+	map->max = TCE_OLDS_PER_BLOCK;
+	return true;
+}
+
+static struct tce_old *map_olds(struct tce_map *map)
+{
+	return map->blocks ? map->blocks->olds : map->few;
+}
+
+/* Take the newest replaced entry off, if it is at @entry or beyond. */
+static bool map_pop(struct tce_map *map, unsigned long entry,
+		    struct tce_old *old)
+{
+	while (!map->nr) {
+		struct tce_old_block *block = map->blocks;
+
+		if (!block)
+			return false;
+		map->blocks = block->next;
+		map->max = map->blocks ? TCE_OLDS_PER_BLOCK : TCE_OLDS_INLINE;
+		map->nr = map->max;
+		kfree(block);
+	}
+	if (map_olds(map)[map->nr - 1].entry < entry)
+		return false;
+	*old = map_olds(map)[--map->nr];
+	return true;
+}
+
+static unsigned long map_ua(const struct tce_map *map, unsigned long done)
+{
+	return map->ua + (done << map->win->tbl->it_page_shift);
+}
+
+/*
+ * Write the next @n entries. Return: 0, or -ENOMEM, -EIO, -EBUSY with
+ * &tce_map.done entries written.
+ */
+static int map_write(struct tce_map *map, const unsigned long *hpas,
+		     unsigned long n)
+{
+	struct tce_window *win = map->win;
+	struct tce_mem *mem = map->space->mem;
+	unsigned long step = 1UL << win->tbl->it_page_shift;
+	unsigned long entry = map->first + map->done;
+	unsigned long ua = map_ua(map, map->done);
+	bool write = dir_writes(map->dir);
+	unsigned long left = 0, i;
+	__be64 *cell = NULL;
+
+	for (i = 0; i < n; i++, entry++, ua += step, cell++, left--) {
+		unsigned long hpa = hpas[i];
+		enum dma_data_direction dir = map->dir;
+		u64 cookie;
+		int rc;
+
+		if (!left) {
+			cell = window_cells(win, entry, true, &left);
+			if (!cell)
+				return -ENOMEM;
+		}
+		if (map->nr == map->max && !map_grow(map))
+			return -ENOMEM;
+
+		cookie = cell_read(cell);
+		rc = tce_xchg(win->tbl, entry, &hpa, &dir);
+		if (unlikely(rc))
+			return xchg_errno(rc);
+		cell_write(cell, tce_mem_cookie(mem, ua, hpas[i], write));
+		map->done++;
+
+		if (likely(dir == DMA_NONE && (!cookie || mem->v2)))
+			continue;
+		map_olds(map)[map->nr++] = (struct tce_old) {
+			.entry = entry,
+			.hpa = hpa,
+			.dir = dir,
+			.cookie = cookie,
+		};
+		/* KVM took the page out; it may put it back, so keep it */
+		if (dir == DMA_NONE)
+			return -EBUSY;
+	}
+	return 0;
+}
+
+/* A MAP failed: put back what was there, and let go of what it had put. */
+static void map_undo(struct tce_map *map, struct tce_holds *holds)
+{
+	struct tce_window *win = map->win;
+	unsigned long entry = map->first + map->done;
+	unsigned long kill_end = entry;
+
+	while (entry-- > map->first) {
+		struct tce_old old = { .dir = DMA_NONE };
+		unsigned long left;
+		__be64 *cell = window_cells(win, entry, false, &left);
+		u64 cookie = cell_read(cell);
+
+		if (tce_holds_full(holds)) {
+			window_kill(win, entry + 1, kill_end - entry - 1);
+			tce_holds_release(holds);
+			kill_end = entry + 1;
+		}
+
+		map_pop(map, entry, &old);
+		if (tce_xchg(win->tbl, entry, &old.hpa, &old.dir)) {
+			WRITE_ONCE(win->stale, true);
+			continue;
+		}
+		if (old.dir != DMA_NONE)
+			tce_holds_add(holds, cookie, old.hpa,
+				      dir_writes(old.dir));
+		cell_replace(cell, cookie, old.cookie);
+	}
+	window_kill(win, map->first, kill_end - map->first);
+}
+
+/* A MAP succeeded: let go of what it replaced, which has been killed. */
+static void map_finish(struct tce_map *map, struct tce_holds *holds)
+{
+	struct tce_old old;
+
+	while (map_pop(map, map->first, &old)) {
+		if (tce_holds_full(holds))
+			tce_holds_release(holds);
+		if (old.dir != DMA_NONE)
+			tce_holds_add(holds, old.cookie, old.hpa,
+				      dir_writes(old.dir));
+	}
+}
+
+/* Hold and write @n entries, a chunk at a time. */
+static int map_run(struct tce_map *map, unsigned long n)
+{
+	unsigned int shift = map->win->tbl->it_page_shift;
+	struct tce_mem *mem = map->space->mem;
+	bool write = dir_writes(map->dir);
+	unsigned long few[TCE_CHUNK_STACK], *hpas = NULL;
+	unsigned long max = TCE_CHUNK_STACK;
+	struct tce_holds holds;
+	int rc = 0;
+
+	if (n > TCE_CHUNK_STACK)
+		hpas = kmalloc_array(TCE_CHUNK, sizeof(*hpas),
+				     GFP_KERNEL | __GFP_NOWARN);
+	if (hpas)
+		max = TCE_CHUNK;
+	else
+		hpas = few;
+
+	tce_holds_init(&holds, mem);
+	while (map->done < n && !rc) {
+		unsigned long from = map->done, i;
+		long got;
+
+		if (fatal_signal_pending(current)) {
+			rc = -EINTR;
+			break;
+		}
+		got = tce_mem_get(mem, map_ua(map, from), min(n - from, max),
+				  shift, write, hpas);
+		if (got < 0) {
+			rc = got;
+			break;
+		}
+
+		rc = map_write(map, hpas, got);
+		/* what was held for entries that were not written */
+		for (i = map->done - from; i < got; i++) {
+			u64 cookie = tce_mem_cookie(mem, map_ua(map, from + i),
+						    hpas[i], write);
+
+			if (tce_holds_full(&holds))
+				tce_holds_release(&holds);
+			tce_holds_add(&holds, cookie, hpas[i], write);
+		}
+		cond_resched();
+	}
+
+	if (rc) {
+		tce_holds_release(&holds);
+		map_undo(map, &holds);
+	} else {
+		window_kill(map->win, map->first, n);
+		map_finish(map, &holds);
+	}
+	tce_holds_release(&holds);
+
+	if (hpas != few)
+		kfree(hpas);
+	return rc;
+}
+
+/**
+ * tce_space_map() - let the devices reach user memory
+ * @space: the space, locked for reading
+ * @ioba: first I/O address
+ * @ua: where the memory is in the caller's address space
+ * @size: bytes; 0 maps nothing
+ * @dir: what the devices may do
+ *
+ * What was mapped there before is replaced. Undone by tce_space_unmap().
+ * Context: the owner of the memory; sleeps.
+ *
+ * Return: 0; -ENXIO if no window has @ioba; -EINVAL if misaligned or leaving
+ * the window, or as tce_mem_check(); -EFAULT, -ENOMEM, -EINTR; -EIO if the
+ * platform refused; -EBUSY if KVM has taken a v1 page out of an entry. On any
+ * of them all entries are what they were before.
+ */
+int tce_space_map(struct tce_space *space, u64 ioba, u64 ua, u64 size,
+		  enum dma_data_direction dir)
+{
+	struct tce_map map = {
+		.space = space, .ua = ua, .dir = dir, .max = TCE_OLDS_INLINE,
+	};
+	struct tce_span span;
+	unsigned long n;
+	int rc;
+
+	map.win = window_range(space, ioba, size, &map.first, &n);
+	if (IS_ERR(map.win))
+		return PTR_ERR(map.win);
+	if (ua & ((1UL << map.win->tbl->it_page_shift) - 1))
+		return -EINVAL;
+	if (!n)
+		return 0;
+
+	rc = window_lock_range(map.win, &span, map.first, n);
+	if (rc)
+		return rc;
+	tce_mem_lock(space->mem);
+	rc = tce_mem_check(space->mem, ua, size, map.win->tbl->it_page_shift,
+			   dir_writes(dir));
+	if (!rc)
+		rc = map_run(&map, n);
+	tce_mem_unlock(space->mem);
+	window_unlock_range(map.win, &span);
+	return rc;
+}
+
+/**
+ * tce_space_unmap() - undo tce_space_map()
+ * @space: the space, locked for reading
+ * @ioba: first I/O address
+ * @size: bytes, of which not all need to be mapped; 0 unmaps nothing
+ *
+ * When it returns the devices can't reach the memory any more. Context:
+ * sleeps; need not be the owner of the memory.
+ *
+ * Return: 0; -ENXIO if no window has @ioba; -EINVAL if misaligned or leaving
+ * the window; -EINTR on SIGKILL; -EIO if the platform refused, for some
+ * entry, which keeps its page.
+ */
+int tce_space_unmap(struct tce_space *space, u64 ioba, u64 size)
+{
+	struct tce_window *win;
+	unsigned long first, n;
+	struct tce_span span;
+	int rc;
+
+	win = window_range(space, ioba, size, &first, &n);
+	if (IS_ERR(win))
+		return PTR_ERR(win);
+	if (!n)
+		return 0;
+
+	rc = window_lock_range(win, &span, first, n);
+	if (rc)
+		return rc;
+	rc = window_clear(space, win, first, n, true);
+	window_unlock_range(win, &span);
+	return rc;
+}
+
+/**
+ * tce_space_unmap_all() - unmap all of all windows
+ * @space: the space, locked for writing
+ */
+void tce_space_unmap_all(struct tce_space *space)
+{
+	int i;
+
+	lockdep_assert_held_write(&space->lock);
+	for (i = 0; i < ARRAY_SIZE(space->windows); i++) {
+		struct tce_window *win = space->windows[i];
+
+		if (win)
+			window_clear(space, win, win->tbl->it_offset,
+				     win->tbl->it_size, false);
+	}
+}
+
+/* Take a window out of a group's bridge. Return: 0 or an errno. */
+static int window_unset(struct tce_window *win, struct tce_group *grp)
+{
+	int rc = platform_errno(grp->table_group->ops->unset_window(
+					grp->table_group, win->num));
+
+	if (rc)
+		pr_err_ratelimited("group %d: window %d can't be removed: %d; its table stays\n",
+				   iommu_group_id(grp->group), win->num, rc);
+	return rc;
+}
+
+/* Put a window into a group's bridge. Return: 0 or an errno. */
+static int window_set(struct tce_window *win, struct tce_group *grp)
+{
+	struct iommu_table_group *table_group = grp->table_group;
+	int rc = platform_errno(table_group->ops->set_window(table_group,
+							     win->num,
+							     win->tbl));
+
+	/*
+	 * powernv programs the bridge and then says 0, even if it had no
+	 * memory to note which groups to invalidate.
+	 */
+	if (!rc && table_group->tables[win->num] != win->tbl) {
+		window_unset(win, grp);
+		rc = -ENOMEM;
+	}
+	return rc;
+}
+
+/* The pages behind a level of a table can't be had: the platform would log. */
+static bool level_too_large(struct iommu_table_group *table_group, u32 shift,
+			    u64 size, u32 levels)
+{
+	unsigned int bits;
+
+	if (table_group->max_levels <= 1 || !levels)
+		return false;
+	bits = DIV_ROUND_UP(ilog2(size) - shift, levels);
+	/* more address bits than any bridge has: the platform's to refuse */
+	if (bits * levels + shift >= 55)
+		return false;
+	return bits + ilog2(sizeof(u64)) > PAGE_SHIFT + MAX_PAGE_ORDER;
+}
+
+static void window_free(struct tce_space *space, struct tce_window *win)
+{
+	tce_mem_uncharge(space->mem, win->charged);
+	kfree(win);
+}
+
+/* Make a window with a table, in no bridge yet. */
+static struct tce_window *window_alloc(struct tce_space *space, int num,
+				       u32 shift, u64 size, u32 levels)
+{
+	struct iommu_table_group *table_group = tce_space_table_group(space);
+	const struct iommu_table_group_ops *ops = table_group->ops;
+	struct tce_window *win;
+	unsigned long bytes;
+	int rc;
+
+	if (shift >= BITS_PER_LONG || !(table_group->pgsizes & BIT(shift)) ||
+	    !is_power_of_2(size) || size < BIT(shift) ||
+	    levels > max(table_group->max_levels, 1))
+		return ERR_PTR(-EINVAL);
+	if (!ops->get_table_size || !ops->create_table || !ops->set_window ||
+	    !ops->unset_window)
+		return ERR_PTR(-EPERM);
+	bytes = ops->get_table_size(shift, size, levels);
+	if (!bytes)
+		return ERR_PTR(-EINVAL);
+	if (level_too_large(table_group, shift, size, levels))
+		return ERR_PTR(-ENOMEM);
+
+	win = kzalloc(sizeof(*win), GFP_KERNEL_ACCOUNT);
+	if (!win)
+		return ERR_PTR(-ENOMEM);
+	win->num = num;
+	win->charged = bytes >> PAGE_SHIFT;
+	spin_lock_init(&win->span_lock);
+	INIT_LIST_HEAD(&win->spans);
+	init_waitqueue_head(&win->span_wait);
+
+	rc = tce_mem_charge(space->mem, win->charged);
+	if (rc) {
+		kfree(win);
+		return ERR_PTR(rc);
+	}
+	rc = platform_errno(ops->create_table(table_group, num, shift, size,
+					      levels, &win->tbl));
+	if (rc) {
+		window_free(space, win);
+		return ERR_PTR(rc);
+	}
+	return win;
+}
+
+/*
+ * Take a window out of all bridges and free it. If a bridge does not let go
+ * of it, its table, which is empty by then, is left to the bridge for good.
+ */
+static int window_destroy(struct tce_space *space, struct tce_window *win)
+{
+	struct iommu_table *tbl = win->tbl;
+	struct tce_group *grp;
+	int rc = 0;
+
+	lockdep_assert_held_write(&space->lock);
+	window_clear(space, win, tbl->it_offset, tbl->it_size, false);
+
+	list_for_each_entry(grp, &space->groups, list)
+		if (grp->table_group->tables[win->num] == tbl)
+			rc = window_unset(win, grp) ?: rc;
+
+	if (!rc) {
+		if (win->stale)
+			window_sweep(space, win);
+		iommu_tce_table_put(tbl);
+	}
+	trace_tce_window_remove(win->num, window_start(win));
+	window_free(space, win);
+	return rc;
+}
+
+static int window_create(struct tce_space *space, u32 shift, u64 size,
+			 u32 levels, u64 *start)
+{
+	struct tce_window *win;
+	struct tce_group *grp;
+	int num, rc;
+
+	for (num = 0; num < ARRAY_SIZE(space->windows); num++)
+		if (!space->windows[num])
+			break;
+	if (num == ARRAY_SIZE(space->windows))
+		return -ENOSPC;
+
+	win = window_alloc(space, num, shift, size, levels);
+	if (IS_ERR(win))
+		return PTR_ERR(win);
+
+	if (!win->tbl->it_userspace || !win->tbl->it_ops->useraddrptr) {
+		rc = -ENOMEM;
+		goto err_destroy;
+	}
+	list_for_each_entry(grp, &space->groups, list) {
+		rc = window_set(win, grp);
+		if (rc)
+			goto err_destroy;
+	}
+
+	space->windows[num] = win;
+	*start = window_start(win);
+	trace_tce_window_create(num, *start, size, shift, levels);
+	return 0;
+
+err_destroy:
+	window_destroy(space, win);
+	return rc;
+}
+
+/**
+ * tce_space_create_default() - create the default window if it is pending
+ * @space: the space, locked for writing; a group is attached and the memory
+ *	is bound
+ *
+ * 4K pages over the platform's 32-bit range. Context: process.
+ *
+ * Return: 0, also if there was nothing to do; an errno as
+ * tce_space_create_window().
+ */
+int tce_space_create_default(struct tce_space *space)
+{
+	struct iommu_table_group *table_group;
+	u64 start;
+	int rc;
+
+	lockdep_assert_held_write(&space->lock);
+	if (!space->default_pending)
+		return 0;
+	table_group = tce_space_table_group(space);
+	if (!table_group)
+		return -ENODEV;
+	rc = window_create(space, IOMMU_PAGE_SHIFT_4K,
+			   table_group->tce32_size, 1, &start);
+	if (!rc)
+		space->default_pending = false;
+	return rc;
+}
+
+/**
+ * tce_space_create_window() - add a window
+ * @space: the space, locked for writing; a group is attached and the memory
+ *	is bound
+ * @shift: log2 of the IOMMU page
+ * @size: bytes, a power of two
+ * @levels: of the table
+ * @start: the first IOBA, which the platform chooses, is returned here
+ *
+ * A pending default window is created first and takes the first place.
+ * Charges the table to locked_vm. Undone by tce_space_remove_window().
+ * Context: process; sleeps.
+ *
+ * Return: 0; -EINVAL if the platform has no such windows; -ENOSPC if it has
+ * no more; -ENOMEM if out of memory or over RLIMIT_MEMLOCK; -EPERM if the
+ * platform can't; -EIO. On any of them nothing has changed.
+ */
+int tce_space_create_window(struct tce_space *space, u32 shift, u64 size,
+			    u32 levels, u64 *start)
+{
+	bool pending = space->default_pending;
+	int rc;
+
+	rc = tce_space_create_default(space);
+	if (rc)
+		return rc;
+	rc = window_create(space, shift, size, levels, start);
+	if (rc && pending) {
+		window_destroy(space, space->windows[0]);
+		space->windows[0] = NULL;
+		space->default_pending = true;
+	}
+	return rc;
+}
+
+/**
+ * tce_space_remove_window() - undo tce_space_create_window()
+ * @space: the space, locked for writing
+ * @start: the window's first IOBA
+ *
+ * Unmaps what is mapped there. A default window that is pending is removed by
+ * not creating it.
+ *
+ * Return: 0; -EINVAL if no window starts there; another errno if a bridge
+ * refused, though the window is gone.
+ */
+int tce_space_remove_window(struct tce_space *space, u64 start)
+{
+	struct iommu_table_group *table_group = tce_space_table_group(space);
+	int i, rc;
+
+	lockdep_assert_held_write(&space->lock);
+	if (space->default_pending && table_group &&
+	    start == table_group->tce32_start) {
+		space->default_pending = false;
+		return 0;
+	}
+	for (i = 0; i < ARRAY_SIZE(space->windows); i++) {
+		struct tce_window *win = space->windows[i];
+
+		if (!win || window_start(win) != start)
+			continue;
+		space->windows[i] = NULL;
+		rc = window_destroy(space, win);
+		return rc;
+	}
+	return -EINVAL;
+}
+
+/**
+ * tce_space_table_group() - the group that speaks for all
+ * @space: the space, locked
+ *
+ * Return: the platform's side of the first group; NULL if there is none.
+ */
+struct iommu_table_group *tce_space_table_group(struct tce_space *space)
+{
+	struct tce_group *grp;
+
+	lockdep_assert_held(&space->lock);
+	grp = list_first_entry_or_null(&space->groups, struct tce_group, list);
+	return grp ? grp->table_group : NULL;
+}
+
+/**
+ * tce_space_attach() - take a group in
+ * @space: the space, locked for writing
+ * @group: the group, whose DMA ownership the VFIO core has claimed
+ *
+ * The windows of the space are put into the group's bridge. Undone by
+ * tce_space_detach().
+ *
+ * Return: 0; -ENODEV if the group has no TCE tables; -EINVAL if it has no
+ * dynamic windows (v2); -EBUSY if attached already, or a second one (v1);
+ * -EPERM if it is not of the kind of the others; an errno of the platform.
+ * On any of them nothing has changed.
+ */
+int tce_space_attach(struct tce_space *space, struct iommu_group *group)
+{
+	struct iommu_table_group *table_group = iommu_group_get_iommudata(group);
+	struct tce_group *grp;
+	int i, rc;
+
+	lockdep_assert_held_write(&space->lock);
+	if (!table_group || !table_group->ops)
+		return -ENODEV;
+	if (space->mem->v2 && !table_group->max_dynamic_windows_supported)
+		return -EINVAL;
+	/* v1 has no way to say which group's window is meant */
+	if (!space->mem->v2 && !list_empty(&space->groups))
+		return -EBUSY;
+	list_for_each_entry(grp, &space->groups, list) {
+		if (grp->group == group)
+			return -EBUSY;
+		if (grp->table_group->ops->create_table !=
+		    table_group->ops->create_table)
+			return -EPERM;
+	}
+
+	grp = kzalloc(sizeof(*grp), GFP_KERNEL_ACCOUNT);
+	if (!grp)
+		return -ENOMEM;
+	grp->group = group;
+	grp->table_group = table_group;
+
+	rc = tce_take_ownership(table_group);
+	if (rc)
+		goto err_free;
+
+	for (i = 0; i < ARRAY_SIZE(space->windows); i++) {
+		if (!space->windows[i])
+			continue;
+		rc = window_set(space->windows[i], grp);
+		if (rc)
+			goto err_unset;
+	}
+
+	if (list_empty(&space->groups) && !space->windows[0])
+		space->default_pending = true;
+	list_add_tail(&grp->list, &space->groups);
+	trace_tce_attach(iommu_group_id(group));
+	return 0;
+
+err_unset:
+	while (i--)
+		if (space->windows[i])
+			window_unset(space->windows[i], grp);
+	tce_release_ownership(table_group);
+err_free:
+	kfree(grp);
+	return rc;
+}
+
+/**
+ * tce_space_detach() - undo tce_space_attach()
+ * @space: the space, locked for writing
+ * @group: the group
+ *
+ * When it returns the group's devices reach none of the space's memory. The
+ * other groups keep their mappings; with the last group the windows go.
+ */
+void tce_space_detach(struct tce_space *space, struct iommu_group *group)
+{
+	struct tce_group *grp;
+	int i;
+
+	lockdep_assert_held_write(&space->lock);
+	list_for_each_entry(grp, &space->groups, list)
+		if (grp->group == group)
+			goto found;
+	return;
+
+found:
+	for (i = 0; i < ARRAY_SIZE(space->windows); i++) {
+		struct tce_window *win = space->windows[i];
+
+		if (!win)
+			continue;
+		if (list_is_singular(&space->groups)) {
+			window_destroy(space, win);
+			space->windows[i] = NULL;
+		} else if (window_unset(win, grp)) {
+			/* never freed: the bridge may go on to use it */
+			iommu_tce_table_get(win->tbl);
+		}
+	}
+	list_del(&grp->list);
+	if (list_empty(&space->groups))
+		space->default_pending = false;
+	tce_release_ownership(grp->table_group);
+	trace_tce_detach(iommu_group_id(group));
+	kfree(grp);
+}
+
+/**
+ * tce_space_init() - start an empty space
+ * @space: zeroed
+ * @mem: the memory that will be mapped in it
+ *
+ * Undone by tce_space_destroy().
+ */
+void tce_space_init(struct tce_space *space, struct tce_mem *mem)
+{
+	init_rwsem(&space->lock);
+	space->mem = mem;
+	INIT_LIST_HEAD(&space->groups);
+}
+
+/**
+ * tce_space_destroy() - detach all groups and free all windows
+ * @space: the space, locked for writing
+ */
+void tce_space_destroy(struct tce_space *space)
+{
+	struct tce_group *grp, *next;
+
+	list_for_each_entry_safe(grp, next, &space->groups, list)
+		tce_space_detach(space, grp->group);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The TCE layer: what a container's devices see of memory.
+ *
+ * Terms: an IOBA is an address on the I/O bus, in bytes. A window is a range
+ * of IOBAs that a TCE table translates; "entry" is IOBA >> page shift, which
+ * is how the platform counts too, so the first entry of a window is
+ * it_offset, not 0. A group is an IOMMU group (a PE); all groups of a
+ * container share its windows.
+ */
+#ifndef TCE_TABLE_H
+#define TCE_TABLE_H
+
+#include <linux/dma-direction.h>
+#include <linux/list.h>
+#include <linux/rwsem.h>
+#include <linux/types.h>
+
+#include <asm/iommu.h>
+
+struct iommu_group;
+struct tce_mem;
+struct tce_window;
+
+/**
+ * struct tce_group - a group in a space
+ * @list: in &tce_space.groups
+ * @group: the group; the VFIO core holds it while it is attached
+ * @table_group: the platform's side of it
+ */
+struct tce_group {
+	struct list_head list;
+	struct iommu_group *group;
+	struct iommu_table_group *table_group;
+};
+
+/**
+ * struct tce_space - the I/O address space of a container
+ * @lock: guards all of this, and what the container keeps beside it. Read by
+ *	MAP, UNMAP and queries, written by whatever changes groups or windows
+ * @mem: the user memory that is mapped
+ * @groups: struct tce_group, oldest first
+ * @windows: by the platform's number; NULL where there is none
+ * @default_pending: the default window is to be created when first needed
+ */
+struct tce_space {
+	struct rw_semaphore lock;
+	struct tce_mem *mem;
+	struct list_head groups;
+	struct tce_window *windows[IOMMU_TABLE_GROUP_MAX_TABLES];
+	bool default_pending;
+};
+
+void tce_space_init(struct tce_space *space, struct tce_mem *mem);
+void tce_space_destroy(struct tce_space *space);
+
+int tce_space_attach(struct tce_space *space, struct iommu_group *group);
+void tce_space_detach(struct tce_space *space, struct iommu_group *group);
+struct iommu_table_group *tce_space_table_group(struct tce_space *space);
+
+int tce_space_create_default(struct tce_space *space);
+int tce_space_create_window(struct tce_space *space, u32 shift, u64 size,
+			    u32 levels, u64 *start);
+int tce_space_remove_window(struct tce_space *space, u64 start);
+
+int tce_space_map(struct tce_space *space, u64 ioba, u64 ua, u64 size,
+		  enum dma_data_direction dir);
+int tce_space_unmap(struct tce_space *space, u64 ioba, u64 size);
+void tce_space_unmap_all(struct tce_space *space);
+
+#endif /* TCE_TABLE_H */
