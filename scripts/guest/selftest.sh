@@ -1,0 +1,66 @@
+# shellcheck shell=dash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Runs the test programs of /selftests: as root, then as a user who owns nothing
+# but the group files. Rows that a faulty driver may not survive come last.
+#
+# Environment:
+#   TCE_PHASES  "safe dangerous" (default), or one of the two
+#   TCE_USERS   "root user" (default), or one of the two
+#   TCE_TEST    glob: only rows with such a name (then not every program needs
+#               to have one)
+#   TCE_LIST    not empty: only print the names
+#
+# Good only if every program ran and had nothing to complain about.
+
+# shellcheck source=lib.sh
+. /guest/lib.sh
+
+# Written out, so that a program that is missing is noticed.
+PROGRAMS="abi dma"
+NOBODY=65534
+
+ran=0
+bad=0
+run() {
+	program=$1
+	shift
+	if [ ! -x "/selftests/$program" ]; then
+		say "$program is missing"
+		bad=$((bad + 1))
+		return
+	fi
+	set -- "$@" ${TCE_TEST:+--test "$TCE_TEST"} ${TCE_LIST:+--list}
+	say "$program $*"
+	"/selftests/$program" "$@"
+	status=$?
+	case $status in
+	0) ran=$((ran + 1)) ;;
+	4) [ -n "$TCE_TEST" ] || { say "$program had no rows"; bad=$((bad + 1)); } ;;
+	*) say "$program failed ($status)"; bad=$((bad + 1)) ;;
+	esac
+}
+
+devices=$(pci_find "$EDU")
+[ -n "$devices" ] || die "no edu device"
+for dev in $devices; do
+	vfio_bind "$dev" || die "$dev cannot be bound to vfio-pci"
+	# All that the user of the tests gets; root does not need to own it.
+	chown "$NOBODY" "/dev/vfio/$(pci_group "$dev")"
+done
+tce_version || die "another driver is loaded"
+
+for phase in ${TCE_PHASES:-safe dangerous}; do
+	for user in ${TCE_USERS:-root user}; do
+		for program in $PROGRAMS; do
+			case $user in
+			root) run "$program" "--$phase" ;;
+			user) run "$program" "--$phase" --uid "$NOBODY" \
+				--memlock unlimited --prefix "user: " ;;
+			esac
+		done
+	done
+done
+[ $bad -eq 0 ] || die "$bad of the runs failed"
+[ $ran -gt 0 ] || die "nothing ran"
+say "$ran runs of test programs passed"
