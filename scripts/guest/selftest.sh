@@ -17,7 +17,7 @@
 . /guest/lib.sh
 
 # Written out, so that a program that is missing is noticed.
-PROGRAMS="abi dma"
+PROGRAMS="abi dma memory windows"
 NOBODY=65534
 
 ran=0

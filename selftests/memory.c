@@ -1,0 +1,582 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * REGISTER and UNREGISTER, and the locked memory that is charged for them, for
+ * tables and for ENABLE. Rows compare exact amounts before and after.
+ */
+#define _GNU_SOURCE
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "vfio.h"
+
+#define CHUNK	(64 * KiB)
+
+static uint64_t base(const struct tce *t)
+{
+	return t->info.dma32_window_start + 32 * MiB;
+}
+
+static void charge(struct tce *t)
+{
+	static const size_t sizes[] = { CHUNK, 3 * CHUNK, 16 * MiB };
+	uint64_t before = locked();
+	size_t i;
+
+	for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		uint8_t *mem = alloc(sizes[i], CHUNK);
+
+		register_mem(t->container, mem, sizes[i]);
+		expect_eq(before + sizes[i], locked());
+		unregister_mem(t->container, mem, sizes[i]);
+		expect_eq(before, locked());
+	}
+}
+
+/* A mapping is paid for by its registration; only the table comes on top. */
+static void map_is_free(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint64_t before;
+
+	register_mem(t->container, mem, CHUNK);
+	map(t->container, mem, base(t), CHUNK, RW);
+	before = locked();
+	map(t->container, mem, base(t) + CHUNK, CHUNK, RW);
+	map(t->container, mem, base(t), CHUNK, R);
+	expect_eq(before, locked());
+	unmap(t->container, base(t), 2 * CHUNK);
+	expect_eq(before, locked());
+}
+
+static void pins(struct tce *t)
+{
+	const long pages = 4 * MiB / host.page;
+	uint8_t *mem = alloc(4 * MiB, CHUNK);
+	long before = pinned();
+
+	if (before < 0)
+		skip("this kernel does not count pinned pages");
+	register_mem(t->container, mem, 4 * MiB);
+	expect_rc(before + pages, pinned_settled(before + pages));
+	map(t->container, mem, base(t), 4 * MiB, RW);
+	expect_rc(before + pages, pinned_settled(before + pages));
+	unmap(t->container, base(t), 4 * MiB);
+	unregister_mem(t->container, mem, 4 * MiB);
+	expect_rc(before, pinned_settled(before));
+}
+
+static void register_twice(struct tce *t)
+{
+	uint8_t *mem = alloc(2 * CHUNK, CHUNK);
+	uint64_t before;
+
+	register_mem(t->container, mem, 2 * CHUNK);
+	before = locked();
+	expect_rc(-EBUSY, __register(t->container, mem, 2 * CHUNK));
+	expect_rc(-EBUSY, __register(t->container, mem, 2 * CHUNK));
+	expect_eq(before, locked());
+	/* The refusals count for nothing: one UNREGISTER is enough. */
+	unregister_mem(t->container, mem, 2 * CHUNK);
+	expect_eq(before - 2 * CHUNK, locked());
+	expect_rc(-ENOENT, __unregister(t->container, mem, 2 * CHUNK));
+}
+
+static void overlaps(struct tce *t)
+{
+	uint8_t *mem = alloc(6 * CHUNK, CHUNK);
+	uint64_t before;
+
+	register_mem(t->container, mem + 2 * CHUNK, 2 * CHUNK);
+	before = locked();
+	expect_rc(-EINVAL, __register(t->container, mem + CHUNK, 2 * CHUNK));
+	expect_rc(-EINVAL, __register(t->container, mem + 3 * CHUNK, 2 * CHUNK));
+	expect_rc(-EINVAL, __register(t->container, mem + 2 * CHUNK, CHUNK));
+	expect_rc(-EINVAL, __register(t->container, mem + 3 * CHUNK, CHUNK));
+	expect_rc(-EINVAL, __register(t->container, mem, 6 * CHUNK));
+	expect_rc(-EINVAL, __register(t->container, mem + 2 * CHUNK, 3 * CHUNK));
+	expect_eq(before, locked());
+	/* Neighbours do not overlap. */
+	register_mem(t->container, mem, 2 * CHUNK);
+	register_mem(t->container, mem + 4 * CHUNK, 2 * CHUNK);
+	expect_eq(before + 4 * CHUNK, locked());
+}
+
+static void exact_bounds(struct tce *t)
+{
+	uint8_t *mem = alloc(4 * CHUNK, CHUNK);
+	uint64_t before;
+
+	register_mem(t->container, mem, 4 * CHUNK);
+	before = locked();
+	expect_rc(-ENOENT, __unregister(t->container, mem, CHUNK));
+	expect_rc(-ENOENT, __unregister(t->container, mem + CHUNK, CHUNK));
+	expect_rc(-ENOENT, __unregister(t->container, mem, 8 * CHUNK));
+	expect_rc(-ENOENT, __unregister(t->container, mem + 64 * CHUNK, CHUNK));
+	expect_eq(before, locked());
+	map(t->container, mem, base(t), 4 * CHUNK, RW);
+}
+
+static void misaligned(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint64_t before = locked();
+
+	expect_rc(-EINVAL, __register(t->container, mem + 1, CHUNK));
+	expect_rc(-EINVAL, __register(t->container, mem + 2048, CHUNK));
+	expect_rc(-EINVAL, __register(t->container, mem, host.page - 1));
+	expect_rc(-EINVAL, __register(t->container, mem, host.page + 2048));
+	register_mem(t->container, mem, CHUNK);
+	expect_rc(-EINVAL, __unregister(t->container, mem + 1, CHUNK));
+	expect_rc(-EINVAL, __unregister(t->container, mem, CHUNK - 1));
+	expect_eq(before + CHUNK, locked());
+}
+
+static void wraps(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint64_t before = locked();
+
+	expect_rc(-EINVAL, __register(t->container, mem, -CHUNK));
+	expect_rc(-EINVAL, __register(t->container, mem, -(uint64_t)(uintptr_t)mem + CHUNK));
+	expect_rc(-EINVAL, __register(t->container, (void *)-CHUNK, 2 * CHUNK));
+	expect_eq(before, locked());
+}
+
+static void nothing(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+
+	expect_rc(-EINVAL, __register(t->container, mem, 0));
+}
+
+/* Refused with an errno, not with the number of pages that were found. */
+static void no_memory_there(struct tce *t)
+{
+	uint8_t *mem = alloc(4 * CHUNK, CHUNK);
+	uint64_t before = locked();
+	long pins = pinned();
+
+	munmap(mem + 2 * CHUNK, CHUNK);
+	mprotect(mem + 3 * CHUNK, CHUNK, PROT_NONE);
+	expect_rc(-EFAULT, __register(t->container, mem + 2 * CHUNK, CHUNK));
+	expect_rc(-EFAULT, __register(t->container, mem + 3 * CHUNK, CHUNK));
+	expect_rc(-EFAULT, __register(t->container, NULL, CHUNK));
+	expect_eq(before, locked());
+	expect_rc(-EFAULT, __register(t->container, mem, 3 * CHUNK));
+	expect_rc(-EFAULT, __register(t->container, mem + CHUNK, 3 * CHUNK));
+	expect_eq(before, locked());
+	expect_rc(pins, pinned_settled(pins));
+	register_mem(t->container, mem, 2 * CHUNK);
+}
+
+static void readonly_memory(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint64_t before = locked();
+
+	mprotect(mem, CHUNK, PROT_READ);
+	expect_rc(-EFAULT, __register(t->container, mem, CHUNK));
+	expect_eq(before, locked());
+}
+
+static void many_regions(struct tce *t)
+{
+	const int n = 512;
+	uint8_t *mem = alloc(2 * n * host.page, CHUNK);
+	uint64_t before = locked();
+	int i;
+
+	/* Every other page, so that none are neighbours. */
+	for (i = 0; i < n; i++)
+		register_mem(t->container, mem + 2 * i * host.page, host.page);
+	expect_eq(before + n * host.page, locked());
+	for (i = 0; i < n; i++)
+		map(t->container, mem + 2 * i * host.page, base(t) + i * host.page,
+		    host.page, RW);
+	for (i = 0; i < n; i++)
+		expect_rc(-EBUSY, __register(t->container,
+					     mem + 2 * i * host.page, host.page));
+	unmap(t->container, base(t), n * host.page);
+	for (i = n - 1; i >= 0; i--)
+		unregister_mem(t->container, mem + 2 * i * host.page, host.page);
+}
+
+static void register_cycles(struct tce *t)
+{
+	uint8_t *mem = alloc(MiB, CHUNK);
+	uint64_t before = locked(), free = mem_free();
+	long pins = pinned();
+	int i;
+
+	for (i = 0; i < 500; i++) {
+		register_mem(t->container, mem, MiB);
+		unregister_mem(t->container, mem, MiB);
+	}
+	expect_eq(before, locked());
+	expect_rc(pins, pinned_settled(pins));
+	expect(mem_free() + 16 * MiB > free);
+}
+
+/*
+ * Two containers of one process that use the same memory: it is pinned and
+ * charged once, and is there until both are done with it.
+ */
+static void shared_region(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	struct vfio_iommu_spapr_tce_info info;
+	uint64_t before = locked();
+	int other = open_container();
+
+	set_container(t->group2, other);
+	set_iommu(other, V2_IOMMU);
+	get_info(other, &info);
+
+	register_mem(t->container, mem, CHUNK);
+	expect_eq(before + CHUNK, locked());
+	expect_rc(-EINVAL, __register(other, mem, CHUNK / 2));
+	expect_rc(-ENOENT, __unregister(other, mem, CHUNK));
+	register_mem(other, mem, CHUNK);
+	expect_eq(before + CHUNK, locked());
+	expect_rc(-EBUSY, __register(other, mem, CHUNK));
+
+	unregister_mem(t->container, mem, CHUNK);
+	expect_rc(-ENOENT, __unregister(t->container, mem, CHUNK));
+	expect_eq(before + CHUNK, locked());
+	unregister_mem(other, mem, CHUNK);
+	expect_eq(before, locked());
+}
+
+/* Closing one of them does not take the memory from the other. */
+static void shared_region_close(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint64_t before = locked();
+	int other = open_container();
+
+	set_container(t->group2, other);
+	set_iommu(other, V2_IOMMU);
+	register_mem(t->container, mem, CHUNK);
+	register_mem(other, mem, CHUNK);
+	bounce_at(t, base(t) - CHUNK);
+	map(t->container, mem, base(t), CHUNK, RW);
+	unset_container(t->group2);
+	close(other);
+	expect(can_write(t, base(t), mem));
+	unmap(t->container, base(t), CHUNK);
+	unregister_mem(t->container, mem, CHUNK);
+	unmap(t->container, t->bounce_iova, CHUNK);
+	unregister_mem(t->container, t->bounce, CHUNK);
+	remove_window(t->container, t->info.dma32_window_start);
+	expect_eq(before, locked());
+}
+
+static void unregister_mapped(struct tce *t)
+{
+	uint8_t *mem = alloc(2 * CHUNK, CHUNK);
+	uint64_t before;
+
+	register_mem(t->container, mem, 2 * CHUNK);
+	bounce_at(t, base(t) - CHUNK);
+	map(t->container, mem + CHUNK, base(t), 4096, RW);
+	before = locked();
+	expect_rc(-EBUSY, __unregister(t->container, mem, 2 * CHUNK));
+	expect_rc(-EBUSY, __unregister(t->container, mem, 2 * CHUNK));
+	/* Nothing changed: it is mapped, registered and can be mapped. */
+	expect_eq(before, locked());
+	expect(can_write(t, base(t), mem + CHUNK));
+	expect_rc(-EBUSY, __register(t->container, mem, 2 * CHUNK));
+	map(t->container, mem, base(t) + CHUNK, CHUNK, RW);
+	expect(can_write(t, base(t) + CHUNK, mem));
+
+	unmap(t->container, base(t), CHUNK);
+	expect_rc(-EBUSY, __unregister(t->container, mem, 2 * CHUNK));
+	unmap(t->container, base(t) + CHUNK, CHUNK);
+	unregister_mem(t->container, mem, 2 * CHUNK);
+	expect_eq(before - 2 * CHUNK, locked());
+}
+
+static void unregister_replacing(struct tce *t)
+{
+	uint8_t *old = alloc(CHUNK, CHUNK), *new = alloc(CHUNK, CHUNK);
+
+	register_mem(t->container, old, CHUNK);
+	register_mem(t->container, new, CHUNK);
+	map(t->container, old, base(t), CHUNK, RW);
+	/* Half of it is still the old memory. */
+	map(t->container, new, base(t), CHUNK / 2, RW);
+	expect_rc(-EBUSY, __unregister(t->container, old, CHUNK));
+	expect_rc(-EBUSY, __unregister(t->container, new, CHUNK));
+	map(t->container, new, base(t), CHUNK, RW);
+	unregister_mem(t->container, old, CHUNK);
+	expect_rc(-EBUSY, __unregister(t->container, new, CHUNK));
+	unmap(t->container, base(t), CHUNK);
+	unregister_mem(t->container, new, CHUNK);
+}
+
+/*
+ * Limits. Root is above them, so these rows give up root, with the group open.
+ */
+static void limited(uint64_t more)
+{
+	set_memlock(locked() + more);
+	drop_root();
+}
+
+static void limit_register(struct tce *t)
+{
+	uint8_t *mem = alloc(2 * CHUNK, CHUNK);
+	uint64_t before = locked();
+
+	limited(CHUNK + host.page - 1);
+	expect_rc(-ENOMEM, __register(t->container, mem, 2 * CHUNK));
+	expect_rc(-ENOMEM, __register(t->container, mem, CHUNK + host.page));
+	expect_eq(before, locked());
+	register_mem(t->container, mem, CHUNK);
+	expect_rc(-ENOMEM, __register(t->container, mem + CHUNK, host.page));
+	unregister_mem(t->container, mem, CHUNK);
+	expect_eq(before, locked());
+	register_mem(t->container, mem + CHUNK, CHUNK);
+}
+
+static void limit_register_root(struct tce *t)
+{
+	uint8_t *mem = alloc(4 * CHUNK, CHUNK);
+
+	if (geteuid())
+		skip("needs CAP_IPC_LOCK");
+	set_memlock(0);
+	register_mem(t->container, mem, 4 * CHUNK);
+	map(t->container, mem, base(t), CHUNK, RW);
+	unmap(t->container, base(t), CHUNK);
+	unregister_mem(t->container, mem, 4 * CHUNK);
+}
+
+static void limit_create(struct tce *t)
+{
+	uint64_t need = table_bytes(12, 256 * MiB, 1), before, start;
+	int i;
+
+	remove_window(t->container, t->info.dma32_window_start);
+	before = locked();
+	limited(need - host.page);
+	for (i = 0; i < 10; i++)
+		expect_rc(-ENOMEM, __create(t->container, 12, 256 * MiB, 1,
+					    &start));
+	expect_eq(before, locked());
+	/* Half the size fits. */
+	create(t->container, 12, 128 * MiB, 1, &start);
+	expect_eq(t->info.dma32_window_start, start);
+	remove_window(t->container, start);
+	expect_eq(before, locked());
+}
+
+static void limit_create_enough(struct tce *t)
+{
+	uint64_t need = table_bytes(12, 256 * MiB, 1), before, start;
+
+	remove_window(t->container, t->info.dma32_window_start);
+	before = locked();
+	/* What libvirt reckons with must be enough. */
+	limited(need);
+	create(t->container, 12, 256 * MiB, 1, &start);
+	note("a window of 256 MiB is charged %llu KiB",
+	     (unsigned long long)(locked() - before) / 1024);
+	expect(locked() - before <= need);
+	remove_window(t->container, start);
+	expect_eq(before, locked());
+}
+
+static void limit_default(struct tce *t)
+{
+	uint64_t need = table_bytes(12, t->info.dma32_window_size, 1), before;
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	int i;
+
+	allow(t, mem, CHUNK);
+	before = locked();
+	limited(need - host.page);
+	for (i = 0; i < 5; i++) {
+		expect_rc(-ENOMEM, __map(t->container, mem, base(t), CHUNK, RW));
+		expect_rc(-ENOMEM, __unmap(t->container, base(t), CHUNK));
+	}
+	expect_eq(before, locked());
+	/* It is still there to be removed, for nothing. */
+	if (t->version == 2) {
+		remove_window(t->container, t->info.dma32_window_start);
+		expect_eq(before, locked());
+	}
+}
+
+static void limit_enable(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint64_t before = locked();
+
+	limited(t->info.dma32_window_size - host.page);
+	expect_rc(-ENOMEM, __enable(t->container));
+	expect_rc(-ENOMEM, __enable(t->container));
+	expect_eq(before, locked());
+	expect_rc(-EPERM, __map(t->container, mem, base(t), CHUNK, RW));
+}
+
+static void limit_enable_enough(struct tce *t)
+{
+	uint64_t before = locked();
+
+	limited(t->info.dma32_window_size);
+	enable(t->container);
+	expect_eq(before + t->info.dma32_window_size, locked());
+	disable(t->container);
+	expect_eq(before, locked());
+}
+
+/*
+ * v1
+ */
+static void enable_charges(struct tce *t)
+{
+	uint64_t before = locked();
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		enable(t->container);
+		expect_eq(before + t->info.dma32_window_size, locked());
+		expect_rc(-EBUSY, __enable(t->container));
+		expect_eq(before + t->info.dma32_window_size, locked());
+		disable(t->container);
+		expect_eq(before, locked());
+		/* Once more does nothing, successfully. */
+		disable(t->container);
+		expect_eq(before, locked());
+	}
+}
+
+static void disable_unmaps(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	long before;
+
+	enable(t->container);
+	t->enabled = true;
+	unmap(t->container, base(t), CHUNK);
+	before = pinned();
+	bounce_at(t, base(t) - CHUNK);
+	map(t->container, mem, base(t), CHUNK, RW);
+	expect(can_write(t, base(t), mem));
+	disable(t->container);
+	expect_rc(-EPERM, __map(t->container, mem, base(t), CHUNK, RW));
+	expect_rc(-EPERM, __unmap(t->container, base(t), CHUNK));
+	/* What is no longer charged is no longer pinned nor reachable. */
+	expect_rc(before, pinned_settled(before));
+	enable(t->container);
+	bounce_at(t, base(t) - CHUNK);
+	expect(!can_write(t, base(t), mem));
+}
+
+/*
+ * The end
+ */
+static void by_close(struct tce *t)
+{
+	uint8_t *mem = alloc(4 * MiB, CHUNK);
+	uint64_t before = locked(), start;
+	long pins = pinned();
+
+	allow(t, mem, 4 * MiB);
+	map(t->container, mem, base(t), 4 * MiB, RW);
+	if (t->version == 2)
+		create(t->container, has_shift(t, 16) ? 16 : 12, GiB, 1, &start);
+	expect(locked() > before);
+	/* No command, nothing but the files. */
+	close(t->container);
+	expect(locked() > before);
+	close(t->group);
+	expect_eq(before, locked());
+	expect_rc(pins, pinned_settled(pins));
+}
+
+static void by_close_reversed(struct tce *t)
+{
+	uint8_t *mem = alloc(4 * MiB, CHUNK);
+	uint64_t before = locked();
+	long pins = pinned();
+
+	allow(t, mem, 4 * MiB);
+	map(t->container, mem, base(t), 4 * MiB, RW);
+	close(t->group);
+	expect_eq(before, locked());
+	expect_rc(pins, pinned_settled(pins));
+	/* The container is as good as new. */
+	t->group = open_group(0);
+	set_container(t->group, t->container);
+	set_iommu(t->container, V2_IOMMU);
+	register_mem(t->container, mem, 4 * MiB);
+}
+
+/* The harness looks for what stays behind after each row. */
+static void by_kill(struct tce *t)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		uint8_t *mem = alloc(4 * MiB, CHUNK);
+
+		allow(t, mem, 4 * MiB);
+		map(t->container, mem, base(t), 4 * MiB, RW);
+		kill(getpid(), SIGKILL);
+	}
+	expect(waitpid(pid, &status, 0) == pid);
+	expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+static const struct test tests[] = {
+	{ "REGISTER charges its size and UNREGISTER returns it", charge, V2 },
+	{ "MAP and UNMAP charge nothing", map_is_free, V2 },
+	{ "pages are pinned from REGISTER to UNREGISTER", pins, V2 },
+	{ "REGISTER of the same range is EBUSY and counts for nothing",
+	  register_twice, V2 },
+	{ "REGISTER of an overlapping range is EINVAL", overlaps, V2 },
+	{ "UNREGISTER needs the exact bounds, else ENOENT", exact_bounds, V2 },
+	{ "REGISTER and UNREGISTER refuse misaligned ranges with EINVAL",
+	  misaligned, V2 },
+	{ "REGISTER past 2^64 is EINVAL", wraps, V2 },
+	{ "REGISTER of a range with a hole is EFAULT and keeps nothing",
+	  no_memory_there, V2 },
+	{ "REGISTER of read-only memory is EFAULT", readonly_memory, V2 },
+	{ "hundreds of regions", many_regions, V2 },
+	{ "500 cycles of REGISTER and UNREGISTER leave nothing",
+	  register_cycles, V2 },
+	{ "two containers share one registration", shared_region, V2 | TWO },
+	{ "a container that closes leaves the other's registration",
+	  shared_region_close, V2 | TWO | DMA },
+	{ "REGISTER over RLIMIT_MEMLOCK is ENOMEM", limit_register, V2 },
+	{ "CAP_IPC_LOCK is above RLIMIT_MEMLOCK", limit_register_root, V2 },
+	{ "CREATE over RLIMIT_MEMLOCK is ENOMEM and keeps nothing",
+	  limit_create, V2 },
+	{ "CREATE is charged no more than libvirt reckons with",
+	  limit_create_enough, V2 },
+	{ "the first MAP over RLIMIT_MEMLOCK is ENOMEM and keeps nothing",
+	  limit_default, BOTH },
+	{ "ENABLE over RLIMIT_MEMLOCK is ENOMEM and does not enable",
+	  limit_enable, V1 },
+	{ "ENABLE within RLIMIT_MEMLOCK works", limit_enable_enough, V1 },
+	{ "ENABLE charges the window once, DISABLE returns it",
+	  enable_charges, V1 },
+	{ "DISABLE takes all memory away from the device", disable_unmaps,
+	  V1 | DMA },
+	{ "close without any cleanup releases everything", by_close, BOTH },
+	{ "the group's close alone releases everything", by_close_reversed,
+	  V2 },
+	{ "a killed process leaves nothing behind", by_kill, BOTH },
+	{ "REGISTER of nothing is EINVAL", nothing, V2 | DANGEROUS },
+	{ "UNREGISTER of mapped memory is EBUSY and changes nothing",
+	  unregister_mapped, V2 | DMA | DANGEROUS },
+	{ "UNREGISTER follows what MAP replaced", unregister_replacing,
+	  V2 | DANGEROUS },
+};
+
+TEST_MAIN("memory", tests)

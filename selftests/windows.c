@@ -1,0 +1,627 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DMA windows of v2: the default one which exists only once it is needed,
+ * CREATE and REMOVE, page sizes, levels, and what all of that is charged.
+ */
+#define _GNU_SOURCE
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vfio.h"
+
+#define CHUNK		(64 * KiB)
+#define SLOT1_POWERNV	(1ULL << 59)
+
+static uint64_t first(const struct tce *t)
+{
+	return t->info.dma32_window_start;
+}
+
+/* A window of a size that is big enough for one page of TCEs on each platform. */
+static uint64_t some_size(unsigned int shift)
+{
+	uint64_t size = (host.page / 8) << shift;
+
+	return size > 256 * MiB ? size : 256 * MiB;
+}
+
+static double seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+/*
+ * The default window
+ */
+static void default_pending(struct tce *t)
+{
+	uint64_t before = locked();
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+
+	remove_window(t->container, first(t));
+	expect_eq(before, locked());
+	/* It counted as a window all the same: it cannot go twice. */
+	expect_rc(-EINVAL, __remove(t->container, first(t)));
+	register_mem(t->container, mem, CHUNK);
+	expect_rc(-ENXIO, __map(t->container, mem, first(t), CHUNK, RW));
+	expect_rc(-ENXIO, __unmap(t->container, first(t), CHUNK));
+	expect_eq(before + CHUNK, locked());
+}
+
+static void default_by_map(struct tce *t)
+{
+	uint64_t want = table_bytes(12, t->info.dma32_window_size, 1);
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint64_t before;
+
+	allow(t, mem, CHUNK);
+	before = locked();
+	map(t->container, mem, first(t), CHUNK, RW);
+	note("the default window is charged %llu KiB",
+	     (unsigned long long)(locked() - before) / 1024);
+	expect(locked() - before <= want);
+	if (t->version == 2) {
+		remove_window(t->container, first(t));
+		expect_eq(before, locked());
+	}
+}
+
+static void default_by_unmap(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint64_t before, after;
+
+	allow(t, mem, CHUNK);
+	before = locked();
+	unmap(t->container, first(t), CHUNK);
+	after = locked();
+	expect(after > before);
+	unmap(t->container, first(t), t->info.dma32_window_size);
+	map(t->container, mem, first(t), CHUNK, RW);
+	expect_eq(after, locked());
+}
+
+static void default_by_create(struct tce *t)
+{
+	uint64_t start;
+
+	create(t->container, 16, some_size(16), 1, &start);
+	/* Slot 0 is the default window's, so this one is the other. */
+	expect(start != first(t));
+	if (host.powernv)
+		expect_eq(SLOT1_POWERNV, start);
+	remove_window(t->container, first(t));
+	remove_window(t->container, start);
+}
+
+static void default_returns(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+
+	remove_window(t->container, first(t));
+	detach(t);
+	attach(t, 2);
+	register_mem(t->container, mem, CHUNK);
+	map(t->container, mem, first(t), CHUNK, RW);
+}
+
+/*
+ * CREATE and REMOVE
+ */
+static void slots(struct tce *t)
+{
+	uint64_t before, a, b, c;
+
+	if (t->info.ddw.max_dynamic_windows_supported < 2)
+		skip("the platform has one window");
+	remove_window(t->container, first(t));
+	before = locked();
+	create(t->container, 12, 256 * MiB, 1, &a);
+	expect_eq(first(t), a);
+	create(t->container, 16, some_size(16), 1, &b);
+	expect(b != a);
+	if (host.powernv)
+		expect_eq(SLOT1_POWERNV, b);
+	expect_rc(-ENOSPC, __create(t->container, 12, 256 * MiB, 1, &c));
+	expect_rc(-ENOSPC, __create(t->container, 12, 256 * MiB, 1, &c));
+	remove_window(t->container, a);
+	remove_window(t->container, b);
+	expect_eq(before, locked());
+	expect_rc(-EINVAL, __remove(t->container, a));
+	expect_rc(-EINVAL, __remove(t->container, b));
+}
+
+/* The lowest free slot, also when the other one is in use. */
+static void lowest_slot(struct tce *t)
+{
+	uint64_t a, b;
+
+	remove_window(t->container, first(t));
+	create(t->container, 12, 256 * MiB, 1, &a);
+	create(t->container, 16, some_size(16), 1, &b);
+	remove_window(t->container, a);
+	create(t->container, 12, 128 * MiB, 1, &a);
+	expect_eq(first(t), a);
+	remove_window(t->container, b);
+	create(t->container, 12, 256 * MiB, 1, &b);
+	expect_eq(SLOT1_POWERNV, b);
+}
+
+static void unknown_start(struct tce *t)
+{
+	uint64_t start;
+
+	expect_rc(-EINVAL, __remove(t->container, 1ULL << 40));
+	expect_rc(-EINVAL, __remove(t->container, -1ULL));
+	remove_window(t->container, first(t));
+	expect_rc(-EINVAL, __remove(t->container, first(t)));
+	create(t->container, 12, 256 * MiB, 1, &start);
+	expect_rc(-EINVAL, __remove(t->container, start + 256 * MiB));
+	remove_window(t->container, start);
+}
+
+static void removed_is_cleared(struct tce *t)
+{
+	uint64_t start, before;
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+
+	remove_window(t->container, first(t));
+	before = locked();
+	register_mem(t->container, mem, CHUNK);
+	create(t->container, 12, 256 * MiB, 1, &start);
+	map(t->container, mem, start + MiB, CHUNK, RW);
+	remove_window(t->container, start);
+	/* Its mappings no longer count. */
+	unregister_mem(t->container, mem, CHUNK);
+	expect_eq(before, locked());
+	/* And a new window is empty. */
+	create(t->container, 12, 256 * MiB, 1, &start);
+	bounce_at(t, start);
+	expect(!can_write(t, start + MiB, mem));
+}
+
+static void both_windows(struct tce *t)
+{
+	uint8_t *mem = alloc(2 * CHUNK, CHUNK);
+	uint64_t second;
+
+	if (!host.wide)
+		skip("the device cannot address the second window");
+	register_mem(t->container, mem, 2 * CHUNK);
+	bounce_at(t, first(t));
+	create(t->container, 12, GiB, 1, &second);
+	map(t->container, mem, first(t) + MiB, CHUNK, RW);
+	map(t->container, mem + CHUNK, second + MiB, CHUNK, RW);
+	expect(can_write(t, first(t) + MiB, mem));
+	expect(can_write(t, second + MiB, mem + CHUNK));
+	expect(can_read(t, second + MiB, mem + CHUNK));
+	expect(!can_write(t, second + 2 * MiB, mem));
+	/* First and last page of the second one. */
+	map(t->container, mem, second, 4096, RW);
+	map(t->container, mem + 8192, second + GiB - 4096, 4096, RW);
+	expect(can_write(t, second, mem));
+	expect(can_write(t, second + GiB - 4096, mem + 8192));
+	/* One goes, the other stays. */
+	remove_window(t->container, second);
+	expect(can_write(t, first(t) + MiB, mem));
+	expect(!can_write(t, second + MiB, mem + CHUNK));
+	expect_rc(-ENXIO, __map(t->container, mem, second, CHUNK, RW));
+}
+
+static void second_stays(struct tce *t)
+{
+	uint8_t *mem = alloc(2 * CHUNK, CHUNK);
+	uint64_t second;
+
+	if (!host.wide)
+		skip("the device cannot address the second window");
+	register_mem(t->container, mem, 2 * CHUNK);
+	map(t->container, mem, first(t), CHUNK, RW);
+	create(t->container, 12, GiB, 1, &second);
+	bounce_at(t, second);
+	map(t->container, mem + CHUNK, second + MiB, CHUNK, RW);
+	remove_window(t->container, first(t));
+	expect(can_write(t, second + MiB, mem + CHUNK));
+	expect(!can_write(t, first(t), mem));
+	unmap(t->container, second, GiB);
+	remove_window(t->container, second);
+}
+
+/*
+ * Page sizes
+ */
+static void every_shift(struct tce *t)
+{
+	uint64_t before, start, size;
+	unsigned int shift;
+
+	remove_window(t->container, first(t));
+	before = locked();
+	for (shift = 12; shift < 40; shift++) {
+		if (!has_shift(t, shift))
+			continue;
+		size = some_size(shift);
+		create(t->container, shift, size, 1, &start);
+		note("page shift %u: window of %#llx at %#llx, %llu KiB", shift,
+		     (unsigned long long)size, (unsigned long long)start,
+		     (unsigned long long)(locked() - before) / 1024);
+		expect(locked() - before <= table_bytes(shift, size, 1));
+		/* Where DPDK must have it, whatever the page size. */
+		expect_eq(first(t), start);
+		remove_window(t->container, start);
+		expect_eq(before, locked());
+	}
+}
+
+static void page_64k(struct tce *t)
+{
+	uint8_t *mem = alloc(4 * CHUNK, CHUNK);
+	uint64_t start;
+	long rc;
+
+	if (!has_shift(t, 16))
+		skip("the platform has no 64K IOMMU pages");
+	remove_window(t->container, first(t));
+	create(t->container, 16, some_size(16), 1, &start);
+	register_mem(t->container, mem, 4 * CHUNK);
+
+	/* Half an IOMMU page is none. */
+	expect_rc(-EINVAL, __map(t->container, mem, start, 4096, RW));
+	expect_rc(-EINVAL, __map(t->container, mem + 4096, start, CHUNK, RW));
+	expect_rc(-EINVAL, __unmap(t->container, start, 4096));
+
+	if (host.page < CHUNK) {
+		/* The memory is made of smaller pages than the device sees. */
+		rc = __map(t->container, mem, start, CHUNK, RW);
+		expect(rc == -EINVAL || rc == -EPERM);
+		rc = __map(t->container, mem, start, 4 * CHUNK, R);
+		expect(rc == -EINVAL || rc == -EPERM);
+		unregister_mem(t->container, mem, 4 * CHUNK);
+		return;
+	}
+	bounce_at(t, start);
+	map(t->container, mem + 2 * CHUNK, start + CHUNK, CHUNK, RW);
+	map(t->container, mem, start + 2 * CHUNK, CHUNK, R);
+	expect(can_write(t, start + CHUNK, mem + 2 * CHUNK));
+	expect(can_write(t, start + 2 * CHUNK - PROBE, mem + 3 * CHUNK - PROBE));
+	expect(can_read(t, start + 2 * CHUNK, mem));
+	expect(!can_write(t, start + 2 * CHUNK, mem));
+	unmap(t->container, start + CHUNK, CHUNK);
+	expect(!can_write(t, start + CHUNK, mem + 2 * CHUNK));
+}
+
+static void page_64k_misaligned(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint64_t start;
+
+	if (!has_shift(t, 16))
+		skip("the platform has no 64K IOMMU pages");
+	remove_window(t->container, first(t));
+	create(t->container, 16, some_size(16), 1, &start);
+	register_mem(t->container, mem, CHUNK);
+	expect_rc(-EINVAL, __map(t->container, mem, start + 4096, CHUNK, RW));
+	expect_rc(-EINVAL, __unmap(t->container, start + 4096, CHUNK));
+}
+
+/* IOMMU pages that only huge pages can back, of which there are none here. */
+static void page_huge(struct tce *t)
+{
+	unsigned int shift;
+	uint64_t start;
+	uint8_t *mem;
+	bool any = false;
+	long rc;
+
+	remove_window(t->container, first(t));
+	for (shift = 21; shift <= 24; shift++) {
+		if (!has_shift(t, shift))
+			continue;
+		any = true;
+		mem = alloc(1UL << shift, 1UL << shift);
+		create(t->container, shift, some_size(shift), 1, &start);
+		register_mem(t->container, mem, 1UL << shift);
+		rc = __map(t->container, mem, start, 1UL << shift, RW);
+		expect(rc == -EINVAL || rc == -EPERM);
+		unregister_mem(t->container, mem, 1UL << shift);
+		remove_window(t->container, start);
+	}
+	if (!any)
+		skip("the platform has no such IOMMU pages");
+}
+
+static void bad_shift(struct tce *t)
+{
+	static const uint32_t shifts[] = {
+		0, 1, 11, 13, 17, 31, 32, 44, 63, 64, 76, 80, 128, 140, 256,
+		0x7fffffff, 0x80000000, 0x8000000c, 0xffffffff,
+	};
+	uint64_t before, start;
+	size_t i;
+
+	remove_window(t->container, first(t));
+	before = locked();
+	for (i = 0; i < sizeof(shifts) / sizeof(*shifts); i++) {
+		if (shifts[i] < 64 && has_shift(t, shifts[i]))
+			continue;
+		expect_rc(-EINVAL, __create(t->container, shifts[i], GiB, 1,
+					    &start));
+	}
+	expect_eq(before, locked());
+}
+
+static void bad_size(struct tce *t)
+{
+	static const uint64_t sizes[] = {
+		0, 3 * GiB, GiB + 4096, GiB - 4096, 1ULL << 63 | GiB, -1ULL,
+		-GiB + 1,
+	};
+	uint64_t before, start;
+	size_t i;
+
+	remove_window(t->container, first(t));
+	before = locked();
+	for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
+		expect_rc(-EINVAL, __create(t->container, 12, sizes[i], 1,
+					    &start));
+	expect_eq(before, locked());
+	create(t->container, 12, 256 * MiB, 1, &start);
+	expect_eq(first(t), start);
+}
+
+/* A window without room for one page is a mistake, not a window. */
+static void tiny_size(struct tce *t)
+{
+	uint64_t before, start;
+
+	remove_window(t->container, first(t));
+	before = locked();
+	expect_rc(-EINVAL, __create(t->container, 12, 1, 1, &start));
+	expect_rc(-EINVAL, __create(t->container, 12, 2048, 1, &start));
+	expect_rc(-EINVAL, __create(t->container, 16, 32768, 1, &start));
+	expect_eq(before, locked());
+}
+
+static void huge_size(struct tce *t)
+{
+	uint64_t before, start;
+	int i;
+
+	remove_window(t->container, first(t));
+	before = locked();
+	/* Clients retry in loops; nothing may add up. */
+	for (i = 0; i < 8; i++) {
+		expect(__create(t->container, 12, 1ULL << 62, 1, &start) < 0);
+		expect(__create(t->container, 12, 1ULL << 63, 1, &start) < 0);
+		expect(__create(t->container, 12, 1ULL << 55, 1, &start) < 0);
+		expect_eq(before, locked());
+	}
+	create(t->container, 12, 256 * MiB, 1, &start);
+	expect_eq(first(t), start);
+}
+
+static void levels_refused(struct tce *t)
+{
+	uint64_t before, start;
+
+	remove_window(t->container, first(t));
+	before = locked();
+	if (host.powernv)
+		expect_rc(-EINVAL, __create(t->container, 12, 256 * MiB, 0,
+					    &start));
+	expect_rc(-EINVAL, __create(t->container, 12, 256 * MiB,
+				    t->info.ddw.levels + 1, &start));
+	expect_rc(-EINVAL, __create(t->container, 12, 256 * MiB, 100, &start));
+	expect_rc(-EINVAL, __create(t->container, 12, 256 * MiB, -1, &start));
+	expect_eq(before, locked());
+}
+
+/* QEMU from 10.1 on asks for none where the platform has one. */
+static void levels_zero(struct tce *t)
+{
+	uint64_t start;
+
+	remove_window(t->container, first(t));
+	create(t->container, 12, 256 * MiB, 0, &start);
+	bounce_at(t, start);
+	expect(can_write(t, start, t->bounce));
+}
+
+static void levels_many(struct tce *t)
+{
+	uint64_t before, start, size = 1ULL << 40;
+	uint8_t *mem = alloc(2 * CHUNK, CHUNK);
+	unsigned int levels, shift = host.page == CHUNK ? 16 : 12;
+
+	if (!host.wide)
+		skip("the device cannot address the whole window");
+	register_mem(t->container, mem, 2 * CHUNK);
+	remove_window(t->container, first(t));
+	for (levels = 2; levels <= t->info.ddw.levels; levels++) {
+		before = locked();
+		create(t->container, shift, size, levels, &start);
+		expect_eq(first(t), start);
+		note("%u levels: %llu KiB", levels,
+		     (unsigned long long)(locked() - before) / 1024);
+		expect(locked() - before <= table_bytes(shift, size, levels));
+		bounce_at(t, start);
+		/* Below 4 GiB there are other things on this bus. */
+		map(t->container, mem, start + size / 2, CHUNK, RW);
+		map(t->container, mem + CHUNK, start + size - CHUNK, CHUNK, RW);
+		expect(can_write(t, start + size / 2, mem));
+		expect(can_write(t, start + size - PROBE,
+				 mem + 2 * CHUNK - PROBE));
+		unmap(t->container, start + size / 2, size / 2);
+		expect(!can_write(t, start + size / 2, mem));
+		expect(!can_write(t, start + size - CHUNK, mem + CHUNK));
+		unmap(t->container, t->bounce_iova, CHUNK);
+		remove_window(t->container, start);
+		expect_rc(before, locked());
+	}
+}
+
+/* DPDK's window on a big machine: 2^46 bytes with little in it. */
+static void unmap_huge(struct tce *t)
+{
+	uint64_t start, size = 1ULL << 46;
+	uint8_t *mem = alloc(2 * CHUNK, CHUNK);
+	unsigned int shift = host.page == CHUNK ? 16 : 12;
+	double begun;
+
+	register_mem(t->container, mem, 2 * CHUNK);
+	remove_window(t->container, first(t));
+	create(t->container, shift, size, 4, &start);
+	map(t->container, mem, start + 5 * GiB, CHUNK, RW);
+	map(t->container, mem, start + size / 2, CHUNK, RW);
+	map(t->container, mem + CHUNK, start + size - CHUNK, CHUNK, RW);
+	begun = seconds();
+	unmap(t->container, start, size);
+	note("UNMAP of 2^46 bytes took %.2f s", seconds() - begun);
+	expect(seconds() - begun < 20);
+	unregister_mem(t->container, mem, 2 * CHUNK);
+	begun = seconds();
+	unmap(t->container, start, size);
+	remove_window(t->container, start);
+	note("UNMAP and REMOVE of the empty window took %.2f s",
+	     seconds() - begun);
+	expect(seconds() - begun < 20);
+}
+
+/*
+ * Failure and repetition
+ */
+static void failed_create(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint64_t before, start;
+	int i;
+
+	register_mem(t->container, mem, CHUNK);
+	bounce_at(t, first(t));
+	map(t->container, mem, first(t) + MiB, CHUNK, RW);
+	before = locked();
+	for (i = 0; i < 20; i++) {
+		expect_rc(-EINVAL, __create(t->container, 13, GiB, 1, &start));
+		expect_rc(-EINVAL, __create(t->container, 12, 3 * GiB, 1,
+					    &start));
+		expect_rc(-EINVAL, __create(t->container, 12, GiB, 100,
+					    &start));
+	}
+	expect_eq(before, locked());
+	expect(can_write(t, first(t) + MiB, mem));
+	/* The slot that none of them got is free. */
+	create(t->container, 16, some_size(16), 1, &start);
+}
+
+/* The window cannot be told to the caller, who could never remove it. */
+static void result_unwritable(struct tce *t)
+{
+	struct vfio_iommu_spapr_tce_create *arg;
+	uint64_t before, start;
+
+	remove_window(t->container, first(t));
+	before = locked();
+	arg = alloc(host.page, host.page);
+	arg->argsz = sizeof(*arg);
+	arg->page_shift = 12;
+	arg->window_size = 256 * MiB;
+	arg->levels = 1;
+	mprotect(arg, host.page, PROT_READ);
+	expect_rc(-EFAULT, __raw(t->container, VFIO_IOMMU_SPAPR_TCE_CREATE,
+				 arg));
+	expect_eq(before, locked());
+	create(t->container, 12, 256 * MiB, 1, &start);
+	expect_eq(first(t), start);
+}
+
+static void create_cycles(struct tce *t)
+{
+	uint64_t before, free, start;
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	int i;
+
+	register_mem(t->container, mem, CHUNK);
+	remove_window(t->container, first(t));
+	before = locked();
+	/* The first ones fill caches. */
+	for (i = 0; i < 60; i++) {
+		if (i == 10)
+			free = mem_free();
+		create(t->container, 12, 512 * MiB, 1, &start);
+		map(t->container, mem, start + MiB, CHUNK, RW);
+		remove_window(t->container, start);
+		expect_eq(before, locked());
+	}
+	/* 50 tables of 1 MiB, and on PowerNV as much for user addresses. */
+	expect(mem_free() + 24 * MiB > free);
+}
+
+static void attach_cycles(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint64_t before, free, start;
+	int i;
+
+	detach(t);
+	before = locked();
+	for (i = 0; i < 30; i++) {
+		if (i == 10)
+			free = mem_free();
+		attach(t, 2);
+		register_mem(t->container, mem, CHUNK);
+		map(t->container, mem, first(t), CHUNK, RW);
+		create(t->container, 16, some_size(16), 1, &start);
+		detach(t);
+		expect_eq(before, locked());
+	}
+	expect(mem_free() + 24 * MiB > free);
+}
+
+static const struct test tests[] = {
+	{ "removing the default window before it is used is free",
+	  default_pending, V2 },
+	{ "MAP creates the default window", default_by_map, BOTH },
+	{ "UNMAP creates the default window", default_by_unmap, BOTH },
+	{ "CREATE creates the default window first", default_by_create, V2 },
+	{ "the default window is back after the group was detached",
+	  default_returns, V2 },
+	{ "two windows at their places, then ENOSPC", slots, V2 },
+	{ "CREATE takes the lowest free slot", lowest_slot, V2 | POWERNV },
+	{ "REMOVE of an unknown address is EINVAL", unknown_start, V2 },
+	{ "REMOVE clears the window and uncounts its mappings",
+	  removed_is_cleared, V2 | DMA },
+	{ "two windows work side by side and the first one stays",
+	  both_windows, V2 | DMA },
+	{ "the second window stays when the first one goes", second_stays,
+	  V2 | DMA },
+	{ "each offered page size makes a window", every_shift, V2 },
+	{ "64K IOMMU pages map memory of such pages and no other", page_64k,
+	  V2 | DMA },
+	{ "64K IOMMU pages refuse an address within a page with EINVAL",
+	  page_64k_misaligned, V2 },
+	{ "huge IOMMU pages refuse memory of smaller pages", page_huge, V2 },
+	{ "CREATE refuses page sizes that are not offered with EINVAL",
+	  bad_shift, V2 },
+	{ "CREATE refuses sizes that are no power of two with EINVAL",
+	  bad_size, V2 },
+	{ "CREATE refuses impossible levels with EINVAL", levels_refused, V2 },
+	{ "CREATE accepts no levels", levels_zero, V2 | DMA | PSERIES },
+	{ "windows of 2^40 bytes at each number of levels", levels_many,
+	  V2 | DMA | POWERNV },
+	{ "UNMAP of 2^46 bytes is quick", unmap_huge, V2 | POWERNV },
+	{ "a failed CREATE has no lasting effect", failed_create, V2 | DMA },
+	{ "60 cycles of CREATE and REMOVE leave nothing", create_cycles, V2 },
+	{ "30 cycles of attaching leave nothing", attach_cycles, V2 },
+	{ "CREATE of a huge window fails and is not charged", huge_size, V2 },
+	{ "CREATE that cannot return its result keeps nothing",
+	  result_unwritable, V2 },
+	{ "CREATE refuses windows of less than a page with EINVAL", tiny_size,
+	  V2 | DANGEROUS },
+};
+
+TEST_MAIN("windows", tests)
