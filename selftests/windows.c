@@ -541,7 +541,7 @@ static void result_unwritable(struct tce *t)
 
 static void create_cycles(struct tce *t)
 {
-	uint64_t before, free, start;
+	uint64_t before, free = 0, start;
 	uint8_t *mem = alloc(CHUNK, CHUNK);
 	int i;
 
@@ -564,7 +564,7 @@ static void create_cycles(struct tce *t)
 static void attach_cycles(struct tce *t)
 {
 	uint8_t *mem = alloc(CHUNK, CHUNK);
-	uint64_t before, free, start;
+	uint64_t before, free = 0, start;
 	int i;
 
 	detach(t);
