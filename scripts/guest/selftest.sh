@@ -17,7 +17,7 @@
 . /guest/lib.sh
 
 # Written out, so that a program that is missing is noticed.
-PROGRAMS="abi dma memory windows"
+PROGRAMS="abi dma memory windows groups eeh clients races"
 NOBODY=65534
 
 ran=0

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * More than one group: who may join which container, what a group that joins
+ * later finds there, and that one which leaves takes away its own access only.
+ */
+#define _GNU_SOURCE
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "vfio.h"
+
+#define CHUNK	(64 * KiB)
+
+static uint64_t base(const struct tce *t)
+{
+	return t->info.dma32_window_start + 32 * MiB;
+}
+
+/* pseries: a table belongs to one group, and a second one is refused. */
+static void need_sharing(void)
+{
+	if (!host.powernv)
+		skip("the platform does not share tables between groups");
+}
+
+static void open_second(struct tce *t, struct edu *edu)
+{
+	expect_rc(0, edu_open(edu, t->group2, host.other));
+}
+
+static void v1_takes_one(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	int other;
+
+	allow(t, mem, CHUNK);
+	map(t->container, mem, base(t), CHUNK, RW);
+	expect_rc(-EBUSY, __set_container(t->group2, t->container));
+	/* That did no harm to either of them. */
+	bounce_at(t, base(t) - CHUNK);
+	expect(can_write(t, base(t), mem));
+	other = open_container();
+	set_container(t->group2, other);
+	set_iommu(other, V1_IOMMU);
+}
+
+static void v1_two_at_set_iommu(struct tce *t __attribute__((unused)))
+{
+	int c = open_container(), a = open_group(0), b = open_group(host.other);
+
+	set_container(a, c);
+	set_container(b, c);
+	expect_rc(-EBUSY, __set_iommu(c, V1_IOMMU));
+	unset_container(b);
+	set_iommu(c, V1_IOMMU);
+}
+
+static void own_containers(struct tce *t)
+{
+	struct tce u = { .container = -1 };
+	uint8_t *mine = alloc(CHUNK, CHUNK), *its = alloc(CHUNK, CHUNK);
+	struct edu edu;
+
+	/* The same address in two containers is two different things. */
+	u = *t;
+	u.enabled = false;
+	u.bounce = NULL;
+	u.container = open_container();
+	set_container(t->group2, u.container);
+	set_iommu(u.container, t->version == 1 ? V1_IOMMU : V2_IOMMU);
+	open_second(t, &edu);
+	u.edu = edu;
+
+	allow(t, mine, CHUNK);
+	bounce_at(t, base(t) - CHUNK);
+	allow(&u, its, CHUNK);
+	bounce_at(&u, base(t) - CHUNK);
+	map(t->container, mine, base(t), CHUNK, RW);
+	expect(can_write(t, base(t), mine));
+	expect(!can_write(&u, base(t), mine));
+	expect(!can_read(&u, base(t), mine));
+	map(u.container, its, base(t), CHUNK, RW);
+	expect(can_write(&u, base(t), its));
+	expect(!can_write(t, base(t), its));
+	unmap(t->container, base(t), CHUNK);
+	expect(can_write(&u, base(t), its));
+	expect(!can_write(t, base(t), mine));
+}
+
+static void share(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	struct edu edu;
+
+	need_sharing();
+	set_container(t->group2, t->container);
+	open_second(t, &edu);
+	register_mem(t->container, mem, CHUNK);
+	bounce_at(t, base(t) - CHUNK);
+	map(t->container, mem, base(t), CHUNK, RW);
+	expect(can_write(t, base(t), mem));
+	expect(edu_changes(t, &edu, base(t), mem));
+	expect(edu_sees(t, &edu, base(t), mem));
+	unmap(t->container, base(t), CHUNK);
+	expect(!can_write(t, base(t), mem));
+	expect(!edu_changes(t, &edu, base(t), mem));
+}
+
+static void joins_later(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint64_t second, before;
+	struct edu edu;
+
+	need_sharing();
+	if (!host.wide)
+		skip("the device cannot address the second window");
+	register_mem(t->container, mem, CHUNK);
+	bounce_at(t, base(t) - CHUNK);
+	create(t->container, 12, GiB, 1, &second);
+	map(t->container, mem, base(t), CHUNK, RW);
+	map(t->container, mem, second, CHUNK, RW);
+	before = locked();
+	set_container(t->group2, t->container);
+	/* Tables are shared, and so is what they cost. */
+	expect_eq(before, locked());
+	open_second(t, &edu);
+	expect(edu_changes(t, &edu, base(t), mem));
+	expect(edu_changes(t, &edu, second, mem));
+	expect(can_write(t, base(t), mem));
+}
+
+/* Windows come and go for all groups at once. */
+static void windows_for_all(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint64_t before, start;
+	struct edu edu;
+
+	need_sharing();
+	if (!host.wide)
+		skip("the device cannot address the second window");
+	set_container(t->group2, t->container);
+	open_second(t, &edu);
+	register_mem(t->container, mem, CHUNK);
+	bounce_at(t, base(t) - CHUNK);
+	before = locked();
+	create(t->container, 12, GiB, 1, &start);
+	map(t->container, mem, start, CHUNK, RW);
+	expect(can_write(t, start, mem));
+	expect(edu_changes(t, &edu, start, mem));
+	remove_window(t->container, start);
+	expect(!can_write(t, start, mem));
+	expect(!edu_changes(t, &edu, start, mem));
+	expect_eq(before, locked());
+}
+
+static void one_leaves(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint64_t before;
+	int i;
+
+	need_sharing();
+	register_mem(t->container, mem, CHUNK);
+	bounce_at(t, base(t) - CHUNK);
+	map(t->container, mem, base(t), CHUNK, RW);
+	before = locked();
+	for (i = 0; i < 3; i++) {
+		set_container(t->group2, t->container);
+		unset_container(t->group2);
+		expect(can_read(t, base(t), mem));
+		expect(can_write(t, base(t), mem));
+		expect_eq(before, locked());
+	}
+	unmap(t->container, base(t), CHUNK);
+	unregister_mem(t->container, mem, CHUNK);
+}
+
+/* The group that was there first and made the windows is no exception. */
+static void first_leaves(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint64_t start;
+	struct edu edu;
+
+	need_sharing();
+	edu_close(&t->edu);
+	set_container(t->group2, t->container);
+	open_second(t, &edu);
+	register_mem(t->container, mem, CHUNK);
+	bounce_at(t, base(t) - CHUNK);
+	map(t->container, mem, base(t), CHUNK, RW);
+	unset_container(t->group);
+	expect(edu_changes(t, &edu, base(t), mem));
+	expect(edu_sees(t, &edu, base(t), mem));
+	get_info(t->container, &t->info);
+	create(t->container, 12, 256 * MiB, 1, &start);
+	remove_window(t->container, start);
+	/* And back again. */
+	set_container(t->group, t->container);
+	expect_rc(0, edu_open(&t->edu, t->group, 0));
+	expect(can_write(t, base(t), mem));
+}
+
+/* The leaver itself has lost its access. */
+static void leaver_is_out(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	struct tce u;
+
+	need_sharing();
+	set_container(t->group2, t->container);
+	register_mem(t->container, mem, CHUNK);
+	bounce_at(t, base(t) - CHUNK);
+	map(t->container, mem, base(t), CHUNK, RW);
+	unset_container(t->group2);
+
+	u = *t;
+	u.bounce = NULL;
+	u.container = open_container();
+	set_container(t->group2, u.container);
+	set_iommu(u.container, V2_IOMMU);
+	open_second(t, &u.edu);
+	bounce_at(&u, base(t) - CHUNK);
+	expect(!can_write(&u, base(t), mem));
+	expect(can_write(t, base(t), mem));
+}
+
+static void both_leave(struct tce *t)
+{
+	struct vfio_iommu_spapr_tce_info info;
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint64_t before = locked();
+
+	need_sharing();
+	set_container(t->group2, t->container);
+	register_mem(t->container, mem, CHUNK);
+	map(t->container, mem, base(t), CHUNK, RW);
+	unset_container(t->group);
+	expect(locked() > before);
+	unset_container(t->group2);
+	expect_eq(before, locked());
+	expect_rc(-EINVAL, __get_info(t->container, &info));
+	/* Another type is possible now. */
+	set_container(t->group2, t->container);
+	set_iommu(t->container, V1_IOMMU);
+	enable(t->container);
+}
+
+static void pending_over_leave(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+
+	need_sharing();
+	set_container(t->group2, t->container);
+	unset_container(t->group);
+	register_mem(t->container, mem, CHUNK);
+	map(t->container, mem, base(t), CHUNK, RW);
+}
+
+static void removed_stays_removed(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+
+	need_sharing();
+	remove_window(t->container, t->info.dma32_window_start);
+	register_mem(t->container, mem, CHUNK);
+	set_container(t->group2, t->container);
+	expect_rc(-ENXIO, __map(t->container, mem, base(t), CHUNK, RW));
+	unset_container(t->group2);
+	expect_rc(-ENXIO, __map(t->container, mem, base(t), CHUNK, RW));
+}
+
+static void same_group_twice(struct tce *t)
+{
+	expect(__set_container(t->group, t->container) < 0);
+	expect(__open_group(0) < 0);
+}
+
+/* pseries: refused, and the one that is there goes on working. */
+static void second_refused(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint64_t before;
+
+	register_mem(t->container, mem, CHUNK);
+	bounce_at(t, base(t) - CHUNK);
+	map(t->container, mem, base(t), CHUNK, RW);
+	before = locked();
+	expect_rc(-EPERM, __set_container(t->group2, t->container));
+	expect_rc(-EPERM, __set_container(t->group2, t->container));
+	expect_eq(before, locked());
+	expect(can_write(t, base(t), mem));
+	expect(can_read(t, base(t), mem));
+}
+
+/* ... and where both are there already, it is the window that is refused. */
+static void window_refused(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint64_t before, start;
+
+	set_container(t->group2, t->container);
+	register_mem(t->container, mem, CHUNK);
+	before = locked();
+	expect_rc(-EPERM, __map(t->container, mem, base(t), CHUNK, RW));
+	expect_rc(-EPERM, __create(t->container, 12, 256 * MiB, 1, &start));
+	expect_eq(before, locked());
+	unset_container(t->group2);
+	bounce_at(t, base(t) - CHUNK);
+	map(t->container, mem, base(t), CHUNK, RW);
+	expect(can_write(t, base(t), mem));
+}
+
+static const struct test tests[] = {
+	{ "a second group is EBUSY", v1_takes_one, V1 | TWO | DMA },
+	{ "SET_IOMMU of v1 with two groups is EBUSY, with one it works",
+	  v1_two_at_set_iommu, BARE | TWO },
+	{ "containers do not see each other's mappings", own_containers,
+	  BOTH | TWO | DMA },
+	{ "two groups share mappings", share, V2 | TWO | DMA },
+	{ "a group that joins finds windows and mappings", joins_later,
+	  V2 | TWO | DMA },
+	{ "windows come and go for all groups", windows_for_all,
+	  V2 | TWO | DMA },
+	{ "a group that leaves leaves the others their mappings", one_leaves,
+	  V2 | TWO | DMA },
+	{ "the first group can leave as well", first_leaves, V2 | TWO | DMA },
+	{ "a group that left has no access any more", leaver_is_out,
+	  V2 | TWO | DMA },
+	{ "the last group to leave releases everything", both_leave,
+	  V2 | TWO },
+	{ "the default window is still to come after the first group left",
+	  pending_over_leave, V2 | TWO },
+	{ "a removed default window stays removed when a group joins",
+	  removed_stays_removed, V2 | TWO },
+	{ "a group joins once", same_group_twice, BOTH },
+	{ "a second group is EPERM where tables cannot be shared",
+	  second_refused, V2 | TWO | DMA | PSERIES },
+	{ "a window for two groups is EPERM where tables cannot be shared",
+	  window_refused, V2 | TWO | DMA | PSERIES },
+};
+
+TEST_MAIN("groups", tests)

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Commands of one process at the same time. Which of them wins is open; that
+ * nothing is counted twice, lost, or used after it is gone is not. All rows are
+ * dangerous: a driver that loses a race corrupts memory.
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vfio.h"
+
+#define CHUNK	(64 * KiB)
+#define SECONDS	3
+
+static struct tce *box;
+static uint8_t *mem;			/* four chunks */
+static pthread_barrier_t start_line;
+static volatile bool over;
+
+static uint64_t base(const struct tce *t)
+{
+	return t->info.dma32_window_start + 32 * MiB;
+}
+
+/* Runs @a and @b against each other, each in a loop, for some seconds. */
+static void contend(void *(*a)(void *), void *(*b)(void *))
+{
+	unsigned long turns_a, turns_b;
+	pthread_t ta, tb;
+	void *ret;
+
+	over = false;
+	expect(!pthread_create(&ta, NULL, a, NULL));
+	expect(!pthread_create(&tb, NULL, b, NULL));
+	sleep(SECONDS);
+	over = true;
+	pthread_join(ta, &ret);
+	turns_a = (uintptr_t)ret;
+	pthread_join(tb, &ret);
+	turns_b = (uintptr_t)ret;
+	note("%lu turns against %lu", turns_a, turns_b);
+	expect(turns_a > 10 && turns_b > 10);
+}
+
+/* Fails the test unless the result is one of those; 0 always is. */
+#define expect_one_of(call, ...) do {					\
+	static const long allowed_[] = { 0, __VA_ARGS__ };		\
+	long rc_ = (call);						\
+	size_t i_;							\
+									\
+	for (i_ = 0; i_ < sizeof(allowed_) / sizeof(long); i_++)	\
+		if (rc_ == allowed_[i_])				\
+			break;						\
+	if (i_ == sizeof(allowed_) / sizeof(long))			\
+		fail_rc(__FILE__, __LINE__, #call, 0, rc_);		\
+} while (0)
+
+static void prepare(struct tce *t)
+{
+	box = t;
+	mem = alloc(4 * CHUNK, CHUNK);
+	allow(t, mem, 4 * CHUNK);
+}
+
+/*
+ * The first use of the default window
+ */
+static void *first_map(void *arg)
+{
+	uintptr_t i = (uintptr_t)arg;
+
+	pthread_barrier_wait(&start_line);
+	return (void *)__map(box->container, mem + i * CHUNK,
+			     base(box) + i * CHUNK, CHUNK, RW);
+}
+
+static void one_default(struct tce *t)
+{
+	int version = t->version, i;
+	uint64_t before, one = 0;
+	pthread_t a, b;
+	void *ra, *rb;
+
+	pthread_barrier_init(&start_line, NULL, 2);
+	for (i = 0; i < 60; i++) {
+		if (i) {
+			detach(t);
+			attach(t, version);
+		}
+		prepare(t);
+		before = locked();
+		pthread_create(&a, NULL, first_map, (void *)0);
+		pthread_create(&b, NULL, first_map, (void *)1);
+		pthread_join(a, &ra);
+		pthread_join(b, &rb);
+		expect_rc(0, (long)ra);
+		expect_rc(0, (long)rb);
+		/* One table, whoever made it. */
+		if (!i)
+			one = locked() - before;
+		expect_eq(one, locked() - before);
+		expect(one <= table_bytes(12, t->info.dma32_window_size, 1));
+		munmap(mem, 4 * CHUNK);
+	}
+}
+
+/*
+ * MAP and UNMAP against everything else
+ */
+static void *mapping(void *arg __attribute__((unused)))
+{
+	uintptr_t turns = 0;
+
+	while (!over) {
+		expect_one_of(__map(box->container, mem, base(box), 4 * CHUNK, RW),
+			      -ENXIO, -EINVAL);
+		expect_one_of(__map(box->container, mem + CHUNK, base(box), CHUNK,
+				    R), -ENXIO, -EINVAL);
+		expect_one_of(__unmap(box->container, base(box), 4 * CHUNK),
+			      -ENXIO);
+		turns++;
+	}
+	return (void *)turns;
+}
+
+static void *mapping_mirrored(void *arg __attribute__((unused)))
+{
+	uintptr_t turns = 0;
+	int i;
+
+	while (!over) {
+		for (i = 0; i < 4; i++)
+			expect_rc(0, __map(box->container, mem + (3 - i) * CHUNK,
+					   base(box) + i * CHUNK, CHUNK, RW));
+		expect_rc(0, __unmap(box->container, base(box), 2 * CHUNK));
+		turns++;
+	}
+	return (void *)turns;
+}
+
+static void *windows(void *arg __attribute__((unused)))
+{
+	uintptr_t turns = 0;
+	uint64_t start;
+
+	while (!over) {
+		expect_one_of(__remove(box->container,
+				       box->info.dma32_window_start), -EINVAL);
+		expect_rc(0, __create(box->container, 12, 256 * MiB, 1, &start));
+		turns++;
+	}
+	return (void *)turns;
+}
+
+static void *registrations(void *arg __attribute__((unused)))
+{
+	uintptr_t turns = 0;
+
+	while (!over) {
+		expect_one_of(__unregister(box->container, mem, 4 * CHUNK),
+			      -EBUSY, -ENOENT);
+		expect_one_of(__register(box->container, mem, 4 * CHUNK), -EBUSY);
+		turns++;
+	}
+	return (void *)turns;
+}
+
+static void *joining(void *arg __attribute__((unused)))
+{
+	uintptr_t turns = 0;
+
+	while (!over) {
+		expect_rc(0, __set_container(box->group2, box->container));
+		expect_rc(0, __unset_container(box->group2));
+		turns++;
+	}
+	return (void *)turns;
+}
+
+static void *eeh_state(void *arg __attribute__((unused)))
+{
+	uintptr_t turns = 0;
+
+	while (!over) {
+		expect(__eeh(box->container, VFIO_EEH_PE_GET_STATE) >= 0);
+		turns++;
+	}
+	return (void *)turns;
+}
+
+static void *enabling(void *arg __attribute__((unused)))
+{
+	uintptr_t turns = 0;
+
+	while (!over) {
+		expect_rc(0, __disable(box->container));
+		expect_rc(0, __enable(box->container));
+		turns++;
+	}
+	return (void *)turns;
+}
+
+static void *mapping_v1(void *arg __attribute__((unused)))
+{
+	uintptr_t turns = 0;
+
+	while (!over) {
+		expect_one_of(__map(box->container, mem, base(box), CHUNK, RW),
+			      -EPERM);
+		expect_one_of(__unmap(box->container, base(box), CHUNK), -EPERM);
+		turns++;
+	}
+	return (void *)turns;
+}
+
+/* All must be released now, and every count be back where it was. */
+static void settle(struct tce *t, uint64_t before)
+{
+	expect_one_of(__unmap(t->container, base(t), 4 * CHUNK), -ENXIO);
+	expect_one_of(__unregister(t->container, mem, 4 * CHUNK), -ENOENT);
+	expect_one_of(__remove(t->container, t->info.dma32_window_start),
+		      -EINVAL);
+	expect_eq(before, locked());
+}
+
+static void map_map(struct tce *t)
+{
+	uint64_t before = locked();
+	long pins = pinned();
+
+	prepare(t);
+	contend(mapping_mirrored, mapping_mirrored);
+	unmap(t->container, base(t), 4 * CHUNK);
+	if (t->version == 2)
+		settle(t, before);
+	else
+		disable(t->container);
+	expect_rc(pins, pinned_settled(pins));
+}
+
+static void map_remove(struct tce *t)
+{
+	uint64_t before = locked();
+
+	prepare(t);
+	contend(mapping, windows);
+	settle(t, before);
+}
+
+static void map_unregister(struct tce *t)
+{
+	uint64_t before = locked();
+
+	prepare(t);
+	contend(mapping, registrations);
+	settle(t, before);
+}
+
+static void remove_remove(struct tce *t)
+{
+	uint64_t before = locked(), start;
+	int i;
+
+	prepare(t);
+	/* One of them removes what the other one has just created. */
+	remove_window(t->container, t->info.dma32_window_start);
+	create(t->container, 12, 256 * MiB, 1, &start);
+	contend(registrations, windows);
+	for (i = 0; i < 100; i++)
+		remove_window(t->container, start),
+		create(t->container, 12, 256 * MiB, 1, &start);
+	settle(t, before);
+}
+
+static void map_join(struct tce *t)
+{
+	uint64_t before = locked();
+
+	if (!host.powernv)
+		skip("the platform does not share tables between groups");
+	prepare(t);
+	contend(mapping, joining);
+	settle(t, before);
+}
+
+static void window_join(struct tce *t)
+{
+	uint64_t before = locked();
+
+	if (!host.powernv)
+		skip("the platform does not share tables between groups");
+	prepare(t);
+	contend(windows, joining);
+	settle(t, before);
+}
+
+static void eeh_join(struct tce *t)
+{
+	if (!__check_extension(t->container, VFIO_EEH))
+		skip("this host has no EEH");
+	if (!host.powernv)
+		skip("the platform does not share tables between groups");
+	box = t;
+	contend(eeh_state, joining);
+}
+
+static void map_disable(struct tce *t)
+{
+	uint64_t before = locked();
+	long pins = pinned();
+
+	prepare(t);
+	contend(mapping_v1, enabling);
+	disable(t->container);
+	expect_rc(pins, pinned_settled(pins));
+	/* Only the window is left, which goes with the group. */
+	detach(t);
+	expect_eq(before, locked());
+}
+
+static const struct test tests[] = {
+	{ "two first MAPs make one default window", one_default,
+	  BOTH | DANGEROUS },
+	{ "MAP against MAP of the same entries", map_map, BOTH | DANGEROUS },
+	{ "MAP and UNMAP against REMOVE and CREATE", map_remove,
+	  V2 | DANGEROUS },
+	{ "MAP and UNMAP against UNREGISTER and REGISTER", map_unregister,
+	  V2 | DANGEROUS },
+	{ "REGISTER against REMOVE and CREATE", remove_remove,
+	  V2 | DANGEROUS },
+	{ "MAP and UNMAP against a group that comes and goes", map_join,
+	  V2 | TWO | DANGEROUS },
+	{ "REMOVE and CREATE against a group that comes and goes",
+	  window_join, V2 | TWO | DANGEROUS },
+	{ "EEH against a group that comes and goes", eeh_join,
+	  V2 | TWO | DANGEROUS },
+	{ "MAP and UNMAP against DISABLE and ENABLE", map_disable,
+	  V1 | DANGEROUS },
+};
+
+TEST_MAIN("races", tests)
