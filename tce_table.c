@@ -64,6 +64,7 @@
  * @span_lock: guards @spans
  * @spans: ranges in which a MAP or an UNMAP is at work (struct tce_span)
  * @span_wait: for those who wait for a range
+ * @walkable: the table's levels can be walked by window_walk()
  * @stale: some entry still holds a page that could not be let go when it
  *	was cleared; see window_sweep()
  */
@@ -74,6 +75,7 @@ struct tce_window {
 	spinlock_t span_lock;
 	struct list_head spans;
 	wait_queue_head_t span_wait;
+	bool walkable;
 	bool stale;
 };
 
@@ -199,24 +201,6 @@ static void window_unlock_range(struct tce_window *win, struct tce_span *span)
 		wake_up_all(&win->span_wait);
 }
 
-/*
- * The cell of an entry. *@left is how many cells follow each other in memory
- * from there on, itself included. With @alloc a missing level of the table is
- * added, and NULL means that there is no memory for it; else NULL means that
- * nothing is mapped in these *@left entries.
- */
-static __be64 *window_cells(struct tce_window *win, unsigned long entry,
-			    bool alloc, unsigned long *left)
-{
-	struct iommu_table *tbl = win->tbl;
-	unsigned long at = entry - tbl->it_offset;
-
-	*left = tbl->it_size - at;
-	if (tbl->it_indirect_levels)
-		*left = tbl->it_level_size - (at & (tbl->it_level_size - 1));
-	return tbl->it_ops->useraddrptr(tbl, entry, alloc);
-}
-
 static u64 cell_read(const __be64 *cell)
 {
 	return be64_to_cpu(READ_ONCE(*cell));
@@ -232,6 +216,71 @@ static void cell_replace(__be64 *cell, u64 from, u64 to)
 {
 	cmpxchg_relaxed((__force u64 *)cell, (__force u64)cpu_to_be64(from),
 			(__force u64)cpu_to_be64(to));
+}
+
+/*
+ * The cell of an entry in a table of several levels, found as the platform
+ * finds it. NULL if a level is missing; *@hole is then how many entries from
+ * there on are missing with it.
+ *
+ * The platform's own look-up does not say at which level it ended, so that
+ * most of a window of 2^46 bytes would have to be tried leaf by leaf. The
+ * format is that of the indirect TCE tables which the bridge walks: an entry
+ * of an upper level is the real address of the next, | 3, big endian.
+ * window_probe() makes sure that it is what we have before us.
+ */
+static __be64 *window_walk(struct tce_window *win, unsigned long at,
+			   unsigned long *hole)
+{
+	struct iommu_table *tbl = win->tbl;
+	unsigned int bits = ilog2(tbl->it_level_size);
+	unsigned int level;
+	__be64 *node = tbl->it_userspace;
+
+	for (level = tbl->it_indirect_levels; level; level--) {
+		unsigned long below = 1UL << (level * bits);
+		unsigned long slot = (at / below) & (tbl->it_level_size - 1);
+		u64 next = cell_read(&node[slot]);
+
+		if (!next) {
+			*hole = below - (at & (below - 1));
+			return NULL;
+		}
+		node = __va(next & ~(TCE_PCI_READ | TCE_PCI_WRITE));
+	}
+	return &node[at & (tbl->it_level_size - 1)];
+}
+
+/* Can window_walk() be used? Costs the table one leaf. */
+static bool window_probe(struct tce_window *win)
+{
+	struct iommu_table *tbl = win->tbl;
+	__be64 *cell = tbl->it_ops->useraddrptr(tbl, tbl->it_offset, true);
+	unsigned long hole;
+
+	return cell && window_walk(win, 0, &hole) == cell;
+}
+
+/*
+ * The cell of an entry. *@left is how many cells follow each other in memory
+ * from there on, itself included. With @alloc a missing level of the table is
+ * added, and NULL means that there is no memory for it; else NULL means that
+ * nothing is mapped in these *@left entries.
+ */
+static __be64 *window_cells(struct tce_window *win, unsigned long entry,
+			    bool alloc, unsigned long *left)
+{
+	struct iommu_table *tbl = win->tbl;
+	unsigned long at = entry - tbl->it_offset;
+
+	*left = tbl->it_size - at;
+	if (!tbl->it_indirect_levels)
+		return tbl->it_ops->useraddrptr(tbl, entry, alloc);
+
+	*left = tbl->it_level_size - (at & (tbl->it_level_size - 1));
+	if (alloc || !win->walkable)
+		return tbl->it_ops->useraddrptr(tbl, entry, alloc);
+	return window_walk(win, at, left);
 }
 
 /* Make the bridge forget @n entries, so that their pages may be let go. */
@@ -833,7 +882,8 @@ static int window_destroy(struct tce_space *space, struct tce_window *win)
 	int rc = 0;
 
 	lockdep_assert_held_write(&space->lock);
-	window_clear(space, win, tbl->it_offset, tbl->it_size, false);
+	if (tbl->it_userspace)
+		window_clear(space, win, tbl->it_offset, tbl->it_size, false);
 
 	list_for_each_entry(grp, &space->groups, list)
 		if (grp->table_group->tables[win->num] == tbl)
@@ -866,10 +916,12 @@ static int window_create(struct tce_space *space, u32 shift, u64 size,
 	if (IS_ERR(win))
 		return PTR_ERR(win);
 
-	if (!win->tbl->it_userspace || !win->tbl->it_ops->useraddrptr) {
+	/* pseries had no memory for it, and did not say so */
+	if (!win->tbl->it_userspace) {
 		rc = -ENOMEM;
 		goto err_destroy;
 	}
+	win->walkable = win->tbl->it_indirect_levels && window_probe(win);
 	list_for_each_entry(grp, &space->groups, list) {
 		rc = window_set(win, grp);
 		if (rc)

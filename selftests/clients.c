@@ -20,6 +20,20 @@ static unsigned int base_shift(void)
 	return host.page == CHUNK ? 16 : 12;
 }
 
+/*
+ * DPDK's window must begin at 0. A hypervisor gives it that address only as the
+ * default window: DPDK works there as long as this is enough.
+ */
+static unsigned int dpdk_shift(void)
+{
+	return host.powernv ? base_shift() : 12;
+}
+
+static uint64_t dpdk_window(void)
+{
+	return host.powernv ? 8 * GiB : GiB;
+}
+
 /* DPDK's set-up up to its window: for one container, once per process. */
 static void dpdk_setup(int c, int g, uint64_t window_size)
 {
@@ -40,9 +54,9 @@ static void dpdk_setup(int c, int g, uint64_t window_size)
 
 	get_info(c, &info);
 	remove_window(c, info.dma32_window_start);
-	rc = __create(c, base_shift(), window_size, 1, &start);
+	rc = __create(c, dpdk_shift(), window_size, 1, &start);
 	for (levels = 2; rc && levels <= info.ddw.levels; levels++)
-		rc = __create(c, base_shift(), window_size, levels, &start);
+		rc = __create(c, dpdk_shift(), window_size, levels, &start);
 	expect_rc(0, rc);
 	/* Anything else is fatal for DPDK. */
 	expect_eq(0, start);
@@ -50,7 +64,7 @@ static void dpdk_setup(int c, int g, uint64_t window_size)
 
 static void dpdk(struct tce *t __attribute__((unused)))
 {
-	uint64_t before = locked(), window = 8 * GiB;
+	uint64_t before = locked(), window = dpdk_window();
 	int c = open_container(), g = open_group(0), i, round;
 	uint8_t *mem = alloc(4 * SEGMENT, SEGMENT);
 	struct tce u = { .container = c, .group = g, .version = 2 };
@@ -89,7 +103,7 @@ static void dpdk_old_order(struct tce *t __attribute__((unused)))
 	int c = open_container(), g = open_group(0);
 	uint8_t *mem = alloc(SEGMENT, SEGMENT);
 
-	dpdk_setup(c, g, 8 * GiB);
+	dpdk_setup(c, g, dpdk_window());
 	register_mem(c, mem, SEGMENT);
 	map(c, mem, 0, SEGMENT, RW);
 	expect_rc(-EBUSY, __unregister(c, mem, SEGMENT));
@@ -144,7 +158,7 @@ static void spdk(struct tce *t __attribute__((unused)))
 	int c = open_container(), g = open_group(0);
 	uint8_t *mem = alloc(SEGMENT, SEGMENT), *ext = alloc(SEGMENT, SEGMENT);
 
-	dpdk_setup(c, g, 8 * GiB);
+	dpdk_setup(c, g, dpdk_window());
 	register_mem(c, mem, SEGMENT);
 	map(c, mem, 0, SEGMENT, RW);
 	expect_rc(-EINVAL, __map(c, ext, SEGMENT, SEGMENT, RW));

@@ -251,8 +251,12 @@ static void every_shift(struct tce *t)
 		     (unsigned long long)size, (unsigned long long)start,
 		     (unsigned long long)(locked() - before) / 1024);
 		expect(locked() - before <= table_bytes(shift, size, 1));
-		/* Where DPDK must have it, whatever the page size. */
-		expect_eq(first(t), start);
+		/*
+		 * Where DPDK must have it, whatever the page size. Of other
+		 * than the default pages a hypervisor has its own opinion.
+		 */
+		if (host.powernv || shift == 12)
+			expect_eq(first(t), start);
 		remove_window(t->container, start);
 		expect_eq(before, locked());
 	}
@@ -606,8 +610,6 @@ static const struct test tests[] = {
 	{ "64K IOMMU pages refuse an address within a page with EINVAL",
 	  page_64k_misaligned, V2 },
 	{ "huge IOMMU pages refuse memory of smaller pages", page_huge, V2 },
-	{ "CREATE refuses page sizes that are not offered with EINVAL",
-	  bad_shift, V2 },
 	{ "CREATE refuses sizes that are no power of two with EINVAL",
 	  bad_size, V2 },
 	{ "CREATE refuses impossible levels with EINVAL", levels_refused, V2 },
@@ -621,6 +623,9 @@ static const struct test tests[] = {
 	{ "CREATE of a huge window fails and is not charged", huge_size, V2 },
 	{ "CREATE that cannot return its result keeps nothing",
 	  result_unwritable, V2 },
+	/* On pseries a failure of the hypervisor's is remembered until reboot. */
+	{ "CREATE refuses page sizes that are not offered with EINVAL",
+	  bad_shift, V2 | DANGEROUS },
 	{ "CREATE refuses windows of less than a page with EINVAL", tiny_size,
 	  V2 | DANGEROUS },
 };
