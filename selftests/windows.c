@@ -436,6 +436,18 @@ static void levels_zero(struct tce *t)
 	expect(can_write(t, start, t->bounce));
 }
 
+/* Levels are whole pages, and hardware has 55 address bits for all of them. */
+static bool levels_fit(unsigned int shift, uint64_t size, unsigned int levels)
+{
+	unsigned int page_bits = __builtin_ctzl(host.page) - 3;
+	unsigned int bits = __builtin_ctzll(size) - shift;
+
+	bits = (bits + levels - 1) / levels;
+	if (bits < page_bits)
+		bits = page_bits;
+	return bits * levels + shift < 55;
+}
+
 static void levels_many(struct tce *t)
 {
 	uint64_t before, start, size = 1ULL << 40;
@@ -448,6 +460,8 @@ static void levels_many(struct tce *t)
 	bounce_at(t, first(t));
 	remove_window(t->container, first(t));
 	for (levels = 2; levels <= t->info.ddw.levels; levels++) {
+		if (!levels_fit(shift, size, levels))
+			break;
 		before = locked();
 		create(t->container, shift, size, levels, &start);
 		expect_eq(first(t), start);
@@ -480,7 +494,7 @@ static void unmap_huge(struct tce *t)
 
 	register_mem(t->container, mem, 2 * CHUNK);
 	remove_window(t->container, first(t));
-	create(t->container, shift, size, 4, &start);
+	create(t->container, shift, size, host.page == CHUNK ? 2 : 3, &start);
 	map(t->container, mem, start + 5 * GiB, CHUNK, RW);
 	map(t->container, mem, start + size / 2, CHUNK, RW);
 	map(t->container, mem + CHUNK, start + size - CHUNK, CHUNK, RW);
