@@ -77,8 +77,8 @@ bool tce_eeh_enabled(void)
  * Context: sleeps; a reset takes seconds.
  *
  * Return: for VFIO_EEH_PE_GET_STATE the worst state (VFIO_EEH_PE_STATE_*),
- * else 0; -ENODEV if a group has no PE; -EINVAL for an unknown operation;
- * an errno of the kernel's EEH code; -EIO for any other failure.
+ * else 0; -ENODEV if a group has no PE; -EINVAL for an unknown operation or
+ * error to inject; an errno of the kernel's EEH code; -EIO for any other failure.
  */
 long tce_eeh_op(struct tce_space *space, const struct vfio_eeh_pe_op *op)
 {
@@ -86,6 +86,11 @@ long tce_eeh_op(struct tce_space *space, const struct vfio_eeh_pe_op *op)
 	long rc = 0;
 
 	lockdep_assert_held(&space->lock);
+	/* powernv would log a wrong type, each time */
+	if (op->op == VFIO_EEH_PE_INJECT_ERR &&
+	    (op->err.type > EEH_ERR_TYPE_64 || op->err.func > EEH_ERR_FUNC_MAX))
+		return -EINVAL;
+
 	list_for_each_entry(grp, &space->groups, list) {
 		struct eeh_pe *pe = eeh_iommu_group_to_pe(grp->group);
 		long one;

@@ -610,11 +610,10 @@ static struct tce_registration *registration_find(struct tce_mem *mem,
  * tce_mem_destroy(). Context: the owner of the memory; sleeps, ends early on
  * SIGKILL.
  *
- * Return: 0; -EINVAL if misaligned, empty, at address 0 or overlapping another
- * region;
+ * Return: 0; -EINVAL if misaligned, empty or overlapping another region;
  * -EBUSY if this container has it already; -ENOMEM if out of memory or over
  * RLIMIT_MEMLOCK; -EFAULT if the range is not all writable memory that can
- * be pinned; -EINTR.
+ * be pinned, or begins at address 0; -EINTR.
  */
 int tce_mem_register(struct tce_mem *mem, unsigned long ua, unsigned long size)
 {
