@@ -316,6 +316,26 @@ static void unregister_replacing(struct tce *t)
 	unregister_mem(t->container, new, CHUNK);
 }
 
+/* Mapped by one container, registered by both: the last to let go is refused. */
+static void shared_region_mapped(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	int other = open_container();
+
+	set_container(t->group2, other);
+	set_iommu(other, V2_IOMMU);
+	register_mem(t->container, mem, CHUNK);
+	register_mem(other, mem, CHUNK);
+	bounce_at(t, base(t) - CHUNK);
+	map(t->container, mem, base(t), CHUNK, RW);
+	unregister_mem(t->container, mem, CHUNK);
+	expect(can_write(t, base(t), mem));
+	expect_rc(-EBUSY, __unregister(other, mem, CHUNK));
+	expect(can_write(t, base(t), mem));
+	unmap(t->container, base(t), CHUNK);
+	unregister_mem(other, mem, CHUNK);
+}
+
 /*
  * Limits. Root is above them, so these rows give up root, with the group open.
  */
@@ -577,6 +597,8 @@ static const struct test tests[] = {
 	  unregister_mapped, V2 | DMA | DANGEROUS },
 	{ "UNREGISTER follows what MAP replaced", unregister_replacing,
 	  V2 | DANGEROUS },
+	{ "shared memory that is mapped is held by the last registration",
+	  shared_region_mapped, V2 | TWO | DMA | DANGEROUS },
 };
 
 TEST_MAIN("memory", tests)
