@@ -143,11 +143,17 @@ static bool probe_wide(void)
 	       WEXITSTATUS(status) == 0;
 }
 
-void host_init(void)
+/* Finds out what there is, and uses nothing of it. */
+void host_init_quiet(void)
 {
 	host.page = sysconf(_SC_PAGESIZE);
 	host.powernv = find_line("/proc/cpuinfo", "PowerNV");
 	find_devices();
+}
+
+void host_init(void)
+{
+	host_init_quiet();
 	if (host.devices) {
 		long pins = pinned();
 

@@ -62,6 +62,7 @@ struct tce {
 };
 
 void host_init(void);
+void host_init_quiet(void);
 
 /* Files */
 int open_container(void);

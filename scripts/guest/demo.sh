@@ -1,0 +1,104 @@
+# shellcheck shell=dash disable=SC2317 # functions that check() calls
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What "make demo" shows: which host this is, that our module is the one that
+# vfio-pci loads, a device used through both versions of the API, and that the
+# host has its own DMA window back afterwards. Good only if every step is ok.
+
+# shellcheck source=lib.sh
+. /guest/lib.sh
+
+failed=0
+# step STATUS WHAT FIGURE
+step() {
+	if [ "$1" -eq 0 ]; then verdict=ok; else verdict=FAILED; failed=1; fi
+	printf '   %-30s %-42s %s\n' "$2" "$3" "$verdict"
+}
+fact() { printf '   %-30s %s\n' "$1" "$2"; }
+# check WHAT FIGURE COMMAND... - a step that is ok if the command succeeds
+check() {
+	what=$1 figure=$2
+	shift 2
+	"$@"
+	step $? "$what" "$figure"
+}
+
+# Marks a place in the kernel log; log_since shows what came after it.
+mark() { echo "<6>demo: $1" >/dev/kmsg; }
+log_since() { dmesg | sed -n "/demo: $1\$/,\$p"; }
+
+# window_back MARK - on PowerNV: after the mark the host's window was taken away,
+# and the last thing that happened is that it came back, with its bypass.
+window_back() {
+	log_since "$1" | grep -q 'Removing DMA window #0' &&
+		[ "$(log_since "$1" | grep -E 'DMA window #|window#0|64-bit DMA bypass' |
+			tail -n 2 | grep -cE 'Setting up window#0|Enabling 64-bit DMA bypass')" -eq 2 ]
+}
+
+# On pseries the kernel logs nothing; the firmware's windows are properties of the
+# host bridges, and those for clients have names of their own.
+DT=/sys/firmware/devicetree/base/
+windows() { find "$DT" -name ibm,dma-window | wc -l; }
+windows_back() {
+	[ "$(windows)" -eq "$windows_before" ] &&
+		[ -z "$(find "$DT" -name 'linux,dma64-ddr-window-info')" ]
+}
+
+dev=$(pci_find "$EDU" | head -n 1)
+[ -n "$dev" ] || die "no edu device"
+
+echo
+echo "Host"
+fact "machine" "$(tr '\0' '\n' </proc/device-tree/model), $TCE_MACHINE in QEMU"
+fact "processors" "$(grep -c ^processor /proc/cpuinfo), $(sed -n 's/^cpu[[:space:]]*: //p' /proc/cpuinfo | head -n 1)"
+fact "kernel" "$(uname -sr) $(uname -m)"
+fact "device" "$dev, QEMU's edu, a DMA engine"
+
+echo
+echo "Module"
+mark "loading"
+lsmod | grep -q '^vfio' && die "VFIO is loaded already"
+# By full path: this shell prefers busybox's modprobe, which knows nothing of soft
+# dependencies, to the real one.
+check "modprobe vfio-pci" "and nothing else" /bin/modprobe vfio-pci
+if ! /bin/modprobe --version >/dev/null 2>&1; then
+	fact "(no kmod here)" "the soft dependency is followed by hand"
+	modprobe vfio_iommu_spapr_tce
+fi
+loaded=$(cat /sys/module/vfio_iommu_spapr_tce/srcversion 2>/dev/null)
+file=$(/bin/modinfo -F filename vfio_iommu_spapr_tce)
+fact "file" "${file#/lib/modules/}"
+case $file in
+*/updates/*) ours=0 ;;
+*) ours=1 ;;
+esac
+[ "$TCE_DRIVER" = intree ] || step $ours "it is" "ours, not the kernel's own"
+check "it is loaded" "srcversion ${loaded:-none}" \
+	test "$loaded" = "$(/bin/modinfo -F srcversion vfio_iommu_spapr_tce)"
+
+windows_before=$(windows)
+pnv=0
+grep -q PowerNV /proc/cpuinfo && pnv=1
+for version in 1 2; do
+	echo
+	echo "v$version: $([ $version = 1 ] && echo VFIO_SPAPR_TCE_IOMMU || echo VFIO_SPAPR_TCE_v2_IOMMU)"
+	mark "v$version"
+	check "device to vfio-pci" "group $(pci_group "$dev")" vfio_bind "$dev"
+	/selftests/demo $version || failed=1
+	check "device back to the host" "unbound from vfio-pci" vfio_release "$dev"
+
+	if [ $pnv = 1 ]; then
+		log_since "v$version" | sed -n 's/^.*\(PE# [^]]*\)\] \(.*\(DMA window\|window#\|DMA bypass\).*\)/     log: \2/p'
+		check "host's window and bypass" "are back" window_back "v$version"
+	else
+		check "host's windows" "are back in the device tree" windows_back
+	fi
+done
+
+echo
+if [ $failed -eq 0 ]; then
+	echo "All steps are ok."
+else
+	echo "Some steps FAILED."
+fi
+exit $failed
