@@ -102,6 +102,18 @@ static void find_devices(void)
 	}
 }
 
+/* Makes @pci, which need not be an edu, the only device. */
+bool host_use(const char *pci)
+{
+	if (!given_to_vfio(pci))
+		return false;
+	snprintf(host.device[0].pci, sizeof(host.device[0].pci), "%.31s", pci);
+	host.device[0].group = read_group(pci);
+	host.devices = 1;
+	host.other = -1;
+	return true;
+}
+
 static bool find_line(const char *path, const char *text)
 {
 	char line[256];

@@ -63,6 +63,7 @@ struct tce {
 
 void host_init(void);
 void host_init_quiet(void);
+bool host_use(const char *pci);
 
 /* Files */
 int open_container(void);
