@@ -32,7 +32,9 @@ network() {
 
 mark() { echo "<6>handback: $1" >/dev/kmsg; }
 log_since() { dmesg | sed -n "/handback: $1\$/,\$p"; }
+# pseries: the firmware's windows, and those that the host made for all of memory.
 windows() { find /sys/firmware/devicetree/base/ -name ibm,dma-window | wc -l; }
+bypasses() { find /sys/firmware/devicetree/base/ -name linux,direct64-ddr-window-info | wc -l; }
 
 # window_back ROUND - the client had the card to itself, the host has it back.
 window_back() {
@@ -52,6 +54,7 @@ window_back() {
 
 windows_before=$(windows)
 network "before"
+bypasses_before=$(bypasses)
 
 for round in 1:exit 2:exit 2:kill; do
 	name="v${round%:*}, $([ "${round#*:}" = kill ] && echo killed || echo closed)"
@@ -75,5 +78,7 @@ for round in 1:exit 2:exit 2:kill; do
 	vfio_release "$dev"
 	window_back "$name"
 	network "$name"
+	[ "$(bypasses)" -eq "$bypasses_before" ] ||
+		die "$name: $(bypasses) of $bypasses_before 64-bit windows of the host are back"
 done
 say "done"
