@@ -8,6 +8,7 @@
 
 set -euo pipefail
 export LC_ALL=C
+PATH=$PATH:/usr/sbin:/sbin	# depmod and the like
 
 SCRIPTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(dirname "$SCRIPTS")
@@ -32,9 +33,19 @@ as_root() {
 # same cache entry at once.
 lock() {
 	mkdir -p "$CACHE/locks"
-	exec {lock_fd}>"$CACHE/locks/$1"
+	lock_file "$CACHE/locks/$1"
+}
+
+# The same for what is built in out/NAME.
+lock_out() {
+	mkdir -p "$ROOT/out/$1"
+	lock_file "$ROOT/out/$1/build.lock"
+}
+
+lock_file() {
+	exec {lock_fd}>"$1"
 	if ! flock -n "$lock_fd"; then
-		say "waiting for another run to finish with $1"
+		say "waiting for another run to finish with ${1##*/}"
 		flock "$lock_fd"
 	fi
 }
