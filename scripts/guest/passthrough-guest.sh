@@ -1,0 +1,62 @@
+#!/bin/busybox sh
+# shellcheck shell=dash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# PID 1 of the guest inside the emulated host (see passthrough.sh): prepares the
+# system, says "GUEST-READY" and then does, line by line, what it is told on
+# its console. A line "N COMMAND" is answered by "GUEST-DONE N EXITCODE".
+#
+# Commands that it knows beside those of busybox:
+#   net_up IF ADDR       bring a network card up, with an address
+#   net_get SIZE SEED    fetch a file from the peer and check it
+#   net_put SIZE         send a file to the peer, which answers with its checksum
+
+export PATH=/bin:/sbin HOME=/root
+PEER=10.0.2.100
+
+net_up() {
+	ip link set "$1" up && ip addr add "$2/24" dev "$1" || return
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+		if [ "$(cat "/sys/class/net/$1/carrier" 2>/dev/null)" = 1 ]; then return 0; fi
+		sleep 1
+	done
+	echo "$1 has no carrier"
+	return 1
+}
+
+net_get() {
+	want=$(wget -q -O - "http://${3:-$PEER}/sum/$1/$2")
+	got=$(wget -q -O - "http://${3:-$PEER}/bytes/$1/$2" | sha256sum | cut -d' ' -f1)
+	echo "received $1 bytes: $got"
+	[ -n "$want" ] && [ "$want" = "$got" ]
+}
+
+net_put() {
+	dd if=/dev/urandom of=/tmp/file bs=64k count=$(($1 / 65536)) 2>/dev/null
+	want=$(sha256sum </tmp/file | cut -d' ' -f1)
+	# not wget: busybox's ends a file at its first NUL
+	got=$({
+		printf 'POST / HTTP/1.0\r\nContent-Length: %s\r\n\r\n' "$1"
+		cat /tmp/file
+	} | nc "${2:-$PEER}" 80 | tail -n 1)
+	echo "sent $1 bytes: $want, the peer has ${got:-nothing}"
+	[ "$want" = "$got" ]
+}
+
+/bin/busybox mkdir -p /sbin /proc /sys /dev /tmp /root /run
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null
+mount -t tmpfs -o mode=1777 tmpfs /tmp
+exec </dev/console >/dev/console 2>&1
+stty -echo
+dmesg -n 5
+modprobe e1000e
+ip link set lo up
+echo "GUEST-READY $(uname -mr)"
+while IFS=' ' read -r number command; do
+	eval "$command"
+	echo "GUEST-DONE $number $?"
+done
