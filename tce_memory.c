@@ -32,7 +32,7 @@
  *			while TCEs are written (tce_mem_lock()), so that no
  *			region goes away in between
  *
- * Never fails: tce_mem_destroy(), tce_holds_add(), tce_holds_release().
+ * Never fails: tce_mem_destroy(), and to collect and release holds.
  */
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
@@ -52,11 +52,8 @@
 #define TCE_LISTED_MIN	SZ_1M
 #define TCE_LISTED_MAX	512
 
-/* A v1 cookie is no address that a process could have registered. */
-#define TCE_COOKIE_V1	BIT_ULL(63)
-
-/* Set in a v1 cookie and in tce_hold.what where the device may write */
-#define TCE_WRITE	1UL
+/* Holds that are collected before they must be released: 64 MiB of 4K pages */
+#define TCE_HOLDS_MAX	SZ_16K
 
 /* v1 windows have 4K pages: may several TCEs map one page of the CPU's? */
 #define TCE_PINS_SHARED	(PAGE_SIZE > SZ_4K)
@@ -125,16 +122,6 @@ struct tce_registration {
 	struct tce_mem *mem;
 	struct tce_region *region;
 };
-
-struct tce_hold_block {
-	struct tce_hold_block *next;
-	struct tce_hold holds[];
-};
-
-#define TCE_HOLDS_PER_BLOCK \
-	((PAGE_SIZE - sizeof(struct tce_hold_block)) / sizeof(struct tce_hold))
-/* About 64K holds: enough for one kill per call, bounded for a huge UNMAP. */
-#define TCE_HOLDS_MAX_BLOCKS	DIV_ROUND_UP(SZ_64K, TCE_HOLDS_PER_BLOCK)
 
 static DEFINE_MUTEX(tce_mms_lock);
 static LIST_HEAD(tce_mms);
@@ -215,7 +202,8 @@ static void region_insert(struct tce_mm *shared, struct tce_region *region)
 }
 
 /* hpa of the page that backs @ua; @ua is inside the region */
-static unsigned long region_hpa(struct tce_region *region, unsigned long ua)
+static __always_inline unsigned long region_hpa(struct tce_region *region,
+						unsigned long ua)
 {
 	unsigned long hpa;
 
@@ -931,38 +919,33 @@ long tce_mem_get(struct tce_mem *mem, unsigned long ua, unsigned long n,
 }
 
 /**
- * tce_mem_cookie() - what a table shall remember of an entry's memory
- * @mem: the container's memory
- * @ua: where the owner sees the IOMMU page
- * @hpa: where it is
- * @write: the device may write
- *
- * v2: the userspace address, as KVM keeps it in the same place. v1: the page,
- * in a form that is no userspace address, so that KVM finds nothing by it.
- *
- * Return: the cookie, never 0.
- */
-u64 tce_mem_cookie(const struct tce_mem *mem, unsigned long ua,
-		   unsigned long hpa, bool write)
-{
-	if (mem->v2)
-		return ua;
-	return TCE_COOKIE_V1 | hpa | (write ? TCE_WRITE : 0);
-}
-
-/**
  * tce_holds_init() - start to collect
  * @holds: on the stack
  * @mem: whose memory
+ *
+ * Undone by tce_holds_destroy().
  */
 void tce_holds_init(struct tce_holds *holds, struct tce_mem *mem)
 {
 	holds->mem = mem;
 	holds->region = NULL;
-	holds->blocks = NULL;
-	holds->nr_blocks = 0;
+	holds->first = holds->few;
 	holds->next = holds->few;
 	holds->end = holds->few + TCE_HOLDS_INLINE;
+}
+
+/**
+ * tce_holds_destroy() - release what was collected, and the rest
+ * @holds: the entries have been killed
+ *
+ * As tce_holds_release().
+ */
+void tce_holds_destroy(struct tce_holds *holds)
+{
+	if (holds->next != holds->first)
+		tce_holds_release(holds);
+	if (holds->first != holds->few)
+		kvfree(holds->first);
 }
 
 /**
@@ -973,42 +956,51 @@ void tce_holds_init(struct tce_holds *holds, struct tce_mem *mem)
  */
 bool tce_holds_grow(struct tce_holds *holds)
 {
-	struct tce_hold_block *block;
+	unsigned long nr = holds->next - holds->first;
+	struct tce_hold *more;
 
-	if (holds->nr_blocks >= TCE_HOLDS_MAX_BLOCKS)
+	/* in steps, so that no call pays for much more than it needs */
+	if (nr >= TCE_HOLDS_MAX)
 		return false;
-	block = kmalloc(PAGE_SIZE, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!block)
+	more = kvmalloc_array(nr * 16, sizeof(*more),
+			      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!more)
 		return false;
-	block->next = holds->blocks;
-	holds->blocks = block;
-	holds->nr_blocks++;
-	holds->next = block->holds;
-	holds->end = block->holds + TCE_HOLDS_PER_BLOCK;
+	memcpy(more, holds->first, nr * sizeof(*more));
+	if (holds->first != holds->few)
+		kvfree(holds->first);
+	holds->first = more;
+	holds->next = more + nr;
+	holds->end = more + nr * 16;
 	return true;
 }
 
-/* The newest element, or NULL at the start of the inline ones or a block. */
-static struct tce_hold *holds_last(struct tce_holds *holds)
+/* Count one more hold on a region. */
+static void holds_add_region(struct tce_holds *holds, struct tce_region *region)
 {
-	struct tce_hold *start = holds->blocks ? holds->blocks->holds :
-						 holds->few;
+	struct tce_hold *last = holds->next - 1;
 
-	return holds->next == start ? NULL : holds->next - 1;
+	if (last >= holds->first && last->what == (unsigned long)region) {
+		last->n++;
+		return;
+	}
+	*holds->next++ = (struct tce_hold) {
+		.what = (unsigned long)region, .n = 1
+	};
 }
 
-static void holds_add_page(struct tce_holds *holds, unsigned long hpa,
-			   bool write)
+/* One more hold on a page, given as v1 cookie */
+static void holds_add_page(struct tce_holds *holds, u64 cookie)
 {
-	struct tce_hold *last = holds_last(holds);
-	unsigned long what = (unsigned long)pfn_to_page(PHYS_PFN(hpa));
-	unsigned long merge;
+	unsigned long pfn = (cookie & ~TCE_COOKIE_V1) >> PAGE_SHIFT;
+	unsigned long what = (unsigned long)pfn_to_page(pfn) |
+			     (cookie & TCE_WRITE);
+	struct tce_hold *last = holds->next - 1;
 
-	if (write)
-		what |= TCE_WRITE;
-	if (last) {
+	if (last >= holds->first) {
 		/* shared pins are counted by page, others page by page */
-		merge = last->what;
+		unsigned long merge = last->what;
+
 		if (!TCE_PINS_SHARED)
 			merge += last->n * sizeof(struct page);
 		if (merge == what) {
@@ -1017,6 +1009,18 @@ static void holds_add_page(struct tce_holds *holds, unsigned long hpa,
 		}
 	}
 	*holds->next++ = (struct tce_hold) { .what = what, .n = 1 };
+}
+
+/* The region that a v2 cookie points into; usually the same as before */
+static struct tce_region *holds_region(struct tce_holds *holds, u64 cookie)
+{
+	struct tce_region *region = holds->region;
+
+	if (!region || cookie - region->ua >= region->npages << PAGE_SHIFT) {
+		region = region_find(holds->mem->shared, cookie);
+		holds->region = region;
+	}
+	return region;
 }
 
 /**
@@ -1034,61 +1038,87 @@ static void holds_add_page(struct tce_holds *holds, unsigned long hpa,
 void tce_holds_add(struct tce_holds *holds, u64 cookie, unsigned long hpa,
 		   bool write)
 {
-	struct tce_region *region = holds->region;
-	struct tce_hold *last;
+	struct tce_region *region;
 
 	if (!holds->mem->v2) {
 		if (cookie == tce_mem_cookie(holds->mem, 0, hpa, write))
-			holds_add_page(holds, hpa, write);
+			holds_add_page(holds, cookie);
 		return;
 	}
 
-	if (!region || cookie < region->ua || cookie >= region_end(region)) {
-		region = region_find(holds->mem->shared, cookie);
-		holds->region = region;
-		if (!region)
-			return;
-	}
-	if (region_hpa(region, cookie) != hpa)
+	region = holds_region(holds, cookie);
+	if (!region || region_hpa(region, cookie) != hpa)
 		return;
 	if (write && !READ_ONCE(region->written))
 		WRITE_ONCE(region->written, true);
-
-	last = holds_last(holds);
-	if (last && last->what == (unsigned long)region)
-		last->n++;
-	else
-		*holds->next++ = (struct tce_hold) {
-			.what = (unsigned long)region, .n = 1
-		};
+	holds_add_region(holds, region);
 }
 
 /**
- * tce_holds_add_cookie() - collect by the cookie alone
- * @holds: not full
- * @cookie: of an entry in a table that no device uses any more
+ * tce_holds_take() - collect by the cookies alone
+ * @holds: what was collected so far
+ * @cells: cookies as they are in a table; a 0 ends them
+ * @n: how many at most
+ * @mark: for tce_holds_untake()
  *
- * For v1 pages that KVM took out of the table and did not put back. v2
- * regions are let go with the last container in any case.
+ * For entries that KVM has no part in: cookie and entry agree. The cells are
+ * left as they are. Caller holds tce_mem_lock(). Context: atomic.
+ *
+ * Return: how many cells were taken; fewer than there are if there is no more
+ * room.
  */
-void tce_holds_add_cookie(struct tce_holds *holds, u64 cookie)
+unsigned long tce_holds_take(struct tce_holds *holds, const __be64 *cells,
+			     unsigned long n, struct tce_holds_mark *mark)
 {
-	if (!holds->mem->v2 && (cookie & TCE_COOKIE_V1))
-		holds_add_page(holds, cookie & ~TCE_COOKIE_V1 & PAGE_MASK,
-			       cookie & TCE_WRITE);
+	bool v2 = holds->mem->v2;
+	unsigned long i;
+
+	mark->next = holds->next;
+	if (holds->next != holds->first)
+		mark->last = holds->next[-1];
+
+	for (i = 0; i < n && holds->next != holds->end; i++) {
+		u64 cookie = be64_to_cpu(cells[i]);
+
+		if (!cookie)
+			break;
+		if (v2) {
+			struct tce_region *region = holds_region(holds, cookie);
+
+			if (region)
+				holds_add_region(holds, region);
+		} else if (cookie & TCE_COOKIE_V1) {
+			holds_add_page(holds, cookie);
+		}
+	}
+	return i;
 }
 
-static void hold_release(struct tce_mem *mem, const struct tce_hold *hold)
+/**
+ * tce_holds_untake() - undo the last tce_holds_take()
+ * @holds: the holds
+ * @mark: of that call
+ */
+void tce_holds_untake(struct tce_holds *holds,
+		      const struct tce_holds_mark *mark)
 {
-	bool write = hold->what & TCE_WRITE;
-	struct page *page = (struct page *)(hold->what & ~TCE_WRITE);
+	holds->next = mark->next;
+	if (holds->next != holds->first)
+		holds->next[-1] = mark->last;
+}
 
-	if (mem->v2)
-		region_drop((struct tce_region *)hold->what, hold->n);
-	else if (!TCE_PINS_SHARED)
-		unpin_user_page_range_dirty_lock(page, hold->n, write);
-	else
-		pin_unshare(mem, page, hold->n, write);
+static void hold_release_pages(struct tce_mem *mem, struct page *page,
+			       unsigned long n, bool write)
+{
+	if (TCE_PINS_SHARED) {
+		pin_unshare(mem, page, n, write);
+	} else if (n > 1) {
+		unpin_user_page_range_dirty_lock(page, n, write);
+	} else {
+		if (write && !PageDirty(page))
+			set_page_dirty_lock(page);
+		unpin_user_page(page);
+	}
 }
 
 /**
@@ -1099,23 +1129,18 @@ static void hold_release(struct tce_mem *mem, const struct tce_hold *hold)
  */
 void tce_holds_release(struct tce_holds *holds)
 {
-	struct tce_hold_block *block = holds->blocks, *older;
-	struct tce_hold *hold, *end = holds->next;
+	struct tce_mem *mem = holds->mem;
+	struct tce_hold *hold;
 
-	for (; block; block = older) {
-		for (hold = block->holds; hold < end; hold++)
-			hold_release(holds->mem, hold);
-		older = block->next;
-		kfree(block);
-		end = older ? older->holds + TCE_HOLDS_PER_BLOCK :
-			      holds->few + TCE_HOLDS_INLINE;
-		cond_resched();
+	for (hold = holds->first; hold < holds->next; hold++) {
+		if (mem->v2)
+			region_drop((struct tce_region *)hold->what, hold->n);
+		else
+			hold_release_pages(mem, (struct page *)
+					   (hold->what & ~TCE_WRITE), hold->n,
+					   hold->what & TCE_WRITE);
+		if (!((hold - holds->first + 1) % SZ_1K))
+			cond_resched();
 	}
-	for (hold = holds->few; hold < end; hold++)
-		hold_release(holds->mem, hold);
-
-	holds->blocks = NULL;
-	holds->nr_blocks = 0;
-	holds->next = holds->few;
-	holds->end = holds->few + TCE_HOLDS_INLINE;
+	holds->next = holds->first;
 }

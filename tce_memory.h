@@ -57,8 +57,29 @@ int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
 		  unsigned int shift, bool write);
 long tce_mem_get(struct tce_mem *mem, unsigned long ua, unsigned long n,
 		 unsigned int shift, bool write, unsigned long *hpas);
-u64 tce_mem_cookie(const struct tce_mem *mem, unsigned long ua,
-		   unsigned long hpa, bool write);
+
+/* A v1 cookie is no address that a process could have registered. */
+#define TCE_COOKIE_V1	BIT_ULL(63)
+/* In a v1 cookie, and in &tce_hold.what: the device may write */
+#define TCE_WRITE	1UL
+
+/**
+ * tce_mem_cookie() - what a table shall remember of an entry's memory
+ * @mem: the container's memory
+ * @ua: where the owner sees the IOMMU page
+ * @hpa: where it is
+ * @write: the device may write
+ *
+ * v2: the userspace address, as KVM keeps it in the same place. v1: the page,
+ * in a form that is no userspace address, so that KVM finds nothing by it.
+ *
+ * Return: the cookie, never 0.
+ */
+static inline u64 tce_mem_cookie(const struct tce_mem *mem, unsigned long ua,
+				 unsigned long hpa, bool write)
+{
+	return mem->v2 ? ua : TCE_COOKIE_V1 | hpa | (write ? TCE_WRITE : 0);
+}
 
 /**
  * struct tce_hold - what some cleared entries held
@@ -71,19 +92,16 @@ struct tce_hold {
 	unsigned long n;
 };
 
-struct tce_hold_block;
-
 #define TCE_HOLDS_INLINE	8
 
 /**
  * struct tce_holds - holds on user memory that wait for an invalidation
  * @mem: whose memory
  * @region: v2: the region that was found last
+ * @first: the elements
  * @next: the next free element
- * @end: where the free elements end
- * @blocks: blocks of elements, newest first, after @few
- * @nr_blocks: their number
- * @few: the first elements, so that a short call allocates nothing
+ * @end: where they end
+ * @few: the elements to begin with, so that a short call allocates nothing
  *
  * An entry's page may be let go only after the entry was killed: until then
  * the device can reach it. So whoever clears entries collects what they held
@@ -92,18 +110,31 @@ struct tce_hold_block;
 struct tce_holds {
 	struct tce_mem *mem;
 	struct tce_region *region;
+	struct tce_hold *first;
 	struct tce_hold *next;
 	struct tce_hold *end;
-	struct tce_hold_block *blocks;
-	unsigned int nr_blocks;
 	struct tce_hold few[TCE_HOLDS_INLINE];
 };
 
+/**
+ * struct tce_holds_mark - where a struct tce_holds was; see tce_holds_take()
+ * @next: the free element then
+ * @last: the last element then, if there was one
+ */
+struct tce_holds_mark {
+	struct tce_hold *next;
+	struct tce_hold last;
+};
+
 void tce_holds_init(struct tce_holds *holds, struct tce_mem *mem);
+void tce_holds_destroy(struct tce_holds *holds);
 bool tce_holds_grow(struct tce_holds *holds);
 void tce_holds_add(struct tce_holds *holds, u64 cookie, unsigned long hpa,
 		   bool write);
-void tce_holds_add_cookie(struct tce_holds *holds, u64 cookie);
+unsigned long tce_holds_take(struct tce_holds *holds, const __be64 *cells,
+			     unsigned long n, struct tce_holds_mark *mark);
+void tce_holds_untake(struct tce_holds *holds,
+		      const struct tce_holds_mark *mark);
 void tce_holds_release(struct tce_holds *holds);
 
 /**

@@ -51,44 +51,55 @@
 /* The same where the addresses fit on the stack */
 #define TCE_CHUNK_STACK	16
 
+/* So many entries in a row are set or cleared by one operation. */
+#define TCE_RUN_MIN	16
+#define TCE_RUN_MAX	8192
+
+/* MAPs and UNMAPs that may be at work in a window at the same time */
+#define TCE_SPANS	16
+
 /* A hole of so many entries ends an invalidation, rather than be in it. */
 #define TCE_KILL_GAP	512
 /* Entries that firmware is asked to invalidate at once, one by one */
 #define TCE_KILL_MAX	65536UL
 
 /**
+ * struct tce_span - a range of entries that one call works on
+ * @first: first entry
+ * @last: last entry
+ * @slot: its place in &tce_window.spans
+ */
+struct tce_span {
+	unsigned long first;
+	unsigned long last;
+	unsigned int slot;
+};
+
+/**
  * struct tce_window - a range of IOBAs with a table behind it
  * @tbl: the platform's table; we own one reference, as may groups and KVM
  * @num: the platform's number of the window
  * @charged: CPU pages of table that were charged
- * @span_lock: guards @spans
- * @spans: ranges in which a MAP or an UNMAP is at work (struct tce_span)
- * @span_wait: for those who wait for a range
+ * @refs: references to @tbl that are ours or our groups'
  * @walkable: the table's levels can be walked by window_walk()
  * @stale: some entry still holds a page that could not be let go when it
  *	was cleared; see window_sweep()
+ * @span_lock: guards @spans, and bits of @spans_used that are set
+ * @spans_used: the slots in use; they are cleared without the lock
+ * @spans: ranges in which a MAP or an UNMAP is at work
+ * @span_wait: for those who wait for a range or a slot
  */
 struct tce_window {
 	struct iommu_table *tbl;
 	int num;
 	unsigned long charged;
-	spinlock_t span_lock;
-	struct list_head spans;
-	wait_queue_head_t span_wait;
+	unsigned int refs;
 	bool walkable;
 	bool stale;
-};
-
-/**
- * struct tce_span - a range of entries that one call works on
- * @list: in &tce_window.spans
- * @first: first entry
- * @last: last entry
- */
-struct tce_span {
-	struct list_head list;
-	unsigned long first;
-	unsigned long last;
+	spinlock_t span_lock;
+	unsigned long spans_used;
+	struct tce_span spans[TCE_SPANS];
+	wait_queue_head_t span_wait;
 };
 
 /*
@@ -157,26 +168,31 @@ static struct tce_window *window_range(struct tce_space *space, u64 ioba,
 	return ERR_PTR(-ENXIO);
 }
 
-static bool span_taken(struct tce_window *win, const struct tce_span *span)
-{
-	struct tce_span *other;
-
-	list_for_each_entry(other, &win->spans, list)
-		if (span->first <= other->last && other->first <= span->last)
-			return true;
-	return false;
-}
-
+/* Take a free slot for the range, unless it overlaps another. */
 static bool span_take(struct tce_window *win, struct tce_span *span)
 {
-	bool taken;
+	unsigned long used;
+	unsigned int i;
+	bool taken = false;
 
 	spin_lock(&win->span_lock);
-	taken = span_taken(win, span);
-	if (!taken)
-		list_add(&span->list, &win->spans);
+	/* slots are given back without the lock */
+	used = smp_load_acquire(&win->spans_used);
+	for (i = 0; i < TCE_SPANS && used >> i; i++)
+		if (used & BIT(i) && span->first <= win->spans[i].last &&
+		    win->spans[i].first <= span->last)
+			goto out_unlock;
+	i = ffz(used);
+	if (i >= TCE_SPANS)
+		goto out_unlock;
+	win->spans[i].first = span->first;
+	win->spans[i].last = span->last;
+	set_bit(i, &win->spans_used);
+	span->slot = i;
+	taken = true;
+out_unlock:
 	spin_unlock(&win->span_lock);
-	return !taken;
+	return taken;
 }
 
 /* Keep others out of @n entries. Fails only with -EINTR, on SIGKILL. */
@@ -194,9 +210,7 @@ static int window_lock_range(struct tce_window *win, struct tce_span *span,
 
 static void window_unlock_range(struct tce_window *win, struct tce_span *span)
 {
-	spin_lock(&win->span_lock);
-	list_del(&span->list);
-	spin_unlock(&win->span_lock);
+	clear_bit_unlock(span->slot, &win->spans_used);
 	if (wq_has_sleeper(&win->span_wait))
 		wake_up_all(&win->span_wait);
 }
@@ -299,9 +313,124 @@ static void window_kill(struct tce_window *win, unsigned long first,
 	iommu_flush_tce(win->tbl);
 }
 
-static bool dir_writes(enum dma_data_direction dir)
+static __always_inline bool dir_writes(enum dma_data_direction dir)
 {
 	return dir == DMA_FROM_DEVICE || dir == DMA_BIDIRECTIONAL;
+}
+
+/*
+ * Has nobody but us and our groups this table?
+ *
+ * Only KVM could. It drops a table only by RCU: within one RCU read-side
+ * section, "yes" at its beginning and at its end means "yes" throughout.
+ */
+static bool window_exclusive(const struct tce_window *win)
+{
+	return kref_read(&win->tbl->it_kref) == win->refs;
+}
+
+/*
+ * Clear a run of mapped entries by one operation of the platform, which
+ * invalidates them too, rather than by an exchange each.
+ *
+ * An exchange tells what was in the entry, in case that KVM has changed it.
+ * So this is for windows that KVM has no part in; if it got one meanwhile,
+ * or if the entries are still there (pseries does not say so), nothing is
+ * collected, and what they hold is left to their cells.
+ *
+ * Return: how many entries were dealt with; 0 if it must be done by exchange.
+ */
+static unsigned long window_clear_run(struct tce_window *win,
+				      struct tce_holds *holds,
+				      unsigned long entry, __be64 *cell,
+				      unsigned long n)
+{
+	struct iommu_table *tbl = win->tbl;
+	struct tce_holds_mark mark;
+	unsigned long done = 0;
+
+	rcu_read_lock();
+	if (!window_exclusive(win))
+		goto out;
+	n = tce_holds_take(holds, cell, n, &mark);
+	tbl->it_ops->clear(tbl, entry, n);
+	if (window_exclusive(win) &&
+	    !(tbl->it_ops->get(tbl, entry + n - 1) &
+	      (TCE_PCI_READ | TCE_PCI_WRITE))) {
+		memset(cell, 0, n * sizeof(*cell));
+		done = n;
+	} else {
+		tce_holds_untake(holds, &mark);
+	}
+out:
+	rcu_read_unlock();
+	return done;
+}
+
+/* How many cells in a row, of @max, are empty, or are not? */
+static unsigned long cells_run(const __be64 *cell, unsigned long max,
+			       bool empty)
+{
+	unsigned long n = 0;
+
+	while (n < max && !READ_ONCE(cell[n]) == empty)
+		n++;
+	return n;
+}
+
+/**
+ * struct tce_clear - an UNMAP under way
+ * @win: the window
+ * @holds: what was collected, not yet let go
+ * @first: where the range begins that must be killed before that
+ * @end: where it ends; nothing to be killed if 0
+ * @rc: the first failure
+ */
+struct tce_clear {
+	struct tce_window *win;
+	struct tce_holds holds;
+	unsigned long first;
+	unsigned long end;
+	int rc;
+};
+
+static void clear_release(struct tce_clear *clear)
+{
+	if (clear->end)
+		window_kill(clear->win, clear->first,
+			    clear->end - clear->first);
+	else
+		iommu_flush_tce(clear->win->tbl);
+	clear->end = 0;
+	tce_holds_release(&clear->holds);
+}
+
+/* Clear one mapped entry by an exchange. */
+static void clear_entry(struct tce_clear *clear, unsigned long entry,
+			__be64 *cell)
+{
+	enum dma_data_direction dir = DMA_NONE;
+	u64 cookie = cell_read(cell);
+	unsigned long hpa = 0;
+
+	if (clear->end && entry - clear->end > TCE_KILL_GAP)
+		clear_release(clear);
+
+	if (unlikely(tce_xchg(clear->win->tbl, entry, &hpa, &dir))) {
+		WRITE_ONCE(clear->win->stale, true);
+		clear->rc = -EIO;
+		return;
+	}
+	if (unlikely(dir == DMA_NONE)) {
+		/* KVM has taken it out, and may put it back */
+		WRITE_ONCE(clear->win->stale, true);
+		return;
+	}
+	if (!clear->end)
+		clear->first = entry;
+	clear->end = entry + 1;
+	tce_holds_add(&clear->holds, cookie, hpa, dir_writes(dir));
+	cell_replace(cell, cookie, 0);
 }
 
 /*
@@ -312,74 +441,65 @@ static bool dir_writes(enum dma_data_direction dir)
 static int window_clear(struct tce_space *space, struct tce_window *win,
 			unsigned long first, unsigned long n, bool killable)
 {
-	unsigned long entry = first, end = first + n, left = 0;
-	unsigned long kill_first = 0, kill_end = 0;
-	struct iommu_table *tbl = win->tbl;
-	struct tce_holds holds;
-	__be64 *cell = NULL;
-	int rc = 0;
+	unsigned long entry = first, end = first + n, left, run;
+	struct tce_clear clear __uninitialized;
+	__be64 *cell;
 
-	tce_holds_init(&holds, space->mem);
+	clear.win = win;
+	clear.end = 0;
+	clear.rc = 0;
+	tce_holds_init(&clear.holds, space->mem);
 	tce_mem_lock(space->mem);
 
-	for (; entry < end; entry++, cell++, left--) {
-		enum dma_data_direction dir = DMA_NONE;
-		unsigned long hpa = 0;
-		u64 cookie;
-
-		if (!left || !(entry % TCE_CHUNK)) {
-			cond_resched();
-			if (killable && fatal_signal_pending(current)) {
-				rc = -EINTR;
-				break;
-			}
-		}
-		while (!left && entry < end) {
-			cell = window_cells(win, entry, false, &left);
-			if (cell)
-				break;
+	while (entry < end) {
+		cell = window_cells(win, entry, false, &left);
+		left = min(left, end - entry);
+		if (!cell) {
 			entry += left;
 			left = 0;
 		}
+		while (left) {
+			run = cells_run(cell, min(left, TCE_RUN_MAX), true);
+			entry += run;
+			cell += run;
+			left -= run;
+			run = cells_run(cell, min(left, TCE_RUN_MAX), false);
+			left -= run;
+			while (run) {
+				unsigned long now = 0;
+
+				if (tce_holds_full(&clear.holds))
+					clear_release(&clear);
+				if (run >= TCE_RUN_MIN)
+					now = window_clear_run(win,
+							       &clear.holds,
+							       entry, cell,
+							       run);
+				if (!now) {
+					clear_entry(&clear, entry, cell);
+					now = 1;
+				}
+				entry += now;
+				cell += now;
+				run -= now;
+			}
+			if (need_resched())
+				cond_resched();
+		}
 		if (entry >= end)
 			break;
-
-		cookie = cell_read(cell);
-		if (!cookie)
-			continue;
-
-		if (kill_end &&
-		    (entry - kill_end > TCE_KILL_GAP ||
-		     tce_holds_full(&holds))) {
-			window_kill(win, kill_first, kill_end - kill_first);
-			tce_holds_release(&holds);
-			kill_end = 0;
+		if (need_resched())
+			cond_resched();
+		if (killable && fatal_signal_pending(current)) {
+			clear.rc = -EINTR;
+			break;
 		}
-
-		if (unlikely(tce_xchg(tbl, entry, &hpa, &dir))) {
-			WRITE_ONCE(win->stale, true);
-			rc = -EIO;
-			continue;
-		}
-		if (unlikely(dir == DMA_NONE)) {
-			/* KVM has taken it out, and may put it back */
-			WRITE_ONCE(win->stale, true);
-			continue;
-		}
-
-		if (!kill_end)
-			kill_first = entry;
-		kill_end = entry + 1;
-		tce_holds_add(&holds, cookie, hpa, dir_writes(dir));
-		cell_replace(cell, cookie, 0);
 	}
 
-	if (kill_end) {
-		window_kill(win, kill_first, kill_end - kill_first);
-		tce_holds_release(&holds);
-	}
+	clear_release(&clear);
+	tce_holds_destroy(&clear.holds);
 	tce_mem_unlock(space->mem);
-	return rc;
+	return clear.rc;
 }
 
 /*
@@ -390,31 +510,32 @@ static void window_sweep(struct tce_space *space, struct tce_window *win)
 {
 	struct iommu_table *tbl = win->tbl;
 	unsigned long entry = tbl->it_offset, end = entry + tbl->it_size;
-	unsigned long left = 0;
+	struct tce_holds_mark mark;
 	struct tce_holds holds;
-	__be64 *cell = NULL;
+	unsigned long left, n;
+	__be64 *cell;
+
+	/* v2 regions are let go with the process's last container anyway */
+	if (space->mem->v2)
+		return;
 
 	tce_holds_init(&holds, space->mem);
-	tce_mem_lock(space->mem);
-	for (; entry < end; entry++, cell++, left--) {
-		if (!left) {
-			cond_resched();
-			cell = window_cells(win, entry, false, &left);
-			if (!cell) {
-				entry += left - 1;
-				left = 1;
-				continue;
-			}
+	for (; entry < end; entry += left) {
+		cell = window_cells(win, entry, false, &left);
+		for (n = left; cell && n; ) {
+			unsigned long now;
+
+			if (tce_holds_full(&holds))
+				tce_holds_release(&holds);
+			now = tce_holds_take(&holds, cell, n, &mark);
+			memset(cell, 0, now * sizeof(*cell));
+			now = max(now, 1);
+			cell += now;
+			n -= now;
 		}
-		if (!*cell)
-			continue;
-		if (tce_holds_full(&holds))
-			tce_holds_release(&holds);
-		tce_holds_add_cookie(&holds, cell_read(cell));
-		cell_write(cell, 0);
+		cond_resched();
 	}
-	tce_holds_release(&holds);
-	tce_mem_unlock(space->mem);
+	tce_holds_destroy(&holds);
 }
 
 /**
@@ -449,6 +570,8 @@ struct tce_old_block {
  * @done: entries written so far
  * @ua: where the memory of @first is
  * @dir: direction for all of them
+ * @exclusive: runs of entries may be written at once; see window_exclusive()
+ * @exchanged: some were not, and are to be killed
  * @blocks: blocks of replaced entries, newest first, after @few
  * @nr: replaced entries in the newest block, or in @few if there is none
  * @max: room there
@@ -464,6 +587,8 @@ struct tce_map {
 	unsigned long done;
 	unsigned long ua;
 	enum dma_data_direction dir;
+	bool exclusive;
+	bool exchanged;
 	struct tce_old_block *blocks;
 	unsigned int nr;
 	unsigned int max;
@@ -509,61 +634,143 @@ static bool map_pop(struct tce_map *map, unsigned long entry,
 	return true;
 }
 
+/*
+ * An entry that was not empty was written. Return: 0; -ENOMEM if there is no
+ * room for the next one; -EBUSY.
+ */
+static noinline int map_replaced(struct tce_map *map, unsigned long entry,
+				 unsigned long hpa,
+				 enum dma_data_direction dir, u64 cookie)
+{
+	/* KVM has taken the page out of it: gone, as far as v2 is concerned */
+	if (dir == DMA_NONE && map->space->mem->v2)
+		return 0;
+	map_olds(map)[map->nr++] = (struct tce_old) {
+		.entry = entry,
+		.hpa = hpa,
+		.dir = dir,
+		.cookie = cookie,
+	};
+	/* v1: KVM may put it back; the cell is all that knows of the pin */
+	if (dir == DMA_NONE)
+		return -EBUSY;
+	if (map->nr == map->max && !map_grow(map))
+		return -ENOMEM;
+	return 0;
+}
+
 static unsigned long map_ua(const struct tce_map *map, unsigned long done)
 {
 	return map->ua + (done << map->win->tbl->it_page_shift);
 }
 
 /*
- * Write the next @n entries. Return: 0, or -ENOMEM, -EIO, -EBUSY with
- * &tce_map.done entries written.
+ * Write a run of empty entries with a run of memory by one operation of the
+ * platform, which invalidates them too. KVM, if it gets the table meanwhile,
+ * at worst loses count of a page that it puts there.
+ *
+ * Return: 0; -ENOMEM; -EIO if the platform, which does not say so, did not
+ * write. The entries count as written in any case, to be cleared by undo.
  */
-static int map_write(struct tce_map *map, const unsigned long *hpas,
-		     unsigned long n)
+static int map_set_run(struct tce_map *map, const unsigned long *hpas,
+		       __be64 *cell, unsigned long n)
 {
-	struct tce_window *win = map->win;
+	struct iommu_table *tbl = map->win->tbl;
 	struct tce_mem *mem = map->space->mem;
-	unsigned long step = 1UL << win->tbl->it_page_shift;
+	unsigned long step = 1UL << tbl->it_page_shift;
 	unsigned long entry = map->first + map->done;
 	unsigned long ua = map_ua(map, map->done);
 	bool write = dir_writes(map->dir);
-	unsigned long left = 0, i;
-	__be64 *cell = NULL;
+	unsigned long i, tce;
+	int rc;
 
-	for (i = 0; i < n; i++, entry++, ua += step, cell++, left--) {
-		unsigned long hpa = hpas[i];
+	rc = tbl->it_ops->set(tbl, entry, n, (unsigned long)__va(hpas[0]),
+			      map->dir, 0);
+	tce = rc ? 0 : tbl->it_ops->get(tbl, entry + n - 1);
+	for (i = 0; i < n; i++, ua += step)
+		cell_write(&cell[i], tce_mem_cookie(mem, ua, hpas[i], write));
+	map->done += n;
+	if (rc)
+		return -ENOMEM;
+	return (tce & ~(TCE_PCI_READ | TCE_PCI_WRITE)) == hpas[n - 1] ? 0 : -EIO;
+}
+
+/*
+ * Write entries by an exchange each. Return: 0, or -ENOMEM, -EIO, -EBUSY, with
+ * &tce_map.done entries written.
+ */
+static int map_exchange(struct tce_map *map, const unsigned long *hpas,
+			__be64 *cell, unsigned long n)
+{
+	struct iommu_table *tbl = map->win->tbl;
+	struct tce_mem *mem = map->space->mem;
+	unsigned long step = 1UL << tbl->it_page_shift;
+	unsigned long entry = map->first + map->done;
+	unsigned long ua = map_ua(map, map->done);
+	bool write = dir_writes(map->dir);
+	unsigned long i;
+	int rc = 0;
+
+	map->exchanged = true;
+	for (i = 0; i < n && !rc; i++, ua += step) {
 		enum dma_data_direction dir = map->dir;
-		u64 cookie;
-		int rc;
+		unsigned long hpa = hpas[i];
+		u64 old = cell_read(&cell[i]);
 
-		if (!left) {
-			cell = window_cells(win, entry, true, &left);
-			if (!cell)
-				return -ENOMEM;
+		rc = tce_xchg(tbl, entry + i, &hpa, &dir);
+		if (unlikely(rc)) {
+			rc = xchg_errno(rc);
+			break;
 		}
-		if (map->nr == map->max && !map_grow(map))
-			return -ENOMEM;
-
-		cookie = cell_read(cell);
-		rc = tce_xchg(win->tbl, entry, &hpa, &dir);
-		if (unlikely(rc))
-			return xchg_errno(rc);
-		cell_write(cell, tce_mem_cookie(mem, ua, hpas[i], write));
-		map->done++;
-
-		if (likely(dir == DMA_NONE && (!cookie || mem->v2)))
-			continue;
-		map_olds(map)[map->nr++] = (struct tce_old) {
-			.entry = entry,
-			.hpa = hpa,
-			.dir = dir,
-			.cookie = cookie,
-		};
-		/* KVM took the page out; it may put it back, so keep it */
-		if (dir == DMA_NONE)
-			return -EBUSY;
+		cell_write(&cell[i], tce_mem_cookie(mem, ua, hpas[i], write));
+		if (unlikely(dir != DMA_NONE || old))
+			rc = map_replaced(map, entry + i, hpa, dir, old);
 	}
-	return 0;
+	map->done += i;
+	return rc;
+}
+
+/*
+ * Write the next @n entries, whose cells are all in one leaf. Return: 0, or
+ * -ENOMEM, -EIO, -EBUSY with &tce_map.done entries written.
+ */
+static int map_write(struct tce_map *map, const unsigned long *hpas,
+		     __be64 *cell, unsigned long n)
+{
+	unsigned long step = 1UL << map->win->tbl->it_page_shift;
+	/*
+	 * set() does not check if it got the memory for a missing leaf, so
+	 * the first entry of a leaf is exchanged.
+	 */
+	unsigned long run = map->win->tbl->it_indirect_levels ? 1 : 0;
+	unsigned long from = 0, end;
+	int rc;
+
+	if (!map->exclusive)
+		return map_exchange(map, hpas, cell, n);
+
+	/* entries [from, run) are to be exchanged, [run, end) is a run */
+	for (; run < n; run = end) {
+		for (end = run + 1; end < n; end++)
+			if (hpas[end] != hpas[end - 1] + step)
+				break;
+		if (end - run < TCE_RUN_MIN)
+			continue;
+		if (cells_run(cell + run, end - run, true) < end - run)
+			continue;
+		if (from < run) {
+			rc = map_exchange(map, hpas + from, cell + from,
+					  run - from);
+			if (rc)
+				return rc;
+		}
+		rc = map_set_run(map, hpas + run, cell + run, end - run);
+		if (rc)
+			return rc;
+		from = end;
+	}
+	return from < n ? map_exchange(map, hpas + from, cell + from, n - from)
+			: 0;
 }
 
 /* A MAP failed: put back what was there, and let go of what it had put. */
@@ -612,62 +819,90 @@ static void map_finish(struct tce_map *map, struct tce_holds *holds)
 	}
 }
 
-/* Hold and write @n entries, a chunk at a time. */
-static int map_run(struct tce_map *map, unsigned long n)
+/* Hold and write up to @max of the entries that are left of @n. */
+static int map_chunk(struct tce_map *map, struct tce_holds *holds,
+		     unsigned long *hpas, unsigned long n, unsigned long max)
 {
 	unsigned int shift = map->win->tbl->it_page_shift;
 	struct tce_mem *mem = map->space->mem;
 	bool write = dir_writes(map->dir);
-	unsigned long few[TCE_CHUNK_STACK], *hpas = NULL;
-	unsigned long max = TCE_CHUNK_STACK;
-	struct tce_holds holds;
-	int rc = 0;
+	unsigned long from = map->done, i, left;
+	__be64 *cell;
+	long got;
+	int rc;
 
-	if (n > TCE_CHUNK_STACK)
+	got = tce_mem_get(mem, map_ua(map, from), min(n - from, max), shift,
+			  write, hpas);
+	if (got < 0)
+		return got;
+
+	for (i = 0; i < got; i += left) {
+		cell = window_cells(map->win, map->first + from + i, true,
+				    &left);
+		if (!cell) {
+			rc = -ENOMEM;
+			goto err_unhold;
+		}
+		left = min(left, got - i);
+		rc = map_write(map, hpas + i, cell, left);
+		if (rc)
+			goto err_unhold;
+	}
+	return 0;
+
+err_unhold:
+	/* what was held for entries that were not written */
+	for (i = map->done - from; i < got; i++) {
+		u64 cookie = tce_mem_cookie(mem, map_ua(map, from + i), hpas[i],
+					    write);
+
+		if (tce_holds_full(holds))
+			tce_holds_release(holds);
+		tce_holds_add(holds, cookie, hpas[i], write);
+	}
+	tce_holds_release(holds);
+	return rc;
+}
+
+/* Map @n entries: all of them, or none. */
+static int map_run(struct tce_map *map, unsigned long n)
+{
+	unsigned long few[TCE_CHUNK_STACK] __uninitialized, *hpas = few;
+	unsigned long max = TCE_CHUNK_STACK;
+	struct tce_holds holds __uninitialized;
+	int rc;
+
+	if (n > TCE_CHUNK_STACK) {
 		hpas = kmalloc_array(TCE_CHUNK, sizeof(*hpas),
 				     GFP_KERNEL | __GFP_NOWARN);
-	if (hpas)
-		max = TCE_CHUNK;
-	else
-		hpas = few;
+		if (hpas)
+			max = TCE_CHUNK;
+		else
+			hpas = few;
+	}
 
-	tce_holds_init(&holds, mem);
-	while (map->done < n && !rc) {
-		unsigned long from = map->done, i;
-		long got;
-
+	tce_holds_init(&holds, map->space->mem);
+	for (;;) {
+		rc = map_chunk(map, &holds, hpas, n, max);
+		if (rc || map->done == n)
+			break;
 		if (fatal_signal_pending(current)) {
 			rc = -EINTR;
 			break;
-		}
-		got = tce_mem_get(mem, map_ua(map, from), min(n - from, max),
-				  shift, write, hpas);
-		if (got < 0) {
-			rc = got;
-			break;
-		}
-
-		rc = map_write(map, hpas, got);
-		/* what was held for entries that were not written */
-		for (i = map->done - from; i < got; i++) {
-			u64 cookie = tce_mem_cookie(mem, map_ua(map, from + i),
-						    hpas[i], write);
-
-			if (tce_holds_full(&holds))
-				tce_holds_release(&holds);
-			tce_holds_add(&holds, cookie, hpas[i], write);
 		}
 		cond_resched();
 	}
 
 	if (rc) {
-		tce_holds_release(&holds);
 		map_undo(map, &holds);
 	} else {
-		window_kill(map->win, map->first, n);
+		if (map->exchanged)
+			window_kill(map->win, map->first, n);
+		else
+			iommu_flush_tce(map->win->tbl);
 		map_finish(map, &holds);
 	}
-	tce_holds_release(&holds);
+	tce_holds_destroy(&holds);
 
 	if (hpas != few)
 		kfree(hpas);
@@ -693,12 +928,19 @@ static int map_run(struct tce_map *map, unsigned long n)
 int tce_space_map(struct tce_space *space, u64 ioba, u64 ua, u64 size,
 		  enum dma_data_direction dir)
 {
-	struct tce_map map = {
-		.space = space, .ua = ua, .dir = dir, .max = TCE_OLDS_INLINE,
-	};
+	struct tce_map map __uninitialized;
 	struct tce_span span;
 	unsigned long n;
 	int rc;
+
+	map.space = space;
+	map.done = 0;
+	map.ua = ua;
+	map.dir = dir;
+	map.exchanged = false;
+	map.blocks = NULL;
+	map.nr = 0;
+	map.max = TCE_OLDS_INLINE;
 
 	map.win = window_range(space, ioba, size, &map.first, &n);
 	if (IS_ERR(map.win))
@@ -711,6 +953,7 @@ int tce_space_map(struct tce_space *space, u64 ioba, u64 ua, u64 size,
 	rc = window_lock_range(map.win, &span, map.first, n);
 	if (rc)
 		return rc;
+	map.exclusive = window_exclusive(map.win);
 	tce_mem_lock(space->mem);
 	rc = tce_mem_check(space->mem, ua, size, map.win->tbl->it_page_shift,
 			   dir_writes(dir));
@@ -773,11 +1016,20 @@ void tce_space_unmap_all(struct tce_space *space)
 	}
 }
 
+static bool group_has(const struct tce_group *grp, const struct tce_window *win)
+{
+	return grp->table_group->tables[win->num] == win->tbl;
+}
+
 /* Take a window out of a group's bridge. Return: 0 or an errno. */
 static int window_unset(struct tce_window *win, struct tce_group *grp)
 {
+	bool had = group_has(grp, win);
 	int rc = platform_errno(grp->table_group->ops->unset_window(
 					grp->table_group, win->num));
+
+	if (had && !group_has(grp, win))
+		win->refs--;
 
 	if (rc)
 		pr_err_ratelimited("group %d: window %d can't be removed: %d; its table stays\n",
@@ -797,10 +1049,12 @@ static int window_set(struct tce_window *win, struct tce_group *grp)
 	 * powernv programs the bridge and then says 0, even if it had no
 	 * memory to note which groups to invalidate.
 	 */
-	if (!rc && table_group->tables[win->num] != win->tbl) {
+	if (!rc && !group_has(grp, win)) {
 		window_unset(win, grp);
-		rc = -ENOMEM;
+		return -ENOMEM;
 	}
+	if (!rc)
+		win->refs++;
 	return rc;
 }
 
@@ -852,9 +1106,9 @@ static struct tce_window *window_alloc(struct tce_space *space, int num,
 	if (!win)
 		return ERR_PTR(-ENOMEM);
 	win->num = num;
+	win->refs = 1;
 	win->charged = bytes >> PAGE_SHIFT;
 	spin_lock_init(&win->span_lock);
-	INIT_LIST_HEAD(&win->spans);
 	init_waitqueue_head(&win->span_wait);
 
 	rc = tce_mem_charge(space->mem, win->charged);
@@ -886,7 +1140,7 @@ static int window_destroy(struct tce_space *space, struct tce_window *win)
 		window_clear(space, win, tbl->it_offset, tbl->it_size, false);
 
 	list_for_each_entry(grp, &space->groups, list)
-		if (grp->table_group->tables[win->num] == tbl)
+		if (group_has(grp, win))
 			rc = window_unset(win, grp) ?: rc;
 
 	if (!rc) {
@@ -1151,6 +1405,7 @@ found:
 		} else if (window_unset(win, grp)) {
 			/* never freed: the bridge may go on to use it */
 			iommu_tce_table_get(win->tbl);
+			win->refs++;
 		}
 	}
 	list_del(&grp->list);

@@ -28,13 +28,13 @@
 
 #include <linux/atomic.h>
 #include <linux/completion.h>
+#include <linux/hashtable.h>
 #include <linux/iommu.h>
 #include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
-#include <linux/xarray.h>
 
 #include "compat/vfio_ops.h"
 #include "tce_eeh.h"
@@ -46,6 +46,7 @@
 
 /**
  * struct tce_container - a VFIO container
+ * @node: in tce_containers
  * @id: what the VFIO core knows it by
  * @users: ioctls at work, and one for the container itself
  * @idle: completed when @users has dropped to 0
@@ -56,6 +57,7 @@
  * @rcu: for lookups
  */
 struct tce_container {
+	struct hlist_node node;
 	unsigned long id;
 	refcount_t users;
 	struct completion idle;
@@ -66,13 +68,31 @@ struct tce_container {
 	struct rcu_head rcu;
 };
 
-/* All containers, by id. */
-static DEFINE_XARRAY(tce_containers);
+/* All containers, by id; written under the lock, read under RCU. */
+static DEFINE_HASHTABLE(tce_containers, 8);
+static DEFINE_SPINLOCK(tce_containers_lock);
 static atomic_long_t tce_next_id = ATOMIC_LONG_INIT(0);
 
+static struct hlist_head *container_bucket(unsigned long id)
+{
+	return &tce_containers[id % HASH_SIZE(tce_containers)];
+}
+
+/*
+ * What is found stays while the caller is in an RCU read-side section, or is
+ * the VFIO core, which does not call others while it calls release.
+ */
 static struct tce_container *container_find(void *iommu_data)
 {
-	return xa_load(&tce_containers, (unsigned long)iommu_data);
+	unsigned long id = (unsigned long)iommu_data;
+	struct tce_container *container;
+
+	rcu_read_lock();
+	hlist_for_each_entry_rcu(container, container_bucket(id), node)
+		if (container->id == id)
+			break;
+	rcu_read_unlock();
+	return container;
 }
 
 static struct tce_container *container_get(void *iommu_data)
@@ -94,7 +114,7 @@ static void container_put(struct tce_container *container)
 }
 
 /* Copy the first @min bytes of an argument, and see that it has as many. */
-static int copy_arg(void *to, unsigned long arg, size_t min)
+static __always_inline int copy_arg(void *to, unsigned long arg, size_t min)
 {
 	if (copy_from_user(to, (void __user *)arg, min))
 		return -EFAULT;
@@ -497,7 +517,6 @@ static long tce_vfio_ioctl(void *iommu_data, unsigned int cmd,
 static void *tce_vfio_open(unsigned long arg)
 {
 	struct tce_container *container;
-	int rc;
 
 	if (arg != VFIO_SPAPR_TCE_IOMMU && arg != VFIO_SPAPR_TCE_v2_IOMMU)
 		return ERR_PTR(-EINVAL);
@@ -511,19 +530,19 @@ static void *tce_vfio_open(unsigned long arg)
 	tce_mem_init(&container->mem, arg == VFIO_SPAPR_TCE_v2_IOMMU);
 	tce_space_init(&container->space, &container->mem);
 
-	rc = xa_insert(&tce_containers, container->id, container,
-		       GFP_KERNEL_ACCOUNT);
-	if (rc) {
-		kfree(container);
-		return ERR_PTR(rc);
-	}
+	spin_lock(&tce_containers_lock);
+	hlist_add_head_rcu(&container->node, container_bucket(container->id));
+	spin_unlock(&tce_containers_lock);
 	return (void *)container->id;
 }
 
 static void tce_vfio_release(void *iommu_data)
 {
-	struct tce_container *container = xa_erase(&tce_containers,
-						   (unsigned long)iommu_data);
+	struct tce_container *container = container_find(iommu_data);
+
+	spin_lock(&tce_containers_lock);
+	hlist_del_rcu(&container->node);
+	spin_unlock(&tce_containers_lock);
 
 	container_put(container);
 	wait_for_completion(&container->idle);
