@@ -23,8 +23,11 @@ module: check-target
 check-target:
 	@scripts/check-target "$(KDIR)"
 
+# Distributions keep their signing key to themselves: without one, kbuild would only
+# complain that it cannot sign.
 install: module
-	$(KBUILD) INSTALL_MOD_PATH="$(INSTALL_MOD_PATH)" INSTALL_MOD_DIR=updates modules_install
+	$(KBUILD) INSTALL_MOD_PATH="$(INSTALL_MOD_PATH)" INSTALL_MOD_DIR=updates \
+		$(if $(wildcard $(KDIR)/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=) modules_install
 	@scripts/after-install "$(KDIR)" "$(INSTALL_MOD_PATH)"
 
 clean:
