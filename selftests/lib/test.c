@@ -115,8 +115,11 @@ static void run_child(const struct test *test, unsigned int variant)
 	alarm(test->timeout ?: DEFAULT_TIMEOUT);
 	if (opt.memlock_set)
 		set_memlock(opt.memlock);
-	if (opt.uid && setresuid(opt.uid, opt.uid, opt.uid))
-		fail(__FILE__, __LINE__, "cannot become uid %u", opt.uid);
+	if (opt.uid) {
+		start_counter();
+		if (setresuid(opt.uid, opt.uid, opt.uid))
+			fail(__FILE__, __LINE__, "cannot become uid %u", opt.uid);
+	}
 
 	if ((test->flags & POWERNV) && !host.powernv)
 		skip("only on PowerNV");
