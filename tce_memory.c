@@ -244,6 +244,13 @@ static void region_drop(struct tce_region *region, unsigned long n)
 			mm_iommu_mapped_dec(region->mem);
 }
 
+/* Kept until the region is let go: then its pages are marked dirty. */
+static void region_written(struct tce_region *region, bool write)
+{
+	if (write && !READ_ONCE(region->written))
+		WRITE_ONCE(region->written, true);
+}
+
 /* The device is done with the region: tell the owners of its pages. */
 static void region_mark_dirty(struct tce_region *region)
 {
@@ -615,9 +622,7 @@ int tce_mem_register(struct tce_mem *mem, unsigned long ua, unsigned long size)
 	    ua + size - 1 < ua)
 		return -EINVAL;
 	/* to KVM and to us, the cookie of address 0 says "nothing mapped" */
-	if (!ua)
-		return -EINVAL;
-	if (!access_ok((void __user *)ua, size))
+	if (!ua || !access_ok((void __user *)ua, size))
 		return -EFAULT;
 	if (npages > totalram_pages())
 		return -ENOMEM;
@@ -717,7 +722,8 @@ out_unlock:
  */
 void tce_mem_lock(struct tce_mem *mem)
 {
-	if (mem->shared)
+	/* the trylock is the cheaper half of the same */
+	if (mem->shared && !down_read_trylock(&mem->shared->tree_lock))
 		down_read(&mem->shared->tree_lock);
 }
 
@@ -761,8 +767,7 @@ int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
 
 		if (!region || region->page_shift < shift)
 			return -EINVAL;
-		if (write && !READ_ONCE(region->written))
-			WRITE_ONCE(region->written, true);
+		region_written(region, write);
 		ua = region_end(region);
 	}
 	return 0;
@@ -819,6 +824,21 @@ static void pin_unshare(struct tce_mem *mem, struct page *page,
 
 	if (!left)
 		unpin_user_page(page);
+}
+
+/* v1: give back what a hold had; see struct tce_hold for @n */
+static __always_inline void pages_put(struct tce_mem *mem, struct page *page,
+				      unsigned long n, bool write)
+{
+	if (TCE_PINS_SHARED) {
+		pin_unshare(mem, page, n, write);
+	} else if (n > 1) {
+		unpin_user_page_range_dirty_lock(page, n, write);
+	} else {
+		if (write && !PageDirty(page))
+			set_page_dirty_lock(page);
+		unpin_user_page(page);
+	}
 }
 
 /*
@@ -919,6 +939,32 @@ long tce_mem_get(struct tce_mem *mem, unsigned long ua, unsigned long n,
 }
 
 /**
+ * tce_mem_put() - let go of what one entry held
+ * @mem: the container's memory, locked by tce_mem_lock()
+ * @cookie: as for tce_holds_add()
+ * @hpa: as for tce_holds_add()
+ * @write: as for tce_holds_add()
+ *
+ * tce_holds_add() and tce_holds_release() at once, for an entry that has been
+ * killed, or was never written. Context: sleeps. Never fails.
+ */
+void tce_mem_put(struct tce_mem *mem, u64 cookie, unsigned long hpa, bool write)
+{
+	struct tce_region *region;
+
+	if (!mem->v2) {
+		if (cookie == tce_mem_cookie(false, 0, hpa, write))
+			pages_put(mem, pfn_to_page(PHYS_PFN(hpa)), 1, write);
+		return;
+	}
+	region = region_find(mem->shared, cookie);
+	if (!region || region_hpa(region, cookie) != hpa)
+		return;
+	region_written(region, write);
+	region_drop(region, 1);
+}
+
+/**
  * tce_holds_init() - start to collect
  * @holds: on the stack
  * @mem: whose memory
@@ -976,7 +1022,8 @@ bool tce_holds_grow(struct tce_holds *holds)
 }
 
 /* Count one more hold on a region. */
-static void holds_add_region(struct tce_holds *holds, struct tce_region *region)
+static __always_inline void holds_add_region(struct tce_holds *holds,
+					     struct tce_region *region)
 {
 	struct tce_hold *last = holds->next - 1;
 
@@ -984,43 +1031,34 @@ static void holds_add_region(struct tce_holds *holds, struct tce_region *region)
 		last->n++;
 		return;
 	}
-	*holds->next++ = (struct tce_hold) {
-		.what = (unsigned long)region, .n = 1
-	};
+	holds->next->what = (unsigned long)region;
+	holds->next->n = 1;
+	holds->next++;
 }
 
 /* One more hold on a page, given as v1 cookie */
-static void holds_add_page(struct tce_holds *holds, u64 cookie)
+static __always_inline void holds_add_page(struct tce_holds *holds, u64 cookie)
 {
 	unsigned long pfn = (cookie & ~TCE_COOKIE_V1) >> PAGE_SHIFT;
 	unsigned long what = (unsigned long)pfn_to_page(pfn) |
 			     (cookie & TCE_WRITE);
 	struct tce_hold *last = holds->next - 1;
 
-	if (last >= holds->first) {
-		/* shared pins are counted by page, others page by page */
-		unsigned long merge = last->what;
-
-		if (!TCE_PINS_SHARED)
-			merge += last->n * sizeof(struct page);
-		if (merge == what) {
-			last->n++;
-			return;
-		}
+	/* shared pins are counted by page, others page by page */
+	if (last >= holds->first &&
+	    last->what + (TCE_PINS_SHARED ? 0 : last->n * sizeof(struct page)) ==
+	    what) {
+		last->n++;
+		return;
 	}
-	*holds->next++ = (struct tce_hold) { .what = what, .n = 1 };
+	holds->next->what = what;
+	holds->next->n = 1;
+	holds->next++;
 }
 
-/* The region that a v2 cookie points into; usually the same as before */
-static struct tce_region *holds_region(struct tce_holds *holds, u64 cookie)
+static bool region_has(const struct tce_region *region, unsigned long ua)
 {
-	struct tce_region *region = holds->region;
-
-	if (!region || cookie - region->ua >= region->npages << PAGE_SHIFT) {
-		region = region_find(holds->mem->shared, cookie);
-		holds->region = region;
-	}
-	return region;
+	return ua - region->ua < region->npages << PAGE_SHIFT;
 }
 
 /**
@@ -1038,19 +1076,21 @@ static struct tce_region *holds_region(struct tce_holds *holds, u64 cookie)
 void tce_holds_add(struct tce_holds *holds, u64 cookie, unsigned long hpa,
 		   bool write)
 {
-	struct tce_region *region;
+	struct tce_region *region = holds->region;
 
 	if (!holds->mem->v2) {
-		if (cookie == tce_mem_cookie(holds->mem, 0, hpa, write))
+		if (cookie == tce_mem_cookie(false, 0, hpa, write))
 			holds_add_page(holds, cookie);
 		return;
 	}
 
-	region = holds_region(holds, cookie);
+	if (!region || !region_has(region, cookie)) {
+		region = region_find(holds->mem->shared, cookie);
+		holds->region = region;
+	}
 	if (!region || region_hpa(region, cookie) != hpa)
 		return;
-	if (write && !READ_ONCE(region->written))
-		WRITE_ONCE(region->written, true);
+	region_written(region, write);
 	holds_add_region(holds, region);
 }
 
@@ -1070,27 +1110,30 @@ void tce_holds_add(struct tce_holds *holds, u64 cookie, unsigned long hpa,
 unsigned long tce_holds_take(struct tce_holds *holds, const __be64 *cells,
 			     unsigned long n, struct tce_holds_mark *mark)
 {
-	bool v2 = holds->mem->v2;
+	struct tce_region *region = holds->region;
 	unsigned long i;
+	u64 cookie;
 
 	mark->next = holds->next;
 	if (holds->next != holds->first)
 		mark->last = holds->next[-1];
 
 	for (i = 0; i < n && holds->next != holds->end; i++) {
-		u64 cookie = be64_to_cpu(cells[i]);
-
+		cookie = be64_to_cpu(cells[i]);
 		if (!cookie)
 			break;
-		if (v2) {
-			struct tce_region *region = holds_region(holds, cookie);
-
-			if (region)
-				holds_add_region(holds, region);
-		} else if (cookie & TCE_COOKIE_V1) {
+		if (cookie & TCE_COOKIE_V1) {
 			holds_add_page(holds, cookie);
+			continue;
 		}
+		if (!holds->mem->v2)
+			continue;
+		if (!region || !region_has(region, cookie))
+			region = region_find(holds->mem->shared, cookie);
+		if (region)
+			holds_add_region(holds, region);
 	}
+	holds->region = region;
 	return i;
 }
 
@@ -1105,20 +1148,6 @@ void tce_holds_untake(struct tce_holds *holds,
 	holds->next = mark->next;
 	if (holds->next != holds->first)
 		holds->next[-1] = mark->last;
-}
-
-static void hold_release_pages(struct tce_mem *mem, struct page *page,
-			       unsigned long n, bool write)
-{
-	if (TCE_PINS_SHARED) {
-		pin_unshare(mem, page, n, write);
-	} else if (n > 1) {
-		unpin_user_page_range_dirty_lock(page, n, write);
-	} else {
-		if (write && !PageDirty(page))
-			set_page_dirty_lock(page);
-		unpin_user_page(page);
-	}
 }
 
 /**
@@ -1136,9 +1165,8 @@ void tce_holds_release(struct tce_holds *holds)
 		if (mem->v2)
 			region_drop((struct tce_region *)hold->what, hold->n);
 		else
-			hold_release_pages(mem, (struct page *)
-					   (hold->what & ~TCE_WRITE), hold->n,
-					   hold->what & TCE_WRITE);
+			pages_put(mem, (struct page *)(hold->what & ~TCE_WRITE),
+				  hold->n, hold->what & TCE_WRITE);
 		if (!((hold - holds->first + 1) % SZ_1K))
 			cond_resched();
 	}

@@ -57,6 +57,8 @@ int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
 		  unsigned int shift, bool write);
 long tce_mem_get(struct tce_mem *mem, unsigned long ua, unsigned long n,
 		 unsigned int shift, bool write, unsigned long *hpas);
+void tce_mem_put(struct tce_mem *mem, u64 cookie, unsigned long hpa,
+		 bool write);
 
 /* A v1 cookie is no address that a process could have registered. */
 #define TCE_COOKIE_V1	BIT_ULL(63)
@@ -65,7 +67,7 @@ long tce_mem_get(struct tce_mem *mem, unsigned long ua, unsigned long n,
 
 /**
  * tce_mem_cookie() - what a table shall remember of an entry's memory
- * @mem: the container's memory
+ * @v2: &tce_mem.v2
  * @ua: where the owner sees the IOMMU page
  * @hpa: where it is
  * @write: the device may write
@@ -75,10 +77,10 @@ long tce_mem_get(struct tce_mem *mem, unsigned long ua, unsigned long n,
  *
  * Return: the cookie, never 0.
  */
-static inline u64 tce_mem_cookie(const struct tce_mem *mem, unsigned long ua,
-				 unsigned long hpa, bool write)
+static __always_inline u64 tce_mem_cookie(bool v2, unsigned long ua,
+					  unsigned long hpa, bool write)
 {
-	return mem->v2 ? ua : TCE_COOKIE_V1 | hpa | (write ? TCE_WRITE : 0);
+	return v2 ? ua : TCE_COOKIE_V1 | hpa | (write ? TCE_WRITE : 0);
 }
 
 /**
@@ -92,7 +94,7 @@ struct tce_hold {
 	unsigned long n;
 };
 
-#define TCE_HOLDS_INLINE	8
+#define TCE_HOLDS_INLINE	16
 
 /**
  * struct tce_holds - holds on user memory that wait for an invalidation

@@ -51,9 +51,13 @@
 /* The same where the addresses fit on the stack */
 #define TCE_CHUNK_STACK	16
 
-/* So many entries in a row are set or cleared by one operation. */
-#define TCE_RUN_MIN	16
-#define TCE_RUN_MAX	8192
+/*
+ * So many entries in a row are set or cleared by one operation: enough to be
+ * worth an invalidation of their own, or two hypervisor calls.
+ */
+#define TCE_RUN_MIN_KILL	64
+#define TCE_RUN_MIN_HCALL	4
+#define TCE_RUN_MAX		8192
 
 /* MAPs and UNMAPs that may be at work in a window at the same time */
 #define TCE_SPANS	16
@@ -81,6 +85,7 @@ struct tce_span {
  * @num: the platform's number of the window
  * @charged: CPU pages of table that were charged
  * @refs: references to @tbl that are ours or our groups'
+ * @run_min: entries in a row that are set or cleared by one operation
  * @walkable: the table's levels can be walked by window_walk()
  * @stale: some entry still holds a page that could not be let go when it
  *	was cleared; see window_sweep()
@@ -94,6 +99,7 @@ struct tce_window {
 	int num;
 	unsigned long charged;
 	unsigned int refs;
+	unsigned int run_min;
 	bool walkable;
 	bool stale;
 	spinlock_t span_lock;
@@ -434,8 +440,8 @@ static void clear_entry(struct tce_clear *clear, unsigned long entry,
 }
 
 /*
- * Clear @n entries from @first on. With @killable a fatal signal ends it
- * early. Return: 0; -EINTR; -EIO if the platform refused to clear some entry,
+ * Clear @n entries from @first on, under tce_mem_lock(). With @killable a
+ * fatal signal ends it early. Return: 0; -EINTR; -EIO if the platform refused to clear some entry,
  * which then keeps its page.
  */
 static int window_clear(struct tce_space *space, struct tce_window *win,
@@ -449,7 +455,6 @@ static int window_clear(struct tce_space *space, struct tce_window *win,
 	clear.end = 0;
 	clear.rc = 0;
 	tce_holds_init(&clear.holds, space->mem);
-	tce_mem_lock(space->mem);
 
 	while (entry < end) {
 		cell = window_cells(win, entry, false, &left);
@@ -470,7 +475,7 @@ static int window_clear(struct tce_space *space, struct tce_window *win,
 
 				if (tce_holds_full(&clear.holds))
 					clear_release(&clear);
-				if (run >= TCE_RUN_MIN)
+				if (run >= win->run_min)
 					now = window_clear_run(win,
 							       &clear.holds,
 							       entry, cell,
@@ -498,7 +503,6 @@ static int window_clear(struct tce_space *space, struct tce_window *win,
 
 	clear_release(&clear);
 	tce_holds_destroy(&clear.holds);
-	tce_mem_unlock(space->mem);
 	return clear.rc;
 }
 
@@ -688,7 +692,7 @@ static int map_set_run(struct tce_map *map, const unsigned long *hpas,
 			      map->dir, 0);
 	tce = rc ? 0 : tbl->it_ops->get(tbl, entry + n - 1);
 	for (i = 0; i < n; i++, ua += step)
-		cell_write(&cell[i], tce_mem_cookie(mem, ua, hpas[i], write));
+		cell_write(&cell[i], tce_mem_cookie(mem->v2, ua, hpas[i], write));
 	map->done += n;
 	if (rc)
 		return -ENOMEM;
@@ -703,17 +707,18 @@ static int map_exchange(struct tce_map *map, const unsigned long *hpas,
 			__be64 *cell, unsigned long n)
 {
 	struct iommu_table *tbl = map->win->tbl;
-	struct tce_mem *mem = map->space->mem;
+	const bool v2 = map->space->mem->v2;
 	unsigned long step = 1UL << tbl->it_page_shift;
 	unsigned long entry = map->first + map->done;
 	unsigned long ua = map_ua(map, map->done);
-	bool write = dir_writes(map->dir);
+	enum dma_data_direction new_dir = map->dir;
+	bool write = dir_writes(new_dir);
 	unsigned long i;
 	int rc = 0;
 
 	map->exchanged = true;
-	for (i = 0; i < n && !rc; i++, ua += step) {
-		enum dma_data_direction dir = map->dir;
+	for (i = 0; i < n; i++, ua += step) {
+		enum dma_data_direction dir = new_dir;
 		unsigned long hpa = hpas[i];
 		u64 old = cell_read(&cell[i]);
 
@@ -722,9 +727,14 @@ static int map_exchange(struct tce_map *map, const unsigned long *hpas,
 			rc = xchg_errno(rc);
 			break;
 		}
-		cell_write(&cell[i], tce_mem_cookie(mem, ua, hpas[i], write));
-		if (unlikely(dir != DMA_NONE || old))
+		cell_write(&cell[i], tce_mem_cookie(v2, ua, hpas[i], write));
+		if (unlikely(dir != DMA_NONE || old)) {
 			rc = map_replaced(map, entry + i, hpa, dir, old);
+			if (rc) {
+				i++;
+				break;
+			}
+		}
 	}
 	map->done += i;
 	return rc;
@@ -738,6 +748,7 @@ static int map_write(struct tce_map *map, const unsigned long *hpas,
 		     __be64 *cell, unsigned long n)
 {
 	unsigned long step = 1UL << map->win->tbl->it_page_shift;
+	unsigned long run_min = map->win->run_min;
 	/*
 	 * set() does not check if it got the memory for a missing leaf, so
 	 * the first entry of a leaf is exchanged.
@@ -746,28 +757,28 @@ static int map_write(struct tce_map *map, const unsigned long *hpas,
 	unsigned long from = 0, end;
 	int rc;
 
-	if (!map->exclusive)
+	if (!map->exclusive || n < run_min)
 		return map_exchange(map, hpas, cell, n);
 
 	/* entries [from, run) are to be exchanged, [run, end) is a run */
-	for (; run < n; run = end) {
-		for (end = run + 1; end < n; end++)
-			if (hpas[end] != hpas[end - 1] + step)
-				break;
-		if (end - run < TCE_RUN_MIN)
+	for (end = run + 1; end <= n; end++) {
+		if (end < n && hpas[end] == hpas[end - 1] + step)
 			continue;
-		if (cells_run(cell + run, end - run, true) < end - run)
-			continue;
-		if (from < run) {
-			rc = map_exchange(map, hpas + from, cell + from,
-					  run - from);
+		if (end - run >= run_min &&
+		    cells_run(cell + run, end - run, true) == end - run) {
+			if (from < run) {
+				rc = map_exchange(map, hpas + from,
+						  cell + from, run - from);
+				if (rc)
+					return rc;
+			}
+			rc = map_set_run(map, hpas + run, cell + run,
+					 end - run);
 			if (rc)
 				return rc;
+			from = end;
 		}
-		rc = map_set_run(map, hpas + run, cell + run, end - run);
-		if (rc)
-			return rc;
-		from = end;
+		run = end;
 	}
 	return from < n ? map_exchange(map, hpas + from, cell + from, n - from)
 			: 0;
@@ -853,7 +864,7 @@ static int map_chunk(struct tce_map *map, struct tce_holds *holds,
 err_unhold:
 	/* what was held for entries that were not written */
 	for (i = map->done - from; i < got; i++) {
-		u64 cookie = tce_mem_cookie(mem, map_ua(map, from + i), hpas[i],
+		u64 cookie = tce_mem_cookie(mem->v2, map_ua(map, from + i), hpas[i],
 					    write);
 
 		if (tce_holds_full(holds))
@@ -865,11 +876,14 @@ err_unhold:
 }
 
 /* Map @n entries: all of them, or none. */
-static int map_run(struct tce_map *map, unsigned long n)
+static int map_run(struct tce_space *space, struct tce_window *win,
+		   unsigned long first, unsigned long ua, unsigned long n,
+		   enum dma_data_direction dir)
 {
 	unsigned long few[TCE_CHUNK_STACK] __uninitialized, *hpas = few;
-	unsigned long max = TCE_CHUNK_STACK;
 	struct tce_holds holds __uninitialized;
+	struct tce_map map __uninitialized;
+	unsigned long max = TCE_CHUNK_STACK;
 	int rc;
 
 	if (n > TCE_CHUNK_STACK) {
@@ -881,32 +895,120 @@ static int map_run(struct tce_map *map, unsigned long n)
 			hpas = few;
 	}
 
-	tce_holds_init(&holds, map->space->mem);
+	tce_holds_init(&holds, space->mem);
+	map.space = space;
+	map.win = win;
+	map.first = first;
+	map.done = 0;
+	map.ua = ua;
+	map.dir = dir;
+	/* set() of pseries lets the device read what it may write */
+	map.exclusive = dir != DMA_FROM_DEVICE && window_exclusive(win);
+	map.exchanged = false;
+	map.blocks = NULL;
+	map.nr = 0;
+	map.max = TCE_OLDS_INLINE;
+
 	for (;;) {
-		rc = map_chunk(map, &holds, hpas, n, max);
-		if (rc || map->done == n)
+		rc = map_chunk(&map, &holds, hpas, n, max);
+		if (rc || map.done == n)
 			break;
 		if (fatal_signal_pending(current)) {
 			rc = -EINTR;
 			break;
 		}
-		cond_resched();
+		if (need_resched())
+			cond_resched();
 	}
 
 	if (rc) {
-		map_undo(map, &holds);
+		map_undo(&map, &holds);
 	} else {
-		if (map->exchanged)
-			window_kill(map->win, map->first, n);
+		if (map.exchanged)
+			window_kill(win, first, n);
 		else
-			iommu_flush_tce(map->win->tbl);
-		map_finish(map, &holds);
+			iommu_flush_tce(win->tbl);
+		map_finish(&map, &holds);
 	}
 	tce_holds_destroy(&holds);
 
 	if (hpas != few)
 		kfree(hpas);
 	return rc;
+}
+
+/*
+ * MAP of one entry: what map_run() does, at less cost for those who map page
+ * by page, as QEMU does for a guest without KVM.
+ */
+static int map_one(struct tce_space *space, struct tce_window *win,
+		   unsigned long entry, unsigned long ua,
+		   enum dma_data_direction new_dir)
+{
+	struct tce_mem *mem = space->mem;
+	enum dma_data_direction dir = new_dir;
+	bool write = dir_writes(new_dir);
+	unsigned long left, new_hpa, hpa;
+	u64 cookie, old;
+	__be64 *cell;
+	long rc;
+
+	cell = window_cells(win, entry, true, &left);
+	if (!cell)
+		return -ENOMEM;
+	rc = tce_mem_get(mem, ua, 1, win->tbl->it_page_shift, write, &new_hpa);
+	if (rc < 0)
+		return rc;
+	cookie = tce_mem_cookie(mem->v2, ua, new_hpa, write);
+
+	hpa = new_hpa;
+	old = cell_read(cell);
+	rc = tce_xchg(win->tbl, entry, &hpa, &dir);
+	if (unlikely(rc)) {
+		tce_mem_put(mem, cookie, new_hpa, write);
+		return xchg_errno(rc);
+	}
+	if (unlikely(dir == DMA_NONE && old && !mem->v2)) {
+		/* as in map_replaced(): not over what KVM may put back */
+		hpa = 0;
+		rc = tce_xchg(win->tbl, entry, &hpa, &dir);
+		window_kill(win, entry, 1);
+		if (!rc)
+			tce_mem_put(mem, cookie, new_hpa, write);
+		return -EBUSY;
+	}
+	cell_write(cell, cookie);
+	window_kill(win, entry, 1);
+	if (dir != DMA_NONE)
+		tce_mem_put(mem, old, hpa, dir_writes(dir));
+	return 0;
+}
+
+/* UNMAP of one entry: what window_clear() does, at less cost. */
+static int unmap_one(struct tce_space *space, struct tce_window *win,
+		     unsigned long entry)
+{
+	enum dma_data_direction dir = DMA_NONE;
+	unsigned long left, hpa = 0;
+	__be64 *cell;
+	u64 cookie;
+
+	cell = window_cells(win, entry, false, &left);
+	cookie = cell ? cell_read(cell) : 0;
+	if (!cookie)
+		return 0;
+	if (unlikely(tce_xchg(win->tbl, entry, &hpa, &dir))) {
+		WRITE_ONCE(win->stale, true);
+		return -EIO;
+	}
+	if (unlikely(dir == DMA_NONE)) {
+		WRITE_ONCE(win->stale, true);
+		return 0;
+	}
+	cell_replace(cell, cookie, 0);
+	window_kill(win, entry, 1);
+	tce_mem_put(space->mem, cookie, hpa, dir_writes(dir));
+	return 0;
 }
 
 /**
@@ -928,39 +1030,30 @@ static int map_run(struct tce_map *map, unsigned long n)
 int tce_space_map(struct tce_space *space, u64 ioba, u64 ua, u64 size,
 		  enum dma_data_direction dir)
 {
-	struct tce_map map __uninitialized;
+	struct tce_window *win;
+	unsigned long first, n;
 	struct tce_span span;
-	unsigned long n;
 	int rc;
 
-	map.space = space;
-	map.done = 0;
-	map.ua = ua;
-	map.dir = dir;
-	map.exchanged = false;
-	map.blocks = NULL;
-	map.nr = 0;
-	map.max = TCE_OLDS_INLINE;
-
-	map.win = window_range(space, ioba, size, &map.first, &n);
-	if (IS_ERR(map.win))
-		return PTR_ERR(map.win);
-	if (ua & ((1UL << map.win->tbl->it_page_shift) - 1))
+	win = window_range(space, ioba, size, &first, &n);
+	if (IS_ERR(win))
+		return PTR_ERR(win);
+	if (ua & ((1UL << win->tbl->it_page_shift) - 1))
 		return -EINVAL;
 	if (!n)
 		return 0;
 
-	rc = window_lock_range(map.win, &span, map.first, n);
+	rc = window_lock_range(win, &span, first, n);
 	if (rc)
 		return rc;
-	map.exclusive = window_exclusive(map.win);
 	tce_mem_lock(space->mem);
-	rc = tce_mem_check(space->mem, ua, size, map.win->tbl->it_page_shift,
+	rc = tce_mem_check(space->mem, ua, size, win->tbl->it_page_shift,
 			   dir_writes(dir));
 	if (!rc)
-		rc = map_run(&map, n);
+		rc = n == 1 ? map_one(space, win, first, ua, dir) :
+			      map_run(space, win, first, ua, n, dir);
 	tce_mem_unlock(space->mem);
-	window_unlock_range(map.win, &span);
+	window_unlock_range(win, &span);
 	return rc;
 }
 
@@ -993,7 +1086,10 @@ int tce_space_unmap(struct tce_space *space, u64 ioba, u64 size)
 	rc = window_lock_range(win, &span, first, n);
 	if (rc)
 		return rc;
-	rc = window_clear(space, win, first, n, true);
+	tce_mem_lock(space->mem);
+	rc = n == 1 ? unmap_one(space, win, first) :
+		      window_clear(space, win, first, n, true);
+	tce_mem_unlock(space->mem);
 	window_unlock_range(win, &span);
 	return rc;
 }
@@ -1007,6 +1103,7 @@ void tce_space_unmap_all(struct tce_space *space)
 	int i;
 
 	lockdep_assert_held_write(&space->lock);
+	tce_mem_lock(space->mem);
 	for (i = 0; i < ARRAY_SIZE(space->windows); i++) {
 		struct tce_window *win = space->windows[i];
 
@@ -1014,6 +1111,7 @@ void tce_space_unmap_all(struct tce_space *space)
 			window_clear(space, win, win->tbl->it_offset,
 				     win->tbl->it_size, false);
 	}
+	tce_mem_unlock(space->mem);
 }
 
 static bool group_has(const struct tce_group *grp, const struct tce_window *win)
@@ -1136,8 +1234,11 @@ static int window_destroy(struct tce_space *space, struct tce_window *win)
 	int rc = 0;
 
 	lockdep_assert_held_write(&space->lock);
-	if (tbl->it_userspace)
+	if (tbl->it_userspace) {
+		tce_mem_lock(space->mem);
 		window_clear(space, win, tbl->it_offset, tbl->it_size, false);
+		tce_mem_unlock(space->mem);
+	}
 
 	list_for_each_entry(grp, &space->groups, list)
 		if (group_has(grp, win))
@@ -1176,6 +1277,8 @@ static int window_create(struct tce_space *space, u32 shift, u64 size,
 		goto err_destroy;
 	}
 	win->walkable = win->tbl->it_indirect_levels && window_probe(win);
+	win->run_min = win->tbl->it_ops->tce_kill ? TCE_RUN_MIN_KILL :
+						    TCE_RUN_MIN_HCALL;
 	list_for_each_entry(grp, &space->groups, list) {
 		rc = window_set(win, grp);
 		if (rc)

@@ -146,7 +146,9 @@ static int lock_for_mapping(struct tce_container *container)
 	struct tce_space *space = &container->space;
 	int rc;
 
-	down_read(&space->lock);
+	/* the trylock is the cheaper half of the same */
+	if (!down_read_trylock(&space->lock))
+		down_read(&space->lock);
 	if (!container->enabled) {
 		rc = -EPERM;
 		goto err_unlock;
