@@ -34,6 +34,7 @@ static struct options {
 	uint64_t max_regs;		/* most registrations */
 	uint64_t reg_bytes;		/* largest REGISTER */
 	uint64_t segments;		/* of the DPDK sequence */
+	bool few;			/* only the ends of long series */
 	bool profile;			/* mark what is counted, see mark() */
 } opt = {
 	.driver = "?",
@@ -43,10 +44,20 @@ static struct options {
 	.segments = 65536,
 };
 
+#define SKIPPED	4
+
+/* Leaves the process: the host has not what this one needs. */
+#define leave_out(...) do {				\
+	note("left out: " __VA_ARGS__);			\
+	_exit(SKIPPED);					\
+} while (0)
+
+static int cpus;
+
 static void row(const char *test, int version, const char *memory, uint64_t n,
 		const char *unit, double value)
 {
-	printf("csv,%s,%s,%d,%s,%llu,%s,%.2f\n", opt.driver, test, version,
+	printf("csv,%s,%s,%d,%s,%llu,%s,%.3f\n", opt.driver, test, version,
 	       memory, (unsigned long long)n, unit, value);
 	fflush(stdout);
 }
@@ -153,11 +164,14 @@ static void mark(int section)
 	}
 }
 
-#define counted(call) ({				\
+#define counted_as(section, ...) ({			\
 	counter_start(&insns);				\
-	call;						\
+	mark(section);					\
+	__VA_ARGS__;					\
+	mark(13);					\
 	counter_stop(&insns);				\
 })
+#define counted(...)	counted_as(13, __VA_ARGS__)
 
 /* Scheduling and interrupts would be counted with the rest: one CPU, no moves. */
 static void stay_on(int cpu)
@@ -173,32 +187,69 @@ static void stay_on(int cpu)
 /*
  * Memory
  */
-static bool hugetlb_ready(size_t size)
+/* A line of /proc/meminfo in bytes, 0 if there is none. */
+static uint64_t meminfo(const char *key)
 {
-	static const char path[] = "/proc/sys/vm/nr_hugepages";
-	FILE *f = fopen(path, "w");
+	FILE *f = fopen("/proc/meminfo", "r");
+	uint64_t kib = 0;
+	char line[128];
 
+	while (f && fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, key, strlen(key))) {
+			kib = strtoull(line + strlen(key), NULL, 10);
+			break;
+		}
+	}
+	if (f)
+		fclose(f);
+	return kib * KiB;
+}
+
+/* What the kernel has allocated for itself in small or scattered pieces. */
+static uint64_t kernel_memory(void)
+{
+	pinned();	/* which folds the counters of all CPUs */
+	return meminfo("VmallocUsed:") + meminfo("Slab:");
+}
+
+static bool set_vm(const char *what, size_t n)
+{
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/sys/vm/%s", what);
+	f = fopen(path, "w");
 	if (!f)
 		return false;
-	fprintf(f, "%llu\n", (size + 2 * MiB - 1) / (2 * MiB));
+	fprintf(f, "%zu\n", n);
 	return !fclose(f);
 }
 
-/* How often the physical addresses do not go on where the last page ended. */
+/* Physical page numbers of @n pages from @va on; the caller frees them. */
+static uint64_t *page_numbers(const void *va, size_t n)
+{
+	uint64_t *pfn = malloc(n * sizeof(*pfn));
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	size_t i;
+
+	if (fd < 0 || !pfn ||
+	    pread(fd, pfn, n * 8, (uintptr_t)va / host.page * 8) != (ssize_t)n * 8)
+		fail(__FILE__, __LINE__, "pagemap: %m");
+	close(fd);
+	for (i = 0; i < n; i++)
+		pfn[i] &= (1ULL << 55) - 1;
+	return pfn;
+}
+
+/* Of how many pieces the memory consists. */
 static uint64_t physical_runs(const void *va, size_t size)
 {
 	size_t n = size / host.page, i;
-	uint64_t *map = malloc(n * sizeof(*map)), runs = 1;
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	const uint64_t pfn = (1ULL << 55) - 1;
+	uint64_t *pfn = page_numbers(va, n), runs = 1;
 
-	if (fd < 0 || !map ||
-	    pread(fd, map, n * 8, (uintptr_t)va / host.page * 8) != (ssize_t)n * 8)
-		fail(__FILE__, __LINE__, "pagemap: %m");
 	for (i = 1; i < n; i++)
-		runs += (map[i] & pfn) != (map[i - 1] & pfn) + 1;
-	close(fd);
-	free(map);
+		runs += pfn[i] != pfn[i - 1] + 1;
+	free(pfn);
 	return runs;
 }
 
@@ -207,46 +258,92 @@ static const char *const memory_name[] = {
 	"scattered", "contiguous", "thp", "hugetlb"
 };
 
-/*
- * @size bytes of memory that is there. SCATTERED is touched in an order that has
- * nothing to do with its addresses, CONTIGUOUS from its end to its start, which is
- * how the kernel hands out pages; both consist of single pages. Returns NULL where the host has no such memory.
- */
-static uint8_t *memory(enum memory kind, size_t size)
+static uint8_t *reserve(size_t size)
 {
-	size_t n = size / host.page, i, at, stride;
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
-	uint8_t *p;
+	uint8_t *p = mmap(NULL, size + 2 * MiB, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	if (kind == HUGETLB) {
-		size = (size + 2 * MiB - 1) / (2 * MiB) * (2 * MiB);
-		if (!hugetlb_ready(size))
-			return NULL;
-		p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			 flags | MAP_HUGETLB | MAP_POPULATE, -1, 0);
-		return p == MAP_FAILED ? NULL : p;
-	}
-	p = mmap(NULL, size + 2 * MiB, PROT_READ | PROT_WRITE,
-		 flags | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		fail(__FILE__, __LINE__, "mmap of %zu bytes: %m", size);
-	p = (uint8_t *)(((uintptr_t)p + 2 * MiB - 1) / (2 * MiB) * (2 * MiB));
-	if (kind == THP) {
+	return (uint8_t *)(((uintptr_t)p + 2 * MiB - 1) / (2 * MiB) * (2 * MiB));
+}
+
+/* Single pages, touched @stride apart, forwards or backwards. */
+static uint8_t *single_pages(size_t size, size_t stride, bool backwards)
+{
+	size_t n = size / host.page, i, at;
+	uint8_t *p = reserve(size);
+
+	madvise(p, size, MADV_NOHUGEPAGE);
+	for (i = at = 0; i < n; i++, at = (at + stride) % n)
+		p[(backwards ? n - 1 - at : at) * host.page] = 1;
+	return p;
+}
+
+/*
+ * The kernel hands out pages of a large free block in the order of their
+ * addresses or against it, once smaller blocks are used up: so take more than
+ * is wanted and look for a piece that is good enough. Pages that were freed
+ * lately are not part of their blocks yet; compaction changes that.
+ */
+static uint8_t *contiguous_pages(size_t size)
+{
+	size_t n = size / host.page, total = 2 * n + 128 * MiB / host.page, i;
+	int try;
+
+	set_vm("compact_memory", 1);
+	for (try = 0; try < 4; try++) {
+		uint8_t *p = single_pages(total * host.page, 1, try % 2);
+		uint64_t *pfn = page_numbers(p, total), breaks = 0;
+
+		for (i = 1; i < total; i++) {
+			breaks += pfn[i] != pfn[i - 1] + 1;
+			if (i < n)
+				continue;
+			if (breaks <= size / (16 * MiB)) {
+				free(pfn);
+				return p + (i + 1 - n) * host.page;
+			}
+			breaks -= pfn[i - n + 1] != pfn[i - n] + 1;
+		}
+		free(pfn);
+	}
+	note("no %zu bytes of contiguous pages", size);
+	return NULL;
+}
+
+/* @size bytes of memory that is there, or NULL where there is none of a kind. */
+static uint8_t *memory(enum memory kind, size_t size)
+{
+	size_t n = size / host.page, stride, huge;
+	uint8_t *p;
+
+	switch (kind) {
+	case SCATTERED:
+		/* prime, so that each page's turn comes */
+		for (stride = 104729; n % stride == 0; stride = 7919)
+			;
+		return single_pages(size, stride % n ?: 1, false);
+	case CONTIGUOUS:
+		return contiguous_pages(size);
+	case THP:
+		p = reserve(size);
 		if (size < 2 * MiB || madvise(p, size, MADV_HUGEPAGE))
 			return NULL;
-	} else {
-		madvise(p, size, MADV_NOHUGEPAGE);
+		memset(p, 1, size);
+		return physical_runs(p, size) <= size / (2 * MiB) ? p : NULL;
+	case HUGETLB:
+		huge = meminfo("Hugepagesize:");
+		if (!huge)
+			return NULL;
+		size = (size + huge - 1) / huge * huge;
+		if (!set_vm("nr_hugepages", size / huge))
+			return NULL;
+		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+			 MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0);
+		return p == MAP_FAILED ? NULL : p;
 	}
-
-	/* A stride that has no factor in common with n visits each page once. */
-	stride = kind == SCATTERED && n > 4 ? n / 5 * 3 : 1;
-	while (__builtin_popcountl(n) == 1 && stride > 1 && stride % 2 == 0)
-		stride++;
-	for (i = at = 0; i < n; i++, at = (at + stride) % n)
-		p[(n - 1 - at) * host.page] = 1;
-	if (kind == THP && physical_runs(p, size) > size / (2 * MiB))
-		return NULL;
-	return p;
+	return NULL;
 }
 
 static uint64_t first_iova(const struct tce *t)
@@ -279,20 +376,23 @@ static void bench_tce(struct tce *t, enum memory kind)
 	allow(t, mem, max);
 	for (i = 0; i < sizeof(sizes) / sizeof(*sizes) && sizes[i] <= max; i++) {
 		uint64_t size = sizes[i], tces = size / TCE;
-		int reps = size > 4 * MiB ? 2 : MAX_REPS;
-		bool profile = size == 4 * MiB;
 
+		int reps = size > 4 * MiB ? 2 : MAX_REPS;
+		/* sections 1-4: v1 map, unmap, v2 map, unmap; 5-8 of one entry */
+		int section = size == 4 * MiB ? 2 * t->version - 1 :
+			      size == TCE ? 2 * t->version + 3 : 13;
+
+		if (opt.few && size != TCE && size != max)
+			continue;
 		for (r = -1; r < reps; r++) {
+			int mapping = r == reps - 1 ? section : 13;
+			int unmapping = r == reps - 1 ? section + 1 : 13;
 			uint64_t m, u;
 
-			if (profile && r == reps - 1)
-				mark(t->version * 2 - 1);
-			m = counted(map(t->container, mem, iova, size, RW));
-			mark(13);
-			if (profile && r == reps - 1)
-				mark(t->version * 2);
-			u = counted(unmap(t->container, iova, size));
-			mark(13);
+			m = counted_as(mapping, map(t->container, mem, iova,
+						    size, RW));
+			u = counted_as(unmapping, unmap(t->container, iova,
+							size));
 			if (r < 0)
 				continue;	/* allocates levels, fills caches */
 			cost[0][r] = m;
@@ -356,7 +456,7 @@ static void tce_v2_hugetlb(struct tce *t)
 /*
  * The floor: the platform's operations on the same window, by tce_floor.ko
  */
-static uint64_t floor_op(const char *op, uint64_t first, uint64_t n)
+static uint64_t floor_op(const char *op, uint64_t first, uint64_t n, int section)
 {
 	static const char path[] = "/sys/module/tce_floor/parameters/run";
 	unsigned int domain, bus, dev, fn;
@@ -365,15 +465,17 @@ static uint64_t floor_op(const char *op, uint64_t first, uint64_t n)
 	char cmd[128];
 
 	if (fd < 0)
-		skip("%s: %s", path, strerror(errno));
+		leave_out("%s: %s", path, strerror(errno));
 	if (sscanf(host.device[0].pci, "%x:%x:%x.%x", &domain, &bus, &dev, &fn) != 4)
 		fail(__FILE__, __LINE__, "%s is no PCI address", host.device[0].pci);
 	len = snprintf(cmd, sizeof(cmd), "%x %x %x 0 %s %llu %llu", domain, bus,
 		       dev << 3 | fn, op, (unsigned long long)first,
 		       (unsigned long long)n);
 	counter_start(&insns);
+	mark(section);
 	if (write(fd, cmd, len) != len)
 		fail(__FILE__, __LINE__, "%s: %m", cmd);
+	mark(13);
 	cost = counter_stop(&insns);
 	close(fd);
 	return cost;
@@ -403,20 +505,482 @@ static void floor_rows(struct tce *t)
 
 		for (r = -1; r < MAX_REPS; r++) {
 			for (o = 0; o < 5; o++) {
-				uint64_t c = floor_op(ops[o], first, n);
+				/* sections 9, 10: exchanges of 4 MiB */
+				bool last = sizes[i] == 4 * MiB &&
+					    r == MAX_REPS - 1 && o < 2;
+				uint64_t c = floor_op(ops[o], first, n,
+						      last ? 9 + o : 13);
 
 				if (r >= 0)
 					cost[o][r] = c;
 			}
 			if (r >= 0)
-				nop[r] = floor_op("nop", first, n);
-			floor_op("wipe", first, n);
+				nop[r] = floor_op("nop", first, n, 13);
+			floor_op("wipe", first, n, 13);
 		}
 		for (o = 0; o < 5; o++) {
 			uint64_t c = median(cost[o], MAX_REPS), none = median(nop, MAX_REPS);
 
 			row(ops[o], 0, "floor", sizes[i], "insn/tce",
 			    c > none ? 1.0 * (c - none) / n : 0);
+		}
+	}
+}
+
+/*
+ * Single pages against the number of registrations there are: REGISTER, MAP,
+ * UNMAP and UNREGISTER of one page more
+ */
+#define PROBES	32
+
+/*
+ * @n pages at successive addresses. Where they are many, the same few pages of
+ * memory again and again: a registration neither knows nor cares.
+ */
+static uint8_t *address_space(size_t n)
+{
+	size_t size = n * host.page, part = 32 * MiB, at;
+	uint8_t *p = reserve(size);
+	int fd;
+
+	if (size <= 512 * MiB) {
+		memset(p, 1, size);
+		return p;
+	}
+	fd = memfd_create("bench", MFD_CLOEXEC);
+	if (fd < 0 || ftruncate(fd, part))
+		fail(__FILE__, __LINE__, "memfd: %m");
+	for (at = 0; at < size; at += part)
+		if (mmap(p + at, part, PROT_READ | PROT_WRITE, MAP_SHARED |
+			 MAP_FIXED | MAP_POPULATE, fd, 0) == MAP_FAILED)
+			fail(__FILE__, __LINE__, "mmap: %m");
+	close(fd);
+	return p;
+}
+
+static void registrations(struct tce *t)
+{
+	static const char *const names[] = {
+		"register", "map", "unmap", "unregister"
+	};
+	static const size_t counts[] = {
+		16, 64, 256, 1024, 4096, 8192, 16384, 32768, 65536
+	};
+	uint64_t max = opt.max_regs, cost[4][PROBES], iova;
+	size_t i, j, k, n = 0;
+	uint8_t *mem;
+	int r;
+
+	attach(t, 2);
+	iova = first_iova(t) + 16 * MiB;
+	mem = address_space(max);
+	for (i = 0; i < sizeof(counts) / sizeof(*counts) && counts[i] <= max; i++) {
+		for (; n < counts[i]; n++)
+			register_mem(t->container, mem + n * host.page, host.page);
+		if (opt.few && n != counts[0] && n != max)
+			continue;
+		for (r = -1; r < PROBES; r++) {
+			/* one of them goes and comes back, wherever it is */
+			uint8_t *probe = mem + (r < 0 ? 0 : r * 7919 % n) * host.page;
+
+			j = r < 0 ? 0 : r;
+			cost[3][j] = counted(unregister_mem(t->container, probe,
+							    host.page));
+			cost[0][j] = counted(register_mem(t->container, probe,
+							  host.page));
+			cost[1][j] = counted(map(t->container, probe, iova, TCE,
+						 RW));
+			cost[2][j] = counted(unmap(t->container, iova, TCE));
+		}
+		for (k = 0; k < 4; k++) {
+			uint64_t sum = 0;
+
+			for (j = 0; j < PROBES; j++)
+				sum += cost[k][j];
+			row(names[k], 2, "registrations", n, "insn",
+			    1.0 * sum / PROBES);
+		}
+	}
+}
+
+/*
+ * REGISTER and UNREGISTER of much memory: instructions, and memory for the books
+ */
+static void bench_register(struct tce *t, enum memory kind)
+{
+	uint64_t size = opt.reg_bytes, reg, unreg, before, after, books = ~0ULL;
+	uint8_t *mem;
+	long pins;
+	int r;
+
+	attach(t, 2);
+	mem = memory(kind, size);
+	if (!mem)
+		return;
+	pins = pinned();
+	for (r = 0; r < 4; r++) {
+		before = kernel_memory();
+		reg = counted_as(r ? 13 : 11, register_mem(t->container, mem, size));
+		after = kernel_memory();
+		unreg = counted_as(r ? 13 : 12, unregister_mem(t->container, mem,
+							      size));
+		/* the kernel's own list lets go of memory some time later */
+		pinned_settled(pins);
+		if (r && after - before < books)
+			books = after - before;
+	}
+	row("register", 2, memory_name[kind], size, "insn/page",
+	    1.0 * reg / (size / host.page));
+	row("unregister", 2, memory_name[kind], size, "insn/page",
+	    1.0 * unreg / (size / host.page));
+	row("books", 2, memory_name[kind], size, "byte/page",
+	    1.0 * books / (size / host.page));
+}
+
+static void register_scattered(struct tce *t)
+{
+	bench_register(t, SCATTERED);
+}
+
+static void register_thp(struct tce *t)
+{
+	bench_register(t, THP);
+}
+
+static void register_hugetlb(struct tce *t)
+{
+	bench_register(t, HUGETLB);
+}
+
+/*
+ * UNMAP of all of a window in which little is mapped, and its end
+ */
+#define FEW	64
+
+static void bench_sparse(struct tce *t, unsigned int bits)
+{
+	uint64_t size = 1ULL << bits, start, unmapping, removing;
+	unsigned int levels;
+	uint8_t *mem;
+	int r, i;
+
+	/* a hypervisor that refuses a window offers none until the next boot */
+	if (!host.powernv)
+		leave_out("only on powernv");
+	attach(t, 2);
+	remove_window(t->container, t->info.dma32_window_start);
+	/* as many levels as it gets, so that little needs to be allocated */
+	for (levels = t->info.ddw.levels; levels; levels--)
+		if (!__create(t->container, 12, size, levels, &start))
+			break;
+	if (levels < 2)
+		leave_out("no window of 2^%u bytes in levels", bits);
+	mem = memory(SCATTERED, host.page);
+	register_mem(t->container, mem, host.page);
+	for (r = 0; r < 2; r++) {
+		for (i = 0; i < FEW; i++)
+			map(t->container, mem, start + size / FEW * i, TCE, RW);
+		unmapping = counted(unmap(t->container, start, size));
+	}
+	for (i = 0; i < FEW; i++)
+		map(t->container, mem, start + size / FEW * i, TCE, RW);
+	removing = counted(remove_window(t->container, start));
+	row("levels", 2, "sparse", size, "levels", levels);
+	row("unmap-all", 2, "sparse", size, "insn", unmapping);
+	row("remove", 2, "sparse", size, "insn", removing);
+}
+
+static void sparse_37(struct tce *t)
+{
+	bench_sparse(t, 37);
+}
+
+static void sparse_40(struct tce *t)
+{
+	bench_sparse(t, 40);
+}
+
+static void sparse_46(struct tce *t)
+{
+	bench_sparse(t, 46);
+}
+
+/*
+ * What DPDK does with memory in small segments: each is registered and mapped,
+ * and at the end unmapped and unregistered
+ */
+static void dpdk_sequence(struct tce *t)
+{
+	uint64_t n = opt.segments, i, iova, begin, end;
+	uint8_t *mem;
+
+	attach(t, 2);
+	if (n > t->info.dma32_window_size / 2 / host.page)
+		n = t->info.dma32_window_size / 2 / host.page;
+	iova = first_iova(t) + t->info.dma32_window_size / 2;
+	mem = address_space(n);
+	counter_start(&insns);
+	for (i = 0; i < n; i++) {
+		register_mem(t->container, mem + i * host.page, host.page);
+		map(t->container, mem + i * host.page, iova + i * host.page,
+		    host.page, RW);
+	}
+	begin = counter_stop(&insns);
+	counter_start(&insns);
+	for (i = 0; i < n; i++) {
+		unmap(t->container, iova + i * host.page, host.page);
+		unregister_mem(t->container, mem + i * host.page, host.page);
+	}
+	end = counter_stop(&insns);
+	row("start", 2, "dpdk", n, "insn", begin);
+	row("stop", 2, "dpdk", n, "insn", end);
+}
+
+/*
+ * Two CPUs that map and unmap in one container, each its own range. What they
+ * lose to each other is waiting: spinning is counted as instructions, sleeping
+ * as context switches, and the kernel reports contended locks besides. The best
+ * of some rounds counts: when the emulator does not get two processors, one CPU
+ * spins for what the other one has no chance to let go of.
+ */
+#define CALLS	400
+#define ROUNDS	7
+
+struct worker {
+	pthread_t thread;
+	pthread_barrier_t *barrier;
+	struct tce *t;
+	uint8_t *mem;
+	uint64_t iova;
+	uint64_t size;
+	int cpu;
+	uint64_t insns;
+	uint64_t contended;
+	long slept;
+};
+
+static int tracepoint(const char *name)
+{
+	char path[128];
+	int id = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/kernel/tracing/events/%s/id", name);
+	f = fopen(path, "r");
+	if (!f || fscanf(f, "%d", &id) != 1)
+		id = -1;
+	if (f)
+		fclose(f);
+	return id;
+}
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	int lock = tracepoint("lock/contention_begin"), i;
+	struct counter insn, contention = { .fd = -1 };
+	struct rusage before, after;
+
+	stay_on(w->cpu);
+	counter_open(&insn, PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS);
+	if (lock >= 0)
+		contention.fd = perf_open(PERF_TYPE_TRACEPOINT, lock);
+	map(w->t->container, w->mem, w->iova, w->size, RW);
+	unmap(w->t->container, w->iova, w->size);
+
+	pthread_barrier_wait(w->barrier);
+	getrusage(RUSAGE_THREAD, &before);
+	if (contention.fd >= 0)
+		contention.start = perf_read(contention.fd);
+	counter_start(&insn);
+	for (i = 0; i < CALLS; i++) {
+		map(w->t->container, w->mem, w->iova, w->size, RW);
+		unmap(w->t->container, w->iova, w->size);
+	}
+	w->insns = counter_stop(&insn);
+	if (contention.fd >= 0)
+		w->contended = perf_read(contention.fd) - contention.start;
+	getrusage(RUSAGE_THREAD, &after);
+	w->slept = after.ru_nvcsw - before.ru_nvcsw;
+	/* Nobody stops before all have worked against each other. */
+	pthread_barrier_wait(w->barrier);
+	return NULL;
+}
+
+static void parallel_run(struct tce *t, uint8_t *mem, uint64_t size, int n,
+			 struct worker *w)
+{
+	pthread_barrier_t barrier;
+	int i;
+
+	pthread_barrier_init(&barrier, NULL, n);
+	for (i = 0; i < n; i++) {
+		w[i] = (struct worker) {
+			.barrier = &barrier, .t = t, .cpu = i, .size = size,
+			.mem = mem + i * size,
+			.iova = first_iova(t) + 64 * MiB + i * 64 * MiB,
+		};
+		if (pthread_create(&w[i].thread, NULL, work, &w[i]))
+			fail(__FILE__, __LINE__, "pthread_create: %m");
+	}
+	for (i = 0; i < n; i++)
+		pthread_join(w[i].thread, NULL);
+}
+
+static void bench_parallel(struct tce *t, int version)
+{
+	static const uint64_t sizes[] = { 4 * KiB, 64 * KiB, MiB };
+	struct worker alone[1], both[2];
+	uint8_t *mem;
+	size_t i;
+	int r;
+
+	if (cpus < 2)
+		leave_out("one CPU");
+	attach(t, version);
+	mem = memory(SCATTERED, 2 * MiB);
+	allow(t, mem, 2 * MiB);
+	for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		double best = 0, contended = 0, slept = 0;
+
+		for (r = 0; r < ROUNDS; r++) {
+			uint64_t most;
+			double ratio;
+
+			parallel_run(t, mem, sizes[i], 1, alone);
+			parallel_run(t, mem, sizes[i], 2, both);
+			most = both[0].insns > both[1].insns ? both[0].insns :
+			       both[1].insns;
+			/* twice the calls, in so many instructions more */
+			ratio = 2.0 * alone[0].insns / most;
+			if (ratio <= best)
+				continue;
+			best = ratio;
+			contended = both[0].contended + both[1].contended;
+			slept = both[0].slept + both[1].slept;
+		}
+		row("parallel", version, "speed-up", sizes[i], "ratio", best);
+		row("parallel", version, "contended", sizes[i], "per-call",
+		    contended / (2 * 2 * CALLS));
+		row("parallel", version, "slept", sizes[i], "per-call",
+		    slept / (2 * 2 * CALLS));
+	}
+}
+
+static void parallel_v1(struct tce *t)
+{
+	bench_parallel(t, 1);
+}
+
+static void parallel_v2(struct tce *t)
+{
+	bench_parallel(t, 2);
+}
+
+/*
+ * Calls that leave the kernel: of the hypervisor (pseries) or of the firmware
+ */
+static int trace_open(const char *event, const char *filter)
+{
+	int id = tracepoint(event), fd;
+
+	if (id < 0)
+		leave_out("the kernel has no event %s", event);
+	fd = perf_open(PERF_TYPE_TRACEPOINT, id);
+	if (ioctl(fd, PERF_EVENT_IOC_SET_FILTER, filter))
+		fail(__FILE__, __LINE__, "filter %s: %m", filter);
+	return fd;
+}
+
+static const struct platform_call {
+	const char *name;
+	const char *event;
+	const char *filter;
+	bool powernv;
+} platform_calls[] = {
+	{ "H_GET_TCE", "powerpc/hcall_entry", "opcode == 0x1c", false },
+	{ "H_PUT_TCE", "powerpc/hcall_entry", "opcode == 0x20", false },
+	{ "H_PUT_TCE_INDIRECT", "powerpc/hcall_entry", "opcode == 0x138", false },
+	{ "H_STUFF_TCE", "powerpc/hcall_entry", "opcode == 0x13c", false },
+	{ "OPAL_PCI_TCE_KILL", "powerpc/opal_entry", "opcode == 126", true },
+};
+#define NR_CALLS (sizeof(platform_calls) / sizeof(*platform_calls))
+
+static void bench_calls(struct tce *t, int version, enum memory kind)
+{
+	static const uint64_t entries[] = { 1, 16, 512, 1024 };
+	uint64_t iova, before[NR_CALLS], sum[2], val;
+	int fd[NR_CALLS];
+	uint8_t *mem;
+	size_t i, c;
+	int r, op;
+
+	attach(t, version);
+	mem = memory(kind, 4 * MiB);
+	if (!mem)
+		return;
+	allow(t, mem, 4 * MiB);
+	iova = first_iova(t) + 64 * MiB;
+	for (c = 0; c < NR_CALLS; c++) {
+		fd[c] = -1;
+		if (platform_calls[c].powernv == host.powernv)
+			fd[c] = trace_open(platform_calls[c].event,
+					   platform_calls[c].filter);
+	}
+	for (i = 0; i < sizeof(entries) / sizeof(*entries); i++) {
+		for (r = 0; r < 2; r++) {
+			for (op = 0; op < 2; op++) {
+				sum[op] = 0;
+				for (c = 0; c < NR_CALLS; c++)
+					if (fd[c] >= 0)
+						before[c] = perf_read(fd[c]);
+				if (op)
+					unmap(t->container, iova, entries[i] * TCE);
+				else
+					map(t->container, mem, iova,
+					    entries[i] * TCE, RW);
+				for (c = 0; c < NR_CALLS; c++) {
+					if (fd[c] < 0)
+						continue;
+					val = perf_read(fd[c]) - before[c];
+					sum[op] += val;
+					if (val && r)
+						note("v%d %s %s of %llu entries: %llu %s",
+						     version, memory_name[kind],
+						     op ? "UNMAP" : "MAP",
+						     (unsigned long long)entries[i],
+						     (unsigned long long)val,
+						     platform_calls[c].name);
+				}
+			}
+		}
+		row("map-calls", version, memory_name[kind], entries[i], "calls",
+		    sum[0]);
+		row("unmap-calls", version, memory_name[kind], entries[i], "calls",
+		    sum[1]);
+	}
+}
+
+static void calls(struct tce *t)
+{
+	int version;
+	pid_t pid;
+
+	for (version = 1; version <= 2; version++) {
+		enum memory kind;
+
+		for (kind = SCATTERED; kind <= CONTIGUOUS; kind++) {
+			int status;
+
+			fflush(stdout);
+			pid = fork();
+			if (!pid) {
+				bench_calls(t, version, kind);
+				fflush(stdout);
+				_exit(0);
+			}
+			if (waitpid(pid, &status, 0) != pid || status)
+				_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 		}
 	}
 }
@@ -433,6 +997,17 @@ static const struct {
 	{ "v2-thp", tce_v2_thp },
 	{ "v1-hugetlb", tce_v1_hugetlb },
 	{ "v2-hugetlb", tce_v2_hugetlb },
+	{ "registrations", registrations },
+	{ "register-scattered", register_scattered },
+	{ "register-thp", register_thp },
+	{ "register-hugetlb", register_hugetlb },
+	{ "sparse-37", sparse_37 },
+	{ "sparse-40", sparse_40 },
+	{ "sparse-46", sparse_46 },
+	{ "dpdk", dpdk_sequence },
+	{ "parallel-v1", parallel_v1 },
+	{ "parallel-v2", parallel_v2 },
+	{ "calls", calls },
 	{ "floor", floor_rows },
 };
 
@@ -456,7 +1031,7 @@ static int run(size_t i)
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return 1;
-	hugetlb_ready(0);
+	set_vm("nr_hugepages", 0);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
@@ -468,6 +1043,7 @@ int main(int argc, char **argv)
 		{ "max-regs", required_argument, NULL, 'r' },
 		{ "reg-bytes", required_argument, NULL, 'b' },
 		{ "segments", required_argument, NULL, 's' },
+		{ "few", no_argument, NULL, 'f' },
 		{ "profile", no_argument, NULL, 'p' },
 		{ }
 	};
@@ -491,6 +1067,9 @@ int main(int argc, char **argv)
 		case 's':
 			opt.segments = strtoull(optarg, NULL, 0);
 			break;
+		case 'f':
+			opt.few = true;
+			break;
 		case 'p':
 			opt.profile = true;
 			break;
@@ -500,6 +1079,7 @@ int main(int argc, char **argv)
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	host_init();
+	cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	for (j = optind; j < argc || (optind == argc && j == argc); j++) {
 		const char *name = j < argc ? argv[j] : "";
 		bool found = false;
@@ -512,7 +1092,7 @@ int main(int argc, char **argv)
 			found = true;
 			note("%s", benches[i].name);
 			status = run(i);
-			if (status && status != 4) {
+			if (status && status != SKIPPED) {
 				note("%s failed (%d)", benches[i].name, status);
 				failed++;
 			}

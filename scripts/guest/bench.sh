@@ -9,6 +9,9 @@
 #                  loaded in place of the kernel's own
 #   BENCH_TESTS    tests of selftests/bench.c, all if empty
 #   BENCH_ARGS     more arguments for it
+#   BENCH_TESTS_INTREE, BENCH_ARGS_INTREE  in place of and beside these for the
+#                  kernel's own driver, which may take long
+#   BENCH_SYMBOLS  not empty: print where the functions of the modules are
 
 # shellcheck source=lib.sh
 . /guest/lib.sh
@@ -30,21 +33,29 @@ load() {
 	fi
 }
 
-cat /sys/kernel/mm/transparent_hugepage/enabled
-ls /sys/kernel/mm/hugepages 2>/dev/null
+symbols() {
+	[ -z "$BENCH_SYMBOLS" ] || grep -i ' t .*\[' /proc/kallsyms | sed 's/^/sym /'
+}
+
 bad=0
 for driver in ${BENCH_DRIVERS:-intree ours}; do
 	load "$driver" || die "$driver does not load"
 	say "$driver: $(cat /sys/module/$MODULE/srcversion)"
+	tests=$BENCH_TESTS
+	more=
+	if [ "$driver" = intree ]; then
+		tests=${BENCH_TESTS_INTREE:-$tests}
+		more=$BENCH_ARGS_INTREE
+	fi
 	# shellcheck disable=SC2086 # lists of words
-	/bench/bench --driver "$driver" $BENCH_ARGS $BENCH_TESTS || bad=1
+	/bench/bench --driver "$driver" $BENCH_ARGS $more $tests || bad=1
+	symbols
 done
 if [ -f /bench/tce_floor.ko ]; then
 	insmod /bench/tce_floor.ko || die "tce_floor.ko does not load"
-	/bench/bench --driver floor floor || bad=1
+	# shellcheck disable=SC2086
+	/bench/bench --driver floor $BENCH_ARGS floor || bad=1
+	symbols
 	rmmod tce_floor
-fi
-if [ -n "$BENCH_SYMBOLS" ]; then
-	grep '\[' /proc/kallsyms | grep -i ' t ' | sed 's/^/sym /'
 fi
 exit $bad
