@@ -41,6 +41,9 @@ demo: host
 selftest: host
 	@scripts/selftest --kernel $(KERNEL) --machine $(MACHINE) --driver $(DRIVER)
 
+kunit: host
+	@scripts/kunit
+
 check: host
 	@scripts/check
 
@@ -62,10 +65,11 @@ help:
 	@echo 'On any Debian x86-64 machine, with emulated POWER hosts:'
 	@echo 'make demo           build, boot, use it, and show what happened'
 	@echo 'make selftest       run the test programs (DRIVER=ours|intree|both)'
+	@echo 'make kunit          run the KUnit suites on kernels that check themselves'
 	@echo 'make check          all builds, static checks, tests on all machines'
 	@echo 'make lint           shellcheck, checkpatch, licence and range checks'
 	@echo 'make btf-check      compare the restated VFIO structures with the kernel'\''s'
 	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/kernels.conf)'
 	@echo '  MACHINE=$(MACHINE) one of: powernv9 pseries'
 
-.PHONY: module check-target install clean demo selftest check lint btf-check host help
+.PHONY: module check-target install clean demo kunit selftest check lint btf-check host help

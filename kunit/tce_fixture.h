@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the cases of all suites share: a process with memory, containers that
+ * are driven through the driver's VFIO operations, and what to expect of them.
+ *
+ * After every call it is checked that the platform saw no violation and that
+ * nothing was left to be killed; at the end of every case, failed ones
+ * included, that all pins, charges, tables and references are given back.
+ */
+#ifndef TCE_KUNIT_FIXTURE_H
+#define TCE_KUNIT_FIXTURE_H
+
+#include <kunit/test.h>
+#include <linux/sizes.h>
+#include <linux/vfio.h>
+
+#include "tce_mock.h"
+#include "tce_wrap.h"
+
+#define TCE_R	VFIO_DMA_MAP_FLAG_READ
+#define TCE_W	VFIO_DMA_MAP_FLAG_WRITE
+#define TCE_RW	(TCE_R | TCE_W)
+
+#define TCE_CLIENT_GROUPS	4
+
+/**
+ * struct tce_fixture - a process that uses VFIO
+ * @test: the case
+ * @mock: the platform
+ * @mm: its memory, that of the thread that runs the case
+ * @args: user page for arguments of ioctls
+ * @nr_args: arguments in it that are in use
+ * @next_ua: where the next piece of user memory goes
+ * @clients: its containers (struct tce_client)
+ * @busy: several threads are at work: calls can't be checked one by one
+ * @tables_left: tables that will stay in bridges for good
+ * @locked_vm: of @mm at the start
+ * @foll_pins: long-term pins in the whole system at the start
+ */
+struct tce_fixture {
+	struct kunit *test;
+	struct tce_mock *mock;
+	struct mm_struct *mm;
+	unsigned long args;
+	unsigned int nr_args;
+	unsigned long next_ua;
+	struct list_head clients;
+	bool busy;
+	unsigned int tables_left;
+	unsigned long locked_vm;
+	long foll_pins;
+};
+
+/**
+ * struct tce_client - a container
+ * @list: in &tce_fixture.clients
+ * @fx: the process
+ * @data: what the driver knows it by
+ * @v2: which interface it speaks
+ * @arg: where the arguments of its ioctls are
+ * @groups: what is attached
+ */
+struct tce_client {
+	struct list_head list;
+	struct tce_fixture *fx;
+	void *data;
+	bool v2;
+	unsigned long arg;
+	struct tce_mock_group *groups[TCE_CLIENT_GROUPS];
+};
+
+/**
+ * enum tce_mem_kind - kinds of user memory
+ * @TCE_MEM_PLAIN: private, anonymous, touched from the start to the end
+ * @TCE_MEM_SCATTERED: the same, touched so that neighbours are apart
+ * @TCE_MEM_UNTOUCHED: private, anonymous, no page is there yet
+ * @TCE_MEM_READONLY: private, anonymous, may not be written
+ * @TCE_MEM_NOACCESS: private, anonymous, may not be touched
+ * @TCE_MEM_SHARED: shared memory (shmem)
+ * @TCE_MEM_THP: transparent huge pages, which may be split at any time
+ * @TCE_MEM_HUGETLB: pages of hugetlbfs
+ */
+enum tce_mem_kind {
+	TCE_MEM_PLAIN,
+	TCE_MEM_SCATTERED,
+	TCE_MEM_UNTOUCHED,
+	TCE_MEM_READONLY,
+	TCE_MEM_NOACCESS,
+	TCE_MEM_SHARED,
+	TCE_MEM_THP,
+	TCE_MEM_HUGETLB,
+};
+
+int tce_fixture_init(struct kunit *test);
+void tce_fixture_exit(struct kunit *test);
+void tce_settled(struct tce_fixture *fx);
+void tce_expect_balance(struct tce_fixture *fx);
+
+unsigned long tce_memory(struct tce_fixture *fx, enum tce_mem_kind kind,
+			 unsigned long size);
+unsigned long tce_plain(struct tce_fixture *fx, unsigned long size);
+unsigned long tce_hole(struct tce_fixture *fx, unsigned long size);
+
+struct tce_mock_group *tce_group(struct tce_fixture *fx);
+struct tce_client *tce_open(struct tce_fixture *fx, bool v2);
+void tce_close(struct tce_client *client);
+int tce_attach(struct tce_client *client, struct tce_mock_group *grp);
+void tce_detach(struct tce_client *client, struct tce_mock_group *grp);
+struct tce_client *tce_ready(struct tce_fixture *fx, bool v2,
+			     struct tce_mock_group **pgrp);
+
+long tce_ioctl_raw(struct tce_client *client, unsigned int cmd,
+		   unsigned long arg);
+long tce_ioctl(struct tce_client *client, unsigned int cmd, void *arg,
+	       size_t size);
+long tce_info(struct tce_client *client,
+	      struct vfio_iommu_spapr_tce_info *info);
+long tce_enable(struct tce_client *client);
+long tce_disable(struct tce_client *client);
+long tce_register(struct tce_client *client, u64 ua, u64 size);
+long tce_unregister(struct tce_client *client, u64 ua, u64 size);
+long tce_create(struct tce_client *client, u32 shift, u64 size, u32 levels,
+		u64 *start);
+long tce_remove(struct tce_client *client, u64 start);
+long tce_map(struct tce_client *client, u64 ioba, u64 ua, u64 size, u32 flags);
+long tce_unmap(struct tce_client *client, u64 ioba, u64 size);
+
+void tce_expect_mapped(struct tce_fixture *fx, struct tce_mock_group *grp,
+		       int num, u64 ioba, unsigned long ua, u64 size,
+		       u32 flags);
+void tce_expect_empty(struct tce_fixture *fx, struct tce_mock_group *grp,
+		      int num, u64 ioba, u64 size);
+void tce_expect_kill(struct tce_fixture *fx, struct tce_mock_group *grp,
+		     int num, unsigned long kills, u64 ioba, u64 size);
+
+void tce_drop_cap(struct tce_fixture *fx, unsigned long pages);
+void tce_restore_cap(struct tce_fixture *fx);
+void tce_be_killed(bool killed);
+
+void tce_do_as_other(struct tce_fixture *fx, bool has_mm,
+		     void (*what)(struct tce_fixture *fx, void *arg),
+		     void *arg);
+
+#endif /* TCE_KUNIT_FIXTURE_H */

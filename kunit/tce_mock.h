@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A platform that exists only in memory, and watches what the driver does.
+ *
+ * It offers what PowerNV and pseries offer to the driver: table groups whose
+ * callbacks create tables and put them into a bridge, and tables whose entries
+ * are exchanged and killed. At every such call it checks what must hold at any
+ * time, not only in the end:
+ *   - no entry outside of its table is read, written or killed;
+ *   - an address is written only while its pages are pinned;
+ *   - no pin of a page ends while an entry reaches it, or could still reach it
+ *     because the entry was changed but not killed;
+ *   - no live entry is overwritten by an operation that does not tell what it
+ *     was, or filled where the table has no memory for it yet;
+ *   - no table is freed while it is in a bridge.
+ * What does not hold is noted as a violation; the fixture fails the test.
+ *
+ * Any of its calls can be told to fail, see tce_fault_arm().
+ */
+#ifndef TCE_KUNIT_MOCK_H
+#define TCE_KUNIT_MOCK_H
+
+#include <linux/dma-direction.h>
+#include <linux/list.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/xarray.h>
+
+#include <asm/iommu.h>
+
+struct iommu_group;
+
+/**
+ * enum tce_fault - what can be made to fail
+ * @TCE_FAULT_NONE: nothing
+ * @TCE_FAULT_CREATE: create_table()
+ * @TCE_FAULT_SET: set_window()
+ * @TCE_FAULT_LINK: set_window(), which then reports success all the same
+ * @TCE_FAULT_UNSET: unset_window()
+ * @TCE_FAULT_XCHG: xchg_no_kill()
+ * @TCE_FAULT_CLEAR: xchg_no_kill() when it clears an entry
+ * @TCE_FAULT_BUILD: set() of a table
+ * @TCE_FAULT_LOST: set() or clear() of a table, which do nothing and do not say
+ *	so
+ * @TCE_FAULT_LEVEL: useraddrptr() when it has to add a level
+ * @TCE_FAULT_PIN: pinning of user pages by the driver; a result > 0 pins so
+ *	many of the pages
+ * @TCE_FAULT_REGISTER: mm_iommu_new()
+ * @TCE_FAULT_COUNT: mm_iommu_mapped_inc()
+ * @TCE_FAULT_ALLOC: any allocation of memory by the current thread
+ */
+enum tce_fault {
+	TCE_FAULT_NONE,
+	TCE_FAULT_CREATE,
+	TCE_FAULT_SET,
+	TCE_FAULT_LINK,
+	TCE_FAULT_UNSET,
+	TCE_FAULT_XCHG,
+	TCE_FAULT_CLEAR,
+	TCE_FAULT_BUILD,
+	TCE_FAULT_LOST,
+	TCE_FAULT_LEVEL,
+	TCE_FAULT_PIN,
+	TCE_FAULT_REGISTER,
+	TCE_FAULT_COUNT,
+	TCE_FAULT_ALLOC,
+};
+
+#define TCE_VIOLATIONS_KEPT	6
+#define TCE_VIOLATION_LEN	100
+
+/**
+ * struct tce_mock - the platform
+ * @lock: guards all that follows, tables included
+ * @tables: tables that exist (struct tce_mock_table)
+ * @groups: table groups (struct tce_mock_group)
+ * @pins: page frame number -> pins that the driver owns
+ * @refs: page frame number -> entries in bridges that reach it or may
+ * @listed: regions in the kernel's list (see tce_wrap.c)
+ * @counted: mappings of them that the driver counts
+ * @fault: what is to fail
+ * @fault_left: calls until it does
+ * @fault_rc: with this result
+ * @fault_sticky: again and again
+ * @fault_hits: how often it has
+ * @created: create_table() was called so often
+ * @writes: entries written, one by one or in runs
+ * @runs: runs of entries written by one operation
+ * @kills: calls of tce_kill()
+ * @kill_first: first entry of the last one
+ * @kill_n: number of its entries
+ * @flushes: calls of flush()
+ * @hcalls: entries are written by hypervisor calls, as on pseries: there is
+ *	nothing to kill
+ * @opaque: the cells of tables with several levels can't be walked
+ * @size_is_unknown: get_table_size() says ~0, as pseries does for levels > 1
+ * @no_userspace: tables come without it_userspace
+ * @nr_violations: in all
+ * @violations: the first ones
+ */
+struct tce_mock {
+	spinlock_t lock;
+	struct list_head tables;
+	struct list_head groups;
+	struct xarray pins;
+	struct xarray refs;
+	struct list_head listed;
+	long counted;
+
+	enum tce_fault fault;
+	unsigned int fault_left;
+	int fault_rc;
+	bool fault_sticky;
+	unsigned int fault_hits;
+
+	unsigned long created;
+	unsigned long writes;
+	unsigned long runs;
+	unsigned long kills;
+	unsigned long kill_first;
+	unsigned long kill_n;
+	unsigned long flushes;
+
+	bool hcalls;
+	bool opaque;
+	bool size_is_unknown;
+	bool no_userspace;
+
+	unsigned int nr_violations;
+	char violations[TCE_VIOLATIONS_KEPT][TCE_VIOLATION_LEN];
+};
+
+/**
+ * struct tce_mock_eeh - the last EEH call for a group
+ * @calls: how many there were
+ * @what: name of the function of the kernel
+ * @args: its arguments, without the PE
+ */
+struct tce_mock_eeh {
+	unsigned int calls;
+	const char *what;
+	unsigned long args[4];
+};
+
+/**
+ * struct tce_mock_group - a group: a bridge with two windows
+ * @list: in &tce_mock.groups
+ * @mock: the platform
+ * @tg: what the driver sees
+ * @group: the IOMMU group
+ * @hw: the tables that the bridge translates with
+ * @start: first IOBA of each of its windows
+ * @has_no_pe: EEH knows nothing of it
+ * @eeh_rc: result of every EEH call
+ * @eeh: what EEH was last asked
+ */
+struct tce_mock_group {
+	struct list_head list;
+	struct tce_mock *mock;
+	struct iommu_table_group tg;
+	struct iommu_group *group;
+	struct iommu_table *hw[IOMMU_TABLE_GROUP_MAX_TABLES];
+	u64 start[IOMMU_TABLE_GROUP_MAX_TABLES];
+	bool has_no_pe;
+	int eeh_rc;
+	struct tce_mock_eeh eeh;
+};
+
+/**
+ * struct tce_snapshot - what the devices can reach, to compare with later
+ * @n: number of live entries
+ * @sum: of all that can be said about them, their cells included
+ * @tables: number of tables
+ */
+struct tce_snapshot {
+	unsigned long n;
+	u64 sum;
+	unsigned int tables;
+};
+
+extern struct iommu_table_group_ops tce_mock_group_ops;
+extern struct iommu_table_group_ops tce_mock_other_group_ops;
+
+struct tce_mock *tce_mock_create(void);
+void tce_mock_destroy(struct tce_mock *mock);
+struct tce_mock *tce_mock_current(void);
+
+struct tce_mock_group *tce_mock_add_group(struct tce_mock *mock);
+
+enum dma_data_direction tce_mock_entry(struct iommu_table *tbl,
+				       unsigned long entry, unsigned long *hpa);
+u64 tce_mock_cell(struct iommu_table *tbl, unsigned long entry);
+unsigned long tce_mock_live(struct tce_mock *mock);
+unsigned long tce_mock_stale(struct tce_mock *mock);
+unsigned int tce_mock_tables(struct tce_mock *mock);
+void tce_mock_snapshot(struct tce_mock *mock, struct tce_snapshot *snap);
+unsigned int tce_mock_forget_bridges(struct tce_mock *mock);
+
+void tce_mock_pinned(struct tce_mock *mock, unsigned long pfn);
+void tce_mock_unpinned(struct tce_mock *mock, unsigned long pfn);
+unsigned long tce_mock_pins(struct tce_mock *mock);
+__printf(2, 3)
+void tce_mock_violation(struct tce_mock *mock, const char *fmt, ...);
+
+void tce_fault_arm(struct tce_mock *mock, enum tce_fault fault,
+		   unsigned int nth, int rc);
+void tce_fault_arm_sticky(struct tce_mock *mock, enum tce_fault fault, int rc);
+unsigned int tce_fault_disarm(struct tce_mock *mock);
+bool tce_fault_hit(struct tce_mock *mock, enum tce_fault fault, int *rc);
+bool tce_fault_can_alloc(void);
+
+unsigned int tce_quiet_begin(void);
+void tce_quiet_end(unsigned int nth);
+
+#endif /* TCE_KUNIT_MOCK_H */

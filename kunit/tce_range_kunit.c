@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Suite tce_range: which IOBAs and sizes MAP and UNMAP take.
+ *
+ * Everything is relative to windows that are placed where it hurts: at 0, in
+ * the middle of the address space, one behind the other, at the very end.
+ */
+#include "tce_fixture.h"
+
+#define MEMORY	SZ_256K
+
+/**
+ * struct range_window - a window to be tested
+ * @name: of the parameter
+ * @start: first IOBA
+ * @shift: log2 of the IOMMU page
+ * @size: bytes
+ * @levels: of the table
+ */
+struct range_window {
+	const char *name;
+	u64 start;
+	u32 shift;
+	u64 size;
+	u32 levels;
+};
+
+static const struct range_window windows[] = {
+	{ "4K at 0", 0, 12, SZ_64M, 1 },
+	{ "4K at 1G", SZ_1G, 12, SZ_64M, 1 },
+	{ "4K at 2^59", 1ULL << 59, 12, SZ_64M, 1 },
+	{ "4K at 2^59, two levels", 1ULL << 59, 12, SZ_64M, 2 },
+	{ "64K at 0", 0, 16, SZ_64M, 1 },
+	{ "64K at 2^59", 1ULL << 59, 16, SZ_64M, 1 },
+	{ "64K, up to 2^64", -(u64)SZ_64M, 16, SZ_64M, 1 },
+	{ "4K, up to 2^64", -(u64)SZ_64M, 12, SZ_64M, 1 },
+	{ "4K, of one page", SZ_1G, 12, SZ_4K, 1 },
+	{ "64K, of four pages", SZ_1G, 16, SZ_256K, 1 },
+};
+KUNIT_ARRAY_PARAM_DESC(window, windows, name);
+
+/* A v2 container with this one window, and registered memory. */
+struct range_setup {
+	struct tce_client *client;
+	struct tce_mock_group *grp;
+	const struct range_window *win;
+	u64 step;
+	u64 last;
+	unsigned long ua;
+};
+
+static void setup(struct kunit *test, struct range_setup *s)
+{
+	struct tce_fixture *fx = test->priv;
+	u64 start;
+
+	s->win = test->param_value;
+	s->grp = tce_group(fx);
+	s->grp->start[0] = s->win->start;
+	s->client = tce_open(fx, true);
+	KUNIT_ASSERT_EQ(test, tce_attach(s->client, s->grp), 0);
+	/* not the default window, which is pending */
+	KUNIT_ASSERT_EQ(test, tce_remove(s->client, 0), 0);
+	KUNIT_ASSERT_EQ(test, tce_create(s->client, s->win->shift,
+					 s->win->size, s->win->levels,
+					 &start), 0);
+	KUNIT_ASSERT_EQ(test, start, s->win->start);
+
+	s->step = 1ULL << s->win->shift;
+	s->last = start + s->win->size - s->step;
+	s->ua = tce_plain(fx, MEMORY);
+	KUNIT_ASSERT_EQ(test, tce_register(s->client, s->ua, MEMORY), 0);
+}
+
+/* Both MAP and UNMAP say so, and nothing is written. */
+static void expect_refused(struct kunit *test, struct range_setup *s, u64 ioba,
+			   u64 size, long rc)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long writes = fx->mock->writes;
+
+	KUNIT_EXPECT_EQ_MSG(test, tce_map(s->client, ioba, s->ua, size, TCE_RW),
+			    rc, "MAP %llx+%llx", ioba, size);
+	KUNIT_EXPECT_EQ_MSG(test, tce_unmap(s->client, ioba, size), rc,
+			    "UNMAP %llx+%llx", ioba, size);
+	KUNIT_EXPECT_EQ_MSG(test, fx->mock->writes, writes,
+			    "%llx+%llx was refused, but entries were written",
+			    ioba, size);
+}
+
+static void expect_accepted(struct kunit *test, struct range_setup *s,
+			    u64 ioba, u64 size)
+{
+	struct tce_fixture *fx = test->priv;
+
+	if (s->step > PAGE_SIZE)
+		kunit_skip(test, "plain memory has no pages of %llx", s->step);
+	KUNIT_EXPECT_EQ(test, tce_map(s->client, ioba, s->ua, size, TCE_RW), 0);
+	tce_expect_mapped(fx, s->grp, 0, ioba, s->ua, size, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), size >> s->win->shift);
+	KUNIT_EXPECT_EQ(test, tce_unmap(s->client, ioba, size), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+}
+
+static void first_entry(struct kunit *test)
+{
+	struct range_setup s;
+
+	setup(test, &s);
+	expect_accepted(test, &s, s.win->start, s.step);
+}
+
+static void last_entry(struct kunit *test)
+{
+	struct range_setup s;
+
+	setup(test, &s);
+	expect_accepted(test, &s, s.last, s.step);
+}
+
+static void up_to_the_last_entry(struct kunit *test)
+{
+	struct range_setup s;
+	u64 size;
+
+	setup(test, &s);
+	size = min(s.win->size, (u64)MEMORY);
+	expect_accepted(test, &s, s.last + s.step - size, size);
+}
+
+static void one_entry_past_the_end(struct kunit *test)
+{
+	struct range_setup s;
+
+	setup(test, &s);
+	expect_refused(test, &s, s.last, 2 * s.step, -EINVAL);
+}
+
+static void many_entries_past_the_end(struct kunit *test)
+{
+	struct range_setup s;
+
+	setup(test, &s);
+	expect_refused(test, &s, s.last, MEMORY + s.step, -EINVAL);
+}
+
+static void from_the_start_past_the_end(struct kunit *test)
+{
+	struct range_setup s;
+
+	setup(test, &s);
+	expect_refused(test, &s, s.win->start, s.win->size + s.step, -EINVAL);
+}
+
+static void starts_behind_the_end(struct kunit *test)
+{
+	struct range_setup s;
+
+	setup(test, &s);
+	if (!(s.last + s.step))
+		kunit_skip(test, "nothing is behind 2^64");
+	expect_refused(test, &s, s.last + s.step, s.step, -ENXIO);
+}
+
+static void starts_before_the_window(struct kunit *test)
+{
+	struct range_setup s;
+
+	setup(test, &s);
+	if (!s.win->start)
+		kunit_skip(test, "nothing is before 0");
+	expect_refused(test, &s, s.win->start - s.step, s.step, -ENXIO);
+	expect_refused(test, &s, s.win->start - s.step, 2 * s.step, -ENXIO);
+	expect_refused(test, &s, 0, s.step, -ENXIO);
+}
+
+static void size_wraps_at_2_64(struct kunit *test)
+{
+	struct range_setup s;
+
+	setup(test, &s);
+	expect_refused(test, &s, s.win->start, -s.step, -EINVAL);
+	expect_refused(test, &s, s.last, -s.last + s.step, -EINVAL);
+	if (s.last > s.win->start)
+		expect_refused(test, &s, s.last,
+			       -s.last + s.win->start + s.step, -EINVAL);
+	if (s.last + s.step)
+		expect_refused(test, &s, s.last, -s.last, -EINVAL);
+	expect_refused(test, &s, s.last, 1ULL << 63, -EINVAL);
+}
+
+static void misaligned_ioba(struct kunit *test)
+{
+	struct range_setup s;
+
+	setup(test, &s);
+	expect_refused(test, &s, s.win->start + 1, s.step, -EINVAL);
+	expect_refused(test, &s, s.win->start + s.step / 2, s.step, -EINVAL);
+	expect_refused(test, &s, s.last + s.step - 1, s.step, -EINVAL);
+}
+
+static void misaligned_size(struct kunit *test)
+{
+	struct range_setup s;
+
+	setup(test, &s);
+	expect_refused(test, &s, s.win->start, 1, -EINVAL);
+	expect_refused(test, &s, s.win->start, s.step - 1, -EINVAL);
+	expect_refused(test, &s, s.win->start, s.step + 1, -EINVAL);
+	expect_refused(test, &s, s.win->start, s.step / 2, -EINVAL);
+}
+
+static void misaligned_memory(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long writes = fx->mock->writes;
+	struct range_setup s;
+
+	setup(test, &s);
+	KUNIT_EXPECT_EQ(test, tce_map(s.client, s.win->start, s.ua + 1, s.step,
+				      TCE_RW), -EINVAL);
+	KUNIT_EXPECT_EQ(test, tce_map(s.client, s.win->start,
+				      s.ua + s.step / 2, s.step, TCE_RW),
+			-EINVAL);
+	KUNIT_EXPECT_EQ(test, fx->mock->writes, writes);
+}
+
+static void nothing_at_all(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct range_setup s;
+
+	setup(test, &s);
+	KUNIT_EXPECT_EQ(test, tce_map(s.client, s.win->start, s.ua, 0, TCE_RW),
+			0);
+	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, s.last, 0), 0);
+	KUNIT_EXPECT_EQ(test, fx->mock->writes, 0);
+}
+
+static void unmap_of_the_whole_window(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct range_setup s;
+
+	setup(test, &s);
+	if (s.step > PAGE_SIZE)
+		kunit_skip(test, "plain memory has no pages of %llx", s.step);
+	KUNIT_EXPECT_EQ(test, tce_map(s.client, s.win->start, s.ua, s.step,
+				      TCE_RW), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(s.client, s.last, s.ua, s.step, TCE_RW),
+			0);
+	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, s.win->start, s.win->size),
+			0);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+}
+
+/* Two windows, the second begins where the first ends. */
+static void side_by_side(struct kunit *test, struct tce_client **pclient,
+			 struct tce_mock_group **pgrp, u64 *second)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp = tce_group(fx);
+	struct tce_client *client = tce_open(fx, true);
+	u64 start;
+
+	grp->start[0] = SZ_1G;
+	grp->start[1] = SZ_1G + SZ_64M;
+	grp->tg.tce32_start = SZ_1G;
+	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
+	KUNIT_ASSERT_EQ(test, tce_create(client, 16, SZ_64M, 1, &start), 0);
+	KUNIT_ASSERT_EQ(test, start, SZ_1G + SZ_64M);
+	*second = start;
+	*pclient = client;
+	*pgrp = grp;
+}
+
+static void neighbours_do_not_meet(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client;
+	struct tce_mock_group *grp;
+	unsigned long ua, writes;
+	u64 second;
+
+	side_by_side(test, &client, &grp, &second);
+	ua = tce_plain(fx, SZ_128K);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_128K), 0);
+
+	/* from the first into the second: no window has all of it */
+	writes = fx->mock->writes;
+	KUNIT_EXPECT_EQ(test, tce_map(client, second - SZ_64K, ua, SZ_128K,
+				      TCE_RW), -EINVAL);
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, second - SZ_64K, SZ_128K),
+			-EINVAL);
+	KUNIT_EXPECT_EQ(test, fx->mock->writes, writes);
+
+	/* each has its own page size */
+	KUNIT_EXPECT_EQ(test, tce_map(client, second - SZ_4K, ua, SZ_4K,
+				      TCE_RW), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(client, second, ua, SZ_4K, TCE_RW),
+			-EINVAL);
+	KUNIT_EXPECT_EQ(test, tce_map(client, second, ua, SZ_64K, TCE_RW),
+			PAGE_SIZE < SZ_64K ? -EINVAL : 0);
+	tce_expect_mapped(fx, grp, 0, second - SZ_4K, ua, SZ_4K, TCE_RW);
+}
+
+static void no_window_at_all(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, true, NULL);
+	unsigned long ua = tce_plain(fx, SZ_64K);
+
+	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_64K, TCE_RW), -ENXIO);
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_64K), -ENXIO);
+	KUNIT_EXPECT_EQ(test, tce_map(client, ~0ULL, ua, SZ_64K, TCE_RW),
+			-ENXIO);
+}
+
+static struct kunit_case tce_range_cases[] = {
+	KUNIT_CASE_PARAM(first_entry, window_gen_params),
+	KUNIT_CASE_PARAM(last_entry, window_gen_params),
+	KUNIT_CASE_PARAM(up_to_the_last_entry, window_gen_params),
+	KUNIT_CASE_PARAM(one_entry_past_the_end, window_gen_params),
+	KUNIT_CASE_PARAM(many_entries_past_the_end, window_gen_params),
+	KUNIT_CASE_PARAM(from_the_start_past_the_end, window_gen_params),
+	KUNIT_CASE_PARAM(starts_behind_the_end, window_gen_params),
+	KUNIT_CASE_PARAM(starts_before_the_window, window_gen_params),
+	KUNIT_CASE_PARAM(size_wraps_at_2_64, window_gen_params),
+	KUNIT_CASE_PARAM(misaligned_ioba, window_gen_params),
+	KUNIT_CASE_PARAM(misaligned_size, window_gen_params),
+	KUNIT_CASE_PARAM(misaligned_memory, window_gen_params),
+	KUNIT_CASE_PARAM(nothing_at_all, window_gen_params),
+	KUNIT_CASE_PARAM(unmap_of_the_whole_window, window_gen_params),
+	KUNIT_CASE(neighbours_do_not_meet),
+	KUNIT_CASE(no_window_at_all),
+	{}
+};
+
+static struct kunit_suite tce_range_suite = {
+	.name = "tce_range",
+	.init = tce_fixture_init,
+	.exit = tce_fixture_exit,
+	.test_cases = tce_range_cases,
+};
+kunit_test_suite(tce_range_suite);

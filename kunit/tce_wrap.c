@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What stands between the driver and the kernel in the suites' module.
+ *
+ * The linker was told to --wrap the functions here (see Kbuild.include): the
+ * driver's call of f() arrives in __wrap_f(), and __real_f() is the kernel's.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include <asm/mmu_context.h>
+
+#include "tce_mock.h"
+#include "tce_wrap.h"
+
+const struct vfio_iommu_driver_ops *tce_driver;
+
+/**
+ * struct listed - a region that the driver has put into the kernel's list
+ * @list: in &tce_mock.listed
+ * @mem: the kernel's
+ * @npages: length in pages
+ * @pfns: the pages
+ */
+struct listed {
+	struct list_head list;
+	struct mm_iommu_table_group_mem_t *mem;
+	unsigned long npages;
+	unsigned long pfns[];
+};
+
+static bool fault(enum tce_fault what, int *rc)
+{
+	struct tce_mock *mock = tce_mock_current();
+	bool hit;
+
+	if (!mock)
+		return false;
+	spin_lock(&mock->lock);
+	hit = tce_fault_hit(mock, what, rc);
+	spin_unlock(&mock->lock);
+	return hit;
+}
+
+static void note_pinned(struct page **pages, long n)
+{
+	struct tce_mock *mock = tce_mock_current();
+	long i;
+
+	for (i = 0; mock && i < n; i++)
+		tce_mock_pinned(mock, page_to_pfn(pages[i]));
+}
+
+static void note_unpinned(struct page **pages, unsigned long n)
+{
+	struct tce_mock *mock = tce_mock_current();
+	unsigned long i;
+
+	for (i = 0; mock && i < n; i++)
+		tce_mock_unpinned(mock, page_to_pfn(pages[i]));
+}
+
+static void check_flags(unsigned int flags)
+{
+	struct tce_mock *mock = tce_mock_current();
+
+	/* a device may keep the pages for days */
+	if (mock && !(flags & FOLL_LONGTERM))
+		tce_mock_violation(mock, "pages are pinned, but not for long");
+}
+
+int __wrap_vfio_register_iommu_driver(const struct vfio_iommu_driver_ops *ops)
+{
+	tce_driver = ops;
+	return 0;
+}
+
+void
+__wrap_vfio_unregister_iommu_driver(const struct vfio_iommu_driver_ops *ops)
+{
+	tce_driver = NULL;
+}
+
+int __wrap_pin_user_pages_fast(unsigned long start, int nr_pages,
+			       unsigned int gup_flags, struct page **pages)
+{
+	int rc;
+
+	check_flags(gup_flags);
+	if (fault(TCE_FAULT_PIN, &rc)) {
+		if (rc <= 0)
+			return rc;
+		nr_pages = min(nr_pages, rc);
+	}
+	rc = __real_pin_user_pages_fast(start, nr_pages, gup_flags, pages);
+	note_pinned(pages, rc);
+	return rc;
+}
+
+long __wrap_pin_user_pages(unsigned long start, unsigned long nr_pages,
+			   unsigned int gup_flags, struct page **pages)
+{
+	long rc;
+	int fault_rc;
+
+	check_flags(gup_flags);
+	if (fault(TCE_FAULT_PIN, &fault_rc)) {
+		if (fault_rc <= 0)
+			return fault_rc;
+		nr_pages = min_t(unsigned long, nr_pages, fault_rc);
+	}
+	rc = __real_pin_user_pages(start, nr_pages, gup_flags, pages);
+	note_pinned(pages, rc);
+	return rc;
+}
+
+void __wrap_unpin_user_page(struct page *page)
+{
+	note_unpinned(&page, 1);
+	__real_unpin_user_page(page);
+}
+
+void __wrap_unpin_user_pages(struct page **pages, unsigned long npages)
+{
+	note_unpinned(pages, npages);
+	__real_unpin_user_pages(pages, npages);
+}
+
+void __wrap_unpin_user_pages_dirty_lock(struct page **pages,
+					unsigned long npages, bool make_dirty)
+{
+	note_unpinned(pages, npages);
+	__real_unpin_user_pages_dirty_lock(pages, npages, make_dirty);
+}
+
+void __wrap_unpin_user_page_range_dirty_lock(struct page *page,
+					     unsigned long npages,
+					     bool make_dirty)
+{
+	unsigned long i;
+
+	for (i = 0; i < npages; i++) {
+		struct page *one = page + i;
+
+		note_unpinned(&one, 1);
+	}
+	__real_unpin_user_page_range_dirty_lock(page, npages, make_dirty);
+}
+
+/* Remember the pages of a region, which are not to be had after its end. */
+static void note_listed(struct tce_mock *mock,
+			struct mm_iommu_table_group_mem_t *mem,
+			unsigned long ua, unsigned long npages)
+{
+	unsigned int nth = tce_quiet_begin();
+	unsigned long i, hpa;
+	struct listed *listed;
+
+	listed = kvmalloc(struct_size(listed, pfns, npages), GFP_KERNEL);
+	if (!listed) {
+		tce_mock_violation(mock, "the mock is out of memory");
+		goto out;
+	}
+	listed->mem = mem;
+	listed->npages = npages;
+	for (i = 0; i < npages; i++) {
+		if (mm_iommu_ua_to_hpa(mem, ua + i * PAGE_SIZE, 0, &hpa))
+			tce_mock_violation(mock, "a new region lacks a page");
+		listed->pfns[i] = hpa >> PAGE_SHIFT;
+		tce_mock_pinned(mock, listed->pfns[i]);
+	}
+	spin_lock(&mock->lock);
+	list_add(&listed->list, &mock->listed);
+	spin_unlock(&mock->lock);
+out:
+	tce_quiet_end(nth);
+}
+
+static void note_unlisted(struct tce_mock *mock,
+			  struct mm_iommu_table_group_mem_t *mem)
+{
+	struct listed *listed, *found = NULL;
+	unsigned long i;
+
+	spin_lock(&mock->lock);
+	list_for_each_entry(listed, &mock->listed, list)
+		if (listed->mem == mem)
+			found = listed;
+	if (found)
+		list_del(&found->list);
+	spin_unlock(&mock->lock);
+
+	if (!found) {
+		tce_mock_violation(mock, "a region is let go that is not listed");
+		return;
+	}
+	for (i = 0; i < found->npages; i++)
+		tce_mock_unpinned(mock, found->pfns[i]);
+	kvfree(found);
+}
+
+long __wrap_mm_iommu_new(struct mm_struct *mm, unsigned long ua,
+			 unsigned long entries,
+			 struct mm_iommu_table_group_mem_t **pmem)
+{
+	struct tce_mock *mock = tce_mock_current();
+	int fault_rc;
+	long rc;
+
+	if (fault(TCE_FAULT_REGISTER, &fault_rc))
+		return fault_rc;
+	rc = __real_mm_iommu_new(mm, ua, entries, pmem);
+	if (!rc && mock)
+		note_listed(mock, *pmem, ua, entries);
+	return rc;
+}
+
+long __wrap_mm_iommu_put(struct mm_struct *mm,
+			 struct mm_iommu_table_group_mem_t *mem)
+{
+	struct tce_mock *mock = tce_mock_current();
+	long rc;
+
+	rc = __real_mm_iommu_put(mm, mem);
+	if (!rc && mock)
+		note_unlisted(mock, mem);
+	return rc;
+}
+
+long __wrap_mm_iommu_mapped_inc(struct mm_iommu_table_group_mem_t *mem)
+{
+	struct tce_mock *mock = tce_mock_current();
+	int fault_rc;
+	long rc;
+
+	if (fault(TCE_FAULT_COUNT, &fault_rc))
+		return fault_rc;
+	rc = __real_mm_iommu_mapped_inc(mem);
+	if (!rc && mock) {
+		spin_lock(&mock->lock);
+		mock->counted++;
+		spin_unlock(&mock->lock);
+	}
+	return rc;
+}
+
+void __wrap_mm_iommu_mapped_dec(struct mm_iommu_table_group_mem_t *mem)
+{
+	struct tce_mock *mock = tce_mock_current();
+
+	if (mock) {
+		spin_lock(&mock->lock);
+		mock->counted--;
+		spin_unlock(&mock->lock);
+	}
+	__real_mm_iommu_mapped_dec(mem);
+}
+
+#ifdef CONFIG_EEH
+/* To the driver a PE is only a pointer to pass on: ours is the group. */
+static int note_eeh(struct eeh_pe *pe, const char *what, unsigned long arg0,
+		    unsigned long arg1, unsigned long arg2, unsigned long arg3)
+{
+	struct tce_mock_group *grp = (struct tce_mock_group *)pe;
+
+	grp->eeh.calls++;
+	grp->eeh.what = what;
+	grp->eeh.args[0] = arg0;
+	grp->eeh.args[1] = arg1;
+	grp->eeh.args[2] = arg2;
+	grp->eeh.args[3] = arg3;
+	return grp->eeh_rc;
+}
+
+struct eeh_pe *__wrap_eeh_iommu_group_to_pe(struct iommu_group *group)
+{
+	struct tce_mock *mock = tce_mock_current();
+	struct tce_mock_group *grp;
+
+	list_for_each_entry(grp, &mock->groups, list)
+		if (grp->group == group && !grp->has_no_pe)
+			return (struct eeh_pe *)grp;
+	return NULL;
+}
+
+int __wrap_eeh_pe_set_option(struct eeh_pe *pe, int option)
+{
+	return note_eeh(pe, "set_option", option, 0, 0, 0);
+}
+
+int __wrap_eeh_pe_get_state(struct eeh_pe *pe)
+{
+	return note_eeh(pe, "get_state", 0, 0, 0, 0);
+}
+
+int __wrap_eeh_pe_reset(struct eeh_pe *pe, int option, bool include_passed)
+{
+	return note_eeh(pe, "reset", option, include_passed, 0, 0);
+}
+
+int __wrap_eeh_pe_configure(struct eeh_pe *pe)
+{
+	return note_eeh(pe, "configure", 0, 0, 0, 0);
+}
+
+int __wrap_eeh_pe_inject_err(struct eeh_pe *pe, int type, int func,
+			     unsigned long addr, unsigned long mask)
+{
+	return note_eeh(pe, "inject_err", type, func, addr, mask);
+}
+#endif
