@@ -16,8 +16,10 @@
 # shellcheck source=lib.sh
 . /guest/lib.sh
 
-# Written out, so that a program that is missing is noticed.
+# Written out, so that a program that is missing is noticed. Of the optional ones
+# all may be skipped: faults needs a kernel with fault injection.
 PROGRAMS="abi dma memory windows groups eeh clients races"
+OPTIONAL="faults"
 NOBODY=65534
 
 ran=
@@ -36,7 +38,7 @@ run() {
 	status=$?
 	case $status in
 	0) ran="$ran $program" ;;
-	4) ;; # no rows in this phase
+	4) ;; # no rows in this phase, or all of them skipped
 	*) say "$program failed ($status)"; bad=$((bad + 1)) ;;
 	esac
 }
@@ -52,7 +54,7 @@ tce_version || die "another driver is loaded"
 
 for phase in ${TCE_PHASES:-safe dangerous}; do
 	for user in ${TCE_USERS:-root user}; do
-		for program in $PROGRAMS; do
+		for program in $PROGRAMS $OPTIONAL; do
 			case $user in
 			root) run "$program" "--$phase" ;;
 			user) run "$program" "--$phase" --uid "$NOBODY" \
@@ -67,7 +69,7 @@ if [ -z "$TCE_TEST$TCE_PHASES" ]; then
 	for program in $PROGRAMS; do
 		case "$ran " in
 		*" $program "*) ;;
-		*) die "$program had no rows" ;;
+		*) die "nothing of $program passed" ;;
 		esac
 	done
 fi

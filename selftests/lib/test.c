@@ -342,5 +342,5 @@ again:
 	printf("# %s: %u passed, %u failed, %u skipped of %u\n", suite, passed,
 	       failed, row - passed - failed, planned);
 	/* A program of which nothing passed has proved nothing. */
-	return failed || !passed;
+	return failed ? 1 : passed ? 0 : EXIT_SKIP;
 }

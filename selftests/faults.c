@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Every memory allocation of a command fails once: the first one, then the
+ * second one, until the command needs no more. Each time the command must fail
+ * cleanly or get along without, and afterwards it must work.
+ *
+ * Needs a kernel with CONFIG_FAULT_INJECTION (fail-nth of each task) and root.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "vfio.h"
+
+#define CHUNK	(64 * KiB)
+#define SIZE	(4 * MiB)
+#define MANY	2000
+
+static struct tce *box;
+static uint8_t *mem;
+static uint64_t start;
+static int fail_nth;
+
+static uint64_t base(const struct tce *t)
+{
+	return t->info.dma32_window_start + 32 * MiB;
+}
+
+static void set(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, value, strlen(value)) < 0)
+		note("%s: %m", path);
+	close(fd);
+}
+
+static void need_faults(void)
+{
+	static const char *const kinds[] = { "failslab", "fail_page_alloc" };
+	char path[80];
+	size_t i;
+
+	if (geteuid())
+		skip("needs root");
+	fail_nth = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
+	if (fail_nth < 0)
+		skip("this kernel has no fault injection");
+	for (i = 0; i < 2; i++) {
+		/* Also what may sleep, pages of every order, without a trace. */
+		snprintf(path, sizeof(path),
+			 "/sys/kernel/debug/%s/ignore-gfp-wait", kinds[i]);
+		set(path, "N");
+		snprintf(path, sizeof(path), "/sys/kernel/debug/%s/verbose",
+			 kinds[i]);
+		set(path, "0");
+	}
+	set("/sys/kernel/debug/fail_page_alloc/min-order", "0");
+}
+
+static void arm(unsigned int n)
+{
+	char buf[16];
+	int len = snprintf(buf, sizeof(buf), "%u", n);
+
+	if (pwrite(fail_nth, buf, len, 0) != len)
+		fail(__FILE__, __LINE__, "fail-nth: %m");
+}
+
+/* True if a fault was injected since arm(). */
+static bool disarm(void)
+{
+	char buf[16] = "";
+
+	if (pread(fail_nth, buf, sizeof(buf) - 1, 0) <= 0)
+		fail(__FILE__, __LINE__, "fail-nth: %m");
+	arm(0);
+	return atoi(buf) == 0;
+}
+
+/*
+ * Runs @op with each of its allocations failing; @undo after each success but
+ * the last. @may_fail is false for what releases, which must always work.
+ */
+static void each(const char *what, long (*op)(void), void (*undo)(void),
+		 bool may_fail)
+{
+	unsigned int n, failed = 0;
+	uint64_t before = locked();
+	bool injected;
+	long rc;
+
+	for (n = 1; n < MANY; n++) {
+		arm(n);
+		rc = op();
+		injected = disarm();
+		if (!injected) {
+			if (rc)
+				fail_rc(__FILE__, __LINE__, what, 0, rc);
+			note("%s: %u allocations, failed %u times", what, n - 1,
+			     failed);
+			return;
+		}
+		if (rc && !may_fail)
+			fail_rc(__FILE__, __LINE__, what, 0, rc);
+		if (rc && rc != -ENOMEM && rc != -EFAULT && rc != -EAGAIN)
+			fail_rc(__FILE__, __LINE__, what, -ENOMEM, rc);
+		if (rc) {
+			failed++;
+			if (locked() != before)
+				fail(__FILE__, __LINE__,
+				     "%s: failure %u leaves %lld bytes locked",
+				     what, n, (long long)(locked() - before));
+		} else {
+			undo();
+		}
+	}
+	fail(__FILE__, __LINE__, "%s: there is no end of allocations", what);
+}
+
+static long do_attach(void)
+{
+	return __set_iommu(box->container, box->version == 1 ? V1_IOMMU :
+			   V2_IOMMU);
+}
+
+static void undo_attach(void)
+{
+	unset_container(box->group);
+	set_container(box->group, box->container);
+}
+
+static long do_allow(void)
+{
+	return box->version == 1 ? __enable(box->container) :
+	       __register(box->container, mem, SIZE);
+}
+
+static void undo_allow(void)
+{
+	if (box->version == 1)
+		disable(box->container);
+	else
+		unregister_mem(box->container, mem, SIZE);
+}
+
+static long do_map(void)
+{
+	return __map(box->container, mem, base(box), SIZE, RW);
+}
+
+static void undo_map(void)
+{
+	unmap(box->container, base(box), SIZE);
+}
+
+/* The first use makes the default window, which is undone with all else. */
+static void undo_first(void)
+{
+	undo_attach();
+	expect_rc(0, do_attach());
+	expect_rc(0, do_allow());
+}
+
+static long do_first(void)
+{
+	return __unmap(box->container, base(box), CHUNK);
+}
+
+static long do_create(void)
+{
+	return __create(box->container, 12, GiB, 2, &start);
+}
+
+static long do_create_flat(void)
+{
+	return __create(box->container, 12, GiB, 1, &start);
+}
+
+static void undo_create(void)
+{
+	remove_window(box->container, start);
+}
+
+static long do_map_created(void)
+{
+	return __map(box->container, mem, start + 16 * MiB, SIZE, RW);
+}
+
+static void undo_map_created(void)
+{
+	unmap(box->container, start + 16 * MiB, SIZE);
+}
+
+static long do_replace(void)
+{
+	return __map(box->container, mem, base(box), SIZE, R);
+}
+
+static void nothing(void)
+{
+}
+
+static long do_unmap(void)
+{
+	return __unmap(box->container, base(box), SIZE);
+}
+
+static void redo_map(void)
+{
+	map(box->container, mem, base(box), SIZE, RW);
+}
+
+static long do_unregister(void)
+{
+	return __unregister(box->container, mem, SIZE);
+}
+
+static void redo_register(void)
+{
+	register_mem(box->container, mem, SIZE);
+}
+
+static long do_remove(void)
+{
+	return __remove(box->container, start);
+}
+
+static void redo_create(void)
+{
+	expect_rc(0, do_create_flat());
+}
+
+static long do_join(void)
+{
+	return __set_container(box->group2, box->container);
+}
+
+static void undo_join(void)
+{
+	unset_container(box->group2);
+}
+
+static void prepare(struct tce *t)
+{
+	need_faults();
+	box = t;
+	mem = alloc(SIZE, CHUNK);
+}
+
+static void acquire(struct tce *t)
+{
+	long pins;
+
+	prepare(t);
+	pins = pinned();
+	undo_attach();
+	each("SET_IOMMU", do_attach, undo_attach, true);
+	each(t->version == 1 ? "ENABLE" : "REGISTER", do_allow, undo_allow,
+	     true);
+	each("the default window", do_first, undo_first, true);
+	each("MAP", do_map, undo_map, true);
+	each("MAP over MAP", do_replace, nothing, true);
+	undo_map();
+	undo_allow();
+	expect_rc(pins, pinned_settled(pins));
+}
+
+static void windows(struct tce *t)
+{
+	prepare(t);
+	expect_rc(0, do_allow());
+	remove_window(t->container, t->info.dma32_window_start);
+	each("CREATE", do_create_flat, undo_create, true);
+	undo_create();
+	if (host.powernv)
+		each("CREATE of two levels", do_create, undo_create, true);
+	else
+		expect_rc(0, do_create_flat());
+	each("MAP into it", do_map_created, undo_map_created, true);
+	undo_map_created();
+	undo_create();
+	undo_allow();
+}
+
+/* Levels of a sparse table come into being with MAP, and that can fail. */
+static void sparse(struct tce *t)
+{
+	prepare(t);
+	expect_rc(0, do_allow());
+	remove_window(t->container, t->info.dma32_window_start);
+	for (int i = 0; i < 4; i++) {
+		create(t->container, 12, 1ULL << 40, 3, &start);
+		each("MAP into a sparse table", do_map_created,
+		     undo_map_created, true);
+		undo_create();
+	}
+	undo_allow();
+}
+
+static void release(struct tce *t)
+{
+	prepare(t);
+	expect_rc(0, do_allow());
+	redo_map();
+	each("UNMAP", do_unmap, redo_map, false);
+	if (t->version == 1)
+		return;
+	each("UNREGISTER", do_unregister, redo_register, false);
+	remove_window(t->container, t->info.dma32_window_start);
+	redo_create();
+	each("REMOVE", do_remove, redo_create, false);
+}
+
+static void join(struct tce *t)
+{
+	prepare(t);
+	if (!host.powernv)
+		skip("the platform does not share tables between groups");
+	expect_rc(0, do_allow());
+	redo_map();
+	each("a second group", do_join, undo_join, true);
+	undo_join();
+	undo_map();
+	undo_allow();
+}
+
+static const struct test tests[] = {
+	{ "attaching, allowing memory and mapping it", acquire,
+	  BOTH | DANGEROUS },
+	{ "windows", windows, V2 | DANGEROUS },
+	{ "sparse tables", sparse, V2 | POWERNV | DANGEROUS },
+	{ "UNMAP, UNREGISTER and REMOVE do not fail for lack of memory",
+	  release, BOTH | DANGEROUS },
+	{ "a second group", join, V2 | TWO | DANGEROUS },
+};
+
+TEST_MAIN("faults", tests)
