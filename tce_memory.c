@@ -522,6 +522,7 @@ int tce_mem_bind(struct tce_mem *mem)
 		mem->shared = tce_mm_get(current->mm);
 		if (!mem->shared)
 			return -ENOMEM;
+		mem->lock = &mem->shared->tree_lock;
 	}
 	mmgrab(current->mm);
 	mem->mm = current->mm;
@@ -714,30 +715,6 @@ out_unlock:
 }
 
 /**
- * tce_mem_lock() - keep registered regions where they are
- * @mem: a bound container's memory
- *
- * Around each use of the functions below. Shared; undone by
- * tce_mem_unlock(). Context: sleeps.
- */
-void tce_mem_lock(struct tce_mem *mem)
-{
-	/* the trylock is the cheaper half of the same */
-	if (mem->shared && !down_read_trylock(&mem->shared->tree_lock))
-		down_read(&mem->shared->tree_lock);
-}
-
-/**
- * tce_mem_unlock() - undo tce_mem_lock()
- * @mem: the same
- */
-void tce_mem_unlock(struct tce_mem *mem)
-{
-	if (mem->shared)
-		up_read(&mem->shared->tree_lock);
-}
-
-/**
  * tce_mem_check() - may this memory be mapped?
  * @mem: a bound container's memory, locked by tce_mem_lock()
  * @ua: start, aligned to the IOMMU page
@@ -919,21 +896,29 @@ long tce_mem_get(struct tce_mem *mem, unsigned long ua, unsigned long n,
 	if (!region)
 		return -EINVAL;
 	n = min(n, (region_end(region) - ua) >> shift);
-	if (!n || region_hold(region, n))
+	if (!n)
 		return -EINVAL;
-
-	if (shift >= PAGE_SHIFT) {
-		for (i = 0; i < n; i++, ua += 1UL << shift)
-			hpas[i] = region_hpa(region, ua);
+	if (!region->mem || shift < PAGE_SHIFT) {
+		if (region_hold(region, n))
+			return -EINVAL;
+		for (i = 0; i < n; ) {
+			/* the IOMMU pages of one page of the CPU's */
+			hpa = region_hpa(region, ua);
+			sub = shift < PAGE_SHIFT ?
+			      (PAGE_SIZE - offset_in_page(ua)) >> shift : 1;
+			sub = min(sub, n - i);
+			ua += sub << shift;
+			for (; sub--; hpa += 1UL << shift)
+				hpas[i++] = hpa;
+		}
 		return n;
 	}
-	for (i = 0; i < n; ) {
-		hpa = region_hpa(region, ua);
-		sub = (PAGE_SIZE - offset_in_page(ua)) >> shift;
-		sub = min(sub, n - i);
-		ua += sub << shift;
-		for (; sub--; hpa += 1UL << shift)
-			hpas[i++] = hpa;
+	for (i = 0; i < n; i++, ua += 1UL << shift) {
+		if (mm_iommu_mapped_inc(region->mem) ||
+		    mm_iommu_ua_to_hpa(region->mem, ua, 0, &hpas[i])) {
+			region_drop(region, i);
+			return -EINVAL;
+		}
 	}
 	return n;
 }

@@ -12,6 +12,7 @@
 #include <linux/dma-direction.h>
 #include <linux/list.h>
 #include <linux/mm_types.h>
+#include <linux/rwsem.h>
 #include <linux/types.h>
 #include <linux/xarray.h>
 
@@ -23,6 +24,7 @@ struct tce_region;
  * @mm: whose memory it is; set once by tce_mem_bind() and grabbed until
  *	tce_mem_destroy(). NULL before.
  * @shared: v2: the regions of @mm, shared by all containers of the process
+ * @lock: v2: &tce_mm.tree_lock of @shared, taken by tce_mem_lock()
  * @regs: v2: what this container has registered (struct tce_registration);
  *	guarded by &tce_mm.lock
  * @pins: v1 where PAGE_SIZE is larger than 4K: page frame number -> number
@@ -33,6 +35,7 @@ struct tce_region;
 struct tce_mem {
 	struct mm_struct *mm;
 	struct tce_mm *shared;
+	struct rw_semaphore *lock;
 	struct list_head regs;
 	struct xarray pins;
 	bool v2;
@@ -50,8 +53,29 @@ int tce_mem_register(struct tce_mem *mem, unsigned long ua,
 int tce_mem_unregister(struct tce_mem *mem, unsigned long ua,
 		       unsigned long size);
 
-void tce_mem_lock(struct tce_mem *mem);
-void tce_mem_unlock(struct tce_mem *mem);
+/**
+ * tce_mem_lock() - keep registered regions where they are
+ * @mem: a bound container's memory
+ *
+ * Around each use of the functions below. Shared; undone by
+ * tce_mem_unlock(). Context: sleeps.
+ */
+static inline void tce_mem_lock(struct tce_mem *mem)
+{
+	/* the trylock is the cheaper half of the same */
+	if (mem->lock && !down_read_trylock(mem->lock))
+		down_read(mem->lock);
+}
+
+/**
+ * tce_mem_unlock() - undo tce_mem_lock()
+ * @mem: the same
+ */
+static inline void tce_mem_unlock(struct tce_mem *mem)
+{
+	if (mem->lock)
+		up_read(mem->lock);
+}
 
 int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
 		  unsigned int shift, bool write);

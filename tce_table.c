@@ -27,6 +27,8 @@
  *   spans		MAPs and UNMAPs of a window run in parallel unless
  *			their ranges overlap (window_lock_range())
  *   tce_mem_lock()	keeps registered regions in place
+ *   &tce_window.span_lock	the book of spans, and single entries that are
+ *			exchanged without one
  *
  * Never fails: UNMAP of what is mapped, detach, tce_space_destroy(). If the
  * platform refuses to clear an entry or to take a window out of the bridge,
@@ -144,7 +146,7 @@ static u64 window_start(const struct tce_window *win)
  * Return: the window; ERR_PTR(-ENXIO) if @ioba is in none; ERR_PTR(-EINVAL)
  * if the range is misaligned or leaves the window.
  */
-static struct tce_window *window_range(struct tce_space *space, u64 ioba,
+static __always_inline struct tce_window *window_range(struct tce_space *space, u64 ioba,
 				       u64 size, unsigned long *first,
 				       unsigned long *n)
 {
@@ -174,29 +176,37 @@ static struct tce_window *window_range(struct tce_space *space, u64 ioba,
 	return ERR_PTR(-ENXIO);
 }
 
+/* Is some call at work in a range? Slots are given back without the lock. */
+static __always_inline bool span_overlaps(struct tce_window *win,
+					  unsigned long first,
+					  unsigned long last)
+{
+	unsigned long used = smp_load_acquire(&win->spans_used);
+	unsigned int i;
+
+	lockdep_assert_held(&win->span_lock);
+	for (i = 0; unlikely(used >> i); i++)
+		if (used & BIT(i) && first <= win->spans[i].last &&
+		    win->spans[i].first <= last)
+			return true;
+	return false;
+}
+
 /* Take a free slot for the range, unless it overlaps another. */
 static bool span_take(struct tce_window *win, struct tce_span *span)
 {
-	unsigned long used;
-	unsigned int i;
 	bool taken = false;
+	unsigned int i;
 
 	spin_lock(&win->span_lock);
-	/* slots are given back without the lock */
-	used = smp_load_acquire(&win->spans_used);
-	for (i = 0; i < TCE_SPANS && used >> i; i++)
-		if (used & BIT(i) && span->first <= win->spans[i].last &&
-		    win->spans[i].first <= span->last)
-			goto out_unlock;
-	i = ffz(used);
-	if (i >= TCE_SPANS)
-		goto out_unlock;
-	win->spans[i].first = span->first;
-	win->spans[i].last = span->last;
-	set_bit(i, &win->spans_used);
-	span->slot = i;
-	taken = true;
-out_unlock:
+	i = ffz(READ_ONCE(win->spans_used));
+	if (i < TCE_SPANS && !span_overlaps(win, span->first, span->last)) {
+		win->spans[i].first = span->first;
+		win->spans[i].last = span->last;
+		set_bit(i, &win->spans_used);
+		span->slot = i;
+		taken = true;
+	}
 	spin_unlock(&win->span_lock);
 	return taken;
 }
@@ -448,6 +458,8 @@ static int window_clear(struct tce_space *space, struct tce_window *win,
 			unsigned long first, unsigned long n, bool killable)
 {
 	unsigned long entry = first, end = first + n, left, run;
+	/* a run that is all of it needs no other kill, however short it is */
+	unsigned long run_min = min(win->run_min, n);
 	struct tce_clear clear __uninitialized;
 	__be64 *cell;
 
@@ -475,7 +487,7 @@ static int window_clear(struct tce_space *space, struct tce_window *win,
 
 				if (tce_holds_full(&clear.holds))
 					clear_release(&clear);
-				if (run >= win->run_min)
+				if (run >= run_min)
 					now = window_clear_run(win,
 							       &clear.holds,
 							       entry, cell,
@@ -575,6 +587,7 @@ struct tce_old_block {
  * @ua: where the memory of @first is
  * @dir: direction for all of them
  * @exclusive: runs of entries may be written at once; see window_exclusive()
+ * @run_min: the least run that is worth it
  * @exchanged: some were not, and are to be killed
  * @blocks: blocks of replaced entries, newest first, after @few
  * @nr: replaced entries in the newest block, or in @few if there is none
@@ -592,6 +605,7 @@ struct tce_map {
 	unsigned long ua;
 	enum dma_data_direction dir;
 	bool exclusive;
+	unsigned long run_min;
 	bool exchanged;
 	struct tce_old_block *blocks;
 	unsigned int nr;
@@ -741,44 +755,66 @@ static int map_exchange(struct tce_map *map, const unsigned long *hpas,
 }
 
 /*
+ * Find the next run of adjacent IOMMU pages that is worth a set(), from @at
+ * on. It has to contain half of the least such run at a multiple of that
+ * half, so that scattered memory costs a look at a few pages only.
+ */
+static bool find_run(const struct tce_map *map, const unsigned long *hpas,
+		     unsigned long at, unsigned long n, unsigned long *run,
+		     unsigned long *end)
+{
+	unsigned int shift = map->win->tbl->it_page_shift;
+	unsigned long half = map->run_min / 2, i, a, b;
+
+	for (i = at; i + half <= n; i = max(b, i + half)) {
+		b = i;
+		if (hpas[i + half - 1] - hpas[i] != (half - 1) << shift)
+			continue;
+		for (a = i; a > at; a--)
+			if (hpas[a - 1] + (1UL << shift) != hpas[a])
+				break;
+		for (b = i + 1; b < n; b++)
+			if (hpas[b - 1] + (1UL << shift) != hpas[b])
+				break;
+		if (b - a >= map->run_min) {
+			*run = a;
+			*end = b;
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
  * Write the next @n entries, whose cells are all in one leaf. Return: 0, or
  * -ENOMEM, -EIO, -EBUSY with &tce_map.done entries written.
  */
 static int map_write(struct tce_map *map, const unsigned long *hpas,
 		     __be64 *cell, unsigned long n)
 {
-	unsigned long step = 1UL << map->win->tbl->it_page_shift;
-	unsigned long run_min = map->win->run_min;
 	/*
 	 * set() does not check if it got the memory for a missing leaf, so
 	 * the first entry of a leaf is exchanged.
 	 */
-	unsigned long run = map->win->tbl->it_indirect_levels ? 1 : 0;
-	unsigned long from = 0, end;
+	unsigned long at = map->win->tbl->it_indirect_levels ? 1 : 0;
+	unsigned long from = 0, run, end;
 	int rc;
 
-	if (!map->exclusive || n < run_min)
-		return map_exchange(map, hpas, cell, n);
-
-	/* entries [from, run) are to be exchanged, [run, end) is a run */
-	for (end = run + 1; end <= n; end++) {
-		if (end < n && hpas[end] == hpas[end - 1] + step)
+	/* [from, run) are to be exchanged, [run, end) may be set */
+	while (map->exclusive && find_run(map, hpas, at, n, &run, &end)) {
+		at = end;
+		if (cells_run(cell + run, end - run, true) < end - run)
 			continue;
-		if (end - run >= run_min &&
-		    cells_run(cell + run, end - run, true) == end - run) {
-			if (from < run) {
-				rc = map_exchange(map, hpas + from,
-						  cell + from, run - from);
-				if (rc)
-					return rc;
-			}
-			rc = map_set_run(map, hpas + run, cell + run,
-					 end - run);
+		if (from < run) {
+			rc = map_exchange(map, hpas + from, cell + from,
+					  run - from);
 			if (rc)
 				return rc;
-			from = end;
 		}
-		run = end;
+		rc = map_set_run(map, hpas + run, cell + run, end - run);
+		if (rc)
+			return rc;
+		from = end;
 	}
 	return from < n ? map_exchange(map, hpas + from, cell + from, n - from)
 			: 0;
@@ -904,6 +940,8 @@ static int map_run(struct tce_space *space, struct tce_window *win,
 	map.dir = dir;
 	/* set() of pseries lets the device read what it may write */
 	map.exclusive = dir != DMA_FROM_DEVICE && window_exclusive(win);
+	/* a run that is all of it needs no other kill, however short it is */
+	map.run_min = clamp(n, 2, win->run_min);
 	map.exchanged = false;
 	map.blocks = NULL;
 	map.nr = 0;
@@ -939,7 +977,9 @@ static int map_run(struct tce_space *space, struct tce_window *win,
 
 /*
  * MAP of one entry: what map_run() does, at less cost for those who map page
- * by page, as QEMU does for a guest without KVM.
+ * by page, as QEMU does for a guest without KVM. It takes no range: nobody
+ * sleeps between the exchange and the cell. -EAGAIN if it needs one after
+ * all, because a call at work has the entry in its range.
  */
 static int map_one(struct tce_space *space, struct tce_window *win,
 		   unsigned long entry, unsigned long ua,
@@ -962,29 +1002,38 @@ static int map_one(struct tce_space *space, struct tce_window *win,
 	cookie = tce_mem_cookie(mem->v2, ua, new_hpa, write);
 
 	hpa = new_hpa;
+	spin_lock(&win->span_lock);
+	if (span_overlaps(win, entry, entry)) {
+		spin_unlock(&win->span_lock);
+		tce_mem_put(mem, cookie, new_hpa, write);
+		return -EAGAIN;
+	}
 	old = cell_read(cell);
 	rc = tce_xchg(win->tbl, entry, &hpa, &dir);
-	if (unlikely(rc)) {
-		tce_mem_put(mem, cookie, new_hpa, write);
-		return xchg_errno(rc);
-	}
-	if (unlikely(dir == DMA_NONE && old && !mem->v2)) {
+	if (unlikely(!rc && dir == DMA_NONE && old && !mem->v2)) {
 		/* as in map_replaced(): not over what KVM may put back */
 		hpa = 0;
-		rc = tce_xchg(win->tbl, entry, &hpa, &dir);
-		window_kill(win, entry, 1);
-		if (!rc)
-			tce_mem_put(mem, cookie, new_hpa, write);
-		return -EBUSY;
+		if (tce_xchg(win->tbl, entry, &hpa, &dir))
+			WRITE_ONCE(win->stale, true);
+		else
+			rc = -EBUSY;
+	} else if (likely(!rc)) {
+		cell_write(cell, cookie);
 	}
-	cell_write(cell, cookie);
+	spin_unlock(&win->span_lock);
+
+	if (unlikely(rc)) {
+		window_kill(win, entry, 1);
+		tce_mem_put(mem, cookie, new_hpa, write);
+		return rc == -EBUSY ? rc : xchg_errno(rc);
+	}
 	window_kill(win, entry, 1);
 	if (dir != DMA_NONE)
 		tce_mem_put(mem, old, hpa, dir_writes(dir));
 	return 0;
 }
 
-/* UNMAP of one entry: what window_clear() does, at less cost. */
+/* UNMAP of one entry: what window_clear() does, as map_one() does it. */
 static int unmap_one(struct tce_space *space, struct tce_window *win,
 		     unsigned long entry)
 {
@@ -992,20 +1041,30 @@ static int unmap_one(struct tce_space *space, struct tce_window *win,
 	unsigned long left, hpa = 0;
 	__be64 *cell;
 	u64 cookie;
+	int rc = 0;
 
 	cell = window_cells(win, entry, false, &left);
-	cookie = cell ? cell_read(cell) : 0;
-	if (!cookie)
+	if (!cell)
 		return 0;
-	if (unlikely(tce_xchg(win->tbl, entry, &hpa, &dir))) {
-		WRITE_ONCE(win->stale, true);
+	spin_lock(&win->span_lock);
+	if (span_overlaps(win, entry, entry)) {
+		spin_unlock(&win->span_lock);
+		return -EAGAIN;
+	}
+	cookie = cell_read(cell);
+	if (cookie) {
+		rc = tce_xchg(win->tbl, entry, &hpa, &dir);
+		if (unlikely(rc || dir == DMA_NONE))
+			WRITE_ONCE(win->stale, true);
+		else
+			cell_replace(cell, cookie, 0);
+	}
+	spin_unlock(&win->span_lock);
+	if (unlikely(rc))
 		return -EIO;
-	}
-	if (unlikely(dir == DMA_NONE)) {
-		WRITE_ONCE(win->stale, true);
+	if (dir == DMA_NONE)
 		return 0;
-	}
-	cell_replace(cell, cookie, 0);
+
 	window_kill(win, entry, 1);
 	tce_mem_put(space->mem, cookie, hpa, dir_writes(dir));
 	return 0;
@@ -1030,28 +1089,39 @@ static int unmap_one(struct tce_space *space, struct tce_window *win,
 int tce_space_map(struct tce_space *space, u64 ioba, u64 ua, u64 size,
 		  enum dma_data_direction dir)
 {
+	bool write = dir_writes(dir);
 	struct tce_window *win;
 	unsigned long first, n;
 	struct tce_span span;
+	unsigned int shift;
 	int rc;
 
 	win = window_range(space, ioba, size, &first, &n);
 	if (IS_ERR(win))
 		return PTR_ERR(win);
-	if (ua & ((1UL << win->tbl->it_page_shift) - 1))
+	shift = win->tbl->it_page_shift;
+	if (ua & ((1UL << shift) - 1))
 		return -EINVAL;
 	if (!n)
 		return 0;
+
+	if (n == 1) {
+		tce_mem_lock(space->mem);
+		rc = tce_mem_check(space->mem, ua, size, shift, write);
+		if (!rc)
+			rc = map_one(space, win, first, ua, dir);
+		tce_mem_unlock(space->mem);
+		if (rc != -EAGAIN)
+			return rc;
+	}
 
 	rc = window_lock_range(win, &span, first, n);
 	if (rc)
 		return rc;
 	tce_mem_lock(space->mem);
-	rc = tce_mem_check(space->mem, ua, size, win->tbl->it_page_shift,
-			   dir_writes(dir));
+	rc = tce_mem_check(space->mem, ua, size, shift, write);
 	if (!rc)
-		rc = n == 1 ? map_one(space, win, first, ua, dir) :
-			      map_run(space, win, first, ua, n, dir);
+		rc = map_run(space, win, first, ua, n, dir);
 	tce_mem_unlock(space->mem);
 	window_unlock_range(win, &span);
 	return rc;
@@ -1083,12 +1153,19 @@ int tce_space_unmap(struct tce_space *space, u64 ioba, u64 size)
 	if (!n)
 		return 0;
 
+	if (n == 1) {
+		tce_mem_lock(space->mem);
+		rc = unmap_one(space, win, first);
+		tce_mem_unlock(space->mem);
+		if (rc != -EAGAIN)
+			return rc;
+	}
+
 	rc = window_lock_range(win, &span, first, n);
 	if (rc)
 		return rc;
 	tce_mem_lock(space->mem);
-	rc = n == 1 ? unmap_one(space, win, first) :
-		      window_clear(space, win, first, n, true);
+	rc = window_clear(space, win, first, n, true);
 	tce_mem_unlock(space->mem);
 	window_unlock_range(win, &span);
 	return rc;

@@ -107,7 +107,7 @@ static struct tce_container *container_get(void *iommu_data)
 	return container;
 }
 
-static void container_put(struct tce_container *container)
+static __always_inline void container_put(struct tce_container *container)
 {
 	if (refcount_dec_and_test(&container->users))
 		complete(&container->idle);
@@ -141,7 +141,7 @@ static int lock_and_bind(struct tce_container *container)
  * Lock the space for reading, as MAP and UNMAP want it: enabled, and with the
  * default window created if it was still pending.
  */
-static int lock_for_mapping(struct tce_container *container)
+static __always_inline int lock_for_mapping(struct tce_container *container)
 {
 	struct tce_space *space = &container->space;
 	int rc;
