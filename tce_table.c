@@ -1321,12 +1321,12 @@ static int window_destroy(struct tce_space *space, struct tce_window *win)
 		if (group_has(grp, win))
 			rc = window_unset(win, grp) ?: rc;
 
+	trace_tce_window_remove(win->num, window_start(win));
 	if (!rc) {
 		if (win->stale)
 			window_sweep(space, win);
 		iommu_tce_table_put(tbl);
 	}
-	trace_tce_window_remove(win->num, window_start(win));
 	window_free(space, win);
 	return rc;
 }
