@@ -1,4 +1,4 @@
-# shellcheck shell=dash disable=SC2317
+# shellcheck shell=dash disable=SC2016,SC2317
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # A POWER host that gives its network cards to a guest. Run by scripts/guest-run
@@ -146,7 +146,7 @@ guest_start() {
 	follow </tmp/g/con.out &
 	cat /tmp/g/mon.out >>"$OUT/$test.monitor" &
 	# shellcheck disable=SC2046 # several words
-	LD_LIBRARY_PATH=$TOOLS/lib ${QEMU_WRAPPER-} "$TOOLS"/bin/qemu-system-ppc64 -L "$TOOLS"/share \
+	LD_LIBRARY_PATH=$TOOLS/lib LD_PRELOAD=${preload-} "$TOOLS"/bin/qemu-system-ppc64 -L "$TOOLS"/share \
 		$(machine) -m "${mem:-$GUEST_MEM,slots=2,maxmem=4G}" -nodefaults -display none \
 		-chardev pipe,id=con,path=/tmp/g/con -serial chardev:con \
 		-chardev pipe,id=mon,path=/tmp/g/mon -mon chardev=mon,mode=readline \
@@ -275,9 +275,17 @@ report() {
 	fi
 	if [ "$GUEST_ACCEL" = kvm ]; then
 		for event in put put_indirect stuff; do
-			say "KVM $event: $(count hcall/"$event"), done in the kernel: $(count hcall/"$event" 0)"
+			say "$(hcall_name "$event"): $(count "hcall/$event"), done in the kernel: $(count "hcall/$event" 0)"
 		done
 	fi
+}
+
+hcall_name() {
+	case $1 in
+	put) echo H_PUT_TCE ;;
+	put_indirect) echo H_PUT_TCE_INDIRECT ;;
+	stuff) echo H_STUFF_TCE ;;
+	esac
 }
 
 # expect_windows N - so many were created, the first at 0, the second at 1<<59.
@@ -420,6 +428,76 @@ test_crash() {
 	guest_stop
 }
 
+# The first version of the interface, to which QEMU falls back (on the same file
+# descriptor) when the second is refused. What refuses it here is a library between
+# QEMU and the kernel.
+test_v1() {
+	# shellcheck disable=SC2046
+	preload=$WORK/v1.so guest_start $(card_1) || return
+	traffic
+	report
+	if [ "$TCE_DRIVER" = ours ]; then
+		if grep -q tce_register: "$OUT/$test.trace"; then fail "memory was registered: that is the second version"; fi
+		[ "$(count vfio_spapr_tce/tce_map 0)" -gt 0 ] || fail "no MAP ioctl reached us"
+		expect_windows 1
+	fi
+	guest_stop
+}
+
+# Memory that the guest gets while it runs, and DMA into it.
+test_memory() {
+	# shellcheck disable=SC2046
+	mem=512M,slots=2,maxmem=4G guest_start $(card_1) || return
+	traffic
+	guest 10 'echo online >/sys/devices/system/memory/auto_online_blocks'
+	monitor object_add memory-backend-ram,id=more,size=512M
+	monitor device_add pc-dimm,id=dimm,memdev=more
+	guest 60 'for i in $(seq 50); do [ $(sed -n "s/MemTotal: *\\(.*\\) kB/\\1/p" /proc/meminfo) -gt 700000 ] && break; sleep 1; done; grep MemTotal /proc/meminfo; [ $i -lt 50 ]' ||
+		fail "the guest has no more memory than before"
+	if [ "$TCE_DRIVER" = ours ]; then
+		[ "$(grep -c tce_register: "$TRACE"/trace)" = 2 ] || fail "the new memory was not registered"
+	fi
+	# Most of the old memory is taken, so that packets lie in the new.
+	guest 60 'mount -o remount,size=90% /tmp; dd if=/dev/zero of=/tmp/hog bs=1M count=380 2>/dev/null; grep MemFree /proc/meminfo; ls -l /tmp/hog'
+	traffic
+	report
+	expect_windows 2
+	guest_stop
+}
+
+# Two cards, each in a group of its own, in one container. One is taken out and put
+# back in while the other one works.
+test_two() {
+	second=${cards##* }
+	# shellcheck disable=SC2046
+	guest_start $(card_1),addr=1 -device "vfio-pci,host=$second,id=card2,addr=2" || return
+	traffic
+	guest 20 net_up eth1 10.0.3.15 || fail "the second card does not come up"
+	guest 60 ping -c 3 10.0.3.2 || fail "no packets on the second card"
+	guest 100 net_get 1048576 5 10.0.3.100 || fail "a file did not arrive on the second card"
+	report
+	guest 20 'ping -i 0.2 10.0.2.2 >/tmp/ping.log & echo $! >/tmp/ping.pid'
+	step "the second card is unplugged"
+	monitor device_del card2
+	sleep 2
+	guest 60 card_remove 0000:00:02.0 || fail "the guest does not let go of its second card"
+	monitor info pci
+	wait_for 30 detached || fail "QEMU keeps the second card"
+	guest 100 net_get 1048576 6 || fail "the first card suffers from it"
+	step "and plugged in again"
+	monitor device_add "vfio-pci,host=$second,id=card2,addr=2"
+	sleep 2
+	guest 60 card_add || fail "the guest does not take its second card back"
+	guest 20 'sleep 3; ip addr show; net_up eth1 10.0.3.15' || fail "the second card does not come up again"
+	guest 60 ping -c 3 10.0.3.2 || fail "no packets on the second card, back in"
+	guest 100 net_get 1048576 5 10.0.3.100 || fail "a file did not arrive on the second card, back in"
+	guest 20 'kill -INT $(cat /tmp/ping.pid); sleep 1; tail -n 3 /tmp/ping.log; grep -q " 0% packet loss" /tmp/ping.log' ||
+		fail "the first card lost packets"
+	expect_windows 2
+	guest_stop
+}
+detached() { [ "$TCE_DRIVER" != ours ] || grep -q tce_detach: "$TRACE"/trace; }
+
 # ---- all of it ----
 
 started=$(now)
@@ -444,6 +522,7 @@ for test in "$@"; do
 	fi
 	back
 	tracing_off
+	sync
 	if [ $failed = 0 ]; then
 		say "ok $test ($(($(now) - started)) s)"
 	else
