@@ -47,6 +47,9 @@ kunit: host
 check: host
 	@scripts/check
 
+bench: host
+	@scripts/bench
+
 lint: host
 	@scripts/lint
 
@@ -67,9 +70,10 @@ help:
 	@echo 'make selftest       run the test programs (DRIVER=ours|intree|both)'
 	@echo 'make kunit          run the KUnit suites on kernels that check themselves'
 	@echo 'make check          all builds, static checks, tests on all machines'
+	@echo 'make bench          what it costs, against the kernel'\''s own driver'
 	@echo 'make lint           shellcheck, checkpatch, licence and range checks'
 	@echo 'make btf-check      compare the restated VFIO structures with the kernel'\''s'
 	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/kernels.conf)'
 	@echo '  MACHINE=$(MACHINE) one of: powernv9 pseries'
 
-.PHONY: module check-target install clean demo kunit selftest check lint btf-check host help
+.PHONY: module check-target install clean demo kunit selftest check bench lint btf-check host help
