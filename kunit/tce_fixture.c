@@ -425,6 +425,32 @@ struct tce_client *tce_ready(struct tce_fixture *fx, bool v2,
 }
 
 /**
+ * tce_ready_window() - a v2 container with one window, which is empty
+ * @fx: the process
+ * @shift: log2 of the IOMMU page
+ * @size: bytes
+ * @levels: of the table
+ * @pgrp: the group is returned here; may be NULL
+ *
+ * The window is number 0 and begins at IOBA 0. Some memory is registered.
+ *
+ * Return: the container.
+ */
+struct tce_client *tce_ready_window(struct tce_fixture *fx, u32 shift,
+				    u64 size, u32 levels,
+				    struct tce_mock_group **pgrp)
+{
+	struct tce_client *client = tce_ready(fx, true, pgrp);
+	u64 start;
+
+	KUNIT_ASSERT_EQ(fx->test, tce_remove(client, 0), 0);
+	KUNIT_ASSERT_EQ(fx->test,
+			tce_create(client, shift, size, levels, &start), 0);
+	KUNIT_ASSERT_EQ(fx->test, start, 0);
+	return client;
+}
+
+/**
  * tce_ioctl_raw() - an ioctl with an argument that is in user memory already
  * @client: the container
  * @cmd: command
@@ -733,6 +759,22 @@ void tce_expect_kill(struct tce_fixture *fx, struct tce_mock_group *grp,
 	KUNIT_EXPECT_EQ(fx->test, fx->mock->kills - kills, 1);
 	KUNIT_EXPECT_EQ(fx->test, fx->mock->kill_first, ioba >> shift);
 	KUNIT_EXPECT_EQ(fx->test, fx->mock->kill_n, size >> shift);
+}
+
+/**
+ * tce_page() - the page behind a user address
+ * @fx: the process
+ * @ua: an address that is mapped
+ *
+ * Return: the page, on which no reference is held.
+ */
+struct page *tce_page(struct tce_fixture *fx, unsigned long ua)
+{
+	struct page *page;
+
+	KUNIT_ASSERT_EQ(fx->test, get_user_pages_fast(ua, 1, 0, &page), 1);
+	put_page(page);
+	return page;
 }
 
 /**

@@ -108,6 +108,9 @@ int tce_attach(struct tce_client *client, struct tce_mock_group *grp);
 void tce_detach(struct tce_client *client, struct tce_mock_group *grp);
 struct tce_client *tce_ready(struct tce_fixture *fx, bool v2,
 			     struct tce_mock_group **pgrp);
+struct tce_client *tce_ready_window(struct tce_fixture *fx, u32 shift,
+				    u64 size, u32 levels,
+				    struct tce_mock_group **pgrp);
 
 long tce_ioctl_raw(struct tce_client *client, unsigned int cmd,
 		   unsigned long arg);
@@ -132,6 +135,8 @@ void tce_expect_empty(struct tce_fixture *fx, struct tce_mock_group *grp,
 		      int num, u64 ioba, u64 size);
 void tce_expect_kill(struct tce_fixture *fx, struct tce_mock_group *grp,
 		     int num, unsigned long kills, u64 ioba, u64 size);
+
+struct page *tce_page(struct tce_fixture *fx, unsigned long ua);
 
 void tce_drop_cap(struct tce_fixture *fx, unsigned long pages);
 void tce_restore_cap(struct tce_fixture *fx);

@@ -28,6 +28,7 @@
  * @mock: the platform
  * @tbl: the table
  * @bridges: how many bridges it is in
+ * @kvm: KVM has a reference
  * @tces: entry -> struct tce_mock_tce, live entries only
  * @leaves: for which it_level_size entries the table has memory
  * @root: cells, or the top level of a tree of them; see mock_useraddrptr()
@@ -38,6 +39,7 @@ struct tce_mock_table {
 	struct tce_mock *mock;
 	struct iommu_table *tbl;
 	unsigned int bridges;
+	bool kvm;
 	struct xarray tces;
 	struct xarray leaves;
 	__be64 *root;
@@ -803,6 +805,10 @@ static long mock_set_window(struct iommu_table_group *tg, int num,
 	table_reach(to_mock(tbl), 1);
 	if (!tce_fault_hit(mock, TCE_FAULT_LINK, &rc))
 		tg->tables[num] = iommu_tce_table_get(tbl);
+	if (mock->kvm && !to_mock(tbl)->kvm) {
+		to_mock(tbl)->kvm = true;
+		iommu_tce_table_get(tbl);
+	}
 	rc = 0;
 out:
 	spin_unlock(&mock->lock);
@@ -814,7 +820,7 @@ static long mock_unset_window(struct iommu_table_group *tg, int num)
 {
 	struct tce_mock_group *grp = to_group(tg);
 	struct tce_mock *mock = grp->mock;
-	struct iommu_table *linked = NULL;
+	struct iommu_table *linked = NULL, *kvm = NULL;
 	unsigned int nth = tce_quiet_begin();
 	int rc = 0;
 
@@ -824,7 +830,13 @@ static long mock_unset_window(struct iommu_table_group *tg, int num)
 		tce_mock_violation(mock, "window %d is unset, but is not set",
 				   num);
 	else if (!tce_fault_hit(mock, TCE_FAULT_UNSET, &rc)) {
-		table_reach(to_mock(grp->hw[num]), -1);
+		struct tce_mock_table *mt = to_mock(grp->hw[num]);
+
+		table_reach(mt, -1);
+		if (mt->kvm && !mt->bridges) {
+			mt->kvm = false;
+			kvm = mt->tbl;
+		}
 		linked = tg->tables[num];
 		grp->hw[num] = NULL;
 		tg->tables[num] = NULL;
@@ -833,6 +845,8 @@ static long mock_unset_window(struct iommu_table_group *tg, int num)
 
 	if (linked)
 		iommu_tce_table_put(linked);
+	if (kvm)
+		iommu_tce_table_put(kvm);
 	tce_quiet_end(nth);
 	return rc;
 }

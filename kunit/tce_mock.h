@@ -92,6 +92,8 @@ enum tce_fault {
  * @flushes: calls of flush()
  * @hcalls: entries are written by hypervisor calls, as on pseries: there is
  *	nothing to kill
+ * @kvm: KVM takes a reference to each table that is put into a bridge, and
+ *	drops it when the table leaves the last one
  * @opaque: the cells of tables with several levels can't be walked
  * @size_is_unknown: get_table_size() says ~0, as pseries does for levels > 1
  * @no_userspace: tables come without it_userspace
@@ -122,6 +124,7 @@ struct tce_mock {
 	unsigned long flushes;
 
 	bool hcalls;
+	bool kvm;
 	bool opaque;
 	bool size_is_unknown;
 	bool no_userspace;

@@ -1,0 +1,841 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Suite tce_map: what MAP and UNMAP do, for all shapes of memory.
+ *
+ * The platform looks at every write (see tce_mock.h), so a case only has to
+ * say what the device reaches in the end.
+ */
+#include <linux/mm.h>
+#include <linux/mman.h>
+
+#include "tce_fixture.h"
+
+/* Some runs of entries are long enough to be set at once, some regions to be
+ * known to the kernel: 1M and more.
+ */
+#define SMALL	SZ_256K
+#define LARGE	(SZ_1M + SZ_256K)
+
+/**
+ * struct map_shape - memory, and how it is mapped
+ * @name: of the parameter
+ * @v2: which interface
+ * @shift: log2 of the IOMMU page; v1 has 12
+ * @levels: of the table; v1 has 1
+ * @hcalls: see &tce_mock.hcalls
+ * @opaque: see &tce_mock.opaque
+ * @kvm: see &tce_mock.kvm
+ * @kind: of the memory
+ * @size: bytes
+ */
+struct map_shape {
+	const char *name;
+	bool v2;
+	u32 shift;
+	u32 levels;
+	bool hcalls;
+	bool opaque;
+	bool kvm;
+	enum tce_mem_kind kind;
+	unsigned long size;
+};
+
+static const struct map_shape shapes[] = {
+	{ "v1, small", 0, 12, 1, 0, 0, 0, TCE_MEM_PLAIN, SMALL },
+	{ "v1, large", 0, 12, 1, 0, 0, 0, TCE_MEM_PLAIN, LARGE },
+	{ "v1, scattered", 0, 12, 1, 0, 0, 0, TCE_MEM_SCATTERED, LARGE },
+	{ "v1, shared memory", 0, 12, 1, 0, 0, 0, TCE_MEM_SHARED, SMALL },
+	{ "v1, huge pages that may be split", 0, 12, 1, 0, 0, 0, TCE_MEM_THP, SZ_2M },
+	{ "v1, hugetlb", 0, 12, 1, 0, 0, 0, TCE_MEM_HUGETLB, SZ_2M },
+	{ "v1, hypervisor calls", 0, 12, 1, 1, 0, 0, TCE_MEM_PLAIN, LARGE },
+	{ "v1, scattered, hypervisor calls", 0, 12, 1, 1, 0, 0, TCE_MEM_SCATTERED, SMALL },
+	{ "v1, large, KVM has the table", 0, 12, 1, 0, 0, 1, TCE_MEM_PLAIN, LARGE },
+	{ "v1, scattered, KVM has the table", 0, 12, 1, 0, 0, 1, TCE_MEM_SCATTERED, SMALL },
+	{ "v2, small", 1, 12, 1, 0, 0, 0, TCE_MEM_PLAIN, SMALL },
+	{ "v2, large", 1, 12, 1, 0, 0, 0, TCE_MEM_PLAIN, LARGE },
+	{ "v2, scattered", 1, 12, 1, 0, 0, 0, TCE_MEM_SCATTERED, LARGE },
+	{ "v2, scattered, small", 1, 12, 1, 0, 0, 0, TCE_MEM_SCATTERED, SMALL },
+	{ "v2, shared memory", 1, 12, 1, 0, 0, 0, TCE_MEM_SHARED, SMALL },
+	{ "v2, huge pages that may be split", 1, 12, 1, 0, 0, 0, TCE_MEM_THP, SZ_2M },
+	{ "v2, hypervisor calls", 1, 12, 1, 1, 0, 0, TCE_MEM_PLAIN, LARGE },
+	{ "v2, small, KVM has the table", 1, 12, 1, 0, 0, 1, TCE_MEM_PLAIN, SMALL },
+	{ "v2, large, KVM has the table", 1, 12, 1, 0, 0, 1, TCE_MEM_PLAIN, LARGE },
+	{ "v2, four levels, KVM has the table", 1, 12, 4, 0, 0, 1, TCE_MEM_SCATTERED, LARGE },
+	{ "v2, hypervisor calls, KVM has the table", 1, 12, 1, 1, 0, 1, TCE_MEM_PLAIN, SMALL },
+	{ "v2, two levels", 1, 12, 2, 0, 0, 0, TCE_MEM_PLAIN, LARGE },
+	{ "v2, four levels", 1, 12, 4, 0, 0, 0, TCE_MEM_PLAIN, LARGE },
+	{ "v2, four levels, scattered", 1, 12, 4, 0, 0, 0, TCE_MEM_SCATTERED, SMALL },
+	{ "v2, levels that can't be walked", 1, 12, 3, 0, 1, 0, TCE_MEM_PLAIN, SMALL },
+	{ "v2, 64K", 1, 16, 1, 0, 0, 0, TCE_MEM_PLAIN, LARGE },
+	{ "v2, 64K, scattered", 1, 16, 1, 0, 0, 0, TCE_MEM_SCATTERED, SMALL },
+	{ "v2, 4K of hugetlb", 1, 12, 1, 0, 0, 0, TCE_MEM_HUGETLB, SZ_2M },
+	{ "v2, 64K of hugetlb", 1, 16, 1, 0, 0, 0, TCE_MEM_HUGETLB, SZ_4M },
+	{ "v2, 2M of hugetlb", 1, 21, 1, 0, 0, 0, TCE_MEM_HUGETLB, SZ_8M },
+	{ "v2, 16M of hugetlb", 1, 24, 1, 0, 0, 0, TCE_MEM_HUGETLB, SZ_32M },
+};
+KUNIT_ARRAY_PARAM_DESC(shape, shapes, name);
+
+/* A container, and memory that can be mapped in it. */
+struct map_setup {
+	struct tce_client *client;
+	struct tce_mock_group *grp;
+	unsigned long step;
+	unsigned long size;
+	unsigned long ua;
+};
+
+static unsigned long memory(struct kunit *test, struct map_setup *s)
+{
+	const struct map_shape *shape = test->param_value;
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_memory(fx, shape->kind, shape->size);
+
+	if (!ua)
+		kunit_skip(test, "this machine has no such memory");
+	if (shape->v2) {
+		long rc = tce_register(s->client, ua, shape->size);
+
+		/* the pool of hugetlb pages is small */
+		if (rc && shape->kind == TCE_MEM_HUGETLB)
+			kunit_skip(test, "not enough hugetlb pages");
+		KUNIT_ASSERT_EQ(test, rc, 0);
+	}
+	return ua;
+}
+
+static void setup(struct kunit *test, struct map_setup *s)
+{
+	const struct map_shape *shape = test->param_value;
+	struct tce_fixture *fx = test->priv;
+	int i;
+
+	if (shape->kind != TCE_MEM_HUGETLB && 1UL << shape->shift > PAGE_SIZE)
+		kunit_skip(test, "plain memory has no pages of %lx",
+			   1UL << shape->shift);
+	fx->mock->hcalls = shape->hcalls;
+	fx->mock->opaque = shape->opaque;
+	fx->mock->kvm = shape->kvm;
+	if (shape->v2)
+		s->client = tce_ready_window(fx, shape->shift, SZ_64M,
+					     shape->levels, &s->grp);
+	else
+		s->client = tce_ready(fx, false, &s->grp);
+	s->step = 1UL << shape->shift;
+	s->size = shape->size;
+	s->ua = memory(test, s);
+	if (shape->kind == TCE_MEM_HUGETLB && shape->v2) {
+		/* each IOMMU page has to be inside one hugetlb page */
+		for (i = 0; i < s->size >> PAGE_SHIFT; i++) {
+			struct page *page = tce_page(fx, s->ua + i * PAGE_SIZE);
+
+			if (page_size(compound_head(page)) < s->step)
+				kunit_skip(test, "no hugetlb pages of %lx",
+					   s->step);
+		}
+	}
+}
+
+static long map(struct map_setup *s, u64 ioba, unsigned long off,
+		unsigned long size)
+{
+	return tce_map(s->client, ioba, s->ua + off, size, TCE_RW);
+}
+
+static void map_and_unmap(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct map_setup s;
+	u64 ioba;
+
+	setup(test, &s);
+	ioba = s.step;
+	KUNIT_ASSERT_EQ(test, map(&s, ioba, 0, s.size), 0);
+	tce_expect_mapped(fx, s.grp, 0, ioba, s.ua, s.size, TCE_RW);
+	tce_expect_empty(fx, s.grp, 0, 0, s.step);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), s.size / s.step);
+
+	KUNIT_ASSERT_EQ(test, tce_unmap(s.client, ioba, s.size), 0);
+	tce_expect_empty(fx, s.grp, 0, 0, min(s.size + 2 * s.step, SZ_64M));
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+	KUNIT_EXPECT_TRUE(test, xa_empty(&fx->mock->refs));
+}
+
+static void one_entry_at_a_time(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long at, n = 20;
+	struct map_setup s;
+
+	setup(test, &s);
+	n = min(n, s.size / s.step);
+	for (at = 0; at < n * s.step; at += s.step) {
+		KUNIT_ASSERT_EQ(test, map(&s, at, at, s.step), 0);
+		tce_expect_mapped(fx, s.grp, 0, at, s.ua + at, s.step, TCE_RW);
+	}
+	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, n * s.step, TCE_RW);
+	for (at = 0; at < n * s.step; at += s.step) {
+		KUNIT_ASSERT_EQ(test, tce_unmap(s.client, at, s.step), 0);
+		tce_expect_empty(fx, s.grp, 0, at, s.step);
+	}
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+}
+
+static void replace_by_other_memory(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long other;
+	struct map_setup s;
+
+	setup(test, &s);
+	other = s.ua;
+	s.ua = memory(test, &s);
+	swap(other, s.ua);
+	KUNIT_ASSERT_EQ(test, map(&s, 0, 0, s.size), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, other, s.size, TCE_R), 0);
+	tce_expect_mapped(fx, s.grp, 0, 0, other, s.size, TCE_R);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), s.size / s.step);
+	KUNIT_ASSERT_EQ(test, tce_unmap(s.client, 0, s.size), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+}
+
+static void replace_by_itself(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long pins;
+	struct map_setup s;
+
+	setup(test, &s);
+	KUNIT_ASSERT_EQ(test, map(&s, 0, 0, s.size), 0);
+	pins = tce_mock_pins(fx->mock);
+	KUNIT_ASSERT_EQ(test, map(&s, 0, 0, s.size), 0);
+	KUNIT_ASSERT_EQ(test, map(&s, 0, 0, s.size), 0);
+	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, s.size, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), pins);
+}
+
+static void replace_a_part(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long third;
+	struct map_setup s;
+
+	setup(test, &s);
+	third = round_down(s.size / 3, s.step);
+	if (!third)
+		kunit_skip(test, "too few pages");
+	KUNIT_ASSERT_EQ(test, map(&s, 0, 0, 2 * third), 0);
+	/* the last third of the memory, half over what was mapped */
+	KUNIT_ASSERT_EQ(test, map(&s, third, 0, 2 * third), 0);
+	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, third, TCE_RW);
+	tce_expect_mapped(fx, s.grp, 0, third, s.ua, 2 * third, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 3 * third / s.step);
+	KUNIT_ASSERT_EQ(test, tce_unmap(s.client, third, third), 0);
+	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, third, TCE_RW);
+	tce_expect_empty(fx, s.grp, 0, third, third);
+	tce_expect_mapped(fx, s.grp, 0, 2 * third, s.ua + third, third, TCE_RW);
+}
+
+/* Every other page, then all of them. */
+static void unmap_over_holes(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct map_setup s;
+	unsigned long at;
+
+	setup(test, &s);
+	for (at = 0; at < s.size; at += 2 * s.step)
+		KUNIT_ASSERT_EQ(test, map(&s, at, at, s.step), 0);
+	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, s.size), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, s.size), 0);
+}
+
+/* MAP over a range of which every other page is mapped. */
+static void map_over_holes(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct map_setup s;
+	unsigned long at;
+
+	setup(test, &s);
+	for (at = 0; at < s.size; at += 2 * s.step)
+		KUNIT_ASSERT_EQ(test, map(&s, at, 0, s.step), 0);
+	KUNIT_EXPECT_EQ(test, map(&s, 0, 0, s.size), 0);
+	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, s.size, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, s.size), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+}
+
+/* A long run, in the middle of which something is mapped already. */
+static void map_over_one_entry(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct map_setup s;
+	unsigned long mid;
+
+	setup(test, &s);
+	mid = round_down(s.size / 2, s.step);
+	KUNIT_ASSERT_EQ(test, map(&s, mid, 0, s.step), 0);
+	KUNIT_EXPECT_EQ(test, map(&s, 0, 0, s.size), 0);
+	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, s.size, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), s.size / s.step);
+}
+
+static void one_page_at_two_places(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct map_setup s;
+
+	setup(test, &s);
+	KUNIT_ASSERT_EQ(test, map(&s, 0, 0, s.step), 0);
+	KUNIT_ASSERT_EQ(test, map(&s, s.step, 0, s.step), 0);
+	KUNIT_ASSERT_EQ(test, tce_unmap(s.client, 0, s.step), 0);
+	tce_expect_mapped(fx, s.grp, 0, s.step, s.ua, s.step, TCE_RW);
+	KUNIT_ASSERT_EQ(test, tce_unmap(s.client, s.step, s.step), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+}
+
+/* All directions, each changed into each. */
+static void directions(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct map_setup s;
+	u32 from, to;
+
+	setup(test, &s);
+	for (from = TCE_R; from <= TCE_RW; from++) {
+		for (to = TCE_R; to <= TCE_RW; to++) {
+			KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, s.size,
+						      from), 0);
+			tce_expect_mapped(fx, s.grp, 0, 0, s.ua, s.size, from);
+			KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, s.size,
+						      to), 0);
+			tce_expect_mapped(fx, s.grp, 0, 0, s.ua, s.size, to);
+			KUNIT_ASSERT_EQ(test, tce_unmap(s.client, 0, s.size),
+					0);
+		}
+	}
+}
+
+/* One kill over the right range, where entries are written one by one. */
+static void kill_once(struct kunit *test)
+{
+	const struct map_shape *shape = test->param_value;
+	struct tce_fixture *fx = test->priv;
+	unsigned long kills, size;
+	struct map_setup s;
+
+	setup(test, &s);
+	if (shape->hcalls)
+		kunit_skip(test, "hypervisor calls do not need it");
+	if (!shape->kvm)
+		kunit_skip(test, "runs may be written at once");
+	size = min(s.size, 8 * s.step);
+
+	kills = fx->mock->kills;
+	KUNIT_ASSERT_EQ(test, map(&s, s.step, 0, size), 0);
+	tce_expect_kill(fx, s.grp, 0, kills, s.step, size);
+
+	kills = fx->mock->kills;
+	KUNIT_ASSERT_EQ(test, map(&s, s.step, 0, size), 0);
+	tce_expect_kill(fx, s.grp, 0, kills, s.step, size);
+
+	kills = fx->mock->kills;
+	KUNIT_ASSERT_EQ(test, tce_unmap(s.client, s.step, size), 0);
+	tce_expect_kill(fx, s.grp, 0, kills, s.step, size);
+
+	kills = fx->mock->kills;
+	KUNIT_ASSERT_EQ(test, tce_unmap(s.client, s.step, size), 0);
+	KUNIT_EXPECT_EQ(test, fx->mock->kills, kills);
+
+	kills = fx->mock->kills;
+	KUNIT_ASSERT_EQ(test, map(&s, 0, 0, s.step), 0);
+	tce_expect_kill(fx, s.grp, 0, kills, 0, s.step);
+	kills = fx->mock->kills;
+	KUNIT_ASSERT_EQ(test, tce_unmap(s.client, 0, s.step), 0);
+	tce_expect_kill(fx, s.grp, 0, kills, 0, s.step);
+}
+
+/* What the device may have written is dirty when it is let go. */
+static void written_pages_are_dirty(struct kunit *test)
+{
+	static const u32 flags[] = { TCE_R, TCE_W, TCE_RW };
+	const struct map_shape *shape = test->param_value;
+	struct tce_fixture *fx = test->priv;
+	struct page *first, *last;
+	struct map_setup s;
+	int i;
+
+	setup(test, &s);
+	if (shape->v2)
+		KUNIT_ASSERT_EQ(test, tce_unregister(s.client, s.ua, s.size),
+				0);
+	if (shape->kind == TCE_MEM_HUGETLB)
+		kunit_skip(test, "hugetlb pages are always dirty");
+	/* the kernel's own list does it when it is written by exchange */
+	first = tce_page(fx, s.ua);
+	last = tce_page(fx, s.ua + s.size - PAGE_SIZE);
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		if (shape->v2)
+			KUNIT_ASSERT_EQ(test, tce_register(s.client, s.ua,
+							   s.size), 0);
+		ClearPageDirty(first);
+		ClearPageDirty(last);
+		KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, s.size,
+					      flags[i]), 0);
+		KUNIT_ASSERT_EQ(test, tce_unmap(s.client, 0, s.size), 0);
+		if (shape->v2)
+			KUNIT_ASSERT_EQ(test, tce_unregister(s.client, s.ua,
+							     s.size), 0);
+		KUNIT_EXPECT_EQ(test, PageDirty(first), flags[i] != TCE_R);
+		KUNIT_EXPECT_EQ(test, PageDirty(last), flags[i] != TCE_R);
+	}
+}
+
+/* The owner unmaps the memory; the device goes on to reach it. */
+static void memory_goes_away(struct kunit *test)
+{
+	const struct map_shape *shape = test->param_value;
+	struct tce_fixture *fx = test->priv;
+	struct map_setup s;
+
+	setup(test, &s);
+	KUNIT_ASSERT_EQ(test, map(&s, 0, 0, s.size), 0);
+	KUNIT_ASSERT_EQ(test, vm_munmap(s.ua, s.size), 0);
+	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, s.size, TCE_RW);
+
+	if (shape->v2)	/* registered is registered */
+		KUNIT_EXPECT_EQ(test, map(&s, 0, 0, s.size), 0);
+	else
+		KUNIT_EXPECT_EQ(test, map(&s, 0, 0, s.size), -EFAULT);
+	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, s.size, TCE_RW);
+
+	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, s.size), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+}
+
+static void closed_while_mapped(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct map_setup s;
+
+	setup(test, &s);
+	KUNIT_ASSERT_EQ(test, map(&s, 0, 0, s.size), 0);
+	tce_close(s.client);
+	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
+	tce_expect_balance(fx);
+}
+
+static void unmapped_by_a_dying_owner(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct map_setup s;
+
+	setup(test, &s);
+	KUNIT_ASSERT_EQ(test, map(&s, 0, 0, s.size), 0);
+	tce_be_killed(true);
+	tce_close(s.client);
+	tce_be_killed(false);
+	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
+	tce_expect_balance(fx);
+}
+
+/* v1 pins: the pages that are there; v2: what is registered. */
+static void expect_refused(struct kunit *test, bool v2, u32 shift,
+			   unsigned long ua, unsigned long size, u32 flags,
+			   long rc)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long good = tce_plain(fx, PAGE_SIZE);
+	struct tce_snapshot before, after;
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+	unsigned long pins;
+
+	client = v2 ? tce_ready_window(fx, shift, SZ_64M, 1, &grp) :
+		      tce_ready(fx, false, &grp);
+	if (v2)
+		KUNIT_ASSERT_EQ(test, tce_register(client, good, PAGE_SIZE), 0);
+	if (1UL << shift <= PAGE_SIZE)
+		KUNIT_ASSERT_EQ(test, tce_map(client, 1UL << shift, good,
+					      1UL << shift, TCE_RW), 0);
+	pins = tce_mock_pins(fx->mock);
+	tce_mock_snapshot(fx->mock, &before);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, size, flags), rc);
+	tce_mock_snapshot(fx->mock, &after);
+	KUNIT_EXPECT_EQ(test, before.n, after.n);
+	KUNIT_EXPECT_EQ(test, before.sum, after.sum);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), pins);
+}
+
+static void v1_no_memory(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+
+	expect_refused(test, false, 12, tce_hole(fx, SMALL), SMALL, TCE_RW,
+		       -EFAULT);
+	expect_refused(test, false, 12,
+		       tce_memory(fx, TCE_MEM_NOACCESS, SMALL), SMALL, TCE_R,
+		       -EFAULT);
+}
+
+static void v1_the_last_page_is_missing(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+
+	expect_refused(test, false, 12, tce_plain(fx, SMALL),
+		       SMALL + PAGE_SIZE, TCE_RW, -EFAULT);
+	expect_refused(test, false, 12, tce_plain(fx, LARGE),
+		       2 * LARGE, TCE_RW, -EFAULT);
+}
+
+static void v1_memory_of_the_kernel(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+
+	expect_refused(test, false, 12, (unsigned long)fx & PAGE_MASK, SZ_4K,
+		       TCE_R, -EFAULT);
+	expect_refused(test, false, 12, -SZ_64K, SZ_64K, TCE_R, -EFAULT);
+	expect_refused(test, false, 12, -SZ_64K, SZ_128K, TCE_R, -EFAULT);
+}
+
+static void v1_readonly_memory(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_memory(fx, TCE_MEM_READONLY, SMALL);
+	struct tce_client *client;
+
+	expect_refused(test, false, 12, ua, SMALL, TCE_W, -EFAULT);
+	expect_refused(test, false, 12, ua, SMALL, TCE_RW, -EFAULT);
+	client = tce_ready(fx, false, NULL);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SMALL, TCE_R), 0);
+}
+
+static void v1_untouched_memory(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_memory(fx, TCE_MEM_UNTOUCHED, SMALL);
+	struct tce_client *client = tce_ready(fx, false, NULL);
+
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SMALL, TCE_RW), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), SMALL / SZ_4K);
+}
+
+static void v1_new_memory_at_the_same_address(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, false, &grp);
+	unsigned long ua = tce_plain(fx, SMALL), hpa, new_hpa;
+
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SMALL, TCE_RW), 0);
+	tce_mock_entry(grp->tg.tables[0], 0, &hpa);
+	KUNIT_ASSERT_EQ(test, vm_munmap(ua, SMALL), 0);
+	fx->next_ua = ua;
+	KUNIT_ASSERT_EQ(test, tce_plain(fx, SMALL), ua);
+	/* the first is still pinned, so the second is another */
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SMALL, TCE_RW), 0);
+	tce_mock_entry(grp->tg.tables[0], 0, &new_hpa);
+	KUNIT_EXPECT_NE(test, hpa, new_hpa);
+}
+
+static void v2_not_registered(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+
+	expect_refused(test, true, 12, tce_plain(fx, SMALL), SMALL, TCE_RW,
+		       -EINVAL);
+	expect_refused(test, true, 12, tce_hole(fx, SMALL), SMALL, TCE_RW,
+		       -EINVAL);
+	expect_refused(test, true, 12, 0, SZ_4K, TCE_RW, -EINVAL);
+	expect_refused(test, true, 12, -SZ_64K, SZ_128K, TCE_RW, -EINVAL);
+}
+
+/**
+ * struct map_cover - how a MAP lies to a registered range
+ * @name: of the parameter
+ * @from: where it starts, to the start of the range, in pages
+ * @to: where it ends, to the start of the range, in pages
+ * @rc: expected
+ *
+ * Registered are pages 0 to 3 and, as another region, 4 to 7.
+ */
+struct map_cover {
+	const char *name;
+	int from;
+	int to;
+	long rc;
+};
+
+static const struct map_cover covers[] = {
+	{ "all of the first", 0, 4, 0 },
+	{ "all of the second", 4, 8, 0 },
+	{ "inside", 1, 3, 0 },
+	{ "both", 0, 8, 0 },
+	{ "from one to the other", 3, 5, 0 },
+	{ "one page before", -1, 4, -EINVAL },
+	{ "one page behind", 4, 9, -EINVAL },
+	{ "around both", -1, 9, -EINVAL },
+	{ "ends where it starts", -2, 0, -EINVAL },
+	{ "starts where it ends", 8, 10, -EINVAL },
+};
+KUNIT_ARRAY_PARAM_DESC(cover, covers, name);
+
+static void v2_partly_registered(struct kunit *test)
+{
+	const struct map_cover *cover = test->param_value;
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
+	unsigned long ua = tce_plain(fx, 16 * PAGE_SIZE) + 4 * PAGE_SIZE;
+	unsigned long at = ua + cover->from * PAGE_SIZE;
+	unsigned long size = (cover->to - cover->from) * PAGE_SIZE;
+
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, 4 * PAGE_SIZE), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua + 4 * PAGE_SIZE,
+					   4 * PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, at, size, TCE_RW), cover->rc);
+	if (cover->rc)
+		KUNIT_EXPECT_EQ(test, fx->mock->writes, 0);
+	else
+		tce_expect_mapped(fx, grp, 0, 0, at, size, TCE_RW);
+}
+
+/* IOMMU pages that are larger than what the memory is made of. */
+static void v2_pages_too_large(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready_window(fx, 21, SZ_64M, 1, &grp);
+	unsigned long plain = tce_plain(fx, SZ_2M);
+	unsigned long thp = tce_memory(fx, TCE_MEM_THP, SZ_4M);
+
+	KUNIT_ASSERT_EQ(test, tce_register(client, plain, SZ_2M), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(client, thp, SZ_4M), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, plain, SZ_2M, TCE_RW),
+			-EINVAL);
+	/* can be split under the device */
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, thp, SZ_2M, TCE_RW), -EINVAL);
+	KUNIT_EXPECT_EQ(test, fx->mock->writes, 0);
+}
+
+/* A region of hugetlb memory that does not begin with a whole huge page. */
+static void v2_region_cuts_a_huge_page(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready_window(fx, 21, SZ_64M, 1, NULL);
+	unsigned long ua = tce_memory(fx, TCE_MEM_HUGETLB, SZ_8M);
+
+	if (!ua || page_size(compound_head(tce_page(fx, ua))) != SZ_2M)
+		kunit_skip(test, "no hugetlb pages of 2M");
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua + SZ_1M, SZ_4M), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua + SZ_2M, SZ_2M, TCE_RW),
+			-EINVAL);
+	KUNIT_ASSERT_EQ(test, tce_unregister(client, ua + SZ_1M, SZ_4M), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_4M + SZ_1M), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_2M, TCE_RW), -EINVAL);
+	KUNIT_ASSERT_EQ(test, tce_unregister(client, ua, SZ_4M + SZ_1M), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua + SZ_2M, SZ_4M), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua + SZ_2M, SZ_4M, TCE_RW), 0);
+}
+
+/* 4K of a CPU page that is larger: each part is found, none lets go of all. */
+static void parts_of_a_page(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, 4 * PAGE_SIZE), at;
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+	int v2;
+
+	if (PAGE_SIZE == SZ_4K)
+		kunit_skip(test, "the CPU's pages have 4K");
+	for (v2 = 0; v2 < 2; v2++) {
+		client = v2 ? tce_ready_window(fx, 12, SZ_64M, 1, &grp) :
+			      tce_ready(fx, false, &grp);
+		if (v2)
+			KUNIT_ASSERT_EQ(test, tce_register(client, ua,
+							   4 * PAGE_SIZE), 0);
+		/* from the middle of one page to the middle of another */
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua + 3 * SZ_4K,
+					      2 * PAGE_SIZE, TCE_RW), 0);
+		tce_expect_mapped(fx, grp, 0, 0, ua + 3 * SZ_4K, 2 * PAGE_SIZE,
+				  TCE_RW);
+		/* in the wrong order, and one page twice */
+		KUNIT_ASSERT_EQ(test, tce_map(client, SZ_1M + SZ_4K, ua, SZ_4K,
+					      TCE_W), 0);
+		KUNIT_ASSERT_EQ(test, tce_map(client, SZ_1M, ua + SZ_4K, SZ_4K,
+					      TCE_R), 0);
+		for (at = 0; at < 2 * PAGE_SIZE; at += SZ_4K)
+			KUNIT_ASSERT_EQ(test, tce_unmap(client, at, SZ_4K), 0);
+		tce_expect_mapped(fx, grp, 0, SZ_1M, ua + SZ_4K, SZ_4K, TCE_R);
+		tce_expect_mapped(fx, grp, 0, SZ_1M + SZ_4K, ua, SZ_4K, TCE_W);
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, SZ_1M, 2 * SZ_4K), 0);
+		if (!v2)
+			KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+	}
+}
+
+/* One pin for all the parts, as long as there is one. */
+static void parts_share_a_pin(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, false, NULL);
+	unsigned long ua = tce_plain(fx, PAGE_SIZE), at;
+
+	if (PAGE_SIZE == SZ_4K)
+		kunit_skip(test, "the CPU's pages have 4K");
+	for (at = 0; at < PAGE_SIZE; at += SZ_4K) {
+		KUNIT_ASSERT_EQ(test, tce_map(client, at, ua + at, SZ_4K,
+					      TCE_RW), 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 1);
+	}
+	for (at = 0; at < PAGE_SIZE; at += SZ_4K) {
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 1);
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, at, SZ_4K), 0);
+	}
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+}
+
+/* A few pages, far apart in a large window, cleared by one UNMAP. */
+static void sparse_window(struct kunit *test, u32 levels, bool opaque)
+{
+	static const u64 places[] = {
+		0, SZ_1M, SZ_1G, SZ_1G + SZ_4K, (1ULL << 33) - SZ_4K,
+		1ULL << 33, (1ULL << 34) - SZ_4K,
+	};
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, PAGE_SIZE);
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+	int i;
+
+	fx->mock->opaque = opaque;
+	client = tce_ready_window(fx, 12, 1ULL << 34, levels, &grp);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
+	for (i = 0; i < ARRAY_SIZE(places); i++)
+		KUNIT_ASSERT_EQ(test, tce_map(client, places[i], ua, SZ_4K,
+					      TCE_RW), 0);
+	for (i = 0; i < ARRAY_SIZE(places); i++)
+		tce_expect_mapped(fx, grp, 0, places[i], ua, SZ_4K, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, 1ULL << 34), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, PAGE_SIZE), 0);
+}
+
+static void sparse_window_of_two_levels(struct kunit *test)
+{
+	sparse_window(test, 2, false);
+}
+
+static void sparse_window_of_five_levels(struct kunit *test)
+{
+	sparse_window(test, 5, false);
+}
+
+static void sparse_window_that_cannot_be_walked(struct kunit *test)
+{
+	sparse_window(test, 2, true);
+}
+
+/* A killed process is not kept: MAP undoes what it did, UNMAP stops. */
+static void killed_half_way(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, SZ_8M);
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+	int v2;
+
+	for (v2 = 0; v2 < 2; v2++) {
+		client = v2 ? tce_ready_window(fx, 12, SZ_64M, 1, &grp) :
+			      tce_ready(fx, false, &grp);
+		if (v2)
+			KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_8M),
+					0);
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
+		tce_be_killed(true);
+		KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua + SZ_4K,
+					      SZ_8M - SZ_4K, TCE_RW), -EINTR);
+		tce_be_killed(false);
+		tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
+		tce_expect_empty(fx, grp, 0, SZ_4K, SZ_8M - SZ_4K);
+
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_8M, TCE_RW), 0);
+		tce_be_killed(true);
+		tce_unmap(client, 0, SZ_8M);
+		tce_be_killed(false);
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_8M), 0);
+		tce_expect_empty(fx, grp, 0, 0, SZ_8M);
+	}
+}
+
+/* Both windows of a container, and both of its groups. */
+static void two_windows_two_groups(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *a, *b;
+	struct tce_client *client = tce_ready(fx, true, &a);
+	unsigned long ua = tce_plain(fx, SMALL);
+	u64 start;
+
+	b = tce_group(fx);
+	KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SMALL), 0);
+	KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_1G, 1, &start), 0);
+	KUNIT_ASSERT_EQ(test, start, 1ULL << 59);
+	KUNIT_ASSERT_EQ(test, tce_map(client, start + SZ_1M, ua, SMALL, TCE_R),
+			0);
+	KUNIT_ASSERT_EQ(test, tce_map(client, SZ_1M, ua, SMALL, TCE_W), 0);
+	tce_expect_mapped(fx, a, 1, start + SZ_1M, ua, SMALL, TCE_R);
+	tce_expect_mapped(fx, b, 1, start + SZ_1M, ua, SMALL, TCE_R);
+	tce_expect_mapped(fx, a, 0, SZ_1M, ua, SMALL, TCE_W);
+	tce_expect_mapped(fx, b, 0, SZ_1M, ua, SMALL, TCE_W);
+	KUNIT_ASSERT_EQ(test, tce_unmap(client, start, SZ_1G), 0);
+	tce_expect_empty(fx, b, 1, start + SZ_1M, SMALL);
+	tce_expect_mapped(fx, b, 0, SZ_1M, ua, SMALL, TCE_W);
+}
+
+static struct kunit_case tce_map_cases[] = {
+	KUNIT_CASE_PARAM(map_and_unmap, shape_gen_params),
+	KUNIT_CASE_PARAM(one_entry_at_a_time, shape_gen_params),
+	KUNIT_CASE_PARAM(replace_by_other_memory, shape_gen_params),
+	KUNIT_CASE_PARAM(replace_by_itself, shape_gen_params),
+	KUNIT_CASE_PARAM(replace_a_part, shape_gen_params),
+	KUNIT_CASE_PARAM(unmap_over_holes, shape_gen_params),
+	KUNIT_CASE_PARAM(map_over_holes, shape_gen_params),
+	KUNIT_CASE_PARAM(map_over_one_entry, shape_gen_params),
+	KUNIT_CASE_PARAM(one_page_at_two_places, shape_gen_params),
+	KUNIT_CASE_PARAM(directions, shape_gen_params),
+	KUNIT_CASE_PARAM(kill_once, shape_gen_params),
+	KUNIT_CASE_PARAM(written_pages_are_dirty, shape_gen_params),
+	KUNIT_CASE_PARAM(memory_goes_away, shape_gen_params),
+	KUNIT_CASE_PARAM(closed_while_mapped, shape_gen_params),
+	KUNIT_CASE_PARAM(unmapped_by_a_dying_owner, shape_gen_params),
+	KUNIT_CASE(v1_no_memory),
+	KUNIT_CASE(v1_the_last_page_is_missing),
+	KUNIT_CASE(v1_memory_of_the_kernel),
+	KUNIT_CASE(v1_readonly_memory),
+	KUNIT_CASE(v1_untouched_memory),
+	KUNIT_CASE(v1_new_memory_at_the_same_address),
+	KUNIT_CASE(v2_not_registered),
+	KUNIT_CASE_PARAM(v2_partly_registered, cover_gen_params),
+	KUNIT_CASE(v2_pages_too_large),
+	KUNIT_CASE(v2_region_cuts_a_huge_page),
+	KUNIT_CASE(parts_of_a_page),
+	KUNIT_CASE(parts_share_a_pin),
+	KUNIT_CASE(sparse_window_of_two_levels),
+	KUNIT_CASE(sparse_window_of_five_levels),
+	KUNIT_CASE(sparse_window_that_cannot_be_walked),
+	KUNIT_CASE(killed_half_way),
+	KUNIT_CASE(two_windows_two_groups),
+	{}
+};
+
+static struct kunit_suite tce_map_suite = {
+	.name = "tce_map",
+	.init = tce_fixture_init,
+	.exit = tce_fixture_exit,
+	.test_cases = tce_map_cases,
+};
+kunit_test_suite(tce_map_suite);
