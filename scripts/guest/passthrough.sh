@@ -444,6 +444,27 @@ test_v1() {
 	guest_stop
 }
 
+# The very commands that Documentation/passthrough.rst shows to an administrator.
+test_doc() {
+	for card in $cards; do vfio_release "$card"; done
+	tracing_off
+	doc group && doc bind && doc which && doc trace-on || return
+	# shellcheck disable=SC2046
+	guest_start $(card_1) || return
+	traffic
+	doc trace-read
+	[ "$TCE_DRIVER" = intree ] || grep -q 'tce_window_create: num=1' /tmp/doc || fail "the trace does not show the window"
+	guest_stop
+	doc give-back
+	[ "$(pci_driver "${cards%% *}")" = e1000e ] || fail "the card is not back"
+}
+doc() {
+	step "documentation: $1"
+	DEVICE=${cards%% *} sh -e "$WORK/doc/$1" >/tmp/doc 2>&1 || fail "the commands do not work"
+	sed 's/^/   /' /tmp/doc
+	[ "$failed" = 0 ]
+}
+
 # Memory that the guest gets while it runs, and DMA into it.
 test_memory() {
 	# shellcheck disable=SC2046
