@@ -260,7 +260,7 @@ live_tces() {
 	/ stuff: / && $NF ~ /=(0x)?0$/ {
 		a = hex(f["ioba"]); clear(a, hex(f["n"]) * guest[window(a)], guest[window(a)])
 	}
-	END { for (i in live) n += live[i]; print n + 0 }' "$TRACE"/trace
+	END { for (i in live) total += live[i]; print total + 0 }' "$TRACE"/trace
 }
 
 # report - what is in the tables, and by which way it came there.
@@ -441,6 +441,35 @@ test_v1() {
 		[ "$(count vfio_spapr_tce/tce_map 0)" -gt 0 ] || fail "no MAP ioctl reached us"
 		expect_windows 1
 	fi
+	guest_stop
+}
+
+# Error handling: the guest's kernel is made to believe that its card's partition
+# has failed, and recovers it. That goes by RTAS to QEMU, and from there by
+# VFIO_EEH_PE_OP to us: state, reset, and what else it takes. (The emulated bridge
+# stops a stray access, but freezes nothing; so the guest cannot find out by itself.)
+test_eeh() {
+	if [ "$TCE_DRIVER" = ours ]; then
+		echo 'p:eeh/op tce_eeh_op op=+8($arg2):u32' >>"$TRACE"/kprobe_events
+		echo 'hist:keys=op' >"$TRACE"/events/eeh/op/trigger
+	fi
+	# shellcheck disable=SC2046
+	guest_start $(card_1) || return
+	traffic
+	guest 60 'pe=$(cat /sys/bus/pci/devices/0000:00:00.0/eeh_pe_config_addr); echo "0:${pe#0x}" >/sys/kernel/debug/powerpc/eeh_force_recover' ||
+		fail "the guest has no error handling"
+	guest 90 'for i in $(seq 60); do dmesg | grep -q "EEH: Recovery successful" && break; sleep 1; done; dmesg | grep EEH: | tail -n 30; [ $i -lt 60 ]' ||
+		fail "the guest does not recover its card"
+	guest 60 'for i in $(seq 30); do [ "$(cat /sys/class/net/eth0/carrier)" = 1 ] && break; sleep 1; done'
+	guest 60 ping -c 3 "$NET" || fail "no packets after the recovery"
+	guest 100 net_get 2097152 8 || fail "a file did not arrive as it was sent, after the recovery"
+	if [ "$TCE_DRIVER" = ours ]; then
+		for op in "1 ENABLE" "4 GET_STATE" "5 RESET_DEACTIVATE" "6 RESET_HOT" "7 RESET_FUNDAMENTAL" "8 CONFIGURE"; do
+			say "EEH ${op#* }: $(count eeh/op "${op% *}")"
+		done
+		[ "$(count eeh/op 8)" -gt 0 ] || fail "no EEH call reached us"
+	fi
+	report
 	guest_stop
 }
 
