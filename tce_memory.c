@@ -914,8 +914,8 @@ long tce_mem_get(struct tce_mem *mem, unsigned long ua, unsigned long n,
 		return n;
 	}
 	for (i = 0; i < n; i++, ua += 1UL << shift) {
-		if (mm_iommu_mapped_inc(region->mem) ||
-		    mm_iommu_ua_to_hpa(region->mem, ua, 0, &hpas[i])) {
+		if (mm_iommu_ua_to_hpa(region->mem, ua, 0, &hpas[i]) ||
+		    mm_iommu_mapped_inc(region->mem)) {
 			region_drop(region, i);
 			return -EINVAL;
 		}
