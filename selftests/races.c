@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Commands of one process at the same time. Which of them wins is open; that
- * nothing is counted twice, lost, or used after it is gone is not. All rows are
+ * nothing is counted twice, lost, or used after it is gone is not. Most rows are
  * dangerous: a driver that loses a race corrupts memory.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "vfio.h"
 
-#define CHUNK	(64 * KiB)
-#define SECONDS	3
+#define CHUNK		(64 * KiB)
+#define SECONDS		3
+#define MOST_SECONDS	40
+#define TURNS		20
 
 static struct tce *box;
 static uint8_t *mem;			/* four chunks */
@@ -27,24 +31,47 @@ static uint64_t base(const struct tce *t)
 	return t->info.dma32_window_start + 32 * MiB;
 }
 
-/* Runs @a and @b against each other, each in a loop, for some seconds. */
-static void contend(void *(*a)(void *), void *(*b)(void *))
+static struct side {
+	void (*turn)(void);
+	volatile unsigned long turns;
+} sides[2];
+
+static void *side_loop(void *arg)
 {
-	unsigned long turns_a, turns_b;
-	pthread_t ta, tb;
-	void *ret;
+	struct side *side = arg;
+
+	while (!over) {
+		side->turn();
+		side->turns++;
+	}
+	return NULL;
+}
+
+/*
+ * Runs @a and @b against each other, each in a loop, for some seconds and on a
+ * busy machine for as long as it takes.
+ */
+static void contend(void (*a)(void), void (*b)(void))
+{
+	pthread_t threads[2];
+	int i;
 
 	over = false;
-	expect(!pthread_create(&ta, NULL, a, NULL));
-	expect(!pthread_create(&tb, NULL, b, NULL));
-	sleep(SECONDS);
+	sides[0] = (struct side){ .turn = a };
+	sides[1] = (struct side){ .turn = b };
+	for (i = 0; i < 2; i++)
+		expect(!pthread_create(&threads[i], NULL, side_loop, &sides[i]));
+	for (i = 1; i <= MOST_SECONDS; i++) {
+		sleep(1);
+		if (i >= SECONDS && sides[0].turns > TURNS &&
+		    sides[1].turns > TURNS)
+			break;
+	}
 	over = true;
-	pthread_join(ta, &ret);
-	turns_a = (uintptr_t)ret;
-	pthread_join(tb, &ret);
-	turns_b = (uintptr_t)ret;
-	note("%lu turns against %lu", turns_a, turns_b);
-	expect(turns_a > 10 && turns_b > 10);
+	for (i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	note("%lu turns against %lu", sides[0].turns, sides[1].turns);
+	expect(sides[0].turns && sides[1].turns);
 }
 
 /* Fails the test unless the result is one of those; 0 always is. */
@@ -112,110 +139,64 @@ static void one_default(struct tce *t)
 /*
  * MAP and UNMAP against everything else
  */
-static void *mapping(void *arg __attribute__((unused)))
+static void mapping(void)
 {
-	uintptr_t turns = 0;
-
-	while (!over) {
-		expect_one_of(__map(box->container, mem, base(box), 4 * CHUNK, RW),
-			      -ENXIO, -EINVAL);
-		expect_one_of(__map(box->container, mem + CHUNK, base(box), CHUNK,
-				    R), -ENXIO, -EINVAL);
-		expect_one_of(__unmap(box->container, base(box), 4 * CHUNK),
-			      -ENXIO);
-		turns++;
-	}
-	return (void *)turns;
+	expect_one_of(__map(box->container, mem, base(box), 4 * CHUNK, RW),
+		      -ENXIO, -EINVAL);
+	expect_one_of(__map(box->container, mem + CHUNK, base(box), CHUNK,
+			    R), -ENXIO, -EINVAL);
+	expect_one_of(__unmap(box->container, base(box), 4 * CHUNK),
+		      -ENXIO);
 }
 
-static void *mapping_mirrored(void *arg __attribute__((unused)))
+static void mapping_mirrored(void)
 {
-	uintptr_t turns = 0;
 	int i;
 
-	while (!over) {
-		for (i = 0; i < 4; i++)
-			expect_rc(0, __map(box->container, mem + (3 - i) * CHUNK,
-					   base(box) + i * CHUNK, CHUNK, RW));
-		expect_rc(0, __unmap(box->container, base(box), 2 * CHUNK));
-		turns++;
-	}
-	return (void *)turns;
+	for (i = 0; i < 4; i++)
+		expect_rc(0, __map(box->container, mem + (3 - i) * CHUNK,
+				   base(box) + i * CHUNK, CHUNK, RW));
+	expect_rc(0, __unmap(box->container, base(box), 2 * CHUNK));
 }
 
-static void *windows(void *arg __attribute__((unused)))
+static void windows(void)
 {
-	uintptr_t turns = 0;
 	uint64_t start;
 
-	while (!over) {
-		expect_one_of(__remove(box->container,
-				       box->info.dma32_window_start), -EINVAL);
-		expect_rc(0, __create(box->container, 12, 256 * MiB, 1, &start));
-		turns++;
-	}
-	return (void *)turns;
+	expect_one_of(__remove(box->container,
+			       box->info.dma32_window_start), -EINVAL);
+	expect_rc(0, __create(box->container, 12, 256 * MiB, 1, &start));
 }
 
-static void *registrations(void *arg __attribute__((unused)))
+static void registrations(void)
 {
-	uintptr_t turns = 0;
-
-	while (!over) {
-		expect_one_of(__unregister(box->container, mem, 4 * CHUNK),
-			      -EBUSY, -ENOENT);
-		expect_one_of(__register(box->container, mem, 4 * CHUNK), -EBUSY);
-		turns++;
-	}
-	return (void *)turns;
+	expect_one_of(__unregister(box->container, mem, 4 * CHUNK),
+		      -EBUSY, -ENOENT);
+	expect_one_of(__register(box->container, mem, 4 * CHUNK), -EBUSY);
 }
 
-static void *joining(void *arg __attribute__((unused)))
+static void joining(void)
 {
-	uintptr_t turns = 0;
-
-	while (!over) {
-		expect_rc(0, __set_container(box->group2, box->container));
-		expect_rc(0, __unset_container(box->group2));
-		turns++;
-	}
-	return (void *)turns;
+	expect_rc(0, __set_container(box->group2, box->container));
+	expect_rc(0, __unset_container(box->group2));
 }
 
-static void *eeh_state(void *arg __attribute__((unused)))
+static void eeh_state(void)
 {
-	uintptr_t turns = 0;
-
-	while (!over) {
-		expect(__eeh(box->container, VFIO_EEH_PE_GET_STATE) >= 0);
-		turns++;
-	}
-	return (void *)turns;
+	expect(__eeh(box->container, VFIO_EEH_PE_GET_STATE) >= 0);
 }
 
-static void *enabling(void *arg __attribute__((unused)))
+static void enabling(void)
 {
-	uintptr_t turns = 0;
-
-	while (!over) {
-		expect_rc(0, __disable(box->container));
-		expect_rc(0, __enable(box->container));
-		turns++;
-	}
-	return (void *)turns;
+	expect_rc(0, __disable(box->container));
+	expect_rc(0, __enable(box->container));
 }
 
-static void *mapping_v1(void *arg __attribute__((unused)))
+static void mapping_v1(void)
 {
-	uintptr_t turns = 0;
-
-	while (!over) {
-		expect_one_of(__map(box->container, mem, base(box), CHUNK, RW),
-			      -EPERM);
-		expect_one_of(__unmap(box->container, base(box), CHUNK), -EPERM);
-		turns++;
-	}
-	return (void *)turns;
+	expect_one_of(__map(box->container, mem, base(box), CHUNK, RW),
+		      -EPERM);
+	expect_one_of(__unmap(box->container, base(box), CHUNK), -EPERM);
 }
 
 /* All must be released now, and every count be back where it was. */
@@ -316,7 +297,48 @@ static void map_disable(struct tce *t)
 	expect_eq(before, locked());
 }
 
+/*
+ * Killed in the middle of a command. Which command that is differs each time;
+ * the next process must find everything free.
+ */
+static void killed(struct tce *t)
+{
+	const struct timespec step = { .tv_nsec = 7 * 1000 * 1000 };
+	const size_t size = 32 * MiB;
+	int version = t->version, round, i, status;
+	uint8_t *big = alloc(size, CHUNK);
+	long pins = pinned();
+	pid_t pid;
+
+	detach(t);
+	for (round = 0; round < 12; round++) {
+		pid = fork();
+		if (!pid) {
+			attach(t, version);
+			for (;;) {
+				allow(t, big, size);
+				map(t->container, big, base(t), size, RW);
+				map(t->container, big, base(t), size, R);
+				unmap(t->container, base(t), size);
+				if (version == 2)
+					unregister_mem(t->container, big, size);
+			}
+		}
+		for (i = 0; i <= round * 2; i++)
+			nanosleep(&step, NULL);
+		kill(pid, SIGKILL);
+		expect(waitpid(pid, &status, 0) == pid);
+		if (!WIFSIGNALED(status))
+			fail(__FILE__, __LINE__, "the process failed by itself");
+		expect_rc(pins, pinned_settled(pins));
+	}
+	attach(t, version);
+	prepare(t);
+	map(t->container, mem, base(t), CHUNK, RW);
+}
+
 static const struct test tests[] = {
+	{ "a process killed in a command leaves nothing", killed, BOTH },
 	{ "two first MAPs make one default window", one_default,
 	  BOTH | DANGEROUS },
 	{ "MAP against MAP of the same entries", map_map, BOTH | DANGEROUS },
