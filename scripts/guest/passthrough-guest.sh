@@ -17,7 +17,8 @@ export PATH=/bin:/sbin HOME=/root
 PEER=10.0.2.100
 
 net_up() {
-	ip link set "$1" up && ip addr add "$2/24" dev "$1" || return
+	ip link set "$1" up || return
+	ip addr show dev "$1" | grep -q "inet $2/" || ip addr add "$2/24" dev "$1" || return
 	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
 		if [ "$(cat "/sys/class/net/$1/carrier" 2>/dev/null)" = 1 ]; then return 0; fi
 		sleep 1

@@ -430,16 +430,17 @@ test_crash() {
 
 # The first version of the interface, to which QEMU falls back (on the same file
 # descriptor) when the second is refused. What refuses it here is a library between
-# QEMU and the kernel.
+# QEMU and the kernel. Not with a second window: there is none in this version, and
+# QEMU aborts when its guest asks for one. Not under KVM: QEMU does not tell KVM
+# which table is whose then, and the kernel's KVM warns at the end of each guest.
 test_v1() {
 	# shellcheck disable=SC2046
-	preload=$WORK/v1.so guest_start $(card_1) || return
+	preload=$WORK/v1.so guest_start -global spapr-pci-host-bridge.ddw=off $(card_1) || return
 	traffic
 	report
 	if [ "$TCE_DRIVER" = ours ]; then
-		if grep -q tce_register: "$OUT/$test.trace"; then fail "memory was registered: that is the second version"; fi
-		[ "$(count vfio_spapr_tce/tce_map 0)" -gt 0 ] || fail "no MAP ioctl reached us"
-		expect_windows 1
+		if grep -q -e tce_register: -e tce_window "$OUT/$test.trace"; then fail "memory was registered: that is the second version"; fi
+		expect_ways
 	fi
 	guest_stop
 }
