@@ -38,6 +38,12 @@ clean:
 demo: host
 	@scripts/demo $(MACHINE) $(KERNEL)
 
+demo-guest: host
+	@scripts/demo-guest
+
+check-guest: host
+	@scripts/check-guest --driver $(DRIVER)
+
 selftest: host
 	@scripts/selftest --kernel $(KERNEL) --machine $(MACHINE) --driver $(DRIVER)
 
@@ -67,6 +73,8 @@ help:
 	@echo
 	@echo 'On any Debian x86-64 machine, with emulated POWER hosts:'
 	@echo 'make demo           build, boot, use it, and show what happened'
+	@echo 'make demo-guest     give a card to a guest in an emulated host, with KVM and without'
+	@echo 'make check-guest    what guests do to a host, on a bad day too (DRIVER=ours|intree)'
 	@echo 'make selftest       run the test programs (DRIVER=ours|intree|both)'
 	@echo 'make kunit          run the KUnit suites on kernels that check themselves'
 	@echo 'make check          all builds, static checks, tests on all machines'
