@@ -49,7 +49,7 @@ prepare() {
 		modprobe kvm-hv
 		[ -e /dev/kvm ] || die "the emulated host has no KVM (QEMU 10 is needed)"
 	fi
-	cards=$(pci_find "$E1000E")
+	cards=$(pci_find "$E1000E" | xargs)
 	[ -n "$cards" ] || die "no network card"
 }
 
@@ -554,7 +554,7 @@ detached() { [ "$TCE_DRIVER" != ours ] || grep -q tce_detach: "$TRACE"/trace; }
 started=$(now)
 all=0
 prepare
-say "host: Linux $(uname -r), cards: $(echo "$cards" | xargs)"
+say "host: Linux $(uname -r), cards: $cards"
 for test in "$@"; do
 	failed=0
 	mem=
