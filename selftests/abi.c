@@ -125,6 +125,7 @@ static void cycles(struct tce *t __attribute__((unused)))
 
 static void info_short(struct tce *t)
 {
+	const unsigned long cmd = VFIO_IOMMU_SPAPR_TCE_GET_INFO;
 	struct {
 		struct vfio_iommu_spapr_tce_info info;
 		uint8_t guard[32];
@@ -138,12 +139,10 @@ static void info_short(struct tce *t)
 		memset(&arg, 0xff, sizeof(arg));
 		info->argsz = argsz;
 		if (argsz < INFO_V1_SIZE) {
-			expect_rc(-EINVAL, __raw(t->container,
-					VFIO_IOMMU_SPAPR_TCE_GET_INFO, &arg));
+			expect_rc(-EINVAL, __raw(t->container, cmd, &arg));
 			continue;
 		}
-		expect_rc(0, __raw(t->container, VFIO_IOMMU_SPAPR_TCE_GET_INFO,
-				   &arg));
+		expect_rc(0, __raw(t->container, cmd, &arg));
 		expect_eq(t->info.dma32_window_start, info->dma32_window_start);
 		expect_eq(t->info.dma32_window_size, info->dma32_window_size);
 		/* Nothing beyond what the caller said it has room for. */

@@ -200,8 +200,10 @@ static uint64_t qemu_window(int c, unsigned int shift, uint64_t size,
 	long rc;
 
 	most = (64 - shift) / page;
-	if (max_levels == 1)
-		levels = most = 1;
+	if (max_levels == 1) {
+		levels = 1;
+		most = 1;
+	}
 	do {
 		rc = __create(c, shift, size, levels, &start);
 	} while (rc && ++levels <= most);

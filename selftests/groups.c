@@ -325,7 +325,7 @@ static const struct test tests[] = {
 	  V2 | TWO | DMA },
 	{ "windows come and go for all groups", windows_for_all,
 	  V2 | TWO | DMA },
-	{ "a group that leaves leaves the others their mappings", one_leaves,
+	{ "a group that goes leaves the others their mappings", one_leaves,
 	  V2 | TWO | DMA },
 	{ "the first group can leave as well", first_leaves, V2 | TWO | DMA },
 	{ "a group that left has no access any more", leaver_is_out,

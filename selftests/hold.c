@@ -21,9 +21,9 @@ int main(int argc, char **argv)
 	struct tce t;
 	uint64_t start;
 	uint8_t *mem;
-	int version, fd;
+	int version = argc == 4 ? atoi(argv[2]) : 0, fd;
 
-	if (argc != 4 || (version = atoi(argv[2])) < 1 || version > 2) {
+	if (version < 1 || version > 2) {
 		fprintf(stderr, "usage: %s PCI-ADDRESS 1|2 exit|wait\n", argv[0]);
 		return 2;
 	}
