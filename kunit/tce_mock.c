@@ -609,11 +609,19 @@ static void mock_free(struct iommu_table *tbl)
 	struct tce_mock_table *mt = to_mock(tbl);
 	struct tce_mock *mock = mt->mock;
 	struct tce_mock_tce *tce, *next;
+	struct tce_mock_group *grp;
 	unsigned long at;
+	int i;
 
 	spin_lock(&mock->lock);
-	if (mt->bridges)
-		tce_mock_violation(mock, "a table is freed while it is in a bridge");
+	list_for_each_entry(grp, &mock->groups, list) {
+		for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++) {
+			if (grp->hw[i] != tbl)
+				continue;
+			tce_mock_violation(mock, "a table is freed while it is in a bridge");
+			grp->hw[i] = NULL;
+		}
+	}
 	list_for_each_entry_safe(tce, next, &mt->stale, list)
 		stale_drop(mt, tce);
 	xa_for_each(&mt->tces, at, tce) {
@@ -735,7 +743,9 @@ static long mock_create_table(struct iommu_table_group *tg, int num, u32 shift,
 	if (hit)
 		goto out;
 	rc = -EINVAL;
-	if (!levels || levels > max(tg->max_levels, 1U) || !is_power_of_2(size))
+	/* pseries does not look at the number of levels if it is 0 */
+	if ((!levels && !grp->mock->hcalls) ||
+	    levels > max(tg->max_levels, 1U) || !is_power_of_2(size))
 		goto out;
 
 	rc = -ENOMEM;
@@ -793,7 +803,7 @@ static long mock_set_window(struct iommu_table_group *tg, int num,
 
 	might_sleep();
 	spin_lock(&mock->lock);
-	if (grp->hw[num] || tg->tables[num])
+	if (grp->hw[num] && !grp->stuck[num])
 		tce_mock_violation(mock, "window %d is set twice", num);
 	if (tce_fault_hit(mock, TCE_FAULT_SET, &rc))
 		goto out;
@@ -801,6 +811,10 @@ static long mock_set_window(struct iommu_table_group *tg, int num,
 		tce_mock_violation(mock, "window %d is set to a table of another",
 				   num);
 
+	/* what was stuck there is lost, and its reference with it */
+	if (grp->hw[num])
+		table_reach(to_mock(grp->hw[num]), -1);
+	grp->stuck[num] = false;
 	grp->hw[num] = tbl;
 	table_reach(to_mock(tbl), 1);
 	if (!tce_fault_hit(mock, TCE_FAULT_LINK, &rc))
@@ -826,10 +840,15 @@ static long mock_unset_window(struct iommu_table_group *tg, int num)
 
 	might_sleep();
 	spin_lock(&mock->lock);
-	if (!grp->hw[num])
+	if (!grp->hw[num]) {
 		tce_mock_violation(mock, "window %d is unset, but is not set",
 				   num);
-	else if (!tce_fault_hit(mock, TCE_FAULT_UNSET, &rc)) {
+	} else if (mock->also_unset && mock->fault) {
+		grp->stuck[num] = true;
+		rc = -EIO;
+	} else if (tce_fault_hit(mock, TCE_FAULT_UNSET, &rc)) {
+		grp->stuck[num] = true;
+	} else {
 		struct tce_mock_table *mt = to_mock(grp->hw[num]);
 
 		table_reach(mt, -1);

@@ -95,6 +95,7 @@ enum tce_fault {
  * @kvm: KVM takes a reference to each table that is put into a bridge, and
  *	drops it when the table leaves the last one
  * @opaque: the cells of tables with several levels can't be walked
+ * @also_unset: unset_window() fails, too, while a fault is armed
  * @size_is_unknown: get_table_size() says ~0, as pseries does for levels > 1
  * @no_userspace: tables come without it_userspace
  * @nr_violations: in all
@@ -126,6 +127,7 @@ struct tce_mock {
 	bool hcalls;
 	bool kvm;
 	bool opaque;
+	bool also_unset;
 	bool size_is_unknown;
 	bool no_userspace;
 
@@ -152,6 +154,7 @@ struct tce_mock_eeh {
  * @tg: what the driver sees
  * @group: the IOMMU group
  * @hw: the tables that the bridge translates with
+ * @stuck: a window that the bridge refused to let go of
  * @start: first IOBA of each of its windows
  * @has_no_pe: EEH knows nothing of it
  * @eeh_rc: result of every EEH call
@@ -163,6 +166,7 @@ struct tce_mock_group {
 	struct iommu_table_group tg;
 	struct iommu_group *group;
 	struct iommu_table *hw[IOMMU_TABLE_GROUP_MAX_TABLES];
+	bool stuck[IOMMU_TABLE_GROUP_MAX_TABLES];
 	u64 start[IOMMU_TABLE_GROUP_MAX_TABLES];
 	bool has_no_pe;
 	int eeh_rc;
