@@ -15,8 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define ISOLATION_STATE		9001
-#define ALLOCATION_STATE	9003
+#define ISOLATION_STATE	9001	/* 0: isolated, 1: in use */
 
 /* What the system call wants; all of it is big endian. */
 struct rtas_call {
@@ -64,9 +63,6 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	index = strtoul(argv[2], NULL, 16);
-	if (!strcmp(argv[1], "release"))
-		return set_indicator(token, ISOLATION_STATE, index, 0) ||
-		       set_indicator(token, ALLOCATION_STATE, index, 0);
-	return set_indicator(token, ALLOCATION_STATE, index, 1) ||
-	       set_indicator(token, ISOLATION_STATE, index, 1);
+	return set_indicator(token, ISOLATION_STATE, index,
+			     !strcmp(argv[1], "acquire"));
 }

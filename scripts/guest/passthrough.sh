@@ -542,8 +542,18 @@ test_two() {
 	guest 20 'sleep 3; ip addr show; net_up eth1 10.0.3.15' || fail "the second card does not come up again"
 	guest 60 ping -c 3 10.0.3.2 || fail "no packets on the second card, back in"
 	guest 100 net_get 1048576 5 10.0.3.100 || fail "a file did not arrive on the second card, back in"
-	guest 20 'kill -INT $(cat /tmp/ping.pid); sleep 1; tail -n 3 /tmp/ping.log; grep -q " 0% packet loss" /tmp/ping.log' ||
+	# The last one may be on its way.
+	guest 20 'kill -INT $(cat /tmp/ping.pid); sleep 1; tail -n 3 /tmp/ping.log; set -- $(grep transmitted /tmp/ping.log); [ $(($1 - $4)) -le 1 ]' ||
 		fail "the first card lost packets"
+	if [ "$GUEST_ACCEL" = kvm ]; then
+		# QEMU tells KVM of a group only with the next window; and about a group
+		# that it was never told of, KVM warns in the end. A guest that starts
+		# anew has its windows anew.
+		guest_send 'reboot -f'
+		guest_up 2 || return
+		guest 20 net_up eth1 10.0.3.15
+		guest 60 ping -c 3 10.0.3.2 || fail "no packets on the second card after a new start"
+	fi
 	expect_windows 2
 	guest_stop
 }
