@@ -273,28 +273,36 @@ static void region_mark_dirty(struct tce_region *region)
  * the region and, beyond PAGE_SIZE, by its smallest hugetlb page. Other large
  * pages do not count, since they can be split under us.
  */
-static unsigned int region_page_shift(const struct tce_region *region)
+static unsigned int region_page_shift(struct tce_region *region)
 {
 	unsigned int shift = __ffs(region->ua | region->npages << PAGE_SHIFT);
-	unsigned long i;
+	unsigned long i = 0;
 
-	if (region->mem) {
-		unsigned long hpa;
-
-		while (shift > PAGE_SHIFT &&
-		       mm_iommu_ua_to_hpa(region->mem, region->ua, shift, &hpa))
-			shift--;
-		return shift;
-	}
-
-	for (i = 0; i < region->npages && shift > PAGE_SHIFT; i++) {
-		struct page *page = region->pages[i];
+	while (i < region->npages && shift > PAGE_SHIFT) {
+		unsigned long hpa = region_hpa(region,
+					       region->ua + (i << PAGE_SHIFT));
+		struct page *page = pfn_to_page(PHYS_PFN(hpa));
+		struct page *head = compound_head(page);
 
 		if (!PageHuge(page))
 			return PAGE_SHIFT;
-		shift = min(shift, page_shift(compound_head(page)));
+		shift = min(shift, page_shift(head));
+		i += compound_nr(head) - (page_to_pfn(page) - page_to_pfn(head));
 	}
 	return shift;
+}
+
+/*
+ * Up to Linux 7.2 the kernel takes ordinary pages that follow a hugetlb page
+ * in a region for huge ones, too, and would let KVM map them as such.
+ */
+static bool region_mistaken(struct tce_region *region)
+{
+	unsigned long hpa;
+
+	return region->mem &&
+	       !mm_iommu_ua_to_hpa(region->mem, region->ua,
+				   region->page_shift + 1, &hpa);
 }
 
 static void region_unpin(struct tce_region *region, unsigned long npages)
@@ -430,6 +438,16 @@ static struct tce_region *region_create(struct tce_mm *shared,
 	}
 
 	region->page_shift = region_page_shift(region);
+	/* -EBUSY if KVM maps it already: then it can't be taken back */
+	if (region_mistaken(region) &&
+	    !mm_iommu_put(shared->mm, region->mem)) {
+		region->mem = NULL;
+		rc = region_pin(shared, region);
+		if (rc) {
+			kfree(region);
+			return ERR_PTR(rc);
+		}
+	}
 	if (region->mem)
 		shared->listed++;
 	region_insert(shared, region);
