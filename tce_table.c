@@ -1212,6 +1212,13 @@ static int window_unset(struct tce_window *win, struct tce_group *grp)
 	return rc;
 }
 
+/* A bridge may go on to use the table, so that it is never freed. */
+static void window_leak(struct tce_window *win)
+{
+	iommu_tce_table_get(win->tbl);
+	win->refs++;
+}
+
 /* Put a window into a group's bridge. Return: 0 or an errno. */
 static int window_set(struct tce_window *win, struct tce_group *grp)
 {
@@ -1225,7 +1232,8 @@ static int window_set(struct tce_window *win, struct tce_group *grp)
 	 * memory to note which groups to invalidate.
 	 */
 	if (!rc && !group_has(grp, win)) {
-		window_unset(win, grp);
+		if (window_unset(win, grp))
+			window_leak(win);
 		return -ENOMEM;
 	}
 	if (!rc)
@@ -1583,9 +1591,7 @@ found:
 			window_destroy(space, win);
 			space->windows[i] = NULL;
 		} else if (window_unset(win, grp)) {
-			/* never freed: the bridge may go on to use it */
-			iommu_tce_table_get(win->tbl);
-			win->refs++;
+			window_leak(win);
 		}
 	}
 	list_del(&grp->list);
