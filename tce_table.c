@@ -1212,11 +1212,16 @@ static int window_unset(struct tce_window *win, struct tce_group *grp)
 	return rc;
 }
 
-/* A bridge may go on to use the table, so that it is never freed. */
-static void window_leak(struct tce_window *win)
+/*
+ * Take a window that stays out of a group's bridge. A bridge that does not
+ * let go may go on to use the table, so that it is never freed.
+ */
+static void window_withdraw(struct tce_window *win, struct tce_group *grp)
 {
-	iommu_tce_table_get(win->tbl);
-	win->refs++;
+	if (window_unset(win, grp)) {
+		iommu_tce_table_get(win->tbl);
+		win->refs++;
+	}
 }
 
 /* Put a window into a group's bridge. Return: 0 or an errno. */
@@ -1232,8 +1237,7 @@ static int window_set(struct tce_window *win, struct tce_group *grp)
 	 * memory to note which groups to invalidate.
 	 */
 	if (!rc && !group_has(grp, win)) {
-		if (window_unset(win, grp))
-			window_leak(win);
+		window_withdraw(win, grp);
 		return -ENOMEM;
 	}
 	if (!rc)
@@ -1555,7 +1559,7 @@ int tce_space_attach(struct tce_space *space, struct iommu_group *group)
 err_unset:
 	while (i--)
 		if (space->windows[i])
-			window_unset(space->windows[i], grp);
+			window_withdraw(space->windows[i], grp);
 	tce_release_ownership(table_group);
 err_free:
 	kfree(grp);
@@ -1590,8 +1594,8 @@ found:
 		if (list_is_singular(&space->groups)) {
 			window_destroy(space, win);
 			space->windows[i] = NULL;
-		} else if (window_unset(win, grp)) {
-			window_leak(win);
+		} else {
+			window_withdraw(win, grp);
 		}
 	}
 	list_del(&grp->list);
