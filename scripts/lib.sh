@@ -59,13 +59,25 @@ make_work() {
 	trap 'rm -rf "$work"' EXIT
 }
 
+# Print the cache entry $1 (or the file $2 in it), and say that it is in use.
+use_entry() {
+	touch "$1"
+	echo "$1${2:+/$2}"
+}
+
 # Put the finished $work (or its part $2) in its place $1, which is called
-# .../what/key, and drop what other keys have left there.
+# .../what/key.
 install_work() {
-	local what=${1%/*}
-	mkdir -p "$what"
-	rm -rf "${what:?}"/*
+	rm -rf "$1"
+	drop_old "$1"
 	mv "$work${2:+/$2}" "$1"
+}
+
+# Drop what the other keys beside $1 left, unless it may still be in use, as by
+# another checkout with another recipe.
+drop_old() {
+	mkdir -p "${1%/*}"
+	find "${1%/*}" -mindepth 1 -maxdepth 1 -mtime +3 -exec rm -rf {} +
 }
 
 # Short content key of its arguments (files are hashed by content).
