@@ -161,7 +161,7 @@ guest_lives() { kill -0 "$qemu_pid" 2>/dev/null; }
 
 # guest_up N - wait for the guest to have booted N times.
 guest_up() {
-	if wait_for 400 ready_or_gone "$1" && [ -e "/tmp/g/ready.$1" ]; then
+	if wait_for 900 ready_or_gone "$1" && [ -e "/tmp/g/ready.$1" ]; then
 		step "the guest is up"
 	else
 		fail "the guest does not start"
@@ -183,7 +183,8 @@ guest_send() {
 	echo "$number $*" >/tmp/g/con.in
 }
 guest_done() {
-	wait_for "$1" done_or_gone
+	# Meant for an idle machine; here it may be one of many.
+	wait_for $(($1 * 4)) done_or_gone
 	[ -e /tmp/g/done."$number" ] || { fail "the guest did not answer"; return 124; }
 	return "$(cat /tmp/g/done."$number")"
 }
