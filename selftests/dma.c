@@ -542,6 +542,26 @@ static void shared_memory(struct tce *t)
 	expect(can_read(t, base(t), b));
 }
 
+static void huge_memory(struct tce *t)
+{
+	uint8_t *mem = mmap(NULL, 2 * MiB, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+			    MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	long pins;
+
+	if (mem == MAP_FAILED)
+		skip("this host has no huge pages");
+	allow(t, mem, 2 * MiB);
+	bounce_at(t, base(t) - CHUNK);
+	pins = pinned();
+	map(t->container, mem, base(t), 2 * MiB, RW);
+	expect(can_write(t, base(t) + MiB - 512, mem + MiB - 512));
+	unmap(t->container, base(t), MiB);
+	expect(!can_write(t, base(t), mem));
+	expect(can_read(t, base(t) + MiB, mem + MiB));
+	unmap(t->container, base(t), 2 * MiB);
+	expect_rc(pins, pinned_settled(pins));
+}
+
 /* What the process gives back to the system stays pinned until it is unmapped. */
 static void munmapped(struct tce *t)
 {
@@ -635,6 +655,7 @@ static const struct test tests[] = {
 	{ "fork does not part the process from its DMA memory", fork_keeps,
 	  BOTH | DMA },
 	{ "shared memory works", shared_memory, BOTH | DMA },
+	{ "huge pages can be mapped in 4K steps", huge_memory, BOTH | DMA },
 	{ "memory that the process unmapped is not reused under DMA",
 	  munmapped, BOTH | DMA },
 	{ "a detached group takes nothing along", detached, BOTH | DMA },

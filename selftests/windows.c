@@ -313,7 +313,7 @@ static void page_64k_misaligned(struct tce *t)
 	expect_rc(-EINVAL, __unmap(t->container, start + 4096, CHUNK));
 }
 
-/* IOMMU pages that only huge pages can back, of which there are none here. */
+/* IOMMU pages that only huge pages can back, and this memory is not. */
 static void page_huge(struct tce *t)
 {
 	unsigned int shift;
@@ -337,6 +337,91 @@ static void page_huge(struct tce *t)
 	}
 	if (!any)
 		skip("the platform has no such IOMMU pages");
+}
+
+/* Memory of huge pages at an address of its own, or anywhere. */
+static uint8_t *alloc_huge(size_t size, void *at)
+{
+	uint8_t *p = mmap(at, size, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+			  MAP_ANONYMOUS | MAP_HUGETLB | (at ? MAP_FIXED : 0),
+			  -1, 0);
+
+	if (p == MAP_FAILED)
+		skip("this host has no huge pages");
+	memset(p, 0, size);
+	return p;
+}
+
+static void huge_backed(struct tce *t)
+{
+	uint8_t *mem = alloc_huge(4 * MiB, NULL);
+	unsigned int shift;
+	uint64_t start, page;
+
+	if (!host.wide && !host.powernv)
+		skip("the device cannot address such a window");
+	remove_window(t->container, first(t));
+	for (shift = 12; shift <= 21; shift++) {
+		if (!has_shift(t, shift))
+			continue;
+		page = 1ULL << shift;
+		create(t->container, shift, some_size(shift), 1, &start);
+		register_mem(t->container, mem, 4 * MiB);
+		/* The second page doubles as the bounce page. */
+		t->bounce = mem + 2 * MiB;
+		t->bounce_iova = start + 16 * MiB;
+		map(t->container, t->bounce, t->bounce_iova, 2 * MiB, RW);
+		map(t->container, mem, start + 32 * MiB, 2 * MiB, RW);
+		expect(can_write(t, start + 32 * MiB, mem));
+		expect(can_read(t, start + 34 * MiB - PROBE,
+				mem + 2 * MiB - PROBE));
+		expect(can_write(t, start + 33 * MiB - 512, mem + MiB - 512));
+		map(t->container, mem, start + 32 * MiB, 2 * MiB, R);
+		expect(!can_write(t, start + 32 * MiB, mem));
+		if (page < 2 * MiB) {
+			unmap(t->container, start + 32 * MiB, page);
+			expect(!can_read(t, start + 32 * MiB, mem));
+			expect(can_read(t, start + 32 * MiB + page, mem + page));
+		} else {
+			expect_rc(-EINVAL, __map(t->container, mem,
+						 start + 48 * MiB, MiB, RW));
+			expect_rc(-EINVAL, __unmap(t->container,
+						   start + 32 * MiB, MiB));
+		}
+		unmap(t->container, start, some_size(shift));
+		expect(!can_write(t, start + 32 * MiB, mem));
+		remove_window(t->container, start);
+		unregister_mem(t->container, mem, 4 * MiB);
+		note("page shift %u works with huge pages", shift);
+	}
+	t->bounce = NULL;
+}
+
+/* One huge page in a registration does not make the others huge. */
+static void huge_beside_small(struct tce *t)
+{
+	uint8_t *mem = alloc(8 * MiB, 2 * MiB);
+	unsigned int shift;
+	uint64_t start;
+	long rc;
+
+	alloc_huge(2 * MiB, mem + 2 * MiB);
+	remove_window(t->container, first(t));
+	register_mem(t->container, mem, 8 * MiB);
+	for (shift = 16; shift <= 21; shift++) {
+		if (!has_shift(t, shift) || host.page >> shift)
+			continue;
+		create(t->container, shift, some_size(shift), 1, &start);
+		rc = __map(t->container, mem, start, 2 * MiB, RW);
+		expect(rc == -EINVAL || rc == -EPERM);
+		rc = __map(t->container, mem + 4 * MiB, start, 2 * MiB, RW);
+		expect(rc == -EINVAL || rc == -EPERM);
+		/* From a huge page on into small ones. */
+		rc = __map(t->container, mem + 2 * MiB, start, 4 * MiB, RW);
+		expect(rc == -EINVAL || rc == -EPERM);
+		remove_window(t->container, start);
+	}
+	unregister_mem(t->container, mem, 8 * MiB);
 }
 
 static void bad_shift(struct tce *t)
@@ -624,6 +709,10 @@ static const struct test tests[] = {
 	{ "64K IOMMU pages refuse an address within a page with EINVAL",
 	  page_64k_misaligned, V2 },
 	{ "huge IOMMU pages refuse memory of smaller pages", page_huge, V2 },
+	{ "IOMMU pages up to the size of the huge pages behind them",
+	  huge_backed, V2 | DMA },
+	{ "a huge page does not make its neighbours huge", huge_beside_small,
+	  V2 },
 	{ "CREATE refuses sizes that are no power of two with EINVAL",
 	  bad_size, V2 },
 	{ "CREATE refuses impossible levels with EINVAL", levels_refused, V2 },

@@ -52,6 +52,10 @@ for dev in $devices; do
 done
 tce_version || die "another driver is loaded"
 
+# For rows about huge pages, which skip where the host has none.
+echo 16 >/proc/sys/vm/nr_hugepages 2>/dev/null
+say "huge pages: $(sed -n 's/^HugePages_Total: *//p' /proc/meminfo)"
+
 for phase in ${TCE_PHASES:-safe dangerous}; do
 	for user in ${TCE_USERS:-root user}; do
 		for program in $PROGRAMS $OPTIONAL; do
