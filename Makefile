@@ -84,4 +84,5 @@ help:
 	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/kernels.conf)'
 	@echo '  MACHINE=$(MACHINE) one of: powernv9 pseries'
 
-.PHONY: module check-target install clean demo kunit selftest check bench lint btf-check host help
+.PHONY: module check-target install clean demo demo-guest check-guest kunit selftest check \
+	bench lint btf-check host help
