@@ -30,33 +30,36 @@ static long eeh_errno(long rc)
 	}
 }
 
+/* The kernel's names for the operations that only differ by an argument */
+static const int pe_options[] = {
+	[VFIO_EEH_PE_DISABLE]		= EEH_OPT_DISABLE,
+	[VFIO_EEH_PE_ENABLE]		= EEH_OPT_ENABLE,
+	[VFIO_EEH_PE_UNFREEZE_IO]	= EEH_OPT_THAW_MMIO,
+	[VFIO_EEH_PE_UNFREEZE_DMA]	= EEH_OPT_THAW_DMA,
+};
+
+static const int pe_resets[] = {
+	[VFIO_EEH_PE_RESET_DEACTIVATE]	= EEH_RESET_DEACTIVATE,
+	[VFIO_EEH_PE_RESET_HOT]		= EEH_RESET_HOT,
+	[VFIO_EEH_PE_RESET_FUNDAMENTAL]	= EEH_RESET_FUNDAMENTAL,
+};
+
 static long pe_op(struct eeh_pe *pe, const struct vfio_eeh_pe_op *op)
 {
-	switch (op->op) {
-	case VFIO_EEH_PE_DISABLE:
-		return eeh_pe_set_option(pe, EEH_OPT_DISABLE);
-	case VFIO_EEH_PE_ENABLE:
-		return eeh_pe_set_option(pe, EEH_OPT_ENABLE);
-	case VFIO_EEH_PE_UNFREEZE_IO:
-		return eeh_pe_set_option(pe, EEH_OPT_THAW_MMIO);
-	case VFIO_EEH_PE_UNFREEZE_DMA:
-		return eeh_pe_set_option(pe, EEH_OPT_THAW_DMA);
-	case VFIO_EEH_PE_GET_STATE:
+	u32 nr = op->op;
+
+	if (nr < ARRAY_SIZE(pe_options))
+		return eeh_pe_set_option(pe, pe_options[nr]);
+	if (nr == VFIO_EEH_PE_GET_STATE)
 		return eeh_pe_get_state(pe);
-	case VFIO_EEH_PE_RESET_DEACTIVATE:
-		return eeh_pe_reset(pe, EEH_RESET_DEACTIVATE, true);
-	case VFIO_EEH_PE_RESET_HOT:
-		return eeh_pe_reset(pe, EEH_RESET_HOT, true);
-	case VFIO_EEH_PE_RESET_FUNDAMENTAL:
-		return eeh_pe_reset(pe, EEH_RESET_FUNDAMENTAL, true);
-	case VFIO_EEH_PE_CONFIGURE:
+	if (nr < ARRAY_SIZE(pe_resets))
+		return eeh_pe_reset(pe, pe_resets[nr], true);
+	if (nr == VFIO_EEH_PE_CONFIGURE)
 		return eeh_pe_configure(pe);
-	case VFIO_EEH_PE_INJECT_ERR:
+	if (nr == VFIO_EEH_PE_INJECT_ERR)
 		return eeh_pe_inject_err(pe, op->err.type, op->err.func,
 					 op->err.addr, op->err.mask);
-	default:
-		return -EINVAL;
-	}
+	return -EINVAL;
 }
 
 /**

@@ -12,9 +12,8 @@
  * our own, because the kernel's list of them (mm_iommu_*) is walked from end
  * to end for each look-up. KVM reads that list, however, and only that: when
  * a guest hands a page to a device, KVM finds the page there and counts the
- * mapping there. So regions of at least TCE_LISTED_MIN bytes, in which a
- * guest's memory comes, are registered with the kernel too ("listed"), up to
- * TCE_LISTED_MAX of them, and their mappings are counted by the kernel's
+ * mapping there. So the first TCE_LISTED_MAX regions are registered with the
+ * kernel too ("listed"), and their mappings are counted by the kernel's
  * counter. KVM passes mappings of any other region on to user space, which
  * then calls our MAP.
  *
@@ -27,10 +26,10 @@
  *   tce_mms_lock		tce_mms, &tce_mm.refs
  *   &tce_mm.lock		writers of regions: REGISTER and UNREGISTER of a
  *			process take turns; held while pages are pinned
- *   mmap_lock		in the kernel, to pin and to charge
  *   &tce_mm.tree_lock	the tree and all regions in it; held for reading
  *			while TCEs are written (tce_mem_lock()), so that no
  *			region goes away in between
+ *   mmap_lock		in the kernel, to pin and to charge
  *
  * Never fails: tce_mem_destroy(), and to collect and release holds.
  */
@@ -49,11 +48,11 @@
 #include "tce_memory.h"
 #include "tce_trace.h"
 
-#define TCE_LISTED_MIN	SZ_1M
-#define TCE_LISTED_MAX	512
+/* More than a guest's memory comes in, few enough to walk */
+#define TCE_LISTED_MAX	256
 
-/* Holds that are collected before they must be released: 64 MiB of 4K pages */
-#define TCE_HOLDS_MAX	SZ_16K
+/* Holds that are collected before they must be released: a MiB of them */
+#define TCE_HOLDS_MAX	SZ_64K
 
 /* v1 windows have 4K pages: may several TCEs map one page of the CPU's? */
 #define TCE_PINS_SHARED	(PAGE_SIZE > SZ_4K)
@@ -71,6 +70,7 @@
  * @regions: tree of struct tce_region by address, no two overlap; written
  *	under @lock and @tree_lock, so that either is enough to read it
  * @listed: regions that are in the kernel's list; guarded by @lock
+ * @keep: see tce_mem_keep()
  */
 struct tce_mm {
 	struct list_head list;
@@ -80,6 +80,7 @@ struct tce_mm {
 	struct rw_semaphore tree_lock;
 	struct rb_root regions;
 	unsigned int listed;
+	bool keep;
 };
 
 /**
@@ -276,9 +277,9 @@ static void region_mark_dirty(struct tce_region *region)
 static unsigned int region_page_shift(struct tce_region *region)
 {
 	unsigned int shift = __ffs(region->ua | region->npages << PAGE_SHIFT);
-	unsigned long i = 0;
+	unsigned long i;
 
-	while (i < region->npages && shift > PAGE_SHIFT) {
+	for (i = 0; i < region->npages && shift > PAGE_SHIFT; ) {
 		unsigned long hpa = region_hpa(region,
 					       region->ua + (i << PAGE_SHIFT));
 		struct page *page = pfn_to_page(PHYS_PFN(hpa));
@@ -289,6 +290,13 @@ static unsigned int region_page_shift(struct tce_region *region)
 		shift = min(shift, page_shift(head));
 		i += compound_nr(head) - (page_to_pfn(page) - page_to_pfn(head));
 	}
+
+	/* we pinned in steps, and another thread may have been between them */
+	for (i = 1; !region->mem && i < region->npages && shift > PAGE_SHIFT;
+	     i++)
+		if (i & ((1UL << (shift - PAGE_SHIFT)) - 1) &&
+		    region->pages[i] != region->pages[i - 1] + 1)
+			return PAGE_SHIFT;
 	return shift;
 }
 
@@ -392,6 +400,7 @@ static int region_release(struct tce_mm *shared, struct tce_region *region,
 				break;
 			}
 			mm_iommu_mapped_dec(region->mem);
+			cond_resched();
 		}
 	} else if (!force && atomic64_read(&region->mapped)) {
 		rc = -EBUSY;
@@ -421,8 +430,7 @@ static struct tce_region *region_create(struct tce_mm *shared,
 	region->npages = npages;
 	INIT_LIST_HEAD(&region->regs);
 
-	if (npages << PAGE_SHIFT >= TCE_LISTED_MIN &&
-	    shared->listed < TCE_LISTED_MAX) {
+	if (shared->listed < TCE_LISTED_MAX) {
 		rc = mm_iommu_new(shared->mm, ua, npages, &region->mem);
 		/* a short pin is reported as the number of pages */
 		if (rc > 0)
@@ -496,9 +504,16 @@ static void tce_mm_put(struct tce_mm *shared)
 
 	/* No container, so no window: nothing can map the orphans now. */
 	mutex_lock(&shared->lock);
-	while ((node = rb_first(&shared->regions)))
-		region_release(shared, rb_entry(node, struct tce_region, node),
-			       true);
+	while ((node = rb_first(&shared->regions))) {
+		if (!region_release(shared,
+				    rb_entry(node, struct tce_region, node),
+				    !shared->keep))
+			continue;
+		/* left to the bridge, and so is the memory of it */
+		down_write(&shared->tree_lock);
+		rb_erase(node, &shared->regions);
+		up_write(&shared->tree_lock);
+	}
 	mutex_unlock(&shared->lock);
 
 	mmdrop(shared->mm);
@@ -543,7 +558,8 @@ int tce_mem_bind(struct tce_mem *mem)
 		mem->lock = &mem->shared->tree_lock;
 	}
 	mmgrab(current->mm);
-	mem->mm = current->mm;
+	/* who sees it, without a lock, sees the rest as well */
+	smp_store_release(&mem->mm, current->mm);
 	return 0;
 }
 
@@ -558,6 +574,13 @@ void tce_mem_destroy(struct tce_mem *mem)
 {
 	struct tce_registration *reg, *next;
 	struct tce_mm *shared = mem->shared;
+	unsigned long pfn;
+	void *entry;
+
+	/* pins of pages that KVM took out of a v1 table */
+	if (!mem->keep)
+		xa_for_each(&mem->pins, pfn, entry)
+			unpin_user_page(pfn_to_page(pfn));
 
 	if (shared) {
 		mutex_lock(&shared->lock);
@@ -576,6 +599,19 @@ void tce_mem_destroy(struct tce_mem *mem)
 	xa_destroy(&mem->pins);
 	if (mem->mm)
 		mmdrop(mem->mm);
+}
+
+/**
+ * tce_mem_keep() - a bridge may go on to use a table with entries in it
+ * @mem: the container's memory
+ *
+ * What such entries map is never let go. Never undone.
+ */
+void tce_mem_keep(struct tce_mem *mem)
+{
+	mem->keep = true;
+	if (mem->shared)
+		WRITE_ONCE(mem->shared->keep, true);
 }
 
 /**
@@ -625,7 +661,8 @@ static struct tce_registration *registration_find(struct tce_mem *mem,
  * SIGKILL.
  *
  * Return: 0; -EINVAL if misaligned, empty or overlapping another region;
- * -EBUSY if this container has it already; -ENOMEM if out of memory or over
+ * -EBUSY if this container has it already, or if it overlaps what a closed
+ * container has left mapped in another; -ENOMEM if out of memory or over
  * RLIMIT_MEMLOCK; -EFAULT if the range is not all writable memory that can
  * be pinned, or begins at address 0; -EINTR.
  */
@@ -655,6 +692,13 @@ int tce_mem_register(struct tce_mem *mem, unsigned long ua, unsigned long size)
 		goto err_free;
 
 	region = region_overlap(shared, ua, ua + size);
+	/* An orphan has the pages of then; what is there now may be others. */
+	while (region && list_empty(&region->regs)) {
+		rc = region_release(shared, region, false);
+		if (rc)
+			goto err_unlock;
+		region = region_overlap(shared, ua, ua + size);
+	}
 	if (!region) {
 		region = region_create(shared, ua, npages);
 		rc = PTR_ERR_OR_ZERO(region);
@@ -670,8 +714,8 @@ int tce_mem_register(struct tce_mem *mem, unsigned long ua, unsigned long size)
 	reg->region = region;
 	list_add(&reg->in_mem, &mem->regs);
 	list_add(&reg->in_region, &region->regs);
-	mutex_unlock(&shared->lock);
 	trace_tce_register(ua, size, region->page_shift, region->mem);
+	mutex_unlock(&shared->lock);
 	return 0;
 
 err_unlock:
@@ -932,7 +976,9 @@ long tce_mem_get(struct tce_mem *mem, unsigned long ua, unsigned long n,
 		return n;
 	}
 	for (i = 0; i < n; i++, ua += 1UL << shift) {
+		/* the platform has a BUG_ON() for a misaligned address */
 		if (mm_iommu_ua_to_hpa(region->mem, ua, 0, &hpas[i]) ||
+		    hpas[i] & ((1UL << shift) - 1) ||
 		    mm_iommu_mapped_inc(region->mem)) {
 			region_drop(region, i);
 			return -EINVAL;

@@ -29,6 +29,7 @@ struct tce_region;
  *	guarded by &tce_mm.lock
  * @pins: v1 where PAGE_SIZE is larger than 4K: page frame number -> number
  *	of TCEs that share the one pin of that page; guarded by its xa_lock
+ * @keep: see tce_mem_keep()
  * @v2: pages are mapped out of registered regions, rather than pinned one
  *	by one as they are mapped
  */
@@ -38,12 +39,14 @@ struct tce_mem {
 	struct rw_semaphore *lock;
 	struct list_head regs;
 	struct xarray pins;
+	bool keep;
 	bool v2;
 };
 
 void tce_mem_init(struct tce_mem *mem, bool v2);
 void tce_mem_destroy(struct tce_mem *mem);
 int tce_mem_bind(struct tce_mem *mem);
+void tce_mem_keep(struct tce_mem *mem);
 
 int tce_mem_charge(struct tce_mem *mem, unsigned long npages);
 void tce_mem_uncharge(struct tce_mem *mem, unsigned long npages);

@@ -15,10 +15,13 @@
  *   MAP: hold the page, write the entry, kill. What the entry held before is
  *	collected and let go after the kill.
  *   UNMAP: clear the entry and collect what it held; kill; let go.
- * An entry is only ever changed by an exchange, and who gets an old value out
- * of the table gives its page back. That is what keeps us and KVM, who have
- * no lock in common, from letting go of a page twice: a page whose value the
- * other side took is the other side's.
+ * An entry that KVM may change as well is only changed by an exchange, and who
+ * gets an old value out of the table gives its page back: a page whose value
+ * the other side took is the other side's. Entry and cell are two words,
+ * though, and KVM, with whom we have no lock in common, takes the page to let
+ * go from the cell. A guest that writes an entry while user space maps the
+ * same one, or two of its processors at once, can make KVM miscount. Where we
+ * see that, we rather count a page as mapped that is not than the reverse.
  *
  * A MAP that fails puts back what it replaced, entry by entry.
  *
@@ -88,6 +91,7 @@ struct tce_span {
  * @charged: CPU pages of table that were charged
  * @refs: references to @tbl that are ours or our groups'
  * @run_min: entries in a row that are set or cleared by one operation
+ * @kvm: KVM has, or had, a part in it; see window_exclusive()
  * @walkable: the table's levels can be walked by window_walk()
  * @stale: some entry still holds a page that could not be let go when it
  *	was cleared; see window_sweep()
@@ -102,6 +106,7 @@ struct tce_window {
 	unsigned long charged;
 	unsigned int refs;
 	unsigned int run_min;
+	bool kvm;
 	bool walkable;
 	bool stale;
 	spinlock_t span_lock;
@@ -241,11 +246,13 @@ static void cell_write(__be64 *cell, u64 cookie)
 	WRITE_ONCE(*cell, cpu_to_be64(cookie));
 }
 
-/* Unless KVM has put another cookie there, for another entry */
-static void cell_replace(__be64 *cell, u64 from, u64 to)
+/* Unless KVM has put another cookie there, for another entry: false */
+static bool cell_replace(__be64 *cell, u64 from, u64 to)
 {
-	cmpxchg_relaxed((__force u64 *)cell, (__force u64)cpu_to_be64(from),
-			(__force u64)cpu_to_be64(to));
+	u64 old = (__force u64)cpu_to_be64(from);
+
+	return cmpxchg_relaxed((__force u64 *)cell, old,
+			       (__force u64)cpu_to_be64(to)) == old;
 }
 
 /*
@@ -338,11 +345,16 @@ static __always_inline bool dir_writes(enum dma_data_direction dir)
  * Has nobody but us and our groups this table?
  *
  * Only KVM could. It drops a table only by RCU: within one RCU read-side
- * section, "yes" at its beginning and at its end means "yes" throughout.
+ * section, "yes" at its beginning and at its end means "yes" throughout. KVM
+ * may leave cells behind that do not fit their entries, so that a window that
+ * it was seen in counts as its for good.
  */
-static bool window_exclusive(const struct tce_window *win)
+static __always_inline bool window_exclusive(struct tce_window *win)
 {
-	return kref_read(&win->tbl->it_kref) == win->refs;
+	if (likely(kref_read(&win->tbl->it_kref) == win->refs))
+		return !READ_ONCE(win->kvm);
+	WRITE_ONCE(win->kvm, true);
+	return false;
 }
 
 /*
@@ -369,6 +381,8 @@ static unsigned long window_clear_run(struct tce_window *win,
 	if (!window_exclusive(win))
 		goto out;
 	n = tce_holds_take(holds, cell, n, &mark);
+	if (!n)
+		goto out;
 	tbl->it_ops->clear(tbl, entry, n);
 	if (window_exclusive(win) &&
 	    !(tbl->it_ops->get(tbl, entry + n - 1) &
@@ -437,14 +451,15 @@ static void clear_entry(struct tce_clear *clear, unsigned long entry,
 		clear->rc = -EIO;
 		return;
 	}
+	/* KVM, if it cleared the entry, did not kill it always */
+	if (!clear->end)
+		clear->first = entry;
+	clear->end = entry + 1;
 	if (unlikely(dir == DMA_NONE)) {
 		/* KVM has taken it out, and may put it back */
 		WRITE_ONCE(clear->win->stale, true);
 		return;
 	}
-	if (!clear->end)
-		clear->first = entry;
-	clear->end = entry + 1;
 	tce_holds_add(&clear->holds, cookie, hpa, dir_writes(dir));
 	cell_replace(cell, cookie, 0);
 }
@@ -502,6 +517,8 @@ static int window_clear(struct tce_space *space, struct tce_window *win,
 			}
 			if (need_resched())
 				cond_resched();
+			if (killable && left && fatal_signal_pending(current))
+				break;
 		}
 		if (entry >= end)
 			break;
@@ -570,6 +587,11 @@ struct tce_old {
 
 #define TCE_OLDS_INLINE	2
 
+/**
+ * struct tce_old_block - a page of replaced entries
+ * @next: the block before
+ * @olds: the entries, in their order
+ */
 struct tce_old_block {
 	struct tce_old_block *next;
 	struct tce_old olds[];
@@ -653,6 +675,12 @@ static bool map_pop(struct tce_map *map, unsigned long entry,
 }
 
 /*
+ * In place of the cookie of a replaced entry, whose cell KVM has changed
+ * meanwhile: KVM may have let go of it, so we don't. It is no cookie.
+ */
+#define COOKIE_LOST	1
+
+/*
  * An entry that was not empty was written. Return: 0; -ENOMEM if there is no
  * room for the next one; -EBUSY.
  */
@@ -734,14 +762,18 @@ static int map_exchange(struct tce_map *map, const unsigned long *hpas,
 	for (i = 0; i < n; i++, ua += step) {
 		enum dma_data_direction dir = new_dir;
 		unsigned long hpa = hpas[i];
-		u64 old = cell_read(&cell[i]);
+		u64 old = cell_read(&cell[i]), cookie;
 
 		rc = tce_xchg(tbl, entry + i, &hpa, &dir);
 		if (unlikely(rc)) {
 			rc = xchg_errno(rc);
 			break;
 		}
-		cell_write(&cell[i], tce_mem_cookie(v2, ua, hpas[i], write));
+		cookie = tce_mem_cookie(v2, ua, hpas[i], write);
+		if (unlikely(!cell_replace(&cell[i], old, cookie))) {
+			cell_write(&cell[i], cookie);
+			old = COOKIE_LOST;
+		}
 		if (unlikely(dir != DMA_NONE || old)) {
 			rc = map_replaced(map, entry + i, hpa, dir, old);
 			if (rc) {
@@ -829,6 +861,7 @@ static void map_undo(struct tce_map *map, struct tce_holds *holds)
 
 	while (entry-- > map->first) {
 		struct tce_old old = { .dir = DMA_NONE };
+		struct tce_holds_mark mark;
 		unsigned long left;
 		__be64 *cell = window_cells(win, entry, false, &left);
 		u64 cookie = cell_read(cell);
@@ -847,7 +880,12 @@ static void map_undo(struct tce_map *map, struct tce_holds *holds)
 		if (old.dir != DMA_NONE)
 			tce_holds_add(holds, cookie, old.hpa,
 				      dir_writes(old.dir));
+		else if (window_exclusive(win))
+			/* set() failed and took its entries out again */
+			tce_holds_take(holds, cell, 1, &mark);
 		cell_replace(cell, cookie, old.cookie);
+		if (need_resched())
+			cond_resched();
 	}
 	window_kill(win, map->first, kill_end - map->first);
 }
@@ -863,6 +901,8 @@ static void map_finish(struct tce_map *map, struct tce_holds *holds)
 		if (old.dir != DMA_NONE)
 			tce_holds_add(holds, old.cookie, old.hpa,
 				      dir_writes(old.dir));
+		if (need_resched())
+			cond_resched();
 	}
 }
 
@@ -1013,18 +1053,20 @@ static int map_one(struct tce_space *space, struct tce_window *win,
 	if (unlikely(!rc && dir == DMA_NONE && old && !mem->v2)) {
 		/* as in map_replaced(): not over what KVM may put back */
 		hpa = 0;
+		rc = -EBUSY;
 		if (tce_xchg(win->tbl, entry, &hpa, &dir))
-			WRITE_ONCE(win->stale, true);
-		else
-			rc = -EBUSY;
-	} else if (likely(!rc)) {
+			new_hpa = 0;
+	} else if (likely(!rc) && !cell_replace(cell, old, cookie)) {
 		cell_write(cell, cookie);
+		old = COOKIE_LOST;
 	}
 	spin_unlock(&win->span_lock);
 
 	if (unlikely(rc)) {
 		window_kill(win, entry, 1);
-		tce_mem_put(mem, cookie, new_hpa, write);
+		/* unless it is still there */
+		if (new_hpa)
+			tce_mem_put(mem, cookie, new_hpa, write);
 		return rc == -EBUSY ? rc : xchg_errno(rc);
 	}
 	window_kill(win, entry, 1);
@@ -1062,10 +1104,12 @@ static int unmap_one(struct tce_space *space, struct tce_window *win,
 	spin_unlock(&win->span_lock);
 	if (unlikely(rc))
 		return -EIO;
-	if (dir == DMA_NONE)
+	if (!cookie)
 		return 0;
 
 	window_kill(win, entry, 1);
+	if (unlikely(dir == DMA_NONE))
+		return 0;
 	tce_mem_put(space->mem, cookie, hpa, dir_writes(dir));
 	return 0;
 }
@@ -1266,6 +1310,26 @@ static void window_free(struct tce_space *space, struct tce_window *win)
 	kfree(win);
 }
 
+/* Could there be such a window? Return: 0; -EINVAL; -EPERM; -ENOMEM */
+static int window_check(struct iommu_table_group *table_group, u32 shift,
+			u64 size, u32 levels)
+{
+	const struct iommu_table_group_ops *ops = table_group->ops;
+
+	if (shift >= BITS_PER_LONG || !(table_group->pgsizes & BIT(shift)) ||
+	    !is_power_of_2(size) || size < BIT(shift) ||
+	    levels > max(table_group->max_levels, 1))
+		return -EINVAL;
+	if (!ops->get_table_size || !ops->create_table || !ops->set_window ||
+	    !ops->unset_window)
+		return -EPERM;
+	if (!ops->get_table_size(shift, size, levels))
+		return -EINVAL;
+	if (level_too_large(table_group, shift, size, levels))
+		return -ENOMEM;
+	return 0;
+}
+
 /* Make a window with a table, in no bridge yet. */
 static struct tce_window *window_alloc(struct tce_space *space, int num,
 				       u32 shift, u64 size, u32 levels)
@@ -1276,18 +1340,10 @@ static struct tce_window *window_alloc(struct tce_space *space, int num,
 	unsigned long bytes;
 	int rc;
 
-	if (shift >= BITS_PER_LONG || !(table_group->pgsizes & BIT(shift)) ||
-	    !is_power_of_2(size) || size < BIT(shift) ||
-	    levels > max(table_group->max_levels, 1))
-		return ERR_PTR(-EINVAL);
-	if (!ops->get_table_size || !ops->create_table || !ops->set_window ||
-	    !ops->unset_window)
-		return ERR_PTR(-EPERM);
+	rc = window_check(table_group, shift, size, levels);
+	if (rc)
+		return ERR_PTR(rc);
 	bytes = ops->get_table_size(shift, size, levels);
-	if (!bytes)
-		return ERR_PTR(-EINVAL);
-	if (level_too_large(table_group, shift, size, levels))
-		return ERR_PTR(-ENOMEM);
 
 	win = kzalloc(sizeof(*win), GFP_KERNEL_ACCOUNT);
 	if (!win)
@@ -1338,6 +1394,8 @@ static int window_destroy(struct tce_space *space, struct tce_window *win)
 		if (win->stale)
 			window_sweep(space, win);
 		iommu_tce_table_put(tbl);
+	} else if (win->stale) {
+		tce_mem_keep(space->mem);
 	}
 	window_free(space, win);
 	return rc;
@@ -1433,9 +1491,15 @@ int tce_space_create_default(struct tce_space *space)
 int tce_space_create_window(struct tce_space *space, u32 shift, u64 size,
 			    u32 levels, u64 *start)
 {
+	struct iommu_table_group *table_group = tce_space_table_group(space);
 	bool pending = space->default_pending;
 	int rc;
 
+	/* before the default window is made for nothing */
+	rc = table_group ? window_check(table_group, shift, size, levels) :
+			   -ENODEV;
+	if (rc)
+		return rc;
 	rc = tce_space_create_default(space);
 	if (rc)
 		return rc;

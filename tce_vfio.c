@@ -138,6 +138,18 @@ static int lock_and_bind(struct tce_container *container)
 }
 
 /*
+ * A container maps one process's memory, and obeys that process only. Who
+ * asks with no lock held may be told "yes" just before another process binds
+ * the container.
+ */
+static bool owned(struct tce_container *container)
+{
+	struct mm_struct *mm = smp_load_acquire(&container->mem.mm);
+
+	return current->mm && (!mm || mm == current->mm);
+}
+
+/*
  * Lock the space for reading, as MAP and UNMAP want it: enabled, and with the
  * default window created if it was still pending.
  */
@@ -149,7 +161,7 @@ static __always_inline int lock_for_mapping(struct tce_container *container)
 	/* the trylock is the cheaper half of the same */
 	if (!down_read_trylock(&space->lock))
 		down_read(&space->lock);
-	if (!container->enabled) {
+	if (!container->enabled || !owned(container)) {
 		rc = -EPERM;
 		goto err_unlock;
 	}
@@ -160,7 +172,8 @@ static __always_inline int lock_for_mapping(struct tce_container *container)
 	rc = down_write_killable(&space->lock);
 	if (rc)
 		return rc;
-	rc = container->enabled ? tce_space_create_default(space) : -EPERM;
+	rc = container->enabled && owned(container) ?
+		tce_space_create_default(space) : -EPERM;
 	downgrade_write(&space->lock);
 	if (!rc)
 		return 0;
@@ -327,9 +340,12 @@ static long ioctl_disable(struct tce_container *container)
 
 	if (rc)
 		return rc;
-	container_disable(container);
+	if (owned(container))
+		container_disable(container);
+	else
+		rc = -EPERM;
 	up_write(&container->space.lock);
-	return 0;
+	return rc;
 }
 
 static int copy_register(struct vfio_iommu_spapr_register_memory *param,
@@ -371,11 +387,11 @@ static long ioctl_unregister(struct tce_container *container,
 	struct vfio_iommu_spapr_register_memory param;
 	int rc;
 
-	if (!READ_ONCE(container->mem.mm))
-		return -EPERM;
 	rc = copy_register(&param, arg);
 	if (rc)
 		return rc;
+	if (smp_load_acquire(&container->mem.mm) != current->mm)
+		return -EPERM;
 	return tce_mem_unregister(&container->mem, param.vaddr, param.size);
 }
 
@@ -465,11 +481,9 @@ static long ioctl_eeh(struct tce_container *container, unsigned long arg)
 static long container_ioctl(struct tce_container *container, unsigned int cmd,
 			    unsigned long arg)
 {
-	struct mm_struct *mm = READ_ONCE(container->mem.mm);
 	bool v2 = container->mem.v2;
 
-	/* A container maps one process's memory, and obeys that process only. */
-	if (!current->mm || (mm && mm != current->mm))
+	if (!owned(container))
 		return -EPERM;
 
 	switch (cmd) {
@@ -601,8 +615,6 @@ static int __init tce_vfio_init(void)
 static void __exit tce_vfio_exit(void)
 {
 	vfio_unregister_iommu_driver(&tce_vfio_ops);
-	/* containers are freed by RCU, with nothing of ours, but wait */
-	rcu_barrier();
 }
 
 module_init(tce_vfio_init);
