@@ -58,4 +58,6 @@ if [ -f /bench/tce_floor.ko ]; then
 	symbols
 	rmmod tce_floor
 fi
+# once more: a message of the firmware may have hit a line
+cat /tmp/bench.csv
 exit $bad
