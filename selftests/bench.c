@@ -362,12 +362,13 @@ static uint64_t first_iova(const struct tce *t)
 /*
  * MAP and UNMAP of all sizes, per TCE
  */
+static const uint64_t sizes[] = {
+	4 * KiB, 16 * KiB, 64 * KiB, 256 * KiB, MiB, 4 * MiB, 16 * MiB, 64 * MiB
+};
+#define NR_SIZES	(sizeof(sizes) / sizeof(*sizes))
+
 static void bench_tce(struct tce *t, enum memory kind)
 {
-	static const uint64_t sizes[] = {
-		4 * KiB, 16 * KiB, 64 * KiB, 256 * KiB, MiB, 4 * MiB, 16 * MiB,
-		64 * MiB
-	};
 	uint64_t iova = first_iova(t) + 64 * MiB, cost[2][MAX_REPS];
 	uint64_t max = opt.max_bytes;
 	uint8_t *mem;
@@ -382,7 +383,7 @@ static void bench_tce(struct tce *t, enum memory kind)
 	row("runs", t->version, memory_name[kind], max, "runs",
 	    physical_runs(mem, max));
 	allow(t, mem, max);
-	for (i = 0; i < sizeof(sizes) / sizeof(*sizes) && sizes[i] <= max; i++) {
+	for (i = 0; i < NR_SIZES && sizes[i] <= max; i++) {
 		uint64_t size = sizes[i], tces = size / TCE;
 
 		int reps = size > 4 * MiB ? 2 : MAX_REPS;
@@ -495,7 +496,6 @@ static void floor_rows(struct tce *t)
 	static const char *const ops[] = {
 		"exchange", "exchange0", "set", "clear", "kill"
 	};
-	static const uint64_t sizes[] = { 4 * KiB, 64 * KiB, MiB, 4 * MiB, 16 * MiB };
 	uint8_t *page;
 	size_t i, o;
 	int r;
@@ -507,15 +507,16 @@ static void floor_rows(struct tce *t)
 	map(t->container, page, first_iova(t), TCE, RW);
 	unmap(t->container, first_iova(t), TCE);
 
-	for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+	for (i = 0; i < NR_SIZES && sizes[i] <= opt.max_bytes; i++) {
+		int reps = sizes[i] > 4 * MiB ? 1 : MAX_REPS;
 		uint64_t n = sizes[i] / TCE, first = 64 * MiB / TCE;
 		uint64_t cost[5][MAX_REPS], nop[MAX_REPS];
 
-		for (r = -1; r < MAX_REPS; r++) {
+		for (r = -1; r < reps; r++) {
 			for (o = 0; o < 5; o++) {
 				/* sections 9, 10: exchanges of 4 MiB */
 				bool last = sizes[i] == 4 * MiB &&
-					    r == MAX_REPS - 1 && o < 2;
+					    r == reps - 1 && o < 2;
 				uint64_t c = floor_op(ops[o], first, n,
 						      last ? 9 + o : 13);
 
@@ -527,7 +528,7 @@ static void floor_rows(struct tce *t)
 			floor_op("wipe", first, n, 13);
 		}
 		for (o = 0; o < 5; o++) {
-			uint64_t c = median(cost[o], MAX_REPS), none = median(nop, MAX_REPS);
+			uint64_t c = median(cost[o], reps), none = median(nop, reps);
 
 			row(ops[o], 0, "floor", sizes[i], "insn/tce",
 			    c > none ? 1.0 * (c - none) / n : 0);
@@ -600,14 +601,9 @@ static void registrations(struct tce *t)
 						 RW));
 			cost[2][j] = counted(unmap(t->container, iova, TCE));
 		}
-		for (k = 0; k < 4; k++) {
-			uint64_t sum = 0;
-
-			for (j = 0; j < PROBES; j++)
-				sum += cost[k][j];
+		for (k = 0; k < 4; k++)
 			row(names[k], 2, "registrations", n, "insn",
-			    1.0 * sum / PROBES);
-		}
+			    median(cost[k], PROBES));
 	}
 }
 
@@ -837,7 +833,7 @@ static void parallel_run(struct tce *t, uint8_t *mem, uint64_t size, int n,
 
 static void bench_parallel(struct tce *t, int version)
 {
-	static const uint64_t sizes[] = { 4 * KiB, 64 * KiB, MiB };
+	static const uint64_t ranges[] = { 4 * KiB, 64 * KiB, MiB };
 	struct worker alone[1], both[2];
 	uint8_t *mem;
 	size_t i;
@@ -851,13 +847,13 @@ static void bench_parallel(struct tce *t, int version)
 	attach(t, version);
 	mem = memory(SCATTERED, 2 * MiB);
 	allow(t, mem, 2 * MiB);
-	for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+	for (i = 0; i < sizeof(ranges) / sizeof(*ranges); i++) {
 		uint64_t one = ~0ULL, two = ~0ULL, most;
 		double contended = 0, slept = 0;
 
 		for (r = 0; r < ROUNDS; r++) {
-			parallel_run(t, mem, sizes[i], 1, alone);
-			parallel_run(t, mem, sizes[i], 2, both);
+			parallel_run(t, mem, ranges[i], 1, alone);
+			parallel_run(t, mem, ranges[i], 2, both);
 			if (alone[0].insns < one)
 				one = alone[0].insns;
 			most = both[0].insns > both[1].insns ? both[0].insns :
@@ -869,11 +865,11 @@ static void bench_parallel(struct tce *t, int version)
 			slept = both[0].slept + both[1].slept;
 		}
 		/* twice the calls, in so many instructions more */
-		row("parallel", version, "speed-up", sizes[i], "ratio",
+		row("parallel", version, "speed-up", ranges[i], "ratio",
 		    2.0 * one / two);
-		row("parallel", version, "contended", sizes[i], "per-call",
+		row("parallel", version, "contended", ranges[i], "per-call",
 		    contended / (2 * 2 * CALLS));
-		row("parallel", version, "slept", sizes[i], "per-call",
+		row("parallel", version, "slept", ranges[i], "per-call",
 		    slept / (2 * 2 * CALLS));
 	}
 }
