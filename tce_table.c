@@ -874,7 +874,11 @@ static void map_undo(struct tce_map *map, struct tce_holds *holds)
 
 		map_pop(map, entry, &old);
 		if (tce_xchg(win->tbl, entry, &old.hpa, &old.dir)) {
+			/* the new page stays, the old one can't come back */
 			WRITE_ONCE(win->stale, true);
+			if (old.dir != DMA_NONE)
+				tce_holds_add(holds, old.cookie, old.hpa,
+					      dir_writes(old.dir));
 			continue;
 		}
 		if (old.dir != DMA_NONE)
