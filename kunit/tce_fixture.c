@@ -23,6 +23,8 @@
 #include <linux/uaccess.h>
 #include <linux/vmstat.h>
 
+#include <asm/mmu_context.h>
+
 #include "tce_fixture.h"
 
 /* Bits of a stamp that no user address has, and no address of the kernel */
@@ -86,11 +88,12 @@ void tce_expect_balance(struct tce_fixture *fx)
 {
 	/* the kernel lets go of listed regions after a grace period */
 	rcu_barrier();
-	KUNIT_EXPECT_EQ(fx->test, tce_mock_pins(fx->mock), 0);
+	KUNIT_EXPECT_EQ(fx->test, tce_mock_pins(fx->mock), fx->filled);
 	KUNIT_EXPECT_TRUE(fx->test, xa_empty(&fx->mock->refs));
 	KUNIT_EXPECT_EQ(fx->test, fx->mock->counted, 0);
-	KUNIT_EXPECT_EQ(fx->test, fx->mm->locked_vm, fx->locked_vm);
-	KUNIT_EXPECT_EQ(fx->test, foll_pins(), fx->foll_pins);
+	KUNIT_EXPECT_EQ(fx->test, fx->mm->locked_vm,
+			fx->locked_vm + fx->filled);
+	KUNIT_EXPECT_EQ(fx->test, foll_pins(), fx->foll_pins + fx->filled);
 }
 
 /**
@@ -144,6 +147,7 @@ void tce_fixture_exit(struct kunit *test)
 		tce_fault_disarm(fx->mock);
 		list_for_each_entry_safe(client, next, &fx->clients, list)
 			tce_close(client);
+		fx->filled = 0;
 		tce_settled(fx);
 		left = tce_mock_forget_bridges(fx->mock);
 		KUNIT_EXPECT_EQ(test, left, fx->tables_left);
@@ -327,13 +331,15 @@ struct tce_client *tce_open(struct tce_fixture *fx, bool v2)
 	KUNIT_ASSERT_NOT_NULL(fx->test, client);
 	client->fx = fx;
 	client->v2 = v2;
-	client->arg = fx->args + 64 * fx->nr_args++;
+	client->slot = ffz(fx->slots);
+	client->arg = fx->args + 64 * client->slot;
 	client->data = tce_driver->open(v2 ? VFIO_SPAPR_TCE_v2_IOMMU :
 					     VFIO_SPAPR_TCE_IOMMU);
 	if (IS_ERR_OR_NULL(client->data)) {
 		kfree(client);
 		KUNIT_FAIL_AND_ABORT(fx->test, "a container can't be opened");
 	}
+	fx->slots |= BIT(client->slot);
 	list_add(&client->list, &fx->clients);
 	return client;
 }
@@ -352,6 +358,7 @@ void tce_close(struct tce_client *client)
 						 client->groups[i]->group);
 	tce_driver->release(client->data);
 	list_del(&client->list);
+	client->fx->slots &= ~BIT(client->slot);
 	if (!client->fx->busy)
 		tce_settled(client->fx);
 	kfree(client);
@@ -422,6 +429,42 @@ struct tce_client *tce_ready(struct tce_fixture *fx, bool v2,
 	if (pgrp)
 		*pgrp = grp;
 	return client;
+}
+
+/**
+ * tce_fill_list() - have the driver keep regions to itself from now on
+ * @fx: the process
+ *
+ * The driver registers the first regions of a process with the kernel, too,
+ * for KVM; its own code for the others is only reached by who has many. So
+ * this registers single pages until the kernel does not know the last one.
+ * Undone by tce_empty_list(), or by the end of the case.
+ */
+void tce_fill_list(struct tce_fixture *fx)
+{
+	unsigned long ua = tce_plain(fx, SZ_2K * PAGE_SIZE);
+
+	fx->filler = tce_open(fx, true);
+	for (; fx->filled < SZ_2K; ua += PAGE_SIZE) {
+		KUNIT_ASSERT_EQ(fx->test,
+				tce_register(fx->filler, ua, PAGE_SIZE), 0);
+		fx->filled++;
+		if (!mm_iommu_lookup(current->mm, ua, PAGE_SIZE))
+			return;
+	}
+	KUNIT_FAIL_AND_ABORT(fx->test, "the kernel knows all regions");
+}
+
+/**
+ * tce_empty_list() - undo tce_fill_list(), if it was done
+ * @fx: the process
+ */
+void tce_empty_list(struct tce_fixture *fx)
+{
+	if (fx->filler)
+		tce_close(fx->filler);
+	fx->filler = NULL;
+	fx->filled = 0;
 }
 
 /**

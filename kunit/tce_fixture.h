@@ -23,16 +23,20 @@
 
 #define TCE_CLIENT_GROUPS	4
 
+struct tce_client;
+
 /**
  * struct tce_fixture - a process that uses VFIO
  * @test: the case
  * @mock: the platform
  * @mm: its memory, that of the thread that runs the case
  * @args: user page for arguments of ioctls
- * @nr_args: arguments in it that are in use
+ * @slots: the parts of it that are in use, one for each container
  * @next_ua: where the next piece of user memory goes
  * @clients: its containers (struct tce_client)
  * @busy: several threads are at work: calls can't be checked one by one
+ * @filler: has the regions of tce_fill_list()
+ * @filled: pages of these
  * @tables_left: tables that will stay in bridges for good
  * @locked_vm: of @mm at the start
  * @foll_pins: long-term pins in the whole system at the start
@@ -42,10 +46,12 @@ struct tce_fixture {
 	struct tce_mock *mock;
 	struct mm_struct *mm;
 	unsigned long args;
-	unsigned int nr_args;
+	unsigned long slots;
 	unsigned long next_ua;
 	struct list_head clients;
 	bool busy;
+	struct tce_client *filler;
+	unsigned int filled;
 	unsigned int tables_left;
 	unsigned long locked_vm;
 	long foll_pins;
@@ -57,6 +63,7 @@ struct tce_fixture {
  * @fx: the process
  * @data: what the driver knows it by
  * @v2: which interface it speaks
+ * @slot: its part of &tce_fixture.args
  * @arg: where the arguments of its ioctls are
  * @groups: what is attached
  */
@@ -65,6 +72,7 @@ struct tce_client {
 	struct tce_fixture *fx;
 	void *data;
 	bool v2;
+	unsigned int slot;
 	unsigned long arg;
 	struct tce_mock_group *groups[TCE_CLIENT_GROUPS];
 };
@@ -108,6 +116,8 @@ int tce_attach(struct tce_client *client, struct tce_mock_group *grp);
 void tce_detach(struct tce_client *client, struct tce_mock_group *grp);
 struct tce_client *tce_ready(struct tce_fixture *fx, bool v2,
 			     struct tce_mock_group **pgrp);
+void tce_fill_list(struct tce_fixture *fx);
+void tce_empty_list(struct tce_fixture *fx);
 struct tce_client *tce_ready_window(struct tce_fixture *fx, u32 shift,
 				    u64 size, u32 levels,
 				    struct tce_mock_group **pgrp);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_memory: registered memory. Regions smaller than 1M are kept by
- * the driver alone, larger ones by the kernel's list, too; most cases try
- * both.
+ * Suite tce_memory: registered memory. The first regions of a process are in
+ * the kernel's list, too, further ones are kept by the driver alone; most cases
+ * try both.
  */
 #include <linux/mman.h>
 #include <linux/shmem_fs.h>
@@ -13,25 +13,33 @@
  * struct memory_size - how large a region is
  * @name: of the parameter
  * @size: bytes
+ * @unlisted: the kernel's list is full
  */
 struct memory_size {
 	const char *name;
 	unsigned long size;
+	bool unlisted;
 };
 
 static const struct memory_size sizes[] = {
-	{ "one page", PAGE_SIZE },
-	{ "256K", SZ_256K },
-	{ "1M less a page", SZ_1M - PAGE_SIZE },
-	{ "1M", SZ_1M },
-	{ "4M and a page", SZ_4M + PAGE_SIZE },
+	{ "one page", PAGE_SIZE, false },
+	{ "256K", SZ_256K, false },
+	{ "4M and a page", SZ_4M + PAGE_SIZE, false },
+	{ "one page, list is full", PAGE_SIZE, true },
+	{ "256K, list is full", SZ_256K, true },
+	{ "4M and a page, list is full", SZ_4M + PAGE_SIZE, true },
 };
 KUNIT_ARRAY_PARAM_DESC(size, sizes, name);
+
+/* CPU pages of the table of a window of 64M */
+#define TABLE	(PAGE_ALIGN(SZ_64M / SZ_4K * sizeof(u64)) >> PAGE_SHIFT)
 
 static unsigned long size_of(struct kunit *test)
 {
 	const struct memory_size *param = test->param_value;
 
+	if (param->unlisted)
+		tce_fill_list(test->priv);
 	return param->size;
 }
 
@@ -43,7 +51,12 @@ static struct tce_client *container(struct kunit *test)
 
 static unsigned long charged(struct tce_fixture *fx)
 {
-	return fx->mm->locked_vm - fx->locked_vm;
+	return fx->mm->locked_vm - fx->locked_vm - fx->filled;
+}
+
+static unsigned long pins(struct tce_fixture *fx)
+{
+	return tce_mock_pins(fx->mock) - fx->filled;
 }
 
 static void register_and_unregister(struct kunit *test)
@@ -53,7 +66,7 @@ static void register_and_unregister(struct kunit *test)
 	unsigned long size = size_of(test), ua = tce_plain(fx, size);
 
 	KUNIT_ASSERT_EQ(test, tce_register(client, ua, size), 0);
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), size >> PAGE_SHIFT);
+	KUNIT_EXPECT_EQ(test, pins(fx), size >> PAGE_SHIFT);
 	KUNIT_EXPECT_EQ(test, charged(fx), size >> PAGE_SHIFT);
 	KUNIT_EXPECT_EQ(test, tce_register(client, ua, size), -EBUSY);
 	KUNIT_EXPECT_EQ(test, charged(fx), size >> PAGE_SHIFT);
@@ -122,7 +135,7 @@ static void register_bounds(struct kunit *test)
 					   bound->size << shift), bound->rc);
 	if (!bound->rc)
 		return;
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, pins(fx), 0);
 	KUNIT_EXPECT_EQ(test, charged(fx), 0);
 	/* no trace of it is left */
 	KUNIT_EXPECT_EQ(test, tce_register(client, ua, 16 * PAGE_SIZE), 0);
@@ -142,7 +155,7 @@ static void register_of_no_user_memory(struct kunit *test)
 					   2 * PAGE_SIZE), -EFAULT);
 	KUNIT_EXPECT_EQ(test, tce_register(client, tce_hole(fx, SZ_2M), SZ_2M),
 			-EFAULT);
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, pins(fx), 0);
 	KUNIT_EXPECT_EQ(test, charged(fx), 0);
 }
 
@@ -280,7 +293,7 @@ static void unregister_of_other_bounds(struct kunit *test)
 			-ENOENT);
 	KUNIT_EXPECT_EQ(test, tce_unregister(a, ua + o->from * PAGE_SIZE, size),
 			same ? 0 : -ENOENT);
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), same ? 1 : 5);
+	KUNIT_EXPECT_EQ(test, pins(fx), same ? 1 : 5);
 }
 
 static void unregister_misaligned(struct kunit *test)
@@ -308,11 +321,11 @@ static void shared_by_two_containers(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, tce_register(a, ua, size), 0);
 	KUNIT_ASSERT_EQ(test, tce_register(b, ua, size), 0);
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), size >> PAGE_SHIFT);
+	KUNIT_EXPECT_EQ(test, pins(fx), size >> PAGE_SHIFT);
 	KUNIT_EXPECT_EQ(test, charged(fx), size >> PAGE_SHIFT);
 	KUNIT_EXPECT_EQ(test, tce_unregister(a, ua, size), 0);
 	KUNIT_EXPECT_EQ(test, tce_unregister(a, ua, size), -ENOENT);
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), size >> PAGE_SHIFT);
+	KUNIT_EXPECT_EQ(test, pins(fx), size >> PAGE_SHIFT);
 	KUNIT_EXPECT_EQ(test, tce_register(a, ua, size), 0);
 	tce_close(a);
 	KUNIT_EXPECT_EQ(test, charged(fx), size >> PAGE_SHIFT);
@@ -398,16 +411,18 @@ static void closed_while_others_map(struct kunit *test)
 	tce_close(a);
 	tce_expect_mapped(fx, grp, 0, 0, ua, size, TCE_RW);
 
-	/* nobody's, but still there: it can be taken over */
+	/* nobody's, but still there: no other can take its place */
 	KUNIT_EXPECT_EQ(test, tce_unregister(b, ua, size), -ENOENT);
-	KUNIT_EXPECT_EQ(test, tce_register(b, ua, size), 0);
-	KUNIT_EXPECT_EQ(test, tce_unregister(b, ua, size), -EBUSY);
+	KUNIT_EXPECT_EQ(test, tce_register(b, ua, size), -EBUSY);
 	KUNIT_EXPECT_EQ(test, tce_unmap(b, 0, size), 0);
+	/* until nobody maps it any more */
+	KUNIT_EXPECT_EQ(test, tce_register(b, ua, size), 0);
+	KUNIT_EXPECT_EQ(test, charged(fx), (size >> PAGE_SHIFT) + TABLE + 1);
 	KUNIT_EXPECT_EQ(test, tce_unregister(b, ua, size), 0);
 }
 
-/* ... and nobody takes it over. */
-static void nobody_takes_it_over(struct kunit *test)
+/* ... and nobody asks for it again. */
+static void closed_for_good(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *a = container(test);
@@ -419,6 +434,8 @@ static void nobody_takes_it_over(struct kunit *test)
 	tce_close(a);
 	KUNIT_EXPECT_EQ(test, tce_unmap(b, 0, size), 0);
 	tce_close(b);
+	/* the last container of the process */
+	tce_empty_list(fx);
 	tce_expect_balance(fx);
 }
 
@@ -456,7 +473,7 @@ static void many_regions(struct kunit *test)
 	}
 }
 
-/* More large regions than the kernel's list is given. */
+/* Many large regions, of which the kernel's list has the first ones. */
 static void many_large_regions(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -495,6 +512,7 @@ static void pinned_in_pieces(struct kunit *test)
 	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
 	unsigned long ua = tce_plain(fx, 8 * PAGE_SIZE);
 
+	tce_fill_list(fx);
 	tce_fault_arm_sticky(fx->mock, TCE_FAULT_PIN, 3);
 	KUNIT_EXPECT_EQ(test, tce_register(client, ua, 8 * PAGE_SIZE), 0);
 	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 3);
@@ -541,6 +559,7 @@ static void pinning_fails(struct kunit *test)
 	struct tce_client *v2 = container(test);
 	unsigned long ua = tce_plain(fx, SZ_256K), locked;
 
+	tce_fill_list(fx);
 	KUNIT_ASSERT_EQ(test, tce_unmap(v1, 0, SZ_4K), 0);
 	locked = charged(fx);
 	tce_fault_arm(fx->mock, TCE_FAULT_PIN, 1, err->from);
@@ -550,7 +569,7 @@ static void pinning_fails(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_map(v1, 0, ua, SZ_256K, TCE_RW), err->to);
 	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
 	KUNIT_EXPECT_EQ(test, charged(fx), locked);
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, pins(fx), 0);
 }
 
 /* The kernel's own registration reports a short pin as a number of pages. */
@@ -627,7 +646,7 @@ static struct kunit_case tce_memory_cases[] = {
 	KUNIT_CASE_PARAM(unregister_after_replacement, size_gen_params),
 	KUNIT_CASE_PARAM(unregister_while_others_map, size_gen_params),
 	KUNIT_CASE_PARAM(closed_while_others_map, size_gen_params),
-	KUNIT_CASE_PARAM(nobody_takes_it_over, size_gen_params),
+	KUNIT_CASE_PARAM(closed_for_good, size_gen_params),
 	KUNIT_CASE(many_regions),
 	KUNIT_CASE(many_large_regions),
 	KUNIT_CASE(pinned_in_pieces),

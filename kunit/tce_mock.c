@@ -134,6 +134,22 @@ void tce_fault_arm(struct tce_mock *mock, enum tce_fault fault,
 }
 
 /**
+ * tce_fault_arm_from() - make a call fail, and all that follow
+ * @mock: the platform
+ * @fault: calls of what
+ * @nth: the first that fails, the next is 1
+ * @rc: their result
+ *
+ * Undone by tce_fault_disarm().
+ */
+void tce_fault_arm_from(struct tce_mock *mock, enum tce_fault fault,
+			unsigned int nth, int rc)
+{
+	tce_fault_arm(mock, fault, nth, rc);
+	mock->fault_sticky = true;
+}
+
+/**
  * tce_fault_arm_sticky() - make all calls fail
  * @mock: the platform
  * @fault: calls of what
@@ -143,8 +159,7 @@ void tce_fault_arm(struct tce_mock *mock, enum tce_fault fault,
  */
 void tce_fault_arm_sticky(struct tce_mock *mock, enum tce_fault fault, int rc)
 {
-	tce_fault_arm(mock, fault, 1, rc);
-	mock->fault_sticky = true;
+	tce_fault_arm_from(mock, fault, 1, rc);
 }
 
 /**
@@ -178,8 +193,12 @@ bool tce_fault_hit(struct tce_mock *mock, enum tce_fault fault, int *rc)
 {
 	if (mock->fault != fault || !mock->fault_left)
 		return false;
-	if (!mock->fault_sticky && --mock->fault_left)
+	if (mock->fault_left > 1) {
+		mock->fault_left--;
 		return false;
+	}
+	if (!mock->fault_sticky)
+		mock->fault_left = 0;
 	mock->fault_hits++;
 	*rc = mock->fault_rc;
 	return true;

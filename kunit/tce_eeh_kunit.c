@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Suite tce_eeh: arguments of VFIO_EEH_PE_OP, what becomes of them, and what
+ * user space is told of the PEs of a container's groups.
+ */
+#include <asm/iommu.h>
+
+#include <linux/string.h>
+
+#include "tce_fixture.h"
+
+/* The kernel's numbers, as its EEH code gets them */
+#define OPT_DISABLE	0
+#define OPT_ENABLE	1
+#define OPT_THAW_MMIO	2
+#define OPT_THAW_DMA	3
+#define DEACTIVATE	0
+#define HOT		1
+#define FUNDAMENTAL	3
+
+static long eeh(struct tce_client *client, struct vfio_eeh_pe_op *op)
+{
+	op->argsz = sizeof(*op);
+	return tce_ioctl(client, VFIO_EEH_PE_OP, op, sizeof(*op));
+}
+
+static long eeh_op(struct tce_client *client, u32 number)
+{
+	struct vfio_eeh_pe_op op = { .op = number };
+
+	return eeh(client, &op);
+}
+
+/**
+ * struct eeh_call - an operation, and the call that it becomes
+ * @name: of the parameter
+ * @op: the operation
+ * @what: the function of the kernel; NULL if there is no such operation
+ * @arg: its first argument
+ */
+struct eeh_call {
+	const char *name;
+	u32 op;
+	const char *what;
+	unsigned long arg;
+};
+
+static const struct eeh_call calls[] = {
+	{ "disable", VFIO_EEH_PE_DISABLE, "set_option", OPT_DISABLE },
+	{ "enable", VFIO_EEH_PE_ENABLE, "set_option", OPT_ENABLE },
+	{ "unfreeze I/O", VFIO_EEH_PE_UNFREEZE_IO, "set_option", OPT_THAW_MMIO },
+	{ "unfreeze DMA", VFIO_EEH_PE_UNFREEZE_DMA, "set_option", OPT_THAW_DMA },
+	{ "get state", VFIO_EEH_PE_GET_STATE, "get_state", 0 },
+	{ "deactivate reset", VFIO_EEH_PE_RESET_DEACTIVATE, "reset", DEACTIVATE },
+	{ "hot reset", VFIO_EEH_PE_RESET_HOT, "reset", HOT },
+	{ "fundamental reset", VFIO_EEH_PE_RESET_FUNDAMENTAL, "reset", FUNDAMENTAL },
+	{ "configure", VFIO_EEH_PE_CONFIGURE, "configure", 0 },
+	{ "10", 10, NULL, 0 },
+	{ "2^31", 1U << 31, NULL, 0 },
+	{ "all bits", ~0U, NULL, 0 },
+};
+KUNIT_ARRAY_PARAM_DESC(call, calls, name);
+
+static void operation(struct kunit *test)
+{
+	const struct eeh_call *call = test->param_value;
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	int v2;
+
+	for (v2 = 0; v2 < 2; v2++) {
+		struct tce_client *client = tce_ready(fx, v2, &grp);
+
+		if (!call->what) {
+			KUNIT_EXPECT_EQ(test, eeh_op(client, call->op),
+					-EINVAL);
+			KUNIT_EXPECT_EQ(test, grp->eeh.calls, 0);
+			continue;
+		}
+		KUNIT_EXPECT_EQ(test, eeh_op(client, call->op), 0);
+		KUNIT_EXPECT_EQ(test, grp->eeh.calls, 1);
+		KUNIT_ASSERT_NOT_NULL(test, grp->eeh.what);
+		KUNIT_EXPECT_STREQ(test, grp->eeh.what, call->what);
+		KUNIT_EXPECT_EQ(test, grp->eeh.args[0], call->arg);
+		if (!strcmp(call->what, "reset"))
+			KUNIT_EXPECT_EQ(test, grp->eeh.args[1], true);
+	}
+}
+
+/* The short form is enough for all but INJECT_ERR. */
+static void short_argument(struct kunit *test)
+{
+	const struct eeh_call *call = test->param_value;
+	struct vfio_eeh_pe_op op = { .argsz = 12, .op = call->op };
+	struct tce_client *client = tce_ready(test->priv, true, NULL);
+
+	KUNIT_EXPECT_EQ(test, tce_ioctl(client, VFIO_EEH_PE_OP, &op, 12),
+			call->what ? 0 : -EINVAL);
+}
+
+/* What the kernel's EEH code and firmware say, and what user space is told. */
+struct eeh_result {
+	const char *name;
+	int from;
+	long to;
+};
+
+static const struct eeh_result results[] = {
+	{ "ENODEV", -ENODEV, -ENODEV },
+	{ "ENOENT", -ENOENT, -ENOENT },
+	{ "EINVAL", -EINVAL, -EINVAL },
+	{ "EPERM", -EPERM, -EPERM },
+	{ "ENOMEM", -ENOMEM, -ENOMEM },
+	{ "EIO", -EIO, -EIO },
+	{ "firmware's -4", -4, -EIO },
+	{ "firmware's -100", -100, -EIO },
+};
+KUNIT_ARRAY_PARAM_DESC(result, results, name);
+
+static void operation_fails(struct kunit *test)
+{
+	const struct eeh_result *result = test->param_value;
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, true, &grp);
+	int i;
+
+	grp->eeh_rc = result->from;
+	for (i = 0; i < 9; i++)
+		KUNIT_EXPECT_EQ(test, eeh_op(client, calls[i].op), result->to);
+}
+
+static void states(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, true, &grp);
+	int state;
+
+	for (state = VFIO_EEH_PE_STATE_NORMAL;
+	     state <= VFIO_EEH_PE_STATE_UNAVAIL; state++) {
+		grp->eeh_rc = state;
+		KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_GET_STATE),
+				state);
+	}
+}
+
+/* Only GET_STATE has a positive result. */
+static void positive_results(struct kunit *test)
+{
+	const struct eeh_call *call = test->param_value;
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, true, &grp);
+
+	if (!call->what)
+		kunit_skip(test, "no such operation");
+	grp->eeh_rc = 2;
+	KUNIT_EXPECT_EQ(test, eeh_op(client, call->op),
+			call->op == VFIO_EEH_PE_GET_STATE ? 2 : 0);
+}
+
+static void worst_state_of_two_groups(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *a, *b = tce_group(fx);
+	struct tce_client *client = tce_ready(fx, true, &a);
+
+	KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
+	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_GET_STATE), 0);
+	b->eeh_rc = VFIO_EEH_PE_STATE_STOPPED;
+	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_GET_STATE),
+			VFIO_EEH_PE_STATE_STOPPED);
+	a->eeh_rc = VFIO_EEH_PE_STATE_RESET;
+	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_GET_STATE),
+			VFIO_EEH_PE_STATE_STOPPED);
+	a->eeh_rc = VFIO_EEH_PE_STATE_UNAVAIL;
+	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_GET_STATE),
+			VFIO_EEH_PE_STATE_UNAVAIL);
+	b->eeh_rc = -ENODEV;
+	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_GET_STATE), -ENODEV);
+}
+
+static void all_groups_or_the_first_that_fails(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *a, *b = tce_group(fx);
+	struct tce_client *client = tce_ready(fx, true, &a);
+
+	KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
+	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_RESET_HOT), 0);
+	KUNIT_EXPECT_EQ(test, a->eeh.calls, 1);
+	KUNIT_EXPECT_EQ(test, b->eeh.calls, 1);
+	a->eeh_rc = -EINVAL;
+	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_RESET_HOT), -EINVAL);
+	KUNIT_EXPECT_EQ(test, a->eeh.calls, 2);
+	KUNIT_EXPECT_EQ(test, b->eeh.calls, 1);
+	a->eeh_rc = 0;
+	b->eeh_rc = -EPERM;
+	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_RESET_HOT), -EPERM);
+	KUNIT_EXPECT_EQ(test, a->eeh.calls, 3);
+	KUNIT_EXPECT_EQ(test, b->eeh.calls, 2);
+	/* the one that has left is not asked any more */
+	b->eeh_rc = 0;
+	tce_detach(client, a);
+	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_RESET_HOT), 0);
+	KUNIT_EXPECT_EQ(test, a->eeh.calls, 3);
+	KUNIT_EXPECT_EQ(test, b->eeh.calls, 3);
+}
+
+static void group_without_pe(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, true, &grp);
+
+	grp->has_no_pe = true;
+	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_ENABLE), -ENODEV);
+	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_GET_STATE), -ENODEV);
+}
+
+/**
+ * struct eeh_error - an error to inject
+ * @name: of the parameter
+ * @type: its type
+ * @func: its function
+ * @rc: expected
+ */
+struct eeh_error {
+	const char *name;
+	u32 type;
+	u32 func;
+	long rc;
+};
+
+static const struct eeh_error injected[] = {
+	{ "32 bits, load of memory by address", 0, 0, 0 },
+	{ "64 bits, load of memory by address", 1, 0, 0 },
+	{ "64 bits, the last function", 1, 19, 0 },
+	{ "64 bits, one more", 1, 20, -EINVAL },
+	{ "a type too many", 2, 0, -EINVAL },
+	{ "all bits of the type", ~0U, 0, -EINVAL },
+	{ "all bits of the function", 0, ~0U, -EINVAL },
+};
+KUNIT_ARRAY_PARAM_DESC(injected, injected, name);
+
+static void inject(struct kunit *test)
+{
+	const struct eeh_error *err = test->param_value;
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, true, &grp);
+	struct vfio_eeh_pe_op op = {
+		.op = VFIO_EEH_PE_INJECT_ERR,
+		.err = {
+			.type = err->type, .func = err->func,
+			.addr = 0x123456789abcdef0ULL,
+			.mask = 0xfedcba9876543210ULL,
+		},
+	};
+
+	KUNIT_EXPECT_EQ(test, eeh(client, &op), err->rc);
+	if (err->rc) {
+		KUNIT_EXPECT_EQ(test, grp->eeh.calls, 0);
+		return;
+	}
+	KUNIT_ASSERT_EQ(test, grp->eeh.calls, 1);
+	KUNIT_EXPECT_STREQ(test, grp->eeh.what, "inject_err");
+	KUNIT_EXPECT_EQ(test, grp->eeh.args[0], err->type);
+	KUNIT_EXPECT_EQ(test, grp->eeh.args[1], err->func);
+	KUNIT_EXPECT_EQ(test, grp->eeh.args[2], 0x123456789abcdef0ULL);
+	KUNIT_EXPECT_EQ(test, grp->eeh.args[3], 0xfedcba9876543210ULL);
+}
+
+static void inject_needs_the_long_argument(struct kunit *test)
+{
+	struct vfio_eeh_pe_op op = { .op = VFIO_EEH_PE_INJECT_ERR };
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, true, &grp);
+	u32 argsz;
+
+	for (argsz = 0; argsz < 40; argsz++) {
+		op.argsz = argsz;
+		KUNIT_EXPECT_EQ(test, tce_ioctl(client, VFIO_EEH_PE_OP, &op,
+						sizeof(op)), -EINVAL);
+	}
+	KUNIT_EXPECT_EQ(test, grp->eeh.calls, 0);
+	op.argsz = 40;
+	KUNIT_EXPECT_EQ(test, tce_ioctl(client, VFIO_EEH_PE_OP, &op,
+					sizeof(op)), 0);
+}
+
+static struct kunit_case tce_eeh_cases[] = {
+	KUNIT_CASE_PARAM(operation, call_gen_params),
+	KUNIT_CASE_PARAM(short_argument, call_gen_params),
+	KUNIT_CASE_PARAM(operation_fails, result_gen_params),
+	KUNIT_CASE(states),
+	KUNIT_CASE_PARAM(positive_results, call_gen_params),
+	KUNIT_CASE(worst_state_of_two_groups),
+	KUNIT_CASE(all_groups_or_the_first_that_fails),
+	KUNIT_CASE(group_without_pe),
+	KUNIT_CASE_PARAM(inject, injected_gen_params),
+	KUNIT_CASE(inject_needs_the_long_argument),
+	{}
+};
+
+static struct kunit_suite tce_eeh_suite = {
+	.name = "tce_eeh",
+	.init = tce_fixture_init,
+	.exit = tce_fixture_exit,
+	.test_cases = tce_eeh_cases,
+};
+kunit_test_suite(tce_eeh_suite);
