@@ -473,6 +473,22 @@ uint64_t mem_free(void)
 	return read_number("/proc/meminfo", "MemFree:") * 1024;
 }
 
+/* What is freed after grace periods and by workers takes its time. */
+bool mem_free_returns(uint64_t want)
+{
+	const struct timespec nap = { .tv_nsec = 100 * 1000 * 1000 };
+	int i;
+
+	for (i = 0; i < 200; i++) {
+		if (mem_free() >= want)
+			return true;
+		nanosleep(&nap, NULL);
+	}
+	note("%lld KiB less memory is free than expected",
+	     (long long)(want - mem_free()) / 1024);
+	return false;
+}
+
 /*
  * The counters are kept per CPU and folded once a second, or at once when root
  * asks for it. Tests of another user have a process of root's that does.
