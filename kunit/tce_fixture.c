@@ -906,3 +906,50 @@ void tce_do_as_other(struct tce_fixture *fx, bool has_mm,
 	KUNIT_ASSERT_FALSE(fx->test, IS_ERR(thread));
 	wait_for_completion(&other.done);
 }
+
+static int thread_fn(void *data)
+{
+	struct tce_thread *thread = data;
+	struct mm_struct *mm = thread->view.fx->mm;
+
+	kthread_use_mm(mm);
+	thread->what(thread);
+	kthread_unuse_mm(mm);
+	kthread_complete_and_exit(&thread->done, 0);
+}
+
+/**
+ * tce_thread_start() - do something in another thread of the process
+ * @thread: on the stack; set up here
+ * @client: the container that it uses
+ * @what: what it does
+ *
+ * From now on calls are not checked one by one. Undone by tce_thread_join().
+ */
+void tce_thread_start(struct tce_thread *thread, struct tce_client *client,
+		      void (*what)(struct tce_thread *thread))
+{
+	struct tce_fixture *fx = client->fx;
+
+	fx->busy = true;
+	thread->view = *client;
+	thread->view.slot = ffz(fx->slots);
+	thread->view.arg = fx->args + 64 * thread->view.slot;
+	fx->slots |= BIT(thread->view.slot);
+	thread->what = what;
+	thread->rc = 0;
+	init_completion(&thread->done);
+	thread->task = kthread_run(thread_fn, thread, "tce_thread");
+	if (IS_ERR(thread->task))
+		KUNIT_FAIL_AND_ABORT(fx->test, "no more threads");
+}
+
+/**
+ * tce_thread_join() - wait for a thread
+ * @thread: the thread
+ */
+void tce_thread_join(struct tce_thread *thread)
+{
+	wait_for_completion(&thread->done);
+	thread->view.fx->slots &= ~BIT(thread->view.slot);
+}

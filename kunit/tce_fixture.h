@@ -156,4 +156,24 @@ void tce_do_as_other(struct tce_fixture *fx, bool has_mm,
 		     void (*what)(struct tce_fixture *fx, void *arg),
 		     void *arg);
 
+/**
+ * struct tce_thread - another thread of the process
+ * @view: the container, with room for this thread's own arguments
+ * @what: what it does
+ * @task: the thread
+ * @done: completed when it has done it
+ * @rc: what it has to say
+ */
+struct tce_thread {
+	struct tce_client view;
+	void (*what)(struct tce_thread *thread);
+	struct task_struct *task;
+	struct completion done;
+	long rc;
+};
+
+void tce_thread_start(struct tce_thread *thread, struct tce_client *client,
+		      void (*what)(struct tce_thread *thread));
+void tce_thread_join(struct tce_thread *thread);
+
 #endif /* TCE_KUNIT_FIXTURE_H */

@@ -20,6 +20,7 @@
 #ifndef TCE_KUNIT_MOCK_H
 #define TCE_KUNIT_MOCK_H
 
+#include <linux/completion.h>
 #include <linux/dma-direction.h>
 #include <linux/list.h>
 #include <linux/spinlock.h>
@@ -70,6 +71,16 @@ enum tce_fault {
 #define TCE_VIOLATION_LEN	100
 
 /**
+ * struct tce_gate - a place where threads are held up; see tce_wrap.c
+ * @reached: completed by the thread that gets there
+ * @open: completed to let it go on
+ */
+struct tce_gate {
+	struct completion reached;
+	struct completion open;
+};
+
+/**
  * struct tce_mock - the platform
  * @lock: guards all that follows, tables included
  * @tables: tables that exist (struct tce_mock_table)
@@ -98,6 +109,7 @@ enum tce_fault {
  * @also_unset: unset_window() fails, too, while a fault is armed
  * @size_is_unknown: get_table_size() says ~0, as pseries does for levels > 1
  * @no_userspace: tables come without it_userspace
+ * @gate: where the next thread that pins memory has to wait; may be NULL
  * @nr_violations: in all
  * @violations: the first ones
  */
@@ -130,6 +142,8 @@ struct tce_mock {
 	bool also_unset;
 	bool size_is_unknown;
 	bool no_userspace;
+
+	struct tce_gate *gate;
 
 	unsigned int nr_violations;
 	char violations[TCE_VIOLATIONS_KEPT][TCE_VIOLATION_LEN];

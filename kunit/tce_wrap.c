@@ -60,6 +60,23 @@ static void note_unpinned(struct page **pages, unsigned long n)
 		tce_mock_unpinned(mock, page_to_pfn(pages[i]));
 }
 
+/* One thread is held up before it pins anything, if the test wants that. */
+static void pass_gate(void)
+{
+	struct tce_mock *mock = tce_mock_current();
+	struct tce_gate *gate = NULL;
+
+	if (mock) {
+		spin_lock(&mock->lock);
+		swap(gate, mock->gate);
+		spin_unlock(&mock->lock);
+	}
+	if (gate) {
+		complete(&gate->reached);
+		wait_for_completion(&gate->open);
+	}
+}
+
 static void check_flags(unsigned int flags)
 {
 	struct tce_mock *mock = tce_mock_current();
@@ -86,6 +103,7 @@ int __wrap_pin_user_pages_fast(unsigned long start, int nr_pages,
 {
 	int rc;
 
+	pass_gate();
 	check_flags(gup_flags);
 	if (fault(TCE_FAULT_PIN, &rc)) {
 		if (rc <= 0)
@@ -207,6 +225,7 @@ long __wrap_mm_iommu_new(struct mm_struct *mm, unsigned long ua,
 	int fault_rc;
 	long rc;
 
+	pass_gate();
 	if (fault(TCE_FAULT_REGISTER, &fault_rc))
 		return fault_rc;
 	rc = __real_mm_iommu_new(mm, ua, entries, pmem);

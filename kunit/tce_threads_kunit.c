@@ -1,0 +1,571 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Suite tce_threads: several threads at the same container. The platform
+ * looks at every write, lockdep and, where they are configured, KASAN and KCSAN
+ * at everything else.
+ */
+#include <linux/delay.h>
+
+#include "tce_fixture.h"
+
+#define MEMORY	SZ_256K
+#define ROUNDS	100
+
+/* What the threads of a case share */
+static unsigned long memory;
+
+static void start_all(struct tce_thread *threads, int n,
+		      struct tce_client *client,
+		      void (*const *whats)(struct tce_thread *thread))
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		tce_thread_start(&threads[i], client, whats[i]);
+}
+
+static void join_all(struct kunit *test, struct tce_thread *threads, int n)
+{
+	struct tce_fixture *fx = test->priv;
+	int i;
+
+	for (i = 0; i < n; i++)
+		tce_thread_join(&threads[i]);
+	fx->busy = false;
+	tce_settled(fx);
+	for (i = 0; i < n; i++)
+		KUNIT_EXPECT_EQ_MSG(test, threads[i].rc, 0, "thread %d", i);
+}
+
+static struct tce_client *setup(struct kunit *test, bool v2,
+				struct tce_mock_group **pgrp)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client;
+
+	memory = tce_plain(fx, MEMORY);
+	client = v2 ? tce_ready_window(fx, 12, SZ_64M, 1, pgrp) :
+		      tce_ready(fx, false, pgrp);
+	if (v2)
+		KUNIT_ASSERT_EQ(test, tce_register(client, memory, MEMORY), 0);
+	return client;
+}
+
+static void keep_first_error(struct tce_thread *thread, long rc)
+{
+	if (!thread->rc)
+		thread->rc = rc;
+}
+
+static void map_all(struct tce_thread *thread)
+{
+	int i;
+
+	for (i = 0; i < ROUNDS; i++)
+		keep_first_error(thread, tce_map(&thread->view, 0, memory,
+						 MEMORY, TCE_RW));
+}
+
+static void map_single_pages(struct tce_thread *thread)
+{
+	u64 at;
+	int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		at = (i * 7 * SZ_4K) % MEMORY;
+		keep_first_error(thread, tce_map(&thread->view, at,
+						 memory + at, SZ_4K, TCE_RW));
+	}
+}
+
+static void unmap_all(struct tce_thread *thread)
+{
+	int i;
+
+	for (i = 0; i < ROUNDS; i++)
+		keep_first_error(thread, tce_unmap(&thread->view, 0, SZ_64M));
+}
+
+static void unmap_single_pages(struct tce_thread *thread)
+{
+	int i;
+
+	for (i = 0; i < ROUNDS; i++)
+		keep_first_error(thread,
+				 tce_unmap(&thread->view,
+					   (i * 5 * SZ_4K) % MEMORY, SZ_4K));
+}
+
+static void map_and_unmap(struct kunit *test)
+{
+	static void (*const whats[])(struct tce_thread *thread) = {
+		map_all, map_single_pages, unmap_all, unmap_single_pages,
+	};
+	struct tce_thread threads[ARRAY_SIZE(whats)];
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client;
+	int v2;
+
+	for (v2 = 0; v2 < 2; v2++) {
+		client = setup(test, v2, NULL);
+		start_all(threads, ARRAY_SIZE(whats), client, whats);
+		join_all(test, threads, ARRAY_SIZE(whats));
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+		if (v2)
+			KUNIT_EXPECT_EQ(test, tce_unregister(client, memory,
+							     MEMORY), 0);
+	}
+}
+
+/* With KVM the entries are exchanged one by one. */
+static void map_and_unmap_beside_kvm(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+
+	fx->mock->kvm = true;
+	map_and_unmap(test);
+}
+
+static void create_and_remove(struct tce_thread *thread)
+{
+	u64 start;
+	int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		keep_first_error(thread, tce_create(&thread->view, 12, SZ_16M,
+						    1, &start));
+		keep_first_error(thread, tce_remove(&thread->view, start));
+	}
+}
+
+/* In a window that comes and goes: both is right. */
+static void map_if_there(struct tce_thread *thread)
+{
+	long rc;
+	int i;
+
+	for (i = 0; i < 4 * ROUNDS; i++) {
+		rc = tce_map(&thread->view, 1ULL << 59, memory, MEMORY, TCE_RW);
+		if (rc != -ENXIO)
+			keep_first_error(thread, rc);
+		rc = tce_unmap(&thread->view, 1ULL << 59, MEMORY);
+		if (rc != -ENXIO)
+			keep_first_error(thread, rc);
+	}
+}
+
+static void windows_come_and_go(struct kunit *test)
+{
+	static void (*const whats[])(struct tce_thread *thread) = {
+		create_and_remove, map_if_there, map_if_there, map_all,
+	};
+	struct tce_thread threads[ARRAY_SIZE(whats)];
+	struct tce_client *client = setup(test, true, NULL);
+
+	start_all(threads, ARRAY_SIZE(whats), client, whats);
+	join_all(test, threads, ARRAY_SIZE(whats));
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, memory, MEMORY), 0);
+}
+
+/* The first to map creates the default window; there is only one. */
+static void first_map(struct tce_thread *thread)
+{
+	keep_first_error(thread, tce_map(&thread->view, 0, memory, SZ_4K,
+					 TCE_RW));
+}
+
+static void one_default_window(struct kunit *test)
+{
+	static void (*const whats[])(struct tce_thread *thread) = {
+		first_map, first_map, first_map, first_map,
+	};
+	struct tce_thread threads[ARRAY_SIZE(whats)];
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client;
+	int i;
+
+	memory = tce_plain(fx, MEMORY);
+	for (i = 0; i < 20; i++) {
+		client = tce_ready(fx, false, NULL);
+		fx->mock->created = 0;
+		start_all(threads, ARRAY_SIZE(whats), client, whats);
+		join_all(test, threads, ARRAY_SIZE(whats));
+		KUNIT_EXPECT_EQ(test, fx->mock->created, 1);
+		tce_close(client);
+	}
+}
+
+static void register_and_unregister(struct tce_thread *thread)
+{
+	long rc;
+	int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		rc = tce_unregister(&thread->view, memory, MEMORY);
+		/* mapped, or the other was quicker */
+		if (rc != -EBUSY && rc != -ENOENT)
+			keep_first_error(thread, rc);
+		rc = tce_register(&thread->view, memory, MEMORY);
+		if (rc != -EBUSY)
+			keep_first_error(thread, rc);
+	}
+}
+
+static void map_if_registered(struct tce_thread *thread)
+{
+	long rc;
+	int i;
+
+	for (i = 0; i < 4 * ROUNDS; i++) {
+		rc = tce_map(&thread->view, SZ_1M, memory, MEMORY, TCE_RW);
+		if (rc != -EINVAL)
+			keep_first_error(thread, rc);
+		keep_first_error(thread, tce_unmap(&thread->view, SZ_1M,
+						   MEMORY));
+	}
+}
+
+static void regions_come_and_go(struct kunit *test)
+{
+	static void (*const whats[])(struct tce_thread *thread) = {
+		register_and_unregister, register_and_unregister,
+		map_if_registered, map_if_registered,
+	};
+	struct tce_thread threads[ARRAY_SIZE(whats)];
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client;
+	int full;
+
+	for (full = 0; full < 2; full++) {
+		if (full)
+			tce_fill_list(fx);
+		client = setup(test, true, NULL);
+		start_all(threads, ARRAY_SIZE(whats), client, whats);
+		join_all(test, threads, ARRAY_SIZE(whats));
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
+		KUNIT_EXPECT_EQ(test, tce_unregister(client, memory, MEMORY),
+				0);
+	}
+}
+
+/* Two containers with the same memory: each for itself. */
+static void two_containers(struct kunit *test)
+{
+	struct tce_thread threads[4];
+	struct tce_client *a = setup(test, true, NULL), *b;
+	struct tce_fixture *fx = test->priv;
+
+	b = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
+	tce_thread_start(&threads[0], a, register_and_unregister);
+	tce_thread_start(&threads[1], b, register_and_unregister);
+	tce_thread_start(&threads[2], a, map_if_registered);
+	tce_thread_start(&threads[3], b, map_if_registered);
+	join_all(test, threads, 4);
+	KUNIT_EXPECT_EQ(test, tce_unmap(a, 0, SZ_64M), 0);
+	KUNIT_EXPECT_EQ(test, tce_unmap(b, 0, SZ_64M), 0);
+}
+
+static struct tce_mock_group *second;
+
+static void attach_and_detach(struct tce_thread *thread)
+{
+	int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		keep_first_error(thread,
+				 tce_driver->attach_group(thread->view.data,
+							  second->group,
+							  VFIO_IOMMU));
+		tce_driver->detach_group(thread->view.data, second->group);
+	}
+}
+
+static void ask(struct tce_thread *thread)
+{
+	struct vfio_iommu_spapr_tce_info info;
+	struct vfio_eeh_pe_op op = {
+		.argsz = sizeof(op), .op = VFIO_EEH_PE_GET_STATE,
+	};
+	int i;
+
+	for (i = 0; i < 4 * ROUNDS; i++) {
+		keep_first_error(thread, tce_info(&thread->view, &info));
+		if (IS_ENABLED(CONFIG_EEH))
+			keep_first_error(thread,
+					 tce_ioctl(&thread->view,
+						   VFIO_EEH_PE_OP, &op,
+						   sizeof(op)));
+	}
+}
+
+static void groups_come_and_go(struct kunit *test)
+{
+	static void (*const whats[])(struct tce_thread *thread) = {
+		attach_and_detach, ask, map_all, unmap_single_pages,
+	};
+	struct tce_thread threads[ARRAY_SIZE(whats)];
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *first;
+	struct tce_client *client = setup(test, true, &first);
+
+	second = tce_group(fx);
+	start_all(threads, ARRAY_SIZE(whats), client, whats);
+	join_all(test, threads, ARRAY_SIZE(whats));
+	KUNIT_EXPECT_NULL(test, second->hw[0]);
+	KUNIT_EXPECT_NOT_NULL(test, first->hw[0]);
+}
+
+static void until_it_is_gone(struct tce_thread *thread)
+{
+	long rc;
+
+	do {
+		rc = tce_map(&thread->view, 0, memory, MEMORY, TCE_RW);
+		if (!rc)
+			rc = tce_unmap(&thread->view, 0, MEMORY);
+		cond_resched();
+	} while (!rc);
+	/* its group has left, or it has */
+	if (rc != -EINVAL && rc != -ENXIO)
+		thread->rc = rc;
+}
+
+/* The container goes while ioctls are on their way to it. */
+static void released_while_in_use(struct kunit *test)
+{
+	static void (*const whats[])(struct tce_thread *thread) = {
+		until_it_is_gone, until_it_is_gone,
+	};
+	struct tce_thread threads[ARRAY_SIZE(whats)];
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client;
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		client = setup(test, i & 1, NULL);
+		start_all(threads, ARRAY_SIZE(whats), client, whats);
+		cond_resched();
+		if (i & 2)
+			msleep(2);
+		tce_close(client);
+		join_all(test, threads, ARRAY_SIZE(whats));
+		tce_expect_balance(fx);
+	}
+}
+
+/* ---- one thread is held up in the middle ---- */
+
+static void gate_close(struct tce_fixture *fx, struct tce_gate *gate)
+{
+	init_completion(&gate->reached);
+	init_completion(&gate->open);
+	fx->mock->gate = gate;
+}
+
+static void map_in_front(struct tce_thread *thread)
+{
+	thread->rc = tce_map(&thread->view, 0, memory, SZ_64K, TCE_RW);
+}
+
+static void map_the_same(struct tce_thread *thread)
+{
+	thread->rc = tce_map(&thread->view, SZ_32K, memory, SZ_64K, TCE_R);
+}
+
+static void map_one_of_the_same(struct tce_thread *thread)
+{
+	thread->rc = tce_map(&thread->view, SZ_32K, memory, SZ_4K, TCE_R);
+}
+
+static void unmap_one_of_the_same(struct tce_thread *thread)
+{
+	thread->rc = tce_unmap(&thread->view, SZ_32K, SZ_4K);
+}
+
+static bool is_done(struct tce_thread *thread)
+{
+	return completion_done(&thread->done);
+}
+
+/* A call that wants entries at which another is at work waits for it. */
+static void same_range_waits(struct kunit *test)
+{
+	static void (*const whats[])(struct tce_thread *thread) = {
+		map_the_same, map_one_of_the_same, unmap_one_of_the_same,
+	};
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = setup(test, false, &grp);
+	struct tce_thread a, b;
+	struct tce_gate gate;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(whats); i++) {
+		gate_close(fx, &gate);
+		tce_thread_start(&a, client, map_in_front);
+		wait_for_completion(&gate.reached);
+		tce_thread_start(&b, client, whats[i]);
+		msleep(30);
+		KUNIT_EXPECT_FALSE(test, is_done(&b));
+		/* others are not kept */
+		KUNIT_EXPECT_EQ(test, tce_map(client, SZ_1M, memory, SZ_64K,
+					      TCE_RW), 0);
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, SZ_1M, SZ_64K), 0);
+		KUNIT_EXPECT_EQ(test, tce_map(client, SZ_1M, memory, SZ_4K,
+					      TCE_RW), 0);
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, SZ_1M, SZ_4K), 0);
+		complete(&gate.open);
+		tce_thread_join(&a);
+		tce_thread_join(&b);
+		fx->busy = false;
+		tce_settled(fx);
+		KUNIT_EXPECT_EQ(test, a.rc, 0);
+		KUNIT_EXPECT_EQ(test, b.rc, 0);
+		tce_expect_mapped(fx, grp, 0, 0, memory, SZ_32K, TCE_RW);
+		if (whats[i] == unmap_one_of_the_same)
+			tce_expect_empty(fx, grp, 0, SZ_32K, SZ_4K);
+		else
+			tce_expect_mapped(fx, grp, 0, SZ_32K, memory, SZ_4K,
+					  TCE_R);
+	}
+}
+
+static void killed_while_waiting(struct tce_thread *thread)
+{
+	tce_be_killed(true);
+	map_the_same(thread);
+	tce_be_killed(false);
+}
+
+static void same_range_is_killed(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = setup(test, false, NULL);
+	struct tce_thread a, b;
+	struct tce_gate gate;
+
+	gate_close(fx, &gate);
+	tce_thread_start(&a, client, map_in_front);
+	wait_for_completion(&gate.reached);
+	tce_thread_start(&b, client, killed_while_waiting);
+	tce_thread_join(&b);
+	KUNIT_EXPECT_EQ(test, b.rc, -EINTR);
+	complete(&gate.open);
+	tce_thread_join(&a);
+	KUNIT_EXPECT_EQ(test, a.rc, 0);
+	fx->busy = false;
+}
+
+/* More calls at work than a window has places for. */
+#define AT_ONCE	24
+
+static void map_far_apart(struct tce_thread *thread)
+{
+	thread->rc = tce_map(&thread->view,
+			     SZ_1M + thread->view.slot * SZ_1M, memory,
+			     SZ_64K, TCE_RW);
+}
+
+static void many_at_once(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = setup(test, false, NULL);
+	struct tce_thread *threads;
+	struct tce_gate *gates;
+	int i, n = 0;
+
+	threads = kunit_kcalloc(test, AT_ONCE, sizeof(*threads), GFP_KERNEL);
+	gates = kunit_kcalloc(test, AT_ONCE, sizeof(*gates), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, threads);
+	KUNIT_ASSERT_NOT_NULL(test, gates);
+	while (n < AT_ONCE) {
+		gate_close(fx, &gates[n]);
+		tce_thread_start(&threads[n], client, map_far_apart);
+		/* from some number on they wait before they pin anything */
+		if (!wait_for_completion_timeout(&gates[n++].reached, HZ / 10))
+			break;
+	}
+	KUNIT_EXPECT_GE(test, n, 8);
+	for (i = 0; i < n; i++)
+		complete_all(&gates[i].open);
+	for (i = 0; i < n; i++)
+		tce_thread_join(&threads[i]);
+	fx->mock->gate = NULL;
+	fx->busy = false;
+	tce_settled(fx);
+	for (i = 0; i < n; i++)
+		KUNIT_EXPECT_EQ(test, threads[i].rc, 0);
+}
+
+static void register_other(struct tce_thread *thread)
+{
+	thread->rc = tce_register(&thread->view, memory + MEMORY / 2, PAGE_SIZE);
+}
+
+static void register_when_killed(struct tce_thread *thread)
+{
+	tce_be_killed(true);
+	thread->rc = tce_register(&thread->view, memory, PAGE_SIZE);
+	tce_be_killed(false);
+}
+
+static void unregister_when_killed(struct tce_thread *thread)
+{
+	tce_be_killed(true);
+	thread->rc = tce_unregister(&thread->view, memory, PAGE_SIZE);
+	tce_be_killed(false);
+}
+
+/* REGISTER takes long: MAPs of other memory go on, and killed ones give up. */
+static void register_keeps_nobody(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
+	unsigned long other = tce_plain(fx, PAGE_SIZE);
+	struct tce_thread a, b;
+	struct tce_gate gate;
+
+	memory = tce_plain(fx, MEMORY);
+	KUNIT_ASSERT_EQ(test, tce_register(client, other, PAGE_SIZE), 0);
+	gate_close(fx, &gate);
+	tce_thread_start(&a, client, register_other);
+	wait_for_completion(&gate.reached);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, other, SZ_4K, TCE_RW), 0);
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
+	tce_thread_start(&b, client, register_when_killed);
+	tce_thread_join(&b);
+	KUNIT_EXPECT_EQ(test, b.rc, -EINTR);
+	tce_thread_start(&b, client, unregister_when_killed);
+	tce_thread_join(&b);
+	KUNIT_EXPECT_EQ(test, b.rc, -EINTR);
+	complete(&gate.open);
+	tce_thread_join(&a);
+	KUNIT_EXPECT_EQ(test, a.rc, 0);
+	fx->busy = false;
+}
+
+static struct kunit_case tce_threads_cases[] = {
+	KUNIT_CASE(map_and_unmap),
+	KUNIT_CASE(map_and_unmap_beside_kvm),
+	KUNIT_CASE(windows_come_and_go),
+	KUNIT_CASE(one_default_window),
+	KUNIT_CASE(regions_come_and_go),
+	KUNIT_CASE(two_containers),
+	KUNIT_CASE(groups_come_and_go),
+	KUNIT_CASE(released_while_in_use),
+	KUNIT_CASE(same_range_waits),
+	KUNIT_CASE(same_range_is_killed),
+	KUNIT_CASE(many_at_once),
+	KUNIT_CASE(register_keeps_nobody),
+	{}
+};
+
+static struct kunit_suite tce_threads_suite = {
+	.name = "tce_threads",
+	.init = tce_fixture_init,
+	.exit = tce_fixture_exit,
+	.test_cases = tce_threads_cases,
+};
+kunit_test_suite(tce_threads_suite);
