@@ -45,6 +45,7 @@ fi
 dmesg -n 5
 
 if [ -n "$TCE_GCOV" ]; then
+	# shellcheck disable=SC2044 # no spaces in these
 	for file in $(find "$debug/gcov" -name '*.gcda'); do
 		say "gcov $file"
 		gzip -c "$file" | base64
