@@ -8,6 +8,9 @@
 # shellcheck source=lib.sh
 . /guest/lib.sh
 
+# Warnings between the lines would spoil the report; the whole log comes after it.
+dmesg -n 4
+
 failed=0
 # step STATUS WHAT FIGURE
 step() {
