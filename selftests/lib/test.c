@@ -22,7 +22,7 @@
 
 #include "vfio.h"
 
-#define DEFAULT_TIMEOUT	60
+#define DEFAULT_TIMEOUT	240
 #define EXIT_SKIP	4		/* as in the kernel's selftests */
 
 static struct options {
