@@ -4,6 +4,7 @@
  * about a mapping proves little; memory that changed, or did not, proves it.
  */
 #define _GNU_SOURCE
+#include <linux/mman.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -545,11 +546,11 @@ static void shared_memory(struct tce *t)
 static void huge_memory(struct tce *t)
 {
 	uint8_t *mem = mmap(NULL, 2 * MiB, PROT_READ | PROT_WRITE, MAP_PRIVATE |
-			    MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+			    MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB, -1, 0);
 	long pins;
 
 	if (mem == MAP_FAILED)
-		skip("this host has no huge pages");
+		skip("this host has no huge pages of 2 MiB");
 	allow(t, mem, 2 * MiB);
 	bounce_at(t, base(t) - CHUNK);
 	pins = pinned();
