@@ -44,6 +44,9 @@ demo-guest: host
 check-guest: host
 	@scripts/check-guest --driver $(DRIVER)
 
+handback: host
+	@scripts/handback $(MACHINE) $(KERNEL)
+
 selftest: host
 	@scripts/selftest --kernel $(KERNEL) --machine $(MACHINE) --driver $(DRIVER)
 
@@ -77,6 +80,7 @@ help:
 	@echo 'make check-guest    what guests do to a host, on a bad day too (DRIVER=ours|intree)'
 	@echo 'make selftest       run the test programs (DRIVER=ours|intree|both)'
 	@echo 'make kunit          run the KUnit suites on kernels that check themselves'
+	@echo 'make handback       a network card to a client and back, three times'
 	@echo 'make check          all builds, static checks, tests on all machines'
 	@echo 'make bench          what it costs, against the kernel'\''s own driver'
 	@echo 'make lint           shellcheck, checkpatch, licence and range checks'
@@ -84,5 +88,5 @@ help:
 	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/kernels.conf)'
 	@echo '  MACHINE=$(MACHINE) one of: powernv9 pseries'
 
-.PHONY: module check-target install clean demo demo-guest check-guest kunit selftest check \
+.PHONY: module check-target install clean demo handback demo-guest check-guest kunit selftest check \
 	bench lint btf-check host help
