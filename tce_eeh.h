@@ -12,11 +12,23 @@ struct tce_space;
 bool tce_eeh_enabled(void);
 long tce_eeh_op(struct tce_space *space, const struct vfio_eeh_pe_op *op);
 #else
+/**
+ * tce_eeh_enabled() - does the platform do EEH?
+ *
+ * Return: false, for a kernel without it.
+ */
 static inline bool tce_eeh_enabled(void)
 {
 	return false;
 }
 
+/**
+ * tce_eeh_op() - an EEH operation on a container's groups
+ * @space: the container's groups
+ * @op: which
+ *
+ * Return: -ENODEV, for a kernel without EEH.
+ */
 static inline long tce_eeh_op(struct tce_space *space,
 			      const struct vfio_eeh_pe_op *op)
 {

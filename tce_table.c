@@ -151,9 +151,9 @@ static u64 window_start(const struct tce_window *win)
  * Return: the window; ERR_PTR(-ENXIO) if @ioba is in none; ERR_PTR(-EINVAL)
  * if the range is misaligned or leaves the window.
  */
-static __always_inline struct tce_window *window_range(struct tce_space *space, u64 ioba,
-				       u64 size, unsigned long *first,
-				       unsigned long *n)
+static __always_inline struct tce_window *
+window_range(struct tce_space *space, u64 ioba, u64 size, unsigned long *first,
+	     unsigned long *n)
 {
 	struct tce_window *win;
 	unsigned long at;
@@ -1247,9 +1247,10 @@ static bool group_has(const struct tce_group *grp, const struct tce_window *win)
 /* Take a window out of a group's bridge. Return: 0 or an errno. */
 static int window_unset(struct tce_window *win, struct tce_group *grp)
 {
+	struct iommu_table_group *table_group = grp->table_group;
 	bool had = group_has(grp, win);
-	int rc = platform_errno(grp->table_group->ops->unset_window(
-					grp->table_group, win->num));
+	int rc = platform_errno(table_group->ops->unset_window(table_group,
+							       win->num));
 
 	if (had && !group_has(grp, win))
 		win->refs--;

@@ -30,7 +30,7 @@
  * backends for the same extensions and could pick either.
  */
 #if IS_BUILTIN(CONFIG_VFIO_IOMMU_SPAPR_TCE)
-#error "this kernel has its own vfio_iommu_spapr_tce built in (CONFIG_VFIO_IOMMU_SPAPR_TCE=y); it must be =m or off"
+#error "CONFIG_VFIO_IOMMU_SPAPR_TCE=y: the kernel has its own driver built in; it must be =m"
 #endif
 
 #endif /* TCE_COMPAT_KERNEL_RANGE_H */

@@ -13,11 +13,23 @@
 
 #include <asm/iommu.h>
 
+/**
+ * tce_take_ownership() - have the host stop to use a group's tables
+ * @table_group: the group
+ *
+ * Undone by tce_release_ownership().
+ *
+ * Return: 0.
+ */
 static inline int tce_take_ownership(struct iommu_table_group *table_group)
 {
 	return 0;
 }
 
+/**
+ * tce_release_ownership() - undo tce_take_ownership()
+ * @table_group: the group
+ */
 static inline void tce_release_ownership(struct iommu_table_group *table_group)
 {
 }

@@ -12,6 +12,17 @@
 
 #include <asm/iommu.h>
 
+/**
+ * tce_xchg() - exchange an entry of a table
+ * @tbl: the table
+ * @entry: the entry; nobody else checks that it is inside
+ * @hpa: what it shall reach, or 0; returns what it did reach
+ * @dir: how, or DMA_NONE; returns the same of what was there
+ *
+ * Does not invalidate the entry: iommu_tce_kill() does.
+ *
+ * Return: 0, or what the platform's firmware said, with nothing changed.
+ */
 static inline int tce_xchg(struct iommu_table *tbl, unsigned long entry,
 			   unsigned long *hpa, enum dma_data_direction *dir)
 {

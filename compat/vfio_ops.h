@@ -21,12 +21,34 @@ struct module;
 struct page;
 struct vfio_device;
 
+/**
+ * enum vfio_group_type - how the devices of a group do DMA
+ * @VFIO_IOMMU: through an IOMMU
+ * @VFIO_EMULATED_IOMMU: not at all, their drivers copy (mdev)
+ * @VFIO_NO_IOMMU: unhindered
+ */
 enum vfio_group_type {
 	VFIO_IOMMU,
 	VFIO_EMULATED_IOMMU,
 	VFIO_NO_IOMMU,
 };
 
+/**
+ * struct vfio_iommu_driver_ops - what the VFIO core calls
+ * @name: of the backend
+ * @owner: the module
+ * @open: a container chose this backend; returns its data
+ * @release: the container is closed, or chose anew
+ * @ioctl: a command to the container that the core does not know
+ * @attach_group: a group joins the container; the core owns its DMA
+ * @detach_group: it leaves
+ * @pin_pages: for emulated devices; so are the following, but the last
+ * @unpin_pages: undoes @pin_pages
+ * @register_device: a device can be told that memory goes away
+ * @unregister_device: undoes @register_device
+ * @dma_rw: copy to or from a container's memory
+ * @group_iommu_domain: the domain of a group
+ */
 struct vfio_iommu_driver_ops {
 	char		*name;
 	struct module	*owner;

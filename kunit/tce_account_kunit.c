@@ -129,6 +129,7 @@ static void size_desc(const unsigned long *size, char *desc)
 {
 	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%luK", *size >> 10);
 }
+
 KUNIT_ARRAY_PARAM(size, sizes, size_desc);
 
 static void v2_limit(struct kunit *test)
@@ -283,4 +284,5 @@ static struct kunit_suite tce_account_suite = {
 	.exit = tce_fixture_exit,
 	.test_cases = tce_account_cases,
 };
+
 kunit_test_suite(tce_account_suite);

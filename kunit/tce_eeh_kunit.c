@@ -59,6 +59,7 @@ static const struct eeh_call calls[] = {
 	{ "2^31", 1U << 31, NULL, 0 },
 	{ "all bits", ~0U, NULL, 0 },
 };
+
 KUNIT_ARRAY_PARAM_DESC(call, calls, name);
 
 static void operation(struct kunit *test)
@@ -115,6 +116,7 @@ static const struct eeh_result results[] = {
 	{ "firmware's -4", -4, -EIO },
 	{ "firmware's -100", -100, -EIO },
 };
+
 KUNIT_ARRAY_PARAM_DESC(result, results, name);
 
 static void operation_fails(struct kunit *test)
@@ -242,6 +244,7 @@ static const struct eeh_error injected[] = {
 	{ "all bits of the type", ~0U, 0, -EINVAL },
 	{ "all bits of the function", 0, ~0U, -EINVAL },
 };
+
 KUNIT_ARRAY_PARAM_DESC(injected, injected, name);
 
 static void inject(struct kunit *test)
@@ -311,4 +314,5 @@ static struct kunit_suite tce_eeh_suite = {
 	.exit = tce_fixture_exit,
 	.test_cases = tce_eeh_cases,
 };
+
 kunit_test_suite(tce_eeh_suite);

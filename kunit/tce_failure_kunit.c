@@ -303,11 +303,13 @@ static const struct failure_op ops[] = {
 	{ "v1: map, hypervisor calls", 0, 1, ready, map, PLAIN, SMALL, false, false, true },
 	{ "v1: unmap, hypervisor calls", 0, 1, mapped, unmap, PLAIN, SMALL, true, false, true },
 	{ "v2: map, hypervisor calls", 1, 1, ready, map, PLAIN, SMALL, false, false, true },
-	{ "v2: replace some, hypervisor calls", 1, 1, mapped_here_and_there, map, PLAIN, SMALL, false, false, true },
+	{ "v2: replace some, hypervisor calls", 1, 1, mapped_here_and_there, map, PLAIN, SMALL,
+	  false, false, true },
 	{ "v2: unmap, hypervisor calls", 1, 1, mapped, unmap, PLAIN, SMALL, true, false, true },
 	{ "v2: detach", 1, 1, two_windows, detach, SCATTERED, LARGE, true },
 	{ "v2: close", 1, 4, mapped, close, SCATTERED, LARGE, true },
 };
+
 KUNIT_ARRAY_PARAM_DESC(op, ops, name);
 
 static void failure_init(struct kunit *test, struct failure *f)
@@ -666,4 +668,5 @@ static struct kunit_suite tce_failure_suite = {
 	.exit = tce_fixture_exit,
 	.test_cases = tce_failure_cases,
 };
+
 kunit_test_suite(tce_failure_suite);

@@ -335,13 +335,14 @@ struct tce_client *tce_open(struct tce_fixture *fx, bool v2)
 	client->arg = fx->args + 64 * client->slot;
 	client->data = tce_driver->open(v2 ? VFIO_SPAPR_TCE_v2_IOMMU :
 					     VFIO_SPAPR_TCE_IOMMU);
-	if (IS_ERR_OR_NULL(client->data)) {
-		kfree(client);
-		KUNIT_FAIL_AND_ABORT(fx->test, "a container can't be opened");
+	if (!IS_ERR_OR_NULL(client->data)) {
+		fx->slots |= BIT(client->slot);
+		list_add(&client->list, &fx->clients);
+		return client;
 	}
-	fx->slots |= BIT(client->slot);
-	list_add(&client->list, &fx->clients);
-	return client;
+	kfree(client);
+	KUNIT_FAIL_AND_ABORT(fx->test, "a container can't be opened");
+	return NULL;
 }
 
 /**

@@ -40,6 +40,7 @@ static const struct ioctl_command commands[] = {
 	{ "TCE_REMOVE", VFIO_IOMMU_SPAPR_TCE_REMOVE, 16, 4, V2 },
 	{ "EEH_PE_OP", VFIO_EEH_PE_OP, 12, 4, BOTH },
 };
+
 KUNIT_ARRAY_PARAM_DESC(command, commands, name);
 
 /* The same for each interface that has it */
@@ -228,6 +229,7 @@ static const struct ioctl_extension extensions[] = {
 	{ "all bits", ~0UL, 0 },
 	{ "v1, with a high bit", VFIO_SPAPR_TCE_IOMMU | BIT(32), 0 },
 };
+
 KUNIT_ARRAY_PARAM_DESC(extension, extensions, name);
 
 static void check_extension(struct kunit *test)
@@ -268,6 +270,7 @@ static const struct ioctl_direction directions[] = {
 	{ "vaddr", VFIO_DMA_MAP_FLAG_VADDR, -EINVAL },
 	{ "all bits", ~0U, -EINVAL },
 };
+
 KUNIT_ARRAY_PARAM_DESC(direction, directions, name);
 
 static void map_flags(struct kunit *test)
@@ -505,4 +508,5 @@ static struct kunit_suite tce_ioctl_suite = {
 	.exit = tce_fixture_exit,
 	.test_cases = tce_ioctl_cases,
 };
+
 kunit_test_suite(tce_ioctl_suite);

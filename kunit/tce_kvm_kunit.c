@@ -383,4 +383,5 @@ static struct kunit_suite tce_kvm_suite = {
 	.exit = tce_fixture_exit,
 	.test_cases = tce_kvm_cases,
 };
+
 kunit_test_suite(tce_kvm_suite);

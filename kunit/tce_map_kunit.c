@@ -73,6 +73,7 @@ static const struct map_shape shapes[] = {
 	{ "v2, 2M of hugetlb", 1, 21, 1, 0, 0, 0, TCE_MEM_HUGETLB, SZ_8M },
 	{ "v2, 16M of hugetlb", 1, 24, 1, 0, 0, 0, TCE_MEM_HUGETLB, SZ_32M },
 };
+
 KUNIT_ARRAY_PARAM_DESC(shape, shapes, name);
 
 /* A container, and memory that can be mapped in it. */
@@ -579,6 +580,7 @@ static const struct map_cover covers[] = {
 	{ "ends where it starts", -2, 0, -EINVAL },
 	{ "starts where it ends", 8, 10, -EINVAL },
 };
+
 KUNIT_ARRAY_PARAM_DESC(cover, covers, name);
 
 static void v2_partly_registered(struct kunit *test)
@@ -783,7 +785,7 @@ static void two_windows_two_groups(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
 	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SMALL), 0);
 	KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_1G, 1, &start), 0);
-	KUNIT_ASSERT_EQ(test, start, 1ULL << 59);
+	KUNIT_ASSERT_EQ(test, start, BIT_ULL(59));
 	KUNIT_ASSERT_EQ(test, tce_map(client, start + SZ_1M, ua, SMALL, TCE_R),
 			0);
 	KUNIT_ASSERT_EQ(test, tce_map(client, SZ_1M, ua, SMALL, TCE_W), 0);
@@ -838,4 +840,5 @@ static struct kunit_suite tce_map_suite = {
 	.exit = tce_fixture_exit,
 	.test_cases = tce_map_cases,
 };
+
 kunit_test_suite(tce_map_suite);

@@ -29,6 +29,7 @@ static const struct memory_size sizes[] = {
 	{ "256K, list is full", SZ_256K, true },
 	{ "4M and a page, list is full", SZ_4M + PAGE_SIZE, true },
 };
+
 KUNIT_ARRAY_PARAM_DESC(size, sizes, name);
 
 /* CPU pages of the table of a window of 64M */
@@ -121,6 +122,7 @@ static const struct memory_bounds bounds[] = {
 	{ "a page too early", -1, 2, true, -EFAULT },
 	{ "behind it", 16, 1, true, -EFAULT },
 };
+
 KUNIT_ARRAY_PARAM_DESC(bound, bounds, name);
 
 static void register_bounds(struct kunit *test)
@@ -201,6 +203,7 @@ static const struct memory_kind kinds[] = {
 	{ "read-only", TCE_MEM_READONLY, -EFAULT },
 	{ "no access", TCE_MEM_NOACCESS, -EFAULT },
 };
+
 KUNIT_ARRAY_PARAM_DESC(kind, kinds, name);
 
 static void register_kinds_of_memory(struct kunit *test)
@@ -248,6 +251,7 @@ static const struct memory_overlap overlaps[] = {
 	{ "the same start, longer", 4, 9, -EINVAL, -EINVAL },
 	{ "the same end, longer", 3, 8, -EINVAL, -EINVAL },
 };
+
 KUNIT_ARRAY_PARAM_DESC(overlap, overlaps, name);
 
 static void overlapping_ranges(struct kunit *test)
@@ -549,6 +553,7 @@ static const struct memory_error errors[] = {
 	{ "EAGAIN", -EAGAIN, -EFAULT },
 	{ "nothing is pinned", 0, -EFAULT },
 };
+
 KUNIT_ARRAY_PARAM_DESC(error, errors, name);
 
 static void pinning_fails(struct kunit *test)
@@ -664,4 +669,5 @@ static struct kunit_suite tce_memory_suite = {
 	.exit = tce_fixture_exit,
 	.test_cases = tce_memory_cases,
 };
+
 kunit_test_suite(tce_memory_suite);

@@ -61,7 +61,7 @@ struct tce_mock_tce {
 };
 
 /* More cells than this in one piece are more than a real platform has */
-#define MOCK_MAX_CELLS	(1UL << 21)
+#define MOCK_MAX_CELLS	SZ_2M
 
 static struct tce_mock *mock_now;
 
@@ -283,7 +283,7 @@ static void check_held(struct tce_mock_table *mt, unsigned long entry,
 				   entry, hpa);
 	for (i = 0; i < tce_pages(mt); i++) {
 		if (!count_of(&mt->mock->pins, pfn + i)) {
-			tce_mock_violation(mt->mock, "entry %lx reaches page %lx, which is not pinned",
+			tce_mock_violation(mt->mock, "entry %lx reaches page %lx, not pinned",
 					   entry, pfn + i);
 			return;
 		}
@@ -627,7 +627,7 @@ static void mock_free(struct iommu_table *tbl)
 {
 	struct tce_mock_table *mt = to_mock(tbl);
 	struct tce_mock *mock = mt->mock;
-	struct tce_mock_tce *tce, *next;
+	struct tce_mock_tce *tce, *next, *live;
 	struct tce_mock_group *grp;
 	unsigned long at;
 	int i;
@@ -643,9 +643,9 @@ static void mock_free(struct iommu_table *tbl)
 	}
 	list_for_each_entry_safe(tce, next, &mt->stale, list)
 		stale_drop(mt, tce);
-	xa_for_each(&mt->tces, at, tce) {
-		tce_ref(mt, tce, -1);
-		kfree(tce);
+	xa_for_each(&mt->tces, at, live) {
+		tce_ref(mt, live, -1);
+		kfree(live);
 	}
 	list_del(&mt->list);
 	spin_unlock(&mock->lock);
@@ -792,22 +792,22 @@ static long mock_create_table_other(struct iommu_table_group *tg, int num,
 /* One bridge more (@n is 1) or less (-1) reaches what the table's entries do. */
 static void table_reach(struct tce_mock_table *mt, int n)
 {
-	struct tce_mock_tce *tce, *next;
+	struct tce_mock_tce *tce, *next, *live;
 	unsigned long at;
 
 	if (n < 0 && mt->bridges == 1) {
 		list_for_each_entry_safe(tce, next, &mt->stale, list)
 			stale_drop(mt, tce);
-		xa_for_each(&mt->tces, at, tce)
-			tce_ref(mt, tce, -1);
+		xa_for_each(&mt->tces, at, live)
+			tce_ref(mt, live, -1);
 	}
 	mt->bridges += n;
 	if (n > 0 && mt->bridges == 1) {
 		list_for_each_entry(tce, &mt->stale, list)
 			tce_ref(mt, tce, 1);
-		xa_for_each(&mt->tces, at, tce) {
-			check_held(mt, at, tce->hpa);
-			tce_ref(mt, tce, 1);
+		xa_for_each(&mt->tces, at, live) {
+			check_held(mt, at, live->hpa);
+			tce_ref(mt, live, 1);
 		}
 	}
 }

@@ -37,6 +37,7 @@ static const struct range_window windows[] = {
 	{ "4K, of one page", SZ_1G, 12, SZ_4K, 1 },
 	{ "64K, of four pages", SZ_1G, 16, SZ_256K, 1 },
 };
+
 KUNIT_ARRAY_PARAM_DESC(window, windows, name);
 
 /* A v2 container with this one window, and registered memory. */
@@ -343,4 +344,5 @@ static struct kunit_suite tce_range_suite = {
 	.exit = tce_fixture_exit,
 	.test_cases = tce_range_cases,
 };
+
 kunit_test_suite(tce_range_suite);

@@ -568,4 +568,5 @@ static struct kunit_suite tce_threads_suite = {
 	.exit = tce_fixture_exit,
 	.test_cases = tce_threads_cases,
 };
+
 kunit_test_suite(tce_threads_suite);

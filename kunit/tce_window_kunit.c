@@ -7,7 +7,7 @@
 
 #include "tce_fixture.h"
 
-#define SECOND	(1ULL << 59)
+#define SECOND	BIT_ULL(59)
 
 /* CPU pages that the table of such a window is charged with */
 static unsigned long charge(u64 size, u32 shift)
@@ -393,6 +393,7 @@ static const struct window_args args[] = {
 	{ "2^32 - 1 levels", 12, SZ_1G, ~0U, -EINVAL },
 	{ "a level that no memory is large enough for", 12, 1ULL << 46, 1, -ENOMEM },
 };
+
 KUNIT_ARRAY_PARAM_DESC(args, args, name);
 
 static void create(struct kunit *test)
@@ -447,6 +448,7 @@ static const struct window_error errors[] = {
 	{ "firmware's 1", 1, -EIO },
 	{ "firmware's 9900", 9900, -EIO },
 };
+
 KUNIT_ARRAY_PARAM_DESC(error, errors, name);
 
 static void platform_says_why(struct kunit *test)
@@ -791,4 +793,5 @@ static struct kunit_suite tce_window_suite = {
 	.exit = tce_fixture_exit,
 	.test_cases = tce_window_cases,
 };
+
 kunit_test_suite(tce_window_suite);
