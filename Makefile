@@ -50,6 +50,9 @@ handback: host
 selftest: host
 	@scripts/selftest --kernel $(KERNEL) --machine $(MACHINE) --driver $(DRIVER)
 
+defects: host
+	@scripts/defects
+
 kunit: host
 	@scripts/kunit
 
@@ -79,6 +82,7 @@ help:
 	@echo 'make demo-guest     give a card to a guest in an emulated host, with KVM and without'
 	@echo 'make check-guest    what guests do to a host, on a bad day too (DRIVER=ours|intree)'
 	@echo 'make selftest       run the test programs (DRIVER=ours|intree|both)'
+	@echo 'make defects        what the kernel'\''s own driver does when asked wrongly, and ours does not'
 	@echo 'make kunit          run the KUnit suites on kernels that check themselves'
 	@echo 'make handback       a network card to a client and back, three times'
 	@echo 'make check          all builds, static checks, tests on all machines'
@@ -88,5 +92,5 @@ help:
 	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/kernels.conf)'
 	@echo '  MACHINE=$(MACHINE) one of: powernv9 pseries'
 
-.PHONY: module check-target install clean demo handback demo-guest check-guest kunit selftest check \
+.PHONY: module check-target install clean demo handback demo-guest check-guest defects kunit selftest check \
 	bench lint btf-check host help

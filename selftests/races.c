@@ -199,6 +199,25 @@ static void mapping_v1(void)
 	expect_one_of(__unmap(box->container, base(box), CHUNK), -EPERM);
 }
 
+/* The last group takes the container along, and another one is there at once. */
+static void leaving(void)
+{
+	unset_container(box->group);
+	set_container(box->group, box->container);
+	set_iommu(box->container, box->version == 1 ? V1_IOMMU : V2_IOMMU);
+	box->enabled = false;
+	allow(box, mem, 4 * CHUNK);
+}
+
+/* Without a driver a container says EINVAL, with no window or group left ENXIO. */
+static void mapping_anyhow(void)
+{
+	expect_one_of(__map(box->container, mem, base(box), 4 * CHUNK, RW),
+		      -EINVAL, -EPERM, -ENXIO, -ENODEV);
+	expect_one_of(__unmap(box->container, base(box), 4 * CHUNK),
+		      -EINVAL, -EPERM, -ENXIO, -ENODEV);
+}
+
 /* All must be released now, and every count be back where it was. */
 static void settle(struct tce *t, uint64_t before)
 {
@@ -297,6 +316,18 @@ static void map_disable(struct tce *t)
 	expect_eq(before, locked());
 }
 
+static void map_leave(struct tce *t)
+{
+	uint64_t before = locked();
+	long pins = pinned();
+
+	prepare(t);
+	contend(mapping_anyhow, leaving);
+	detach(t);
+	expect_eq(before, locked());
+	expect_rc(pins, pinned_settled(pins));
+}
+
 /*
  * Killed in the middle of a command. Which command that is differs each time;
  * the next process must find everything free.
@@ -356,6 +387,8 @@ static const struct test tests[] = {
 	  V2 | TWO | DANGEROUS },
 	{ "MAP and UNMAP against DISABLE and ENABLE", map_disable,
 	  V1 | DANGEROUS },
+	{ "MAP and UNMAP against UNSET_CONTAINER and SET_IOMMU", map_leave,
+	  BOTH | DANGEROUS },
 };
 
 TEST_MAIN("races", tests)

@@ -198,6 +198,18 @@ static int run_row(const struct test *test, unsigned int variant)
 	return WEXITSTATUS(status) == 0;
 }
 
+/* Whether @name matches one of the globs, which are separated by '|'. */
+static bool matches(const char *name, const char *globs)
+{
+	char *list = strdup(globs), *next = list, *glob;
+	bool found = false;
+
+	while (!found && (glob = strsep(&next, "|")))
+		found = !fnmatch(glob, name, 0);
+	free(list);
+	return found;
+}
+
 static bool selected(const char *suite, const struct test *test,
 		     unsigned int variant, bool dangerous)
 {
@@ -206,7 +218,7 @@ static bool selected(const char *suite, const struct test *test,
 	if (!(opt.danger & (dangerous ? 2 : 1)))
 		return false;
 	return !opt.glob ||
-	       !fnmatch(opt.glob, row_name(suite, test, variant), 0);
+	       matches(row_name(suite, test, variant), opt.glob);
 }
 
 static void usage(const char *program)
@@ -217,7 +229,7 @@ static void usage(const char *program)
 	       "  --prefix TEXT    put this before every name\n"
 	       "  --safe           leave out what a faulty driver does not survive\n"
 	       "  --dangerous      nothing but that\n"
-	       "  --test GLOB      only rows whose name matches\n"
+	       "  --test GLOB|...  only rows whose name matches\n"
 	       "  --list           print names, run nothing\n", program);
 }
 
