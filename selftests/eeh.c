@@ -4,6 +4,11 @@
  * through to the platform and its answer back.
  */
 #define _GNU_SOURCE
+#include <asm/eeh.h>
+#include <endian.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -148,6 +153,181 @@ static void inject_arguments(struct tce *t)
 	expect(eeh(t->container, &op) < 0);
 }
 
+/*
+ * The registers of the bridge that device 0 is behind (PHB4). Its tables are
+ * reached through an address and a data register; all are big endian.
+ */
+#define IODA_ADDR	0x220
+#define IODA_DATA	0x228
+#define PESTA		7	/* bit 0: the CPU's accesses are stopped */
+#define PESTB		8	/* bit 0: DMA is stopped */
+#define PEEV		20	/* a bit for each PE in trouble */
+#define INJECT_CTL	0x2b0
+#define INJECT_READ	(0x8ULL << 56)
+#define INJECT_CFG	(0x10ULL << 56)
+#define BIT0		(1ULL << 63)
+
+struct bridge {
+	volatile uint64_t *regs;
+	unsigned int pe;
+};
+
+static void read_file(const char *path, void *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY);
+
+	if (fd < 0)
+		skip("no %s", path);
+	if (read(fd, buf, size) <= 0)
+		skip("%s can't be read", path);
+	close(fd);
+}
+
+static struct bridge bridge_open(void)
+{
+	char path[PATH_MAX + 32], node[PATH_MAX], text[256] = "";
+	struct bridge bridge;
+	uint64_t base;
+	void *regs;
+	char *end;
+	int fd;
+
+	if (geteuid() != 0)
+		skip("the bridge is root's");
+	/* A real bridge would not like this. */
+	read_file("/sys/firmware/devicetree/base/model", text,
+		  sizeof(text) - 1);
+	if (!strstr(text, "qemu"))
+		skip("not an emulated machine");
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/of_node",
+		 host.device[0].pci);
+	if (!realpath(path, node))
+		skip("no %s", path);
+	for (;;) {
+		snprintf(path, sizeof(path), "%s/ibm,phb-index", node);
+		if (access(path, F_OK) == 0)
+			break;
+		end = strrchr(node, '/');
+		if (!end || end == node)
+			skip("no bridge above the device");
+		*end = '\0';
+	}
+	snprintf(path, sizeof(path), "%s/compatible", node);
+	memset(text, 0, sizeof(text));
+	read_file(path, text, sizeof(text) - 1);
+	if (!memmem(text, sizeof(text), "ioda3-phb", 9))
+		skip("not a PHB4");
+	snprintf(path, sizeof(path), "%s/reg", node);
+	read_file(path, &base, sizeof(base));
+	snprintf(path, sizeof(path),
+		 "/sys/bus/pci/devices/%s/eeh_pe_config_addr",
+		 host.device[0].pci);
+	memset(text, 0, sizeof(text));
+	read_file(path, text, sizeof(text) - 1);
+	bridge.pe = strtoul(text, NULL, 16);
+	fd = open("/dev/mem", O_RDWR | O_SYNC);
+	if (fd < 0)
+		skip("no /dev/mem");
+	regs = mmap(NULL, host.page, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		    be64toh(base));
+	if (regs == MAP_FAILED)
+		skip("the bridge's registers can't be reached");
+	close(fd);
+	bridge.regs = regs;
+	return bridge;
+}
+
+static volatile uint64_t *entry(struct bridge *bridge, uint64_t table,
+				unsigned int index)
+{
+	bridge->regs[IODA_ADDR / 8] = htobe64(table << 48 | index);
+	return &bridge->regs[IODA_DATA / 8];
+}
+
+static void set_entry(struct bridge *bridge, uint64_t table,
+		      unsigned int index, uint64_t value)
+{
+	*entry(bridge, table, index) = htobe64(value);
+}
+
+static bool stopped(struct bridge *bridge, uint64_t table)
+{
+	return be64toh(*entry(bridge, table, bridge->pe)) & BIT0;
+}
+
+/*
+ * What the hardware does after an error. The emulated bridge has the registers,
+ * but never writes these by itself, and lets everything through to a PE that is
+ * frozen.
+ */
+static void freeze(struct bridge *bridge)
+{
+	set_entry(bridge, PEEV, bridge->pe / 64, BIT0 >> (bridge->pe % 64));
+	set_entry(bridge, PESTA, bridge->pe, BIT0);
+	set_entry(bridge, PESTB, bridge->pe, BIT0);
+}
+
+/* From an injected error to a device that works, step by step. */
+static void injected(struct tce *t)
+{
+	struct vfio_eeh_pe_op op = { .argsz = LONG_SIZE,
+				     .op = VFIO_EEH_PE_INJECT_ERR };
+	uint64_t iova = t->info.dma32_window_start + MiB;
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	struct bridge bridge;
+	long state;
+
+	need_eeh(t);
+	bridge = bridge_open();
+	allow(t, mem, CHUNK);
+	bounce_at(t, iova - CHUNK);
+	map(t->container, mem, iova, CHUNK, RW);
+	expect(can_write(t, iova, mem));
+	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_ENABLE));
+
+	/* The firmware of PHB4 knows errors of accesses to the config space. */
+	op.err.type = EEH_ERR_TYPE_32;
+	op.err.func = EEH_ERR_FUNC_LD_CFG_ADDR;
+	expect_rc(0, eeh(t->container, &op));
+	expect_eq(INJECT_CFG | INJECT_READ,
+		  be64toh(bridge.regs[INJECT_CTL / 8]));
+	bridge.regs[INJECT_CTL / 8] = 0;
+
+	/* Let free by halves */
+	freeze(&bridge);
+	expect_rc(VFIO_EEH_PE_STATE_STOPPED,
+		  __eeh(t->container, VFIO_EEH_PE_GET_STATE));
+	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_UNFREEZE_IO));
+	expect(!stopped(&bridge, PESTA) && stopped(&bridge, PESTB));
+	expect_rc(VFIO_EEH_PE_STATE_STOPPED_DMA,
+		  __eeh(t->container, VFIO_EEH_PE_GET_STATE));
+	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_UNFREEZE_DMA));
+	expect(!stopped(&bridge, PESTA) && !stopped(&bridge, PESTB));
+	expect_rc(VFIO_EEH_PE_STATE_NORMAL,
+		  __eeh(t->container, VFIO_EEH_PE_GET_STATE));
+	expect(can_read(t, iova, mem));
+
+	/* Let free by a reset */
+	freeze(&bridge);
+	expect_rc(VFIO_EEH_PE_STATE_STOPPED,
+		  __eeh(t->container, VFIO_EEH_PE_GET_STATE));
+	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_RESET_HOT));
+	state = __eeh(t->container, VFIO_EEH_PE_GET_STATE);
+	note("state in reset: %ld", state);
+	expect(state == VFIO_EEH_PE_STATE_RESET ||
+	       state == VFIO_EEH_PE_STATE_STOPPED);
+	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_RESET_DEACTIVATE));
+	expect(!stopped(&bridge, PESTA) && !stopped(&bridge, PESTB));
+	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_CONFIGURE));
+	expect_rc(VFIO_EEH_PE_STATE_NORMAL,
+		  __eeh(t->container, VFIO_EEH_PE_GET_STATE));
+	set_entry(&bridge, PEEV, bridge.pe / 64, 0);
+	edu_close(&t->edu);
+	expect_rc(0, edu_open(&t->edu, t->group, 0));
+	expect(can_write(t, iova, mem));
+	expect(can_read(t, iova, mem));
+}
+
 static void two_groups(struct tce *t)
 {
 	need_eeh(t);
@@ -173,6 +353,8 @@ static const struct test tests[] = {
 	{ "hot reset, and the device works again", hot_reset, BOTH | DMA },
 	{ "fundamental reset, and the device works again", fundamental_reset,
 	  BOTH | DMA },
+	{ "an injected error reaches the bridge, its end the device", injected,
+	  BOTH | DMA | POWERNV },
 	{ "operations on two groups", two_groups, V2 | TWO },
 };
 
