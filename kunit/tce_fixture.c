@@ -272,6 +272,16 @@ unsigned long tce_memory(struct tce_fixture *fx, enum tce_mem_kind kind,
 }
 
 /**
+ * tce_stamp() - stamp user memory that is not from tce_memory()
+ * @ua: its address
+ * @size: bytes
+ */
+void tce_stamp(unsigned long ua, unsigned long size)
+{
+	stamp(ua, size, 0, SZ_4K);
+}
+
+/**
  * tce_plain() - get a piece of user memory that is nothing special
  * @fx: the process
  * @size: bytes
@@ -656,6 +666,23 @@ long tce_remove(struct tce_client *client, u64 start)
 			 sizeof(arg));
 }
 
+/* A MAP or UNMAP, which must touch no entries but its own */
+static long watched_ioctl(struct tce_client *client, unsigned int cmd,
+			  void *arg, size_t argsz, u64 ioba, u64 size)
+{
+	struct tce_mock *mock = client->fx->mock;
+	/* the smallest IOMMU page: more entries than that it can't be */
+	u64 entries = max(size >> 12, 1ULL);
+	long rc;
+
+	if (client->fx->busy)
+		return tce_ioctl(client, cmd, arg, argsz);
+	tce_mock_call(mock, ioba, size);
+	rc = tce_ioctl(client, cmd, arg, argsz);
+	tce_mock_called(mock, cmd == VFIO_IOMMU_MAP_DMA, rc ? 0 : entries);
+	return rc;
+}
+
 /**
  * tce_map() - VFIO_IOMMU_MAP_DMA
  * @client: the container
@@ -673,7 +700,8 @@ long tce_map(struct tce_client *client, u64 ioba, u64 ua, u64 size, u32 flags)
 		.iova = ioba, .size = size,
 	};
 
-	return tce_ioctl(client, VFIO_IOMMU_MAP_DMA, &arg, sizeof(arg));
+	return watched_ioctl(client, VFIO_IOMMU_MAP_DMA, &arg, sizeof(arg),
+			     ioba, size);
 }
 
 /**
@@ -690,7 +718,8 @@ long tce_unmap(struct tce_client *client, u64 ioba, u64 size)
 		.argsz = sizeof(arg), .iova = ioba, .size = size,
 	};
 
-	return tce_ioctl(client, VFIO_IOMMU_UNMAP_DMA, &arg, sizeof(arg));
+	return watched_ioctl(client, VFIO_IOMMU_UNMAP_DMA, &arg, sizeof(arg),
+			     ioba, size);
 }
 
 static struct iommu_table *table_of(struct tce_fixture *fx,

@@ -8,6 +8,8 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 
+#include <asm/mmu_context.h>
+
 #include "tce_fixture.h"
 
 /* Some runs of entries are long enough to be set at once, some regions to be
@@ -641,6 +643,94 @@ static void v2_region_cuts_a_huge_page(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua + SZ_2M, SZ_4M, TCE_RW), 0);
 }
 
+/*
+ * Ordinary pages behind a hugetlb page, or before it, in one region: none of
+ * them may be mapped as a huge page, by KVM neither, and each by itself may.
+ */
+static void v2_huge_and_ordinary(struct kunit *test, bool behind)
+{
+	unsigned long rw = PROT_READ | PROT_WRITE;
+	struct tce_fixture *fx = test->priv;
+	unsigned long huge, ua, plain, hpa;
+	struct mm_iommu_table_group_mem_t *mem;
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+	u64 start;
+
+	ua = tce_memory(fx, TCE_MEM_HUGETLB, SZ_2M);
+	if (!ua)
+		ua = tce_memory(fx, TCE_MEM_HUGETLB, SZ_16M);
+	if (!ua)
+		kunit_skip(test, "this machine has no hugetlb pages");
+	huge = page_size(compound_head(tce_page(fx, ua)));
+	plain = behind ? ua + huge : ua - huge;
+	KUNIT_ASSERT_EQ(test, vm_mmap(NULL, plain, huge, rw, MAP_PRIVATE |
+				      MAP_ANONYMOUS | MAP_FIXED, 0), plain);
+	tce_stamp(plain, huge);
+	client = tce_ready_window(fx, ilog2(huge), SZ_64M, 1, &grp);
+	KUNIT_ASSERT_EQ(test, tce_create(client, PAGE_SHIFT, SZ_64M, 1, &start),
+			0);
+	ua = min(ua, plain);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, 2 * huge), 0);
+	mem = mm_iommu_lookup(fx->mm, plain, huge);
+	KUNIT_EXPECT_TRUE(test, !mem || mm_iommu_ua_to_hpa(mem, plain,
+							   ilog2(huge), &hpa));
+
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, plain, huge, TCE_RW), -EINVAL);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, 2 * huge, TCE_RW),
+			-EINVAL);
+	KUNIT_EXPECT_EQ(test, fx->mock->writes, 0);
+
+	KUNIT_EXPECT_EQ(test, tce_map(client, start, ua, 2 * huge, TCE_RW), 0);
+	tce_expect_mapped(fx, grp, 1, start, ua, 2 * huge, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, 2 * huge), -EBUSY);
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, start, 2 * huge), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, 2 * huge), 0);
+}
+
+static void v2_ordinary_pages_behind_a_huge_one(struct kunit *test)
+{
+	v2_huge_and_ordinary(test, true);
+}
+
+static void v2_ordinary_pages_before_a_huge_one(struct kunit *test)
+{
+	v2_huge_and_ordinary(test, false);
+}
+
+/* What is registered is what was there then, whatever comes to be there. */
+static void v2_new_memory_at_the_same_address(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
+	unsigned long ua = tce_plain(fx, SMALL);
+	struct page *then = tce_page(fx, ua), *now;
+	unsigned long hpa;
+
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SMALL), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SMALL, TCE_RW), 0);
+	KUNIT_ASSERT_EQ(test, vm_munmap(ua, SMALL), 0);
+	KUNIT_ASSERT_EQ(test, vm_mmap(NULL, ua, SMALL, PROT_READ | PROT_WRITE,
+				      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+				      0), ua);
+	tce_stamp(ua, SMALL);
+	now = tce_page(fx, ua);
+	KUNIT_ASSERT_PTR_NE(test, now, then);
+
+	KUNIT_EXPECT_EQ(test, tce_map(client, SZ_1M, ua, SMALL, TCE_RW), 0);
+	tce_mock_entry(grp->tg.tables[0], SZ_1M >> 12, &hpa);
+	KUNIT_EXPECT_EQ(test, hpa, page_to_phys(then));
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, SMALL), 0);
+
+	/* and what is there now can be registered instead */
+	KUNIT_EXPECT_EQ(test, tce_register(client, ua, SMALL), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SMALL, TCE_RW), 0);
+	tce_mock_entry(grp->tg.tables[0], 0, &hpa);
+	KUNIT_EXPECT_EQ(test, hpa, page_to_phys(now));
+}
+
 /* 4K of a CPU page that is larger: each part is found, none lets go of all. */
 static void parts_of_a_page(struct kunit *test)
 {
@@ -824,6 +914,9 @@ static struct kunit_case tce_map_cases[] = {
 	KUNIT_CASE_PARAM(v2_partly_registered, cover_gen_params),
 	KUNIT_CASE(v2_pages_too_large),
 	KUNIT_CASE(v2_region_cuts_a_huge_page),
+	KUNIT_CASE(v2_ordinary_pages_behind_a_huge_one),
+	KUNIT_CASE(v2_ordinary_pages_before_a_huge_one),
+	KUNIT_CASE(v2_new_memory_at_the_same_address),
 	KUNIT_CASE(parts_of_a_page),
 	KUNIT_CASE(parts_share_a_pin),
 	KUNIT_CASE(sparse_window_of_two_levels),

@@ -63,6 +63,9 @@ struct tce_mock_tce {
 /* More cells than this in one piece are more than a real platform has */
 #define MOCK_MAX_CELLS	SZ_2M
 
+/* What an UNMAP may invalidate more than once is longer than that */
+#define MOCK_KILL_PIECE	512
+
 static struct tce_mock *mock_now;
 
 /**
@@ -353,6 +356,68 @@ static bool in_table(const struct iommu_table *tbl, unsigned long entry,
 	       entry - tbl->it_offset <= tbl->it_size - n;
 }
 
+/* What the call that is under way was not asked to do, it must not do. */
+static void check_asked(struct tce_mock_table *mt, unsigned long entry,
+			unsigned long n, const char *what)
+{
+	const struct tce_mock *mock = mt->mock;
+	unsigned int shift = mt->tbl->it_page_shift;
+	u64 last = ((u64)(entry + n) << shift) - 1;
+
+	if (mock->calling && ((u64)entry << shift < mock->call_first ||
+			      last > mock->call_last))
+		tce_mock_violation(mt->mock, "%s of %lx+%lx, which nobody asked for",
+				   what, entry, n);
+}
+
+/**
+ * tce_mock_call() - a MAP or UNMAP begins
+ * @mock: the platform
+ * @ioba: first IOBA that it is about
+ * @size: bytes
+ *
+ * From now on entries of others must not be touched. Not for calls that run
+ * beside others. Undone by tce_mock_called().
+ */
+void tce_mock_call(struct tce_mock *mock, u64 ioba, u64 size)
+{
+	spin_lock(&mock->lock);
+	mock->call_first = ioba;
+	mock->call_last = ioba + size - 1;
+	/* nothing, or more than there can be */
+	if (!size || mock->call_last < ioba) {
+		mock->call_first = ~0ULL;
+		mock->call_last = 0;
+	}
+	mock->call_kills = mock->kills;
+	mock->calling = true;
+	spin_unlock(&mock->lock);
+}
+
+/**
+ * tce_mock_called() - undo tce_mock_call()
+ * @mock: the platform
+ * @map: it was a MAP
+ * @entries: if it succeeded, how many it was about; else 0
+ *
+ * Without faults a MAP of some entries kills once at most, and an UNMAP once
+ * for each piece of the range: what is in between may be large.
+ */
+void tce_mock_called(struct tce_mock *mock, bool map, u64 entries)
+{
+	unsigned long kills, most = 1;
+
+	spin_lock(&mock->lock);
+	mock->calling = false;
+	kills = mock->kills - mock->call_kills;
+	if (entries > MOCK_KILL_PIECE)
+		most = map ? 1 + entries / SZ_64K : 1 + entries / MOCK_KILL_PIECE;
+	if (entries && !mock->fault && kills > most)
+		tce_mock_violation(mock, "%lu kills for %llu entries", kills,
+				   entries);
+	spin_unlock(&mock->lock);
+}
+
 /* Put @new, or nothing, into an entry; what was there is returned. */
 static struct tce_mock_tce *entry_swap(struct tce_mock_table *mt,
 				       unsigned long entry,
@@ -361,6 +426,7 @@ static struct tce_mock_tce *entry_swap(struct tce_mock_table *mt,
 	struct tce_mock_tce *old = xa_erase(&mt->tces, entry);
 
 	mt->mock->writes++;
+	check_asked(mt, entry, 1, "write");
 	if (!new)
 		return old;
 	check_held(mt, entry, new->hpa);
@@ -554,6 +620,7 @@ static void mock_kill(struct iommu_table *tbl, unsigned long index,
 	if (!pages || !in_table(tbl, index, pages))
 		tce_mock_violation(mock, "kill of %lx+%lx is outside of the table",
 				   index, pages);
+	check_asked(mt, index, pages, "kill");
 	list_for_each_entry_safe(tce, next, &mt->stale, list)
 		if (tce->entry >= index && tce->entry - index < pages)
 			stale_drop(mt, tce);

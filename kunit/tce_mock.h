@@ -12,7 +12,9 @@
  *     because the entry was changed but not killed;
  *   - no live entry is overwritten by an operation that does not tell what it
  *     was, or filled where the table has no memory for it yet;
- *   - no table is freed while it is in a bridge.
+ *   - no table is freed while it is in a bridge;
+ *   - a MAP or UNMAP writes and kills no entry that it was not asked for, and
+ *     kills once, where it need not do so in pieces.
  * What does not hold is noted as a violation; the fixture fails the test.
  *
  * Any of its calls can be told to fail, see tce_fault_arm().
@@ -101,6 +103,10 @@ struct tce_gate {
  * @kill_first: first entry of the last one
  * @kill_n: number of its entries
  * @flushes: calls of flush()
+ * @calling: a MAP or UNMAP is under way, and no other call
+ * @call_first: first IOBA that it is about
+ * @call_last: last IOBA, less than @call_first if it is about none
+ * @call_kills: what @kills was before it
  * @hcalls: entries are written by hypervisor calls, as on pseries: there is
  *	nothing to kill
  * @kvm: KVM takes a reference to each table that is put into a bridge, and
@@ -135,6 +141,11 @@ struct tce_mock {
 	unsigned long kill_first;
 	unsigned long kill_n;
 	unsigned long flushes;
+
+	bool calling;
+	u64 call_first;
+	u64 call_last;
+	unsigned long call_kills;
 
 	bool hcalls;
 	bool kvm;
@@ -222,6 +233,9 @@ void tce_mock_unpinned(struct tce_mock *mock, unsigned long pfn);
 unsigned long tce_mock_pins(struct tce_mock *mock);
 __printf(2, 3)
 void tce_mock_violation(struct tce_mock *mock, const char *fmt, ...);
+
+void tce_mock_call(struct tce_mock *mock, u64 ioba, u64 size);
+void tce_mock_called(struct tce_mock *mock, bool map, u64 entries);
 
 void tce_fault_arm(struct tce_mock *mock, enum tce_fault fault,
 		   unsigned int nth, int rc);
