@@ -18,7 +18,6 @@
 #include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
-#include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vmstat.h>
@@ -252,11 +251,7 @@ unsigned long tce_memory(struct tce_fixture *fx, enum tce_mem_kind kind,
 	case TCE_MEM_NOACCESS:
 		return map_user(fx, NULL, size, PROT_NONE, private);
 	case TCE_MEM_SHARED:
-		file = shmem_file_setup("tce_kunit", size, 0);
-		if (IS_ERR(file))
-			return 0;
-		ua = map_user(fx, file, size, rw, MAP_SHARED);
-		fput(file);
+		ua = map_user(fx, NULL, size, rw, MAP_SHARED | MAP_ANONYMOUS);
 		break;
 	case TCE_MEM_HUGETLB:
 		file = open_hugetlb();
@@ -269,6 +264,27 @@ unsigned long tce_memory(struct tce_fixture *fx, enum tce_mem_kind kind,
 	if (ua)
 		stamp(ua, size, 0, SZ_4K);
 	return ua;
+}
+
+/**
+ * tce_file() - the file behind shared memory, to map it once more
+ * @fx: the process
+ * @ua: address of the memory
+ *
+ * Return: the file; the caller has a reference.
+ */
+struct file *tce_file(struct tce_fixture *fx, unsigned long ua)
+{
+	struct vm_area_struct *vma;
+	struct file *file = NULL;
+
+	mmap_read_lock(fx->mm);
+	vma = find_vma(fx->mm, ua);
+	if (vma && vma->vm_start <= ua && vma->vm_file)
+		file = get_file(vma->vm_file);
+	mmap_read_unlock(fx->mm);
+	KUNIT_ASSERT_NOT_NULL(fx->test, file);
+	return file;
 }
 
 /**

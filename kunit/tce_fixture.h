@@ -107,6 +107,7 @@ void tce_expect_balance(struct tce_fixture *fx);
 unsigned long tce_memory(struct tce_fixture *fx, enum tce_mem_kind kind,
 			 unsigned long size);
 void tce_stamp(unsigned long ua, unsigned long size);
+struct file *tce_file(struct tce_fixture *fx, unsigned long ua);
 unsigned long tce_plain(struct tce_fixture *fx, unsigned long size);
 unsigned long tce_hole(struct tce_fixture *fx, unsigned long size);
 

@@ -3,9 +3,10 @@
  * Suite tce_ioctl: the face to user space. Which commands there are, what
  * their arguments have to look like, and who may call them.
  */
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
-#include <linux/shmem_fs.h>
 #include <linux/uaccess.h>
 
 #include "tce_fixture.h"
@@ -362,13 +363,14 @@ static void info_without_a_group(struct kunit *test)
 /* An argument in memory that the driver can read, but not write */
 static unsigned long readonly_arg(struct kunit *test, void *arg, size_t size)
 {
-	struct file *file = shmem_file_setup("tce_kunit_arg", PAGE_SIZE, 0);
-	unsigned long ua;
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_memory(fx, TCE_MEM_SHARED, PAGE_SIZE);
+	struct file *file;
 
-	KUNIT_ASSERT_FALSE(test, IS_ERR(file));
-	ua = vm_mmap(file, 0, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
-	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(ua));
+	KUNIT_ASSERT_NE(test, ua, 0);
 	KUNIT_ASSERT_EQ(test, copy_to_user((void __user *)ua, arg, size), 0);
+	/* the same page once more */
+	file = tce_file(fx, ua);
 	ua = vm_mmap(file, 0, PAGE_SIZE, PROT_READ, MAP_SHARED, 0);
 	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(ua));
 	fput(file);

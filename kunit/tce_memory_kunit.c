@@ -4,8 +4,9 @@
  * the kernel's list, too, further ones are kept by the driver alone; most cases
  * try both.
  */
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/mman.h>
-#include <linux/shmem_fs.h>
 
 #include "tce_fixture.h"
 
@@ -484,9 +485,8 @@ static void many_large_regions(struct kunit *test)
 	struct tce_mock_group *grp;
 	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
 	unsigned long n = 515, i, at, ua = tce_hole(fx, n * SZ_2M);
-	struct file *file = shmem_file_setup("tce_kunit", SZ_1M, 0);
+	struct file *file = tce_file(fx, tce_memory(fx, TCE_MEM_SHARED, SZ_1M));
 
-	KUNIT_ASSERT_FALSE(test, IS_ERR(file));
 	/* the same memory at many addresses */
 	for (i = 0; i < n; i++) {
 		at = vm_mmap(file, ua + i * SZ_2M, SZ_1M,
