@@ -651,18 +651,24 @@ static void v2_huge_and_ordinary(struct kunit *test, bool behind)
 {
 	unsigned long rw = PROT_READ | PROT_WRITE;
 	struct tce_fixture *fx = test->priv;
-	unsigned long huge, ua, plain, hpa;
+	unsigned long edge, huge, ua, plain, hpa;
 	struct mm_iommu_table_group_mem_t *mem;
 	struct tce_mock_group *grp;
 	struct tce_client *client;
 	u64 start;
 
-	ua = tce_memory(fx, TCE_MEM_HUGETLB, SZ_2M);
-	if (!ua)
-		ua = tce_memory(fx, TCE_MEM_HUGETLB, SZ_16M);
+	/* the hash MMU wants one size of pages between two such edges */
+	edge = round_up(fx->next_ua, SZ_256M) + SZ_256M;
+	for (huge = SZ_2M; huge <= SZ_16M; huge <<= 3) {
+		fx->next_ua = behind ? edge - huge : edge;
+		ua = tce_memory(fx, TCE_MEM_HUGETLB, huge);
+		if (ua)
+			break;
+	}
 	if (!ua)
 		kunit_skip(test, "this machine has no hugetlb pages");
-	huge = page_size(compound_head(tce_page(fx, ua)));
+	KUNIT_ASSERT_EQ(test, page_size(compound_head(tce_page(fx, ua))), huge);
+	fx->next_ua = edge + SZ_256M;
 	plain = behind ? ua + huge : ua - huge;
 	KUNIT_ASSERT_EQ(test, vm_mmap(NULL, plain, huge, rw, MAP_PRIVATE |
 				      MAP_ANONYMOUS | MAP_FIXED, 0), plain);
