@@ -53,6 +53,10 @@ selftest: host
 defects: host
 	@scripts/defects
 
+fuzz: host
+	@scripts/fuzz --kernel $(KERNEL) --machine $(MACHINE) --driver $(DRIVER) \
+		--seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) $(if $(REPLAY),--replay "$(REPLAY)")
+
 kunit: host
 	@scripts/kunit
 
@@ -83,6 +87,7 @@ help:
 	@echo 'make check-guest    what guests do to a host, on a bad day too (DRIVER=ours|intree)'
 	@echo 'make selftest       run the test programs (DRIVER=ours|intree|both)'
 	@echo 'make defects        what the kernel'\''s own driver does when asked wrongly, and ours does not'
+	@echo 'make fuzz           random ioctls against a model (SECONDS=60 SEED=1 REPLAY=console.log)'
 	@echo 'make kunit          run the KUnit suites on kernels that check themselves'
 	@echo 'make handback       a network card to a client and back, three times'
 	@echo 'make check          all builds, static checks, tests on all machines'
@@ -92,5 +97,5 @@ help:
 	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/kernels.conf)'
 	@echo '  MACHINE=$(MACHINE) one of: powernv9 pseries'
 
-.PHONY: module check-target install clean demo handback demo-guest check-guest defects kunit selftest check \
+.PHONY: module check-target install clean demo handback demo-guest check-guest defects fuzz kunit selftest check \
 	bench lint btf-check host help

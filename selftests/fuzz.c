@@ -1,0 +1,490 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Fuzzing with a model, see fuzz/fuzz.h. This part runs rounds: each is a
+ * process that starts with nothing, does some thousand operations and ends in
+ * one way or another. If it disagrees with its model, the operations that it
+ * had made are tried again with ever more of them left out, until nothing can
+ * be left out: what remains is printed and can be given back with --replay.
+ *
+ * Results are KTAP, a row for each thing that is compared.
+ */
+#define _GNU_SOURCE
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fuzz/fuzz.h"
+
+#define MAX_OPS		20000
+#define ROUND_LIMIT	240	/* seconds */
+
+static struct options {
+	unsigned long seed;
+	long round;		/* only this one, or -1 */
+	unsigned int seconds, rounds, ops, failures, shrink;
+	const char *replay;
+	bool trace;
+} opt = { .seed = 1, .round = -1, .seconds = 20, .ops = 4000, .failures = 3, .shrink = 300 };
+
+static struct op *ops;		/* of the round, shared with its process */
+static long base_pins;
+
+static const char *const compared[WRONGS] = {
+	[WRONG_RESULT]	= "every result is one that the model allows",
+	[WRONG_LOCKED]	= "locked memory is what the model says",
+	[WRONG_PINNED]	= "pinned pages are what the model says",
+	[WRONG_WINDOW]	= "windows are where the model says",
+	[WRONG_DMA]	= "devices reach what is mapped and nothing else",
+	[WRONG_END]	= "nothing is left at the end of a round",
+	[WRONG_CRASH]	= "every round comes to its end",
+};
+
+static double seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+static uint64_t round_seed(unsigned long round)
+{
+	uint64_t state = opt.seed * 0x9e3779b97f4a7c15ULL + round;
+
+	return random_next(&state);
+}
+
+static void trace_op(const struct op *op)
+{
+	char text[160];
+
+	op_text(op, text, sizeof(text));
+	printf("# %s\n", text);
+	fflush(stdout);
+}
+
+/* In a process of its own: does @n operations of ops[], or makes new ones. */
+static void round_child(bool make, int n, unsigned int how)
+{
+	int i;
+
+	alarm(ROUND_LIMIT);
+	model_init();
+	exec_init(how);
+	for (i = 0; i < n; i++) {
+		if (make)
+			gen_op(&ops[i]);
+		report->ops = i + 1;
+		report->at = i;
+		report->kind = ops[i].kind;
+		if (opt.trace)
+			trace_op(&ops[i]);
+		exec_op(&ops[i]);
+	}
+	report->at = n;
+	exec_end(how);
+	_exit(0);
+}
+
+/* The process of a round is gone: so must be everything that it had. */
+static void check_left(void)
+{
+	long now;
+	int i, fd;
+
+	for (i = 0; i < machine.groups; i++) {
+		fd = __open_group(i);
+		if (fd >= 0) {
+			close(fd);
+			continue;
+		}
+		report->wrong = WRONG_END;
+		report->got = fd;
+		snprintf(report->text, sizeof(report->text), "group %d can't be opened again: %s",
+			 host.device[i].group, strerror(-fd));
+		return;
+	}
+	now = pinned_settled(base_pins);
+	if (now == base_pins)
+		return;
+	report->wrong = WRONG_END;
+	report->got = now - base_pins;
+	snprintf(report->text, sizeof(report->text), "%ld pages stay pinned", now - base_pins);
+	/* They will not come back: count from here. */
+	base_pins = now;
+}
+
+/* Returns true if the round was as the model says. */
+static bool run_round(bool make, int n, unsigned int how)
+{
+	int status;
+	pid_t pid;
+
+	report->wrong = WRONG_NOTHING;
+	report->ops = 0;
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		round_child(make, n, how);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid) {
+		perror("fork");
+		exit(2);
+	}
+	if (!report->wrong && status && !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL &&
+					  report->at == n && (how & HOW_MODE) == HOW_KILL)) {
+		report->wrong = WRONG_CRASH;
+		report->got = status;
+		snprintf(report->text, sizeof(report->text), WIFSIGNALED(status) ?
+			 "the program ended by signal %d" : "the program ended with status %d",
+			 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	}
+	if (!report->wrong)
+		check_left();
+	else
+		base_pins = pinned_settled(base_pins);
+	return !report->wrong;
+}
+
+/*
+ * Leaves out operations, in ever smaller pieces, as long as the same goes wrong.
+ * Returns how many are left in ops[].
+ */
+static int shorten(int n, unsigned int how)
+{
+	const struct report first = *report;
+	struct op *good = malloc(n * sizeof(*good));
+	unsigned int tries = opt.shrink;
+	double end = seconds() + 120;
+	bool again = true;
+	int piece, from, len;
+
+	memcpy(good, ops, n * sizeof(*good));
+	for (piece = n / 2; piece >= 1; piece = piece > 1 || !again ? piece / 2 : 1) {
+		again = false;
+		for (from = n - piece; n > 1 && from > -piece; from -= piece) {
+			if (!tries-- || seconds() > end)
+				goto out;
+			if (from >= n)
+				continue;
+			if (from < 0)
+				from = 0;
+			len = piece < n - from ? piece : n - from;
+			memcpy(ops, good, from * sizeof(*ops));
+			memcpy(ops + from, good + from + len, (n - from - len) * sizeof(*ops));
+			if (!run_round(false, n - len, how) && report->wrong == first.wrong &&
+			    (first.wrong == WRONG_END || report->kind == first.kind) &&
+			    (first.wrong != WRONG_RESULT || report->got == first.got)) {
+				/* What comes after it went wrong is of no use. */
+				n = first.wrong == WRONG_END ? n - len : report->at + 1;
+				memcpy(good, ops, n * sizeof(*good));
+				again = true;
+			}
+		}
+	}
+out:
+	memcpy(ops, good, n * sizeof(*good));
+	free(good);
+	/* Once more, for what it says now. */
+	if (run_round(false, n, how)) {
+		printf("# it does not happen every time\n");
+		*report = first;
+	}
+	return n;
+}
+
+static void print_failure(long round, unsigned int how, int n, bool whole)
+{
+	char text[160], words[160];
+	int i;
+
+	printf("# %s: %s\n", compared[report->wrong], report->text);
+	if (report->at < n) {
+		op_describe(&ops[report->at], words, sizeof(words));
+		printf("# at operation %d: %s\n", report->at, words);
+	}
+	printf("# seed %lu round %ld, %d operations%s\n", opt.seed, round, n,
+	       whole ? "" : " left, shortened:");
+	for (i = 0; !whole && i < n && i < 100; i++) {
+		op_text(&ops[i], text, sizeof(text));
+		op_describe(&ops[i], words, sizeof(words));
+		printf("replay: %-64s # %s\n", text, words);
+	}
+	if (!whole)
+		printf("replay: END %u\n", how);
+	fflush(stdout);
+}
+
+/*
+ * What the machine is like, asked once
+ */
+static void in_child(void (*ask)(int how), int how)
+{
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		ask(how);
+		_exit(0);
+	}
+	if (waitpid(pid, &status, 0) != pid || status)
+		fail(__FILE__, __LINE__, "the machine can't be used at all");
+}
+
+static struct machine *answer;
+
+static void ask_info(int version)
+{
+	struct tce t;
+
+	attach(&t, version);
+	answer->info[version] = t.info;
+	answer->eeh = __check_extension(t.container, VFIO_EEH) == 1;
+}
+
+/* pseries: the hypervisor says where a window goes. */
+static void ask_window(int slot)
+{
+	struct tce t;
+
+	attach(&t, 2);
+	if (!slot)
+		remove_window(t.container, t.info.dma32_window_start);
+	create(t.container, 16, 256 * MiB, 1, &answer->dynamic_start[slot]);
+}
+
+static void ask_machine(void)
+{
+	int i;
+
+	host_init();
+	answer = mmap(NULL, sizeof(*answer), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		      -1, 0);
+	answer->groups = host.devices < GROUPS ? host.devices : GROUPS;
+	answer->pages = host.page > 4096 ? MAX_PAGES / 2 : MAX_PAGES;
+	answer->dma = host.wide;
+	for (i = 1; i <= 2; i++)
+		in_child(ask_info, i);
+	for (i = 0; !host.powernv && i < 2; i++)
+		in_child(ask_window, i);
+	machine = *answer;
+	base_pins = pinned();
+	note("%d groups, windows of %#x bytes%s%s", machine.groups,
+	     machine.info[2].dma32_window_size, machine.eeh ? ", EEH" : "",
+	     machine.dma ? "" : ", no DMA beyond 28 bits: not used");
+}
+
+/*
+ * Reports
+ */
+static void print_counts(void)
+{
+	static const struct {
+		const char *name;
+		int kind;
+	} rows[] = {
+		{ "SET_CONTAINER", OP_SET_CONTAINER }, { "UNSET_CONTAINER", OP_UNSET_CONTAINER },
+		{ "SET_IOMMU", OP_SET_IOMMU }, { "CHECK_EXTENSION", OP_CHECK_EXTENSION },
+		{ "GET_INFO", OP_GET_INFO }, { "ENABLE", OP_ENABLE }, { "DISABLE", OP_DISABLE },
+		{ "REGISTER", OP_REGISTER }, { "UNREGISTER", OP_UNREGISTER },
+		{ "CREATE", OP_CREATE }, { "REMOVE", OP_REMOVE }, { "MAP", OP_MAP },
+		{ "UNMAP", OP_UNMAP }, { "EEH", OP_EEH }, { "unknown", OP_UNKNOWN },
+	};
+	size_t i;
+	int err;
+
+	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		printf("# %-16s %8lu done", rows[i].name, report->count[rows[i].kind].passed);
+		for (err = 1; err < 160; err++)
+			if (report->count[rows[i].kind].errnos[err])
+				printf(", %lu %s", report->count[rows[i].kind].errnos[err],
+				       strerrorname_np(err) ?: "?");
+		printf("\n");
+	}
+}
+
+static void usage(const char *program)
+{
+	printf("usage: %s [OPTION]...\n"
+	       "  --seed N       where the random numbers start\n"
+	       "  --seconds N    how long to go on\n"
+	       "  --rounds N     how many rounds, however long they take\n"
+	       "  --round N      only this one\n"
+	       "  --ops N        operations in a round\n"
+	       "  --failures N   stop after so many\n"
+	       "  --shrink N     tries to shorten each of them\n"
+	       "  --replay FILE  do what was printed after \"replay:\"\n"
+	       "  --trace        print each operation before it is done\n", program);
+}
+
+static void parse(int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		{ "seed", required_argument, NULL, 's' },
+		{ "seconds", required_argument, NULL, 't' },
+		{ "rounds", required_argument, NULL, 'n' },
+		{ "round", required_argument, NULL, 'r' },
+		{ "ops", required_argument, NULL, 'o' },
+		{ "failures", required_argument, NULL, 'f' },
+		{ "shrink", required_argument, NULL, 'k' },
+		{ "replay", required_argument, NULL, 'p' },
+		{ "trace", no_argument, NULL, 'v' },
+		{ }
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
+		unsigned long n = optarg ? strtoul(optarg, NULL, 0) : 0;
+
+		switch (c) {
+		case 's':
+			opt.seed = n;
+			break;
+		case 't':
+			opt.seconds = n;
+			break;
+		case 'n':
+			opt.rounds = n;
+			break;
+		case 'r':
+			opt.round = n;
+			break;
+		case 'o':
+			opt.ops = n < MAX_OPS ? n : MAX_OPS;
+			break;
+		case 'f':
+			opt.failures = n;
+			break;
+		case 'k':
+			opt.shrink = n;
+			break;
+		case 'p':
+			opt.replay = optarg;
+			break;
+		case 'v':
+			opt.trace = true;
+			break;
+		default:
+			usage(argv[0]);
+			exit(2);
+		}
+	}
+}
+
+static bool replay(void)
+{
+	unsigned int how = 0;
+	char line[512], *at;
+	int n = 0;
+	FILE *f = fopen(opt.replay, "r");
+
+	if (!f) {
+		perror(opt.replay);
+		exit(2);
+	}
+	while (fgets(line, sizeof(line), f)) {
+		at = strstr(line, "replay: ");
+		at = at ? at + strlen("replay: ") : line;
+		if (sscanf(at, "END %u", &how) == 1)
+			break;
+		if (n < MAX_OPS && op_parse(at, &ops[n]))
+			n++;
+	}
+	fclose(f);
+	note("%d operations of %s", n, opt.replay);
+	if (!n)
+		exit(2);
+	if (run_round(false, n, how))
+		return true;
+	print_failure(-1, how, n, true);
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int bad[WRONGS] = { }, failures = 0;
+	unsigned long rounds = 0, total = 0;
+	unsigned long long tables;
+	double begun, end;
+	long round;
+	int i, row = 0;
+
+	parse(argc, argv);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	ops = mmap(NULL, MAX_OPS * sizeof(*ops), PROT_READ | PROT_WRITE,
+		   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (ops == MAP_FAILED || report == MAP_FAILED) {
+		perror("mmap");
+		return 2;
+	}
+	printf("KTAP version 1\n1..%d\n", WRONGS - 1);
+	ask_machine();
+	if (machine.groups < GROUPS)
+		fail(__FILE__, __LINE__, "%d groups are needed", GROUPS);
+
+	if (opt.replay) {
+		if (!replay())
+			bad[report->wrong]++;
+		rounds = 1;
+		goto out;
+	}
+	begun = seconds();
+	end = begun + opt.seconds;
+	tables = mem_free();
+	for (round = opt.round < 0 ? 0 : opt.round; ; round++) {
+		uint64_t seed = round_seed(round);
+		unsigned int how;
+
+		if (opt.round >= 0 ? rounds : opt.rounds ? rounds >= opt.rounds :
+		    seconds() > end)
+			break;
+		/* In case the kernel does not survive it: --round repeats it. */
+		note("round %ld of seed %lu, %lu ioctls in %.0f s so far", round, opt.seed,
+		     report->ioctls, seconds() - begun);
+		how = random_next(&seed) % HOW_ALL;
+		gen_seed(seed);
+		rounds++;
+		if (run_round(true, opt.ops, how)) {
+			total += report->ops;
+			continue;
+		}
+		bad[report->wrong]++;
+		print_failure(round, how, report->ops, true);
+		if (opt.shrink) {
+			struct report counts = *report;
+			int n = shorten(report->at < report->ops ? report->at + 1 : report->ops, how);
+
+			print_failure(round, how, n, false);
+			memcpy(report->count, counts.count, sizeof(counts.count));
+			report->ioctls = counts.ioctls;
+		}
+		if (++failures >= opt.failures)
+			break;
+	}
+	print_counts();
+	note("locked memory was looked at %lu times, pinned pages %lu times", report->lock_checks,
+	     report->pin_checks);
+	note("DMA: %lu reads, %lu writes, of which %lu to nothing", report->dma_reads,
+	     report->dma_writes, report->dma_none);
+	note("free memory: %lld KiB less than at the start",
+	     ((long long)tables - (long long)mem_free()) / 1024);
+	note("seed %lu: %lu rounds, %lu operations, %lu ioctls in %.0f s", opt.seed, rounds, total,
+	     report->ioctls, seconds() - begun);
+out:
+	for (i = 1; i < WRONGS; i++) {
+		const char *skipped = i == WRONG_DMA && !machine.dma ?
+				      " # SKIP no device that drives 64 address bits" : "";
+
+		failures += bad[i] && opt.replay;
+		printf("%sok %d fuzz: %s%s\n", bad[i] ? "not " : "", ++row, compared[i], skipped);
+	}
+	return failures ? 1 : 0;
+}

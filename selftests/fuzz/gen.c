@@ -1,0 +1,509 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The generator: looks at the model to ask for what makes sense, most of the
+ * time. Of the rest most is nearly right, for that is where checks are missing.
+ */
+#include <string.h>
+
+#include "fuzz.h"
+
+static uint64_t state;
+
+void gen_seed(uint64_t seed)
+{
+	state = seed;
+}
+
+static uint64_t below(uint64_t n)
+{
+	return n ? random_next(&state) % n : 0;
+}
+
+static bool one_in(unsigned int n)
+{
+	return !below(n);
+}
+
+#define pick(array) ((array)[below(sizeof(array) / sizeof(*(array)))])
+
+/* The part of an argument that all commands have. */
+static void argument(struct op *op, uint32_t size)
+{
+	op->argsz = size;
+	if (!one_in(30))
+		return;
+	switch (below(6)) {
+	case 0:
+		op->argsz = below(size);
+		break;
+	case 1:
+		op->argsz = size - 1;
+		break;
+	case 2:
+		op->argsz = size + below(1000);
+		break;
+	case 3:
+		op->flags ^= 1u << below(32);
+		break;
+	case 4:
+		op->pointer = PTR_READONLY;
+		break;
+	default:
+		op->pointer = PTR_NULL + below(2);
+	}
+}
+
+/* An address that is nearly @x. */
+static uint64_t spoil(uint64_t x)
+{
+	static const uint64_t off[] = { 1, 8, 2048, 4095, 4096, 65535, 65536 };
+
+	return one_in(2) ? x + pick(off) : x - pick(off);
+}
+
+static uint64_t wild(void)
+{
+	static const uint64_t some[] = {
+		0, -1ULL, -4096ULL, -65536ULL, 1ULL << 32, 1ULL << 59, 1ULL << 63,
+		0xc000000000000000ULL, 0x7fffffffffffffffULL, ARENA, 4096,
+		(1ULL << 59) - 65536,
+	};
+
+	return one_in(3) ? random_next(&state) & -4096ULL : pick(some);
+}
+
+static uint64_t arena_end(void)
+{
+	return ARENA + machine.pages * host.page;
+}
+
+/* Places within a window where things meet again. */
+static uint64_t hot_iova(const struct window *w)
+{
+	uint64_t page = 1ULL << w->shift;
+	uint64_t step = page > host.page ? page : host.page, at;
+
+	switch (below(8)) {
+	case 0:
+		at = w->size - step * (1 + below(4));
+		break;
+	case 1:
+		at = w->size / 2 + step * below(8);
+		break;
+	default:
+		at = step * below(machine.pages);
+	}
+	if (page < host.page)
+		at += page * below(host.page / page);
+	return w->start + (at < w->size ? at : 0);
+}
+
+static const struct window *some_window(const struct container *c)
+{
+	const struct window *w = &c->window[below(2)];
+
+	return w->used ? w : &c->window[w == c->window];
+}
+
+static uint64_t any_iova(const struct container *c, const struct window *w)
+{
+	static const struct window nowhere = { .size = GiB, .shift = 12 };
+
+	if (!w->used)
+		w = &nowhere;
+	if (one_in(60))
+		return wild();
+	if (one_in(25))
+		return spoil(hot_iova(w));
+	if (one_in(40))
+		return w->start + w->size;
+	if (c->entries && one_in(4))
+		return c->entry[below(c->entries)].iova;
+	return hot_iova(w);
+}
+
+static unsigned int some_pages(void)
+{
+	return one_in(12) ? 1 + below(machine.pages) : 1 + below(4);
+}
+
+/* A region of the process, or NULL. */
+static const struct region *some_region(void)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < MAX_REGIONS; i++)
+		n += model.region[i].used;
+	n = below(n);
+	for (i = 0; i < MAX_REGIONS; i++)
+		if (model.region[i].used && !n--)
+			return &model.region[i];
+	return NULL;
+}
+
+static void gen_map(const struct container *c, struct op *op)
+{
+	const struct window *w = some_window(c);
+	uint64_t page = w->used ? 1ULL << w->shift : 4096, n;
+	const struct region *r = c->version == 2 ? some_region() : NULL;
+
+	op->flags = one_in(40) ? below(5) : 1 + below(3);
+	argument(op, 32);
+	op->b = any_iova(c, w);
+	n = one_in(10) ? some_pages() * ((host.page + page - 1) / page) : 1 + below(6);
+	if (r && !one_in(6)) {
+		uint64_t most = r->pages * host.page / page, first = below(most);
+
+		op->a = r->va + first * page;
+		if (most && n > most - first)
+			n = most - first;
+	} else {
+		op->a = ARENA + below(machine.pages) * host.page;
+		if (page < host.page)
+			op->a += below(host.page / page) * page;
+		if (n * page > arena_end() - op->a && !one_in(4))
+			n = 1;
+	}
+	op->c = n * page;
+	if (one_in(40))
+		op->a = spoil(op->a);
+	if (one_in(100))
+		op->a = wild();
+	if (one_in(40))
+		op->c = spoil(op->c);
+	if (one_in(100))
+		op->c = wild();
+}
+
+static void gen_unmap(const struct container *c, struct op *op)
+{
+	const struct window *w = some_window(c);
+	uint64_t page = w->used ? 1ULL << w->shift : 4096;
+
+	argument(op, 24);
+	op->b = any_iova(c, w);
+	op->c = page * (1 + below(one_in(15) ? 64 : 4));
+	if (one_in(60) || c->entries > MAX_ENTRIES - 1024) {
+		op->b = w->start;
+		op->c = w->size;
+	}
+	if (one_in(40))
+		op->c = spoil(op->c);
+	if (one_in(100))
+		op->c = wild();
+}
+
+static void gen_register(struct op *op)
+{
+	const struct region *r = some_region();
+	unsigned int n = some_pages();
+
+	argument(op, 24);
+	if (r && one_in(4)) {
+		/* The same again, or what nearly is. */
+		op->a = r->va;
+		op->b = r->pages * host.page;
+	} else {
+		op->a = ARENA + below(machine.pages) * host.page;
+		op->b = n * host.page;
+		if (op->b > arena_end() - op->a && !one_in(10))
+			op->b = host.page;
+	}
+	if (one_in(25))
+		op->a = spoil(op->a);
+	if (one_in(25))
+		op->b = spoil(op->b);
+	if (one_in(60))
+		op->a = wild();
+	if (one_in(60))
+		op->b = wild();
+}
+
+static void gen_unregister(struct op *op)
+{
+	const struct region *r = some_region();
+
+	argument(op, 24);
+	if (!r || one_in(12)) {
+		gen_register(op);
+		return;
+	}
+	op->a = r->va;
+	op->b = r->pages * host.page;
+	if (one_in(20))
+		op->a = spoil(op->a);
+	if (one_in(20))
+		op->b = spoil(op->b);
+}
+
+static unsigned int some_shift(void)
+{
+	uint64_t sizes = machine.info[2].ddw.pgsizes;
+	unsigned int shift;
+
+	if (one_in(2))
+		return 12;
+	do {
+		shift = below(40);
+	} while (!(sizes >> shift & 1));
+	return shift;
+}
+
+static void gen_create(const struct container *c, struct op *op)
+{
+	static const uint64_t shifts[] = { 0, 11, 13, 15, 17, 32, 63, 64, 80, 0xffffffff };
+	static const uint64_t levels[] = { 0, 2, 7, 100, 0xffffffff };
+	unsigned int bits = below(16);
+	bool dynamic;
+	int num;
+
+	argument(op, 40);
+	op->a = some_shift();
+	op->c = 1;
+	if (host.powernv && one_in(5))
+		op->c = 1 + below(machine.info[2].ddw.levels);
+	op->b = 1ULL << (op->a + bits);
+	if (model_create_slot(c, op, &num, &dynamic) && dynamic)
+		op->b = 256 * MiB << below(3);
+	if (one_in(12))
+		op->a = pick(shifts);
+	if (one_in(12))
+		op->b = one_in(3) ? below(4096) : one_in(2) ? op->b + 4096 : op->b * 3;
+	if (one_in(12))
+		op->c = pick(levels);
+	if (one_in(20))
+		op->b = 1ULL << (host.powernv ? 30 + below(34) : 50 + below(14));
+}
+
+static void gen_remove(const struct container *c, struct op *op)
+{
+	argument(op, 16);
+	op->a = some_window(c)->start;
+	if (one_in(5))
+		op->a = one_in(2) ? wild() : spoil(op->a);
+}
+
+static void gen_eeh(struct op *op)
+{
+	static const uint32_t ops[] = {
+		VFIO_EEH_PE_ENABLE, VFIO_EEH_PE_DISABLE, VFIO_EEH_PE_UNFREEZE_IO,
+		VFIO_EEH_PE_UNFREEZE_DMA, VFIO_EEH_PE_GET_STATE,
+		VFIO_EEH_PE_GET_STATE, VFIO_EEH_PE_GET_STATE,
+		VFIO_EEH_PE_INJECT_ERR, 10, 11, 1000, 0x80000000, 0xffffffff,
+	};
+
+	argument(op, 12);
+	op->a = pick(ops);
+	if (op->a == VFIO_EEH_PE_INJECT_ERR && !one_in(3))
+		op->argsz = 40;
+}
+
+/* Memory: mostly there and writable, or nothing else would happen. */
+static void gen_memory(struct op *op)
+{
+	unsigned int p = below(machine.pages), n = 1 + below(3);
+
+	op->a = p;
+	op->b = n > machine.pages - p ? 1 : n;
+	if (!model.page[p].there) {
+		op->kind = OP_MMAP;
+	} else if (model.page[p].prot != PROT_RW && !one_in(4)) {
+		op->kind = OP_MPROTECT;
+		op->c = PROT_RW;
+	} else {
+		static const uint8_t kinds[] = {
+			OP_MUNMAP, OP_MMAP, OP_MPROTECT, OP_DONTNEED, OP_MREMAP,
+		};
+
+		op->kind = pick(kinds);
+		op->c = op->kind == OP_MREMAP ? below(machine.pages) : below(3);
+	}
+}
+
+static void gen_dma(struct op *op)
+{
+	const struct container *c;
+
+	op->kind = OP_DMA;
+	/* Mostly of a container with something in it. */
+	do {
+		op->group = below(machine.groups);
+		c = model.group[op->group].object < 0 ? NULL :
+		    &model.object[model.group[op->group].object];
+	} while ((!c || !c->entries) && !one_in(10));
+	op->flags = one_in(3) ? 3 : 1 + below(2);
+	op->c = below(1000);
+	op->b = 8 * (1 + below(96));
+	if (!c)
+		return;
+	if (c->entries && !one_in(3)) {
+		const struct entry *e = &c->entry[below(c->entries)];
+
+		op->a = e->iova + 8 * below(500);
+		/* Over the end of the page, too. */
+		if (one_in(3))
+			op->a = e->iova + (1ULL << e->shift) - 8 * below(64);
+	} else {
+		struct window w = *some_window(c);
+
+		/* Other things answer at addresses of 2 to 4 GiB. */
+		if (!w.used || w.size > 2 * GiB)
+			w = (struct window){ .size = GiB, .shift = 12 };
+		op->a = hot_iova(&w);
+	}
+}
+
+/* Gets the parts together that a container needs. Returns false if they are. */
+static bool gen_setup(struct op *op)
+{
+	int slot = below(SLOTS), group = below(machine.groups);
+	const struct container *c = model_at(slot);
+
+	op->slot = slot;
+	op->group = group;
+	if (!c)
+		op->kind = OP_OPEN_CONTAINER;
+	else if (!model.group[group].open)
+		op->kind = OP_OPEN_GROUP;
+	else if (model.group[group].object < 0 && (!c->groups || one_in(host.powernv ? 4 : 8)))
+		op->kind = OP_SET_CONTAINER;
+	else if (c->groups && !c->version) {
+		op->kind = OP_SET_IOMMU;
+		/* A low limit leaves v1 with nothing to do. */
+		op->a = one_in(8) ? below(12) :
+			one_in(model.limit && model.limit < GiB ? 12 : 3) ? V1_IOMMU : V2_IOMMU;
+	} else if (c->version == 2 && c->owner == OWNER_NONE && one_in(10)) {
+		op->kind = OP_FORK_BIND;
+		op->a = below(machine.pages);
+		op->b = 1 + below(3);
+	} else if (c->owner == OWNER_OTHER && one_in(10)) {
+		/* It is of no more use. */
+		op->kind = OP_UNSET_CONTAINER;
+		op->group = __builtin_ctz(c->groups);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static void gen_structure(struct op *op)
+{
+	static const uint8_t kinds[] = {
+		OP_CLOSE_CONTAINER, OP_OPEN_GROUP, OP_CLOSE_GROUP,
+		OP_SET_CONTAINER, OP_SET_CONTAINER, OP_UNSET_CONTAINER,
+		OP_OPEN_DEVICE, OP_CLOSE_DEVICE, OP_CLOSE_DEVICE, OP_SET_IOMMU,
+	};
+
+	op->kind = pick(kinds);
+	op->group = below(machine.groups);
+	if (op->kind == OP_SET_CONTAINER && one_in(4))
+		op->c = 8 + below(2);
+	if (op->kind == OP_SET_IOMMU)
+		op->a = one_in(2) ? below(12) : random_next(&state);
+}
+
+static void gen_command(struct op *op)
+{
+	const struct container *c = model_at(op->slot);
+	static const uint8_t v1[] = {
+		OP_MAP, OP_MAP, OP_MAP, OP_MAP, OP_MAP, OP_MAP, OP_MAP, OP_MAP,
+		OP_UNMAP, OP_UNMAP, OP_UNMAP, OP_UNMAP, OP_UNMAP, OP_UNMAP,
+		OP_GET_INFO, OP_EEH,
+	};
+	static const uint8_t v2[] = {
+		OP_MAP, OP_MAP, OP_MAP, OP_MAP, OP_MAP, OP_MAP, OP_MAP, OP_MAP,
+		OP_UNMAP, OP_UNMAP, OP_UNMAP, OP_UNMAP, OP_UNMAP,
+		OP_REGISTER, OP_REGISTER, OP_REGISTER,
+		OP_UNREGISTER, OP_UNREGISTER,
+		OP_GET_INFO, OP_EEH,
+	};
+	static const uint8_t any[] = {
+		OP_SET_IOMMU, OP_CHECK_EXTENSION, OP_CHECK_EXTENSION, OP_GET_INFO,
+		OP_ENABLE, OP_DISABLE, OP_REGISTER, OP_UNREGISTER, OP_CREATE,
+		OP_REMOVE, OP_MAP, OP_UNMAP, OP_EEH, OP_UNKNOWN,
+	};
+
+	if (c->version == 0 || one_in(12))
+		op->kind = pick(any);
+	else if (c->version == 1)
+		op->kind = !c->enabled && !one_in(model.limit ? 2 : 4) ? OP_ENABLE :
+			   one_in(120) ? OP_DISABLE : pick(v1);
+	else if (!c->enabled && one_in(3))
+		op->kind = OP_REGISTER;
+	else
+		op->kind = one_in(25) ? one_in(3) ? OP_REMOVE : OP_CREATE : pick(v2);
+
+	switch (op->kind) {
+	case OP_SET_IOMMU:
+	case OP_CHECK_EXTENSION:
+		op->a = one_in(10) ? wild() : below(12);
+		break;
+	case OP_GET_INFO:
+		argument(op, one_in(2) ? 32 : 16 + below(20));
+		break;
+	case OP_REGISTER:
+		gen_register(op);
+		break;
+	case OP_UNREGISTER:
+		gen_unregister(op);
+		break;
+	case OP_CREATE:
+		gen_create(c, op);
+		break;
+	case OP_REMOVE:
+		gen_remove(c, op);
+		break;
+	case OP_MAP:
+		gen_map(c, op);
+		break;
+	case OP_UNMAP:
+		gen_unmap(c, op);
+		break;
+	case OP_EEH:
+		gen_eeh(op);
+		break;
+	case OP_UNKNOWN:
+		op->a = one_in(2) ? 22 + below(50) : below(12);
+		break;
+	default:
+		break;
+	}
+}
+
+static void gen_any(struct op *op)
+{
+	unsigned int dice = below(10000);
+
+	memset(op, 0, sizeof(*op));
+	op->slot = below(SLOTS);
+	if (dice < 1200 && gen_setup(op))
+		return;
+	if (dice < 1200)
+		dice = 1800 + below(8200);
+	if (dice < 1216) {
+		gen_structure(op);
+	} else if (dice < 1230) {
+		op->kind = OP_FORK_WRITE + below(3);
+		op->a = below(machine.pages);
+		op->b = 1 + below(3);
+	} else if (dice < 1242) {
+		gen_dma(op);
+	} else if (dice < 1250) {
+		op->kind = OP_PINNED;
+	} else if (dice < 1500) {
+		op->kind = OP_LOCKED;
+	} else if (dice < 1800) {
+		gen_memory(op);
+	} else if (model_at(op->slot)) {
+		gen_command(op);
+	} else {
+		gen_setup(op);
+	}
+}
+
+void gen_op(struct op *op)
+{
+	do {
+		gen_any(op);
+	} while (!model_allows(op));
+}
