@@ -4,8 +4,10 @@
  * pointers it takes, who may call it, and with which errno it refuses.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -401,6 +403,137 @@ static void from_other_process(struct tce *t)
 	unmap(c, t->info.dma32_window_start, 64 * KiB);
 }
 
+static int receive_fd(int socket)
+{
+	char byte, control[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	int fd;
+
+	expect(recvmsg(socket, &msg, 0) == 1 && CMSG_FIRSTHDR(&msg));
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
+	return fd;
+}
+
+static void send_fd(int socket, int fd)
+{
+	char byte = 0, control[CMSG_SPACE(sizeof(int))] = {};
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
+
+	head->cmsg_level = SOL_SOCKET;
+	head->cmsg_type = SCM_RIGHTS;
+	head->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(head), &fd, sizeof(fd));
+	expect(sendmsg(socket, &msg, 0) == 1);
+}
+
+/*
+ * A process that was sent the container can't have the device reach memory of its
+ * own, which is at the same address, nor take the owner's away from it.
+ */
+static void over_a_socket(struct tce *t)
+{
+	uint64_t at = t->info.dma32_window_start + 32 * MiB;
+	uint8_t *mem = alloc(64 * KiB, 64 * KiB);
+	int pair[2], status, c;
+	pid_t pid;
+
+	expect(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	allow(t, mem, 64 * KiB);
+	bounce_at(t, at - 64 * KiB);
+	map(t->container, mem, at, 64 * KiB, RW);
+
+	pid = fork();
+	if (!pid) {
+		close(t->container);
+		c = receive_fd(pair[1]);
+		memset(mem, 0x5a, 64 * KiB);
+		if (t->version == 2)
+			expect_rc(-EPERM, __register(c, mem, 64 * KiB));
+		else
+			expect_rc(-EPERM, __enable(c));
+		expect_rc(-EPERM, __map(c, mem, at, 64 * KiB, RW));
+		expect_rc(-EPERM, __map(c, mem, at + MiB, 64 * KiB, RW));
+		expect_rc(-EPERM, __unmap(c, at, 64 * KiB));
+		_exit(0);
+	}
+	send_fd(pair[0], t->container);
+	expect(waitpid(pid, &status, 0) == pid);
+	if (status)
+		fail(__FILE__, __LINE__, "the other process failed");
+	expect(can_write(t, at, mem));
+	expect(can_read(t, at, mem));
+	expect(!can_read(t, at + MiB, mem));
+}
+
+/* How many messages of the driver are in the kernel's log, from here on. */
+static int kmsg_open(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0)
+		lseek(fd, 0, SEEK_END);
+	return fd;
+}
+
+static unsigned int kmsg_count(int fd)
+{
+	unsigned int count = 0;
+	char line[2048];
+	ssize_t len;
+
+	while ((len = read(fd, line, sizeof(line) - 1)) > 0 ||
+	       (len < 0 && errno == EPIPE)) {
+		line[len > 0 ? len : 0] = '\0';
+		if (strstr(line, "tce"))
+			count++;
+	}
+	return count;
+}
+
+/* A client may be refused as often as he likes; nobody has to read of it. */
+static void quiet(struct tce *t)
+{
+	uint8_t *mem = alloc(64 * KiB, 64 * KiB);
+	uint64_t at = t->info.dma32_window_start, start;
+	int c = t->container, log, i;
+	unsigned int count;
+
+	if (geteuid())
+		skip("the log is for root to read");
+	log = kmsg_open();
+	if (log < 0)
+		skip("this kernel has no /dev/kmsg");
+	allow(t, mem, 64 * KiB);
+	for (i = 0; i < 200; i++) {
+		expect(__map(c, NULL, at, 64 * KiB, RW) < 0);
+		expect(__map(c, mem, at + 1, 64 * KiB, RW) < 0);
+		expect(__map(c, mem, -4096ULL, 64 * KiB, RW) < 0);
+		expect(__unmap(c, -4096ULL, 4096) < 0);
+		expect(__set_container(t->group, c) < 0);
+		expect(__set_iommu(c, 99) < 0);
+		if (t->version == 2) {
+			expect(__register(c, NULL, -1) < 0);
+			expect(__register(c, mem, 64 * KiB) < 0);
+			expect(__unregister(c, mem, 4096) < 0);
+			expect(__create(c, 13, GiB, 1, &start) < 0);
+			expect(__create(c, 12, GiB, 100, &start) < 0);
+			expect(__remove(c, 12345) < 0);
+		} else {
+			expect(__enable(c) < 0);
+		}
+	}
+	count = kmsg_count(log);
+	note("%u messages", count);
+	expect(count <= 10);
+}
+
 /* Before anything is bound a container may be prepared here and used there. */
 static void handed_over(struct tce *t)
 {
@@ -460,6 +593,9 @@ static const struct test tests[] = {
 	  V2 },
 	{ "another process is refused with EPERM and changes nothing",
 	  from_other_process, BOTH },
+	{ "a container passed over a socket obeys its owner only", over_a_socket,
+	  BOTH | DMA },
+	{ "a client who is refused does not fill the log", quiet, BOTH },
 	{ "a container that is not bound yet can be handed to another process",
 	  handed_over, BOTH },
 };

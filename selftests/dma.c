@@ -486,6 +486,79 @@ static void failed_map_keeps_old(struct tce *t)
 }
 
 /*
+ * v2: every reason to refuse is found before the first entry is written. What was
+ * mapped stays so, and the new memory counts as unused.
+ */
+static void refused_changes_nothing(struct tce *t)
+{
+	uint8_t *old = prepare(t, 2 * CHUNK), *new = alloc(3 * CHUNK, CHUNK);
+	uint64_t at = base(t), last = window_end(t) - 4096, charged;
+	const struct {
+		const char *reason;
+		uint8_t *va;
+		uint64_t iova, size;
+		uint32_t flags;
+		long rc;
+	} refused[] = {
+		{ "no flag", new, at, CHUNK, 0, -EINVAL },
+		{ "an unknown flag", new, at, CHUNK, RW | 8, -EINVAL },
+		{ "the address is no page's", new, at + 2048, CHUNK, RW,
+		  -EINVAL },
+		{ "the memory is no page", new + 2048, at, CHUNK, RW, -EINVAL },
+		{ "the size is no page's", new, at, CHUNK + 2048, RW, -EINVAL },
+		{ "half is not registered", new, at, 3 * CHUNK, RW, -EINVAL },
+		{ "nothing is registered", new + 2 * CHUNK, at, CHUNK, RW,
+		  -EINVAL },
+		{ "user space ends", new, at, -(uint64_t)(uintptr_t)new, RW,
+		  -EINVAL },
+		{ "the window ends", new, last, CHUNK, RW, -EINVAL },
+		{ "all addresses end", new, at, -at, RW, -EINVAL },
+		{ "there is no window", new, last + 4096, CHUNK, RW, -ENXIO },
+	};
+	size_t i;
+
+	need_reach(last);
+	map(t->container, old, at, 2 * CHUNK, RW);
+	map(t->container, old, last, 4096, RW);
+	register_mem(t->container, new, 2 * CHUNK);
+	charged = locked();
+	for (i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
+		long rc = __map(t->container, refused[i].va, refused[i].iova,
+				refused[i].size, refused[i].flags);
+
+		if (rc != refused[i].rc)
+			fail_rc(__FILE__, __LINE__, refused[i].reason,
+				refused[i].rc, rc);
+		expect(can_write(t, at, old));
+		expect(can_write(t, at + 2 * CHUNK - PROBE,
+				 old + 2 * CHUNK - PROBE));
+		expect(can_write(t, last, old));
+		expect(!can_write(t, at + 2 * CHUNK, new));
+		expect_eq(charged, locked());
+		unregister_mem(t->container, new, 2 * CHUNK);
+		register_mem(t->container, new, 2 * CHUNK);
+	}
+}
+
+/* v1 has to try: what it wrote goes again, and what lies around stays. */
+static void failed_map_and_neighbours(struct tce *t)
+{
+	uint8_t *mem = half_bad(t), *around = prepare(t, 2 * CHUNK);
+	uint64_t at = base(t) + CHUNK;
+	long pins;
+
+	map(t->container, around, at - CHUNK, CHUNK, RW);
+	map(t->container, around + CHUNK, at + 2 * CHUNK, CHUNK, RW);
+	pins = pinned();
+	expect_rc(-EFAULT, __map(t->container, mem, at, 2 * CHUNK, RW));
+	expect(!can_write(t, at, mem));
+	expect(!can_write(t, at + CHUNK - PROBE, mem + CHUNK - PROBE));
+	expect(can_write(t, at - PROBE, around + CHUNK - PROBE));
+	expect(can_write(t, at + 2 * CHUNK, around + CHUNK));
+	expect_rc(pins, pinned_settled(pins));
+}
+
+/*
  * Memory that the process itself may only read can be given to the device for
  * reading, and not for writing.
  */
@@ -651,6 +724,8 @@ static const struct test tests[] = {
 	{ "a failed MAP adds nothing", failed_map_adds_nothing, BOTH | DMA },
 	{ "a failed MAP keeps what was mapped before", failed_map_keeps_old,
 	  BOTH | DMA },
+	{ "a failed MAP leaves its neighbours alone", failed_map_and_neighbours,
+	  V1 | DMA },
 	{ "memory that is read-only for the process can be read by the device",
 	  readonly_memory, V1 | DMA },
 	{ "fork does not part the process from its DMA memory", fork_keeps,
@@ -660,6 +735,8 @@ static const struct test tests[] = {
 	{ "memory that the process unmapped is not reused under DMA",
 	  munmapped, BOTH | DMA },
 	{ "a detached group takes nothing along", detached, BOTH | DMA },
+	{ "a refused MAP changes nothing, whatever the reason",
+	  refused_changes_nothing, V2 | DMA | DANGEROUS },
 	{ "MAP past the end of the window is EINVAL and writes nothing",
 	  past_the_end, BOTH | DMA | DANGEROUS },
 	{ "MAP past 2^64 is EINVAL and writes nothing", past_2_64,

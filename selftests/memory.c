@@ -5,10 +5,15 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vfio.h"
@@ -533,6 +538,256 @@ static void limit_enable_enough(struct tce *t)
 	expect_eq(before, locked());
 }
 
+/* No sum of charges wraps, no array of pages is too large to be refused. */
+static void limit_overflow(struct tce *t)
+{
+	static const uint64_t sizes[] = {
+		1ULL << 46, 1ULL << 52, 1ULL << 60, 1ULL << 62, 1ULL << 63,
+		-2 * CHUNK,
+	};
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint64_t before, start;
+	long pins = pinned();
+	size_t i;
+
+	remove_window(t->container, t->info.dma32_window_start);
+	register_mem(t->container, mem, CHUNK);
+	before = locked();
+	for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		long rc = __register(t->container, mem + CHUNK, sizes[i]);
+
+		expect(rc == -ENOMEM || rc == -EFAULT || rc == -EINVAL);
+		expect_eq(before, locked());
+	}
+	expect(__create(t->container, 12, 1ULL << 62, 1, &start) < 0);
+	expect(__create(t->container, 12, 1ULL << 63, 5, &start) < 0);
+	expect_eq(before, locked());
+	unregister_mem(t->container, mem, CHUNK);
+	expect_eq(before - CHUNK, locked());
+	expect_rc(pins, pinned_settled(pins));
+}
+
+/*
+ * Long work
+ */
+#define PIECE	(64 * MiB)
+
+/*
+ * Memory that is not there yet, in small pages: as slow to pin as can be. More than
+ * the machine has can't be registered, so it is half of what is free.
+ */
+static uint8_t *slow_memory(size_t *size)
+{
+	uint8_t *mem;
+
+	*size = mem_free() / 2 / PIECE * PIECE;
+	expect(*size >= PIECE);
+	mem = mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		   MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	expect(mem != MAP_FAILED);
+	madvise(mem, *size, MADV_NOHUGEPAGE);
+	return mem;
+}
+
+static volatile struct progress {
+	bool working;
+} *progress;
+
+static void share_progress(void)
+{
+	progress = mmap(NULL, host.page, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	expect(progress != MAP_FAILED);
+}
+
+/*
+ * Bounded in pages, not in time: the machine may be busy, and emulated. REGISTER has
+ * to end when it is killed, so early that it got no further than half the pages.
+ */
+static void killed_registering(struct tce *t)
+{
+	const struct timespec nap = { .tv_nsec = 500 * 1000 };
+	int version = t->version, status, i;
+	long pins, begin, pages = 0;
+	bool early = false;
+	size_t size;
+	pid_t pid;
+
+	if (geteuid())
+		skip("the kernel counts exactly for root only");
+	detach(t);
+	pins = pinned();
+	for (i = 0; i < 20 && !early; i++) {
+		uint8_t *mem = slow_memory(&size);
+
+		begin = ever_pinned();
+		pid = fork();
+		if (!pid) {
+			attach(t, version);
+			register_mem(t->container, mem, size);
+			pause();
+		}
+		do {
+			nanosleep(&nap, NULL);
+			if (waitpid(pid, &status, WNOHANG))
+				fail(__FILE__, __LINE__, "REGISTER failed");
+		} while (ever_pinned() == begin);
+		kill(pid, SIGKILL);
+		expect(waitpid(pid, &status, 0) == pid);
+		expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+		expect_rc(pins, pinned_settled(pins));
+		pages = ever_pinned() - begin;
+		early = pages < (long)(size / host.page / 2);
+		munmap(mem, size);
+	}
+	note("attempt %d: killed after %ld of %zu pages", i, pages,
+	     size / host.page);
+	expect(early);
+	attach(t, version);
+}
+
+static void on_one_cpu(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(0, &set);
+	expect(!sched_setaffinity(0, sizeof(set), &set));
+}
+
+/*
+ * Runs @work in a child on our own CPU, and counts how often we get to run between
+ * the beginning and the end of what it does: hardly ever if that never yields.
+ */
+static unsigned int turns_beside(void (*work)(struct tce *t), struct tce *t)
+{
+	const struct timespec nap = { .tv_nsec = 1000 * 1000 };
+	int version = t->version, status = 0;
+	unsigned int turns = 0;
+	pid_t pid;
+
+	share_progress();
+	on_one_cpu();
+	detach(t);
+	pid = fork();
+	if (!pid) {
+		attach(t, version);
+		work(t);
+		_exit(0);
+	}
+	while (!waitpid(pid, &status, WNOHANG)) {
+		if (progress->working)
+			turns++;
+		nanosleep(&nap, NULL);
+	}
+	if (status)
+		fail(__FILE__, __LINE__, "the other process failed");
+	attach(t, version);
+	note("%u turns", turns);
+	return turns;
+}
+
+static void register_much(struct tce *t)
+{
+	size_t size;
+	uint8_t *mem = slow_memory(&size);
+
+	progress->working = true;
+	register_mem(t->container, mem, size);
+	progress->working = false;
+}
+
+static void unmap_much(struct tce *t)
+{
+	uint64_t start = t->info.dma32_window_start, at;
+	uint64_t end = start + t->info.dma32_window_size;
+	uint8_t *mem = alloc(PIECE, CHUNK);
+	int i;
+
+	allow(t, mem, PIECE);
+	for (i = 0; i < 4; i++) {
+		for (at = start; at < end; at += PIECE)
+			map(t->container, mem, at, PIECE, RW);
+		progress->working = true;
+		unmap(t->container, start, end - start);
+		progress->working = false;
+	}
+}
+
+static void register_yields(struct tce *t)
+{
+	expect(turns_beside(register_much, t) >= 5);
+}
+
+static void unmap_yields(struct tce *t)
+{
+	/* One turn for each of the four calls proves nothing. */
+	expect(turns_beside(unmap_much, t) >= 12);
+}
+
+/*
+ * A control group that has less memory than is to be pinned
+ */
+static bool write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool good = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return good;
+}
+
+#define CGROUP	"/tmp/cgroup"
+
+static void cgroup_limit(struct tce *t)
+{
+	int version = t->version, status, i;
+	long pins;
+	pid_t pid;
+
+	if (geteuid())
+		skip("needs root");
+	mkdir(CGROUP, 0755);
+	if (mount("none", CGROUP, "cgroup2", 0, NULL))
+		skip("this kernel has no cgroup2");
+	if (!write_file(CGROUP "/cgroup.subtree_control", "+memory")) {
+		umount(CGROUP);
+		skip("this kernel has no limit of memory");
+	}
+	detach(t);
+	pins = pinned();
+	mkdir(CGROUP "/small", 0755);
+	expect(write_file(CGROUP "/small/memory.max", "33554432"));
+	/* The kernel tells at length whom it killed. */
+	write_file("/proc/sys/kernel/printk", "1");
+	for (i = 0; i < 4; i++) {
+		pid = fork();
+		if (!pid) {
+			const size_t size = 128 * MiB;
+			uint8_t *mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
+					    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			long rc;
+
+			expect(write_file(CGROUP "/small/cgroup.procs", "0"));
+			attach(t, version);
+			rc = __allow(t, mem, size);
+			if (!rc)
+				rc = __map(t->container, mem, base(t), size, RW);
+			_exit(rc ? 0 : 1);
+		}
+		expect(waitpid(pid, &status, 0) == pid);
+		/* Refused, or the choice of the kernel's OOM killer. */
+		expect(WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL :
+		       !WEXITSTATUS(status));
+		expect_rc(pins, pinned_settled(pins));
+	}
+	write_file("/proc/sys/kernel/printk", "5");
+	rmdir(CGROUP "/small");
+	umount(CGROUP);
+	attach(t, version);
+}
+
 /*
  * v1
  */
@@ -666,6 +921,13 @@ static const struct test tests[] = {
 	{ "ENABLE over RLIMIT_MEMLOCK is ENOMEM and does not enable",
 	  limit_enable, V1 },
 	{ "ENABLE within RLIMIT_MEMLOCK works", limit_enable_enough, V1 },
+	{ "a charge that would overflow is refused", limit_overflow, V2 },
+	{ "less memory in the control group than is asked for", cgroup_limit,
+	  BOTH },
+	{ "REGISTER ends when the client is killed",
+	  killed_registering, V2 },
+	{ "REGISTER lets others run", register_yields, V2 },
+	{ "UNMAP lets others run", unmap_yields, BOTH },
 	{ "ENABLE charges the window once, DISABLE returns it",
 	  enable_charges, V1 },
 	{ "DISABLE takes all memory away from the device", disable_unmaps,

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -17,7 +18,7 @@
 #include "vfio.h"
 
 #define CHUNK		(64 * KiB)
-#define SECONDS		3
+#define SECONDS		1	/* or as TCE_SECONDS in the environment says */
 #define MOST_SECONDS	40
 #define TURNS		20
 
@@ -31,10 +32,12 @@ static uint64_t base(const struct tce *t)
 	return t->info.dma32_window_start + 32 * MiB;
 }
 
+#define MOST_SIDES	6
+
 static struct side {
 	void (*turn)(void);
 	volatile unsigned long turns;
-} sides[2];
+} sides[MOST_SIDES];
 
 static void *side_loop(void *arg)
 {
@@ -48,30 +51,44 @@ static void *side_loop(void *arg)
 }
 
 /*
- * Runs @a and @b against each other, each in a loop, for some seconds and on a
+ * Runs all of @turns against each other, each in a loop, for some seconds and on a
  * busy machine for as long as it takes.
  */
-static void contend(void (*a)(void), void (*b)(void))
+static void contend_all(void (*const *turns)(void), int n)
 {
-	pthread_t threads[2];
-	int i;
+	pthread_t threads[MOST_SIDES];
+	const char *wanted = getenv("TCE_SECONDS");
+	int seconds = wanted ? atoi(wanted) : SECONDS;
+	unsigned long least = 0;
+	int i, second;
 
 	over = false;
-	sides[0] = (struct side){ .turn = a };
-	sides[1] = (struct side){ .turn = b };
-	for (i = 0; i < 2; i++)
+	for (i = 0; i < n; i++)
+		sides[i] = (struct side){ .turn = turns[i] };
+	for (i = 0; i < n; i++)
 		expect(!pthread_create(&threads[i], NULL, side_loop, &sides[i]));
-	for (i = 1; i <= MOST_SECONDS; i++) {
+	for (second = 1; second <= seconds + MOST_SECONDS; second++) {
 		sleep(1);
-		if (i >= SECONDS && sides[0].turns > TURNS &&
-		    sides[1].turns > TURNS)
+		least = sides[0].turns;
+		for (i = 1; i < n; i++)
+			if (sides[i].turns < least)
+				least = sides[i].turns;
+		if (second >= seconds && least > TURNS)
 			break;
 	}
 	over = true;
-	for (i = 0; i < 2; i++)
+	for (i = 0; i < n; i++)
 		pthread_join(threads[i], NULL);
-	note("%lu turns against %lu", sides[0].turns, sides[1].turns);
-	expect(sides[0].turns && sides[1].turns);
+	note("%d threads, at least %lu turns each", n, least);
+	for (i = 0; i < n; i++)
+		expect(sides[i].turns);
+}
+
+static void contend(void (*a)(void), void (*b)(void))
+{
+	void (*const turns[])(void) = { a, b };
+
+	contend_all(turns, 2);
 }
 
 /* Fails the test unless the result is one of those; 0 always is. */
@@ -218,6 +235,75 @@ static void mapping_anyhow(void)
 		      -EINVAL, -EPERM, -ENXIO, -ENODEV);
 }
 
+/*
+ * Neighbours: each side has every other entry, and finds its own as it left them.
+ */
+static void neighbour(int first)
+{
+	uint64_t page = 4096;
+	int i;
+
+	for (i = first; i < 16; i += 2)
+		expect_rc(0, __map(box->container, mem + i * page,
+				   base(box) + i * page, page, RW));
+	for (i = first; i < 16; i += 4)
+		expect_rc(0, __unmap(box->container, base(box) + i * page,
+				     page));
+}
+
+static void even_neighbour(void)
+{
+	neighbour(0);
+}
+
+static void odd_neighbour(void)
+{
+	neighbour(1);
+}
+
+/* The process's own memory changes under the mapping. */
+static uint8_t *fleeting;
+
+static void mapping_fleeting(void)
+{
+	/* v1 finds holes, v2 has pinned what was there at first. */
+	expect_one_of(__map(box->container, fleeting, base(box) + MiB, CHUNK,
+			    RW), -EFAULT);
+	expect_rc(0, __unmap(box->container, base(box) + MiB, CHUNK));
+}
+
+static void unmapping_memory(void)
+{
+	munmap(fleeting, CHUNK);
+	expect(mmap(fleeting, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		    MAP_ANONYMOUS | MAP_FIXED, -1, 0) == fleeting);
+	memset(fleeting, 1, CHUNK);
+}
+
+static void forking(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		memset(mem, 2, 4 * CHUNK);
+		memset(fleeting, 2, CHUNK);
+		_exit(0);
+	}
+	expect(pid > 0 && waitpid(pid, NULL, 0) == pid);
+	memset(fleeting, 3, CHUNK);
+}
+
+static void asking(void)
+{
+	struct vfio_iommu_spapr_tce_info info;
+	long state = __eeh(box->container, VFIO_EEH_PE_GET_STATE);
+
+	expect_rc(0, __get_info(box->container, &info));
+	expect(info.dma32_window_size == box->info.dma32_window_size);
+	expect(state >= 0 || state == -ENODEV);
+	expect(__check_extension(box->container, V2_IOMMU) == 1);
+}
+
 /* All must be released now, and every count be back where it was. */
 static void settle(struct tce *t, uint64_t before)
 {
@@ -328,6 +414,63 @@ static void map_leave(struct tce *t)
 	expect_rc(pins, pinned_settled(pins));
 }
 
+static void map_neighbours(struct tce *t)
+{
+	uint64_t page = 4096;
+	int i;
+
+	prepare(t);
+	bounce_at(t, base(t) - CHUNK);
+	contend(even_neighbour, odd_neighbour);
+	for (i = 0; i < 16; i++)
+		expect(can_write(t, base(t) + i * page, mem + i * page) ==
+		       (i % 4 > 1));
+}
+
+static void prepare_fleeting(struct tce *t)
+{
+	prepare(t);
+	fleeting = alloc(CHUNK, CHUNK);
+	allow(t, fleeting, CHUNK);
+}
+
+static void map_munmap(struct tce *t)
+{
+	prepare_fleeting(t);
+	contend(mapping_fleeting, unmapping_memory);
+}
+
+static void map_fork(struct tce *t)
+{
+	prepare_fleeting(t);
+	bounce_at(t, base(t) - CHUNK);
+	contend(mapping_fleeting, forking);
+	map(t->container, fleeting, base(t) + MiB, CHUNK, RW);
+	expect(can_write(t, base(t) + MiB, fleeting));
+}
+
+/* Everything at once. */
+static void everything(struct tce *t)
+{
+	static void (*const v1[])(void) = {
+		mapping_v1, mapping_v1, enabling, asking, unmapping_memory,
+	};
+	static void (*const v2[])(void) = {
+		mapping, mapping, windows, registrations, asking, joining,
+	};
+	uint64_t before = locked();
+	long pins = pinned();
+
+	prepare_fleeting(t);
+	if (t->version == 1)
+		contend_all(v1, 5);
+	else
+		contend_all(v2, host.powernv && t->group2 >= 0 ? 6 : 5);
+	detach(t);
+	expect_eq(before, locked());
+	expect_rc(pins, pinned_settled(pins));
+}
+
 /*
  * Killed in the middle of a command. Which command that is differs each time;
  * the next process must find everything free.
@@ -387,6 +530,11 @@ static const struct test tests[] = {
 	  V2 | TWO | DANGEROUS },
 	{ "MAP and UNMAP against DISABLE and ENABLE", map_disable,
 	  V1 | DANGEROUS },
+	{ "MAP and UNMAP of neighbouring entries", map_neighbours,
+	  BOTH | DMA | DANGEROUS },
+	{ "MAP against munmap", map_munmap, BOTH | DANGEROUS },
+	{ "MAP against fork", map_fork, BOTH | DMA | DANGEROUS },
+	{ "everything at once", everything, BOTH | TWO | DANGEROUS },
 	{ "MAP and UNMAP against UNSET_CONTAINER and SET_IOMMU", map_leave,
 	  BOTH | DANGEROUS },
 };

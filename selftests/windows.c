@@ -428,6 +428,18 @@ static void huge_beside_small(struct tce *t)
 		remove_window(t->container, start);
 	}
 	unregister_mem(t->container, mem, 8 * MiB);
+
+	/* The same with the huge page in front. */
+	register_mem(t->container, mem + 2 * MiB, 6 * MiB);
+	for (shift = 16; shift <= 21; shift++) {
+		if (!has_shift(t, shift) || host.page >> shift)
+			continue;
+		create(t->container, shift, some_size(shift), 1, &start);
+		rc = __map(t->container, mem + 4 * MiB, start, 2 * MiB, RW);
+		expect(rc == -EINVAL || rc == -EPERM);
+		remove_window(t->container, start);
+	}
+	unregister_mem(t->container, mem + 2 * MiB, 6 * MiB);
 }
 
 static void bad_shift(struct tce *t)

@@ -7,9 +7,10 @@
 # Environment:
 #   TCE_PHASES  "safe dangerous" (default), or one of the two
 #   TCE_USERS   "root user" (default), or one of the two
-#   TCE_TEST    glob: only rows with such a name (then not every program needs
-#               to have one)
+#   TCE_TEST    glob, or several with "|" between them: only rows with such a name
+#               (then not every program needs to have one)
 #   TCE_LIST    not empty: only print the names
+#   TCE_SECONDS how long the rows of races run at least (1)
 #
 # Good only if every program ran and had nothing to complain about.
 

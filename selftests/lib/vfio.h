@@ -123,6 +123,8 @@ bool filled(const void *buf, size_t size, unsigned int seed);
 uint64_t locked(void);
 /* Pages pinned for DMA in the whole system, -1 when the kernel cannot tell. */
 long pinned(void);
+/* The same, and those that were released; exact for root only. */
+long ever_pinned(void);
 /* Lets pinned() be exact after this process has given up root. */
 void start_counter(void);
 /* The same, when everybody else is expected to get to @want. */
