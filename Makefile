@@ -53,6 +53,9 @@ selftest: host
 defects: host
 	@scripts/defects
 
+races: host
+	@scripts/races
+
 fuzz: host
 	@scripts/fuzz --kernel $(KERNEL) --machine $(MACHINE) --driver $(DRIVER) \
 		--seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) $(if $(REPLAY),--replay "$(REPLAY)")
@@ -88,6 +91,7 @@ help:
 	@echo 'make selftest       run the test programs (DRIVER=ours|intree|both)'
 	@echo 'make defects        what the kernel'\''s own driver does when asked wrongly, and ours does not'
 	@echo 'make fuzz           random ioctls against a model (SECONDS=60 SEED=1 REPLAY=console.log)'
+	@echo 'make races          clients against each other, and clients that die'
 	@echo 'make kunit          run the KUnit suites on kernels that check themselves'
 	@echo 'make handback       a network card to a client and back, three times'
 	@echo 'make check          all builds, static checks, tests on all machines'
@@ -97,5 +101,5 @@ help:
 	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/kernels.conf)'
 	@echo '  MACHINE=$(MACHINE) one of: powernv9 pseries'
 
-.PHONY: module check-target install clean demo handback demo-guest check-guest defects fuzz kunit selftest check \
+.PHONY: module check-target install clean demo handback demo-guest check-guest defects races fuzz kunit selftest check \
 	bench lint btf-check host help

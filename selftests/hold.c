@@ -3,18 +3,43 @@
  * Takes a device as a client would, maps memory for it and keeps it: what is
  * left then is for the kernel to clean up, by close or by SIGKILL.
  *
- * usage: hold PCI-ADDRESS 1|2 exit|wait
+ * usage: hold PCI-ADDRESS 1|2 exit|wait|lose
  *   exit   closes everything without a cleaning command and ends
  *   wait   says "holding" and waits to be killed
+ *   lose   says "holding" with the device's file not open, maps and unmaps, and ends
+ *          when the group was taken from it
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vfio.h"
 
 #define SIZE	(4 * MiB)
+
+/*
+ * The kernel may take a group away from a container, whose driver then goes, too: for
+ * a moment there is no window, then no driver.
+ */
+static int lose(struct tce *t, uint8_t *mem, uint64_t start)
+{
+	const struct timespec nap = { .tv_nsec = 10 * 1000 * 1000 };
+	long rc;
+	int i;
+
+	do {
+		rc = __map(t->container, mem, start, SIZE, RW);
+		if (!rc)
+			rc = __unmap(t->container, start, SIZE);
+	} while (!rc || rc == -ENXIO);
+	for (i = 0; i < 500 && locked(); i++)
+		nanosleep(&nap, NULL);
+	printf("lost the group: %s, %llu KiB locked\n", strerrorname_np(-rc),
+	       (unsigned long long)locked() / 1024);
+	return rc == -EINVAL && !locked() ? 0 : 1;
+}
 
 int main(int argc, char **argv)
 {
@@ -24,7 +49,8 @@ int main(int argc, char **argv)
 	int version = argc == 4 ? atoi(argv[2]) : 0, fd;
 
 	if (version < 1 || version > 2) {
-		fprintf(stderr, "usage: %s PCI-ADDRESS 1|2 exit|wait\n", argv[0]);
+		fprintf(stderr, "usage: %s PCI-ADDRESS 1|2 exit|wait|lose\n",
+			argv[0]);
 		return 2;
 	}
 	host_init_quiet();
@@ -43,15 +69,19 @@ int main(int argc, char **argv)
 	}
 	map(t.container, mem, start, SIZE, RW);
 	map(t.container, mem, start + 64 * MiB, SIZE, R);
-	fd = __raw(t.group, VFIO_GROUP_GET_DEVICE_FD, argv[1]);
-	if (fd < 0) {
-		fprintf(stderr, "%s: %s\n", argv[1], strerror(-fd));
-		return 1;
+	if (strcmp(argv[3], "lose")) {
+		fd = __raw(t.group, VFIO_GROUP_GET_DEVICE_FD, argv[1]);
+		if (fd < 0) {
+			fprintf(stderr, "%s: %s\n", argv[1], strerror(-fd));
+			return 1;
+		}
 	}
 	printf("holding %s: v%d, %llu KiB locked\n", argv[1], version,
 	       (unsigned long long)locked() / 1024);
 	fflush(stdout);
 	if (!strcmp(argv[3], "wait"))
 		pause();
+	if (!strcmp(argv[3], "lose"))
+		return lose(&t, mem, start);
 	return 0;
 }

@@ -3,58 +3,10 @@
 #
 # A network card goes to a client and comes back, three times: closed by the
 # client, with v1 and with v2, and after the client was killed with live mappings.
-# Each time it must work again with the host's own driver: link and ping. On
-# PowerNV the host's DMA window and bypass must have been taken away and returned.
+# Each time it must work again with the host's own driver.
 
-# shellcheck source=lib.sh
-. /guest/lib.sh
-
-PEER=10.0.2.2	# QEMU's user network
-
-dev=$(pci_find "$E1000E" | head -n 1)
-[ -n "$dev" ] || die "no e1000e"
-modprobe e1000e || die "e1000e does not load"
-
-# network ROUND - bring the card up with its own driver and ask the peer.
-network() {
-	[ "$(pci_driver "$dev")" = e1000e ] || die "$1: driven by '$(pci_driver "$dev")'"
-	net=$(basename "/sys/bus/pci/devices/$dev/net/"*)
-	ifconfig "$net" 10.0.2.15 netmask 255.255.255.0 up || die "$1: $net does not come up"
-	for _ in $(seq 50); do
-		[ "$(cat "/sys/class/net/$net/carrier")" = 1 ] && break
-		sleep 0.2
-	done
-	[ "$(cat "/sys/class/net/$net/carrier")" = 1 ] || die "$1: $net has no link"
-	ping -c 3 -W 5 "$PEER" >/tmp/ping || { cat /tmp/ping; die "$1: no answer from $PEER"; }
-	say "$1: $net has link, $(grep transmitted /tmp/ping)"
-	ifconfig "$net" down
-}
-
-mark() { echo "<6>handback: $1" >/dev/kmsg; }
-log_since() { dmesg | sed -n "/handback: $1\$/,\$p"; }
-# pseries: the firmware's windows, and those that the host made for all of memory.
-windows() { find /sys/firmware/devicetree/base/ -name ibm,dma-window | wc -l; }
-bypasses() { find /sys/firmware/devicetree/base/ -name linux,direct64-ddr-window-info | wc -l; }
-
-# window_back ROUND - the client had the card to itself, the host has it back.
-window_back() {
-	if ! grep -q PowerNV /proc/cpuinfo; then
-		[ "$(windows)" -eq "$windows_before" ] || die "$1: the host's window is gone"
-		say "$1: the host's window is back in the device tree"
-		return
-	fi
-	log_since "$1" >/tmp/log
-	grep -q 'Disabling 64-bit DMA bypass' /tmp/log || die "$1: the bypass was never off"
-	grep -q 'Removing DMA window #0' /tmp/log || die "$1: the host's window was never away"
-	grep -E 'DMA window #|window#|DMA bypass' /tmp/log | tail -n 2 >/tmp/last
-	grep -q 'Setting up window#0' /tmp/last || die "$1: the host's window is not back"
-	grep -q 'Enabling 64-bit DMA bypass' /tmp/last || die "$1: the bypass is not back"
-	say "$1: the host's window and bypass are back"
-}
-
-windows_before=$(windows)
-network "before"
-bypasses_before=$(bypasses)
+# shellcheck source=card.sh
+. /guest/card.sh
 
 for round in 1:exit 2:exit 2:kill; do
 	name="v${round%:*}, $([ "${round#*:}" = kill ] && echo killed || echo closed)"
@@ -63,22 +15,10 @@ for round in 1:exit 2:exit 2:kill; do
 	if [ "${round#*:}" = exit ]; then
 		/selftests/hold "$dev" "${round%:*}" exit || die "$name: the client failed"
 	else
-		/selftests/hold "$dev" "${round%:*}" wait >/tmp/hold &
-		pid=$!
-		for _ in $(seq 50); do
-			grep -q '^holding' /tmp/hold && break
-			sleep 0.2
-		done
-		cat /tmp/hold
-		grep -q '^holding' /tmp/hold || die "$name: the client failed"
-		kill -KILL $pid
-		wait $pid
-		[ $? -eq 137 ] || die "$name: the client was not killed"
+		hold "${round%:*}" wait
+		hold_killed
 	fi
 	vfio_release "$dev"
-	window_back "$name"
-	network "$name"
-	[ "$(bypasses)" -eq "$bypasses_before" ] ||
-		die "$name: $(bypasses) of $bypasses_before 64-bit windows of the host are back"
+	card_back "$name"
 done
 say "done"

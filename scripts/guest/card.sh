@@ -1,0 +1,82 @@
+# shellcheck shell=dash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# A network card that clients get and the host gets back: ". /guest/card.sh". $dev is
+# the card. With the host's own driver it must have link and ping; on PowerNV the
+# host's DMA window and bypass must have been taken away and returned.
+
+# shellcheck source=lib.sh
+. /guest/lib.sh
+
+PEER=10.0.2.2	# QEMU's user network
+
+dev=$(pci_find "$E1000E" | head -n 1)
+[ -n "$dev" ] || die "no e1000e"
+modprobe e1000e || die "e1000e does not load"
+
+# network ROUND - bring the card up with its own driver and ask the peer.
+network() {
+	[ "$(pci_driver "$dev")" = e1000e ] || die "$1: driven by '$(pci_driver "$dev")'"
+	net=$(basename "/sys/bus/pci/devices/$dev/net/"*)
+	ifconfig "$net" 10.0.2.15 netmask 255.255.255.0 up || die "$1: $net does not come up"
+	for _ in $(seq 50); do
+		[ "$(cat "/sys/class/net/$net/carrier")" = 1 ] && break
+		sleep 0.2
+	done
+	[ "$(cat "/sys/class/net/$net/carrier")" = 1 ] || die "$1: $net has no link"
+	ping -c 3 -W 5 "$PEER" >/tmp/ping || { cat /tmp/ping; die "$1: no answer from $PEER"; }
+	say "$1: $net has link, $(grep transmitted /tmp/ping)"
+	ifconfig "$net" down
+}
+
+mark() { echo "<6>handback: $1" >/dev/kmsg; }
+log_since() { dmesg | sed -n "/handback: $1\$/,\$p"; }
+# pseries: the firmware's windows, and those that the host made for all of memory.
+windows() { find /sys/firmware/devicetree/base/ -name ibm,dma-window | wc -l; }
+bypasses() { find /sys/firmware/devicetree/base/ -name linux,direct64-ddr-window-info | wc -l; }
+
+# window_back ROUND - the client had the card to itself, the host has it back.
+window_back() {
+	if ! grep -q PowerNV /proc/cpuinfo; then
+		[ "$(windows)" -eq "$windows_before" ] || die "$1: the host's window is gone"
+		say "$1: the host's window is back in the device tree"
+		return
+	fi
+	log_since "$1" >/tmp/log
+	grep -q 'Disabling 64-bit DMA bypass' /tmp/log || die "$1: the bypass was never off"
+	grep -q 'Removing DMA window #0' /tmp/log || die "$1: the host's window was never away"
+	grep -E 'DMA window #|window#|DMA bypass' /tmp/log | tail -n 2 >/tmp/last
+	grep -q 'Setting up window#0' /tmp/last || die "$1: the host's window is not back"
+	grep -q 'Enabling 64-bit DMA bypass' /tmp/last || die "$1: the bypass is not back"
+	say "$1: the host's window and bypass are back"
+}
+
+# card_back ROUND - all of that, after vfio_release.
+card_back() {
+	window_back "$1"
+	network "$1"
+	[ "$(bypasses)" -eq "$bypasses_before" ] ||
+		die "$1: $(bypasses) of $bypasses_before 64-bit windows of the host are back"
+}
+
+# hold VERSION wait|lose - a client in the background that has the card.
+hold() {
+	/selftests/hold "$dev" "$1" "$2" >/tmp/hold &
+	holder=$!
+	for _ in $(seq 50); do
+		grep -q '^holding' /tmp/hold && break
+		sleep 0.2
+	done
+	cat /tmp/hold
+	grep -q '^holding' /tmp/hold || die "the client failed"
+}
+
+hold_killed() {
+	kill -KILL "$holder"
+	wait "$holder"
+	[ $? -eq 137 ] || die "the client was not killed"
+}
+
+windows_before=$(windows)
+network "before"
+bypasses_before=$(bypasses)

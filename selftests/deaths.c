@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Clients that are killed, one after the other, each in the middle of something:
+ * commands in a random order in two threads, with a child that has the same files.
+ * After each of them the host must have all pages back, the group free, and on
+ * PowerNV its own window and bypass in the bridge.
+ *
+ * usage: deaths PCI-ADDRESS SEED CLIENTS [loading]
+ *   loading    the driver comes and goes meanwhile: wait for it
+ *
+ * The sequence of commands and the number of those before the end depend on SEED
+ * only. Exit codes: 0 good, 1 not, 2 wrong usage.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vfio.h"
+
+#define CHUNK		(64 * KiB)
+#define REGIONS		6
+#define MOST_COMMANDS	60
+#define LATE		120		/* seconds for so many commands */
+
+static struct client {
+	struct tce t;
+	uint8_t *mem[REGIONS];
+	uint64_t window;
+	bool loading;
+	const char *pci;
+} me;
+
+/* Shared with the parent: how many commands were begun. */
+static volatile unsigned int *begun;
+
+static uint64_t next_random(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state * 0x2545f4914f6cdd1dULL >> 11;
+}
+
+static size_t region_size(int i)
+{
+	return CHUNK << (2 * (i % 4) + 1);	/* 128 KiB to 8 MiB */
+}
+
+/* What comes out of it is not the question here. */
+static void command(uint64_t *state)
+{
+	struct vfio_iommu_spapr_tce_info info;
+	int c = me.t.container, i = next_random(state) % REGIONS;
+	uint64_t at = me.t.info.dma32_window_start +
+		      next_random(state) % 256 * MiB / 2;
+	unsigned int what = next_random(state) % 16;
+
+	__atomic_fetch_add(begun, 1, __ATOMIC_RELAXED);
+	switch (what) {
+	case 0 ... 5:
+		__map(c, me.mem[i], what & 1 ? at : me.window + at,
+		      region_size(i), RW);
+		break;
+	case 6 ... 8:
+		__unmap(c, at, 16 * MiB);
+		break;
+	case 9:
+		__unmap(c, me.t.info.dma32_window_start,
+			me.t.info.dma32_window_size);
+		break;
+	case 10:
+		__get_info(c, &info);
+		break;
+	case 11:
+		__eeh(c, VFIO_EEH_PE_GET_STATE);
+		break;
+	case 12 ... 13:
+		if (me.t.version == 1) {
+			__disable(c);
+			__enable(c);
+		} else {
+			__unregister(c, me.mem[i], region_size(i));
+			__register(c, me.mem[i], region_size(i));
+		}
+		break;
+	case 14:
+		__create(c, 12, 256 * MiB << next_random(state) % 4, 1,
+			 &me.window);
+		break;
+	case 15:
+		__remove(c, next_random(state) & 1 ? me.window :
+			 me.t.info.dma32_window_start);
+		break;
+	}
+}
+
+static void *commands(void *seed)
+{
+	uint64_t state = (uintptr_t)seed;
+
+	for (;;)
+		command(&state);
+	return NULL;
+}
+
+static void client(uint64_t seed)
+{
+	uint64_t state = seed;
+	pthread_t thread;
+	long rc;
+	int i;
+
+	me.t.version = 1 + next_random(&state) % 2;
+	for (i = 0; i < REGIONS; i++)
+		me.mem[i] = alloc(region_size(i), CHUNK);
+	me.t.container = open_container();
+	me.t.group = open_group(0);
+	set_container(me.t.group, me.t.container);
+	do {
+		rc = __set_iommu(me.t.container, me.t.version == 1 ? V1_IOMMU :
+				 V2_IOMMU);
+	} while (me.loading && rc == -ENODEV);
+	expect_rc(0, rc);
+	get_info(me.t.container, &me.t.info);
+	for (i = 0; i < REGIONS; i++)
+		if (i & 1)
+			allow(&me.t, me.mem[i], region_size(i));
+	if (next_random(&state) & 1)
+		__raw(me.t.group, VFIO_GROUP_GET_DEVICE_FD, (void *)me.pci);
+	if (next_random(&state) % 4 == 0 && !fork())
+		for (;;)
+			pause();
+	pthread_create(&thread, NULL, commands, (void *)(seed | 1ULL << 63));
+	commands((void *)state);
+}
+
+/*
+ * The bridge as the host set it up: window 0, and the bypass. The kernel says so
+ * each time, and the last word counts.
+ */
+static int kmsg = -1;
+
+static bool window_is_back(void)
+{
+	int window = -1, bypass = -1, changes = 0;
+	char line[2048];
+	ssize_t len;
+
+	if (kmsg < 0)
+		return true;
+	while ((len = read(kmsg, line, sizeof(line) - 1)) > 0 ||
+	       (len < 0 && errno == EPIPE)) {
+		if (len < 0)
+			continue;
+		line[len] = '\0';
+		if (strstr(line, "Setting up window#0"))
+			window = 1;
+		else if (strstr(line, "Removing DMA window #0"))
+			window = 0;
+		else if (strstr(line, "Enabling 64-bit DMA bypass"))
+			bypass = 1;
+		else if (strstr(line, "Disabling 64-bit DMA bypass"))
+			bypass = 0;
+		else
+			continue;
+		changes++;
+	}
+	if (window && bypass)
+		return true;
+	note("of %d changes of the bridge the last left window 0 %s, the bypass %s",
+	     changes, window ? "set" : "away", bypass ? "on" : "off");
+	return false;
+}
+
+static bool group_is_free(void)
+{
+	const struct timespec nap = { .tv_nsec = 20 * 1000 * 1000 };
+	int i, fd;
+
+	/* The client's child, which has the same files, dies a moment later. */
+	for (i = 0; i < 200; i++) {
+		fd = __open_group(0);
+		if (fd >= 0) {
+			close(fd);
+			return true;
+		}
+		nanosleep(&nap, NULL);
+	}
+	note("the group cannot be opened again: %s", strerror(-fd));
+	return false;
+}
+
+static bool one_death(uint64_t *state)
+{
+	uint64_t seed = next_random(state);
+	unsigned int end = next_random(state) % MOST_COMMANDS;
+	const struct timespec nap = { .tv_nsec = next_random(state) % 2000000 };
+	const struct timespec step = { .tv_nsec = 100 * 1000 };
+	time_t late = time(NULL) + LATE;
+	long pins = pinned();
+	bool ended = false;
+	int status;
+	pid_t pid;
+
+	*begun = 0;
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		setpgid(0, 0);
+		client(seed);
+		_exit(1);
+	}
+	setpgid(pid, pid);
+	/* Some die before their first command, most in the middle of one. */
+	while (end && *begun < end && time(NULL) < late && !ended) {
+		nanosleep(&step, NULL);
+		ended = waitpid(pid, &status, WNOHANG) == pid;
+	}
+	nanosleep(&nap, NULL);
+	kill(-pid, SIGKILL);
+	if (!ended && waitpid(pid, &status, 0) != pid)
+		return false;
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) {
+		note("the client ended by itself");
+		return false;
+	}
+	if (end && *begun < end) {
+		note("only %u of %u commands", *begun, end);
+		return false;
+	}
+	if (!group_is_free())
+		return false;
+	if (pinned_settled(pins) != pins) {
+		note("%ld pages stay pinned", pinned() - pins);
+		return false;
+	}
+	return window_is_back();
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int i, clients, commands_seen = 0;
+	uint64_t state;
+
+	if (argc < 4 || argc > 5) {
+		fprintf(stderr, "usage: %s PCI-ADDRESS SEED CLIENTS [loading]\n",
+			argv[0]);
+		return 2;
+	}
+	me.pci = argv[1];
+	state = strtoull(argv[2], NULL, 0) * 0x9e3779b97f4a7c15ULL + 1;
+	clients = strtoul(argv[3], NULL, 0);
+	me.loading = argc == 5;
+	host_init_quiet();
+	if (!host_use(argv[1])) {
+		fprintf(stderr, "%s is not bound to vfio-pci\n", argv[1]);
+		return 2;
+	}
+	begun = mmap(NULL, host.page, PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	expect(begun != MAP_FAILED);
+	if (host.powernv) {
+		kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		expect(kmsg >= 0);
+		lseek(kmsg, 0, SEEK_END);
+	}
+	for (i = 0; i < clients; i++) {
+		if (!one_death(&state)) {
+			printf("client %u of seed %s left something\n", i, argv[2]);
+			return 1;
+		}
+		commands_seen += *begun;
+	}
+	printf("%u clients killed, seed %s, after %u commands: nothing left\n",
+	       clients, argv[2], commands_seen);
+	return clients ? 0 : 1;
+}
