@@ -35,6 +35,7 @@
  */
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
+#include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
 #include <linux/rwsem.h>
@@ -93,7 +94,8 @@ struct tce_mm {
  * @page_shift: the largest IOMMU page that no backing page is smaller than
  * @written: some device may have written to it
  * @mem: the kernel's own entry if the region is listed, else NULL
- * @mapped: if not listed: TCEs that map it
+ * @mapped: TCEs that map it; of a listed one, those that the kernel's counter
+ *	does not count, see region_hold()
  * @pages: if not listed: the pinned pages
  * @one: what @pages points to for a region of one page
  */
@@ -217,12 +219,46 @@ static __always_inline unsigned long region_hpa(struct tce_region *region,
 	return hpa;
 }
 
-/* Count @n more TCEs. Fails only for a region that the kernel is letting go. */
-static int region_hold(struct tce_region *region, unsigned long n)
+/*
+ * The hpa of each of @n IOMMU pages that are no smaller than the CPU's. False
+ * if one is not aligned: the platform has a BUG_ON() for that.
+ */
+static bool region_hpas(const struct tce_region *region, unsigned long ua,
+			unsigned long n, unsigned int shift,
+			unsigned long *hpas)
+{
+	struct mm_iommu_table_group_mem_t *mem = region->mem;
+	unsigned long step = 1UL << shift, *end = hpas + n, *hpa;
+	unsigned long at = (ua - region->ua) >> PAGE_SHIFT;
+
+	for (hpa = hpas; mem && hpa < end; hpa++, ua += step)
+		if (mm_iommu_ua_to_hpa(mem, ua, 0, hpa))
+			return false;
+	for (hpa = hpas; !mem && hpa < end; hpa++, at += step >> PAGE_SHIFT)
+		*hpa = page_to_phys(region->pages[at]);
+
+	for (hpa = hpas; shift > PAGE_SHIFT && hpa < end; hpa++)
+		if (*hpa & (step - 1))
+			return false;
+	return true;
+}
+
+/*
+ * Count @n more TCEs. Fails only for a region that the kernel is letting go.
+ *
+ * A listed region is mapped so many times as its two counters say together.
+ * KVM knows the kernel's only, which can be counted up and down by one only.
+ * Ours does for a process that is not watched by an MMU notifier, and so has
+ * no KVM. If it gets one later, whose guest unmaps what was counted here, then
+ * at worst the region counts as mapped for longer than it is.
+ */
+static __always_inline int region_hold(struct tce_mm *shared,
+				       struct tce_region *region,
+				       unsigned long n)
 {
 	unsigned long i;
 
-	if (!region->mem) {
+	if (!region->mem || likely(!mm_has_notifiers(shared->mm))) {
 		atomic64_add(n, &region->mapped);
 		return 0;
 	}
@@ -236,13 +272,18 @@ static int region_hold(struct tce_region *region, unsigned long n)
 	return 0;
 }
 
-static void region_drop(struct tce_region *region, unsigned long n)
+static __always_inline void region_drop(struct tce_region *region,
+					unsigned long n)
 {
-	if (!region->mem)
-		atomic64_sub(n, &region->mapped);
-	else
-		while (n--)
-			mm_iommu_mapped_dec(region->mem);
+	s64 here = atomic64_read(&region->mapped), now;
+
+	/* from our counter as long as it lasts: it is the sum that counts */
+	do {
+		now = min_t(s64, here, n);
+	} while (!atomic64_try_cmpxchg_release(&region->mapped, &here,
+					       here - now));
+	for (n -= now; unlikely(n); n--)
+		mm_iommu_mapped_dec(region->mem);
 }
 
 /* Kept until the region is let go: then its pages are marked dirty. */
@@ -393,7 +434,9 @@ static int region_release(struct tce_mm *shared, struct tce_region *region,
 		region_mark_dirty(region);
 
 	down_write(&shared->tree_lock);
-	if (region->mem) {
+	if (!force && atomic64_read(&region->mapped)) {
+		rc = -EBUSY;
+	} else if (region->mem) {
 		while (mm_iommu_put(shared->mm, region->mem) == -EBUSY) {
 			if (!force) {
 				rc = -EBUSY;
@@ -402,8 +445,6 @@ static int region_release(struct tce_mm *shared, struct tce_region *region,
 			mm_iommu_mapped_dec(region->mem);
 			cond_resched();
 		}
-	} else if (!force && atomic64_read(&region->mapped)) {
-		rc = -EBUSY;
 	}
 	if (!rc) {
 		rb_erase(&region->node, &shared->regions);
@@ -960,31 +1001,66 @@ long tce_mem_get(struct tce_mem *mem, unsigned long ua, unsigned long n,
 	n = min(n, (region_end(region) - ua) >> shift);
 	if (!n)
 		return -EINVAL;
-	if (!region->mem || shift < PAGE_SHIFT) {
-		if (region_hold(region, n))
-			return -EINVAL;
-		for (i = 0; i < n; ) {
-			/* the IOMMU pages of one page of the CPU's */
-			hpa = region_hpa(region, ua);
-			sub = shift < PAGE_SHIFT ?
-			      (PAGE_SIZE - offset_in_page(ua)) >> shift : 1;
-			sub = min(sub, n - i);
-			ua += sub << shift;
-			for (; sub--; hpa += 1UL << shift)
-				hpas[i++] = hpa;
-		}
-		return n;
+	if (region_hold(mem->shared, region, n))
+		return -EINVAL;
+	if (shift >= PAGE_SHIFT) {
+		if (region_hpas(region, ua, n, shift, hpas))
+			return n;
+		region_drop(region, n);
+		return -EINVAL;
 	}
-	for (i = 0; i < n; i++, ua += 1UL << shift) {
-		/* the platform has a BUG_ON() for a misaligned address */
-		if (mm_iommu_ua_to_hpa(region->mem, ua, 0, &hpas[i]) ||
-		    hpas[i] & ((1UL << shift) - 1) ||
-		    mm_iommu_mapped_inc(region->mem)) {
-			region_drop(region, i);
-			return -EINVAL;
-		}
+	for (i = 0; i < n; ) {
+		/* the IOMMU pages of one page of the CPU's */
+		hpa = region_hpa(region, ua);
+		sub = (PAGE_SIZE - offset_in_page(ua)) >> shift;
+		sub = min(sub, n - i);
+		ua += sub << shift;
+		for (; sub--; hpa += 1UL << shift)
+			hpas[i++] = hpa;
 	}
 	return n;
+}
+
+/**
+ * tce_mem_get_one() - take hold of the memory behind one entry
+ * @mem: a bound container's memory, locked by tce_mem_lock()
+ * @ua: aligned to the IOMMU page
+ * @shift: log2 of the IOMMU page
+ * @write: the device will be allowed to write
+ * @hpa: the address is returned here
+ *
+ * tce_mem_check() and tce_mem_get() in one. Undone by tce_mem_put(). Context:
+ * the owner of the memory; sleeps.
+ *
+ * Return: 0, or an errno of those two.
+ */
+int tce_mem_get_one(struct tce_mem *mem, unsigned long ua, unsigned int shift,
+		    bool write, unsigned long *hpa)
+{
+	unsigned long size = 1UL << shift;
+	struct tce_region *region;
+	long rc;
+
+	if (!mem->v2) {
+		if (!access_ok((void __user *)ua, size))
+			return -EFAULT;
+		rc = pin_entries(mem, ua, 1, shift, write, hpa);
+		return rc < 0 ? rc : 0;
+	}
+
+	region = region_find(mem->shared, ua);
+	if (!region || region->page_shift < shift ||
+	    region_end(region) - ua < size ||
+	    region_hold(mem->shared, region, 1))
+		return -EINVAL;
+	*hpa = region_hpa(region, ua);
+	/* the platform has a BUG_ON() for a misaligned address */
+	if (unlikely(!*hpa || *hpa & (size - 1))) {
+		region_drop(region, 1);
+		return -EINVAL;
+	}
+	region_written(region, write);
+	return 0;
 }
 
 /**
@@ -1148,7 +1224,6 @@ void tce_holds_add(struct tce_holds *holds, u64 cookie, unsigned long hpa,
  * @holds: what was collected so far
  * @cells: cookies as they are in a table; a 0 ends them
  * @n: how many at most
- * @mark: for tce_holds_untake()
  *
  * For entries that KVM has no part in: cookie and entry agree. The cells are
  * left as they are. Caller holds tce_mem_lock(). Context: atomic.
@@ -1157,15 +1232,11 @@ void tce_holds_add(struct tce_holds *holds, u64 cookie, unsigned long hpa,
  * room.
  */
 unsigned long tce_holds_take(struct tce_holds *holds, const __be64 *cells,
-			     unsigned long n, struct tce_holds_mark *mark)
+			     unsigned long n)
 {
 	struct tce_region *region = holds->region;
 	unsigned long i;
 	u64 cookie;
-
-	mark->next = holds->next;
-	if (holds->next != holds->first)
-		mark->last = holds->next[-1];
 
 	for (i = 0; i < n && holds->next != holds->end; i++) {
 		cookie = be64_to_cpu(cells[i]);
@@ -1186,17 +1257,113 @@ unsigned long tce_holds_take(struct tce_holds *holds, const __be64 *cells,
 	return i;
 }
 
-/**
- * tce_holds_untake() - undo the last tce_holds_take()
- * @holds: the holds
- * @mark: of that call
- */
-void tce_holds_untake(struct tce_holds *holds,
-		      const struct tce_holds_mark *mark)
+/* A cell's cookie, read in the table's byte order by one instruction */
+static __always_inline u64 cell_cookie(const __be64 *cell)
 {
-	holds->next = mark->next;
-	if (holds->next != holds->first)
-		holds->next[-1] = mark->last;
+	u64 cookie = be64_to_cpu(*cell);
+
+	OPTIMIZER_HIDE_VAR(cookie);
+	return cookie;
+}
+
+/*
+ * The cells from this one on that share its pin or, where pins are not shared,
+ * have the next pages of its folio.
+ */
+static noinline unsigned long put_page_run(struct tce_mem *mem, __be64 *cells,
+					   unsigned long n, u64 cookie,
+					   struct page *page)
+{
+	struct folio *folio = page_folio(page);
+	unsigned long i = 1;
+
+	if (TCE_PINS_SHARED) {
+		while (i < n && !((cell_cookie(&cells[i]) ^ cookie) &
+				  (PAGE_MASK | TCE_WRITE)))
+			i++;
+		memset(cells, 0, i * sizeof(*cells));
+		pin_unshare(mem, page, i, false);
+	} else {
+		n = min_t(unsigned long, n,
+			  folio_nr_pages(folio) - folio_page_idx(folio, page));
+		while (i < n &&
+		       cell_cookie(&cells[i]) == cookie + i * PAGE_SIZE)
+			i++;
+		memset(cells, 0, i * sizeof(*cells));
+		unpin_user_page_range_dirty_lock(page, i, false);
+	}
+	return i;
+}
+
+static unsigned long put_page_cells(struct tce_mem *mem, __be64 *cells,
+				    unsigned long n)
+{
+	__be64 *cell = cells, *end = cells + n;
+
+	while (cell < end) {
+		u64 cookie = cell_cookie(cell);
+		struct page *page;
+		struct folio *folio;
+
+		/* not ours */
+		if (!(cookie & TCE_COOKIE_V1))
+			break;
+		page = pfn_to_page(PHYS_PFN(cookie & ~TCE_COOKIE_V1));
+		folio = page_folio(page);
+		/* to be marked as written to, which sleeps */
+		if ((cookie & TCE_WRITE) && !folio_test_dirty(folio))
+			break;
+		/* large folios by the run, but for their first pages */
+		if (TCE_PINS_SHARED || unlikely(page != &folio->page)) {
+			cell += put_page_run(mem, cell, end - cell, cookie, page);
+			continue;
+		}
+		*cell++ = 0;
+		unpin_user_folio(folio, 1);
+	}
+	return cell - cells;
+}
+
+static unsigned long put_region_cells(struct tce_mem *mem, __be64 *cells,
+				      unsigned long n)
+{
+	unsigned long i = 0, start, first, size;
+	struct tce_region *region;
+
+	while (i < n) {
+		region = region_find(mem->shared, cell_cookie(&cells[i]));
+		if (!region) {
+			cells[i++] = 0;
+			continue;
+		}
+		first = region->ua;
+		size = region->npages << PAGE_SHIFT;
+		start = i;
+		do {
+			cells[i++] = 0;
+		} while (i < n && cell_cookie(&cells[i]) - first < size);
+		region_drop(region, i - start);
+	}
+	return i;
+}
+
+/**
+ * tce_mem_put_cells() - let go of what entries held, by the cookies alone
+ * @mem: whose memory
+ * @cells: cookies as they are in a table, none of them 0; they are set to 0
+ * @n: how many
+ *
+ * For entries that KVM has no part in and that have been killed. Caller holds
+ * tce_mem_lock(). Context: atomic.
+ *
+ * Return: how many cells were dealt with. The next one can't be here, because
+ * it takes a lock that sleeps, and may be collected in a struct tce_holds.
+ */
+unsigned long tce_mem_put_cells(struct tce_mem *mem, __be64 *cells,
+				unsigned long n)
+{
+	return mem->v2 ? put_region_cells(mem, cells, n) :
+			 put_page_cells(mem, cells, n);
 }
 
 /**

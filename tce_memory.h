@@ -84,6 +84,8 @@ int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
 		  unsigned int shift, bool write);
 long tce_mem_get(struct tce_mem *mem, unsigned long ua, unsigned long n,
 		 unsigned int shift, bool write, unsigned long *hpas);
+int tce_mem_get_one(struct tce_mem *mem, unsigned long ua, unsigned int shift,
+		    bool write, unsigned long *hpa);
 void tce_mem_put(struct tce_mem *mem, u64 cookie, unsigned long hpa,
 		 bool write);
 
@@ -145,25 +147,15 @@ struct tce_holds {
 	struct tce_hold few[TCE_HOLDS_INLINE];
 };
 
-/**
- * struct tce_holds_mark - where a struct tce_holds was; see tce_holds_take()
- * @next: the free element then
- * @last: the last element then, if there was one
- */
-struct tce_holds_mark {
-	struct tce_hold *next;
-	struct tce_hold last;
-};
-
 void tce_holds_init(struct tce_holds *holds, struct tce_mem *mem);
 void tce_holds_destroy(struct tce_holds *holds);
 bool tce_holds_grow(struct tce_holds *holds);
 void tce_holds_add(struct tce_holds *holds, u64 cookie, unsigned long hpa,
 		   bool write);
 unsigned long tce_holds_take(struct tce_holds *holds, const __be64 *cells,
-			     unsigned long n, struct tce_holds_mark *mark);
-void tce_holds_untake(struct tce_holds *holds,
-		      const struct tce_holds_mark *mark);
+			     unsigned long n);
+unsigned long tce_mem_put_cells(struct tce_mem *mem, __be64 *cells,
+				unsigned long n);
 void tce_holds_release(struct tce_holds *holds);
 
 /**

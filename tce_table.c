@@ -52,7 +52,7 @@
 #include "tce_trace.h"
 
 /* Entries that a MAP writes per look at the memory layer */
-#define TCE_CHUNK	512
+#define TCE_CHUNK	4096
 /* The same where the addresses fit on the stack */
 #define TCE_CHUNK_STACK	16
 
@@ -357,52 +357,18 @@ static __always_inline bool window_exclusive(struct tce_window *win)
 	return false;
 }
 
-/*
- * Clear a run of mapped entries by one operation of the platform, which
- * invalidates them too, rather than by an exchange each.
- *
- * An exchange tells what was in the entry, in case that KVM has changed it.
- * So this is for windows that KVM has no part in; if it got one meanwhile,
- * or if the entries are still there (pseries does not say so), nothing is
- * collected, and what they hold is left to their cells.
- *
- * Return: how many entries were dealt with; 0 if it must be done by exchange.
- */
-static unsigned long window_clear_run(struct tce_window *win,
-				      struct tce_holds *holds,
-				      unsigned long entry, __be64 *cell,
-				      unsigned long n)
-{
-	struct iommu_table *tbl = win->tbl;
-	struct tce_holds_mark mark;
-	unsigned long done = 0;
-
-	rcu_read_lock();
-	if (!window_exclusive(win))
-		goto out;
-	n = tce_holds_take(holds, cell, n, &mark);
-	if (!n)
-		goto out;
-	tbl->it_ops->clear(tbl, entry, n);
-	if (window_exclusive(win) &&
-	    !(tbl->it_ops->get(tbl, entry + n - 1) &
-	      (TCE_PCI_READ | TCE_PCI_WRITE))) {
-		memset(cell, 0, n * sizeof(*cell));
-		done = n;
-	} else {
-		tce_holds_untake(holds, &mark);
-	}
-out:
-	rcu_read_unlock();
-	return done;
-}
-
 /* How many cells in a row, of @max, are empty, or are not? */
-static unsigned long cells_run(const __be64 *cell, unsigned long max,
-			       bool empty)
+static __always_inline unsigned long cells_run(const __be64 *cell,
+					       unsigned long max,
+					       const bool empty)
 {
 	unsigned long n = 0;
 
+	while (n + 4 <= max && !READ_ONCE(cell[n]) == empty &&
+	       !READ_ONCE(cell[n + 1]) == empty &&
+	       !READ_ONCE(cell[n + 2]) == empty &&
+	       !READ_ONCE(cell[n + 3]) == empty)
+		n += 4;
 	while (n < max && !READ_ONCE(cell[n]) == empty)
 		n++;
 	return n;
@@ -433,6 +399,69 @@ static void clear_release(struct tce_clear *clear)
 		iommu_flush_tce(clear->win->tbl);
 	clear->end = 0;
 	tce_holds_release(&clear->holds);
+}
+
+/*
+ * Collect what cleared entries held that can't be let go without sleeping. If
+ * KVM has come meanwhile, the rest is left to its cells.
+ */
+static void clear_collect(struct tce_clear *clear, __be64 *cell,
+			  unsigned long n)
+{
+	unsigned long now;
+
+	for (; n; cell += now, n -= now) {
+		if (tce_holds_full(&clear->holds))
+			clear_release(clear);
+		now = 0;
+		rcu_read_lock();
+		if (window_exclusive(clear->win)) {
+			now = tce_holds_take(&clear->holds, cell, n);
+			memset(cell, 0, now * sizeof(*cell));
+		}
+		rcu_read_unlock();
+		if (!now) {
+			WRITE_ONCE(clear->win->stale, true);
+			return;
+		}
+	}
+}
+
+/*
+ * Clear a run of mapped entries by one operation of the platform, which
+ * invalidates them too, rather than by an exchange each, and let go of what
+ * their cells say that they held.
+ *
+ * An exchange tells what was in the entry, in case that KVM has changed it.
+ * So this is for windows that KVM has no part in; if it got one meanwhile,
+ * or if the entries are still there (pseries does not say so), nothing is let
+ * go, and what they hold is left to their cells.
+ *
+ * Return: whether it is done; if not, it must be done by exchange.
+ */
+static bool clear_run(struct tce_clear *clear, unsigned long entry,
+		      __be64 *cell, unsigned long n)
+{
+	struct tce_window *win = clear->win;
+	struct iommu_table *tbl = win->tbl;
+	unsigned long done = 0;
+	bool cleared = false;
+
+	rcu_read_lock();
+	if (window_exclusive(win)) {
+		tbl->it_ops->clear(tbl, entry, n);
+		iommu_flush_tce(tbl);
+		cleared = window_exclusive(win) &&
+			  !(tbl->it_ops->get(tbl, entry + n - 1) &
+			    (TCE_PCI_READ | TCE_PCI_WRITE));
+	}
+	if (cleared)
+		done = tce_mem_put_cells(clear->holds.mem, cell, n);
+	rcu_read_unlock();
+
+	if (cleared && done < n)
+		clear_collect(clear, cell + done, n - done);
+	return cleared;
 }
 
 /* Clear one mapped entry by an exchange. */
@@ -497,23 +526,15 @@ static int window_clear(struct tce_space *space, struct tce_window *win,
 			left -= run;
 			run = cells_run(cell, min(left, TCE_RUN_MAX), false);
 			left -= run;
-			while (run) {
-				unsigned long now = 0;
-
+			if (run >= run_min && clear_run(&clear, entry, cell, run)) {
+				entry += run;
+				cell += run;
+				run = 0;
+			}
+			for (; run; entry++, cell++, run--) {
 				if (tce_holds_full(&clear.holds))
 					clear_release(&clear);
-				if (run >= run_min)
-					now = window_clear_run(win,
-							       &clear.holds,
-							       entry, cell,
-							       run);
-				if (!now) {
-					clear_entry(&clear, entry, cell);
-					now = 1;
-				}
-				entry += now;
-				cell += now;
-				run -= now;
+				clear_entry(&clear, entry, cell);
 			}
 			if (need_resched())
 				cond_resched();
@@ -543,7 +564,6 @@ static void window_sweep(struct tce_space *space, struct tce_window *win)
 {
 	struct iommu_table *tbl = win->tbl;
 	unsigned long entry = tbl->it_offset, end = entry + tbl->it_size;
-	struct tce_holds_mark mark;
 	struct tce_holds holds;
 	unsigned long left, n;
 	__be64 *cell;
@@ -560,7 +580,7 @@ static void window_sweep(struct tce_space *space, struct tce_window *win)
 
 			if (tce_holds_full(&holds))
 				tce_holds_release(&holds);
-			now = tce_holds_take(&holds, cell, n, &mark);
+			now = tce_holds_take(&holds, cell, n);
 			memset(cell, 0, now * sizeof(*cell));
 			now = max(now, 1);
 			cell += now;
@@ -608,7 +628,7 @@ struct tce_old_block {
  * @done: entries written so far
  * @ua: where the memory of @first is
  * @dir: direction for all of them
- * @exclusive: runs of entries may be written at once; see window_exclusive()
+ * @exclusive: KVM has no part in the window; see window_exclusive()
  * @run_min: the least run that is worth it
  * @exchanged: some were not, and are to be killed
  * @blocks: blocks of replaced entries, newest first, after @few
@@ -741,15 +761,12 @@ static int map_set_run(struct tce_map *map, const unsigned long *hpas,
 	return (tce & ~(TCE_PCI_READ | TCE_PCI_WRITE)) == hpas[n - 1] ? 0 : -EIO;
 }
 
-/*
- * Write entries by an exchange each. Return: 0, or -ENOMEM, -EIO, -EBUSY, with
- * &tce_map.done entries written.
- */
-static int map_exchange(struct tce_map *map, const unsigned long *hpas,
-			__be64 *cell, unsigned long n)
+static __always_inline int exchange_entries(struct tce_map *map,
+					    const unsigned long *hpas,
+					    __be64 *cell, unsigned long n,
+					    const bool v2, const bool exclusive)
 {
 	struct iommu_table *tbl = map->win->tbl;
-	const bool v2 = map->space->mem->v2;
 	unsigned long step = 1UL << tbl->it_page_shift;
 	unsigned long entry = map->first + map->done;
 	unsigned long ua = map_ua(map, map->done);
@@ -758,19 +775,25 @@ static int map_exchange(struct tce_map *map, const unsigned long *hpas,
 	unsigned long i;
 	int rc = 0;
 
-	map->exchanged = true;
 	for (i = 0; i < n; i++, ua += step) {
 		enum dma_data_direction dir = new_dir;
 		unsigned long hpa = hpas[i];
-		u64 old = cell_read(&cell[i]), cookie;
+		u64 cookie = tce_mem_cookie(v2, ua, hpa, write);
+		u64 old = 0;
 
+		if (!exclusive)
+			old = cell_read(&cell[i]);
 		rc = tce_xchg(tbl, entry + i, &hpa, &dir);
 		if (unlikely(rc)) {
 			rc = xchg_errno(rc);
 			break;
 		}
-		cookie = tce_mem_cookie(v2, ua, hpas[i], write);
-		if (unlikely(!cell_replace(&cell[i], old, cookie))) {
+		if (exclusive) {
+			/* nobody else looks, and an empty entry's is empty */
+			if (unlikely(dir != DMA_NONE))
+				old = cell_read(&cell[i]);
+			cell[i] = cpu_to_be64(cookie);
+		} else if (unlikely(!cell_replace(&cell[i], old, cookie))) {
 			cell_write(&cell[i], cookie);
 			old = COOKIE_LOST;
 		}
@@ -784,6 +807,22 @@ static int map_exchange(struct tce_map *map, const unsigned long *hpas,
 	}
 	map->done += i;
 	return rc;
+}
+
+/*
+ * Write entries by an exchange each. Return: 0, or -ENOMEM, -EIO, -EBUSY, with
+ * &tce_map.done entries written.
+ */
+static int map_exchange(struct tce_map *map, const unsigned long *hpas,
+			__be64 *cell, unsigned long n)
+{
+	map->exchanged = true;
+	if (!map->exclusive)
+		return exchange_entries(map, hpas, cell, n,
+					map->space->mem->v2, false);
+	if (map->space->mem->v2)
+		return exchange_entries(map, hpas, cell, n, true, true);
+	return exchange_entries(map, hpas, cell, n, false, true);
 }
 
 /*
@@ -832,8 +871,12 @@ static int map_write(struct tce_map *map, const unsigned long *hpas,
 	unsigned long from = 0, run, end;
 	int rc;
 
-	/* [from, run) are to be exchanged, [run, end) may be set */
-	while (map->exclusive && find_run(map, hpas, at, n, &run, &end)) {
+	/*
+	 * [from, run) are to be exchanged, [run, end) may be set, but for
+	 * pseries, where set() lets the device read what it may write.
+	 */
+	while (map->exclusive && map->dir != DMA_FROM_DEVICE &&
+	       find_run(map, hpas, at, n, &run, &end)) {
 		at = end;
 		if (cells_run(cell + run, end - run, true) < end - run)
 			continue;
@@ -861,8 +904,7 @@ static void map_undo(struct tce_map *map, struct tce_holds *holds)
 
 	while (entry-- > map->first) {
 		struct tce_old old = { .dir = DMA_NONE };
-		struct tce_holds_mark mark;
-		unsigned long left;
+			unsigned long left;
 		__be64 *cell = window_cells(win, entry, false, &left);
 		u64 cookie = cell_read(cell);
 
@@ -886,7 +928,7 @@ static void map_undo(struct tce_map *map, struct tce_holds *holds)
 				      dir_writes(old.dir));
 		else if (window_exclusive(win))
 			/* set() failed and took its entries out again */
-			tce_holds_take(holds, cell, 1, &mark);
+			tce_holds_take(holds, cell, 1);
 		cell_replace(cell, cookie, old.cookie);
 		if (need_resched())
 			cond_resched();
@@ -967,12 +1009,13 @@ static int map_run(struct tce_space *space, struct tce_window *win,
 	int rc;
 
 	if (n > TCE_CHUNK_STACK) {
-		hpas = kmalloc_array(TCE_CHUNK, sizeof(*hpas),
+		max = min(n, TCE_CHUNK);
+		hpas = kmalloc_array(max, sizeof(*hpas),
 				     GFP_KERNEL | __GFP_NOWARN);
-		if (hpas)
-			max = TCE_CHUNK;
-		else
+		if (!hpas) {
+			max = TCE_CHUNK_STACK;
 			hpas = few;
+		}
 	}
 
 	tce_holds_init(&holds, space->mem);
@@ -982,8 +1025,7 @@ static int map_run(struct tce_space *space, struct tce_window *win,
 	map.done = 0;
 	map.ua = ua;
 	map.dir = dir;
-	/* set() of pseries lets the device read what it may write */
-	map.exclusive = dir != DMA_FROM_DEVICE && window_exclusive(win);
+	map.exclusive = window_exclusive(win);
 	/* a run that is all of it needs no other kill, however short it is */
 	map.run_min = clamp(n, 2, win->run_min);
 	map.exchanged = false;
@@ -1035,14 +1077,17 @@ static int map_one(struct tce_space *space, struct tce_window *win,
 	unsigned long left, new_hpa, hpa;
 	u64 cookie, old;
 	__be64 *cell;
-	long rc;
+	int rc;
 
-	cell = window_cells(win, entry, true, &left);
-	if (!cell)
-		return -ENOMEM;
-	rc = tce_mem_get(mem, ua, 1, win->tbl->it_page_shift, write, &new_hpa);
-	if (rc < 0)
+	rc = tce_mem_get_one(mem, ua, win->tbl->it_page_shift, write, &new_hpa);
+	if (rc)
 		return rc;
+	cell = window_cells(win, entry, true, &left);
+	if (unlikely(!cell)) {
+		tce_mem_put(mem, tce_mem_cookie(mem->v2, ua, new_hpa, write),
+			    new_hpa, write);
+		return -ENOMEM;
+	}
 	cookie = tce_mem_cookie(mem->v2, ua, new_hpa, write);
 
 	hpa = new_hpa;
@@ -1155,9 +1200,7 @@ int tce_space_map(struct tce_space *space, u64 ioba, u64 ua, u64 size,
 
 	if (n == 1) {
 		tce_mem_lock(space->mem);
-		rc = tce_mem_check(space->mem, ua, size, shift, write);
-		if (!rc)
-			rc = map_one(space, win, first, ua, dir);
+		rc = map_one(space, win, first, ua, dir);
 		tce_mem_unlock(space->mem);
 		if (rc != -EAGAIN)
 			return rc;

@@ -840,7 +840,7 @@ static void sparse_window_that_cannot_be_walked(struct kunit *test)
 static void killed_half_way(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
-	unsigned long ua = tce_plain(fx, SZ_8M);
+	unsigned long ua = tce_plain(fx, SZ_32M);
 	struct tce_mock_group *grp;
 	struct tce_client *client;
 	int v2;
@@ -849,22 +849,22 @@ static void killed_half_way(struct kunit *test)
 		client = v2 ? tce_ready_window(fx, 12, SZ_64M, 1, &grp) :
 			      tce_ready(fx, false, &grp);
 		if (v2)
-			KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_8M),
+			KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_32M),
 					0);
 		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
 		tce_be_killed(true);
 		KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua + SZ_4K,
-					      SZ_8M - SZ_4K, TCE_RW), -EINTR);
+					      SZ_32M - SZ_4K, TCE_RW), -EINTR);
 		tce_be_killed(false);
 		tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
-		tce_expect_empty(fx, grp, 0, SZ_4K, SZ_8M - SZ_4K);
+		tce_expect_empty(fx, grp, 0, SZ_4K, SZ_32M - SZ_4K);
 
-		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_8M, TCE_RW), 0);
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_32M, TCE_RW), 0);
 		tce_be_killed(true);
-		tce_unmap(client, 0, SZ_8M);
+		tce_unmap(client, 0, SZ_32M);
 		tce_be_killed(false);
-		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_8M), 0);
-		tce_expect_empty(fx, grp, 0, 0, SZ_8M);
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_32M), 0);
+		tce_expect_empty(fx, grp, 0, 0, SZ_32M);
 	}
 }
 

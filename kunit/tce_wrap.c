@@ -165,6 +165,18 @@ void __wrap_unpin_user_page_range_dirty_lock(struct page *page,
 	__real_unpin_user_page_range_dirty_lock(page, npages, make_dirty);
 }
 
+/* Which page, the driver says in another way, unless it is the first. */
+void __wrap_unpin_user_folio(struct folio *folio, unsigned long npages)
+{
+	struct page *page = folio_page(folio, 0);
+
+	if (tce_mock_current() && npages != 1)
+		tce_mock_violation(tce_mock_current(),
+				   "%lu pages of a folio let go", npages);
+	note_unpinned(&page, 1);
+	__real_unpin_user_folio(folio, npages);
+}
+
 /* Remember the pages of a region, which are not to be had after its end. */
 static void note_listed(struct tce_mock *mock,
 			struct mm_iommu_table_group_mem_t *mem,

@@ -8,6 +8,7 @@
 #include "../compat/vfio_ops.h"
 
 struct eeh_pe;
+struct folio;
 struct mm_iommu_table_group_mem_t;
 struct mm_struct;
 
@@ -40,6 +41,8 @@ void __real_unpin_user_page_range_dirty_lock(struct page *page,
 void __wrap_unpin_user_page_range_dirty_lock(struct page *page,
 					     unsigned long npages,
 					     bool make_dirty);
+void __real_unpin_user_folio(struct folio *folio, unsigned long npages);
+void __wrap_unpin_user_folio(struct folio *folio, unsigned long npages);
 
 long __real_mm_iommu_new(struct mm_struct *mm, unsigned long ua,
 			 unsigned long entries,
