@@ -35,7 +35,6 @@
  */
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
-#include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
 #include <linux/rwsem.h>
@@ -94,8 +93,8 @@ struct tce_mm {
  * @page_shift: the largest IOMMU page that no backing page is smaller than
  * @written: some device may have written to it
  * @mem: the kernel's own entry if the region is listed, else NULL
- * @mapped: TCEs that map it; of a listed one, those that the kernel's counter
- *	does not count, see region_hold()
+ * @mapped: TCEs that map it; of a listed one only those that the kernel's
+ *	counter does not count, see tce_mem_ours()
  * @pages: if not listed: the pinned pages
  * @one: what @pages points to for a region of one page
  */
@@ -244,21 +243,16 @@ static bool region_hpas(const struct tce_region *region, unsigned long ua,
 }
 
 /*
- * Count @n more TCEs. Fails only for a region that the kernel is letting go.
- *
- * A listed region is mapped so many times as its two counters say together.
- * KVM knows the kernel's only, which can be counted up and down by one only.
- * Ours does for a process that is not watched by an MMU notifier, and so has
- * no KVM. If it gets one later, whose guest unmaps what was counted here, then
- * at worst the region counts as mapped for longer than it is.
+ * Count @n more TCEs: @ours in our own counter, others of a listed region in
+ * the kernel's, which can be counted up and down by one only. Fails only for a
+ * region that the kernel is letting go.
  */
-static __always_inline int region_hold(struct tce_mm *shared,
-				       struct tce_region *region,
-				       unsigned long n)
+static __always_inline int region_hold(struct tce_region *region,
+				       unsigned long n, bool ours)
 {
 	unsigned long i;
 
-	if (!region->mem || likely(!mm_has_notifiers(shared->mm))) {
+	if (likely(ours) || !region->mem) {
 		atomic64_add(n, &region->mapped);
 		return 0;
 	}
@@ -273,17 +267,13 @@ static __always_inline int region_hold(struct tce_mm *shared,
 }
 
 static __always_inline void region_drop(struct tce_region *region,
-					unsigned long n)
+					unsigned long n, bool ours)
 {
-	s64 here = atomic64_read(&region->mapped), now;
-
-	/* from our counter as long as it lasts: it is the sum that counts */
-	do {
-		now = min_t(s64, here, n);
-	} while (!atomic64_try_cmpxchg_release(&region->mapped, &here,
-					       here - now));
-	for (n -= now; unlikely(n); n--)
-		mm_iommu_mapped_dec(region->mem);
+	if (likely(ours) || !region->mem)
+		atomic64_sub(n, &region->mapped);
+	else
+		while (n--)
+			mm_iommu_mapped_dec(region->mem);
 }
 
 /* Kept until the region is let go: then its pages are marked dirty. */
@@ -421,8 +411,10 @@ static void region_free(struct tce_mm *shared, struct tce_region *region)
 
 /*
  * Let go of a region that no container uses any more. Refused with -EBUSY
- * while TCEs map it, unless @force says that no window is left that could:
- * then what is still counted are mappings that KVM lost count of.
+ * while TCEs map it. With @force no window of the process is left, and our
+ * counter is not asked: what it still counts is what KVM took out of entries.
+ * What the kernel's counts may be in a table of another process, if that one
+ * gave its group to a KVM of ours.
  */
 static int region_release(struct tce_mm *shared, struct tce_region *region,
 			  bool force)
@@ -436,15 +428,9 @@ static int region_release(struct tce_mm *shared, struct tce_region *region,
 	down_write(&shared->tree_lock);
 	if (!force && atomic64_read(&region->mapped)) {
 		rc = -EBUSY;
-	} else if (region->mem) {
-		while (mm_iommu_put(shared->mm, region->mem) == -EBUSY) {
-			if (!force) {
-				rc = -EBUSY;
-				break;
-			}
-			mm_iommu_mapped_dec(region->mem);
-			cond_resched();
-		}
+	} else if (region->mem &&
+		   mm_iommu_put(shared->mm, region->mem) == -EBUSY) {
+		rc = -EBUSY;
 	}
 	if (!rc) {
 		rb_erase(&region->node, &shared->regions);
@@ -534,6 +520,7 @@ out_unlock:
 static void tce_mm_put(struct tce_mm *shared)
 {
 	struct rb_node *node;
+	bool kept = false;
 
 	mutex_lock(&tce_mms_lock);
 	if (--shared->refs) {
@@ -543,21 +530,26 @@ static void tce_mm_put(struct tce_mm *shared)
 	list_del(&shared->list);
 	mutex_unlock(&tce_mms_lock);
 
-	/* No container, so no window: nothing can map the orphans now. */
+	/* No container, so no window that could map the orphans. */
 	mutex_lock(&shared->lock);
 	while ((node = rb_first(&shared->regions))) {
 		if (!region_release(shared,
 				    rb_entry(node, struct tce_region, node),
 				    !shared->keep))
 			continue;
-		/* left to the bridge, and so is the memory of it */
+		/* some bridge may reach it: pinned for good */
 		down_write(&shared->tree_lock);
 		rb_erase(node, &shared->regions);
 		up_write(&shared->tree_lock);
+		kept = true;
 	}
 	mutex_unlock(&shared->lock);
 
-	mmdrop(shared->mm);
+	/* the kernel complains about an mm that goes with regions in its list */
+	if (kept)
+		pr_warn_ratelimited("memory that a device may still reach stays pinned\n");
+	else
+		mmdrop(shared->mm);
 	mutex_destroy(&shared->lock);
 	kfree(shared);
 }
@@ -978,6 +970,7 @@ err_unshare:
  * @n: entries wanted, at least 1
  * @shift: log2 of the IOMMU page
  * @write: the device will be allowed to write
+ * @ours: what tce_mem_ours() said
  * @hpas: room for @n addresses, which are returned here
  *
  * Each hold is given back through a struct tce_holds. Context: the owner of
@@ -987,7 +980,8 @@ err_unshare:
  * -ENOMEM, -EINTR (v1), -EINVAL (v2, if tce_mem_check() was not asked).
  */
 long tce_mem_get(struct tce_mem *mem, unsigned long ua, unsigned long n,
-		 unsigned int shift, bool write, unsigned long *hpas)
+		 unsigned int shift, bool write, bool ours,
+		 unsigned long *hpas)
 {
 	struct tce_region *region;
 	unsigned long i, hpa, sub;
@@ -1001,12 +995,12 @@ long tce_mem_get(struct tce_mem *mem, unsigned long ua, unsigned long n,
 	n = min(n, (region_end(region) - ua) >> shift);
 	if (!n)
 		return -EINVAL;
-	if (region_hold(mem->shared, region, n))
+	if (region_hold(region, n, ours))
 		return -EINVAL;
 	if (shift >= PAGE_SHIFT) {
 		if (region_hpas(region, ua, n, shift, hpas))
 			return n;
-		region_drop(region, n);
+		region_drop(region, n, ours);
 		return -EINVAL;
 	}
 	for (i = 0; i < n; ) {
@@ -1027,6 +1021,7 @@ long tce_mem_get(struct tce_mem *mem, unsigned long ua, unsigned long n,
  * @ua: aligned to the IOMMU page
  * @shift: log2 of the IOMMU page
  * @write: the device will be allowed to write
+ * @ours: what tce_mem_ours() said
  * @hpa: the address is returned here
  *
  * tce_mem_check() and tce_mem_get() in one. Undone by tce_mem_put(). Context:
@@ -1035,7 +1030,7 @@ long tce_mem_get(struct tce_mem *mem, unsigned long ua, unsigned long n,
  * Return: 0, or an errno of those two.
  */
 int tce_mem_get_one(struct tce_mem *mem, unsigned long ua, unsigned int shift,
-		    bool write, unsigned long *hpa)
+		    bool write, bool ours, unsigned long *hpa)
 {
 	unsigned long size = 1UL << shift;
 	struct tce_region *region;
@@ -1051,12 +1046,12 @@ int tce_mem_get_one(struct tce_mem *mem, unsigned long ua, unsigned int shift,
 	region = region_find(mem->shared, ua);
 	if (!region || region->page_shift < shift ||
 	    region_end(region) - ua < size ||
-	    region_hold(mem->shared, region, 1))
+	    region_hold(region, 1, ours))
 		return -EINVAL;
 	*hpa = region_hpa(region, ua);
 	/* the platform has a BUG_ON() for a misaligned address */
 	if (unlikely(!*hpa || *hpa & (size - 1))) {
-		region_drop(region, 1);
+		region_drop(region, 1, ours);
 		return -EINVAL;
 	}
 	region_written(region, write);
@@ -1076,17 +1071,19 @@ int tce_mem_get_one(struct tce_mem *mem, unsigned long ua, unsigned int shift,
 void tce_mem_put(struct tce_mem *mem, u64 cookie, unsigned long hpa, bool write)
 {
 	struct tce_region *region;
+	unsigned long ua;
 
 	if (!mem->v2) {
-		if (cookie == tce_mem_cookie(false, 0, hpa, write))
+		if (cookie == tce_mem_cookie(false, true, 0, hpa, write))
 			pages_put(mem, pfn_to_page(PHYS_PFN(hpa)), 1, write);
 		return;
 	}
-	region = region_find(mem->shared, cookie);
-	if (!region || region_hpa(region, cookie) != hpa)
+	ua = cookie & ~TCE_COOKIE_OURS;
+	region = region_find(mem->shared, ua);
+	if (!region || region_hpa(region, ua) != hpa)
 		return;
 	region_written(region, write);
-	region_drop(region, 1);
+	region_drop(region, 1, cookie & TCE_COOKIE_OURS);
 }
 
 /**
@@ -1148,15 +1145,18 @@ bool tce_holds_grow(struct tce_holds *holds)
 
 /* Count one more hold on a region. */
 static __always_inline void holds_add_region(struct tce_holds *holds,
-					     struct tce_region *region)
+					     struct tce_region *region,
+					     u64 cookie)
 {
+	unsigned long what = (unsigned long)region |
+			     (cookie & TCE_COOKIE_OURS ? TCE_HOLD_OURS : 0);
 	struct tce_hold *last = holds->next - 1;
 
-	if (last >= holds->first && last->what == (unsigned long)region) {
+	if (last >= holds->first && last->what == what) {
 		last->n++;
 		return;
 	}
-	holds->next->what = (unsigned long)region;
+	holds->next->what = what;
 	holds->next->n = 1;
 	holds->next++;
 }
@@ -1164,7 +1164,7 @@ static __always_inline void holds_add_region(struct tce_holds *holds,
 /* One more hold on a page, given as v1 cookie */
 static __always_inline void holds_add_page(struct tce_holds *holds, u64 cookie)
 {
-	unsigned long pfn = (cookie & ~TCE_COOKIE_V1) >> PAGE_SHIFT;
+	unsigned long pfn = (cookie & ~TCE_COOKIE_OURS) >> PAGE_SHIFT;
 	unsigned long what = (unsigned long)pfn_to_page(pfn) |
 			     (cookie & TCE_WRITE);
 	struct tce_hold *last = holds->next - 1;
@@ -1201,22 +1201,23 @@ static bool region_has(const struct tce_region *region, unsigned long ua)
 void tce_holds_add(struct tce_holds *holds, u64 cookie, unsigned long hpa,
 		   bool write)
 {
+	unsigned long ua = cookie & ~TCE_COOKIE_OURS;
 	struct tce_region *region = holds->region;
 
 	if (!holds->mem->v2) {
-		if (cookie == tce_mem_cookie(false, 0, hpa, write))
+		if (cookie == tce_mem_cookie(false, true, 0, hpa, write))
 			holds_add_page(holds, cookie);
 		return;
 	}
 
-	if (!region || !region_has(region, cookie)) {
-		region = region_find(holds->mem->shared, cookie);
+	if (!region || !region_has(region, ua)) {
+		region = region_find(holds->mem->shared, ua);
 		holds->region = region;
 	}
-	if (!region || region_hpa(region, cookie) != hpa)
+	if (!region || region_hpa(region, ua) != hpa)
 		return;
 	region_written(region, write);
-	holds_add_region(holds, region);
+	holds_add_region(holds, region, cookie);
 }
 
 /**
@@ -1225,7 +1226,8 @@ void tce_holds_add(struct tce_holds *holds, u64 cookie, unsigned long hpa,
  * @cells: cookies as they are in a table; a 0 ends them
  * @n: how many at most
  *
- * For entries that KVM has no part in: cookie and entry agree. The cells are
+ * For entries that KVM has no part in: those of our cookies agree with their
+ * entries. Any other belongs to KVM, and stays counted. The cells are
  * left as they are. Caller holds tce_mem_lock(). Context: atomic.
  *
  * Return: how many cells were taken; fewer than there are if there is no more
@@ -1235,23 +1237,24 @@ unsigned long tce_holds_take(struct tce_holds *holds, const __be64 *cells,
 			     unsigned long n)
 {
 	struct tce_region *region = holds->region;
-	unsigned long i;
+	unsigned long i, ua;
 	u64 cookie;
 
 	for (i = 0; i < n && holds->next != holds->end; i++) {
 		cookie = be64_to_cpu(cells[i]);
 		if (!cookie)
 			break;
-		if (cookie & TCE_COOKIE_V1) {
+		if (!(cookie & TCE_COOKIE_OURS))
+			continue;
+		if (!holds->mem->v2) {
 			holds_add_page(holds, cookie);
 			continue;
 		}
-		if (!holds->mem->v2)
-			continue;
-		if (!region || !region_has(region, cookie))
-			region = region_find(holds->mem->shared, cookie);
+		ua = cookie & ~TCE_COOKIE_OURS;
+		if (!region || !region_has(region, ua))
+			region = region_find(holds->mem->shared, ua);
 		if (region)
-			holds_add_region(holds, region);
+			holds_add_region(holds, region, cookie);
 	}
 	holds->region = region;
 	return i;
@@ -1306,9 +1309,9 @@ static unsigned long put_page_cells(struct tce_mem *mem, __be64 *cells,
 		struct folio *folio;
 
 		/* not ours */
-		if (!(cookie & TCE_COOKIE_V1))
+		if (!(cookie & TCE_COOKIE_OURS))
 			break;
-		page = pfn_to_page(PHYS_PFN(cookie & ~TCE_COOKIE_V1));
+		page = pfn_to_page(PHYS_PFN(cookie & ~TCE_COOKIE_OURS));
 		folio = page_folio(page);
 		/* to be marked as written to, which sleeps */
 		if ((cookie & TCE_WRITE) && !folio_test_dirty(folio))
@@ -1327,22 +1330,26 @@ static unsigned long put_page_cells(struct tce_mem *mem, __be64 *cells,
 static unsigned long put_region_cells(struct tce_mem *mem, __be64 *cells,
 				      unsigned long n)
 {
-	unsigned long i = 0, start, first, size;
+	unsigned long i = 0, start, size;
 	struct tce_region *region;
+	u64 cookie, first;
 
 	while (i < n) {
-		region = region_find(mem->shared, cell_cookie(&cells[i]));
+		cookie = cell_cookie(&cells[i]);
+		if (!(cookie & TCE_COOKIE_OURS))
+			break;
+		region = region_find(mem->shared, cookie & ~TCE_COOKIE_OURS);
 		if (!region) {
 			cells[i++] = 0;
 			continue;
 		}
-		first = region->ua;
+		first = region->ua | TCE_COOKIE_OURS;
 		size = region->npages << PAGE_SHIFT;
 		start = i;
 		do {
 			cells[i++] = 0;
 		} while (i < n && cell_cookie(&cells[i]) - first < size);
-		region_drop(region, i - start);
+		region_drop(region, i - start, true);
 	}
 	return i;
 }
@@ -1379,7 +1386,9 @@ void tce_holds_release(struct tce_holds *holds)
 
 	for (hold = holds->first; hold < holds->next; hold++) {
 		if (mem->v2)
-			region_drop((struct tce_region *)hold->what, hold->n);
+			region_drop((struct tce_region *)(hold->what &
+							  ~TCE_HOLD_OURS),
+				    hold->n, hold->what & TCE_HOLD_OURS);
 		else
 			pages_put(mem, (struct page *)(hold->what & ~TCE_WRITE),
 				  hold->n, hold->what & TCE_WRITE);

@@ -12,6 +12,7 @@
 #include <linux/dma-direction.h>
 #include <linux/list.h>
 #include <linux/mm_types.h>
+#include <linux/mmu_notifier.h>
 #include <linux/rwsem.h>
 #include <linux/types.h>
 #include <linux/xarray.h>
@@ -83,38 +84,65 @@ static inline void tce_mem_unlock(struct tce_mem *mem)
 int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
 		  unsigned int shift, bool write);
 long tce_mem_get(struct tce_mem *mem, unsigned long ua, unsigned long n,
-		 unsigned int shift, bool write, unsigned long *hpas);
+		 unsigned int shift, bool write, bool ours,
+		 unsigned long *hpas);
 int tce_mem_get_one(struct tce_mem *mem, unsigned long ua, unsigned int shift,
-		    bool write, unsigned long *hpa);
+		    bool write, bool ours, unsigned long *hpa);
 void tce_mem_put(struct tce_mem *mem, u64 cookie, unsigned long hpa,
 		 bool write);
 
-/* A v1 cookie is no address that a process could have registered. */
-#define TCE_COOKIE_V1	BIT_ULL(63)
+/*
+ * A cookie with this bit is no address that a process could have registered,
+ * so that KVM finds nothing by it, and leaves the entry to user space. All v1
+ * cookies have it, and those v2 cookies whose mapping the kernel's own counter
+ * does not count; see tce_mem_ours().
+ */
+#define TCE_COOKIE_OURS	BIT_ULL(63)
 /* In a v1 cookie, and in &tce_hold.what: the device may write */
 #define TCE_WRITE	1UL
+/* In &tce_hold.what, v2: the cookies had TCE_COOKIE_OURS */
+#define TCE_HOLD_OURS	1UL
+
+/**
+ * tce_mem_ours() - are new mappings none of KVM's business?
+ * @mem: a bound container's memory
+ *
+ * KVM finds the memory behind an entry in the kernel's list, by the entry's
+ * cookie, and counts it there. So mappings of a process that may have KVM are
+ * counted there, one call of the kernel for each. A process that no MMU
+ * notifier watches has no KVM.
+ *
+ * Return: true if they are counted here; to be passed to the functions below.
+ */
+static __always_inline bool tce_mem_ours(const struct tce_mem *mem)
+{
+	return !mem->v2 || likely(!mm_has_notifiers(mem->mm));
+}
 
 /**
  * tce_mem_cookie() - what a table shall remember of an entry's memory
  * @v2: &tce_mem.v2
+ * @ours: what tce_mem_ours() said when the memory was got
  * @ua: where the owner sees the IOMMU page
  * @hpa: where it is
  * @write: the device may write
  *
- * v2: the userspace address, as KVM keeps it in the same place. v1: the page,
- * in a form that is no userspace address, so that KVM finds nothing by it.
+ * v2: the userspace address, as KVM keeps it in the same place, or marked as
+ * ours. v1: the page.
  *
  * Return: the cookie, never 0.
  */
-static __always_inline u64 tce_mem_cookie(bool v2, unsigned long ua,
+static __always_inline u64 tce_mem_cookie(bool v2, bool ours, unsigned long ua,
 					  unsigned long hpa, bool write)
 {
-	return v2 ? ua : TCE_COOKIE_V1 | hpa | (write ? TCE_WRITE : 0);
+	if (v2)
+		return ua | (ours ? TCE_COOKIE_OURS : 0);
+	return TCE_COOKIE_OURS | hpa | (write ? TCE_WRITE : 0);
 }
 
 /**
  * struct tce_hold - what some cleared entries held
- * @what: v2: the region; v1: the struct page, | 1 if the device could write
+ * @what: v2: the region, | TCE_HOLD_OURS; v1: the struct page, | TCE_WRITE
  * @n: v2: entries; v1: pages from this one on, or, where pins are shared,
  *	entries that shared the page
  */

@@ -51,6 +51,10 @@
 #include "tce_table.h"
 #include "tce_trace.h"
 
+/* Entries that are exchanged in a row: two hypervisor calls each, on pseries */
+#define TCE_EXCHANGE_MAX	512UL
+/* Entries that pseries sets in a row, with interrupts off */
+#define TCE_SET_MAX_HCALL	512UL
 /* Entries that a MAP writes per look at the memory layer */
 #define TCE_CHUNK	4096
 /* The same where the addresses fit on the stack */
@@ -357,19 +361,37 @@ static __always_inline bool window_exclusive(struct tce_window *win)
 	return false;
 }
 
-/* How many cells in a row, of @max, are empty, or are not? */
+enum cell_kind {
+	CELL_EMPTY,
+	CELL_OURS,	/* with TCE_COOKIE_OURS */
+	CELL_OTHER,
+};
+
+static __always_inline bool cell_is(const __be64 *cell,
+				    const enum cell_kind kind)
+{
+	const __be64 ours = cpu_to_be64(TCE_COOKIE_OURS);
+	__be64 cookie = READ_ONCE(*cell);
+
+	if (kind == CELL_EMPTY)
+		return !cookie;
+	if (kind == CELL_OURS)
+		return !!(cookie & ours);
+	return cookie && !(cookie & ours);
+}
+
+/* How many cells in a row, of @max, are of a kind? */
 static __always_inline unsigned long cells_run(const __be64 *cell,
 					       unsigned long max,
-					       const bool empty)
+					       const enum cell_kind kind)
 {
 	unsigned long n = 0;
 
-	while (n + 4 <= max && !READ_ONCE(cell[n]) == empty &&
-	       !READ_ONCE(cell[n + 1]) == empty &&
-	       !READ_ONCE(cell[n + 2]) == empty &&
-	       !READ_ONCE(cell[n + 3]) == empty)
+	while (n + 4 <= max && cell_is(&cell[n], kind) &&
+	       cell_is(&cell[n + 1], kind) && cell_is(&cell[n + 2], kind) &&
+	       cell_is(&cell[n + 3], kind))
 		n += 4;
-	while (n < max && !READ_ONCE(cell[n]) == empty)
+	while (n < max && cell_is(&cell[n], kind))
 		n++;
 	return n;
 }
@@ -520,17 +542,24 @@ static int window_clear(struct tce_space *space, struct tce_window *win,
 			left = 0;
 		}
 		while (left) {
-			run = cells_run(cell, min(left, TCE_RUN_MAX), true);
+			run = cells_run(cell, min(left, TCE_RUN_MAX),
+					CELL_EMPTY);
 			entry += run;
 			cell += run;
 			left -= run;
-			run = cells_run(cell, min(left, TCE_RUN_MAX), false);
-			left -= run;
-			if (run >= run_min && clear_run(&clear, entry, cell, run)) {
+			run = cells_run(cell, min(left, TCE_RUN_MAX),
+					CELL_OURS);
+			if (run >= run_min &&
+			    clear_run(&clear, entry, cell, run)) {
 				entry += run;
 				cell += run;
+				left -= run;
 				run = 0;
 			}
+			if (!run)
+				run = cells_run(cell, min(left, TCE_RUN_MAX),
+						CELL_OTHER);
+			left -= run;
 			for (; run; entry++, cell++, run--) {
 				if (tce_holds_full(&clear.holds))
 					clear_release(&clear);
@@ -628,7 +657,9 @@ struct tce_old_block {
  * @done: entries written so far
  * @ua: where the memory of @first is
  * @dir: direction for all of them
- * @exclusive: KVM has no part in the window; see window_exclusive()
+ * @ours: see tce_mem_ours()
+ * @exclusive: so it is, and KVM has no part in the window; see
+ *	window_exclusive()
  * @run_min: the least run that is worth it
  * @exchanged: some were not, and are to be killed
  * @blocks: blocks of replaced entries, newest first, after @few
@@ -646,6 +677,7 @@ struct tce_map {
 	unsigned long done;
 	unsigned long ua;
 	enum dma_data_direction dir;
+	bool ours;
 	bool exclusive;
 	unsigned long run_min;
 	bool exchanged;
@@ -754,7 +786,8 @@ static int map_set_run(struct tce_map *map, const unsigned long *hpas,
 			      map->dir, 0);
 	tce = rc ? 0 : tbl->it_ops->get(tbl, entry + n - 1);
 	for (i = 0; i < n; i++, ua += step)
-		cell_write(&cell[i], tce_mem_cookie(mem->v2, ua, hpas[i], write));
+		cell_write(&cell[i], tce_mem_cookie(mem->v2, true, ua, hpas[i],
+						    write));
 	map->done += n;
 	if (rc)
 		return -ENOMEM;
@@ -764,7 +797,8 @@ static int map_set_run(struct tce_map *map, const unsigned long *hpas,
 static __always_inline int exchange_entries(struct tce_map *map,
 					    const unsigned long *hpas,
 					    __be64 *cell, unsigned long n,
-					    const bool v2, const bool exclusive)
+					    const bool v2, const bool ours,
+					    const bool exclusive)
 {
 	struct iommu_table *tbl = map->win->tbl;
 	unsigned long step = 1UL << tbl->it_page_shift;
@@ -778,7 +812,7 @@ static __always_inline int exchange_entries(struct tce_map *map,
 	for (i = 0; i < n; i++, ua += step) {
 		enum dma_data_direction dir = new_dir;
 		unsigned long hpa = hpas[i];
-		u64 cookie = tce_mem_cookie(v2, ua, hpa, write);
+		u64 cookie = tce_mem_cookie(v2, ours, ua, hpa, write);
 		u64 old = 0;
 
 		if (!exclusive)
@@ -789,8 +823,8 @@ static __always_inline int exchange_entries(struct tce_map *map,
 			break;
 		}
 		if (exclusive) {
-			/* nobody else looks, and an empty entry's is empty */
-			if (unlikely(dir != DMA_NONE))
+			/* KVM may have left a pin in the cell of v1 */
+			if (unlikely(dir != DMA_NONE || (!v2 && cell[i])))
 				old = cell_read(&cell[i]);
 			cell[i] = cpu_to_be64(cookie);
 		} else if (unlikely(!cell_replace(&cell[i], old, cookie))) {
@@ -816,13 +850,26 @@ static __always_inline int exchange_entries(struct tce_map *map,
 static int map_exchange(struct tce_map *map, const unsigned long *hpas,
 			__be64 *cell, unsigned long n)
 {
+	const bool v2 = map->space->mem->v2;
+	unsigned long i, now;
+	int rc = 0;
+
 	map->exchanged = true;
-	if (!map->exclusive)
-		return exchange_entries(map, hpas, cell, n,
-					map->space->mem->v2, false);
-	if (map->space->mem->v2)
-		return exchange_entries(map, hpas, cell, n, true, true);
-	return exchange_entries(map, hpas, cell, n, false, true);
+	for (i = 0; !rc && i < n; i += now) {
+		now = min(n - i, TCE_EXCHANGE_MAX);
+		if (!map->exclusive)
+			rc = exchange_entries(map, hpas + i, cell + i, now,
+					      v2, map->ours, false);
+		else if (v2)
+			rc = exchange_entries(map, hpas + i, cell + i, now,
+					      true, true, true);
+		else
+			rc = exchange_entries(map, hpas + i, cell + i, now,
+					      false, true, true);
+		if (need_resched())
+			cond_resched();
+	}
+	return rc;
 }
 
 /*
@@ -877,8 +924,10 @@ static int map_write(struct tce_map *map, const unsigned long *hpas,
 	 */
 	while (map->exclusive && map->dir != DMA_FROM_DEVICE &&
 	       find_run(map, hpas, at, n, &run, &end)) {
+		if (!map->win->tbl->it_ops->tce_kill)
+			end = min(end, run + TCE_SET_MAX_HCALL);
 		at = end;
-		if (cells_run(cell + run, end - run, true) < end - run)
+		if (cells_run(cell + run, end - run, CELL_EMPTY) < end - run)
 			continue;
 		if (from < run) {
 			rc = map_exchange(map, hpas + from, cell + from,
@@ -964,8 +1013,9 @@ static int map_chunk(struct tce_map *map, struct tce_holds *holds,
 	long got;
 	int rc;
 
+	map->exclusive = map->ours && window_exclusive(map->win);
 	got = tce_mem_get(mem, map_ua(map, from), min(n - from, max), shift,
-			  write, hpas);
+			  write, map->ours, hpas);
 	if (got < 0)
 		return got;
 
@@ -986,7 +1036,8 @@ static int map_chunk(struct tce_map *map, struct tce_holds *holds,
 err_unhold:
 	/* what was held for entries that were not written */
 	for (i = map->done - from; i < got; i++) {
-		u64 cookie = tce_mem_cookie(mem->v2, map_ua(map, from + i), hpas[i],
+		u64 cookie = tce_mem_cookie(mem->v2, map->ours,
+					    map_ua(map, from + i), hpas[i],
 					    write);
 
 		if (tce_holds_full(holds))
@@ -1011,7 +1062,7 @@ static int map_run(struct tce_space *space, struct tce_window *win,
 	if (n > TCE_CHUNK_STACK) {
 		max = min(n, TCE_CHUNK);
 		hpas = kmalloc_array(max, sizeof(*hpas),
-				     GFP_KERNEL | __GFP_NOWARN);
+				     GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY);
 		if (!hpas) {
 			max = TCE_CHUNK_STACK;
 			hpas = few;
@@ -1025,7 +1076,7 @@ static int map_run(struct tce_space *space, struct tce_window *win,
 	map.done = 0;
 	map.ua = ua;
 	map.dir = dir;
-	map.exclusive = window_exclusive(win);
+	map.ours = tce_mem_ours(space->mem);
 	/* a run that is all of it needs no other kill, however short it is */
 	map.run_min = clamp(n, 2, win->run_min);
 	map.exchanged = false;
@@ -1073,22 +1124,22 @@ static int map_one(struct tce_space *space, struct tce_window *win,
 {
 	struct tce_mem *mem = space->mem;
 	enum dma_data_direction dir = new_dir;
-	bool write = dir_writes(new_dir);
+	bool ours = tce_mem_ours(mem), write = dir_writes(new_dir);
 	unsigned long left, new_hpa, hpa;
 	u64 cookie, old;
 	__be64 *cell;
 	int rc;
 
-	rc = tce_mem_get_one(mem, ua, win->tbl->it_page_shift, write, &new_hpa);
+	rc = tce_mem_get_one(mem, ua, win->tbl->it_page_shift, write, ours,
+			     &new_hpa);
 	if (rc)
 		return rc;
+	cookie = tce_mem_cookie(mem->v2, ours, ua, new_hpa, write);
 	cell = window_cells(win, entry, true, &left);
 	if (unlikely(!cell)) {
-		tce_mem_put(mem, tce_mem_cookie(mem->v2, ua, new_hpa, write),
-			    new_hpa, write);
+		tce_mem_put(mem, cookie, new_hpa, write);
 		return -ENOMEM;
 	}
-	cookie = tce_mem_cookie(mem->v2, ua, new_hpa, write);
 
 	hpa = new_hpa;
 	spin_lock(&win->span_lock);
