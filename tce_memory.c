@@ -33,6 +33,8 @@
  *
  * Never fails: tce_mem_destroy(), and to collect and release holds.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
@@ -127,6 +129,8 @@ struct tce_registration {
 
 static DEFINE_MUTEX(tce_mms_lock);
 static LIST_HEAD(tce_mms);
+/* Containers, of v1 as well */
+static atomic_t tce_mems = ATOMIC_INIT(0);
 
 /* pin_user_pages() fails in more ways than the ABI has names for */
 static int pin_errno(long rc)
@@ -204,8 +208,8 @@ static void region_insert(struct tce_mm *shared, struct tce_region *region)
 }
 
 /* hpa of the page that backs @ua; @ua is inside the region */
-static __always_inline unsigned long region_hpa(struct tce_region *region,
-						unsigned long ua)
+static __always_inline unsigned long
+region_hpa(const struct tce_region *region, unsigned long ua)
 {
 	unsigned long hpa;
 
@@ -409,16 +413,37 @@ static void region_free(struct tce_mm *shared, struct tce_region *region)
 	kfree(region);
 }
 
+/* Some device may still reach the region: its pages are never free again. */
+static void region_keep_pages(const struct tce_region *region)
+{
+	unsigned long i;
+
+	for (i = 0; i < region->npages; i++) {
+		unsigned long hpa = region_hpa(region,
+					       region->ua + (i << PAGE_SHIFT));
+
+		if (hpa)
+			get_page(pfn_to_page(PHYS_PFN(hpa)));
+		if (!(i % TCE_PIN_CHUNK))
+			cond_resched();
+	}
+	pr_warn_ratelimited("%lu pages that a device may still reach are kept for good\n",
+			    region->npages);
+}
+
 /*
  * Let go of a region that no container uses any more. Refused with -EBUSY
- * while TCEs map it. With @force no window of the process is left, and our
- * counter is not asked: what it still counts is what KVM took out of entries.
- * What the kernel's counts may be in a table of another process, if that one
- * gave its group to a KVM of ours.
+ * while TCEs map it.
+ *
+ * With @force no v2 window of the process is left. What our counter still has
+ * is what KVM took out of entries. What the kernel's still has KVM lost count
+ * of, or it is in a table of another container: KVM was given its group, and
+ * asks for no more. So then the pages stay where they are.
  */
 static int region_release(struct tce_mm *shared, struct tce_region *region,
 			  bool force)
 {
+	bool may_be_mapped = atomic_read(&tce_mems) > 1;
 	int rc = 0;
 
 	lockdep_assert_held(&shared->lock);
@@ -428,9 +453,18 @@ static int region_release(struct tce_mm *shared, struct tce_region *region,
 	down_write(&shared->tree_lock);
 	if (!force && atomic64_read(&region->mapped)) {
 		rc = -EBUSY;
-	} else if (region->mem &&
-		   mm_iommu_put(shared->mm, region->mem) == -EBUSY) {
-		rc = -EBUSY;
+	} else if (region->mem) {
+		while (mm_iommu_put(shared->mm, region->mem) == -EBUSY) {
+			if (!force) {
+				rc = -EBUSY;
+				break;
+			}
+			if (may_be_mapped)
+				region_keep_pages(region);
+			may_be_mapped = false;
+			mm_iommu_mapped_dec(region->mem);
+			cond_resched();
+		}
 	}
 	if (!rc) {
 		rb_erase(&region->node, &shared->regions);
@@ -520,7 +554,6 @@ out_unlock:
 static void tce_mm_put(struct tce_mm *shared)
 {
 	struct rb_node *node;
-	bool kept = false;
 
 	mutex_lock(&tce_mms_lock);
 	if (--shared->refs) {
@@ -530,26 +563,18 @@ static void tce_mm_put(struct tce_mm *shared)
 	list_del(&shared->list);
 	mutex_unlock(&tce_mms_lock);
 
-	/* No container, so no window that could map the orphans. */
 	mutex_lock(&shared->lock);
 	while ((node = rb_first(&shared->regions))) {
-		if (!region_release(shared,
-				    rb_entry(node, struct tce_region, node),
-				    !shared->keep))
-			continue;
-		/* some bridge may reach it: pinned for good */
-		down_write(&shared->tree_lock);
-		rb_erase(node, &shared->regions);
-		up_write(&shared->tree_lock);
-		kept = true;
+		struct tce_region *region = rb_entry(node, struct tce_region,
+						     node);
+
+		if (shared->keep)
+			region_keep_pages(region);
+		region_release(shared, region, true);
 	}
 	mutex_unlock(&shared->lock);
 
-	/* the kernel complains about an mm that goes with regions in its list */
-	if (kept)
-		pr_warn_ratelimited("memory that a device may still reach stays pinned\n");
-	else
-		mmdrop(shared->mm);
+	mmdrop(shared->mm);
 	mutex_destroy(&shared->lock);
 	kfree(shared);
 }
@@ -563,6 +588,7 @@ static void tce_mm_put(struct tce_mm *shared)
  */
 void tce_mem_init(struct tce_mem *mem, bool v2)
 {
+	atomic_inc(&tce_mems);
 	mem->v2 = v2;
 	INIT_LIST_HEAD(&mem->regs);
 	xa_init(&mem->pins);
@@ -632,13 +658,14 @@ void tce_mem_destroy(struct tce_mem *mem)
 	xa_destroy(&mem->pins);
 	if (mem->mm)
 		mmdrop(mem->mm);
+	atomic_dec(&tce_mems);
 }
 
 /**
  * tce_mem_keep() - a bridge may go on to use a table with entries in it
  * @mem: the container's memory
  *
- * What such entries map is never let go. Never undone.
+ * The pages that such entries map are never free again. Never undone.
  */
 void tce_mem_keep(struct tce_mem *mem)
 {

@@ -93,9 +93,9 @@ void tce_mem_put(struct tce_mem *mem, u64 cookie, unsigned long hpa,
 
 /*
  * A cookie with this bit is no address that a process could have registered,
- * so that KVM finds nothing by it, and leaves the entry to user space. All v1
- * cookies have it, and those v2 cookies whose mapping the kernel's own counter
- * does not count; see tce_mem_ours().
+ * so that KVM finds nothing by it to count down, and sends the guest's call on
+ * to user space. All v1 cookies have it, and those v2 cookies whose mapping
+ * the kernel's own counter does not count; see tce_mem_ours().
  */
 #define TCE_COOKIE_OURS	BIT_ULL(63)
 /* In a v1 cookie, and in &tce_hold.what: the device may write */

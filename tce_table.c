@@ -37,6 +37,8 @@
  * platform refuses to clear an entry or to take a window out of the bridge,
  * what the device may still reach is never freed.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/iommu.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -361,9 +363,15 @@ static __always_inline bool window_exclusive(struct tce_window *win)
 	return false;
 }
 
+/**
+ * enum cell_kind - what a cell says of its entry
+ * @CELL_EMPTY: nothing is mapped
+ * @CELL_OURS: what is mapped is none of KVM's business (TCE_COOKIE_OURS)
+ * @CELL_OTHER: KVM may have written it
+ */
 enum cell_kind {
 	CELL_EMPTY,
-	CELL_OURS,	/* with TCE_COOKIE_OURS */
+	CELL_OURS,
 	CELL_OTHER,
 };
 
@@ -517,8 +525,8 @@ static void clear_entry(struct tce_clear *clear, unsigned long entry,
 
 /*
  * Clear @n entries from @first on, under tce_mem_lock(). With @killable a
- * fatal signal ends it early. Return: 0; -EINTR; -EIO if the platform refused to clear some entry,
- * which then keeps its page.
+ * fatal signal ends it early. Return: 0; -EINTR; -EIO if the platform refused
+ * to clear some entry, which then keeps its page.
  */
 static int window_clear(struct tce_space *space, struct tce_window *win,
 			unsigned long first, unsigned long n, bool killable)

@@ -397,7 +397,7 @@ static void kvm_visits_unseen(struct kunit *test)
 	s.tbl = s.grp->tg.tables[0];
 	KUNIT_ASSERT_EQ(test, tce_register(s.client, s.ua, MEMORY), 0);
 
-	/* it can't empty what it did not count */
+	/* H_STUFF_TCE puts back what it can't uncount */
 	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, MEMORY, TCE_RW), 0);
 	kvm_clear(&s, 3);
 	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, MEMORY, TCE_RW);
@@ -420,27 +420,39 @@ static void kvm_visits_unseen(struct kunit *test)
 }
 
 /*
- * KVM has put memory of this process into a table of another one's container,
- * whose group it was given. It stays pinned when our last container goes.
+ * KVM has put memory of this process into a table of another container, whose
+ * group it was given. If there is one, the pages are not free again.
  */
 static void kvm_maps_elsewhere(struct kunit *test)
 {
 	struct mm_iommu_table_group_mem_t *mem;
 	struct tce_fixture *fx = test->priv;
+	unsigned long i, also;
+	struct tce_client *other;
 	struct kvm_setup s;
+	struct page *page;
+	int refs[2];
 
-	setup(test, &s, true);
-	mem = mm_iommu_lookup(current->mm, s.ua, MEMORY);
-	KUNIT_ASSERT_NOT_NULL(test, mem);
-	KUNIT_ASSERT_EQ(test, mm_iommu_mapped_inc(mem), 0);
-	tce_close(s.client);
-	KUNIT_EXPECT_PTR_EQ(test, mm_iommu_lookup(current->mm, s.ua, MEMORY),
-			    mem);
-	/* what was left for good */
-	mm_iommu_mapped_dec(mem);
-	KUNIT_EXPECT_EQ(test, mm_iommu_put(current->mm, mem), 0);
-	mmdrop(current->mm);
-	tce_expect_balance(fx);
+	for (also = 0; also < 2; also++) {
+		setup(test, &s, true);
+		other = also ? tce_open(fx, false) : NULL;
+		page = tce_page(fx, s.ua);
+		mem = mm_iommu_lookup(current->mm, s.ua, MEMORY);
+		KUNIT_ASSERT_NOT_NULL(test, mem);
+		KUNIT_ASSERT_EQ(test, mm_iommu_mapped_inc(mem), 0);
+		tce_close(s.client);
+		KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, s.ua,
+							MEMORY));
+		/* the pin is given back after a grace period */
+		rcu_barrier();
+		refs[also] = page_count(page);
+		for (i = 0; also && i < MEMORY; i += PAGE_SIZE)
+			put_page(tce_page(fx, s.ua + i));
+		if (other)
+			tce_close(other);
+		tce_expect_balance(fx);
+	}
+	KUNIT_EXPECT_EQ(test, refs[1], refs[0] + 1);
 }
 
 static struct kunit_case tce_kvm_cases[] = {

@@ -651,7 +651,7 @@ static void v2_huge_and_ordinary(struct kunit *test, bool behind)
 {
 	unsigned long rw = PROT_READ | PROT_WRITE;
 	struct tce_fixture *fx = test->priv;
-	unsigned long edge, huge, ua, plain, hpa;
+	unsigned long edge, huge, ua = 0, plain, hpa;
 	struct mm_iommu_table_group_mem_t *mem;
 	struct tce_mock_group *grp;
 	struct tce_client *client;
