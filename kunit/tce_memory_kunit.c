@@ -484,7 +484,7 @@ static void many_large_regions(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp;
 	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
-	unsigned long n = 515, i, at, ua = tce_hole(fx, n * SZ_2M);
+	unsigned long n = 280, i, at, ua = tce_hole(fx, n * SZ_2M);
 	struct file *file = tce_file(fx, tce_memory(fx, TCE_MEM_SHARED, SZ_1M));
 
 	/* the same memory at many addresses */
