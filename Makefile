@@ -63,6 +63,12 @@ fuzz: host
 kunit: host
 	@scripts/kunit
 
+coverage: host
+	@scripts/coverage
+
+mutation: host
+	@scripts/mutation
+
 check: host
 	@scripts/check
 
@@ -93,6 +99,8 @@ help:
 	@echo 'make fuzz           random ioctls against a model (SECONDS=60 SEED=1 REPLAY=console.log)'
 	@echo 'make races          clients against each other, and clients that die'
 	@echo 'make kunit          run the KUnit suites on kernels that check themselves'
+	@echo 'make coverage       which lines and branches the tests run, with gcov'
+	@echo 'make mutation       do the tests notice when the module is broken on purpose?'
 	@echo 'make handback       a network card to a client and back, three times'
 	@echo 'make check          all builds, static checks, tests on all machines'
 	@echo 'make bench          what it costs, against the kernel'\''s own driver'
@@ -101,5 +109,5 @@ help:
 	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/kernels.conf)'
 	@echo '  MACHINE=$(MACHINE) one of: powernv9 pseries'
 
-.PHONY: module check-target install clean demo handback demo-guest check-guest defects races fuzz kunit selftest check \
-	bench lint btf-check host help
+.PHONY: module check-target install clean demo handback demo-guest check-guest defects races fuzz kunit selftest \
+	coverage mutation check bench lint btf-check host help

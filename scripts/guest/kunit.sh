@@ -10,26 +10,9 @@
 # shellcheck source=lib.sh
 . /guest/lib.sh
 
-# The suites make the n-th allocation of a thread fail, whatever its flags are,
-# and do not want a stack trace each time.
+prepare_suites
+
 debug=/sys/kernel/debug
-for what in failslab fail_page_alloc; do
-	[ -d "$debug/$what" ] || continue
-	echo 0 >"$debug/$what/ignore-gfp-wait"
-	echo 0 >"$debug/$what/verbose"
-done
-if [ -d "$debug/fail_page_alloc" ]; then
-	echo 0 >"$debug/fail_page_alloc/ignore-gfp-highmem"
-	echo 0 >"$debug/fail_page_alloc/min-order"
-fi
-
-# Where the machine has huge pages, the suites map some.
-echo always >/sys/kernel/mm/transparent_hugepage/enabled 2>/dev/null
-mkdir -p /dev/hugepages
-if mount -t hugetlbfs hugetlbfs /dev/hugepages 2>/dev/null; then
-	echo 32 >/proc/sys/vm/nr_hugepages 2>/dev/null
-fi
-
 # From here on the kernel's messages are what it is about.
 dmesg -n 7
 insmod /kunit/vfio_iommu_spapr_tce_kunit.ko || die "the suites' module does not load"
@@ -44,12 +27,5 @@ if [ -e "$debug/kmemleak" ]; then
 fi
 dmesg -n 5
 
-if [ -n "$TCE_GCOV" ]; then
-	# shellcheck disable=SC2044 # no spaces in these
-	for file in $(find "$debug/gcov" -name '*.gcda'); do
-		say "gcov $file"
-		gzip -c "$file" | base64
-	done
-	say "gcov end"
-fi
+[ -z "$TCE_GCOV" ] || coverage_data
 say "the suites have run"

@@ -68,3 +68,34 @@ tce_version() {
 	say "vfio_iommu_spapr_tce: loaded ${loaded:-none}, $file has $on_disk"
 	[ -n "$loaded" ] && [ "$loaded" = "$on_disk" ]
 }
+
+# prepare_suites - what the KUnit suites want of the machine.
+prepare_suites() {
+	# They make the n-th allocation of a thread fail, whatever its flags are, and do
+	# not want a stack trace each time.
+	for what in failslab fail_page_alloc; do
+		[ -d "/sys/kernel/debug/$what" ] || continue
+		echo 0 >"/sys/kernel/debug/$what/ignore-gfp-wait"
+		echo 0 >"/sys/kernel/debug/$what/verbose"
+	done
+	if [ -d /sys/kernel/debug/fail_page_alloc ]; then
+		echo 0 >/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem
+		echo 0 >/sys/kernel/debug/fail_page_alloc/min-order
+	fi
+	# Where the machine has huge pages, they map some.
+	echo always >/sys/kernel/mm/transparent_hugepage/enabled 2>/dev/null
+	mkdir -p /dev/hugepages
+	if mount -t hugetlbfs hugetlbfs /dev/hugepages 2>/dev/null; then
+		echo 32 >/proc/sys/vm/nr_hugepages 2>/dev/null
+	fi
+}
+
+# coverage_data - print what the kernel has counted for gcov, for scripts/coverage.
+coverage_data() {
+	# shellcheck disable=SC2044 # no spaces in these
+	for file in $(find /sys/kernel/debug/gcov -name '*.gcda'); do
+		say "gcov $file"
+		gzip -c "$file" | base64
+	done
+	say "gcov end"
+}

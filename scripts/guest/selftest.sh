@@ -11,6 +11,7 @@
 #               (then not every program needs to have one)
 #   TCE_LIST    not empty: only print the names
 #   TCE_SECONDS how long the rows of races run at least (1)
+#   TCE_GCOV    not empty: with tracepoints on, and print the coverage data
 #
 # Good only if every program ran and had nothing to complain about.
 
@@ -57,6 +58,10 @@ tce_version || die "another driver is loaded"
 echo 16 >/proc/sys/vm/nr_hugepages 2>/dev/null
 say "huge pages: $(sed -n 's/^HugePages_Total: *//p' /proc/meminfo)"
 
+if [ -n "$TCE_GCOV" ]; then
+	echo 1 >/sys/kernel/tracing/events/vfio_spapr_tce/enable
+fi
+
 for phase in ${TCE_PHASES:-safe dangerous}; do
 	for user in ${TCE_USERS:-root user}; do
 		for program in $PROGRAMS $OPTIONAL; do
@@ -68,6 +73,7 @@ for phase in ${TCE_PHASES:-safe dangerous}; do
 		done
 	done
 done
+[ -z "$TCE_GCOV" ] || coverage_data
 [ $bad -eq 0 ] || die "$bad of the runs failed"
 [ -n "$ran" ] || die "nothing ran"
 if [ -z "$TCE_TEST$TCE_PHASES" ]; then
