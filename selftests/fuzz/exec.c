@@ -384,7 +384,8 @@ static const struct entry *find_bounce(const struct container *c, uint64_t selec
 	for (i = 0; i < c->entries; i++) {
 		const struct entry *e = &c->entry[(select + i) % c->entries];
 
-		if (e->dir & W && page_of(e->phys) >= 0 && len <= 1u << e->shift)
+		if (e->dir & W && page_of(e->phys) >= 0 && len <= 1u << e->shift &&
+		    !model_bus_address(e->iova, len))
 			return e;
 	}
 	return NULL;

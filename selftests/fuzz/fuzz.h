@@ -181,6 +181,7 @@ extern struct report *report;
 
 /* model.c */
 void model_init(void);
+bool model_bus_address(uint64_t iova, uint64_t size);
 bool model_allows(const struct op *op);
 void model_predict(const struct op *op, struct wanted *want);
 void model_apply(const struct op *op, long rc);

@@ -175,6 +175,12 @@ static bool overlaps(const struct region *r, uint64_t va, uint64_t size)
 	return r->used && va < r->va + r->pages * host.page && r->va < va + size;
 }
 
+/* Other devices of the bus answer below 4 GiB, if the device asks there. */
+bool model_bus_address(uint64_t iova, uint64_t size)
+{
+	return iova + size > 2 * GiB && iova < 4 * GiB;
+}
+
 /* The region with these very bounds, or -1. */
 static int region_find(uint64_t va, uint64_t size)
 {
@@ -504,7 +510,8 @@ bool model_allows(const struct op *op)
 		       accessible(ARENA + op->a * host.page, op->b * host.page, true);
 	case OP_DMA:
 		if (op->group >= GROUPS || !machine.dma ||
-		    model.group[op->group].object < 0)
+		    model.group[op->group].object < 0 ||
+		    model_bus_address(op->a, op->b))
 			return false;
 		c = &model.object[model.group[op->group].object];
 		return c->version != 0;
@@ -617,6 +624,8 @@ static void predict_create(const struct container *c, const struct op *op,
 	bool dynamic, shape = true;
 	int num;
 
+	if (c->window[0].pending)
+		pending = table_bytes(12, c->window[0].size, 1);
 	if (op->flags)
 		must(want, refused, EINVAL);
 	if (op->pointer == PTR_READONLY)
@@ -626,8 +635,11 @@ static void predict_create(const struct container *c, const struct op *op,
 		shape = false;
 	if (levels > info->ddw.levels || (!levels && host.powernv))
 		shape = false;
-	if (shape && host.powernv && !levels_fit(shift, size, levels))
+	if (shape && host.powernv && !levels_fit(shift, size, levels)) {
+		/* It has a price all the same, which may be too high. */
+		predict_charge(0, pending + table_bytes(shift, size, levels), want, refused);
 		shape = false;
+	}
 	if (!shape) {
 		must(want, refused, EINVAL);
 		/* as tables go it may be too large as well */
@@ -637,8 +649,6 @@ static void predict_create(const struct container *c, const struct op *op,
 		may(want, ENOMEM);
 		may(want, EINVAL);
 	}
-	if (c->window[0].pending)
-		pending = table_bytes(12, c->window[0].size, 1);
 	if (shape)
 		table = table_bytes(shift, size, levels ?: 1);
 	predict_charge(pending + (levels > 1 ? 0 : table), pending + table, want, refused);
