@@ -40,6 +40,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/iommu.h>
+#include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -1422,6 +1423,7 @@ static int window_check(struct iommu_table_group *table_group, u32 shift,
 			u64 size, u32 levels)
 {
 	const struct iommu_table_group_ops *ops = table_group->ops;
+	unsigned long bytes;
 
 	if (shift >= BITS_PER_LONG || !(table_group->pgsizes & BIT(shift)) ||
 	    !is_power_of_2(size) || size < BIT(shift) ||
@@ -1430,8 +1432,13 @@ static int window_check(struct iommu_table_group *table_group, u32 shift,
 	if (!ops->get_table_size || !ops->create_table || !ops->set_window ||
 	    !ops->unset_window)
 		return -EPERM;
-	if (!ops->get_table_size(shift, size, levels))
+	bytes = ops->get_table_size(shift, size, levels);
+	if (!bytes)
 		return -EINVAL;
+	/* on pseries a failed attempt is the device's last */
+	if (table_group->max_levels <= 1 &&
+	    bytes >> PAGE_SHIFT > totalram_pages())
+		return -ENOMEM;
 	if (level_too_large(table_group, shift, size, levels))
 		return -ENOMEM;
 	return 0;

@@ -536,6 +536,22 @@ static void size_of_table_is_unknown(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 0, &start), 0);
 }
 
+/* pseries gives a device up for good when it gets no memory for a table. */
+static void table_beyond_all_memory(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, true, &grp);
+	unsigned long created = fx->mock->created;
+	u64 start;
+
+	fx->mock->hcalls = true;
+	grp->tg.max_levels = 1;
+	KUNIT_EXPECT_EQ(test, tce_create(client, 12, 1ULL << 53, 1, &start),
+			-ENOMEM);
+	KUNIT_EXPECT_EQ(test, fx->mock->created, created);
+}
+
 static void platform_has_no_such_operations(struct kunit *test)
 {
 	static struct iommu_table_group_ops ops;
@@ -774,6 +790,7 @@ static struct kunit_case tce_window_cases[] = {
 	KUNIT_CASE(set_is_lost),
 	KUNIT_CASE(table_without_cells),
 	KUNIT_CASE(size_of_table_is_unknown),
+	KUNIT_CASE(table_beyond_all_memory),
 	KUNIT_CASE(platform_has_no_such_operations),
 	KUNIT_CASE(no_window_is_left),
 	KUNIT_CASE(remove_in_all_orders),

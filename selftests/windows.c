@@ -506,6 +506,8 @@ static void huge_size(struct tce *t)
 		expect(__create(t->container, 12, 1ULL << 62, 1, &start) < 0);
 		expect(__create(t->container, 12, 1ULL << 63, 1, &start) < 0);
 		expect(__create(t->container, 12, 1ULL << 55, 1, &start) < 0);
+		/* pseries would try, and give the device up for good */
+		expect(__create(t->container, 21, 1ULL << 53, 1, &start) < 0);
 		expect_eq(before, locked());
 	}
 	create(t->container, 12, 256 * MiB, 1, &start);
