@@ -245,6 +245,8 @@ static void kvm_does_not_find_all(struct kunit *test)
 
 	setup(test, &s, true);
 	tce_fill_list(fx);
+	/* 256 are: the client's two, and all of these but the last */
+	KUNIT_EXPECT_EQ(test, fx->filled + 2 - 1, 256);
 	ua = tce_plain(fx, MEMORY);
 	KUNIT_ASSERT_EQ(test, tce_register(s.client, ua, MEMORY), 0);
 	KUNIT_EXPECT_FALSE(test, kvm_put(&s, 0, ua));
