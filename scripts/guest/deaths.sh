@@ -95,13 +95,15 @@ name="unbinding waits"
 mark "$name"
 vfio_bind "$dev" || die "$name: $dev cannot be bound to vfio-pci"
 hold 2 wait
+waits=
 vfio_release "$dev" &
 waiter=$!
 sleep 3
-kill -0 $waiter || die "$name: the device was taken from a client that uses it"
-[ "$(pci_driver "$dev")" = vfio-pci ] || die "$name: the driver is gone"
+kill -0 $waiter && waits=yes
+# First of all: a machine with a device that is not let go can't be switched off.
 hold_killed
 wait $waiter
+[ -n "$waits" ] || die "$name: the device was taken from a client that uses it"
 say "$name: until the client was killed"
 card_back "$name"
 say "done: $((4 * clients)) clients killed"
