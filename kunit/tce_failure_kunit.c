@@ -67,6 +67,7 @@ struct failure {
 static long map(struct failure *f);
 static long map_one(struct failure *f);
 static long map_into_other_leaves(struct failure *f);
+static long map_one_into_other_leaf(struct failure *f);
 static long unmap(struct failure *f);
 static long unmap_one(struct failure *f);
 
@@ -101,7 +102,8 @@ static void ready(struct failure *f)
 	KUNIT_ASSERT_EQ(f->test, tce_register(f->client, f->b, f->op->size), 0);
 	f->registered = f->op->run == map || f->op->run == map_one ||
 			f->op->run == unmap || f->op->run == unmap_one ||
-			f->op->run == map_into_other_leaves;
+			f->op->run == map_into_other_leaves ||
+			f->op->run == map_one_into_other_leaf;
 }
 
 static void mapped(struct failure *f)
@@ -160,6 +162,11 @@ static long map_one(struct failure *f)
 static long map_into_other_leaves(struct failure *f)
 {
 	return tce_map(f->client, SZ_16M - SMALL / 2, f->b, SMALL, TCE_RW);
+}
+
+static long map_one_into_other_leaf(struct failure *f)
+{
+	return tce_map(f->client, SZ_16M, f->b, SZ_4K, TCE_RW);
 }
 
 static long unmap(struct failure *f)
@@ -279,6 +286,8 @@ static const struct failure_op ops[] = {
 	{ "v2: map, scattered", 1, 1, ready, map, SCATTERED, SMALL, false },
 	{ "v2: map, four levels", 1, 4, ready, map, PLAIN, LARGE, false },
 	{ "v2: map, into two leaves", 1, 2, ready, map_into_other_leaves, PLAIN, SMALL, false },
+	{ "v2: map one, into another leaf", 1, 2, ready, map_one_into_other_leaf, PLAIN, SMALL,
+	  false },
 	{ "v2: replace", 1, 1, mapped, map, PLAIN, LARGE, false },
 	{ "v2: replace one", 1, 1, mapped, map_one, PLAIN, SMALL, false },
 	{ "v2: replace some", 1, 1, mapped_here_and_there, map, SCATTERED, SMALL, false },
@@ -463,6 +472,7 @@ static void exchange(struct kunit *test)
 {
 	static long (*const runs[])(struct failure *f) = {
 		map, map_one, map_into_other_leaves,
+		map_one_into_other_leaf,
 	};
 
 	if (!op_is(test->param_value, runs, ARRAY_SIZE(runs)))
@@ -474,6 +484,7 @@ static void exchange_without_memory(struct kunit *test)
 {
 	static long (*const runs[])(struct failure *f) = {
 		map, map_one, map_into_other_leaves,
+		map_one_into_other_leaf,
 	};
 
 	if (!op_is(test->param_value, runs, ARRAY_SIZE(runs)))
@@ -504,6 +515,7 @@ static void level(struct kunit *test)
 {
 	static long (*const runs[])(struct failure *f) = {
 		map, map_one, map_into_other_leaves,
+		map_one_into_other_leaf,
 	};
 
 	if (!op_is(test->param_value, runs, ARRAY_SIZE(runs)))

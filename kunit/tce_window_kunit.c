@@ -727,6 +727,33 @@ static void bridge_keeps_all_windows_at_the_end(struct kunit *test)
 	tce_expect_balance(fx);
 }
 
+/*
+ * The bridge keeps a table, and in it entries that could not be cleared: the
+ * devices still reach the pages, so that they are kept, too.
+ */
+static void bridge_keeps_pages(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, false, &grp);
+	unsigned long ua = tce_plain(fx, 2 * PAGE_SIZE);
+	int i;
+
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, 2 * PAGE_SIZE, TCE_RW), 0);
+	fx->mock->also_unset = true;
+	tce_fault_arm_sticky(fx->mock, TCE_FAULT_CLEAR, -4);
+	tce_close(client);
+	tce_fault_disarm(fx->mock);
+	fx->mock->also_unset = false;
+	tce_expect_mapped(fx, grp, 0, 0, ua, 2 * PAGE_SIZE, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 2);
+
+	/* nobody else will ever do that */
+	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
+	for (i = 0; i < 2; i++)
+		unpin_user_page(tce_page(fx, ua + i * PAGE_SIZE));
+}
+
 /* The bridge keeps what CREATE could not finish. */
 static void bridge_keeps_a_new_window(struct kunit *test)
 {
@@ -799,6 +826,7 @@ static struct kunit_case tce_window_cases[] = {
 	KUNIT_CASE(bridge_keeps_a_window),
 	KUNIT_CASE(bridge_keeps_a_window_at_detach),
 	KUNIT_CASE(bridge_keeps_all_windows_at_the_end),
+	KUNIT_CASE(bridge_keeps_pages),
 	KUNIT_CASE(bridge_keeps_a_new_window),
 	KUNIT_CASE(bridge_keeps_a_window_that_it_lost),
 	{}
