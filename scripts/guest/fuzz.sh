@@ -13,6 +13,10 @@ for dev in $(pci_find "$EDU"); do
 	vfio_bind "$dev" || die "$dev cannot be bound to vfio-pci"
 done
 tce_version || die "another driver is loaded"
+case $TCE_DRIVER:$(modinfo -F filename vfio_iommu_spapr_tce) in
+ours:*/updates/* | intree:*/kernel/*) ;;
+*) die "not the driver that was asked for" ;;
+esac
 say "fuzz $TCE_FUZZ"
 # shellcheck disable=SC2086 # a list of arguments
 /selftests/fuzz $TCE_FUZZ

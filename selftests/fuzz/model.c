@@ -447,6 +447,12 @@ bool model_may_create_default(const struct op *op)
 	       (c->enabled || (op->kind == OP_CREATE && c->version == 2));
 }
 
+/* A table for this window would be larger than all memory of the machine. */
+static bool beyond_memory(const struct op *op)
+{
+	return 8 * (op->b >> op->a) > 2 * machine.memory;
+}
+
 /*
  * Some things must not be asked of the machine: what needs a file that is not
  * open, and what the platform answers by refusing windows until the next boot.
@@ -523,8 +529,9 @@ bool model_allows(const struct op *op)
 			return false;
 		if (host.powernv || c->version != 2)
 			return true;
-		/* More than the hypervisor has, as far as we can know. */
-		if (op->b > 2 * GiB && power_of_two(op->b))
+		/* Maybe too much for the hypervisor, and the driver can't tell. */
+		if (op->b > 2 * GiB && power_of_two(op->b) && op->a < 64 &&
+		    op->b >> op->a && !beyond_memory(op))
 			return false;
 		/* A second window of the hypervisor's own. */
 		return !(c->window[0].dynamic && !c->window[1].used);
@@ -645,6 +652,8 @@ static void predict_create(const struct container *c, const struct op *op,
 		/* as tables go it may be too large as well */
 		if (size > 64 * GiB)
 			may(want, ENOMEM);
+	} else if (!host.powernv && beyond_memory(op)) {
+		must(want, refused, ENOMEM);
 	} else if (8 * (size >> shift) > SMALL_TABLE) {
 		may(want, ENOMEM);
 		may(want, EINVAL);
