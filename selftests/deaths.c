@@ -91,6 +91,12 @@ static void command(uint64_t *state)
 		}
 		break;
 	case 14:
+		/*
+		 * pseries remembers one that failed until it is restarted, and
+		 * makes no large window for the host any more.
+		 */
+		if (!host.powernv)
+			break;
 		__create(c, 12, 256 * MiB << next_random(state) % 4, 1,
 			 &me.window);
 		break;
