@@ -155,6 +155,7 @@ while read -r mutant; do
 	fi
 	while read -r name; do
 		expect "$name"
+		say "try $name"
 		step "$mutant" "$name"
 		if [ -z "$wrong" ] && [ "$results" -ne "$want" ]; then
 			wrong="$results results, not $want"
@@ -167,6 +168,7 @@ while read -r mutant; do
 		# It may have been another one before it: once more, from nothing.
 		while read -r name; do
 			expect "$name"
+			say "try $name again"
 			step "$mutant" "$name"
 		done </mutants/steps
 		wrong=
@@ -190,6 +192,7 @@ while read -r mutant; do
 	if [ "$name" != kmemleak ]; then
 		expect "$name"
 		change_to good || die "the good module cannot be loaded"
+		say "try $name with the good module"
 		step good "$name"
 		if [ -n "$wrong" ] || [ "$results" -ne "$want" ]; then
 			say "spoiled $mutant by $caught; the good module: $wrong"
