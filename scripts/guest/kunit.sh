@@ -13,6 +13,12 @@
 prepare_suites
 
 debug=/sys/kernel/debug
+# insmod waits for each case; with KASAN on a busy machine that may take longer than
+# the minute after which the kernel thinks it hangs. KUnit itself gives a case 300 s.
+if [ -e /proc/sys/kernel/hung_task_timeout_secs ]; then
+	echo 240 >/proc/sys/kernel/hung_task_timeout_secs
+fi
+
 # From here on the kernel's messages are what it is about.
 dmesg -n 7
 insmod /kunit/vfio_iommu_spapr_tce_kunit.ko || die "the suites' module does not load"
