@@ -74,6 +74,8 @@ for phase in ${TCE_PHASES:-safe dangerous}; do
 	done
 done
 [ -z "$TCE_GCOV" ] || coverage_data
+# How much KCSAN, where there is one, has watched.
+grep -s watchpoints /sys/kernel/debug/kcsan | sed 's/^/>> kcsan: /'
 [ $bad -eq 0 ] || die "$bad of the runs failed"
 [ -n "$ran" ] || die "nothing ran"
 if [ -z "$TCE_TEST$TCE_PHASES" ]; then
