@@ -36,6 +36,13 @@ static char *hugetlb = "/dev/hugepages";
 module_param(hugetlb, charp, 0444);
 MODULE_PARM_DESC(hugetlb, "where hugetlbfs is mounted");
 
+static bool brief;
+module_param(brief, bool, 0444);
+MODULE_PARM_DESC(brief, "say which case begins, and begin none after one has failed");
+
+/* Some case has failed. */
+static bool failed;
+
 /* Long-term pins in the whole system, what the CPUs have not added included */
 static long foll_pins(void)
 {
@@ -103,8 +110,17 @@ void tce_expect_balance(struct tce_fixture *fx)
  */
 int tce_fixture_init(struct kunit *test)
 {
-	struct tce_fixture *fx = kunit_kzalloc(test, sizeof(*fx), GFP_KERNEL);
+	struct tce_fixture *fx;
 
+	/* what the case before, with another parameter, has left there */
+	test->priv = NULL;
+	if (brief) {
+		if (failed)
+			kunit_skip(test, "another case has failed");
+		pr_info("tce_kunit: case %s\n", test->name);
+	}
+
+	fx = kunit_kzalloc(test, sizeof(*fx), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, fx);
 	KUNIT_ASSERT_NOT_NULL(test, tce_driver);
 	fx->test = test;
@@ -140,6 +156,8 @@ void tce_fixture_exit(struct kunit *test)
 	struct tce_client *client, *next;
 	unsigned int left;
 
+	if (READ_ONCE(test->status) == KUNIT_FAILURE)
+		failed = true;
 	if (!fx)
 		return;
 	if (fx->mock) {
@@ -153,6 +171,8 @@ void tce_fixture_exit(struct kunit *test)
 		tce_expect_balance(fx);
 		tce_mock_destroy(fx->mock);
 	}
+	if (READ_ONCE(test->status) == KUNIT_FAILURE)
+		failed = true;
 	mmdrop(fx->mm);
 }
 

@@ -15,6 +15,7 @@
 #include <linux/hash.h>
 #include <linux/iommu.h>
 #include <linux/log2.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
@@ -573,6 +574,9 @@ static void mock_clear(struct iommu_table *tbl, long index, long npages)
 				   entry, npages);
 		goto out;
 	}
+	/* else KVM could get the table in between; only lockdep can tell */
+	if (!rcu_read_lock_held())
+		tce_mock_violation(mock, "a run is cleared outside of an RCU section");
 	if (tce_fault_hit(mock, TCE_FAULT_LOST, &rc))
 		goto out;
 	for (i = 0; i < npages; i++) {

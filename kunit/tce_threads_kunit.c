@@ -6,6 +6,7 @@
  */
 #include <linux/delay.h>
 
+#include "../tce_memory.h"
 #include "tce_fixture.h"
 
 #define MEMORY	SZ_256K
@@ -546,6 +547,166 @@ static void register_keeps_nobody(struct kunit *test)
 	fx->busy = false;
 }
 
+/* ---- the test itself holds the lock of the process's regions ---- */
+
+static void map_some(struct tce_thread *thread)
+{
+	thread->rc = tce_map(&thread->view, 0, memory, MEMORY, TCE_RW);
+}
+
+static void unmap_some(struct tce_thread *thread)
+{
+	thread->rc = tce_unmap(&thread->view, 0, MEMORY);
+}
+
+static void map_one(struct tce_thread *thread)
+{
+	thread->rc = tce_map(&thread->view, 0, memory, SZ_4K, TCE_RW);
+}
+
+static void unmap_one(struct tce_thread *thread)
+{
+	thread->rc = tce_unmap(&thread->view, 0, SZ_4K);
+}
+
+static void remove_the_window(struct tce_thread *thread)
+{
+	thread->rc = tce_remove(&thread->view, 0);
+}
+
+static unsigned long spare;
+
+static void register_spare(struct tce_thread *thread)
+{
+	thread->rc = tce_register(&thread->view, spare, PAGE_SIZE);
+}
+
+static void unregister_spare(struct tce_thread *thread)
+{
+	thread->rc = tce_unregister(&thread->view, spare, PAGE_SIZE);
+}
+
+/*
+ * Entries are written only while no region can come or go, and the other way
+ * round. All containers of a process have the lock in common, so one more of
+ * them, which the test does not reach through the driver, has it, too.
+ */
+static void entries_and_regions_wait(struct kunit *test)
+{
+	static const struct {
+		void (*what)(struct tce_thread *thread);
+		bool changes_regions;
+	} steps[] = {
+		{ map_one }, { unmap_one }, { map_some }, { unmap_some },
+		{ map_some }, { remove_the_window },
+		{ register_spare, true }, { unregister_spare, true },
+	};
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = setup(test, true, NULL);
+	struct tce_thread thread;
+	struct tce_mem *other;
+	bool waited;
+	int i;
+
+	spare = tce_plain(fx, PAGE_SIZE);
+	other = kunit_kzalloc(test, sizeof(*other), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, other);
+	tce_mem_init(other, true);
+	KUNIT_EXPECT_EQ(test, tce_mem_bind(other), 0);
+	for (i = 0; other->lock && i < ARRAY_SIZE(steps); i++) {
+		if (steps[i].changes_regions)
+			tce_mem_lock(other);
+		else
+			down_write(other->lock);
+		tce_thread_start(&thread, client, steps[i].what);
+		msleep(30);
+		waited = !is_done(&thread);
+		if (steps[i].changes_regions)
+			tce_mem_unlock(other);
+		else
+			up_write(other->lock);
+		tce_thread_join(&thread);
+		fx->busy = false;
+		tce_settled(fx);
+		KUNIT_EXPECT_TRUE_MSG(test, waited, "step %d", i);
+		KUNIT_EXPECT_EQ_MSG(test, thread.rc, 0, "step %d", i);
+	}
+	tce_mem_destroy(other);
+}
+
+static struct tce_client *leaving;
+
+static void leave(struct tce_thread *thread)
+{
+	tce_close(leaving);
+}
+
+/* A container that closes gives up its regions after a REGISTER at work. */
+static void close_waits_for_register(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, true, NULL);
+	struct tce_thread a, b;
+	struct tce_gate gate;
+
+	leaving = tce_ready(fx, true, NULL);
+	spare = tce_plain(fx, PAGE_SIZE);
+	gate_close(fx, &gate);
+	tce_thread_start(&a, client, register_spare);
+	wait_for_completion(&gate.reached);
+	tce_thread_start(&b, client, leave);
+	msleep(30);
+	KUNIT_EXPECT_FALSE(test, is_done(&b));
+	complete(&gate.open);
+	tce_thread_join(&a);
+	tce_thread_join(&b);
+	fx->busy = false;
+	tce_settled(fx);
+	KUNIT_EXPECT_EQ(test, a.rc, 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, spare, PAGE_SIZE), 0);
+}
+
+static atomic_t arrived;
+
+/* The first of a process to register something, and the last to have it. */
+static void open_and_close(struct tce_thread *thread)
+{
+	void *data;
+	int i;
+
+	for (i = 1; i <= 2 * ROUNDS; i++) {
+		data = tce_driver->open(VFIO_SPAPR_TCE_v2_IOMMU);
+		thread->view.data = data;
+		atomic_inc(&arrived);
+		/* both at once */
+		while (atomic_read(&arrived) < 2 * i)
+			cond_resched();
+		if (IS_ERR_OR_NULL(data)) {
+			keep_first_error(thread, -ENODEV);
+			continue;
+		}
+		keep_first_error(thread, tce_register(&thread->view, memory,
+						      PAGE_SIZE));
+		tce_driver->release(data);
+	}
+}
+
+/* All containers of a process find each other, even if none was there before. */
+static void containers_come_and_go(struct kunit *test)
+{
+	static void (*const whats[])(struct tce_thread *thread) = {
+		open_and_close, open_and_close,
+	};
+	struct tce_thread threads[ARRAY_SIZE(whats)];
+	struct tce_fixture *fx = test->priv;
+
+	memory = tce_plain(fx, MEMORY);
+	atomic_set(&arrived, 0);
+	start_all(threads, ARRAY_SIZE(whats), tce_open(fx, false), whats);
+	join_all(test, threads, ARRAY_SIZE(whats));
+	tce_expect_balance(fx);
+}
+
 static struct kunit_case tce_threads_cases[] = {
 	KUNIT_CASE(map_and_unmap),
 	KUNIT_CASE(map_and_unmap_beside_kvm),
@@ -559,6 +720,9 @@ static struct kunit_case tce_threads_cases[] = {
 	KUNIT_CASE(same_range_is_killed),
 	KUNIT_CASE(many_at_once),
 	KUNIT_CASE(register_keeps_nobody),
+	KUNIT_CASE(entries_and_regions_wait),
+	KUNIT_CASE(close_waits_for_register),
+	KUNIT_CASE(containers_come_and_go),
 	{}
 };
 
