@@ -651,6 +651,40 @@ static void munmapped(struct tce *t)
 	expect(!can_write(t, base(t), new));
 }
 
+/* Memory that the process moves to another address is the device's as before. */
+static void moved(struct tce *t)
+{
+	uint8_t *mem = prepare(t, CHUNK), *to = alloc(CHUNK, CHUNK), *new;
+
+	map(t->container, mem, base(t), CHUNK, RW);
+	fill(mem, CHUNK, 3);
+	expect(mremap(mem, CHUNK, CHUNK, MREMAP_MAYMOVE | MREMAP_FIXED, to) ==
+	       to);
+	expect(can_read(t, base(t), to));
+	expect(can_write(t, base(t), to));
+	expect(can_write(t, base(t) + CHUNK - PROBE, to + CHUNK - PROBE));
+
+	new = mmap(mem, CHUNK, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	expect(new == mem);
+	expect(!can_write(t, base(t), new));
+	expect(can_write(t, base(t), to));
+
+	/* It can be mapped at its new address, too. */
+	allow(t, to, CHUNK);
+	map(t->container, to, base(t) + CHUNK, CHUNK, RW);
+	unmap(t->container, base(t), CHUNK);
+	expect(!can_write(t, base(t), to));
+	expect(can_write(t, base(t) + CHUNK, to));
+	unmap(t->container, base(t) + CHUNK, CHUNK);
+	expect(!can_write(t, base(t) + CHUNK, to));
+	if (t->version == 2) {
+		/* By the addresses under which they were registered. */
+		unregister_mem(t->container, mem, CHUNK);
+		unregister_mem(t->container, to, CHUNK);
+	}
+}
+
 static void empty(struct tce *t)
 {
 	uint8_t *mem = prepare(t, CHUNK);
@@ -734,6 +768,8 @@ static const struct test tests[] = {
 	{ "huge pages can be mapped in 4K steps", huge_memory, BOTH | DMA },
 	{ "memory that the process unmapped is not reused under DMA",
 	  munmapped, BOTH | DMA },
+	{ "memory that the process moved is the device's as before", moved,
+	  BOTH | DMA },
 	{ "a detached group takes nothing along", detached, BOTH | DMA },
 	{ "a refused MAP changes nothing, whatever the reason",
 	  refused_changes_nothing, V2 | DMA | DANGEROUS },
