@@ -24,6 +24,7 @@ struct failure;
  * @never: it never fails, whatever happens
  * @unlisted: the kernel's list of regions is full
  * @hcalls: see &tce_mock.hcalls
+ * @kvm: the process has KVM, and so has each table
  */
 struct failure_op {
 	const char *name;
@@ -36,6 +37,7 @@ struct failure_op {
 	bool never;
 	bool unlisted;
 	bool hcalls;
+	bool kvm;
 };
 
 /**
@@ -315,6 +317,12 @@ static const struct failure_op ops[] = {
 	{ "v2: replace some, hypervisor calls", 1, 1, mapped_here_and_there, map, PLAIN, SMALL,
 	  false, false, true },
 	{ "v2: unmap, hypervisor calls", 1, 1, mapped, unmap, PLAIN, SMALL, true, false, true },
+	{ "v2: map, KVM", 1, 1, ready, map, PLAIN, LARGE, false, false, false, true },
+	{ "v2: map one, KVM", 1, 1, ready, map_one, PLAIN, SMALL, false, false, false, true },
+	{ "v2: replace some, KVM", 1, 1, mapped_here_and_there, map, PLAIN, SMALL, false, false,
+	  false, true },
+	{ "v2: unmap, KVM", 1, 1, mapped, unmap, PLAIN, SMALL, true, false, false, true },
+	{ "v2: close, KVM", 1, 4, mapped, close, PLAIN, SMALL, true, false, false, true },
 	{ "v2: detach", 1, 1, two_windows, detach, SCATTERED, LARGE, true },
 	{ "v2: close", 1, 4, mapped, close, SCATTERED, LARGE, true },
 };
@@ -328,6 +336,9 @@ static void failure_init(struct kunit *test, struct failure *f)
 	f->fx = test->priv;
 	f->op = test->param_value;
 	f->fx->mock->hcalls = f->op->hcalls;
+	f->fx->mock->kvm = f->op->kvm;
+	if (f->op->kvm)
+		tce_watch(f->fx);
 	if (f->op->unlisted)
 		tce_fill_list(f->fx);
 	f->grp = tce_group(f->fx);
@@ -348,8 +359,7 @@ struct failure_state {
 
 static void get_state(struct failure *f, struct failure_state *state)
 {
-	/* what the kernel unpins later is unpinned now */
-	rcu_barrier();
+	tce_unpinned(f->fx);
 	tce_mock_snapshot(f->fx->mock, &state->snap);
 	state->pins = tce_mock_pins(f->fx->mock);
 	state->locked = f->fx->mm->locked_vm;
@@ -405,6 +415,35 @@ static unsigned int next(unsigned int nth)
 }
 
 /*
+ * How often each operation asks for each of the things that can fail, when
+ * nothing does; found out when it is first needed. Setting up a case costs far
+ * more than not to run one in which nothing could have failed.
+ */
+static struct {
+	bool known;
+	unsigned int asked[TCE_FAULTS];
+} costs[ARRAY_SIZE(ops)];
+
+static bool asks_for(struct kunit *test, enum tce_fault fault)
+{
+	const struct failure_op *op = test->param_value;
+	unsigned int *asked = costs[op - ops].asked;
+	struct failure f;
+
+	if (!costs[op - ops].known) {
+		failure_init(test, &f);
+		op->setup(&f);
+		memset(f.fx->mock->asked, 0, sizeof(f.fx->mock->asked));
+		KUNIT_ASSERT_EQ(test, op->run(&f), 0);
+		memcpy(asked, f.fx->mock->asked, sizeof(f.fx->mock->asked));
+		clean_up(&f);
+		tce_empty_list(f.fx);
+		costs[op - ops].known = true;
+	}
+	return asked[fault];
+}
+
+/*
  * Fail what @fault says with @rc; the operation then has to fail with @want,
  * or, if @or_succeed, may succeed in another way.
  */
@@ -417,6 +456,8 @@ static void fail_each_of(struct kunit *test, enum tce_fault fault, int rc,
 	bool copy;
 	long got;
 
+	if (fault != TCE_FAULT_ALLOC && !asks_for(test, fault))
+		kunit_skip(test, "does not depend on that");
 	failure_init(test, &f);
 	for (nth = 1; ; nth = next_after(nth, all)) {
 		f.op->setup(&f);
@@ -559,19 +600,92 @@ static void set_window_is_lost(struct kunit *test)
 }
 
 /*
+ * A bridge keeps a window. REMOVE says so, whoever else takes windows away can't;
+ * the window is empty, its table stays, and nothing else does.
+ */
+static void unset_window(struct kunit *test)
+{
+	struct failure f;
+	unsigned int nth;
+	long rc;
+
+	if (!asks_for(test, TCE_FAULT_UNSET))
+		kunit_skip(test, "does not depend on that");
+	failure_init(test, &f);
+	for (nth = 1; ; nth++) {
+		f.op->setup(&f);
+		tce_fault_arm(f.fx->mock, TCE_FAULT_UNSET, nth, -5);
+		rc = f.op->run(&f);
+		if (!tce_fault_disarm(f.fx->mock))
+			break;
+		KUNIT_EXPECT_EQ_MSG(test, rc, f.op->run == remove ? -EIO : 0,
+				    "failure %u", nth);
+		KUNIT_EXPECT_EQ_MSG(test, tce_mock_live(f.fx->mock), 0,
+				    "failure %u", nth);
+		if (f.client)
+			tce_close(f.client);
+		KUNIT_EXPECT_EQ_MSG(test, tce_mock_tables(f.fx->mock), 1,
+				    "failure %u", nth);
+		KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(f.fx->mock), 1);
+		f.client = NULL;
+		clean_up(&f);
+	}
+	KUNIT_EXPECT_EQ(test, rc, 0);
+	clean_up(&f);
+}
+
+/*
+ * A bridge does not take a window, and from then on lets go of none: what had
+ * been put into it before stays there, but the operation has failed all the
+ * same, and nothing but tables is kept.
+ */
+static void set_and_unset_window(struct kunit *test)
+{
+	struct failure f;
+	unsigned int nth;
+	long rc;
+
+	if (!asks_for(test, TCE_FAULT_SET))
+		kunit_skip(test, "does not depend on that");
+	failure_init(test, &f);
+	for (nth = 1; ; nth++) {
+		f.op->setup(&f);
+		f.fx->mock->also_unset = true;
+		tce_fault_arm(f.fx->mock, TCE_FAULT_SET, nth, -EPERM);
+		rc = f.op->run(&f);
+		f.fx->mock->also_unset = false;
+		if (!tce_fault_disarm(f.fx->mock))
+			break;
+		KUNIT_EXPECT_EQ_MSG(test, rc, -EPERM, "failure %u", nth);
+		if (f.client)
+			tce_close(f.client);
+		KUNIT_EXPECT_EQ_MSG(test, tce_mock_live(f.fx->mock), 0,
+				    "failure %u", nth);
+		/* each attempt before this one has left one table there */
+		KUNIT_EXPECT_EQ_MSG(test, tce_mock_forget_bridges(f.fx->mock),
+				    nth - 1, "failure %u", nth);
+		f.client = NULL;
+		clean_up(&f);
+	}
+	KUNIT_EXPECT_EQ(test, rc, 0);
+	clean_up(&f);
+}
+
+/*
  * Entries can't be cleared: the first, the second, ... or none from then on.
  * UNMAP says so, and tries again when it is asked again. Nothing that a device
  * still reaches is let go, and in the end nothing is left.
  */
 static void clear_fails(struct kunit *test, bool for_good)
 {
+	const struct failure_op *op = test->param_value;
 	struct failure f;
 	unsigned int nth, hits;
 	long rc;
 
-	failure_init(test, &f);
-	if (!f.op->never)
+	if (!op->never || !asks_for(test, TCE_FAULT_CLEAR))
 		kunit_skip(test, "clears no entries, or undoes what it did");
+	failure_init(test, &f);
 	for (nth = 1; ; nth = next(nth)) {
 		f.op->setup(&f);
 		if (for_good)
@@ -610,12 +724,13 @@ static void clear_for_good(struct kunit *test)
 /* A run that is not cleared, and nobody says so, is cleared in another way. */
 static void clear_is_lost(struct kunit *test)
 {
+	const struct failure_op *op = test->param_value;
 	struct failure f;
 	long rc;
 
+	if (!op->never || !asks_for(test, TCE_FAULT_LOST))
+		kunit_skip(test, "clears no runs of entries, or undoes what it did");
 	failure_init(test, &f);
-	if (!f.op->never)
-		kunit_skip(test, "clears no entries, or undoes what it did");
 	f.op->setup(&f);
 	tce_fault_arm_sticky(f.fx->mock, TCE_FAULT_LOST, 0);
 	rc = f.op->run(&f);
@@ -636,9 +751,10 @@ static void undo_fails(struct kunit *test)
 	unsigned int nth;
 	long rc;
 
-	failure_init(test, &f);
-	if (!op_is(f.op, runs, ARRAY_SIZE(runs)))
+	if (!op_is(test->param_value, runs, ARRAY_SIZE(runs)) ||
+	    !asks_for(test, TCE_FAULT_XCHG))
 		kunit_skip(test, "has nothing to undo");
+	failure_init(test, &f);
 	for (nth = 1; ; nth = next(nth)) {
 		f.op->setup(&f);
 		tce_fault_arm_from(f.fx->mock, TCE_FAULT_XCHG, nth, -4);
@@ -685,6 +801,8 @@ static struct kunit_case tce_failure_cases[] = {
 	KUNIT_CASE_PARAM(create_table, op_gen_params),
 	KUNIT_CASE_PARAM(set_window, op_gen_params),
 	KUNIT_CASE_PARAM(set_window_is_lost, op_gen_params),
+	KUNIT_CASE_PARAM(unset_window, op_gen_params),
+	KUNIT_CASE_PARAM(set_and_unset_window, op_gen_params),
 	KUNIT_CASE_PARAM(clear_once, op_gen_params),
 	KUNIT_CASE_PARAM(clear_for_good, op_gen_params),
 	KUNIT_CASE_PARAM(clear_is_lost, op_gen_params),

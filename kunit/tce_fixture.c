@@ -15,6 +15,7 @@
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/mmu_notifier.h>
 #include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -87,13 +88,25 @@ void tce_settled(struct tce_fixture *fx)
 }
 
 /**
+ * tce_unpinned() - wait for the kernel to unpin what it unpins later
+ * @fx: the process
+ *
+ * Regions of its list live for a grace period more.
+ */
+void tce_unpinned(struct tce_fixture *fx)
+{
+	if (fx->mock->unlisted)
+		rcu_barrier();
+	fx->mock->unlisted = false;
+}
+
+/**
  * tce_expect_balance() - check that nothing is pinned or charged
  * @fx: the process, which has closed or unregistered everything
  */
 void tce_expect_balance(struct tce_fixture *fx)
 {
-	/* the kernel lets go of listed regions after a grace period */
-	rcu_barrier();
+	tce_unpinned(fx);
 	KUNIT_EXPECT_EQ(fx->test, tce_mock_pins(fx->mock), fx->filled);
 	KUNIT_EXPECT_TRUE(fx->test, xa_empty(&fx->mock->refs));
 	KUNIT_EXPECT_EQ(fx->test, fx->mock->counted, 0);
@@ -484,13 +497,15 @@ struct tce_client *tce_ready(struct tce_fixture *fx, bool v2,
  *
  * The driver registers the first regions of a process with the kernel, too,
  * for KVM; its own code for the others is only reached by who has many. So
- * this registers single pages until the kernel does not know the last one.
+ * this registers single pages until the kernel does not know the last one. They
+ * get memory only when they are pinned: that of all would take long to fill.
  * Undone by tce_empty_list(), or by the end of the case.
  */
 void tce_fill_list(struct tce_fixture *fx)
 {
-	unsigned long ua = tce_plain(fx, SZ_2K * PAGE_SIZE);
+	unsigned long ua = tce_memory(fx, TCE_MEM_UNTOUCHED, SZ_2K * PAGE_SIZE);
 
+	KUNIT_ASSERT_NE(fx->test, ua, 0);
 	fx->filler = tce_open(fx, true);
 	for (; fx->filled < SZ_2K; ua += PAGE_SIZE) {
 		KUNIT_ASSERT_EQ(fx->test,
@@ -929,6 +944,45 @@ void tce_be_killed(bool killed)
 		sigdelset(&current->pending.signal, SIGKILL);
 		clear_tsk_thread_flag(current, TIF_SIGPENDING);
 	}
+}
+
+static const struct mmu_notifier_ops watch_ops = {};
+
+static void unwatch(void *data)
+{
+	struct mmu_notifier *watcher = data;
+
+	mmu_notifier_unregister(watcher, watcher->mm);
+}
+
+/**
+ * tce_watch() - become a process that has KVM
+ * @fx: the process
+ *
+ * The driver knows it by a notifier that watches its memory. Undone by the end
+ * of the case.
+ */
+void tce_watch(struct tce_fixture *fx)
+{
+	struct mmu_notifier *watcher;
+
+	watcher = kunit_kzalloc(fx->test, sizeof(*watcher), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(fx->test, watcher);
+	watcher->ops = &watch_ops;
+	KUNIT_ASSERT_EQ(fx->test, mmu_notifier_register(watcher, fx->mm), 0);
+	KUNIT_ASSERT_EQ(fx->test, kunit_add_action_or_reset(fx->test, unwatch,
+							    watcher), 0);
+}
+
+/**
+ * tce_apart() - the next memory may have pages of another size
+ * @fx: the process
+ *
+ * The hash MMU wants all pages of 256M to be of one size.
+ */
+void tce_apart(struct tce_fixture *fx)
+{
+	fx->next_ua = round_up(fx->next_ua, SZ_256M);
 }
 
 struct other {

@@ -102,6 +102,7 @@ enum tce_mem_kind {
 int tce_fixture_init(struct kunit *test);
 void tce_fixture_exit(struct kunit *test);
 void tce_settled(struct tce_fixture *fx);
+void tce_unpinned(struct tce_fixture *fx);
 void tce_expect_balance(struct tce_fixture *fx);
 
 unsigned long tce_memory(struct tce_fixture *fx, enum tce_mem_kind kind,
@@ -153,6 +154,8 @@ struct page *tce_page(struct tce_fixture *fx, unsigned long ua);
 void tce_drop_cap(struct tce_fixture *fx, unsigned long pages);
 void tce_restore_cap(struct tce_fixture *fx);
 void tce_be_killed(bool killed);
+void tce_watch(struct tce_fixture *fx);
+void tce_apart(struct tce_fixture *fx);
 
 void tce_do_as_other(struct tce_fixture *fx, bool has_mm,
 		     void (*what)(struct tce_fixture *fx, void *arg),

@@ -7,7 +7,6 @@
  * What KVM does is played here by this thread, between our calls or, where a
  * moment in the middle matters, half of it before and half of it after.
  */
-#include <linux/mmu_notifier.h>
 #include <linux/sched/mm.h>
 
 #include <asm/mmu_context.h>
@@ -23,34 +22,12 @@ struct kvm_setup {
 	unsigned long ua;
 };
 
-/* A process with KVM is one whose memory a notifier watches. */
-static const struct mmu_notifier_ops watch_ops = {};
-
-static void unwatch(void *data)
-{
-	struct mmu_notifier *watcher = data;
-
-	mmu_notifier_unregister(watcher, watcher->mm);
-}
-
-static void watch(struct kunit *test)
-{
-	struct mmu_notifier *watcher;
-
-	watcher = kunit_kzalloc(test, sizeof(*watcher), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, watcher);
-	watcher->ops = &watch_ops;
-	KUNIT_ASSERT_EQ(test, mmu_notifier_register(watcher, current->mm), 0);
-	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, unwatch, watcher),
-			0);
-}
-
 static void setup(struct kunit *test, struct kvm_setup *s, bool v2)
 {
 	struct tce_fixture *fx = test->priv;
 
 	fx->mock->kvm = true;
-	watch(test);
+	tce_watch(fx);
 	s->ua = tce_plain(fx, MEMORY);
 	if (v2) {
 		s->client = tce_ready_window(fx, 12, SZ_64M, 1, &s->grp);

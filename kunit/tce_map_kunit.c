@@ -91,8 +91,13 @@ static unsigned long memory(struct kunit *test, struct map_setup *s)
 {
 	const struct map_shape *shape = test->param_value;
 	struct tce_fixture *fx = test->priv;
-	unsigned long ua = tce_memory(fx, shape->kind, shape->size);
+	unsigned long ua;
 
+	if (shape->kind == TCE_MEM_HUGETLB)
+		tce_apart(fx);
+	ua = tce_memory(fx, shape->kind, shape->size);
+	if (shape->kind == TCE_MEM_HUGETLB)
+		tce_apart(fx);
 	if (!ua)
 		kunit_skip(test, "this machine has no such memory");
 	if (shape->v2) {
@@ -628,8 +633,10 @@ static void v2_region_cuts_a_huge_page(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_ready_window(fx, 21, SZ_64M, 1, NULL);
-	unsigned long ua = tce_memory(fx, TCE_MEM_HUGETLB, SZ_8M);
+	unsigned long ua;
 
+	tce_apart(fx);
+	ua = tce_memory(fx, TCE_MEM_HUGETLB, SZ_8M);
 	if (!ua || page_size(compound_head(tce_page(fx, ua))) != SZ_2M)
 		kunit_skip(test, "no hugetlb pages of 2M");
 	KUNIT_ASSERT_EQ(test, tce_register(client, ua + SZ_1M, SZ_4M), 0);
@@ -702,6 +709,50 @@ static void v2_ordinary_pages_behind_a_huge_one(struct kunit *test)
 static void v2_ordinary_pages_before_a_huge_one(struct kunit *test)
 {
 	v2_huge_and_ordinary(test, false);
+}
+
+/*
+ * Regions that the kernel's list has no room for are looked at by the driver
+ * itself: their huge pages are mapped as such, if they are whole.
+ */
+static void v2_huge_pages_outside_the_list(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = 0, huge, cut;
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+
+	tce_apart(fx);
+	for (huge = SZ_2M; huge <= SZ_16M && !ua; huge <<= 3) {
+		ua = tce_memory(fx, TCE_MEM_HUGETLB, 2 * huge);
+		if (ua && page_size(compound_head(tce_page(fx, ua))) == huge)
+			break;
+	}
+	if (!ua)
+		kunit_skip(test, "this machine has no hugetlb pages");
+	KUNIT_ASSERT_EQ(test, page_size(compound_head(tce_page(fx, ua))), huge);
+	tce_apart(fx);
+	tce_fill_list(fx);
+	client = tce_ready_window(fx, ilog2(huge), SZ_64M, 1, &grp);
+
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, 2 * huge), 0);
+	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(fx->mm, ua, PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, 2 * huge, TCE_RW), 0);
+	tce_expect_mapped(fx, grp, 0, 0, ua, 2 * huge, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_map(client, huge, ua, huge, TCE_R), 0);
+	tce_expect_mapped(fx, grp, 0, huge, ua, huge, TCE_R);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, 2 * huge), -EBUSY);
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, 2 * huge), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, 2 * huge), 0);
+
+	cut = huge / 2;
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, huge + cut), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, huge, TCE_RW), -EINVAL);
+	KUNIT_ASSERT_EQ(test, tce_unregister(client, ua, huge + cut), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua + cut, huge + cut), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua + huge, huge, TCE_RW),
+			-EINVAL);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 }
 
 /* What is registered is what was there then, whatever comes to be there. */
@@ -922,6 +973,7 @@ static struct kunit_case tce_map_cases[] = {
 	KUNIT_CASE(v2_region_cuts_a_huge_page),
 	KUNIT_CASE(v2_ordinary_pages_behind_a_huge_one),
 	KUNIT_CASE(v2_ordinary_pages_before_a_huge_one),
+	KUNIT_CASE(v2_huge_pages_outside_the_list),
 	KUNIT_CASE(v2_new_memory_at_the_same_address),
 	KUNIT_CASE(parts_of_a_page),
 	KUNIT_CASE(parts_share_a_pin),

@@ -215,6 +215,7 @@ static void register_kinds_of_memory(struct kunit *test)
 
 	/* small and large */
 	for (size = SZ_256K; size <= SZ_4M; size *= 16) {
+		tce_apart(fx);
 		ua = tce_memory(fx, kind->kind, max(size, SZ_2M));
 		if (!ua)
 			kunit_skip(test, "this machine has no such memory");

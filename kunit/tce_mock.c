@@ -31,7 +31,7 @@
  * @bridges: how many bridges it is in
  * @kvm: KVM has a reference
  * @tces: entry -> struct tce_mock_tce, live entries only
- * @leaves: for which it_level_size entries the table has memory
+ * @leaves: for which it_level_size entries a table of several levels has memory
  * @root: cells, or the top level of a tree of them; see mock_useraddrptr()
  * @stale: changed and not yet killed (struct tce_mock_tce)
  */
@@ -49,7 +49,7 @@ struct tce_mock_table {
 
 /**
  * struct tce_mock_tce - a live or stale entry
- * @list: in &tce_mock_table.stale, if stale
+ * @list: in &tce_mock_table.stale, if stale; in &tce_mock.spare if unused
  * @entry: its number
  * @hpa: what it reaches
  * @dir: how; DMA_NONE for one that was empty before
@@ -195,6 +195,7 @@ unsigned int tce_fault_disarm(struct tce_mock *mock)
  */
 bool tce_fault_hit(struct tce_mock *mock, enum tce_fault fault, int *rc)
 {
+	mock->asked[fault]++;
 	if (mock->fault != fault || !mock->fault_left)
 		return false;
 	if (mock->fault_left > 1) {
@@ -270,11 +271,39 @@ static void tce_ref(struct tce_mock_table *mt, const struct tce_mock_tce *tce,
 		count_add(mt->mock, &mt->mock->refs, pfn + i, n);
 }
 
+/*
+ * Entries come and go by the thousand. A kernel that watches its allocator
+ * would spend most of its time on ours, so that they are used again.
+ */
+static struct tce_mock_tce *tce_new(struct tce_mock *mock, unsigned long hpa,
+				    enum dma_data_direction dir)
+{
+	struct tce_mock_tce *tce;
+
+	tce = list_first_entry_or_null(&mock->spare, struct tce_mock_tce, list);
+	if (tce)
+		list_del(&tce->list);
+	else
+		tce = kmalloc(sizeof(*tce), GFP_ATOMIC);
+	if (!tce) {
+		tce_mock_violation(mock, "the mock is out of memory");
+		return NULL;
+	}
+	tce->hpa = hpa;
+	tce->dir = dir;
+	return tce;
+}
+
+static void tce_put(struct tce_mock *mock, struct tce_mock_tce *tce)
+{
+	list_add(&tce->list, &mock->spare);
+}
+
 static void stale_drop(struct tce_mock_table *mt, struct tce_mock_tce *tce)
 {
 	tce_ref(mt, tce, -1);
 	list_del(&tce->list);
-	kfree(tce);
+	tce_put(mt->mock, tce);
 }
 
 static void check_held(struct tce_mock_table *mt, unsigned long entry,
@@ -320,7 +349,8 @@ void tce_mock_unpinned(struct tce_mock *mock, unsigned long pfn)
 
 	spin_lock(&mock->lock);
 	count_add(mock, &mock->pins, pfn, -1);
-	if (!count_of(&mock->pins, pfn) && count_of(&mock->refs, pfn))
+	if (!count_of(&mock->pins, pfn) && count_of(&mock->refs, pfn) &&
+	    !mock->kept)
 		tce_mock_violation(mock, "page %lx let go while a device can reach it",
 				   pfn);
 	spin_unlock(&mock->lock);
@@ -424,17 +454,20 @@ static struct tce_mock_tce *entry_swap(struct tce_mock_table *mt,
 				       unsigned long entry,
 				       struct tce_mock_tce *new)
 {
-	struct tce_mock_tce *old = xa_erase(&mt->tces, entry);
+	struct tce_mock_tce *old;
 
 	mt->mock->writes++;
 	check_asked(mt, entry, 1, "write");
 	if (!new)
-		return old;
+		return xa_erase(&mt->tces, entry);
 	check_held(mt, entry, new->hpa);
 	new->entry = entry;
-	xa_store(&mt->tces, entry, new, GFP_ATOMIC);
+	old = xa_store(&mt->tces, entry, new, GFP_ATOMIC);
 	tce_ref(mt, new, 1);
-	return old;
+	if (!xa_is_err(old))
+		return old;
+	tce_mock_violation(mt->mock, "the mock is out of memory");
+	return NULL;
 }
 
 /* The old content of an entry, which a bridge may go on to use. */
@@ -447,20 +480,6 @@ static void entry_stale(struct tce_mock_table *mt, unsigned long entry,
 	list_add(&old->list, &mt->stale);
 	if (mt->mock->hcalls)
 		stale_drop(mt, old);
-}
-
-static struct tce_mock_tce *tce_new(struct tce_mock *mock, unsigned long hpa,
-				    enum dma_data_direction dir)
-{
-	struct tce_mock_tce *tce = kzalloc(sizeof(*tce), GFP_ATOMIC);
-
-	if (!tce) {
-		tce_mock_violation(mock, "the mock is out of memory");
-		return NULL;
-	}
-	tce->hpa = hpa;
-	tce->dir = dir;
-	return tce;
 }
 
 static unsigned long leaf_of(const struct iommu_table *tbl,
@@ -495,8 +514,9 @@ static int mock_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 				   entry, *hpa);
 	if (*dir != DMA_NONE) {
 		new = tce_new(mock, *hpa, *dir);
-		xa_store(&mt->leaves, leaf_of(tbl, entry), xa_mk_value(1),
-			 GFP_ATOMIC);
+		if (tbl->it_indirect_levels)
+			xa_store(&mt->leaves, leaf_of(tbl, entry),
+				 xa_mk_value(1), GFP_ATOMIC);
 	}
 	old = entry_swap(mt, entry, new);
 	*hpa = old ? old->hpa : 0;
@@ -584,7 +604,7 @@ static void mock_clear(struct iommu_table *tbl, long index, long npages)
 
 		if (old) {
 			tce_ref(mt, old, -1);
-			kfree(old);
+			tce_put(mock, old);
 		}
 	}
 out:
@@ -716,7 +736,7 @@ static void mock_free(struct iommu_table *tbl)
 		stale_drop(mt, tce);
 	xa_for_each(&mt->tces, at, live) {
 		tce_ref(mt, live, -1);
-		kfree(live);
+		tce_put(mock, live);
 	}
 	list_del(&mt->list);
 	spin_unlock(&mock->lock);
@@ -1191,6 +1211,7 @@ struct tce_mock *tce_mock_create(void)
 	INIT_LIST_HEAD(&mock->tables);
 	INIT_LIST_HEAD(&mock->groups);
 	INIT_LIST_HEAD(&mock->listed);
+	INIT_LIST_HEAD(&mock->spare);
 	xa_init(&mock->pins);
 	xa_init(&mock->refs);
 	mock_now = mock;
@@ -1204,8 +1225,11 @@ struct tce_mock *tce_mock_create(void)
 void tce_mock_destroy(struct tce_mock *mock)
 {
 	struct tce_mock_group *grp, *next;
+	struct tce_mock_tce *tce, *tmp;
 
 	tce_mock_forget_bridges(mock);
+	list_for_each_entry_safe(tce, tmp, &mock->spare, list)
+		kfree(tce);
 	list_for_each_entry_safe(grp, next, &mock->groups, list) {
 		iommu_group_put(grp->group);
 		kfree(grp);

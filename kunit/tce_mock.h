@@ -51,6 +51,7 @@ struct iommu_group;
  * @TCE_FAULT_REGISTER: mm_iommu_new()
  * @TCE_FAULT_COUNT: mm_iommu_mapped_inc()
  * @TCE_FAULT_ALLOC: any allocation of memory by the current thread
+ * @TCE_FAULTS: how many there are of these
  */
 enum tce_fault {
 	TCE_FAULT_NONE,
@@ -67,6 +68,7 @@ enum tce_fault {
 	TCE_FAULT_REGISTER,
 	TCE_FAULT_COUNT,
 	TCE_FAULT_ALLOC,
+	TCE_FAULTS,
 };
 
 #define TCE_VIOLATIONS_KEPT	6
@@ -90,12 +92,15 @@ struct tce_gate {
  * @pins: page frame number -> pins that the driver owns
  * @refs: page frame number -> entries in bridges that reach it or may
  * @listed: regions in the kernel's list (see tce_wrap.c)
+ * @unlisted: some have left it lately
  * @counted: mappings of them that the driver counts
+ * @spare: entries that are not in use
  * @fault: what is to fail
  * @fault_left: calls until it does
  * @fault_rc: with this result
  * @fault_sticky: again and again
  * @fault_hits: how often it has
+ * @asked: how often each of these could have failed; allocations are not counted
  * @created: create_table() was called so often
  * @writes: entries written, one by one or in runs
  * @runs: runs of entries written by one operation
@@ -115,6 +120,8 @@ struct tce_gate {
  * @also_unset: unset_window() fails, too, while a fault is armed
  * @size_is_unknown: get_table_size() says ~0, as pseries does for levels > 1
  * @no_userspace: tables come without it_userspace
+ * @kept: pages that are let go may still be reached: the test sees to it that
+ *	somebody holds them
  * @gate: where the next thread that pins memory has to wait; may be NULL
  * @nr_violations: in all
  * @violations: the first ones
@@ -126,13 +133,16 @@ struct tce_mock {
 	struct xarray pins;
 	struct xarray refs;
 	struct list_head listed;
+	bool unlisted;
 	long counted;
+	struct list_head spare;
 
 	enum tce_fault fault;
 	unsigned int fault_left;
 	int fault_rc;
 	bool fault_sticky;
 	unsigned int fault_hits;
+	unsigned int asked[TCE_FAULTS];
 
 	unsigned long created;
 	unsigned long writes;
@@ -153,6 +163,7 @@ struct tce_mock {
 	bool also_unset;
 	bool size_is_unknown;
 	bool no_userspace;
+	bool kept;
 
 	struct tce_gate *gate;
 

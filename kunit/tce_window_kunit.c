@@ -5,6 +5,8 @@
  */
 #include <linux/iommu.h>
 
+#include <asm/mmu_context.h>
+
 #include "tce_fixture.h"
 
 #define SECOND	BIT_ULL(59)
@@ -754,6 +756,68 @@ static void bridge_keeps_pages(struct kunit *test)
 		unpin_user_page(tce_page(fx, ua + i * PAGE_SIZE));
 }
 
+/*
+ * The same with registered memory: its region is counted as mapped as long as
+ * the process has containers, and then its pages stay, if nothing else does.
+ */
+static void bridge_keeps_a_region(struct kunit *test, bool unlisted)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+	struct page *pages[2];
+	unsigned long ua;
+	int i;
+
+	if (unlisted)
+		tce_fill_list(fx);
+	client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
+	ua = tce_plain(fx, 2 * PAGE_SIZE);
+	for (i = 0; i < 2; i++)
+		pages[i] = tce_page(fx, ua + i * PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, 2 * PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, !mm_iommu_lookup(fx->mm, ua, PAGE_SIZE), unlisted);
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, 2 * PAGE_SIZE, TCE_RW), 0);
+	fx->mock->also_unset = true;
+	tce_fault_arm_sticky(fx->mock, TCE_FAULT_CLEAR, -4);
+	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), -EIO);
+	tce_fault_disarm(fx->mock);
+	fx->mock->also_unset = false;
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, 2 * PAGE_SIZE), -EBUSY);
+
+	fx->mock->kept = true;
+	tce_close(client);
+	tce_empty_list(fx);
+	tce_unpinned(fx);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, fx->mm->locked_vm, fx->locked_vm);
+	/* not even the process has them any more */
+	KUNIT_ASSERT_EQ(test, vm_munmap(ua, 2 * PAGE_SIZE), 0);
+	KUNIT_EXPECT_NOT_NULL(test, grp->hw[0]);
+	for (i = 0; i < 2; i++) {
+		unsigned long entry = i * PAGE_SIZE >> 12, hpa;
+
+		tce_mock_entry(grp->hw[0], entry, &hpa);
+		KUNIT_EXPECT_EQ(test, hpa, page_to_phys(pages[i]));
+		KUNIT_EXPECT_GE(test, page_count(pages[i]), 1);
+	}
+	tce_expect_mapped(fx, grp, 0, 0, ua, 2 * PAGE_SIZE, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
+	for (i = 0; i < 2; i++)
+		if (page_count(pages[i]))
+			put_page(pages[i]);
+}
+
+static void bridge_keeps_a_listed_region(struct kunit *test)
+{
+	bridge_keeps_a_region(test, false);
+}
+
+static void bridge_keeps_an_unlisted_region(struct kunit *test)
+{
+	bridge_keeps_a_region(test, true);
+}
+
 /* The bridge keeps what CREATE could not finish. */
 static void bridge_keeps_a_new_window(struct kunit *test)
 {
@@ -827,6 +891,8 @@ static struct kunit_case tce_window_cases[] = {
 	KUNIT_CASE(bridge_keeps_a_window_at_detach),
 	KUNIT_CASE(bridge_keeps_all_windows_at_the_end),
 	KUNIT_CASE(bridge_keeps_pages),
+	KUNIT_CASE(bridge_keeps_a_listed_region),
+	KUNIT_CASE(bridge_keeps_an_unlisted_region),
 	KUNIT_CASE(bridge_keeps_a_new_window),
 	KUNIT_CASE(bridge_keeps_a_window_that_it_lost),
 	{}

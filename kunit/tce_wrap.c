@@ -218,6 +218,7 @@ static void note_unlisted(struct tce_mock *mock,
 			found = listed;
 	if (found)
 		list_del(&found->list);
+	mock->unlisted = true;
 	spin_unlock(&mock->lock);
 
 	if (!found) {
