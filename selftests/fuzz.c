@@ -33,7 +33,6 @@ static struct options {
 
 static struct op *ops;		/* of the round, shared with its process */
 static long base_pins;
-static bool shortening;		/* many rounds: none may take long */
 
 static const char *const compared[WRONGS] = {
 	[WRONG_RESULT]	= "every result is one that the model allows",
@@ -125,7 +124,7 @@ static void check_left(void)
 			 host.device[i].group, strerror(-fd));
 		return;
 	}
-	now = shortening ? pinned_rest() : pinned_settled(base_pins);
+	now = report->hurry ? pinned_rest() : pinned_settled(base_pins);
 	if (now == base_pins)
 		return;
 	report->wrong = WRONG_END;
@@ -179,7 +178,7 @@ static int shorten(int n, unsigned int how)
 	bool again = true;
 	int piece, from, len;
 
-	shortening = true;
+	report->hurry = true;
 	memcpy(good, ops, n * sizeof(*good));
 	for (piece = n / 2; piece >= 1; piece = piece > 1 || !again ? piece / 2 : 1) {
 		again = false;
@@ -206,7 +205,7 @@ static int shorten(int n, unsigned int how)
 out:
 	memcpy(ops, good, n * sizeof(*good));
 	free(good);
-	shortening = false;
+	report->hurry = false;
 	/* Once more, for what it says now. */
 	if (run_round(false, n, how)) {
 		printf("# it does not happen every time\n");
@@ -313,7 +312,7 @@ static void print_counts(void)
 		{ "GET_INFO", OP_GET_INFO }, { "ENABLE", OP_ENABLE }, { "DISABLE", OP_DISABLE },
 		{ "REGISTER", OP_REGISTER }, { "UNREGISTER", OP_UNREGISTER },
 		{ "CREATE", OP_CREATE }, { "REMOVE", OP_REMOVE }, { "MAP", OP_MAP },
-		{ "UNMAP", OP_UNMAP }, { "EEH", OP_EEH }, { "unknown", OP_UNKNOWN },
+		{ "UNMAP", OP_UNMAP }, { "EEH", OP_EEH }, { "unknown", OP_UNKNOWN }, { "reset", OP_RESET },
 	};
 	size_t i;
 	int err;

@@ -21,6 +21,7 @@ say "fuzz $TCE_FUZZ"
 # shellcheck disable=SC2086 # a list of arguments
 /selftests/fuzz $TCE_FUZZ
 status=$?
+say "huge pages given: $(sed -n 's/^thp_fault_alloc //p' /proc/vmstat)"
 # Each round makes the platform tell about its windows. What was a warning or worse
 # has been on the console already, and the rest would take longer than the rounds.
 lines=$(dmesg | wc -l)

@@ -50,6 +50,7 @@ static const struct {
 	[OP_UNMAP]		= { "UNMAP", VFIO_IOMMU_UNMAP_DMA },
 	[OP_EEH]		= { "EEH", VFIO_EEH_PE_OP },
 	[OP_UNKNOWN]		= { "UNKNOWN" },
+	[OP_RESET]		= { "RESET" },
 	[OP_MUNMAP]		= { "MUNMAP" },
 	[OP_MMAP]		= { "MMAP" },
 	[OP_MPROTECT]		= { "MPROTECT" },
@@ -67,7 +68,7 @@ static const struct {
 static bool is_ioctl(int kind)
 {
 	return (kind >= OP_SET_CONTAINER && kind <= OP_UNSET_CONTAINER) ||
-	       (kind >= OP_SET_IOMMU && kind <= OP_UNKNOWN);
+	       (kind >= OP_SET_IOMMU && kind <= OP_RESET);
 }
 
 /*
@@ -176,7 +177,8 @@ void disagree(enum wrong wrong, long got, const char *fmt, ...)
 /*
  * Memory
  */
-#define MAGIC	0xfa57000000000000ULL
+#define HUGE_SIZE	(2 * MiB)
+#define MAGIC		0xfa57000000000000ULL
 
 static uint8_t *page_start(unsigned int p)
 {
@@ -241,6 +243,23 @@ static void map_pages(unsigned int p, unsigned int n)
 		disagree(WRONG_CRASH, 0, "mmap: %m");
 }
 
+/*
+ * The arena as a part of a huge page: what is next to each other there is so in
+ * memory, and stays one large folio however much of it is unmapped.
+ */
+static void map_huge(void)
+{
+	void *end = page_start(machine.pages);
+
+	if (mmap(arena, HUGE_SIZE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		disagree(WRONG_CRASH, 0, "mmap: %m");
+	/* Without huge pages it is memory like any other. */
+	madvise(arena, HUGE_SIZE, MADV_HUGEPAGE);
+	*arena = 1;
+	munmap(end, arena + HUGE_SIZE - (uint8_t *)end);
+}
+
 /* Root without the one capability that is above the limit. */
 static void give_up_ipc_lock(void)
 {
@@ -261,7 +280,7 @@ void exec_init(unsigned int how)
 	int i;
 
 	if (how & HOW_LIMIT) {
-		model.limit = model_limit(how / (2 * HOW_LIMIT));
+		model.limit = model_limit(how / (2 * HOW_LIMIT) % HOW_LIMITS);
 		set_memlock(model.limit);
 		give_up_ipc_lock();
 	}
@@ -271,7 +290,10 @@ void exec_init(unsigned int how)
 	for (i = 0; i < GROUPS; i++)
 		group_fd[i] = -1;
 	arena = (uint8_t *)ARENA;
-	map_pages(0, machine.pages);
+	if (how & HOW_HUGE)
+		map_huge();
+	else
+		map_pages(0, machine.pages);
 	before = alloc(machine.pages * host.page, host.page);
 	readonly = alloc(host.page, host.page);
 	base_pins = pinned();
@@ -299,7 +321,7 @@ static void check_pinned(void)
 	int i;
 
 	report->pin_checks++;
-	for (i = 0; i < 200; i++) {
+	for (i = 0; i < (report->hurry ? 20 : 200); i++) {
 		now = pinned() - base_pins;
 		if (now >= least && now <= most)
 			return;
@@ -586,6 +608,31 @@ static void fork_bind(const struct op *op)
 }
 
 /*
+ * A device is reset as after an error, as a guest does it. Windows and mappings
+ * are not the reset's business: later DMA finds them as they were.
+ */
+static long exec_reset(const struct op *op)
+{
+	static const uint32_t steps[] = {
+		VFIO_EEH_PE_RESET_HOT, VFIO_EEH_PE_GET_STATE,
+		VFIO_EEH_PE_RESET_DEACTIVATE, VFIO_EEH_PE_CONFIGURE,
+		VFIO_EEH_PE_GET_STATE,
+	};
+	long rc = 0;
+	size_t i;
+
+	for (i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+		rc = __eeh(container_fd[op->slot], steps[i]);
+		/* The state in the middle is the platform's to say. */
+		if (rc < 0 || (rc && i != 1))
+			disagree(WRONG_RESULT, rc, "EEH operation %u returned %ld, not 0",
+				 steps[i], rc);
+	}
+	report->ioctls += i - 1;
+	return rc;
+}
+
+/*
  * Operations
  */
 static long exec_argument(const struct op *op)
@@ -765,6 +812,8 @@ static long perform(const struct op *op)
 			     readonly);
 	case OP_MUNMAP: case OP_MMAP: case OP_MPROTECT: case OP_DONTNEED: case OP_MREMAP:
 		return exec_memory(op);
+	case OP_RESET:
+		return exec_reset(op);
 	case OP_FORK_WRITE:
 		fork_write();
 		return 0;
@@ -853,7 +902,7 @@ void exec_end(unsigned int how)
 	if (locked())
 		disagree(WRONG_END, locked(), "%llu KiB stay locked",
 			 (unsigned long long)locked() / 1024);
-	for (i = 0; i < 200; i++) {
+	for (i = 0; i < (report->hurry ? 20 : 200); i++) {
 		now = pinned() - base_pins;
 		if (!now)
 			return;

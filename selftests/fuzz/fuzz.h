@@ -33,7 +33,7 @@ enum kind {
 	OP_SET_CONTAINER, OP_UNSET_CONTAINER, OP_OPEN_DEVICE, OP_CLOSE_DEVICE,
 	OP_SET_IOMMU, OP_CHECK_EXTENSION, OP_GET_INFO, OP_ENABLE, OP_DISABLE,
 	OP_REGISTER, OP_UNREGISTER, OP_CREATE, OP_REMOVE, OP_MAP, OP_UNMAP,
-	OP_EEH, OP_UNKNOWN,
+	OP_EEH, OP_UNKNOWN, OP_RESET,
 	OP_MUNMAP, OP_MMAP, OP_MPROTECT, OP_DONTNEED, OP_MREMAP,
 	OP_FORK_WRITE, OP_FORK_USE, OP_FORK_BIND,
 	OP_LOCKED, OP_PINNED, OP_DMA,
@@ -159,6 +159,7 @@ struct report {
 	long got;
 	char text[512];
 	int ops;		/* made so far */
+	bool hurry;		/* not the first time: what is wrong will stay so */
 	struct {
 		unsigned long passed, refused;
 		unsigned long errnos[160];
@@ -170,15 +171,18 @@ extern struct report *report;
 
 /*
  * How a round goes: in bits 0 to 2 its end, by exit, by SIGKILL or by closing
- * all, the container first or last; in bit 3 whether RLIMIT_MEMLOCK holds, and
- * in bits 4 and 5 which limit that is.
+ * all, the container first or last; in bit 3 whether RLIMIT_MEMLOCK holds, in
+ * bits 4 and 5 which limit that is; in bit 6 whether the arena begins as a part of
+ * one huge page, where the machine has those.
  */
 #define HOW_EXIT	0
 #define HOW_KILL	1
 #define HOW_MODE	3
 #define HOW_CONTAINER	4
 #define HOW_LIMIT	8
-#define HOW_ALL		64
+#define HOW_LIMITS	4
+#define HOW_HUGE	64
+#define HOW_ALL		128
 
 /* model.c */
 void model_init(void);

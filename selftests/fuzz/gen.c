@@ -476,6 +476,10 @@ static void gen_any(struct op *op)
 
 	memset(op, 0, sizeof(*op));
 	op->slot = below(SLOTS);
+	if (one_in(10000)) {
+		op->kind = OP_RESET;
+		return;
+	}
 	if (dice < 1200 && gen_setup(op))
 		return;
 	if (dice < 1200)

@@ -502,6 +502,14 @@ bool model_allows(const struct op *op)
 			    (op->kind == OP_DONTNEED && model.page[p].prot != PROT_RW))
 				return false;
 		return true;
+	case OP_RESET:
+		/* Takes seconds, and an open device's state along. */
+		if (!machine.eeh || !c || !c->version || c->owner == OWNER_OTHER)
+			return false;
+		for (num = 0; num < GROUPS; num++)
+			if (c->groups >> num & 1 && model.group[num].device)
+				return false;
+		return true;
 	case OP_FORK_WRITE:
 	case OP_LOCKED:
 	case OP_PINNED:
