@@ -54,7 +54,7 @@ done
 if [ -f /bench/tce_floor.ko ]; then
 	insmod /bench/tce_floor.ko || die "tce_floor.ko does not load"
 	# shellcheck disable=SC2086
-	/bench/bench --driver floor $BENCH_ARGS floor || bad=1
+	/bench/bench --driver floor $BENCH_ARGS floor floor-pins || bad=1
 	symbols
 	rmmod tce_floor
 fi

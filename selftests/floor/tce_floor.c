@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The floor under what a TCE can cost: the platform's own table operations in a
- * loop, with nothing around them. For the benchmark only, never installed.
+ * loop, with nothing around them, and pinning alone. For the benchmark only,
+ * never installed.
  *
  * It works on a window that a VFIO container has created, so that the table, the
  * bridge and the number of groups are those that the driver is measured with.
@@ -18,11 +19,23 @@
  *	clear		clear() of the whole range
  *	kill		one invalidation of the whole range
  *	wipe		leaves the range as a careful driver would: empty and killed
+ *
+ * What v1 needs besides, since it pins what it maps. FIRST is the address of the
+ * caller's memory, COUNT its pages; they are let go of before the next pin:
+ *	pin		all at once, for as long as somebody likes (FOLL_LONGTERM)
+ *	pin-short	all at once, as for an access that is over soon
+ *	pin-each	as pin-short, one call for each TCE of 4K; COUNT is theirs
+ *	unpin		all at once
+ *	unpin-each	one call for each page
+ *	unpin-folio	one call for each page, which names the folio
  */
 #include <linux/iommu.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/vmalloc.h>
 
 #include <asm/iommu.h>
 
@@ -98,6 +111,87 @@ static int run_op(struct iommu_table *tbl, const char *op, unsigned long first,
 	return -EINVAL;
 }
 
+/* of the caller, one bench at a time */
+#define MAX_PINNED	16384
+
+static struct page **pinned;
+static unsigned long nr_pinned;
+
+static int pin(unsigned long ua, unsigned long n, unsigned int flags)
+{
+	while (nr_pinned < n) {
+		long got = pin_user_pages_fast(ua + (nr_pinned << PAGE_SHIFT),
+					       n - nr_pinned,
+					       FOLL_WRITE | flags,
+					       pinned + nr_pinned);
+
+		if (got <= 0)
+			return got ?: -EFAULT;
+		nr_pinned += got;
+	}
+	return 0;
+}
+
+static int pin_each(unsigned long ua, unsigned long n)
+{
+	for (; nr_pinned < n; nr_pinned++) {
+		unsigned long at = ua + nr_pinned * SZ_4K;
+		long got = pin_user_pages_fast(at & PAGE_MASK, 1, FOLL_WRITE,
+					       pinned + nr_pinned);
+
+		if (got != 1)
+			return got ?: -EFAULT;
+	}
+	return 0;
+}
+
+static void unpin_each(void)
+{
+	unsigned long i;
+
+	for (i = 0; i < nr_pinned; i++)
+		unpin_user_page(pinned[i]);
+}
+
+static void unpin_each_folio(void)
+{
+	unsigned long i;
+
+	for (i = 0; i < nr_pinned; i++)
+		unpin_user_folio(page_folio(pinned[i]), 1);
+}
+
+/* 1 if it is none of these */
+static int pin_op(const char *op, unsigned long ua, unsigned long n)
+{
+	if (!strcmp(op, "unpin")) {
+		unpin_user_pages(pinned, nr_pinned);
+		nr_pinned = 0;
+		return 0;
+	}
+	if (!strcmp(op, "unpin-each")) {
+		unpin_each();
+		nr_pinned = 0;
+		return 0;
+	}
+	if (!strcmp(op, "unpin-folio")) {
+		unpin_each_folio();
+		nr_pinned = 0;
+		return 0;
+	}
+	if (strncmp(op, "pin", 3))
+		return 1;
+	if (nr_pinned || n > MAX_PINNED)
+		return -EBUSY;
+	if (!strcmp(op, "pin"))
+		return pin(ua, n, FOLL_LONGTERM);
+	if (!strcmp(op, "pin-short"))
+		return pin(ua, n, 0);
+	if (!strcmp(op, "pin-each"))
+		return pin_each(ua, n);
+	return -EINVAL;
+}
+
 static int run_store(const char *text, const struct kernel_param *kp)
 {
 	unsigned int domain, bus, devfn, window;
@@ -106,12 +200,16 @@ static int run_store(const char *text, const struct kernel_param *kp)
 	struct iommu_group *group;
 	struct pci_dev *pdev;
 	char op[16];
-	int rc = -ENODEV;
+	int rc;
 
 	if (sscanf(text, "%x %x %x %u %15s %lu %lu", &domain, &bus, &devfn,
 		   &window, op, &first, &count) != 7 ||
 	    window >= IOMMU_TABLE_GROUP_MAX_TABLES)
 		return -EINVAL;
+	rc = pin_op(op, first, count);
+	if (rc <= 0)
+		return rc;
+	rc = -ENODEV;
 	pdev = pci_get_domain_bus_and_slot(domain, bus, devfn);
 	if (!pdev)
 		return -ENODEV;
@@ -135,13 +233,21 @@ MODULE_PARM_DESC(run, "see the top of the source");
 
 static int __init tce_floor_init(void)
 {
+	pinned = vcalloc(MAX_PINNED, sizeof(*pinned));
+	if (!pinned)
+		return -ENOMEM;
 	memory = __get_free_pages(GFP_KERNEL | __GFP_ZERO,
 				  get_order(run_bytes));
+	if (!memory)
+		vfree(pinned);
 	return memory ? 0 : -ENOMEM;
 }
 
 static void __exit tce_floor_exit(void)
 {
+	/* a bench that died in between */
+	unpin_user_pages(pinned, nr_pinned);
+	vfree(pinned);
 	free_pages(memory, get_order(run_bytes));
 }
 
