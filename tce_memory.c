@@ -3,8 +3,9 @@
  * User memory: registered regions, pinning, locked_vm. Knows no table.
  *
  * v1 pins a page when it is mapped. Each TCE owns one pin; where the CPU's
- * page holds several IOMMU pages, the TCEs of a page share one pin and
- * &tce_mem.pins counts them.
+ * page holds several IOMMU pages, TCEs that map a page as a whole, or a part of
+ * it in its place, share one pin. Nothing counts them: their cells lie next to
+ * each other, so that who takes a TCE out sees whether it was the last.
  *
  * v2 pins whole regions beforehand. All containers of a process share them
  * (struct tce_mm): the same range registered by two containers is one region
@@ -55,9 +56,6 @@
 
 /* Holds that are collected before they must be released: a MiB of them */
 #define TCE_HOLDS_MAX	SZ_64K
-
-/* v1 windows have 4K pages: may several TCEs map one page of the CPU's? */
-#define TCE_PINS_SHARED	(PAGE_SIZE > SZ_4K)
 
 /* Pages to pin at once: long enough to be cheap, short enough to be killed. */
 #define TCE_PIN_CHUNK	SZ_8K
@@ -591,7 +589,6 @@ void tce_mem_init(struct tce_mem *mem, bool v2)
 	atomic_inc(&tce_mems);
 	mem->v2 = v2;
 	INIT_LIST_HEAD(&mem->regs);
-	xa_init(&mem->pins);
 }
 
 /**
@@ -633,13 +630,6 @@ void tce_mem_destroy(struct tce_mem *mem)
 {
 	struct tce_registration *reg, *next;
 	struct tce_mm *shared = mem->shared;
-	unsigned long pfn;
-	void *entry;
-
-	/* pins of pages that KVM took out of a v1 table */
-	if (!mem->keep)
-		xa_for_each(&mem->pins, pfn, entry)
-			unpin_user_page(pfn_to_page(pfn));
 
 	if (shared) {
 		mutex_lock(&shared->lock);
@@ -655,7 +645,6 @@ void tce_mem_destroy(struct tce_mem *mem)
 		mutex_unlock(&shared->lock);
 		tce_mm_put(shared);
 	}
-	xa_destroy(&mem->pins);
 	if (mem->mm)
 		mmdrop(mem->mm);
 	atomic_dec(&tce_mems);
@@ -665,11 +654,11 @@ void tce_mem_destroy(struct tce_mem *mem)
  * tce_mem_keep() - a bridge may go on to use a table with entries in it
  * @mem: the container's memory
  *
- * The pages that such entries map are never free again. Never undone.
+ * The pages that such entries map are never free again: those of v1 because
+ * nobody puts them, those of v2 by this. Never undone.
  */
 void tce_mem_keep(struct tce_mem *mem)
 {
-	mem->keep = true;
 	if (mem->shared)
 		WRITE_ONCE(mem->shared->keep, true);
 }
@@ -872,66 +861,34 @@ int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
 	return 0;
 }
 
-/* v1, one pin for all TCEs of a page: there are @n more TCEs of @page. */
-static int pin_share(struct tce_mem *mem, struct page *page, unsigned long n)
+/**
+ * tce_pin_pass_on() - see tce_mem_pass_on(), for v1 only
+ * @cell: as there
+ * @cookie: as there
+ *
+ * The last of those who shared the pin has to know if any could write.
+ */
+bool tce_pin_pass_on(__be64 *cell, u64 cookie)
 {
-	unsigned long pfn = page_to_pfn(page);
-	void *old;
-	int rc = 0;
+	u64 first = cookie & PAGE_MASK;
+	unsigned long i;
 
-	xa_lock(&mem->pins);
-	for (;;) {
-		old = xa_load(&mem->pins, pfn);
-		if (old) {
-			/* the slot is there: nothing to allocate or to fail */
-			__xa_store(&mem->pins, pfn,
-				   xa_mk_value(xa_to_value(old) + n),
-				   GFP_ATOMIC);
-			break;
+	/* where the page's first 4K would be */
+	cell -= offset_in_page(cookie) / SZ_4K;
+	for (i = 0; i < TCE_PER_PIN; i++) {
+		if ((be64_to_cpu(cell[i]) & ~TCE_WRITE) == first + i * SZ_4K) {
+			cell[i] |= cpu_to_be64(cookie & TCE_WRITE);
+			return true;
 		}
-		/* may let go of the lock to allocate */
-		old = __xa_cmpxchg(&mem->pins, pfn, NULL, xa_mk_value(n),
-				   GFP_KERNEL_ACCOUNT);
-		rc = xa_err(old);
-		if (!old || rc)
-			break;
 	}
-	xa_unlock(&mem->pins);
-
-	/* had one pin already, or can't note this one */
-	if (old)
-		unpin_user_page(page);
-	return rc;
+	return false;
 }
 
-static void pin_unshare(struct tce_mem *mem, struct page *page,
-			unsigned long n, bool write)
+/* v1: give back @n pages that follow each other */
+static __always_inline void pages_put(struct page *page, unsigned long n,
+				      bool write)
 {
-	unsigned long pfn = page_to_pfn(page);
-	unsigned long left;
-
-	if (write && !PageDirty(page))
-		set_page_dirty_lock(page);
-
-	xa_lock(&mem->pins);
-	left = xa_to_value(xa_load(&mem->pins, pfn)) - n;
-	if (left)
-		__xa_store(&mem->pins, pfn, xa_mk_value(left), GFP_ATOMIC);
-	else
-		__xa_erase(&mem->pins, pfn);
-	xa_unlock(&mem->pins);
-
-	if (!left)
-		unpin_user_page(page);
-}
-
-/* v1: give back what a hold had; see struct tce_hold for @n */
-static __always_inline void pages_put(struct tce_mem *mem, struct page *page,
-				      unsigned long n, bool write)
-{
-	if (TCE_PINS_SHARED) {
-		pin_unshare(mem, page, n, write);
-	} else if (n > 1) {
+	if (n > 1) {
 		unpin_user_page_range_dirty_lock(page, n, write);
 	} else {
 		if (write && !PageDirty(page))
@@ -940,59 +897,59 @@ static __always_inline void pages_put(struct tce_mem *mem, struct page *page,
 	}
 }
 
+/* The struct page in a v1 cookie */
+static __always_inline struct page *cookie_page(u64 cookie)
+{
+	if (TCE_PER_PIN > 1)
+		return pfn_to_page(PHYS_PFN(cookie & ~TCE_COOKIE_OURS));
+	return (struct page *)(cookie & ~TCE_WRITE);
+}
+
 /*
- * v1: pin the pages behind up to @n entries. The page pointers are put where
- * the caller wants the addresses and are replaced from the end: an entry's
- * page comes at its own place or before, so none is overwritten too early.
+ * v1: pin the pages behind up to @n entries with the cells @cells. The page
+ * pointers are put where the caller wants the addresses and are replaced from
+ * the end: an entry's page comes at its own place or before, so none is
+ * overwritten too early.
  */
-static long pin_entries(struct tce_mem *mem, unsigned long ua, unsigned long n,
-			unsigned int shift, bool write, unsigned long *hpas)
+static long pin_entries(__be64 *cells, unsigned long ua, unsigned long n,
+			bool write, unsigned long *hpas)
 {
 	struct page **pages = (struct page **)hpas;
-	unsigned long first = offset_in_page(ua) >> shift;
-	unsigned long per_page = 1UL << (PAGE_SHIFT - shift);
-	unsigned long npages = DIV_ROUND_UP(first + n, per_page);
-	long got, i, rc;
+	unsigned long first = offset_in_page(ua) / SZ_4K, left, i;
+	long got;
 
-	got = pin_user_pages_fast(ua & PAGE_MASK, npages,
+	got = pin_user_pages_fast(ua & PAGE_MASK,
+				  DIV_ROUND_UP(first + n, TCE_PER_PIN),
 				  FOLL_LONGTERM | (write ? FOLL_WRITE : 0),
 				  pages);
 	if (got <= 0)
 		return pin_errno(got);
-	n = min(n, got * per_page - first);
+	n = min(n, got * TCE_PER_PIN - first);
 
-	if (per_page > 1) {
-		unsigned long left = n, off = first;
+	/* entries that are there already have a pin for all */
+	for (i = 0; TCE_PER_PIN > 1 && i < got; i++)
+		if (tce_pin_pass_on(cells - first + i * TCE_PER_PIN,
+				    tce_mem_cookie(false, true, 0,
+						   page_to_phys(pages[i]),
+						   false)))
+			unpin_user_page(pages[i]);
 
-		for (i = 0; i < got; i++, off = 0) {
-			unsigned long here = min(per_page - off, left);
+	for (left = n; left; ) {
+		unsigned long last = first + left - 1, hpa, from;
 
-			rc = pin_share(mem, pages[i], here);
-			if (rc)
-				goto err_unshare;
-			left -= here;
-		}
-	}
-
-	for (i = n - 1; i >= 0; i--) {
-		unsigned long at = first + i;
-
-		hpas[i] = page_to_phys(pages[at / per_page]) |
-			  (at % per_page) << shift;
+		i = last / TCE_PER_PIN;
+		hpa = page_to_phys(pages[i]) + last % TCE_PER_PIN * SZ_4K;
+		from = i ? i * TCE_PER_PIN - first : 0;
+		for (; left > from; hpa -= SZ_4K)
+			hpas[--left] = hpa;
 	}
 	return n;
-
-err_unshare:
-	unpin_user_pages(pages + i + 1, got - i - 1);
-	while (i--)
-		pin_unshare(mem, pages[i],
-			    i ? per_page : min(per_page - first, n), false);
-	return rc;
 }
 
 /**
  * tce_mem_get() - take hold of the memory behind some entries
  * @mem: a bound container's memory, locked by tce_mem_lock()
+ * @cells: v1: the cells of the entries; see also tce_mem_pass_on()
  * @ua: of the first entry, aligned to the IOMMU page
  * @n: entries wanted, at least 1
  * @shift: log2 of the IOMMU page
@@ -1000,21 +957,21 @@ err_unshare:
  * @ours: what tce_mem_ours() said
  * @hpas: room for @n addresses, which are returned here
  *
- * Each hold is given back through a struct tce_holds. Context: the owner of
- * the memory; sleeps.
+ * Each hold is given back through a struct tce_holds, but for those that are
+ * passed on. Context: the owner of the memory; sleeps.
  *
  * Return: how many of the entries could be served, at least 1; or -EFAULT,
  * -ENOMEM, -EINTR (v1), -EINVAL (v2, if tce_mem_check() was not asked).
  */
-long tce_mem_get(struct tce_mem *mem, unsigned long ua, unsigned long n,
-		 unsigned int shift, bool write, bool ours,
+long tce_mem_get(struct tce_mem *mem, __be64 *cells, unsigned long ua,
+		 unsigned long n, unsigned int shift, bool write, bool ours,
 		 unsigned long *hpas)
 {
 	struct tce_region *region;
 	unsigned long i, hpa, sub;
 
 	if (!mem->v2)
-		return pin_entries(mem, ua, n, shift, write, hpas);
+		return pin_entries(cells, ua, n, write, hpas);
 
 	region = region_find(mem->shared, ua);
 	if (!region)
@@ -1045,6 +1002,7 @@ long tce_mem_get(struct tce_mem *mem, unsigned long ua, unsigned long n,
 /**
  * tce_mem_get_one() - take hold of the memory behind one entry
  * @mem: a bound container's memory, locked by tce_mem_lock()
+ * @cell: v1: the entry's cell
  * @ua: aligned to the IOMMU page
  * @shift: log2 of the IOMMU page
  * @write: the device will be allowed to write
@@ -1056,8 +1014,9 @@ long tce_mem_get(struct tce_mem *mem, unsigned long ua, unsigned long n,
  *
  * Return: 0, or an errno of those two.
  */
-int tce_mem_get_one(struct tce_mem *mem, unsigned long ua, unsigned int shift,
-		    bool write, bool ours, unsigned long *hpa)
+int tce_mem_get_one(struct tce_mem *mem, __be64 *cell, unsigned long ua,
+		    unsigned int shift, bool write, bool ours,
+		    unsigned long *hpa)
 {
 	unsigned long size = 1UL << shift;
 	struct tce_region *region;
@@ -1066,7 +1025,7 @@ int tce_mem_get_one(struct tce_mem *mem, unsigned long ua, unsigned int shift,
 	if (!mem->v2) {
 		if (!access_ok((void __user *)ua, size))
 			return -EFAULT;
-		rc = pin_entries(mem, ua, 1, shift, write, hpa);
+		rc = pin_entries(cell, ua, 1, write, hpa);
 		return rc < 0 ? rc : 0;
 	}
 
@@ -1088,21 +1047,25 @@ int tce_mem_get_one(struct tce_mem *mem, unsigned long ua, unsigned int shift,
 /**
  * tce_mem_put() - let go of what one entry held
  * @mem: the container's memory, locked by tce_mem_lock()
- * @cookie: as for tce_holds_add()
+ * @cell: the entry's cell, which does not have @cookie any more
+ * @cookie: as for tce_holds_add(); v1: it fits, see tce_mem_fits(), or is 0
  * @hpa: as for tce_holds_add()
  * @write: as for tce_holds_add()
  *
- * tce_holds_add() and tce_holds_release() at once, for an entry that has been
- * killed, or was never written. Context: sleeps. Never fails.
+ * tce_mem_pass_on(), tce_holds_add() and tce_holds_release() at once, for an
+ * entry that has been killed, or was never written. Context: sleeps. Never
+ * fails.
  */
-void tce_mem_put(struct tce_mem *mem, u64 cookie, unsigned long hpa, bool write)
+void tce_mem_put(struct tce_mem *mem, __be64 *cell, u64 cookie,
+		 unsigned long hpa, bool write)
 {
 	struct tce_region *region;
 	unsigned long ua;
 
 	if (!mem->v2) {
-		if (cookie == tce_mem_cookie(false, true, 0, hpa, write))
-			pages_put(mem, pfn_to_page(PHYS_PFN(hpa)), 1, write);
+		if (cookie && !tce_mem_pass_on(mem, cell, cookie))
+			pages_put(cookie_page(cookie), 1,
+				  write || cookie & TCE_WRITE);
 		return;
 	}
 	ua = cookie & ~TCE_COOKIE_OURS;
@@ -1188,18 +1151,15 @@ static __always_inline void holds_add_region(struct tce_holds *holds,
 	holds->next++;
 }
 
-/* One more hold on a page, given as v1 cookie */
+/* One more page to put, given as v1 cookie */
 static __always_inline void holds_add_page(struct tce_holds *holds, u64 cookie)
 {
-	unsigned long pfn = (cookie & ~TCE_COOKIE_OURS) >> PAGE_SHIFT;
-	unsigned long what = (unsigned long)pfn_to_page(pfn) |
+	unsigned long what = (unsigned long)cookie_page(cookie) |
 			     (cookie & TCE_WRITE);
 	struct tce_hold *last = holds->next - 1;
 
-	/* shared pins are counted by page, others page by page */
 	if (last >= holds->first &&
-	    last->what + (TCE_PINS_SHARED ? 0 : last->n * sizeof(struct page)) ==
-	    what) {
+	    last->what + last->n * sizeof(struct page) == what) {
 		last->n++;
 		return;
 	}
@@ -1232,8 +1192,8 @@ void tce_holds_add(struct tce_holds *holds, u64 cookie, unsigned long hpa,
 	struct tce_region *region = holds->region;
 
 	if (!holds->mem->v2) {
-		if (cookie == tce_mem_cookie(false, true, 0, hpa, write))
-			holds_add_page(holds, cookie);
+		if (cookie && tce_mem_fits(holds->mem, cookie, hpa))
+			holds_add_page(holds, cookie | (write ? TCE_WRITE : 0));
 		return;
 	}
 
@@ -1254,13 +1214,13 @@ void tce_holds_add(struct tce_holds *holds, u64 cookie, unsigned long hpa,
  * @n: how many at most
  *
  * For entries that KVM has no part in: those of our cookies agree with their
- * entries. Any other belongs to KVM, and stays counted. The cells are
- * left as they are. Caller holds tce_mem_lock(). Context: atomic.
+ * entries. Any other belongs to KVM, and stays counted. The cells are set to
+ * 0. Caller holds tce_mem_lock(). Context: atomic.
  *
  * Return: how many cells were taken; fewer than there are if there is no more
  * room.
  */
-unsigned long tce_holds_take(struct tce_holds *holds, const __be64 *cells,
+unsigned long tce_holds_take(struct tce_holds *holds, __be64 *cells,
 			     unsigned long n)
 {
 	struct tce_region *region = holds->region;
@@ -1271,10 +1231,12 @@ unsigned long tce_holds_take(struct tce_holds *holds, const __be64 *cells,
 		cookie = be64_to_cpu(cells[i]);
 		if (!cookie)
 			break;
+		cells[i] = 0;
 		if (!(cookie & TCE_COOKIE_OURS))
 			continue;
 		if (!holds->mem->v2) {
-			holds_add_page(holds, cookie);
+			if (!tce_mem_pass_on(holds->mem, &cells[i], cookie))
+				holds_add_page(holds, cookie);
 			continue;
 		}
 		ua = cookie & ~TCE_COOKIE_OURS;
@@ -1297,59 +1259,60 @@ static __always_inline u64 cell_cookie(const __be64 *cell)
 }
 
 /*
- * The cells from this one on that share its pin or, where pins are not shared,
- * have the next pages of its folio.
+ * v1: the cells from this one on that have the next pages of its folio, or,
+ * where entries share pins, the rest of its page.
  */
-static noinline unsigned long put_page_run(struct tce_mem *mem, __be64 *cells,
-					   unsigned long n, u64 cookie,
-					   struct page *page)
+static noinline unsigned long put_page_run(__be64 *cells, unsigned long n,
+					   u64 cookie, struct page *page)
 {
+	u64 step = TCE_PER_PIN > 1 ? SZ_4K : sizeof(*page);
 	struct folio *folio = page_folio(page);
 	unsigned long i = 1;
 
-	if (TCE_PINS_SHARED) {
-		while (i < n && !((cell_cookie(&cells[i]) ^ cookie) &
-				  (PAGE_MASK | TCE_WRITE)))
-			i++;
-		memset(cells, 0, i * sizeof(*cells));
-		pin_unshare(mem, page, i, false);
-	} else {
-		n = min_t(unsigned long, n,
-			  folio_nr_pages(folio) - folio_page_idx(folio, page));
-		while (i < n &&
-		       cell_cookie(&cells[i]) == cookie + i * PAGE_SIZE)
-			i++;
-		memset(cells, 0, i * sizeof(*cells));
+	if (TCE_PER_PIN > 1)
+		n = min(n, TCE_PER_PIN - offset_in_page(cookie) / SZ_4K);
+	else
+		n = min_t(unsigned long, n, folio_nr_pages(folio) -
+					    folio_page_idx(folio, page));
+	while (i < n && cell_cookie(&cells[i]) == cookie + i * step)
+		i++;
+	memset(cells, 0, i * sizeof(*cells));
+	if (TCE_PER_PIN == 1)
 		unpin_user_page_range_dirty_lock(page, i, false);
-	}
+	else if (i == TCE_PER_PIN || !tce_pin_pass_on(cells, cookie))
+		unpin_user_page(page);
 	return i;
 }
 
-static unsigned long put_page_cells(struct tce_mem *mem, __be64 *cells,
-				    unsigned long n)
+/* Is it still to be marked as written to? That sleeps. */
+static __always_inline bool must_dirty(u64 cookie, struct folio *folio)
+{
+	return cookie & TCE_WRITE && !folio_test_dirty(folio);
+}
+
+static unsigned long put_page_cells(__be64 *cells, unsigned long n)
 {
 	__be64 *cell = cells, *end = cells + n;
 
 	while (cell < end) {
 		u64 cookie = cell_cookie(cell);
-		struct page *page;
-		struct folio *folio;
+		struct page *page = cookie_page(cookie);
 
 		/* not ours */
 		if (!(cookie & TCE_COOKIE_OURS))
 			break;
-		page = pfn_to_page(PHYS_PFN(cookie & ~TCE_COOKIE_OURS));
-		folio = page_folio(page);
-		/* to be marked as written to, which sleeps */
-		if ((cookie & TCE_WRITE) && !folio_test_dirty(folio))
-			break;
 		/* large folios by the run, but for their first pages */
-		if (TCE_PINS_SHARED || unlikely(page != &folio->page)) {
-			cell += put_page_run(mem, cell, end - cell, cookie, page);
+		if (TCE_PER_PIN > 1 || unlikely(PageTail(page))) {
+			if (must_dirty(cookie, page_folio(page)))
+				break;
+			cell += put_page_run(cell, end - cell, cookie, page);
 			continue;
 		}
+		/* no tail, so that it is the folio, and need not be asked */
+		if (must_dirty(cookie, (struct folio *)page))
+			break;
 		*cell++ = 0;
-		unpin_user_folio(folio, 1);
+		unpin_user_folio((struct folio *)page, 1);
 	}
 	return cell - cells;
 }
@@ -1397,7 +1360,7 @@ unsigned long tce_mem_put_cells(struct tce_mem *mem, __be64 *cells,
 				unsigned long n)
 {
 	return mem->v2 ? put_region_cells(mem, cells, n) :
-			 put_page_cells(mem, cells, n);
+			 put_page_cells(cells, n);
 }
 
 /**
@@ -1417,7 +1380,7 @@ void tce_holds_release(struct tce_holds *holds)
 							  ~TCE_HOLD_OURS),
 				    hold->n, hold->what & TCE_HOLD_OURS);
 		else
-			pages_put(mem, (struct page *)(hold->what & ~TCE_WRITE),
+			pages_put((struct page *)(hold->what & ~TCE_WRITE),
 				  hold->n, hold->what & TCE_WRITE);
 		if (!((hold - holds->first + 1) % SZ_1K))
 			cond_resched();

@@ -11,11 +11,12 @@
 
 #include <linux/dma-direction.h>
 #include <linux/list.h>
+#include <linux/mm.h>
 #include <linux/mm_types.h>
 #include <linux/mmu_notifier.h>
 #include <linux/rwsem.h>
+#include <linux/sizes.h>
 #include <linux/types.h>
-#include <linux/xarray.h>
 
 struct tce_mm;
 struct tce_region;
@@ -28,9 +29,6 @@ struct tce_region;
  * @lock: v2: &tce_mm.tree_lock of @shared, taken by tce_mem_lock()
  * @regs: v2: what this container has registered (struct tce_registration);
  *	guarded by &tce_mm.lock
- * @pins: v1 where PAGE_SIZE is larger than 4K: page frame number -> number
- *	of TCEs that share the one pin of that page; guarded by its xa_lock
- * @keep: see tce_mem_keep()
  * @v2: pages are mapped out of registered regions, rather than pinned one
  *	by one as they are mapped
  */
@@ -39,8 +37,6 @@ struct tce_mem {
 	struct tce_mm *shared;
 	struct rw_semaphore *lock;
 	struct list_head regs;
-	struct xarray pins;
-	bool keep;
 	bool v2;
 };
 
@@ -83,23 +79,30 @@ static inline void tce_mem_unlock(struct tce_mem *mem)
 
 int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
 		  unsigned int shift, bool write);
-long tce_mem_get(struct tce_mem *mem, unsigned long ua, unsigned long n,
-		 unsigned int shift, bool write, bool ours,
+long tce_mem_get(struct tce_mem *mem, __be64 *cells, unsigned long ua,
+		 unsigned long n, unsigned int shift, bool write, bool ours,
 		 unsigned long *hpas);
-int tce_mem_get_one(struct tce_mem *mem, unsigned long ua, unsigned int shift,
-		    bool write, bool ours, unsigned long *hpa);
-void tce_mem_put(struct tce_mem *mem, u64 cookie, unsigned long hpa,
-		 bool write);
+int tce_mem_get_one(struct tce_mem *mem, __be64 *cell, unsigned long ua,
+		    unsigned int shift, bool write, bool ours,
+		    unsigned long *hpa);
+void tce_mem_put(struct tce_mem *mem, __be64 *cell, u64 cookie,
+		 unsigned long hpa, bool write);
+bool tce_pin_pass_on(__be64 *cell, u64 cookie);
 
 /*
  * A cookie with this bit is no address that a process could have registered,
  * so that KVM finds nothing by it to count down, and sends the guest's call on
- * to user space. All v1 cookies have it, and those v2 cookies whose mapping
- * the kernel's own counter does not count; see tce_mem_ours().
+ * to user space. Those v2 cookies have it whose mapping the kernel's own
+ * counter does not count, see tce_mem_ours(); and all of v1.
  */
 #define TCE_COOKIE_OURS	BIT_ULL(63)
 /* In a v1 cookie, and in &tce_hold.what: the device may write */
 #define TCE_WRITE	1UL
+/*
+ * v1 windows have 4K pages. So many entries in a row may map a page of the
+ * CPU's from its beginning to its end; those that do share one pin.
+ */
+#define TCE_PER_PIN	(PAGE_SIZE / SZ_4K)
 /* In &tce_hold.what, v2: the cookies had TCE_COOKIE_OURS */
 #define TCE_HOLD_OURS	1UL
 
@@ -128,7 +131,8 @@ static __always_inline bool tce_mem_ours(const struct tce_mem *mem)
  * @write: the device may write
  *
  * v2: the userspace address, as KVM keeps it in the same place, or marked as
- * ours. v1: the page.
+ * ours. v1: the address, marked as well, or, where no pin is shared, the struct
+ * page, which is cheaper to use; | TCE_WRITE.
  *
  * Return: the cookie, never 0.
  */
@@ -137,14 +141,49 @@ static __always_inline u64 tce_mem_cookie(bool v2, bool ours, unsigned long ua,
 {
 	if (v2)
 		return ua | (ours ? TCE_COOKIE_OURS : 0);
-	return TCE_COOKIE_OURS | hpa | (write ? TCE_WRITE : 0);
+	if (TCE_PER_PIN > 1)
+		return TCE_COOKIE_OURS | hpa | (write ? TCE_WRITE : 0);
+	return (unsigned long)pfn_to_page(PHYS_PFN(hpa)) |
+	       (write ? TCE_WRITE : 0);
+}
+
+/**
+ * tce_mem_fits() - does a cookie belong to what was found in an entry?
+ * @mem: the container's memory
+ * @cookie: from the entry's cell, not 0
+ * @hpa: what was mapped
+ *
+ * In v1 KVM writes entries, but not our cells. (In v2 it writes both, and the
+ * cookie is looked at when it is put.)
+ *
+ * Return: false if KVM has replaced the page that the cookie speaks of.
+ */
+static __always_inline bool tce_mem_fits(const struct tce_mem *mem, u64 cookie,
+					 unsigned long hpa)
+{
+	return mem->v2 || !((cookie ^ tce_mem_cookie(false, true, 0, hpa, false)) &
+			    ~TCE_WRITE);
+}
+
+/**
+ * tce_mem_pass_on() - does another entry go on to hold the same?
+ * @mem: the container's memory
+ * @cell: the entry's cell, which does not have the cookie any more
+ * @cookie: what it had
+ *
+ * v1, where entries share pins. Caller keeps others out of the entries
+ * TCE_PER_PIN around. If so, nothing is to be put for @cookie.
+ */
+static __always_inline bool tce_mem_pass_on(const struct tce_mem *mem,
+					    __be64 *cell, u64 cookie)
+{
+	return TCE_PER_PIN > 1 && !mem->v2 && tce_pin_pass_on(cell, cookie);
 }
 
 /**
  * struct tce_hold - what some cleared entries held
  * @what: v2: the region, | TCE_HOLD_OURS; v1: the struct page, | TCE_WRITE
- * @n: v2: entries; v1: pages from this one on, or, where pins are shared,
- *	entries that shared the page
+ * @n: v2: entries; v1: pages from this one on
  */
 struct tce_hold {
 	unsigned long what;
@@ -180,7 +219,7 @@ void tce_holds_destroy(struct tce_holds *holds);
 bool tce_holds_grow(struct tce_holds *holds);
 void tce_holds_add(struct tce_holds *holds, u64 cookie, unsigned long hpa,
 		   bool write);
-unsigned long tce_holds_take(struct tce_holds *holds, const __be64 *cells,
+unsigned long tce_holds_take(struct tce_holds *holds, __be64 *cells,
 			     unsigned long n);
 unsigned long tce_mem_put_cells(struct tce_mem *mem, __be64 *cells,
 				unsigned long n);

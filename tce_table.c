@@ -2,10 +2,11 @@
 /*
  * The TCE layer: groups, windows, and the entries in them.
  *
- * A window belongs to one space and wraps one platform table. Besides the
- * TCEs the table has, for each entry, a cell in user space's view of it
- * (it_userspace), in which we keep the memory layer's cookie: 0 if nothing is
- * mapped. KVM reads and writes cells too.
+ * A window belongs to one space and wraps one platform table. For each entry
+ * there is a cell, in which we keep the memory layer's cookie: 0 if nothing is
+ * mapped. The cells of v2 are the table's view for user space (it_userspace),
+ * which KVM reads and writes too. Those of v1 are our own: KVM, which knows
+ * nothing of v1's pins, would write over the only record of them.
  *
  * The kernel checks nothing for us: a table operation given an entry outside
  * its table writes outside its table. So window_range() is the one door
@@ -102,6 +103,8 @@ struct tce_span {
  * @walkable: the table's levels can be walked by window_walk()
  * @stale: some entry still holds a page that could not be let go when it
  *	was cleared; see window_sweep()
+ * @own_cells: v1: the cells are ours; see the top of the file
+ * @cells: all cells, if they follow each other in memory; else NULL
  * @span_lock: guards @spans, and bits of @spans_used that are set
  * @spans_used: the slots in use; they are cleared without the lock
  * @spans: ranges in which a MAP or an UNMAP is at work
@@ -116,6 +119,8 @@ struct tce_window {
 	bool kvm;
 	bool walkable;
 	bool stale;
+	bool own_cells;
+	__be64 *cells;
 	spinlock_t span_lock;
 	unsigned long spans_used;
 	struct tce_span spans[TCE_SPANS];
@@ -188,7 +193,10 @@ window_range(struct tce_space *space, u64 ioba, u64 size, unsigned long *first,
 	return ERR_PTR(-ENXIO);
 }
 
-/* Is some call at work in a range? Slots are given back without the lock. */
+/*
+ * Is some call at work in a range, or so near that entries of both may share a
+ * pin? Slots are given back without the lock.
+ */
 static __always_inline bool span_overlaps(struct tce_window *win,
 					  unsigned long first,
 					  unsigned long last)
@@ -198,8 +206,8 @@ static __always_inline bool span_overlaps(struct tce_window *win,
 
 	lockdep_assert_held(&win->span_lock);
 	for (i = 0; unlikely(used >> i); i++)
-		if (used & BIT(i) && first <= win->spans[i].last &&
-		    win->spans[i].first <= last)
+		if (used & BIT(i) && first < win->spans[i].last + TCE_PER_PIN &&
+		    win->spans[i].first < last + TCE_PER_PIN)
 			return true;
 	return false;
 }
@@ -295,14 +303,48 @@ static __be64 *window_walk(struct tce_window *win, unsigned long at,
 	return &node[at & (tbl->it_level_size - 1)];
 }
 
-/* Can window_walk() be used? Costs the table one leaf. */
-static bool window_probe(struct tce_window *win)
+static __be64 *window_useraddr(struct tce_window *win, unsigned long at,
+			       bool alloc)
 {
 	struct iommu_table *tbl = win->tbl;
-	__be64 *cell = tbl->it_ops->useraddrptr(tbl, tbl->it_offset, true);
-	unsigned long hole;
 
-	return cell && window_walk(win, 0, &hole) == cell;
+	return tbl->it_ops->useraddrptr(tbl, tbl->it_offset + at, alloc);
+}
+
+/*
+ * Find out how the cells of v2 can be had without asking the platform for each.
+ * Costs a table of several levels one leaf.
+ */
+static void window_probe(struct tce_window *win)
+{
+	__be64 *first = window_useraddr(win, 0, true);
+	unsigned long last = win->tbl->it_size - 1, hole;
+
+	if (win->tbl->it_indirect_levels)
+		win->walkable = first && window_walk(win, 0, &hole) == first;
+	else if (first && window_useraddr(win, last, true) == first + last)
+		win->cells = first;
+}
+
+/* Make the cells of v1. Entries at the ends may look for others beyond. */
+static bool window_own_cells(struct tce_window *win)
+{
+	unsigned long beyond = TCE_PER_PIN - 1;
+	__be64 *cells;
+
+	cells = kvcalloc(win->tbl->it_size + 2 * beyond, sizeof(*cells),
+			 GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!cells)
+		return false;
+	win->cells = cells + beyond;
+	win->own_cells = true;
+	return true;
+}
+
+static void window_free_cells(struct tce_window *win)
+{
+	if (win->own_cells)
+		kvfree(win->cells - (TCE_PER_PIN - 1));
 }
 
 /*
@@ -311,20 +353,31 @@ static bool window_probe(struct tce_window *win)
  * added, and NULL means that there is no memory for it; else NULL means that
  * nothing is mapped in these *@left entries.
  */
-static __be64 *window_cells(struct tce_window *win, unsigned long entry,
-			    bool alloc, unsigned long *left)
+static __always_inline __be64 *window_cells(struct tce_window *win,
+					    unsigned long entry, bool alloc,
+					    unsigned long *left)
 {
 	struct iommu_table *tbl = win->tbl;
 	unsigned long at = entry - tbl->it_offset;
 
-	*left = tbl->it_size - at;
-	if (!tbl->it_indirect_levels)
-		return tbl->it_ops->useraddrptr(tbl, entry, alloc);
-
-	*left = tbl->it_level_size - (at & (tbl->it_level_size - 1));
+	if (likely(win->cells)) {
+		*left = tbl->it_size - at;
+		return win->cells + at;
+	}
+	*left = 1;
+	if (tbl->it_indirect_levels)
+		*left = tbl->it_level_size - (at & (tbl->it_level_size - 1));
 	if (alloc || !win->walkable)
-		return tbl->it_ops->useraddrptr(tbl, entry, alloc);
+		return window_useraddr(win, at, alloc);
 	return window_walk(win, at, left);
+}
+
+/* The same for v1, whose cells are always there; NULL for v2. */
+static __always_inline __be64 *window_own_cell(struct tce_window *win,
+					       unsigned long entry)
+{
+	return win->own_cells ? win->cells + (entry - win->tbl->it_offset) :
+				NULL;
 }
 
 /* Make the bridge forget @n entries, so that their pages may be let go. */
@@ -446,10 +499,8 @@ static void clear_collect(struct tce_clear *clear, __be64 *cell,
 			clear_release(clear);
 		now = 0;
 		rcu_read_lock();
-		if (window_exclusive(clear->win)) {
+		if (window_exclusive(clear->win))
 			now = tce_holds_take(&clear->holds, cell, n);
-			memset(cell, 0, now * sizeof(*cell));
-		}
 		rcu_read_unlock();
 		if (!now) {
 			WRITE_ONCE(clear->win->stale, true);
@@ -499,6 +550,7 @@ static bool clear_run(struct tce_clear *clear, unsigned long entry,
 static void clear_entry(struct tce_clear *clear, unsigned long entry,
 			__be64 *cell)
 {
+	struct tce_mem *mem = clear->holds.mem;
 	enum dma_data_direction dir = DMA_NONE;
 	u64 cookie = cell_read(cell);
 	unsigned long hpa = 0;
@@ -515,13 +567,14 @@ static void clear_entry(struct tce_clear *clear, unsigned long entry,
 	if (!clear->end)
 		clear->first = entry;
 	clear->end = entry + 1;
-	if (unlikely(dir == DMA_NONE)) {
+	if (unlikely(dir == DMA_NONE || !tce_mem_fits(mem, cookie, hpa))) {
 		/* KVM has taken it out, and may put it back */
 		WRITE_ONCE(clear->win->stale, true);
 		return;
 	}
-	tce_holds_add(&clear->holds, cookie, hpa, dir_writes(dir));
 	cell_replace(cell, cookie, 0);
+	if (!tce_mem_pass_on(mem, cell, cookie))
+		tce_holds_add(&clear->holds, cookie, hpa, dir_writes(dir));
 }
 
 /*
@@ -618,9 +671,7 @@ static void window_sweep(struct tce_space *space, struct tce_window *win)
 
 			if (tce_holds_full(&holds))
 				tce_holds_release(&holds);
-			now = tce_holds_take(&holds, cell, n);
-			memset(cell, 0, now * sizeof(*cell));
-			now = max(now, 1);
+			now = max(tce_holds_take(&holds, cell, n), 1);
 			cell += now;
 			n -= now;
 		}
@@ -736,6 +787,44 @@ static bool map_pop(struct tce_map *map, unsigned long entry,
 }
 
 /*
+ * May the page that a replaced entry held be let go? It was taken off by
+ * map_pop(). v1: not if an entry, or one that was replaced before it, shares
+ * its pin, and is left to let go.
+ */
+static bool map_last(struct tce_map *map, __be64 *cell,
+		     const struct tce_old *old)
+{
+	struct tce_mem *mem = map->space->mem;
+	struct tce_old_block *block = map->blocks;
+	struct tce_old *olds = map_olds(map);
+	unsigned int i = map->nr;
+
+	if (TCE_PER_PIN == 1 || mem->v2)
+		return true;
+	if (tce_mem_pass_on(mem, cell, old->cookie))
+		return false;
+	for (;;) {
+		while (i--) {
+			u64 apart = old->entry - olds[i].entry;
+
+			/* before where the page's first 4K would be */
+			if (apart > offset_in_page(old->cookie) / SZ_4K)
+				return true;
+			if (((olds[i].cookie ^
+			      (old->cookie - apart * SZ_4K)) & ~TCE_WRITE))
+				continue;
+			olds[i].cookie |= old->cookie & TCE_WRITE;
+			return false;
+		}
+		if (!block)
+			return true;
+		block = block->next;
+		olds = block ? block->olds : map->few;
+		i = block ? TCE_OLDS_PER_BLOCK : TCE_OLDS_INLINE;
+	}
+}
+
+/*
  * In place of the cookie of a replaced entry, whose cell KVM has changed
  * meanwhile: KVM may have let go of it, so we don't. It is no cookie.
  */
@@ -759,7 +848,8 @@ static noinline int map_replaced(struct tce_map *map, unsigned long entry,
 		.cookie = cookie,
 	};
 	/* v1: KVM may put it back; the cell is all that knows of the pin */
-	if (dir == DMA_NONE)
+	if (cookie && (dir == DMA_NONE ||
+		       !tce_mem_fits(map->space->mem, cookie, hpa)))
 		return -EBUSY;
 	if (map->nr == map->max && !map_grow(map))
 		return -ENOMEM;
@@ -956,13 +1046,14 @@ static int map_write(struct tce_map *map, const unsigned long *hpas,
 /* A MAP failed: put back what was there, and let go of what it had put. */
 static void map_undo(struct tce_map *map, struct tce_holds *holds)
 {
+	struct tce_mem *mem = map->space->mem;
 	struct tce_window *win = map->win;
 	unsigned long entry = map->first + map->done;
 	unsigned long kill_end = entry;
 
 	while (entry-- > map->first) {
 		struct tce_old old = { .dir = DMA_NONE };
-			unsigned long left;
+		unsigned long left;
 		__be64 *cell = window_cells(win, entry, false, &left);
 		u64 cookie = cell_read(cell);
 
@@ -976,18 +1067,27 @@ static void map_undo(struct tce_map *map, struct tce_holds *holds)
 		if (tce_xchg(win->tbl, entry, &old.hpa, &old.dir)) {
 			/* the new page stays, the old one can't come back */
 			WRITE_ONCE(win->stale, true);
-			if (old.dir != DMA_NONE)
+			if (old.dir != DMA_NONE && map_last(map, cell, &old))
 				tce_holds_add(holds, old.cookie, old.hpa,
 					      dir_writes(old.dir));
 			continue;
 		}
-		if (old.dir != DMA_NONE)
-			tce_holds_add(holds, cookie, old.hpa,
-				      dir_writes(old.dir));
-		else if (window_exclusive(win))
+		if (old.dir == DMA_NONE && window_exclusive(win)) {
 			/* set() failed and took its entries out again */
 			tce_holds_take(holds, cell, 1);
+			continue;
+		}
+		if (!mem->v2 && (old.dir == DMA_NONE ||
+				 !tce_mem_fits(mem, cookie, old.hpa))) {
+			/* KVM has taken it out, and may put it back */
+			WRITE_ONCE(win->stale, true);
+			if (!old.cookie)
+				continue;
+		}
 		cell_replace(cell, cookie, old.cookie);
+		if (old.dir != DMA_NONE && !tce_mem_pass_on(mem, cell, cookie))
+			tce_holds_add(holds, cookie, old.hpa,
+				      dir_writes(old.dir));
 		if (need_resched())
 			cond_resched();
 	}
@@ -1000,9 +1100,12 @@ static void map_finish(struct tce_map *map, struct tce_holds *holds)
 	struct tce_old old;
 
 	while (map_pop(map, map->first, &old)) {
+		unsigned long left;
+		__be64 *cell = window_cells(map->win, old.entry, false, &left);
+
 		if (tce_holds_full(holds))
 			tce_holds_release(holds);
-		if (old.dir != DMA_NONE)
+		if (old.dir != DMA_NONE && map_last(map, cell, &old))
 			tce_holds_add(holds, old.cookie, old.hpa,
 				      dir_writes(old.dir));
 		if (need_resched())
@@ -1023,8 +1126,9 @@ static int map_chunk(struct tce_map *map, struct tce_holds *holds,
 	int rc;
 
 	map->exclusive = map->ours && window_exclusive(map->win);
-	got = tce_mem_get(mem, map_ua(map, from), min(n - from, max), shift,
-			  write, map->ours, hpas);
+	cell = window_own_cell(map->win, map->first + from);
+	got = tce_mem_get(mem, cell, map_ua(map, from), min(n - from, max),
+			  shift, write, map->ours, hpas);
 	if (got < 0)
 		return got;
 
@@ -1049,6 +1153,12 @@ err_unhold:
 					    map_ua(map, from + i), hpas[i],
 					    write);
 
+		/* v1: the entries of a page are waiting for one pin */
+		if (!mem->v2 && i + 1 < got && !PAGE_ALIGNED(hpas[i + 1]))
+			continue;
+		cell = window_own_cell(map->win, map->first + from + i);
+		if (tce_mem_pass_on(mem, cell, cookie))
+			continue;
 		if (tce_holds_full(holds))
 			tce_holds_release(holds);
 		tce_holds_add(holds, cookie, hpas[i], write);
@@ -1122,105 +1232,176 @@ static int map_run(struct tce_space *space, struct tce_window *win,
 }
 
 /*
+ * Others are kept out. In @hpa, @dir and @cookie is what is to be written, and
+ * is returned what was there.
+ *
+ * Return: 0; -ENOMEM; -EIO; -EBUSY, with *@kept if the entry holds what was
+ * written in spite of it
+ */
+static __always_inline int map_one_locked(struct tce_mem *mem,
+					  struct tce_window *win,
+					  unsigned long entry, __be64 *cell,
+					  u64 *cookie, unsigned long *hpa,
+					  enum dma_data_direction *dir,
+					  bool *kept)
+{
+	u64 old = cell_read(cell);
+	int rc;
+
+	rc = tce_xchg(win->tbl, entry, hpa, dir);
+	if (unlikely(rc))
+		return xchg_errno(rc);
+	if (mem->v2) {
+		if (unlikely(!cell_replace(cell, old, *cookie))) {
+			cell_write(cell, *cookie);
+			old = COOKIE_LOST;
+		}
+	} else if (likely(!old || (*dir != DMA_NONE &&
+				   tce_mem_fits(mem, old, *hpa)))) {
+		cell_write(cell, *cookie);
+	} else {
+		/* as in map_replaced(): not over what KVM may put back */
+		if (*dir == DMA_NONE)
+			*hpa = 0;
+		*kept = tce_xchg(win->tbl, entry, hpa, dir);
+		return -EBUSY;
+	}
+	*cookie = old;
+	return 0;
+}
+
+/* The same for UNMAP. Return: 0; -EIO */
+static __always_inline int unmap_one_locked(struct tce_mem *mem,
+					    struct tce_window *win,
+					    unsigned long entry, __be64 *cell,
+					    u64 *cookie, unsigned long *hpa,
+					    enum dma_data_direction *dir)
+{
+	int rc;
+
+	*cookie = cell_read(cell);
+	if (!*cookie)
+		return 0;
+	rc = tce_xchg(win->tbl, entry, hpa, dir);
+	if (unlikely(rc || *dir == DMA_NONE ||
+		     !tce_mem_fits(mem, *cookie, *hpa))) {
+		WRITE_ONCE(win->stale, true);
+		*dir = DMA_NONE;
+		return rc ? -EIO : 0;
+	}
+	if (mem->v2)
+		cell_replace(cell, *cookie, 0);
+	else
+		cell_write(cell, 0);
+	return 0;
+}
+
+/*
  * MAP of one entry: what map_run() does, at less cost for those who map page
- * by page, as QEMU does for a guest without KVM. It takes no range: nobody
- * sleeps between the exchange and the cell. -EAGAIN if it needs one after
- * all, because a call at work has the entry in its range.
+ * by page, as QEMU does for a guest without KVM. It takes a range only where
+ * the neighbours may share its pin: nobody sleeps between the exchange and the
+ * cell. -EAGAIN if it is to be done by map_run() after all, because a call at
+ * work has the entry in its range.
  */
 static int map_one(struct tce_space *space, struct tce_window *win,
 		   unsigned long entry, unsigned long ua,
 		   enum dma_data_direction new_dir)
 {
 	struct tce_mem *mem = space->mem;
+	const bool shared = TCE_PER_PIN > 1 && !mem->v2;
+	bool ours = tce_mem_ours(mem), write = dir_writes(new_dir), kept = false;
 	enum dma_data_direction dir = new_dir;
-	bool ours = tce_mem_ours(mem), write = dir_writes(new_dir);
+	struct tce_span span __uninitialized;
 	unsigned long left, new_hpa, hpa;
 	u64 cookie, old;
 	__be64 *cell;
 	int rc;
 
-	rc = tce_mem_get_one(mem, ua, win->tbl->it_page_shift, write, ours,
-			     &new_hpa);
-	if (rc)
-		return rc;
+	span.first = entry;
+	span.last = entry;
+	if (shared && !span_take(win, &span))
+		return -EAGAIN;
+	rc = tce_mem_get_one(mem, window_own_cell(win, entry), ua,
+			     win->tbl->it_page_shift, write, ours, &new_hpa);
+	if (unlikely(rc))
+		goto out_unlock;
 	cookie = tce_mem_cookie(mem->v2, ours, ua, new_hpa, write);
+	hpa = new_hpa;
+	old = cookie;
 	cell = window_cells(win, entry, true, &left);
 	if (unlikely(!cell)) {
-		tce_mem_put(mem, cookie, new_hpa, write);
-		return -ENOMEM;
-	}
-
-	hpa = new_hpa;
-	spin_lock(&win->span_lock);
-	if (span_overlaps(win, entry, entry)) {
+		rc = -ENOMEM;
+	} else if (shared) {
+		rc = map_one_locked(mem, win, entry, cell, &old, &hpa, &dir,
+				    &kept);
+	} else {
+		spin_lock(&win->span_lock);
+		if (unlikely(span_overlaps(win, entry, entry)))
+			rc = -EAGAIN;
+		else
+			rc = map_one_locked(mem, win, entry, cell, &old, &hpa,
+					    &dir, &kept);
 		spin_unlock(&win->span_lock);
-		tce_mem_put(mem, cookie, new_hpa, write);
-		return -EAGAIN;
 	}
-	old = cell_read(cell);
-	rc = tce_xchg(win->tbl, entry, &hpa, &dir);
-	if (unlikely(!rc && dir == DMA_NONE && old && !mem->v2)) {
-		/* as in map_replaced(): not over what KVM may put back */
-		hpa = 0;
-		rc = -EBUSY;
-		if (tce_xchg(win->tbl, entry, &hpa, &dir))
-			new_hpa = 0;
-	} else if (likely(!rc) && !cell_replace(cell, old, cookie)) {
-		cell_write(cell, cookie);
-		old = COOKIE_LOST;
-	}
-	spin_unlock(&win->span_lock);
 
-	if (unlikely(rc)) {
+	if (likely(!rc)) {
 		window_kill(win, entry, 1);
-		/* unless it is still there */
-		if (new_hpa)
-			tce_mem_put(mem, cookie, new_hpa, write);
-		return rc == -EBUSY ? rc : xchg_errno(rc);
+		if (dir != DMA_NONE)
+			tce_mem_put(mem, cell, old, hpa, dir_writes(dir));
+	} else {
+		if (rc == -EBUSY)
+			window_kill(win, entry, 1);
+		if (!kept)
+			tce_mem_put(mem, cell, cookie, new_hpa, write);
 	}
-	window_kill(win, entry, 1);
-	if (dir != DMA_NONE)
-		tce_mem_put(mem, old, hpa, dir_writes(dir));
-	return 0;
+
+out_unlock:
+	if (shared)
+		window_unlock_range(win, &span);
+	return rc;
 }
 
 /* UNMAP of one entry: what window_clear() does, as map_one() does it. */
 static int unmap_one(struct tce_space *space, struct tce_window *win,
 		     unsigned long entry)
 {
+	struct tce_mem *mem = space->mem;
+	const bool shared = TCE_PER_PIN > 1 && !mem->v2;
 	enum dma_data_direction dir = DMA_NONE;
+	struct tce_span span __uninitialized;
 	unsigned long left, hpa = 0;
+	u64 cookie = 0;
 	__be64 *cell;
-	u64 cookie;
-	int rc = 0;
+	int rc;
 
 	cell = window_cells(win, entry, false, &left);
 	if (!cell)
 		return 0;
-	spin_lock(&win->span_lock);
-	if (span_overlaps(win, entry, entry)) {
-		spin_unlock(&win->span_lock);
-		return -EAGAIN;
-	}
-	cookie = cell_read(cell);
-	if (cookie) {
-		rc = tce_xchg(win->tbl, entry, &hpa, &dir);
-		if (unlikely(rc || dir == DMA_NONE))
-			WRITE_ONCE(win->stale, true);
+	span.first = entry;
+	span.last = entry;
+	if (shared) {
+		if (!span_take(win, &span))
+			return -EAGAIN;
+		rc = unmap_one_locked(mem, win, entry, cell, &cookie, &hpa,
+				      &dir);
+	} else {
+		spin_lock(&win->span_lock);
+		if (unlikely(span_overlaps(win, entry, entry)))
+			rc = -EAGAIN;
 		else
-			cell_replace(cell, cookie, 0);
+			rc = unmap_one_locked(mem, win, entry, cell, &cookie,
+					      &hpa, &dir);
+		spin_unlock(&win->span_lock);
 	}
-	spin_unlock(&win->span_lock);
-	if (unlikely(rc))
-		return -EIO;
-	if (!cookie)
-		return 0;
 
-	window_kill(win, entry, 1);
-	if (unlikely(dir == DMA_NONE))
-		return 0;
-	tce_mem_put(space->mem, cookie, hpa, dir_writes(dir));
-	return 0;
+	if (likely(!rc && cookie)) {
+		window_kill(win, entry, 1);
+		if (likely(dir != DMA_NONE))
+			tce_mem_put(mem, cell, cookie, hpa, dir_writes(dir));
+	}
+	if (shared)
+		window_unlock_range(win, &span);
+	return rc;
 }
 
 /**
@@ -1244,8 +1425,8 @@ int tce_space_map(struct tce_space *space, u64 ioba, u64 ua, u64 size,
 {
 	bool write = dir_writes(dir);
 	struct tce_window *win;
+	struct tce_span span __uninitialized;
 	unsigned long first, n;
-	struct tce_span span;
 	unsigned int shift;
 	int rc;
 
@@ -1294,8 +1475,8 @@ int tce_space_map(struct tce_space *space, u64 ioba, u64 ua, u64 size,
 int tce_space_unmap(struct tce_space *space, u64 ioba, u64 size)
 {
 	struct tce_window *win;
+	struct tce_span span __uninitialized;
 	unsigned long first, n;
-	struct tce_span span;
 	int rc;
 
 	win = window_range(space, ioba, size, &first, &n);
@@ -1414,6 +1595,7 @@ static bool level_too_large(struct iommu_table_group *table_group, u32 shift,
 
 static void window_free(struct tce_space *space, struct tce_window *win)
 {
+	window_free_cells(win);
 	tce_mem_uncharge(space->mem, win->charged);
 	kfree(win);
 }
@@ -1537,7 +1719,12 @@ static int window_create(struct tce_space *space, u32 shift, u64 size,
 		rc = -ENOMEM;
 		goto err_destroy;
 	}
-	win->walkable = win->tbl->it_indirect_levels && window_probe(win);
+	if (space->mem->v2) {
+		window_probe(win);
+	} else if (!window_own_cells(win)) {
+		rc = -ENOMEM;
+		goto err_destroy;
+	}
 	win->run_min = win->tbl->it_ops->tce_kill ? TCE_RUN_MIN_KILL :
 						    TCE_RUN_MIN_HCALL;
 	list_for_each_entry(grp, &space->groups, list) {

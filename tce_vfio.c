@@ -11,7 +11,8 @@
  * last group away, and with it the container, while an ioctl is on its way to
  * us. So what the core keeps for us is not a pointer but a number that is
  * never used twice; an ioctl looks it up and holds the container, and release
- * waits for those who hold it.
+ * waits for those who hold it. MAP and UNMAP hold it by its lock alone, taken
+ * under RCU: if release came first, the container is not enabled any more.
  *
  * Locks, in the order in which they are taken:
  *   the VFIO core's	around open, attach, detach and release, not ioctls
@@ -149,36 +150,82 @@ static bool owned(struct tce_container *container)
 	return current->mm && (!mm || mm == current->mm);
 }
 
-/*
- * Lock the space for reading, as MAP and UNMAP want it: enabled, and with the
- * default window created if it was still pending.
- */
-static __always_inline int lock_for_mapping(struct tce_container *container)
+/* lock_for_mapping(), if somebody has to be waited for or a window created */
+static noinline struct tce_container *lock_for_mapping_slowly(void *iommu_data)
 {
-	struct tce_space *space = &container->space;
-	int rc;
+	struct tce_container *container = container_get(iommu_data);
+	struct tce_space *space;
+	int rc = 0;
 
-	/* the trylock is the cheaper half of the same */
-	if (!down_read_trylock(&space->lock))
-		down_read(&space->lock);
-	if (!container->enabled || !owned(container)) {
-		rc = -EPERM;
-		goto err_unlock;
+	if (!container)
+		return ERR_PTR(-EINVAL);
+	space = &container->space;
+	down_read(&space->lock);
+	if (container->enabled && owned(container) && space->default_pending) {
+		up_read(&space->lock);
+		rc = down_write_killable(&space->lock);
+		if (rc)
+			goto out_put;
+		if (container->enabled && owned(container))
+			rc = tce_space_create_default(space);
+		downgrade_write(&space->lock);
 	}
-	if (likely(!space->default_pending))
-		return 0;
-
-	up_read(&space->lock);
-	rc = down_write_killable(&space->lock);
+	if (!rc && (!container->enabled || !owned(container)))
+		rc = -EPERM;
 	if (rc)
-		return rc;
-	rc = container->enabled && owned(container) ?
-		tce_space_create_default(space) : -EPERM;
-	downgrade_write(&space->lock);
-	if (!rc)
-		return 0;
-err_unlock:
-	up_read(&space->lock);
+		up_read(&space->lock);
+out_put:
+	container_put(container);
+	return rc ? ERR_PTR(rc) : container;
+}
+
+static __always_inline void unlock_mapping(struct tce_container *container)
+{
+	/* kfree_rcu() waits until the lock, too, is done with itself */
+	rcu_read_lock();
+	up_read(&container->space.lock);
+	rcu_read_unlock();
+}
+
+/*
+ * Find a container and lock its space for reading, as MAP and UNMAP want it:
+ * enabled, and with the default window created if it was still pending. Undone
+ * by unlock_mapping().
+ *
+ * Return: the container; or an error pointer: -EINVAL if there is none; -EPERM;
+ * -EINTR; an errno of tce_space_create_default().
+ */
+static __always_inline struct tce_container *lock_for_mapping(void *iommu_data)
+{
+	struct tce_container *container;
+	bool locked;
+
+	rcu_read_lock();
+	container = container_find(iommu_data);
+	/* the trylock is also the cheaper half of the lock */
+	locked = container && down_read_trylock(&container->space.lock);
+	rcu_read_unlock();
+	if (likely(locked)) {
+		/* who is enabled has an owner, which stays the same */
+		if (likely(container->enabled &&
+			   container->mem.mm == current->mm &&
+			   !container->space.default_pending))
+			return container;
+		unlock_mapping(container);
+	}
+	return lock_for_mapping_slowly(iommu_data);
+}
+
+/* MAP and UNMAP with bad arguments. Return: @rc; or -EINVAL or -EPERM first */
+static noinline long refuse_mapping(void *iommu_data, int rc)
+{
+	struct tce_container *container = container_get(iommu_data);
+
+	if (!container)
+		return -EINVAL;
+	if (!READ_ONCE(container->enabled) || !owned(container))
+		rc = -EPERM;
+	container_put(container);
 	return rc;
 }
 
@@ -231,17 +278,16 @@ static long ioctl_get_info(struct tce_container *container, unsigned long arg)
 	return copy_to_user((void __user *)arg, &info, size) ? -EFAULT : 0;
 }
 
-static long ioctl_map(struct tce_container *container, unsigned long arg)
+static long ioctl_map(void *iommu_data, unsigned long arg)
 {
-	struct vfio_iommu_type1_dma_map map;
+	struct vfio_iommu_type1_dma_map map __uninitialized;
+	struct tce_container *container;
 	enum dma_data_direction dir;
 	int rc;
 
-	if (!READ_ONCE(container->enabled))
-		return -EPERM;
 	rc = copy_arg(&map, arg, offsetofend(typeof(map), size));
-	if (rc)
-		return rc;
+	if (unlikely(rc))
+		return refuse_mapping(iommu_data, rc);
 
 	switch (map.flags) {
 	case VFIO_DMA_MAP_FLAG_READ:
@@ -254,37 +300,36 @@ static long ioctl_map(struct tce_container *container, unsigned long arg)
 		dir = DMA_BIDIRECTIONAL;
 		break;
 	default:
-		return -EINVAL;
+		return refuse_mapping(iommu_data, -EINVAL);
 	}
 
-	rc = lock_for_mapping(container);
-	if (rc)
-		return rc;
+	container = lock_for_mapping(iommu_data);
+	if (IS_ERR(container))
+		return PTR_ERR(container);
 	rc = tce_space_map(&container->space, map.iova, map.vaddr, map.size,
 			   dir);
-	up_read(&container->space.lock);
+	unlock_mapping(container);
 	trace_tce_map(map.iova, map.vaddr, map.size, map.flags, rc);
 	return rc;
 }
 
-static long ioctl_unmap(struct tce_container *container, unsigned long arg)
+static long ioctl_unmap(void *iommu_data, unsigned long arg)
 {
-	struct vfio_iommu_type1_dma_unmap unmap;
+	struct vfio_iommu_type1_dma_unmap unmap __uninitialized;
+	struct tce_container *container;
 	int rc;
 
-	if (!READ_ONCE(container->enabled))
-		return -EPERM;
 	rc = copy_arg(&unmap, arg, offsetofend(typeof(unmap), size));
-	if (rc)
-		return rc;
+	if (unlikely(rc))
+		return refuse_mapping(iommu_data, rc);
 	if (unmap.flags)
-		return -EINVAL;
+		return refuse_mapping(iommu_data, -EINVAL);
 
-	rc = lock_for_mapping(container);
-	if (rc)
-		return rc;
+	container = lock_for_mapping(iommu_data);
+	if (IS_ERR(container))
+		return PTR_ERR(container);
 	rc = tce_space_unmap(&container->space, unmap.iova, unmap.size);
-	up_read(&container->space.lock);
+	unlock_mapping(container);
 	trace_tce_unmap(unmap.iova, unmap.size, rc);
 	return rc;
 }
@@ -478,8 +523,8 @@ static long ioctl_eeh(struct tce_container *container, unsigned long arg)
 	return rc;
 }
 
-static long container_ioctl(struct tce_container *container, unsigned int cmd,
-			    unsigned long arg)
+static noinline long container_ioctl(struct tce_container *container,
+				     unsigned int cmd, unsigned long arg)
 {
 	bool v2 = container->mem.v2;
 
@@ -489,10 +534,6 @@ static long container_ioctl(struct tce_container *container, unsigned int cmd,
 	switch (cmd) {
 	case VFIO_IOMMU_SPAPR_TCE_GET_INFO:
 		return ioctl_get_info(container, arg);
-	case VFIO_IOMMU_MAP_DMA:
-		return ioctl_map(container, arg);
-	case VFIO_IOMMU_UNMAP_DMA:
-		return ioctl_unmap(container, arg);
 	case VFIO_IOMMU_ENABLE:
 		return v2 ? -ENOTTY : ioctl_enable(container);
 	case VFIO_IOMMU_DISABLE:
@@ -518,6 +559,10 @@ static long tce_vfio_ioctl(void *iommu_data, unsigned int cmd,
 	struct tce_container *container;
 	long rc;
 
+	if (cmd == VFIO_IOMMU_MAP_DMA)
+		return ioctl_map(iommu_data, arg);
+	if (cmd == VFIO_IOMMU_UNMAP_DMA)
+		return ioctl_unmap(iommu_data, arg);
 	/* asked of the driver too, with no container */
 	if (cmd == VFIO_CHECK_EXTENSION)
 		return check_extension(arg);
@@ -565,6 +610,8 @@ static void tce_vfio_release(void *iommu_data)
 
 	down_write(&container->space.lock);
 	container_disable(container);
+	/* v2, for those who have found it, but don't have the lock yet */
+	container->enabled = false;
 	tce_space_destroy(&container->space);
 	up_write(&container->space.lock);
 

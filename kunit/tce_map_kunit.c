@@ -846,6 +846,67 @@ static void parts_share_a_pin(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 }
 
+/* A page would begin before the window, or end behind it. */
+static void parts_at_the_ends(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, false, &grp);
+	unsigned long ua = tce_plain(fx, 2 * PAGE_SIZE);
+	unsigned long last = PAGE_SIZE - SZ_4K;
+	u64 end = grp->tg.tce32_size;
+
+	if (PAGE_SIZE == SZ_4K)
+		kunit_skip(test, "the CPU's pages have 4K");
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua + last, 2 * SZ_4K, TCE_RW),
+			0);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 2);
+	KUNIT_ASSERT_EQ(test, tce_map(client, end - SZ_4K, ua, SZ_4K, TCE_RW),
+			0);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 3);
+	tce_expect_mapped(fx, grp, 0, 0, ua + last, 2 * SZ_4K, TCE_RW);
+	tce_expect_mapped(fx, grp, 0, end - SZ_4K, ua, SZ_4K, TCE_RW);
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(client, end - 2 * SZ_4K, ua + last,
+				      2 * SZ_4K, TCE_RW), 0);
+	KUNIT_ASSERT_EQ(test, tce_unmap(client, end - SZ_4K, SZ_4K), 0);
+	KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, end), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+}
+
+/* The part that the device could write goes first, by the entry or by the run. */
+static void parts_are_dirty(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, false, NULL);
+	unsigned long ua = tce_plain(fx, PAGE_SIZE), size;
+	struct page *page = tce_page(fx, ua);
+
+	if (PAGE_SIZE == SZ_4K)
+		kunit_skip(test, "the CPU's pages have 4K");
+	for (size = SZ_4K; size < PAGE_SIZE; size *= 2) {
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, PAGE_SIZE, TCE_R),
+				0);
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, size, TCE_RW), 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 1);
+		ClearPageDirty(page);
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, size), 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 1);
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, PAGE_SIZE), 0);
+		KUNIT_EXPECT_TRUE(test, PageDirty(page));
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+
+		/* replaced by one that can't write */
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, size, TCE_RW), 0);
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, PAGE_SIZE, TCE_R),
+				0);
+		ClearPageDirty(page);
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, PAGE_SIZE), 0);
+		KUNIT_EXPECT_TRUE(test, PageDirty(page));
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+	}
+}
+
 /* A few pages, far apart in a large window, cleared by one UNMAP. */
 static void sparse_window(struct kunit *test, u32 levels, bool opaque)
 {
@@ -977,6 +1038,8 @@ static struct kunit_case tce_map_cases[] = {
 	KUNIT_CASE(v2_new_memory_at_the_same_address),
 	KUNIT_CASE(parts_of_a_page),
 	KUNIT_CASE(parts_share_a_pin),
+	KUNIT_CASE(parts_at_the_ends),
+	KUNIT_CASE(parts_are_dirty),
 	KUNIT_CASE(sparse_window_of_two_levels),
 	KUNIT_CASE(sparse_window_of_five_levels),
 	KUNIT_CASE(sparse_window_that_cannot_be_walked),
