@@ -664,6 +664,20 @@ void tce_mem_keep(struct tce_mem *mem)
 }
 
 /**
+ * tce_mem_keep_page() - an entry may go on to map a page that no cell tells of
+ * @mem: the container's memory
+ * @hpa: of the page
+ *
+ * v1: if a neighbour shares its pin, the pin goes with the neighbour, so the
+ * page is held in another way. Never undone.
+ */
+void tce_mem_keep_page(struct tce_mem *mem, unsigned long hpa)
+{
+	if (!mem->v2)
+		get_page(pfn_to_page(PHYS_PFN(hpa)));
+}
+
+/**
  * tce_mem_charge() - charge pages to the owner's locked_vm
  * @mem: a bound container's memory
  * @npages: CPU pages
@@ -876,8 +890,12 @@ bool tce_pin_pass_on(__be64 *cell, u64 cookie)
 	/* where the page's first 4K would be */
 	cell -= offset_in_page(cookie) / SZ_4K;
 	for (i = 0; i < TCE_PER_PIN; i++) {
-		if ((be64_to_cpu(cell[i]) & ~TCE_WRITE) == first + i * SZ_4K) {
-			cell[i] |= cpu_to_be64(cookie & TCE_WRITE);
+		/* others may be at work on entries of other pages in between */
+		u64 its = be64_to_cpu(READ_ONCE(cell[i]));
+
+		if ((its & ~TCE_WRITE) == first + i * SZ_4K) {
+			its |= cookie & TCE_WRITE;
+			WRITE_ONCE(cell[i], cpu_to_be64(its));
 			return true;
 		}
 	}

@@ -14,6 +14,7 @@
 #include <linux/mm.h>
 #include <linux/mm_types.h>
 #include <linux/mmu_notifier.h>
+#include <linux/pfn.h>
 #include <linux/rwsem.h>
 #include <linux/sizes.h>
 #include <linux/types.h>
@@ -44,6 +45,7 @@ void tce_mem_init(struct tce_mem *mem, bool v2);
 void tce_mem_destroy(struct tce_mem *mem);
 int tce_mem_bind(struct tce_mem *mem);
 void tce_mem_keep(struct tce_mem *mem);
+void tce_mem_keep_page(struct tce_mem *mem, unsigned long hpa);
 
 int tce_mem_charge(struct tce_mem *mem, unsigned long npages);
 void tce_mem_uncharge(struct tce_mem *mem, unsigned long npages);
@@ -145,6 +147,19 @@ static __always_inline u64 tce_mem_cookie(bool v2, bool ours, unsigned long ua,
 		return TCE_COOKIE_OURS | hpa | (write ? TCE_WRITE : 0);
 	return (unsigned long)pfn_to_page(PHYS_PFN(hpa)) |
 	       (write ? TCE_WRITE : 0);
+}
+
+/**
+ * tce_mem_hpa() - where is the page of a v1 cookie?
+ * @cookie: not 0
+ *
+ * Return: its host physical address.
+ */
+static inline unsigned long tce_mem_hpa(u64 cookie)
+{
+	if (TCE_PER_PIN > 1)
+		return cookie & ~(TCE_COOKIE_OURS | TCE_WRITE);
+	return PFN_PHYS(page_to_pfn((struct page *)(cookie & ~TCE_WRITE)));
 }
 
 /**

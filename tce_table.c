@@ -529,6 +529,11 @@ static bool clear_run(struct tce_clear *clear, unsigned long entry,
 	unsigned long done = 0;
 	bool cleared = false;
 
+	/* the last of those who share a pin must not go before the others */
+	if (TCE_PER_PIN > 1 && win->own_cells && clear->end &&
+	    entry - clear->end < TCE_PER_PIN)
+		clear_release(clear);
+
 	rcu_read_lock();
 	if (window_exclusive(win)) {
 		tbl->it_ops->clear(tbl, entry, n);
@@ -546,7 +551,7 @@ static bool clear_run(struct tce_clear *clear, unsigned long entry,
 	return cleared;
 }
 
-/* Clear one mapped entry by an exchange. */
+/* Clear one entry by an exchange. With an empty cell, it is KVM's if anyone's. */
 static void clear_entry(struct tce_clear *clear, unsigned long entry,
 			__be64 *cell)
 {
@@ -563,10 +568,14 @@ static void clear_entry(struct tce_clear *clear, unsigned long entry,
 		clear->rc = -EIO;
 		return;
 	}
+	if (unlikely(!cookie && dir == DMA_NONE))
+		return;
 	/* KVM, if it cleared the entry, did not kill it always */
 	if (!clear->end)
 		clear->first = entry;
 	clear->end = entry + 1;
+	if (unlikely(!cookie))
+		return;
 	if (unlikely(dir == DMA_NONE || !tce_mem_fits(mem, cookie, hpa))) {
 		/* KVM has taken it out, and may put it back */
 		WRITE_ONCE(clear->win->stale, true);
@@ -588,6 +597,8 @@ static int window_clear(struct tce_space *space, struct tce_window *win,
 	unsigned long entry = first, end = first + n, left, run;
 	/* a run that is all of it needs no other kill, however short it is */
 	unsigned long run_min = min(win->run_min, n);
+	/* the cells of v1 do not know what KVM has mapped */
+	bool unknown = win->own_cells && !window_exclusive(win);
 	struct tce_clear clear __uninitialized;
 	__be64 *cell;
 
@@ -604,8 +615,10 @@ static int window_clear(struct tce_space *space, struct tce_window *win,
 			left = 0;
 		}
 		while (left) {
-			run = cells_run(cell, min(left, TCE_RUN_MAX),
-					CELL_EMPTY);
+			run = 0;
+			if (likely(!unknown))
+				run = cells_run(cell, min(left, TCE_RUN_MAX),
+						CELL_EMPTY);
 			entry += run;
 			cell += run;
 			left -= run;
@@ -620,7 +633,8 @@ static int window_clear(struct tce_space *space, struct tce_window *win,
 			}
 			if (!run)
 				run = cells_run(cell, min(left, TCE_RUN_MAX),
-						CELL_OTHER);
+						unknown ? CELL_EMPTY :
+							  CELL_OTHER);
 			left -= run;
 			for (; run; entry++, cell++, run--) {
 				if (tce_holds_full(&clear.holds))
@@ -1083,6 +1097,7 @@ static void map_undo(struct tce_map *map, struct tce_holds *holds)
 			WRITE_ONCE(win->stale, true);
 			if (!old.cookie)
 				continue;
+			tce_mem_keep_page(mem, tce_mem_hpa(cookie));
 		}
 		cell_replace(cell, cookie, old.cookie);
 		if (old.dir != DMA_NONE && !tce_mem_pass_on(mem, cell, cookie))
@@ -1126,9 +1141,14 @@ static int map_chunk(struct tce_map *map, struct tce_holds *holds,
 	int rc;
 
 	map->exclusive = map->ours && window_exclusive(map->win);
+	max = min(n - from, max);
+	/* look at no page of v1 twice: it may be another by then */
+	if (TCE_PER_PIN > 1 && !mem->v2 && max < n - from)
+		max -= (offset_in_page(map_ua(map, from)) / SZ_4K + max) %
+		       TCE_PER_PIN;
 	cell = window_own_cell(map->win, map->first + from);
-	got = tce_mem_get(mem, cell, map_ua(map, from), min(n - from, max),
-			  shift, write, map->ours, hpas);
+	got = tce_mem_get(mem, cell, map_ua(map, from), max, shift, write,
+			  map->ours, hpas);
 	if (got < 0)
 		return got;
 
@@ -1270,7 +1290,7 @@ static __always_inline int map_one_locked(struct tce_mem *mem,
 	return 0;
 }
 
-/* The same for UNMAP. Return: 0; -EIO */
+/* The same for UNMAP. Return: 0; -EIO; -EAGAIN if KVM may have mapped it */
 static __always_inline int unmap_one_locked(struct tce_mem *mem,
 					    struct tce_window *win,
 					    unsigned long entry, __be64 *cell,
@@ -1281,7 +1301,7 @@ static __always_inline int unmap_one_locked(struct tce_mem *mem,
 
 	*cookie = cell_read(cell);
 	if (!*cookie)
-		return 0;
+		return win->own_cells && !window_exclusive(win) ? -EAGAIN : 0;
 	rc = tce_xchg(win->tbl, entry, hpa, dir);
 	if (unlikely(rc || *dir == DMA_NONE ||
 		     !tce_mem_fits(mem, *cookie, *hpa))) {
@@ -1351,7 +1371,9 @@ static int map_one(struct tce_space *space, struct tce_window *win,
 	} else {
 		if (rc == -EBUSY)
 			window_kill(win, entry, 1);
-		if (!kept)
+		if (kept)
+			tce_mem_keep_page(mem, new_hpa);
+		else
 			tce_mem_put(mem, cell, cookie, new_hpa, write);
 	}
 
@@ -1417,8 +1439,9 @@ static int unmap_one(struct tce_space *space, struct tce_window *win,
  *
  * Return: 0; -ENXIO if no window has @ioba; -EINVAL if misaligned or leaving
  * the window, or as tce_mem_check(); -EFAULT, -ENOMEM, -EINTR; -EIO if the
- * platform refused; -EBUSY if KVM has taken a v1 page out of an entry. On any
- * of them all entries are what they were before.
+ * platform refused; -EBUSY if KVM has taken a v1 page out of an entry, until it
+ * is back, or if KVM has replaced one, until the window goes. On any of them all
+ * entries are what they were before.
  */
 int tce_space_map(struct tce_space *space, u64 ioba, u64 ua, u64 size,
 		  enum dma_data_direction dir)

@@ -198,21 +198,24 @@ static __always_inline void unlock_mapping(struct tce_container *container)
 static __always_inline struct tce_container *lock_for_mapping(void *iommu_data)
 {
 	struct tce_container *container;
-	bool locked;
 
 	rcu_read_lock();
 	container = container_find(iommu_data);
 	/* the trylock is also the cheaper half of the lock */
-	locked = container && down_read_trylock(&container->space.lock);
-	rcu_read_unlock();
-	if (likely(locked)) {
-		/* who is enabled has an owner, which stays the same */
+	if (likely(container && down_read_trylock(&container->space.lock))) {
+		/*
+		 * Enabled, so that release is to come, and waits. And who is
+		 * enabled has an owner, which stays the same.
+		 */
 		if (likely(container->enabled &&
 			   container->mem.mm == current->mm &&
-			   !container->space.default_pending))
+			   !container->space.default_pending)) {
+			rcu_read_unlock();
 			return container;
-		unlock_mapping(container);
+		}
+		up_read(&container->space.lock);
 	}
+	rcu_read_unlock();
 	return lock_for_mapping_slowly(iommu_data);
 }
 

@@ -252,7 +252,8 @@ static void kvm_clears_v1(struct kunit *test)
 
 /*
  * A guest's page in place of one of v1: KVM writes its address over the cell in
- * user space's view. The pin of v1 is not forgotten with it.
+ * user space's view. The pin of v1 is not forgotten with it. If we know that KVM
+ * is there, UNMAP finds what it has mapped in other entries, too.
  */
 static void kvm_writes_over_v1(struct kunit *test)
 {
@@ -260,31 +261,50 @@ static void kvm_writes_over_v1(struct kunit *test)
 	struct tce_client *owner;
 	unsigned long other;
 	struct kvm_setup s;
+	int seen;
 
-	setup(test, &s, false);
-	owner = tce_ready(fx, true, NULL);
-	other = tce_plain(fx, MEMORY);
-	KUNIT_ASSERT_EQ(test, tce_register(owner, other, MEMORY), 0);
-	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, MEMORY, TCE_RW), 0);
-	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 3, other));
-	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 7, other));
-	tce_expect_mapped(fx, s.grp, 0, 3 * SZ_4K, other, SZ_4K, TCE_RW);
+	for (seen = 0; seen < 2; seen++) {
+		setup(test, &s, false);
+		owner = tce_ready(fx, true, NULL);
+		other = tce_plain(fx, MEMORY);
+		KUNIT_ASSERT_EQ(test, tce_register(owner, other, MEMORY), 0);
+		KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, MEMORY,
+					      TCE_RW), 0);
+		if (seen)
+			iommu_tce_table_get(s.tbl);
+		KUNIT_ASSERT_TRUE(test, kvm_put(&s, 3, other));
+		KUNIT_ASSERT_TRUE(test, kvm_put(&s, 7, other));
+		tce_expect_mapped(fx, s.grp, 0, 3 * SZ_4K, other, SZ_4K,
+				  TCE_RW);
 
-	/* KVM may be about to put v1's page back over it */
-	KUNIT_EXPECT_EQ(test, tce_map(s.client, 3 * SZ_4K, s.ua, SZ_4K, TCE_RW),
-			-EBUSY);
-	KUNIT_EXPECT_EQ(test, tce_map(s.client, 0, s.ua, MEMORY, TCE_RW),
-			-EBUSY);
-	tce_expect_mapped(fx, s.grp, 0, 7 * SZ_4K, other, SZ_4K, TCE_RW);
+		/* KVM may be about to put v1's page back over it */
+		KUNIT_EXPECT_EQ(test, tce_map(s.client, 3 * SZ_4K, s.ua, SZ_4K,
+					      TCE_RW), -EBUSY);
+		KUNIT_EXPECT_EQ(test, tce_map(s.client, 0, s.ua, MEMORY,
+					      TCE_RW), -EBUSY);
+		tce_expect_mapped(fx, s.grp, 0, 7 * SZ_4K, other, SZ_4K,
+				  TCE_RW);
 
-	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 3 * SZ_4K, SZ_4K), 0);
-	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, MEMORY), 0);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-	tce_close(s.client);
-	/* what is left of it is KVM's, and stays counted until its owner closes */
-	KUNIT_EXPECT_EQ(test, tce_unregister(owner, other, MEMORY), -EBUSY);
-	tce_close(owner);
-	tce_expect_balance(fx);
+		if (seen) {
+			KUNIT_ASSERT_TRUE(test, kvm_put(&s, SZ_1M / SZ_4K,
+							other));
+			KUNIT_ASSERT_TRUE(test, kvm_put(&s, SZ_2M / SZ_4K,
+							other));
+			KUNIT_EXPECT_EQ(test, tce_unmap(s.client, SZ_1M,
+							SZ_4K), 0);
+		}
+		KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 3 * SZ_4K, SZ_4K), 0);
+		KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_4M), 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+		if (seen)
+			iommu_tce_table_put(s.tbl);
+		tce_close(s.client);
+		/* what is left of it is KVM's, and counted until its owner closes */
+		KUNIT_EXPECT_EQ(test, tce_unregister(owner, other, MEMORY),
+				-EBUSY);
+		tce_close(owner);
+		tce_expect_balance(fx);
+	}
 }
 
 /* An entry that KVM has taken out, and not put back yet. */

@@ -874,6 +874,27 @@ static void parts_at_the_ends(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 }
 
+/* A page of which some entries are exchanged, and the others cleared as a run. */
+static void parts_of_two_runs(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, false, NULL);
+	unsigned long ua = tce_plain(fx, 8 * PAGE_SIZE);
+	unsigned int hole;
+
+	if (PAGE_SIZE == SZ_4K)
+		kunit_skip(test, "the CPU's pages have 4K");
+	for (hole = 1; hole < 2 * PAGE_SIZE / SZ_4K; hole += 3) {
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, 6 * PAGE_SIZE,
+					      TCE_R), 0);
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, hole * SZ_4K, SZ_4K),
+				0);
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, 6 * PAGE_SIZE), 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+	}
+}
+
 /* The part that the device could write goes first, by the entry or by the run. */
 static void parts_are_dirty(struct kunit *test)
 {
@@ -1039,6 +1060,7 @@ static struct kunit_case tce_map_cases[] = {
 	KUNIT_CASE(parts_of_a_page),
 	KUNIT_CASE(parts_share_a_pin),
 	KUNIT_CASE(parts_at_the_ends),
+	KUNIT_CASE(parts_of_two_runs),
 	KUNIT_CASE(parts_are_dirty),
 	KUNIT_CASE(sparse_window_of_two_levels),
 	KUNIT_CASE(sparse_window_of_five_levels),
