@@ -108,7 +108,7 @@ void tce_expect_balance(struct tce_fixture *fx)
 {
 	tce_unpinned(fx);
 	KUNIT_EXPECT_EQ(fx->test, tce_mock_pins(fx->mock), fx->filled);
-	KUNIT_EXPECT_TRUE(fx->test, xa_empty(&fx->mock->refs));
+	KUNIT_EXPECT_EQ(fx->test, fx->mock->refs, 0);
 	KUNIT_EXPECT_EQ(fx->test, fx->mock->counted, 0);
 	KUNIT_EXPECT_EQ(fx->test, fx->mm->locked_vm,
 			fx->locked_vm + fx->filled);

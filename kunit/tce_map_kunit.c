@@ -165,7 +165,7 @@ static void map_and_unmap(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_unmap(s.client, ioba, s.size), 0);
 	tce_expect_empty(fx, s.grp, 0, 0, min(s.size + 2 * s.step, SZ_64M));
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-	KUNIT_EXPECT_TRUE(test, xa_empty(&fx->mock->refs));
+	KUNIT_EXPECT_EQ(test, fx->mock->refs, 0);
 }
 
 static void one_entry_at_a_time(struct kunit *test)

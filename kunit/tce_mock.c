@@ -7,10 +7,14 @@
  * covers it, because until then a bridge may still use the old translation;
  * an entry that was only filled is in that list as well, so that a missing
  * kill is noticed. Pages that live or stale entries of a table in some bridge
- * reach are counted in &tce_mock.refs.
+ * reach are counted in &tce_mock_page.refs.
  *
  * Locks: &tce_mock.lock guards everything and is taken last. Memory is
  * allocated with faults switched off, since only the driver's are to fail.
+ *
+ * Entries and pages come and go by the thousand, and each is looked up several
+ * times. A kernel that checks locks, RCU and the allocator would spend most of
+ * its time on that: so they are in plain hashes, and are used again.
  */
 #include <linux/hash.h>
 #include <linux/iommu.h>
@@ -18,10 +22,13 @@
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/xarray.h>
 
 #include <asm/tce.h>
 
 #include "tce_mock.h"
+
+#define TABLE_BITS	9
 
 /**
  * struct tce_mock_table - what is behind a table
@@ -30,7 +37,8 @@
  * @tbl: the table
  * @bridges: how many bridges it is in
  * @kvm: KVM has a reference
- * @tces: entry -> struct tce_mock_tce, live entries only
+ * @live: live entries (struct tce_mock_tce)
+ * @buckets: hash of the same, by their number
  * @leaves: for which it_level_size entries a table of several levels has memory
  * @root: cells, or the top level of a tree of them; see mock_useraddrptr()
  * @stale: changed and not yet killed (struct tce_mock_tce)
@@ -41,7 +49,8 @@ struct tce_mock_table {
 	struct iommu_table *tbl;
 	unsigned int bridges;
 	bool kvm;
-	struct xarray tces;
+	struct list_head live;
+	struct hlist_head buckets[BIT(TABLE_BITS)];
 	struct xarray leaves;
 	__be64 *root;
 	struct list_head stale;
@@ -49,16 +58,33 @@ struct tce_mock_table {
 
 /**
  * struct tce_mock_tce - a live or stale entry
- * @list: in &tce_mock_table.stale, if stale; in &tce_mock.spare if unused
+ * @list: in &tce_mock_table.live, in &tce_mock_table.stale, or, if it is neither,
+ *	in &tce_mock.spare
+ * @node: in &tce_mock_table.buckets, if live
  * @entry: its number
  * @hpa: what it reaches
  * @dir: how; DMA_NONE for one that was empty before
  */
 struct tce_mock_tce {
 	struct list_head list;
+	struct hlist_node node;
 	unsigned long entry;
 	unsigned long hpa;
 	enum dma_data_direction dir;
+};
+
+/**
+ * struct tce_mock_page - a page that is pinned or reached
+ * @node: in &tce_mock.pages, or in &tce_mock.spare_pages
+ * @pfn: its number
+ * @pins: pins that the driver owns
+ * @refs: entries in bridges that reach it or may
+ */
+struct tce_mock_page {
+	struct hlist_node node;
+	unsigned long pfn;
+	long pins;
+	long refs;
 };
 
 /* More cells than this in one piece are more than a real platform has */
@@ -227,29 +253,60 @@ bool tce_fault_can_alloc(void)
 	return !p;
 }
 
-static void count_add(struct tce_mock *mock, struct xarray *xa,
-		      unsigned long pfn, long n)
+static struct tce_mock_page *page_find(struct tce_mock *mock, unsigned long pfn)
 {
-	long now = n;
-	void *old = xa_load(xa, pfn);
+	struct tce_mock_page *page;
 
-	if (old)
-		now += xa_to_value(old);
-	if (now < 0) {
-		tce_mock_violation(mock, "page %lx let go too often", pfn);
-		return;
-	}
-	old = now ? xa_store(xa, pfn, xa_mk_value(now), GFP_ATOMIC) :
-		    xa_erase(xa, pfn);
-	if (xa_is_err(old))
-		tce_mock_violation(mock, "the mock is out of memory");
+	hlist_for_each_entry(page,
+			     &mock->pages[hash_long(pfn, TCE_PAGES_BITS)], node)
+		if (page->pfn == pfn)
+			return page;
+	return NULL;
 }
 
-static unsigned long count_of(struct xarray *xa, unsigned long pfn)
+static struct tce_mock_page *page_add(struct tce_mock *mock, unsigned long pfn)
 {
-	void *value = xa_load(xa, pfn);
+	struct tce_mock_page *page;
 
-	return value ? xa_to_value(value) : 0;
+	page = hlist_entry_safe(mock->spare_pages.first, struct tce_mock_page,
+				node);
+	if (page)
+		hlist_del(&page->node);
+	else
+		page = kmalloc(sizeof(*page), GFP_ATOMIC);
+	if (!page) {
+		tce_mock_violation(mock, "the mock is out of memory");
+		return NULL;
+	}
+	page->pfn = pfn;
+	page->pins = 0;
+	page->refs = 0;
+	hlist_add_head(&page->node,
+		       &mock->pages[hash_long(pfn, TCE_PAGES_BITS)]);
+	return page;
+}
+
+/* There are so many pins and references more, or less. */
+static struct tce_mock_page *count_page(struct tce_mock *mock,
+					unsigned long pfn, int pins, int refs)
+{
+	struct tce_mock_page *page = page_find(mock, pfn);
+
+	if (!page && pins + refs > 0)
+		page = page_add(mock, pfn);
+	if (!page || page->pins + pins < 0 || page->refs + refs < 0) {
+		tce_mock_violation(mock, "page %lx let go too often", pfn);
+		return NULL;
+	}
+	page->pins += pins;
+	page->refs += refs;
+	mock->pins += pins;
+	mock->refs += refs;
+	if (page->pins || page->refs)
+		return page;
+	hlist_del(&page->node);
+	hlist_add_head(&page->node, &mock->spare_pages);
+	return NULL;
 }
 
 /* Pages that an entry of this table covers */
@@ -268,13 +325,9 @@ static void tce_ref(struct tce_mock_table *mt, const struct tce_mock_tce *tce,
 	if (tce->dir == DMA_NONE || !mt->bridges)
 		return;
 	for (i = 0; i < tce_pages(mt); i++)
-		count_add(mt->mock, &mt->mock->refs, pfn + i, n);
+		count_page(mt->mock, pfn + i, 0, n);
 }
 
-/*
- * Entries come and go by the thousand. A kernel that watches its allocator
- * would spend most of its time on ours, so that they are used again.
- */
 static struct tce_mock_tce *tce_new(struct tce_mock *mock, unsigned long hpa,
 				    enum dma_data_direction dir)
 {
@@ -315,7 +368,9 @@ static void check_held(struct tce_mock_table *mt, unsigned long entry,
 		tce_mock_violation(mt->mock, "entry %lx gets hpa %lx, which is no whole page",
 				   entry, hpa);
 	for (i = 0; i < tce_pages(mt); i++) {
-		if (!count_of(&mt->mock->pins, pfn + i)) {
+		struct tce_mock_page *page = page_find(mt->mock, pfn + i);
+
+		if (!page || !page->pins) {
 			tce_mock_violation(mt->mock, "entry %lx reaches page %lx, not pinned",
 					   entry, pfn + i);
 			return;
@@ -333,7 +388,7 @@ void tce_mock_pinned(struct tce_mock *mock, unsigned long pfn)
 	unsigned int nth = tce_quiet_begin();
 
 	spin_lock(&mock->lock);
-	count_add(mock, &mock->pins, pfn, 1);
+	count_page(mock, pfn, 1, 0);
 	spin_unlock(&mock->lock);
 	tce_quiet_end(nth);
 }
@@ -346,11 +401,11 @@ void tce_mock_pinned(struct tce_mock *mock, unsigned long pfn)
 void tce_mock_unpinned(struct tce_mock *mock, unsigned long pfn)
 {
 	unsigned int nth = tce_quiet_begin();
+	struct tce_mock_page *page;
 
 	spin_lock(&mock->lock);
-	count_add(mock, &mock->pins, pfn, -1);
-	if (!count_of(&mock->pins, pfn) && count_of(&mock->refs, pfn) &&
-	    !mock->kept)
+	page = count_page(mock, pfn, -1, 0);
+	if (page && !page->pins && page->refs && !mock->kept)
 		tce_mock_violation(mock, "page %lx let go while a device can reach it",
 				   pfn);
 	spin_unlock(&mock->lock);
@@ -365,12 +420,10 @@ void tce_mock_unpinned(struct tce_mock *mock, unsigned long pfn)
  */
 unsigned long tce_mock_pins(struct tce_mock *mock)
 {
-	unsigned long pfn, n = 0;
-	void *value;
+	unsigned long n;
 
 	spin_lock(&mock->lock);
-	xa_for_each(&mock->pins, pfn, value)
-		n += xa_to_value(value);
+	n = mock->pins;
 	spin_unlock(&mock->lock);
 	return n;
 }
@@ -449,25 +502,43 @@ void tce_mock_called(struct tce_mock *mock, bool map, u64 entries)
 	spin_unlock(&mock->lock);
 }
 
+static struct hlist_head *bucket(struct tce_mock_table *mt, unsigned long entry)
+{
+	return &mt->buckets[hash_long(entry, TABLE_BITS)];
+}
+
+static struct tce_mock_tce *find_live(struct tce_mock_table *mt,
+				      unsigned long entry)
+{
+	struct tce_mock_tce *tce;
+
+	hlist_for_each_entry(tce, bucket(mt, entry), node)
+		if (tce->entry == entry)
+			return tce;
+	return NULL;
+}
+
 /* Put @new, or nothing, into an entry; what was there is returned. */
 static struct tce_mock_tce *entry_swap(struct tce_mock_table *mt,
 				       unsigned long entry,
 				       struct tce_mock_tce *new)
 {
-	struct tce_mock_tce *old;
+	struct tce_mock_tce *old = find_live(mt, entry);
 
 	mt->mock->writes++;
 	check_asked(mt, entry, 1, "write");
+	if (old) {
+		hlist_del(&old->node);
+		list_del(&old->list);
+	}
 	if (!new)
-		return xa_erase(&mt->tces, entry);
+		return old;
 	check_held(mt, entry, new->hpa);
 	new->entry = entry;
-	old = xa_store(&mt->tces, entry, new, GFP_ATOMIC);
+	list_add(&new->list, &mt->live);
+	hlist_add_head(&new->node, bucket(mt, entry));
 	tce_ref(mt, new, 1);
-	if (!xa_is_err(old))
-		return old;
-	tce_mock_violation(mt->mock, "the mock is out of memory");
-	return NULL;
+	return old;
 }
 
 /* The old content of an entry, which a bridge may go on to use. */
@@ -623,7 +694,7 @@ static unsigned long mock_get(struct iommu_table *tbl, long index)
 	if (!in_table(tbl, index, 1))
 		tce_mock_violation(mock, "entry %lx is outside of the table",
 				   index);
-	tce = xa_load(&mt->tces, index);
+	tce = find_live(mt, index);
 	if (tce)
 		value = tce->hpa | iommu_direction_to_tce_perm(tce->dir);
 	spin_unlock(&mock->lock);
@@ -718,9 +789,8 @@ static void mock_free(struct iommu_table *tbl)
 {
 	struct tce_mock_table *mt = to_mock(tbl);
 	struct tce_mock *mock = mt->mock;
-	struct tce_mock_tce *tce, *next, *live;
+	struct tce_mock_tce *tce, *next;
 	struct tce_mock_group *grp;
-	unsigned long at;
 	int i;
 
 	spin_lock(&mock->lock);
@@ -734,14 +804,14 @@ static void mock_free(struct iommu_table *tbl)
 	}
 	list_for_each_entry_safe(tce, next, &mt->stale, list)
 		stale_drop(mt, tce);
-	xa_for_each(&mt->tces, at, live) {
-		tce_ref(mt, live, -1);
-		tce_put(mock, live);
+	list_for_each_entry_safe(tce, next, &mt->live, list) {
+		tce_ref(mt, tce, -1);
+		list_del(&tce->list);
+		tce_put(mock, tce);
 	}
 	list_del(&mt->list);
 	spin_unlock(&mock->lock);
 
-	xa_destroy(&mt->tces);
 	xa_destroy(&mt->leaves);
 	if (tbl->it_userspace != mt->root)
 		kvfree(tbl->it_userspace);
@@ -824,9 +894,9 @@ static int table_fill(struct tce_mock_group *grp, struct iommu_table *tbl,
 	tbl->it_base = (unsigned long)mt;
 	mt->mock = grp->mock;
 	mt->tbl = tbl;
-	xa_init(&mt->tces);
 	xa_init(&mt->leaves);
 	INIT_LIST_HEAD(&mt->stale);
+	INIT_LIST_HEAD(&mt->live);
 
 	spin_lock(&mt->mock->lock);
 	list_add(&mt->list, &mt->mock->tables);
@@ -883,22 +953,21 @@ static long mock_create_table_other(struct iommu_table_group *tg, int num,
 /* One bridge more (@n is 1) or less (-1) reaches what the table's entries do. */
 static void table_reach(struct tce_mock_table *mt, int n)
 {
-	struct tce_mock_tce *tce, *next, *live;
-	unsigned long at;
+	struct tce_mock_tce *tce, *next;
 
 	if (n < 0 && mt->bridges == 1) {
 		list_for_each_entry_safe(tce, next, &mt->stale, list)
 			stale_drop(mt, tce);
-		xa_for_each(&mt->tces, at, live)
-			tce_ref(mt, live, -1);
+		list_for_each_entry(tce, &mt->live, list)
+			tce_ref(mt, tce, -1);
 	}
 	mt->bridges += n;
 	if (n > 0 && mt->bridges == 1) {
 		list_for_each_entry(tce, &mt->stale, list)
 			tce_ref(mt, tce, 1);
-		xa_for_each(&mt->tces, at, live) {
-			check_held(mt, at, live->hpa);
-			tce_ref(mt, live, 1);
+		list_for_each_entry(tce, &mt->live, list) {
+			check_held(mt, tce->entry, tce->hpa);
+			tce_ref(mt, tce, 1);
 		}
 	}
 }
@@ -1081,7 +1150,7 @@ unsigned int tce_mock_forget_bridges(struct tce_mock *mock)
 enum dma_data_direction tce_mock_entry(struct iommu_table *tbl,
 				       unsigned long entry, unsigned long *hpa)
 {
-	struct tce_mock_tce *tce = xa_load(&to_mock(tbl)->tces, entry);
+	struct tce_mock_tce *tce = find_live(to_mock(tbl), entry);
 
 	*hpa = tce ? tce->hpa : 0;
 	return tce ? tce->dir : DMA_NONE;
@@ -1111,11 +1180,11 @@ unsigned long tce_mock_live(struct tce_mock *mock)
 {
 	struct tce_mock_table *mt;
 	struct tce_mock_tce *tce;
-	unsigned long at, n = 0;
+	unsigned long n = 0;
 
 	spin_lock(&mock->lock);
 	list_for_each_entry(mt, &mock->tables, list)
-		xa_for_each(&mt->tces, at, tce)
+		list_for_each_entry(tce, &mt->live, list)
 			n++;
 	spin_unlock(&mock->lock);
 	return n;
@@ -1165,18 +1234,18 @@ void tce_mock_snapshot(struct tce_mock *mock, struct tce_snapshot *snap)
 	struct tce_mock_group *grp;
 	struct tce_mock_table *mt;
 	struct tce_mock_tce *tce;
-	unsigned long at;
 	int i;
 
 	memset(snap, 0, sizeof(*snap));
 	list_for_each_entry(mt, &mock->tables, list) {
 		snap->tables++;
-		xa_for_each(&mt->tces, at, tce) {
-			u64 cell = tce_mock_cell(mt->tbl, at);
+		list_for_each_entry(tce, &mt->live, list) {
+			u64 cell = tce_mock_cell(mt->tbl, tce->entry);
 
 			snap->n++;
-			snap->sum += hash_64(hash_64(at, 64) + tce->hpa +
-					     tce->dir, 64) ^ hash_64(cell, 64);
+			snap->sum += hash_64(hash_64(tce->entry, 64) +
+					     tce->hpa + tce->dir, 64) ^
+				     hash_64(cell, 64);
 		}
 	}
 	list_for_each_entry(grp, &mock->groups, list)
@@ -1212,8 +1281,6 @@ struct tce_mock *tce_mock_create(void)
 	INIT_LIST_HEAD(&mock->groups);
 	INIT_LIST_HEAD(&mock->listed);
 	INIT_LIST_HEAD(&mock->spare);
-	xa_init(&mock->pins);
-	xa_init(&mock->refs);
 	mock_now = mock;
 	return mock;
 }
@@ -1226,16 +1293,22 @@ void tce_mock_destroy(struct tce_mock *mock)
 {
 	struct tce_mock_group *grp, *next;
 	struct tce_mock_tce *tce, *tmp;
+	struct tce_mock_page *page;
+	struct hlist_node *at;
+	int i;
 
 	tce_mock_forget_bridges(mock);
 	list_for_each_entry_safe(tce, tmp, &mock->spare, list)
 		kfree(tce);
+	for (i = 0; i < ARRAY_SIZE(mock->pages); i++)
+		hlist_for_each_entry_safe(page, at, &mock->pages[i], node)
+			kfree(page);
+	hlist_for_each_entry_safe(page, at, &mock->spare_pages, node)
+		kfree(page);
 	list_for_each_entry_safe(grp, next, &mock->groups, list) {
 		iommu_group_put(grp->group);
 		kfree(grp);
 	}
-	xa_destroy(&mock->pins);
-	xa_destroy(&mock->refs);
 	mock_now = NULL;
 	kfree(mock);
 }

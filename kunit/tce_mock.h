@@ -27,7 +27,6 @@
 #include <linux/list.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
-#include <linux/xarray.h>
 
 #include <asm/iommu.h>
 
@@ -71,6 +70,8 @@ enum tce_fault {
 	TCE_FAULTS,
 };
 
+#define TCE_PAGES_BITS		10
+
 #define TCE_VIOLATIONS_KEPT	6
 #define TCE_VIOLATION_LEN	100
 
@@ -89,8 +90,10 @@ struct tce_gate {
  * @lock: guards all that follows, tables included
  * @tables: tables that exist (struct tce_mock_table)
  * @groups: table groups (struct tce_mock_group)
- * @pins: page frame number -> pins that the driver owns
- * @refs: page frame number -> entries in bridges that reach it or may
+ * @pages: hash of pages (struct tce_mock_page) by their number
+ * @spare_pages: those that are not in use
+ * @pins: pins that the driver owns
+ * @refs: pages that entries in bridges reach or may reach, by entry
  * @listed: regions in the kernel's list (see tce_wrap.c)
  * @unlisted: some have left it lately
  * @counted: mappings of them that the driver counts
@@ -130,8 +133,10 @@ struct tce_mock {
 	spinlock_t lock;
 	struct list_head tables;
 	struct list_head groups;
-	struct xarray pins;
-	struct xarray refs;
+	struct hlist_head pages[BIT(TCE_PAGES_BITS)];
+	struct hlist_head spare_pages;
+	unsigned long pins;
+	unsigned long refs;
 	struct list_head listed;
 	bool unlisted;
 	long counted;
