@@ -5,14 +5,18 @@
 # scripts/mutation, which prepares /mutants and reads what is printed here.
 #
 #   /mutants/good.ko    the module without a fault
-#   /mutants/list       the names of the others, /mutants/NAME.ko
-#   /mutants/steps      the tests, one a line, in their order: globs of KUnit, or
-#                       names of test programs
-#   /mutants/expected   "STEP RESULTS TENTHS" of each step with the good module;
-#                       measured here if it is missing
+#   /mutants/list       "NAME TEST...", one a line: /mutants/NAME.ko, and what to try
+#                       in this order: SUITE or SUITE.CASE of KUnit, or the name of a
+#                       test program; with "+leaks" lost memory is looked for, too,
+#                       and just "leaks" looks for what all tests before it have lost
+#   /mutants/expected   "TEST RESULTS TENTHS" of tests with the good module; what is
+#                       missing there is measured here
 #
 # Environment:
-#   TCE_STAGE   kunit, kunit-leaks (also looks for lost memory) or selftest
+#   TCE_BUDGET  so many tenths of a second of tests for one mutant, by what they take
+#               with the good module (900)
+#   TCE_STAGE   kunit or selftest; lines: for each test of /mutants/list, one a line,
+#               print what gcov has counted of it with the good module
 
 # shellcheck source=lib.sh
 . /guest/lib.sh
@@ -25,23 +29,32 @@ complaint='Oops|BUG:|kernel BUG at|WARNING:|cut here|KASAN:|UBSAN:|corruption|re
 tenths() { read -r up _ </proc/uptime; up=${up%?}; echo "${up%.*}${up#*.}"; }
 
 # in_background COMMAND... - its output goes to /tmp/out. Return: its exit code, or
-# 99 if it took longer than $limit tenths of a second.
+# 99 if it took longer than $limit tenths of a second. After an oops, which may have
+# taken a lock with it, 10 more seconds have to be enough.
 in_background() {
 	rm -f /tmp/rc
 	( "$@" </dev/null >/tmp/out 2>&1; echo $? >/tmp/rc.new; mv /tmp/rc.new /tmp/rc ) &
 	end=$(($(tenths) + limit))
+	patience=$limit
+	turns=0
 	until [ -e /tmp/rc ]; do
 		[ "$(tenths)" -lt "$end" ] || return 99
 		sleep 0.1
+		turns=$((turns + 1))
+		if [ $((turns % 30)) -eq 0 ] && [ "$patience" -gt 100 ] && dmesg | grep -q "Oops: "; then
+			patience=100
+			end=$(($(tenths) + 100))
+		fi
 	done
 	return "$(cat /tmp/rc)"
 }
 
-# step MODULE STEP - run it; leaves the number of results in $results and what is
-# wrong, if something is, in $wrong.
+# step MODULE TEST - run it; leaves the number of results in $results, what is wrong,
+# if something is, in $wrong, and the test that says so in $where.
 step() {
 	wrong=
 	results=0
+	where=$2
 	if [ "$TCE_STAGE" = selftest ]; then
 		in_background "/selftests/$2" --safe
 		status=$?
@@ -54,27 +67,35 @@ step() {
 		results=$(grep -c -E '^(not )?ok ' /tmp/out)
 	else
 		# without a newline, which would be part of the glob
-		printf %s "$2" >/sys/module/kunit/parameters/filter_glob
-		in_background insmod "/mutants/$1.ko"
+		printf %s "${2%+leaks}" >/sys/module/kunit/parameters/filter_glob
+		in_background insmod "/mutants/$1.ko" brief=1
 		case $? in
-		99) wrong="it hangs"; return ;;
+		99) wrong="it hangs" ;;
 		0) ;;
 		*) wrong="it does not load"; return ;;
 		esac
-		if ! unload; then
+		if [ -z "$wrong" ] && ! unload; then
 			wrong="it cannot be unloaded"
-			return
 		fi
 	fi
 	dmesg -c >/tmp/messages
 	if [ "$TCE_STAGE" != selftest ]; then
 		results=$(grep -c -E '^\[[ 0-9.]*\] *(not )?ok ' /tmp/messages)
-		wrong=$(sed -n 's/^\[[ 0-9.]*\] *not ok [0-9]* *//p' /tmp/messages | head -n 1)
+		failed=$(sed -n 's/^\[[ 0-9.]*\] *not ok [0-9]* *//p' /tmp/messages | head -n 1)
+		wrong=${wrong:-$failed}
 	fi
 	if grep -E "$complaint" /tmp/messages >/tmp/complaints; then
 		wrong="${wrong:+$wrong; }the kernel complained: $(head -n 1 /tmp/complaints)"
 		echo 1 >$debug/clear_warn_once
 	fi
+	if [ -n "$wrong" ]; then
+		# No case begins after the one that has failed.
+		case=$(sed -n 's/^.*tce_kunit: case \([a-z0-9_]*\)$/\1/p' /tmp/messages | tail -n 1)
+		where=${2%%[.+]*}${case:+.$case}
+	fi
+	case $wrong:$2 in
+	:*+leaks) look_for_leaks ;;
+	esac
 }
 
 unload() {
@@ -88,8 +109,10 @@ change_to() {
 	unload && limit=100 && in_background insmod "/mutants/$1.ko"
 }
 
+# Leaves in $wrong what has been lost since the last time.
 look_for_leaks() {
-	[ "$TCE_STAGE" = kunit-leaks ] && [ -e $debug/kmemleak ] || return 0
+	wrong=
+	[ -e $debug/kmemleak ] || return 0
 	# An object must be some seconds old, and is only reported when seen twice.
 	sleep 5.5
 	echo scan >$debug/kmemleak
@@ -100,12 +123,77 @@ look_for_leaks() {
 	echo clear >$debug/kmemleak
 }
 
-# expect STEP - sets $want and $limit; what is slow today may be slower tomorrow.
+# expect TEST MODULE - sets $want and $limit; MODULE is the one that is being tried.
+# Return: whether the good module passes the test.
 expect() {
+	want=
 	while read -r name want took; do
 		[ "$name" != "$1" ] || break
+		want=
 	done </mutants/expected
+	if [ -z "$want" ]; then
+		say "measure $1"
+		change_to good || die "the good module cannot be loaded"
+		limit=6000
+		start=$(tenths)
+		step good "$1"
+		took=$(($(tenths) - start))
+		want=$results
+		[ "$results" -gt 0 ] || wrong=${wrong:-no results}
+		case $wrong in
+		*"it hangs"*|*"be unloaded"*) die "the good module: $wrong" ;;
+		esac
+		if [ -n "$wrong" ]; then
+			say "unusable $1 by $wrong"
+			want=bad
+			took=0
+		else
+			say "expected $1 $want $took"
+		fi
+		echo "$1 $want $took" >>/mutants/expected
+		change_to "$2" || die "the module cannot be loaded any more"
+	fi
+	# what is slow today may be slower tomorrow
 	limit=$((took * 4 + 100))
+	[ "$want" != bad ]
+}
+
+# try MODULE TEST - is it caught?
+try() {
+	expect "$2" "$1" || return 1
+	say "try $2"
+	step "$1" "$2"
+	if [ -z "$wrong" ] && [ "$results" -ne "$want" ]; then
+		wrong="$results results, not $want"
+	fi
+	[ -n "$wrong" ]
+}
+
+# The same for lost memory, which may have been another's.
+try_for_leaks() {
+	case $2 in
+	leaks)
+		say "try leaks"
+		look_for_leaks
+		[ -n "$wrong" ] || return 1
+		# Again, as it may have been lost by another mutant.
+		for one in $tried; do
+			! try "$1" "$one" || return 0
+		done
+		look_for_leaks
+		[ -n "$wrong" ] || return 1
+		# Which was it? If it is none of these alone, then all together.
+		together=$wrong
+		for one in $(echo "$tried" | cut -d " " -f 1-5); do
+			! try "$1" "$one+leaks" || return 0
+		done
+		where=leaks
+		wrong=$together
+		;;
+	*)
+		try "$1" "$2" && try "$1" "$2"
+		;;
+	esac
 }
 
 if [ "$TCE_STAGE" = selftest ]; then
@@ -117,65 +205,67 @@ else
 	prepare_suites
 fi
 [ ! -e $debug/kmemleak ] || echo scan=off >$debug/kmemleak
+# A thread that oopses is one caught mutant; the others can be tried all the same,
+# unless it took something with it. What locks up the machine ends it.
+echo 0 >/proc/sys/kernel/panic_on_oops
+for what in softlockup_panic panic_on_rcu_stall; do
+	[ ! -e "/proc/sys/kernel/$what" ] || echo 1 >"/proc/sys/kernel/$what"
+done
 dmesg -c >/dev/null
+touch /mutants/expected
+change_to good || die "the good module does not load"
 
-if [ ! -e /mutants/expected ]; then
-	: >/mutants/expected
-	: >/mutants/steps.good
-	change_to good || die "the good module does not load"
-	while read -r name; do
-		limit=6000
-		start=$(tenths)
-		step good "$name"
-		took=$(($(tenths) - start))
-		[ "$results" -gt 0 ] || wrong=${wrong:-no results}
-		if [ -n "$wrong" ]; then
-			say "unusable $name by $wrong"
-			continue
-		fi
-		say "expected $name $results $took"
-		echo "$name $results $took" >>/mutants/expected
-		echo "$name" >>/mutants/steps.good
-	done </mutants/steps
-	mv /mutants/steps.good /mutants/steps
-	wrong=
-	look_for_leaks
-	[ -z "$wrong" ] || say "unusable kmemleak by $wrong"
-fi
-if [ ! -s /mutants/steps ]; then
-	die "there is no test that the good module passes"
-fi
+# Which lines does each test run?
+while [ "$TCE_STAGE" = lines ] && read -r test; do
+	echo 0 >$debug/gcov/reset
+	limit=6000
+	start=$(tenths)
+	step good "$test"
+	took=$(($(tenths) - start))
+	[ "$results" -gt 0 ] || wrong=${wrong:-no results}
+	if [ -n "$wrong" ]; then
+		say "unusable $test by $wrong"
+		case $wrong in
+		*"it hangs"*|*"be unloaded"*) die "no more can be done here" ;;
+		esac
+		continue
+	fi
+	say "lines $test $results $took"
+	coverage_data
+done </mutants/list
+[ "$TCE_STAGE" != lines ] || exit 0
 
-while read -r mutant; do
+while read -r mutant tests; do
 	say "mutant $mutant"
-	caught=
 	if ! change_to "$mutant"; then
 		say "caught $mutant by loading: it cannot be loaded or unloaded"
 		exit 0
 	fi
-	while read -r name; do
-		expect "$name"
-		say "try $name"
-		step "$mutant" "$name"
-		if [ -z "$wrong" ] && [ "$results" -ne "$want" ]; then
-			wrong="$results results, not $want"
-		fi
-		[ -n "$wrong" ] || continue
-		caught="$name: $wrong"
+	caught=
+	tried=
+	spent=0
+	early=100
+	for test in $tests; do
+		case $test in
+		*leaks) try_for_leaks "$mutant" "$test" || continue ;;
+		*)
+			[ "$spent" -lt "${TCE_BUDGET:-900}" ] || continue
+			if try "$mutant" "$test"; then :; else
+				tried="$tried $test"
+				spent=$((spent + took))
+				# what is lost is lost early as a rule
+				case $tests in
+				*" leaks") [ "$spent" -gt "$early" ] || continue ;;
+				*) continue ;;
+				esac
+				early=1000000
+				try_for_leaks "$mutant" leaks || continue
+			fi
+			;;
+		esac
+		caught="$where: $wrong"
 		break
-	done </mutants/steps
-	if [ -z "$caught" ] && look_for_leaks && [ -n "$wrong" ]; then
-		# It may have been another one before it: once more, from nothing.
-		while read -r name; do
-			expect "$name"
-			say "try $name again"
-			step "$mutant" "$name"
-		done </mutants/steps
-		wrong=
-		look_for_leaks
-		caught=$wrong
-		name=kmemleak
-	fi
+	done
 	if [ -z "$caught" ]; then
 		say "survived $mutant"
 		continue
@@ -189,16 +279,20 @@ while read -r mutant; do
 	esac
 
 	# Was it the mutant, or what another one has left behind?
-	if [ "$name" != kmemleak ]; then
-		expect "$name"
+	case $where in
+	*leaks) ;;
+	*)
 		change_to good || die "the good module cannot be loaded"
-		say "try $name with the good module"
-		step good "$name"
-		if [ -n "$wrong" ] || [ "$results" -ne "$want" ]; then
+		limit=1200
+		say "try $where with the good module"
+		step good "$where"
+		[ "$results" -gt 0 ] || wrong=${wrong:-no results}
+		if [ -n "$wrong" ]; then
 			say "spoiled $mutant by $caught; the good module: $wrong"
 			exit 0
 		fi
-	fi
+		;;
+	esac
 	say "caught $mutant by $caught"
 done </mutants/list
 say "all done"
