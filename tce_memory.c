@@ -881,6 +881,8 @@ int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
  * @cookie: as there
  *
  * The last of those who shared the pin has to know if any could write.
+ *
+ * Return: as there.
  */
 bool tce_pin_pass_on(__be64 *cell, u64 cookie)
 {

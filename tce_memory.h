@@ -187,7 +187,9 @@ static __always_inline bool tce_mem_fits(const struct tce_mem *mem, u64 cookie,
  * @cookie: what it had
  *
  * v1, where entries share pins. Caller keeps others out of the entries
- * TCE_PER_PIN around. If so, nothing is to be put for @cookie.
+ * TCE_PER_PIN around.
+ *
+ * Return: true if one does; nothing is to be put for @cookie then.
  */
 static __always_inline bool tce_mem_pass_on(const struct tce_mem *mem,
 					    __be64 *cell, u64 cookie)
