@@ -302,12 +302,52 @@ static uint8_t *single_pages(size_t size, size_t stride, bool backwards)
 }
 
 /*
+ * Huge pages, touched forwards or backwards, and split into the single pages that
+ * they consist of; or NULL.
+ */
+static uint8_t *split_pages(size_t size, bool backwards)
+{
+	FILE *f = fopen("/sys/kernel/debug/split_huge_pages", "w");
+	size_t n = size / (2 * MiB), i;
+	uint8_t *p = reserve(size);
+
+	if (!f)
+		return NULL;
+	if (madvise(p, size, MADV_HUGEPAGE)) {
+		fclose(f);
+		return NULL;
+	}
+	for (i = 0; i < n; i++)
+		p[(backwards ? n - 1 - i : i) * 2 * MiB] = 1;
+	memset(p, 1, size);
+	fprintf(f, "%d,0x%lx,0x%lx\n", getpid(), (unsigned long)p,
+		(unsigned long)p + size);
+	return fclose(f) ? NULL : p;
+}
+
+/* Is none of @n pages part of a larger one? */
+static bool all_single(const uint64_t *pfn, size_t n)
+{
+	const uint64_t compound = 1 << 15 | 1 << 16;
+	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	uint64_t flags = compound;
+	size_t i;
+
+	if (fd < 0)
+		return false;
+	for (i = 0; i < n; i++)
+		if (pread(fd, &flags, 8, pfn[i] * 8) != 8 || flags & compound)
+			break;
+	close(fd);
+	return i == n;
+}
+
+/*
  * The kernel hands out pages of a large free block in the order of their
  * addresses or against it, once smaller blocks are used up: so take more than
- * is wanted and look for the piece with the fewest breaks. Pages that were freed
- * lately are not part of their blocks yet; compaction changes that, and so does
- * making huge pages and giving them back. Where memory was much used before,
- * pieces of a large run may be as short as huge pages are.
+ * is wanted and look for the piece with the fewest breaks. Where memory was much
+ * used before, huge pages have to be split for it, and pieces of a large run may
+ * be as short as they are.
  */
 static uint8_t *contiguous_pages(size_t size)
 {
@@ -316,14 +356,16 @@ static uint8_t *contiguous_pages(size_t size)
 	int try;
 
 	for (try = 0; try < 6; try++) {
-		uint64_t *pfn;
 		size_t breaks = 0, best = ~0UL;
-		uint8_t *p;
+		uint8_t *p = NULL;
+		uint64_t *pfn;
+		bool single;
 
 		set_vm("compact_memory", 1);
-		if (try > 1 && set_vm("nr_hugepages", total * host.page / (2 * MiB)))
-			set_vm("nr_hugepages", 0);
-		p = single_pages(total * host.page, 1, try % 2);
+		if (try > 1)
+			p = split_pages(total * host.page, try % 2);
+		if (!p)
+			p = single_pages(total * host.page, 1, try % 2);
 		pfn = page_numbers(p, total);
 		for (i = 1; i < total; i++) {
 			breaks += pfn[i] != pfn[i - 1] + 1;
@@ -334,10 +376,14 @@ static uint8_t *contiguous_pages(size_t size)
 				at = i + 1 - n;
 			}
 		}
+		single = all_single(pfn + at, n);
 		free(pfn);
-		if (best <= size / (16 * MiB) ||
-		    (try >= 4 && size > 16 * MiB && best <= size / (2 * MiB)))
+		if (single && (best <= size / (16 * MiB) ||
+			       (try > 3 && size > 16 * MiB &&
+				best <= size / (2 * MiB))))
 			return p + at * host.page;
+		note("contiguous pages, try %d: %zu breaks%s", try, best,
+		     single ? "" : ", in larger pages");
 		if (best < least)
 			least = best;
 	}
