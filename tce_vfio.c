@@ -117,7 +117,12 @@ static __always_inline void container_put(struct tce_container *container)
 /* Copy the first @min bytes of an argument, and see that it has as many. */
 static __always_inline int copy_arg(void *to, unsigned long arg, size_t min)
 {
-	if (copy_from_user(to, (void __user *)arg, min))
+	/*
+	 * Linux 7.2 does not ask, but turns an address that is not the user's
+	 * into 1 << 63, which on powernv is the kernel's memory.
+	 */
+	if (!access_ok((void __user *)arg, min) ||
+	    copy_from_user(to, (void __user *)arg, min))
 		return -EFAULT;
 	/* all arguments begin with their own size */
 	if (*(u32 *)to < min)
