@@ -323,6 +323,10 @@ static const struct failure_op ops[] = {
 	  false, true },
 	{ "v2: unmap, KVM", 1, 1, mapped, unmap, PLAIN, SMALL, true, false, false, true },
 	{ "v2: close, KVM", 1, 4, mapped, close, PLAIN, SMALL, true, false, false, true },
+	{ "v1: map, KVM", 0, 1, ready, map, SCATTERED, LARGE, false, false, false, true },
+	{ "v1: replace, KVM", 0, 1, mapped, map, SCATTERED, LARGE, false, false, false, true },
+	{ "v1: unmap, KVM", 0, 1, mapped, unmap, SCATTERED, LARGE, true, false, false, true },
+	{ "v1: close, KVM", 0, 1, mapped, close, SCATTERED, LARGE, true, false, false, true },
 	{ "v2: detach", 1, 1, two_windows, detach, SCATTERED, LARGE, true },
 	{ "v2: close", 1, 4, mapped, close, SCATTERED, LARGE, true },
 };
@@ -519,6 +523,20 @@ static void exchange(struct kunit *test)
 	if (!op_is(test->param_value, runs, ARRAY_SIZE(runs)))
 		kunit_skip(test, "writes no entries, or never fails");
 	fail_each(test, TCE_FAULT_XCHG, -4, -EIO, false);
+}
+
+/* And then there is no memory to note what is to be let go: that takes none. */
+static void exchange_and_no_memory(struct kunit *test)
+{
+	static long (*const runs[])(struct failure *f) = { map };
+	struct tce_fixture *fx = test->priv;
+
+	if (!op_is(test->param_value, runs, ARRAY_SIZE(runs)))
+		kunit_skip(test, "holds no more than there is room for");
+	if (!tce_fault_can_alloc())
+		kunit_skip(test, "this kernel can't make allocations fail");
+	fx->mock->then_no_memory = true;
+	fail_each_of(test, TCE_FAULT_XCHG, -4, -EIO, false, 2);
 }
 
 static void exchange_without_memory(struct kunit *test)
@@ -790,6 +808,7 @@ static void platform_is_dead(struct kunit *test)
 static struct kunit_case tce_failure_cases[] = {
 	KUNIT_CASE_PARAM(allocation, op_gen_params),
 	KUNIT_CASE_PARAM(exchange, op_gen_params),
+	KUNIT_CASE_PARAM(exchange_and_no_memory, op_gen_params),
 	KUNIT_CASE_PARAM(exchange_without_memory, op_gen_params),
 	KUNIT_CASE_PARAM(set, op_gen_params),
 	KUNIT_CASE_PARAM(set_is_lost, op_gen_params),

@@ -99,7 +99,7 @@ void tce_settled(struct tce_fixture *fx)
 	mock->nr_violations = 0;
 
 	if (tce_mock_stale(mock))
-		KUNIT_FAIL(fx->test, "%lu entries were changed, but not killed",
+		KUNIT_FAIL(fx->test, "%lu entries were changed, but not killed or flushed",
 			   tce_mock_stale(mock));
 }
 

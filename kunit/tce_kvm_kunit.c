@@ -388,6 +388,33 @@ static void closed_while_kvm_has_the_page(struct kunit *test)
 	tce_expect_balance(fx);
 }
 
+/* It has many of them, apart from each other, and there is no memory to note all. */
+static void closed_while_kvm_has_many_pages(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua, size = 64 * PAGE_SIZE;
+	struct kvm_taken taken;
+	struct kvm_setup s;
+	unsigned int nth;
+	u64 at;
+
+	for (nth = 0; nth < 3; nth++) {
+		if (nth && !tce_fault_can_alloc())
+			break;
+		setup(test, &s, false);
+		ua = tce_memory(fx, TCE_MEM_SCATTERED, size);
+		KUNIT_ASSERT_NE(test, ua, 0);
+		KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, ua, size, TCE_RW), 0);
+		for (at = 0; at < size; at += SZ_4K)
+			kvm_take(&s, &taken, at >> 12);
+		if (nth)
+			tce_fault_arm(fx->mock, TCE_FAULT_ALLOC, nth, 0);
+		tce_close(s.client);
+		tce_fault_disarm(fx->mock);
+		tce_expect_balance(fx);
+	}
+}
+
 /* KVM gets hold of the table when something is mapped in runs already. */
 static void kvm_comes_later(struct kunit *test)
 {
@@ -506,6 +533,7 @@ static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(unmap_while_kvm_has_the_page),
 	KUNIT_CASE(map_while_kvm_has_the_page),
 	KUNIT_CASE(closed_while_kvm_has_the_page),
+	KUNIT_CASE(closed_while_kvm_has_many_pages),
 	KUNIT_CASE(kvm_comes_later),
 	KUNIT_CASE(kvm_visits_unseen),
 	KUNIT_CASE(kvm_maps_elsewhere),

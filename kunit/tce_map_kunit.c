@@ -663,6 +663,7 @@ static void v2_huge_and_ordinary(struct kunit *test, bool behind)
 	struct tce_mock_group *grp;
 	struct tce_client *client;
 	u64 start;
+	long rc;
 
 	/* the hash MMU wants one size of pages between two such edges */
 	edge = round_up(fx->next_ua, SZ_256M) + SZ_256M;
@@ -684,6 +685,16 @@ static void v2_huge_and_ordinary(struct kunit *test, bool behind)
 	KUNIT_ASSERT_EQ(test, tce_create(client, PAGE_SHIFT, SZ_64M, 1, &start),
 			0);
 	ua = min(ua, plain);
+	if (behind) {
+		/* the kernel's list is no place for it, and then the pages are gone */
+		tce_fault_arm(fx->mock, TCE_FAULT_PIN, 1, -ENOMEM);
+		rc = tce_register(client, ua, 2 * huge);
+		if (tce_fault_disarm(fx->mock))
+			KUNIT_EXPECT_EQ(test, rc, -ENOMEM);
+		else
+			KUNIT_ASSERT_EQ(test, tce_unregister(client, ua,
+							     2 * huge), 0);
+	}
 	KUNIT_ASSERT_EQ(test, tce_register(client, ua, 2 * huge), 0);
 	mem = mm_iommu_lookup(fx->mm, plain, huge);
 	KUNIT_EXPECT_TRUE(test, !mem || mm_iommu_ua_to_hpa(mem, plain,

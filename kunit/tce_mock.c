@@ -6,7 +6,8 @@
  * what it reached is kept in its table's list of stale entries until a kill
  * covers it, because until then a bridge may still use the old translation;
  * an entry that was only filled is in that list as well, so that a missing
- * kill is noticed. Pages that live or stale entries of a table in some bridge
+ * kill is noticed. Where the table has a flush(), runs that are set or cleared
+ * are not done before it. Pages that live or stale entries of a table in some bridge
  * reach are counted in &tce_mock_page.refs.
  *
  * Locks: &tce_mock.lock guards everything and is taken last. Memory is
@@ -42,6 +43,9 @@
  * @leaves: for which it_level_size entries a table of several levels has memory
  * @root: cells, or the top level of a tree of them; see mock_useraddrptr()
  * @stale: changed and not yet killed (struct tce_mock_tce)
+ * @cleared: cleared as a run, which kills, and not yet flushed
+ * @unflushed: the driver has set, cleared or killed entries since the last
+ *	flush, where there is something to flush
  */
 struct tce_mock_table {
 	struct list_head list;
@@ -54,12 +58,13 @@ struct tce_mock_table {
 	struct xarray leaves;
 	__be64 *root;
 	struct list_head stale;
+	struct list_head cleared;
+	bool unflushed;
 };
 
 /**
  * struct tce_mock_tce - a live or stale entry
- * @list: in &tce_mock_table.live, in &tce_mock_table.stale, or, if it is neither,
- *	in &tce_mock.spare
+ * @list: in one of the lists of &struct tce_mock_table, or in &tce_mock.spare
  * @node: in &tce_mock_table.buckets, if live
  * @entry: its number
  * @hpa: what it reaches
@@ -518,6 +523,22 @@ static struct tce_mock_tce *find_live(struct tce_mock_table *mt,
 	return NULL;
 }
 
+static bool has_flush(const struct tce_mock_table *mt)
+{
+	return mt->tbl->it_ops->flush;
+}
+
+static void stale_drop_all(struct tce_mock_table *mt)
+{
+	struct tce_mock_tce *tce, *next;
+
+	list_for_each_entry_safe(tce, next, &mt->stale, list)
+		stale_drop(mt, tce);
+	list_for_each_entry_safe(tce, next, &mt->cleared, list)
+		stale_drop(mt, tce);
+	mt->unflushed = false;
+}
+
 /* Put @new, or nothing, into an entry; what was there is returned. */
 static struct tce_mock_tce *entry_swap(struct tce_mock_table *mt,
 				       unsigned long entry,
@@ -576,8 +597,11 @@ static int mock_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 		rc = -EINVAL;
 		goto out;
 	}
-	if (tce_fault_hit(mock, TCE_FAULT_XCHG, &rc))
+	if (tce_fault_hit(mock, TCE_FAULT_XCHG, &rc)) {
+		if (mock->then_no_memory)
+			nth = 1;
 		goto out;
+	}
 	if (*dir == DMA_NONE && tce_fault_hit(mock, TCE_FAULT_CLEAR, &rc))
 		goto out;
 	if (*dir == DMA_NONE && *hpa)
@@ -603,7 +627,7 @@ out:
 	return rc;
 }
 
-/* Write a run of entries; invalidates them itself. */
+/* Write a run of entries; invalidates them itself, but for the flush. */
 static int mock_set(struct iommu_table *tbl, long index, long npages,
 		    unsigned long uaddr, enum dma_data_direction dir,
 		    unsigned long attrs)
@@ -627,6 +651,7 @@ static int mock_set(struct iommu_table *tbl, long index, long npages,
 		rc = 0;
 		goto out;
 	}
+	mt->unflushed = has_flush(mt);
 	for (i = 0; i < npages; i++) {
 		struct tce_mock_tce *old, *new =
 			tce_new(mock, __pa(uaddr) + (i << tbl->it_page_shift),
@@ -649,7 +674,7 @@ out:
 	return rc;
 }
 
-/* Clear a run of entries; invalidates them itself. */
+/* Clear a run of entries; invalidates them itself, but for the flush. */
 static void mock_clear(struct iommu_table *tbl, long index, long npages)
 {
 	unsigned int nth = tce_quiet_begin();
@@ -673,11 +698,12 @@ static void mock_clear(struct iommu_table *tbl, long index, long npages)
 	for (i = 0; i < npages; i++) {
 		struct tce_mock_tce *old = entry_swap(mt, entry + i, NULL);
 
-		if (old) {
-			tce_ref(mt, old, -1);
-			tce_put(mock, old);
-		}
+		if (old)
+			list_add(&old->list, &mt->cleared);
 	}
+	mt->unflushed = true;
+	if (!has_flush(mt))
+		stale_drop_all(mt);
 out:
 	spin_unlock(&mock->lock);
 	tce_quiet_end(nth);
@@ -716,6 +742,9 @@ static void mock_kill(struct iommu_table *tbl, unsigned long index,
 		tce_mock_violation(mock, "kill of %lx+%lx is outside of the table",
 				   index, pages);
 	check_asked(mt, index, pages, "kill");
+	/* KVM, which kills while nobody calls, does not flush */
+	if (mock->calling)
+		mt->unflushed = has_flush(mt);
 	list_for_each_entry_safe(tce, next, &mt->stale, list)
 		if (tce->entry >= index && tce->entry - index < pages)
 			stale_drop(mt, tce);
@@ -782,7 +811,15 @@ static void nodes_free(struct iommu_table *tbl, __be64 *node,
 
 static void mock_flush(struct iommu_table *tbl)
 {
-	to_mock(tbl)->mock->flushes++;
+	struct tce_mock_table *mt = to_mock(tbl);
+	struct tce_mock_tce *tce, *next;
+
+	spin_lock(&mt->mock->lock);
+	mt->mock->flushes++;
+	mt->unflushed = false;
+	list_for_each_entry_safe(tce, next, &mt->cleared, list)
+		stale_drop(mt, tce);
+	spin_unlock(&mt->mock->lock);
 }
 
 static void mock_free(struct iommu_table *tbl)
@@ -802,8 +839,7 @@ static void mock_free(struct iommu_table *tbl)
 			grp->hw[i] = NULL;
 		}
 	}
-	list_for_each_entry_safe(tce, next, &mt->stale, list)
-		stale_drop(mt, tce);
+	stale_drop_all(mt);
 	list_for_each_entry_safe(tce, next, &mt->live, list) {
 		tce_ref(mt, tce, -1);
 		list_del(&tce->list);
@@ -896,6 +932,7 @@ static int table_fill(struct tce_mock_group *grp, struct iommu_table *tbl,
 	mt->tbl = tbl;
 	xa_init(&mt->leaves);
 	INIT_LIST_HEAD(&mt->stale);
+	INIT_LIST_HEAD(&mt->cleared);
 	INIT_LIST_HEAD(&mt->live);
 
 	spin_lock(&mt->mock->lock);
@@ -953,11 +990,10 @@ static long mock_create_table_other(struct iommu_table_group *tg, int num,
 /* One bridge more (@n is 1) or less (-1) reaches what the table's entries do. */
 static void table_reach(struct tce_mock_table *mt, int n)
 {
-	struct tce_mock_tce *tce, *next;
+	struct tce_mock_tce *tce;
 
 	if (n < 0 && mt->bridges == 1) {
-		list_for_each_entry_safe(tce, next, &mt->stale, list)
-			stale_drop(mt, tce);
+		stale_drop_all(mt);
 		list_for_each_entry(tce, &mt->live, list)
 			tce_ref(mt, tce, -1);
 	}
@@ -1191,7 +1227,7 @@ unsigned long tce_mock_live(struct tce_mock *mock)
 }
 
 /**
- * tce_mock_stale() - entries that were changed and not killed
+ * tce_mock_stale() - entries that were changed and not killed, or not flushed
  * @mock: the platform
  *
  * Return: their number.
@@ -1203,7 +1239,7 @@ unsigned long tce_mock_stale(struct tce_mock *mock)
 
 	spin_lock(&mock->lock);
 	list_for_each_entry(mt, &mock->tables, list)
-		n += list_count_nodes(&mt->stale);
+		n += list_count_nodes(&mt->stale) + mt->unflushed;
 	spin_unlock(&mock->lock);
 	return n;
 }

@@ -10,6 +10,7 @@
  *   - an address is written only while its pages are pinned;
  *   - no pin of a page ends while an entry reaches it, or could still reach it
  *     because the entry was changed but not killed;
+ *   - what has to be flushed is, before its pages are let go;
  *   - no live entry is overwritten by an operation that does not tell what it
  *     was, or filled where the table has no memory for it yet;
  *   - no table is freed while it is in a bridge;
@@ -104,6 +105,8 @@ struct tce_gate {
  * @fault_sticky: again and again
  * @fault_hits: how often it has
  * @asked: how often each of these could have failed; allocations are not counted
+ * @then_no_memory: after an xchg_no_kill() that was made to fail the next
+ *	allocation by the same thread fails, too
  * @created: create_table() was called so often
  * @writes: entries written, one by one or in runs
  * @runs: runs of entries written by one operation
@@ -148,6 +151,7 @@ struct tce_mock {
 	bool fault_sticky;
 	unsigned int fault_hits;
 	unsigned int asked[TCE_FAULTS];
+	bool then_no_memory;
 
 	unsigned long created;
 	unsigned long writes;

@@ -433,6 +433,84 @@ static void same_range_waits(struct kunit *test)
 	}
 }
 
+/* What is at work, in one_common_entry(), and those who come meanwhile */
+#define MIDDLE		SZ_1M
+#define MIDDLE_END	(MIDDLE + SZ_64K)
+
+static void map_the_middle(struct tce_thread *thread)
+{
+	thread->rc = tce_map(&thread->view, MIDDLE, memory, SZ_64K, TCE_R);
+}
+
+static void unmap_the_first(struct tce_thread *thread)
+{
+	thread->rc = tce_unmap(&thread->view, MIDDLE, SZ_4K);
+}
+
+static void unmap_up_to_the_first(struct tce_thread *thread)
+{
+	thread->rc = tce_unmap(&thread->view, 0, MIDDLE + SZ_4K);
+}
+
+static void unmap_the_last(struct tce_thread *thread)
+{
+	thread->rc = tce_unmap(&thread->view, MIDDLE_END - SZ_4K, SZ_4K);
+}
+
+static void unmap_from_the_last(struct tce_thread *thread)
+{
+	thread->rc = tce_unmap(&thread->view, MIDDLE_END - SZ_4K, SZ_1M);
+}
+
+/*
+ * So does one that has but one entry in common with it. Who has none, and none
+ * that could share a pin with one of its entries, does not wait.
+ */
+static void one_common_entry(struct kunit *test)
+{
+	static void (*const whats[])(struct tce_thread *thread) = {
+		unmap_the_first, unmap_up_to_the_first,
+		unmap_the_last, unmap_from_the_last,
+	};
+	static const struct {
+		u64 from;
+		u64 to;
+	} near[] = {
+		{ 0, MIDDLE - PAGE_SIZE + SZ_4K },
+		{ MIDDLE - PAGE_SIZE, MIDDLE - PAGE_SIZE + SZ_4K },
+		{ MIDDLE_END - SZ_4K + PAGE_SIZE, SZ_2M },
+		{ MIDDLE_END - SZ_4K + PAGE_SIZE, MIDDLE_END + PAGE_SIZE },
+	};
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = setup(test, false, NULL);
+	struct tce_thread a, b;
+	struct tce_gate gate;
+	int i, k;
+
+	for (i = 0; i < ARRAY_SIZE(whats); i++) {
+		gate_close(fx, &gate);
+		tce_thread_start(&a, client, map_the_middle);
+		wait_for_completion(&gate.reached);
+		tce_thread_start(&b, client, whats[i]);
+		msleep(30);
+		KUNIT_EXPECT_FALSE_MSG(test, is_done(&b), "%d", i);
+		for (k = 0; k < ARRAY_SIZE(near); k++)
+			KUNIT_EXPECT_EQ(test,
+					tce_unmap(client, near[k].from,
+						  near[k].to - near[k].from), 0);
+		complete(&gate.open);
+		tce_thread_join(&a);
+		tce_thread_join(&b);
+		fx->busy = false;
+		tce_settled(fx);
+		KUNIT_EXPECT_EQ(test, a.rc, 0);
+		KUNIT_EXPECT_EQ(test, b.rc, 0);
+		/* it came second */
+		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 15);
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4M), 0);
+	}
+}
+
 static void killed_while_waiting(struct tce_thread *thread)
 {
 	tce_be_killed(true);
@@ -707,6 +785,39 @@ static void containers_come_and_go(struct kunit *test)
 	tce_expect_balance(fx);
 }
 
+/* To be refused is enough to be known as one of the process's. */
+static void bind_and_close(struct tce_thread *thread)
+{
+	long rc;
+	int i;
+
+	for (i = 0; i < 20 * ROUNDS; i++) {
+		thread->view.data = tce_driver->open(VFIO_SPAPR_TCE_v2_IOMMU);
+		if (IS_ERR_OR_NULL(thread->view.data)) {
+			keep_first_error(thread, -ENODEV);
+			return;
+		}
+		rc = tce_register(&thread->view, memory, 0);
+		if (rc != -EINVAL)
+			keep_first_error(thread, rc ?: -EIO);
+		tce_driver->release(thread->view.data);
+	}
+}
+
+/* The last of a process's containers goes just when another one comes. */
+static void last_container_goes(struct kunit *test)
+{
+	static void (*const whats[])(struct tce_thread *thread) = {
+		bind_and_close, bind_and_close,
+	};
+	struct tce_thread threads[ARRAY_SIZE(whats)];
+	struct tce_fixture *fx = test->priv;
+
+	memory = tce_plain(fx, PAGE_SIZE);
+	start_all(threads, ARRAY_SIZE(whats), tce_open(fx, false), whats);
+	join_all(test, threads, ARRAY_SIZE(whats));
+}
+
 static struct kunit_case tce_threads_cases[] = {
 	KUNIT_CASE(map_and_unmap),
 	KUNIT_CASE(map_and_unmap_beside_kvm),
@@ -717,12 +828,14 @@ static struct kunit_case tce_threads_cases[] = {
 	KUNIT_CASE(groups_come_and_go),
 	KUNIT_CASE(released_while_in_use),
 	KUNIT_CASE(same_range_waits),
+	KUNIT_CASE(one_common_entry),
 	KUNIT_CASE(same_range_is_killed),
 	KUNIT_CASE(many_at_once),
 	KUNIT_CASE(register_keeps_nobody),
 	KUNIT_CASE(entries_and_regions_wait),
 	KUNIT_CASE(close_waits_for_register),
 	KUNIT_CASE(containers_come_and_go),
+	KUNIT_CASE(last_container_goes),
 	{}
 };
 
