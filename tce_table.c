@@ -1742,14 +1742,14 @@ static int window_create(struct tce_space *space, u32 shift, u64 size,
 		rc = -ENOMEM;
 		goto err_destroy;
 	}
+	win->run_min = win->tbl->it_ops->tce_kill ? TCE_RUN_MIN_KILL :
+						    TCE_RUN_MIN_HCALL;
 	if (space->mem->v2) {
 		window_probe(win);
 	} else if (!window_own_cells(win)) {
 		rc = -ENOMEM;
 		goto err_destroy;
 	}
-	win->run_min = win->tbl->it_ops->tce_kill ? TCE_RUN_MIN_KILL :
-						    TCE_RUN_MIN_HCALL;
 	list_for_each_entry(grp, &space->groups, list) {
 		rc = window_set(win, grp);
 		if (rc)

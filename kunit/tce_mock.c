@@ -651,6 +651,9 @@ static int mock_set(struct iommu_table *tbl, long index, long npages,
 		rc = 0;
 		goto out;
 	}
+	/* pseries lets the device read what it may write */
+	if (mock->hcalls && dir == DMA_FROM_DEVICE)
+		dir = DMA_BIDIRECTIONAL;
 	mt->unflushed = has_flush(mt);
 	for (i = 0; i < npages; i++) {
 		struct tce_mock_tce *old, *new =
@@ -767,6 +770,7 @@ static __be64 *mock_useraddrptr(struct iommu_table *tbl, long index,
 	int rc;
 
 	spin_lock(&mock->lock);
+	mock->lookups++;
 	if (!in_table(tbl, entry, 1)) {
 		tce_mock_violation(mock, "cell %lx is outside of the table",
 				   entry);
@@ -886,6 +890,8 @@ static unsigned long mock_get_table_size(u32 shift, u64 size, u32 levels)
 {
 	if (mock_now->size_is_unknown && levels > 1)
 		return ~0UL;
+	if (mock_now->table_size)
+		return mock_now->table_size;
 	return round_up((size >> shift) * sizeof(u64), PAGE_SIZE);
 }
 

@@ -78,10 +78,12 @@ enum tce_fault {
 
 /**
  * struct tce_gate - a place where threads are held up; see tce_wrap.c
+ * @skip: so many may pass before
  * @reached: completed by the thread that gets there
  * @open: completed to let it go on
  */
 struct tce_gate {
+	unsigned int skip;
 	struct completion reached;
 	struct completion open;
 };
@@ -114,6 +116,7 @@ struct tce_gate {
  * @kill_first: first entry of the last one
  * @kill_n: number of its entries
  * @flushes: calls of flush()
+ * @lookups: calls of useraddrptr()
  * @calling: a MAP or UNMAP is under way, and no other call
  * @call_first: first IOBA that it is about
  * @call_last: last IOBA, less than @call_first if it is about none
@@ -125,6 +128,7 @@ struct tce_gate {
  * @opaque: the cells of tables with several levels can't be walked
  * @also_unset: unset_window() fails, too, while a fault is armed
  * @size_is_unknown: get_table_size() says ~0, as pseries does for levels > 1
+ * @table_size: get_table_size() says this, if not 0
  * @no_userspace: tables come without it_userspace
  * @kept: pages that are let go may still be reached: the test sees to it that
  *	somebody holds them
@@ -160,6 +164,7 @@ struct tce_mock {
 	unsigned long kill_first;
 	unsigned long kill_n;
 	unsigned long flushes;
+	unsigned long lookups;
 
 	bool calling;
 	u64 call_first;
@@ -171,6 +176,7 @@ struct tce_mock {
 	bool opaque;
 	bool also_unset;
 	bool size_is_unknown;
+	unsigned long table_size;
 	bool no_userspace;
 	bool kept;
 

@@ -554,6 +554,65 @@ static void table_beyond_all_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fx->mock->created, created);
 }
 
+/* As much as there is may be asked for; it is the platform's to refuse. */
+static void table_of_all_memory(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, true, &grp);
+	u64 start;
+
+	fx->mock->hcalls = true;
+	grp->tg.max_levels = 1;
+	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
+	fx->mock->table_size = (totalram_pages() + 1) << PAGE_SHIFT;
+	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start),
+			-ENOMEM);
+	fx->mock->table_size -= PAGE_SIZE;
+	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
+}
+
+/*
+ * v1: no memory for the window, or for its cells. Those of a window of usual
+ * size are in pieces, of which none is ever refused, so this is a small one.
+ */
+static void v1_no_memory_for_a_window(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned int nth, refused = 0, failed;
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+	unsigned long locked;
+	long rc;
+
+	if (!tce_fault_can_alloc())
+		kunit_skip(test, "this kernel can't make allocations fail");
+	for (nth = 1, failed = 1; failed; nth++) {
+		client = tce_open(fx, false);
+		grp = tce_group(fx);
+		grp->tg.tce32_size = SZ_1M;
+		KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
+		KUNIT_ASSERT_EQ(test, tce_enable(client), 0);
+		locked = charged(fx);
+		tce_fault_arm(fx->mock, TCE_FAULT_ALLOC, nth, 0);
+		rc = tce_unmap(client, 0, SZ_4K);
+		failed = tce_fault_disarm(fx->mock);
+		if (rc) {
+			/* copies can be made to fail, too */
+			if (!IS_ENABLED(CONFIG_FAULT_INJECTION_USERCOPY) ||
+			    rc != -EFAULT)
+				KUNIT_EXPECT_EQ_MSG(test, rc, -ENOMEM,
+						    "failure %u", nth);
+			refused += rc == -ENOMEM;
+			KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
+			KUNIT_EXPECT_EQ(test, charged(fx), locked);
+		}
+		tce_close(client);
+	}
+	KUNIT_EXPECT_EQ(test, rc, 0);
+	KUNIT_EXPECT_GE(test, refused, 2);
+}
+
 static void platform_has_no_such_operations(struct kunit *test)
 {
 	static struct iommu_table_group_ops ops;
@@ -882,6 +941,8 @@ static struct kunit_case tce_window_cases[] = {
 	KUNIT_CASE(table_without_cells),
 	KUNIT_CASE(size_of_table_is_unknown),
 	KUNIT_CASE(table_beyond_all_memory),
+	KUNIT_CASE(table_of_all_memory),
+	KUNIT_CASE(v1_no_memory_for_a_window),
 	KUNIT_CASE(platform_has_no_such_operations),
 	KUNIT_CASE(no_window_is_left),
 	KUNIT_CASE(remove_in_all_orders),
