@@ -447,6 +447,16 @@ static bool asks_for(struct kunit *test, enum tce_fault fault)
 	return asked[fault];
 }
 
+/* Nothing is left for later, although it was done in another way. */
+static void expect_unmapped(struct failure *f, unsigned int nth)
+{
+	KUNIT_EXPECT_EQ_MSG(f->test, tce_mock_live(f->fx->mock), 0,
+			    "failure %u", nth);
+	if (!f->op->v2)
+		KUNIT_EXPECT_EQ_MSG(f->test, tce_mock_pins(f->fx->mock), 0,
+				    "failure %u", nth);
+}
+
 /*
  * Fail what @fault says with @rc; the operation then has to fail with @want,
  * or, if @or_succeed, may succeed in another way.
@@ -481,6 +491,8 @@ static void fail_each_of(struct kunit *test, enum tce_fault fault, int rc,
 				expect_same_state(&f, nth, &before);
 		} else if (!or_succeed) {
 			KUNIT_FAIL(test, "failure %u goes unnoticed", nth);
+		} else if (f.op->run == unmap) {
+			expect_unmapped(&f, nth);
 		}
 		clean_up(&f);
 	}

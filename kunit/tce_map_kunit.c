@@ -364,6 +364,79 @@ static void kill_once(struct kunit *test)
 	tce_expect_kill(fx, s.grp, 0, kills, 0, s.step);
 }
 
+/* Memory in one piece takes one operation of the platform, whatever its size. */
+static void one_run(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client;
+	unsigned long ua, runs, writes;
+	int v2;
+
+	tce_apart(fx);
+	ua = tce_memory(fx, TCE_MEM_HUGETLB, SZ_2M);
+	if (!ua)
+		kunit_skip(test, "this machine has no hugetlb pages");
+	for (v2 = 0; v2 < 2; v2++) {
+		client = v2 ? tce_ready_window(fx, 12, SZ_64M, 1, NULL) :
+			      tce_ready(fx, false, NULL);
+		if (v2)
+			KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_2M),
+					0);
+		runs = fx->mock->runs;
+		writes = fx->mock->writes;
+		KUNIT_ASSERT_EQ(test, tce_map(client, SZ_4K, ua, SZ_2M, TCE_RW),
+				0);
+		KUNIT_EXPECT_EQ(test, fx->mock->runs, runs + 1);
+		KUNIT_EXPECT_EQ(test, fx->mock->writes, writes + SZ_2M / SZ_4K);
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
+		KUNIT_EXPECT_EQ(test, fx->mock->runs, runs + 2);
+	}
+}
+
+/* Nor does ordinary memory before it keep the rest from being written at once. */
+static void one_run_behind_other_pages(struct kunit *test)
+{
+	unsigned long rw = PROT_READ | PROT_WRITE;
+	unsigned long edge, ua, few = 3 * PAGE_SIZE, exchanges;
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, false, NULL);
+
+	/* the hash MMU wants one size of pages between two such edges */
+	edge = round_up(fx->next_ua, SZ_256M) + SZ_256M;
+	fx->next_ua = edge;
+	ua = tce_memory(fx, TCE_MEM_HUGETLB, SZ_2M);
+	if (!ua)
+		kunit_skip(test, "this machine has no hugetlb pages");
+	fx->next_ua = edge + SZ_256M;
+	ua -= few;
+	KUNIT_ASSERT_EQ(test, vm_mmap(NULL, ua, few, rw, MAP_PRIVATE |
+				      MAP_ANONYMOUS | MAP_FIXED, 0), ua);
+	tce_stamp(ua, few);
+	KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
+	exchanges = fx->mock->asked[TCE_FAULT_XCHG];
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, few + SZ_2M, TCE_RW), 0);
+	KUNIT_EXPECT_LE(test, fx->mock->asked[TCE_FAULT_XCHG],
+			exchanges + few / SZ_4K);
+	KUNIT_EXPECT_EQ(test, fx->mock->runs, 1);
+}
+
+/* A large hole between two entries is not invalidated with them. */
+static void large_hole(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
+	unsigned long ua = tce_plain(fx, SZ_64K), kills;
+
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_64K), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(client, SZ_4K, ua, SZ_8K, TCE_RW), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(client, SZ_32M, ua, SZ_4K, TCE_RW), 0);
+	kills = fx->mock->kills;
+	KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
+	/* the second one of two */
+	tce_expect_kill(fx, grp, 0, kills + 1, SZ_32M, SZ_4K);
+}
+
 /* What the device may have written is dirty when it is let go. */
 static void written_pages_are_dirty(struct kunit *test)
 {
@@ -397,6 +470,72 @@ static void written_pages_are_dirty(struct kunit *test)
 							     s.size), 0);
 		KUNIT_EXPECT_EQ(test, PageDirty(first), flags[i] != TCE_R);
 		KUNIT_EXPECT_EQ(test, PageDirty(last), flags[i] != TCE_R);
+	}
+}
+
+/* Entry by entry, or all at once */
+static void map_as(struct kunit *test, struct map_setup *s, bool singly,
+		   unsigned long ua, unsigned long size, u32 flags)
+{
+	unsigned long at, step = singly ? s->step : size;
+
+	for (at = 0; at < size; at += step)
+		KUNIT_ASSERT_EQ(test, tce_map(s->client, at, ua + at, step,
+					      flags), 0);
+}
+
+/*
+ * So is what is replaced by other memory, and what is mapped entry by entry and
+ * unmapped in one go. Nothing else is.
+ */
+static void replaced_pages_are_dirty(struct kunit *test)
+{
+	static const u32 flags[] = { TCE_R, TCE_W, TCE_RW };
+	static const struct {
+		bool singly;
+		bool replaced;
+		bool replaced_singly;
+	} ways[] = {
+		{ true }, { true, true }, { false, true }, { false, true, true },
+	};
+	const struct map_shape *shape = test->param_value;
+	unsigned long other, size = max(PAGE_SIZE, SZ_64K);
+	struct tce_fixture *fx = test->priv;
+	struct page *first, *last;
+	struct map_setup s;
+	int i, k;
+
+	if (shape->kind == TCE_MEM_HUGETLB)
+		kunit_skip(test, "hugetlb pages are always dirty");
+	setup(test, &s);
+	other = memory(test, &s);
+	if (shape->v2)
+		KUNIT_ASSERT_EQ(test, tce_unregister(s.client, s.ua, s.size),
+				0);
+	first = tce_page(fx, s.ua);
+	last = tce_page(fx, s.ua + size - PAGE_SIZE);
+	for (k = 0; k < ARRAY_SIZE(ways) * ARRAY_SIZE(flags); k++) {
+		i = k / ARRAY_SIZE(flags);
+		if (shape->v2)
+			KUNIT_ASSERT_EQ(test, tce_register(s.client, s.ua,
+							   s.size), 0);
+		ClearPageDirty(first);
+		ClearPageDirty(last);
+		map_as(test, &s, ways[i].singly, s.ua, size,
+		       flags[k % ARRAY_SIZE(flags)]);
+		if (ways[i].replaced)
+			map_as(test, &s, ways[i].replaced_singly, other, size,
+			       TCE_R);
+		KUNIT_ASSERT_EQ(test, tce_unmap(s.client, 0, s.size), 0);
+		if (shape->v2)
+			KUNIT_ASSERT_EQ(test, tce_unregister(s.client, s.ua,
+							     s.size), 0);
+		KUNIT_EXPECT_EQ_MSG(test, PageDirty(first),
+				    flags[k % ARRAY_SIZE(flags)] != TCE_R,
+				    "way %d", i);
+		KUNIT_EXPECT_EQ_MSG(test, PageDirty(last),
+				    flags[k % ARRAY_SIZE(flags)] != TCE_R,
+				    "way %d", i);
 	}
 }
 
@@ -950,6 +1089,7 @@ static void sparse_window(struct kunit *test, u32 levels, bool opaque)
 	unsigned long ua = tce_plain(fx, PAGE_SIZE);
 	struct tce_mock_group *grp;
 	struct tce_client *client;
+	unsigned long lookups;
 	int i;
 
 	fx->mock->opaque = opaque;
@@ -960,7 +1100,11 @@ static void sparse_window(struct kunit *test, u32 levels, bool opaque)
 					      TCE_RW), 0);
 	for (i = 0; i < ARRAY_SIZE(places); i++)
 		tce_expect_mapped(fx, grp, 0, places[i], ua, SZ_4K, TCE_RW);
+	lookups = fx->mock->lookups;
 	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, 1ULL << 34), 0);
+	/* the platform would have to be asked for one leaf after the other */
+	if (!opaque)
+		KUNIT_EXPECT_EQ(test, fx->mock->lookups, lookups);
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, PAGE_SIZE), 0);
 }
@@ -1050,7 +1194,11 @@ static struct kunit_case tce_map_cases[] = {
 	KUNIT_CASE_PARAM(one_page_at_two_places, shape_gen_params),
 	KUNIT_CASE_PARAM(directions, shape_gen_params),
 	KUNIT_CASE_PARAM(kill_once, shape_gen_params),
+	KUNIT_CASE(one_run),
+	KUNIT_CASE(one_run_behind_other_pages),
+	KUNIT_CASE(large_hole),
 	KUNIT_CASE_PARAM(written_pages_are_dirty, shape_gen_params),
+	KUNIT_CASE_PARAM(replaced_pages_are_dirty, shape_gen_params),
 	KUNIT_CASE_PARAM(memory_goes_away, shape_gen_params),
 	KUNIT_CASE_PARAM(closed_while_mapped, shape_gen_params),
 	KUNIT_CASE_PARAM(unmapped_by_a_dying_owner, shape_gen_params),

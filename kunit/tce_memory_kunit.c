@@ -92,6 +92,32 @@ static void closed_without_unregister(struct kunit *test)
 	tce_expect_balance(fx);
 }
 
+/*
+ * Containers hold the description of the process's memory, in case that they are
+ * closed after its end, and let go of it.
+ */
+static void memory_of_the_process(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, PAGE_SIZE);
+	struct tce_client *a, *b;
+	int v2, count;
+
+	for (v2 = 0; v2 < 2; v2++) {
+		count = atomic_read(&fx->mm->mm_count);
+		a = tce_ready(fx, v2, NULL);
+		b = tce_ready(fx, v2, NULL);
+		if (v2)
+			KUNIT_ASSERT_EQ(test, tce_register(a, ua, PAGE_SIZE), 0);
+		KUNIT_EXPECT_GT(test, atomic_read(&fx->mm->mm_count), count);
+		tce_close(b);
+		KUNIT_EXPECT_GT(test, atomic_read(&fx->mm->mm_count), count);
+		tce_close(a);
+		tce_expect_balance(fx);
+		KUNIT_EXPECT_EQ(test, atomic_read(&fx->mm->mm_count), count);
+	}
+}
+
 /**
  * struct memory_bounds - arguments of REGISTER, relative to 64K of memory
  * @name: of the parameter
@@ -639,6 +665,7 @@ static void belongs_to_the_first_process(struct kunit *test)
 static struct kunit_case tce_memory_cases[] = {
 	KUNIT_CASE_PARAM(register_and_unregister, size_gen_params),
 	KUNIT_CASE_PARAM(closed_without_unregister, size_gen_params),
+	KUNIT_CASE(memory_of_the_process),
 	KUNIT_CASE_PARAM(register_bounds, bound_gen_params),
 	KUNIT_CASE(register_of_no_user_memory),
 	KUNIT_CASE(register_more_than_there_is),

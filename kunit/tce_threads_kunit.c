@@ -5,6 +5,10 @@
  * at everything else.
  */
 #include <linux/delay.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
 
 #include "../tce_memory.h"
 #include "tce_fixture.h"
@@ -360,6 +364,7 @@ static void released_while_in_use(struct kunit *test)
 
 static void gate_close(struct tce_fixture *fx, struct tce_gate *gate)
 {
+	gate->skip = 0;
 	init_completion(&gate->reached);
 	init_completion(&gate->open);
 	fx->mock->gate = gate;
@@ -509,6 +514,63 @@ static void one_common_entry(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 15);
 		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4M), 0);
 	}
+}
+
+/*
+ * A MAP of so much is done in pieces: each of 16M, if its memory begins with a
+ * page of the CPU's. Here it begins with half of one.
+ */
+#define PIECES		(SZ_16M + PAGE_SIZE)
+#define LAST_PAGE	(SZ_16M - PAGE_SIZE / 2)
+
+static void map_in_pieces(struct tce_thread *thread)
+{
+	thread->rc = tce_map(&thread->view, 0, memory + PAGE_SIZE / 2, PIECES,
+			     TCE_R);
+}
+
+/*
+ * v1, and entries that share pins: no page is looked up by two pieces of a MAP.
+ * The second would find another one there if user space is quick; and the one
+ * that it finds may be what the first has just replaced.
+ */
+static void page_changes_under_a_map(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long other, at;
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+	struct tce_thread thread;
+	struct tce_gate gate;
+	struct file *file;
+
+	if (PAGE_SIZE == SZ_4K)
+		kunit_skip(test, "the CPU's pages have 4K");
+	client = tce_ready(fx, false, &grp);
+	memory = tce_plain(fx, SZ_16M + 2 * PAGE_SIZE);
+	other = tce_memory(fx, TCE_MEM_SHARED, PAGE_SIZE);
+	KUNIT_ASSERT_NE(test, other, 0);
+	file = tce_file(fx, other);
+	at = memory + PAGE_SIZE / 2 + LAST_PAGE;
+	KUNIT_ASSERT_EQ(test, tce_map(client, LAST_PAGE, other, PAGE_SIZE / 2,
+				      TCE_R), 0);
+
+	gate_close(fx, &gate);
+	gate.skip = 1;
+	tce_thread_start(&thread, client, map_in_pieces);
+	wait_for_completion(&gate.reached);
+	KUNIT_EXPECT_EQ(test, vm_mmap(file, at, PAGE_SIZE,
+				      PROT_READ | PROT_WRITE,
+				      MAP_SHARED | MAP_FIXED, 0), at);
+	complete(&gate.open);
+	tce_thread_join(&thread);
+	fput(file);
+	fx->busy = false;
+	tce_settled(fx);
+	KUNIT_EXPECT_EQ(test, thread.rc, 0);
+	tce_expect_mapped(fx, grp, 0, LAST_PAGE, other, PAGE_SIZE, TCE_R);
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 }
 
 static void killed_while_waiting(struct tce_thread *thread)
@@ -829,6 +891,7 @@ static struct kunit_case tce_threads_cases[] = {
 	KUNIT_CASE(released_while_in_use),
 	KUNIT_CASE(same_range_waits),
 	KUNIT_CASE(one_common_entry),
+	KUNIT_CASE(page_changes_under_a_map),
 	KUNIT_CASE(same_range_is_killed),
 	KUNIT_CASE(many_at_once),
 	KUNIT_CASE(register_keeps_nobody),
