@@ -12,11 +12,23 @@ PATH=$PATH:/usr/sbin:/sbin	# depmod and the like
 
 SCRIPTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(dirname "$SCRIPTS")
-CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/vfio-spapr-tce
-mkdir -p "$CACHE"
+CACHE=${XDG_CACHE_HOME:-~/.cache}/vfio-spapr-tce	# ~ holds without HOME, too
 
 say() { printf '>> %s\n' "$*" >&2; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 2; }
+
+# What a script says of itself is at its head.
+case ${1-} in
+-h|--help)
+	awk 'NR > 3 {if (!/^#/) exit; sub(/^# ?/, ""); print}' "$0"
+	exit
+	;;
+esac
+
+case $ROOT$CACHE in
+*[[:space:]:]*) die "kbuild can't take spaces or colons in paths, as in $ROOT or $CACHE" ;;
+esac
+mkdir -p "$CACHE"
 
 # Run a command as root: directly, or through sudo when we are somebody else.
 as_root() {
@@ -54,6 +66,8 @@ lock_file() {
 # into its final place. Leaves its name in $work.
 make_work() {
 	mkdir -p "$CACHE/tmp"
+	# What runs that were killed have left.
+	find "$CACHE/tmp" -mindepth 1 -maxdepth 1 -mtime +3 -exec rm -rf {} + || true
 	work=$(mktemp -d "$CACHE/tmp/XXXXXX")
 	chmod 755 "$work"
 	trap 'rm -rf "$work"' EXIT
