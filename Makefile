@@ -30,6 +30,9 @@ install: module
 		$(if $(wildcard $(KDIR)/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=) modules_install
 	@scripts/after-install "$(KDIR)" "$(INSTALL_MOD_PATH)"
 
+uninstall:
+	@scripts/uninstall "$(KDIR)" "$(INSTALL_MOD_PATH)"
+
 clean:
 	rm -rf out .tmp_versions Module.symvers modules.order .module-common.o .*.cmd
 	rm -f $(foreach dir,. compat kunit,$(addprefix $(dir)/,*.o *.ko *.mod *.mod.c .*.cmd .*.d))
@@ -88,6 +91,7 @@ help:
 	@echo 'make                build $(MODULE).ko for the running kernel, or for'
 	@echo '                    KDIR=/path/to/its/build ARCH=powerpc CROSS_COMPILE=powerpc64le-linux-gnu-'
 	@echo 'make install        install it beside the kernel'\''s own, into updates/'
+	@echo 'make uninstall      remove it from there'
 	@echo 'make clean          remove what was built here (the cache stays)'
 	@echo
 	@echo 'On any Debian x86-64 machine, with emulated POWER hosts:'
@@ -104,10 +108,11 @@ help:
 	@echo 'make handback       a network card to a client and back, three times'
 	@echo 'make check          all builds, static checks, tests on all machines'
 	@echo 'make bench          what it costs, against the kernel'\''s own driver'
-	@echo 'make lint           shellcheck, checkpatch, licence and range checks'
+	@echo 'make lint           shellcheck, checkpatch, kernel-doc, cppcheck, coccinelle and more'
 	@echo 'make btf-check      compare the restated VFIO structures with the kernel'\''s'
+	@echo 'make host           only install the packages that these want'
 	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/kernels.conf)'
 	@echo '  MACHINE=$(MACHINE) one of: powernv9 pseries'
 
-.PHONY: module check-target install clean demo handback demo-guest check-guest defects races fuzz kunit selftest \
+.PHONY: module check-target install uninstall clean demo handback demo-guest check-guest defects races fuzz kunit selftest \
 	coverage mutation check bench lint btf-check host help
