@@ -63,6 +63,9 @@ fuzz: host
 	@scripts/fuzz --kernel $(KERNEL) --machine $(MACHINE) --driver $(DRIVER) \
 		--seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) $(if $(REPLAY),--replay "$(REPLAY)")
 
+fuzz-million: host
+	@scripts/fuzz --million $(if $(SEED),--seed $(SEED))
+
 kunit: host
 	@scripts/kunit
 
@@ -101,6 +104,7 @@ help:
 	@echo 'make selftest       run the test programs (DRIVER=ours|intree|both)'
 	@echo 'make defects        what the kernel'\''s own driver does when asked wrongly, and ours does not'
 	@echo 'make fuzz           random ioctls against a model (SECONDS=60 SEED=1 REPLAY=console.log)'
+	@echo 'make fuzz-million   a million of them, on kernels with KASAN and lockdep'
 	@echo 'make races          clients against each other, and clients that die'
 	@echo 'make kunit          run the KUnit suites on kernels that check themselves'
 	@echo 'make coverage       which lines and branches the tests run, with gcov'
@@ -114,5 +118,5 @@ help:
 	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/kernels.conf)'
 	@echo '  MACHINE=$(MACHINE) one of: powernv9 pseries'
 
-.PHONY: module check-target install uninstall clean demo handback demo-guest check-guest defects races fuzz kunit selftest \
+.PHONY: module check-target install uninstall clean demo handback demo-guest check-guest defects races fuzz fuzz-million kunit selftest \
 	coverage mutation check bench lint btf-check host help

@@ -432,6 +432,12 @@ test_noddw() {
 	report
 	expect_windows 1
 	expect_ways
+	# A packet at a time, so all three of the hypercalls.
+	if [ "$kvm_has_tables" = 1 ]; then
+		for event in put put_indirect stuff; do
+			[ "$(count "hcall/$event")" -gt 0 ] || fail "no $(hcall_name "$event")"
+		done
+	fi
 	guest_stop
 }
 
