@@ -45,7 +45,7 @@ demo-guest: host
 	@scripts/demo-guest
 
 check-guest: host
-	@scripts/check-guest --driver $(DRIVER)
+	@scripts/check-guest --driver $(DRIVER) --jobs 2
 
 handback: host
 	@scripts/handback $(MACHINE) $(KERNEL)
