@@ -154,7 +154,7 @@ static void inject_arguments(struct tce *t)
 }
 
 /*
- * The registers of the bridge that device 0 is behind (PHB4). Its tables are
+ * The registers of the bridge that a device is behind (PHB4). Its tables are
  * reached through an address and a data register; all are big endian.
  */
 #define IODA_ADDR	0x220
@@ -183,7 +183,7 @@ static void read_file(const char *path, void *buf, size_t size)
 	close(fd);
 }
 
-static struct bridge bridge_open(void)
+static struct bridge bridge_open(int device)
 {
 	char path[PATH_MAX + 32], node[PATH_MAX], text[256] = "";
 	struct bridge bridge;
@@ -200,7 +200,7 @@ static struct bridge bridge_open(void)
 	if (!strstr(text, "qemu"))
 		skip("not an emulated machine");
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/of_node",
-		 host.device[0].pci);
+		 host.device[device].pci);
 	if (!realpath(path, node))
 		skip("no %s", path);
 	for (;;) {
@@ -221,7 +221,7 @@ static struct bridge bridge_open(void)
 	read_file(path, &base, sizeof(base));
 	snprintf(path, sizeof(path),
 		 "/sys/bus/pci/devices/%s/eeh_pe_config_addr",
-		 host.device[0].pci);
+		 host.device[device].pci);
 	memset(text, 0, sizeof(text));
 	read_file(path, text, sizeof(text) - 1);
 	bridge.pe = strtoul(text, NULL, 16);
@@ -278,7 +278,7 @@ static void injected(struct tce *t)
 	long state;
 
 	need_eeh(t);
-	bridge = bridge_open();
+	bridge = bridge_open(0);
 	allow(t, mem, CHUNK);
 	bounce_at(t, iova - CHUNK);
 	map(t->container, mem, iova, CHUNK, RW);
@@ -342,6 +342,31 @@ static void two_groups(struct tce *t)
 	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_GET_STATE));
 }
 
+/* One group stands still, of the other only the DMA; then the other way round. */
+static void worst_of_two(struct tce *t)
+{
+	struct bridge bridges[2];
+	int turn;
+
+	need_eeh(t);
+	bridges[0] = bridge_open(0);
+	bridges[1] = bridge_open(host.other);
+	set_container(t->group2, t->container);
+	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_ENABLE));
+	for (turn = 0; turn < 2; turn++) {
+		freeze(&bridges[turn]);
+		freeze(&bridges[!turn]);
+		set_entry(&bridges[!turn], PESTA, bridges[!turn].pe, 0);
+		expect_rc(VFIO_EEH_PE_STATE_STOPPED_DMA,
+			  __eeh(t->container, VFIO_EEH_PE_GET_STATE));
+		expect_rc(0, __eeh(t->container, VFIO_EEH_PE_UNFREEZE_IO));
+		expect_rc(0, __eeh(t->container, VFIO_EEH_PE_UNFREEZE_DMA));
+		expect_rc(0, __eeh(t->container, VFIO_EEH_PE_GET_STATE));
+		set_entry(&bridges[0], PEEV, bridges[0].pe / 64, 0);
+		set_entry(&bridges[1], PEEV, bridges[1].pe / 64, 0);
+	}
+}
+
 static const struct test tests[] = {
 	{ "operations fail where there is no EEH", unavailable, BOTH },
 	{ "bad argsz, flags and pointers are refused", arguments, BOTH },
@@ -356,6 +381,8 @@ static const struct test tests[] = {
 	{ "an injected error reaches the bridge, its end the device", injected,
 	  BOTH | DMA | POWERNV },
 	{ "operations on two groups", two_groups, V2 | TWO },
+	{ "the state of two groups is the worst, whichever came first",
+	  worst_of_two, V2 | TWO | POWERNV },
 };
 
 TEST_MAIN("eeh", tests)
