@@ -19,9 +19,9 @@
 . /guest/lib.sh
 
 # Written out, so that a program that is missing is noticed. Of the optional ones
-# all may be skipped: faults needs a kernel with fault injection.
+# all may be skipped: faults needs a kernel with fault injection, kvm a host with KVM.
 PROGRAMS="abi dma memory windows groups eeh clients races"
-OPTIONAL="faults"
+OPTIONAL="faults kvm"
 NOBODY=65534
 
 ran=
@@ -53,6 +53,7 @@ for dev in $devices; do
 	chown "$NOBODY" "/dev/vfio/$(pci_group "$dev")"
 done
 tce_version || die "another driver is loaded"
+if modprobe kvm-hv 2>/dev/null && [ -e /dev/kvm ]; then chown "$NOBODY" /dev/kvm; fi
 
 # For rows about huge pages, which skip where the host has none.
 echo 16 >/proc/sys/vm/nr_hugepages 2>/dev/null

@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KVM at the same tables. A process here is what QEMU is to a guest: it has a
+ * container, and a virtual machine whose hypercalls KVM answers by itself, in the
+ * tables of the container's windows, without a lock in common. The guest is five
+ * instructions: it makes the hypercall that it is told, and asks for the next one.
+ *
+ * Needs a host with KVM; the rows are skipped where there is none.
+ */
+#define _GNU_SOURCE
+#include <endian.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <linux/kvm.h>
+
+#include "vfio.h"
+
+#define H_PUT_TCE		0x20
+#define H_STUFF_TCE		0x138
+#define H_PUT_TCE_INDIRECT	0x13c
+#define NEXT			0x7ff0	/* no hypercall: back to us */
+#define TCE_RW			3
+
+#define CODE			0x1000
+#define LIST			0x2000	/* of TCEs, for H_PUT_TCE_INDIRECT */
+#define DATA			0x100000
+#define GUEST_SIZE		(2 * MiB)
+#define LIOBN			0x80000000UL
+#define CHUNK			(64 * KiB)
+
+#define MSR_SF			(1ULL << 63)
+#define MSR_LE			1ULL
+
+#define NOT_IN_KERNEL		9999	/* KVM left the hypercall to us */
+
+static struct guest {
+	int kvm, vm, vcpu, vfio, table;
+	struct kvm_run *run;
+	uint8_t *mem;
+} guest;
+
+static uint64_t base(const struct tce *t)
+{
+	return t->info.dma32_window_start + 32 * MiB;
+}
+
+static long enter(void)
+{
+	long rc;
+
+	do {
+		rc = __raw(guest.vcpu, KVM_RUN, NULL);
+	} while (rc == -EINTR);
+	expect_rc(0, rc);
+	expect_eq(KVM_EXIT_PAPR_HCALL, guest.run->exit_reason);
+	return guest.run->papr_hcall.nr;
+}
+
+static long hcall(uint64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	long rc = 0;
+
+	guest.run->papr_hcall.ret = nr;
+	guest.run->papr_hcall.args[0] = a;
+	guest.run->papr_hcall.args[1] = b;
+	guest.run->papr_hcall.args[2] = c;
+	guest.run->papr_hcall.args[3] = d;
+	while (enter() != NEXT) {
+		rc = NOT_IN_KERNEL;
+		guest.run->papr_hcall.ret = 0;
+	}
+	return rc ?: (long)guest.run->papr_hcall.args[0];
+}
+
+static long put(uint64_t iova, uint64_t offset)
+{
+	return hcall(H_PUT_TCE, LIOBN, iova, (DATA + offset) | TCE_RW, 0);
+}
+
+static long clear(uint64_t iova, uint64_t pages)
+{
+	return hcall(H_STUFF_TCE, LIOBN, iova, 0, pages);
+}
+
+static long put_list(uint64_t iova, unsigned int pages)
+{
+	uint64_t *list = (uint64_t *)(guest.mem + LIST);
+	unsigned int i;
+
+	/* big endian, whatever the guest is */
+	for (i = 0; i < pages; i++)
+		list[i] = htobe64((DATA + i * 4096) | TCE_RW);
+	return hcall(H_PUT_TCE_INDIRECT, LIOBN, iova, LIST, pages);
+}
+
+static void enable_cap(int fd, uint32_t cap, uint64_t a, uint64_t b)
+{
+	struct kvm_enable_cap arg = { .cap = cap, .args = { a, b } };
+
+	expect_rc(0, __raw(fd, KVM_ENABLE_CAP, &arg));
+}
+
+/* A machine with a processor that waits for its first order. */
+static void guest_init(void)
+{
+	static const uint32_t code[] = {
+		0x44000022,		/* sc 1: what was ordered */
+		0x7c641b78,		/* mr r4,r3 */
+		0x38600000 | NEXT,	/* li r3,NEXT */
+		0x44000022,		/* sc 1 */
+		0x4bfffff0,		/* b the first one */
+	};
+	struct kvm_userspace_memory_region slot = { .memory_size = GUEST_SIZE };
+	struct kvm_regs regs = { .pc = CODE + 8, .msr = MSR_SF };
+	long size;
+
+	guest.kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (guest.kvm < 0)
+		skip("this host has no KVM");
+	guest.vm = __raw(guest.kvm, KVM_CREATE_VM, NULL);
+	expect(guest.vm >= 0);
+	enable_cap(guest.vm, KVM_CAP_PPC_ENABLE_HCALL, H_PUT_TCE, 1);
+	enable_cap(guest.vm, KVM_CAP_PPC_ENABLE_HCALL, H_PUT_TCE_INDIRECT, 1);
+	enable_cap(guest.vm, KVM_CAP_PPC_ENABLE_HCALL, H_STUFF_TCE, 1);
+	guest.mem = alloc(GUEST_SIZE, CHUNK);
+	memcpy(guest.mem + CODE, code, sizeof(code));
+	slot.userspace_addr = (uintptr_t)guest.mem;
+	expect_rc(0, __raw(guest.vm, KVM_SET_USER_MEMORY_REGION, &slot));
+	guest.vcpu = __raw(guest.vm, KVM_CREATE_VCPU, NULL);
+	expect(guest.vcpu >= 0);
+	enable_cap(guest.vcpu, KVM_CAP_PPC_PAPR, 0, 0);
+	size = __raw(guest.kvm, KVM_GET_VCPU_MMAP_SIZE, NULL);
+	guest.run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			 guest.vcpu, 0);
+	expect(guest.run != MAP_FAILED);
+	if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+		regs.msr |= MSR_LE;
+	expect_rc(0, __raw(guest.vcpu, KVM_SET_REGS, &regs));
+	expect_rc(NEXT, enter());
+}
+
+static long vfio_attr(uint64_t attr, void *arg)
+{
+	struct kvm_device_attr set = {
+		.group = KVM_DEV_VFIO_GROUP,
+		.attr = attr,
+		.addr = (uintptr_t)arg,
+	};
+
+	return __raw(guest.vfio, KVM_SET_DEVICE_ATTR, &set);
+}
+
+/* Gives KVM the table of the container's first window, which has to be there. */
+static void give_table(struct tce *t)
+{
+	struct kvm_create_spapr_tce_64 table = {
+		.liobn = LIOBN,
+		.page_shift = 12,
+		.offset = t->info.dma32_window_start >> 12,
+		.size = 256 * MiB >> 12,
+	};
+	struct kvm_create_device device = { .type = KVM_DEV_TYPE_VFIO };
+	struct kvm_vfio_spapr_tce both;
+	int32_t group = t->group;
+
+	guest.table = __raw(guest.vm, KVM_CREATE_SPAPR_TCE_64, &table);
+	expect(guest.table >= 0);
+	expect_rc(0, __raw(guest.vm, KVM_CREATE_DEVICE, &device));
+	guest.vfio = device.fd;
+	expect_rc(0, vfio_attr(KVM_DEV_VFIO_GROUP_ADD, &group));
+	both = (struct kvm_vfio_spapr_tce){
+		.groupfd = t->group,
+		.tablefd = guest.table,
+	};
+	expect_rc(0, vfio_attr(KVM_DEV_VFIO_GROUP_SET_SPAPR_TCE, &both));
+}
+
+/* All that a guest of QEMU has when it starts; DMA probes go by @base - CHUNK. */
+static void prepare(struct tce *t)
+{
+	guest_init();
+	allow(t, guest.mem, GUEST_SIZE);
+	bounce_at(t, base(t) - CHUNK);
+	give_table(t);
+}
+
+static uint8_t *data(uint64_t offset)
+{
+	return guest.mem + DATA + offset;
+}
+
+static bool reaches(struct tce *t, uint64_t iova, uint64_t offset)
+{
+	return can_write(t, iova, data(offset));
+}
+
+static void guest_maps(struct tce *t)
+{
+	prepare(t);
+	expect_rc(0, put(base(t), 0));
+	expect_rc(0, put_list(base(t) + CHUNK, 32));
+	expect(reaches(t, base(t), 0));
+	expect(reaches(t, base(t) + CHUNK, 0));
+	expect(reaches(t, base(t) + CHUNK + 31 * 4096, 31 * 4096));
+	expect_rc(0, clear(base(t) + CHUNK, 32));
+	expect(reaches(t, base(t), 0));
+	expect(!reaches(t, base(t) + CHUNK, 0));
+	expect(!reaches(t, base(t) + CHUNK + 31 * 4096, 31 * 4096));
+	expect_rc(0, clear(base(t), 1));
+	expect(!reaches(t, base(t), 0));
+	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+}
+
+static void guest_counts(struct tce *t)
+{
+	prepare(t);
+	expect_rc(0, put(base(t), 0));
+	expect_rc(0, put(base(t), 4096));
+	expect_rc(-EBUSY, __unregister(t->container, guest.mem, GUEST_SIZE));
+	expect(reaches(t, base(t), 4096));
+	expect_rc(0, clear(base(t), 1));
+	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+	/* What is not registered KVM leaves to user space. */
+	expect_rc(NOT_IN_KERNEL, put(base(t), 0));
+	expect(!reaches(t, base(t), 0));
+}
+
+static void unmap_guests(struct tce *t)
+{
+	prepare(t);
+	expect_rc(0, put_list(base(t), 16));
+	unmap(t->container, base(t) + 4096, 4096);
+	expect(!reaches(t, base(t) + 4096, 4096));
+	expect(reaches(t, base(t), 0));
+	unmap(t->container, base(t), CHUNK);
+	expect(!reaches(t, base(t), 0));
+	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+}
+
+static void over_each_other(struct tce *t)
+{
+	uint8_t *mine = alloc(CHUNK, CHUNK);
+
+	prepare(t);
+	register_mem(t->container, mine, CHUNK);
+	expect_rc(0, put_list(base(t), 16));
+	map(t->container, mine, base(t), CHUNK, RW);
+	expect(can_write(t, base(t), mine));
+	expect(!reaches(t, base(t), 0));
+	/* nothing of the guest's is left in the table */
+	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+	register_mem(t->container, guest.mem, GUEST_SIZE);
+	expect_rc(0, put_list(base(t), 16));
+	expect(reaches(t, base(t), 0));
+	expect(!can_write(t, base(t), mine));
+	unregister_mem(t->container, mine, CHUNK);
+	unmap(t->container, base(t), CHUNK);
+	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+}
+
+static void removed(struct tce *t)
+{
+	uint64_t start;
+
+	prepare(t);
+	expect_rc(0, put_list(base(t), 16));
+	/* KVM has the table still, but it is empty, and the device has none. */
+	remove_window(t->container, t->info.dma32_window_start);
+	unregister_mem(t->container, t->bounce, CHUNK);
+	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+	register_mem(t->container, guest.mem, GUEST_SIZE);
+	register_mem(t->container, t->bounce, CHUNK);
+	create(t->container, 12, GiB, 1, &start);
+	expect_eq(t->info.dma32_window_start, start);
+	map(t->container, t->bounce, t->bounce_iova, CHUNK, RW);
+	put(base(t), 0);
+	expect(!reaches(t, base(t), 0));
+	clear(base(t), 1);
+}
+
+static void left_mapped(struct tce *t)
+{
+	prepare(t);
+	expect_rc(0, put_list(base(t), 16));
+}
+
+static void detached_mapped(struct tce *t)
+{
+	prepare(t);
+	expect_rc(0, put_list(base(t), 16));
+	edu_close(&t->edu);
+	detach(t);
+	/* KVM has a table without a window, and memory that is not registered. */
+	put(base(t), 0);
+	clear(base(t), 16);
+}
+
+/*
+ * A guest that does not stop
+ */
+static volatile bool over;
+static volatile unsigned long turns;
+static unsigned int step;		/* it leaves out this many less one */
+
+static void *guest_loop(void *arg)
+{
+	struct tce *t = arg;
+	unsigned int i;
+
+	while (!over) {
+		for (i = 0; i < 16; i += step)
+			put(base(t) + i * 4096, i * 4096);
+		for (i = 0; i < 16; i += step)
+			clear(base(t) + i * 4096, 1);
+		turns++;
+	}
+	return NULL;
+}
+
+static void wait_for_turns(unsigned long n)
+{
+	unsigned long from = turns;
+	int i;
+
+	for (i = 0; i < 1000 && turns - from < n; i++)
+		usleep(20000);
+	expect(turns - from >= n);
+}
+
+static void neighbours(struct tce *t)
+{
+	uint8_t *mine = alloc(CHUNK, CHUNK);
+	pthread_t thread;
+	int round, i;
+
+	prepare(t);
+	register_mem(t->container, mine, CHUNK);
+	step = 2;
+	pthread_create(&thread, NULL, guest_loop, t);
+	for (round = 0; round < 400 || turns < 200; round++) {
+		for (i = 1; i < 16; i += 2)
+			map(t->container, mine + i * 4096,
+			    base(t) + i * 4096, 4096, RW);
+		expect_rc(-EBUSY, __unregister(t->container, mine, CHUNK));
+		for (i = 1; i < 16; i += 2)
+			unmap(t->container, base(t) + i * 4096, 4096);
+	}
+	over = true;
+	pthread_join(thread, NULL);
+	note("%d rounds of ours, %lu of the guest's", round, turns);
+	unregister_mem(t->container, mine, CHUNK);
+	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+}
+
+static void goes_away(struct tce *t)
+{
+	pthread_t thread;
+
+	prepare(t);
+	step = 1;
+	pthread_create(&thread, NULL, guest_loop, t);
+	wait_for_turns(50);
+	unmap(t->container, t->info.dma32_window_start, GiB);
+	wait_for_turns(10);
+	remove_window(t->container, t->info.dma32_window_start);
+	wait_for_turns(10);
+	edu_close(&t->edu);
+	detach(t);
+	wait_for_turns(10);
+	over = true;
+	pthread_join(thread, NULL);
+	note("%lu rounds of the guest's", turns);
+}
+
+/*
+ * Version 1 beside a container of version 2, whose memory KVM knows
+ */
+static struct tce second;
+
+static void prepare_v1(struct tce *t)
+{
+	guest_init();
+	second.container = open_container();
+	second.version = 2;
+	set_container(t->group2, second.container);
+	set_iommu(second.container, V2_IOMMU);
+	register_mem(second.container, guest.mem, GUEST_SIZE);
+	bounce_at(t, base(t) - CHUNK);
+	give_table(t);
+}
+
+static void v1_put(struct tce *t)
+{
+	long pins, rc;
+
+	prepare_v1(t);
+	pins = pinned();
+	rc = put(base(t), 0);
+	note("H_PUT_TCE: %ld", rc);
+	/* Whatever came of it, UNMAP ends it, and nothing is miscounted. */
+	unmap(t->container, base(t), 4096);
+	expect(!reaches(t, base(t), 0));
+	expect_rc(pins, pinned_settled(pins));
+	unregister_mem(second.container, guest.mem, GUEST_SIZE);
+}
+
+static void v1_put_over(struct tce *t)
+{
+	uint8_t *mine = alloc(CHUNK, CHUNK);
+	long pins, rc;
+	int i;
+
+	prepare_v1(t);
+	pins = pinned();
+	for (i = 0; i < 3; i++) {
+		map(t->container, mine, base(t), CHUNK, RW);
+		expect(can_write(t, base(t), mine));
+		rc = put(base(t), 0);
+		if (i == 1)
+			rc = clear(base(t), 16);
+		note("the guest: %ld", rc);
+		if (i == 2)
+			map(t->container, mine, base(t), CHUNK, R);
+		unmap(t->container, base(t), CHUNK);
+		expect(!can_write(t, base(t), mine));
+		expect(!reaches(t, base(t), 0));
+		expect_rc(pins, pinned_settled(pins));
+	}
+	unregister_mem(second.container, guest.mem, GUEST_SIZE);
+}
+
+static void v1_goes_away(struct tce *t)
+{
+	uint8_t *mine = alloc(CHUNK, CHUNK);
+	pthread_t thread;
+	int round;
+
+	prepare_v1(t);
+	step = 1;
+	pthread_create(&thread, NULL, guest_loop, t);
+	for (round = 0; round < 200 || turns < 100; round++) {
+		map(t->container, mine, base(t), CHUNK, RW);
+		unmap(t->container, base(t), CHUNK);
+	}
+	map(t->container, mine, base(t), CHUNK, RW);
+	wait_for_turns(10);
+	edu_close(&t->edu);
+	detach(t);
+	wait_for_turns(10);
+	over = true;
+	pthread_join(thread, NULL);
+	note("%d rounds of ours, %lu of the guest's", round, turns);
+}
+
+static const struct test tests[] = {
+	{ "what a guest maps the device reaches, while it is mapped",
+	  guest_maps, V2 | DMA | POWERNV },
+	{ "memory that a guest has mapped stays registered", guest_counts,
+	  V2 | DMA | POWERNV },
+	{ "UNMAP takes away what a guest has mapped", unmap_guests,
+	  V2 | DMA | POWERNV },
+	{ "MAP replaces what a guest has mapped, and the guest what MAP has",
+	  over_each_other, V2 | DMA | POWERNV },
+	{ "a window that is removed is the guest's no more", removed,
+	  V2 | DMA | POWERNV | DANGEROUS },
+	{ "a process that ends leaves nothing of what its guest has mapped",
+	  left_mapped, V2 | DMA | POWERNV | DANGEROUS },
+	{ "a group that leaves takes away what a guest has mapped",
+	  detached_mapped, V2 | DMA | POWERNV | DANGEROUS },
+	{ "a guest maps beside MAP and UNMAP of neighbouring entries",
+	  neighbours, V2 | DMA | POWERNV | DANGEROUS },
+	{ "a guest goes on mapping while its container goes", goes_away,
+	  V2 | DMA | POWERNV | DANGEROUS },
+	{ "UNMAP ends what KVM may put into its table", v1_put,
+	  V1 | DMA | TWO | POWERNV | DANGEROUS },
+	{ "KVM can't make MAP lose a page", v1_put_over,
+	  V1 | DMA | TWO | POWERNV | DANGEROUS },
+	{ "a guest goes on while MAP, UNMAP and its container go",
+	  v1_goes_away, V1 | DMA | TWO | POWERNV | DANGEROUS },
+};
+
+TEST_MAIN("kvm", tests)
