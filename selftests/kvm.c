@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include <linux/kvm.h>
+#include <linux/mman.h>
 
 #include "vfio.h"
 
@@ -103,6 +104,19 @@ static void enable_cap(int fd, uint32_t cap, uint64_t a, uint64_t b)
 	expect_rc(0, __raw(fd, KVM_ENABLE_CAP, &arg));
 }
 
+/* Memory that the guest has, too. */
+static void add_memory(uint32_t slot, uint64_t at, void *mem, uint64_t size)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = slot,
+		.guest_phys_addr = at,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)mem,
+	};
+
+	expect_rc(0, __raw(guest.vm, KVM_SET_USER_MEMORY_REGION, &region));
+}
+
 /* A machine with a processor that waits for its first order. */
 static void guest_init(void)
 {
@@ -113,7 +127,6 @@ static void guest_init(void)
 		0x44000022,		/* sc 1 */
 		0x4bfffff0,		/* b the first one */
 	};
-	struct kvm_userspace_memory_region slot = { .memory_size = GUEST_SIZE };
 	struct kvm_regs regs = { .pc = CODE + 8, .msr = MSR_SF };
 	long size;
 
@@ -127,8 +140,7 @@ static void guest_init(void)
 	enable_cap(guest.vm, KVM_CAP_PPC_ENABLE_HCALL, H_STUFF_TCE, 1);
 	guest.mem = alloc(GUEST_SIZE, CHUNK);
 	memcpy(guest.mem + CODE, code, sizeof(code));
-	slot.userspace_addr = (uintptr_t)guest.mem;
-	expect_rc(0, __raw(guest.vm, KVM_SET_USER_MEMORY_REGION, &slot));
+	add_memory(0, 0, guest.mem, GUEST_SIZE);
 	guest.vcpu = __raw(guest.vm, KVM_CREATE_VCPU, NULL);
 	expect(guest.vcpu >= 0);
 	enable_cap(guest.vcpu, KVM_CAP_PPC_PAPR, 0, 0);
@@ -153,14 +165,17 @@ static long vfio_attr(uint64_t attr, void *arg)
 	return __raw(guest.vfio, KVM_SET_DEVICE_ATTR, &set);
 }
 
-/* Gives KVM the table of the container's first window, which has to be there. */
-static void give_table(struct tce *t)
+/*
+ * Gives KVM the table of the container's first window, which has to be there. The
+ * guest's idea of a page may be a larger one than the table's.
+ */
+static void give_table_as(struct tce *t, uint32_t shift)
 {
 	struct kvm_create_spapr_tce_64 table = {
 		.liobn = LIOBN,
-		.page_shift = 12,
-		.offset = t->info.dma32_window_start >> 12,
-		.size = 256 * MiB >> 12,
+		.page_shift = shift,
+		.offset = t->info.dma32_window_start >> shift,
+		.size = 256 * MiB >> shift,
 	};
 	struct kvm_create_device device = { .type = KVM_DEV_TYPE_VFIO };
 	struct kvm_vfio_spapr_tce both;
@@ -176,6 +191,11 @@ static void give_table(struct tce *t)
 		.tablefd = guest.table,
 	};
 	expect_rc(0, vfio_attr(KVM_DEV_VFIO_GROUP_SET_SPAPR_TCE, &both));
+}
+
+static void give_table(struct tce *t)
+{
+	give_table_as(t, 12);
 }
 
 /* All that a guest of QEMU has when it starts; DMA probes go by @base - CHUNK. */
@@ -279,6 +299,78 @@ static void removed(struct tce *t)
 	put(base(t), 0);
 	expect(!reaches(t, base(t), 0));
 	clear(base(t), 1);
+}
+
+/* One entry of the guest's is sixteen of the table's. */
+static void larger_pages(struct tce *t)
+{
+	guest_init();
+	allow(t, guest.mem, GUEST_SIZE);
+	bounce_at(t, base(t) - CHUNK);
+	give_table_as(t, 16);
+	expect_rc(0, put(base(t), 0));
+	expect(reaches(t, base(t), 0));
+	expect(reaches(t, base(t) + 15 * 4096, 15 * 4096));
+	unmap(t->container, base(t) + 15 * 4096, 4096);
+	expect(!reaches(t, base(t) + 15 * 4096, 15 * 4096));
+	expect(reaches(t, base(t) + 14 * 4096, 14 * 4096));
+	expect_rc(-EBUSY, __unregister(t->container, guest.mem, GUEST_SIZE));
+	expect_rc(0, clear(base(t), 1));
+	expect(!reaches(t, base(t), 0));
+	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+}
+
+static void two_levels(struct tce *t)
+{
+	uint64_t start;
+
+	guest_init();
+	remove_window(t->container, t->info.dma32_window_start);
+	create(t->container, 12, 4 * GiB, 2, &start);
+	expect_eq(t->info.dma32_window_start, start);
+	allow(t, guest.mem, GUEST_SIZE);
+	bounce_at(t, base(t) - CHUNK);
+	give_table(t);
+	expect_rc(0, clear(base(t) + 128 * MiB, 4096));
+	expect_rc(0, put(base(t) + 128 * MiB, 0));
+	expect(reaches(t, base(t) + 128 * MiB, 0));
+	expect_rc(-EBUSY, __unregister(t->container, guest.mem, GUEST_SIZE));
+	unmap(t->container, start, 4 * GiB);
+	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+}
+
+/*
+ * A huge page and ordinary ones behind it are one region. An entry of 2 MiB may
+ * only be put for the first of them: the others are of 2 MiB by address alone.
+ */
+static void behind_a_huge_one(struct tce *t)
+{
+	const uint64_t huge = 2 * MiB, at = 256 * MiB;
+	uint64_t start;
+	uint8_t *mem;
+
+	guest_init();
+	if (!has_shift(t, 21))
+		skip("no IOMMU pages of 2 MiB");
+	mem = mmap(NULL, 4 * huge, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	expect(mem != MAP_FAILED);
+	madvise(mem, 4 * huge, MADV_NOHUGEPAGE);
+	mem = (uint8_t *)(((uintptr_t)mem + huge - 1) & -huge);
+	if (mmap(mem, huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
+		 MAP_HUGETLB | MAP_HUGE_2MB | MAP_FIXED, -1, 0) != mem)
+		skip("this host has no huge pages of 2 MiB");
+	memset(mem, 0, 2 * huge);
+	add_memory(1, at, mem, 2 * huge);
+	remove_window(t->container, t->info.dma32_window_start);
+	create(t->container, 21, GiB, 1, &start);
+	expect_eq(t->info.dma32_window_start, start);
+	register_mem(t->container, mem, 2 * huge);
+	give_table_as(t, 21);
+	note("the huge page: %ld", hcall(H_PUT_TCE, LIOBN, base(t), at | TCE_RW, 0));
+	expect(hcall(H_PUT_TCE, LIOBN, base(t), (at + huge) | TCE_RW, 0) != 0);
+	expect_rc(0, clear(base(t), 2));
+	unregister_mem(t->container, mem, 2 * huge);
 }
 
 static void left_mapped(struct tce *t)
@@ -464,6 +556,12 @@ static const struct test tests[] = {
 	  V2 | DMA | POWERNV },
 	{ "MAP replaces what a guest has mapped, and the guest what MAP has",
 	  over_each_other, V2 | DMA | POWERNV },
+	{ "a guest's page may be many of the table's", larger_pages,
+	  V2 | DMA | POWERNV },
+	{ "a guest maps in a table of two levels", two_levels,
+	  V2 | DMA | POWERNV },
+	{ "a guest can't have ordinary pages behind a huge one as huge",
+	  behind_a_huge_one, V2 | POWERNV | DANGEROUS },
 	{ "a window that is removed is the guest's no more", removed,
 	  V2 | DMA | POWERNV | DANGEROUS },
 	{ "a process that ends leaves nothing of what its guest has mapped",
