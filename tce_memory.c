@@ -886,18 +886,20 @@ int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
  */
 bool tce_pin_pass_on(__be64 *cell, u64 cookie)
 {
-	u64 first = cookie & PAGE_MASK;
+	/* In the cells' order of bytes: 4K times 0 to 15 stay in one byte. */
+	const u64 write = (__force u64)cpu_to_be64(TCE_WRITE);
+	const u64 step = (__force u64)cpu_to_be64(SZ_4K);
+	u64 its, want = (__force u64)cpu_to_be64(cookie & PAGE_MASK) | write;
 	unsigned long i;
 
 	/* where the page's first 4K would be */
 	cell -= offset_in_page(cookie) / SZ_4K;
-	for (i = 0; i < TCE_PER_PIN; i++) {
+	for (i = 0; i < TCE_PER_PIN; i++, want += step) {
 		/* others may be at work on entries of other pages in between */
-		u64 its = be64_to_cpu(READ_ONCE(cell[i]));
-
-		if ((its & ~TCE_WRITE) == first + i * SZ_4K) {
-			its |= cookie & TCE_WRITE;
-			WRITE_ONCE(cell[i], cpu_to_be64(its));
+		its = (__force u64)READ_ONCE(cell[i]);
+		if (unlikely((its | write) == want)) {
+			if (cookie & TCE_WRITE)
+				WRITE_ONCE(cell[i], (__force __be64)(its | write));
 			return true;
 		}
 	}

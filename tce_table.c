@@ -251,20 +251,29 @@ static void window_unlock_range(struct tce_window *win, struct tce_span *span)
 		wake_up_all(&win->span_wait);
 }
 
-static u64 cell_read(const __be64 *cell)
+/*
+ * gcc turns the bytes round while it loads or stores them, which costs one
+ * instruction instead of ten, if the access is not volatile. Read once all the
+ * same: what is hidden can't be read anew.
+ */
+static __always_inline u64 cell_read(const __be64 *cell)
 {
-	return be64_to_cpu(READ_ONCE(*cell));
+	u64 cookie = be64_to_cpu(data_race(*cell));
+
+	OPTIMIZER_HIDE_VAR(cookie);
+	return cookie;
 }
 
-static void cell_write(__be64 *cell, u64 cookie)
+static __always_inline void cell_write(__be64 *cell, u64 cookie)
 {
-	WRITE_ONCE(*cell, cpu_to_be64(cookie));
+	OPTIMIZER_HIDE_VAR(cookie);
+	data_race(*cell = cpu_to_be64(cookie));
 }
 
 /* Unless KVM has put another cookie there, for another entry: false */
-static bool cell_replace(__be64 *cell, u64 from, u64 to)
+static __always_inline bool cell_replace(__be64 *cell, __be64 from, u64 to)
 {
-	u64 old = (__force u64)cpu_to_be64(from);
+	u64 old = (__force u64)from;
 
 	return cmpxchg_relaxed((__force u64 *)cell, old,
 			       (__force u64)cpu_to_be64(to)) == old;
@@ -581,7 +590,7 @@ static void clear_entry(struct tce_clear *clear, unsigned long entry,
 		WRITE_ONCE(clear->win->stale, true);
 		return;
 	}
-	cell_replace(cell, cookie, 0);
+	cell_replace(cell, cpu_to_be64(cookie), 0);
 	if (!tce_mem_pass_on(mem, cell, cookie))
 		tce_holds_add(&clear->holds, cookie, hpa, dir_writes(dir));
 }
@@ -926,10 +935,10 @@ static __always_inline int exchange_entries(struct tce_map *map,
 		enum dma_data_direction dir = new_dir;
 		unsigned long hpa = hpas[i];
 		u64 cookie = tce_mem_cookie(v2, ours, ua, hpa, write);
-		u64 old = 0;
+		__be64 old = 0;
 
 		if (!exclusive)
-			old = cell_read(&cell[i]);
+			old = READ_ONCE(cell[i]);
 		rc = tce_xchg(tbl, entry + i, &hpa, &dir);
 		if (unlikely(rc)) {
 			rc = xchg_errno(rc);
@@ -938,14 +947,15 @@ static __always_inline int exchange_entries(struct tce_map *map,
 		if (exclusive) {
 			/* KVM may have left a pin in the cell of v1 */
 			if (unlikely(dir != DMA_NONE || (!v2 && cell[i])))
-				old = cell_read(&cell[i]);
-			cell[i] = cpu_to_be64(cookie);
+				old = cell[i];
+			cell_write(&cell[i], cookie);
 		} else if (unlikely(!cell_replace(&cell[i], old, cookie))) {
 			cell_write(&cell[i], cookie);
-			old = COOKIE_LOST;
+			old = cpu_to_be64(COOKIE_LOST);
 		}
 		if (unlikely(dir != DMA_NONE || old)) {
-			rc = map_replaced(map, entry + i, hpa, dir, old);
+			rc = map_replaced(map, entry + i, hpa, dir,
+					  be64_to_cpu(old));
 			if (rc) {
 				i++;
 				break;
@@ -1099,7 +1109,7 @@ static void map_undo(struct tce_map *map, struct tce_holds *holds)
 				continue;
 			tce_mem_keep_page(mem, tce_mem_hpa(cookie));
 		}
-		cell_replace(cell, cookie, old.cookie);
+		cell_replace(cell, cpu_to_be64(cookie), old.cookie);
 		if (old.dir != DMA_NONE && !tce_mem_pass_on(mem, cell, cookie))
 			tce_holds_add(holds, cookie, old.hpa,
 				      dir_writes(old.dir));
@@ -1265,7 +1275,7 @@ static __always_inline int map_one_locked(struct tce_mem *mem,
 					  enum dma_data_direction *dir,
 					  bool *kept)
 {
-	u64 old = cell_read(cell);
+	__be64 old = READ_ONCE(*cell);
 	int rc;
 
 	rc = tce_xchg(win->tbl, entry, hpa, dir);
@@ -1274,10 +1284,10 @@ static __always_inline int map_one_locked(struct tce_mem *mem,
 	if (mem->v2) {
 		if (unlikely(!cell_replace(cell, old, *cookie))) {
 			cell_write(cell, *cookie);
-			old = COOKIE_LOST;
+			old = cpu_to_be64(COOKIE_LOST);
 		}
 	} else if (likely(!old || (*dir != DMA_NONE &&
-				   tce_mem_fits(mem, old, *hpa)))) {
+				   tce_mem_fits(mem, be64_to_cpu(old), *hpa)))) {
 		cell_write(cell, *cookie);
 	} else {
 		/* as in map_replaced(): not over what KVM may put back */
@@ -1286,7 +1296,7 @@ static __always_inline int map_one_locked(struct tce_mem *mem,
 		*kept = tce_xchg(win->tbl, entry, hpa, dir);
 		return -EBUSY;
 	}
-	*cookie = old;
+	*cookie = likely(*dir == DMA_NONE) ? 0 : be64_to_cpu(old);
 	return 0;
 }
 
@@ -1297,10 +1307,11 @@ static __always_inline int unmap_one_locked(struct tce_mem *mem,
 					    u64 *cookie, unsigned long *hpa,
 					    enum dma_data_direction *dir)
 {
+	__be64 old = READ_ONCE(*cell);
 	int rc;
 
-	*cookie = cell_read(cell);
-	if (!*cookie)
+	*cookie = be64_to_cpu(old);
+	if (!old)
 		return win->own_cells && !window_exclusive(win) ? -EAGAIN : 0;
 	rc = tce_xchg(win->tbl, entry, hpa, dir);
 	if (unlikely(rc || *dir == DMA_NONE ||
@@ -1310,7 +1321,7 @@ static __always_inline int unmap_one_locked(struct tce_mem *mem,
 		return rc ? -EIO : 0;
 	}
 	if (mem->v2)
-		cell_replace(cell, *cookie, 0);
+		cell_replace(cell, old, 0);
 	else
 		cell_write(cell, 0);
 	return 0;
