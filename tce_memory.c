@@ -1385,6 +1385,20 @@ unsigned long tce_mem_put_cells(struct tce_mem *mem, __be64 *cells,
 			 put_page_cells(cells, n);
 }
 
+/* v2: one hold may be of as many entries as a window has. */
+static void hold_drop(struct tce_hold *hold)
+{
+	struct tce_region *region = (void *)(hold->what & ~TCE_HOLD_OURS);
+	unsigned long now;
+
+	for (; hold->n; hold->n -= now) {
+		now = min(hold->n, SZ_8K);
+		region_drop(region, now, hold->what & TCE_HOLD_OURS);
+		if (now == SZ_8K)
+			cond_resched();
+	}
+}
+
 /**
  * tce_holds_release() - let go, and start anew
  * @holds: what was collected; the entries have been killed
@@ -1398,9 +1412,7 @@ void tce_holds_release(struct tce_holds *holds)
 
 	for (hold = holds->first; hold < holds->next; hold++) {
 		if (mem->v2)
-			region_drop((struct tce_region *)(hold->what &
-							  ~TCE_HOLD_OURS),
-				    hold->n, hold->what & TCE_HOLD_OURS);
+			hold_drop(hold);
 		else
 			pages_put((struct page *)(hold->what & ~TCE_WRITE),
 				  hold->n, hold->what & TCE_WRITE);
