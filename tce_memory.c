@@ -441,7 +441,7 @@ static void region_keep_pages(const struct tce_region *region)
 static int region_release(struct tce_mm *shared, struct tce_region *region,
 			  bool force)
 {
-	bool may_be_mapped = atomic_read(&tce_mems) > 1;
+	bool kept = false;
 	int rc = 0;
 
 	lockdep_assert_held(&shared->lock);
@@ -457,9 +457,12 @@ static int region_release(struct tce_mm *shared, struct tce_region *region,
 				rc = -EBUSY;
 				break;
 			}
-			if (may_be_mapped)
+			/* another container may have come since the last look */
+			smp_mb();
+			if (!kept && atomic_read(&tce_mems) > 1) {
 				region_keep_pages(region);
-			may_be_mapped = false;
+				kept = true;
+			}
 			mm_iommu_mapped_dec(region->mem);
 			cond_resched();
 		}
