@@ -127,7 +127,7 @@ struct tce_registration {
 
 static DEFINE_MUTEX(tce_mms_lock);
 static LIST_HEAD(tce_mms);
-/* Containers, of v1 as well */
+/* Containers of v2: in those of v1 KVM maps nothing */
 static atomic_t tce_mems = ATOMIC_INIT(0);
 
 /* pin_user_pages() fails in more ways than the ABI has names for */
@@ -589,7 +589,8 @@ static void tce_mm_put(struct tce_mm *shared)
  */
 void tce_mem_init(struct tce_mem *mem, bool v2)
 {
-	atomic_inc(&tce_mems);
+	if (v2)
+		atomic_inc(&tce_mems);
 	mem->v2 = v2;
 	INIT_LIST_HEAD(&mem->regs);
 }
@@ -650,7 +651,8 @@ void tce_mem_destroy(struct tce_mem *mem)
 	}
 	if (mem->mm)
 		mmdrop(mem->mm);
-	atomic_dec(&tce_mems);
+	if (mem->v2)
+		atomic_dec(&tce_mems);
 }
 
 /**
@@ -664,20 +666,6 @@ void tce_mem_keep(struct tce_mem *mem)
 {
 	if (mem->shared)
 		WRITE_ONCE(mem->shared->keep, true);
-}
-
-/**
- * tce_mem_keep_page() - an entry may go on to map a page that no cell tells of
- * @mem: the container's memory
- * @hpa: of the page
- *
- * v1: if a neighbour shares its pin, the pin goes with the neighbour, so the
- * page is held in another way. Never undone.
- */
-void tce_mem_keep_page(struct tce_mem *mem, unsigned long hpa)
-{
-	if (!mem->v2)
-		get_page(pfn_to_page(PHYS_PFN(hpa)));
 }
 
 /**
@@ -1073,7 +1061,7 @@ int tce_mem_get_one(struct tce_mem *mem, __be64 *cell, unsigned long ua,
  * tce_mem_put() - let go of what one entry held
  * @mem: the container's memory, locked by tce_mem_lock()
  * @cell: the entry's cell, which does not have @cookie any more
- * @cookie: as for tce_holds_add(); v1: it fits, see tce_mem_fits(), or is 0
+ * @cookie: as for tce_holds_add()
  * @hpa: as for tce_holds_add()
  * @write: as for tce_holds_add()
  *
@@ -1088,7 +1076,7 @@ void tce_mem_put(struct tce_mem *mem, __be64 *cell, u64 cookie,
 	unsigned long ua;
 
 	if (!mem->v2) {
-		if (cookie && !tce_mem_pass_on(mem, cell, cookie))
+		if (!tce_mem_pass_on(mem, cell, cookie))
 			pages_put(cookie_page(cookie), 1,
 				  write || cookie & TCE_WRITE);
 		return;
@@ -1217,8 +1205,7 @@ void tce_holds_add(struct tce_holds *holds, u64 cookie, unsigned long hpa,
 	struct tce_region *region = holds->region;
 
 	if (!holds->mem->v2) {
-		if (cookie && tce_mem_fits(holds->mem, cookie, hpa))
-			holds_add_page(holds, cookie | (write ? TCE_WRITE : 0));
+		holds_add_page(holds, cookie | (write ? TCE_WRITE : 0));
 		return;
 	}
 

@@ -45,7 +45,6 @@ void tce_mem_init(struct tce_mem *mem, bool v2);
 void tce_mem_destroy(struct tce_mem *mem);
 int tce_mem_bind(struct tce_mem *mem);
 void tce_mem_keep(struct tce_mem *mem);
-void tce_mem_keep_page(struct tce_mem *mem, unsigned long hpa);
 
 int tce_mem_charge(struct tce_mem *mem, unsigned long npages);
 void tce_mem_uncharge(struct tce_mem *mem, unsigned long npages);
@@ -147,37 +146,6 @@ static __always_inline u64 tce_mem_cookie(bool v2, bool ours, unsigned long ua,
 		return TCE_COOKIE_OURS | hpa | (write ? TCE_WRITE : 0);
 	return (unsigned long)pfn_to_page(PHYS_PFN(hpa)) |
 	       (write ? TCE_WRITE : 0);
-}
-
-/**
- * tce_mem_hpa() - where is the page of a v1 cookie?
- * @cookie: not 0
- *
- * Return: its host physical address.
- */
-static inline unsigned long tce_mem_hpa(u64 cookie)
-{
-	if (TCE_PER_PIN > 1)
-		return cookie & ~(TCE_COOKIE_OURS | TCE_WRITE);
-	return PFN_PHYS(page_to_pfn((struct page *)(cookie & ~TCE_WRITE)));
-}
-
-/**
- * tce_mem_fits() - does a cookie belong to what was found in an entry?
- * @mem: the container's memory
- * @cookie: from the entry's cell, not 0
- * @hpa: what was mapped
- *
- * In v1 KVM writes entries, but not our cells. (In v2 it writes both, and the
- * cookie is looked at when it is put.)
- *
- * Return: false if KVM has replaced the page that the cookie speaks of.
- */
-static __always_inline bool tce_mem_fits(const struct tce_mem *mem, u64 cookie,
-					 unsigned long hpa)
-{
-	return mem->v2 || !((cookie ^ tce_mem_cookie(false, true, 0, hpa, false)) &
-			    ~TCE_WRITE);
 }
 
 /**

@@ -5,8 +5,9 @@
  * A window belongs to one space and wraps one platform table. For each entry
  * there is a cell, in which we keep the memory layer's cookie: 0 if nothing is
  * mapped. The cells of v2 are the table's view for user space (it_userspace),
- * which KVM reads and writes too. Those of v1 are our own: KVM, which knows
- * nothing of v1's pins, would write over the only record of them.
+ * which KVM reads and writes too. Those of v1 are our own, and KVM is shown
+ * none: it knows nothing of v1's pins, and would write over the only record of
+ * them. So it can empty entries of v1, but never put anything there.
  *
  * The kernel checks nothing for us: a table operation given an entry outside
  * its table writes outside its table. So window_range() is the one door
@@ -104,6 +105,7 @@ struct tce_span {
  * @stale: some entry still holds a page that could not be let go when it
  *	was cleared; see window_sweep()
  * @own_cells: v1: the cells are ours; see the top of the file
+ * @platform_ops: v1: what window_hide() has put aside
  * @cells: all cells, if they follow each other in memory; else NULL
  * @span_lock: guards @spans, and bits of @spans_used that are set
  * @spans_used: the slots in use; they are cleared without the lock
@@ -120,6 +122,7 @@ struct tce_window {
 	bool walkable;
 	bool stale;
 	bool own_cells;
+	struct iommu_table_ops *platform_ops;
 	__be64 *cells;
 	spinlock_t span_lock;
 	unsigned long spans_used;
@@ -258,6 +261,7 @@ static void window_unlock_range(struct tce_window *win, struct tce_span *span)
  */
 static __always_inline u64 cell_read(const __be64 *cell)
 {
+	/* KVM may change a cell at any time */
 	u64 cookie = be64_to_cpu(data_race(*cell));
 
 	OPTIMIZER_HIDE_VAR(cookie);
@@ -267,6 +271,7 @@ static __always_inline u64 cell_read(const __be64 *cell)
 static __always_inline void cell_write(__be64 *cell, u64 cookie)
 {
 	OPTIMIZER_HIDE_VAR(cookie);
+	/* as may we, of one nearby that somebody looks at */
 	data_race(*cell = cpu_to_be64(cookie));
 }
 
@@ -333,6 +338,60 @@ static void window_probe(struct tce_window *win)
 		win->walkable = first && window_walk(win, 0, &hole) == first;
 	else if (first && window_useraddr(win, last, true) == first + last)
 		win->cells = first;
+}
+
+/* What KVM gets for a cell of v1: it leaves MAPs of such entries to us. */
+static __be64 *no_useraddr(struct iommu_table *tbl, long index, bool alloc)
+{
+	return NULL;
+}
+
+/**
+ * struct tce_hidden - table operations without the view for user space
+ * @platform: the platform's own; NULL if this one is not in use yet
+ * @ops: the same, but KVM finds no cells
+ *
+ * A platform has one such set, or two. KVM may look at a table's operations at
+ * any time: what it finds stays for as long as the module.
+ */
+static struct tce_hidden {
+	struct iommu_table_ops *platform;
+	struct iommu_table_ops ops;
+} tce_hidden[2];
+static DEFINE_MUTEX(tce_hidden_lock);
+
+/*
+ * Hide the cells of a new v1 table from KVM. Undone by window_show(). Return:
+ * false for a table of yet another kind.
+ */
+static bool window_hide(struct tce_window *win)
+{
+	struct iommu_table_ops *platform = win->tbl->it_ops;
+	struct tce_hidden *hidden = tce_hidden, *end;
+
+	end = tce_hidden + ARRAY_SIZE(tce_hidden);
+	mutex_lock(&tce_hidden_lock);
+	while (hidden < end && hidden->platform &&
+	       hidden->platform != platform)
+		hidden++;
+	if (hidden < end && !hidden->platform) {
+		hidden->ops = *platform;
+		hidden->ops.useraddrptr = no_useraddr;
+		hidden->platform = platform;
+	}
+	mutex_unlock(&tce_hidden_lock);
+	if (hidden == end)
+		return false;
+	win->platform_ops = platform;
+	win->tbl->it_ops = &hidden->ops;
+	return true;
+}
+
+/* The table may outlive us, if KVM has it. */
+static void window_show(struct tce_window *win)
+{
+	if (win->platform_ops)
+		WRITE_ONCE(win->tbl->it_ops, win->platform_ops);
 }
 
 /* Make the cells of v1. Entries at the ends may look for others beyond. */
@@ -508,7 +567,7 @@ static void clear_collect(struct tce_clear *clear, __be64 *cell,
 			clear_release(clear);
 		now = 0;
 		rcu_read_lock();
-		if (window_exclusive(clear->win))
+		if (clear->win->own_cells || window_exclusive(clear->win))
 			now = tce_holds_take(&clear->holds, cell, n);
 		rcu_read_unlock();
 		if (!now) {
@@ -566,33 +625,36 @@ static void clear_entry(struct tce_clear *clear, unsigned long entry,
 {
 	struct tce_mem *mem = clear->holds.mem;
 	enum dma_data_direction dir = DMA_NONE;
-	u64 cookie = cell_read(cell);
 	unsigned long hpa = 0;
+	__be64 old;
 
 	if (clear->end && entry - clear->end > TCE_KILL_GAP)
 		clear_release(clear);
 
+	old = READ_ONCE(*cell);
 	if (unlikely(tce_xchg(clear->win->tbl, entry, &hpa, &dir))) {
 		WRITE_ONCE(clear->win->stale, true);
 		clear->rc = -EIO;
 		return;
 	}
-	if (unlikely(!cookie && dir == DMA_NONE))
+	if (unlikely(!old && dir == DMA_NONE))
 		return;
 	/* KVM, if it cleared the entry, did not kill it always */
 	if (!clear->end)
 		clear->first = entry;
 	clear->end = entry + 1;
-	if (unlikely(!cookie))
+	if (unlikely(!old))
 		return;
-	if (unlikely(dir == DMA_NONE || !tce_mem_fits(mem, cookie, hpa))) {
+	if (mem->v2 && unlikely(dir == DMA_NONE)) {
 		/* KVM has taken it out, and may put it back */
 		WRITE_ONCE(clear->win->stale, true);
 		return;
 	}
-	cell_replace(cell, cpu_to_be64(cookie), 0);
-	if (!tce_mem_pass_on(mem, cell, cookie))
-		tce_holds_add(&clear->holds, cookie, hpa, dir_writes(dir));
+	/* v2: if KVM has put something else there, the old is counted no more */
+	if (likely(cell_replace(cell, old, 0)) &&
+	    !tce_mem_pass_on(mem, cell, be64_to_cpu(old)))
+		tce_holds_add(&clear->holds, be64_to_cpu(old), hpa,
+			      dir_writes(dir));
 }
 
 /*
@@ -606,8 +668,6 @@ static int window_clear(struct tce_space *space, struct tce_window *win,
 	unsigned long entry = first, end = first + n, left, run;
 	/* a run that is all of it needs no other kill, however short it is */
 	unsigned long run_min = min(win->run_min, n);
-	/* the cells of v1 do not know what KVM has mapped */
-	bool unknown = win->own_cells && !window_exclusive(win);
 	struct tce_clear clear __uninitialized;
 	__be64 *cell;
 
@@ -624,10 +684,8 @@ static int window_clear(struct tce_space *space, struct tce_window *win,
 			left = 0;
 		}
 		while (left) {
-			run = 0;
-			if (likely(!unknown))
-				run = cells_run(cell, min(left, TCE_RUN_MAX),
-						CELL_EMPTY);
+			run = cells_run(cell, min(left, TCE_RUN_MAX),
+					CELL_EMPTY);
 			entry += run;
 			cell += run;
 			left -= run;
@@ -642,8 +700,7 @@ static int window_clear(struct tce_space *space, struct tce_window *win,
 			}
 			if (!run)
 				run = cells_run(cell, min(left, TCE_RUN_MAX),
-						unknown ? CELL_EMPTY :
-							  CELL_OTHER);
+						CELL_OTHER);
 			left -= run;
 			for (; run; entry++, cell++, run--) {
 				if (tce_holds_full(&clear.holds))
@@ -849,13 +906,14 @@ static bool map_last(struct tce_map *map, __be64 *cell,
 
 /*
  * In place of the cookie of a replaced entry, whose cell KVM has changed
- * meanwhile: KVM may have let go of it, so we don't. It is no cookie.
+ * meanwhile: KVM may have let go of it, so we don't, nor can it be put back.
+ * It is no cookie.
  */
 #define COOKIE_LOST	1
 
 /*
  * An entry that was not empty was written. Return: 0; -ENOMEM if there is no
- * room for the next one; -EBUSY.
+ * room for the next one.
  */
 static noinline int map_replaced(struct tce_map *map, unsigned long entry,
 				 unsigned long hpa,
@@ -870,10 +928,6 @@ static noinline int map_replaced(struct tce_map *map, unsigned long entry,
 		.dir = dir,
 		.cookie = cookie,
 	};
-	/* v1: KVM may put it back; the cell is all that knows of the pin */
-	if (cookie && (dir == DMA_NONE ||
-		       !tce_mem_fits(map->space->mem, cookie, hpa)))
-		return -EBUSY;
 	if (map->nr == map->max && !map_grow(map))
 		return -ENOMEM;
 	return 0;
@@ -945,7 +999,7 @@ static __always_inline int exchange_entries(struct tce_map *map,
 			break;
 		}
 		if (exclusive) {
-			/* KVM may have left a pin in the cell of v1 */
+			/* KVM may have emptied an entry of v1 */
 			if (unlikely(dir != DMA_NONE || (!v2 && cell[i])))
 				old = cell[i];
 			cell_write(&cell[i], cookie);
@@ -967,7 +1021,7 @@ static __always_inline int exchange_entries(struct tce_map *map,
 }
 
 /*
- * Write entries by an exchange each. Return: 0, or -ENOMEM, -EIO, -EBUSY, with
+ * Write entries by an exchange each. Return: 0, or -ENOMEM, -EIO, with
  * &tce_map.done entries written.
  */
 static int map_exchange(struct tce_map *map, const unsigned long *hpas,
@@ -1028,7 +1082,7 @@ static bool find_run(const struct tce_map *map, const unsigned long *hpas,
 
 /*
  * Write the next @n entries, whose cells are all in one leaf. Return: 0, or
- * -ENOMEM, -EIO, -EBUSY with &tce_map.done entries written.
+ * -ENOMEM, -EIO, with &tce_map.done entries written.
  */
 static int map_write(struct tce_map *map, const unsigned long *hpas,
 		     __be64 *cell, unsigned long n)
@@ -1078,8 +1132,9 @@ static void map_undo(struct tce_map *map, struct tce_holds *holds)
 	while (entry-- > map->first) {
 		struct tce_old old = { .dir = DMA_NONE };
 		unsigned long left;
-		__be64 *cell = window_cells(win, entry, false, &left);
-		u64 cookie = cell_read(cell);
+		__be64 *cell, new;
+		bool replaced;
+		u64 put_back;
 
 		if (tce_holds_full(holds)) {
 			window_kill(win, entry + 1, kill_end - entry - 1);
@@ -1087,32 +1142,33 @@ static void map_undo(struct tce_map *map, struct tce_holds *holds)
 			kill_end = entry + 1;
 		}
 
-		map_pop(map, entry, &old);
+		replaced = map_pop(map, entry, &old);
+		if (old.cookie == COOKIE_LOST)
+			old = (struct tce_old) { .dir = DMA_NONE };
+		put_back = old.cookie;
+		cell = window_cells(win, entry, false, &left);
+		new = READ_ONCE(*cell);
 		if (tce_xchg(win->tbl, entry, &old.hpa, &old.dir)) {
 			/* the new page stays, the old one can't come back */
 			WRITE_ONCE(win->stale, true);
-			if (old.dir != DMA_NONE && map_last(map, cell, &old))
+			if (old.cookie && map_last(map, cell, &old))
 				tce_holds_add(holds, old.cookie, old.hpa,
 					      dir_writes(old.dir));
 			continue;
 		}
-		if (old.dir == DMA_NONE && window_exclusive(win)) {
+		if (mem->v2 && !replaced && old.dir == DMA_NONE &&
+		    window_exclusive(win)) {
 			/* set() failed and took its entries out again */
 			tce_holds_take(holds, cell, 1);
-			continue;
-		}
-		if (!mem->v2 && (old.dir == DMA_NONE ||
-				 !tce_mem_fits(mem, cookie, old.hpa))) {
-			/* KVM has taken it out, and may put it back */
-			WRITE_ONCE(win->stale, true);
-			if (!old.cookie)
-				continue;
-			tce_mem_keep_page(mem, tce_mem_hpa(cookie));
-		}
-		cell_replace(cell, cpu_to_be64(cookie), old.cookie);
-		if (old.dir != DMA_NONE && !tce_mem_pass_on(mem, cell, cookie))
-			tce_holds_add(holds, cookie, old.hpa,
+		} else if (!cell_replace(cell, new, put_back)) {
+			/* KVM has put something else there meanwhile */
+			if (put_back)
+				cell_write(cell, put_back);
+		} else if ((old.dir != DMA_NONE || !mem->v2) &&
+			   !tce_mem_pass_on(mem, cell, be64_to_cpu(new))) {
+			tce_holds_add(holds, be64_to_cpu(new), old.hpa,
 				      dir_writes(old.dir));
+		}
 		if (need_resched())
 			cond_resched();
 	}
@@ -1130,7 +1186,7 @@ static void map_finish(struct tce_map *map, struct tce_holds *holds)
 
 		if (tce_holds_full(holds))
 			tce_holds_release(holds);
-		if (old.dir != DMA_NONE && map_last(map, cell, &old))
+		if (old.cookie && map_last(map, cell, &old))
 			tce_holds_add(holds, old.cookie, old.hpa,
 				      dir_writes(old.dir));
 		if (need_resched())
@@ -1263,17 +1319,15 @@ static int map_run(struct tce_space *space, struct tce_window *win,
 
 /*
  * Others are kept out. In @hpa, @dir and @cookie is what is to be written, and
- * is returned what was there.
+ * is returned what was there; a cookie of 0 if nothing is to be put for it.
  *
- * Return: 0; -ENOMEM; -EIO; -EBUSY, with *@kept if the entry holds what was
- * written in spite of it
+ * Return: 0; -ENOMEM; -EIO
  */
 static __always_inline int map_one_locked(struct tce_mem *mem,
 					  struct tce_window *win,
 					  unsigned long entry, __be64 *cell,
 					  u64 *cookie, unsigned long *hpa,
-					  enum dma_data_direction *dir,
-					  bool *kept)
+					  enum dma_data_direction *dir)
 {
 	__be64 old = READ_ONCE(*cell);
 	int rc;
@@ -1281,26 +1335,20 @@ static __always_inline int map_one_locked(struct tce_mem *mem,
 	rc = tce_xchg(win->tbl, entry, hpa, dir);
 	if (unlikely(rc))
 		return xchg_errno(rc);
-	if (mem->v2) {
-		if (unlikely(!cell_replace(cell, old, *cookie))) {
-			cell_write(cell, *cookie);
-			old = cpu_to_be64(COOKIE_LOST);
-		}
-	} else if (likely(!old || (*dir != DMA_NONE &&
-				   tce_mem_fits(mem, be64_to_cpu(old), *hpa)))) {
+	if (!mem->v2) {
 		cell_write(cell, *cookie);
-	} else {
-		/* as in map_replaced(): not over what KVM may put back */
-		if (*dir == DMA_NONE)
-			*hpa = 0;
-		*kept = tce_xchg(win->tbl, entry, hpa, dir);
-		return -EBUSY;
+	} else if (unlikely(!cell_replace(cell, old, *cookie))) {
+		/* as COOKIE_LOST */
+		cell_write(cell, *cookie);
+		old = 0;
+	} else if (*dir == DMA_NONE) {
+		old = 0;
 	}
-	*cookie = likely(*dir == DMA_NONE) ? 0 : be64_to_cpu(old);
+	*cookie = likely(!old) ? 0 : be64_to_cpu(old);
 	return 0;
 }
 
-/* The same for UNMAP. Return: 0; -EIO; -EAGAIN if KVM may have mapped it */
+/* The same for UNMAP. Return: 1 if there was something; 0; -EIO */
 static __always_inline int unmap_one_locked(struct tce_mem *mem,
 					    struct tce_window *win,
 					    unsigned long entry, __be64 *cell,
@@ -1308,23 +1356,24 @@ static __always_inline int unmap_one_locked(struct tce_mem *mem,
 					    enum dma_data_direction *dir)
 {
 	__be64 old = READ_ONCE(*cell);
-	int rc;
 
-	*cookie = be64_to_cpu(old);
 	if (!old)
-		return win->own_cells && !window_exclusive(win) ? -EAGAIN : 0;
-	rc = tce_xchg(win->tbl, entry, hpa, dir);
-	if (unlikely(rc || *dir == DMA_NONE ||
-		     !tce_mem_fits(mem, *cookie, *hpa))) {
+		return 0;
+	if (unlikely(tce_xchg(win->tbl, entry, hpa, dir))) {
 		WRITE_ONCE(win->stale, true);
-		*dir = DMA_NONE;
-		return rc ? -EIO : 0;
+		return -EIO;
 	}
-	if (mem->v2)
-		cell_replace(cell, old, 0);
-	else
+	*cookie = be64_to_cpu(old);
+	if (!mem->v2) {
 		cell_write(cell, 0);
-	return 0;
+	} else if (unlikely(*dir == DMA_NONE)) {
+		/* KVM has taken it out, and may put it back */
+		WRITE_ONCE(win->stale, true);
+		*cookie = 0;
+	} else if (unlikely(!cell_replace(cell, old, 0))) {
+		*cookie = 0;
+	}
+	return 1;
 }
 
 /*
@@ -1340,7 +1389,7 @@ static int map_one(struct tce_space *space, struct tce_window *win,
 {
 	struct tce_mem *mem = space->mem;
 	const bool shared = TCE_PER_PIN > 1 && !mem->v2;
-	bool ours = tce_mem_ours(mem), write = dir_writes(new_dir), kept = false;
+	bool ours = tce_mem_ours(mem), write = dir_writes(new_dir);
 	enum dma_data_direction dir = new_dir;
 	struct tce_span span __uninitialized;
 	unsigned long left, new_hpa, hpa;
@@ -1363,29 +1412,23 @@ static int map_one(struct tce_space *space, struct tce_window *win,
 	if (unlikely(!cell)) {
 		rc = -ENOMEM;
 	} else if (shared) {
-		rc = map_one_locked(mem, win, entry, cell, &old, &hpa, &dir,
-				    &kept);
+		rc = map_one_locked(mem, win, entry, cell, &old, &hpa, &dir);
 	} else {
 		spin_lock(&win->span_lock);
 		if (unlikely(span_overlaps(win, entry, entry)))
 			rc = -EAGAIN;
 		else
 			rc = map_one_locked(mem, win, entry, cell, &old, &hpa,
-					    &dir, &kept);
+					    &dir);
 		spin_unlock(&win->span_lock);
 	}
 
 	if (likely(!rc)) {
 		window_kill(win, entry, 1);
-		if (dir != DMA_NONE)
+		if (old)
 			tce_mem_put(mem, cell, old, hpa, dir_writes(dir));
 	} else {
-		if (rc == -EBUSY)
-			window_kill(win, entry, 1);
-		if (kept)
-			tce_mem_keep_page(mem, new_hpa);
-		else
-			tce_mem_put(mem, cell, cookie, new_hpa, write);
+		tce_mem_put(mem, cell, cookie, new_hpa, write);
 	}
 
 out_unlock:
@@ -1427,10 +1470,11 @@ static int unmap_one(struct tce_space *space, struct tce_window *win,
 		spin_unlock(&win->span_lock);
 	}
 
-	if (likely(!rc && cookie)) {
+	if (likely(rc > 0)) {
 		window_kill(win, entry, 1);
-		if (likely(dir != DMA_NONE))
+		if (likely(cookie))
 			tce_mem_put(mem, cell, cookie, hpa, dir_writes(dir));
+		rc = 0;
 	}
 	if (shared)
 		window_unlock_range(win, &span);
@@ -1450,9 +1494,8 @@ static int unmap_one(struct tce_space *space, struct tce_window *win,
  *
  * Return: 0; -ENXIO if no window has @ioba; -EINVAL if misaligned or leaving
  * the window, or as tce_mem_check(); -EFAULT, -ENOMEM, -EINTR; -EIO if the
- * platform refused; -EBUSY if KVM has taken a v1 page out of an entry, until it
- * is back, or if KVM has replaced one, until the window goes. On any of them all
- * entries are what they were before.
+ * platform refused. On any of them all entries are what they were before, but
+ * for what KVM has done to them meanwhile.
  */
 int tce_space_map(struct tce_space *space, u64 ioba, u64 ua, u64 size,
 		  enum dma_data_direction dir)
@@ -1709,7 +1752,7 @@ static int window_destroy(struct tce_space *space, struct tce_window *win)
 	int rc = 0;
 
 	lockdep_assert_held_write(&space->lock);
-	if (tbl->it_userspace) {
+	if (tbl->it_userspace && (space->mem->v2 || win->own_cells)) {
 		tce_mem_lock(space->mem);
 		window_clear(space, win, tbl->it_offset, tbl->it_size, false);
 		tce_mem_unlock(space->mem);
@@ -1720,6 +1763,7 @@ static int window_destroy(struct tce_space *space, struct tce_window *win)
 			rc = window_unset(win, grp) ?: rc;
 
 	trace_tce_window_remove(win->num, window_start(win));
+	window_show(win);
 	if (!rc) {
 		if (win->stale)
 			window_sweep(space, win);
@@ -1757,6 +1801,9 @@ static int window_create(struct tce_space *space, u32 shift, u64 size,
 						    TCE_RUN_MIN_HCALL;
 	if (space->mem->v2) {
 		window_probe(win);
+	} else if (!window_hide(win)) {
+		rc = -ENODEV;
+		goto err_destroy;
 	} else if (!window_own_cells(win)) {
 		rc = -ENOMEM;
 		goto err_destroy;

@@ -7,6 +7,8 @@
  * What KVM does is played here by this thread, between our calls or, where a
  * moment in the middle matters, half of it before and half of it after.
  */
+#include <linux/file.h>
+#include <linux/mman.h>
 #include <linux/sched/mm.h>
 
 #include <asm/mmu_context.h>
@@ -64,6 +66,8 @@ static bool kvm_put(struct kvm_setup *s, unsigned long entry, unsigned long ua)
 	struct mm_iommu_table_group_mem_t *mem;
 	unsigned long hpa;
 
+	if (!cell)
+		return false;
 	mem = mm_iommu_lookup(current->mm, ua, SZ_4K);
 	if (!mem || mm_iommu_ua_to_hpa(mem, ua, 12, &hpa) ||
 	    mm_iommu_mapped_inc(mem))
@@ -86,6 +90,34 @@ static void kvm_clear(struct kvm_setup *s, unsigned long entry)
 	if (dir != DMA_NONE && !kvm_uncount(s, entry))
 		s->tbl->it_ops->xchg_no_kill(s->tbl, entry, &hpa, &dir);
 	iommu_tce_kill(s->tbl, entry, 1);
+}
+
+/* What KVM does while one of our calls is under way */
+struct kvm_taken {
+	struct kvm_setup *s;
+	unsigned long entry;
+	unsigned long ua;
+	enum dma_data_direction dir;
+};
+
+/* H_PUT_TCE of what KVM can't map or uncount: it empties the entry. */
+static void kvm_takes(void *data)
+{
+	struct kvm_taken *taken = data;
+	struct iommu_table *tbl = taken->s->tbl;
+	unsigned long hpa = 0;
+
+	taken->dir = DMA_NONE;
+	tbl->it_ops->xchg_no_kill(tbl, taken->entry, &hpa, &taken->dir);
+	iommu_tce_kill(tbl, taken->entry, 1);
+}
+
+static void kvm_puts(void *data)
+{
+	struct kvm_taken *put = data;
+
+	put->dir = kvm_put(put->s, put->entry, put->ua) ? DMA_BIDIRECTIONAL :
+							  DMA_NONE;
 }
 
 /* All regions can be given back: nothing is counted that is not there. */
@@ -235,165 +267,258 @@ static void kvm_does_not_find_all(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, ua, MEMORY), 0);
 }
 
-/* v1 memory is in no list: KVM takes it out, and puts it back. */
+/*
+ * KVM sees no cells of v1, and so can't count: it empties entries, and that is
+ * it. Their pins are ours, whether they are unmapped, mapped anew, one or many,
+ * or closed.
+ */
 static void kvm_clears_v1(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct kvm_setup s;
+	unsigned long i;
+	int n;
+
+	for (n = 0; n < 4; n++) {
+		setup(test, &s, false);
+		KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, MEMORY,
+					      TCE_RW), 0);
+		for (i = 0; i < MEMORY / SZ_4K; i += 3)
+			kvm_clear(&s, i);
+		KUNIT_EXPECT_EQ(test, tce_mock_entry(s.tbl, 3, &i), DMA_NONE);
+		if (n == 1) {
+			KUNIT_EXPECT_EQ(test, tce_map(s.client, 0, s.ua, SZ_4K,
+						      TCE_RW), 0);
+			KUNIT_EXPECT_EQ(test, tce_map(s.client, 0, s.ua, MEMORY,
+						      TCE_RW), 0);
+			tce_expect_mapped(fx, s.grp, 0, 0, s.ua, MEMORY,
+					  TCE_RW);
+		}
+		if (n == 2) {
+			for (i = 0; i < MEMORY; i += SZ_4K)
+				KUNIT_EXPECT_EQ(test, tce_unmap(s.client, i,
+								SZ_4K), 0);
+		}
+		if (n < 3) {
+			KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, MEMORY),
+					0);
+			KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+		}
+		tce_close(s.client);
+		tce_expect_balance(fx);
+	}
+}
+
+/*
+ * A MAP over what KVM has emptied, and goes on to empty, fails: the pages of
+ * before are held again, and those that it had put there are not.
+ */
+static void kvm_clears_v1_under_a_map(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long other, last = MEMORY / SZ_4K - 1, pins;
+	struct kvm_taken taken;
+	struct kvm_setup s;
+	int rc;
 
 	setup(test, &s, false);
+	other = tce_memory(fx, TCE_MEM_SCATTERED, MEMORY);
+	KUNIT_ASSERT_NE(test, other, 0);
 	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, MEMORY, TCE_RW), 0);
-	kvm_clear(&s, 0);
-	kvm_clear(&s, 5);
-	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, MEMORY, TCE_RW);
+	pins = tce_mock_pins(fx->mock);
+	kvm_clear(&s, 3);
+	taken = (struct kvm_taken) { .s = &s, .entry = 5 };
+	fx->mock->visit = &(struct tce_visit) {
+		.skip = last, .call = kvm_takes, .data = &taken,
+	};
+	/* KVM's own is one, too */
+	tce_fault_arm(fx->mock, TCE_FAULT_XCHG, last + 2, -EIO);
+	rc = tce_map(s.client, 0, other, MEMORY, TCE_RW);
+	tce_fault_disarm(fx->mock);
+	KUNIT_EXPECT_EQ(test, rc, -EIO);
+	KUNIT_EXPECT_NE(test, taken.dir, DMA_NONE);
+	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, 3 * SZ_4K, TCE_RW);
+	tce_expect_mapped(fx, s.grp, 0, 4 * SZ_4K, s.ua + 4 * SZ_4K,
+			  MEMORY - 4 * SZ_4K, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), pins);
 	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, MEMORY), 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 }
 
 /*
- * A guest's page in place of one of v1: KVM writes its address over the cell in
- * user space's view. The pin of v1 is not forgotten with it. If we know that KVM
- * is there, UNMAP finds what it has mapped in other entries, too.
+ * A guest's page in place of one of v1, or in an entry that is empty: KVM leaves
+ * that to user space, so that it neither writes over a pin nor counts a page of
+ * another container that v1 could not count down.
  */
-static void kvm_writes_over_v1(struct kunit *test)
+static void kvm_can_not_map_in_v1(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *owner;
 	unsigned long other;
 	struct kvm_setup s;
-	int seen;
 
-	for (seen = 0; seen < 2; seen++) {
-		setup(test, &s, false);
-		owner = tce_ready(fx, true, NULL);
-		other = tce_plain(fx, MEMORY);
-		KUNIT_ASSERT_EQ(test, tce_register(owner, other, MEMORY), 0);
-		KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, MEMORY,
-					      TCE_RW), 0);
-		if (seen)
-			iommu_tce_table_get(s.tbl);
-		KUNIT_ASSERT_TRUE(test, kvm_put(&s, 3, other));
-		KUNIT_ASSERT_TRUE(test, kvm_put(&s, 7, other));
-		tce_expect_mapped(fx, s.grp, 0, 3 * SZ_4K, other, SZ_4K,
-				  TCE_RW);
+	setup(test, &s, false);
+	owner = tce_ready(fx, true, NULL);
+	other = tce_plain(fx, MEMORY);
+	KUNIT_ASSERT_EQ(test, tce_register(owner, other, MEMORY), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, MEMORY, TCE_RW), 0);
+	KUNIT_EXPECT_FALSE(test, kvm_put(&s, 3, other));
+	KUNIT_EXPECT_FALSE(test, kvm_put(&s, SZ_1M / SZ_4K, other));
+	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, MEMORY, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_unregister(owner, other, MEMORY), 0);
 
-		/* KVM may be about to put v1's page back over it */
-		KUNIT_EXPECT_EQ(test, tce_map(s.client, 3 * SZ_4K, s.ua, SZ_4K,
-					      TCE_RW), -EBUSY);
-		KUNIT_EXPECT_EQ(test, tce_map(s.client, 0, s.ua, MEMORY,
-					      TCE_RW), -EBUSY);
-		tce_expect_mapped(fx, s.grp, 0, 7 * SZ_4K, other, SZ_4K,
-				  TCE_RW);
+	/* the table outlives the window, and is like any other then */
+	iommu_tce_table_get(s.tbl);
+	tce_close(s.client);
+	KUNIT_EXPECT_NOT_NULL(test, s.tbl->it_ops->useraddrptr(s.tbl, 0, true));
+	iommu_tce_table_put(s.tbl);
+	tce_close(owner);
+	tce_expect_balance(fx);
+}
 
-		if (seen) {
-			KUNIT_ASSERT_TRUE(test, kvm_put(&s, SZ_1M / SZ_4K,
-							other));
-			KUNIT_ASSERT_TRUE(test, kvm_put(&s, SZ_2M / SZ_4K,
-							other));
-			KUNIT_EXPECT_EQ(test, tce_unmap(s.client, SZ_1M,
-							SZ_4K), 0);
-		}
-		KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 3 * SZ_4K, SZ_4K), 0);
-		KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_4M), 0);
-		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-		if (seen)
-			iommu_tce_table_put(s.tbl);
-		tce_close(s.client);
-		/* what is left of it is KVM's, and counted until its owner closes */
-		KUNIT_EXPECT_EQ(test, tce_unregister(owner, other, MEMORY),
+/*
+ * A MAP of v2 fails after KVM has come, emptied an entry that it had replaced,
+ * and gone: what was there before is back, and can be unmapped.
+ */
+static void kvm_visits_a_map_that_fails(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct kvm_taken taken;
+	unsigned long other;
+	struct kvm_setup s;
+	int rc;
+
+	s.ua = tce_plain(fx, MEMORY);
+	other = tce_memory(fx, TCE_MEM_SCATTERED, MEMORY);
+	KUNIT_ASSERT_NE(test, other, 0);
+	s.client = tce_ready_window(fx, 12, SZ_64M, 1, &s.grp);
+	s.tbl = s.grp->tg.tables[0];
+	KUNIT_ASSERT_EQ(test, tce_register(s.client, s.ua, MEMORY), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(s.client, other, MEMORY), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, MEMORY, TCE_RW), 0);
+
+	taken = (struct kvm_taken) { .s = &s, .entry = 0 };
+	fx->mock->visit = &(struct tce_visit) {
+		.skip = 1, .call = kvm_takes, .data = &taken,
+	};
+	tce_fault_arm(fx->mock, TCE_FAULT_XCHG, 3, -EIO);
+	rc = tce_map(s.client, 0, other, MEMORY, TCE_RW);
+	tce_fault_disarm(fx->mock);
+	KUNIT_EXPECT_EQ(test, rc, -EIO);
+	KUNIT_EXPECT_NE(test, taken.dir, DMA_NONE);
+	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, MEMORY, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, MEMORY), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, s.ua, MEMORY), 0);
+	/* KVM might have kept the new page, as far as we know */
+	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, other, MEMORY), -EBUSY);
+}
+
+/*
+ * KVM replaces what a MAP has just written, and counts down what was there before
+ * that, by the cell. If the MAP then fails, that is not put back.
+ */
+static void kvm_puts_under_a_map_that_fails(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long other, third;
+	struct kvm_taken put;
+	struct kvm_setup s;
+	int rc;
+
+	setup(test, &s, true);
+	other = tce_memory(fx, TCE_MEM_SCATTERED, MEMORY);
+	KUNIT_ASSERT_NE(test, other, 0);
+	third = tce_plain(fx, MEMORY);
+	KUNIT_ASSERT_EQ(test, tce_register(s.client, other, MEMORY), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(s.client, third, MEMORY), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, SZ_4K, TCE_RW), 0);
+
+	put = (struct kvm_taken) { .s = &s, .entry = 0, .ua = third };
+	fx->mock->visit = &(struct tce_visit) {
+		.after = true, .call = kvm_puts, .data = &put,
+	};
+	tce_fault_arm(fx->mock, TCE_FAULT_XCHG, 3, -EIO);
+	rc = tce_map(s.client, 0, other, 2 * SZ_4K, TCE_RW);
+	tce_fault_disarm(fx->mock);
+	KUNIT_EXPECT_EQ(test, rc, -EIO);
+	KUNIT_EXPECT_NE(test, put.dir, DMA_NONE);
+	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, s.ua, MEMORY), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+}
+
+/*
+ * KVM replaces what an UNMAP is about to take out by the same page, which is in
+ * two regions, and counts it down in the first. We do not do that again: another
+ * entry has it still.
+ */
+static void kvm_puts_under_an_unmap(struct kunit *test)
+{
+	const unsigned long last = MEMORY - SZ_4K;
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua, also, n;
+	struct kvm_taken put;
+	struct kvm_setup s;
+	struct file *file;
+
+	for (n = 1; n <= 2; n++) {
+		setup(test, &s, true);
+		ua = tce_memory(fx, TCE_MEM_SHARED, MEMORY);
+		KUNIT_ASSERT_NE(test, ua, 0);
+		also = tce_plain(fx, MEMORY);
+		file = tce_file(fx, ua);
+		KUNIT_ASSERT_EQ(test, vm_mmap(file, also, MEMORY,
+					      PROT_READ | PROT_WRITE,
+					      MAP_SHARED | MAP_FIXED, 0), also);
+		fput(file);
+		KUNIT_ASSERT_EQ(test, tce_register(s.client, ua, MEMORY), 0);
+		KUNIT_ASSERT_EQ(test, tce_register(s.client, also, MEMORY), 0);
+		KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, ua, MEMORY, TCE_RW),
+				0);
+
+		put = (struct kvm_taken) { .s = &s, .entry = 0, .ua = also };
+		fx->mock->visit = &(struct tce_visit) {
+			.call = kvm_puts, .data = &put,
+		};
+		KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, n * SZ_4K), 0);
+		KUNIT_EXPECT_NE(test, put.dir, DMA_NONE);
+		KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, last), 0);
+		tce_expect_mapped(fx, s.grp, 0, last, ua + last, SZ_4K, TCE_RW);
+		KUNIT_EXPECT_EQ(test, tce_unregister(s.client, ua, MEMORY),
 				-EBUSY);
-		tce_close(owner);
+		KUNIT_EXPECT_EQ(test, tce_unmap(s.client, last, SZ_4K), 0);
+		KUNIT_EXPECT_EQ(test, tce_unregister(s.client, ua, MEMORY), 0);
+		tce_close(s.client);
 		tce_expect_balance(fx);
 	}
 }
 
-/* An entry that KVM has taken out, and not put back yet. */
-struct kvm_taken {
-	unsigned long entry;
-	unsigned long hpa;
-	enum dma_data_direction dir;
-};
-
-static void kvm_take(struct kvm_setup *s, struct kvm_taken *taken,
-		     unsigned long entry)
-{
-	taken->entry = entry;
-	taken->hpa = 0;
-	taken->dir = DMA_NONE;
-	s->tbl->it_ops->xchg_no_kill(s->tbl, entry, &taken->hpa, &taken->dir);
-	iommu_tce_kill(s->tbl, entry, 1);
-}
-
-static void kvm_put_back(struct kvm_setup *s, struct kvm_taken *taken)
-{
-	s->tbl->it_ops->xchg_no_kill(s->tbl, taken->entry, &taken->hpa,
-				     &taken->dir);
-	iommu_tce_kill(s->tbl, taken->entry, 1);
-}
-
-/* UNMAP while KVM has the page of an entry: the page is kept for it. */
-static void unmap_while_kvm_has_the_page(struct kunit *test)
+/* v1 knows how to hide the cells of two kinds of tables, which no host exceeds. */
+static void third_kind_of_table(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
-	struct kvm_taken taken, other;
-	struct kvm_setup s;
+	struct tce_client *client;
+	int i;
 
-	setup(test, &s, false);
-	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, MEMORY, TCE_RW), 0);
-	kvm_take(&s, &taken, 0);
-	kvm_take(&s, &other, 9);
-	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_4K), 0);
-	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, SZ_4K, MEMORY - SZ_4K), 0);
-	kvm_put_back(&s, &taken);
-	kvm_put_back(&s, &other);
-	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, SZ_4K, TCE_RW);
-	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, MEMORY), 0);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
-}
-
-/* MAP while KVM has the page: it might put it back over the new one. */
-static void map_while_kvm_has_the_page(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	unsigned long other;
-	struct kvm_taken taken;
-	struct kvm_setup s;
-
-	setup(test, &s, false);
-	other = tce_plain(fx, MEMORY);
-	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, MEMORY, TCE_RW), 0);
-	kvm_take(&s, &taken, 5);
-	KUNIT_EXPECT_EQ(test, tce_map(s.client, 5 * SZ_4K, other, SZ_4K,
-				      TCE_RW), -EBUSY);
-	KUNIT_EXPECT_EQ(test, tce_map(s.client, 0, other, MEMORY, TCE_RW),
-			-EBUSY);
-	kvm_put_back(&s, &taken);
-	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, MEMORY, TCE_RW);
-	KUNIT_EXPECT_EQ(test, tce_map(s.client, 0, other, MEMORY, TCE_RW), 0);
-	tce_expect_mapped(fx, s.grp, 0, 0, other, MEMORY, TCE_RW);
-}
-
-/* The window goes while KVM has the page: it is let go with the window. */
-static void closed_while_kvm_has_the_page(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct kvm_taken taken;
-	struct kvm_setup s;
-
-	setup(test, &s, false);
-	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, MEMORY, TCE_RW), 0);
-	kvm_take(&s, &taken, 5);
-	tce_close(s.client);
+	for (i = 0; i < 3; i++) {
+		fx->mock->hcalls = i == 1;
+		fx->mock->third_ops = i == 2;
+		client = tce_ready(fx, false, NULL);
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K),
+				i == 2 ? -ENODEV : 0);
+		tce_close(client);
+	}
+	client = tce_ready(fx, true, NULL);
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
+	tce_close(client);
 	tce_expect_balance(fx);
 }
 
-/* It has many of them, apart from each other, and there is no memory to note all. */
-static void closed_while_kvm_has_many_pages(struct kunit *test)
+/* KVM has emptied many entries of v1, and there is no memory to note all pages. */
+static void closed_after_kvm_cleared_v1(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	unsigned long ua, size = 64 * PAGE_SIZE;
-	struct kvm_taken taken;
 	struct kvm_setup s;
 	unsigned int nth;
 	u64 at;
@@ -406,7 +531,7 @@ static void closed_while_kvm_has_many_pages(struct kunit *test)
 		KUNIT_ASSERT_NE(test, ua, 0);
 		KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, ua, size, TCE_RW), 0);
 		for (at = 0; at < size; at += SZ_4K)
-			kvm_take(&s, &taken, at >> 12);
+			kvm_clear(&s, at >> 12);
 		if (nth)
 			tce_fault_arm(fx->mock, TCE_FAULT_ALLOC, nth, 0);
 		tce_close(s.client);
@@ -498,7 +623,7 @@ static void kvm_maps_elsewhere(struct kunit *test)
 
 	for (also = 0; also < 2; also++) {
 		setup(test, &s, true);
-		other = also ? tce_open(fx, false) : NULL;
+		other = also ? tce_open(fx, true) : NULL;
 		page = tce_page(fx, s.ua);
 		mem = mm_iommu_lookup(current->mm, s.ua, MEMORY);
 		KUNIT_ASSERT_NOT_NULL(test, mem);
@@ -529,11 +654,13 @@ static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(kvm_finds_registered_memory),
 	KUNIT_CASE(kvm_does_not_find_all),
 	KUNIT_CASE(kvm_clears_v1),
-	KUNIT_CASE(kvm_writes_over_v1),
-	KUNIT_CASE(unmap_while_kvm_has_the_page),
-	KUNIT_CASE(map_while_kvm_has_the_page),
-	KUNIT_CASE(closed_while_kvm_has_the_page),
-	KUNIT_CASE(closed_while_kvm_has_many_pages),
+	KUNIT_CASE(kvm_clears_v1_under_a_map),
+	KUNIT_CASE(kvm_can_not_map_in_v1),
+	KUNIT_CASE(closed_after_kvm_cleared_v1),
+	KUNIT_CASE(third_kind_of_table),
+	KUNIT_CASE(kvm_visits_a_map_that_fails),
+	KUNIT_CASE(kvm_puts_under_a_map_that_fails),
+	KUNIT_CASE(kvm_puts_under_an_unmap),
 	KUNIT_CASE(kvm_comes_later),
 	KUNIT_CASE(kvm_visits_unseen),
 	KUNIT_CASE(kvm_maps_elsewhere),

@@ -580,6 +580,30 @@ static unsigned long leaf_of(const struct iommu_table *tbl,
 	return (entry - tbl->it_offset) / tbl->it_level_size;
 }
 
+/* What somebody else kills is not the call's. */
+static void let_in(struct tce_mock *mock, struct tce_visit *visit)
+{
+	unsigned long kills = mock->kills;
+
+	visit->call(visit->data);
+	mock->call_kills += mock->kills - kills;
+}
+
+/* Who comes now? Is not asked again. */
+static struct tce_visit *visitor(struct tce_mock *mock)
+{
+	struct tce_visit *visit = mock->visit;
+
+	if (!visit)
+		return NULL;
+	if (visit->skip) {
+		visit->skip--;
+		return NULL;
+	}
+	mock->visit = NULL;
+	return visit;
+}
+
 static int mock_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 		     enum dma_data_direction *dir)
 {
@@ -587,9 +611,12 @@ static int mock_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 	struct tce_mock_table *mt = to_mock(tbl);
 	struct tce_mock *mock = mt->mock;
 	struct tce_mock_tce *old, *new = NULL;
+	struct tce_visit *visit = visitor(mock);
 	unsigned long entry = index;
 	int rc = 0;
 
+	if (visit && !visit->after)
+		let_in(mock, visit);
 	spin_lock(&mock->lock);
 	if (!in_table(tbl, entry, 1)) {
 		tce_mock_violation(mock, "entry %lx is outside of the table",
@@ -623,6 +650,8 @@ static int mock_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 	entry_stale(mt, entry, old);
 out:
 	spin_unlock(&mock->lock);
+	if (visit && visit->after)
+		let_in(mock, visit);
 	tce_quiet_end(nth);
 	return rc;
 }
@@ -881,6 +910,17 @@ static struct iommu_table_ops mock_hcall_table_ops = {
 	.free		= mock_free,
 };
 
+/* Of no platform that there is */
+static struct iommu_table_ops mock_third_table_ops = {
+	.set		= mock_set,
+	.clear		= mock_clear,
+	.get		= mock_get,
+	.xchg_no_kill	= mock_xchg,
+	.tce_kill	= mock_kill,
+	.useraddrptr	= mock_useraddrptr,
+	.free		= mock_free,
+};
+
 static struct tce_mock_group *to_group(struct iommu_table_group *tg)
 {
 	return container_of(tg, struct tce_mock_group, tg);
@@ -906,6 +946,8 @@ static int table_fill(struct tce_mock_group *grp, struct iommu_table *tbl,
 	tbl->it_size = size >> shift;
 	tbl->it_ops = grp->mock->hcalls ? &mock_hcall_table_ops :
 					  &mock_table_ops;
+	if (grp->mock->third_ops)
+		tbl->it_ops = &mock_third_table_ops;
 	INIT_LIST_HEAD_RCU(&tbl->it_group_list);
 	kref_init(&tbl->it_kref);
 	tbl->it_level_size = tbl->it_size;

@@ -89,6 +89,20 @@ struct tce_gate {
 };
 
 /**
+ * struct tce_visit - somebody else changes the table while the driver does
+ * @skip: calls of xchg_no_kill() before
+ * @after: once the next one is done, rather than before it
+ * @call: what is done, once; atomic
+ * @data: for it
+ */
+struct tce_visit {
+	unsigned int skip;
+	bool after;
+	void (*call)(void *data);
+	void *data;
+};
+
+/**
  * struct tce_mock - the platform
  * @lock: guards all that follows, tables included
  * @tables: tables that exist (struct tce_mock_table)
@@ -133,6 +147,8 @@ struct tce_gate {
  * @kept: pages that are let go may still be reached: the test sees to it that
  *	somebody holds them
  * @gate: where the next thread that pins memory has to wait; may be NULL
+ * @visit: who comes next; may be NULL
+ * @third_ops: tables come with yet other operations
  * @nr_violations: in all
  * @violations: the first ones
  */
@@ -181,6 +197,8 @@ struct tce_mock {
 	bool kept;
 
 	struct tce_gate *gate;
+	struct tce_visit *visit;
+	bool third_ops;
 
 	unsigned int nr_violations;
 	char violations[TCE_VIOLATIONS_KEPT][TCE_VIOLATION_LEN];
