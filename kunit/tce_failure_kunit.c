@@ -447,14 +447,24 @@ static bool asks_for(struct kunit *test, enum tce_fault fault)
 	return asked[fault];
 }
 
-/* Nothing is left for later, although it was done in another way. */
-static void expect_unmapped(struct failure *f, unsigned int nth)
+/* It was done in another way: as well, and nothing is left for later. */
+static void expect_done(struct failure *f, unsigned int nth)
 {
-	KUNIT_EXPECT_EQ_MSG(f->test, tce_mock_live(f->fx->mock), 0,
-			    "failure %u", nth);
-	if (!f->op->v2)
-		KUNIT_EXPECT_EQ_MSG(f->test, tce_mock_pins(f->fx->mock), 0,
+	if (f->op->run == unmap) {
+		KUNIT_EXPECT_EQ_MSG(f->test, tce_mock_live(f->fx->mock), 0,
 				    "failure %u", nth);
+		if (!f->op->v2)
+			KUNIT_EXPECT_EQ_MSG(f->test,
+					    tce_mock_pins(f->fx->mock), 0,
+					    "failure %u", nth);
+	} else if (f->op->run == map) {
+		tce_expect_mapped(f->fx, f->grp, 0, 0, f->b, f->op->size,
+				  TCE_RW);
+	} else if (f->op->run == reg) {
+		KUNIT_EXPECT_EQ_MSG(f->test, unreg(f), 0, "failure %u", nth);
+	} else if (f->op->run == create) {
+		KUNIT_EXPECT_EQ_MSG(f->test, remove(f), 0, "failure %u", nth);
+	}
 }
 
 /*
@@ -491,8 +501,8 @@ static void fail_each_of(struct kunit *test, enum tce_fault fault, int rc,
 				expect_same_state(&f, nth, &before);
 		} else if (!or_succeed) {
 			KUNIT_FAIL(test, "failure %u goes unnoticed", nth);
-		} else if (f.op->run == unmap) {
-			expect_unmapped(&f, nth);
+		} else {
+			expect_done(&f, nth);
 		}
 		clean_up(&f);
 	}

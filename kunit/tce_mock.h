@@ -147,6 +147,7 @@ struct tce_visit {
  * @kept: pages that are let go may still be reached: the test sees to it that
  *	somebody holds them
  * @gate: where the next thread that pins memory has to wait; may be NULL
+ * @alloc_gate: the same for a thread that allocates some of the kernel's
  * @visit: who comes next; may be NULL
  * @third_ops: tables come with yet other operations
  * @nr_violations: in all
@@ -197,6 +198,7 @@ struct tce_mock {
 	bool kept;
 
 	struct tce_gate *gate;
+	struct tce_gate *alloc_gate;
 	struct tce_visit *visit;
 	bool third_ops;
 

@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/uaccess.h>
 
 #include "../tce_memory.h"
 #include "tce_fixture.h"
@@ -806,6 +807,63 @@ static void close_waits_for_register(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, spare, PAGE_SIZE), 0);
 }
 
+static void register_memory(struct tce_thread *thread)
+{
+	thread->rc = tce_register(&thread->view, memory, MEMORY);
+}
+
+/* To be refused is enough to be the one process that a container serves. */
+static void use_as_other(struct tce_fixture *fx, void *arg)
+{
+	struct vfio_iommu_spapr_register_memory reg = { .argsz = sizeof(reg) };
+	unsigned long ua;
+
+	ua = vm_mmap(NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	KUNIT_EXPECT_EQ(fx->test, copy_to_user((void __user *)ua, &reg,
+					       sizeof(reg)), 0);
+	KUNIT_EXPECT_EQ(fx->test,
+			tce_ioctl_raw(arg, VFIO_IOMMU_SPAPR_REGISTER_MEMORY,
+				      ua), -EINVAL);
+}
+
+/*
+ * The first container of a process is being made known. Another one of it waits
+ * for that, and then shares its regions. So does the last one of another process,
+ * which is about to be forgotten.
+ */
+static void first_container_of_a_process(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *first = tce_open(fx, true);
+	struct tce_client *second = tce_open(fx, true);
+	struct tce_thread a, b, c;
+	struct tce_gate gate;
+
+	memory = tce_plain(fx, MEMORY);
+	leaving = tce_open(fx, true);
+	tce_do_as_other(fx, true, use_as_other, leaving);
+	gate_close(fx, &gate);
+	fx->mock->gate = NULL;
+	fx->mock->alloc_gate = &gate;
+	tce_thread_start(&a, first, register_memory);
+	wait_for_completion(&gate.reached);
+	tce_thread_start(&b, second, register_memory);
+	tce_thread_start(&c, first, leave);
+	msleep(30);
+	KUNIT_EXPECT_FALSE(test, is_done(&b));
+	KUNIT_EXPECT_FALSE(test, is_done(&c));
+	complete(&gate.open);
+	tce_thread_join(&a);
+	tce_thread_join(&b);
+	tce_thread_join(&c);
+	fx->busy = false;
+	tce_settled(fx);
+	KUNIT_EXPECT_EQ(test, a.rc, 0);
+	KUNIT_EXPECT_EQ(test, b.rc, 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), MEMORY >> PAGE_SHIFT);
+}
+
 static atomic_t arrived;
 
 /* The first of a process to register something, and the last to have it. */
@@ -897,6 +955,7 @@ static struct kunit_case tce_threads_cases[] = {
 	KUNIT_CASE(register_keeps_nobody),
 	KUNIT_CASE(entries_and_regions_wait),
 	KUNIT_CASE(close_waits_for_register),
+	KUNIT_CASE(first_container_of_a_process),
 	KUNIT_CASE(containers_come_and_go),
 	KUNIT_CASE(last_container_goes),
 	{}

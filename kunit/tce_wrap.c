@@ -60,24 +60,33 @@ static void note_unpinned(struct page **pages, unsigned long n)
 		tce_mock_unpinned(mock, page_to_pfn(pages[i]));
 }
 
-/* One thread is held up before it pins something, if the test wants that. */
-static void pass_gate(void)
+/* One thread is held up there, if the test wants that. */
+static void pass_gate(struct tce_mock *mock, struct tce_gate **where)
 {
-	struct tce_mock *mock = tce_mock_current();
 	struct tce_gate *gate = NULL;
 
-	if (mock) {
-		spin_lock(&mock->lock);
-		if (mock->gate && mock->gate->skip)
-			mock->gate->skip--;
-		else
-			swap(gate, mock->gate);
-		spin_unlock(&mock->lock);
-	}
+	spin_lock(&mock->lock);
+	if (*where && (*where)->skip)
+		(*where)->skip--;
+	else
+		swap(gate, *where);
+	spin_unlock(&mock->lock);
 	if (gate) {
 		complete(&gate->reached);
 		wait_for_completion(&gate->open);
 	}
+}
+
+/* kmalloc() and kzalloc() of a size that the compiler knows */
+void *__wrap___kmalloc_cache_noprof(struct kmem_cache *s, gfp_t flags,
+				    size_t size)
+{
+	struct tce_mock *mock = tce_mock_current();
+
+	if (mock && READ_ONCE(mock->alloc_gate) &&
+	    gfpflags_allow_blocking(flags))
+		pass_gate(mock, &mock->alloc_gate);
+	return __real___kmalloc_cache_noprof(s, flags, size);
 }
 
 static void check_flags(unsigned int flags)
@@ -104,9 +113,11 @@ __wrap_vfio_unregister_iommu_driver(const struct vfio_iommu_driver_ops *ops)
 int __wrap_pin_user_pages_fast(unsigned long start, int nr_pages,
 			       unsigned int gup_flags, struct page **pages)
 {
+	struct tce_mock *mock = tce_mock_current();
 	int rc;
 
-	pass_gate();
+	if (mock)
+		pass_gate(mock, &mock->gate);
 	check_flags(gup_flags);
 	if (fault(TCE_FAULT_PIN, &rc)) {
 		if (rc <= 0)
@@ -241,7 +252,8 @@ long __wrap_mm_iommu_new(struct mm_struct *mm, unsigned long ua,
 	int fault_rc;
 	long rc;
 
-	pass_gate();
+	if (mock)
+		pass_gate(mock, &mock->gate);
 	if (fault(TCE_FAULT_REGISTER, &fault_rc))
 		return fault_rc;
 	rc = __real_mm_iommu_new(mm, ua, entries, pmem);

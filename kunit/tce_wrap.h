@@ -9,6 +9,7 @@
 
 struct eeh_pe;
 struct folio;
+struct kmem_cache;
 struct mm_iommu_table_group_mem_t;
 struct mm_struct;
 
@@ -18,6 +19,11 @@ extern const struct vfio_iommu_driver_ops *tce_driver;
 int __wrap_vfio_register_iommu_driver(const struct vfio_iommu_driver_ops *ops);
 void
 __wrap_vfio_unregister_iommu_driver(const struct vfio_iommu_driver_ops *ops);
+
+void *__real___kmalloc_cache_noprof(struct kmem_cache *s, gfp_t flags,
+				    size_t size);
+void *__wrap___kmalloc_cache_noprof(struct kmem_cache *s, gfp_t flags,
+				    size_t size);
 
 int __real_pin_user_pages_fast(unsigned long start, int nr_pages,
 			       unsigned int gup_flags, struct page **pages);
