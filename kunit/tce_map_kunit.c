@@ -420,21 +420,27 @@ static void one_run_behind_other_pages(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fx->mock->runs, 1);
 }
 
-/* A large hole between two entries is not invalidated with them. */
+/* A large hole between two entries is not invalidated with them, a small one is. */
 static void large_hole(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp;
 	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
 	unsigned long ua = tce_plain(fx, SZ_64K), kills;
+	u64 second;
 
 	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_64K), 0);
-	KUNIT_ASSERT_EQ(test, tce_map(client, SZ_4K, ua, SZ_8K, TCE_RW), 0);
-	KUNIT_ASSERT_EQ(test, tce_map(client, SZ_32M, ua, SZ_4K, TCE_RW), 0);
-	kills = fx->mock->kills;
-	KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
-	/* the second one of two */
-	tce_expect_kill(fx, grp, 0, kills + 1, SZ_32M, SZ_4K);
+	for (second = 513 * SZ_4K; second <= 514 * SZ_4K; second += SZ_4K) {
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
+		KUNIT_ASSERT_EQ(test, tce_map(client, second, ua, SZ_4K,
+					      TCE_RW), 0);
+		kills = fx->mock->kills;
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
+		if (second == 513 * SZ_4K)
+			tce_expect_kill(fx, grp, 0, kills, 0, second + SZ_4K);
+		else	/* the second one of two */
+			tce_expect_kill(fx, grp, 0, kills + 1, second, SZ_4K);
+	}
 }
 
 /* What the device may have written is dirty when it is let go. */
