@@ -127,7 +127,7 @@ struct tce_registration {
 
 static DEFINE_MUTEX(tce_mms_lock);
 static LIST_HEAD(tce_mms);
-/* Containers of v2: in those of v1 KVM maps nothing */
+/* Containers; of v1 as well, whose LIOBN KVM may know from an earlier table */
 static atomic_t tce_mems = ATOMIC_INIT(0);
 
 /* pin_user_pages() fails in more ways than the ABI has names for */
@@ -589,8 +589,7 @@ static void tce_mm_put(struct tce_mm *shared)
  */
 void tce_mem_init(struct tce_mem *mem, bool v2)
 {
-	if (v2)
-		atomic_inc(&tce_mems);
+	atomic_inc(&tce_mems);
 	mem->v2 = v2;
 	INIT_LIST_HEAD(&mem->regs);
 }
@@ -651,8 +650,7 @@ void tce_mem_destroy(struct tce_mem *mem)
 	}
 	if (mem->mm)
 		mmdrop(mem->mm);
-	if (mem->v2)
-		atomic_dec(&tce_mems);
+	atomic_dec(&tce_mems);
 }
 
 /**

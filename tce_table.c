@@ -105,7 +105,7 @@ struct tce_span {
  * @stale: some entry still holds a page that could not be let go when it
  *	was cleared; see window_sweep()
  * @own_cells: v1: the cells are ours; see the top of the file
- * @platform_ops: v1: what window_hide() has put aside
+ * @ops: the platform's operations; see window_hide()
  * @cells: all cells, if they follow each other in memory; else NULL
  * @span_lock: guards @spans, and bits of @spans_used that are set
  * @spans_used: the slots in use; they are cleared without the lock
@@ -122,7 +122,7 @@ struct tce_window {
 	bool walkable;
 	bool stale;
 	bool own_cells;
-	struct iommu_table_ops *platform_ops;
+	struct iommu_table_ops *ops;
 	__be64 *cells;
 	spinlock_t span_lock;
 	unsigned long spans_used;
@@ -153,6 +153,18 @@ static int platform_errno(long rc)
 static int xchg_errno(long rc)
 {
 	return !rc || rc == -ENOMEM ? rc : -EIO;
+}
+
+static __always_inline bool dir_writes(enum dma_data_direction dir)
+{
+	return dir == DMA_FROM_DEVICE || dir == DMA_BIDIRECTIONAL;
+}
+
+static __always_inline int window_xchg(struct tce_window *win,
+				       unsigned long entry, unsigned long *hpa,
+				       enum dma_data_direction *dir)
+{
+	return tce_xchg(win->ops, win->tbl, entry, hpa, dir);
 }
 
 static u64 window_start(const struct tce_window *win)
@@ -340,19 +352,13 @@ static void window_probe(struct tce_window *win)
 		win->cells = first;
 }
 
-/* What KVM gets for a cell of v1: it leaves MAPs of such entries to us. */
-static __be64 *no_useraddr(struct iommu_table *tbl, long index, bool alloc)
-{
-	return NULL;
-}
-
 /**
- * struct tce_hidden - table operations without the view for user space
+ * struct tce_hidden - table operations for v1, as KVM shall see them
  * @platform: the platform's own; NULL if this one is not in use yet
- * @ops: the same, but KVM finds no cells
+ * @ops: the same, but for what is below
  *
- * A platform has one such set, or two. KVM may look at a table's operations at
- * any time: what it finds stays for as long as the module.
+ * A platform has one such set, or two. A table keeps it until it is freed, since
+ * KVM may look at a table's operations at any time; the module stays that long.
  */
 static struct tce_hidden {
 	struct iommu_table_ops *platform;
@@ -360,38 +366,69 @@ static struct tce_hidden {
 } tce_hidden[2];
 static DEFINE_MUTEX(tce_hidden_lock);
 
-/*
- * Hide the cells of a new v1 table from KVM. Undone by window_show(). Return:
- * false for a table of yet another kind.
- */
-static bool window_hide(struct tce_window *win)
+static struct iommu_table_ops *hidden_platform(struct iommu_table *tbl)
 {
-	struct iommu_table_ops *platform = win->tbl->it_ops;
+	return container_of(tbl->it_ops, struct tce_hidden, ops)->platform;
+}
+
+/* There is no cell: KVM leaves MAPs to user space, and can't count. */
+static __be64 *hidden_useraddr(struct iommu_table *tbl, long index, bool alloc)
+{
+	return NULL;
+}
+
+/*
+ * What KVM takes out is the cell's, which may be let go at once: KVM, or what it
+ * calls, shall not mark it dirty. Our cookie says that the device could write.
+ */
+static int hidden_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
+		       enum dma_data_direction *dir)
+{
+	int rc = hidden_platform(tbl)->xchg_no_kill(tbl, index, hpa, dir);
+
+	if (!rc && dir_writes(*dir))
+		*dir = DMA_TO_DEVICE;
+	return rc;
+}
+
+static void hidden_free(struct iommu_table *tbl)
+{
+	struct iommu_table_ops *platform = hidden_platform(tbl);
+
+	if (platform->free)
+		platform->free(tbl);
+	module_put(THIS_MODULE);
+}
+
+/*
+ * Hide the cells of a new v1 table from KVM. Return: 0; -ENODEV for a table of
+ * yet another kind; -EBUSY if somebody has found it already, which pseries
+ * allows, and may have found a cell.
+ */
+static int window_hide(struct tce_window *win)
+{
 	struct tce_hidden *hidden = tce_hidden, *end;
+	struct iommu_table *tbl = win->tbl;
 
 	end = tce_hidden + ARRAY_SIZE(tce_hidden);
 	mutex_lock(&tce_hidden_lock);
 	while (hidden < end && hidden->platform &&
-	       hidden->platform != platform)
+	       hidden->platform != win->ops)
 		hidden++;
 	if (hidden < end && !hidden->platform) {
-		hidden->ops = *platform;
-		hidden->ops.useraddrptr = no_useraddr;
-		hidden->platform = platform;
+		hidden->ops = *win->ops;
+		hidden->ops.useraddrptr = hidden_useraddr;
+		hidden->ops.xchg_no_kill = hidden_xchg;
+		hidden->ops.free = hidden_free;
+		hidden->platform = win->ops;
 	}
 	mutex_unlock(&tce_hidden_lock);
 	if (hidden == end)
-		return false;
-	win->platform_ops = platform;
-	win->tbl->it_ops = &hidden->ops;
-	return true;
-}
-
-/* The table may outlive us, if KVM has it. */
-static void window_show(struct tce_window *win)
-{
-	if (win->platform_ops)
-		WRITE_ONCE(win->tbl->it_ops, win->platform_ops);
+		return -ENODEV;
+	__module_get(THIS_MODULE);
+	/* who is not counted yet will see what is stored */
+	smp_store_mb(tbl->it_ops, &hidden->ops);
+	return kref_read(&tbl->it_kref) == win->refs ? 0 : -EBUSY;
 }
 
 /* Make the cells of v1. Entries at the ends may look for others beyond. */
@@ -462,11 +499,6 @@ static void window_kill(struct tce_window *win, unsigned long first,
 			cond_resched();
 	}
 	iommu_flush_tce(win->tbl);
-}
-
-static __always_inline bool dir_writes(enum dma_data_direction dir)
-{
-	return dir == DMA_FROM_DEVICE || dir == DMA_BIDIRECTIONAL;
 }
 
 /*
@@ -604,10 +636,10 @@ static bool clear_run(struct tce_clear *clear, unsigned long entry,
 
 	rcu_read_lock();
 	if (window_exclusive(win)) {
-		tbl->it_ops->clear(tbl, entry, n);
+		win->ops->clear(tbl, entry, n);
 		iommu_flush_tce(tbl);
 		cleared = window_exclusive(win) &&
-			  !(tbl->it_ops->get(tbl, entry + n - 1) &
+			  !(win->ops->get(tbl, entry + n - 1) &
 			    (TCE_PCI_READ | TCE_PCI_WRITE));
 	}
 	if (cleared)
@@ -632,7 +664,7 @@ static void clear_entry(struct tce_clear *clear, unsigned long entry,
 		clear_release(clear);
 
 	old = READ_ONCE(*cell);
-	if (unlikely(tce_xchg(clear->win->tbl, entry, &hpa, &dir))) {
+	if (unlikely(window_xchg(clear->win, entry, &hpa, &dir))) {
 		WRITE_ONCE(clear->win->stale, true);
 		clear->rc = -EIO;
 		return;
@@ -949,6 +981,7 @@ static unsigned long map_ua(const struct tce_map *map, unsigned long done)
 static int map_set_run(struct tce_map *map, const unsigned long *hpas,
 		       __be64 *cell, unsigned long n)
 {
+	const struct iommu_table_ops *ops = map->win->ops;
 	struct iommu_table *tbl = map->win->tbl;
 	struct tce_mem *mem = map->space->mem;
 	unsigned long step = 1UL << tbl->it_page_shift;
@@ -958,9 +991,8 @@ static int map_set_run(struct tce_map *map, const unsigned long *hpas,
 	unsigned long i, tce;
 	int rc;
 
-	rc = tbl->it_ops->set(tbl, entry, n, (unsigned long)__va(hpas[0]),
-			      map->dir, 0);
-	tce = rc ? 0 : tbl->it_ops->get(tbl, entry + n - 1);
+	rc = ops->set(tbl, entry, n, (unsigned long)__va(hpas[0]), map->dir, 0);
+	tce = rc ? 0 : ops->get(tbl, entry + n - 1);
 	for (i = 0; i < n; i++, ua += step)
 		cell_write(&cell[i], tce_mem_cookie(mem->v2, true, ua, hpas[i],
 						    write));
@@ -976,6 +1008,7 @@ static __always_inline int exchange_entries(struct tce_map *map,
 					    const bool v2, const bool ours,
 					    const bool exclusive)
 {
+	const struct iommu_table_ops *ops = map->win->ops;
 	struct iommu_table *tbl = map->win->tbl;
 	unsigned long step = 1UL << tbl->it_page_shift;
 	unsigned long entry = map->first + map->done;
@@ -993,7 +1026,7 @@ static __always_inline int exchange_entries(struct tce_map *map,
 
 		if (!exclusive)
 			old = READ_ONCE(cell[i]);
-		rc = tce_xchg(tbl, entry + i, &hpa, &dir);
+		rc = tce_xchg(ops, tbl, entry + i, &hpa, &dir);
 		if (unlikely(rc)) {
 			rc = xchg_errno(rc);
 			break;
@@ -1101,7 +1134,7 @@ static int map_write(struct tce_map *map, const unsigned long *hpas,
 	 */
 	while (map->exclusive && map->dir != DMA_FROM_DEVICE &&
 	       find_run(map, hpas, at, n, &run, &end)) {
-		if (!map->win->tbl->it_ops->tce_kill)
+		if (!map->win->ops->tce_kill)
 			end = min(end, run + TCE_SET_MAX_HCALL);
 		at = end;
 		if (cells_run(cell + run, end - run, CELL_EMPTY) < end - run)
@@ -1148,7 +1181,7 @@ static void map_undo(struct tce_map *map, struct tce_holds *holds)
 		put_back = old.cookie;
 		cell = window_cells(win, entry, false, &left);
 		new = READ_ONCE(*cell);
-		if (tce_xchg(win->tbl, entry, &old.hpa, &old.dir)) {
+		if (window_xchg(win, entry, &old.hpa, &old.dir)) {
 			/* the new page stays, the old one can't come back */
 			WRITE_ONCE(win->stale, true);
 			if (old.cookie && map_last(map, cell, &old))
@@ -1332,7 +1365,7 @@ static __always_inline int map_one_locked(struct tce_mem *mem,
 	__be64 old = READ_ONCE(*cell);
 	int rc;
 
-	rc = tce_xchg(win->tbl, entry, hpa, dir);
+	rc = window_xchg(win, entry, hpa, dir);
 	if (unlikely(rc))
 		return xchg_errno(rc);
 	if (!mem->v2) {
@@ -1359,7 +1392,7 @@ static __always_inline int unmap_one_locked(struct tce_mem *mem,
 
 	if (!old)
 		return 0;
-	if (unlikely(tce_xchg(win->tbl, entry, hpa, dir))) {
+	if (unlikely(window_xchg(win, entry, hpa, dir))) {
 		WRITE_ONCE(win->stale, true);
 		return -EIO;
 	}
@@ -1738,6 +1771,7 @@ static struct tce_window *window_alloc(struct tce_space *space, int num,
 		window_free(space, win);
 		return ERR_PTR(rc);
 	}
+	win->ops = win->tbl->it_ops;
 	return win;
 }
 
@@ -1763,7 +1797,6 @@ static int window_destroy(struct tce_space *space, struct tce_window *win)
 			rc = window_unset(win, grp) ?: rc;
 
 	trace_tce_window_remove(win->num, window_start(win));
-	window_show(win);
 	if (!rc) {
 		if (win->stale)
 			window_sweep(space, win);
@@ -1797,16 +1830,16 @@ static int window_create(struct tce_space *space, u32 shift, u64 size,
 		rc = -ENOMEM;
 		goto err_destroy;
 	}
-	win->run_min = win->tbl->it_ops->tce_kill ? TCE_RUN_MIN_KILL :
-						    TCE_RUN_MIN_HCALL;
+	win->run_min = win->ops->tce_kill ? TCE_RUN_MIN_KILL :
+					    TCE_RUN_MIN_HCALL;
 	if (space->mem->v2) {
 		window_probe(win);
-	} else if (!window_hide(win)) {
-		rc = -ENODEV;
-		goto err_destroy;
-	} else if (!window_own_cells(win)) {
-		rc = -ENOMEM;
-		goto err_destroy;
+	} else {
+		rc = window_hide(win);
+		if (!rc && !window_own_cells(win))
+			rc = -ENOMEM;
+		if (rc)
+			goto err_destroy;
 	}
 	list_for_each_entry(grp, &space->groups, list) {
 		rc = window_set(win, grp);

@@ -14,6 +14,7 @@
 
 /**
  * tce_xchg() - exchange an entry of a table
+ * @ops: the platform's operations; @tbl may have been given others
  * @tbl: the table
  * @entry: the entry; nobody else checks that it is inside
  * @hpa: what it shall reach, or 0; returns what it did reach
@@ -23,10 +24,11 @@
  *
  * Return: 0, or what the platform's firmware said, with nothing changed.
  */
-static inline int tce_xchg(struct iommu_table *tbl, unsigned long entry,
+static inline int tce_xchg(const struct iommu_table_ops *ops,
+			   struct iommu_table *tbl, unsigned long entry,
 			   unsigned long *hpa, enum dma_data_direction *dir)
 {
-	return tbl->it_ops->xchg_no_kill(tbl, entry, hpa, dir);
+	return ops->xchg_no_kill(tbl, entry, hpa, dir);
 }
 
 #endif /* TCE_COMPAT_TABLE_OPS_H */

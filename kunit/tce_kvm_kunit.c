@@ -9,6 +9,8 @@
  */
 #include <linux/file.h>
 #include <linux/mman.h>
+#include <linux/module.h>
+#include <linux/page-flags.h>
 #include <linux/sched/mm.h>
 
 #include <asm/mmu_context.h>
@@ -356,6 +358,7 @@ static void kvm_can_not_map_in_v1(struct kunit *test)
 	struct tce_client *owner;
 	unsigned long other;
 	struct kvm_setup s;
+	int users;
 
 	setup(test, &s, false);
 	owner = tce_ready(fx, true, NULL);
@@ -367,13 +370,54 @@ static void kvm_can_not_map_in_v1(struct kunit *test)
 	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, MEMORY, TCE_RW);
 	KUNIT_EXPECT_EQ(test, tce_unregister(owner, other, MEMORY), 0);
 
-	/* the table outlives the window, and is like any other then */
+	/* the table outlives the window, and the module is not to go before */
 	iommu_tce_table_get(s.tbl);
 	tce_close(s.client);
-	KUNIT_EXPECT_NOT_NULL(test, s.tbl->it_ops->useraddrptr(s.tbl, 0, true));
+	KUNIT_EXPECT_FALSE(test, kvm_put(&s, 3, other));
+	users = module_refcount(THIS_MODULE);
 	iommu_tce_table_put(s.tbl);
+	KUNIT_EXPECT_EQ(test, module_refcount(THIS_MODULE), users - 1);
 	tce_close(owner);
 	tce_expect_balance(fx);
+}
+
+/*
+ * The kernel marks what it takes out for KVM dirty. A page of v1 may be let go
+ * at that moment: it is marked when we do that, and not by KVM.
+ */
+static void kvm_clears_v1_and_page_is_dirty(struct kunit *test)
+{
+	enum dma_data_direction dir = DMA_NONE;
+	struct tce_fixture *fx = test->priv;
+	unsigned long hpa = 0;
+	struct kvm_setup s;
+	struct page *page;
+
+	setup(test, &s, false);
+	page = tce_page(fx, s.ua);
+	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, SZ_4K, TCE_RW), 0);
+	ClearPageDirty(page);
+	KUNIT_EXPECT_EQ(test, iommu_tce_xchg_no_kill(current->mm, s.tbl, 0,
+						     &hpa, &dir), 0);
+	iommu_tce_kill(s.tbl, 0, 1);
+	KUNIT_EXPECT_NE(test, dir, DMA_NONE);
+	KUNIT_EXPECT_FALSE(test, PageDirty(page));
+	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_4K), 0);
+	KUNIT_EXPECT_TRUE(test, PageDirty(page));
+}
+
+/* KVM has found the table before we hid its cells: it is not used. */
+static void kvm_finds_a_new_v1_table(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, false, NULL);
+
+	fx->mock->find = true;
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), -EBUSY);
+	KUNIT_ASSERT_NOT_NULL(test, fx->mock->found);
+	iommu_tce_table_put(fx->mock->found);
+	fx->mock->find = false;
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
 }
 
 /*
@@ -623,7 +667,7 @@ static void kvm_maps_elsewhere(struct kunit *test)
 
 	for (also = 0; also < 2; also++) {
 		setup(test, &s, true);
-		other = also ? tce_open(fx, true) : NULL;
+		other = also ? tce_open(fx, false) : NULL;
 		page = tce_page(fx, s.ua);
 		mem = mm_iommu_lookup(current->mm, s.ua, MEMORY);
 		KUNIT_ASSERT_NOT_NULL(test, mem);
@@ -655,7 +699,9 @@ static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(kvm_does_not_find_all),
 	KUNIT_CASE(kvm_clears_v1),
 	KUNIT_CASE(kvm_clears_v1_under_a_map),
+	KUNIT_CASE(kvm_clears_v1_and_page_is_dirty),
 	KUNIT_CASE(kvm_can_not_map_in_v1),
+	KUNIT_CASE(kvm_finds_a_new_v1_table),
 	KUNIT_CASE(closed_after_kvm_cleared_v1),
 	KUNIT_CASE(third_kind_of_table),
 	KUNIT_CASE(kvm_visits_a_map_that_fails),

@@ -1018,10 +1018,13 @@ static long mock_create_table(struct iommu_table_group *tg, int num, u32 shift,
 	if (!tbl)
 		goto out;
 	rc = table_fill(grp, tbl, num, shift, size, levels);
-	if (rc)
+	if (rc) {
 		kfree(tbl);
-	else
-		*ptbl = tbl;
+		goto out;
+	}
+	*ptbl = tbl;
+	if (grp->mock->find)
+		grp->mock->found = iommu_tce_table_get(tbl);
 out:
 	tce_quiet_end(nth);
 	return rc;

@@ -150,6 +150,8 @@ struct tce_visit {
  * @alloc_gate: the same for a thread that allocates some of the kernel's
  * @visit: who comes next; may be NULL
  * @third_ops: tables come with yet other operations
+ * @find: find a table as soon as it is made, as KVM can on pseries
+ * @found: that table, with a reference
  * @nr_violations: in all
  * @violations: the first ones
  */
@@ -201,6 +203,8 @@ struct tce_mock {
 	struct tce_gate *alloc_gate;
 	struct tce_visit *visit;
 	bool third_ops;
+	bool find;
+	struct iommu_table *found;
 
 	unsigned int nr_violations;
 	char violations[TCE_VIOLATIONS_KEPT][TCE_VIOLATION_LEN];
