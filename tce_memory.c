@@ -130,6 +130,15 @@ static LIST_HEAD(tce_mms);
 /* Containers; of v1 as well, whose LIOBN KVM may know from an earlier table */
 static atomic_t tce_mems = ATOMIC_INIT(0);
 
+static __always_inline unsigned long page_hpa(struct page *page)
+{
+	/*
+	 * Without vmemmap the kernel finds a page's number by its flags. Others
+	 * may change those, but not the bits that tell where the page is.
+	 */
+	return data_race(page_to_phys(page));
+}
+
 /* pin_user_pages() fails in more ways than the ABI has names for */
 static int pin_errno(long rc)
 {
@@ -212,8 +221,8 @@ region_hpa(const struct tce_region *region, unsigned long ua)
 	unsigned long hpa;
 
 	if (!region->mem)
-		return page_to_phys(region->pages[(ua - region->ua) >>
-						  PAGE_SHIFT]) |
+		return page_hpa(region->pages[(ua - region->ua) >>
+					      PAGE_SHIFT]) |
 			offset_in_page(ua);
 	if (mm_iommu_ua_to_hpa(region->mem, ua, 0, &hpa))
 		return 0;
@@ -236,7 +245,7 @@ static bool region_hpas(const struct tce_region *region, unsigned long ua,
 		if (mm_iommu_ua_to_hpa(mem, ua, 0, hpa))
 			return false;
 	for (hpa = hpas; !mem && hpa < end; hpa++, at += step >> PAGE_SHIFT)
-		*hpa = page_to_phys(region->pages[at]);
+		*hpa = page_hpa(region->pages[at]);
 
 	for (hpa = hpas; shift > PAGE_SHIFT && hpa < end; hpa++)
 		if (*hpa & (step - 1))
@@ -941,7 +950,7 @@ static long pin_entries(__be64 *cells, unsigned long ua, unsigned long n,
 	for (i = 0; TCE_PER_PIN > 1 && i < got; i++)
 		if (tce_pin_pass_on(cells - first + i * TCE_PER_PIN,
 				    tce_mem_cookie(false, true, 0,
-						   page_to_phys(pages[i]),
+						   page_hpa(pages[i]),
 						   false)))
 			unpin_user_page(pages[i]);
 
@@ -949,7 +958,7 @@ static long pin_entries(__be64 *cells, unsigned long ua, unsigned long n,
 		unsigned long last = first + left - 1, hpa, from;
 
 		i = last / TCE_PER_PIN;
-		hpa = page_to_phys(pages[i]) + last % TCE_PER_PIN * SZ_4K;
+		hpa = page_hpa(pages[i]) + last % TCE_PER_PIN * SZ_4K;
 		from = i ? i * TCE_PER_PIN - first : 0;
 		for (; left > from; hpa -= SZ_4K)
 			hpas[--left] = hpa;
