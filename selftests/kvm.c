@@ -487,16 +487,20 @@ static void prepare_v1(struct tce *t)
 static void v1_put(struct tce *t)
 {
 	long pins, rc;
+	bool reached;
 
 	prepare_v1(t);
 	pins = pinned();
 	rc = put(base(t), 0);
-	note("H_PUT_TCE: %ld", rc);
+	reached = reaches(t, base(t), 0);
 	/* Whatever came of it, UNMAP ends it, and nothing is miscounted. */
 	unmap(t->container, base(t), 4096);
 	expect(!reaches(t, base(t), 0));
 	expect_rc(pins, pinned_settled(pins));
 	unregister_mem(second.container, guest.mem, GUEST_SIZE);
+	/* KVM has nothing to map in a table of version 1. */
+	expect_rc(NOT_IN_KERNEL, rc);
+	expect(!reached);
 }
 
 static void v1_put_over(struct tce *t)
@@ -514,6 +518,7 @@ static void v1_put_over(struct tce *t)
 		if (i == 1)
 			rc = clear(base(t), 16);
 		note("the guest: %ld", rc);
+		expect(!reaches(t, base(t), 0));
 		if (i == 2)
 			map(t->container, mine, base(t), CHUNK, R);
 		unmap(t->container, base(t), CHUNK);
