@@ -761,6 +761,17 @@ static void clear_for_good(struct kunit *test)
 	clear_fails(test, true);
 }
 
+/* And then there is no memory to note what is left in them. */
+static void clear_and_no_memory(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+
+	if (!tce_fault_can_alloc())
+		kunit_skip(test, "this kernel can't make allocations fail");
+	fx->mock->then_no_memory = true;
+	clear_fails(test, true);
+}
+
 /* A run that is not cleared, and nobody says so, is cleared in another way. */
 static void clear_is_lost(struct kunit *test)
 {
@@ -846,6 +857,7 @@ static struct kunit_case tce_failure_cases[] = {
 	KUNIT_CASE_PARAM(set_and_unset_window, op_gen_params),
 	KUNIT_CASE_PARAM(clear_once, op_gen_params),
 	KUNIT_CASE_PARAM(clear_for_good, op_gen_params),
+	KUNIT_CASE_PARAM(clear_and_no_memory, op_gen_params),
 	KUNIT_CASE_PARAM(clear_is_lost, op_gen_params),
 	KUNIT_CASE_PARAM(undo_fails, op_gen_params),
 	KUNIT_CASE_PARAM(platform_is_dead, op_gen_params),

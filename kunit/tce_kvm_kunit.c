@@ -668,6 +668,8 @@ static void kvm_maps_elsewhere(struct kunit *test)
 	for (also = 0; also < 2; also++) {
 		setup(test, &s, true);
 		other = also ? tce_open(fx, false) : NULL;
+		/* a new page is held by a list of such until others come */
+		tce_plain(fx, SZ_4M);
 		page = tce_page(fx, s.ua);
 		mem = mm_iommu_lookup(current->mm, s.ua, MEMORY);
 		KUNIT_ASSERT_NOT_NULL(test, mem);

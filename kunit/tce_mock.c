@@ -629,8 +629,11 @@ static int mock_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 			nth = 1;
 		goto out;
 	}
-	if (*dir == DMA_NONE && tce_fault_hit(mock, TCE_FAULT_CLEAR, &rc))
+	if (*dir == DMA_NONE && tce_fault_hit(mock, TCE_FAULT_CLEAR, &rc)) {
+		if (mock->then_no_memory)
+			nth = 1;
 		goto out;
+	}
 	if (*dir == DMA_NONE && *hpa)
 		tce_mock_violation(mock, "entry %lx is cleared, but to %lx",
 				   entry, *hpa);
