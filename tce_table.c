@@ -402,13 +402,16 @@ static void hidden_free(struct iommu_table *tbl)
 
 /*
  * Hide the cells of a new v1 table from KVM. Return: 0; -ENODEV for a table of
- * yet another kind; -EBUSY if somebody has found it already, which pseries
- * allows, and may have found a cell.
+ * yet another kind; -EBUSY if somebody has found it already, and may have found
+ * a cell: pseries has given it to the group by now, whose reference does not
+ * count.
  */
-static int window_hide(struct tce_window *win)
+static int window_hide(struct tce_window *win,
+		       const struct iommu_table_group *table_group)
 {
 	struct tce_hidden *hidden = tce_hidden, *end;
 	struct iommu_table *tbl = win->tbl;
+	unsigned int refs = win->refs;
 
 	end = tce_hidden + ARRAY_SIZE(tce_hidden);
 	mutex_lock(&tce_hidden_lock);
@@ -428,7 +431,9 @@ static int window_hide(struct tce_window *win)
 	__module_get(THIS_MODULE);
 	/* who is not counted yet will see what is stored */
 	smp_store_mb(tbl->it_ops, &hidden->ops);
-	return kref_read(&tbl->it_kref) == win->refs ? 0 : -EBUSY;
+	if (table_group->tables[win->num] == tbl)
+		refs++;
+	return kref_read(&tbl->it_kref) == refs ? 0 : -EBUSY;
 }
 
 /* Make the cells of v1. Entries at the ends may look for others beyond. */
@@ -1835,7 +1840,7 @@ static int window_create(struct tce_space *space, u32 shift, u64 size,
 	if (space->mem->v2) {
 		window_probe(win);
 	} else {
-		rc = window_hide(win);
+		rc = window_hide(win, tce_space_table_group(space));
 		if (!rc && !window_own_cells(win))
 			rc = -ENOMEM;
 		if (rc)
