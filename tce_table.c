@@ -1870,7 +1870,7 @@ err_destroy:
  * 4K pages over the platform's 32-bit range. Context: process.
  *
  * Return: 0, also if there was nothing to do; an errno as
- * tce_space_create_window().
+ * tce_space_create_window(); v1: -EBUSY or -ENODEV, see window_hide().
  */
 int tce_space_create_default(struct tce_space *space)
 {
