@@ -447,6 +447,17 @@ static void neighbours(struct tce *t)
 	unregister_mem(t->container, guest.mem, GUEST_SIZE);
 }
 
+/* The container goes while the guest goes on; then the guest ends. */
+static void container_goes(struct tce *t, pthread_t thread)
+{
+	wait_for_turns(10);
+	edu_close(&t->edu);
+	detach(t);
+	wait_for_turns(10);
+	over = true;
+	pthread_join(thread, NULL);
+}
+
 static void goes_away(struct tce *t)
 {
 	pthread_t thread;
@@ -458,12 +469,7 @@ static void goes_away(struct tce *t)
 	unmap(t->container, t->info.dma32_window_start, GiB);
 	wait_for_turns(10);
 	remove_window(t->container, t->info.dma32_window_start);
-	wait_for_turns(10);
-	edu_close(&t->edu);
-	detach(t);
-	wait_for_turns(10);
-	over = true;
-	pthread_join(thread, NULL);
+	container_goes(t, thread);
 	note("%lu rounds of the guest's", turns);
 }
 
@@ -543,12 +549,7 @@ static void v1_goes_away(struct tce *t)
 		unmap(t->container, base(t), CHUNK);
 	}
 	map(t->container, mine, base(t), CHUNK, RW);
-	wait_for_turns(10);
-	edu_close(&t->edu);
-	detach(t);
-	wait_for_turns(10);
-	over = true;
-	pthread_join(thread, NULL);
+	container_goes(t, thread);
 	note("%d rounds of ours, %lu of the guest's", round, turns);
 }
 
