@@ -992,6 +992,38 @@ static int table_fill(struct tce_mock_group *grp, struct iommu_table *tbl,
 	return 0;
 }
 
+/* One bridge more (@n is 1) or less (-1) reaches what the table's entries do. */
+static void table_reach(struct tce_mock_table *mt, int n)
+{
+	struct tce_mock_tce *tce;
+
+	if (n < 0 && mt->bridges == 1) {
+		stale_drop_all(mt);
+		list_for_each_entry(tce, &mt->live, list)
+			tce_ref(mt, tce, -1);
+	}
+	mt->bridges += n;
+	if (n > 0 && mt->bridges == 1) {
+		list_for_each_entry(tce, &mt->stale, list)
+			tce_ref(mt, tce, 1);
+		list_for_each_entry(tce, &mt->live, list) {
+			check_held(mt, tce->entry, tce->hpa);
+			tce_ref(mt, tce, 1);
+		}
+	}
+}
+
+/* What was stuck there is lost, and its reference with it. */
+static void bridge_set(struct tce_mock_group *grp, int num,
+		       struct iommu_table *tbl)
+{
+	if (grp->hw[num])
+		table_reach(to_mock(grp->hw[num]), -1);
+	grp->stuck[num] = false;
+	grp->hw[num] = tbl;
+	table_reach(to_mock(tbl), 1);
+}
+
 static long mock_create_table(struct iommu_table_group *tg, int num, u32 shift,
 			      u64 size, u32 levels, struct iommu_table **ptbl)
 {
@@ -1026,6 +1058,13 @@ static long mock_create_table(struct iommu_table_group *tg, int num, u32 shift,
 		goto out;
 	}
 	*ptbl = tbl;
+	/* pseries opens the window, and gives the group the table, right away */
+	if (grp->mock->hcalls) {
+		spin_lock(&grp->mock->lock);
+		bridge_set(grp, num, tbl);
+		tg->tables[num] = iommu_tce_table_get(tbl);
+		spin_unlock(&grp->mock->lock);
+	}
 	if (grp->mock->find)
 		grp->mock->found = iommu_tce_table_get(tbl);
 out:
@@ -1041,27 +1080,6 @@ static long mock_create_table_other(struct iommu_table_group *tg, int num,
 	return mock_create_table(tg, num, shift, size, levels, ptbl);
 }
 
-/* One bridge more (@n is 1) or less (-1) reaches what the table's entries do. */
-static void table_reach(struct tce_mock_table *mt, int n)
-{
-	struct tce_mock_tce *tce;
-
-	if (n < 0 && mt->bridges == 1) {
-		stale_drop_all(mt);
-		list_for_each_entry(tce, &mt->live, list)
-			tce_ref(mt, tce, -1);
-	}
-	mt->bridges += n;
-	if (n > 0 && mt->bridges == 1) {
-		list_for_each_entry(tce, &mt->stale, list)
-			tce_ref(mt, tce, 1);
-		list_for_each_entry(tce, &mt->live, list) {
-			check_held(mt, tce->entry, tce->hpa);
-			tce_ref(mt, tce, 1);
-		}
-	}
-}
-
 static long mock_set_window(struct iommu_table_group *tg, int num,
 			    struct iommu_table *tbl)
 {
@@ -1072,20 +1090,19 @@ static long mock_set_window(struct iommu_table_group *tg, int num,
 
 	might_sleep();
 	spin_lock(&mock->lock);
-	if (grp->hw[num] && !grp->stuck[num])
-		tce_mock_violation(mock, "window %d is set twice", num);
 	if (tce_fault_hit(mock, TCE_FAULT_SET, &rc))
 		goto out;
+	if (mock->hcalls) {
+		rc = tbl == tg->tables[num] ? 0 : -EPERM;
+		goto out;
+	}
+	if (grp->hw[num] && !grp->stuck[num])
+		tce_mock_violation(mock, "window %d is set twice", num);
 	if (tbl->it_offset != grp->start[num] >> tbl->it_page_shift)
 		tce_mock_violation(mock, "window %d is set to a table of another",
 				   num);
 
-	/* what was stuck there is lost, and its reference with it */
-	if (grp->hw[num])
-		table_reach(to_mock(grp->hw[num]), -1);
-	grp->stuck[num] = false;
-	grp->hw[num] = tbl;
-	table_reach(to_mock(tbl), 1);
+	bridge_set(grp, num, tbl);
 	if (!tce_fault_hit(mock, TCE_FAULT_LINK, &rc))
 		tg->tables[num] = iommu_tce_table_get(tbl);
 	if (mock->kvm && !to_mock(tbl)->kvm) {

@@ -136,7 +136,8 @@ struct tce_visit {
  * @call_last: last IOBA, less than @call_first if it is about none
  * @call_kills: what @kills was before it
  * @hcalls: entries are written by hypervisor calls, as on pseries: there is
- *	nothing to kill
+ *	nothing to kill; and a table is in its group, and in use, as soon as it
+ *	is made
  * @kvm: KVM takes a reference to each table that is put into a bridge, and
  *	drops it when the table leaves the last one
  * @opaque: the cells of tables with several levels can't be walked
@@ -146,7 +147,8 @@ struct tce_visit {
  * @no_userspace: tables come without it_userspace
  * @kept: pages that are let go may still be reached: the test sees to it that
  *	somebody holds them
- * @gate: where the next thread that pins memory has to wait; may be NULL
+ * @gate: where the next thread that pins memory, or takes a region from the
+ *	kernel's list, has to wait; may be NULL
  * @alloc_gate: the same for a thread that allocates some of the kernel's
  * @visit: who comes next; may be NULL
  * @third_ops: tables come with yet other operations
