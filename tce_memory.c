@@ -23,13 +23,18 @@
  * what it leaves mapped in other containers stays as an orphan, pinned and
  * charged, until the last container of the process goes.
  *
+ * What KVM counts as mapped even then is in a table that KVM still has, or that
+ * another process has. KVM finds a region by its address: it would count down
+ * whatever the process registers there next. So from then on nothing of the
+ * process is listed.
+ *
  * Locks, in the order in which they are taken:
- *   tce_mms_lock		tce_mms, &tce_mm.refs
  *   &tce_mm.lock		writers of regions: REGISTER and UNREGISTER of a
  *			process take turns; held while pages are pinned
  *   &tce_mm.tree_lock	the tree and all regions in it; held for reading
  *			while TCEs are written (tce_mem_lock()), so that no
  *			region goes away in between
+ *   tce_mms_lock		tce_mms, &tce_mm.refs
  *   mmap_lock		in the kernel, to pin and to charge
  *
  * Never fails: tce_mem_destroy(), and to collect and release holds.
@@ -63,7 +68,8 @@
 /**
  * struct tce_mm - the registered regions of a process
  * @list: in tce_mms
- * @refs: containers that use it; guarded by tce_mms_lock
+ * @refs: containers that use it; guarded by tce_mms_lock. With none it stays if
+ *	@astray, until the process is gone
  * @mm: the process's memory, grabbed
  * @lock: see the top of the file
  * @tree_lock: see the top of the file
@@ -71,6 +77,8 @@
  *	under @lock and @tree_lock, so that either is enough to read it
  * @listed: regions that are in the kernel's list; guarded by @lock
  * @keep: see tce_mem_keep()
+ * @astray: KVM may have cookies of regions that are gone: list none any more;
+ *	guarded by @lock
  */
 struct tce_mm {
 	struct list_head list;
@@ -81,6 +89,7 @@ struct tce_mm {
 	struct rb_root regions;
 	unsigned int listed;
 	bool keep;
+	bool astray;
 };
 
 /**
@@ -441,16 +450,9 @@ static void region_keep_pages(const struct tce_region *region)
 /*
  * Let go of a region that no container uses any more. Refused with -EBUSY
  * while TCEs map it.
- *
- * With @force no v2 window of the process is left. What our counter still has
- * is what KVM took out of entries. What the kernel's still has KVM lost count
- * of, or it is in a table of another container: KVM was given its group, and
- * asks for no more. So then the pages stay where they are.
  */
-static int region_release(struct tce_mm *shared, struct tce_region *region,
-			  bool force)
+static int region_release(struct tce_mm *shared, struct tce_region *region)
 {
-	bool kept = false;
 	int rc = 0;
 
 	lockdep_assert_held(&shared->lock);
@@ -458,25 +460,11 @@ static int region_release(struct tce_mm *shared, struct tce_region *region,
 		region_mark_dirty(region);
 
 	down_write(&shared->tree_lock);
-	if (!force && atomic64_read(&region->mapped)) {
+	if (atomic64_read(&region->mapped) ||
+	    (region->mem &&
+	     mm_iommu_put(shared->mm, region->mem) == -EBUSY)) {
 		rc = -EBUSY;
-	} else if (region->mem) {
-		while (mm_iommu_put(shared->mm, region->mem) == -EBUSY) {
-			if (!force) {
-				rc = -EBUSY;
-				break;
-			}
-			/* another container may have come since the last look */
-			smp_mb();
-			if (!kept && atomic_read(&tce_mems) > 1) {
-				region_keep_pages(region);
-				kept = true;
-			}
-			mm_iommu_mapped_dec(region->mem);
-			cond_resched();
-		}
-	}
-	if (!rc) {
+	} else {
 		rb_erase(&region->node, &shared->regions);
 		if (region->mem)
 			shared->listed--;
@@ -486,6 +474,40 @@ static int region_release(struct tce_mm *shared, struct tce_region *region,
 	if (!rc)
 		region_free(shared, region);
 	return rc;
+}
+
+/*
+ * Let go of a region of a process of which no v2 window is left; it is not in
+ * the tree any more.
+ *
+ * What our counter still has is what KVM took out of entries. What the kernel's
+ * still has KVM lost count of, or it is in a table of another container: KVM was
+ * given its group, and asks for no more. So then the pages stay where they are.
+ */
+static void region_abandon(struct tce_mm *shared, struct tce_region *region)
+{
+	bool kept = false;
+
+	lockdep_assert_held(&shared->lock);
+	if (region->mem && region->written)
+		region_mark_dirty(region);
+	if (shared->keep)
+		region_keep_pages(region);
+	if (region->mem) {
+		while (mm_iommu_put(shared->mm, region->mem) == -EBUSY) {
+			shared->astray = true;
+			/* another container may have come since the last look */
+			smp_mb();
+			if (!kept && atomic_read(&tce_mems) > 1) {
+				region_keep_pages(region);
+				kept = true;
+			}
+			mm_iommu_mapped_dec(region->mem);
+			cond_resched();
+		}
+		shared->listed--;
+	}
+	region_free(shared, region);
 }
 
 static struct tce_region *region_create(struct tce_mm *shared,
@@ -501,7 +523,7 @@ static struct tce_region *region_create(struct tce_mm *shared,
 	region->npages = npages;
 	INIT_LIST_HEAD(&region->regs);
 
-	if (shared->listed < TCE_LISTED_MAX) {
+	if (shared->listed < TCE_LISTED_MAX && !shared->astray) {
 		rc = mm_iommu_new(shared->mm, ua, npages, &region->mem);
 		/* a short pin is reported as the number of pages */
 		if (rc > 0)
@@ -533,11 +555,32 @@ static struct tce_region *region_create(struct tce_mm *shared,
 	return region;
 }
 
+static void tce_mm_free(struct tce_mm *shared)
+{
+	lockdep_assert_held(&tce_mms_lock);
+	list_del(&shared->list);
+	mmdrop(shared->mm);
+	mutex_destroy(&shared->lock);
+	kfree(shared);
+}
+
+/* Forget what is left of processes that are gone, or of all. */
+static void tce_mms_sweep(bool all)
+{
+	struct tce_mm *shared, *next;
+
+	list_for_each_entry_safe(shared, next, &tce_mms, list)
+		if (!shared->refs &&
+		    (all || !atomic_read(&shared->mm->mm_users)))
+			tce_mm_free(shared);
+}
+
 static struct tce_mm *tce_mm_get(struct mm_struct *mm)
 {
 	struct tce_mm *shared;
 
 	mutex_lock(&tce_mms_lock);
+	tce_mms_sweep(false);
 	list_for_each_entry(shared, &tce_mms, list) {
 		if (shared->mm == mm) {
 			shared->refs++;
@@ -561,32 +604,42 @@ out_unlock:
 	return shared;
 }
 
-static void tce_mm_put(struct tce_mm *shared)
+/*
+ * Let go of all regions if nobody but the caller is left. Who comes meanwhile
+ * finds no region, and waits for us if it registers one.
+ */
+static void tce_mm_empty(struct tce_mm *shared)
 {
-	struct rb_node *node;
-
-	mutex_lock(&tce_mms_lock);
-	if (--shared->refs) {
-		mutex_unlock(&tce_mms_lock);
-		return;
-	}
-	list_del(&shared->list);
-	mutex_unlock(&tce_mms_lock);
+	struct rb_root regions = RB_ROOT;
+	struct tce_region *region, *next;
 
 	mutex_lock(&shared->lock);
-	while ((node = rb_first(&shared->regions))) {
-		struct tce_region *region = rb_entry(node, struct tce_region,
-						     node);
+	down_write(&shared->tree_lock);
+	mutex_lock(&tce_mms_lock);
+	if (shared->refs == 1)
+		swap(regions, shared->regions);
+	mutex_unlock(&tce_mms_lock);
+	up_write(&shared->tree_lock);
 
-		if (shared->keep)
-			region_keep_pages(region);
-		region_release(shared, region, true);
-	}
+	rbtree_postorder_for_each_entry_safe(region, next, &regions, node)
+		region_abandon(shared, region);
 	mutex_unlock(&shared->lock);
+}
 
-	mmdrop(shared->mm);
-	mutex_destroy(&shared->lock);
-	kfree(shared);
+static void tce_mm_put(struct tce_mm *shared)
+{
+	for (;;) {
+		mutex_lock(&tce_mms_lock);
+		/* the last one is alone with the tree */
+		if (shared->refs > 1 || RB_EMPTY_ROOT(&shared->regions))
+			break;
+		mutex_unlock(&tce_mms_lock);
+		tce_mm_empty(shared);
+	}
+	if (!--shared->refs && !shared->astray)
+		tce_mm_free(shared);
+	tce_mms_sweep(false);
+	mutex_unlock(&tce_mms_lock);
 }
 
 /**
@@ -651,7 +704,7 @@ void tce_mem_destroy(struct tce_mem *mem)
 			list_del(&reg->in_region);
 			kfree(reg);
 			if (list_empty(&region->regs))
-				region_release(shared, region, false);
+				region_release(shared, region);
 			cond_resched();
 		}
 		mutex_unlock(&shared->lock);
@@ -660,6 +713,18 @@ void tce_mem_destroy(struct tce_mem *mem)
 	if (mem->mm)
 		mmdrop(mem->mm);
 	atomic_dec(&tce_mems);
+}
+
+/**
+ * tce_mem_exit() - forget all processes
+ *
+ * Context: there are no containers, and will be none.
+ */
+void tce_mem_exit(void)
+{
+	mutex_lock(&tce_mms_lock);
+	tce_mms_sweep(true);
+	mutex_unlock(&tce_mms_lock);
 }
 
 /**
@@ -755,7 +820,7 @@ int tce_mem_register(struct tce_mem *mem, unsigned long ua, unsigned long size)
 	region = region_overlap(shared, ua, ua + size);
 	/* An orphan has the pages of then; what is there now may be others. */
 	while (region && list_empty(&region->regs)) {
-		rc = region_release(shared, region, false);
+		rc = region_release(shared, region);
 		if (rc)
 			goto err_unlock;
 		region = region_overlap(shared, ua, ua + size);
@@ -822,7 +887,7 @@ int tce_mem_unregister(struct tce_mem *mem, unsigned long ua,
 	}
 
 	if (list_is_singular(&region->regs)) {
-		rc = region_release(shared, region, false);
+		rc = region_release(shared, region);
 		if (rc)
 			goto out_unlock;
 	} else {
@@ -1382,15 +1447,19 @@ unsigned long tce_mem_put_cells(struct tce_mem *mem, __be64 *cells,
 			 put_page_cells(cells, n);
 }
 
-/* v2: one hold may be of as many entries as a window has. */
-static void hold_drop(struct tce_hold *hold)
+/* One hold may be of as many entries, or pages, as a window has. */
+static void hold_drop(struct tce_mem *mem, struct tce_hold *hold)
 {
 	struct tce_region *region = (void *)(hold->what & ~TCE_HOLD_OURS);
+	struct page *page = (void *)(hold->what & ~TCE_WRITE);
 	unsigned long now;
 
-	for (; hold->n; hold->n -= now) {
+	for (; hold->n; hold->n -= now, page += now) {
 		now = min(hold->n, SZ_8K);
-		region_drop(region, now, hold->what & TCE_HOLD_OURS);
+		if (mem->v2)
+			region_drop(region, now, hold->what & TCE_HOLD_OURS);
+		else
+			pages_put(page, now, hold->what & TCE_WRITE);
 		if (now == SZ_8K)
 			cond_resched();
 	}
@@ -1408,8 +1477,8 @@ void tce_holds_release(struct tce_holds *holds)
 	struct tce_hold *hold;
 
 	for (hold = holds->first; hold < holds->next; hold++) {
-		if (mem->v2)
-			hold_drop(hold);
+		if (mem->v2 || hold->n > SZ_8K)
+			hold_drop(mem, hold);
 		else
 			pages_put((struct page *)(hold->what & ~TCE_WRITE),
 				  hold->n, hold->what & TCE_WRITE);

@@ -334,7 +334,7 @@ static __be64 *window_useraddr(struct tce_window *win, unsigned long at,
 {
 	struct iommu_table *tbl = win->tbl;
 
-	return tbl->it_ops->useraddrptr(tbl, tbl->it_offset + at, alloc);
+	return win->ops->useraddrptr(tbl, tbl->it_offset + at, alloc);
 }
 
 /*
@@ -353,9 +353,10 @@ static void window_probe(struct tce_window *win)
 }
 
 /**
- * struct tce_hidden - table operations for v1, as KVM shall see them
+ * struct tce_hidden - table operations as KVM shall see them
  * @platform: the platform's own; NULL if this one is not in use yet
- * @ops: the same, but for what is below
+ * @ops: v1: the same, but for what is below
+ * @dead: of a table whose window is gone; see window_bury()
  *
  * A platform has one such set, or two. A table keeps it until it is freed, since
  * KVM may look at a table's operations at any time; the module stays that long.
@@ -363,6 +364,7 @@ static void window_probe(struct tce_window *win)
 static struct tce_hidden {
 	struct iommu_table_ops *platform;
 	struct iommu_table_ops ops;
+	struct iommu_table_ops dead;
 } tce_hidden[2];
 static DEFINE_MUTEX(tce_hidden_lock);
 
@@ -400,6 +402,45 @@ static void hidden_free(struct iommu_table *tbl)
 	module_put(THIS_MODULE);
 }
 
+/* Nothing is there, and nothing is written. */
+static int dead_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
+		     enum dma_data_direction *dir)
+{
+	*hpa = 0;
+	*dir = DMA_NONE;
+	return 0;
+}
+
+static void dead_free(struct iommu_table *tbl)
+{
+	tbl->it_ops = &container_of(tbl->it_ops, struct tce_hidden, dead)->ops;
+	hidden_free(tbl);
+}
+
+/* Return: what KVM may see of such tables; NULL if they are of yet another kind */
+static struct tce_hidden *hidden_find(struct iommu_table_ops *platform)
+{
+	struct tce_hidden *hidden = tce_hidden, *end;
+
+	end = tce_hidden + ARRAY_SIZE(tce_hidden);
+	mutex_lock(&tce_hidden_lock);
+	while (hidden < end && hidden->platform &&
+	       hidden->platform != platform)
+		hidden++;
+	if (hidden < end && !hidden->platform) {
+		hidden->ops = *platform;
+		hidden->ops.useraddrptr = hidden_useraddr;
+		hidden->ops.xchg_no_kill = hidden_xchg;
+		hidden->ops.free = hidden_free;
+		hidden->dead.useraddrptr = hidden_useraddr;
+		hidden->dead.xchg_no_kill = dead_xchg;
+		hidden->dead.free = dead_free;
+		hidden->platform = platform;
+	}
+	mutex_unlock(&tce_hidden_lock);
+	return hidden < end ? hidden : NULL;
+}
+
 /*
  * Hide the cells of a new v1 table from KVM. Return: 0; -ENODEV for a table of
  * yet another kind; -EBUSY if somebody has found it already, and may have found
@@ -409,24 +450,11 @@ static void hidden_free(struct iommu_table *tbl)
 static int window_hide(struct tce_window *win,
 		       const struct iommu_table_group *table_group)
 {
-	struct tce_hidden *hidden = tce_hidden, *end;
+	struct tce_hidden *hidden = hidden_find(win->ops);
 	struct iommu_table *tbl = win->tbl;
 	unsigned int refs = win->refs;
 
-	end = tce_hidden + ARRAY_SIZE(tce_hidden);
-	mutex_lock(&tce_hidden_lock);
-	while (hidden < end && hidden->platform &&
-	       hidden->platform != win->ops)
-		hidden++;
-	if (hidden < end && !hidden->platform) {
-		hidden->ops = *win->ops;
-		hidden->ops.useraddrptr = hidden_useraddr;
-		hidden->ops.xchg_no_kill = hidden_xchg;
-		hidden->ops.free = hidden_free;
-		hidden->platform = win->ops;
-	}
-	mutex_unlock(&tce_hidden_lock);
-	if (hidden == end)
+	if (!hidden)
 		return -ENODEV;
 	__module_get(THIS_MODULE);
 	/* who is not counted yet will see what is stored */
@@ -434,6 +462,30 @@ static int window_hide(struct tce_window *win,
 	if (table_group->tables[win->num] == tbl)
 		refs++;
 	return kref_read(&tbl->it_kref) == refs ? 0 : -EBUSY;
+}
+
+/*
+ * KVM may keep a table after its window has gone. On powernv nothing translates
+ * by it any more; but pseries, where it is no more than a number (LIOBN), gives
+ * that to the next window, or back to the host. So there KVM finds nothing in it
+ * from now on, and reaches nothing by it. A hypercall of KVM's that is under way
+ * is waited for, where the kernel is not preemptible.
+ */
+static void window_bury(struct tce_window *win)
+{
+	struct iommu_table *tbl = win->tbl;
+	struct tce_hidden *hidden;
+
+	if (win->ops->tce_kill || kref_read(&tbl->it_kref) <= win->refs)
+		return;
+	hidden = hidden_find(win->ops);
+	if (!hidden || tbl->it_ops == &hidden->dead)
+		return;
+	/* v1 has it already */
+	if (tbl->it_ops == win->ops)
+		__module_get(THIS_MODULE);
+	smp_store_mb(tbl->it_ops, &hidden->dead);
+	synchronize_rcu();
 }
 
 /* Make the cells of v1. Entries at the ends may look for others beyond. */
@@ -736,8 +788,10 @@ static int window_clear(struct tce_space *space, struct tce_window *win,
 				run = 0;
 			}
 			if (!run)
-				run = cells_run(cell, min(left, TCE_RUN_MAX),
+				run = cells_run(cell,
+						min(left, TCE_EXCHANGE_MAX),
 						CELL_OTHER);
+			run = min(run, TCE_EXCHANGE_MAX);
 			left -= run;
 			for (; run; entry++, cell++, run--) {
 				if (tce_holds_full(&clear.holds))
@@ -1791,6 +1845,7 @@ static int window_destroy(struct tce_space *space, struct tce_window *win)
 	int rc = 0;
 
 	lockdep_assert_held_write(&space->lock);
+	window_bury(win);
 	if (tbl->it_userspace && (space->mem->v2 || win->own_cells)) {
 		tce_mem_lock(space->mem);
 		window_clear(space, win, tbl->it_offset, tbl->it_size, false);
@@ -1802,11 +1857,13 @@ static int window_destroy(struct tce_space *space, struct tce_window *win)
 			rc = window_unset(win, grp) ?: rc;
 
 	trace_tce_window_remove(win->num, window_start(win));
+	/* KVM may have come meanwhile, but does not any more */
+	window_bury(win);
 	if (!rc) {
 		if (win->stale)
 			window_sweep(space, win);
 		iommu_tce_table_put(tbl);
-	} else if (win->stale) {
+	} else if (win->stale || !window_exclusive(win)) {
 		tce_mem_keep(space->mem);
 	}
 	window_free(space, win);

@@ -670,6 +670,7 @@ static int __init tce_vfio_init(void)
 static void __exit tce_vfio_exit(void)
 {
 	vfio_unregister_iommu_driver(&tce_vfio_ops);
+	tce_mem_exit();
 }
 
 module_init(tce_vfio_init);

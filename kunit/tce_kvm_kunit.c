@@ -496,45 +496,130 @@ static void kvm_puts_under_a_map_that_fails(struct kunit *test)
  * two regions, and counts it down in the first. We do not do that again: another
  * entry has it still.
  */
-static void kvm_puts_under_an_unmap(struct kunit *test)
+static void put_under_an_unmap(struct kunit *test, unsigned long n)
 {
 	const unsigned long last = MEMORY - SZ_4K;
 	struct tce_fixture *fx = test->priv;
-	unsigned long ua, also, n;
+	unsigned long ua, also;
 	struct kvm_taken put;
 	struct kvm_setup s;
 	struct file *file;
 
-	for (n = 1; n <= 2; n++) {
-		setup(test, &s, true);
-		ua = tce_memory(fx, TCE_MEM_SHARED, MEMORY);
-		KUNIT_ASSERT_NE(test, ua, 0);
-		also = tce_plain(fx, MEMORY);
-		file = tce_file(fx, ua);
-		KUNIT_ASSERT_EQ(test, vm_mmap(file, also, MEMORY,
-					      PROT_READ | PROT_WRITE,
-					      MAP_SHARED | MAP_FIXED, 0), also);
-		fput(file);
-		KUNIT_ASSERT_EQ(test, tce_register(s.client, ua, MEMORY), 0);
-		KUNIT_ASSERT_EQ(test, tce_register(s.client, also, MEMORY), 0);
-		KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, ua, MEMORY, TCE_RW),
-				0);
+	setup(test, &s, true);
+	ua = tce_memory(fx, TCE_MEM_SHARED, MEMORY);
+	KUNIT_ASSERT_NE(test, ua, 0);
+	also = tce_plain(fx, MEMORY);
+	file = tce_file(fx, ua);
+	KUNIT_ASSERT_EQ(test, vm_mmap(file, also, MEMORY,
+				      PROT_READ | PROT_WRITE,
+				      MAP_SHARED | MAP_FIXED, 0), also);
+	fput(file);
+	KUNIT_ASSERT_EQ(test, tce_register(s.client, ua, MEMORY), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(s.client, also, MEMORY), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, ua, MEMORY, TCE_RW),
+			0);
 
-		put = (struct kvm_taken) { .s = &s, .entry = 0, .ua = also };
-		fx->mock->visit = &(struct tce_visit) {
-			.call = kvm_puts, .data = &put,
-		};
-		KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, n * SZ_4K), 0);
-		KUNIT_EXPECT_NE(test, put.dir, DMA_NONE);
-		KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, last), 0);
-		tce_expect_mapped(fx, s.grp, 0, last, ua + last, SZ_4K, TCE_RW);
-		KUNIT_EXPECT_EQ(test, tce_unregister(s.client, ua, MEMORY),
-				-EBUSY);
-		KUNIT_EXPECT_EQ(test, tce_unmap(s.client, last, SZ_4K), 0);
-		KUNIT_EXPECT_EQ(test, tce_unregister(s.client, ua, MEMORY), 0);
-		tce_close(s.client);
-		tce_expect_balance(fx);
-	}
+	put = (struct kvm_taken) { .s = &s, .entry = 0, .ua = also };
+	fx->mock->visit = &(struct tce_visit) {
+		.call = kvm_puts, .data = &put,
+	};
+	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, n * SZ_4K), 0);
+	KUNIT_EXPECT_NE(test, put.dir, DMA_NONE);
+	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, last), 0);
+	tce_expect_mapped(fx, s.grp, 0, last, ua + last, SZ_4K, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, ua, MEMORY),
+			-EBUSY);
+	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, last, SZ_4K), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, ua, MEMORY), 0);
+	tce_close(s.client);
+	tce_expect_balance(fx);
+}
+
+static void kvm_puts_under_an_unmap(struct kunit *test)
+{
+	put_under_an_unmap(test, 1);
+}
+
+static void kvm_puts_under_an_unmap_of_two(struct kunit *test)
+{
+	put_under_an_unmap(test, 2);
+}
+
+/*
+ * KVM replaces what a MAP that fails has put there while that takes it out again,
+ * and counts it down by the cell. What was there before is back; the page of KVM's
+ * stays counted, as nobody can tell that KVM is done with it.
+ */
+static void kvm_puts_under_an_undo(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long other, third;
+	struct kvm_taken put;
+	struct kvm_setup s;
+	int rc;
+
+	setup(test, &s, true);
+	other = tce_memory(fx, TCE_MEM_SCATTERED, MEMORY);
+	KUNIT_ASSERT_NE(test, other, 0);
+	third = tce_plain(fx, MEMORY);
+	KUNIT_ASSERT_EQ(test, tce_register(s.client, other, MEMORY), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(s.client, third, MEMORY), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, SZ_4K, TCE_RW), 0);
+
+	put = (struct kvm_taken) { .s = &s, .entry = 0, .ua = third };
+	fx->mock->visit = &(struct tce_visit) {
+		.skip = 2, .call = kvm_puts, .data = &put,
+	};
+	tce_fault_arm(fx->mock, TCE_FAULT_XCHG, 2, -EIO);
+	rc = tce_map(s.client, 0, other, 2 * SZ_4K, TCE_RW);
+	tce_fault_disarm(fx->mock);
+	KUNIT_EXPECT_EQ(test, rc, -EIO);
+	KUNIT_EXPECT_NE(test, put.dir, DMA_NONE);
+	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, SZ_4K, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, s.ua, MEMORY), -EBUSY);
+	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_4K), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, s.ua, MEMORY), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, other, MEMORY), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, third, MEMORY), -EBUSY);
+}
+
+/*
+ * KVM takes out what an UNMAP is about to take out, and may put it back: it does
+ * that if it can't count. So the page stays counted.
+ */
+static void take_under_an_unmap(struct kunit *test, unsigned long n)
+{
+	struct tce_fixture *fx = test->priv;
+	struct kvm_taken taken;
+	struct kvm_setup s;
+
+	setup(test, &s, true);
+	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, 2 * SZ_4K,
+				      TCE_RW), 0);
+	taken = (struct kvm_taken) { .s = &s, .entry = 0 };
+	fx->mock->visit = &(struct tce_visit) {
+		.call = kvm_takes, .data = &taken,
+	};
+	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, n * SZ_4K), 0);
+	KUNIT_EXPECT_NE(test, taken.dir, DMA_NONE);
+	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, SZ_4K, SZ_4K), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, fx->mock->counted, 1);
+	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, s.ua, MEMORY),
+			-EBUSY);
+	tce_close(s.client);
+	tce_expect_balance(fx);
+}
+
+static void kvm_takes_under_an_unmap(struct kunit *test)
+{
+	take_under_an_unmap(test, 1);
+}
+
+static void kvm_takes_under_an_unmap_of_two(struct kunit *test)
+{
+	take_under_an_unmap(test, 2);
 }
 
 /* v1 knows how to hide the cells of two kinds of tables, which no host exceeds. */
@@ -655,38 +740,148 @@ static void kvm_visits_unseen(struct kunit *test)
  * KVM has put memory of this process into a table of another container, whose
  * group it was given. If there is one, the pages are not free again.
  */
-static void kvm_maps_elsewhere(struct kunit *test)
+static void closed_and_mapped_elsewhere(struct kunit *test, bool other)
 {
 	struct mm_iommu_table_group_mem_t *mem;
+	struct tce_client *also = NULL;
 	struct tce_fixture *fx = test->priv;
-	unsigned long i, also;
-	struct tce_client *other;
+	unsigned long i, control;
 	struct kvm_setup s;
 	struct page *page;
-	int refs[2];
 
-	for (also = 0; also < 2; also++) {
-		setup(test, &s, true);
-		other = also ? tce_open(fx, false) : NULL;
-		/* a new page is held by a list of such until others come */
-		tce_plain(fx, SZ_4M);
-		page = tce_page(fx, s.ua);
-		mem = mm_iommu_lookup(current->mm, s.ua, MEMORY);
-		KUNIT_ASSERT_NOT_NULL(test, mem);
-		KUNIT_ASSERT_EQ(test, mm_iommu_mapped_inc(mem), 0);
-		tce_close(s.client);
+	setup(test, &s, true);
+	if (other)
+		also = tce_open(fx, false);
+	control = tce_plain(fx, MEMORY);
+	/* a new page is held by a list of such until others come */
+	tce_plain(fx, SZ_4M);
+	page = tce_page(fx, s.ua);
+	mem = mm_iommu_lookup(current->mm, s.ua, MEMORY);
+	KUNIT_ASSERT_NOT_NULL(test, mem);
+	KUNIT_ASSERT_EQ(test, mm_iommu_mapped_inc(mem), 0);
+	tce_close(s.client);
+	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, s.ua, MEMORY));
+	/* the pin is given back after a grace period */
+	rcu_barrier();
+	KUNIT_EXPECT_EQ(test, page_count(page),
+			page_count(tce_page(fx, control)) + other);
+	for (i = 0; other && i < MEMORY; i += PAGE_SIZE)
+		put_page(tce_page(fx, s.ua + i));
+	if (other)
+		tce_close(also);
+	tce_expect_balance(fx);
+}
+
+static void kvm_maps_elsewhere(struct kunit *test)
+{
+	closed_and_mapped_elsewhere(test, true);
+}
+
+static void kvm_has_lost_count(struct kunit *test)
+{
+	closed_and_mapped_elsewhere(test, false);
+}
+
+/*
+ * KVM keeps a table whose window is gone, puts memory of the process's next
+ * container there, and takes it out again when the third has mapped other pages
+ * at the same address: those it must not count down.
+ */
+static void kvm_keeps_a_table(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client;
+	struct kvm_setup s;
+	int again;
+
+	setup(test, &s, true);
+	iommu_tce_table_get(s.tbl);
+	tce_close(s.client);
+
+	client = tce_ready(fx, true, NULL);
+	KUNIT_ASSERT_EQ(test, tce_register(client, s.ua, MEMORY), 0);
+	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, s.ua, MEMORY), -EBUSY);
+	tce_close(client);
+
+	/* as long as the process lives */
+	for (again = 0; again < 2; again++) {
+		client = tce_ready(fx, true, NULL);
+		KUNIT_ASSERT_EQ(test, tce_register(client, s.ua, MEMORY), 0);
 		KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, s.ua,
-							MEMORY));
-		/* the pin is given back after a grace period */
-		rcu_barrier();
-		refs[also] = page_count(page);
-		for (i = 0; also && i < MEMORY; i += PAGE_SIZE)
-			put_page(tce_page(fx, s.ua + i));
-		if (other)
-			tce_close(other);
+							SZ_4K));
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, s.ua, SZ_4K, TCE_RW),
+				0);
+		kvm_clear(&s, 0);
+		KUNIT_EXPECT_EQ(test, tce_unregister(client, s.ua, MEMORY),
+				-EBUSY);
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
+		KUNIT_EXPECT_EQ(test, tce_unregister(client, s.ua, MEMORY), 0);
+		tce_close(client);
+	}
+	iommu_tce_table_put(s.tbl);
+	tce_expect_balance(fx);
+}
+
+/*
+ * The same on pseries, where such a table is but a number that somebody else has
+ * by now: nothing is written there.
+ */
+static void kvm_keeps_a_table_of_pseries(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client;
+	unsigned long writes;
+	struct kvm_setup s;
+	int v2, users;
+
+	fx->mock->hcalls = true;
+	for (v2 = 0; v2 < 2; v2++) {
+		setup(test, &s, v2);
+		iommu_tce_table_get(s.tbl);
+		tce_close(s.client);
+		users = module_refcount(THIS_MODULE);
+		client = tce_ready(fx, true, NULL);
+		KUNIT_ASSERT_EQ(test, tce_register(client, s.ua, MEMORY), 0);
+		writes = fx->mock->writes;
+		KUNIT_EXPECT_FALSE(test, kvm_put(&s, 0, s.ua));
+		kvm_clear(&s, 0);
+		KUNIT_EXPECT_EQ(test, fx->mock->writes, writes);
+		KUNIT_EXPECT_EQ(test, tce_unregister(client, s.ua, MEMORY), 0);
+		/* the module does not go before the table */
+		KUNIT_EXPECT_EQ(test, module_refcount(THIS_MODULE), users);
+		iommu_tce_table_put(s.tbl);
+		KUNIT_EXPECT_EQ(test, module_refcount(THIS_MODULE), users - 1);
+		tce_close(client);
 		tce_expect_balance(fx);
 	}
-	KUNIT_EXPECT_EQ(test, refs[1], refs[0] + 1);
+}
+
+/* A bridge does not let go of a window, and KVM goes on to put pages there. */
+static void kvm_keeps_a_table_and_so_does_the_bridge(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long i, control;
+	struct kvm_setup s;
+	struct page *page;
+
+	setup(test, &s, true);
+	control = tce_plain(fx, MEMORY);
+	tce_plain(fx, SZ_4M);
+	tce_fault_arm_sticky(fx->mock, TCE_FAULT_UNSET, -EIO);
+	KUNIT_EXPECT_EQ(test, tce_remove(s.client, 0), -EIO);
+	tce_fault_disarm(fx->mock);
+	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
+	page = tce_page(fx, s.ua);
+	fx->mock->kept = true;
+	tce_close(s.client);
+	tce_unpinned(fx);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+	KUNIT_EXPECT_GT(test, page_count(page),
+			page_count(tce_page(fx, control)));
+	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
+	for (i = 0; i < MEMORY; i += PAGE_SIZE)
+		put_page(tce_page(fx, s.ua + i));
 }
 
 static struct kunit_case tce_kvm_cases[] = {
@@ -709,9 +904,17 @@ static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(kvm_visits_a_map_that_fails),
 	KUNIT_CASE(kvm_puts_under_a_map_that_fails),
 	KUNIT_CASE(kvm_puts_under_an_unmap),
+	KUNIT_CASE(kvm_puts_under_an_unmap_of_two),
+	KUNIT_CASE(kvm_puts_under_an_undo),
+	KUNIT_CASE(kvm_takes_under_an_unmap),
+	KUNIT_CASE(kvm_takes_under_an_unmap_of_two),
 	KUNIT_CASE(kvm_comes_later),
 	KUNIT_CASE(kvm_visits_unseen),
 	KUNIT_CASE(kvm_maps_elsewhere),
+	KUNIT_CASE(kvm_has_lost_count),
+	KUNIT_CASE(kvm_keeps_a_table),
+	KUNIT_CASE(kvm_keeps_a_table_of_pseries),
+	KUNIT_CASE(kvm_keeps_a_table_and_so_does_the_bridge),
 	{}
 };
 

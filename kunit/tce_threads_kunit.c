@@ -11,6 +11,8 @@
 #include <linux/mman.h>
 #include <linux/uaccess.h>
 
+#include <asm/mmu_context.h>
+
 #include "../tce_memory.h"
 #include "tce_fixture.h"
 
@@ -864,6 +866,48 @@ static void first_container_of_a_process(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), MEMORY >> PAGE_SHIFT);
 }
 
+/*
+ * The last container of a process closes, and lets go of what KVM seems to map
+ * still. One that is new by then waits for that before it registers the same.
+ */
+static void last_and_first_container_of_a_process(struct kunit *test)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *next = tce_open(fx, true);
+	struct tce_thread a, b;
+	struct tce_gate gate;
+	unsigned long i;
+
+	memory = tce_plain(fx, MEMORY);
+	leaving = tce_open(fx, true);
+	KUNIT_ASSERT_EQ(test, tce_register(leaving, memory, MEMORY), 0);
+	mem = mm_iommu_lookup(current->mm, memory, MEMORY);
+	KUNIT_ASSERT_NOT_NULL(test, mem);
+	KUNIT_ASSERT_EQ(test, mm_iommu_mapped_inc(mem), 0);
+	/* there are two containers: the pages are kept */
+	fx->mock->kept = true;
+
+	gate_close(fx, &gate);
+	gate.skip = 1;
+	tce_thread_start(&a, next, leave);
+	wait_for_completion(&gate.reached);
+	tce_thread_start(&b, next, register_memory);
+	msleep(30);
+	KUNIT_EXPECT_FALSE(test, is_done(&b));
+	complete(&gate.open);
+	tce_thread_join(&a);
+	tce_thread_join(&b);
+	fx->busy = false;
+	tce_settled(fx);
+	KUNIT_EXPECT_EQ(test, b.rc, 0);
+	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, memory, MEMORY));
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), MEMORY >> PAGE_SHIFT);
+	tce_close(next);
+	for (i = 0; i < MEMORY; i += PAGE_SIZE)
+		put_page(tce_page(fx, memory + i));
+}
+
 static atomic_t arrived;
 
 /* The first of a process to register something, and the last to have it. */
@@ -956,6 +1000,7 @@ static struct kunit_case tce_threads_cases[] = {
 	KUNIT_CASE(entries_and_regions_wait),
 	KUNIT_CASE(close_waits_for_register),
 	KUNIT_CASE(first_container_of_a_process),
+	KUNIT_CASE(last_and_first_container_of_a_process),
 	KUNIT_CASE(containers_come_and_go),
 	KUNIT_CASE(last_container_goes),
 	{}

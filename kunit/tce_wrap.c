@@ -268,6 +268,8 @@ long __wrap_mm_iommu_put(struct mm_struct *mm,
 	struct tce_mock *mock = tce_mock_current();
 	long rc;
 
+	if (mock)
+		pass_gate(mock, &mock->gate);
 	rc = __real_mm_iommu_put(mm, mem);
 	if (!rc && mock)
 		note_unlisted(mock, mem);

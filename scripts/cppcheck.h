@@ -8,6 +8,8 @@
 	for (pos = first_of(head); pos; pos = next_of(pos))
 #define hlist_for_each_entry_safe(pos, n, head, member) \
 	for (pos = first_of(head), n = next_of(pos); pos; pos = n, n = next_of(pos))
+#define rbtree_postorder_for_each_entry_safe(pos, n, root, field) \
+	for (pos = first_of(root), n = next_of(pos); pos; pos = n, n = next_of(pos))
 #define xa_for_each(xa, index, entry) \
 	for (index = 0, entry = first_of(xa); entry; entry = next_of(entry))
 #define for_each_online_node(node) for (node = 0; node < 8; node++)

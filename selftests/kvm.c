@@ -390,6 +390,34 @@ static void detached_mapped(struct tce *t)
 	clear(base(t), 16);
 }
 
+static void next_container(struct tce *t)
+{
+	unset_container(t->group);
+	close(t->container);
+	t->container = open_container();
+	set_container(t->group, t->container);
+	set_iommu(t->container, V2_IOMMU);
+	register_mem(t->container, guest.mem, GUEST_SIZE);
+}
+
+/*
+ * KVM keeps the table of a first container, puts memory of the second there, and
+ * takes it out again when the third has the same mapped for its device.
+ */
+static void table_kept(struct tce *t)
+{
+	prepare(t);
+	edu_close(&t->edu);
+	next_container(t);
+	expect_rc(0, put(base(t), 0));
+	next_container(t);
+	map(t->container, data(0), base(t), 4096, RW);
+	note("the guest: %ld", clear(base(t), 1));
+	expect_rc(-EBUSY, __unregister(t->container, guest.mem, GUEST_SIZE));
+	unmap(t->container, base(t), 4096);
+	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+}
+
 /*
  * A guest that does not stop
  */
@@ -574,6 +602,8 @@ static const struct test tests[] = {
 	  left_mapped, V2 | DMA | POWERNV | DANGEROUS },
 	{ "a group that leaves takes away what a guest has mapped",
 	  detached_mapped, V2 | DMA | POWERNV | DANGEROUS },
+	{ "a table that KVM keeps does not count down what is mapped later",
+	  table_kept, V2 | DMA | POWERNV | DANGEROUS },
 	{ "a guest maps beside MAP and UNMAP of neighbouring entries",
 	  neighbours, V2 | DMA | POWERNV | DANGEROUS },
 	{ "a guest goes on mapping while its container goes", goes_away,
