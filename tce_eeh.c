@@ -16,7 +16,7 @@
 #include "tce_table.h"
 
 /* What the kernel's EEH code returns may come from firmware. */
-static long eeh_errno(long rc)
+static long eeh_errno(u32 op, long rc)
 {
 	switch (rc) {
 	case -ENODEV:
@@ -25,6 +25,10 @@ static long eeh_errno(long rc)
 	case -EPERM:
 	case -ENOMEM:
 		return rc;
+	/* the platform can't inject such an error */
+	case -ERANGE:
+	case -ENXIO:
+		return op == VFIO_EEH_PE_INJECT_ERR ? rc : -EIO;
 	default:
 		return rc < 0 ? -EIO : rc;
 	}
@@ -81,7 +85,8 @@ bool tce_eeh_enabled(void)
  *
  * Return: for VFIO_EEH_PE_GET_STATE the worst state (VFIO_EEH_PE_STATE_*),
  * else 0; -ENODEV if a group has no PE; -EINVAL for an unknown operation or
- * error to inject; an errno of the kernel's EEH code; -EIO for any other failure.
+ * error to inject; -ERANGE or -ENXIO for one that the platform can't inject; an
+ * errno of the kernel's EEH code; -EIO for any other failure.
  */
 long tce_eeh_op(struct tce_space *space, const struct vfio_eeh_pe_op *op)
 {
@@ -100,7 +105,7 @@ long tce_eeh_op(struct tce_space *space, const struct vfio_eeh_pe_op *op)
 
 		if (!pe)
 			return -ENODEV;
-		one = eeh_errno(pe_op(pe, op));
+		one = eeh_errno(op->op, pe_op(pe, op));
 		if (one < 0)
 			return one;
 		rc = max(rc, one);

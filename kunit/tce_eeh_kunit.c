@@ -104,6 +104,7 @@ struct eeh_result {
 	const char *name;
 	int from;
 	long to;
+	long injected;
 };
 
 static const struct eeh_result results[] = {
@@ -113,6 +114,8 @@ static const struct eeh_result results[] = {
 	{ "EPERM", -EPERM, -EPERM },
 	{ "ENOMEM", -ENOMEM, -ENOMEM },
 	{ "EIO", -EIO, -EIO },
+	{ "ERANGE", -ERANGE, -EIO, -ERANGE },
+	{ "ENXIO", -ENXIO, -EIO, -ENXIO },
 	{ "firmware's -4", -4, -EIO },
 	{ "firmware's -100", -100, -EIO },
 };
@@ -130,6 +133,8 @@ static void operation_fails(struct kunit *test)
 	grp->eeh_rc = result->from;
 	for (i = 0; i < 9; i++)
 		KUNIT_EXPECT_EQ(test, eeh_op(client, calls[i].op), result->to);
+	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_INJECT_ERR),
+			result->injected ?: result->to);
 }
 
 static void states(struct kunit *test)
