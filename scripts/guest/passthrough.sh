@@ -708,10 +708,10 @@ say "host: Linux $(uname -r), cards: $cards"
 for test in "$@"; do
 	failed=0
 	mem='' initrd='' refuse='' guest_panic=''
-	# Does KVM write the TCEs? In a partition it never does.
+	# Does KVM write the TCEs?
 	kvm_has_tables=0
 	case $GUEST_ACCEL-$TCE_MACHINE-$test in
-	kvm-pseries-* | kvm-*-ioctl-*) refuse=kvm-tces ;;
+	kvm-*-ioctl-*) refuse=kvm-tces ;;
 	kvm-*) kvm_has_tables=1 ;;
 	esac
 	started=$(now)
