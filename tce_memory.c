@@ -69,7 +69,7 @@
  * struct tce_mm - the registered regions of a process
  * @list: in tce_mms
  * @refs: containers that use it; guarded by tce_mms_lock. With none it stays if
- *	@astray, until the process is gone
+ *	@astray or @stuck, until the process is gone
  * @mm: the process's memory, grabbed
  * @lock: see the top of the file
  * @tree_lock: see the top of the file
@@ -77,6 +77,7 @@
  *	under @lock and @tree_lock, so that either is enough to read it
  * @listed: regions that are in the kernel's list; guarded by @lock
  * @keep: see tce_mem_keep()
+ * @stuck: see tce_mem_stuck()
  * @astray: KVM may have cookies of regions that are gone: list none any more;
  *	guarded by @lock
  */
@@ -89,6 +90,7 @@ struct tce_mm {
 	struct rb_root regions;
 	unsigned int listed;
 	bool keep;
+	bool stuck;
 	bool astray;
 };
 
@@ -480,25 +482,29 @@ static int region_release(struct tce_mm *shared, struct tce_region *region)
  * Let go of a region of a process of which no v2 window is left; it is not in
  * the tree any more.
  *
- * What our counter still has is what KVM took out of entries. What the kernel's
- * still has KVM lost count of, or it is in a table of another container: KVM was
- * given its group, and asks for no more. So then the pages stay where they are.
+ * What our counter still has is what KVM took out of entries, and may have put
+ * back. What the kernel's still has KVM lost count of, or it is in a table of
+ * another container: KVM was given its group, and asks for no more. So then the
+ * pages stay where they are.
  */
 static void region_abandon(struct tce_mm *shared, struct tce_region *region)
 {
-	bool kept = false;
+	bool kept = shared->keep;
 
 	lockdep_assert_held(&shared->lock);
 	if (region->mem && region->written)
 		region_mark_dirty(region);
-	if (shared->keep)
+	if (kept)
 		region_keep_pages(region);
+	if (atomic64_read(&region->mapped))
+		shared->astray = true;
 	if (region->mem) {
 		while (mm_iommu_put(shared->mm, region->mem) == -EBUSY) {
 			shared->astray = true;
 			/* another container may have come since the last look */
 			smp_mb();
-			if (!kept && atomic_read(&tce_mems) > 1) {
+			if (!kept && (atomic_read(&tce_mems) > 1 ||
+				      shared->stuck)) {
 				region_keep_pages(region);
 				kept = true;
 			}
@@ -636,8 +642,12 @@ static void tce_mm_put(struct tce_mm *shared)
 		mutex_unlock(&tce_mms_lock);
 		tce_mm_empty(shared);
 	}
-	if (!--shared->refs && !shared->astray)
-		tce_mm_free(shared);
+	if (!--shared->refs) {
+		/* the pages that this was about have been kept */
+		shared->keep = false;
+		if (!shared->astray && !shared->stuck)
+			tce_mm_free(shared);
+	}
 	tce_mms_sweep(false);
 	mutex_unlock(&tce_mms_lock);
 }
@@ -664,7 +674,7 @@ void tce_mem_init(struct tce_mem *mem, bool v2)
  * for @mem out.
  *
  * Return: 0, also if it was bound to the same memory before; -EPERM if to
- * another one or if the caller has none; -ENOMEM.
+ * another one or if the caller has none; -ENOMEM; -EINTR on SIGKILL.
  */
 int tce_mem_bind(struct tce_mem *mem)
 {
@@ -676,6 +686,16 @@ int tce_mem_bind(struct tce_mem *mem)
 		mem->shared = tce_mm_get(current->mm);
 		if (!mem->shared)
 			return -ENOMEM;
+		/*
+		 * The last container may be letting go of regions that KVM finds
+		 * still: there must not be a table yet for KVM to put them in.
+		 */
+		if (mutex_lock_killable(&mem->shared->lock)) {
+			tce_mm_put(mem->shared);
+			mem->shared = NULL;
+			return -EINTR;
+		}
+		mutex_unlock(&mem->shared->lock);
 		mem->lock = &mem->shared->tree_lock;
 	}
 	mmgrab(current->mm);
@@ -738,6 +758,19 @@ void tce_mem_keep(struct tce_mem *mem)
 {
 	if (mem->shared)
 		WRITE_ONCE(mem->shared->keep, true);
+}
+
+/**
+ * tce_mem_stuck() - a bridge did not let go of a window
+ * @mem: the container's memory
+ *
+ * What KVM counts as mapped may be in its table, even when no container of the
+ * process is left: such pages are never free again. Never undone.
+ */
+void tce_mem_stuck(struct tce_mem *mem)
+{
+	if (mem->shared)
+		WRITE_ONCE(mem->shared->stuck, true);
 }
 
 /**

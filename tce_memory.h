@@ -45,6 +45,7 @@ void tce_mem_init(struct tce_mem *mem, bool v2);
 void tce_mem_destroy(struct tce_mem *mem);
 int tce_mem_bind(struct tce_mem *mem);
 void tce_mem_keep(struct tce_mem *mem);
+void tce_mem_stuck(struct tce_mem *mem);
 void tce_mem_exit(void);
 
 int tce_mem_charge(struct tce_mem *mem, unsigned long npages);

@@ -432,6 +432,7 @@ static struct tce_hidden *hidden_find(struct iommu_table_ops *platform)
 		hidden->ops.useraddrptr = hidden_useraddr;
 		hidden->ops.xchg_no_kill = hidden_xchg;
 		hidden->ops.free = hidden_free;
+		hidden->dead = *platform;
 		hidden->dead.useraddrptr = hidden_useraddr;
 		hidden->dead.xchg_no_kill = dead_xchg;
 		hidden->dead.free = dead_free;
@@ -468,24 +469,26 @@ static int window_hide(struct tce_window *win,
  * KVM may keep a table after its window has gone. On powernv nothing translates
  * by it any more; but pseries, where it is no more than a number (LIOBN), gives
  * that to the next window, or back to the host. So there KVM finds nothing in it
- * from now on, and reaches nothing by it. A hypercall of KVM's that is under way
- * is waited for, where the kernel is not preemptible.
+ * from now on, and reaches nothing by it. What KVM is doing there is waited for,
+ * unless it is preempted.
  */
 static void window_bury(struct tce_window *win)
 {
 	struct iommu_table *tbl = win->tbl;
 	struct tce_hidden *hidden;
 
-	if (win->ops->tce_kill || kref_read(&tbl->it_kref) <= win->refs)
+	if (win->ops->tce_kill)
 		return;
 	hidden = hidden_find(win->ops);
-	if (!hidden || tbl->it_ops == &hidden->dead)
+	if (!hidden)
 		return;
 	/* v1 has it already */
 	if (tbl->it_ops == win->ops)
 		__module_get(THIS_MODULE);
+	/* who is not counted yet will see what is stored */
 	smp_store_mb(tbl->it_ops, &hidden->dead);
-	synchronize_rcu();
+	if (kref_read(&tbl->it_kref) > win->refs)
+		synchronize_rcu();
 }
 
 /* Make the cells of v1. Entries at the ends may look for others beyond. */
@@ -1698,7 +1701,8 @@ static bool group_has(const struct tce_group *grp, const struct tce_window *win)
 }
 
 /* Take a window out of a group's bridge. Return: 0 or an errno. */
-static int window_unset(struct tce_window *win, struct tce_group *grp)
+static int window_unset(struct tce_space *space, struct tce_window *win,
+			struct tce_group *grp)
 {
 	struct iommu_table_group *table_group = grp->table_group;
 	bool had = group_has(grp, win);
@@ -1708,9 +1712,11 @@ static int window_unset(struct tce_window *win, struct tce_group *grp)
 	if (had && !group_has(grp, win))
 		win->refs--;
 
-	if (rc)
+	if (rc) {
+		tce_mem_stuck(space->mem);
 		pr_err_ratelimited("group %d: window %d can't be removed: %d; its table stays\n",
 				   iommu_group_id(grp->group), win->num, rc);
+	}
 	return rc;
 }
 
@@ -1718,16 +1724,18 @@ static int window_unset(struct tce_window *win, struct tce_group *grp)
  * Take a window that stays out of a group's bridge. A bridge that does not
  * let go may go on to use the table, so that it is never freed.
  */
-static void window_withdraw(struct tce_window *win, struct tce_group *grp)
+static void window_withdraw(struct tce_space *space, struct tce_window *win,
+			    struct tce_group *grp)
 {
-	if (window_unset(win, grp)) {
+	if (window_unset(space, win, grp)) {
 		iommu_tce_table_get(win->tbl);
 		win->refs++;
 	}
 }
 
 /* Put a window into a group's bridge. Return: 0 or an errno. */
-static int window_set(struct tce_window *win, struct tce_group *grp)
+static int window_set(struct tce_space *space, struct tce_window *win,
+		      struct tce_group *grp)
 {
 	struct iommu_table_group *table_group = grp->table_group;
 	int rc = platform_errno(table_group->ops->set_window(table_group,
@@ -1739,7 +1747,7 @@ static int window_set(struct tce_window *win, struct tce_group *grp)
 	 * memory to note which groups to invalidate.
 	 */
 	if (!rc && !group_has(grp, win)) {
-		window_withdraw(win, grp);
+		window_withdraw(space, win, grp);
 		return -ENOMEM;
 	}
 	if (!rc)
@@ -1854,16 +1862,14 @@ static int window_destroy(struct tce_space *space, struct tce_window *win)
 
 	list_for_each_entry(grp, &space->groups, list)
 		if (group_has(grp, win))
-			rc = window_unset(win, grp) ?: rc;
+			rc = window_unset(space, win, grp) ?: rc;
 
 	trace_tce_window_remove(win->num, window_start(win));
-	/* KVM may have come meanwhile, but does not any more */
-	window_bury(win);
 	if (!rc) {
 		if (win->stale)
 			window_sweep(space, win);
 		iommu_tce_table_put(tbl);
-	} else if (win->stale || !window_exclusive(win)) {
+	} else if (win->stale) {
 		tce_mem_keep(space->mem);
 	}
 	window_free(space, win);
@@ -1904,7 +1910,7 @@ static int window_create(struct tce_space *space, u32 shift, u64 size,
 			goto err_destroy;
 	}
 	list_for_each_entry(grp, &space->groups, list) {
-		rc = window_set(win, grp);
+		rc = window_set(space, win, grp);
 		if (rc)
 			goto err_destroy;
 	}
@@ -2086,7 +2092,7 @@ int tce_space_attach(struct tce_space *space, struct iommu_group *group)
 	for (i = 0; i < ARRAY_SIZE(space->windows); i++) {
 		if (!space->windows[i])
 			continue;
-		rc = window_set(space->windows[i], grp);
+		rc = window_set(space, space->windows[i], grp);
 		if (rc)
 			goto err_unset;
 	}
@@ -2100,7 +2106,7 @@ int tce_space_attach(struct tce_space *space, struct iommu_group *group)
 err_unset:
 	while (i--)
 		if (space->windows[i])
-			window_withdraw(space->windows[i], grp);
+			window_withdraw(space, space->windows[i], grp);
 	tce_release_ownership(table_group);
 err_free:
 	kfree(grp);
@@ -2136,7 +2142,7 @@ found:
 			window_destroy(space, win);
 			space->windows[i] = NULL;
 		} else {
-			window_withdraw(win, grp);
+			window_withdraw(space, win, grp);
 		}
 	}
 	list_del(&grp->list);

@@ -847,6 +847,8 @@ static void kvm_keeps_a_table_of_pseries(struct kunit *test)
 		KUNIT_EXPECT_FALSE(test, kvm_put(&s, 0, s.ua));
 		kvm_clear(&s, 0);
 		KUNIT_EXPECT_EQ(test, fx->mock->writes, writes);
+		/* if the bridge had kept it, the host would use it */
+		KUNIT_EXPECT_NOT_NULL(test, s.tbl->it_ops->set);
 		KUNIT_EXPECT_EQ(test, tce_unregister(client, s.ua, MEMORY), 0);
 		/* the module does not go before the table */
 		KUNIT_EXPECT_EQ(test, module_refcount(THIS_MODULE), users);
@@ -857,10 +859,56 @@ static void kvm_keeps_a_table_of_pseries(struct kunit *test)
 	}
 }
 
-/* A bridge does not let go of a window, and KVM goes on to put pages there. */
+/*
+ * The same with memory that KVM does not find: it takes the entry out while the
+ * container closes, and puts it back since it can't count.
+ */
+static void kvm_keeps_what_it_can_not_count(struct kunit *test)
+{
+	enum dma_data_direction dir = DMA_BIDIRECTIONAL;
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client;
+	struct kvm_taken taken;
+	unsigned long ua, hpa;
+	struct kvm_setup s;
+
+	setup(test, &s, true);
+	tce_fill_list(fx);
+	ua = tce_plain(fx, MEMORY);
+	KUNIT_ASSERT_EQ(test, tce_register(s.client, ua, MEMORY), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, ua, SZ_4K, TCE_RW), 0);
+	tce_mock_entry(s.tbl, 0, &hpa);
+	iommu_tce_table_get(s.tbl);
+	taken = (struct kvm_taken) { .s = &s };
+	fx->mock->visit = &(struct tce_visit) {
+		.call = kvm_takes, .data = &taken,
+	};
+	tce_close(s.client);
+	KUNIT_EXPECT_NE(test, taken.dir, DMA_NONE);
+	s.tbl->it_ops->xchg_no_kill(s.tbl, 0, &hpa, &dir);
+	iommu_tce_kill(s.tbl, 0, 1);
+	tce_empty_list(fx);
+
+	client = tce_ready(fx, true, NULL);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, MEMORY), 0);
+	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, ua, SZ_4K));
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
+	kvm_clear(&s, 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, MEMORY), -EBUSY);
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
+	tce_close(client);
+	iommu_tce_table_put(s.tbl);
+	tce_expect_balance(fx);
+}
+
+/*
+ * A bridge does not let go of a window, and KVM goes on to put pages there: those
+ * of the process's next container.
+ */
 static void kvm_keeps_a_table_and_so_does_the_bridge(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
+	struct tce_client *client;
 	unsigned long i, control;
 	struct kvm_setup s;
 	struct page *page;
@@ -871,10 +919,17 @@ static void kvm_keeps_a_table_and_so_does_the_bridge(struct kunit *test)
 	tce_fault_arm_sticky(fx->mock, TCE_FAULT_UNSET, -EIO);
 	KUNIT_EXPECT_EQ(test, tce_remove(s.client, 0), -EIO);
 	tce_fault_disarm(fx->mock);
-	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
-	page = tce_page(fx, s.ua);
-	fx->mock->kept = true;
 	tce_close(s.client);
+	page = tce_page(fx, s.ua);
+	tce_unpinned(fx);
+	KUNIT_EXPECT_EQ(test, page_count(page),
+			page_count(tce_page(fx, control)));
+
+	client = tce_ready(fx, true, NULL);
+	KUNIT_ASSERT_EQ(test, tce_register(client, s.ua, MEMORY), 0);
+	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
+	fx->mock->kept = true;
+	tce_close(client);
 	tce_unpinned(fx);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 	KUNIT_EXPECT_GT(test, page_count(page),
@@ -914,6 +969,7 @@ static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(kvm_has_lost_count),
 	KUNIT_CASE(kvm_keeps_a_table),
 	KUNIT_CASE(kvm_keeps_a_table_of_pseries),
+	KUNIT_CASE(kvm_keeps_what_it_can_not_count),
 	KUNIT_CASE(kvm_keeps_a_table_and_so_does_the_bridge),
 	{}
 };

@@ -866,11 +866,20 @@ static void first_container_of_a_process(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), MEMORY >> PAGE_SHIFT);
 }
 
+static void create_window(struct tce_thread *thread)
+{
+	u64 start;
+
+	thread->rc = tce_create(&thread->view, 12, SZ_16M, 1, &start);
+}
+
 /*
  * The last container of a process closes, and lets go of what KVM seems to map
- * still. One that is new by then waits for that before it registers the same.
+ * still. One that is new by then waits for that: before it registers the same, or
+ * has a window in which KVM could map it again.
  */
-static void last_and_first_container_of_a_process(struct kunit *test)
+static void last_and_first_container(struct kunit *test,
+				     void (*what)(struct tce_thread *thread))
 {
 	struct mm_iommu_table_group_mem_t *mem;
 	struct tce_fixture *fx = test->priv;
@@ -879,6 +888,7 @@ static void last_and_first_container_of_a_process(struct kunit *test)
 	struct tce_gate gate;
 	unsigned long i;
 
+	KUNIT_ASSERT_EQ(test, tce_attach(next, tce_group(fx)), 0);
 	memory = tce_plain(fx, MEMORY);
 	leaving = tce_open(fx, true);
 	KUNIT_ASSERT_EQ(test, tce_register(leaving, memory, MEMORY), 0);
@@ -892,7 +902,7 @@ static void last_and_first_container_of_a_process(struct kunit *test)
 	gate.skip = 1;
 	tce_thread_start(&a, next, leave);
 	wait_for_completion(&gate.reached);
-	tce_thread_start(&b, next, register_memory);
+	tce_thread_start(&b, next, what);
 	msleep(30);
 	KUNIT_EXPECT_FALSE(test, is_done(&b));
 	complete(&gate.open);
@@ -902,10 +912,21 @@ static void last_and_first_container_of_a_process(struct kunit *test)
 	tce_settled(fx);
 	KUNIT_EXPECT_EQ(test, b.rc, 0);
 	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, memory, MEMORY));
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), MEMORY >> PAGE_SHIFT);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock),
+			what == register_memory ? MEMORY >> PAGE_SHIFT : 0);
 	tce_close(next);
 	for (i = 0; i < MEMORY; i += PAGE_SIZE)
 		put_page(tce_page(fx, memory + i));
+}
+
+static void register_after_the_last_container(struct kunit *test)
+{
+	last_and_first_container(test, register_memory);
+}
+
+static void create_after_the_last_container(struct kunit *test)
+{
+	last_and_first_container(test, create_window);
 }
 
 static atomic_t arrived;
@@ -1000,7 +1021,8 @@ static struct kunit_case tce_threads_cases[] = {
 	KUNIT_CASE(entries_and_regions_wait),
 	KUNIT_CASE(close_waits_for_register),
 	KUNIT_CASE(first_container_of_a_process),
-	KUNIT_CASE(last_and_first_container_of_a_process),
+	KUNIT_CASE(register_after_the_last_container),
+	KUNIT_CASE(create_after_the_last_container),
 	KUNIT_CASE(containers_come_and_go),
 	KUNIT_CASE(last_container_goes),
 	{}
