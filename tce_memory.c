@@ -74,7 +74,8 @@
  * @lock: see the top of the file
  * @tree_lock: see the top of the file
  * @regions: tree of struct tce_region by address, no two overlap; written
- *	under @lock and @tree_lock, so that either is enough to read it
+ *	under @lock and @tree_lock, so that either is enough to read it; and
+ *	by the last container, see tce_mm_empty()
  * @listed: regions that are in the kernel's list; guarded by @lock
  * @keep: see tce_mem_keep()
  * @stuck: see tce_mem_stuck()
@@ -611,8 +612,8 @@ out_unlock:
 }
 
 /*
- * Let go of all regions if nobody but the caller is left. Who comes meanwhile
- * finds no region, and waits for us if it registers one.
+ * Let go of all regions if nobody but the caller is left, who needs no lock of
+ * the tree then: a container that comes meanwhile waits for us when it binds.
  */
 static void tce_mm_empty(struct tce_mm *shared)
 {
@@ -620,12 +621,10 @@ static void tce_mm_empty(struct tce_mm *shared)
 	struct tce_region *region, *next;
 
 	mutex_lock(&shared->lock);
-	down_write(&shared->tree_lock);
 	mutex_lock(&tce_mms_lock);
 	if (shared->refs == 1)
 		swap(regions, shared->regions);
 	mutex_unlock(&tce_mms_lock);
-	up_write(&shared->tree_lock);
 
 	rbtree_postorder_for_each_entry_safe(region, next, &regions, node)
 		region_abandon(shared, region);
