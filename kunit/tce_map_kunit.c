@@ -171,7 +171,7 @@ static void map_and_unmap(struct kunit *test)
 static void one_entry_at_a_time(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
-	unsigned long at, n = 20;
+	unsigned long at, kills, n = 20;
 	struct map_setup s;
 
 	setup(test, &s);
@@ -186,6 +186,10 @@ static void one_entry_at_a_time(struct kunit *test)
 		tce_expect_empty(fx, s.grp, 0, at, s.step);
 	}
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+	/* nothing is there any more */
+	kills = fx->mock->kills;
+	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, s.step), 0);
+	KUNIT_EXPECT_EQ(test, fx->mock->kills, kills);
 }
 
 static void replace_by_other_memory(struct kunit *test)
