@@ -5,7 +5,8 @@
  * v1 pins a page when it is mapped. Each TCE owns one pin; where the CPU's
  * page holds several IOMMU pages, TCEs that map a page as a whole, or a part of
  * it in its place, share one pin. Nothing counts them: their cells lie next to
- * each other, so that who takes a TCE out sees whether it was the last.
+ * each other, so that who takes a TCE out sees whether it was the last. A TCE
+ * that is mapped by itself has a pin by itself (TCE_ALONE).
  *
  * v2 pins whole regions beforehand. All containers of a process share them
  * (struct tce_mm): the same range registered by two containers is one region
@@ -32,8 +33,9 @@
  *   &tce_mm.lock		writers of regions: REGISTER and UNREGISTER of a
  *			process take turns; held while pages are pinned
  *   &tce_mm.tree_lock	the tree and all regions in it; held for reading
- *			while TCEs are written (tce_mem_lock()), so that no
- *			region goes away in between
+ *			for MAP and UNMAP (&tce_mem.lock), so that no
+ *			region goes away in between; and for writing by who
+ *			changes a space
  *   tce_mms_lock		tce_mms, &tce_mm.refs
  *   mmap_lock		in the kernel, to pin and to charge
  *
@@ -81,6 +83,7 @@
  * @stuck: see tce_mem_stuck()
  * @astray: KVM may have cookies of regions that are gone: list none any more;
  *	guarded by @lock
+ * @rcu: for who comes by a container that is gone, and takes @tree_lock
  */
 struct tce_mm {
 	struct list_head list;
@@ -93,6 +96,7 @@ struct tce_mm {
 	bool keep;
 	bool stuck;
 	bool astray;
+	struct rcu_head rcu;
 };
 
 /**
@@ -142,17 +146,13 @@ static LIST_HEAD(tce_mms);
 /* Containers; of v1 as well, whose LIOBN KVM may know from an earlier table */
 static atomic_t tce_mems = ATOMIC_INIT(0);
 
-static __always_inline unsigned long page_hpa(struct page *page)
-{
-	/*
-	 * Without vmemmap the kernel finds a page's number by its flags. Others
-	 * may change those, but not the bits that tell where the page is.
-	 */
-	return data_race(page_to_phys(page));
-}
-
-/* pin_user_pages() fails in more ways than the ABI has names for */
-static int pin_errno(long rc)
+/**
+ * tce_pin_errno() - pin_user_pages() fails in more ways than the ABI has names for
+ * @rc: what it returned instead of the number of pages
+ *
+ * Return: -ENOMEM, -EINTR or -EFAULT.
+ */
+int tce_pin_errno(long rc)
 {
 	switch (rc) {
 	case -ENOMEM:
@@ -233,7 +233,7 @@ region_hpa(const struct tce_region *region, unsigned long ua)
 	unsigned long hpa;
 
 	if (!region->mem)
-		return page_hpa(region->pages[(ua - region->ua) >>
+		return tce_page_hpa(region->pages[(ua - region->ua) >>
 					      PAGE_SHIFT]) |
 			offset_in_page(ua);
 	if (mm_iommu_ua_to_hpa(region->mem, ua, 0, &hpa))
@@ -257,7 +257,7 @@ static bool region_hpas(const struct tce_region *region, unsigned long ua,
 		if (mm_iommu_ua_to_hpa(mem, ua, 0, hpa))
 			return false;
 	for (hpa = hpas; !mem && hpa < end; hpa++, at += step >> PAGE_SHIFT)
-		*hpa = page_hpa(region->pages[at]);
+		*hpa = tce_page_hpa(region->pages[at]);
 
 	for (hpa = hpas; shift > PAGE_SHIFT && hpa < end; hpa++)
 		if (*hpa & (step - 1))
@@ -416,7 +416,7 @@ static int region_pin(struct tce_mm *shared, struct tce_region *region)
 err_unpin:
 	account_locked_vm(shared->mm, region->npages, false);
 	region_unpin(region, done);
-	return pin_errno(rc);
+	return tce_pin_errno(rc);
 err_free:
 	if (region->pages != &region->one)
 		kvfree(region->pages);
@@ -536,7 +536,7 @@ static struct tce_region *region_create(struct tce_mm *shared,
 		if (rc > 0)
 			rc = -EFAULT;
 		if (rc && rc != -ENOMEM && rc != -EINVAL)
-			rc = pin_errno(rc);
+			rc = tce_pin_errno(rc);
 	} else {
 		rc = region_pin(shared, region);
 	}
@@ -568,7 +568,7 @@ static void tce_mm_free(struct tce_mm *shared)
 	list_del(&shared->list);
 	mmdrop(shared->mm);
 	mutex_destroy(&shared->lock);
-	kfree(shared);
+	kfree_rcu(shared, rcu);
 }
 
 /* Forget what is left of processes that are gone, or of all. */
@@ -936,13 +936,13 @@ out_unlock:
 
 /**
  * tce_mem_check() - may this memory be mapped?
- * @mem: a bound container's memory, locked by tce_mem_lock()
+ * @mem: a bound container's memory, with &tce_mem.lock held
  * @ua: start, aligned to the IOMMU page
  * @size: bytes, a multiple of the IOMMU page
  * @shift: log2 of the IOMMU page
  * @write: the device will be allowed to write
  *
- * After it, tce_mem_get() for v2 does not fail before tce_mem_unlock().
+ * After it, tce_mem_get() for v2 does not fail as long as the lock is held.
  *
  * Return: 0; -EINVAL if some IOMMU page is not inside one registered region,
  * or is larger than the pages behind it (v2); -EFAULT if the range can't be
@@ -1040,14 +1040,14 @@ static long pin_entries(__be64 *cells, unsigned long ua, unsigned long n,
 				  FOLL_LONGTERM | (write ? FOLL_WRITE : 0),
 				  pages);
 	if (got <= 0)
-		return pin_errno(got);
+		return tce_pin_errno(got);
 	n = min(n, got * TCE_PER_PIN - first);
 
 	/* entries that are there already have a pin for all */
 	for (i = 0; TCE_PER_PIN > 1 && i < got; i++)
 		if (tce_pin_pass_on(cells - first + i * TCE_PER_PIN,
 				    tce_mem_cookie(false, true, 0,
-						   page_hpa(pages[i]),
+						   tce_page_hpa(pages[i]),
 						   false)))
 			unpin_user_page(pages[i]);
 
@@ -1055,7 +1055,7 @@ static long pin_entries(__be64 *cells, unsigned long ua, unsigned long n,
 		unsigned long last = first + left - 1, hpa, from;
 
 		i = last / TCE_PER_PIN;
-		hpa = page_hpa(pages[i]) + last % TCE_PER_PIN * SZ_4K;
+		hpa = tce_page_hpa(pages[i]) + last % TCE_PER_PIN * SZ_4K;
 		from = i ? i * TCE_PER_PIN - first : 0;
 		for (; left > from; hpa -= SZ_4K)
 			hpas[--left] = hpa;
@@ -1065,7 +1065,7 @@ static long pin_entries(__be64 *cells, unsigned long ua, unsigned long n,
 
 /**
  * tce_mem_get() - take hold of the memory behind some entries
- * @mem: a bound container's memory, locked by tce_mem_lock()
+ * @mem: a bound container's memory, with &tce_mem.lock held
  * @cells: v1: the cells of the entries; see also tce_mem_pass_on()
  * @ua: of the first entry, aligned to the IOMMU page
  * @n: entries wanted, at least 1
@@ -1117,80 +1117,72 @@ long tce_mem_get(struct tce_mem *mem, __be64 *cells, unsigned long ua,
 }
 
 /**
- * tce_mem_get_one() - take hold of the memory behind one entry
- * @mem: a bound container's memory, locked by tce_mem_lock()
- * @cell: v1: the entry's cell
+ * tce_region_get() - v2: take hold of the memory behind one entry
+ * @mem: a bound container's memory, with &tce_mem.lock held
  * @ua: aligned to the IOMMU page
  * @shift: log2 of the IOMMU page
  * @write: the device will be allowed to write
  * @ours: what tce_mem_ours() said
  * @hpa: the address is returned here
  *
- * tce_mem_check() and tce_mem_get() in one. Undone by tce_mem_put(). Context:
- * the owner of the memory; sleeps.
+ * tce_mem_check() and tce_mem_get() in one. Undone by tce_region_put().
+ * Context: atomic.
  *
- * Return: 0, or an errno of those two.
+ * Return: 0, or -EINVAL as those two.
  */
-int tce_mem_get_one(struct tce_mem *mem, __be64 *cell, unsigned long ua,
-		    unsigned int shift, bool write, bool ours,
-		    unsigned long *hpa)
+int tce_region_get(struct tce_mem *mem, unsigned long ua, unsigned int shift,
+		   bool write, bool ours, unsigned long *hpa)
 {
+	struct tce_region *region = region_find(mem->shared, ua);
 	unsigned long size = 1UL << shift;
-	struct tce_region *region;
-	long rc;
 
-	if (!mem->v2) {
-		if (!access_ok((void __user *)ua, size))
-			return -EFAULT;
-		rc = pin_entries(cell, ua, 1, write, hpa);
-		return rc < 0 ? rc : 0;
-	}
-
-	region = region_find(mem->shared, ua);
 	if (!region || region->page_shift < shift ||
-	    region_end(region) - ua < size ||
-	    region_hold(region, 1, ours))
+	    region_end(region) - ua < size)
 		return -EINVAL;
-	*hpa = region_hpa(region, ua);
+	if (!region->mem)
+		*hpa = region_hpa(region, ua);
+	else if (unlikely(mm_iommu_ua_to_hpa(region->mem, ua, 0, hpa)))
+		return -EINVAL;
 	/* the platform has a BUG_ON() for a misaligned address */
-	if (unlikely(!*hpa || *hpa & (size - 1))) {
-		region_drop(region, 1, ours);
+	if (unlikely(*hpa & (size - 1)) || region_hold(region, 1, ours))
 		return -EINVAL;
-	}
 	region_written(region, write);
 	return 0;
 }
 
 /**
- * tce_mem_put() - let go of what one entry held
- * @mem: the container's memory, locked by tce_mem_lock()
- * @cell: the entry's cell, which does not have @cookie any more
+ * tce_region_put() - v2: let go of what one entry held
+ * @mem: the container's memory, with &tce_mem.lock held
  * @cookie: as for tce_holds_add()
  * @hpa: as for tce_holds_add()
  * @write: as for tce_holds_add()
  *
- * tce_mem_pass_on(), tce_holds_add() and tce_holds_release() at once, for an
- * entry that has been killed, or was never written. Context: sleeps. Never
- * fails.
+ * tce_holds_add() and tce_holds_release() at once, for an entry that has been
+ * killed, or was never written. Context: atomic. Never fails.
  */
-void tce_mem_put(struct tce_mem *mem, __be64 *cell, u64 cookie,
-		 unsigned long hpa, bool write)
+void tce_region_put(struct tce_mem *mem, u64 cookie, unsigned long hpa,
+		    bool write)
 {
-	struct tce_region *region;
-	unsigned long ua;
+	unsigned long ua = cookie & ~TCE_COOKIE_OURS;
+	struct tce_region *region = region_find(mem->shared, ua);
 
-	if (!mem->v2) {
-		if (!tce_mem_pass_on(mem, cell, cookie))
-			pages_put(cookie_page(cookie), 1,
-				  write || cookie & TCE_WRITE);
-		return;
-	}
-	ua = cookie & ~TCE_COOKIE_OURS;
-	region = region_find(mem->shared, ua);
 	if (!region || region_hpa(region, ua) != hpa)
 		return;
 	region_written(region, write);
 	region_drop(region, 1, cookie & TCE_COOKIE_OURS);
+}
+
+/**
+ * tce_pin_put() - v1: undo tce_pin_get()
+ * @cookie: what tce_pin_cookie() said
+ * @write: the direction that was taken out of the entry let the device write
+ *
+ * The entry has been killed, or was never written. Context: sleeps. Never
+ * fails.
+ */
+void tce_pin_put(u64 cookie, bool write)
+{
+	pages_put(cookie_page(cookie), 1, write || cookie & TCE_WRITE);
 }
 
 /**
@@ -1300,7 +1292,7 @@ static bool region_has(const struct tce_region *region, unsigned long ua)
  * KVM changes entries and cookies under us, without a lock in common. So
  * nothing is given back for an entry whose cookie does not fit its address:
  * a region would rather be counted as mapped until it is closed than be let
- * go while it is mapped. Caller holds tce_mem_lock().
+ * go while it is mapped. Caller holds &tce_mem.lock.
  */
 void tce_holds_add(struct tce_holds *holds, u64 cookie, unsigned long hpa,
 		   bool write)
@@ -1331,7 +1323,7 @@ void tce_holds_add(struct tce_holds *holds, u64 cookie, unsigned long hpa,
  *
  * For entries that KVM has no part in: those of our cookies agree with their
  * entries. Any other belongs to KVM, and stays counted. The cells are set to
- * 0. Caller holds tce_mem_lock(). Context: atomic.
+ * 0. Caller holds &tce_mem.lock. Context: atomic.
  *
  * Return: how many cells were taken; fewer than there are if there is no more
  * room.
@@ -1385,7 +1377,9 @@ static noinline unsigned long put_page_run(__be64 *cells, unsigned long n,
 	struct folio *folio = page_folio(page);
 	unsigned long i = 1;
 
-	if (TCE_PER_PIN > 1)
+	if (TCE_PER_PIN > 1 && !tce_pin_shared(cookie))
+		n = 1;
+	else if (TCE_PER_PIN > 1)
 		n = min(n, TCE_PER_PIN - offset_in_page(cookie) / SZ_4K);
 	else
 		n = min_t(unsigned long, n, folio_nr_pages(folio) -
@@ -1395,7 +1389,8 @@ static noinline unsigned long put_page_run(__be64 *cells, unsigned long n,
 	memset(cells, 0, i * sizeof(*cells));
 	if (TCE_PER_PIN == 1)
 		unpin_user_page_range_dirty_lock(page, i, false);
-	else if (i == TCE_PER_PIN || !tce_pin_pass_on(cells, cookie))
+	else if (i == TCE_PER_PIN || !tce_pin_shared(cookie) ||
+		 !tce_pin_pass_on(cells, cookie))
 		unpin_user_page(page);
 	return i;
 }
@@ -1467,7 +1462,7 @@ static unsigned long put_region_cells(struct tce_mem *mem, __be64 *cells,
  * @n: how many
  *
  * For entries that KVM has no part in and that have been killed. Caller holds
- * tce_mem_lock(). Context: atomic.
+ * &tce_mem.lock. Context: atomic.
  *
  * Return: how many cells were dealt with. The next one can't be here, because
  * it takes a lock that sleeps, and may be collected in a struct tce_holds.
@@ -1501,7 +1496,7 @@ static void hold_drop(struct tce_mem *mem, struct tce_hold *hold)
  * tce_holds_release() - let go, and start anew
  * @holds: what was collected; the entries have been killed
  *
- * Caller holds tce_mem_lock(). Context: sleeps. Never fails.
+ * Caller holds &tce_mem.lock. Context: sleeps. Never fails.
  */
 void tce_holds_release(struct tce_holds *holds)
 {

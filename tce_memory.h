@@ -10,6 +10,7 @@
 #define TCE_MEMORY_H
 
 #include <linux/dma-direction.h>
+#include <linux/io.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/mm_types.h>
@@ -27,7 +28,9 @@ struct tce_region;
  * @mm: whose memory it is; set once by tce_mem_bind() and grabbed until
  *	tce_mem_destroy(). NULL before.
  * @shared: v2: the regions of @mm, shared by all containers of the process
- * @lock: v2: &tce_mm.tree_lock of @shared, taken by tce_mem_lock()
+ * @lock: what MAP and UNMAP hold for reading, and who changes what they use for
+ *	writing: that of the container's space, or with v2, once it is bound,
+ *	&tce_mm.tree_lock of @shared
  * @regs: v2: what this container has registered (struct tce_registration);
  *	guarded by &tce_mm.lock
  * @v2: pages are mapped out of registered regions, rather than pinned one
@@ -56,40 +59,17 @@ int tce_mem_register(struct tce_mem *mem, unsigned long ua,
 int tce_mem_unregister(struct tce_mem *mem, unsigned long ua,
 		       unsigned long size);
 
-/**
- * tce_mem_lock() - keep registered regions where they are
- * @mem: a bound container's memory
- *
- * Around each use of the functions below. Shared; undone by
- * tce_mem_unlock(). Context: sleeps.
- */
-static inline void tce_mem_lock(struct tce_mem *mem)
-{
-	/* the trylock is the cheaper half of the same */
-	if (mem->lock && !down_read_trylock(mem->lock))
-		down_read(mem->lock);
-}
-
-/**
- * tce_mem_unlock() - undo tce_mem_lock()
- * @mem: the same
- */
-static inline void tce_mem_unlock(struct tce_mem *mem)
-{
-	if (mem->lock)
-		up_read(mem->lock);
-}
-
 int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
 		  unsigned int shift, bool write);
 long tce_mem_get(struct tce_mem *mem, __be64 *cells, unsigned long ua,
 		 unsigned long n, unsigned int shift, bool write, bool ours,
 		 unsigned long *hpas);
-int tce_mem_get_one(struct tce_mem *mem, __be64 *cell, unsigned long ua,
-		    unsigned int shift, bool write, bool ours,
-		    unsigned long *hpa);
-void tce_mem_put(struct tce_mem *mem, __be64 *cell, u64 cookie,
-		 unsigned long hpa, bool write);
+int tce_region_get(struct tce_mem *mem, unsigned long ua, unsigned int shift,
+		   bool write, bool ours, unsigned long *hpa);
+void tce_region_put(struct tce_mem *mem, u64 cookie, unsigned long hpa,
+		    bool write);
+void tce_pin_put(u64 cookie, bool write);
+int tce_pin_errno(long rc);
 bool tce_pin_pass_on(__be64 *cell, u64 cookie);
 
 /*
@@ -103,9 +83,12 @@ bool tce_pin_pass_on(__be64 *cell, u64 cookie);
 #define TCE_WRITE	1UL
 /*
  * v1 windows have 4K pages. So many entries in a row may map a page of the
- * CPU's from its beginning to its end; those that do share one pin.
+ * CPU's from its beginning to its end; those that do share one pin, if they
+ * were not mapped one by one.
  */
 #define TCE_PER_PIN	(PAGE_SIZE / SZ_4K)
+/* In a v1 cookie, where entries can share pins: this one does not */
+#define TCE_ALONE	(TCE_PER_PIN > 1 ? 2UL : 0)
 /* In &tce_hold.what, v2: the cookies had TCE_COOKIE_OURS */
 #define TCE_HOLD_OURS	1UL
 
@@ -151,6 +134,72 @@ static __always_inline u64 tce_mem_cookie(bool v2, bool ours, unsigned long ua,
 }
 
 /**
+ * tce_page_hpa() - where a page is
+ * @page: the page
+ *
+ * Return: its hpa.
+ */
+static __always_inline unsigned long tce_page_hpa(struct page *page)
+{
+	/*
+	 * Without vmemmap the kernel finds a page's number by its flags. Others
+	 * may change those, but not the bits that tell where the page is.
+	 */
+	return data_race(page_to_phys(page));
+}
+
+/**
+ * tce_pin_get() - v1: pin the page behind one entry
+ * @ua: aligned to 4K
+ * @write: the device will be allowed to write
+ * @page: the page is returned here
+ *
+ * tce_mem_check() and tce_mem_get() in one. Undone by tce_pin_put(). Context:
+ * the owner of the memory; sleeps.
+ *
+ * Return: 0, or an errno of those two.
+ */
+static __always_inline int tce_pin_get(unsigned long ua, bool write,
+				       struct page **page)
+{
+	/* which asks whether that is the user's, and for the page around it */
+	int got = pin_user_pages_fast(ua, 1,
+				      FOLL_LONGTERM | (write ? FOLL_WRITE : 0),
+				      page);
+
+	return likely(got == 1) ? 0 : tce_pin_errno(got);
+}
+
+/**
+ * tce_pin_cookie() - what a table shall remember of what tce_pin_get() pinned
+ * @page: the page
+ * @hpa: of the entry
+ * @write: the device may write
+ *
+ * Return: the cookie, as tce_mem_cookie(), of a pin that is not shared.
+ */
+static __always_inline u64 tce_pin_cookie(struct page *page, unsigned long hpa,
+					  bool write)
+{
+	u64 cookie = (unsigned long)page;
+
+	if (TCE_PER_PIN > 1)
+		cookie = TCE_COOKIE_OURS | TCE_ALONE | hpa;
+	return cookie | (write ? TCE_WRITE : 0);
+}
+
+/**
+ * tce_pin_shared() - may other entries share the pin of a v1 cookie?
+ * @cookie: the cookie
+ *
+ * Return: false for those of tce_pin_cookie(), and where none is ever shared.
+ */
+static __always_inline bool tce_pin_shared(u64 cookie)
+{
+	return TCE_PER_PIN > 1 && !(cookie & TCE_ALONE);
+}
+
+/**
  * tce_mem_pass_on() - does another entry go on to hold the same?
  * @mem: the container's memory
  * @cell: the entry's cell, which does not have the cookie any more
@@ -164,7 +213,8 @@ static __always_inline u64 tce_mem_cookie(bool v2, bool ours, unsigned long ua,
 static __always_inline bool tce_mem_pass_on(const struct tce_mem *mem,
 					    __be64 *cell, u64 cookie)
 {
-	return TCE_PER_PIN > 1 && !mem->v2 && tce_pin_pass_on(cell, cookie);
+	return TCE_PER_PIN > 1 && !mem->v2 && tce_pin_shared(cookie) &&
+	       tce_pin_pass_on(cell, cookie);
 }
 
 /**

@@ -29,11 +29,12 @@
  *
  * Locks, in the order in which they are taken:
  *   &tce_space.lock	see tce_table.h
+ *   &tce_mem.lock	what MAP and UNMAP have of it, with the regions
  *   spans		MAPs and UNMAPs of a window run in parallel unless
- *			their ranges overlap (window_lock_range())
- *   tce_mem_lock()	keeps registered regions in place
- *   &tce_window.span_lock	the book of spans, and single entries that are
- *			exchanged without one
+ *			their ranges overlap (window_lock_range()). One of a
+ *			single entry takes no span if there is none, but keeps
+ *			all others out meanwhile (window_trylock_one())
+ *   &tce_window.span_lock	the book of spans
  *
  * Never fails: UNMAP of what is mapped, detach, tce_space_destroy(). If the
  * platform refuses to clear an entry or to take a window out of the bridge,
@@ -75,6 +76,8 @@
 
 /* MAPs and UNMAPs that may be at work in a window at the same time */
 #define TCE_SPANS	16
+/* In &tce_window.spans_used: no span, but somebody who exchanges one entry */
+#define TCE_SPAN_ONE	BIT(BITS_PER_LONG - 1)
 
 /* A hole of so many entries ends an invalidation, rather than be in it. */
 #define TCE_KILL_GAP	512
@@ -107,8 +110,9 @@ struct tce_span {
  * @own_cells: v1: the cells are ours; see the top of the file
  * @ops: the platform's operations; see window_hide()
  * @cells: all cells, if they follow each other in memory; else NULL
- * @span_lock: guards @spans, and bits of @spans_used that are set
- * @spans_used: the slots in use; they are cleared without the lock
+ * @span_lock: guards @spans, and who sets bits of @spans_used, but for those of
+ *	one entry
+ * @spans_used: the slots in use, or TCE_SPAN_ONE; cleared without the lock
  * @spans: ranges in which a MAP or an UNMAP is at work
  * @span_wait: for those who wait for a range or a slot
  */
@@ -167,6 +171,12 @@ static __always_inline int window_xchg(struct tce_window *win,
 	return tce_xchg(win->ops, win->tbl, entry, hpa, dir);
 }
 
+static void space_assert_locked(struct tce_space *space)
+{
+	lockdep_assert_held_write(&space->lock);
+	lockdep_assert_held_write(space->mem->lock);
+}
+
 static u64 window_start(const struct tce_window *win)
 {
 	return (u64)win->tbl->it_offset << win->tbl->it_page_shift;
@@ -175,22 +185,21 @@ static u64 window_start(const struct tce_window *win)
 /*
  * Turn a range of IOBAs into entries of a window.
  *
- * Return: the window; ERR_PTR(-ENXIO) if @ioba is in none; ERR_PTR(-EINVAL)
- * if the range is misaligned or leaves the window.
+ * Return: 0; -ENXIO if @ioba is in no window; -EINVAL if the range is
+ * misaligned or leaves the window.
  */
-static __always_inline struct tce_window *
-window_range(struct tce_space *space, u64 ioba, u64 size, unsigned long *first,
-	     unsigned long *n)
+static __always_inline int window_range(struct tce_space *space, u64 ioba,
+					u64 size, struct tce_window **found,
+					unsigned long *first, unsigned long *n)
 {
-	struct tce_window *win;
-	unsigned long at;
 	int i;
 
-	lockdep_assert_held(&space->lock);
+	lockdep_assert_held(space->mem->lock);
 	for (i = 0; i < ARRAY_SIZE(space->windows); i++) {
+		struct tce_window *win = space->windows[i];
 		unsigned int shift;
+		unsigned long at;
 
-		win = space->windows[i];
 		if (!win)
 			continue;
 		shift = win->tbl->it_page_shift;
@@ -199,28 +208,29 @@ window_range(struct tce_space *space, u64 ioba, u64 size, unsigned long *first,
 		if (*first < win->tbl->it_offset || at >= win->tbl->it_size)
 			continue;
 		if ((ioba | size) & ((1UL << shift) - 1))
-			return ERR_PTR(-EINVAL);
+			return -EINVAL;
 		*n = size >> shift;
 		if (*n > win->tbl->it_size - at)
-			return ERR_PTR(-EINVAL);
-		return win;
+			return -EINVAL;
+		*found = win;
+		return 0;
 	}
-	return ERR_PTR(-ENXIO);
+	return -ENXIO;
 }
 
 /*
  * Is some call at work in a range, or so near that entries of both may share a
- * pin? Slots are given back without the lock.
+ * pin? @used: the slots to look at
  */
 static __always_inline bool span_overlaps(struct tce_window *win,
+					  unsigned long used,
 					  unsigned long first,
 					  unsigned long last)
 {
-	unsigned long used = smp_load_acquire(&win->spans_used);
 	unsigned int i;
 
 	lockdep_assert_held(&win->span_lock);
-	for (i = 0; unlikely(used >> i); i++)
+	for (i = 0; used >> i; i++)
 		if (used & BIT(i) && first < win->spans[i].last + TCE_PER_PIN &&
 		    win->spans[i].first < last + TCE_PER_PIN)
 			return true;
@@ -230,20 +240,55 @@ static __always_inline bool span_overlaps(struct tce_window *win,
 /* Take a free slot for the range, unless it overlaps another. */
 static bool span_take(struct tce_window *win, struct tce_span *span)
 {
+	unsigned long used;
 	bool taken = false;
 	unsigned int i;
 
 	spin_lock(&win->span_lock);
-	i = ffz(READ_ONCE(win->spans_used));
-	if (i < TCE_SPANS && !span_overlaps(win, span->first, span->last)) {
+	used = READ_ONCE(win->spans_used);
+	do {
+		/* for as long as it takes to exchange one entry */
+		while (used & TCE_SPAN_ONE) {
+			cpu_relax();
+			used = READ_ONCE(win->spans_used);
+		}
+		i = ffz(used);
+		if (i >= TCE_SPANS ||
+		    span_overlaps(win, used, span->first, span->last))
+			goto out_unlock;
 		win->spans[i].first = span->first;
 		win->spans[i].last = span->last;
-		set_bit(i, &win->spans_used);
-		span->slot = i;
-		taken = true;
-	}
+		/* slots are given back without the lock */
+	} while (!try_cmpxchg(&win->spans_used, &used, used | BIT(i)));
+	span->slot = i;
+	taken = true;
+out_unlock:
 	spin_unlock(&win->span_lock);
 	return taken;
+}
+
+/*
+ * Keep all others out of the window, to exchange one entry and write its cell.
+ * Doesn't wait: false if somebody is at work in it. Undone by
+ * window_unlock_one(); no sleeping in between.
+ */
+static __always_inline bool window_trylock_one(struct tce_window *win)
+{
+	/* there, the platform must not allocate with preemption off */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		return false;
+	preempt_disable();
+	if (likely(!cmpxchg_acquire(&win->spans_used, 0, TCE_SPAN_ONE)))
+		return true;
+	preempt_enable();
+	return false;
+}
+
+static __always_inline void window_unlock_one(struct tce_window *win)
+{
+	/* nobody else changes it meanwhile, nor sleeps until it is changed */
+	smp_store_release(&win->spans_used, 0);
+	preempt_enable();
 }
 
 /* Keep others out of @n entries. Fails only with -EINTR, on SIGKILL. */
@@ -287,13 +332,32 @@ static __always_inline void cell_write(__be64 *cell, u64 cookie)
 	data_race(*cell = cpu_to_be64(cookie));
 }
 
+/* The same of a cell that is not in a table; by way of memory it costs three */
+static __always_inline u64 cell_to_cookie(__be64 cell)
+{
+	const __be64 *at = &cell;
+
+	OPTIMIZER_HIDE_VAR(at);
+	return cell_read(at);
+}
+
+static __always_inline __be64 cookie_to_cell(u64 cookie)
+{
+	__be64 turned __uninitialized;
+	__be64 *at = &turned;
+
+	OPTIMIZER_HIDE_VAR(at);
+	cell_write(at, cookie);
+	return turned;
+}
+
 /* Unless KVM has put another cookie there, for another entry: false */
-static __always_inline bool cell_replace(__be64 *cell, __be64 from, u64 to)
+static __always_inline bool cell_replace(__be64 *cell, __be64 from, __be64 to)
 {
 	u64 old = (__force u64)from;
 
 	return cmpxchg_relaxed((__force u64 *)cell, old,
-			       (__force u64)cpu_to_be64(to)) == old;
+			       (__force u64)to) == old;
 }
 
 /*
@@ -545,6 +609,19 @@ static __always_inline __be64 *window_own_cell(struct tce_window *win,
 				NULL;
 }
 
+/*
+ * iommu_flush_tce(), in line. A kill is no more than a store to the bridge:
+ * nobody shall see what comes after it before. Hypervisor calls are done when
+ * they return.
+ */
+static __always_inline void window_flush(struct tce_window *win)
+{
+	if (unlikely(win->ops->flush))
+		iommu_flush_tce(win->tbl);
+	else if (win->ops->tce_kill)
+		mb();
+}
+
 /* Make the bridge forget @n entries, so that their pages may be let go. */
 static void window_kill(struct tce_window *win, unsigned long first,
 			unsigned long n)
@@ -558,7 +635,15 @@ static void window_kill(struct tce_window *win, unsigned long first,
 		if (n)
 			cond_resched();
 	}
-	iommu_flush_tce(win->tbl);
+	window_flush(win);
+}
+
+/* The same of one, in atomic context as well */
+static __always_inline void window_kill_one(struct tce_window *win,
+					    unsigned long entry)
+{
+	iommu_tce_kill(win->tbl, entry, 1);
+	window_flush(win);
 }
 
 /*
@@ -640,7 +725,7 @@ static void clear_release(struct tce_clear *clear)
 		window_kill(clear->win, clear->first,
 			    clear->end - clear->first);
 	else
-		iommu_flush_tce(clear->win->tbl);
+		window_flush(clear->win);
 	clear->end = 0;
 	tce_holds_release(&clear->holds);
 }
@@ -697,7 +782,7 @@ static bool clear_run(struct tce_clear *clear, unsigned long entry,
 	rcu_read_lock();
 	if (window_exclusive(win)) {
 		win->ops->clear(tbl, entry, n);
-		iommu_flush_tce(tbl);
+		window_flush(win);
 		cleared = window_exclusive(win) &&
 			  !(win->ops->get(tbl, entry + n - 1) &
 			    (TCE_PCI_READ | TCE_PCI_WRITE));
@@ -750,7 +835,7 @@ static void clear_entry(struct tce_clear *clear, unsigned long entry,
 }
 
 /*
- * Clear @n entries from @first on, under tce_mem_lock(). With @killable a
+ * Clear @n entries from @first on, under &tce_mem.lock. With @killable a
  * fatal signal ends it early. Return: 0; -EINTR; -EIO if the platform refused
  * to clear some entry, which then keeps its page.
  */
@@ -973,7 +1058,7 @@ static bool map_last(struct tce_map *map, __be64 *cell,
 	struct tce_old *olds = map_olds(map);
 	unsigned int i = map->nr;
 
-	if (TCE_PER_PIN == 1 || mem->v2)
+	if (mem->v2 || !tce_pin_shared(old->cookie))
 		return true;
 	if (tce_mem_pass_on(mem, cell, old->cookie))
 		return false;
@@ -1098,7 +1183,8 @@ static __always_inline int exchange_entries(struct tce_map *map,
 			if (unlikely(dir != DMA_NONE || (!v2 && cell[i])))
 				old = cell[i];
 			cell_write(&cell[i], cookie);
-		} else if (unlikely(!cell_replace(&cell[i], old, cookie))) {
+		} else if (unlikely(!cell_replace(&cell[i], old,
+						  cookie_to_cell(cookie)))) {
 			cell_write(&cell[i], cookie);
 			old = cpu_to_be64(COOKIE_LOST);
 		}
@@ -1255,7 +1341,8 @@ static void map_undo(struct tce_map *map, struct tce_holds *holds)
 		    window_exclusive(win)) {
 			/* set() failed and took its entries out again */
 			tce_holds_take(holds, cell, 1);
-		} else if (!cell_replace(cell, new, put_back)) {
+		} else if (!cell_replace(cell, new,
+					  cpu_to_be64(put_back))) {
 			/* KVM has put something else there meanwhile */
 			if (put_back)
 				cell_write(cell, put_back);
@@ -1402,7 +1489,7 @@ static int map_run(struct tce_space *space, struct tce_window *win,
 		if (map.exchanged)
 			window_kill(win, first, n);
 		else
-			iommu_flush_tce(win->tbl);
+			window_flush(win);
 		map_finish(&map, &holds);
 	}
 	tce_holds_destroy(&holds);
@@ -1412,173 +1499,167 @@ static int map_run(struct tce_space *space, struct tce_window *win,
 	return rc;
 }
 
-/*
- * Others are kept out. In @hpa, @dir and @cookie is what is to be written, and
- * is returned what was there; a cookie of 0 if nothing is to be put for it.
- *
- * Return: 0; -ENOMEM; -EIO
- */
-static __always_inline int map_one_locked(struct tce_mem *mem,
-					  struct tce_window *win,
-					  unsigned long entry, __be64 *cell,
-					  u64 *cookie, unsigned long *hpa,
-					  enum dma_data_direction *dir)
+/* MAP of whatever it is */
+static noinline int map_range(struct tce_space *space, struct tce_window *win,
+			      unsigned long first, unsigned long ua,
+			      unsigned long n, enum dma_data_direction dir)
 {
-	__be64 old = READ_ONCE(*cell);
+	unsigned int shift = win->tbl->it_page_shift;
+	struct tce_span span __uninitialized;
 	int rc;
 
-	rc = window_xchg(win, entry, hpa, dir);
-	if (unlikely(rc))
-		return xchg_errno(rc);
-	if (!mem->v2) {
-		cell_write(cell, *cookie);
-	} else if (unlikely(!cell_replace(cell, old, *cookie))) {
-		/* as COOKIE_LOST */
-		cell_write(cell, *cookie);
-		old = 0;
-	} else if (*dir == DMA_NONE) {
-		old = 0;
-	}
-	*cookie = likely(!old) ? 0 : be64_to_cpu(old);
-	return 0;
+	rc = window_lock_range(win, &span, first, n);
+	if (rc)
+		return rc;
+	rc = tce_mem_check(space->mem, ua, n << shift, shift, dir_writes(dir));
+	if (!rc)
+		rc = map_run(space, win, first, ua, n, dir);
+	window_unlock_range(win, &span);
+	return rc;
 }
 
-/* The same for UNMAP. Return: 1 if there was something; 0; -EIO */
-static __always_inline int unmap_one_locked(struct tce_mem *mem,
-					    struct tce_window *win,
-					    unsigned long entry, __be64 *cell,
-					    u64 *cookie, unsigned long *hpa,
-					    enum dma_data_direction *dir)
+/* UNMAP of whatever it is */
+static noinline int unmap_range(struct tce_space *space, struct tce_window *win,
+				unsigned long first, unsigned long n)
 {
-	__be64 old = READ_ONCE(*cell);
+	struct tce_span span __uninitialized;
+	int rc;
 
-	if (!old)
-		return 0;
-	if (unlikely(window_xchg(win, entry, hpa, dir))) {
-		WRITE_ONCE(win->stale, true);
-		return -EIO;
-	}
-	*cookie = be64_to_cpu(old);
-	if (!mem->v2) {
-		cell_write(cell, 0);
-	} else if (unlikely(*dir == DMA_NONE)) {
-		/* KVM has taken it out, and may put it back */
-		WRITE_ONCE(win->stale, true);
-		*cookie = 0;
-	} else if (unlikely(!cell_replace(cell, old, 0))) {
-		*cookie = 0;
-	}
-	return 1;
+	rc = window_lock_range(win, &span, first, n);
+	if (rc)
+		return rc;
+	rc = window_clear(space, win, first, n, true);
+	window_unlock_range(win, &span);
+	return rc;
 }
 
 /*
- * MAP of one entry: what map_run() does, at less cost for those who map page
- * by page, as QEMU does for a guest without KVM. It takes a range only where
- * the neighbours may share its pin: nobody sleeps between the exchange and the
- * cell. -EAGAIN if it is to be done by map_run() after all, because a call at
- * work has the entry in its range.
+ * MAP of one entry that is empty: what map_run() does, at less cost for those
+ * who map page by page, as QEMU does for a guest without KVM. -EAGAIN if it is
+ * to be done by map_run() after all: the entry is not empty, or somebody else
+ * is at work in the window.
  */
-static int map_one(struct tce_space *space, struct tce_window *win,
-		   unsigned long entry, unsigned long ua,
-		   enum dma_data_direction new_dir)
+static __always_inline int map_one(struct tce_mem *mem, struct tce_window *win,
+				   unsigned long entry, unsigned long ua,
+				   enum dma_data_direction new_dir,
+				   const bool v2)
 {
-	struct tce_mem *mem = space->mem;
-	const bool shared = TCE_PER_PIN > 1 && !mem->v2;
 	bool ours = tce_mem_ours(mem), write = dir_writes(new_dir);
 	enum dma_data_direction dir = new_dir;
-	struct tce_span span __uninitialized;
-	unsigned long left, new_hpa, hpa;
-	u64 cookie, old;
+	struct page *page __uninitialized;
+	unsigned long left, hpa;
 	__be64 *cell;
+	u64 cookie;
 	int rc;
 
-	span.first = entry;
-	span.last = entry;
-	if (shared && !span_take(win, &span))
-		return -EAGAIN;
-	rc = tce_mem_get_one(mem, window_own_cell(win, entry), ua,
-			     win->tbl->it_page_shift, write, ours, &new_hpa);
-	if (unlikely(rc))
-		goto out_unlock;
-	cookie = tce_mem_cookie(mem->v2, ours, ua, new_hpa, write);
-	hpa = new_hpa;
-	old = cookie;
-	cell = window_cells(win, entry, true, &left);
-	if (unlikely(!cell)) {
+	if (v2) {
+		rc = tce_region_get(mem, ua, win->tbl->it_page_shift, write,
+				    ours, &hpa);
+		if (unlikely(rc))
+			return rc;
+		cookie = tce_mem_cookie(true, ours, ua, hpa, write);
+		cell = window_cells(win, entry, true, &left);
 		rc = -ENOMEM;
-	} else if (shared) {
-		rc = map_one_locked(mem, win, entry, cell, &old, &hpa, &dir);
+		if (unlikely(!cell))
+			goto err_put;
 	} else {
-		spin_lock(&win->span_lock);
-		if (unlikely(span_overlaps(win, entry, entry)))
-			rc = -EAGAIN;
-		else
-			rc = map_one_locked(mem, win, entry, cell, &old, &hpa,
-					    &dir);
-		spin_unlock(&win->span_lock);
+		/* before the page is pinned for nothing */
+		cell = win->cells + (entry - win->tbl->it_offset);
+		if (unlikely(READ_ONCE(win->spans_used) || READ_ONCE(*cell)))
+			return -EAGAIN;
+		rc = tce_pin_get(ua, write, &page);
+		if (unlikely(rc))
+			return rc;
+		hpa = tce_page_hpa(page);
+		if (TCE_PER_PIN > 1)
+			hpa |= offset_in_page(ua);
+		cookie = tce_pin_cookie(page, hpa, write);
 	}
 
-	if (likely(!rc)) {
-		window_kill(win, entry, 1);
-		if (old)
-			tce_mem_put(mem, cell, old, hpa, dir_writes(dir));
-	} else {
-		tce_mem_put(mem, cell, cookie, new_hpa, write);
+	rc = -EAGAIN;
+	if (unlikely(!window_trylock_one(win)))
+		goto err_put;
+	if (unlikely(READ_ONCE(*cell)))
+		goto err_unlock;
+	rc = window_xchg(win, entry, &hpa, &dir);
+	if (unlikely(rc)) {
+		rc = xchg_errno(rc);
+		goto err_unlock;
 	}
+	/* KVM may have put something there; then as with COOKIE_LOST */
+	if (!v2 || unlikely(!cell_replace(cell, 0, cookie_to_cell(cookie))))
+		cell_write(cell, cookie);
+	window_unlock_one(win);
+	window_kill_one(win, entry);
+	return 0;
 
-out_unlock:
-	if (shared)
-		window_unlock_range(win, &span);
+err_unlock:
+	window_unlock_one(win);
+err_put:
+	if (v2)
+		tce_region_put(mem, cookie, hpa, write);
+	else
+		tce_pin_put(cookie, write);
 	return rc;
 }
 
 /* UNMAP of one entry: what window_clear() does, as map_one() does it. */
-static int unmap_one(struct tce_space *space, struct tce_window *win,
-		     unsigned long entry)
+static __always_inline int unmap_one(struct tce_mem *mem,
+				     struct tce_window *win,
+				     unsigned long entry, const bool v2)
 {
-	struct tce_mem *mem = space->mem;
-	const bool shared = TCE_PER_PIN > 1 && !mem->v2;
 	enum dma_data_direction dir = DMA_NONE;
-	struct tce_span span __uninitialized;
 	unsigned long left, hpa = 0;
-	u64 cookie = 0;
-	__be64 *cell;
-	int rc;
+	bool mine = true;
+	__be64 *cell, old;
+	u64 cookie;
+	int rc = 0;
 
-	cell = window_cells(win, entry, false, &left);
-	if (!cell)
+	cell = v2 ? window_cells(win, entry, false, &left) :
+		    win->cells + (entry - win->tbl->it_offset);
+	if (unlikely(!cell))
 		return 0;
-	span.first = entry;
-	span.last = entry;
-	if (shared) {
-		if (!span_take(win, &span))
-			return -EAGAIN;
-		rc = unmap_one_locked(mem, win, entry, cell, &cookie, &hpa,
-				      &dir);
+	if (unlikely(!window_trylock_one(win)))
+		return -EAGAIN;
+	old = READ_ONCE(*cell);
+	cookie = cell_to_cookie(old);
+	if (unlikely(!old))
+		goto out_unlock;
+	if (!v2 && unlikely(tce_pin_shared(cookie))) {
+		rc = -EAGAIN;
+		goto out_unlock;
+	}
+	if (unlikely(window_xchg(win, entry, &hpa, &dir))) {
+		WRITE_ONCE(win->stale, true);
+		rc = -EIO;
+		goto out_unlock;
+	}
+	if (!v2) {
+		cell_write(cell, 0);
+	} else if (unlikely(dir == DMA_NONE)) {
+		/* KVM has taken it out, and may put it back */
+		WRITE_ONCE(win->stale, true);
+		mine = false;
 	} else {
-		spin_lock(&win->span_lock);
-		if (unlikely(span_overlaps(win, entry, entry)))
-			rc = -EAGAIN;
-		else
-			rc = unmap_one_locked(mem, win, entry, cell, &cookie,
-					      &hpa, &dir);
-		spin_unlock(&win->span_lock);
+		mine = cell_replace(cell, old, 0);
 	}
+	window_unlock_one(win);
 
-	if (likely(rc > 0)) {
-		window_kill(win, entry, 1);
-		if (likely(cookie))
-			tce_mem_put(mem, cell, cookie, hpa, dir_writes(dir));
-		rc = 0;
-	}
-	if (shared)
-		window_unlock_range(win, &span);
+	window_kill_one(win, entry);
+	if (!v2)
+		tce_pin_put(cookie, dir_writes(dir));
+	else if (likely(mine))
+		tce_region_put(mem, cookie, hpa, dir_writes(dir));
+	return 0;
+
+out_unlock:
+	window_unlock_one(win);
 	return rc;
 }
 
 /**
  * tce_space_map() - let the devices reach user memory
- * @space: the space, locked for reading
+ * @space: the space, with &tce_mem.lock held
  * @ioba: first I/O address
  * @ua: where the memory is in the caller's address space
  * @size: bytes; 0 maps nothing
@@ -1595,45 +1676,29 @@ static int unmap_one(struct tce_space *space, struct tce_window *win,
 int tce_space_map(struct tce_space *space, u64 ioba, u64 ua, u64 size,
 		  enum dma_data_direction dir)
 {
-	bool write = dir_writes(dir);
+	struct tce_mem *mem = space->mem;
 	struct tce_window *win;
-	struct tce_span span __uninitialized;
 	unsigned long first, n;
-	unsigned int shift;
 	int rc;
 
-	win = window_range(space, ioba, size, &first, &n);
-	if (IS_ERR(win))
-		return PTR_ERR(win);
-	shift = win->tbl->it_page_shift;
-	if (ua & ((1UL << shift) - 1))
+	rc = window_range(space, ioba, size, &win, &first, &n);
+	if (unlikely(rc))
+		return rc;
+	if (ua & ((1UL << win->tbl->it_page_shift) - 1))
 		return -EINVAL;
-	if (!n)
-		return 0;
 
 	if (n == 1) {
-		tce_mem_lock(space->mem);
-		rc = map_one(space, win, first, ua, dir);
-		tce_mem_unlock(space->mem);
-		if (rc != -EAGAIN)
+		rc = mem->v2 ? map_one(mem, win, first, ua, dir, true) :
+			       map_one(mem, win, first, ua, dir, false);
+		if (likely(rc != -EAGAIN))
 			return rc;
 	}
-
-	rc = window_lock_range(win, &span, first, n);
-	if (rc)
-		return rc;
-	tce_mem_lock(space->mem);
-	rc = tce_mem_check(space->mem, ua, size, shift, write);
-	if (!rc)
-		rc = map_run(space, win, first, ua, n, dir);
-	tce_mem_unlock(space->mem);
-	window_unlock_range(win, &span);
-	return rc;
+	return n ? map_range(space, win, first, ua, n, dir) : 0;
 }
 
 /**
  * tce_space_unmap() - undo tce_space_map()
- * @space: the space, locked for reading
+ * @space: the space, with &tce_mem.lock held
  * @ioba: first I/O address
  * @size: bytes, of which not all need to be mapped; 0 unmaps nothing
  *
@@ -1646,45 +1711,33 @@ int tce_space_map(struct tce_space *space, u64 ioba, u64 ua, u64 size,
  */
 int tce_space_unmap(struct tce_space *space, u64 ioba, u64 size)
 {
+	struct tce_mem *mem = space->mem;
 	struct tce_window *win;
-	struct tce_span span __uninitialized;
 	unsigned long first, n;
 	int rc;
 
-	win = window_range(space, ioba, size, &first, &n);
-	if (IS_ERR(win))
-		return PTR_ERR(win);
-	if (!n)
-		return 0;
+	rc = window_range(space, ioba, size, &win, &first, &n);
+	if (unlikely(rc))
+		return rc;
 
 	if (n == 1) {
-		tce_mem_lock(space->mem);
-		rc = unmap_one(space, win, first);
-		tce_mem_unlock(space->mem);
-		if (rc != -EAGAIN)
+		rc = mem->v2 ? unmap_one(mem, win, first, true) :
+			       unmap_one(mem, win, first, false);
+		if (likely(rc != -EAGAIN))
 			return rc;
 	}
-
-	rc = window_lock_range(win, &span, first, n);
-	if (rc)
-		return rc;
-	tce_mem_lock(space->mem);
-	rc = window_clear(space, win, first, n, true);
-	tce_mem_unlock(space->mem);
-	window_unlock_range(win, &span);
-	return rc;
+	return n ? unmap_range(space, win, first, n) : 0;
 }
 
 /**
  * tce_space_unmap_all() - unmap all of all windows
- * @space: the space, locked for writing
+ * @space: the space, locked by tce_space_lock()
  */
 void tce_space_unmap_all(struct tce_space *space)
 {
 	int i;
 
-	lockdep_assert_held_write(&space->lock);
-	tce_mem_lock(space->mem);
+	space_assert_locked(space);
 	for (i = 0; i < ARRAY_SIZE(space->windows); i++) {
 		struct tce_window *win = space->windows[i];
 
@@ -1692,7 +1745,6 @@ void tce_space_unmap_all(struct tce_space *space)
 			window_clear(space, win, win->tbl->it_offset,
 				     win->tbl->it_size, false);
 	}
-	tce_mem_unlock(space->mem);
 }
 
 static bool group_has(const struct tce_group *grp, const struct tce_window *win)
@@ -1852,13 +1904,10 @@ static int window_destroy(struct tce_space *space, struct tce_window *win)
 	struct tce_group *grp;
 	int rc = 0;
 
-	lockdep_assert_held_write(&space->lock);
+	space_assert_locked(space);
 	window_bury(win);
-	if (tbl->it_userspace && (space->mem->v2 || win->own_cells)) {
-		tce_mem_lock(space->mem);
+	if (tbl->it_userspace && (space->mem->v2 || win->own_cells))
 		window_clear(space, win, tbl->it_offset, tbl->it_size, false);
-		tce_mem_unlock(space->mem);
-	}
 
 	list_for_each_entry(grp, &space->groups, list)
 		if (group_has(grp, win))
@@ -1927,8 +1976,8 @@ err_destroy:
 
 /**
  * tce_space_create_default() - create the default window if it is pending
- * @space: the space, locked for writing; a group is attached and the memory
- *	is bound
+ * @space: the space, locked by tce_space_lock(); a group is attached and
+ *	the memory is bound
  *
  * 4K pages over the platform's 32-bit range. Context: process.
  *
@@ -1941,7 +1990,7 @@ int tce_space_create_default(struct tce_space *space)
 	u64 start;
 	int rc;
 
-	lockdep_assert_held_write(&space->lock);
+	space_assert_locked(space);
 	if (!space->default_pending)
 		return 0;
 	table_group = tce_space_table_group(space);
@@ -1956,8 +2005,8 @@ int tce_space_create_default(struct tce_space *space)
 
 /**
  * tce_space_create_window() - add a window
- * @space: the space, locked for writing; a group is attached and the memory
- *	is bound
+ * @space: the space, locked by tce_space_lock(); a group is attached and
+ *	the memory is bound
  * @shift: log2 of the IOMMU page
  * @size: bytes, a power of two
  * @levels: of the table
@@ -1997,7 +2046,7 @@ int tce_space_create_window(struct tce_space *space, u32 shift, u64 size,
 
 /**
  * tce_space_remove_window() - undo tce_space_create_window()
- * @space: the space, locked for writing
+ * @space: the space, locked by tce_space_lock()
  * @start: the window's first IOBA
  *
  * Unmaps what is mapped there. A default window that is pending is removed by
@@ -2011,7 +2060,7 @@ int tce_space_remove_window(struct tce_space *space, u64 start)
 	struct iommu_table_group *table_group = tce_space_table_group(space);
 	int i, rc;
 
-	lockdep_assert_held_write(&space->lock);
+	space_assert_locked(space);
 	if (space->default_pending && table_group &&
 	    start == table_group->tce32_start) {
 		space->default_pending = false;
@@ -2046,7 +2095,7 @@ struct iommu_table_group *tce_space_table_group(struct tce_space *space)
 
 /**
  * tce_space_attach() - take a group in
- * @space: the space, locked for writing
+ * @space: the space, locked by tce_space_lock()
  * @group: the group, whose DMA ownership the VFIO core has claimed
  *
  * The windows of the space are put into the group's bridge. Undone by
@@ -2063,7 +2112,7 @@ int tce_space_attach(struct tce_space *space, struct iommu_group *group)
 	struct tce_group *grp;
 	int i, rc;
 
-	lockdep_assert_held_write(&space->lock);
+	space_assert_locked(space);
 	if (!table_group || !table_group->ops)
 		return -ENODEV;
 	if (space->mem->v2 && !table_group->max_dynamic_windows_supported)
@@ -2115,7 +2164,7 @@ err_free:
 
 /**
  * tce_space_detach() - undo tce_space_attach()
- * @space: the space, locked for writing
+ * @space: the space, locked by tce_space_lock()
  * @group: the group
  *
  * When it returns the group's devices reach none of the space's memory. The
@@ -2126,7 +2175,7 @@ void tce_space_detach(struct tce_space *space, struct iommu_group *group)
 	struct tce_group *grp;
 	int i;
 
-	lockdep_assert_held_write(&space->lock);
+	space_assert_locked(space);
 	list_for_each_entry(grp, &space->groups, list)
 		if (grp->group == group)
 			goto found;
@@ -2164,12 +2213,13 @@ void tce_space_init(struct tce_space *space, struct tce_mem *mem)
 {
 	init_rwsem(&space->lock);
 	space->mem = mem;
+	mem->lock = &space->lock;
 	INIT_LIST_HEAD(&space->groups);
 }
 
 /**
  * tce_space_destroy() - detach all groups and free all windows
- * @space: the space, locked for writing
+ * @space: the space, locked by tce_space_lock()
  */
 void tce_space_destroy(struct tce_space *space)
 {

@@ -18,8 +18,9 @@
 
 #include <asm/iommu.h>
 
+#include "tce_memory.h"
+
 struct iommu_group;
-struct tce_mem;
 struct tce_window;
 
 /**
@@ -36,8 +37,10 @@ struct tce_group {
 
 /**
  * struct tce_space - the I/O address space of a container
- * @lock: guards all of this, and what the container keeps beside it. Read by
- *	MAP, UNMAP and queries, written by whatever changes groups or windows
+ * @lock: guards all of this, and what the container keeps beside it. Held for
+ *	reading by queries, and by MAP and UNMAP of v1; those of v2 have
+ *	&tce_mem.lock instead. Whatever changes groups or windows holds both for
+ *	writing: tce_space_lock()
  * @mem: the user memory that is mapped
  * @groups: struct tce_group, oldest first
  * @windows: by the platform's number; NULL where there is none
@@ -50,6 +53,30 @@ struct tce_space {
 	struct tce_window *windows[IOMMU_TABLE_GROUP_MAX_TABLES];
 	bool default_pending;
 };
+
+/**
+ * tce_space_lock() - lock a space for writing
+ * @space: the space
+ *
+ * Undone by tce_space_unlock(). Context: sleeps.
+ */
+static inline void tce_space_lock(struct tce_space *space)
+{
+	down_write(&space->lock);
+	if (space->mem->lock != &space->lock)
+		down_write(space->mem->lock);
+}
+
+/**
+ * tce_space_unlock() - undo tce_space_lock()
+ * @space: the space
+ */
+static inline void tce_space_unlock(struct tce_space *space)
+{
+	if (space->mem->lock != &space->lock)
+		up_write(space->mem->lock);
+	up_write(&space->lock);
+}
 
 void tce_space_init(struct tce_space *space, struct tce_mem *mem);
 void tce_space_destroy(struct tce_space *space);

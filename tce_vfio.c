@@ -18,6 +18,7 @@
  *   the VFIO core's	around open, attach, detach and release, not ioctls
  *   &tce_space.lock	the space, and all of the container but its memory's
  *			regions; see tce_table.h
+ *   &tce_mem.lock	the same for MAP and UNMAP, which have only this one
  *   those of tce_table.c and tce_memory.c
  * User space is copied from and to with none of ours held.
  *
@@ -51,7 +52,7 @@
  * @id: what the VFIO core knows it by
  * @users: ioctls at work, and one for the container itself
  * @idle: completed when @users has dropped to 0
- * @space: groups and windows; its lock guards what follows as well
+ * @space: groups and windows; its locks guard what follows as well
  * @mem: the user's memory
  * @enabled: v1: between ENABLE and DISABLE; v2: something was registered
  * @charged: v1: CPU pages charged by ENABLE
@@ -130,16 +131,32 @@ static __always_inline int copy_arg(void *to, unsigned long arg, size_t min)
 	return 0;
 }
 
-/* Lock the space for writing and make the caller's memory the container's. */
-static int lock_and_bind(struct tce_container *container)
+/* Make the caller's memory the container's, with &tce_space.lock kept. */
+static int bind_locked(struct tce_container *container)
 {
-	int rc = down_write_killable(&container->space.lock);
+	struct tce_space *space = &container->space;
+	int rc = down_write_killable(&space->lock);
 
 	if (rc)
 		return rc;
 	rc = tce_mem_bind(&container->mem);
 	if (rc)
-		up_write(&container->space.lock);
+		up_write(&space->lock);
+	return rc;
+}
+
+/* The same, and tce_space_lock() */
+static int lock_and_bind(struct tce_container *container)
+{
+	struct tce_space *space = &container->space;
+	int rc = bind_locked(container);
+
+	if (rc)
+		return rc;
+	if (container->mem.lock != &space->lock)
+		rc = down_write_killable(container->mem.lock);
+	if (rc)
+		up_write(&space->lock);
 	return rc;
 }
 
@@ -155,30 +172,49 @@ static bool owned(struct tce_container *container)
 	return current->mm && (!mm || mm == current->mm);
 }
 
+/* The default window is created only when it is needed. */
+static int create_default(struct tce_container *container)
+{
+	int rc = lock_and_bind(container);
+
+	if (rc)
+		return rc;
+	if (container->enabled)
+		rc = tce_space_create_default(&container->space);
+	tce_space_unlock(&container->space);
+	return rc;
+}
+
 /* lock_for_mapping(), if somebody has to be waited for or a window created */
 static noinline struct tce_container *lock_for_mapping_slowly(void *iommu_data)
 {
 	struct tce_container *container = container_get(iommu_data);
-	struct tce_space *space;
-	int rc = 0;
+	int rc;
 
 	if (!container)
 		return ERR_PTR(-EINVAL);
-	space = &container->space;
-	down_read(&space->lock);
-	if (container->enabled && owned(container) && space->default_pending) {
-		up_read(&space->lock);
-		rc = down_write_killable(&space->lock);
+	rc = -EPERM;
+	if (!current->mm ||
+	    smp_load_acquire(&container->mem.mm) != current->mm)
+		goto out_put;
+	for (;;) {
+		rc = down_read_killable(container->mem.lock);
 		if (rc)
-			goto out_put;
-		if (container->enabled && owned(container))
-			rc = tce_space_create_default(space);
-		downgrade_write(&space->lock);
+			break;
+		if (!container->enabled)
+			rc = -EPERM;
+		else if (container->space.default_pending)
+			rc = -EAGAIN;
+		else
+			rc = 0;
+		if (!rc)
+			break;
+		up_read(container->mem.lock);
+		if (rc == -EAGAIN)
+			rc = create_default(container);
+		if (rc)
+			break;
 	}
-	if (!rc && (!container->enabled || !owned(container)))
-		rc = -EPERM;
-	if (rc)
-		up_read(&space->lock);
 out_put:
 	container_put(container);
 	return rc ? ERR_PTR(rc) : container;
@@ -188,40 +224,47 @@ static __always_inline void unlock_mapping(struct tce_container *container)
 {
 	/* kfree_rcu() waits until the lock, too, is done with itself */
 	rcu_read_lock();
-	up_read(&container->space.lock);
+	up_read(container->mem.lock);
 	rcu_read_unlock();
 }
 
 /*
- * Find a container and lock its space for reading, as MAP and UNMAP want it:
- * enabled, and with the default window created if it was still pending. Undone
- * by unlock_mapping().
+ * Find a container and lock what MAP and UNMAP use, as they want it: enabled,
+ * and with the default window created if it was still pending. Undone by
+ * unlock_mapping().
  *
- * Return: the container; or an error pointer: -EINVAL if there is none; -EPERM;
- * -EINTR; an errno of tce_space_create_default().
+ * Return: 0; -EINVAL if there is none; -EPERM; -EINTR; an errno of
+ * tce_space_create_default().
  */
-static __always_inline struct tce_container *lock_for_mapping(void *iommu_data)
+static __always_inline int lock_for_mapping(void *iommu_data,
+					    struct tce_container **locked)
 {
 	struct tce_container *container;
 
 	rcu_read_lock();
 	container = container_find(iommu_data);
-	/* the trylock is also the cheaper half of the lock */
-	if (likely(container && down_read_trylock(&container->space.lock))) {
-		/*
-		 * Enabled, so that release is to come, and waits. And who is
-		 * enabled has an owner, which stays the same.
-		 */
+	/*
+	 * Who is bound has an owner and a lock, which stay the same. The trylock
+	 * is also the cheaper half of it.
+	 */
+	if (likely(container &&
+		   smp_load_acquire(&container->mem.mm) == current->mm &&
+		   down_read_trylock(container->mem.lock))) {
+		/* enabled: release is to come, and waits */
 		if (likely(container->enabled &&
-			   container->mem.mm == current->mm &&
 			   !container->space.default_pending)) {
 			rcu_read_unlock();
-			return container;
+			*locked = container;
+			return 0;
 		}
-		up_read(&container->space.lock);
+		up_read(container->mem.lock);
 	}
 	rcu_read_unlock();
-	return lock_for_mapping_slowly(iommu_data);
+	container = lock_for_mapping_slowly(iommu_data);
+	if (IS_ERR(container))
+		return PTR_ERR(container);
+	*locked = container;
+	return 0;
 }
 
 /* MAP and UNMAP with bad arguments. Return: @rc; or -EINVAL or -EPERM first */
@@ -311,9 +354,9 @@ static long ioctl_map(void *iommu_data, unsigned long arg)
 		return refuse_mapping(iommu_data, -EINVAL);
 	}
 
-	container = lock_for_mapping(iommu_data);
-	if (IS_ERR(container))
-		return PTR_ERR(container);
+	rc = lock_for_mapping(iommu_data, &container);
+	if (unlikely(rc))
+		return rc;
 	rc = tce_space_map(&container->space, map.iova, map.vaddr, map.size,
 			   dir);
 	unlock_mapping(container);
@@ -333,9 +376,9 @@ static long ioctl_unmap(void *iommu_data, unsigned long arg)
 	if (unmap.flags)
 		return refuse_mapping(iommu_data, -EINVAL);
 
-	container = lock_for_mapping(iommu_data);
-	if (IS_ERR(container))
-		return PTR_ERR(container);
+	rc = lock_for_mapping(iommu_data, &container);
+	if (unlikely(rc))
+		return rc;
 	rc = tce_space_unmap(&container->space, unmap.iova, unmap.size);
 	unlock_mapping(container);
 	trace_tce_unmap(unmap.iova, unmap.size, rc);
@@ -419,7 +462,7 @@ static long ioctl_register(struct tce_container *container, unsigned long arg)
 	rc = copy_register(&param, arg);
 	if (rc)
 		return rc;
-	rc = lock_and_bind(container);
+	rc = bind_locked(container);
 	if (rc)
 		return rc;
 	up_write(&container->space.lock);
@@ -427,9 +470,9 @@ static long ioctl_register(struct tce_container *container, unsigned long arg)
 	/* Pinning takes its time: MAPs of other memory need not wait for it. */
 	rc = tce_mem_register(&container->mem, param.vaddr, param.size);
 	if (!rc && !READ_ONCE(container->enabled)) {
-		down_write(&container->space.lock);
+		tce_space_lock(&container->space);
 		container->enabled = true;
-		up_write(&container->space.lock);
+		tce_space_unlock(&container->space);
 	}
 	return rc;
 }
@@ -469,16 +512,16 @@ static long ioctl_create(struct tce_container *container, unsigned long arg)
 		rc = tce_space_create_window(space, create.page_shift,
 					     create.window_size, create.levels,
 					     &create.start_addr);
-	up_write(&space->lock);
+	tce_space_unlock(space);
 	if (rc)
 		return rc;
 
 	if (copy_to_user((void __user *)arg, &create,
 			 offsetofend(typeof(create), start_addr))) {
 		/* a window whose address its owner does not know */
-		down_write(&space->lock);
+		tce_space_lock(space);
 		tce_space_remove_window(space, create.start_addr);
-		up_write(&space->lock);
+		tce_space_unlock(space);
 		return -EFAULT;
 	}
 	return 0;
@@ -503,7 +546,7 @@ static long ioctl_remove(struct tce_container *container, unsigned long arg)
 		rc = -ENXIO;
 	else
 		rc = tce_space_remove_window(space, remove.start_addr);
-	up_write(&space->lock);
+	tce_space_unlock(space);
 	return rc;
 }
 
@@ -616,12 +659,12 @@ static void tce_vfio_release(void *iommu_data)
 	container_put(container);
 	wait_for_completion(&container->idle);
 
-	down_write(&container->space.lock);
+	tce_space_lock(&container->space);
 	container_disable(container);
 	/* v2, for those who have found it, but don't have the lock yet */
 	container->enabled = false;
 	tce_space_destroy(&container->space);
-	up_write(&container->space.lock);
+	tce_space_unlock(&container->space);
 
 	tce_mem_destroy(&container->mem);
 	kfree_rcu(container, rcu);
@@ -637,9 +680,9 @@ static int tce_vfio_attach_group(void *iommu_data, struct iommu_group *group,
 	if (type == VFIO_EMULATED_IOMMU)
 		return -EINVAL;
 
-	down_write(&container->space.lock);
+	tce_space_lock(&container->space);
 	rc = tce_space_attach(&container->space, group);
-	up_write(&container->space.lock);
+	tce_space_unlock(&container->space);
 	return rc;
 }
 
@@ -647,9 +690,9 @@ static void tce_vfio_detach_group(void *iommu_data, struct iommu_group *group)
 {
 	struct tce_container *container = container_find(iommu_data);
 
-	down_write(&container->space.lock);
+	tce_space_lock(&container->space);
 	tce_space_detach(&container->space, group);
-	up_write(&container->space.lock);
+	tce_space_unlock(&container->space);
 }
 
 static const struct vfio_iommu_driver_ops tce_vfio_ops = {

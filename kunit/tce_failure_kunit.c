@@ -126,6 +126,16 @@ static void mapped_here_and_there(struct failure *f)
 						 SZ_4K, TCE_R), 0);
 }
 
+/* Two of three pages: where a page of the CPU's is larger, the rest of one. */
+static void mapped_in_parts(struct failure *f)
+{
+	unsigned long at;
+
+	mapped(f);
+	for (at = 0; at < f->op->size; at += 3 * SZ_4K)
+		KUNIT_ASSERT_EQ(f->test, tce_unmap(f->client, at, SZ_4K), 0);
+}
+
 static void two_windows(struct failure *f)
 {
 	mapped(f);
@@ -265,9 +275,15 @@ static const struct failure_op ops[] = {
 	{ "v1: replace", 0, 1, mapped, map, PLAIN, LARGE, false },
 	{ "v1: replace one", 0, 1, mapped, map_one, PLAIN, SMALL, false },
 	{ "v1: replace some", 0, 1, mapped_here_and_there, map, SCATTERED, SMALL, false },
+	{ "v1: replace one that is alone", 0, 1, mapped_here_and_there, map_one, PLAIN, SMALL,
+	  false },
+	{ "v1: replace parts", 0, 1, mapped_in_parts, map, SCATTERED, SMALL, false },
 	{ "v1: unmap", 0, 1, mapped, unmap, PLAIN, LARGE, true },
 	{ "v1: unmap, scattered", 0, 1, mapped, unmap, SCATTERED, LARGE, true },
 	{ "v1: unmap one", 0, 1, mapped, unmap_one, PLAIN, SMALL, true },
+	{ "v1: unmap one that is alone", 0, 1, mapped_here_and_there, unmap_one, PLAIN, SMALL,
+	  true },
+	{ "v1: unmap parts", 0, 1, mapped_in_parts, unmap, SCATTERED, SMALL, true },
 	{ "v1: detach", 0, 1, mapped, detach, SCATTERED, LARGE, true },
 	{ "v1: close", 0, 1, mapped, close, SCATTERED, LARGE, true },
 	{ "v2: open", 1, 1, nothing, open, PLAIN, SMALL, false },

@@ -622,6 +622,85 @@ static void kvm_takes_under_an_unmap_of_two(struct kunit *test)
 	take_under_an_unmap(test, 2);
 }
 
+/* Two processors of a guest: one takes a page out, the other puts its own there. */
+struct kvm_swapped {
+	struct kvm_setup *s;
+	unsigned long ua;
+	unsigned long hpa;
+	enum dma_data_direction dir;
+};
+
+static void kvm_swaps(void *data)
+{
+	enum dma_data_direction dir = DMA_BIDIRECTIONAL;
+	struct mm_iommu_table_group_mem_t *mem;
+	struct kvm_swapped *swapped = data;
+	struct iommu_table *tbl = swapped->s->tbl;
+	unsigned long hpa;
+
+	swapped->hpa = 0;
+	swapped->dir = DMA_NONE;
+	tbl->it_ops->xchg_no_kill(tbl, 0, &swapped->hpa, &swapped->dir);
+	mem = mm_iommu_lookup(current->mm, swapped->ua, SZ_4K);
+	if (mem && !mm_iommu_ua_to_hpa(mem, swapped->ua, 12, &hpa) &&
+	    !mm_iommu_mapped_inc(mem))
+		tbl->it_ops->xchg_no_kill(tbl, 0, &hpa, &dir);
+}
+
+/*
+ * An UNMAP takes out the page of the second processor, before the cell is its own.
+ * The first one does not find what the cell said, and puts the page back that it
+ * has taken out: that is still counted.
+ */
+static void put_back_after_an_unmap(struct kunit *test, unsigned long n)
+{
+	struct tce_fixture *fx = test->priv;
+	struct mm_iommu_table_group_mem_t *mem;
+	enum dma_data_direction dir = DMA_NONE;
+	struct kvm_swapped swapped;
+	unsigned long other, hpa = 0;
+	struct kvm_setup s;
+
+	s.ua = tce_plain(fx, MEMORY);
+	other = tce_plain(fx, MEMORY);
+	s.client = tce_ready_window(fx, 12, SZ_64M, 1, &s.grp);
+	KUNIT_ASSERT_EQ(test, tce_register(s.client, s.ua, MEMORY), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(s.client, other, MEMORY), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, n * SZ_4K, TCE_RW), 0);
+	s.tbl = iommu_tce_table_get(s.grp->tg.tables[0]);
+
+	swapped = (struct kvm_swapped) { .s = &s, .ua = other };
+	fx->mock->visit = &(struct tce_visit) {
+		.call = kvm_swaps, .data = &swapped,
+	};
+	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, n * SZ_4K), 0);
+	KUNIT_EXPECT_NE(test, swapped.dir, DMA_NONE);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+	s.tbl->it_ops->xchg_no_kill(s.tbl, 0, &swapped.hpa, &swapped.dir);
+	iommu_tce_kill(s.tbl, 0, 1);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 1);
+	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, s.ua, MEMORY), -EBUSY);
+
+	s.tbl->it_ops->xchg_no_kill(s.tbl, 0, &hpa, &dir);
+	iommu_tce_kill(s.tbl, 0, 1);
+	mem = mm_iommu_lookup(current->mm, other, SZ_4K);
+	if (mem)
+		mm_iommu_mapped_dec(mem);
+	iommu_tce_table_put(s.tbl);
+	tce_close(s.client);
+	tce_expect_balance(fx);
+}
+
+static void kvm_puts_back_after_an_unmap(struct kunit *test)
+{
+	put_back_after_an_unmap(test, 1);
+}
+
+static void kvm_puts_back_after_an_unmap_of_two(struct kunit *test)
+{
+	put_back_after_an_unmap(test, 2);
+}
+
 /* v1 knows how to hide the cells of two kinds of tables, which no host exceeds. */
 static void third_kind_of_table(struct kunit *test)
 {
@@ -968,6 +1047,8 @@ static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(kvm_puts_under_an_undo),
 	KUNIT_CASE(kvm_takes_under_an_unmap),
 	KUNIT_CASE(kvm_takes_under_an_unmap_of_two),
+	KUNIT_CASE(kvm_puts_back_after_an_unmap),
+	KUNIT_CASE(kvm_puts_back_after_an_unmap_of_two),
 	KUNIT_CASE(kvm_comes_later),
 	KUNIT_CASE(kvm_visits_unseen),
 	KUNIT_CASE(kvm_maps_elsewhere),

@@ -985,7 +985,7 @@ static void parts_of_a_page(struct kunit *test)
 	}
 }
 
-/* One pin for all the parts, as long as there is one. */
+/* One pin for all the parts that came together, as long as there is one. */
 static void parts_share_a_pin(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -994,8 +994,8 @@ static void parts_share_a_pin(struct kunit *test)
 
 	if (PAGE_SIZE == SZ_4K)
 		kunit_skip(test, "the CPU's pages have 4K");
-	for (at = 0; at < PAGE_SIZE; at += SZ_4K) {
-		KUNIT_ASSERT_EQ(test, tce_map(client, at, ua + at, SZ_4K,
+	for (at = 0; at < PAGE_SIZE; at += 2 * SZ_4K) {
+		KUNIT_ASSERT_EQ(test, tce_map(client, at, ua + at, 2 * SZ_4K,
 					      TCE_RW), 0);
 		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 1);
 	}
@@ -1004,6 +1004,80 @@ static void parts_share_a_pin(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, tce_unmap(client, at, SZ_4K), 0);
 	}
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+}
+
+/* What is mapped by itself is pinned by itself, whatever takes it away. */
+static void parts_alone(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, false, NULL);
+	unsigned long ua = tce_plain(fx, 2 * PAGE_SIZE), at;
+	unsigned long parts = PAGE_SIZE / SZ_4K;
+	int how;
+
+	if (PAGE_SIZE == SZ_4K)
+		kunit_skip(test, "the CPU's pages have 4K");
+	for (how = 0; how < 7; how++) {
+		for (at = 0; at < PAGE_SIZE; at += SZ_4K)
+			KUNIT_ASSERT_EQ(test, tce_map(client, at, ua + at,
+						      SZ_4K, TCE_R), 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), parts);
+		/* the first ones share a pin from now on, which is one more */
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, 4 * SZ_4K, TCE_R),
+				0);
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), parts - 3);
+		switch (how) {
+		case 0:
+			for (at = 0; at < PAGE_SIZE; at += SZ_4K)
+				KUNIT_ASSERT_EQ(test, tce_unmap(client, at,
+								SZ_4K), 0);
+			break;
+		case 1:	/* a run */
+			KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, PAGE_SIZE),
+					0);
+			break;
+		case 2:	/* too short a run among others */
+			KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_1M), 0);
+			break;
+		case 3:	/* from the middle on: the pin that is shared goes last */
+			KUNIT_ASSERT_EQ(test, tce_unmap(client, 2 * SZ_4K,
+							PAGE_SIZE - 2 * SZ_4K),
+					0);
+			KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 1);
+			KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, 2 * SZ_4K),
+					0);
+			break;
+		case 4:	/* replaced by other parts, by one at a time and all */
+			for (at = 0; at < PAGE_SIZE; at += 3 * SZ_4K)
+				KUNIT_ASSERT_EQ(test,
+						tce_map(client, at,
+							ua + PAGE_SIZE + at,
+							SZ_4K, TCE_RW), 0);
+			KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, PAGE_SIZE,
+						      TCE_RW), 0);
+			KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 1);
+			KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, PAGE_SIZE),
+					0);
+			break;
+		case 5:	/* a MAP that fails on its second page */
+			KUNIT_ASSERT_EQ(test, vm_munmap(ua + PAGE_SIZE,
+							PAGE_SIZE), 0);
+			KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua,
+						      2 * PAGE_SIZE, TCE_R),
+					-EFAULT);
+			KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock),
+					parts - 3);
+			KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, PAGE_SIZE),
+					0);
+			break;
+		default:
+			KUNIT_ASSERT_EQ(test, tce_disable(client), 0);
+		}
+		KUNIT_EXPECT_EQ_MSG(test, tce_mock_live(fx->mock), 0, "%d",
+				    how);
+		KUNIT_EXPECT_EQ_MSG(test, tce_mock_pins(fx->mock), 0, "%d",
+				    how);
+	}
 }
 
 /* A page would begin before the window, or end behind it. */
@@ -1077,13 +1151,15 @@ static void parts_are_dirty(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, PageDirty(page));
 		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 
-		/* replaced by one that can't write */
+		/* replaced by one that can't write; one by itself is told at once */
 		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, size, TCE_RW), 0);
+		ClearPageDirty(page);
 		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, PAGE_SIZE, TCE_R),
 				0);
+		KUNIT_EXPECT_EQ(test, PageDirty(page), size == SZ_4K);
 		ClearPageDirty(page);
 		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, PAGE_SIZE), 0);
-		KUNIT_EXPECT_TRUE(test, PageDirty(page));
+		KUNIT_EXPECT_EQ(test, PageDirty(page), size > SZ_4K);
 		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 	}
 }
@@ -1228,6 +1304,7 @@ static struct kunit_case tce_map_cases[] = {
 	KUNIT_CASE(v2_new_memory_at_the_same_address),
 	KUNIT_CASE(parts_of_a_page),
 	KUNIT_CASE(parts_share_a_pin),
+	KUNIT_CASE(parts_alone),
 	KUNIT_CASE(parts_at_the_ends),
 	KUNIT_CASE(parts_of_two_runs),
 	KUNIT_CASE(parts_are_dirty),

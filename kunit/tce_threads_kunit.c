@@ -758,14 +758,14 @@ static void entries_and_regions_wait(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mem_bind(other), 0);
 	for (i = 0; other->lock && i < ARRAY_SIZE(steps); i++) {
 		if (steps[i].changes_regions)
-			tce_mem_lock(other);
+			down_read(other->lock);
 		else
 			down_write(other->lock);
 		tce_thread_start(&thread, client, steps[i].what);
 		msleep(30);
 		waited = !is_done(&thread);
 		if (steps[i].changes_regions)
-			tce_mem_unlock(other);
+			up_read(other->lock);
 		else
 			up_write(other->lock);
 		tce_thread_join(&thread);
