@@ -1164,6 +1164,24 @@ static void parts_are_dirty(struct kunit *test)
 	}
 }
 
+/* v1: a page that the device could only read is none that it has written to. */
+static void one_entry_is_dirty(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, false, NULL);
+	unsigned long ua = tce_plain(fx, PAGE_SIZE);
+	struct page *page = tce_page(fx, ua);
+	int write;
+
+	for (write = 0; write < 2; write++) {
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K,
+					      write ? TCE_RW : TCE_R), 0);
+		ClearPageDirty(page);
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
+		KUNIT_EXPECT_EQ(test, PageDirty(page), write);
+	}
+}
+
 /* A few pages, far apart in a large window, cleared by one UNMAP. */
 static void sparse_window(struct kunit *test, u32 levels, bool opaque)
 {
@@ -1308,6 +1326,7 @@ static struct kunit_case tce_map_cases[] = {
 	KUNIT_CASE(parts_at_the_ends),
 	KUNIT_CASE(parts_of_two_runs),
 	KUNIT_CASE(parts_are_dirty),
+	KUNIT_CASE(one_entry_is_dirty),
 	KUNIT_CASE(sparse_window_of_two_levels),
 	KUNIT_CASE(sparse_window_of_five_levels),
 	KUNIT_CASE(sparse_window_that_cannot_be_walked),
