@@ -234,7 +234,7 @@ region_hpa(const struct tce_region *region, unsigned long ua)
 
 	if (!region->mem)
 		return tce_page_hpa(region->pages[(ua - region->ua) >>
-					      PAGE_SHIFT]) |
+						  PAGE_SHIFT]) |
 			offset_in_page(ua);
 	if (mm_iommu_ua_to_hpa(region->mem, ua, 0, &hpa))
 		return 0;

@@ -384,7 +384,7 @@ silence() {
 # back - the host has its cards back, with window and bypass, and nothing is left.
 back() {
 	wait_for 120 no_users || fail "the module is still in use: $(users)"
-	wait_for 120 memory_is_back || fail "memory is missing"
+	wait_for 120 memory_is_back || fail "memory is missing: $free MiB free, $free_before before the test"
 	say "host: $free MiB free, $free_before before the test"
 	for card in $cards; do
 		# (the test of the documentation has given it back)
