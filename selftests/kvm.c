@@ -138,7 +138,8 @@ static void guest_init(void)
 	enable_cap(guest.vm, KVM_CAP_PPC_ENABLE_HCALL, H_PUT_TCE, 1);
 	enable_cap(guest.vm, KVM_CAP_PPC_ENABLE_HCALL, H_PUT_TCE_INDIRECT, 1);
 	enable_cap(guest.vm, KVM_CAP_PPC_ENABLE_HCALL, H_STUFF_TCE, 1);
-	guest.mem = alloc(GUEST_SIZE, CHUNK);
+	if (!guest.mem)
+		guest.mem = alloc(GUEST_SIZE, CHUNK);
 	memcpy(guest.mem + CODE, code, sizeof(code));
 	add_memory(0, 0, guest.mem, GUEST_SIZE);
 	guest.vcpu = __raw(guest.vm, KVM_CREATE_VCPU, NULL);
@@ -279,6 +280,45 @@ static void over_each_other(struct tce *t)
 	unregister_mem(t->container, mine, CHUNK);
 	unmap(t->container, base(t), CHUNK);
 	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+}
+
+/* What is not in the kernel, user space does. */
+static void either_maps(struct tce *t, long rc)
+{
+	if (rc == NOT_IN_KERNEL)
+		map(t->container, data(0), base(t), 4096, RW);
+	else
+		expect_rc(0, rc);
+	expect(reaches(t, base(t), 0));
+	expect_rc(-EBUSY, __unregister(t->container, guest.mem, GUEST_SIZE));
+}
+
+static void either_unmaps(struct tce *t, long rc)
+{
+	if (rc == NOT_IN_KERNEL)
+		unmap(t->container, base(t), 4096);
+	else
+		expect_rc(0, rc);
+	expect(!reaches(t, base(t), 0));
+	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+}
+
+/* Memory is registered before there is a machine: a driver may say no to KVM. */
+static void later(struct tce *t)
+{
+	guest.mem = alloc(GUEST_SIZE, CHUNK);
+	allow(t, guest.mem, GUEST_SIZE);
+	guest_init();
+	bounce_at(t, base(t) - CHUNK);
+	give_table(t);
+	either_maps(t, put(base(t), 0));
+	either_unmaps(t, clear(base(t), 1));
+	/* but not to what is registered from now on */
+	register_mem(t->container, guest.mem, GUEST_SIZE);
+	expect_rc(0, put(base(t), 0));
+	either_maps(t, 0);
+	expect_rc(0, clear(base(t), 1));
+	either_unmaps(t, 0);
 }
 
 static void removed(struct tce *t)
@@ -590,6 +630,8 @@ static const struct test tests[] = {
 	  V2 | DMA | POWERNV },
 	{ "MAP replaces what a guest has mapped, and the guest what MAP has",
 	  over_each_other, V2 | DMA | POWERNV },
+	{ "a guest that comes later maps what was registered before it", later,
+	  V2 | DMA | POWERNV },
 	{ "a guest's page may be many of the table's", larger_pages,
 	  V2 | DMA | POWERNV },
 	{ "a guest maps in a table of two levels", two_levels,
