@@ -14,20 +14,20 @@
  * our own, because the kernel's list of them (mm_iommu_*) is walked from end
  * to end for each look-up. KVM reads that list, however, and only that: when
  * a guest hands a page to a device, KVM finds the page there and counts the
- * mapping there. So the first TCE_LISTED_MAX regions are registered with the
- * kernel too ("listed"), and their mappings are counted by the kernel's
- * counter. KVM passes mappings of any other region on to user space, which
- * then calls our MAP.
+ * mapping there. So of a process that may have KVM the first TCE_LISTED_MAX
+ * regions are registered with the kernel instead ("listed"), and their mappings
+ * are counted by the kernel's counter. KVM passes mappings of any other region
+ * on to user space, which then calls our MAP.
  *
  * A region that its last user gives up is unpinned only if nothing maps it:
  * UNREGISTER is refused then. A container that is closed can't be refused;
  * what it leaves mapped in other containers stays as an orphan, pinned and
  * charged, until the last container of the process goes.
  *
- * What KVM counts as mapped even then is in a table that KVM still has, or that
- * another process has. KVM finds a region by its address: it would count down
- * whatever the process registers there next. So from then on nothing of the
- * process is listed.
+ * What the kernel counts as mapped even then is in a table that KVM still has, or
+ * that another process has. KVM finds a region by its address: it would count down
+ * whatever the process registers there next. So from then on nothing of the process
+ * is listed.
  *
  * Locks, in the order in which they are taken:
  *   &tce_mm.lock		writers of regions: REGISTER and UNREGISTER of a
@@ -45,6 +45,7 @@
 
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
+#include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
 #include <linux/rwsem.h>
@@ -52,6 +53,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/sizes.h>
+#include <linux/vmalloc.h>
 
 #include <asm/mmu_context.h>
 
@@ -109,8 +111,7 @@ struct tce_mm {
  * @page_shift: the largest IOMMU page that no backing page is smaller than
  * @written: some device may have written to it
  * @mem: the kernel's own entry if the region is listed, else NULL
- * @mapped: TCEs that map it; of a listed one only those that the kernel's
- *	counter does not count, see tce_mem_ours()
+ * @mapped: if not listed: TCEs that map it
  * @pages: if not listed: the pinned pages
  * @one: what @pages points to for a region of one page
  */
@@ -266,16 +267,15 @@ static bool region_hpas(const struct tce_region *region, unsigned long ua,
 }
 
 /*
- * Count @n more TCEs: @ours in our own counter, others of a listed region in
- * the kernel's, which can be counted up and down by one only. Fails only for a
- * region that the kernel is letting go.
+ * Count @n more TCEs. The kernel's counter can be counted up and down by one
+ * only. Fails only for a region that the kernel is letting go.
  */
 static __always_inline int region_hold(struct tce_region *region,
-				       unsigned long n, bool ours)
+				       unsigned long n)
 {
 	unsigned long i;
 
-	if (likely(ours) || !region->mem) {
+	if (likely(!region->mem)) {
 		atomic64_add(n, &region->mapped);
 		return 0;
 	}
@@ -290,13 +290,24 @@ static __always_inline int region_hold(struct tce_region *region,
 }
 
 static __always_inline void region_drop(struct tce_region *region,
-					unsigned long n, bool ours)
+					unsigned long n)
 {
-	if (likely(ours) || !region->mem)
+	if (likely(!region->mem))
 		atomic64_sub(n, &region->mapped);
 	else
 		while (n--)
 			mm_iommu_mapped_dec(region->mem);
+}
+
+/*
+ * Does the region count the mapping that an entry has this cookie for? It does
+ * not if KVM of another process, which was given the group, has written both: that
+ * counts a region of its own.
+ */
+static __always_inline bool region_counts(const struct tce_region *region,
+					  u64 cookie)
+{
+	return !region->mem == !!(cookie & TCE_COOKIE_OURS);
 }
 
 /* Kept until the region is let go: then its pages are marked dirty. */
@@ -343,14 +354,19 @@ static unsigned int region_page_shift(struct tce_region *region)
 			return PAGE_SHIFT;
 		shift = min(shift, page_shift(head));
 		i += compound_nr(head) - (page_to_pfn(page) - page_to_pfn(head));
+		cond_resched();
 	}
 
 	/* we pinned in steps, and another thread may have been between them */
 	for (i = 1; !region->mem && i < region->npages && shift > PAGE_SHIFT;
-	     i++)
+	     i++) {
 		if (i & ((1UL << (shift - PAGE_SHIFT)) - 1) &&
-		    region->pages[i] != region->pages[i - 1] + 1)
+		    tce_page_hpa(region->pages[i]) !=
+		    tce_page_hpa(region->pages[i - 1]) + PAGE_SIZE)
 			return PAGE_SHIFT;
+		if (!(i % TCE_PIN_CHUNK))
+			cond_resched();
+	}
 	return shift;
 }
 
@@ -381,6 +397,15 @@ static void region_unpin(struct tce_region *region, unsigned long npages)
 		kvfree(region->pages);
 }
 
+/* kvmalloc() would be of no use: it has a limit, of 2^28 pages. */
+static struct page **pages_alloc(unsigned long npages)
+{
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
+	size_t size = npages * sizeof(struct page *);
+
+	return size > PAGE_SIZE ? __vmalloc(size, gfp) : kmalloc(size, gfp);
+}
+
 static int region_pin(struct tce_mm *shared, struct tce_region *region)
 {
 	unsigned long done = 0;
@@ -388,9 +413,7 @@ static int region_pin(struct tce_mm *shared, struct tce_region *region)
 
 	region->pages = &region->one;
 	if (region->npages > 1) {
-		region->pages = kvcalloc(region->npages,
-					 sizeof(*region->pages),
-					 GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+		region->pages = pages_alloc(region->npages);
 		if (!region->pages)
 			return -ENOMEM;
 	}
@@ -403,6 +426,10 @@ static int region_pin(struct tce_mm *shared, struct tce_region *region)
 		unsigned long n = min_t(unsigned long, TCE_PIN_CHUNK,
 					region->npages - done);
 
+		/* pages that are there are pinned without a look at signals */
+		rc = -EINTR;
+		if (fatal_signal_pending(current))
+			goto err_unpin;
 		rc = pin_user_pages_fast(region->ua + (done << PAGE_SHIFT), n,
 					 FOLL_WRITE | FOLL_LONGTERM,
 					 region->pages + done);
@@ -484,9 +511,9 @@ static int region_release(struct tce_mm *shared, struct tce_region *region)
  * the tree any more.
  *
  * What our counter still has is what KVM took out of entries, and may have put
- * back. What the kernel's still has KVM lost count of, or it is in a table of
- * another container: KVM was given its group, and asks for no more. So then the
- * pages stay where they are.
+ * back: into a table that no bridge has, unless one is stuck. What the kernel's
+ * still has KVM lost count of, or it is in a table of another container: KVM was
+ * given its group, and asks for no more. So then the pages stay where they are.
  */
 static void region_abandon(struct tce_mm *shared, struct tce_region *region)
 {
@@ -495,10 +522,10 @@ static void region_abandon(struct tce_mm *shared, struct tce_region *region)
 	lockdep_assert_held(&shared->lock);
 	if (region->mem && region->written)
 		region_mark_dirty(region);
+	if (atomic64_read(&region->mapped))
+		kept |= shared->stuck;
 	if (kept)
 		region_keep_pages(region);
-	if (atomic64_read(&region->mapped))
-		shared->astray = true;
 	if (region->mem) {
 		while (mm_iommu_put(shared->mm, region->mem) == -EBUSY) {
 			shared->astray = true;
@@ -517,6 +544,16 @@ static void region_abandon(struct tce_mm *shared, struct tce_region *region)
 	region_free(shared, region);
 }
 
+/*
+ * May KVM need the next region? A process that gets KVM later has none of those
+ * from before in the list, and its guest's calls for them go to user space.
+ */
+static bool region_listable(const struct tce_mm *shared)
+{
+	return mm_has_notifiers(shared->mm) && !shared->astray &&
+	       shared->listed < TCE_LISTED_MAX;
+}
+
 static struct tce_region *region_create(struct tce_mm *shared,
 					unsigned long ua, unsigned long npages)
 {
@@ -530,7 +567,7 @@ static struct tce_region *region_create(struct tce_mm *shared,
 	region->npages = npages;
 	INIT_LIST_HEAD(&region->regs);
 
-	if (shared->listed < TCE_LISTED_MAX && !shared->astray) {
+	if (region_listable(shared)) {
 		rc = mm_iommu_new(shared->mm, ua, npages, &region->mem);
 		/* a short pin is reported as the number of pages */
 		if (rc > 0)
@@ -1071,7 +1108,7 @@ static long pin_entries(__be64 *cells, unsigned long ua, unsigned long n,
  * @n: entries wanted, at least 1
  * @shift: log2 of the IOMMU page
  * @write: the device will be allowed to write
- * @ours: what tce_mem_ours() said
+ * @ours: returned here; to be passed to tce_mem_cookie()
  * @hpas: room for @n addresses, which are returned here
  *
  * Each hold is given back through a struct tce_holds, but for those that are
@@ -1081,27 +1118,29 @@ static long pin_entries(__be64 *cells, unsigned long ua, unsigned long n,
  * -ENOMEM, -EINTR (v1), -EINVAL (v2, if tce_mem_check() was not asked).
  */
 long tce_mem_get(struct tce_mem *mem, __be64 *cells, unsigned long ua,
-		 unsigned long n, unsigned int shift, bool write, bool ours,
+		 unsigned long n, unsigned int shift, bool write, bool *ours,
 		 unsigned long *hpas)
 {
 	struct tce_region *region;
 	unsigned long i, hpa, sub;
 
+	*ours = true;
 	if (!mem->v2)
 		return pin_entries(cells, ua, n, write, hpas);
 
 	region = region_find(mem->shared, ua);
 	if (!region)
 		return -EINVAL;
+	*ours = !region->mem;
 	n = min(n, (region_end(region) - ua) >> shift);
 	if (!n)
 		return -EINVAL;
-	if (region_hold(region, n, ours))
+	if (region_hold(region, n))
 		return -EINVAL;
 	if (shift >= PAGE_SHIFT) {
 		if (region_hpas(region, ua, n, shift, hpas))
 			return n;
-		region_drop(region, n, ours);
+		region_drop(region, n);
 		return -EINVAL;
 	}
 	for (i = 0; i < n; ) {
@@ -1122,8 +1161,8 @@ long tce_mem_get(struct tce_mem *mem, __be64 *cells, unsigned long ua,
  * @ua: aligned to the IOMMU page
  * @shift: log2 of the IOMMU page
  * @write: the device will be allowed to write
- * @ours: what tce_mem_ours() said
  * @hpa: the address is returned here
+ * @cookie: as tce_mem_cookie(), too
  *
  * tce_mem_check() and tce_mem_get() in one. Undone by tce_region_put().
  * Context: atomic.
@@ -1131,7 +1170,7 @@ long tce_mem_get(struct tce_mem *mem, __be64 *cells, unsigned long ua,
  * Return: 0, or -EINVAL as those two.
  */
 int tce_region_get(struct tce_mem *mem, unsigned long ua, unsigned int shift,
-		   bool write, bool ours, unsigned long *hpa)
+		   bool write, unsigned long *hpa, u64 *cookie)
 {
 	struct tce_region *region = region_find(mem->shared, ua);
 	unsigned long size = 1UL << shift;
@@ -1144,9 +1183,10 @@ int tce_region_get(struct tce_mem *mem, unsigned long ua, unsigned int shift,
 	else if (unlikely(mm_iommu_ua_to_hpa(region->mem, ua, 0, hpa)))
 		return -EINVAL;
 	/* the platform has a BUG_ON() for a misaligned address */
-	if (unlikely(*hpa & (size - 1)) || region_hold(region, 1, ours))
+	if (unlikely(*hpa & (size - 1)) || region_hold(region, 1))
 		return -EINVAL;
 	region_written(region, write);
+	*cookie = tce_mem_cookie(true, !region->mem, ua, *hpa, write);
 	return 0;
 }
 
@@ -1166,10 +1206,11 @@ void tce_region_put(struct tce_mem *mem, u64 cookie, unsigned long hpa,
 	unsigned long ua = cookie & ~TCE_COOKIE_OURS;
 	struct tce_region *region = region_find(mem->shared, ua);
 
-	if (!region || region_hpa(region, ua) != hpa)
+	if (!region || !region_counts(region, cookie) ||
+	    region_hpa(region, ua) != hpa)
 		return;
 	region_written(region, write);
-	region_drop(region, 1, cookie & TCE_COOKIE_OURS);
+	region_drop(region, 1);
 }
 
 /**
@@ -1244,11 +1285,9 @@ bool tce_holds_grow(struct tce_holds *holds)
 
 /* Count one more hold on a region. */
 static __always_inline void holds_add_region(struct tce_holds *holds,
-					     struct tce_region *region,
-					     u64 cookie)
+					     struct tce_region *region)
 {
-	unsigned long what = (unsigned long)region |
-			     (cookie & TCE_COOKIE_OURS ? TCE_HOLD_OURS : 0);
+	unsigned long what = (unsigned long)region;
 	struct tce_hold *last = holds->next - 1;
 
 	if (last >= holds->first && last->what == what) {
@@ -1309,10 +1348,11 @@ void tce_holds_add(struct tce_holds *holds, u64 cookie, unsigned long hpa,
 		region = region_find(holds->mem->shared, ua);
 		holds->region = region;
 	}
-	if (!region || region_hpa(region, ua) != hpa)
+	if (!region || !region_counts(region, cookie) ||
+	    region_hpa(region, ua) != hpa)
 		return;
 	region_written(region, write);
-	holds_add_region(holds, region, cookie);
+	holds_add_region(holds, region);
 }
 
 /**
@@ -1351,7 +1391,7 @@ unsigned long tce_holds_take(struct tce_holds *holds, __be64 *cells,
 		if (!region || !region_has(region, ua))
 			region = region_find(holds->mem->shared, ua);
 		if (region)
-			holds_add_region(holds, region, cookie);
+			holds_add_region(holds, region);
 	}
 	holds->region = region;
 	return i;
@@ -1450,7 +1490,7 @@ static unsigned long put_region_cells(struct tce_mem *mem, __be64 *cells,
 		do {
 			cells[i++] = 0;
 		} while (i < n && cell_cookie(&cells[i]) - first < size);
-		region_drop(region, i - start, true);
+		region_drop(region, i - start);
 	}
 	return i;
 }
@@ -1477,14 +1517,14 @@ unsigned long tce_mem_put_cells(struct tce_mem *mem, __be64 *cells,
 /* One hold may be of as many entries, or pages, as a window has. */
 static void hold_drop(struct tce_mem *mem, struct tce_hold *hold)
 {
-	struct tce_region *region = (void *)(hold->what & ~TCE_HOLD_OURS);
+	struct tce_region *region = (void *)hold->what;
 	struct page *page = (void *)(hold->what & ~TCE_WRITE);
 	unsigned long now;
 
 	for (; hold->n; hold->n -= now, page += now) {
 		now = min(hold->n, SZ_8K);
 		if (mem->v2)
-			region_drop(region, now, hold->what & TCE_HOLD_OURS);
+			region_drop(region, now);
 		else
 			pages_put(page, now, hold->what & TCE_WRITE);
 		if (now == SZ_8K)

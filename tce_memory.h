@@ -62,10 +62,10 @@ int tce_mem_unregister(struct tce_mem *mem, unsigned long ua,
 int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
 		  unsigned int shift, bool write);
 long tce_mem_get(struct tce_mem *mem, __be64 *cells, unsigned long ua,
-		 unsigned long n, unsigned int shift, bool write, bool ours,
+		 unsigned long n, unsigned int shift, bool write, bool *ours,
 		 unsigned long *hpas);
 int tce_region_get(struct tce_mem *mem, unsigned long ua, unsigned int shift,
-		   bool write, bool ours, unsigned long *hpa);
+		   bool write, unsigned long *hpa, u64 *cookie);
 void tce_region_put(struct tce_mem *mem, u64 cookie, unsigned long hpa,
 		    bool write);
 void tce_pin_put(u64 cookie, bool write);
@@ -76,7 +76,8 @@ bool tce_pin_pass_on(__be64 *cell, u64 cookie);
  * A cookie with this bit is no address that a process could have registered,
  * so that KVM finds nothing by it to count down, and sends the guest's call on
  * to user space. Those v2 cookies have it whose mapping the kernel's own
- * counter does not count, see tce_mem_ours(); and all of v1.
+ * counter does not count, because the region is not in the kernel's list; and all
+ * of v1.
  */
 #define TCE_COOKIE_OURS	BIT_ULL(63)
 /* In a v1 cookie, and in &tce_hold.what: the device may write */
@@ -89,29 +90,25 @@ bool tce_pin_pass_on(__be64 *cell, u64 cookie);
 #define TCE_PER_PIN	(PAGE_SIZE / SZ_4K)
 /* In a v1 cookie, where entries can share pins: this one does not */
 #define TCE_ALONE	(TCE_PER_PIN > 1 ? 2UL : 0)
-/* In &tce_hold.what, v2: the cookies had TCE_COOKIE_OURS */
-#define TCE_HOLD_OURS	1UL
 
 /**
- * tce_mem_ours() - are new mappings none of KVM's business?
+ * tce_mem_has_kvm() - may KVM write entries and cells for this memory's process?
  * @mem: a bound container's memory
  *
- * KVM finds the memory behind an entry in the kernel's list, by the entry's
- * cookie, and counts it there. So mappings of a process that may have KVM are
- * counted there, one call of the kernel for each. A process that no MMU
- * notifier watches has no KVM.
+ * KVM watches the process's memory by an MMU notifier.
  *
- * Return: true if they are counted here; to be passed to the functions below.
+ * Return: false if not; always for v1, whose cells KVM does not see. Once true, it
+ * stays so.
  */
-static __always_inline bool tce_mem_ours(const struct tce_mem *mem)
+static __always_inline bool tce_mem_has_kvm(const struct tce_mem *mem)
 {
-	return !mem->v2 || likely(!mm_has_notifiers(mem->mm));
+	return mem->v2 && mm_has_notifiers(mem->mm);
 }
 
 /**
  * tce_mem_cookie() - what a table shall remember of an entry's memory
  * @v2: &tce_mem.v2
- * @ours: what tce_mem_ours() said when the memory was got
+ * @ours: what tce_mem_get() said: v2: the region is not in the kernel's list
  * @ua: where the owner sees the IOMMU page
  * @hpa: where it is
  * @write: the device may write
@@ -219,7 +216,7 @@ static __always_inline bool tce_mem_pass_on(const struct tce_mem *mem,
 
 /**
  * struct tce_hold - what some cleared entries held
- * @what: v2: the region, | TCE_HOLD_OURS; v1: the struct page, | TCE_WRITE
+ * @what: v2: the region; v1: the struct page, | TCE_WRITE
  * @n: v2: entries; v1: pages from this one on
  */
 struct tce_hold {

@@ -601,12 +601,18 @@ static __always_inline __be64 *window_cells(struct tce_window *win,
 	return window_walk(win, at, left);
 }
 
-/* The same for v1, whose cells are always there; NULL for v2. */
+/* The same for a window whose cells follow each other, as those of v1 do */
+static __always_inline __be64 *window_cell(struct tce_window *win,
+					   unsigned long entry)
+{
+	return win->cells + (entry - win->tbl->it_offset);
+}
+
+/* The same for v1; NULL for v2. */
 static __always_inline __be64 *window_own_cell(struct tce_window *win,
 					       unsigned long entry)
 {
-	return win->own_cells ? win->cells + (entry - win->tbl->it_offset) :
-				NULL;
+	return win->own_cells ? window_cell(win, entry) : NULL;
 }
 
 /*
@@ -649,15 +655,17 @@ static __always_inline void window_kill_one(struct tce_window *win,
 /*
  * Has nobody but us and our groups this table?
  *
- * Only KVM could. It drops a table only by RCU: within one RCU read-side
- * section, "yes" at its beginning and at its end means "yes" throughout. KVM
- * may leave cells behind that do not fit their entries, so that a window that
- * it was seen in counts as its for good.
+ * Only KVM could: that of the process, or of another one that was given the group.
+ * It drops a table only by RCU: within one RCU read-side section, "yes" at its
+ * beginning and at its end means "yes" throughout. KVM may leave cells behind that
+ * do not fit their entries, so that a window that it was seen in counts as its for
+ * good.
  */
-static __always_inline bool window_exclusive(struct tce_window *win)
+static __always_inline bool window_exclusive(struct tce_window *win,
+					     const struct tce_mem *mem)
 {
 	if (likely(kref_read(&win->tbl->it_kref) == win->refs))
-		return !READ_ONCE(win->kvm);
+		return !READ_ONCE(win->kvm) && likely(!tce_mem_has_kvm(mem));
 	WRITE_ONCE(win->kvm, true);
 	return false;
 }
@@ -744,7 +752,8 @@ static void clear_collect(struct tce_clear *clear, __be64 *cell,
 			clear_release(clear);
 		now = 0;
 		rcu_read_lock();
-		if (clear->win->own_cells || window_exclusive(clear->win))
+		if (clear->win->own_cells ||
+		    window_exclusive(clear->win, clear->holds.mem))
 			now = tce_holds_take(&clear->holds, cell, n);
 		rcu_read_unlock();
 		if (!now) {
@@ -780,10 +789,10 @@ static bool clear_run(struct tce_clear *clear, unsigned long entry,
 		clear_release(clear);
 
 	rcu_read_lock();
-	if (window_exclusive(win)) {
+	if (window_exclusive(win, clear->holds.mem)) {
 		win->ops->clear(tbl, entry, n);
 		window_flush(win);
-		cleared = window_exclusive(win) &&
+		cleared = window_exclusive(win, clear->holds.mem) &&
 			  !(win->ops->get(tbl, entry + n - 1) &
 			    (TCE_PCI_READ | TCE_PCI_WRITE));
 	}
@@ -976,9 +985,8 @@ struct tce_old_block {
  * @done: entries written so far
  * @ua: where the memory of @first is
  * @dir: direction for all of them
- * @ours: see tce_mem_ours()
- * @exclusive: so it is, and KVM has no part in the window; see
- *	window_exclusive()
+ * @ours: the chunk's cells are marked; see TCE_COOKIE_OURS
+ * @exclusive: KVM has no part in the window; see window_exclusive()
  * @run_min: the least run that is worth it
  * @exchanged: some were not, and are to be killed
  * @blocks: blocks of replaced entries, newest first, after @few
@@ -1338,7 +1346,7 @@ static void map_undo(struct tce_map *map, struct tce_holds *holds)
 			continue;
 		}
 		if (mem->v2 && !replaced && old.dir == DMA_NONE &&
-		    window_exclusive(win)) {
+		    window_exclusive(win, mem)) {
 			/* set() failed and took its entries out again */
 			tce_holds_take(holds, cell, 1);
 		} else if (!cell_replace(cell, new,
@@ -1388,7 +1396,6 @@ static int map_chunk(struct tce_map *map, struct tce_holds *holds,
 	long got;
 	int rc;
 
-	map->exclusive = map->ours && window_exclusive(map->win);
 	max = min(n - from, max);
 	/* look at no page of v1 twice: it may be another by then */
 	if (TCE_PER_PIN > 1 && !mem->v2 && max < n - from)
@@ -1396,9 +1403,10 @@ static int map_chunk(struct tce_map *map, struct tce_holds *holds,
 		       TCE_PER_PIN;
 	cell = window_own_cell(map->win, map->first + from);
 	got = tce_mem_get(mem, cell, map_ua(map, from), max, shift, write,
-			  map->ours, hpas);
+			  &map->ours, hpas);
 	if (got < 0)
 		return got;
+	map->exclusive = window_exclusive(map->win, mem);
 
 	for (i = 0; i < got; i += left) {
 		cell = window_cells(map->win, map->first + from + i, true,
@@ -1463,7 +1471,6 @@ static int map_run(struct tce_space *space, struct tce_window *win,
 	map.done = 0;
 	map.ua = ua;
 	map.dir = dir;
-	map.ours = tce_mem_ours(space->mem);
 	/* a run that is all of it needs no other kill, however short it is */
 	map.run_min = clamp(n, 2, win->run_min);
 	map.exchanged = false;
@@ -1544,8 +1551,8 @@ static __always_inline int map_one(struct tce_mem *mem, struct tce_window *win,
 				   enum dma_data_direction new_dir,
 				   const bool v2)
 {
-	bool ours = tce_mem_ours(mem), write = dir_writes(new_dir);
 	enum dma_data_direction dir = new_dir;
+	bool write = dir_writes(new_dir);
 	struct page *page __uninitialized;
 	unsigned long left, hpa;
 	__be64 *cell;
@@ -1554,17 +1561,16 @@ static __always_inline int map_one(struct tce_mem *mem, struct tce_window *win,
 
 	if (v2) {
 		rc = tce_region_get(mem, ua, win->tbl->it_page_shift, write,
-				    ours, &hpa);
+				    &hpa, &cookie);
 		if (unlikely(rc))
 			return rc;
-		cookie = tce_mem_cookie(true, ours, ua, hpa, write);
 		cell = window_cells(win, entry, true, &left);
 		rc = -ENOMEM;
 		if (unlikely(!cell))
 			goto err_put;
 	} else {
 		/* before the page is pinned for nothing */
-		cell = win->cells + (entry - win->tbl->it_offset);
+		cell = window_cell(win, entry);
 		if (unlikely(READ_ONCE(win->spans_used) || READ_ONCE(*cell)))
 			return -EAGAIN;
 		rc = tce_pin_get(ua, write, &page);
@@ -1616,7 +1622,7 @@ static __always_inline int unmap_one(struct tce_mem *mem,
 	int rc = 0;
 
 	cell = v2 ? window_cells(win, entry, false, &left) :
-		    win->cells + (entry - win->tbl->it_offset);
+		    window_cell(win, entry);
 	if (unlikely(!cell))
 		return 0;
 	if (unlikely(!window_trylock_one(win)))

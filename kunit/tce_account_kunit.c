@@ -137,25 +137,24 @@ static void limit_of_regions(struct kunit *test)
 	unsigned long size = *(const unsigned long *)test->param_value;
 	unsigned long pages = size >> PAGE_SHIFT;
 	struct tce_fixture *fx = test->priv;
-	unsigned long others = fx->filled;
 	struct tce_client *client = tce_open(fx, true);
 	unsigned long ua = tce_plain(fx, size), more = tce_plain(fx, PAGE_SIZE);
 	long too_little, enough, no_more;
 
-	tce_drop_cap(fx, fx->locked_vm + others + pages - 1);
+	tce_drop_cap(fx, fx->locked_vm + pages - 1);
 	too_little = tce_register(client, ua, size);
 	tce_restore_cap(fx);
 	KUNIT_EXPECT_EQ(test, too_little, -ENOMEM);
-	KUNIT_EXPECT_EQ(test, charged(fx), others);
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), others);
+	KUNIT_EXPECT_EQ(test, charged(fx), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 
-	tce_drop_cap(fx, fx->locked_vm + others + pages);
+	tce_drop_cap(fx, fx->locked_vm + pages);
 	enough = tce_register(client, ua, size);
 	no_more = tce_register(client, more, PAGE_SIZE);
 	tce_restore_cap(fx);
 	KUNIT_EXPECT_EQ(test, enough, 0);
 	KUNIT_EXPECT_EQ(test, no_more, -ENOMEM);
-	KUNIT_EXPECT_EQ(test, charged(fx), others + pages);
+	KUNIT_EXPECT_EQ(test, charged(fx), pages);
 }
 
 static void v2_limit(struct kunit *test)
@@ -163,9 +162,9 @@ static void v2_limit(struct kunit *test)
 	limit_of_regions(test);
 }
 
-static void v2_limit_when_the_list_is_full(struct kunit *test)
+static void v2_limit_with_kvm(struct kunit *test)
 {
-	tce_fill_list(test->priv);
+	tce_watch(test->priv);
 	limit_of_regions(test);
 }
 
@@ -282,7 +281,7 @@ static struct kunit_case tce_account_cases[] = {
 	KUNIT_CASE(v1_limit),
 	KUNIT_CASE(v1_table_is_over_the_limit),
 	KUNIT_CASE_PARAM(v2_limit, size_gen_params),
-	KUNIT_CASE_PARAM(v2_limit_when_the_list_is_full, size_gen_params),
+	KUNIT_CASE_PARAM(v2_limit_with_kvm, size_gen_params),
 	KUNIT_CASE_PARAM(v2_no_limit, size_gen_params),
 	KUNIT_CASE(v2_table_is_over_the_limit),
 	KUNIT_CASE(v2_second_table_is_over_the_limit),

@@ -22,7 +22,6 @@ struct failure;
  * @kind: of the memory
  * @size: bytes of memory
  * @never: it never fails, whatever happens
- * @unlisted: the kernel's list of regions is full
  * @hcalls: see &tce_mock.hcalls
  * @kvm: the process has KVM, and so has each table
  */
@@ -35,7 +34,6 @@ struct failure_op {
 	enum tce_mem_kind kind;
 	unsigned long size;
 	bool never;
-	bool unlisted;
 	bool hcalls;
 	bool kvm;
 };
@@ -291,6 +289,7 @@ static const struct failure_op ops[] = {
 	{ "v2: attach another", 1, 1, two_windows, attach_other, PLAIN, SMALL, false },
 	{ "v2: register, small", 1, 1, opened, reg, PLAIN, SMALL, false },
 	{ "v2: register, large", 1, 1, opened, reg, PLAIN, LARGE, false },
+	{ "v2: register one", 1, 1, opened, reg, PLAIN, PAGE_SIZE, false },
 	{ "v2: unregister, small", 1, 1, registered, unreg, PLAIN, SMALL, true },
 	{ "v2: unregister, large", 1, 1, registered, unreg, PLAIN, LARGE, true },
 	{ "v2: default window", 1, 1, registered, first_unmap, PLAIN, SMALL, false },
@@ -313,36 +312,31 @@ static const struct failure_op ops[] = {
 	{ "v2: unmap", 1, 1, mapped, unmap, PLAIN, LARGE, true },
 	{ "v2: unmap, scattered", 1, 4, mapped, unmap, SCATTERED, LARGE, true },
 	{ "v2: unmap one", 1, 1, mapped, unmap_one, PLAIN, SMALL, true },
-	{ "v2: register, list is full", 1, 1, opened, reg, PLAIN, LARGE, false, true },
-	{ "v2: register one, list is full", 1, 1, opened, reg, PLAIN, PAGE_SIZE, false, true },
-	{ "v2: unregister, list is full", 1, 1, registered, unreg, PLAIN, SMALL, true, true },
-	{ "v2: map, list is full", 1, 1, ready, map, SCATTERED, SMALL, false, true },
-	{ "v2: map one, list is full", 1, 1, ready, map_one, PLAIN, SMALL, false, true },
-	{ "v2: replace, list is full", 1, 1, mapped, map, PLAIN, LARGE, false, true },
-	{ "v2: unmap, list is full", 1, 1, mapped, unmap, PLAIN, LARGE, true, true },
-	{ "v2: close, list is full", 1, 1, mapped, close, PLAIN, LARGE, true, true },
+	{ "v2: register, KVM", 1, 1, opened, reg, PLAIN, LARGE, false, false, true },
+	{ "v2: register one, KVM", 1, 1, opened, reg, PLAIN, PAGE_SIZE, false, false, true },
+	{ "v2: unregister, KVM", 1, 1, registered, unreg, PLAIN, SMALL, true, false, true },
 	{ "v1: map runs", 0, 1, ready, map, THP, SZ_2M, false },
 	{ "v1: replace runs", 0, 1, mapped, map, THP, SZ_2M, false },
 	{ "v1: unmap runs", 0, 1, mapped, unmap, THP, SZ_2M, true },
 	{ "v2: map runs", 1, 1, ready, map, THP, SZ_2M, false },
 	{ "v2: map runs, four levels", 1, 4, ready, map, THP, SZ_2M, false },
 	{ "v2: unmap runs", 1, 1, mapped, unmap, THP, SZ_2M, true },
-	{ "v1: map, hypervisor calls", 0, 1, ready, map, PLAIN, SMALL, false, false, true },
-	{ "v1: unmap, hypervisor calls", 0, 1, mapped, unmap, PLAIN, SMALL, true, false, true },
-	{ "v2: map, hypervisor calls", 1, 1, ready, map, PLAIN, SMALL, false, false, true },
+	{ "v1: map, hypervisor calls", 0, 1, ready, map, PLAIN, SMALL, false, true },
+	{ "v1: unmap, hypervisor calls", 0, 1, mapped, unmap, PLAIN, SMALL, true, true },
+	{ "v2: map, hypervisor calls", 1, 1, ready, map, PLAIN, SMALL, false, true },
 	{ "v2: replace some, hypervisor calls", 1, 1, mapped_here_and_there, map, PLAIN, SMALL,
-	  false, false, true },
-	{ "v2: unmap, hypervisor calls", 1, 1, mapped, unmap, PLAIN, SMALL, true, false, true },
-	{ "v2: map, KVM", 1, 1, ready, map, PLAIN, LARGE, false, false, false, true },
-	{ "v2: map one, KVM", 1, 1, ready, map_one, PLAIN, SMALL, false, false, false, true },
-	{ "v2: replace some, KVM", 1, 1, mapped_here_and_there, map, PLAIN, SMALL, false, false,
 	  false, true },
-	{ "v2: unmap, KVM", 1, 1, mapped, unmap, PLAIN, SMALL, true, false, false, true },
-	{ "v2: close, KVM", 1, 4, mapped, close, PLAIN, SMALL, true, false, false, true },
-	{ "v1: map, KVM", 0, 1, ready, map, SCATTERED, LARGE, false, false, false, true },
-	{ "v1: replace, KVM", 0, 1, mapped, map, SCATTERED, LARGE, false, false, false, true },
-	{ "v1: unmap, KVM", 0, 1, mapped, unmap, SCATTERED, LARGE, true, false, false, true },
-	{ "v1: close, KVM", 0, 1, mapped, close, SCATTERED, LARGE, true, false, false, true },
+	{ "v2: unmap, hypervisor calls", 1, 1, mapped, unmap, PLAIN, SMALL, true, true },
+	{ "v2: map, KVM", 1, 1, ready, map, PLAIN, LARGE, false, false, true },
+	{ "v2: map one, KVM", 1, 1, ready, map_one, PLAIN, SMALL, false, false, true },
+	{ "v2: replace some, KVM", 1, 1, mapped_here_and_there, map, PLAIN, SMALL, false, false,
+	  true },
+	{ "v2: unmap, KVM", 1, 1, mapped, unmap, PLAIN, SMALL, true, false, true },
+	{ "v2: close, KVM", 1, 4, mapped, close, PLAIN, SMALL, true, false, true },
+	{ "v1: map, KVM", 0, 1, ready, map, SCATTERED, LARGE, false, false, true },
+	{ "v1: replace, KVM", 0, 1, mapped, map, SCATTERED, LARGE, false, false, true },
+	{ "v1: unmap, KVM", 0, 1, mapped, unmap, SCATTERED, LARGE, true, false, true },
+	{ "v1: close, KVM", 0, 1, mapped, close, SCATTERED, LARGE, true, false, true },
 	{ "v2: detach", 1, 1, two_windows, detach, SCATTERED, LARGE, true },
 	{ "v2: close", 1, 4, mapped, close, SCATTERED, LARGE, true },
 };
@@ -359,8 +353,6 @@ static void failure_init(struct kunit *test, struct failure *f)
 	f->fx->mock->kvm = f->op->kvm;
 	if (f->op->kvm)
 		tce_watch(f->fx);
-	if (f->op->unlisted)
-		tce_fill_list(f->fx);
 	f->grp = tce_group(f->fx);
 	f->other = tce_group(f->fx);
 	f->a = tce_memory(f->fx, f->op->kind, f->op->size);
@@ -457,7 +449,6 @@ static bool asks_for(struct kunit *test, enum tce_fault fault)
 		KUNIT_ASSERT_EQ(test, op->run(&f), 0);
 		memcpy(asked, f.fx->mock->asked, sizeof(f.fx->mock->asked));
 		clean_up(&f);
-		tce_empty_list(f.fx);
 		costs[op - ops].known = true;
 	}
 	return asked[fault];

@@ -514,17 +514,17 @@ struct tce_client *tce_ready(struct tce_fixture *fx, bool v2,
  * tce_fill_list() - have the driver keep regions to itself from now on
  * @fx: the process
  *
- * The driver registers the first regions of a process with the kernel, too,
- * for KVM; its own code for the others is only reached by who has many. So
- * this registers single pages until the kernel does not know the last one. They
- * get memory only when they are pinned: that of all would take long to fill.
- * Undone by tce_empty_list(), or by the end of the case.
+ * The driver registers the first regions of a process that has KVM with the
+ * kernel. This becomes one, and registers single pages until the kernel does not
+ * know the last one. They get memory only when they are pinned: that of all
+ * would take long to fill. Undone by tce_empty_list(), or by the end of the case.
  */
 void tce_fill_list(struct tce_fixture *fx)
 {
 	unsigned long ua = tce_memory(fx, TCE_MEM_UNTOUCHED, SZ_2K * PAGE_SIZE);
 
 	KUNIT_ASSERT_NE(fx->test, ua, 0);
+	tce_watch(fx);
 	fx->filler = tce_open(fx, true);
 	for (; fx->filled < SZ_2K; ua += PAGE_SIZE) {
 		KUNIT_ASSERT_EQ(fx->test,
@@ -991,6 +991,26 @@ void tce_watch(struct tce_fixture *fx)
 	KUNIT_ASSERT_EQ(fx->test, mmu_notifier_register(watcher, fx->mm), 0);
 	KUNIT_ASSERT_EQ(fx->test, kunit_add_action_or_reset(fx->test, unwatch,
 							    watcher), 0);
+}
+
+/**
+ * tce_holders() - who has a page?
+ * @page: the page
+ *
+ * A new one is in a list of such as well, until others come.
+ *
+ * Return: how many have it but for that list.
+ */
+int tce_holders(struct page *page)
+{
+	int n;
+	bool lru;
+
+	do {
+		lru = PageLRU(page);
+		n = page_count(page) - !lru;
+	} while (PageLRU(page) != lru);
+	return n;
 }
 
 /**

@@ -155,6 +155,7 @@ void tce_drop_cap(struct tce_fixture *fx, unsigned long pages);
 void tce_restore_cap(struct tce_fixture *fx);
 void tce_be_killed(bool killed);
 void tce_watch(struct tce_fixture *fx);
+int tce_holders(struct page *page);
 void tce_apart(struct tce_fixture *fx);
 
 void tce_do_as_other(struct tce_fixture *fx, bool has_mm,

@@ -462,7 +462,7 @@ static void kvm_visits_a_map_that_fails(struct kunit *test)
  * KVM replaces what a MAP has just written, and counts down what was there before
  * that, by the cell. If the MAP then fails, that is not put back.
  */
-static void kvm_puts_under_a_map_that_fails(struct kunit *test)
+static void put_under_a_map_that_fails(struct kunit *test, bool listed)
 {
 	struct tce_fixture *fx = test->priv;
 	unsigned long other, third;
@@ -470,11 +470,20 @@ static void kvm_puts_under_a_map_that_fails(struct kunit *test)
 	struct kvm_setup s;
 	int rc;
 
-	setup(test, &s, true);
 	other = tce_memory(fx, TCE_MEM_SCATTERED, MEMORY);
 	KUNIT_ASSERT_NE(test, other, 0);
 	third = tce_plain(fx, MEMORY);
-	KUNIT_ASSERT_EQ(test, tce_register(s.client, other, MEMORY), 0);
+	if (listed) {
+		setup(test, &s, true);
+		KUNIT_ASSERT_EQ(test, tce_register(s.client, other, MEMORY), 0);
+	} else {
+		s.ua = tce_plain(fx, MEMORY);
+		s.client = tce_ready_window(fx, 12, SZ_64M, 1, &s.grp);
+		s.tbl = s.grp->tg.tables[0];
+		KUNIT_ASSERT_EQ(test, tce_register(s.client, other, MEMORY), 0);
+		tce_watch(fx);
+		KUNIT_ASSERT_EQ(test, tce_register(s.client, s.ua, MEMORY), 0);
+	}
 	KUNIT_ASSERT_EQ(test, tce_register(s.client, third, MEMORY), 0);
 	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, SZ_4K, TCE_RW), 0);
 
@@ -489,6 +498,17 @@ static void kvm_puts_under_a_map_that_fails(struct kunit *test)
 	KUNIT_EXPECT_NE(test, put.dir, DMA_NONE);
 	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, s.ua, MEMORY), 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+}
+
+static void kvm_puts_under_a_map_that_fails(struct kunit *test)
+{
+	put_under_a_map_that_fails(test, true);
+}
+
+/* What is mapped KVM does not find, and it has the table only now. */
+static void kvm_comes_under_a_map_that_fails(struct kunit *test)
+{
+	put_under_a_map_that_fails(test, false);
 }
 
 /*
@@ -665,8 +685,9 @@ static void put_back_after_an_unmap(struct kunit *test, unsigned long n)
 	other = tce_plain(fx, MEMORY);
 	s.client = tce_ready_window(fx, 12, SZ_64M, 1, &s.grp);
 	KUNIT_ASSERT_EQ(test, tce_register(s.client, s.ua, MEMORY), 0);
-	KUNIT_ASSERT_EQ(test, tce_register(s.client, other, MEMORY), 0);
 	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, n * SZ_4K, TCE_RW), 0);
+	tce_watch(fx);
+	KUNIT_ASSERT_EQ(test, tce_register(s.client, other, MEMORY), 0);
 	s.tbl = iommu_tce_table_get(s.grp->tg.tables[0]);
 
 	swapped = (struct kvm_swapped) { .s = &s, .ua = other };
@@ -683,9 +704,10 @@ static void put_back_after_an_unmap(struct kunit *test, unsigned long n)
 
 	s.tbl->it_ops->xchg_no_kill(s.tbl, 0, &hpa, &dir);
 	iommu_tce_kill(s.tbl, 0, 1);
+	KUNIT_EXPECT_EQ(test, fx->mock->counted, 1);
 	mem = mm_iommu_lookup(current->mm, other, SZ_4K);
-	if (mem)
-		mm_iommu_mapped_dec(mem);
+	KUNIT_ASSERT_NOT_NULL(test, mem);
+	mm_iommu_mapped_dec(mem);
 	iommu_tce_table_put(s.tbl);
 	tce_close(s.client);
 	tce_expect_balance(fx);
@@ -748,10 +770,14 @@ static void closed_after_kvm_cleared_v1(struct kunit *test)
 	}
 }
 
-/* KVM gets hold of the table when something is mapped in runs already. */
+/*
+ * KVM gets hold of the table when something is mapped in runs already. It finds
+ * the memory that is registered from then on, but none from before.
+ */
 static void kvm_comes_later(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
+	unsigned long later = tce_plain(fx, MEMORY);
 	struct kvm_setup s;
 	int v2;
 
@@ -766,10 +792,17 @@ static void kvm_comes_later(struct kunit *test)
 					      TCE_RW), 0);
 		s.tbl = iommu_tce_table_get(s.grp->tg.tables[0]);
 		kvm_clear(&s, 3);
-		if (v2)
-			KUNIT_EXPECT_TRUE(test, kvm_put(&s, 4, s.ua));
+		if (v2) {
+			tce_watch(fx);
+			KUNIT_EXPECT_FALSE(test, kvm_put(&s, 4, s.ua));
+			KUNIT_ASSERT_EQ(test, tce_register(s.client, later,
+							   MEMORY), 0);
+			KUNIT_EXPECT_TRUE(test, kvm_put(&s, 4, later));
+			KUNIT_EXPECT_EQ(test, fx->mock->counted, 1);
+		}
 		KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, MEMORY), 0);
 		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+		KUNIT_EXPECT_EQ(test, fx->mock->counted, 0);
 		iommu_tce_table_put(s.tbl);
 		KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, MEMORY,
 					      TCE_RW), 0);
@@ -787,8 +820,10 @@ static void kvm_visits_unseen(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct kvm_setup s;
+	unsigned long its;
 
 	s.ua = tce_plain(fx, MEMORY);
+	its = tce_plain(fx, MEMORY);
 	s.client = tce_ready_window(fx, 12, SZ_64M, 1, &s.grp);
 	s.tbl = s.grp->tg.tables[0];
 	KUNIT_ASSERT_EQ(test, tce_register(s.client, s.ua, MEMORY), 0);
@@ -797,35 +832,68 @@ static void kvm_visits_unseen(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, MEMORY, TCE_RW), 0);
 	kvm_clear(&s, 3);
 	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, MEMORY, TCE_RW);
-	KUNIT_EXPECT_EQ(test, fx->mock->counted, 0);
 	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, MEMORY), 0);
 	expect_all_free(test, &s);
 
 	/* nor uncount what it replaces: that stays counted, it does not */
 	KUNIT_ASSERT_EQ(test, tce_register(s.client, s.ua, MEMORY), 0);
 	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, MEMORY, TCE_RW), 0);
-	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 3, s.ua));
-	KUNIT_ASSERT_TRUE(test, kvm_put(&s, MEMORY / SZ_4K, s.ua));
+	tce_watch(fx);
+	KUNIT_ASSERT_EQ(test, tce_register(s.client, its, MEMORY), 0);
+	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 3, its));
+	KUNIT_ASSERT_TRUE(test, kvm_put(&s, MEMORY / SZ_4K, its));
 	KUNIT_EXPECT_EQ(test, fx->mock->counted, 2);
 	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_64M), 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 	KUNIT_EXPECT_EQ(test, fx->mock->counted, 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, its, MEMORY), 0);
 	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, s.ua, MEMORY), -EBUSY);
 	tce_close(s.client);
 	tce_expect_balance(fx);
 }
 
-/* Who has a page? A new one is in a list of such as well, until others come. */
-static int holders(struct page *page)
+/*
+ * KVM of another process, which was given the group, maps pages that both have at
+ * the same address. It counts them in a region of its own: it is not ours that
+ * they are given back to.
+ */
+static void kvm_of_another_process(struct kunit *test)
 {
-	int n;
-	bool lru;
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client;
+	struct tce_mock_group *grp;
+	struct iommu_table *tbl;
+	unsigned long ua = tce_plain(fx, 2 * PAGE_SIZE), i, n;
+	int how;
 
-	do {
-		lru = PageLRU(page);
-		n = page_count(page) - !lru;
-	} while (PageLRU(page) != lru);
-	return n;
+	client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
+	tbl = grp->tg.tables[0];
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, 2 * PAGE_SIZE), 0);
+	for (how = 0; how < 3; how++) {
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua + PAGE_SIZE, SZ_4K,
+					      TCE_RW), 0);
+		n = how == 1 ? 2 : 1;
+		for (i = 8; i < 8 + n; i++) {
+			unsigned long hpa = page_to_phys(tce_page(fx, ua));
+			enum dma_data_direction dir = DMA_BIDIRECTIONAL;
+			__be64 *cell = tbl->it_ops->useraddrptr(tbl, i, true);
+
+			tbl->it_ops->xchg_no_kill(tbl, i, &hpa, &dir);
+			iommu_tce_kill(tbl, i, 1);
+			*cell = cpu_to_be64(ua);
+		}
+		/* one entry, two, or one that is mapped anew */
+		if (how == 2)
+			KUNIT_EXPECT_EQ(test, tce_map(client, 8 * SZ_4K, ua,
+						      SZ_4K, TCE_RW), 0);
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, 8 * SZ_4K, n * SZ_4K),
+				0);
+		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 1);
+		KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, 2 * PAGE_SIZE),
+				-EBUSY);
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
+	}
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, 2 * PAGE_SIZE), 0);
 }
 
 /*
@@ -852,7 +920,7 @@ static void closed_and_mapped_elsewhere(struct kunit *test, bool other)
 	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, s.ua, MEMORY));
 	/* the pin is given back after a grace period */
 	rcu_barrier();
-	KUNIT_EXPECT_EQ(test, holders(page), 1 + other);
+	KUNIT_EXPECT_EQ(test, tce_holders(page), 1 + other);
 	for (i = 0; other && i < MEMORY; i += PAGE_SIZE)
 		put_page(tce_page(fx, s.ua + i));
 	if (other)
@@ -979,7 +1047,7 @@ static void kvm_keeps_what_it_can_not_count(struct kunit *test)
 
 	client = tce_ready(fx, true, NULL);
 	KUNIT_ASSERT_EQ(test, tce_register(client, ua, MEMORY), 0);
-	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, ua, SZ_4K));
+	KUNIT_EXPECT_NOT_NULL(test, mm_iommu_lookup(current->mm, ua, SZ_4K));
 	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
 	kvm_clear(&s, 0);
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, MEMORY), -EBUSY);
@@ -987,6 +1055,52 @@ static void kvm_keeps_what_it_can_not_count(struct kunit *test)
 	tce_close(client);
 	iommu_tce_table_put(s.tbl);
 	tce_expect_balance(fx);
+}
+
+/*
+ * KVM takes an entry out while the container closes, and puts it back. It was not
+ * counted by KVM, but the bridge of a group that has left has the table still.
+ */
+static void kvm_puts_back_under_a_bridge(struct kunit *test)
+{
+	enum dma_data_direction dir = DMA_BIDIRECTIONAL;
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *leaves = tce_group(fx);
+	struct kvm_taken taken;
+	struct kvm_setup s;
+	struct page *page;
+	unsigned long hpa;
+
+	s.client = tce_ready_window(fx, 12, SZ_64M, 1, &s.grp);
+	KUNIT_ASSERT_EQ(test, tce_attach(s.client, leaves), 0);
+	s.ua = tce_plain(fx, PAGE_SIZE);
+	page = tce_page(fx, s.ua);
+	KUNIT_ASSERT_EQ(test, tce_register(s.client, s.ua, PAGE_SIZE), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, SZ_4K, TCE_RW), 0);
+	s.tbl = iommu_tce_table_get(s.grp->tg.tables[0]);
+	tce_mock_entry(s.tbl, 0, &hpa);
+	tce_fault_arm(fx->mock, TCE_FAULT_UNSET, 1, -EIO);
+	tce_detach(s.client, leaves);
+	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
+
+	taken = (struct kvm_taken) { .s = &s };
+	fx->mock->visit = &(struct tce_visit) {
+		.call = kvm_takes, .data = &taken,
+	};
+	fx->mock->kept = true;
+	tce_close(s.client);
+	KUNIT_EXPECT_NE(test, taken.dir, DMA_NONE);
+	s.tbl->it_ops->xchg_no_kill(s.tbl, 0, &hpa, &dir);
+	iommu_tce_kill(s.tbl, 0, 1);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+	KUNIT_ASSERT_EQ(test, vm_munmap(s.ua, PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, tce_holders(page), 1);
+
+	kvm_takes(&taken);
+	iommu_tce_table_put(s.tbl);
+	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
+	if (tce_holders(page))
+		put_page(page);
 }
 
 /*
@@ -1008,7 +1122,7 @@ static void kvm_keeps_a_table_and_so_does_the_bridge(struct kunit *test)
 	tce_close(s.client);
 	page = tce_page(fx, s.ua);
 	tce_unpinned(fx);
-	KUNIT_EXPECT_EQ(test, holders(page), 1);
+	KUNIT_EXPECT_EQ(test, tce_holders(page), 1);
 
 	client = tce_ready(fx, true, NULL);
 	KUNIT_ASSERT_EQ(test, tce_register(client, s.ua, MEMORY), 0);
@@ -1017,7 +1131,7 @@ static void kvm_keeps_a_table_and_so_does_the_bridge(struct kunit *test)
 	tce_close(client);
 	tce_unpinned(fx);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
-	KUNIT_EXPECT_EQ(test, holders(page), 2);
+	KUNIT_EXPECT_EQ(test, tce_holders(page), 2);
 	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
 	for (i = 0; i < MEMORY; i += PAGE_SIZE)
 		put_page(tce_page(fx, s.ua + i));
@@ -1042,6 +1156,7 @@ static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(third_kind_of_table),
 	KUNIT_CASE(kvm_visits_a_map_that_fails),
 	KUNIT_CASE(kvm_puts_under_a_map_that_fails),
+	KUNIT_CASE(kvm_comes_under_a_map_that_fails),
 	KUNIT_CASE(kvm_puts_under_an_unmap),
 	KUNIT_CASE(kvm_puts_under_an_unmap_of_two),
 	KUNIT_CASE(kvm_puts_under_an_undo),
@@ -1051,9 +1166,11 @@ static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(kvm_puts_back_after_an_unmap_of_two),
 	KUNIT_CASE(kvm_comes_later),
 	KUNIT_CASE(kvm_visits_unseen),
+	KUNIT_CASE(kvm_of_another_process),
 	KUNIT_CASE(kvm_maps_elsewhere),
 	KUNIT_CASE(kvm_has_lost_count),
 	KUNIT_CASE(kvm_keeps_a_table),
+	KUNIT_CASE(kvm_puts_back_under_a_bridge),
 	KUNIT_CASE(kvm_keeps_a_table_of_pseries),
 	KUNIT_CASE(kvm_keeps_what_it_can_not_count),
 	KUNIT_CASE(kvm_keeps_a_table_and_so_does_the_bridge),

@@ -12,9 +12,7 @@
 
 #include "tce_fixture.h"
 
-/* Some runs of entries are long enough to be set at once, some regions to be
- * known to the kernel: 1M and more.
- */
+/* Some runs of entries are long enough to be set at once: 1M and more. */
 #define SMALL	SZ_256K
 #define LARGE	(SZ_1M + SZ_256K)
 
@@ -29,6 +27,7 @@
  * @kvm: see &tce_mock.kvm
  * @kind: of the memory
  * @size: bytes
+ * @guest: the process has KVM from the beginning
  */
 struct map_shape {
 	const char *name;
@@ -40,6 +39,7 @@ struct map_shape {
 	bool kvm;
 	enum tce_mem_kind kind;
 	unsigned long size;
+	bool guest;
 };
 
 static const struct map_shape shapes[] = {
@@ -74,6 +74,14 @@ static const struct map_shape shapes[] = {
 	{ "v2, 64K of hugetlb", 1, 16, 1, 0, 0, 0, TCE_MEM_HUGETLB, SZ_4M },
 	{ "v2, 2M of hugetlb", 1, 21, 1, 0, 0, 0, TCE_MEM_HUGETLB, SZ_8M },
 	{ "v2, 16M of hugetlb", 1, 24, 1, 0, 0, 0, TCE_MEM_HUGETLB, SZ_32M },
+	{ "v2, guest, small", 1, 12, 1, 0, 0, 1, TCE_MEM_PLAIN, SMALL, true },
+	{ "v2, guest, large", 1, 12, 1, 0, 0, 1, TCE_MEM_PLAIN, LARGE, true },
+	{ "v2, guest, four levels", 1, 12, 4, 0, 0, 1, TCE_MEM_SCATTERED, SMALL, true },
+	{ "v2, guest, hypervisor calls", 1, 12, 1, 1, 0, 1, TCE_MEM_PLAIN, SMALL, true },
+	{ "v2, guest without the table", 1, 12, 1, 0, 0, 0, TCE_MEM_SCATTERED, LARGE, true },
+	{ "v2, guest, 64K", 1, 16, 1, 0, 0, 1, TCE_MEM_PLAIN, LARGE, true },
+	{ "v2, guest, 4K of hugetlb", 1, 12, 1, 0, 0, 1, TCE_MEM_HUGETLB, SZ_2M, true },
+	{ "v2, guest, 2M of hugetlb", 1, 21, 1, 0, 0, 1, TCE_MEM_HUGETLB, SZ_8M, true },
 };
 
 KUNIT_ARRAY_PARAM_DESC(shape, shapes, name);
@@ -123,6 +131,8 @@ static void setup(struct kunit *test, struct map_setup *s)
 	fx->mock->hcalls = shape->hcalls;
 	fx->mock->opaque = shape->opaque;
 	fx->mock->kvm = shape->kvm;
+	if (shape->guest)
+		tce_watch(fx);
 	if (shape->v2)
 		s->client = tce_ready_window(fx, shape->shift, SZ_64M,
 					     shape->levels, &s->grp);
@@ -803,7 +813,7 @@ static void v2_region_cuts_a_huge_page(struct kunit *test)
  * Ordinary pages behind a hugetlb page, or before it, in one region: none of
  * them may be mapped as a huge page, by KVM neither, and each by itself may.
  */
-static void v2_huge_and_ordinary(struct kunit *test, bool behind)
+static void v2_huge_and_ordinary(struct kunit *test, bool behind, bool kvm)
 {
 	unsigned long rw = PROT_READ | PROT_WRITE;
 	struct tce_fixture *fx = test->priv;
@@ -826,6 +836,8 @@ static void v2_huge_and_ordinary(struct kunit *test, bool behind)
 		kunit_skip(test, "this machine has no hugetlb pages");
 	KUNIT_ASSERT_EQ(test, page_size(compound_head(tce_page(fx, ua))), huge);
 	fx->next_ua = edge + SZ_256M;
+	if (kvm)
+		tce_watch(fx);
 	plain = behind ? ua + huge : ua - huge;
 	KUNIT_ASSERT_EQ(test, vm_mmap(NULL, plain, huge, rw, MAP_PRIVATE |
 				      MAP_ANONYMOUS | MAP_FIXED, 0), plain);
@@ -863,19 +875,29 @@ static void v2_huge_and_ordinary(struct kunit *test, bool behind)
 
 static void v2_ordinary_pages_behind_a_huge_one(struct kunit *test)
 {
-	v2_huge_and_ordinary(test, true);
+	v2_huge_and_ordinary(test, true, false);
 }
 
 static void v2_ordinary_pages_before_a_huge_one(struct kunit *test)
 {
-	v2_huge_and_ordinary(test, false);
+	v2_huge_and_ordinary(test, false, false);
+}
+
+static void v2_ordinary_pages_behind_a_huge_one_with_kvm(struct kunit *test)
+{
+	v2_huge_and_ordinary(test, true, true);
+}
+
+static void v2_ordinary_pages_before_a_huge_one_with_kvm(struct kunit *test)
+{
+	v2_huge_and_ordinary(test, false, true);
 }
 
 /*
- * Regions that the kernel's list has no room for are looked at by the driver
- * itself: their huge pages are mapped as such, if they are whole.
+ * Huge pages are mapped as such, if they are whole, whether their region is in
+ * the kernel's list or not.
  */
-static void v2_huge_pages_outside_the_list(struct kunit *test)
+static void v2_huge_pages(struct kunit *test, bool kvm)
 {
 	struct tce_fixture *fx = test->priv;
 	unsigned long ua = 0, huge, cut;
@@ -892,11 +914,12 @@ static void v2_huge_pages_outside_the_list(struct kunit *test)
 		kunit_skip(test, "this machine has no hugetlb pages");
 	KUNIT_ASSERT_EQ(test, page_size(compound_head(tce_page(fx, ua))), huge);
 	tce_apart(fx);
-	tce_fill_list(fx);
+	if (kvm)
+		tce_watch(fx);
 	client = tce_ready_window(fx, ilog2(huge), SZ_64M, 1, &grp);
 
 	KUNIT_ASSERT_EQ(test, tce_register(client, ua, 2 * huge), 0);
-	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(fx->mm, ua, PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, !!mm_iommu_lookup(fx->mm, ua, PAGE_SIZE), kvm);
 	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, 2 * huge, TCE_RW), 0);
 	tce_expect_mapped(fx, grp, 0, 0, ua, 2 * huge, TCE_RW);
 	KUNIT_EXPECT_EQ(test, tce_map(client, huge, ua, huge, TCE_R), 0);
@@ -913,6 +936,16 @@ static void v2_huge_pages_outside_the_list(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua + huge, huge, TCE_RW),
 			-EINVAL);
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+}
+
+static void v2_huge_pages_by_themselves(struct kunit *test)
+{
+	v2_huge_pages(test, false);
+}
+
+static void v2_huge_pages_with_kvm(struct kunit *test)
+{
+	v2_huge_pages(test, true);
 }
 
 /* What is registered is what was there then, whatever comes to be there. */
@@ -1318,7 +1351,10 @@ static struct kunit_case tce_map_cases[] = {
 	KUNIT_CASE(v2_region_cuts_a_huge_page),
 	KUNIT_CASE(v2_ordinary_pages_behind_a_huge_one),
 	KUNIT_CASE(v2_ordinary_pages_before_a_huge_one),
-	KUNIT_CASE(v2_huge_pages_outside_the_list),
+	KUNIT_CASE(v2_ordinary_pages_behind_a_huge_one_with_kvm),
+	KUNIT_CASE(v2_ordinary_pages_before_a_huge_one_with_kvm),
+	KUNIT_CASE(v2_huge_pages_by_themselves),
+	KUNIT_CASE(v2_huge_pages_with_kvm),
 	KUNIT_CASE(v2_new_memory_at_the_same_address),
 	KUNIT_CASE(parts_of_a_page),
 	KUNIT_CASE(parts_share_a_pin),

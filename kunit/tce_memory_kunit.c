@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_memory: registered memory. The first regions of a process are in
- * the kernel's list, too, further ones are kept by the driver alone; most cases
+ * Suite tce_memory: registered memory. The regions of a process that has KVM are
+ * in the kernel's list, those of others are kept by the driver alone; most cases
  * try both.
  */
 #include <linux/file.h>
@@ -14,21 +14,21 @@
  * struct memory_size - how large a region is
  * @name: of the parameter
  * @size: bytes
- * @unlisted: the kernel's list is full
+ * @kvm: the process has KVM
  */
 struct memory_size {
 	const char *name;
 	unsigned long size;
-	bool unlisted;
+	bool kvm;
 };
 
 static const struct memory_size sizes[] = {
 	{ "one page", PAGE_SIZE, false },
 	{ "256K", SZ_256K, false },
 	{ "4M and a page", SZ_4M + PAGE_SIZE, false },
-	{ "one page, list is full", PAGE_SIZE, true },
-	{ "256K, list is full", SZ_256K, true },
-	{ "4M and a page, list is full", SZ_4M + PAGE_SIZE, true },
+	{ "one page, KVM", PAGE_SIZE, true },
+	{ "256K, KVM", SZ_256K, true },
+	{ "4M and a page, KVM", SZ_4M + PAGE_SIZE, true },
 };
 
 KUNIT_ARRAY_PARAM_DESC(size, sizes, name);
@@ -40,8 +40,8 @@ static unsigned long size_of(struct kunit *test)
 {
 	const struct memory_size *param = test->param_value;
 
-	if (param->unlisted)
-		tce_fill_list(test->priv);
+	if (param->kvm)
+		tce_watch(test->priv);
 	return param->size;
 }
 
@@ -53,12 +53,12 @@ static struct tce_client *container(struct kunit *test)
 
 static unsigned long charged(struct tce_fixture *fx)
 {
-	return fx->mm->locked_vm - fx->locked_vm - fx->filled;
+	return fx->mm->locked_vm - fx->locked_vm;
 }
 
 static unsigned long pins(struct tce_fixture *fx)
 {
-	return tce_mock_pins(fx->mock) - fx->filled;
+	return tce_mock_pins(fx->mock);
 }
 
 static void register_and_unregister(struct kunit *test)
@@ -287,16 +287,17 @@ static void overlapping_ranges(struct kunit *test)
 	const struct memory_overlap *o = test->param_value;
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *a = container(test), *b = container(test);
-	unsigned long unit, ua, from, size;
+	unsigned long ua, from, size = (o->to - o->from) * PAGE_SIZE;
+	int kvm;
 	long rc;
 
-	/* in pages, and in units that the kernel's list has, too */
-	for (unit = PAGE_SIZE; unit <= SZ_512K; unit *= SZ_512K / PAGE_SIZE) {
-		ua = tce_plain(fx, 12 * unit);
-		from = ua + o->from * unit;
-		size = (o->to - o->from) * unit;
-		KUNIT_ASSERT_EQ(test, tce_register(a, ua + 4 * unit, 4 * unit),
-				0);
+	for (kvm = 0; kvm < 2; kvm++) {
+		if (kvm)
+			tce_watch(fx);
+		ua = tce_plain(fx, 12 * PAGE_SIZE);
+		from = ua + o->from * PAGE_SIZE;
+		KUNIT_ASSERT_EQ(test, tce_register(a, ua + 4 * PAGE_SIZE,
+						   4 * PAGE_SIZE), 0);
 		rc = tce_register(a, from, size);
 		KUNIT_EXPECT_EQ(test, rc, o->rc);
 		if (!rc)
@@ -466,8 +467,6 @@ static void closed_for_good(struct kunit *test)
 	tce_close(a);
 	KUNIT_EXPECT_EQ(test, tce_unmap(b, 0, size), 0);
 	tce_close(b);
-	/* the last container of the process */
-	tce_empty_list(fx);
 	tce_expect_balance(fx);
 }
 
@@ -514,6 +513,7 @@ static void many_large_regions(struct kunit *test)
 	unsigned long n = 280, i, at, ua = tce_hole(fx, n * SZ_2M);
 	struct file *file = tce_file(fx, tce_memory(fx, TCE_MEM_SHARED, SZ_1M));
 
+	tce_watch(fx);
 	/* the same memory at many addresses */
 	for (i = 0; i < n; i++) {
 		at = vm_mmap(file, ua + i * SZ_2M, SZ_1M,
@@ -543,7 +543,6 @@ static void pinned_in_pieces(struct kunit *test)
 	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
 	unsigned long ua = tce_plain(fx, 8 * PAGE_SIZE);
 
-	tce_fill_list(fx);
 	tce_fault_arm_sticky(fx->mock, TCE_FAULT_PIN, 3);
 	KUNIT_EXPECT_EQ(test, tce_register(client, ua, 8 * PAGE_SIZE), 0);
 	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 3);
@@ -591,7 +590,6 @@ static void pinning_fails(struct kunit *test)
 	struct tce_client *v2 = container(test);
 	unsigned long ua = tce_plain(fx, SZ_256K), locked;
 
-	tce_fill_list(fx);
 	KUNIT_ASSERT_EQ(test, tce_unmap(v1, 0, SZ_4K), 0);
 	locked = charged(fx);
 	tce_fault_arm(fx->mock, TCE_FAULT_PIN, 1, err->from);
@@ -613,23 +611,31 @@ static void registering_with_the_kernel_fails(struct kunit *test)
 	int from = err->from ?: 17;
 	long rc;
 
+	tce_watch(fx);
 	tce_fault_arm(fx->mock, TCE_FAULT_REGISTER, 1, from);
 	rc = tce_register(container(test), ua, SZ_2M);
 	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
 	KUNIT_EXPECT_EQ(test, rc, from == -EINVAL ? -EINVAL : err->to);
 }
 
+/* Whether the pages have to be made or are there. */
 static void killed_while_registering(struct kunit *test)
 {
+	static const enum tce_mem_kind kinds[] = {
+		TCE_MEM_UNTOUCHED, TCE_MEM_PLAIN,
+	};
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = container(test);
-	unsigned long size = size_of(test);
-	unsigned long ua = tce_memory(fx, TCE_MEM_UNTOUCHED, size);
+	unsigned long size = size_of(test), ua;
+	int i;
 
-	tce_be_killed(true);
-	KUNIT_EXPECT_EQ(test, tce_register(client, ua, size), -EINTR);
-	tce_be_killed(false);
-	tce_expect_balance(fx);
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		ua = tce_memory(fx, kinds[i], size);
+		tce_be_killed(true);
+		KUNIT_EXPECT_EQ(test, tce_register(client, ua, size), -EINTR);
+		tce_be_killed(false);
+		tce_expect_balance(fx);
+	}
 }
 
 struct memory_bind {

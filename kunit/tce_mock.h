@@ -145,7 +145,7 @@ struct tce_visit {
  * @size_is_unknown: get_table_size() says ~0, as pseries does for levels > 1
  * @table_size: get_table_size() says this, if not 0
  * @no_userspace: tables come without it_userspace
- * @kept: pages that are let go may still be reached: the test sees to it that
+ * @kept: pages that are not pinned may be reached: the test sees to it that
  *	somebody holds them
  * @gate: where the next thread that pins memory, or takes a region from the
  *	kernel's list, has to wait; may be NULL

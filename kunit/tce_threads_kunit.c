@@ -133,6 +133,8 @@ static void map_and_unmap_beside_kvm(struct kunit *test)
 
 	fx->mock->kvm = true;
 	map_and_unmap(test);
+	tce_watch(fx);
+	map_and_unmap(test);
 }
 
 static void create_and_remove(struct tce_thread *thread)
@@ -244,11 +246,11 @@ static void regions_come_and_go(struct kunit *test)
 	struct tce_thread threads[ARRAY_SIZE(whats)];
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client;
-	int full;
+	int kvm;
 
-	for (full = 0; full < 2; full++) {
-		if (full)
-			tce_fill_list(fx);
+	for (kvm = 0; kvm < 2; kvm++) {
+		if (kvm)
+			tce_watch(fx);
 		client = setup(test, true, NULL);
 		start_all(threads, ARRAY_SIZE(whats), client, whats);
 		join_all(test, threads, ARRAY_SIZE(whats));
@@ -717,6 +719,13 @@ static void remove_the_window(struct tce_thread *thread)
 	thread->rc = tce_remove(&thread->view, 0);
 }
 
+static void killed_on_the_way(struct tce_thread *thread)
+{
+	tce_be_killed(true);
+	remove_the_window(thread);
+	tce_be_killed(false);
+}
+
 static unsigned long spare;
 
 static void register_spare(struct tce_thread *thread)
@@ -741,14 +750,14 @@ static void entries_and_regions_wait(struct kunit *test)
 		bool changes_regions;
 	} steps[] = {
 		{ map_one }, { unmap_one }, { map_some }, { unmap_some },
-		{ map_some }, { remove_the_window },
+		{ map_some }, { killed_on_the_way }, { remove_the_window },
 		{ register_spare, true }, { unregister_spare, true },
 	};
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = setup(test, true, NULL);
 	struct tce_thread thread;
 	struct tce_mem *other;
-	bool waited;
+	bool waited, killed;
 	int i;
 
 	spare = tce_plain(fx, PAGE_SIZE);
@@ -771,8 +780,10 @@ static void entries_and_regions_wait(struct kunit *test)
 		tce_thread_join(&thread);
 		fx->busy = false;
 		tce_settled(fx);
-		KUNIT_EXPECT_TRUE_MSG(test, waited, "step %d", i);
-		KUNIT_EXPECT_EQ_MSG(test, thread.rc, 0, "step %d", i);
+		killed = steps[i].what == killed_on_the_way;
+		KUNIT_EXPECT_EQ_MSG(test, waited, !killed, "step %d", i);
+		KUNIT_EXPECT_EQ_MSG(test, thread.rc, killed ? -EINTR : 0,
+				    "step %d", i);
 	}
 	tce_mem_destroy(other);
 }
@@ -895,6 +906,7 @@ static void last_and_first_container(struct kunit *test,
 	struct tce_gate gate;
 	unsigned long i;
 
+	tce_watch(fx);
 	KUNIT_ASSERT_EQ(test, tce_attach(next, tce_group(fx)), 0);
 	memory = tce_plain(fx, MEMORY);
 	leaving = tce_open(fx, true);
