@@ -512,6 +512,34 @@ static void kvm_comes_under_a_map_that_fails(struct kunit *test)
 }
 
 /*
+ * The same with one entry, which does not fail. Whose cell it is can't be told: what
+ * is taken out of the entry then is given back to nobody.
+ */
+static void kvm_puts_under_a_map_of_one(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long other;
+	struct kvm_taken put;
+	struct kvm_setup s;
+
+	setup(test, &s, true);
+	other = tce_plain(fx, MEMORY);
+	KUNIT_ASSERT_EQ(test, tce_register(s.client, other, MEMORY), 0);
+
+	put = (struct kvm_taken) { .s = &s, .entry = 0, .ua = other };
+	fx->mock->visit = &(struct tce_visit) {
+		.after = true, .call = kvm_puts, .data = &put,
+	};
+	KUNIT_EXPECT_EQ(test, tce_map(s.client, 0, s.ua, SZ_4K, TCE_RW), 0);
+	KUNIT_EXPECT_NE(test, put.dir, DMA_NONE);
+	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_4K), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, fx->mock->counted, 2);
+	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, s.ua, MEMORY), -EBUSY);
+	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, other, MEMORY), -EBUSY);
+}
+
+/*
  * KVM replaces what an UNMAP is about to take out by the same page, which is in
  * two regions, and counts it down in the first. We do not do that again: another
  * entry has it still.
@@ -1157,6 +1185,7 @@ static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(kvm_visits_a_map_that_fails),
 	KUNIT_CASE(kvm_puts_under_a_map_that_fails),
 	KUNIT_CASE(kvm_comes_under_a_map_that_fails),
+	KUNIT_CASE(kvm_puts_under_a_map_of_one),
 	KUNIT_CASE(kvm_puts_under_an_unmap),
 	KUNIT_CASE(kvm_puts_under_an_unmap_of_two),
 	KUNIT_CASE(kvm_puts_under_an_undo),
