@@ -226,6 +226,13 @@ static uint64_t meminfo(const char *key)
 	return kib * KiB;
 }
 
+/* What the kernel has allocated for itself in small or scattered pieces. */
+static uint64_t kernel_memory(void)
+{
+	pinned();	/* which folds the counters of all CPUs */
+	return meminfo("VmallocUsed:") + meminfo("Slab:");
+}
+
 static bool set_vm(const char *what, size_t n)
 {
 	char path[64];
@@ -722,68 +729,6 @@ static void registrations(struct tce *t)
 	}
 }
 
-static int tracepoint(const char *name)
-{
-	char path[128];
-	int id = -1;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/sys/kernel/tracing/events/%s/id", name);
-	f = fopen(path, "r");
-	if (!f || fscanf(f, "%d", &id) != 1)
-		id = -1;
-	if (f)
-		fclose(f);
-	return id;
-}
-
-static int trace_open(const char *event, const char *filter)
-{
-	int id = tracepoint(event), fd;
-
-	if (id < 0)
-		leave_out("the kernel has no event %s", event);
-	fd = perf_open(PERF_TYPE_TRACEPOINT, id);
-	if (ioctl(fd, PERF_EVENT_IOC_SET_FILTER, filter))
-		fail(__FILE__, __LINE__, "filter %s: %m", filter);
-	return fd;
-}
-
-/*
- * What the kernel has allocated for itself in large or scattered pieces, and for
- * this process in pieces of one page and of two. Those are counted as they come: the
- * slab that they are of may have been there before.
- */
-#define PIECES	2
-
-static void watch_pieces(int *fd)
-{
-	char filter[32];
-	int i;
-
-	for (i = 0; i < PIECES; i++) {
-		snprintf(filter, sizeof(filter), "bytes_alloc == %zu",
-			 host.page << i);
-		fd[i] = trace_open("kmem/kmalloc", filter);
-	}
-}
-
-static uint64_t pieces(const int *fd)
-{
-	uint64_t sum = 0;
-	int i;
-
-	for (i = 0; i < PIECES; i++)
-		sum += perf_read(fd[i]) * (host.page << i);
-	return sum;
-}
-
-static uint64_t kernel_memory(void)
-{
-	pinned();	/* which folds the counters of all CPUs */
-	return meminfo("VmallocUsed:") + meminfo("Slab:");
-}
-
 /*
  * REGISTER and UNREGISTER of much memory: instructions, and memory for the books
  */
@@ -791,9 +736,9 @@ static void bench_register(struct tce *t, enum memory kind)
 {
 	uint64_t size = opt.reg_bytes, reg[4], unreg[4];
 	uint64_t before, after, books = ~0ULL;
-	int fd[PIECES], r;
 	uint8_t *mem;
 	long pins;
+	int r;
 
 	attach(t, 2);
 	mem = memory(kind, size);
@@ -801,24 +746,15 @@ static void bench_register(struct tce *t, enum memory kind)
 		return;
 	pins = pinned();
 	for (r = 0; r < 4; r++) {
+		before = kernel_memory();
 		reg[r] = counted_as(r ? 13 : 11,
 				    register_mem(t->container, mem, size));
+		after = kernel_memory();
 		unreg[r] = counted_as(r ? 13 : 12,
 				      unregister_mem(t->container, mem, size));
 		/* the kernel's own list lets go of memory some time later */
 		pinned_settled(pins);
-	}
-	watch_pieces(fd);
-	for (r = 0; r < 3; r++) {
-		/* in this order, so as not to count what it takes to ask */
-		before = kernel_memory();
-		before += pieces(fd);
-		register_mem(t->container, mem, size);
-		after = pieces(fd);
-		after += kernel_memory();
-		unregister_mem(t->container, mem, size);
-		pinned_settled(pins);
-		if (after - before < books)
+		if (r && after - before < books)
 			books = after - before;
 	}
 	row("register", 2, memory_name[kind], size, "insn/page",
@@ -951,6 +887,21 @@ struct worker {
 	long slept;
 };
 
+static int tracepoint(const char *name)
+{
+	char path[128];
+	int id = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/kernel/tracing/events/%s/id", name);
+	f = fopen(path, "r");
+	if (!f || fscanf(f, "%d", &id) != 1)
+		id = -1;
+	if (f)
+		fclose(f);
+	return id;
+}
+
 static void *work(void *arg)
 {
 	struct worker *w = arg;
@@ -1060,6 +1011,18 @@ static void parallel_v2(struct tce *t)
 /*
  * Calls that leave the kernel: of the hypervisor (pseries) or of the firmware
  */
+static int trace_open(const char *event, const char *filter)
+{
+	int id = tracepoint(event), fd;
+
+	if (id < 0)
+		leave_out("the kernel has no event %s", event);
+	fd = perf_open(PERF_TYPE_TRACEPOINT, id);
+	if (ioctl(fd, PERF_EVENT_IOC_SET_FILTER, filter))
+		fail(__FILE__, __LINE__, "filter %s: %m", filter);
+	return fd;
+}
+
 static const struct platform_call {
 	const char *name;
 	const char *event;
