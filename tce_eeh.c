@@ -5,15 +5,51 @@
  * An operation is done for one PE after the other and ends at the first that
  * fails. The state of a container is the worst of its PEs' states.
  *
- * Locks: the caller holds &tce_space.lock for reading, so that the groups
- * stay; the kernel's EEH code has its own for the PEs.
+ * The kernel's EEH code resets a PE under the locks of its devices and under that of
+ * rescans. Root has those while he takes a device from its driver, and waits meanwhile
+ * until the client closes it; the client can't while one of its threads sleeps there,
+ * whom not even SIGKILL wakes. So a thread of its own does the operation, and the client
+ * waits for that, or leaves. The thread holds nothing that anybody waits for: memory of
+ * groups and devices, and the module.
+ *
+ * The kernel frees a PE when its last device is removed from the machine, and does not
+ * ask who works with it. Who resets waits for an unplugging that is under way, and
+ * looks after it if there is a PE. Nobody can keep off one that comes later.
+ *
+ * Locks: &tce_space.lock while the groups are listed, none after that.
  */
+#include <linux/completion.h>
+#include <linux/device.h>
+#include <linux/err.h>
 #include <linux/iommu.h>
+#include <linux/kthread.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+#include <linux/refcount.h>
+#include <linux/slab.h>
 
 #include <asm/eeh.h>
 
 #include "tce_eeh.h"
 #include "tce_table.h"
+
+/**
+ * struct tce_eeh_job - an operation under way
+ * @refs: of the client, and of the thread that does it
+ * @op: the operation
+ * @rc: what came of it
+ * @done: completed when it has ended
+ * @n: groups
+ * @groups: the groups, with a reference of each
+ */
+struct tce_eeh_job {
+	refcount_t refs;
+	struct vfio_eeh_pe_op op;
+	long rc;
+	struct completion done;
+	unsigned int n;
+	struct tce_group *groups[] __counted_by(n);
+};
 
 /* What the kernel's EEH code returns may come from firmware. */
 static long eeh_errno(u32 op, long rc)
@@ -76,40 +112,144 @@ bool tce_eeh_enabled(void)
 	return eeh_enabled();
 }
 
+static void job_put(struct tce_eeh_job *job)
+{
+	unsigned int i;
+
+	if (!refcount_dec_and_test(&job->refs))
+		return;
+	for (i = 0; i < job->n; i++)
+		tce_group_put(job->groups[i]);
+	kfree(job);
+}
+
+/* List the groups of a space. Return: the job; -ENOMEM. Undone by job_put() */
+static struct tce_eeh_job *job_create(struct tce_space *space,
+				      const struct vfio_eeh_pe_op *op)
+{
+	struct tce_eeh_job *job;
+	struct tce_group *grp;
+	unsigned int n;
+
+	down_read(&space->lock);
+	n = list_count_nodes(&space->groups);
+	job = kzalloc(struct_size(job, groups, n), GFP_KERNEL_ACCOUNT);
+	if (!job) {
+		up_read(&space->lock);
+		return ERR_PTR(-ENOMEM);
+	}
+	job->n = n;
+	n = 0;
+	list_for_each_entry(grp, &space->groups, list) {
+		refcount_inc(&grp->refs);
+		job->groups[n++] = grp;
+	}
+	up_read(&space->lock);
+	refcount_set(&job->refs, 1);
+	init_completion(&job->done);
+	job->op = *op;
+	return job;
+}
+
+/* What may wait for the locks of devices and of rescans */
+static bool op_resets(u32 nr)
+{
+	return nr == VFIO_EEH_PE_ENABLE ||
+	       (nr < ARRAY_SIZE(pe_resets) && nr >= VFIO_EEH_PE_RESET_DEACTIVATE);
+}
+
+static int first_device(struct device *dev, void *found)
+{
+	*(struct device **)found = get_device(dev);
+	return 1;
+}
+
+static long group_op(struct tce_group *grp, const struct vfio_eeh_pe_op *op)
+{
+	struct device *dev = NULL;
+	struct eeh_pe *pe;
+	long rc = -ENODEV;
+
+	if (op_resets(op->op)) {
+		/* who unplugs has it until the PE is gone */
+		pci_lock_rescan_remove();
+		pci_unlock_rescan_remove();
+	}
+	/* it is not the client's any more */
+	if (READ_ONCE(grp->left))
+		return -ENODEV;
+	/* its bus stays in memory with it */
+	iommu_group_for_each_dev(grp->group, &dev, first_device);
+	pe = eeh_iommu_group_to_pe(grp->group);
+	if (pe)
+		rc = eeh_errno(op->op, pe_op(pe, op));
+	put_device(dev);
+	return rc;
+}
+
+static int job_thread(void *data)
+{
+	struct tce_eeh_job *job = data;
+	long rc = 0, one;
+	unsigned int i;
+
+	for (i = 0; i < job->n; i++) {
+		one = group_op(job->groups[i], &job->op);
+		if (one < 0) {
+			rc = one;
+			break;
+		}
+		rc = max(rc, one);
+	}
+	/* 0 but for the state; nothing else returns a positive value */
+	if (rc > 0 && job->op.op != VFIO_EEH_PE_GET_STATE)
+		rc = 0;
+	job->rc = rc;
+	complete(&job->done);
+	job_put(job);
+	module_put_and_kthread_exit(0);
+}
+
 /**
  * tce_eeh_op() - one operation on the PEs of all groups
- * @space: the space, locked for reading
+ * @space: the space, not locked
  * @op: the operation, with its arguments copied and its sizes checked
  *
- * Context: sleeps; a reset takes seconds.
+ * Context: sleeps, with no lock held; a reset takes seconds. Caller has a reference of the
+ * module. A group that leaves meanwhile is left alone, unless the operation has
+ * begun for it.
  *
  * Return: for VFIO_EEH_PE_GET_STATE the worst state (VFIO_EEH_PE_STATE_*),
  * else 0; -ENODEV if a group has no PE; -EINVAL for an unknown operation or
  * error to inject; -ERANGE or -ENXIO for one that the platform can't inject; an
- * errno of the kernel's EEH code; -EIO for any other failure.
+ * errno of the kernel's EEH code; -ENOMEM; -EINTR on SIGKILL, with the operation still
+ * under way; -EIO for any other failure.
  */
 long tce_eeh_op(struct tce_space *space, const struct vfio_eeh_pe_op *op)
 {
-	struct tce_group *grp;
-	long rc = 0;
+	struct task_struct *thread;
+	struct tce_eeh_job *job;
+	long rc;
 
-	lockdep_assert_held(&space->lock);
 	/* powernv would log a wrong type, each time */
 	if (op->op == VFIO_EEH_PE_INJECT_ERR &&
 	    (op->err.type > EEH_ERR_TYPE_64 || op->err.func > EEH_ERR_FUNC_MAX))
 		return -EINVAL;
 
-	list_for_each_entry(grp, &space->groups, list) {
-		struct eeh_pe *pe = eeh_iommu_group_to_pe(grp->group);
-		long one;
-
-		if (!pe)
-			return -ENODEV;
-		one = eeh_errno(op->op, pe_op(pe, op));
-		if (one < 0)
-			return one;
-		rc = max(rc, one);
+	job = job_create(space, op);
+	if (IS_ERR(job))
+		return PTR_ERR(job);
+	/* the thread's, who puts it when it does not need our code any more */
+	__module_get(THIS_MODULE);
+	refcount_inc(&job->refs);
+	thread = kthread_run(job_thread, job, "tce-eeh");
+	if (IS_ERR(thread)) {
+		rc = PTR_ERR(thread);
+		module_put(THIS_MODULE);
+		job_put(job);
+	} else {
+		rc = wait_for_completion_killable(&job->done) ? -EINTR : job->rc;
 	}
-	/* 0 but for the state; nothing else returns a positive value */
-	return op->op == VFIO_EEH_PE_GET_STATE ? rc : 0;
+	job_put(job);
+	return rc;
 }

@@ -29,17 +29,27 @@
  * whatever the process registers there next. So from then on nothing of the process
  * is listed.
  *
+ * What a client can make take as long as it likes happens with no lock held that
+ * anybody else waits for: page faults, and what takes the mmap_lock of its process,
+ * which it may hold in a page fault of another thread. So v1 pins before MAP takes a
+ * lock (struct tce_pins), REGISTER pins under a lock that only REGISTERs take, and
+ * pages are charged before, and given back after, the locks (&tce_mem.owed). Who closes a
+ * container gives back what it can without waiting; a work item does the rest.
+ *
  * Locks, in the order in which they are taken:
- *   &tce_mm.lock		writers of regions: REGISTER and UNREGISTER of a
- *			process take turns; held while pages are pinned
+ *   &tce_mem.charging	v1: changes of what is charged; held while the owner's
+ *			mmap_lock is waited for
+ *   &tce_mm.registering	REGISTERs of a process take turns; held while pages are
+ *			pinned
+ *   &tce_mm.lock	the regions of a process, for who adds or removes some
  *   &tce_mm.tree_lock	the tree and all regions in it; held for reading
  *			for MAP and UNMAP (&tce_mem.lock), so that no
  *			region goes away in between; and for writing by who
  *			changes a space
- *   tce_mms_lock		tce_mms, &tce_mm.refs
- *   mmap_lock		in the kernel, to pin and to charge
+ *   tce_mms_lock		tce_mms, &tce_mm.refs, &tce_mm.users
+ * mmap_lock is taken under the first two only.
  *
- * Never fails: tce_mem_destroy(), and to collect and release holds.
+ * Never fails: tce_mem_close(), tce_mem_destroy(), and to collect and release holds.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -72,9 +82,11 @@
 /**
  * struct tce_mm - the registered regions of a process
  * @list: in tce_mms
- * @refs: containers that use it; guarded by tce_mms_lock. With none it stays if
- *	@astray or @stuck, until the process is gone
+ * @refs: containers that are open; guarded by tce_mms_lock
+ * @users: containers that have it, closed ones included; guarded by tce_mms_lock.
+ *	With none it stays if @astray or @stuck, until the process is gone
  * @mm: the process's memory, grabbed
+ * @registering: see the top of the file
  * @lock: see the top of the file
  * @tree_lock: see the top of the file
  * @regions: tree of struct tce_region by address, no two overlap; written
@@ -90,7 +102,9 @@
 struct tce_mm {
 	struct list_head list;
 	unsigned int refs;
+	unsigned int users;
 	struct mm_struct *mm;
+	struct mutex registering;
 	struct mutex lock;
 	struct rw_semaphore tree_lock;
 	struct rb_root regions;
@@ -110,6 +124,8 @@ struct tce_mm {
  *	for an orphan; guarded by &tce_mm.lock
  * @page_shift: the largest IOMMU page that no backing page is smaller than
  * @written: some device may have written to it
+ * @unwanted: the last container that has it wanted to unregister it while it was
+ *	mapped; guarded by &tce_mm.lock
  * @mem: the kernel's own entry if the region is listed, else NULL
  * @mapped: if not listed: TCEs that map it
  * @pages: if not listed: the pinned pages
@@ -122,6 +138,7 @@ struct tce_region {
 	struct list_head regs;
 	unsigned int page_shift;
 	bool written;
+	bool unwanted;
 	struct mm_iommu_table_group_mem_t *mem;
 	atomic64_t mapped;
 	struct page **pages;
@@ -411,16 +428,18 @@ static int region_pin(struct tce_mm *shared, struct tce_region *region)
 	unsigned long done = 0;
 	long rc;
 
+	/* waits for the process's own mmap_lock, as the page faults do */
+	rc = account_locked_vm(shared->mm, region->npages, true);
+	if (rc)
+		return rc;
 	region->pages = &region->one;
 	if (region->npages > 1) {
 		region->pages = pages_alloc(region->npages);
-		if (!region->pages)
-			return -ENOMEM;
+		if (!region->pages) {
+			rc = -ENOMEM;
+			goto err_uncharge;
+		}
 	}
-
-	rc = account_locked_vm(shared->mm, region->npages, true);
-	if (rc)
-		goto err_free;
 
 	while (done < region->npages) {
 		unsigned long n = min_t(unsigned long, TCE_PIN_CHUNK,
@@ -441,22 +460,30 @@ static int region_pin(struct tce_mm *shared, struct tce_region *region)
 	return 0;
 
 err_unpin:
-	account_locked_vm(shared->mm, region->npages, false);
 	region_unpin(region, done);
-	return tce_pin_errno(rc);
-err_free:
-	if (region->pages != &region->one)
-		kvfree(region->pages);
+	rc = tce_pin_errno(rc);
+err_uncharge:
+	account_locked_vm(shared->mm, region->npages, false);
 	return rc;
 }
 
-static void region_free(struct tce_mm *shared, struct tce_region *region)
+/* Unpin a region that is not in the tree any more; @mem gives back the charge. */
+static void region_free(struct tce_mem *mem, struct tce_region *region)
 {
-	if (!region->mem) {
+	if (!region->mem)
 		region_unpin(region, region->npages);
-		account_locked_vm(shared->mm, region->npages, false);
-	}
+	tce_mem_owe(mem, region->npages);
 	kfree(region);
+}
+
+/*
+ * Take a region off the kernel's list. The kernel would give back the charge by itself,
+ * under the process's mmap_lock, for which we can't wait here: without an mm it does
+ * not, and region_free() does. Return: 0, or -EBUSY while it is counted as mapped.
+ */
+static int region_unlist(struct tce_region *region)
+{
+	return mm_iommu_put(NULL, region->mem) == -EBUSY ? -EBUSY : 0;
 }
 
 /* Some device may still reach the region: its pages are never free again. */
@@ -478,8 +505,8 @@ static void region_keep_pages(const struct tce_region *region)
 }
 
 /*
- * Let go of a region that no container uses any more. Refused with -EBUSY
- * while TCEs map it.
+ * Take a region out of the tree that no container uses any more, for region_free().
+ * Refused with -EBUSY while TCEs map it.
  */
 static int region_release(struct tce_mm *shared, struct tce_region *region)
 {
@@ -491,8 +518,7 @@ static int region_release(struct tce_mm *shared, struct tce_region *region)
 
 	down_write(&shared->tree_lock);
 	if (atomic64_read(&region->mapped) ||
-	    (region->mem &&
-	     mm_iommu_put(shared->mm, region->mem) == -EBUSY)) {
+	    (region->mem && region_unlist(region))) {
 		rc = -EBUSY;
 	} else {
 		rb_erase(&region->node, &shared->regions);
@@ -500,9 +526,6 @@ static int region_release(struct tce_mm *shared, struct tce_region *region)
 			shared->listed--;
 	}
 	up_write(&shared->tree_lock);
-
-	if (!rc)
-		region_free(shared, region);
 	return rc;
 }
 
@@ -515,8 +538,9 @@ static int region_release(struct tce_mm *shared, struct tce_region *region)
  * still has KVM lost count of, or it is in a table of another container: KVM was
  * given its group, and asks for no more. So then the pages stay where they are.
  */
-static void region_abandon(struct tce_mm *shared, struct tce_region *region)
+static void region_abandon(struct tce_mem *mem, struct tce_region *region)
 {
+	struct tce_mm *shared = mem->shared;
 	bool kept = shared->keep;
 
 	lockdep_assert_held(&shared->lock);
@@ -527,7 +551,7 @@ static void region_abandon(struct tce_mm *shared, struct tce_region *region)
 	if (kept)
 		region_keep_pages(region);
 	if (region->mem) {
-		while (mm_iommu_put(shared->mm, region->mem) == -EBUSY) {
+		while (region_unlist(region)) {
 			shared->astray = true;
 			/* another container may have come since the last look */
 			smp_mb();
@@ -541,7 +565,7 @@ static void region_abandon(struct tce_mm *shared, struct tce_region *region)
 		}
 		shared->listed--;
 	}
-	region_free(shared, region);
+	region_free(mem, region);
 }
 
 /*
@@ -550,16 +574,22 @@ static void region_abandon(struct tce_mm *shared, struct tce_region *region)
  */
 static bool region_listable(const struct tce_mm *shared)
 {
-	return mm_has_notifiers(shared->mm) && !shared->astray &&
+	return tce_mm_has_kvm(shared->mm) && !shared->astray &&
 	       shared->listed < TCE_LISTED_MAX;
 }
 
+/*
+ * Pin a region, in no tree yet. @listable: the caller has counted it in
+ * &tce_mm.listed; it may have to be counted out, if it has no &tce_region.mem.
+ */
 static struct tce_region *region_create(struct tce_mm *shared,
-					unsigned long ua, unsigned long npages)
+					unsigned long ua, unsigned long npages,
+					bool listable)
 {
 	struct tce_region *region;
 	long rc;
 
+	lockdep_assert_held(&shared->registering);
 	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
 	if (!region)
 		return ERR_PTR(-ENOMEM);
@@ -567,7 +597,7 @@ static struct tce_region *region_create(struct tce_mm *shared,
 	region->npages = npages;
 	INIT_LIST_HEAD(&region->regs);
 
-	if (region_listable(shared)) {
+	if (listable) {
 		rc = mm_iommu_new(shared->mm, ua, npages, &region->mem);
 		/* a short pin is reported as the number of pages */
 		if (rc > 0)
@@ -593,9 +623,6 @@ static struct tce_region *region_create(struct tce_mm *shared,
 			return ERR_PTR(rc);
 		}
 	}
-	if (region->mem)
-		shared->listed++;
-	region_insert(shared, region);
 	return region;
 }
 
@@ -604,6 +631,7 @@ static void tce_mm_free(struct tce_mm *shared)
 	lockdep_assert_held(&tce_mms_lock);
 	list_del(&shared->list);
 	mmdrop(shared->mm);
+	mutex_destroy(&shared->registering);
 	mutex_destroy(&shared->lock);
 	kfree_rcu(shared, rcu);
 }
@@ -614,7 +642,7 @@ static void tce_mms_sweep(bool all)
 	struct tce_mm *shared, *next;
 
 	list_for_each_entry_safe(shared, next, &tce_mms, list)
-		if (!shared->refs &&
+		if (!shared->users &&
 		    (all || !atomic_read(&shared->mm->mm_users)))
 			tce_mm_free(shared);
 }
@@ -628,6 +656,7 @@ static struct tce_mm *tce_mm_get(struct mm_struct *mm)
 	list_for_each_entry(shared, &tce_mms, list) {
 		if (shared->mm == mm) {
 			shared->refs++;
+			shared->users++;
 			goto out_unlock;
 		}
 	}
@@ -638,6 +667,8 @@ static struct tce_mm *tce_mm_get(struct mm_struct *mm)
 	mmgrab(mm);
 	shared->mm = mm;
 	shared->refs = 1;
+	shared->users = 1;
+	mutex_init(&shared->registering);
 	mutex_init(&shared->lock);
 	init_rwsem(&shared->tree_lock);
 	shared->regions = RB_ROOT;
@@ -649,41 +680,51 @@ out_unlock:
 }
 
 /*
- * Let go of all regions if nobody but the caller is left, who needs no lock of
- * the tree then: a container that comes meanwhile waits for us when it binds.
+ * Let go of all regions if no more than @refs containers are open: that of the caller,
+ * or none if it has been closed. No lock of the tree is needed then: a container that
+ * comes meanwhile waits for us when it binds.
  */
-static void tce_mm_empty(struct tce_mm *shared)
+static void tce_mm_empty(struct tce_mem *mem, unsigned int refs)
 {
+	struct tce_mm *shared = mem->shared;
 	struct rb_root regions = RB_ROOT;
 	struct tce_region *region, *next;
 
 	mutex_lock(&shared->lock);
 	mutex_lock(&tce_mms_lock);
-	if (shared->refs == 1)
+	if (shared->refs == refs)
 		swap(regions, shared->regions);
 	mutex_unlock(&tce_mms_lock);
 
 	rbtree_postorder_for_each_entry_safe(region, next, &regions, node)
-		region_abandon(shared, region);
+		region_abandon(mem, region);
 	mutex_unlock(&shared->lock);
 }
 
-static void tce_mm_put(struct tce_mm *shared)
+/* One open container less. */
+static void tce_mm_leave(struct tce_mem *mem)
 {
+	struct tce_mm *shared = mem->shared;
+
 	for (;;) {
 		mutex_lock(&tce_mms_lock);
 		/* the last one is alone with the tree */
 		if (shared->refs > 1 || RB_EMPTY_ROOT(&shared->regions))
 			break;
 		mutex_unlock(&tce_mms_lock);
-		tce_mm_empty(shared);
+		tce_mm_empty(mem, 1);
 	}
-	if (!--shared->refs) {
-		/* the pages that this was about have been kept */
+	/* the pages that this was about have been kept */
+	if (!--shared->refs)
 		shared->keep = false;
-		if (!shared->astray && !shared->stuck)
-			tce_mm_free(shared);
-	}
+	mutex_unlock(&tce_mms_lock);
+}
+
+static void tce_mm_put(struct tce_mm *shared)
+{
+	mutex_lock(&tce_mms_lock);
+	if (!--shared->users && !shared->astray && !shared->stuck)
+		tce_mm_free(shared);
 	tce_mms_sweep(false);
 	mutex_unlock(&tce_mms_lock);
 }
@@ -698,6 +739,8 @@ static void tce_mm_put(struct tce_mm *shared)
 void tce_mem_init(struct tce_mem *mem, bool v2)
 {
 	atomic_inc(&tce_mems);
+	refcount_set(&mem->users, 1);
+	mutex_init(&mem->charging);
 	mem->v2 = v2;
 	INIT_LIST_HEAD(&mem->regs);
 }
@@ -727,6 +770,7 @@ int tce_mem_bind(struct tce_mem *mem)
 		 * still: there must not be a table yet for KVM to put them in.
 		 */
 		if (mutex_lock_killable(&mem->shared->lock)) {
+			tce_mm_leave(mem);
 			tce_mm_put(mem->shared);
 			mem->shared = NULL;
 			return -EINTR;
@@ -741,34 +785,49 @@ int tce_mem_bind(struct tce_mem *mem)
 }
 
 /**
- * tce_mem_destroy() - let go of all that a container had registered
+ * tce_mem_close() - let go of all that a container had registered
  * @mem: the container's memory, none of which its own windows map any more
  *
- * Context: may sleep, need not be the owner of the memory. Never fails:
- * regions that other containers map stay until the last of them closes.
+ * Context: sleeps, but waits for no client; need not be the owner of the memory. Never
+ * fails: regions that other containers map stay until the last of them closes. A
+ * REGISTER that is under way undoes itself when it has its pages.
  */
-void tce_mem_destroy(struct tce_mem *mem)
+void tce_mem_close(struct tce_mem *mem)
 {
 	struct tce_registration *reg, *next;
 	struct tce_mm *shared = mem->shared;
 
 	if (shared) {
 		mutex_lock(&shared->lock);
+		mem->closed = true;
 		list_for_each_entry_safe(reg, next, &mem->regs, in_mem) {
 			struct tce_region *region = reg->region;
 
 			list_del(&reg->in_region);
 			kfree(reg);
-			if (list_empty(&region->regs))
-				region_release(shared, region);
+			if (list_empty(&region->regs) &&
+			    !region_release(shared, region))
+				region_free(mem, region);
 			cond_resched();
 		}
+		INIT_LIST_HEAD(&mem->regs);
 		mutex_unlock(&shared->lock);
-		tce_mm_put(shared);
+		tce_mm_leave(mem);
 	}
+	atomic_dec(&tce_mems);
+}
+
+/**
+ * tce_mem_destroy() - undo tce_mem_init()
+ * @mem: closed, nobody uses it any more, and nothing is owed
+ */
+void tce_mem_destroy(struct tce_mem *mem)
+{
+	if (mem->shared)
+		tce_mm_put(mem->shared);
 	if (mem->mm)
 		mmdrop(mem->mm);
-	atomic_dec(&tce_mems);
+	mutex_destroy(&mem->charging);
 }
 
 /**
@@ -814,7 +873,8 @@ void tce_mem_stuck(struct tce_mem *mem)
  * @mem: a bound container's memory
  * @npages: CPU pages
  *
- * Undone by tce_mem_uncharge(). Context: process.
+ * Undone by tce_mem_uncharge(), tce_mem_owe(). Context: process; waits for the owner's
+ * mmap_lock, so with no lock held that anybody else may want.
  *
  * Return: 0, or -ENOMEM if the caller's RLIMIT_MEMLOCK does not allow it.
  */
@@ -826,11 +886,70 @@ int tce_mem_charge(struct tce_mem *mem, unsigned long npages)
 /**
  * tce_mem_uncharge() - undo tce_mem_charge()
  * @mem: the same
- * @npages: the same
+ * @npages: no more than was charged; 0 is nothing
+ *
+ * Context: as tce_mem_charge().
  */
 void tce_mem_uncharge(struct tce_mem *mem, unsigned long npages)
 {
 	account_locked_vm(mem->mm, npages, false);
+}
+
+/**
+ * tce_mem_owe() - undo tce_mem_charge(), but later
+ * @mem: the same
+ * @npages: as tce_mem_uncharge()
+ *
+ * Context: any. Who has locks calls tce_mem_settle() when he has none any more.
+ */
+void tce_mem_owe(struct tce_mem *mem, unsigned long npages)
+{
+	atomic_long_add(npages, &mem->owed);
+}
+
+/**
+ * tce_mem_owe_all() - the container has gone
+ * @mem: its memory; nobody else uses it any more
+ */
+void tce_mem_owe_all(struct tce_mem *mem)
+{
+	tce_mem_owe(mem, mem->charged);
+	mem->charged = 0;
+}
+
+/**
+ * tce_mem_settle() - give back what is owed
+ * @mem: the container's memory
+ *
+ * Context: as tce_mem_charge().
+ */
+void tce_mem_settle(struct tce_mem *mem)
+{
+	if (atomic_long_read(&mem->owed))
+		tce_mem_uncharge(mem, atomic_long_xchg(&mem->owed, 0));
+}
+
+/**
+ * tce_mem_try_settle() - give back what is owed, unless somebody must be waited for
+ * @mem: the container's memory; nobody else uses it any more
+ *
+ * Context: process, any.
+ *
+ * Return: true if nothing is owed any more.
+ */
+bool tce_mem_try_settle(struct tce_mem *mem)
+{
+	unsigned long npages = atomic_long_read(&mem->owed);
+
+	if (!npages)
+		return true;
+	/* the kernel has no mmap_write_trylock(); no mapping is changed here */
+	if (!down_write_trylock(&mem->mm->mmap_lock))
+		return false;
+	__account_locked_vm(mem->mm, npages, false, current, true);
+	up_write(&mem->mm->mmap_lock);
+	atomic_long_sub(npages, &mem->owed);
+	return true;
 }
 
 static struct tce_registration *registration_find(struct tce_mem *mem,
@@ -842,6 +961,101 @@ static struct tce_registration *registration_find(struct tce_mem *mem,
 		if (reg->mem == mem)
 			return reg;
 	return NULL;
+}
+
+static void registration_add(struct tce_registration *reg,
+			     struct tce_region *region)
+{
+	struct tce_mem *mem = reg->mem;
+
+	lockdep_assert_held(&mem->shared->lock);
+	reg->region = region;
+	list_add(&reg->in_mem, &mem->regs);
+	list_add(&reg->in_region, &region->regs);
+	trace_tce_register(region->ua, region->npages << PAGE_SHIFT,
+			   region->page_shift, region->mem);
+}
+
+/* The only registration of a region, if nobody wants that any more; else NULL. */
+static struct tce_registration *
+registration_unwanted(const struct tce_region *region)
+{
+	return region->unwanted && list_is_singular(&region->regs) ?
+		list_first_entry(&region->regs, struct tce_registration,
+				 in_region) : NULL;
+}
+
+/*
+ * Who has a range already? What nobody uses or wants any more is let go of: it has the
+ * pages of then, and what is there now may be others.
+ *
+ * Return: the region, to be shared; NULL if there is none; -EINVAL; -EBUSY.
+ */
+static struct tce_region *region_share(struct tce_mem *mem, unsigned long ua,
+				       unsigned long npages)
+{
+	unsigned long end = ua + (npages << PAGE_SHIFT);
+	struct tce_mm *shared = mem->shared;
+	struct tce_registration *reg;
+	struct tce_region *region;
+
+	lockdep_assert_held(&shared->lock);
+	if (mem->closed)
+		return ERR_PTR(-EINVAL);
+	while ((region = region_overlap(shared, ua, end))) {
+		reg = registration_unwanted(region);
+		if (!reg && !list_empty(&region->regs))
+			break;
+		if (region_release(shared, region))
+			return ERR_PTR(-EBUSY);
+		if (reg) {
+			list_del(&reg->in_mem);
+			kfree(reg);
+		}
+		region_free(mem, region);
+	}
+	if (!region)
+		return NULL;
+	if (region->ua != ua || region->npages != npages)
+		return ERR_PTR(-EINVAL);
+	return registration_find(mem, region) ? ERR_PTR(-EBUSY) : region;
+}
+
+/* REGISTER of what no container has. Return: as tce_mem_register() */
+static int register_new(struct tce_registration *reg, unsigned long ua,
+			unsigned long npages, bool listable)
+{
+	struct tce_mem *mem = reg->mem;
+	struct tce_mm *shared = mem->shared;
+	struct tce_region *region;
+	bool orphan = false;
+	int rc;
+
+	/* as long as the client likes */
+	region = region_create(shared, ua, npages, listable);
+	rc = PTR_ERR_OR_ZERO(region);
+
+	mutex_lock(&shared->lock);
+	if (listable && (rc || !region->mem))
+		shared->listed--;
+	if (!rc && mem->closed) {
+		rc = -EINVAL;
+		/* KVM may have found it in the kernel's list, and mapped it */
+		orphan = region->mem && region_unlist(region);
+		if (region->mem && !orphan)
+			shared->listed--;
+	}
+	if (!rc || orphan)
+		region_insert(shared, region);
+	if (!rc)
+		registration_add(reg, region);
+	mutex_unlock(&shared->lock);
+
+	if (orphan)
+		tce_mm_empty(mem, 0);
+	else if (rc && !IS_ERR(region))
+		region_free(mem, region);
+	return rc;
 }
 
 /**
@@ -857,8 +1071,8 @@ static struct tce_registration *registration_find(struct tce_mem *mem,
  *
  * Return: 0; -EINVAL if misaligned, empty or overlapping another region;
  * -EBUSY if this container has it already, or if it overlaps what a closed
- * container has left mapped in another; -ENOMEM if out of memory or over
- * RLIMIT_MEMLOCK; -EFAULT if the range is not all writable memory that can
+ * container has left mapped in another, or what this container wanted to unregister
+ * and still is mapped; -ENOMEM if out of memory or over RLIMIT_MEMLOCK; -EFAULT if the range is not all writable memory that can
  * be pinned, or begins at address 0; -EINTR.
  */
 int tce_mem_register(struct tce_mem *mem, unsigned long ua, unsigned long size)
@@ -867,6 +1081,7 @@ int tce_mem_register(struct tce_mem *mem, unsigned long ua, unsigned long size)
 	unsigned long npages = size >> PAGE_SHIFT;
 	struct tce_registration *reg;
 	struct tce_region *region;
+	bool listable;
 	int rc;
 
 	if (!size || !PAGE_ALIGNED(ua) || !PAGE_ALIGNED(size) ||
@@ -875,49 +1090,154 @@ int tce_mem_register(struct tce_mem *mem, unsigned long ua, unsigned long size)
 	/* to KVM and to us, the cookie of address 0 says "nothing mapped" */
 	if (!ua || !access_ok((void __user *)ua, size))
 		return -EFAULT;
-	if (npages > totalram_pages())
+	/* of devices there may be more memory than the host has, but not of nothing */
+	if (npages > totalram_pages() &&
+	    npages > READ_ONCE(shared->mm->total_vm))
+		return -ENOMEM;
+	/* the books would not fit into the host's memory, and the kernel says so */
+	if (npages / (PAGE_SIZE / sizeof(struct page *)) >= totalram_pages())
 		return -ENOMEM;
 
 	reg = kzalloc(sizeof(*reg), GFP_KERNEL_ACCOUNT);
 	if (!reg)
 		return -ENOMEM;
+	reg->mem = mem;
 
-	rc = mutex_lock_killable(&shared->lock);
+	rc = mutex_lock_killable(&shared->registering);
 	if (rc)
 		goto err_free;
-
-	region = region_overlap(shared, ua, ua + size);
-	/* An orphan has the pages of then; what is there now may be others. */
-	while (region && list_empty(&region->regs)) {
-		rc = region_release(shared, region);
-		if (rc)
-			goto err_unlock;
-		region = region_overlap(shared, ua, ua + size);
-	}
-	if (!region) {
-		region = region_create(shared, ua, npages);
-		rc = PTR_ERR_OR_ZERO(region);
-	} else if (region->ua != ua || region->npages != npages) {
-		rc = -EINVAL;
-	} else if (registration_find(mem, region)) {
-		rc = -EBUSY;
-	}
+	rc = mutex_lock_killable(&shared->lock);
 	if (rc)
 		goto err_unlock;
-
-	reg->mem = mem;
-	reg->region = region;
-	list_add(&reg->in_mem, &mem->regs);
-	list_add(&reg->in_region, &region->regs);
-	trace_tce_register(ua, size, region->page_shift, region->mem);
+	region = region_share(mem, ua, npages);
+	listable = !region && region_listable(shared);
+	shared->listed += listable;
+	if (!IS_ERR_OR_NULL(region))
+		registration_add(reg, region);
 	mutex_unlock(&shared->lock);
+
+	rc = PTR_ERR_OR_ZERO(region);
+	if (!region)
+		rc = register_new(reg, ua, npages, listable);
+	if (rc)
+		goto err_unlock;
+	mutex_unlock(&shared->registering);
 	return 0;
 
 err_unlock:
-	mutex_unlock(&shared->lock);
+	mutex_unlock(&shared->registering);
 err_free:
 	kfree(reg);
 	return rc;
+}
+
+/*
+ * Has this container registered [@ua, @ua + @npages), wanted to unregister it, and are the
+ * @n pages from @from on still @pages? If these are its last, it is wanted again.
+ */
+static bool region_still(struct tce_mem *mem, unsigned long ua,
+			 unsigned long npages, unsigned long from,
+			 struct page **pages, unsigned long n)
+{
+	struct tce_mm *shared = mem->shared;
+	struct tce_region *region;
+	unsigned long i;
+	bool still;
+
+	mutex_lock(&shared->lock);
+	region = region_find(shared, ua);
+	still = region && region->ua == ua && region->npages == npages &&
+		region->unwanted && registration_find(mem, region);
+	for (i = 0; still && i < n; i++)
+		still = region_hpa(region, from + (i << PAGE_SHIFT)) ==
+			tce_page_hpa(pages[i]);
+	if (still && from + (n << PAGE_SHIFT) == region_end(region))
+		region->unwanted = false;
+	mutex_unlock(&shared->lock);
+	return still;
+}
+
+/**
+ * tce_mem_register_again() - tce_mem_register() of what UNREGISTER was refused for
+ * @mem: a bound v2 container's memory, for which tce_mem_register() said -EBUSY
+ * @ua: as there
+ * @size: as there
+ *
+ * UNREGISTER has changed nothing, so this need not do anything either, if it is the same
+ * memory still. Context: as tce_mem_register().
+ *
+ * Return: 0; -EBUSY if it is another memory, or was not refused; -EFAULT, -ENOMEM or
+ * -EINTR if it can't be looked at.
+ */
+int tce_mem_register_again(struct tce_mem *mem, unsigned long ua,
+			   unsigned long size)
+{
+	unsigned long npages = size >> PAGE_SHIFT, done, n;
+	struct tce_mm *shared = mem->shared;
+	struct page *pages[16];
+	long got;
+	int rc;
+
+	rc = mutex_lock_killable(&shared->registering);
+	if (rc)
+		return rc;
+	for (done = 0; !rc && done < npages; done += n) {
+		n = min(npages - done, ARRAY_SIZE(pages));
+		/* nobody else is asked before it is known to be ours */
+		if (!region_still(mem, ua, npages, ua, NULL, 0)) {
+			rc = -EBUSY;
+			break;
+		}
+		got = fatal_signal_pending(current) ? -EINTR :
+		      pin_user_pages_fast(ua + (done << PAGE_SHIFT), n,
+					  FOLL_WRITE | FOLL_LONGTERM, pages);
+		if (got <= 0) {
+			rc = tce_pin_errno(got);
+			break;
+		}
+		n = got;
+		if (!region_still(mem, ua, npages, ua + (done << PAGE_SHIFT),
+				  pages, n))
+			rc = -EBUSY;
+		unpin_user_pages(pages, n);
+		cond_resched();
+	}
+	mutex_unlock(&shared->registering);
+	return rc;
+}
+
+/**
+ * tce_mem_unwanted() - is what keeps memory from being registered not wanted any more?
+ * @mem: a bound v2 container's memory, for which tce_mem_register() said -EBUSY
+ * @ua: as there; returns where the region begins that keeps it from being registered
+ * @size: the same of its size
+ *
+ * A container wanted to unregister that region, and was told that it is mapped.
+ *
+ * Return: the memory of that container, with one more of &tce_mem.users; NULL if there
+ * is none. tce_space_forget() there helps.
+ */
+struct tce_mem *tce_mem_unwanted(struct tce_mem *mem, unsigned long *ua,
+				 unsigned long *size)
+{
+	struct tce_registration *reg = NULL;
+	struct tce_mm *shared = mem->shared;
+	struct tce_mem *owner = NULL;
+	struct tce_region *region;
+
+	mutex_lock(&shared->lock);
+	region = region_overlap(shared, *ua, *ua + *size);
+	if (region)
+		reg = registration_unwanted(region);
+	if (reg) {
+		*ua = region->ua;
+		*size = region->npages << PAGE_SHIFT;
+		owner = reg->mem;
+		/* it is not closed: it has the registration */
+		refcount_inc(&owner->users);
+	}
+	mutex_unlock(&shared->lock);
+	return owner;
 }
 
 /**
@@ -936,8 +1256,8 @@ int tce_mem_unregister(struct tce_mem *mem, unsigned long ua,
 		       unsigned long size)
 {
 	struct tce_mm *shared = mem->shared;
+	struct tce_region *region, *released = NULL;
 	struct tce_registration *reg = NULL;
-	struct tce_region *region;
 	int rc;
 
 	if (!PAGE_ALIGNED(ua) || !PAGE_ALIGNED(size))
@@ -947,7 +1267,7 @@ int tce_mem_unregister(struct tce_mem *mem, unsigned long ua,
 	if (rc)
 		return rc;
 
-	region = region_find(shared, ua);
+	region = mem->closed ? NULL : region_find(shared, ua);
 	if (region && region->ua == ua && region->npages == size >> PAGE_SHIFT)
 		reg = registration_find(mem, region);
 	if (!reg) {
@@ -957,8 +1277,11 @@ int tce_mem_unregister(struct tce_mem *mem, unsigned long ua,
 
 	if (list_is_singular(&region->regs)) {
 		rc = region_release(shared, region);
-		if (rc)
+		if (rc) {
+			region->unwanted = true;
 			goto out_unlock;
+		}
+		released = region;
 	} else {
 		list_del(&reg->in_region);
 	}
@@ -968,6 +1291,8 @@ int tce_mem_unregister(struct tce_mem *mem, unsigned long ua,
 
 out_unlock:
 	mutex_unlock(&shared->lock);
+	if (released)
+		region_free(mem, released);
 	return rc;
 }
 
@@ -1039,8 +1364,8 @@ bool tce_pin_pass_on(__be64 *cell, u64 cookie)
 }
 
 /* v1: give back @n pages that follow each other */
-static __always_inline void pages_put(struct page *page, unsigned long n,
-				      bool write)
+static __always_inline void pages_put(struct tce_mem *mem, struct page *page,
+				      unsigned long n, bool write)
 {
 	if (n > 1) {
 		unpin_user_page_range_dirty_lock(page, n, write);
@@ -1049,6 +1374,7 @@ static __always_inline void pages_put(struct page *page, unsigned long n,
 			set_page_dirty_lock(page);
 		unpin_user_page(page);
 	}
+	atomic_long_sub(n, &mem->pins);
 }
 
 /* The struct page in a v1 cookie */
@@ -1059,50 +1385,172 @@ static __always_inline struct page *cookie_page(u64 cookie)
 	return (struct page *)(cookie & ~TCE_WRITE);
 }
 
-/*
- * v1: pin the pages behind up to @n entries with the cells @cells. The page
- * pointers are put where the caller wants the addresses and are replaced from
- * the end: an entry's page comes at its own place or before, so none is
- * overwritten too early.
+/**
+ * tce_pins_allow() - v1: what ENABLE has charged, or DISABLE will give back
+ * @mem: a bound container's memory, with &tce_space.lock held for writing
+ * @npages: CPU pages, already charged, with &tce_mem.charging held; or 0 to take it back
  */
-static long pin_entries(__be64 *cells, unsigned long ua, unsigned long n,
-			bool write, unsigned long *hpas)
+void tce_pins_allow(struct tce_mem *mem, unsigned long npages)
 {
-	struct page **pages = (struct page **)hpas;
-	unsigned long first = offset_in_page(ua) / SZ_4K, left, i;
-	long got;
+	WRITE_ONCE(mem->window, npages);
+	if (npages)
+		WRITE_ONCE(mem->charged, mem->charged + npages);
+}
 
-	got = pin_user_pages_fast(ua & PAGE_MASK,
-				  DIV_ROUND_UP(first + n, TCE_PER_PIN),
-				  FOLL_LONGTERM | (write ? FOLL_WRITE : 0),
-				  pages);
-	if (got <= 0)
-		return tce_pin_errno(got);
-	n = min(n, got * TCE_PER_PIN - first);
+/**
+ * tce_pins_trim() - v1: give back what is charged beyond what is needed
+ * @mem: the container's memory
+ *
+ * A whole window is charged while it is enabled, and what is pinned in any case. Context:
+ * as tce_mem_charge(). On SIGKILL it is left to the end of the container.
+ */
+void tce_pins_trim(struct tce_mem *mem)
+{
+	unsigned long charged, keep;
 
-	/* entries that are there already have a pin for all */
-	for (i = 0; TCE_PER_PIN > 1 && i < got; i++)
-		if (tce_pin_pass_on(cells - first + i * TCE_PER_PIN,
-				    tce_mem_cookie(false, true, 0,
-						   tce_page_hpa(pages[i]),
-						   false)))
-			unpin_user_page(pages[i]);
-
-	for (left = n; left; ) {
-		unsigned long last = first + left - 1, hpa, from;
-
-		i = last / TCE_PER_PIN;
-		hpa = tce_page_hpa(pages[i]) + last % TCE_PER_PIN * SZ_4K;
-		from = i ? i * TCE_PER_PIN - first : 0;
-		for (; left > from; hpa -= SZ_4K)
-			hpas[--left] = hpa;
+	if (likely(!tce_pins_to_trim(mem)) ||
+	    mutex_lock_killable(&mem->charging))
+		return;
+	charged = mem->charged;
+	keep = max_t(unsigned long, READ_ONCE(mem->window),
+		     atomic_long_read(&mem->pins));
+	if (keep < charged) {
+		WRITE_ONCE(mem->charged, keep);
+		/* litmus/charge.litmus: who is not counted yet sees what is left */
+		smp_mb();
+		keep = max_t(unsigned long, keep, atomic_long_read(&mem->pins));
+		keep = min(keep, charged);
+		WRITE_ONCE(mem->charged, keep);
+		tce_mem_uncharge(mem, charged - keep);
 	}
-	return n;
+	mutex_unlock(&mem->charging);
+}
+
+/* v1: more is to be pinned than was charged. Return: 0; -ENOMEM; -EINTR */
+static noinline int pins_charge(struct tce_mem *mem)
+{
+	unsigned long pins, charged;
+	int rc;
+
+	rc = mutex_lock_killable(&mem->charging);
+	if (rc)
+		return rc;
+	pins = atomic_long_read(&mem->pins);
+	charged = mem->charged;
+	if (pins > charged) {
+		rc = tce_mem_charge(mem, pins - charged);
+		if (!rc)
+			WRITE_ONCE(mem->charged, pins);
+	}
+	mutex_unlock(&mem->charging);
+	return rc;
+}
+
+/**
+ * tce_pins_get() - v1: pin the pages for a MAP
+ * @pins: on the stack
+ * @mem: a bound container's memory, with no lock held
+ * @ua: first byte
+ * @size: bytes, at least 1
+ * @write: the device will be allowed to write
+ *
+ * Undone by tce_pins_put(). Context: the owner of the memory; sleeps for as long as he
+ * likes, ends early on SIGKILL.
+ *
+ * Return: 0; -EFAULT; -ENOMEM, also if more would be pinned than RLIMIT_MEMLOCK allows;
+ * -EINTR.
+ */
+int tce_pins_get(struct tce_pins *pins, struct tce_mem *mem, unsigned long ua,
+		 unsigned long size, bool write)
+{
+	unsigned long n = PFN_UP(offset_in_page(ua) + size);
+	long got = -ENOMEM;
+
+	pins->mem = mem;
+	pins->ua = ua & PAGE_MASK;
+	pins->n = 0;
+	pins->pages = pins->few;
+	if (n > TCE_PINS_INLINE)
+		pins->pages = kvmalloc_array(n, sizeof(*pins->pages),
+					     GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!pins->pages)
+		return -ENOMEM;
+
+	if (atomic_long_add_return(n, &mem->pins) > READ_ONCE(mem->charged)) {
+		got = pins_charge(mem);
+		if (got)
+			goto err_put;
+	}
+	while (pins->n < n) {
+		got = -EINTR;
+		if (fatal_signal_pending(current))
+			goto err_put;
+		got = pin_user_pages_fast(pins->ua + (pins->n << PAGE_SHIFT),
+					  min(n - pins->n, TCE_PIN_CHUNK),
+					  FOLL_LONGTERM | (write ? FOLL_WRITE : 0),
+					  (struct page **)pins->pages + pins->n);
+		if (got <= 0)
+			goto err_put;
+		pins->n += got;
+		if (need_resched())
+			cond_resched();
+	}
+	return 0;
+
+err_put:
+	atomic_long_sub(n - pins->n, &mem->pins);
+	tce_pins_put(pins);
+	return tce_pin_errno(got);
+}
+
+/**
+ * tce_pins_put() - undo tce_pins_get(), but for what entries have by now
+ * @pins: the pages
+ */
+void tce_pins_put(struct tce_pins *pins)
+{
+	unsigned long i, left = 0;
+
+	for (i = 0; i < pins->n; i++) {
+		if (likely(pins->pages[i] & TCE_PIN_TAKEN))
+			continue;
+		unpin_user_page((struct page *)pins->pages[i]);
+		left++;
+		if (need_resched())
+			cond_resched();
+	}
+	if (left)
+		atomic_long_sub(left, &pins->mem->pins);
+	if (pins->pages != pins->few)
+		kvfree(pins->pages);
+}
+
+/*
+ * v1: give the pins of the pages behind @n entries with the cells @cells to them. Entries
+ * that are there already have a pin for all of a page: then its new one stays with @pins.
+ */
+static void take_pins(struct tce_pins *pins, __be64 *cells, unsigned long ua,
+		      unsigned long n, unsigned long *hpas)
+{
+	unsigned long *page = pins->pages + ((ua - pins->ua) >> PAGE_SHIFT);
+	unsigned long first = offset_in_page(ua) / SZ_4K, i = 0, hpa;
+
+	for (; i < n; page++, first = 0) {
+		hpa = tce_page_hpa((struct page *)(*page & ~TCE_PIN_TAKEN));
+		if (TCE_PER_PIN == 1 ||
+		    !tce_pin_pass_on(cells + i - first,
+				     tce_mem_cookie(false, true, 0, hpa, false)))
+			*page |= TCE_PIN_TAKEN;
+		for (hpa += first * SZ_4K; i < n && first < TCE_PER_PIN;
+		     first++, hpa += SZ_4K)
+			hpas[i++] = hpa;
+	}
 }
 
 /**
  * tce_mem_get() - take hold of the memory behind some entries
  * @mem: a bound container's memory, with &tce_mem.lock held
+ * @pins: v1: the pages, none of which may be looked at twice
  * @cells: v1: the cells of the entries; see also tce_mem_pass_on()
  * @ua: of the first entry, aligned to the IOMMU page
  * @n: entries wanted, at least 1
@@ -1112,21 +1560,23 @@ static long pin_entries(__be64 *cells, unsigned long ua, unsigned long n,
  * @hpas: room for @n addresses, which are returned here
  *
  * Each hold is given back through a struct tce_holds, but for those that are
- * passed on. Context: the owner of the memory; sleeps.
+ * passed on. Context: waits for nobody.
  *
- * Return: how many of the entries could be served, at least 1; or -EFAULT,
- * -ENOMEM, -EINTR (v1), -EINVAL (v2, if tce_mem_check() was not asked).
+ * Return: how many of the entries could be served, at least 1 (v1: all); or -EINVAL
+ * (v2, if tce_mem_check() was not asked).
  */
-long tce_mem_get(struct tce_mem *mem, __be64 *cells, unsigned long ua,
-		 unsigned long n, unsigned int shift, bool write, bool *ours,
-		 unsigned long *hpas)
+long tce_mem_get(struct tce_mem *mem, struct tce_pins *pins, __be64 *cells,
+		 unsigned long ua, unsigned long n, unsigned int shift,
+		 bool write, bool *ours, unsigned long *hpas)
 {
 	struct tce_region *region;
 	unsigned long i, hpa, sub;
 
 	*ours = true;
-	if (!mem->v2)
-		return pin_entries(cells, ua, n, write, hpas);
+	if (!mem->v2) {
+		take_pins(pins, cells, ua, n, hpas);
+		return n;
+	}
 
 	region = region_find(mem->shared, ua);
 	if (!region)
@@ -1214,16 +1664,17 @@ void tce_region_put(struct tce_mem *mem, u64 cookie, unsigned long hpa,
 }
 
 /**
- * tce_pin_put() - v1: undo tce_pin_get()
+ * tce_pin_put() - v1: undo tce_pin_get() and tce_pin_count()
+ * @mem: the container's memory
  * @cookie: what tce_pin_cookie() said
  * @write: the direction that was taken out of the entry let the device write
  *
  * The entry has been killed, or was never written. Context: sleeps. Never
  * fails.
  */
-void tce_pin_put(u64 cookie, bool write)
+void tce_pin_put(struct tce_mem *mem, u64 cookie, bool write)
 {
-	pages_put(cookie_page(cookie), 1, write || cookie & TCE_WRITE);
+	pages_put(mem, cookie_page(cookie), 1, write || cookie & TCE_WRITE);
 }
 
 /**
@@ -1410,8 +1861,9 @@ static __always_inline u64 cell_cookie(const __be64 *cell)
  * v1: the cells from this one on that have the next pages of its folio, or,
  * where entries share pins, the rest of its page.
  */
-static noinline unsigned long put_page_run(__be64 *cells, unsigned long n,
-					   u64 cookie, struct page *page)
+static noinline unsigned long put_page_run(struct tce_mem *mem, __be64 *cells,
+					   unsigned long n, u64 cookie,
+					   struct page *page)
 {
 	u64 step = TCE_PER_PIN > 1 ? SZ_4K : sizeof(*page);
 	struct folio *folio = page_folio(page);
@@ -1427,11 +1879,14 @@ static noinline unsigned long put_page_run(__be64 *cells, unsigned long n,
 	while (i < n && cell_cookie(&cells[i]) == cookie + i * step)
 		i++;
 	memset(cells, 0, i * sizeof(*cells));
-	if (TCE_PER_PIN == 1)
+	if (TCE_PER_PIN == 1) {
 		unpin_user_page_range_dirty_lock(page, i, false);
-	else if (i == TCE_PER_PIN || !tce_pin_shared(cookie) ||
-		 !tce_pin_pass_on(cells, cookie))
+		atomic_long_sub(i, &mem->pins);
+	} else if (i == TCE_PER_PIN || !tce_pin_shared(cookie) ||
+		   !tce_pin_pass_on(cells, cookie)) {
 		unpin_user_page(page);
+		atomic_long_dec(&mem->pins);
+	}
 	return i;
 }
 
@@ -1441,9 +1896,11 @@ static __always_inline bool must_dirty(u64 cookie, struct folio *folio)
 	return cookie & TCE_WRITE && !folio_test_dirty(folio);
 }
 
-static unsigned long put_page_cells(__be64 *cells, unsigned long n)
+static unsigned long put_page_cells(struct tce_mem *mem, __be64 *cells,
+				    unsigned long n)
 {
 	__be64 *cell = cells, *end = cells + n;
+	unsigned long put = 0;
 
 	while (cell < end) {
 		u64 cookie = cell_cookie(cell);
@@ -1456,7 +1913,8 @@ static unsigned long put_page_cells(__be64 *cells, unsigned long n)
 		if (TCE_PER_PIN > 1 || unlikely(PageTail(page))) {
 			if (must_dirty(cookie, page_folio(page)))
 				break;
-			cell += put_page_run(cell, end - cell, cookie, page);
+			cell += put_page_run(mem, cell, end - cell, cookie,
+					     page);
 			continue;
 		}
 		/* no tail, so that it is the folio, and need not be asked */
@@ -1464,7 +1922,10 @@ static unsigned long put_page_cells(__be64 *cells, unsigned long n)
 			break;
 		*cell++ = 0;
 		unpin_user_folio((struct folio *)page, 1);
+		put++;
 	}
+	if (put)
+		atomic_long_sub(put, &mem->pins);
 	return cell - cells;
 }
 
@@ -1511,7 +1972,7 @@ unsigned long tce_mem_put_cells(struct tce_mem *mem, __be64 *cells,
 				unsigned long n)
 {
 	return mem->v2 ? put_region_cells(mem, cells, n) :
-			 put_page_cells(cells, n);
+			 put_page_cells(mem, cells, n);
 }
 
 /* One hold may be of as many entries, or pages, as a window has. */
@@ -1526,7 +1987,7 @@ static void hold_drop(struct tce_mem *mem, struct tce_hold *hold)
 		if (mem->v2)
 			region_drop(region, now);
 		else
-			pages_put(page, now, hold->what & TCE_WRITE);
+			pages_put(mem, page, now, hold->what & TCE_WRITE);
 		if (now == SZ_8K)
 			cond_resched();
 	}
@@ -1547,7 +2008,8 @@ void tce_holds_release(struct tce_holds *holds)
 		if (mem->v2 || hold->n > SZ_8K)
 			hold_drop(mem, hold);
 		else
-			pages_put((struct page *)(hold->what & ~TCE_WRITE),
+			pages_put(mem,
+				  (struct page *)(hold->what & ~TCE_WRITE),
 				  hold->n, hold->what & TCE_WRITE);
 		if (!((hold - holds->first + 1) % SZ_1K))
 			cond_resched();

@@ -9,13 +9,16 @@
 #ifndef TCE_MEMORY_H
 #define TCE_MEMORY_H
 
+#include <linux/atomic.h>
 #include <linux/dma-direction.h>
 #include <linux/io.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/mm_types.h>
 #include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
 #include <linux/pfn.h>
+#include <linux/refcount.h>
 #include <linux/rwsem.h>
 #include <linux/sizes.h>
 #include <linux/types.h>
@@ -27,24 +30,43 @@ struct tce_region;
  * struct tce_mem - the user memory of one container
  * @mm: whose memory it is; set once by tce_mem_bind() and grabbed until
  *	tce_mem_destroy(). NULL before.
+ * @users: who uses this memory, or the container around it: ioctls, and one for the
+ *	container itself
+ * @owed: pages that are still charged, but not needed any more; to be given back
+ *	when no lock is held, by tce_mem_settle()
+ * @charging: v1: ENABLE, DISABLE and who changes @charged take turns. Only the
+ *	container's owner ever takes it, and may sleep with it for as long as he likes.
+ * @charged: v1: pages charged for pins; guarded by @charging
+ * @window: v1: pages that ENABLE has charged, which are enough for a whole window;
+ *	0 while it is disabled; guarded by &tce_space.lock
+ * @pins: v1: pages pinned, or about to be
  * @shared: v2: the regions of @mm, shared by all containers of the process
  * @lock: what MAP and UNMAP hold for reading, and who changes what they use for
  *	writing: that of the container's space, or with v2, once it is bound,
  *	&tce_mm.tree_lock of @shared
  * @regs: v2: what this container has registered (struct tce_registration);
  *	guarded by &tce_mm.lock
+ * @closed: v2: nothing can be registered any more; guarded by &tce_mm.lock
  * @v2: pages are mapped out of registered regions, rather than pinned one
  *	by one as they are mapped
  */
 struct tce_mem {
 	struct mm_struct *mm;
+	refcount_t users;
+	atomic_long_t owed;
+	struct mutex charging;
+	unsigned long charged;
+	unsigned long window;
+	atomic_long_t pins;
 	struct tce_mm *shared;
 	struct rw_semaphore *lock;
 	struct list_head regs;
+	bool closed;
 	bool v2;
 };
 
 void tce_mem_init(struct tce_mem *mem, bool v2);
+void tce_mem_close(struct tce_mem *mem);
 void tce_mem_destroy(struct tce_mem *mem);
 int tce_mem_bind(struct tce_mem *mem);
 void tce_mem_keep(struct tce_mem *mem);
@@ -53,22 +75,31 @@ void tce_mem_exit(void);
 
 int tce_mem_charge(struct tce_mem *mem, unsigned long npages);
 void tce_mem_uncharge(struct tce_mem *mem, unsigned long npages);
+void tce_mem_owe(struct tce_mem *mem, unsigned long npages);
+void tce_mem_owe_all(struct tce_mem *mem);
+void tce_mem_settle(struct tce_mem *mem);
+bool tce_mem_try_settle(struct tce_mem *mem);
 
 int tce_mem_register(struct tce_mem *mem, unsigned long ua,
 		     unsigned long size);
 int tce_mem_unregister(struct tce_mem *mem, unsigned long ua,
 		       unsigned long size);
+int tce_mem_register_again(struct tce_mem *mem, unsigned long ua,
+			   unsigned long size);
+struct tce_mem *tce_mem_unwanted(struct tce_mem *mem, unsigned long *ua,
+				 unsigned long *size);
 
 int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
 		  unsigned int shift, bool write);
-long tce_mem_get(struct tce_mem *mem, __be64 *cells, unsigned long ua,
-		 unsigned long n, unsigned int shift, bool write, bool *ours,
-		 unsigned long *hpas);
+struct tce_pins;
+long tce_mem_get(struct tce_mem *mem, struct tce_pins *pins, __be64 *cells,
+		 unsigned long ua, unsigned long n, unsigned int shift,
+		 bool write, bool *ours, unsigned long *hpas);
 int tce_region_get(struct tce_mem *mem, unsigned long ua, unsigned int shift,
 		   bool write, unsigned long *hpa, u64 *cookie);
 void tce_region_put(struct tce_mem *mem, u64 cookie, unsigned long hpa,
 		    bool write);
-void tce_pin_put(u64 cookie, bool write);
+void tce_pin_put(struct tce_mem *mem, u64 cookie, bool write);
 int tce_pin_errno(long rc);
 bool tce_pin_pass_on(__be64 *cell, u64 cookie);
 
@@ -92,17 +123,32 @@ bool tce_pin_pass_on(__be64 *cell, u64 cookie);
 #define TCE_ALONE	(TCE_PER_PIN > 1 ? 2UL : 0)
 
 /**
- * tce_mem_has_kvm() - may KVM write entries and cells for this memory's process?
- * @mem: a bound container's memory
+ * tce_mm_has_kvm() - may KVM write entries and cells for a process?
+ * @mm: its memory
  *
  * KVM watches the process's memory by an MMU notifier.
  *
- * Return: false if not; always for v1, whose cells KVM does not see. Once true, it
- * stays so.
+ * Return: false if not. Once true, it stays so.
+ */
+static __always_inline bool tce_mm_has_kvm(const struct mm_struct *mm)
+{
+#ifdef CONFIG_MMU_NOTIFIER
+	/* litmus/notifier.litmus: mm_has_notifiers(), but read once */
+	return unlikely(READ_ONCE(mm->notifier_subscriptions));
+#else
+	return false;
+#endif
+}
+
+/**
+ * tce_mem_has_kvm() - may KVM write entries and cells for this memory's process?
+ * @mem: a bound container's memory
+ *
+ * Return: as tce_mm_has_kvm(); always false for v1, whose cells KVM does not see.
  */
 static __always_inline bool tce_mem_has_kvm(const struct tce_mem *mem)
 {
-	return mem->v2 && mm_has_notifiers(mem->mm);
+	return mem->v2 && tce_mm_has_kvm(mem->mm);
 }
 
 /**
@@ -147,14 +193,14 @@ static __always_inline unsigned long tce_page_hpa(struct page *page)
 
 /**
  * tce_pin_get() - v1: pin the page behind one entry
- * @ua: aligned to 4K
+ * @ua: where the owner sees it
  * @write: the device will be allowed to write
  * @page: the page is returned here
  *
- * tce_mem_check() and tce_mem_get() in one. Undone by tce_pin_put(). Context:
- * the owner of the memory; sleeps.
+ * Undone by unpin_user_page(), or, once an entry has it, by tce_pin_put(). Context:
+ * the owner of the memory; sleeps for as long as he likes, so with no lock held.
  *
- * Return: 0, or an errno of those two.
+ * Return: 0; -EFAULT; -ENOMEM; -EINTR.
  */
 static __always_inline int tce_pin_get(unsigned long ua, bool write,
 				       struct page **page)
@@ -165,6 +211,33 @@ static __always_inline int tce_pin_get(unsigned long ua, bool write,
 				      page);
 
 	return likely(got == 1) ? 0 : tce_pin_errno(got);
+}
+
+/**
+ * tce_pin_count() - v1: an entry is about to hold one more pin
+ * @mem: the container's memory, with &tce_mem.lock held
+ *
+ * Undone by tce_pin_uncount(), or by tce_pin_put().
+ *
+ * Return: true; false if more would be pinned than was charged.
+ */
+static __always_inline bool tce_pin_count(struct tce_mem *mem)
+{
+	/* litmus/charge.litmus: it is counted before it looks what is charged */
+	if (likely(atomic_long_inc_return(&mem->pins) <=
+		   READ_ONCE(mem->charged)))
+		return true;
+	atomic_long_dec(&mem->pins);
+	return false;
+}
+
+/**
+ * tce_pin_uncount() - undo tce_pin_count()
+ * @mem: the container's memory
+ */
+static __always_inline void tce_pin_uncount(struct tce_mem *mem)
+{
+	atomic_long_dec(&mem->pins);
 }
 
 /**
@@ -212,6 +285,46 @@ static __always_inline bool tce_mem_pass_on(const struct tce_mem *mem,
 {
 	return TCE_PER_PIN > 1 && !mem->v2 && tce_pin_shared(cookie) &&
 	       tce_pin_pass_on(cell, cookie);
+}
+
+#define TCE_PINS_INLINE	16
+
+/**
+ * struct tce_pins - v1: pages that a MAP has pinned before it takes a lock
+ * @mem: whose memory
+ * @ua: of the first page
+ * @n: pages
+ * @pages: the pages; | TCE_PIN_TAKEN for one whose pin an entry has by now
+ * @few: the pages, if there are few
+ *
+ * They count as pinned from the start, so that no more is ever pinned than was
+ * charged.
+ */
+struct tce_pins {
+	struct tce_mem *mem;
+	unsigned long ua;
+	unsigned long n;
+	unsigned long *pages;
+	unsigned long few[TCE_PINS_INLINE];
+};
+
+#define TCE_PIN_TAKEN	1UL
+
+int tce_pins_get(struct tce_pins *pins, struct tce_mem *mem, unsigned long ua,
+		 unsigned long size, bool write);
+void tce_pins_put(struct tce_pins *pins);
+void tce_pins_allow(struct tce_mem *mem, unsigned long npages);
+void tce_pins_trim(struct tce_mem *mem);
+
+/**
+ * tce_pins_to_trim() - v1: is there something for tce_pins_trim() to do?
+ * @mem: the container's memory
+ *
+ * Return: true if more is charged than a window needs.
+ */
+static __always_inline bool tce_pins_to_trim(const struct tce_mem *mem)
+{
+	return READ_ONCE(mem->charged) > READ_ONCE(mem->window);
 }
 
 /**

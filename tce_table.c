@@ -47,6 +47,8 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/uaccess.h>
+#include <linux/vfio.h>
 #include <linux/wait.h>
 
 #include <asm/tce.h>
@@ -135,10 +137,10 @@ struct tce_window {
 };
 
 /*
- * Platform operations return what their firmware said, which is no errno.
- * Codes that are errnos of our ABI and that a platform does return pass.
+ * What makes and charges a table returns errnos, and, by mistake, what firmware said.
+ * Those of our ABI pass.
  */
-static int platform_errno(long rc)
+static int table_errno(long rc)
 {
 	switch (rc) {
 	case 0:
@@ -151,6 +153,17 @@ static int platform_errno(long rc)
 	default:
 		return -EIO;
 	}
+}
+
+/*
+ * set_window() and unset_window() of powernv return what OPAL said, some of which look
+ * like errnos; pseries, whose tables know no kill, has errnos.
+ */
+static int bridge_errno(const struct iommu_table_ops *ops, long rc)
+{
+	if (ops->tce_kill)
+		return rc ? -EIO : 0;
+	return table_errno(rc);
 }
 
 /* xchg_no_kill() returns -ENOMEM on powernv, raw hypervisor codes on pseries */
@@ -417,24 +430,40 @@ static void window_probe(struct tce_window *win)
 }
 
 /**
- * struct tce_hidden - table operations as KVM shall see them
- * @platform: the platform's own; NULL if this one is not in use yet
- * @ops: v1: the same, but for what is below
+ * struct tce_shown - table operations as KVM shall see them
+ * @ops: what KVM sees
+ * @platform: the platform's own, which a table of ours goes on to use
+ */
+struct tce_shown {
+	struct iommu_table_ops ops;
+	struct iommu_table_ops *platform;
+};
+
+/**
+ * struct tce_hidden - what is shown instead of one set of a platform's operations
+ * @platform: that set; NULL if this one is not in use yet
+ * @v1: of a table of v1: KVM finds no cell
  * @dead: of a table whose window is gone; see window_bury()
  *
- * A platform has one such set, or two. A table keeps it until it is freed, since
- * KVM may look at a table's operations at any time; the module stays that long.
+ * A platform has one such set; the suites have two. A table keeps it until it is freed,
+ * since KVM may look at a table's operations at any time; the module stays that long.
  */
 static struct tce_hidden {
 	struct iommu_table_ops *platform;
-	struct iommu_table_ops ops;
-	struct iommu_table_ops dead;
+	struct tce_shown v1;
+	struct tce_shown dead;
 } tce_hidden[2];
 static DEFINE_MUTEX(tce_hidden_lock);
 
-static struct iommu_table_ops *hidden_platform(struct iommu_table *tbl)
+/*
+ * The table may get other operations at any time, but never again the platform's, and
+ * all of ours know those.
+ */
+static struct iommu_table_ops *shown_platform(struct iommu_table *tbl)
 {
-	return container_of(tbl->it_ops, struct tce_hidden, ops)->platform;
+	struct iommu_table_ops *ops = READ_ONCE(tbl->it_ops);
+
+	return container_of(ops, struct tce_shown, ops)->platform;
 }
 
 /* There is no cell: KVM leaves MAPs to user space, and can't count. */
@@ -450,20 +479,11 @@ static __be64 *hidden_useraddr(struct iommu_table *tbl, long index, bool alloc)
 static int hidden_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 		       enum dma_data_direction *dir)
 {
-	int rc = hidden_platform(tbl)->xchg_no_kill(tbl, index, hpa, dir);
+	int rc = shown_platform(tbl)->xchg_no_kill(tbl, index, hpa, dir);
 
 	if (!rc && dir_writes(*dir))
 		*dir = DMA_TO_DEVICE;
 	return rc;
-}
-
-static void hidden_free(struct iommu_table *tbl)
-{
-	struct iommu_table_ops *platform = hidden_platform(tbl);
-
-	if (platform->free)
-		platform->free(tbl);
-	module_put(THIS_MODULE);
 }
 
 /* Nothing is there, and nothing is written. */
@@ -475,10 +495,23 @@ static int dead_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 	return 0;
 }
 
-static void dead_free(struct iommu_table *tbl)
+static void shown_free(struct iommu_table *tbl)
 {
-	tbl->it_ops = &container_of(tbl->it_ops, struct tce_hidden, dead)->ops;
-	hidden_free(tbl);
+	struct iommu_table_ops *platform = shown_platform(tbl);
+
+	/* which may look which table it is by its operations */
+	tbl->it_ops = platform;
+	if (platform->free)
+		platform->free(tbl);
+	module_put(THIS_MODULE);
+}
+
+static void shown_init(struct tce_shown *shown, struct iommu_table_ops *platform)
+{
+	shown->platform = platform;
+	shown->ops = *platform;
+	shown->ops.useraddrptr = hidden_useraddr;
+	shown->ops.free = shown_free;
 }
 
 /* Return: what KVM may see of such tables; NULL if they are of yet another kind */
@@ -492,18 +525,22 @@ static struct tce_hidden *hidden_find(struct iommu_table_ops *platform)
 	       hidden->platform != platform)
 		hidden++;
 	if (hidden < end && !hidden->platform) {
-		hidden->ops = *platform;
-		hidden->ops.useraddrptr = hidden_useraddr;
-		hidden->ops.xchg_no_kill = hidden_xchg;
-		hidden->ops.free = hidden_free;
-		hidden->dead = *platform;
-		hidden->dead.useraddrptr = hidden_useraddr;
-		hidden->dead.xchg_no_kill = dead_xchg;
-		hidden->dead.free = dead_free;
+		shown_init(&hidden->v1, platform);
+		hidden->v1.ops.xchg_no_kill = hidden_xchg;
+		shown_init(&hidden->dead, platform);
+		hidden->dead.ops.xchg_no_kill = dead_xchg;
 		hidden->platform = platform;
 	}
 	mutex_unlock(&tce_hidden_lock);
 	return hidden < end ? hidden : NULL;
+}
+
+/* Let KVM see other operations of a table, with what they consist of. */
+static void table_show(struct iommu_table *tbl, struct tce_shown *shown)
+{
+	/* litmus/shown-ops.litmus: who sees them sees their contents */
+	smp_store_release(&tbl->it_ops, &shown->ops);
+	smp_mb();
 }
 
 /*
@@ -522,10 +559,12 @@ static int window_hide(struct tce_window *win,
 	if (!hidden)
 		return -ENODEV;
 	__module_get(THIS_MODULE);
-	/* who is not counted yet will see what is stored */
-	smp_store_mb(tbl->it_ops, &hidden->ops);
-	if (table_group->tables[win->num] == tbl)
+	table_show(tbl, &hidden->v1);
+	if (table_group->tables[win->num] == tbl) {
 		refs++;
+		/* litmus/hide.litmus: who has the old ones is counted by then */
+		synchronize_rcu();
+	}
 	return kref_read(&tbl->it_kref) == refs ? 0 : -EBUSY;
 }
 
@@ -549,10 +588,12 @@ static void window_bury(struct tce_window *win)
 	/* v1 has it already */
 	if (tbl->it_ops == win->ops)
 		__module_get(THIS_MODULE);
-	/* who is not counted yet will see what is stored */
-	smp_store_mb(tbl->it_ops, &hidden->dead);
-	if (kref_read(&tbl->it_kref) > win->refs)
-		synchronize_rcu();
+	table_show(tbl, &hidden->dead);
+	/*
+	 * litmus/bury.litmus: even who is not counted yet may have the old ones, so
+	 * that there is nothing to be asked first.
+	 */
+	synchronize_rcu();
 }
 
 /* Make the cells of v1. Entries at the ends may look for others beyond. */
@@ -616,15 +657,15 @@ static __always_inline __be64 *window_own_cell(struct tce_window *win,
 }
 
 /*
- * iommu_flush_tce(), in line. A kill is no more than a store to the bridge:
- * nobody shall see what comes after it before. Hypervisor calls are done when
- * they return.
+ * iommu_flush_tce(), in line. A kill is no more than a store to the bridge, and an entry
+ * one to memory: nobody shall see what comes after them before. Hypervisor calls are
+ * done when they return, but do not order what we ask for next.
  */
 static __always_inline void window_flush(struct tce_window *win)
 {
 	if (unlikely(win->ops->flush))
 		iommu_flush_tce(win->tbl);
-	else if (win->ops->tce_kill)
+	else
 		mb();
 }
 
@@ -657,9 +698,13 @@ static __always_inline void window_kill_one(struct tce_window *win,
  *
  * Only KVM could: that of the process, or of another one that was given the group.
  * It drops a table only by RCU: within one RCU read-side section, "yes" at its
- * beginning and at its end means "yes" throughout. KVM may leave cells behind that
- * do not fit their entries, so that a window that it was seen in counts as its for
- * good.
+ * beginning and at its end means "yes" throughout (litmus/exclusive.litmus). KVM may
+ * leave cells behind that do not fit their entries, so that a window that it was seen in
+ * counts as its for good.
+ *
+ * What can't be seen: a virtual CPU of another process's KVM that has taken a page out
+ * and is preempted before it puts it back, on a kernel that preempts the kernel (7.2),
+ * while that KVM loses the group. The page comes back after we have let it go.
  */
 static __always_inline bool window_exclusive(struct tce_window *win,
 					     const struct tce_mem *mem)
@@ -844,8 +889,23 @@ static void clear_entry(struct tce_clear *clear, unsigned long entry,
 }
 
 /*
+ * Kill entries that are empty: KVM may have cleared them, and not killed them yet. Whose
+ * UNMAP returns can rely on it that the device reaches nothing there.
+ */
+static void clear_again(struct tce_clear *clear, unsigned long entry,
+			unsigned long n)
+{
+	if (clear->end && entry - clear->end > TCE_KILL_GAP)
+		clear_release(clear);
+	if (!clear->end)
+		clear->first = entry;
+	clear->end = entry + n;
+}
+
+/*
  * Clear @n entries from @first on, under &tce_mem.lock. With @killable a
- * fatal signal ends it early. Return: 0; -EINTR; -EIO if the platform refused
+ * fatal signal ends it early, and entries that KVM has cleared are killed; without, the
+ * whole window goes. Return: 0; -EINTR; -EIO if the platform refused
  * to clear some entry, which then keeps its page.
  */
 static int window_clear(struct tce_space *space, struct tce_window *win,
@@ -855,6 +915,8 @@ static int window_clear(struct tce_space *space, struct tce_window *win,
 	/* a run that is all of it needs no other kill, however short it is */
 	unsigned long run_min = min(win->run_min, n);
 	struct tce_clear clear __uninitialized;
+	bool shared = killable && space->mem->v2 &&
+		      !window_exclusive(win, space->mem);
 	__be64 *cell;
 
 	clear.win = win;
@@ -872,6 +934,8 @@ static int window_clear(struct tce_space *space, struct tce_window *win,
 		while (left) {
 			run = cells_run(cell, min(left, TCE_RUN_MAX),
 					CELL_EMPTY);
+			if (run && unlikely(shared))
+				clear_again(&clear, entry, run);
 			entry += run;
 			cell += run;
 			left -= run;
@@ -989,6 +1053,7 @@ struct tce_old_block {
  * @exclusive: KVM has no part in the window; see window_exclusive()
  * @run_min: the least run that is worth it
  * @exchanged: some were not, and are to be killed
+ * @pins: v1: the pages
  * @blocks: blocks of replaced entries, newest first, after @few
  * @nr: replaced entries in the newest block, or in @few if there is none
  * @max: room there
@@ -1008,6 +1073,7 @@ struct tce_map {
 	bool exclusive;
 	unsigned long run_min;
 	bool exchanged;
+	struct tce_pins *pins;
 	struct tce_old_block *blocks;
 	unsigned int nr;
 	unsigned int max;
@@ -1397,13 +1463,13 @@ static int map_chunk(struct tce_map *map, struct tce_holds *holds,
 	int rc;
 
 	max = min(n - from, max);
-	/* look at no page of v1 twice: it may be another by then */
+	/* v1: end with a page, so that who fails finds all of its entries */
 	if (TCE_PER_PIN > 1 && !mem->v2 && max < n - from)
 		max -= (offset_in_page(map_ua(map, from)) / SZ_4K + max) %
 		       TCE_PER_PIN;
 	cell = window_own_cell(map->win, map->first + from);
-	got = tce_mem_get(mem, cell, map_ua(map, from), max, shift, write,
-			  &map->ours, hpas);
+	got = tce_mem_get(mem, map->pins, cell, map_ua(map, from), max, shift,
+			  write, &map->ours, hpas);
 	if (got < 0)
 		return got;
 	map->exclusive = window_exclusive(map->win, mem);
@@ -1446,7 +1512,7 @@ err_unhold:
 /* Map @n entries: all of them, or none. */
 static int map_run(struct tce_space *space, struct tce_window *win,
 		   unsigned long first, unsigned long ua, unsigned long n,
-		   enum dma_data_direction dir)
+		   enum dma_data_direction dir, struct tce_pins *pins)
 {
 	unsigned long few[TCE_CHUNK_STACK] __uninitialized, *hpas = few;
 	struct tce_holds holds __uninitialized;
@@ -1474,6 +1540,7 @@ static int map_run(struct tce_space *space, struct tce_window *win,
 	/* a run that is all of it needs no other kill, however short it is */
 	map.run_min = clamp(n, 2, win->run_min);
 	map.exchanged = false;
+	map.pins = pins;
 	map.blocks = NULL;
 	map.nr = 0;
 	map.max = TCE_OLDS_INLINE;
@@ -1509,7 +1576,8 @@ static int map_run(struct tce_space *space, struct tce_window *win,
 /* MAP of whatever it is */
 static noinline int map_range(struct tce_space *space, struct tce_window *win,
 			      unsigned long first, unsigned long ua,
-			      unsigned long n, enum dma_data_direction dir)
+			      unsigned long n, enum dma_data_direction dir,
+			      struct tce_pins *pins)
 {
 	unsigned int shift = win->tbl->it_page_shift;
 	struct tce_span span __uninitialized;
@@ -1520,7 +1588,7 @@ static noinline int map_range(struct tce_space *space, struct tce_window *win,
 		return rc;
 	rc = tce_mem_check(space->mem, ua, n << shift, shift, dir_writes(dir));
 	if (!rc)
-		rc = map_run(space, win, first, ua, n, dir);
+		rc = map_run(space, win, first, ua, n, dir, pins);
 	window_unlock_range(win, &span);
 	return rc;
 }
@@ -1542,18 +1610,18 @@ static noinline int unmap_range(struct tce_space *space, struct tce_window *win,
 
 /*
  * MAP of one entry that is empty: what map_run() does, at less cost for those
- * who map page by page, as QEMU does for a guest without KVM. -EAGAIN if it is
- * to be done by map_run() after all: the entry is not empty, or somebody else
- * is at work in the window.
+ * who map page by page, as QEMU does for a guest without KVM. v1: with @page pinned.
+ * -EAGAIN if it is to be done by map_run() after all: the entry is not empty, or
+ * somebody else is at work in the window.
  */
 static __always_inline int map_one(struct tce_mem *mem, struct tce_window *win,
 				   unsigned long entry, unsigned long ua,
+				   struct page *page,
 				   enum dma_data_direction new_dir,
 				   const bool v2)
 {
 	enum dma_data_direction dir = new_dir;
 	bool write = dir_writes(new_dir);
-	struct page *page __uninitialized;
 	unsigned long left, hpa;
 	__be64 *cell;
 	u64 cookie;
@@ -1569,13 +1637,9 @@ static __always_inline int map_one(struct tce_mem *mem, struct tce_window *win,
 		if (unlikely(!cell))
 			goto err_put;
 	} else {
-		/* before the page is pinned for nothing */
-		cell = window_cell(win, entry);
-		if (unlikely(READ_ONCE(win->spans_used) || READ_ONCE(*cell)))
+		if (unlikely(!tce_pin_count(mem)))
 			return -EAGAIN;
-		rc = tce_pin_get(ua, write, &page);
-		if (unlikely(rc))
-			return rc;
+		cell = window_cell(win, entry);
 		hpa = tce_page_hpa(page);
 		if (TCE_PER_PIN > 1)
 			hpa |= offset_in_page(ua);
@@ -1595,8 +1659,8 @@ static __always_inline int map_one(struct tce_mem *mem, struct tce_window *win,
 	/* KVM may have put something there; then as with COOKIE_LOST */
 	if (!v2 || unlikely(!cell_replace(cell, 0, cookie_to_cell(cookie))))
 		cell_write(cell, cookie);
-	window_unlock_one(win);
 	window_kill_one(win, entry);
+	window_unlock_one(win);
 	return 0;
 
 err_unlock:
@@ -1605,7 +1669,7 @@ err_put:
 	if (v2)
 		tce_region_put(mem, cookie, hpa, write);
 	else
-		tce_pin_put(cookie, write);
+		tce_pin_uncount(mem);
 	return rc;
 }
 
@@ -1629,8 +1693,12 @@ static __always_inline int unmap_one(struct tce_mem *mem,
 		return -EAGAIN;
 	old = READ_ONCE(*cell);
 	cookie = cell_to_cookie(old);
-	if (unlikely(!old))
+	if (unlikely(!old)) {
+		/* KVM may have cleared it, and not killed it yet */
+		if (v2 && !window_exclusive(win, mem))
+			window_kill_one(win, entry);
 		goto out_unlock;
+	}
 	if (!v2 && unlikely(tce_pin_shared(cookie))) {
 		rc = -EAGAIN;
 		goto out_unlock;
@@ -1649,11 +1717,12 @@ static __always_inline int unmap_one(struct tce_mem *mem,
 	} else {
 		mine = cell_replace(cell, old, 0);
 	}
+	/* before the next one finds it empty, and says that it is unmapped */
+	window_kill_one(win, entry);
 	window_unlock_one(win);
 
-	window_kill_one(win, entry);
 	if (!v2)
-		tce_pin_put(cookie, dir_writes(dir));
+		tce_pin_put(mem, cookie, dir_writes(dir));
 	else if (likely(mine))
 		tce_region_put(mem, cookie, hpa, dir_writes(dir));
 	return 0;
@@ -1663,6 +1732,40 @@ out_unlock:
 	return rc;
 }
 
+/* The same for MAP, where @ua has to be a multiple of the IOMMU page as well */
+static __always_inline int map_window(struct tce_space *space, u64 ioba, u64 ua,
+				      u64 size, struct tce_window **found,
+				      unsigned long *first, unsigned long *n)
+{
+	int rc = window_range(space, ioba, size, found, first, n);
+
+	if (unlikely(rc))
+		return rc;
+	return ua & ((1UL << (*found)->tbl->it_page_shift) - 1) ? -EINVAL : 0;
+}
+
+/**
+ * tce_space_check() - could a range be mapped?
+ * @space: the space, with &tce_mem.lock held
+ * @ioba: first I/O address
+ * @ua: where the memory is in the caller's address space
+ * @size: bytes
+ *
+ * Return: 0; -ENXIO or -EINVAL, as tce_space_map(); -EFAULT if the range can't be
+ * user memory.
+ */
+int tce_space_check(struct tce_space *space, u64 ioba, u64 ua, u64 size)
+{
+	struct tce_window *win;
+	unsigned long first, n;
+	int rc;
+
+	rc = map_window(space, ioba, ua, size, &win, &first, &n);
+	if (rc || !n)
+		return rc;
+	return access_ok((void __user *)ua, size) ? 0 : -EFAULT;
+}
+
 /**
  * tce_space_map() - let the devices reach user memory
  * @space: the space, with &tce_mem.lock held
@@ -1670,36 +1773,59 @@ out_unlock:
  * @ua: where the memory is in the caller's address space
  * @size: bytes; 0 maps nothing
  * @dir: what the devices may do
+ * @pins: v1: the pages of just this memory
  *
  * What was mapped there before is replaced. Undone by tce_space_unmap().
- * Context: the owner of the memory; sleeps.
+ * Context: the owner of the memory; sleeps, but waits for no client.
  *
  * Return: 0; -ENXIO if no window has @ioba; -EINVAL if misaligned or leaving
- * the window, or as tce_mem_check(); -EFAULT, -ENOMEM, -EINTR; -EIO if the
+ * the window, or as tce_mem_check(); -ENOMEM, -EINTR; -EIO if the
  * platform refused. On any of them all entries are what they were before, but
  * for what KVM has done to them meanwhile.
  */
 int tce_space_map(struct tce_space *space, u64 ioba, u64 ua, u64 size,
-		  enum dma_data_direction dir)
+		  enum dma_data_direction dir, struct tce_pins *pins)
 {
 	struct tce_mem *mem = space->mem;
 	struct tce_window *win;
 	unsigned long first, n;
 	int rc;
 
-	rc = window_range(space, ioba, size, &win, &first, &n);
+	rc = map_window(space, ioba, ua, size, &win, &first, &n);
 	if (unlikely(rc))
 		return rc;
-	if (ua & ((1UL << win->tbl->it_page_shift) - 1))
-		return -EINVAL;
 
-	if (n == 1) {
-		rc = mem->v2 ? map_one(mem, win, first, ua, dir, true) :
-			       map_one(mem, win, first, ua, dir, false);
+	if (n == 1 && mem->v2) {
+		rc = map_one(mem, win, first, ua, NULL, dir, true);
 		if (likely(rc != -EAGAIN))
 			return rc;
 	}
-	return n ? map_range(space, win, first, ua, n, dir) : 0;
+	return n ? map_range(space, win, first, ua, n, dir, pins) : 0;
+}
+
+/**
+ * tce_space_map_page() - v1: tce_space_map() of one entry, which is empty
+ * @space: the space, with &tce_mem.lock held
+ * @ioba: its I/O address
+ * @ua: where the memory is in the caller's address space
+ * @page: the page behind it, from tce_pin_get(); the entry's, if this succeeds
+ * @dir: what the devices may do
+ *
+ * Context: waits for nobody.
+ *
+ * Return: 0; as tce_space_map(); -EAGAIN if it is to be tried by that.
+ */
+int tce_space_map_page(struct tce_space *space, u64 ioba, u64 ua,
+		       struct page *page, enum dma_data_direction dir)
+{
+	struct tce_window *win;
+	unsigned long first, n;
+	int rc;
+
+	rc = map_window(space, ioba, ua, SZ_4K, &win, &first, &n);
+	if (unlikely(rc))
+		return rc;
+	return map_one(space->mem, win, first, ua, page, dir, false);
 }
 
 /**
@@ -1753,6 +1879,50 @@ void tce_space_unmap_all(struct tce_space *space)
 	}
 }
 
+/**
+ * tce_space_forget() - v2: unmap some memory, wherever it is mapped
+ * @space: the space, locked by tce_space_lock()
+ * @ua: first byte
+ * @size: bytes
+ *
+ * Context: sleeps; looks at each cell of the space.
+ *
+ * Return: true if something was unmapped.
+ */
+bool tce_space_forget(struct tce_space *space, u64 ua, u64 size)
+{
+	bool some = false;
+	int i;
+
+	space_assert_locked(space);
+	for (i = 0; i < ARRAY_SIZE(space->windows); i++) {
+		struct tce_window *win = space->windows[i];
+		unsigned long entry, end, left, n;
+		__be64 *cell;
+
+		if (!win)
+			continue;
+		entry = win->tbl->it_offset;
+		end = entry + win->tbl->it_size;
+		for (; entry < end; entry += left) {
+			cell = window_cells(win, entry, false, &left);
+			for (n = 0; cell && n < left; n++) {
+				u64 cookie = cell_read(&cell[n]);
+
+				if (!cookie ||
+				    (cookie & ~TCE_COOKIE_OURS) - ua >= size)
+					continue;
+				window_clear(space, win, entry + n, 1, true);
+				/* KVM may have emptied the entry, not its cell */
+				some |= !cell_read(&cell[n]);
+			}
+			if (need_resched())
+				cond_resched();
+		}
+	}
+	return some;
+}
+
 static bool group_has(const struct tce_group *grp, const struct tce_window *win)
 {
 	return grp->table_group->tables[win->num] == win->tbl;
@@ -1764,8 +1934,9 @@ static int window_unset(struct tce_space *space, struct tce_window *win,
 {
 	struct iommu_table_group *table_group = grp->table_group;
 	bool had = group_has(grp, win);
-	int rc = platform_errno(table_group->ops->unset_window(table_group,
-							       win->num));
+	int rc = bridge_errno(win->ops,
+			      table_group->ops->unset_window(table_group,
+							     win->num));
 
 	if (had && !group_has(grp, win))
 		win->refs--;
@@ -1796,9 +1967,9 @@ static int window_set(struct tce_space *space, struct tce_window *win,
 		      struct tce_group *grp)
 {
 	struct iommu_table_group *table_group = grp->table_group;
-	int rc = platform_errno(table_group->ops->set_window(table_group,
-							     win->num,
-							     win->tbl));
+	int rc = bridge_errno(win->ops,
+			      table_group->ops->set_window(table_group,
+							   win->num, win->tbl));
 
 	/*
 	 * powernv programs the bridge and then says 0, even if it had no
@@ -1831,7 +2002,7 @@ static bool level_too_large(struct iommu_table_group *table_group, u32 shift,
 static void window_free(struct tce_space *space, struct tce_window *win)
 {
 	window_free_cells(win);
-	tce_mem_uncharge(space->mem, win->charged);
+	tce_mem_owe(space->mem, win->charged);
 	kfree(win);
 }
 
@@ -1861,41 +2032,48 @@ static int window_check(struct iommu_table_group *table_group, u32 shift,
 	return 0;
 }
 
-/* Make a window with a table, in no bridge yet. */
+/* What a window's table is charged with, in CPU pages; window_check() is content. */
+static unsigned long window_price(struct iommu_table_group *table_group,
+				  u32 shift, u64 size, u32 levels)
+{
+	return table_group->ops->get_table_size(shift, size, levels) >>
+		PAGE_SHIFT;
+}
+
+/* Make a window with a table, in no bridge yet; takes its price from *@paid. */
 static struct tce_window *window_alloc(struct tce_space *space, int num,
-				       u32 shift, u64 size, u32 levels)
+				       u32 shift, u64 size, u32 levels,
+				       unsigned long *paid)
 {
 	struct iommu_table_group *table_group = tce_space_table_group(space);
 	const struct iommu_table_group_ops *ops = table_group->ops;
 	struct tce_window *win;
-	unsigned long bytes;
+	unsigned long price;
 	int rc;
 
 	rc = window_check(table_group, shift, size, levels);
 	if (rc)
 		return ERR_PTR(rc);
-	bytes = ops->get_table_size(shift, size, levels);
+	price = window_price(table_group, shift, size, levels);
+	if (price > *paid)
+		return ERR_PTR(-ENOMEM);
 
 	win = kzalloc(sizeof(*win), GFP_KERNEL_ACCOUNT);
 	if (!win)
 		return ERR_PTR(-ENOMEM);
 	win->num = num;
 	win->refs = 1;
-	win->charged = bytes >> PAGE_SHIFT;
 	spin_lock_init(&win->span_lock);
 	init_waitqueue_head(&win->span_wait);
 
-	rc = tce_mem_charge(space->mem, win->charged);
+	rc = table_errno(ops->create_table(table_group, num, shift, size,
+					   levels, &win->tbl));
 	if (rc) {
 		kfree(win);
 		return ERR_PTR(rc);
 	}
-	rc = platform_errno(ops->create_table(table_group, num, shift, size,
-					      levels, &win->tbl));
-	if (rc) {
-		window_free(space, win);
-		return ERR_PTR(rc);
-	}
+	win->charged = price;
+	*paid -= price;
 	win->ops = win->tbl->it_ops;
 	return win;
 }
@@ -1931,20 +2109,27 @@ static int window_destroy(struct tce_space *space, struct tce_window *win)
 	return rc;
 }
 
+/* The number of the next window; ARRAY_SIZE() if there can be none. */
+static int window_next(const struct tce_space *space)
+{
+	int num = 0;
+
+	while (num < ARRAY_SIZE(space->windows) && space->windows[num])
+		num++;
+	return num;
+}
+
 static int window_create(struct tce_space *space, u32 shift, u64 size,
-			 u32 levels, u64 *start)
+			 u32 levels, u64 *start, unsigned long *paid)
 {
 	struct tce_window *win;
 	struct tce_group *grp;
-	int num, rc;
+	int num = window_next(space), rc;
 
-	for (num = 0; num < ARRAY_SIZE(space->windows); num++)
-		if (!space->windows[num])
-			break;
 	if (num == ARRAY_SIZE(space->windows))
 		return -ENOSPC;
 
-	win = window_alloc(space, num, shift, size, levels);
+	win = window_alloc(space, num, shift, size, levels, paid);
 	if (IS_ERR(win))
 		return PTR_ERR(win);
 
@@ -1981,16 +2166,58 @@ err_destroy:
 }
 
 /**
+ * tce_space_price() - what are the tables of windows charged with?
+ * @space: the space, locked by tce_space_lock(), the memory is bound
+ * @create: the window that is wanted; NULL for the default window alone
+ * @price: CPU pages are returned here; that of the default window included, if it is
+ *	pending
+ *
+ * Return: 0; what tce_space_create_window() would refuse without trying: -ENXIO if no
+ * group is attached, -EINVAL, -EPERM, -ENOSPC, -ENOMEM.
+ */
+int tce_space_price(struct tce_space *space,
+		    const struct vfio_iommu_spapr_tce_create *create,
+		    unsigned long *price)
+{
+	struct iommu_table_group *table_group = tce_space_table_group(space);
+	int rc, num = window_next(space);
+
+	space_assert_locked(space);
+	*price = 0;
+	if (!table_group)
+		return create ? -ENXIO : -ENODEV;
+	if (create) {
+		rc = window_check(table_group, create->page_shift,
+				  create->window_size, create->levels);
+		if (rc)
+			return rc;
+		*price = window_price(table_group, create->page_shift,
+				      create->window_size, create->levels);
+	}
+	if (space->default_pending) {
+		rc = window_check(table_group, IOMMU_PAGE_SHIFT_4K,
+				  table_group->tce32_size, 1);
+		if (rc)
+			return rc;
+		*price += window_price(table_group, IOMMU_PAGE_SHIFT_4K,
+				       table_group->tce32_size, 1);
+		num++;
+	}
+	return create && num >= ARRAY_SIZE(space->windows) ? -ENOSPC : 0;
+}
+
+/**
  * tce_space_create_default() - create the default window if it is pending
  * @space: the space, locked by tce_space_lock(); a group is attached and
  *	the memory is bound
+ * @paid: CPU pages that were charged for tables; what is used is taken off
  *
  * 4K pages over the platform's 32-bit range. Context: process.
  *
  * Return: 0, also if there was nothing to do; an errno as
  * tce_space_create_window(); v1: -EBUSY or -ENODEV, see window_hide().
  */
-int tce_space_create_default(struct tce_space *space)
+int tce_space_create_default(struct tce_space *space, unsigned long *paid)
 {
 	struct iommu_table_group *table_group;
 	u64 start;
@@ -2003,7 +2230,7 @@ int tce_space_create_default(struct tce_space *space)
 	if (!table_group)
 		return -ENODEV;
 	rc = window_create(space, IOMMU_PAGE_SHIFT_4K,
-			   table_group->tce32_size, 1, &start);
+			   table_group->tce32_size, 1, &start, paid);
 	if (!rc)
 		space->default_pending = false;
 	return rc;
@@ -2013,36 +2240,35 @@ int tce_space_create_default(struct tce_space *space)
  * tce_space_create_window() - add a window
  * @space: the space, locked by tce_space_lock(); a group is attached and
  *	the memory is bound
- * @shift: log2 of the IOMMU page
- * @size: bytes, a power of two
- * @levels: of the table
- * @start: the first IOBA, which the platform chooses, is returned here
+ * @create: what is wanted; the first IOBA, which the platform chooses, is returned there
+ * @paid: CPU pages that were charged for tables, as tce_space_price() says; what is used
+ *	is taken off
  *
- * A pending default window is created first and takes the first place.
- * Charges the table to locked_vm. Undone by tce_space_remove_window().
- * Context: process; sleeps.
+ * A pending default window is created first and takes the first place. Undone by
+ * tce_space_remove_window(). Context: process; sleeps.
  *
  * Return: 0; -EINVAL if the platform has no such windows; -ENOSPC if it has
- * no more; -ENOMEM if out of memory or over RLIMIT_MEMLOCK; -EPERM if the
- * platform can't; -EIO. On any of them nothing has changed.
+ * no more; -ENOMEM if out of memory; -EPERM if the platform can't; -EIO. On any of
+ * them nothing has changed, but that on pseries the default window is there now.
  */
-int tce_space_create_window(struct tce_space *space, u32 shift, u64 size,
-			    u32 levels, u64 *start)
+int tce_space_create_window(struct tce_space *space,
+			    struct vfio_iommu_spapr_tce_create *create,
+			    unsigned long *paid)
 {
-	struct iommu_table_group *table_group = tce_space_table_group(space);
 	bool pending = space->default_pending;
 	int rc;
 
-	/* before the default window is made for nothing */
-	rc = table_group ? window_check(table_group, shift, size, levels) :
-			   -ENODEV;
+	rc = tce_space_create_default(space, paid);
 	if (rc)
 		return rc;
-	rc = tce_space_create_default(space);
-	if (rc)
-		return rc;
-	rc = window_create(space, shift, size, levels, start);
-	if (rc && pending) {
+	rc = window_create(space, create->page_shift, create->window_size,
+			   create->levels, &create->start_addr, paid);
+	/*
+	 * pseries (spapr_tce_create_table()) makes no window any more for a device for
+	 * which it once could not make one, not even the default window: what is there
+	 * is kept.
+	 */
+	if (rc && pending && space->windows[0]->ops->tce_kill) {
 		window_destroy(space, space->windows[0]);
 		space->windows[0] = NULL;
 		space->default_pending = true;
@@ -2137,7 +2363,8 @@ int tce_space_attach(struct tce_space *space, struct iommu_group *group)
 	grp = kzalloc(sizeof(*grp), GFP_KERNEL_ACCOUNT);
 	if (!grp)
 		return -ENOMEM;
-	grp->group = group;
+	refcount_set(&grp->refs, 1);
+	grp->group = iommu_group_ref_get(group);
 	grp->table_group = table_group;
 
 	rc = tce_take_ownership(table_group);
@@ -2164,8 +2391,23 @@ err_unset:
 			window_withdraw(space, space->windows[i], grp);
 	tce_release_ownership(table_group);
 err_free:
-	kfree(grp);
+	tce_group_put(grp);
 	return rc;
+}
+
+/**
+ * tce_group_put() - let go of a group
+ * @grp: the group
+ *
+ * Who does something for a group without &tce_space.lock has a reference of it, for which
+ * nobody waits: it keeps the memory, not the group in its space.
+ */
+void tce_group_put(struct tce_group *grp)
+{
+	if (!refcount_dec_and_test(&grp->refs))
+		return;
+	iommu_group_put(grp->group);
+	kfree(grp);
 }
 
 /**
@@ -2203,9 +2445,11 @@ found:
 	list_del(&grp->list);
 	if (list_empty(&space->groups))
 		space->default_pending = false;
+	/* who is about to do something for the group sees it, or does it for us still */
+	WRITE_ONCE(grp->left, true);
 	tce_release_ownership(grp->table_group);
 	trace_tce_detach(iommu_group_id(group));
-	kfree(grp);
+	tce_group_put(grp);
 }
 
 /**

@@ -13,6 +13,7 @@
 
 #include <linux/dma-direction.h>
 #include <linux/list.h>
+#include <linux/refcount.h>
 #include <linux/rwsem.h>
 #include <linux/types.h>
 
@@ -22,15 +23,20 @@
 
 struct iommu_group;
 struct tce_window;
+struct vfio_iommu_spapr_tce_create;
 
 /**
  * struct tce_group - a group in a space
  * @list: in &tce_space.groups
- * @group: the group; the VFIO core holds it while it is attached
- * @table_group: the platform's side of it
+ * @refs: of the space, and of who does EEH for it
+ * @left: it is not in the space any more
+ * @group: the group, of which this has a reference
+ * @table_group: the platform's side of it; only while it has not left
  */
 struct tce_group {
 	struct list_head list;
+	refcount_t refs;
+	bool left;
 	struct iommu_group *group;
 	struct iommu_table_group *table_group;
 };
@@ -84,15 +90,24 @@ void tce_space_destroy(struct tce_space *space);
 int tce_space_attach(struct tce_space *space, struct iommu_group *group);
 void tce_space_detach(struct tce_space *space, struct iommu_group *group);
 struct iommu_table_group *tce_space_table_group(struct tce_space *space);
+void tce_group_put(struct tce_group *grp);
 
-int tce_space_create_default(struct tce_space *space);
-int tce_space_create_window(struct tce_space *space, u32 shift, u64 size,
-			    u32 levels, u64 *start);
+int tce_space_price(struct tce_space *space,
+		    const struct vfio_iommu_spapr_tce_create *create,
+		    unsigned long *price);
+int tce_space_create_default(struct tce_space *space, unsigned long *paid);
+int tce_space_create_window(struct tce_space *space,
+			    struct vfio_iommu_spapr_tce_create *create,
+			    unsigned long *paid);
 int tce_space_remove_window(struct tce_space *space, u64 start);
 
+int tce_space_check(struct tce_space *space, u64 ioba, u64 ua, u64 size);
 int tce_space_map(struct tce_space *space, u64 ioba, u64 ua, u64 size,
-		  enum dma_data_direction dir);
+		  enum dma_data_direction dir, struct tce_pins *pins);
+int tce_space_map_page(struct tce_space *space, u64 ioba, u64 ua,
+		       struct page *page, enum dma_data_direction dir);
 int tce_space_unmap(struct tce_space *space, u64 ioba, u64 size);
 void tce_space_unmap_all(struct tce_space *space);
+bool tce_space_forget(struct tce_space *space, u64 ua, u64 size);
 
 #endif /* TCE_TABLE_H */

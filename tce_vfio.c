@@ -10,17 +10,24 @@
  * The VFIO core passes ioctls on without a lock: another thread may take the
  * last group away, and with it the container, while an ioctl is on its way to
  * us. So what the core keeps for us is not a pointer but a number that is
- * never used twice; an ioctl looks it up and holds the container, and release
- * waits for those who hold it. MAP and UNMAP hold it by its lock alone, taken
- * under RCU: if release came first, the container is not enabled any more.
+ * never used twice. An ioctl looks it up.
+ *
+ * Nobody waits for a client here. An ioctl may sleep for as long as its client
+ * likes: in a copy of its argument, in a page fault, in the kernel's EEH code.
+ * Meanwhile it holds at most two references. That of the container keeps only its
+ * memory: release does not wait for it, but marks the container dead. That of the
+ * module makes rmmod fail. MAP and UNMAP that need not sleep in such a place hold
+ * the container by its lock alone, taken under RCU.
  *
  * Locks, in the order in which they are taken:
+ *   &tce_mem.charging	v1: who changes what is charged; see tce_memory.h
  *   the VFIO core's	around open, attach, detach and release, not ioctls
  *   &tce_space.lock	the space, and all of the container but its memory's
  *			regions; see tce_table.h
  *   &tce_mem.lock	the same for MAP and UNMAP, which have only this one
  *   those of tce_table.c and tce_memory.c
- * User space is copied from and to with none of ours held.
+ * With one of ours held but the first, nobody copies from or to user space, pins
+ * its pages, takes its mmap_lock, or does EEH.
  *
  * Never fails: detach, release.
  */
@@ -29,14 +36,16 @@
 #include "compat/kernel_range.h"
 
 #include <linux/atomic.h>
-#include <linux/completion.h>
 #include <linux/hashtable.h>
 #include <linux/iommu.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
+#include <linux/workqueue.h>
 
 #include "compat/vfio_ops.h"
 #include "tce_eeh.h"
@@ -49,35 +58,43 @@
 /**
  * struct tce_container - a VFIO container
  * @node: in tce_containers
- * @id: what the VFIO core knows it by
- * @users: ioctls at work, and one for the container itself
- * @idle: completed when @users has dropped to 0
+ * @id: what the VFIO core knows it by; see container_is_v2()
  * @space: groups and windows; its locks guard what follows as well
  * @mem: the user's memory
  * @enabled: v1: between ENABLE and DISABLE; v2: something was registered
- * @charged: v1: CPU pages charged by ENABLE
+ * @dead: the VFIO core has released it
+ * @settle: gives back what is owed in the end, if that can't be done at once
  * @rcu: for lookups
  */
 struct tce_container {
 	struct hlist_node node;
 	unsigned long id;
-	refcount_t users;
-	struct completion idle;
 	struct tce_space space;
 	struct tce_mem mem;
 	bool enabled;
-	unsigned long charged;
+	bool dead;
+	struct delayed_work settle;
 	struct rcu_head rcu;
 };
+
+/* The next try to give back what is owed */
+#define TCE_SETTLE_DELAY	(HZ / 10)
 
 /* All containers, by id; written under the lock, read under RCU. */
 static DEFINE_HASHTABLE(tce_containers, 8);
 static DEFINE_SPINLOCK(tce_containers_lock);
 static atomic_long_t tce_next_id = ATOMIC_LONG_INIT(0);
+static struct workqueue_struct *tce_workqueue;
+
+/* The number tells which interface a container speaks. */
+static __always_inline bool container_is_v2(void *iommu_data)
+{
+	return (unsigned long)iommu_data & 1;
+}
 
 static struct hlist_head *container_bucket(unsigned long id)
 {
-	return &tce_containers[id % HASH_SIZE(tce_containers)];
+	return &tce_containers[(id >> 1) % HASH_SIZE(tce_containers)];
 }
 
 /*
@@ -97,26 +114,59 @@ static struct tce_container *container_find(void *iommu_data)
 	return container;
 }
 
+/*
+ * Keep a container's memory, not the container. Undone by container_put(). Caller
+ * has a reference of the module.
+ */
 static struct tce_container *container_get(void *iommu_data)
 {
 	struct tce_container *container;
 
 	rcu_read_lock();
 	container = container_find(iommu_data);
-	if (container && !refcount_inc_not_zero(&container->users))
+	if (container && !refcount_inc_not_zero(&container->mem.users))
 		container = NULL;
 	rcu_read_unlock();
 	return container;
 }
 
-static __always_inline void container_put(struct tce_container *container)
+static void container_free(struct tce_container *container)
 {
-	if (refcount_dec_and_test(&container->users))
-		complete(&container->idle);
+	tce_mem_destroy(&container->mem);
+	kfree_rcu(container, rcu);
+}
+
+static void container_settle(struct work_struct *work)
+{
+	struct tce_container *container = container_of(to_delayed_work(work),
+						       struct tce_container,
+						       settle);
+
+	if (tce_mem_try_settle(&container->mem)) {
+		container_free(container);
+		module_put(THIS_MODULE);
+	} else {
+		queue_delayed_work(tce_workqueue, &container->settle,
+				   TCE_SETTLE_DELAY);
+	}
+}
+
+static void container_put(struct tce_container *container)
+{
+	if (!refcount_dec_and_test(&container->mem.users))
+		return;
+	tce_mem_owe_all(&container->mem);
+	if (tce_mem_try_settle(&container->mem)) {
+		container_free(container);
+		return;
+	}
+	/* Somebody has the process's mmap_lock. Who closes does not wait for him. */
+	__module_get(THIS_MODULE);
+	queue_delayed_work(tce_workqueue, &container->settle, TCE_SETTLE_DELAY);
 }
 
 /* Copy the first @min bytes of an argument, and see that it has as many. */
-static __always_inline int copy_arg(void *to, unsigned long arg, size_t min)
+static int copy_arg(void *to, unsigned long arg, size_t min)
 {
 	/*
 	 * Linux 7.2 does not ask, but turns an address that is not the user's
@@ -131,6 +181,31 @@ static __always_inline int copy_arg(void *to, unsigned long arg, size_t min)
 	return 0;
 }
 
+/*
+ * Copy a whole argument of @size bytes, a multiple of 8, if its page is there. Never
+ * sleeps. False if it must be copied, or refused, by copy_arg().
+ */
+static __always_inline bool peek_arg(u64 *to, unsigned long arg, size_t size)
+{
+	const u64 __user *from = (void __user *)arg;
+	size_t i;
+
+	pagefault_disable();
+	if (unlikely(!user_read_access_begin(from, size)))
+		goto out_enable;
+	for (i = 0; i < size / sizeof(*to); i++)
+		unsafe_get_user(to[i], &from[i], out_end);
+	user_read_access_end();
+	pagefault_enable();
+	return likely(*(u32 *)to >= size);
+
+out_end:
+	user_read_access_end();
+out_enable:
+	pagefault_enable();
+	return false;
+}
+
 /* Make the caller's memory the container's, with &tce_space.lock kept. */
 static int bind_locked(struct tce_container *container)
 {
@@ -139,7 +214,7 @@ static int bind_locked(struct tce_container *container)
 
 	if (rc)
 		return rc;
-	rc = tce_mem_bind(&container->mem);
+	rc = container->dead ? -EINVAL : tce_mem_bind(&container->mem);
 	if (rc)
 		up_write(&space->lock);
 	return rc;
@@ -172,72 +247,52 @@ static bool owned(struct tce_container *container)
 	return current->mm && (!mm || mm == current->mm);
 }
 
-/* The default window is created only when it is needed. */
-static int create_default(struct tce_container *container)
+/*
+ * Create a window, or with no @create the default window if that is pending. What the
+ * tables cost is charged before, since the lock that it takes may be held for as
+ * long as the client likes.
+ */
+static long create_windows(struct tce_container *container,
+			   struct vfio_iommu_spapr_tce_create *create)
 {
-	int rc = lock_and_bind(container);
+	struct tce_space *space = &container->space;
+	unsigned long paid = 0, price;
+	long rc;
 
-	if (rc)
-		return rc;
-	if (container->enabled)
-		rc = tce_space_create_default(&container->space);
-	tce_space_unlock(&container->space);
+	for (;;) {
+		rc = lock_and_bind(container);
+		if (rc)
+			break;
+		if (create || container->enabled)
+			rc = tce_space_price(space, create, &price);
+		else
+			rc = -EPERM;
+		if (!rc && price <= paid)
+			rc = create ? tce_space_create_window(space, create,
+							      &paid) :
+				      tce_space_create_default(space, &paid);
+		else if (!rc)
+			rc = -EAGAIN;
+		tce_space_unlock(space);
+		if (rc != -EAGAIN)
+			break;
+		rc = tce_mem_charge(&container->mem, price - paid);
+		if (rc)
+			break;
+		paid = price;
+	}
+	tce_mem_uncharge(&container->mem, paid);
+	tce_mem_settle(&container->mem);
 	return rc;
 }
 
-/* lock_for_mapping(), if somebody has to be waited for or a window created */
-static noinline struct tce_container *lock_for_mapping_slowly(void *iommu_data)
-{
-	struct tce_container *container = container_get(iommu_data);
-	int rc;
-
-	if (!container)
-		return ERR_PTR(-EINVAL);
-	rc = -EPERM;
-	if (!current->mm ||
-	    smp_load_acquire(&container->mem.mm) != current->mm)
-		goto out_put;
-	for (;;) {
-		rc = down_read_killable(container->mem.lock);
-		if (rc)
-			break;
-		if (!container->enabled)
-			rc = -EPERM;
-		else if (container->space.default_pending)
-			rc = -EAGAIN;
-		else
-			rc = 0;
-		if (!rc)
-			break;
-		up_read(container->mem.lock);
-		if (rc == -EAGAIN)
-			rc = create_default(container);
-		if (rc)
-			break;
-	}
-out_put:
-	container_put(container);
-	return rc ? ERR_PTR(rc) : container;
-}
-
-static __always_inline void unlock_mapping(struct tce_container *container)
-{
-	/* kfree_rcu() waits until the lock, too, is done with itself */
-	rcu_read_lock();
-	up_read(container->mem.lock);
-	rcu_read_unlock();
-}
-
 /*
- * Find a container and lock what MAP and UNMAP use, as they want it: enabled,
- * and with the default window created if it was still pending. Undone by
- * unlock_mapping().
+ * Find a container and lock what MAP and UNMAP use, if nobody has to be waited for
+ * and nothing is to be done first. Undone by unlock_mapping().
  *
- * Return: 0; -EINVAL if there is none; -EPERM; -EINTR; an errno of
- * tce_space_create_default().
+ * Return: the container; NULL if it must be done by lock_for_mapping().
  */
-static __always_inline int lock_for_mapping(void *iommu_data,
-					    struct tce_container **locked)
+static __always_inline struct tce_container *lock_quickly(void *iommu_data)
 {
 	struct tce_container *container;
 
@@ -254,29 +309,256 @@ static __always_inline int lock_for_mapping(void *iommu_data,
 		if (likely(container->enabled &&
 			   !container->space.default_pending)) {
 			rcu_read_unlock();
-			*locked = container;
-			return 0;
+			return container;
 		}
 		up_read(container->mem.lock);
 	}
 	rcu_read_unlock();
-	container = lock_for_mapping_slowly(iommu_data);
-	if (IS_ERR(container))
-		return PTR_ERR(container);
-	*locked = container;
-	return 0;
+	return NULL;
 }
 
-/* MAP and UNMAP with bad arguments. Return: @rc; or -EINVAL or -EPERM first */
-static noinline long refuse_mapping(void *iommu_data, int rc)
+static __always_inline void unlock_mapping(struct tce_container *container)
 {
-	struct tce_container *container = container_get(iommu_data);
+	/* kfree_rcu() waits until the lock, too, is done with itself */
+	rcu_read_lock();
+	up_read(container->mem.lock);
+	rcu_read_unlock();
+}
 
+/*
+ * Lock what MAP and UNMAP use, as they want it: enabled, and with the default window
+ * created if it was still pending. Undone by unlock_mapping(). Caller has
+ * references of the container and of the module.
+ *
+ * Return: 0; -EPERM; -EINVAL if the container is gone; -EINTR; an errno of
+ * create_windows().
+ */
+static int lock_for_mapping(struct tce_container *container)
+{
+	int rc;
+
+	if (!current->mm ||
+	    smp_load_acquire(&container->mem.mm) != current->mm)
+		return -EPERM;
+	for (;;) {
+		rc = down_read_killable(container->mem.lock);
+		if (rc)
+			return rc;
+		if (container->dead)
+			rc = -EINVAL;
+		else if (!container->enabled)
+			rc = -EPERM;
+		else if (container->space.default_pending)
+			rc = -EAGAIN;
+		else
+			return 0;
+		up_read(container->mem.lock);
+		if (rc == -EAGAIN)
+			rc = create_windows(container, NULL);
+		if (rc)
+			return rc;
+	}
+}
+
+/* Which way do the flags of a MAP let data go? DMA_NONE: they are not valid */
+static __always_inline enum dma_data_direction map_dir(u32 flags)
+{
+	switch (flags) {
+	case VFIO_DMA_MAP_FLAG_READ:
+		return DMA_TO_DEVICE;
+	case VFIO_DMA_MAP_FLAG_WRITE:
+		return DMA_FROM_DEVICE;
+	case VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE:
+		return DMA_BIDIRECTIONAL;
+	default:
+		return DMA_NONE;
+	}
+}
+
+/* v1: MAP of one page. -EAGAIN if it must be done by map_pages() */
+static int map_page(void *iommu_data,
+		    const struct vfio_iommu_type1_dma_map *map,
+		    enum dma_data_direction dir)
+{
+	struct tce_container *container;
+	struct page *page;
+	int bad, rc;
+
+	/* before the lock, since the page may take as long as the client likes */
+	bad = tce_pin_get(map->vaddr, dir != DMA_TO_DEVICE, &page);
+	container = lock_quickly(iommu_data);
+	rc = -EAGAIN;
+	if (likely(container)) {
+		if (likely(!bad))
+			rc = tce_space_map_page(&container->space, map->iova,
+						map->vaddr, page, dir);
+		else
+			rc = tce_space_check(&container->space, map->iova,
+					     map->vaddr, SZ_4K) ?: bad;
+		unlock_mapping(container);
+	}
+	if (unlikely(rc) && !bad)
+		unpin_user_page(page);
+	return rc;
+}
+
+/* v1: MAP of any size. The pages are pinned while no lock is held. */
+static int map_pages(struct tce_container *container,
+		     const struct vfio_iommu_type1_dma_map *map,
+		     enum dma_data_direction dir)
+{
+	struct tce_space *space = &container->space;
+	struct tce_pins pins __uninitialized;
+	int rc;
+
+	rc = lock_for_mapping(container);
+	if (rc)
+		return rc;
+	rc = tce_space_check(space, map->iova, map->vaddr, map->size);
+	unlock_mapping(container);
+	if (rc || !map->size)
+		return rc;
+
+	rc = tce_pins_get(&pins, &container->mem, map->vaddr, map->size,
+			  dir != DMA_TO_DEVICE);
+	if (rc)
+		return rc;
+	rc = lock_for_mapping(container);
+	if (!rc) {
+		rc = tce_space_map(space, map->iova, map->vaddr, map->size,
+				   dir, &pins);
+		unlock_mapping(container);
+	}
+	tce_pins_put(&pins);
+	return rc;
+}
+
+/*
+ * MAP where somebody may have to be waited for: for v1 always, since it pins pages.
+ * Caller has a reference of the module.
+ */
+static long ioctl_map(void *iommu_data, unsigned long arg)
+{
+	struct vfio_iommu_type1_dma_map map = {};
+	enum dma_data_direction dir = DMA_NONE;
+	struct tce_container *container;
+	long rc, bad;
+
+	bad = copy_arg(&map, arg, offsetofend(typeof(map), size));
+	if (!bad) {
+		dir = map_dir(map.flags);
+		if (dir == DMA_NONE)
+			bad = -EINVAL;
+	}
+	if (likely(!bad) && !container_is_v2(iommu_data) && map.size == SZ_4K) {
+		rc = map_page(iommu_data, &map, dir);
+		if (likely(rc != -EAGAIN)) {
+			trace_tce_map(map.iova, map.vaddr, map.size, map.flags,
+				      rc);
+			return rc;
+		}
+	}
+
+	container = container_get(iommu_data);
 	if (!container)
 		return -EINVAL;
-	if (!READ_ONCE(container->enabled) || !owned(container))
+	if (!READ_ONCE(container->enabled) || !owned(container)) {
 		rc = -EPERM;
+	} else if (bad) {
+		rc = bad;
+	} else if (!container->mem.v2) {
+		rc = map_pages(container, &map, dir);
+		tce_pins_trim(&container->mem);
+		trace_tce_map(map.iova, map.vaddr, map.size, map.flags, rc);
+	} else {
+		rc = lock_for_mapping(container);
+		if (!rc) {
+			rc = tce_space_map(&container->space, map.iova,
+					   map.vaddr, map.size, dir, NULL);
+			unlock_mapping(container);
+			trace_tce_map(map.iova, map.vaddr, map.size, map.flags,
+				      rc);
+		}
+	}
 	container_put(container);
+	return rc;
+}
+
+/* UNMAP where somebody may have to be waited for; as ioctl_map() */
+static long ioctl_unmap(void *iommu_data, unsigned long arg)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {};
+	struct tce_container *container;
+	long rc, bad;
+
+	bad = copy_arg(&unmap, arg, offsetofend(typeof(unmap), size));
+	if (!bad && unmap.flags)
+		bad = -EINVAL;
+
+	container = container_get(iommu_data);
+	if (!container)
+		return -EINVAL;
+	if (!READ_ONCE(container->enabled) || !owned(container)) {
+		rc = -EPERM;
+	} else if (bad) {
+		rc = bad;
+	} else {
+		rc = lock_for_mapping(container);
+		if (!rc) {
+			rc = tce_space_unmap(&container->space, unmap.iova,
+					     unmap.size);
+			unlock_mapping(container);
+			trace_tce_unmap(unmap.iova, unmap.size, rc);
+		}
+		tce_pins_trim(&container->mem);
+	}
+	container_put(container);
+	return rc;
+}
+
+/* v2: MAP that needs nobody to be waited for. -EAGAIN: by ioctl_map() */
+static __always_inline long map_quickly(void *iommu_data, unsigned long arg)
+{
+	struct vfio_iommu_type1_dma_map map __uninitialized;
+	struct tce_container *container;
+	enum dma_data_direction dir;
+	int rc;
+
+	if (unlikely(!peek_arg((u64 *)&map, arg, sizeof(map))))
+		return -EAGAIN;
+	dir = map_dir(map.flags);
+	if (unlikely(dir == DMA_NONE))
+		return -EAGAIN;
+	container = lock_quickly(iommu_data);
+	if (unlikely(!container))
+		return -EAGAIN;
+	rc = tce_space_map(&container->space, map.iova, map.vaddr, map.size,
+			   dir, NULL);
+	unlock_mapping(container);
+	trace_tce_map(map.iova, map.vaddr, map.size, map.flags, rc);
+	return rc;
+}
+
+/* The same of UNMAP, for v1 as well, unless that is charged for more than a window */
+static __always_inline long unmap_quickly(void *iommu_data, unsigned long arg)
+{
+	struct vfio_iommu_type1_dma_unmap unmap __uninitialized;
+	struct tce_container *container;
+	int rc;
+
+	BUILD_BUG_ON(offsetofend(typeof(unmap), size) != 24);
+	if (unlikely(!peek_arg((u64 *)&unmap, arg, 24) || unmap.flags))
+		return -EAGAIN;
+	container = lock_quickly(iommu_data);
+	if (unlikely(!container))
+		return -EAGAIN;
+	if (unlikely(tce_pins_to_trim(&container->mem))) {
+		unlock_mapping(container);
+		return -EAGAIN;
+	}
+	rc = tce_space_unmap(&container->space, unmap.iova, unmap.size);
+	unlock_mapping(container);
+	trace_tce_unmap(unmap.iova, unmap.size, rc);
 	return rc;
 }
 
@@ -293,103 +575,53 @@ static long check_extension(unsigned long arg)
 	}
 }
 
-static long ioctl_get_info(struct tce_container *container, unsigned long arg)
-{
-	size_t size = offsetofend(struct vfio_iommu_spapr_tce_info,
-				  dma32_window_size);
-	struct vfio_iommu_spapr_tce_info info = {};
-	struct iommu_table_group *table_group;
+/**
+ * union tce_arg - the argument of a command, copied from the user
+ * @argsz: how many bytes of it there are
+ * @info: GET_INFO
+ * @reg: REGISTER_MEMORY and UNREGISTER_MEMORY
+ * @create: TCE_CREATE
+ * @remove: TCE_REMOVE
+ * @eeh: EEH_PE_OP
+ */
+union tce_arg {
 	u32 argsz;
-	int rc;
+	struct vfio_iommu_spapr_tce_info info;
+	struct vfio_iommu_spapr_register_memory reg;
+	struct vfio_iommu_spapr_tce_create create;
+	struct vfio_iommu_spapr_tce_remove remove;
+	struct vfio_eeh_pe_op eeh;
+};
 
-	rc = copy_arg(&info, arg, size);
-	if (rc)
-		return rc;
-	argsz = info.argsz;
-	if (argsz >= sizeof(info))
-		size = sizeof(info);
+static long ioctl_get_info(struct tce_container *container, union tce_arg *arg)
+{
+	struct vfio_iommu_spapr_tce_info *info = &arg->info;
+	struct iommu_table_group *table_group;
 
-	info.flags = 0;
+	*info = (struct vfio_iommu_spapr_tce_info){ .argsz = info->argsz };
 	down_read(&container->space.lock);
 	table_group = tce_space_table_group(&container->space);
 	if (table_group) {
-		info.dma32_window_start = table_group->tce32_start;
-		info.dma32_window_size = table_group->tce32_size;
+		info->dma32_window_start = table_group->tce32_start;
+		info->dma32_window_size = table_group->tce32_size;
 		if (container->mem.v2) {
-			info.flags = VFIO_IOMMU_SPAPR_INFO_DDW;
-			info.ddw.pgsizes = table_group->pgsizes;
-			info.ddw.max_dynamic_windows_supported =
+			info->flags = VFIO_IOMMU_SPAPR_INFO_DDW;
+			info->ddw.pgsizes = table_group->pgsizes;
+			info->ddw.max_dynamic_windows_supported =
 				table_group->max_dynamic_windows_supported;
-			info.ddw.levels = table_group->max_levels;
+			info->ddw.levels = table_group->max_levels;
 		}
 	}
 	up_read(&container->space.lock);
-	if (!table_group)
-		return -ENXIO;
-	return copy_to_user((void __user *)arg, &info, size) ? -EFAULT : 0;
-}
-
-static long ioctl_map(void *iommu_data, unsigned long arg)
-{
-	struct vfio_iommu_type1_dma_map map __uninitialized;
-	struct tce_container *container;
-	enum dma_data_direction dir;
-	int rc;
-
-	rc = copy_arg(&map, arg, offsetofend(typeof(map), size));
-	if (unlikely(rc))
-		return refuse_mapping(iommu_data, rc);
-
-	switch (map.flags) {
-	case VFIO_DMA_MAP_FLAG_READ:
-		dir = DMA_TO_DEVICE;
-		break;
-	case VFIO_DMA_MAP_FLAG_WRITE:
-		dir = DMA_FROM_DEVICE;
-		break;
-	case VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE:
-		dir = DMA_BIDIRECTIONAL;
-		break;
-	default:
-		return refuse_mapping(iommu_data, -EINVAL);
-	}
-
-	rc = lock_for_mapping(iommu_data, &container);
-	if (unlikely(rc))
-		return rc;
-	rc = tce_space_map(&container->space, map.iova, map.vaddr, map.size,
-			   dir);
-	unlock_mapping(container);
-	trace_tce_map(map.iova, map.vaddr, map.size, map.flags, rc);
-	return rc;
-}
-
-static long ioctl_unmap(void *iommu_data, unsigned long arg)
-{
-	struct vfio_iommu_type1_dma_unmap unmap __uninitialized;
-	struct tce_container *container;
-	int rc;
-
-	rc = copy_arg(&unmap, arg, offsetofend(typeof(unmap), size));
-	if (unlikely(rc))
-		return refuse_mapping(iommu_data, rc);
-	if (unmap.flags)
-		return refuse_mapping(iommu_data, -EINVAL);
-
-	rc = lock_for_mapping(iommu_data, &container);
-	if (unlikely(rc))
-		return rc;
-	rc = tce_space_unmap(&container->space, unmap.iova, unmap.size);
-	unlock_mapping(container);
-	trace_tce_unmap(unmap.iova, unmap.size, rc);
-	return rc;
+	return table_group ? 0 : -ENXIO;
 }
 
 /*
- * v1: charge the whole window in advance, so that no MAP can fail for lack of
- * RLIMIT_MEMLOCK in the middle of a guest's life.
+ * v1: enable the container if @paid is what its window costs. Return: 0; -EAGAIN if
+ * it costs *@price; another errno.
  */
-static long ioctl_enable(struct tce_container *container)
+static int try_enable(struct tce_container *container, unsigned long paid,
+		      unsigned long *price)
 {
 	struct tce_space *space = &container->space;
 	struct iommu_table_group *table_group;
@@ -399,7 +631,9 @@ static long ioctl_enable(struct tce_container *container)
 	if (rc)
 		return rc;
 	table_group = tce_space_table_group(space);
-	if (container->enabled)
+	if (container->dead)
+		rc = -EINVAL;
+	else if (container->enabled)
 		rc = -EBUSY;
 	else if (!table_group)
 		rc = -ENODEV;
@@ -407,101 +641,161 @@ static long ioctl_enable(struct tce_container *container)
 		rc = -EPERM;
 	else
 		rc = tce_mem_bind(&container->mem);
-	if (rc)
-		goto out_unlock;
-
-	container->charged = table_group->tce32_size >> PAGE_SHIFT;
-	rc = tce_mem_charge(&container->mem, container->charged);
-	if (!rc)
-		container->enabled = true;
-out_unlock:
+	if (!rc) {
+		*price = table_group->tce32_size >> PAGE_SHIFT;
+		if (paid == *price) {
+			tce_pins_allow(&container->mem, paid);
+			WRITE_ONCE(container->enabled, true);
+		} else {
+			rc = -EAGAIN;
+		}
+	}
 	up_write(&space->lock);
 	return rc;
 }
 
-/* v1: the charge is given back, so all that it paid for goes before it. */
+/*
+ * v1: charge the whole window in advance, so that no MAP of a well-behaved client
+ * can fail for lack of RLIMIT_MEMLOCK in the middle of a guest's life.
+ */
+static long ioctl_enable(struct tce_container *container, union tce_arg *arg)
+{
+	struct tce_mem *mem = &container->mem;
+	unsigned long paid = 0, price = 0;
+	long rc;
+
+	rc = mutex_lock_killable(&mem->charging);
+	if (rc)
+		return rc;
+	for (;;) {
+		rc = try_enable(container, paid, &price);
+		if (rc != -EAGAIN)
+			break;
+		/* or another group has come since */
+		tce_mem_uncharge(mem, paid);
+		paid = 0;
+		rc = tce_mem_charge(mem, price);
+		if (rc)
+			break;
+		paid = price;
+	}
+	if (rc)
+		tce_mem_uncharge(mem, paid);
+	mutex_unlock(&mem->charging);
+	tce_mem_settle(mem);
+	return rc;
+}
+
+/* v1: what was charged is not needed any more, so all that it paid for goes. */
 static void container_disable(struct tce_container *container)
 {
 	lockdep_assert_held_write(&container->space.lock);
 	if (container->mem.v2 || !container->enabled)
 		return;
 	tce_space_unmap_all(&container->space);
-	container->enabled = false;
-	tce_mem_uncharge(&container->mem, container->charged);
+	WRITE_ONCE(container->enabled, false);
+	tce_pins_allow(&container->mem, 0);
 }
 
-static long ioctl_disable(struct tce_container *container)
+static long ioctl_disable(struct tce_container *container, union tce_arg *arg)
 {
-	int rc = down_write_killable(&container->space.lock);
+	struct tce_mem *mem = &container->mem;
+	long rc;
 
+	rc = mutex_lock_killable(&mem->charging);
 	if (rc)
 		return rc;
-	if (owned(container))
-		container_disable(container);
-	else
-		rc = -EPERM;
-	up_write(&container->space.lock);
+	rc = down_write_killable(&container->space.lock);
+	if (!rc) {
+		if (owned(container))
+			container_disable(container);
+		else
+			rc = -EPERM;
+		up_write(&container->space.lock);
+	}
+	mutex_unlock(&mem->charging);
+	tce_pins_trim(mem);
 	return rc;
 }
 
-static int copy_register(struct vfio_iommu_spapr_register_memory *param,
-			 unsigned long arg)
+/*
+ * What keeps memory from being registered may be mapped memory that a client has given
+ * up before: it wanted to unregister it, was told that it is mapped, and has taken it
+ * away all the same. What is there now is another memory, and nobody can want the old
+ * mappings. Return: whether some were unmapped.
+ */
+static bool forget_unwanted(struct tce_mem *mem, unsigned long ua,
+			    unsigned long size)
 {
-	int rc = copy_arg(param, arg, offsetofend(typeof(*param), size));
+	struct tce_mem *owner = tce_mem_unwanted(mem, &ua, &size);
+	struct tce_container *container;
+	bool some;
 
-	if (!rc && param->flags)
-		rc = -EINVAL;
-	return rc;
+	if (!owner)
+		return false;
+	container = container_of(owner, struct tce_container, mem);
+	tce_space_lock(&container->space);
+	some = tce_space_forget(&container->space, ua, size);
+	tce_space_unlock(&container->space);
+	container_put(container);
+	return some;
 }
 
-static long ioctl_register(struct tce_container *container, unsigned long arg)
+static long ioctl_register(struct tce_container *container, union tce_arg *arg)
 {
-	struct vfio_iommu_spapr_register_memory param;
+	struct tce_space *space = &container->space;
+	struct tce_mem *mem = &container->mem;
+	u64 ua = arg->reg.vaddr, size = arg->reg.size;
 	int rc;
 
-	rc = copy_register(&param, arg);
-	if (rc)
-		return rc;
+	if (arg->reg.flags)
+		return -EINVAL;
 	rc = bind_locked(container);
 	if (rc)
 		return rc;
-	up_write(&container->space.lock);
+	up_write(&space->lock);
 
-	/* Pinning takes its time: MAPs of other memory need not wait for it. */
-	rc = tce_mem_register(&container->mem, param.vaddr, param.size);
+	/* Pinning takes its time: nobody but other REGISTERs waits for it. */
+	rc = tce_mem_register(mem, ua, size);
+	if (rc == -EBUSY)
+		rc = tce_mem_register_again(mem, ua, size);
+	while (rc == -EBUSY && forget_unwanted(mem, ua, size))
+		rc = tce_mem_register(mem, ua, size);
 	if (!rc && !READ_ONCE(container->enabled)) {
-		tce_space_lock(&container->space);
-		container->enabled = true;
-		tce_space_unlock(&container->space);
+		tce_space_lock(space);
+		if (!container->dead)
+			WRITE_ONCE(container->enabled, true);
+		tce_space_unlock(space);
 	}
+	tce_mem_settle(mem);
 	return rc;
 }
 
 static long ioctl_unregister(struct tce_container *container,
-			     unsigned long arg)
+			     union tce_arg *arg)
 {
-	struct vfio_iommu_spapr_register_memory param;
+	struct tce_mem *mem = &container->mem;
 	int rc;
 
-	rc = copy_register(&param, arg);
-	if (rc)
-		return rc;
-	if (smp_load_acquire(&container->mem.mm) != current->mm)
+	if (arg->reg.flags)
+		return -EINVAL;
+	if (smp_load_acquire(&mem->mm) != current->mm)
 		return -EPERM;
-	return tce_mem_unregister(&container->mem, param.vaddr, param.size);
+	rc = tce_mem_unregister(mem, arg->reg.vaddr, arg->reg.size);
+	tce_mem_settle(mem);
+	return rc;
 }
 
-static long ioctl_create(struct tce_container *container, unsigned long arg)
+static long ioctl_create(struct tce_container *container, union tce_arg *arg)
 {
-	struct vfio_iommu_spapr_tce_create create;
+	return arg->create.flags ? -EINVAL :
+				   create_windows(container, &arg->create);
+}
+
+static long remove_window(struct tce_container *container, u64 start)
+{
 	struct tce_space *space = &container->space;
 	int rc;
-
-	rc = copy_arg(&create, arg, offsetofend(typeof(create), start_addr));
-	if (rc)
-		return rc;
-	if (create.flags)
-		return -EINVAL;
 
 	rc = lock_and_bind(container);
 	if (rc)
@@ -509,137 +803,179 @@ static long ioctl_create(struct tce_container *container, unsigned long arg)
 	if (!tce_space_table_group(space))
 		rc = -ENXIO;
 	else
-		rc = tce_space_create_window(space, create.page_shift,
-					     create.window_size, create.levels,
-					     &create.start_addr);
+		rc = tce_space_remove_window(space, start);
 	tce_space_unlock(space);
-	if (rc)
-		return rc;
-
-	if (copy_to_user((void __user *)arg, &create,
-			 offsetofend(typeof(create), start_addr))) {
-		/* a window whose address its owner does not know */
-		tce_space_lock(space);
-		tce_space_remove_window(space, create.start_addr);
-		tce_space_unlock(space);
-		return -EFAULT;
-	}
-	return 0;
-}
-
-static long ioctl_remove(struct tce_container *container, unsigned long arg)
-{
-	struct vfio_iommu_spapr_tce_remove remove;
-	struct tce_space *space = &container->space;
-	int rc;
-
-	rc = copy_arg(&remove, arg, offsetofend(typeof(remove), start_addr));
-	if (rc)
-		return rc;
-	if (remove.flags)
-		return -EINVAL;
-
-	rc = lock_and_bind(container);
-	if (rc)
-		return rc;
-	if (!tce_space_table_group(space))
-		rc = -ENXIO;
-	else
-		rc = tce_space_remove_window(space, remove.start_addr);
-	tce_space_unlock(space);
+	tce_mem_settle(&container->mem);
 	return rc;
 }
 
-static long ioctl_eeh(struct tce_container *container, unsigned long arg)
+static long ioctl_remove(struct tce_container *container, union tce_arg *arg)
 {
-	struct vfio_eeh_pe_op op;
-	long rc;
+	return arg->remove.flags ? -EINVAL :
+				   remove_window(container,
+						 arg->remove.start_addr);
+}
 
-	rc = copy_arg(&op, arg, offsetofend(typeof(op), op));
-	if (rc)
+static long ioctl_eeh(struct tce_container *container, union tce_arg *arg)
+{
+	return arg->eeh.flags ? -EINVAL :
+				tce_eeh_op(&container->space, &arg->eeh);
+}
+
+/**
+ * struct tce_command - an ioctl, but for MAP and UNMAP
+ * @cmd: its number
+ * @v1: which containers know it
+ * @v2: the same
+ * @min: bytes that its argument must have; 0 if there is none
+ * @act: what it does
+ */
+struct tce_command {
+	unsigned int cmd;
+	bool v1;
+	bool v2;
+	size_t min;
+	long (*act)(struct tce_container *container, union tce_arg *arg);
+};
+
+static const struct tce_command tce_commands[] = {
+	{ VFIO_IOMMU_SPAPR_TCE_GET_INFO, true, true,
+	  offsetofend(struct vfio_iommu_spapr_tce_info, dma32_window_size),
+	  ioctl_get_info },
+	{ VFIO_IOMMU_ENABLE, true, false, 0, ioctl_enable },
+	{ VFIO_IOMMU_DISABLE, true, false, 0, ioctl_disable },
+	{ VFIO_IOMMU_SPAPR_REGISTER_MEMORY, false, true,
+	  offsetofend(struct vfio_iommu_spapr_register_memory, size),
+	  ioctl_register },
+	{ VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, false, true,
+	  offsetofend(struct vfio_iommu_spapr_register_memory, size),
+	  ioctl_unregister },
+	{ VFIO_IOMMU_SPAPR_TCE_CREATE, false, true,
+	  offsetofend(struct vfio_iommu_spapr_tce_create, start_addr),
+	  ioctl_create },
+	{ VFIO_IOMMU_SPAPR_TCE_REMOVE, false, true,
+	  offsetofend(struct vfio_iommu_spapr_tce_remove, start_addr),
+	  ioctl_remove },
+	{ VFIO_EEH_PE_OP, true, true, offsetofend(struct vfio_eeh_pe_op, op),
+	  ioctl_eeh },
+};
+
+/* Copy a command's argument. Return: 0; -EFAULT; -EINVAL if it is too short. */
+static int copy_command(const struct tce_command *command, union tce_arg *arg,
+			unsigned long from)
+{
+	int rc = command->min ? copy_arg(arg, from, command->min) : 0;
+
+	/* one EEH operation has more of it */
+	if (rc || command->cmd != VFIO_EEH_PE_OP ||
+	    arg->eeh.op != VFIO_EEH_PE_INJECT_ERR)
 		return rc;
-	if (op.flags)
-		return -EINVAL;
-	if (op.op == VFIO_EEH_PE_INJECT_ERR) {
-		rc = copy_arg(&op, arg, offsetofend(typeof(op), err.mask));
-		if (rc)
-			return rc;
-		/* user space may have written to it since */
-		op.op = VFIO_EEH_PE_INJECT_ERR;
-	}
-
-	down_read(&container->space.lock);
-	rc = tce_eeh_op(&container->space, &op);
-	up_read(&container->space.lock);
+	rc = copy_arg(arg, from, offsetofend(struct vfio_eeh_pe_op, err.mask));
+	/* user space may have written to it since */
+	arg->eeh.op = VFIO_EEH_PE_INJECT_ERR;
 	return rc;
 }
 
-static noinline long container_ioctl(struct tce_container *container,
-				     unsigned int cmd, unsigned long arg)
-{
-	bool v2 = container->mem.v2;
-
-	if (!owned(container))
-		return -EPERM;
-
-	switch (cmd) {
-	case VFIO_IOMMU_SPAPR_TCE_GET_INFO:
-		return ioctl_get_info(container, arg);
-	case VFIO_IOMMU_ENABLE:
-		return v2 ? -ENOTTY : ioctl_enable(container);
-	case VFIO_IOMMU_DISABLE:
-		return v2 ? -ENOTTY : ioctl_disable(container);
-	case VFIO_IOMMU_SPAPR_REGISTER_MEMORY:
-		return v2 ? ioctl_register(container, arg) : -ENOTTY;
-	case VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY:
-		return v2 ? ioctl_unregister(container, arg) : -ENOTTY;
-	case VFIO_IOMMU_SPAPR_TCE_CREATE:
-		return v2 ? ioctl_create(container, arg) : -ENOTTY;
-	case VFIO_IOMMU_SPAPR_TCE_REMOVE:
-		return v2 ? ioctl_remove(container, arg) : -ENOTTY;
-	case VFIO_EEH_PE_OP:
-		return ioctl_eeh(container, arg);
-	default:
-		return -ENOTTY;
-	}
-}
-
-static long tce_vfio_ioctl(void *iommu_data, unsigned int cmd,
-			   unsigned long arg)
+/* Give the user what the command has found out. Return: 0 or -EFAULT */
+static long copy_result(void *iommu_data, const struct tce_command *command,
+			union tce_arg *arg, unsigned long to)
 {
 	struct tce_container *container;
-	long rc;
+	size_t size = command->min;
+
+	if (command->cmd == VFIO_IOMMU_SPAPR_TCE_GET_INFO) {
+		if (arg->argsz >= sizeof(arg->info))
+			size = sizeof(arg->info);
+	} else if (command->cmd != VFIO_IOMMU_SPAPR_TCE_CREATE) {
+		return 0;
+	}
+	if (!copy_to_user((void __user *)to, arg, size))
+		return 0;
+	if (command->cmd == VFIO_IOMMU_SPAPR_TCE_CREATE) {
+		/* a window whose address its owner does not know */
+		container = container_get(iommu_data);
+		if (container) {
+			remove_window(container, arg->create.start_addr);
+			container_put(container);
+		}
+	}
+	return -EFAULT;
+}
+
+/*
+ * All commands that may wait for something that is the client's. Caller has a reference
+ * of the module. What is wrong with the argument is told only to who may ask.
+ */
+static noinline long ioctl_slowly(void *iommu_data, unsigned int cmd,
+				  unsigned long arg)
+{
+	bool v2 = container_is_v2(iommu_data);
+	const struct tce_command *command = NULL;
+	struct tce_container *container;
+	union tce_arg copy = {};
+	long rc, bad = -ENOTTY;
+	int i;
 
 	if (cmd == VFIO_IOMMU_MAP_DMA)
 		return ioctl_map(iommu_data, arg);
 	if (cmd == VFIO_IOMMU_UNMAP_DMA)
 		return ioctl_unmap(iommu_data, arg);
-	/* asked of the driver too, with no container */
-	if (cmd == VFIO_CHECK_EXTENSION)
-		return check_extension(arg);
+
+	for (i = 0; i < ARRAY_SIZE(tce_commands); i++)
+		if (tce_commands[i].cmd == cmd &&
+		    (v2 ? tce_commands[i].v2 : tce_commands[i].v1))
+			command = &tce_commands[i];
+	if (command)
+		bad = copy_command(command, &copy, arg);
 
 	container = container_get(iommu_data);
 	if (!container)
 		return -EINVAL;
-	rc = container_ioctl(container, cmd, arg);
+	rc = -EPERM;
+	if (owned(container))
+		rc = bad ?: command->act(container, &copy);
 	container_put(container);
+
+	return rc ?: copy_result(iommu_data, command, &copy, arg);
+}
+
+static long tce_vfio_ioctl(void *iommu_data, unsigned int cmd,
+			   unsigned long arg)
+{
+	long rc = -EAGAIN;
+
+	if (cmd == VFIO_IOMMU_MAP_DMA && container_is_v2(iommu_data))
+		rc = map_quickly(iommu_data, arg);
+	else if (cmd == VFIO_IOMMU_UNMAP_DMA)
+		rc = unmap_quickly(iommu_data, arg);
+	/* asked of the driver too, with no container */
+	else if (cmd == VFIO_CHECK_EXTENSION)
+		return check_extension(arg);
+	if (likely(rc != -EAGAIN))
+		return rc;
+
+	/* Others may close the container meanwhile, and unload us. */
+	if (!try_module_get(THIS_MODULE))
+		return -EINVAL;
+	rc = ioctl_slowly(iommu_data, cmd, arg);
+	module_put(THIS_MODULE);
 	return rc;
 }
 
 static void *tce_vfio_open(unsigned long arg)
 {
+	bool v2 = arg == VFIO_SPAPR_TCE_v2_IOMMU;
 	struct tce_container *container;
 
-	if (arg != VFIO_SPAPR_TCE_IOMMU && arg != VFIO_SPAPR_TCE_v2_IOMMU)
+	if (arg != VFIO_SPAPR_TCE_IOMMU && !v2)
 		return ERR_PTR(-EINVAL);
 
 	container = kzalloc(sizeof(*container), GFP_KERNEL_ACCOUNT);
 	if (!container)
 		return ERR_PTR(-ENOMEM);
-	container->id = atomic_long_inc_return(&tce_next_id);
-	refcount_set(&container->users, 1);
-	init_completion(&container->idle);
-	tce_mem_init(&container->mem, arg == VFIO_SPAPR_TCE_v2_IOMMU);
+	container->id = atomic_long_inc_return(&tce_next_id) << 1 | v2;
+	INIT_DELAYED_WORK(&container->settle, container_settle);
+	tce_mem_init(&container->mem, v2);
 	tce_space_init(&container->space, &container->mem);
 
 	spin_lock(&tce_containers_lock);
@@ -656,18 +992,16 @@ static void tce_vfio_release(void *iommu_data)
 	hlist_del_rcu(&container->node);
 	spin_unlock(&tce_containers_lock);
 
-	container_put(container);
-	wait_for_completion(&container->idle);
-
 	tce_space_lock(&container->space);
 	container_disable(container);
-	/* v2, for those who have found it, but don't have the lock yet */
-	container->enabled = false;
+	/* for those who have found it, but don't have the lock yet */
+	WRITE_ONCE(container->enabled, false);
+	container->dead = true;
 	tce_space_destroy(&container->space);
 	tce_space_unlock(&container->space);
 
-	tce_mem_destroy(&container->mem);
-	kfree_rcu(container, rcu);
+	tce_mem_close(&container->mem);
+	container_put(container);
 }
 
 static int tce_vfio_attach_group(void *iommu_data, struct iommu_group *group,
@@ -707,12 +1041,23 @@ static const struct vfio_iommu_driver_ops tce_vfio_ops = {
 
 static int __init tce_vfio_init(void)
 {
-	return vfio_register_iommu_driver(&tce_vfio_ops);
+	int rc;
+
+	tce_workqueue = alloc_workqueue("vfio_spapr_tce", WQ_UNBOUND, 0);
+	if (!tce_workqueue)
+		return -ENOMEM;
+	rc = vfio_register_iommu_driver(&tce_vfio_ops);
+	if (rc)
+		destroy_workqueue(tce_workqueue);
+	return rc;
 }
 
 static void __exit tce_vfio_exit(void)
 {
 	vfio_unregister_iommu_driver(&tce_vfio_ops);
+	destroy_workqueue(tce_workqueue);
+	/* who has put the last reference may be preempted on his way out */
+	synchronize_rcu_tasks();
 	tce_mem_exit();
 }
 

@@ -381,7 +381,8 @@ static void unregister_while_mapped(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), -EBUSY);
 	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), -EBUSY);
-	/* it is registered as before */
+	/* it is registered as before, which the client may want again */
+	KUNIT_EXPECT_EQ(test, tce_register(client, ua, size), 0);
 	KUNIT_EXPECT_EQ(test, tce_register(client, ua, size), -EBUSY);
 	tce_expect_mapped(fx, grp, 0, SZ_16M, ua + last, SZ_4K, TCE_R);
 	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);

@@ -28,6 +28,7 @@
 #include <asm/tce.h>
 
 #include "tce_mock.h"
+#include "tce_wrap.h"
 
 #define TABLE_BITS	9
 
@@ -615,6 +616,8 @@ static int mock_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 	unsigned long entry = index;
 	int rc = 0;
 
+	if (*dir != DMA_NONE && READ_ONCE(mock->table_gate))
+		tce_pass_gate(mock, &mock->table_gate);
 	if (visit && !visit->after)
 		let_in(mock, visit);
 	spin_lock(&mock->lock);
@@ -670,6 +673,8 @@ static int mock_set(struct iommu_table *tbl, long index, long npages,
 	unsigned long entry = index, i;
 	int rc = 0;
 
+	if (READ_ONCE(mock->table_gate))
+		tce_pass_gate(mock, &mock->table_gate);
 	spin_lock(&mock->lock);
 	mock->runs++;
 	if (npages <= 0 || !in_table(tbl, entry, npages)) {

@@ -149,7 +149,9 @@ struct tce_visit {
  *	somebody holds them
  * @gate: where the next thread that pins memory, or takes a region from the
  *	kernel's list, has to wait; may be NULL
- * @alloc_gate: the same for a thread that allocates some of the kernel's
+ * @table_gate: where the next thread that writes entries of a MAP stops, which must
+ *	not be one that writes a single entry
+ * @alloc_gate: the same as @gate for a thread that allocates some of the kernel's
  * @visit: who comes next; may be NULL
  * @third_ops: tables come with yet other operations
  * @find: find a table as soon as it is made, as KVM can on pseries
@@ -203,6 +205,7 @@ struct tce_mock {
 
 	struct tce_gate *gate;
 	struct tce_gate *alloc_gate;
+	struct tce_gate *table_gate;
 	struct tce_visit *visit;
 	bool third_ops;
 	bool find;

@@ -375,6 +375,14 @@ static void gate_close(struct tce_fixture *fx, struct tce_gate *gate)
 	fx->mock->gate = gate;
 }
 
+/* The same for who writes entries, rather than who pins pages */
+static void gate_close_table(struct tce_fixture *fx, struct tce_gate *gate)
+{
+	gate_close(fx, gate);
+	fx->mock->gate = NULL;
+	fx->mock->table_gate = gate;
+}
+
 static void map_in_front(struct tce_thread *thread)
 {
 	thread->rc = tce_map(&thread->view, 0, memory, SZ_64K, TCE_RW);
@@ -414,7 +422,7 @@ static void same_range_waits(struct kunit *test)
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(whats); i++) {
-		gate_close(fx, &gate);
+		gate_close_table(fx, &gate);
 		tce_thread_start(&a, client, map_in_front);
 		wait_for_completion(&gate.reached);
 		tce_thread_start(&b, client, whats[i]);
@@ -498,7 +506,7 @@ static void one_common_entry(struct kunit *test)
 	int i, k;
 
 	for (i = 0; i < ARRAY_SIZE(whats); i++) {
-		gate_close(fx, &gate);
+		gate_close_table(fx, &gate);
 		tce_thread_start(&a, client, map_the_middle);
 		wait_for_completion(&gate.reached);
 		tce_thread_start(&b, client, whats[i]);
@@ -535,9 +543,9 @@ static void map_in_pieces(struct tce_thread *thread)
 }
 
 /*
- * v1, and entries that share pins: no page is looked up by two pieces of a MAP.
- * The second would find another one there if user space is quick; and the one
- * that it finds may be what the first has just replaced.
+ * v1, and entries that share pins: the pages are looked up once, before the first
+ * entry is written. User space may put others there meanwhile: the device gets
+ * those of then, all of them.
  */
 static void page_changes_under_a_map(struct kunit *test)
 {
@@ -560,8 +568,7 @@ static void page_changes_under_a_map(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_map(client, LAST_PAGE, other, PAGE_SIZE / 2,
 				      TCE_R), 0);
 
-	gate_close(fx, &gate);
-	gate.skip = 1;
+	gate_close_table(fx, &gate);
 	tce_thread_start(&thread, client, map_in_pieces);
 	wait_for_completion(&gate.reached);
 	KUNIT_EXPECT_EQ(test, vm_mmap(file, at, PAGE_SIZE,
@@ -573,7 +580,7 @@ static void page_changes_under_a_map(struct kunit *test)
 	fx->busy = false;
 	tce_settled(fx);
 	KUNIT_EXPECT_EQ(test, thread.rc, 0);
-	tce_expect_mapped(fx, grp, 0, LAST_PAGE, other, PAGE_SIZE, TCE_R);
+	tce_expect_mapped(fx, grp, 0, LAST_PAGE, at, PAGE_SIZE, TCE_R);
 	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 }
@@ -592,7 +599,7 @@ static void same_range_is_killed(struct kunit *test)
 	struct tce_thread a, b;
 	struct tce_gate gate;
 
-	gate_close(fx, &gate);
+	gate_close_table(fx, &gate);
 	tce_thread_start(&a, client, map_in_front);
 	wait_for_completion(&gate.reached);
 	tce_thread_start(&b, client, killed_while_waiting);
@@ -627,9 +634,9 @@ static void many_at_once(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, threads);
 	KUNIT_ASSERT_NOT_NULL(test, gates);
 	while (n < AT_ONCE) {
-		gate_close(fx, &gates[n]);
+		gate_close_table(fx, &gates[n]);
 		tce_thread_start(&threads[n], client, map_far_apart);
-		/* from some number on they wait before they pin anything */
+		/* from some number on they wait before they write anything */
 		if (!wait_for_completion_timeout(&gates[n++].reached, HZ / 10))
 			break;
 	}
@@ -638,7 +645,7 @@ static void many_at_once(struct kunit *test)
 		complete_all(&gates[i].open);
 	for (i = 0; i < n; i++)
 		tce_thread_join(&threads[i]);
-	fx->mock->gate = NULL;
+	fx->mock->table_gate = NULL;
 	fx->busy = false;
 	tce_settled(fx);
 	for (i = 0; i < n; i++)
@@ -657,14 +664,10 @@ static void register_when_killed(struct tce_thread *thread)
 	tce_be_killed(false);
 }
 
-static void unregister_when_killed(struct tce_thread *thread)
-{
-	tce_be_killed(true);
-	thread->rc = tce_unregister(&thread->view, memory, PAGE_SIZE);
-	tce_be_killed(false);
-}
-
-/* REGISTER takes long: MAPs of other memory go on, and killed ones give up. */
+/*
+ * REGISTER takes as long as its client likes: all but other REGISTERs goes on, and
+ * those give up when they are killed.
+ */
 static void register_keeps_nobody(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -683,9 +686,7 @@ static void register_keeps_nobody(struct kunit *test)
 	tce_thread_start(&b, client, register_when_killed);
 	tce_thread_join(&b);
 	KUNIT_EXPECT_EQ(test, b.rc, -EINTR);
-	tce_thread_start(&b, client, unregister_when_killed);
-	tce_thread_join(&b);
-	KUNIT_EXPECT_EQ(test, b.rc, -EINTR);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, other, PAGE_SIZE), 0);
 	complete(&gate.open);
 	tce_thread_join(&a);
 	KUNIT_EXPECT_EQ(test, a.rc, 0);
@@ -785,6 +786,7 @@ static void entries_and_regions_wait(struct kunit *test)
 		KUNIT_EXPECT_EQ_MSG(test, thread.rc, killed ? -EINTR : 0,
 				    "step %d", i);
 	}
+	tce_mem_close(other);
 	tce_mem_destroy(other);
 }
 
@@ -795,29 +797,88 @@ static void leave(struct tce_thread *thread)
 	tce_close(leaving);
 }
 
-/* A container that closes gives up its regions after a REGISTER at work. */
-static void close_waits_for_register(struct kunit *test)
+/*
+ * A container that closes waits for no REGISTER, be it of another container of the
+ * process or its own. Its own finds out when it has its pages, and keeps none.
+ */
+static void close_beside_register(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready(fx, true, NULL);
+	struct tce_client *client;
 	struct tce_thread a, b;
 	struct tce_gate gate;
+	int kvm, own;
 
-	leaving = tce_ready(fx, true, NULL);
 	spare = tce_plain(fx, PAGE_SIZE);
-	gate_close(fx, &gate);
-	tce_thread_start(&a, client, register_spare);
-	wait_for_completion(&gate.reached);
-	tce_thread_start(&b, client, leave);
-	msleep(30);
-	KUNIT_EXPECT_FALSE(test, is_done(&b));
-	complete(&gate.open);
-	tce_thread_join(&a);
-	tce_thread_join(&b);
-	fx->busy = false;
-	tce_settled(fx);
-	KUNIT_EXPECT_EQ(test, a.rc, 0);
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, spare, PAGE_SIZE), 0);
+	for (kvm = 0; kvm < 2; kvm++) {
+		if (kvm)
+			tce_watch(fx);
+		for (own = 0; own < 2; own++) {
+			client = tce_ready(fx, true, NULL);
+			leaving = own ? client : tce_ready(fx, true, NULL);
+			gate_close(fx, &gate);
+			tce_thread_start(&a, client, register_spare);
+			wait_for_completion(&gate.reached);
+			tce_thread_start(&b, leaving, leave);
+			tce_thread_join(&b);
+			KUNIT_EXPECT_FALSE(test, is_done(&a));
+			complete(&gate.open);
+			tce_thread_join(&a);
+			fx->busy = false;
+			tce_settled(fx);
+			KUNIT_EXPECT_EQ(test, a.rc, own ? -EINVAL : 0);
+			if (!own)
+				tce_close(client);
+			tce_expect_balance(fx);
+		}
+	}
+}
+
+/* The same for v1, whose MAP pins. A detached group, and DISABLE, wait for none either. */
+static void close_beside_map(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+	struct tce_thread a, b;
+	struct tce_gate gate;
+	int how, pages;
+
+	memory = tce_plain(fx, MEMORY);
+	for (how = 0; how < 6; how++) {
+		pages = how & 1;
+		client = tce_ready(fx, false, &grp);
+		KUNIT_ASSERT_EQ(test, tce_map(client, SZ_1M, memory, SZ_64K,
+					      TCE_RW), 0);
+		gate_close(fx, &gate);
+		tce_thread_start(&a, client, pages ? map_some : map_one);
+		wait_for_completion(&gate.reached);
+		switch (how / 2) {
+		case 0:
+			leaving = client;
+			tce_thread_start(&b, client, leave);
+			tce_thread_join(&b);
+			break;
+		case 1:
+			tce_detach(client, grp);
+			break;
+		case 2:
+			KUNIT_EXPECT_EQ(test, tce_disable(client), 0);
+			break;
+		}
+		KUNIT_EXPECT_FALSE(test, is_done(&a));
+		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+		complete(&gate.open);
+		tce_thread_join(&a);
+		fx->busy = false;
+		tce_settled(fx);
+		KUNIT_EXPECT_EQ_MSG(test, a.rc,
+				    how / 2 == 0 ? -EINVAL :
+				    how / 2 == 1 ? -ENXIO : -EPERM, "%d", how);
+		if (how / 2)
+			tce_close(client);
+		tce_expect_balance(fx);
+	}
 }
 
 static void register_memory(struct tce_thread *thread)
@@ -1041,7 +1102,8 @@ static struct kunit_case tce_threads_cases[] = {
 	KUNIT_CASE(many_at_once),
 	KUNIT_CASE(register_keeps_nobody),
 	KUNIT_CASE(entries_and_regions_wait),
-	KUNIT_CASE(close_waits_for_register),
+	KUNIT_CASE(close_beside_register),
+	KUNIT_CASE(close_beside_map),
 	KUNIT_CASE(first_container_of_a_process),
 	KUNIT_CASE(register_after_the_last_container),
 	KUNIT_CASE(create_after_the_last_container),

@@ -60,8 +60,12 @@ static void note_unpinned(struct page **pages, unsigned long n)
 		tce_mock_unpinned(mock, page_to_pfn(pages[i]));
 }
 
-/* One thread is held up there, if the test wants that. */
-static void pass_gate(struct tce_mock *mock, struct tce_gate **where)
+/**
+ * tce_pass_gate() - one thread is held up here, if the test wants that
+ * @mock: the platform
+ * @where: which gate of it
+ */
+void tce_pass_gate(struct tce_mock *mock, struct tce_gate **where)
 {
 	struct tce_gate *gate = NULL;
 
@@ -85,7 +89,7 @@ void *__wrap___kmalloc_cache_noprof(struct kmem_cache *s, gfp_t flags,
 
 	if (mock && READ_ONCE(mock->alloc_gate) &&
 	    gfpflags_allow_blocking(flags))
-		pass_gate(mock, &mock->alloc_gate);
+		tce_pass_gate(mock, &mock->alloc_gate);
 	return __real___kmalloc_cache_noprof(s, flags, size);
 }
 
@@ -117,7 +121,7 @@ int __wrap_pin_user_pages_fast(unsigned long start, int nr_pages,
 	int rc;
 
 	if (mock)
-		pass_gate(mock, &mock->gate);
+		tce_pass_gate(mock, &mock->gate);
 	check_flags(gup_flags);
 	if (fault(TCE_FAULT_PIN, &rc)) {
 		if (rc <= 0)
@@ -253,7 +257,7 @@ long __wrap_mm_iommu_new(struct mm_struct *mm, unsigned long ua,
 	long rc;
 
 	if (mock)
-		pass_gate(mock, &mock->gate);
+		tce_pass_gate(mock, &mock->gate);
 	if (fault(TCE_FAULT_REGISTER, &fault_rc))
 		return fault_rc;
 	rc = __real_mm_iommu_new(mm, ua, entries, pmem);
@@ -269,7 +273,7 @@ long __wrap_mm_iommu_put(struct mm_struct *mm,
 	long rc;
 
 	if (mock)
-		pass_gate(mock, &mock->gate);
+		tce_pass_gate(mock, &mock->gate);
 	rc = __real_mm_iommu_put(mm, mem);
 	if (!rc && mock)
 		note_unlisted(mock, mem);
