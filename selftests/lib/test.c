@@ -16,14 +16,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vfio.h"
 
 #define DEFAULT_TIMEOUT	240
 #define EXIT_SKIP	4		/* as in the kernel's selftests */
+/* Seconds for what takes less than three, unless somebody waits for ever. */
+#define CLEAN_TIMEOUT	30
 
 static struct options {
 	const char *prefix;
@@ -40,6 +44,9 @@ static char *reason;
 #define REASON_SIZE	256
 
 static const unsigned int variants[] = { BARE, V1, V2 };
+
+/* Something waits for ever that every further row would wait for, too. */
+static bool stuck;
 
 void note(const char *fmt, ...)
 {
@@ -107,6 +114,67 @@ static const char *row_name(const char *suite, const struct test *test,
 	return name;
 }
 
+static void become_user(void)
+{
+	if (opt.uid && setresuid(opt.uid, opt.uid, opt.uid))
+		fail(__FILE__, __LINE__, "cannot become uid %u", opt.uid);
+}
+
+pid_t spawn(bool client, void (*run)(void *arg), void *arg)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		fail(__FILE__, __LINE__, "fork: %m");
+	if (!pid) {
+		if (client)
+			become_user();
+		run(arg);
+		fflush(stdout);
+		_exit(0);
+	}
+	return pid;
+}
+
+/* Waits until a child, or all of a group, has ended. Returns the pid, or 0. */
+static pid_t wait_for(pid_t pid, int *status, int seconds)
+{
+	const struct timespec nap = { .tv_nsec = 20 * 1000 * 1000 };
+	pid_t ended;
+	int i;
+
+	for (i = 0; i <= seconds * 50; i++) {
+		ended = waitpid(pid, status, WNOHANG);
+		if (ended)
+			return ended;
+		if (seconds)
+			nanosleep(&nap, NULL);
+	}
+	return 0;
+}
+
+bool ends(pid_t pid, int seconds)
+{
+	int status;
+	pid_t ended = wait_for(pid, &status, seconds);
+
+	if (ended < 0)
+		fail(__FILE__, __LINE__, "waitpid: %m");
+	if (ended && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIP)
+		_exit(EXIT_SKIP);
+	if (ended && (!WIFEXITED(status) || WEXITSTATUS(status)))
+		fail(__FILE__, __LINE__, "a process of the row failed");
+	return ended;
+}
+
+bool lives(pid_t pid)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	return !waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) &&
+	       !info.si_pid;
+}
+
 /* Everything here happens in the test's own process. */
 static void run_child(const struct test *test, unsigned int variant)
 {
@@ -115,10 +183,9 @@ static void run_child(const struct test *test, unsigned int variant)
 	alarm(test->timeout ?: DEFAULT_TIMEOUT);
 	if (opt.memlock_set)
 		set_memlock(opt.memlock);
-	if (opt.uid) {
+	if (opt.uid && !(test->flags & APART)) {
 		start_counter();
-		if (setresuid(opt.uid, opt.uid, opt.uid))
-			fail(__FILE__, __LINE__, "cannot become uid %u", opt.uid);
+		become_user();
 	}
 
 	if ((test->flags & POWERNV) && !host.powernv)
@@ -128,7 +195,8 @@ static void run_child(const struct test *test, unsigned int variant)
 	if ((test->flags & TWO) && host.other < 0)
 		skip("needs devices in two groups");
 
-	if (variant != BARE) {
+	t.version = variant == V1 ? 1 : variant == V2 ? 2 : 0;
+	if (variant != BARE && !(test->flags & APART)) {
 		attach(&t, variant == V1 ? 1 : 2);
 		if (test->flags & TWO)
 			t.group2 = open_group(host.other);
@@ -140,11 +208,14 @@ static void run_child(const struct test *test, unsigned int variant)
 	_exit(0);
 }
 
-/* What must hold again when a test's process is gone. */
+/* What must hold again when a test's processes are gone. */
 static bool left_clean(long pins)
 {
 	long now;
 	int i, fd;
+
+	if (!host_restore())
+		return false;
 
 	for (i = 0; i < host.devices; i++) {
 		fd = __open_group(i);
@@ -161,6 +232,37 @@ static bool left_clean(long pins)
 		return false;
 	}
 	return true;
+}
+
+/*
+ * The same in a process of its own, since a driver may have made it wait for ever,
+ * once all processes of the row are gone.
+ */
+static bool left_clean_in_time(pid_t group, long pins)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = wait_for(-group, &status, CLEAN_TIMEOUT)) > 0)
+		;
+	if (!pid) {
+		note("a process can't be killed");
+		stuck = true;
+	}
+	pid = fork();
+	if (!pid) {
+		bool clean = left_clean(pins);
+
+		fflush(stdout);
+		_exit(clean ? 0 : 1);
+	}
+	if (!wait_for(pid, &status, CLEAN_TIMEOUT)) {
+		note("the groups can't be opened again: that takes for ever");
+		stuck = true;
+	}
+	/* its numbers may be others by now */
+	host_refresh();
+	return !stuck && WIFEXITED(status) && !WEXITSTATUS(status);
 }
 
 /* Returns 1 for pass, 0 for failure, -1 for skip. */
@@ -185,7 +287,7 @@ static int run_row(const struct test *test, unsigned int variant)
 	}
 	kill(-pid, SIGKILL);
 
-	clean = left_clean(pins);
+	clean = left_clean_in_time(pid, pins);
 	if (WIFSIGNALED(status)) {
 		note("ended by signal %d (%s)", WTERMSIG(status),
 		     strsignal(WTERMSIG(status)));
@@ -296,6 +398,8 @@ int run_tests(int argc, char **argv, const char *suite,
 		perror("mmap");
 		return 2;
 	}
+	/* What a row's processes leave behind is waited for here. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 
 	/* The first round counts: the plan comes before the results. */
 again:
@@ -332,6 +436,10 @@ again:
 					printf("not ok %u %s\n", row, name);
 				}
 				fflush(stdout);
+				if (stuck) {
+					printf("Bail out! Further rows would wait, too.\n");
+					return 1;
+				}
 			}
 		}
 	}

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct tce;
 
@@ -33,6 +34,12 @@ struct tce;
  * (--safe, --dangerous), or each in a machine of its own (--test).
  */
 #define DANGEROUS	(1u << 7)
+/*
+ * The row opens nothing and stays root: its clients are processes of their own
+ * (spawn()), which have the rights of the tests' user. It may take devices from
+ * vfio-pci; they are given back afterwards.
+ */
+#define APART		(1u << 8)
 
 struct test {
 	const char *name;		/* the behaviour that a pass proves */
@@ -50,6 +57,16 @@ int main(int argc, char **argv)						\
 	return run_tests(argc, argv, suite, tests,			\
 			 sizeof(tests) / sizeof((tests)[0]));		\
 }
+
+/*
+ * A process of the row: it runs @run, as the tests' user if @client, as root if not,
+ * and ends. Of what it leaves undone the row only knows that it did not end.
+ */
+pid_t spawn(bool client, void (*run)(void *arg), void *arg);
+/* Whether it ended well within so many seconds. */
+bool ends(pid_t pid, int seconds);
+/* Whether it is still there. */
+bool lives(pid_t pid);
 
 /* Prints a KTAP diagnostic line. */
 void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

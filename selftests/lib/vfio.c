@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -73,6 +74,15 @@ static bool given_to_vfio(const char *dev)
 	return !strcmp(strrchr(target, '/'), "/vfio-pci");
 }
 
+static uid_t file_owner(int group)
+{
+	struct stat st;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/dev/vfio/%d", group);
+	return stat(path, &st) ? 0 : st.st_uid;
+}
+
 static int not_dot(const struct dirent *d)
 {
 	return d->d_name[0] != '.';
@@ -96,6 +106,7 @@ static void find_devices(void)
 		snprintf(host.device[at].pci, sizeof(host.device[at].pci), "%.31s",
 			 dev);
 		host.device[at].group = read_group(dev);
+		host.device[at].owner = file_owner(host.device[at].group);
 		if (host.other < 0 &&
 		    host.device[at].group != host.device[0].group)
 			host.other = at;
@@ -112,6 +123,57 @@ bool host_use(const char *pci)
 	host.device[0].group = read_group(pci);
 	host.devices = 1;
 	host.other = -1;
+	return true;
+}
+
+long write_to(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	long rc = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
+/* Where devices are now, after some of them went and came back. */
+void host_refresh(void)
+{
+	int i;
+
+	for (i = 0; i < host.devices; i++)
+		host.device[i].group = read_group(host.device[i].pci);
+}
+
+bool host_restore(void)
+{
+	char path[300];
+	int i;
+
+	for (i = 0; i < host.devices; i++) {
+		const char *pci = host.device[i].pci;
+
+		if (given_to_vfio(pci))
+			continue;
+		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", pci);
+		if (access(path, F_OK))
+			write_to("/sys/bus/pci/rescan", "1");
+		snprintf(path, sizeof(path),
+			 "/sys/bus/pci/devices/%s/driver_override", pci);
+		write_to(path, "vfio-pci");
+		write_to("/sys/bus/pci/drivers_probe", pci);
+		if (!given_to_vfio(pci)) {
+			note("%s does not go back to vfio-pci", pci);
+			return false;
+		}
+		snprintf(path, sizeof(path), "/dev/vfio/%d", read_group(pci));
+		if (chown(path, host.device[i].owner, 0))
+			note("%s: %m", path);
+	}
+	host_refresh();
 	return true;
 }
 

@@ -35,6 +35,7 @@ struct host {
 	struct {
 		char pci[32];
 		int group;		/* number of the IOMMU group */
+		uid_t owner;		/* of the group's file */
 	} device[MAX_DEVICES];
 	int other;			/* a device of another group, or -1 */
 	bool wide;			/* device 0 drives 64 address bits */
@@ -64,6 +65,11 @@ struct tce {
 void host_init(void);
 void host_init_quiet(void);
 bool host_use(const char *pci);
+/* Gives vfio-pci the devices that it had at first, and their files to their owners. */
+bool host_restore(void);
+void host_refresh(void);
+/* Writes to a file of the kernel's: 0 or -errno. */
+long write_to(const char *path, const char *text);
 
 /* Files */
 int open_container(void);
