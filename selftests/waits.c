@@ -303,6 +303,503 @@ static void eeh_unplug_loop(struct tce *t)
 	eeh_against(t, unplug, 0, EEH_OPS - 1, false);
 }
 
+/*
+ * Pages that never come
+ */
+static int uffd;
+
+/* Root lets everybody have them. */
+static void allow_userfaults(void)
+{
+	write_to("/proc/sys/vm/unprivileged_userfaultfd", "1");
+}
+
+static void init_userfaults(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+
+	uffd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (uffd < 0)
+		skip("this host has no userfaultfd");
+	expect_rc(0, __raw(uffd, UFFDIO_API, &api));
+}
+
+/* Takes what lies at @mem away, and lets everybody who wants it wait. */
+static void keep_back(uint8_t *mem, size_t size)
+{
+	struct uffdio_register range = {
+		.range = { .start = (uintptr_t)mem, .len = size },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+
+	expect(!madvise(mem, size, MADV_DONTNEED));
+	expect_rc(0, __raw(uffd, UFFDIO_REGISTER, &range));
+}
+
+/* Whether somebody asks for a page soon, and for which one. */
+static bool asked(struct uffd_msg *msg, int ms)
+{
+	struct pollfd poll_fd = { .fd = uffd, .events = POLLIN };
+
+	return poll(&poll_fd, 1, ms) == 1 &&
+	       read(uffd, msg, sizeof(*msg)) == sizeof(*msg) &&
+	       msg->event == UFFD_EVENT_PAGEFAULT;
+}
+
+static uint64_t page_of(const struct uffd_msg *msg)
+{
+	return msg->arg.pagefault.address & -(uint64_t)host.page;
+}
+
+static void provide(uint64_t page)
+{
+	struct uffdio_zeropage zero = {
+		.range = { .start = page, .len = host.page },
+	};
+
+	expect_rc(0, __raw(uffd, UFFDIO_ZEROPAGE, &zero));
+}
+
+/*
+ * Commands whose arguments are on such a page, as a whole or behind the first @there
+ * bytes. Then the driver has read some of it, or writes there.
+ */
+static const struct call {
+	const char *name;
+	unsigned long cmd;
+	unsigned int versions;
+	size_t there;
+	uint32_t op;			/* of EEH */
+} calls[] = {
+	{ "GET_INFO", VFIO_IOMMU_SPAPR_TCE_GET_INFO, BOTH },
+	{ "GET_INFO, whose answer goes there", VFIO_IOMMU_SPAPR_TCE_GET_INFO,
+	  V2, offsetof(struct vfio_iommu_spapr_tce_info, ddw) },
+	{ "MAP", VFIO_IOMMU_MAP_DMA, BOTH },
+	{ "UNMAP", VFIO_IOMMU_UNMAP_DMA, BOTH },
+	{ "REGISTER", VFIO_IOMMU_SPAPR_REGISTER_MEMORY, V2 },
+	{ "UNREGISTER", VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, V2 },
+	{ "CREATE", VFIO_IOMMU_SPAPR_TCE_CREATE, V2 },
+	{ "REMOVE", VFIO_IOMMU_SPAPR_TCE_REMOVE, V2 },
+	{ "EEH", VFIO_EEH_PE_OP, BOTH },
+	{ "EEH with the longer argument", VFIO_EEH_PE_OP, BOTH,
+	  offsetof(struct vfio_eeh_pe_op, op) + sizeof(uint32_t),
+	  VFIO_EEH_PE_INJECT_ERR },
+};
+
+#define CALLS	(int)(sizeof(calls) / sizeof(*calls))
+
+static int first_call, last_call;
+static uint8_t *arguments;		/* two pages for each call, one is there */
+
+static uint8_t *argument(int i)
+{
+	return arguments + (2 * i + 1) * host.page - calls[i].there;
+}
+
+static bool has_call(int version, int i)
+{
+	return calls[i].versions & (version == 1 ? V1 : V2);
+}
+
+static void *make_call(void *arg)
+{
+	int i = (uintptr_t)arg;
+
+	shared->result[i] = __raw(box.container, calls[i].cmd, argument(i));
+	shared->returned[i] = true;
+	return NULL;
+}
+
+static void prepare_argument(int i)
+{
+	const uint32_t argsz = 64;
+
+	keep_back(arguments + (2 * i + 1) * host.page, host.page);
+	if (!calls[i].there)
+		return;
+	memcpy(argument(i), &argsz, sizeof(argsz));
+	if (calls[i].cmd == VFIO_EEH_PE_OP)
+		memcpy(argument(i) + offsetof(struct vfio_eeh_pe_op, op),
+		       &calls[i].op, sizeof(calls[i].op));
+}
+
+/* Opens and maps what a client has, so that there is something to be given back. */
+static void open_box(int version)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+
+	attach(&box, version);
+	allow(&box, mem, CHUNK);
+	map(box.container, mem, box.info.dma32_window_start + 32 * MiB, CHUNK,
+	    RW);
+}
+
+static void close_box(void)
+{
+	close(box.group);
+	close(box.container);
+	tell(CLOSED);
+}
+
+static void argument_client(void *arg)
+{
+	int version = *(int *)arg, i, waiting = 0;
+	struct uffd_msg msg;
+	pthread_t thread;
+
+	init_userfaults();
+	open_box(version);
+	arguments = alloc(2 * CALLS * host.page, host.page);
+	for (i = first_call; i <= last_call; i++) {
+		if (!has_call(version, i))
+			continue;
+		prepare_argument(i);
+		expect(!pthread_create(&thread, NULL, make_call,
+				       (void *)(uintptr_t)i));
+		if (!asked(&msg, LIMIT * 1000))
+			fail(__FILE__, __LINE__, "%s does not wait", calls[i].name);
+		waiting++;
+	}
+	expect(waiting);
+	tell(CALLED);
+	obey(CLOSE);
+	close_box();
+	for (;;)
+		pause();
+}
+
+static pid_t start_arguments(struct tce *t, int first, int last)
+{
+	pid_t client;
+
+	first_call = first;
+	last_call = last;
+	allow_userfaults();
+	share();
+	client = spawn(true, argument_client, &t->version);
+	if (!hears(CALLED)) {
+		ends(client, 0);
+		fail(__FILE__, __LINE__, "the client does not begin");
+	}
+	return client;
+}
+
+/* A client that waits dies when it is told to. */
+static void expect_dies(pid_t client)
+{
+	int i, status;
+
+	expect(lives(client));
+	kill(client, SIGKILL);
+	for (i = 0; i < LIMIT * 50; i++) {
+		if (waitpid(client, &status, WNOHANG) == client)
+			return;
+		nap(20);
+	}
+	fail(__FILE__, __LINE__, "the client can't be killed");
+}
+
+static void argument_close(struct tce *t)
+{
+	pid_t client;
+	int i;
+
+	for (i = 0; i < CALLS; i++) {
+		if (!has_call(t->version, i))
+			continue;
+		client = start_arguments(t, i, i);
+		tell(CLOSE);
+		if (!hears(CLOSED))
+			fail(__FILE__, __LINE__, "close waits for the argument of %s",
+			     calls[i].name);
+		expect_others_go_on(t, "after that");
+		expect_dies(client);
+	}
+}
+
+static void argument_unbind(struct tce *t)
+{
+	pid_t client = start_arguments(t, 0, CALLS - 1), root;
+
+	root = spawn(false, unbind, host.device[0].pci);
+	expect_others_go_on(t, "while a client does");
+	if (!ends(root, LIMIT))
+		fail(__FILE__, __LINE__, "root waits for arguments of a client's");
+	expect_others_go_on(t, "after that");
+	tell(CLOSE);
+	if (!hears(CLOSED))
+		fail(__FILE__, __LINE__, "the client can't close");
+	expect_dies(client);
+}
+
+/*
+ * The driver can't be unloaded while a command is in it, though its container is gone.
+ */
+static void argument_unload(struct tce *t)
+{
+	const char *module = "vfio_iommu_spapr_tce";
+	pid_t client;
+	long rc;
+	int i;
+
+	for (i = 0; i < CALLS; i++) {
+		if (!has_call(t->version, i))
+			continue;
+		client = start_arguments(t, i, i);
+		expect(syscall(__NR_delete_module, module, O_NONBLOCK) < 0);
+		tell(CLOSE);
+		if (!hears(CLOSED))
+			fail(__FILE__, __LINE__, "close waits for the argument of %s",
+			     calls[i].name);
+		rc = syscall(__NR_delete_module, module, O_NONBLOCK) ? -errno : 0;
+		note("%s: %s", calls[i].name, rc ? strerrorname_np(-rc) :
+		     "unloaded");
+		expect_dies(client);
+		if (rc)
+			expect_rc(0, syscall(__NR_delete_module, module,
+					     O_NONBLOCK) ? -errno : 0);
+		expect_rc(0, system("modprobe vfio_iommu_spapr_tce"));
+	}
+}
+
+/*
+ * CREATE, whose argument goes away while it works: it waits to tell the address of a
+ * window that is there already.
+ */
+static struct vfio_iommu_spapr_tce_create *creation;
+
+static void *create_there(void *unused __attribute__((unused)))
+{
+	shared->result[0] = __raw(box.container, VFIO_IOMMU_SPAPR_TCE_CREATE,
+				  creation);
+	shared->returned[0] = true;
+	return NULL;
+}
+
+/* Whether CREATE waits to write its answer; false if it was quicker. */
+static bool create_waits(int us)
+{
+	struct vfio_iommu_spapr_tce_create create = {
+		.argsz = sizeof(create),
+		.page_shift = 12,
+		.window_size = GiB,
+		.levels = 1,
+	};
+	uint8_t *page = alloc(host.page, host.page);
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)creation,
+		.src = (uintptr_t)page,
+		.len = host.page,
+	};
+	struct uffd_msg msg;
+	pthread_t thread;
+
+	shared->returned[0] = false;
+	memcpy(page, &create, sizeof(create));
+	expect(!madvise(creation, host.page, MADV_DONTNEED));
+	expect(!pthread_create(&thread, NULL, create_there, NULL));
+	for (;;) {
+		while (!asked(&msg, 10))
+			if (shared->returned[0]) {
+				pthread_join(thread, NULL);
+				munmap(page, host.page);
+				return false;
+			}
+		if (msg.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE)
+			return true;
+		copy.copy = 0;
+		expect_rc(0, __raw(uffd, UFFDIO_COPY, &copy));
+		usleep(us);
+		expect(!madvise(creation, host.page, MADV_DONTNEED));
+	}
+}
+
+static void create_client(void *arg)
+{
+	int tries;
+
+	init_userfaults();
+	attach(&box, *(int *)arg);
+	creation = (void *)alloc(host.page, host.page);
+	keep_back((uint8_t *)creation, host.page);
+	for (tries = 0; tries < 500; tries++) {
+		__remove(box.container, box.info.dma32_window_start);
+		if (create_waits(tries % 50 * 20))
+			break;
+	}
+	if (tries == 500)
+		skip("CREATE was quicker each time");
+	note("CREATE waits, after %d tries", tries + 1);
+	tell(CALLED);
+	obey(CLOSE);
+	close_box();
+	for (;;)
+		pause();
+}
+
+static void create_close(struct tce *t)
+{
+	pid_t client, root;
+
+	allow_userfaults();
+	share();
+	client = spawn(true, create_client, &t->version);
+	if (!hears(CALLED)) {
+		ends(client, 0);
+		fail(__FILE__, __LINE__, "the client does not begin");
+	}
+	root = spawn(false, unbind, host.device[0].pci);
+	if (!ends(root, LIMIT))
+		fail(__FILE__, __LINE__, "root waits for CREATE's answer");
+	expect_others_go_on(t, "after that");
+	tell(CLOSE);
+	if (!hears(CLOSED))
+		fail(__FILE__, __LINE__, "the client can't close");
+	expect_dies(client);
+}
+
+/*
+ * Memory that never comes: of MAP (v1), of REGISTER (v2). Only the client itself waits,
+ * and not for the other container that it has.
+ */
+static struct tce box2;
+static uint8_t *memory;
+static size_t memory_size, memory_hole;
+
+static void *pin_memory(void *arg)
+{
+	struct tce *t = arg;
+	uint64_t iova = t->info.dma32_window_start + 64 * MiB;
+
+	shared->result[0] = t->version == 1 ?
+		__map(t->container, memory, iova, memory_size, RW) :
+		__register(t->container, memory, memory_size);
+	shared->returned[0] = true;
+	return NULL;
+}
+
+static void open_box2(int version)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+
+	box2.version = version;
+	box2.container = open_container();
+	box2.group = open_group(host.other);
+	set_container(box2.group, box2.container);
+	set_iommu(box2.container, version == 1 ? V1_IOMMU : V2_IOMMU);
+	get_info(box2.container, &box2.info);
+	allow(&box2, mem, CHUNK);
+	map(box2.container, mem, box2.info.dma32_window_start + 32 * MiB, CHUNK,
+	    RW);
+}
+
+static void memory_client(void *arg)
+{
+	uint64_t before = locked();
+	struct uffd_msg msg;
+	pthread_t thread;
+
+	init_userfaults();
+	memory = alloc(memory_size, host.page);
+	keep_back(memory + memory_hole, host.page);
+	open_box(*(int *)arg);
+	open_box2(*(int *)arg);
+	expect(!pthread_create(&thread, NULL, pin_memory, &box));
+	if (!asked(&msg, LIMIT * 1000))
+		fail(__FILE__, __LINE__, "MAP or REGISTER does not wait (%ld)",
+		     shared->result[0]);
+	expect_eq((uintptr_t)memory + memory_hole, page_of(&msg));
+	/* The other container's is all there. */
+	get_info(box2.container, &box2.info);
+	unmap(box2.container, box2.info.dma32_window_start + 32 * MiB, CHUNK);
+	close(box2.group);
+	close(box2.container);
+	tell(CALLED);
+	obey(CLOSE);
+	close_box();
+	obey(SERVE);
+	provide(page_of(&msg));
+	pthread_join(thread, NULL);
+	/* It came too late: there is no container any more. */
+	expect(shared->result[0] < 0);
+	expect_eq(before, locked());
+}
+
+static void start_memory(struct tce *t, pid_t *client)
+{
+	allow_userfaults();
+	share();
+	*client = spawn(true, memory_client, &t->version);
+	if (!hears(CALLED)) {
+		ends(*client, 0);
+		fail(__FILE__, __LINE__,
+		     "the client waits for its other container");
+	}
+	expect_others_go_on(t, "while a client does");
+}
+
+static void memory_unbind(struct tce *t)
+{
+	long pins = pinned();
+	pid_t client, root;
+
+	start_memory(t, &client);
+	root = spawn(false, unbind, host.device[0].pci);
+	if (!ends(root, LIMIT))
+		fail(__FILE__, __LINE__, "root waits for memory of a client's");
+	expect_others_go_on(t, "after that");
+	tell(CLOSE);
+	if (!hears(CLOSED))
+		fail(__FILE__, __LINE__, "the client can't close");
+	expect_dies(client);
+	expect_rc(pins, pinned_settled(pins));
+}
+
+static void memory_served(struct tce *t)
+{
+	long pins = pinned();
+	pid_t client;
+
+	start_memory(t, &client);
+	tell(CLOSE);
+	if (!hears(CLOSED))
+		fail(__FILE__, __LINE__, "the client can't close");
+	expect(lives(client));
+	tell(SERVE);
+	if (!ends(client, LIMIT))
+		fail(__FILE__, __LINE__, "the command does not end");
+	expect_rc(pins, pinned_settled(pins));
+}
+
+static void one_page_unbind(struct tce *t)
+{
+	memory_size = host.page;
+	memory_hole = 0;
+	memory_unbind(t);
+}
+
+static void one_page_served(struct tce *t)
+{
+	memory_size = host.page;
+	memory_hole = 0;
+	memory_served(t);
+}
+
+/* So many that they are pinned in several steps, of which some are done. */
+static void many_pages_unbind(struct tce *t)
+{
+	memory_size = 24 * MiB;
+	memory_hole = 17 * MiB;
+	memory_unbind(t);
+}
+
+static void many_pages_served(struct tce *t)
+{
+	memory_size = 24 * MiB;
+	memory_hole = 17 * MiB;
+	memory_served(t);
+}
+
 static const struct test tests[] = {
 	{ "root unbinds a device that EEH operations wait for", eeh_unbind,
 	  BOTH | APART | TWO | DANGEROUS },
@@ -314,6 +811,22 @@ static const struct test tests[] = {
 	  BOTH | APART | TWO | DANGEROUS },
 	{ "root unplugs a device amid EEH operations", eeh_unplug_loop,
 	  BOTH | APART | TWO | DANGEROUS },
+	{ "close does not wait for an argument that never comes",
+	  argument_close, BOTH | APART | TWO | DANGEROUS },
+	{ "root does not wait for arguments that never come", argument_unbind,
+	  BOTH | APART | TWO | DANGEROUS },
+	{ "nobody waits for CREATE to tell its answer", create_close,
+	  V2 | APART | TWO | DANGEROUS },
+	{ "nobody waits for a page of memory that never comes",
+	  one_page_unbind, BOTH | APART | TWO | DANGEROUS },
+	{ "close does not wait for a page of memory, which comes at last",
+	  one_page_served, BOTH | APART | TWO | DANGEROUS },
+	{ "nobody waits for one of many pages that never comes",
+	  many_pages_unbind, BOTH | APART | TWO | DANGEROUS },
+	{ "close does not wait for one of many pages, which comes at last",
+	  many_pages_served, BOTH | APART | TWO | DANGEROUS },
+	{ "the driver is not unloaded while a command waits for its argument",
+	  argument_unload, BOTH | APART | TWO | DANGEROUS },
 };
 
 TEST_MAIN("waits", tests)
