@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vfio.h"
@@ -534,6 +535,46 @@ static void quiet(struct tce *t)
 	expect(count <= 10);
 }
 
+/*
+ * The platform tells of each window that comes or goes, as often as it may. We don't.
+ */
+static void windows_told(struct tce *t)
+{
+	unsigned int told = 0, ours = 0;
+	struct timespec begin, end;
+	const int cycles = 100;
+	char line[2048];
+	uint64_t start;
+	ssize_t len;
+	double took;
+	int log, i;
+
+	if (geteuid())
+		skip("the log is for root to read");
+	log = kmsg_open();
+	if (log < 0)
+		skip("this kernel has no /dev/kmsg");
+	remove_window(t->container, t->info.dma32_window_start);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	for (i = 0; i < cycles; i++) {
+		create(t->container, 12, 256 * MiB, 1, &start);
+		remove_window(t->container, start);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	took = end.tv_sec - begin.tv_sec + (end.tv_nsec - begin.tv_nsec) / 1e9;
+	while ((len = read(log, line, sizeof(line) - 1)) > 0) {
+		line[len] = '\0';
+		told++;
+		if (strstr(line, ";vfio_iommu_spapr_tce:"))
+			ours++;
+	}
+	/* Else some were lost, and this is no count. */
+	expect(len < 0 && errno == EAGAIN);
+	note("%.1f lines a cycle from the platform, %.0f cycles a second",
+	     (double)(told - ours) / cycles, cycles / took);
+	expect_eq(0, ours);
+}
+
 /* Before anything is bound a container may be prepared here and used there. */
 static void handed_over(struct tce *t)
 {
@@ -596,6 +637,8 @@ static const struct test tests[] = {
 	{ "a container passed over a socket obeys its owner only", over_a_socket,
 	  BOTH | DMA },
 	{ "a client who is refused does not fill the log", quiet, BOTH },
+	{ "windows that come and go are not told to the log by us",
+	  windows_told, V2 },
 	{ "a container that is not bound yet can be handed to another process",
 	  handed_over, BOTH },
 };

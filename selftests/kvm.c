@@ -621,6 +621,55 @@ static void v1_goes_away(struct tce *t)
 	note("%d rounds of ours, %lu of the guest's", round, turns);
 }
 
+/*
+ * On pseries KVM keeps a table whose window is gone, by operations that do nothing, and
+ * its guest's processors go on using it while they are put in the place of the others.
+ */
+static void *clear_loop(void *arg)
+{
+	struct tce *t = arg;
+
+	while (!over) {
+		clear(base(t), 64);
+		turns++;
+	}
+	return NULL;
+}
+
+static void comes_and_goes(struct tce *t)
+{
+	struct kvm_vfio_spapr_tce both;
+	int32_t group = t->group;
+	pthread_t thread;
+	int round;
+
+	guest_init();
+	allow(t, guest.mem, GUEST_SIZE);
+	unmap(t->container, base(t), CHUNK);
+	give_table(t);
+	pthread_create(&thread, NULL, clear_loop, t);
+	for (round = 0; round < 300; round++) {
+		unset_container(t->group);
+		set_container(t->group, t->container);
+		set_iommu(t->container, t->version == 1 ? V1_IOMMU : V2_IOMMU);
+		t->enabled = false;
+		allow(t, guest.mem, GUEST_SIZE);
+		unmap(t->container, base(t), CHUNK);
+		/* Without the old tables, of which there would be more and more. */
+		expect_rc(0, vfio_attr(KVM_DEV_VFIO_GROUP_DEL, &group));
+		expect_rc(0, vfio_attr(KVM_DEV_VFIO_GROUP_ADD, &group));
+		both = (struct kvm_vfio_spapr_tce){
+			.groupfd = t->group,
+			.tablefd = guest.table,
+		};
+		expect_rc(0, vfio_attr(KVM_DEV_VFIO_GROUP_SET_SPAPR_TCE, &both));
+		wait_for_turns(1);
+	}
+	over = true;
+	pthread_join(thread, NULL);
+	note("%d containers, %lu rounds of the guest's", round, turns);
+}
+
 static const struct test tests[] = {
 	{ "what a guest maps the device reaches, while it is mapped",
 	  guest_maps, V2 | DMA | POWERNV },
@@ -656,6 +705,8 @@ static const struct test tests[] = {
 	  V1 | DMA | TWO | POWERNV | DANGEROUS },
 	{ "a guest goes on while MAP, UNMAP and its container go",
 	  v1_goes_away, V1 | DMA | TWO | POWERNV | DANGEROUS },
+	{ "a guest goes on while its containers come and go", comes_and_goes,
+	  BOTH | DANGEROUS },
 };
 
 TEST_MAIN("kvm", tests)

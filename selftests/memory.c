@@ -383,6 +383,99 @@ static void unregister_mapped(struct tce *t)
 	expect_eq(before - 2 * CHUNK, locked());
 }
 
+/*
+ * Memory that is given up while it is mapped, and something else comes to its address,
+ * as when QEMU unplugs memory and plugs in other. UNREGISTER can't let go of it, but
+ * what is there now can be registered.
+ */
+static void plug_in(struct tce *t, uint8_t *mem, size_t old, size_t new)
+{
+	uint8_t *parts[] = { mem, mem + (old < new ? old : new) - CHUNK };
+	uint64_t before = locked();
+	size_t i;
+
+	register_mem(t->container, mem, old);
+	bounce_at(t, base(t) - CHUNK);
+	map(t->container, mem, base(t), old, RW);
+	expect(can_write(t, base(t), mem));
+	expect_rc(-EBUSY, __unregister(t->container, mem, old));
+	expect(!munmap(mem, old));
+	expect(mmap(mem, new, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		    MAP_ANONYMOUS | MAP_FIXED, -1, 0) == mem);
+	memset(mem, 0, new);
+	/* The old mappings lead to what was given up. */
+	expect(!can_write(t, base(t), mem));
+	register_mem(t->container, mem, new);
+	map(t->container, mem, base(t) + 16 * MiB, new, RW);
+	for (i = 0; i < 2; i++) {
+		expect(can_write(t, base(t) + 16 * MiB + (parts[i] - mem),
+				 parts[i]));
+		expect(can_read(t, base(t) + 16 * MiB + (parts[i] - mem),
+				parts[i]));
+		expect(!can_write(t, base(t) + (parts[i] - mem), parts[i]));
+	}
+	/* Over the old ones, too. */
+	map(t->container, mem, base(t), old < new ? old : new, RW);
+	expect(can_write(t, base(t), mem));
+	unmap(t->container, base(t), 32 * MiB);
+	unregister_mem(t->container, mem, new);
+	unmap(t->container, t->bounce_iova, CHUNK);
+	unregister_mem(t->container, t->bounce, CHUNK);
+	remove_window(t->container, t->info.dma32_window_start);
+	expect_eq(before, locked());
+}
+
+static void plug_in_same(struct tce *t)
+{
+	plug_in(t, alloc(8 * CHUNK, CHUNK), 4 * CHUNK, 4 * CHUNK);
+}
+
+static void plug_in_larger(struct tce *t)
+{
+	plug_in(t, alloc(8 * CHUNK, CHUNK), 4 * CHUNK, 8 * CHUNK);
+}
+
+static void plug_in_smaller(struct tce *t)
+{
+	plug_in(t, alloc(8 * CHUNK, CHUNK), 4 * CHUNK, 2 * CHUNK);
+}
+
+/*
+ * A little memory that is mapped so often that it takes more addresses than the host
+ * has memory, as persistent memory may be larger than that.
+ */
+static void more_than_ram(struct tce *t)
+{
+	const uint64_t piece = 4 * MiB, before = locked();
+	uint64_t size = ram() / piece * piece + 2 * piece, at;
+	long pins = pinned();
+	uint8_t *mem;
+	int fd;
+
+	fd = memfd_create("small", MFD_CLOEXEC);
+	if (fd < 0)
+		skip("this kernel has no memfd_create()");
+	expect(!ftruncate(fd, piece));
+	mem = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
+		   MAP_NORESERVE, -1, 0);
+	expect(mem != MAP_FAILED);
+	for (at = 0; at < size; at += piece)
+		expect(mmap(mem + at, piece, PROT_READ | PROT_WRITE, MAP_SHARED |
+			    MAP_FIXED, fd, 0) == mem + at);
+	memset(mem, 0, piece);
+	register_mem(t->container, mem, size);
+	expect_eq(before + size, locked());
+	/* The last of it is the first of it. */
+	bounce_at(t, base(t) - CHUNK);
+	map(t->container, mem + size - CHUNK, base(t), CHUNK, RW);
+	expect(can_write(t, base(t), mem + piece - CHUNK));
+	unmap(t->container, base(t), CHUNK);
+	unregister_mem(t->container, mem, size);
+	if (pins >= 0)
+		pins += CHUNK / host.page;	/* the bounce page's */
+	expect_rc(pins, pinned_settled(pins));
+}
+
 static void unregister_replacing(struct tce *t)
 {
 	uint8_t *old = alloc(CHUNK, CHUNK), *new = alloc(CHUNK, CHUNK);
@@ -834,6 +927,98 @@ static void disable_unmaps(struct tce *t)
 }
 
 /*
+ * Where the CPU's pages are larger than the window's, each entry of a MAP of its own
+ * pins a whole page. So more pages can be pinned than the window has room for, or than
+ * ENABLE has charged.
+ */
+static uint64_t room;			/* in the window, in CPU pages */
+static uint64_t others;			/* locked before ENABLE, and for the table */
+
+static void expect_charged(long pins)
+{
+	long pages = pinned() - pins;
+
+	if (pages > (long)((locked() - others) / host.page))
+		fail(__FILE__, __LINE__, "%ld pages are pinned, %llu are charged",
+		     pages, (unsigned long long)(locked() - others) / host.page);
+}
+
+static void prepare_pins(struct tce *t)
+{
+	others = locked();
+	enable(t->container);
+	t->enabled = true;
+	others = locked() - others;
+	room = t->info.dma32_window_size / host.page;
+	expect_eq(room, others / host.page);
+	/* The default window comes with it. */
+	unmap(t->container, t->info.dma32_window_start, CHUNK);
+	others = locked() - others;
+	if (t->info.dma32_window_size / 4096 <= room)
+		skip("the CPU's pages are no larger than the window's");
+}
+
+static void v1_charged(struct tce *t)
+{
+	uint64_t before = locked(), from = t->info.dma32_window_start, i;
+	uint8_t *mem = alloc(host.page, host.page);
+	long pins;
+
+	prepare_pins(t);
+	pins = pinned();
+	for (i = 0; i < room + room / 8; i++)
+		map(t->container, mem, from + i * 4096, 4096, RW);
+	expect_charged(pins);
+	unmap(t->container, from, i * 4096);
+	expect_rc(pins, pinned_settled(pins));
+	disable(t->container);
+	detach(t);
+	expect_eq(before, locked());
+}
+
+/* The same for whom the limit is the window, and not more. */
+static void v1_refused(struct tce *t)
+{
+	uint64_t from = t->info.dma32_window_start, i, charged, before = locked();
+	uint8_t *mem = alloc(2 * host.page, host.page);
+	long pins, most, rc = 0;
+
+	if (!geteuid())
+		start_counter();
+	prepare_pins(t);
+	limited(0);
+	pins = pinned();
+	for (i = 0; i < room + room / 8; i++) {
+		rc = __map(t->container, mem, from + i * 4096, 4096, RW);
+		if (rc)
+			break;
+	}
+	note("%llu of %llu", (unsigned long long)i, (unsigned long long)room);
+	expect_charged(pins);
+	expect_rc(-ENOMEM, rc);
+	/* Again and again, and nothing changes. */
+	charged = locked();
+	most = pinned();
+	for (i = 0; i < 20; i++)
+		expect_rc(-ENOMEM, __map(t->container, mem + host.page,
+					 from + (room + room / 8 + i) * 4096,
+					 4096, RW));
+	expect_eq(charged, locked());
+	expect_rc(most, pinned_settled(most));
+	/* One goes, one may come. */
+	unmap(t->container, from, 4096);
+	map(t->container, mem + host.page, from, 4096, RW);
+	unmap(t->container, from, t->info.dma32_window_size);
+	expect_rc(pins, pinned_settled(pins));
+	/* All that was charged is for use: whole pages fill the window. */
+	map(t->container, mem, from, host.page, RW);
+	disable(t->container);
+	expect_rc(pins, pinned_settled(pins));
+	detach(t);
+	expect_eq(before, locked());
+}
+
+/*
  * The end
  */
 static void by_close(struct tce *t)
@@ -938,9 +1123,19 @@ static const struct test tests[] = {
 	{ "the group's close alone releases everything", by_close_reversed,
 	  V2 },
 	{ "a killed process leaves nothing behind", by_kill, BOTH },
+	{ "no more pages are pinned than are charged", v1_charged, V1 },
+	{ "pages over what is charged and RLIMIT_MEMLOCK are ENOMEM",
+	  v1_refused, V1 },
+	{ "REGISTER of more than the host has memory", more_than_ram, V2 | DMA },
 	{ "REGISTER of nothing is EINVAL", nothing, V2 | DANGEROUS },
 	{ "UNREGISTER of mapped memory is EBUSY and changes nothing",
 	  unregister_mapped, V2 | DMA | DANGEROUS },
+	{ "what comes to the address of mapped memory can be registered",
+	  plug_in_same, V2 | DMA | DANGEROUS },
+	{ "more may come to the address of mapped memory", plug_in_larger,
+	  V2 | DMA | DANGEROUS },
+	{ "less may come to the address of mapped memory", plug_in_smaller,
+	  V2 | DMA | DANGEROUS },
 	{ "UNREGISTER follows what MAP replaced", unregister_replacing,
 	  V2 | DANGEROUS },
 	{ "shared memory that is mapped is held by the last registration",

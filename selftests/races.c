@@ -449,6 +449,66 @@ static void map_fork(struct tce *t)
 	expect(can_write(t, base(t) + MiB, fleeting));
 }
 
+/*
+ * Two UNMAPs of one entry. Whoever comes second finds it cleared; when he returns, it
+ * is unmapped all the same: its memory can be unregistered at once.
+ */
+static volatile unsigned long round_of[2];	/* how far each side has come */
+
+static bool both_in(int side, unsigned long round)
+{
+	round_of[side] = round;
+	while (round_of[!side] < round) {
+		if (over)
+			return false;
+		sched_yield();
+	}
+	return true;
+}
+
+static void *unmap_beside(void *arg)
+{
+	unsigned long round;
+
+	for (round = 1; both_in(1, round); round += 2) {
+		expect_rc(0, __unmap(box->container, base(box), 4096));
+		if (!both_in(1, round + 1))
+			break;
+	}
+	return arg;
+}
+
+static void unmap_unmap(struct tce *t)
+{
+	unsigned long round, late = 0, rounds = 4000;
+	pthread_t thread;
+	long rc;
+
+	prepare(t);
+	map(t->container, mem, base(t), 4096, RW);
+	over = false;
+	round_of[0] = round_of[1] = 0;
+	expect(!pthread_create(&thread, NULL, unmap_beside, NULL));
+	for (round = 1; round < 2 * rounds; round += 2) {
+		map(t->container, mem, base(t), 4096, RW);
+		expect(both_in(0, round));
+		unmap(t->container, base(t), 4096);
+		rc = __unregister(t->container, mem, 4 * CHUNK);
+		if (rc == -EBUSY)
+			late++;
+		else
+			expect_rc(0, rc);
+		expect(both_in(0, round + 1));
+		if (!rc)
+			register_mem(t->container, mem, 4 * CHUNK);
+	}
+	over = true;
+	pthread_join(thread, NULL);
+	note("of %lu UNMAPs %lu returned before the memory was let go", rounds,
+	     late);
+	expect_eq(0, late);
+}
+
 /* Everything at once. */
 static void everything(struct tce *t)
 {
@@ -532,6 +592,8 @@ static const struct test tests[] = {
 	  V1 | DANGEROUS },
 	{ "MAP and UNMAP of neighbouring entries", map_neighbours,
 	  BOTH | DMA | DANGEROUS },
+	{ "UNMAP against UNMAP of the same entry", unmap_unmap,
+	  V2 | DANGEROUS },
 	{ "MAP against munmap", map_munmap, BOTH | DANGEROUS },
 	{ "MAP against fork", map_fork, BOTH | DMA | DANGEROUS },
 	{ "everything at once", everything, BOTH | TWO | DANGEROUS },
