@@ -457,11 +457,14 @@ static volatile unsigned long round_of[2];	/* how far each side has come */
 
 static bool both_in(int side, unsigned long round)
 {
+	unsigned long spins = 0;
+
 	round_of[side] = round;
 	while (round_of[!side] < round) {
 		if (over)
 			return false;
-		sched_yield();
+		if (++spins % 10000 == 0)
+			sched_yield();
 	}
 	return true;
 }
@@ -480,7 +483,8 @@ static void *unmap_beside(void *arg)
 
 static void unmap_unmap(struct tce *t)
 {
-	unsigned long round, late = 0, rounds = 4000;
+	unsigned long round, late = 0, rounds = 10000;
+	volatile unsigned long delay;
 	pthread_t thread;
 	long rc;
 
@@ -492,6 +496,9 @@ static void unmap_unmap(struct tce *t)
 	for (round = 1; round < 2 * rounds; round += 2) {
 		map(t->container, mem, base(t), 4096, RW);
 		expect(both_in(0, round));
+		/* Somewhat later each time, for as long as an UNMAP takes. */
+		for (delay = round % 2000; delay; delay--)
+			;
 		unmap(t->container, base(t), 4096);
 		rc = __unregister(t->container, mem, 4 * CHUNK);
 		if (rc == -EBUSY)
