@@ -1132,12 +1132,13 @@ err_free:
 }
 
 /*
- * Has this container registered [@ua, @ua + @npages), wanted to unregister it, and are the
- * @n pages from @from on still @pages? If these are its last, it is wanted again.
+ * Is there a region of just these bounds that its container wanted to unregister, and are
+ * the @n pages from @from on still @pages? If these are its last, it is wanted again.
+ * @mine: is set if the container that asks is the one that has it
  */
 static bool region_still(struct tce_mem *mem, unsigned long ua,
 			 unsigned long npages, unsigned long from,
-			 struct page **pages, unsigned long n)
+			 struct page **pages, unsigned long n, bool *mine)
 {
 	struct tce_mm *shared = mem->shared;
 	struct tce_region *region;
@@ -1147,7 +1148,8 @@ static bool region_still(struct tce_mem *mem, unsigned long ua,
 	mutex_lock(&shared->lock);
 	region = region_find(shared, ua);
 	still = region && region->ua == ua && region->npages == npages &&
-		region->unwanted && registration_find(mem, region);
+		registration_unwanted(region);
+	*mine = still && registration_find(mem, region);
 	for (i = 0; still && i < n; i++)
 		still = region_hpa(region, from + (i << PAGE_SHIFT)) ==
 			tce_page_hpa(pages[i]);
@@ -1175,6 +1177,7 @@ int tce_mem_register_again(struct tce_mem *mem, unsigned long ua,
 	unsigned long npages = size >> PAGE_SHIFT, done, n;
 	struct tce_mm *shared = mem->shared;
 	struct page *pages[16];
+	bool mine = false;
 	long got;
 	int rc;
 
@@ -1184,7 +1187,7 @@ int tce_mem_register_again(struct tce_mem *mem, unsigned long ua,
 	for (done = 0; !rc && done < npages; done += n) {
 		n = min(npages - done, ARRAY_SIZE(pages));
 		/* nobody else is asked before it is known to be ours */
-		if (!region_still(mem, ua, npages, ua, NULL, 0)) {
+		if (!region_still(mem, ua, npages, ua, NULL, 0, &mine)) {
 			rc = -EBUSY;
 			break;
 		}
@@ -1197,13 +1200,14 @@ int tce_mem_register_again(struct tce_mem *mem, unsigned long ua,
 		}
 		n = got;
 		if (!region_still(mem, ua, npages, ua + (done << PAGE_SHIFT),
-				  pages, n))
+				  pages, n, &mine))
 			rc = -EBUSY;
 		unpin_user_pages(pages, n);
 		cond_resched();
 	}
 	mutex_unlock(&shared->registering);
-	return rc;
+	/* another container's is shared, as any */
+	return rc || mine ? rc : tce_mem_register(mem, ua, size);
 }
 
 /**

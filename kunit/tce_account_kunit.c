@@ -108,6 +108,78 @@ static void v1_limit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, charged(fx), WINDOW);
 }
 
+/*
+ * One page, mapped by one entry after the other: each has a pin of its own. Where the CPU's
+ * pages are larger than the entries', that is more than ENABLE has charged.
+ */
+static void v1_pins_are_charged(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, false, &grp);
+	unsigned long ua = tce_plain(fx, PAGE_SIZE), i;
+	unsigned long entries = SZ_64M / SZ_4K, more = min(entries, WINDOW + 40);
+	long refused = 0, enough;
+
+	for (i = 0; i < WINDOW; i++)
+		KUNIT_ASSERT_EQ(test, tce_map(client, i * SZ_4K, ua, SZ_4K,
+					      TCE_RW), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), WINDOW);
+	KUNIT_EXPECT_EQ(test, charged(fx), WINDOW + TABLE);
+	for (; i < more; i++) {
+		tce_drop_cap(fx, fx->mm->locked_vm);
+		refused = tce_map(client, i * SZ_4K, ua, SZ_4K, TCE_RW);
+		tce_restore_cap(fx);
+		KUNIT_ASSERT_EQ(test, refused, -ENOMEM);
+		tce_expect_empty(fx, grp, 0, i * SZ_4K, SZ_4K);
+		KUNIT_ASSERT_EQ(test, charged(fx), i + TABLE);
+		tce_drop_cap(fx, fx->mm->locked_vm + 1);
+		enough = tce_map(client, i * SZ_4K, ua, SZ_4K, TCE_RW);
+		tce_restore_cap(fx);
+		KUNIT_ASSERT_EQ(test, enough, 0);
+		KUNIT_ASSERT_EQ(test, charged(fx), i + 1 + TABLE);
+		KUNIT_ASSERT_EQ(test, tce_mock_pins(fx->mock), i + 1);
+	}
+	/* what is not pinned any more need not be charged */
+	for (i = 0; i < more; i++)
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, i * SZ_4K, SZ_4K), 0);
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
+	KUNIT_EXPECT_EQ(test, charged(fx), WINDOW + TABLE);
+	KUNIT_EXPECT_EQ(test, tce_disable(client), 0);
+	KUNIT_EXPECT_EQ(test, charged(fx), TABLE);
+}
+
+/* A full window: a MAP has its pages before it lets go of those that it replaces. */
+static void v1_replaces_in_a_full_window(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, false, &grp);
+	unsigned long ua = tce_plain(fx, SZ_1M), other = tce_plain(fx, SZ_1M);
+	long refused, enough;
+	u64 at;
+
+	for (at = 0; at < SZ_64M; at += SZ_1M)
+		KUNIT_ASSERT_EQ(test, tce_map(client, at, ua, SZ_1M, TCE_RW), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), WINDOW);
+
+	tce_drop_cap(fx, fx->mm->locked_vm + (SZ_1M >> PAGE_SHIFT) - 1);
+	refused = tce_map(client, SZ_1M, other, SZ_1M, TCE_RW);
+	tce_restore_cap(fx);
+	KUNIT_EXPECT_EQ(test, refused, -ENOMEM);
+	tce_expect_mapped(fx, grp, 0, SZ_1M, ua, SZ_1M, TCE_RW);
+	KUNIT_EXPECT_EQ(test, charged(fx), WINDOW + TABLE);
+
+	tce_drop_cap(fx, fx->mm->locked_vm + (SZ_1M >> PAGE_SHIFT));
+	enough = tce_map(client, SZ_1M, other, SZ_1M, TCE_RW);
+	tce_restore_cap(fx);
+	KUNIT_EXPECT_EQ(test, enough, 0);
+	tce_expect_mapped(fx, grp, 0, SZ_1M, other, SZ_1M, TCE_RW);
+	/* and gives back what it had more */
+	KUNIT_EXPECT_EQ(test, charged(fx), WINDOW + TABLE);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), WINDOW);
+}
+
 static void v1_table_is_over_the_limit(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -279,6 +351,8 @@ static struct kunit_case tce_account_cases[] = {
 	KUNIT_CASE(v1_closed_while_enabled),
 	KUNIT_CASE(v1_disable_without_the_group),
 	KUNIT_CASE(v1_limit),
+	KUNIT_CASE(v1_pins_are_charged),
+	KUNIT_CASE(v1_replaces_in_a_full_window),
 	KUNIT_CASE(v1_table_is_over_the_limit),
 	KUNIT_CASE_PARAM(v2_limit, size_gen_params),
 	KUNIT_CASE_PARAM(v2_limit_with_kvm, size_gen_params),

@@ -299,6 +299,74 @@ static void inject_needs_the_long_argument(struct kunit *test)
 					sizeof(op)), 0);
 }
 
+static void reset_hot(struct tce_thread *thread)
+{
+	thread->rc = eeh_op(&thread->view, VFIO_EEH_PE_RESET_HOT);
+}
+
+static void reset_when_killed(struct tce_thread *thread)
+{
+	tce_be_killed(true);
+	reset_hot(thread);
+	tce_be_killed(false);
+}
+
+/*
+ * An operation that takes long keeps nobody: the group may leave, and the container be
+ * closed. A group that has left by its turn is left alone.
+ */
+static void keeps_nobody(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *a, *b;
+	struct tce_client *client;
+	struct tce_thread thread;
+	struct tce_gate gate;
+	int how;
+
+	for (how = 0; how < 3; how++) {
+		b = tce_group(fx);
+		client = tce_ready(fx, true, &a);
+		KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
+		gate.skip = 0;
+		init_completion(&gate.reached);
+		init_completion(&gate.open);
+		fx->mock->eeh_gate = &gate;
+		tce_thread_start(&thread, client, reset_hot);
+		wait_for_completion(&gate.reached);
+		/* the argument of another call has room of its own */
+		if (how == 0)
+			tce_close(client);
+		else if (how == 1)
+			tce_detach(client, b);
+		KUNIT_EXPECT_FALSE(test, completion_done(&thread.done));
+		complete(&gate.open);
+		tce_thread_join(&thread);
+		fx->busy = false;
+		KUNIT_EXPECT_EQ(test, thread.rc, how == 2 ? 0 : -ENODEV);
+		KUNIT_EXPECT_EQ(test, a->eeh.calls, 1);
+		KUNIT_EXPECT_EQ(test, b->eeh.calls, how == 2);
+		if (how)
+			tce_close(client);
+	}
+}
+
+/* Who is killed before there is a thread to do it does nothing. */
+static void killed(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, true, &grp);
+	struct tce_thread thread;
+
+	tce_thread_start(&thread, client, reset_when_killed);
+	tce_thread_join(&thread);
+	fx->busy = false;
+	KUNIT_EXPECT_EQ(test, thread.rc, -EINTR);
+	KUNIT_EXPECT_EQ(test, grp->eeh.calls, 0);
+	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_RESET_HOT), 0);
+}
+
 static struct kunit_case tce_eeh_cases[] = {
 	KUNIT_CASE_PARAM(operation, call_gen_params),
 	KUNIT_CASE_PARAM(short_argument, call_gen_params),
@@ -310,6 +378,8 @@ static struct kunit_case tce_eeh_cases[] = {
 	KUNIT_CASE(group_without_pe),
 	KUNIT_CASE_PARAM(inject, injected_gen_params),
 	KUNIT_CASE(inject_needs_the_long_argument),
+	KUNIT_CASE(keeps_nobody),
+	KUNIT_CASE(killed),
 	{}
 };
 

@@ -134,6 +134,55 @@ static void argument_cannot_be_read(struct kunit *test)
 	for_each_interface(test, expect_fault);
 }
 
+/*
+ * MAP and UNMAP with an argument whose page is not there yet: they wait for it, with
+ * nothing held.
+ */
+static void argument_is_not_there_yet(struct kunit *test)
+{
+	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map) };
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	unsigned long ua = tce_plain(fx, PAGE_SIZE), at;
+	struct tce_client *client;
+	struct file *file;
+	int v2;
+
+	at = tce_memory(fx, TCE_MEM_SHARED, PAGE_SIZE);
+	KUNIT_ASSERT_NE(test, at, 0);
+	file = tce_file(fx, at);
+	map.flags = TCE_RW;
+	map.vaddr = ua;
+	map.size = SZ_4K;
+	for (v2 = 0; v2 < 2; v2++) {
+		client = tce_ready(fx, v2, &grp);
+		if (v2)
+			KUNIT_ASSERT_EQ(test, tce_register(client, ua,
+							   PAGE_SIZE), 0);
+		map.flags = TCE_RW;
+		KUNIT_ASSERT_EQ(test, copy_to_user((void __user *)at, &map,
+						   sizeof(map)), 0);
+		KUNIT_ASSERT_EQ(test, vm_mmap(file, at, PAGE_SIZE, PROT_READ |
+					      PROT_WRITE, MAP_SHARED | MAP_FIXED,
+					      0), at);
+		KUNIT_EXPECT_EQ(test, tce_ioctl_raw(client, VFIO_IOMMU_MAP_DMA,
+						    at), 0);
+		tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
+		KUNIT_ASSERT_EQ(test, put_user(0, (u32 __user *)(at + 4)), 0);
+		/* UNMAP has iova and size where MAP has vaddr and iova */
+		KUNIT_ASSERT_EQ(test, put_user(0, (u64 __user *)(at + 8)), 0);
+		KUNIT_ASSERT_EQ(test, put_user(SZ_4K, (u64 __user *)(at + 16)),
+				0);
+		KUNIT_ASSERT_EQ(test, vm_mmap(file, at, PAGE_SIZE, PROT_READ |
+					      PROT_WRITE, MAP_SHARED | MAP_FIXED,
+					      0), at);
+		KUNIT_EXPECT_EQ(test, tce_ioctl_raw(client, VFIO_IOMMU_UNMAP_DMA,
+						    at), 0);
+		tce_expect_empty(fx, grp, 0, 0, SZ_4K);
+	}
+	fput(file);
+}
+
 static void not_of_this_interface(struct kunit *test)
 {
 	const struct ioctl_command *cmd = test->param_value;
@@ -482,6 +531,7 @@ static struct kunit_case tce_ioctl_cases[] = {
 	KUNIT_CASE_PARAM(argsz_too_small, command_gen_params),
 	KUNIT_CASE_PARAM(unknown_flags, command_gen_params),
 	KUNIT_CASE_PARAM(argument_cannot_be_read, command_gen_params),
+	KUNIT_CASE(argument_is_not_there_yet),
 	KUNIT_CASE_PARAM(not_of_this_interface, command_gen_params),
 	KUNIT_CASE_PARAM(from_another_process, command_gen_params),
 	KUNIT_CASE_PARAM(container_is_gone, command_gen_params),

@@ -1044,6 +1044,38 @@ static void kvm_keeps_a_table_of_pseries(struct kunit *test)
 }
 
 /*
+ * KVM has looked at a table's operations, and calls one when the table has others by
+ * then, and others again: each finds the platform's.
+ */
+static void kvm_uses_operations_of_before(struct kunit *test)
+{
+	struct iommu_table_ops *before[2];
+	struct tce_fixture *fx = test->priv;
+	struct kvm_setup s;
+	int v2, i;
+
+	fx->mock->hcalls = true;
+	for (v2 = 0; v2 < 2; v2++) {
+		setup(test, &s, v2);
+		iommu_tce_table_get(s.tbl);
+		before[0] = READ_ONCE(s.tbl->it_ops);
+		tce_close(s.client);
+		before[1] = READ_ONCE(s.tbl->it_ops);
+		KUNIT_EXPECT_PTR_NE(test, before[0], before[1]);
+		for (i = 0; i < 2; i++) {
+			enum dma_data_direction dir = DMA_NONE;
+			unsigned long hpa = 0;
+
+			KUNIT_EXPECT_EQ(test,
+					before[i]->xchg_no_kill(s.tbl, 0, &hpa,
+								&dir), 0);
+			KUNIT_EXPECT_EQ(test, dir, DMA_NONE);
+		}
+		iommu_tce_table_put(s.tbl);
+	}
+}
+
+/*
  * The same with memory that KVM does not find: it takes the entry out while the
  * container closes, and puts it back since it can't count.
  */
@@ -1201,6 +1233,7 @@ static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(kvm_keeps_a_table),
 	KUNIT_CASE(kvm_puts_back_under_a_bridge),
 	KUNIT_CASE(kvm_keeps_a_table_of_pseries),
+	KUNIT_CASE(kvm_uses_operations_of_before),
 	KUNIT_CASE(kvm_keeps_what_it_can_not_count),
 	KUNIT_CASE(kvm_keeps_a_table_and_so_does_the_bridge),
 	{}

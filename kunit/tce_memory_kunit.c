@@ -391,6 +391,78 @@ static void unregister_while_mapped(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), -EINVAL);
 }
 
+/* New memory at an address, as after memory was unplugged and plugged in. */
+static void replace_memory(struct kunit *test, unsigned long ua,
+			   unsigned long size)
+{
+	KUNIT_ASSERT_EQ(test, vm_mmap(NULL, ua, size, PROT_READ | PROT_WRITE,
+				      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+				      0), ua);
+	tce_stamp(ua, size);
+}
+
+/*
+ * UNREGISTER was refused, and the client has taken the memory away all the same. What is
+ * there now can be registered, and the device does not reach what was there before.
+ */
+static void register_what_was_given_up(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp, *other_grp;
+	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
+	struct tce_client *other = tce_ready_window(fx, 12, SZ_64M, 1,
+						    &other_grp);
+	unsigned long size = size_of(test), ua = tce_plain(fx, size);
+	unsigned long stays = tce_plain(fx, PAGE_SIZE);
+
+	KUNIT_ASSERT_EQ(test, tce_register(client, stays, PAGE_SIZE), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, stays, SZ_4K, TCE_RW), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, size), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(client, SZ_16M, ua, size, TCE_RW), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(client, SZ_32M, ua, SZ_4K, TCE_R), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), -EBUSY);
+	replace_memory(test, ua, size);
+	KUNIT_EXPECT_EQ(test, tce_register(client, ua, size), 0);
+	tce_expect_empty(fx, grp, 0, SZ_16M, size);
+	tce_expect_empty(fx, grp, 0, SZ_32M, SZ_4K);
+	tce_expect_mapped(fx, grp, 0, 0, stays, SZ_4K, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_map(client, SZ_16M, ua, size, TCE_RW), 0);
+	tce_expect_mapped(fx, grp, 0, SZ_16M, ua, size, TCE_RW);
+
+	/* the same, and another container of the process is the first to come */
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), -EBUSY);
+	replace_memory(test, ua, size);
+	KUNIT_EXPECT_EQ(test, tce_register(other, ua, size), 0);
+	tce_expect_empty(fx, grp, 0, SZ_16M, size);
+	KUNIT_EXPECT_EQ(test, tce_register(client, ua, size), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(other, ua, size), 0);
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
+}
+
+/* ... or what overlaps it; but not if somebody else has it registered, or only a part */
+static void register_around_what_was_given_up(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
+	unsigned long size = max(size_of(test), 4 * PAGE_SIZE);
+	unsigned long ua = tce_plain(fx, size), half = size / 2;
+
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, half), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua + half, half), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, half, TCE_RW), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(client, half, ua + half, half, TCE_RW), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, half), -EBUSY);
+	/* the second half is wanted still */
+	KUNIT_EXPECT_EQ(test, tce_register(client, ua, size), -EINVAL);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua + half, half), -EBUSY);
+	replace_memory(test, ua, size);
+	KUNIT_EXPECT_EQ(test, tce_register(client, ua, size), 0);
+	tce_expect_empty(fx, grp, 0, 0, size);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), 0);
+}
+
 /* Replaced by a MAP: no more mapped. */
 static void unregister_after_replacement(struct kunit *test)
 {
@@ -682,6 +754,8 @@ static struct kunit_case tce_memory_cases[] = {
 	KUNIT_CASE_PARAM(unregister_of_other_bounds, overlap_gen_params),
 	KUNIT_CASE(unregister_misaligned),
 	KUNIT_CASE_PARAM(shared_by_two_containers, size_gen_params),
+	KUNIT_CASE_PARAM(register_what_was_given_up, size_gen_params),
+	KUNIT_CASE_PARAM(register_around_what_was_given_up, size_gen_params),
 	KUNIT_CASE_PARAM(unregister_while_mapped, size_gen_params),
 	KUNIT_CASE_PARAM(unregister_after_replacement, size_gen_params),
 	KUNIT_CASE_PARAM(unregister_while_others_map, size_gen_params),

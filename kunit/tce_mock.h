@@ -151,6 +151,7 @@ struct tce_visit {
  *	kernel's list, has to wait; may be NULL
  * @table_gate: where the next thread that writes entries of a MAP stops, which must
  *	not be one that writes a single entry
+ * @eeh_gate: the same for an EEH operation
  * @alloc_gate: the same as @gate for a thread that allocates some of the kernel's
  * @visit: who comes next; may be NULL
  * @third_ops: tables come with yet other operations
@@ -206,6 +207,7 @@ struct tce_mock {
 	struct tce_gate *gate;
 	struct tce_gate *alloc_gate;
 	struct tce_gate *table_gate;
+	struct tce_gate *eeh_gate;
 	struct tce_visit *visit;
 	bool third_ops;
 	bool find;

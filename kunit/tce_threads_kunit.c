@@ -881,6 +881,41 @@ static void close_beside_map(struct kunit *test)
 	}
 }
 
+/*
+ * Somebody has the mmap_lock of the process, for as long as he likes: close gives back
+ * what it owes when it can.
+ */
+static void close_beside_the_mmap_lock(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client;
+	unsigned long ua = tce_plain(fx, MEMORY), locked;
+	struct tce_thread thread;
+	int how;
+
+	for (how = 0; how < 3; how++) {
+		if (how == 2)
+			tce_watch(fx);
+		client = tce_ready(fx, !!how, NULL);
+		if (how)
+			KUNIT_ASSERT_EQ(test, tce_register(client, ua, MEMORY),
+					0);
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, MEMORY, TCE_RW), 0);
+		leaving = client;
+		locked = fx->mm->locked_vm;
+		mmap_read_lock(fx->mm);
+		tce_thread_start(&thread, client, leave);
+		wait_for_completion(&thread.done);
+		KUNIT_EXPECT_EQ(test, fx->mm->locked_vm, locked);
+		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+		mmap_read_unlock(fx->mm);
+		tce_thread_join(&thread);
+		fx->busy = false;
+		tce_settled(fx);
+		tce_expect_balance(fx);
+	}
+}
+
 static void register_memory(struct tce_thread *thread)
 {
 	thread->rc = tce_register(&thread->view, memory, MEMORY);
@@ -1104,6 +1139,7 @@ static struct kunit_case tce_threads_cases[] = {
 	KUNIT_CASE(entries_and_regions_wait),
 	KUNIT_CASE(close_beside_register),
 	KUNIT_CASE(close_beside_map),
+	KUNIT_CASE(close_beside_the_mmap_lock),
 	KUNIT_CASE(first_container_of_a_process),
 	KUNIT_CASE(register_after_the_last_container),
 	KUNIT_CASE(create_after_the_last_container),

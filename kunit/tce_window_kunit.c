@@ -350,6 +350,38 @@ static void create_fails_after_the_default_window(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fx->mock->created, 0);
 }
 
+/*
+ * pseries makes no window any more for a device for which it once could not make one. So
+ * the default window that was made for CREATE stays.
+ */
+static void default_window_stays_on_pseries(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+	unsigned long ua, locked;
+	u64 start;
+
+	fx->mock->hcalls = true;
+	client = tce_ready(fx, true, &grp);
+	ua = tce_plain(fx, PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
+	locked = charged(fx);
+	tce_fault_arm(fx->mock, TCE_FAULT_CREATE, 2, -ENODEV);
+	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start),
+			-ENODEV);
+	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
+	tce_fault_arm_sticky(fx->mock, TCE_FAULT_CREATE, -ENODEV);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
+	tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start),
+			-ENODEV);
+	tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
+	tce_fault_disarm(fx->mock);
+	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), 0);
+	KUNIT_EXPECT_EQ(test, charged(fx), locked);
+}
+
 /* ---- CREATE ---- */
 
 /**
@@ -475,17 +507,20 @@ static void platform_says_why(struct kunit *test)
 		struct tce_mock_group *a, *b = tce_group(fx);
 		struct tce_client *client;
 		unsigned long locked;
-		int to = err->to;
+		int to = err->to, sets = 1;
 
 		fx->mock->hcalls = i & 1;
 		client = tce_ready(fx, true, &a);
 		locked = charged(fx);
 		if (what == TCE_FAULT_SET && !fx->mock->hcalls)
 			to = -EIO;
-		KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
+		if (!fx->mock->hcalls) {
+			KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
+			sets = 2;
+		}
 		KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
-		/* set_window() is called for both groups */
-		for (nth = 1; nth <= i / 2 + 1; nth++) {
+		/* set_window() is called for both groups, where there can be two */
+		for (nth = 1; nth <= (what == TCE_FAULT_SET ? sets : 1); nth++) {
 			tce_fault_arm(fx->mock, what, nth, err->from);
 			KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1,
 							 &start), to);
@@ -954,6 +989,7 @@ static struct kunit_case tce_window_cases[] = {
 	KUNIT_CASE(default_window_not_at_0),
 	KUNIT_CASE(default_window_cannot_be_created),
 	KUNIT_CASE(create_fails_after_the_default_window),
+	KUNIT_CASE(default_window_stays_on_pseries),
 	KUNIT_CASE_PARAM(create, args_gen_params),
 	KUNIT_CASE_PARAM(platform_says_why, error_gen_params),
 	KUNIT_CASE(set_is_lost),

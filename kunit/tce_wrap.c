@@ -316,6 +316,7 @@ static int note_eeh(struct eeh_pe *pe, const char *what, unsigned long arg0,
 {
 	struct tce_mock_group *grp = (struct tce_mock_group *)pe;
 
+	tce_pass_gate(grp->mock, &grp->mock->eeh_gate);
 	grp->eeh.calls++;
 	grp->eeh.what = what;
 	grp->eeh.args[0] = arg0;
