@@ -281,6 +281,30 @@ static struct file *open_hugetlb(void)
 	return file;
 }
 
+/* A piece whose pages lie one behind the other, of a larger one; 0 if there is none. */
+static unsigned long contiguous(struct tce_fixture *fx, unsigned long size)
+{
+	unsigned long all = 32 * size, ua, at, run, last = 0;
+	int tries;
+
+	for (tries = 0; tries < 8; tries++) {
+		ua = map_user(fx, NULL, all, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS);
+		if (!ua)
+			return 0;
+		stamp(ua, all, 0, SZ_4K);
+		for (at = 0, run = 0; at < all; at += PAGE_SIZE) {
+			unsigned long pfn = page_to_pfn(tce_page(fx, ua + at));
+
+			run = pfn == last + 1 ? run + PAGE_SIZE : PAGE_SIZE;
+			last = pfn;
+			if (run == size)
+				return ua + at + PAGE_SIZE - size;
+		}
+	}
+	return 0;
+}
+
 /**
  * tce_memory() - get a piece of user memory
  * @fx: the process
@@ -321,6 +345,8 @@ unsigned long tce_memory(struct tce_fixture *fx, enum tce_mem_kind kind,
 	case TCE_MEM_SHARED:
 		ua = map_user(fx, NULL, size, rw, MAP_SHARED | MAP_ANONYMOUS);
 		break;
+	case TCE_MEM_CONTIGUOUS:
+		return contiguous(fx, size);
 	case TCE_MEM_HUGETLB:
 		file = open_hugetlb();
 		if (IS_ERR(file))
