@@ -19,8 +19,8 @@
 
 #define CHUNK		(64 * KiB)
 #define SECONDS		1	/* or as TCE_SECONDS in the environment says */
-#define MOST_SECONDS	40
-#define TURNS		20
+#define MOST_SECONDS	150	/* on a busy machine, with all checkers */
+#define TURNS		20	/* of each side, at least */
 
 static struct tce *box;
 static uint8_t *mem;			/* four chunks */
@@ -73,15 +73,16 @@ static void contend_all(void (*const *turns)(void), int n)
 		for (i = 1; i < n; i++)
 			if (sides[i].turns < least)
 				least = sides[i].turns;
-		if (second >= seconds && least > TURNS)
+		if (second >= seconds && least >= TURNS)
 			break;
 	}
 	over = true;
 	for (i = 0; i < n; i++)
 		pthread_join(threads[i], NULL);
 	note("%d threads, at least %lu turns each", n, least);
-	for (i = 0; i < n; i++)
-		expect(sides[i].turns);
+	if (least < TURNS)
+		fail(__FILE__, __LINE__, "a side had %lu turns, not %d: that is no race",
+		     least, TURNS);
 }
 
 static void contend(void (*a)(void), void (*b)(void))

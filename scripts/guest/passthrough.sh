@@ -352,17 +352,29 @@ expect_outlived() {
 	say "$outlived"
 }
 
+# What is free, with the pages on the processors' own lists, which MemFree leaves out:
+# with 64 KiB each that is some 64 MiB just after a guest has ended.
 free_mib() {
 	echo 3 >/proc/sys/vm/drop_caches
-	awk '/^MemFree:/ { print int($2 / 1024) }' /proc/meminfo
+	lists=$(awk '$1 == "count:" { n += $2 } END { print n + 0 }' /proc/zoneinfo)
+	awk -v lists="$lists" -v page="$(awk '/^KernelPageSize:/ { print $2 * 1024; exit }' /proc/self/smaps)" \
+		'/^MemFree:/ { print int($2 / 1024 + lists * page / 1048576) }' /proc/meminfo
 }
 
-# Pages on the processors' own lists do not count as free: with 64 KiB each, that is
-# some 64 MiB just after a guest has ended. They are given back after a while; what is
-# lost is not.
+# pins - pages of processes that are pinned in the whole system, exactly.
+pins() {
+	echo 1 >/proc/sys/vm/stat_refresh
+	awk '/^nr_foll_pin_acquired / { n += $2 } /^nr_foll_pin_released / { n -= $2 } END { print n + 0 }' /proc/vmstat
+}
+pins_are_back() { [ "$TCE_DRIVER" = intree ] || [ "$(pins)" = "$pins_before" ]; }
+
+# Nothing of a guest's memory stays pinned, to the page. What is free besides differs by
+# what the kernel keeps in caches of its own and by our logs, which are in memory, too;
+# but no guest here has as little memory as LEAST_LOST.
+LEAST_LOST=16
 memory_is_back() {
 	free=$(free_mib)
-	[ "$free" -gt $((free_before - 64)) ]
+	[ "$free" -gt $((free_before - LEAST_LOST)) ]
 }
 
 users() { cat /sys/module/vfio_iommu_spapr_tce/refcnt; }
@@ -384,6 +396,7 @@ silence() {
 # back - the host has its cards back, with window and bypass, and nothing is left.
 back() {
 	wait_for 120 no_users || fail "the module is still in use: $(users)"
+	wait_for 120 pins_are_back || fail "$(pins) pages are pinned, $pins_before before the test"
 	wait_for 120 memory_is_back || fail "memory is missing: $free MiB free, $free_before before the test"
 	say "host: $free MiB free, $free_before before the test"
 	for card in $cards; do
@@ -726,7 +739,7 @@ for test in "$@"; do
 	for card in $cards; do vfio_bind "$card" || die "$card cannot be bound to vfio-pci"; done
 	tce_version || die "another driver is loaded"
 	tracing_on
-	free_before=$(free_mib)
+	free_before=$(free_mib) pins_before=$(pins)
 	step "test $test"
 	"test_${test#ioctl-}"
 	if [ -n "$qemu_pid" ] && guest_lives; then
