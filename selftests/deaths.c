@@ -161,38 +161,48 @@ static const char *state(int value, const char *yes, const char *no)
 	return value < 0 ? "unknown" : value ? yes : no;
 }
 
-static bool window_is_back(bool took_it)
+/* Reads what the kernel has said since, true unless some of it is lost. */
+static bool read_kmsg(int *window, int *bypass, int *changes)
 {
-	int window = -1, bypass = -1, changes = 0;
 	char line[2048];
 	ssize_t len;
 
+	while ((len = read(kmsg, line, sizeof(line) - 1)) > 0) {
+		line[len] = '\0';
+		if (strstr(line, "Setting up window#0"))
+			*window = 1;
+		else if (strstr(line, "Removing DMA window #0"))
+			*window = 0;
+		else if (strstr(line, "Enabling 64-bit DMA bypass"))
+			*bypass = 1;
+		else if (strstr(line, "Disabling 64-bit DMA bypass"))
+			*bypass = 0;
+		else
+			continue;
+		(*changes)++;
+	}
+	return len == 0 || errno == EAGAIN;
+}
+
+static bool window_is_back(void)
+{
+	const struct timespec nap = { .tv_nsec = 20 * 1000 * 1000 };
+	int window = -1, bypass = -1, changes = 0, i;
+
 	if (kmsg < 0)
 		return true;
-	while ((len = read(kmsg, line, sizeof(line) - 1)) > 0 ||
-	       (len < 0 && errno == EPIPE)) {
-		if (len < 0) {
+	for (i = 0; i < 200; i++) {
+		if (!read_kmsg(&window, &bypass, &changes)) {
 			note("messages of the kernel are lost: no proof");
 			return false;
 		}
-		line[len] = '\0';
-		if (strstr(line, "Setting up window#0"))
-			window = 1;
-		else if (strstr(line, "Removing DMA window #0"))
-			window = 0;
-		else if (strstr(line, "Enabling 64-bit DMA bypass"))
-			bypass = 1;
-		else if (strstr(line, "Disabling 64-bit DMA bypass"))
-			bypass = 0;
-		else
-			continue;
-		changes++;
+		/* who died before SET_IOMMU has changed nothing */
+		if (!changes && !*took)
+			return true;
+		if (window == 1 && bypass == 1)
+			return true;
+		nanosleep(&nap, NULL);
 	}
-	/* who died before SET_IOMMU has changed nothing */
-	if (!changes && !took_it)
-		return true;
-	if (window == 1 && bypass == 1)
-		return true;
 	note("of %d changes of the bridge the last left window 0 %s, the bypass %s",
 	     changes, state(window, "set", "away"), state(bypass, "on", "off"));
 	return false;
@@ -261,7 +271,7 @@ static bool one_death(uint64_t *state)
 		note("%ld pages stay pinned", pinned() - pins);
 		return false;
 	}
-	return window_is_back(*took);
+	return window_is_back();
 }
 
 int main(int argc, char **argv)
