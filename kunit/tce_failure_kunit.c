@@ -468,31 +468,35 @@ static const void *next_op(const struct failure_op *prev, char *desc,
 	return NULL;
 }
 
-/* Linux 6.18 gives the generator its case as well. */
+/* Linux 6.18 gives a generator its case as well. */
 #ifdef kunit_register_params_array
 #define GENERATOR(name)							\
-	static const void *name(struct kunit *test, const void *prev, char *desc)
+static const void *name##_gen_params(struct kunit *test,		\
+				     const void *prev, char *desc)	\
+{									\
+	return next_op(prev, desc, name##_op);				\
+}
 #else
 #define GENERATOR(name)							\
-	static const void *name(const void *prev, char *desc)
+static const void *name##_gen_params(const void *prev, char *desc)	\
+{									\
+	return next_op(prev, desc, name##_op);				\
+}
 #endif
 
 /* The operations for which @condition is true. */
 #define OPS_THAT(name, condition)					\
-static bool name(const struct failure_op *op)				\
+static bool name##_op(const struct failure_op *op)			\
 {									\
 	return condition;						\
 }									\
 									\
-GENERATOR(name##_gen_params)						\
-{									\
-	return next_op(prev, desc, name);				\
-}
+GENERATOR(name)
 
 OPS_THAT(every, true)
 OPS_THAT(fails_to_exchange, !op->never && may_meet(op, TCE_FAULT_XCHG))
 /* one entry needs no more room than there is */
-OPS_THAT(fails_to_exchange_many, fails_to_exchange(op) && op->run == map)
+OPS_THAT(fails_to_exchange_many, fails_to_exchange_op(op) && op->run == map)
 OPS_THAT(fails_to_set, !op->never && may_meet(op, TCE_FAULT_BUILD))
 OPS_THAT(fails_to_grow, meets(op, TCE_FAULT_LEVEL))
 OPS_THAT(fails_to_pin, meets(op, TCE_FAULT_PIN))
@@ -595,7 +599,7 @@ static unsigned int next(unsigned int nth)
 static void never_met(struct failure *f, enum tce_fault fault)
 {
 	if (meets(f->op, fault))
-		KUNIT_FAIL(f->test, "the table says that it meets failure %d, but it does not ask for it",
+		KUNIT_FAIL(f->test, "the table says so, but it does not ask for failure %d",
 			   fault);
 	else
 		kunit_skip(f->test, "%s", fault == TCE_FAULT_XCHG ?

@@ -912,10 +912,10 @@ static void counter_rows(struct tce *t)
  * Two CPUs that map and unmap in one container, each its own range, each until both
  * have done so often enough. What they lose to each other is waiting: spinning is
  * counted as instructions, which one thread alone does not need, and sleeping as time
- * in which a thread did not run (by the guest's own books, which know nothing of an
- * emulator that has to wait). A CPU counts for as much as is left of it:
+ * in which a thread neither ran nor could have (by the guest's own books, which know
+ * nothing of an emulator that has to wait). A CPU counts for as much as is left of it:
  *
- *	instructions of a call alone / of a call here * time that it ran / time
+ *	instructions of a call alone / of a call here * time awake / time
  *
  * Two CPUs that do not disturb each other count for two. A median of rounds, and no
  * best one: with luck no lock is met.
@@ -943,7 +943,7 @@ struct worker {
 	int all;			/* workers */
 	double calls;
 	double insns;
-	double ran;			/* part of the time */
+	double awake;			/* part of the time */
 	double contended;
 };
 
@@ -971,12 +971,24 @@ static double seconds(clockid_t clock)
 	return now.tv_sec + now.tv_nsec / 1e9;
 }
 
+/* For how long this thread has run, or waited for its CPU. */
+static double awake(void)
+{
+	FILE *f = fopen("/proc/thread-self/schedstat", "r");
+	unsigned long long waited;
+
+	if (!f || fscanf(f, "%*u %llu", &waited) != 1)
+		fail(__FILE__, __LINE__, "schedstat: %m");
+	fclose(f);
+	return seconds(CLOCK_THREAD_CPUTIME_ID) + waited / 1e9;
+}
+
 static void *work(void *arg)
 {
 	struct worker *w = arg;
 	int lock = tracepoint("lock/contention_begin");
 	struct counter insn, contention = { .fd = -1 };
-	double ran, passed;
+	double up, passed;
 	int done = 0;
 
 	stay_on(w->cpu);
@@ -990,7 +1002,7 @@ static void *work(void *arg)
 	if (contention.fd >= 0)
 		contention.start = perf_read(contention.fd);
 	passed = seconds(CLOCK_MONOTONIC);
-	ran = seconds(CLOCK_THREAD_CPUTIME_ID);
+	up = awake();
 	counter_start(&insn);
 	/* Nobody stops before all have worked against each other. */
 	while (__atomic_load_n(w->enough, __ATOMIC_RELAXED) < w->all) {
@@ -1000,9 +1012,9 @@ static void *work(void *arg)
 			__atomic_fetch_add(w->enough, 1, __ATOMIC_RELAXED);
 	}
 	w->insns = counter_stop(&insn);
-	ran = seconds(CLOCK_THREAD_CPUTIME_ID) - ran;
+	up = awake() - up;
 	passed = seconds(CLOCK_MONOTONIC) - passed;
-	w->ran = ran / passed;
+	w->awake = up / passed;
 	w->calls = 2.0 * done;
 	if (contention.fd >= 0)
 		w->contended = perf_read(contention.fd) - contention.start;
@@ -1144,9 +1156,9 @@ static void bench_parallel(struct tce *t, int version)
 			for (c = 0; c < 2; c++) {
 				double insns = both[c].insns / both[c].calls;
 
-				cpus_worth[r] += least / insns * both[c].ran;
+				cpus_worth[r] += least / insns * both[c].awake;
 				spun[r] += (1 - least / insns) / 2;
-				slept[r] += (1 - both[c].ran) / 2;
+				slept[r] += (1 - both[c].awake) / 2;
 				contended[r] += both[c].contended /
 						both[c].calls / 2;
 			}
