@@ -84,6 +84,9 @@ bench: host
 lint: host
 	@scripts/lint
 
+litmus: host
+	@scripts/litmus
+
 btf-check: host
 	@scripts/check-btf $(KERNEL)
 
@@ -113,10 +116,11 @@ help:
 	@echo 'make check          all builds, static checks, tests on all machines'
 	@echo 'make bench          what it costs, against the kernel'\''s own driver'
 	@echo 'make lint           shellcheck, checkpatch, kernel-doc, cppcheck, coccinelle and more'
+	@echo 'make litmus         is the memory order right on a machine that reorders? (herd7)'
 	@echo 'make btf-check      compare the restated VFIO structures with the kernel'\''s'
 	@echo 'make host           only install the packages that these want'
 	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/kernels.conf)'
 	@echo '  MACHINE=$(MACHINE) one of: powernv9 pseries'
 
 .PHONY: module check-target install uninstall clean demo handback demo-guest check-guest defects races fuzz fuzz-million kunit selftest \
-	coverage mutation check bench lint btf-check host help
+	coverage mutation check bench lint litmus btf-check host help
