@@ -15,6 +15,7 @@
 # Environment:
 #   TCE_BUDGET  so many tenths of a second of tests for one mutant, by what they take
 #               with the good module (900)
+#   TCE_CONFIRM not empty: each test has to pass with the good module first
 #   TCE_STAGE   kunit or selftest; lines: for each test of /mutants/list, one a line,
 #               print what gcov has counted of it with the good module
 
@@ -162,9 +163,31 @@ expect() {
 	[ "$want" != bad ]
 }
 
+# confirm TEST MODULE - go on only if the good module passes, as quickly as it should.
+confirm() {
+	enough=$limit
+	change_to good || die "the good module cannot be loaded"
+	limit=$enough
+	say "try $1 with the good module"
+	step good "$1"
+	[ "$results" -gt 0 ] || wrong=${wrong:-no results}
+	[ -z "$wrong" ] || die "the good module: $wrong"
+	say "good $1"
+	change_to "$2" || doubt "$2" loading "it cannot be loaded or unloaded"
+	limit=$enough
+}
+
+# doubt MODULE TEST WHY - no more can be done here, and another guest has to tell
+# whether it was the mutant's fault.
+doubt() {
+	say "doubt $1 by $2: $3"
+	exit 0
+}
+
 # try MODULE TEST - is it caught?
 try() {
 	expect "$2" "$1" || return 1
+	[ -z "$TCE_CONFIRM" ] || confirm "$2" "$1"
 	say "try $2"
 	step "$1" "$2"
 	if [ -z "$wrong" ] && [ "$results" -ne "$want" ]; then
@@ -242,8 +265,7 @@ done </mutants/list
 while read -r mutant tests; do
 	say "mutant $mutant"
 	if ! change_to "$mutant"; then
-		say "caught $mutant by loading: it cannot be loaded or unloaded"
-		exit 0
+		doubt "$mutant" loading "it cannot be loaded or unloaded"
 	fi
 	caught=
 	tried=
@@ -274,12 +296,8 @@ while read -r mutant tests; do
 		say "survived $mutant"
 		continue
 	fi
-	case $caught in
-	*"it hangs"*|*"be unloaded"*)
-		# No more can be done here.
-		say "caught $mutant by $caught"
-		exit 0
-		;;
+	case $wrong in
+	*"it hangs"*|*"be unloaded"*) doubt "$mutant" "$where" "$wrong" ;;
 	esac
 
 	# Was it the mutant, or what another one has left behind?
@@ -292,8 +310,7 @@ while read -r mutant tests; do
 		step good "$where"
 		[ "$results" -gt 0 ] || wrong=${wrong:-no results}
 		if [ -n "$wrong" ]; then
-			say "spoiled $mutant by $caught; the good module: $wrong"
-			exit 0
+			doubt "$mutant" "${caught%%:*}" "${caught#*: }; then the good module: $wrong"
 		fi
 		;;
 	esac
