@@ -30,8 +30,8 @@ complaint='Oops|BUG:|kernel BUG at|WARNING:|cut here|KASAN:|UBSAN:|corruption|re
 tenths() { read -r up _ </proc/uptime; up=${up%?}; echo "${up%.*}${up#*.}"; }
 
 # in_background COMMAND... - its output goes to /tmp/out. Return: its exit code, or
-# 99 if it took longer than $limit tenths of a second. After an oops, which may have
-# taken a lock with it, 10 more seconds have to be enough.
+# 99 if it took longer than $limit tenths of a second. After an oops, which says
+# enough and may have taken a lock with it, it gets only 3 more seconds.
 in_background() {
 	rm -f /tmp/rc
 	( "$@" </dev/null >/tmp/out 2>&1; echo $? >/tmp/rc.new; mv /tmp/rc.new /tmp/rc ) &
@@ -42,9 +42,9 @@ in_background() {
 		[ "$(tenths)" -lt "$end" ] || return 99
 		sleep 0.1
 		turns=$((turns + 1))
-		if [ $((turns % 30)) -eq 0 ] && [ "$patience" -gt 100 ] && dmesg | grep -q "Oops: "; then
-			patience=100
-			end=$(($(tenths) + 100))
+		if [ $((turns % 20)) -eq 0 ] && [ "$patience" -gt 30 ] && dmesg | grep -q "Oops: "; then
+			patience=30
+			end=$(($(tenths) + 30))
 		fi
 	done
 	return "$(cat /tmp/rc)"
