@@ -200,13 +200,15 @@ static void eeh_client(void *arg)
 {
 	pthread_t threads[EEH_OPS];
 	uint32_t op;
-	int i, fd;
+	long fd;
+	int i;
 
 	attach(&box, *(int *)arg);
 	if (!__check_extension(box.container, VFIO_EEH))
 		skip("this host has no EEH");
 	fd = __raw(box.group, VFIO_GROUP_GET_DEVICE_FD, host.device[0].pci);
-	expect(fd >= 0);
+	if (fd < 0)
+		fail_rc(__FILE__, __LINE__, "GET_DEVICE_FD", 0, fd);
 	expect_rc(0, eeh_op(VFIO_EEH_PE_ENABLE));
 	tell(OPENED);
 	obey(CALL);
@@ -231,6 +233,23 @@ static void eeh_client(void *arg)
 	tell(CLOSED);
 	for (op = first_op; op <= last_op; op++)
 		pthread_join(threads[op], NULL);
+}
+
+/* Takes the device out of the reset that the last operations have left it in. */
+static void eeh_recover(void *arg)
+{
+	long fd;
+
+	attach(&box, *(int *)arg);
+	expect_rc(0, eeh_op(VFIO_EEH_PE_ENABLE));
+	expect_rc(0, eeh_op(VFIO_EEH_PE_RESET_HOT));
+	expect_rc(0, eeh_op(VFIO_EEH_PE_RESET_DEACTIVATE));
+	expect_rc(0, eeh_op(VFIO_EEH_PE_CONFIGURE));
+	expect_rc(0, eeh_op(VFIO_EEH_PE_UNFREEZE_IO));
+	expect_rc(0, eeh_op(VFIO_EEH_PE_UNFREEZE_DMA));
+	fd = __raw(box.group, VFIO_GROUP_GET_DEVICE_FD, host.device[0].pci);
+	if (fd < 0)
+		fail_rc(__FILE__, __LINE__, "GET_DEVICE_FD", 0, fd);
 }
 
 /* @before: root comes before the operations, and has the lock when they do. */
@@ -273,6 +292,56 @@ static void eeh_against(struct tce *t, void (*take)(void *), uint32_t first,
 		note("%s: %ld", eeh_names[op], shared->result[op]);
 	expect_others_go_on(t, "after all");
 	expect(host_restore());
+	expect(ends(spawn(true, eeh_recover, &t->version), LIMIT));
+}
+
+/* A client that waits dies when it is told to. */
+static void expect_dies(pid_t client)
+{
+	int i, status;
+
+	expect(lives(client));
+	kill(client, SIGKILL);
+	for (i = 0; i < LIMIT * 50; i++) {
+		if (waitpid(client, &status, WNOHANG) == client)
+			return;
+		nap(20);
+	}
+	fail(__FILE__, __LINE__, "the client can't be killed");
+}
+
+/*
+ * A client that closes nothing, but is killed. Its files are open for as long as one of
+ * its threads is there, so that none may wait for the lock of a device in a way that no
+ * signal ends: root waits for the device's file.
+ */
+static void eeh_killed(struct tce *t)
+{
+	static const uint32_t ops[] = { VFIO_EEH_PE_RESET_HOT,
+					VFIO_EEH_PE_RESET_FUNDAMENTAL };
+	pid_t client, root;
+	int i;
+
+	again = false;
+	for (i = 0; i < 2; i++) {
+		first_op = ops[i];
+		last_op = ops[i];
+		share();
+		client = spawn(true, eeh_client, &t->version);
+		if (!hears(OPENED)) {
+			ends(client, 0);
+			fail(__FILE__, __LINE__, "the client does not begin");
+		}
+		root = start_taking(unbind);
+		tell(CALL);
+		expect(hears(CALLED));
+		expect_dies(client);
+		if (!ends(root, LIMIT))
+			fail(__FILE__, __LINE__, "root waits for the dead");
+		expect_others_go_on(t, "after all");
+		expect(host_restore());
+		expect(ends(spawn(true, eeh_recover, &t->version), LIMIT));
+	}
 }
 
 static void eeh_unbind_one_by_one(struct tce *t)
@@ -482,21 +551,6 @@ static pid_t start_arguments(struct tce *t, int first, int last)
 		fail(__FILE__, __LINE__, "the client does not begin");
 	}
 	return client;
-}
-
-/* A client that waits dies when it is told to. */
-static void expect_dies(pid_t client)
-{
-	int i, status;
-
-	expect(lives(client));
-	kill(client, SIGKILL);
-	for (i = 0; i < LIMIT * 50; i++) {
-		if (waitpid(client, &status, WNOHANG) == client)
-			return;
-		nap(20);
-	}
-	fail(__FILE__, __LINE__, "the client can't be killed");
 }
 
 static void argument_close(struct tce *t)
@@ -806,6 +860,8 @@ static const struct test tests[] = {
 	{ "root unbinds a device that an EEH operation waits for, each of them",
 	  eeh_unbind_one_by_one, V2 | APART | TWO | DANGEROUS },
 	{ "root unbinds a device amid EEH operations", eeh_unbind_loop,
+	  BOTH | APART | TWO | DANGEROUS },
+	{ "a client that is killed while EEH waits for its device", eeh_killed,
 	  BOTH | APART | TWO | DANGEROUS },
 	{ "root unplugs a device that EEH operations wait for", eeh_unplug,
 	  BOTH | APART | TWO | DANGEROUS },
