@@ -553,7 +553,10 @@ static void region_abandon(struct tce_mem *mem, struct tce_region *region)
 	if (region->mem) {
 		while (region_unlist(region)) {
 			shared->astray = true;
-			/* another container may have come since the last look */
+			/*
+			 * another container may have come since the last look
+			 * (litmus/abandon.litmus)
+			 */
 			smp_mb();
 			if (!kept && (atomic_read(&tce_mems) > 1 ||
 				      shared->stuck)) {
@@ -633,6 +636,7 @@ static void tce_mm_free(struct tce_mm *shared)
 	mmdrop(shared->mm);
 	mutex_destroy(&shared->registering);
 	mutex_destroy(&shared->lock);
+	/* litmus/container-lookup.litmus: who has just found its lock */
 	kfree_rcu(shared, rcu);
 }
 
@@ -779,7 +783,7 @@ int tce_mem_bind(struct tce_mem *mem)
 		mem->lock = &mem->shared->tree_lock;
 	}
 	mmgrab(current->mm);
-	/* who sees it, without a lock, sees the rest as well */
+	/* who sees it, without a lock, sees the rest as well (litmus/bind.litmus) */
 	smp_store_release(&mem->mm, current->mm);
 	return 0;
 }

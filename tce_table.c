@@ -283,7 +283,7 @@ out_unlock:
 /*
  * Keep all others out of the window, to exchange one entry and write its cell.
  * Doesn't wait: false if somebody is at work in it. Undone by
- * window_unlock_one(); no sleeping in between.
+ * window_unlock_one(); no sleeping in between (litmus/span-one.litmus).
  */
 static __always_inline bool window_trylock_one(struct tce_window *win)
 {
@@ -320,6 +320,7 @@ static int window_lock_range(struct tce_window *win, struct tce_span *span,
 static void window_unlock_range(struct tce_window *win, struct tce_span *span)
 {
 	clear_bit_unlock(span->slot, &win->spans_used);
+	/* litmus/span-wake.litmus */
 	if (wq_has_sleeper(&win->span_wait))
 		wake_up_all(&win->span_wait);
 }
@@ -364,7 +365,10 @@ static __always_inline __be64 cookie_to_cell(u64 cookie)
 	return turned;
 }
 
-/* Unless KVM has put another cookie there, for another entry: false */
+/*
+ * Unless KVM has put another cookie there, for another entry: false
+ * (litmus/cells-map.litmus, litmus/cells-unmap.litmus)
+ */
 static __always_inline bool cell_replace(__be64 *cell, __be64 from, __be64 to)
 {
 	u64 old = (__force u64)from;
@@ -669,7 +673,10 @@ static __always_inline void window_flush(struct tce_window *win)
 		mb();
 }
 
-/* Make the bridge forget @n entries, so that their pages may be let go. */
+/*
+ * Make the bridge forget @n entries, so that their pages may be let go
+ * (litmus/unpin.litmus).
+ */
 static void window_kill(struct tce_window *win, unsigned long first,
 			unsigned long n)
 {
@@ -698,9 +705,9 @@ static __always_inline void window_kill_one(struct tce_window *win,
  *
  * Only KVM could: that of the process, or of another one that was given the group.
  * It drops a table only by RCU: within one RCU read-side section, "yes" at its
- * beginning and at its end means "yes" throughout (litmus/exclusive.litmus). KVM may
- * leave cells behind that do not fit their entries, so that a window that it was seen in
- * counts as its for good.
+ * beginning and at its end means "yes" throughout (litmus/exclusive.litmus,
+ * litmus/notifier.litmus). KVM may leave cells behind that do not fit their entries, so
+ * that a window that it was seen in counts as its for good.
  *
  * What can't be seen: a virtual CPU of another process's KVM that has taken a page out
  * and is preempted before it puts it back, on a kernel that preempts the kernel (7.2),
@@ -816,7 +823,9 @@ static void clear_collect(struct tce_clear *clear, __be64 *cell,
  * An exchange tells what was in the entry, in case that KVM has changed it.
  * So this is for windows that KVM has no part in; if it got one meanwhile,
  * or if the entries are still there (pseries does not say so), nothing is let
- * go, and what they hold is left to their cells.
+ * go, and what they hold is left to their cells. On pseries the proof
+ * (litmus/exclusive-pseries.litmus) goes as far as hypervisor calls are done when they
+ * return.
  *
  * Return: whether it is done; if not, it must be done by exchange.
  */
@@ -889,12 +898,17 @@ static void clear_entry(struct tce_clear *clear, unsigned long entry,
 }
 
 /*
- * Kill entries that are empty: KVM may have cleared them, and not killed them yet. Whose
- * UNMAP returns can rely on it that the device reaches nothing there.
+ * Kill entries that were found empty, if it may be KVM that has cleared them: it may not
+ * have killed them yet. Whose UNMAP returns can rely on it that the device reaches nothing
+ * there.
  */
 static void clear_again(struct tce_clear *clear, unsigned long entry,
 			unsigned long n)
 {
+	/* litmus/unmap-empty.litmus: who has cleared them is seen */
+	smp_rmb();
+	if (likely(window_exclusive(clear->win, clear->holds.mem)))
+		return;
 	if (clear->end && entry - clear->end > TCE_KILL_GAP)
 		clear_release(clear);
 	if (!clear->end)
@@ -915,8 +929,6 @@ static int window_clear(struct tce_space *space, struct tce_window *win,
 	/* a run that is all of it needs no other kill, however short it is */
 	unsigned long run_min = min(win->run_min, n);
 	struct tce_clear clear __uninitialized;
-	bool shared = killable && space->mem->v2 &&
-		      !window_exclusive(win, space->mem);
 	__be64 *cell;
 
 	clear.win = win;
@@ -934,7 +946,7 @@ static int window_clear(struct tce_space *space, struct tce_window *win,
 		while (left) {
 			run = cells_run(cell, min(left, TCE_RUN_MAX),
 					CELL_EMPTY);
-			if (run && unlikely(shared))
+			if (run && killable && space->mem->v2)
 				clear_again(&clear, entry, run);
 			entry += run;
 			cell += run;
@@ -1694,7 +1706,8 @@ static __always_inline int unmap_one(struct tce_mem *mem,
 	old = READ_ONCE(*cell);
 	cookie = cell_to_cookie(old);
 	if (unlikely(!old)) {
-		/* KVM may have cleared it, and not killed it yet */
+		/* as clear_again(): litmus/unmap-empty.litmus */
+		smp_rmb();
 		if (v2 && !window_exclusive(win, mem))
 			window_kill_one(win, entry);
 		goto out_unlock;
@@ -1717,7 +1730,10 @@ static __always_inline int unmap_one(struct tce_mem *mem,
 	} else {
 		mine = cell_replace(cell, old, 0);
 	}
-	/* before the next one finds it empty, and says that it is unmapped */
+	/*
+	 * before the next one finds it empty, and says that it is unmapped
+	 * (litmus/unmap-twice.litmus)
+	 */
 	window_kill_one(win, entry);
 	window_unlock_one(win);
 

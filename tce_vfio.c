@@ -99,7 +99,8 @@ static struct hlist_head *container_bucket(unsigned long id)
 
 /*
  * What is found stays while the caller is in an RCU read-side section, or is
- * the VFIO core, which does not call others while it calls release.
+ * the VFIO core, which does not call others while it calls release
+ * (litmus/container-walk.litmus).
  */
 static struct tce_container *container_find(void *iommu_data)
 {
@@ -115,8 +116,8 @@ static struct tce_container *container_find(void *iommu_data)
 }
 
 /*
- * Keep a container's memory, not the container. Undone by container_put(). Caller
- * has a reference of the module.
+ * Keep a container's memory, not the container (litmus/container-get.litmus). Undone by
+ * container_put(). Caller has a reference of the module.
  */
 static struct tce_container *container_get(void *iommu_data)
 {
@@ -299,8 +300,9 @@ static __always_inline struct tce_container *lock_quickly(void *iommu_data)
 	rcu_read_lock();
 	container = container_find(iommu_data);
 	/*
-	 * Who is bound has an owner and a lock, which stay the same. The trylock
-	 * is also the cheaper half of it.
+	 * Who is bound has an owner and a lock, which stay the same
+	 * (litmus/bind.litmus, litmus/container-lookup.litmus). The trylock is also
+	 * the cheaper half of it.
 	 */
 	if (likely(container &&
 		   smp_load_acquire(&container->mem.mm) == current->mm &&
