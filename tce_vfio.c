@@ -14,10 +14,10 @@
  *
  * Nobody waits for a client here. An ioctl may sleep for as long as its client
  * likes: in a copy of its argument, in a page fault, in the kernel's EEH code.
- * Meanwhile it holds at most two references. That of the container keeps only its
- * memory: release does not wait for it, but marks the container dead. That of the
- * module makes rmmod fail. MAP and UNMAP that need not sleep in such a place hold
- * the container by its lock alone, taken under RCU.
+ * Meanwhile it holds a reference that keeps the container's memory, and no more:
+ * release does not wait for it, but marks the container dead. A container that has
+ * been released, and is in use still, keeps the module: rmmod fails. MAP and UNMAP that
+ * need not sleep in such a place hold the container by its lock alone, taken under RCU.
  *
  * Locks, in the order in which they are taken:
  *   &tce_mem.charging	v1: who changes what is charged; see tce_memory.h
@@ -117,9 +117,9 @@ static struct tce_container *container_find(void *iommu_data)
 
 /*
  * Keep a container's memory, not the container (litmus/container-get.litmus). Undone by
- * container_put(). Caller has a reference of the module.
+ * container_put().
  */
-static struct tce_container *container_get(void *iommu_data)
+static __always_inline struct tce_container *container_get(void *iommu_data)
 {
 	struct tce_container *container;
 
@@ -135,6 +135,8 @@ static void container_free(struct tce_container *container)
 {
 	tce_mem_destroy(&container->mem);
 	kfree_rcu(container, rcu);
+	/* release has taken it */
+	module_put(THIS_MODULE);
 }
 
 static void container_settle(struct work_struct *work)
@@ -143,27 +145,29 @@ static void container_settle(struct work_struct *work)
 						       struct tce_container,
 						       settle);
 
-	if (tce_mem_try_settle(&container->mem)) {
+	if (tce_mem_try_settle(&container->mem))
 		container_free(container);
-		module_put(THIS_MODULE);
-	} else {
+	else
 		queue_delayed_work(tce_workqueue, &container->settle,
 				   TCE_SETTLE_DELAY);
-	}
 }
 
-static void container_put(struct tce_container *container)
+/* Nobody uses a container any more that has been released. */
+static noinline void container_end(struct tce_container *container)
 {
-	if (!refcount_dec_and_test(&container->mem.users))
-		return;
 	tce_mem_owe_all(&container->mem);
-	if (tce_mem_try_settle(&container->mem)) {
+	/* Somebody may have the process's mmap_lock. Who closes does not wait for him. */
+	if (tce_mem_try_settle(&container->mem))
 		container_free(container);
-		return;
-	}
-	/* Somebody has the process's mmap_lock. Who closes does not wait for him. */
-	__module_get(THIS_MODULE);
-	queue_delayed_work(tce_workqueue, &container->settle, TCE_SETTLE_DELAY);
+	else
+		queue_delayed_work(tce_workqueue, &container->settle,
+				   TCE_SETTLE_DELAY);
+}
+
+static __always_inline void container_put(struct tce_container *container)
+{
+	if (unlikely(refcount_dec_and_test(&container->mem.users)))
+		container_end(container);
 }
 
 /* Copy the first @min bytes of an argument, and see that it has as many. */
@@ -288,8 +292,28 @@ static long create_windows(struct tce_container *container,
 }
 
 /*
- * Find a container and lock what MAP and UNMAP use, if nobody has to be waited for
- * and nothing is to be done first. Undone by unlock_mapping().
+ * Lock what MAP and UNMAP use, if nobody has to be waited for and nothing is to be done
+ * first. The caller keeps the container's memory. Undone by up_read(). Return: whether
+ */
+static __always_inline bool lock_if_ready(struct tce_container *container)
+{
+	/*
+	 * Who is bound has an owner and a lock, which stay the same
+	 * (litmus/bind.litmus, litmus/container-lookup.litmus). The trylock is also
+	 * the cheaper half of it.
+	 */
+	if (unlikely(smp_load_acquire(&container->mem.mm) != current->mm ||
+		     !down_read_trylock(container->mem.lock)))
+		return false;
+	/* enabled: release is to come, and waits */
+	if (likely(container->enabled && !container->space.default_pending))
+		return true;
+	up_read(container->mem.lock);
+	return false;
+}
+
+/*
+ * Find a container, and lock_if_ready(). Undone by unlock_mapping().
  *
  * Return: the container; NULL if it must be done by lock_for_mapping().
  */
@@ -299,24 +323,10 @@ static __always_inline struct tce_container *lock_quickly(void *iommu_data)
 
 	rcu_read_lock();
 	container = container_find(iommu_data);
-	/*
-	 * Who is bound has an owner and a lock, which stay the same
-	 * (litmus/bind.litmus, litmus/container-lookup.litmus). The trylock is also
-	 * the cheaper half of it.
-	 */
-	if (likely(container &&
-		   smp_load_acquire(&container->mem.mm) == current->mm &&
-		   down_read_trylock(container->mem.lock))) {
-		/* enabled: release is to come, and waits */
-		if (likely(container->enabled &&
-			   !container->space.default_pending)) {
-			rcu_read_unlock();
-			return container;
-		}
-		up_read(container->mem.lock);
-	}
+	if (container && unlikely(!lock_if_ready(container)))
+		container = NULL;
 	rcu_read_unlock();
-	return NULL;
+	return container;
 }
 
 static __always_inline void unlock_mapping(struct tce_container *container)
@@ -329,8 +339,8 @@ static __always_inline void unlock_mapping(struct tce_container *container)
 
 /*
  * Lock what MAP and UNMAP use, as they want it: enabled, and with the default window
- * created if it was still pending. Undone by unlock_mapping(). Caller has
- * references of the container and of the module.
+ * created if it was still pending. Undone by unlock_mapping(). Caller has a
+ * reference of the container.
  *
  * Return: 0; -EPERM; -EINVAL if the container is gone; -EINTR; an errno of
  * create_windows().
@@ -377,33 +387,6 @@ static __always_inline enum dma_data_direction map_dir(u32 flags)
 	}
 }
 
-/* v1: MAP of one page. -EAGAIN if it must be done by map_pages() */
-static int map_page(void *iommu_data,
-		    const struct vfio_iommu_type1_dma_map *map,
-		    enum dma_data_direction dir)
-{
-	struct tce_container *container;
-	struct page *page;
-	int bad, rc;
-
-	/* before the lock, since the page may take as long as the client likes */
-	bad = tce_pin_get(map->vaddr, dir != DMA_TO_DEVICE, &page);
-	container = lock_quickly(iommu_data);
-	rc = -EAGAIN;
-	if (likely(container)) {
-		if (likely(!bad))
-			rc = tce_space_map_page(&container->space, map->iova,
-						map->vaddr, page, dir);
-		else
-			rc = tce_space_check(&container->space, map->iova,
-					     map->vaddr, SZ_4K) ?: bad;
-		unlock_mapping(container);
-	}
-	if (unlikely(rc) && !bad)
-		unpin_user_page(page);
-	return rc;
-}
-
 /* v1: MAP of any size. The pages are pinned while no lock is held. */
 static int map_pages(struct tce_container *container,
 		     const struct vfio_iommu_type1_dma_map *map,
@@ -435,86 +418,98 @@ static int map_pages(struct tce_container *container,
 	return rc;
 }
 
-/*
- * MAP where somebody may have to be waited for: for v1 always, since it pins pages.
- * Caller has a reference of the module.
- */
-static long ioctl_map(void *iommu_data, unsigned long arg)
+/* MAP where somebody may have to be waited for */
+static long ioctl_map(struct tce_container *container, unsigned long arg)
 {
 	struct vfio_iommu_type1_dma_map map = {};
-	enum dma_data_direction dir = DMA_NONE;
-	struct tce_container *container;
-	long rc, bad;
+	enum dma_data_direction dir;
+	long rc;
 
-	bad = copy_arg(&map, arg, offsetofend(typeof(map), size));
-	if (!bad) {
-		dir = map_dir(map.flags);
-		if (dir == DMA_NONE)
-			bad = -EINVAL;
-	}
-	if (likely(!bad) && !container_is_v2(iommu_data) && map.size == SZ_4K) {
-		rc = map_page(iommu_data, &map, dir);
-		if (likely(rc != -EAGAIN)) {
-			trace_tce_map(map.iova, map.vaddr, map.size, map.flags,
-				      rc);
-			return rc;
-		}
-	}
+	rc = copy_arg(&map, arg, offsetofend(typeof(map), size));
+	dir = map_dir(map.flags);
+	if (!rc && dir == DMA_NONE)
+		rc = -EINVAL;
+	/* what is wrong with it is told only to who may ask */
+	if (!READ_ONCE(container->enabled) || !owned(container))
+		return -EPERM;
+	if (rc)
+		return rc;
 
-	container = container_get(iommu_data);
-	if (!container)
-		return -EINVAL;
-	if (!READ_ONCE(container->enabled) || !owned(container)) {
-		rc = -EPERM;
-	} else if (bad) {
-		rc = bad;
-	} else if (!container->mem.v2) {
+	if (!container->mem.v2) {
 		rc = map_pages(container, &map, dir);
 		tce_pins_trim(&container->mem);
-		trace_tce_map(map.iova, map.vaddr, map.size, map.flags, rc);
 	} else {
 		rc = lock_for_mapping(container);
-		if (!rc) {
-			rc = tce_space_map(&container->space, map.iova,
-					   map.vaddr, map.size, dir, NULL);
-			unlock_mapping(container);
-			trace_tce_map(map.iova, map.vaddr, map.size, map.flags,
-				      rc);
-		}
+		if (rc)
+			return rc;
+		rc = tce_space_map(&container->space, map.iova, map.vaddr,
+				   map.size, dir, NULL);
+		unlock_mapping(container);
 	}
-	container_put(container);
+	trace_tce_map(map.iova, map.vaddr, map.size, map.flags, rc);
 	return rc;
 }
 
-/* UNMAP where somebody may have to be waited for; as ioctl_map() */
-static long ioctl_unmap(void *iommu_data, unsigned long arg)
+/* UNMAP where somebody may have to be waited for */
+static long ioctl_unmap(struct tce_container *container, unsigned long arg)
 {
 	struct vfio_iommu_type1_dma_unmap unmap = {};
+	long rc;
+
+	rc = copy_arg(&unmap, arg, offsetofend(typeof(unmap), size));
+	if (!rc && unmap.flags)
+		rc = -EINVAL;
+	if (!READ_ONCE(container->enabled) || !owned(container))
+		return -EPERM;
+	if (rc)
+		return rc;
+
+	rc = lock_for_mapping(container);
+	if (rc)
+		return rc;
+	rc = tce_space_unmap(&container->space, unmap.iova, unmap.size);
+	unlock_mapping(container);
+	tce_pins_trim(&container->mem);
+	trace_tce_unmap(unmap.iova, unmap.size, rc);
+	return rc;
+}
+
+/* v1: MAP of one page that is pinned with no lock held. -EAGAIN: by ioctl_map() */
+static __always_inline long map_page(void *iommu_data, unsigned long arg)
+{
+	struct vfio_iommu_type1_dma_map map __uninitialized;
 	struct tce_container *container;
-	long rc, bad;
+	enum dma_data_direction dir;
+	struct page *page;
+	int bad, rc = -EAGAIN;
 
-	bad = copy_arg(&unmap, arg, offsetofend(typeof(unmap), size));
-	if (!bad && unmap.flags)
-		bad = -EINVAL;
-
+	if (unlikely(!peek_arg((u64 *)&map, arg, sizeof(map)) ||
+		     map.size != SZ_4K))
+		return -EAGAIN;
+	dir = map_dir(map.flags);
 	container = container_get(iommu_data);
-	if (!container)
-		return -EINVAL;
-	if (!READ_ONCE(container->enabled) || !owned(container)) {
-		rc = -EPERM;
-	} else if (bad) {
-		rc = bad;
-	} else {
-		rc = lock_for_mapping(container);
-		if (!rc) {
-			rc = tce_space_unmap(&container->space, unmap.iova,
-					     unmap.size);
-			unlock_mapping(container);
-			trace_tce_unmap(unmap.iova, unmap.size, rc);
-		}
-		tce_pins_trim(&container->mem);
+	if (unlikely(dir == DMA_NONE || !container))
+		goto out_put;
+
+	/* as long as the client likes */
+	bad = tce_pin_get(map.vaddr, dir != DMA_TO_DEVICE, &page);
+	if (likely(lock_if_ready(container))) {
+		if (likely(!bad))
+			rc = tce_space_map_page(&container->space, map.iova,
+						map.vaddr, page, dir);
+		else
+			rc = tce_space_check(&container->space, map.iova,
+					     map.vaddr, SZ_4K) ?: bad;
+		up_read(container->mem.lock);
+		if (rc != -EAGAIN)
+			trace_tce_map(map.iova, map.vaddr, map.size, map.flags,
+				      rc);
 	}
-	container_put(container);
+	if (unlikely(rc) && !bad)
+		unpin_user_page(page);
+out_put:
+	if (likely(container))
+		container_put(container);
 	return rc;
 }
 
@@ -879,10 +874,10 @@ static int copy_command(const struct tce_command *command, union tce_arg *arg,
 }
 
 /* Give the user what the command has found out. Return: 0 or -EFAULT */
-static long copy_result(void *iommu_data, const struct tce_command *command,
-			union tce_arg *arg, unsigned long to)
+static long copy_result(struct tce_container *container,
+			const struct tce_command *command, union tce_arg *arg,
+			unsigned long to)
 {
-	struct tce_container *container;
 	size_t size = command->min;
 
 	if (command->cmd == VFIO_IOMMU_SPAPR_TCE_GET_INFO) {
@@ -893,61 +888,49 @@ static long copy_result(void *iommu_data, const struct tce_command *command,
 	}
 	if (!copy_to_user((void __user *)to, arg, size))
 		return 0;
-	if (command->cmd == VFIO_IOMMU_SPAPR_TCE_CREATE) {
-		/* a window whose address its owner does not know */
-		container = container_get(iommu_data);
-		if (container) {
-			remove_window(container, arg->create.start_addr);
-			container_put(container);
-		}
-	}
+	/* a window whose address its owner does not know */
+	if (command->cmd == VFIO_IOMMU_SPAPR_TCE_CREATE)
+		remove_window(container, arg->create.start_addr);
 	return -EFAULT;
 }
 
-/*
- * All commands that may wait for something that is the client's. Caller has a reference
- * of the module. What is wrong with the argument is told only to who may ask.
- */
-static noinline long ioctl_slowly(void *iommu_data, unsigned int cmd,
-				  unsigned long arg)
+/* All commands that may wait for something that is the client's */
+static noinline long ioctl_slowly(struct tce_container *container,
+				  unsigned int cmd, unsigned long arg)
 {
-	bool v2 = container_is_v2(iommu_data);
 	const struct tce_command *command = NULL;
-	struct tce_container *container;
 	union tce_arg copy = {};
-	long rc, bad = -ENOTTY;
+	long bad = -ENOTTY;
 	int i;
 
 	if (cmd == VFIO_IOMMU_MAP_DMA)
-		return ioctl_map(iommu_data, arg);
+		return ioctl_map(container, arg);
 	if (cmd == VFIO_IOMMU_UNMAP_DMA)
-		return ioctl_unmap(iommu_data, arg);
+		return ioctl_unmap(container, arg);
 
 	for (i = 0; i < ARRAY_SIZE(tce_commands); i++)
 		if (tce_commands[i].cmd == cmd &&
-		    (v2 ? tce_commands[i].v2 : tce_commands[i].v1))
+		    (container->mem.v2 ? tce_commands[i].v2 : tce_commands[i].v1))
 			command = &tce_commands[i];
 	if (command)
 		bad = copy_command(command, &copy, arg);
 
-	container = container_get(iommu_data);
-	if (!container)
-		return -EINVAL;
-	rc = -EPERM;
-	if (owned(container))
-		rc = bad ?: command->act(container, &copy);
-	container_put(container);
-
-	return rc ?: copy_result(iommu_data, command, &copy, arg);
+	/* what is wrong with it is told only to who may ask */
+	if (!owned(container))
+		return -EPERM;
+	return bad ?: command->act(container, &copy) ?:
+		      copy_result(container, command, &copy, arg);
 }
 
 static long tce_vfio_ioctl(void *iommu_data, unsigned int cmd,
 			   unsigned long arg)
 {
+	struct tce_container *container;
 	long rc = -EAGAIN;
 
-	if (cmd == VFIO_IOMMU_MAP_DMA && container_is_v2(iommu_data))
-		rc = map_quickly(iommu_data, arg);
+	if (cmd == VFIO_IOMMU_MAP_DMA)
+		rc = container_is_v2(iommu_data) ? map_quickly(iommu_data, arg) :
+						   map_page(iommu_data, arg);
 	else if (cmd == VFIO_IOMMU_UNMAP_DMA)
 		rc = unmap_quickly(iommu_data, arg);
 	/* asked of the driver too, with no container */
@@ -956,11 +939,11 @@ static long tce_vfio_ioctl(void *iommu_data, unsigned int cmd,
 	if (likely(rc != -EAGAIN))
 		return rc;
 
-	/* Others may close the container meanwhile, and unload us. */
-	if (!try_module_get(THIS_MODULE))
+	container = container_get(iommu_data);
+	if (!container)
 		return -EINVAL;
-	rc = ioctl_slowly(iommu_data, cmd, arg);
-	module_put(THIS_MODULE);
+	rc = ioctl_slowly(container, cmd, arg);
+	container_put(container);
 	return rc;
 }
 
@@ -1003,6 +986,8 @@ static void tce_vfio_release(void *iommu_data)
 	tce_space_unlock(&container->space);
 
 	tce_mem_close(&container->mem);
+	/* the VFIO core lets go of the module after this, but others may be here still */
+	__module_get(THIS_MODULE);
 	container_put(container);
 }
 

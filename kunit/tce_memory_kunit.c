@@ -447,16 +447,17 @@ static void register_around_what_was_given_up(struct kunit *test)
 	struct tce_mock_group *grp;
 	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
 	unsigned long size = max(size_of(test), 4 * PAGE_SIZE);
-	unsigned long ua = tce_plain(fx, size), half = size / 2;
+	unsigned long ua = tce_plain(fx, size), half = size / 2 & PAGE_MASK;
+	unsigned long rest = size - half;
 
 	KUNIT_ASSERT_EQ(test, tce_register(client, ua, half), 0);
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua + half, half), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua + half, rest), 0);
 	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, half, TCE_RW), 0);
-	KUNIT_ASSERT_EQ(test, tce_map(client, half, ua + half, half, TCE_RW), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(client, half, ua + half, rest, TCE_RW), 0);
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, half), -EBUSY);
 	/* the second half is wanted still */
 	KUNIT_EXPECT_EQ(test, tce_register(client, ua, size), -EINVAL);
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua + half, half), -EBUSY);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua + half, rest), -EBUSY);
 	replace_memory(test, ua, size);
 	KUNIT_EXPECT_EQ(test, tce_register(client, ua, size), 0);
 	tce_expect_empty(fx, grp, 0, 0, size);
