@@ -877,9 +877,7 @@ static void clear_entry(struct tce_clear *clear, unsigned long entry,
 		clear->rc = -EIO;
 		return;
 	}
-	if (unlikely(!old && dir == DMA_NONE))
-		return;
-	/* KVM, if it cleared the entry, did not kill it always */
+	/* KVM, if it cleared the entry, or just its cell, did not kill it always */
 	if (!clear->end)
 		clear->first = entry;
 	clear->end = entry + 1;
