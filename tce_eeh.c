@@ -14,7 +14,8 @@
  *
  * The kernel frees a PE when its last device is removed from the machine, and does not
  * ask who works with it. Who resets waits for an unplugging that is under way, and
- * looks after it if there is a PE. Nobody can keep off one that comes later.
+ * looks after it if there is a PE. Nobody can keep off one that comes later. Resets of a
+ * group take turns, so that none of them waits for another behind that look.
  *
  * Locks: &tce_space.lock while the groups are listed, none after that.
  */
@@ -164,20 +165,18 @@ static int first_device(struct device *dev, void *found)
 	return 1;
 }
 
+/* What group_op() says instead of an errno or a state */
+#define GROUP_LEFT	LONG_MIN
+
 static long group_op(struct tce_group *grp, const struct vfio_eeh_pe_op *op)
 {
 	struct device *dev = NULL;
-	struct eeh_pe *pe;
 	long rc = -ENODEV;
+	struct eeh_pe *pe;
 
-	if (op_resets(op->op)) {
-		/* who unplugs has it until the PE is gone */
-		pci_lock_rescan_remove();
-		pci_unlock_rescan_remove();
-	}
 	/* it is not the client's any more */
 	if (READ_ONCE(grp->left))
-		return -ENODEV;
+		return GROUP_LEFT;
 	/* its bus stays in memory with it */
 	iommu_group_for_each_dev(grp->group, &dev, first_device);
 	pe = eeh_iommu_group_to_pe(grp->group);
@@ -187,14 +186,31 @@ static long group_op(struct tce_group *grp, const struct vfio_eeh_pe_op *op)
 	return rc;
 }
 
+static long group_reset(struct tce_group *grp, const struct vfio_eeh_pe_op *op)
+{
+	long rc;
+
+	mutex_lock(&grp->resetting);
+	/* who unplugs has it until the PE is gone */
+	pci_lock_rescan_remove();
+	pci_unlock_rescan_remove();
+	rc = group_op(grp, op);
+	mutex_unlock(&grp->resetting);
+	return rc;
+}
+
 static int job_thread(void *data)
 {
 	struct tce_eeh_job *job = data;
-	long rc = 0, one;
+	long rc = job->n ? -ENODEV : 0, one;
 	unsigned int i;
 
 	for (i = 0; i < job->n; i++) {
-		one = group_op(job->groups[i], &job->op);
+		one = op_resets(job->op.op) ?
+			group_reset(job->groups[i], &job->op) :
+			group_op(job->groups[i], &job->op);
+		if (one == GROUP_LEFT)
+			continue;
 		if (one < 0) {
 			rc = one;
 			break;
@@ -219,7 +235,7 @@ static int job_thread(void *data)
  * begun for it.
  *
  * Return: for VFIO_EEH_PE_GET_STATE the worst state (VFIO_EEH_PE_STATE_*),
- * else 0; -ENODEV if a group has no PE; -EINVAL for an unknown operation or
+ * else 0; -ENODEV if a group has no PE, or all have left; -EINVAL for an unknown operation or
  * error to inject; -ERANGE or -ENXIO for one that the platform can't inject; an
  * errno of the kernel's EEH code; -ENOMEM; -EINTR on SIGKILL, with the operation still
  * under way; -EIO for any other failure.

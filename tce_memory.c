@@ -1477,6 +1477,7 @@ int tce_pins_get(struct tce_pins *pins, struct tce_mem *mem, unsigned long ua,
 	pins->mem = mem;
 	pins->ua = ua & PAGE_MASK;
 	pins->n = 0;
+	pins->taken = 0;
 	pins->pages = pins->few;
 	if (n > TCE_PINS_INLINE)
 		pins->pages = kvmalloc_array(n, sizeof(*pins->pages),
@@ -1517,18 +1518,18 @@ err_put:
  */
 void tce_pins_put(struct tce_pins *pins)
 {
-	unsigned long i, left = 0;
+	/* each takes its pages in their order */
+	unsigned long i = TCE_PER_PIN > 1 ? 0 : pins->taken;
 
-	for (i = 0; i < pins->n; i++) {
-		if (likely(pins->pages[i] & TCE_PIN_TAKEN))
+	for (; pins->taken < pins->n && i < pins->n; i++) {
+		if (pins->pages[i] & TCE_PIN_TAKEN)
 			continue;
 		unpin_user_page((struct page *)pins->pages[i]);
-		left++;
 		if (need_resched())
 			cond_resched();
 	}
-	if (left)
-		atomic_long_sub(left, &pins->mem->pins);
+	if (pins->taken < pins->n)
+		atomic_long_sub(pins->n - pins->taken, &pins->mem->pins);
 	if (pins->pages != pins->few)
 		kvfree(pins->pages);
 }
@@ -1543,12 +1544,20 @@ static void take_pins(struct tce_pins *pins, __be64 *cells, unsigned long ua,
 	unsigned long *page = pins->pages + ((ua - pins->ua) >> PAGE_SHIFT);
 	unsigned long first = offset_in_page(ua) / SZ_4K, i = 0, hpa;
 
+	if (TCE_PER_PIN == 1) {
+		for (; i < n; i++)
+			hpas[i] = tce_page_hpa((struct page *)page[i]);
+		pins->taken += n;
+		return;
+	}
 	for (; i < n; page++, first = 0) {
 		hpa = tce_page_hpa((struct page *)(*page & ~TCE_PIN_TAKEN));
-		if (TCE_PER_PIN == 1 ||
+		if (!(*page & TCE_PIN_TAKEN) &&
 		    !tce_pin_pass_on(cells + i - first,
-				     tce_mem_cookie(false, true, 0, hpa, false)))
+				     tce_mem_cookie(false, true, 0, hpa, false))) {
 			*page |= TCE_PIN_TAKEN;
+			pins->taken++;
+		}
 		for (hpa += first * SZ_4K; i < n && first < TCE_PER_PIN;
 		     first++, hpa += SZ_4K)
 			hpas[i++] = hpa;

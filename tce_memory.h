@@ -294,7 +294,8 @@ static __always_inline bool tce_mem_pass_on(const struct tce_mem *mem,
  * @mem: whose memory
  * @ua: of the first page
  * @n: pages
- * @pages: the pages; | TCE_PIN_TAKEN for one whose pin an entry has by now
+ * @taken: pages whose pins entries have by now
+ * @pages: the pages; where entries share pins, | TCE_PIN_TAKEN for one of those
  * @few: the pages, if there are few
  *
  * They count as pinned from the start, so that no more is ever pinned than was
@@ -304,6 +305,7 @@ struct tce_pins {
 	struct tce_mem *mem;
 	unsigned long ua;
 	unsigned long n;
+	unsigned long taken;
 	unsigned long *pages;
 	unsigned long few[TCE_PINS_INLINE];
 };

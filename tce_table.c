@@ -544,7 +544,6 @@ static void table_show(struct iommu_table *tbl, struct tce_shown *shown)
 {
 	/* litmus/shown-ops.litmus: who sees them sees their contents */
 	smp_store_release(&tbl->it_ops, &shown->ops);
-	smp_mb();
 }
 
 /*
@@ -2378,6 +2377,7 @@ int tce_space_attach(struct tce_space *space, struct iommu_group *group)
 	if (!grp)
 		return -ENOMEM;
 	refcount_set(&grp->refs, 1);
+	mutex_init(&grp->resetting);
 	grp->group = iommu_group_ref_get(group);
 	grp->table_group = table_group;
 

@@ -261,7 +261,7 @@ static long create_windows(struct tce_container *container,
 			   struct vfio_iommu_spapr_tce_create *create)
 {
 	struct tce_space *space = &container->space;
-	unsigned long paid = 0, price;
+	unsigned long paid = 0, price = 0;
 	long rc;
 
 	for (;;) {
