@@ -648,7 +648,7 @@ static void comes_and_goes(struct tce *t)
 	unmap(t->container, base(t), CHUNK);
 	give_table(t);
 	pthread_create(&thread, NULL, clear_loop, t);
-	for (round = 0; round < 300; round++) {
+	for (round = 0; round < 60; round++) {
 		unset_container(t->group);
 		set_container(t->group, t->container);
 		set_iommu(t->container, t->version == 1 ? V1_IOMMU : V2_IOMMU);
