@@ -89,6 +89,21 @@ static void nap(int ms)
 	nanosleep(&ts, NULL);
 }
 
+/* The same of a process of the row that may end before, as who is skipped does. */
+static bool hears_of(pid_t pid, enum step step)
+{
+	int i;
+
+	for (i = 0; i < LIMIT * 50; i++) {
+		if (!sem_trywait(&shared->steps[step]))
+			return true;
+		if (!lives(pid))
+			return false;
+		nap(20);
+	}
+	return false;
+}
+
 /* For a client, which waits for its orders longer than the row for others. */
 static void obey(enum step step)
 {
@@ -278,7 +293,7 @@ static void eeh_against(struct tce *t, void (*take)(void *), uint32_t first,
 	again = !before;
 	share();
 	client = spawn(true, eeh_client, &t->version);
-	if (!hears(OPENED)) {
+	if (!hears_of(client, OPENED)) {
 		ends(client, 0);
 		fail(__FILE__, __LINE__, "the client does not begin");
 	}
@@ -345,7 +360,7 @@ static void eeh_killed(struct tce *t)
 		last_op = ops[i];
 		share();
 		client = spawn(true, eeh_client, &t->version);
-		if (!hears(OPENED)) {
+		if (!hears_of(client, OPENED)) {
 			ends(client, 0);
 			fail(__FILE__, __LINE__, "the client does not begin");
 		}
@@ -576,7 +591,7 @@ static pid_t start_arguments(struct tce *t, int first, int last)
 	allow_userfaults();
 	share();
 	client = spawn(true, argument_client, &t->version);
-	if (!hears(CALLED)) {
+	if (!hears_of(client, CALLED)) {
 		ends(client, 0);
 		fail(__FILE__, __LINE__, "the client does not begin");
 	}
@@ -728,7 +743,7 @@ static void create_close(struct tce *t)
 	allow_userfaults();
 	share();
 	client = spawn(true, create_client, &t->version);
-	if (!hears(CALLED)) {
+	if (!hears_of(client, CALLED)) {
 		ends(client, 0);
 		fail(__FILE__, __LINE__, "the client does not begin");
 	}
@@ -814,7 +829,7 @@ static void start_memory(struct tce *t, pid_t *client)
 	allow_userfaults();
 	share();
 	*client = spawn(true, memory_client, &t->version);
-	if (!hears(CALLED)) {
+	if (!hears_of(*client, CALLED)) {
 		ends(*client, 0);
 		fail(__FILE__, __LINE__,
 		     "the client waits for its other container");
