@@ -231,8 +231,8 @@ static int job_thread(void *data)
  * @space: the space, not locked
  * @op: the operation, with its arguments copied and its sizes checked
  *
- * Context: sleeps, with no lock held; a reset takes seconds. Caller keeps the module. A group that leaves meanwhile is left alone, unless the operation has
- * begun for it.
+ * Context: sleeps, with no lock held; a reset takes seconds. Caller keeps the module. A
+ * group that leaves meanwhile is left alone, unless the operation has begun for it.
  *
  * Return: for VFIO_EEH_PE_GET_STATE the worst state (VFIO_EEH_PE_STATE_*),
  * else 0; -ENODEV if a group has no PE, or all have left; -EINVAL for an unknown operation or

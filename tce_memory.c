@@ -1076,8 +1076,9 @@ static int register_new(struct tce_registration *reg, unsigned long ua,
  * Return: 0; -EINVAL if misaligned, empty or overlapping another region;
  * -EBUSY if this container has it already, or if it overlaps what a closed
  * container has left mapped in another, or what this container wanted to unregister
- * and still is mapped; -ENOMEM if out of memory or over RLIMIT_MEMLOCK; -EFAULT if the range is not all writable memory that can
- * be pinned, or begins at address 0; -EINTR.
+ * and still is mapped; -ENOMEM if out of memory or over RLIMIT_MEMLOCK; -EFAULT if
+ * the range is not all writable memory that can be pinned, or begins at address 0;
+ * -EINTR.
  */
 int tce_mem_register(struct tce_mem *mem, unsigned long ua, unsigned long size)
 {
