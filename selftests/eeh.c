@@ -154,7 +154,7 @@ static void inject_arguments(struct tce *t)
 }
 
 /*
- * The registers of the bridge that a device is behind (PHB4). Its tables are
+ * The registers of the bridge that a device is behind (PHB4, PHB5). Its tables are
  * reached through an address and a data register; all are big endian.
  */
 #define IODA_ADDR	0x220
@@ -216,7 +216,7 @@ static struct bridge bridge_open(int device)
 	memset(text, 0, sizeof(text));
 	read_file(path, text, sizeof(text) - 1);
 	if (!memmem(text, sizeof(text), "ioda3-phb", 9))
-		skip("not a PHB4");
+		skip("neither a PHB4 nor a PHB5");
 	snprintf(path, sizeof(path), "%s/reg", node);
 	read_file(path, &base, sizeof(base));
 	snprintf(path, sizeof(path),
