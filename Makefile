@@ -5,7 +5,7 @@
 #   KDIR              the kernel to build for (default: the running one)
 #   ARCH, CROSS_COMPILE, CC, W, C    as for the kernel itself
 #   INSTALL_MOD_PATH or DESTDIR      where to install (default: this system)
-#   KERNEL, MACHINE, DRIVER          what to test with, see "make help"
+#   KERNEL, MACHINE, DRIVER, WRITE   what to test with, see "make help"
 
 MODULE := vfio_iommu_spapr_tce
 KDIR ?= /lib/modules/$(shell uname -r)/build
@@ -13,6 +13,9 @@ INSTALL_MOD_PATH ?= $(DESTDIR)
 KERNEL ?= 6.12-4k
 MACHINE ?= powernv9
 DRIVER ?= ours
+
+# Commands that measure then put their figures into the documents.
+FIGURES = $(if $(WRITE),--write)
 
 KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR)
 
@@ -45,7 +48,7 @@ demo-guest: host
 	@scripts/demo-guest
 
 check-guest: host
-	@scripts/check-guest --driver $(DRIVER) --jobs 2
+	@scripts/check-guest --driver $(DRIVER) --jobs 2 $(FIGURES)
 
 handback: host
 	@scripts/handback $(MACHINE) $(KERNEL)
@@ -54,32 +57,32 @@ selftest: host
 	@scripts/selftest --kernel $(KERNEL) --machine $(MACHINE) --driver $(DRIVER)
 
 defects: host
-	@scripts/defects
+	@scripts/defects $(FIGURES)
 
 races: host
-	@scripts/races
+	@scripts/races $(FIGURES)
 
 fuzz: host
 	@scripts/fuzz --kernel $(KERNEL) --machine $(MACHINE) --driver $(DRIVER) \
 		--seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) $(if $(REPLAY),--replay "$(REPLAY)")
 
 fuzz-million: host
-	@scripts/fuzz --million $(if $(SEED),--seed $(SEED))
+	@scripts/fuzz --million $(if $(SEED),--seed $(SEED)) $(FIGURES)
 
 kunit: host
-	@scripts/kunit
+	@scripts/kunit $(FIGURES)
 
 coverage: host
-	@scripts/coverage
+	@scripts/coverage $(FIGURES)
 
 mutation: host
-	@scripts/mutation
+	@scripts/mutation $(FIGURES)
 
 check: host
-	@scripts/check
+	@scripts/check $(FIGURES)
 
 bench: host
-	@scripts/bench
+	@scripts/bench $(FIGURES)
 
 lint: host
 	@scripts/lint
@@ -120,7 +123,8 @@ help:
 	@echo 'make btf-check      compare the restated VFIO structures with the kernel'\''s'
 	@echo 'make host           only install the packages that these want'
 	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/kernels.conf)'
-	@echo '  MACHINE=$(MACHINE) one of: powernv9 pseries'
+	@echo '  MACHINE=$(MACHINE) one of: powernv8 powernv9 powernv10 pseries pseries-hash'
+	@echo '  WRITE=1            put the figures that a command measures into the documents'
 
 .PHONY: module check-target install uninstall clean demo handback demo-guest check-guest defects races fuzz fuzz-million kunit selftest \
 	coverage mutation check bench lint litmus btf-check host help
