@@ -891,7 +891,7 @@ static void close_beside_the_mmap_lock(struct kunit *test)
 	struct tce_client *client;
 	unsigned long ua = tce_plain(fx, MEMORY), locked;
 	struct tce_thread thread;
-	int how;
+	int how, tries;
 
 	for (how = 0; how < 3; how++) {
 		if (how == 2)
@@ -905,7 +905,9 @@ static void close_beside_the_mmap_lock(struct kunit *test)
 		locked = fx->mm->locked_vm;
 		mmap_read_lock(fx->mm);
 		tce_thread_start(&thread, client, leave);
-		wait_for_completion(&thread.done);
+		for (tries = 0; tries < 200 && !is_done(&thread); tries++)
+			msleep(20);
+		KUNIT_EXPECT_TRUE(test, is_done(&thread));
 		KUNIT_EXPECT_EQ(test, fx->mm->locked_vm, locked);
 		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 		mmap_read_unlock(fx->mm);
