@@ -372,6 +372,8 @@ static void unregister_mapped(struct tce *t)
 	/* Nothing changed: it is mapped, registered and can be mapped. */
 	expect_eq(before, locked());
 	expect(can_write(t, base(t), mem + CHUNK));
+	/* The client may want it again, but not twice. */
+	register_mem(t->container, mem, 2 * CHUNK);
 	expect_rc(-EBUSY, __register(t->container, mem, 2 * CHUNK));
 	map(t->container, mem, base(t) + CHUNK, CHUNK, RW);
 	expect(can_write(t, base(t) + CHUNK, mem));

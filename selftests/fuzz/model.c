@@ -170,6 +170,13 @@ static bool region_mapped(int region)
 	return false;
 }
 
+/* Its only container wanted to unregister it, and was told that it is mapped. */
+static bool given_up(const struct region *r)
+{
+	return r->used && r->unwanted && r->users &&
+	       !(r->users & (r->users - 1));
+}
+
 static bool overlaps(const struct region *r, uint64_t va, uint64_t size)
 {
 	return r->used && va < r->va + r->pages * host.page && r->va < va + size;
@@ -457,6 +464,37 @@ static bool beyond_memory(const struct op *op)
  * Some things must not be asked of the machine: what needs a file that is not
  * open, and what the platform answers by refusing windows until the next boot.
  */
+/* Is a region mapped, and its memory the same as when it was registered? */
+static bool still_there(int i)
+{
+	const struct region *r = &model.region[i];
+	unsigned int p;
+
+	for (p = 0; p < r->pages; p++)
+		if (r->phys[p] != model.page[page_at(r->va + p * host.page)].phys)
+			return false;
+	return region_mapped(i) && accessible(r->va, r->pages * host.page, true);
+}
+
+/*
+ * What a client has given up may be registered again. Of that only the simple half is
+ * predicted here: the very same, with the same memory. The rest are rows of memory.c.
+ */
+static bool allows_register(uint64_t va, uint64_t size)
+{
+	int i;
+
+	for (i = 0; i < MAX_REGIONS; i++) {
+		const struct region *r = &model.region[i];
+
+		if (given_up(r) && overlaps(r, va, size) &&
+		    (r->va != va || r->pages * host.page != size ||
+		     !still_there(i)))
+			return false;
+	}
+	return true;
+}
+
 bool model_allows(const struct op *op)
 {
 	const struct container *c = op->slot < SLOTS ? model_at(op->slot) : NULL;
@@ -472,6 +510,8 @@ bool model_allows(const struct op *op)
 		return false;
 	case OP_OPEN_GROUP:
 		return op->group < machine.groups;
+	case OP_REGISTER:
+		return allows_register(op->a, op->b);
 	case OP_CLOSE_GROUP:
 		return op->group < GROUPS && model.group[op->group].open &&
 		       !model.group[op->group].device;
@@ -598,6 +638,8 @@ static void predict_register(const struct container *c, const struct op *op,
 		}
 		if (r->va != va || r->pages * host.page != size)
 			must(want, refused, EINVAL);
+		else if (given_up(r))
+			fresh = false;	/* wanted again, as model_allows() */
 		else if (r->users & 1u << (c - model.object))
 			must(want, refused, EBUSY);
 		else
@@ -930,6 +972,7 @@ static void apply_register(struct container *c, const struct op *op)
 			continue;
 		if (model.region[i].users) {
 			model.region[i].users |= me;
+			model.region[i].unwanted = false;
 			return;
 		}
 		/* Left behind, no longer mapped, and now replaced. */
@@ -944,6 +987,7 @@ static void apply_register(struct container *c, const struct op *op)
 	r->va = op->a;
 	r->pages = op->b / host.page;
 	r->users = me;
+	r->unwanted = false;
 	for (p = 0; p < r->pages; p++)
 		r->phys[p] = model.page[page_at(op->a + p * host.page)].phys;
 }
@@ -1135,6 +1179,8 @@ void model_apply(const struct op *op, long rc)
 		apply_success(c, op);
 		return;
 	}
+	if (op->kind == OP_UNREGISTER && rc == -EBUSY)
+		model.region[region_find(op->a, op->b)].unwanted = true;
 	/* Whether the attempt made the container this process's is left open. */
 	if (c && c->version == 2 && c->owner == OWNER_NONE &&
 	    (op->kind == OP_REGISTER || op->kind == OP_CREATE || op->kind == OP_REMOVE))
