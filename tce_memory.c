@@ -1121,6 +1121,8 @@ int tce_mem_register(struct tce_mem *mem, unsigned long ua, unsigned long size)
 		registration_add(reg, region);
 	mutex_unlock(&shared->lock);
 
+	/* what was let go of need not be charged beside what comes */
+	tce_mem_settle(mem);
 	rc = PTR_ERR_OR_ZERO(region);
 	if (!region)
 		rc = register_new(reg, ua, npages, listable);

@@ -1919,6 +1919,8 @@ bool tce_space_forget(struct tce_space *space, u64 ua, u64 size)
 		end = entry + win->tbl->it_size;
 		for (; entry < end; entry += left) {
 			cell = window_cells(win, entry, false, &left);
+			if (cell)
+				left = min(left, SZ_64K);
 			for (n = 0; cell && n < left; n++) {
 				u64 cookie = cell_read(&cell[n]);
 
