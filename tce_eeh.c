@@ -14,8 +14,9 @@
  *
  * The kernel frees a PE when its last device is removed from the machine, and does not
  * ask who works with it. Who resets waits for an unplugging that is under way, and
- * looks after it if there is a PE. Nobody can keep off one that comes later. Resets of a
- * group take turns, so that none of them waits for another behind that look.
+ * looks after it if there is a PE. Nobody can keep off one that comes later. Operations
+ * take turns before they get a thread: there is one thread for a container at the most,
+ * however many clients are killed, and no reset waits for another behind that look.
  *
  * Locks: &tce_space.lock while the groups are listed, none after that.
  */
@@ -188,21 +189,16 @@ static long group_op(struct tce_group *grp, const struct vfio_eeh_pe_op *op)
 
 static long group_reset(struct tce_group *grp, const struct vfio_eeh_pe_op *op)
 {
-	long rc;
-
-	mutex_lock(&grp->resetting);
 	/* who unplugs has it until the PE is gone */
 	pci_lock_rescan_remove();
 	pci_unlock_rescan_remove();
-	rc = group_op(grp, op);
-	mutex_unlock(&grp->resetting);
-	return rc;
+	return group_op(grp, op);
 }
 
 static int job_thread(void *data)
 {
 	struct tce_eeh_job *job = data;
-	long rc = job->n ? -ENODEV : 0, one;
+	long rc = -ENODEV, one;
 	unsigned int i;
 
 	for (i = 0; i < job->n; i++) {
@@ -221,6 +217,7 @@ static int job_thread(void *data)
 	if (rc > 0 && job->op.op != VFIO_EEH_PE_GET_STATE)
 		rc = 0;
 	job->rc = rc;
+	up(&job->groups[0]->eeh);
 	complete(&job->done);
 	job_put(job);
 	module_put_and_kthread_exit(0);
@@ -254,17 +251,24 @@ long tce_eeh_op(struct tce_space *space, const struct vfio_eeh_pe_op *op)
 	job = job_create(space, op);
 	if (IS_ERR(job))
 		return PTR_ERR(job);
+	/* without a group there is nothing to be done */
+	rc = job->n ? down_killable(&job->groups[0]->eeh) : 0;
+	if (rc || !job->n)
+		goto out_put;
+
 	/* the thread's, who puts it when it does not need our code any more */
 	__module_get(THIS_MODULE);
 	refcount_inc(&job->refs);
 	thread = kthread_run(job_thread, job, "tce-eeh");
 	if (IS_ERR(thread)) {
 		rc = PTR_ERR(thread);
+		up(&job->groups[0]->eeh);
 		module_put(THIS_MODULE);
 		job_put(job);
 	} else {
 		rc = wait_for_completion_killable(&job->done) ? -EINTR : job->rc;
 	}
+out_put:
 	job_put(job);
 	return rc;
 }

@@ -53,6 +53,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/delay.h>
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
@@ -75,6 +76,9 @@
 
 /* Holds that are collected before they must be released: a MiB of them */
 #define TCE_HOLDS_MAX	SZ_64K
+
+/* Pinning of movable memory fails while somebody else does the same: so often, 1 ms apart */
+#define TCE_PIN_TRIES	20
 
 /* Pages to pin at once: long enough to be cheap, short enough to be killed. */
 #define TCE_PIN_CHUNK	SZ_8K
@@ -224,6 +228,27 @@ static struct tce_region *region_overlap(struct tce_mm *shared,
 			return region;
 	}
 	return NULL;
+}
+
+static struct tce_region *region_next(struct tce_region *region)
+{
+	return rb_entry_safe(rb_next(&region->node), struct tce_region, node);
+}
+
+/* The first region that overlaps [ua, end), or NULL. */
+static struct tce_region *region_first(struct tce_mm *shared,
+				       unsigned long ua, unsigned long end)
+{
+	struct tce_region *region = region_overlap(shared, ua, end), *before;
+
+	while (region) {
+		before = rb_entry_safe(rb_prev(&region->node),
+				       struct tce_region, node);
+		if (!before || region_end(before) <= ua)
+			break;
+		region = before;
+	}
+	return region;
 }
 
 static void region_insert(struct tce_mm *shared, struct tce_region *region)
@@ -538,7 +563,8 @@ static int region_release(struct tce_mm *shared, struct tce_region *region)
  * still has KVM lost count of, or it is in a table of another container: KVM was
  * given its group, and asks for no more. So then the pages stay where they are.
  */
-static void region_abandon(struct tce_mem *mem, struct tce_region *region)
+static void region_abandon(struct tce_mem *mem, struct tce_region *region,
+			   unsigned int refs)
 {
 	struct tce_mm *shared = mem->shared;
 	bool kept = shared->keep;
@@ -558,7 +584,7 @@ static void region_abandon(struct tce_mem *mem, struct tce_region *region)
 			 * (litmus/abandon.litmus)
 			 */
 			smp_mb();
-			if (!kept && (atomic_read(&tce_mems) > 1 ||
+			if (!kept && (atomic_read(&tce_mems) > refs ||
 				      shared->stuck)) {
 				region_keep_pages(region);
 				kept = true;
@@ -701,7 +727,7 @@ static void tce_mm_empty(struct tce_mem *mem, unsigned int refs)
 	mutex_unlock(&tce_mms_lock);
 
 	rbtree_postorder_for_each_entry_safe(region, next, &regions, node)
-		region_abandon(mem, region);
+		region_abandon(mem, region, refs);
 	mutex_unlock(&shared->lock);
 }
 
@@ -757,7 +783,7 @@ void tce_mem_init(struct tce_mem *mem, bool v2)
  * for @mem out.
  *
  * Return: 0, also if it was bound to the same memory before; -EPERM if to
- * another one or if the caller has none; -ENOMEM; -EINTR on SIGKILL.
+ * another one or if the caller has none; -ENOMEM.
  */
 int tce_mem_bind(struct tce_mem *mem)
 {
@@ -773,12 +799,7 @@ int tce_mem_bind(struct tce_mem *mem)
 		 * The last container may be letting go of regions that KVM finds
 		 * still: there must not be a table yet for KVM to put them in.
 		 */
-		if (mutex_lock_killable(&mem->shared->lock)) {
-			tce_mm_leave(mem);
-			tce_mm_put(mem->shared);
-			mem->shared = NULL;
-			return -EINTR;
-		}
+		mutex_lock(&mem->shared->lock);
 		mutex_unlock(&mem->shared->lock);
 		mem->lock = &mem->shared->tree_lock;
 	}
@@ -1006,10 +1027,18 @@ static struct tce_region *region_share(struct tce_mem *mem, unsigned long ua,
 	lockdep_assert_held(&shared->lock);
 	if (mem->closed)
 		return ERR_PTR(-EINVAL);
+	/* nothing is let go of if one is wanted */
+	for (region = region_first(shared, ua, end);
+	     region && region->ua < end; region = region_next(region)) {
+		if (list_empty(&region->regs) || registration_unwanted(region))
+			continue;
+		if (region->ua != ua || region->npages != npages)
+			return ERR_PTR(-EINVAL);
+		return registration_find(mem, region) ? ERR_PTR(-EBUSY) :
+							region;
+	}
 	while ((region = region_overlap(shared, ua, end))) {
 		reg = registration_unwanted(region);
-		if (!reg && !list_empty(&region->regs))
-			break;
 		if (region_release(shared, region))
 			return ERR_PTR(-EBUSY);
 		if (reg) {
@@ -1018,11 +1047,7 @@ static struct tce_region *region_share(struct tce_mem *mem, unsigned long ua,
 		}
 		region_free(mem, region);
 	}
-	if (!region)
-		return NULL;
-	if (region->ua != ua || region->npages != npages)
-		return ERR_PTR(-EINVAL);
-	return registration_find(mem, region) ? ERR_PTR(-EBUSY) : region;
+	return NULL;
 }
 
 /* REGISTER of what no container has. Return: as tce_mem_register() */
@@ -1475,6 +1500,7 @@ int tce_pins_get(struct tce_pins *pins, struct tce_mem *mem, unsigned long ua,
 		 unsigned long size, bool write)
 {
 	unsigned long n = PFN_UP(offset_in_page(ua) + size);
+	unsigned int tries = 0;
 	long got = -ENOMEM;
 
 	pins->mem = mem;
@@ -1501,6 +1527,11 @@ int tce_pins_get(struct tce_pins *pins, struct tce_mem *mem, unsigned long ua,
 					  min(n - pins->n, TCE_PIN_CHUNK),
 					  FOLL_LONGTERM | (write ? FOLL_WRITE : 0),
 					  (struct page **)pins->pages + pins->n);
+		/* it has to move, but somebody else holds it for a moment */
+		if (got == -ENOMEM && tries++ < TCE_PIN_TRIES) {
+			msleep(1);
+			continue;
+		}
 		if (got <= 0)
 			goto err_put;
 		pins->n += got;
@@ -1741,8 +1772,9 @@ bool tce_holds_grow(struct tce_holds *holds)
 	/* in steps, so that no call pays for much more than it needs */
 	if (nr >= TCE_HOLDS_MAX)
 		return false;
+	/* for a moment; a cgroup's limit must not have us wait with a lock held */
 	more = kvmalloc_array(nr * 16, sizeof(*more),
-			      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+			      GFP_KERNEL | __GFP_NOWARN);
 	if (!more)
 		return false;
 	memcpy(more, holds->first, nr * sizeof(*more));

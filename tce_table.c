@@ -1093,7 +1093,8 @@ static bool map_grow(struct tce_map *map)
 {
 	struct tce_old_block *block;
 
-	block = kmalloc(PAGE_SIZE, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	/* for a moment; a cgroup's limit must not have us wait with a lock held */
+	block = kmalloc(PAGE_SIZE, GFP_KERNEL | __GFP_NOWARN);
 	if (!block)
 		return false;
 	block->next = map->blocks;
@@ -2379,7 +2380,7 @@ int tce_space_attach(struct tce_space *space, struct iommu_group *group)
 	if (!grp)
 		return -ENOMEM;
 	refcount_set(&grp->refs, 1);
-	mutex_init(&grp->resetting);
+	sema_init(&grp->eeh, 1);
 	grp->group = iommu_group_ref_get(group);
 	grp->table_group = table_group;
 

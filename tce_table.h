@@ -13,9 +13,9 @@
 
 #include <linux/dma-direction.h>
 #include <linux/list.h>
-#include <linux/mutex.h>
 #include <linux/refcount.h>
 #include <linux/rwsem.h>
+#include <linux/semaphore.h>
 #include <linux/types.h>
 
 #include <asm/iommu.h>
@@ -31,8 +31,8 @@ struct vfio_iommu_spapr_tce_create;
  * @list: in &tce_space.groups
  * @refs: of the space, and of who does EEH for it
  * @left: it is not in the space any more
- * @resetting: EEH operations that reset take turns; only threads of tce_eeh.c ever
- *	wait for it
+ * @eeh: EEH operations that begin with this group take turns; only who wants one ever
+ *	waits for it
  * @group: the group, of which this has a reference
  * @table_group: the platform's side of it; only while it has not left
  */
@@ -40,7 +40,7 @@ struct tce_group {
 	struct list_head list;
 	refcount_t refs;
 	bool left;
-	struct mutex resetting;
+	struct semaphore eeh;
 	struct iommu_group *group;
 	struct iommu_table_group *table_group;
 };

@@ -36,12 +36,14 @@
 #include "compat/kernel_range.h"
 
 #include <linux/atomic.h>
+#include <linux/delay.h>
 #include <linux/hashtable.h>
 #include <linux/iommu.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
@@ -77,7 +79,8 @@ struct tce_container {
 	struct rcu_head rcu;
 };
 
-/* The next try to give back what is owed */
+/* Tries to give back what is owed while a container is closed, for some ms, and the next */
+#define TCE_SETTLE_TRIES	50
 #define TCE_SETTLE_DELAY	(HZ / 10)
 
 /* All containers, by id; written under the lock, read under RCU. */
@@ -155,13 +158,21 @@ static void container_settle(struct work_struct *work)
 /* Nobody uses a container any more that has been released. */
 static noinline void container_end(struct tce_container *container)
 {
+	int tries;
+
 	tce_mem_owe_all(&container->mem);
-	/* Somebody may have the process's mmap_lock. Who closes does not wait for him. */
-	if (tce_mem_try_settle(&container->mem))
-		container_free(container);
-	else
-		queue_delayed_work(tce_workqueue, &container->settle,
-				   TCE_SETTLE_DELAY);
+	/*
+	 * Somebody may have the process's mmap_lock, mostly for a moment. Who closes does
+	 * not wait for longer than that.
+	 */
+	for (tries = 0; tries < TCE_SETTLE_TRIES; tries++) {
+		if (tce_mem_try_settle(&container->mem)) {
+			container_free(container);
+			return;
+		}
+		usleep_range(100, 200);
+	}
+	queue_delayed_work(tce_workqueue, &container->settle, TCE_SETTLE_DELAY);
 }
 
 static __always_inline void container_put(struct tce_container *container)
@@ -266,6 +277,8 @@ static long create_windows(struct tce_container *container,
 
 	for (;;) {
 		rc = lock_and_bind(container);
+		if (rc && !paid)
+			return rc;
 		if (rc)
 			break;
 		if (create || container->enabled)
@@ -493,7 +506,8 @@ static __always_inline long map_page(void *iommu_data, unsigned long arg)
 
 	/* as long as the client likes */
 	bad = tce_pin_get(map.vaddr, dir != DMA_TO_DEVICE, &page);
-	if (likely(lock_if_ready(container))) {
+	/* which map_pages() tries more than once */
+	if (likely(bad != -ENOMEM && lock_if_ready(container))) {
 		if (likely(!bad))
 			rc = tce_space_map_page(&container->space, map.iova,
 						map.vaddr, page, dir);
@@ -756,7 +770,8 @@ static long ioctl_register(struct tce_container *container, union tce_arg *arg)
 	rc = tce_mem_register(mem, ua, size);
 	if (rc == -EBUSY)
 		rc = tce_mem_register_again(mem, ua, size);
-	while (rc == -EBUSY && forget_unwanted(mem, ua, size))
+	while (rc == -EBUSY && !fatal_signal_pending(current) &&
+	       forget_unwanted(mem, ua, size))
 		rc = tce_mem_register(mem, ua, size);
 	if (!rc && !READ_ONCE(container->enabled)) {
 		tce_space_lock(space);

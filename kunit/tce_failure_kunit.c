@@ -819,7 +819,13 @@ static void level(struct kunit *test)
 
 static void pin(struct kunit *test)
 {
-	fail_each(test, TCE_FAULT_PIN, -ENOMEM, -ENOMEM, false);
+	fail_each(test, TCE_FAULT_PIN, -EINTR, -EINTR, false);
+}
+
+/* No memory for it may mean that it has to move, which is tried again. */
+static void pin_without_memory(struct kunit *test)
+{
+	fail_each(test, TCE_FAULT_PIN, -ENOMEM, -ENOMEM, true);
 }
 
 static void pin_of_nothing(struct kunit *test)
@@ -1082,6 +1088,7 @@ static struct kunit_case tce_failure_cases[] = {
 	KUNIT_CASE_PARAM(set_is_lost, fails_to_set_gen_params),
 	KUNIT_CASE_PARAM(level, fails_to_grow_gen_params),
 	KUNIT_CASE_PARAM(pin, fails_to_pin_gen_params),
+	KUNIT_CASE_PARAM(pin_without_memory, fails_to_pin_gen_params),
 	KUNIT_CASE_PARAM(pin_of_nothing, fails_to_pin_gen_params),
 	KUNIT_CASE_PARAM(registration, fails_to_register_gen_params),
 	KUNIT_CASE_PARAM(counting, fails_to_count_gen_params),
