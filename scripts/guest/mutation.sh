@@ -57,7 +57,7 @@ step() {
 	results=0
 	where=$2
 	if [ "$TCE_STAGE" = selftest ]; then
-		in_background "/selftests/$2" --safe
+		in_background "/selftests/$2"
 		status=$?
 		case $status in
 		99) wrong="it hangs"; return ;;
