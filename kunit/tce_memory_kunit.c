@@ -609,6 +609,21 @@ static void many_large_regions(struct kunit *test)
 						     SZ_1M), 0);
 }
 
+/* On 4K hosts the number of its pages is itself a multiple of the page. */
+static void many_small_pages(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
+	unsigned long ua = tce_plain(fx, SZ_16M);
+
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_16M), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_16M, TCE_RW), 0);
+	tce_expect_mapped(fx, grp, 0, 0, ua, PAGE_SIZE, TCE_RW);
+	tce_expect_mapped(fx, grp, 0, SZ_16M - PAGE_SIZE,
+			  ua + SZ_16M - PAGE_SIZE, PAGE_SIZE, TCE_RW);
+}
+
 /* The kernel pins less than it was asked for: the rest is asked for again. */
 static void pinned_in_pieces(struct kunit *test)
 {
@@ -764,6 +779,7 @@ static struct kunit_case tce_memory_cases[] = {
 	KUNIT_CASE_PARAM(closed_for_good, size_gen_params),
 	KUNIT_CASE(many_regions),
 	KUNIT_CASE(many_large_regions),
+	KUNIT_CASE(many_small_pages),
 	KUNIT_CASE(pinned_in_pieces),
 	KUNIT_CASE(pinned_in_pieces_v1),
 	KUNIT_CASE_PARAM(pinning_fails, error_gen_params),
