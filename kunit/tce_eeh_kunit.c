@@ -280,6 +280,36 @@ static void inject(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, grp->eeh.args[3], 0xfedcba9876543210ULL);
 }
 
+/* An operation either gets the memory that it needs, or is not begun. */
+static void out_of_memory(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, true, &grp);
+	unsigned int nth, calls, refused = 0;
+	bool failed = true;
+	long rc;
+
+	if (!tce_fault_can_alloc())
+		kunit_skip(test, "this kernel can't make allocations fail");
+	for (nth = 1; failed; nth++) {
+		KUNIT_ASSERT_LT(test, nth, 20);
+		calls = grp->eeh.calls;
+		tce_fault_arm(fx->mock, TCE_FAULT_ALLOC, nth, 0);
+		rc = eeh_op(client, VFIO_EEH_PE_RESET_HOT);
+		failed = tce_fault_disarm(fx->mock);
+		KUNIT_EXPECT_EQ(test, grp->eeh.calls - calls, rc ? 0 : 1);
+		KUNIT_EXPECT_TRUE(test, failed || !rc);
+		/* copies can be made to fail, too */
+		if (rc && !(rc == -EFAULT &&
+			    IS_ENABLED(CONFIG_FAULT_INJECTION_USERCOPY)))
+			KUNIT_EXPECT_EQ_MSG(test, rc, -ENOMEM, "failure %u", nth);
+		refused += rc == -ENOMEM;
+	}
+	/* for the list of groups, and for the thread */
+	KUNIT_EXPECT_GE(test, refused, 2);
+}
+
 static void inject_needs_the_long_argument(struct kunit *test)
 {
 	struct vfio_eeh_pe_op op = { .op = VFIO_EEH_PE_INJECT_ERR };
@@ -377,6 +407,7 @@ static struct kunit_case tce_eeh_cases[] = {
 	KUNIT_CASE(all_groups_or_the_first_that_fails),
 	KUNIT_CASE(group_without_pe),
 	KUNIT_CASE_PARAM(inject, injected_gen_params),
+	KUNIT_CASE(out_of_memory),
 	KUNIT_CASE(inject_needs_the_long_argument),
 	KUNIT_CASE(keeps_nobody),
 	KUNIT_CASE(killed),
