@@ -27,7 +27,13 @@ driver=vfio_iommu_spapr_tce
 [ "$TCE_STAGE" = selftest ] || driver=${driver}_kunit
 complaint='Oops|BUG:|kernel BUG at|WARNING:|cut here|KASAN:|UBSAN:|corruption|refcount_t:|DEBUG_LOCKS|Bad page|suspicious RCU|sleeping function|unreferenced object'
 
-tenths() { read -r up _ </proc/uptime; up=${up%?}; echo "${up%.*}${up#*.}"; }
+# Tenths of a second since the start; a leading 0 would make the number octal.
+tenths() {
+	read -r up _ </proc/uptime
+	up=${up%?}
+	up=${up%.*}${up#*.}
+	echo "${up#0}"
+}
 
 # in_background COMMAND... - its output goes to /tmp/out. Return: its exit code, or
 # 99 if it took longer than $limit tenths of a second. After an oops, which says
