@@ -5,6 +5,8 @@
  */
 #include <asm/iommu.h>
 
+#include <linux/delay.h>
+#include <linux/pci.h>
 #include <linux/string.h>
 
 #include "tce_fixture.h"
@@ -397,6 +399,45 @@ static void killed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_RESET_HOT), 0);
 }
 
+static u32 wanted;
+
+static void do_wanted(struct tce_thread *thread)
+{
+	thread->rc = eeh_op(&thread->view, wanted);
+}
+
+/* A device is being unplugged: a reset waits until that is over, nothing else does. */
+static void resets_wait_for_unplugging(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	const struct eeh_call *call;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, true, &grp);
+	struct tce_thread thread;
+	unsigned int before, tries;
+	bool resets;
+
+	for (call = calls; call->what; call++) {
+		resets = call->op == VFIO_EEH_PE_ENABLE ||
+			 !strcmp(call->what, "reset");
+		before = grp->eeh.calls;
+		wanted = call->op;
+		pci_lock_rescan_remove();
+		tce_thread_start(&thread, client, do_wanted);
+		for (tries = 0; tries < (resets ? 5 : 500) &&
+		     !completion_done(&thread.done); tries++)
+			msleep(20);
+		KUNIT_EXPECT_EQ_MSG(test, completion_done(&thread.done),
+				    !resets, "%s", call->name);
+		KUNIT_EXPECT_EQ_MSG(test, grp->eeh.calls - before,
+				    resets ? 0 : 1, "%s", call->name);
+		pci_unlock_rescan_remove();
+		tce_thread_join(&thread);
+		fx->busy = false;
+		KUNIT_EXPECT_EQ(test, grp->eeh.calls - before, 1);
+	}
+}
+
 static struct kunit_case tce_eeh_cases[] = {
 	KUNIT_CASE_PARAM(operation, call_gen_params),
 	KUNIT_CASE_PARAM(short_argument, call_gen_params),
@@ -411,6 +452,7 @@ static struct kunit_case tce_eeh_cases[] = {
 	KUNIT_CASE(inject_needs_the_long_argument),
 	KUNIT_CASE(keeps_nobody),
 	KUNIT_CASE(killed),
+	KUNIT_CASE(resets_wait_for_unplugging),
 	{}
 };
 
