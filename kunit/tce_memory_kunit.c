@@ -684,9 +684,10 @@ static void pinning_fails(struct kunit *test)
 	tce_fault_arm(fx->mock, TCE_FAULT_PIN, 1, err->from);
 	KUNIT_EXPECT_EQ(test, tce_register(v2, ua, SZ_256K), err->to);
 	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
-	tce_fault_arm(fx->mock, TCE_FAULT_PIN, 1, err->from);
+	/* pages that may have to move are tried more than once */
+	tce_fault_arm_sticky(fx->mock, TCE_FAULT_PIN, err->from);
 	KUNIT_EXPECT_EQ(test, tce_map(v1, 0, ua, SZ_256K, TCE_RW), err->to);
-	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
+	KUNIT_EXPECT_GE(test, tce_fault_disarm(fx->mock), 1);
 	KUNIT_EXPECT_EQ(test, charged(fx), locked);
 	KUNIT_EXPECT_EQ(test, pins(fx), 0);
 }
