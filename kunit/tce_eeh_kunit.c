@@ -383,19 +383,31 @@ static void keeps_nobody(struct kunit *test)
 	}
 }
 
-/* Who is killed before there is a thread to do it does nothing. */
+/*
+ * Who is killed does not wait for the end, be it that there is a thread to do it by then
+ * or not.
+ */
 static void killed(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp;
 	struct tce_client *client = tce_ready(fx, true, &grp);
 	struct tce_thread thread;
+	struct tce_gate gate = {};
 
+	init_completion(&gate.reached);
+	init_completion(&gate.open);
+	fx->mock->eeh_gate = &gate;
 	tce_thread_start(&thread, client, reset_when_killed);
 	tce_thread_join(&thread);
 	fx->busy = false;
 	KUNIT_EXPECT_EQ(test, thread.rc, -EINTR);
-	KUNIT_EXPECT_EQ(test, grp->eeh.calls, 0);
+	if (wait_for_completion_timeout(&gate.reached, HZ / 2))
+		complete(&gate.open);
+	spin_lock(&fx->mock->lock);
+	fx->mock->eeh_gate = NULL;
+	spin_unlock(&fx->mock->lock);
+	/* the next one comes after it */
 	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_RESET_HOT), 0);
 }
 
