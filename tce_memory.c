@@ -1095,7 +1095,7 @@ static int register_new(struct tce_registration *reg, unsigned long ua,
  *
  * Charges locked_vm. The same range registered by another container of the
  * process is shared and costs nothing. Undone by tce_mem_unregister() and by
- * tce_mem_destroy(). Context: the owner of the memory; sleeps, ends early on
+ * tce_mem_close(). Context: the owner of the memory; sleeps, ends early on
  * SIGKILL.
  *
  * Return: 0; -EINVAL if misaligned, empty or overlapping another region;

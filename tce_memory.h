@@ -34,8 +34,8 @@ struct tce_region;
  *	container itself
  * @owed: pages that are still charged, but not needed any more; to be given back
  *	when no lock is held, by tce_mem_settle()
- * @charging: v1: ENABLE, DISABLE and who changes @charged take turns. Only the
- *	container's owner ever takes it, and may sleep with it for as long as he likes.
+ * @charging: v1: ENABLE, DISABLE and who changes @charged take turns. Only these take
+ *	it, and may sleep with it for as long as the client likes.
  * @charged: v1: pages charged for pins; guarded by @charging
  * @window: v1: pages that ENABLE has charged, which are enough for a whole window;
  *	0 while it is disabled; guarded by &tce_space.lock
@@ -298,8 +298,8 @@ static __always_inline bool tce_mem_pass_on(const struct tce_mem *mem,
  * @pages: the pages; where entries share pins, | TCE_PIN_TAKEN for one of those
  * @few: the pages, if there are few
  *
- * They count as pinned from the start, so that no more is ever pinned than was
- * charged.
+ * They count as pinned from the start, so that no more is pinned than was charged, but
+ * for one page of each thread that maps single pages.
  */
 struct tce_pins {
 	struct tce_mem *mem;

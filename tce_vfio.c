@@ -20,13 +20,13 @@
  * need not sleep in such a place hold the container by its lock alone, taken under RCU.
  *
  * Locks, in the order in which they are taken:
- *   &tce_mem.charging	v1: who changes what is charged; see tce_memory.h
+ *   &tce_mem.charging, &tce_mm.registering	of the client alone; see tce_memory.c
  *   the VFIO core's	around open, attach, detach and release, not ioctls
  *   &tce_space.lock	the space, and all of the container but its memory's
  *			regions; see tce_table.h
  *   &tce_mem.lock	the same for MAP and UNMAP, which have only this one
  *   those of tce_table.c and tce_memory.c
- * With one of ours held but the first, nobody copies from or to user space, pins
+ * With one of ours held but the first two, nobody copies from or to user space, pins
  * its pages, takes its mmap_lock, or does EEH.
  *
  * Never fails: detach, release.
