@@ -162,7 +162,8 @@ guest_start() {
 	follow </tmp/g/con.out &
 	cat /tmp/g/mon.out >>"$OUT/$test.monitor" &
 	# shellcheck disable=SC2046 # several words
-	LD_LIBRARY_PATH=$TOOLS/lib LD_PRELOAD=$WORK/refuse.so TCE_REFUSE="$refuse" "$TOOLS"/bin/qemu-system-ppc64 -L "$TOOLS"/share \
+	LD_LIBRARY_PATH=$TOOLS/lib LD_PRELOAD=$WORK/$preload.so TCE_REFUSE="$refuse" TCE_KEEP="$keep" \
+		"$TOOLS"/bin/qemu-system-ppc64 -L "$TOOLS"/share \
 		$(machine) -m "${mem:-$GUEST_MEM,slots=2,maxmem=4G}" -nodefaults -display none \
 		-chardev pipe,id=con,path=/tmp/g/con -serial chardev:con \
 		-chardev pipe,id=mon,path=/tmp/g/mon -mon chardev=mon,mode=readline \
@@ -676,6 +677,61 @@ test_memory() {
 	guest_stop
 }
 
+# Memory that is unplugged while a page of it is still mapped, as passthrough-keep.c sees
+# to: UNREGISTER is refused, but QEMU takes the memory away all the same. Then it is
+# plugged in again; and once more, when other memory is in its place. REGISTER must
+# succeed each time, for QEMU can't go on without it.
+test_replug() {
+	preload=keep keep=$((256 << 20)) pinned=''
+	# shellcheck disable=SC2046
+	mem=512M,slots=2,maxmem=4G guest_start $(card_1) || return
+	traffic
+	monitor "object_add memory-backend-ram,id=more,size=$keep"
+	plug 1 online_movable && unplug 1 || return	# movable: what can be taken away again
+	plug 2 online_movable && unplug 2 || return
+	wait_for 10 kept REPLACE || fail "there is no other memory in its place"
+	plug 3 online || return
+	[ "$(kept MAP | sed 's/.*: //')" = 0 ] || fail "no page was kept mapped"
+	[ "$(kept REGISTER | sort -u | wc -l)" = 1 ] || fail "it is not always the same address"
+	# Each time the same memory is registered, or as much of other memory in its place.
+	say "pages pinned: $pinned"
+	[ "$(echo "$pinned" | xargs -n 1 | sort -u | wc -l)" = 1 ] || fail "the memory that was replaced is still pinned"
+	# Most of the old memory is taken, so that packets lie in the new.
+	guest 60 'mount -o remount,size=90% /tmp; dd if=/dev/zero of=/tmp/hog bs=1M count=380 2>/dev/null; grep MemFree /proc/meminfo; ls -l /tmp/hog'
+	traffic
+	report
+	expect_windows 2
+	# All of its memory, and the page that was kept: that it was forgotten is not traced.
+	[ "$(live_tces)" = $((768 * 16 + 1)) ] || fail "the new memory is not in the second window"
+	guest_stop
+}
+# plug N HOW - plug the memory in for the N-th time; the guest takes it into use like HOW.
+plug() {
+	step "memory is plugged in"
+	guest 10 "echo $2 >/sys/devices/system/memory/auto_online_blocks"
+	monitor "device_add pc-dimm,id=dimm$1,memdev=more"
+	# its blocks are as large as that
+	guest 60 'for i in $(seq 50); do [ $(cat /sys/devices/system/memory/memory*/state | grep -c ^online) = 3 ] && break; sleep 1; done; grep MemTotal /proc/meminfo; [ $i -lt 50 ]' ||
+		fail "the guest has no more memory than before"
+	kept REGISTER
+	guest_lives || fail "QEMU did not survive it: $(grep -v ^keep "$OUT/$test.qemu" | head -n 1)"
+	[ "$(kept REGISTER | grep -c ': 0$')" = "$1" ] || fail "the memory was not registered"
+	pinned="$pinned $(pins)"
+	[ "$failed" = 0 ]
+}
+# unplug N - unplug it again, for the N-th time.
+unplug() {
+	step "the memory is unplugged"
+	monitor "device_del dimm$1"
+	wait_for 240 unplugged "$1" || fail "the guest does not let go of the memory"
+	kept UNREGISTER
+	[ "$(kept UNREGISTER | grep -c ': 16$')" = "$1" ] || fail "UNREGISTER was not refused with EBUSY"
+	[ "$failed" = 0 ]
+}
+unplugged() { [ "$(kept UNREGISTER | wc -l)" = "$1" ] || ! guest_lives; }
+# kept WHAT - what passthrough-keep.c told of that
+kept() { grep "^keep: $1 " "$OUT/$test.qemu"; }
+
 # Two cards, each in a group of its own, in one container. One is taken out and put
 # back in while the other one works.
 test_two() {
@@ -727,7 +783,7 @@ prepare
 say "host: Linux $(uname -r), cards: $cards"
 for test in "$@"; do
 	failed=0
-	mem='' initrd='' refuse='' guest_panic=''
+	mem='' initrd='' preload=refuse refuse='' keep='' guest_panic=''
 	# Does KVM write the TCEs?
 	kvm_has_tables=0
 	case $GUEST_ACCEL-$TCE_MACHINE-$test in
