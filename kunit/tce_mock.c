@@ -772,8 +772,11 @@ static void mock_kill(struct iommu_table *tbl, unsigned long index,
 {
 	struct tce_mock_table *mt = to_mock(tbl);
 	struct tce_mock *mock = mt->mock;
+	struct tce_visit *visit = xchg(&mock->kill_visit, NULL);
 	struct tce_mock_tce *tce, *next;
 
+	if (visit)
+		visit->call(visit->data);
 	spin_lock(&mock->lock);
 	mock->kills++;
 	mock->kill_first = index;

@@ -451,6 +451,84 @@ static void same_range_waits(struct kunit *test)
 	}
 }
 
+/**
+ * struct two_unmaps - an entry that is unmapped twice
+ * @killing: the first has emptied it, and is about to kill it
+ * @begun: the second has begun
+ * @done: and is done
+ * @waited: the first has waited for that
+ */
+struct two_unmaps {
+	struct completion killing;
+	struct completion begun;
+	struct completion done;
+	bool waited;
+};
+
+static struct two_unmaps twice;
+
+/* Atomic. The second spins as well, so that two CPUs are in use. */
+static void let_the_second_try(void *unused)
+{
+	int ms;
+
+	complete(&twice.killing);
+	for (ms = 0; ms < 10000 && !completion_done(&twice.begun); ms++)
+		mdelay(1);
+	twice.waited = completion_done(&twice.begun);
+	for (ms = 0; ms < 100 && !completion_done(&twice.done); ms++)
+		mdelay(1);
+}
+
+static void unmap_the_only_one(struct tce_thread *thread)
+{
+	thread->rc = tce_unmap(&thread->view, 0, SZ_4K);
+}
+
+static void unmap_it_again(struct tce_thread *thread)
+{
+	wait_for_completion(&twice.killing);
+	complete(&twice.begun);
+	unmap_the_only_one(thread);
+	/* what the device can reach still, though it is unmapped */
+	if (!thread->rc && tce_mock_stale(thread->view.fx->mock))
+		thread->rc = -EBUSY;
+	complete(&twice.done);
+}
+
+/*
+ * Who unmaps an entry that another has just emptied does not return before that entry
+ * is killed (litmus/unmap-twice.litmus).
+ */
+static void unmapped_is_killed(struct kunit *test)
+{
+	struct tce_visit visit = { .call = let_the_second_try };
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client;
+	struct tce_thread a, b;
+	int v2;
+
+	for (v2 = 0; v2 < 2; v2++) {
+		client = setup(test, v2, NULL);
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, memory, SZ_4K, TCE_RW),
+				0);
+		init_completion(&twice.killing);
+		init_completion(&twice.begun);
+		init_completion(&twice.done);
+		fx->mock->kill_visit = &visit;
+		tce_thread_start(&b, client, unmap_it_again);
+		tce_thread_start(&a, client, unmap_the_only_one);
+		tce_thread_join(&a);
+		tce_thread_join(&b);
+		fx->busy = false;
+		tce_settled(fx);
+		KUNIT_EXPECT_TRUE(test, twice.waited);
+		KUNIT_EXPECT_EQ(test, a.rc, 0);
+		KUNIT_EXPECT_EQ(test, b.rc, 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+	}
+}
+
 /* What is at work, in one_common_entry(), and those who come meanwhile */
 #define MIDDLE		SZ_1M
 #define MIDDLE_END	(MIDDLE + SZ_64K)
@@ -1123,6 +1201,7 @@ static struct kunit_case tce_threads_cases[] = {
 	KUNIT_CASE(groups_come_and_go),
 	KUNIT_CASE(released_while_in_use),
 	KUNIT_CASE(same_range_waits),
+	KUNIT_CASE(unmapped_is_killed),
 	KUNIT_CASE(one_common_entry),
 	KUNIT_CASE(page_changes_under_a_map),
 	KUNIT_CASE(same_range_is_killed),
