@@ -6,6 +6,8 @@
 #include <asm/iommu.h>
 
 #include <linux/delay.h>
+#include <linux/device.h>
+#include <linux/iommu.h>
 #include <linux/pci.h>
 #include <linux/string.h>
 
@@ -383,6 +385,35 @@ static void keeps_nobody(struct kunit *test)
 	}
 }
 
+/* A PE's bus stays in memory for as long as it is asked: by a device that is held. */
+static void holds_a_device(struct kunit *test)
+{
+	struct device *dev = root_device_register("tce_kunit");
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, true, &grp);
+	struct tce_thread thread;
+	struct tce_gate gate = {};
+	unsigned int refs;
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(dev));
+	KUNIT_EXPECT_EQ(test, iommu_group_add_device(grp->group, dev), 0);
+	refs = kref_read(&dev->kobj.kref);
+	init_completion(&gate.reached);
+	init_completion(&gate.open);
+	fx->mock->eeh_gate = &gate;
+	tce_thread_start(&thread, client, reset_hot);
+	wait_for_completion(&gate.reached);
+	KUNIT_EXPECT_EQ(test, kref_read(&dev->kobj.kref), refs + 1);
+	complete(&gate.open);
+	tce_thread_join(&thread);
+	fx->busy = false;
+	KUNIT_EXPECT_EQ(test, thread.rc, 0);
+	KUNIT_EXPECT_EQ(test, kref_read(&dev->kobj.kref), refs);
+	iommu_group_remove_device(dev);
+	root_device_unregister(dev);
+}
+
 /*
  * Who is killed does not wait for the end, be it that there is a thread to do it by then
  * or not.
@@ -463,6 +494,7 @@ static struct kunit_case tce_eeh_cases[] = {
 	KUNIT_CASE(out_of_memory),
 	KUNIT_CASE(inject_needs_the_long_argument),
 	KUNIT_CASE(keeps_nobody),
+	KUNIT_CASE(holds_a_device),
 	KUNIT_CASE(killed),
 	KUNIT_CASE(resets_wait_for_unplugging),
 	{}

@@ -560,22 +560,26 @@ struct tce_client *tce_ready(struct tce_fixture *fx, bool v2,
  * kernel. This becomes one, and registers single pages until the kernel does not
  * know the last one. They get memory only when they are pinned: that of all
  * would take long to fill. Undone by tce_empty_list(), or by the end of the case.
+ *
+ * Return: the address of the first; &tce_fixture.filled says how many there are.
  */
-void tce_fill_list(struct tce_fixture *fx)
+unsigned long tce_fill_list(struct tce_fixture *fx)
 {
-	unsigned long ua = tce_memory(fx, TCE_MEM_UNTOUCHED, SZ_2K * PAGE_SIZE);
+	unsigned long first, ua;
 
-	KUNIT_ASSERT_NE(fx->test, ua, 0);
+	first = tce_memory(fx, TCE_MEM_UNTOUCHED, SZ_2K * PAGE_SIZE);
+	KUNIT_ASSERT_NE(fx->test, first, 0);
 	tce_watch(fx);
 	fx->filler = tce_open(fx, true);
-	for (; fx->filled < SZ_2K; ua += PAGE_SIZE) {
+	for (ua = first; fx->filled < SZ_2K; ua += PAGE_SIZE) {
 		KUNIT_ASSERT_EQ(fx->test,
 				tce_register(fx->filler, ua, PAGE_SIZE), 0);
 		fx->filled++;
 		if (!mm_iommu_lookup(current->mm, ua, PAGE_SIZE))
-			return;
+			return first;
 	}
 	KUNIT_FAIL_AND_ABORT(fx->test, "the kernel knows all regions");
+	return 0;
 }
 
 /**

@@ -121,7 +121,7 @@ int tce_attach(struct tce_client *client, struct tce_mock_group *grp);
 void tce_detach(struct tce_client *client, struct tce_mock_group *grp);
 struct tce_client *tce_ready(struct tce_fixture *fx, bool v2,
 			     struct tce_mock_group **pgrp);
-void tce_fill_list(struct tce_fixture *fx);
+unsigned long tce_fill_list(struct tce_fixture *fx);
 void tce_empty_list(struct tce_fixture *fx);
 struct tce_client *tce_ready_window(struct tce_fixture *fx, u32 shift,
 				    u64 size, u32 levels,

@@ -4,10 +4,13 @@
  * in the kernel's list, those of others are kept by the driver alone; most cases
  * try both.
  */
+#include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mman.h>
+#include <linux/sched/mm.h>
 
+#include "../tce_memory.h"
 #include "tce_fixture.h"
 
 /**
@@ -758,6 +761,72 @@ static void belongs_to_the_first_process(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bind.rc, -EPERM);
 }
 
+/**
+ * struct gone - a process of which something is kept, even without a container
+ * @mem: its container's memory
+ * @mm: the process's memory
+ */
+struct gone {
+	struct tce_mem mem;
+	struct mm_struct *mm;
+};
+
+static void mem_leave(struct tce_mem *mem)
+{
+	tce_mem_close(mem);
+	tce_mem_destroy(mem);
+}
+
+static void leave_something(struct tce_fixture *fx, void *arg)
+{
+	struct gone *gone = arg;
+	int refs;
+
+	gone->mm = current->mm;
+	mmgrab(gone->mm);
+	refs = atomic_read(&gone->mm->mm_count);
+	tce_mem_init(&gone->mem, true);
+	KUNIT_EXPECT_EQ(fx->test, tce_mem_bind(&gone->mem), 0);
+	tce_mem_stuck(&gone->mem);
+	mem_leave(&gone->mem);
+	KUNIT_EXPECT_EQ(fx->test, atomic_read(&gone->mm->mm_count), refs + 1);
+}
+
+/* What is kept of a process goes when it is gone, and others' containers come or go. */
+static void process_is_gone(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mem *mem;
+	struct gone *gone;
+	int comes, refs, i;
+
+	gone = kunit_kzalloc(test, sizeof(*gone), GFP_KERNEL);
+	mem = kunit_kzalloc(test, sizeof(*mem), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, gone);
+	KUNIT_ASSERT_NOT_NULL(test, mem);
+	for (comes = 0; comes < 2; comes++) {
+		memset(gone, 0, sizeof(*gone));
+		memset(mem, 0, sizeof(*mem));
+		tce_mem_init(mem, true);
+		if (!comes)
+			KUNIT_EXPECT_EQ(test, tce_mem_bind(mem), 0);
+		tce_do_as_other(fx, true, leave_something, gone);
+		for (i = 0; i < 500 && atomic_read(&gone->mm->mm_users); i++)
+			msleep(20);
+		/* the thread itself is gone a little later */
+		msleep(50);
+		refs = atomic_read(&gone->mm->mm_count);
+		if (comes)
+			KUNIT_EXPECT_EQ(test, tce_mem_bind(mem), 0);
+		else
+			mem_leave(mem);
+		KUNIT_EXPECT_EQ(test, atomic_read(&gone->mm->mm_count), refs - 1);
+		if (comes)
+			mem_leave(mem);
+		mmdrop(gone->mm);
+	}
+}
+
 static struct kunit_case tce_memory_cases[] = {
 	KUNIT_CASE_PARAM(register_and_unregister, size_gen_params),
 	KUNIT_CASE_PARAM(closed_without_unregister, size_gen_params),
@@ -787,6 +856,7 @@ static struct kunit_case tce_memory_cases[] = {
 	KUNIT_CASE_PARAM(registering_with_the_kernel_fails, error_gen_params),
 	KUNIT_CASE_PARAM(killed_while_registering, size_gen_params),
 	KUNIT_CASE(belongs_to_the_first_process),
+	KUNIT_CASE(process_is_gone),
 	{}
 };
 

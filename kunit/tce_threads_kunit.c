@@ -912,7 +912,109 @@ static void close_beside_register(struct kunit *test)
 	}
 }
 
-/* The same for v1, whose MAP pins. A detached group, and DISABLE, wait for none either. */
+/* Does the kernel's list take one more region of the process, and no other? */
+static void expect_one_place(struct kunit *test, struct tce_client *client)
+{
+	unsigned long ua = memory;
+	int i;
+
+	for (i = 0; i < 2; i++, ua += PAGE_SIZE) {
+		KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
+		KUNIT_EXPECT_EQ(test, !mm_iommu_lookup(current->mm, ua, PAGE_SIZE),
+				i);
+	}
+	while (i--)
+		KUNIT_EXPECT_EQ(test, tce_unregister(client, memory + i * PAGE_SIZE,
+						     PAGE_SIZE), 0);
+}
+
+/*
+ * The place in the list that a region had, or was to have, is the next one's: whether
+ * it was unregistered, failed, or came too late for its container.
+ */
+static void places_in_the_list(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_open(fx, true);
+	struct tce_thread a, b;
+	struct tce_gate gate;
+	unsigned long first;
+
+	memory = tce_plain(fx, MEMORY);
+	spare = tce_plain(fx, PAGE_SIZE);
+	first = tce_fill_list(fx);
+	KUNIT_ASSERT_EQ(test, tce_unregister(fx->filler, first, PAGE_SIZE), 0);
+	expect_one_place(test, client);
+	expect_one_place(test, client);
+
+	tce_fault_arm(fx->mock, TCE_FAULT_REGISTER, 1, -EFAULT);
+	KUNIT_EXPECT_EQ(test, tce_register(client, spare, PAGE_SIZE), -EFAULT);
+	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
+	expect_one_place(test, client);
+
+	leaving = tce_open(fx, true);
+	gate_close(fx, &gate);
+	tce_thread_start(&a, leaving, register_spare);
+	wait_for_completion(&gate.reached);
+	tce_thread_start(&b, leaving, leave);
+	tce_thread_join(&b);
+	complete(&gate.open);
+	tce_thread_join(&a);
+	fx->busy = false;
+	tce_settled(fx);
+	KUNIT_EXPECT_EQ(test, a.rc, -EINVAL);
+	expect_one_place(test, client);
+}
+
+/*
+ * So are the places of regions that go with the last container. Their number outlives it:
+ * a REGISTER is under way for a container that is closed.
+ */
+static void places_of_the_last_container(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client;
+	unsigned long first, i;
+	struct tce_thread a, b;
+	struct tce_gate gate;
+
+	memory = tce_plain(fx, MEMORY);
+	spare = tce_plain(fx, PAGE_SIZE);
+	client = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
+	leaving = tce_open(fx, true);
+	first = tce_fill_list(fx);
+	for (i = 1; i < fx->filled; i++)
+		KUNIT_ASSERT_EQ(test, tce_map(client, i * SZ_4K,
+					      first + i * PAGE_SIZE, SZ_4K,
+					      TCE_R), 0);
+	/* for the one that is under way */
+	KUNIT_ASSERT_EQ(test, tce_unregister(fx->filler, first, PAGE_SIZE), 0);
+	gate_close(fx, &gate);
+	tce_thread_start(&a, leaving, register_spare);
+	wait_for_completion(&gate.reached);
+	tce_thread_start(&b, leaving, leave);
+	tce_thread_join(&b);
+	tce_empty_list(fx);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), i - 1);
+	tce_close(client);
+	client = tce_open(fx, true);
+	/* to be refused is enough to be known as one of the process's */
+	KUNIT_EXPECT_EQ(test, tce_register(client, memory, 0), -EINVAL);
+	complete(&gate.open);
+	tce_thread_join(&a);
+	fx->busy = false;
+	tce_settled(fx);
+	KUNIT_EXPECT_EQ(test, a.rc, -EINVAL);
+	for (i = 0; i < MEMORY; i += MEMORY / 2) {
+		KUNIT_ASSERT_EQ(test, tce_register(client, memory + i,
+						   PAGE_SIZE), 0);
+		KUNIT_EXPECT_NOT_NULL(test,
+				      mm_iommu_lookup(current->mm, memory + i,
+						      PAGE_SIZE));
+	}
+}
+
+/* As close_beside_register() for v1, whose MAP pins. A detached group, and DISABLE, wait for none either. */
 static void close_beside_map(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -1209,6 +1311,8 @@ static struct kunit_case tce_threads_cases[] = {
 	KUNIT_CASE(register_keeps_nobody),
 	KUNIT_CASE(entries_and_regions_wait),
 	KUNIT_CASE(close_beside_register),
+	KUNIT_CASE(places_in_the_list),
+	KUNIT_CASE(places_of_the_last_container),
 	KUNIT_CASE(close_beside_map),
 	KUNIT_CASE(close_beside_the_mmap_lock),
 	KUNIT_CASE(first_container_of_a_process),
