@@ -912,6 +912,16 @@ static void close_beside_register(struct kunit *test)
 	}
 }
 
+/* A REGISTER gets to the gate only if there is a place for it in the kernel's list. */
+static void reaches(struct kunit *test, struct tce_gate *gate)
+{
+	struct tce_fixture *fx = test->priv;
+
+	KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&gate->reached, 10 * HZ),
+			0);
+	fx->mock->gate = NULL;
+}
+
 /* Does the kernel's list take one more region of the process, and no other? */
 static void expect_one_place(struct kunit *test, struct tce_client *client)
 {
@@ -955,7 +965,7 @@ static void places_in_the_list(struct kunit *test)
 	leaving = tce_open(fx, true);
 	gate_close(fx, &gate);
 	tce_thread_start(&a, leaving, register_spare);
-	wait_for_completion(&gate.reached);
+	reaches(test, &gate);
 	tce_thread_start(&b, leaving, leave);
 	tce_thread_join(&b);
 	complete(&gate.open);
@@ -991,7 +1001,7 @@ static void places_of_the_last_container(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_unregister(fx->filler, first, PAGE_SIZE), 0);
 	gate_close(fx, &gate);
 	tce_thread_start(&a, leaving, register_spare);
-	wait_for_completion(&gate.reached);
+	reaches(test, &gate);
 	tce_thread_start(&b, leaving, leave);
 	tce_thread_join(&b);
 	tce_empty_list(fx);

@@ -158,16 +158,16 @@ static void unplug(void *pci)
  * Root takes the device away while its file is open: this waits, with the lock of the
  * device. The kernel takes the name away before it waits.
  */
-static pid_t start_taking(void (*take)(void *))
+static pid_t start_taking(void (*take)(void *), int device)
 {
 	char path[300];
 	pid_t pid;
 	int i;
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev",
-		 host.device[0].pci);
+		 host.device[device].pci);
 	expect(!access(path, F_OK));
-	pid = spawn(false, take, host.device[0].pci);
+	pid = spawn(false, take, host.device[device].pci);
 	for (i = 0; i < LIMIT * 50 && !access(path, F_OK); i++)
 		nap(20);
 	expect(access(path, F_OK));
@@ -188,7 +188,7 @@ static const char *const eeh_names[] = {
 
 #define EEH_OPS		10
 
-static struct tce box;			/* the client's */
+static struct tce box, box2;		/* the client's */
 static uint32_t first_op, last_op;
 static bool again;			/* and again, until the container is gone */
 static volatile bool over;
@@ -211,26 +211,54 @@ static void *operate(void *arg)
 	return NULL;
 }
 
-static void eeh_client(void *arg)
+/* The client's other container, which has the other group */
+static void open_box2(int version)
 {
-	pthread_t threads[EEH_OPS];
-	uint32_t op;
-	long fd;
-	int i;
+	uint8_t *mem = alloc(CHUNK, CHUNK);
 
-	attach(&box, *(int *)arg);
-	if (!__check_extension(box.container, VFIO_EEH))
-		skip("this host has no EEH");
-	fd = __raw(box.group, VFIO_GROUP_GET_DEVICE_FD, host.device[0].pci);
+	box2.version = version;
+	box2.container = open_container();
+	box2.group = open_group(host.other);
+	set_container(box2.group, box2.container);
+	set_iommu(box2.container, version == 1 ? V1_IOMMU : V2_IOMMU);
+	get_info(box2.container, &box2.info);
+	allow(&box2, mem, CHUNK);
+	map(box2.container, mem, box2.info.dma32_window_start + 32 * MiB, CHUNK,
+	    RW);
+}
+
+static int open_device(int group, int device)
+{
+	long fd = __raw(group, VFIO_GROUP_GET_DEVICE_FD, host.device[device].pci);
+
 	if (fd < 0)
 		fail_rc(__FILE__, __LINE__, "GET_DEVICE_FD", 0, fd);
+	return fd;
+}
+
+static int open_for_eeh(int version)
+{
+	int fd;
+
+	attach(&box, version);
+	if (!__check_extension(box.container, VFIO_EEH))
+		skip("this host has no EEH");
+	fd = open_device(box.group, 0);
 	expect_rc(0, eeh_op(VFIO_EEH_PE_ENABLE));
-	tell(OPENED);
-	obey(CALL);
+	return fd;
+}
+
+static pthread_t eeh_threads[EEH_OPS];
+
+/* Returns when they wait for a lock, those that do. */
+static void start_operations(void)
+{
+	uint32_t op;
+	int i;
+
 	for (op = first_op; op <= last_op; op++)
-		expect(!pthread_create(&threads[op], NULL, operate,
+		expect(!pthread_create(&eeh_threads[op], NULL, operate,
 				       (void *)(uintptr_t)op));
-	/* Until they wait for the device's lock, those that do. */
 	for (i = 0; i < 50; i++) {
 		nap(10);
 		for (op = first_op; op <= last_op; op++)
@@ -239,6 +267,23 @@ static void eeh_client(void *arg)
 		if (op > last_op)
 			break;
 	}
+}
+
+static void join_operations(void)
+{
+	uint32_t op;
+
+	for (op = first_op; op <= last_op; op++)
+		pthread_join(eeh_threads[op], NULL);
+}
+
+static void eeh_client(void *arg)
+{
+	int fd = open_for_eeh(*(int *)arg);
+
+	tell(OPENED);
+	obey(CALL);
+	start_operations();
 	tell(CALLED);
 	obey(CLOSE);
 	over = true;
@@ -246,8 +291,7 @@ static void eeh_client(void *arg)
 	close(box.group);
 	close(box.container);
 	tell(CLOSED);
-	for (op = first_op; op <= last_op; op++)
-		pthread_join(threads[op], NULL);
+	join_operations();
 }
 
 /* Takes the device out of the reset that the last operations have left it in. */
@@ -297,6 +341,20 @@ static void eeh_mend(struct tce *t)
 	expect(ends(spawn(true, device_works, &t->version), LIMIT));
 }
 
+/* A client that has come so far. */
+static pid_t start_client(void (*run)(void *), struct tce *t, enum step step)
+{
+	pid_t client;
+
+	share();
+	client = spawn(true, run, &t->version);
+	if (!hears_of(client, step)) {
+		ends(client, 0);
+		fail(__FILE__, __LINE__, "the client does not begin");
+	}
+	return client;
+}
+
 /* @before: root comes before the operations, and has the lock when they do. */
 static void eeh_against(struct tce *t, void (*take)(void *), uint32_t first,
 			uint32_t last, bool before)
@@ -307,18 +365,13 @@ static void eeh_against(struct tce *t, void (*take)(void *), uint32_t first,
 	first_op = first;
 	last_op = last;
 	again = !before;
-	share();
-	client = spawn(true, eeh_client, &t->version);
-	if (!hears_of(client, OPENED)) {
-		ends(client, 0);
-		fail(__FILE__, __LINE__, "the client does not begin");
-	}
+	client = start_client(eeh_client, t, OPENED);
 	if (before)
-		root = start_taking(take);
+		root = start_taking(take, 0);
 	tell(CALL);
 	expect(hears(CALLED));
 	if (!before)
-		root = start_taking(take);
+		root = start_taking(take, 0);
 	expect_others_go_on(t, "before the device is closed");
 	tell(CLOSE);
 	if (!ends(root, LIMIT))
@@ -375,13 +428,8 @@ static void eeh_killed(struct tce *t)
 	for (i = 0; i < 2; i++) {
 		first_op = ops[i];
 		last_op = ops[i];
-		share();
-		client = spawn(true, eeh_client, &t->version);
-		if (!hears_of(client, OPENED)) {
-			ends(client, 0);
-			fail(__FILE__, __LINE__, "the client does not begin");
-		}
-		root = start_taking(unbind);
+		client = start_client(eeh_client, t, OPENED);
+		root = start_taking(unbind, 0);
 		tell(CALL);
 		expect(hears(CALLED));
 		expect_dies(client);
@@ -435,6 +483,73 @@ static void eeh_unplug_loop(struct tce *t)
 {
 	need_firmware();
 	eeh_against(t, unplug, 0, EEH_OPS - 1, false);
+}
+
+/*
+ * Root unplugs another device, and waits for its file with the lock that resets wait
+ * for. The VFIO core lets a group leave its container once its own devices are closed.
+ */
+static void leaving_client(void *arg)
+{
+	int fd = open_for_eeh(*(int *)arg), other, container;
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+
+	open_box2(*(int *)arg);
+	other = open_device(box2.group, host.other);
+	tell(OPENED);
+	obey(CALL);
+	start_operations();
+	expect_rc(-EBUSY, __unset_container(box.group));
+	close(fd);
+	unset_container(box.group);
+	tell(CALLED);
+	/* and is of use elsewhere */
+	container = box.container;
+	box.container = open_container();
+	set_container(box.group, box.container);
+	set_iommu(box.container, box.version == 1 ? V1_IOMMU : V2_IOMMU);
+	allow(&box, mem, CHUNK);
+	map(box.container, mem, box.info.dma32_window_start, CHUNK, RW);
+	tell(CLOSED);
+	obey(CLOSE);
+	close(other);
+	join_operations();
+	detach(&box);
+	close(container);
+}
+
+static void eeh_unset(struct tce *t)
+{
+	/* of which each waits, or comes behind one that does */
+	static const uint32_t ops[] = {
+		VFIO_EEH_PE_ENABLE, VFIO_EEH_PE_RESET_DEACTIVATE,
+		VFIO_EEH_PE_RESET_HOT, VFIO_EEH_PE_RESET_FUNDAMENTAL,
+	};
+	pid_t client, root;
+	unsigned int i;
+
+	again = false;
+	for (i = 0; i < sizeof(ops) / sizeof(*ops); i++) {
+		first_op = ops[i];
+		last_op = ops[i];
+		client = start_client(leaving_client, t, OPENED);
+		root = start_taking(unplug, host.other);
+		tell(CALL);
+		if (!hears(CALLED))
+			fail(__FILE__, __LINE__, "UNSET_CONTAINER waits for %s",
+			     eeh_names[ops[i]]);
+		if (!hears(CLOSED))
+			fail(__FILE__, __LINE__, "the group can't be used");
+		expect(!shared->returned[ops[i]]);
+		expect(lives(root));
+		tell(CLOSE);
+		expect(ends(root, LIMIT));
+		expect(ends(client, LIMIT));
+		/* by its turn the group was not the container's any more */
+		expect_rc(-ENODEV, shared->result[ops[i]]);
+		expect(host_restore());
+		expect_others_go_on(t, "after all");
+	}
 }
 
 /*
@@ -604,18 +719,10 @@ static void argument_client(void *arg)
 
 static pid_t start_arguments(struct tce *t, int first, int last)
 {
-	pid_t client;
-
 	first_call = first;
 	last_call = last;
 	allow_userfaults();
-	share();
-	client = spawn(true, argument_client, &t->version);
-	if (!hears_of(client, CALLED)) {
-		ends(client, 0);
-		fail(__FILE__, __LINE__, "the client does not begin");
-	}
-	return client;
+	return start_client(argument_client, t, CALLED);
 }
 
 static void argument_close(struct tce *t)
@@ -769,12 +876,7 @@ static void create_close(struct tce *t)
 	pid_t client, root;
 
 	allow_userfaults();
-	share();
-	client = spawn(true, create_client, &t->version);
-	if (!hears_of(client, CALLED)) {
-		ends(client, 0);
-		fail(__FILE__, __LINE__, "the client does not begin");
-	}
+	client = start_client(create_client, t, CALLED);
 	root = spawn(false, unbind, host.device[0].pci);
 	if (!ends(root, LIMIT))
 		fail(__FILE__, __LINE__, "root waits for CREATE's answer");
@@ -789,7 +891,6 @@ static void create_close(struct tce *t)
  * Memory that never comes: of MAP (v1), of REGISTER (v2). Only the client itself waits,
  * and not for the other container that it has.
  */
-static struct tce box2;
 static uint8_t *memory;
 static size_t memory_size, memory_hole;
 
@@ -803,21 +904,6 @@ static void *pin_memory(void *arg)
 		__register(t->container, memory, memory_size);
 	shared->returned[0] = true;
 	return NULL;
-}
-
-static void open_box2(int version)
-{
-	uint8_t *mem = alloc(CHUNK, CHUNK);
-
-	box2.version = version;
-	box2.container = open_container();
-	box2.group = open_group(host.other);
-	set_container(box2.group, box2.container);
-	set_iommu(box2.container, version == 1 ? V1_IOMMU : V2_IOMMU);
-	get_info(box2.container, &box2.info);
-	allow(&box2, mem, CHUNK);
-	map(box2.container, mem, box2.info.dma32_window_start + 32 * MiB, CHUNK,
-	    RW);
 }
 
 static void memory_client(void *arg)
@@ -852,25 +938,21 @@ static void memory_client(void *arg)
 	expect_eq(before, locked());
 }
 
-static void start_memory(struct tce *t, pid_t *client)
+static pid_t start_memory(struct tce *t)
 {
+	pid_t client;
+
 	allow_userfaults();
-	share();
-	*client = spawn(true, memory_client, &t->version);
-	if (!hears_of(*client, CALLED)) {
-		ends(*client, 0);
-		fail(__FILE__, __LINE__,
-		     "the client waits for its other container");
-	}
+	client = start_client(memory_client, t, CALLED);
 	expect_others_go_on(t, "while a client does");
+	return client;
 }
 
 static void memory_unbind(struct tce *t)
 {
 	long pins = pinned();
-	pid_t client, root;
+	pid_t client = start_memory(t), root;
 
-	start_memory(t, &client);
 	root = spawn(false, unbind, host.device[0].pci);
 	if (!ends(root, LIMIT))
 		fail(__FILE__, __LINE__, "root waits for memory of a client's");
@@ -885,9 +967,8 @@ static void memory_unbind(struct tce *t)
 static void memory_served(struct tce *t)
 {
 	long pins = pinned();
-	pid_t client;
+	pid_t client = start_memory(t);
 
-	start_memory(t, &client);
 	tell(CLOSE);
 	if (!hears(CLOSED))
 		fail(__FILE__, __LINE__, "the client can't close");
@@ -942,6 +1023,8 @@ static const struct test tests[] = {
 	  V2 | APART | TWO | DANGEROUS },
 	{ "root unplugs a device amid EEH resets", eeh_unplug_resets,
 	  V2 | APART | TWO | DANGEROUS },
+	{ "a group leaves its container while an EEH operation waits", eeh_unset,
+	  BOTH | APART | TWO | DANGEROUS },
 	{ "close does not wait for an argument that never comes",
 	  argument_close, BOTH | APART | TWO | DANGEROUS },
 	{ "root does not wait for arguments that never come", argument_unbind,
