@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "vfio.h"
+#include "waits/fuse.h"
 
 /*
  * Seconds after which somebody is said to wait for ever. Nothing here takes three, an
@@ -42,6 +43,7 @@ enum step {
 	CLOSE,			/* row: close all that is open */
 	CLOSED,			/* client: done */
 	SERVE,			/* row: provide the page */
+	ASKED,			/* server: somebody wants the page */
 	STEPS
 };
 
@@ -50,6 +52,7 @@ static struct {
 	/* the call of each thread, as far as it has come */
 	volatile bool returned[MOST_THREADS];
 	volatile long result[MOST_THREADS];
+	pid_t server;
 } *shared;
 
 static void share(void)
@@ -396,19 +399,25 @@ static void eeh_against(struct tce *t, void (*take)(void *), uint32_t first,
 		eeh_mend(t);
 }
 
-/* A client that waits dies when it is told to. */
-static void expect_dies(pid_t client)
+/* Who was killed is gone soon. */
+static void expect_dead(pid_t client)
 {
 	int i, status;
 
-	expect(lives(client));
-	kill(client, SIGKILL);
 	for (i = 0; i < LIMIT * 50; i++) {
 		if (waitpid(client, &status, WNOHANG) == client)
 			return;
 		nap(20);
 	}
 	fail(__FILE__, __LINE__, "the client can't be killed");
+}
+
+/* A client that waits dies when it is told to. */
+static void expect_dies(pid_t client)
+{
+	expect(lives(client));
+	kill(client, SIGKILL);
+	expect_dead(client);
 }
 
 /*
@@ -894,6 +903,33 @@ static void create_close(struct tce *t)
 static uint8_t *memory;
 static size_t memory_size, memory_hole;
 
+/* Or it is a file of FUSE, whose server is another process of the client. */
+#define FUSE_FILE	"/tmp/fuse"
+
+static int fuse = -1;
+
+static void server_is_asked(void)
+{
+	tell(ASKED);
+}
+
+/* Private: the kernel pins no other memory of FUSE to be written. */
+static void map_fuse(void)
+{
+	int file;
+
+	shared->server = fork();
+	expect(shared->server >= 0);
+	if (!shared->server)
+		fuse_serve(fuse, server_is_asked);
+	close(fuse);
+	file = open(FUSE_FILE, O_RDONLY);
+	expect(file >= 0);
+	memory = mmap(NULL, memory_size, PROT_READ | PROT_WRITE, MAP_PRIVATE,
+		      file, 0);
+	expect(memory != MAP_FAILED);
+}
+
 static void *pin_memory(void *arg)
 {
 	struct tce *t = arg;
@@ -912,16 +948,21 @@ static void memory_client(void *arg)
 	struct uffd_msg msg;
 	pthread_t thread;
 
-	init_userfaults();
-	memory = alloc(memory_size, host.page);
-	keep_back(memory + memory_hole, host.page);
+	if (fuse < 0) {
+		init_userfaults();
+		memory = alloc(memory_size, host.page);
+		keep_back(memory + memory_hole, host.page);
+	} else {
+		map_fuse();
+	}
 	open_box(*(int *)arg);
 	open_box2(*(int *)arg);
 	expect(!pthread_create(&thread, NULL, pin_memory, &box));
-	if (!asked(&msg, LIMIT * 1000))
+	if (fuse < 0 ? !asked(&msg, LIMIT * 1000) : !hears(ASKED))
 		fail(__FILE__, __LINE__, "MAP or REGISTER does not wait (%ld)",
 		     shared->result[0]);
-	expect_eq((uintptr_t)memory + memory_hole, page_of(&msg));
+	if (fuse < 0)
+		expect_eq((uintptr_t)memory + memory_hole, page_of(&msg));
 	/* The other container's is all there. */
 	get_info(box2.container, &box2.info);
 	unmap(box2.container, box2.info.dma32_window_start + 32 * MiB, CHUNK);
@@ -930,8 +971,10 @@ static void memory_client(void *arg)
 	tell(CALLED);
 	obey(CLOSE);
 	close_box();
-	obey(SERVE);
-	provide(page_of(&msg));
+	if (fuse < 0) {
+		obey(SERVE);
+		provide(page_of(&msg));
+	}
 	pthread_join(thread, NULL);
 	/* It came too late: there is no container any more. */
 	expect(shared->result[0] < 0);
@@ -1008,6 +1051,55 @@ static void many_pages_served(struct tce *t)
 	memory_served(t);
 }
 
+/*
+ * What a FUSE server has read is waited for without regard to signals, so that the
+ * client can't even be killed. Nobody else waits, and the end of the server is the end
+ * of it.
+ */
+static void fuse_ends(struct tce *t, bool aborted)
+{
+	long pins = pinned();
+	pid_t client, root;
+
+	memory_size = host.page;
+	memory_hole = 0;
+	fuse = fuse_mount(FUSE_FILE);
+	client = start_client(memory_client, t, CALLED);
+	close(fuse);
+	expect_others_go_on(t, "while a client does");
+	root = spawn(false, unbind, host.device[0].pci);
+	if (!ends(root, LIMIT))
+		fail(__FILE__, __LINE__, "root waits for memory of a client's");
+	tell(CLOSE);
+	if (!hears(CLOSED))
+		fail(__FILE__, __LINE__, "the client can't close");
+	expect_others_go_on(t, "after that");
+	expect(!shared->returned[0]);
+	if (aborted) {
+		fuse_abort(FUSE_FILE);
+		if (!ends(client, LIMIT))
+			fail(__FILE__, __LINE__, "the command does not end");
+	} else {
+		kill(client, SIGKILL);
+		nap(500);
+		note("who was killed %s", lives(client) ? "waits" : "is gone");
+		kill(shared->server, SIGKILL);
+		expect_dead(client);
+	}
+	expect_rc(pins, pinned_settled(pins));
+	fuse_umount(FUSE_FILE);
+}
+
+static void fuse_killed(struct tce *t)
+{
+	fuse_ends(t, false);
+}
+
+static void fuse_aborted(struct tce *t)
+{
+	fuse_ends(t, true);
+}
+
 static const struct test tests[] = {
 	{ "root unbinds a device that EEH operations wait for", eeh_unbind,
 	  BOTH | APART | TWO | DANGEROUS },
@@ -1039,6 +1131,10 @@ static const struct test tests[] = {
 	  many_pages_unbind, BOTH | APART | TWO | DANGEROUS },
 	{ "close does not wait for one of many pages, which comes at last",
 	  many_pages_served, BOTH | APART | TWO | DANGEROUS },
+	{ "nobody waits for memory of FUSE, and who does until its server is killed",
+	  fuse_killed, BOTH | APART | TWO | DANGEROUS },
+	{ "nobody waits for memory of FUSE, and who does until root aborts it",
+	  fuse_aborted, BOTH | APART | TWO | DANGEROUS },
 	{ "the driver is not unloaded while a command waits for its argument",
 	  argument_unload, BOTH | APART | TWO | DANGEROUS },
 };
