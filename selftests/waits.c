@@ -734,6 +734,26 @@ static pid_t start_arguments(struct tce *t, int first, int last)
 	return start_client(argument_client, t, CALLED);
 }
 
+static void expect_closes(const char *what)
+{
+	tell(CLOSE);
+	if (!hears(CLOSED))
+		fail(__FILE__, __LINE__, "close waits for %s", what);
+}
+
+/* A client waits, and nobody else: not root, nor another one, nor its own close. */
+static void expect_all_go_on(struct tce *t, const char *what)
+{
+	pid_t root;
+
+	expect_others_go_on(t, "while a client does");
+	root = spawn(false, unbind, host.device[0].pci);
+	if (!ends(root, LIMIT))
+		fail(__FILE__, __LINE__, "root waits for %s", what);
+	expect_others_go_on(t, "after that");
+	expect_closes(what);
+}
+
 static void argument_close(struct tce *t)
 {
 	pid_t client;
@@ -743,10 +763,7 @@ static void argument_close(struct tce *t)
 		if (!has_call(t->version, i))
 			continue;
 		client = start_arguments(t, i, i);
-		tell(CLOSE);
-		if (!hears(CLOSED))
-			fail(__FILE__, __LINE__, "close waits for the argument of %s",
-			     calls[i].name);
+		expect_closes(calls[i].name);
 		expect_others_go_on(t, "after that");
 		expect_dies(client);
 	}
@@ -754,16 +771,9 @@ static void argument_close(struct tce *t)
 
 static void argument_unbind(struct tce *t)
 {
-	pid_t client = start_arguments(t, 0, CALLS - 1), root;
+	pid_t client = start_arguments(t, 0, CALLS - 1);
 
-	root = spawn(false, unbind, host.device[0].pci);
-	expect_others_go_on(t, "while a client does");
-	if (!ends(root, LIMIT))
-		fail(__FILE__, __LINE__, "root waits for arguments of a client's");
-	expect_others_go_on(t, "after that");
-	tell(CLOSE);
-	if (!hears(CLOSED))
-		fail(__FILE__, __LINE__, "the client can't close");
+	expect_all_go_on(t, "arguments of a client's");
 	expect_dies(client);
 }
 
@@ -787,10 +797,7 @@ static void argument_unload(struct tce *t)
 			continue;
 		client = start_arguments(t, i, i);
 		expect(unload() < 0);
-		tell(CLOSE);
-		if (!hears(CLOSED))
-			fail(__FILE__, __LINE__, "close waits for the argument of %s",
-			     calls[i].name);
+		expect_closes(calls[i].name);
 		rc = unload();
 		note("%s: %s", calls[i].name, rc ? strerrorname_np(-rc) :
 		     "unloaded");
@@ -882,17 +889,11 @@ static void create_client(void *arg)
 
 static void create_close(struct tce *t)
 {
-	pid_t client, root;
+	pid_t client;
 
 	allow_userfaults();
 	client = start_client(create_client, t, CALLED);
-	root = spawn(false, unbind, host.device[0].pci);
-	if (!ends(root, LIMIT))
-		fail(__FILE__, __LINE__, "root waits for CREATE's answer");
-	expect_others_go_on(t, "after that");
-	tell(CLOSE);
-	if (!hears(CLOSED))
-		fail(__FILE__, __LINE__, "the client can't close");
+	expect_all_go_on(t, "CREATE's answer");
 	expect_dies(client);
 }
 
@@ -983,26 +984,16 @@ static void memory_client(void *arg)
 
 static pid_t start_memory(struct tce *t)
 {
-	pid_t client;
-
 	allow_userfaults();
-	client = start_client(memory_client, t, CALLED);
-	expect_others_go_on(t, "while a client does");
-	return client;
+	return start_client(memory_client, t, CALLED);
 }
 
 static void memory_unbind(struct tce *t)
 {
 	long pins = pinned();
-	pid_t client = start_memory(t), root;
+	pid_t client = start_memory(t);
 
-	root = spawn(false, unbind, host.device[0].pci);
-	if (!ends(root, LIMIT))
-		fail(__FILE__, __LINE__, "root waits for memory of a client's");
-	expect_others_go_on(t, "after that");
-	tell(CLOSE);
-	if (!hears(CLOSED))
-		fail(__FILE__, __LINE__, "the client can't close");
+	expect_all_go_on(t, "memory of a client's");
 	expect_dies(client);
 	expect_rc(pins, pinned_settled(pins));
 }
@@ -1012,9 +1003,7 @@ static void memory_served(struct tce *t)
 	long pins = pinned();
 	pid_t client = start_memory(t);
 
-	tell(CLOSE);
-	if (!hears(CLOSED))
-		fail(__FILE__, __LINE__, "the client can't close");
+	expect_closes("memory that never comes");
 	expect(lives(client));
 	tell(SERVE);
 	if (!ends(client, LIMIT))
@@ -1059,21 +1048,14 @@ static void many_pages_served(struct tce *t)
 static void fuse_ends(struct tce *t, bool aborted)
 {
 	long pins = pinned();
-	pid_t client, root;
+	pid_t client;
 
 	memory_size = host.page;
 	memory_hole = 0;
 	fuse = fuse_mount(FUSE_FILE);
 	client = start_client(memory_client, t, CALLED);
 	close(fuse);
-	expect_others_go_on(t, "while a client does");
-	root = spawn(false, unbind, host.device[0].pci);
-	if (!ends(root, LIMIT))
-		fail(__FILE__, __LINE__, "root waits for memory of a client's");
-	tell(CLOSE);
-	if (!hears(CLOSED))
-		fail(__FILE__, __LINE__, "the client can't close");
-	expect_others_go_on(t, "after that");
+	expect_all_go_on(t, "memory of a FUSE server's");
 	expect(!shared->returned[0]);
 	if (aborted) {
 		fuse_abort(FUSE_FILE);
