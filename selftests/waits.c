@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -917,15 +918,19 @@ static void server_is_asked(void)
 /* Private: the kernel pins no other memory of FUSE to be written. */
 static void map_fuse(void)
 {
+	pid_t server = fork();
+	struct stat st;
 	int file;
 
-	shared->server = fork();
-	expect(shared->server >= 0);
-	if (!shared->server)
+	expect(server >= 0);
+	if (!server)
 		fuse_serve(fuse, server_is_asked);
+	shared->server = server;
 	close(fuse);
 	file = open(FUSE_FILE, O_RDONLY);
 	expect(file >= 0);
+	/* the kernel asks how large it is */
+	expect(!fstat(file, &st));
 	memory = mmap(NULL, memory_size, PROT_READ | PROT_WRITE, MAP_PRIVATE,
 		      file, 0);
 	expect(memory != MAP_FAILED);
