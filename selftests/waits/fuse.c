@@ -121,7 +121,7 @@ void fuse_serve(int fd, void (*asked)(void))
 		case FUSE_INTERRUPT:
 			break;
 		default:
-			answer(fd, &request.in, -ENOSYS, NULL, 0);
+			answer(fd, &request.in, -EOPNOTSUPP, NULL, 0);
 		}
 	}
 }
