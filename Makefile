@@ -122,7 +122,7 @@ help:
 	@echo 'make litmus         is the memory order right on a machine that reorders? (herd7)'
 	@echo 'make btf-check      compare the restated VFIO structures with the kernel'\''s'
 	@echo 'make host           only install the packages that these want'
-	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/kernels.conf)'
+	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/data/kernels.conf)'
 	@echo '  MACHINE=$(MACHINE) one of: powernv8 powernv9 powernv10 pseries pseries-hash'
 	@echo '  WRITE=1            put the figures that a command measures into the documents'
 
