@@ -81,6 +81,9 @@ mutation: host
 check: host
 	@scripts/check $(FIGURES)
 
+quick: host
+	@scripts/check --quick
+
 bench: host
 	@scripts/bench $(FIGURES)
 
@@ -117,6 +120,7 @@ help:
 	@echo 'make mutation       do the tests notice when the module is broken on purpose?'
 	@echo 'make handback       a network card to a client and back, three times'
 	@echo 'make check          all builds, static checks, tests on all machines'
+	@echo 'make quick          lint, the suites and the test programs on one machine: four minutes'
 	@echo 'make bench          what it costs, against the kernel'\''s own driver'
 	@echo 'make lint           shellcheck, checkpatch, kernel-doc, cppcheck, coccinelle and more'
 	@echo 'make litmus         is the memory order right on a machine that reorders? (herd7)'
@@ -127,4 +131,4 @@ help:
 	@echo '  WRITE=1            put the figures that a command measures into the documents'
 
 .PHONY: module check-target install uninstall clean demo handback demo-guest check-guest defects races fuzz fuzz-million kunit selftest \
-	coverage mutation check bench lint litmus btf-check host help
+	coverage mutation check quick bench lint litmus btf-check host help

@@ -11,7 +11,7 @@ from tce import figures, ktap, paths
 from tce.check.matrix import MACHINES, matrix
 from tce.check.rows import read_skips
 from tce.check.run import LOGS, RETRIES, Check
-from tce.check.steps import BOOTED, KVM_ROWS, SELFTESTS, Step, log_names, machines, sequential
+from tce.check.steps import BOOTED, KVM_ROWS, SELFTESTS, Step, log_names, machines, quick, sequential
 from tce.cli import parser
 from tce.paths import CACHE, DATA
 
@@ -31,10 +31,14 @@ def parse_args(doc: str) -> argparse.Namespace:
     p.add_argument("--jobs", type=int, default=3, help="machines at once (%(default)s)")
     p.add_argument("--write", action="store_true", help="put the figures into README.md")
     p.add_argument("--matrix", action="store_true", help="only say what runs on which kernel and machine")
+    p.add_argument("--quick", action="store_true", help="one kernel, one machine: the work between")
     args = p.parse_args()
     if args.pattern and (args.write or args.matrix):
         p.error("that takes all steps")
-    args.first, args.booted = wanted(sequential(), args.pattern), wanted(machines(), args.pattern)
+    if args.quick and (args.write or args.matrix):
+        p.error("--quick is not all of it")
+    args.first, args.booted = ([], list(quick())) if args.quick else (list(sequential()), list(machines()))
+    args.first, args.booted = wanted(args.first, args.pattern), wanted(args.booted, args.pattern)
     if not args.first + args.booted:
         p.error(f"no step has {' or '.join(args.pattern)} in its name; see --list")
     return args
@@ -79,7 +83,7 @@ def main(doc: str) -> int:
     check = Check()
     start = time.monotonic()
     run(check, args.first, args.booted, args.jobs)
-    if not args.pattern:
+    if not args.pattern and not args.quick:
         check.rows([ktap.script_output(log) for log in selftest_logs()], read_skips((DATA / "selftest.skips").read_text()))
     retries = RETRIES.read_text().splitlines() if RETRIES.exists() else []
     print(check.summary(time.monotonic() - start, retries))

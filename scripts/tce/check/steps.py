@@ -50,6 +50,15 @@ def sequential() -> Iterator[Step]:
         yield f"btf {kernel}", ["check-btf", kernel], False
 
 
+def quick() -> Iterator[Step]:
+    """The steps for the work between: one kernel, one machine. They run side by side, the longest first."""
+    kernel, machine = "6.12-be", "pseries"
+    yield f"selftest {kernel} {machine}", ["selftest", "--kernel", kernel, "--machine", machine, "--env", "TCE_USERS='user'"], False
+    yield f"kunit {kernel} {machine}", ["kunit", "--kernel", kernel, "--machine", machine], False
+    yield "lint", ["lint"], False
+    yield "the judges of this harness", ["check-judges"], False
+
+
 def machines() -> Iterator[Step]:
     """The steps that boot emulated machines: they run side by side."""
     # The only kernel here that has KUnit; make kunit has more of them.
