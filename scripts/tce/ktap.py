@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """KTAP reports in console logs: what they say, and whether it holds.
 
-The kernel's kunit.py can't replace this: it takes a report that is cut off, out of order or
-without a result for good, and knows nothing of consoles that several speak into at once.
+The kernel's kunit.py can't replace this: it reads one report, and a console has one of each
+program; a failure in the second is not seen. Without a plan or out of order is good enough for it.
 """
 import re
 import sys
