@@ -3,10 +3,12 @@
 import base64
 import gzip
 import io
+import tempfile
 import unittest
 from contextlib import redirect_stdout
+from pathlib import Path
 
-from tce.coverage import command, gcov, verdict
+from tce.coverage import command, gcov, html, verdict
 
 
 class Coverage(unittest.TestCase):
@@ -50,6 +52,20 @@ class Coverage(unittest.TestCase):
             self.assertTrue(any(verdict.name_of(sources[file], n + 1) == text
                                 and verdict.function_at(sources[file], n + 1) == function
                                 for n in range(len(sources[file]))), f"{file} {function} {text}")
+
+    def test_html(self):
+        counts = gcov.Counts()
+        counts.add({"files": [{"file": "/x/a.c", "lines": [
+            {"line_number": 1, "count": 4, "branches": [{"count": 4}, {"count": 0}]},
+            {"line_number": 2, "count": 0, "branches": []}]}]}, {"a.c"})
+        with tempfile.TemporaryDirectory() as tmp:
+            (Path(tmp) / "a.c").write_text("int a = 1;\nint b;\n")
+            page = html.write(counts, Path(tmp) / "html", Path(tmp))
+            self.assertIn("a.c", page.read_text())
+            said = "".join(path.read_text() for path in page.parent.glob("index.a.c.*.html"))
+            self.assertIn("linecount uncoveredLine", said)
+            self.assertIn("50.0", page.read_text())
+        self.assertEqual(html.tracefile(counts)["files"][0]["lines"][0]["branches"][1]["count"], 0)
 
     def test_data(self):
         data = base64.encodebytes(gzip.compress(b"x" * 500)).decode()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tce import figures, kernels, module, paths
 from tce.cli import output, parser, say, write_option
+from tce.coverage import html
 from tce.coverage.gcov import Counts, data_of, read_gcov
 from tce.coverage.verdict import REASONS, Sources, judge, percent, read_reasons
 from tce.kernels import Kernel
@@ -130,6 +131,7 @@ def main(doc: str) -> int:
                 print(f"{file}:{line}: branch {n} of {of}: {lines[file][line - 1].strip()}")
     print()
     table(counts)
+    print(f"line by line: {html.write(counts, OUT / 'html')}")
     for text in wrong:
         print(f"BAD: {text}")
     if args.write and not wrong:
