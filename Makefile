@@ -38,6 +38,7 @@ uninstall:
 
 clean:
 	rm -rf out .tmp_versions Module.symvers modules.order .module-common.o .*.cmd
+	find scripts -name __pycache__ -prune -exec rm -rf {} +
 	rm -f $(foreach dir,. compat kunit,$(addprefix $(dir)/,*.o *.ko *.mod *.mod.c .*.cmd .*.d))
 
 # Everything below runs anywhere: it gets its own tools and kernels.

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The lines that nothing runs, the reasons for them, and whether that is good enough."""
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from tce.cli import die
@@ -45,12 +46,19 @@ def function_at(lines: Sequence[str], line: int) -> str:
     return ""
 
 
+def names(lines: Sequence[str]) -> list[tuple[str, str]]:
+    """(function, text) of each line as reasons name it: with its number if its function has several of them."""
+    plain = [(function_at(lines, n + 1), " ".join(line.split())) for n, line in enumerate(lines)]
+    of, seen, found = Counter(plain), Counter[tuple[str, str]](), []
+    for where in plain:
+        seen[where] += 1
+        function, text = where
+        found.append(where if of[where] == 1 else (function, f"{text} ({seen[where]} of {of[where]})"))
+    return found
+
+
 def name_of(lines: Sequence[str], line: int) -> str:
-    """The text of a line as reasons name it: with its number if its function has several of them."""
-    text, function = " ".join(lines[line - 1].split()), function_at(lines, line)
-    same = [n for n in range(1, len(lines) + 1)
-            if " ".join(lines[n - 1].split()) == text and function_at(lines, n) == function]
-    return text if len(same) == 1 else f"{text} ({same.index(line) + 1} of {len(same)})"
+    return names(lines)[line - 1][1]
 
 
 def judge(counts: Counts, reasons: Reasons, sources: Sources, goals: tuple[float, float]) -> list[str]:
@@ -72,8 +80,7 @@ def judge(counts: Counts, reasons: Reasons, sources: Sources, goals: tuple[float
     if not all_lines or not lines:
         wrong.append("nothing was measured")
     for file, function, text in reasons.keys() - used:
-        if not any(name_of(sources[file], n + 1) == text and function_at(sources[file], n + 1) == function
-                   for n in range(len(sources.get(file, [])))):
+        if (function, text) not in names(sources.get(file, [])):
             wrong.append(f"a reason for a line that is not there, or of which there are several: {file} {function} {text}")
         else:
             print(f"note: a reason that is not needed: {file} {function} {text}")
