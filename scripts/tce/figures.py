@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tce.cli import die, parser
+from tce.cli import die, parser, say
 from tce.paths import ROOT, SCRIPTS
 from tce.tables import wrapped
 
@@ -107,7 +107,7 @@ def write(name: str, text: str, where: Iterable[str] = (), source: str = AT_STAR
         file.seek(0)
         file.write(new)
         file.truncate()
-    print(f">> figures: {name} is written to {path}", file=sys.stderr)
+    say(f"figures: {name} is written to {path}")
 
 
 def documents(root: Path = ROOT) -> list[str]:

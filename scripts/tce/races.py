@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tce import figures, ktap
-from tce.cli import die, parser, write_option
+from tce.cli import output, parser, write_option
 from tce.kunit.races import data_races, only_races_of_the_kernel
 from tce.paths import LOGS, OUT, SCRIPTS
 from tce.vm import console
@@ -31,8 +31,7 @@ LEAST_WATCHED = 10000       # accesses: KCSAN picks a few of them
 
 def prepare(kernel: str) -> None:
     for script in ("build-module", "build-selftests"):
-        if subprocess.run([SCRIPTS / script, kernel], stdout=subprocess.DEVNULL).returncode:
-            die(f"scripts/{script} {kernel} failed")
+        output(script, kernel)
 
 
 def boot(part: str, kernel: str, machine: str, timeout: int, arguments: list[str], driver: str = "ours") -> tuple[int, Path]:

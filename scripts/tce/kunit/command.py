@@ -4,14 +4,13 @@ import argparse
 import concurrent.futures
 import fnmatch
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tce import figures, kernels, module
-from tce.cli import parser, write_option
+from tce.cli import parser, say, write_option
 from tce.kernels import Kernel
 from tce.kunit.build import build, lock
 from tce.kunit.cases import MACHINES, Wanted, allowed_skips, known_kernels, listed
@@ -62,7 +61,7 @@ def boot(name: str, machine: str, build_dir: Path, log: Path, args: argparse.Nam
 
 def boot_and_judge(name: str, machine: str, kernel: Kernel, build_dir: Path, wanted: Wanted, args: argparse.Namespace) -> Run:
     """Boot one machine with one kernel, and judge."""
-    print(f">> suites on {machine}, {name}", file=sys.stderr, flush=True)
+    say(f"suites on {machine}, {name}")
     log = log_of(name, machine)
     log.parent.mkdir(parents=True, exist_ok=True)
     code, seconds = boot(name, machine, build_dir, log, args)

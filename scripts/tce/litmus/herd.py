@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tce import paths
+from tce.cli import say
 from tce.litmus.program import Test
 from tce.paths import SCRIPTS
 
@@ -69,7 +70,7 @@ def run_all(tests: Sequence[Test]) -> int:
     if not herd:
         print("litmus: herd7 could not be had", file=sys.stderr)
         return 2
-    print(f">> herd7, with the memory model of {(herd.parent / 'model').read_text().strip()}", file=sys.stderr)
+    say(f"herd7, with the memory model of {(herd.parent / 'model').read_text().strip()}")
     OUT.mkdir(parents=True, exist_ok=True)
     passed, wrong = 0, []
     width = max([len(t.name) for t in tests], default=0)
