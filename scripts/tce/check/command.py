@@ -31,7 +31,7 @@ def parse_args(doc: str) -> argparse.Namespace:
     p.add_argument("--jobs", type=int, default=3, help="machines at once (%(default)s)")
     p.add_argument("--write", action="store_true", help="put the figures into README.md")
     p.add_argument("--matrix", action="store_true", help="only say what runs on which kernel and machine")
-    p.add_argument("--quick", action="store_true", help="one kernel, one machine: the work between")
+    p.add_argument("--quick", action="store_true", help="one machine: the work between")
     args = p.parse_args()
     if args.pattern and (args.write or args.matrix):
         p.error("that takes all steps")

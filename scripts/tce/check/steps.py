@@ -51,10 +51,14 @@ def sequential() -> Iterator[Step]:
 
 
 def quick() -> Iterator[Step]:
-    """The steps for the work between: one kernel, one machine. They run side by side, the longest first."""
-    kernel, machine = "6.12-be", "pseries"
-    yield f"selftest {kernel} {machine}", ["selftest", "--kernel", kernel, "--machine", machine, "--env", "TCE_USERS='user'"], False
-    yield f"kunit {kernel} {machine}", ["kunit", "--kernel", kernel, "--machine", machine], False
+    """The steps for the work between, on one machine. They run side by side, the longest first.
+
+    Debian's kernel has no KUnit, and that with KUnit no userfaultfd: a host without EEH has
+    nothing left then for selftests/waits.
+    """
+    machine = "pseries"
+    yield f"selftest 6.12-4k {machine}", ["selftest", "--kernel", "6.12-4k", "--machine", machine, "--env", "TCE_USERS='user'"], False
+    yield f"kunit 6.12-be {machine}", ["kunit", "--kernel", "6.12-be", "--machine", machine], False
     yield "lint", ["lint"], False
     yield "the judges of this harness", ["check-judges"], False
 
