@@ -38,6 +38,7 @@ uninstall:
 
 clean:
 	rm -rf out .tmp_versions Module.symvers modules.order .module-common.o .*.cmd
+	find scripts -name __pycache__ -prune -exec rm -rf {} +
 	rm -f $(foreach dir,. compat kunit,$(addprefix $(dir)/,*.o *.ko *.mod *.mod.c .*.cmd .*.d))
 
 # Everything below runs anywhere: it gets its own tools and kernels.
@@ -81,6 +82,9 @@ mutation: host
 check: host
 	@scripts/check $(FIGURES)
 
+quick: host
+	@scripts/check --quick
+
 bench: host
 	@scripts/bench $(FIGURES)
 
@@ -117,14 +121,15 @@ help:
 	@echo 'make mutation       do the tests notice when the module is broken on purpose?'
 	@echo 'make handback       a network card to a client and back, three times'
 	@echo 'make check          all builds, static checks, tests on all machines'
+	@echo 'make quick          lint, the suites and the test programs on one machine: four minutes'
 	@echo 'make bench          what it costs, against the kernel'\''s own driver'
 	@echo 'make lint           shellcheck, checkpatch, kernel-doc, cppcheck, coccinelle and more'
 	@echo 'make litmus         is the memory order right on a machine that reorders? (herd7)'
 	@echo 'make btf-check      compare the restated VFIO structures with the kernel'\''s'
 	@echo 'make host           only install the packages that these want'
-	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/kernels.conf)'
+	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/data/kernels.conf)'
 	@echo '  MACHINE=$(MACHINE) one of: powernv8 powernv9 powernv10 pseries pseries-hash'
 	@echo '  WRITE=1            put the figures that a command measures into the documents'
 
 .PHONY: module check-target install uninstall clean demo handback demo-guest check-guest defects races fuzz fuzz-million kunit selftest \
-	coverage mutation check bench lint litmus btf-check host help
+	coverage mutation check quick bench lint litmus btf-check host help

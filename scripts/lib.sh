@@ -105,9 +105,9 @@ key_of() {
 # The row of kernels.conf for kernel $1, in the array $row; dies on an unknown name.
 kernel_row() {
 	local line
-	line=$(awk -v n="$1" '$1 == n' "$SCRIPTS/kernels.conf")
+	line=$(awk -v n="$1" '$1 == n' "$SCRIPTS/data/kernels.conf")
 	[ -n "$line" ] || die "unknown kernel '$1' (known: $(kernel_names | xargs))"
 	read -ra row <<<"$line"
 }
 
-kernel_names() { awk '/^[^#]/ {print $1}' "$SCRIPTS/kernels.conf"; }
+kernel_names() { awk '/^[^#]/ {print $1}' "$SCRIPTS/data/kernels.conf"; }

@@ -162,7 +162,7 @@ static uint64_t counter_stop(struct counter *c)
 
 /*
  * An instruction that does nothing and that no compiler emits tells the profiler
- * outside of the emulated machine (scripts/bench-profile.c) where a section
+ * outside of the emulated machine (scripts/data/bench-profile.c) where a section
  * begins (1..12) and ends (13).
  */
 #define MARK(n)	asm volatile(".long 0x68000000 | " #n "<<21 | " #n "<<16" ::: "memory")

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Run all steps, or those that are asked for."""
+import argparse
+import concurrent.futures
+import subprocess
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from tce import figures, ktap, paths
+from tce.check.matrix import MACHINES, matrix
+from tce.check.rows import read_skips
+from tce.check.run import LOGS, RETRIES, Check
+from tce.check.steps import BOOTED, KVM_ROWS, SELFTESTS, Step, log_names, machines, quick, sequential
+from tce.cli import parser
+from tce.paths import CACHE, DATA
+
+
+def cache_used(seconds: float) -> float:
+    """GB of the cache, without the kernels that nothing has asked for in so many seconds."""
+    entries = [p for p in CACHE.iterdir() if p.name != "kernels"]
+    entries += [p for p in CACHE.glob("kernels/*/*") if p.stat().st_mtime >= time.time() - seconds]
+    done = subprocess.run(["du", "-scm", *entries], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return int(done.stdout.split()[-2]) / 1024
+
+
+def parse_args(doc: str) -> argparse.Namespace:
+    p = parser(doc)
+    p.add_argument("pattern", nargs="*")
+    p.add_argument("--list", action="store_true")
+    p.add_argument("--jobs", type=int, default=3, help="machines at once (%(default)s)")
+    p.add_argument("--write", action="store_true", help="put the figures into README.md")
+    p.add_argument("--matrix", action="store_true", help="only say what runs on which kernel and machine")
+    p.add_argument("--quick", action="store_true", help="one machine: the work between")
+    args = p.parse_args()
+    if args.pattern and (args.write or args.matrix):
+        p.error("that takes all steps")
+    if args.quick and (args.write or args.matrix):
+        p.error("--quick is not all of it")
+    args.first, args.booted = ([], list(quick())) if args.quick else (list(sequential()), list(machines()))
+    args.first, args.booted = wanted(args.first, args.pattern), wanted(args.booted, args.pattern)
+    if not args.first + args.booted:
+        p.error(f"no step has {' or '.join(args.pattern)} in its name; see --list")
+    return args
+
+
+def wanted(steps: Iterable[Step], patterns: list[str]) -> list[Step]:
+    return [s for s in steps if not patterns or any(p in s[0] for p in patterns)]
+
+
+def run(check: Check, first: Iterable[Step], booted: Iterable[Step], jobs: int) -> None:
+    """The first one after the other; then those that boot machines, several at a time."""
+    for step in first:
+        check.step(*step)
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        try:
+            for future in [pool.submit(check.step, *step) for step in booted]:
+                future.result()
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)     # what waits is not begun any more
+            raise
+
+
+def selftest_logs() -> list[Path]:
+    names = ["-".join(["selftest", kernel, machine, *log_names(more), "ours"]) for kernel, machine, _, more in SELFTESTS]
+    logs = [paths.LOGS / f"{name}.log" for name in (*names, KVM_ROWS)]
+    return [log for log in logs if log.exists()]
+
+
+def main(doc: str) -> int:
+    args = parse_args(doc)
+    if args.matrix:
+        print(matrix())
+        if args.write:
+            figures.write("matrix", matrix())
+        return 0
+    if args.list:
+        for name, command, _ in args.first + args.booted:
+            print(f"{name:32} {' '.join(command)}")
+        return 0
+    LOGS.mkdir(parents=True, exist_ok=True)
+    RETRIES.unlink(missing_ok=True)
+    check = Check()
+    start = time.monotonic()
+    run(check, args.first, args.booted, args.jobs)
+    if not args.pattern and not args.quick:
+        check.rows([ktap.script_output(log) for log in selftest_logs()], read_skips((DATA / "selftest.skips").read_text()))
+    retries = RETRIES.read_text().splitlines() if RETRIES.exists() else []
+    print(check.summary(time.monotonic() - start, retries))
+    good = check.passed and not check.failed
+    if args.write and good:
+        figures.write("check", f"`make check`: {check.passed:,} passed, none failed, {check.skipped:,} skipped, {check.missed} goals"
+                      f" missed, in {figures.took(start)}, up to {args.jobs} machines at a time. It needs"
+                      f" {cache_used(time.monotonic() - start):.1f} GB of cache.", [*BOOTED, *MACHINES])
+    return 0 if good else 1

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What runs on which kernel and machine."""
+from tce import kernels
+from tce.check.steps import machines
+from tce.kunit import cases
+from tce.vm.machines import MACHINES as KNOWN
+
+# What the machines of scripts/vm are, as far as it matters here.
+MACHINES = {"powernv8": "POWER8, PHB3", "powernv9": "POWER9, PHB4", "powernv10": "POWER10, PHB5",
+            "pseries": "partition, radix MMU", "pseries-hash": "partition, hash MMU"}
+
+
+def matrix() -> str:
+    """A table, in Markdown: what is run on which kernel and machine by the steps that name both."""
+    cells: dict[tuple[str, str], list[str]] = {}
+    default = "6.12-4k"     # of demo and handback
+    for _, command, _ in machines():
+        what, options = command[0], dict(zip(command, command[1:]))
+        kernel = options.get("--kernel", default)
+        if what == "selftest":
+            users = options["--env"].removeprefix("TCE_USERS=").strip("'").replace(" ", " and ")
+            cells.setdefault((kernel, options["--machine"]), []).append(f"tests as {users}")
+        elif what == "kunit":
+            for machine in cases.MACHINES:
+                cells.setdefault((kernel, machine), []).append("KUnit")
+        elif what in ("demo", "handback"):
+            cells.setdefault((kernel, command[1]), []).append(what)
+    names = list(dict.fromkeys(kernel for kernel, _ in cells))
+    rows = {name: " ".join((name, *row)) for name, row in kernels.rows().items()}
+    heads = [f"{name}: {'64K' if '64k' in rows[name] else '4K'}{', big endian, hash' if 'big-endian' in rows[name] else ''}"
+             for name in names]
+    lines = [["Machine", *heads], ["---"] * (1 + len(names))]
+    for machine in KNOWN:
+        lines.append([f"`{machine}`: {MACHINES[machine]}", *(", ".join(cells.get((name, machine), ["–"])) for name in names)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

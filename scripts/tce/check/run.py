@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Run steps, and count what they say."""
+import os
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Iterable, Mapping
+
+from tce.check.rows import judge_rows
+from tce.paths import OUT, ROOT, SCRIPTS
+
+LOGS = OUT / "check"
+
+# Machines that were started again, a line each: see scripts/vm and scripts/check-guest.
+RETRIES = LOGS / "retries"
+
+
+# The last line of scripts/ktap; a step that prints it counts for so many.
+TESTS = re.compile(r"^>> .*: (\d+) passed, (\d+) failed, (\d+) skipped(?:, (\d+) missed)?$", re.M)
+
+
+class Check:
+    def __init__(self) -> None:
+        self.passed = self.failed = self.skipped = self.missed = 0
+        self.lock = threading.Lock()
+
+    def count(self, output: str, good: bool) -> tuple[bool, str]:
+        """Count what a step said: (is it good, what it was)"""
+        counts = [int(n or 0) for n in (TESTS.findall(output) or [("0",) * 4])[-1]]
+        if not any(counts):
+            counts = [int(good), int(not good), 0, 0]
+        elif not good and not counts[1]:
+            counts[1] = 1       # the tests passed, the kernel or the run did not
+        good = bool(good and not counts[1] and counts[0])
+        if not good and not counts[1]:
+            counts[1] = 1       # all of it was skipped
+        self.passed += counts[0]
+        self.failed += counts[1]
+        self.skipped += counts[2]
+        self.missed += counts[3]
+        detail = f" ({counts[0]} tests, {counts[2]} skipped{f', {counts[3]} missed' * bool(counts[3])})"
+        return good, detail if sum(counts) > 1 else ""
+
+    def rows(self, reports: Iterable[str], skips: Mapping[str, str]) -> None:
+        """All test programs have run: what was skipped everywhere?"""
+        wrong = judge_rows(reports, skips)
+        for text in wrong:
+            print(f"FAIL          {text}")
+        self.failed += len(wrong)
+        self.passed += not wrong
+
+    def summary(self, seconds: float, retries: list[str]) -> str:
+        """The last lines."""
+        text = [f"again: {line}" for line in retries]
+        return "\n".join([*text, f"{seconds:.0f} s, {self.skipped} tests skipped, {self.missed} goals missed,"
+                          f" {len(retries)} machines started again", f"{self.passed} passed, {self.failed} failed"])
+
+    def step(self, name: str, command: list[str], silent: bool) -> None:
+        print(f"...           {name}", flush=True)
+        log = LOGS / (re.sub(r"[^\w.-]+", "-", name) + ".log")
+        start = time.monotonic()
+        # Through env: a script that is missing fails its step, not all of this.
+        done = subprocess.run(["env", SCRIPTS / command[0], *command[1:]], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                              env={**os.environ, "TCE_RETRIES": str(RETRIES)})
+        took = time.monotonic() - start
+        log.write_text(done.stdout)
+        # ">>" is what the scripts themselves say, and a path is their result.
+        said = [line for line in done.stdout.splitlines() if not line.startswith((">> ", str(ROOT)))]
+        good = done.returncode == 0 and not (silent and said)
+        with self.lock:
+            good, detail = self.count(done.stdout, good)
+            print(f"{'ok  ' if good else 'FAIL'} {took:5.0f} s  {name}{detail}", flush=True)
+            if good:
+                for line in said:
+                    if line.startswith("note: "):
+                        print(f"         {line}")
+            else:
+                for line in said[-15:]:
+                    print(f"         {line}")
+                print(f"         (all of it: {log.relative_to(ROOT)})", flush=True)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The steps of scripts/check: what is run."""
+from collections.abc import Iterator
+
+# (name, command, must it be silent)
+Step = tuple[str, list[str], bool]
+
+# Where the test programs run: kernel, machine, users, and more for scripts/vm. The
+# longest first. Once as root and as a user who owns only the group's file, else as the
+# latter; but only root can inject faults. Some memory of one host is movable, which
+# pages under DMA have to leave.
+SELFTESTS: list[tuple[str, str, str, list[str]]] = [("6.12-4k", "powernv9", "root user", ["--append", "movablecore=512M"]),
+             ("6.12-be", "powernv9", "root", []),
+             ("6.12-64k", "powernv9", "user", []), ("7.2-4k", "powernv9", "user", []),
+             ("6.12-4k", "pseries", "user", []), ("6.12-64k", "pseries", "user", []),
+             ("6.12-64k", "powernv8", "user", []), ("7.2-4k", "powernv10", "user", []),
+             ("6.12-64k", "pseries-hash", "user", [])]
+
+# Of the guests under KVM.
+KVM_ROWS = "selftest-6.12-64k-powernv9-kvm-ours"
+
+
+BOOTED = ("6.12-4k", "6.12-64k", "7.2-4k", "6.12-be")
+DEBIAN = ("6.12-4k", "6.12-64k", "7.2-4k")
+
+
+def log_names(more: list[str]) -> list[str]:
+    """What scripts/selftest puts into the name of a log."""
+    return more[1:2] if more[:1] == ["--as"] else []
+
+
+def sequential() -> Iterator[Step]:
+    """(name, command, must it be silent) of the steps that run one after the other."""
+    yield "the judges of this harness", ["check-judges"], False
+    yield "lint", ["lint"], False
+    yield "figures", ["figures", "check"], False
+    # Ten seconds; a minute more the first time, with 200 MB to download.
+    yield "litmus", ["litmus"], False
+    yield "supported range", ["check-range"], True
+    for kernel in (*BOOTED, "6.12-clang"):
+        yield f"kernel {kernel}", ["fetch-kernel", kernel], False
+    for kernel in BOOTED:
+        # Debian's 7.2 headers lack a script that C= needs.
+        sparse = [] if kernel.startswith("7.2") else ["C=2"]
+        # The kernel with KUnit: the suites are held to the same.
+        suites = ["TCE_KUNIT=1"] if kernel == "6.12-be" else []
+        yield f"build {kernel}", ["build-module", kernel, "W=1", *sparse, *suites], True
+    yield "build 6.12-clang", ["build-module", "6.12-clang", "W=1"], True
+    for kernel in DEBIAN:
+        yield f"btf {kernel}", ["check-btf", kernel], False
+
+
+def quick() -> Iterator[Step]:
+    """The steps for the work between, on one machine. They run side by side, the longest first.
+
+    Debian's kernel has no KUnit, and that with KUnit no userfaultfd: a host without EEH has
+    nothing left then for selftests/waits.
+    """
+    machine = "pseries"
+    yield f"selftest 6.12-4k {machine}", ["selftest", "--kernel", "6.12-4k", "--machine", machine, "--env", "TCE_USERS='user'"], False
+    yield f"kunit 6.12-be {machine}", ["kunit", "--kernel", "6.12-be", "--machine", machine], False
+    yield "lint", ["lint"], False
+    yield "the judges of this harness", ["check-judges"], False
+
+
+def machines() -> Iterator[Step]:
+    """The steps that boot emulated machines: they run side by side."""
+    # The only kernel here that has KUnit; make kunit has more of them.
+    yield "kunit 6.12-be", ["kunit", "--kernel", "6.12-be", "--jobs", "1"], False
+    for kernel, machine, users, more in SELFTESTS:
+        yield (" ".join(["selftest", kernel, machine, *log_names(more)]),
+               ["selftest", "--kernel", kernel, "--machine", machine, "--env", f"TCE_USERS='{users}'", *more], False)
+    yield "guests under KVM", ["check-guest", "--short"], False
+    yield "bench", ["bench", "--short"], False
+    yield "fuzz", ["fuzz", "--short"], False
+    yield "handback powernv9", ["handback", "powernv9"], False
+    yield "demo powernv9", ["demo", "powernv9"], False
+    yield "demo pseries", ["demo", "pseries"], False

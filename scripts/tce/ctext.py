@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""C as text: comments, and where functions are. For code in the kernel's style."""
+import functools
+import re
+
+COMMENT = r"/\*.*?\*/|//[^\n]*"
+STRING = r'"(?:\\.|[^"\\\n])*"'
+
+
+def _blank(match: re.Match[str]) -> str:
+    return re.sub(r"[^\n]", " ", match[0])
+
+
+def without_comments(text: str) -> str:
+    """The text with comments blanked, at the same length."""
+    return re.sub(COMMENT, _blank, text, flags=re.S)
+
+
+@functools.lru_cache
+def mask(text: str) -> str:
+    """The text with comments and strings blanked, at the same length."""
+    return re.sub(rf"{COMMENT}|{STRING}", _blank, text, flags=re.S)
+
+
+def squeeze(text: str) -> str:
+    """The same whatever the line breaks and tabs are."""
+    return re.sub(r"(?<=\() | (?=\))", "", " ".join(text.split()))
+
+
+def functions(code: str) -> dict[str, str]:
+    """{name: its head and body}, of C without comments."""
+    found = {}
+    for m in re.finditer(r"^(?=\w)[^;{}=#]*?\b(\w+)\([^;{}]*\)\s*\n\{.*?^\}", code, re.M | re.S):
+        found[m[1]] = m[0]
+    return found

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kernels: the rows of data/kernels.conf, and what scripts/fetch-kernel knows about each."""
+import re
+from pathlib import Path
+
+from tce.cli import path_from
+from tce.paths import DATA
+
+Kernel = dict[str, str]
+
+
+def rows() -> dict[str, list[str]]:
+    """{name: the other columns of its row}"""
+    lines = (DATA / "kernels.conf").read_text().splitlines()
+    return {line.split()[0]: line.split()[1:] for line in lines if line[:1] not in ("", "#")}
+
+
+def built() -> dict[str, list[str]]:
+    """Those that are built here: {name: fragments of its configuration}"""
+    return {name: row[3].split(",") for name, row in rows().items() if len(row) == 4 and row[0] == "source"}
+
+
+def env(name: str) -> Kernel:
+    """What fetch-kernel knows about a kernel, which it gets if it is not there."""
+    lines = path_from("fetch-kernel", name).read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+def source_of(kernel: Kernel) -> Path:
+    """The source tree that a kernel was built from."""
+    makefile = (Path(kernel["KDIR"]) / "Makefile").read_text()
+    found = re.search(r"^include (/\S+)/Makefile$", makefile, re.M)
+    if not found:
+        raise ValueError(f"{kernel['KDIR']} is not built from a source")
+    return Path(found[1])
+
+
+def make(kernel: Kernel, directory: Path, *more: str) -> list[str]:
+    """The command that builds the modules in a directory."""
+    return ["make", "-s", "-C", kernel["KDIR"], f"M={directory}", f"ARCH={kernel['ARCH']}",
+            f"CROSS_COMPILE={kernel['CROSS_COMPILE']}", kernel["COMPILER"], *more, "modules"]

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The module's sources, as Kbuild names them."""
+import re
+import shutil
+from pathlib import Path
+
+from tce.paths import ROOT
+
+NAME = "vfio_iommu_spapr_tce"
+KO = f"{NAME}.ko"
+SUITES = f"{NAME}_kunit"
+
+# What the file that registers the driver has.
+FACE = r"^static const struct vfio_iommu_driver_ops \w+ = \{$"
+
+
+def objects(kbuild: str) -> dict[str, str]:
+    """{object: C file it is made of}, both without a path."""
+    kbuild = kbuild.replace("\\\n", " ")
+    # A rule may make an object of a source with another name.
+    rules = dict(re.findall(r"^\$\(obj\)/(\w+\.o):\s*\$\(src\)/(\w+\.c)\b", kbuild, re.M))
+    names = [name for line in re.findall(rf"^{NAME}-.*=(.*)", kbuild, re.M) for name in re.findall(r"\w+\.o", line)]
+    return {name: rules.get(name, name.replace(".o", ".c")) for name in names}
+
+
+# {C file: object}, of all that the module consists of.
+OBJECTS = {source: name for name, source in objects((ROOT / "Kbuild").read_text()).items()}
+
+
+def headers(root: Path = ROOT) -> list[Path]:
+    """What else an object depends on."""
+    return [root / "Kbuild", *sorted(root.glob("*.h")), *sorted(root.glob("compat/*.h"))]
+
+
+def sources() -> list[Path]:
+    return sorted([*headers(), *(ROOT / name for name in OBJECTS)])
+
+
+def face() -> str:
+    """The C file that registers the driver."""
+    for name in OBJECTS:
+        if re.search(FACE, (ROOT / name).read_text(), re.M):
+            return name
+    raise ValueError("no file of the module registers a driver")
+
+
+def copy(to: Path, *directories: str, root: Path = ROOT) -> None:
+    """A copy of the sources, to build it there, with some of the directories."""
+    shutil.rmtree(to, ignore_errors=True)
+    for directory in ("compat", *directories):
+        shutil.copytree(root / directory, to / directory)
+    for file in (root / "Kbuild", *root.glob("*.[ch]")):
+        shutil.copy2(file, to)

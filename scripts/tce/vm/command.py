@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Boot a machine, run one guest script in it, and judge the run."""
+import argparse
+import functools
+import gzip
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tce import kernels
+from tce.cli import die, parser, path_from
+from tce.kernels import Kernel
+from tce.paths import LOGS, SCRIPTS
+from tce.vm.console import MEANING, Console, judge
+from tce.vm.hugepages import describe_huge_pages
+from tce.vm.initramfs import cpio, stage
+from tce.vm.machines import MACHINES, qemu_devices
+
+
+def boot(argv: list[str], console: Console, timeout: float, stall: float, prepare: Callable[[], None] | None = None) -> tuple[int, bool]:
+    """Run QEMU to its end or to a time limit; returns (exit code, timed out)."""
+    qemu = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT)
+    end = time.monotonic() + timeout
+    quiet_until = time.monotonic() + stall
+    late = threading.Event()
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.5):
+            if time.monotonic() > min(end, quiet_until):
+                late.set()
+                qemu.kill()
+                return
+
+    threading.Thread(target=watch, daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        if prepare:
+            prepare()
+        assert qemu.stdout
+        for raw in qemu.stdout:
+            quiet_until = time.monotonic() + stall
+            console.line(raw)
+        return qemu.wait(), late.is_set()
+    finally:
+        done.set()
+        qemu.kill()
+
+
+def note_retry(text: str) -> None:
+    """For the summary of scripts/check, if that is who runs us."""
+    if os.environ.get("TCE_RETRIES"):
+        with open(os.environ["TCE_RETRIES"], "a", encoding="utf-8") as out:
+            out.write(text + "\n")
+
+
+def parse_args(doc: str) -> argparse.Namespace:
+    p = parser(doc)
+    p.add_argument("--kernel", default="6.12-4k", help="a name from kernels.conf (%(default)s)")
+    p.add_argument("--machine", default="powernv9", choices=MACHINES)
+    p.add_argument("--driver", default="ours", choices=("ours", "intree"))
+    p.add_argument("--ko", help="the module to use with --driver ours (out/KERNEL/...)")
+    p.add_argument("--run", required=True, help="guest script: scripts/guest/RUN.sh")
+    p.add_argument("--arg", action="append", default=[], help="argument for the guest script")
+    p.add_argument("--env", action="append", default=[], help="NAME=VALUE for the guest script")
+    p.add_argument("--device", action="append", default=[],
+                   help="PCI device, with QEMU properties if any (edu, e1000e, ...); may be "
+                        "repeated, each one has its own IOMMU group")
+    p.add_argument("--module", action="append", default=[], help="another kernel module to include")
+    p.add_argument("--file", action="append", default=[], help="SRC:DST, a file or a directory to include")
+    p.add_argument("--huge-pages", action="store_true",
+                   help="tell powernv's kernel of the CPU's pages of 2M and 1G, as the firmware of a real "
+                        "machine does and QEMU does not (pseries has 2M in any case)")
+    p.add_argument("--kvm", action="store_true",
+                   help="a POWER9 that offers KVM to its kernel, which has the module: QEMU 10, from the cache")
+    p.add_argument("--append", default="", help="more for the kernel command line")
+    p.add_argument("--qemu", action="append", default=[], help="another QEMU argument")
+    p.add_argument("--smp", type=int, default=2)
+    p.add_argument("--mem", default="2G")
+    p.add_argument("--timeout", type=float, default=180, help="seconds (%(default)s)")
+    p.add_argument("--stall", type=float, default=90,
+                   help="seconds without a word from the guest (%(default)s)")
+    p.add_argument("--show", default="script", choices=("script", "all", "none"),
+                   help="what to show of the console: what the guest script says, all, nothing")
+    p.add_argument("--echo", dest="show", action="store_const", const="all", help="the same as --show all")
+    p.add_argument("--log", help="where the whole console goes (out/log/...)")
+    return p.parse_args()
+
+
+def find_programs(args: argparse.Namespace) -> None:
+    """See to it that QEMU and what this needs are in the PATH."""
+    if args.kvm:
+        os.environ["PATH"] = f"{path_from('guest-programs', 'outer')}:{os.environ['PATH']}"
+        args.module.append("kvm-hv")
+    if not shutil.which("qemu-system-ppc64"):
+        die("qemu-system-ppc64 is not installed: run scripts/setup-host")
+    os.environ["PATH"] += ":/usr/sbin:/sbin"    # depmod
+
+
+def bootable(name: str) -> Kernel:
+    kernel = kernels.env(name)
+    if kernel["TOOLCHAIN"] == "clang":
+        die(f"kernel {name} is there to compile the module for, not to be booted")
+    return kernel
+
+
+def qemu_command(args: argparse.Namespace, kernel: Kernel, initrd: Path) -> list[str]:
+    # A busy machine may keep an emulated processor waiting for longer than the
+    # watchdogs' 10 s; what really hangs still meets them, or the time limit.
+    append = (f"console=hvc0 rdinit=/init panic=-1 oops=panic log_buf_len=4M watchdog_thresh=30"
+              f" rcupdate.rcu_cpu_stall_timeout=60 tce.run={args.run}"
+              f" tce.driver={args.driver}")
+    if args.arg:
+        append += " tce.args=" + ",".join(args.arg)
+    return ["qemu-system-ppc64", *MACHINES[args.machine], "-m", args.mem, "-smp", str(args.smp),
+            "-kernel", kernel["VMLINUX"], "-initrd", str(initrd),
+            "-append", f"{append} {args.append}".strip(),
+            "-display", "none", "-serial", "stdio", "-monitor", "none", "-nic", "none", "-no-reboot",
+            *qemu_devices(args.machine, args.device), *args.qemu]
+
+
+def boot_and_retry(argv: list[str], args: argparse.Namespace, log: Path,
+                   prepare: Callable[[], None] | None) -> tuple[Console, int, bool]:
+    """boot(), and once more if QEMU ended by itself: (console, exit code, timed out)
+
+    Seen once each: SIGSEGV of QEMU 7.2, on pseries, amid windows that came and went; and a
+    powernv9 of QEMU 10 that ended well in the midst of its firmware. That says nothing of
+    the guest. Twice in a row is no accident.
+    """
+    for again in (True, False):
+        with open(log, "w", encoding="utf-8") as out:
+            out.write("# " + " ".join(argv) + "\n")
+            console = Console(out, args.show)
+            try:
+                status, late = boot(argv, console, args.timeout, args.stall, prepare)
+            except (OSError, ValueError) as error:
+                die(f"QEMU cannot be told of huge pages: {error}")
+        died = status == -signal.SIGSEGV or not (status or console.began)
+        if not again or late or console.splats or not died:
+            break
+        log.replace(log.with_name(log.name + ".died"))
+        print(f"!! QEMU ended by itself ({status}): once more", flush=True)
+        note_retry(f"vm {args.run} {args.kernel} {args.machine} {args.driver}: QEMU ended by itself ({status})")
+    return console, status, late
+
+
+def main(doc: str) -> int:
+    args = parse_args(doc)
+    if not (SCRIPTS / "guest" / f"{args.run}.sh").exists():
+        die(f"there is no scripts/guest/{args.run}.sh")
+    find_programs(args)
+    log = Path(args.log or LOGS / f"{'-'.join((args.run, args.kernel, args.machine, args.driver))}.log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    kernel = bootable(args.kernel)
+
+    with tempfile.TemporaryDirectory(prefix="vfio-vm-") as name:
+        tmp = Path(name)
+        stage(tmp / "root", kernel, args)
+        with gzip.open(tmp / "initrd", "wb", compresslevel=1) as out:
+            cpio(tmp / "root", out)
+        argv, prepare = qemu_command(args, kernel, tmp / "initrd"), None
+        if args.huge_pages and args.machine.startswith("powernv"):
+            argv += ["-S", "-chardev", f"socket,id=gdb,path={tmp}/gdb,server=on,wait=off", "-gdb", "chardev:gdb"]
+            prepare = functools.partial(describe_huge_pages, f"{tmp}/gdb")
+        console, status, late = boot_and_retry(argv, args, log, prepare)
+
+    code = judge(console, status, late)
+    for text in console.splats[:5]:
+        print(f"!! {text}")
+    print(f">> vm {args.run} {args.kernel} {args.machine} {args.driver}: {MEANING[code]} (log: {log})",
+          flush=True)
+    return code

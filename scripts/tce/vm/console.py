@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a guest's console says, and what that is worth."""
+import re
+from typing import TextIO
+
+PASS, FAIL, USAGE, SPLAT, TIMEOUT, NO_VERDICT, QEMU_ERROR = range(7)
+MEANING = ("passed", "the guest script failed", "not run", "the kernel complained", "time limit",
+           "no verdict", "QEMU failed")
+
+# What a healthy kernel never prints. Matched anywhere in a line of the console.
+SPLATS = re.compile("|".join((
+    r"Oops[: ]", r"\bBUG: ", r"kernel BUG at", r"WARNING: (CPU|possible|suspicious|bad|Nested|inconsistent)",
+    r"-+\[ cut here \]-+", r"Kernel panic", r"Unable to handle kernel", r"KASAN: ", r"KCSAN: ",
+    r"UBSAN: ", r"rcu: INFO", r"rcu.*detected stall", r"suspicious RCU usage",
+    r"blocked for more than \d+ seconds", r"soft lockup", r"hard LOCKUP",
+    r"list_(add|del) corruption", r"refcount_t: ", r"DEBUG_LOCKS_WARN_ON",
+    r"sleeping function called from invalid context", r"scheduling while atomic",
+    r"held lock freed", r"possible recursive locking", r"unreferenced object",
+    r"Machine check", r"Bad page state",
+)))
+
+# What the kernel and the firmware may still say after the verdict.
+LAST_WORDS = re.compile(r"\[ *\d+\.\d+[],]|$")
+
+
+class Console:
+    """Follows the guest's console: writes the log, shows what is wanted, finds the verdict."""
+
+    def __init__(self, log: TextIO, show: str) -> None:
+        self.log, self.show = log, show
+        self.verdict: int | None = None
+        self.splats: list[str] = []
+        self.script_speaks = False
+        self.began = False
+
+    def line(self, raw: bytes) -> None:
+        text = raw.decode("utf-8", "replace").replace("\r", "").rstrip("\n")
+        self.log.write(text + "\n")
+        self.log.flush()
+        if SPLATS.search(text):
+            self.splats.append(text)
+        if not LAST_WORDS.match(text):
+            self.verdict = None     # it was not the last word
+        m = re.fullmatch(r"VM-VERDICT: (\d+)", text.strip())
+        if m:
+            self.verdict = int(m[1])
+        if text.startswith("VM-START"):
+            self.script_speaks = self.began = True
+        elif text.startswith("VM-END"):
+            self.script_speaks = False
+        elif self.script_speaks and self.show == "script":
+            print(text, flush=True)
+        if self.show == "all":
+            print(text, flush=True)
+
+
+def judge(console: Console, qemu_status: int, late: bool) -> int:
+    if late:
+        return TIMEOUT
+    if console.splats:
+        return SPLAT
+    if qemu_status:
+        return QEMU_ERROR
+    if console.verdict is None:
+        return NO_VERDICT
+    return PASS if console.verdict == 0 else FAIL

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a guest boots with: programs, modules of its kernel, guest scripts, and what is asked for."""
+import argparse
+import gzip
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+from tce import module
+from tce.cli import die, path_from
+from tce.kernels import Kernel
+from tce.paths import OUT, SCRIPTS
+
+# Modules that every guest gets, with what they depend on.
+MODULES = ["vfio-pci", module.NAME]
+
+# Devices whose host driver is a module.
+DEVICE_MODULES = {"e1000e": "e1000e"}
+
+
+def module_name(path: str) -> str:
+    return re.sub(r"\.ko(\.\w+)?$", "", os.path.basename(path)).replace("-", "_")
+
+
+def module_files(moddir: Path, wanted: Iterable[str]) -> list[str]:
+    """Paths (relative to moddir) of the wanted modules and their dependencies."""
+    deps: dict[str, list[str]] = {}
+    for line in (moddir / "modules.dep").read_text().splitlines():
+        path, _, needs = line.partition(":")
+        deps[module_name(path)] = [path, *needs.split()]
+    builtin = {module_name(line) for line in (moddir / "modules.builtin").read_text().splitlines()}
+    files: list[str] = []
+    for name in (module_name(w) for w in wanted):
+        if name in deps:
+            files += deps[name]
+        elif name not in builtin:
+            print(f"vm: note: the kernel has no module {name}", file=sys.stderr)
+    return sorted(set(files))
+
+
+def copy_module(source: Path, target: Path) -> None:
+    """Copy a module, without its compression: saves the guest the (emulated) work."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unpack = {".xz": ["xz", "-dc"], ".zst": ["zstd", "-dcq"]}.get(source.suffix)
+    if unpack:
+        with open(target.with_suffix(""), "wb") as out:
+            subprocess.run([*unpack, source], stdout=out, check=True)
+    else:
+        shutil.copy2(source, target)
+
+
+def stage(root: Path, kernel: Kernel, args: argparse.Namespace) -> None:
+    """Put everything that the guest needs under root."""
+    shutil.copytree(path_from("userland", kernel["ENDIAN"]), root, symlinks=True)
+    for sub in ("etc", "guest", "proc", "sys", "dev"):
+        (root / sub).mkdir()
+    (root / "etc/passwd").write_text("root::0:0:root:/root:/bin/sh\n"
+                                     "nobody::65534:65534:nobody:/tmp:/bin/sh\n")
+    (root / "etc/group").write_text("root::0:\nnogroup::65534:\n")
+
+    source = Path(kernel["MODDIR"]) / "lib/modules" / kernel["KVER"]
+    target = root / "lib/modules" / kernel["KVER"]
+    wanted = MODULES + args.module
+    wanted += [DEVICE_MODULES[d] for d in set(args.device) if d in DEVICE_MODULES]
+    for file in module_files(source, wanted):
+        copy_module(source / file, target / file)
+    for index in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
+        if (source / index).exists():
+            shutil.copy2(source / index, target / index)
+    if args.driver == "ours":
+        ours = Path(args.ko) if args.ko else OUT / args.kernel / module.KO
+        if not ours.exists():
+            die(f"{ours} is not built: run scripts/build-module {args.kernel}")
+        (target / "updates").mkdir()
+        # By the name that modprobe looks for, whatever --ko calls it.
+        shutil.copy2(ours, target / "updates" / module.KO)
+    subprocess.run(["depmod", "-b", root, kernel["KVER"]], check=True)
+
+    for script in (SCRIPTS / "guest").iterdir():
+        shutil.copy2(script, root / "guest")
+    (root / "guest/init").rename(root / "init")
+    (root / "init").chmod(0o755)
+    env = [f"TCE_DRIVER={args.driver}", f"TCE_MACHINE={args.machine}", f"TCE_KERNEL={args.kernel}"]
+    (root / "guest/env").write_text("\n".join(env + args.env) + "\n")
+    for pair in args.file:
+        src, _, name = pair.partition(":")
+        dst = root / (name or src).lstrip("/")
+        dst.parent.mkdir(parents=True, exist_ok=True)
+        if os.path.isdir(src):
+            shutil.copytree(src, dst, symlinks=True, dirs_exist_ok=True)
+        elif os.path.exists(src):
+            shutil.copy2(src, dst)
+        else:
+            die(f"--file {src}: no such file")
+
+
+def cpio(root: Path, out: BinaryIO | gzip.GzipFile) -> None:
+    """Write the tree as an archive in cpio's newc form; everything belongs to root."""
+    def entry(name: str, mode: int, data: bytes, number: int) -> None:
+        raw = name.encode() + b"\0"
+        fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(raw), 0)
+        header = b"070701" + b"".join(b"%08x" % f for f in fields) + raw
+        out.write(header + b"\0" * (-len(header) % 4) + data + b"\0" * (-len(data) % 4))
+
+    number = 1
+    for path in sorted(root.rglob("*")):
+        if path.is_symlink():
+            data = os.readlink(path).encode()
+        else:
+            data = path.read_bytes() if path.is_file() else b""
+        entry(str(path.relative_to(root)), path.lstat().st_mode, data, number)
+        number += 1
+    # The kernel opens this before devtmpfs is there.
+    entry("dev/console", 0o020600, b"", number)
+    entry("TRAILER!!!", 0, b"", 0)

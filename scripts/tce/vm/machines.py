@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The emulated machines, as QEMU's arguments."""
+from collections.abc import Iterable
+
+# The mitigations are hardware that TCG does not emulate.
+PSERIES = ["-M", "pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off", "-vga", "none"]
+MACHINES = {
+    "powernv8": ["-M", "powernv8"],
+    "powernv9": ["-M", "powernv9"],
+    "powernv10": ["-M", "powernv10"],
+    "pseries": PSERIES,
+    "pseries-hash": [*PSERIES, "-cpu", "power8"],   # which has no radix MMU
+}
+
+
+def qemu_devices(machine: str, devices: Iterable[str]) -> list[str]:
+    """QEMU arguments which give every device an IOMMU group of its own."""
+    argv: list[str] = []
+    for n, device in enumerate(devices):
+        if machine.startswith("powernv"):
+            bus, slot = f"pcie.{n}", "0x0"      # every root port is a host bridge
+        else:
+            bus, slot = ("pci.0" if n == 0 else f"phb{n}.0"), "0x1"
+            if n > 0:
+                argv += ["-device", f"spapr-pci-host-bridge,index={n},id=phb{n}"]
+        kind = device.split(",")[0]
+        if kind == "e1000e":        # no ROM: that is a package of its own
+            argv += ["-netdev", f"user,id=net{n}"]
+            device += f",romfile=,netdev=net{n}"
+        elif kind == "edu" and "dma_mask" not in device:
+            device += ",dma_mask=0xffffffffffffffff"    # also reaches windows high up
+        # vfio-pci resets the bus at each open and close of the only device on it, which
+        # takes the firmware 5 s. With a second function, which has no driver, it does not.
+        argv += ["-device", f"{device},multifunction=on,bus={bus},addr={slot}",
+                 "-device", f"pci-testdev,bus={bus},addr={slot}.1"]
+    return argv

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""scripts/mutation: mutants, what guests say of them, and the judge."""
+import re
+import subprocess
+import unittest
+
+from tce import module
+from tce.mutation import events, guests, stages
+from tce.mutation.lines import Lines, affordable
+from tce.mutation.mutants import LEAST_OF_FILE, candidates, sample
+from tce.mutation.verdicts import caught_text, judge, read_caught, read_verdicts, stale_verdicts, summary, test_of
+from tce.paths import ROOT, SCRIPTS
+
+
+class Mutation(unittest.TestCase):
+    source = """/* if (comment < 1) */
+static int take(struct thing *win, int n)
+{
+	if (n < win->max &&
+	    win->first != n)
+		return -EINVAL;
+	spin_lock(&win->lock);
+	win->n += n;
+	spin_unlock(&win->lock);
+	window_kill(win, 0,
+		    n - 1);
+	cond_resched();
+	return 0;
+}
+"""
+
+    def mutants(self, source=source):
+        return list(candidates("tce_table.c", source))
+
+    def test_faults(self):
+        made = {(m.kind, m.before, m.after) for m in self.mutants()}
+        for expected in (
+                ("comparison off by one", "if (n < win->max &&", "if (n <= win->max &&"),
+                ("and/or", "if (n < win->max &&", "if (n < win->max ||"),
+                ("negated comparison", "win->first != n)", "win->first == n)"),
+                ("dropped kill", "window_kill(win, 0,", ""),
+                ("removed lock", "spin_lock(&win->lock);", ";"),
+                ("dropped assignment", "win->n += n;", ";"),
+                ("other result", "return -EINVAL;", "return 0;")):
+            self.assertIn(expected, made)
+        self.assertFalse([m for m in made if "resched" in m[1] or "comment" in m[1]])
+
+    def test_lines_stay_where_they_are(self):
+        for m in self.mutants():
+            self.assertEqual(m.text.count("\n"), self.source.count("\n"), m.key)
+
+    def test_names_do_not_depend_on_the_place(self):
+        moved = self.mutants("\n\nint other;\n" + self.source)
+        self.assertEqual([m.id for m in moved], [m.id for m in self.mutants()])
+        self.assertEqual(len({m.id for m in moved}), len(moved))
+
+    def outcome(self, *lines):
+        text = "".join(f"\n>> {line}" if line[0] != "[" else f"\n{line}" for line in lines) + "\n"
+        return events.outcome(events.read_events(text), text)
+
+    def proven(self, test, *lines):
+        text = "".join(f"\n>> {line}" for line in lines) + "\n"
+        return events.proven(events.read_events(text), text, test)
+
+    def test_outcome(self):
+        self.assertEqual(self.outcome("mutant a", "caught a by x: y", "mutant b", "survived b"),
+                         ({"a": ("caught", "x: y"), "b": ("survived", "")}, None))
+        self.assertEqual(self.outcome(), ({}, None))
+        # Neither a guest that falls silent proves anything, nor what takes too long, nor
+        # what the good module fails behind it, whether the mutant was the first or not.
+        for before in ((), ("mutant a", "survived a")):
+            for end, how in (((), "s.t: the guest stopped answering"),
+                             (("[    9.0] Kernel panic - not syncing: softlockup",), "s.t: Kernel panic - not syncing: softlockup"),
+                             (("doubt b by s.t: it hangs",), "s.t: it hangs"),
+                             (("doubt b by s.t: x; then the good module: y",), "s.t: x; then the good module: y")):
+                found, doubt = self.outcome(*before, "mutant b", "try s.r", "try s.t+leaks", "try leaks", *end)
+                self.assertEqual((sorted(found), doubt), (["a"] if before else [], ("b", "s.t", how)))
+        # An oops does, if it was the mutant at work.
+        oops = "[    9.0] Oops: Kernel access of bad area, sig: 11 [#1]"
+        for end in ((oops,), (oops, "doubt b by s.t: it hangs"), (oops, "try s.t with the good module")):
+            found, doubt = self.outcome("mutant b", "try s.r", "try s.t", *end)
+            self.assertEqual((found["b"][0], doubt), ("caught", None))
+        for end in (("measure s.t", oops), ("try s.t", "try s.t with the good module", oops)):
+            found, doubt = self.outcome("mutant b", *end)
+            self.assertEqual((found, bool(doubt)), ({}, True))
+        # A test of another mutant is not this one's.
+        self.assertEqual(self.outcome("mutant a", "try s.t", "survived a", "mutant b")[1][:2], ("b", ""))
+
+    def test_doubts(self):
+        begun = ("mutant b", "try s.t with the good module")
+        good = (*begun, "good s.t", "try s.t")
+        self.assertTrue(self.proven("s.t", *good))
+        self.assertTrue(self.proven("s.t", *good, "doubt b by s.t: it hangs"))
+        self.assertTrue(self.proven("s.t", *good, "caught b by s.t: x"))
+        self.assertFalse(self.proven("s.t", *good, "survived b"))
+        # the good module is slow as well, or there is no word of it
+        self.assertFalse(self.proven("s.t", *begun))
+        self.assertFalse(self.proven("s.t", *begun, "!! the good module: it hangs"))
+        self.assertFalse(self.proven("s.t", "mutant b", "try s.t"))
+        self.assertFalse(self.proven("s.t"))
+        # loading has no test: the good module was loaded first
+        self.assertTrue(self.proven("", "mutant b", "doubt b by loading: x"))
+        self.assertFalse(self.proven("", "mutant b", "survived b"))
+
+    def test_rounds(self):
+        """What ends guests, but not twice with the same test, survives in the end."""
+        boots = []
+        runner = guests.Runner(stages.STAGES[0], None, None, {}, 90)
+
+        def boot(tries, worker, note, confirm=False):
+            boots.append(([t[0] for t in tries], tries[0][2], confirm))
+            if confirm:
+                text = "\n>> mutant b\n>> good s.t\n>> try s.t\n" + (">> survived b\n" if self.once else "")
+            else:
+                names = [t[0] for t in tries]
+                text = "".join(f"\n>> mutant {n}\n>> survived {n}" for n in names if n != "b") if "b" not in names \
+                    else "\n>> mutant b\n>> try s.t\n"
+            return events.read_events(text), text
+
+        runner.boot = boot
+        for self.once, verdict, confirmed in ((False, "caught", 1), (True, "survived", guests.ROUNDS)):
+            noted = {}
+            boots.clear()
+            runner.run([("b", None, ["s.r", "s.t"]), ("c", None, ["s.r"])], 1, lambda *n: noted.update({n[0]: n[1]}))
+            self.assertEqual(noted, {"b": verdict, "c": "survived"})
+            self.assertEqual([b for b in boots if b[2]], [(["b"], ["s.t"], True)] * confirmed)
+
+    def results(self, caught, *survivors):
+        """So many mutants are caught; of each survivor there is this verdict, or None."""
+        mutants = self.mutants()[:caught + len(survivors)]
+        self.assertEqual(len(mutants), caught + len(survivors))
+        results = {m.id: ("caught", "kunit", "x") for m in mutants[:caught]}
+        results.update({m.id: ("survived", "", "") for m in mutants[caught:]})
+        verdicts = {m.key: f"{v}: x" for m, v in zip(mutants[caught:], survivors) if v}
+        return results, mutants, verdicts
+
+    def judge(self, caught, *survivors, least=1):
+        return judge(*self.results(caught, *survivors), 90, least)
+
+    def test_judge(self):
+        self.assertFalse(self.judge(10))
+        for verdict in ("unseen", "missing test", None):
+            self.assertFalse(self.judge(9, verdict))
+            self.assertTrue(self.judge(8, verdict, verdict))
+            self.assertTrue(self.judge(8, verdict, "equivalent"))
+        self.assertTrue(self.judge(0))
+        results, mutants, verdicts = self.results(9, "unseen")
+        del results[mutants[0].id]
+        self.assertTrue(judge(results, mutants, verdicts, 80))
+
+    def test_equivalent_mutants_do_not_count(self):
+        self.assertFalse(self.judge(8, "equivalent", "equivalent"))
+        self.assertTrue(self.judge(0, "equivalent"))
+        self.assertFalse(self.judge(8, "equivalent", least=8))
+        self.assertTrue(self.judge(8, "equivalent", least=9))
+        text = summary(*self.results(7, "equivalent", "unseen", None))
+        self.assertIn("7 of 9 (77.8 %)", text)
+        self.assertIn("7 of 10 (70.0 %)", text)
+        self.assertIn("1 missed ones without a verdict", text)
+
+    def test_wrong_verdicts(self):
+        results, mutants, verdicts = self.results(10)
+        verdicts[mutants[0].key] = "equivalent: x"
+        self.assertTrue(judge(results, mutants, verdicts, 50))
+        # bad luck may catch what can't be shown every time
+        verdicts[mutants[0].key] = "unseen: x"
+        self.assertFalse(judge(results, mutants, verdicts, 50))
+        self.assertFalse(stale_verdicts(verdicts, mutants))
+        self.assertTrue(stale_verdicts(verdicts, mutants[1:]))
+
+    def test_sample(self):
+        source = self.source.replace("window_kill", "smp_store_release(&win->first, n);\n\twindow_kill")
+        source += "".join(source.replace(" take(", f" take{n}(") for n in range(5))
+        small = list(candidates("tce_eeh.c", self.source))
+        mutants = self.mutants(source) + small
+        self.assertIn("weaker barrier", [m.kind for m in mutants])
+        self.assertNotIn("weaker barrier", [m.kind for m in sample(mutants, 10000, 1)])
+        self.assertEqual(len(sample(small, 10000, 1)), len(small))
+        drawn = [m.id for m in sample(mutants, 40, 1)]
+        self.assertEqual(len(drawn), len(set(drawn)))
+        self.assertTrue(40 <= len(drawn) <= 50)
+        self.assertGreaterEqual(sum(m.id in drawn for m in small), LEAST_OF_FILE)
+        self.assertEqual(drawn, [m.id for m in sample(mutants, 40, 1)])
+        self.assertNotEqual(drawn, [m.id for m in sample(mutants, 40, 2)])
+        # the others of the same seed do not change when a mutant is gone
+        left = [m.id for m in sample([m for m in mutants if m.id != drawn[0]], 40, 1)]
+        self.assertLessEqual(len(set(drawn) - set(left)), 2)
+
+    def test_no_sample_without_a_seed(self):
+        with self.assertRaises(TypeError):
+            sample(self.mutants(), 10)
+
+        def seed():
+            done = subprocess.run([SCRIPTS / "mutation", "--list"], stdout=subprocess.PIPE, text=True, check=True)
+            return re.search(r"\n>> mutation: \d+ mutants, seed (\d+): ", done.stdout)[1]
+        self.assertGreater(len({seed() for _ in range(3)}), 1)
+
+    def test_files(self):
+        self.assertEqual(set(module.OBJECTS), {p.name for p in ROOT.glob("*.c") if ".mod." not in p.name})
+
+    def test_caught(self):
+        for how, test in (("tce_map.v2_map: it hangs, twice", "tce_map.v2_map"), ("tce_map+leaks: lost memory", "tce_map"),
+                          ("dma: row 1", "dma"), ("loading: no", ""), ("", "")):
+            self.assertEqual(test_of(how), test)
+        mutants = self.mutants()[:4]
+        results = {m.id: ("caught", "kunit", f"tce_map.{n}: x") for n, m in enumerate(mutants[:2])}
+        results[mutants[2].id] = ("caught", "kunit", "leaks: lost memory")
+        results[mutants[3].id] = ("survived", "", "")
+        here = ("tce_table.c", "take")
+        before = {(*here, "kunit"): ["tce_map.1", "tce_map.2"], (*here, "selftests"): ["dma"],
+                  ("tce_table.c", "gone", "kunit"): ["tce_map.1"]}
+        self.assertEqual(read_caught(caught_text(results, mutants, before, {here})), {
+            (*here, "kunit"): ["tce_map.0", "tce_map.1", "tce_map.2"], (*here, "selftests"): ["dma"]})
+
+    def test_who_runs_the_line(self):
+        lines = Lines.__new__(Lines)
+        lines.unusable = {}
+        m = next(m for m in self.mutants() if m.before.startswith("win->n += n"))
+        at, elsewhere = {m.file: {m.line}}, {m.file: {m.line + 100}}
+        lines.tests = {"a.x": (3, 50, at), "a.y": (2, 10, elsewhere), "a.z": (2, 10, elsewhere), "c.x": (2, 1, elsewhere),
+                       **{f"b.{n}": (2, 5, at) for n in range(4)}}
+        self.assertEqual(lines.tests_for(m, ["a", "b", "c"]), ["b", "a.x"])
+        # First what has helped before, as far as it runs the line.
+        self.assertEqual(lines.tests_for(m, ["a", "b", "c"], ["c.x", "b.2", "a.x", "gone"]), ["b.2", "a.x", "b"])
+        self.assertEqual(lines.expected()["b"], (5, 20))
+        lines.unusable = {"b.9": "it fails"}
+        self.assertEqual(lines.tests_for(m, ["b"]), [f"b.{n}" for n in range(4)])
+        lines.unusable = {}
+        # gcov does not know the line, but those around it
+        lines.tests = {"a.x": (3, 50, {m.file: {m.line - 2}}), "a.y": (2, 10, {m.file: {m.line + 1}}),
+                       "a.z": (2, 10, {m.file: {m.line - 3, m.line + 2}})}
+        self.assertEqual(lines.tests_for(m, ["a"]), ["a.y", "a.x"])
+        lines.tests = {"b.0": (5, 20, at), "a.x": (3, 50, at)}
+        self.assertEqual(affordable(["b", "a.x"], lines.expected(), 30), ["b"])
+        self.assertEqual(affordable(["a.x"], lines.expected(), 30), ["a.x"])
+
+    def test_verdicts(self):
+        m = self.mutants()[0]
+        text = f"# SPDX\n\n{m.key}\n= equivalent: it is\n  so\n"
+        self.assertEqual(read_verdicts(text), {m.key: "equivalent: it is so"})
+

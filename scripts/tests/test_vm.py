@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""scripts/vm: what a console is worth."""
+import io
+import unittest
+
+from tce.vm import console as vm
+
+
+class Vm(unittest.TestCase):
+    def judge(self, *lines, status=0, late=False):
+        console = vm.Console(io.StringIO(), "none")
+        for line in lines:
+            console.line(line.encode() + b"\r\n")
+        return vm.judge(console, status, late)
+
+    def test_pass(self):
+        self.assertEqual(self.judge("VM-START", "VM-VERDICT: 0", "[    9.1] reboot: Power down"), vm.PASS)
+
+    def test_no_verdict(self):
+        self.assertEqual(self.judge("VM-START"), vm.NO_VERDICT)
+        self.assertEqual(self.judge("VM-VERDICT: 0", "a test program goes on"), vm.NO_VERDICT)
+        self.assertEqual(self.judge("echo VM-VERDICT: 0"), vm.NO_VERDICT)
+
+    def test_failed(self):
+        self.assertEqual(self.judge("VM-VERDICT: 1"), vm.FAIL)
+
+    def test_late(self):
+        self.assertEqual(self.judge("VM-VERDICT: 0", late=True), vm.TIMEOUT)
+
+    def test_qemu(self):
+        self.assertEqual(self.judge("qemu: no such device", status=1), vm.QEMU_ERROR)
+
+    def test_splats(self):
+        for line in (
+                "Oops: Kernel access of bad area, sig: 11 [#1]",
+                "BUG: Kernel NULL pointer dereference on read at 0x00000010",
+                "BUG: sleeping function called from invalid context at mm/gup.c:1",
+                "WARNING: CPU: 0 PID: 57 at arch/powerpc/mm/init.c:1 destroy_context+0x1/0x2",
+                "WARNING: possible circular locking dependency detected",
+                "WARNING: suspicious RCU usage",
+                "Kernel panic - not syncing: Fatal exception",
+                "rcu: INFO: rcu_sched self-detected stall on CPU",
+                "INFO: task abi:61 blocked for more than 60 seconds.",
+                "UBSAN: shift-out-of-bounds in tce_table.c:1:2",
+                "kernel BUG at mm/slub.c:1!",
+                "list_del corruption. prev->next should be 1",
+                "refcount_t: underflow; use-after-free.",
+        ):
+            self.assertEqual(self.judge(f"[    5.000000] {line}", "VM-VERDICT: 0"), vm.SPLAT, line)
+
+    def test_harmless(self):
+        for line in ("vfio_iommu_spapr_tce: loading out-of-tree module taints kernel.",
+                     "vfio_iommu_spapr_tce: module verification failed: signature and/or required key missing",
+                     "pci 0000:01     : [PE# fd] Disabling 64-bit DMA bypass"):
+            self.assertEqual(self.judge(f"[    5.000000] {line}", "VM-VERDICT: 0"), vm.PASS, line)
+
