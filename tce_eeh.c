@@ -33,7 +33,8 @@
 #include <asm/eeh.h>
 
 #include "tce_eeh.h"
-#include "tce_table.h"
+#include "tce_group.h"
+#include "tce_space.h"
 
 /**
  * struct tce_eeh_job - an operation under way

@@ -52,7 +52,8 @@
 #include "compat/vfio_ops.h"
 #include "tce_eeh.h"
 #include "tce_memory.h"
-#include "tce_table.h"
+#include "tce_page.h"
+#include "tce_space.h"
 
 #define CREATE_TRACE_POINTS
 #include "tce_trace.h"
@@ -148,7 +149,7 @@ static void container_settle(struct work_struct *work)
 						       struct tce_container,
 						       settle);
 
-	if (tce_mem_try_settle(&container->mem))
+	if (tce_account_try_settle(&container->mem.account))
 		container_free(container);
 	else
 		queue_delayed_work(tce_workqueue, &container->settle,
@@ -166,7 +167,7 @@ static noinline void container_end(struct tce_container *container)
 	 * not wait for longer than that.
 	 */
 	for (tries = 0; tries < TCE_SETTLE_TRIES; tries++) {
-		if (tce_mem_try_settle(&container->mem)) {
+		if (tce_account_try_settle(&container->mem.account)) {
 			container_free(container);
 			return;
 		}
@@ -244,8 +245,7 @@ static int lock_and_bind(struct tce_container *container)
 
 	if (rc)
 		return rc;
-	if (container->mem.lock != &space->lock)
-		rc = down_write_killable(container->mem.lock);
+	rc = down_write_killable(&container->mem.process->map_lock);
 	if (rc)
 		up_write(&space->lock);
 	return rc;
@@ -294,13 +294,13 @@ static long create_windows(struct tce_container *container,
 		tce_space_unlock(space);
 		if (rc != -EAGAIN)
 			break;
-		rc = tce_mem_charge(&container->mem, price - paid);
+		rc = tce_account_charge(&container->mem.account, price - paid);
 		if (rc)
 			break;
 		paid = price;
 	}
-	tce_mem_uncharge(&container->mem, paid);
-	tce_mem_settle(&container->mem);
+	tce_account_uncharge(&container->mem.account, paid);
+	tce_account_settle(&container->mem.account);
 	return rc;
 }
 
@@ -316,12 +316,12 @@ static __always_inline bool lock_if_ready(struct tce_container *container)
 	 * the cheaper half of it.
 	 */
 	if (unlikely(smp_load_acquire(&container->mem.mm) != current->mm ||
-		     !down_read_trylock(container->mem.lock)))
+		     !down_read_trylock(&container->mem.process->map_lock)))
 		return false;
 	/* enabled: release is to come, and waits */
 	if (likely(container->enabled && !container->space.default_pending))
 		return true;
-	up_read(container->mem.lock);
+	up_read(&container->mem.process->map_lock);
 	return false;
 }
 
@@ -346,7 +346,7 @@ static __always_inline void unlock_mapping(struct tce_container *container)
 {
 	/* kfree_rcu() waits until the lock, too, is done with itself */
 	rcu_read_lock();
-	up_read(container->mem.lock);
+	up_read(&container->mem.process->map_lock);
 	rcu_read_unlock();
 }
 
@@ -366,7 +366,7 @@ static int lock_for_mapping(struct tce_container *container)
 	    smp_load_acquire(&container->mem.mm) != current->mm)
 		return -EPERM;
 	for (;;) {
-		rc = down_read_killable(container->mem.lock);
+		rc = down_read_killable(&container->mem.process->map_lock);
 		if (rc)
 			return rc;
 		if (container->dead)
@@ -377,7 +377,7 @@ static int lock_for_mapping(struct tce_container *container)
 			rc = -EAGAIN;
 		else
 			return 0;
-		up_read(container->mem.lock);
+		up_read(&container->mem.process->map_lock);
 		if (rc == -EAGAIN)
 			rc = create_windows(container, NULL);
 		if (rc)
@@ -417,8 +417,8 @@ static int map_pages(struct tce_container *container,
 	if (rc || !map->size)
 		return rc;
 
-	rc = tce_pins_get(&pins, &container->mem, map->vaddr, map->size,
-			  dir != DMA_TO_DEVICE);
+	rc = tce_pins_get(&pins, &container->mem.pinned, map->vaddr,
+			  map->size, dir != DMA_TO_DEVICE);
 	if (rc)
 		return rc;
 	rc = lock_for_mapping(container);
@@ -450,7 +450,7 @@ static long ioctl_map(struct tce_container *container, unsigned long arg)
 
 	if (!container->mem.v2) {
 		rc = map_pages(container, &map, dir);
-		tce_pins_trim(&container->mem);
+		tce_pinned_trim(&container->mem.pinned);
 	} else {
 		rc = lock_for_mapping(container);
 		if (rc)
@@ -482,7 +482,7 @@ static long ioctl_unmap(struct tce_container *container, unsigned long arg)
 		return rc;
 	rc = tce_space_unmap(&container->space, unmap.iova, unmap.size);
 	unlock_mapping(container);
-	tce_pins_trim(&container->mem);
+	tce_pinned_trim(&container->mem.pinned);
 	trace_tce_unmap(unmap.iova, unmap.size, rc);
 	return rc;
 }
@@ -503,24 +503,27 @@ static __always_inline long map_page(void *iommu_data, unsigned long arg)
 	container = container_get(iommu_data);
 	if (unlikely(dir == DMA_NONE || !container))
 		goto out_put;
+	/* who is not bound yet has no account to be charged */
+	if (unlikely(smp_load_acquire(&container->mem.mm) != current->mm))
+		goto out_put;
 
 	/* as long as the client likes */
-	bad = tce_pin_get(map.vaddr, dir != DMA_TO_DEVICE, &page);
-	/* which map_pages() tries more than once */
-	if (likely(bad != -ENOMEM && lock_if_ready(container))) {
+	bad = tce_pin_get(&container->mem.pinned, map.vaddr,
+			  dir != DMA_TO_DEVICE, &page);
+	if (likely(bad != -EAGAIN && lock_if_ready(container))) {
 		if (likely(!bad))
 			rc = tce_space_map_page(&container->space, map.iova,
 						map.vaddr, page, dir);
 		else
 			rc = tce_space_check(&container->space, map.iova,
 					     map.vaddr, SZ_4K) ?: bad;
-		up_read(container->mem.lock);
+		up_read(&container->mem.process->map_lock);
 		if (rc != -EAGAIN)
 			trace_tce_map(map.iova, map.vaddr, map.size, map.flags,
 				      rc);
 	}
 	if (unlikely(rc) && !bad)
-		unpin_user_page(page);
+		tce_pin_put(&container->mem.pinned, page, 1, false);
 out_put:
 	if (likely(container))
 		container_put(container);
@@ -563,7 +566,7 @@ static __always_inline long unmap_quickly(void *iommu_data, unsigned long arg)
 	container = lock_quickly(iommu_data);
 	if (unlikely(!container))
 		return -EAGAIN;
-	if (unlikely(tce_pins_to_trim(&container->mem))) {
+	if (unlikely(tce_pinned_excess(&container->mem.pinned))) {
 		unlock_mapping(container);
 		return -EAGAIN;
 	}
@@ -654,12 +657,14 @@ static int try_enable(struct tce_container *container, unsigned long paid,
 		rc = tce_mem_bind(&container->mem);
 	if (!rc) {
 		*price = table_group->tce32_size >> PAGE_SHIFT;
-		if (paid == *price) {
-			tce_pins_allow(&container->mem, paid);
-			WRITE_ONCE(container->enabled, true);
-		} else {
-			rc = -EAGAIN;
-		}
+		rc = paid == *price ? 0 : -EAGAIN;
+	}
+	if (!rc) {
+		tce_pinned_allow(&container->mem.pinned, paid);
+		/* MAP and UNMAP look at it */
+		down_write(&container->mem.process->map_lock);
+		WRITE_ONCE(container->enabled, true);
+		up_write(&container->mem.process->map_lock);
 	}
 	up_write(&space->lock);
 	return rc;
@@ -675,7 +680,7 @@ static long ioctl_enable(struct tce_container *container, union tce_arg *arg)
 	unsigned long paid = 0, price = 0;
 	long rc;
 
-	rc = mutex_lock_killable(&mem->charging);
+	rc = mutex_lock_killable(&mem->pinned.charging);
 	if (rc)
 		return rc;
 	for (;;) {
@@ -683,17 +688,17 @@ static long ioctl_enable(struct tce_container *container, union tce_arg *arg)
 		if (rc != -EAGAIN)
 			break;
 		/* or another group has come since */
-		tce_mem_uncharge(mem, paid);
+		tce_account_uncharge(&mem->account, paid);
 		paid = 0;
-		rc = tce_mem_charge(mem, price);
+		rc = tce_account_charge(&mem->account, price);
 		if (rc)
 			break;
 		paid = price;
 	}
 	if (rc)
-		tce_mem_uncharge(mem, paid);
-	mutex_unlock(&mem->charging);
-	tce_mem_settle(mem);
+		tce_account_uncharge(&mem->account, paid);
+	mutex_unlock(&mem->pinned.charging);
+	tce_account_settle(&mem->account);
 	return rc;
 }
 
@@ -705,27 +710,25 @@ static void container_disable(struct tce_container *container)
 		return;
 	tce_space_unmap_all(&container->space);
 	WRITE_ONCE(container->enabled, false);
-	tce_pins_allow(&container->mem, 0);
+	tce_pinned_allow(&container->mem.pinned, 0);
 }
 
 static long ioctl_disable(struct tce_container *container, union tce_arg *arg)
 {
-	struct tce_mem *mem = &container->mem;
+	struct tce_pinned *pinned = &container->mem.pinned;
 	long rc;
 
-	rc = mutex_lock_killable(&mem->charging);
+	rc = mutex_lock_killable(&pinned->charging);
 	if (rc)
 		return rc;
-	rc = down_write_killable(&container->space.lock);
-	if (!rc) {
-		if (owned(container))
-			container_disable(container);
-		else
-			rc = -EPERM;
-		up_write(&container->space.lock);
-	}
-	mutex_unlock(&mem->charging);
-	tce_pins_trim(mem);
+	tce_space_lock(&container->space);
+	if (owned(container))
+		container_disable(container);
+	else
+		rc = -EPERM;
+	tce_space_unlock(&container->space);
+	mutex_unlock(&pinned->charging);
+	tce_pinned_trim(pinned);
 	return rc;
 }
 
@@ -746,7 +749,7 @@ static bool forget_unwanted(struct tce_mem *mem, unsigned long ua,
 		return false;
 	container = container_of(owner, struct tce_container, mem);
 	tce_space_lock(&container->space);
-	some = tce_space_forget(&container->space, ua, size);
+	some = tce_space_unmap_memory(&container->space, ua, size);
 	tce_space_unlock(&container->space);
 	container_put(container);
 	return some;
@@ -767,19 +770,19 @@ static long ioctl_register(struct tce_container *container, union tce_arg *arg)
 	up_write(&space->lock);
 
 	/* Pinning takes its time: nobody but other REGISTERs waits for it. */
-	rc = tce_mem_register(mem, ua, size);
+	rc = tce_registration_add(&mem->registered, ua, size);
 	if (rc == -EBUSY)
-		rc = tce_mem_register_again(mem, ua, size);
+		rc = tce_registration_again(&mem->registered, ua, size);
 	while (rc == -EBUSY && !fatal_signal_pending(current) &&
 	       forget_unwanted(mem, ua, size))
-		rc = tce_mem_register(mem, ua, size);
+		rc = tce_registration_add(&mem->registered, ua, size);
 	if (!rc && !READ_ONCE(container->enabled)) {
 		tce_space_lock(space);
 		if (!container->dead)
 			WRITE_ONCE(container->enabled, true);
 		tce_space_unlock(space);
 	}
-	tce_mem_settle(mem);
+	tce_account_settle(&mem->account);
 	return rc;
 }
 
@@ -793,8 +796,8 @@ static long ioctl_unregister(struct tce_container *container,
 		return -EINVAL;
 	if (smp_load_acquire(&mem->mm) != current->mm)
 		return -EPERM;
-	rc = tce_mem_unregister(mem, arg->reg.vaddr, arg->reg.size);
-	tce_mem_settle(mem);
+	rc = tce_registration_remove(&mem->registered, arg->reg.vaddr, arg->reg.size);
+	tce_account_settle(&mem->account);
 	return rc;
 }
 
@@ -817,7 +820,7 @@ static long remove_window(struct tce_container *container, u64 start)
 	else
 		rc = tce_space_remove_window(space, start);
 	tce_space_unlock(space);
-	tce_mem_settle(&container->mem);
+	tce_account_settle(&container->mem.account);
 	return rc;
 }
 
@@ -997,7 +1000,6 @@ static void tce_vfio_release(void *iommu_data)
 	/* for those who have found it, but don't have the lock yet */
 	WRITE_ONCE(container->enabled, false);
 	container->dead = true;
-	tce_space_destroy(&container->space);
 	tce_space_unlock(&container->space);
 
 	tce_mem_close(&container->mem);
@@ -1060,7 +1062,7 @@ static void __exit tce_vfio_exit(void)
 	destroy_workqueue(tce_workqueue);
 	/* who has put the last reference may be preempted on his way out */
 	synchronize_rcu_tasks();
-	tce_mem_exit();
+	tce_process_exit();
 }
 
 module_init(tce_vfio_init);
