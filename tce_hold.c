@@ -18,7 +18,7 @@
 
 #include "tce_hold.h"
 #include "tce_page.h"
-#include "tce_region.h"
+#include "tce_region_inline.h"
 
 /* Holds that are collected before they must be released: a MiB of them */
 #define TCE_HOLDS_MAX	SZ_64K

@@ -16,7 +16,7 @@
 
 #include "tce_memory.h"
 #include "tce_page.h"
-#include "tce_region.h"
+#include "tce_region_inline.h"
 
 /**
  * tce_mem_init() - start a container's user memory
@@ -51,6 +51,8 @@ int tce_mem_bind(struct tce_mem *mem)
 		return mem->mm == current->mm ? 0 : -EPERM;
 	if (!current->mm)
 		return -EPERM;
+	if (!mem->v2 && !mem->pinned.set && tce_pinned_bind(&mem->pinned))
+		return -ENOMEM;
 	process = tce_process_get(current->mm);
 	if (!process)
 		return -ENOMEM;

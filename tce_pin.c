@@ -9,14 +9,15 @@
  *
  * Locks:
  *   &tce_pinned.charging	see there; nobody but the container's own calls take it
- *   the lock of &tce_pinned.set	inside all others; nothing is waited for while it is
- *				held
+ *   &tce_pinned.lock	inside all others; nothing is waited for while it is held
  * Pages are pinned with none of our locks held, since a client may let a page fault take
  * as long as it likes.
  *
  * Never fails: to take pins for entries, and to put them.
  */
 #include <linux/delay.h>
+#include <linux/hash.h>
+#include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -28,9 +29,22 @@
 /* Pinning of movable memory fails while somebody else does the same: so often, 1 ms apart */
 #define TCE_PIN_TRIES	20
 
-/* A value of the set: how many use the page, and whether one of them lets it be written */
-#define SET_WRITE	1UL
-#define SET_ONE		2UL
+/* Buckets of a set: at most eight pages in each, for a window of 2 GiB and 64K pages */
+#define TCE_SET_BITS	12
+
+/**
+ * struct tce_pin - a page in the set. It has one pin, and counts as one page pinned
+ * @node: in &tce_pinned.set
+ * @page: the page
+ * @uses: TCEs that map it, and MAPs that are about to
+ * @write: one of them has let the device write
+ */
+struct tce_pin {
+	struct hlist_node node;
+	struct page *page;
+	unsigned long uses;
+	bool write;
+};
 
 /**
  * tce_pinned_init() - nothing is pinned yet
@@ -43,7 +57,24 @@ void tce_pinned_init(struct tce_pinned *pinned, struct tce_account *account)
 {
 	pinned->account = account;
 	mutex_init(&pinned->charging);
-	xa_init(&pinned->set);
+	spin_lock_init(&pinned->lock);
+}
+
+/**
+ * tce_pinned_bind() - the container gets an owner
+ * @pinned: of the container
+ *
+ * Undone by tce_pinned_destroy().
+ *
+ * Return: 0; -ENOMEM.
+ */
+int tce_pinned_bind(struct tce_pinned *pinned)
+{
+	if (TCE_PER_PAGE == 1)
+		return 0;
+	pinned->set = kvcalloc(1UL << TCE_SET_BITS, sizeof(*pinned->set),
+			       GFP_KERNEL_ACCOUNT);
+	return pinned->set ? 0 : -ENOMEM;
 }
 
 /**
@@ -54,7 +85,16 @@ void tce_pinned_init(struct tce_pinned *pinned, struct tce_account *account)
  */
 void tce_pinned_destroy(struct tce_pinned *pinned)
 {
-	xa_destroy(&pinned->set);
+	unsigned long i;
+
+	for (i = 0; pinned->set && i < 1UL << TCE_SET_BITS; i++) {
+		struct hlist_node *next;
+		struct tce_pin *pin;
+
+		hlist_for_each_entry_safe(pin, next, &pinned->set[i], node)
+			kfree(pin);
+	}
+	kvfree(pinned->set);
 	mutex_destroy(&pinned->charging);
 }
 
@@ -121,41 +161,18 @@ static noinline int pinned_charge(struct tce_pinned *pinned)
 	return rc;
 }
 
-/*
- * Count @n more uses of a page that is in the set, or put it there with one use. The
- * page has one pin while it is in the set, and counts as one page pinned.
- *
- * Return: 0; -EEXIST if it was there; -ENOMEM if it was not.
- */
-static int pin_count(struct tce_pinned *pinned, struct page *page,
-		     unsigned long n)
+/* The page's place in the set, or NULL. */
+static struct tce_pin *pin_find(struct tce_pinned *pinned,
+				const struct page *page)
 {
-	XA_STATE(xas, &pinned->set, page_to_pfn(page));
-	void *entry;
+	struct tce_pin *pin;
 
-	do {
-		xas_lock(&xas);
-		entry = xas_load(&xas);
-		xas_store(&xas, xa_mk_value((entry ? xa_to_value(entry) : 0) +
-					    n * SET_ONE));
-		xas_unlock(&xas);
-	} while (xas_nomem(&xas, GFP_KERNEL | __GFP_NOWARN));
-	return entry ? -EEXIST : xas_error(&xas);
-}
-
-/* Undo @n uses of a page in the set. Return: its last value if it is gone, else 0 */
-static unsigned long pin_uncount(struct tce_pinned *pinned, struct page *page,
-				 unsigned long n, bool write)
-{
-	XA_STATE(xas, &pinned->set, page_to_pfn(page));
-	unsigned long value;
-
-	xas_lock(&xas);
-	value = xa_to_value(xas_load(&xas)) - n * SET_ONE;
-	value |= write ? SET_WRITE : 0;
-	xas_store(&xas, value < SET_ONE ? NULL : xa_mk_value(value));
-	xas_unlock(&xas);
-	return value < SET_ONE ? value | SET_ONE : 0;
+	lockdep_assert_held(&pinned->lock);
+	hlist_for_each_entry(pin, &pinned->set[hash_ptr(page, TCE_SET_BITS)],
+			     node)
+		if (pin->page == page)
+			return pin;
+	return NULL;
 }
 
 /*
@@ -167,16 +184,65 @@ static unsigned long pin_uncount(struct tce_pinned *pinned, struct page *page,
 static __always_inline int pin_share(struct tce_pinned *pinned,
 				     struct page *page)
 {
-	int rc;
+	struct tce_pin *pin, *new;
 
 	if (TCE_PER_PAGE == 1)
 		return 0;
-	rc = pin_count(pinned, page, 1);
-	if (rc != -EEXIST)
-		return rc;
-	unpin_user_page(page);
-	atomic_long_dec(&pinned->pages);
+	new = kmalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
+	if (!new)
+		return -ENOMEM;
+	new->page = page;
+	new->uses = 1;
+	new->write = false;
+	spin_lock(&pinned->lock);
+	pin = pin_find(pinned, page);
+	if (pin)
+		pin->uses++;
+	else
+		hlist_add_head(&new->node,
+			       &pinned->set[hash_ptr(page, TCE_SET_BITS)]);
+	spin_unlock(&pinned->lock);
+	if (pin) {
+		kfree(new);
+		unpin_user_page(page);
+		atomic_long_dec(&pinned->pages);
+	}
 	return 0;
+}
+
+/* @n entries more map a page, of which a MAP has one use */
+static void pin_use(struct tce_pinned *pinned, struct page *page,
+		    unsigned long n)
+{
+	struct tce_pin *pin;
+
+	spin_lock(&pinned->lock);
+	pin = pin_find(pinned, page);
+	if (pin)
+		pin->uses += n;
+	spin_unlock(&pinned->lock);
+}
+
+/* Undo @n uses of a page. Return: whether it was in use last; @write then says how */
+static bool pin_unuse(struct tce_pinned *pinned, struct page *page,
+		      unsigned long n, bool *write)
+{
+	struct tce_pin *pin;
+
+	spin_lock(&pinned->lock);
+	pin = pin_find(pinned, page);
+	if (pin) {
+		pin->write |= *write;
+		*write = pin->write;
+		pin->uses -= n;
+		if (pin->uses)
+			pin = NULL;
+		else
+			hlist_del(&pin->node);
+	}
+	spin_unlock(&pinned->lock);
+	kfree(pin);
+	return pin;
 }
 
 /**
@@ -192,13 +258,9 @@ static __always_inline int pin_share(struct tce_pinned *pinned,
 void tce_pin_put(struct tce_pinned *pinned, struct page *page, unsigned long n,
 		 bool write)
 {
-	unsigned long last;
-
 	if (TCE_PER_PAGE > 1) {
-		last = pin_uncount(pinned, page, n, write);
-		if (!last)
+		if (!pin_unuse(pinned, page, n, &write))
 			return;
-		write = last & SET_WRITE;
 		n = 1;
 	}
 	if (n > 1) {
@@ -364,8 +426,7 @@ void tce_pins_take(struct tce_pins *pins, unsigned long ua, unsigned long n,
 		hpa = tce_page_hpa(*page) + offset_in_page(ua);
 		some = (PAGE_SIZE - offset_in_page(ua)) / SZ_4K;
 		some = min_t(unsigned long, some, end - hpas);
-		/* it is there: the MAP itself has one use of it */
-		pin_count(pins->pinned, *page, some);
+		pin_use(pins->pinned, *page, some);
 		for (; some--; hpa += SZ_4K)
 			*hpas++ = hpa;
 	}

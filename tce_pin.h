@@ -13,8 +13,8 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/sizes.h>
+#include <linux/spinlock_types.h>
 #include <linux/types.h>
-#include <linux/xarray.h>
 
 struct tce_account;
 
@@ -30,7 +30,8 @@ struct tce_account;
  * @window: CPU pages that ENABLE has charged, which are enough for a whole window;
  *	0 while it is disabled; guarded by &tce_space.lock
  * @pages: CPU pages pinned, or about to be; for 4K pages, pins
- * @set: where TCEs share pages: how many map each, by its number; see pin_count()
+ * @lock: guards @set
+ * @set: where TCEs share pages: struct tce_pin, hashed by the page
  */
 struct tce_pinned {
 	struct tce_account *account;
@@ -38,7 +39,8 @@ struct tce_pinned {
 	unsigned long charged;
 	unsigned long window;
 	atomic_long_t pages;
-	struct xarray set;
+	spinlock_t lock;
+	struct hlist_head *set;
 };
 
 #define TCE_PINS_INLINE	16
@@ -62,6 +64,7 @@ struct tce_pins {
 };
 
 void tce_pinned_init(struct tce_pinned *pinned, struct tce_account *account);
+int tce_pinned_bind(struct tce_pinned *pinned);
 void tce_pinned_destroy(struct tce_pinned *pinned);
 void tce_pinned_allow(struct tce_pinned *pinned, unsigned long npages);
 void tce_pinned_trim(struct tce_pinned *pinned);

@@ -35,6 +35,7 @@
 #include "tce_account.h"
 #include "tce_page.h"
 #include "tce_region.h"
+#include "tce_region_inline.h"
 
 /* More than a guest's memory comes in, few enough to walk */
 #define TCE_LISTED_MAX	256
@@ -142,26 +143,6 @@ void tce_region_insert(struct tce_process *process, struct tce_region *region)
 	up_write(&process->map_lock);
 }
 
-/**
- * tce_region_hpa() - where a byte of a region is
- * @region: the region
- * @ua: an address inside
- *
- * Return: its hpa; 0 if the kernel does not know, which is a fault of its list.
- */
-unsigned long tce_region_hpa(const struct tce_region *region, unsigned long ua)
-{
-	unsigned long hpa;
-
-	if (!region->mem)
-		return tce_page_hpa(region->pages[(ua - region->ua) >>
-						  PAGE_SHIFT]) |
-			offset_in_page(ua);
-	if (mm_iommu_ua_to_hpa(region->mem, ua, 0, &hpa))
-		return 0;
-	return hpa;
-}
-
 /*
  * The hpa of each of @n IOMMU pages that are no smaller than the CPU's. False
  * if one is not aligned: the platform has a BUG_ON() for that.
@@ -186,45 +167,6 @@ static bool region_hpas(const struct tce_region *region, unsigned long ua,
 	return true;
 }
 
-/*
- * Count @n more TCEs. The kernel's counter can be counted up and down by one
- * only. Fails only for a region that the kernel is letting go.
- */
-static __always_inline int region_hold(struct tce_region *region,
-				       unsigned long n)
-{
-	unsigned long i;
-
-	if (likely(!region->mem)) {
-		atomic64_add(n, &region->mapped);
-		return 0;
-	}
-	for (i = 0; i < n; i++) {
-		if (mm_iommu_mapped_inc(region->mem)) {
-			while (i--)
-				mm_iommu_mapped_dec(region->mem);
-			return -EINVAL;
-		}
-	}
-	return 0;
-}
-
-/**
- * tce_region_drop() - undo tce_region_get(), tce_region_get_one()
- * @region: the region
- * @n: TCEs that map it no more
- *
- * Context: atomic. Caller holds &tce_process.map_lock.
- */
-void tce_region_drop(struct tce_region *region, unsigned long n)
-{
-	if (likely(!region->mem))
-		atomic64_sub(n, &region->mapped);
-	else
-		while (n--)
-			mm_iommu_mapped_dec(region->mem);
-}
-
 /**
  * tce_region_get() - count some TCEs that map a region, and find its pages
  * @region: the region
@@ -244,7 +186,7 @@ long tce_region_get(struct tce_region *region, unsigned long ua,
 	unsigned long i, hpa, sub;
 
 	n = min(n, (tce_region_end(region) - ua) >> shift);
-	if (!n || region_hold(region, n))
+	if (!n || tce_region_hold(region, n))
 		return -EINVAL;
 	if (shift >= PAGE_SHIFT) {
 		if (region_hpas(region, ua, n, shift, hpas))
@@ -262,34 +204,6 @@ long tce_region_get(struct tce_region *region, unsigned long ua,
 			hpas[i++] = hpa;
 	}
 	return n;
-}
-
-/**
- * tce_region_get_one() - tce_region_get() of one TCE
- * @region: the region
- * @ua: aligned to the IOMMU page
- * @shift: log2 of the IOMMU page
- * @hpa: the address is returned here
- *
- * Undone by tce_region_drop(). Context: atomic. Caller holds &tce_process.map_lock.
- *
- * Return: 0; -EINVAL as tce_region_get().
- */
-int tce_region_get_one(struct tce_region *region, unsigned long ua,
-		       unsigned int shift, unsigned long *hpa)
-{
-	unsigned long size = 1UL << shift;
-
-	if (region->page_shift < shift || tce_region_end(region) - ua < size)
-		return -EINVAL;
-	if (!region->mem)
-		*hpa = tce_region_hpa(region, ua);
-	else if (unlikely(mm_iommu_ua_to_hpa(region->mem, ua, 0, hpa)))
-		return -EINVAL;
-	/* the platform has a BUG_ON() for a misaligned address */
-	if (unlikely(*hpa & (size - 1)))
-		return -EINVAL;
-	return region_hold(region, 1);
 }
 
 /* The device is done with the region: tell the owners of its pages. */

@@ -71,25 +71,7 @@ void tce_region_abandon(struct tce_process *process, struct tce_region *region,
 			struct tce_account *account, int containers);
 int tce_region_unlist(struct tce_region *region);
 
-unsigned long tce_region_hpa(const struct tce_region *region, unsigned long ua);
 long tce_region_get(struct tce_region *region, unsigned long ua,
 		    unsigned long n, unsigned int shift, unsigned long *hpas);
-int tce_region_get_one(struct tce_region *region, unsigned long ua,
-		       unsigned int shift, unsigned long *hpa);
-void tce_region_drop(struct tce_region *region, unsigned long n);
-
-/**
- * tce_region_written() - a device is allowed to write to a region
- * @region: the region
- * @write: or is it not?
- *
- * It is remembered until the region is let go. Then its pages are marked dirty.
- */
-static __always_inline void tce_region_written(struct tce_region *region,
-					       bool write)
-{
-	if (write && !READ_ONCE(region->written))
-		WRITE_ONCE(region->written, true);
-}
 
 #endif /* TCE_REGION_H */

@@ -28,7 +28,7 @@
 
 #include "tce_account.h"
 #include "tce_page.h"
-#include "tce_region.h"
+#include "tce_region_inline.h"
 #include "tce_registration.h"
 #include "tce_trace.h"
 
