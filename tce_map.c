@@ -403,25 +403,11 @@ static int map_entries(struct tce_map *map, unsigned long n)
 	return rc;
 }
 
-/**
- * tce_map_range() - MAP of whatever it is
- * @table: the table
- * @first: first entry
- * @ua: where the memory is in the caller's address space, aligned to the IOMMU page
- * @n: entries, at least 1
- * @dir: what the devices may do
- * @pins: v1: the pages of just this memory
- *
- * Undone by tce_unmap_range(). Context: the owner of the memory; sleeps, but waits for no
- * client.
- *
- * Return: 0; -EINVAL or -EFAULT as tce_mem_check(); -ENOMEM; -EINTR; -EIO if the platform
- * refused. On any of them all entries are what they were before, but for what KVM has
- * done to them meanwhile.
- */
-int tce_map_range(struct tce_table *table, unsigned long first,
-		  unsigned long ua, unsigned long n,
-		  enum dma_data_direction dir, struct tce_pins *pins)
+/* MAP of @n entries, at least 1. Return: as tce_table_map() */
+static noinline int map_range(struct tce_table *table, unsigned long first,
+			      unsigned long ua, unsigned long n,
+			      enum dma_data_direction dir,
+			      struct tce_pins *pins)
 {
 	unsigned int shift = table->tbl->it_page_shift;
 	struct tce_span span __uninitialized;
@@ -489,10 +475,10 @@ static __always_inline int map_empty(struct tce_table *table,
  * @ua: where the memory is in the caller's address space
  * @dir: what the devices may do
  *
- * What tce_map_range() does, at less cost for those who map page by page, as QEMU does
+ * What tce_table_map() does, at less cost for those who map page by page, as QEMU does
  * for a guest without KVM. Context: waits for nobody.
  *
- * Return: 0; -EAGAIN if it is to be done by tce_map_range(): the entry is not empty, or
+ * Return: 0; -EAGAIN if it is to be done by tce_table_map(): the entry is not empty, or
  * somebody else is at work in the table; -ENOMEM; -EIO.
  */
 int tce_map_page(struct tce_table *table, unsigned long entry,
@@ -511,19 +497,13 @@ int tce_map_page(struct tce_table *table, unsigned long entry,
 			 false);
 }
 
-/**
- * tce_map_one() - v2: MAP of one entry, which is empty
- * @table: the table
- * @entry: the entry
- * @ua: where the memory is in the caller's address space
- * @dir: what the devices may do
- *
- * As tce_map_page().
- *
- * Return: as tce_map_page(); -EINVAL as tce_mem_check().
+/*
+ * v2: MAP of one entry, which is empty, as tce_map_page(). Return: as tce_table_map(); -EAGAIN if
+ * it is to be done by map_range().
  */
-int tce_map_one(struct tce_table *table, unsigned long entry, unsigned long ua,
-		enum dma_data_direction dir)
+static __always_inline int map_one(struct tce_table *table, unsigned long entry,
+				   unsigned long ua,
+				   enum dma_data_direction dir)
 {
 	bool write = tce_dir_writes(dir), ours;
 	struct tce_mem *mem = table->mem;
@@ -545,4 +525,34 @@ int tce_map_one(struct tce_table *table, unsigned long entry, unsigned long ua,
 	if (unlikely(rc))
 		tce_hold_put(mem, cookie, hpa, write);
 	return rc;
+}
+
+/**
+ * tce_table_map() - MAP
+ * @table: the table
+ * @first: first entry
+ * @ua: where the memory is in the caller's address space, aligned to the IOMMU page
+ * @n: entries; 0 maps nothing
+ * @dir: what the devices may do
+ * @pins: v1: the pages of just this memory
+ *
+ * What was mapped there before is replaced. Undone by tce_table_unmap(). Context: the owner of
+ * the memory; sleeps, but waits for no client.
+ *
+ * Return: 0; -EINVAL or -EFAULT as tce_mem_check(); -ENOMEM; -EINTR; -EIO if the platform
+ * refused. On any of them all entries are what they were before, but for what KVM has
+ * done to them meanwhile.
+ */
+int tce_table_map(struct tce_table *table, unsigned long first,
+		  unsigned long ua, unsigned long n,
+		  enum dma_data_direction dir, struct tce_pins *pins)
+{
+	int rc;
+
+	if (n == 1 && !pins) {
+		rc = map_one(table, first, ua, dir);
+		if (likely(rc != -EAGAIN))
+			return rc;
+	}
+	return n ? map_range(table, first, ua, n, dir, pins) : 0;
 }

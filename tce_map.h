@@ -12,9 +12,7 @@ struct tce_table;
 int tce_map_page(struct tce_table *table, unsigned long entry,
 		 struct page *page, unsigned long ua,
 		 enum dma_data_direction dir);
-int tce_map_one(struct tce_table *table, unsigned long entry, unsigned long ua,
-		enum dma_data_direction dir);
-int tce_map_range(struct tce_table *table, unsigned long first,
+int tce_table_map(struct tce_table *table, unsigned long first,
 		  unsigned long ua, unsigned long n,
 		  enum dma_data_direction dir, struct tce_pins *pins);
 

@@ -41,32 +41,6 @@
 #define TCE_LISTED_MAX	256
 
 /**
- * tce_region_find() - the region that has an address
- * @process: the process, with &tce_process.map_lock or &tce_process.region_lock held
- * @ua: the address
- *
- * Return: the region; NULL if there is none.
- */
-struct tce_region *tce_region_find(const struct tce_process *process,
-				   unsigned long ua)
-{
-	struct rb_node *node = process->regions.rb_node;
-
-	while (node) {
-		struct tce_region *region = rb_entry(node, struct tce_region,
-						     node);
-
-		if (ua < region->ua)
-			node = node->rb_left;
-		else if (ua >= tce_region_end(region))
-			node = node->rb_right;
-		else
-			return region;
-	}
-	return NULL;
-}
-
-/**
  * tce_region_overlap() - some region that overlaps a range
  * @process: the process, with &tce_process.region_lock held
  * @ua: first byte of the range

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A region, in line: its addresses and its count. A MAP or UNMAP of one entry would cost
- * a fiftieth more if these were functions of tce_region.c, and the kernel's own driver is
- * hardly dearer than that on pseries.
+ * A region, in line: to find it, its addresses and its count. A MAP or UNMAP of one entry
+ * would cost a fiftieth more if these were functions of tce_region.c, and the kernel's
+ * own driver is hardly dearer than that on pseries.
  */
 #ifndef TCE_REGION_INLINE_H
 #define TCE_REGION_INLINE_H
@@ -13,6 +13,32 @@
 
 #include "tce_page.h"
 #include "tce_region.h"
+
+/**
+ * tce_region_find() - the region that has an address
+ * @process: the process, with &tce_process.map_lock or &tce_process.region_lock held
+ * @ua: the address
+ *
+ * Return: the region; NULL if there is none.
+ */
+static __always_inline struct tce_region *
+tce_region_find(const struct tce_process *process, unsigned long ua)
+{
+	struct rb_node *node = process->regions.rb_node;
+
+	while (node) {
+		struct tce_region *region = rb_entry(node, struct tce_region,
+						     node);
+
+		if (ua < region->ua)
+			node = node->rb_left;
+		else if (ua >= tce_region_end(region))
+			node = node->rb_right;
+		else
+			return region;
+	}
+	return NULL;
+}
 
 /**
  * tce_region_written() - a device is allowed to write to a region

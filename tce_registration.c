@@ -202,7 +202,8 @@ static int range_check(const struct tce_process *process, unsigned long ua,
  * @size: bytes, a multiple of PAGE_SIZE
  *
  * Charges locked_vm. The same range registered by another container of the process is
- * shared and costs nothing. Undone by tce_registration_remove() and by tce_registration_remove_all().
+ * shared and costs nothing. Undone by tce_registration_remove() and by
+ * tce_registration_remove_all().
  * Context: the owner of the memory; sleeps, ends early on SIGKILL.
  *
  * Return: 0; -EINVAL if misaligned, empty or overlapping another region, or if the
@@ -213,7 +214,7 @@ static int range_check(const struct tce_process *process, unsigned long ua,
  * address 0; -EINTR.
  */
 int tce_registration_add(struct tce_registered *registered, unsigned long ua,
-		 unsigned long size)
+			 unsigned long size)
 {
 	struct tce_process *process = registered->process;
 	unsigned long npages = size >> PAGE_SHIFT;
@@ -350,10 +351,10 @@ int tce_registration_again(struct tce_registered *registered, unsigned long ua,
  *
  * Return: what that container has registered; NULL if there is none.
  */
-struct tce_registered *tce_registration_unwanted(struct tce_registered *registered,
-					     unsigned long *ua,
-					     unsigned long *size,
-					     bool (*keep)(struct tce_registered *of))
+struct tce_registered *
+tce_registration_unwanted(struct tce_registered *registered, unsigned long *ua,
+			  unsigned long *size,
+			  bool (*keep)(struct tce_registered *of))
 {
 	struct tce_process *process = registered->process;
 	struct tce_registration *reg = NULL;

@@ -25,15 +25,15 @@ struct tce_registered {
 };
 
 int tce_registration_add(struct tce_registered *registered, unsigned long ua,
-		 unsigned long size);
+			 unsigned long size);
 int tce_registration_again(struct tce_registered *registered, unsigned long ua,
-		       unsigned long size);
+			   unsigned long size);
 int tce_registration_remove(struct tce_registered *registered, unsigned long ua,
-		   unsigned long size);
+			    unsigned long size);
 void tce_registration_remove_all(struct tce_registered *registered);
-struct tce_registered *tce_registration_unwanted(struct tce_registered *registered,
-					     unsigned long *ua,
-					     unsigned long *size,
-					     bool (*keep)(struct tce_registered *of));
+struct tce_registered *
+tce_registration_unwanted(struct tce_registered *registered, unsigned long *ua,
+			  unsigned long *size,
+			  bool (*keep)(struct tce_registered *of));
 
 #endif /* TCE_REGISTRATION_H */

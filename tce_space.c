@@ -120,7 +120,7 @@ int tce_space_check(struct tce_space *space, u64 ioba, u64 ua, u64 size)
  * owner of the memory; sleeps, but waits for no client.
  *
  * Return: 0; -ENXIO if no window has @ioba; -EINVAL if misaligned or leaving the window;
- * or as tce_map_range().
+ * or as tce_table_map().
  */
 int tce_space_map(struct tce_space *space, u64 ioba, u64 ua, u64 size,
 		  enum dma_data_direction dir, struct tce_pins *pins)
@@ -132,12 +132,7 @@ int tce_space_map(struct tce_space *space, u64 ioba, u64 ua, u64 size,
 	rc = space_find_map(space, ioba, ua, size, &table, &first, &n);
 	if (unlikely(rc))
 		return rc;
-	if (n == 1 && !pins) {
-		rc = tce_map_one(table, first, ua, dir);
-		if (likely(rc != -EAGAIN))
-			return rc;
-	}
-	return n ? tce_map_range(table, first, ua, n, dir, pins) : 0;
+	return tce_table_map(table, first, ua, n, dir, pins);
 }
 
 /**
@@ -175,7 +170,7 @@ int tce_space_map_page(struct tce_space *space, u64 ioba, u64 ua,
  * be the owner of the memory.
  *
  * Return: 0; -ENXIO if no window has @ioba; -EINVAL if misaligned or leaving the window;
- * or as tce_unmap_range().
+ * or as tce_table_unmap().
  */
 int tce_space_unmap(struct tce_space *space, u64 ioba, u64 size)
 {
@@ -186,12 +181,7 @@ int tce_space_unmap(struct tce_space *space, u64 ioba, u64 size)
 	rc = space_find(space, ioba, size, &table, &first, &n);
 	if (unlikely(rc))
 		return rc;
-	if (n == 1) {
-		rc = tce_unmap_one(table, first);
-		if (likely(rc != -EAGAIN))
-			return rc;
-	}
-	return n ? tce_unmap_range(table, first, n) : 0;
+	return tce_table_unmap(table, first, n);
 }
 
 /**

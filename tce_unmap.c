@@ -312,19 +312,9 @@ static int unmap_entries_of(struct tce_table *table, unsigned long first,
 	return unmap.rc;
 }
 
-/**
- * tce_unmap_range() - UNMAP of whatever it is
- * @table: the table
- * @first: first entry
- * @n: entries, at least 1
- *
- * Context: sleeps; need not be the owner of the memory.
- *
- * Return: 0; -EINTR on SIGKILL; -EIO if the platform refused to clear some entry, which
- * keeps its page.
- */
-int tce_unmap_range(struct tce_table *table, unsigned long first,
-		    unsigned long n)
+/* UNMAP of @n entries, at least 1. Return: as tce_table_unmap() */
+static noinline int unmap_range(struct tce_table *table, unsigned long first,
+				unsigned long n)
 {
 	struct tce_span span __uninitialized;
 	int rc;
@@ -337,6 +327,10 @@ int tce_unmap_range(struct tce_table *table, unsigned long first,
 	return rc;
 }
 
+/*
+ * UNMAP of one entry: what unmap_range() does, at less cost for those who map page by
+ * page. Return: as tce_table_unmap(); -EAGAIN if somebody else is at work in the table.
+ */
 static __always_inline int unmap_one(struct tce_table *table,
 				     unsigned long entry, const bool v2)
 {
@@ -379,19 +373,29 @@ static __always_inline int unmap_one(struct tce_table *table,
 }
 
 /**
- * tce_unmap_one() - UNMAP of one entry
+ * tce_table_unmap() - UNMAP
  * @table: the table
- * @entry: the entry
+ * @first: first entry
+ * @n: entries, of which not all need to be mapped
  *
- * What tce_unmap_range() does, at less cost for those who map page by page.
+ * When it returns the devices can't reach the memory any more. Context: sleeps; need not
+ * be the owner of the memory.
  *
- * Return: as tce_unmap_range(); -EAGAIN if it is to be done by that, since somebody else
- * is at work in the table.
+ * Return: 0; -EINTR on SIGKILL; -EIO if the platform refused to clear some entry, which
+ * keeps its page.
  */
-int tce_unmap_one(struct tce_table *table, unsigned long entry)
+int tce_table_unmap(struct tce_table *table, unsigned long first,
+		    unsigned long n)
 {
-	return table->mem->v2 ? unmap_one(table, entry, true) :
-				unmap_one(table, entry, false);
+	int rc;
+
+	if (n == 1) {
+		rc = table->mem->v2 ? unmap_one(table, first, true) :
+				      unmap_one(table, first, false);
+		if (likely(rc != -EAGAIN))
+			return rc;
+	}
+	return n ? unmap_range(table, first, n) : 0;
 }
 
 /**

@@ -7,8 +7,7 @@
 
 struct tce_table;
 
-int tce_unmap_one(struct tce_table *table, unsigned long entry);
-int tce_unmap_range(struct tce_table *table, unsigned long first,
+int tce_table_unmap(struct tce_table *table, unsigned long first,
 		    unsigned long n);
 void tce_unmap_table(struct tce_table *table);
 bool tce_unmap_memory(struct tce_table *table, unsigned long ua,
