@@ -7,6 +7,8 @@
  * while it copies.
  *
  * Locks: see tce_container.c.
+ *
+ * Never fails: nothing. A command that is refused says why by an errno.
  */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
