@@ -57,11 +57,19 @@ static __always_inline u64 tce_cell_read(const __be64 *cell)
 static __always_inline void tce_cell_write(__be64 *cell, u64 cookie)
 {
 	OPTIMIZER_HIDE_VAR(cookie);
+	/* KVM may look at it */
 	data_race(*cell = cpu_to_be64(cookie));
 }
 
-/* The same of a cell that is not in a table; by way of memory it costs three */
-static __always_inline u64 cell_to_cookie(__be64 cell)
+/**
+ * tce_cell_cookie() - tce_cell_read() of a cell that is not in a table
+ * @cell: what was in it
+ *
+ * By way of memory that costs three instructions.
+ *
+ * Return: the cookie, or 0.
+ */
+static __always_inline u64 tce_cell_cookie(__be64 cell)
 {
 	const __be64 *at = &cell;
 
@@ -69,7 +77,13 @@ static __always_inline u64 cell_to_cookie(__be64 cell)
 	return tce_cell_read(at);
 }
 
-static __always_inline __be64 cookie_to_cell(u64 cookie)
+/**
+ * tce_cookie_cell() - what a cell with a cookie has
+ * @cookie: the cookie, or 0
+ *
+ * Return: what is in the cell.
+ */
+static __always_inline __be64 tce_cookie_cell(u64 cookie)
 {
 	__be64 turned __uninitialized;
 	__be64 *at = &turned;
@@ -79,11 +93,18 @@ static __always_inline __be64 cookie_to_cell(u64 cookie)
 	return turned;
 }
 
-/*
- * Unless KVM has put another cookie there, for another entry: false
- * (litmus/cells-map.litmus, litmus/cells-unmap.litmus)
+/**
+ * tce_cell_replace() - put a cookie into a cell, unless KVM has put another one there
+ * @cell: the cell
+ * @from: what was in it
+ * @to: what shall be
+ *
+ * KVM does so for another entry (litmus/cells-map.litmus, litmus/cells-unmap.litmus).
+ *
+ * Return: false if KVM has; nothing is changed then.
  */
-static __always_inline bool cell_replace(__be64 *cell, __be64 from, __be64 to)
+static __always_inline bool tce_cell_replace(__be64 *cell, __be64 from,
+					     __be64 to)
 {
 	u64 old = (__force u64)from;
 
@@ -206,17 +227,17 @@ enum tce_was {
  *
  * What entry and cell said together::
  *
- *   cell    entry     cell then                    was
- *   empty   empty     the new cookie               empty
- *   empty   mapped    the new cookie               KVM's, who has not written the cell
- *   full    mapped    the new cookie, if KVM       ours
- *                     did not change it
- *                     else: to clear, left alone;    lost
- *                     to map, the new cookie
- *   full    empty     v1: the new cookie           ours; KVM can only empty entries
- *                     v2, to map: the new cookie   KVM's, who has taken it out
- *                     v2, to clear: left alone,    KVM's; it may put it back
- *                     since KVM reads it next
+ *   cell   entry    cell then                    was
+ *   0      none     the new cookie               empty
+ *   0      mapped   the new cookie               KVM's, who has not written the cell
+ *   full   mapped   the new cookie, if KVM       ours
+ *                   did not change it
+ *                   else: to clear, left alone;  lost
+ *                   to map, the new cookie
+ *   full   none     v1: the new cookie           ours; KVM can only empty entries
+ *                   v2, to map: the new cookie   KVM's, who has taken it out
+ *                   v2, to clear: left alone,    KVM's; it may put it back
+ *                   since KVM reads it next
  *
  * With @alone the cell of an empty entry of v2 is not looked at.
  *
@@ -250,11 +271,11 @@ static __always_inline int tce_entry_swap(struct tce_table *table,
 			*was = TCE_WAS_KVMS;
 			return 0;
 		}
-		same = cell_replace(cell, old, cookie_to_cell(cookie));
+		same = tce_cell_replace(cell, old, tce_cookie_cell(cookie));
 		if (cookie && unlikely(!same))
 			tce_cell_write(cell, cookie);
 	}
-	new->cookie = cell_to_cookie(old);
+	new->cookie = tce_cell_cookie(old);
 
 	if (likely(!old && new->dir == DMA_NONE))
 		*was = TCE_WAS_EMPTY;

@@ -48,6 +48,12 @@ struct tce_region {
 	struct page *one;
 };
 
+/**
+ * tce_region_end() - where a region ends
+ * @region: the region
+ *
+ * Return: the first address behind it.
+ */
 static inline unsigned long tce_region_end(const struct tce_region *region)
 {
 	return region->ua + (region->npages << PAGE_SHIFT);

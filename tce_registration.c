@@ -388,7 +388,7 @@ tce_registration_unwanted(struct tce_registered *registered, unsigned long *ua,
  * other container has registered it; -EINTR.
  */
 int tce_registration_remove(struct tce_registered *registered, unsigned long ua,
-		       unsigned long size)
+			    unsigned long size)
 {
 	struct tce_process *process = registered->process;
 	struct tce_region *region, *released = NULL;
