@@ -228,6 +228,7 @@ static bool pin_unuse(struct tce_pinned *pinned, struct page *page,
 		      unsigned long n, bool *write)
 {
 	struct tce_pin *pin;
+	bool last = false;
 
 	spin_lock(&pinned->lock);
 	pin = pin_find(pinned, page);
@@ -235,14 +236,14 @@ static bool pin_unuse(struct tce_pinned *pinned, struct page *page,
 		pin->write |= *write;
 		*write = pin->write;
 		pin->uses -= n;
-		if (pin->uses)
-			pin = NULL;
-		else
+		last = !pin->uses;
+		if (last)
 			hlist_del(&pin->node);
 	}
 	spin_unlock(&pinned->lock);
-	kfree(pin);
-	return pin;
+	if (last)
+		kfree(pin);
+	return last;
 }
 
 /**

@@ -1016,7 +1016,10 @@ static void places_of_the_last_container(struct kunit *test)
 	}
 }
 
-/* As close_beside_register() for v1, whose MAP pins. A detached group, and DISABLE, wait for none either. */
+/*
+ * As close_beside_register() for v1, whose MAP pins. A detached group, and DISABLE, wait for
+ * none either.
+ */
 static void close_beside_map(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
