@@ -19,6 +19,8 @@
  * however many clients are killed, and no reset waits for another behind that look.
  *
  * Locks: &tce_space.lock while the groups are listed, none after that.
+ *
+ * Never fails: nothing. What firmware refuses is the client's to deal with.
  */
 #include <linux/completion.h>
 #include <linux/device.h>
@@ -33,7 +35,8 @@
 #include <asm/eeh.h>
 
 #include "tce_eeh.h"
-#include "tce_table.h"
+#include "tce_group.h"
+#include "tce_space.h"
 
 /**
  * struct tce_eeh_job - an operation under way

@@ -1,117 +1,94 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The TCE layer: what a container's devices see of memory.
+ * A table: TCEs, and what we remember of each.
  *
- * Terms: an IOBA is an address on the I/O bus, in bytes. A window is a range
- * of IOBAs that a TCE table translates; "entry" is IOBA >> page shift, which
- * is how the platform counts too, so the first entry of a window is
- * it_offset, not 0. A group is an IOMMU group (a PE); all groups of a
- * container share its windows.
+ * An IOBA is an address on the I/O bus, in bytes. An entry is the number of a TCE, IOBA >>
+ * page shift. The platform counts so, too: the first entry of a table is it_offset, not 0.
+ * A kill makes the bridge forget entries that it has cached.
  */
 #ifndef TCE_TABLE_H
 #define TCE_TABLE_H
 
 #include <linux/dma-direction.h>
-#include <linux/list.h>
-#include <linux/refcount.h>
-#include <linux/rwsem.h>
-#include <linux/semaphore.h>
 #include <linux/types.h>
 
 #include <asm/iommu.h>
 
 #include "tce_memory.h"
+#include "tce_span.h"
 
-struct iommu_group;
-struct tce_window;
-struct vfio_iommu_spapr_tce_create;
+struct tce_shown;
 
-/**
- * struct tce_group - a group in a space
- * @list: in &tce_space.groups
- * @refs: of the space, and of who does EEH for it
- * @left: it is not in the space any more
- * @eeh: EEH operations that begin with this group take turns; only who wants one ever
- *	waits for it
- * @group: the group, of which this has a reference
- * @table_group: the platform's side of it; only while it has not left
- */
-struct tce_group {
-	struct list_head list;
-	refcount_t refs;
-	bool left;
-	struct semaphore eeh;
-	struct iommu_group *group;
-	struct iommu_table_group *table_group;
-};
+/* Entries that are exchanged in a row: two hypervisor calls each, on pseries */
+#define TCE_EXCHANGE_MAX	512UL
+/* Entries that one operation of the platform clears */
+#define TCE_CLEAR_MAX		8192UL
 
 /**
- * struct tce_space - the I/O address space of a container
- * @lock: guards all of this, and what the container keeps beside it. Held for
- *	reading by queries, and by MAP and UNMAP of v1; those of v2 have
- *	&tce_mem.lock instead. Whatever changes groups or windows holds both for
- *	writing: tce_space_lock()
- * @mem: the user memory that is mapped
- * @groups: struct tce_group, oldest first
- * @windows: by the platform's number; NULL where there is none
- * @default_pending: the default window is to be created when first needed
+ * struct tce_table - a table of the platform's, as we use it
+ * @tbl: the platform's table; we own one reference, as may groups and KVM
+ * @ops: the platform's operations; those in @tbl are what KVM sees, see tce_kvm.c
+ * @mem: the memory that is mapped
+ * @cells: all cells, if they follow each other in memory; else NULL. Those of v1 are our
+ *	own, those of v2 the table's view for user space (it_userspace)
+ * @shown: what KVM can be shown
+ * @refs: references to @tbl that are ours or our groups'
+ * @run_min: entries in a row that are set or cleared by one operation
+ * @walkable: the table's levels can be walked by tce_table_walk()
+ * @kvm: KVM has, or had, a part in it; see tce_kvm_absent()
+ * @stale: v1: some entry still holds a page, since the platform refused to clear it
+ * @spans: who is at work on which entries
  */
-struct tce_space {
-	struct rw_semaphore lock;
+struct tce_table {
+	struct iommu_table *tbl;
+	struct iommu_table_ops *ops;
 	struct tce_mem *mem;
-	struct list_head groups;
-	struct tce_window *windows[IOMMU_TABLE_GROUP_MAX_TABLES];
-	bool default_pending;
+	__be64 *cells;
+	struct tce_shown *shown;
+	unsigned int refs;
+	unsigned int run_min;
+	bool walkable;
+	bool kvm;
+	bool stale;
+	struct tce_spans spans;
 };
 
+int tce_table_init(struct tce_table *table);
+void tce_table_free_cells(struct tce_table *table);
+__be64 *tce_table_walk(struct tce_table *table, unsigned long at,
+		       unsigned long *hole);
+__be64 *tce_table_useraddr(struct tce_table *table, unsigned long at,
+			   bool alloc);
+int tce_table_set(struct tce_table *table, unsigned long entry,
+		  unsigned long n, unsigned long hpa,
+		  enum dma_data_direction dir);
+unsigned long tce_table_set_max(const struct tce_table *table,
+				enum dma_data_direction dir);
+bool tce_table_clear(struct tce_table *table, unsigned long entry,
+		     unsigned long n);
+void tce_table_kill(struct tce_table *table, unsigned long first,
+		    unsigned long n);
+
 /**
- * tce_space_lock() - lock a space for writing
- * @space: the space
+ * tce_table_start() - where a table begins
+ * @table: the table
  *
- * Undone by tce_space_unlock(). Context: sleeps.
+ * Return: its first IOBA.
  */
-static inline void tce_space_lock(struct tce_space *space)
+static inline u64 tce_table_start(const struct tce_table *table)
 {
-	down_write(&space->lock);
-	if (space->mem->lock != &space->lock)
-		down_write(space->mem->lock);
+	return (u64)table->tbl->it_offset << table->tbl->it_page_shift;
 }
 
 /**
- * tce_space_unlock() - undo tce_space_lock()
- * @space: the space
+ * tce_table_end() - where a table ends
+ * @table: the table
+ *
+ * Return: the entry behind its last one.
  */
-static inline void tce_space_unlock(struct tce_space *space)
+static inline unsigned long tce_table_end(const struct tce_table *table)
 {
-	if (space->mem->lock != &space->lock)
-		up_write(space->mem->lock);
-	up_write(&space->lock);
+	return table->tbl->it_offset + table->tbl->it_size;
 }
-
-void tce_space_init(struct tce_space *space, struct tce_mem *mem);
-void tce_space_destroy(struct tce_space *space);
-
-int tce_space_attach(struct tce_space *space, struct iommu_group *group);
-void tce_space_detach(struct tce_space *space, struct iommu_group *group);
-struct iommu_table_group *tce_space_table_group(struct tce_space *space);
-void tce_group_put(struct tce_group *grp);
-
-int tce_space_price(struct tce_space *space,
-		    const struct vfio_iommu_spapr_tce_create *create,
-		    unsigned long *price);
-int tce_space_create_default(struct tce_space *space, unsigned long *paid);
-int tce_space_create_window(struct tce_space *space,
-			    struct vfio_iommu_spapr_tce_create *create,
-			    unsigned long *paid);
-int tce_space_remove_window(struct tce_space *space, u64 start);
-
-int tce_space_check(struct tce_space *space, u64 ioba, u64 ua, u64 size);
-int tce_space_map(struct tce_space *space, u64 ioba, u64 ua, u64 size,
-		  enum dma_data_direction dir, struct tce_pins *pins);
-int tce_space_map_page(struct tce_space *space, u64 ioba, u64 ua,
-		       struct page *page, enum dma_data_direction dir);
-int tce_space_unmap(struct tce_space *space, u64 ioba, u64 size);
-void tce_space_unmap_all(struct tce_space *space);
-bool tce_space_forget(struct tce_space *space, u64 ua, u64 size);
 
 #endif /* TCE_TABLE_H */

@@ -751,27 +751,6 @@ static void kvm_puts_back_after_an_unmap_of_two(struct kunit *test)
 	put_back_after_an_unmap(test, 2);
 }
 
-/* v1 knows how to hide the cells of two kinds of tables, which no host exceeds. */
-static void third_kind_of_table(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client;
-	int i;
-
-	for (i = 0; i < 3; i++) {
-		fx->mock->hcalls = i == 1;
-		fx->mock->third_ops = i == 2;
-		client = tce_ready(fx, false, NULL);
-		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K),
-				i == 2 ? -ENODEV : 0);
-		tce_close(client);
-	}
-	client = tce_ready(fx, true, NULL);
-	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
-	tce_close(client);
-	tce_expect_balance(fx);
-}
-
 /* KVM has emptied many entries of v1, and there is no memory to note all pages. */
 static void closed_after_kvm_cleared_v1(struct kunit *test)
 {
@@ -1164,8 +1143,8 @@ static void kvm_puts_back_under_a_bridge(struct kunit *test)
 }
 
 /*
- * A bridge does not let go of a window, and KVM goes on to put pages there: those
- * of the process's next container.
+ * A bridge does not let go of a window, and KVM goes on to put pages there. It finds
+ * none of the process's next container.
  */
 static void kvm_keeps_a_table_and_so_does_the_bridge(struct kunit *test)
 {
@@ -1179,18 +1158,19 @@ static void kvm_keeps_a_table_and_so_does_the_bridge(struct kunit *test)
 	tce_fault_arm_sticky(fx->mock, TCE_FAULT_UNSET, -EIO);
 	KUNIT_EXPECT_EQ(test, tce_remove(s.client, 0), -EIO);
 	tce_fault_disarm(fx->mock);
-	tce_close(s.client);
+	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
 	page = tce_page(fx, s.ua);
+	fx->mock->kept = true;
+	tce_close(s.client);
 	tce_unpinned(fx);
-	KUNIT_EXPECT_EQ(test, tce_holders(page), 1);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, tce_holders(page), 2);
 
 	client = tce_ready(fx, true, NULL);
 	KUNIT_ASSERT_EQ(test, tce_register(client, s.ua, MEMORY), 0);
-	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
-	fx->mock->kept = true;
+	KUNIT_EXPECT_FALSE(test, kvm_put(&s, 1, s.ua));
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, s.ua, MEMORY), 0);
 	tce_close(client);
-	tce_unpinned(fx);
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 	KUNIT_EXPECT_EQ(test, tce_holders(page), 2);
 	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
 	for (i = 0; i < MEMORY; i += PAGE_SIZE)
@@ -1213,7 +1193,6 @@ static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(kvm_can_not_map_in_v1),
 	KUNIT_CASE(kvm_finds_a_new_v1_table),
 	KUNIT_CASE(closed_after_kvm_cleared_v1),
-	KUNIT_CASE(third_kind_of_table),
 	KUNIT_CASE(kvm_visits_a_map_that_fails),
 	KUNIT_CASE(kvm_puts_under_a_map_that_fails),
 	KUNIT_CASE(kvm_comes_under_a_map_that_fails),

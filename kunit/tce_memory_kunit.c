@@ -787,7 +787,7 @@ static void leave_something(struct tce_fixture *fx, void *arg)
 	refs = atomic_read(&gone->mm->mm_count);
 	tce_mem_init(&gone->mem, true);
 	KUNIT_EXPECT_EQ(fx->test, tce_mem_bind(&gone->mem), 0);
-	tce_mem_stuck(&gone->mem);
+	tce_process_worsen(gone->mem.process, TCE_PROCESS_STUCK);
 	mem_leave(&gone->mem);
 	KUNIT_EXPECT_EQ(fx->test, atomic_read(&gone->mm->mm_count), refs + 1);
 }

@@ -921,17 +921,6 @@ static struct iommu_table_ops mock_hcall_table_ops = {
 	.free		= mock_free,
 };
 
-/* Of no platform that there is */
-static struct iommu_table_ops mock_third_table_ops = {
-	.set		= mock_set,
-	.clear		= mock_clear,
-	.get		= mock_get,
-	.xchg_no_kill	= mock_xchg,
-	.tce_kill	= mock_kill,
-	.useraddrptr	= mock_useraddrptr,
-	.free		= mock_free,
-};
-
 static struct tce_mock_group *to_group(struct iommu_table_group *tg)
 {
 	return container_of(tg, struct tce_mock_group, tg);
@@ -957,8 +946,6 @@ static int table_fill(struct tce_mock_group *grp, struct iommu_table *tbl,
 	tbl->it_size = size >> shift;
 	tbl->it_ops = grp->mock->hcalls ? &mock_hcall_table_ops :
 					  &mock_table_ops;
-	if (grp->mock->third_ops)
-		tbl->it_ops = &mock_third_table_ops;
 	INIT_LIST_HEAD_RCU(&tbl->it_group_list);
 	kref_init(&tbl->it_kref);
 	tbl->it_level_size = tbl->it_size;

@@ -155,7 +155,6 @@ struct tce_visit {
  * @alloc_gate: the same as @gate for a thread that allocates some of the kernel's
  * @visit: who comes next; may be NULL
  * @kill_visit: the same for a kill, before it is done; skips none
- * @third_ops: tables come with yet other operations
  * @find: find a table as soon as it is made, as KVM can on pseries
  * @found: that table, with a reference
  * @nr_violations: in all
@@ -211,7 +210,6 @@ struct tce_mock {
 	struct tce_gate *eeh_gate;
 	struct tce_visit *visit;
 	struct tce_visit *kill_visit;
-	bool third_ops;
 	bool find;
 	struct iommu_table *found;
 

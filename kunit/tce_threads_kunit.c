@@ -844,18 +844,20 @@ static void entries_and_regions_wait(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, other);
 	tce_mem_init(other, true);
 	KUNIT_EXPECT_EQ(test, tce_mem_bind(other), 0);
-	for (i = 0; other->lock && i < ARRAY_SIZE(steps); i++) {
+	for (i = 0; other->process && i < ARRAY_SIZE(steps); i++) {
+		struct rw_semaphore *map_lock = &other->process->map_lock;
+
 		if (steps[i].changes_regions)
-			down_read(other->lock);
+			down_read(map_lock);
 		else
-			down_write(other->lock);
+			down_write(map_lock);
 		tce_thread_start(&thread, client, steps[i].what);
 		msleep(30);
 		waited = !is_done(&thread);
 		if (steps[i].changes_regions)
-			up_read(other->lock);
+			up_read(map_lock);
 		else
-			up_write(other->lock);
+			up_write(map_lock);
 		tce_thread_join(&thread);
 		fx->busy = false;
 		tce_settled(fx);

@@ -218,21 +218,6 @@ static void detach_of_a_stranger(struct kunit *test)
 	tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
 }
 
-static void released_with_groups(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *a, *b = tce_group(fx);
-	unsigned long ua;
-	struct tce_client *client = two_windows(test, &a, &ua);
-
-	KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
-	memset(client->groups, 0, sizeof(client->groups));
-	tce_close(client);
-	KUNIT_EXPECT_NULL(test, a->hw[0]);
-	KUNIT_EXPECT_NULL(test, b->hw[1]);
-	tce_expect_balance(fx);
-}
-
 /* ---- the default window ---- */
 
 static void default_window_is_created_when_needed(struct kunit *test)
@@ -983,7 +968,6 @@ static struct kunit_case tce_window_cases[] = {
 	KUNIT_CASE(one_of_two_groups_leaves),
 	KUNIT_CASE(last_group_takes_the_windows),
 	KUNIT_CASE(detach_of_a_stranger),
-	KUNIT_CASE(released_with_groups),
 	KUNIT_CASE(default_window_is_created_when_needed),
 	KUNIT_CASE(default_window_removed_before),
 	KUNIT_CASE(default_window_not_at_0),

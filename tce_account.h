@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The account: what a container's owner is charged for, in locked_vm. */
+#ifndef TCE_ACCOUNT_H
+#define TCE_ACCOUNT_H
+
+#include <linux/atomic.h>
+#include <linux/mm_types.h>
+#include <linux/types.h>
+
+/**
+ * struct tce_account - who pays for a container
+ * @mm: the owner's memory; set when the container is bound, before anything is charged
+ * @owed: CPU pages that are charged and not needed any more
+ */
+struct tce_account {
+	struct mm_struct *mm;
+	atomic_long_t owed;
+};
+
+int tce_account_charge(struct tce_account *account, unsigned long npages);
+void tce_account_uncharge(struct tce_account *account, unsigned long npages);
+void tce_account_owe(struct tce_account *account, unsigned long npages);
+void tce_account_settle(struct tce_account *account);
+bool tce_account_try_settle(struct tce_account *account);
+
+#endif /* TCE_ACCOUNT_H */

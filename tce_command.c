@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Commands: a function for each ioctl. MAP and UNMAP are here for when somebody has to be
+ * waited for; vfio_iommu_spapr_tce.c has the quick ones.
+ *
+ * A command copies its argument, validates, acts, and copies its answer. No lock is held
+ * while it copies.
+ *
+ * Locks: see tce_container.c.
+ *
+ * Never fails: nothing. A command that is refused says why by an errno.
+ */
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+#include <linux/vfio.h>
+
+#include "tce_command.h"
+#include "tce_container.h"
+#include "tce_eeh.h"
+#include "tce_trace.h"
+
+/* Copy the first @min bytes of an argument, and see that it has as many. */
+static int copy_arg(void *to, unsigned long arg, size_t min)
+{
+	/*
+	 * Linux 7.2 does not ask, but turns an address that is not the user's
+	 * into 1 << 63, which on powernv is the kernel's memory.
+	 */
+	if (!access_ok((void __user *)arg, min) ||
+	    copy_from_user(to, (void __user *)arg, min))
+		return -EFAULT;
+	/* all arguments begin with their own size */
+	if (*(u32 *)to < min)
+		return -EINVAL;
+	return 0;
+}
+
+/* v1: MAP of any size. The pages are pinned while no lock is held. */
+static int map_pages(struct tce_container *container,
+		     const struct vfio_iommu_type1_dma_map *map,
+		     enum dma_data_direction dir)
+{
+	struct tce_space *space = &container->space;
+	struct tce_pins pins __uninitialized;
+	int rc;
+
+	rc = tce_container_lock(container);
+	if (rc)
+		return rc;
+	rc = tce_space_check(space, map->iova, map->vaddr, map->size);
+	tce_container_unlock(container);
+	if (rc || !map->size)
+		return rc;
+
+	rc = tce_pins_get(&pins, &container->mem.pinned, map->vaddr,
+			  map->size, dir != DMA_TO_DEVICE);
+	if (rc)
+		return rc;
+	rc = tce_container_lock(container);
+	if (!rc) {
+		rc = tce_space_map(space, map->iova, map->vaddr, map->size,
+				   dir, &pins);
+		tce_container_unlock(container);
+	}
+	tce_pins_put(&pins);
+	return rc;
+}
+
+/* MAP where somebody may have to be waited for */
+static long ioctl_map(struct tce_container *container, unsigned long arg)
+{
+	struct vfio_iommu_type1_dma_map map = {};
+	enum dma_data_direction dir;
+	long rc;
+
+	rc = copy_arg(&map, arg, offsetofend(typeof(map), size));
+	dir = tce_map_dir(map.flags);
+	if (!rc && dir == DMA_NONE)
+		rc = -EINVAL;
+	/* what is wrong with it is told only to who may ask */
+	if (!READ_ONCE(container->enabled) || !tce_container_owned(container))
+		return -EPERM;
+	if (rc)
+		return rc;
+
+	if (!container->mem.v2) {
+		rc = map_pages(container, &map, dir);
+		tce_pinned_trim(&container->mem.pinned);
+	} else {
+		rc = tce_container_lock(container);
+		if (rc)
+			return rc;
+		rc = tce_space_map(&container->space, map.iova, map.vaddr,
+				   map.size, dir, NULL);
+		tce_container_unlock(container);
+	}
+	trace_tce_map(map.iova, map.vaddr, map.size, map.flags, rc);
+	return rc;
+}
+
+/* UNMAP where somebody may have to be waited for */
+static long ioctl_unmap(struct tce_container *container, unsigned long arg)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {};
+	long rc;
+
+	rc = copy_arg(&unmap, arg, offsetofend(typeof(unmap), size));
+	if (!rc && unmap.flags)
+		rc = -EINVAL;
+	if (!READ_ONCE(container->enabled) || !tce_container_owned(container))
+		return -EPERM;
+	if (rc)
+		return rc;
+
+	rc = tce_container_lock(container);
+	if (rc)
+		return rc;
+	rc = tce_space_unmap(&container->space, unmap.iova, unmap.size);
+	tce_container_unlock(container);
+	tce_pinned_trim(&container->mem.pinned);
+	trace_tce_unmap(unmap.iova, unmap.size, rc);
+	return rc;
+}
+
+/**
+ * union tce_arg - the argument of a command, copied from the user
+ * @argsz: how many bytes of it there are
+ * @info: GET_INFO
+ * @reg: REGISTER_MEMORY and UNREGISTER_MEMORY
+ * @create: TCE_CREATE
+ * @remove: TCE_REMOVE
+ * @eeh: EEH_PE_OP
+ */
+union tce_arg {
+	u32 argsz;
+	struct vfio_iommu_spapr_tce_info info;
+	struct vfio_iommu_spapr_register_memory reg;
+	struct vfio_iommu_spapr_tce_create create;
+	struct vfio_iommu_spapr_tce_remove remove;
+	struct vfio_eeh_pe_op eeh;
+};
+
+static long ioctl_get_info(struct tce_container *container, union tce_arg *arg)
+{
+	struct vfio_iommu_spapr_tce_info *info = &arg->info;
+	struct iommu_table_group *table_group;
+
+	*info = (struct vfio_iommu_spapr_tce_info){ .argsz = info->argsz };
+	down_read(&container->space.lock);
+	table_group = tce_space_table_group(&container->space);
+	if (table_group) {
+		info->dma32_window_start = table_group->tce32_start;
+		info->dma32_window_size = table_group->tce32_size;
+		if (container->mem.v2) {
+			info->flags = VFIO_IOMMU_SPAPR_INFO_DDW;
+			info->ddw.pgsizes = table_group->pgsizes;
+			info->ddw.max_dynamic_windows_supported =
+				table_group->max_dynamic_windows_supported;
+			info->ddw.levels = table_group->max_levels;
+		}
+	}
+	up_read(&container->space.lock);
+	return table_group ? 0 : -ENXIO;
+}
+
+/*
+ * v1: enable the container if @paid is what its window costs. Return: 0; -EAGAIN if
+ * it costs *@price; another errno.
+ */
+static int try_enable(struct tce_container *container, unsigned long paid,
+		      unsigned long *price)
+{
+	struct tce_space *space = &container->space;
+	struct iommu_table_group *table_group;
+	int rc;
+
+	rc = down_write_killable(&space->lock);
+	if (rc)
+		return rc;
+	table_group = tce_space_table_group(space);
+	if (container->dead)
+		rc = -EINVAL;
+	else if (container->enabled)
+		rc = -EBUSY;
+	else if (!table_group)
+		rc = -ENODEV;
+	else if (!table_group->tce32_size)
+		rc = -EPERM;
+	else
+		rc = tce_mem_bind(&container->mem);
+	if (!rc) {
+		*price = table_group->tce32_size >> PAGE_SHIFT;
+		rc = paid == *price ? 0 : -EAGAIN;
+	}
+	if (!rc) {
+		tce_pinned_allow(&container->mem.pinned, paid);
+		/* MAP and UNMAP look at it */
+		down_write(&container->mem.process->map_lock);
+		WRITE_ONCE(container->enabled, true);
+		up_write(&container->mem.process->map_lock);
+	}
+	up_write(&space->lock);
+	return rc;
+}
+
+/*
+ * v1: charge the whole window in advance, so that no MAP of a well-behaved client
+ * can fail for lack of RLIMIT_MEMLOCK in the middle of a guest's life.
+ */
+static long ioctl_enable(struct tce_container *container, union tce_arg *arg)
+{
+	struct tce_mem *mem = &container->mem;
+	unsigned long paid = 0, price = 0;
+	long rc;
+
+	rc = mutex_lock_killable(&mem->pinned.charging);
+	if (rc)
+		return rc;
+	for (;;) {
+		rc = try_enable(container, paid, &price);
+		if (rc != -EAGAIN)
+			break;
+		/* or another group has come since */
+		tce_account_uncharge(&mem->account, paid);
+		paid = 0;
+		rc = tce_account_charge(&mem->account, price);
+		if (rc)
+			break;
+		paid = price;
+	}
+	if (rc)
+		tce_account_uncharge(&mem->account, paid);
+	mutex_unlock(&mem->pinned.charging);
+	tce_account_settle(&mem->account);
+	return rc;
+}
+
+static long ioctl_disable(struct tce_container *container, union tce_arg *arg)
+{
+	struct tce_pinned *pinned = &container->mem.pinned;
+	long rc;
+
+	rc = mutex_lock_killable(&pinned->charging);
+	if (rc)
+		return rc;
+	tce_space_lock(&container->space);
+	if (tce_container_owned(container))
+		tce_container_disable(container);
+	else
+		rc = -EPERM;
+	tce_space_unlock(&container->space);
+	mutex_unlock(&pinned->charging);
+	tce_pinned_trim(pinned);
+	return rc;
+}
+
+/*
+ * What keeps memory from being registered may be mapped memory that a client has given
+ * up before: it wanted to unregister it, was told that it is mapped, and has taken it
+ * away all the same. What is there now is another memory, and nobody can want the old
+ * mappings. Return: whether some were unmapped.
+ */
+static bool forget_unwanted(struct tce_mem *mem, unsigned long ua,
+			    unsigned long size)
+{
+	struct tce_mem *owner = tce_mem_unwanted(mem, &ua, &size);
+	struct tce_container *container;
+	bool some;
+
+	if (!owner)
+		return false;
+	container = container_of(owner, struct tce_container, mem);
+	tce_space_lock(&container->space);
+	some = tce_space_unmap_memory(&container->space, ua, size);
+	tce_space_unlock(&container->space);
+	tce_container_put(container);
+	return some;
+}
+
+static long ioctl_register(struct tce_container *container, union tce_arg *arg)
+{
+	struct tce_space *space = &container->space;
+	struct tce_mem *mem = &container->mem;
+	u64 ua = arg->reg.vaddr, size = arg->reg.size;
+	int rc;
+
+	if (arg->reg.flags)
+		return -EINVAL;
+	rc = tce_container_bind(container);
+	if (rc)
+		return rc;
+	up_write(&space->lock);
+
+	/* Pinning takes its time: nobody but other REGISTERs waits for it. */
+	rc = tce_registration_add(&mem->registered, ua, size);
+	if (rc == -EBUSY)
+		rc = tce_registration_again(&mem->registered, ua, size);
+	while (rc == -EBUSY && !fatal_signal_pending(current) &&
+	       forget_unwanted(mem, ua, size))
+		rc = tce_registration_add(&mem->registered, ua, size);
+	if (!rc && !READ_ONCE(container->enabled)) {
+		tce_space_lock(space);
+		if (!container->dead)
+			WRITE_ONCE(container->enabled, true);
+		tce_space_unlock(space);
+	}
+	tce_account_settle(&mem->account);
+	return rc;
+}
+
+static long ioctl_unregister(struct tce_container *container,
+			     union tce_arg *arg)
+{
+	struct tce_mem *mem = &container->mem;
+	int rc;
+
+	if (arg->reg.flags)
+		return -EINVAL;
+	/* litmus/bind.litmus */
+	if (smp_load_acquire(&mem->mm) != current->mm)
+		return -EPERM;
+	rc = tce_registration_remove(&mem->registered, arg->reg.vaddr, arg->reg.size);
+	tce_account_settle(&mem->account);
+	return rc;
+}
+
+static long ioctl_create(struct tce_container *container, union tce_arg *arg)
+{
+	return arg->create.flags ? -EINVAL :
+				   tce_container_create_windows(container, &arg->create);
+}
+
+static long remove_window(struct tce_container *container, u64 start)
+{
+	struct tce_space *space = &container->space;
+	int rc;
+
+	rc = tce_container_lock_all(container);
+	if (rc)
+		return rc;
+	if (!tce_space_table_group(space))
+		rc = -ENXIO;
+	else
+		rc = tce_space_remove_window(space, start);
+	tce_space_unlock(space);
+	tce_account_settle(&container->mem.account);
+	return rc;
+}
+
+static long ioctl_remove(struct tce_container *container, union tce_arg *arg)
+{
+	return arg->remove.flags ? -EINVAL :
+				   remove_window(container,
+						 arg->remove.start_addr);
+}
+
+static long ioctl_eeh(struct tce_container *container, union tce_arg *arg)
+{
+	return arg->eeh.flags ? -EINVAL :
+				tce_eeh_op(&container->space, &arg->eeh);
+}
+
+/**
+ * struct tce_command - an ioctl, but for MAP and UNMAP
+ * @cmd: its number
+ * @v1: which containers know it
+ * @v2: the same
+ * @min: bytes that its argument must have; 0 if there is none
+ * @act: what it does
+ */
+struct tce_command {
+	unsigned int cmd;
+	bool v1;
+	bool v2;
+	size_t min;
+	long (*act)(struct tce_container *container, union tce_arg *arg);
+};
+
+static const struct tce_command tce_commands[] = {
+	{ VFIO_IOMMU_SPAPR_TCE_GET_INFO, true, true,
+	  offsetofend(struct vfio_iommu_spapr_tce_info, dma32_window_size),
+	  ioctl_get_info },
+	{ VFIO_IOMMU_ENABLE, true, false, 0, ioctl_enable },
+	{ VFIO_IOMMU_DISABLE, true, false, 0, ioctl_disable },
+	{ VFIO_IOMMU_SPAPR_REGISTER_MEMORY, false, true,
+	  offsetofend(struct vfio_iommu_spapr_register_memory, size),
+	  ioctl_register },
+	{ VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, false, true,
+	  offsetofend(struct vfio_iommu_spapr_register_memory, size),
+	  ioctl_unregister },
+	{ VFIO_IOMMU_SPAPR_TCE_CREATE, false, true,
+	  offsetofend(struct vfio_iommu_spapr_tce_create, start_addr),
+	  ioctl_create },
+	{ VFIO_IOMMU_SPAPR_TCE_REMOVE, false, true,
+	  offsetofend(struct vfio_iommu_spapr_tce_remove, start_addr),
+	  ioctl_remove },
+	{ VFIO_EEH_PE_OP, true, true, offsetofend(struct vfio_eeh_pe_op, op),
+	  ioctl_eeh },
+};
+
+/* Copy a command's argument. Return: 0; -EFAULT; -EINVAL if it is too short. */
+static int copy_command(const struct tce_command *command, union tce_arg *arg,
+			unsigned long from)
+{
+	int rc = command->min ? copy_arg(arg, from, command->min) : 0;
+
+	/* one EEH operation has more of it */
+	if (rc || command->cmd != VFIO_EEH_PE_OP ||
+	    arg->eeh.op != VFIO_EEH_PE_INJECT_ERR)
+		return rc;
+	rc = copy_arg(arg, from, offsetofend(struct vfio_eeh_pe_op, err.mask));
+	/* user space may have written to it since */
+	arg->eeh.op = VFIO_EEH_PE_INJECT_ERR;
+	return rc;
+}
+
+/* Give the user what the command has found out. Return: 0 or -EFAULT */
+static long copy_result(struct tce_container *container,
+			const struct tce_command *command, union tce_arg *arg,
+			unsigned long to)
+{
+	size_t size = command->min;
+
+	if (command->cmd == VFIO_IOMMU_SPAPR_TCE_GET_INFO) {
+		if (arg->argsz >= sizeof(arg->info))
+			size = sizeof(arg->info);
+	} else if (command->cmd != VFIO_IOMMU_SPAPR_TCE_CREATE) {
+		return 0;
+	}
+	if (!copy_to_user((void __user *)to, arg, size))
+		return 0;
+	/* a window whose address its owner does not know */
+	if (command->cmd == VFIO_IOMMU_SPAPR_TCE_CREATE)
+		remove_window(container, arg->create.start_addr);
+	return -EFAULT;
+}
+
+/**
+ * tce_command_do() - do an ioctl
+ * @container: the container, of which the caller has a reference
+ * @cmd: the ioctl's number
+ * @arg: its argument, in user space
+ *
+ * Context: sleeps for as long as the client likes, so with no lock held.
+ *
+ * Return: what the ioctl shall return.
+ */
+long tce_command_do(struct tce_container *container, unsigned int cmd,
+		    unsigned long arg)
+{
+	const struct tce_command *command = NULL;
+	union tce_arg copy = {};
+	long bad = -ENOTTY;
+	int i;
+
+	if (cmd == VFIO_IOMMU_MAP_DMA)
+		return ioctl_map(container, arg);
+	if (cmd == VFIO_IOMMU_UNMAP_DMA)
+		return ioctl_unmap(container, arg);
+
+	for (i = 0; i < ARRAY_SIZE(tce_commands); i++)
+		if (tce_commands[i].cmd == cmd &&
+		    (container->mem.v2 ? tce_commands[i].v2 : tce_commands[i].v1))
+			command = &tce_commands[i];
+	if (command)
+		bad = copy_command(command, &copy, arg);
+
+	/* what is wrong with it is told only to who may ask */
+	if (!tce_container_owned(container))
+		return -EPERM;
+	return bad ?: command->act(container, &copy) ?:
+		      copy_result(container, command, &copy, arg);
+}

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The life of a container, and its locks.
+ *
+ * The VFIO core passes ioctls on without a lock. Another thread may take the last group
+ * away, and with it the container, while an ioctl is on its way. So the core does not
+ * keep a pointer, but a number that is never used twice. An ioctl looks it up.
+ *
+ * Nobody waits for a client. An ioctl may sleep for as long as its client likes: in a
+ * copy of its argument, in a page fault, in the kernel's EEH code. Meanwhile it holds a
+ * reference that keeps the container's memory, and no more. Release does not wait for
+ * it. It takes the windows away, and marks the container dead. The last reference frees
+ * it, and keeps the module until then: rmmod fails. A MAP or UNMAP that need not sleep in
+ * such a place holds the container by its lock alone, taken under RCU.
+ *
+ * Locks, in the order in which they are taken:
+ *   &tce_pinned.charging, &tce_process.registering	of the client alone
+ *   the VFIO core's		around open, attach, detach and release, not ioctls
+ *   &tce_space.lock		groups, windows, and what the container keeps beside them
+ *   &tce_process.region_lock	registrations
+ *   &tce_process.map_lock	what MAP and UNMAP use
+ *   spans, and the locks of tce_pin.c and tce_process.c
+ * With one of ours held but the first two, nobody copies from or to user space, pins its
+ * pages, takes its mmap_lock, or does EEH.
+ *
+ * Never fails: tce_container_release().
+ */
+#include <linux/delay.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/vfio.h>
+
+#include "tce_container.h"
+
+/* Tries to uncharge what is owed while a container is closed, for some ms, and the next */
+#define TCE_SETTLE_TRIES	50
+#define TCE_SETTLE_DELAY	(HZ / 10)
+
+/* Written under the lock, read under RCU. */
+struct hlist_head tce_containers[1 << TCE_CONTAINERS_BITS];
+static DEFINE_SPINLOCK(tce_containers_lock);
+static atomic_long_t tce_next_id = ATOMIC_LONG_INIT(0);
+static struct workqueue_struct *tce_workqueue;
+
+/**
+ * tce_container_init() - get ready for containers
+ *
+ * Undone by tce_container_exit().
+ *
+ * Return: 0; -ENOMEM.
+ */
+int tce_container_init(void)
+{
+	tce_workqueue = alloc_workqueue("vfio_spapr_tce", WQ_UNBOUND, 0);
+	return tce_workqueue ? 0 : -ENOMEM;
+}
+
+/**
+ * tce_container_exit() - undo tce_container_init()
+ *
+ * Context: there are no containers, and will be none.
+ */
+void tce_container_exit(void)
+{
+	destroy_workqueue(tce_workqueue);
+	/* who has put the last reference may be preempted on his way out */
+	synchronize_rcu_tasks();
+	tce_process_exit();
+}
+
+static void container_free(struct tce_container *container)
+{
+	tce_mem_destroy(&container->mem);
+	kfree_rcu(container, rcu);
+	/* release has taken it */
+	module_put(THIS_MODULE);
+}
+
+static void container_settle(struct work_struct *work)
+{
+	struct tce_container *container = container_of(to_delayed_work(work),
+						       struct tce_container,
+						       settle);
+
+	if (tce_account_try_settle(&container->mem.account))
+		container_free(container);
+	else
+		queue_delayed_work(tce_workqueue, &container->settle,
+				   TCE_SETTLE_DELAY);
+}
+
+/**
+ * tce_container_end() - nobody uses a container any more that has been released
+ * @container: the container; only for tce_container_put()
+ */
+void tce_container_end(struct tce_container *container)
+{
+	int tries;
+
+	tce_mem_owe_all(&container->mem);
+	/*
+	 * Somebody may have the process's mmap_lock, mostly for a moment. Who closes does
+	 * not wait for longer than that.
+	 */
+	for (tries = 0; tries < TCE_SETTLE_TRIES; tries++) {
+		if (tce_account_try_settle(&container->mem.account)) {
+			container_free(container);
+			return;
+		}
+		usleep_range(100, 200);
+	}
+	queue_delayed_work(tce_workqueue, &container->settle, TCE_SETTLE_DELAY);
+}
+
+/**
+ * tce_container_open() - make a container
+ * @v2: which interface it speaks
+ *
+ * Undone by tce_container_release().
+ *
+ * Return: what the VFIO core shall know it by; -ENOMEM.
+ */
+void *tce_container_open(bool v2)
+{
+	struct tce_container *container;
+
+	container = kzalloc(sizeof(*container), GFP_KERNEL_ACCOUNT);
+	if (!container)
+		return ERR_PTR(-ENOMEM);
+	container->id = atomic_long_inc_return(&tce_next_id) << 1 | v2;
+	INIT_DELAYED_WORK(&container->settle, container_settle);
+	tce_mem_init(&container->mem, v2);
+	tce_space_init(&container->space, &container->mem);
+
+	spin_lock(&tce_containers_lock);
+	hlist_add_head_rcu(&container->node,
+			   tce_container_bucket(container->id));
+	spin_unlock(&tce_containers_lock);
+	return (void *)container->id;
+}
+
+/**
+ * tce_container_release() - undo tce_container_open()
+ * @iommu_data: what the VFIO core knows it by; all groups have been detached
+ *
+ * Context: sleeps, but waits for no client. Who uses the container still keeps its memory.
+ */
+void tce_container_release(void *iommu_data)
+{
+	struct tce_container *container = tce_container_find(iommu_data);
+
+	spin_lock(&tce_containers_lock);
+	hlist_del_rcu(&container->node);
+	spin_unlock(&tce_containers_lock);
+
+	tce_space_lock(&container->space);
+	tce_container_disable(container);
+	/* for those who have found it, but don't have the lock yet */
+	WRITE_ONCE(container->enabled, false);
+	container->dead = true;
+	tce_space_unlock(&container->space);
+
+	tce_mem_close(&container->mem);
+	/* the VFIO core lets go of the module after this, but others may be here still */
+	__module_get(THIS_MODULE);
+	tce_container_put(container);
+}
+
+/**
+ * tce_container_bind() - make the caller's memory the container's
+ * @container: the container
+ *
+ * Returns with &tce_space.lock held for writing, if it succeeds.
+ *
+ * Return: 0; -EINVAL if the container is gone; -EPERM, -ENOMEM as tce_mem_bind(); -EINTR.
+ */
+int tce_container_bind(struct tce_container *container)
+{
+	struct tce_space *space = &container->space;
+	int rc = down_write_killable(&space->lock);
+
+	if (rc)
+		return rc;
+	rc = container->dead ? -EINVAL : tce_mem_bind(&container->mem);
+	if (rc)
+		up_write(&space->lock);
+	return rc;
+}
+
+/**
+ * tce_container_lock_all() - tce_container_bind(), and tce_space_lock()
+ * @container: the container
+ *
+ * Undone by tce_space_unlock().
+ *
+ * Return: as tce_container_bind().
+ */
+int tce_container_lock_all(struct tce_container *container)
+{
+	struct tce_space *space = &container->space;
+	int rc = tce_container_bind(container);
+
+	if (rc)
+		return rc;
+	rc = down_write_killable(&container->mem.process->map_lock);
+	if (rc)
+		up_write(&space->lock);
+	return rc;
+}
+
+/**
+ * tce_container_owned() - may the caller give a container orders?
+ * @container: the container
+ *
+ * A container maps one process's memory, and obeys that process only. Who asks with no
+ * lock held may be told "yes" just before another process binds the container.
+ *
+ * Return: true if it is the owner, or if there is none yet.
+ */
+bool tce_container_owned(struct tce_container *container)
+{
+	/* litmus/bind.litmus */
+	struct mm_struct *mm = smp_load_acquire(&container->mem.mm);
+
+	return current->mm && (!mm || mm == current->mm);
+}
+
+/**
+ * tce_container_create_windows() - create a window
+ * @container: the container
+ * @create: which; NULL for the default window, if that is pending
+ *
+ * What the tables cost is charged before, since the lock that it takes may be held for
+ * as long as the client likes.
+ *
+ * Return: 0; -EPERM; an errno of tce_container_lock_all(), tce_space_price() or
+ * tce_space_create_window().
+ */
+long tce_container_create_windows(struct tce_container *container,
+				  struct vfio_iommu_spapr_tce_create *create)
+{
+	struct tce_space *space = &container->space;
+	unsigned long paid = 0, price = 0;
+	long rc;
+
+	for (;;) {
+		rc = tce_container_lock_all(container);
+		if (rc && !paid)
+			return rc;
+		if (rc)
+			break;
+		if (create || container->enabled)
+			rc = tce_space_price(space, create, &price);
+		else
+			rc = -EPERM;
+		if (!rc && price <= paid)
+			rc = create ? tce_space_create_window(space, create,
+							      &paid) :
+				      tce_space_create_default(space, &paid);
+		else if (!rc)
+			rc = -EAGAIN;
+		tce_space_unlock(space);
+		if (rc != -EAGAIN)
+			break;
+		rc = tce_account_charge(&container->mem.account, price - paid);
+		if (rc)
+			break;
+		paid = price;
+	}
+	tce_account_uncharge(&container->mem.account, paid);
+	tce_account_settle(&container->mem.account);
+	return rc;
+}
+
+/**
+ * tce_container_lock() - lock what MAP and UNMAP use, as they want it
+ * @container: the container, of which the caller has a reference
+ *
+ * It is enabled then, and has its default window, if that was pending. Undone by
+ * tce_container_unlock().
+ *
+ * Return: 0; -EPERM; -EINVAL if the container is gone; -EINTR; an errno of
+ * tce_container_create_windows().
+ */
+int tce_container_lock(struct tce_container *container)
+{
+	int rc;
+
+	if (!current->mm ||
+	    smp_load_acquire(&container->mem.mm) != current->mm)
+		return -EPERM;
+	for (;;) {
+		rc = down_read_killable(&container->mem.process->map_lock);
+		if (rc)
+			return rc;
+		if (container->dead)
+			rc = -EINVAL;
+		else if (!container->enabled)
+			rc = -EPERM;
+		else if (container->space.default_pending)
+			rc = -EAGAIN;
+		else
+			return 0;
+		up_read(&container->mem.process->map_lock);
+		if (rc == -EAGAIN)
+			rc = tce_container_create_windows(container, NULL);
+		if (rc)
+			return rc;
+	}
+}
+
+/**
+ * tce_container_disable() - v1: take back what ENABLE has given
+ * @container: the container, locked by tce_space_lock()
+ *
+ * What was charged is not needed any more, so all that it paid for goes.
+ */
+void tce_container_disable(struct tce_container *container)
+{
+	lockdep_assert_held_write(&container->space.lock);
+	if (container->mem.v2 || !container->enabled)
+		return;
+	tce_space_unmap_all(&container->space);
+	WRITE_ONCE(container->enabled, false);
+	tce_pinned_allow(&container->mem.pinned, 0);
+}

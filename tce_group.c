@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Groups: what is kept of one while it is in a space, or while EEH is done for it.
+ *
+ * Locks: none. A group that has left its space says so in &tce_group.left.
+ *
+ * Never fails: tce_group_put().
+ */
+#include <linux/iommu.h>
+#include <linux/slab.h>
+
+#include <asm/iommu.h>
+
+#include "tce_group.h"
+
+/**
+ * tce_group_create() - keep a group
+ * @group: the group
+ *
+ * Undone by tce_group_put().
+ *
+ * Return: the group; -ENODEV if it has no TCE tables; -ENOMEM.
+ */
+struct tce_group *tce_group_create(struct iommu_group *group)
+{
+	struct iommu_table_group *table_group = iommu_group_get_iommudata(group);
+	struct tce_group *grp;
+
+	if (!table_group || !table_group->ops)
+		return ERR_PTR(-ENODEV);
+	grp = kzalloc(sizeof(*grp), GFP_KERNEL_ACCOUNT);
+	if (!grp)
+		return ERR_PTR(-ENOMEM);
+	refcount_set(&grp->refs, 1);
+	sema_init(&grp->eeh, 1);
+	grp->group = iommu_group_ref_get(group);
+	grp->table_group = table_group;
+	return grp;
+}
+
+/**
+ * tce_group_put() - let go of a group
+ * @grp: the group
+ *
+ * Who does something for a group without &tce_space.lock has a reference of it, for which
+ * nobody waits. It keeps the memory, not the group in its space.
+ */
+void tce_group_put(struct tce_group *grp)
+{
+	if (!refcount_dec_and_test(&grp->refs))
+		return;
+	iommu_group_put(grp->group);
+	kfree(grp);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A group: an IOMMU group, that is a PE of the bridge, in the space of a container. */
+#ifndef TCE_GROUP_H
+#define TCE_GROUP_H
+
+#include <linux/list.h>
+#include <linux/refcount.h>
+#include <linux/semaphore.h>
+#include <linux/types.h>
+
+struct iommu_group;
+struct iommu_table_group;
+
+/**
+ * struct tce_group - a group in a space
+ * @list: in &tce_space.groups
+ * @refs: of the space, and of who does EEH for it
+ * @left: it is not in the space any more
+ * @eeh: EEH operations that begin with this group take turns; only who wants one ever
+ *	waits for it
+ * @group: the group, of which this has a reference
+ * @table_group: the platform's side of it; only while it has not left
+ */
+struct tce_group {
+	struct list_head list;
+	refcount_t refs;
+	bool left;
+	struct semaphore eeh;
+	struct iommu_group *group;
+	struct iommu_table_group *table_group;
+};
+
+struct tce_group *tce_group_create(struct iommu_group *group);
+void tce_group_put(struct tce_group *grp);
+
+#endif /* TCE_GROUP_H */

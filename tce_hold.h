@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Holds: what cleared entries held, until it may be let go.
+ *
+ * An entry's page may be let go only after the entry was killed: until then the device
+ * can reach it. So whoever clears entries collects what they held, kills them, and then
+ * calls tce_holds_release().
+ */
+#ifndef TCE_HOLD_H
+#define TCE_HOLD_H
+
+#include <linux/types.h>
+
+#include "tce_memory.h"
+
+struct tce_region;
+
+/**
+ * struct tce_hold - what some cleared entries held
+ * @what: v2: the region; v1: the struct page, | TCE_WRITE
+ * @n: entries; of v1, see tce_pin_put()
+ */
+struct tce_hold {
+	unsigned long what;
+	unsigned long n;
+};
+
+#define TCE_HOLDS_INLINE	16
+
+/**
+ * struct tce_holds - holds on user memory that wait for an invalidation
+ * @mem: whose memory
+ * @region: v2: the region that was found last
+ * @first: the elements
+ * @next: the next free element
+ * @end: where they end
+ * @few: the elements to begin with, so that a short call allocates nothing
+ */
+struct tce_holds {
+	struct tce_mem *mem;
+	struct tce_region *region;
+	struct tce_hold *first;
+	struct tce_hold *next;
+	struct tce_hold *end;
+	struct tce_hold few[TCE_HOLDS_INLINE];
+};
+
+void tce_holds_init(struct tce_holds *holds, struct tce_mem *mem);
+void tce_holds_destroy(struct tce_holds *holds);
+bool tce_holds_grow(struct tce_holds *holds);
+void tce_holds_add(struct tce_holds *holds, u64 cookie, unsigned long hpa,
+		   bool write);
+unsigned long tce_holds_take(struct tce_holds *holds, __be64 *cells,
+			     unsigned long n);
+void tce_holds_release(struct tce_holds *holds);
+
+void tce_hold_put(struct tce_mem *mem, u64 cookie, unsigned long hpa,
+		  bool write);
+unsigned long tce_hold_put_cells(struct tce_mem *mem, __be64 *cells,
+				 unsigned long n);
+
+/**
+ * tce_holds_full() - is there no room for one more hold?
+ * @holds: the holds
+ *
+ * To be asked before each entry is cleared. Context: may sleep to allocate.
+ *
+ * Return: true if the holds must be released before the next is added.
+ */
+static inline bool tce_holds_full(struct tce_holds *holds)
+{
+	return holds->next == holds->end && !tce_holds_grow(holds);
+}
+
+#endif /* TCE_HOLD_H */

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* MAP: hold memory, write entries, kill them; or put back what was there. */
+#ifndef TCE_MAP_H
+#define TCE_MAP_H
+
+#include <linux/dma-direction.h>
+
+struct page;
+struct tce_pins;
+struct tce_table;
+
+int tce_map_page(struct tce_table *table, unsigned long entry,
+		 struct page *page, unsigned long ua,
+		 enum dma_data_direction dir);
+int tce_table_map(struct tce_table *table, unsigned long first,
+		  unsigned long ua, unsigned long n,
+		  enum dma_data_direction dir, struct tce_pins *pins);
+
+#endif /* TCE_MAP_H */

@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Pins: MAP of v1 pins what it maps, and UNMAP unpins it. What is pinned is charged.
+ *
+ * ENABLE charges as many pages as the window has. That is enough for a client that maps
+ * whole pages. Where the CPU's page is larger than a TCE's 4K, a client may pin one such
+ * page for each TCE: what is beyond the charge of ENABLE is charged as it is pinned, and
+ * refused if the client may not lock as much.
+ *
+ * Locks:
+ *   &tce_pinned.charging	see there; nobody but the container's own calls take it
+ *   &tce_pinned.lock	inside all others; nothing is waited for while it is held
+ * Pages are pinned with none of our locks held, since a client may let a page fault take
+ * as long as it likes.
+ *
+ * Never fails: to take pins for entries, and to put them.
+ */
+#include <linux/delay.h>
+#include <linux/hash.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "tce_account.h"
+#include "tce_page.h"
+#include "tce_pin.h"
+
+/* Pinning of movable memory fails while somebody else does the same: so often, 1 ms apart */
+#define TCE_PIN_TRIES	20
+
+/* Buckets of a set: at most eight pages in each, for a window of 2 GiB and 64K pages */
+#define TCE_SET_BITS	12
+
+/**
+ * struct tce_pin - a page in the set. It has one pin, and counts as one page pinned
+ * @node: in &tce_pinned.set
+ * @page: the page
+ * @uses: TCEs that map it, and MAPs that are about to
+ * @write: one of them has let the device write
+ */
+struct tce_pin {
+	struct hlist_node node;
+	struct page *page;
+	unsigned long uses;
+	bool write;
+};
+
+/**
+ * tce_pinned_init() - nothing is pinned yet
+ * @pinned: zeroed
+ * @account: who will pay
+ *
+ * Undone by tce_pinned_destroy().
+ */
+void tce_pinned_init(struct tce_pinned *pinned, struct tce_account *account)
+{
+	pinned->account = account;
+	mutex_init(&pinned->charging);
+	spin_lock_init(&pinned->lock);
+}
+
+/**
+ * tce_pinned_bind() - the container gets an owner
+ * @pinned: of the container
+ *
+ * Undone by tce_pinned_destroy().
+ *
+ * Return: 0; -ENOMEM.
+ */
+int tce_pinned_bind(struct tce_pinned *pinned)
+{
+	if (TCE_PER_PAGE == 1)
+		return 0;
+	pinned->set = kvcalloc(1UL << TCE_SET_BITS, sizeof(*pinned->set),
+			       GFP_KERNEL_ACCOUNT);
+	return pinned->set ? 0 : -ENOMEM;
+}
+
+/**
+ * tce_pinned_destroy() - undo tce_pinned_init()
+ * @pinned: nobody uses it any more
+ *
+ * What a bridge may still reach stays pinned.
+ */
+void tce_pinned_destroy(struct tce_pinned *pinned)
+{
+	unsigned long i;
+
+	for (i = 0; pinned->set && i < 1UL << TCE_SET_BITS; i++) {
+		struct hlist_node *next;
+		struct tce_pin *pin;
+
+		hlist_for_each_entry_safe(pin, next, &pinned->set[i], node)
+			kfree(pin);
+	}
+	kvfree(pinned->set);
+	mutex_destroy(&pinned->charging);
+}
+
+/**
+ * tce_pinned_allow() - what ENABLE has charged, or DISABLE will give back
+ * @pinned: of a bound container, with &tce_space.lock held for writing
+ * @npages: CPU pages, charged, with &tce_pinned.charging held; or 0 to take it back
+ */
+void tce_pinned_allow(struct tce_pinned *pinned, unsigned long npages)
+{
+	WRITE_ONCE(pinned->window, npages);
+	if (npages)
+		WRITE_ONCE(pinned->charged, pinned->charged + npages);
+}
+
+/**
+ * tce_pinned_trim() - uncharge what is not needed any more
+ * @pinned: of a bound container
+ *
+ * A whole window stays charged while the container is enabled, and what is pinned in any
+ * case. Context: as tce_account_charge(). On SIGKILL it is left to the end of the
+ * container.
+ */
+void tce_pinned_trim(struct tce_pinned *pinned)
+{
+	unsigned long charged, keep;
+
+	if (likely(!tce_pinned_excess(pinned)) ||
+	    mutex_lock_killable(&pinned->charging))
+		return;
+	charged = pinned->charged;
+	keep = max_t(unsigned long, READ_ONCE(pinned->window),
+		     atomic_long_read(&pinned->pages));
+	if (keep < charged) {
+		WRITE_ONCE(pinned->charged, keep);
+		/* litmus/charge.litmus: who is not counted yet sees what is left */
+		smp_mb();
+		keep = max_t(unsigned long, keep,
+			     atomic_long_read(&pinned->pages));
+		keep = min(keep, charged);
+		WRITE_ONCE(pinned->charged, keep);
+		tce_account_uncharge(pinned->account, charged - keep);
+	}
+	mutex_unlock(&pinned->charging);
+}
+
+/* More is to be pinned than was charged. Return: 0; -ENOMEM; -EINTR */
+static noinline int pinned_charge(struct tce_pinned *pinned)
+{
+	unsigned long pages, charged;
+	int rc;
+
+	rc = mutex_lock_killable(&pinned->charging);
+	if (rc)
+		return rc;
+	pages = atomic_long_read(&pinned->pages);
+	charged = pinned->charged;
+	if (pages > charged) {
+		rc = tce_account_charge(pinned->account, pages - charged);
+		if (!rc)
+			WRITE_ONCE(pinned->charged, pages);
+	}
+	mutex_unlock(&pinned->charging);
+	return rc;
+}
+
+/* The page's place in the set, or NULL. */
+static struct tce_pin *pin_find(struct tce_pinned *pinned,
+				const struct page *page)
+{
+	struct tce_pin *pin;
+
+	lockdep_assert_held(&pinned->lock);
+	hlist_for_each_entry(pin, &pinned->set[hash_ptr(page, TCE_SET_BITS)],
+			     node)
+		if (pin->page == page)
+			return pin;
+	return NULL;
+}
+
+/*
+ * A page was pinned and counted in &tce_pinned.pages. Where TCEs share pages, it gets
+ * into the set with one use, or, if it is there already, its second pin goes.
+ *
+ * Return: 0; -ENOMEM, with nothing undone.
+ */
+static __always_inline int pin_share(struct tce_pinned *pinned,
+				     struct page *page)
+{
+	struct tce_pin *pin, *new;
+
+	if (TCE_PER_PAGE == 1)
+		return 0;
+	new = kmalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
+	if (!new)
+		return -ENOMEM;
+	new->page = page;
+	new->uses = 1;
+	new->write = false;
+	spin_lock(&pinned->lock);
+	pin = pin_find(pinned, page);
+	if (pin)
+		pin->uses++;
+	else
+		hlist_add_head(&new->node,
+			       &pinned->set[hash_ptr(page, TCE_SET_BITS)]);
+	spin_unlock(&pinned->lock);
+	if (pin) {
+		kfree(new);
+		unpin_user_page(page);
+		atomic_long_dec(&pinned->pages);
+	}
+	return 0;
+}
+
+/* @n entries more map a page, of which a MAP has one use */
+static void pin_use(struct tce_pinned *pinned, struct page *page,
+		    unsigned long n)
+{
+	struct tce_pin *pin;
+
+	spin_lock(&pinned->lock);
+	pin = pin_find(pinned, page);
+	if (pin)
+		pin->uses += n;
+	spin_unlock(&pinned->lock);
+}
+
+/* Undo @n uses of a page. Return: whether it was in use last; @write then says how */
+static bool pin_unuse(struct tce_pinned *pinned, struct page *page,
+		      unsigned long n, bool *write)
+{
+	struct tce_pin *pin;
+	bool last = false;
+
+	spin_lock(&pinned->lock);
+	pin = pin_find(pinned, page);
+	if (pin) {
+		pin->write |= *write;
+		*write = pin->write;
+		pin->uses -= n;
+		last = !pin->uses;
+		if (last)
+			hlist_del(&pin->node);
+	}
+	spin_unlock(&pinned->lock);
+	if (last)
+		kfree(pin);
+	return last;
+}
+
+/**
+ * tce_pin_put() - undo tce_pin_get(), tce_pins_take()
+ * @pinned: of the container
+ * @page: the page
+ * @n: 4K pages: as many pages from this one on, of one folio or not; else as many
+ *	entries that map this page
+ * @write: the device may have written
+ *
+ * The entries have been killed, or were never written. Context: sleeps.
+ */
+void tce_pin_put(struct tce_pinned *pinned, struct page *page, unsigned long n,
+		 bool write)
+{
+	if (TCE_PER_PAGE > 1) {
+		if (!pin_unuse(pinned, page, n, &write))
+			return;
+		n = 1;
+	}
+	if (n > 1) {
+		unpin_user_page_range_dirty_lock(page, n, write);
+	} else {
+		if (write && !PageDirty(page))
+			set_page_dirty_lock(page);
+		unpin_user_page(page);
+	}
+	atomic_long_sub(n, &pinned->pages);
+}
+
+/**
+ * tce_pin_get() - pin the page behind one entry
+ * @pinned: of a bound container
+ * @ua: where the owner sees it
+ * @write: the device will be allowed to write
+ * @page: the page is returned here
+ *
+ * Undone by tce_pin_put(). Context: the owner of the memory; sleeps for as long as he
+ * likes, so with no lock held.
+ *
+ * Return: 0; -EAGAIN if tce_pins_get() shall try it, which charges more, and waits for
+ * memory that has to move; -EFAULT; -EINTR.
+ */
+int tce_pin_get(struct tce_pinned *pinned, unsigned long ua, bool write,
+		struct page **page)
+{
+	/* which asks whether that is the user's, and for the page around it */
+	int got = pin_user_pages_fast(ua, 1,
+				      FOLL_LONGTERM | (write ? FOLL_WRITE : 0),
+				      page);
+
+	if (unlikely(got != 1))
+		return got == -ENOMEM ? -EAGAIN : tce_pin_errno(got);
+	/* litmus/charge.litmus: it is counted before it looks what is charged */
+	if (likely(atomic_long_inc_return(&pinned->pages) <=
+		   READ_ONCE(pinned->charged) && !pin_share(pinned, *page)))
+		return 0;
+	unpin_user_page(*page);
+	atomic_long_dec(&pinned->pages);
+	return -EAGAIN;
+}
+
+/* Pin some pages, whose number is counted already. Return: 0; -ENOMEM; -EFAULT; -EINTR */
+static int pin_pages(struct tce_pins *pins, unsigned long n, bool write)
+{
+	unsigned int tries = 0;
+	struct page **pages;
+	long got;
+
+	while (pins->n < n) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		pages = pins->pages + pins->n;
+		got = pin_user_pages_fast(pins->ua + (pins->n << PAGE_SHIFT),
+					  min(n - pins->n, TCE_PIN_CHUNK),
+					  FOLL_LONGTERM | (write ? FOLL_WRITE : 0),
+					  pages);
+		/* it has to move, but somebody else holds it for a moment */
+		if (got == -ENOMEM && tries++ < TCE_PIN_TRIES) {
+			msleep(1);
+			continue;
+		}
+		if (got <= 0)
+			return tce_pin_errno(got);
+		for (; TCE_PER_PAGE > 1 && got; got--, pins->n++, pages++)
+			if (pin_share(pins->pinned, *pages))
+				goto err_unpin;
+		pins->n += got;
+		if (need_resched())
+			cond_resched();
+	}
+	return 0;
+
+err_unpin:
+	unpin_user_pages(pages, got);
+	return -ENOMEM;
+}
+
+/**
+ * tce_pins_get() - pin the pages for a MAP
+ * @pins: on the stack
+ * @pinned: of a bound container, with no lock held
+ * @ua: first byte
+ * @size: bytes, at least 1
+ * @write: the device will be allowed to write
+ *
+ * Undone by tce_pins_put(). Context: the owner of the memory; sleeps for as long as he
+ * likes, ends early on SIGKILL.
+ *
+ * Return: 0; -EFAULT; -ENOMEM, also if more would be pinned than RLIMIT_MEMLOCK allows;
+ * -EINTR.
+ */
+int tce_pins_get(struct tce_pins *pins, struct tce_pinned *pinned,
+		 unsigned long ua, unsigned long size, bool write)
+{
+	unsigned long n = PFN_UP(offset_in_page(ua) + size);
+	int rc = 0;
+
+	pins->pinned = pinned;
+	pins->ua = ua & PAGE_MASK;
+	pins->n = 0;
+	pins->taken = 0;
+	pins->pages = pins->few;
+	if (n > TCE_PINS_INLINE)
+		pins->pages = kvmalloc_array(n, sizeof(*pins->pages),
+					     GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!pins->pages)
+		return -ENOMEM;
+
+	if (atomic_long_add_return(n, &pinned->pages) >
+	    READ_ONCE(pinned->charged))
+		rc = pinned_charge(pinned);
+	if (!rc)
+		rc = pin_pages(pins, n, write);
+	if (!rc)
+		return 0;
+	atomic_long_sub(n - pins->n, &pinned->pages);
+	tce_pins_put(pins);
+	return rc;
+}
+
+/**
+ * tce_pins_put() - undo tce_pins_get(), but for what entries have by now
+ * @pins: the pages
+ */
+void tce_pins_put(struct tce_pins *pins)
+{
+	unsigned long i;
+
+	for (i = pins->taken; i < pins->n; i++) {
+		tce_pin_put(pins->pinned, pins->pages[i], 1, false);
+		if (need_resched())
+			cond_resched();
+	}
+	if (pins->pages != pins->few)
+		kvfree(pins->pages);
+}
+
+/**
+ * tce_pins_take() - entries get the pins of the pages behind them
+ * @pins: the pages; of 4K, each is taken once, and in their order
+ * @ua: where the first entry's memory is
+ * @n: entries
+ * @hpas: room for @n addresses, which are returned here
+ *
+ * Undone by tce_pin_put(). Context: waits for nobody.
+ */
+void tce_pins_take(struct tce_pins *pins, unsigned long ua, unsigned long n,
+		   unsigned long *hpas)
+{
+	struct page **page = pins->pages + ((ua - pins->ua) >> PAGE_SHIFT);
+	unsigned long *end = hpas + n, hpa, some;
+
+	if (TCE_PER_PAGE == 1) {
+		pins->taken += n;
+		while (hpas < end)
+			*hpas++ = tce_page_hpa(*page++);
+		return;
+	}
+	for (; hpas < end; page++, ua = 0) {
+		hpa = tce_page_hpa(*page) + offset_in_page(ua);
+		some = (PAGE_SIZE - offset_in_page(ua)) / SZ_4K;
+		some = min_t(unsigned long, some, end - hpas);
+		pin_use(pins->pinned, *page, some);
+		for (; some--; hpa += SZ_4K)
+			*hpas++ = hpa;
+	}
+}

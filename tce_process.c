@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The processes that have containers. All containers of a process share one struct
+ * tce_process: its registered regions, and the lock that MAP and UNMAP take.
+ *
+ * A process usually goes with its last container. If KVM may still know addresses of
+ * regions that are gone, it is remembered until its memory is gone.
+ *
+ * Locks: tce_processes_lock guards the list of processes and what they count. It is the
+ * last lock of all: nothing is taken, or waited for, while it is held.
+ *
+ * Never fails: all but tce_process_get().
+ */
+#include <linux/atomic.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "tce_process.h"
+
+static DEFINE_MUTEX(tce_processes_lock);
+static LIST_HEAD(tce_processes);
+/* Open containers of all processes */
+static atomic_t tce_containers_open = ATOMIC_INIT(0);
+
+/**
+ * tce_process_count() - a container has been opened, or closed
+ * @containers: 1 or -1
+ */
+void tce_process_count(int containers)
+{
+	atomic_add(containers, &tce_containers_open);
+}
+
+/**
+ * tce_process_alone() - is there no other open container in the system?
+ * @containers: 1 if the caller's counts still, 0 if not
+ *
+ * A container of v1 counts as well: KVM may know its table from before.
+ *
+ * Return: true if not.
+ */
+bool tce_process_alone(int containers)
+{
+	return atomic_read(&tce_containers_open) <= containers;
+}
+
+static void process_free(struct tce_process *process)
+{
+	lockdep_assert_held(&tce_processes_lock);
+	list_del(&process->list);
+	mmdrop(process->mm);
+	mutex_destroy(&process->registering);
+	mutex_destroy(&process->region_lock);
+	/* litmus/container-lookup.litmus: who has just found its lock */
+	kfree_rcu(process, rcu);
+}
+
+/* Forget processes without containers: those that are gone, or all. */
+static void forget_processes(bool all)
+{
+	struct tce_process *process, *next;
+
+	list_for_each_entry_safe(process, next, &tce_processes, list)
+		if (!process->users &&
+		    (all || !atomic_read(&process->mm->mm_users)))
+			process_free(process);
+}
+
+/**
+ * tce_process_get() - one container more of a process
+ * @mm: the process's memory
+ *
+ * Undone by tce_process_take_last(), when it is closed, and then tce_process_put().
+ * Context: sleeps.
+ *
+ * Return: the process; NULL if there is no memory.
+ */
+struct tce_process *tce_process_get(struct mm_struct *mm)
+{
+	struct tce_process *process;
+
+	mutex_lock(&tce_processes_lock);
+	forget_processes(false);
+	list_for_each_entry(process, &tce_processes, list) {
+		if (process->mm == mm) {
+			process->open++;
+			process->users++;
+			goto out_unlock;
+		}
+	}
+
+	process = kzalloc(sizeof(*process), GFP_KERNEL_ACCOUNT);
+	if (!process)
+		goto out_unlock;
+	mmgrab(mm);
+	process->mm = mm;
+	process->open = 1;
+	process->users = 1;
+	init_rwsem(&process->map_lock);
+	mutex_init(&process->registering);
+	mutex_init(&process->region_lock);
+	process->regions = RB_ROOT;
+	list_add(&process->list, &tce_processes);
+
+out_unlock:
+	mutex_unlock(&tce_processes_lock);
+	return process;
+}
+
+/**
+ * tce_process_put() - one container less
+ * @process: of a container that is closed, and that nobody uses any more
+ */
+void tce_process_put(struct tce_process *process)
+{
+	mutex_lock(&tce_processes_lock);
+	if (!--process->users &&
+	    READ_ONCE(process->state) == TCE_PROCESS_SOUND)
+		process_free(process);
+	forget_processes(false);
+	mutex_unlock(&tce_processes_lock);
+}
+
+/**
+ * tce_process_take_last() - take the regions of a process that has no container open
+ * @process: the process, with &tce_process.region_lock held
+ * @closed: 1 if the caller's container has just been closed, 0 if it was before
+ *
+ * A container that is bound meanwhile waits for &tce_process.region_lock first.
+ *
+ * Return: its regions, if it has no open container any more; else none.
+ */
+struct rb_root tce_process_take_last(struct tce_process *process, int closed)
+{
+	struct rb_root regions = RB_ROOT;
+
+	lockdep_assert_held(&process->region_lock);
+	mutex_lock(&tce_processes_lock);
+	process->open -= closed;
+	if (!process->open)
+		swap(regions, process->regions);
+	mutex_unlock(&tce_processes_lock);
+	return regions;
+}
+
+/**
+ * tce_process_worsen() - something has happened to the kernel's counts
+ * @process: the process
+ * @state: what it is at the best from now on
+ *
+ * Never undone. Context: any.
+ */
+void tce_process_worsen(struct tce_process *process,
+			enum tce_process_state state)
+{
+	enum tce_process_state now = READ_ONCE(process->state);
+
+	while (now < state && !try_cmpxchg(&process->state, &now, state))
+		;
+}
+
+/**
+ * tce_process_exit() - forget all processes
+ *
+ * Context: there are no containers, and will be none.
+ */
+void tce_process_exit(void)
+{
+	mutex_lock(&tce_processes_lock);
+	forget_processes(true);
+	mutex_unlock(&tce_processes_lock);
+}

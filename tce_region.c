@@ -1,0 +1,503 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Regions: user memory that is pinned before it is mapped (v2). Regions of a process lie
+ * in a tree, and no two overlap.
+ *
+ * The kernel has a list of regions, too (mm_iommu_*), which KVM reads: it finds there
+ * what a guest hands to a device, and counts the mapping there. That list is walked from
+ * end to end for each look-up, and what is put there the kernel pins page by page. So
+ * only the first TCE_LISTED_MAX regions are put there ("listed"), and only those of a
+ * process that may have KVM. The kernel's counter counts their mappings. Any other
+ * region is pinned here, by the chunk, and counts for itself. KVM passes mappings of it
+ * on to user space, which then calls our MAP.
+ *
+ * A region is let go of only if nothing maps it. When the process's last container is
+ * closed, what is counted still is of two kinds. What our counter has is what KVM took
+ * out of entries: it may have put it back, but into a table that no bridge has, unless
+ * one is stuck. What the kernel's counter has may be in a table of another container, or
+ * in one that only KVM has. KVM finds a region by its address, so it would count down
+ * whatever the process registers there next: the process is astray from then on.
+ *
+ * Locks: the callers'. The tree is read under &tce_process.map_lock or
+ * &tce_process.region_lock, and written under both.
+ *
+ * Never fails: tce_region_abandon(), tce_region_free(), tce_region_drop().
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/hugetlb.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/sizes.h>
+#include <linux/vmalloc.h>
+
+#include "tce_account.h"
+#include "tce_page.h"
+#include "tce_region.h"
+#include "tce_region_inline.h"
+
+/* More than a guest's memory comes in, few enough to walk */
+#define TCE_LISTED_MAX	256
+
+/**
+ * tce_region_overlap() - some region that overlaps a range
+ * @process: the process, with &tce_process.region_lock held
+ * @ua: first byte of the range
+ * @end: first byte behind it
+ *
+ * Return: a region; NULL if there is none.
+ */
+struct tce_region *tce_region_overlap(const struct tce_process *process,
+				      unsigned long ua, unsigned long end)
+{
+	struct rb_node *node = process->regions.rb_node;
+
+	lockdep_assert_held(&process->region_lock);
+	while (node) {
+		struct tce_region *region = rb_entry(node, struct tce_region,
+						     node);
+
+		if (end <= region->ua)
+			node = node->rb_left;
+		else if (ua >= tce_region_end(region))
+			node = node->rb_right;
+		else
+			return region;
+	}
+	return NULL;
+}
+
+/**
+ * tce_region_first() - the first region that overlaps a range
+ * @process: the process, with &tce_process.region_lock held
+ * @ua: first byte of the range
+ * @end: first byte behind it
+ *
+ * Return: the region; NULL if there is none.
+ */
+struct tce_region *tce_region_first(const struct tce_process *process,
+				    unsigned long ua, unsigned long end)
+{
+	struct tce_region *region = tce_region_overlap(process, ua, end), *before;
+
+	while (region) {
+		before = rb_entry_safe(rb_prev(&region->node),
+				       struct tce_region, node);
+		if (!before || tce_region_end(before) <= ua)
+			break;
+		region = before;
+	}
+	return region;
+}
+
+/**
+ * tce_region_insert() - put a region into the tree
+ * @process: the process, with &tce_process.region_lock held
+ * @region: overlaps no other
+ *
+ * Undone by tce_region_release(). Context: sleeps until no MAP and no UNMAP of the
+ * process is under way.
+ */
+void tce_region_insert(struct tce_process *process, struct tce_region *region)
+{
+	struct rb_node **link = &process->regions.rb_node, *parent = NULL;
+
+	lockdep_assert_held(&process->region_lock);
+	down_write(&process->map_lock);
+	while (*link) {
+		parent = *link;
+		if (region->ua < rb_entry(parent, struct tce_region, node)->ua)
+			link = &parent->rb_left;
+		else
+			link = &parent->rb_right;
+	}
+	rb_link_node(&region->node, parent, link);
+	rb_insert_color(&region->node, &process->regions);
+	up_write(&process->map_lock);
+}
+
+/*
+ * The hpa of each of @n IOMMU pages that are no smaller than the CPU's. False
+ * if one is not aligned: the platform has a BUG_ON() for that.
+ */
+static bool region_hpas(const struct tce_region *region, unsigned long ua,
+			unsigned long n, unsigned int shift,
+			unsigned long *hpas)
+{
+	struct mm_iommu_table_group_mem_t *mem = region->mem;
+	unsigned long step = 1UL << shift, *end = hpas + n, *hpa;
+	unsigned long at = (ua - region->ua) >> PAGE_SHIFT;
+
+	for (hpa = hpas; mem && hpa < end; hpa++, ua += step)
+		if (mm_iommu_ua_to_hpa(mem, ua, 0, hpa))
+			return false;
+	for (hpa = hpas; !mem && hpa < end; hpa++, at += step >> PAGE_SHIFT)
+		*hpa = tce_page_hpa(region->pages[at]);
+
+	for (hpa = hpas; shift > PAGE_SHIFT && hpa < end; hpa++)
+		if (*hpa & (step - 1))
+			return false;
+	return true;
+}
+
+/**
+ * tce_region_get() - count some TCEs that map a region, and find its pages
+ * @region: the region
+ * @ua: where the first TCE's memory is, aligned to the IOMMU page
+ * @n: TCEs
+ * @shift: log2 of the IOMMU page
+ * @hpas: room for @n addresses, which are returned here
+ *
+ * Undone by tce_region_drop(). Context: atomic. Caller holds &tce_process.map_lock.
+ *
+ * Return: how many of them are in the region, at least 1; -EINVAL if none is, if an
+ * IOMMU page has no page as large behind it, or if the kernel lets the region go.
+ */
+long tce_region_get(struct tce_region *region, unsigned long ua,
+		    unsigned long n, unsigned int shift, unsigned long *hpas)
+{
+	unsigned long i, hpa, sub;
+
+	n = min(n, (tce_region_end(region) - ua) >> shift);
+	if (!n || tce_region_hold(region, n))
+		return -EINVAL;
+	if (shift >= PAGE_SHIFT) {
+		if (region_hpas(region, ua, n, shift, hpas))
+			return n;
+		tce_region_drop(region, n);
+		return -EINVAL;
+	}
+	for (i = 0; i < n; ) {
+		/* the IOMMU pages of one page of the CPU's */
+		hpa = tce_region_hpa(region, ua);
+		sub = (PAGE_SIZE - offset_in_page(ua)) >> shift;
+		sub = min(sub, n - i);
+		ua += sub << shift;
+		for (; sub--; hpa += 1UL << shift)
+			hpas[i++] = hpa;
+	}
+	return n;
+}
+
+/* The device is done with the region: tell the owners of its pages. */
+static void region_mark_dirty(struct tce_region *region)
+{
+	unsigned long i;
+
+	for (i = 0; i < region->npages; i++) {
+		unsigned long hpa = tce_region_hpa(region,
+					       region->ua + (i << PAGE_SHIFT));
+		struct page *page = pfn_to_page(PHYS_PFN(hpa));
+
+		if (hpa && !PageDirty(page))
+			set_page_dirty_lock(page);
+		if (!(i % TCE_PIN_CHUNK))
+			cond_resched();
+	}
+}
+
+/*
+ * The largest IOMMU page that fits everywhere: limited by the alignment of
+ * the region and, beyond PAGE_SIZE, by its smallest hugetlb page. Other large
+ * pages do not count, since they can be split under us.
+ */
+static unsigned int region_page_shift(struct tce_region *region)
+{
+	unsigned int shift = __ffs(region->ua | region->npages << PAGE_SHIFT);
+	unsigned long i;
+
+	for (i = 0; i < region->npages && shift > PAGE_SHIFT; ) {
+		unsigned long hpa = tce_region_hpa(region,
+					       region->ua + (i << PAGE_SHIFT));
+		struct page *page = pfn_to_page(PHYS_PFN(hpa));
+		struct page *head = compound_head(page);
+
+		if (!PageHuge(page))
+			return PAGE_SHIFT;
+		shift = min(shift, page_shift(head));
+		i += compound_nr(head) - (page_to_pfn(page) - page_to_pfn(head));
+		cond_resched();
+	}
+
+	/* we pinned in steps, and another thread may have been between them */
+	for (i = 1; !region->mem && i < region->npages && shift > PAGE_SHIFT;
+	     i++) {
+		if (i & ((1UL << (shift - PAGE_SHIFT)) - 1) &&
+		    tce_page_hpa(region->pages[i]) !=
+		    tce_page_hpa(region->pages[i - 1]) + PAGE_SIZE)
+			return PAGE_SHIFT;
+		if (!(i % TCE_PIN_CHUNK))
+			cond_resched();
+	}
+	return shift;
+}
+
+/*
+ * Up to Linux 7.2 the kernel takes ordinary pages that follow a hugetlb page
+ * in a region for huge ones, too, and would let KVM map them as such.
+ */
+static bool region_mistaken(struct tce_region *region)
+{
+	unsigned long hpa;
+
+	return region->mem &&
+	       !mm_iommu_ua_to_hpa(region->mem, region->ua,
+				   region->page_shift + 1, &hpa);
+}
+
+static void region_unpin(struct tce_region *region, unsigned long npages)
+{
+	unsigned long i, n;
+
+	for (i = 0; i < npages; i += n) {
+		n = min_t(unsigned long, npages - i, TCE_PIN_CHUNK);
+		unpin_user_pages_dirty_lock(region->pages + i, n,
+					    region->written);
+		cond_resched();
+	}
+	if (region->pages != &region->one)
+		kvfree(region->pages);
+}
+
+/* kvmalloc() would be of no use: it has a limit, of 2^28 pages. */
+static struct page **pages_alloc(unsigned long npages)
+{
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
+	size_t size = npages * sizeof(struct page *);
+
+	return size > PAGE_SIZE ? __vmalloc(size, gfp) : kmalloc(size, gfp);
+}
+
+static int region_pin(struct tce_process *process, struct tce_region *region)
+{
+	unsigned long done = 0;
+	long rc;
+
+	/* waits for the process's own mmap_lock, as the page faults do */
+	rc = account_locked_vm(process->mm, region->npages, true);
+	if (rc)
+		return rc;
+	region->pages = &region->one;
+	if (region->npages > 1) {
+		region->pages = pages_alloc(region->npages);
+		if (!region->pages) {
+			rc = -ENOMEM;
+			goto err_uncharge;
+		}
+	}
+
+	while (done < region->npages) {
+		unsigned long n = min_t(unsigned long, TCE_PIN_CHUNK,
+					region->npages - done);
+
+		/* pages that are there are pinned without a look at signals */
+		rc = -EINTR;
+		if (fatal_signal_pending(current))
+			goto err_unpin;
+		rc = pin_user_pages_fast(region->ua + (done << PAGE_SHIFT), n,
+					 FOLL_WRITE | FOLL_LONGTERM,
+					 region->pages + done);
+		if (rc <= 0)
+			goto err_unpin;
+		done += rc;
+		cond_resched();
+	}
+	return 0;
+
+err_unpin:
+	region_unpin(region, done);
+	rc = tce_pin_errno(rc);
+err_uncharge:
+	account_locked_vm(process->mm, region->npages, false);
+	return rc;
+}
+
+/**
+ * tce_region_unlist() - take a region off the kernel's list
+ * @region: a listed one
+ *
+ * The kernel would uncharge it by itself, and wait for the process's mmap_lock. Without
+ * an mm it does not, and tce_region_free() does.
+ *
+ * Return: 0; -EBUSY while it is counted as mapped.
+ */
+int tce_region_unlist(struct tce_region *region)
+{
+	return mm_iommu_put(NULL, region->mem) == -EBUSY ? -EBUSY : 0;
+}
+
+/**
+ * tce_region_free() - undo tce_region_create()
+ * @region: not in the tree any more, nor in the kernel's list
+ * @account: pays for it no more
+ */
+void tce_region_free(struct tce_region *region, struct tce_account *account)
+{
+	if (!region->mem)
+		region_unpin(region, region->npages);
+	tce_account_owe(account, region->npages);
+	kfree(region);
+}
+
+/* Some device may still reach the region: its pages are never free again. */
+static void region_keep_pages(const struct tce_region *region)
+{
+	unsigned long i;
+
+	for (i = 0; i < region->npages; i++) {
+		unsigned long hpa = tce_region_hpa(region,
+					       region->ua + (i << PAGE_SHIFT));
+
+		if (hpa)
+			get_page(pfn_to_page(PHYS_PFN(hpa)));
+		if (!(i % TCE_PIN_CHUNK))
+			cond_resched();
+	}
+	pr_warn_ratelimited("%lu pages that a device may still reach are kept for good\n",
+			    region->npages);
+}
+
+/**
+ * tce_region_release() - take a region out of the tree
+ * @process: the process, with &tce_process.region_lock held
+ * @region: no container has it registered any more
+ *
+ * For tce_region_free(). Context: as tce_region_insert().
+ *
+ * Return: 0; -EBUSY while TCEs map it, and nothing is changed.
+ */
+int tce_region_release(struct tce_process *process, struct tce_region *region)
+{
+	int rc = 0;
+
+	lockdep_assert_held(&process->region_lock);
+	if (region->mem && region->written)
+		region_mark_dirty(region);
+
+	down_write(&process->map_lock);
+	if (atomic64_read(&region->mapped) ||
+	    (region->mem && tce_region_unlist(region))) {
+		rc = -EBUSY;
+	} else {
+		rb_erase(&region->node, &process->regions);
+		if (region->mem)
+			process->listed--;
+	}
+	up_write(&process->map_lock);
+	return rc;
+}
+
+/**
+ * tce_region_abandon() - let go of a region, whatever is counted
+ * @process: has no v2 window any more; &tce_process.region_lock is held
+ * @region: not in the tree any more; it is freed
+ * @account: pays for it no more
+ * @containers: 1 if the caller's container counts as open still, 0 if not
+ *
+ * What a device may still reach stays pinned for good.
+ */
+void tce_region_abandon(struct tce_process *process, struct tce_region *region,
+			struct tce_account *account, int containers)
+{
+	bool kept = false;
+
+	lockdep_assert_held(&process->region_lock);
+	if (region->mem && region->written)
+		region_mark_dirty(region);
+	if (atomic64_read(&region->mapped) &&
+	    READ_ONCE(process->state) == TCE_PROCESS_STUCK) {
+		region_keep_pages(region);
+		kept = true;
+	}
+	while (region->mem && tce_region_unlist(region)) {
+		tce_process_worsen(process, TCE_PROCESS_ASTRAY);
+		/*
+		 * another container may have come since the last look
+		 * (litmus/abandon.litmus)
+		 */
+		smp_mb();
+		if (!kept && (!tce_process_alone(containers) ||
+			      READ_ONCE(process->state) == TCE_PROCESS_STUCK)) {
+			region_keep_pages(region);
+			kept = true;
+		}
+		mm_iommu_mapped_dec(region->mem);
+		cond_resched();
+	}
+	if (region->mem)
+		process->listed--;
+	tce_region_free(region, account);
+}
+
+/**
+ * tce_region_listable() - may KVM need the next region?
+ * @process: the process, with &tce_process.region_lock held
+ *
+ * A process that gets KVM later has none of the regions from before in the list. Its
+ * guest's calls for them go to user space.
+ *
+ * Return: true if the next region shall be listed.
+ */
+bool tce_region_listable(const struct tce_process *process)
+{
+	return tce_mm_has_kvm(process->mm) &&
+	       READ_ONCE(process->state) == TCE_PROCESS_SOUND &&
+	       process->listed < TCE_LISTED_MAX;
+}
+
+/**
+ * tce_region_create() - pin a region, which is in no tree yet
+ * @process: the process, with &tce_process.registering held
+ * @ua: first byte
+ * @npages: CPU pages
+ * @listable: put it into the kernel's list. It may not get there; see &tce_region.mem
+ *
+ * Charges locked_vm. Undone by tce_region_free(). Context: the owner of the memory;
+ * sleeps for as long as he likes, ends early on SIGKILL.
+ *
+ * Return: the region; -ENOMEM; -EFAULT; -EINVAL; -EINTR.
+ */
+struct tce_region *tce_region_create(struct tce_process *process,
+				     unsigned long ua, unsigned long npages,
+				     bool listable)
+{
+	struct tce_region *region;
+	long rc;
+
+	lockdep_assert_held(&process->registering);
+	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
+	if (!region)
+		return ERR_PTR(-ENOMEM);
+	region->ua = ua;
+	region->npages = npages;
+	INIT_LIST_HEAD(&region->regs);
+
+	if (listable) {
+		rc = mm_iommu_new(process->mm, ua, npages, &region->mem);
+		/* a short pin is reported as the number of pages */
+		if (rc > 0)
+			rc = -EFAULT;
+		if (rc && rc != -ENOMEM && rc != -EINVAL)
+			rc = tce_pin_errno(rc);
+	} else {
+		rc = region_pin(process, region);
+	}
+	if (rc) {
+		kfree(region);
+		return ERR_PTR(rc);
+	}
+
+	region->page_shift = region_page_shift(region);
+	/* -EBUSY if KVM maps it already: then it can't be taken back */
+	if (region_mistaken(region) &&
+	    !mm_iommu_put(process->mm, region->mem)) {
+		region->mem = NULL;
+		rc = region_pin(process, region);
+		if (rc) {
+			kfree(region);
+			return ERR_PTR(rc);
+		}
+	}
+	return region;
+}

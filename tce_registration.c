@@ -1,0 +1,462 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Registrations: REGISTER and UNREGISTER. All containers of a process share its regions.
+ * The same range registered by two containers is one region with two registrations. Any
+ * other overlap is refused.
+ *
+ * A region goes with its last registration, but only if nothing maps it: UNREGISTER is
+ * refused then. Who closes a container can't be refused. What it leaves mapped in other
+ * containers stays as an orphan, pinned and charged, until the process's last container
+ * is closed.
+ *
+ * A client that was refused may take its memory away all the same. When it registers
+ * that address again, the same memory stays as it is. Other memory replaces it.
+ *
+ * Locks, in the order in which they are taken:
+ *   &tce_process.registering	one REGISTER of a process at a time. It is held while
+ *				pages are pinned, for as long as the client likes.
+ *				Nobody else takes it.
+ *   &tce_process.region_lock	the registrations. Never held in a page fault.
+ *   &tce_process.map_lock	the tree of regions; see tce_region.c
+ *
+ * Never fails: tce_registration_remove_all().
+ */
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "tce_account.h"
+#include "tce_page.h"
+#include "tce_region_inline.h"
+#include "tce_registration.h"
+#include "tce_trace.h"
+
+/**
+ * struct tce_registration - one container's use of a region
+ * @in_registered: in &tce_registered.regs
+ * @in_region: in &tce_region.regs
+ * @of: whose it is
+ * @region: what is registered
+ */
+struct tce_registration {
+	struct list_head in_registered;
+	struct list_head in_region;
+	struct tce_registered *of;
+	struct tce_region *region;
+};
+
+static struct tce_registration *registration_find(struct tce_registered *registered,
+						  struct tce_region *region)
+{
+	struct tce_registration *reg;
+
+	list_for_each_entry(reg, &region->regs, in_region)
+		if (reg->of == registered)
+			return reg;
+	return NULL;
+}
+
+static void registration_add(struct tce_registration *reg,
+			     struct tce_region *region)
+{
+	struct tce_registered *registered = reg->of;
+
+	lockdep_assert_held(&registered->process->region_lock);
+	reg->region = region;
+	list_add(&reg->in_registered, &registered->regs);
+	list_add(&reg->in_region, &region->regs);
+	trace_tce_register(region->ua, region->npages << PAGE_SHIFT,
+			   region->page_shift, region->mem);
+}
+
+/* The only registration of a region, if nobody wants that any more; else NULL. */
+static struct tce_registration *
+registration_unwanted(const struct tce_region *region)
+{
+	return region->unwanted && list_is_singular(&region->regs) ?
+		list_first_entry(&region->regs, struct tce_registration,
+				 in_region) : NULL;
+}
+
+/*
+ * Who has a range already? What nobody uses or wants any more is let go of: it has the
+ * pages of then, and what is there now may be others.
+ *
+ * Return: the region, to be shared; NULL if there is none; -EINVAL; -EBUSY.
+ */
+static struct tce_region *region_share(struct tce_registered *registered,
+				       unsigned long ua, unsigned long npages)
+{
+	unsigned long end = ua + (npages << PAGE_SHIFT);
+	struct tce_process *process = registered->process;
+	struct tce_registration *reg;
+	struct tce_region *region;
+
+	lockdep_assert_held(&process->region_lock);
+	if (registered->closed)
+		return ERR_PTR(-EINVAL);
+	/* nothing is let go of if one is wanted */
+	for (region = tce_region_first(process, ua, end);
+	     region && region->ua < end;
+	     region = rb_entry_safe(rb_next(&region->node), struct tce_region,
+				    node)) {
+		if (list_empty(&region->regs) || registration_unwanted(region))
+			continue;
+		if (region->ua != ua || region->npages != npages)
+			return ERR_PTR(-EINVAL);
+		return registration_find(registered, region) ? ERR_PTR(-EBUSY) :
+							region;
+	}
+	while ((region = tce_region_overlap(process, ua, end))) {
+		reg = registration_unwanted(region);
+		if (tce_region_release(process, region))
+			return ERR_PTR(-EBUSY);
+		if (reg) {
+			list_del(&reg->in_registered);
+			kfree(reg);
+		}
+		tce_region_free(region, registered->account);
+	}
+	return NULL;
+}
+
+/* Let go of all regions if the process has no open container. @closed, see below */
+static void abandon_last(struct tce_registered *registered, int closed)
+{
+	struct tce_process *process = registered->process;
+	struct tce_region *region, *next;
+	struct rb_root regions;
+
+	mutex_lock(&process->region_lock);
+	regions = tce_process_take_last(process, closed);
+	rbtree_postorder_for_each_entry_safe(region, next, &regions, node)
+		tce_region_abandon(process, region, registered->account,
+				   closed);
+	mutex_unlock(&process->region_lock);
+}
+
+/* REGISTER of what no container has. Return: as tce_registration_add() */
+static int register_new(struct tce_registration *reg, unsigned long ua,
+			unsigned long npages, bool listable)
+{
+	struct tce_registered *registered = reg->of;
+	struct tce_process *process = registered->process;
+	struct tce_region *region;
+	bool orphan = false;
+	int rc;
+
+	/* as long as the client likes */
+	region = tce_region_create(process, ua, npages, listable);
+	rc = PTR_ERR_OR_ZERO(region);
+
+	mutex_lock(&process->region_lock);
+	if (listable && (rc || !region->mem))
+		process->listed--;
+	if (!rc && registered->closed) {
+		rc = -EINVAL;
+		/* KVM may have found it in the kernel's list, and mapped it */
+		orphan = region->mem && tce_region_unlist(region);
+		if (region->mem && !orphan)
+			process->listed--;
+	}
+	if (!rc || orphan)
+		tce_region_insert(process, region);
+	if (!rc)
+		registration_add(reg, region);
+	mutex_unlock(&process->region_lock);
+
+	if (orphan)
+		abandon_last(registered, 0);
+	else if (rc && !IS_ERR(region))
+		tce_region_free(region, registered->account);
+	return rc;
+}
+
+/* Can this be registered at all? Return: 0; -EINVAL; -EFAULT; -ENOMEM */
+static int range_check(const struct tce_process *process, unsigned long ua,
+		       unsigned long size)
+{
+	unsigned long npages = size >> PAGE_SHIFT;
+
+	if (!size || !PAGE_ALIGNED(ua) || !PAGE_ALIGNED(size) ||
+	    ua + size - 1 < ua)
+		return -EINVAL;
+	/* to KVM and to us, the cookie of address 0 says "nothing mapped" */
+	if (!ua || !access_ok((void __user *)ua, size))
+		return -EFAULT;
+	/* of devices there may be more memory than the host has, but not of nothing */
+	if (npages > totalram_pages() &&
+	    npages > READ_ONCE(process->mm->total_vm))
+		return -ENOMEM;
+	/* the books would not fit into the host's memory, and the kernel says so */
+	if (npages / (PAGE_SIZE / sizeof(struct page *)) >= totalram_pages())
+		return -ENOMEM;
+	return 0;
+}
+
+/**
+ * tce_registration_add() - pin a range of memory for DMA
+ * @registered: of a bound container
+ * @ua: start, a multiple of PAGE_SIZE
+ * @size: bytes, a multiple of PAGE_SIZE
+ *
+ * Charges locked_vm. The same range registered by another container of the process is
+ * shared and costs nothing. Undone by tce_registration_remove() and by
+ * tce_registration_remove_all().
+ * Context: the owner of the memory; sleeps, ends early on SIGKILL.
+ *
+ * Return: 0; -EINVAL if misaligned, empty or overlapping another region, or if the
+ * container is closed; -EBUSY if this container has it already, or if it overlaps what a
+ * closed container has left mapped in another, or what this container wanted to
+ * unregister and still is mapped; -ENOMEM if out of memory or over RLIMIT_MEMLOCK;
+ * -EFAULT if the range is not all writable memory that can be pinned, or begins at
+ * address 0; -EINTR.
+ */
+int tce_registration_add(struct tce_registered *registered, unsigned long ua,
+			 unsigned long size)
+{
+	struct tce_process *process = registered->process;
+	unsigned long npages = size >> PAGE_SHIFT;
+	struct tce_registration *reg;
+	struct tce_region *region;
+	bool listable;
+	int rc;
+
+	rc = range_check(process, ua, size);
+	if (rc)
+		return rc;
+	reg = kzalloc(sizeof(*reg), GFP_KERNEL_ACCOUNT);
+	if (!reg)
+		return -ENOMEM;
+	reg->of = registered;
+
+	rc = mutex_lock_killable(&process->registering);
+	if (rc)
+		goto err_free;
+	rc = mutex_lock_killable(&process->region_lock);
+	if (rc)
+		goto err_unlock;
+	region = region_share(registered, ua, npages);
+	listable = !region && tce_region_listable(process);
+	process->listed += listable;
+	if (!IS_ERR_OR_NULL(region))
+		registration_add(reg, region);
+	mutex_unlock(&process->region_lock);
+
+	/* what was let go of need not be charged beside what comes */
+	tce_account_settle(registered->account);
+	rc = PTR_ERR_OR_ZERO(region);
+	if (!region)
+		rc = register_new(reg, ua, npages, listable);
+	if (rc)
+		goto err_unlock;
+	mutex_unlock(&process->registering);
+	return 0;
+
+err_unlock:
+	mutex_unlock(&process->registering);
+err_free:
+	kfree(reg);
+	return rc;
+}
+
+/*
+ * Is there a region of just these bounds that its container wanted to unregister, and are
+ * the @n pages from @from on still @pages? If these are its last, it is wanted again.
+ * @mine: is set if the container that asks is the one that has it
+ */
+static bool region_still(struct tce_registered *registered, unsigned long ua,
+			 unsigned long npages, unsigned long from,
+			 struct page **pages, unsigned long n, bool *mine)
+{
+	struct tce_process *process = registered->process;
+	struct tce_region *region;
+	unsigned long i;
+	bool still;
+
+	mutex_lock(&process->region_lock);
+	region = tce_region_find(process, ua);
+	still = region && region->ua == ua && region->npages == npages &&
+		registration_unwanted(region);
+	*mine = still && registration_find(registered, region);
+	for (i = 0; still && i < n; i++)
+		still = tce_region_hpa(region, from + (i << PAGE_SHIFT)) ==
+			tce_page_hpa(pages[i]);
+	if (still && from + (n << PAGE_SHIFT) == tce_region_end(region))
+		region->unwanted = false;
+	mutex_unlock(&process->region_lock);
+	return still;
+}
+
+/**
+ * tce_registration_again() - tce_registration_add() of what UNREGISTER was refused for
+ * @registered: of a bound container, for which tce_registration_add() said -EBUSY
+ * @ua: as there
+ * @size: as there
+ *
+ * UNREGISTER has changed nothing, so this need not do anything either, if it is the same
+ * memory still. Context: as tce_registration_add().
+ *
+ * Return: 0; -EBUSY if it is another memory, or was not refused; -EFAULT, -ENOMEM or
+ * -EINTR if it can't be looked at.
+ */
+int tce_registration_again(struct tce_registered *registered, unsigned long ua,
+			   unsigned long size)
+{
+	unsigned long npages = size >> PAGE_SHIFT, done, n;
+	struct tce_process *process = registered->process;
+	struct page *pages[16];
+	bool mine = false;
+	long got;
+	int rc;
+
+	rc = mutex_lock_killable(&process->registering);
+	if (rc)
+		return rc;
+	for (done = 0; !rc && done < npages; done += n) {
+		n = min(npages - done, ARRAY_SIZE(pages));
+		/* nobody else is asked before it is known to be ours */
+		if (!region_still(registered, ua, npages, ua, NULL, 0, &mine)) {
+			rc = -EBUSY;
+			break;
+		}
+		got = fatal_signal_pending(current) ? -EINTR :
+		      pin_user_pages_fast(ua + (done << PAGE_SHIFT), n,
+					  FOLL_WRITE | FOLL_LONGTERM, pages);
+		if (got <= 0) {
+			rc = tce_pin_errno(got);
+			break;
+		}
+		n = got;
+		if (!region_still(registered, ua, npages, ua + (done << PAGE_SHIFT),
+				  pages, n, &mine))
+			rc = -EBUSY;
+		unpin_user_pages(pages, n);
+		cond_resched();
+	}
+	mutex_unlock(&process->registering);
+	/* another container's is process, as any */
+	return rc || mine ? rc : tce_registration_add(registered, ua, size);
+}
+
+/**
+ * tce_registration_unwanted() - is what keeps memory from being registered unwanted?
+ * @registered: of a bound container, for which tce_registration_add() said -EBUSY
+ * @ua: as there; returns where the region begins that keeps it from being registered
+ * @size: the same of its size
+ * @keep: is called with the lock held, for what is returned; false if it can't be kept
+ *
+ * A container wanted to unregister that region, and was told that it is mapped.
+ *
+ * Return: what that container has registered; NULL if there is none.
+ */
+struct tce_registered *
+tce_registration_unwanted(struct tce_registered *registered, unsigned long *ua,
+			  unsigned long *size,
+			  bool (*keep)(struct tce_registered *of))
+{
+	struct tce_process *process = registered->process;
+	struct tce_registration *reg = NULL;
+	struct tce_registered *of = NULL;
+	struct tce_region *region;
+
+	mutex_lock(&process->region_lock);
+	region = tce_region_overlap(process, *ua, *ua + *size);
+	if (region)
+		reg = registration_unwanted(region);
+	/* it is not closed: it has the registration */
+	if (reg && keep(reg->of)) {
+		*ua = region->ua;
+		*size = region->npages << PAGE_SHIFT;
+		of = reg->of;
+	}
+	mutex_unlock(&process->region_lock);
+	return of;
+}
+
+/**
+ * tce_registration_remove() - undo tce_registration_add()
+ * @registered: of a bound container
+ * @ua: start, as registered
+ * @size: bytes, as registered
+ *
+ * Context: process; sleeps.
+ *
+ * Return: 0; -EINVAL if misaligned; -ENOENT if the container has no region
+ * of just these bounds; -EBUSY, and nothing is changed, if TCEs map it and no
+ * other container has registered it; -EINTR.
+ */
+int tce_registration_remove(struct tce_registered *registered, unsigned long ua,
+			    unsigned long size)
+{
+	struct tce_process *process = registered->process;
+	struct tce_region *region, *released = NULL;
+	struct tce_registration *reg = NULL;
+	int rc;
+
+	if (!PAGE_ALIGNED(ua) || !PAGE_ALIGNED(size))
+		return -EINVAL;
+
+	rc = mutex_lock_killable(&process->region_lock);
+	if (rc)
+		return rc;
+
+	region = registered->closed ? NULL : tce_region_find(process, ua);
+	if (region && region->ua == ua && region->npages == size >> PAGE_SHIFT)
+		reg = registration_find(registered, region);
+	if (!reg) {
+		rc = -ENOENT;
+		goto out_unlock;
+	}
+
+	if (list_is_singular(&region->regs)) {
+		rc = tce_region_release(process, region);
+		if (rc) {
+			region->unwanted = true;
+			goto out_unlock;
+		}
+		released = region;
+	} else {
+		list_del(&reg->in_region);
+	}
+	list_del(&reg->in_registered);
+	kfree(reg);
+	trace_tce_unregister(ua, size);
+
+out_unlock:
+	mutex_unlock(&process->region_lock);
+	if (released)
+		tce_region_free(released, registered->account);
+	return rc;
+}
+
+/**
+ * tce_registration_remove_all() - let go of all that a container has registered
+ * @registered: of a bound container, none of whose windows is left
+ *
+ * Context: sleeps, but waits for no client; need not be the owner of the memory. Never
+ * fails: regions that other containers map stay until the last of them is closed. A
+ * REGISTER that is under way undoes itself when it has its pages.
+ */
+void tce_registration_remove_all(struct tce_registered *registered)
+{
+	struct tce_process *process = registered->process;
+	struct tce_registration *reg, *next;
+	struct tce_region *region;
+
+	mutex_lock(&process->region_lock);
+	registered->closed = true;
+	list_for_each_entry_safe(reg, next, &registered->regs, in_registered) {
+		region = reg->region;
+		list_del(&reg->in_region);
+		kfree(reg);
+		if (list_empty(&region->regs) &&
+		    !tce_region_release(process, region))
+			tce_region_free(region, registered->account);
+		cond_resched();
+	}
+	INIT_LIST_HEAD(&registered->regs);
+	mutex_unlock(&process->region_lock);
+	abandon_last(registered, 1);
+}

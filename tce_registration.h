@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Registrations: which container has registered which regions (v2). */
+#ifndef TCE_REGISTRATION_H
+#define TCE_REGISTRATION_H
+
+#include <linux/list.h>
+#include <linux/types.h>
+
+#include "tce_process.h"
+
+struct tce_account;
+
+/**
+ * struct tce_registered - what a container has registered
+ * @process: whose memory it is
+ * @account: who pays for it
+ * @regs: struct tce_registration; guarded by &tce_process.region_lock
+ * @closed: nothing can be registered any more; guarded by &tce_process.region_lock
+ */
+struct tce_registered {
+	struct tce_process *process;
+	struct tce_account *account;
+	struct list_head regs;
+	bool closed;
+};
+
+int tce_registration_add(struct tce_registered *registered, unsigned long ua,
+			 unsigned long size);
+int tce_registration_again(struct tce_registered *registered, unsigned long ua,
+			   unsigned long size);
+int tce_registration_remove(struct tce_registered *registered, unsigned long ua,
+			    unsigned long size);
+void tce_registration_remove_all(struct tce_registered *registered);
+struct tce_registered *
+tce_registration_unwanted(struct tce_registered *registered, unsigned long *ua,
+			  unsigned long *size,
+			  bool (*keep)(struct tce_registered *of));
+
+#endif /* TCE_REGISTRATION_H */

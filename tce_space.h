@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The space of a container: its groups, and its windows, which all groups share.
+ */
+#ifndef TCE_SPACE_H
+#define TCE_SPACE_H
+
+#include <linux/dma-direction.h>
+#include <linux/list.h>
+#include <linux/rwsem.h>
+#include <linux/types.h>
+
+#include <asm/iommu.h>
+
+#include "tce_memory.h"
+
+struct iommu_group;
+struct page;
+struct tce_pins;
+struct tce_window;
+struct vfio_iommu_spapr_tce_create;
+
+/**
+ * struct tce_space - the I/O address space of a container
+ * @lock: guards all of this, and what the container keeps beside it. What MAP and UNMAP
+ *	use of it is guarded by &tce_process.map_lock as well, which is all that they
+ *	take: who changes it holds both
+ * @mem: the user memory that is mapped
+ * @groups: struct tce_group, oldest first
+ * @windows: by the platform's number; NULL where there is none
+ * @default_pending: the default window is to be created when first needed
+ */
+struct tce_space {
+	struct rw_semaphore lock;
+	struct tce_mem *mem;
+	struct list_head groups;
+	struct tce_window *windows[IOMMU_TABLE_GROUP_MAX_TABLES];
+	bool default_pending;
+};
+
+/**
+ * tce_space_lock() - lock a space for writing
+ * @space: the space
+ *
+ * Before a container is bound nobody can map in it, and it has no process whose lock
+ * could be taken. Undone by tce_space_unlock(). Context: sleeps.
+ */
+static inline void tce_space_lock(struct tce_space *space)
+{
+	down_write(&space->lock);
+	if (space->mem->process)
+		down_write(&space->mem->process->map_lock);
+}
+
+/**
+ * tce_space_unlock() - undo tce_space_lock()
+ * @space: the space
+ */
+static inline void tce_space_unlock(struct tce_space *space)
+{
+	if (space->mem->process)
+		up_write(&space->mem->process->map_lock);
+	up_write(&space->lock);
+}
+
+void tce_space_init(struct tce_space *space, struct tce_mem *mem);
+
+int tce_space_attach(struct tce_space *space, struct iommu_group *group);
+void tce_space_detach(struct tce_space *space, struct iommu_group *group);
+struct iommu_table_group *tce_space_table_group(struct tce_space *space);
+
+int tce_space_price(struct tce_space *space,
+		    const struct vfio_iommu_spapr_tce_create *create,
+		    unsigned long *price);
+int tce_space_create_default(struct tce_space *space, unsigned long *paid);
+int tce_space_create_window(struct tce_space *space,
+			    struct vfio_iommu_spapr_tce_create *create,
+			    unsigned long *paid);
+int tce_space_remove_window(struct tce_space *space, u64 start);
+
+int tce_space_check(struct tce_space *space, u64 ioba, u64 ua, u64 size);
+int tce_space_map(struct tce_space *space, u64 ioba, u64 ua, u64 size,
+		  enum dma_data_direction dir, struct tce_pins *pins);
+int tce_space_map_page(struct tce_space *space, u64 ioba, u64 ua,
+		       struct page *page, enum dma_data_direction dir);
+int tce_space_unmap(struct tce_space *space, u64 ioba, u64 size);
+void tce_space_unmap_all(struct tce_space *space);
+bool tce_space_unmap_memory(struct tce_space *space, u64 ua, u64 size);
+
+#endif /* TCE_SPACE_H */

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* UNMAP: clear entries, kill them, and let go of what they held. */
+#ifndef TCE_UNMAP_H
+#define TCE_UNMAP_H
+
+#include <linux/types.h>
+
+struct tce_table;
+
+int tce_table_unmap(struct tce_table *table, unsigned long first,
+		    unsigned long n);
+void tce_unmap_table(struct tce_table *table);
+bool tce_unmap_memory(struct tce_table *table, unsigned long ua,
+		      unsigned long size);
+void tce_unmap_leftovers(struct tce_table *table);
+
+#endif /* TCE_UNMAP_H */

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VFIO IOMMU backend for POWER TCE tables: the face to the VFIO core.
+ *
+ * A container (/dev/vfio/vfio) that is set to VFIO_SPAPR_TCE_IOMMU (v1) or to
+ * VFIO_SPAPR_TCE_v2_IOMMU (v2) is a struct tce_container here. MAP and UNMAP that need
+ * nobody to be waited for are done here; all else is a command (tce_command.c).
+ *
+ * Locks: see tce_container.c. A quick MAP or UNMAP takes &tce_process.map_lock alone.
+ *
+ * Never fails: detach, release.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include "compat/kernel_range.h"
+
+#include <linux/iommu.h>
+#include <linux/module.h>
+#include <linux/sizes.h>
+#include <linux/uaccess.h>
+#include <linux/vfio.h>
+
+#include "compat/vfio_ops.h"
+#include "tce_command.h"
+#include "tce_container.h"
+#include "tce_eeh.h"
+
+#define CREATE_TRACE_POINTS
+#include "tce_trace.h"
+
+/*
+ * Copy a whole argument of @size bytes, a multiple of 8, if its page is there. Never
+ * sleeps. False if it must be copied, or refused, by copy_arg().
+ */
+static __always_inline bool peek_arg(u64 *to, unsigned long arg, size_t size)
+{
+	const u64 __user *from = (void __user *)arg;
+	size_t i;
+
+	pagefault_disable();
+	if (unlikely(!user_read_access_begin(from, size)))
+		goto out_enable;
+	for (i = 0; i < size / sizeof(*to); i++)
+		unsafe_get_user(to[i], &from[i], out_end);
+	user_read_access_end();
+	pagefault_enable();
+	return likely(*(u32 *)to >= size);
+
+out_end:
+	user_read_access_end();
+out_enable:
+	pagefault_enable();
+	return false;
+}
+
+/* v1: MAP of one page that is pinned with no lock held. -EAGAIN: by tce_command_do() */
+static __always_inline long map_page(void *iommu_data, unsigned long arg)
+{
+	struct vfio_iommu_type1_dma_map map __uninitialized;
+	struct tce_container *container;
+	enum dma_data_direction dir;
+	struct page *page;
+	int bad, rc = -EAGAIN;
+
+	if (unlikely(!peek_arg((u64 *)&map, arg, sizeof(map)) ||
+		     map.size != SZ_4K))
+		return -EAGAIN;
+	dir = tce_map_dir(map.flags);
+	container = tce_container_get(iommu_data);
+	if (unlikely(dir == DMA_NONE || !container))
+		goto out_put;
+	/* who is not bound yet has no account to be charged */
+	if (unlikely(smp_load_acquire(&container->mem.mm) != current->mm))
+		goto out_put;
+
+	/* as long as the client likes */
+	bad = tce_pin_get(&container->mem.pinned, map.vaddr,
+			  dir != DMA_TO_DEVICE, &page);
+	if (likely(bad != -EAGAIN && tce_container_trylock(container))) {
+		if (likely(!bad))
+			rc = tce_space_map_page(&container->space, map.iova,
+						map.vaddr, page, dir);
+		else
+			rc = tce_space_check(&container->space, map.iova,
+					     map.vaddr, SZ_4K) ?: bad;
+		up_read(&container->mem.process->map_lock);
+		if (rc != -EAGAIN)
+			trace_tce_map(map.iova, map.vaddr, map.size, map.flags,
+				      rc);
+	}
+	if (unlikely(rc) && !bad)
+		tce_pin_put(&container->mem.pinned, page, 1, false);
+out_put:
+	if (likely(container))
+		tce_container_put(container);
+	return rc;
+}
+
+/* v2: MAP that needs nobody to be waited for. -EAGAIN: by tce_command_do() */
+static __always_inline long map_quickly(void *iommu_data, unsigned long arg)
+{
+	struct vfio_iommu_type1_dma_map map __uninitialized;
+	struct tce_container *container;
+	enum dma_data_direction dir;
+	int rc;
+
+	if (unlikely(!peek_arg((u64 *)&map, arg, sizeof(map))))
+		return -EAGAIN;
+	dir = tce_map_dir(map.flags);
+	if (unlikely(dir == DMA_NONE))
+		return -EAGAIN;
+	container = tce_container_find_locked(iommu_data);
+	if (unlikely(!container))
+		return -EAGAIN;
+	rc = tce_space_map(&container->space, map.iova, map.vaddr, map.size,
+			   dir, NULL);
+	tce_container_unlock(container);
+	trace_tce_map(map.iova, map.vaddr, map.size, map.flags, rc);
+	return rc;
+}
+
+/* The same of UNMAP, for v1 as well, unless that is charged for more than a window */
+static __always_inline long unmap_quickly(void *iommu_data, unsigned long arg)
+{
+	struct vfio_iommu_type1_dma_unmap unmap __uninitialized;
+	struct tce_container *container;
+	int rc;
+
+	BUILD_BUG_ON(offsetofend(typeof(unmap), size) != 24);
+	if (unlikely(!peek_arg((u64 *)&unmap, arg, 24) || unmap.flags))
+		return -EAGAIN;
+	container = tce_container_find_locked(iommu_data);
+	if (unlikely(!container))
+		return -EAGAIN;
+	if (unlikely(tce_pinned_excess(&container->mem.pinned))) {
+		tce_container_unlock(container);
+		return -EAGAIN;
+	}
+	rc = tce_space_unmap(&container->space, unmap.iova, unmap.size);
+	tce_container_unlock(container);
+	trace_tce_unmap(unmap.iova, unmap.size, rc);
+	return rc;
+}
+
+static long check_extension(unsigned long arg)
+{
+	switch (arg) {
+	case VFIO_SPAPR_TCE_IOMMU:
+	case VFIO_SPAPR_TCE_v2_IOMMU:
+		return 1;
+	case VFIO_EEH:
+		return tce_eeh_enabled();
+	default:
+		return 0;
+	}
+}
+
+static long tce_vfio_ioctl(void *iommu_data, unsigned int cmd,
+			   unsigned long arg)
+{
+	struct tce_container *container;
+	long rc = -EAGAIN;
+
+	if (cmd == VFIO_IOMMU_MAP_DMA)
+		rc = tce_container_is_v2(iommu_data) ? map_quickly(iommu_data, arg) :
+						   map_page(iommu_data, arg);
+	else if (cmd == VFIO_IOMMU_UNMAP_DMA)
+		rc = unmap_quickly(iommu_data, arg);
+	/* asked of the driver too, with no container */
+	else if (cmd == VFIO_CHECK_EXTENSION)
+		return check_extension(arg);
+	if (likely(rc != -EAGAIN))
+		return rc;
+
+	container = tce_container_get(iommu_data);
+	if (!container)
+		return -EINVAL;
+	rc = tce_command_do(container, cmd, arg);
+	tce_container_put(container);
+	return rc;
+}
+
+static void *tce_vfio_open(unsigned long arg)
+{
+	bool v2 = arg == VFIO_SPAPR_TCE_v2_IOMMU;
+
+	if (arg != VFIO_SPAPR_TCE_IOMMU && !v2)
+		return ERR_PTR(-EINVAL);
+	return tce_container_open(v2);
+}
+
+static int tce_vfio_attach_group(void *iommu_data, struct iommu_group *group,
+				 enum vfio_group_type type)
+{
+	struct tce_container *container = tce_container_find(iommu_data);
+	int rc;
+
+	/* an emulated device needs its pages pinned for it, which we don't do */
+	if (type == VFIO_EMULATED_IOMMU)
+		return -EINVAL;
+
+	tce_space_lock(&container->space);
+	rc = tce_space_attach(&container->space, group);
+	tce_space_unlock(&container->space);
+	return rc;
+}
+
+static void tce_vfio_detach_group(void *iommu_data, struct iommu_group *group)
+{
+	struct tce_container *container = tce_container_find(iommu_data);
+
+	tce_space_lock(&container->space);
+	tce_space_detach(&container->space, group);
+	tce_space_unlock(&container->space);
+}
+
+static const struct vfio_iommu_driver_ops tce_vfio_ops = {
+	.name		= "iommu-vfio-powerpc",
+	.owner		= THIS_MODULE,
+	.open		= tce_vfio_open,
+	.release	= tce_container_release,
+	.ioctl		= tce_vfio_ioctl,
+	.attach_group	= tce_vfio_attach_group,
+	.detach_group	= tce_vfio_detach_group,
+};
+
+static int __init tce_vfio_init(void)
+{
+	int rc;
+
+	rc = tce_container_init();
+	if (rc)
+		return rc;
+	rc = vfio_register_iommu_driver(&tce_vfio_ops);
+	if (rc)
+		tce_container_exit();
+	return rc;
+}
+
+static void __exit tce_vfio_exit(void)
+{
+	vfio_unregister_iommu_driver(&tce_vfio_ops);
+	tce_container_exit();
+}
+
+module_init(tce_vfio_init);
+module_exit(tce_vfio_exit);
+
+MODULE_VERSION("1.0");
+MODULE_LICENSE("GPL");
+MODULE_AUTHOR("The vfio_iommu_spapr_tce developers");
+MODULE_DESCRIPTION("VFIO IOMMU backend for POWER TCE tables");
