@@ -21,7 +21,7 @@ def check(tests: Sequence[Test], show: bool) -> int:
     wrong, barriers = compare(tests, sources(), kernel_source(), reasons((ROOT / "litmus/reasons").read_text()))
     if show:
         for file, function, barrier, by in barriers:
-            print(f"{file:14} {function:24} {barrier:24} {by}")
+            print(f"{file:22} {function:20} {barrier:22} {by}")
     for text in wrong:
         print(text)
     print(f">> litmus: {len(tests)} tests and {len(barriers)} barriers, {len(wrong)} do not fit")
