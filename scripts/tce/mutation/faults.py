@@ -13,23 +13,22 @@ Fault = tuple[str, list[Edit]]
 BOUNDARY = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
 DROPPED = (
     ("weaker barrier", r"(?:smp_)?[rw]?mb(?:__\w+)?|barrier"),
-    ("dropped kill", r"window_kill\w*|window_flush|clear_release|iommu_tce_kill|iommu_flush_tce"),
-    ("dropped put", r"tce_region_put|tce_pin_put|tce_holds_(?:add|add_\w+|release|destroy|untake)|holds_add_\w+|region_drop|"
-                    r"region_free|region_unpin|kfree|kvfree|mmdrop|iommu_tce_table_put|tce_release_ownership|"
-                    r"unpin_user_\w+|pin_unshare|pages_put|mm_iommu_mapped_dec|tce_mm_put|window_free|"
-                    r"window_destroy|window_withdraw|window_sweep|tce_mem_uncharge|account_locked_vm"),
-    ("dropped get", r"iommu_tce_table_get|mmgrab|atomic64_add|tce_mem_keep"),
+    ("dropped kill", r"tce_table_kill\w*|tce_table_flush|unmap_release|unmap_kill|iommu_tce_kill|iommu_flush_tce"),
+    ("dropped put", r"tce_hold_put|tce_pins?_put|tce_holds_(?:add|release|destroy)|holds_add\w*|tce_region_(?:drop|free)|"
+                    r"region_unpin|kfree|kvfree|mmdrop|iommu_tce_table_put|unpin_user_\w+|mm_iommu_mapped_dec|"
+                    r"tce_(?:process|group|container)_put|tce_window_(?:free|unset|empty)|tce_unmap_leftovers|"
+                    r"tce_account_(?:uncharge|owe|settle)|account_locked_vm"),
+    ("dropped get", r"iommu_tce_table_get|mmgrab|atomic64_add|pin_use|tce_process_worsen|refcount_inc"),
     ("dropped call", r"[a-z]\w+"),
 )
 LOCKS = (("spin_lock", "spin_unlock"), ("mutex_lock", "mutex_unlock"), ("down_write", "up_write"),
-         ("rcu_read_lock", "rcu_read_unlock"), ("tce_space_lock", "tce_space_unlock"),
-         ("xa_lock", "xa_unlock"))
+         ("rcu_read_lock", "rcu_read_unlock"), ("tce_space_lock", "tce_space_unlock"))
 BARRIERS = {"smp_load_acquire": "*", "clear_bit_unlock": "clear_bit"}
 RETURNS = {"true": "false", "false": "true", "rc": "0", "0": "-EIO"}
 FLAGS = {"true": "false", "false": "true"}
 DIRECTIONS = {"DMA_NONE": "DMA_BIDIRECTIONAL", "DMA_FROM_DEVICE": "DMA_TO_DEVICE",
               "DMA_BIDIRECTIONAL": "DMA_TO_DEVICE", "TCE_PCI_READ": "TCE_PCI_WRITE",
-              "dir_writes(": "!dir_writes("}
+              "tce_dir_writes(": "!tce_dir_writes("}
 
 
 class Body:
@@ -103,7 +102,7 @@ def calls(f: Body) -> Iterator[Fault]:
 
 
 def words(f: Body) -> Iterator[Fault]:
-    for m, a, b in f.each(r"\b(DMA_\w+|TCE_PCI_READ|dir_writes\()"):
+    for m, a, b in f.each(r"\b(DMA_\w+|TCE_PCI_READ|tce_dir_writes\()"):
         if m[1] in DIRECTIONS:
             yield "swapped direction", [(a, b, DIRECTIONS[m[1]])]
     for m, a, b in f.each(r"(?<=, )(true|false)(?=\))|(?<= = )(true|false)(?=;)"):
