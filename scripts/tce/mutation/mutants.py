@@ -17,7 +17,7 @@ LEFT_ALONE = re.compile(r"\b(cond_resched|need_resched|lockdep_assert|\w+_assert
 # No emulated machine can show them.
 NEVER = {"weaker barrier"}
 LEAST = 150         # mutants that behave in another way, to say how good the tests are
-LEAST_OF_FILE = 10  # in a sample, of each file that has so many
+LEAST_OF_FILE = 3  # in a sample, of each file that has so many
 
 
 def digest(*parts: str | Path) -> str:
