@@ -161,8 +161,9 @@ static __always_inline __be64 *tce_table_cells(struct tce_table *table,
  * @table: the table
  *
  * iommu_flush_tce(), in line. A kill is no more than a store to the bridge, and an entry
- * one to memory: nobody shall see what comes after them before. Hypervisor calls are
- * done when they return, but do not order what we ask for next.
+ * one to memory: nobody shall see what comes after them before (litmus/unpin.litmus,
+ * litmus/exclusive.litmus). Hypervisor calls are done when they return, but do not order
+ * what we ask for next.
  */
 static __always_inline void tce_table_flush(struct tce_table *table)
 {

@@ -44,7 +44,10 @@ static bool region_has(const struct tce_region *region, unsigned long ua)
 	return ua - region->ua < region->npages << PAGE_SHIFT;
 }
 
-/* v2: the region whose mapping a cleared entry was; NULL if none counts it. */
+/*
+ * v2: the region whose mapping a cleared entry was; NULL if none counts it, or if the
+ * cookie is not the address's (litmus/cells-unmap.litmus).
+ */
 static struct tce_region *region_of(struct tce_mem *mem,
 				    struct tce_region *region, u64 cookie,
 				    unsigned long hpa)

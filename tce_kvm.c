@@ -83,7 +83,7 @@ static int dead_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 	return 0;
 }
 
-/* Nobody has the table any more. */
+/* Nobody has the table any more, nor what it was shown (litmus/shown-free.litmus). */
 static void shown_free(struct iommu_table *tbl)
 {
 	struct tce_shown *shown = table_shown(tbl);
@@ -159,7 +159,8 @@ void tce_kvm_free(struct tce_table *table)
  * @in_group: the platform has given it to the group already, as pseries does, with a
  *	reference that does not count
  *
- * Context: sleeps.
+ * Context: sleeps. KVM that is just finding the table is waited for, unless it is
+ * preempted.
  *
  * Return: 0; -EBUSY if somebody has found it already, and may have found a cell.
  */

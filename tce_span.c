@@ -61,7 +61,7 @@ static bool span_take(struct tce_spans *spans, struct tce_span *span)
 			goto out_unlock;
 		spans->span[i].first = span->first;
 		spans->span[i].last = span->last;
-		/* slots are given back without the lock */
+		/* slots are given back without the lock (litmus/span-one.litmus) */
 	} while (!try_cmpxchg(&spans->used, &used, used | BIT(i)));
 	span->slot = i;
 	taken = true;

@@ -55,8 +55,9 @@ void tce_span_unlock(struct tce_spans *spans, struct tce_span *span);
  * tce_span_trylock_one() - keep all others out of a table
  * @spans: of the table
  *
- * To exchange one entry and write its cell. Undone by tce_span_unlock_one(). Don't sleep
- * in between (litmus/span-one.litmus). In line: it is a tenth of a MAP of one entry.
+ * To exchange one entry and write its cell (litmus/span-one.litmus,
+ * litmus/unmap-twice.litmus). Undone by tce_span_unlock_one(). Don't sleep in between. In
+ * line: it is a tenth of a MAP of one entry.
  *
  * Return: false if somebody is at work in it; it doesn't wait.
  */

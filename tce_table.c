@@ -182,7 +182,8 @@ unsigned long tce_table_set_max(const struct tce_table *table,
  * @entry: first of them
  * @n: entries, at most TCE_CLEAR_MAX
  *
- * The platform invalidates them, too. Cells are not touched.
+ * The platform invalidates them, too. Cells are not touched. Who asks tce_kvm_absent()
+ * next gets an answer from after that (litmus/exclusive.litmus).
  *
  * Return: false if they are still there; pseries does not say so.
  */

@@ -6,8 +6,8 @@
  * KVM's. Entry and cell are two words, though, and KVM, with whom we have no lock in
  * common, takes the page to let go from the cell. A guest that writes an entry while
  * user space maps the same one, or two of its processors at once, can make KVM
- * miscount. Where we see that, we rather count a page as mapped that is not than the
- * reverse. So does the kernel's own driver.
+ * miscount (litmus/cells-map.litmus). Where we see that, we rather count a page as
+ * mapped that is not than the reverse. So does the kernel's own driver.
  *
  * Locks: the caller holds &tce_process.map_lock. A span keeps others out of the entries.
  *
@@ -163,7 +163,7 @@ static bool next_run(struct tce_table *table, struct tce_run *run,
 
 /*
  * Collect what cleared entries held that can't be let go without sleeping. If
- * KVM has come meanwhile, the rest is left to its cells.
+ * KVM has come meanwhile (litmus/notifier.litmus), the rest is left to its cells.
  */
 static void unmap_collect(struct tce_unmap *unmap, __be64 *cell,
 			  unsigned long n)
@@ -189,10 +189,11 @@ static void unmap_collect(struct tce_unmap *unmap, __be64 *cell,
  * their cells say that they held.
  *
  * An exchange tells what was in the entry, in case that KVM has changed it.
- * So this is for tables that KVM has no part in. If it got one meanwhile, or if
- * the entries are still there, nothing is let go, and what they hold is left to
- * their cells. On pseries the proof (litmus/exclusive-pseries.litmus) goes as far as
- * hypervisor calls are done when they return.
+ * So this is for tables that KVM has no part in. If it got one meanwhile
+ * (litmus/exclusive.litmus, litmus/notifier.litmus), or if the entries are still
+ * there, nothing is let go, and what they hold is left to their cells. On pseries
+ * the proof (litmus/exclusive-pseries.litmus) goes as far as hypervisor calls are
+ * done when they return.
  *
  * Return: whether it is done; if not, it must be done by exchange.
  */

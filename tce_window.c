@@ -216,6 +216,7 @@ void tce_window_free(struct tce_window *win)
 		tce_unmap_leftovers(table);
 	tce_kvm_free(table);
 	tce_table_free_cells(table);
+	/* with what KVM was shown of it (litmus/shown-free.litmus) */
 	iommu_tce_table_put(table->tbl);
 	tce_account_owe(&table->mem->account, win->charged);
 	kfree(win);
