@@ -71,6 +71,11 @@ void tce_container_exit(void)
 static void container_free(struct tce_container *container)
 {
 	tce_mem_destroy(&container->mem);
+	/*
+	 * who has just found it, with its reference or lock, or comes by it
+	 * (litmus/container-get.litmus, litmus/container-lookup.litmus,
+	 * litmus/container-walk.litmus)
+	 */
 	kfree_rcu(container, rcu);
 	/* release has taken it */
 	module_put(THIS_MODULE);

@@ -42,8 +42,8 @@ struct tce_space {
  * tce_space_lock() - lock a space for writing
  * @space: the space
  *
- * Before a container is bound nobody can map in it, and it has no process whose lock
- * could be taken. Undone by tce_space_unlock(). Context: sleeps.
+ * Before a container is bound (litmus/bind.litmus) nobody can map in it, and it has no
+ * process whose lock could be taken. Undone by tce_space_unlock(). Context: sleeps.
  */
 static inline void tce_space_lock(struct tce_space *space)
 {

@@ -69,7 +69,7 @@ static __always_inline long map_page(void *iommu_data, unsigned long arg)
 	container = tce_container_get(iommu_data);
 	if (unlikely(dir == DMA_NONE || !container))
 		goto out_put;
-	/* who is not bound yet has no account to be charged */
+	/* who is not bound yet has no account to be charged (litmus/bind.litmus) */
 	if (unlikely(smp_load_acquire(&container->mem.mm) != current->mm))
 		goto out_put;
 
