@@ -230,7 +230,8 @@ enum tce_was {
  *
  *   cell   entry    cell then                    was
  *   0      none     the new cookie               empty
- *   0      mapped   the new cookie               KVM's, who has not written the cell
+ *   0      mapped   the new cookie               KVM's, who has not written the cell;
+ *                                                lost, if it does so meanwhile
  *   full   mapped   the new cookie, if KVM       ours
  *                   did not change it
  *                   else: to clear, left alone;  lost
@@ -280,10 +281,12 @@ static __always_inline int tce_entry_swap(struct tce_table *table,
 
 	if (likely(!old && new->dir == DMA_NONE))
 		*was = TCE_WAS_EMPTY;
-	else if (!old || (v2 && new->dir == DMA_NONE))
+	else if (v2 && new->dir == DMA_NONE)
 		*was = TCE_WAS_KVMS;
+	else if (!same)
+		*was = TCE_WAS_LOST;
 	else
-		*was = same ? TCE_WAS_OURS : TCE_WAS_LOST;
+		*was = old ? TCE_WAS_OURS : TCE_WAS_KVMS;
 	return 0;
 }
 
