@@ -91,6 +91,9 @@ bench: host
 lint: host
 	@scripts/lint
 
+docs: host
+	@scripts/docs
+
 litmus: host
 	@scripts/litmus
 
@@ -124,6 +127,7 @@ help:
 	@echo 'make quick          lint, the suites and the test programs on one machine: four minutes'
 	@echo 'make bench          what it costs, against the kernel'\''s own driver'
 	@echo 'make lint           shellcheck, checkpatch, kernel-doc, cppcheck, coccinelle and more'
+	@echo 'make docs           the documents and the API as HTML, in out/docs/html'
 	@echo 'make litmus         is the memory order right on a machine that reorders? (herd7)'
 	@echo 'make btf-check      compare the restated VFIO structures with the kernel'\''s'
 	@echo 'make host           only install the packages that these want'
@@ -132,4 +136,4 @@ help:
 	@echo '  WRITE=1            put the figures that a command measures into the documents'
 
 .PHONY: module check-target install uninstall clean demo handback demo-guest check-guest defects races fuzz fuzz-million kunit selftest \
-	coverage mutation check quick bench lint litmus btf-check host help
+	coverage mutation check quick bench docs lint litmus btf-check host help

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The plots of Documentation/performance.rst, and its table."""
+"""The plots of Documentation/performance.rst, and the table of Documentation/figures-bench.rst."""
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -66,6 +66,7 @@ class Check:
                               env={**os.environ, "TCE_RETRIES": str(RETRIES)})
         took = time.monotonic() - start
         log.write_text(done.stdout)
+        log.with_suffix(".seconds").write_text(f"{took:.0f}\n")     # for scripts/docs
         # ">>" is what the scripts themselves say, and a path is their result.
         said = [line for line in done.stdout.splitlines() if not line.startswith((">> ", str(ROOT)))]
         good = done.returncode == 0 and not (silent and said)

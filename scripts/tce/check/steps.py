@@ -34,6 +34,7 @@ def sequential() -> Iterator[Step]:
     yield "the judges of this harness", ["check-judges"], False
     yield "lint", ["lint"], False
     yield "figures", ["figures", "check"], False
+    yield "docs", ["docs"], False
     # Ten seconds; a minute more the first time, with 200 MB to download.
     yield "litmus", ["litmus"], False
     yield "supported range", ["check-range"], True
