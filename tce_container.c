@@ -10,8 +10,9 @@
  * copy of its argument, in a page fault, in the kernel's EEH code. Meanwhile it holds a
  * reference that keeps the container's memory, and no more. Release does not wait for
  * it. The windows have gone with the last group by then. Release marks the container
- * dead. The last reference frees it, and keeps the module until then: rmmod fails. A MAP or UNMAP that need not sleep in
- * such a place holds the container by its lock alone, taken under RCU.
+ * dead. The last reference frees it, and keeps the module until then: rmmod fails. A MAP
+ * or UNMAP that need not sleep in such a place holds the container by its lock alone,
+ * taken under RCU.
  *
  * Locks, in the order in which they are taken:
  *   &tce_pinned.charging, &tce_process.registering	of the client alone

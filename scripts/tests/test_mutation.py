@@ -22,7 +22,7 @@ static int take(struct thing *win, int n)
 	spin_lock(&win->lock);
 	win->n += n;
 	spin_unlock(&win->lock);
-	window_kill(win, 0,
+	tce_table_kill(win, 0,
 		    n - 1);
 	cond_resched();
 	return 0;
@@ -38,7 +38,7 @@ static int take(struct thing *win, int n)
                 ("comparison off by one", "if (n < win->max &&", "if (n <= win->max &&"),
                 ("and/or", "if (n < win->max &&", "if (n < win->max ||"),
                 ("negated comparison", "win->first != n)", "win->first == n)"),
-                ("dropped kill", "window_kill(win, 0,", ""),
+                ("dropped kill", "tce_table_kill(win, 0,", ""),
                 ("removed lock", "spin_lock(&win->lock);", ";"),
                 ("dropped assignment", "win->n += n;", ";"),
                 ("other result", "return -EINVAL;", "return 0;")):
@@ -169,7 +169,7 @@ static int take(struct thing *win, int n)
         self.assertTrue(stale_verdicts(verdicts, mutants[1:]))
 
     def test_sample(self):
-        source = self.source.replace("window_kill", "smp_store_release(&win->first, n);\n\twindow_kill")
+        source = self.source.replace("tce_table_kill", "smp_store_release(&win->first, n);\n\ttce_table_kill")
         source += "".join(source.replace(" take(", f" take{n}(") for n in range(5))
         small = list(candidates("tce_eeh.c", self.source))
         mutants = self.mutants(source) + small
