@@ -244,12 +244,14 @@ static long ioctl_disable(struct tce_container *container, union tce_arg *arg)
 	rc = mutex_lock_killable(&pinned->charging);
 	if (rc)
 		return rc;
-	tce_space_lock(&container->space);
-	if (tce_container_owned(container))
-		tce_container_disable(container);
-	else
-		rc = -EPERM;
-	tce_space_unlock(&container->space);
+	rc = tce_space_lock_killable(&container->space);
+	if (!rc) {
+		if (tce_container_owned(container))
+			tce_container_disable(container);
+		else
+			rc = -EPERM;
+		tce_space_unlock(&container->space);
+	}
 	mutex_unlock(&pinned->charging);
 	tce_pinned_trim(pinned);
 	return rc;

@@ -53,7 +53,7 @@ int tce_mem_bind(struct tce_mem *mem)
 		return -EPERM;
 	if (!mem->v2 && !mem->pinned.set && tce_pinned_bind(&mem->pinned))
 		return -ENOMEM;
-	process = tce_process_get(current->mm);
+	process = tce_process_get(current->mm, mem->v2);
 	if (!process)
 		return -ENOMEM;
 	/*
@@ -81,7 +81,7 @@ int tce_mem_bind(struct tce_mem *mem)
  */
 void tce_mem_close(struct tce_mem *mem)
 {
-	if (mem->process)
+	if (mem->process && mem->v2)
 		tce_registration_remove_all(&mem->registered);
 	tce_process_count(-1);
 }

@@ -2,10 +2,11 @@
 /*
  * Pins: MAP of v1 pins what it maps, and UNMAP unpins it. What is pinned is charged.
  *
- * ENABLE charges as many pages as the window has. That is enough for a client that maps
- * whole pages. Where the CPU's page is larger than a TCE's 4K, a client may pin one such
- * page for each TCE: what is beyond the charge of ENABLE is charged as it is pinned, and
- * refused if the client may not lock as much.
+ * ENABLE charges as many pages as the window has. Where the CPU's page is larger than a
+ * TCE's 4K, a client may pin one such page for each TCE: what is beyond the charge of
+ * ENABLE is charged as it is pinned, and refused if the client may not lock as much. A
+ * MAP counts its pages before it knows which of them are pinned already. So a MAP of more
+ * than one TCE into a full window may be charged for a moment, or refused.
  *
  * Locks:
  *   &tce_pinned.charging	see there; nobody but the container's own calls take it
@@ -29,7 +30,10 @@
 /* Pinning of movable memory fails while somebody else does the same: so often, 1 ms apart */
 #define TCE_PIN_TRIES	20
 
-/* Buckets of a set: at most eight pages in each, for a window of 2 GiB and 64K pages */
+/*
+ * Buckets of a set: eight pages in each, for a window of 2 GiB that is full of 64K pages.
+ * Who maps 4K of each page has more, and pays for it.
+ */
 #define TCE_SET_BITS	12
 
 /**
@@ -122,6 +126,8 @@ void tce_pinned_trim(struct tce_pinned *pinned)
 {
 	unsigned long charged, keep;
 
+	/* litmus/charge-trim.litmus: who trims and does not count us is seen */
+	smp_mb();
 	if (likely(!tce_pinned_excess(pinned)) ||
 	    mutex_lock_killable(&pinned->charging))
 		return;
@@ -208,6 +214,22 @@ static __always_inline int pin_share(struct tce_pinned *pinned,
 		atomic_long_dec(&pinned->pages);
 	}
 	return 0;
+}
+
+/* The page is in the set: its second pin goes. Return: whether it is */
+static bool pin_join(struct tce_pinned *pinned, struct page *page)
+{
+	struct tce_pin *pin;
+
+	spin_lock(&pinned->lock);
+	pin = pin_find(pinned, page);
+	if (pin)
+		pin->uses++;
+	spin_unlock(&pinned->lock);
+	if (!pin)
+		return false;
+	unpin_user_page(page);
+	return true;
 }
 
 /* @n entries more map a page, of which a MAP has one use */
@@ -297,6 +319,8 @@ int tce_pin_get(struct tce_pinned *pinned, unsigned long ua, bool write,
 
 	if (unlikely(got != 1))
 		return got == -ENOMEM ? -EAGAIN : tce_pin_errno(got);
+	if (TCE_PER_PAGE > 1 && pin_join(pinned, *page))
+		return 0;
 	/* litmus/charge.litmus: it is counted before it looks what is charged */
 	if (likely(atomic_long_inc_return(&pinned->pages) <=
 		   READ_ONCE(pinned->charged) && !pin_share(pinned, *page)))

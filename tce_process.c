@@ -7,7 +7,7 @@
  * regions that are gone, it is remembered until its memory is gone.
  *
  * Locks: tce_processes_lock guards the list of processes and what they count. It is the
- * last lock of all: nothing is taken, or waited for, while it is held.
+ * last lock of all: nothing is taken, waited for or allocated while it is held.
  *
  * Never fails: all but tce_process_get().
  */
@@ -69,41 +69,42 @@ static void forget_processes(bool all)
 /**
  * tce_process_get() - one container more of a process
  * @mm: the process's memory
+ * @v2: which interface the container speaks: it has a part in the regions
  *
- * Undone by tce_process_take_last(), when it is closed, and then tce_process_put().
+ * Undone by tce_process_take_last(), when one of v2 is closed, and then
+ * tce_process_put().
  * Context: sleeps.
  *
  * Return: the process; NULL if there is no memory.
  */
-struct tce_process *tce_process_get(struct mm_struct *mm)
+struct tce_process *tce_process_get(struct mm_struct *mm, bool v2)
 {
-	struct tce_process *process;
+	struct tce_process *process, *new;
 
+	/* who is at a cgroup's limit waits here, and nobody for him */
+	new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
+	if (!new)
+		return NULL;
 	mutex_lock(&tce_processes_lock);
 	forget_processes(false);
-	list_for_each_entry(process, &tce_processes, list) {
-		if (process->mm == mm) {
-			process->open++;
-			process->users++;
-			goto out_unlock;
-		}
-	}
+	list_for_each_entry(process, &tce_processes, list)
+		if (process->mm == mm)
+			goto found;
 
-	process = kzalloc(sizeof(*process), GFP_KERNEL_ACCOUNT);
-	if (!process)
-		goto out_unlock;
+	process = new;
+	new = NULL;
 	mmgrab(mm);
 	process->mm = mm;
-	process->open = 1;
-	process->users = 1;
 	init_rwsem(&process->map_lock);
 	mutex_init(&process->registering);
 	mutex_init(&process->region_lock);
 	process->regions = RB_ROOT;
 	list_add(&process->list, &tce_processes);
-
-out_unlock:
+found:
+	process->open += v2;
+	process->users++;
 	mutex_unlock(&tce_processes_lock);
+	kfree(new);
 	return process;
 }
 
@@ -122,7 +123,7 @@ void tce_process_put(struct tce_process *process)
 }
 
 /**
- * tce_process_take_last() - take the regions of a process that has no container open
+ * tce_process_take_last() - take the regions of a process with no container of v2 open
  * @process: the process, with &tce_process.region_lock held
  * @closed: 1 if the caller's container has just been closed, 0 if it was before
  *

@@ -31,13 +31,14 @@ enum tce_process_state {
 /**
  * struct tce_process - a process that has containers
  * @list: all of them; guarded by a lock of tce_process.c, as are the next two
- * @open: its containers that are open
+ * @open: its containers of v2 that are open
  * @users: its containers, with those that are closed but still in use
  * @mm: the process's memory, grabbed
  * @state: see enum tce_process_state
  * @map_lock: what MAP and UNMAP hold, for reading. It guards the windows of the
  *	process's containers, which need &tce_space.lock as well to be changed; and
- *	@regions, which needs @region_lock as well to be changed
+ *	@regions, which needs @region_lock as well to be changed. Only
+ *	tce_process_take_last() does without it: nobody maps then
  * @registering: REGISTERs take turns; held while pages are pinned, for as long as the
  *	client likes
  * @region_lock: guards the registrations, and @listed
@@ -61,7 +62,7 @@ struct tce_process {
 
 void tce_process_count(int containers);
 bool tce_process_alone(int containers);
-struct tce_process *tce_process_get(struct mm_struct *mm);
+struct tce_process *tce_process_get(struct mm_struct *mm, bool v2);
 void tce_process_put(struct tce_process *process);
 struct rb_root tce_process_take_last(struct tce_process *process, int closed);
 void tce_process_worsen(struct tce_process *process,

@@ -53,6 +53,24 @@ static inline void tce_space_lock(struct tce_space *space)
 }
 
 /**
+ * tce_space_lock_killable() - tce_space_lock(), unless the caller is killed
+ * @space: the space
+ *
+ * Return: 0; -EINTR on SIGKILL.
+ */
+static inline int tce_space_lock_killable(struct tce_space *space)
+{
+	int rc = down_write_killable(&space->lock);
+
+	if (!rc && space->mem->process) {
+		rc = down_write_killable(&space->mem->process->map_lock);
+		if (rc)
+			up_write(&space->lock);
+	}
+	return rc;
+}
+
+/**
  * tce_space_unlock() - undo tce_space_lock()
  * @space: the space
  */

@@ -155,7 +155,9 @@ int tce_window_unset(struct tce_window *win, struct tce_group *grp)
 	iommu_tce_table_get(table->tbl);
 	table->refs++;
 	win->stuck = true;
-	tce_process_worsen(table->mem->process, TCE_PROCESS_STUCK);
+	/* KVM finds no cell in a table of v1, and so counts nothing by it */
+	if (table->mem->v2)
+		tce_process_worsen(table->mem->process, TCE_PROCESS_STUCK);
 	pr_err_ratelimited("group %d: window %d can't be removed: %d; its table stays\n",
 			   iommu_group_id(grp->group), win->num, rc);
 	return rc;

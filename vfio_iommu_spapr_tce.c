@@ -88,8 +88,11 @@ static __always_inline long map_page(void *iommu_data, unsigned long arg)
 			trace_tce_map(map.iova, map.vaddr, map.size, map.flags,
 				      rc);
 	}
-	if (unlikely(rc) && !bad)
+	if (unlikely(rc) && !bad) {
 		tce_pin_put(&container->mem.pinned, page, 1, false);
+		/* who gave back meanwhile has left it out */
+		tce_pinned_trim(&container->mem.pinned);
+	}
 out_put:
 	if (likely(container))
 		tce_container_put(container);
