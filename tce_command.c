@@ -194,9 +194,11 @@ static int try_enable(struct tce_container *container, unsigned long paid,
 		rc = paid == *price ? 0 : -EAGAIN;
 	}
 	if (!rc) {
-		tce_pinned_allow(&container->mem.pinned, paid);
 		/* MAP and UNMAP look at it */
-		down_write(&container->mem.process->map_lock);
+		rc = down_write_killable(&container->mem.process->map_lock);
+	}
+	if (!rc) {
+		tce_pinned_allow(&container->mem.pinned, paid);
 		WRITE_ONCE(container->enabled, true);
 		up_write(&container->mem.process->map_lock);
 	}

@@ -8,8 +8,8 @@
  * no lock in common with us. It finds no cell of v1: so it can empty entries of v1, but
  * put nothing there.
  *
- * Nobody checks that an entry is inside the table. tce_space_find() alone turns an IOBA
- * into an entry.
+ * Nobody checks that an entry is inside the table. space_find() in tce_space.c alone turns
+ * an IOBA into an entry.
  */
 #ifndef TCE_ENTRY_H
 #define TCE_ENTRY_H
@@ -229,9 +229,10 @@ enum tce_was {
  * What entry and cell said together::
  *
  *   cell   entry    cell then                    was
- *   0      none     the new cookie               empty
+ *   0      none     the new cookie               empty; if KVM has taken out what was
+ *                                                put at once, that stays counted
  *   0      mapped   the new cookie               KVM's, who has not written the cell;
- *                                                lost, if it does so meanwhile
+ *                                                lost, if it does so under a MAP
  *   full   mapped   the new cookie, if KVM       ours
  *                   did not change it
  *                   else: to clear, left alone;  lost

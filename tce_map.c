@@ -115,13 +115,9 @@ static __always_inline int exchange_entries(struct tce_map *map,
 				    alone, &was);
 		if (unlikely(rc))
 			break;
-		if (likely(was == TCE_WAS_EMPTY) || was == TCE_WAS_LOST)
+		/* what is not ours is not put back: nobody would count it */
+		if (likely(was != TCE_WAS_OURS))
 			continue;
-		/* KVM has taken the page out of it */
-		if (was == TCE_WAS_KVMS && now.dir == DMA_NONE)
-			continue;
-		if (was == TCE_WAS_KVMS)
-			now.cookie = 0;
 		rc = map_replaced(map, entry + i, &now);
 		if (rc) {
 			i++;

@@ -98,9 +98,9 @@ static void table_probe(struct tce_table *table)
 
 /**
  * tce_table_init() - make a new table ready for use
- * @table: zeroed, but for @tbl and @mem; nobody else has it
+ * @table: zeroed, but for @tbl and @mem
  *
- * Undone by tce_table_free_cells().
+ * v1: but for its cells; see tce_table_alloc_cells().
  *
  * Return: 0; -ENOMEM.
  */
@@ -114,18 +114,29 @@ int tce_table_init(struct tce_table *table)
 	/* pseries had no memory for it, and did not say so */
 	if (!table->tbl->it_userspace)
 		return -ENOMEM;
-	if (table->mem->v2) {
+	if (table->mem->v2)
 		table_probe(table);
-		return 0;
-	}
+	return 0;
+}
+
+/**
+ * tce_table_alloc_cells() - v1: make the cells of a new table
+ * @table: from tce_table_init(), and hidden from KVM by now, as this takes its time
+ *
+ * Undone by tce_table_free_cells().
+ *
+ * Return: 0; -ENOMEM.
+ */
+int tce_table_alloc_cells(struct tce_table *table)
+{
 	table->cells = kvcalloc(table->tbl->it_size, sizeof(*table->cells),
 				GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	return table->cells ? 0 : -ENOMEM;
 }
 
 /**
- * tce_table_free_cells() - undo tce_table_init()
- * @table: nobody uses it any more
+ * tce_table_free_cells() - undo tce_table_alloc_cells()
+ * @table: nobody uses it any more; those of v2 are the platform's
  */
 void tce_table_free_cells(struct tce_table *table)
 {

@@ -36,7 +36,8 @@ struct tce_shown;
  * @run_min: entries in a row that are set or cleared by one operation
  * @walkable: the table's levels can be walked by tce_table_walk()
  * @kvm: KVM has, or had, a part in it; see tce_kvm_absent()
- * @stale: v1: some entry still holds a page, since the platform refused to clear it
+ * @stale: some entry still holds a page, since the platform refused to clear it; only
+ *	those of v1 are let go after that
  * @spans: who is at work on which entries
  */
 struct tce_table {
@@ -54,6 +55,7 @@ struct tce_table {
 };
 
 int tce_table_init(struct tce_table *table);
+int tce_table_alloc_cells(struct tce_table *table);
 void tce_table_free_cells(struct tce_table *table);
 __be64 *tce_table_walk(struct tce_table *table, unsigned long at,
 		       unsigned long *hole);

@@ -263,7 +263,8 @@ struct tce_window *tce_window_create(struct tce_mem *mem,
 		goto err_unprepare;
 	rc = tce_table_init(table);
 	if (!rc && !mem->v2)
-		rc = tce_kvm_hide(table, tce_window_in(win, grp));
+		rc = tce_kvm_hide(table, tce_window_in(win, grp)) ?:
+		     tce_table_alloc_cells(table);
 	if (!rc)
 		return win;
 
