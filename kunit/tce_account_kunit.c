@@ -10,11 +10,6 @@
 /* CPU pages of its table */
 #define TABLE	(PAGE_ALIGN(SZ_64M / SZ_4K * sizeof(u64)) >> PAGE_SHIFT)
 
-static unsigned long charged(struct tce_fixture *fx)
-{
-	return fx->mm->locked_vm - fx->locked_vm;
-}
-
 static void v1_enable_charges_the_window(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -22,16 +17,16 @@ static void v1_enable_charges_the_window(struct kunit *test)
 	int i;
 
 	KUNIT_ASSERT_EQ(test, tce_attach(client, tce_group(fx)), 0);
-	KUNIT_EXPECT_EQ(test, charged(fx), 0);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), 0);
 	for (i = 0; i < 3; i++) {
 		KUNIT_ASSERT_EQ(test, tce_enable(client), 0);
-		KUNIT_EXPECT_EQ(test, charged(fx), WINDOW);
+		KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW);
 		KUNIT_EXPECT_EQ(test, tce_enable(client), -EBUSY);
-		KUNIT_EXPECT_EQ(test, charged(fx), WINDOW);
+		KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW);
 		KUNIT_ASSERT_EQ(test, tce_disable(client), 0);
-		KUNIT_EXPECT_EQ(test, charged(fx), 0);
+		KUNIT_EXPECT_EQ(test, tce_charged(fx), 0);
 		KUNIT_ASSERT_EQ(test, tce_disable(client), 0);
-		KUNIT_EXPECT_EQ(test, charged(fx), 0);
+		KUNIT_EXPECT_EQ(test, tce_charged(fx), 0);
 	}
 }
 
@@ -42,9 +37,9 @@ static void v1_map_charges_no_more(struct kunit *test)
 	unsigned long ua = tce_plain(fx, SZ_1M);
 
 	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_1M, TCE_RW), 0);
-	KUNIT_EXPECT_EQ(test, charged(fx), WINDOW + TABLE);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW + TABLE);
 	KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_1M), 0);
-	KUNIT_EXPECT_EQ(test, charged(fx), WINDOW + TABLE);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW + TABLE);
 }
 
 /* The charge is given back, so what it paid for goes, too. */
@@ -58,7 +53,7 @@ static void v1_disable_unmaps(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_disable(client), 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
-	KUNIT_EXPECT_EQ(test, charged(fx), TABLE);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), TABLE);
 }
 
 static void v1_closed_while_enabled(struct kunit *test)
@@ -80,11 +75,11 @@ static void v1_disable_without_the_group(struct kunit *test)
 	struct tce_client *client = tce_ready(fx, false, &grp);
 
 	tce_detach(client, grp);
-	KUNIT_EXPECT_EQ(test, charged(fx), WINDOW);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW);
 	grp->tg.tce32_size = SZ_32M;
 	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
 	KUNIT_ASSERT_EQ(test, tce_disable(client), 0);
-	KUNIT_EXPECT_EQ(test, charged(fx), 0);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), 0);
 }
 
 static void v1_limit(struct kunit *test)
@@ -98,14 +93,14 @@ static void v1_limit(struct kunit *test)
 	too_little = tce_enable(client);
 	tce_restore_cap(fx);
 	KUNIT_EXPECT_EQ(test, too_little, -ENOMEM);
-	KUNIT_EXPECT_EQ(test, charged(fx), 0);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), 0);
 	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), -EPERM);
 
 	tce_drop_cap(fx, fx->locked_vm + WINDOW);
 	enough = tce_enable(client);
 	tce_restore_cap(fx);
 	KUNIT_EXPECT_EQ(test, enough, 0);
-	KUNIT_EXPECT_EQ(test, charged(fx), WINDOW);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW);
 }
 
 /*
@@ -128,7 +123,7 @@ static void v1_pins_are_charged(struct kunit *test)
 					      ua + i % pages * PAGE_SIZE, SZ_4K,
 					      TCE_RW), 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), WINDOW);
-	KUNIT_EXPECT_EQ(test, charged(fx), WINDOW + TABLE);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW + TABLE);
 	for (; i < more; i++) {
 		tce_drop_cap(fx, fx->mm->locked_vm);
 		refused = tce_map(client, i * SZ_4K,
@@ -136,22 +131,22 @@ static void v1_pins_are_charged(struct kunit *test)
 		tce_restore_cap(fx);
 		KUNIT_ASSERT_EQ(test, refused, -ENOMEM);
 		tce_expect_empty(fx, grp, 0, i * SZ_4K, SZ_4K);
-		KUNIT_ASSERT_EQ(test, charged(fx), i + TABLE);
+		KUNIT_ASSERT_EQ(test, tce_charged(fx), i + TABLE);
 		tce_drop_cap(fx, fx->mm->locked_vm + 1);
 		enough = tce_map(client, i * SZ_4K,
 				 ua + i % pages * PAGE_SIZE, SZ_4K, TCE_RW);
 		tce_restore_cap(fx);
 		KUNIT_ASSERT_EQ(test, enough, 0);
-		KUNIT_ASSERT_EQ(test, charged(fx), i + 1 + TABLE);
+		KUNIT_ASSERT_EQ(test, tce_charged(fx), i + 1 + TABLE);
 		KUNIT_ASSERT_EQ(test, tce_mock_pins(fx->mock), i + 1);
 	}
 	/* what is not pinned any more need not be charged */
 	for (i = 0; i < more; i++)
 		KUNIT_ASSERT_EQ(test, tce_unmap(client, i * SZ_4K, SZ_4K), 0);
 	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
-	KUNIT_EXPECT_EQ(test, charged(fx), WINDOW + TABLE);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW + TABLE);
 	KUNIT_EXPECT_EQ(test, tce_disable(client), 0);
-	KUNIT_EXPECT_EQ(test, charged(fx), TABLE);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), TABLE);
 }
 
 /* A full window: a MAP has its pages before it lets go of those that it replaces. */
@@ -174,7 +169,7 @@ static void v1_replaces_in_a_full_window(struct kunit *test)
 	tce_restore_cap(fx);
 	KUNIT_EXPECT_EQ(test, refused, -ENOMEM);
 	tce_expect_mapped(fx, grp, 0, SZ_1M, ua + SZ_1M % size, SZ_1M, TCE_RW);
-	KUNIT_EXPECT_EQ(test, charged(fx), WINDOW + TABLE);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW + TABLE);
 
 	tce_drop_cap(fx, fx->mm->locked_vm + (SZ_1M >> PAGE_SHIFT));
 	enough = tce_map(client, SZ_1M, other, SZ_1M, TCE_RW);
@@ -182,7 +177,7 @@ static void v1_replaces_in_a_full_window(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, enough, 0);
 	tce_expect_mapped(fx, grp, 0, SZ_1M, other, SZ_1M, TCE_RW);
 	/* and gives back what it had more */
-	KUNIT_EXPECT_EQ(test, charged(fx), WINDOW + TABLE);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW + TABLE);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), WINDOW);
 }
 
@@ -196,7 +191,7 @@ static void v1_table_is_over_the_limit(struct kunit *test)
 	rc = tce_unmap(client, 0, SZ_4K);
 	tce_restore_cap(fx);
 	KUNIT_EXPECT_EQ(test, rc, -ENOMEM);
-	KUNIT_EXPECT_EQ(test, charged(fx), WINDOW);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW);
 	KUNIT_EXPECT_EQ(test, fx->mock->created, 0);
 	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
 }
@@ -223,7 +218,7 @@ static void limit_of_regions(struct kunit *test)
 	too_little = tce_register(client, ua, size);
 	tce_restore_cap(fx);
 	KUNIT_EXPECT_EQ(test, too_little, -ENOMEM);
-	KUNIT_EXPECT_EQ(test, charged(fx), 0);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 
 	tce_drop_cap(fx, fx->locked_vm + pages);
@@ -232,7 +227,7 @@ static void limit_of_regions(struct kunit *test)
 	tce_restore_cap(fx);
 	KUNIT_EXPECT_EQ(test, enough, 0);
 	KUNIT_EXPECT_EQ(test, no_more, -ENOMEM);
-	KUNIT_EXPECT_EQ(test, charged(fx), pages);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), pages);
 }
 
 static void v2_limit(struct kunit *test)
@@ -265,7 +260,7 @@ static void v2_table_is_over_the_limit(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp;
 	struct tce_client *client = tce_ready(fx, true, &grp);
-	unsigned long before = charged(fx);
+	unsigned long before = tce_charged(fx);
 	u64 start;
 	long rc;
 
@@ -274,16 +269,16 @@ static void v2_table_is_over_the_limit(struct kunit *test)
 	rc = tce_create(client, 12, SZ_64M, 1, &start);
 	tce_restore_cap(fx);
 	KUNIT_EXPECT_EQ(test, rc, -ENOMEM);
-	KUNIT_EXPECT_EQ(test, charged(fx), before);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), before);
 	KUNIT_EXPECT_EQ(test, fx->mock->created, 0);
 
 	tce_drop_cap(fx, fx->mm->locked_vm + TABLE);
 	rc = tce_create(client, 12, SZ_64M, 1, &start);
 	tce_restore_cap(fx);
 	KUNIT_EXPECT_EQ(test, rc, 0);
-	KUNIT_EXPECT_EQ(test, charged(fx), before + TABLE);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), before + TABLE);
 	KUNIT_EXPECT_EQ(test, tce_remove(client, start), 0);
-	KUNIT_EXPECT_EQ(test, charged(fx), before);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), before);
 }
 
 /* The first window fits, the second does not: neither is left. */
@@ -292,7 +287,7 @@ static void v2_second_table_is_over_the_limit(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp;
 	struct tce_client *client = tce_ready(fx, true, &grp);
-	unsigned long before = charged(fx);
+	unsigned long before = tce_charged(fx);
 	u64 start;
 	long rc;
 
@@ -300,10 +295,10 @@ static void v2_second_table_is_over_the_limit(struct kunit *test)
 	rc = tce_create(client, 12, SZ_64M, 1, &start);
 	tce_restore_cap(fx);
 	KUNIT_EXPECT_EQ(test, rc, -ENOMEM);
-	KUNIT_EXPECT_EQ(test, charged(fx), before);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), before);
 	KUNIT_EXPECT_NULL(test, grp->hw[0]);
 	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_64M, 1, &start), 0);
-	KUNIT_EXPECT_EQ(test, charged(fx), before + 2 * TABLE);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), before + 2 * TABLE);
 }
 
 /* A table that the platform fails to make is not paid for, ever so often. */
@@ -311,7 +306,7 @@ static void v2_failed_windows_are_free(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_ready(fx, true, NULL);
-	unsigned long before = charged(fx);
+	unsigned long before = tce_charged(fx);
 	u64 start;
 	int i;
 
@@ -321,7 +316,7 @@ static void v2_failed_windows_are_free(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_1G, 1, &start),
 				-ENOSPC);
 	tce_fault_disarm(fx->mock);
-	KUNIT_EXPECT_EQ(test, charged(fx), before);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), before);
 }
 
 static void close_it(struct tce_fixture *fx, void *arg)

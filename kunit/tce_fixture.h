@@ -23,6 +23,9 @@
 
 #define TCE_CLIENT_GROUPS	4
 
+/* Bits of a stamp that no user address has, and no address of the kernel */
+#define TCE_STAMP	0x3c00000000000000ULL
+
 struct tce_client;
 
 /**
@@ -106,6 +109,7 @@ void tce_fixture_exit(struct kunit *test);
 void tce_settled(struct tce_fixture *fx);
 void tce_unpinned(struct tce_fixture *fx);
 void tce_expect_balance(struct tce_fixture *fx);
+unsigned long tce_charged(struct tce_fixture *fx);
 
 unsigned long tce_memory(struct tce_fixture *fx, enum tce_mem_kind kind,
 			 unsigned long size);
@@ -126,6 +130,9 @@ void tce_empty_list(struct tce_fixture *fx);
 struct tce_client *tce_ready_window(struct tce_fixture *fx, u32 shift,
 				    u64 size, u32 levels,
 				    struct tce_mock_group **pgrp);
+struct tce_client *tce_two_windows(struct kunit *test,
+				   struct tce_mock_group **pgrp,
+				   unsigned long *ua);
 
 long tce_ioctl_raw(struct tce_client *client, unsigned int cmd,
 		   unsigned long arg);

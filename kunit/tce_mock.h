@@ -33,6 +33,9 @@
 
 struct iommu_group;
 
+/* First IOBA of a group's second window */
+#define TCE_SECOND	BIT_ULL(59)
+
 /**
  * enum tce_fault - what can be made to fail
  * @TCE_FAULT_NONE: nothing

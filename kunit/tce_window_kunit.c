@@ -1,373 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_window: groups that come and go, and windows that are created and
- * removed, with a platform that may refuse at every step.
+ * Suite tce_window: windows that are created and removed, with a platform that may
+ * refuse at every step.
  */
-#include <linux/iommu.h>
-
-#include <asm/mmu_context.h>
-
 #include "tce_fixture.h"
-
-#define SECOND	BIT_ULL(59)
 
 /* CPU pages that the table of such a window is charged with */
 static unsigned long charge(u64 size, u32 shift)
 {
 	return PAGE_ALIGN((size >> shift) * sizeof(u64)) >> PAGE_SHIFT;
 }
-
-static unsigned long charged(struct tce_fixture *fx)
-{
-	return fx->mm->locked_vm - fx->locked_vm;
-}
-
-/* ---- groups ---- */
-
-static void attach_without_tables(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp = tce_group(fx);
-	int v2;
-
-	for (v2 = 0; v2 < 2; v2++) {
-		struct tce_client *client = tce_open(fx, v2);
-
-		iommu_group_set_iommudata(grp->group, NULL, NULL);
-		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), -ENODEV);
-		iommu_group_set_iommudata(grp->group, &grp->tg, NULL);
-		grp->tg.ops = NULL;
-		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), -ENODEV);
-		grp->tg.ops = &tce_mock_group_ops;
-		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), 0);
-		tce_detach(client, grp);
-	}
-}
-
-/* v2 needs dynamic windows; v1 is what user space then falls back to. */
-static void attach_without_dynamic_windows(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp = tce_group(fx);
-
-	grp->tg.max_dynamic_windows_supported = 0;
-	KUNIT_EXPECT_EQ(test, tce_attach(tce_open(fx, true), grp), -EINVAL);
-	KUNIT_EXPECT_EQ(test, tce_attach(tce_open(fx, false), grp), 0);
-}
-
-static void attach_of_an_emulated_device(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp = tce_group(fx);
-	struct tce_client *client = tce_open(fx, true);
-
-	KUNIT_EXPECT_EQ(test,
-			tce_driver->attach_group(client->data, grp->group,
-						 VFIO_EMULATED_IOMMU), -EINVAL);
-}
-
-static void attach_twice(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp = tce_group(fx);
-	int v2;
-
-	for (v2 = 0; v2 < 2; v2++) {
-		struct tce_client *client = tce_open(fx, v2);
-
-		KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
-		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), -EBUSY);
-		tce_detach(client, grp);
-	}
-}
-
-static void v1_has_one_group(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready(fx, false, NULL);
-
-	KUNIT_EXPECT_EQ(test, tce_attach(client, tce_group(fx)), -EBUSY);
-}
-
-static void group_of_another_platform(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready(fx, true, NULL);
-	struct tce_mock_group *other = tce_group(fx);
-
-	other->tg.ops = &tce_mock_other_group_ops;
-	KUNIT_EXPECT_EQ(test, tce_attach(client, other), -EPERM);
-	KUNIT_EXPECT_EQ(test, tce_attach(tce_open(fx, true), other), 0);
-}
-
-/* Two windows, some memory mapped in both; for a second group to join. */
-static struct tce_client *two_windows(struct kunit *test,
-				      struct tce_mock_group **pgrp,
-				      unsigned long *ua)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready(fx, true, pgrp);
-	u64 start;
-
-	*ua = tce_plain(fx, PAGE_SIZE);
-	KUNIT_ASSERT_EQ(test, tce_register(client, *ua, PAGE_SIZE), 0);
-	KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
-	KUNIT_ASSERT_EQ(test, tce_map(client, 0, *ua, SZ_4K, TCE_RW), 0);
-	KUNIT_ASSERT_EQ(test, tce_map(client, start, *ua, SZ_4K, TCE_RW), 0);
-	return client;
-}
-
-static void second_group_gets_all_windows(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *a, *b = tce_group(fx);
-	unsigned long ua, locked;
-	struct tce_client *client = two_windows(test, &a, &ua);
-
-	locked = charged(fx);
-	KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
-	KUNIT_EXPECT_PTR_EQ(test, a->tg.tables[0], b->tg.tables[0]);
-	KUNIT_EXPECT_PTR_EQ(test, a->tg.tables[1], b->tg.tables[1]);
-	tce_expect_mapped(fx, b, 0, 0, ua, SZ_4K, TCE_RW);
-	tce_expect_mapped(fx, b, 1, SECOND, ua, SZ_4K, TCE_RW);
-	KUNIT_EXPECT_EQ(test, charged(fx), locked);
-}
-
-/* ... or none of them, if one is refused. */
-static void second_group_is_refused_a_window(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *a, *b = tce_group(fx);
-	unsigned long ua;
-	struct tce_client *client = two_windows(test, &a, &ua);
-	int nth;
-
-	for (nth = 1; nth <= 2; nth++) {
-		tce_fault_arm(fx->mock, TCE_FAULT_SET, nth, -EPERM);
-		KUNIT_EXPECT_EQ(test, tce_attach(client, b), -EIO);
-		KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
-		KUNIT_EXPECT_NULL(test, b->hw[0]);
-		KUNIT_EXPECT_NULL(test, b->hw[1]);
-
-		/* refused, but reported as done */
-		tce_fault_arm(fx->mock, TCE_FAULT_LINK, nth, 0);
-		KUNIT_EXPECT_EQ(test, tce_attach(client, b), -ENOMEM);
-		KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
-		KUNIT_EXPECT_NULL(test, b->hw[0]);
-		KUNIT_EXPECT_NULL(test, b->hw[1]);
-	}
-	tce_expect_mapped(fx, a, 0, 0, ua, SZ_4K, TCE_RW);
-	tce_expect_mapped(fx, a, 1, SECOND, ua, SZ_4K, TCE_RW);
-	KUNIT_EXPECT_EQ(test, tce_attach(client, b), 0);
-}
-
-/* The first or the second leaves; the other keeps all its mappings. */
-static void one_of_two_groups_leaves(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *a, *b, *stays;
-	struct tce_client *client;
-	unsigned long ua;
-	int first;
-
-	for (first = 0; first < 2; first++) {
-		client = two_windows(test, &a, &ua);
-		b = tce_group(fx);
-		KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
-		stays = first ? b : a;
-		tce_detach(client, first ? a : b);
-		KUNIT_EXPECT_NULL(test, (first ? a : b)->hw[0]);
-		KUNIT_EXPECT_NULL(test, (first ? a : b)->hw[1]);
-		tce_expect_mapped(fx, stays, 0, 0, ua, SZ_4K, TCE_RW);
-		tce_expect_mapped(fx, stays, 1, SECOND, ua, SZ_4K, TCE_RW);
-		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
-		tce_expect_empty(fx, stays, 0, 0, SZ_4K);
-		tce_close(client);
-	}
-}
-
-static void last_group_takes_the_windows(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	unsigned long ua;
-	struct tce_client *client = two_windows(test, &grp, &ua);
-
-	tce_detach(client, grp);
-	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
-	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), -ENXIO);
-	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), -ENXIO);
-	/* what is registered stays */
-	KUNIT_EXPECT_EQ(test, tce_register(client, ua, PAGE_SIZE), -EBUSY);
-
-	/* the container can be used again, beginning with a default window */
-	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
-	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
-	tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
-	KUNIT_EXPECT_NULL(test, grp->hw[1]);
-}
-
-static void detach_of_a_stranger(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	unsigned long ua;
-	struct tce_client *client = two_windows(test, &grp, &ua);
-
-	tce_detach(client, tce_group(fx));
-	tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
-}
-
-/* ---- the default window ---- */
-
-static void default_window_is_created_when_needed(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client;
-	u64 start;
-	int what;
-
-	for (what = 0; what < 3; what++) {
-		client = tce_ready(fx, true, &grp);
-		fx->mock->created = 0;
-		KUNIT_EXPECT_NULL(test, grp->hw[0]);
-		if (what == 0)
-			KUNIT_EXPECT_EQ(test, tce_map(client, 0, 0, 0, TCE_RW),
-					0);
-		else if (what == 1)
-			KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
-		else
-			KUNIT_EXPECT_EQ(test, tce_create(client, 16, SZ_16M, 1,
-							 &start), 0);
-		KUNIT_EXPECT_NOT_NULL(test, grp->hw[0]);
-		KUNIT_EXPECT_EQ(test, grp->tg.tables[0]->it_page_shift, 12);
-		KUNIT_EXPECT_EQ(test, grp->tg.tables[0]->it_size,
-				SZ_64M / SZ_4K);
-		KUNIT_EXPECT_EQ(test, fx->mock->created, what == 2 ? 2 : 1);
-		tce_close(client);
-	}
-}
-
-static void default_window_removed_before(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready(fx, true, NULL);
-	unsigned long locked = charged(fx);
-	u64 start;
-
-	KUNIT_EXPECT_EQ(test, tce_remove(client, SZ_4K), -EINVAL);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), 0);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), -EINVAL);
-	KUNIT_EXPECT_EQ(test, fx->mock->created, 0);
-	KUNIT_EXPECT_EQ(test, charged(fx), locked);
-	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), -ENXIO);
-	/* and its place is free */
-	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
-	KUNIT_EXPECT_EQ(test, start, 0);
-	KUNIT_EXPECT_EQ(test, fx->mock->created, 1);
-}
-
-static void default_window_not_at_0(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp = tce_group(fx);
-	struct tce_client *client = tce_open(fx, true);
-	unsigned long ua = tce_plain(fx, PAGE_SIZE);
-
-	grp->tg.tce32_start = SZ_1G;
-	grp->start[0] = SZ_1G;
-	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
-	/* while it is pending, and when it is there */
-	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), -EINVAL);
-	KUNIT_EXPECT_EQ(test, tce_map(client, SZ_1G, ua, SZ_4K, TCE_RW), 0);
-	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), -ENXIO);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), -EINVAL);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, SZ_1G), 0);
-	tce_detach(client, grp);
-	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, SZ_1G), 0);
-	KUNIT_EXPECT_EQ(test, fx->mock->created, 1);
-}
-
-static void default_window_cannot_be_created(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready(fx, true, &grp);
-	unsigned long locked = charged(fx), ua = tce_plain(fx, PAGE_SIZE);
-
-	tce_fault_arm_sticky(fx->mock, TCE_FAULT_CREATE, -ENOMEM);
-	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), -ENOMEM);
-	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), -ENOMEM);
-	tce_fault_disarm(fx->mock);
-	tce_fault_arm_sticky(fx->mock, TCE_FAULT_SET, -EPERM);
-	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), -EIO);
-	tce_fault_disarm(fx->mock);
-	KUNIT_EXPECT_EQ(test, charged(fx), locked);
-	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
-	/* still pending */
-	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
-	KUNIT_EXPECT_NOT_NULL(test, grp->hw[0]);
-}
-
-/* The default window that CREATE made is taken back with its own. */
-static void create_fails_after_the_default_window(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready(fx, true, &grp);
-	unsigned long locked = charged(fx);
-	u64 start;
-
-	tce_fault_arm(fx->mock, TCE_FAULT_CREATE, 2, -ENOSPC);
-	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start),
-			-ENOSPC);
-	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
-	KUNIT_EXPECT_EQ(test, start, ~0ULL);
-	KUNIT_EXPECT_EQ(test, charged(fx), locked);
-	KUNIT_EXPECT_NULL(test, grp->hw[0]);
-	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
-	/* pending as before: removing it creates nothing */
-	fx->mock->created = 0;
-	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), 0);
-	KUNIT_EXPECT_EQ(test, fx->mock->created, 0);
-}
-
-/*
- * pseries makes no window any more for a device for which it once could not make one. So
- * the default window that was made for CREATE stays.
- */
-static void default_window_stays_on_pseries(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client;
-	unsigned long ua, locked;
-	u64 start;
-
-	fx->mock->hcalls = true;
-	client = tce_ready(fx, true, &grp);
-	ua = tce_plain(fx, PAGE_SIZE);
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
-	locked = charged(fx);
-	tce_fault_arm(fx->mock, TCE_FAULT_CREATE, 2, -ENODEV);
-	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start),
-			-ENODEV);
-	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
-	tce_fault_arm_sticky(fx->mock, TCE_FAULT_CREATE, -ENODEV);
-	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
-	tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
-	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start),
-			-ENODEV);
-	tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
-	tce_fault_disarm(fx->mock);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), 0);
-	KUNIT_EXPECT_EQ(test, charged(fx), locked);
-}
-
-/* ---- CREATE ---- */
 
 /**
  * struct window_args - arguments of TCE_CREATE
@@ -425,7 +67,7 @@ static void create(struct kunit *test)
 	u64 start;
 
 	KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, 0), 0);
-	locked = charged(fx);
+	locked = tce_charged(fx);
 	fx->mock->created = 0;
 	KUNIT_ASSERT_EQ(test, tce_create(client, arg->shift, arg->size,
 					 arg->levels, &start), arg->rc);
@@ -433,21 +75,21 @@ static void create(struct kunit *test)
 		/* pseries does not look at the size */
 		if (arg->levels == 1)
 			KUNIT_EXPECT_EQ(test, fx->mock->created, 0);
-		KUNIT_EXPECT_EQ(test, charged(fx), locked);
+		KUNIT_EXPECT_EQ(test, tce_charged(fx), locked);
 		KUNIT_EXPECT_NULL(test, grp->hw[1]);
 		KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 1);
 		return;
 	}
-	KUNIT_EXPECT_EQ(test, start, SECOND);
+	KUNIT_EXPECT_EQ(test, start, TCE_SECOND);
 	KUNIT_EXPECT_EQ(test, grp->tg.tables[1]->it_page_shift, arg->shift);
 	KUNIT_EXPECT_EQ(test, grp->tg.tables[1]->it_size,
 			arg->size >> arg->shift);
 	KUNIT_EXPECT_EQ(test, grp->tg.tables[1]->it_indirect_levels,
 			arg->levels - 1);
-	KUNIT_EXPECT_EQ(test, charged(fx) - locked,
+	KUNIT_EXPECT_EQ(test, tce_charged(fx) - locked,
 			charge(arg->size, arg->shift));
 	KUNIT_EXPECT_EQ(test, tce_remove(client, start), 0);
-	KUNIT_EXPECT_EQ(test, charged(fx), locked);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), locked);
 }
 
 /* Platforms report errnos and what their firmware says. */
@@ -496,7 +138,7 @@ static void platform_says_why(struct kunit *test)
 
 		fx->mock->hcalls = i & 1;
 		client = tce_ready(fx, true, &a);
-		locked = charged(fx);
+		locked = tce_charged(fx);
 		if (what == TCE_FAULT_SET && !fx->mock->hcalls)
 			to = -EIO;
 		if (!fx->mock->hcalls) {
@@ -513,7 +155,7 @@ static void platform_says_why(struct kunit *test)
 			KUNIT_EXPECT_NULL(test, a->hw[0]);
 			KUNIT_EXPECT_NULL(test, b->hw[0]);
 			KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
-			KUNIT_EXPECT_EQ(test, charged(fx), locked);
+			KUNIT_EXPECT_EQ(test, tce_charged(fx), locked);
 		}
 		KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start),
 				0);
@@ -542,7 +184,7 @@ static void table_without_cells(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp;
 	struct tce_client *client = tce_ready(fx, true, &grp);
-	unsigned long locked = charged(fx);
+	unsigned long locked = tce_charged(fx);
 	u64 start;
 
 	fx->mock->no_userspace = true;
@@ -551,7 +193,7 @@ static void table_without_cells(struct kunit *test)
 			-ENOMEM);
 	KUNIT_EXPECT_NULL(test, grp->hw[0]);
 	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
-	KUNIT_EXPECT_EQ(test, charged(fx), locked);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), locked);
 }
 
 /* pseries can't say how large a table with levels would be. */
@@ -560,7 +202,7 @@ static void size_of_table_is_unknown(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp;
 	struct tce_client *client = tce_ready(fx, true, &grp);
-	unsigned long locked = charged(fx);
+	unsigned long locked = tce_charged(fx);
 	u64 start;
 	int i;
 
@@ -570,7 +212,7 @@ static void size_of_table_is_unknown(struct kunit *test)
 	for (i = 0; i < 4; i++)
 		KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 2, &start),
 				-EINVAL);
-	KUNIT_EXPECT_EQ(test, charged(fx), locked);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), locked);
 	/* what QEMU asks for if there is but one level */
 	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 0, &start), 0);
 }
@@ -632,7 +274,7 @@ static void v1_no_memory_for_a_window(struct kunit *test)
 		grp->tg.tce32_size = SZ_1M;
 		KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
 		KUNIT_ASSERT_EQ(test, tce_enable(client), 0);
-		locked = charged(fx);
+		locked = tce_charged(fx);
 		tce_fault_arm(fx->mock, TCE_FAULT_ALLOC, nth, 0);
 		rc = tce_unmap(client, 0, SZ_4K);
 		failed = tce_fault_disarm(fx->mock);
@@ -645,7 +287,7 @@ static void v1_no_memory_for_a_window(struct kunit *test)
 			if (rc == -ENOMEM)
 				refused |= BIT(nth);
 			KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
-			KUNIT_EXPECT_EQ(test, charged(fx), locked);
+			KUNIT_EXPECT_EQ(test, tce_charged(fx), locked);
 		}
 		tce_close(client);
 	}
@@ -690,20 +332,18 @@ static void no_window_is_left(struct kunit *test)
 	u64 start;
 
 	KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
-	locked = charged(fx);
+	locked = tce_charged(fx);
 	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start),
 			-ENOSPC);
-	KUNIT_EXPECT_EQ(test, charged(fx), locked);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), locked);
 }
-
-/* ---- REMOVE ---- */
 
 static void remove_in_all_orders(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp;
 	struct tce_client *client = tce_ready(fx, true, &grp);
-	unsigned long locked = charged(fx);
+	unsigned long locked = tce_charged(fx);
 	u64 first, second;
 	int order;
 
@@ -714,7 +354,7 @@ static void remove_in_all_orders(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, first, 0);
 		KUNIT_ASSERT_EQ(test, tce_create(client, 16, SZ_1G, 1, &second),
 				0);
-		KUNIT_EXPECT_EQ(test, second, SECOND);
+		KUNIT_EXPECT_EQ(test, second, TCE_SECOND);
 		if (order & 1)
 			swap(first, second);
 		KUNIT_EXPECT_EQ(test, tce_remove(client, first), 0);
@@ -730,7 +370,7 @@ static void remove_in_all_orders(struct kunit *test)
 		}
 		KUNIT_EXPECT_EQ(test, tce_remove(client, second), 0);
 		KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
-		KUNIT_EXPECT_EQ(test, charged(fx), locked);
+		KUNIT_EXPECT_EQ(test, tce_charged(fx), locked);
 	}
 }
 
@@ -739,16 +379,16 @@ static void remove_by_a_wrong_address(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp;
 	unsigned long ua;
-	struct tce_client *client = two_windows(test, &grp, &ua);
+	struct tce_client *client = tce_two_windows(test, &grp, &ua);
 
 	KUNIT_EXPECT_EQ(test, tce_remove(client, SZ_4K), -EINVAL);
 	KUNIT_EXPECT_EQ(test, tce_remove(client, 1), -EINVAL);
 	KUNIT_EXPECT_EQ(test, tce_remove(client, SZ_64M - SZ_4K), -EINVAL);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, SECOND + SZ_4K), -EINVAL);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, SECOND >> 12), -EINVAL);
+	KUNIT_EXPECT_EQ(test, tce_remove(client, TCE_SECOND + SZ_4K), -EINVAL);
+	KUNIT_EXPECT_EQ(test, tce_remove(client, TCE_SECOND >> 12), -EINVAL);
 	KUNIT_EXPECT_EQ(test, tce_remove(client, ~0ULL), -EINVAL);
 	tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
-	tce_expect_mapped(fx, grp, 1, SECOND, ua, SZ_4K, TCE_RW);
+	tce_expect_mapped(fx, grp, 1, TCE_SECOND, ua, SZ_4K, TCE_RW);
 }
 
 /* What is mapped in a window that is removed is let go; other windows stay. */
@@ -757,223 +397,17 @@ static void remove_with_mappings(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp;
 	unsigned long ua;
-	struct tce_client *client = two_windows(test, &grp, &ua);
+	struct tce_client *client = tce_two_windows(test, &grp, &ua);
 
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, PAGE_SIZE), -EBUSY);
 	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), 0);
-	tce_expect_mapped(fx, grp, 1, SECOND, ua, SZ_4K, TCE_RW);
+	tce_expect_mapped(fx, grp, 1, TCE_SECOND, ua, SZ_4K, TCE_RW);
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, PAGE_SIZE), -EBUSY);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, SECOND), 0);
+	KUNIT_EXPECT_EQ(test, tce_remove(client, TCE_SECOND), 0);
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, PAGE_SIZE), 0);
-}
-
-/* A bridge keeps a window: its table is empty and is never freed. */
-static void bridge_keeps_a_window(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	unsigned long ua;
-	struct tce_client *client = two_windows(test, &grp, &ua);
-	u64 start;
-
-	fx->tables_left = 1;
-	tce_fault_arm(fx->mock, TCE_FAULT_UNSET, 1, -5);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, SECOND), -EIO);
-	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
-	KUNIT_EXPECT_NOT_NULL(test, grp->hw[1]);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 1);
-	/* to the container it is gone */
-	KUNIT_EXPECT_EQ(test, tce_remove(client, SECOND), -EINVAL);
-	KUNIT_EXPECT_EQ(test, tce_map(client, SECOND, ua, SZ_4K, TCE_RW),
-			-ENXIO);
-	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, PAGE_SIZE), 0);
-	/* and another can take its place */
-	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
-	KUNIT_EXPECT_EQ(test, start, SECOND);
-}
-
-static void bridge_keeps_a_window_at_detach(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *a, *b = tce_group(fx);
-	unsigned long ua;
-	struct tce_client *client = two_windows(test, &a, &ua);
-
-	fx->tables_left = 2;
-	KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
-	tce_fault_arm_sticky(fx->mock, TCE_FAULT_UNSET, -5);
-	tce_detach(client, b);
-	tce_fault_disarm(fx->mock);
-	/* the first group goes on */
-	tce_expect_mapped(fx, a, 0, 0, ua, SZ_4K, TCE_RW);
-	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
-	tce_detach(client, a);
-	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 2);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-}
-
-static void bridge_keeps_all_windows_at_the_end(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	unsigned long ua;
-	struct tce_client *client = two_windows(test, &grp, &ua);
-
-	fx->tables_left = 2;
-	tce_fault_arm_sticky(fx->mock, TCE_FAULT_UNSET, -5);
-	tce_close(client);
-	tce_fault_disarm(fx->mock);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-	tce_expect_balance(fx);
-}
-
-/*
- * The bridge keeps a table, and in it entries that could not be cleared: the
- * devices still reach the pages, so that they are kept, too.
- */
-static void bridge_keeps_pages(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready(fx, false, &grp);
-	unsigned long ua = tce_plain(fx, 2 * PAGE_SIZE);
-	int i;
-
-	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, 2 * PAGE_SIZE, TCE_RW), 0);
-	fx->mock->also_unset = true;
-	tce_fault_arm_sticky(fx->mock, TCE_FAULT_CLEAR, -4);
-	tce_close(client);
-	tce_fault_disarm(fx->mock);
-	fx->mock->also_unset = false;
-	tce_expect_mapped(fx, grp, 0, 0, ua, 2 * PAGE_SIZE, TCE_RW);
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 2);
-
-	/* nobody else will ever do that */
-	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
-	for (i = 0; i < 2; i++)
-		unpin_user_page(tce_page(fx, ua + i * PAGE_SIZE));
-}
-
-/*
- * The same with registered memory: its region is counted as mapped as long as
- * the process has containers, and then its pages stay, if nothing else does.
- */
-static void bridge_keeps_a_region(struct kunit *test, bool listed)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client;
-	struct page *pages[2];
-	unsigned long ua;
-	int i;
-
-	if (listed)
-		tce_watch(fx);
-	client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
-	ua = tce_plain(fx, 2 * PAGE_SIZE);
-	for (i = 0; i < 2; i++)
-		pages[i] = tce_page(fx, ua + i * PAGE_SIZE);
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua, 2 * PAGE_SIZE), 0);
-	KUNIT_EXPECT_EQ(test, !!mm_iommu_lookup(fx->mm, ua, PAGE_SIZE), listed);
-	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, 2 * PAGE_SIZE, TCE_RW), 0);
-	fx->mock->also_unset = true;
-	tce_fault_arm_sticky(fx->mock, TCE_FAULT_CLEAR, -4);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), -EIO);
-	tce_fault_disarm(fx->mock);
-	fx->mock->also_unset = false;
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, 2 * PAGE_SIZE), -EBUSY);
-
-	fx->mock->kept = true;
-	tce_close(client);
-	tce_unpinned(fx);
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
-	KUNIT_EXPECT_EQ(test, fx->mm->locked_vm, fx->locked_vm);
-	/* not even the process has them any more */
-	KUNIT_ASSERT_EQ(test, vm_munmap(ua, 2 * PAGE_SIZE), 0);
-	KUNIT_EXPECT_NOT_NULL(test, grp->hw[0]);
-	for (i = 0; i < 2; i++) {
-		unsigned long entry = i * PAGE_SIZE >> 12, hpa;
-
-		tce_mock_entry(grp->hw[0], entry, &hpa);
-		KUNIT_EXPECT_EQ(test, hpa, page_to_phys(pages[i]));
-		KUNIT_EXPECT_EQ(test, tce_holders(pages[i]), 1);
-	}
-	tce_expect_mapped(fx, grp, 0, 0, ua, 2 * PAGE_SIZE, TCE_RW);
-	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
-	for (i = 0; i < 2; i++)
-		if (tce_holders(pages[i]))
-			put_page(pages[i]);
-}
-
-static void bridge_keeps_a_listed_region(struct kunit *test)
-{
-	bridge_keeps_a_region(test, true);
-}
-
-static void bridge_keeps_an_unlisted_region(struct kunit *test)
-{
-	bridge_keeps_a_region(test, false);
-}
-
-/* The bridge keeps what CREATE could not finish. */
-static void bridge_keeps_a_new_window(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *a, *b = tce_group(fx);
-	struct tce_client *client = tce_ready(fx, true, &a);
-	unsigned long locked = charged(fx);
-	u64 start;
-
-	fx->tables_left = 1;
-	KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
-	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
-	fx->mock->also_unset = true;
-	tce_fault_arm(fx->mock, TCE_FAULT_SET, 2, -EPERM);
-	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start),
-			-EIO);
-	tce_fault_disarm(fx->mock);
-	fx->mock->also_unset = false;
-	KUNIT_EXPECT_EQ(test, charged(fx), locked);
-	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 1);
-}
-
-/* It can't be told whether the bridge got it, and it can't be taken back. */
-static void bridge_keeps_a_window_that_it_lost(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready(fx, true, NULL);
-	u64 start;
-
-	fx->tables_left = 1;
-	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
-	fx->mock->also_unset = true;
-	tce_fault_arm(fx->mock, TCE_FAULT_LINK, 1, 0);
-	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start),
-			-ENOMEM);
-	tce_fault_disarm(fx->mock);
-	fx->mock->also_unset = false;
-	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 1);
 }
 
 static struct kunit_case tce_window_cases[] = {
-	KUNIT_CASE(attach_without_tables),
-	KUNIT_CASE(attach_without_dynamic_windows),
-	KUNIT_CASE(attach_of_an_emulated_device),
-	KUNIT_CASE(attach_twice),
-	KUNIT_CASE(v1_has_one_group),
-	KUNIT_CASE(group_of_another_platform),
-	KUNIT_CASE(second_group_gets_all_windows),
-	KUNIT_CASE(second_group_is_refused_a_window),
-	KUNIT_CASE(one_of_two_groups_leaves),
-	KUNIT_CASE(last_group_takes_the_windows),
-	KUNIT_CASE(detach_of_a_stranger),
-	KUNIT_CASE(default_window_is_created_when_needed),
-	KUNIT_CASE(default_window_removed_before),
-	KUNIT_CASE(default_window_not_at_0),
-	KUNIT_CASE(default_window_cannot_be_created),
-	KUNIT_CASE(create_fails_after_the_default_window),
-	KUNIT_CASE(default_window_stays_on_pseries),
 	KUNIT_CASE_PARAM(create, args_gen_params),
 	KUNIT_CASE_PARAM(platform_says_why, error_gen_params),
 	KUNIT_CASE(set_is_lost),
@@ -987,14 +421,6 @@ static struct kunit_case tce_window_cases[] = {
 	KUNIT_CASE(remove_in_all_orders),
 	KUNIT_CASE(remove_by_a_wrong_address),
 	KUNIT_CASE(remove_with_mappings),
-	KUNIT_CASE(bridge_keeps_a_window),
-	KUNIT_CASE(bridge_keeps_a_window_at_detach),
-	KUNIT_CASE(bridge_keeps_all_windows_at_the_end),
-	KUNIT_CASE(bridge_keeps_pages),
-	KUNIT_CASE(bridge_keeps_a_listed_region),
-	KUNIT_CASE(bridge_keeps_an_unlisted_region),
-	KUNIT_CASE(bridge_keeps_a_new_window),
-	KUNIT_CASE(bridge_keeps_a_window_that_it_lost),
 	{}
 };
 

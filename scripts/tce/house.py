@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The plan of rooms, held against the module's sources."""
+"""The plan of rooms, held against the module's sources; and the sizes, against those of the suites as well."""
 import re
 import sys
 from collections.abc import Iterator
@@ -82,7 +82,12 @@ def check(root: Path) -> tuple[list[str], int]:
         if name.endswith(".c"):
             wrong += check_opening(name, text)
     wrong += [f"Kbuild lists {room}, which is no file" for room in order if f"{room}.c" not in files]
-    return wrong, len(files)
+    suites = sorted((root / "kunit").glob("*.[ch]"))
+    for path in suites:
+        wrong += check_sizes(f"kunit/{path.name}", path.read_text())
+    if not suites:
+        wrong.append("kunit/: no file")
+    return wrong, len(files) + len(suites)
 
 
 def main(doc: str) -> int:

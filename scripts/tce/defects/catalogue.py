@@ -72,8 +72,8 @@ DEFECTS = [
     Defect("D", "REMOVE, and a group that leaves, when the bridge refuses to let the window go",
            "freed the table that the bridge was using",
            "the emptied table stays, with a line in the log",
-           kunit=["tce_window.bridge_keeps_a_window", "tce_window.bridge_keeps_a_window_at_detach",
-                  "tce_window.bridge_keeps_all_windows_at_the_end"],
+           kunit=["tce_window_kept.bridge_keeps_a_window", "tce_window_kept.bridge_keeps_a_window_at_detach",
+                  "tce_window_kept.bridge_keeps_all_windows_at_the_end"],
            why_not="QEMU's bridges never refuse"),
     Defect("E", "MAP into a sparse table when there is no memory for another level",
            "used a NULL pointer",
@@ -107,7 +107,7 @@ DEFECTS = [
     Defect("J", "v1 MAP of a page that is smaller than an IOMMU page",
            "would leave it pinned",
            "v1 has windows of 4 KiB pages only; what a failed MAP pinned is given back",
-           kunit=["tce_window.default_window_is_created_when_needed", "tce_failure.pin"],
+           kunit=["tce_window_default.default_window_is_created_when_needed", "tce_failure.pin"],
            why_not="no v1 window has larger pages than the CPU"),
     Defect("K", "DISABLE (v1) of memory that is mapped",
            "gave the charge back, the memory stayed mapped",
@@ -158,7 +158,7 @@ DEFECTS = [
            "removed", [
                Show("pseries-high", ["windows: v2: removing the default window before it is used is free"],
                     r"returned -EINVAL, not 0")],
-           kunit=["tce_window.default_window_not_at_0"]),
+           kunit=["tce_window_default.default_window_not_at_0"]),
     Defect("S", "MAP over mappings, half of which can't be mapped",
            "unmapped what was there before",
            "what was there stays", [
@@ -187,7 +187,7 @@ DEFECTS = [
            "such a region is kept from KVM; MAP is EINVAL", [
                Show("kvm", ["kvm: v2: a guest can't have ordinary pages behind a huge one as huge"],
                     CRASH + r"|kernel BUG|is not true", alone=True)],
-           kunit=["tce_map.v2_ordinary_pages_behind_a_huge_one_with_kvm", "tce_map.v2_region_cuts_a_huge_page"]),
+           kunit=["tce_map_huge.v2_ordinary_pages_behind_a_huge_one_with_kvm", "tce_map_huge.v2_region_cuts_a_huge_page"]),
     Defect("X", "MAP and UNMAP while another thread takes the last group away",
            "worked on a container that was freed",
            "holds the container, or finds none", [

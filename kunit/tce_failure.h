@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Operations with something that they depend on failing, for the suites
+ * tce_failure and tce_failure_clear.
+ */
+#ifndef TCE_KUNIT_FAILURE_H
+#define TCE_KUNIT_FAILURE_H
+
+#include "tce_fixture.h"
+
+struct failure;
+
+/**
+ * struct failure_op - an operation
+ * @name: of the parameter
+ * @v2: which interface
+ * @levels: of the table
+ * @setup: makes the state in which it begins
+ * @run: the operation
+ * @kind: of the memory
+ * @size: bytes of memory
+ * @meets: the failures that can meet it: a bit for each that it certainly asks
+ *	for, and MAY() of those that it asks for if the memory lies so
+ * @never: it never fails, whatever happens
+ * @hcalls: see &tce_mock.hcalls
+ * @kvm: the process has KVM, and so has each table
+ */
+struct failure_op {
+	const char *name;
+	bool v2;
+	u32 levels;
+	void (*setup)(struct failure *f);
+	long (*run)(struct failure *f);
+	enum tce_mem_kind kind;
+	unsigned long size;
+	u32 meets;
+	bool never;
+	bool hcalls;
+	bool kvm;
+};
+
+/**
+ * struct failure - an operation, and what it is done with
+ * @test: the case
+ * @fx: the process
+ * @op: the operation
+ * @client: the container
+ * @grp: its group
+ * @other: another group
+ * @a: memory
+ * @b: other memory of the same size
+ * @start: of the window that is created or removed
+ * @registered: both pieces of memory are
+ */
+struct failure {
+	struct kunit *test;
+	struct tce_fixture *fx;
+	const struct failure_op *op;
+	struct tce_client *client;
+	struct tce_mock_group *grp;
+	struct tce_mock_group *other;
+	unsigned long a;
+	unsigned long b;
+	u64 start;
+	bool registered;
+};
+
+/* Failures that an operation asks for if the memory lies so */
+#define MAY(faults)	((faults) << TCE_FAULTS)
+
+const void *failure_next_op(const struct failure_op *prev, char *desc,
+			    bool (*applies)(const struct failure_op *op));
+
+/* Linux 6.18 gives a generator its case as well. */
+#ifdef kunit_register_params_array
+#define GENERATOR(name)							\
+static const void *name##_gen_params(struct kunit *test,		\
+				     const void *prev, char *desc)	\
+{									\
+	return failure_next_op(prev, desc, name##_op);				\
+}
+#else
+#define GENERATOR(name)							\
+static const void *name##_gen_params(const void *prev, char *desc)	\
+{									\
+	return failure_next_op(prev, desc, name##_op);				\
+}
+#endif
+
+/* The operations for which @condition is true. */
+#define OPS_THAT(name, condition)					\
+static bool name##_op(const struct failure_op *op)			\
+{									\
+	return condition;						\
+}									\
+									\
+GENERATOR(name)
+
+/* Operations that are something special */
+long failure_map(struct failure *f);
+long failure_unmap(struct failure *f);
+long failure_unmap_one(struct failure *f);
+long failure_create(struct failure *f);
+long failure_remove(struct failure *f);
+void failure_expect_done(struct failure *f);
+
+bool failure_meets(const struct failure_op *op, enum tce_fault fault);
+bool failure_may_meet(const struct failure_op *op, enum tce_fault fault);
+void failure_init(struct kunit *test, struct failure *f);
+void failure_clean_up(struct failure *f);
+unsigned int failure_next_after(unsigned int nth, unsigned int all);
+unsigned int failure_next(unsigned int nth);
+void failure_never_met(struct failure *f, enum tce_fault fault);
+
+#endif /* TCE_KUNIT_FAILURE_H */

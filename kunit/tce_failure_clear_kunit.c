@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Suite tce_failure_clear: what takes mappings and windows away fails: once, from then
+ * on, or without a word. Nothing is let go that a device can reach.
+ */
+#include "tce_failure.h"
+
+OPS_THAT(fails_to_unset_window, failure_meets(op, TCE_FAULT_UNSET))
+OPS_THAT(fails_to_clear, op->never && failure_may_meet(op, TCE_FAULT_CLEAR))
+OPS_THAT(fails_to_clear_runs, op->never && failure_may_meet(op, TCE_FAULT_LOST))
+OPS_THAT(fails_with_the_platform, failure_may_meet(op, TCE_FAULT_XCHG))
+
+/*
+ * A bridge keeps a window. REMOVE says so, whoever else takes windows away can't;
+ * the window is empty, its table stays, and nothing else does.
+ */
+static void unset_window(struct kunit *test)
+{
+	struct failure f;
+	unsigned int nth;
+	long rc;
+
+	failure_init(test, &f);
+	for (nth = 1; ; nth++) {
+		f.op->setup(&f);
+		tce_fault_arm(f.fx->mock, TCE_FAULT_UNSET, nth, -5);
+		rc = f.op->run(&f);
+		if (!tce_fault_disarm(f.fx->mock))
+			break;
+		KUNIT_EXPECT_EQ_MSG(test, rc, f.op->run == failure_remove ? -EIO : 0,
+				    "failure %u", nth);
+		KUNIT_EXPECT_EQ_MSG(test, tce_mock_live(f.fx->mock), 0,
+				    "failure %u", nth);
+		if (f.client)
+			tce_close(f.client);
+		KUNIT_EXPECT_EQ_MSG(test, tce_mock_tables(f.fx->mock), 1,
+				    "failure %u", nth);
+		KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(f.fx->mock), 1);
+		f.client = NULL;
+		failure_clean_up(&f);
+	}
+	KUNIT_EXPECT_EQ(test, rc, 0);
+	failure_expect_done(&f);
+	failure_clean_up(&f);
+	if (nth == 1)
+		failure_never_met(&f, TCE_FAULT_UNSET);
+}
+
+/*
+ * Entries can't be cleared: the first, the second, ... or none from then on.
+ * UNMAP says so, and tries again when it is asked again. Nothing that a device
+ * still reaches is let go, and in the end nothing is left.
+ */
+static void clear_fails(struct kunit *test, bool for_good)
+{
+	struct failure f;
+	unsigned int nth, hits;
+	long rc;
+
+	failure_init(test, &f);
+	for (nth = 1; ; nth = failure_next(nth)) {
+		f.op->setup(&f);
+		if (for_good)
+			tce_fault_arm_from(f.fx->mock, TCE_FAULT_CLEAR, nth,
+					   -4);
+		else
+			tce_fault_arm(f.fx->mock, TCE_FAULT_CLEAR, nth, -4);
+		rc = f.op->run(&f);
+		hits = tce_fault_disarm(f.fx->mock);
+		if (!hits)
+			break;
+		if (f.op->run == failure_unmap || f.op->run == failure_unmap_one) {
+			KUNIT_EXPECT_EQ(test, rc, -EIO);
+			KUNIT_EXPECT_EQ(test, f.op->run(&f), 0);
+			tce_expect_empty(f.fx, f.grp, 0, 0,
+					 f.op->run == failure_unmap ? SZ_4M : SZ_4K);
+		} else {
+			KUNIT_EXPECT_EQ(test, rc, 0);
+		}
+		failure_clean_up(&f);
+	}
+	KUNIT_EXPECT_EQ(test, rc, 0);
+	failure_expect_done(&f);
+	failure_clean_up(&f);
+	if (nth == 1)
+		failure_never_met(&f, TCE_FAULT_CLEAR);
+}
+
+static void clear_once(struct kunit *test)
+{
+	clear_fails(test, false);
+}
+
+static void clear_for_good(struct kunit *test)
+{
+	clear_fails(test, true);
+}
+
+/* And then there is no memory to note what is left in them. */
+static void clear_and_no_memory(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+
+	if (!tce_fault_can_alloc())
+		kunit_skip(test, "this kernel can't make allocations fail");
+	fx->mock->then_no_memory = true;
+	clear_fails(test, true);
+}
+
+/* A run that is not cleared, and nobody says so, is cleared in another way. */
+static void clear_is_lost(struct kunit *test)
+{
+	unsigned int hits;
+	struct failure f;
+	long rc;
+
+	failure_init(test, &f);
+	f.op->setup(&f);
+	tce_fault_arm_sticky(f.fx->mock, TCE_FAULT_LOST, 0);
+	rc = f.op->run(&f);
+	hits = tce_fault_disarm(f.fx->mock);
+	KUNIT_EXPECT_EQ(test, rc, 0);
+	failure_expect_done(&f);
+	failure_clean_up(&f);
+	if (!hits)
+		failure_never_met(&f, TCE_FAULT_LOST);
+}
+
+/*
+ * The platform refuses to exchange any entry, from the operation to the end of the
+ * container: who is told of it is told the truth, and then devices reach nothing.
+ */
+static void platform_is_dead(struct kunit *test)
+{
+	struct failure f;
+	unsigned int hits;
+	bool told;
+	long rc;
+
+	failure_init(test, &f);
+	f.op->setup(&f);
+	tce_fault_arm_sticky(f.fx->mock, TCE_FAULT_XCHG, -4);
+	rc = f.op->run(&f);
+	hits = f.fx->mock->fault_hits;
+	if (f.client)
+		tce_close(f.client);
+	f.client = NULL;
+	tce_fault_disarm(f.fx->mock);
+	/* MAP and UNMAP; nobody else can do anything about it */
+	told = !f.op->never || f.op->run == failure_unmap || f.op->run == failure_unmap_one;
+	KUNIT_EXPECT_EQ(test, rc, hits && told ? -EIO : 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(f.fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_tables(f.fx->mock), 0);
+	tce_expect_balance(f.fx);
+	if (!hits)
+		failure_never_met(&f, TCE_FAULT_XCHG);
+}
+
+static struct kunit_case tce_failure_clear_cases[] = {
+	KUNIT_CASE_PARAM(unset_window, fails_to_unset_window_gen_params),
+	KUNIT_CASE_PARAM(clear_once, fails_to_clear_gen_params),
+	KUNIT_CASE_PARAM(clear_for_good, fails_to_clear_gen_params),
+	KUNIT_CASE_PARAM(clear_and_no_memory, fails_to_clear_gen_params),
+	KUNIT_CASE_PARAM(clear_is_lost, fails_to_clear_runs_gen_params),
+	KUNIT_CASE_PARAM(platform_is_dead, fails_with_the_platform_gen_params),
+	{}
+};
+
+static struct kunit_suite tce_failure_clear_suite = {
+	.name = "tce_failure_clear",
+	.init = tce_fixture_init,
+	.exit = tce_fixture_exit,
+	.test_cases = tce_failure_clear_cases,
+};
+
+kunit_test_suite(tce_failure_clear_suite);

@@ -1,0 +1,534 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The operations that can fail: the state in which each begins, what it does, which
+ * failures can meet it, and what holds when it is done.
+ */
+#include "tce_failure.h"
+
+#define SMALL	ALIGN(24 * SZ_4K, PAGE_SIZE)
+#define LARGE	(SZ_1M + SZ_64K)
+#define PIECE	(8 * PAGE_SIZE)
+
+static long map_one(struct failure *f);
+static long map_into_other_leaves(struct failure *f);
+static long map_one_into_other_leaf(struct failure *f);
+
+/* A container with a group; nothing else was done yet. */
+static void attached(struct failure *f)
+{
+	f->client = tce_open(f->fx, f->op->v2);
+	KUNIT_ASSERT_EQ(f->test, tce_attach(f->client, f->grp), 0);
+}
+
+static void with_window(struct failure *f)
+{
+	attached(f);
+	if (!f->op->v2) {
+		KUNIT_ASSERT_EQ(f->test, tce_enable(f->client), 0);
+		KUNIT_ASSERT_EQ(f->test, tce_unmap(f->client, 0, SZ_4K), 0);
+		return;
+	}
+	KUNIT_ASSERT_EQ(f->test, tce_remove(f->client, 0), 0);
+	KUNIT_ASSERT_EQ(f->test, tce_create(f->client, 12, SZ_64M,
+					    f->op->levels, &f->start), 0);
+}
+
+static void ready(struct failure *f)
+{
+	with_window(f);
+	if (!f->op->v2)
+		return;
+	KUNIT_ASSERT_EQ(f->test, tce_register(f->client, f->a, f->op->size), 0);
+	KUNIT_ASSERT_EQ(f->test, tce_register(f->client, f->b, f->op->size), 0);
+	f->registered = f->op->run == failure_map || f->op->run == map_one ||
+			f->op->run == failure_unmap || f->op->run == failure_unmap_one ||
+			f->op->run == map_into_other_leaves ||
+			f->op->run == map_one_into_other_leaf;
+}
+
+static void mapped(struct failure *f)
+{
+	ready(f);
+	KUNIT_ASSERT_EQ(f->test, tce_map(f->client, 0, f->a, f->op->size,
+					 TCE_RW), 0);
+}
+
+/* Every third page. */
+static void mapped_here_and_there(struct failure *f)
+{
+	unsigned long at;
+
+	ready(f);
+	for (at = 0; at < f->op->size; at += 3 * SZ_4K)
+		KUNIT_ASSERT_EQ(f->test, tce_map(f->client, at, f->a + at,
+						 SZ_4K, TCE_R), 0);
+}
+
+/* Two of three pages: where a page of the CPU's is larger, the rest of one. */
+static void mapped_in_parts(struct failure *f)
+{
+	unsigned long at;
+
+	mapped(f);
+	for (at = 0; at < f->op->size; at += 3 * SZ_4K)
+		KUNIT_ASSERT_EQ(f->test, tce_unmap(f->client, at, SZ_4K), 0);
+}
+
+static void two_windows(struct failure *f)
+{
+	mapped(f);
+	KUNIT_ASSERT_EQ(f->test, tce_create(f->client, 16, SZ_1G, 1, &f->start),
+			0);
+}
+
+static void registered(struct failure *f)
+{
+	attached(f);
+	KUNIT_ASSERT_EQ(f->test, tce_register(f->client, f->a, f->op->size), 0);
+}
+
+static void opened(struct failure *f)
+{
+	f->client = tce_open(f->fx, f->op->v2);
+}
+
+static void nothing(struct failure *f)
+{
+	f->client = NULL;
+}
+
+long failure_map(struct failure *f)
+{
+	return tce_map(f->client, 0, f->b, f->op->size, TCE_RW);
+}
+
+static long map_one(struct failure *f)
+{
+	return tce_map(f->client, 0, f->b, SZ_4K, TCE_RW);
+}
+
+static long map_into_other_leaves(struct failure *f)
+{
+	return tce_map(f->client, SZ_16M - SMALL / 2, f->b, SMALL, TCE_RW);
+}
+
+static long map_one_into_other_leaf(struct failure *f)
+{
+	return tce_map(f->client, SZ_16M, f->b, SZ_4K, TCE_RW);
+}
+
+long failure_unmap(struct failure *f)
+{
+	return tce_unmap(f->client, 0, SZ_64M);
+}
+
+long failure_unmap_one(struct failure *f)
+{
+	return tce_unmap(f->client, 0, SZ_4K);
+}
+
+static long reg(struct failure *f)
+{
+	return tce_register(f->client, f->a, f->op->size);
+}
+
+static long unreg(struct failure *f)
+{
+	return tce_unregister(f->client, f->a, f->op->size);
+}
+
+long failure_create(struct failure *f)
+{
+	return tce_create(f->client, 12, SZ_16M, f->op->levels, &f->start);
+}
+
+long failure_remove(struct failure *f)
+{
+	return tce_remove(f->client, f->start);
+}
+
+static long first_unmap(struct failure *f)
+{
+	return tce_unmap(f->client, 0, SZ_4K);
+}
+
+static long enable(struct failure *f)
+{
+	return tce_enable(f->client);
+}
+
+static long disable(struct failure *f)
+{
+	return tce_disable(f->client);
+}
+
+static long attach(struct failure *f)
+{
+	return tce_attach(f->client, f->grp);
+}
+
+static long attach_other(struct failure *f)
+{
+	return tce_attach(f->client, f->other);
+}
+
+static long detach(struct failure *f)
+{
+	tce_detach(f->client, f->grp);
+	return 0;
+}
+
+static long close(struct failure *f)
+{
+	tce_close(f->client);
+	f->client = NULL;
+	return 0;
+}
+
+static long open(struct failure *f)
+{
+	void *data = tce_driver->open(f->op->v2 ? VFIO_SPAPR_TCE_v2_IOMMU :
+						  VFIO_SPAPR_TCE_IOMMU);
+
+	if (IS_ERR(data))
+		return PTR_ERR(data);
+	tce_driver->release(data);
+	return 0;
+}
+
+#define PLAIN		TCE_MEM_PLAIN
+#define SCATTERED	TCE_MEM_SCATTERED
+#define THP		TCE_MEM_THP
+#define IN_ONE		TCE_MEM_CONTIGUOUS
+
+#define FAULT(name)	BIT(TCE_FAULT_##name)
+
+#define NOTHING		0
+#define EXCHANGES	FAULT(XCHG)
+#define SETS_RUNS	(FAULT(BUILD) | FAULT(LOST))
+/* by exchange or, where the memory is in one piece, by the run */
+#define WRITES		MAY(FAULT(XCHG) | FAULT(BUILD) | FAULT(LOST))
+/* the first entry of each leaf by exchange */
+#define GROWS		(FAULT(LEVEL) | FAULT(XCHG) | MAY(FAULT(BUILD) | FAULT(LOST)))
+#define GROWS_BY_ONE	(FAULT(LEVEL) | FAULT(XCHG))
+#define CLEARS		(FAULT(XCHG) | FAULT(CLEAR))
+#define CLEARS_RUNS	FAULT(LOST)
+/* where the CPU's pages are larger, the part of a page that others have as well */
+#define CLEARS_ONE	MAY(CLEARS | CLEARS_RUNS)
+#define SETS		(FAULT(SET) | FAULT(LINK))
+#define CREATES		(FAULT(CREATE) | SETS)
+#define UNSETS		FAULT(UNSET)
+#define PINS		FAULT(PIN)
+#define REGISTERS	FAULT(REGISTER)
+#define COUNTS		FAULT(COUNT)
+
+static const struct failure_op ops[] = {
+	{ "v1: open", 0, 1, nothing, open, PLAIN, SMALL,
+	  NOTHING },
+	{ "v1: attach", 0, 1, opened, attach, PLAIN, SMALL,
+	  NOTHING },
+	{ "v1: enable", 0, 1, attached, enable, PLAIN, SMALL,
+	  NOTHING },
+	{ "v1: disable", 0, 1, mapped, disable, PLAIN, LARGE,
+	  CLEARS_RUNS, .never = true },
+	{ "v1: map", 0, 1, ready, failure_map, PLAIN, LARGE,
+	  WRITES | PINS },
+	{ "v1: map one", 0, 1, ready, map_one, PLAIN, SMALL,
+	  EXCHANGES | PINS },
+	{ "v1: map, scattered", 0, 1, ready, failure_map, SCATTERED, SMALL,
+	  WRITES | PINS },
+	{ "v1: replace", 0, 1, mapped, failure_map, PLAIN, LARGE,
+	  EXCHANGES | PINS },
+	{ "v1: replace one", 0, 1, mapped, map_one, PLAIN, SMALL,
+	  EXCHANGES | PINS },
+	{ "v1: replace some", 0, 1, mapped_here_and_there, failure_map, SCATTERED, SMALL,
+	  EXCHANGES | PINS },
+	{ "v1: replace one that is alone", 0, 1, mapped_here_and_there, map_one, PLAIN, SMALL,
+	  EXCHANGES | PINS },
+	{ "v1: replace parts", 0, 1, mapped_in_parts, failure_map, SCATTERED, SMALL,
+	  EXCHANGES | PINS },
+	{ "v1: unmap", 0, 1, mapped, failure_unmap, PLAIN, LARGE,
+	  CLEARS_RUNS, .never = true },
+	{ "v1: unmap, scattered", 0, 1, mapped, failure_unmap, SCATTERED, LARGE,
+	  CLEARS_RUNS, .never = true },
+	{ "v1: unmap one", 0, 1, mapped, failure_unmap_one, PLAIN, SMALL,
+	  CLEARS_ONE, .never = true },
+	{ "v1: unmap one that is alone", 0, 1, mapped_here_and_there, failure_unmap_one,
+	  PLAIN, SMALL,
+	  CLEARS, .never = true },
+	{ "v1: unmap parts", 0, 1, mapped_in_parts, failure_unmap, SCATTERED, SMALL,
+	  CLEARS, .never = true },
+	{ "v1: detach", 0, 1, mapped, detach, SCATTERED, LARGE,
+	  CLEARS_RUNS | UNSETS, .never = true },
+	{ "v1: close", 0, 1, mapped, close, SCATTERED, LARGE,
+	  CLEARS_RUNS | UNSETS, .never = true },
+	{ "v2: open", 1, 1, nothing, open, PLAIN, SMALL,
+	  NOTHING },
+	{ "v2: attach", 1, 1, opened, attach, PLAIN, SMALL,
+	  NOTHING },
+	{ "v2: attach another", 1, 1, two_windows, attach_other, PLAIN, SMALL,
+	  SETS },
+	{ "v2: register, small", 1, 1, opened, reg, PLAIN, SMALL,
+	  PINS },
+	{ "v2: register, large", 1, 1, opened, reg, PLAIN, LARGE,
+	  PINS },
+	{ "v2: register one", 1, 1, opened, reg, PLAIN, PAGE_SIZE,
+	  PINS },
+	{ "v2: unregister, small", 1, 1, registered, unreg, PLAIN, SMALL,
+	  NOTHING, .never = true },
+	{ "v2: unregister, large", 1, 1, registered, unreg, PLAIN, LARGE,
+	  NOTHING, .never = true },
+	{ "v2: default window", 1, 1, registered, first_unmap, PLAIN, SMALL,
+	  CREATES },
+	{ "v2: create", 1, 1, with_window, failure_create, PLAIN, SMALL,
+	  CREATES },
+	{ "v2: create, with the default window", 1, 1, attached, failure_create, PLAIN, SMALL,
+	  CREATES },
+	/* whose first leaf is made at once, to look at it */
+	{ "v2: create, four levels", 1, 4, with_window, failure_create, PLAIN, SMALL,
+	  CREATES | FAULT(LEVEL) },
+	{ "v2: remove", 1, 1, mapped, failure_remove, SCATTERED, LARGE,
+	  CLEARS_RUNS | UNSETS, .never = true },
+	{ "v2: map, small region", 1, 1, ready, failure_map, PLAIN, SMALL,
+	  WRITES },
+	{ "v2: map, large region", 1, 1, ready, failure_map, PLAIN, LARGE,
+	  WRITES },
+	{ "v2: map one", 1, 1, ready, map_one, PLAIN, SMALL,
+	  EXCHANGES },
+	{ "v2: map, scattered", 1, 1, ready, failure_map, SCATTERED, SMALL,
+	  WRITES },
+	{ "v2: map, four levels", 1, 4, ready, failure_map, PLAIN, LARGE,
+	  GROWS },
+	{ "v2: map, into two leaves", 1, 2, ready, map_into_other_leaves, PLAIN, SMALL,
+	  GROWS },
+	{ "v2: map one, into another leaf", 1, 2, ready, map_one_into_other_leaf, PLAIN, SMALL,
+	  GROWS_BY_ONE },
+	{ "v2: replace", 1, 1, mapped, failure_map, PLAIN, LARGE,
+	  EXCHANGES },
+	{ "v2: replace one", 1, 1, mapped, map_one, PLAIN, SMALL,
+	  EXCHANGES },
+	{ "v2: replace some", 1, 1, mapped_here_and_there, failure_map, SCATTERED, SMALL,
+	  EXCHANGES },
+	{ "v2: replace, four levels", 1, 4, mapped, failure_map, SCATTERED, SMALL,
+	  EXCHANGES },
+	{ "v2: unmap", 1, 1, mapped, failure_unmap, PLAIN, LARGE,
+	  CLEARS_RUNS, .never = true },
+	{ "v2: unmap, scattered", 1, 4, mapped, failure_unmap, SCATTERED, LARGE,
+	  CLEARS, .never = true },
+	{ "v2: unmap one", 1, 1, mapped, failure_unmap_one, PLAIN, SMALL,
+	  CLEARS, .never = true },
+	{ "v2: register, KVM", 1, 1, opened, reg, PLAIN, LARGE,
+	  REGISTERS, .kvm = true },
+	{ "v2: register one, KVM", 1, 1, opened, reg, PLAIN, PAGE_SIZE,
+	  REGISTERS, .kvm = true },
+	{ "v2: unregister, KVM", 1, 1, registered, unreg, PLAIN, SMALL,
+	  NOTHING, .never = true, .kvm = true },
+	{ "v1: map one run", 0, 1, ready, failure_map, IN_ONE, PIECE,
+	  SETS_RUNS | PINS },
+	{ "v2: map one run", 1, 1, ready, failure_map, IN_ONE, PIECE,
+	  SETS_RUNS },
+	{ "v2: map one run, hypervisor calls", 1, 1, ready, failure_map, IN_ONE, PIECE,
+	  SETS_RUNS, .hcalls = true },
+	{ "v1: map runs", 0, 1, ready, failure_map, THP, SZ_2M,
+	  WRITES | PINS },
+	{ "v1: replace runs", 0, 1, mapped, failure_map, THP, SZ_2M,
+	  EXCHANGES | PINS },
+	{ "v1: unmap runs", 0, 1, mapped, failure_unmap, THP, SZ_2M,
+	  CLEARS_RUNS, .never = true },
+	{ "v2: map runs", 1, 1, ready, failure_map, THP, SZ_2M,
+	  WRITES },
+	{ "v2: map runs, four levels", 1, 4, ready, failure_map, THP, SZ_2M,
+	  GROWS },
+	{ "v2: unmap runs", 1, 1, mapped, failure_unmap, THP, SZ_2M,
+	  CLEARS_RUNS, .never = true },
+	{ "v1: map, hypervisor calls", 0, 1, ready, failure_map, PLAIN, SMALL,
+	  WRITES | PINS, .hcalls = true },
+	{ "v1: unmap, hypervisor calls", 0, 1, mapped, failure_unmap, PLAIN, SMALL,
+	  CLEARS_RUNS, .never = true, .hcalls = true },
+	{ "v2: map, hypervisor calls", 1, 1, ready, failure_map, PLAIN, SMALL,
+	  WRITES, .hcalls = true },
+	{ "v2: replace some, hypervisor calls", 1, 1, mapped_here_and_there, failure_map,
+	  PLAIN, SMALL,
+	  EXCHANGES, .hcalls = true },
+	{ "v2: unmap, hypervisor calls", 1, 1, mapped, failure_unmap, PLAIN, SMALL,
+	  CLEARS_RUNS, .never = true, .hcalls = true },
+	{ "v2: map, KVM", 1, 1, ready, failure_map, PLAIN, LARGE,
+	  EXCHANGES | COUNTS, .kvm = true },
+	{ "v2: map one, KVM", 1, 1, ready, map_one, PLAIN, SMALL,
+	  EXCHANGES | COUNTS, .kvm = true },
+	{ "v2: replace some, KVM", 1, 1, mapped_here_and_there, failure_map, PLAIN, SMALL,
+	  EXCHANGES | COUNTS, .kvm = true },
+	{ "v2: unmap, KVM", 1, 1, mapped, failure_unmap, PLAIN, SMALL,
+	  CLEARS, .never = true, .kvm = true },
+	{ "v2: close, KVM", 1, 4, mapped, close, PLAIN, SMALL,
+	  CLEARS | UNSETS, .never = true, .kvm = true },
+	{ "v1: map, KVM", 0, 1, ready, failure_map, SCATTERED, LARGE,
+	  EXCHANGES | PINS, .kvm = true },
+	{ "v1: replace, KVM", 0, 1, mapped, failure_map, SCATTERED, LARGE,
+	  EXCHANGES | PINS, .kvm = true },
+	{ "v1: unmap, KVM", 0, 1, mapped, failure_unmap, SCATTERED, LARGE,
+	  CLEARS, .never = true, .kvm = true },
+	{ "v1: close, KVM", 0, 1, mapped, close, SCATTERED, LARGE,
+	  CLEARS | UNSETS, .never = true, .kvm = true },
+	{ "v2: detach", 1, 1, two_windows, detach, SCATTERED, LARGE,
+	  CLEARS_RUNS | UNSETS, .never = true },
+	{ "v2: close", 1, 4, mapped, close, SCATTERED, LARGE,
+	  CLEARS | UNSETS, .never = true },
+};
+
+/* The next operation that @applies to, as a generator of parameters has to say it. */
+const void *failure_next_op(const struct failure_op *prev, char *desc,
+			    bool (*applies)(const struct failure_op *op))
+{
+	const struct failure_op *op = prev ? prev + 1 : ops;
+
+	for (; op < ops + ARRAY_SIZE(ops); op++) {
+		if (!applies(op))
+			continue;
+		strscpy(desc, op->name, KUNIT_PARAM_DESC_SIZE);
+		return op;
+	}
+	return NULL;
+}
+
+/* ---- what holds when they are done ---- */
+
+static void map_done(struct failure *f)
+{
+	tce_expect_mapped(f->fx, f->grp, 0, 0, f->b, f->op->size, TCE_RW);
+}
+
+static void map_one_done(struct failure *f)
+{
+	tce_expect_mapped(f->fx, f->grp, 0, 0, f->b, SZ_4K, TCE_RW);
+}
+
+static void map_into_other_leaves_done(struct failure *f)
+{
+	tce_expect_mapped(f->fx, f->grp, 0, SZ_16M - SMALL / 2, f->b, SMALL, TCE_RW);
+}
+
+static void map_one_into_other_leaf_done(struct failure *f)
+{
+	tce_expect_mapped(f->fx, f->grp, 0, SZ_16M, f->b, SZ_4K, TCE_RW);
+}
+
+static void unmap_done(struct failure *f)
+{
+	KUNIT_EXPECT_EQ(f->test, tce_mock_live(f->fx->mock), 0);
+	if (!f->op->v2)
+		KUNIT_EXPECT_EQ(f->test, tce_mock_pins(f->fx->mock), 0);
+}
+
+static void unmap_one_done(struct failure *f)
+{
+	tce_expect_empty(f->fx, f->grp, 0, 0, SZ_4K);
+}
+
+static void reg_done(struct failure *f)
+{
+	KUNIT_EXPECT_EQ(f->test, tce_mock_pins(f->fx->mock), f->op->size / PAGE_SIZE);
+	KUNIT_EXPECT_EQ(f->test, unreg(f), 0);
+}
+
+static void unreg_done(struct failure *f)
+{
+	tce_unpinned(f->fx);
+	KUNIT_EXPECT_EQ(f->test, tce_mock_pins(f->fx->mock), 0);
+	KUNIT_EXPECT_EQ(f->test, unreg(f), -ENOENT);
+}
+
+static void create_done(struct failure *f)
+{
+	struct tce_mock *mock = f->fx->mock;
+	struct kunit *test = f->test;
+
+	KUNIT_EXPECT_EQ(test, tce_register(f->client, f->a, SMALL), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(f->client, f->start, f->a, SMALL, TCE_RW), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(mock), SMALL / SZ_4K);
+	KUNIT_EXPECT_EQ(test, tce_unmap(f->client, f->start, SMALL), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(mock), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(f->client, f->a, SMALL), 0);
+	KUNIT_EXPECT_EQ(test, failure_remove(f), 0);
+}
+
+static void remove_done(struct failure *f)
+{
+	KUNIT_EXPECT_EQ(f->test, tce_mock_tables(f->fx->mock), 0);
+	KUNIT_EXPECT_EQ(f->test, tce_mock_live(f->fx->mock), 0);
+	KUNIT_EXPECT_EQ(f->test, failure_remove(f), -EINVAL);
+}
+
+/* The default window is there, and memory may be mapped. */
+static void may_be_mapped(struct failure *f)
+{
+	KUNIT_EXPECT_EQ(f->test, tce_map(f->client, 0, f->a, SZ_4K, TCE_RW), 0);
+	tce_expect_mapped(f->fx, f->grp, 0, 0, f->a, SZ_4K, TCE_RW);
+	KUNIT_EXPECT_EQ(f->test, tce_unmap(f->client, 0, SZ_4K), 0);
+}
+
+static void disable_done(struct failure *f)
+{
+	KUNIT_EXPECT_EQ(f->test, tce_mock_live(f->fx->mock), 0);
+	KUNIT_EXPECT_EQ(f->test, tce_mock_pins(f->fx->mock), 0);
+	KUNIT_EXPECT_EQ(f->test, tce_map(f->client, 0, f->a, SZ_4K, TCE_RW), -EPERM);
+}
+
+static void attach_done(struct failure *f)
+{
+	struct vfio_iommu_spapr_tce_info info;
+
+	KUNIT_EXPECT_EQ(f->test, tce_info(f->client, &info), 0);
+	KUNIT_EXPECT_EQ(f->test, tce_attach(f->client, f->grp), -EBUSY);
+}
+
+static void attach_other_done(struct failure *f)
+{
+	int i;
+
+	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++) {
+		KUNIT_EXPECT_NOT_NULL(f->test, f->grp->hw[i]);
+		KUNIT_EXPECT_PTR_EQ(f->test, f->other->hw[i], f->grp->hw[i]);
+	}
+}
+
+static void detach_done(struct failure *f)
+{
+	KUNIT_EXPECT_EQ(f->test, tce_mock_tables(f->fx->mock), 0);
+	KUNIT_EXPECT_EQ(f->test, tce_mock_live(f->fx->mock), 0);
+	tce_unpinned(f->fx);
+	if (f->op->run == close || !f->op->v2)
+		KUNIT_EXPECT_EQ(f->test, tce_mock_pins(f->fx->mock), 0);
+}
+
+static const struct {
+	long (*run)(struct failure *f);
+	void (*done)(struct failure *f);
+} results[] = {
+	{ failure_map, map_done }, { map_one, map_one_done },
+	{ map_into_other_leaves, map_into_other_leaves_done },
+	{ map_one_into_other_leaf, map_one_into_other_leaf_done },
+	{ failure_unmap, unmap_done }, { failure_unmap_one, unmap_one_done },
+	{ reg, reg_done }, { unreg, unreg_done },
+	{ failure_create, create_done }, { failure_remove, remove_done },
+	{ first_unmap, may_be_mapped }, { enable, may_be_mapped },
+	{ disable, disable_done },
+	{ attach, attach_done }, { attach_other, attach_other_done },
+	{ detach, detach_done }, { close, detach_done },
+	/* of what is opened and released again nothing is left to look at */
+	{ open, NULL },
+};
+
+/* The operation was done; if in another way, then as well. */
+void failure_expect_done(struct failure *f)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(results); i++)
+		if (results[i].run == f->op->run)
+			break;
+	if (i == ARRAY_SIZE(results))
+		KUNIT_FAIL(f->test, "%s: nobody knows what it has done", f->op->name);
+	else if (results[i].done)
+		results[i].done(f);
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Suite tce_group: groups that come to a container and leave it, with their windows.
+ */
+#include <linux/iommu.h>
+
+#include "tce_fixture.h"
+
+static void attach_without_tables(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp = tce_group(fx);
+	int v2;
+
+	for (v2 = 0; v2 < 2; v2++) {
+		struct tce_client *client = tce_open(fx, v2);
+
+		iommu_group_set_iommudata(grp->group, NULL, NULL);
+		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), -ENODEV);
+		iommu_group_set_iommudata(grp->group, &grp->tg, NULL);
+		grp->tg.ops = NULL;
+		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), -ENODEV);
+		grp->tg.ops = &tce_mock_group_ops;
+		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), 0);
+		tce_detach(client, grp);
+	}
+}
+
+/* v2 needs dynamic windows; v1 is what user space then falls back to. */
+static void attach_without_dynamic_windows(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp = tce_group(fx);
+
+	grp->tg.max_dynamic_windows_supported = 0;
+	KUNIT_EXPECT_EQ(test, tce_attach(tce_open(fx, true), grp), -EINVAL);
+	KUNIT_EXPECT_EQ(test, tce_attach(tce_open(fx, false), grp), 0);
+}
+
+static void attach_of_an_emulated_device(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp = tce_group(fx);
+	struct tce_client *client = tce_open(fx, true);
+
+	KUNIT_EXPECT_EQ(test,
+			tce_driver->attach_group(client->data, grp->group,
+						 VFIO_EMULATED_IOMMU), -EINVAL);
+}
+
+static void attach_twice(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp = tce_group(fx);
+	int v2;
+
+	for (v2 = 0; v2 < 2; v2++) {
+		struct tce_client *client = tce_open(fx, v2);
+
+		KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
+		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), -EBUSY);
+		tce_detach(client, grp);
+	}
+}
+
+static void v1_has_one_group(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, false, NULL);
+
+	KUNIT_EXPECT_EQ(test, tce_attach(client, tce_group(fx)), -EBUSY);
+}
+
+static void group_of_another_platform(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, true, NULL);
+	struct tce_mock_group *other = tce_group(fx);
+
+	other->tg.ops = &tce_mock_other_group_ops;
+	KUNIT_EXPECT_EQ(test, tce_attach(client, other), -EPERM);
+	KUNIT_EXPECT_EQ(test, tce_attach(tce_open(fx, true), other), 0);
+}
+
+static void second_group_gets_all_windows(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *a, *b = tce_group(fx);
+	unsigned long ua, locked;
+	struct tce_client *client = tce_two_windows(test, &a, &ua);
+
+	locked = tce_charged(fx);
+	KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
+	KUNIT_EXPECT_PTR_EQ(test, a->tg.tables[0], b->tg.tables[0]);
+	KUNIT_EXPECT_PTR_EQ(test, a->tg.tables[1], b->tg.tables[1]);
+	tce_expect_mapped(fx, b, 0, 0, ua, SZ_4K, TCE_RW);
+	tce_expect_mapped(fx, b, 1, TCE_SECOND, ua, SZ_4K, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), locked);
+}
+
+/* ... or none of them, if one is refused. */
+static void second_group_is_refused_a_window(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *a, *b = tce_group(fx);
+	unsigned long ua;
+	struct tce_client *client = tce_two_windows(test, &a, &ua);
+	int nth;
+
+	for (nth = 1; nth <= 2; nth++) {
+		tce_fault_arm(fx->mock, TCE_FAULT_SET, nth, -EPERM);
+		KUNIT_EXPECT_EQ(test, tce_attach(client, b), -EIO);
+		KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
+		KUNIT_EXPECT_NULL(test, b->hw[0]);
+		KUNIT_EXPECT_NULL(test, b->hw[1]);
+
+		/* refused, but reported as done */
+		tce_fault_arm(fx->mock, TCE_FAULT_LINK, nth, 0);
+		KUNIT_EXPECT_EQ(test, tce_attach(client, b), -ENOMEM);
+		KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
+		KUNIT_EXPECT_NULL(test, b->hw[0]);
+		KUNIT_EXPECT_NULL(test, b->hw[1]);
+	}
+	tce_expect_mapped(fx, a, 0, 0, ua, SZ_4K, TCE_RW);
+	tce_expect_mapped(fx, a, 1, TCE_SECOND, ua, SZ_4K, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_attach(client, b), 0);
+}
+
+/* The first or the second leaves; the other keeps all its mappings. */
+static void one_of_two_groups_leaves(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *a, *b, *stays;
+	struct tce_client *client;
+	unsigned long ua;
+	int first;
+
+	for (first = 0; first < 2; first++) {
+		client = tce_two_windows(test, &a, &ua);
+		b = tce_group(fx);
+		KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
+		stays = first ? b : a;
+		tce_detach(client, first ? a : b);
+		KUNIT_EXPECT_NULL(test, (first ? a : b)->hw[0]);
+		KUNIT_EXPECT_NULL(test, (first ? a : b)->hw[1]);
+		tce_expect_mapped(fx, stays, 0, 0, ua, SZ_4K, TCE_RW);
+		tce_expect_mapped(fx, stays, 1, TCE_SECOND, ua, SZ_4K, TCE_RW);
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
+		tce_expect_empty(fx, stays, 0, 0, SZ_4K);
+		tce_close(client);
+	}
+}
+
+static void last_group_takes_the_windows(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	unsigned long ua;
+	struct tce_client *client = tce_two_windows(test, &grp, &ua);
+
+	tce_detach(client, grp);
+	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), -ENXIO);
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), -ENXIO);
+	/* what is registered stays */
+	KUNIT_EXPECT_EQ(test, tce_register(client, ua, PAGE_SIZE), -EBUSY);
+
+	/* the container can be used again, beginning with a default window */
+	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
+	tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
+	KUNIT_EXPECT_NULL(test, grp->hw[1]);
+}
+
+static void detach_of_a_stranger(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	unsigned long ua;
+	struct tce_client *client = tce_two_windows(test, &grp, &ua);
+
+	tce_detach(client, tce_group(fx));
+	tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
+}
+
+static struct kunit_case tce_group_cases[] = {
+	KUNIT_CASE(attach_without_tables),
+	KUNIT_CASE(attach_without_dynamic_windows),
+	KUNIT_CASE(attach_of_an_emulated_device),
+	KUNIT_CASE(attach_twice),
+	KUNIT_CASE(v1_has_one_group),
+	KUNIT_CASE(group_of_another_platform),
+	KUNIT_CASE(second_group_gets_all_windows),
+	KUNIT_CASE(second_group_is_refused_a_window),
+	KUNIT_CASE(one_of_two_groups_leaves),
+	KUNIT_CASE(last_group_takes_the_windows),
+	KUNIT_CASE(detach_of_a_stranger),
+	{}
+};
+
+static struct kunit_suite tce_group_suite = {
+	.name = "tce_group",
+	.init = tce_fixture_init,
+	.exit = tce_fixture_exit,
+	.test_cases = tce_group_cases,
+};
+
+kunit_test_suite(tce_group_suite);

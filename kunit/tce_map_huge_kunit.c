@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Suite tce_map_huge: huge pages below the IOMMU pages of v2, alone and beside
+ * ordinary ones.
+ */
+#include <linux/mm.h>
+#include <linux/mman.h>
+
+#include <asm/mmu_context.h>
+
+#include "tce_fixture.h"
+
+/* A region of hugetlb memory that does not begin with a whole huge page. */
+static void v2_region_cuts_a_huge_page(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready_window(fx, 21, SZ_64M, 1, NULL);
+	unsigned long ua;
+
+	tce_apart(fx);
+	ua = tce_memory(fx, TCE_MEM_HUGETLB, SZ_8M);
+	if (!ua || page_size(compound_head(tce_page(fx, ua))) != SZ_2M)
+		kunit_skip(test, "no hugetlb pages of 2M");
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua + SZ_1M, SZ_4M), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua + SZ_2M, SZ_2M, TCE_RW),
+			-EINVAL);
+	KUNIT_ASSERT_EQ(test, tce_unregister(client, ua + SZ_1M, SZ_4M), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_4M + SZ_1M), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_2M, TCE_RW), -EINVAL);
+	KUNIT_ASSERT_EQ(test, tce_unregister(client, ua, SZ_4M + SZ_1M), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua + SZ_2M, SZ_4M), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua + SZ_2M, SZ_4M, TCE_RW), 0);
+}
+
+/*
+ * Ordinary pages behind a hugetlb page, or before it, in one region: none of
+ * them may be mapped as a huge page, by KVM neither, and each by itself may.
+ */
+static void v2_huge_and_ordinary(struct kunit *test, bool behind, bool kvm)
+{
+	unsigned long rw = PROT_READ | PROT_WRITE;
+	struct tce_fixture *fx = test->priv;
+	unsigned long edge, huge, ua = 0, plain, hpa;
+	struct mm_iommu_table_group_mem_t *mem;
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+	u64 start;
+	long rc;
+
+	/* the hash MMU wants one size of pages between two such edges */
+	edge = round_up(fx->next_ua, SZ_256M) + SZ_256M;
+	for (huge = SZ_2M; huge <= SZ_16M; huge <<= 3) {
+		fx->next_ua = behind ? edge - huge : edge;
+		ua = tce_memory(fx, TCE_MEM_HUGETLB, huge);
+		if (ua)
+			break;
+	}
+	if (!ua)
+		kunit_skip(test, "this machine has no hugetlb pages");
+	KUNIT_ASSERT_EQ(test, page_size(compound_head(tce_page(fx, ua))), huge);
+	fx->next_ua = edge + SZ_256M;
+	if (kvm)
+		tce_watch(fx);
+	plain = behind ? ua + huge : ua - huge;
+	KUNIT_ASSERT_EQ(test, vm_mmap(NULL, plain, huge, rw, MAP_PRIVATE |
+				      MAP_ANONYMOUS | MAP_FIXED, 0), plain);
+	tce_stamp(plain, huge);
+	client = tce_ready_window(fx, ilog2(huge), SZ_64M, 1, &grp);
+	KUNIT_ASSERT_EQ(test, tce_create(client, PAGE_SHIFT, SZ_64M, 1, &start),
+			0);
+	ua = min(ua, plain);
+	if (behind) {
+		/* the kernel's list is no place for it, and then the pages are gone */
+		tce_fault_arm(fx->mock, TCE_FAULT_PIN, 1, -ENOMEM);
+		rc = tce_register(client, ua, 2 * huge);
+		if (tce_fault_disarm(fx->mock))
+			KUNIT_EXPECT_EQ(test, rc, -ENOMEM);
+		else
+			KUNIT_ASSERT_EQ(test, tce_unregister(client, ua,
+							     2 * huge), 0);
+	}
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, 2 * huge), 0);
+	mem = mm_iommu_lookup(fx->mm, plain, huge);
+	KUNIT_EXPECT_TRUE(test, !mem || mm_iommu_ua_to_hpa(mem, plain,
+							   ilog2(huge), &hpa));
+
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, plain, huge, TCE_RW), -EINVAL);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, 2 * huge, TCE_RW),
+			-EINVAL);
+	KUNIT_EXPECT_EQ(test, fx->mock->writes, 0);
+
+	KUNIT_EXPECT_EQ(test, tce_map(client, start, ua, 2 * huge, TCE_RW), 0);
+	tce_expect_mapped(fx, grp, 1, start, ua, 2 * huge, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, 2 * huge), -EBUSY);
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, start, 2 * huge), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, 2 * huge), 0);
+}
+
+static void v2_ordinary_pages_behind_a_huge_one(struct kunit *test)
+{
+	v2_huge_and_ordinary(test, true, false);
+}
+
+static void v2_ordinary_pages_before_a_huge_one(struct kunit *test)
+{
+	v2_huge_and_ordinary(test, false, false);
+}
+
+static void v2_ordinary_pages_behind_a_huge_one_with_kvm(struct kunit *test)
+{
+	v2_huge_and_ordinary(test, true, true);
+}
+
+static void v2_ordinary_pages_before_a_huge_one_with_kvm(struct kunit *test)
+{
+	v2_huge_and_ordinary(test, false, true);
+}
+
+/*
+ * Huge pages are mapped as such, if they are whole, whether their region is in
+ * the kernel's list or not.
+ */
+static void v2_huge_pages(struct kunit *test, bool kvm)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = 0, huge, cut;
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+
+	tce_apart(fx);
+	for (huge = SZ_2M; huge <= SZ_16M && !ua; huge <<= 3) {
+		ua = tce_memory(fx, TCE_MEM_HUGETLB, 2 * huge);
+		if (ua && page_size(compound_head(tce_page(fx, ua))) == huge)
+			break;
+	}
+	if (!ua)
+		kunit_skip(test, "this machine has no hugetlb pages");
+	KUNIT_ASSERT_EQ(test, page_size(compound_head(tce_page(fx, ua))), huge);
+	tce_apart(fx);
+	if (kvm)
+		tce_watch(fx);
+	client = tce_ready_window(fx, ilog2(huge), SZ_64M, 1, &grp);
+
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, 2 * huge), 0);
+	KUNIT_EXPECT_EQ(test, !!mm_iommu_lookup(fx->mm, ua, PAGE_SIZE), kvm);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, 2 * huge, TCE_RW), 0);
+	tce_expect_mapped(fx, grp, 0, 0, ua, 2 * huge, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_map(client, huge, ua, huge, TCE_R), 0);
+	tce_expect_mapped(fx, grp, 0, huge, ua, huge, TCE_R);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, 2 * huge), -EBUSY);
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, 2 * huge), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, 2 * huge), 0);
+
+	cut = huge / 2;
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, huge + cut), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, huge, TCE_RW), -EINVAL);
+	KUNIT_ASSERT_EQ(test, tce_unregister(client, ua, huge + cut), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua + cut, huge + cut), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua + huge, huge, TCE_RW),
+			-EINVAL);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+}
+
+static void v2_huge_pages_by_themselves(struct kunit *test)
+{
+	v2_huge_pages(test, false);
+}
+
+static void v2_huge_pages_with_kvm(struct kunit *test)
+{
+	v2_huge_pages(test, true);
+}
+
+static struct kunit_case tce_map_huge_cases[] = {
+	KUNIT_CASE(v2_region_cuts_a_huge_page),
+	KUNIT_CASE(v2_ordinary_pages_behind_a_huge_one),
+	KUNIT_CASE(v2_ordinary_pages_before_a_huge_one),
+	KUNIT_CASE(v2_ordinary_pages_behind_a_huge_one_with_kvm),
+	KUNIT_CASE(v2_ordinary_pages_before_a_huge_one_with_kvm),
+	KUNIT_CASE(v2_huge_pages_by_themselves),
+	KUNIT_CASE(v2_huge_pages_with_kvm),
+	{}
+};
+
+static struct kunit_suite tce_map_huge_suite = {
+	.name = "tce_map_huge",
+	.init = tce_fixture_init,
+	.exit = tce_fixture_exit,
+	.test_cases = tce_map_huge_cases,
+};
+
+kunit_test_suite(tce_map_huge_suite);

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Suite tce_map_parts: entries of 4K where the CPU's pages are larger. Several
+ * entries share a page, and its pin ends with the last of them.
+ */
+#include <linux/mm.h>
+
+#include "tce_fixture.h"
+
+/* 4K of a CPU page that is larger: each part is found, none lets go of all. */
+static void parts_of_a_page(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, 4 * PAGE_SIZE), at;
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+	int v2;
+
+	if (PAGE_SIZE == SZ_4K)
+		kunit_skip(test, "the CPU's pages have 4K");
+	for (v2 = 0; v2 < 2; v2++) {
+		client = v2 ? tce_ready_window(fx, 12, SZ_64M, 1, &grp) :
+			      tce_ready(fx, false, &grp);
+		if (v2)
+			KUNIT_ASSERT_EQ(test, tce_register(client, ua,
+							   4 * PAGE_SIZE), 0);
+		/* from the middle of one page to the middle of another */
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua + 3 * SZ_4K,
+					      2 * PAGE_SIZE, TCE_RW), 0);
+		tce_expect_mapped(fx, grp, 0, 0, ua + 3 * SZ_4K, 2 * PAGE_SIZE,
+				  TCE_RW);
+		/* in the wrong order, and one page twice */
+		KUNIT_ASSERT_EQ(test, tce_map(client, SZ_1M + SZ_4K, ua, SZ_4K,
+					      TCE_W), 0);
+		KUNIT_ASSERT_EQ(test, tce_map(client, SZ_1M, ua + SZ_4K, SZ_4K,
+					      TCE_R), 0);
+		for (at = 0; at < 2 * PAGE_SIZE; at += SZ_4K)
+			KUNIT_ASSERT_EQ(test, tce_unmap(client, at, SZ_4K), 0);
+		tce_expect_mapped(fx, grp, 0, SZ_1M, ua + SZ_4K, SZ_4K, TCE_R);
+		tce_expect_mapped(fx, grp, 0, SZ_1M + SZ_4K, ua, SZ_4K, TCE_W);
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, SZ_1M, 2 * SZ_4K), 0);
+		if (!v2)
+			KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+	}
+}
+
+/* One pin for all the parts that came together, as long as there is one. */
+static void parts_share_a_pin(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, false, NULL);
+	unsigned long ua = tce_plain(fx, PAGE_SIZE), at;
+
+	if (PAGE_SIZE == SZ_4K)
+		kunit_skip(test, "the CPU's pages have 4K");
+	for (at = 0; at < PAGE_SIZE; at += 2 * SZ_4K) {
+		KUNIT_ASSERT_EQ(test, tce_map(client, at, ua + at, 2 * SZ_4K,
+					      TCE_RW), 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 1);
+	}
+	for (at = 0; at < PAGE_SIZE; at += SZ_4K) {
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 1);
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, at, SZ_4K), 0);
+	}
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+}
+
+/* Nothing is left of a page whose entries are all there, in one way or another. */
+static void unmap_parts(struct kunit *test, struct tce_client *client,
+			unsigned long ua, int how)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long at;
+
+	switch (how) {
+	case 0:
+		for (at = 0; at < PAGE_SIZE; at += SZ_4K)
+			KUNIT_ASSERT_EQ(test, tce_unmap(client, at,
+							SZ_4K), 0);
+		break;
+	case 1:	/* a run */
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, PAGE_SIZE),
+				0);
+		break;
+	case 2:	/* too short a run among others */
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_1M), 0);
+		break;
+	case 3:	/* from the middle on */
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, 2 * SZ_4K,
+						PAGE_SIZE - 2 * SZ_4K),
+				0);
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 1);
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, 2 * SZ_4K),
+				0);
+		break;
+	case 4:	/* replaced by other parts, by one at a time and all */
+		for (at = 0; at < PAGE_SIZE; at += 3 * SZ_4K)
+			KUNIT_ASSERT_EQ(test,
+					tce_map(client, at,
+						ua + PAGE_SIZE + at,
+						SZ_4K, TCE_RW), 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 2);
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, PAGE_SIZE,
+					      TCE_RW), 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 1);
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, PAGE_SIZE),
+				0);
+		break;
+	case 5:	/* a MAP that fails on its second page */
+		KUNIT_ASSERT_EQ(test, vm_munmap(ua + PAGE_SIZE,
+						PAGE_SIZE), 0);
+		KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua,
+					      2 * PAGE_SIZE, TCE_R),
+				-EFAULT);
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 1);
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, PAGE_SIZE),
+				0);
+		break;
+	default:
+		KUNIT_ASSERT_EQ(test, tce_disable(client), 0);
+	}
+}
+
+/* A page has one pin, however its parts come, and whatever takes them away. */
+static void parts_alone(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, false, NULL);
+	unsigned long ua = tce_plain(fx, 2 * PAGE_SIZE), at;
+	int how;
+
+	if (PAGE_SIZE == SZ_4K)
+		kunit_skip(test, "the CPU's pages have 4K");
+	for (how = 0; how < 7; how++) {
+		for (at = 0; at < PAGE_SIZE; at += SZ_4K)
+			KUNIT_ASSERT_EQ(test, tce_map(client, at, ua + at,
+						      SZ_4K, TCE_R), 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 1);
+		/* the first ones are replaced by the same */
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, 4 * SZ_4K, TCE_R),
+				0);
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 1);
+		unmap_parts(test, client, ua, how);
+		KUNIT_EXPECT_EQ_MSG(test, tce_mock_live(fx->mock), 0, "%d",
+				    how);
+		KUNIT_EXPECT_EQ_MSG(test, tce_mock_pins(fx->mock), 0, "%d",
+				    how);
+	}
+}
+
+/* A page would begin before the window, or end behind it. */
+static void parts_at_the_ends(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, false, &grp);
+	unsigned long ua = tce_plain(fx, 2 * PAGE_SIZE);
+	unsigned long last = PAGE_SIZE - SZ_4K;
+	u64 end = grp->tg.tce32_size;
+
+	if (PAGE_SIZE == SZ_4K)
+		kunit_skip(test, "the CPU's pages have 4K");
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua + last, 2 * SZ_4K, TCE_RW),
+			0);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 2);
+	KUNIT_ASSERT_EQ(test, tce_map(client, end - SZ_4K, ua, SZ_4K, TCE_RW),
+			0);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 2);
+	tce_expect_mapped(fx, grp, 0, 0, ua + last, 2 * SZ_4K, TCE_RW);
+	tce_expect_mapped(fx, grp, 0, end - SZ_4K, ua, SZ_4K, TCE_RW);
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(client, end - 2 * SZ_4K, ua + last,
+				      2 * SZ_4K, TCE_RW), 0);
+	KUNIT_ASSERT_EQ(test, tce_unmap(client, end - SZ_4K, SZ_4K), 0);
+	KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, end), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+}
+
+/* A page of which some entries are exchanged, and the others cleared as a run. */
+static void parts_of_two_runs(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, false, NULL);
+	unsigned long ua = tce_plain(fx, 8 * PAGE_SIZE);
+	unsigned int hole;
+
+	if (PAGE_SIZE == SZ_4K)
+		kunit_skip(test, "the CPU's pages have 4K");
+	for (hole = 1; hole < 2 * PAGE_SIZE / SZ_4K; hole += 3) {
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, 6 * PAGE_SIZE,
+					      TCE_R), 0);
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, hole * SZ_4K, SZ_4K),
+				0);
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, 6 * PAGE_SIZE), 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+	}
+}
+
+/* The part that the device could write goes first, by the entry or by the run. */
+static void parts_are_dirty(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, false, NULL);
+	unsigned long ua = tce_plain(fx, PAGE_SIZE), size;
+	struct page *page = tce_page(fx, ua);
+
+	if (PAGE_SIZE == SZ_4K)
+		kunit_skip(test, "the CPU's pages have 4K");
+	for (size = SZ_4K; size < PAGE_SIZE; size *= 2) {
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, PAGE_SIZE, TCE_R),
+				0);
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, size, TCE_RW), 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 1);
+		ClearPageDirty(page);
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, size), 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 1);
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, PAGE_SIZE), 0);
+		KUNIT_EXPECT_TRUE(test, PageDirty(page));
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+
+		/* replaced by those that can't write: the page remembers */
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, size, TCE_RW), 0);
+		ClearPageDirty(page);
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, PAGE_SIZE, TCE_R),
+				0);
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, PAGE_SIZE), 0);
+		KUNIT_EXPECT_TRUE(test, PageDirty(page));
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+	}
+}
+
+/* v1: a page that the device could only read is none that it has written to. */
+static void one_entry_is_dirty(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, false, NULL);
+	unsigned long ua = tce_plain(fx, PAGE_SIZE);
+	struct page *page = tce_page(fx, ua);
+	int write;
+
+	for (write = 0; write < 2; write++) {
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K,
+					      write ? TCE_RW : TCE_R), 0);
+		ClearPageDirty(page);
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
+		KUNIT_EXPECT_EQ(test, PageDirty(page), write);
+	}
+}
+
+static struct kunit_case tce_map_parts_cases[] = {
+	KUNIT_CASE(parts_of_a_page),
+	KUNIT_CASE(parts_share_a_pin),
+	KUNIT_CASE(parts_alone),
+	KUNIT_CASE(parts_at_the_ends),
+	KUNIT_CASE(parts_of_two_runs),
+	KUNIT_CASE(parts_are_dirty),
+	KUNIT_CASE(one_entry_is_dirty),
+	{}
+};
+
+static struct kunit_suite tce_map_parts_suite = {
+	.name = "tce_map_parts",
+	.init = tce_fixture_init,
+	.exit = tce_fixture_exit,
+	.test_cases = tce_map_parts_cases,
+};
+
+kunit_test_suite(tce_map_parts_suite);

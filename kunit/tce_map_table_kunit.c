@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Suite tce_map_table: how entries are written. Runs of them are set and cleared at
+ * once, and tables have holes, levels, and more than one bridge.
+ */
+#include <linux/mm.h>
+#include <linux/mman.h>
+
+#include "tce_fixture.h"
+
+#define SMALL	SZ_256K
+
+/* Memory in one piece takes one operation of the platform, whatever its size. */
+static void one_run(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client;
+	unsigned long ua, runs, writes;
+	int v2;
+
+	tce_apart(fx);
+	ua = tce_memory(fx, TCE_MEM_HUGETLB, SZ_2M);
+	if (!ua)
+		kunit_skip(test, "this machine has no hugetlb pages");
+	for (v2 = 0; v2 < 2; v2++) {
+		client = v2 ? tce_ready_window(fx, 12, SZ_64M, 1, NULL) :
+			      tce_ready(fx, false, NULL);
+		if (v2)
+			KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_2M),
+					0);
+		runs = fx->mock->runs;
+		writes = fx->mock->writes;
+		KUNIT_ASSERT_EQ(test, tce_map(client, SZ_4K, ua, SZ_2M, TCE_RW),
+				0);
+		KUNIT_EXPECT_EQ(test, fx->mock->runs, runs + 1);
+		KUNIT_EXPECT_EQ(test, fx->mock->writes, writes + SZ_2M / SZ_4K);
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
+		KUNIT_EXPECT_EQ(test, fx->mock->runs, runs + 2);
+	}
+}
+
+/* Nor does ordinary memory before it keep the rest from being written at once. */
+static void one_run_behind_other_pages(struct kunit *test)
+{
+	unsigned long rw = PROT_READ | PROT_WRITE;
+	unsigned long edge, ua, few = 3 * PAGE_SIZE, exchanges;
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, false, NULL);
+
+	/* the hash MMU wants one size of pages between two such edges */
+	edge = round_up(fx->next_ua, SZ_256M) + SZ_256M;
+	fx->next_ua = edge;
+	ua = tce_memory(fx, TCE_MEM_HUGETLB, SZ_2M);
+	if (!ua)
+		kunit_skip(test, "this machine has no hugetlb pages");
+	fx->next_ua = edge + SZ_256M;
+	ua -= few;
+	KUNIT_ASSERT_EQ(test, vm_mmap(NULL, ua, few, rw, MAP_PRIVATE |
+				      MAP_ANONYMOUS | MAP_FIXED, 0), ua);
+	tce_stamp(ua, few);
+	KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
+	exchanges = fx->mock->asked[TCE_FAULT_XCHG];
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, few + SZ_2M, TCE_RW), 0);
+	KUNIT_EXPECT_LE(test, fx->mock->asked[TCE_FAULT_XCHG],
+			exchanges + few / SZ_4K);
+	KUNIT_EXPECT_EQ(test, fx->mock->runs, 1);
+}
+
+/* A large hole between two entries is not invalidated with them, a small one is. */
+static void large_hole(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
+	unsigned long ua = tce_plain(fx, SZ_64K), kills;
+	u64 second;
+
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_64K), 0);
+	for (second = 513 * SZ_4K; second <= 514 * SZ_4K; second += SZ_4K) {
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
+		KUNIT_ASSERT_EQ(test, tce_map(client, second, ua, SZ_4K,
+					      TCE_RW), 0);
+		kills = fx->mock->kills;
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
+		if (second == 513 * SZ_4K)
+			tce_expect_kill(fx, grp, 0, kills, 0, second + SZ_4K);
+		else	/* the second one of two */
+			tce_expect_kill(fx, grp, 0, kills + 1, second, SZ_4K);
+	}
+}
+
+/* A few pages, far apart in a large window, cleared by one UNMAP. */
+static void sparse_window(struct kunit *test, u32 levels, bool opaque)
+{
+	static const u64 places[] = {
+		0, SZ_1M, SZ_1G, SZ_1G + SZ_4K, (1ULL << 33) - SZ_4K,
+		1ULL << 33, (1ULL << 34) - SZ_4K,
+	};
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, PAGE_SIZE);
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+	unsigned long lookups;
+	int i;
+
+	fx->mock->opaque = opaque;
+	client = tce_ready_window(fx, 12, 1ULL << 34, levels, &grp);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
+	for (i = 0; i < ARRAY_SIZE(places); i++)
+		KUNIT_ASSERT_EQ(test, tce_map(client, places[i], ua, SZ_4K,
+					      TCE_RW), 0);
+	for (i = 0; i < ARRAY_SIZE(places); i++)
+		tce_expect_mapped(fx, grp, 0, places[i], ua, SZ_4K, TCE_RW);
+	lookups = fx->mock->lookups;
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, 1ULL << 34), 0);
+	/* the platform would have to be asked for one leaf after the other */
+	if (!opaque)
+		KUNIT_EXPECT_EQ(test, fx->mock->lookups, lookups);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, PAGE_SIZE), 0);
+}
+
+static void sparse_window_of_two_levels(struct kunit *test)
+{
+	sparse_window(test, 2, false);
+}
+
+static void sparse_window_of_five_levels(struct kunit *test)
+{
+	sparse_window(test, 5, false);
+}
+
+static void sparse_window_that_cannot_be_walked(struct kunit *test)
+{
+	sparse_window(test, 2, true);
+}
+
+/* A killed process is not kept: MAP undoes what it did, UNMAP stops. */
+static void killed_half_way(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, SZ_32M);
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+	int v2;
+
+	for (v2 = 0; v2 < 2; v2++) {
+		client = v2 ? tce_ready_window(fx, 12, SZ_64M, 1, &grp) :
+			      tce_ready(fx, false, &grp);
+		if (v2)
+			KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_32M),
+					0);
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
+		tce_be_killed(true);
+		KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua + SZ_4K,
+					      SZ_32M - SZ_4K, TCE_RW), -EINTR);
+		tce_be_killed(false);
+		tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
+		tce_expect_empty(fx, grp, 0, SZ_4K, SZ_32M - SZ_4K);
+
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_32M, TCE_RW), 0);
+		tce_be_killed(true);
+		tce_unmap(client, 0, SZ_32M);
+		tce_be_killed(false);
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_32M), 0);
+		tce_expect_empty(fx, grp, 0, 0, SZ_32M);
+	}
+}
+
+/* Both windows of a container, and both of its groups. */
+static void two_windows_two_groups(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *a, *b;
+	struct tce_client *client = tce_ready(fx, true, &a);
+	unsigned long ua = tce_plain(fx, SMALL);
+	u64 start;
+
+	b = tce_group(fx);
+	KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SMALL), 0);
+	KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_1G, 1, &start), 0);
+	KUNIT_ASSERT_EQ(test, start, BIT_ULL(59));
+	KUNIT_ASSERT_EQ(test, tce_map(client, start + SZ_1M, ua, SMALL, TCE_R),
+			0);
+	KUNIT_ASSERT_EQ(test, tce_map(client, SZ_1M, ua, SMALL, TCE_W), 0);
+	tce_expect_mapped(fx, a, 1, start + SZ_1M, ua, SMALL, TCE_R);
+	tce_expect_mapped(fx, b, 1, start + SZ_1M, ua, SMALL, TCE_R);
+	tce_expect_mapped(fx, a, 0, SZ_1M, ua, SMALL, TCE_W);
+	tce_expect_mapped(fx, b, 0, SZ_1M, ua, SMALL, TCE_W);
+	KUNIT_ASSERT_EQ(test, tce_unmap(client, start, SZ_1G), 0);
+	tce_expect_empty(fx, b, 1, start + SZ_1M, SMALL);
+	tce_expect_mapped(fx, b, 0, SZ_1M, ua, SMALL, TCE_W);
+}
+
+static struct kunit_case tce_map_table_cases[] = {
+	KUNIT_CASE(one_run),
+	KUNIT_CASE(one_run_behind_other_pages),
+	KUNIT_CASE(large_hole),
+	KUNIT_CASE(sparse_window_of_two_levels),
+	KUNIT_CASE(sparse_window_of_five_levels),
+	KUNIT_CASE(sparse_window_that_cannot_be_walked),
+	KUNIT_CASE(killed_half_way),
+	KUNIT_CASE(two_windows_two_groups),
+	{}
+};
+
+static struct kunit_suite tce_map_table_suite = {
+	.name = "tce_map_table",
+	.init = tce_fixture_init,
+	.exit = tce_fixture_exit,
+	.test_cases = tce_map_table_cases,
+};
+
+kunit_test_suite(tce_map_table_suite);

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The operations of a table group: tables are made, and bridges are told of them.
+ */
+#include <linux/iommu.h>
+#include <linux/log2.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/xarray.h>
+
+#include "tce_mock_table.h"
+
+/* More cells than this in one piece are more than a real platform has */
+#define MOCK_MAX_CELLS	SZ_2M
+
+static struct tce_mock_group *to_group(struct iommu_table_group *tg)
+{
+	return container_of(tg, struct tce_mock_group, tg);
+}
+
+static unsigned long mock_get_table_size(u32 shift, u64 size, u32 levels)
+{
+	if (tce_mock_current()->size_is_unknown && levels > 1)
+		return ~0UL;
+	if (tce_mock_current()->table_size)
+		return tce_mock_current()->table_size;
+	return round_up((size >> shift) * sizeof(u64), PAGE_SIZE);
+}
+
+static int table_fill(struct tce_mock_group *grp, struct iommu_table *tbl,
+		      int num, u32 shift, u64 size, u32 levels)
+{
+	unsigned int bits = ilog2(size) - shift;
+	struct tce_mock_table *mt;
+
+	tbl->it_page_shift = shift;
+	tbl->it_offset = grp->start[num] >> shift;
+	tbl->it_size = size >> shift;
+	tbl->it_ops = grp->mock->hcalls ? &mock_hcall_table_ops :
+					  &mock_table_ops;
+	INIT_LIST_HEAD_RCU(&tbl->it_group_list);
+	kref_init(&tbl->it_kref);
+	tbl->it_level_size = tbl->it_size;
+	if (levels > 1) {
+		tbl->it_indirect_levels = levels - 1;
+		tbl->it_level_size = 1UL << DIV_ROUND_UP(bits, levels);
+	}
+	if (tbl->it_level_size > MOCK_MAX_CELLS)
+		return -ENOMEM;
+
+	mt = kzalloc(sizeof(*mt), GFP_KERNEL);
+	if (!mt)
+		return -ENOMEM;
+	/* the nodes of a tree are found by their real addresses */
+	mt->root = levels > 1 ?
+		kcalloc(tbl->it_level_size, sizeof(__be64), GFP_KERNEL) :
+		kvcalloc(tbl->it_level_size, sizeof(__be64), GFP_KERNEL);
+	if (!mt->root) {
+		kfree(mt);
+		return -ENOMEM;
+	}
+	tbl->it_userspace = mt->root;
+	if (levels > 1 && grp->mock->opaque)
+		tbl->it_userspace = kvcalloc(tbl->it_level_size,
+					     sizeof(__be64), GFP_KERNEL);
+	if (grp->mock->no_userspace)
+		tbl->it_userspace = NULL;
+	tbl->it_base = (unsigned long)mt;
+	mt->mock = grp->mock;
+	mt->tbl = tbl;
+	xa_init(&mt->leaves);
+	INIT_LIST_HEAD(&mt->stale);
+	INIT_LIST_HEAD(&mt->cleared);
+	INIT_LIST_HEAD(&mt->live);
+
+	spin_lock(&mt->mock->lock);
+	list_add(&mt->list, &mt->mock->tables);
+	spin_unlock(&mt->mock->lock);
+	return 0;
+}
+
+/* One bridge more (@n is 1) or less (-1) reaches what the table's entries do. */
+static void table_reach(struct tce_mock_table *mt, int n)
+{
+	struct tce_mock_tce *tce;
+
+	if (n < 0 && mt->bridges == 1) {
+		mock_drop_stale(mt);
+		list_for_each_entry(tce, &mt->live, list)
+			mock_entry_ref(mt, tce, -1);
+	}
+	mt->bridges += n;
+	if (n > 0 && mt->bridges == 1) {
+		list_for_each_entry(tce, &mt->stale, list)
+			mock_entry_ref(mt, tce, 1);
+		list_for_each_entry(tce, &mt->live, list) {
+			mock_check_held(mt, tce->entry, tce->hpa);
+			mock_entry_ref(mt, tce, 1);
+		}
+	}
+}
+
+/* What was stuck there is lost, and its reference with it. */
+static void bridge_set(struct tce_mock_group *grp, int num,
+		       struct iommu_table *tbl)
+{
+	if (grp->hw[num])
+		table_reach(to_mock(grp->hw[num]), -1);
+	grp->stuck[num] = false;
+	grp->hw[num] = tbl;
+	table_reach(to_mock(tbl), 1);
+}
+
+static long mock_create_table(struct iommu_table_group *tg, int num, u32 shift,
+			      u64 size, u32 levels, struct iommu_table **ptbl)
+{
+	struct tce_mock_group *grp = to_group(tg);
+	unsigned int nth = tce_quiet_begin();
+	struct iommu_table *tbl;
+	bool hit;
+	int rc;
+
+	grp->mock->created++;
+	might_sleep();
+	if (num < 0 || num >= IOMMU_TABLE_GROUP_MAX_TABLES)
+		tce_mock_violation(grp->mock, "window %d is created", num);
+	spin_lock(&grp->mock->lock);
+	hit = tce_fault_hit(grp->mock, TCE_FAULT_CREATE, &rc);
+	spin_unlock(&grp->mock->lock);
+	if (hit)
+		goto out;
+	rc = -EINVAL;
+	/* pseries does not look at the number of levels if it is 0 */
+	if ((!levels && !grp->mock->hcalls) ||
+	    levels > max(tg->max_levels, 1U) || !is_power_of_2(size))
+		goto out;
+
+	rc = -ENOMEM;
+	tbl = kzalloc(sizeof(*tbl), GFP_KERNEL);
+	if (!tbl)
+		goto out;
+	rc = table_fill(grp, tbl, num, shift, size, levels);
+	if (rc) {
+		kfree(tbl);
+		goto out;
+	}
+	*ptbl = tbl;
+	/* pseries opens the window, and gives the group the table, right away */
+	if (grp->mock->hcalls) {
+		spin_lock(&grp->mock->lock);
+		bridge_set(grp, num, tbl);
+		tg->tables[num] = iommu_tce_table_get(tbl);
+		spin_unlock(&grp->mock->lock);
+	}
+	if (grp->mock->find)
+		grp->mock->found = iommu_tce_table_get(tbl);
+out:
+	tce_quiet_end(nth);
+	return rc;
+}
+
+/* Does not come from another platform, although it does the same */
+static long mock_create_table_other(struct iommu_table_group *tg, int num,
+				    u32 shift, u64 size, u32 levels,
+				    struct iommu_table **ptbl)
+{
+	return mock_create_table(tg, num, shift, size, levels, ptbl);
+}
+
+static long mock_set_window(struct iommu_table_group *tg, int num,
+			    struct iommu_table *tbl)
+{
+	struct tce_mock_group *grp = to_group(tg);
+	struct tce_mock *mock = grp->mock;
+	unsigned int nth = tce_quiet_begin();
+	int rc = 0;
+
+	might_sleep();
+	spin_lock(&mock->lock);
+	if (tce_fault_hit(mock, TCE_FAULT_SET, &rc))
+		goto out;
+	if (mock->hcalls) {
+		rc = tbl == tg->tables[num] ? 0 : -EPERM;
+		goto out;
+	}
+	if (grp->hw[num] && !grp->stuck[num])
+		tce_mock_violation(mock, "window %d is set twice", num);
+	if (tbl->it_offset != grp->start[num] >> tbl->it_page_shift)
+		tce_mock_violation(mock, "window %d is set to a table of another",
+				   num);
+
+	bridge_set(grp, num, tbl);
+	if (!tce_fault_hit(mock, TCE_FAULT_LINK, &rc))
+		tg->tables[num] = iommu_tce_table_get(tbl);
+	if (mock->kvm && !to_mock(tbl)->kvm) {
+		to_mock(tbl)->kvm = true;
+		iommu_tce_table_get(tbl);
+	}
+	rc = 0;
+out:
+	spin_unlock(&mock->lock);
+	tce_quiet_end(nth);
+	return rc;
+}
+
+static long mock_unset_window(struct iommu_table_group *tg, int num)
+{
+	struct tce_mock_group *grp = to_group(tg);
+	struct tce_mock *mock = grp->mock;
+	struct iommu_table *linked = NULL, *kvm = NULL;
+	unsigned int nth = tce_quiet_begin();
+	int rc = 0;
+
+	might_sleep();
+	spin_lock(&mock->lock);
+	if (!grp->hw[num]) {
+		tce_mock_violation(mock, "window %d is unset, but is not set",
+				   num);
+	} else if (mock->also_unset && mock->fault) {
+		grp->stuck[num] = true;
+		rc = -EIO;
+	} else if (tce_fault_hit(mock, TCE_FAULT_UNSET, &rc)) {
+		grp->stuck[num] = true;
+	} else {
+		struct tce_mock_table *mt = to_mock(grp->hw[num]);
+
+		table_reach(mt, -1);
+		if (mt->kvm && !mt->bridges) {
+			mt->kvm = false;
+			kvm = mt->tbl;
+		}
+		linked = tg->tables[num];
+		grp->hw[num] = NULL;
+		tg->tables[num] = NULL;
+	}
+	spin_unlock(&mock->lock);
+
+	if (linked)
+		iommu_tce_table_put(linked);
+	if (kvm)
+		iommu_tce_table_put(kvm);
+	tce_quiet_end(nth);
+	return rc;
+}
+
+struct iommu_table_group_ops tce_mock_group_ops = {
+	.get_table_size	= mock_get_table_size,
+	.create_table	= mock_create_table,
+	.set_window	= mock_set_window,
+	.unset_window	= mock_unset_window,
+};
+
+struct iommu_table_group_ops tce_mock_other_group_ops = {
+	.get_table_size	= mock_get_table_size,
+	.create_table	= mock_create_table_other,
+	.set_window	= mock_set_window,
+	.unset_window	= mock_unset_window,
+};
+
+/**
+ * tce_mock_add_group() - one more group, in no container yet
+ * @mock: the platform
+ *
+ * Its properties, which may be changed before it is attached, are those of a
+ * PowerNV bridge, but with a small default window.
+ *
+ * Return: the group, which lives as long as the platform; NULL if there is no
+ * memory.
+ */
+struct tce_mock_group *tce_mock_add_group(struct tce_mock *mock)
+{
+	struct tce_mock_group *grp = kzalloc(sizeof(*grp), GFP_KERNEL);
+
+	if (!grp)
+		return NULL;
+	grp->group = iommu_group_alloc();
+	if (IS_ERR(grp->group)) {
+		kfree(grp);
+		return NULL;
+	}
+	grp->mock = mock;
+	grp->start[1] = TCE_SECOND;
+	grp->tg.tce32_start = 0;
+	grp->tg.tce32_size = SZ_64M;
+	grp->tg.pgsizes = SZ_4K | SZ_64K | SZ_2M | SZ_16M;
+	grp->tg.max_dynamic_windows_supported = IOMMU_TABLE_GROUP_MAX_TABLES;
+	grp->tg.max_levels = 5;
+	grp->tg.group = grp->group;
+	grp->tg.ops = &tce_mock_group_ops;
+	iommu_group_set_iommudata(grp->group, &grp->tg, NULL);
+	list_add_tail(&grp->list, &mock->groups);
+	return grp;
+}
+
+static struct tce_mock_table *find_table(struct tce_mock *mock)
+{
+	return list_first_entry_or_null(&mock->tables, struct tce_mock_table,
+					list);
+}
+
+/**
+ * tce_mock_forget_bridges() - reset all bridges, and free what is left
+ * @mock: the platform
+ *
+ * Like a machine that is switched off: takes what nobody gave back.
+ *
+ * Return: the number of tables that were left.
+ */
+unsigned int tce_mock_forget_bridges(struct tce_mock *mock)
+{
+	struct tce_mock_table *mt;
+	struct tce_mock_group *grp;
+	unsigned int left = 0;
+	int i;
+
+	tce_fault_disarm(mock);
+	list_for_each_entry(grp, &mock->groups, list)
+		for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++)
+			if (grp->hw[i]) {
+				left++;
+				mock_unset_window(&grp->tg, i);
+			}
+
+	while ((mt = find_table(mock))) {
+		struct iommu_table *tbl = mt->tbl;
+		unsigned int refs = kref_read(&tbl->it_kref);
+
+		if (!left)
+			left++;
+		while (refs--)
+			iommu_tce_table_put(tbl);
+	}
+	return left;
+}

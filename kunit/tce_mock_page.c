@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The books of pages: who has pinned them, and how many entries reach them.
+ *
+ * Pages come and go by the thousand, and each is looked up several times. A kernel
+ * that checks locks, RCU and the allocator would spend most of its time on that: so
+ * they are in a plain hash, and are used again.
+ */
+#include <linux/hash.h>
+#include <linux/slab.h>
+
+#include "tce_mock_table.h"
+
+/* The page of that number; NULL if it is neither pinned nor reached. */
+struct tce_mock_page *mock_page_find(struct tce_mock *mock, unsigned long pfn)
+{
+	struct tce_mock_page *page;
+
+	hlist_for_each_entry(page,
+			     &mock->pages[hash_long(pfn, TCE_PAGES_BITS)], node)
+		if (page->pfn == pfn)
+			return page;
+	return NULL;
+}
+
+static struct tce_mock_page *page_add(struct tce_mock *mock, unsigned long pfn)
+{
+	struct tce_mock_page *page;
+
+	page = hlist_entry_safe(mock->spare_pages.first, struct tce_mock_page,
+				node);
+	if (page)
+		hlist_del(&page->node);
+	else
+		page = kmalloc(sizeof(*page), GFP_ATOMIC);
+	if (!page) {
+		tce_mock_violation(mock, "the mock is out of memory");
+		return NULL;
+	}
+	page->pfn = pfn;
+	page->pins = 0;
+	page->refs = 0;
+	hlist_add_head(&page->node,
+		       &mock->pages[hash_long(pfn, TCE_PAGES_BITS)]);
+	return page;
+}
+
+/* There are so many pins and references more, or less. */
+struct tce_mock_page *mock_page_count(struct tce_mock *mock,
+				      unsigned long pfn, int pins, int refs)
+{
+	struct tce_mock_page *page = mock_page_find(mock, pfn);
+
+	if (!page && pins + refs > 0)
+		page = page_add(mock, pfn);
+	if (!page || page->pins + pins < 0 || page->refs + refs < 0) {
+		tce_mock_violation(mock, "page %lx let go too often", pfn);
+		return NULL;
+	}
+	page->pins += pins;
+	page->refs += refs;
+	mock->pins += pins;
+	mock->refs += refs;
+	if (page->pins || page->refs)
+		return page;
+	hlist_del(&page->node);
+	hlist_add_head(&page->node, &mock->spare_pages);
+	return NULL;
+}
+
+/**
+ * tce_mock_pinned() - the driver has pinned a page
+ * @mock: the platform
+ * @pfn: the page
+ */
+void tce_mock_pinned(struct tce_mock *mock, unsigned long pfn)
+{
+	unsigned int nth = tce_quiet_begin();
+
+	spin_lock(&mock->lock);
+	mock_page_count(mock, pfn, 1, 0);
+	spin_unlock(&mock->lock);
+	tce_quiet_end(nth);
+}
+
+/**
+ * tce_mock_unpinned() - the driver is about to end a pin
+ * @mock: the platform
+ * @pfn: the page
+ */
+void tce_mock_unpinned(struct tce_mock *mock, unsigned long pfn)
+{
+	unsigned int nth = tce_quiet_begin();
+	struct tce_mock_page *page;
+
+	spin_lock(&mock->lock);
+	page = mock_page_count(mock, pfn, -1, 0);
+	if (page && !page->pins && page->refs && !mock->kept)
+		tce_mock_violation(mock, "page %lx let go while a device can reach it",
+				   pfn);
+	spin_unlock(&mock->lock);
+	tce_quiet_end(nth);
+}
+
+/**
+ * tce_mock_pins() - pins that the driver owns
+ * @mock: the platform
+ *
+ * Return: their number.
+ */
+unsigned long tce_mock_pins(struct tce_mock *mock)
+{
+	unsigned long n;
+
+	spin_lock(&mock->lock);
+	n = mock->pins;
+	spin_unlock(&mock->lock);
+	return n;
+}

@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The operations of a table, as the driver and KVM call them, see tce_mock.h.
+ */
+#include <linux/log2.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/xarray.h>
+
+#include <asm/tce.h>
+
+#include "tce_mock_table.h"
+#include "tce_wrap.h"
+
+static bool in_table(const struct iommu_table *tbl, unsigned long entry,
+		     unsigned long n)
+{
+	return entry >= tbl->it_offset && n <= tbl->it_size &&
+	       entry - tbl->it_offset <= tbl->it_size - n;
+}
+
+static bool has_flush(const struct tce_mock_table *mt)
+{
+	return mt->tbl->it_ops->flush;
+}
+
+static unsigned long leaf_of(const struct iommu_table *tbl,
+			     unsigned long entry)
+{
+	return (entry - tbl->it_offset) / tbl->it_level_size;
+}
+
+/* What somebody else kills is not the call's. */
+static void let_in(struct tce_mock *mock, struct tce_visit *visit)
+{
+	unsigned long kills = mock->kills;
+
+	visit->call(visit->data);
+	mock->call_kills += mock->kills - kills;
+}
+
+/* Who comes now? Is not asked again. */
+static struct tce_visit *visitor(struct tce_mock *mock)
+{
+	struct tce_visit *visit = mock->visit;
+
+	if (!visit)
+		return NULL;
+	if (visit->skip) {
+		visit->skip--;
+		return NULL;
+	}
+	mock->visit = NULL;
+	return visit;
+}
+
+static int mock_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
+		     enum dma_data_direction *dir)
+{
+	unsigned int nth = tce_quiet_begin();
+	struct tce_mock_table *mt = to_mock(tbl);
+	struct tce_mock *mock = mt->mock;
+	struct tce_mock_tce *old, *new = NULL;
+	struct tce_visit *visit = visitor(mock);
+	unsigned long entry = index;
+	int rc = 0;
+
+	if (*dir != DMA_NONE && READ_ONCE(mock->table_gate))
+		tce_pass_gate(mock, &mock->table_gate);
+	if (visit && !visit->after)
+		let_in(mock, visit);
+	spin_lock(&mock->lock);
+	if (!in_table(tbl, entry, 1)) {
+		tce_mock_violation(mock, "entry %lx is outside of the table",
+				   entry);
+		rc = -EINVAL;
+		goto out;
+	}
+	if (tce_fault_hit(mock, TCE_FAULT_XCHG, &rc)) {
+		if (mock->then_no_memory)
+			nth = 1;
+		goto out;
+	}
+	if (*dir == DMA_NONE && tce_fault_hit(mock, TCE_FAULT_CLEAR, &rc)) {
+		if (mock->then_no_memory)
+			nth = 1;
+		goto out;
+	}
+	if (*dir == DMA_NONE && *hpa)
+		tce_mock_violation(mock, "entry %lx is cleared, but to %lx",
+				   entry, *hpa);
+	if (*dir != DMA_NONE) {
+		new = mock_entry_new(mock, *hpa, *dir);
+		if (tbl->it_indirect_levels)
+			xa_store(&mt->leaves, leaf_of(tbl, entry),
+				 xa_mk_value(1), GFP_ATOMIC);
+	}
+	old = mock_entry_swap(mt, entry, new);
+	*hpa = old ? old->hpa : 0;
+	*dir = old ? old->dir : DMA_NONE;
+
+	/* one that was empty has to be killed, too */
+	if (!old && new)
+		old = mock_entry_new(mock, 0, DMA_NONE);
+	mock_entry_stale(mt, entry, old);
+out:
+	spin_unlock(&mock->lock);
+	if (visit && visit->after)
+		let_in(mock, visit);
+	tce_quiet_end(nth);
+	return rc;
+}
+
+/* Write a run of entries; invalidates them itself, but for the flush. */
+static int mock_set(struct iommu_table *tbl, long index, long npages,
+		    unsigned long uaddr, enum dma_data_direction dir,
+		    unsigned long attrs)
+{
+	unsigned int nth = tce_quiet_begin();
+	struct tce_mock_table *mt = to_mock(tbl);
+	struct tce_mock *mock = mt->mock;
+	unsigned long entry = index, i;
+	int rc = 0;
+
+	if (READ_ONCE(mock->table_gate))
+		tce_pass_gate(mock, &mock->table_gate);
+	spin_lock(&mock->lock);
+	mock->runs++;
+	if (npages <= 0 || !in_table(tbl, entry, npages)) {
+		tce_mock_violation(mock, "set of %lx+%lx is outside of the table",
+				   entry, npages);
+		goto out;
+	}
+	if (tce_fault_hit(mock, TCE_FAULT_BUILD, &rc))
+		goto out;
+	if (tce_fault_hit(mock, TCE_FAULT_LOST, &rc)) {
+		rc = 0;
+		goto out;
+	}
+	/* pseries lets the device read what it may write */
+	if (mock->hcalls && dir == DMA_FROM_DEVICE)
+		dir = DMA_BIDIRECTIONAL;
+	mt->unflushed = has_flush(mt);
+	for (i = 0; i < npages; i++) {
+		struct tce_mock_tce *old, *new =
+			mock_entry_new(mock, __pa(uaddr) + (i << tbl->it_page_shift),
+				       dir);
+
+		if (tbl->it_indirect_levels &&
+		    !xa_load(&mt->leaves, leaf_of(tbl, entry + i)))
+			tce_mock_violation(mock, "set of %lx, for which the table has no memory",
+					   entry + i);
+		old = mock_entry_swap(mt, entry + i, new);
+		if (old) {
+			tce_mock_violation(mock, "set of %lx, which was in use",
+					   entry + i);
+			mock_entry_stale(mt, entry + i, old);
+		}
+	}
+out:
+	spin_unlock(&mock->lock);
+	tce_quiet_end(nth);
+	return rc;
+}
+
+/* Clear a run of entries; invalidates them itself, but for the flush. */
+static void mock_clear(struct iommu_table *tbl, long index, long npages)
+{
+	unsigned int nth = tce_quiet_begin();
+	struct tce_mock_table *mt = to_mock(tbl);
+	struct tce_mock *mock = mt->mock;
+	unsigned long entry = index, i;
+	int rc;
+
+	spin_lock(&mock->lock);
+	mock->runs++;
+	if (npages <= 0 || !in_table(tbl, entry, npages)) {
+		tce_mock_violation(mock, "clear of %lx+%lx is outside of the table",
+				   entry, npages);
+		goto out;
+	}
+	/* else KVM could get the table in between; only lockdep can tell */
+	if (!rcu_read_lock_held())
+		tce_mock_violation(mock, "a run is cleared outside of an RCU section");
+	if (tce_fault_hit(mock, TCE_FAULT_LOST, &rc))
+		goto out;
+	for (i = 0; i < npages; i++) {
+		struct tce_mock_tce *old = mock_entry_swap(mt, entry + i, NULL);
+
+		if (old)
+			list_add(&old->list, &mt->cleared);
+	}
+	mt->unflushed = true;
+	if (!has_flush(mt))
+		mock_drop_stale(mt);
+out:
+	spin_unlock(&mock->lock);
+	tce_quiet_end(nth);
+}
+
+static unsigned long mock_get(struct iommu_table *tbl, long index)
+{
+	struct tce_mock_table *mt = to_mock(tbl);
+	struct tce_mock *mock = mt->mock;
+	struct tce_mock_tce *tce;
+	unsigned long value = 0;
+
+	spin_lock(&mock->lock);
+	if (!in_table(tbl, index, 1))
+		tce_mock_violation(mock, "entry %lx is outside of the table",
+				   index);
+	tce = mock_entry_find(mt, index);
+	if (tce)
+		value = tce->hpa | iommu_direction_to_tce_perm(tce->dir);
+	spin_unlock(&mock->lock);
+	return value;
+}
+
+static void mock_kill(struct iommu_table *tbl, unsigned long index,
+		      unsigned long pages)
+{
+	struct tce_mock_table *mt = to_mock(tbl);
+	struct tce_mock *mock = mt->mock;
+	struct tce_visit *visit = xchg(&mock->kill_visit, NULL);
+	struct tce_mock_tce *tce, *next;
+
+	if (visit)
+		visit->call(visit->data);
+	spin_lock(&mock->lock);
+	mock->kills++;
+	mock->kill_first = index;
+	mock->kill_n = pages;
+	if (!pages || !in_table(tbl, index, pages))
+		tce_mock_violation(mock, "kill of %lx+%lx is outside of the table",
+				   index, pages);
+	mock_check_asked(mt, index, pages, "kill");
+	/* KVM, which kills while nobody calls, does not flush */
+	if (mock->calling)
+		mt->unflushed = has_flush(mt);
+	list_for_each_entry_safe(tce, next, &mt->stale, list)
+		if (tce->entry >= index && tce->entry - index < pages)
+			mock_entry_drop(mt, tce);
+	spin_unlock(&mock->lock);
+}
+
+/*
+ * Cells are in a tree with the levels of the table, in the format in which
+ * PowerNV keeps both; a node has it_level_size entries.
+ */
+static __be64 *mock_useraddrptr(struct iommu_table *tbl, long index,
+				bool alloc)
+{
+	unsigned int nth = tce_quiet_begin();
+	struct tce_mock_table *mt = to_mock(tbl);
+	struct tce_mock *mock = mt->mock;
+	unsigned long entry = index, at = entry - tbl->it_offset;
+	unsigned int bits = ilog2(tbl->it_level_size), level;
+	__be64 *node = mt->root, *cell = NULL;
+	int rc;
+
+	spin_lock(&mock->lock);
+	mock->lookups++;
+	if (!in_table(tbl, entry, 1)) {
+		tce_mock_violation(mock, "cell %lx is outside of the table",
+				   entry);
+		goto out;
+	}
+	for (level = tbl->it_indirect_levels; level; level--) {
+		__be64 *slot = node + ((at >> (level * bits)) &
+				       (tbl->it_level_size - 1));
+
+		if (!*slot) {
+			if (!alloc || tce_fault_hit(mock, TCE_FAULT_LEVEL, &rc))
+				goto out;
+			node = kcalloc(tbl->it_level_size, sizeof(*node),
+				       GFP_ATOMIC);
+			if (!node)
+				goto out;
+			*slot = cpu_to_be64(__pa(node) | TCE_PCI_READ |
+					    TCE_PCI_WRITE);
+		}
+		node = __va(be64_to_cpu(*slot) &
+			    ~(TCE_PCI_READ | TCE_PCI_WRITE));
+	}
+	cell = node + (at & (tbl->it_level_size - 1));
+out:
+	spin_unlock(&mock->lock);
+	tce_quiet_end(nth);
+	return cell;
+}
+
+static void nodes_free(struct iommu_table *tbl, __be64 *node,
+		       unsigned int level)
+{
+	unsigned long i;
+
+	for (i = 0; level && i < tbl->it_level_size; i++)
+		if (node[i])
+			nodes_free(tbl, __va(be64_to_cpu(node[i]) &
+					     ~(TCE_PCI_READ | TCE_PCI_WRITE)),
+				   level - 1);
+	kvfree(node);
+}
+
+static void mock_flush(struct iommu_table *tbl)
+{
+	struct tce_mock_table *mt = to_mock(tbl);
+	struct tce_mock_tce *tce, *next;
+
+	spin_lock(&mt->mock->lock);
+	mt->mock->flushes++;
+	mt->unflushed = false;
+	list_for_each_entry_safe(tce, next, &mt->cleared, list)
+		mock_entry_drop(mt, tce);
+	spin_unlock(&mt->mock->lock);
+}
+
+static void mock_free(struct iommu_table *tbl)
+{
+	struct tce_mock_table *mt = to_mock(tbl);
+	struct tce_mock *mock = mt->mock;
+	struct tce_mock_tce *tce, *next;
+	struct tce_mock_group *grp;
+	int i;
+
+	spin_lock(&mock->lock);
+	list_for_each_entry(grp, &mock->groups, list) {
+		for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++) {
+			if (grp->hw[i] != tbl)
+				continue;
+			tce_mock_violation(mock, "a table is freed while it is in a bridge");
+			grp->hw[i] = NULL;
+		}
+	}
+	mock_drop_stale(mt);
+	list_for_each_entry_safe(tce, next, &mt->live, list) {
+		mock_entry_ref(mt, tce, -1);
+		list_del(&tce->list);
+		mock_entry_put(mock, tce);
+	}
+	list_del(&mt->list);
+	spin_unlock(&mock->lock);
+
+	xa_destroy(&mt->leaves);
+	if (tbl->it_userspace != mt->root)
+		kvfree(tbl->it_userspace);
+	nodes_free(tbl, mt->root, tbl->it_indirect_levels);
+	kfree(mt);
+	/* the kernel frees the table itself */
+}
+
+struct iommu_table_ops mock_table_ops = {
+	.set		= mock_set,
+	.clear		= mock_clear,
+	.get		= mock_get,
+	.xchg_no_kill	= mock_xchg,
+	.tce_kill	= mock_kill,
+	.useraddrptr	= mock_useraddrptr,
+	.flush		= mock_flush,
+	.free		= mock_free,
+};
+
+/* As on pseries: neither to be killed nor flushed */
+struct iommu_table_ops mock_hcall_table_ops = {
+	.set		= mock_set,
+	.clear		= mock_clear,
+	.get		= mock_get,
+	.xchg_no_kill	= mock_xchg,
+	.useraddrptr	= mock_useraddrptr,
+	.free		= mock_free,
+};
+
+/**
+ * tce_mock_entry() - what an entry says
+ * @tbl: a table of this platform
+ * @entry: entry
+ * @hpa: what it reaches is returned here
+ *
+ * Return: how it reaches it, DMA_NONE if it reaches nothing.
+ */
+enum dma_data_direction tce_mock_entry(struct iommu_table *tbl,
+				       unsigned long entry, unsigned long *hpa)
+{
+	struct tce_mock_tce *tce = mock_entry_find(to_mock(tbl), entry);
+
+	*hpa = tce ? tce->hpa : 0;
+	return tce ? tce->dir : DMA_NONE;
+}
+
+/**
+ * tce_mock_cell() - what user space's view of an entry says
+ * @tbl: a table of this platform
+ * @entry: entry
+ *
+ * Return: that, 0 if it has no cell.
+ */
+u64 tce_mock_cell(struct iommu_table *tbl, unsigned long entry)
+{
+	__be64 *cell = mock_useraddrptr(tbl, entry, false);
+
+	return cell ? be64_to_cpu(READ_ONCE(*cell)) : 0;
+}

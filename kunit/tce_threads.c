@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who else there is, see tce_fixture.h: threads, other processes, KVM, and what
+ * the thread itself may do or has to expect.
+ */
+#include <linux/completion.h>
+#include <linux/cred.h>
+#include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/mmu_notifier.h>
+#include <linux/sched/signal.h>
+
+#include "tce_fixture.h"
+
+/**
+ * tce_drop_cap() - become somebody whose locked memory is limited
+ * @fx: the process
+ * @pages: the limit, in CPU pages
+ *
+ * Undone by tce_restore_cap().
+ */
+void tce_drop_cap(struct tce_fixture *fx, unsigned long pages)
+{
+	struct cred *cred = prepare_creds();
+
+	KUNIT_ASSERT_NOT_NULL(fx->test, cred);
+	cap_lower(cred->cap_effective, CAP_IPC_LOCK);
+	/* this thread's own, since it is a process of its own */
+	current->signal->rlim[RLIMIT_MEMLOCK].rlim_cur = pages << PAGE_SHIFT;
+	override_creds(cred);
+}
+
+/**
+ * tce_restore_cap() - undo tce_drop_cap()
+ * @fx: the process
+ */
+void tce_restore_cap(struct tce_fixture *fx)
+{
+	const struct cred *cred = current_cred();
+
+	revert_creds(current_real_cred());
+	put_cred(cred);
+}
+
+/**
+ * tce_be_killed() - have a SIGKILL pending
+ * @killed: or not, any more
+ */
+void tce_be_killed(bool killed)
+{
+	if (killed) {
+		sigaddset(&current->pending.signal, SIGKILL);
+		set_tsk_thread_flag(current, TIF_SIGPENDING);
+	} else {
+		sigdelset(&current->pending.signal, SIGKILL);
+		clear_tsk_thread_flag(current, TIF_SIGPENDING);
+	}
+}
+
+static const struct mmu_notifier_ops watch_ops = {};
+
+static void unwatch(void *data)
+{
+	struct mmu_notifier *watcher = data;
+
+	mmu_notifier_unregister(watcher, watcher->mm);
+}
+
+/**
+ * tce_watch() - become a process that has KVM
+ * @fx: the process
+ *
+ * The driver knows it by a notifier that watches its memory. Undone by the end
+ * of the case.
+ */
+void tce_watch(struct tce_fixture *fx)
+{
+	struct mmu_notifier *watcher;
+
+	watcher = kunit_kzalloc(fx->test, sizeof(*watcher), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(fx->test, watcher);
+	watcher->ops = &watch_ops;
+	KUNIT_ASSERT_EQ(fx->test, mmu_notifier_register(watcher, fx->mm), 0);
+	KUNIT_ASSERT_EQ(fx->test, kunit_add_action_or_reset(fx->test, unwatch,
+							    watcher), 0);
+}
+
+struct other {
+	struct tce_fixture *fx;
+	bool has_mm;
+	void (*what)(struct tce_fixture *fx, void *arg);
+	void *arg;
+	struct completion done;
+};
+
+static int other_thread(void *data)
+{
+	struct other *other = data;
+
+	if (other->has_mm)
+		kunit_vm_mmap(other->fx->test, NULL, 0, PAGE_SIZE,
+			      PROT_READ | PROT_WRITE,
+			      MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	other->what(other->fx, other->arg);
+	kthread_complete_and_exit(&other->done, 0);
+}
+
+/**
+ * tce_do_as_other() - do something in another process
+ * @fx: the process, which waits for it
+ * @has_mm: whether the other has any memory (of its own)
+ * @what: what to do
+ * @arg: for @what
+ */
+void tce_do_as_other(struct tce_fixture *fx, bool has_mm,
+		     void (*what)(struct tce_fixture *fx, void *arg),
+		     void *arg)
+{
+	struct other other = {
+		.fx = fx, .has_mm = has_mm, .what = what, .arg = arg,
+	};
+	struct task_struct *thread;
+
+	init_completion(&other.done);
+	thread = kthread_run(other_thread, &other, "tce_other");
+	KUNIT_ASSERT_FALSE(fx->test, IS_ERR(thread));
+	wait_for_completion(&other.done);
+}
+
+static int thread_fn(void *data)
+{
+	struct tce_thread *thread = data;
+	struct mm_struct *mm = thread->view.fx->mm;
+
+	kthread_use_mm(mm);
+	thread->what(thread);
+	kthread_unuse_mm(mm);
+	kthread_complete_and_exit(&thread->done, 0);
+}
+
+/**
+ * tce_thread_start() - do something in another thread of the process
+ * @thread: on the stack; set up here
+ * @client: the container that it uses
+ * @what: what it does
+ *
+ * From now on calls are not checked one by one. Undone by tce_thread_join().
+ */
+void tce_thread_start(struct tce_thread *thread, struct tce_client *client,
+		      void (*what)(struct tce_thread *thread))
+{
+	struct tce_fixture *fx = client->fx;
+
+	fx->busy = true;
+	thread->view = *client;
+	thread->view.slot = ffz(fx->slots);
+	thread->view.arg = fx->args + 64 * thread->view.slot;
+	fx->slots |= BIT(thread->view.slot);
+	thread->what = what;
+	thread->rc = 0;
+	init_completion(&thread->done);
+	thread->task = kthread_run(thread_fn, thread, "tce_thread");
+	if (IS_ERR(thread->task))
+		KUNIT_FAIL_AND_ABORT(fx->test, "no more threads");
+}
+
+/**
+ * tce_thread_join() - wait for a thread
+ * @thread: the thread
+ */
+void tce_thread_join(struct tce_thread *thread)
+{
+	wait_for_completion(&thread->done);
+	thread->view.fx->slots &= ~BIT(thread->view.slot);
+}

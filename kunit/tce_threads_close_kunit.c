@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Suite tce_threads_close: a container goes, or the first one comes, while the lock of
+ * the process's regions is held.
+ */
+#include <linux/delay.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/uaccess.h>
+
+#include <asm/mmu_context.h>
+
+#include "tce_together.h"
+
+static struct tce_client *leaving;
+
+static void leave(struct tce_thread *thread)
+{
+	tce_close(leaving);
+}
+
+/*
+ * A container that closes waits for no REGISTER, be it of another container of the
+ * process or its own. Its own finds out when it has its pages, and keeps none.
+ */
+static void close_beside_register(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client;
+	struct tce_thread a, b;
+	struct tce_gate gate;
+	int kvm, own;
+
+	tce_spare = tce_plain(fx, PAGE_SIZE);
+	for (kvm = 0; kvm < 2; kvm++) {
+		if (kvm)
+			tce_watch(fx);
+		for (own = 0; own < 2; own++) {
+			client = tce_ready(fx, true, NULL);
+			leaving = own ? client : tce_ready(fx, true, NULL);
+			tce_gate_close(fx, &gate);
+			tce_thread_start(&a, client, tce_register_spare);
+			wait_for_completion(&gate.reached);
+			tce_thread_start(&b, leaving, leave);
+			tce_thread_join(&b);
+			KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&a));
+			complete(&gate.open);
+			tce_thread_join(&a);
+			fx->busy = false;
+			tce_settled(fx);
+			KUNIT_EXPECT_EQ(test, a.rc, own ? -EINVAL : 0);
+			if (!own)
+				tce_close(client);
+			tce_expect_balance(fx);
+		}
+	}
+}
+
+/* A REGISTER gets to the gate only if there is a place for it in the kernel's list. */
+static void reaches(struct kunit *test, struct tce_gate *gate)
+{
+	struct tce_fixture *fx = test->priv;
+
+	KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&gate->reached, 10 * HZ),
+			0);
+	fx->mock->gate = NULL;
+}
+
+/* Does the kernel's list take one more region of the process, and no other? */
+static void expect_one_place(struct kunit *test, struct tce_client *client)
+{
+	unsigned long ua = tce_shared;
+	int i;
+
+	for (i = 0; i < 2; i++, ua += PAGE_SIZE) {
+		KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
+		KUNIT_EXPECT_EQ(test, !mm_iommu_lookup(current->mm, ua, PAGE_SIZE),
+				i);
+	}
+	while (i--)
+		KUNIT_EXPECT_EQ(test, tce_unregister(client, tce_shared + i * PAGE_SIZE,
+						     PAGE_SIZE), 0);
+}
+
+/*
+ * The place in the list that a region had, or was to have, is the next one's: whether
+ * it was unregistered, failed, or came too late for its container.
+ */
+static void places_in_the_list(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_open(fx, true);
+	struct tce_thread a, b;
+	struct tce_gate gate;
+	unsigned long first;
+
+	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
+	tce_spare = tce_plain(fx, PAGE_SIZE);
+	first = tce_fill_list(fx);
+	KUNIT_ASSERT_EQ(test, tce_unregister(fx->filler, first, PAGE_SIZE), 0);
+	expect_one_place(test, client);
+	expect_one_place(test, client);
+
+	tce_fault_arm(fx->mock, TCE_FAULT_REGISTER, 1, -EFAULT);
+	KUNIT_EXPECT_EQ(test, tce_register(client, tce_spare, PAGE_SIZE), -EFAULT);
+	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
+	expect_one_place(test, client);
+
+	leaving = tce_open(fx, true);
+	tce_gate_close(fx, &gate);
+	tce_thread_start(&a, leaving, tce_register_spare);
+	reaches(test, &gate);
+	tce_thread_start(&b, leaving, leave);
+	tce_thread_join(&b);
+	complete(&gate.open);
+	tce_thread_join(&a);
+	fx->busy = false;
+	tce_settled(fx);
+	KUNIT_EXPECT_EQ(test, a.rc, -EINVAL);
+	expect_one_place(test, client);
+}
+
+/*
+ * So are the places of regions that go with the last container. Their number outlives it:
+ * a REGISTER is under way for a container that is closed.
+ */
+static void places_of_the_last_container(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client;
+	unsigned long first, i;
+	struct tce_thread a, b;
+	struct tce_gate gate;
+
+	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
+	tce_spare = tce_plain(fx, PAGE_SIZE);
+	client = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
+	leaving = tce_open(fx, true);
+	first = tce_fill_list(fx);
+	for (i = 1; i < fx->filled; i++)
+		KUNIT_ASSERT_EQ(test, tce_map(client, i * SZ_4K,
+					      first + i * PAGE_SIZE, SZ_4K,
+					      TCE_R), 0);
+	/* for the one that is under way */
+	KUNIT_ASSERT_EQ(test, tce_unregister(fx->filler, first, PAGE_SIZE), 0);
+	tce_gate_close(fx, &gate);
+	tce_thread_start(&a, leaving, tce_register_spare);
+	reaches(test, &gate);
+	tce_thread_start(&b, leaving, leave);
+	tce_thread_join(&b);
+	tce_empty_list(fx);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), i - 1);
+	tce_close(client);
+	client = tce_open(fx, true);
+	/* to be refused is enough to be known as one of the process's */
+	KUNIT_EXPECT_EQ(test, tce_register(client, tce_shared, 0), -EINVAL);
+	complete(&gate.open);
+	tce_thread_join(&a);
+	fx->busy = false;
+	tce_settled(fx);
+	KUNIT_EXPECT_EQ(test, a.rc, -EINVAL);
+	for (i = 0; i < TCE_SHARED_SIZE; i += TCE_SHARED_SIZE / 2) {
+		KUNIT_ASSERT_EQ(test, tce_register(client, tce_shared + i,
+						   PAGE_SIZE), 0);
+		KUNIT_EXPECT_NOT_NULL(test,
+				      mm_iommu_lookup(current->mm, tce_shared + i,
+						      PAGE_SIZE));
+	}
+}
+
+/*
+ * As close_beside_register() for v1, whose MAP pins. A detached group, and DISABLE, wait
+ * for none either.
+ */
+static void close_beside_map(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+	struct tce_thread a, b;
+	struct tce_gate gate;
+	int how, pages;
+
+	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
+	for (how = 0; how < 6; how++) {
+		pages = how & 1;
+		client = tce_ready(fx, false, &grp);
+		KUNIT_ASSERT_EQ(test, tce_map(client, SZ_1M, tce_shared, SZ_64K,
+					      TCE_RW), 0);
+		tce_gate_close(fx, &gate);
+		tce_thread_start(&a, client, pages ? tce_map_shared : tce_map_first);
+		wait_for_completion(&gate.reached);
+		switch (how / 2) {
+		case 0:
+			leaving = client;
+			tce_thread_start(&b, client, leave);
+			tce_thread_join(&b);
+			break;
+		case 1:
+			tce_detach(client, grp);
+			break;
+		case 2:
+			KUNIT_EXPECT_EQ(test, tce_disable(client), 0);
+			break;
+		}
+		KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&a));
+		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+		complete(&gate.open);
+		tce_thread_join(&a);
+		fx->busy = false;
+		tce_settled(fx);
+		KUNIT_EXPECT_EQ_MSG(test, a.rc,
+				    how / 2 == 0 ? -EINVAL :
+				    how / 2 == 1 ? -ENXIO : -EPERM, "%d", how);
+		if (how / 2)
+			tce_close(client);
+		tce_expect_balance(fx);
+	}
+}
+
+/*
+ * Somebody has the mmap_lock of the process, for as long as he likes: close gives back
+ * what it owes when it can.
+ */
+static void close_beside_the_mmap_lock(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client;
+	unsigned long ua = tce_plain(fx, TCE_SHARED_SIZE), locked;
+	struct tce_thread thread;
+	int how, tries;
+
+	for (how = 0; how < 3; how++) {
+		if (how == 2)
+			tce_watch(fx);
+		client = tce_ready(fx, !!how, NULL);
+		if (how)
+			KUNIT_ASSERT_EQ(test, tce_register(client, ua, TCE_SHARED_SIZE),
+					0);
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, TCE_SHARED_SIZE, TCE_RW), 0);
+		leaving = client;
+		locked = fx->mm->locked_vm;
+		mmap_read_lock(fx->mm);
+		tce_thread_start(&thread, client, leave);
+		for (tries = 0; tries < 200 && !tce_thread_is_done(&thread); tries++)
+			msleep(20);
+		KUNIT_EXPECT_TRUE(test, tce_thread_is_done(&thread));
+		KUNIT_EXPECT_EQ(test, fx->mm->locked_vm, locked);
+		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+		mmap_read_unlock(fx->mm);
+		tce_thread_join(&thread);
+		fx->busy = false;
+		tce_settled(fx);
+		tce_expect_balance(fx);
+	}
+}
+
+static void register_memory(struct tce_thread *thread)
+{
+	thread->rc = tce_register(&thread->view, tce_shared, TCE_SHARED_SIZE);
+}
+
+/* To be refused is enough to be the one process that a container serves. */
+static void use_as_other(struct tce_fixture *fx, void *arg)
+{
+	struct vfio_iommu_spapr_register_memory reg = { .argsz = sizeof(reg) };
+	unsigned long ua;
+
+	ua = vm_mmap(NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	KUNIT_EXPECT_EQ(fx->test, copy_to_user((void __user *)ua, &reg,
+					       sizeof(reg)), 0);
+	KUNIT_EXPECT_EQ(fx->test,
+			tce_ioctl_raw(arg, VFIO_IOMMU_SPAPR_REGISTER_MEMORY,
+				      ua), -EINVAL);
+}
+
+/*
+ * The first container of a process is being made known, and waits for memory. Neither
+ * another one of it waits for that, nor the last one of another process, which is about
+ * to be forgotten. Both of the first process share its regions.
+ */
+static void first_container_of_a_process(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *first = tce_open(fx, true);
+	struct tce_client *second = tce_open(fx, true);
+	struct tce_thread a, b, c;
+	struct tce_gate gate;
+
+	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
+	leaving = tce_open(fx, true);
+	tce_do_as_other(fx, true, use_as_other, leaving);
+	tce_gate_close(fx, &gate);
+	fx->mock->gate = NULL;
+	fx->mock->alloc_gate = &gate;
+	tce_thread_start(&a, first, register_memory);
+	wait_for_completion(&gate.reached);
+	tce_thread_start(&b, second, register_memory);
+	tce_thread_start(&c, first, leave);
+	msleep(30);
+	KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&b));
+	KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&c));
+	complete(&gate.open);
+	tce_thread_join(&a);
+	tce_thread_join(&b);
+	tce_thread_join(&c);
+	fx->busy = false;
+	tce_settled(fx);
+	KUNIT_EXPECT_EQ(test, a.rc, 0);
+	KUNIT_EXPECT_EQ(test, b.rc, 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), TCE_SHARED_SIZE >> PAGE_SHIFT);
+}
+
+static void create_window(struct tce_thread *thread)
+{
+	u64 start;
+
+	thread->rc = tce_create(&thread->view, 12, SZ_16M, 1, &start);
+}
+
+/*
+ * The last container of a process closes, and lets go of what KVM seems to map
+ * still. One that is new by then waits for that: before it registers the same, or
+ * has a window in which KVM could map it again.
+ */
+static void last_and_first_container(struct kunit *test,
+				     void (*what)(struct tce_thread *thread))
+{
+	struct mm_iommu_table_group_mem_t *mem;
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *next = tce_open(fx, true);
+	struct tce_thread a, b;
+	struct tce_gate gate;
+	unsigned long i;
+
+	tce_watch(fx);
+	KUNIT_ASSERT_EQ(test, tce_attach(next, tce_group(fx)), 0);
+	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
+	leaving = tce_open(fx, true);
+	KUNIT_ASSERT_EQ(test, tce_register(leaving, tce_shared, TCE_SHARED_SIZE), 0);
+	mem = mm_iommu_lookup(current->mm, tce_shared, TCE_SHARED_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, mem);
+	KUNIT_ASSERT_EQ(test, mm_iommu_mapped_inc(mem), 0);
+	/* there are two containers: the pages are kept */
+	fx->mock->kept = true;
+
+	tce_gate_close(fx, &gate);
+	gate.skip = 1;
+	tce_thread_start(&a, next, leave);
+	wait_for_completion(&gate.reached);
+	tce_thread_start(&b, next, what);
+	msleep(30);
+	KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&b));
+	complete(&gate.open);
+	tce_thread_join(&a);
+	tce_thread_join(&b);
+	fx->busy = false;
+	tce_settled(fx);
+	KUNIT_EXPECT_EQ(test, b.rc, 0);
+	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, tce_shared, TCE_SHARED_SIZE));
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock),
+			what == register_memory ? TCE_SHARED_SIZE >> PAGE_SHIFT : 0);
+	tce_close(next);
+	for (i = 0; i < TCE_SHARED_SIZE; i += PAGE_SIZE)
+		put_page(tce_page(fx, tce_shared + i));
+}
+
+static void register_after_the_last_container(struct kunit *test)
+{
+	last_and_first_container(test, register_memory);
+}
+
+static void create_after_the_last_container(struct kunit *test)
+{
+	last_and_first_container(test, create_window);
+}
+
+static struct kunit_case tce_threads_close_cases[] = {
+	KUNIT_CASE(close_beside_register),
+	KUNIT_CASE(places_in_the_list),
+	KUNIT_CASE(places_of_the_last_container),
+	KUNIT_CASE(close_beside_map),
+	KUNIT_CASE(close_beside_the_mmap_lock),
+	KUNIT_CASE(first_container_of_a_process),
+	KUNIT_CASE(register_after_the_last_container),
+	KUNIT_CASE(create_after_the_last_container),
+	{}
+};
+
+static struct kunit_suite tce_threads_close_suite = {
+	.name = "tce_threads_close",
+	.init = tce_fixture_init,
+	.exit = tce_fixture_exit,
+	.test_cases = tce_threads_close_cases,
+};
+
+kunit_test_suite(tce_threads_close_suite);

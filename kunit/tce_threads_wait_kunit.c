@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Suite tce_threads_wait: one thread is held up in the middle of a call, and others
+ * have to wait for it, or must not.
+ */
+#include <linux/delay.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+
+#include "../tce_memory.h"
+#include "tce_together.h"
+
+/* The same for who writes entries, rather than who pins pages */
+static void gate_close_table(struct tce_fixture *fx, struct tce_gate *gate)
+{
+	tce_gate_close(fx, gate);
+	fx->mock->gate = NULL;
+	fx->mock->table_gate = gate;
+}
+
+static void map_in_front(struct tce_thread *thread)
+{
+	thread->rc = tce_map(&thread->view, 0, tce_shared, SZ_64K, TCE_RW);
+}
+
+static void map_the_same(struct tce_thread *thread)
+{
+	thread->rc = tce_map(&thread->view, SZ_32K, tce_shared, SZ_64K, TCE_R);
+}
+
+static void map_one_of_the_same(struct tce_thread *thread)
+{
+	thread->rc = tce_map(&thread->view, SZ_32K, tce_shared, SZ_4K, TCE_R);
+}
+
+static void unmap_one_of_the_same(struct tce_thread *thread)
+{
+	thread->rc = tce_unmap(&thread->view, SZ_32K, SZ_4K);
+}
+
+/* A call that wants entries at which another is at work waits for it. */
+static void same_range_waits(struct kunit *test)
+{
+	static void (*const whats[])(struct tce_thread *thread) = {
+		map_the_same, map_one_of_the_same, unmap_one_of_the_same,
+	};
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_share(test, false, &grp);
+	struct tce_thread a, b;
+	struct tce_gate gate;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(whats); i++) {
+		gate_close_table(fx, &gate);
+		tce_thread_start(&a, client, map_in_front);
+		wait_for_completion(&gate.reached);
+		tce_thread_start(&b, client, whats[i]);
+		msleep(30);
+		KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&b));
+		/* others are not kept */
+		KUNIT_EXPECT_EQ(test, tce_map(client, SZ_1M, tce_shared, SZ_64K,
+					      TCE_RW), 0);
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, SZ_1M, SZ_64K), 0);
+		KUNIT_EXPECT_EQ(test, tce_map(client, SZ_1M, tce_shared, SZ_4K,
+					      TCE_RW), 0);
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, SZ_1M, SZ_4K), 0);
+		complete(&gate.open);
+		tce_thread_join(&a);
+		tce_thread_join(&b);
+		fx->busy = false;
+		tce_settled(fx);
+		KUNIT_EXPECT_EQ(test, a.rc, 0);
+		KUNIT_EXPECT_EQ(test, b.rc, 0);
+		tce_expect_mapped(fx, grp, 0, 0, tce_shared, SZ_32K, TCE_RW);
+		if (whats[i] == unmap_one_of_the_same)
+			tce_expect_empty(fx, grp, 0, SZ_32K, SZ_4K);
+		else
+			tce_expect_mapped(fx, grp, 0, SZ_32K, tce_shared, SZ_4K,
+					  TCE_R);
+	}
+}
+
+/**
+ * struct two_unmaps - an entry that is unmapped twice
+ * @killing: the first has emptied it, and is about to kill it
+ * @begun: the second has begun
+ * @done: and is done
+ * @waited: the first has waited for that
+ */
+struct two_unmaps {
+	struct completion killing;
+	struct completion begun;
+	struct completion done;
+	bool waited;
+};
+
+static struct two_unmaps twice;
+
+/* Atomic. The second spins as well, so that two CPUs are in use. */
+static void let_the_second_try(void *unused)
+{
+	int ms;
+
+	complete(&twice.killing);
+	for (ms = 0; ms < 10000 && !completion_done(&twice.begun); ms++)
+		mdelay(1);
+	twice.waited = completion_done(&twice.begun);
+	for (ms = 0; ms < 100 && !completion_done(&twice.done); ms++)
+		mdelay(1);
+}
+
+static void unmap_the_only_one(struct tce_thread *thread)
+{
+	thread->rc = tce_unmap(&thread->view, 0, SZ_4K);
+}
+
+static void unmap_it_again(struct tce_thread *thread)
+{
+	wait_for_completion(&twice.killing);
+	complete(&twice.begun);
+	unmap_the_only_one(thread);
+	/* what the device can reach still, though it is unmapped */
+	if (!thread->rc && tce_mock_stale(thread->view.fx->mock))
+		thread->rc = -EBUSY;
+	complete(&twice.done);
+}
+
+/*
+ * Who unmaps an entry that another has just emptied does not return before that entry
+ * is killed (litmus/unmap-twice.litmus).
+ */
+static void unmapped_is_killed(struct kunit *test)
+{
+	struct tce_visit visit = { .call = let_the_second_try };
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client;
+	struct tce_thread a, b;
+	int v2;
+
+	for (v2 = 0; v2 < 2; v2++) {
+		client = tce_share(test, v2, NULL);
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, tce_shared, SZ_4K, TCE_RW),
+				0);
+		init_completion(&twice.killing);
+		init_completion(&twice.begun);
+		init_completion(&twice.done);
+		fx->mock->kill_visit = &visit;
+		tce_thread_start(&b, client, unmap_it_again);
+		tce_thread_start(&a, client, unmap_the_only_one);
+		tce_thread_join(&a);
+		tce_thread_join(&b);
+		fx->busy = false;
+		tce_settled(fx);
+		KUNIT_EXPECT_TRUE(test, twice.waited);
+		KUNIT_EXPECT_EQ(test, a.rc, 0);
+		KUNIT_EXPECT_EQ(test, b.rc, 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+	}
+}
+
+/* What is at work, in one_common_entry(), and those who come meanwhile */
+#define MIDDLE		SZ_1M
+#define MIDDLE_END	(MIDDLE + SZ_64K)
+
+static void map_the_middle(struct tce_thread *thread)
+{
+	thread->rc = tce_map(&thread->view, MIDDLE, tce_shared, SZ_64K, TCE_R);
+}
+
+static void unmap_the_first(struct tce_thread *thread)
+{
+	thread->rc = tce_unmap(&thread->view, MIDDLE, SZ_4K);
+}
+
+static void unmap_up_to_the_first(struct tce_thread *thread)
+{
+	thread->rc = tce_unmap(&thread->view, 0, MIDDLE + SZ_4K);
+}
+
+static void unmap_the_last(struct tce_thread *thread)
+{
+	thread->rc = tce_unmap(&thread->view, MIDDLE_END - SZ_4K, SZ_4K);
+}
+
+static void unmap_from_the_last(struct tce_thread *thread)
+{
+	thread->rc = tce_unmap(&thread->view, MIDDLE_END - SZ_4K, SZ_1M);
+}
+
+/*
+ * So does one that has but one entry in common with it. Who has none, and none
+ * that could share a pin with one of its entries, does not wait.
+ */
+static void one_common_entry(struct kunit *test)
+{
+	static void (*const whats[])(struct tce_thread *thread) = {
+		unmap_the_first, unmap_up_to_the_first,
+		unmap_the_last, unmap_from_the_last,
+	};
+	static const struct {
+		u64 from;
+		u64 to;
+	} near[] = {
+		{ 0, MIDDLE - PAGE_SIZE + SZ_4K },
+		{ MIDDLE - PAGE_SIZE, MIDDLE - PAGE_SIZE + SZ_4K },
+		{ MIDDLE_END - SZ_4K + PAGE_SIZE, SZ_2M },
+		{ MIDDLE_END - SZ_4K + PAGE_SIZE, MIDDLE_END + PAGE_SIZE },
+	};
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_share(test, false, NULL);
+	struct tce_thread a, b;
+	struct tce_gate gate;
+	int i, k;
+
+	for (i = 0; i < ARRAY_SIZE(whats); i++) {
+		gate_close_table(fx, &gate);
+		tce_thread_start(&a, client, map_the_middle);
+		wait_for_completion(&gate.reached);
+		tce_thread_start(&b, client, whats[i]);
+		msleep(30);
+		KUNIT_EXPECT_FALSE_MSG(test, tce_thread_is_done(&b), "%d", i);
+		for (k = 0; k < ARRAY_SIZE(near); k++)
+			KUNIT_EXPECT_EQ(test,
+					tce_unmap(client, near[k].from,
+						  near[k].to - near[k].from), 0);
+		complete(&gate.open);
+		tce_thread_join(&a);
+		tce_thread_join(&b);
+		fx->busy = false;
+		tce_settled(fx);
+		KUNIT_EXPECT_EQ(test, a.rc, 0);
+		KUNIT_EXPECT_EQ(test, b.rc, 0);
+		/* it came second */
+		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 15);
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4M), 0);
+	}
+}
+
+/*
+ * A MAP of so much is done in pieces: each of 16M, if its memory begins with a
+ * page of the CPU's. Here it begins with half of one.
+ */
+#define PIECES		(SZ_16M + PAGE_SIZE)
+#define LAST_PAGE	(SZ_16M - PAGE_SIZE / 2)
+
+static void map_in_pieces(struct tce_thread *thread)
+{
+	thread->rc = tce_map(&thread->view, 0, tce_shared + PAGE_SIZE / 2, PIECES,
+			     TCE_R);
+}
+
+/*
+ * v1, and entries that share pins: the pages are looked up once, before the first
+ * entry is written. User space may put others there meanwhile: the device gets
+ * those of then, all of them.
+ */
+static void page_changes_under_a_map(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long other, at;
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+	struct tce_thread thread;
+	struct tce_gate gate;
+	struct file *file;
+
+	if (PAGE_SIZE == SZ_4K)
+		kunit_skip(test, "the CPU's pages have 4K");
+	client = tce_ready(fx, false, &grp);
+	tce_shared = tce_plain(fx, SZ_16M + 2 * PAGE_SIZE);
+	other = tce_memory(fx, TCE_MEM_SHARED, PAGE_SIZE);
+	KUNIT_ASSERT_NE(test, other, 0);
+	file = tce_file(fx, other);
+	at = tce_shared + PAGE_SIZE / 2 + LAST_PAGE;
+	KUNIT_ASSERT_EQ(test, tce_map(client, LAST_PAGE, other, PAGE_SIZE / 2,
+				      TCE_R), 0);
+
+	gate_close_table(fx, &gate);
+	tce_thread_start(&thread, client, map_in_pieces);
+	wait_for_completion(&gate.reached);
+	KUNIT_EXPECT_EQ(test, vm_mmap(file, at, PAGE_SIZE,
+				      PROT_READ | PROT_WRITE,
+				      MAP_SHARED | MAP_FIXED, 0), at);
+	complete(&gate.open);
+	tce_thread_join(&thread);
+	fput(file);
+	fx->busy = false;
+	tce_settled(fx);
+	KUNIT_EXPECT_EQ(test, thread.rc, 0);
+	tce_expect_mapped(fx, grp, 0, LAST_PAGE, at, PAGE_SIZE, TCE_R);
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+}
+
+static void killed_while_waiting(struct tce_thread *thread)
+{
+	tce_be_killed(true);
+	map_the_same(thread);
+	tce_be_killed(false);
+}
+
+static void same_range_is_killed(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_share(test, false, NULL);
+	struct tce_thread a, b;
+	struct tce_gate gate;
+
+	gate_close_table(fx, &gate);
+	tce_thread_start(&a, client, map_in_front);
+	wait_for_completion(&gate.reached);
+	tce_thread_start(&b, client, killed_while_waiting);
+	tce_thread_join(&b);
+	KUNIT_EXPECT_EQ(test, b.rc, -EINTR);
+	complete(&gate.open);
+	tce_thread_join(&a);
+	KUNIT_EXPECT_EQ(test, a.rc, 0);
+	fx->busy = false;
+}
+
+/* More calls at work than a window has places for. */
+#define AT_ONCE	24
+
+static void map_far_apart(struct tce_thread *thread)
+{
+	thread->rc = tce_map(&thread->view,
+			     SZ_1M + thread->view.slot * SZ_1M, tce_shared,
+			     SZ_64K, TCE_RW);
+}
+
+static void many_at_once(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_share(test, false, NULL);
+	struct tce_thread *threads;
+	struct tce_gate *gates;
+	int i, n = 0;
+
+	threads = kunit_kcalloc(test, AT_ONCE, sizeof(*threads), GFP_KERNEL);
+	gates = kunit_kcalloc(test, AT_ONCE, sizeof(*gates), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, threads);
+	KUNIT_ASSERT_NOT_NULL(test, gates);
+	while (n < AT_ONCE) {
+		gate_close_table(fx, &gates[n]);
+		tce_thread_start(&threads[n], client, map_far_apart);
+		/* from some number on they wait before they write anything */
+		if (!wait_for_completion_timeout(&gates[n++].reached, HZ / 10))
+			break;
+	}
+	KUNIT_EXPECT_GE(test, n, 8);
+	for (i = 0; i < n; i++)
+		complete_all(&gates[i].open);
+	for (i = 0; i < n; i++)
+		tce_thread_join(&threads[i]);
+	fx->mock->table_gate = NULL;
+	fx->busy = false;
+	tce_settled(fx);
+	for (i = 0; i < n; i++)
+		KUNIT_EXPECT_EQ(test, threads[i].rc, 0);
+}
+
+static void register_other(struct tce_thread *thread)
+{
+	thread->rc = tce_register(&thread->view, tce_shared + TCE_SHARED_SIZE / 2, PAGE_SIZE);
+}
+
+static void register_when_killed(struct tce_thread *thread)
+{
+	tce_be_killed(true);
+	thread->rc = tce_register(&thread->view, tce_shared, PAGE_SIZE);
+	tce_be_killed(false);
+}
+
+/*
+ * REGISTER takes as long as its client likes: all but other REGISTERs goes on, and
+ * those give up when they are killed.
+ */
+static void register_keeps_nobody(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
+	unsigned long other = tce_plain(fx, PAGE_SIZE);
+	struct tce_thread a, b;
+	struct tce_gate gate;
+
+	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
+	KUNIT_ASSERT_EQ(test, tce_register(client, other, PAGE_SIZE), 0);
+	tce_gate_close(fx, &gate);
+	tce_thread_start(&a, client, register_other);
+	wait_for_completion(&gate.reached);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, other, SZ_4K, TCE_RW), 0);
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
+	tce_thread_start(&b, client, register_when_killed);
+	tce_thread_join(&b);
+	KUNIT_EXPECT_EQ(test, b.rc, -EINTR);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, other, PAGE_SIZE), 0);
+	complete(&gate.open);
+	tce_thread_join(&a);
+	KUNIT_EXPECT_EQ(test, a.rc, 0);
+	fx->busy = false;
+}
+
+static void unmap_some(struct tce_thread *thread)
+{
+	thread->rc = tce_unmap(&thread->view, 0, TCE_SHARED_SIZE);
+}
+
+static void unmap_one(struct tce_thread *thread)
+{
+	thread->rc = tce_unmap(&thread->view, 0, SZ_4K);
+}
+
+static void remove_the_window(struct tce_thread *thread)
+{
+	thread->rc = tce_remove(&thread->view, 0);
+}
+
+static void killed_on_the_way(struct tce_thread *thread)
+{
+	tce_be_killed(true);
+	remove_the_window(thread);
+	tce_be_killed(false);
+}
+
+static void unregister_spare(struct tce_thread *thread)
+{
+	thread->rc = tce_unregister(&thread->view, tce_spare, PAGE_SIZE);
+}
+
+/*
+ * Entries are written only while no region can come or go, and the other way
+ * round. All containers of a process have the lock in common, so one more of
+ * them, which the test does not reach through the driver, has it, too.
+ */
+static void entries_and_regions_wait(struct kunit *test)
+{
+	static const struct {
+		void (*what)(struct tce_thread *thread);
+		bool changes_regions;
+	} steps[] = {
+		{ tce_map_first }, { unmap_one }, { tce_map_shared }, { unmap_some },
+		{ tce_map_shared }, { killed_on_the_way }, { remove_the_window },
+		{ tce_register_spare, true }, { unregister_spare, true },
+	};
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_share(test, true, NULL);
+	struct tce_thread thread;
+	struct tce_mem *other;
+	bool waited, killed;
+	int i;
+
+	tce_spare = tce_plain(fx, PAGE_SIZE);
+	other = kunit_kzalloc(test, sizeof(*other), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, other);
+	tce_mem_init(other, true);
+	KUNIT_EXPECT_EQ(test, tce_mem_bind(other), 0);
+	for (i = 0; other->process && i < ARRAY_SIZE(steps); i++) {
+		struct rw_semaphore *map_lock = &other->process->map_lock;
+
+		if (steps[i].changes_regions)
+			down_read(map_lock);
+		else
+			down_write(map_lock);
+		tce_thread_start(&thread, client, steps[i].what);
+		msleep(30);
+		waited = !tce_thread_is_done(&thread);
+		if (steps[i].changes_regions)
+			up_read(map_lock);
+		else
+			up_write(map_lock);
+		tce_thread_join(&thread);
+		fx->busy = false;
+		tce_settled(fx);
+		killed = steps[i].what == killed_on_the_way;
+		KUNIT_EXPECT_EQ_MSG(test, waited, !killed, "step %d", i);
+		KUNIT_EXPECT_EQ_MSG(test, thread.rc, killed ? -EINTR : 0,
+				    "step %d", i);
+	}
+	tce_mem_close(other);
+	tce_mem_destroy(other);
+}
+
+static struct kunit_case tce_threads_wait_cases[] = {
+	KUNIT_CASE(same_range_waits),
+	KUNIT_CASE(unmapped_is_killed),
+	KUNIT_CASE(one_common_entry),
+	KUNIT_CASE(page_changes_under_a_map),
+	KUNIT_CASE(same_range_is_killed),
+	KUNIT_CASE(many_at_once),
+	KUNIT_CASE(register_keeps_nobody),
+	KUNIT_CASE(entries_and_regions_wait),
+	{}
+};
+
+static struct kunit_suite tce_threads_wait_suite = {
+	.name = "tce_threads_wait",
+	.init = tce_fixture_init,
+	.exit = tce_fixture_exit,
+	.test_cases = tce_threads_wait_cases,
+};
+
+kunit_test_suite(tce_threads_wait_suite);

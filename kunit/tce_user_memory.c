@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The memory of the process, see tce_fixture.h.
+ *
+ * User memory carries a stamp in every 4K, its own address with a few bits
+ * more, so that "the device reaches this memory" can be seen by looking at
+ * what is at the address in an entry, whoever may have mapped it.
+ */
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/hugetlb.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/module.h>
+#include <linux/uaccess.h>
+
+#include "tce_fixture.h"
+
+#define UA_ALIGN	SZ_16M
+
+static char *hugetlb = "/dev/hugepages";
+module_param(hugetlb, charp, 0444);
+MODULE_PARM_DESC(hugetlb, "where hugetlbfs is mounted");
+
+static void stamp(unsigned long ua, unsigned long size, unsigned long from,
+		  unsigned long step)
+{
+	unsigned long at;
+
+	for (at = from; at < size; at += step) {
+		u64 value = TCE_STAMP | (ua + at);
+
+		if (copy_to_user((void __user *)(ua + at), &value,
+				 sizeof(value)))
+			pr_warn("no user memory at %lx\n", ua + at);
+		cond_resched();
+	}
+}
+
+/*
+ * Move the pages behind neighbouring addresses apart: other memory is touched
+ * between them.
+ */
+static void scatter(unsigned long ua, unsigned long size, unsigned long other)
+{
+	unsigned long at;
+
+	for (at = 0; at < size; at += PAGE_SIZE) {
+		stamp(other + at, PAGE_SIZE, 0, PAGE_SIZE);
+		stamp(ua + size - PAGE_SIZE - at, PAGE_SIZE, 0, PAGE_SIZE);
+	}
+}
+
+static unsigned long map_user(struct tce_fixture *fx, struct file *file,
+			      unsigned long size, unsigned long prot,
+			      unsigned long flags)
+{
+	unsigned long ua = fx->next_ua;
+
+	ua = vm_mmap(file, ua, size, prot, flags | MAP_FIXED, 0);
+	if (IS_ERR_VALUE(ua))
+		return 0;
+	/* never adjacent, so that what is one byte too long is seen */
+	fx->next_ua = round_up(ua + size + 1, UA_ALIGN);
+	return ua;
+}
+
+static struct file *open_hugetlb(void)
+{
+	struct file *file;
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/tce_kunit", hugetlb);
+	file = filp_open(path, O_RDWR | O_CREAT, 0600);
+	if (!IS_ERR(file) && !is_file_hugepages(file)) {
+		fput(file);
+		return ERR_PTR(-ENODEV);
+	}
+	return file;
+}
+
+/* A piece whose pages lie one behind the other, of a larger one; 0 if there is none. */
+static unsigned long contiguous(struct tce_fixture *fx, unsigned long size)
+{
+	unsigned long all = 32 * size, ua, at, run, last = 0;
+	int tries;
+
+	for (tries = 0; tries < 8; tries++) {
+		ua = map_user(fx, NULL, all, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS);
+		if (!ua)
+			return 0;
+		stamp(ua, all, 0, SZ_4K);
+		for (at = 0, run = 0; at < all; at += PAGE_SIZE) {
+			unsigned long pfn = page_to_pfn(tce_page(fx, ua + at));
+
+			run = pfn == last + 1 ? run + PAGE_SIZE : PAGE_SIZE;
+			last = pfn;
+			if (run == size)
+				return ua + at + PAGE_SIZE - size;
+		}
+	}
+	return 0;
+}
+
+/**
+ * tce_memory() - get a piece of user memory
+ * @fx: the process
+ * @kind: of what kind
+ * @size: bytes, a multiple of PAGE_SIZE
+ *
+ * It is stamped (see the top of the file) if its kind can be written, starts
+ * at a multiple of 16M, and nothing is mapped before and after it. It lives
+ * as long as the process.
+ *
+ * Return: its address; 0 if this machine has no such memory.
+ */
+unsigned long tce_memory(struct tce_fixture *fx, enum tce_mem_kind kind,
+			 unsigned long size)
+{
+	unsigned long private = MAP_PRIVATE | MAP_ANONYMOUS;
+	unsigned long rw = PROT_READ | PROT_WRITE;
+	unsigned long ua = 0, other;
+	struct file *file;
+
+	switch (kind) {
+	case TCE_MEM_PLAIN:
+	case TCE_MEM_THP:
+		ua = map_user(fx, NULL, size, rw, private);
+		break;
+	case TCE_MEM_SCATTERED:
+		other = map_user(fx, NULL, size, rw, private);
+		ua = map_user(fx, NULL, size, rw, private);
+		if (ua && other)
+			scatter(ua, size, other);
+		break;
+	case TCE_MEM_UNTOUCHED:
+		return map_user(fx, NULL, size, rw, private);
+	case TCE_MEM_READONLY:
+		return map_user(fx, NULL, size, PROT_READ, private);
+	case TCE_MEM_NOACCESS:
+		return map_user(fx, NULL, size, PROT_NONE, private);
+	case TCE_MEM_SHARED:
+		ua = map_user(fx, NULL, size, rw, MAP_SHARED | MAP_ANONYMOUS);
+		break;
+	case TCE_MEM_CONTIGUOUS:
+		return contiguous(fx, size);
+	case TCE_MEM_HUGETLB:
+		file = open_hugetlb();
+		if (IS_ERR(file))
+			return 0;
+		ua = map_user(fx, file, size, rw, MAP_SHARED);
+		fput(file);
+		break;
+	}
+	if (ua)
+		stamp(ua, size, 0, SZ_4K);
+	return ua;
+}
+
+/**
+ * tce_file() - the file behind shared memory, to map it once more
+ * @fx: the process
+ * @ua: address of the memory
+ *
+ * Return: the file; the caller has a reference.
+ */
+struct file *tce_file(struct tce_fixture *fx, unsigned long ua)
+{
+	struct vm_area_struct *vma;
+	struct file *file = NULL;
+
+	mmap_read_lock(fx->mm);
+	vma = find_vma(fx->mm, ua);
+	if (vma && vma->vm_start <= ua && vma->vm_file)
+		file = get_file(vma->vm_file);
+	mmap_read_unlock(fx->mm);
+	KUNIT_ASSERT_NOT_NULL(fx->test, file);
+	return file;
+}
+
+/**
+ * tce_stamp() - stamp user memory that is not from tce_memory()
+ * @ua: its address
+ * @size: bytes
+ */
+void tce_stamp(unsigned long ua, unsigned long size)
+{
+	stamp(ua, size, 0, SZ_4K);
+}
+
+/**
+ * tce_plain() - get a piece of user memory that is nothing special
+ * @fx: the process
+ * @size: bytes
+ *
+ * Return: its address.
+ */
+unsigned long tce_plain(struct tce_fixture *fx, unsigned long size)
+{
+	unsigned long ua = tce_memory(fx, TCE_MEM_PLAIN, PAGE_ALIGN(size));
+
+	KUNIT_ASSERT_NE(fx->test, ua, 0);
+	return ua;
+}
+
+/**
+ * tce_hole() - get a range of user addresses where no memory is
+ * @fx: the process
+ * @size: bytes
+ *
+ * Return: its address.
+ */
+unsigned long tce_hole(struct tce_fixture *fx, unsigned long size)
+{
+	unsigned long ua = fx->next_ua;
+
+	fx->next_ua = round_up(ua + size + 1, UA_ALIGN);
+	return ua;
+}
+
+/**
+ * tce_page() - the page behind a user address
+ * @fx: the process
+ * @ua: an address that is mapped
+ *
+ * Return: the page, on which no reference is held.
+ */
+struct page *tce_page(struct tce_fixture *fx, unsigned long ua)
+{
+	struct page *page;
+
+	KUNIT_ASSERT_EQ(fx->test, get_user_pages_fast(ua, 1, 0, &page), 1);
+	put_page(page);
+	return page;
+}
+
+/**
+ * tce_holders() - who has a page?
+ * @page: the page
+ *
+ * A new one is in a list of such as well, until others come.
+ *
+ * Return: how many have it but for that list.
+ */
+int tce_holders(struct page *page)
+{
+	int n;
+	bool lru;
+
+	do {
+		lru = PageLRU(page);
+		n = page_count(page) - !lru;
+	} while (PageLRU(page) != lru);
+	return n;
+}
+
+/**
+ * tce_apart() - the next memory may have pages of another size
+ * @fx: the process
+ *
+ * The hash MMU wants all pages of 256M to be of one size.
+ */
+void tce_apart(struct tce_fixture *fx)
+{
+	fx->next_ua = round_up(fx->next_ua, SZ_256M);
+}

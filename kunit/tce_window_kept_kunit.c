@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Suite tce_window_kept: a bridge that refuses to let go of a window. What its entries
+ * reach stays pinned or is cleared, whatever else goes.
+ */
+#include <asm/mmu_context.h>
+
+#include "tce_fixture.h"
+
+/* A bridge keeps a window: its table is empty and is never freed. */
+static void bridge_keeps_a_window(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	unsigned long ua;
+	struct tce_client *client = tce_two_windows(test, &grp, &ua);
+	u64 start;
+
+	fx->tables_left = 1;
+	tce_fault_arm(fx->mock, TCE_FAULT_UNSET, 1, -5);
+	KUNIT_EXPECT_EQ(test, tce_remove(client, TCE_SECOND), -EIO);
+	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
+	KUNIT_EXPECT_NOT_NULL(test, grp->hw[1]);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 1);
+	/* to the container it is gone */
+	KUNIT_EXPECT_EQ(test, tce_remove(client, TCE_SECOND), -EINVAL);
+	KUNIT_EXPECT_EQ(test, tce_map(client, TCE_SECOND, ua, SZ_4K, TCE_RW),
+			-ENXIO);
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, PAGE_SIZE), 0);
+	/* and another can take its place */
+	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
+	KUNIT_EXPECT_EQ(test, start, TCE_SECOND);
+}
+
+static void bridge_keeps_a_window_at_detach(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *a, *b = tce_group(fx);
+	unsigned long ua;
+	struct tce_client *client = tce_two_windows(test, &a, &ua);
+
+	fx->tables_left = 2;
+	KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
+	tce_fault_arm_sticky(fx->mock, TCE_FAULT_UNSET, -5);
+	tce_detach(client, b);
+	tce_fault_disarm(fx->mock);
+	/* the first group goes on */
+	tce_expect_mapped(fx, a, 0, 0, ua, SZ_4K, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
+	tce_detach(client, a);
+	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 2);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+}
+
+static void bridge_keeps_all_windows_at_the_end(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	unsigned long ua;
+	struct tce_client *client = tce_two_windows(test, &grp, &ua);
+
+	fx->tables_left = 2;
+	tce_fault_arm_sticky(fx->mock, TCE_FAULT_UNSET, -5);
+	tce_close(client);
+	tce_fault_disarm(fx->mock);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+	tce_expect_balance(fx);
+}
+
+/*
+ * The bridge keeps a table, and in it entries that could not be cleared: the
+ * devices still reach the pages, so that they are kept, too.
+ */
+static void bridge_keeps_pages(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, false, &grp);
+	unsigned long ua = tce_plain(fx, 2 * PAGE_SIZE);
+	int i;
+
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, 2 * PAGE_SIZE, TCE_RW), 0);
+	fx->mock->also_unset = true;
+	tce_fault_arm_sticky(fx->mock, TCE_FAULT_CLEAR, -4);
+	tce_close(client);
+	tce_fault_disarm(fx->mock);
+	fx->mock->also_unset = false;
+	tce_expect_mapped(fx, grp, 0, 0, ua, 2 * PAGE_SIZE, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 2);
+
+	/* nobody else will ever do that */
+	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
+	for (i = 0; i < 2; i++)
+		unpin_user_page(tce_page(fx, ua + i * PAGE_SIZE));
+}
+
+/*
+ * The same with registered memory: its region is counted as mapped as long as
+ * the process has containers, and then its pages stay, if nothing else does.
+ */
+static void bridge_keeps_a_region(struct kunit *test, bool listed)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+	struct page *pages[2];
+	unsigned long ua;
+	int i;
+
+	if (listed)
+		tce_watch(fx);
+	client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
+	ua = tce_plain(fx, 2 * PAGE_SIZE);
+	for (i = 0; i < 2; i++)
+		pages[i] = tce_page(fx, ua + i * PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, 2 * PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, !!mm_iommu_lookup(fx->mm, ua, PAGE_SIZE), listed);
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, 2 * PAGE_SIZE, TCE_RW), 0);
+	fx->mock->also_unset = true;
+	tce_fault_arm_sticky(fx->mock, TCE_FAULT_CLEAR, -4);
+	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), -EIO);
+	tce_fault_disarm(fx->mock);
+	fx->mock->also_unset = false;
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, 2 * PAGE_SIZE), -EBUSY);
+
+	fx->mock->kept = true;
+	tce_close(client);
+	tce_unpinned(fx);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, fx->mm->locked_vm, fx->locked_vm);
+	/* not even the process has them any more */
+	KUNIT_ASSERT_EQ(test, vm_munmap(ua, 2 * PAGE_SIZE), 0);
+	KUNIT_EXPECT_NOT_NULL(test, grp->hw[0]);
+	for (i = 0; i < 2; i++) {
+		unsigned long entry = i * PAGE_SIZE >> 12, hpa;
+
+		tce_mock_entry(grp->hw[0], entry, &hpa);
+		KUNIT_EXPECT_EQ(test, hpa, page_to_phys(pages[i]));
+		KUNIT_EXPECT_EQ(test, tce_holders(pages[i]), 1);
+	}
+	tce_expect_mapped(fx, grp, 0, 0, ua, 2 * PAGE_SIZE, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
+	for (i = 0; i < 2; i++)
+		if (tce_holders(pages[i]))
+			put_page(pages[i]);
+}
+
+static void bridge_keeps_a_listed_region(struct kunit *test)
+{
+	bridge_keeps_a_region(test, true);
+}
+
+static void bridge_keeps_an_unlisted_region(struct kunit *test)
+{
+	bridge_keeps_a_region(test, false);
+}
+
+/* The bridge keeps what CREATE could not finish. */
+static void bridge_keeps_a_new_window(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *a, *b = tce_group(fx);
+	struct tce_client *client = tce_ready(fx, true, &a);
+	unsigned long locked = tce_charged(fx);
+	u64 start;
+
+	fx->tables_left = 1;
+	KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
+	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
+	fx->mock->also_unset = true;
+	tce_fault_arm(fx->mock, TCE_FAULT_SET, 2, -EPERM);
+	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start),
+			-EIO);
+	tce_fault_disarm(fx->mock);
+	fx->mock->also_unset = false;
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), locked);
+	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 1);
+}
+
+/* It can't be told whether the bridge got it, and it can't be taken back. */
+static void bridge_keeps_a_window_that_it_lost(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, true, NULL);
+	u64 start;
+
+	fx->tables_left = 1;
+	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
+	fx->mock->also_unset = true;
+	tce_fault_arm(fx->mock, TCE_FAULT_LINK, 1, 0);
+	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start),
+			-ENOMEM);
+	tce_fault_disarm(fx->mock);
+	fx->mock->also_unset = false;
+	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 1);
+}
+
+static struct kunit_case tce_window_kept_cases[] = {
+	KUNIT_CASE(bridge_keeps_a_window),
+	KUNIT_CASE(bridge_keeps_a_window_at_detach),
+	KUNIT_CASE(bridge_keeps_all_windows_at_the_end),
+	KUNIT_CASE(bridge_keeps_pages),
+	KUNIT_CASE(bridge_keeps_a_listed_region),
+	KUNIT_CASE(bridge_keeps_an_unlisted_region),
+	KUNIT_CASE(bridge_keeps_a_new_window),
+	KUNIT_CASE(bridge_keeps_a_window_that_it_lost),
+	{}
+};
+
+static struct kunit_suite tce_window_kept_suite = {
+	.name = "tce_window_kept",
+	.init = tce_fixture_init,
+	.exit = tce_fixture_exit,
+	.test_cases = tce_window_kept_cases,
+};
+
+kunit_test_suite(tce_window_kept_suite);
