@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vfio.h"
+#include "test.h"
 
 #define INFO_V1_SIZE	16	/* before ddw was added */
 #define INFO_SIZE	32

@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vfio.h"
+#include "tce.h"
 
 #define TCE		4096ULL		/* windows here have 4K pages */
 #define MAX_REPS	9
@@ -1391,7 +1391,7 @@ int main(int argc, char **argv)
 		}
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	host_init();
+	tce_init();
 	cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	for (j = optind; j < argc || (optind == argc && j == argc); j++) {
 		const char *name = j < argc ? argv[j] : "";

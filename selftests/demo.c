@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "vfio.h"
+#include "tce.h"
 
 #define CHUNK	(64 * KiB)
 
@@ -176,7 +176,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: %s 1|2\n", argv[0]);
 		return 2;
 	}
-	host_init_quiet();
+	host_init();
 	demo(version);
 	return failures ? 1 : 0;
 }

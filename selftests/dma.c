@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "vfio.h"
+#include "test.h"
 
 #define CHUNK	(64 * KiB)	/* a multiple of every page size of 4K and 64K */
 

@@ -280,7 +280,7 @@ static void ask_machine(void)
 {
 	int i;
 
-	host_init();
+	tce_init();
 	answer = mmap(NULL, sizeof(*answer), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		      -1, 0);
 	answer->groups = host.devices < GROUPS ? host.devices : GROUPS;

@@ -17,7 +17,7 @@
 #include <linux/kvm.h>
 #include <linux/mman.h>
 
-#include "vfio.h"
+#include "test.h"
 
 #define H_PUT_TCE		0x20
 #define H_STUFF_TCE		0x138

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vfio.h"
+#include "test.h"
 
 #define CHUNK	(64 * KiB)
 

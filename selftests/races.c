@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vfio.h"
+#include "test.h"
 
 #define CHUNK		(64 * KiB)
 #define SECONDS		1	/* or as TCE_SECONDS in the environment says */

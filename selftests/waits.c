@@ -25,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vfio.h"
+#include "test.h"
 #include "waits/fuse.h"
 
 /*

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vfio.h"
+#include "test.h"
 
 #define CHUNK		(64 * KiB)
 #define SLOT1_POWERNV	(1ULL << 59)

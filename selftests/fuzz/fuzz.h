@@ -15,7 +15,7 @@
 #ifndef SELFTESTS_FUZZ_H
 #define SELFTESTS_FUZZ_H
 
-#include "vfio.h"
+#include "tce.h"
 
 #define SLOTS		2	/* container files of the program */
 #define OBJECTS		8	/* containers: one without a file may live on */
