@@ -16,7 +16,7 @@ volatile bool over;
 #define MOST_SIDES	6
 
 static struct side {
-	void (*turn)(void);
+	struct turn turn;
 	volatile unsigned long turns;
 } sides[MOST_SIDES];
 
@@ -25,7 +25,7 @@ static void *side_loop(void *arg)
 	struct side *side = arg;
 
 	while (!over) {
-		side->turn();
+		side->turn.run();
 		side->turns++;
 	}
 	return NULL;
@@ -35,7 +35,7 @@ static void *side_loop(void *arg)
  * Runs all of @turns against each other, each in a loop, for some seconds and on a
  * busy machine for as long as it takes.
  */
-void contend_all(void (*const *turns)(void), int n)
+void contend_all(const struct turn *turns, int n)
 {
 	pthread_t threads[MOST_SIDES];
 	const char *wanted = getenv("TCE_SECONDS");
@@ -68,7 +68,7 @@ void contend_all(void (*const *turns)(void), int n)
 
 void contend(void (*a)(void), void (*b)(void))
 {
-	void (*const turns[])(void) = { a, b };
+	const struct turn turns[] = { { a }, { b } };
 
 	contend_all(turns, 2);
 }

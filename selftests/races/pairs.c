@@ -269,11 +269,13 @@ static void unmap_unmap(struct tce *t)
 /* Everything at once. */
 static void everything(struct tce *t)
 {
-	static void (*const v1[])(void) = {
-		mapping_v1, mapping_v1, enabling, asking, unmapping_memory,
+	static const struct turn v1[] = {
+		{ mapping_v1 }, { mapping_v1 }, { enabling }, { asking },
+		{ unmapping_memory },
 	};
-	static void (*const v2[])(void) = {
-		mapping, mapping, windows, registrations, asking, joining,
+	static const struct turn v2[] = {
+		{ mapping }, { mapping }, { windows }, { registrations },
+		{ asking }, { joining },
 	};
 	uint64_t before = locked();
 	long pins = pinned();

@@ -34,7 +34,12 @@ static inline uint64_t base(const struct tce *t)
 extern struct tce *box;
 extern uint8_t *mem;
 extern volatile bool over;
-void contend_all(void (*const *turns)(void), int n);
+/* What a side does, again and again. */
+struct turn {
+	void (*run)(void);
+};
+
+void contend_all(const struct turn *turns, int n);
 void contend(void (*a)(void), void (*b)(void));
 void prepare(struct tce *t);
 
