@@ -280,14 +280,14 @@ static __always_inline int tce_entry_swap(struct tce_table *table,
 	}
 	new->cookie = tce_cell_cookie(old);
 
-	if (likely(!old && new->dir == DMA_NONE))
+	if (!old && new->dir == DMA_NONE)
 		*was = TCE_WAS_EMPTY;
-	else if (v2 && new->dir == DMA_NONE)
+	else if (v2 && unlikely(new->dir == DMA_NONE))
 		*was = TCE_WAS_KVMS;
-	else if (!same)
+	else if (unlikely(!same))
 		*was = TCE_WAS_LOST;
 	else
-		*was = old ? TCE_WAS_OURS : TCE_WAS_KVMS;
+		*was = likely(old) ? TCE_WAS_OURS : TCE_WAS_KVMS;
 	return 0;
 }
 

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "vfio.h"
+#include "test.h"
 
 #define CHUNK		(64 * KiB)
 #define SEGMENT		(2 * MiB)

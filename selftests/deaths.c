@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vfio.h"
+#include "tce.h"
 
 #define CHUNK		(64 * KiB)
 #define REGIONS		6
@@ -288,7 +288,7 @@ int main(int argc, char **argv)
 	state = strtoull(argv[2], NULL, 0) * 0x9e3779b97f4a7c15ULL + 1;
 	clients = strtoul(argv[3], NULL, 0);
 	me.loading = argc == 5;
-	host_init_quiet();
+	host_init();
 	if (!host_use(argv[1])) {
 		fprintf(stderr, "%s is not bound to vfio-pci\n", argv[1]);
 		return 2;

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "vfio.h"
+#include "tce.h"
 
 #define CHUNK	(64 * KiB)
 
@@ -92,12 +92,41 @@ static uint64_t own_window(struct tce *t)
 	return start;
 }
 
+/* What the device does with both pieces of memory, the second of which changes. */
+static void transfers(struct tce *t, uint8_t *from, uint8_t *to, uint64_t base)
+{
+	size_t equal;
+
+	fill(from, EDU_MAX, 1);
+	edu_copy(&t->edu, base, base + CHUNK, EDU_MAX);
+	equal = equal_bytes(from, to, EDU_MAX);
+	step(equal == EDU_MAX, "memory, device, memory",
+	     "%zu of %d bytes equal", equal, EDU_MAX);
+
+	command(__map(t->container, to, base + CHUNK, CHUNK, R),
+		"map again", "the destination, read-only");
+	equal = changed_by_device(t, base + CHUNK, to, base, from);
+	step(!equal, "device writes read-only page", "%zu of %d bytes changed",
+	     equal, EDU_MAX);
+
+	command(__map(t->container, to, base + CHUNK, CHUNK, RW),
+		"map again", "the destination, read and write");
+	equal = changed_by_device(t, base + CHUNK, to, base, from);
+	step(equal > EDU_MAX / 2 && filled(to, EDU_MAX, 8), "device writes it",
+	     "%zu of %d bytes changed", equal, EDU_MAX);
+
+	command(__unmap(t->container, base + CHUNK, CHUNK), "unmap",
+		"the destination");
+	equal = changed_by_device(t, base + CHUNK, to, base, from);
+	step(!equal, "device writes unmapped page", "%zu of %d bytes changed",
+	     equal, EDU_MAX);
+}
+
 static void demo(int version)
 {
 	uint64_t base, begun = locked(), before;
 	struct tce t = { .group2 = -1 };
 	uint8_t *from, *to;
-	size_t equal;
 
 	attach(&t, version);
 	step(true, "container and group", "group %d, type %d",
@@ -137,29 +166,7 @@ static void demo(int version)
 	if (version == 1)
 		accounting("the table is charged", before);
 
-	fill(from, EDU_MAX, 1);
-	edu_copy(&t.edu, base, base + CHUNK, EDU_MAX);
-	equal = equal_bytes(from, to, EDU_MAX);
-	step(equal == EDU_MAX, "memory, device, memory",
-	     "%zu of %d bytes equal", equal, EDU_MAX);
-
-	command(__map(t.container, to, base + CHUNK, CHUNK, R),
-		"map again", "the destination, read-only");
-	equal = changed_by_device(&t, base + CHUNK, to, base, from);
-	step(!equal, "device writes read-only page", "%zu of %d bytes changed",
-	     equal, EDU_MAX);
-
-	command(__map(t.container, to, base + CHUNK, CHUNK, RW),
-		"map again", "the destination, read and write");
-	equal = changed_by_device(&t, base + CHUNK, to, base, from);
-	step(equal > EDU_MAX / 2 && filled(to, EDU_MAX, 8), "device writes it",
-	     "%zu of %d bytes changed", equal, EDU_MAX);
-
-	command(__unmap(t.container, base + CHUNK, CHUNK), "unmap",
-		"the destination");
-	equal = changed_by_device(&t, base + CHUNK, to, base, from);
-	step(!equal, "device writes unmapped page", "%zu of %d bytes changed",
-	     equal, EDU_MAX);
+	transfers(&t, from, to, base);
 
 	/* No more commands: what is left must go by itself. */
 	edu_close(&t.edu);
@@ -176,7 +183,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: %s 1|2\n", argv[0]);
 		return 2;
 	}
-	host_init_quiet();
+	host_init();
 	demo(version);
 	return failures ? 1 : 0;
 }

@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "vfio.h"
+#include "test.h"
 
 #define CHUNK		(64 * KiB)
 #define SHORT_SIZE	12	/* up to op */

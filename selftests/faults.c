@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "vfio.h"
+#include "test.h"
 
 #define CHUNK	(64 * KiB)
 #define SIZE	(4 * MiB)

@@ -280,7 +280,7 @@ static void ask_machine(void)
 {
 	int i;
 
-	host_init();
+	tce_init();
 	answer = mmap(NULL, sizeof(*answer), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		      -1, 0);
 	answer->groups = host.devices < GROUPS ? host.devices : GROUPS;
@@ -424,13 +424,72 @@ static bool replay(void)
 	return false;
 }
 
+/* Tells of a round that failed, and finds a shorter sequence that does the same. */
+static void tell_failure(long round, unsigned int how)
+{
+	struct report counts;
+	int n;
+
+	print_failure(round, how, report->ops, true);
+	if (!opt.shrink)
+		return;
+	counts = *report;
+	n = shorten(report->at < report->ops ? report->at + 1 : report->ops, how);
+	print_failure(round, how, n, false);
+	memcpy(report->count, counts.count, sizeof(counts.count));
+	report->ioctls = counts.ioctls;
+}
+
+static bool enough(unsigned long rounds, double end)
+{
+	if (opt.round >= 0)
+		return rounds;
+	return opt.rounds ? rounds >= opt.rounds : seconds() > end;
+}
+
+/* Rounds, until there is enough of them. Returns how many failed, and counts by what. */
+static unsigned int fuzz(unsigned int *bad)
+{
+	double begun = seconds(), end = begun + opt.seconds;
+	unsigned long rounds = 0, total = 0;
+	unsigned long long tables = mem_free();
+	unsigned int failures = 0;
+	long round;
+
+	for (round = opt.round < 0 ? 0 : opt.round; !enough(rounds, end); round++) {
+		uint64_t seed = round_seed(round);
+		unsigned int how;
+
+		/* In case the kernel does not survive it: --round repeats it. */
+		note("round %ld of seed %lu, %lu ioctls in %.0f s so far", round, opt.seed,
+		     report->ioctls, seconds() - begun);
+		how = random_next(&seed) % HOW_ALL;
+		gen_seed(seed);
+		rounds++;
+		if (run_round(true, opt.ops, how)) {
+			total += report->ops;
+			continue;
+		}
+		bad[report->wrong]++;
+		tell_failure(round, how);
+		if (++failures >= opt.failures)
+			break;
+	}
+	print_counts();
+	note("locked memory was looked at %lu times, pinned pages %lu times", report->lock_checks,
+	     report->pin_checks);
+	note("DMA: %lu reads, %lu writes, of which %lu to nothing", report->dma_reads,
+	     report->dma_writes, report->dma_none);
+	note("free memory: %lld KiB less than at the start",
+	     ((long long)tables - (long long)mem_free()) / 1024);
+	note("seed %lu: %lu rounds, %lu operations, %lu ioctls in %.0f s", opt.seed, rounds, total,
+	     report->ioctls, seconds() - begun);
+	return failures;
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int bad[WRONGS] = { }, failures = 0;
-	unsigned long rounds = 0, total = 0;
-	unsigned long long tables;
-	double begun, end;
-	long round;
 	int i, row = 0;
 
 	parse(argc, argv);
@@ -448,55 +507,10 @@ int main(int argc, char **argv)
 	if (machine.groups < GROUPS)
 		fail(__FILE__, __LINE__, "%d groups are needed", GROUPS);
 
-	if (opt.replay) {
-		if (!replay())
-			bad[report->wrong]++;
-		rounds = 1;
-		goto out;
-	}
-	begun = seconds();
-	end = begun + opt.seconds;
-	tables = mem_free();
-	for (round = opt.round < 0 ? 0 : opt.round; ; round++) {
-		uint64_t seed = round_seed(round);
-		unsigned int how;
-
-		if (opt.round >= 0 ? rounds : opt.rounds ? rounds >= opt.rounds :
-		    seconds() > end)
-			break;
-		/* In case the kernel does not survive it: --round repeats it. */
-		note("round %ld of seed %lu, %lu ioctls in %.0f s so far", round, opt.seed,
-		     report->ioctls, seconds() - begun);
-		how = random_next(&seed) % HOW_ALL;
-		gen_seed(seed);
-		rounds++;
-		if (run_round(true, opt.ops, how)) {
-			total += report->ops;
-			continue;
-		}
+	if (!opt.replay)
+		failures = fuzz(bad);
+	else if (!replay())
 		bad[report->wrong]++;
-		print_failure(round, how, report->ops, true);
-		if (opt.shrink) {
-			struct report counts = *report;
-			int n = shorten(report->at < report->ops ? report->at + 1 : report->ops, how);
-
-			print_failure(round, how, n, false);
-			memcpy(report->count, counts.count, sizeof(counts.count));
-			report->ioctls = counts.ioctls;
-		}
-		if (++failures >= opt.failures)
-			break;
-	}
-	print_counts();
-	note("locked memory was looked at %lu times, pinned pages %lu times", report->lock_checks,
-	     report->pin_checks);
-	note("DMA: %lu reads, %lu writes, of which %lu to nothing", report->dma_reads,
-	     report->dma_writes, report->dma_none);
-	note("free memory: %lld KiB less than at the start",
-	     ((long long)tables - (long long)mem_free()) / 1024);
-	note("seed %lu: %lu rounds, %lu operations, %lu ioctls in %.0f s", opt.seed, rounds, total,
-	     report->ioctls, seconds() - begun);
-out:
 	for (i = 1; i < WRONGS; i++) {
 		const char *skipped = i == WRONG_DMA && !machine.dma ?
 				      " # SKIP no device that drives 64 address bits" : "";

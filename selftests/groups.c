@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "vfio.h"
+#include "test.h"
 
 #define CHUNK	(64 * KiB)
 

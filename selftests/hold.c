@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vfio.h"
+#include "tce.h"
 
 #define SIZE	(4 * MiB)
 
@@ -53,7 +53,7 @@ int main(int argc, char **argv)
 			argv[0]);
 		return 2;
 	}
-	host_init_quiet();
+	host_init();
 	if (!host_use(argv[1])) {
 		fprintf(stderr, "%s is not bound to vfio-pci\n", argv[1]);
 		return 2;

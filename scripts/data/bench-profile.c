@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * QEMU plugin: which instructions of the emulated machine are executed, and how
- * often, between marks that selftests/bench.c sets (--profile). Exact, unlike
+ * often, between marks that selftests/bench/bench.h sets (--profile). Exact, unlike
  * samples, and knows the firmware as well as the kernel.
  *
  * Argument: out=FILE. Lines of FILE: "SECTION ADDRESS INSTRUCTIONS TIMES SEEN", for

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The plan of rooms, held against the module's sources; and the sizes, against those of the suites as well."""
+"""The plan of rooms, held against the module's sources; and the sizes, against those of the tests as well."""
 import re
 import sys
 from collections.abc import Iterator
@@ -14,6 +14,8 @@ MAX_FUNCTION = 60
 ROOM_OF = {"tce_entry.h": "tce_table", "tce_mm.h": "tce_process"}
 # No room: for all
 ANYWHERE = {"tce_trace.h", "tce_page.h"}
+# selftests/lib, from its top down: each file calls only what is below it
+LIBRARY = ["test", "tce", "edu", "vfio", "host", "mem", "result"]
 FUNCTION = re.compile(r"^(?!static_assert|DEFINE|DECLARE|TRACE)(\w[^;{}#=]*?\b(\w+)\([^;{}]*\))\n\{\n(.*?)^\}", re.M | re.S)
 
 
@@ -52,22 +54,22 @@ def check_opening(name: str, text: str) -> Iterator[str]:
             yield f"{name}: does not say at its top: {word}"
 
 
-def check_includes(files: dict[str, str], order: list[str]) -> Iterator[str]:
-    """Includes that go up or round; a room that Kbuild does not list."""
+def check_includes(files: dict[str, str], order: list[str], plan: str = "Kbuild") -> Iterator[str]:
+    """Includes that go up or round; a room that the plan does not list."""
     place = {room: i for i, room in enumerate(order)}
     for name, text in files.items():
         if name in ANYWHERE:
             continue
         own = room_of(name)
         if own not in place:
-            yield f"{name}: Kbuild has no such room"
+            yield f"{name}: {plan} has no such room"
             continue
         for header in re.findall(r'^#include "([^"/]+)"', text, re.M):
             other = room_of(header)
             if header in ANYWHERE or other == own:
                 continue
             if other not in place:
-                yield f"{name}: includes {header}, whose room Kbuild does not list"
+                yield f"{name}: includes {header}, whose room {plan} does not list"
             elif place[other] < place[own]:
                 yield f"{name}: includes {header}, which is above it"
 
@@ -90,12 +92,26 @@ def check(root: Path) -> tuple[list[str], int]:
     return wrong, len(files) + len(suites)
 
 
+def check_selftests(root: Path) -> tuple[list[str], int]:
+    """The same of the test programs: sizes of all files, the order of their library."""
+    files = {path.relative_to(root): path.read_text() for path in sorted(root.glob("selftests/**/*.[ch]"))}
+    library = {path.name: text for path, text in files.items() if path.parent == Path("selftests/lib")}
+    wrong = [f"selftests/lib/{text}" for text in check_includes(library, LIBRARY, "LIBRARY")]
+    wrong += [f"LIBRARY lists {room}, which is no file" for room in LIBRARY if f"{room}.c" not in library]
+    for path, text in files.items():
+        wrong += check_sizes(str(path), text)
+    return wrong, len(files)
+
+
 def main(doc: str) -> int:
     if len(sys.argv) > 2:
         print(doc, file=sys.stderr)
         return 2
-    wrong, files = check(Path(sys.argv[1]) if len(sys.argv) == 2 else ROOT)
+    root = Path(sys.argv[1]) if len(sys.argv) == 2 else ROOT
+    wrong, files = check(root)
+    wrong_tests, tests = check_selftests(root)
+    wrong += wrong_tests
     for text in wrong:
         print(text)
-    print(f">> check-house: {files} files, {len(wrong)} complaints")
-    return 1 if wrong or not files else 0
+    print(f">> check-house: {files} files, {tests} of selftests/, {len(wrong)} complaints")
+    return 1 if wrong or not files or not tests else 0

@@ -56,5 +56,36 @@ class House(unittest.TestCase):
         self.assertTrue(self.wrong(Kbuild=KBUILD + "vfio_iommu_spapr_tce-y += tce_gone.o\n"))
 
 
+class Selftests(unittest.TestCase):
+    def wrong(self, **files):
+        """What is wrong with such test programs; the library's other files are as they should be."""
+        good = {f"lib/{room}.c": f'#include "{room}.h"\n' for room in house.LIBRARY}
+        good |= {f"lib/{room}.h": "".join(f'#include "{low}.h"\n' for low in house.LIBRARY[i + 1:])
+                 for i, room in enumerate(house.LIBRARY)}
+        with tempfile.TemporaryDirectory() as tmp:
+            for name, text in {**good, **{k.replace("__", "/").replace("_dot_", "."): v for k, v in files.items()}}.items():
+                path = Path(tmp) / "selftests" / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if text is not None:
+                    path.write_text(text)
+            return house.check_selftests(Path(tmp))[0]
+
+    def test_good(self):
+        self.assertEqual(self.wrong(), [])
+
+    def test_faults(self):
+        long = "int f(void)\n{\n" + "\tg();\n" * 58 + "}\n"
+        for files, said in (
+                ({"lib__result_dot_c": '#include "test.h"\n'}, "selftests/lib/result.c: includes test.h, which is above it"),
+                ({"lib__vfio_dot_c": '#include "edu.h"\n'}, "is above it"),
+                ({"lib__new_dot_c": ""}, "LIBRARY has no such room"),
+                ({"lib__edu_dot_c": None}, "LIBRARY lists edu, which is no file"),
+                ({"dma__reach_dot_c": "x\n" * 601}, "selftests/dma/reach.c: 601 lines"),
+                ({"abi_dot_c": "x\n" * 601}, "selftests/abi.c: 601 lines"),
+                ({"dma__reach_dot_h": long}, "f() has 61 lines")):
+            self.assertTrue(any(said in text for text in self.wrong(**files)), said)
+        self.assertEqual(self.wrong(abi_dot_c="x\n" * 600, dma__reach_dot_c=long.replace("\tg();\n", "", 1)), [])
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -4,8 +4,10 @@
  * three groups, each with a prediction that the machine has to meet.
  *
  *   gen.c	makes operations, most of them sensible in the model's state
- *   exec.c	does one, and compares what happened with what the model says
- *   model.c	knows the ABI: what must happen, and what state that leaves
+ *   exec.c	does one, and compares what happened with what the model says; its
+ *		parts (exec.h): text.c, arena.c, check.c, dma.c, process.c
+ *   model.c	knows the ABI; its parts (model.h): allow.c, predict.c says what must
+ *		happen, wanted.c, apply.c what state that leaves
  *   ../fuzz.c	rounds, each in a process of its own, and shortens what fails
  *
  * An operation is plain numbers, so that any part of a sequence can be done
@@ -15,7 +17,7 @@
 #ifndef SELFTESTS_FUZZ_H
 #define SELFTESTS_FUZZ_H
 
-#include "vfio.h"
+#include "tce.h"
 
 #define SLOTS		2	/* container files of the program */
 #define OBJECTS		8	/* containers: one without a file may live on */
@@ -185,7 +187,7 @@ extern struct report *report;
 #define HOW_HUGE	64
 #define HOW_ALL		128
 
-/* model.c */
+/* model.c, allow.c, predict.c, wanted.c, apply.c */
 void model_init(void);
 bool model_bus_address(uint64_t iova, uint64_t size);
 bool model_allows(const struct op *op);
@@ -210,7 +212,7 @@ uint64_t random_next(uint64_t *state);
 void gen_seed(uint64_t seed);
 void gen_op(struct op *op);
 
-/* exec.c */
+/* exec.c, text.c, check.c */
 void exec_init(unsigned int how);
 void exec_op(const struct op *op);
 void exec_end(unsigned int how);

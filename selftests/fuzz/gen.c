@@ -402,9 +402,8 @@ static void gen_structure(struct op *op)
 		op->a = one_in(2) ? below(12) : random_next(&state);
 }
 
-static void gen_command(struct op *op)
+static enum kind command_kind(const struct container *c)
 {
-	const struct container *c = model_at(op->slot);
 	static const uint8_t v1[] = {
 		OP_MAP, OP_MAP, OP_MAP, OP_MAP, OP_MAP, OP_MAP, OP_MAP, OP_MAP,
 		OP_UNMAP, OP_UNMAP, OP_UNMAP, OP_UNMAP, OP_UNMAP, OP_UNMAP,
@@ -424,15 +423,20 @@ static void gen_command(struct op *op)
 	};
 
 	if (c->version == 0 || one_in(12))
-		op->kind = pick(any);
-	else if (c->version == 1)
-		op->kind = !c->enabled && !one_in(model.limit ? 2 : 4) ? OP_ENABLE :
-			   one_in(120) ? OP_DISABLE : pick(v1);
-	else if (!c->enabled && one_in(3))
-		op->kind = OP_REGISTER;
-	else
-		op->kind = one_in(25) ? one_in(3) ? OP_REMOVE : OP_CREATE : pick(v2);
+		return pick(any);
+	if (c->version == 1)
+		return !c->enabled && !one_in(model.limit ? 2 : 4) ? OP_ENABLE :
+		       one_in(120) ? OP_DISABLE : pick(v1);
+	if (!c->enabled && one_in(3))
+		return OP_REGISTER;
+	return one_in(25) ? one_in(3) ? OP_REMOVE : OP_CREATE : pick(v2);
+}
 
+static void gen_command(struct op *op)
+{
+	const struct container *c = model_at(op->slot);
+
+	op->kind = command_kind(c);
 	switch (op->kind) {
 	case OP_SET_IOMMU:
 	case OP_CHECK_EXTENSION:

@@ -14,6 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "edu.h"
+#include "host.h"
+#include "result.h"
 #include "vfio.h"
 
 #define EDU_ID			0x00

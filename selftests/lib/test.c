@@ -12,20 +12,17 @@
 #include <fnmatch.h>
 #include <getopt.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "vfio.h"
+#include "test.h"
 
 #define DEFAULT_TIMEOUT	240
-#define EXIT_SKIP	4		/* as in the kernel's selftests */
 /* Seconds for what takes less than three, unless somebody waits for ever. */
 #define CLEAN_TIMEOUT	30
 
@@ -39,69 +36,10 @@ static struct options {
 	uint64_t memlock;
 } opt = { .prefix = "", .danger = 3 };
 
-/* Where a child leaves the reason for skipping. */
-static char *reason;
-#define REASON_SIZE	256
-
 static const unsigned int variants[] = { BARE, V1, V2 };
 
 /* Something waits for ever that every further row would wait for, too. */
 static bool stuck;
-
-void note(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	printf("# ");
-	vprintf(fmt, ap);
-	printf("\n");
-	va_end(ap);
-	fflush(stdout);
-}
-
-void skip(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(reason, REASON_SIZE, fmt, ap);
-	va_end(ap);
-	_exit(EXIT_SKIP);
-}
-
-void fail(const char *file, int line, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	printf("# %s:%d: ", file, line);
-	vprintf(fmt, ap);
-	printf("\n");
-	va_end(ap);
-	fflush(stdout);
-	_exit(1);
-}
-
-/* "0", "7", "EINVAL": the way in which results are spoken of. */
-static const char *rc_name(long rc, char *buf, size_t size)
-{
-	const char *name = rc < 0 ? strerrorname_np(-rc) : NULL;
-
-	if (name)
-		snprintf(buf, size, "-%s", name);
-	else
-		snprintf(buf, size, "%ld", rc);
-	return buf;
-}
-
-void fail_rc(const char *file, int line, const char *what, long want, long got)
-{
-	char a[32], b[32];
-
-	fail(file, line, "%s returned %s, not %s", what,
-	     rc_name(got, a, sizeof(a)), rc_name(want, b, sizeof(b)));
-}
 
 static const char *row_name(const char *suite, const struct test *test,
 			    unsigned int variant)
@@ -273,7 +211,7 @@ static int run_row(const struct test *test, unsigned int variant)
 	int status;
 	pid_t pid;
 
-	reason[0] = '\0';
+	skip_reason()[0] = '\0';
 	fflush(stdout);
 	pid = fork();
 	if (!pid) {
@@ -382,85 +320,105 @@ static void parse(int argc, char **argv)
 	}
 }
 
-int run_tests(int argc, char **argv, const char *suite,
-	      const struct test *tests, size_t count)
-{
-	unsigned int planned = 0, row = 0, passed = 0, failed = 0;
-	bool run = false;
-	size_t i, v;
-	int danger;
+static unsigned int planned, ran, passed, failed;
 
+/* Each of these is called for a row, and says whether the next one has its turn. */
+static bool count_row(const char *suite __attribute__((unused)),
+		      const struct test *test __attribute__((unused)),
+		      unsigned int variant __attribute__((unused)))
+{
+	planned++;
+	return true;
+}
+
+static bool list_row(const char *suite, const struct test *test,
+		     unsigned int variant)
+{
+	printf("%s\t%s\n", test->flags & DANGEROUS ? "dangerous" : "safe",
+	       row_name(suite, test, variant));
+	return true;
+}
+
+static bool report_row(const char *suite, const struct test *test,
+		       unsigned int variant)
+{
+	int result = run_row(test, variant);
+	const char *name = row_name(suite, test, variant);
+
+	ran++;
+	if (result < 0) {
+		printf("ok %u %s # SKIP %s\n", ran, name, skip_reason());
+	} else if (result) {
+		passed++;
+		printf("ok %u %s\n", ran, name);
+	} else {
+		failed++;
+		printf("not ok %u %s\n", ran, name);
+	}
+	if (stuck)
+		printf("Bail out! Further rows would wait, too.\n");
+	fflush(stdout);
+	return !stuck;
+}
+
+/* Calls @each for the selected rows that are @dangerous, or for those that are not. */
+static bool half(const char *suite, const struct rows *part, bool dangerous,
+		 bool (*each)(const char *, const struct test *, unsigned int))
+{
+	size_t i, v;
+
+	for (i = 0; i < part->count; i++)
+		for (v = 0; v < sizeof(variants) / sizeof(*variants); v++)
+			if (selected(suite, &part->tests[i], variants[v], dangerous) &&
+			    !each(suite, &part->tests[i], variants[v]))
+				return false;
+	return true;
+}
+
+/* The same for all of them, the dangerous ones last. False: ended early. */
+static bool for_rows(const char *suite, const struct rows *const *parts,
+		     bool (*each)(const char *, const struct test *, unsigned int))
+{
+	const struct rows *const *part;
+	int dangerous;
+
+	for (dangerous = 0; dangerous < 2; dangerous++)
+		for (part = parts; *part; part++)
+			if (!half(suite, *part, dangerous, each))
+				return false;
+	return true;
+}
+
+int run_tests(int argc, char **argv, const char *suite,
+	      const struct rows *const *parts)
+{
 	parse(argc, argv);
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	reason = mmap(NULL, REASON_SIZE, PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (reason == MAP_FAILED) {
+	if (opt.list) {
+		for_rows(suite, parts, list_row);
+		return 0;
+	}
+	if (!results_begin()) {
 		perror("mmap");
 		return 2;
 	}
 	/* What a row's processes leave behind is waited for here. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 
-	/* The first round counts: the plan comes before the results. */
-again:
-	for (danger = 0; danger < 2; danger++) {
-		for (i = 0; i < count; i++) {
-			for (v = 0; v < sizeof(variants) / sizeof(*variants); v++) {
-				const char *name;
-				int result;
-
-				if (!selected(suite, &tests[i], variants[v], danger))
-					continue;
-				if (!run) {
-					planned++;
-					continue;
-				}
-				if (opt.list) {
-					printf("%s\t%s\n",
-					       danger ? "dangerous" : "safe",
-					       row_name(suite, &tests[i],
-							variants[v]));
-					continue;
-				}
-				result = run_row(&tests[i], variants[v]);
-				name = row_name(suite, &tests[i], variants[v]);
-				row++;
-				if (result < 0) {
-					printf("ok %u %s # SKIP %s\n", row, name,
-					       reason);
-				} else if (result) {
-					passed++;
-					printf("ok %u %s\n", row, name);
-				} else {
-					failed++;
-					printf("not ok %u %s\n", row, name);
-				}
-				fflush(stdout);
-				if (stuck) {
-					printf("Bail out! Further rows would wait, too.\n");
-					return 1;
-				}
-			}
-		}
+	/* The plan comes before the results. */
+	for_rows(suite, parts, count_row);
+	if (!planned) {
+		printf("KTAP version 1\n1..0 # SKIP no such rows\n");
+		return EXIT_SKIP;
 	}
-	if (!run) {
-		run = true;
-		if (opt.list)
-			goto again;
-		if (!planned) {
-			printf("KTAP version 1\n1..0 # SKIP no such rows\n");
-			return EXIT_SKIP;
-		}
-		printf("KTAP version 1\n1..%u\n", planned);
-		fflush(stdout);
-		host_init();
-		goto again;
-	}
-	if (opt.list)
-		return 0;
+	printf("KTAP version 1\n1..%u\n", planned);
+	fflush(stdout);
+	tce_init();
+	if (!for_rows(suite, parts, report_row))
+		return 1;
 
 	printf("# %s: %u passed, %u failed, %u skipped of %u\n", suite, passed,
-	       failed, row - passed - failed, planned);
+	       failed, ran - passed - failed, planned);
 	/* A program of which nothing passed has proved nothing. */
 	return failed ? 1 : passed ? 0 : EXIT_SKIP;
 }

@@ -10,13 +10,9 @@
 #ifndef SELFTESTS_TEST_H
 #define SELFTESTS_TEST_H
 
-#include <errno.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <sys/types.h>
 
-struct tce;
+#include "tce.h"
 
 /* Which container the test finds ready: one row of the plan for each bit. */
 #define V1		(1u << 0)	/* attached, SET_IOMMU(2) */
@@ -48,15 +44,29 @@ struct test {
 	unsigned int timeout;		/* seconds, 0 is the default */
 };
 
-int run_tests(int argc, char **argv, const char *suite,
-	      const struct test *tests, size_t count);
+/* Rows of one noun; a program has one or more of these. */
+struct rows {
+	const struct test *tests;
+	size_t count;
+};
 
-#define TEST_MAIN(suite, tests)						\
+#define ROWS(tests)	{ tests, sizeof(tests) / sizeof((tests)[0]) }
+
+/* @parts end with NULL. */
+int run_tests(int argc, char **argv, const char *suite,
+	      const struct rows *const *parts);
+
+#define TESTS_MAIN(suite, ...)						\
 int main(int argc, char **argv)						\
 {									\
-	return run_tests(argc, argv, suite, tests,			\
-			 sizeof(tests) / sizeof((tests)[0]));		\
+	static const struct rows *const parts[] = { __VA_ARGS__, NULL };	\
+									\
+	return run_tests(argc, argv, suite, parts);			\
 }
+
+#define TEST_MAIN(suite, tests)						\
+static const struct rows all_rows = ROWS(tests);			\
+TESTS_MAIN(suite, &all_rows)
 
 /*
  * A process of the row: it runs @run, as the tests' user if @client, as root if not,
@@ -67,37 +77,5 @@ pid_t spawn(bool client, void (*run)(void *arg), void *arg);
 bool ends(pid_t pid, int seconds);
 /* Whether it is still there. */
 bool lives(pid_t pid);
-
-/* Prints a KTAP diagnostic line. */
-void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
-void skip(const char *fmt, ...)
-	__attribute__((format(printf, 1, 2), noreturn));
-void fail(const char *file, int line, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4), noreturn));
-void fail_rc(const char *file, int line, const char *what, long want,
-	     long got) __attribute__((noreturn));
-
-/* Wrappers of ioctls return what the kernel did, or -errno. */
-#define expect_rc(want, call) do {					\
-	long want_ = (want), got_ = (call);				\
-									\
-	if (got_ != want_)						\
-		fail_rc(__FILE__, __LINE__, #call, want_, got_);	\
-} while (0)
-
-#define expect(cond) do {						\
-	if (!(cond))							\
-		fail(__FILE__, __LINE__, "%s is not true", #cond);	\
-} while (0)
-
-#define expect_eq(want, got) do {					\
-	unsigned long long want_ = (want), got_ = (got);		\
-									\
-	if (got_ != want_)						\
-		fail(__FILE__, __LINE__,				\
-		     "%s is %lld (%#llx), not %lld (%#llx)",		\
-		     #got, got_, got_, want_, want_);			\
-} while (0)
 
 #endif

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "fuse.h"
-#include "vfio.h"
+#include "test.h"
 
 #define FILE_SIZE	MiB
 

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * model_apply() takes the result, which was right, and changes the state.
+ */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+
+#include "model.h"
+
+static void apply_register(struct container *c, const struct op *op)
+{
+	unsigned int me = 1u << (c - model.object), p;
+	struct region *r = NULL;
+	int i;
+
+	c->owner = OWNER_SELF;
+	c->enabled = true;
+	for (i = 0; i < MAX_REGIONS; i++) {
+		if (!overlaps(&model.region[i], op->a, op->b))
+			continue;
+		if (model.region[i].users) {
+			model.region[i].users |= me;
+			model.region[i].unwanted = false;
+			return;
+		}
+		/* Left behind, no longer mapped, and now replaced. */
+		model.region[i].used = false;
+	}
+	for (i = 0; i < MAX_REGIONS && !r; i++)
+		if (!model.region[i].used)
+			r = &model.region[i];
+	if (!r)
+		abort();
+	r->used = true;
+	r->va = op->a;
+	r->pages = op->b / host.page;
+	r->users = me;
+	r->unwanted = false;
+	for (p = 0; p < r->pages; p++)
+		r->phys[p] = model.page[page_at(op->a + p * host.page)].phys;
+}
+
+static void apply_unregister(struct container *c, const struct op *op)
+{
+	struct region *r = &model.region[region_find(op->a, op->b)];
+
+	r->users &= ~(1u << (c - model.object));
+	if (!r->users)
+		r->used = false;
+}
+
+static void apply_create(struct container *c, const struct op *op)
+{
+	struct window *w;
+	bool dynamic = false;
+	int num;
+
+	c->owner = OWNER_SELF;
+	if (c->window[0].pending)
+		default_created(c);
+	model_create_slot(c, op, &num, &dynamic);
+	w = &c->window[num];
+	model.created = w;
+	w->used = true;
+	w->pending = false;
+	w->dynamic = dynamic;
+	w->shift = op->a;
+	w->size = op->b;
+	/* PowerNV has no table of less than a page. */
+	if (host.powernv && w->size < (host.page / 8) << w->shift)
+		w->size = (host.page / 8) << w->shift;
+	w->charge = table_bytes(op->a, op->b, op->c ?: 1);
+	if (dynamic)
+		w->start = machine.dynamic_start[num];
+	else
+		w->start = num ? SLOT1_POWERNV : machine.info[2].dma32_window_start;
+}
+
+static void apply_map(struct container *c, const struct op *op)
+{
+	const struct window *w = model_window(c, op->b);
+	uint64_t page = 1ULL << w->shift, at;
+
+	entries_drop(c, op->b, op->c);
+	for (at = 0; at < op->c; at += page) {
+		uint64_t va = op->a + at;
+		struct entry e = {
+			.iova = op->b + at,
+			.region = -1,
+			.offset = va % host.page,
+			.dir = op->flags,
+			.shift = w->shift,
+		};
+
+		if (c->version == 2) {
+			e.region = region_around(va, page);
+			e.phys = model.region[e.region].phys[
+				(va - model.region[e.region].va) / host.page];
+		} else {
+			e.phys = model.page[page_at(va)].phys;
+		}
+		entry_add(c, &e);
+	}
+}
+
+static void apply_container(struct container *c, const struct op *op)
+{
+	int i;
+
+	if (op->kind == OP_CLOSE_CONTAINER) {
+		model.slot[op->slot] = NOBODY_AT;
+		c->slot = -1;
+		c->alive = c->groups;
+		return;
+	}
+	for (i = 0; model.object[i].alive; i++)
+		;
+	model.slot[op->slot] = i;
+	model.object[i].alive = true;
+	model.object[i].slot = op->slot;
+}
+
+static void apply_group(struct container *c, const struct op *op)
+{
+	switch (op->kind) {
+	case OP_OPEN_GROUP:
+		model.group[op->group].open = true;
+		break;
+	case OP_CLOSE_GROUP:
+		model.group[op->group].open = false;
+		if (model.group[op->group].object >= 0)
+			group_leaves(op->group);
+		break;
+	case OP_SET_CONTAINER:
+		model.group[op->group].object = model.slot[op->slot];
+		c->groups |= 1u << op->group;
+		break;
+	case OP_UNSET_CONTAINER:
+		group_leaves(op->group);
+		break;
+	default:
+		model.group[op->group].device = op->kind == OP_OPEN_DEVICE;
+	}
+}
+
+static void apply_remove(struct container *c, const struct op *op)
+{
+	int i;
+
+	c->owner = OWNER_SELF;
+	for (i = 0; i < 2; i++) {
+		struct window *w = &c->window[i];
+
+		if (!w->used || w->start != op->a)
+			continue;
+		entries_drop(c, w->start, w->size);
+		memset(w, 0, sizeof(*w));
+	}
+}
+
+/* What happened to pages of the arena. */
+static void apply_pages(const struct op *op)
+{
+	unsigned int p;
+
+	for (p = op->a; p < op->a + op->b; p++) {
+		switch (op->kind) {
+		case OP_MUNMAP:
+			model.page[p].there = false;
+			break;
+		case OP_MPROTECT:
+			model.page[p].prot = op->c % 3;
+			break;
+		default:
+			if (op->kind == OP_MMAP)
+				model.page[p].prot = PROT_RW;
+			model.page[p].there = true;
+			model.page[p].phys = model_new_phys();
+		}
+	}
+}
+
+/* MAP, UNMAP and the bind of another process use the default window. */
+static void apply_use(struct container *c, const struct op *op)
+{
+	if (op->kind != OP_FORK_BIND && !op->c)
+		return;
+	if (c->window[0].pending)
+		default_created(c);
+	if (op->kind == OP_MAP)
+		apply_map(c, op);
+	else if (op->kind == OP_UNMAP)
+		entries_drop(c, op->b, op->c);
+}
+
+static void apply_command(struct container *c, const struct op *op)
+{
+	switch (op->kind) {
+	case OP_SET_IOMMU:
+		c->version = op->a == V1_IOMMU ? 1 : 2;
+		default_window(c);
+		break;
+	case OP_ENABLE:
+		c->enabled = true;
+		c->owner = OWNER_SELF;
+		break;
+	case OP_DISABLE:
+		c->enabled = false;
+		c->entries = 0;
+		break;
+	case OP_REGISTER:
+		apply_register(c, op);
+		break;
+	case OP_UNREGISTER:
+		apply_unregister(c, op);
+		break;
+	case OP_CREATE:
+		apply_create(c, op);
+		break;
+	case OP_REMOVE:
+		apply_remove(c, op);
+		break;
+	case OP_FORK_BIND:
+		c->owner = OWNER_OTHER;
+		c->enabled = true;
+		c->foreign_pins = op->b;
+		apply_use(c, op);
+		break;
+	case OP_MAP:
+	case OP_UNMAP:
+		apply_use(c, op);
+		break;
+	default:
+		break;
+	}
+}
+
+static void apply_success(struct container *c, const struct op *op)
+{
+	switch (op->kind) {
+	case OP_OPEN_CONTAINER: case OP_CLOSE_CONTAINER:
+		apply_container(c, op);
+		break;
+	case OP_OPEN_GROUP: case OP_CLOSE_GROUP: case OP_SET_CONTAINER:
+	case OP_UNSET_CONTAINER: case OP_OPEN_DEVICE: case OP_CLOSE_DEVICE:
+		apply_group(c, op);
+		break;
+	case OP_MUNMAP: case OP_MMAP: case OP_DONTNEED: case OP_MPROTECT:
+		apply_pages(op);
+		break;
+	case OP_MREMAP:
+		model.page[op->c] = model.page[op->a];
+		model.page[op->a].there = false;
+		break;
+	default:
+		apply_command(c, op);
+	}
+}
+
+void model_apply(const struct op *op, long rc)
+{
+	struct container *c = op->slot < SLOTS ? model_at(op->slot) : NULL;
+
+	if (rc >= 0) {
+		apply_success(c, op);
+		return;
+	}
+	if (op->kind == OP_UNREGISTER && rc == -EBUSY)
+		model.region[region_find(op->a, op->b)].unwanted = true;
+	/* Whether the attempt made the container this process's is left open. */
+	if (c && c->version == 2 && c->owner == OWNER_NONE &&
+	    (op->kind == OP_REGISTER || op->kind == OP_CREATE || op->kind == OP_REMOVE))
+		c->owner = OWNER_MAYBE;
+}

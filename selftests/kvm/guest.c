@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The guest: its memory, its hypercalls, and the table that KVM is given.
+ */
+#define _GNU_SOURCE
+#include <endian.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "kvm.h"
+
+struct guest guest;
+
+static long enter(void)
+{
+	long rc;
+
+	do {
+		rc = __raw(guest.vcpu, KVM_RUN, NULL);
+	} while (rc == -EINTR);
+	expect_rc(0, rc);
+	expect_eq(KVM_EXIT_PAPR_HCALL, guest.run->exit_reason);
+	return guest.run->papr_hcall.nr;
+}
+
+long hcall(uint64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	long rc = 0;
+
+	guest.run->papr_hcall.ret = nr;
+	guest.run->papr_hcall.args[0] = a;
+	guest.run->papr_hcall.args[1] = b;
+	guest.run->papr_hcall.args[2] = c;
+	guest.run->papr_hcall.args[3] = d;
+	while (enter() != NEXT) {
+		rc = NOT_IN_KERNEL;
+		guest.run->papr_hcall.ret = 0;
+	}
+	return rc ?: (long)guest.run->papr_hcall.args[0];
+}
+
+long put(uint64_t iova, uint64_t offset)
+{
+	return hcall(H_PUT_TCE, LIOBN, iova, (DATA + offset) | TCE_RW, 0);
+}
+
+long clear(uint64_t iova, uint64_t pages)
+{
+	return hcall(H_STUFF_TCE, LIOBN, iova, 0, pages);
+}
+
+long put_list(uint64_t iova, unsigned int pages)
+{
+	uint64_t *list = (uint64_t *)(guest.mem + LIST);
+	unsigned int i;
+
+	/* big endian, whatever the guest is */
+	for (i = 0; i < pages; i++)
+		list[i] = htobe64((DATA + i * 4096) | TCE_RW);
+	return hcall(H_PUT_TCE_INDIRECT, LIOBN, iova, LIST, pages);
+}
+
+static void enable_cap(int fd, uint32_t cap, uint64_t a, uint64_t b)
+{
+	struct kvm_enable_cap arg = { .cap = cap, .args = { a, b } };
+
+	expect_rc(0, __raw(fd, KVM_ENABLE_CAP, &arg));
+}
+
+/* Memory that the guest has, too. */
+void add_memory(uint32_t slot, uint64_t at, void *mem, uint64_t size)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = slot,
+		.guest_phys_addr = at,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)mem,
+	};
+
+	expect_rc(0, __raw(guest.vm, KVM_SET_USER_MEMORY_REGION, &region));
+}
+
+/* A machine with a processor that waits for its first order. */
+void guest_init(void)
+{
+	static const uint32_t code[] = {
+		0x44000022,		/* sc 1: what was ordered */
+		0x7c641b78,		/* mr r4,r3 */
+		0x38600000 | NEXT,	/* li r3,NEXT */
+		0x44000022,		/* sc 1 */
+		0x4bfffff0,		/* b the first one */
+	};
+	struct kvm_regs regs = { .pc = CODE + 8, .msr = MSR_SF };
+	long size;
+
+	guest.kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (guest.kvm < 0)
+		skip("this host has no KVM");
+	guest.vm = __raw(guest.kvm, KVM_CREATE_VM, NULL);
+	expect(guest.vm >= 0);
+	enable_cap(guest.vm, KVM_CAP_PPC_ENABLE_HCALL, H_PUT_TCE, 1);
+	enable_cap(guest.vm, KVM_CAP_PPC_ENABLE_HCALL, H_PUT_TCE_INDIRECT, 1);
+	enable_cap(guest.vm, KVM_CAP_PPC_ENABLE_HCALL, H_STUFF_TCE, 1);
+	if (!guest.mem)
+		guest.mem = alloc(GUEST_SIZE, CHUNK);
+	memcpy(guest.mem + CODE, code, sizeof(code));
+	add_memory(0, 0, guest.mem, GUEST_SIZE);
+	guest.vcpu = __raw(guest.vm, KVM_CREATE_VCPU, NULL);
+	expect(guest.vcpu >= 0);
+	enable_cap(guest.vcpu, KVM_CAP_PPC_PAPR, 0, 0);
+	size = __raw(guest.kvm, KVM_GET_VCPU_MMAP_SIZE, NULL);
+	guest.run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			 guest.vcpu, 0);
+	expect(guest.run != MAP_FAILED);
+	if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+		regs.msr |= MSR_LE;
+	expect_rc(0, __raw(guest.vcpu, KVM_SET_REGS, &regs));
+	expect_rc(NEXT, enter());
+}
+
+long vfio_attr(uint64_t attr, void *arg)
+{
+	struct kvm_device_attr set = {
+		.group = KVM_DEV_VFIO_GROUP,
+		.attr = attr,
+		.addr = (uintptr_t)arg,
+	};
+
+	return __raw(guest.vfio, KVM_SET_DEVICE_ATTR, &set);
+}
+
+/*
+ * Gives KVM the table of the container's first window, which has to be there. The
+ * guest's idea of a page may be a larger one than the table's.
+ */
+void give_table_as(struct tce *t, uint32_t shift)
+{
+	struct kvm_create_spapr_tce_64 table = {
+		.liobn = LIOBN,
+		.page_shift = shift,
+		.offset = t->info.dma32_window_start >> shift,
+		.size = 256 * MiB >> shift,
+	};
+	struct kvm_create_device device = { .type = KVM_DEV_TYPE_VFIO };
+	struct kvm_vfio_spapr_tce both;
+	int32_t group = t->group;
+
+	guest.table = __raw(guest.vm, KVM_CREATE_SPAPR_TCE_64, &table);
+	expect(guest.table >= 0);
+	expect_rc(0, __raw(guest.vm, KVM_CREATE_DEVICE, &device));
+	guest.vfio = device.fd;
+	expect_rc(0, vfio_attr(KVM_DEV_VFIO_GROUP_ADD, &group));
+	both = (struct kvm_vfio_spapr_tce){
+		.groupfd = t->group,
+		.tablefd = guest.table,
+	};
+	expect_rc(0, vfio_attr(KVM_DEV_VFIO_GROUP_SET_SPAPR_TCE, &both));
+}
+
+void give_table(struct tce *t)
+{
+	give_table_as(t, 12);
+}
+
+/* All that a guest of QEMU has when it starts; DMA probes go by @base - CHUNK. */
+void prepare(struct tce *t)
+{
+	guest_init();
+	allow(t, guest.mem, GUEST_SIZE);
+	bounce_at(t, base(t) - CHUNK);
+	give_table(t);
+}
+
+uint8_t *data(uint64_t offset)
+{
+	return guest.mem + DATA + offset;
+}
+
+bool reaches(struct tce *t, uint64_t iova, uint64_t offset)
+{
+	return can_write(t, iova, data(offset));
+}

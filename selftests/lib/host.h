@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The machine: its platform, and the edu devices that vfio-pci has.
+ */
+#ifndef SELFTESTS_HOST_H
+#define SELFTESTS_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define MAX_DEVICES	4
+
+/* What the machine has, found once before the first test. */
+struct host {
+	bool powernv;
+	size_t page;			/* CPU page size */
+	int devices;
+	struct {
+		char pci[32];
+		int group;		/* number of the IOMMU group */
+		uid_t owner;		/* of the group's file */
+	} device[MAX_DEVICES];
+	int other;			/* a device of another group, or -1 */
+	bool wide;			/* device 0 drives 64 address bits, see tce_init() */
+};
+
+extern struct host host;
+
+/* Finds out what there is, and uses nothing of it. */
+void host_init(void);
+bool host_use(const char *pci);
+/* Gives vfio-pci the devices that it had at first, and their files to their owners. */
+bool host_restore(void);
+void host_refresh(void);
+/* Writes to a file of the kernel's: 0 or -errno. */
+long write_to(const char *path, const char *text);
+
+#endif

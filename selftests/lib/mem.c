@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory of a row, what the kernel counts of it, and the rights to it.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "mem.h"
+#include "result.h"
+
+void *alloc(size_t size, size_t align)
+{
+	uint8_t *p = mmap(NULL, size + align, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		fail(__FILE__, __LINE__, "mmap of %zu bytes: %m", size + align);
+	p = (uint8_t *)(((uintptr_t)p + align - 1) / align * align);
+	memset(p, 0, size);
+	return p;
+}
+
+/* A sequence that repeats neither within a page nor from page to page. */
+static uint8_t pattern(size_t i, unsigned int seed)
+{
+	uint32_t x = i * 2654435761u + seed * 40503u + 12345u;
+
+	return x >> 24 ^ x >> 11;
+}
+
+void fill(void *buf, size_t size, unsigned int seed)
+{
+	uint8_t *p = buf;
+	size_t i;
+
+	for (i = 0; i < size; i++)
+		p[i] = pattern(i, seed);
+}
+
+bool filled(const void *buf, size_t size, unsigned int seed)
+{
+	const uint8_t *p = buf;
+	size_t i;
+
+	for (i = 0; i < size; i++)
+		if (p[i] != pattern(i, seed))
+			return false;
+	return true;
+}
+
+static long long read_number(const char *path, const char *key)
+{
+	char line[256];
+	long long val = -1;
+	FILE *f = fopen(path, "r");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, key, strlen(key))) {
+			val = atoll(line + strlen(key));
+			break;
+		}
+	}
+	if (f)
+		fclose(f);
+	return val;
+}
+
+uint64_t locked(void)
+{
+	return read_number("/proc/self/status", "VmLck:") * 1024;
+}
+
+uint64_t mem_free(void)
+{
+	return read_number("/proc/meminfo", "MemFree:") * 1024;
+}
+
+uint64_t ram(void)
+{
+	return read_number("/proc/meminfo", "MemTotal:") * 1024;
+}
+
+/* What is freed after grace periods and by workers takes its time. */
+bool mem_free_returns(uint64_t want)
+{
+	const struct timespec nap = { .tv_nsec = 100 * 1000 * 1000 };
+	int i;
+
+	for (i = 0; i < 200; i++) {
+		if (mem_free() >= want)
+			return true;
+		nanosleep(&nap, NULL);
+	}
+	note("%lld KiB less memory is free than expected",
+	     (long long)(want - mem_free()) / 1024);
+	return false;
+}
+
+/*
+ * The counters are kept per CPU and folded once a second, or at once when root
+ * asks for it. Tests of another user have a process of root's that does.
+ */
+long ever_pinned(void)
+{
+	int fd = open("/proc/sys/vm/stat_refresh", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		if (write(fd, "1", 1) != 1)
+			note("stat_refresh: %m");
+		close(fd);
+	}
+	return read_number("/proc/vmstat", "nr_foll_pin_acquired ");
+}
+
+static long count_pinned(void)
+{
+	long acquired = ever_pinned();
+
+	if (acquired < 0)
+		return -1;
+	return acquired - read_number("/proc/vmstat", "nr_foll_pin_released ");
+}
+
+static int counter = -1;
+
+void start_counter(void)
+{
+	int pair[2];
+	long count;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		fail(__FILE__, __LINE__, "socketpair: %m");
+	if (!fork()) {
+		close(pair[0]);
+		while (read(pair[1], &count, sizeof(count)) == sizeof(count)) {
+			count = count_pinned();
+			if (write(pair[1], &count, sizeof(count)) < 0)
+				break;
+		}
+		_exit(0);
+	}
+	close(pair[1]);
+	counter = pair[0];
+}
+
+long pinned(void)
+{
+	long count = 0;
+
+	if (counter < 0)
+		return count_pinned();
+	if (write(counter, &count, sizeof(count)) != sizeof(count) ||
+	    read(counter, &count, sizeof(count)) != sizeof(count))
+		fail(__FILE__, __LINE__, "nobody counts pinned pages");
+	return count;
+}
+
+/* Regions are released after an RCU grace period. */
+long pinned_settled(long want)
+{
+	const struct timespec nap = { .tv_nsec = 20 * 1000 * 1000 };
+	long now = pinned();
+	int i;
+
+	for (i = 0; i < 200 && now != want; i++) {
+		nanosleep(&nap, NULL);
+		now = pinned();
+	}
+	return now;
+}
+
+void drop_root(void)
+{
+	const uid_t nobody = 65534;
+
+	if (!geteuid() && setresuid(nobody, nobody, nobody))
+		fail(__FILE__, __LINE__, "setresuid: %m");
+}
+
+void set_memlock(uint64_t bytes)
+{
+	struct rlimit limit = { .rlim_cur = bytes, .rlim_max = bytes };
+
+	if (setrlimit(RLIMIT_MEMLOCK, &limit))
+		fail(__FILE__, __LINE__, "RLIMIT_MEMLOCK: %m");
+}

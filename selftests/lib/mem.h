@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Memory, what the kernel counts of it, and the rights to it.
+ */
+#ifndef SELFTESTS_MEM_H
+#define SELFTESTS_MEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KiB		1024ULL
+#define MiB		(1024 * KiB)
+#define GiB		(1024 * MiB)
+
+void *alloc(size_t size, size_t align);
+void fill(void *buf, size_t size, unsigned int seed);
+bool filled(const void *buf, size_t size, unsigned int seed);
+/* Locked memory of this process in bytes (VmLck). */
+uint64_t locked(void);
+/* Pages pinned for DMA in the whole system, -1 when the kernel cannot tell. */
+long pinned(void);
+/* The same, and those that were released; exact for root only. */
+long ever_pinned(void);
+/* Lets pinned() be exact after this process has given up root. */
+void start_counter(void);
+/* The same, when everybody else is expected to get to @want. */
+long pinned_settled(long want);
+uint64_t mem_free(void);
+uint64_t ram(void);
+bool mem_free_returns(uint64_t want);
+
+/* Privileges: gives up root and with it CAP_IPC_LOCK. */
+void drop_root(void);
+void set_memlock(uint64_t bytes);
+
+#endif

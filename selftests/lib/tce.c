@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A client: its files, its memory, and its device.
+ */
+#define _GNU_SOURCE
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tce.h"
+
+/* Bit 59 selects the second window on PowerNV. */
+#define SECOND_WINDOW	(1ULL << 59)
+
+void attach(struct tce *t, int version)
+{
+	t->version = version;
+	t->group2 = -1;
+	t->enabled = false;
+	t->container = open_container();
+	t->group = open_group(0);
+	set_container(t->group, t->container);
+	set_iommu(t->container, version == 1 ? V1_IOMMU : V2_IOMMU);
+	get_info(t->container, &t->info);
+}
+
+void detach(struct tce *t)
+{
+	unset_container(t->group);
+	close(t->group);
+	close(t->container);
+}
+
+long __allow(struct tce *t, const void *va, uint64_t size)
+{
+	long rc;
+
+	if (t->version == 2)
+		return __register(t->container, va, size);
+	if (t->enabled)
+		return 0;
+	rc = __enable(t->container);
+	t->enabled = !rc;
+	return rc;
+}
+
+bool has_shift(const struct tce *t, unsigned int shift)
+{
+	return t->info.ddw.pgsizes & (1ULL << shift);
+}
+
+/*
+ * Does DMA get there? Each question uses new content, so that nothing an
+ * earlier transfer left in the device can be taken for an answer.
+ */
+static unsigned int seed = 100;
+
+void bounce_at(struct tce *t, uint64_t iova)
+{
+	if (!t->bounce) {
+		t->bounce = alloc(64 * KiB, 64 * KiB);
+		allow(t, t->bounce, 64 * KiB);
+	}
+	map(t->container, t->bounce, iova, 64 * KiB, RW);
+	t->bounce_iova = iova;
+}
+
+bool edu_sees(struct tce *t, struct edu *edu, uint64_t iova, void *va)
+{
+	fill(va, PROBE, ++seed);
+	memset(t->bounce, 0, PROBE);
+	edu_copy(edu, iova, t->bounce_iova, PROBE);
+	return filled(t->bounce, PROBE, seed);
+}
+
+bool edu_changes(struct tce *t, struct edu *edu, uint64_t iova, void *va)
+{
+	unsigned int old = ++seed;
+
+	fill(va, PROBE, old);
+	fill(t->bounce, PROBE, ++seed);
+	edu_copy(edu, t->bounce_iova, iova, PROBE);
+	if (filled(va, PROBE, seed))
+		return true;
+	if (!filled(va, PROBE, old))
+		fail(__FILE__, __LINE__, "part of the memory at IOVA %#llx changed",
+		     (unsigned long long)iova);
+	return false;
+}
+
+/*
+ * Whether the device drives address bits above the first window: a narrow one
+ * clamps addresses and reads the first window's page at the second's address.
+ */
+static bool probe_wide(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		const uint64_t iova = 16 * MiB;
+		struct tce t;
+		uint8_t *page;
+
+		attach(&t, 2);
+		page = alloc(2 * host.page, host.page);
+		fill(page, EDU_MAX, 1);
+		allow(&t, page, 2 * host.page);
+		map(t.container, page, iova, 2 * host.page, RW);
+		expect_rc(0, edu_open(&t.edu, t.group, 0));
+		edu_read(&t.edu, SECOND_WINDOW + iova, 0, EDU_MAX);
+		edu_write(&t.edu, iova + host.page, 0, EDU_MAX);
+		_exit(filled(page + host.page, EDU_MAX, 1) ? 2 : 0);
+	}
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+	       WEXITSTATUS(status) == 0;
+}
+
+void tce_init(void)
+{
+	host_init();
+	if (host.devices) {
+		long pins = pinned();
+
+		host.wide = probe_wide();
+		pinned_settled(pins);
+	}
+	note("%s, %zuK pages, %d edu devices%s, %s", host.powernv ? "powernv" :
+	     "pseries", host.page / 1024, host.devices,
+	     host.wide ? " with 64-bit DMA" : "", host.other < 0 ?
+	     "one group" : "several groups");
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A client of the API: its files, its memory, and its device.
+ */
+#ifndef SELFTESTS_TCE_H
+#define SELFTESTS_TCE_H
+
+#include "edu.h"
+#include "host.h"
+#include "mem.h"
+#include "result.h"
+#include "vfio.h"
+
+struct tce {
+	int version;			/* 1 or 2 */
+	bool enabled;			/* v1: ENABLE was done */
+	int container;			/* fd */
+	int group;			/* fd of device 0's group */
+	int group2;			/* fd of device other's group, or -1 */
+	struct edu edu;			/* of device 0 */
+	struct vfio_iommu_spapr_tce_info info;
+	void *bounce;			/* see bounce_at() */
+	uint64_t bounce_iova;
+};
+
+/* host_init(), and tries what the device can do. */
+void tce_init(void);
+
+/* Opens a container with device 0 in it; undone by detach(). */
+void attach(struct tce *t, int version);
+void detach(struct tce *t);
+
+/* Allows DMA to @va: ENABLE for v1 (once), REGISTER for v2. */
+long __allow(struct tce *t, const void *va, uint64_t size);
+#define allow(...)		expect_rc(0, __allow(__VA_ARGS__))
+
+/* True when the platform offers this IOMMU page size. */
+bool has_shift(const struct tce *t, unsigned int shift);
+
+/*
+ * Questions to the device: does it read what is in memory at @va, does it
+ * change that memory, when it is told to use @iova? Both ask with PROBE bytes
+ * and through a bounce page, which must be mapped first.
+ */
+#define PROBE	1024
+void bounce_at(struct tce *t, uint64_t iova);
+bool edu_sees(struct tce *t, struct edu *edu, uint64_t iova, void *va);
+bool edu_changes(struct tce *t, struct edu *edu, uint64_t iova, void *va);
+#define can_read(t, iova, va)	edu_sees(t, &(t)->edu, iova, va)
+#define can_write(t, iova, va)	edu_changes(t, &(t)->edu, iova, va)
+
+#endif
