@@ -257,7 +257,6 @@ static __always_inline int tce_entry_swap(struct tce_table *table,
 	const bool ours_alone = !v2 || alone;
 	__be64 old = ours_alone ? 0 : READ_ONCE(*cell);
 	u64 cookie = new->cookie;
-	bool same = true;
 	int rc;
 
 	rc = table->ops->xchg_no_kill(table->tbl, entry, &new->hpa, &new->dir);
@@ -269,25 +268,25 @@ static __always_inline int tce_entry_swap(struct tce_table *table,
 		if (!v2 || unlikely(new->dir != DMA_NONE))
 			old = *cell;
 		tce_cell_write(cell, cookie);
-	} else if (old || cookie) {
-		if (!cookie && unlikely(new->dir == DMA_NONE)) {
-			*was = TCE_WAS_KVMS;
-			return 0;
-		}
-		same = tce_cell_replace(cell, old, tce_cookie_cell(cookie));
-		if (cookie && unlikely(!same))
-			tce_cell_write(cell, cookie);
+		new->cookie = tce_cell_cookie(old);
+		*was = old ? TCE_WAS_OURS :
+		       new->dir == DMA_NONE ? TCE_WAS_EMPTY : TCE_WAS_KVMS;
+		return 0;
 	}
 	new->cookie = tce_cell_cookie(old);
-
-	if (!old && new->dir == DMA_NONE)
-		*was = TCE_WAS_EMPTY;
-	else if (v2 && unlikely(new->dir == DMA_NONE))
-		*was = TCE_WAS_KVMS;
-	else if (unlikely(!same))
-		*was = TCE_WAS_LOST;
+	if (!old)
+		*was = new->dir == DMA_NONE ? TCE_WAS_EMPTY : TCE_WAS_KVMS;
 	else
-		*was = likely(old) ? TCE_WAS_OURS : TCE_WAS_KVMS;
+		*was = new->dir == DMA_NONE ? TCE_WAS_KVMS : TCE_WAS_OURS;
+	/* nothing is to be cleared, or KVM will */
+	if (!cookie && unlikely(!old || new->dir == DMA_NONE))
+		return 0;
+	if (likely(tce_cell_replace(cell, old, tce_cookie_cell(cookie))))
+		return 0;
+	if (cookie)
+		tce_cell_write(cell, cookie);
+	if (new->dir != DMA_NONE)
+		*was = TCE_WAS_LOST;
 	return 0;
 }
 

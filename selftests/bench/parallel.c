@@ -168,9 +168,10 @@ static double median_of(double *val, int n)
 
 /*
  * Instructions of the short calls that ended while a long one was under way, as they
- * cost alone, for each instruction that the long one costs alone: about one. The median
- * of the long calls counts. The host of an emulated machine may stop one of its CPUs
- * just before a long call takes its locks. Then the other CPU gets on, whatever is locked.
+ * cost alone, for each instruction that the long one costs alone: about one. A quarter
+ * of the long calls has as much or more. The host of an emulated machine may stop one of
+ * its CPUs for a while: the short calls' CPU during the long call, or that of the long
+ * call just before it takes its locks, so that the other gets on, whatever is locked.
  */
 static void bench_beside(struct tce *t)
 {
@@ -209,8 +210,9 @@ static void bench_beside(struct tce *t)
 	}
 	__atomic_store_n(&beside.over, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
+	qsort(ended, LONG_CALLS, sizeof(*ended), compare_doubles);
 	row("parallel", t->version, "beside", LONG_CALL, "ratio",
-	    median_of(ended, LONG_CALLS) * cheapest(small, MAX_REPS) /
+	    ended[LONG_CALLS * 3 / 4] * cheapest(small, MAX_REPS) /
 	    cheapest(large, 2));
 }
 
