@@ -30,7 +30,7 @@ PINS_FIRST = "a page is pinned before the lock, so that nobody waits for it"
 BEHIND = {
     ("6.12-4k", "powernv9"): {"v1 map and unmap, one entry": (5380, PINS_FIRST)},
     ("6.12-64k", "powernv9"): {
-        "v1 map and unmap, one entry": (5760, f"{PINS_FIRST}; and a set counts who maps it: one pin, however many TCEs"),
+        "v1 map and unmap, one entry": (5810, f"{PINS_FIRST}; and a set counts who maps it: one pin, however many TCEs"),
     },
     ("6.12-4k", "pseries"): {"v1 map and unmap, one entry": (4560, PINS_FIRST)},
 }
