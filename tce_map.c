@@ -59,13 +59,6 @@ static unsigned long map_ua(const struct tce_map *map, unsigned long done)
 	return map->ua + (done << map->table->tbl->it_page_shift);
 }
 
-/* An entry that was not empty was written. Return: 0; -ENOMEM */
-static noinline int map_replaced(struct tce_map *map, unsigned long entry,
-				 const struct tce_entry *was)
-{
-	return tce_replaced_push(&map->replaced, entry, was);
-}
-
 /*
  * Write a run of empty entries with a run of memory by one operation of the platform,
  * which invalidates them too. KVM, if it gets the table meanwhile, at worst loses count
@@ -118,7 +111,7 @@ static __always_inline int exchange_entries(struct tce_map *map,
 		/* what is not ours is not put back: nobody would count it */
 		if (likely(was != TCE_WAS_OURS))
 			continue;
-		rc = map_replaced(map, entry + i, &now);
+		rc = tce_replaced_push(&map->replaced, entry + i, &now);
 		if (rc) {
 			i++;
 			break;

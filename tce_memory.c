@@ -109,10 +109,9 @@ void tce_mem_destroy(struct tce_mem *mem)
 	tce_pinned_destroy(&mem->pinned);
 }
 
-static bool registered_keep(struct tce_registered *of)
+static void registered_keep(struct tce_registered *of)
 {
 	refcount_inc(&container_of(of, struct tce_mem, registered)->users);
-	return true;
 }
 
 /**

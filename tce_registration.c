@@ -345,7 +345,7 @@ int tce_registration_again(struct tce_registered *registered, unsigned long ua,
  * @registered: of a bound container, for which tce_registration_add() said -EBUSY
  * @ua: as there; returns where the region begins that keeps it from being registered
  * @size: the same of its size
- * @keep: is called with the lock held, for what is returned; false if it can't be kept
+ * @keep: is called with the lock held, for what is returned
  *
  * A container wanted to unregister that region, and was told that it is mapped.
  *
@@ -354,7 +354,7 @@ int tce_registration_again(struct tce_registered *registered, unsigned long ua,
 struct tce_registered *
 tce_registration_unwanted(struct tce_registered *registered, unsigned long *ua,
 			  unsigned long *size,
-			  bool (*keep)(struct tce_registered *of))
+			  void (*keep)(struct tce_registered *of))
 {
 	struct tce_process *process = registered->process;
 	struct tce_registration *reg = NULL;
@@ -366,10 +366,11 @@ tce_registration_unwanted(struct tce_registered *registered, unsigned long *ua,
 	if (region)
 		reg = registration_unwanted(region);
 	/* it is not closed: it has the registration */
-	if (reg && keep(reg->of)) {
+	if (reg) {
 		*ua = region->ua;
 		*size = region->npages << PAGE_SHIFT;
 		of = reg->of;
+		keep(of);
 	}
 	mutex_unlock(&process->region_lock);
 	return of;

@@ -34,6 +34,6 @@ void tce_registration_remove_all(struct tce_registered *registered);
 struct tce_registered *
 tce_registration_unwanted(struct tce_registered *registered, unsigned long *ua,
 			  unsigned long *size,
-			  bool (*keep)(struct tce_registered *of));
+			  void (*keep)(struct tce_registered *of));
 
 #endif /* TCE_REGISTRATION_H */
