@@ -26,7 +26,7 @@ void kvm_set_up(struct kunit *test, struct kvm_setup *s, bool v2)
 }
 
 /* The old mapping of an entry is counted no more, if KVM finds it. */
-static bool kvm_uncount(struct kvm_setup *s, unsigned long entry)
+bool kvm_uncount(struct kvm_setup *s, unsigned long entry)
 {
 	__be64 *cell = s->tbl->it_ops->useraddrptr(s->tbl, entry, false);
 	struct mm_iommu_table_group_mem_t *mem;
@@ -41,8 +41,8 @@ static bool kvm_uncount(struct kvm_setup *s, unsigned long entry)
 	return true;
 }
 
-/* A guest puts a page of its memory into an entry. Return: KVM could do it. */
-bool kvm_put(struct kvm_setup *s, unsigned long entry, unsigned long ua)
+/* The first half of kvm_put(): a page in an entry, whose cell says nothing of it yet. */
+bool kvm_put_entry(struct kvm_setup *s, unsigned long entry, unsigned long ua)
 {
 	__be64 *cell = s->tbl->it_ops->useraddrptr(s->tbl, entry, true);
 	enum dma_data_direction dir = DMA_BIDIRECTIONAL;
@@ -58,8 +58,27 @@ bool kvm_put(struct kvm_setup *s, unsigned long entry, unsigned long ua)
 	s->tbl->it_ops->xchg_no_kill(s->tbl, entry, &hpa, &dir);
 	if (dir != DMA_NONE)
 		kvm_uncount(s, entry);
-	*cell = cpu_to_be64(ua);
-	iommu_tce_kill(s->tbl, entry, 1);
+	return true;
+}
+
+/* The second half */
+void kvm_puts_cell(void *data)
+{
+	struct kvm_taken *put = data;
+	struct iommu_table *tbl = put->s->tbl;
+
+	*tbl->it_ops->useraddrptr(tbl, put->entry, true) = cpu_to_be64(put->ua);
+	iommu_tce_kill(tbl, put->entry, 1);
+}
+
+/* A guest puts a page of its memory into an entry. Return: KVM could do it. */
+bool kvm_put(struct kvm_setup *s, unsigned long entry, unsigned long ua)
+{
+	struct kvm_taken put = { .s = s, .entry = entry, .ua = ua };
+
+	if (!kvm_put_entry(s, entry, ua))
+		return false;
+	kvm_puts_cell(&put);
 	return true;
 }
 

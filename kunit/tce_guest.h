@@ -44,6 +44,9 @@ struct kvm_taken {
 };
 
 void kvm_set_up(struct kunit *test, struct kvm_setup *s, bool v2);
+bool kvm_uncount(struct kvm_setup *s, unsigned long entry);
+bool kvm_put_entry(struct kvm_setup *s, unsigned long entry, unsigned long ua);
+void kvm_puts_cell(void *data);
 bool kvm_put(struct kvm_setup *s, unsigned long entry, unsigned long ua);
 void kvm_clear(struct kvm_setup *s, unsigned long entry);
 void kvm_takes(void *data);

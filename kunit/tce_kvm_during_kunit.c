@@ -296,6 +296,33 @@ static void kvm_takes_under_an_unmap_of_two(struct kunit *test)
 	take_under_an_unmap(test, 2);
 }
 
+/*
+ * What stays counted goes with the process's last container of v2. One of v1 has no part
+ * in the regions, and keeps none.
+ */
+static void leftovers_go_beside_v1(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *v1 = tce_ready(fx, false, NULL);
+	unsigned long before = tce_charged(fx);
+	struct kvm_taken taken;
+	struct kvm_setup s;
+
+	kvm_set_up(test, &s, true);
+	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, SZ_4K, TCE_RW), 0);
+	taken = (struct kvm_taken) { .s = &s, .entry = 0 };
+	fx->mock->visit = &(struct tce_visit) {
+		.call = kvm_takes, .data = &taken,
+	};
+	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_4K), 0);
+	KUNIT_EXPECT_EQ(test, fx->mock->counted, 1);
+	tce_close(s.client);
+	tce_settled(fx);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), before);
+	KUNIT_EXPECT_EQ(test, tce_map(v1, 0, s.ua, SZ_4K, TCE_RW), 0);
+}
+
 /* Two processors of a guest: one takes a page out, the other puts its own there. */
 struct kvm_swapped {
 	struct kvm_setup *s;
@@ -377,6 +404,71 @@ static void kvm_puts_back_after_an_unmap_of_two(struct kunit *test)
 	put_back_after_an_unmap(test, 2);
 }
 
+/*
+ * An UNMAP comes after KVM has taken a page out, and before it counts that down. KVM
+ * reads the cell for it: without it KVM would put the page back.
+ */
+static void unmap_before_kvm_counts(struct kunit *test, unsigned long n)
+{
+	struct kvm_taken taken;
+	struct kvm_setup s;
+
+	kvm_set_up(test, &s, true);
+	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, 2 * SZ_4K, TCE_RW), 0);
+	taken = (struct kvm_taken) { .s = &s, .entry = 0 };
+	kvm_takes(&taken);
+	KUNIT_EXPECT_NE(test, taken.dir, DMA_NONE);
+	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, n * SZ_4K), 0);
+	KUNIT_EXPECT_TRUE(test, kvm_uncount(&s, 0));
+	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, SZ_4K, SZ_4K), 0);
+	kvm_expect_free(test, &s);
+}
+
+static void kvm_counts_after_an_unmap(struct kunit *test)
+{
+	unmap_before_kvm_counts(test, 1);
+}
+
+static void kvm_counts_after_an_unmap_of_two(struct kunit *test)
+{
+	unmap_before_kvm_counts(test, 2);
+}
+
+/*
+ * KVM has put a page into an entry, and writes the cell only after a MAP has replaced
+ * that page. The MAP fails, and empties both. It does not put the page back, which no cell
+ * would say anything of. Both pages stay counted: nobody can tell whose they are.
+ */
+static void kvm_writes_the_cell_of_a_map_that_fails(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long other, third;
+	struct kvm_taken put;
+	struct kvm_setup s;
+	int rc;
+
+	kvm_set_up(test, &s, true);
+	other = tce_memory(fx, TCE_MEM_SCATTERED, KVM_MEMORY);
+	KUNIT_ASSERT_NE(test, other, 0);
+	third = tce_plain(fx, KVM_MEMORY);
+	KUNIT_ASSERT_EQ(test, tce_register(s.client, other, KVM_MEMORY), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(s.client, third, KVM_MEMORY), 0);
+
+	put = (struct kvm_taken) { .s = &s, .entry = 0, .ua = third };
+	KUNIT_ASSERT_TRUE(test, kvm_put_entry(&s, 0, third));
+	fx->mock->visit = &(struct tce_visit) {
+		.skip = 1, .call = kvm_puts_cell, .data = &put,
+	};
+	tce_fault_arm(fx->mock, TCE_FAULT_XCHG, 2, -EIO);
+	rc = tce_map(s.client, 0, other, 2 * SZ_4K, TCE_RW);
+	tce_fault_disarm(fx->mock);
+	KUNIT_EXPECT_EQ(test, rc, -EIO);
+	KUNIT_EXPECT_NULL(test, fx->mock->visit);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, third, KVM_MEMORY), -EBUSY);
+	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, other, KVM_MEMORY), -EBUSY);
+}
+
 static struct kunit_case tce_kvm_during_cases[] = {
 	KUNIT_CASE(kvm_clears_v1_under_a_map),
 	KUNIT_CASE(kvm_visits_a_map_that_fails),
@@ -388,8 +480,12 @@ static struct kunit_case tce_kvm_during_cases[] = {
 	KUNIT_CASE(kvm_puts_under_an_undo),
 	KUNIT_CASE(kvm_takes_under_an_unmap),
 	KUNIT_CASE(kvm_takes_under_an_unmap_of_two),
+	KUNIT_CASE(leftovers_go_beside_v1),
 	KUNIT_CASE(kvm_puts_back_after_an_unmap),
 	KUNIT_CASE(kvm_puts_back_after_an_unmap_of_two),
+	KUNIT_CASE(kvm_counts_after_an_unmap),
+	KUNIT_CASE(kvm_counts_after_an_unmap_of_two),
+	KUNIT_CASE(kvm_writes_the_cell_of_a_map_that_fails),
 	{}
 };
 

@@ -483,6 +483,48 @@ static void entries_and_regions_wait(struct kunit *test)
 	tce_mem_destroy(other);
 }
 
+static void map_two(struct tce_thread *thread)
+{
+	thread->rc = tce_map(&thread->view, 0, tce_shared, 2 * PAGE_SIZE, TCE_RW);
+}
+
+/*
+ * DISABLE gives back what was charged, but for the pages of a MAP that is under way.
+ * That is refused then, and gives those back.
+ */
+static void disable_during_a_map(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	/* a pin of one page is counted before there is anything to wait for, but for this */
+	bool one = PAGE_SIZE > SZ_4K;
+	struct tce_client *client;
+	unsigned long table;
+	struct tce_thread a;
+	struct tce_gate gate;
+
+	client = tce_share(test, false, NULL);
+	KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
+	KUNIT_ASSERT_EQ(test, tce_disable(client), 0);
+	table = tce_charged(fx);
+	for (int n = one ? 1 : 2; n <= 2; n++) {
+		KUNIT_ASSERT_EQ(test, tce_enable(client), 0);
+		tce_gate_close(fx, &gate);
+		if (n == 1)
+			swap(fx->mock->gate, fx->mock->alloc_gate);
+		tce_thread_start(&a, client, n == 1 ? tce_map_first : map_two);
+		wait_for_completion(&gate.reached);
+		KUNIT_EXPECT_EQ(test, tce_disable(client), 0);
+		KUNIT_EXPECT_EQ(test, tce_charged(fx), table + n);
+		complete(&gate.open);
+		tce_thread_join(&a);
+		fx->busy = false;
+		tce_settled(fx);
+		KUNIT_EXPECT_EQ(test, a.rc, -EPERM);
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+		KUNIT_EXPECT_EQ(test, tce_charged(fx), table);
+	}
+}
+
 static struct kunit_case tce_threads_wait_cases[] = {
 	KUNIT_CASE(same_range_waits),
 	KUNIT_CASE(unmapped_is_killed),
@@ -492,6 +534,7 @@ static struct kunit_case tce_threads_wait_cases[] = {
 	KUNIT_CASE(many_at_once),
 	KUNIT_CASE(register_keeps_nobody),
 	KUNIT_CASE(entries_and_regions_wait),
+	KUNIT_CASE(disable_during_a_map),
 	{}
 };
 
