@@ -207,8 +207,8 @@ static int try_enable(struct tce_container *container, unsigned long paid,
 }
 
 /*
- * v1: charge the whole window in advance, so that no MAP of a well-behaved client
- * can fail for lack of RLIMIT_MEMLOCK in the middle of a guest's life.
+ * v1: charge the whole window in advance. So no MAP of a well-behaved client fails for
+ * lack of RLIMIT_MEMLOCK in the middle of a guest's life.
  */
 static long ioctl_enable(struct tce_container *container, union tce_arg *arg)
 {
@@ -260,10 +260,11 @@ static long ioctl_disable(struct tce_container *container, union tce_arg *arg)
 }
 
 /*
- * What keeps memory from being registered may be mapped memory that a client has given
- * up before: it wanted to unregister it, was told that it is mapped, and has taken it
- * away all the same. What is there now is another memory, and nobody can want the old
- * mappings. Return: whether some were unmapped.
+ * A REGISTER may meet a region that its client has given up before. The client wanted to
+ * unregister that, was told that it is mapped, and has taken the memory away all the same.
+ * What is there now is another memory, and nobody can want the old mappings.
+ *
+ * Return: whether some were unmapped.
  */
 static bool forget_unwanted(struct tce_mem *mem, unsigned long ua,
 			    unsigned long size)

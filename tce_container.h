@@ -79,8 +79,9 @@ static inline struct hlist_head *tce_container_bucket(unsigned long id)
  * tce_container_find() - find a container
  * @iommu_data: what the VFIO core knows it by
  *
- * What is found stays while the caller is in an RCU read-side section, or is the VFIO
- * core, which does not call others while it calls release (litmus/container-walk.litmus).
+ * What is found stays while the caller is in an RCU read-side section
+ * (litmus/container-walk.litmus). It also stays for the VFIO core, which calls nothing
+ * else while it calls release.
  * In line, as MAP and UNMAP of one entry are: half a percent of each.
  *
  * Return: the container; NULL if it has been released.

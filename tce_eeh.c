@@ -6,17 +6,17 @@
  * fails. The state of a container is the worst of its PEs' states.
  *
  * The kernel's EEH code resets a PE under the locks of its devices and under that of
- * rescans. Root has those while he takes a device from its driver, and waits meanwhile
- * until the client closes it; the client can't while one of its threads sleeps there,
- * whom not even SIGKILL wakes. So a thread of its own does the operation, and the client
- * waits for that, or leaves. The thread holds nothing that anybody waits for: memory of
- * groups and devices, and the module.
+ * rescans. Root has those while he takes a device from its driver, and waits until the
+ * client closes it. The client can't close it while one of its own threads sleeps in the
+ * reset, where not even SIGKILL wakes it. So a kernel thread does the operation, and the
+ * client waits for that thread, or leaves. The thread holds memory of groups and devices,
+ * and the module: nothing that anybody waits for.
  *
  * The kernel frees a PE when its last device is removed from the machine, and does not
  * ask who works with it. Who resets waits for an unplugging that is under way, and
  * looks after it if there is a PE. Nobody can keep off one that comes later. Operations
- * take turns before they get a thread: there is one thread for a container at the most,
- * however many clients are killed, and no reset waits for another behind that look.
+ * take turns before they get a thread. So a container has one thread at the most, however
+ * many clients are killed, and no reset waits for another after that look.
  *
  * Locks: &tce_space.lock while the groups are listed, none after that.
  *

@@ -18,15 +18,15 @@ void tce_kvm_bury(struct tce_table *table);
  * tce_kvm_absent() - does KVM keep its hands off a table?
  * @table: the table
  *
- * Only KVM could have it but us and our groups: that of the process, or of another one
- * that was given the group. It drops a table only by RCU: within one RCU read-side
- * section, true at its beginning and at its end means true throughout
+ * Besides us and our groups, only KVM could have it: that of the process, or of another
+ * one that was given the group. KVM drops a table by RCU. If the answer is true at the
+ * beginning and at the end of one RCU read-side section, it was true throughout
  * (litmus/exclusive.litmus, litmus/notifier.litmus). KVM may leave cells behind that do
- * not fit their entries, so that a table that it was seen in counts as its for good.
+ * not fit their entries. So a table in which KVM was seen counts as its for good.
  *
- * What can't be seen: a virtual CPU of another process's KVM that has taken a page out and
- * is preempted before it puts it back, on a kernel that preempts the kernel (7.2), while
- * that KVM loses the group. The page comes back after we have let it go.
+ * One case can't be seen, on a kernel that preempts the kernel (7.2). A virtual CPU of
+ * another process takes a page out, and is preempted before it puts it back. Meanwhile its
+ * KVM loses the group. The page comes back after we have let it go.
  *
  * In line, as it is asked for each run of entries.
  *

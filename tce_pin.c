@@ -3,14 +3,15 @@
  * Pins: MAP of v1 pins what it maps, and UNMAP unpins it. What is pinned is charged.
  *
  * ENABLE charges as many pages as the window has. Where the CPU's page is larger than a
- * TCE's 4K, a client may pin one such page for each TCE: what is beyond the charge of
- * ENABLE is charged as it is pinned, and refused if the client may not lock as much. A
+ * TCE's 4K, a client may pin one such page for each TCE. What is beyond the charge of
+ * ENABLE is charged as it is pinned. It is refused if the client may not lock as much. A
  * MAP counts its pages before it knows which of them are pinned already. So a MAP of more
  * than one TCE into a full window may be charged for a moment, or refused.
  *
  * Locks:
  *   &tce_pinned.charging	see there; nobody but the container's own calls take it
  *   &tce_pinned.lock	inside all others; nothing is waited for while it is held
+ *
  * Pages are pinned with none of our locks held, since a client may let a page fault take
  * as long as it likes.
  *

@@ -36,8 +36,8 @@ enum tce_process_state {
  * @mm: the process's memory, grabbed
  * @state: see enum tce_process_state
  * @map_lock: what MAP and UNMAP hold, for reading. It guards the windows of the
- *	process's containers, which need &tce_space.lock as well to be changed; and
- *	@regions, which needs @region_lock as well to be changed. Only
+ *	process's containers. Who changes them holds &tce_space.lock as well. It also
+ *	guards @regions. Who changes them holds @region_lock as well. Only
  *	tce_process_take_last() does without it: nobody maps then
  * @registering: REGISTERs take turns; held while pages are pinned, for as long as the
  *	client likes

@@ -3,8 +3,8 @@
  * Regions: user memory that is pinned before it is mapped (v2). Regions of a process lie
  * in a tree, and no two overlap.
  *
- * The kernel has a list of regions, too (mm_iommu_*), which KVM reads: it finds there
- * what a guest hands to a device, and counts the mapping there. That list is walked from
+ * The kernel has a list of regions, too (mm_iommu_*). KVM finds there what a guest hands
+ * to a device, and counts the mapping there. That list is walked from
  * end to end for each look-up, and what is put there the kernel pins page by page. So
  * only the first TCE_LISTED_MAX regions are put there ("listed"), and only those of a
  * process that may have KVM. The kernel's counter counts their mappings. Any other
@@ -12,10 +12,10 @@
  * on to user space, which then calls our MAP.
  *
  * A region is let go of only if nothing maps it. When the process's last container is
- * closed, what is counted still is of two kinds. What our counter has is what KVM took
- * out of entries: it may have put it back, but into a table that no bridge has, unless
- * one is stuck. What the kernel's counter has may be in a table of another container, or
- * in one that only KVM has. KVM finds a region by its address, so it would count down
+ * closed, what is counted still is of two kinds. What our counter has, KVM took out of
+ * entries. KVM may have put it back, but into a table that no bridge has, unless one is
+ * stuck. What the kernel's counter has may be in a table of another container, or in one
+ * that only KVM has. KVM finds a region by its address, so it would count down
  * whatever the process registers there next: the process is astray from then on.
  *
  * Locks: the callers'. The tree is read under &tce_process.map_lock or

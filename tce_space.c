@@ -403,8 +403,8 @@ int tce_space_create_window(struct tce_space *space,
 		       create->levels, &create->start_addr, paid);
 	/*
 	 * pseries (spapr_tce_create_table()) makes no window any more for a device for
-	 * which it once could not make one, not even the default window: what is there
-	 * is kept.
+	 * which it once could not make one. It would not even make the default window
+	 * again. So what is there is kept.
 	 */
 	if (rc && pending && space->windows[0]->table.ops->tce_kill) {
 		space_drop(space, 0);

@@ -20,7 +20,7 @@
 /* Entries that pseries sets in a row, with interrupts off */
 #define TCE_SET_MAX_HCALL	512UL
 /*
- * So many entries in a row are set or cleared by one operation: enough to be worth an
+ * So many entries in a row are set or cleared by one operation. They are worth an
  * invalidation of their own, or two hypervisor calls.
  */
 #define TCE_RUN_MIN_KILL	64
@@ -35,11 +35,10 @@
  * @hole: returned here, if a level is missing: how many entries are missing with it,
  *	from this one on
  *
- * The platform's own look-up does not say at which level it ended, so that most of a
- * window of 2^46 bytes would have to be tried leaf by leaf. The format is that of the
- * indirect TCE tables which the bridge walks: an entry of an upper level is the real
- * address of the next, | 3, big endian. tce_table_init() makes sure that it is what we
- * have before us.
+ * The platform's own look-up does not say at which level it ended. Most of a window of
+ * 2^46 bytes would have to be tried leaf by leaf. The format is that of the indirect TCE
+ * tables which the bridge walks. An entry of an upper level is the real address of the
+ * next, | 3, big endian. tce_table_init() has made sure that the table has this format.
  *
  * Return: the cell; NULL if a level is missing.
  */

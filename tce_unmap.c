@@ -3,8 +3,8 @@
  * UNMAP. Clear entries and collect what they held; kill them; let go.
  *
  * Who gets a value out of an entry gives its page back. A page whose value KVM took is
- * KVM's. Entry and cell are two words, though, and KVM, with whom we have no lock in
- * common, takes the page to let go from the cell. A guest that writes an entry while
+ * KVM's. But entry and cell are two words, and we have no lock in common with KVM, which
+ * takes the page to let go from the cell. A guest that writes an entry while
  * user space maps the same one, or two of its processors at once, can make KVM
  * miscount (litmus/cells-map.litmus). Where we see that, we rather count a page as
  * mapped that is not than the reverse. So does the kernel's own driver.
@@ -184,14 +184,14 @@ static void unmap_collect(struct tce_unmap *unmap, __be64 *cell,
 }
 
 /*
- * Clear a run of mapped entries by one operation of the platform, which
- * invalidates them too, rather than by an exchange each, and let go of what
- * their cells say that they held.
+ * Clear a run of mapped entries by one operation of the platform, which invalidates them
+ * too. It is cheaper than an exchange each. Then let go of what their cells say that they
+ * held.
  *
  * An exchange tells what was in the entry, in case that KVM has changed it.
  * So this is for tables that KVM has no part in. If it got one meanwhile
  * (litmus/exclusive.litmus, litmus/notifier.litmus), or if the entries are still
- * there, nothing is let go, and what they hold is left to their cells. On pseries
+ * there, nothing is let go. What they hold is left to their cells. On pseries
  * the proof (litmus/exclusive-pseries.litmus) goes as far as hypervisor calls are
  * done when they return.
  *

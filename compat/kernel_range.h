@@ -2,10 +2,9 @@
 /*
  * The kernels that this module supports, stated once.
  *
- * Outside of this range the private structures that compat/ restates are not
- * known to match, and a module that loads and then corrupts memory is worse
- * than one that does not build. README and dkms.conf repeat the range;
- * scripts/check-range compares the three.
+ * compat/ restates private structures of the kernel. Nobody has compared them outside of
+ * this range. A module that does not build is better than one that loads and then corrupts
+ * memory. README and dkms.conf repeat the range; scripts/check-range compares the three.
  */
 #ifndef TCE_COMPAT_KERNEL_RANGE_H
 #define TCE_COMPAT_KERNEL_RANGE_H

@@ -42,6 +42,29 @@ class Words(unittest.TestCase):
         self.assertEqual(self.lengths("One of ``a b c``. Two has 1.5 words. Three (e.g. this)\ngoes on?"), [3, 4, 5])
         self.assertEqual(self.lengths("* one item\n* another one here\n\nterm\n   What it is.\nnext\n   What that is."), [2, 3, 3, 3])
 
+    def test_comments(self):
+        text = """/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Three words here. And
+ * another two.
+ *
+ *   a table\tof two words
+ *   again\tthree words
+ */
+/**
+ * name() - what it does
+ * @one: its meaning
+ *
+ * One call::
+ *
+ *   no words (at all)
+ *
+ * Return: 0; -EIO if it fails. Then more.
+ */
+char *s = "/* nothing"; // Two words.
+"""
+        self.assertEqual(self.lengths(text, "a.c"), [3, 3, 5, 3, 3, 2, 2, 1, 4, 2, 2])
+        self.assertEqual(len(self.wrong(f"/* {self.long} */", "a.h")), 2)
 
     def test_names(self):
         names, known = ["tce_a.c", "scripts/b", "kunit/c/d.h"], {"f"}
