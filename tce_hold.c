@@ -23,11 +23,6 @@
 /* Holds that are collected before they must be released: a MiB of them */
 #define TCE_HOLDS_MAX	SZ_64K
 
-static __always_inline struct page *cookie_page(u64 cookie)
-{
-	return (struct page *)(cookie & ~TCE_WRITE);
-}
-
 /*
  * Does the region count the mapping that an entry has this cookie for? It does
  * not if KVM of another process, which was given the group, has written both: that
@@ -78,7 +73,7 @@ void tce_hold_put(struct tce_mem *mem, u64 cookie, unsigned long hpa,
 	struct tce_region *region;
 
 	if (!mem->v2) {
-		tce_pin_put(&mem->pinned, cookie_page(cookie), 1,
+		tce_pin_put(&mem->pinned, tce_pin_page(cookie), 1,
 			    write || cookie & TCE_WRITE);
 		return;
 	}
@@ -237,70 +232,6 @@ unsigned long tce_holds_take(struct tce_holds *holds, __be64 *cells,
 	return i;
 }
 
-/* A cell's cookie, read in the table's byte order by one instruction */
-static __always_inline u64 cell_cookie(const __be64 *cell)
-{
-	u64 cookie = be64_to_cpu(*cell);
-
-	OPTIMIZER_HIDE_VAR(cookie);
-	return cookie;
-}
-
-/* The cells from this one on that have the next pages of its folio */
-static noinline unsigned long put_page_run(struct tce_mem *mem, __be64 *cells,
-					   unsigned long n, u64 cookie,
-					   struct page *page)
-{
-	struct folio *folio = page_folio(page);
-	unsigned long i = 1;
-
-	n = min_t(unsigned long, n,
-		  folio_nr_pages(folio) - folio_page_idx(folio, page));
-	while (i < n && cell_cookie(&cells[i]) == cookie + i * sizeof(*page))
-		i++;
-	memset(cells, 0, i * sizeof(*cells));
-	unpin_user_page_range_dirty_lock(page, i, false);
-	return i;
-}
-
-/* Is it still to be marked as written to? That sleeps. */
-static __always_inline bool must_dirty(u64 cookie, struct folio *folio)
-{
-	return cookie & TCE_WRITE && !folio_test_dirty(folio);
-}
-
-/* v1, of 4K pages: each entry has a pin of its own */
-static unsigned long put_page_cells(struct tce_mem *mem, __be64 *cells,
-				    unsigned long n)
-{
-	__be64 *cell = cells, *end = cells + n;
-
-	while (cell < end) {
-		u64 cookie = cell_cookie(cell);
-		struct page *page = cookie_page(cookie);
-
-		/* not ours */
-		if (!(cookie & TCE_COOKIE_OURS))
-			break;
-		/* large folios by the run, but for their first pages */
-		if (unlikely(PageTail(page))) {
-			if (must_dirty(cookie, page_folio(page)))
-				break;
-			cell += put_page_run(mem, cell, end - cell, cookie,
-					     page);
-			continue;
-		}
-		/* no tail, so that it is the folio, and need not be asked */
-		if (must_dirty(cookie, (struct folio *)page))
-			break;
-		*cell++ = 0;
-		unpin_user_folio((struct folio *)page, 1);
-	}
-	if (cell > cells)
-		atomic_long_sub(cell - cells, &mem->pinned.pages);
-	return cell - cells;
-}
-
 static unsigned long put_region_cells(struct tce_mem *mem, __be64 *cells,
 				      unsigned long n)
 {
@@ -309,7 +240,7 @@ static unsigned long put_region_cells(struct tce_mem *mem, __be64 *cells,
 	u64 cookie, first;
 
 	while (i < n) {
-		cookie = cell_cookie(&cells[i]);
+		cookie = tce_cookie_read(&cells[i]);
 		if (!(cookie & TCE_COOKIE_OURS))
 			break;
 		region = tce_region_find(mem->process, cookie & ~TCE_COOKIE_OURS);
@@ -322,7 +253,7 @@ static unsigned long put_region_cells(struct tce_mem *mem, __be64 *cells,
 		start = i;
 		do {
 			cells[i++] = 0;
-		} while (i < n && cell_cookie(&cells[i]) - first < size);
+		} while (i < n && tce_cookie_read(&cells[i]) - first < size);
 		tce_region_drop(region, i - start);
 	}
 	return i;
@@ -344,13 +275,13 @@ unsigned long tce_hold_put_cells(struct tce_mem *mem, __be64 *cells,
 {
 	if (mem->v2)
 		return put_region_cells(mem, cells, n);
-	return TCE_PER_PAGE > 1 ? 0 : put_page_cells(mem, cells, n);
+	return tce_pin_put_cells(&mem->pinned, cells, n);
 }
 
 /* One hold may be of as many entries, or pages, as a window has. */
 static void hold_drop(struct tce_mem *mem, struct tce_hold *hold)
 {
-	struct page *page = cookie_page(hold->what);
+	struct page *page = tce_pin_page(hold->what);
 	unsigned long now;
 
 	for (; hold->n; hold->n -= now) {

@@ -478,8 +478,7 @@ int tce_map_page(struct tce_table *table, unsigned long entry,
 		.hpa = tce_page_hpa(page) +
 		       (TCE_PER_PAGE > 1 ? offset_in_page(ua) : 0),
 		.dir = dir,
-		.cookie = (unsigned long)page |
-			  (tce_dir_writes(dir) ? TCE_WRITE : 0),
+		.cookie = tce_pin_cookie(page, tce_dir_writes(dir)),
 	};
 
 	return map_empty(table, entry, tce_table_cell(table, entry), &new,

@@ -13,6 +13,7 @@
 #include <linux/types.h>
 
 #include "tce_account.h"
+#include "tce_page.h"
 #include "tce_pin.h"
 #include "tce_process.h"
 #include "tce_registration.h"
@@ -38,18 +39,6 @@ struct tce_mem {
 	struct tce_pinned pinned;
 	struct tce_registered registered;
 };
-
-/*
- * What a table remembers of an entry's memory is a cookie. That of v2 is the userspace
- * address, as KVM keeps it in the same place. With this bit it is no address that a
- * process could have registered. KVM finds nothing by it to count down, and sends the
- * guest's call on to user space. Those cookies of v2 have it whose mapping the kernel's
- * own counter does not count, because the region is not in the kernel's list. Those of
- * v1 have it as well: they are the struct page, | TCE_WRITE.
- */
-#define TCE_COOKIE_OURS	BIT_ULL(63)
-/* In a v1 cookie: the device may write */
-#define TCE_WRITE	1UL
 
 void tce_mem_init(struct tce_mem *mem, bool v2);
 int tce_mem_bind(struct tce_mem *mem);
@@ -93,8 +82,7 @@ static __always_inline u64 tce_mem_cookie(bool v2, bool ours, unsigned long ua,
 {
 	if (v2)
 		return ua | (ours ? TCE_COOKIE_OURS : 0);
-	return (unsigned long)pfn_to_page(PHYS_PFN(hpa)) |
-	       (write ? TCE_WRITE : 0);
+	return tce_pin_cookie(pfn_to_page(PHYS_PFN(hpa)), write);
 }
 
 #endif /* TCE_MEMORY_H */

@@ -3,10 +3,22 @@
 #ifndef TCE_PAGE_H
 #define TCE_PAGE_H
 
+#include <linux/bits.h>
+#include <linux/compiler.h>
 #include <linux/errno.h>
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/sizes.h>
+
+/*
+ * What a table remembers of an entry's memory is a cookie. That of v2 is the userspace
+ * address, as KVM keeps it in the same place. With this bit it is no address that a
+ * process could have registered. KVM finds nothing by it to count down, and sends the
+ * guest's call on to user space. Those cookies of v2 have it whose mapping the kernel's
+ * own counter does not count, because the region is not in the kernel's list. Those of
+ * v1 have it as well: they are addresses of the kernel, see tce_pin_cookie().
+ */
+#define TCE_COOKIE_OURS	BIT_ULL(63)
 
 /* Pages to pin at once: long enough to be cheap, short enough to be killed */
 #define TCE_PIN_CHUNK	SZ_8K
@@ -24,6 +36,22 @@ static __always_inline unsigned long tce_page_hpa(struct page *page)
 	 * may change those, but not the bits that tell where the page is.
 	 */
 	return data_race(page_to_phys(page));
+}
+
+/**
+ * tce_cookie_read() - the cookie in a cell that nobody else looks at
+ * @cell: the cell, big endian
+ *
+ * One instruction turns the bytes round as it loads them.
+ *
+ * Return: the cookie, or 0.
+ */
+static __always_inline u64 tce_cookie_read(const __be64 *cell)
+{
+	u64 cookie = be64_to_cpu(*cell);
+
+	OPTIMIZER_HIDE_VAR(cookie);
+	return cookie;
 }
 
 /**

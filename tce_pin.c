@@ -297,6 +297,69 @@ void tce_pin_put(struct tce_pinned *pinned, struct page *page, unsigned long n,
 	atomic_long_sub(n, &pinned->pages);
 }
 
+/* The cells from this one on that have the next pages of its folio */
+static noinline unsigned long put_folio_cells(__be64 *cells, unsigned long n,
+					      u64 cookie, struct page *page)
+{
+	struct folio *folio = page_folio(page);
+	unsigned long i = 1;
+
+	n = min_t(unsigned long, n,
+		  folio_nr_pages(folio) - folio_page_idx(folio, page));
+	while (i < n &&
+	       tce_cookie_read(&cells[i]) == cookie + i * sizeof(*page))
+		i++;
+	memset(cells, 0, i * sizeof(*cells));
+	unpin_user_page_range_dirty_lock(page, i, false);
+	return i;
+}
+
+/* Is it still to be marked as written to? That sleeps. */
+static __always_inline bool must_dirty(u64 cookie, struct folio *folio)
+{
+	return cookie & TCE_WRITE && !folio_test_dirty(folio);
+}
+
+/**
+ * tce_pin_put_cells() - tce_pin_put() by the cookies of entries in a row
+ * @pinned: of the container
+ * @cells: the cookies, none of them 0, of entries that have been killed; they are set to 0
+ * @n: how many
+ *
+ * Context: atomic.
+ *
+ * Return: how many cells were dealt with. The next one is for tce_pin_put(): its page is
+ * to be marked dirty, which sleeps, or TCEs share pages, or the cookie is not ours.
+ */
+unsigned long tce_pin_put_cells(struct tce_pinned *pinned, __be64 *cells,
+				unsigned long n)
+{
+	__be64 *cell = cells, *end = cells + n;
+
+	while (TCE_PER_PAGE == 1 && cell < end) {
+		u64 cookie = tce_cookie_read(cell);
+		struct page *page = tce_pin_page(cookie);
+
+		if (!(cookie & TCE_COOKIE_OURS))
+			break;
+		/* large folios by the run, but for their first pages */
+		if (unlikely(PageTail(page))) {
+			if (must_dirty(cookie, page_folio(page)))
+				break;
+			cell += put_folio_cells(cell, end - cell, cookie, page);
+			continue;
+		}
+		/* no tail, so that it is the folio, and need not be asked */
+		if (must_dirty(cookie, (struct folio *)page))
+			break;
+		*cell++ = 0;
+		unpin_user_folio((struct folio *)page, 1);
+	}
+	if (cell > cells)
+		atomic_long_sub(cell - cells, &pinned->pages);
+	return cell - cells;
+}
+
 /**
  * tce_pin_get() - pin the page behind one entry
  * @pinned: of a bound container

@@ -18,6 +18,9 @@
 
 struct tce_account;
 
+/* In a cookie of v1, which is the struct page: the device may write */
+#define TCE_WRITE	1UL
+
 /* TCEs of v1 that a page of the CPU's has room for */
 #define TCE_PER_PAGE	(PAGE_SIZE / SZ_4K)
 
@@ -79,6 +82,31 @@ int tce_pin_get(struct tce_pinned *pinned, unsigned long ua, bool write,
 		struct page **page);
 void tce_pin_put(struct tce_pinned *pinned, struct page *page, unsigned long n,
 		 bool write);
+unsigned long tce_pin_put_cells(struct tce_pinned *pinned, __be64 *cells,
+				unsigned long n);
+
+/**
+ * tce_pin_cookie() - what a table of v1 remembers of a page
+ * @page: the page, which has bit 63 as all addresses of the kernel
+ * @write: the device may write
+ *
+ * Return: the cookie.
+ */
+static __always_inline u64 tce_pin_cookie(struct page *page, bool write)
+{
+	return (unsigned long)page | (write ? TCE_WRITE : 0);
+}
+
+/**
+ * tce_pin_page() - undo tce_pin_cookie()
+ * @cookie: of v1
+ *
+ * Return: the page.
+ */
+static __always_inline struct page *tce_pin_page(u64 cookie)
+{
+	return (struct page *)(cookie & ~TCE_WRITE);
+}
 
 /**
  * tce_pinned_excess() - is more charged than a window needs?

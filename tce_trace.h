@@ -68,7 +68,7 @@ TRACE_EVENT(tce_register,
 		__entry->shift = shift;
 		__entry->listed = listed;
 	),
-	TP_printk("ua=0x%llx size=0x%llx page_shift=%u kvm=%d",
+	TP_printk("ua=0x%llx size=0x%llx page_shift=%u listed=%d",
 		  __entry->ua, __entry->size, __entry->shift, __entry->listed)
 );
 
