@@ -95,9 +95,9 @@ class Lines:
             lost: list[str] = []
             for report in read_gcov(f"{kernel['CROSS_COMPILE']}gcov", build, data_of(part, lost)):
                 for file in report["files"]:
-                    name = names.get(os.path.basename(file["file"]))
-                    if name:
-                        files.setdefault(name, set()).update(line["line_number"] for line in file["lines"] if line["count"])
+                    source = names.get(os.path.basename(file["file"]))
+                    if source:
+                        files.setdefault(source, set()).update(line["line_number"] for line in file["lines"] if line["count"])
             self.tests[case] = (int(results), int(took), files)
         return done
 
