@@ -218,9 +218,10 @@ static int take(struct thing *win, int n)
             self.assertGreaterEqual(drawn.count(file), min(there, LEAST_OF_FILE), file)
 
     sources = {
-        "one.h": "static inline int twice(int a)\n{\n\tif (0)\n\t\ta -= 1;\n\treturn a + a;\n}\n",
+        "one.h": "static inline int twice(int a)\n{\n\tif (0)\n\t\ta -= 1;\n\treturn a + a;\n}\n"
+                 "static inline int less(int a)\n{\n\treturn a - 1;\n}\n",
         "two.h": '#include "one.h"\n',
-        "near.c": '#include "one.h"\nint near(int a)\n{\n\treturn twice(a);\n}\n',
+        "near.c": '#include "one.h"\nint near(int a)\n{\n\treturn twice(less(a));\n}\n',
         "far.c": '#include "two.h"\nint far(int a)\n{\n\treturn twice(a) + __LINE__ + __builtin_strlen(__FILE__);\n}\n',
         "none.c": "int none(int a)\n{\n\treturn a + a;\n}\n"}
 
@@ -249,8 +250,8 @@ static int take(struct thing *win, int n)
     def test_build(self):
         """A mutant of a header is built into all that include it, and is the same only if all of these are."""
         every = {f"{m.file} {m.kind} {m.before}": m for file, text in self.sources.items() for m in candidates(file, text)}
-        header, dead, plain = (every[key] for key in (
-            "one.h arithmetic return a + a;", "one.h arithmetic a -= 1;", "none.c arithmetic return a + a;"))
+        header, once, dead, plain = (every[key] for key in (
+            "one.h arithmetic return a + a;", "one.h constant off by one return a - 1;", "one.h arithmetic a -= 1;", "none.c arithmetic return a + a;"))
         broken = candidates("one.h", self.sources["one.h"].replace("a + a;", "a + b;"))
         with self.built() as (box, linked):
             self.assertEqual(box.users("one.h"), ["near.c", "far.c"])
@@ -260,9 +261,9 @@ static int take(struct thing *win, int n)
                 box.users("three.h")
             for _ in "first", "from before":
                 linked.clear()
-                done = box.make([header, dead, plain], "m", 2)
+                done = box.make([header, once, dead, plain], "m", 2)
                 self.assertEqual(done[dead], "same")
-                self.assertEqual(linked, {header.id: ["face.o", "far.o"], plain.id: ["none.o"]})
+                self.assertEqual(linked, {header.id: ["face.o", "far.o"], once.id: ["face.o", "far.o"], plain.id: ["none.o"]})
                 for obj in "face.o", "far.o":
                     self.assertNotEqual((box.out / "mutants" / header.id / obj).read_bytes(),
                                         (box.out / "mutants/plain" / obj).read_bytes())
