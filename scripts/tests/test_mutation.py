@@ -251,7 +251,8 @@ static int take(struct thing *win, int n)
         """A mutant of a header is built into all that include it, and is the same only if all of these are."""
         every = {f"{m.file} {m.kind} {m.before}": m for file, text in self.sources.items() for m in candidates(file, text)}
         header, once, dead, plain = (every[key] for key in (
-            "one.h arithmetic return a + a;", "one.h constant off by one return a - 1;", "one.h arithmetic a -= 1;", "none.c arithmetic return a + a;"))
+            "one.h arithmetic return a + a;", "one.h constant off by one return a - 1;", "one.h arithmetic a -= 1;",
+            "none.c arithmetic return a + a;"))
         broken = candidates("one.h", self.sources["one.h"].replace("a + a;", "a + b;"))
         with self.built() as (box, linked):
             self.assertEqual(box.users("one.h"), ["near.c", "far.c"])
