@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/mutation: mutants, what guests say of them, and the judge."""
+import contextlib
+import io
 import re
 import subprocess
+import tempfile
 import unittest
+from pathlib import Path
+from unittest import mock
 
 from tce import module
 from tce.mutation import events, guests, stages
+from tce.mutation.build import Build
 from tce.mutation.lines import Lines, affordable
-from tce.mutation.mutants import LEAST_OF_FILE, candidates, sample
+from tce.mutation.mutants import LEAST, LEAST_OF_FILE, NEVER, candidates, possible, sample
 from tce.mutation.verdicts import caught_text, judge, read_caught, read_verdicts, stale_verdicts, summary, test_of
 from tce.paths import ROOT, SCRIPTS
 
@@ -197,6 +203,85 @@ static int take(struct thing *win, int n)
 
     def test_files(self):
         self.assertEqual(set(module.OBJECTS), {p.name for p in ROOT.glob("*.c") if ".mod." not in p.name})
+
+    def test_headers(self):
+        """All functions that are in line in a header are a part of the sample."""
+        every = possible()
+        bodies = {str(path.relative_to(ROOT)) for path in ROOT.rglob("*.h") if path.parent in (ROOT, ROOT / "compat")
+                  and any(line == "{" for line in path.read_text().splitlines())}
+        self.assertLessEqual({"tce_container.h", "tce_entry.h", "tce_region_inline.h", "tce_span.h"}, bodies)
+        self.assertEqual({m.file for m in every}, {*module.OBJECTS, *bodies})
+        self.assertEqual(len({m.id for m in every}), len(every))
+        drawn = [m.file for m in sample(every, LEAST, 1)]
+        for file in bodies:
+            there = sum(m.file == file and m.kind not in NEVER for m in every)
+            self.assertGreaterEqual(drawn.count(file), min(there, LEAST_OF_FILE), file)
+
+    sources = {
+        "one.h": "static inline int twice(int a)\n{\n\tif (0)\n\t\ta -= 1;\n\treturn a + a;\n}\n"
+                 "static inline int less(int a)\n{\n\treturn a - 1;\n}\n",
+        "two.h": '#include "one.h"\n',
+        "near.c": '#include "one.h"\nint near(int a)\n{\n\treturn twice(less(a));\n}\n',
+        "far.c": '#include "two.h"\nint far(int a)\n{\n\treturn twice(a) + __LINE__ + __builtin_strlen(__FILE__);\n}\n',
+        "none.c": "int none(int a)\n{\n\treturn a + a;\n}\n"}
+
+    @contextlib.contextmanager
+    def built(self):
+        """These sources, as a module that Kbuild has built: a Build, and what it links, {id: objects}."""
+        with tempfile.TemporaryDirectory() as tmp:
+            box = Build.__new__(Build)
+            box.base, box.out, box.kdir, box.kernel = Path(tmp, "base"), Path(tmp, "out"), tmp, {"KDIR": tmp}
+            root = Path(tmp, "root")
+            for directory in root, box.base:
+                directory.mkdir()
+                for name, text in {"Kbuild": "", **self.sources}.items():
+                    (directory / name).write_text(text)
+            # One object has another name than its source.
+            objects = {"near.c": "face.o", "far.c": "far.o", "none.c": "none.o"}
+            for name, obj in objects.items():
+                command = f"gcc -O2 -Wp,-MMD,{tmp}/{obj}.d -c -o {box.base}/{obj} {box.base}/{name}"
+                subprocess.run(command.split(), check=True)
+                (box.base / f".{obj}.cmd").write_text(f"savedcmd_{box.base}/{obj} := {command}\n\n" + Path(tmp, f"{obj}.d").read_text())
+            linked = {}
+            box.link = lambda name, objs, ko: linked.update({ko.parent.name: sorted(o.name for o in objs)})
+            with mock.patch.dict(module.OBJECTS, objects, clear=True), mock.patch("tce.mutation.build.ROOT", root):
+                yield box, linked
+
+    def test_build(self):
+        """A mutant of a header is built into all that include it, and is the same only if all of these are."""
+        every = {f"{m.file} {m.kind} {m.before}": m for file, text in self.sources.items() for m in candidates(file, text)}
+        header, once, dead, plain = (every[key] for key in (
+            "one.h arithmetic return a + a;", "one.h constant off by one return a - 1;", "one.h arithmetic a -= 1;",
+            "none.c arithmetic return a + a;"))
+        broken = candidates("one.h", self.sources["one.h"].replace("a + a;", "a + b;"))
+        with self.built() as (box, linked):
+            self.assertEqual(box.users("one.h"), ["near.c", "far.c"])
+            self.assertEqual(box.users("two.h"), ["far.c"])
+            self.assertEqual(box.users("none.c"), ["none.c"])
+            with self.assertRaises(SystemExit), contextlib.redirect_stderr(io.StringIO()):
+                box.users("three.h")
+            for _ in "first", "from before":
+                linked.clear()
+                done = box.make([header, once, dead, plain], "m", 2)
+                self.assertEqual(done[dead], "same")
+                self.assertEqual(linked, {header.id: ["face.o", "far.o"], once.id: ["face.o", "far.o"], plain.id: ["none.o"]})
+                for obj in "face.o", "far.o":
+                    self.assertNotEqual((box.out / "mutants" / header.id / obj).read_bytes(),
+                                        (box.out / "mutants/plain" / obj).read_bytes())
+            self.assertEqual(set(box.make(list(broken), "m", 1).values()), {"broken"})
+
+    def test_link(self):
+        """All objects of a header's mutant are exchanged, and no other."""
+        with self.built() as (box, _):
+            del box.link
+            box.kernel["CROSS_COMPILE"] = ": "
+            (box.base / "m.mod").write_text("".join(f"{box.base}/{name}.o\n" for name in ("face", "far", "none")))
+            (box.base / ".m.o.cmd").write_text(f"savedcmd_m.o := cat @{box.base}/m.mod -o {box.base}/m.o\n")
+            (box.base / ".m.ko.cmd").write_text(f"savedcmd_m.ko := cat {box.base}/m.o {box.base}/m.ko\n")
+            seen = []
+            box.run = lambda command: seen.append(Path(re.search(r"@(\S+)", command)[1]).read_text()) or mock.Mock(returncode=0)
+            box.link("m", [Path("/x/face.o"), Path("/x/far.o")], Path(box.kdir, "m.ko"))
+            self.assertEqual(seen, [f"/x/face.o\n/x/far.o\n{box.base}/none.o\n"])
 
     def test_caught(self):
         for how, test in (("tce_map.v2_map: it hangs, twice", "tce_map.v2_map"), ("tce_map+leaks: lost memory", "tce_map"),

@@ -3,7 +3,7 @@
 import concurrent.futures
 import re
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tce import kernels, module, paths
@@ -47,33 +47,50 @@ class Build:
         return subprocess.run(["sh", "-c", command], cwd=self.kdir, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True)
 
-    def compile(self, file: str, text: str, where: Path) -> Path | None:
-        """An object of changed source, or None if it does not compile."""
-        where.mkdir(parents=True, exist_ok=True)
-        obj = where / module.OBJECTS[file]
-        stamp = where / "source"
-        version = digest(text, self.kdir, *module.headers())
-        if obj.exists() and stamp.exists() and stamp.read_text() == version:
-            return obj      # from a run before
-        # The same names in it, so that equal code makes equal objects.
-        (where / file).write_text(f'#line 1 "{self.base / file}"\n{text}')
-        command = re.sub(r"-Wp,-MMD,\S+", f"-iquote {self.base}", self.saved(obj.name))
-        command = command.replace(str(self.base / obj.name), str(obj))
-        command = command.replace(f"-c -o {obj} {self.base / file}", f"-c -o {obj} {where / file}")
-        done = self.run(command)
-        (where / "log").write_text(done.stdout)
-        if done.returncode:
-            return None
-        stamp.write_text(version)
-        return obj
+    def users(self, file: str) -> list[str]:
+        """The C files whose objects a source is a part of, as Kbuild has noted."""
+        found = [name for name, obj in module.OBJECTS.items()
+                 if str(self.base / file) in (self.base / f".{obj}.cmd").read_text().split()]
+        if not found:
+            die(f"{file} is a part of no object for {self.kernel['KDIR']}")
+        return found
 
-    def link(self, name: str, obj: Path, ko: Path) -> None:
-        """A module with one object exchanged."""
+    def lay_out(self, where: Path, file: str, text: str) -> None:
+        """All sources, one of them changed: a header is found beside whoever includes it.
+        They keep their names, so that equal code makes equal objects."""
+        for path in [*module.headers(ROOT)[1:], *(ROOT / name for name in module.OBJECTS)]:
+            name = str(path.relative_to(ROOT))
+            (where / name).parent.mkdir(parents=True, exist_ok=True)
+            (where / name).write_text(f'#line 1 "{self.base / name}"\n{text if name == file else path.read_text()}')
+
+    def compile(self, where: Path, names: Sequence[str], file: str = "", text: str = "") -> list[Path] | None:
+        """The objects of some C files, with one source changed, or None if one does not compile."""
+        objects = [where / module.OBJECTS[name] for name in names]
+        stamp = where / "built"
+        version = digest(text, self.kdir, *module.headers(ROOT), *(ROOT / name for name in names))
+        if stamp.exists() and stamp.read_text() == version:
+            return objects      # from a run before
+        stamp.unlink(missing_ok=True)
+        self.lay_out(where, file, text)
+        for name, obj in zip(names, objects):
+            command = re.sub(r"-Wp,-MMD,\S+", "", self.saved(obj.name))
+            command = command.replace(str(self.base / obj.name), str(obj))
+            command = command.replace(f"-c -o {obj} {self.base / name}", f"-c -o {obj} {where / name}")
+            done = self.run(command)
+            (where / "log").write_text(done.stdout)
+            if done.returncode:
+                return None
+        stamp.write_text(version)
+        return objects
+
+    def link(self, name: str, objects: Iterable[Path], ko: Path) -> None:
+        """A module with some objects exchanged."""
         whole = ko.with_suffix(".o")
-        objects = (self.base / f"{name}.mod").read_text().replace(
-            str(self.base / obj.name) + "\n", f"{obj}\n")
+        parts = (self.base / f"{name}.mod").read_text()
+        for obj in objects:
+            parts = parts.replace(f"{self.base / obj.name}\n", f"{obj}\n")
         listing = ko.with_suffix(".mod")
-        listing.write_text(objects)
+        listing.write_text(parts)
         link = self.saved(f"{name}.o").replace(f"@{self.base / name}.mod", f"@{listing}")
         link = link.replace(f"-o {self.base / name}.o", f"-o {whole}")
         final = self.saved(f"{name}.ko").replace(f"{self.base / name}.ko", str(ko))
@@ -85,25 +102,23 @@ class Build:
         if done.returncode:
             die(f"{ko.name} cannot be linked:\n{done.stdout}")
 
-    def make(self, mutants: Iterable[Mutant], name: str, jobs: int) -> dict[Mutant, Path | str]:
+    def make(self, mutants: Sequence[Mutant], name: str, jobs: int) -> dict[Mutant, Path | str]:
         """Build the mutants; returns {mutant: its module, "same" or "broken"}."""
         top = self.out / "mutants"
-        plain: dict[str, bytes] = {}
-        for file in module.OBJECTS:
-            good = self.compile(file, (ROOT / file).read_text(), top / "plain")
-            if not good:
-                die(f"{file} does not compile as it is: see {top}/plain/log")
-            plain[file] = good.read_bytes()
+        plain = self.compile(top / "plain", list(module.OBJECTS))
+        if plain is None:
+            die(f"the module does not compile as it is: see {top}/plain/log")
+        good = {obj.name: obj.read_bytes() for obj in plain}
 
         def one(mutant: Mutant) -> Path | str:
             where = top / mutant.id
             ko = where / f"{name}.ko"
-            obj = self.compile(mutant.file, mutant.text, where)
-            if not obj:
+            objects = self.compile(where, self.users(mutant.file), mutant.file, mutant.text)
+            if objects is None:
                 return "broken"
-            if obj.read_bytes() == plain[mutant.file]:
+            if all(obj.read_bytes() == good[obj.name] for obj in objects):
                 return "same"
-            self.link(name, obj, ko)
+            self.link(name, objects, ko)
             return ko
 
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:

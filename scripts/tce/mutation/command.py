@@ -7,7 +7,6 @@ import random
 import time
 from collections.abc import Sequence
 
-from tce import module
 from tce.cli import die, parser, say, write_option
 from tce.mutation.mutants import LEAST, Mutant, possible, sample
 from tce.mutation.report import report, write_figures
@@ -78,7 +77,7 @@ def main(doc: str) -> int:
     if not mutants:
         die("no such mutant")
     of_each = ", ".join(f"{sum(m.file == file for m in mutants)} of {sum(m.file == file for m in every)} of {file}"
-                        for file in module.OBJECTS)
+                        for file in dict.fromkeys(m.file for m in every))
     drawn = "chosen by --only" if args.only else f"seed {seed}"
     if args.list:
         for m in mutants:

@@ -79,6 +79,7 @@ class Lines:
         log.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run(command, stdout=subprocess.PIPE, text=True)
         text = read_log(log)
+        names = {path.name: str(path.relative_to(ROOT)) for path in module.sources()}
         done = 0
         for part in re.split(r"^>> (?=(?:lines|unusable) )", text, flags=re.M)[1:]:
             what, case, rest = part.split(None, 2)
@@ -94,9 +95,9 @@ class Lines:
             lost: list[str] = []
             for report in read_gcov(f"{kernel['CROSS_COMPILE']}gcov", build, data_of(part, lost)):
                 for file in report["files"]:
-                    if os.path.basename(file["file"]) in module.OBJECTS:
-                        files.setdefault(os.path.basename(file["file"]), set()).update(
-                            line["line_number"] for line in file["lines"] if line["count"])
+                    source = names.get(os.path.basename(file["file"]))
+                    if source:
+                        files.setdefault(source, set()).update(line["line_number"] for line in file["lines"] if line["count"])
             self.tests[case] = (int(results), int(took), files)
         return done
 

@@ -119,5 +119,6 @@ def sample(mutants: Iterable[Mutant], count: int, seed: int) -> list[Mutant]:
 
 
 def possible() -> list[Mutant]:
-    """All of the module."""
-    return [m for file in module.OBJECTS for m in candidates(file, (ROOT / file).read_text())]
+    """All of the module, of what is in line in its headers too."""
+    files = [*module.OBJECTS, *(str(path.relative_to(ROOT)) for path in module.headers() if path.suffix == ".h")]
+    return [m for file in files for m in candidates(file, (ROOT / file).read_text())]
