@@ -69,6 +69,14 @@ class Coverage(unittest.TestCase):
         data = base64.encodebytes(gzip.compress(b"x" * 500)).decode()
         text = f">> gcov /sys/kernel/debug/gcov/x/tce_table.gcda\n{data}>> gcov end\n"
         self.assertEqual(gcov.data_of(text), {"tce_table": b"x" * 500})
+        # the kernel speaks in the middle of a line, at its end, and in place of all of it
+        said = "[    1.234567] tick: said\n"
+        for at in (len(text) - 30, text.index("\n") + 1, text.index(">> gcov end")):
+            self.assertEqual(gcov.data_of(text[:at] + said + text[at:]), {"tce_table": b"x" * 500})
+        lost: list[str] = []
+        broken = text.replace(data[:20], "")
+        self.assertEqual(gcov.data_of(broken, lost), {})
+        self.assertEqual(lost, ["tce_table"])
 
     def test_function(self):
         lines = ["int a;", "static int f(int b,", "\t     int c)", "{", "\tc = b;", "}", "int g;"]

@@ -21,9 +21,10 @@ def data_of(text: str, lost: list[str] | None = None) -> dict[str, bytes]:
     """The .gcda files that a guest has printed: {name: content}. With @lost, those that the kernel
     has spoken into are named there."""
     files = {}
-    for name, body in re.findall(r"^>> gcov \S*?(\w+)\.gcda\n((?:[A-Za-z0-9+/=]+\n)+)", text, re.M):
+    for name, body in re.findall(r"^>> gcov \S*?(\w+)\.gcda\n(.*?)(?=^>> |\Z)", text, re.M | re.S):
         try:
-            files[name] = gzip.decompress(base64.b64decode(body))
+            # what the kernel says comes between, anywhere in a line, and is a line of its own
+            files[name] = gzip.decompress(base64.b64decode(re.sub(r"\[ *\d+\.\d+\][^\n]*\n", "", body)))
         except (ValueError, OSError, EOFError):
             if lost is None:
                 die(f"the data of {name} did not get through the console")
