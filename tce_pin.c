@@ -273,8 +273,8 @@ static bool pin_unuse(struct tce_pinned *pinned, struct page *page,
  * tce_pin_put() - undo tce_pin_get(), tce_pins_take()
  * @pinned: of the container
  * @page: the page
- * @n: 4K pages: as many pages from this one on, of one folio or not; else as many
- *	entries that map this page
+ * @n: where pages have 4K: pages, from @page on, which need not be of one folio. Where
+ *	they are larger: entries that map @page
  * @write: the device may have written
  *
  * The entries have been killed, or were never written. Context: sleeps.

@@ -22,8 +22,8 @@
 #include "tce_window.h"
 
 /*
- * What makes and charges a table returns errnos, and, by mistake, what firmware said.
- * Those of our ABI pass.
+ * The platform's functions that make and charge a table return errnos, and, by mistake,
+ * what firmware said. Errnos of our ABI pass. All else is -EIO.
  */
 static int table_errno(long rc)
 {
