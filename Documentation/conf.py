@@ -15,7 +15,7 @@ html_theme = "alabaster"
 html_theme_options = {
     "description": "VFIO for POWER",
     "fixed_sidebar": True,
-    "page_width": "1240px",
+    "page_width": "min(1240px, 100%)",
     "sidebar_width": "230px",
     "font_size": "16px",
     "font_family": "sans-serif",
