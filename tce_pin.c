@@ -328,8 +328,9 @@ static __always_inline bool must_dirty(u64 cookie, struct folio *folio)
  *
  * Context: atomic.
  *
- * Return: how many cells were dealt with. The next one is for tce_pin_put(): its page is
- * to be marked dirty, which sleeps, or TCEs share pages, or the cookie is not ours.
+ * Return: how many cells were dealt with; 0 where pages are larger than 4K, which TCEs
+ * share. The next cell is for tce_pin_put() if its page is to be marked dirty, which
+ * sleeps. Or its cookie is not ours.
  */
 unsigned long tce_pin_put_cells(struct tce_pinned *pinned, __be64 *cells,
 				unsigned long n)

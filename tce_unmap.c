@@ -9,6 +9,11 @@
  * miscount (litmus/cells-map.litmus). Where we see that, we rather count a page as
  * mapped that is not than the reverse. So does the kernel's own driver.
  *
+ * Three ways through here, and who lets go of what was mapped:
+ *   one entry	unmap_one()	tce_hold_put()
+ *   a short run, or KVM may have a part in it	unmap_entry() for each	struct tce_holds
+ *   a long run that is ours	unmap_run()	tce_hold_put_cells(); struct tce_holds for the rest
+ *
  * Locks: the caller holds &tce_process.map_lock. A span keeps others out of the entries.
  *
  * Never fails: to unmap what is mapped. If the platform refuses to clear an entry, the
