@@ -48,12 +48,17 @@ static void v1_disable_unmaps(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_ready(fx, false, NULL);
 	unsigned long ua = tce_plain(fx, SZ_1M);
+	u32 flags;
 
-	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_1M, TCE_RW), 0);
-	KUNIT_ASSERT_EQ(test, tce_disable(client), 0);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), TABLE);
+	/* pages that the device may write are to be marked dirty, which goes another way */
+	for (flags = TCE_R; flags <= TCE_RW; flags++) {
+		KUNIT_ASSERT_EQ(test, tce_enable(client), flags == TCE_R ? -EBUSY : 0);
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_1M, flags), 0);
+		KUNIT_ASSERT_EQ(test, tce_disable(client), 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+		KUNIT_EXPECT_EQ(test, tce_charged(fx), TABLE);
+	}
 }
 
 static void v1_closed_while_enabled(struct kunit *test)

@@ -205,6 +205,7 @@ void tce_fixture_exit(struct kunit *test)
 		left = tce_mock_forget_bridges(fx->mock);
 		KUNIT_EXPECT_EQ(test, left, fx->tables_left);
 		tce_expect_balance(fx);
+		KUNIT_EXPECT_EQ(test, tce_mock_forget_groups(fx->mock), 0);
 		tce_mock_destroy(fx->mock);
 	}
 	if (READ_ONCE(test->status) == KUNIT_FAILURE)

@@ -15,9 +15,9 @@ static void attach_without_tables(struct kunit *test)
 	for (v2 = 0; v2 < 2; v2++) {
 		struct tce_client *client = tce_open(fx, v2);
 
-		iommu_group_set_iommudata(grp->group, NULL, NULL);
+		tce_mock_show_group(grp, false);
 		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), -ENODEV);
-		iommu_group_set_iommudata(grp->group, &grp->tg, NULL);
+		tce_mock_show_group(grp, true);
 		grp->tg.ops = NULL;
 		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), -ENODEV);
 		grp->tg.ops = &tce_mock_group_ops;
@@ -183,10 +183,25 @@ static void detach_of_a_stranger(struct kunit *test)
 	tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
 }
 
+static void attach_without_memory(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp = tce_group(fx);
+	struct tce_client *client = tce_open(fx, true);
+	int rc;
+
+	tce_fault_arm(fx->mock, TCE_FAULT_ALLOC, 1, 0);
+	rc = tce_attach(client, grp);
+	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
+	KUNIT_EXPECT_EQ(test, rc, -ENOMEM);
+	KUNIT_EXPECT_EQ(test, tce_attach(client, grp), 0);
+}
+
 static struct kunit_case tce_group_cases[] = {
 	KUNIT_CASE(attach_without_tables),
 	KUNIT_CASE(attach_without_dynamic_windows),
 	KUNIT_CASE(attach_of_an_emulated_device),
+	KUNIT_CASE(attach_without_memory),
 	KUNIT_CASE(attach_twice),
 	KUNIT_CASE(v1_has_one_group),
 	KUNIT_CASE(group_of_another_platform),

@@ -262,6 +262,26 @@ static void kvm_finds_a_new_v1_table(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
 }
 
+/* A region in the kernel's list is marked dirty when it goes, if a device could write. */
+static void listed_region_is_dirty(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct kvm_setup s;
+	struct page *page;
+	u32 flags;
+
+	kvm_set_up(test, &s, true);
+	page = tce_page(fx, s.ua);
+	for (flags = TCE_R; flags <= TCE_W; flags++) {
+		KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, SZ_4K, flags), 0);
+		KUNIT_ASSERT_EQ(test, tce_unmap(s.client, 0, SZ_4K), 0);
+		ClearPageDirty(page);
+		KUNIT_ASSERT_EQ(test, tce_unregister(s.client, s.ua, KVM_MEMORY), 0);
+		KUNIT_EXPECT_EQ(test, PageDirty(page), flags == TCE_W);
+		KUNIT_ASSERT_EQ(test, tce_register(s.client, s.ua, KVM_MEMORY), 0);
+	}
+}
+
 static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(unmap_what_kvm_put),
 	KUNIT_CASE(unmap_what_kvm_cleared),
@@ -271,6 +291,7 @@ static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(detached_under_kvm),
 	KUNIT_CASE(closed_under_kvm),
 	KUNIT_CASE(kvm_finds_registered_memory),
+	KUNIT_CASE(listed_region_is_dirty),
 	KUNIT_CASE(kvm_does_not_find_all),
 	KUNIT_CASE(kvm_clears_v1),
 	KUNIT_CASE(kvm_clears_v1_and_page_is_dirty),

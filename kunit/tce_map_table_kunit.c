@@ -193,6 +193,33 @@ static void two_windows_two_groups(struct kunit *test)
 	tce_expect_mapped(fx, b, 0, SZ_1M, ua, SMALL, TCE_W);
 }
 
+/*
+ * A MAP looks at its memory in parts, and fails in the second: what it has not written
+ * is let go of, and what it has written is taken out again.
+ */
+static void second_part_fails(struct kunit *test)
+{
+	const unsigned long size = SZ_16M + SZ_256K, at = 4096 + 10;
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client;
+	unsigned long ua;
+	int rc;
+
+	/* with KVM entry by entry, wherever the pages are */
+	fx->mock->kvm = true;
+	tce_watch(fx);
+	client = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
+	ua = tce_plain(fx, size);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, size), 0);
+	tce_fault_arm(fx->mock, TCE_FAULT_XCHG, at, -EIO);
+	rc = tce_map(client, 0, ua, size, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
+	KUNIT_EXPECT_EQ(test, rc, -EIO);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, fx->mock->counted, 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), 0);
+}
+
 static struct kunit_case tce_map_table_cases[] = {
 	KUNIT_CASE(one_run),
 	KUNIT_CASE(one_run_behind_other_pages),
@@ -202,6 +229,7 @@ static struct kunit_case tce_map_table_cases[] = {
 	KUNIT_CASE(sparse_window_that_cannot_be_walked),
 	KUNIT_CASE(killed_half_way),
 	KUNIT_CASE(two_windows_two_groups),
+	KUNIT_CASE(second_part_fails),
 	{}
 };
 

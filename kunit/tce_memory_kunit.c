@@ -304,10 +304,27 @@ static void killed_while_registering(struct kunit *test)
 	}
 }
 
+/* A container of v2 may MAP after its first REGISTER that succeeded. */
+static void failed_register_enables_nothing(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_open(fx, true);
+	unsigned long ua = tce_plain(fx, SZ_64K);
+
+	KUNIT_ASSERT_EQ(test, tce_attach(client, tce_group(fx)), 0);
+	KUNIT_EXPECT_EQ(test, tce_register(client, tce_hole(fx, SZ_64K), SZ_64K),
+			-EFAULT);
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), -EPERM);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), -EPERM);
+	KUNIT_EXPECT_EQ(test, tce_register(client, ua, SZ_64K), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
+}
+
 static struct kunit_case tce_memory_cases[] = {
 	KUNIT_CASE_PARAM(register_and_unregister, size_gen_params),
 	KUNIT_CASE_PARAM(closed_without_unregister, size_gen_params),
 	KUNIT_CASE_PARAM(register_into_a_hole, size_gen_params),
+	KUNIT_CASE(failed_register_enables_nothing),
 	KUNIT_CASE_PARAM(shared_by_two_containers, size_gen_params),
 	KUNIT_CASE_PARAM(register_what_was_given_up, size_gen_params),
 	KUNIT_CASE_PARAM(register_around_what_was_given_up, size_gen_params),

@@ -219,7 +219,6 @@ struct tce_mock *tce_mock_create(void)
  */
 void tce_mock_destroy(struct tce_mock *mock)
 {
-	struct tce_mock_group *grp, *next;
 	struct tce_mock_tce *tce, *tmp;
 	struct tce_mock_page *page;
 	struct hlist_node *at;
@@ -233,10 +232,7 @@ void tce_mock_destroy(struct tce_mock *mock)
 			kfree(page);
 	hlist_for_each_entry_safe(page, at, &mock->spare_pages, node)
 		kfree(page);
-	list_for_each_entry_safe(grp, next, &mock->groups, list) {
-		iommu_group_put(grp->group);
-		kfree(grp);
-	}
+	tce_mock_forget_groups(mock);
 	mock_now = NULL;
 	kfree(mock);
 }

@@ -238,6 +238,7 @@ struct tce_mock_eeh {
  * @mock: the platform
  * @tg: what the driver sees
  * @group: the IOMMU group
+ * @gone: completed when nobody has a reference of @group any more
  * @hw: the tables that the bridge translates with
  * @stuck: a window that the bridge refused to let go of
  * @start: first IOBA of each of its windows
@@ -250,6 +251,7 @@ struct tce_mock_group {
 	struct tce_mock *mock;
 	struct iommu_table_group tg;
 	struct iommu_group *group;
+	struct completion gone;
 	struct iommu_table *hw[IOMMU_TABLE_GROUP_MAX_TABLES];
 	bool stuck[IOMMU_TABLE_GROUP_MAX_TABLES];
 	u64 start[IOMMU_TABLE_GROUP_MAX_TABLES];
@@ -278,6 +280,8 @@ void tce_mock_destroy(struct tce_mock *mock);
 struct tce_mock *tce_mock_current(void);
 
 struct tce_mock_group *tce_mock_add_group(struct tce_mock *mock);
+void tce_mock_show_group(struct tce_mock_group *grp, bool shown);
+unsigned int tce_mock_forget_groups(struct tce_mock *mock);
 
 enum dma_data_direction tce_mock_entry(struct iommu_table *tbl,
 				       unsigned long entry, unsigned long *hpa);

@@ -257,6 +257,27 @@ struct iommu_table_group_ops tce_mock_other_group_ops = {
 	.unset_window	= mock_unset_window,
 };
 
+static void group_gone(void *data)
+{
+	struct tce_mock_group *grp =
+		container_of(data, struct tce_mock_group, tg);
+
+	complete(&grp->gone);
+}
+
+/**
+ * tce_mock_show_group() - does the driver find the tables of a group?
+ * @grp: the group
+ * @shown: it does
+ */
+void tce_mock_show_group(struct tce_mock_group *grp, bool shown)
+{
+	if (shown)
+		iommu_group_set_iommudata(grp->group, &grp->tg, group_gone);
+	else
+		iommu_group_set_iommudata(grp->group, NULL, NULL);
+}
+
 /**
  * tce_mock_add_group() - one more group, in no container yet
  * @mock: the platform
@@ -287,9 +308,33 @@ struct tce_mock_group *tce_mock_add_group(struct tce_mock *mock)
 	grp->tg.max_levels = 5;
 	grp->tg.group = grp->group;
 	grp->tg.ops = &tce_mock_group_ops;
-	iommu_group_set_iommudata(grp->group, &grp->tg, NULL);
+	init_completion(&grp->gone);
+	tce_mock_show_group(grp, true);
 	list_add_tail(&grp->list, &mock->groups);
 	return grp;
+}
+
+/**
+ * tce_mock_forget_groups() - free all groups
+ * @mock: the platform
+ *
+ * Return: the number of groups of which the driver has a reference still.
+ */
+unsigned int tce_mock_forget_groups(struct tce_mock *mock)
+{
+	struct tce_mock_group *grp, *next;
+	unsigned int held = 0;
+
+	list_for_each_entry_safe(grp, next, &mock->groups, list) {
+		list_del(&grp->list);
+		iommu_group_put(grp->group);
+		/* a kernel that looks for such faults frees groups only later */
+		if (wait_for_completion_timeout(&grp->gone, 10 * HZ))
+			kfree(grp);
+		else
+			held++;
+	}
+	return held;
 }
 
 static struct tce_mock_table *find_table(struct tce_mock *mock)

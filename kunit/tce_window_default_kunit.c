@@ -151,10 +151,25 @@ static void default_window_stays_on_pseries(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), locked);
 }
 
+/* A group that leaves takes nothing from those that stay, not even what is not made yet. */
+static void default_window_after_one_of_two_groups(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp, *other = tce_group(fx);
+	struct tce_client *client = tce_ready(fx, true, &grp);
+
+	KUNIT_ASSERT_EQ(test, tce_attach(client, other), 0);
+	tce_detach(client, other);
+	KUNIT_EXPECT_NULL(test, grp->hw[0]);
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
+	KUNIT_EXPECT_NOT_NULL(test, grp->hw[0]);
+}
+
 static struct kunit_case tce_window_default_cases[] = {
 	KUNIT_CASE(default_window_is_created_when_needed),
 	KUNIT_CASE(default_window_removed_before),
 	KUNIT_CASE(default_window_not_at_0),
+	KUNIT_CASE(default_window_after_one_of_two_groups),
 	KUNIT_CASE(default_window_cannot_be_created),
 	KUNIT_CASE(create_fails_after_the_default_window),
 	KUNIT_CASE(default_window_stays_on_pseries),
