@@ -13,8 +13,8 @@
 #include <linux/version.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0) || \
-	LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
-#error "vfio_iommu_spapr_tce supports Linux 6.12 to 7.2 only; see README.md"
+	LINUX_VERSION_CODE >= KERNEL_VERSION(7, 4, 0)
+#error "vfio_iommu_spapr_tce supports Linux 6.12 to 7.3 only; see README.md"
 #endif
 
 #ifndef CONFIG_PPC64

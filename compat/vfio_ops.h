@@ -7,7 +7,7 @@
  * versions do not notice a wrong copy: scripts/check-btf compares this one
  * with the type information in the target kernel's own vfio module.
  *
- * State of Linux 6.12 and 7.2: 13 members, 104 bytes.
+ * State of Linux 6.12 to 7.3: 13 members, 104 bytes.
  */
 #ifndef TCE_COMPAT_VFIO_OPS_H
 #define TCE_COMPAT_VFIO_OPS_H
