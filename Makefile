@@ -54,6 +54,9 @@ check-guest: host
 handback: host
 	@scripts/handback $(MACHINE) $(KERNEL)
 
+hotplug: host
+	@scripts/hotplug $(KERNEL)
+
 selftest: host
 	@scripts/selftest --kernel $(KERNEL) --machine $(MACHINE) --driver $(DRIVER)
 
@@ -122,6 +125,7 @@ help:
 	@echo 'make kunit          run the KUnit suites on kernels that check themselves'
 	@echo 'make coverage       which lines and branches the tests run, with gcov'
 	@echo 'make mutation       do the tests notice when the module is broken on purpose?'
+	@echo 'make hotplug        devices that come and go around a client'
 	@echo 'make handback       a network card to a client and back, three times'
 	@echo 'make check          all builds, static checks, tests on all machines'
 	@echo 'make quick          lint, the suites and the test programs on one machine: four minutes'
@@ -135,5 +139,5 @@ help:
 	@echo '  MACHINE=$(MACHINE) one of: powernv8 powernv9 powernv10 pseries pseries-hash'
 	@echo '  WRITE=1            put the figures that a command measures into the documents'
 
-.PHONY: module check-target install uninstall clean demo handback demo-guest check-guest defects races fuzz fuzz-million kunit selftest \
+.PHONY: module check-target install uninstall clean demo handback hotplug demo-guest check-guest defects races fuzz fuzz-million kunit selftest \
 	coverage mutation check quick bench docs lint litmus btf-check host help

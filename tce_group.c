@@ -6,6 +6,8 @@
  *
  * Never fails: tce_group_put().
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/iommu.h>
 #include <linux/slab.h>
 
@@ -26,8 +28,13 @@ struct tce_group *tce_group_create(struct iommu_group *group)
 	struct iommu_table_group *table_group = iommu_group_get_iommudata(group);
 	struct tce_group *grp;
 
-	if (!table_group || !table_group->ops)
+	if (!table_group)
 		return ERR_PTR(-ENODEV);
+	if (!table_group->ops) {
+		pr_err_ratelimited("group %d: this kernel gives no windows to user space here; for pseries, boot Linux 6.12 or newer\n",
+				   iommu_group_id(group));
+		return ERR_PTR(-ENODEV);
+	}
 	grp = kzalloc(sizeof(*grp), GFP_KERNEL_ACCOUNT);
 	if (!grp)
 		return ERR_PTR(-ENOMEM);

@@ -22,6 +22,7 @@
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 
+#include "compat/ownership.h"
 #include "tce_group.h"
 #include "tce_map.h"
 #include "tce_space.h"
@@ -486,7 +487,7 @@ int tce_space_attach(struct tce_space *space, struct iommu_group *group)
 	grp = tce_group_create(group);
 	if (IS_ERR(grp))
 		return PTR_ERR(grp);
-	rc = space_fits(space, grp);
+	rc = space_fits(space, grp) ?: tce_ownership_take(grp->table_group);
 	if (rc)
 		goto err_put;
 
@@ -508,6 +509,7 @@ err_unset:
 	while (i--)
 		if (space->windows[i])
 			tce_window_unset(space->windows[i], grp);
+	tce_ownership_give_back(grp->table_group);
 err_put:
 	tce_group_put(grp);
 	return rc;
@@ -541,6 +543,7 @@ found:
 		else
 			tce_window_unset(space->windows[i], grp);
 	}
+	tce_ownership_give_back(grp->table_group);
 	list_del(&grp->list);
 	if (list_empty(&space->groups))
 		space->default_pending = false;

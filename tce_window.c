@@ -15,6 +15,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
+#include "compat/mm.h"
 #include "tce_group.h"
 #include "tce_kvm.h"
 #include "tce_trace.h"

@@ -20,6 +20,7 @@
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 
+#include "compat/iommu_ops.h"
 #include "compat/vfio_ops.h"
 #include "tce_command.h"
 #include "tce_container.h"
@@ -231,6 +232,7 @@ static int __init tce_vfio_init(void)
 {
 	int rc;
 
+	spapr_tce_iommu_ops_need();
 	rc = tce_container_init();
 	if (rc)
 		return rc;

@@ -5,15 +5,20 @@
  * compat/ restates private structures of the kernel. Nobody has compared them outside of
  * this range. A module that does not build is better than one that loads and then corrupts
  * memory. README and dkms.conf repeat the range; scripts/check-range compares the three.
+ *
+ * The rest of the module is written for the newest of these kernels. The other headers here
+ * give older ones what they lack.
  */
 #ifndef TCE_COMPAT_KERNEL_RANGE_H
 #define TCE_COMPAT_KERNEL_RANGE_H
 
 #include <linux/version.h>
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0) || \
-	LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
-#error "vfio_iommu_spapr_tce supports Linux 6.12 to 7.2 only; see README.md"
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0) || \
+	(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0) && \
+	 LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)) || \
+	LINUX_VERSION_CODE >= KERNEL_VERSION(7, 4, 0)
+#error "vfio_iommu_spapr_tce supports Linux 6.1 and 6.12 to 7.3 only; see README.md"
 #endif
 
 #ifndef CONFIG_PPC64

@@ -2,18 +2,20 @@
 /*
  * How a VFIO IOMMU backend registers with the VFIO core.
  *
- * Since Linux 5.20 the kernel keeps these declarations in its private
- * drivers/vfio/vfio.h, so an external module has to restate them. Symbol
- * versions do not notice a wrong copy: scripts/check-btf compares this one
- * with the type information in the target kernel's own vfio module.
+ * Since Linux 5.19, or before, the kernel keeps these declarations in its
+ * private drivers/vfio/vfio.h, so an external module has to restate them.
+ * Symbol versions do not notice a wrong copy: scripts/check-btf compares this
+ * one with the type information in the target kernel's own vfio module.
  *
- * State of Linux 6.12 and 7.2: 13 members, 104 bytes.
+ * State of Linux 6.12 to 7.3: 13 members, 104 bytes. 6.1 has one more, and
+ * reads it when a container is closed.
  */
 #ifndef TCE_COMPAT_VFIO_OPS_H
 #define TCE_COMPAT_VFIO_OPS_H
 
 #include <linux/build_bug.h>
 #include <linux/types.h>
+#include <linux/version.h>
 
 struct iommu_domain;
 struct iommu_group;
@@ -33,6 +35,16 @@ enum vfio_group_type {
 	VFIO_NO_IOMMU,
 };
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+/**
+ * enum vfio_iommu_notify_type - what a backend is told of
+ * @VFIO_IOMMU_CONTAINER_CLOSE: a container's file is closed
+ */
+enum vfio_iommu_notify_type {
+	VFIO_IOMMU_CONTAINER_CLOSE = 0,
+};
+#endif
+
 /**
  * struct vfio_iommu_driver_ops - what the VFIO core calls
  * @name: of the backend
@@ -48,6 +60,7 @@ enum vfio_group_type {
  * @unregister_device: undoes @register_device
  * @dma_rw: copy to or from a container's memory
  * @group_iommu_domain: the domain of a group
+ * @notify: on 6.1, for emulated devices too
  */
 struct vfio_iommu_driver_ops {
 	char		*name;
@@ -75,9 +88,18 @@ struct vfio_iommu_driver_ops {
 				  void *data, size_t count, bool write);
 	struct iommu_domain *(*group_iommu_domain)(void *iommu_data,
 						   struct iommu_group *group);
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+	void		(*notify)(void *iommu_data,
+				  enum vfio_iommu_notify_type event);
+#endif
 };
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+static_assert(sizeof(struct vfio_iommu_driver_ops) == 112);
+static_assert(offsetof(struct vfio_iommu_driver_ops, notify) == 104);
+#else
 static_assert(sizeof(struct vfio_iommu_driver_ops) == 104);
+#endif
 static_assert(offsetof(struct vfio_iommu_driver_ops, attach_group) == 40);
 
 int vfio_register_iommu_driver(const struct vfio_iommu_driver_ops *ops);

@@ -17,7 +17,7 @@ from tce.paths import CACHE
 # (uri, suite, components, signed_by)
 Source = tuple[str, str, list[str], str]
 
-SUITES = ("bookworm", "bookworm-backports", "sid")
+SUITES = ("bookworm", "bookworm-backports", "sid", "experimental")
 
 
 HOME = CACHE / "apt"
@@ -129,10 +129,22 @@ def update(force: bool = False) -> None:
     stamp = HOME / "updated"
     if stamp.exists() and not force:
         return
-    say("fetching the Debian package index (bookworm, backports, sid; about 60 MB)")
+    say("fetching the Debian package index (bookworm, backports, sid, experimental; about 70 MB)")
     if not retry("apt-get update", "apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "update"):
         sys.exit("private-apt: the package index could not be fetched")
     stamp.touch()
+
+
+def refresh() -> bool:
+    """Fetch the package index again if it is older than a day: one try, and no long wait for a dead network."""
+    stamp = HOME / "updated"
+    if stamp.exists() and time.time() - stamp.stat().st_mtime < 86400:
+        return True
+    quickly = ["-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=10", "-o", "Acquire::https::Timeout=10"]
+    done = run("apt-get", "-q", "-o", "APT::Update::Error-Mode=any", *quickly, "update", stdout=sys.stderr)
+    if done.returncode == 0:
+        stamp.touch()
+    return done.returncode == 0
 
 
 def deb_names(specs: list[str]) -> list[str] | None:
@@ -147,7 +159,8 @@ def deb_names(specs: list[str]) -> list[str] | None:
     return names
 
 
-def get(target: str, specs: list[str]) -> None:
+def download(specs: list[str]) -> list[Path]:
+    """The packages' files, which stay for the next time."""
     update()
     debs = HOME / "debs"
     say("getting " + " ".join(specs))
@@ -160,17 +173,33 @@ def get(target: str, specs: list[str]) -> None:
             break
     else:
         sys.exit("private-apt: not available from the mirror: " + " ".join(specs))
+    return [debs / name for name in names]
+
+
+def get(target: str, specs: list[str]) -> None:
     Path(target).mkdir(parents=True, exist_ok=True)
-    for name in names:
-        if run("dpkg-deb", "-x", str(debs / name), target).returncode:
-            (debs / name).unlink()
-            sys.exit(f"private-apt: {name} was damaged and is removed; please run again")
+    for deb in download(specs):
+        if run("dpkg-deb", "-x", str(deb), target).returncode:
+            deb.unlink()
+            sys.exit(f"private-apt: {deb.name} was damaged and is removed; please run again")
+
+
+def member(target: str, spec: str, path: str) -> None:
+    """One file of a package that is too large to be kept, or to be unpacked."""
+    deb, = download([spec])
+    with open(target, "wb") as out, subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE,
+                                                       stderr=subprocess.DEVNULL) as whole:
+        done = subprocess.run(["tar", "-xO", "--occurrence=1", f"./{path}"], stdin=whole.stdout, stdout=out)
+    deb.unlink()
+    if done.returncode:
+        Path(target).unlink()
+        sys.exit(f"private-apt: {deb.name} has no {path}, or was damaged")
 
 
 def main(doc: str) -> int:
     argv = sys.argv[1:]
-    if not argv or argv[0] not in ("config", "names", "get", "source") or \
-            len(argv) < {"config": 1, "names": 2, "get": 3, "source": 3}[argv[0]]:
+    if not argv or argv[0] not in ("config", "names", "get", "member", "source", "refresh") or \
+            len(argv) < {"config": 1, "refresh": 1, "names": 2, "member": 4, "get": 3, "source": 3}[argv[0]]:
         print(doc, file=sys.stderr)
         return 2
     HOME.mkdir(parents=True, exist_ok=True)
@@ -179,12 +208,16 @@ def main(doc: str) -> int:
         conf = configure()
         if argv[0] == "config":
             print(conf)
+        elif argv[0] == "refresh":
+            return 0 if refresh() else 1
         elif argv[0] == "names":
             update()
             names = run("apt-cache", "pkgnames", capture_output=True, text=True).stdout.split()
             print("\n".join(sorted({n for n in names if re.fullmatch(argv[1], n)})))
         elif argv[0] == "get":
             get(argv[1], argv[2:])
+        elif argv[0] == "member":
+            member(*argv[1:4])
         else:
             update()
             Path(argv[1]).mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,8 @@ from tce.paths import ROOT
 NAME = "vfio_iommu_spapr_tce"
 KO = f"{NAME}.ko"
 SUITES = f"{NAME}_kunit"
+# What some kernels lack (compat/iommu_ops.c), on which either driver depends there
+IOMMU_OPS = "spapr_tce_iommu_ops"
 
 # What the file that registers the driver has.
 FACE = r"^static const struct vfio_iommu_driver_ops \w+ = \{$"

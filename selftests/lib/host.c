@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "host.h"
@@ -177,6 +178,11 @@ static bool find_line(const char *path, const char *text)
 
 void host_init(void)
 {
+	int major, minor;
+	struct utsname uts;
+
+	if (!uname(&uts) && sscanf(uts.release, "%d.%d", &major, &minor) == 2)
+		host.kernel = 100 * major + minor;
 	host.page = sysconf(_SC_PAGESIZE);
 	host.powernv = find_line("/proc/cpuinfo", "PowerNV");
 	find_devices();

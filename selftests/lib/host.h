@@ -14,6 +14,7 @@
 /* What the machine has, found once before the first test. */
 struct host {
 	bool powernv;
+	int kernel;			/* its version: 601 is Linux 6.1 */
 	size_t page;			/* CPU page size */
 	int devices;
 	struct {

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <signal.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,8 +43,29 @@ void unplug(void *pci)
 }
 
 /*
+ * Does @pid wait for a device's file to be closed? The kernel takes the device's name away
+ * before it waits, but for old ones, as 6.1.
+ */
+static bool waits_for_file(pid_t pid, const char *name)
+{
+	char path[32], where[64] = "";
+	FILE *f;
+
+	if (access(name, F_OK))
+		return true;
+	snprintf(path, sizeof(path), "/proc/%d/wchan", pid);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	if (!fgets(where, sizeof(where), f))
+		where[0] = '\0';
+	fclose(f);
+	return !strcmp(where, "vfio_unregister_group_dev");
+}
+
+/*
  * Root takes the device away while its file is open: this waits, with the lock of the
- * device. The kernel takes the name away before it waits.
+ * device.
  */
 pid_t start_taking(void (*take)(void *), int device)
 {
@@ -55,9 +77,9 @@ pid_t start_taking(void (*take)(void *), int device)
 		 host.device[device].pci);
 	expect(!access(path, F_OK));
 	pid = spawn(false, take, host.device[device].pci);
-	for (i = 0; i < LIMIT * 50 && !access(path, F_OK); i++)
+	for (i = 0; i < LIMIT * 50 && !waits_for_file(pid, path); i++)
 		nap(20);
-	expect(access(path, F_OK));
+	expect(waits_for_file(pid, path));
 	nap(100);
 	expect(lives(pid));
 	return pid;

@@ -4,6 +4,7 @@
  * and not for the other container that it has.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
@@ -61,6 +62,17 @@ static void *pin_memory(void *arg)
 	return NULL;
 }
 
+/* Whether the kernel asks for the page, before the command returns without it. */
+static bool asked_for_memory(struct uffd_msg *msg)
+{
+	int i;
+
+	for (i = 0; i < LIMIT * 10 && !shared->returned[0]; i++)
+		if (asked(msg, 100))
+			return true;
+	return false;
+}
+
 static void memory_client(void *arg)
 {
 	uint64_t before = locked();
@@ -77,9 +89,12 @@ static void memory_client(void *arg)
 	open_box(*(int *)arg);
 	open_box2(*(int *)arg);
 	expect(!pthread_create(&thread, NULL, pin_memory, &box));
-	if (fuse < 0 ? !asked(&msg, LIMIT * 1000) : !hears(ASKED))
+	if (fuse < 0 ? !asked_for_memory(&msg) : !hears(ASKED)) {
+		if (fuse < 0 && host.kernel < 612 && shared->result[0] == -EFAULT)
+			skip("this kernel pins no page that user space is asked for");
 		fail(__FILE__, __LINE__, "MAP or REGISTER does not wait (%ld)",
 		     shared->result[0]);
+	}
 	if (fuse < 0)
 		expect_eq((uintptr_t)memory + memory_hole, page_of(&msg));
 	/* The other container's is all there. */

@@ -72,13 +72,17 @@ def stage(root: Path, kernel: Kernel, args: argparse.Namespace) -> None:
     for index in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
         if (source / index).exists():
             shutil.copy2(source / index, target / index)
+    (target / "updates").mkdir()
     if args.driver == "ours":
         ours = Path(args.ko) if args.ko else OUT / args.kernel / module.KO
         if not ours.exists():
             die(f"{ours} is not built: run scripts/build-module {args.kernel}")
-        (target / "updates").mkdir()
         # By the name that modprobe looks for, whatever --ko calls it.
         shutil.copy2(ours, target / "updates" / module.KO)
+    # The kernel's own driver needs it too.
+    iommu_ops = OUT / args.kernel / f"{module.IOMMU_OPS}.ko"
+    if iommu_ops.exists():
+        shutil.copy2(iommu_ops, target / "updates")
     subprocess.run(["depmod", "-b", root, kernel["KVER"]], check=True)
 
     for script in (SCRIPTS / "guest").iterdir():

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The VFIO core of Linux 5.19 and newer wants IOMMU operations of the PCI bus, which
+ * POWER has since 6.4. Kernels between them get some by a module of this package
+ * (iommu_ops.c), which this one depends on there.
+ */
+#ifndef TCE_COMPAT_IOMMU_OPS_H
+#define TCE_COMPAT_IOMMU_OPS_H
+
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+void spapr_tce_iommu_ops_need(void);
+#else
+static inline void spapr_tce_iommu_ops_need(void) {}
+#endif
+
+#endif /* TCE_COMPAT_IOMMU_OPS_H */

@@ -1,0 +1,158 @@
+# shellcheck shell=dash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Devices come and go around a client, in each order that there is. A client gets a
+# device with right DMA after each step. Each edu has a second function in its group.
+
+# shellcheck source=lib.sh
+. /guest/lib.sh
+
+PCI=/sys/bus/pci
+OPS=spapr_tce_iommu_ops
+
+# shellcheck disable=SC2046 # two words
+set -- $(pci_find "$EDU")
+dev=$1 other=$2
+[ -n "$other" ] || die "no two edu devices"
+second=${dev%.0}.1
+port=$(basename "$(readlink -f "$PCI/devices/$dev/..")")
+version=2
+# The kernel's own driver refuses v1 on powernv before 6.4.
+
+remove() { echo 1 >"$PCI/devices/$1/remove"; }
+rescan() {
+	echo 1 >"$PCI/rescan"
+	for each in "$dev" "$second" "$other"; do
+		[ -e "$PCI/devices/$each/iommu_group" ] || die "$1: $each is not back in a group"
+	done
+	marked "$1"
+}
+
+# ops - does this kernel have its IOMMU operations from us?
+ops() { [ -e "/sys/module/$OPS" ]; }
+
+entries() { find "$1" -mindepth 1 -maxdepth 1 | wc -l; }
+
+# marked STEP - each PCI device holds one reference of the module, as does the backend.
+marked() {
+	ops || return 0
+	users=$(entries "/sys/module/$OPS/holders")
+	devices=$(entries "$PCI/devices")
+	count=$(cat "/sys/module/$OPS/refcnt")
+	[ "$count" -eq $((users + devices)) ] ||
+		die "$1: $OPS has $count references, with $devices devices and $users modules"
+}
+
+# works STEP - a client of each kind gets the device, and its DMA is right.
+works() {
+	vfio_bind "$dev" || die "$1: $dev cannot be bound to vfio-pci"
+	/selftests/demo "$version" >/tmp/demo || { cat /tmp/demo; die "$1: the client failed"; }
+	say "$1: DMA is right"
+}
+
+# hold MODE - a client in the background that has the device.
+hold() {
+	/selftests/hold "$dev" "$version" "$1" >/tmp/hold &
+	holder=$!
+	for _ in $(seq 50); do
+		grep -q '^holding' /tmp/hold && break
+		sleep 0.2
+	done
+	grep -q '^holding' /tmp/hold || die "the client failed"
+}
+end_hold() {
+	kill -KILL "$holder"
+	wait "$holder"
+}
+
+# Without them: nothing works. While they come, somebody tries all the time.
+if [ -e "/lib/modules/$(uname -r)/updates/$OPS.ko" ]; then
+	# This modprobe knows nothing of soft dependencies.
+	busybox modprobe vfio-pci || die "vfio-pci does not load"
+	! ops || die "$OPS came with VFIO"
+	pci_unbind "$dev"
+	echo vfio-pci >"$PCI/devices/$dev/driver_override"
+	echo "$dev" >"$PCI/drivers_probe" 2>/dev/null
+	[ "$(pci_driver "$dev")" != vfio-pci ] || die "VFIO works without $OPS: it is not needed"
+	(
+		while [ "$(pci_driver "$dev")" != vfio-pci ] && [ ! -e /tmp/enough ]; do
+			echo "$dev" >"$PCI/drivers_probe"
+			remove "$second"
+			echo 1 >"$PCI/rescan"
+		done 2>/dev/null
+		/selftests/hold "$dev" "$version" exit
+	) &
+	trying=$!
+	sleep 2
+	modprobe "$OPS" || die "$OPS does not load"
+	[ "$TCE_DRIVER" = intree ] || modprobe vfio_iommu_spapr_tce
+	modprobe vfio_iommu_spapr_tce
+	(sleep 30; touch /tmp/enough) &
+	wait "$trying" || say "who tried was too early for the backend"
+	touch /tmp/enough
+	[ "$(pci_driver "$dev")" = vfio-pci ] || die "who tried all the time never got the device"
+	[ -e "/sys/class/iommu/spapr-tce" ] || die "$OPS is loaded and does nothing"
+	rescan "loaded"
+fi
+works "loaded"
+
+hold wait
+remove "$second"
+marked "removed"
+rescan "a function comes to a claimed group"
+[ "$(pci_group "$second")" = "$(pci_group "$dev")" ] || die "$second is in another group now"
+end_hold
+works "after a function came to a claimed group"
+
+remove "$second"
+rescan "a function comes to a group that nobody has"
+works "after a function came"
+
+hold wait
+remove "$dev" &
+sleep 1
+[ -e "$PCI/devices/$dev" ] || die "a device went that a client had open"
+end_hold
+wait
+[ ! -e "$PCI/devices/$dev" ] || die "a device that was removed stays"
+rescan "the device was removed while it was open"
+works "after it was removed while it was open"
+
+hold lose
+remove "$dev"
+wait "$holder" || { cat /tmp/hold; die "the client did not lose its group"; }
+rescan "the device was removed while its group was claimed"
+works "after it was removed while its group was claimed"
+
+vfio_release "$dev"
+remove "$port"
+[ ! -e "$PCI/devices/$second" ] || die "a function stays without its port"
+rescan "the port was removed"
+works "after the port was removed"
+
+(
+	for _ in $(seq 20); do
+		remove "$second"
+		echo 1 >"$PCI/rescan"
+	done
+) &
+for _ in 1 2 3; do
+	/selftests/hold "$dev" "$version" exit || die "a client failed while a function came and went"
+done
+wait
+rescan "a function came and went while clients did"
+works "after a function came and went while clients did"
+
+for group in /sys/kernel/iommu_groups/*; do
+	cat "$group/type" "$group/reserved_regions" >/dev/null
+	echo DMA >"$group/type" 2>/dev/null && die "$group has taken another type"
+done
+rmmod vfio_iommu_spapr_tce || die "the backend cannot be unloaded"
+if ops; then
+	! rmmod "$OPS" 2>/dev/null || die "$OPS can be unloaded"
+fi
+marked "without a backend"
+modprobe vfio_iommu_spapr_tce || die "the backend does not load again"
+works "with the backend loaded anew"
+tce_version || die "another driver is loaded"
+say "done"
