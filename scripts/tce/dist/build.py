@@ -78,6 +78,9 @@ def dist(out: Path) -> Path:
         say("note: this tree has changes that are not committed; they are in it")
     out.mkdir(parents=True, exist_ok=True)
     file = out / f"{NAME}-{version()}.tar.xz"
+    # rpm keeps the mode of its sources
+    file.touch()
+    file.chmod(0o644)
     file.write_bytes(lzma.compress(archive(names, ROOT, f"{NAME}-{version()}", epoch()), preset=6))
     return file
 
@@ -93,14 +96,13 @@ def run(argv: list[str | Path], cwd: Path, log: Path) -> None:
 
 
 def unpack(tarball: Path, where: Path) -> Path:
-    with tarfile.open(tarball) as tar:
-        tar.extractall(where)
+    subprocess.run(["tar", "-xf", tarball, "-C", where], umask=0o022, check=True)
     return where / tarball.name.removesuffix(".tar.xz")
 
 
-def deb(out: Path) -> list[Path]:
-    """Debian's packages, and their source."""
-    tarball = dist(out)
+def deb(tarball: Path) -> list[Path]:
+    """Debian's packages, and their source, beside the file of sources."""
+    out = tarball.parent
     with tempfile.TemporaryDirectory(dir=out) as tmp:
         # build-essential has a C++ compiler, which nothing here needs: so dpkg does not ask for it
         run(["dpkg-buildpackage", "--unsigned-source", "--unsigned-changes", "--no-check-builddeps"],
@@ -108,17 +110,18 @@ def deb(out: Path) -> list[Path]:
         return moved(Path(tmp).glob(f"{NAME}*_*"), out)
 
 
-def rpm(out: Path) -> list[Path]:
-    """Packages for Fedora and RHEL, and their source."""
-    tarball = dist(out)
+def rpm(tarball: Path) -> list[Path]:
+    """Packages for Fedora and RHEL. A source package would have the paths of its build in it."""
+    out = tarball.parent
     with tempfile.TemporaryDirectory(dir=out) as tmp:
         defines = (f"_topdir {tmp}", f"_dbpath {tmp}/db", "_buildhost localhost", "use_source_date_epoch_as_buildtime 1",
                    "clamp_mtime_to_source_date_epoch 1", "source_date_epoch_from_changelog 0",
-                   # Debian's rpm would take the path of the machine's own: the packages are for another one
-                   "_docdir /usr/share/doc", "_mandir /usr/share/man")
-        run(["rpmbuild", "-ta", "--nodeps", *(word for define in defines for word in ("--define", define)), tarball],
+                   # what Fedora's rpm and systemd-rpm-macros say; Debian's sh does not know all that brp-compress wants
+                   "_udevrulesdir /usr/lib/udev/rules.d", "_sysusersdir /usr/lib/sysusers.d",
+                   "_docdir /usr/share/doc", "__os_install_post bash /usr/lib/rpm/brp-compress")
+        run(["rpmbuild", "-tb", "--nodeps", *(word for define in defines for word in ("--define", define)), tarball],
             out, out / "rpm.log")
-        return moved(Path(tmp).glob("*RPMS/**/*.rpm"), out)
+        return moved(Path(tmp).glob("RPMS/*/*.rpm"), out)
 
 
 def moved(files: Iterable[Path], out: Path) -> list[Path]:

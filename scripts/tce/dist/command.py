@@ -7,11 +7,11 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from tce import paths
-from tce.cli import output, parser, say
+from tce.cli import output, parser
 from tce.dist import build
 from tce.dist.compare import contents, differences
 
@@ -31,7 +31,7 @@ def lintian(files: list[Path]) -> list[str]:
 
 def rpmlint(files: list[Path]) -> list[str]:
     """What rpmlint has to say."""
-    done = subprocess.run(["rpmlint", "--config", paths.DATA / "rpmlint.toml", *files],
+    done = subprocess.run(["rpmlint", "--config", paths.ROOT / "rpm/rpmlint.toml", *files],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return judge_rpmlint(done.stdout, len(files), done.returncode)
 
@@ -68,14 +68,15 @@ def same(first: list[Path], second: list[Path]) -> list[str]:
 
 
 def make_all(out: Path) -> list[Path]:
-    return list(dict.fromkeys([out / build.dist(out).name, *build.deb(out), *build.rpm(out)]))
+    tarball = build.dist(out)
+    return [tarball, *build.deb(tarball), *build.rpm(tarball)]
 
 
 def elsewhere(work: Path) -> list[Path]:
-    """Build all of it again, in another place, at another time of the day, for another user's habits."""
+    """Build all of it again, in another place, in another zone, and with another user's habits."""
     os.environ.update(TZ="Pacific/Chatham", LANG="tr_TR.UTF-8", HOME=str(work))
     os.umask(0o077)
-    return make_all(work / "another directory of builds".replace(" ", "-"))
+    return make_all(work / "elsewhere")
 
 
 def check(files: list[Path], work: Path) -> Iterator[Verdict]:
@@ -112,12 +113,11 @@ def main(doc: str) -> int:
     p = parser(doc)
     p.add_argument("what", choices=("dist", "deb", "rpm", "check"))
     what = p.parse_args().what
-    shutil.rmtree(OUT, ignore_errors=True) if what == "check" else None
     if what == "check":
+        shutil.rmtree(OUT, ignore_errors=True)
         with tempfile.TemporaryDirectory() as work:
-            say("building the packages")
             return checked(check(make_all(OUT), Path(work)))
-    made: Callable[[Path], list[Path]] = {"dist": lambda out: [build.dist(out)], "deb": build.deb, "rpm": build.rpm}[what]
-    for file in made(OUT):
+    tarball = build.dist(OUT)
+    for file in {"dist": lambda file: [file], "deb": build.deb, "rpm": build.rpm}[what](tarball):
         print(file.relative_to(paths.ROOT))
     return 0

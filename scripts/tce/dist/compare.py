@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 # What one kind of package has and the other has not, by the rules of its distribution.
-OWN = {"deb": re.compile(r"usr/share/doc/[\w-]+/(copyright|changelog\.gz)"), "rpm": re.compile(r"usr/share/licenses/[\w-]+/LICENSE")}
+OWN = {"deb": re.compile(r"usr/share/doc/[\w-]+/(copyright|changelog\.gz)"), "rpm": re.compile(r"usr/share/licenses/[\w.-]+/LICENSE")}
 
 
 class Entry(NamedTuple):
