@@ -73,6 +73,8 @@ def archive(names: Iterable[str], root: Path, prefix: str, when: int) -> bytes:
 
 def dist(out: Path) -> Path:
     """The sources as one file: what git knows, as it is in this tree."""
+    if wrong := other_versions():
+        die("\n".join(["one version in all files, please:", *wrong]))
     names = [name for name in git("ls-files", "-z").split("\0") if name and (ROOT / name).exists()]
     if git("status", "--porcelain", "--untracked-files=no"):
         say("note: this tree has changes that are not committed; they are in it")
