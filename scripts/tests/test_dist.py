@@ -59,15 +59,15 @@ class Compare(unittest.TestCase):
 
 
 class Judges(unittest.TestCase):
-    GOOD = "2 packages and 0 specfiles checked; 0 errors, 0 warnings, 0 badness; has taken 0.4 s"
+    GOOD = "2 packages and 1 specfiles checked; 0 errors, 0 warnings, 0 badness; has taken 0.4 s"
 
     def test_rpmlint(self):
-        self.assertEqual(judge_rpmlint(self.GOOD, 2, 0), [])
-        for text, files, code in ((self.GOOD, 3, 0), (self.GOOD, 2, 1), (self.GOOD, 0, 0), ("", 2, 0),
-                                  (self.GOOD.replace("0 err", "1 err"), 2, 0), (self.GOOD.replace("0 warn", "1 warn"), 2, 0),
-                                  (self.GOOD.replace("2 pack", "0 pack"), 0, 0)):
+        self.assertEqual(judge_rpmlint(self.GOOD, 3, 0), [])
+        for text, files, code in ((self.GOOD, 4, 0), (self.GOOD, 3, 1), (self.GOOD, 1, 0), ("", 3, 0),
+                                  (self.GOOD.replace("0 err", "1 err"), 3, 0), (self.GOOD.replace("0 warn", "1 warn"), 3, 0),
+                                  (self.GOOD.replace("1 spec", "0 spec"), 3, 0), (self.GOOD.replace("2 pack", "0 pack"), 1, 0)):
             self.assertTrue(judge_rpmlint(text, files, code), (text, files, code))
-        self.assertEqual(judge_rpmlint("x\na: W: b\n" + self.GOOD.replace("0 w", "1 w"), 2, 0), ["a: W: b"])
+        self.assertEqual(judge_rpmlint("x\na: W: b\n" + self.GOOD.replace("0 w", "1 w"), 3, 0), ["a: W: b"])
 
     def test_checked(self):
         with redirect_stdout(io.StringIO()) as out:

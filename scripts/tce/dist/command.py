@@ -30,7 +30,8 @@ def lintian(files: list[Path]) -> list[str]:
 
 
 def rpmlint(files: list[Path]) -> list[str]:
-    """What rpmlint has to say."""
+    """What rpmlint has to say of the packages and of how they are described."""
+    files = [*files, paths.ROOT / build.SPEC]
     done = subprocess.run(["rpmlint", "--config", paths.ROOT / "rpm/rpmlint.toml", *files],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return judge_rpmlint(done.stdout, len(files), done.returncode)
@@ -38,8 +39,8 @@ def rpmlint(files: list[Path]) -> list[str]:
 
 def judge_rpmlint(text: str, files: int, code: int) -> list[str]:
     """Nothing, if its last line says that it has looked at all files and found nothing."""
-    m = re.search(r"(\d+) packages? and \d+ specfiles? checked; (\d+) errors?, (\d+) warnings?", text)
-    if m and not code and files and m.groups() == (str(files), "0", "0"):
+    m = re.search(r"(\d+) packages? and 1 specfiles? checked; (\d+) errors?, (\d+) warnings?", text)
+    if m and not code and files > 1 and m.groups() == (str(files - 1), "0", "0"):
         return []
     return [line for line in text.splitlines() if re.search(r": [EW]: ", line)] or text.splitlines()[-5:] or ["it said nothing"]
 
