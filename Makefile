@@ -5,11 +5,14 @@
 #   KDIR              the kernel to build for (default: the running one)
 #   ARCH, CROSS_COMPILE, CC, W, C    as for the kernel itself
 #   INSTALL_MOD_PATH or DESTDIR      where to install (default: this system)
+#   INSTALL_MOD_STRIP= (empty)       install debug information, too
 #   KERNEL, MACHINE, DRIVER, WRITE   what to test with, see "make help"
 
 MODULE := vfio_iommu_spapr_tce
 KDIR ?= /lib/modules/$(shell uname -r)/build
 INSTALL_MOD_PATH ?= $(DESTDIR)
+# As DKMS does. A module that was signed by hand must stay as it is.
+INSTALL_MOD_STRIP ?= $(if $(shell tail -c 28 $(MODULE).ko | grep -ax '~Module signature appended~'),,1)
 KERNEL ?= 6.12-4k
 MACHINE ?= powernv9
 DRIVER ?= ours
@@ -29,12 +32,40 @@ check-target:
 # Distributions keep their signing key to themselves: without one, kbuild would only
 # complain that it cannot sign.
 install: module
-	$(KBUILD) INSTALL_MOD_PATH="$(INSTALL_MOD_PATH)" INSTALL_MOD_DIR=updates \
+	$(KBUILD) INSTALL_MOD_PATH="$(INSTALL_MOD_PATH)" INSTALL_MOD_DIR=updates INSTALL_MOD_STRIP=$(INSTALL_MOD_STRIP) \
 		$(if $(wildcard $(KDIR)/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=) modules_install
 	@scripts/after-install "$(KDIR)" "$(INSTALL_MOD_PATH)"
 
 uninstall:
 	@scripts/uninstall "$(KDIR)" "$(INSTALL_MOD_PATH)"
+
+# What the packages have: debian/rules and rpm/*.spec install by these two.
+PACKAGE = vfio-iommu-spapr-tce
+VERSION = $(shell sed -n 's/^MODULE_VERSION("\(.*\)");$$/\1/p' $(MODULE).c)
+SOURCE_DIR = $(DESTDIR)/usr/src/$(PACKAGE)-$(VERSION)
+EXAMPLES_DIR = $(DESTDIR)/usr/share/doc/$(PACKAGE)-tools/examples
+
+install-dkms:
+	install -d $(SOURCE_DIR)/compat $(SOURCE_DIR)/scripts
+	install -m 644 dkms.conf Kbuild $(filter-out %.mod.c,$(wildcard *.c)) $(wildcard *.h) $(SOURCE_DIR)
+	install -m 644 $(wildcard compat/*.h) $(SOURCE_DIR)/compat
+	install -m 755 scripts/say-reload $(SOURCE_DIR)/scripts
+	install -D -m 644 -t $(DESTDIR)/usr/share/doc/$(PACKAGE)-dkms README.md CHANGELOG.md
+
+install-tools:
+	install -D -m 644 -t $(DESTDIR)/usr/lib/udev/rules.d tools/60-vfio-spapr-tce.rules
+	install -D -m 644 -t $(DESTDIR)/usr/lib/sysusers.d tools/vfio-spapr-tce.conf
+	install -D -m 644 -t $(DESTDIR)/usr/share/man/man4 tools/$(MODULE).4
+	install -D -m 644 -t $(EXAMPLES_DIR) $(wildcard tools/examples/*)
+
+dist: host
+	@scripts/package dist
+
+deb: host
+	@scripts/package deb
+
+rpm: host
+	@scripts/package rpm
 
 clean:
 	rm -rf out .tmp_versions Module.symvers modules.order .module-common.o .*.cmd
@@ -111,6 +142,8 @@ help:
 	@echo '                    KDIR=/path/to/its/build ARCH=powerpc CROSS_COMPILE=powerpc64le-linux-gnu-'
 	@echo 'make install        install it beside the kernel'\''s own, into updates/'
 	@echo 'make uninstall      remove it from there'
+	@echo 'make dist           the sources as one file, the same each time, in out/dist'
+	@echo 'make deb            packages for Debian, with DKMS, in out/dist (make rpm: for Fedora and RHEL)'
 	@echo 'make clean          remove what was built here (the cache stays)'
 	@echo
 	@echo 'On any Debian x86-64 machine, with emulated POWER hosts:'
@@ -139,5 +172,5 @@ help:
 	@echo '  MACHINE=$(MACHINE) one of: powernv8 powernv9 powernv10 pseries pseries-hash'
 	@echo '  WRITE=1            put the figures that a command measures into the documents'
 
-.PHONY: module check-target install uninstall clean demo handback hotplug demo-guest check-guest defects races fuzz fuzz-million kunit selftest \
+.PHONY: module check-target install uninstall install-dkms install-tools dist deb rpm clean demo handback hotplug demo-guest check-guest defects races fuzz fuzz-million kunit selftest \
 	coverage mutation check quick bench docs lint litmus btf-check host help

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The words of documents and comments: how long their sentences are, and whether what documents name is there."""
 import re
+import shlex
 import subprocess
 from collections.abc import Collection
 from pathlib import Path
@@ -176,7 +177,25 @@ def comment_paragraphs(text: str) -> list[str]:
     return [paragraph for paragraph in out if paragraph]
 
 
-READERS = {".md": markdown_paragraphs, ".c": comment_paragraphs, ".h": comment_paragraphs}
+def roff_paragraphs(text: str) -> list[str]:
+    """The paragraphs of prose in a manual page."""
+    paragraphs: list[list[str]] = [[]]
+    code, tag = False, False
+    for line in text.splitlines():
+        m = re.match(r"\.(\w+)(?: (.*))?$", line)
+        request = m[1] if m else ""
+        if request in ("nf", "fi"):
+            code = request == "nf"
+        if line.startswith(".") and not re.fullmatch("[BIR]{1,2}", request):
+            paragraphs.append([])       # no text, but the end of some
+        elif not code and not tag:
+            words = shlex.split(m[2] or "") if m else [line]
+            paragraphs[-1].append(("" if len(request) == 2 else " ").join(words).replace("\\", ""))
+        tag = request == "TP"
+    return [" ".join(paragraph) for paragraph in paragraphs if paragraph]
+
+
+READERS = {".md": markdown_paragraphs, ".c": comment_paragraphs, ".h": comment_paragraphs, ".4": roff_paragraphs}
 
 
 def sentences(path: str | Path, text: str) -> list[tuple[int, str]]:
@@ -220,7 +239,7 @@ def unknown(text: str, names: Collection[str], words: Collection[str]) -> list[t
 
 def documents() -> list[Path]:
     """All documents, and the module's sources: what is generated is not among them."""
-    return sorted(f for pattern in ("*.md", "*.rst", "*/*.md", "*/*.rst", "*.[ch]", "compat/*.h") for f in ROOT.glob(pattern)
+    return sorted(f for pattern in ("*.md", "*.rst", "*/*.md", "*/*.rst", "*/*.4", "*.[ch]", "compat/*.h") for f in ROOT.glob(pattern)
                   if f.relative_to(ROOT).parts[0] != "out")
 
 

@@ -66,6 +66,24 @@ char *s = "/* nothing"; // Two words.
         self.assertEqual(self.lengths(text, "a.c"), [3, 3, 5, 3, 3, 2, 2, 1, 4, 2, 2])
         self.assertEqual(len(self.wrong(f"/* {self.long} */", "a.h")), 2)
 
+    def test_manual_page(self):
+        text = """.\\" comment
+.TH NAME 4 2026
+.SH A HEADING OF SOME WORDS
+Two words.
+One of
+.BR modprobe (8) .
+.TP
+.B a tag that is long
+What it is.
+.nf
+no words at all
+.fi
+.B "Last one\\-off."
+"""
+        self.assertEqual(self.lengths(text, "a.4"), [2, 3, 3, 2])
+        self.assertEqual(len(self.wrong(f"{self.long}\n.PP\n{self.long}\n", "a.4")), 2)
+
     def test_names(self):
         names, known = ["tce_a.c", "scripts/b", "kunit/c/d.h"], {"f"}
         good = "``f()``, `tce_a.c`, ``scripts/b``, ``scripts/b --write``, ``kunit/``, ``kunit/c``, ``kunit/c/d.h``, ``tce_a.case``."

@@ -49,6 +49,8 @@ def sequential() -> Iterator[Step]:
         suites = ["TCE_KUNIT=1"] if kernel == "6.12-be" else []
         yield f"build {kernel}", ["build-module", kernel, "W=1", *sparse, *suites], True
     yield "build 6.12-clang", ["build-module", "6.12-clang", "W=1"], True
+    yield "packages", ["package", "check"], False
+    yield "packages in Debian 12", ["check-dkms"], False
     for kernel in DEBIAN:
         yield f"btf {kernel}", ["check-btf", kernel], False
 

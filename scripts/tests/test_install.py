@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""scripts/after-install and say-reload: is it said which file wins, and that an old one is loaded?"""
+import os
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from tce.paths import SCRIPTS
+
+NAME = "vfio_iommu_spapr_tce"
+MODULE = '__attribute__((section(".modinfo"), used)) static const char s[] = "srcversion={}";' \
+         '__attribute__((section(".modinfo"), used)) static const char l[] = "license=GPL";'
+
+
+class Install(unittest.TestCase):
+    def setUp(self):
+        tmp = tempfile.TemporaryDirectory()
+        self.addCleanup(tmp.cleanup)
+        self.root = Path(tmp.name)
+        self.release = os.uname().release
+        self.kernel = self.root / "lib/modules" / self.release
+        self.kernel.mkdir(parents=True)
+        (self.kernel / "modules.order").touch()
+        (self.kernel / "modules.builtin").touch()
+        (self.root / "Makefile").write_text(f"kernelrelease:\n\t@echo {self.release}\n")
+
+    def module(self, where, version):
+        path = self.kernel / where / f"{NAME}.ko"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["gcc", "-c", "-x", "c", "-", "-o", path], input=MODULE.format(version), text=True, check=True)
+        return path
+
+    def after(self, chosen=None):
+        """What after-install says; @chosen: the file that modprobe would take, where that is a matter of chance."""
+        env = dict(os.environ)
+        if chosen:
+            fake = self.root / "bin/modinfo"
+            fake.parent.mkdir(exist_ok=True)
+            fake.write_text(f'#!/bin/sh\ncase $* in *-k*) echo {chosen};; *) PATH=/sbin:/usr/sbin:/usr/bin exec modinfo "$@";; esac\n')
+            fake.chmod(0o755)
+            env["PATH"] = f"{fake.parent}:{env['PATH']}"
+        done = subprocess.run([SCRIPTS / "after-install", self.root, self.root], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, env=env)
+        return done.returncode, done.stdout
+
+    def test_ours(self):
+        self.module("kernel/drivers/vfio", "OLD")
+        self.module("updates", "NEW")
+        code, said = self.after()
+        self.assertEqual(code, 0, said)
+        self.assertIn(f"updates/{NAME}.ko", said)
+
+    def test_theirs(self):
+        self.module("kernel/drivers/vfio", "OLD")
+        code, said = self.after()
+        self.assertEqual(code, 1, said)
+        self.assertIn("***", said)
+
+    def test_dkms(self):
+        ours = self.module("updates", "NEW")
+        theirs = self.module("updates/dkms", "OTHER")
+        for chosen, wanted in ((ours, 0), (theirs, 1)):
+            code, said = self.after(chosen)
+            self.assertEqual(code, wanted, said)
+            self.assertIn(f"now loads {chosen}", said)
+            self.assertIn("*** There are two builds", said)
+        self.module("updates/dkms", "NEW")
+        for chosen in (ours, theirs):
+            code, said = self.after(chosen)
+            self.assertEqual(code, 0, said)
+            self.assertIn("DKMS has installed the same build", said)
+
+    def test_no_kernel(self):
+        (self.kernel / "modules.order").unlink()
+        code, said = self.after()
+        self.assertEqual(code, 0, said)
+        self.assertIn("depmod is left to you", said)
+
+    def reload(self, release, loaded=None):
+        sys = self.root / "sys/module" / NAME
+        if loaded:
+            sys.mkdir(parents=True, exist_ok=True)
+            (sys / "srcversion").write_text(f"{loaded}\n")
+            (sys / "refcnt").write_text("3\n")
+        done = subprocess.run([SCRIPTS / "say-reload", release, self.kernel / f"updates/{NAME}.ko"], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, env={**os.environ, "TCE_SYS": str(self.root / "sys")})
+        self.assertEqual(done.returncode, 0)
+        return done.stdout
+
+    def test_reload(self):
+        path = self.module("updates", "NEW")
+        self.assertEqual(self.reload(self.release), "")
+        self.assertEqual(self.reload(self.release, "NEW"), "")
+        for part in ("srcversion OLD, the new one is NEW", "3 users", f"modprobe -r {NAME}"):
+            self.assertIn(part, self.reload(self.release, "OLD"))
+        self.assertEqual(self.reload("6.1.0-other", "OLD"), "")
+        subprocess.run(["xz", path], check=True)
+        self.assertIn("the new one is NEW", self.reload(self.release, "OLD"))
+        self.assertEqual(self.reload(self.release, "NEW"), "")
+
+
+if __name__ == "__main__":
+    unittest.main()
