@@ -11,4 +11,4 @@
 #include "hostcheck/check.h"
 
 TESTS_MAIN("hostcheck", &map_rows, &window_rows, &account_rows, &stress_rows,
-	   &eeh_rows, &bench_rows)
+	   &msi_rows, &eeh_rows, &bench_rows)

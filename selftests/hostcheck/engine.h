@@ -28,6 +28,9 @@ struct engine_ops {
 	int (*read)(struct engine *e, uint64_t iova, uint32_t *token);
 	/* The device writes @token at @iova. */
 	int (*write)(struct engine *e, uint64_t iova, uint32_t token);
+	/* The device interrupts, by MSI; @msi says whether MSI-X will not do. */
+	int (*interrupt)(struct engine *e);
+	bool msi;
 	/* Is that what memory at @va has now? */
 	bool (*got)(struct engine *e, const void *va, uint32_t token);
 };

@@ -60,7 +60,14 @@ static int write_memory(struct engine *e, uint64_t iova, uint32_t token)
 	return 0;
 }
 
+static int interrupt(struct engine *e __attribute__((unused)))
+{
+	edu_interrupt(&edu);
+	return 0;
+}
+
 const struct engine_ops edu_engine = {
 	.name = "edu", .match = match, .start = start, .stop = stop,
 	.put = put, .read = read_memory, .write = write_memory, .got = got,
+	.interrupt = interrupt,
 };

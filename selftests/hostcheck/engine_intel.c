@@ -17,7 +17,10 @@
 #define  CTRL_FORCE		(3u << 11)	/* speed and duplex */
 #define  CTRL_RESET		(1u << 26)
 #define STATUS			0x00008
+#define ICS			(card.igb ? 0x01504 : 0x000c8)	/* makes a cause */
+#define IMS			(card.igb ? 0x01508 : 0x000d0)
 #define IMC			0x000d8
+#define  CAUSE			(1u << 2)			/* link status */
 #define RCTL			0x00100
 /* On; all addresses, broadcasts too; loopback of the MAC; the checksum is cut off. */
 #define  RCTL_VALUE		(1u << 1 | 3u << 3 | 1u << 6 | 1u << 15 | 1u << 26)
@@ -175,6 +178,13 @@ static int write_memory(struct engine *e, uint64_t iova, uint32_t token)
 	return transfer(e, e->own_iova + TX_DATA, iova);
 }
 
+static int interrupt(struct engine *e)
+{
+	engine_set32(e, IMS, CAUSE);
+	engine_set32(e, ICS, CAUSE);
+	return 0;
+}
+
 static int start(struct engine *e)
 {
 	int rc = reset(e);
@@ -211,4 +221,5 @@ static void stop(struct engine *e)
 const struct engine_ops intel_engine = {
 	.name = "intel", .match = match, .start = start, .stop = stop,
 	.put = put, .read = read_memory, .write = write_memory, .got = got,
+	.interrupt = interrupt, .msi = true,
 };

@@ -67,9 +67,10 @@ static int admin(struct engine *e, uint8_t opcode, uint32_t nsid, uint64_t data,
 	uint16_t status;
 	int i;
 
+	queue.id++;
 	for (i = 0; i < 16; i++)
 		sqe[i] = 0;
-	sqe[0] = htole32(opcode | (uint32_t)++queue.id << 16);
+	sqe[0] = htole32(opcode | (uint32_t)queue.id << 16);
 	sqe[1] = htole32(nsid);
 	sqe[6] = htole32(data);
 	sqe[7] = htole32(data >> 32);
@@ -155,6 +156,12 @@ static void stop(struct engine *e)
 		note("the NVMe controller does not stop");
 }
 
+/* Each completion of the admin queue is one. */
+static int interrupt(struct engine *e)
+{
+	return identify(e, e->own_iova + DATA);
+}
+
 static void put(struct engine *e __attribute__((unused)), void *va, uint32_t token)
 {
 	uint64_t le = htole64((uint64_t)token << TOKEN_SHIFT);
@@ -205,4 +212,5 @@ static bool got(struct engine *e, const void *va, uint32_t token)
 const struct engine_ops nvme_engine = {
 	.name = "nvme", .match = match, .start = start, .stop = stop,
 	.put = put, .read = read_memory, .write = write_memory, .got = got,
+	.interrupt = interrupt,
 };

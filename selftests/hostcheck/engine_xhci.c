@@ -23,6 +23,7 @@
 #define USBCMD			(xhci.op + 0x00)
 #define  CMD_RUN		1u
 #define  CMD_RESET		2u
+#define  CMD_INTERRUPT		4u
 #define USBSTS			(xhci.op + 0x04)
 #define  STS_HALTED		1u
 #define  STS_NOT_READY		(1u << 11)
@@ -31,6 +32,9 @@
 #define DCBAAP			(xhci.op + 0x30)
 #define CONFIG			(xhci.op + 0x38)
 /* Interrupter 0 */
+#define IMAN			(xhci.runtime + 0x20)
+#define  IMAN_PENDING		1u
+#define  IMAN_ENABLE		2u
 #define ERSTSZ			(xhci.runtime + 0x28)
 #define ERSTBA			(xhci.runtime + 0x30)
 #define ERDP			(xhci.runtime + 0x38)
@@ -122,7 +126,8 @@ static int run(struct engine *e, uint64_t commands, uint64_t events)
 	engine_set64(e, ERDP, events);
 	engine_set64(e, ERSTBA, e->own_iova + SEGMENTS);
 	engine_set64(e, CRCR, commands | CRCR_CYCLE);
-	engine_set32(e, USBCMD, CMD_RUN);
+	engine_set32(e, IMAN, IMAN_PENDING | IMAN_ENABLE);
+	engine_set32(e, USBCMD, CMD_RUN | CMD_INTERRUPT);
 	if (!until(ENGINE_MS, !(engine_get32(e, USBSTS) & STS_HALTED)))
 		return -ETIMEDOUT;
 	engine_set32(e, xhci.doorbell, 0);
@@ -234,6 +239,11 @@ static int write_memory(struct engine *e, uint64_t iova, uint32_t token)
 	return rc;
 }
 
+static int interrupt(struct engine *e)
+{
+	return run(e, noop_at(e, 1), e->own_iova + EVENTS);
+}
+
 static bool got(struct engine *e, const void *va, uint32_t token)
 {
 	return completed(e, va) == token;
@@ -242,4 +252,5 @@ static bool got(struct engine *e, const void *va, uint32_t token)
 const struct engine_ops xhci_engine = {
 	.name = "xhci", .match = match, .start = start, .stop = stop,
 	.put = put, .read = read_memory, .write = write_memory, .got = got,
+	.interrupt = interrupt,
 };

@@ -23,6 +23,8 @@ def matrix() -> str:
         elif what == "kunit":
             for machine in cases.MACHINES:
                 cells.setdefault((kernel, machine), []).append("KUnit")
+        elif what == "check-hostcheck":
+            cells.setdefault((kernel, options["--machine"]), []).append("hostcheck")
         elif what in ("demo", "handback"):
             cells.setdefault((kernel, command[1]), []).append(what)
     names = list(dict.fromkeys(kernel for kernel, _ in cells))
