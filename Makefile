@@ -72,6 +72,13 @@ clean:
 	find scripts -name __pycache__ -prune -exec rm -rf {} +
 	rm -f $(foreach dir,. compat kunit,$(addprefix $(dir)/,*.o *.ko *.mod *.mod.c .*.cmd .*.d))
 
+# On a POWER host: one idle function of it, DEVICE=0000:01:00.0, shows whether the module works there.
+HOSTCHECK_PROGRAMS := $(addprefix $(CURDIR)/out/hostcheck/,hostcheck exclusive)
+
+hostcheck: module
+	@$(MAKE) -s -C selftests CROSS_COMPILE= O=$(CURDIR)/out/hostcheck $(HOSTCHECK_PROGRAMS)
+	@scripts/hostcheck --source "$$(scripts/figures id 2>/dev/null || echo unknown)" $(OPTIONS) $(DEVICE)
+
 # Everything below runs anywhere: it gets its own tools and kernels.
 demo: host
 	@scripts/demo $(MACHINE) $(KERNEL)
@@ -87,6 +94,9 @@ handback: host
 
 hotplug: host
 	@scripts/hotplug $(KERNEL)
+
+check-hostcheck: host
+	@scripts/check-hostcheck --kernel $(KERNEL) --machine $(MACHINE)
 
 selftest: host
 	@scripts/selftest --kernel $(KERNEL) --machine $(MACHINE) --driver $(DRIVER)
@@ -144,6 +154,8 @@ help:
 	@echo 'make uninstall      remove it from there'
 	@echo 'make dist           the sources as one file, the same each time, in out/dist'
 	@echo 'make deb            packages for Debian, with DKMS, in out/dist (make rpm: for Fedora and RHEL)'
+	@echo 'make hostcheck      does the module work on this POWER host? DEVICE=0000:01:00.0 is an idle function of it;'
+	@echo '                    OPTIONS=--yes and others: scripts/hostcheck --help'
 	@echo 'make clean          remove what was built here (the cache stays)'
 	@echo
 	@echo 'On any Debian x86-64 machine, with emulated POWER hosts:'
@@ -160,6 +172,7 @@ help:
 	@echo 'make mutation       do the tests notice when the module is broken on purpose?'
 	@echo 'make hotplug        devices that come and go around a client'
 	@echo 'make handback       a network card to a client and back, three times'
+	@echo 'make check-hostcheck  make hostcheck in an emulated host, with all that it has to refuse'
 	@echo 'make check          all builds, static checks, tests on all machines'
 	@echo 'make quick          lint, the suites and the test programs on one machine: four minutes'
 	@echo 'make bench          what it costs, against the kernel'\''s own driver'
@@ -172,5 +185,5 @@ help:
 	@echo '  MACHINE=$(MACHINE) one of: powernv8 powernv9 powernv10 pseries pseries-hash'
 	@echo '  WRITE=1            put the figures that a command measures into the documents'
 
-.PHONY: module check-target install uninstall install-dkms install-tools dist deb rpm clean demo handback hotplug demo-guest check-guest defects races fuzz fuzz-million kunit selftest \
+.PHONY: module check-target install uninstall hostcheck check-hostcheck install-dkms install-tools dist deb rpm clean demo handback hotplug demo-guest check-guest defects races fuzz fuzz-million kunit selftest \
 	coverage mutation check quick bench docs lint litmus btf-check host help

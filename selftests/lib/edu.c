@@ -21,6 +21,7 @@
 
 #define EDU_ID			0x00
 #define  EDU_ID_VALUE		0x010000edu
+#define EDU_RAISE		0x60
 #define EDU_SRC			0x80
 #define EDU_DST			0x88
 #define EDU_COUNT		0x90
@@ -123,6 +124,15 @@ static void transfer(struct edu *edu, uint64_t src, uint64_t dst, size_t len,
 	reg_write(edu, EDU_COUNT, len);
 	reg_write(edu, EDU_CMD, cmd | EDU_CMD_START);
 	wait_idle(edu);
+}
+
+void edu_interrupt(struct edu *edu)
+{
+	uint32_t value = edu->swap ? bswap_32(1) : 1;
+
+	__sync_synchronize();
+	*(volatile uint32_t *)(edu->bar + EDU_RAISE) = value;
+	__sync_synchronize();
 }
 
 /* The device reads memory at @iova into its buffer at @off. */

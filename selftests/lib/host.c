@@ -107,6 +107,7 @@ bool host_use(const char *pci)
 		return false;
 	snprintf(host.device[0].pci, sizeof(host.device[0].pci), "%.31s", pci);
 	host.device[0].group = read_group(pci);
+	host.device[0].owner = file_owner(host.device[0].group);
 	host.devices = 1;
 	host.other = -1;
 	return true;

@@ -29,6 +29,7 @@
 static struct options {
 	const char *prefix;
 	const char *glob;
+	const char *device;
 	unsigned int danger;		/* bit 0 the safe rows, bit 1 the others */
 	bool list;
 	uid_t uid;
@@ -65,6 +66,7 @@ pid_t spawn(bool client, void (*run)(void *arg), void *arg)
 	if (pid < 0)
 		fail(__FILE__, __LINE__, "fork: %m");
 	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (client)
 			become_user();
 		run(arg);
@@ -217,6 +219,8 @@ static int run_row(const struct test *test, unsigned int variant)
 	if (!pid) {
 		/* A group, so that what the test forks ends with it. */
 		setpgid(0, 0);
+		/* Who ends the program with a signal ends the row, too. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		run_child(test, variant);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid) {
@@ -267,6 +271,7 @@ static void usage(const char *program)
 	       "  --uid N          run the tests as this user, not as root\n"
 	       "  --memlock BYTES  RLIMIT_MEMLOCK of the tests (or \"unlimited\")\n"
 	       "  --prefix TEXT    put this before every name\n"
+	       "  --device PCI     the device is this one, which need not be an edu\n"
 	       "  --safe           leave out what a faulty driver does not survive\n"
 	       "  --dangerous      nothing but that\n"
 	       "  --test GLOB|...  only rows whose name matches\n"
@@ -279,6 +284,7 @@ static void parse(int argc, char **argv)
 		{ "uid", required_argument, NULL, 'u' },
 		{ "memlock", required_argument, NULL, 'm' },
 		{ "prefix", required_argument, NULL, 'p' },
+		{ "device", required_argument, NULL, 'D' },
 		{ "safe", no_argument, NULL, 's' },
 		{ "dangerous", no_argument, NULL, 'd' },
 		{ "test", required_argument, NULL, 't' },
@@ -300,6 +306,9 @@ static void parse(int argc, char **argv)
 			break;
 		case 'p':
 			opt.prefix = optarg;
+			break;
+		case 'D':
+			opt.device = optarg;
 			break;
 		case 's':
 			opt.danger = 1;
@@ -389,6 +398,19 @@ static bool for_rows(const char *suite, const struct rows *const *parts,
 	return true;
 }
 
+static bool find_devices(void)
+{
+	if (!opt.device) {
+		tce_init();
+		return true;
+	}
+	host_init();
+	if (host_use(opt.device))
+		return true;
+	printf("Bail out! %s is not bound to vfio-pci.\n", opt.device);
+	return false;
+}
+
 int run_tests(int argc, char **argv, const char *suite,
 	      const struct rows *const *parts)
 {
@@ -413,7 +435,8 @@ int run_tests(int argc, char **argv, const char *suite,
 	}
 	printf("KTAP version 1\n1..%u\n", planned);
 	fflush(stdout);
-	tce_init();
+	if (!find_devices())
+		return 2;
 	if (!for_rows(suite, parts, report_row))
 		return 1;
 

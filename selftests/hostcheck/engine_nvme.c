@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * NVMe: the admin queue alone, and no command that touches the medium.
+ *
+ * It writes memory by Identify Controller (4096 bytes that are known). It reads
+ * memory by Set Features, Timestamp: eight bytes, which Get Features gives back. The
+ * low part of a timestamp counts milliseconds, so a token is above it. A controller
+ * without timestamps (before NVMe 1.3) can only write.
+ *
+ * The controller forgets both at its next reset, and no queue for I/O exists: no
+ * byte of memory that the device reads by mistake can be taken for a command that
+ * writes to the medium, since the admin queue is never remapped.
+ */
+#define _GNU_SOURCE
+#include <endian.h>
+#include <string.h>
+
+#include "engine.h"
+
+#define CAP			0x00
+#define CC			0x14
+#define  CC_ENABLE		1u
+#define  CC_ENTRIES		(6u << 16 | 4u << 20)
+#define CSTS			0x1c
+#define  CSTS_READY		1u
+#define  CSTS_FATAL		2u
+#define AQA			0x24
+#define ASQ			0x28
+#define ACQ			0x30
+#define DOORBELL		0x1000
+
+#define ENTRIES			16
+#define GET_LOG_PAGE		0x02
+#define IDENTIFY		0x06
+#define SET_FEATURES		0x09
+#define GET_FEATURES		0x0a
+#define FIRMWARE_LOG		3
+#define TIMESTAMP		0x0e
+#define TOKEN_SHIFT		16	/* more than a minute, in milliseconds */
+
+/* In the engine's own memory */
+#define SQ			0
+#define CQ			(64 * KiB)
+#define KNOWN			(128 * KiB)	/* what Identify says */
+#define DATA			(192 * KiB)
+#define PAGE			4096
+
+static struct {
+	unsigned int tail, head, phase;
+	uint32_t stride;		/* between doorbells */
+	uint16_t id;
+	bool timestamp;
+} queue;
+
+static bool match(uint16_t vendor __attribute__((unused)),
+		  uint16_t device __attribute__((unused)), uint32_t class)
+{
+	return class == 0x010802;
+}
+
+/* One command, to its end: 0, -EIO if the device refuses it, -ETIMEDOUT. */
+static int admin(struct engine *e, uint8_t opcode, uint32_t nsid, uint64_t data,
+		 uint32_t cdw10)
+{
+	volatile uint32_t *sqe = (void *)(e->own + SQ + queue.tail * 64);
+	volatile uint32_t *cqe = (void *)(e->own + CQ + queue.head * 16);
+	uint16_t status;
+	int i;
+
+	queue.id++;
+	for (i = 0; i < 16; i++)
+		sqe[i] = 0;
+	sqe[0] = htole32(opcode | (uint32_t)queue.id << 16);
+	sqe[1] = htole32(nsid);
+	sqe[6] = htole32(data);
+	sqe[7] = htole32(data >> 32);
+	sqe[10] = htole32(cdw10);
+	queue.tail = (queue.tail + 1) % ENTRIES;
+	engine_set32(e, DOORBELL, queue.tail);
+	if (!until(ENGINE_MS, (le32toh(cqe[3]) >> 16 & 1) == queue.phase))
+		return -ETIMEDOUT;
+	__sync_synchronize();
+	status = le32toh(cqe[3]) >> 17;
+	if ((le32toh(cqe[3]) & 0xffff) != queue.id)
+		return -EPROTO;
+	queue.head = (queue.head + 1) % ENTRIES;
+	queue.phase ^= !queue.head;
+	engine_set32(e, DOORBELL + queue.stride, queue.head);
+	return status & 0x7ff ? -EIO : 0;
+}
+
+static int identify(struct engine *e, uint64_t iova)
+{
+	return admin(e, IDENTIFY, 0, iova, 1);
+}
+
+static int reset(struct engine *e, unsigned int ms)
+{
+	engine_set32(e, CC, engine_get32(e, CC) & ~CC_ENABLE);
+	return until(ms, !(engine_get32(e, CSTS) & CSTS_READY)) ? 0 : -ETIMEDOUT;
+}
+
+static int enable_controller(struct engine *e)
+{
+	uint32_t cap = engine_get32(e, CAP), cap2 = engine_get32(e, CAP + 4);
+	unsigned int ms = 500 * ((cap >> 24) + 1), page = cap2 >> 16 & 15;
+	int rc;
+
+	/* All ones: frozen, or gone. */
+	if (cap == ~0u)
+		return -EIO;
+	if (page > 4)
+		return -ENOTSUP;
+	rc = reset(e, ms);
+	if (rc)
+		return rc;
+	memset(e->own, 0, ENGINE_OWN);
+	memset(&queue, 0, sizeof(queue));
+	queue.phase = 1;
+	queue.stride = 4u << (cap2 & 15);
+	engine_set32(e, AQA, (ENTRIES - 1) << 16 | (ENTRIES - 1));
+	engine_set64(e, ASQ, e->own_iova + SQ);
+	engine_set64(e, ACQ, e->own_iova + CQ);
+	engine_set32(e, CC, CC_ENABLE | CC_ENTRIES | page << 7);
+	if (!until(ms, engine_get32(e, CSTS) & (CSTS_READY | CSTS_FATAL)))
+		return -ETIMEDOUT;
+	return engine_get32(e, CSTS) & CSTS_FATAL ? -EIO : 0;
+}
+
+static int start(struct engine *e)
+{
+	const uint8_t *known = e->own + KNOWN;
+	int rc = enable_controller(e), i;
+
+	if (!rc)
+		rc = identify(e, e->own_iova + KNOWN);
+	/* 512 bytes, which every controller has. */
+	if (!rc)
+		rc = admin(e, GET_LOG_PAGE, ~0u, e->own_iova + DATA, 127u << 16 | FIRMWARE_LOG);
+	if (rc)
+		return rc;
+	snprintf(e->what, sizeof(e->what), "NVMe %.40s", known + 24);
+	for (i = strlen(e->what); i && e->what[i - 1] == ' '; i--)
+		e->what[i - 1] = '\0';
+	queue.timestamp = known[520] & 1 << 6;
+	e->reads = queue.timestamp;
+	e->tokens = queue.timestamp ? 0x7fffffff : 1;
+	e->span = PAGE;
+	e->wide = true;
+	return 0;
+}
+
+static void stop(struct engine *e)
+{
+	if (reset(e, 10 * ENGINE_MS))
+		note("the NVMe controller does not stop");
+}
+
+/* Each completion of the admin queue is one. */
+static int interrupt(struct engine *e)
+{
+	return identify(e, e->own_iova + DATA);
+}
+
+static void put(struct engine *e __attribute__((unused)), void *va, uint32_t token)
+{
+	uint64_t le = htole64((uint64_t)token << TOKEN_SHIFT);
+
+	memcpy(va, &le, 8);
+}
+
+static uint32_t token_of(const void *va)
+{
+	uint64_t le;
+
+	memcpy(&le, va, 8);
+	return le64toh(le) << 16 >> 16 >> TOKEN_SHIFT;
+}
+
+static int read_memory(struct engine *e, uint64_t iova, uint32_t *token)
+{
+	int rc = admin(e, SET_FEATURES, 0, iova, TIMESTAMP);
+
+	if (!rc)
+		rc = admin(e, GET_FEATURES, 0, e->own_iova + DATA, TIMESTAMP);
+	if (!rc)
+		*token = token_of(e->own + DATA);
+	return rc;
+}
+
+/* All of Identify, and over the first bytes of it the token. */
+static int write_memory(struct engine *e, uint64_t iova, uint32_t token)
+{
+	int rc = identify(e, iova);
+
+	if (rc || !queue.timestamp)
+		return rc;
+	put(e, e->own + DATA, token);
+	rc = admin(e, SET_FEATURES, 0, e->own_iova + DATA, TIMESTAMP);
+	return rc ?: admin(e, GET_FEATURES, 0, iova, TIMESTAMP);
+}
+
+static bool got(struct engine *e, const void *va, uint32_t token)
+{
+	const uint8_t *is = va, *known = e->own + KNOWN;
+
+	if (memcmp(is + 8, known + 8, PAGE - 8))
+		return false;
+	return queue.timestamp ? token_of(va) == token : !memcmp(is, known, 8);
+}
+
+const struct engine_ops nvme_engine = {
+	.name = "nvme", .match = match, .start = start, .stop = stop,
+	.put = put, .read = read_memory, .write = write_memory, .got = got,
+	.interrupt = interrupt,
+};

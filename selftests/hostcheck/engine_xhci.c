@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * xHCI: the command ring and the event ring, with No-Op commands only. No port and
+ * no device on the bus is touched.
+ *
+ * It reads memory that holds a Link: to one of the No-Ops in the engine's own
+ * memory. The event of a completion names the command that was done, so it tells which
+ * one the Link led to. It writes memory where the event ring is: the event of a
+ * No-Op, which again tells which one it was.
+ */
+#define _GNU_SOURCE
+#include <endian.h>
+#include <string.h>
+
+#include "engine.h"
+
+/* Capabilities */
+#define HCSPARAMS2		0x08
+#define HCCPARAMS1		0x10
+#define DBOFF			0x14
+#define RTSOFF			0x18
+/* Operational registers */
+#define USBCMD			(xhci.op + 0x00)
+#define  CMD_RUN		1u
+#define  CMD_RESET		2u
+#define  CMD_INTERRUPT		4u
+#define USBSTS			(xhci.op + 0x04)
+#define  STS_HALTED		1u
+#define  STS_NOT_READY		(1u << 11)
+#define CRCR			(xhci.op + 0x18)
+#define  CRCR_CYCLE		1u
+#define DCBAAP			(xhci.op + 0x30)
+#define CONFIG			(xhci.op + 0x38)
+/* Interrupter 0 */
+#define IMAN			(xhci.runtime + 0x20)
+#define  IMAN_PENDING		1u
+#define  IMAN_ENABLE		2u
+#define ERSTSZ			(xhci.runtime + 0x28)
+#define ERSTBA			(xhci.runtime + 0x30)
+#define ERDP			(xhci.runtime + 0x38)
+
+#define TRB_LINK		6
+#define TRB_NOOP		23
+#define TRB_COMPLETION		33
+#define CODE_SUCCESS		1
+
+/* In the engine's own memory */
+#define CONTEXTS		0		/* device contexts' addresses */
+#define SCRATCH_ARRAY		(4 * KiB)
+#define SEGMENTS		(8 * KiB)	/* the event ring's table */
+#define EVENTS			(64 * KiB)
+#define NOOPS			(128 * KiB)
+#define NOOPS_SIZE		(64 * KiB)
+#define NOOP_STEP		64
+#define SCRATCH			(256 * KiB)
+#define EVENTS_COUNT		16
+
+struct trb {
+	uint64_t pointer;
+	uint32_t status;
+	uint32_t control;
+};
+
+static struct {
+	uint32_t op, runtime, doorbell;
+} xhci;
+
+static bool match(uint16_t vendor __attribute__((unused)),
+		  uint16_t device __attribute__((unused)), uint32_t class)
+{
+	return class == 0x0c0330;
+}
+
+/* One No-Op in 64 bytes, where a ring can begin; what follows it isn't valid and ends it. */
+static uint64_t noop_at(struct engine *e, uint32_t token)
+{
+	return e->own_iova + NOOPS + token * NOOP_STEP;
+}
+
+static void make_noops(struct engine *e)
+{
+	struct trb *noop = (void *)(e->own + NOOPS);
+	size_t i;
+
+	memset(noop, 0, NOOPS_SIZE);
+	for (i = 0; i < NOOPS_SIZE / sizeof(*noop); i += NOOP_STEP / sizeof(*noop))
+		noop[i].control = htole32(TRB_NOOP << 10 | 1);
+}
+
+/* Which No-Op the events at @va say is done; 0 is none. */
+static uint32_t completed(struct engine *e, const void *va)
+{
+	const volatile struct trb *event = va;
+	uint64_t at;
+	int i;
+
+	for (i = 0; i < EVENTS_COUNT; i++) {
+		uint32_t control = le32toh(event[i].control);
+
+		if ((control & 1) && (control >> 10 & 63) == TRB_COMPLETION &&
+		    le32toh(event[i].status) >> 24 == CODE_SUCCESS) {
+			at = le64toh(event[i].pointer) - noop_at(e, 0);
+			return at < NOOPS_SIZE ? at / NOOP_STEP : 0;
+		}
+	}
+	return 0;
+}
+
+static int halt(struct engine *e)
+{
+	engine_set32(e, USBCMD, 0);
+	return until(ENGINE_MS, engine_get32(e, USBSTS) & STS_HALTED) ? 0 : -ETIMEDOUT;
+}
+
+/* Runs the commands at @commands; what comes of them is written at @events. */
+static int run(struct engine *e, uint64_t commands, uint64_t events)
+{
+	struct trb *segment = (void *)(e->own + SEGMENTS);
+	int rc = halt(e);
+
+	if (rc)
+		return rc;
+	segment->pointer = htole64(events);
+	segment->status = htole32(EVENTS_COUNT);
+	engine_set32(e, ERSTSZ, 1);
+	engine_set64(e, ERDP, events);
+	engine_set64(e, ERSTBA, e->own_iova + SEGMENTS);
+	engine_set64(e, CRCR, commands | CRCR_CYCLE);
+	engine_set32(e, IMAN, IMAN_PENDING | IMAN_ENABLE);
+	engine_set32(e, USBCMD, CMD_RUN | CMD_INTERRUPT);
+	if (!until(ENGINE_MS, !(engine_get32(e, USBSTS) & STS_HALTED)))
+		return -ETIMEDOUT;
+	engine_set32(e, xhci.doorbell, 0);
+	return 0;
+}
+
+/* Pages that some controllers keep for themselves. */
+static int give_scratch(struct engine *e)
+{
+	uint32_t params = engine_get32(e, HCSPARAMS2), i;
+	uint32_t pages = (params >> 21 & 31) << 5 | params >> 27;
+	uint32_t shift = __builtin_ctz(engine_get32(e, xhci.op + 8) | 1u << 31) + 12;
+	uint64_t *contexts = (void *)(e->own + CONTEXTS);
+	uint64_t *array = (void *)(e->own + SCRATCH_ARRAY);
+
+	if (!pages)
+		return 0;
+	if (shift > 16 || (uint64_t)pages << shift > ENGINE_OWN - SCRATCH)
+		return -ENOTSUP;
+	contexts[0] = htole64(e->own_iova + SCRATCH_ARRAY);
+	for (i = 0; i < pages; i++)
+		array[i] = htole64(e->own_iova + SCRATCH + ((uint64_t)i << shift));
+	return 0;
+}
+
+static int reset(struct engine *e)
+{
+	uint32_t caps = engine_get32(e, 0);
+	int rc;
+
+	if (caps == ~0u)
+		return -EIO;
+	xhci.op = caps & 0xff;
+	xhci.runtime = engine_get32(e, RTSOFF) & ~31u;
+	xhci.doorbell = engine_get32(e, DBOFF) & ~3u;
+	rc = halt(e);
+	if (rc)
+		return rc;
+	engine_set32(e, USBCMD, CMD_RESET);
+	if (!until(ENGINE_MS, !(engine_get32(e, USBCMD) & CMD_RESET)) ||
+	    !until(ENGINE_MS, !(engine_get32(e, USBSTS) & STS_NOT_READY)))
+		return -ETIMEDOUT;
+	return 0;
+}
+
+static int start(struct engine *e)
+{
+	int rc = reset(e);
+
+	if (rc)
+		return rc;
+	memset(e->own, 0, ENGINE_OWN);
+	make_noops(e);
+	rc = give_scratch(e);
+	if (rc)
+		return rc;
+	engine_set32(e, CONFIG, 1);
+	engine_set64(e, DCBAAP, e->own_iova + CONTEXTS);
+	snprintf(e->what, sizeof(e->what), "xHCI %x.%02x, %04x:%04x",
+		 engine_get32(e, 0) >> 24, engine_get32(e, 0) >> 16 & 0xff,
+		 e->vendor, e->device);
+	e->tokens = NOOPS_SIZE / NOOP_STEP - 1;
+	e->span = EVENTS_COUNT * sizeof(struct trb);
+	e->reads = true;
+	e->wide = engine_get32(e, HCCPARAMS1) & 1;
+	return 0;
+}
+
+static void stop(struct engine *e)
+{
+	if (reset(e))
+		note("the xHCI controller does not stop");
+}
+
+static void put(struct engine *e, void *va, uint32_t token)
+{
+	const struct trb link = {
+		.pointer = htole64(noop_at(e, token)),
+		.control = htole32(TRB_LINK << 10 | 1),
+	};
+
+	memcpy(va, &link, sizeof(link));
+}
+
+static int read_memory(struct engine *e, uint64_t iova, uint32_t *token)
+{
+	int rc;
+
+	memset(e->own + EVENTS, 0, e->span);
+	rc = run(e, iova, e->own_iova + EVENTS);
+	if (rc)
+		return rc;
+	if (!until(ENGINE_MS, completed(e, e->own + EVENTS)))
+		return -ETIMEDOUT;
+	*token = completed(e, e->own + EVENTS);
+	return 0;
+}
+
+/*
+ * Nothing says that an event was written but the event. In the memory of the row,
+ * which this does not know, so it only gives it time.
+ */
+static int write_memory(struct engine *e, uint64_t iova, uint32_t token)
+{
+	int rc = run(e, noop_at(e, token), iova);
+
+	if (!rc)
+		sleep_ms(20);
+	return rc;
+}
+
+static int interrupt(struct engine *e)
+{
+	return run(e, noop_at(e, 1), e->own_iova + EVENTS);
+}
+
+static bool got(struct engine *e, const void *va, uint32_t token)
+{
+	return completed(e, va) == token;
+}
+
+const struct engine_ops xhci_engine = {
+	.name = "xhci", .match = match, .start = start, .stop = stop,
+	.put = put, .read = read_memory, .write = write_memory, .got = got,
+	.interrupt = interrupt,
+};
