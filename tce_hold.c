@@ -16,7 +16,6 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 
-#include "compat/mm.h"
 #include "tce_hold.h"
 #include "tce_page.h"
 #include "tce_region_inline.h"
