@@ -19,6 +19,9 @@
  *   one after the bus has told of it;
  * - a claim looks at each mark, and fails where it finds none.
  *
+ * The bus gets its operations by hand. iommu_device_register() would leave them there if
+ * it failed for lack of memory, and take the marks of devices off that have no group yet.
+ *
  * The kernel takes the mark off when the device goes, with the reference to this module.
  *
  * This module can't be unloaded. Groups keep its domain for good, and the bus keeps its

@@ -21,8 +21,8 @@ OUT=/tmp/report
 
 # What must not be changed by a run.
 snapshot() {
-	for dev in /sys/bus/pci/devices/*; do
-		echo "${dev##*/} driver=$(pci_driver "${dev##*/}") override=$(cat "$dev/driver_override")"
+	for function in /sys/bus/pci/devices/*; do
+		echo "${function##*/} driver=$(pci_driver "${function##*/}") override=$(cat "$function/driver_override")"
 	done
 	lsmod | cut -d ' ' -f 1 | sort
 	cat /sys/kernel/mm/hugepages/*/nr_hugepages 2>/dev/null
@@ -62,7 +62,7 @@ first() {
 passes() {
 	hostcheck "$(first "$2")" --yes
 	if [ $rc -ne 0 ]; then
-		cat /tmp/said $OUT/*.log
+		cat /tmp/said $OUT/ours.log
 		die "$1: exit code $rc"
 	fi
 	cat $OUT/report.txt
@@ -83,7 +83,14 @@ refuses() {
 
 case_edu() { passes edu "$EDU"; }
 case_nvme() { passes nvme $NVME; }
-case_xhci() { passes xhci $XHCI; }
+
+# The keyboard stays on the bus, without a driver.
+case_xhci() {
+	for hid in /sys/bus/hid/devices/*; do
+		if [ -e "$hid/driver" ]; then echo "${hid##*/}" >"$hid/driver/unbind"; fi
+	done
+	passes xhci $XHCI
+}
 case_nec() { passes nec $NEC_XHCI; }
 case_igb() { passes igb $IGB; }
 
@@ -135,7 +142,6 @@ case_refuse_net() {
 
 case_refuse_console() {
 	refuses "$(first $XHCI)" "keyboard" --yes
-	for hid in /sys/bus/hid/devices/*; do echo "${hid##*/}" >"$hid/driver/unbind"; done
 }
 
 # A client has a device: neither may the module be replaced then.

@@ -118,11 +118,14 @@ wait
 rescan "the device was removed while it was open"
 works "after it was removed while it was open"
 
-hold lose
-remove "$dev"
-wait "$holder" || { cat /tmp/hold; die "the client did not lose its group"; }
-rescan "the device was removed while its group was claimed"
-works "after it was removed while its group was claimed"
+# The kernel's own driver warns here, and keeps the memory.
+if [ "$TCE_DRIVER" = ours ]; then
+	hold lose
+	remove "$dev"
+	wait "$holder" || { cat /tmp/hold; die "the client did not lose its group"; }
+	rescan "the device was removed while its group was claimed"
+	works "after it was removed while its group was claimed"
+fi
 
 vfio_release "$dev"
 remove "$port"
@@ -131,15 +134,22 @@ rescan "the port was removed"
 works "after the port was removed"
 
 (
+	removed=0
 	for _ in $(seq 20); do
-		remove "$second"
+		# A rescan during a reset, which VFIO makes, finds nothing.
+		if [ -e "$PCI/devices/$second" ]; then
+			remove "$second"
+			removed=$((removed + 1))
+		fi
 		echo 1 >"$PCI/rescan"
 	done
+	[ "$removed" -ge 5 ]
 ) &
+coming=$!
 for _ in 1 2 3; do
 	/selftests/hold "$dev" "$version" exit || die "a client failed while a function came and went"
 done
-wait
+wait "$coming" || die "the function hardly came"
 rescan "a function came and went while clients did"
 works "after a function came and went while clients did"
 
