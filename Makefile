@@ -48,7 +48,7 @@ EXAMPLES_DIR = $(DESTDIR)/usr/share/doc/$(PACKAGE)-tools/examples
 install-dkms:
 	install -d $(SOURCE_DIR)/compat $(SOURCE_DIR)/scripts
 	install -m 644 dkms.conf Kbuild $(filter-out %.mod.c,$(wildcard *.c)) $(wildcard *.h) $(SOURCE_DIR)
-	install -m 644 $(wildcard compat/*.h) $(SOURCE_DIR)/compat
+	install -m 644 $(filter-out %.mod.c,$(wildcard compat/*.[ch])) $(SOURCE_DIR)/compat
 	install -m 755 scripts/say-reload $(SOURCE_DIR)/scripts
 	install -D -m 644 -t $(DESTDIR)/usr/share/doc/$(PACKAGE)-dkms README.md CHANGELOG.md
 

@@ -135,11 +135,12 @@ class Dkms(unittest.TestCase):
         return done.stdout.strip()
 
     def test_autoinstall(self):
-        good, bad = "6.12.107+deb13-powerpc64le", "6.1.0-56-powerpc64le"
+        good, bad = "6.12.107+deb13-powerpc64le", "5.10.0-34-powerpc64le"
         for earlier in ("", good, bad):
             self.assertEqual(self.wants(earlier, good), "yes")
             self.assertEqual(self.wants(earlier, bad), "")
         self.assertEqual(self.wants("", "99.1.0"), "")
+        self.assertEqual(self.wants("", "6.1.0-56-powerpc64le"), "yes")
         self.assertEqual(self.wants("", good, "ppc64"), "yes")
         self.assertEqual(self.wants("", good, "x86_64"), "")
         # a DKMS that says it in another way: as if there were no condition

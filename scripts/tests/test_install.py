@@ -23,7 +23,8 @@ class Install(unittest.TestCase):
         self.kernel.mkdir(parents=True)
         (self.kernel / "modules.order").touch()
         (self.kernel / "modules.builtin").touch()
-        (self.root / "Makefile").write_text(f"kernelrelease:\n\t@echo {self.release}\n")
+        (self.root / "include/generated").mkdir(parents=True)
+        (self.root / "include/generated/utsrelease.h").write_text(f'#define UTS_RELEASE "{self.release}"\n')
 
     def module(self, where, version):
         path = self.kernel / where / f"{NAME}.ko"
