@@ -223,9 +223,11 @@ case_narrow() {
 
 for module in nvme xhci-pci e1000e igb usbhid hid-generic evdev; do modprobe $module 2>/dev/null; done
 sleep 3
+bad=
 for name in "$@"; do
 	say "case $name"
-	"case_$name"
-	say "passed $name"
+	if ("case_$name"); then say "passed $name"; else bad="$bad $name"; fi
 done
-say "done $#"
+[ -z "$bad" ] || die "failed:$bad"
+[ $# -gt 0 ] || die "no case"
+say "passed all $#"
