@@ -19,8 +19,13 @@ SPEC = f"rpm/{NAME}.spec"
 MODULE = "vfio_iommu_spapr_tce.c"
 
 # Files that have to repeat the module's version.
-REPEATED = (("dkms.conf", r'^PACKAGE_VERSION="(.*)"$'), ("compat/iommu_ops.c", r'^MODULE_VERSION\("(.*)"\);$'), ("CHANGELOG.md", r"^## (\S+)$"),
-            ("debian/changelog", rf"^{NAME} \((.*)\) "), (SPEC, r"^Version: +(\S+)$"), (SPEC, r"^\* .* - (\S+)-\d+$"))
+REPEATED = (
+    ("dkms.conf", r'^PACKAGE_VERSION="(.*)"$'),
+    ("compat/iommu_ops.c", r'^MODULE_VERSION\("(.*)"\);$'),
+    ("CHANGELOG.md", r"^## (\S+)$"),
+    ("debian/changelog", rf"^{NAME} \((.*)\) "),
+    (SPEC, r"^Version: +(\S+)$"),
+    (SPEC, r"^\* .* - (\S+)-\d+$"))
 
 
 def version(root: Path = ROOT) -> str:
