@@ -165,7 +165,7 @@ later() {
 	rm -rf $OUT
 	(
 		for _ in $(seq 600); do
-			[ "$(grep -c '^ok' $OUT/ours.log 2>/dev/null)" -ge "$rows" ] && break
+			[ "$(cat $OUT/ours.log 2>/dev/null | grep -c '^ok')" -ge "$rows" ] && break
 			sleep 0.1
 		done
 		"$@"
