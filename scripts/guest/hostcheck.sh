@@ -165,7 +165,7 @@ later() {
 	rm -rf $OUT
 	(
 		for _ in $(seq 600); do
-			[ "$(grep -c '^ok' $OUT/ours.log 2>/dev/null)" -ge "$rows" ] && break
+			[ "$(cat $OUT/ours.log 2>/dev/null | grep -c '^ok')" -ge "$rows" ] && break
 			sleep 0.1
 		done
 		"$@"
@@ -221,7 +221,7 @@ case_narrow() {
 	die "a device that is broken: exit code $rc"
 }
 
-for module in nvme xhci-pci e1000e igb usbhid hid-generic evdev; do modprobe $module 2>/dev/null; done
+for module in nvme xhci-pci e1000e igb usbhid hid-generic evdev crc32c_generic ext4; do modprobe $module 2>/dev/null; done
 sleep 3
 bad=
 for name in "$@"; do

@@ -27,6 +27,11 @@
 #define TCTL			0x00400
 #define  TCTL_VALUE		(1u << 1 | 1u << 3 | 0xfu << 4 | 0x3fu << 12)
 
+/* What the form of descriptors and the choice of a queue depend on: nothing special. */
+#define RXCSUM			0x05000
+#define RFCTL			0x05008
+#define MRQC			0x05818
+
 /* A queue, from where its registers begin */
 #define BASE			0x00
 #define LENGTH			0x08
@@ -196,6 +201,10 @@ static int start(struct engine *e)
 	card.rx = card.igb ? 0xc000 : 0x2800;
 	card.tx = card.igb ? 0xe000 : 0x3800;
 	engine_set32(e, CTRL, CTRL_DUPLEX | CTRL_LINK_UP | CTRL_1000 | CTRL_FORCE);
+	/* QEMU's cards keep these over a reset. */
+	engine_set32(e, RXCSUM, 0);
+	engine_set32(e, RFCTL, 0);
+	engine_set32(e, MRQC, 0);
 	engine_set32(e, RCTL, RCTL_VALUE);
 	engine_set32(e, TCTL, TCTL_VALUE);
 	if (card.igb)

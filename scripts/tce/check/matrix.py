@@ -25,8 +25,6 @@ def matrix() -> str:
                 cells.setdefault((kernel, machine), []).append("KUnit")
         elif what == "hotplug":
             cells.setdefault((command[1], "powernv9"), []).append(what)
-        elif what == "check-hostcheck":
-            cells.setdefault((kernel, options["--machine"]), []).append("hostcheck")
         elif what in ("demo", "handback"):
             cells.setdefault((kernel, command[1]), []).append(what)
     names = list(dict.fromkeys(kernel for kernel, _ in cells))

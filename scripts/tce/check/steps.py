@@ -17,10 +17,6 @@ SELFTESTS: list[tuple[str, str, str, list[str]]] = [("6.12-4k", "powernv9", "roo
              ("6.12-64k", "powernv8", "user", []), ("7.3-4k", "powernv10", "user", []),
              ("6.12-64k", "pseries-hash", "user", [])]
 
-# Where scripts/hostcheck is tested.
-HOSTCHECKS = [("6.12-4k", "powernv9"), ("6.12-4k", "pseries"), ("6.12-64k", "powernv8"), ("7.2-4k", "powernv10"),
-              ("6.12-be", "powernv9")]
-
 # Of the guests under KVM.
 KVM_ROWS = "selftest-6.12-64k-powernv9-kvm-ours"
 
@@ -82,8 +78,6 @@ def machines() -> Iterator[Step]:
     yield "guests under KVM", ["check-guest", "--short"], False
     yield "bench", ["bench", "--short"], False
     yield "fuzz", ["fuzz", "--short"], False
-    for kernel, machine in HOSTCHECKS:
-        yield f"hostcheck {kernel} {machine}", ["check-hostcheck", "--kernel", kernel, "--machine", machine], False
     yield "handback powernv9", ["handback", "powernv9"], False
     yield "hotplug 6.1-64k", ["hotplug", "6.1-64k"], False
     yield "demo powernv9", ["demo", "powernv9"], False
