@@ -282,9 +282,39 @@ static void listed_region_is_dirty(struct kunit *test)
 	}
 }
 
+/*
+ * KVM empties an entry and its cell, and kills the entry only then. An UNMAP that finds
+ * nothing there kills it all the same: when it returns, the device reaches nothing.
+ */
+static void unmap_kills_what_kvm_emptied(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct kvm_setup s;
+	unsigned long i, n;
+
+	for (n = 1; n <= 2; n++) {
+		kvm_set_up(test, &s, true);
+		KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, n * SZ_4K,
+					      TCE_RW), 0);
+		for (i = 0; i < n; i++) {
+			enum dma_data_direction dir = DMA_NONE;
+			unsigned long hpa = 0;
+
+			s.tbl->it_ops->xchg_no_kill(s.tbl, i, &hpa, &dir);
+			KUNIT_EXPECT_TRUE(test, kvm_uncount(&s, i));
+		}
+		KUNIT_EXPECT_EQ(test, tce_mock_stale(fx->mock), n);
+		KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, n * SZ_4K), 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_stale(fx->mock), 0);
+		kvm_expect_free(test, &s);
+		tce_close(s.client);
+	}
+}
+
 static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(unmap_what_kvm_put),
 	KUNIT_CASE(unmap_what_kvm_cleared),
+	KUNIT_CASE(unmap_kills_what_kvm_emptied),
 	KUNIT_CASE(map_over_what_kvm_put),
 	KUNIT_CASE(kvm_puts_over_what_is_mapped),
 	KUNIT_CASE(removed_under_kvm),

@@ -49,10 +49,14 @@ static void parts_share_a_pin(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_ready(fx, false, NULL);
-	unsigned long ua = tce_plain(fx, PAGE_SIZE), at;
+	unsigned long ua = tce_plain(fx, PAGE_SIZE), at, table;
 
 	if (PAGE_SIZE == SZ_4K)
 		kunit_skip(test, "the CPU's pages have 4K");
+	KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
+	KUNIT_ASSERT_EQ(test, tce_disable(client), 0);
+	table = tce_charged(fx);
+	KUNIT_ASSERT_EQ(test, tce_enable(client), 0);
 	for (at = 0; at < PAGE_SIZE; at += 2 * SZ_4K) {
 		KUNIT_ASSERT_EQ(test, tce_map(client, at, ua + at, 2 * SZ_4K,
 					      TCE_RW), 0);
@@ -63,6 +67,9 @@ static void parts_share_a_pin(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, tce_unmap(client, at, SZ_4K), 0);
 	}
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+	/* nor is it counted any more */
+	KUNIT_ASSERT_EQ(test, tce_disable(client), 0);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), table);
 }
 
 /* Nothing is left of a page whose entries are all there, in one way or another. */
