@@ -527,6 +527,20 @@ static void created_window_cannot_be_told(struct kunit *test)
 	KUNIT_EXPECT_LE(test, tce_mock_tables(fx->mock), 1);
 }
 
+static void first_register_without_memory(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_open(fx, true);
+	unsigned long ua = tce_plain(fx, PAGE_SIZE);
+	long rc;
+
+	tce_fault_arm(fx->mock, TCE_FAULT_ALLOC, 1, 0);
+	rc = tce_register(client, ua, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
+	KUNIT_EXPECT_EQ(test, rc, -ENOMEM);
+	KUNIT_EXPECT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
+}
+
 static struct kunit_case tce_ioctl_cases[] = {
 	KUNIT_CASE_PARAM(argsz_too_small, command_gen_params),
 	KUNIT_CASE_PARAM(unknown_flags, command_gen_params),
@@ -545,6 +559,7 @@ static struct kunit_case tce_ioctl_cases[] = {
 	KUNIT_CASE(info_writes_only_what_fits),
 	KUNIT_CASE(info_without_a_group),
 	KUNIT_CASE(info_cannot_be_written),
+	KUNIT_CASE(first_register_without_memory),
 	KUNIT_CASE(map_before_register),
 	KUNIT_CASE(map_before_enable),
 	KUNIT_CASE(enable),
