@@ -159,8 +159,10 @@ static void killed_half_way(struct kunit *test)
 		tce_expect_empty(fx, grp, 0, SZ_4K, SZ_32M - SZ_4K);
 
 		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_32M, TCE_RW), 0);
+		/* so that there is an end of a run in the middle */
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, SZ_16M, SZ_4K), 0);
 		tce_be_killed(true);
-		tce_unmap(client, 0, SZ_32M);
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_32M), -EINTR);
 		tce_be_killed(false);
 		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_32M), 0);
 		tce_expect_empty(fx, grp, 0, 0, SZ_32M);

@@ -61,18 +61,19 @@ class Counts:
 
     def add(self, report: Report, ours: Container[str]) -> None:
         """One more report. Where page sizes make other code of a line, that is another line
-        as far as its branches are concerned."""
+        as far as its branches are concerned. Processors lose counts to each other, and gcov
+        computes some of the others: what it then says is less than nothing proves nothing."""
         for file in report["files"]:
             name = os.path.basename(file["file"])
             if name not in ours:
                 continue
             for line in file["lines"]:
                 key = (name, line["line_number"])
-                self.lines[key] = self.lines.get(key, 0) + line["count"]
+                self.lines[key] = self.lines.get(key, 0) + max(line["count"], 0)
                 self.function[key] = self.function.get(key) or line.get("function_name", "")
                 for n, branch in enumerate(line["branches"]):
                     at = (*key, len(line["branches"]), n)
-                    self.branches[at] = self.branches.get(at, 0) + branch["count"]
+                    self.branches[at] = self.branches.get(at, 0) + max(branch["count"], 0)
 
     def files(self) -> list[str]:
         return sorted({file for file, _ in self.lines})
