@@ -219,6 +219,20 @@ static void kvm_puts_under_an_unmap_of_two(struct kunit *test)
 	put_under_an_unmap(test, 2);
 }
 
+/* KVM at a table, and two pieces of memory more: one to map, one for KVM to put there. */
+static void set_up_two_more(struct kunit *test, struct kvm_setup *s,
+			    unsigned long *other, unsigned long *third)
+{
+	struct tce_fixture *fx = test->priv;
+
+	kvm_set_up(test, s, true);
+	*other = tce_memory(fx, TCE_MEM_SCATTERED, KVM_MEMORY);
+	KUNIT_ASSERT_NE(test, *other, 0);
+	*third = tce_plain(fx, KVM_MEMORY);
+	KUNIT_ASSERT_EQ(test, tce_register(s->client, *other, KVM_MEMORY), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(s->client, *third, KVM_MEMORY), 0);
+}
+
 /*
  * KVM replaces what a MAP that fails has put there while that takes it out again,
  * and counts it down by the cell. What was there before is back; the page of KVM's
@@ -232,12 +246,7 @@ static void kvm_puts_under_an_undo(struct kunit *test)
 	struct kvm_setup s;
 	int rc;
 
-	kvm_set_up(test, &s, true);
-	other = tce_memory(fx, TCE_MEM_SCATTERED, KVM_MEMORY);
-	KUNIT_ASSERT_NE(test, other, 0);
-	third = tce_plain(fx, KVM_MEMORY);
-	KUNIT_ASSERT_EQ(test, tce_register(s.client, other, KVM_MEMORY), 0);
-	KUNIT_ASSERT_EQ(test, tce_register(s.client, third, KVM_MEMORY), 0);
+	set_up_two_more(test, &s, &other, &third);
 	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, SZ_4K, TCE_RW), 0);
 
 	put = (struct kvm_taken) { .s = &s, .entry = 0, .ua = third };
@@ -447,12 +456,7 @@ static void kvm_writes_the_cell_of_a_map_that_fails(struct kunit *test)
 	struct kvm_setup s;
 	int rc;
 
-	kvm_set_up(test, &s, true);
-	other = tce_memory(fx, TCE_MEM_SCATTERED, KVM_MEMORY);
-	KUNIT_ASSERT_NE(test, other, 0);
-	third = tce_plain(fx, KVM_MEMORY);
-	KUNIT_ASSERT_EQ(test, tce_register(s.client, other, KVM_MEMORY), 0);
-	KUNIT_ASSERT_EQ(test, tce_register(s.client, third, KVM_MEMORY), 0);
+	set_up_two_more(test, &s, &other, &third);
 
 	put = (struct kvm_taken) { .s = &s, .entry = 0, .ua = third };
 	KUNIT_ASSERT_TRUE(test, kvm_put_entry(&s, 0, third));

@@ -59,24 +59,6 @@ card_back() {
 		die "$1: $(bypasses) of $bypasses_before 64-bit windows of the host are back"
 }
 
-# hold VERSION wait|lose - a client in the background that has the card.
-hold() {
-	/selftests/hold "$dev" "$1" "$2" >/tmp/hold &
-	holder=$!
-	for _ in $(seq 50); do
-		grep -q '^holding' /tmp/hold && break
-		sleep 0.2
-	done
-	cat /tmp/hold
-	grep -q '^holding' /tmp/hold || die "the client failed"
-}
-
-hold_killed() {
-	kill -KILL "$holder"
-	wait "$holder"
-	[ $? -eq 137 ] || die "the client was not killed"
-}
-
 windows_before=$(windows)
 network "before"
 bypasses_before=$(bypasses)

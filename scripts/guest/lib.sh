@@ -69,6 +69,24 @@ tce_version() {
 	[ -n "$loaded" ] && [ "$loaded" = "$on_disk" ]
 }
 
+# hold VERSION wait|lose - a client in the background that has $dev.
+hold() {
+	/selftests/hold "$dev" "$1" "$2" >/tmp/hold &
+	holder=$!
+	for _ in $(seq 50); do
+		grep -q '^holding' /tmp/hold && break
+		sleep 0.2
+	done
+	cat /tmp/hold
+	grep -q '^holding' /tmp/hold || die "the client failed"
+}
+
+hold_killed() {
+	kill -KILL "$holder"
+	wait "$holder"
+	[ $? -eq 137 ] || die "the client was not killed"
+}
+
 # prepare_suites - what the KUnit suites want of the machine.
 prepare_suites() {
 	# They make the n-th allocation of a thread fail, whatever its flags are, and do
