@@ -24,7 +24,7 @@ def matrix() -> str:
             for machine in cases.MACHINES:
                 cells.setdefault((kernel, machine), []).append("KUnit")
         elif what == "hotplug":
-            cells.setdefault((command[1], "powernv9"), []).append(what)
+            cells.setdefault((command[-1], "powernv9"), []).append(what)
         elif what in ("demo", "handback"):
             cells.setdefault((kernel, command[1]), []).append(what)
     names = list(dict.fromkeys(kernel for kernel, _ in cells))
