@@ -304,7 +304,7 @@ static int take(struct thing *win, int n)
         at, elsewhere = {m.file: {m.line}}, {m.file: {m.line + 100}}
         lines.tests = {"a.x": (3, 50, at), "a.y": (2, 10, elsewhere), "a.z": (2, 10, elsewhere), "c.x": (2, 1, elsewhere),
                        **{f"b.{n}": (2, 5, at) for n in range(4)}}
-        self.assertEqual(lines.tests_for(m, ["a", "b", "c"]), ["b", "a.x"])
+        self.assertEqual(lines.tests_for(m, ["a", "b", "c"]), ["b.0", "b", "a.x"])
         # First what has helped before, as far as it runs the line.
         self.assertEqual(lines.tests_for(m, ["a", "b", "c"], ["c.x", "b.2", "a.x", "gone"]), ["b.2", "a.x", "b"])
         self.assertEqual(lines.expected()["b"], (5, 20))
@@ -315,6 +315,13 @@ static int take(struct thing *win, int n)
         lines.tests = {"a.x": (3, 50, {m.file: {m.line - 2}}), "a.y": (2, 10, {m.file: {m.line + 1}}),
                        "a.z": (2, 10, {m.file: {m.line - 3, m.line + 2}})}
         self.assertEqual(lines.tests_for(m, ["a"]), ["a.y", "a.x"])
+        # Cases that go on elsewhere come before those that only cost less.
+        file = {n: {m.file: {m.line, *others}} for n, others in {"a": [9001], "b": [], "c": [9001, 9002, 9003]}.items()}
+        lines.tests = {"a.a": (2, 2, file["a"]), "a.b": (2, 2, file["b"]), "a.c": (2, 4, file["c"]), "a.d": (2, 1, file["b"])}
+        self.assertEqual(lines.tests_for(m, ["b"]), [])
+        lines.tests["b.z"] = (2, 900, file["b"])
+        self.assertEqual(lines.tests_for(m, ["a"]), ["a.c", "a"])
+        self.assertEqual(lines.spread(m.file, ["a.a", "a.b"], ["a.c"]), [])
         lines.tests = {"b.0": (5, 20, at), "a.x": (3, 50, at)}
         self.assertEqual(affordable(["b", "a.x"], lines.expected(), 30), ["b"])
         self.assertEqual(affordable(["a.x"], lines.expected(), 30), ["a.x"])

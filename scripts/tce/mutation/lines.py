@@ -121,10 +121,11 @@ class Lines:
         return set([max(before)] if before else []) | set([min(after)] if after else [])
 
     def tests_for(self, mutant: Mutant, suites: Iterable[str], first: Iterable[str] = ()) -> list[str]:
-        """What to try on a mutant: the first, as far as they are known to run it, then the
-        cheapest; a suite rather than most of its cases."""
+        """What to try on a mutant: the first, as far as they are known to run it, then those
+        that see most of its file, then the cheapest; a suite rather than most of its cases."""
         known = self.expected()
         steps: list[str] = []
+        cases: list[str] = []
         lines = self.near(mutant)
         for suite in suites:
             own = [t for t in self.tests if t.split(".")[0] == suite]
@@ -132,8 +133,25 @@ class Lines:
             # not with a case in it that the good module fails
             whole = not any(t.split(".")[0] == suite for t in self.unusable)
             steps += [suite] if whole and len(run) > 3 and len(run) > len(own) / 2 else run
+            cases += run
         first = [t for t in first if t in known and (t in steps or t.split(".")[0] in steps)]
-        return sorted({*first, *steps}, key=lambda t: (t not in first, known[t][1], t))
+        first += self.spread(mutant.file, cases, first)
+        return first + sorted(set(steps) - set(first), key=lambda t: (known[t][1], t))
+
+    def spread(self, file: str, cases: Iterable[str], first: Iterable[str]) -> list[str]:
+        """Some of these cases, which run all lines of the file that any of them does and
+        the first do not. What is wrong in a line that all cases run is often seen only by
+        the few that go on where others do not."""
+        before = set().union(*(self.tests[t][2].get(file, set()) for t in first if t in self.tests))
+        left = {t: self.tests[t][2].get(file, set()) - before for t in sorted(cases)}
+        chosen: list[str] = []
+        while any(left.values()):
+            best = max(left, key=lambda t: len(left[t]) / (self.tests[t][1] + 1))
+            seen = left.pop(best)
+            chosen.append(best)
+            for more in left.values():
+                more -= seen
+        return chosen
 
 
 def affordable(steps: list[str], known: Mapping[str, tuple[int, int]], tenths: float) -> list[str]:
