@@ -28,7 +28,7 @@ def parse_args(doc: str) -> argparse.Namespace:
     p = parser(doc)
     p.add_argument("pattern", nargs="*")
     p.add_argument("--list", action="store_true")
-    p.add_argument("--jobs", type=int, default=3, help="machines at once (%(default)s)")
+    p.add_argument("--jobs", type=int, default=4, help="machines and the like at once (%(default)s)")
     p.add_argument("--write", action="store_true", help="put the figures into README.md")
     p.add_argument("--matrix", action="store_true", help="only say what runs on which kernel and machine")
     p.add_argument("--quick", action="store_true", help="one machine: the work between")
@@ -49,7 +49,7 @@ def wanted(steps: Iterable[Step], patterns: list[str]) -> list[Step]:
 
 
 def run(check: Check, first: Iterable[Step], booted: Iterable[Step], jobs: int) -> None:
-    """The first one after the other; then those that boot machines, several at a time."""
+    """The first one after the other; then the others, several at a time."""
     for step in first:
         check.step(*step)
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:

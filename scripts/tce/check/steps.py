@@ -33,11 +33,7 @@ def log_names(more: list[str]) -> list[str]:
 def sequential() -> Iterator[Step]:
     """(name, command, must it be silent) of the steps that run one after the other."""
     yield "the judges of this harness", ["check-judges"], False
-    yield "lint", ["lint"], False
     yield "figures", ["figures", "check"], False
-    yield "docs", ["docs"], False
-    # Ten seconds; a minute more the first time, with 200 MB to download.
-    yield "litmus", ["litmus"], False
     yield "supported range", ["check-range"], True
     yield "newer kernels", ["newer-kernels"], False
     for kernel in (*BOOTED, "6.12-clang"):
@@ -50,9 +46,6 @@ def sequential() -> Iterator[Step]:
         yield f"build {kernel}", ["build-module", kernel, "W=1", *sparse, *suites], True
     yield "build 6.12-clang", ["build-module", "6.12-clang", "W=1"], True
     yield "packages", ["package", "check"], False
-    yield "packages in Debian 12", ["check-dkms"], False
-    for kernel in DEBIAN:
-        yield f"btf {kernel}", ["check-btf", kernel], False
 
 
 def quick() -> Iterator[Step]:
@@ -69,7 +62,9 @@ def quick() -> Iterator[Step]:
 
 
 def machines() -> Iterator[Step]:
-    """The steps that boot emulated machines: they run side by side."""
+    """The steps that run side by side: those that boot emulated machines, which mostly wait,
+    and what may run beside them."""
+    yield "lint", ["lint"], False
     # The only kernel here that has KUnit; make kunit has more of them.
     yield "kunit 6.12-be", ["kunit", "--kernel", "6.12-be", "--jobs", "1"], False
     for kernel, machine, users, more in SELFTESTS:
@@ -82,3 +77,9 @@ def machines() -> Iterator[Step]:
     yield "hotplug 6.1-64k", ["hotplug", "--short", "6.1-64k"], False
     yield "demo powernv9", ["demo", "powernv9"], False
     yield "demo pseries", ["demo", "pseries"], False
+    yield "packages in Debian 12", ["check-dkms"], False
+    for kernel in DEBIAN:
+        yield f"btf {kernel}", ["check-btf", kernel], False
+    yield "docs", ["docs"], False
+    # Ten seconds; a minute more the first time, with 200 MB to download.
+    yield "litmus", ["litmus"], False
