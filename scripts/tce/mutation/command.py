@@ -36,8 +36,8 @@ def parse_args(doc: str) -> argparse.Namespace:
     p.add_argument("--list", action="store_true", help="list the mutants and do nothing")
     write_option(p)
     args = p.parse_args()
-    if args.write and (args.only or args.stage or args.build):
-        p.error("--write wants a whole run")
+    if args.write and (args.only or args.build):
+        p.error("--write wants a sample")
     return args
 
 
@@ -62,7 +62,7 @@ def conclude(session: Session, every: Sequence[Mutant], drawn: str, seed: int, b
     for text in wrong:
         print(f"BAD: {text}")
     if args.write and not wrong:
-        write_figures(results, mutants, verdicts, drawn, begin)
+        write_figures(results, mutants, verdicts, args.stage or [s.name for s in STAGES], drawn, begin)
     print(f">> mutation: {summary(results, mutants, verdicts)}; {drawn}; {len(wrong)} complaints")
     return 1 if wrong else 0
 

@@ -33,9 +33,15 @@ def report(results: Results, mutants: Sequence[Mutant], verdicts: Mapping[str, s
             print(f"\n{m.key}\n= {verdicts.get(m.key, '(no verdict)')}\n  ({m.id}, {m.file}:{m.line}{how and '; ' + how})")
 
 
-def write_figures(results: Results, mutants: Sequence[Mutant], verdicts: Mapping[str, str], drawn: str, start: float | None) -> None:
-    """What documents say of a good run of all stages."""
-    stages = [f"{s.name} {sum(r[:2] == ('caught', s.name) for r in results.values())}" for s in STAGES]
-    text = (f"{summary(results, mutants, verdicts)}; {drawn}. By stage: {', '.join(stages)}."
-            f"{f' All of it took {figures.took(start)}.' if start else ''}")
-    figures.write("mutation", wrapped(text[0].upper() + text[1:]), [s.kernel for s in STAGES] + [s.machine for s in STAGES])
+def write_figures(results: Results, mutants: Sequence[Mutant], verdicts: Mapping[str, str],
+                  stages: Sequence[str], drawn: str, start: float | None) -> None:
+    """What documents say of a good run of these stages. Who was left out would only have caught more."""
+    stage_of = {s.name: s for s in STAGES}
+    by_stage = [f"{s} {sum(r[:2] == ('caught', s) for r in results.values())}" for s in stages]
+    text = (f"{summary(results, mutants, verdicts)}; {drawn}. By stage: {', '.join(by_stage)}."
+            f"{f' That took {figures.took(start)}.' if start else ''}")
+    left = [s for s in stage_of if s not in stages]
+    if left:
+        text += f" Not run: {', '.join(left)}. Whom only these would catch counts as missed."
+    on = [stage_of[s] for s in stages]
+    figures.write("mutation", wrapped(text[0].upper() + text[1:]), [s.kernel for s in on] + [s.machine for s in on])
