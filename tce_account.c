@@ -16,6 +16,7 @@
 #include <linux/sched.h>
 
 #include "tce_account.h"
+#include "tce_refusal.h"
 
 /**
  * tce_account_charge() - charge pages to the owner's locked_vm
@@ -29,7 +30,8 @@
  */
 int tce_account_charge(struct tce_account *account, unsigned long npages)
 {
-	return account_locked_vm(account->mm, npages, true);
+	return account_locked_vm(account->mm, npages, true) ?
+		TCE_REFUSE(LOCKED_LIMIT, ENOMEM) : 0;
 }
 
 /**

@@ -8,7 +8,7 @@
  *
  * Locks: see tce_container.c.
  *
- * Never fails: nothing. A command that is refused says why by an errno.
+ * Never fails: nothing. A command that is refused says why: see tce_refusal.h.
  */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -18,28 +18,50 @@
 #include "tce_command.h"
 #include "tce_container.h"
 #include "tce_eeh.h"
+#include "tce_refusal.h"
 #include "tce_trace.h"
 
 /* Copy the first @min bytes of an argument, and see that it has as many. */
-static int copy_arg(void *to, unsigned long arg, size_t min)
+static int copy_arg(struct tce_call *call, void *to, unsigned long arg,
+		    size_t min)
 {
 	/*
 	 * Linux 7.2 does not ask, but turns an address that is not the user's
 	 * into 1 << 63, which on powernv is the kernel's memory.
 	 */
+	call->value = arg;
 	if (!access_ok((void __user *)arg, min) ||
 	    copy_from_user(to, (void __user *)arg, min))
-		return -EFAULT;
+		return TCE_REFUSE(ARGUMENT_FAULT, EFAULT);
 	/* all arguments begin with their own size */
+	call->value = min;
 	if (*(u32 *)to < min)
-		return -EINVAL;
+		return TCE_REFUSE(ARGUMENT_SHORT, EINVAL);
+	call->value = 0;
+	return 0;
+}
+
+/* There are flags that the command does not know. */
+static int refuse_flags(struct tce_call *call, u32 flags)
+{
+	call->value = flags;
+	return TCE_REFUSE(FLAGS, EINVAL);
+}
+
+/* May the caller MAP and UNMAP? */
+static int check_may_map(struct tce_container *container)
+{
+	if (!READ_ONCE(container->enabled))
+		return TCE_REFUSE(NOT_ENABLED, EPERM);
+	if (!tce_container_owned(container))
+		return TCE_REFUSE(NOT_OWNER, EPERM);
 	return 0;
 }
 
 /* v1: MAP of any size. The pages are pinned while no lock is held. */
 static int map_pages(struct tce_container *container,
 		     const struct vfio_iommu_type1_dma_map *map,
-		     enum dma_data_direction dir)
+		     enum dma_data_direction dir, u64 *value)
 {
 	struct tce_space *space = &container->space;
 	struct tce_pins pins __uninitialized;
@@ -55,8 +77,10 @@ static int map_pages(struct tce_container *container,
 
 	rc = tce_pins_get(&pins, &container->mem.pinned, map->vaddr,
 			  map->size, dir != DMA_TO_DEVICE);
-	if (rc)
+	if (rc) {
+		*value = tce_pins_end(&pins);
 		return rc;
+	}
 	rc = tce_container_lock(container);
 	if (!rc) {
 		rc = tce_space_map(space, map->iova, map->vaddr, map->size,
@@ -68,24 +92,27 @@ static int map_pages(struct tce_container *container,
 }
 
 /* MAP where somebody may have to be waited for */
-static long ioctl_map(struct tce_container *container, unsigned long arg)
+static long ioctl_map(struct tce_container *container, unsigned long arg,
+		      struct tce_call *call)
 {
 	struct vfio_iommu_type1_dma_map map = {};
 	enum dma_data_direction dir;
 	long rc;
 
-	rc = copy_arg(&map, arg, offsetofend(typeof(map), size));
+	rc = copy_arg(call, &map, arg, offsetofend(typeof(map), size));
+	call->ioba = map.iova;
+	call->ua = map.vaddr;
+	call->size = map.size;
 	dir = tce_map_dir(map.flags);
 	if (!rc && dir == DMA_NONE)
-		rc = -EINVAL;
+		rc = refuse_flags(call, map.flags);
 	/* what is wrong with it is told only to who may ask */
-	if (!READ_ONCE(container->enabled) || !tce_container_owned(container))
-		return -EPERM;
+	rc = check_may_map(container) ?: rc;
 	if (rc)
 		return rc;
 
 	if (!container->mem.v2) {
-		rc = map_pages(container, &map, dir);
+		rc = map_pages(container, &map, dir, &call->value);
 		tce_pinned_trim(&container->mem.pinned);
 	} else {
 		rc = tce_container_lock(container);
@@ -93,6 +120,8 @@ static long ioctl_map(struct tce_container *container, unsigned long arg)
 			return rc;
 		rc = tce_space_map(&container->space, map.iova, map.vaddr,
 				   map.size, dir, NULL);
+		call->value = tce_mem_value(&container->mem, rc, map.vaddr,
+					    map.size);
 		tce_container_unlock(container);
 	}
 	trace_tce_map(map.iova, map.vaddr, map.size, map.flags, rc);
@@ -100,16 +129,18 @@ static long ioctl_map(struct tce_container *container, unsigned long arg)
 }
 
 /* UNMAP where somebody may have to be waited for */
-static long ioctl_unmap(struct tce_container *container, unsigned long arg)
+static long ioctl_unmap(struct tce_container *container, unsigned long arg,
+			struct tce_call *call)
 {
 	struct vfio_iommu_type1_dma_unmap unmap = {};
 	long rc;
 
-	rc = copy_arg(&unmap, arg, offsetofend(typeof(unmap), size));
+	rc = copy_arg(call, &unmap, arg, offsetofend(typeof(unmap), size));
+	call->ioba = unmap.iova;
+	call->size = unmap.size;
 	if (!rc && unmap.flags)
-		rc = -EINVAL;
-	if (!READ_ONCE(container->enabled) || !tce_container_owned(container))
-		return -EPERM;
+		rc = refuse_flags(call, unmap.flags);
+	rc = check_may_map(container) ?: rc;
 	if (rc)
 		return rc;
 
@@ -141,7 +172,8 @@ union tce_arg {
 	struct vfio_eeh_pe_op eeh;
 };
 
-static long ioctl_get_info(struct tce_container *container, union tce_arg *arg)
+static long ioctl_get_info(struct tce_container *container, union tce_arg *arg,
+			   struct tce_call *call)
 {
 	struct vfio_iommu_spapr_tce_info *info = &arg->info;
 	struct iommu_table_group *table_group;
@@ -161,7 +193,7 @@ static long ioctl_get_info(struct tce_container *container, union tce_arg *arg)
 		}
 	}
 	up_read(&container->space.lock);
-	return table_group ? 0 : -ENXIO;
+	return table_group ? 0 : TCE_REFUSE(NO_GROUP, ENXIO);
 }
 
 /*
@@ -180,13 +212,13 @@ static int try_enable(struct tce_container *container, unsigned long paid,
 		return rc;
 	table_group = tce_space_table_group(space);
 	if (container->dead)
-		rc = -EINVAL;
+		rc = TCE_REFUSE(CONTAINER_GONE, EINVAL);
 	else if (container->enabled)
-		rc = -EBUSY;
+		rc = TCE_REFUSE(ENABLED_ALREADY, EBUSY);
 	else if (!table_group)
-		rc = -ENODEV;
+		rc = TCE_REFUSE(NO_GROUP, ENODEV);
 	else if (!table_group->tce32_size)
-		rc = -EPERM;
+		rc = TCE_REFUSE(NO_32BIT_WINDOW, EPERM);
 	else
 		rc = tce_mem_bind(&container->mem);
 	if (!rc) {
@@ -210,7 +242,8 @@ static int try_enable(struct tce_container *container, unsigned long paid,
  * v1: charge the whole window in advance. So no MAP of a well-behaved client fails for
  * lack of RLIMIT_MEMLOCK in the middle of a guest's life.
  */
-static long ioctl_enable(struct tce_container *container, union tce_arg *arg)
+static long ioctl_enable(struct tce_container *container, union tce_arg *arg,
+			 struct tce_call *call)
 {
 	struct tce_mem *mem = &container->mem;
 	unsigned long paid = 0, price = 0;
@@ -238,7 +271,8 @@ static long ioctl_enable(struct tce_container *container, union tce_arg *arg)
 	return rc;
 }
 
-static long ioctl_disable(struct tce_container *container, union tce_arg *arg)
+static long ioctl_disable(struct tce_container *container, union tce_arg *arg,
+			  struct tce_call *call)
 {
 	struct tce_pinned *pinned = &container->mem.pinned;
 	long rc;
@@ -251,7 +285,7 @@ static long ioctl_disable(struct tce_container *container, union tce_arg *arg)
 		if (tce_container_owned(container))
 			tce_container_disable(container);
 		else
-			rc = -EPERM;
+			rc = TCE_REFUSE(NOT_OWNER, EPERM);
 		tce_space_unlock(&container->space);
 	}
 	mutex_unlock(&pinned->charging);
@@ -283,27 +317,45 @@ static bool forget_unwanted(struct tce_mem *mem, unsigned long ua,
 	return some;
 }
 
-static long ioctl_register(struct tce_container *container, union tce_arg *arg)
+/*
+ * REGISTER of a range that tce_registration_add() said -EBUSY to, @rc. Return: as that, which
+ * it may do again.
+ */
+static int register_again(struct tce_mem *mem, u64 ua, u64 size, int rc,
+			  u64 *stop)
+{
+	int again = tce_registration_again(&mem->registered, ua, size, stop);
+
+	if (again != -EAGAIN)
+		rc = again;
+	while (tce_errno(rc) == -EBUSY && !fatal_signal_pending(current) &&
+	       forget_unwanted(mem, ua, size))
+		rc = tce_registration_add(&mem->registered, ua, size, stop);
+	return rc;
+}
+
+static long ioctl_register(struct tce_container *container, union tce_arg *arg,
+			   struct tce_call *call)
 {
 	struct tce_space *space = &container->space;
 	struct tce_mem *mem = &container->mem;
 	u64 ua = arg->reg.vaddr, size = arg->reg.size;
+	u64 stop = 0;
 	int rc;
 
+	call->ua = ua;
+	call->size = size;
 	if (arg->reg.flags)
-		return -EINVAL;
+		return refuse_flags(call, arg->reg.flags);
 	rc = tce_container_bind(container);
 	if (rc)
 		return rc;
 	up_write(&space->lock);
 
 	/* Pinning takes its time: nobody but other REGISTERs waits for it. */
-	rc = tce_registration_add(&mem->registered, ua, size);
-	if (rc == -EBUSY)
-		rc = tce_registration_again(&mem->registered, ua, size);
-	while (rc == -EBUSY && !fatal_signal_pending(current) &&
-	       forget_unwanted(mem, ua, size))
-		rc = tce_registration_add(&mem->registered, ua, size);
+	rc = tce_registration_add(&mem->registered, ua, size, &stop);
+	if (tce_errno(rc) == -EBUSY)
+		rc = register_again(mem, ua, size, rc, &stop);
 	if (!rc && !READ_ONCE(container->enabled)) {
 		tce_space_lock(space);
 		if (!container->dead)
@@ -311,29 +363,43 @@ static long ioctl_register(struct tce_container *container, union tce_arg *arg)
 		tce_space_unlock(space);
 	}
 	tce_account_settle(&mem->account);
+	call->value = stop;
 	return rc;
 }
 
 static long ioctl_unregister(struct tce_container *container,
-			     union tce_arg *arg)
+			     union tce_arg *arg, struct tce_call *call)
 {
 	struct tce_mem *mem = &container->mem;
+	u64 ua = arg->reg.vaddr, size = arg->reg.size;
 	int rc;
 
+	call->ua = ua;
+	call->size = size;
 	if (arg->reg.flags)
-		return -EINVAL;
+		return refuse_flags(call, arg->reg.flags);
 	/* litmus/bind.litmus */
 	if (smp_load_acquire(&mem->mm) != current->mm)
-		return -EPERM;
-	rc = tce_registration_remove(&mem->registered, arg->reg.vaddr, arg->reg.size);
+		return TCE_REFUSE(NOT_OWNER, EPERM);
+	rc = tce_registration_remove(&mem->registered, ua, size);
 	tce_account_settle(&mem->account);
 	return rc;
 }
 
-static long ioctl_create(struct tce_container *container, union tce_arg *arg)
+static long ioctl_create(struct tce_container *container, union tce_arg *arg,
+			 struct tce_call *call)
 {
-	return arg->create.flags ? -EINVAL :
-				   tce_container_create_windows(container, &arg->create);
+	struct vfio_iommu_spapr_tce_create *create = &arg->create;
+	long rc;
+
+	call->size = create->window_size;
+	if (create->flags)
+		return refuse_flags(call, create->flags);
+	rc = tce_container_create_windows(container, create);
+	call->value = create->levels;
+	if (tce_why_of(rc) == TCE_WHY_WINDOW_PAGE)
+		call->value = create->page_shift;
+	return rc;
 }
 
 static long remove_window(struct tce_container *container, u64 start)
@@ -345,7 +411,7 @@ static long remove_window(struct tce_container *container, u64 start)
 	if (rc)
 		return rc;
 	if (!tce_space_table_group(space))
-		rc = -ENXIO;
+		rc = TCE_REFUSE(NO_GROUP, ENXIO);
 	else
 		rc = tce_space_remove_window(space, start);
 	tce_space_unlock(space);
@@ -353,17 +419,22 @@ static long remove_window(struct tce_container *container, u64 start)
 	return rc;
 }
 
-static long ioctl_remove(struct tce_container *container, union tce_arg *arg)
+static long ioctl_remove(struct tce_container *container, union tce_arg *arg,
+			 struct tce_call *call)
 {
-	return arg->remove.flags ? -EINVAL :
-				   remove_window(container,
-						 arg->remove.start_addr);
+	call->ioba = arg->remove.start_addr;
+	if (arg->remove.flags)
+		return refuse_flags(call, arg->remove.flags);
+	return remove_window(container, arg->remove.start_addr);
 }
 
-static long ioctl_eeh(struct tce_container *container, union tce_arg *arg)
+static long ioctl_eeh(struct tce_container *container, union tce_arg *arg,
+		      struct tce_call *call)
 {
-	return arg->eeh.flags ? -EINVAL :
-				tce_eeh_op(&container->space, &arg->eeh);
+	if (arg->eeh.flags)
+		return refuse_flags(call, arg->eeh.flags);
+	call->value = arg->eeh.op;
+	return tce_eeh_op(&container->space, &arg->eeh);
 }
 
 /**
@@ -379,7 +450,8 @@ struct tce_command {
 	bool v1;
 	bool v2;
 	size_t min;
-	long (*act)(struct tce_container *container, union tce_arg *arg);
+	long (*act)(struct tce_container *container, union tce_arg *arg,
+		    struct tce_call *call);
 };
 
 static const struct tce_command tce_commands[] = {
@@ -406,15 +478,16 @@ static const struct tce_command tce_commands[] = {
 
 /* Copy a command's argument. Return: 0; -EFAULT; -EINVAL if it is too short. */
 static int copy_command(const struct tce_command *command, union tce_arg *arg,
-			unsigned long from)
+			unsigned long from, struct tce_call *call)
 {
-	int rc = command->min ? copy_arg(arg, from, command->min) : 0;
+	int rc = command->min ? copy_arg(call, arg, from, command->min) : 0;
 
 	/* one EEH operation has more of it */
 	if (rc || command->cmd != VFIO_EEH_PE_OP ||
 	    arg->eeh.op != VFIO_EEH_PE_INJECT_ERR)
 		return rc;
-	rc = copy_arg(arg, from, offsetofend(struct vfio_eeh_pe_op, err.mask));
+	rc = copy_arg(call, arg, from,
+		      offsetofend(struct vfio_eeh_pe_op, err.mask));
 	/* user space may have written to it since */
 	arg->eeh.op = VFIO_EEH_PE_INJECT_ERR;
 	return rc;
@@ -438,42 +511,43 @@ static long copy_result(struct tce_container *container,
 	/* a window whose address its owner does not know */
 	if (command->cmd == VFIO_IOMMU_SPAPR_TCE_CREATE)
 		remove_window(container, arg->create.start_addr);
-	return -EFAULT;
+	return TCE_REFUSE(ANSWER_FAULT, EFAULT);
 }
 
 /**
  * tce_command_do() - do an ioctl
  * @container: the container, of which the caller has a reference
- * @cmd: the ioctl's number
  * @arg: its argument, in user space
+ * @call: the ioctl; what its argument says is returned there
  *
  * Context: sleeps for as long as the client likes, so with no lock held.
  *
- * Return: what the ioctl shall return.
+ * Return: what the ioctl shall return; or a refusal.
  */
-long tce_command_do(struct tce_container *container, unsigned int cmd,
-		    unsigned long arg)
+long tce_command_do(struct tce_container *container, unsigned long arg,
+		    struct tce_call *call)
 {
 	const struct tce_command *command = NULL;
+	long bad = TCE_REFUSE(NO_COMMAND, ENOTTY);
 	union tce_arg copy = {};
-	long bad = -ENOTTY;
 	int i;
 
-	if (cmd == VFIO_IOMMU_MAP_DMA)
-		return ioctl_map(container, arg);
-	if (cmd == VFIO_IOMMU_UNMAP_DMA)
-		return ioctl_unmap(container, arg);
+	if (call->cmd == VFIO_IOMMU_MAP_DMA)
+		return ioctl_map(container, arg, call);
+	if (call->cmd == VFIO_IOMMU_UNMAP_DMA)
+		return ioctl_unmap(container, arg, call);
 
+	call->value = call->cmd;
 	for (i = 0; i < ARRAY_SIZE(tce_commands); i++)
-		if (tce_commands[i].cmd == cmd &&
+		if (tce_commands[i].cmd == call->cmd &&
 		    (container->mem.v2 ? tce_commands[i].v2 : tce_commands[i].v1))
 			command = &tce_commands[i];
 	if (command)
-		bad = copy_command(command, &copy, arg);
+		bad = copy_command(command, &copy, arg, call);
 
 	/* what is wrong with it is told only to who may ask */
 	if (!tce_container_owned(container))
-		return -EPERM;
-	return bad ?: command->act(container, &copy) ?:
+		return TCE_REFUSE(NOT_OWNER, EPERM);
+	return bad ?: command->act(container, &copy, call) ?:
 		      copy_result(container, command, &copy, arg);
 }

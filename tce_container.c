@@ -32,6 +32,7 @@
 #include <linux/vfio.h>
 
 #include "tce_container.h"
+#include "tce_refusal.h"
 
 /* Tries to uncharge what is owed while a container is closed, for some ms, and the next */
 #define TCE_SETTLE_TRIES	50
@@ -132,7 +133,7 @@ void *tce_container_open(bool v2)
 
 	container = kzalloc(sizeof(*container), GFP_KERNEL_ACCOUNT);
 	if (!container)
-		return ERR_PTR(-ENOMEM);
+		return ERR_PTR(TCE_REFUSE(CONTAINER_MEMORY, ENOMEM));
 	container->id = atomic_long_inc_return(&tce_next_id) << 1 | v2;
 	INIT_DELAYED_WORK(&container->settle, container_settle);
 	tce_mem_init(&container->mem, v2);
@@ -187,7 +188,8 @@ int tce_container_bind(struct tce_container *container)
 
 	if (rc)
 		return rc;
-	rc = container->dead ? -EINVAL : tce_mem_bind(&container->mem);
+	rc = container->dead ? TCE_REFUSE(CONTAINER_GONE, EINVAL) :
+			       tce_mem_bind(&container->mem);
 	if (rc)
 		up_write(&space->lock);
 	return rc;
@@ -258,7 +260,7 @@ long tce_container_create_windows(struct tce_container *container,
 		if (create || container->enabled)
 			rc = tce_space_price(space, create, &price);
 		else
-			rc = -EPERM;
+			rc = TCE_REFUSE(NOT_ENABLED, EPERM);
 		if (!rc && price <= paid)
 			rc = create ? tce_space_create_window(space, create,
 							      &paid) :
@@ -294,15 +296,15 @@ int tce_container_lock(struct tce_container *container)
 
 	if (!current->mm ||
 	    smp_load_acquire(&container->mem.mm) != current->mm)
-		return -EPERM;
+		return TCE_REFUSE(NOT_OWNER, EPERM);
 	for (;;) {
 		rc = down_read_killable(&container->mem.process->map_lock);
 		if (rc)
 			return rc;
 		if (container->dead)
-			rc = -EINVAL;
+			rc = TCE_REFUSE(CONTAINER_GONE, EINVAL);
 		else if (!container->enabled)
-			rc = -EPERM;
+			rc = TCE_REFUSE(NOT_ENABLED, EPERM);
 		else if (container->space.default_pending)
 			rc = -EAGAIN;
 		else

@@ -37,6 +37,7 @@
 #include "compat/list.h"
 #include "tce_eeh.h"
 #include "tce_group.h"
+#include "tce_refusal.h"
 #include "tce_space.h"
 
 /**
@@ -66,14 +67,16 @@ static long eeh_errno(u32 op, long rc)
 	case -EINVAL:
 	case -EPERM:
 	case -ENOMEM:
-		return rc;
+		break;
 	/* the platform can't inject such an error */
 	case -ERANGE:
 	case -ENXIO:
-		return op == VFIO_EEH_PE_INJECT_ERR ? rc : -EIO;
+		rc = op == VFIO_EEH_PE_INJECT_ERR ? rc : -EIO;
+		break;
 	default:
-		return rc < 0 ? -EIO : rc;
+		rc = rc < 0 ? -EIO : rc;
 	}
+	return rc < 0 ? tce_refuse_by(TCE_WHY_EEH, rc) : rc;
 }
 
 /* The kernel's names for the operations that only differ by an argument */
@@ -93,19 +96,22 @@ static const int pe_resets[] = {
 static long pe_op(struct eeh_pe *pe, const struct vfio_eeh_pe_op *op)
 {
 	u32 nr = op->op;
+	long rc;
 
 	if (nr < ARRAY_SIZE(pe_options))
-		return eeh_pe_set_option(pe, pe_options[nr]);
-	if (nr == VFIO_EEH_PE_GET_STATE)
-		return eeh_pe_get_state(pe);
-	if (nr < ARRAY_SIZE(pe_resets))
-		return eeh_pe_reset(pe, pe_resets[nr], true);
-	if (nr == VFIO_EEH_PE_CONFIGURE)
-		return eeh_pe_configure(pe);
-	if (nr == VFIO_EEH_PE_INJECT_ERR)
-		return eeh_pe_inject_err(pe, op->err.type, op->err.func,
-					 op->err.addr, op->err.mask);
-	return -EINVAL;
+		rc = eeh_pe_set_option(pe, pe_options[nr]);
+	else if (nr == VFIO_EEH_PE_GET_STATE)
+		rc = eeh_pe_get_state(pe);
+	else if (nr < ARRAY_SIZE(pe_resets))
+		rc = eeh_pe_reset(pe, pe_resets[nr], true);
+	else if (nr == VFIO_EEH_PE_CONFIGURE)
+		rc = eeh_pe_configure(pe);
+	else if (nr == VFIO_EEH_PE_INJECT_ERR)
+		rc = eeh_pe_inject_err(pe, op->err.type, op->err.func,
+				       op->err.addr, op->err.mask);
+	else
+		return TCE_REFUSE(EEH_COMMAND, EINVAL);
+	return eeh_errno(nr, rc);
 }
 
 /**
@@ -142,7 +148,7 @@ static struct tce_eeh_job *job_create(struct tce_space *space,
 	job = kzalloc(struct_size(job, groups, n), GFP_KERNEL_ACCOUNT);
 	if (!job) {
 		up_read(&space->lock);
-		return ERR_PTR(-ENOMEM);
+		return ERR_PTR(TCE_REFUSE(EEH_MEMORY, ENOMEM));
 	}
 	job->n = n;
 	n = 0;
@@ -176,7 +182,7 @@ static int first_device(struct device *dev, void *found)
 static long group_op(struct tce_group *grp, const struct vfio_eeh_pe_op *op)
 {
 	struct device *dev = NULL;
-	long rc = -ENODEV;
+	long rc = TCE_REFUSE(EEH_NO_PE, ENODEV);
 	struct eeh_pe *pe;
 
 	/* it is not the client's any more */
@@ -186,7 +192,7 @@ static long group_op(struct tce_group *grp, const struct vfio_eeh_pe_op *op)
 	iommu_group_for_each_dev(grp->group, &dev, first_device);
 	pe = eeh_iommu_group_to_pe(grp->group);
 	if (pe)
-		rc = eeh_errno(op->op, pe_op(pe, op));
+		rc = pe_op(pe, op);
 	put_device(dev);
 	return rc;
 }
@@ -202,7 +208,7 @@ static long group_reset(struct tce_group *grp, const struct vfio_eeh_pe_op *op)
 static int job_thread(void *data)
 {
 	struct tce_eeh_job *job = data;
-	long rc = -ENODEV, one;
+	long rc = TCE_REFUSE(EEH_GROUP_LEFT, ENODEV), one;
 	unsigned int i;
 
 	for (i = 0; i < job->n; i++) {
@@ -250,7 +256,7 @@ long tce_eeh_op(struct tce_space *space, const struct vfio_eeh_pe_op *op)
 	/* powernv would log a wrong type, each time */
 	if (op->op == VFIO_EEH_PE_INJECT_ERR &&
 	    (op->err.type > EEH_ERR_TYPE_64 || op->err.func > EEH_ERR_FUNC_MAX))
-		return -EINVAL;
+		return TCE_REFUSE(EEH_ERROR, EINVAL);
 
 	job = job_create(space, op);
 	if (IS_ERR(job))
@@ -265,7 +271,8 @@ long tce_eeh_op(struct tce_space *space, const struct vfio_eeh_pe_op *op)
 	refcount_inc(&job->refs);
 	thread = kthread_run(job_thread, job, "tce-eeh");
 	if (IS_ERR(thread)) {
-		rc = PTR_ERR(thread);
+		rc = PTR_ERR(thread) == -EINTR ?
+			-EINTR : TCE_REFUSE(EEH_THREAD, ENOMEM);
 		up(&job->groups[0]->eeh);
 		module_put(THIS_MODULE);
 		job_put(job);

@@ -3,8 +3,9 @@
 #ifndef TCE_EEH_H
 #define TCE_EEH_H
 
-#include <linux/errno.h>
 #include <linux/vfio.h>
+
+#include "tce_refusal.h"
 
 struct tce_space;
 
@@ -32,7 +33,7 @@ static inline bool tce_eeh_enabled(void)
 static inline long tce_eeh_op(struct tce_space *space,
 			      const struct vfio_eeh_pe_op *op)
 {
-	return -ENODEV;
+	return TCE_REFUSE(EEH_NO_PE, ENODEV);
 }
 #endif
 

@@ -17,6 +17,7 @@
 #include <linux/compiler.h>
 #include <linux/types.h>
 
+#include "tce_refusal.h"
 #include "tce_table.h"
 
 /**
@@ -262,7 +263,8 @@ static __always_inline int tce_entry_swap(struct tce_table *table,
 	rc = table->ops->xchg_no_kill(table->tbl, entry, &new->hpa, &new->dir);
 	/* -ENOMEM of powernv; pseries has raw codes of the hypervisor */
 	if (unlikely(rc))
-		return rc == -ENOMEM ? rc : -EIO;
+		return rc == -ENOMEM ? TCE_REFUSE(WRITE_ENTRY, ENOMEM) :
+				       TCE_REFUSE(WRITE_ENTRY, EIO);
 
 	if (ours_alone) {
 		if (!v2 || unlikely(new->dir != DMA_NONE))

@@ -14,6 +14,7 @@
 #include <asm/iommu.h>
 
 #include "tce_group.h"
+#include "tce_refusal.h"
 
 /**
  * tce_group_create() - keep a group
@@ -29,15 +30,15 @@ struct tce_group *tce_group_create(struct iommu_group *group)
 	struct tce_group *grp;
 
 	if (!table_group)
-		return ERR_PTR(-ENODEV);
+		return ERR_PTR(TCE_REFUSE(NO_TABLES, ENODEV));
 	if (!table_group->ops) {
 		pr_err_ratelimited("group %d: this kernel gives no windows to user space here; for pseries, boot Linux 6.12 or newer\n",
 				   iommu_group_id(group));
-		return ERR_PTR(-ENODEV);
+		return ERR_PTR(TCE_REFUSE(NO_WINDOW_CALLS, ENODEV));
 	}
 	grp = kzalloc(sizeof(*grp), GFP_KERNEL_ACCOUNT);
 	if (!grp)
-		return ERR_PTR(-ENOMEM);
+		return ERR_PTR(TCE_REFUSE(GROUP_MEMORY, ENOMEM));
 	refcount_set(&grp->refs, 1);
 	sema_init(&grp->eeh, 1);
 	grp->group = iommu_group_ref_get(group);

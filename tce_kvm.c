@@ -23,6 +23,7 @@
 
 #include "tce_entry.h"
 #include "tce_kvm.h"
+#include "tce_refusal.h"
 
 /**
  * struct tce_ops - operations that a table has instead of the platform's
@@ -137,7 +138,7 @@ static void table_show(struct tce_table *table, struct tce_ops *ops)
 int tce_kvm_prepare(struct tce_table *table)
 {
 	table->shown = kzalloc(sizeof(*table->shown), GFP_KERNEL_ACCOUNT);
-	return table->shown ? 0 : -ENOMEM;
+	return table->shown ? 0 : TCE_REFUSE(SHOWN_MEMORY, ENOMEM);
 }
 
 /**
@@ -174,7 +175,8 @@ int tce_kvm_hide(struct tce_table *table, bool in_group)
 		/* litmus/hide.litmus: who has the old ones is counted by then */
 		synchronize_rcu();
 	}
-	return kref_read(&table->tbl->it_kref) == refs ? 0 : -EBUSY;
+	return kref_read(&table->tbl->it_kref) == refs ?
+		0 : TCE_REFUSE(KVM_HAS_TABLE, EBUSY);
 }
 
 /**

@@ -17,6 +17,7 @@
 #include "tce_kvm.h"
 #include "tce_map.h"
 #include "tce_page.h"
+#include "tce_refusal.h"
 #include "tce_replaced.h"
 
 /* Entries that a MAP writes per look at the memory */
@@ -338,7 +339,7 @@ static int map_chunk(struct tce_map *map, unsigned long *hpas, unsigned long n,
 		cell = tce_table_cells(table, map->first + from + i, true,
 				       &left);
 		if (!cell) {
-			rc = -ENOMEM;
+			rc = TCE_REFUSE(LEVEL_MEMORY, ENOMEM);
 			goto err_unhold;
 		}
 		left = min(left, got - i);
@@ -509,7 +510,8 @@ static __always_inline int map_one(struct tce_table *table, unsigned long entry,
 	new.hpa = hpa;
 	new.cookie = cookie;
 	cell = tce_table_cells(table, entry, true, &left);
-	rc = cell ? map_empty(table, entry, cell, &new, true) : -ENOMEM;
+	rc = cell ? map_empty(table, entry, cell, &new, true) :
+		    TCE_REFUSE(LEVEL_MEMORY, ENOMEM);
 	if (unlikely(rc))
 		tce_hold_put(mem, cookie, hpa, write);
 	return rc;

@@ -16,6 +16,7 @@
 
 #include "tce_memory.h"
 #include "tce_page.h"
+#include "tce_refusal.h"
 #include "tce_region_inline.h"
 
 /**
@@ -46,16 +47,20 @@ void tce_mem_init(struct tce_mem *mem, bool v2)
 int tce_mem_bind(struct tce_mem *mem)
 {
 	struct tce_process *process;
+	int rc;
 
 	if (mem->mm)
-		return mem->mm == current->mm ? 0 : -EPERM;
+		return mem->mm == current->mm ? 0 : TCE_REFUSE(NOT_OWNER, EPERM);
 	if (!current->mm)
-		return -EPERM;
-	if (!mem->v2 && !mem->pinned.set && tce_pinned_bind(&mem->pinned))
-		return -ENOMEM;
+		return TCE_REFUSE(NOT_OWNER, EPERM);
+	if (!mem->v2 && !mem->pinned.set) {
+		rc = tce_pinned_bind(&mem->pinned);
+		if (rc)
+			return rc;
+	}
 	process = tce_process_get(current->mm, mem->v2);
 	if (!process)
-		return -ENOMEM;
+		return TCE_REFUSE(PROCESS_MEMORY, ENOMEM);
 	/*
 	 * The last container may be letting go of regions that KVM finds still: there
 	 * must not be a table yet for KVM to put them in.
@@ -153,19 +158,52 @@ int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
 	struct tce_region *region;
 
 	if (!mem->v2)
-		return access_ok((void __user *)ua, size) ? 0 : -EFAULT;
+		return access_ok((void __user *)ua, size) ?
+			0 : TCE_REFUSE(NOT_USER_MEMORY, EFAULT);
 	if (end < ua)
-		return -EINVAL;
+		return TCE_REFUSE(UA_WRAPS, EINVAL);
 
 	lockdep_assert_held(&mem->process->map_lock);
 	while (ua < end) {
 		region = tce_region_find(mem->process, ua);
-		if (!region || region->page_shift < shift)
-			return -EINVAL;
+		if (!region)
+			return TCE_REFUSE(NOT_REGISTERED, EINVAL);
+		if (region->page_shift < shift)
+			return TCE_REFUSE(PAGE_TOO_SMALL, EINVAL);
 		tce_region_written(region, write);
 		ua = tce_region_end(region);
 	}
 	return 0;
+}
+
+/**
+ * tce_mem_value() - what did the check of a MAP look at?
+ * @mem: a bound container's memory, with &tce_process.map_lock held since then
+ * @rc: the refusal
+ * @ua: start of the MAP
+ * @size: bytes
+ *
+ * Return: &tce_call.value: the first address that is not registered, or how large a page
+ * the smallest page of the memory is; 0 for other checks.
+ */
+u64 tce_mem_value(struct tce_mem *mem, int rc, unsigned long ua,
+		  unsigned long size)
+{
+	unsigned long end = ua + size, least = size;
+	enum tce_why why = tce_why_of(rc);
+	struct tce_region *region;
+
+	if (why != TCE_WHY_NOT_REGISTERED && why != TCE_WHY_PAGE_TOO_SMALL)
+		return 0;
+	lockdep_assert_held(&mem->process->map_lock);
+	while (ua < end) {
+		region = tce_region_find(mem->process, ua);
+		if (!region)
+			break;
+		least = min(least, 1UL << region->page_shift);
+		ua = tce_region_end(region);
+	}
+	return why == TCE_WHY_NOT_REGISTERED ? ua : least;
 }
 
 /**
@@ -196,7 +234,7 @@ long tce_mem_get(struct tce_mem *mem, struct tce_pins *pins, unsigned long ua,
 	}
 	region = tce_region_find(mem->process, ua);
 	if (!region)
-		return -EINVAL;
+		return TCE_REFUSE(NOT_REGISTERED, EINVAL);
 	*ours = !region->mem;
 	return tce_region_get(region, ua, n, shift, hpas);
 }
@@ -218,7 +256,8 @@ int tce_mem_get_one(struct tce_mem *mem, unsigned long ua, unsigned int shift,
 		    bool write, unsigned long *hpa, bool *ours)
 {
 	struct tce_region *region = tce_region_find(mem->process, ua);
-	int rc = region ? tce_region_get_one(region, ua, shift, hpa) : -EINVAL;
+	int rc = region ? tce_region_get_one(region, ua, shift, hpa) :
+			  TCE_REFUSE(NOT_REGISTERED, EINVAL);
 
 	if (unlikely(rc))
 		return rc;

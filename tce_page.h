@@ -10,6 +10,8 @@
 #include <linux/mm.h>
 #include <linux/sizes.h>
 
+#include "tce_refusal.h"
+
 /*
  * What a table remembers of an entry's memory is a cookie. That of v2 is the userspace
  * address, as KVM keeps it in the same place. With this bit it is no address that a
@@ -56,13 +58,16 @@ static __always_inline u64 tce_cookie_read(const __be64 *cell)
 
 /**
  * tce_pin_errno() - what to tell the user when pages could not be pinned
+ * @why: who says so
  * @rc: what pin_user_pages_fast() returned instead of the number of pages
  *
  * Return: -ENOMEM, -EINTR or -EFAULT.
  */
-static inline int tce_pin_errno(long rc)
+static inline int tce_pin_errno(enum tce_why why, long rc)
 {
-	return rc == -ENOMEM || rc == -EINTR ? rc : -EFAULT;
+	if (rc == -EINTR)
+		return -EINTR;
+	return tce_refuse_by(why, rc == -ENOMEM ? -ENOMEM : -EFAULT);
 }
 
 #endif /* TCE_PAGE_H */

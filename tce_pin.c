@@ -28,6 +28,7 @@
 #include "tce_account.h"
 #include "tce_page.h"
 #include "tce_pin.h"
+#include "tce_refusal.h"
 
 /* Pinning of movable memory fails while somebody else does the same: so often, 1 ms apart */
 #define TCE_PIN_TRIES	20
@@ -80,7 +81,7 @@ int tce_pinned_bind(struct tce_pinned *pinned)
 		return 0;
 	pinned->set = kvcalloc(1UL << TCE_SET_BITS, sizeof(*pinned->set),
 			       GFP_KERNEL_ACCOUNT);
-	return pinned->set ? 0 : -ENOMEM;
+	return pinned->set ? 0 : TCE_REFUSE(PIN_SET_MEMORY, ENOMEM);
 }
 
 /**
@@ -198,7 +199,7 @@ static __always_inline int pin_share(struct tce_pinned *pinned,
 		return 0;
 	new = kmalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
 	if (!new)
-		return -ENOMEM;
+		return TCE_REFUSE(PIN_SET_MEMORY, ENOMEM);
 	new->page = page;
 	new->uses = 1;
 	new->write = false;
@@ -384,7 +385,8 @@ int tce_pin_get(struct tce_pinned *pinned, unsigned long ua, bool write,
 				      page);
 
 	if (unlikely(got != 1))
-		return got == -ENOMEM ? -EAGAIN : tce_pin_errno(got);
+		return got == -ENOMEM ? -EAGAIN :
+					tce_pin_errno(TCE_WHY_PIN, got);
 	if (TCE_PER_PAGE > 1 && pin_join(pinned, *page))
 		return 0;
 	/* litmus/charge.litmus: it is counted before it looks what is charged */
@@ -417,7 +419,7 @@ static int pin_pages(struct tce_pins *pins, unsigned long n, bool write)
 			continue;
 		}
 		if (got <= 0)
-			return tce_pin_errno(got);
+			return tce_pin_errno(TCE_WHY_PIN, got);
 		for (; TCE_PER_PAGE > 1 && got; got--, pins->n++, pages++)
 			if (pin_share(pins->pinned, *pages))
 				goto err_unpin;
@@ -429,7 +431,7 @@ static int pin_pages(struct tce_pins *pins, unsigned long n, bool write)
 
 err_unpin:
 	unpin_user_pages(pages, got);
-	return -ENOMEM;
+	return TCE_REFUSE(PIN_SET_MEMORY, ENOMEM);
 }
 
 /**
@@ -444,7 +446,7 @@ err_unpin:
  * likes, ends early on SIGKILL.
  *
  * Return: 0; -EFAULT; -ENOMEM, also if more would be pinned than RLIMIT_MEMLOCK allows;
- * -EINTR.
+ * -EINTR. If it fails, tce_pins_end() is how far it came.
  */
 int tce_pins_get(struct tce_pins *pins, struct tce_pinned *pinned,
 		 unsigned long ua, unsigned long size, bool write)
@@ -461,7 +463,7 @@ int tce_pins_get(struct tce_pins *pins, struct tce_pinned *pinned,
 		pins->pages = kvmalloc_array(n, sizeof(*pins->pages),
 					     GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!pins->pages)
-		return -ENOMEM;
+		return TCE_REFUSE(PINS_MEMORY, ENOMEM);
 
 	if (atomic_long_add_return(n, &pinned->pages) >
 	    READ_ONCE(pinned->charged))

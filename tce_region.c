@@ -34,6 +34,7 @@
 
 #include "tce_account.h"
 #include "tce_page.h"
+#include "tce_refusal.h"
 #include "tce_region.h"
 #include "tce_region_inline.h"
 
@@ -158,15 +159,19 @@ long tce_region_get(struct tce_region *region, unsigned long ua,
 		    unsigned long n, unsigned int shift, unsigned long *hpas)
 {
 	unsigned long i, hpa, sub;
+	int rc;
 
 	n = min(n, (tce_region_end(region) - ua) >> shift);
-	if (!n || tce_region_hold(region, n))
-		return -EINVAL;
+	if (!n)
+		return TCE_REFUSE(PAGE_TOO_SMALL, EINVAL);
+	rc = tce_region_hold(region, n);
+	if (rc)
+		return rc;
 	if (shift >= PAGE_SHIFT) {
 		if (region_hpas(region, ua, n, shift, hpas))
 			return n;
 		tce_region_drop(region, n);
-		return -EINVAL;
+		return TCE_REFUSE(PAGE_TOO_SMALL, EINVAL);
 	}
 	for (i = 0; i < n; ) {
 		/* the IOMMU pages of one page of the CPU's */
@@ -269,20 +274,21 @@ static struct page **pages_alloc(unsigned long npages)
 	return size > PAGE_SIZE ? __vmalloc(size, gfp) : kmalloc(size, gfp);
 }
 
-static int region_pin(struct tce_process *process, struct tce_region *region)
+/* Return: 0; an errno, with how far it came in *@stop */
+static int region_pin(struct tce_process *process, struct tce_region *region,
+		      u64 *stop)
 {
 	unsigned long done = 0;
 	long rc;
 
 	/* waits for the process's own mmap_lock, as the page faults do */
-	rc = account_locked_vm(process->mm, region->npages, true);
-	if (rc)
-		return rc;
+	if (account_locked_vm(process->mm, region->npages, true))
+		return TCE_REFUSE(LOCKED_LIMIT, ENOMEM);
 	region->pages = &region->one;
 	if (region->npages > 1) {
 		region->pages = pages_alloc(region->npages);
 		if (!region->pages) {
-			rc = -ENOMEM;
+			rc = TCE_REFUSE(BOOKS_MEMORY, ENOMEM);
 			goto err_uncharge;
 		}
 	}
@@ -307,7 +313,8 @@ static int region_pin(struct tce_process *process, struct tce_region *region)
 
 err_unpin:
 	region_unpin(region, done);
-	rc = tce_pin_errno(rc);
+	*stop = region->ua + (done << PAGE_SHIFT);
+	rc = tce_pin_errno(TCE_WHY_PIN, rc);
 err_uncharge:
 	account_locked_vm(process->mm, region->npages, false);
 	return rc;
@@ -452,6 +459,7 @@ bool tce_region_listable(const struct tce_process *process)
  * @ua: first byte
  * @npages: CPU pages
  * @listable: put it into the kernel's list. It may not get there; see &tce_region.mem
+ * @stop: how far it came is returned here, if it was refused there
  *
  * Charges locked_vm. Undone by tce_region_free(). Context: the owner of the memory;
  * sleeps for as long as he likes, ends early on SIGKILL.
@@ -460,7 +468,7 @@ bool tce_region_listable(const struct tce_process *process)
  */
 struct tce_region *tce_region_create(struct tce_process *process,
 				     unsigned long ua, unsigned long npages,
-				     bool listable)
+				     bool listable, u64 *stop)
 {
 	struct tce_region *region;
 	long rc;
@@ -468,7 +476,7 @@ struct tce_region *tce_region_create(struct tce_process *process,
 	lockdep_assert_held(&process->registering);
 	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
 	if (!region)
-		return ERR_PTR(-ENOMEM);
+		return ERR_PTR(TCE_REFUSE(REGION_MEMORY, ENOMEM));
 	region->ua = ua;
 	region->npages = npages;
 	INIT_LIST_HEAD(&region->regs);
@@ -476,12 +484,12 @@ struct tce_region *tce_region_create(struct tce_process *process,
 	if (listable) {
 		rc = mm_iommu_new(process->mm, ua, npages, &region->mem);
 		/* a short pin is reported as the number of pages */
-		if (rc > 0)
-			rc = -EFAULT;
-		if (rc && rc != -ENOMEM && rc != -EINVAL)
-			rc = tce_pin_errno(rc);
+		if (rc == -EINVAL)
+			rc = TCE_REFUSE(KERNEL_LIST_NEW, EINVAL);
+		else if (rc)
+			rc = tce_pin_errno(TCE_WHY_KERNEL_LIST_NEW, rc);
 	} else {
-		rc = region_pin(process, region);
+		rc = region_pin(process, region, stop);
 	}
 	if (rc) {
 		kfree(region);
@@ -493,7 +501,7 @@ struct tce_region *tce_region_create(struct tce_process *process,
 	if (region_mistaken(region) &&
 	    !mm_iommu_put(process->mm, region->mem)) {
 		region->mem = NULL;
-		rc = region_pin(process, region);
+		rc = region_pin(process, region, stop);
 		if (rc) {
 			kfree(region);
 			return ERR_PTR(rc);

@@ -68,7 +68,7 @@ void tce_region_insert(struct tce_process *process, struct tce_region *region);
 bool tce_region_listable(const struct tce_process *process);
 struct tce_region *tce_region_create(struct tce_process *process,
 				     unsigned long ua, unsigned long npages,
-				     bool listable);
+				     bool listable, u64 *stop);
 void tce_region_free(struct tce_region *region, struct tce_account *account);
 int tce_region_release(struct tce_process *process, struct tce_region *region);
 void tce_region_abandon(struct tce_process *process, struct tce_region *region,

@@ -12,6 +12,7 @@
 #include <asm/mmu_context.h>
 
 #include "tce_page.h"
+#include "tce_refusal.h"
 #include "tce_region.h"
 
 /**
@@ -98,7 +99,7 @@ static __always_inline int tce_region_hold(struct tce_region *region,
 		if (mm_iommu_mapped_inc(region->mem)) {
 			while (i--)
 				mm_iommu_mapped_dec(region->mem);
-			return -EINVAL;
+			return TCE_REFUSE(KERNEL_LIST, EINVAL);
 		}
 	}
 	return 0;
@@ -140,14 +141,14 @@ static __always_inline int tce_region_get_one(struct tce_region *region,
 	unsigned long size = 1UL << shift;
 
 	if (region->page_shift < shift || tce_region_end(region) - ua < size)
-		return -EINVAL;
+		return TCE_REFUSE(PAGE_TOO_SMALL, EINVAL);
 	if (!region->mem)
 		*hpa = tce_region_hpa(region, ua);
 	else if (unlikely(mm_iommu_ua_to_hpa(region->mem, ua, 0, hpa)))
-		return -EINVAL;
+		return TCE_REFUSE(KERNEL_LIST, EINVAL);
 	/* the platform has a BUG_ON() for a misaligned address */
 	if (unlikely(*hpa & (size - 1)))
-		return -EINVAL;
+		return TCE_REFUSE(PAGE_TOO_SMALL, EINVAL);
 	return tce_region_hold(region, 1);
 }
 

@@ -28,6 +28,7 @@
 
 #include "tce_account.h"
 #include "tce_page.h"
+#include "tce_refusal.h"
 #include "tce_region_inline.h"
 #include "tce_registration.h"
 #include "tce_trace.h"
@@ -83,10 +84,12 @@ registration_unwanted(const struct tce_region *region)
  * Who has a range already? What nobody uses or wants any more is let go of: it has the
  * pages of then, and what is there now may be others.
  *
- * Return: the region, to be shared; NULL if there is none; -EINVAL; -EBUSY.
+ * Return: the region, to be shared; NULL if there is none; -EINVAL; -EBUSY. With these two,
+ * *@stop is where the region begins that is in the way.
  */
 static struct tce_region *region_share(struct tce_registered *registered,
-				       unsigned long ua, unsigned long npages)
+				       unsigned long ua, unsigned long npages,
+				       u64 *stop)
 {
 	unsigned long end = ua + (npages << PAGE_SHIFT);
 	struct tce_process *process = registered->process;
@@ -95,7 +98,7 @@ static struct tce_region *region_share(struct tce_registered *registered,
 
 	lockdep_assert_held(&process->region_lock);
 	if (registered->closed)
-		return ERR_PTR(-EINVAL);
+		return ERR_PTR(TCE_REFUSE(CONTAINER_GONE, EINVAL));
 	/* nothing is let go of if one is wanted */
 	for (region = tce_region_first(process, ua, end);
 	     region && region->ua < end;
@@ -103,15 +106,18 @@ static struct tce_region *region_share(struct tce_registered *registered,
 				    node)) {
 		if (list_empty(&region->regs) || registration_unwanted(region))
 			continue;
+		*stop = region->ua;
 		if (region->ua != ua || region->npages != npages)
-			return ERR_PTR(-EINVAL);
-		return registration_find(registered, region) ? ERR_PTR(-EBUSY) :
-							region;
+			return ERR_PTR(TCE_REFUSE(OVERLAPS, EINVAL));
+		if (registration_find(registered, region))
+			return ERR_PTR(TCE_REFUSE(REGISTERED_ALREADY, EBUSY));
+		return region;
 	}
 	while ((region = tce_region_overlap(process, ua, end))) {
 		reg = registration_unwanted(region);
+		*stop = region->ua;
 		if (tce_region_release(process, region))
-			return ERR_PTR(-EBUSY);
+			return ERR_PTR(TCE_REFUSE(OVERLAPS_MAPPED, EBUSY));
 		if (reg) {
 			list_del(&reg->in_registered);
 			kfree(reg);
@@ -138,7 +144,8 @@ static void abandon_last(struct tce_registered *registered, int closed)
 
 /* REGISTER of what no container has. Return: as tce_registration_add() */
 static int register_new(struct tce_registration *reg, unsigned long ua,
-			unsigned long npages, bool listable)
+			unsigned long npages, bool listable,
+			u64 *stop)
 {
 	struct tce_registered *registered = reg->of;
 	struct tce_process *process = registered->process;
@@ -147,14 +154,14 @@ static int register_new(struct tce_registration *reg, unsigned long ua,
 	int rc;
 
 	/* as long as the client likes */
-	region = tce_region_create(process, ua, npages, listable);
+	region = tce_region_create(process, ua, npages, listable, stop);
 	rc = PTR_ERR_OR_ZERO(region);
 
 	mutex_lock(&process->region_lock);
 	if (listable && (rc || !region->mem))
 		process->listed--;
 	if (!rc && registered->closed) {
-		rc = -EINVAL;
+		rc = TCE_REFUSE(CONTAINER_GONE, EINVAL);
 		/* KVM may have found it in the kernel's list, and mapped it */
 		orphan = region->mem && tce_region_unlist(region);
 		if (region->mem && !orphan)
@@ -179,19 +186,24 @@ static int range_check(const struct tce_process *process, unsigned long ua,
 {
 	unsigned long npages = size >> PAGE_SHIFT;
 
-	if (!size || !PAGE_ALIGNED(ua) || !PAGE_ALIGNED(size) ||
-	    ua + size - 1 < ua)
-		return -EINVAL;
+	if (!size)
+		return TCE_REFUSE(REGION_EMPTY, EINVAL);
+	if (!PAGE_ALIGNED(ua) || !PAGE_ALIGNED(size))
+		return TCE_REFUSE(REGION_MISALIGNED, EINVAL);
+	if (ua + size - 1 < ua)
+		return TCE_REFUSE(REGION_WRAPS, EINVAL);
 	/* to KVM and to us, the cookie of address 0 says "nothing mapped" */
-	if (!ua || !access_ok((void __user *)ua, size))
-		return -EFAULT;
+	if (!ua)
+		return TCE_REFUSE(REGION_AT_ZERO, EFAULT);
+	if (!access_ok((void __user *)ua, size))
+		return TCE_REFUSE(NOT_USER_MEMORY, EFAULT);
 	/* of devices there may be more memory than the host has, but not of nothing */
 	if (npages > totalram_pages() &&
 	    npages > READ_ONCE(process->mm->total_vm))
-		return -ENOMEM;
+		return TCE_REFUSE(MORE_THAN_MAPPED, ENOMEM);
 	/* the books would not fit into the host's memory, and the kernel says so */
 	if (npages / (PAGE_SIZE / sizeof(struct page *)) >= totalram_pages())
-		return -ENOMEM;
+		return TCE_REFUSE(MORE_THAN_BOOKS, ENOMEM);
 	return 0;
 }
 
@@ -200,6 +212,8 @@ static int range_check(const struct tce_process *process, unsigned long ua,
  * @registered: of a bound container
  * @ua: start, a multiple of PAGE_SIZE
  * @size: bytes, a multiple of PAGE_SIZE
+ * @stop: if it was refused: the address where it was, or where the region begins that is
+ *	in the way, is returned here
  *
  * Charges locked_vm. The same range registered by another container of the process is
  * shared and costs nothing. Undone by tce_registration_remove() and by
@@ -214,7 +228,7 @@ static int range_check(const struct tce_process *process, unsigned long ua,
  * address 0; -EINTR.
  */
 int tce_registration_add(struct tce_registered *registered, unsigned long ua,
-			 unsigned long size)
+			 unsigned long size, u64 *stop)
 {
 	struct tce_process *process = registered->process;
 	unsigned long npages = size >> PAGE_SHIFT;
@@ -228,7 +242,7 @@ int tce_registration_add(struct tce_registered *registered, unsigned long ua,
 		return rc;
 	reg = kzalloc(sizeof(*reg), GFP_KERNEL_ACCOUNT);
 	if (!reg)
-		return -ENOMEM;
+		return TCE_REFUSE(REGISTRATION_MEMORY, ENOMEM);
 	reg->of = registered;
 
 	rc = mutex_lock_killable(&process->registering);
@@ -237,7 +251,7 @@ int tce_registration_add(struct tce_registered *registered, unsigned long ua,
 	rc = mutex_lock_killable(&process->region_lock);
 	if (rc)
 		goto err_unlock;
-	region = region_share(registered, ua, npages);
+	region = region_share(registered, ua, npages, stop);
 	listable = !region && tce_region_listable(process);
 	process->listed += listable;
 	if (!IS_ERR_OR_NULL(region))
@@ -248,7 +262,7 @@ int tce_registration_add(struct tce_registered *registered, unsigned long ua,
 	tce_account_settle(registered->account);
 	rc = PTR_ERR_OR_ZERO(region);
 	if (!region)
-		rc = register_new(reg, ua, npages, listable);
+		rc = register_new(reg, ua, npages, listable, stop);
 	if (rc)
 		goto err_unlock;
 	mutex_unlock(&process->registering);
@@ -294,15 +308,16 @@ static bool region_still(struct tce_registered *registered, unsigned long ua,
  * @registered: of a bound container, for which tce_registration_add() said -EBUSY
  * @ua: as there
  * @size: as there
+ * @stop: as there; stays as it is if it is another memory, or was not refused
  *
  * UNREGISTER has changed nothing, so this need not do anything either, if it is the same
  * memory still. Context: as tce_registration_add().
  *
- * Return: 0; -EBUSY if it is another memory, or was not refused; -EFAULT, -ENOMEM or
+ * Return: 0; -EAGAIN if it is another memory, or was not refused; -EFAULT, -ENOMEM or
  * -EINTR if it can't be looked at.
  */
 int tce_registration_again(struct tce_registered *registered, unsigned long ua,
-			   unsigned long size)
+			   unsigned long size, u64 *stop)
 {
 	unsigned long npages = size >> PAGE_SHIFT, done, n;
 	struct tce_process *process = registered->process;
@@ -318,26 +333,27 @@ int tce_registration_again(struct tce_registered *registered, unsigned long ua,
 		n = min(npages - done, ARRAY_SIZE(pages));
 		/* nobody else is asked before it is known to be ours */
 		if (!region_still(registered, ua, npages, ua, NULL, 0, &mine)) {
-			rc = -EBUSY;
+			rc = -EAGAIN;
 			break;
 		}
 		got = fatal_signal_pending(current) ? -EINTR :
 		      pin_user_pages_fast(ua + (done << PAGE_SHIFT), n,
 					  FOLL_WRITE | FOLL_LONGTERM, pages);
 		if (got <= 0) {
-			rc = tce_pin_errno(got);
+			rc = tce_pin_errno(TCE_WHY_PIN, got);
+			*stop = ua + (done << PAGE_SHIFT);
 			break;
 		}
 		n = got;
 		if (!region_still(registered, ua, npages, ua + (done << PAGE_SHIFT),
 				  pages, n, &mine))
-			rc = -EBUSY;
+			rc = -EAGAIN;
 		unpin_user_pages(pages, n);
 		cond_resched();
 	}
 	mutex_unlock(&process->registering);
 	/* another container's is process, as any */
-	return rc || mine ? rc : tce_registration_add(registered, ua, size);
+	return rc || mine ? rc : tce_registration_add(registered, ua, size, stop);
 }
 
 /**
@@ -397,7 +413,7 @@ int tce_registration_remove(struct tce_registered *registered, unsigned long ua,
 	int rc;
 
 	if (!PAGE_ALIGNED(ua) || !PAGE_ALIGNED(size))
-		return -EINVAL;
+		return TCE_REFUSE(REGION_MISALIGNED, EINVAL);
 
 	rc = mutex_lock_killable(&process->region_lock);
 	if (rc)
@@ -407,7 +423,7 @@ int tce_registration_remove(struct tce_registered *registered, unsigned long ua,
 	if (region && region->ua == ua && region->npages == size >> PAGE_SHIFT)
 		reg = registration_find(registered, region);
 	if (!reg) {
-		rc = -ENOENT;
+		rc = TCE_REFUSE(NO_SUCH_REGION, ENOENT);
 		goto out_unlock;
 	}
 
@@ -415,6 +431,7 @@ int tce_registration_remove(struct tce_registered *registered, unsigned long ua,
 		rc = tce_region_release(process, region);
 		if (rc) {
 			region->unwanted = true;
+			rc = TCE_REFUSE(REGION_MAPPED, EBUSY);
 			goto out_unlock;
 		}
 		released = region;

@@ -25,9 +25,9 @@ struct tce_registered {
 };
 
 int tce_registration_add(struct tce_registered *registered, unsigned long ua,
-			 unsigned long size);
+			 unsigned long size, u64 *stop);
 int tce_registration_again(struct tce_registered *registered, unsigned long ua,
-			   unsigned long size);
+			   unsigned long size, u64 *stop);
 int tce_registration_remove(struct tce_registered *registered, unsigned long ua,
 			    unsigned long size);
 void tce_registration_remove_all(struct tce_registered *registered);

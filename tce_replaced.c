@@ -9,6 +9,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
+#include "tce_refusal.h"
 #include "tce_replaced.h"
 
 /**
@@ -62,7 +63,7 @@ int tce_replaced_push(struct tce_replaced *replaced, unsigned long entry,
 		.was = *was,
 	};
 	if (replaced->nr == replaced->max && !replaced_grow(replaced))
-		return -ENOMEM;
+		return TCE_REFUSE(UNDO_MEMORY, ENOMEM);
 	return 0;
 }
 

@@ -25,6 +25,7 @@
 #include "compat/ownership.h"
 #include "tce_group.h"
 #include "tce_map.h"
+#include "tce_refusal.h"
 #include "tce_space.h"
 #include "tce_trace.h"
 #include "tce_unmap.h"
@@ -65,11 +66,12 @@ static __always_inline int space_find(struct tce_space *space, u64 ioba,
 		if (*first < tbl->it_offset || at >= tbl->it_size)
 			continue;
 		if ((ioba | size) & ((1UL << shift) - 1))
-			return -EINVAL;
+			return TCE_REFUSE(IOBA_MISALIGNED, EINVAL);
 		*n = size >> shift;
-		return *n > tbl->it_size - at ? -EINVAL : 0;
+		return *n > tbl->it_size - at ?
+			TCE_REFUSE(BEYOND_WINDOW, EINVAL) : 0;
 	}
-	return -ENXIO;
+	return TCE_REFUSE(NO_WINDOW_THERE, ENXIO);
 }
 
 /* The same for MAP, where @ua has to be a multiple of the IOMMU page as well */
@@ -83,7 +85,8 @@ static __always_inline int space_find_map(struct tce_space *space, u64 ioba,
 
 	if (unlikely(rc))
 		return rc;
-	return ua & ((1UL << (*found)->tbl->it_page_shift) - 1) ? -EINVAL : 0;
+	return ua & ((1UL << (*found)->tbl->it_page_shift) - 1) ?
+		TCE_REFUSE(UA_MISALIGNED, EINVAL) : 0;
 }
 
 /**
@@ -105,7 +108,8 @@ int tce_space_check(struct tce_space *space, u64 ioba, u64 ua, u64 size)
 	rc = space_find_map(space, ioba, ua, size, &table, &first, &n);
 	if (rc || !n)
 		return rc;
-	return access_ok((void __user *)ua, size) ? 0 : -EFAULT;
+	return access_ok((void __user *)ua, size) ?
+		0 : TCE_REFUSE(NOT_USER_MEMORY, EFAULT);
 }
 
 /**
@@ -278,13 +282,13 @@ static int space_add(struct tce_space *space, u32 shift, u64 size, u32 levels,
 	unsigned long price;
 
 	if (num == ARRAY_SIZE(space->windows))
-		return -ENOSPC;
+		return TCE_REFUSE(TOO_MANY_WINDOWS, ENOSPC);
 	rc = tce_window_check(grp->table_group, shift, size, levels);
 	if (rc)
 		return rc;
 	price = tce_window_price(grp->table_group, shift, size, levels);
 	if (price > *paid)
-		return -ENOMEM;
+		return TCE_REFUSE(LOCKED_LIMIT, ENOMEM);
 	win = tce_window_create(space->mem, grp, num, shift, size, levels);
 	if (IS_ERR(win))
 		return PTR_ERR(win);
@@ -324,7 +328,8 @@ int tce_space_price(struct tce_space *space,
 	space_assert_locked(space);
 	*price = 0;
 	if (!table_group)
-		return create ? -ENXIO : -ENODEV;
+		return create ? TCE_REFUSE(NO_GROUP, ENXIO) :
+				TCE_REFUSE(NO_GROUP, ENODEV);
 	if (create) {
 		rc = tce_window_check(table_group, create->page_shift,
 				      create->window_size, create->levels);
@@ -342,7 +347,8 @@ int tce_space_price(struct tce_space *space,
 					   table_group->tce32_size, 1);
 		num++;
 	}
-	return create && num >= ARRAY_SIZE(space->windows) ? -ENOSPC : 0;
+	return create && num >= ARRAY_SIZE(space->windows) ?
+		TCE_REFUSE(TOO_MANY_WINDOWS, ENOSPC) : 0;
 }
 
 /**
@@ -367,7 +373,7 @@ int tce_space_create_default(struct tce_space *space, unsigned long *paid)
 		return 0;
 	table_group = tce_space_table_group(space);
 	if (!table_group)
-		return -ENODEV;
+		return TCE_REFUSE(NO_GROUP, ENODEV);
 	rc = space_add(space, IOMMU_PAGE_SHIFT_4K, table_group->tce32_size, 1,
 		       &start, paid);
 	if (!rc)
@@ -442,28 +448,32 @@ int tce_space_remove_window(struct tce_space *space, u64 start)
 		if (win && tce_table_start(&win->table) == start)
 			return space_drop(space, i);
 	}
-	return -EINVAL;
+	return TCE_REFUSE(NO_SUCH_WINDOW, EINVAL);
 }
 
-/* May a group join those that are there? Return: 0; -EINVAL; -EBUSY; -EPERM */
-static int space_fits(struct tce_space *space, struct tce_group *new)
+/*
+ * May a group join those that are there? If so, it is taken from the host. Return: 0;
+ * -EINVAL; -EBUSY; -EPERM
+ */
+static int space_take(struct tce_space *space, struct tce_group *new)
 {
 	struct iommu_table_group *table_group = new->table_group;
 	struct tce_group *grp;
 
 	if (space->mem->v2 && !table_group->max_dynamic_windows_supported)
-		return -EINVAL;
+		return TCE_REFUSE(NO_DYNAMIC_WINDOWS, EINVAL);
 	/* v1 has no way to say which group's window is meant */
 	if (!space->mem->v2 && !list_empty(&space->groups))
-		return -EBUSY;
+		return TCE_REFUSE(SECOND_GROUP, EBUSY);
 	list_for_each_entry(grp, &space->groups, list) {
 		if (grp->group == new->group)
-			return -EBUSY;
+			return TCE_REFUSE(ATTACHED_ALREADY, EBUSY);
 		if (grp->table_group->ops->create_table !=
 		    table_group->ops->create_table)
-			return -EPERM;
+			return TCE_REFUSE(OTHER_PLATFORM, EPERM);
 	}
-	return 0;
+	return tce_ownership_take(table_group) ?
+		TCE_REFUSE(HOST_KEEPS_GROUP, EPERM) : 0;
 }
 
 /**
@@ -487,7 +497,7 @@ int tce_space_attach(struct tce_space *space, struct iommu_group *group)
 	grp = tce_group_create(group);
 	if (IS_ERR(grp))
 		return PTR_ERR(grp);
-	rc = space_fits(space, grp) ?: tce_ownership_take(grp->table_group);
+	rc = space_take(space, grp);
 	if (rc)
 		goto err_put;
 

@@ -15,6 +15,7 @@
 #include <asm/tce.h>
 
 #include "tce_entry.h"
+#include "tce_refusal.h"
 #include "tce_table.h"
 
 /* Entries that pseries sets in a row, with interrupts off */
@@ -112,7 +113,7 @@ int tce_table_init(struct tce_table *table)
 	tce_spans_init(&table->spans);
 	/* pseries had no memory for it, and did not say so */
 	if (!table->tbl->it_userspace)
-		return -ENOMEM;
+		return TCE_REFUSE(NO_USER_VIEW, ENOMEM);
 	if (table->mem->v2)
 		table_probe(table);
 	return 0;
@@ -130,7 +131,7 @@ int tce_table_alloc_cells(struct tce_table *table)
 {
 	table->cells = kvcalloc(table->tbl->it_size, sizeof(*table->cells),
 				GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	return table->cells ? 0 : -ENOMEM;
+	return table->cells ? 0 : TCE_REFUSE(CELLS_MEMORY, ENOMEM);
 }
 
 /**
@@ -164,10 +165,11 @@ int tce_table_set(struct tce_table *table, unsigned long entry,
 	unsigned long tce;
 
 	if (table->ops->set(tbl, entry, n, (unsigned long)__va(hpa), dir, 0))
-		return -ENOMEM;
+		return TCE_REFUSE(SET_RUN, ENOMEM);
 	tce = table->ops->get(tbl, entry + n - 1);
 	tce &= ~(TCE_PCI_READ | TCE_PCI_WRITE);
-	return tce == hpa + ((n - 1) << tbl->it_page_shift) ? 0 : -EIO;
+	return tce == hpa + ((n - 1) << tbl->it_page_shift) ?
+		0 : TCE_REFUSE(SET_RUN, EIO);
 }
 
 /**

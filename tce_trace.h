@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tracepoints: what changes what the devices can reach, one event a call.
+ * Tracepoints: what changes what the devices can reach, one event a call; and why a call
+ * was refused.
  *
  *   trace-cmd record -e vfio_spapr_tce
  */
@@ -10,7 +11,41 @@
 #if !defined(TCE_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
 #define TCE_TRACE_H
 
+#include <linux/sched.h>
 #include <linux/tracepoint.h>
+
+#include "tce_refusal.h"
+
+TRACE_EVENT(tce_refused,
+	TP_PROTO(const struct tce_call *call, long rc),
+	TP_ARGS(call, rc),
+	TP_STRUCT__entry(
+		__field(unsigned long, container)
+		__field(int, process)
+		__array(char, command, 24)
+		__array(char, reason, 24)
+		__field(u64, ioba)
+		__field(u64, ua)
+		__field(u64, size)
+		__field(u64, value)
+		__field(int, rc)
+	),
+	TP_fast_assign(
+		__entry->container = call->container;
+		__entry->process = current->tgid;
+		strscpy(__entry->command, tce_call_name(call->cmd), 24);
+		strscpy(__entry->reason, tce_why_name(tce_why_of(rc)), 24);
+		__entry->ioba = call->ioba;
+		__entry->ua = call->ua;
+		__entry->size = call->size;
+		__entry->value = call->value;
+		__entry->rc = tce_errno(rc);
+	),
+	TP_printk("container=%lu process=%d command=%s reason=%s ioba=0x%llx ua=0x%llx size=0x%llx value=0x%llx rc=%d",
+		  __entry->container, __entry->process, __entry->command,
+		  __entry->reason, __entry->ioba, __entry->ua, __entry->size,
+		  __entry->value, __entry->rc)
+);
 
 TRACE_EVENT(tce_map,
 	TP_PROTO(u64 ioba, u64 ua, u64 size, u32 flags, int rc),
@@ -27,7 +62,7 @@ TRACE_EVENT(tce_map,
 		__entry->ua = ua;
 		__entry->size = size;
 		__entry->flags = flags;
-		__entry->rc = rc;
+		__entry->rc = tce_errno(rc);
 	),
 	TP_printk("ioba=0x%llx ua=0x%llx size=0x%llx %s%s rc=%d",
 		  __entry->ioba, __entry->ua, __entry->size,
@@ -47,7 +82,7 @@ TRACE_EVENT(tce_unmap,
 	TP_fast_assign(
 		__entry->ioba = ioba;
 		__entry->size = size;
-		__entry->rc = rc;
+		__entry->rc = tce_errno(rc);
 	),
 	TP_printk("ioba=0x%llx size=0x%llx rc=%d",
 		  __entry->ioba, __entry->size, __entry->rc)

@@ -26,6 +26,7 @@
 #include "tce_entry.h"
 #include "tce_hold.h"
 #include "tce_kvm.h"
+#include "tce_refusal.h"
 #include "tce_unmap.h"
 
 /* A hole of so many entries ends an invalidation, rather than be in it. */
@@ -234,7 +235,7 @@ static __always_inline void unmap_entry(struct tce_unmap *unmap,
 	if (unlikely(tce_entry_swap(unmap->table, entry, cell, &old, v2, false,
 				    &was))) {
 		WRITE_ONCE(unmap->table->stale, true);
-		unmap->rc = -EIO;
+		unmap->rc = TCE_REFUSE(CLEAR_ENTRY, EIO);
 		return;
 	}
 	/* KVM, if it cleared the entry, or just its cell, did not kill it always */
@@ -362,7 +363,7 @@ static __always_inline int unmap_one(struct tce_table *table,
 			tce_table_kill_one(table, entry);
 		} else {
 			WRITE_ONCE(table->stale, true);
-			rc = -EIO;
+			rc = TCE_REFUSE(CLEAR_ENTRY, EIO);
 		}
 	} else {
 		/* as unmap_empty(): litmus/unmap-empty.litmus */

@@ -18,7 +18,7 @@
 #include "compat/mm.h"
 #include "tce_group.h"
 #include "tce_kvm.h"
-#include "tce_trace.h"
+#include "tce_refusal.h"
 #include "tce_unmap.h"
 #include "tce_window.h"
 
@@ -45,11 +45,12 @@ static int table_errno(long rc)
  * set_window() and unset_window() of powernv return what OPAL said, some of which look
  * like errnos; pseries, whose tables know no kill, has errnos.
  */
-static int bridge_errno(const struct iommu_table_ops *ops, long rc)
+static int bridge_errno(enum tce_why why, const struct iommu_table_ops *ops,
+			long rc)
 {
 	if (ops->tce_kill)
-		return rc ? -EIO : 0;
-	return table_errno(rc);
+		return tce_refuse_by(why, rc ? -EIO : 0);
+	return tce_refuse_by(why, table_errno(rc));
 }
 
 /* The pages behind a level of a table can't be had: the platform would log. */
@@ -82,22 +83,24 @@ int tce_window_check(struct iommu_table_group *table_group, u32 shift,
 	const struct iommu_table_group_ops *ops = table_group->ops;
 	unsigned long bytes;
 
-	if (shift >= BITS_PER_LONG || !(table_group->pgsizes & BIT(shift)) ||
-	    !is_power_of_2(size) || size < BIT(shift) ||
-	    levels > max(table_group->max_levels, 1))
-		return -EINVAL;
+	if (shift >= BITS_PER_LONG || !(table_group->pgsizes & BIT(shift)))
+		return TCE_REFUSE(WINDOW_PAGE, EINVAL);
+	if (!is_power_of_2(size) || size < BIT(shift))
+		return TCE_REFUSE(WINDOW_SIZE, EINVAL);
+	if (levels > max(table_group->max_levels, 1))
+		return TCE_REFUSE(WINDOW_LEVELS, EINVAL);
 	if (!ops->get_table_size || !ops->create_table || !ops->set_window ||
 	    !ops->unset_window)
-		return -EPERM;
+		return TCE_REFUSE(NO_WINDOWS, EPERM);
 	bytes = ops->get_table_size(shift, size, levels);
 	if (!bytes)
-		return -EINVAL;
+		return TCE_REFUSE(TABLE_SIZE, EINVAL);
 	/* on pseries a failed attempt is the device's last */
 	if (table_group->max_levels <= 1 &&
 	    bytes >> PAGE_SHIFT > totalram_pages())
-		return -ENOMEM;
+		return TCE_REFUSE(TABLE_TOO_LARGE, ENOMEM);
 	if (level_too_large(table_group, shift, size, levels))
-		return -ENOMEM;
+		return TCE_REFUSE(LEVEL_TOO_LARGE, ENOMEM);
 	return 0;
 }
 
@@ -145,7 +148,7 @@ int tce_window_unset(struct tce_window *win, struct tce_group *grp)
 	struct iommu_table_group *table_group = grp->table_group;
 	struct tce_table *table = &win->table;
 	bool had = tce_window_in(win, grp);
-	int rc = bridge_errno(table->ops,
+	int rc = bridge_errno(TCE_WHY_UNSET_WINDOW, table->ops,
 			      table_group->ops->unset_window(table_group,
 							     win->num));
 
@@ -159,8 +162,8 @@ int tce_window_unset(struct tce_window *win, struct tce_group *grp)
 	/* KVM finds no cell in a table of v1, and so counts nothing by it */
 	if (table->mem->v2)
 		tce_process_worsen(table->mem->process, TCE_PROCESS_STUCK);
-	pr_err_ratelimited("group %d: window %d can't be removed: %d; its table stays\n",
-			   iommu_group_id(grp->group), win->num, rc);
+	pr_err_ratelimited("group %d: window %d can't be removed: %ld; its table stays\n",
+			   iommu_group_id(grp->group), win->num, tce_errno(rc));
 	return rc;
 }
 
@@ -176,7 +179,7 @@ int tce_window_unset(struct tce_window *win, struct tce_group *grp)
 int tce_window_set(struct tce_window *win, struct tce_group *grp)
 {
 	struct iommu_table_group *table_group = grp->table_group;
-	int rc = bridge_errno(win->table.ops,
+	int rc = bridge_errno(TCE_WHY_SET_WINDOW, win->table.ops,
 			      table_group->ops->set_window(table_group,
 							   win->num,
 							   win->table.tbl));
@@ -187,7 +190,7 @@ int tce_window_set(struct tce_window *win, struct tce_group *grp)
 	 */
 	if (!rc && !tce_window_in(win, grp)) {
 		tce_window_unset(win, grp);
-		return -ENOMEM;
+		return TCE_REFUSE(WINDOW_NOT_SET, ENOMEM);
 	}
 	if (!rc)
 		win->table.refs++;
@@ -250,7 +253,7 @@ struct tce_window *tce_window_create(struct tce_mem *mem,
 
 	win = kzalloc(sizeof(*win), GFP_KERNEL_ACCOUNT);
 	if (!win)
-		return ERR_PTR(-ENOMEM);
+		return ERR_PTR(TCE_REFUSE(WINDOW_MEMORY, ENOMEM));
 	win->num = num;
 	table = &win->table;
 	table->mem = mem;
@@ -260,6 +263,7 @@ struct tce_window *tce_window_create(struct tce_mem *mem,
 	rc = table_errno(table_group->ops->create_table(table_group, num, shift,
 							size, levels,
 							&table->tbl));
+	rc = tce_refuse_by(TCE_WHY_CREATE_TABLE, rc);
 	if (rc)
 		goto err_unprepare;
 	rc = tce_table_init(table);

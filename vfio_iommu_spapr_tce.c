@@ -25,6 +25,7 @@
 #include "tce_command.h"
 #include "tce_container.h"
 #include "tce_eeh.h"
+#include "tce_refusal.h"
 
 #define CREATE_TRACE_POINTS
 #include "tce_trace.h"
@@ -54,6 +55,23 @@ out_enable:
 	return false;
 }
 
+/* A quick MAP or UNMAP has failed. Return: the errno */
+static noinline __cold long
+refuse_quickly(void *iommu_data, unsigned int cmd, u64 ioba, u64 ua, u64 size,
+	       u64 value, long rc)
+{
+	struct tce_call call = {
+		.container = (unsigned long)iommu_data,
+		.cmd = cmd,
+		.ioba = ioba,
+		.ua = ua,
+		.size = size,
+		.value = value,
+	};
+
+	return tce_refused(&call, rc);
+}
+
 /* v1: MAP of one page that is pinned with no lock held. -EAGAIN: by tce_command_do() */
 static __always_inline long map_page(void *iommu_data, unsigned long arg)
 {
@@ -61,7 +79,7 @@ static __always_inline long map_page(void *iommu_data, unsigned long arg)
 	struct tce_container *container;
 	enum dma_data_direction dir;
 	struct page *page;
-	int bad, rc = -EAGAIN;
+	int bad = 0, rc = -EAGAIN;
 
 	if (unlikely(!peek_arg((u64 *)&map, arg, sizeof(map)) ||
 		     map.size != SZ_4K))
@@ -97,7 +115,10 @@ static __always_inline long map_page(void *iommu_data, unsigned long arg)
 out_put:
 	if (likely(container))
 		tce_container_put(container);
-	return rc;
+	if (likely(!rc) || rc == -EAGAIN)
+		return rc;
+	return refuse_quickly(iommu_data, VFIO_IOMMU_MAP_DMA, map.iova,
+			      map.vaddr, map.size, bad ? map.vaddr : 0, rc);
 }
 
 /* v2: MAP that needs nobody to be waited for. -EAGAIN: by tce_command_do() */
@@ -106,6 +127,7 @@ static __always_inline long map_quickly(void *iommu_data, unsigned long arg)
 	struct vfio_iommu_type1_dma_map map __uninitialized;
 	struct tce_container *container;
 	enum dma_data_direction dir;
+	u64 value = 0;
 	int rc;
 
 	if (unlikely(!peek_arg((u64 *)&map, arg, sizeof(map))))
@@ -118,9 +140,14 @@ static __always_inline long map_quickly(void *iommu_data, unsigned long arg)
 		return -EAGAIN;
 	rc = tce_space_map(&container->space, map.iova, map.vaddr, map.size,
 			   dir, NULL);
+	if (unlikely(rc))
+		value = tce_mem_value(&container->mem, rc, map.vaddr, map.size);
 	tce_container_unlock(container);
 	trace_tce_map(map.iova, map.vaddr, map.size, map.flags, rc);
-	return rc;
+	if (likely(!rc))
+		return 0;
+	return refuse_quickly(iommu_data, VFIO_IOMMU_MAP_DMA, map.iova,
+			      map.vaddr, map.size, value, rc);
 }
 
 /* The same of UNMAP, for v1 as well, unless that is charged for more than a window */
@@ -143,7 +170,10 @@ static __always_inline long unmap_quickly(void *iommu_data, unsigned long arg)
 	rc = tce_space_unmap(&container->space, unmap.iova, unmap.size);
 	tce_container_unlock(container);
 	trace_tce_unmap(unmap.iova, unmap.size, rc);
-	return rc;
+	if (likely(!rc))
+		return 0;
+	return refuse_quickly(iommu_data, VFIO_IOMMU_UNMAP_DMA, unmap.iova, 0,
+			      unmap.size, 0, rc);
 }
 
 static long check_extension(unsigned long arg)
@@ -159,10 +189,27 @@ static long check_extension(unsigned long arg)
 	}
 }
 
+/* What can't be done quickly */
+static noinline long do_command(void *iommu_data, unsigned int cmd,
+				unsigned long arg)
+{
+	struct tce_call call = {
+		.container = (unsigned long)iommu_data,
+		.cmd = cmd,
+	};
+	struct tce_container *container = tce_container_get(iommu_data);
+	long rc = TCE_REFUSE(CONTAINER_GONE, EINVAL);
+
+	if (container) {
+		rc = tce_command_do(container, arg, &call);
+		tce_container_put(container);
+	}
+	return rc < 0 ? tce_refused(&call, rc) : rc;
+}
+
 static long tce_vfio_ioctl(void *iommu_data, unsigned int cmd,
 			   unsigned long arg)
 {
-	struct tce_container *container;
 	long rc = -EAGAIN;
 
 	if (cmd == VFIO_IOMMU_MAP_DMA)
@@ -175,38 +222,40 @@ static long tce_vfio_ioctl(void *iommu_data, unsigned int cmd,
 		return check_extension(arg);
 	if (likely(rc != -EAGAIN))
 		return rc;
-
-	container = tce_container_get(iommu_data);
-	if (!container)
-		return -EINVAL;
-	rc = tce_command_do(container, cmd, arg);
-	tce_container_put(container);
-	return rc;
+	return do_command(iommu_data, cmd, arg);
 }
 
 static void *tce_vfio_open(unsigned long arg)
 {
+	struct tce_call call = { .cmd = VFIO_SET_IOMMU, .value = arg };
 	bool v2 = arg == VFIO_SPAPR_TCE_v2_IOMMU;
+	void *iommu_data = ERR_PTR(TCE_REFUSE(CONTAINER_TYPE, EINVAL));
 
-	if (arg != VFIO_SPAPR_TCE_IOMMU && !v2)
-		return ERR_PTR(-EINVAL);
-	return tce_container_open(v2);
+	if (arg == VFIO_SPAPR_TCE_IOMMU || v2)
+		iommu_data = tce_container_open(v2);
+	if (!IS_ERR(iommu_data))
+		return iommu_data;
+	return ERR_PTR(tce_refused(&call, PTR_ERR(iommu_data)));
 }
 
 static int tce_vfio_attach_group(void *iommu_data, struct iommu_group *group,
 				 enum vfio_group_type type)
 {
 	struct tce_container *container = tce_container_find(iommu_data);
-	int rc;
-
+	struct tce_call call = {
+		.container = (unsigned long)iommu_data,
+		.cmd = VFIO_GROUP_SET_CONTAINER,
+		.value = iommu_group_id(group),
+	};
 	/* an emulated device needs its pages pinned for it, which we don't do */
-	if (type == VFIO_EMULATED_IOMMU)
-		return -EINVAL;
+	long rc = TCE_REFUSE(EMULATED_DEVICE, EINVAL);
 
-	tce_space_lock(&container->space);
-	rc = tce_space_attach(&container->space, group);
-	tce_space_unlock(&container->space);
-	return rc;
+	if (type != VFIO_EMULATED_IOMMU) {
+		tce_space_lock(&container->space);
+		rc = tce_space_attach(&container->space, group);
+		tce_space_unlock(&container->space);
+	}
+	return rc ? tce_refused(&call, rc) : 0;
 }
 
 static void tce_vfio_detach_group(void *iommu_data, struct iommu_group *group)

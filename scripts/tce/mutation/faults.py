@@ -116,8 +116,8 @@ def jumps(f: Body) -> Iterator[Fault]:
         if m[1] in labels[:-1]:
             after = labels[labels.index(m[1]) + 1]
             yield "skipped unwinding", [(a, b, f"goto {after};")]
-    for m, a, b in f.each(r"\breturn ([\w-]+);"):
-        if m[1] in RETURNS or m[1].startswith("-E"):
+    for m, a, b in f.each(r"\breturn ([\w-]+|TCE_REFUSE\(\w+, \w+\));"):
+        if m[1] in RETURNS or m[1].startswith(("-E", "TCE_REFUSE")):
             yield "other result", [(a, b, f"return {RETURNS.get(m[1], '0')};")]
     for _, a, b in f.each(r"^\t+(continue|break);$", re.M):
         yield "dropped jump", [(a, b, ";")]
