@@ -124,7 +124,8 @@ static long ioctl_map(struct tce_container *container, unsigned long arg,
 					    map.size);
 		tce_container_unlock(container);
 	}
-	trace_tce_map(map.iova, map.vaddr, map.size, map.flags, rc);
+	trace_tce_map(call->container, map.iova, map.vaddr, map.size, map.flags,
+		      rc);
 	return rc;
 }
 
@@ -150,7 +151,7 @@ static long ioctl_unmap(struct tce_container *container, unsigned long arg,
 	rc = tce_space_unmap(&container->space, unmap.iova, unmap.size);
 	tce_container_unlock(container);
 	tce_pinned_trim(&container->mem.pinned);
-	trace_tce_unmap(unmap.iova, unmap.size, rc);
+	trace_tce_unmap(call->container, unmap.iova, unmap.size, rc);
 	return rc;
 }
 
@@ -322,15 +323,15 @@ static bool forget_unwanted(struct tce_mem *mem, unsigned long ua,
  * it may do again.
  */
 static int register_again(struct tce_mem *mem, u64 ua, u64 size, int rc,
-			  u64 *stop)
+			  struct tce_found *found)
 {
-	int again = tce_registration_again(&mem->registered, ua, size, stop);
+	int again = tce_registration_again(&mem->registered, ua, size, found);
 
 	if (again != -EAGAIN)
 		rc = again;
 	while (tce_errno(rc) == -EBUSY && !fatal_signal_pending(current) &&
 	       forget_unwanted(mem, ua, size))
-		rc = tce_registration_add(&mem->registered, ua, size, stop);
+		rc = tce_registration_add(&mem->registered, ua, size, found);
 	return rc;
 }
 
@@ -340,7 +341,7 @@ static long ioctl_register(struct tce_container *container, union tce_arg *arg,
 	struct tce_space *space = &container->space;
 	struct tce_mem *mem = &container->mem;
 	u64 ua = arg->reg.vaddr, size = arg->reg.size;
-	u64 stop = 0;
+	struct tce_found found;
 	int rc;
 
 	call->ua = ua;
@@ -353,9 +354,9 @@ static long ioctl_register(struct tce_container *container, union tce_arg *arg,
 	up_write(&space->lock);
 
 	/* Pinning takes its time: nobody but other REGISTERs waits for it. */
-	rc = tce_registration_add(&mem->registered, ua, size, &stop);
+	rc = tce_registration_add(&mem->registered, ua, size, &found);
 	if (tce_errno(rc) == -EBUSY)
-		rc = register_again(mem, ua, size, rc, &stop);
+		rc = register_again(mem, ua, size, rc, &found);
 	if (!rc && !READ_ONCE(container->enabled)) {
 		tce_space_lock(space);
 		if (!container->dead)
@@ -363,7 +364,9 @@ static long ioctl_register(struct tce_container *container, union tce_arg *arg,
 		tce_space_unlock(space);
 	}
 	tce_account_settle(&mem->account);
-	call->value = stop;
+	call->value = found.stop;
+	trace_tce_register(call->container, ua, size, found.page_shift,
+			   found.listed, rc);
 	return rc;
 }
 
@@ -383,6 +386,7 @@ static long ioctl_unregister(struct tce_container *container,
 		return TCE_REFUSE(NOT_OWNER, EPERM);
 	rc = tce_registration_remove(&mem->registered, ua, size);
 	tce_account_settle(&mem->account);
+	trace_tce_unregister(call->container, ua, size, rc);
 	return rc;
 }
 

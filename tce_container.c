@@ -137,6 +137,7 @@ void *tce_container_open(bool v2)
 	container->id = atomic_long_inc_return(&tce_next_id) << 1 | v2;
 	INIT_DELAYED_WORK(&container->settle, container_settle);
 	tce_mem_init(&container->mem, v2);
+	container->mem.container = container->id;
 	tce_space_init(&container->space, &container->mem);
 
 	spin_lock(&tce_containers_lock);

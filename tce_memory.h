@@ -29,6 +29,7 @@
  * @process: what it shares with the other containers of its process
  * @pinned: v1: what is pinned
  * @registered: v2: what is registered
+ * @container: the container's number, for tracepoints
  */
 struct tce_mem {
 	struct mm_struct *mm;
@@ -38,6 +39,7 @@ struct tce_mem {
 	struct tce_process *process;
 	struct tce_pinned pinned;
 	struct tce_registered registered;
+	unsigned long container;
 };
 
 void tce_mem_init(struct tce_mem *mem, bool v2);

@@ -31,7 +31,6 @@
 #include "tce_refusal.h"
 #include "tce_region_inline.h"
 #include "tce_registration.h"
-#include "tce_trace.h"
 
 /**
  * struct tce_registration - one container's use of a region
@@ -59,7 +58,7 @@ static struct tce_registration *registration_find(struct tce_registered *registe
 }
 
 static void registration_add(struct tce_registration *reg,
-			     struct tce_region *region)
+			     struct tce_region *region, struct tce_found *found)
 {
 	struct tce_registered *registered = reg->of;
 
@@ -67,8 +66,8 @@ static void registration_add(struct tce_registration *reg,
 	reg->region = region;
 	list_add(&reg->in_registered, &registered->regs);
 	list_add(&reg->in_region, &region->regs);
-	trace_tce_register(region->ua, region->npages << PAGE_SHIFT,
-			   region->page_shift, region->mem);
+	found->page_shift = region->page_shift;
+	found->listed = region->mem;
 }
 
 /* The only registration of a region, if nobody wants that any more; else NULL. */
@@ -145,7 +144,7 @@ static void abandon_last(struct tce_registered *registered, int closed)
 /* REGISTER of what no container has. Return: as tce_registration_add() */
 static int register_new(struct tce_registration *reg, unsigned long ua,
 			unsigned long npages, bool listable,
-			u64 *stop)
+			struct tce_found *found)
 {
 	struct tce_registered *registered = reg->of;
 	struct tce_process *process = registered->process;
@@ -154,7 +153,7 @@ static int register_new(struct tce_registration *reg, unsigned long ua,
 	int rc;
 
 	/* as long as the client likes */
-	region = tce_region_create(process, ua, npages, listable, stop);
+	region = tce_region_create(process, ua, npages, listable, &found->stop);
 	rc = PTR_ERR_OR_ZERO(region);
 
 	mutex_lock(&process->region_lock);
@@ -170,7 +169,7 @@ static int register_new(struct tce_registration *reg, unsigned long ua,
 	if (!rc || orphan)
 		tce_region_insert(process, region);
 	if (!rc)
-		registration_add(reg, region);
+		registration_add(reg, region, found);
 	mutex_unlock(&process->region_lock);
 
 	if (orphan)
@@ -212,8 +211,7 @@ static int range_check(const struct tce_process *process, unsigned long ua,
  * @registered: of a bound container
  * @ua: start, a multiple of PAGE_SIZE
  * @size: bytes, a multiple of PAGE_SIZE
- * @stop: if it was refused: the address where it was, or where the region begins that is
- *	in the way, is returned here
+ * @found: what was found out is returned here
  *
  * Charges locked_vm. The same range registered by another container of the process is
  * shared and costs nothing. Undone by tce_registration_remove() and by
@@ -228,7 +226,7 @@ static int range_check(const struct tce_process *process, unsigned long ua,
  * address 0; -EINTR.
  */
 int tce_registration_add(struct tce_registered *registered, unsigned long ua,
-			 unsigned long size, u64 *stop)
+			 unsigned long size, struct tce_found *found)
 {
 	struct tce_process *process = registered->process;
 	unsigned long npages = size >> PAGE_SHIFT;
@@ -237,6 +235,7 @@ int tce_registration_add(struct tce_registered *registered, unsigned long ua,
 	bool listable;
 	int rc;
 
+	*found = (struct tce_found){};
 	rc = range_check(process, ua, size);
 	if (rc)
 		return rc;
@@ -251,18 +250,18 @@ int tce_registration_add(struct tce_registered *registered, unsigned long ua,
 	rc = mutex_lock_killable(&process->region_lock);
 	if (rc)
 		goto err_unlock;
-	region = region_share(registered, ua, npages, stop);
+	region = region_share(registered, ua, npages, &found->stop);
 	listable = !region && tce_region_listable(process);
 	process->listed += listable;
 	if (!IS_ERR_OR_NULL(region))
-		registration_add(reg, region);
+		registration_add(reg, region, found);
 	mutex_unlock(&process->region_lock);
 
 	/* what was let go of need not be charged beside what comes */
 	tce_account_settle(registered->account);
 	rc = PTR_ERR_OR_ZERO(region);
 	if (!region)
-		rc = register_new(reg, ua, npages, listable, stop);
+		rc = register_new(reg, ua, npages, listable, found);
 	if (rc)
 		goto err_unlock;
 	mutex_unlock(&process->registering);
@@ -308,7 +307,7 @@ static bool region_still(struct tce_registered *registered, unsigned long ua,
  * @registered: of a bound container, for which tce_registration_add() said -EBUSY
  * @ua: as there
  * @size: as there
- * @stop: as there; stays as it is if it is another memory, or was not refused
+ * @found: as there; stays as it is if it is another memory, or was not refused
  *
  * UNREGISTER has changed nothing, so this need not do anything either, if it is the same
  * memory still. Context: as tce_registration_add().
@@ -317,7 +316,7 @@ static bool region_still(struct tce_registered *registered, unsigned long ua,
  * -EINTR if it can't be looked at.
  */
 int tce_registration_again(struct tce_registered *registered, unsigned long ua,
-			   unsigned long size, u64 *stop)
+			   unsigned long size, struct tce_found *found)
 {
 	unsigned long npages = size >> PAGE_SHIFT, done, n;
 	struct tce_process *process = registered->process;
@@ -341,7 +340,7 @@ int tce_registration_again(struct tce_registered *registered, unsigned long ua,
 					  FOLL_WRITE | FOLL_LONGTERM, pages);
 		if (got <= 0) {
 			rc = tce_pin_errno(TCE_WHY_PIN, got);
-			*stop = ua + (done << PAGE_SHIFT);
+			found->stop = ua + (done << PAGE_SHIFT);
 			break;
 		}
 		n = got;
@@ -353,7 +352,7 @@ int tce_registration_again(struct tce_registered *registered, unsigned long ua,
 	}
 	mutex_unlock(&process->registering);
 	/* another container's is process, as any */
-	return rc || mine ? rc : tce_registration_add(registered, ua, size, stop);
+	return rc || mine ? rc : tce_registration_add(registered, ua, size, found);
 }
 
 /**
@@ -440,7 +439,6 @@ int tce_registration_remove(struct tce_registered *registered, unsigned long ua,
 	}
 	list_del(&reg->in_registered);
 	kfree(reg);
-	trace_tce_unregister(ua, size);
 
 out_unlock:
 	mutex_unlock(&process->region_lock);

@@ -24,10 +24,23 @@ struct tce_registered {
 	bool closed;
 };
 
+/**
+ * struct tce_found - what REGISTER has found out
+ * @page_shift: see &tce_region.page_shift; 0 if it was refused
+ * @listed: the kernel's list has the region
+ * @stop: if it was refused: the address where it was, or where the region begins that is
+ *	in the way; else of no use
+ */
+struct tce_found {
+	unsigned int page_shift;
+	bool listed;
+	u64 stop;
+};
+
 int tce_registration_add(struct tce_registered *registered, unsigned long ua,
-			 unsigned long size, u64 *stop);
+			 unsigned long size, struct tce_found *found);
 int tce_registration_again(struct tce_registered *registered, unsigned long ua,
-			   unsigned long size, u64 *stop);
+			   unsigned long size, struct tce_found *found);
 int tce_registration_remove(struct tce_registered *registered, unsigned long ua,
 			    unsigned long size);
 void tce_registration_remove_all(struct tce_registered *registered);

@@ -249,15 +249,19 @@ struct iommu_table_group *tce_space_table_group(struct tce_space *space)
 static int space_drop(struct tce_space *space, int num)
 {
 	struct tce_window *win = space->windows[num];
+	unsigned long ours = 0, others = 0;
 	struct tce_group *grp;
 	int rc = 0;
 
 	space->windows[num] = NULL;
+	if (trace_tce_window_remove_enabled())
+		tce_unmap_count(&win->table, &ours, &others);
 	tce_window_empty(win);
 	list_for_each_entry(grp, &space->groups, list)
 		if (tce_window_in(win, grp))
 			rc = tce_window_unset(win, grp) ?: rc;
-	trace_tce_window_remove(win->num, tce_table_start(&win->table));
+	trace_tce_window_remove(space->mem->container, win->num,
+				tce_table_start(&win->table), ours, others, rc);
 	tce_window_free(win);
 	return rc;
 }
@@ -272,9 +276,9 @@ static int space_next(const struct tce_space *space)
 	return num;
 }
 
-/* Add a window, in all bridges. Its price is taken from *@paid. */
-static int space_add(struct tce_space *space, u32 shift, u64 size, u32 levels,
-		     u64 *start, unsigned long *paid)
+/* Add a window, in all bridges. Its number is returned in *@num. */
+static int space_try_add(struct tce_space *space, u32 shift, u64 size, u32 levels,
+			 u64 *start, unsigned long *paid)
 {
 	struct tce_group *grp = first_group(space);
 	int num = space_next(space), rc;
@@ -304,8 +308,18 @@ static int space_add(struct tce_space *space, u32 shift, u64 size, u32 levels,
 			return rc;
 		}
 	}
-	trace_tce_window_create(num, *start, size, shift, levels);
-	return 0;
+	return num;
+}
+
+/* Add a window, in all bridges. Its price is taken from *@paid. */
+static int space_add(struct tce_space *space, u32 shift, u64 size, u32 levels,
+		     u64 *start, unsigned long *paid)
+{
+	int num = space_try_add(space, shift, size, levels, start, paid);
+
+	trace_tce_window_create(space->mem->container, num,
+				num < 0 ? 0 : *start, size, shift, levels);
+	return min(num, 0);
 }
 
 /**
@@ -512,7 +526,6 @@ int tce_space_attach(struct tce_space *space, struct iommu_group *group)
 	if (list_empty(&space->groups) && !space->windows[0])
 		space->default_pending = true;
 	list_add_tail(&grp->list, &space->groups);
-	trace_tce_attach(iommu_group_id(group));
 	return 0;
 
 err_unset:
@@ -559,7 +572,7 @@ found:
 		space->default_pending = false;
 	/* who is about to do something for the group sees it, or does it for us still */
 	WRITE_ONCE(grp->left, true);
-	trace_tce_detach(iommu_group_id(group));
+	trace_tce_detach(space->mem->container, iommu_group_id(group), 0);
 	tce_group_put(grp);
 }
 

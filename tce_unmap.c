@@ -405,6 +405,12 @@ int tce_table_unmap(struct tce_table *table, unsigned long first,
 	return n ? unmap_range(table, first, n) : 0;
 }
 
+/* If there was no memory for cells, nothing is mapped. */
+static bool table_has_cells(const struct tce_table *table)
+{
+	return table->tbl->it_userspace && (table->mem->v2 || table->cells);
+}
+
 /**
  * tce_unmap_table() - clear all entries of a table
  * @table: the table, which nobody uses but KVM
@@ -413,11 +419,37 @@ int tce_table_unmap(struct tce_table *table, unsigned long first,
  */
 void tce_unmap_table(struct tce_table *table)
 {
-	/* there was no memory for cells, so that nothing was mapped */
-	if (!table->tbl->it_userspace || (!table->mem->v2 && !table->cells))
+	if (!table_has_cells(table))
 		return;
 	unmap_entries_of(table, table->tbl->it_offset, table->tbl->it_size,
 			 false);
+}
+
+/**
+ * tce_unmap_count() - how much is mapped in a table?
+ * @table: the table; KVM may change it meanwhile
+ * @ours: entries that MAP has written, by what their cells say, are returned here
+ * @others: the same of all other entries: KVM has written them, or MAP, from a region
+ *	in the kernel's list
+ *
+ * Context: sleeps; looks at each cell of the table.
+ */
+void tce_unmap_count(struct tce_table *table, unsigned long *ours,
+		     unsigned long *others)
+{
+	struct tce_run run = { .entry = table->tbl->it_offset };
+
+	*ours = 0;
+	*others = 0;
+	if (!table_has_cells(table))
+		return;
+	while (next_run(table, &run, tce_table_end(table))) {
+		if (run.kind == TCE_OURS)
+			*ours += run.n;
+		if (run.kind == TCE_OTHER)
+			*others += run.n;
+		cond_resched();
+	}
 }
 
 /**

@@ -104,8 +104,8 @@ static __always_inline long map_page(void *iommu_data, unsigned long arg)
 					     map.vaddr, SZ_4K) ?: bad;
 		up_read(&container->mem.process->map_lock);
 		if (rc != -EAGAIN)
-			trace_tce_map(map.iova, map.vaddr, map.size, map.flags,
-				      rc);
+			trace_tce_map((unsigned long)iommu_data, map.iova,
+				      map.vaddr, map.size, map.flags, rc);
 	}
 	if (unlikely(rc) && !bad) {
 		tce_pin_put(&container->mem.pinned, page, 1, false);
@@ -143,7 +143,8 @@ static __always_inline long map_quickly(void *iommu_data, unsigned long arg)
 	if (unlikely(rc))
 		value = tce_mem_value(&container->mem, rc, map.vaddr, map.size);
 	tce_container_unlock(container);
-	trace_tce_map(map.iova, map.vaddr, map.size, map.flags, rc);
+	trace_tce_map((unsigned long)iommu_data, map.iova, map.vaddr, map.size,
+		      map.flags, rc);
 	if (likely(!rc))
 		return 0;
 	return refuse_quickly(iommu_data, VFIO_IOMMU_MAP_DMA, map.iova,
@@ -169,7 +170,7 @@ static __always_inline long unmap_quickly(void *iommu_data, unsigned long arg)
 	}
 	rc = tce_space_unmap(&container->space, unmap.iova, unmap.size);
 	tce_container_unlock(container);
-	trace_tce_unmap(unmap.iova, unmap.size, rc);
+	trace_tce_unmap((unsigned long)iommu_data, unmap.iova, unmap.size, rc);
 	if (likely(!rc))
 		return 0;
 	return refuse_quickly(iommu_data, VFIO_IOMMU_UNMAP_DMA, unmap.iova, 0,
@@ -255,6 +256,7 @@ static int tce_vfio_attach_group(void *iommu_data, struct iommu_group *group,
 		rc = tce_space_attach(&container->space, group);
 		tce_space_unlock(&container->space);
 	}
+	trace_tce_attach(call.container, call.value, rc);
 	return rc ? tce_refused(&call, rc) : 0;
 }
 

@@ -52,7 +52,7 @@ count() {
 
 # windows - those created, as our tracepoints tell.
 windows() {
-	sed -n 's/.*tce_window_create: //p' "$TRACE"/trace
+	sed -n 's/.*tce_window_create: \(.* rc=0\)$/\1/p' "$TRACE"/trace
 }
 
 # live_tces - how many entries of the host's tables are in use, from the trace of
@@ -86,7 +86,7 @@ live_tces() {
 	}
 	BEGIN { guest[0] = 4096; guest[1] = pow2(guest_shift) }
 	{ for (i = 1; i <= NF; i++) { split($i, kv, "="); f[kv[1]] = $i } }
-	/tce_window_create:/ { host[window(hex(f["start"]))] = pow2(substr(f["page_shift"], 12)) }
+	/tce_window_create:/ && $NF == "rc=0" { host[window(hex(f["start"]))] = pow2(substr(f["page_shift"], 12)) }
 	/tce_map:/ && $NF == "rc=0" { put(hex(f["ioba"]), hex(f["size"])) }
 	/tce_unmap:/ && $NF == "rc=0" { a = hex(f["ioba"]); clear(a, hex(f["size"]), guest[window(a)]) }
 	/ put: / && $NF ~ /=(0x)?0$/ {
