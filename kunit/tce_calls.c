@@ -17,10 +17,13 @@
 long tce_ioctl_raw(struct tce_client *client, unsigned int cmd,
 		   unsigned long arg)
 {
+	unsigned int refusals = client->fx->mock->refusals;
 	long rc = tce_driver->ioctl(client->data, cmd, arg);
 
-	if (!client->fx->busy)
+	if (!client->fx->busy) {
+		tce_expect_told(client->fx, refusals, rc);
 		tce_settled(client->fx);
+	}
 	return rc;
 }
 
@@ -38,6 +41,7 @@ long tce_ioctl(struct tce_client *client, unsigned int cmd, void *arg,
 {
 	void __user *uarg = (void __user *)client->arg;
 	unsigned int nth = tce_quiet_begin();
+	unsigned int refusals = client->fx->mock->refusals;
 	long rc;
 
 	if (copy_to_user(uarg, arg, size))
@@ -45,10 +49,12 @@ long tce_ioctl(struct tce_client *client, unsigned int cmd, void *arg,
 	tce_quiet_end(nth);
 	rc = tce_driver->ioctl(client->data, cmd, client->arg);
 	nth = tce_quiet_begin();
+	if (!client->fx->busy) {
+		tce_expect_told(client->fx, refusals, rc);
+		tce_settled(client->fx);
+	}
 	if (copy_from_user(arg, uarg, size))
 		rc = -EFAULT;
-	if (!client->fx->busy)
-		tce_settled(client->fx);
 	tce_quiet_end(nth);
 	return rc;
 }
@@ -222,4 +228,30 @@ long tce_unmap(struct tce_client *client, u64 ioba, u64 size)
 
 	return watched_ioctl(client, VFIO_IOMMU_UNMAP_DMA, &arg, sizeof(arg),
 			     ioba, size);
+}
+
+/**
+ * tce_fail_allocations() - make each allocation of a call fail
+ * @fx: the process
+ * @v2: which interface the containers speak
+ * @setup: what is done to a new container before
+ * @what: the call, which is made to it, first with the first allocation failing, then the
+ *	second, and so on, until none fails any more
+ */
+void tce_fail_allocations(struct tce_fixture *fx, bool v2,
+			  void (*setup)(struct tce_client *client),
+			  long (*what)(struct tce_client *client))
+{
+	unsigned int round, failed = 1;
+
+	/* twice each: where a slab had to grow, the next one has another number */
+	for (round = 0; failed || round % 2; round++) {
+		struct tce_client *client = tce_open(fx, v2);
+
+		setup(client);
+		tce_fault_arm(fx->mock, TCE_FAULT_ALLOC, round / 2 + 1, 0);
+		what(client);
+		failed = tce_fault_disarm(fx->mock);
+		tce_close(client);
+	}
 }

@@ -226,8 +226,46 @@ static void group_without_pe(struct kunit *test)
 	struct tce_client *client = tce_ready(fx, true, &grp);
 
 	grp->has_no_pe = true;
-	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_ENABLE), -ENODEV);
+	TCE_REFUSED(fx, EEH_NO_PE, ENODEV, eeh_op(client, VFIO_EEH_PE_ENABLE));
 	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_GET_STATE), -ENODEV);
+}
+
+static void refusals(struct kunit *test)
+{
+	struct vfio_eeh_pe_op op = { .op = VFIO_EEH_PE_INJECT_ERR, .err.type = 2 };
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, true, &grp);
+
+	TCE_REFUSED(fx, EEH_ERROR, EINVAL, eeh(client, &op));
+	TCE_REFUSED(fx, EEH_COMMAND, EINVAL, eeh_op(client, 1000));
+	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, 1000);
+	grp->eeh_rc = -EPERM;
+	TCE_REFUSED(fx, EEH, EPERM, eeh_op(client, VFIO_EEH_PE_ENABLE));
+	grp->eeh_rc = -100;
+	TCE_REFUSED(fx, EEH, EIO, eeh_op(client, VFIO_EEH_PE_ENABLE));
+}
+
+static void attached(struct tce_client *client)
+{
+	KUNIT_ASSERT_EQ(client->fx->test,
+			tce_attach(client, tce_group(client->fx)), 0);
+}
+
+static long enable_pe(struct tce_client *client)
+{
+	return eeh_op(client, VFIO_EEH_PE_ENABLE);
+}
+
+static void no_memory(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+
+	if (!tce_fault_can_alloc())
+		kunit_skip(test, "this kernel can't make allocations fail");
+	tce_fail_allocations(fx, true, attached, enable_pe);
+	TCE_MET(fx, EEH_MEMORY);
+	TCE_MET(fx, EEH_THREAD);
 }
 
 /**
@@ -385,6 +423,34 @@ static void keeps_nobody(struct kunit *test)
 	}
 }
 
+/* The only group leaves while another operation has it. */
+static void waits_for_its_turn(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_thread first, second;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, true, &grp);
+	struct tce_gate gate = {};
+
+	init_completion(&gate.reached);
+	init_completion(&gate.open);
+	fx->mock->eeh_gate = &gate;
+	tce_thread_start(&first, client, reset_hot);
+	wait_for_completion(&gate.reached);
+	tce_thread_start(&second, client, reset_hot);
+	while (!(READ_ONCE(second.task->__state) & TASK_WAKEKILL))
+		msleep(1);
+	tce_detach(client, grp);
+	complete(&gate.open);
+	tce_thread_join(&first);
+	tce_thread_join(&second);
+	fx->busy = false;
+	KUNIT_EXPECT_EQ(test, first.rc, 0);
+	KUNIT_EXPECT_EQ(test, second.rc, -ENODEV);
+	KUNIT_EXPECT_EQ(test, grp->eeh.calls, 1);
+	TCE_MET(fx, EEH_GROUP_LEFT);
+}
+
 /* A PE's bus stays in memory for as long as it is asked: by a device that is held. */
 static void holds_a_device(struct kunit *test)
 {
@@ -490,10 +556,13 @@ static struct kunit_case tce_eeh_cases[] = {
 	KUNIT_CASE(worst_state_of_two_groups),
 	KUNIT_CASE(all_groups_or_the_first_that_fails),
 	KUNIT_CASE(group_without_pe),
+	KUNIT_CASE(refusals),
+	KUNIT_CASE(no_memory),
 	KUNIT_CASE_PARAM(inject, injected_gen_params),
 	KUNIT_CASE(out_of_memory),
 	KUNIT_CASE(inject_needs_the_long_argument),
 	KUNIT_CASE(keeps_nobody),
+	KUNIT_CASE(waits_for_its_turn),
 	KUNIT_CASE(holds_a_device),
 	KUNIT_CASE(killed),
 	KUNIT_CASE(resets_wait_for_unplugging),

@@ -115,3 +115,29 @@ void tce_expect_kill(struct tce_fixture *fx, struct tce_mock_group *grp,
 	KUNIT_EXPECT_EQ(fx->test, fx->mock->kill_first, ioba >> shift);
 	KUNIT_EXPECT_EQ(fx->test, fx->mock->kill_n, size >> shift);
 }
+
+/**
+ * tce_expect_told() - expect that the tracepoint tells of a call that failed, once
+ * @fx: the process
+ * @refusals: how many it had told of before
+ * @rc: what the call has returned
+ */
+void tce_expect_told(struct tce_fixture *fx, unsigned int refusals, long rc)
+{
+	unsigned int nth = tce_quiet_begin();
+
+	KUNIT_EXPECT_EQ_MSG(fx->test, fx->mock->refusals - refusals, rc < 0,
+			    "result %ld", rc);
+	tce_quiet_end(nth);
+}
+
+/**
+ * tce_expect_why() - expect a reason for the last refusal
+ * @fx: the process
+ * @why: the check that failed
+ */
+void tce_expect_why(struct tce_fixture *fx, enum tce_why why)
+{
+	KUNIT_EXPECT_STREQ(fx->test, tce_why_name(fx->mock->why),
+			   tce_why_name(why));
+}

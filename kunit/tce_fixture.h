@@ -149,6 +149,9 @@ long tce_create(struct tce_client *client, u32 shift, u64 size, u32 levels,
 long tce_remove(struct tce_client *client, u64 start);
 long tce_map(struct tce_client *client, u64 ioba, u64 ua, u64 size, u32 flags);
 long tce_unmap(struct tce_client *client, u64 ioba, u64 size);
+void tce_fail_allocations(struct tce_fixture *fx, bool v2,
+			  void (*setup)(struct tce_client *client),
+			  long (*what)(struct tce_client *client));
 
 void tce_expect_mapped(struct tce_fixture *fx, struct tce_mock_group *grp,
 		       int num, u64 ioba, unsigned long ua, u64 size,
@@ -157,6 +160,26 @@ void tce_expect_empty(struct tce_fixture *fx, struct tce_mock_group *grp,
 		      int num, u64 ioba, u64 size);
 void tce_expect_kill(struct tce_fixture *fx, struct tce_mock_group *grp,
 		     int num, unsigned long kills, u64 ioba, u64 size);
+
+void tce_expect_told(struct tce_fixture *fx, unsigned int refusals, long rc);
+void tce_expect_why(struct tce_fixture *fx, enum tce_why why);
+
+/* Expect that a call is refused, by the check @name. */
+#define TCE_REFUSED(fx, name, errno, call) do {				\
+	struct tce_fixture *_fx = fx;					\
+									\
+	_fx->mock->why = TCE_WHY_NONE;					\
+	KUNIT_EXPECT_EQ(_fx->test, call, -(errno));			\
+	tce_expect_why(_fx, TCE_WHY_##name);				\
+} while (0)
+
+/* Expect that some call of the case was refused by the check @name. */
+#define TCE_MET(fx, name) do {						\
+	struct tce_fixture *_fx = fx;					\
+									\
+	KUNIT_EXPECT_TRUE_MSG(_fx->test,				\
+			      test_bit(TCE_WHY_##name, _fx->mock->met), #name); \
+} while (0)
 
 struct page *tce_page(struct tce_fixture *fx, unsigned long ua);
 

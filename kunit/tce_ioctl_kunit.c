@@ -216,6 +216,7 @@ static void expect_other_mm(struct kunit *test, struct tce_client *client,
 
 	tce_do_as_other(test->priv, true, call, &arg);
 	KUNIT_EXPECT_EQ(test, arg.rc, -EPERM);
+	tce_expect_why(client->fx, TCE_WHY_NOT_OWNER);
 	tce_do_as_other(test->priv, false, call, &arg);
 	KUNIT_EXPECT_EQ(test, arg.rc, -EPERM);
 }
@@ -228,10 +229,12 @@ static void from_another_process(struct kunit *test)
 static void expect_gone(struct kunit *test, struct tce_client *client,
 			const struct ioctl_command *cmd)
 {
+	struct tce_fixture *fx = test->priv;
 	void *data = client->data;
 
 	tce_close(client);
-	KUNIT_EXPECT_EQ(test, tce_driver->ioctl(data, cmd->cmd, 0), -EINVAL);
+	TCE_REFUSED(fx, CONTAINER_GONE, EINVAL,
+		    tce_driver->ioctl(data, cmd->cmd, 0));
 }
 
 static void container_is_gone(struct kunit *test)
@@ -431,10 +434,9 @@ static void info_cannot_be_written(struct kunit *test)
 	struct vfio_iommu_spapr_tce_info info = { .argsz = sizeof(info) };
 	struct tce_client *client = tce_ready(test->priv, true, NULL);
 
-	KUNIT_EXPECT_EQ(test,
-			tce_ioctl_raw(client, VFIO_IOMMU_SPAPR_TCE_GET_INFO,
-				      readonly_arg(test, &info, sizeof(info))),
-			-EFAULT);
+	TCE_REFUSED(client->fx, ANSWER_FAULT, EFAULT,
+		    tce_ioctl_raw(client, VFIO_IOMMU_SPAPR_TCE_GET_INFO,
+				  readonly_arg(test, &info, sizeof(info))));
 }
 
 static void map_before_register(struct kunit *test)

@@ -255,7 +255,7 @@ static void kvm_finds_a_new_v1_table(struct kunit *test)
 	struct tce_client *client = tce_ready(fx, false, NULL);
 
 	fx->mock->find = true;
-	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), -EBUSY);
+	TCE_REFUSED(fx, KVM_HAS_TABLE, EBUSY, tce_unmap(client, 0, SZ_4K));
 	KUNIT_ASSERT_NOT_NULL(test, fx->mock->found);
 	iommu_tce_table_put(fx->mock->found);
 	fx->mock->find = false;

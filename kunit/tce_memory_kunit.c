@@ -118,12 +118,12 @@ static void unregister_while_mapped(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
 	KUNIT_ASSERT_EQ(test, tce_map(client, SZ_16M, ua + last, SZ_4K, TCE_R),
 			0);
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), -EBUSY);
+	TCE_REFUSED(fx, REGION_MAPPED, EBUSY, tce_unregister(client, ua, size));
 	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), -EBUSY);
 	/* it is registered as before, which the client may want again */
 	KUNIT_EXPECT_EQ(test, tce_register(client, ua, size), 0);
-	KUNIT_EXPECT_EQ(test, tce_register(client, ua, size), -EBUSY);
+	TCE_REFUSED(fx, REGISTERED_ALREADY, EBUSY, tce_register(client, ua, size));
 	tce_expect_mapped(fx, grp, 0, SZ_16M, ua + last, SZ_4K, TCE_R);
 	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
 	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
@@ -260,7 +260,7 @@ static void closed_while_others_map(struct kunit *test)
 
 	/* nobody's, but still there: no other can take its place */
 	KUNIT_EXPECT_EQ(test, tce_unregister(b, ua, size), -ENOENT);
-	KUNIT_EXPECT_EQ(test, tce_register(b, ua, size), -EBUSY);
+	TCE_REFUSED(fx, OVERLAPS_MAPPED, EBUSY, tce_register(b, ua, size));
 	KUNIT_EXPECT_EQ(test, tce_unmap(b, 0, size), 0);
 	/* until nobody maps it any more */
 	KUNIT_EXPECT_EQ(test, tce_register(b, ua, size), 0);

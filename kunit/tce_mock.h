@@ -31,6 +31,8 @@
 
 #include <asm/iommu.h>
 
+#include "../tce_refusal.h"
+
 struct iommu_group;
 
 /* First IOBA of a group's second window */
@@ -160,6 +162,10 @@ struct tce_visit {
  * @kill_visit: the same for a kill, before it is done; skips none
  * @find: find a table as soon as it is made, as KVM can on pseries
  * @found: that table, with a reference
+ * @refusals: calls that were refused, as the tracepoint tells
+ * @refused: the last one
+ * @why: why it was
+ * @met: all checks that have refused some
  * @nr_violations: in all
  * @violations: the first ones
  */
@@ -215,6 +221,11 @@ struct tce_mock {
 	struct tce_visit *kill_visit;
 	bool find;
 	struct iommu_table *found;
+
+	unsigned int refusals;
+	struct tce_call refused;
+	enum tce_why why;
+	DECLARE_BITMAP(met, TCE_WHY_END);
 
 	unsigned int nr_violations;
 	char violations[TCE_VIOLATIONS_KEPT][TCE_VIOLATION_LEN];

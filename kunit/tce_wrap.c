@@ -10,6 +10,7 @@
 
 #include <asm/mmu_context.h>
 
+#include "../tce_trace.h"
 #include "tce_mock.h"
 #include "tce_wrap.h"
 
@@ -102,16 +103,36 @@ static void check_flags(unsigned int flags)
 		tce_mock_violation(mock, "pages are pinned, but not for long");
 }
 
+/* A call of the driver is refused: for a reason, and only one. */
+static void note_refused(void *data, const struct tce_call *call, long rc)
+{
+	struct tce_mock *mock = tce_mock_current();
+
+	if (!mock)
+		return;
+	spin_lock(&mock->lock);
+	mock->refusals++;
+	mock->refused = *call;
+	mock->why = tce_why_of(rc);
+	__set_bit(mock->why, mock->met);
+	if (mock->why == TCE_WHY_NONE)
+		tce_mock_violation(mock, "%s fails with %ld, and nobody says why",
+				   tce_call_name(call->cmd), rc);
+	spin_unlock(&mock->lock);
+}
+
 int __wrap_vfio_register_iommu_driver(const struct vfio_iommu_driver_ops *ops)
 {
 	tce_driver = ops;
-	return 0;
+	return register_trace_tce_refused(note_refused, NULL);
 }
 
 void
 __wrap_vfio_unregister_iommu_driver(const struct vfio_iommu_driver_ops *ops)
 {
 	tce_driver = NULL;
+	unregister_trace_tce_refused(note_refused, NULL);
+	tracepoint_synchronize_unregister();
 }
 
 int __wrap_pin_user_pages_fast(unsigned long start, int nr_pages,

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Suite tce_refusal: which check is said to have failed, for calls about containers,
+ * groups, windows and EEH. tce_refusal_memory has those about memory. What takes more to
+ * get there is asked for where other suites go. scripts/check-tracepoints finds a check
+ * that no case asks for.
+ */
+#include <linux/mm.h>
+
+#include "tce_fixture.h"
+
+/* The tracepoint has all that the call was about. */
+static void what_is_told(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, true, NULL);
+	unsigned long ua = tce_plain(fx, 4 * PAGE_SIZE);
+	const struct tce_call *told = &fx->mock->refused;
+
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
+	TCE_REFUSED(fx, NOT_REGISTERED, EINVAL,
+		    tce_map(client, SZ_1M, ua, 2 * PAGE_SIZE, TCE_RW));
+	KUNIT_EXPECT_EQ(test, told->container, (unsigned long)client->data);
+	KUNIT_EXPECT_STREQ(test, tce_call_name(told->cmd), "MAP_DMA");
+	KUNIT_EXPECT_EQ(test, told->ioba, SZ_1M);
+	KUNIT_EXPECT_EQ(test, told->ua, ua);
+	KUNIT_EXPECT_EQ(test, told->size, 2 * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, told->value, ua + PAGE_SIZE);
+
+	TCE_REFUSED(fx, NO_WINDOW_THERE, ENXIO,
+		    tce_unmap(client, 1ULL << 50, SZ_4K));
+	KUNIT_EXPECT_STREQ(test, tce_call_name(told->cmd), "UNMAP_DMA");
+	KUNIT_EXPECT_EQ(test, told->ioba, 1ULL << 50);
+	KUNIT_EXPECT_EQ(test, told->size, SZ_4K);
+
+	TCE_REFUSED(fx, NO_SUCH_REGION, ENOENT,
+		    tce_unregister(client, ua, 2 * PAGE_SIZE));
+	KUNIT_EXPECT_STREQ(test, tce_call_name(told->cmd), "UNREGISTER_MEMORY");
+	KUNIT_EXPECT_EQ(test, told->ua, ua);
+	KUNIT_EXPECT_EQ(test, told->size, 2 * PAGE_SIZE);
+}
+
+static void any_call(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, true, NULL);
+	u32 arg[16] = { 4 };
+
+	TCE_REFUSED(fx, ARGUMENT_FAULT, EFAULT,
+		    tce_ioctl_raw(client, VFIO_IOMMU_SPAPR_TCE_REMOVE, -8UL));
+	TCE_REFUSED(fx, ARGUMENT_SHORT, EINVAL,
+		    tce_ioctl(client, VFIO_IOMMU_SPAPR_TCE_REMOVE, arg,
+			      sizeof(arg)));
+	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, 16);
+	arg[0] = 64;
+	arg[1] = 8;
+	TCE_REFUSED(fx, FLAGS, EINVAL,
+		    tce_ioctl(client, VFIO_IOMMU_SPAPR_TCE_REMOVE, arg,
+			      sizeof(arg)));
+	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, 8);
+	TCE_REFUSED(fx, FLAGS, EINVAL, tce_map(client, 0, 0, SZ_4K, 4));
+	TCE_REFUSED(fx, FLAGS, EINVAL,
+		    tce_ioctl(client, VFIO_IOMMU_UNMAP_DMA, arg, sizeof(arg)));
+	TCE_REFUSED(fx, NO_COMMAND, ENOTTY, tce_enable(client));
+	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, VFIO_IOMMU_ENABLE);
+}
+
+static void containers(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *v1 = tce_open(fx, false), *v2 = tce_open(fx, true);
+	struct vfio_iommu_spapr_tce_info info;
+	struct tce_mock_group *grp = tce_group(fx);
+	u64 start;
+
+	TCE_REFUSED(fx, CONTAINER_TYPE, EINVAL,
+		    PTR_ERR(tce_driver->open(VFIO_TYPE1_IOMMU)));
+	TCE_REFUSED(fx, NO_GROUP, ENXIO, tce_info(v1, &info));
+	TCE_REFUSED(fx, NO_GROUP, ENODEV, tce_enable(v1));
+	TCE_REFUSED(fx, NO_GROUP, ENXIO, tce_create(v2, 12, SZ_16M, 1, &start));
+	TCE_REFUSED(fx, NO_GROUP, ENXIO, tce_remove(v2, 0));
+	TCE_REFUSED(fx, NOT_ENABLED, EPERM, tce_unmap(v1, 0, SZ_4K));
+	TCE_REFUSED(fx, NOT_ENABLED, EPERM, tce_map(v2, 0, 0, SZ_4K, TCE_RW));
+	KUNIT_ASSERT_EQ(test, tce_attach(v1, grp), 0);
+	grp->tg.tce32_size = 0;
+	TCE_REFUSED(fx, NO_32BIT_WINDOW, EPERM, tce_enable(v1));
+	grp->tg.tce32_size = SZ_64M;
+	KUNIT_ASSERT_EQ(test, tce_enable(v1), 0);
+	TCE_REFUSED(fx, ENABLED_ALREADY, EBUSY, tce_enable(v1));
+}
+
+static void groups(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *v1 = tce_ready(fx, false, NULL);
+	struct tce_client *v2 = tce_ready(fx, true, NULL);
+	struct tce_mock_group *grp = tce_group(fx);
+
+	TCE_REFUSED(fx, EMULATED_DEVICE, EINVAL,
+		    tce_driver->attach_group(v2->data, grp->group,
+					     VFIO_EMULATED_IOMMU));
+	KUNIT_EXPECT_STREQ(test, tce_call_name(fx->mock->refused.cmd), "ATTACH");
+	KUNIT_EXPECT_EQ(test, fx->mock->refused.container,
+			(unsigned long)v2->data);
+	tce_mock_show_group(grp, false);
+	TCE_REFUSED(fx, NO_TABLES, ENODEV, tce_attach(v2, grp));
+	tce_mock_show_group(grp, true);
+	grp->tg.ops = NULL;
+	TCE_REFUSED(fx, NO_WINDOW_CALLS, ENODEV, tce_attach(v2, grp));
+	grp->tg.ops = &tce_mock_other_group_ops;
+	TCE_REFUSED(fx, OTHER_PLATFORM, EPERM, tce_attach(v2, grp));
+	grp->tg.ops = &tce_mock_group_ops;
+	grp->tg.max_dynamic_windows_supported = 0;
+	TCE_REFUSED(fx, NO_DYNAMIC_WINDOWS, EINVAL, tce_attach(v2, grp));
+	TCE_REFUSED(fx, SECOND_GROUP, EBUSY, tce_attach(v1, grp));
+	grp->tg.max_dynamic_windows_supported = 2;
+	KUNIT_ASSERT_EQ(test, tce_attach(v2, grp), 0);
+	TCE_REFUSED(fx, ATTACHED_ALREADY, EBUSY, tce_attach(v2, grp));
+}
+
+static unsigned long no_size(u32 shift, u64 size, u32 levels)
+{
+	return 0;
+}
+
+static void windows(struct kunit *test)
+{
+	static struct iommu_table_group_ops ops;
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, true, &grp);
+	u64 start;
+
+	TCE_REFUSED(fx, WINDOW_PAGE, EINVAL,
+		    tce_create(client, 13, SZ_16M, 1, &start));
+	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, 13);
+	TCE_REFUSED(fx, WINDOW_SIZE, EINVAL,
+		    tce_create(client, 12, SZ_16M - 1, 1, &start));
+	TCE_REFUSED(fx, WINDOW_LEVELS, EINVAL,
+		    tce_create(client, 12, SZ_16M, 6, &start));
+	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, 6);
+	TCE_REFUSED(fx, LEVEL_TOO_LARGE, ENOMEM,
+		    tce_create(client, 12, 1ULL << 46, 1, &start));
+	ops = tce_mock_group_ops;
+	grp->tg.ops = &ops;
+	ops.unset_window = NULL;
+	TCE_REFUSED(fx, NO_WINDOWS, EPERM,
+		    tce_create(client, 12, SZ_16M, 1, &start));
+	ops = tce_mock_group_ops;
+	ops.get_table_size = no_size;
+	TCE_REFUSED(fx, TABLE_SIZE, EINVAL,
+		    tce_create(client, 12, SZ_16M, 1, &start));
+	grp->tg.ops = &tce_mock_group_ops;
+	grp->tg.max_levels = 1;
+	fx->mock->table_size = (totalram_pages() + 1) << PAGE_SHIFT;
+	TCE_REFUSED(fx, TABLE_TOO_LARGE, ENOMEM,
+		    tce_create(client, 12, SZ_16M, 1, &start));
+	fx->mock->table_size = 0;
+	grp->tg.max_levels = 5;
+	TCE_REFUSED(fx, NO_SUCH_WINDOW, EINVAL, tce_remove(client, SZ_4K));
+	KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
+	TCE_REFUSED(fx, TOO_MANY_WINDOWS, ENOSPC,
+		    tce_create(client, 12, SZ_16M, 1, &start));
+}
+
+static void the_platform(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, true, NULL);
+	struct tce_mock *mock = fx->mock;
+	u64 start;
+
+	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
+	mock->no_userspace = true;
+	TCE_REFUSED(fx, NO_USER_VIEW, ENOMEM,
+		    tce_create(client, 12, SZ_16M, 1, &start));
+	mock->no_userspace = false;
+	tce_fault_arm(mock, TCE_FAULT_CREATE, 1, -ENOSPC);
+	TCE_REFUSED(fx, CREATE_TABLE, ENOSPC,
+		    tce_create(client, 12, SZ_16M, 1, &start));
+	tce_fault_arm(mock, TCE_FAULT_CREATE, 1, -4);
+	TCE_REFUSED(fx, CREATE_TABLE, EIO,
+		    tce_create(client, 12, SZ_16M, 1, &start));
+	tce_fault_arm(mock, TCE_FAULT_SET, 1, -EPERM);
+	TCE_REFUSED(fx, SET_WINDOW, EIO,
+		    tce_create(client, 12, SZ_16M, 1, &start));
+	tce_fault_arm(mock, TCE_FAULT_LINK, 1, 0);
+	TCE_REFUSED(fx, WINDOW_NOT_SET, ENOMEM,
+		    tce_create(client, 12, SZ_16M, 1, &start));
+	KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
+	tce_fault_arm(mock, TCE_FAULT_UNSET, 1, -EIO);
+	TCE_REFUSED(fx, UNSET_WINDOW, EIO, tce_remove(client, start));
+	tce_fault_disarm(mock);
+	fx->tables_left = 1;
+}
+
+/* What a bridge with hypervisor calls says comes through. */
+static void the_hypervisor(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client;
+	u64 start;
+
+	fx->mock->hcalls = true;
+	client = tce_ready(fx, true, NULL);
+	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
+	tce_fault_arm(fx->mock, TCE_FAULT_SET, 1, -ENODEV);
+	TCE_REFUSED(fx, SET_WINDOW, ENODEV,
+		    tce_create(client, 12, SZ_16M, 1, &start));
+	tce_fault_disarm(fx->mock);
+}
+
+static void nothing(struct tce_client *client)
+{
+}
+
+static void attached(struct tce_client *client)
+{
+	struct tce_mock_group *grp = tce_group(client->fx);
+
+	/* whose cells are in one piece */
+	grp->tg.tce32_size = SZ_1M;
+	KUNIT_ASSERT_EQ(client->fx->test, tce_attach(client, grp), 0);
+}
+
+static void enabled(struct tce_client *client)
+{
+	attached(client);
+	KUNIT_ASSERT_EQ(client->fx->test, tce_enable(client), 0);
+}
+
+static long open_another(struct tce_client *client)
+{
+	void *data = tce_driver->open(VFIO_SPAPR_TCE_v2_IOMMU);
+
+	if (!IS_ERR(data))
+		tce_driver->release(data);
+	return 0;
+}
+
+static long attach(struct tce_client *client)
+{
+	return tce_attach(client, list_first_entry(&client->fx->mock->groups,
+						   struct tce_mock_group, list));
+}
+
+static long create(struct tce_client *client)
+{
+	u64 start;
+
+	return tce_create(client, 12, SZ_16M, 1, &start);
+}
+
+static long first_window(struct tce_client *client)
+{
+	return tce_unmap(client, 0, SZ_4K);
+}
+
+static void no_memory(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+
+	if (!tce_fault_can_alloc())
+		kunit_skip(test, "this kernel can't make allocations fail");
+	tce_group(fx);
+	tce_fail_allocations(fx, true, nothing, open_another);
+	TCE_MET(fx, CONTAINER_MEMORY);
+	tce_fail_allocations(fx, true, nothing, attach);
+	TCE_MET(fx, GROUP_MEMORY);
+	tce_fail_allocations(fx, true, attached, create);
+	TCE_MET(fx, PROCESS_MEMORY);
+	TCE_MET(fx, WINDOW_MEMORY);
+	TCE_MET(fx, SHOWN_MEMORY);
+	tce_fail_allocations(fx, false, enabled, first_window);
+	TCE_MET(fx, CELLS_MEMORY);
+}
+
+static struct kunit_case tce_refusal_cases[] = {
+	KUNIT_CASE(what_is_told),
+	KUNIT_CASE(any_call),
+	KUNIT_CASE(containers),
+	KUNIT_CASE(groups),
+	KUNIT_CASE(windows),
+	KUNIT_CASE(the_platform),
+	KUNIT_CASE(the_hypervisor),
+	KUNIT_CASE(no_memory),
+	{}
+};
+
+static struct kunit_suite tce_refusal_suite = {
+	.name = "tce_refusal",
+	.init = tce_fixture_init,
+	.exit = tce_fixture_exit,
+	.test_cases = tce_refusal_cases,
+};
+
+kunit_test_suite(tce_refusal_suite);
