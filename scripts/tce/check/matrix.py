@@ -13,7 +13,7 @@ MACHINES = {"powernv8": "POWER8, PHB3", "powernv9": "POWER9, PHB4", "powernv10":
 def matrix() -> str:
     """A table, in Markdown: what is run on which kernel and machine by the steps that name both."""
     cells: dict[tuple[str, str], list[str]] = {}
-    default = "6.12-4k"     # of demo and handback
+    default = "6.12-4k"     # of demo, handback and check-tracing
     for _, command, _ in machines():
         what, options = command[0], dict(zip(command, command[1:]))
         kernel = options.get("--kernel", default)
@@ -25,8 +25,8 @@ def matrix() -> str:
                 cells.setdefault((kernel, machine), []).append("KUnit")
         elif what == "hotplug":
             cells.setdefault((command[-1], "powernv9"), []).append(what)
-        elif what in ("demo", "handback"):
-            cells.setdefault((kernel, command[1]), []).append(what)
+        elif what in ("demo", "handback", "check-tracing"):
+            cells.setdefault((kernel, command[1]), []).append(what.removeprefix("check-"))
     names = list(dict.fromkeys(kernel for kernel, _ in cells))
     rows = {name: " ".join((name, *row)) for name, row in kernels.rows().items()}
     heads = [f"{name}: {'64K' if '64k' in rows[name] else '4K'}{', big endian, hash' if 'big-endian' in rows[name] else ''}"

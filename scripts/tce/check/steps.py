@@ -77,6 +77,7 @@ def machines() -> Iterator[Step]:
     yield "hotplug 6.1-64k", ["hotplug", "--short", "6.1-64k"], False
     yield "demo powernv9", ["demo", "powernv9"], False
     yield "demo pseries", ["demo", "pseries"], False
+    yield "tracing powernv9", ["check-tracing", "powernv9"], False
     yield "packages in Debian 12", ["check-dkms"], False
     for kernel in DEBIAN:
         yield f"btf {kernel}", ["check-btf", kernel], False

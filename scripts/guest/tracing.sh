@@ -1,0 +1,75 @@
+# shellcheck shell=dash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The commands of Documentation/tracepoints.rst, each around a client that maps what is
+# not registered: it has to say so. CLIENT in them is that client.
+
+# shellcheck source=lib.sh
+. /guest/lib.sh
+
+EVENT=/sys/kernel/tracing/events/vfio_spapr_tce/tce_refused
+# What it shows of a refusal: the text of the event, or the keys of a histogram
+LINE='container=[1-9][0-9]* process=[1-9][0-9]* command=MAP_DMA reason=NOT_REGISTERED ioba=0x[0-9a-f]* ua=0x[0-9a-f]* size=0x[0-9a-f]* value=0x[0-9a-f]* rc=-22'
+KEYS='command: MAP_DMA *, reason: NOT_REGISTERED *} hitcount: *[1-9]'
+
+for dev in $(pci_find "$EDU"); do
+	vfio_bind "$dev" || die "$dev cannot be bound to vfio-pci"
+done
+tce_version || die "another driver is loaded"
+
+cat >/tmp/client <<'EOC'
+#!/bin/sh
+unset LD_LIBRARY_PATH
+/selftests/dma --safe --test '*MAP refuses*' >/tmp/client.out
+EOC
+chmod 755 /tmp/client
+/tmp/client || { cat /tmp/client.out; die "the client fails"; }
+grep -q 'ok .*MAP refuses memory' /tmp/client.out || die "the client has not done anything"
+
+# clean - nothing is traced, and nothing was
+clean() {
+	echo 0 >"$EVENT/enable"
+	echo 0 >"$EVENT/filter"
+	echo '!hist:keys=command,reason' >"$EVENT/trigger" 2>/dev/null
+	echo >/sys/kernel/tracing/trace
+}
+
+shown=0
+for commands in /doc/*; do
+	name=${commands##*/}
+	clean
+	sed 's,CLIENT,/tmp/client,' "$commands" >/tmp/commands
+	(
+		PATH=$PATH:/tools/bin
+		LD_LIBRARY_PATH=/tools/lib
+		export LD_LIBRARY_PATH
+		sh -e /tmp/commands
+	) >/tmp/shown 2>/tmp/errors || { cat /tmp/shown /tmp/errors; die "$name: exit code $?"; }
+	case $name in
+	hist) want=$KEYS ;;
+	*) want=$LINE ;;
+	esac
+	grep -q "$want" /tmp/shown || { head -n 40 /tmp/shown; cat /tmp/errors; die "$name: does not show it"; }
+	if [ "$name" = filter ] && grep reason= /tmp/shown | grep -v reason=NOT_REGISTERED; then
+		die "filter: lets others through"
+	fi
+	say "$name: $(grep "$want" /tmp/shown | head -n 1)"
+	shown=$((shown + 1))
+done
+clean
+[ $shown -ge 5 ] || die "only $shown of the page's commands were run"
+
+# The other events, failed ones too: one of each that the client gives rise to
+echo 1 >"${EVENT%/*}/enable"
+/tmp/client || die "the client fails when it is traced"
+echo 0 >"${EVENT%/*}/enable"
+for event in tce_attach:.*rc=0 tce_register:.*rc=0 tce_window_create:.*rc=0 tce_map:.*rc=0 tce_map:.*rc=-22 tce_unmap:.*rc=0 \
+	tce_unregister:.*rc=0 tce_window_remove:.*rc=0 tce_detach:.*rc=0; do
+	grep "$event" /sys/kernel/tracing/trace | grep -q 'container=[1-9][0-9]* process=[1-9]' || die "no $event"
+done
+# one container's number is the same in all of them
+number=$(sed -n 's/.*tce_attach: container=\([0-9]*\) .*/\1/p' /sys/kernel/tracing/trace | head -n 1)
+for event in register window_create map window_remove detach; do
+	grep -q "tce_$event: container=$number " /sys/kernel/tracing/trace || die "no tce_$event of container $number"
+done
+say "passed: $shown of the page's commands"
