@@ -14,6 +14,7 @@ UNMET = "scripts/data/refusals.unmet"
 PLAIN = {"EINTR", "EAGAIN"}
 # init_module() is no call of a client's; and two say no, and each caller why.
 EXEMPT = {"tce_container_init", "tce_region_unlist", "tce_region_release"}
+ROOM = 24       # of the field "reason"
 
 Table = dict[str, list[str]]
 
@@ -92,6 +93,8 @@ def check_refusals(sources: dict[str, str], page: str, suites: str, unmet: str) 
     if not names:
         yield "tce_refusal.h: no checks"
     for name in names:
+        if len(name) >= ROOM:
+            yield f"tce_refusal.h: {name} is too long for tce_refused"
         if name not in found:
             yield f"tce_refusal.h: nothing is refused by {name}"
         if name not in met and name not in why:

@@ -89,6 +89,7 @@ class Refusals(unittest.TestCase):
                 ({"page": PAGE.replace("- EINVAL", "- EINVAL, EIO")}, "GONE has the errnos EINVAL, not EINVAL EIO"),
                 ({"page": PAGE.replace("``GONE``", "``WENT``")}, "nothing about the check GONE"),
                 ({"page": PAGE.replace("``GONE``", "``WENT``")}, "no check WENT"),
+                ({"whys": WHYS.replace("GONE", "GONE_WITHOUT_A_WORD_OF_IT")}, "is too long"),
                 ({"whys": ""}, "no checks")):
             self.assertTrue(any(said in text for text in self.wrong(**files)), said)
 
