@@ -85,7 +85,8 @@ static unsigned long contiguous(struct tce_fixture *fx, unsigned long size)
 	unsigned long all = 32 * size, ua, at, run, last = 0;
 	int tries;
 
-	for (tries = 0; tries < 8; tries++) {
+	/* what is free in single pages comes first, and the cases before leave some */
+	for (tries = 0; tries < max(8, SZ_128M / all); tries++) {
 		ua = map_user(fx, NULL, all, PROT_READ | PROT_WRITE,
 			      MAP_PRIVATE | MAP_ANONYMOUS);
 		if (!ua)
