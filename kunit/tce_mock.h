@@ -292,8 +292,10 @@ unsigned int tce_mock_tables(struct tce_mock *mock);
 void tce_mock_snapshot(struct tce_mock *mock, struct tce_snapshot *snap);
 unsigned int tce_mock_forget_bridges(struct tce_mock *mock);
 
+void tce_mock_whole(struct tce_mock *mock, unsigned long pfn);
 void tce_mock_pinned(struct tce_mock *mock, unsigned long pfn);
 void tce_mock_unpinned(struct tce_mock *mock, unsigned long pfn);
+bool tce_mock_is_pinned(struct tce_mock *mock, unsigned long pfn);
 unsigned long tce_mock_pins(struct tce_mock *mock);
 __printf(2, 3)
 void tce_mock_violation(struct tce_mock *mock, const char *fmt, ...);

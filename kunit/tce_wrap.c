@@ -150,6 +150,27 @@ long __wrap_pin_user_pages(unsigned long start, unsigned long nr_pages,
 	return rc;
 }
 
+/*
+ * The driver asks whether what it has pinned is mapped as a huge page. So if that is in a
+ * huge page at all, the mock counts the pins of it by the folio.
+ */
+pte_t *__wrap___find_linux_pte(pgd_t *pgdir, unsigned long ea, bool *is_thp,
+			       unsigned int *hshift)
+{
+	pte_t *entry = __real___find_linux_pte(pgdir, ea, is_thp, hshift);
+	struct tce_mock *mock = tce_mock_current();
+	unsigned long pfn;
+
+	if (!mock || !entry || !*hshift)
+		return entry;
+	pfn = pte_pfn(READ_ONCE(*entry)) +
+	      ((ea & ((1UL << *hshift) - 1)) >> PAGE_SHIFT);
+	/* by now it may be another one, which nobody has pinned */
+	if (pfn_valid(pfn) && tce_mock_is_pinned(mock, pfn))
+		tce_mock_whole(mock, pfn);
+	return entry;
+}
+
 void __wrap_unpin_user_page(struct page *page)
 {
 	note_unpinned(&page, 1);

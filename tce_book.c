@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The book of a region: its pages are pinned here, and let go.
+ *
+ * A large folio is neither split nor freed nor moved while it has a pin. So one pin holds
+ * all of a huge page. But which part of it does the client see? Pages are pinned first,
+ * while no lock is held, since a client may let a page fault take as long as it likes.
+ * Then one entry of its page table is looked at (mapped_shift()). If it maps the pinned
+ * page as a part of a huge one, the client sees all that the entry maps, in that instant.
+ * If it does not, whatever the reason, the pages of that grain are pinned one by one.
+ * Documentation/design.rst says why nothing else would do.
+ *
+ * Locks: none. &tce_process.registering keeps others from pinning the same region.
+ *
+ * Never fails: tce_book_unpin(), tce_book_hpas().
+ */
+#include <linux/hugetlb.h>
+#include <linux/irqflags.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include <asm/pte-walk.h>
+
+#include "tce_book.h"
+#include "tce_page.h"
+
+/* No huge page is smaller */
+#define TCE_HUGE_MIN	((unsigned long)SZ_2M)
+
+/* Places of a region that are looked at for its largest page */
+#define TCE_BOOK_PROBES	4UL
+
+/* Grains between two looks at whether somebody else should run */
+#define TCE_BOOK_CHUNK	64
+
+/* kvmalloc() would be of no use: it has a limit, of 2^28 pages. */
+static struct page **pages_alloc(unsigned long npages)
+{
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
+	size_t size = npages * sizeof(struct page *);
+
+	return size > PAGE_SIZE ? __vmalloc(size, gfp) : kmalloc(size, gfp);
+}
+
+static void pages_unpin(struct page **pages, unsigned long npages, bool dirty)
+{
+	unsigned long i, n;
+
+	for (i = 0; i < npages; i += n) {
+		n = min_t(unsigned long, npages - i, TCE_PIN_CHUNK);
+		unpin_user_pages_dirty_lock(pages + i, n, dirty);
+		cond_resched();
+	}
+}
+
+/* Pin all pages of a range, or none. Return: 0; -ENOMEM; -EFAULT; -EINTR */
+static int pages_pin(struct page **pages, unsigned long ua,
+		     unsigned long npages)
+{
+	unsigned long done = 0, n;
+	int got;
+
+	while (done < npages) {
+		n = min_t(unsigned long, TCE_PIN_CHUNK, npages - done);
+		/* pages that are there are pinned without a look at signals */
+		got = fatal_signal_pending(current) ? -EINTR :
+		      pin_user_pages_fast(ua + (done << PAGE_SHIFT), n,
+					  FOLL_WRITE | FOLL_LONGTERM,
+					  pages + done);
+		if (got <= 0) {
+			pages_unpin(pages, done, false);
+			return tce_pin_errno(got);
+		}
+		done += got;
+		if (n > 1)
+			cond_resched();
+	}
+	return 0;
+}
+
+/* The entry of the page table that maps a huge page at @ua; one of 0 if none does */
+static pte_t huge_entry(unsigned long ua, unsigned int *shift)
+{
+	pte_t entry = __pte(0), *ptep;
+	unsigned long flags;
+
+	/* the kernel frees no page table that a CPU may look at so */
+	local_irq_save(flags);
+	ptep = find_linux_pte(current->mm->pgd, ua, NULL, shift);
+	if (ptep && *shift)
+		entry = READ_ONCE(*ptep);
+	local_irq_restore(flags);
+	return entry;
+}
+
+/*
+ * Which of the ranges around @ua, 2^n bytes and aligned, does the client see as a part of
+ * the folio of @page, and may write to? @page was pinned at @ua, but then another thread
+ * may have mapped something else.
+ *
+ * Return: log2 of the largest; PAGE_SHIFT if that is not known of more.
+ */
+static unsigned int mapped_shift(struct page *page, unsigned long ua)
+{
+	struct folio *folio = page_folio(page);
+	unsigned int shift = 0;
+	unsigned long before;
+	pte_t entry;
+
+	if (!folio_test_large(folio))
+		return PAGE_SHIFT;
+	entry = huge_entry(ua, &shift);
+	/* the other thing that it may be by now is the address of a page table */
+	if (!pte_hw_valid(entry) || !pte_write(entry))
+		return PAGE_SHIFT;
+	before = (ua & ((1UL << shift) - 1)) >> PAGE_SHIFT;
+	if (pte_pfn(entry) + before != page_to_pfn(page))
+		return PAGE_SHIFT;
+
+	/* the hash MMU has several entries for one page of hugetlbfs, and for no other */
+	if (PageHuge(page))
+		shift = folio_shift(folio);
+	/* pages of devices may be mapped as huge, and be single */
+	before = (ua & ((1UL << shift) - 1)) >> PAGE_SHIFT;
+	if (folio_page_idx(folio, page) < before ||
+	    folio_page_idx(folio, page) - before + (1UL << (shift - PAGE_SHIFT)) >
+	    folio_nr_pages(folio))
+		return PAGE_SHIFT;
+	return shift;
+}
+
+/*
+ * The largest page that is found at some places of a region. Where the region has no room
+ * for a huge page, only those of hugetlbfs are worth it: larger IOMMU pages can map them.
+ *
+ * Return: log2 of it; -ENOMEM; -EFAULT; -EINTR.
+ */
+static int book_probe(unsigned long ua, unsigned long npages)
+{
+	unsigned long first = round_up(ua, TCE_HUGE_MIN), n = 0, places, i;
+	unsigned long end = ua + (npages << PAGE_SHIFT), at;
+	unsigned int shift = PAGE_SHIFT;
+	struct page *page;
+	int rc;
+
+	if (npages == 1)
+		return PAGE_SHIFT;
+	if (end > first)
+		n = (end - first) / TCE_HUGE_MIN;
+	places = clamp(n, 1UL, TCE_BOOK_PROBES);
+	for (i = 0; i < places && shift == PAGE_SHIFT; i++) {
+		at = n ? first + n * i / places * TCE_HUGE_MIN : ua;
+		rc = pages_pin(&page, at, 1);
+		if (rc)
+			return rc;
+		if (n || PageHuge(page))
+			shift = mapped_shift(page, at);
+		unpin_user_page(page);
+	}
+	return shift;
+}
+
+/* Which word stands for an address */
+static unsigned long word_of(const struct tce_book *book, unsigned long ua)
+{
+	return (ua - book->base) >> book->grain;
+}
+
+/* The part of the region that a word stands for, from *@ua to *@end. Return: its pages */
+static unsigned long word_part(const struct tce_book *book, unsigned long i,
+			       unsigned long *ua, unsigned long end)
+{
+	unsigned long start = book->base + (i << book->grain);
+
+	*ua = max(*ua, start);
+	/* which is no more than there is of addresses */
+	return (min(end - start, 1UL << book->grain) - (*ua - start)) >> PAGE_SHIFT;
+}
+
+/*
+ * Pin a grain.
+ *
+ * Return: 0; log2 of a huge page that is there and is smaller; -ENOMEM; -EFAULT; -EINTR.
+ */
+static int word_pin(struct tce_book *book, unsigned long i, unsigned long ua,
+		    unsigned long end)
+{
+	unsigned long npages = word_part(book, i, &ua, end), before;
+	struct page *page, **array;
+	int rc = pages_pin(&page, ua, 1);
+	unsigned int shift;
+
+	if (rc)
+		return rc;
+	before = (ua & ((1UL << book->grain) - 1)) >> PAGE_SHIFT;
+	shift = mapped_shift(page, ua);
+	if (shift >= book->grain) {
+		if (!PageHuge(page))
+			shift = PAGE_SHIFT;
+		book->page_shift = min(book->page_shift, shift);
+		book->pages[i] = pfn_to_page(page_to_pfn(page) - before);
+		return 0;
+	}
+
+	unpin_user_page(page);
+	if (shift > PAGE_SHIFT)
+		return shift;
+	array = pages_alloc(npages);
+	if (!array)
+		return -ENOMEM;
+	rc = pages_pin(array, ua, npages);
+	if (rc) {
+		kvfree(array);
+		return rc;
+	}
+	book->page_shift = PAGE_SHIFT;
+	book->pages[i] = (struct page *)((unsigned long)(array - before) |
+					 TCE_BOOK_ARRAY);
+	return 0;
+}
+
+/* Undo word_pin() of a word that is an array. */
+static void array_unpin(struct tce_book *book, unsigned long i, unsigned long ua,
+			unsigned long end, bool dirty)
+{
+	unsigned long npages = word_part(book, i, &ua, end);
+	struct page **array = tce_book_array(book->pages[i]);
+
+	array += (ua & ((1UL << book->grain) - 1)) >> PAGE_SHIFT;
+	pages_unpin(array, npages, dirty);
+	kvfree(array);
+}
+
+/* Let go of the first @n words, and of the book. */
+static void words_unpin(struct tce_book *book, unsigned long n, unsigned long ua,
+			unsigned long end, bool dirty)
+{
+	unsigned long i, first = 0;
+
+	for (i = 0; book->grain > PAGE_SHIFT && i < n; i++) {
+		if (!tce_book_array(book->pages[i]))
+			continue;
+		pages_unpin(book->pages + first, i - first, dirty);
+		array_unpin(book, i, ua, end, dirty);
+		first = i + 1;
+	}
+	pages_unpin(book->pages + first, n - first, dirty);
+	if (book->pages != &book->one)
+		kvfree(book->pages);
+}
+
+/* Pin all, with grains of 2^@grain. Return: as word_pin() */
+static int book_fill(struct tce_book *book, unsigned long ua, unsigned long end,
+		     unsigned int grain)
+{
+	unsigned long n, i;
+	int rc = 0;
+
+	book->grain = grain;
+	book->base = ua & -(1UL << grain);
+	book->page_shift = BITS_PER_LONG;
+	book->pages = &book->one;
+	n = word_of(book, end - 1) + 1;
+	if (n > 1)
+		book->pages = pages_alloc(n);
+	if (!book->pages)
+		return -ENOMEM;
+
+	if (grain == PAGE_SHIFT) {
+		book->page_shift = PAGE_SHIFT;
+		rc = pages_pin(book->pages, ua, n);
+		if (rc)
+			words_unpin(book, 0, ua, end, false);
+		return rc;
+	}
+	for (i = 0; i < n; i++) {
+		rc = word_pin(book, i, ua, end);
+		if (rc) {
+			words_unpin(book, i, ua, end, false);
+			return rc;
+		}
+		if (!((i + 1) % TCE_BOOK_CHUNK))
+			cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * tce_book_pin() - pin a range of memory, and write down its pages
+ * @book: not used yet
+ * @ua: first byte
+ * @npages: CPU pages
+ *
+ * Undone by tce_book_unpin(). Context: the owner of the memory; sleeps for as long as he
+ * likes, ends early on SIGKILL.
+ *
+ * Return: 0; -ENOMEM; -EFAULT; -EINTR.
+ */
+int tce_book_pin(struct tce_book *book, unsigned long ua, unsigned long npages)
+{
+	int rc = book_probe(ua, npages);
+
+	/* again, with smaller grains, while there is a smaller huge page */
+	while (rc > 0)
+		rc = book_fill(book, ua, ua + (npages << PAGE_SHIFT), rc);
+	return rc;
+}
+
+/**
+ * tce_book_unpin() - undo tce_book_pin()
+ * @book: the book
+ * @ua: as there
+ * @npages: as there
+ * @dirty: some device may have written to it
+ *
+ * Context: sleeps, but waits for no client.
+ */
+void tce_book_unpin(struct tce_book *book, unsigned long ua,
+		    unsigned long npages, bool dirty)
+{
+	unsigned long end = ua + (npages << PAGE_SHIFT);
+
+	words_unpin(book, word_of(book, end - 1) + 1, ua, end, dirty);
+}
+
+/* Where @n IOMMU pages of a grain are, which is larger than they are. */
+static void grain_hpas(const struct tce_book *book, unsigned long ua,
+		       unsigned long n, unsigned int shift, unsigned long *hpas)
+{
+	struct page **array = tce_book_array(book->pages[word_of(book, ua)]);
+	unsigned long hpa, step = 1UL << shift, *end = hpas + n;
+
+	if (array) {
+		array += (ua & ((1UL << book->grain) - 1)) >> PAGE_SHIFT;
+		for (; hpas < end; array += step >> PAGE_SHIFT)
+			*hpas++ = tce_page_hpa(*array);
+		return;
+	}
+	for (hpa = tce_book_hpa(book, ua); hpas < end; hpa += step)
+		*hpas++ = hpa;
+}
+
+/**
+ * tce_book_hpas() - where IOMMU pages are that are no smaller than the CPU's
+ * @book: the book of the region that has them
+ * @ua: of the first
+ * @n: how many
+ * @shift: log2 of one, no more than &tce_book.page_shift
+ * @hpas: room for @n addresses, which are returned here
+ *
+ * Context: any.
+ */
+void tce_book_hpas(const struct tce_book *book, unsigned long ua,
+		   unsigned long n, unsigned int shift, unsigned long *hpas)
+{
+	unsigned long *end = hpas + n, size = 1UL << book->grain, step, some;
+	struct page **page = book->pages + word_of(book, ua);
+
+	if (shift >= book->grain) {
+		step = 1UL << (shift - book->grain);
+		for (; hpas < end; page += step)
+			*hpas++ = tce_page_hpa(*page);
+		return;
+	}
+	for (; hpas < end; hpas += some) {
+		some = min_t(unsigned long, (size - (ua & (size - 1))) >> shift,
+			     end - hpas);
+		grain_hpas(book, ua, some, shift, hpas);
+		ua += some << shift;
+	}
+}
