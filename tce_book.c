@@ -31,7 +31,7 @@
 /* No huge page is smaller */
 #define TCE_HUGE_MIN	((unsigned long)SZ_2M)
 
-/* Places of a region that are looked at for its largest page */
+/* Places of a region that are looked at for a huge page */
 #define TCE_BOOK_PROBES	4UL
 
 /* Grains between two looks at whether somebody else should run */
@@ -98,11 +98,11 @@ static pte_t huge_entry(unsigned long ua, unsigned int *shift)
 }
 
 /*
- * Which of the ranges around @ua, 2^n bytes and aligned, does the client see as a part of
- * the folio of @page, and may write to? @page was pinned at @ua, but then another thread
- * may have mapped something else.
+ * How large is the page, around @ua and aligned, that the client has and may write to? It
+ * is of the folio of @page, which was pinned at @ua. But then another thread may have
+ * mapped something else there.
  *
- * Return: log2 of the largest; PAGE_SHIFT if that is not known of more.
+ * Return: log2 of it; PAGE_SHIFT if no more is known.
  */
 static unsigned int mapped_shift(struct page *page, unsigned long ua)
 {
@@ -134,8 +134,8 @@ static unsigned int mapped_shift(struct page *page, unsigned long ua)
 }
 
 /*
- * The largest page that is found at some places of a region. Where the region has no room
- * for a huge page, only those of hugetlbfs are worth it: larger IOMMU pages can map them.
+ * The first huge page that is found at some places of a region. Where the region has no room
+ * for one, only those of hugetlbfs are worth it: larger IOMMU pages can map them.
  *
  * Return: log2 of it; -ENOMEM; -EFAULT; -EINTR.
  */

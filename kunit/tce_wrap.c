@@ -130,6 +130,8 @@ int __wrap_pin_user_pages_fast(unsigned long start, int nr_pages,
 	}
 	rc = __real_pin_user_pages_fast(start, nr_pages, gup_flags, pages);
 	note_pinned(pages, rc);
+	if (mock)
+		tce_pass_gate(mock, &mock->pinned_gate);
 	return rc;
 }
 
@@ -168,6 +170,8 @@ pte_t *__wrap___find_linux_pte(pgd_t *pgdir, unsigned long ea, bool *is_thp,
 	/* by now it may be another one, which nobody has pinned */
 	if (pfn_valid(pfn) && tce_mock_is_pinned(mock, pfn))
 		tce_mock_whole(mock, pfn);
+	if (mock->look_left && !--mock->look_left)
+		*hshift = mock->look_shift;
 	return entry;
 }
 
