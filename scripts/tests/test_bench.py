@@ -39,6 +39,7 @@ class Bench(unittest.TestCase):
                         for n in (4096, 65536, measured.MIB):
                             yield (driver, "parallel", version, what, n), value
                     yield (driver, "parallel", version, "beside", 16 * measured.MIB), 1
+                    yield (driver, "parallel", version, "beside-register", goals.AGAIN), 1
                 for op in ("register", "map", "unmap", "unregister"):
                     for n in (16, 65536):
                         yield (driver, op, 2, "registrations", n), 1000 * factor
@@ -115,7 +116,7 @@ class Bench(unittest.TestCase):
                       ("ours", "books"), ("ours", "register", 2, "again"), ("ours", "unregister", 2, "again"),
                       ("ours", "books", 2, "again"), ("ours", "register", 2, "thp"), ("ours", "remove"), ("ours", "unmap-calls"), ("ours", "map", 1, "scattered")):
             self.assertFalse(worse(100, *start).good(), start)
-        for start in (("ours", "parallel", 1, "cpus"), ("ours", "parallel", 2, "beside"), ("ours", "books")):
+        for start in (("ours", "parallel", 1, "cpus"), ("ours", "parallel", 2, "beside"), ("ours", "parallel", 2, "beside-register"), ("ours", "books")):
             self.assertFalse(worse(0, *start).good(), start)
 
     def test_known_to_be_missed(self):

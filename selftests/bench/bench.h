@@ -11,6 +11,7 @@
 
 #define TCE		4096ULL		/* windows here have 4K pages */
 #define MAX_REPS	9
+#define AGAIN		(16 * GiB)	/* of the same huge pages again and again */
 
 struct options {
 	const char *driver;

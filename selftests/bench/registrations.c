@@ -99,8 +99,6 @@ void register_hugetlb(struct tce *t)
 	bench_register(t, HUGETLB);
 }
 
-#define AGAIN	(16 * GiB)
-
 /*
  * More hugetlb memory than there is: the same few huge pages of 2 MiB again and again,
  * which a registration neither knows nor cares.
