@@ -134,31 +134,26 @@ static unsigned int mapped_shift(struct page *page, unsigned long ua)
 }
 
 /*
- * The first huge page that is found at some places of a region. Where the region has no room
- * for one, only those of hugetlbfs are worth it: larger IOMMU pages can map them.
+ * The first huge page that is found at some places of a region that has room for one.
  *
  * Return: log2 of it; -ENOMEM; -EFAULT; -EINTR.
  */
 static int book_probe(unsigned long ua, unsigned long npages)
 {
-	unsigned long first = round_up(ua, TCE_HUGE_MIN), n = 0, places, i;
-	unsigned long end = ua + (npages << PAGE_SHIFT), at;
+	unsigned long end = ua + (npages << PAGE_SHIFT), n, places, i, at;
+	unsigned long first = round_up(ua, TCE_HUGE_MIN);
 	unsigned int shift = PAGE_SHIFT;
 	struct page *page;
 	int rc;
 
-	if (npages == 1)
-		return PAGE_SHIFT;
-	if (end > first)
-		n = (end - first) / TCE_HUGE_MIN;
-	places = clamp(n, 1UL, TCE_BOOK_PROBES);
+	n = end > first ? (end - first) / TCE_HUGE_MIN : 0;
+	places = min(n, TCE_BOOK_PROBES);
 	for (i = 0; i < places && shift == PAGE_SHIFT; i++) {
-		at = n ? first + n * i / places * TCE_HUGE_MIN : ua;
+		at = first + n * i / places * TCE_HUGE_MIN;
 		rc = pages_pin(&page, at, 1);
 		if (rc)
 			return rc;
-		if (n || PageHuge(page))
-			shift = mapped_shift(page, at);
+		shift = mapped_shift(page, at);
 		unpin_user_page(page);
 	}
 	return shift;
@@ -253,6 +248,30 @@ static void words_unpin(struct tce_book *book, unsigned long n, unsigned long ua
 		kvfree(book->pages);
 }
 
+/*
+ * Pin all, page by page. If that is a part of a huge page, it is worth to begin again only
+ * for pages of hugetlbfs: larger IOMMU pages can map these.
+ *
+ * Return: as word_pin().
+ */
+static int book_fill_pages(struct tce_book *book, unsigned long ua,
+			   unsigned long end)
+{
+	unsigned long n = (end - ua) >> PAGE_SHIFT;
+	int rc = pages_pin(book->pages, ua, n);
+
+	book->page_shift = PAGE_SHIFT;
+	if (!rc && n > 1 && PageHuge(book->pages[0])) {
+		rc = mapped_shift(book->pages[0], ua);
+		if (rc == PAGE_SHIFT)
+			return 0;
+		pages_unpin(book->pages, n, false);
+	}
+	if (rc)
+		words_unpin(book, 0, ua, end, false);
+	return rc;
+}
+
 /* Pin all, with grains of 2^@grain. Return: as word_pin() */
 static int book_fill(struct tce_book *book, unsigned long ua, unsigned long end,
 		     unsigned int grain)
@@ -270,13 +289,8 @@ static int book_fill(struct tce_book *book, unsigned long ua, unsigned long end,
 	if (!book->pages)
 		return -ENOMEM;
 
-	if (grain == PAGE_SHIFT) {
-		book->page_shift = PAGE_SHIFT;
-		rc = pages_pin(book->pages, ua, n);
-		if (rc)
-			words_unpin(book, 0, ua, end, false);
-		return rc;
-	}
+	if (grain == PAGE_SHIFT)
+		return book_fill_pages(book, ua, end);
 	for (i = 0; i < n; i++) {
 		rc = word_pin(book, i, ua, end);
 		if (rc) {
