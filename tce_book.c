@@ -121,7 +121,7 @@ static unsigned int mapped_shift(struct page *page, unsigned long ua)
 	if (pte_pfn(entry) + before != page_to_pfn(page))
 		return PAGE_SHIFT;
 
-	/* the hash MMU has several entries for one page of hugetlbfs, and for no other */
+	/* the hash MMU may have several entries for one page of hugetlbfs, but never for a part */
 	if (PageHuge(page))
 		shift = folio_shift(folio);
 	/* pages of devices may be mapped as huge, and be single */
@@ -165,7 +165,7 @@ static unsigned long word_of(const struct tce_book *book, unsigned long ua)
 	return (ua - book->base) >> book->grain;
 }
 
-/* The part of the region that a word stands for, from *@ua to *@end. Return: its pages */
+/* The part of the region that a word stands for, from *@ua to @end. Return: its pages */
 static unsigned long word_part(const struct tce_book *book, unsigned long i,
 			       unsigned long *ua, unsigned long end)
 {
