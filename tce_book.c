@@ -159,21 +159,27 @@ static int book_probe(unsigned long ua, unsigned long npages)
 	return shift;
 }
 
-/* Which word stands for an address */
-static unsigned long word_of(const struct tce_book *book, unsigned long ua)
+/* How many words a book has */
+static unsigned long words_of(const struct tce_book *book, unsigned long ua,
+			      unsigned long end)
 {
-	return (ua - book->base) >> book->grain;
+	return ((end - 1) >> book->grain) - (ua >> book->grain) + 1;
+}
+
+/* The page of a grain that has @ua */
+static unsigned long page_of(const struct tce_book *book, unsigned long ua)
+{
+	return (ua & book->mask) >> PAGE_SHIFT;
 }
 
 /* The part of the region that a word stands for, from *@ua to @end. Return: its pages */
 static unsigned long word_part(const struct tce_book *book, unsigned long i,
 			       unsigned long *ua, unsigned long end)
 {
-	unsigned long start = book->base + (i << book->grain);
+	unsigned long start = (*ua & ~book->mask) + (i << book->grain);
 
 	*ua = max(*ua, start);
-	/* which is no more than there is of addresses */
-	return (min(end - start, 1UL << book->grain) - (*ua - start)) >> PAGE_SHIFT;
+	return (min(end, start + book->mask + 1) - *ua) >> PAGE_SHIFT;
 }
 
 /*
@@ -191,7 +197,7 @@ static int word_pin(struct tce_book *book, unsigned long i, unsigned long ua,
 
 	if (rc)
 		return rc;
-	before = (ua & ((1UL << book->grain) - 1)) >> PAGE_SHIFT;
+	before = page_of(book, ua);
 	shift = mapped_shift(page, ua);
 	if (shift >= book->grain) {
 		if (!PageHuge(page))
@@ -225,7 +231,7 @@ static void array_unpin(struct tce_book *book, unsigned long i, unsigned long ua
 	unsigned long npages = word_part(book, i, &ua, end);
 	struct page **array = tce_book_array(book->pages[i]);
 
-	array += (ua & ((1UL << book->grain) - 1)) >> PAGE_SHIFT;
+	array += page_of(book, ua);
 	pages_unpin(array, npages, dirty);
 	kvfree(array);
 }
@@ -280,14 +286,15 @@ static int book_fill(struct tce_book *book, unsigned long ua, unsigned long end,
 	int rc = 0;
 
 	book->grain = grain;
-	book->base = ua & -(1UL << grain);
+	book->mask = (1UL << grain) - 1;
 	book->page_shift = BITS_PER_LONG;
 	book->pages = &book->one;
-	n = word_of(book, end - 1) + 1;
+	n = words_of(book, ua, end);
 	if (n > 1)
 		book->pages = pages_alloc(n);
 	if (!book->pages)
 		return -ENOMEM;
+	book->at = book->pages - (ua >> grain);
 
 	if (grain == PAGE_SHIFT)
 		return book_fill_pages(book, ua, end);
@@ -338,18 +345,18 @@ void tce_book_unpin(struct tce_book *book, unsigned long ua,
 {
 	unsigned long end = ua + (npages << PAGE_SHIFT);
 
-	words_unpin(book, word_of(book, end - 1) + 1, ua, end, dirty);
+	words_unpin(book, words_of(book, ua, end), ua, end, dirty);
 }
 
 /* Where @n IOMMU pages of a grain are, which is larger than they are. */
 static void grain_hpas(const struct tce_book *book, unsigned long ua,
 		       unsigned long n, unsigned int shift, unsigned long *hpas)
 {
-	struct page **array = tce_book_array(book->pages[word_of(book, ua)]);
+	struct page **array = tce_book_array(book->at[ua >> book->grain]);
 	unsigned long hpa, step = 1UL << shift, *end = hpas + n;
 
 	if (array) {
-		array += (ua & ((1UL << book->grain) - 1)) >> PAGE_SHIFT;
+		array += page_of(book, ua);
 		for (; hpas < end; array += step >> PAGE_SHIFT)
 			*hpas++ = tce_page_hpa(*array);
 		return;
@@ -371,8 +378,8 @@ static void grain_hpas(const struct tce_book *book, unsigned long ua,
 void tce_book_hpas(const struct tce_book *book, unsigned long ua,
 		   unsigned long n, unsigned int shift, unsigned long *hpas)
 {
-	unsigned long *end = hpas + n, size = 1UL << book->grain, step, some;
-	struct page **page = book->pages + word_of(book, ua);
+	struct page **page = book->at + (ua >> book->grain);
+	unsigned long *end = hpas + n, step, some;
 
 	if (shift >= book->grain) {
 		step = 1UL << (shift - book->grain);
@@ -381,8 +388,8 @@ void tce_book_hpas(const struct tce_book *book, unsigned long ua,
 		return;
 	}
 	for (; hpas < end; hpas += some) {
-		some = min_t(unsigned long, (size - (ua & (size - 1))) >> shift,
-			     end - hpas);
+		some = (book->mask + 1 - (ua & book->mask)) >> shift;
+		some = min_t(unsigned long, some, end - hpas);
 		grain_hpas(book, ua, some, shift, hpas);
 		ua += some << shift;
 	}

@@ -19,18 +19,21 @@
 
 /**
  * struct tce_book - the pages of a region
- * @base: where the first grain begins, at or before the region
  * @grain: log2 of the bytes that a word stands for
  * @page_shift: log2 of the smallest page, of which only those of hugetlbfs count as
  *	larger than PAGE_SIZE: others can be split under us
+ * @mask: these bytes, less one
+ * @at: the words, as if the first stood for address 0: this saves MAP and UNMAP of one
+ *	entry some instructions
  * @pages: the words: a page, or an array with TCE_BOOK_ARRAY. None is an array where a
  *	grain is PAGE_SIZE, or not larger than 2^@page_shift.
  * @one: what @pages points to for a book of one word
  */
 struct tce_book {
-	unsigned long base;
 	unsigned int grain;
 	unsigned int page_shift;
+	unsigned long mask;
+	struct page **at;
 	struct page **pages;
 	struct page *one;
 };
@@ -65,14 +68,13 @@ static __always_inline struct page **tce_book_array(struct page *page)
 static __always_inline unsigned long
 tce_book_hpa(const struct tce_book *book, unsigned long ua)
 {
-	unsigned long in_grain = ua & ((1UL << book->grain) - 1);
-	struct page *page = book->pages[(ua - book->base) >> book->grain];
-	struct page **array = tce_book_array(page);
+	struct page *page = book->at[ua >> book->grain];
 
-	if (unlikely(array))
-		return tce_page_hpa(array[in_grain >> PAGE_SHIFT]) +
+	if (unlikely((unsigned long)page & TCE_BOOK_ARRAY))
+		return tce_page_hpa(tce_book_array(page)[(ua & book->mask) >>
+							 PAGE_SHIFT]) +
 			offset_in_page(ua);
-	return tce_page_hpa(page) + in_grain;
+	return tce_page_hpa(page) + (ua & book->mask);
 }
 
 #endif /* TCE_BOOK_H */
