@@ -114,9 +114,11 @@ class Bench(unittest.TestCase):
             return self.judge(change=lambda key, value: value * factor if key[:len(start)] == start else value)[0]
         for start in (("ours", "map", 2, "thp"), ("ours", "register", 2, "registrations", 65536), ("ours", "start"),
                       ("ours", "books"), ("ours", "register", 2, "again"), ("ours", "unregister", 2, "again"),
-                      ("ours", "books", 2, "again"), ("ours", "register", 2, "thp"), ("ours", "remove"), ("ours", "unmap-calls"), ("ours", "map", 1, "scattered")):
+                      ("ours", "books", 2, "again"), ("ours", "register", 2, "thp"), ("ours", "remove"),
+                      ("ours", "unmap-calls"), ("ours", "map", 1, "scattered")):
             self.assertFalse(worse(100, *start).good(), start)
-        for start in (("ours", "parallel", 1, "cpus"), ("ours", "parallel", 2, "beside"), ("ours", "parallel", 2, "beside-register"), ("ours", "books")):
+        for start in (("ours", "parallel", 1, "cpus"), ("ours", "parallel", 2, "beside"), ("ours", "parallel", 2, "beside-register"),
+                      ("ours", "books")):
             self.assertFalse(worse(0, *start).good(), start)
 
     def test_known_to_be_missed(self):

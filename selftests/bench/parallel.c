@@ -172,7 +172,8 @@ struct long_calls {
 	const char *what;
 	uint64_t n;
 	uint8_t *mem;
-	void (*call[2])(struct tce *t, uint8_t *mem);
+	void (*go)(struct tce *t, uint8_t *mem);
+	void (*back)(struct tce *t, uint8_t *mem);
 };
 
 static void map_long(struct tce *t, uint8_t *mem)
@@ -220,8 +221,8 @@ static void bench_beside(struct tce *t, const struct long_calls *calls, uint8_t 
 			small[i] = cost;
 	}
 	for (i = 0; i < 2; i++) {
-		large[i] = counted(calls->call[0](t, calls->mem));
-		large[i] += counted(calls->call[1](t, calls->mem));
+		large[i] = counted(calls->go(t, calls->mem));
+		large[i] += counted(calls->back(t, calls->mem));
 	}
 
 	if (pthread_create(&thread, NULL, short_calls, NULL))
@@ -230,7 +231,7 @@ static void bench_beside(struct tce *t, const struct long_calls *calls, uint8_t 
 		sched_yield();
 	for (i = 0; i < LONG_CALLS; i++) {
 		before = __atomic_load_n(&beside.calls, __ATOMIC_RELAXED);
-		calls->call[i % 2](t, calls->mem);
+		(i % 2 ? calls->back : calls->go)(t, calls->mem);
 		ended[i] = __atomic_load_n(&beside.calls, __ATOMIC_RELAXED) - before;
 	}
 	__atomic_store_n(&beside.over, true, __ATOMIC_RELAXED);
@@ -244,7 +245,7 @@ static void bench_beside(struct tce *t, const struct long_calls *calls, uint8_t 
 static void bench_beside_all(struct tce *t)
 {
 	uint8_t *mem = memory(SCATTERED, LONG_CALL + host.page);
-	struct long_calls calls = { "beside", LONG_CALL, mem, { map_long, unmap_long } };
+	struct long_calls calls = { "beside", LONG_CALL, mem, map_long, unmap_long };
 
 	allow(t, mem, LONG_CALL + host.page);
 	bench_beside(t, &calls, mem + LONG_CALL);
@@ -252,7 +253,7 @@ static void bench_beside_all(struct tce *t)
 	if (t->version == 1 || strcmp(opt.driver, "ours"))
 		return;
 	calls = (struct long_calls){ "beside-register", AGAIN, same_huge_pages(AGAIN),
-				     { register_long, unregister_long } };
+				     register_long, unregister_long };
 	if (calls.mem)
 		bench_beside(t, &calls, mem + LONG_CALL);
 }
