@@ -34,7 +34,7 @@
 /* Places of a region that are looked at for a huge page */
 #define TCE_BOOK_PROBES	4UL
 
-/* Grains between two looks at whether somebody else should run */
+/* Grains between two looks at whether somebody else should run, or we be killed */
 #define TCE_BOOK_CHUNK	64
 
 /* kvmalloc() would be of no use: it has a limit, of 2^28 pages. */
@@ -82,6 +82,14 @@ static int pages_pin(struct page **pages, unsigned long ua,
 	return 0;
 }
 
+/* A single page: of huge ones each call counts. Return: 0; -ENOMEM; -EFAULT; -EINTR */
+static int page_pin(struct page **page, unsigned long ua)
+{
+	int got = pin_user_pages_fast(ua, 1, FOLL_WRITE | FOLL_LONGTERM, page);
+
+	return likely(got == 1) ? 0 : tce_pin_errno(got);
+}
+
 /* The entry of the page table that maps a huge page at @ua; one of 0 if none does */
 static pte_t huge_entry(unsigned long ua, unsigned int *shift)
 {
@@ -99,14 +107,14 @@ static pte_t huge_entry(unsigned long ua, unsigned int *shift)
 
 /*
  * How large is the page, around @ua and aligned, that the client has and may write to? It
- * is of the folio of @page, which was pinned at @ua. But then another thread may have
- * mapped something else there.
+ * is of @folio, whose page of number @index was pinned at @ua. But then another thread may
+ * have mapped something else there.
  *
  * Return: log2 of it; PAGE_SHIFT if no more is known.
  */
-static unsigned int mapped_shift(struct page *page, unsigned long ua)
+static unsigned int mapped_shift(struct folio *folio, unsigned long index,
+				 unsigned long ua)
 {
-	struct folio *folio = page_folio(page);
 	unsigned int shift = 0;
 	unsigned long before;
 	pte_t entry;
@@ -118,17 +126,18 @@ static unsigned int mapped_shift(struct page *page, unsigned long ua)
 	if (!pte_hw_valid(entry) || !pte_write(entry))
 		return PAGE_SHIFT;
 	before = (ua & ((1UL << shift) - 1)) >> PAGE_SHIFT;
-	if (pte_pfn(entry) + before != page_to_pfn(page))
+	if (pte_pfn(entry) + before != folio_pfn(folio) + index)
 		return PAGE_SHIFT;
 
 	/* the hash MMU may have several entries for one page of hugetlbfs, but never for a part */
-	if (PageHuge(page))
+	if (folio_test_hugetlb(folio)) {
 		shift = folio_shift(folio);
+		before = (ua & ((1UL << shift) - 1)) >> PAGE_SHIFT;
+		return index == before ? shift : PAGE_SHIFT;
+	}
 	/* pages of devices may be mapped as huge, and be single */
-	before = (ua & ((1UL << shift) - 1)) >> PAGE_SHIFT;
-	if (folio_page_idx(folio, page) < before ||
-	    folio_page_idx(folio, page) - before + (1UL << (shift - PAGE_SHIFT)) >
-	    folio_nr_pages(folio))
+	if (index < before ||
+	    index - before + (1UL << (shift - PAGE_SHIFT)) > folio_nr_pages(folio))
 		return PAGE_SHIFT;
 	return shift;
 }
@@ -143,6 +152,7 @@ static int book_probe(unsigned long ua, unsigned long npages)
 	unsigned long end = ua + (npages << PAGE_SHIFT), n, places, i, at;
 	unsigned long first = round_up(ua, TCE_HUGE_MIN);
 	unsigned int shift = PAGE_SHIFT;
+	struct folio *folio;
 	struct page *page;
 	int rc;
 
@@ -150,10 +160,11 @@ static int book_probe(unsigned long ua, unsigned long npages)
 	places = min(n, TCE_BOOK_PROBES);
 	for (i = 0; i < places && shift == PAGE_SHIFT; i++) {
 		at = first + n * i / places * TCE_HUGE_MIN;
-		rc = pages_pin(&page, at, 1);
+		rc = page_pin(&page, at);
 		if (rc)
 			return rc;
-		shift = mapped_shift(page, at);
+		folio = page_folio(page);
+		shift = mapped_shift(folio, folio_page_idx(folio, page), at);
 		unpin_user_page(page);
 	}
 	return shift;
@@ -172,45 +183,20 @@ static unsigned long page_of(const struct tce_book *book, unsigned long ua)
 	return (ua & book->mask) >> PAGE_SHIFT;
 }
 
-/* The part of the region that a word stands for, from *@ua to @end. Return: its pages */
-static unsigned long word_part(const struct tce_book *book, unsigned long i,
-			       unsigned long *ua, unsigned long end)
+/* The end of the part of a region that a word stands for, which begins at @ua */
+static unsigned long part_end(const struct tce_book *book, unsigned long ua,
+			      unsigned long end)
 {
-	unsigned long start = (*ua & ~book->mask) + (i << book->grain);
-
-	*ua = max(*ua, start);
-	return (min(end, start + book->mask + 1) - *ua) >> PAGE_SHIFT;
+	return min(end, (ua | book->mask) + 1);
 }
 
-/*
- * Pin a grain.
- *
- * Return: 0; log2 of a huge page that is there and is smaller; -ENOMEM; -EFAULT; -EINTR.
- */
-static int word_pin(struct tce_book *book, unsigned long i, unsigned long ua,
-		    unsigned long end)
+/* Pin the grain that has @ua, page by page. Return: 0; -ENOMEM; -EFAULT; -EINTR */
+static int array_pin(struct tce_book *book, unsigned long ua, unsigned long end)
 {
-	unsigned long npages = word_part(book, i, &ua, end), before;
-	struct page *page, **array;
-	int rc = pages_pin(&page, ua, 1);
-	unsigned int shift;
+	unsigned long npages = (part_end(book, ua, end) - ua) >> PAGE_SHIFT;
+	struct page **array = pages_alloc(npages);
+	int rc;
 
-	if (rc)
-		return rc;
-	before = page_of(book, ua);
-	shift = mapped_shift(page, ua);
-	if (shift >= book->grain) {
-		if (!PageHuge(page))
-			shift = PAGE_SHIFT;
-		book->page_shift = min(book->page_shift, shift);
-		book->pages[i] = pfn_to_page(page_to_pfn(page) - before);
-		return 0;
-	}
-
-	unpin_user_page(page);
-	if (shift > PAGE_SHIFT)
-		return shift;
-	array = pages_alloc(npages);
 	if (!array)
 		return -ENOMEM;
 	rc = pages_pin(array, ua, npages);
@@ -218,22 +204,52 @@ static int word_pin(struct tce_book *book, unsigned long i, unsigned long ua,
 		kvfree(array);
 		return rc;
 	}
+	array -= page_of(book, ua);
 	book->page_shift = PAGE_SHIFT;
-	book->pages[i] = (struct page *)((unsigned long)(array - before) |
-					 TCE_BOOK_ARRAY);
+	book->at[ua >> book->grain] =
+		(struct page *)((unsigned long)array | TCE_BOOK_ARRAY);
 	return 0;
 }
 
-/* Undo word_pin() of a word that is an array. */
-static void array_unpin(struct tce_book *book, unsigned long i, unsigned long ua,
-			unsigned long end, bool dirty)
+/* Undo array_pin(). */
+static void array_unpin(struct tce_book *book, unsigned long ua, unsigned long end,
+			bool dirty)
 {
-	unsigned long npages = word_part(book, i, &ua, end);
-	struct page **array = tce_book_array(book->pages[i]);
+	struct page **array = tce_book_array(book->at[ua >> book->grain]);
 
 	array += page_of(book, ua);
-	pages_unpin(array, npages, dirty);
+	pages_unpin(array, (part_end(book, ua, end) - ua) >> PAGE_SHIFT, dirty);
 	kvfree(array);
+}
+
+/*
+ * Pin the grain that has @ua.
+ *
+ * Return: 0; log2 of a huge page that is there and is smaller; -ENOMEM; -EFAULT; -EINTR.
+ */
+static int word_pin(struct tce_book *book, unsigned long ua, unsigned long end)
+{
+	unsigned long index;
+	unsigned int shift;
+	struct folio *folio;
+	struct page *page;
+	int rc = page_pin(&page, ua);
+
+	if (rc)
+		return rc;
+	folio = page_folio(page);
+	index = folio_page_idx(folio, page);
+	shift = mapped_shift(folio, index, ua);
+	if (likely(shift >= book->grain)) {
+		book->at[ua >> book->grain] = folio_page(folio, index - page_of(book, ua));
+		if (!folio_test_hugetlb(folio))
+			shift = PAGE_SHIFT;
+		if (shift < book->page_shift)
+			book->page_shift = shift;
+		return 0;
+	}
+	unpin_user_page(page);
+	return shift > PAGE_SHIFT ? shift : array_pin(book, ua, end);
 }
 
 /* Let go of the first @n words, and of the book. */
@@ -243,11 +259,12 @@ static void words_unpin(struct tce_book *book, unsigned long n, unsigned long ua
 	unsigned long i, first = 0;
 
 	for (i = 0; book->grain > PAGE_SHIFT && i < n; i++) {
-		if (!tce_book_array(book->pages[i]))
-			continue;
-		pages_unpin(book->pages + first, i - first, dirty);
-		array_unpin(book, i, ua, end, dirty);
-		first = i + 1;
+		if (tce_book_array(book->pages[i])) {
+			pages_unpin(book->pages + first, i - first, dirty);
+			array_unpin(book, ua, end, dirty);
+			first = i + 1;
+		}
+		ua = (ua | book->mask) + 1;
 	}
 	pages_unpin(book->pages + first, n - first, dirty);
 	if (book->pages != &book->one)
@@ -265,10 +282,12 @@ static int book_fill_pages(struct tce_book *book, unsigned long ua,
 {
 	unsigned long n = (end - ua) >> PAGE_SHIFT;
 	int rc = pages_pin(book->pages, ua, n);
+	struct folio *folio;
 
 	book->page_shift = PAGE_SHIFT;
 	if (!rc && n > 1 && PageHuge(book->pages[0])) {
-		rc = mapped_shift(book->pages[0], ua);
+		folio = page_folio(book->pages[0]);
+		rc = mapped_shift(folio, folio_page_idx(folio, book->pages[0]), ua);
 		if (rc == PAGE_SHIFT)
 			return 0;
 		pages_unpin(book->pages, n, false);
@@ -282,7 +301,7 @@ static int book_fill_pages(struct tce_book *book, unsigned long ua,
 static int book_fill(struct tce_book *book, unsigned long ua, unsigned long end,
 		     unsigned int grain)
 {
-	unsigned long n, i;
+	unsigned long at = ua, n, i;
 	int rc = 0;
 
 	book->grain = grain;
@@ -299,13 +318,18 @@ static int book_fill(struct tce_book *book, unsigned long ua, unsigned long end,
 	if (grain == PAGE_SHIFT)
 		return book_fill_pages(book, ua, end);
 	for (i = 0; i < n; i++) {
-		rc = word_pin(book, i, ua, end);
+		if (!(i % TCE_BOOK_CHUNK)) {
+			cond_resched();
+			if (fatal_signal_pending(current))
+				rc = -EINTR;
+		}
+		if (!rc)
+			rc = word_pin(book, at, end);
 		if (rc) {
 			words_unpin(book, i, ua, end, false);
 			return rc;
 		}
-		if (!((i + 1) % TCE_BOOK_CHUNK))
-			cond_resched();
+		at = (at | book->mask) + 1;
 	}
 	return 0;
 }
