@@ -27,12 +27,10 @@
 
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include <linux/sizes.h>
-#include <linux/vmalloc.h>
 
 #include "tce_account.h"
+#include "tce_book.h"
 #include "tce_page.h"
 #include "tce_refusal.h"
 #include "tce_region.h"
@@ -128,13 +126,12 @@ static bool region_hpas(const struct tce_region *region, unsigned long ua,
 {
 	struct mm_iommu_table_group_mem_t *mem = region->mem;
 	unsigned long step = 1UL << shift, *end = hpas + n, *hpa;
-	unsigned long at = (ua - region->ua) >> PAGE_SHIFT;
 
+	if (!mem)
+		tce_book_hpas(&region->book, ua, n, shift, hpas);
 	for (hpa = hpas; mem && hpa < end; hpa++, ua += step)
 		if (mm_iommu_ua_to_hpa(mem, ua, 0, hpa))
 			return false;
-	for (hpa = hpas; !mem && hpa < end; hpa++, at += step >> PAGE_SHIFT)
-		*hpa = tce_page_hpa(region->pages[at]);
 
 	for (hpa = hpas; shift > PAGE_SHIFT && hpa < end; hpa++)
 		if (*hpa & (step - 1))
@@ -212,6 +209,8 @@ static unsigned int region_page_shift(struct tce_region *region)
 	unsigned int shift = __ffs(region->ua | region->npages << PAGE_SHIFT);
 	unsigned long i;
 
+	if (!region->mem)
+		return min(shift, region->book.page_shift);
 	for (i = 0; i < region->npages && shift > PAGE_SHIFT; ) {
 		unsigned long hpa = tce_region_hpa(region,
 					       region->ua + (i << PAGE_SHIFT));
@@ -223,17 +222,6 @@ static unsigned int region_page_shift(struct tce_region *region)
 		shift = min(shift, page_shift(head));
 		i += compound_nr(head) - (page_to_pfn(page) - page_to_pfn(head));
 		cond_resched();
-	}
-
-	/* we pinned in steps, and another thread may have been between them */
-	for (i = 1; !region->mem && i < region->npages && shift > PAGE_SHIFT;
-	     i++) {
-		if (i & ((1UL << (shift - PAGE_SHIFT)) - 1) &&
-		    tce_page_hpa(region->pages[i]) !=
-		    tce_page_hpa(region->pages[i - 1]) + PAGE_SIZE)
-			return PAGE_SHIFT;
-		if (!(i % TCE_PIN_CHUNK))
-			cond_resched();
 	}
 	return shift;
 }
@@ -251,72 +239,18 @@ static bool region_mistaken(struct tce_region *region)
 				   region->page_shift + 1, &hpa);
 }
 
-static void region_unpin(struct tce_region *region, unsigned long npages)
-{
-	unsigned long i, n;
-
-	for (i = 0; i < npages; i += n) {
-		n = min_t(unsigned long, npages - i, TCE_PIN_CHUNK);
-		unpin_user_pages_dirty_lock(region->pages + i, n,
-					    region->written);
-		cond_resched();
-	}
-	if (region->pages != &region->one)
-		kvfree(region->pages);
-}
-
-/* kvmalloc() would be of no use: it has a limit, of 2^28 pages. */
-static struct page **pages_alloc(unsigned long npages)
-{
-	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
-	size_t size = npages * sizeof(struct page *);
-
-	return size > PAGE_SIZE ? __vmalloc(size, gfp) : kmalloc(size, gfp);
-}
-
 /* Return: 0; an errno, with how far it came in *@stop */
 static int region_pin(struct tce_process *process, struct tce_region *region,
 		      u64 *stop)
 {
-	unsigned long done = 0;
-	long rc;
-
 	/* waits for the process's own mmap_lock, as the page faults do */
-	if (account_locked_vm(process->mm, region->npages, true))
+	int rc = account_locked_vm(process->mm, region->npages, true);
+
+	if (rc)
 		return TCE_REFUSE(LOCKED_LIMIT, ENOMEM);
-	region->pages = &region->one;
-	if (region->npages > 1) {
-		region->pages = pages_alloc(region->npages);
-		if (!region->pages) {
-			rc = TCE_REFUSE(BOOKS_MEMORY, ENOMEM);
-			goto err_uncharge;
-		}
-	}
-
-	while (done < region->npages) {
-		unsigned long n = min_t(unsigned long, TCE_PIN_CHUNK,
-					region->npages - done);
-
-		/* pages that are there are pinned without a look at signals */
-		rc = -EINTR;
-		if (fatal_signal_pending(current))
-			goto err_unpin;
-		rc = pin_user_pages_fast(region->ua + (done << PAGE_SHIFT), n,
-					 FOLL_WRITE | FOLL_LONGTERM,
-					 region->pages + done);
-		if (rc <= 0)
-			goto err_unpin;
-		done += rc;
-		cond_resched();
-	}
-	return 0;
-
-err_unpin:
-	region_unpin(region, done);
-	*stop = region->ua + (done << PAGE_SHIFT);
-	rc = tce_pin_errno(TCE_WHY_PIN, rc);
-err_uncharge:
-	account_locked_vm(process->mm, region->npages, false);
+	rc = tce_book_pin(&region->book, region->ua, region->npages, stop);
+	if (rc)
+		account_locked_vm(process->mm, region->npages, false);
 	return rc;
 }
 
@@ -342,7 +276,8 @@ int tce_region_unlist(struct tce_region *region)
 void tce_region_free(struct tce_region *region, struct tce_account *account)
 {
 	if (!region->mem)
-		region_unpin(region, region->npages);
+		tce_book_unpin(&region->book, region->ua, region->npages,
+			       region->written);
 	tce_account_owe(account, region->npages);
 	kfree(region);
 }

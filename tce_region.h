@@ -15,6 +15,7 @@
 
 #include <asm/mmu_context.h>
 
+#include "tce_book.h"
 #include "tce_process.h"
 
 struct tce_account;
@@ -31,8 +32,7 @@ struct tce_account;
  *	&tce_process.region_lock
  * @mem: the kernel's own entry if the region is listed, else NULL
  * @mapped: if not listed: TCEs that map it
- * @pages: if not listed: the pinned pages
- * @one: what @pages points to for a region of one page
+ * @book: if not listed: the pinned pages
  */
 struct tce_region {
 	struct rb_node node;
@@ -44,8 +44,7 @@ struct tce_region {
 	bool unwanted;
 	struct mm_iommu_table_group_mem_t *mem;
 	atomic64_t mapped;
-	struct page **pages;
-	struct page *one;
+	struct tce_book book;
 };
 
 /**

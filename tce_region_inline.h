@@ -11,7 +11,7 @@
 
 #include <asm/mmu_context.h>
 
-#include "tce_page.h"
+#include "tce_book.h"
 #include "tce_refusal.h"
 #include "tce_region.h"
 
@@ -68,9 +68,7 @@ tce_region_hpa(const struct tce_region *region, unsigned long ua)
 	unsigned long hpa;
 
 	if (!region->mem)
-		return tce_page_hpa(region->pages[(ua - region->ua) >>
-						  PAGE_SHIFT]) |
-			offset_in_page(ua);
+		return tce_book_hpa(&region->book, ua);
 	if (mm_iommu_ua_to_hpa(region->mem, ua, 0, &hpa))
 		return 0;
 	return hpa;

@@ -154,6 +154,9 @@ struct tce_visit {
  *	somebody holds them
  * @gate: where the next thread that pins memory, or takes a region from the
  *	kernel's list, has to wait; may be NULL
+ * @pinned_gate: where the next thread that has pinned memory has to wait
+ * @look_left: looks at how large a page is mapped, until one is made to be wrong
+ * @look_shift: what that one finds: log2 of a smaller one, or 0 for none
  * @table_gate: where the next thread that writes entries of a MAP stops, which must
  *	not be one that writes a single entry
  * @eeh_gate: the same for an EEH operation
@@ -214,6 +217,9 @@ struct tce_mock {
 	bool kept;
 
 	struct tce_gate *gate;
+	struct tce_gate *pinned_gate;
+	unsigned int look_left;
+	unsigned int look_shift;
 	struct tce_gate *alloc_gate;
 	struct tce_gate *table_gate;
 	struct tce_gate *eeh_gate;
@@ -303,8 +309,10 @@ unsigned int tce_mock_tables(struct tce_mock *mock);
 void tce_mock_snapshot(struct tce_mock *mock, struct tce_snapshot *snap);
 unsigned int tce_mock_forget_bridges(struct tce_mock *mock);
 
+void tce_mock_whole(struct tce_mock *mock, unsigned long pfn);
 void tce_mock_pinned(struct tce_mock *mock, unsigned long pfn);
 void tce_mock_unpinned(struct tce_mock *mock, unsigned long pfn);
+bool tce_mock_is_pinned(struct tce_mock *mock, unsigned long pfn);
 unsigned long tce_mock_pins(struct tce_mock *mock);
 __printf(2, 3)
 void tce_mock_violation(struct tce_mock *mock, const char *fmt, ...);

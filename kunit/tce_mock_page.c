@@ -11,8 +11,7 @@
 
 #include "tce_mock_table.h"
 
-/* The page of that number; NULL if it is neither pinned nor reached. */
-struct tce_mock_page *mock_page_find(struct tce_mock *mock, unsigned long pfn)
+static struct tce_mock_page *page_of(struct tce_mock *mock, unsigned long pfn)
 {
 	struct tce_mock_page *page;
 
@@ -21,6 +20,25 @@ struct tce_mock_page *mock_page_find(struct tce_mock *mock, unsigned long pfn)
 		if (page->pfn == pfn)
 			return page;
 	return NULL;
+}
+
+/* The page that stands for this one: the first of its folio, if one pin holds them all. */
+static unsigned long key_of(struct tce_mock *mock, unsigned long pfn)
+{
+	struct tce_mock_page *page;
+	unsigned long head;
+
+	if (!pfn_valid(pfn))
+		return pfn;
+	head = folio_pfn(page_folio(pfn_to_page(pfn)));
+	page = head == pfn ? NULL : page_of(mock, head);
+	return page && page->whole ? head : pfn;
+}
+
+/* The page of that number; NULL if it is neither pinned nor reached. */
+struct tce_mock_page *mock_page_find(struct tce_mock *mock, unsigned long pfn)
+{
+	return page_of(mock, key_of(mock, pfn));
 }
 
 static struct tce_mock_page *page_add(struct tce_mock *mock, unsigned long pfn)
@@ -40,6 +58,7 @@ static struct tce_mock_page *page_add(struct tce_mock *mock, unsigned long pfn)
 	page->pfn = pfn;
 	page->pins = 0;
 	page->refs = 0;
+	page->whole = false;
 	hlist_add_head(&page->node,
 		       &mock->pages[hash_long(pfn, TCE_PAGES_BITS)]);
 	return page;
@@ -66,6 +85,40 @@ struct tce_mock_page *mock_page_count(struct tce_mock *mock,
 	hlist_del(&page->node);
 	hlist_add_head(&page->node, &mock->spare_pages);
 	return NULL;
+}
+
+/**
+ * tce_mock_whole() - the driver knows that one pin holds all of a folio
+ * @mock: the platform
+ * @pfn: a page of the folio, which is pinned
+ *
+ * It stays so until none of its pages is pinned or reached. Context: atomic.
+ */
+void tce_mock_whole(struct tce_mock *mock, unsigned long pfn)
+{
+	struct folio *folio = page_folio(pfn_to_page(pfn));
+	unsigned long i, n = folio_nr_pages(folio), head = folio_pfn(folio);
+	unsigned int nth = tce_quiet_begin();
+	struct tce_mock_page *page, *first;
+	long pins, refs;
+
+	spin_lock(&mock->lock);
+	/* one more, so that it is there */
+	first = mock_page_count(mock, head, 1, 0);
+	for (i = 1; first && !first->whole && i < n; i++) {
+		page = page_of(mock, head + i);
+		if (!page)
+			continue;
+		pins = page->pins;
+		refs = page->refs;
+		mock_page_count(mock, head + i, -pins, -refs);
+		mock_page_count(mock, head, pins, refs);
+	}
+	if (first)
+		first->whole = true;
+	mock_page_count(mock, head, -1, 0);
+	spin_unlock(&mock->lock);
+	tce_quiet_end(nth);
 }
 
 /**
@@ -100,6 +153,25 @@ void tce_mock_unpinned(struct tce_mock *mock, unsigned long pfn)
 				   pfn);
 	spin_unlock(&mock->lock);
 	tce_quiet_end(nth);
+}
+
+/**
+ * tce_mock_is_pinned() - has the driver pinned a page?
+ * @mock: the platform
+ * @pfn: the page
+ *
+ * Return: true if it has.
+ */
+bool tce_mock_is_pinned(struct tce_mock *mock, unsigned long pfn)
+{
+	struct tce_mock_page *page;
+	bool pinned;
+
+	spin_lock(&mock->lock);
+	page = mock_page_find(mock, pfn);
+	pinned = page && page->pins;
+	spin_unlock(&mock->lock);
+	return pinned;
 }
 
 /**

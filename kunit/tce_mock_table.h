@@ -65,12 +65,14 @@ struct tce_mock_tce {
  * @pfn: its number
  * @pins: pins that the driver owns
  * @refs: entries in bridges that reach it or may
+ * @whole: it stands for all of its folio
  */
 struct tce_mock_page {
 	struct hlist_node node;
 	unsigned long pfn;
 	long pins;
 	long refs;
+	bool whole;
 };
 
 extern struct iommu_table_ops mock_table_ops;

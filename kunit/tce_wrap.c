@@ -151,6 +151,8 @@ int __wrap_pin_user_pages_fast(unsigned long start, int nr_pages,
 	}
 	rc = __real_pin_user_pages_fast(start, nr_pages, gup_flags, pages);
 	note_pinned(pages, rc);
+	if (mock)
+		tce_pass_gate(mock, &mock->pinned_gate);
 	return rc;
 }
 
@@ -169,6 +171,29 @@ long __wrap_pin_user_pages(unsigned long start, unsigned long nr_pages,
 	rc = __real_pin_user_pages(start, nr_pages, gup_flags, pages);
 	note_pinned(pages, rc);
 	return rc;
+}
+
+/*
+ * The driver asks whether what it has pinned is mapped as a huge page. So if that is in a
+ * huge page at all, the mock counts the pins of it by the folio.
+ */
+pte_t *__wrap___find_linux_pte(pgd_t *pgdir, unsigned long ea, bool *is_thp,
+			       unsigned int *hshift)
+{
+	pte_t *entry = __real___find_linux_pte(pgdir, ea, is_thp, hshift);
+	struct tce_mock *mock = tce_mock_current();
+	unsigned long pfn;
+
+	if (!mock || !entry || !*hshift)
+		return entry;
+	pfn = pte_pfn(READ_ONCE(*entry)) +
+	      ((ea & ((1UL << *hshift) - 1)) >> PAGE_SHIFT);
+	/* by now it may be another one, which nobody has pinned */
+	if (pfn_valid(pfn) && tce_mock_is_pinned(mock, pfn))
+		tce_mock_whole(mock, pfn);
+	if (mock->look_left && !--mock->look_left)
+		*hshift = mock->look_shift;
+	return entry;
 }
 
 void __wrap_unpin_user_page(struct page *page)

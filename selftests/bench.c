@@ -34,6 +34,7 @@ static const struct {
 	{ "register-scattered", register_scattered },
 	{ "register-thp", register_thp },
 	{ "register-hugetlb", register_hugetlb },
+	{ "register-again", register_again },
 	{ "sparse-37", sparse_37 },
 	{ "sparse-40", sparse_40 },
 	{ "sparse-46", sparse_46 },

@@ -83,6 +83,12 @@ pins() {
 }
 pins_are_back() { [ "$TCE_DRIVER" = intree ] || [ "$(pins)" = "$pins_before" ]; }
 
+# transparent_huge_pages WHEN - always, or never, on a host that has any.
+transparent_huge_pages() {
+	[ ! -e /sys/kernel/mm/transparent_hugepage/enabled ] ||
+		echo "$1" >/sys/kernel/mm/transparent_hugepage/enabled
+}
+
 # Nothing of a guest's memory stays pinned, to the page. What is free besides differs by
 # what the kernel keeps in caches of its own and by our logs, which are in memory, too;
 # but no guest here has as little memory as LEAST_LOST.
@@ -362,6 +368,8 @@ test_memory() {
 # plugged in again; and once more, when other memory is in its place. REGISTER must
 # succeed each time, for QEMU can't go on without it.
 test_replug() {
+	# pins tell how much memory is pinned only while each page has one
+	transparent_huge_pages never
 	preload=keep keep=$((256 << 20)) pinned=''
 	# shellcheck disable=SC2046
 	mem=512M,slots=2,maxmem=4G guest_start $(card_1) || return
@@ -471,6 +479,7 @@ for test in "$@"; do
 	kvm-*) kvm_has_tables=1 ;;
 	esac
 	started=$(now)
+	transparent_huge_pages always
 	dmesg_from=$(($(dmesg | wc -l) + 1))
 	for card in $cards; do vfio_bind "$card" || die "$card cannot be bound to vfio-pci"; done
 	tce_version || die "another driver is loaded"

@@ -11,6 +11,7 @@
 
 #define TCE		4096ULL		/* windows here have 4K pages */
 #define MAX_REPS	9
+#define AGAIN		(16 * GiB)	/* of the same huge pages again and again */
 
 struct options {
 	const char *driver;
@@ -128,6 +129,7 @@ uint64_t physical_runs(const void *va, size_t size);
 extern const char *const memory_name[];
 uint8_t *memory(enum memory kind, size_t size);
 uint8_t *address_space(size_t n);
+uint8_t *same_huge_pages(size_t size);
 
 /* entries.c */
 extern const uint64_t sizes[NR_SIZES];
@@ -149,6 +151,7 @@ void registrations(struct tce *t);
 void register_scattered(struct tce *t);
 void register_thp(struct tce *t);
 void register_hugetlb(struct tce *t);
+void register_again(struct tce *t);
 void sparse_37(struct tce *t);
 void sparse_40(struct tce *t);
 void sparse_46(struct tce *t);

@@ -254,3 +254,25 @@ uint8_t *address_space(size_t n)
 	close(fd);
 	return p;
 }
+
+/* @size bytes of huge pages of 2 MiB, which are the same 16 all over; or NULL. */
+uint8_t *same_huge_pages(size_t size)
+{
+	const size_t part = 32 * MiB;
+	uint8_t *p = reserve(size);
+	size_t at;
+	int fd;
+
+	if (meminfo("Hugepagesize:") != 2 * MiB ||
+	    !set_vm("nr_hugepages", part / (2 * MiB)))
+		return NULL;
+	fd = memfd_create("bench", MFD_CLOEXEC | MFD_HUGETLB);
+	if (fd < 0 || ftruncate(fd, part))
+		fail(__FILE__, __LINE__, "memfd: %m");
+	for (at = 0; at < size; at += part)
+		if (mmap(p + at, part, PROT_READ | PROT_WRITE, MAP_SHARED |
+			 MAP_FIXED | MAP_POPULATE, fd, 0) == MAP_FAILED)
+			fail(__FILE__, __LINE__, "mmap of huge pages: %m");
+	close(fd);
+	return p;
+}

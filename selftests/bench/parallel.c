@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "bench.h"
@@ -166,6 +167,36 @@ static double median_of(double *val, int n)
 	return val[n / 2];
 }
 
+/* Two calls that undo each other, and take long; which are @what of @n bytes */
+struct long_calls {
+	const char *what;
+	uint64_t n;
+	uint8_t *mem;
+	void (*go)(struct tce *t, uint8_t *mem);
+	void (*back)(struct tce *t, uint8_t *mem);
+};
+
+static void map_long(struct tce *t, uint8_t *mem)
+{
+	map(t->container, mem, first_iova(t) + 64 * MiB, LONG_CALL, RW);
+}
+
+static void unmap_long(struct tce *t, uint8_t *mem)
+{
+	(void)mem;
+	unmap(t->container, first_iova(t) + 64 * MiB, LONG_CALL);
+}
+
+static void register_long(struct tce *t, uint8_t *mem)
+{
+	register_mem(t->container, mem, AGAIN);
+}
+
+static void unregister_long(struct tce *t, uint8_t *mem)
+{
+	unregister_mem(t->container, mem, AGAIN);
+}
+
 /*
  * Instructions of the short calls that ended while a long one was under way, as they
  * cost alone, for each instruction that the long one costs alone: about one. A quarter
@@ -173,17 +204,15 @@ static double median_of(double *val, int n)
  * its CPUs for a while: the short calls' CPU during the long call, or that of the long
  * call just before it takes its locks, so that the other gets on, whatever is locked.
  */
-static void bench_beside(struct tce *t)
+static void bench_beside(struct tce *t, const struct long_calls *calls, uint8_t *page)
 {
 	uint64_t iova = first_iova(t) + 64 * MiB, small[MAX_REPS], large[2];
-	uint8_t *mem = memory(SCATTERED, LONG_CALL + host.page);
 	double ended[LONG_CALLS];
 	unsigned long before;
 	pthread_t thread;
 	int i;
 
-	allow(t, mem, LONG_CALL + host.page);
-	beside = (struct beside){ .t = t, .mem = mem + LONG_CALL };
+	beside = (struct beside){ .t = t, .mem = page };
 	for (i = -1; i < MAX_REPS; i++) {
 		uint64_t cost = counted(map(t->container, beside.mem, iova, TCE, RW));
 
@@ -192,8 +221,8 @@ static void bench_beside(struct tce *t)
 			small[i] = cost;
 	}
 	for (i = 0; i < 2; i++) {
-		large[i] = counted(map(t->container, mem, iova, LONG_CALL, RW));
-		large[i] += counted(unmap(t->container, iova, LONG_CALL));
+		large[i] = counted(calls->go(t, calls->mem));
+		large[i] += counted(calls->back(t, calls->mem));
 	}
 
 	if (pthread_create(&thread, NULL, short_calls, NULL))
@@ -202,18 +231,31 @@ static void bench_beside(struct tce *t)
 		sched_yield();
 	for (i = 0; i < LONG_CALLS; i++) {
 		before = __atomic_load_n(&beside.calls, __ATOMIC_RELAXED);
-		if (i % 2)
-			unmap(t->container, iova, LONG_CALL);
-		else
-			map(t->container, mem, iova, LONG_CALL, RW);
+		(i % 2 ? calls->back : calls->go)(t, calls->mem);
 		ended[i] = __atomic_load_n(&beside.calls, __ATOMIC_RELAXED) - before;
 	}
 	__atomic_store_n(&beside.over, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
 	qsort(ended, LONG_CALLS, sizeof(*ended), compare_doubles);
-	row("parallel", t->version, "beside", LONG_CALL, "ratio",
+	row("parallel", t->version, calls->what, calls->n, "ratio",
 	    ended[LONG_CALLS * 3 / 4] * cheapest(small, MAX_REPS) /
 	    cheapest(large, 2));
+}
+
+static void bench_beside_all(struct tce *t)
+{
+	uint8_t *mem = memory(SCATTERED, LONG_CALL + host.page);
+	struct long_calls calls = { "beside", LONG_CALL, mem, map_long, unmap_long };
+
+	allow(t, mem, LONG_CALL + host.page);
+	bench_beside(t, &calls, mem + LONG_CALL);
+	/* the kernel's own driver would take minutes */
+	if (t->version == 1 || strcmp(opt.driver, "ours"))
+		return;
+	calls = (struct long_calls){ "beside-register", AGAIN, same_huge_pages(AGAIN),
+				     register_long, unregister_long };
+	if (calls.mem)
+		bench_beside(t, &calls, mem + LONG_CALL);
 }
 
 static void bench_parallel(struct tce *t, int version)
@@ -265,7 +307,7 @@ static void bench_parallel(struct tce *t, int version)
 		row("parallel", version, "contended", ranges[i], "per-call",
 		    median_of(contended, ROUNDS));
 	}
-	bench_beside(t);
+	bench_beside_all(t);
 }
 
 void parallel_v1(struct tce *t)

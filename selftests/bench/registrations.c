@@ -99,6 +99,38 @@ void register_hugetlb(struct tce *t)
 	bench_register(t, HUGETLB);
 }
 
+/*
+ * More hugetlb memory than there is: the same few huge pages of 2 MiB again and again,
+ * which a registration neither knows nor cares.
+ */
+void register_again(struct tce *t)
+{
+	const uint64_t huge = AGAIN / (2 * MiB);
+	uint64_t before, after, books = ~0ULL, reg[4], unreg[4];
+	uint8_t *mem;
+	long pins;
+	int r;
+
+	attach(t, 2);
+	mem = same_huge_pages(AGAIN);
+	if (!mem)
+		leave_out("this host has no huge pages of 2 MiB");
+	pins = pinned();
+	for (r = 0; r < 4; r++) {
+		before = kernel_memory();
+		reg[r] = counted(register_mem(t->container, mem, AGAIN));
+		after = kernel_memory();
+		unreg[r] = counted(unregister_mem(t->container, mem, AGAIN));
+		pinned_settled(pins);
+		if (r && after - before < books)
+			books = after - before;
+	}
+	row("register", 2, "again", AGAIN, "insn/huge", 1.0 * cheapest(reg + 1, 3) / huge);
+	row("unregister", 2, "again", AGAIN, "insn/huge",
+	    1.0 * cheapest(unreg + 1, 3) / huge);
+	row("books", 2, "again", AGAIN, "byte/huge", 1.0 * books / huge);
+}
+
 #define FEW	64
 
 static void bench_sparse(struct tce *t, unsigned int bits)

@@ -4,8 +4,10 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/mman.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "memory.h"
@@ -13,8 +15,14 @@
 static void pins(struct tce *t)
 {
 	const long pages = 4 * MiB / host.page;
-	uint8_t *mem = alloc(4 * MiB, CHUNK);
+	uint8_t *mem = mmap(NULL, 4 * MiB, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	long before = pinned();
+
+	/* of huge pages not each part is pinned */
+	expect(mem != MAP_FAILED);
+	madvise(mem, 4 * MiB, MADV_NOHUGEPAGE);
+	memset(mem, 0, 4 * MiB);
 
 	if (before < 0)
 		skip("this kernel does not count pinned pages");
@@ -24,6 +32,64 @@ static void pins(struct tce *t)
 	expect_rc(before + pages, pinned_settled(before + pages));
 	unmap(t->container, base(t), 4 * MiB);
 	unregister_mem(t->container, mem, 4 * MiB);
+	expect_rc(before, pinned_settled(before));
+}
+
+/* A page of hugetlbfs has one pin, and is charged as if each part had one. */
+static void huge_pins(struct tce *t)
+{
+	uint8_t *mem = mmap(NULL, 8 * MiB, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+			    MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB, -1, 0);
+	uint64_t charged;
+	long before;
+
+	if (mem == MAP_FAILED)
+		skip("this host has no huge pages of 2 MiB");
+	bounce_at(t, base(t) - CHUNK);
+	charged = locked();
+	before = pinned();
+	if (before < 0)
+		skip("this kernel does not count pinned pages");
+	/* not from the start of a huge page, nor to the end of one */
+	register_mem(t->container, mem + MiB, 6 * MiB);
+	expect_rc(before + 4, pinned_settled(before + 4));
+	expect_eq(charged + 6 * MiB, locked());
+	map(t->container, mem + MiB, base(t), 6 * MiB, RW);
+	expect(can_write(t, base(t), mem + MiB));
+	expect(can_write(t, base(t) + MiB - PROBE, mem + 2 * MiB - PROBE));
+	expect(can_read(t, base(t) + 6 * MiB - PROBE, mem + 7 * MiB - PROBE));
+	unmap(t->container, base(t), 6 * MiB);
+	unregister_mem(t->container, mem + MiB, 6 * MiB);
+	expect_rc(before, pinned_settled(before));
+	expect_eq(charged, locked());
+}
+
+/* Memory of huge pages, of which one has a single page in its midst. */
+static void not_all_huge(struct tce *t)
+{
+	const uint64_t at = 4 * MiB + 3 * host.page;
+	uint8_t *mem = mmap(NULL, 12 * MiB, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long before;
+
+	expect(mem != MAP_FAILED);
+	bounce_at(t, base(t) - CHUNK);
+	before = pinned();
+	mem += -(uintptr_t)mem % (2 * MiB);
+	/* without huge pages it is memory as any */
+	madvise(mem, 8 * MiB, MADV_HUGEPAGE);
+	memset(mem, 0, 8 * MiB);
+	expect(mmap(mem + at, host.page, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		    MAP_ANONYMOUS | MAP_FIXED, -1, 0) == mem + at);
+	memset(mem + at, 0, host.page);
+	register_mem(t->container, mem, 8 * MiB);
+	map(t->container, mem, base(t), 8 * MiB, RW);
+	expect(can_write(t, base(t) + at, mem + at));
+	expect(can_read(t, base(t) + at - PROBE, mem + at - PROBE));
+	expect(can_write(t, base(t) + at + host.page, mem + at + host.page));
+	expect(can_write(t, base(t) + 8 * MiB - PROBE, mem + 8 * MiB - PROBE));
+	unmap(t->container, base(t), 8 * MiB);
+	unregister_mem(t->container, mem, 8 * MiB);
 	expect_rc(before, pinned_settled(before));
 }
 
@@ -107,6 +173,10 @@ static void not_in_movable(struct tce *t)
 
 static const struct test rows[] = {
 	{ "pages are pinned from REGISTER to UNREGISTER", pins, V2 },
+	{ "a page of hugetlbfs has one pin, wherever its region begins", huge_pins,
+	  V2 | DMA },
+	{ "a page in the midst of a huge one is the device's", not_all_huge,
+	  V2 | DMA },
 	{ "pages of movable memory move out of it before a device gets them",
 	  not_in_movable, BOTH | DMA },
 };

@@ -17,8 +17,9 @@ HOSTS = (("6.12-4k", "powernv9"), ("6.12-64k", "powernv9"), ("6.12-4k", "pseries
 
 # The short form leaves out what takes the kernel's own driver long.
 SHORT_TCE = "v1-scattered v2-scattered v1-contiguous v2-contiguous v1-thp v2-thp v1-hugetlb v2-hugetlb"
-SHORT = {"powernv9": f"{SHORT_TCE} registrations register-scattered sparse-37 sparse-46 dpdk parallel-v1 "
-         "parallel-v2 calls counter", "pseries": "v1-scattered v2-scattered registrations calls"}
+SHORT_HUGE = "register-thp register-hugetlb register-again"
+SHORT = {"powernv9": f"{SHORT_TCE} registrations register-scattered {SHORT_HUGE} sparse-37 sparse-46 dpdk "
+         "parallel-v1 parallel-v2 calls counter", "pseries": "v1-scattered v2-scattered registrations calls"}
 SHORT_INTREE = {"powernv9": f"{SHORT_TCE} register-scattered dpdk calls",
                 "pseries": "v1-scattered v2-scattered calls"}
 
@@ -77,7 +78,8 @@ def measure(name: str, machine: str, short: bool, segments: int, ko: str | None)
         settings = {"BENCH_TESTS": SHORT[machine], "BENCH_TESTS_INTREE": SHORT_INTREE[machine],
                     "BENCH_ARGS": f"--max-bytes {4 * MIB} --reg-bytes {SHORT_REGISTER} --segments 8192 --few"}
         if "64" in name:    # what differs there
-            settings["BENCH_TESTS"] = settings["BENCH_TESTS_INTREE"] = SHORT_TCE
+            settings["BENCH_TESTS"] = f"{SHORT_TCE} {SHORT_HUGE}"
+            settings["BENCH_TESTS_INTREE"] = SHORT_TCE
         more = ["--timeout", "300"]
     elif machine != "powernv9" or name != "6.12-4k":
         # ... which is enough once

@@ -15,7 +15,7 @@ DROPPED = (
     ("weaker barrier", r"(?:smp_)?[rw]?mb(?:__\w+)?|barrier"),
     ("dropped kill", r"tce_table_kill\w*|tce_table_flush|unmap_release|unmap_kill|iommu_tce_kill|iommu_flush_tce"),
     ("dropped put", r"tce_hold_put|tce_pins?_put|tce_holds_(?:add|release|destroy)|holds_add\w*|tce_region_(?:drop|free)|"
-                    r"region_unpin|kfree|kvfree|mmdrop|iommu_tce_table_put|unpin_user_\w+|mm_iommu_mapped_dec|"
+                    r"(?:tce_book|words|array|pages)_unpin|kfree|kvfree|mmdrop|iommu_tce_table_put|unpin_user_\w+|mm_iommu_mapped_dec|"
                     r"tce_(?:process|group|container)_put|tce_window_(?:free|unset|empty)|tce_unmap_leftovers|"
                     r"tce_account_(?:uncharge|owe|settle)|account_locked_vm"),
     ("dropped get", r"iommu_tce_table_get|mmgrab|atomic64_add|pin_use|tce_process_worsen|refcount_inc"),

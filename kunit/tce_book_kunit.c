@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Suite tce_book: regions whose pages are large have one pin for each, as far as they are
+ * known to be mapped as such.
+ */
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+
+#include "tce_together.h"
+
+static const struct book_kind {
+	const char *name;
+	enum tce_mem_kind kind;
+} kinds[] = {
+	{ "hugetlb", TCE_MEM_HUGETLB },
+	{ "transparent", TCE_MEM_THP },
+};
+
+KUNIT_ARRAY_PARAM_DESC(kind, kinds, name);
+
+/* What a case has */
+struct book_case {
+	struct tce_fixture *fx;
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+	unsigned long ua;
+	unsigned long huge;
+	long pins;
+};
+
+/* @n huge pages, and a container with a window of 4K pages. */
+static void book_init(struct kunit *test, struct book_case *b,
+		      enum tce_mem_kind kind, unsigned long n)
+{
+	struct tce_fixture *fx = test->priv;
+
+	b->fx = fx;
+	tce_apart(fx);
+	/* 16M, or less */
+	b->ua = tce_memory(fx, kind, n * SZ_16M);
+	tce_apart(fx);
+	if (!b->ua)
+		kunit_skip(test, "this machine has no such memory");
+	b->huge = page_size(compound_head(tce_page(fx, b->ua)));
+	if (b->huge < SZ_2M)
+		kunit_skip(test, "these pages are not huge");
+	b->client = tce_ready_window(fx, 12, SZ_64M, 1, &b->grp);
+	b->pins = tce_mock_pins(fx->mock);
+}
+
+static long pins_of(struct book_case *b)
+{
+	return tce_mock_pins(b->fx->mock) - b->pins;
+}
+
+/* All of a range can be mapped, and each entry reaches the page that is at its address. */
+static void expect_all(struct kunit *test, struct book_case *b, unsigned long ua,
+		       unsigned long size)
+{
+	KUNIT_ASSERT_EQ(test, tce_map(b->client, 0, ua, size, TCE_RW), 0);
+	tce_expect_mapped(b->fx, b->grp, 0, 0, ua, size, TCE_RW);
+	KUNIT_ASSERT_EQ(test, tce_unmap(b->client, 0, size), 0);
+	/* one by one, and not from the start */
+	KUNIT_ASSERT_EQ(test, tce_map(b->client, 0, ua + size - SZ_4K, SZ_4K, TCE_R), 0);
+	tce_expect_mapped(b->fx, b->grp, 0, 0, ua + size - SZ_4K, SZ_4K, TCE_R);
+	KUNIT_ASSERT_EQ(test, tce_unmap(b->client, 0, size), 0);
+}
+
+static void expect_registered(struct kunit *test, struct book_case *b, unsigned long ua,
+			      unsigned long size, unsigned long pins)
+{
+	unsigned long charged = tce_charged(b->fx);
+
+	KUNIT_ASSERT_EQ(test, tce_register(b->client, ua, size), 0);
+	KUNIT_EXPECT_EQ(test, pins_of(b), pins);
+	KUNIT_EXPECT_EQ(test, tce_charged(b->fx) - charged, size >> PAGE_SHIFT);
+	expect_all(test, b, ua, size);
+	KUNIT_EXPECT_EQ(test, tce_unregister(b->client, ua, size), 0);
+	KUNIT_EXPECT_EQ(test, pins_of(b), 0);
+}
+
+static void one_pin_for_each(struct kunit *test)
+{
+	const struct book_kind *kind = test->param_value;
+	struct book_case b;
+
+	book_init(test, &b, kind->kind, 2);
+	expect_registered(test, &b, b.ua, b.huge, 1);
+	expect_registered(test, &b, b.ua, SZ_32M, SZ_32M / b.huge);
+}
+
+/* A region that begins and ends within huge pages. */
+static void cut_off(struct kunit *test)
+{
+	const struct book_kind *kind = test->param_value;
+	struct book_case b;
+
+	book_init(test, &b, kind->kind, 3);
+	expect_registered(test, &b, b.ua + PAGE_SIZE, 3 * b.huge - 2 * PAGE_SIZE, 3);
+	expect_registered(test, &b, b.ua + b.huge - PAGE_SIZE, b.huge + 2 * PAGE_SIZE, 3);
+}
+
+/* Regions of a part of a huge page; IOMMU pages that are larger than the CPU's fit. */
+static void parts_of_hugetlb(struct kunit *test)
+{
+	struct book_case b;
+	u64 start;
+
+	book_init(test, &b, TCE_MEM_HUGETLB, 2);
+	expect_registered(test, &b, b.ua + SZ_64K, SZ_64K, 1);
+	expect_registered(test, &b, b.ua + b.huge - SZ_64K, SZ_128K, 2);
+	KUNIT_ASSERT_EQ(test, tce_create(b.client, 16, SZ_64M, 1, &start), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(b.client, b.ua + b.huge - SZ_64K, SZ_128K), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(b.client, start, b.ua + b.huge - SZ_64K, SZ_128K,
+				      TCE_RW), 0);
+	tce_expect_mapped(b.fx, b.grp, 1, start, b.ua + b.huge - SZ_64K, SZ_128K, TCE_RW);
+}
+
+/* Huge pages that the kernel may split are mapped by IOMMU pages of the CPU's size. */
+static void transparent_pages_do_not_count(struct kunit *test)
+{
+	struct book_case b;
+	u64 start;
+
+	book_init(test, &b, TCE_MEM_THP, 1);
+	KUNIT_ASSERT_EQ(test, tce_create(b.client, 21, SZ_64M, 1, &start), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(b.client, b.ua, SZ_16M), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(b.client, start, b.ua, SZ_2M, TCE_RW), -EINVAL);
+}
+
+/* One page in the middle of the second huge page is another one. */
+static void put_another_page(struct kunit *test, struct book_case *b)
+{
+	unsigned long at = b->ua + b->huge + 5 * PAGE_SIZE;
+
+	KUNIT_ASSERT_EQ(test, vm_mmap(NULL, at, PAGE_SIZE, PROT_READ | PROT_WRITE,
+				      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, 0), at);
+	tce_stamp(at, PAGE_SIZE);
+}
+
+static void one_is_not_whole(struct kunit *test)
+{
+	unsigned long single, cut;
+	struct book_case b;
+
+	book_init(test, &b, TCE_MEM_THP, 3);
+	put_another_page(test, &b);
+	single = b.huge / PAGE_SIZE;
+	expect_registered(test, &b, b.ua, 3 * b.huge, 2 + single);
+	/* and it is the first, or the last, and not all of it in the region */
+	cut = b.huge + 3 * PAGE_SIZE;
+	expect_registered(test, &b, b.ua + cut, 3 * b.huge - cut, 1 + single - 3);
+	expect_registered(test, &b, b.ua, b.huge + 8 * PAGE_SIZE, 1 + 8);
+}
+
+/* Each failure on the way: nothing is left, and the next try succeeds. */
+static void pins_fail(struct kunit *test)
+{
+	const struct book_kind *kind = test->param_value;
+	struct book_case b;
+	unsigned int nth;
+	long rc;
+
+	book_init(test, &b, kind->kind, 3);
+	if (kind->kind == TCE_MEM_THP)
+		put_another_page(test, &b);
+	for (nth = 1; ; nth++) {
+		tce_fault_arm(b.fx->mock, TCE_FAULT_PIN, nth, -EINTR);
+		rc = tce_register(b.client, b.ua, 3 * b.huge);
+		if (!tce_fault_disarm(b.fx->mock))
+			break;
+		KUNIT_EXPECT_EQ(test, rc, -EINTR);
+		KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
+	}
+	KUNIT_EXPECT_GT(test, nth, 3);
+	KUNIT_ASSERT_EQ(test, rc, 0);
+	expect_all(test, &b, b.ua, 3 * b.huge);
+}
+
+static void allocations_fail(struct kunit *test)
+{
+	const struct book_kind *kind = test->param_value;
+	struct book_case b;
+	unsigned int nth;
+	long rc;
+
+	book_init(test, &b, kind->kind, 3);
+	if (!tce_fault_can_alloc())
+		kunit_skip(test, "this kernel can't make allocations fail");
+	if (kind->kind == TCE_MEM_THP)
+		put_another_page(test, &b);
+	for (nth = 1; ; nth++) {
+		tce_fault_arm(b.fx->mock, TCE_FAULT_ALLOC, nth, 0);
+		rc = tce_register(b.client, b.ua, 3 * b.huge);
+		if (!tce_fault_disarm(b.fx->mock))
+			break;
+		/* not all of them are needed */
+		if (!rc)
+			rc = tce_unregister(b.client, b.ua, 3 * b.huge) ?: -ENOMEM;
+		KUNIT_EXPECT_TRUE(test, rc == -ENOMEM || rc == -EFAULT);
+		KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
+	}
+	KUNIT_ASSERT_EQ(test, rc, 0);
+	expect_all(test, &b, b.ua, 3 * b.huge);
+}
+
+static void killed(struct kunit *test)
+{
+	const struct book_kind *kind = test->param_value;
+	struct book_case b;
+
+	book_init(test, &b, kind->kind, 2);
+	tce_be_killed(true);
+	KUNIT_EXPECT_EQ(test, tce_register(b.client, b.ua, SZ_32M), -EINTR);
+	tce_be_killed(false);
+	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
+}
+
+/* What the look does not show is pinned page by page: the first place, the next. */
+static void the_look_shows_nothing(struct kunit *test)
+{
+	const struct book_kind *kind = test->param_value;
+	unsigned long pages;
+	struct book_case b;
+	u64 start;
+
+	book_init(test, &b, kind->kind, 2);
+	pages = b.huge / PAGE_SIZE;
+	KUNIT_ASSERT_EQ(test, tce_create(b.client, ilog2(b.huge), SZ_64M, 1, &start), 0);
+	b.fx->mock->look_shift = 0;
+	b.fx->mock->look_left = 2;
+	KUNIT_ASSERT_EQ(test, tce_register(b.client, b.ua, SZ_32M), 0);
+	KUNIT_EXPECT_EQ(test, b.fx->mock->look_left, 0);
+	KUNIT_EXPECT_EQ(test, pins_of(&b), SZ_32M / b.huge - 1 + pages);
+	KUNIT_EXPECT_EQ(test, tce_map(b.client, start, b.ua + b.huge, b.huge, TCE_R), -EINVAL);
+	expect_all(test, &b, b.ua, SZ_32M);
+	KUNIT_EXPECT_EQ(test, tce_unregister(b.client, b.ua, SZ_32M), 0);
+	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
+	/* at a single place there is nothing else to look at, but for hugetlbfs a second time */
+	b.fx->mock->look_left = 1;
+	expect_registered(test, &b, b.ua, SZ_2M,
+			  kind->kind == TCE_MEM_HUGETLB ? 1 : SZ_2M / PAGE_SIZE);
+}
+
+/* A smaller huge page among larger ones: all begins again, by the smaller. */
+static void a_smaller_one(struct kunit *test)
+{
+	struct book_case b;
+
+	book_init(test, &b, TCE_MEM_THP, 4);
+	b.fx->mock->look_shift = ilog2(b.huge) - 1;
+	/* which is the third grain's */
+	b.fx->mock->look_left = 4;
+	expect_registered(test, &b, b.ua, 4 * b.huge, 2 * 4);
+	KUNIT_EXPECT_EQ(test, b.fx->mock->look_left, 0);
+}
+
+static unsigned long shared_size;
+
+static void register_shared(struct tce_thread *thread)
+{
+	thread->rc = tce_register(&thread->view, tce_shared, shared_size);
+}
+
+/*
+ * Other memory comes to the address after the first huge page there was pinned, and
+ * before the driver looks. What is registered is what is there then.
+ */
+static void another_thread_maps(struct kunit *test)
+{
+	const struct book_kind *kind = test->param_value;
+	unsigned long size, at, hpa, rw = PROT_READ | PROT_WRITE;
+	struct iommu_table *tbl;
+	struct file *file = NULL;
+	struct tce_thread a;
+	struct book_case b;
+	struct tce_gate gate;
+
+	book_init(test, &b, kind->kind, 4);
+	size = 2 * b.huge;
+	tce_shared = b.ua;
+	shared_size = size;
+	tce_gate_close(b.fx, &gate);
+	b.fx->mock->gate = NULL;
+	/* the first was to see how large they are */
+	gate.skip = 1;
+	b.fx->mock->pinned_gate = &gate;
+	tce_thread_start(&a, b.client, register_shared);
+	wait_for_completion(&gate.reached);
+	if (kind->kind == TCE_MEM_HUGETLB)
+		file = tce_file(b.fx, b.ua);
+	KUNIT_EXPECT_EQ(test, vm_mmap(file, b.ua, size, rw, MAP_FIXED |
+				      (file ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS),
+				      file ? size : 0), b.ua);
+	tce_stamp(b.ua, size);
+	if (file)
+		fput(file);
+	complete(&gate.open);
+	tce_thread_join(&a);
+	b.fx->busy = false;
+	tce_settled(b.fx);
+	KUNIT_ASSERT_EQ(test, a.rc, 0);
+
+	KUNIT_ASSERT_EQ(test, tce_map(b.client, 0, b.ua, size, TCE_RW), 0);
+	tbl = b.grp->tg.tables[0];
+	for (at = 0; at < size; at += PAGE_SIZE) {
+		tce_mock_entry(tbl, at / SZ_4K, &hpa);
+		if (hpa != page_to_phys(tce_page(b.fx, b.ua + at)))
+			break;
+	}
+	KUNIT_EXPECT_EQ(test, at, size);
+	KUNIT_EXPECT_EQ(test, tce_unmap(b.client, 0, size), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(b.client, b.ua, size), 0);
+}
+
+static struct kunit_case tce_book_cases[] = {
+	KUNIT_CASE_PARAM(one_pin_for_each, kind_gen_params),
+	KUNIT_CASE_PARAM(cut_off, kind_gen_params),
+	KUNIT_CASE(parts_of_hugetlb),
+	KUNIT_CASE(transparent_pages_do_not_count),
+	KUNIT_CASE(one_is_not_whole),
+	KUNIT_CASE_PARAM(pins_fail, kind_gen_params),
+	KUNIT_CASE_PARAM(allocations_fail, kind_gen_params),
+	KUNIT_CASE_PARAM(killed, kind_gen_params),
+	KUNIT_CASE_PARAM(the_look_shows_nothing, kind_gen_params),
+	KUNIT_CASE(a_smaller_one),
+	KUNIT_CASE_PARAM(another_thread_maps, kind_gen_params),
+	{}
+};
+
+static struct kunit_suite tce_book_suite = {
+	.name = "tce_book",
+	.init = tce_fixture_init,
+	.exit = tce_fixture_exit,
+	.test_cases = tce_book_cases,
+};
+
+kunit_test_suite(tce_book_suite);
