@@ -18,6 +18,9 @@
 #include "tce_account.h"
 #include "tce_refusal.h"
 
+/* CPU pages that are pinned until the next boot, of all containers since the module came */
+static atomic_long_t tce_kept = ATOMIC_LONG_INIT(0);
+
 /**
  * tce_account_charge() - charge pages to the owner's locked_vm
  * @account: the account of a bound container
@@ -92,4 +95,23 @@ bool tce_account_try_settle(struct tce_account *account)
 	up_write(&account->mm->mmap_lock);
 	atomic_long_sub(npages, &account->owed);
 	return true;
+}
+
+/**
+ * tce_account_keep() - pages that a device may still reach will never be free again
+ * @npages: CPU pages; 0 is nothing
+ */
+void tce_account_keep(unsigned long npages)
+{
+	atomic_long_add(npages, &tce_kept);
+}
+
+/**
+ * tce_account_kept() - how many pages will never be free again?
+ *
+ * Return: CPU pages, since the module was loaded.
+ */
+unsigned long tce_account_kept(void)
+{
+	return atomic_long_read(&tce_kept);
 }

@@ -23,4 +23,7 @@ void tce_account_owe(struct tce_account *account, unsigned long npages);
 void tce_account_settle(struct tce_account *account);
 bool tce_account_try_settle(struct tce_account *account);
 
+void tce_account_keep(unsigned long npages);
+unsigned long tce_account_kept(void);
+
 #endif /* TCE_ACCOUNT_H */

@@ -43,6 +43,8 @@ struct hlist_head tce_containers[1 << TCE_CONTAINERS_BITS];
 static DEFINE_SPINLOCK(tce_containers_lock);
 static atomic_long_t tce_next_id = ATOMIC_LONG_INIT(0);
 static struct workqueue_struct *tce_workqueue;
+/* Containers that were released, and are still in use */
+static atomic_long_t tce_closing = ATOMIC_LONG_INIT(0);
 
 /**
  * tce_container_init() - get ready for containers
@@ -70,8 +72,21 @@ void tce_container_exit(void)
 	tce_process_exit();
 }
 
+/**
+ * tce_container_closing() - how many containers were released, and are still in use?
+ *
+ * Each keeps the module.
+ *
+ * Return: that.
+ */
+long tce_container_closing(void)
+{
+	return atomic_long_read(&tce_closing);
+}
+
 static void container_free(struct tce_container *container)
 {
+	atomic_long_dec(&tce_closing);
 	tce_mem_destroy(&container->mem);
 	/*
 	 * who has just found it, with its reference or lock, or comes by it
@@ -171,7 +186,32 @@ void tce_container_release(void *iommu_data)
 	tce_mem_close(&container->mem);
 	/* the VFIO core lets go of the module after this, but others may be here still */
 	__module_get(THIS_MODULE);
+	atomic_long_inc(&tce_closing);
 	tce_container_put(container);
+}
+
+/**
+ * tce_container_older() - the newest of the containers that are older than one
+ * @id: &tce_container.id of that one; ULONG_MAX for the newest of all
+ *
+ * It may be gone when this returns. Look it up by tce_container_get().
+ *
+ * Return: its &tce_container.id; 0 if there is none.
+ */
+unsigned long tce_container_older(unsigned long id)
+{
+	struct tce_container *container;
+	unsigned long found = 0;
+	unsigned int i;
+
+	/* litmus/container-walk.litmus */
+	rcu_read_lock();
+	for (i = 0; i < HASH_SIZE(tce_containers); i++)
+		hlist_for_each_entry_rcu(container, &tce_containers[i], node)
+			if (container->id < id && container->id > found)
+				found = container->id;
+	rcu_read_unlock();
+	return found;
 }
 
 /**

@@ -44,6 +44,8 @@ void tce_container_exit(void);
 void *tce_container_open(bool v2);
 void tce_container_release(void *iommu_data);
 void tce_container_end(struct tce_container *container);
+unsigned long tce_container_older(unsigned long id);
+long tce_container_closing(void);
 
 int tce_container_bind(struct tce_container *container);
 int tce_container_lock_all(struct tce_container *container);

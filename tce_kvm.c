@@ -47,6 +47,21 @@ struct tce_shown {
 	struct tce_ops dead;
 };
 
+/* Tables that have operations of ours */
+static atomic_long_t tce_tables_shown = ATOMIC_LONG_INIT(0);
+
+/**
+ * tce_kvm_tables() - how many tables have operations of ours?
+ *
+ * Each keeps the module.
+ *
+ * Return: that.
+ */
+long tce_kvm_tables(void)
+{
+	return atomic_long_read(&tce_tables_shown);
+}
+
 /* Of a table that has operations of ours, which it may change, but never loses. */
 static struct tce_shown *table_shown(struct iommu_table *tbl)
 {
@@ -94,6 +109,7 @@ static void shown_free(struct iommu_table *tbl)
 	if (shown->platform->free)
 		shown->platform->free(tbl);
 	kfree(shown);
+	atomic_long_dec(&tce_tables_shown);
 	module_put(THIS_MODULE);
 }
 
@@ -111,6 +127,7 @@ static void shown_init(struct tce_table *table)
 	struct tce_shown *shown = table->shown;
 
 	__module_get(THIS_MODULE);
+	atomic_long_inc(&tce_tables_shown);
 	shown->platform = table->ops;
 	ops_init(&shown->v1, shown);
 	shown->v1.ops.xchg_no_kill = v1_xchg;

@@ -13,6 +13,7 @@ int tce_kvm_prepare(struct tce_table *table);
 void tce_kvm_free(struct tce_table *table);
 int tce_kvm_hide(struct tce_table *table, bool in_group);
 void tce_kvm_bury(struct tce_table *table);
+long tce_kvm_tables(void);
 
 /**
  * tce_kvm_absent() - does KVM keep its hands off a table?

@@ -94,6 +94,7 @@ void tce_pinned_destroy(struct tce_pinned *pinned)
 {
 	unsigned long i;
 
+	tce_account_keep(atomic_long_read(&pinned->pages));
 	for (i = 0; pinned->set && i < 1UL << TCE_SET_BITS; i++) {
 		struct hlist_node *next;
 		struct tce_pin *pin;

@@ -12,6 +12,8 @@
  * Never fails: all but tce_process_get().
  */
 #include <linux/atomic.h>
+#include <linux/pid.h>
+#include <linux/sched/signal.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
@@ -19,6 +21,7 @@
 
 static DEFINE_MUTEX(tce_processes_lock);
 static LIST_HEAD(tce_processes);
+static unsigned long tce_process_last;
 /* Open containers of all processes */
 static atomic_t tce_containers_open = ATOMIC_INIT(0);
 
@@ -49,6 +52,7 @@ static void process_free(struct tce_process *process)
 	lockdep_assert_held(&tce_processes_lock);
 	list_del(&process->list);
 	mmdrop(process->mm);
+	put_pid(process->pid);
 	mutex_destroy(&process->registering);
 	mutex_destroy(&process->region_lock);
 	/* litmus/container-lookup.litmus: who has just found its lock */
@@ -95,6 +99,8 @@ struct tce_process *tce_process_get(struct mm_struct *mm, bool v2)
 	new = NULL;
 	mmgrab(mm);
 	process->mm = mm;
+	process->id = ++tce_process_last;
+	process->pid = get_pid(task_tgid(current));
 	init_rwsem(&process->map_lock);
 	mutex_init(&process->registering);
 	mutex_init(&process->region_lock);
@@ -109,8 +115,52 @@ found:
 }
 
 /**
+ * tce_process_older() - the newest of the processes that are older than one
+ * @id: &tce_process.id of that one; ULONG_MAX for the newest of all
+ *
+ * It may be gone when this returns. Context: sleeps.
+ *
+ * Return: its &tce_process.id; 0 if there is none.
+ */
+unsigned long tce_process_older(unsigned long id)
+{
+	struct tce_process *process;
+	unsigned long found = 0;
+
+	mutex_lock(&tce_processes_lock);
+	list_for_each_entry(process, &tce_processes, list)
+		if (process->id < id && process->id > found)
+			found = process->id;
+	mutex_unlock(&tce_processes_lock);
+	return found;
+}
+
+/**
+ * tce_process_find() - find a process, and keep it
+ * @id: &tce_process.id
+ *
+ * Undone by tce_process_put(). Context: sleeps.
+ *
+ * Return: the process; NULL if it is gone.
+ */
+struct tce_process *tce_process_find(unsigned long id)
+{
+	struct tce_process *process, *found = NULL;
+
+	mutex_lock(&tce_processes_lock);
+	list_for_each_entry(process, &tce_processes, list)
+		if (process->id == id)
+			found = process;
+	if (found)
+		found->users++;
+	mutex_unlock(&tce_processes_lock);
+	return found;
+}
+
+/**
  * tce_process_put() - one container less
- * @process: of a container that is closed, and that nobody uses any more
+ * @process: of a container that is closed, and that nobody uses any more; or from
+ *	tce_process_find()
  */
 void tce_process_put(struct tce_process *process)
 {

@@ -30,9 +30,12 @@ enum tce_process_state {
 
 /**
  * struct tce_process - a process that has containers
- * @list: all of them; guarded by a lock of tce_process.c, as are the next two
+ * @list: all of them; guarded by a lock of tce_process.c, as are @open and
+ *	@users
+ * @id: its number
+ * @pid: of the process, or of the one that it was when it had its first container
  * @open: its containers of v2 that are open
- * @users: its containers, with those that are closed but still in use
+ * @users: its containers, with those that are closed but still in use; and who looks at it
  * @mm: the process's memory, grabbed
  * @state: see enum tce_process_state
  * @map_lock: what MAP and UNMAP hold, for reading. It guards the windows of the
@@ -48,6 +51,8 @@ enum tce_process_state {
  */
 struct tce_process {
 	struct list_head list;
+	unsigned long id;
+	struct pid *pid;
 	unsigned int open;
 	unsigned int users;
 	struct mm_struct *mm;
@@ -64,6 +69,8 @@ void tce_process_count(int containers);
 bool tce_process_alone(int containers);
 struct tce_process *tce_process_get(struct mm_struct *mm, bool v2);
 void tce_process_put(struct tce_process *process);
+unsigned long tce_process_older(unsigned long id);
+struct tce_process *tce_process_find(unsigned long id);
 struct rb_root tce_process_take_last(struct tce_process *process, int closed);
 void tce_process_worsen(struct tce_process *process,
 			enum tce_process_state state);

@@ -78,16 +78,22 @@ struct tce_region *tce_region_overlap(const struct tce_process *process,
 struct tce_region *tce_region_first(const struct tce_process *process,
 				    unsigned long ua, unsigned long end)
 {
-	struct tce_region *region = tce_region_overlap(process, ua, end), *before;
+	struct rb_node *node = process->regions.rb_node;
+	struct tce_region *first = NULL;
 
-	while (region) {
-		before = rb_entry_safe(rb_prev(&region->node),
-				       struct tce_region, node);
-		if (!before || tce_region_end(before) <= ua)
-			break;
-		region = before;
+	lockdep_assert_held(&process->region_lock);
+	while (node) {
+		struct tce_region *region = rb_entry(node, struct tce_region,
+						     node);
+
+		if (tce_region_end(region) <= ua) {
+			node = node->rb_right;
+		} else {
+			first = region;
+			node = node->rb_left;
+		}
 	}
-	return region;
+	return first && first->ua < end ? first : NULL;
 }
 
 /**
@@ -296,6 +302,7 @@ static void region_keep_pages(const struct tce_region *region)
 		if (!(i % TCE_PIN_CHUNK))
 			cond_resched();
 	}
+	tce_account_keep(region->npages);
 	pr_warn_ratelimited("%lu pages that a device may still reach are kept for good\n",
 			    region->npages);
 }

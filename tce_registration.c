@@ -32,20 +32,6 @@
 #include "tce_region_inline.h"
 #include "tce_registration.h"
 
-/**
- * struct tce_registration - one container's use of a region
- * @in_registered: in &tce_registered.regs
- * @in_region: in &tce_region.regs
- * @of: whose it is
- * @region: what is registered
- */
-struct tce_registration {
-	struct list_head in_registered;
-	struct list_head in_region;
-	struct tce_registered *of;
-	struct tce_region *region;
-};
-
 static struct tce_registration *registration_find(struct tce_registered *registered,
 						  struct tce_region *region)
 {

@@ -9,6 +9,7 @@
 #include "tce_process.h"
 
 struct tce_account;
+struct tce_region;
 
 /**
  * struct tce_registered - what a container has registered
@@ -35,6 +36,20 @@ struct tce_found {
 	unsigned int page_shift;
 	bool listed;
 	u64 stop;
+};
+
+/**
+ * struct tce_registration - one container's use of a region
+ * @in_registered: in &tce_registered.regs
+ * @in_region: in &tce_region.regs
+ * @of: whose it is
+ * @region: what is registered
+ */
+struct tce_registration {
+	struct list_head in_registered;
+	struct list_head in_region;
+	struct tce_registered *of;
+	struct tce_region *region;
 };
 
 int tce_registration_add(struct tce_registered *registered, unsigned long ua,

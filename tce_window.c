@@ -22,6 +22,19 @@
 #include "tce_unmap.h"
 #include "tce_window.h"
 
+/* Tables that a bridge did not let go of */
+static atomic_long_t tce_tables_kept = ATOMIC_LONG_INIT(0);
+
+/**
+ * tce_window_kept() - how many tables has a bridge not let go of?
+ *
+ * Return: that, since the module was loaded.
+ */
+long tce_window_kept(void)
+{
+	return atomic_long_read(&tce_tables_kept);
+}
+
 /*
  * The platform's functions that make and charge a table return errnos, and, by mistake,
  * what firmware said. Errnos of our ABI pass. All else is -EIO.
@@ -158,6 +171,8 @@ int tce_window_unset(struct tce_window *win, struct tce_group *grp)
 		return 0;
 	iommu_tce_table_get(table->tbl);
 	table->refs++;
+	if (!win->stuck)
+		atomic_long_inc(&tce_tables_kept);
 	win->stuck = true;
 	/* KVM finds no cell in a table of v1, and so counts nothing by it */
 	if (table->mem->v2)

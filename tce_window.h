@@ -37,6 +37,7 @@ void tce_window_free(struct tce_window *win);
 
 int tce_window_set(struct tce_window *win, struct tce_group *grp);
 int tce_window_unset(struct tce_window *win, struct tce_group *grp);
+long tce_window_kept(void);
 bool tce_window_in(const struct tce_window *win, const struct tce_group *grp);
 
 #endif /* TCE_WINDOW_H */

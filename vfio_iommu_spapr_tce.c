@@ -24,6 +24,7 @@
 #include "compat/vfio_ops.h"
 #include "tce_command.h"
 #include "tce_container.h"
+#include "tce_debugfs.h"
 #include "tce_eeh.h"
 #include "tce_refusal.h"
 
@@ -290,11 +291,14 @@ static int __init tce_vfio_init(void)
 	rc = vfio_register_iommu_driver(&tce_vfio_ops);
 	if (rc)
 		tce_container_exit();
+	else
+		tce_debugfs_init();
 	return rc;
 }
 
 static void __exit tce_vfio_exit(void)
 {
+	tce_debugfs_exit();
 	vfio_unregister_iommu_driver(&tce_vfio_ops);
 	tce_container_exit();
 }

@@ -11,4 +11,4 @@
  */
 #include "waits/waits.h"
 
-TESTS_MAIN("waits", &eeh_rows, &argument_rows, &answer_rows, &memory_rows)
+TESTS_MAIN("waits", &eeh_rows, &argument_rows, &answer_rows, &memory_rows, &state_rows)

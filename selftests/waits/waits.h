@@ -88,4 +88,7 @@ extern const struct rows answer_rows;
 /* memory.c */
 extern const struct rows memory_rows;
 
+/* state.c */
+extern const struct rows state_rows;
+
 #endif

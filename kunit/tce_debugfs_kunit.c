@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Suite tce_debugfs: what root reads of the state. The cases do what seq_file does, so that
+ * something can happen between two records.
+ */
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
+
+#include "../tce_container.h"
+#include "../tce_debugfs.h"
+#include "../tce_window.h"
+#include "tce_guest.h"
+
+#define STATE_SIZE	SZ_64K
+
+/**
+ * struct reader - somebody who reads the state
+ * @m: of seq_file
+ * @look: how far he is
+ * @pos: the number of the record
+ */
+struct reader {
+	struct seq_file m;
+	struct tce_look look;
+	loff_t pos;
+};
+
+static struct reader *reader_new(struct kunit *test)
+{
+	struct reader *r = kunit_kzalloc(test, sizeof(*r), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, r);
+	r->m.buf = kunit_kzalloc(test, STATE_SIZE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, r->m.buf);
+	r->m.size = STATE_SIZE;
+	r->m.private = &r->look;
+	return r;
+}
+
+/* Shows the next record. Return: as tce_debugfs_ops.show() */
+static int reader_show(struct reader *r)
+{
+	size_t before = r->m.count;
+	int rc = tce_debugfs_ops.show(&r->m, &r->look);
+
+	if (rc)
+		r->m.count = before;
+	r->m.buf[r->m.count] = '\0';
+	return rc;
+}
+
+/* Goes on. Return: false at the end */
+static bool reader_next(struct reader *r)
+{
+	void *more = tce_debugfs_ops.next(&r->m, &r->look, &r->pos);
+
+	/* a buffer is full: seq_file stops here, and starts again */
+	tce_debugfs_ops.stop(&r->m, more);
+	return tce_debugfs_ops.start(&r->m, &r->pos);
+}
+
+/* Shows all up to, and without, the first record of a kind. Return: whether there is one */
+static bool reader_until(struct kunit *test, struct reader *r,
+			 enum tce_look_at at)
+{
+	while (r->look.at != at) {
+		KUNIT_EXPECT_GE(test, reader_show(r), 0);
+		if (!reader_next(r))
+			return false;
+	}
+	return true;
+}
+
+static const char *state(struct kunit *test)
+{
+	struct reader *r = reader_new(test);
+
+	KUNIT_EXPECT_PTR_EQ(test, tce_debugfs_ops.start(&r->m, &r->pos),
+			    (void *)&r->look);
+	KUNIT_EXPECT_FALSE(test, reader_until(test, r, TCE_LOOK_END));
+	KUNIT_EXPECT_FALSE(test, seq_has_overflowed(&r->m));
+	return r->m.buf;
+}
+
+/* Is there just one line of this text? */
+__printf(3, 4)
+static void expect_line(struct kunit *test, const char *text,
+			const char *fmt, ...)
+{
+	char *line = kunit_kzalloc(test, 512, GFP_KERNEL);
+	const char *at;
+	va_list args;
+
+	KUNIT_ASSERT_NOT_NULL(test, line);
+	line[0] = '\n';
+	va_start(args, fmt);
+	vsnprintf(line + 1, 511, fmt, args);
+	va_end(args);
+	at = strstr(text, line);
+	if (!at)
+		KUNIT_FAIL(test, "no line:%s\nin:\n%s", line, text);
+	else
+		KUNIT_EXPECT_NULL(test, strstr(at + 1, line));
+}
+
+static unsigned long number(const struct tce_client *client)
+{
+	return (unsigned long)client->data;
+}
+
+static struct tce_process *process_of(const struct tce_client *client)
+{
+	return tce_container_find(client->data)->mem.process;
+}
+
+static void nothing_open(struct kunit *test)
+{
+	const char *text = state(test);
+
+	KUNIT_EXPECT_EQ(test, strncmp(text, "module format=1 version=", 24), 0);
+	KUNIT_EXPECT_PTR_EQ(test, strchr(text, '\n'), strrchr(text, '\n'));
+	KUNIT_EXPECT_NOT_NULL(test, strstr(text, " page_size="));
+}
+
+static void not_used_yet(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_open(fx, true);
+	struct tce_mock_group *grp = tce_group(fx);
+	const char *text;
+
+	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
+	text = state(test);
+	expect_line(test, text,
+		    "container id=%lu version=2 process=0 enabled=0 default_pending=1 pinned=0 charged=0 owed=0\n",
+		    number(client));
+	expect_line(test, text, "group container=%lu number=%d\n",
+		    number(client), iommu_group_id(grp->group));
+	KUNIT_EXPECT_NULL(test, strstr(text, "\nwindow "));
+	KUNIT_EXPECT_NULL(test, strstr(text, "\nprocess "));
+}
+
+static void v2_container(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, SZ_256K), id;
+	struct tce_mock_group *grp, *other = tce_group(fx);
+	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
+	const char *text;
+	u64 start;
+
+	KUNIT_ASSERT_EQ(test, tce_attach(client, other), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_256K), 0);
+	KUNIT_ASSERT_EQ(test, tce_create(client, 16, SZ_1G, 2, &start), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(client, SZ_1M, ua, 3 * SZ_4K, TCE_RW), 0);
+	id = process_of(client)->id;
+	text = state(test);
+	expect_line(test, text,
+		    "container id=%lu version=2 process=%lu enabled=1 default_pending=0 pinned=0 charged=0 owed=0\n",
+		    number(client), id);
+	expect_line(test, text, "group container=%lu number=%d\n",
+		    number(client), iommu_group_id(grp->group));
+	expect_line(test, text, "group container=%lu number=%d\n",
+		    number(client), iommu_group_id(other->group));
+	expect_line(test, text,
+		    "window container=%lu number=0 start=0x0 size=%u page_shift=12 levels=1 mapped=3 unmarked=0 charged=%u kvm=0\n",
+		    number(client), SZ_64M, SZ_128K);
+	expect_line(test, text,
+		    "window container=%lu number=1 start=0x%llx size=%u page_shift=16 levels=2 mapped=0 unmarked=0 charged=",
+		    number(client), start, SZ_1G);
+	expect_line(test, text,
+		    "process id=%lu tgid=%d state=sound kvm=0 listed=0 locked_vm=%lu alive=1 comm=",
+		    id, task_tgid_nr(current), fx->mm->locked_vm << PAGE_SHIFT);
+	expect_line(test, text,
+		    "region process=%lu ua=0x%lx size=%u page_shift=%u listed=0 mapped=3 written=1 containers=%lu\n",
+		    id, ua, SZ_256K, PAGE_SHIFT, number(client));
+}
+
+static void v1_container(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, false, NULL);
+	unsigned long ua = tce_plain(fx, 2 * PAGE_SIZE), charged;
+	char mapped[64];
+	const char *text;
+
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, 2 * PAGE_SIZE, TCE_R), 0);
+	text = state(test);
+	charged = tce_container_find(client->data)->mem.pinned.charged;
+	KUNIT_EXPECT_GE(test, charged, 2);
+	expect_line(test, text,
+		    "container id=%lu version=1 process=%lu enabled=1 default_pending=0 pinned=%lu charged=%lu owed=0\n",
+		    number(client), process_of(client)->id, 2 * PAGE_SIZE,
+		    charged << PAGE_SHIFT);
+	snprintf(mapped, sizeof(mapped), " mapped=%lu unmarked=0 ",
+		 2 * PAGE_SIZE / SZ_4K);
+	KUNIT_EXPECT_NOT_NULL(test, strstr(text, mapped));
+}
+
+/* More entries than are counted at once, in two levels, at the begin and at the end */
+static void large_window(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready_window(fx, 12, 1ULL << 34, 2, NULL);
+	unsigned long ua = tce_plain(fx, SZ_8M);
+	const char *text;
+	int i, opaque;
+
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_8M), 0);
+	for (i = 0; i < 5; i++)
+		KUNIT_ASSERT_EQ(test, tce_map(client, i * SZ_8M + SZ_4K, ua,
+					      SZ_8M, TCE_RW), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(client, (1ULL << 34) - SZ_4K, ua, SZ_4K,
+				      TCE_RW), 0);
+	for (opaque = 0; opaque < 2; opaque++) {
+		tce_container_find(client->data)->space.windows[0]->table.walkable = !opaque;
+		text = state(test);
+		expect_line(test, text,
+			    "window container=%lu number=0 start=0x0 size=%llu page_shift=12 levels=2 mapped=%u unmarked=0 charged=",
+			    number(client), 1ULL << 34,
+			    5 * SZ_8M / SZ_4K + 1);
+	}
+	tce_container_find(client->data)->space.windows[0]->table.walkable = true;
+}
+
+static void with_kvm(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct kvm_setup s;
+	const char *text;
+
+	kvm_set_up(test, &s, true);
+	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 7, s.ua));
+	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, SZ_4K, TCE_R), 0);
+	text = state(test);
+	expect_line(test, text,
+		    "window container=%lu number=0 start=0x0 size=%u page_shift=12 levels=1 mapped=2 unmarked=2 charged=%u kvm=1\n",
+		    number(s.client), SZ_64M, SZ_128K);
+	expect_line(test, text,
+		    "region process=%lu ua=0x%lx size=%u page_shift=%u listed=1 mapped=? written=0 containers=%lu\n",
+		    process_of(s.client)->id, s.ua, KVM_MEMORY, PAGE_SHIFT,
+		    number(s.client));
+	expect_line(test, text,
+		    "process id=%lu tgid=%d state=sound kvm=1 listed=2 locked_vm=%lu ",
+		    process_of(s.client)->id, task_tgid_nr(current),
+		    fx->mm->locked_vm << PAGE_SHIFT);
+}
+
+/* A region of two containers, and one whose only container has closed */
+static void shared_and_orphan(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *a = tce_open(fx, true);
+	struct tce_client *b = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
+	unsigned long shared = tce_plain(fx, SZ_64K);
+	unsigned long orphan = tce_plain(fx, SZ_64K), id = process_of(b)->id;
+	const char *text;
+
+	KUNIT_ASSERT_EQ(test, tce_register(a, shared, SZ_64K), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(b, shared, SZ_64K), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(a, orphan, SZ_64K), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(b, 0, orphan, SZ_4K, TCE_R), 0);
+	text = state(test);
+	expect_line(test, text,
+		    "region process=%lu ua=0x%lx size=%u page_shift=%u listed=0 mapped=0 written=0 containers=%lu,%lu\n",
+		    id, shared, SZ_64K, PAGE_SHIFT, number(b), number(a));
+	tce_close(a);
+	text = state(test);
+	expect_line(test, text,
+		    "region process=%lu ua=0x%lx size=%u page_shift=%u listed=0 mapped=0 written=0 containers=%lu\n",
+		    id, shared, SZ_64K, PAGE_SHIFT, number(b));
+	expect_line(test, text,
+		    "region process=%lu ua=0x%lx size=%u page_shift=%u listed=0 mapped=1 written=0 containers=-\n",
+		    id, orphan, SZ_64K, PAGE_SHIFT);
+}
+
+/* A line has its fields, whatever a process calls itself. */
+static void strange_name(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, true, NULL);
+	char before[TASK_COMM_LEN];
+	const char *text;
+
+	KUNIT_ASSERT_TRUE(test, thread_group_leader(current));
+	get_task_comm(before, current);
+	strscpy(current->comm, "a b=\"\\\n\x01z", TASK_COMM_LEN);
+	text = state(test);
+	strscpy(current->comm, before, TASK_COMM_LEN);
+	KUNIT_EXPECT_NOT_NULL(test,
+			      strstr(text, " alive=1 comm=a\\040b\\075\\042\\134\\012\\001z\n"));
+	expect_line(test, text, "process id=%lu ", process_of(client)->id);
+}
+
+/* All goes while it is read. A container that comes is shown if the list has not begun. */
+static void gone_meanwhile(struct kunit *test)
+{
+	static const enum tce_look_at at[] = {
+		TCE_LOOK_PROCESS, TCE_LOOK_REGION, TCE_LOOK_CONTAINER,
+		TCE_LOOK_WINDOW,
+	};
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client, *later;
+	unsigned long last;
+	struct reader *r;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(at); i++) {
+		client = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
+		last = number(client);
+		r = reader_new(test);
+		tce_debugfs_ops.start(&r->m, &r->pos);
+		KUNIT_ASSERT_TRUE(test, reader_until(test, r, at[i]));
+		tce_close(client);
+		later = tce_open(fx, true);
+		KUNIT_EXPECT_EQ(test, reader_show(r), SEQ_SKIP);
+		KUNIT_EXPECT_FALSE(test, reader_until(test, r, TCE_LOOK_END));
+		KUNIT_EXPECT_GT(test, number(later), last);
+		KUNIT_EXPECT_EQ(test, !!strstr(r->m.buf, "\ncontainer id"),
+				at[i] != TCE_LOOK_CONTAINER);
+		KUNIT_EXPECT_NULL(test, strstr(r->m.buf, "\nwindow "));
+		tce_close(later);
+		tce_expect_balance(fx);
+	}
+}
+
+/* Regions and containers that go and come between two records */
+static void others_meanwhile(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, 8 * PAGE_SIZE);
+	struct tce_client *old = tce_open(fx, true), *client = tce_open(fx, true);
+	struct reader *r = reader_new(test);
+	unsigned long id;
+	const char *at;
+	int i;
+
+	for (i = 2; i < 6; i++)
+		KUNIT_ASSERT_EQ(test, tce_register(client, ua + i * PAGE_SIZE,
+						   PAGE_SIZE), 0);
+	id = process_of(client)->id;
+	tce_debugfs_ops.start(&r->m, &r->pos);
+	KUNIT_ASSERT_TRUE(test, reader_until(test, r, TCE_LOOK_REGION));
+	KUNIT_EXPECT_EQ(test, reader_show(r), 0);
+	for (i = 2; i < 4; i++)
+		KUNIT_ASSERT_EQ(test, tce_unregister(client, ua + i * PAGE_SIZE,
+						     PAGE_SIZE), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
+	KUNIT_ASSERT_TRUE(test, reader_next(r));
+	KUNIT_ASSERT_TRUE(test, reader_until(test, r, TCE_LOOK_CONTAINER));
+	for (i = 0; i < 7; i++) {
+		char line[64];
+
+		snprintf(line, sizeof(line), "\nregion process=%lu ua=0x%lx ",
+			 id, ua + i * PAGE_SIZE);
+		KUNIT_EXPECT_EQ(test, !!strstr(r->m.buf, line),
+				i == 2 || i == 4 || i == 5);
+	}
+	/* the newest is next; it goes, and the other one is still shown */
+	tce_close(client);
+	client = tce_open(fx, true);
+	KUNIT_EXPECT_FALSE(test, reader_until(test, r, TCE_LOOK_END));
+	expect_line(test, r->m.buf, "container id=%lu ", number(old));
+	at = strstr(r->m.buf, "\ncontainer ");
+	KUNIT_ASSERT_NOT_NULL(test, at);
+	KUNIT_EXPECT_NULL(test, strstr(at + 1, "\ncontainer "));
+}
+
+/* What stays for good is counted, and what a bridge keeps of v1 as well. */
+static void kept_for_good(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long pages = tce_account_kept();
+	struct tce_client *client = tce_ready(fx, false, NULL);
+	unsigned long ua = tce_plain(fx, 2 * PAGE_SIZE);
+	long tables = tce_window_kept();
+	int i;
+
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, 2 * PAGE_SIZE, TCE_RW), 0);
+	fx->mock->also_unset = true;
+	tce_fault_arm_sticky(fx->mock, TCE_FAULT_CLEAR, -4);
+	tce_close(client);
+	tce_fault_disarm(fx->mock);
+	fx->mock->also_unset = false;
+	KUNIT_EXPECT_EQ(test, tce_window_kept(), tables + 1);
+	KUNIT_EXPECT_EQ(test, tce_account_kept(), pages + 2);
+	/* nobody else will ever do that */
+	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
+	for (i = 0; i < 2; i++)
+		unpin_user_page(tce_page(fx, ua + i * PAGE_SIZE));
+}
+
+static DECLARE_COMPLETION(locked);
+static DECLARE_COMPLETION(unlock);
+
+static void hold_locks(struct tce_thread *thread)
+{
+	struct tce_container *container = tce_container_find(thread->view.data);
+
+	down_write(&container->space.lock);
+	mutex_lock(&container->mem.process->region_lock);
+	complete(&locked);
+	wait_for_completion(&unlock);
+	mutex_unlock(&container->mem.process->region_lock);
+	up_write(&container->space.lock);
+}
+
+/* Who waits for a lock, or counts for long, can be killed. */
+static void killed(struct kunit *test)
+{
+	static const enum tce_look_at at[] = {
+		TCE_LOOK_REGION, TCE_LOOK_CONTAINER, TCE_LOOK_WINDOW,
+	};
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready_window(fx, 12, 1ULL << 30, 1, NULL);
+	struct tce_thread thread;
+	struct reader *r;
+	int i, held;
+
+	for (i = 0; i < ARRAY_SIZE(at); i++) {
+		for (held = 0; held < 2; held++) {
+			r = reader_new(test);
+			tce_debugfs_ops.start(&r->m, &r->pos);
+			KUNIT_ASSERT_TRUE(test, reader_until(test, r, at[i]));
+			reinit_completion(&locked);
+			reinit_completion(&unlock);
+			if (held) {
+				tce_thread_start(&thread, client, hold_locks);
+				wait_for_completion(&locked);
+			}
+			tce_be_killed(true);
+			KUNIT_EXPECT_EQ(test, reader_show(r),
+					held || at[i] == TCE_LOOK_WINDOW ?
+					-EINTR : 0);
+			tce_be_killed(false);
+			complete(&unlock);
+			if (held)
+				tce_thread_join(&thread);
+			fx->busy = false;
+			KUNIT_EXPECT_EQ(test, reader_show(r), 0);
+		}
+	}
+}
+
+static struct kunit_case tce_debugfs_cases[] = {
+	KUNIT_CASE(nothing_open),
+	KUNIT_CASE(not_used_yet),
+	KUNIT_CASE(v2_container),
+	KUNIT_CASE(v1_container),
+	KUNIT_CASE(large_window),
+	KUNIT_CASE(with_kvm),
+	KUNIT_CASE(shared_and_orphan),
+	KUNIT_CASE(strange_name),
+	KUNIT_CASE(gone_meanwhile),
+	KUNIT_CASE(others_meanwhile),
+	KUNIT_CASE(kept_for_good),
+	KUNIT_CASE(killed),
+	{}
+};
+
+static struct kunit_suite tce_debugfs_suite = {
+	.name = "tce_debugfs",
+	.init = tce_fixture_init,
+	.exit = tce_fixture_exit,
+	.test_cases = tce_debugfs_cases,
+};
+
+kunit_test_suite(tce_debugfs_suite);

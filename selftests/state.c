@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What root reads of the module's state in debugfs, while clients go about their business.
+ * A driver without that file skips all of it.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "test.h"
+
+#define CHUNK	(64 * KiB)
+#define STATE	"/sys/kernel/debug/vfio_iommu_spapr_tce/state"
+#define LIMIT	20
+#define FAR	(1ULL << 46)
+
+static int open_state(void)
+{
+	int fd = open(STATE, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT)
+		skip("this driver has no such file");
+	expect(fd >= 0);
+	return fd;
+}
+
+/* All of it, read @step bytes at a time */
+static char *read_state(size_t step)
+{
+	size_t size = 4 * MiB, done = 0;
+	char *text = malloc(size);
+	int fd = open_state();
+	ssize_t n = 1;
+
+	expect(text);
+	while (n > 0 && done + step < size) {
+		n = read(fd, text + done, step);
+		if (n > 0)
+			done += n;
+	}
+	expect_rc(0, n);
+	text[done] = '\0';
+	close(fd);
+	return text;
+}
+
+/*
+ * The first line that has all of these words, as a string of its own, or NULL. A word is
+ * "key=value".
+ */
+static char *line_with(const char *text, const char *kind, const char *a,
+		       const char *b)
+{
+	size_t len = strlen(kind);
+	const char *end;
+	char padded[64];
+	const char *const words[] = { a, b };
+	unsigned int i;
+
+	for (; *text; text = end + 1) {
+		char *line;
+
+		end = strchr(text, '\n');
+		expect(end);
+		if (strncmp(text, kind, len) || text[len] != ' ')
+			continue;
+		if (asprintf(&line, "%.*s ", (int)(end - text), text) < 0)
+			return NULL;
+		for (i = 0; i < 2; i++) {
+			snprintf(padded, sizeof(padded), " %s ", words[i]);
+			if (words[i] && !strstr(line, padded))
+				break;
+		}
+		if (i == 2)
+			return line;
+		free(line);
+	}
+	return NULL;
+}
+
+/* The number of a field of a line */
+static uint64_t field(const char *line, const char *key)
+{
+	char padded[64];
+	const char *at;
+
+	snprintf(padded, sizeof(padded), " %s=", key);
+	at = line ? strstr(line, padded) : NULL;
+	if (!at)
+		fail(__FILE__, __LINE__, "no %s in: %s", key, line ? line : "no line");
+	return strtoull(at + strlen(padded), NULL, 0);
+}
+
+static char *word(const char *key, uint64_t value)
+{
+	char *text;
+
+	expect(asprintf(&text, "%s=%llu", key, (unsigned long long)value) > 0);
+	return text;
+}
+
+/* What a client tells the row that reads. */
+static struct told {
+	volatile bool ready;
+	int version;
+	pid_t pid;
+	void (*what)(struct tce *t);
+	uint64_t locked;
+	uint64_t ua;
+	struct vfio_iommu_spapr_tce_info info;
+	uint64_t start;
+} *told;
+
+static void maps(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+
+	allow(t, mem, CHUNK);
+	map(t->container, mem, t->info.dma32_window_start + MiB, CHUNK, RW);
+	told->ua = (uintptr_t)mem;
+}
+
+/* DPDK's window on a big machine, with memory at each end */
+static void maps_far(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+
+	register_mem(t->container, mem, CHUNK);
+	create(t->container, host.page == CHUNK ? 16 : 12, FAR,
+	       host.page == CHUNK ? 2 : 3, &told->start);
+	map(t->container, mem, told->start, CHUNK, RW);
+	map(t->container, mem, told->start + FAR - CHUNK, CHUNK, RW);
+}
+
+static void client(void *arg __attribute__((unused)))
+{
+	struct tce t = { .version = told->version };
+
+	attach(&t, t.version);
+	told->pid = getpid();
+	told->what(&t);
+	told->info = t.info;
+	told->locked = locked();
+	told->ready = true;
+	pause();
+}
+
+/* A client that has done @what, and stays as it is */
+static pid_t start_client(const struct tce *t, void (*what)(struct tce *t))
+{
+	const struct timespec nap = { .tv_nsec = 20 * 1000 * 1000 };
+	pid_t pid;
+	int i;
+
+	close(open_state());
+	told = mmap(NULL, sizeof(*told), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	expect(told != MAP_FAILED);
+	told->version = t->version;
+	told->what = what;
+	pid = spawn(true, client, NULL);
+	for (i = 0; i < LIMIT * 50 && !told->ready && lives(pid); i++)
+		nanosleep(&nap, NULL);
+	if (!told->ready) {
+		ends(pid, 0);
+		fail(__FILE__, __LINE__, "the client does not begin");
+	}
+	return pid;
+}
+
+static void kill_client(pid_t pid)
+{
+	expect(lives(pid));
+	kill(pid, SIGKILL);
+	expect(waitpid(pid, NULL, 0) == pid);
+}
+
+/* The line of the client's process, and that of its container */
+static void client_lines(const char *text, char **process, char **container)
+{
+	*process = line_with(text, "process", word("tgid", told->pid), "alive=1");
+	expect(*process);
+	*container = line_with(text, "container",
+			       word("process", field(*process, "id")), NULL);
+	expect(*container);
+}
+
+static void shows_container(struct tce *t)
+{
+	char *text, *process, *container, *window, *region;
+	pid_t pid = start_client(t, maps);
+
+	text = read_state(4096);
+	client_lines(text, &process, &container);
+	expect_eq(told->locked, field(process, "locked_vm"));
+	expect_eq(t->version, field(container, "version"));
+	expect_eq(1, field(container, "enabled"));
+	expect(line_with(text, "group",
+			 word("container", field(container, "id")),
+			 word("number", host.device[0].group)));
+	window = line_with(text, "window",
+			   word("container", field(container, "id")), "number=0");
+	expect_eq(told->info.dma32_window_start, field(window, "start"));
+	expect_eq(told->info.dma32_window_size, field(window, "size"));
+	expect_eq(12, field(window, "page_shift"));
+	expect_eq(CHUNK / 4096, field(window, "mapped"));
+	expect_eq(0, field(window, "unmarked"));
+	if (t->version == 1) {
+		expect_eq(CHUNK, field(container, "pinned"));
+	} else {
+		region = line_with(text, "region", word("size", CHUNK),
+				   word("process", field(process, "id")));
+		expect_eq(told->ua, field(region, "ua"));
+		expect_eq(CHUNK / 4096, field(region, "mapped"));
+		expect_eq(field(container, "id"), field(region, "containers"));
+	}
+	kill_client(pid);
+	text = read_state(4096);
+	expect(!strstr(text, "\ncontainer ") && !strstr(text, "\nprocess "));
+}
+
+static void same_by_bytes(struct tce *t)
+{
+	pid_t pid = start_client(t, maps);
+	char *text = read_state(4096);
+
+	expect(!strcmp(text, read_state(1)));
+	expect(!strcmp(text, read_state(33)));
+	kill_client(pid);
+}
+
+static void large_window(struct tce *t)
+{
+	pid_t pid = start_client(t, maps_far);
+	char *text, *process, *container, *window;
+	struct timespec a, b;
+
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	text = read_state(4096);
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	client_lines(text, &process, &container);
+	window = line_with(text, "window",
+			   word("container", field(container, "id")), "number=1");
+	expect_eq(told->start, field(window, "start"));
+	expect_eq(FAR, field(window, "size"));
+	expect_eq(2 * CHUNK / host.page, field(window, "mapped"));
+	/* holes are stepped over: there are 2^30 cells, or more */
+	expect(b.tv_sec - a.tv_sec < 5);
+	kill_client(pid);
+}
+
+static void try_to_open(void *arg __attribute__((unused)))
+{
+	if (!getuid())
+		drop_root();
+	expect(open(STATE, O_RDONLY) < 0);
+	expect_eq(EACCES, errno);
+}
+
+static void root_only(struct tce *t __attribute__((unused)))
+{
+	close(open_state());
+	expect(ends(spawn(true, try_to_open, NULL), LIMIT));
+}
+
+/* A client that opens, maps, makes windows and closes, again and again */
+static void restless(void *arg)
+{
+	struct tce t = { .version = *(int *)arg };
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	time_t end = time(NULL) + 3;
+
+	while (time(NULL) < end) {
+		uint64_t start, base;
+		int i;
+
+		attach(&t, t.version);
+		allow(&t, mem, CHUNK);
+		base = t.info.dma32_window_start;
+		for (i = 0; i < 20; i++) {
+			map(t.container, mem, base, CHUNK, RW);
+			if (t.version == 2 && host.powernv) {
+				create(t.container, 12, 16 * MiB, 1, &start);
+				remove_window(t.container, start);
+			}
+			unmap(t.container, base, CHUNK);
+		}
+		detach(&t);
+		t.enabled = false;
+	}
+}
+
+/* Whatever happens meanwhile, each line is whole, and nothing is shown twice. */
+static void check_lines(char *text)
+{
+	static const char *const kinds[] = {
+		"module format=1 ", "process id=", "region process=",
+		"container id=", "group container=", "window container=",
+	};
+	uint64_t last = UINT64_MAX;
+	char *line, *next = text;
+	unsigned int i;
+
+	expect(!strncmp(text, kinds[0], strlen(kinds[0])));
+	while ((line = strsep(&next, "\n")) && *line) {
+		for (i = 0; i < 6; i++)
+			if (!strncmp(line, kinds[i], strlen(kinds[i])))
+				break;
+		if (i == 6)
+			fail(__FILE__, __LINE__, "what is: %s", line);
+		if (i == 3) {
+			expect(field(line, "id") < last);
+			last = field(line, "id");
+		}
+	}
+}
+
+static void while_busy(struct tce *t)
+{
+	static const size_t steps[] = { 1, 7, 64, 4096 };
+	unsigned int i = 0, with = 0;
+	pid_t client;
+
+	close(open_state());
+	client = spawn(true, restless, &t->version);
+	while (lives(client)) {
+		char *text = read_state(steps[i++ % 4]);
+
+		with += !!strstr(text, "\nwindow ");
+		check_lines(text);
+		free(text);
+	}
+	expect(ends(client, LIMIT));
+	expect(i > 10);
+	expect(with);
+	note("read %u times, a window was seen %u times", i, with);
+	expect(!strstr(read_state(4096), "\ncontainer "));
+}
+
+static const struct test tests[] = {
+	{ "a container is shown with its process, group, window and memory",
+	  shows_container, BOTH | APART },
+	{ "it is the same text, however it is read", same_by_bytes, BOTH | APART },
+	{ "a window of 2^46 bytes is counted in no time", large_window,
+	  V2 | APART | POWERNV },
+	{ "nobody but root can read it", root_only, V2 | APART },
+	{ "it can be read while a client opens, maps and closes", while_busy,
+	  BOTH | APART, 60 },
+};
+
+TEST_MAIN("state", tests)
