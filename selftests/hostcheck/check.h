@@ -10,7 +10,7 @@
 #include "test.h"
 
 extern const struct rows map_rows, window_rows, account_rows, stress_rows, eeh_rows,
-	msi_rows, bench_rows;
+	msi_rows;
 
 struct check {
 	struct tce *t;
