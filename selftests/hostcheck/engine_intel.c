@@ -22,10 +22,15 @@
 #define  MDIC_READY		(1u << 28)
 /* Write to register 0 of PHY 1: negotiate, again. */
 #define  MDIC_NEGOTIATE		(1u << 26 | 1u << 21 | 0x1340u)
-#define ICS			(card.igb ? 0x01504 : 0x000c8)	/* makes a cause */
-#define IMS			(card.igb ? 0x01508 : 0x000d0)
+#define ICS			0x000c8			/* e1000e: makes a cause */
+#define IMS			0x000d0
 #define IMC			0x000d8
-#define  CAUSE			(1u << 2)			/* link status */
+#define  CAUSE			(1u << 2)		/* link status */
+#define GPIE			0x01514			/* igb: by vectors of MSI-X */
+#define  GPIE_MSIX		(1u << 4)
+#define EICS			0x01520			/* makes vectors interrupt */
+#define EIMS			0x01524
+#define  VECTOR_0		1u
 #define RCTL			0x00100
 /* On; all addresses, broadcasts too; loopback of the MAC; the checksum is cut off. */
 #define  RCTL_VALUE		(1u << 1 | 3u << 3 | 1u << 6 | 1u << 15 | 1u << 26)
@@ -193,8 +198,14 @@ static int write_memory(struct engine *e, uint64_t iova, uint32_t token)
 
 static int interrupt(struct engine *e)
 {
-	engine_set32(e, IMS, CAUSE);
-	engine_set32(e, ICS, CAUSE);
+	if (card.igb) {
+		engine_set32(e, GPIE, GPIE_MSIX);
+		engine_set32(e, EIMS, VECTOR_0);
+		engine_set32(e, EICS, VECTOR_0);
+	} else {
+		engine_set32(e, IMS, CAUSE);
+		engine_set32(e, ICS, CAUSE);
+	}
 	return 0;
 }
 
@@ -238,6 +249,7 @@ static int start(struct engine *e)
 	e->span = FRAME;
 	e->reads = true;
 	e->wide = true;
+	e->kinds = card.igb ? ENGINE_MSIX : ENGINE_MSI;
 	snprintf(e->what, sizeof(e->what), "%s, 8086:%04x, in loopback",
 		 card.igb ? "igb" : "e1000e", e->device);
 	if (rc)
@@ -256,5 +268,5 @@ static void stop(struct engine *e)
 const struct engine_ops intel_engine = {
 	.name = "intel", .match = match, .start = start, .stop = stop,
 	.put = put, .read = read_memory, .write = write_memory, .got = got,
-	.interrupt = interrupt, .msi = true,
+	.interrupt = interrupt,
 };
