@@ -5,10 +5,9 @@
  *
  * usage: hostcheck --device PCI [OPTION of the harness]
  *
- * HOSTCHECK_SECONDS is how long the stress rows run (5). HOSTCHECK_BENCH=1 also
- * measures what a TCE costs.
+ * HOSTCHECK_SECONDS is how long each stress row runs (5).
  */
 #include "hostcheck/check.h"
 
 TESTS_MAIN("hostcheck", &map_rows, &window_rows, &account_rows, &stress_rows,
-	   &msi_rows, &eeh_rows, &bench_rows)
+	   &msi_rows, &eeh_rows)

@@ -5,26 +5,40 @@
 # has an engine, where it has to refuse, and where it does not come to its end. After
 # each of these the host has to be as it was.
 #
-# usage: hostcheck CASE...     (the functions case_NAME)
+# usage: hostcheck CASE...     (NAME or NAME:ENGINE: the functions case_NAME)
 #
 # Environment: TCE_HOSTCHECK, more options of scripts/hostcheck.
 
 # shellcheck source=lib.sh
 . /guest/lib.sh
 
-NVME=1b36:0010
-XHCI=1b36:000d
-NEC_XHCI=1033:0194
-IGB=8086:10c9
 TESTDEV=1b36:0005
 OUT=/tmp/report
 
-# What must not be changed by a run.
+# id ENGINE - what a device of that kind is known by
+id() {
+	case $1 in
+	edu) echo "$EDU" ;;
+	nvme) echo 1b36:0010 ;;
+	xhci) echo 1b36:000d ;;
+	nec) echo 1033:0194 ;;
+	e1000e) echo "$E1000E" ;;
+	igb) echo 8086:10c9 ;;
+	*) die "no such engine: $1" ;;
+	esac
+}
+
+# first ID - the first such device
+first() {
+	pci_find "$1" | head -n 1 | grep . || die "there is no $1"
+}
+
+# What must not be changed by a run. The second module of Linux 6.1 can't be unloaded.
 snapshot() {
 	for function in /sys/bus/pci/devices/*; do
 		echo "${function##*/} driver=$(pci_driver "${function##*/}") override=$(cat "$function/driver_override")"
 	done
-	lsmod | cut -d ' ' -f 1 | sort
+	lsmod | cut -d ' ' -f 1 | grep -v spapr_tce_iommu_ops | sort
 	cat /sys/kernel/mm/hugepages/*/nr_hugepages 2>/dev/null
 	for disk in /dev/nvme?n?; do
 		if [ -b "$disk" ]; then sha256sum "$disk"; fi
@@ -32,88 +46,105 @@ snapshot() {
 }
 
 # hostcheck DEVICE [OPTION...] - its exit code is in $rc, what it said in /tmp/said
+afterwards=:
 hostcheck() {
-	dev=$1
+	target=$1
 	shift
 	snapshot >/tmp/before
-	rc=0
-	# shellcheck disable=SC2086 # a list of options
-	sh /hostcheck/hostcheck "$@" $TCE_HOSTCHECK --programs /selftests --module /hostcheck/module.ko --source "$TCE_SOURCE" \
-		--out $OUT "$dev" </dev/null >/tmp/said 2>&1 || rc=$?
-	# Modules and their helpers go when the last user is gone.
-	for _ in $(seq 20); do
+	{
+		# shellcheck disable=SC2086 # a list of options
+		sh /hostcheck/hostcheck "$@" $TCE_HOSTCHECK --programs /selftests --module /hostcheck/module.ko --source "$TCE_SOURCE" \
+			--out $OUT "$target" </dev/null
+		echo $? >/tmp/rc
+	} 2>&1 | tee /tmp/said
+	rc=$(cat /tmp/rc)
+	$afterwards
+	# Modules and their helpers go when the last user is gone; who was killed has a guard.
+	for _ in $(seq 60); do
 		snapshot >/tmp/after
 		[ "$(cat /tmp/before)" = "$(cat /tmp/after)" ] && return
 		sleep 0.5
 	done
-	cat /tmp/said
 	diff /tmp/before /tmp/after
-	die "$dev: the host is not as it was"
+	die "$target: the host is not as it was"
 }
 
-# first ID - the first such device
-first() {
-	dev=$(pci_find "$1" | head -n 1)
-	[ -n "$dev" ] || die "there is no $1"
-	echo "$dev"
+# wants WHAT CONDITION... - else the case fails, with all that was said
+wants() {
+	what=$1
+	shift
+	"$@" && return
+	cat $OUT/*.log
+	die "$what, exit code $rc"
 }
+ended() { [ "$rc" -eq "$1" ]; }
+said() { grep -q "$1" /tmp/said; }
+reported() { grep -q "$1" $OUT/report.txt; }
 
-# passes NAME ID - all steps pass on that device, and the report is printed
-passes() {
-	hostcheck "$(first "$2")" --yes
-	if [ $rc -ne 0 ]; then
-		cat /tmp/said $OUT/ours.log
-		die "$1: exit code $rc"
-	fi
-	cat $OUT/report.txt
+# report NAME - for scripts/check-hostcheck
+report() {
 	say "json $1"
 	cat $OUT/report.json
 	say "json end"
 }
 
-# refuses DEVICE WORDS [OPTION...] - and says why; nothing is taken
-refuses() {
-	dev=$1 words=$2
-	shift 2
-	hostcheck "$dev" "$@"
-	grep "refused: .*$words" /tmp/said && [ $rc -eq 3 ] && return
-	cat /tmp/said
-	die "$dev is not refused ($words): exit code $rc"
+# ready ENGINE - its device is free: $dev
+ready() {
+	dev=$(first "$(id "$1")")
+	case $1 in
+	# The keyboard stays on the bus, without a driver.
+	xhci)
+		for hid in /sys/bus/hid/devices/*; do
+			if [ -e "$hid/driver" ]; then echo "${hid##*/}" >"$hid/driver/unbind"; fi
+		done ;;
+	# The second function of the card keeps VFIO from the first until it has no driver.
+	e1000e) for other in $(pci_find "$E1000E" | sed 1d); do pci_unbind "$other"; done ;;
+	esac
 }
 
-case_edu() { passes edu "$EDU"; }
-case_nvme() { passes nvme $NVME; }
-
-# The keyboard stays on the bus, without a driver.
-case_xhci() {
-	for hid in /sys/bus/hid/devices/*; do
-		if [ -e "$hid/driver" ]; then echo "${hid##*/}" >"$hid/driver/unbind"; fi
-	done
-	passes xhci $XHCI
-}
-case_nec() { passes nec $NEC_XHCI; }
-case_igb() { passes igb $IGB; }
-
-# The second function of the card keeps VFIO from the first until it has no driver.
-case_e1000e() {
-	for dev in $(pci_find "$E1000E" | sed 1d); do pci_unbind "$dev"; done
-	passes e1000e "$E1000E"
+# All steps pass.
+case_passes() {
+	ready "$1"
+	hostcheck "$dev" --yes
+	wants "$1: not all has passed" ended 0
+	report "$1"
 }
 
 # The kernel's own driver as well, and what a TCE costs.
 case_both() {
 	hostcheck "$(first "$EDU")" --yes --both --bench
-	cat $OUT/report.txt
-	[ $rc -eq 0 ] || die "both: exit code $rc"
-	grep -q '^pass  pass  v2: .*reads what is mapped' $OUT/report.txt || die "the kernel's own driver has no column"
-	grep -q 'figure: MAP: [0-9.]* ns' $OUT/report.txt || die "no figures"
+	wants "not all has passed" ended 0
+	report both
+	wants "the kernel's own driver has no column" reported '^pass  pass .* v2: .*reads what is mapped'
+	wants "no figures" reported 'MAP: [0-9.]* ns a TCE.*; in-tree: MAP: [0-9.]* ns a TCE'
+}
+
+# As long as somebody wants, and no longer.
+case_minutes() {
+	for bad in 0 x 08 1000 -1; do
+		hostcheck "$(first "$EDU")" --yes --minutes "$bad"
+		wants "--minutes $bad is taken" ended 2
+	done
+	start=$(cut -d . -f 1 /proc/uptime)
+	hostcheck "$(first "$EDU")" --yes --minutes 1
+	wants "not all has passed" ended 0
+	[ $(($(cut -d . -f 1 /proc/uptime) - start)) -ge 360 ] || die "six rows of a minute each took less"
+}
+
+# refuses DEVICE WORDS [OPTION...] - and says why; nothing is taken
+refuses() {
+	who=$1 words=$2
+	shift 2
+	hostcheck "$who" "$@"
+	wants "$who is not refused ($words)" said "refused: .*$words"
+	wants "$who is not refused ($words)" ended 3
 }
 
 case_refuse() {
 	refuses "$(first "$EDU")" "nobody is there to be asked"
 	refuses "$(first $TESTDEV)" "no engine for" --yes
 	hostcheck 0099:01:00.0 --yes
-	[ $rc -eq 2 ] || die "a function that does not exist: exit code $rc"
+	wants "a function that does not exist is taken" ended 2
 }
 
 case_refuse_eeh() {
@@ -126,7 +157,7 @@ case_refuse_eeh() {
 case_refuse_disk() {
 	mkdir -p /mnt
 	mount -t ext4 -o ro /dev/nvme0n1 /mnt || die "the disk can't be mounted"
-	refuses "$(first $NVME)" "mounted at /mnt" --yes
+	refuses "$(first "$(id nvme)")" "mounted at /mnt" --yes
 	umount /mnt
 }
 
@@ -141,84 +172,138 @@ case_refuse_net() {
 }
 
 case_refuse_console() {
-	refuses "$(first $XHCI)" "keyboard" --yes
+	refuses "$(first "$(id xhci)")" "keyboard" --yes
 }
 
 # A client has a device: neither may the module be replaced then.
 case_refuse_client() {
 	dev=$(first "$EDU")
 	vfio_bind "$dev"
-	/selftests/hold "$dev" 2 wait >/tmp/hold &
-	holder=$!
-	for _ in $(seq 50); do grep -q '^holding' /tmp/hold && break; sleep 0.2; done
-	refuses "$(first $NVME)" "is in use" --yes
-	kill -KILL $holder
-	wait $holder
+	hold 2 wait
+	refuses "$(first "$(id nvme)")" "is in use" --yes
+	hold_killed
 	vfio_release "$dev"
 	rmmod vfio_pci vfio_pci_core vfio_iommu_spapr_tce vfio
 }
 
-# later ROWS COMMAND... - in the background, once so many rows are done
+# done_rows [LOG] - how many rows have ended
+done_rows() { { grep -c "^\(not \)\?ok" "$OUT/${1-ours}.log" || echo 0; } 2>/dev/null | head -n 1; }
+
+# later ROWS COMMAND... - in the background, once so many rows have ended
 later() {
 	rows=$1
 	shift
 	rm -rf $OUT
 	(
 		for _ in $(seq 600); do
-			[ "$(cat $OUT/ours.log 2>/dev/null | grep -c '^ok')" -ge "$rows" ] && break
+			[ "$(done_rows)" -ge "$rows" ] && break
 			sleep 0.1
 		done
 		"$@"
 	) &
 }
 
-interrupt() { kill -INT "$(dmesg | sed -n 's/.*hostcheck \([0-9]*\) of .* begins$/\1/p' | tail -n 1)"; }
-crash() { killall -KILL hostcheck; }
+# end SIGNAL - to the script
+end() {
+	for _ in $(seq 600); do
+		pid=$(dmesg | sed -n 's/.*hostcheck \([0-9]*\) of .* begins$/\1/p' | tail -n 1)
+		kill "-$1" "$pid" 2>/dev/null && return
+		sleep 0.1
+	done
+}
 
 # ^C in the middle
 case_interrupt() {
-	later 5 interrupt
-	hostcheck "$(first $NVME)" --yes
-	[ $rc -eq 130 ] && grep -q "is given back" /tmp/said && return
-	cat /tmp/said
-	die "interrupted: exit code $rc"
+	later 5 end INT
+	ready "$1"
+	hostcheck "$dev" --yes
+	wants "interrupted: not given back" said "is given back"
+	wants "interrupted" ended 130
+}
+
+# Nothing can be done after that; the guard does it. In the middle, and before it has begun.
+case_kill() {
+	ready "$1"
+	for rows in 5 0; do
+		later $rows end KILL
+		hostcheck "$dev" --yes
+		wants "killed: not given back" said "is given back"
+		wants "killed" ended 137
+	done
 }
 
 # The program dies
 case_crash() {
-	later 5 crash
-	hostcheck "$(first $NVME)" --yes
-	[ $rc -eq 1 ] && grep -q '^fail .*the program came to its end' $OUT/report.txt &&
-		grep -q "^pass .*the host's own driver works again" $OUT/report.txt && return
-	cat /tmp/said
-	die "the program died: exit code $rc"
+	later 5 killall -KILL hostcheck
+	ready "$1"
+	hostcheck "$dev" --yes
+	wants "the program died: no word" reported '^fail .*the program came to its end'
+	wants "the program died: not given back" reported "^pass .*the host's own driver works again"
+	wants "the program died" ended 1
 }
 
-# A device that dies half way, and does not answer for many rows: somebody forbids it to
-# use memory. The rows after that pass again.
-mute() {
-	dev=$(first $NVME)
-	while [ "$(grep -c 'ok ' $OUT/ours.log)" -lt 30 ]; do
-		printf '\002\000' | dd of="/sys/bus/pci/devices/$dev/config" bs=1 seek=4 count=2 conv=notrunc 2>/dev/null
+# overwrite VALUE LOG ROWS - the command register of a device that a client has, until so many
+# rows have ended. Those who own it write there, too: so quickly, and without a new process.
+# The first four bytes of the configuration can't be written.
+overwrite() {
+	while [ "$(done_rows "$2")" -lt "$3" ] && ! [ -e $OUT/report.txt ]; do
+		times=0
+		while [ $times -lt 50 ] && [ -e "/sys/bus/pci/drivers/vfio-pci/$dev" ]; do
+			printf '%b' "\000\000\000\000$1" >"/sys/bus/pci/devices/$dev/config"
+			times=$((times + 1))
+		done
+		[ $times -gt 0 ] || sleep 0.1
 	done
 }
+
+# It may not use memory, and does not answer for some rows. The rows after that pass again.
 case_mute() {
-	later 5 mute
-	hostcheck "$(first $NVME)" --yes
-	grep '^fail' $OUT/report.txt
-	[ $rc -eq 1 ] && grep -q '^fail .*reads what is mapped\|^fail .*does not start: ETIMEDOUT' $OUT/report.txt &&
-		grep -q "^pass .*the host's own driver works again" $OUT/report.txt && return
-	cat /tmp/said
-	die "a device that never answers: exit code $rc"
+	ready "$1"
+	later 5 overwrite '\002\000' ours 8
+	hostcheck "$dev" --yes
+	wants "mute: nothing failed" reported '^fail  v.: '
+	wants "mute: it does not come back" reported "^pass  v2: random maps beside DMA"
+	wants "mute: not given back" reported "^pass .*the host's own driver works again"
+	wants "mute" ended 1
+}
+
+# It never answers: then the other rows are not even tried.
+case_never() {
+	ready "$1"
+	later 0 overwrite '\002\000' first 2
+	hostcheck "$dev" --yes
+	wants "never: it does not say so" reported '^fail .*other rows are run (the device does not work)'
+	wants "never: not given back" reported "^pass .*the host's own driver works again"
+	wants "never" ended 1
+}
+
+# It dies half way: it has no registers any more, and what is read are ones.
+case_dead() {
+	ready "$1"
+	later 5 overwrite '\000\000' ours 40
+	hostcheck "$dev" --yes
+	wants "dead: nothing failed" reported '^fail  v.: '
+	wants "dead: not given back" reported "^pass .*the host's own driver works again"
+	wants "dead" ended 1
+}
+
+# It is unplugged, and plugged in again when all is over.
+unplug() { echo 1 >"/sys/bus/pci/devices/$dev/remove"; }
+plug() { echo 1 >/sys/bus/pci/rescan; }
+case_unplug() {
+	ready "$1"
+	later 5 unplug
+	afterwards=plug
+	hostcheck "$dev" --yes
+	wants "unplugged: no word" reported "^fail .*the host's own driver works again ($dev is gone)"
+	wants "unplugged" ended 4
 }
 
 # An edu that drives 28 bits only reads other memory than it was told to: rows fail.
 case_narrow() {
 	hostcheck "$(pci_find "$EDU" | tail -n 1)" --yes
-	grep '^fail' $OUT/report.txt
-	[ $rc -eq 1 ] && grep -q '^fail .*the last page of the window' $OUT/report.txt && return
-	cat /tmp/said
-	die "a device that is broken: exit code $rc"
+	wants "a device that is broken passes" reported '^fail .*the last page of the window'
+	wants "a device that is broken" ended 1
 }
 
 for module in nvme xhci-pci e1000e igb usbhid hid-generic evdev crc32c_generic ext4; do modprobe $module 2>/dev/null; done
@@ -226,7 +311,9 @@ sleep 3
 bad=
 for name in "$@"; do
 	say "case $name"
-	if ("case_$name"); then say "passed $name"; else bad="$bad $name"; fi
+	begun=$(cut -d . -f 1 /proc/uptime)
+	if ("case_${name%:*}" "${name#*:}"); then verdict=passed; else verdict=FAILED bad="$bad $name"; fi
+	say "$verdict $name in $(($(cut -d . -f 1 /proc/uptime) - begun)) s"
 done
 [ -z "$bad" ] || die "failed:$bad"
 [ $# -gt 0 ] || die "no case"

@@ -10,7 +10,12 @@
 
 void check_begin(struct check *c, struct tce *t, size_t size)
 {
-	uint64_t base = t->info.dma32_window_start + 16 * MiB;
+	check_begin_at(c, t, size, t->info.dma32_window_start);
+}
+
+void check_begin_at(struct check *c, struct tce *t, size_t size, uint64_t start)
+{
+	uint64_t base = start + 16 * MiB;
 
 	memset(c, 0, sizeof(*c));
 	c->t = t;

@@ -10,7 +10,7 @@
 #include "test.h"
 
 extern const struct rows map_rows, window_rows, account_rows, stress_rows, eeh_rows,
-	msi_rows, bench_rows;
+	msi_rows;
 
 struct check {
 	struct tce *t;
@@ -22,6 +22,8 @@ struct check {
 
 /* The engine runs in the default window, and @size bytes of memory are allowed. */
 void check_begin(struct check *c, struct tce *t, size_t size);
+/* The same in a window that begins at @start. */
+void check_begin_at(struct check *c, struct tce *t, size_t size, uint64_t start);
 void check_end(struct check *c);
 
 /* Maps all of the memory at c->iova. */

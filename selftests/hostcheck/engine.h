@@ -14,6 +14,9 @@
 /* Memory that the engine keeps for itself: queues, rings, what it compares with. */
 #define ENGINE_OWN	MiB
 
+#define ENGINE_MSI	(1u << VFIO_PCI_MSI_IRQ_INDEX)
+#define ENGINE_MSIX	(1u << VFIO_PCI_MSIX_IRQ_INDEX)
+
 struct engine;
 
 struct engine_ops {
@@ -28,9 +31,8 @@ struct engine_ops {
 	int (*read)(struct engine *e, uint64_t iova, uint32_t *token);
 	/* The device writes @token at @iova. */
 	int (*write)(struct engine *e, uint64_t iova, uint32_t token);
-	/* The device interrupts, by MSI; @msi says whether MSI-X will not do. */
+	/* The device interrupts, in one of the kinds in e->kinds. */
 	int (*interrupt)(struct engine *e);
-	bool msi;
 	/* Is that what memory at @va has now? */
 	bool (*got)(struct engine *e, const void *va, uint32_t token);
 };
@@ -49,6 +51,7 @@ struct engine {
 	size_t span;			/* bytes that a write may change */
 	bool reads;			/* read() can tell */
 	bool wide;			/* it drives 64 address bits */
+	unsigned int kinds;		/* of interrupts: ENGINE_MSI, ENGINE_MSIX */
 };
 
 extern const struct engine_ops edu_engine, nvme_engine, xhci_engine, intel_engine;

@@ -36,6 +36,7 @@ static int start(struct engine *e)
 	e->span = PROBE;
 	e->reads = true;
 	e->wide = true;		/* as the machines here have it */
+	e->kinds = ENGINE_MSI;
 	snprintf(e->what, sizeof(e->what), "QEMU's edu");
 	return rc;
 }

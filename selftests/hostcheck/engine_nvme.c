@@ -147,6 +147,7 @@ static int start(struct engine *e)
 	e->tokens = queue.timestamp ? 0x7fffffff : 1;
 	e->span = PAGE;
 	e->wide = true;
+	e->kinds = ENGINE_MSI | ENGINE_MSIX;
 	return 0;
 }
 

@@ -193,6 +193,7 @@ static int start(struct engine *e)
 	e->span = EVENTS_COUNT * sizeof(struct trb);
 	e->reads = true;
 	e->wide = engine_get32(e, HCCPARAMS1) & 1;
+	e->kinds = ENGINE_MSI | ENGINE_MSIX;
 	return 0;
 }
 

@@ -147,7 +147,7 @@ static void replaced(struct tce *t)
 		expect(engine_reads(&c.e, c.iova, page));
 		rounds++;
 	} while (now_ms() < end);
-	note("%u replacements, the next read saw each of them", rounds);
+	note("figure: replacements: %u seen by the next read", rounds);
 	check_end(&c);
 }
 
@@ -217,7 +217,8 @@ static void replaced_meanwhile(struct tce *t)
 	need_reads(&race.c);
 	next_page(t);
 	expect(!pthread_create(&thread, NULL, reader, NULL));
-	while (now_ms() < end && !race.wrong[0]) {
+	/* However slow the device is: a read that fails ends it. */
+	while ((now_ms() < end || rounds < 2 || race.reads < 4) && !race.wrong[0]) {
 		next_page(t);
 		reads = __atomic_load_n(&race.reads, __ATOMIC_SEQ_CST) + 2;
 		until(20 * ENGINE_MS, race.wrong[0] ||
@@ -228,8 +229,8 @@ static void replaced_meanwhile(struct tce *t)
 	pthread_join(thread, NULL);
 	if (race.wrong[0])
 		fail(__FILE__, __LINE__, "%s", race.wrong);
-	note("%u replacements beside %u reads", rounds, race.reads);
-	expect(rounds > 1 && race.reads > rounds);
+	note("figure: replacements: %u beside reads", rounds);
+	note("figure: reads: %u beside replacements", race.reads);
 	check_end(&race.c);
 }
 
@@ -238,8 +239,8 @@ static const struct test tests[] = {
 	{ "the device reads what is mapped for reading", reads, BOTH },
 	{ "the device writes what is mapped, and nothing beside it", writes, BOTH },
 	{ "the last page of the window is as good as any", last_page, BOTH },
-	{ "a page that replaced another is seen by the next read", replaced, BOTH, 3600 },
-	{ "the same while the device reads", replaced_meanwhile, BOTH, 3600 },
+	{ "a page that replaced another is seen by the next read", replaced, BOTH, 24 * 3600 },
+	{ "the same while the device reads", replaced_meanwhile, BOTH, 24 * 3600 },
 	{ "mapped read-only, the device can't write it", read_only, BOTH | DANGEROUS },
 	{ "unmapped, the device can't write it", unmapped_write, BOTH | DANGEROUS },
 	{ "unmapped, the device can't read it", unmapped_read, BOTH | DANGEROUS },

@@ -101,8 +101,10 @@ static void stress(struct tce *t)
 		step(t, &state);
 	__atomic_store_n(&me.stop, true, __ATOMIC_SEQ_CST);
 	pthread_join(thread, NULL);
-	note("%u times MAP, %u UNMAP, %u reads, %u writes, each compared", me.count[0],
-	     me.count[1], me.count[2], me.count[3]);
+	note("figure: MAP: %u calls", me.count[0]);
+	note("figure: UNMAP: %u calls", me.count[1]);
+	note("figure: reads: %u compared", me.count[2]);
+	note("figure: writes: %u compared", me.count[3]);
 	check_end(&me.c);
 }
 

@@ -115,8 +115,8 @@ static void instead(struct tce *t, unsigned int levels)
 
 	remove_window(t->container, t->info.dma32_window_start);
 	create(t->container, some_shift(t), GiB, levels, &start);
-	t->info.dma32_window_start = start;
-	check_begin(&c, t, SMALL);
+	check_begin_at(&c, t, SMALL, start);
+	need_wide(&c, start);
 	check_map(&c, RW);
 	expect(check_reaches(&c, c.iova, c.mem));
 	map(t->container, c.mem, start + GiB - SMALL, SMALL, RW);

@@ -110,7 +110,16 @@ bool host_use(const char *pci)
 	host.device[0].owner = file_owner(host.device[0].group);
 	host.devices = 1;
 	host.other = -1;
+	host.given = true;
 	return true;
+}
+
+bool host_lost(void)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", host.device[0].pci);
+	return host.given && access(path, F_OK);
 }
 
 long write_to(const char *path, const char *text)
@@ -145,6 +154,11 @@ bool host_restore(void)
 
 		if (given_to_vfio(pci))
 			continue;
+		/* The bus is its owner's, who looks there again or not. */
+		if (host.given) {
+			note("%s is not with vfio-pci any more", pci);
+			return false;
+		}
 		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", pci);
 		if (access(path, F_OK))
 			write_to("/sys/bus/pci/rescan", "1");

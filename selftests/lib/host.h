@@ -24,6 +24,7 @@ struct host {
 	} device[MAX_DEVICES];
 	int other;			/* a device of another group, or -1 */
 	bool wide;			/* device 0 drives 64 address bits, see tce_init() */
+	bool given;			/* somebody chose the device: host_use() */
 };
 
 extern struct host host;
@@ -31,6 +32,8 @@ extern struct host host;
 /* Finds out what there is, and uses nothing of it. */
 void host_init(void);
 bool host_use(const char *pci);
+/* Somebody chose the device, and it is there no more. */
+bool host_lost(void);
 /* Gives vfio-pci the devices that it had at first, and their files to their owners. */
 bool host_restore(void);
 void host_refresh(void);

@@ -39,8 +39,9 @@ static struct options {
 
 static const unsigned int variants[] = { BARE, V1, V2 };
 
-/* Something waits for ever that every further row would wait for, too. */
-static bool stuck;
+/* Why no further row can run: something waits for ever, or the device is gone. */
+static const char *stuck;
+#define WAITS	"Further rows would wait, too."
 
 static const char *row_name(const char *suite, const struct test *test,
 			    unsigned int variant)
@@ -187,7 +188,7 @@ static bool left_clean_in_time(pid_t group, long pins)
 		;
 	if (!pid) {
 		note("a process can't be killed");
-		stuck = true;
+		stuck = WAITS;
 	}
 	pid = fork();
 	if (!pid) {
@@ -198,8 +199,10 @@ static bool left_clean_in_time(pid_t group, long pins)
 	}
 	if (!wait_for(pid, &status, CLEAN_TIMEOUT)) {
 		note("the groups can't be opened again: that takes for ever");
-		stuck = true;
+		stuck = WAITS;
 	}
+	if (host_lost())
+		stuck = "The device is gone.";
 	/* its numbers may be others by now */
 	host_refresh();
 	return !stuck && WIFEXITED(status) && !WEXITSTATUS(status);
@@ -365,7 +368,7 @@ static bool report_row(const char *suite, const struct test *test,
 		printf("not ok %u %s\n", ran, name);
 	}
 	if (stuck)
-		printf("Bail out! Further rows would wait, too.\n");
+		printf("Bail out! %s\n", stuck);
 	fflush(stdout);
 	return !stuck;
 }
@@ -426,6 +429,9 @@ int run_tests(int argc, char **argv, const char *suite,
 	}
 	/* What a row's processes leave behind is waited for here. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	/* The script that runs this on its owner's host gives the device back. */
+	if (opt.device)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 
 	/* The plan comes before the results. */
 	for_rows(suite, parts, count_row);

@@ -13,7 +13,7 @@ MACHINES = {"powernv8": "POWER8, PHB3", "powernv9": "POWER9, PHB4", "powernv10":
 def matrix() -> str:
     """A table, in Markdown: what is run on which kernel and machine by the steps that name both."""
     cells: dict[tuple[str, str], list[str]] = {}
-    default = "6.12-4k"     # of demo, handback and check-tracing
+    default = "6.12-4k"     # of demo, handback, check-tracing and check-hostcheck
     for _, command, _ in machines():
         what, options = command[0], dict(zip(command, command[1:]))
         kernel = options.get("--kernel", default)
@@ -23,6 +23,8 @@ def matrix() -> str:
         elif what == "kunit":
             for machine in cases.MACHINES:
                 cells.setdefault((kernel, machine), []).append("KUnit")
+        elif what == "check-hostcheck":
+            cells.setdefault((kernel, "powernv9"), []).append("hostcheck")
         elif what == "hotplug":
             cells.setdefault((command[-1], "powernv9"), []).append(what)
         elif what in ("demo", "handback", "check-tracing"):
