@@ -75,6 +75,7 @@ def machines() -> Iterator[Step]:
     yield "fuzz", ["fuzz", "--short"], False
     yield "handback powernv9", ["handback", "powernv9"], False
     yield "hotplug 6.1-64k", ["hotplug", "--short", "6.1-64k"], False
+    yield "tcestat", ["check-tcestat"], False
     yield "demo powernv9", ["demo", "powernv9"], False
     yield "demo pseries", ["demo", "pseries"], False
     yield "tracing powernv9", ["check-tracing", "powernv9"], False

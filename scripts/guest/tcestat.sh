@@ -1,0 +1,94 @@
+# shellcheck shell=dash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# tcestat in a host: the doctor's commands are typed until only KVM is missing, which this
+# host has not. Then a client comes, and is shown.
+
+# shellcheck source=lib.sh
+. /guest/lib.sh
+
+export LD_LIBRARY_PATH=/python/lib PYTHONHOME=/python PYTHONDONTWRITEBYTECODE=1
+mkdir -p /usr/bin
+ln -s /python/bin/python3 /usr/bin/python3
+
+dev=$(pci_find "$EDU" | head -n 1)
+[ -n "$dev" ] || die "no edu device"
+group=$(pci_group "$dev")
+
+# doctor - what it says is in /tmp/said, its exit code in $rc
+doctor() {
+	rc=0
+	/tcestat doctor "$dev" >/tmp/said 2>&1 || rc=$?
+	cat /tmp/said
+}
+
+# as_nobody COMMAND... - by a user who owns nothing, with 64K of locked memory
+as_nobody() {
+	# shellcheck disable=SC2016 # Python
+	python3 -c 'import os, resource, sys
+resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536))
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+os.execv(sys.argv[1], sys.argv[1:])' "$@"
+}
+PATH=$PATH:/usr/bin
+
+# holds TEXT - is this, as Python sees it, true of the state?
+holds() {
+	/tcestat --json >/tmp/json || die "tcestat --json fails"
+	python3 -c "import json; s = json.load(open('/tmp/json')); assert $1, s" || die "this is not so: $1"
+}
+
+say "the doctor's commands, from the top"
+done=
+for _ in 1 2 3 4 5 6 7 8; do
+	doctor
+	[ $rc -eq 1 ] || die "exit code $rc"
+	command=$(sed -n '/^do: /{s/^do: //;s/   #.*//;p;q;}' /tmp/said)
+	[ "$command" != "${command#modprobe kvm}" ] && break
+	case $done in
+	*"<$command>"*) die "this did not help: $command" ;;
+	esac
+	done="$done<$command>"
+	say "# $command"
+	sh -c "$command" || die "the command fails"
+done
+[ -n "$done" ] || die "there was nothing to do, which can't be: nobody has loaded the module"
+[ "$(grep -c '^do:' /tmp/said)" -eq 1 ] || die "there is more to do than KVM"
+grep -q "^ok  windows: .* for DMA of 32 bits" /tmp/said || die "no word of windows"
+[ "$(pci_driver "$dev")" = vfio-pci ] || die "vfio-pci does not have it"
+tce_version || die "another driver is loaded"
+
+say "by somebody who may do nothing"
+rc=0
+as_nobody /tcestat doctor "$dev" >/tmp/said 2>&1 || rc=$?
+cat /tmp/said
+[ $rc -eq 1 ] || die "exit code $rc"
+grep -q '^do: sudo adduser nobody vfio ' /tmp/said || die "no word of the group's file"
+grep -q '^do: sudo prlimit .*--memlock=4362076160 ' /tmp/said || die "no word of locked memory"
+rc=0
+as_nobody /tcestat >/tmp/said 2>&1 || rc=$?
+cat /tmp/said
+[ $rc -eq 2 ] || die "exit code $rc"
+
+say "nothing is open"
+/tcestat || die "tcestat fails"
+holds "not s['containers'] and not s['processes'] and s['module']['references'] == 1"
+
+for version in 1 2; do
+	say "a client, version $version"
+	hold $version wait
+	/tcestat || die "tcestat fails"
+	holds "[c['version'] for c in s['containers']] == [$version]"
+	holds "[g['number'] for g in s['containers'][0]['groups']] == [$group]"
+	holds "{'address': '$dev', 'driver': 'vfio-pci'} in s['containers'][0]['groups'][0]['devices']"
+	holds "s['containers'][0]['windows'][0]['mapped'] == 2 * (4 << 20) // 4096"
+	holds "[p['comm'] for p in s['processes']] == ['hold'] and s['processes'][0]['tgid'] == $holder"
+	holds "sum(r['size'] for p in s['processes'] for r in p['regions']) == ($version - 1) * (4 << 20)"
+	doctor
+	grep -q "^do: fuser -v /dev/vfio/$group " /tmp/said || die "no word of who has the group"
+	hold_killed
+	holds "not s['containers'] and not s['processes']"
+done
+say "tcestat: all is as it should be"

@@ -1,0 +1,363 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""tools/tcestat on files that look like a host's: does it show what is there, and miss nothing that a card lacks?"""
+import importlib.machinery
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from tce.paths import ROOT
+
+PROGRAM = ROOT / "tools/tcestat"
+DEVICE = "0000:01:00.0"
+NAME = "vfio_iommu_spapr_tce"
+
+STATE = r"""module format=1 version=1.0 srcversion=ABC123 page_size=65536 references=5 closing=1 kvm_tables=1 kept=0 kept_tables=0
+process id=7 tgid=4711 state=sound kvm=1 listed=1 locked_vm=4294967296 alive=1 comm=qemu\040\033[31m\134x
+region process=7 ua=0x7f0000000000 size=4294967296 page_shift=16 listed=1 mapped=? written=1 containers=3,2
+region process=7 ua=0x7f8000000000 size=65536 page_shift=16 listed=0 mapped=16 written=0 containers=-
+container id=3 version=2 process=7 enabled=1 default_pending=0 pinned=0 charged=0 owed=0
+group container=3 number=5
+window container=3 number=0 start=0x0 size=1073741824 page_shift=16 levels=1 mapped=16384 unmarked=16000 charged=131072 kvm=1
+window container=3 number=1 start=0x800000000000000 size=4294967296 page_shift=16 levels=2 mapped=0 unmarked=0 charged=0 kvm=0
+container id=2 version=1 process=0 enabled=0 default_pending=1 pinned=65536 charged=131072 owed=65536
+"""
+
+LIMITS = "Limit                     Soft Limit           Hard Limit           Units\n" \
+         "Max locked memory         {:<20} {:<20} bytes\n"
+
+
+def load():
+    loader = importlib.machinery.SourceFileLoader("tcestat", str(PROGRAM))
+    spec = importlib.util.spec_from_loader("tcestat", loader)
+    module = importlib.util.module_from_spec(spec)
+    sys.dont_write_bytecode = True
+    loader.exec_module(module)
+    return module
+
+
+tcestat = load()
+
+
+class Host(unittest.TestCase):
+    """A tree of files in which all is well."""
+
+    def setUp(self):
+        tmp = tempfile.TemporaryDirectory()
+        self.addCleanup(tmp.cleanup)
+        self.root = Path(tmp.name)
+        self.file("proc/sys/kernel/osrelease", "6.12.95\n")
+        self.file("proc/self/limits", LIMITS.format("unlimited", "unlimited"))
+        self.file("proc/self/status", "Name:\tx\nCapEff:\t0000000000000000\n")
+        self.file("proc/meminfo", "MemTotal: 8000000 kB\nHugePages_Total:       0\nHugePages_Free:        0\nHugepagesize:       2048 kB\n")
+        self.file(f"sys/module/{NAME}/srcversion", "ABC123\n")
+        self.file(f"sys/module/{NAME}/version", "1.0\n")
+        self.file(f"sys/kernel/debug/{NAME}/state", STATE)
+        self.file("dev/kvm", "")
+        self.file("dev/vfio/5", "")
+        self.device(DEVICE, "5", "vfio-pci", "0x020000")
+        self.device("0000:00:00.0", "5", "pcieport", "0x060400")
+        self.modinfo(f"/lib/modules/6.12.95/updates/dkms/{NAME}.ko", "ABC123")
+
+    def file(self, name, text):
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def device(self, address, group, driver, kind):
+        at = self.root / f"sys/bus/pci/devices/{address}"
+        self.file(f"sys/bus/pci/devices/{address}/class", kind + "\n")
+        (at / "driver").unlink(missing_ok=True)
+        if driver:
+            (at / "driver").symlink_to(f"../../drivers/{driver}")
+        (at / "iommu_group").unlink(missing_ok=True)
+        (at / "iommu_group").symlink_to(f"../../../kernel/iommu_groups/{group}")
+        self.file(f"sys/kernel/iommu_groups/{group}/devices/{address}", "")
+
+    def modinfo(self, file, srcversion):
+        """What modprobe would load."""
+        path = self.file("bin/modinfo", f'#!/bin/sh\ncase $2 in filename) echo {file};; srcversion) echo {srcversion};; esac\n')
+        path.chmod(0o755)
+        os.environ["PATH"] = f"{path.parent}:{os.environ['PATH']}"
+        self.addCleanup(os.environ.__setitem__, "PATH", os.environ["PATH"].partition(":")[2])
+
+    def run_it(self, *argv):
+        done = subprocess.run([PROGRAM, "--root", self.root, *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return done.returncode, done.stdout, done.stderr
+
+
+class State(Host):
+    def test_table(self):
+        code, said, errors = self.run_it()
+        self.assertEqual((code, errors), (0, ""))
+        for text in (f"{NAME} 1.0, srcversion ABC123, Linux 6.12.95",
+                     "2 open containers, 1 closed containers that are still in use, 1 tables that KVM may look at, 1 this program",
+                     "container 3: version 2, process 4711 qemu", f"group 5: 0000:00:00.0 (pcieport), {DEVICE} (vfio-pci)",
+                     "container 2: version 1, nobody's yet, not enabled", "the default window comes with the first MAP",
+                     "pinned 64K, charged 128K", "VmLck 4G, 2 regions of 4194368K, has KVM"):
+            self.assertIn(text, said)
+        rows = [line.split() for line in said.splitlines()]
+        self.assertIn(["0", "0x0", "1G", "64K", "1", "16384", "16000", "128K", "yes"], rows)
+        self.assertIn(["0x7f0000000000", "4G", "64K", "?", "yes", "3,2"], rows)
+        self.assertIn(["0x7f8000000000", "64K", "64K", "16", "no", "closed"], rows)
+        self.assertNotIn("LOST", said)
+
+    def test_a_name_does_nothing_to_a_terminal(self):
+        self.assertNotIn("\033", self.run_it()[1])
+
+    def test_json(self):
+        code, said, _ = self.run_it("--json")
+        state = json.loads(said)
+        self.assertEqual(code, 0)
+        self.assertEqual(state["module"]["version"], "1.0")
+        self.assertEqual([container["id"] for container in state["containers"]], [2, 3])
+        third = state["containers"][1]
+        self.assertEqual(third["groups"], [{"number": 5, "devices": [{"address": "0000:00:00.0", "driver": "pcieport"},
+                                                                      {"address": DEVICE, "driver": "vfio-pci"}]}])
+        self.assertEqual([window["mapped"] for window in third["windows"]], [16384, 0])
+        process, = state["processes"]
+        self.assertEqual(process["comm"], "qemu \033[31m\\x")
+        self.assertEqual([(region["mapped"], region["containers"]) for region in process["regions"]], [(None, [3, 2]), (16, [])])
+
+    def test_what_is_lost(self):
+        self.file(f"sys/kernel/debug/{NAME}/state", STATE.replace("kept=0 kept_tables=0", "kept=131072 kept_tables=1"))
+        self.assertIn("LOST until the next boot: 128K of memory, 1 tables", self.run_it()[1])
+
+    def test_others_keep_it(self):
+        self.file(f"sys/kernel/debug/{NAME}/state", STATE.replace("references=5", "references=8"))
+        self.assertIn("3 others", self.run_it()[1])
+
+    def test_many_regions(self):
+        lines = "".join(f"region process=7 ua={i:#x} size=65536 page_shift=16 listed=0 mapped=0 written=0 containers=3\n"
+                        for i in range(1 << 16, 31 << 16, 1 << 16))
+        self.file(f"sys/kernel/debug/{NAME}/state", STATE.replace("container id=3", lines + "container id=3"))
+        self.assertIn("… 12 more (--all)", self.run_it()[1])
+        self.assertNotIn("more", self.run_it("--all")[1])
+
+    def test_nothing_open(self):
+        self.file(f"sys/kernel/debug/{NAME}/state", STATE.splitlines(True)[0])
+        code, said, _ = self.run_it()
+        self.assertEqual(code, 0)
+        self.assertIn("no container is open", said)
+
+    def test_a_newer_module_adds_things(self):
+        self.file(f"sys/kernel/debug/{NAME}/state", STATE.replace(" kvm=1\n", " kvm=1 new=x,y\n") + "novelty a=1 b=z\n")
+        code, said, _ = self.run_it("--json")
+        self.assertEqual(code, 0)
+        self.assertEqual(json.loads(said)["containers"][1]["windows"][0]["new"], "x,y")
+
+    def test_what_can_not_be_read(self):
+        for text in ("", "nonsense\n", STATE.replace("format=1", "format=2"), STATE + "window container\n"):
+            self.file(f"sys/kernel/debug/{NAME}/state", text)
+            code, said, errors = self.run_it()
+            self.assertEqual((code, said), (2, ""), text)
+            self.assertIn("tcestat: ", errors)
+
+    def test_no_file(self):
+        (self.root / f"sys/kernel/debug/{NAME}/state").unlink()
+        self.assertIn("another driver is loaded", self.run_it()[2])
+        for path in sorted((self.root / "sys/module").rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+        code, _, errors = self.run_it()
+        self.assertEqual(code, 2)
+        self.assertIn("is not loaded", errors)
+
+    def test_not_root(self):
+        class Refusing(tcestat.System):
+            def read(self, name):
+                raise PermissionError
+        with self.assertRaisesRegex(tcestat.Stop, "only root"):
+            Refusing("/").state()
+
+    def test_watch(self):
+        watching = subprocess.Popen([PROGRAM, "--root", self.root, "--json", "--watch", "0.05"], stdout=subprocess.PIPE, text=True)
+        first = [json.loads(watching.stdout.readline()) for _ in range(2)]
+        self.file(f"sys/kernel/debug/{NAME}/state", STATE.splitlines(True)[0])
+        while json.loads(watching.stdout.readline())["containers"]:
+            pass
+        watching.terminate()
+        watching.stdout.close()
+        watching.wait()
+        self.assertEqual(len(first[1]["containers"]), 2)
+
+    def test_wrong_usage(self):
+        for argv in (["doctor"], ["nurse"], ["--watch", "0"], ["--watch", "nan"], ["doctor", DEVICE, "--mem", "4X"]):
+            self.assertEqual(self.run_it(*argv)[0], 2, argv)
+
+
+class Doctor(Host):
+    """Each thing that is missing is found, with a command; nothing else is."""
+
+    def setUp(self):
+        super().setUp()
+        root = mock.patch.object(tcestat.os, "geteuid", lambda: 0)
+        root.start()
+        self.addCleanup(root.stop)
+
+    def look(self, mem=4 << 30, huge=False, info=(32, 1, 0, 1 << 30, 1 << 12 | 1 << 16, 2, 5)):
+        def ask(_system, group):
+            self.assertEqual(group, "5")
+            if isinstance(info, OSError):
+                raise info
+            return info
+        return tcestat.examine(tcestat.System(str(self.root)), DEVICE, mem, huge, ask)
+
+    def bad(self, **options):
+        return [(line.what, line.command) for line in self.look(**options) if line.command]
+
+    def test_all_ok(self):
+        lines = self.look()
+        self.assertEqual([line.command for line in lines], [None] * len(lines))
+        self.assertEqual([line.what for line in lines],
+                         ["kernel", "module", "device", "group", "access", "windows", "memlock", "KVM", "huge pages"])
+        self.assertIn("1024 MiB at 0x0 for DMA of 32 bits; 2 in all, pages of 4K 64K, up to 5 levels", lines[5].said)
+
+    def test_command(self):
+        code, said, _ = self.run_it("doctor", DEVICE[5:])
+        self.assertEqual(code, 0, said)
+        self.assertTrue(all(line.startswith("ok ") for line in said.splitlines()[:-1]), said)
+        self.assertEqual(said.splitlines()[-1], f">> doctor: {DEVICE}: all 9 are ok")
+        (self.root / "dev/kvm").unlink()
+        code, said, _ = self.run_it("doctor", DEVICE)
+        self.assertEqual(code, 1)
+        self.assertRegex(said, "do: .*modprobe kvm-hv")
+        self.assertEqual(said.splitlines()[-1], f">> doctor: {DEVICE}: 1 of 9 to be done, from the top")
+        code, said, _ = self.run_it("doctor", DEVICE, "--json")
+        self.assertEqual(code, 1)
+        self.assertEqual([thing["what"] for thing in json.loads(said) if not thing["ok"]], ["KVM"])
+
+    def test_module(self):
+        for path in (self.root / f"sys/module/{NAME}").iterdir():
+            path.unlink()
+        (self.root / f"sys/module/{NAME}").rmdir()
+        self.assertEqual(self.bad(), [("module", f"modprobe {NAME}"), ("windows", f"tcestat doctor {DEVICE}")])
+
+    def test_other_module_loaded(self):
+        self.file(f"sys/module/{NAME}/srcversion", "0LD\n")
+        self.assertEqual(self.bad()[0], ("module", f"modprobe -r {NAME} && modprobe {NAME}"))
+
+    def test_kernels_own(self):
+        for file in (f"/lib/modules/6.12.95/kernel/drivers/vfio/{NAME}.ko.xz", ""):
+            self.modinfo(file, "ABC123")
+            self.assertEqual([what for what, _ in self.bad()], ["kernel", "windows"])
+
+    def test_device(self):
+        self.device(DEVICE, "5", "e1000e", "0x020000")
+        what, command = self.bad()[0]
+        self.assertEqual(what, "device")
+        self.assertIn(DEVICE, command)
+        self.device(DEVICE, "5", None, "0x020000")
+        self.assertEqual(self.bad()[0][0], "device")
+
+    def test_others_of_the_group(self):
+        self.device("0000:01:00.1", "5", "ahci", "0x010601")
+        self.assertEqual([what for what, _ in self.bad()], ["group", "windows"])
+        self.assertIn("0000:01:00.1", self.bad()[0][1])
+        # whoever has no driver harms nobody
+        self.device("0000:01:00.1", "5", None, "0x010601")
+        self.assertEqual(self.bad(), [])
+        # pcieport has bridges only
+        self.device("0000:01:00.1", "5", "pcieport", "0x010601")
+        self.assertEqual(self.bad()[0][0], "group")
+
+    def test_no_group(self):
+        (self.root / f"sys/bus/pci/devices/{DEVICE}/iommu_group").unlink()
+        self.assertEqual([what for what, _ in self.bad()], ["device"])
+
+    def test_no_device(self):
+        self.assertEqual(self.run_it("doctor", "0000:09:00.0")[0], 2)
+
+    def test_access(self):
+        (self.root / "dev/vfio/5").unlink()
+        self.assertEqual(self.bad()[0], ("access", "modprobe vfio-pci"))
+
+    def test_no_access(self):
+        class Closed(tcestat.System):
+            def usable(self, name):
+                return False
+        lines = tcestat.examine(Closed(str(self.root)), DEVICE, 4 << 30, False)
+        commands = {line.what: line.command for line in lines if line.command}
+        self.assertEqual(list(commands), ["access", "windows", "KVM"])
+        self.assertRegex(commands["access"], "^adduser .* vfio$")
+        self.assertRegex(commands["KVM"], "^adduser .* kvm$")
+
+    def test_not_root(self):
+        with mock.patch.object(tcestat.os, "geteuid", lambda: 1000):
+            self.assertEqual(tcestat.as_root("modprobe x"), "sudo modprobe x")
+            self.assertEqual(tcestat.as_root("a && b"), "sudo sh -c 'a && b'")
+            self.device(DEVICE, "5", "e1000e", "0x020000")
+            self.assertRegex(self.bad()[0][1], "^sudo sh -c '[^']*'$|^sudo driverctl ")
+
+    def test_windows(self):
+        self.assertEqual(self.bad(info=OSError(16, "busy")), [("windows", "fuser -v /dev/vfio/5")])
+        self.assertEqual(self.bad(info=OSError(22, "invalid")), [("windows", "dmesg | tail")])
+        self.assertIn("no others", self.look(info=(32, 0, 0, 1 << 30, 0, 0, 0))[5].said)
+
+    def test_locked_memory(self):
+        need = (4 << 30) + (64 << 20)
+        for soft, hard, command in ((need, need, None), (need - 1, need, f"ulimit -l {need // 1024}"),
+                                    (65536, need - 1, f"prlimit --pid $$ --memlock={need}"),
+                                    (65536, "unlimited", f"ulimit -l {need // 1024}")):
+            self.file("proc/self/limits", LIMITS.format(soft, hard))
+            self.assertEqual(self.bad(), [("memlock", command)] if command else [], (soft, hard))
+        # as much as the guest is large
+        self.assertEqual(self.bad(mem=1 << 40)[0][0], "memlock")
+        # root has no limit
+        self.file("proc/self/status", "CapEff:\t000001ffffffffff\n")
+        self.assertEqual(self.bad(mem=1 << 40), [])
+
+    def test_kvm(self):
+        (self.root / "dev/kvm").unlink()
+        self.assertEqual(self.bad()[0][0], "KVM")
+
+    def test_huge_pages(self):
+        self.assertEqual(self.bad(huge=True), [("huge pages", "sysctl vm.nr_hugepages=2048")])
+        self.file("proc/meminfo", "HugePages_Total: 2100\nHugePages_Free: 2048\nHugepagesize: 2048 kB\n")
+        self.assertEqual(self.bad(huge=True), [])
+        self.assertEqual(self.bad(huge=True, mem=(4 << 30) + 1), [("huge pages", "sysctl vm.nr_hugepages=2101")])
+        self.file("proc/meminfo", "MemTotal: 1 kB\n")
+        self.assertEqual(self.bad(huge=True)[0][0], "huge pages")
+        self.assertEqual(self.bad(), [])
+
+
+class Format(unittest.TestCase):
+    """The module, what is said of it here, and the document name the same fields."""
+
+    def fields(self, text):
+        found = {}
+        for line in text.splitlines():
+            kind, *fields = line.split(" ")
+            found.setdefault(kind, []).extend(field.partition("=")[0] for field in fields)
+        return {kind: set(names) for kind, names in found.items()}
+
+    def module(self):
+        text = (ROOT / "tce_debugfs.c").read_text()
+        kinds, kind = {}, None
+        for string in re.findall(r'"((?:module|process|region|container|group|window) [^"]*|(?: \w+=?[^"]*)|=-\\n)"', text):
+            word = string.split(" ")[0]
+            kind = word if word and word != "=-\\n" else kind
+            if word == "" and string.startswith((" alive", )):
+                kind = "process"
+            elif word == "" and string.startswith((" listed", " written", " containers")):
+                kind = "region"
+            kinds.setdefault(kind, set()).update(re.findall(r" (\w+)(?==| containers|$)", string))
+        return kinds
+
+    def test_same_fields(self):
+        sample = self.fields(STATE)
+        self.assertEqual(self.module(), sample)
+        document = (ROOT / "Documentation/tcestat.rst").read_text()
+        for kind, names in sample.items():
+            self.assertIn(f"``{kind}``", document)
+            for name in names:
+                self.assertRegex(document, rf"``{name}``", f"{kind}: {name}")
+
+    def test_same_number(self):
+        self.assertIn(f"#define TCE_DEBUGFS_FORMAT\t{tcestat.FORMAT}\n", (ROOT / "tce_debugfs.h").read_text())
