@@ -243,7 +243,8 @@ case_crash() {
 }
 
 # overwrite VALUE LOG ROWS - the command register of a device that a client has, until so many
-# rows have ended. Those who own it write there, too: so quickly, and without a new process.
+# rows have ended. Those who own it write there, too: so quickly, without a new process, and
+# without a pause before a client has it.
 # The first four bytes of the configuration can't be written.
 overwrite() {
 	while [ "$(done_rows "$2")" -lt "$3" ] && ! [ -e $OUT/report.txt ]; do
@@ -252,7 +253,6 @@ overwrite() {
 			printf '%b' "\000\000\000\000$1" >"/sys/bus/pci/devices/$dev/config"
 			times=$((times + 1))
 		done
-		[ $times -gt 0 ] || sleep 0.1
 	done
 }
 
