@@ -223,8 +223,9 @@ case_interrupt() {
 
 # Nothing can be done after that; the guard does it. In the middle, and before it has begun.
 case_kill() {
-	ready "$1"
 	for rows in 5 0; do
+		# Each time, since a keyboard has its driver again.
+		ready "$1"
 		later $rows end KILL
 		hostcheck "$dev" --yes
 		wants "killed: not given back" said "is given back"
