@@ -201,6 +201,7 @@ later() {
 		done
 		"$@"
 	) &
+	echo $! >/tmp/later
 }
 
 # end SIGNAL - to the script
@@ -314,6 +315,9 @@ for name in "$@"; do
 	say "case $name"
 	begun=$(cut -d . -f 1 /proc/uptime)
 	if ("case_${name%:*}" "${name#*:}"); then verdict=passed; else verdict=FAILED bad="$bad $name"; fi
+	# What a case that failed has in the background is not for the next one.
+	if [ -e /tmp/later ]; then kill "$(cat /tmp/later)" 2>/dev/null; fi
+	rm -f /tmp/later
 	say "$verdict $name in $(($(cut -d . -f 1 /proc/uptime) - begun)) s"
 done
 [ -z "$bad" ] || die "failed:$bad"
