@@ -201,6 +201,7 @@ later() {
 		done
 		"$@"
 	) &
+	echo $! >/tmp/later
 }
 
 # end SIGNAL - to the script
@@ -223,8 +224,9 @@ case_interrupt() {
 
 # Nothing can be done after that; the guard does it. In the middle, and before it has begun.
 case_kill() {
-	ready "$1"
 	for rows in 5 0; do
+		# Each time, since a keyboard has its driver again.
+		ready "$1"
 		later $rows end KILL
 		hostcheck "$dev" --yes
 		wants "killed: not given back" said "is given back"
@@ -243,7 +245,8 @@ case_crash() {
 }
 
 # overwrite VALUE LOG ROWS - the command register of a device that a client has, until so many
-# rows have ended. Those who own it write there, too: so quickly, and without a new process.
+# rows have ended. Those who own it write there, too: so quickly, without a new process, and
+# without a pause before a client has it.
 # The first four bytes of the configuration can't be written.
 overwrite() {
 	while [ "$(done_rows "$2")" -lt "$3" ] && ! [ -e $OUT/report.txt ]; do
@@ -252,7 +255,6 @@ overwrite() {
 			printf '%b' "\000\000\000\000$1" >"/sys/bus/pci/devices/$dev/config"
 			times=$((times + 1))
 		done
-		[ $times -gt 0 ] || sleep 0.1
 	done
 }
 
@@ -313,6 +315,9 @@ for name in "$@"; do
 	say "case $name"
 	begun=$(cut -d . -f 1 /proc/uptime)
 	if ("case_${name%:*}" "${name#*:}"); then verdict=passed; else verdict=FAILED bad="$bad $name"; fi
+	# What a case that failed has in the background is not for the next one.
+	if [ -e /tmp/later ]; then kill "$(cat /tmp/later)" 2>/dev/null; fi
+	rm -f /tmp/later
 	say "$verdict $name in $(($(cut -d . -f 1 /proc/uptime) - begun)) s"
 done
 [ -z "$bad" ] || die "failed:$bad"
