@@ -100,6 +100,13 @@ hotplug: host
 check-hostcheck: host
 	@scripts/check-hostcheck --kernel $(KERNEL) --machine $(MACHINE)
 
+# Into the source of a kernel; needs nothing but Python.
+into-tree:
+	@scripts/into-tree $(if $(PATCH),--patch "$(PATCH)") $(if $(LINUX),"$(LINUX)")
+
+check-into-tree: host
+	@scripts/check-into-tree
+
 selftest: host
 	@scripts/selftest --kernel $(KERNEL) --machine $(MACHINE) --driver $(DRIVER)
 
@@ -156,6 +163,7 @@ help:
 	@echo 'make uninstall      remove it from there'
 	@echo 'make dist           the sources as one file, the same each time, in out/dist'
 	@echo 'make deb            packages for Debian, with DKMS, in out/dist (make rpm: for Fedora and RHEL)'
+	@echo 'make into-tree      put the driver into a source of Linux 7.x, LINUX=/path/to/linux; PATCH=file: as a patch'
 	@echo 'make hostcheck      does the module work on this POWER host? DEVICE=0000:01:00.0 is an idle function of it;'
 	@echo '                    OPTIONS=--yes and others: scripts/hostcheck --help'
 	@echo 'make clean          remove what was built here (the cache stays)'
@@ -175,6 +183,7 @@ help:
 	@echo 'make hotplug        devices that come and go around a client'
 	@echo 'make handback       a network card to a client and back, three times'
 	@echo 'make check-hostcheck  make hostcheck in an emulated host, with all that it has to refuse'
+	@echo 'make check-into-tree  the driver as a part of Linux 7.2: built, booted, tested'
 	@echo 'make check          all builds, static checks, tests on all machines'
 	@echo 'make quick          lint, the suites and the test programs on one machine: four minutes'
 	@echo 'make bench          what it costs, against the kernel'\''s own driver'
@@ -187,5 +196,5 @@ help:
 	@echo '  MACHINE=$(MACHINE) one of: powernv8 powernv9 powernv10 pseries pseries-hash'
 	@echo '  WRITE=1            put the figures that a command measures into the documents'
 
-.PHONY: module check-target install uninstall hostcheck check-hostcheck install-dkms install-tools dist deb rpm clean demo handback hotplug demo-guest check-guest defects races fuzz fuzz-million kunit selftest \
+.PHONY: module check-target install uninstall hostcheck check-hostcheck into-tree check-into-tree install-dkms install-tools dist deb rpm clean demo handback hotplug demo-guest check-guest defects races fuzz fuzz-million kunit selftest \
 	coverage mutation check quick bench docs lint litmus btf-check host help

@@ -2,6 +2,8 @@
 /*
  * KVM at a table, played by the thread of the case, see tce_guest.h.
  */
+#include <linux/module.h>
+
 #include <asm/mmu_context.h>
 
 #include "tce_guest.h"
@@ -123,4 +125,22 @@ void kvm_expect_free(struct kunit *test, struct kvm_setup *s)
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 	KUNIT_EXPECT_EQ(test, fx->mock->counted, 0);
 	KUNIT_EXPECT_EQ(test, tce_unregister(s->client, s->ua, KVM_MEMORY), 0);
+}
+
+/* Who keeps the module from being unloaded. Built in, it stays in any case: 0. */
+int kvm_module_users(void)
+{
+#ifdef MODULE
+	return module_refcount(THIS_MODULE);
+#else
+	return 0;
+#endif
+}
+
+/* ... are so many, if it is a module. */
+void kvm_expect_module_users(struct kunit *test, int users)
+{
+#ifdef MODULE
+	KUNIT_EXPECT_EQ(test, kvm_module_users(), users);
+#endif
 }

@@ -52,5 +52,7 @@ void kvm_clear(struct kvm_setup *s, unsigned long entry);
 void kvm_takes(void *data);
 void kvm_puts(void *data);
 void kvm_expect_free(struct kunit *test, struct kvm_setup *s);
+int kvm_module_users(void);
+void kvm_expect_module_users(struct kunit *test, int users);
 
 #endif /* TCE_KUNIT_GUEST_H */

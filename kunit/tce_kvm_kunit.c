@@ -3,7 +3,6 @@
  * Suite tce_kvm: KVM at the same table, between our calls. It counts mappings of
  * registered memory, and clears what it can't count.
  */
-#include <linux/module.h>
 #include <linux/page-flags.h>
 
 #include <asm/mmu_context.h>
@@ -229,9 +228,9 @@ static void kvm_can_not_map_in_v1(struct kunit *test)
 	iommu_tce_table_get(s.tbl);
 	tce_close(s.client);
 	KUNIT_EXPECT_FALSE(test, kvm_put(&s, 3, other));
-	users = module_refcount(THIS_MODULE);
+	users = kvm_module_users();
 	iommu_tce_table_put(s.tbl);
-	KUNIT_EXPECT_EQ(test, module_refcount(THIS_MODULE), users - 1);
+	kvm_expect_module_users(test, users - 1);
 	tce_close(owner);
 	tce_expect_balance(fx);
 }

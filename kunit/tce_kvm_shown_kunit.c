@@ -3,7 +3,6 @@
  * Suite tce_kvm_shown: which tables and which memory KVM is shown, and what it goes
  * on to use when we have given them up.
  */
-#include <linux/module.h>
 
 #include <asm/mmu_context.h>
 
@@ -261,7 +260,7 @@ static void kvm_keeps_a_table_of_pseries(struct kunit *test)
 		kvm_set_up(test, &s, v2);
 		iommu_tce_table_get(s.tbl);
 		tce_close(s.client);
-		users = module_refcount(THIS_MODULE);
+		users = kvm_module_users();
 		client = tce_ready(fx, true, NULL);
 		KUNIT_ASSERT_EQ(test, tce_register(client, s.ua, KVM_MEMORY), 0);
 		writes = fx->mock->writes;
@@ -272,9 +271,9 @@ static void kvm_keeps_a_table_of_pseries(struct kunit *test)
 		KUNIT_EXPECT_NOT_NULL(test, s.tbl->it_ops->set);
 		KUNIT_EXPECT_EQ(test, tce_unregister(client, s.ua, KVM_MEMORY), 0);
 		/* the module does not go before the table */
-		KUNIT_EXPECT_EQ(test, module_refcount(THIS_MODULE), users);
+		kvm_expect_module_users(test, users);
 		iommu_tce_table_put(s.tbl);
-		KUNIT_EXPECT_EQ(test, module_refcount(THIS_MODULE), users - 1);
+		kvm_expect_module_users(test, users - 1);
 		tce_close(client);
 		tce_expect_balance(fx);
 	}

@@ -311,8 +311,8 @@ static void until_it_is_gone(struct tce_thread *thread)
 			rc = tce_unmap(&thread->view, 0, TCE_SHARED_SIZE);
 		cond_resched();
 	} while (!rc);
-	/* its group has left, or it has */
-	if (rc != -EINVAL && rc != -ENXIO)
+	/* its group has left, or it has; that of v1 is disabled before */
+	if (rc != -EINVAL && rc != -ENXIO && (rc != -EPERM || thread->view.v2))
 		thread->rc = rc;
 }
 

@@ -2,8 +2,9 @@
 /*
  * What stands between the driver and the kernel in the suites' module.
  *
- * The linker was told to --wrap the functions here (see Kbuild.include): the
- * driver's call of f() arrives in __wrap_f(), and __real_f() is the kernel's.
+ * The driver's call of f() arrives in __wrap_f(), and __real_f() is the kernel's.
+ * The linker sees to that (see Kbuild.include), or the preprocessor where the suites
+ * are a part of the kernel.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>

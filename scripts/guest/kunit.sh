@@ -2,14 +2,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Loads the KUnit suites' module, which runs them, and unloads it again. The
-# reports are in the kernel's messages; scripts/kunit judges them.
+# reports are in the kernel's messages; scripts/kunit judges them. Where the suites
+# are built in they have run before.
 #
 # Environment:
-#   TCE_GCOV   not empty: print the coverage data in the end
+#   TCE_GCOV    not empty: print the coverage data in the end
+#   TCE_SUITES  built-in, if they are
 
 # shellcheck source=lib.sh
 . /guest/lib.sh
 
+if [ "$TCE_SUITES" = built-in ]; then
+	say "the suites are built in, and have run"
+	exit
+fi
 prepare_suites
 
 debug=/sys/kernel/debug

@@ -60,8 +60,14 @@ vfio_release() {
 }
 
 # tce_version - which driver is loaded: its srcversion and that of the file that
-# modprobe would load; "same" or "different".
+# modprobe would load; "same" or "different". One that is built in has to be ours, which has
+# tracepoints.
 tce_version() {
+	if [ -e /sys/module/vfio_iommu_spapr_tce ] && [ ! -e /sys/module/vfio_iommu_spapr_tce/initstate ]; then
+		say "vfio_iommu_spapr_tce: built in, version $(cat /sys/module/vfio_iommu_spapr_tce/version)"
+		[ -d /sys/kernel/tracing/events/vfio_spapr_tce ]
+		return
+	fi
 	loaded=$(cat /sys/module/vfio_iommu_spapr_tce/srcversion 2>/dev/null)
 	file=$(modinfo -F filename vfio_iommu_spapr_tce)
 	on_disk=$(modinfo -F srcversion vfio_iommu_spapr_tce)

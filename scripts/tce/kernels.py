@@ -17,7 +17,18 @@ def rows() -> dict[str, list[str]]:
 
 def built() -> dict[str, list[str]]:
     """Those that are built here: {name: fragments of its configuration}"""
-    return {name: row[3].split(",") for name, row in rows().items() if len(row) == 4 and row[0] == "source"}
+    return {name: fragments(name) for name, row in rows().items() if row[0] == "source"}
+
+
+def fragments(name: str) -> list[str]:
+    """Those of a kernel's configuration; none of one that is not built here."""
+    row = rows().get(name, [])
+    return row[3].split(",") if row[:1] in (["source"], ["into-tree"]) else []
+
+
+def is_in_tree(name: str) -> bool:
+    """Is the driver a part of its source?"""
+    return rows().get(name, [""])[0] == "into-tree"
 
 
 def env(name: str) -> Kernel:

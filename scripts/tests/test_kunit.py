@@ -57,6 +57,13 @@ VM-END
     def test_pass(self):
         self.assertEqual(self.judge(self.report), [])
 
+    def test_built_in(self):
+        """Such suites run before the guest's script, which says so."""
+        lines = self.report.splitlines(True)
+        first = "".join([*lines[1:-1], lines[0]])
+        self.assertEqual(self.judge(f"{first}>> the suites are built in, and have run\nVM-END\n"), [])
+        self.assertTrue(self.judge(f"{first}VM-END\n"))
+
     def test_fewer_cases_than_listed(self):
         self.assertTrue(self.judge(self.report, {"tce_one": ["plain", "other", "many", "new"]}))
         self.assertTrue(self.judge(self.report, {**self.wanted, "tce_two": ["case"]}))

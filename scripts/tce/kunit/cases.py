@@ -37,7 +37,7 @@ def names() -> set[str]:
 
 def allowed_skips(name: str, machine: str, text: str | None = None) -> dict[str, str]:
     """The cases of which nothing has to run there: {"suite.case": why}"""
-    fragments = kernels.built().get(name, [])
+    fragments = kernels.fragments(name)
     allowed = {}
     for line in (text or (DATA / "kunit.skips").read_text()).splitlines():
         if not line or line.startswith("#"):
@@ -45,7 +45,7 @@ def allowed_skips(name: str, machine: str, text: str | None = None) -> dict[str,
         m = re.fullmatch(r"(\w+\.\w+)((?: !?[\w-]+)+): (.+)", line)
         if not m:
             die(f"kunit.skips: not understood: {line}")
-        known = {f for parts in kernels.built().values() for f in parts} | set(MACHINES)
+        known = {f for known in kernels.rows() for f in kernels.fragments(known)} | set(MACHINES)
         words = m[2].split()
         if unknown := {w.lstrip("!") for w in words} - known:
             die(f"kunit.skips: there is no {', '.join(unknown)}: {line}")

@@ -38,11 +38,12 @@ class Run:
 Runs = Mapping[tuple[str, str], Run]
 
 
-def boot(name: str, machine: str, build_dir: Path, log: Path, args: argparse.Namespace) -> tuple[int, float]:
-    """Boot with the suites; returns (exit code of scripts/vm, seconds)."""
-    command = [SCRIPTS / "vm", "--kernel", name, "--machine", machine, "--run", "kunit",
-               "--ko", build_dir / module.KO,
-               "--file", f"{build_dir / module.SUITES}.ko:/kunit/{module.SUITES}.ko",
+def boot(name: str, machine: str, build_dir: Path | None, log: Path, args: argparse.Namespace) -> tuple[int, float]:
+    """Boot with the suites; returns (exit code of scripts/vm, seconds). @build_dir: None if they are built in"""
+    suites = ["--driver", "intree", "--env", "TCE_SUITES=built-in"]
+    if build_dir:
+        suites = ["--ko", str(build_dir / module.KO), "--file", f"{build_dir / module.SUITES}.ko:/kunit/{module.SUITES}.ko"]
+    command = [SCRIPTS / "vm", "--kernel", name, "--machine", machine, "--run", "kunit", *suites,
                "--timeout", str(args.timeout), "--show", args.show, "--log", log, "--mem", "3G",
                "--huge-pages"]
     append = ["kunit.enable=1", "kunit.autorun=1"]
@@ -59,7 +60,7 @@ def boot(name: str, machine: str, build_dir: Path, log: Path, args: argparse.Nam
     return code, time.monotonic() - start
 
 
-def boot_and_judge(name: str, machine: str, kernel: Kernel, build_dir: Path, wanted: Wanted, args: argparse.Namespace) -> Run:
+def boot_and_judge(name: str, machine: str, kernel: Kernel, build_dir: Path | None, wanted: Wanted, args: argparse.Namespace) -> Run:
     """Boot one machine with one kernel, and judge."""
     say(f"suites on {machine}, {name}")
     log = log_of(name, machine)
@@ -149,7 +150,7 @@ def boot_all(wanted: Wanted, args: argparse.Namespace) -> Runs:
         for name in args.kernel or known_kernels():
             kernel = kernels.env(name)
             locks.append(lock(name))
-            build_dir = build(name, kernel)
+            build_dir = None if kernels.is_in_tree(name) else build(name, kernel)
             for machine in args.machine or MACHINES:
                 pending[name, machine] = pool.submit(boot_and_judge, name, machine, kernel, build_dir, wanted, args)
         for key, future in pending.items():

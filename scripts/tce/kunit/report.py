@@ -16,13 +16,15 @@ from tce.paths import LOGS
 Suites = dict[str, dict[str, list[str]]]
 
 
+# What scripts/guest/kunit.sh says then
+BUILT_IN = ">> the suites are built in, and have run"
 STAMP = re.compile(r"^\[ *\d+\.\d+\] ?", re.M)
 
 
 def said(log: str | Path) -> str:
-    """What the guest said while the suites ran."""
+    """What the guest said while the suites ran. Built-in ones run before its script."""
     text = ktap.FIRMWARE.sub("", Path(log).read_text(encoding="utf-8", errors="replace"))
-    start = text.find("\nVM-START")
+    start = 0 if f"\n{BUILT_IN}\n" in text else text.find("\nVM-START")
     end = text.find("\nVM-END", start)
     return text[start:end] if start >= 0 else ""
 
@@ -49,7 +51,7 @@ def log_of(name: str, machine: str) -> Path:
 
 
 def results(log: str | Path) -> Suites:
-    """What kunit.py has found in a log: {suite: {case: [results]}}"""
+    """What kunit.py has found, for which it has written LOG.json: {suite: {case: [results]}}"""
     result = Path(log).with_suffix(".json")
     suites: Suites = {}
     if result.exists():
@@ -84,6 +86,12 @@ def judge(log: str | Path, code: int, source: Path, wanted: Wanted, allowed: dic
         wrong.append({3: "the kernel complained", 4: "time limit"}.get(code, f"vm failed ({code})"))
     if not good:
         wrong.append("kunit.py found faults")
+    return wrong + weigh(suites, wanted, allowed), suites
+
+
+def weigh(suites: Suites, wanted: Wanted, allowed: dict[str, str]) -> list[str]:
+    """All that is wrong with the results of cases, as a list. @allowed: see allowed_skips()."""
+    wrong = []
     results = [r for cases in suites.values() for case in cases.values() for r in case]
     if "PASS" not in results:
         wrong.append("not one case passed")
@@ -100,7 +108,7 @@ def judge(log: str | Path, code: int, source: Path, wanted: Wanted, allowed: dic
             wrong.append(f"{suite}: no result at all")
         elif missing:
             wrong.append(f"{suite}: no result of {', '.join(missing)}")
-    return wrong, suites
+    return wrong
 
 
 def tell(log: str | Path) -> None:

@@ -65,6 +65,7 @@ def stage(root: Path, kernel: Kernel, args: argparse.Namespace) -> None:
 
     source = Path(kernel["MODDIR"]) / "lib/modules" / kernel["KVER"]
     target = root / "lib/modules" / kernel["KVER"]
+    (target / "updates").mkdir(parents=True)
     wanted = MODULES + args.module
     wanted += [DEVICE_MODULES[d] for d in set(args.device) if d in DEVICE_MODULES]
     for file in module_files(source, wanted):
@@ -72,7 +73,6 @@ def stage(root: Path, kernel: Kernel, args: argparse.Namespace) -> None:
     for index in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
         if (source / index).exists():
             shutil.copy2(source / index, target / index)
-    (target / "updates").mkdir()
     if args.driver == "ours":
         ours = Path(args.ko) if args.ko else OUT / args.kernel / module.KO
         if not ours.exists():
