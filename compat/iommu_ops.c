@@ -66,7 +66,7 @@ static int mark(struct device *dev, void *unused)
 		mutex_init(&param->lock);
 		param->iommu_dev = &iommu;
 		__module_get(THIS_MODULE);
-		/* who finds it finds all of it */
+		/* litmus/mark.litmus: who finds it finds all of it */
 		smp_store_release(&dev->iommu, param);
 	}
 	mutex_unlock(&marking);
@@ -166,6 +166,10 @@ static int __init iommu_ops_init(void)
 		return rc;
 	}
 	bus_for_each_dev(&pci_bus_type, NULL, NULL, mark);
+	/*
+	 * litmus/claim.litmus: a claim at that moment may still find a device without
+	 * its mark. It fails then.
+	 */
 	smp_store_release(&pci_bus_type.iommu_ops, &ops);
 	pci_unlock_rescan_remove();
 	pr_info("PCI devices can be given to VFIO now\n");

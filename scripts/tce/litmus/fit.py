@@ -38,9 +38,9 @@ def locate(quote: Quote, body: str) -> tuple[list[tuple[int, int]], str | None]:
 
 
 def sources() -> dict[str, str]:
-    """{file: text} of the module."""
+    """{file: text} of the module, and of that with the IOMMU operations."""
     return {str(p.relative_to(ROOT)): p.read_text()
-            for p in module.sources() if p.name not in ("Kbuild", "tce_trace.h")}
+            for p in (*module.sources(), *ROOT.glob("compat/*.c")) if p.name not in ("Kbuild", "tce_trace.h")}
 
 
 def comments(text: str) -> str:
