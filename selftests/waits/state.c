@@ -49,6 +49,9 @@ static void never_comes(struct tce *t)
 	if (state < 0 && errno == ENOENT)
 		skip("this driver has no such file");
 	expect(state >= 0);
+	/* a host without them skips the row; the reader needs its own */
+	init_userfaults();
+	close(uffd);
 	user = start_client(client, t, CALLED);
 	root = spawn(false, reader, NULL);
 	if (!hears_of(root, ASKED))
