@@ -130,8 +130,8 @@ static __always_inline unsigned long cells_run(const __be64 *cell,
 }
 
 /* Find the next run behind @run, which ends before @end. Return: false if there is none */
-static bool next_run(struct tce_table *table, struct tce_run *run,
-		     unsigned long end)
+static __always_inline bool next_run(struct tce_table *table,
+				     struct tce_run *run, unsigned long end)
 {
 	unsigned long max;
 

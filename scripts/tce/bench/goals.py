@@ -26,7 +26,7 @@ PER_HUGE, BOOKS_PER_HUGE = 800, 32
 PER_PAGE_OF_THP = {"6.12-4k": 6.1, "6.12-64k": 9.8}
 
 # How many goals there are on each host: (in all, in the short form).
-GOALS = {("6.12-4k", "powernv9"): (46, 44), ("6.12-64k", "powernv9"): (46, 19), ("6.12-4k", "pseries"): (23, 10)}
+GOALS = {("6.12-4k", "powernv9"): (46, 44), ("6.12-64k", "powernv9"): (45, 18), ("6.12-4k", "pseries"): (23, 10)}
 SHORT_REGISTER = 64 * MIB
 AGAIN = 16384 * MIB         # the same huge pages again and again, see selftests/bench/registrations.c
 
@@ -37,6 +37,7 @@ BEHIND = {
     ("6.12-4k", "powernv9"): {"v1 map and unmap, one entry": (5380, PINS_FIRST)},
     ("6.12-64k", "powernv9"): {
         "v1 map and unmap, one entry": (5810, f"{PINS_FIRST}; and a set counts who maps it: one pin, however many TCEs"),
+        "REGISTER of thp, per page": (29.5, "one huge page has only 32 of these pages, and a pin of its own costs more than 20 in a row"),
     },
     ("6.12-4k", "pseries"): {"v1 map and unmap, one entry": (4560, PINS_FIRST)},
 }
@@ -184,8 +185,10 @@ def huge_lines(f: Figures, name: str, short: bool) -> Iterator[Line]:
     for op in ("register", "unregister"):
         yield Line(f"{op.upper()} of hugetlb, per 2 MiB", times(pages, f.get("intree", op, 2, "hugetlb", n)),
                    f.get("ours", op, 2, "again", AGAIN), f"<= {PER_HUGE}", PER_HUGE)
+    # on a host with 64K pages they are one page, which the kernel's counters do not show
+    seen = not name.endswith("64k")
     yield Line("... bookkeeping, bytes per 2 MiB", times(pages, f.get("intree", "books", 2, "hugetlb", n)),
-               f.get("ours", "books", 2, "again", AGAIN) or None, f"<= {BOOKS_PER_HUGE}", BOOKS_PER_HUGE)
+               f.get("ours", "books", 2, "again", AGAIN) or None, f"<= {BOOKS_PER_HUGE}" if seen else None, BOOKS_PER_HUGE)
     limit = PER_PAGE_OF_THP[name]
     yield Line("REGISTER of thp, per page", f.get("intree", "register", 2, "thp", n), f.get("ours", "register", 2, "thp", n),
                f"<= {limit}", limit)
