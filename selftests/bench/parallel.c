@@ -33,7 +33,7 @@
 #define CALLS	150
 #define ROUNDS	5
 #define LONG_CALL	(16 * MiB)
-#define LONG_CALLS	24
+#define LONG_CALLS	96
 
 struct worker {
 	pthread_t thread;
