@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "bench.h"
 
@@ -33,7 +34,8 @@
 #define CALLS	150
 #define ROUNDS	5
 #define LONG_CALL	(16 * MiB)
-#define LONG_CALLS	96
+#define LONG_CALLS	24
+#define TRIES		8
 
 struct worker {
 	pthread_t thread;
@@ -202,13 +204,28 @@ static void unregister_long(struct tce *t, uint8_t *mem)
  * cost alone, for each instruction that the long one costs alone: about one. A quarter
  * of the long calls has as much or more. The host of an emulated machine may stop one of
  * its CPUs for a while: the short calls' CPU during the long call, or that of the long
- * call just before it takes its locks, so that the other gets on, whatever is locked.
+ * call just before it takes its locks, so that the other gets on, whatever is locked. A
+ * host that is busy does the former again and again, so that the best of some tries counts.
  */
+static double ended_beside(struct tce *t, const struct long_calls *calls)
+{
+	double ended[LONG_CALLS];
+	unsigned long before;
+	int i;
+
+	for (i = 0; i < LONG_CALLS; i++) {
+		before = __atomic_load_n(&beside.calls, __ATOMIC_RELAXED);
+		(i % 2 ? calls->back : calls->go)(t, calls->mem);
+		ended[i] = __atomic_load_n(&beside.calls, __ATOMIC_RELAXED) - before;
+	}
+	qsort(ended, LONG_CALLS, sizeof(*ended), compare_doubles);
+	return ended[LONG_CALLS * 3 / 4];
+}
+
 static void bench_beside(struct tce *t, const struct long_calls *calls, uint8_t *page)
 {
 	uint64_t iova = first_iova(t) + 64 * MiB, small[MAX_REPS], large[2];
-	double ended[LONG_CALLS];
-	unsigned long before;
+	double best = 0, now;
 	pthread_t thread;
 	int i;
 
@@ -229,17 +246,15 @@ static void bench_beside(struct tce *t, const struct long_calls *calls, uint8_t 
 		fail(__FILE__, __LINE__, "pthread_create: %m");
 	while (__atomic_load_n(&beside.calls, __ATOMIC_RELAXED) < 10)
 		sched_yield();
-	for (i = 0; i < LONG_CALLS; i++) {
-		before = __atomic_load_n(&beside.calls, __ATOMIC_RELAXED);
-		(i % 2 ? calls->back : calls->go)(t, calls->mem);
-		ended[i] = __atomic_load_n(&beside.calls, __ATOMIC_RELAXED) - before;
+	for (i = 0; i < TRIES; i++) {
+		now = ended_beside(t, calls);
+		best = now > best ? now : best;
+		usleep(20000);
 	}
 	__atomic_store_n(&beside.over, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
-	qsort(ended, LONG_CALLS, sizeof(*ended), compare_doubles);
 	row("parallel", t->version, calls->what, calls->n, "ratio",
-	    ended[LONG_CALLS * 3 / 4] * cheapest(small, MAX_REPS) /
-	    cheapest(large, 2));
+	    best * cheapest(small, MAX_REPS) / cheapest(large, 2));
 }
 
 static void bench_beside_all(struct tce *t)
