@@ -33,7 +33,7 @@ AGAIN = 16384 * MIB         # the same huge pages again and again, see selftests
 # Goals that are known to be missed: the figure that is reached, from which a step back
 # fails as any other, and why.
 PINS_FIRST = "a page is pinned before the lock, so that nobody waits for it"
-BEHIND = {
+BEHIND: dict[tuple[str, str], dict[str, tuple[float, str]]] = {
     ("6.12-4k", "powernv9"): {"v1 map and unmap, one entry": (5380, PINS_FIRST)},
     ("6.12-64k", "powernv9"): {
         "v1 map and unmap, one entry": (5810, f"{PINS_FIRST}; and a set counts who maps it: one pin, however many TCEs"),
