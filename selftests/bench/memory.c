@@ -229,50 +229,49 @@ uint8_t *memory(enum memory kind, size_t size)
 	return NULL;
 }
 
+/* The same memory, of a memfd with these flags, again and again from @p on. */
+#define SAME	(32 * MiB)
+
+static void fill_with_the_same(uint8_t *p, size_t size, unsigned int flags)
+{
+	int fd = memfd_create("bench", MFD_CLOEXEC | flags);
+	size_t at;
+
+	if (fd < 0 || ftruncate(fd, SAME))
+		fail(__FILE__, __LINE__, "memfd: %m");
+	for (at = 0; at < size; at += SAME)
+		if (mmap(p + at, SAME, PROT_READ | PROT_WRITE, MAP_SHARED |
+			 MAP_FIXED | MAP_POPULATE, fd, 0) == MAP_FAILED)
+			fail(__FILE__, __LINE__, "mmap: %m");
+	close(fd);
+}
+
 /*
  * @n pages at successive addresses. Where they are many, the same few pages of
  * memory again and again: a registration neither knows nor cares.
  */
 uint8_t *address_space(size_t n)
 {
-	size_t size = n * host.page, part = 32 * MiB, at;
+	size_t size = n * host.page;
 	uint8_t *p = reserve(size);
-	int fd;
 
 	if (size <= 512 * MiB) {
 		madvise(p, size, MADV_NOHUGEPAGE);
 		memset(p, 1, size);
-		return p;
+	} else {
+		fill_with_the_same(p, size, 0);
 	}
-	fd = memfd_create("bench", MFD_CLOEXEC);
-	if (fd < 0 || ftruncate(fd, part))
-		fail(__FILE__, __LINE__, "memfd: %m");
-	for (at = 0; at < size; at += part)
-		if (mmap(p + at, part, PROT_READ | PROT_WRITE, MAP_SHARED |
-			 MAP_FIXED | MAP_POPULATE, fd, 0) == MAP_FAILED)
-			fail(__FILE__, __LINE__, "mmap: %m");
-	close(fd);
 	return p;
 }
 
 /* @size bytes of huge pages of 2 MiB, which are the same 16 all over; or NULL. */
 uint8_t *same_huge_pages(size_t size)
 {
-	const size_t part = 32 * MiB;
 	uint8_t *p = reserve(size);
-	size_t at;
-	int fd;
 
 	if (meminfo("Hugepagesize:") != 2 * MiB ||
-	    !set_vm("nr_hugepages", part / (2 * MiB)))
+	    !set_vm("nr_hugepages", SAME / (2 * MiB)))
 		return NULL;
-	fd = memfd_create("bench", MFD_CLOEXEC | MFD_HUGETLB);
-	if (fd < 0 || ftruncate(fd, part))
-		fail(__FILE__, __LINE__, "memfd: %m");
-	for (at = 0; at < size; at += part)
-		if (mmap(p + at, part, PROT_READ | PROT_WRITE, MAP_SHARED |
-			 MAP_FIXED | MAP_POPULATE, fd, 0) == MAP_FAILED)
-			fail(__FILE__, __LINE__, "mmap of huge pages: %m");
-	close(fd);
+	fill_with_the_same(p, size, MFD_HUGETLB);
 	return p;
 }
