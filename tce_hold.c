@@ -285,7 +285,7 @@ static void hold_drop(struct tce_mem *mem, struct tce_hold *hold)
 	unsigned long now;
 
 	for (; hold->n; hold->n -= now) {
-		now = min(hold->n, SZ_8K);
+		now = min_t(unsigned long, hold->n, SZ_8K);
 		if (mem->v2) {
 			tce_region_drop((struct tce_region *)hold->what, now);
 		} else {

@@ -21,7 +21,7 @@
 #include "tce_replaced.h"
 
 /* Entries that a MAP writes per look at the memory */
-#define TCE_CHUNK	4096
+#define TCE_CHUNK	4096UL
 /* The same where the addresses fit on the stack */
 #define TCE_CHUNK_STACK	16
 
@@ -418,7 +418,7 @@ static noinline int map_range(struct tce_table *table, unsigned long first,
 	map.ua = ua;
 	map.dir = dir;
 	/* a run that is all of it needs no other kill, however short it is */
-	map.run_min = clamp(n, 2, table->run_min);
+	map.run_min = clamp_t(unsigned long, n, 2, table->run_min);
 	map.exchanged = false;
 	map.pins = pins;
 	tce_replaced_init(&map.replaced);

@@ -411,7 +411,8 @@ static int pin_pages(struct tce_pins *pins, unsigned long n, bool write)
 			return -EINTR;
 		pages = pins->pages + pins->n;
 		got = pin_user_pages_fast(pins->ua + (pins->n << PAGE_SHIFT),
-					  min(n - pins->n, TCE_PIN_CHUNK),
+					  min_t(unsigned long, n - pins->n,
+						TCE_PIN_CHUNK),
 					  FOLL_LONGTERM | (write ? FOLL_WRITE : 0),
 					  pages);
 		/* it has to move, but somebody else holds it for a moment */

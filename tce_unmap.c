@@ -162,7 +162,7 @@ static __always_inline bool next_run(struct tce_table *table,
 		return true;
 	/* KVM may empty the first of them meanwhile */
 	run->n = max(cells_run(run->cell, min(max, TCE_EXCHANGE_MAX),
-			       TCE_OTHER), 1);
+			       TCE_OTHER), 1UL);
 	run->kind = TCE_OTHER;
 	return true;
 }
@@ -281,7 +281,8 @@ static int unmap_entries_of(struct tce_table *table, unsigned long first,
 			    unsigned long n, bool killable)
 {
 	/* a run that is all of it needs no other kill, however short it is */
-	unsigned long run_min = min(table->run_min, n), end = first + n;
+	unsigned long run_min = min_t(unsigned long, table->run_min, n);
+	unsigned long end = first + n;
 	struct tce_run run = { .entry = first };
 	struct tce_unmap unmap __uninitialized;
 
@@ -473,7 +474,7 @@ bool tce_unmap_memory(struct tce_table *table, unsigned long ua,
 	for (end = tce_table_end(table); entry < end; entry += left) {
 		cell = tce_table_cells(table, entry, false, &left);
 		if (cell)
-			left = min(left, SZ_64K);
+			left = min_t(unsigned long, left, SZ_64K);
 		for (n = 0; cell && n < left; n++) {
 			cookie = tce_cell_read(&cell[n]);
 			if (!cookie ||
@@ -507,7 +508,7 @@ void tce_unmap_leftovers(struct tce_table *table)
 		if (tce_holds_full(&holds))
 			tce_holds_release(&holds);
 		if (run.kind == TCE_OURS)
-			run.n = max(tce_holds_take(&holds, run.cell, run.n), 1);
+			run.n = max(tce_holds_take(&holds, run.cell, run.n), 1UL);
 		cond_resched();
 	}
 	tce_holds_destroy(&holds);

@@ -100,7 +100,7 @@ int tce_window_check(struct iommu_table_group *table_group, u32 shift,
 		return TCE_REFUSE(WINDOW_PAGE, EINVAL);
 	if (!is_power_of_2(size) || size < BIT(shift))
 		return TCE_REFUSE(WINDOW_SIZE, EINVAL);
-	if (levels > max(table_group->max_levels, 1))
+	if (levels > max_t(u32, table_group->max_levels, 1))
 		return TCE_REFUSE(WINDOW_LEVELS, EINVAL);
 	if (!ops->get_table_size || !ops->create_table || !ops->set_window ||
 	    !ops->unset_window)
