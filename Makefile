@@ -49,6 +49,7 @@ install-dkms:
 	install -d $(SOURCE_DIR)/compat $(SOURCE_DIR)/scripts
 	install -m 644 dkms.conf Kbuild $(filter-out %.mod.c,$(wildcard *.c)) $(wildcard *.h) $(SOURCE_DIR)
 	install -m 644 $(filter-out %.mod.c,$(wildcard compat/*.[ch])) $(SOURCE_DIR)/compat
+	install -m 755 compat/probe $(SOURCE_DIR)/compat
 	install -m 755 scripts/say-reload $(SOURCE_DIR)/scripts
 	install -D -m 644 -t $(DESTDIR)/usr/share/doc/$(PACKAGE)-dkms README.md CHANGELOG.md
 
@@ -72,7 +73,7 @@ rpm: host
 clean:
 	rm -rf out .tmp_versions Module.symvers modules.order .module-common.o .*.cmd
 	find scripts -name __pycache__ -prune -exec rm -rf {} +
-	rm -f $(foreach dir,. compat kunit,$(addprefix $(dir)/,*.o *.ko *.mod *.mod.c .*.cmd .*.d))
+	rm -f $(foreach dir,. compat kunit,$(addprefix $(dir)/,*.o *.ko *.mod *.mod.c *.inc .*.cmd .*.d))
 
 # On a POWER host: one idle function of it, DEVICE=0000:01:00.0, shows whether the module works there.
 HOSTCHECK_PROGRAMS := $(addprefix $(CURDIR)/out/hostcheck/,hostcheck hostcost exclusive)

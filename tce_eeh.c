@@ -34,6 +34,7 @@
 
 #include <asm/eeh.h>
 
+#include "compat/kthread.h"
 #include "compat/list.h"
 #include "tce_eeh.h"
 #include "tce_group.h"

@@ -16,6 +16,25 @@
 #include "tce_group.h"
 #include "tce_refusal.h"
 
+/*
+ * Can user space have windows, and the cells in them? pseries has no operations of a group
+ * up to Linux 6.3, and borrows some without cells up to 6.10.
+ */
+static bool has_windows(const struct iommu_table_group *table_group)
+{
+	int i;
+
+	if (!table_group->ops)
+		return false;
+	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++) {
+		const struct iommu_table *tbl = table_group->tables[i];
+
+		if (tbl && !tbl->it_ops->useraddrptr)
+			return false;
+	}
+	return true;
+}
+
 /**
  * tce_group_create() - keep a group
  * @group: the group
@@ -31,8 +50,8 @@ struct tce_group *tce_group_create(struct iommu_group *group)
 
 	if (!table_group)
 		return ERR_PTR(TCE_REFUSE(NO_TABLES, ENODEV));
-	if (!table_group->ops) {
-		pr_err_ratelimited("group %d: this kernel gives no windows to user space here; for pseries, boot Linux 6.12 or newer\n",
+	if (!has_windows(table_group)) {
+		pr_err_ratelimited("group %d: this kernel gives no windows to user space here; for pseries, boot Linux 6.11 or newer\n",
 				   iommu_group_id(group));
 		return ERR_PTR(TCE_REFUSE(NO_WINDOW_CALLS, ENODEV));
 	}

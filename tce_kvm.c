@@ -21,6 +21,7 @@
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 
+#include "compat/realmode.h"
 #include "tce_entry.h"
 #include "tce_kvm.h"
 #include "tce_refusal.h"

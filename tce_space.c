@@ -23,6 +23,7 @@
 #include <linux/vfio.h>
 
 #include "compat/ownership.h"
+#include "compat/realmode.h"
 #include "tce_group.h"
 #include "tce_map.h"
 #include "tce_refusal.h"
@@ -486,7 +487,8 @@ static int space_take(struct tce_space *space, struct tce_group *new)
 		    table_group->ops->create_table)
 			return TCE_REFUSE(OTHER_PLATFORM, EPERM);
 	}
-	return tce_ownership_take(table_group) ?
+	return (tce_realmode_check(space->mem->v2, new->group) ?:
+		tce_ownership_take(table_group)) ?
 		TCE_REFUSE(HOST_KEEPS_GROUP, EPERM) : 0;
 }
 
@@ -500,7 +502,8 @@ static int space_take(struct tce_space *space, struct tce_group *new)
  *
  * Return: 0; -ENODEV if the group has no TCE tables; -EINVAL if it has no dynamic windows
  * (v2); -EBUSY if attached already, or a second one (v1); -EPERM if it is not of the kind
- * of the others; -ENOMEM; an errno of the platform. On any of them nothing has changed.
+ * of the others, or if KVM can't be kept from v1; -ENOMEM; an errno of the platform. On
+ * any of them nothing has changed.
  */
 int tce_space_attach(struct tce_space *space, struct iommu_group *group)
 {

@@ -12,6 +12,7 @@
 #include <linux/sched/signal.h>
 #include <linux/spinlock.h>
 
+#include "compat/atomic.h"
 #include "tce_span.h"
 
 /**

@@ -43,8 +43,12 @@
 #include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
+#include <linux/version.h>
 
 #include "iommu_ops.h"
+
+/* Else the VFIO core wants none yet, or the platform has some. Nothing is done then. */
+#ifdef TCE_NEEDS_IOMMU_OPS
 
 static struct iommu_device iommu;
 static DEFINE_MUTEX(marking);
@@ -73,7 +77,11 @@ static int mark(struct device *dev, void *unused)
 	return 0;
 }
 
+#ifdef TCE_HAS_CAPABLE_DEVICE
 static bool ops_capable(struct device *dev, enum iommu_cap cap)
+#else
+static bool ops_capable(enum iommu_cap cap)
+#endif
 {
 	return cap == IOMMU_CAP_CACHE_COHERENCY;
 }
@@ -90,7 +98,12 @@ static int blocking_attach(struct iommu_domain *domain, struct device *dev)
 	return is_marked(dev) ? 0 : -ENODEV;
 }
 
+/* A group is released: the host gets it back from the backend. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 static void blocking_detach(struct iommu_domain *domain, struct device *dev)
+#else
+static void ops_set_platform_dma(struct device *dev)
+#endif
 {
 }
 
@@ -100,7 +113,9 @@ static void blocking_free(struct iommu_domain *domain)
 
 static const struct iommu_domain_ops blocking_ops = {
 	.attach_dev	= blocking_attach,
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 	.detach_dev	= blocking_detach,
+#endif
 	.free		= blocking_free,
 };
 
@@ -119,6 +134,9 @@ static const struct iommu_ops ops = {
 	.capable	= ops_capable,
 	.domain_alloc	= ops_domain_alloc,
 	.probe_device	= ops_probe_device,
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+	.set_platform_dma_ops = ops_set_platform_dma,
+#endif
 	.owner		= THIS_MODULE,
 };
 
@@ -177,6 +195,8 @@ static int __init iommu_ops_init(void)
 }
 
 module_init(iommu_ops_init);
+
+#endif /* TCE_NEEDS_IOMMU_OPS */
 
 MODULE_VERSION("1.0");
 MODULE_LICENSE("GPL");

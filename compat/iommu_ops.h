@@ -7,9 +7,11 @@
 #ifndef TCE_COMPAT_IOMMU_OPS_H
 #define TCE_COMPAT_IOMMU_OPS_H
 
-#include <linux/version.h>
+#include "found.inc"
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#if defined(TCE_HAS_CLAIM) && defined(TCE_HAS_BACKEND_OWNS)
+#define TCE_NEEDS_IOMMU_OPS
+
 void spapr_tce_iommu_ops_need(void);
 #else
 static inline void spapr_tce_iommu_ops_need(void) {}

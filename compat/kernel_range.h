@@ -14,11 +14,9 @@
 
 #include <linux/version.h>
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0) || \
-	(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0) && \
-	 LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)) || \
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 10, 0) || \
 	LINUX_VERSION_CODE >= KERNEL_VERSION(7, 4, 0)
-#error "vfio_iommu_spapr_tce supports Linux 6.1 and 6.12 to 7.3 only; see README.md"
+#error "vfio_iommu_spapr_tce supports Linux 5.10 to 7.3 only; see README.md"
 #endif
 
 #ifndef CONFIG_PPC64

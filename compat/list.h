@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Lists and arrays: what Linux 6.1 lacks. */
+/* Lists and arrays: what kernels before 6.3, and 6.6, lack. */
 #ifndef TCE_COMPAT_LIST_H
 #define TCE_COMPAT_LIST_H
 
 #include <linux/compiler.h>
 #include <linux/list.h>
-#include <linux/version.h>
+
+#include "found.inc"
 
 #ifndef __counted_by
 #define __counted_by(...)
 #endif
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#ifndef TCE_HAS_LIST_COUNT
 /**
  * list_count_nodes() - how long is a list?
  * @head: the list

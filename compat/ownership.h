@@ -10,11 +10,11 @@
 #ifndef TCE_COMPAT_OWNERSHIP_H
 #define TCE_COMPAT_OWNERSHIP_H
 
-#include <linux/version.h>
-
 #include <asm/iommu.h>
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#include "found.inc"
+
+#ifdef TCE_HAS_BACKEND_OWNS
 
 /**
  * tce_ownership_take() - the host stops using a group

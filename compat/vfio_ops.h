@@ -2,13 +2,15 @@
 /*
  * How a VFIO IOMMU backend registers with the VFIO core.
  *
- * Since Linux 5.19, or before, the kernel keeps these declarations in its
- * private drivers/vfio/vfio.h, so an external module has to restate them.
- * Symbol versions do not notice a wrong copy: scripts/check-btf compares this
- * one with the type information in the target kernel's own vfio module.
+ * Since Linux 5.16 the kernel keeps these declarations in its private
+ * drivers/vfio/vfio.h, so an external module has to restate them. Symbol versions do not
+ * notice a wrong copy: scripts/check-btf compares this one with the type information in the
+ * target kernel's own vfio module. Before, they are public: see vfio_public.h.
  *
- * State of Linux 6.12 to 7.3: 13 members, 104 bytes. 6.1 has one more, and
- * reads it when a container is closed.
+ * Since 6.3: 13 members, 104 bytes. From 5.16 to 6.2 there is one more, notify, and the
+ * core reads it when a container is closed. Distributions that carry parts of newer
+ * kernels may have dropped it. No header tells. So it is there for all whose version is
+ * older: who does not know it never looks behind the first 13.
  */
 #ifndef TCE_COMPAT_VFIO_OPS_H
 #define TCE_COMPAT_VFIO_OPS_H
@@ -16,6 +18,12 @@
 #include <linux/build_bug.h>
 #include <linux/types.h>
 #include <linux/version.h>
+
+#include "found.inc"
+
+#ifdef TCE_HAS_PUBLIC_OPS
+#include "vfio_public.h"
+#else
 
 struct iommu_domain;
 struct iommu_group;
@@ -35,7 +43,7 @@ enum vfio_group_type {
 	VFIO_NO_IOMMU,
 };
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 /**
  * enum vfio_iommu_notify_type - what a backend is told of
  * @VFIO_IOMMU_CONTAINER_CLOSE: a container's file is closed
@@ -60,7 +68,7 @@ enum vfio_iommu_notify_type {
  * @unregister_device: undoes @register_device
  * @dma_rw: copy to or from a container's memory
  * @group_iommu_domain: the domain of a group
- * @notify: on 6.1, for emulated devices too
+ * @notify: up to 6.2, for emulated devices too
  */
 struct vfio_iommu_driver_ops {
 	char		*name;
@@ -88,13 +96,13 @@ struct vfio_iommu_driver_ops {
 				  void *data, size_t count, bool write);
 	struct iommu_domain *(*group_iommu_domain)(void *iommu_data,
 						   struct iommu_group *group);
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 	void		(*notify)(void *iommu_data,
 				  enum vfio_iommu_notify_type event);
 #endif
 };
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 static_assert(sizeof(struct vfio_iommu_driver_ops) == 112);
 static_assert(offsetof(struct vfio_iommu_driver_ops, notify) == 104);
 #else
@@ -104,5 +112,7 @@ static_assert(offsetof(struct vfio_iommu_driver_ops, attach_group) == 40);
 
 int vfio_register_iommu_driver(const struct vfio_iommu_driver_ops *ops);
 void vfio_unregister_iommu_driver(const struct vfio_iommu_driver_ops *ops);
+
+#endif /* TCE_HAS_PUBLIC_OPS */
 
 #endif /* TCE_COMPAT_VFIO_OPS_H */

@@ -6,6 +6,10 @@
 
 #include "tce_fixture.h"
 
+/* As pseries lends them, from Linux 6.4 to 6.10 */
+static struct iommu_table_ops ops_without_cells;
+static struct iommu_table without_cells = { .it_ops = &ops_without_cells };
+
 static void attach_without_tables(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -21,6 +25,9 @@ static void attach_without_tables(struct kunit *test)
 		grp->tg.ops = NULL;
 		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), -ENODEV);
 		grp->tg.ops = &tce_mock_group_ops;
+		grp->tg.tables[1] = &without_cells;
+		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), -ENODEV);
+		grp->tg.tables[1] = NULL;
 		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), 0);
 		tce_detach(client, grp);
 	}

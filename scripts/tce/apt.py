@@ -17,7 +17,8 @@ from tce.paths import CACHE
 # (uri, suite, components, signed_by)
 Source = tuple[str, str, list[str], str]
 
-SUITES = ("bookworm", "bookworm-backports", "sid", "experimental")
+# bullseye has the source of Linux 5.10, and no package for POWER any more
+SUITES = ("bookworm", "bookworm-backports", "sid", "experimental", "bullseye")
 
 
 HOME = CACHE / "apt"
@@ -129,7 +130,7 @@ def update(force: bool = False) -> None:
     stamp = HOME / "updated"
     if stamp.exists() and not force:
         return
-    say("fetching the Debian package index (bookworm, backports, sid, experimental; about 70 MB)")
+    say("fetching the Debian package index (bookworm, backports, sid, experimental, bullseye; about 80 MB)")
     if not retry("apt-get update", "apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "update"):
         sys.exit("private-apt: the package index could not be fetched")
     stamp.touch()

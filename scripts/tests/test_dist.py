@@ -135,7 +135,7 @@ class Dkms(unittest.TestCase):
         return done.stdout.strip()
 
     def test_autoinstall(self):
-        good, bad = "6.12.107+deb13-powerpc64le", "5.10.0-34-powerpc64le"
+        good, bad = "6.12.107+deb13-powerpc64le", "4.19.0-34-powerpc64le"
         for earlier in ("", good, bad):
             self.assertEqual(self.wants(earlier, good), "yes")
             self.assertEqual(self.wants(earlier, bad), "")

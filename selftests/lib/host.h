@@ -29,6 +29,9 @@ struct host {
 
 extern struct host host;
 
+/* Before Linux 5.19 KVM's real mode would find what keeps it from the pins of v1. */
+bool host_has_v1(void);
+
 /* Finds out what there is, and uses nothing of it. */
 void host_init(void);
 bool host_use(const char *pci);

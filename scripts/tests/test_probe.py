@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""compat/probe: what it finds in headers, and that it finds nothing out where it can't."""
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from tce.paths import ROOT
+
+COMMON = """typedef _Bool bool; typedef unsigned long size_t;
+enum dma_data_direction { NONE }; enum iommu_cap { CAP }; struct iommu_table; struct iommu_table_group; struct iommu_group;
+struct device; struct page; struct list_head { int x; };
+"""
+OLD = """struct vfio_iommu_driver_ops { int x; };
+struct iommu_table_ops { int (*xchg_no_kill)(struct iommu_table *, long, unsigned long *, enum dma_data_direction *, bool); };
+struct iommu_table_group_ops { void (*take_ownership)(struct iommu_table_group *); };
+struct iommu_ops { bool (*capable)(enum iommu_cap); };
+"""
+NEW = """struct vfio_iommu_driver_ops;
+struct iommu_table_ops { int (*xchg_no_kill)(struct iommu_table *, long, unsigned long *, enum dma_data_direction *); };
+struct iommu_table_group_ops { long (*take_ownership)(struct iommu_table_group *, struct device *); };
+struct iommu_ops { bool (*capable)(struct device *, enum iommu_cap); };
+int iommu_group_claim_dma_owner(struct iommu_group *, void *);
+struct folio { int x; };
+#define folio_page_idx(folio, page) 0
+void unpin_user_folio(struct folio *, unsigned long);
+void unpin_user_page_range_dirty_lock(struct page *, unsigned long, bool);
+static inline size_t list_count_nodes(struct list_head *head) { return head->x; }
+"""
+
+
+class Probe(unittest.TestCase):
+    def probe(self, text, compiler=("gcc",), without=""):
+        """(exit code, the macros that were found, what was said of errors)"""
+        with tempfile.TemporaryDirectory() as tmp:
+            for name in ("linux/vfio.h", "linux/iommu.h", "linux/list.h", "linux/mm.h", "asm/iommu.h"):
+                path = Path(tmp) / name
+                path.parent.mkdir(exist_ok=True)
+                if name != without:
+                    path.write_text("#pragma once\n#include <all.h>\n")
+            (Path(tmp) / "all.h").write_text("#pragma once\n" + COMMON + text)
+            done = subprocess.run([ROOT / "compat/probe", *compiler, "-I", tmp], capture_output=True, text=True, check=False)
+        return done.returncode, [line.split("_HAS_")[1] for line in done.stdout.splitlines() if line.startswith("#define")], done.stderr
+
+    def test_old(self):
+        self.assertEqual(self.probe(OLD), (0, ["PUBLIC_OPS", "REALMODE", "BACKEND_OWNS"], ""))
+
+    def test_new(self):
+        self.assertEqual(self.probe(NEW), (0, ["CLAIM", "CAPABLE_DEVICE", "FOLIO", "FOLIO_PAGE_IDX", "UNPIN_FOLIO",
+                                               "UNPIN_RANGE", "LIST_COUNT"], ""))
+
+    def test_a_part_of_a_newer_one(self):
+        self.assertEqual(self.probe(OLD + "struct folio { int x; };")[:2], (0, ["PUBLIC_OPS", "REALMODE", "BACKEND_OWNS", "FOLIO"]))
+
+    def refused(self, words, *args, **more):
+        status, _, said = self.probe(*args, **more)
+        self.assertEqual(status, 1)
+        self.assertIn(words, said)
+
+    def test_no_answer(self):
+        # a structure without the member: neither answer compiles
+        self.refused('struct iommu_table_ops, xchg_no_kill', NEW.replace("(*xchg_no_kill)", "(*xchg)"))
+        self.refused("Found: neither", NEW.replace("(*xchg_no_kill)", "(*xchg)"))
+
+    def test_broken_toolchain(self):
+        self.refused("no answer can be trusted", NEW, compiler=("false",))
+        self.refused("no answer can be trusted", NEW, compiler=("true",))
+        self.refused("no answer can be trusted", NEW, compiler=("gcc", "-no-such-option"))
+        self.refused("no such compiler", NEW, compiler=("sh", "-c", "echo no such compiler >&2; exit 127"))
+
+    def test_broken_headers(self):
+        self.refused("in headers", NEW, without="linux/mm.h")
+        self.refused("all.h", NEW + "struct;;; int int;")
+
+
+if __name__ == "__main__":
+    unittest.main()
