@@ -139,6 +139,9 @@ check: host
 quick: host
 	@scripts/check --quick
 
+kernels: host
+	@scripts/check --kernels $(FIGURES)
+
 bench: host
 	@scripts/bench $(FIGURES)
 
@@ -186,6 +189,7 @@ help:
 	@echo 'make check-hostcheck  make hostcheck in an emulated host, with all that it has to refuse'
 	@echo 'make check-into-tree  the driver as a part of Linux 7.2: built, booted, tested'
 	@echo 'make check          all builds, static checks, tests on all machines'
+	@echo 'make kernels        the test programs on the kernels that make check leaves out: hours'
 	@echo 'make quick          lint, the suites and the test programs on one machine: four minutes'
 	@echo 'make bench          what it costs, against the kernel'\''s own driver'
 	@echo 'make lint           shellcheck, checkpatch, kernel-doc, cppcheck, coccinelle and more'
@@ -198,4 +202,4 @@ help:
 	@echo '  WRITE=1            put the figures that a command measures into the documents'
 
 .PHONY: module check-target install uninstall hostcheck check-hostcheck into-tree check-into-tree install-dkms install-tools dist deb rpm clean demo handback hotplug demo-guest check-guest defects races fuzz fuzz-million kunit selftest \
-	coverage mutation check quick bench docs lint litmus btf-check host help
+	coverage mutation check quick kernels bench docs lint litmus btf-check host help

@@ -18,6 +18,7 @@ from tce.tables import wrapped
 BLOCKS = {
     "check": ("README.md", "check"),
     "matrix": ("README.md", "check --matrix"),
+    "kernels": ("Documentation/kernels.rst", "check --kernels"),
     "defects": ("Documentation/security.rst", "defects"),
     "races": ("Documentation/security.rst", "races"),
     "fuzz-million": ("Documentation/security.rst", "fuzz --million"),

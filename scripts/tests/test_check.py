@@ -6,6 +6,8 @@ import unittest
 from pathlib import Path
 from unittest.mock import patch
 
+from tce import kernels
+from tce.check import matrix, steps
 from tce.check.rows import judge_rows, read_skips
 from tce.check.run import Check as Counter
 from tce.vm import command as vm
@@ -45,6 +47,29 @@ class Check(unittest.TestCase):
         text = counter.summary(5, ["vm x: QEMU ended by itself"])
         for part in ("again: vm x", "1 machines started again", "2 goals missed", "1 tests skipped", "3 passed, 0 failed"):
             self.assertIn(part, text)
+
+    def test_kernels(self):
+        rows = {"6.1-64k": ["debian", "6.1", "powerpc64le", "host"], "6.12-clang": ["clang", "linux-source-6.12/x", "c-", "base"],
+                "5.10-64k": ["source", "linux-source-5.10/x", "c-", "base,64k-pages"],
+                "new-be": ["source", "linux-source-7.3/x", "c-", "base,big-endian"]}
+        with patch.object(kernels, "rows", return_value=rows):
+            # make check has 6.1-64k, and nothing is booted of what clang compiles
+            self.assertEqual(steps.others(), ["5.10-64k", "new-be"])
+            run = [name for name, _, _ in steps.runs()]
+            self.assertEqual(run, ["selftest 5.10-64k powernv8", "selftest 5.10-64k powernv9",
+                                   "selftest new-be powernv9", "selftest new-be pseries"])
+            table = matrix.others({name: f" ({i} tests, 2 skipped)" for i, name in enumerate(run)}).splitlines()
+        self.assertEqual(table[3].split(), "5.10-64k 64K little powernv8 0 tests, 2 skipped".split())
+        self.assertEqual(table[6].split(), "new-be 4K big pseries 3 tests, 2 skipped".split())
+
+    def test_steps_say_how_it_went(self):
+        counter = Counter()
+        with tempfile.TemporaryDirectory() as tmp, patch("tce.check.run.LOGS", Path(tmp)), patch("tce.check.run.ROOT", Path(tmp)), \
+                patch("tce.check.run.SCRIPTS", Path("/bin")), patch("builtins.print"):
+            counter.step("good", ["echo", ">> a: 3 passed, 0 failed, 2 skipped"], False)
+            counter.step("bad", ["false"], False)
+        self.assertEqual(counter.said["good"], " (3 tests, 2 skipped)")
+        self.assertEqual(counter.said["bad"], "failed")
 
     def test_retry_is_noted(self):
         with tempfile.TemporaryDirectory() as tmp:

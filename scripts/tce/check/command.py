@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tce import figures, ktap, paths
-from tce.check.matrix import MACHINES, matrix
+from tce.check import steps
+from tce.check.matrix import MACHINES, matrix, others
 from tce.check.rows import read_skips
 from tce.check.run import LOGS, RETRIES, Check
 from tce.check.steps import BOOTED, KVM_ROWS, SELFTESTS, Step, log_names, machines, quick, sequential
@@ -32,12 +33,18 @@ def parse_args(doc: str) -> argparse.Namespace:
     p.add_argument("--write", action="store_true", help="put the figures into README.md")
     p.add_argument("--matrix", action="store_true", help="only say what runs on which kernel and machine")
     p.add_argument("--quick", action="store_true", help="one machine: the work between")
+    p.add_argument("--kernels", action="store_true", help="the kernels that all of this leaves out, with the test programs")
     args = p.parse_args()
     if args.pattern and (args.write or args.matrix):
         p.error("that takes all steps")
     if args.quick and (args.write or args.matrix):
         p.error("--quick is not all of it")
-    args.first, args.booted = ([], list(quick())) if args.quick else (list(sequential()), list(machines()))
+    if args.kernels and (args.quick or args.matrix):
+        p.error("--kernels is for itself")
+    if args.kernels:
+        args.first, args.booted = list(steps.builds()), list(steps.runs())
+    else:
+        args.first, args.booted = ([], list(quick())) if args.quick else (list(sequential()), list(machines()))
     args.first, args.booted = wanted(args.first, args.pattern), wanted(args.booted, args.pattern)
     if not args.first + args.booted:
         p.error(f"no step has {' or '.join(args.pattern)} in its name; see --list")
@@ -83,12 +90,16 @@ def main(doc: str) -> int:
     check = Check()
     start = time.monotonic()
     run(check, args.first, args.booted, args.jobs)
-    if not args.pattern and not args.quick:
+    if not args.pattern and not args.quick and not args.kernels:
         check.rows([ktap.script_output(log) for log in selftest_logs()], read_skips((DATA / "selftest.skips").read_text()))
     retries = RETRIES.read_text().splitlines() if RETRIES.exists() else []
     print(check.summary(time.monotonic() - start, retries))
     good = check.passed and not check.failed
-    if args.write and good:
+    if args.kernels and not args.pattern:
+        print(others(check.said))
+        if args.write and good:
+            figures.write("kernels", others(check.said), [*steps.others(), *MACHINES])
+    elif args.write and good:
         figures.write("check", f"`make check`: {check.passed:,} passed, none failed, {check.skipped:,} skipped, {check.missed} goals"
                       f" missed, in {figures.took(start)}, up to {args.jobs} machines at a time. It needs"
                       f" {cache_used(time.monotonic() - start):.1f} GB of cache.", [*BOOTED, *MACHINES])

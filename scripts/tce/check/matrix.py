@@ -1,13 +1,34 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What runs on which kernel and machine."""
+from collections.abc import Mapping
+
 from tce import kernels
-from tce.check.steps import machines
+from tce.check.steps import machines, runs
 from tce.kunit import cases
+from tce.tables import rst_table
 from tce.vm.machines import MACHINES as KNOWN
 
 # What the machines of scripts/vm are, as far as it matters here.
 MACHINES = {"powernv8": "POWER8, PHB3", "powernv9": "POWER9, PHB4", "powernv10": "POWER10, PHB5",
             "pseries": "partition, radix MMU", "pseries-hash": "partition, hash MMU"}
+
+
+def pages(name: str) -> str:
+    """Of a kernel, by its row."""
+    return "64K" if "64k" in " ".join((name, *kernels.rows()[name])) else "4K"
+
+
+def big(name: str) -> bool:
+    return "big-endian" in " ".join(kernels.rows()[name])
+
+
+def others(said: Mapping[str, str]) -> str:
+    """A table, in reStructuredText: how the test programs went on the kernels that make check leaves out. @said: {step: how}"""
+    lines = [["kernel", "pages", "endian", "machine", "test programs, as a user"]]
+    for step, command, _ in runs():
+        kernel, machine = command[2], command[4]
+        lines.append([kernel, pages(kernel), "big" if big(kernel) else "little", machine, said[step].strip(" ()")])
+    return rst_table(lines)
 
 
 def matrix() -> str:
@@ -30,9 +51,7 @@ def matrix() -> str:
         elif what in ("demo", "handback", "check-tracing"):
             cells.setdefault((kernel, command[1]), []).append(what.removeprefix("check-"))
     names = list(dict.fromkeys(kernel for kernel, _ in cells))
-    rows = {name: " ".join((name, *row)) for name, row in kernels.rows().items()}
-    heads = [f"{name}: {'64K' if '64k' in rows[name] else '4K'}{', big endian, hash' if 'big-endian' in rows[name] else ''}"
-             for name in names]
+    heads = [f"{name}: {pages(name)}{', big endian, hash' if big(name) else ''}" for name in names]
     lines = [["Machine", *heads], ["---"] * (1 + len(names))]
     for machine in KNOWN:
         lines.append([f"`{machine}`: {MACHINES[machine]}", *(", ".join(cells.get((name, machine), ["–"])) for name in names)])

@@ -23,6 +23,7 @@ TESTS = re.compile(r"^>> .*: (\d+) passed, (\d+) failed, (\d+) skipped(?:, (\d+)
 class Check:
     def __init__(self) -> None:
         self.passed = self.failed = self.skipped = self.missed = 0
+        self.said: dict[str, str] = {}      # {step: how its tests went}
         self.lock = threading.Lock()
 
     def count(self, output: str, good: bool) -> tuple[bool, str]:
@@ -72,6 +73,7 @@ class Check:
         good = done.returncode == 0 and not (silent and said)
         with self.lock:
             good, detail = self.count(done.stdout, good)
+            self.said[name] = detail if good else "failed"
             print(f"{'ok  ' if good else 'FAIL'} {took:5.0f} s  {name}{detail}", flush=True)
             if good:
                 for line in said:

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The steps of scripts/check: what is run."""
+import re
 from collections.abc import Iterator
+
+from tce import kernels
 
 # (name, command, must it be silent)
 Step = tuple[str, list[str], bool]
@@ -59,6 +62,34 @@ def quick() -> Iterator[Step]:
     yield f"kunit 6.12-be {machine}", ["kunit", "--kernel", "6.12-be", "--machine", machine], False
     yield "lint", ["lint"], False
     yield "the judges of this harness", ["check-judges"], False
+
+
+def others() -> list[str]:
+    """The kernels that all of this leaves out, but for those that are only compiled for."""
+    return [name for name, row in kernels.rows().items() if name not in BOOTED and row[0] != "clang"]
+
+
+def hosts(kernel: str) -> list[str]:
+    """The machines on which make kernels runs one of them. pseries has windows for clients since Linux 6.11."""
+    found = re.search(r"linux-source-(\d+)\.(\d+)|(\d+)\.(\d+)$", " ".join(kernels.rows()[kernel][1:2]))
+    assert found
+    old = tuple(int(part) for part in found.groups() if part) < (6, 11)
+    return ["powernv8", "powernv9"] if old else ["powernv9", "pseries"]
+
+
+def builds() -> Iterator[Step]:
+    """The steps of make kernels that run one after the other."""
+    for kernel in others():
+        yield f"kernel {kernel}", ["fetch-kernel", kernel], False
+        yield f"build {kernel}", ["build-module", kernel], True
+
+
+def runs() -> Iterator[Step]:
+    """Those that boot machines."""
+    for kernel in others():
+        for machine in hosts(kernel):
+            yield (f"selftest {kernel} {machine}",
+                   ["selftest", "--kernel", kernel, "--machine", machine, "--env", "TCE_USERS='user'"], False)
 
 
 def machines() -> Iterator[Step]:
