@@ -20,6 +20,7 @@
  * Never fails: to show something may fail with -EINTR. Without debugfs there is no file, and
  * nobody else notices.
  */
+#include <linux/ctype.h>
 #include <linux/debugfs.h>
 #include <linux/fs.h>
 #include <linux/iommu.h>
@@ -28,7 +29,7 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
-#include <linux/string_helpers.h>
+#include <linux/string.h>
 
 #include "tce_container.h"
 #include "tce_debugfs.h"
@@ -89,6 +90,7 @@ static void show_comm(struct seq_file *m, struct pid *pid)
 {
 	char comm[TASK_COMM_LEN] = "";
 	struct task_struct *task;
+	const char *c;
 
 	rcu_read_lock();
 	task = pid_task(pid, PIDTYPE_TGID);
@@ -96,8 +98,12 @@ static void show_comm(struct seq_file *m, struct pid *pid)
 		get_task_comm(comm, task);
 	rcu_read_unlock();
 	seq_printf(m, " alive=%d comm=", !!task);
-	seq_escape_str(m, comm, ESCAPE_OCTAL | ESCAPE_NAP | ESCAPE_APPEND,
-		       " =\\\"");
+	for (c = comm; *c; c++) {
+		if (isascii(*c) && isgraph(*c) && !strchr("=\\\"", *c))
+			seq_putc(m, *c);
+		else
+			seq_printf(m, "\\%03o", (unsigned char)*c);
+	}
 	seq_putc(m, '\n');
 }
 

@@ -58,6 +58,62 @@ static inline bool folio_test_dirty(struct folio *folio)
 {
 	return PageDirty(&folio->page);
 }
+
+/**
+ * folio_test_large() - has a folio more than one page?
+ * @folio: the folio
+ *
+ * Return: true if it has.
+ */
+static inline bool folio_test_large(struct folio *folio)
+{
+	return PageHead(&folio->page);
+}
+
+/**
+ * folio_test_hugetlb() - is a folio of hugetlbfs?
+ * @folio: the folio
+ *
+ * Return: true if it is.
+ */
+static inline bool folio_test_hugetlb(struct folio *folio)
+{
+	return PageHuge(&folio->page);
+}
+
+/**
+ * folio_shift() - how large is a folio?
+ * @folio: the folio
+ *
+ * Return: log2 of its bytes.
+ */
+static inline unsigned int folio_shift(struct folio *folio)
+{
+	return page_shift(&folio->page);
+}
+
+/**
+ * folio_pfn() - where a folio is
+ * @folio: the folio
+ *
+ * Return: the number of its first page.
+ */
+static inline unsigned long folio_pfn(struct folio *folio)
+{
+	return page_to_pfn(&folio->page);
+}
+
+/**
+ * folio_page() - a page of a folio
+ * @folio: the folio
+ * @n: its number in it
+ *
+ * Return: the page.
+ */
+static inline struct page *folio_page(struct folio *folio, size_t n)
+{
+	return pfn_to_page(folio_pfn(folio) + n);
+}
 #endif
 
 #ifndef TCE_HAS_FOLIO_PAGE_IDX
