@@ -297,6 +297,8 @@ static void leaving_client(void *arg)
 	tell(CLOSED);
 	obey(CLOSE);
 	close(other);
+	/* before 5.19 the last device of a group waits for this as well */
+	detach(&box2);
 	join_operations();
 	detach(&box);
 	close(container);
