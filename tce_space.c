@@ -487,9 +487,9 @@ static int space_take(struct tce_space *space, struct tce_group *new)
 		    table_group->ops->create_table)
 			return TCE_REFUSE(OTHER_PLATFORM, EPERM);
 	}
-	return (tce_realmode_check(space->mem->v2, new->group) ?:
-		tce_ownership_take(table_group)) ?
-		TCE_REFUSE(HOST_KEEPS_GROUP, EPERM) : 0;
+	if (tce_realmode_check(space->mem->v2, new->group))
+		return TCE_REFUSE(REAL_MODE, EPERM);
+	return tce_ownership_take(table_group) ? TCE_REFUSE(HOST_KEEPS_GROUP, EPERM) : 0;
 }
 
 /**
