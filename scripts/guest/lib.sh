@@ -41,6 +41,10 @@ pci_unbind() {
 # vfio_bind ADDR - give the device to vfio-pci (loads it, and with it the VFIO
 # core and, through the core's soft dependency, the IOMMU driver).
 vfio_bind() {
+	# On Linux 6.1 the kernel's own driver needs it, too, and does not ask for it.
+	if [ "$TCE_DRIVER" = intree ] && [ -e "/lib/modules/$(uname -r)/updates/spapr_tce_iommu_ops.ko" ]; then
+		modprobe spapr_tce_iommu_ops || return 1
+	fi
 	modprobe vfio-pci || return 1
 	# Where there is no kmod (big endian) nobody follows soft dependencies.
 	if [ ! -e /sys/module/vfio_iommu_spapr_tce ]; then

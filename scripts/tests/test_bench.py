@@ -75,7 +75,7 @@ class Bench(unittest.TestCase):
         return verdict, text
 
     def test_goals_are_there(self):
-        for host in machines.HOSTS:
+        for host in (*machines.HOSTS, *machines.OLDER):
             for short in (False, True):
                 verdict, text = self.judge(host, short)
                 known = len(goals.BEHIND.get(host, {}))

@@ -5,6 +5,7 @@
 #ifndef SELFTESTS_BENCH_H
 #define SELFTESTS_BENCH_H
 
+#include <string.h>
 #include <unistd.h>
 
 #include "tce.h"
@@ -99,6 +100,15 @@ static inline void mark(int section)
 #define counted(...)	counted_as(13, __VA_ARGS__)
 
 enum memory { SCATTERED, CONTIGUOUS, THP, HUGETLB };
+
+/* The kernel's own driver has no v1 on PowerNV before Linux 6.4. */
+static inline void attach_or_leave_out(struct tce *t, int version)
+{
+	if (version == 1 && host.powernv && host.kernel < 604 &&
+	    !strcmp(opt.driver, "intree"))
+		leave_out("no v1");
+	attach(t, version);
+}
 
 static inline uint64_t first_iova(const struct tce *t)
 {

@@ -58,25 +58,25 @@ static void bench_tce(struct tce *t, enum memory kind)
 
 void tce_v1_scattered(struct tce *t)
 {
-	attach(t, 1);
+	attach_or_leave_out(t, 1);
 	bench_tce(t, SCATTERED);
 }
 
 void tce_v1_contiguous(struct tce *t)
 {
-	attach(t, 1);
+	attach_or_leave_out(t, 1);
 	bench_tce(t, CONTIGUOUS);
 }
 
 void tce_v1_thp(struct tce *t)
 {
-	attach(t, 1);
+	attach_or_leave_out(t, 1);
 	bench_tce(t, THP);
 }
 
 void tce_v1_hugetlb(struct tce *t)
 {
-	attach(t, 1);
+	attach_or_leave_out(t, 1);
 	bench_tce(t, HUGETLB);
 }
 

@@ -153,12 +153,17 @@ static void unpin_each(void)
 		unpin_user_page(pinned[i]);
 }
 
+/* Before Linux 6.12 there is no such call. */
 static void unpin_each_folio(void)
 {
 	unsigned long i;
 
 	for (i = 0; i < nr_pinned; i++)
+#ifdef HAS_UNPIN_FOLIO
 		unpin_user_folio(page_folio(pinned[i]), 1);
+#else
+		unpin_user_page(pinned[i]);
+#endif
 }
 
 /* 1 if it is none of these */

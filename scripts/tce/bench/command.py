@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from tce.bench import onelock
-from tce.bench.machines import HOSTS, OUT, measure
+from tce.bench.machines import HOSTS, OLDER, OUT, measure
 from tce.bench.measured import Figures
 from tce.bench.plots import document
 from tce.bench.profile import print_profile
@@ -34,9 +34,9 @@ def parse_args(doc: str) -> tuple[argparse.Namespace, Hosts]:
     write_option(p)
     p.add_argument("--wrong", action="store_true")
     args = p.parse_args()
-    hosts = [h for h in HOSTS if not args.only or "-".join(h) in args.only]
+    hosts = [h for h in (*HOSTS, *OLDER) if "-".join(h) in args.only] if args.only else HOSTS
     if not hosts:
-        die(f"--only is one of {', '.join('-'.join(h) for h in HOSTS)}")
+        die(f"--only is one of {', '.join('-'.join(h) for h in (*HOSTS, *OLDER))}")
     if args.write and (args.short or args.only or args.table or args.ko or args.wrong):
         p.error("--write wants all hosts and kinds, measured now, of this module")
     if args.write and not args.profile and not shutil.which("gnuplot"):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from tce.bench.measured import MIB, Figures
 
 # Instructions per TCE of v2, 4 MiB per call, scattered memory: (map, unmap)
-PER_TCE = {"6.12-4k": (130, 130), "6.12-64k": (110, 110)}
-# MAP and UNMAP of v1, of the in-tree driver's
+PER_TCE = {"6.12-4k": (130, 130), "6.12-64k": (110, 110), "6.1-64k": (110, 110)}
+# MAP and UNMAP of v1, of the in-tree driver's, where that has v1
 V1_SHARE = {"6.12-4k": 0.5, "6.12-64k": 0.9}
 FLOOR_MULTIPLE = 1.5        # physically contiguous memory
 FLAT = 1.3                  # 65,536 registrations against 16
@@ -23,10 +23,11 @@ EXACT = 1.005               # what is "not above": the counting is good to half 
 # Of one huge page of 2 MiB: instructions of REGISTER, and of UNREGISTER; bytes of books
 PER_HUGE, BOOKS_PER_HUGE = 800, 32
 # REGISTER of transparent huge pages, per page of the CPU's: half of what it cost when each had a pin
-PER_PAGE_OF_THP = {"6.12-4k": 6.1, "6.12-64k": 9.8}
+PER_PAGE_OF_THP = {"6.12-4k": 6.1, "6.12-64k": 9.8, "6.1-64k": 9.8}
 
 # How many goals there are on each host: (in all, in the short form).
-GOALS = {("6.12-4k", "powernv9"): (46, 44), ("6.12-64k", "powernv9"): (45, 18), ("6.12-4k", "pseries"): (23, 10)}
+GOALS = {("6.12-4k", "powernv9"): (46, 44), ("6.12-64k", "powernv9"): (45, 18), ("6.12-4k", "pseries"): (23, 10),
+         ("6.1-64k", "powernv9"): (40, 13)}
 SHORT_REGISTER = 64 * MIB
 AGAIN = 16384 * MIB         # the same huge pages again and again, see selftests/bench/registrations.c
 
@@ -118,9 +119,9 @@ def per_tce_lines(f: Figures, name: str, machine: str, short: bool) -> Iterator[
                        floor=ratio(ours, floor),
                        # with batched hypervisor calls next to nothing is left to be a multiple of
                        plain=ratio(ours, plain) if plain and floor and plain > floor / 10 else None)
-        intree, share = both(f, "intree", 1, memory, 4 * MIB), V1_SHARE[name]
-        yield Line(f"v1 map and unmap, 4 MiB {memory}, per TCE", intree, both(f, "ours", 1, memory, 4 * MIB),
-                   f"<= {share} x in-tree", times(share, intree))
+        intree, share = both(f, "intree", 1, memory, 4 * MIB), V1_SHARE.get(name)
+        goal, limit = (f"<= {share} x in-tree", times(share, intree)) if share else (None, None)
+        yield Line(f"v1 map and unmap, 4 MiB {memory}, per TCE", intree, both(f, "ours", 1, memory, 4 * MIB), goal, limit)
 
 
 def pinning_lines(f: Figures) -> Iterator[Line]:
@@ -137,7 +138,7 @@ def pinning_lines(f: Figures) -> Iterator[Line]:
             yield Line("... with the entry and its share of the kill", plus(each, floor), least + entry)
 
 
-def fixed_lines(f: Figures) -> Iterator[Line]:
+def fixed_lines(f: Figures, name: str) -> Iterator[Line]:
     for version in (1, 2):
         for op in ("map", "unmap"):
             ours = f.get("ours", op, version, "scattered", 4096)
@@ -145,7 +146,8 @@ def fixed_lines(f: Figures) -> Iterator[Line]:
             goal, limit = ("<= in-tree", times(EXACT, intree)) if version == 2 else (None, None)
             yield Line(f"v{version} {op}, one entry", intree, ours, goal, limit)
     intree = both(f, "intree", 1, "scattered", 4096)
-    yield Line("v1 map and unmap, one entry", intree, both(f, "ours", 1, "scattered", 4096), "<= in-tree", times(EXACT, intree))
+    yield Line("v1 map and unmap, one entry", intree, both(f, "ours", 1, "scattered", 4096),
+               "<= in-tree" if name in V1_SHARE else None, times(EXACT, intree))
 
 
 def flat_lines(f: Figures) -> Iterator[Line]:
@@ -244,7 +246,7 @@ def counter_lines(f: Figures) -> Iterator[Line]:
             yield Line(f"part of {what} that is counted", None, seen)
 
 
-def call_lines(f: Figures, machine: str) -> Iterator[Line]:
+def call_lines(f: Figures, name: str, machine: str) -> Iterator[Line]:
     n = 512 if machine == "pseries" else 1024
     for version in (1, 2):
         for memory in ("scattered", "contiguous"):
@@ -255,14 +257,15 @@ def call_lines(f: Figures, machine: str) -> Iterator[Line]:
                 yield Line(f"v{version} hypervisor calls, MAP and UNMAP of {n} {memory}", intree, ours, goal, HCALLS, (intree,))
             else:
                 for op, (intree, ours) in (("MAP", maps), ("UNMAP", unmaps)):
-                    yield Line(f"v{version} invalidations, {op} of {n:,} {memory}", intree, ours, "<= 1", 1, (intree,))
+                    yield Line(f"v{version} invalidations, {op} of {n:,} {memory}", intree, ours, "<= 1", 1,
+                               () if version == 1 and name not in V1_SHARE else (intree,))
 
 
 def lines_of(f: Figures, name: str, machine: str, short: bool) -> Iterator[Line]:
     """All lines of a host, whether there are figures or not."""
     yield from per_tce_lines(f, name, machine, short)
     yield from pinning_lines(f)
-    yield from fixed_lines(f)
+    yield from fixed_lines(f, name)
     if not (short and machine == "pseries"):
         yield from huge_lines(f, name, short)
     if short and name.endswith("64k"):
@@ -275,4 +278,4 @@ def lines_of(f: Figures, name: str, machine: str, short: bool) -> Iterator[Line]
         yield from sparse_lines(f, 65536 if name.endswith("64k") else 4096)
         yield from parallel_lines(f, short)
         yield from counter_lines(f)
-    yield from call_lines(f, machine)
+    yield from call_lines(f, name, machine)

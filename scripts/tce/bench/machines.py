@@ -14,6 +14,8 @@ from tce.paths import LOGS, ROOT, SCRIPTS
 OUT = paths.OUT / "bench"
 
 HOSTS = (("6.12-4k", "powernv9"), ("6.12-64k", "powernv9"), ("6.12-4k", "pseries"))
+# Only when --only asks for it: the kernel's own driver has no v1 there
+OLDER = (("6.1-64k", "powernv9"),)
 
 # The short form leaves out what takes the kernel's own driver long.
 SHORT_TCE = "v1-scattered v2-scattered v1-contiguous v2-contiguous v1-thp v2-thp v1-hugetlb v2-hugetlb"
