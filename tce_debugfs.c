@@ -75,11 +75,18 @@ static unsigned long long bytes(unsigned long npages)
 
 static int show_module(struct seq_file *m)
 {
-	struct module *mod = THIS_MODULE;
+	const char *version = NULL, *srcversion = NULL;
+	int references = 0;
 
+	/* What is built in has neither, and nobody has to keep it. */
+#ifdef MODULE
+	version = THIS_MODULE->version;
+	srcversion = THIS_MODULE->srcversion;
+	references = module_refcount(THIS_MODULE);
+#endif
 	seq_printf(m, "module format=%d version=%s srcversion=%s page_size=%lu references=%d closing=%ld kvm_tables=%ld kept=%llu kept_tables=%ld\n",
-		   TCE_DEBUGFS_FORMAT, mod->version ?: "?",
-		   mod->srcversion ?: "?", PAGE_SIZE, module_refcount(mod),
+		   TCE_DEBUGFS_FORMAT, version ?: "?", srcversion ?: "?",
+		   PAGE_SIZE, references,
 		   tce_container_closing(), tce_kvm_tables(),
 		   bytes(tce_account_kept()), tce_window_kept());
 	return 0;
