@@ -111,6 +111,12 @@ def write(name: str, text: str, where: Iterable[str] = (), source: str = AT_STAR
     say(f"figures: {name} is written to {path}")
 
 
+def block(name: str, root: Path = ROOT) -> str:
+    """What the documents say in a block."""
+    text = (root / BLOCKS[name][0]).read_text(encoding="utf-8")
+    return next(m[3] for m in BLOCK.finditer(text) if m[2] == name)
+
+
 def documents(root: Path = ROOT) -> list[str]:
     return sorted(str(f.relative_to(root)) for pattern in ("*.md", "*.rst", "*/*.md", "*/*.rst") for f in root.glob(pattern)
                   if f.relative_to(root).parts[0] != "out")

@@ -35,7 +35,7 @@ def parse_args(doc: str) -> argparse.Namespace:
     p.add_argument("--quick", action="store_true", help="one machine: the work between")
     p.add_argument("--kernels", action="store_true", help="the kernels that all of this leaves out, with the test programs")
     args = p.parse_args()
-    if args.pattern and (args.write or args.matrix):
+    if args.pattern and (args.write and not args.kernels or args.matrix):
         p.error("that takes all steps")
     if args.quick and (args.write or args.matrix):
         p.error("--quick is not all of it")
@@ -95,10 +95,11 @@ def main(doc: str) -> int:
     retries = RETRIES.read_text().splitlines() if RETRIES.exists() else []
     print(check.summary(time.monotonic() - start, retries))
     good = check.passed and not check.failed
-    if args.kernels and not args.pattern:
-        print(others(check.said))
+    if args.kernels:
+        table = others(check.said, figures.AT_START, figures.block("kernels"))
+        print(table)
         if args.write and good:
-            figures.write("kernels", others(check.said), [*steps.others(), *MACHINES])
+            figures.write("kernels", table)
     elif args.write and good:
         figures.write("check", f"`make check`: {check.passed:,} passed, none failed, {check.skipped:,} skipped, {check.missed} goals"
                       f" missed, in {figures.took(start)}, up to {args.jobs} machines at a time. It needs"

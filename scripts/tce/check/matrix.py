@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What runs on which kernel and machine."""
+import re
 from collections.abc import Mapping
 
 from tce import kernels
-from tce.check.steps import machines, runs
+from tce.check.steps import machines, runs, user
 from tce.kunit import cases
 from tce.tables import rst_table
 from tce.vm.machines import MACHINES as KNOWN
@@ -22,12 +23,22 @@ def big(name: str) -> bool:
     return "big-endian" in " ".join(kernels.rows()[name])
 
 
-def others(said: Mapping[str, str]) -> str:
-    """A table, in reStructuredText: how the test programs went on the kernels that make check leaves out. @said: {step: how}"""
-    lines = [["kernel", "pages", "endian", "machine", "test programs, as a user"]]
+def others(said: Mapping[str, str], source: str, before: str = "") -> str:
+    """A table, in reStructuredText: how it went on the kernels that make check leaves out.
+    @said: {step: how} on this @source; @before: the table so far, of which the other lines stay."""
+    lines = [["kernel", "pages", "endian", "machine", "what", "how it went", "source"]]
+    known = {tuple(cells[:5]): cells for line in before.splitlines() if len(cells := re.split(r" {2,}", line.strip())) == 7}
     for step, command, _ in runs():
-        kernel, machine = command[2], command[4]
-        lines.append([kernel, pages(kernel), "big" if big(kernel) else "little", machine, said[step].strip(" ()")])
+        if command[0] == "selftest":
+            kernel, machine = command[2], command[4]
+            what = f"test programs as {user(kernel)}"
+        else:
+            kernel, machine, what = command[-1], "powernv9", command[0]
+        line = [kernel, pages(kernel), "big" if big(kernel) else "little", machine, what]
+        if step in said:
+            lines.append([*line, said[step].strip(" ()") or "good", source])
+        elif tuple(line) in known:
+            lines.append(known[tuple(line)])
     return rst_table(lines)
 
 

@@ -68,12 +68,23 @@ def others() -> list[str]:
     return [name for name, row in kernels.rows().items() if name not in BOOTED and row[0] != "clang"]
 
 
-def hosts(kernel: str) -> list[str]:
-    """The machines on which make kernels runs one of them. pseries has windows for clients since Linux 6.11."""
+def release(kernel: str) -> tuple[int, ...]:
     found = re.search(r"linux-source-(\d+)\.(\d+)|(\d+)\.(\d+)$", " ".join(kernels.rows()[kernel][1:2]))
     assert found
-    old = tuple(int(part) for part in found.groups() if part) < (6, 11)
-    return ["powernv8", "powernv9"] if old else ["powernv9", "pseries"]
+    return tuple(int(part) for part in found.groups() if part)
+
+
+def hosts(kernel: str) -> list[str]:
+    """The machines on which make kernels runs one of them."""
+    if release(kernel) >= (6, 11):      # pseries has windows for clients
+        return ["powernv9", "pseries"]
+    # KASAN wants a machine with radix
+    return ["powernv9"] if "kasan" in kernels.fragments(kernel) else ["powernv8", "powernv9"]
+
+
+def user(kernel: str) -> str:
+    """Who runs the test programs there: root can make allocations fail, and reach what a kernel that checks itself is for."""
+    return "root" if "debug" in kernels.fragments(kernel) else "user"
 
 
 def builds() -> Iterator[Step]:
@@ -88,7 +99,9 @@ def runs() -> Iterator[Step]:
     for kernel in others():
         for machine in hosts(kernel):
             yield (f"selftest {kernel} {machine}",
-                   ["selftest", "--kernel", kernel, "--machine", machine, "--env", "TCE_USERS='user'"], False)
+                   ["selftest", "--kernel", kernel, "--machine", machine, "--env", f"TCE_USERS='{user(kernel)}'"], False)
+        if (5, 19) <= release(kernel) < (6, 4):     # it has its IOMMU operations from us
+            yield f"hotplug {kernel}", ["hotplug", "--short", kernel], False
 
 
 def machines() -> Iterator[Step]:
