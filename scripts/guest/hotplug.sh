@@ -147,6 +147,37 @@ if [ -z "$TCE_SHORT" ]; then
 	works "after a function came and went while clients did"
 fi
 
+# Virtual functions come and go with their groups, of which each has its own.
+functions() { echo "$1" >"$PCI/devices/$pf/sriov_numvfs"; }
+function_nr() { basename "$(readlink -f "$PCI/devices/$pf/virtfn$1")"; }
+if [ -n "$TCE_SRIOV" ]; then
+	pf=$(pci_find "$IGB")
+	modprobe pci-pf-stub || die "pci-pf-stub does not load"
+	pci_unbind "$pf"
+	echo pci-pf-stub >"$PCI/devices/$pf/driver_override"
+	echo "$pf" >"$PCI/drivers_probe"
+	edu=$dev
+	for n in 1 2 3; do
+		functions 2 || die "$pf gives no virtual functions"
+		marked "virtual functions came"
+		dev=$(function_nr 0)
+		[ "$(pci_group "$dev")" != "$(pci_group "$(function_nr 1)")" ] || die "virtual functions share a group"
+		vfio_bind "$dev" || die "$dev cannot be bound to vfio-pci"
+		/selftests/hold "$dev" "$version" exit || die "the client of a virtual function failed"
+		hold "$version" wait
+		functions 0 &
+		sleep 1
+		[ -e "$PCI/devices/$dev" ] || die "a virtual function went that a client had open"
+		hold_killed
+		wait
+		[ ! -e "$PCI/devices/$dev" ] || die "a virtual function stays"
+		marked "virtual functions went"
+		say "virtual functions came and went: $n"
+	done
+	dev=$edu
+	works "after virtual functions came and went"
+fi
+
 for group in /sys/kernel/iommu_groups/*; do
 	cat "$group/type" "$group/reserved_regions" >/dev/null
 	echo DMA >"$group/type" 2>/dev/null && die "$group has taken another type"

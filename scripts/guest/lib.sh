@@ -17,6 +17,7 @@ pci_find() {
 
 EDU=1234:11e8
 E1000E=8086:10d3
+IGB=8086:10c9
 
 # pci_group ADDR - the number of its IOMMU group; fails if it has none.
 pci_group() {
