@@ -82,7 +82,7 @@ struct tce_client {
 
 /**
  * enum tce_mem_kind - kinds of user memory
- * @TCE_MEM_PLAIN: private, anonymous, touched from the start to the end
+ * @TCE_MEM_PLAIN: private, anonymous, in small pages, touched from the start to the end
  * @TCE_MEM_SCATTERED: the same, touched so that neighbours are apart
  * @TCE_MEM_UNTOUCHED: private, anonymous, no page is there yet
  * @TCE_MEM_READONLY: private, anonymous, may not be written

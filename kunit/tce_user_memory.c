@@ -65,6 +65,20 @@ static unsigned long map_user(struct tce_fixture *fx, struct file *file,
 	return ua;
 }
 
+/* Anonymous memory in pages of the CPU's, whatever the machine likes best. */
+static unsigned long map_small(struct tce_fixture *fx, unsigned long size)
+{
+	unsigned long ua = map_user(fx, NULL, size, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS);
+
+	if (ua) {
+		mmap_write_lock(fx->mm);
+		vm_flags_set(find_vma(fx->mm, ua), VM_NOHUGEPAGE);
+		mmap_write_unlock(fx->mm);
+	}
+	return ua;
+}
+
 static struct file *open_hugetlb(void)
 {
 	struct file *file;
@@ -126,12 +140,14 @@ unsigned long tce_memory(struct tce_fixture *fx, enum tce_mem_kind kind,
 
 	switch (kind) {
 	case TCE_MEM_PLAIN:
+		ua = map_small(fx, size);
+		break;
 	case TCE_MEM_THP:
 		ua = map_user(fx, NULL, size, rw, private);
 		break;
 	case TCE_MEM_SCATTERED:
-		other = map_user(fx, NULL, size, rw, private);
-		ua = map_user(fx, NULL, size, rw, private);
+		other = map_small(fx, size);
+		ua = map_small(fx, size);
 		if (ua && other)
 			scatter(ua, size, other);
 		break;
