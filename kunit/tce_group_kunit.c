@@ -179,6 +179,26 @@ static void last_group_takes_the_windows(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, grp->hw[1]);
 }
 
+/* As powernv does when it takes the group from the host once more. */
+static void function_comes_to_a_claimed_group(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct iommu_table *tbl;
+	unsigned long ua;
+	struct tce_client *client = tce_two_windows(test, &grp, &ua);
+
+	tbl = grp->tg.tables[0];
+	grp->tg.ops->unset_window(&grp->tg, 0);
+	iommu_tce_table_put(tbl);
+	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 2);
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(client, SZ_4K, ua, SZ_4K, TCE_RW), 0);
+	tce_expect_mapped(fx, grp, 1, TCE_SECOND, ua, SZ_4K, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 1);
+}
+
 static void detach_of_a_stranger(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -218,6 +238,7 @@ static struct kunit_case tce_group_cases[] = {
 	KUNIT_CASE(second_group_is_refused_a_window),
 	KUNIT_CASE(one_of_two_groups_leaves),
 	KUNIT_CASE(last_group_takes_the_windows),
+	KUNIT_CASE(function_comes_to_a_claimed_group),
 	KUNIT_CASE(detach_of_a_stranger),
 	{}
 };
