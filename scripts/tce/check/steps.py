@@ -118,6 +118,8 @@ def machines() -> Iterator[Step]:
     yield "fuzz", ["fuzz", "--short"], False
     yield "handback powernv9", ["handback", "powernv9"], False
     yield "hotplug 6.1-64k", ["hotplug", "--short", "6.1-64k"], False
+    # with virtual functions, which need pages of 4K
+    yield "hotplug 6.12-4k", ["hotplug", "--short", "--sriov", "6.12-4k"], False
     yield "tcestat", ["check-tcestat"], False
     # Three of its engines; make check-hostcheck has the others, the refusals and the failures.
     yield "hostcheck powernv9", ["check-hostcheck", "--short"], False
