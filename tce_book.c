@@ -3,11 +3,11 @@
  * The book of a region: its pages are pinned here, and let go.
  *
  * A large folio is neither split nor freed nor moved while it has a pin. So one pin holds
- * all of a huge page. But which part of it does the client see? Pages are pinned first,
- * while no lock is held, since a client may let a page fault take as long as it likes.
- * Then one entry of its page table is looked at (mapped_shift()). If it maps the pinned
- * page as a part of a huge one, the client sees all that the entry maps, in that instant.
- * If it does not, whatever the reason, the pages of that grain are pinned one by one.
+ * all of a huge page. But which part of it does the client see? A page of each grain is
+ * pinned first, while no lock is held, since a client may let a page fault take as long as
+ * it likes. Then one entry of its page table is looked at. If it maps a part of the pinned
+ * folio as a huge page, the client sees all that the entry maps, in that instant. If it
+ * does not, whatever the reason, the pages of that grain are pinned one by one.
  * Documentation/design.rst says why nothing else would do.
  *
  * Locks: none. &tce_process.registering keeps others from pinning the same region.
@@ -37,7 +37,7 @@
 #define TCE_BOOK_PROBES	4UL
 
 /* Grains between two looks at whether somebody else should run, or we be killed */
-#define TCE_BOOK_CHUNK	64
+#define TCE_BOOK_CHUNK	64UL
 
 /* kvmalloc() would be of no use: it has a limit, of 2^28 pages. */
 static struct page **pages_alloc(unsigned long npages)
@@ -117,13 +117,13 @@ static pte_t huge_entry(unsigned long ua, unsigned int *shift)
 
 /*
  * How large is the page, around @ua and aligned, that the client has and may write to? It
- * is of @folio, whose page of number @index was pinned at @ua. But then another thread may
- * have mapped something else there.
+ * has to be of @folio, which is pinned.
  *
- * Return: log2 of it; PAGE_SHIFT if no more is known.
+ * Return: log2 of it, and in *@index the number of the folio's page that is at @ua;
+ * PAGE_SHIFT if no more is known.
  */
-static unsigned int mapped_shift(struct folio *folio, unsigned long index,
-				 unsigned long ua)
+static unsigned int mapped_shift(struct folio *folio, unsigned long ua,
+				 unsigned long *index)
 {
 	unsigned int shift = 0;
 	unsigned long before;
@@ -132,22 +132,23 @@ static unsigned int mapped_shift(struct folio *folio, unsigned long index,
 	if (!folio_test_large(folio))
 		return PAGE_SHIFT;
 	entry = huge_entry(ua, &shift);
-	/* the other thing that it may be by now is the address of a page table */
+	/* another thread may have put there what is no page, as a page table */
 	if (!pte_hw_valid(entry) || !pte_write(entry))
 		return PAGE_SHIFT;
 	before = (ua & ((1UL << shift) - 1)) >> PAGE_SHIFT;
-	if (pte_pfn(entry) + before != folio_pfn(folio) + index)
+	*index = pte_pfn(entry) + before - folio_pfn(folio);
+	if (*index >= folio_nr_pages(folio))
 		return PAGE_SHIFT;
 
 	/* the hash MMU may have several entries for one page of hugetlbfs, but never for a part */
 	if (folio_test_hugetlb(folio)) {
 		shift = folio_shift(folio);
 		before = (ua & ((1UL << shift) - 1)) >> PAGE_SHIFT;
-		return index == before ? shift : PAGE_SHIFT;
+		return *index == before ? shift : PAGE_SHIFT;
 	}
 	/* pages of devices may be mapped as huge, and be single */
-	if (index < before ||
-	    index - before + (1UL << (shift - PAGE_SHIFT)) > folio_nr_pages(folio))
+	if (*index < before ||
+	    *index - before + (1UL << (shift - PAGE_SHIFT)) > folio_nr_pages(folio))
 		return PAGE_SHIFT;
 	return shift;
 }
@@ -162,7 +163,7 @@ static int book_probe(unsigned long ua, unsigned long npages, u64 *stop)
 	unsigned long end = ua + (npages << PAGE_SHIFT), n, places, i, at;
 	unsigned long first = round_up(ua, TCE_HUGE_MIN);
 	unsigned int shift = PAGE_SHIFT;
-	struct folio *folio;
+	unsigned long index;
 	struct page *page;
 	int rc;
 
@@ -173,8 +174,7 @@ static int book_probe(unsigned long ua, unsigned long npages, u64 *stop)
 		rc = page_pin(&page, at, stop);
 		if (rc)
 			return rc;
-		folio = page_folio(page);
-		shift = mapped_shift(folio, folio_page_idx(folio, page), at);
+		shift = mapped_shift(page_folio(page), at, &index);
 		unpin_user_page(page);
 	}
 	return shift;
@@ -234,34 +234,131 @@ static void array_unpin(struct tce_book *book, unsigned long ua, unsigned long e
 }
 
 /*
- * Pin the grain that has @ua.
+ * Pin a page of each of @n grains, the first of which has @ua. Two pages cost hardly more
+ * than one if a single call pins them. So the last page of a grain and the first of the
+ * next one are pinned together.
+ *
+ * Return: how many have a pin, which their words have; fewer if *@rc is -ENOMEM, -EFAULT
+ * or -EINTR.
+ */
+static unsigned long grains_pin(struct tce_book *book, unsigned long ua,
+				unsigned long n, int *rc, u64 *stop)
+{
+	struct page **words = book->at + (ua >> book->grain);
+	unsigned long i, next;
+	int got;
+
+	for (i = 0; i < n; i += got) {
+		next = (ua | book->mask) + 1;
+		got = pin_user_pages_fast(i + 1 < n ? next - PAGE_SIZE : ua,
+					  i + 1 < n ? 2 : 1,
+					  FOLL_WRITE | FOLL_LONGTERM, words + i);
+		if (unlikely(got <= 0)) {
+			*stop = ua;
+			*rc = tce_pin_errno(TCE_WHY_PIN, got);
+			break;
+		}
+		ua = next + (got - 1) * (book->mask + 1);
+	}
+	return i;
+}
+
+/*
+ * Of @n grains, the first of which has @ua, and of each of which a page is pinned: how
+ * many are whole huge pages? This is mapped_shift() for the usual case. The entries of
+ * many grains lie side by side. Each has to map all of the pinned folio, and nothing else.
+ *
+ * Return: how many, up to the first that is not known to be one.
+ */
+static unsigned long grains_look(struct tce_book *book, unsigned long ua,
+				 unsigned long n)
+{
+	struct page **words = book->at + (ua >> book->grain);
+	unsigned int order = book->grain - PAGE_SHIFT, shift;
+	unsigned long i, flags;
+	pte_t *ptep, entry;
+
+	BUILD_BUG_ON(sizeof(pte_t) != sizeof(pmd_t));
+	if (book->grain != PMD_SHIFT)
+		return 0;
+	/* the entries of one page table */
+	n = min(n, ((ua | ~PUD_MASK) >> PMD_SHIFT) - (ua >> PMD_SHIFT) + 1);
+	/* as in huge_entry() */
+	local_irq_save(flags);
+	ptep = find_linux_pte(current->mm->pgd, ua, NULL, &shift);
+	if (!ptep || shift != PMD_SHIFT)
+		n = 0;
+	for (i = 0; i < n; i++) {
+		struct folio *folio = page_folio(words[i]);
+
+		entry = READ_ONCE(ptep[i]);
+		if (!pte_hw_valid(entry) || !pte_write(entry) ||
+		    folio_order(folio) != order ||
+		    pte_pfn(entry) != folio_pfn(folio))
+			break;
+		words[i] = folio_page(folio, 0);
+		if (!folio_test_hugetlb(folio))
+			book->page_shift = PAGE_SHIFT;
+	}
+	local_irq_restore(flags);
+	if (i && book->page_shift > PMD_SHIFT)
+		book->page_shift = PMD_SHIFT;
+	return i;
+}
+
+/*
+ * Find out what the grain is that has @ua, and of which a page is pinned: a part of a huge
+ * page, or single pages. Those are pinned.
  *
  * Return: 0; log2 of a huge page that is there and is smaller; -ENOMEM; -EFAULT; -EINTR.
  */
-static int word_pin(struct tce_book *book, unsigned long ua, unsigned long end,
-		    u64 *stop)
+static int grain_settle(struct tce_book *book, unsigned long ua, unsigned long end,
+			u64 *stop)
 {
+	struct page **word = book->at + (ua >> book->grain), *page = *word;
+	struct folio *folio = page_folio(page);
 	unsigned long index;
 	unsigned int shift;
-	struct folio *folio;
-	struct page *page;
-	int rc = page_pin(&page, ua, stop);
+	int rc;
 
-	if (rc)
-		return rc;
-	folio = page_folio(page);
-	index = folio_page_idx(folio, page);
-	shift = mapped_shift(folio, index, ua);
-	if (likely(shift >= book->grain)) {
-		book->at[ua >> book->grain] = folio_page(folio, index - page_of(book, ua));
+	shift = mapped_shift(folio, ua, &index);
+	if (shift >= book->grain) {
+		*word = folio_page(folio, index - page_of(book, ua));
 		if (!folio_test_hugetlb(folio))
 			shift = PAGE_SHIFT;
 		if (shift < book->page_shift)
 			book->page_shift = shift;
 		return 0;
 	}
-	unpin_user_page(page);
-	return shift > PAGE_SHIFT ? shift : array_pin(book, ua, end, stop);
+	if (shift > PAGE_SHIFT)
+		return shift;
+	rc = array_pin(book, ua, end, stop);
+	if (!rc)
+		unpin_user_page(page);
+	return rc;
+}
+
+/*
+ * Pin *@n grains, the first of which has @ua.
+ *
+ * Return: as grain_settle(), and how many words have pins in *@n.
+ */
+static int grains_fill(struct tce_book *book, unsigned long ua, unsigned long end,
+		       unsigned long *n, u64 *stop)
+{
+	unsigned long i = 0, first = ua;
+	int rc = 0;
+
+	*n = grains_pin(book, ua, *n, &rc, stop);
+	while (!rc) {
+		i += grains_look(book, ua, *n - i);
+		if (i == *n)
+			break;
+		ua = max(first, ((first >> book->grain) + i++) << book->grain);
+		rc = grain_settle(book, ua, end, stop);
+		ua = (ua | book->mask) + 1;
+	}
+	return rc;
 }
 
 /* Let go of the first @n words, and of the book. */
@@ -287,19 +384,18 @@ static void words_unpin(struct tce_book *book, unsigned long n, unsigned long ua
  * Pin all, page by page. If that is a part of a huge page, it is worth to begin again only
  * for pages of hugetlbfs: larger IOMMU pages can map these.
  *
- * Return: as word_pin().
+ * Return: as grain_settle().
  */
 static int book_fill_pages(struct tce_book *book, unsigned long ua,
 			   unsigned long end, u64 *stop)
 {
 	unsigned long n = (end - ua) >> PAGE_SHIFT;
 	int rc = pages_pin(book->pages, ua, n, stop);
-	struct folio *folio;
+	unsigned long index;
 
 	book->page_shift = PAGE_SHIFT;
 	if (!rc && n > 1 && PageHuge(book->pages[0])) {
-		folio = page_folio(book->pages[0]);
-		rc = mapped_shift(folio, folio_page_idx(folio, book->pages[0]), ua);
+		rc = mapped_shift(page_folio(book->pages[0]), ua, &index);
 		if (rc == PAGE_SHIFT)
 			return 0;
 		pages_unpin(book->pages, n, false);
@@ -309,12 +405,12 @@ static int book_fill_pages(struct tce_book *book, unsigned long ua,
 	return rc;
 }
 
-/* Pin all, with grains of 2^@grain. Return: as word_pin() */
+/* Pin all, with grains of 2^@grain. Return: as grain_settle() */
 static int book_fill(struct tce_book *book, unsigned long ua, unsigned long end,
 		     unsigned int grain, u64 *stop)
 {
-	unsigned long at = ua, n, i;
-	int rc = 0;
+	unsigned long at = ua, n, i, some;
+	int rc;
 
 	book->grain = grain;
 	book->mask = (1UL << grain) - 1;
@@ -329,19 +425,15 @@ static int book_fill(struct tce_book *book, unsigned long ua, unsigned long end,
 
 	if (grain == PAGE_SHIFT)
 		return book_fill_pages(book, ua, end, stop);
-	for (i = 0; i < n; i++) {
-		if (!(i % TCE_BOOK_CHUNK)) {
-			cond_resched();
-			if (fatal_signal_pending(current))
-				rc = -EINTR;
-		}
-		if (!rc)
-			rc = word_pin(book, at, end, stop);
+	for (i = 0; i < n; i += some) {
+		cond_resched();
+		some = fatal_signal_pending(current) ? 0 : min(n - i, TCE_BOOK_CHUNK);
+		rc = some ? grains_fill(book, at, end, &some, stop) : -EINTR;
 		if (rc) {
-			words_unpin(book, i, ua, end, false);
+			words_unpin(book, i + some, ua, end, false);
 			return rc;
 		}
-		at = (at | book->mask) + 1;
+		at = ((at >> grain) + some) << grain;
 	}
 	return 0;
 }

@@ -218,6 +218,16 @@ static void killed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
 }
 
+/* As many looks as that at the huge page at @ua find a smaller one, or none. */
+static void looks_are_wrong(struct book_case *b, unsigned long ua, unsigned int shift,
+			    unsigned int looks)
+{
+	b->fx->mock->look_ua = ua;
+	b->fx->mock->look_size = b->huge;
+	b->fx->mock->look_shift = shift;
+	b->fx->mock->look_left = looks;
+}
+
 /* What the look does not show is pinned page by page: the first place, the next. */
 static void the_look_shows_nothing(struct kunit *test)
 {
@@ -229,17 +239,16 @@ static void the_look_shows_nothing(struct kunit *test)
 	book_init(test, &b, kind->kind, 2);
 	pages = b.huge / PAGE_SIZE;
 	KUNIT_ASSERT_EQ(test, tce_create(b.client, ilog2(b.huge), SZ_64M, 1, &start), 0);
-	b.fx->mock->look_shift = 0;
-	b.fx->mock->look_left = 2;
+	looks_are_wrong(&b, b.ua, 0, UINT_MAX);
 	KUNIT_ASSERT_EQ(test, tce_register(b.client, b.ua, SZ_32M), 0);
-	KUNIT_EXPECT_EQ(test, b.fx->mock->look_left, 0);
+	KUNIT_EXPECT_LT(test, b.fx->mock->look_left, UINT_MAX - 1);
 	KUNIT_EXPECT_EQ(test, pins_of(&b), SZ_32M / b.huge - 1 + pages);
 	KUNIT_EXPECT_EQ(test, tce_map(b.client, start, b.ua + b.huge, b.huge, TCE_R), -EINVAL);
 	expect_all(test, &b, b.ua, SZ_32M);
 	KUNIT_EXPECT_EQ(test, tce_unregister(b.client, b.ua, SZ_32M), 0);
 	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
 	/* at a single place there is nothing else to look at, but for hugetlbfs a second time */
-	b.fx->mock->look_left = 1;
+	looks_are_wrong(&b, b.ua, 0, 1);
 	expect_registered(test, &b, b.ua, SZ_2M,
 			  kind->kind == TCE_MEM_HUGETLB ? 1 : SZ_2M / PAGE_SIZE);
 }
@@ -250,9 +259,10 @@ static void a_smaller_one(struct kunit *test)
 	struct book_case b;
 
 	book_init(test, &b, TCE_MEM_THP, 4);
-	b.fx->mock->look_shift = ilog2(b.huge) - 1;
-	/* which is the third grain's */
-	b.fx->mock->look_left = 4;
+	/* which is the third grain's, and may be looked at with others first */
+	looks_are_wrong(&b, b.ua + 2 * b.huge, ilog2(b.huge) - 1,
+			ilog2(b.huge) == PMD_SHIFT ? 2 : 1);
+	b.fx->mock->look_alone = true;
 	expect_registered(test, &b, b.ua, 4 * b.huge, 2 * 4);
 	KUNIT_EXPECT_EQ(test, b.fx->mock->look_left, 0);
 }

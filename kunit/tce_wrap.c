@@ -174,26 +174,52 @@ long __wrap_pin_user_pages(unsigned long start, unsigned long nr_pages,
 	return rc;
 }
 
+static bool is_folio_pinned(struct tce_mock *mock, struct folio *folio)
+{
+	unsigned long i, n = folio_nr_pages(folio);
+
+	for (i = 0; i < n; i++)
+		if (tce_mock_is_pinned(mock, folio_pfn(folio) + i))
+			return true;
+	return false;
+}
+
+/* The mock counts the pins of a folio by the folio, if it is mapped as huge, and pinned. */
+static bool note_whole(struct tce_mock *mock, pte_t entry)
+{
+	unsigned long pfn = pte_pfn(entry);
+
+	if (!pte_hw_valid(entry) || !pfn_valid(pfn) ||
+	    !is_folio_pinned(mock, page_folio(pfn_to_page(pfn))))
+		return false;
+	tce_mock_whole(mock, pfn);
+	return true;
+}
+
 /*
- * The driver asks whether what it has pinned is mapped as a huge page. So if that is in a
- * huge page at all, the mock counts the pins of it by the folio.
+ * The driver asks whether what it has pinned is mapped as a huge page, here and maybe by
+ * the entries beside. By now it may be other memory, which nobody has pinned.
  */
 pte_t *__wrap___find_linux_pte(pgd_t *pgdir, unsigned long ea, bool *is_thp,
 			       unsigned int *hshift)
 {
 	pte_t *entry = __real___find_linux_pte(pgdir, ea, is_thp, hshift);
 	struct tce_mock *mock = tce_mock_current();
-	unsigned long pfn;
+	unsigned long i, beside;
 
 	if (!mock || !entry || !*hshift)
 		return entry;
-	pfn = pte_pfn(READ_ONCE(*entry)) +
-	      ((ea & ((1UL << *hshift) - 1)) >> PAGE_SHIFT);
-	/* by now it may be another one, which nobody has pinned */
-	if (pfn_valid(pfn) && tce_mock_is_pinned(mock, pfn))
-		tce_mock_whole(mock, pfn);
-	if (mock->look_left && !--mock->look_left)
+	beside = *hshift == PMD_SHIFT ? (~ea & ~PUD_MASK) >> PMD_SHIFT : 0;
+	for (i = 0; i <= beside && note_whole(mock, READ_ONCE(entry[i])); i++)
+		;
+	if (mock->look_left && ea - mock->look_ua < mock->look_size) {
 		*hshift = mock->look_shift;
+		mock->look_left--;
+	}
+	if (mock->look_alone && *hshift) {
+		mock->look_entry[0] = READ_ONCE(*entry);
+		return mock->look_entry;
+	}
 	return entry;
 }
 
