@@ -372,6 +372,9 @@ static void words_unpin(struct tce_book *book, unsigned long n, unsigned long ua
 			pages_unpin(book->pages + first, i - first, dirty);
 			array_unpin(book, ua, end, dirty);
 			first = i + 1;
+		} else if (i - first == TCE_PIN_CHUNK) {
+			pages_unpin(book->pages + first, i - first, dirty);
+			first = i;
 		}
 		ua = (ua | book->mask) + 1;
 	}
