@@ -13,7 +13,13 @@
 /* Sizes of huge pages, as shifts, that some POWER host has. */
 static const unsigned int huge[] = { 16, 21, 24, 28, 30, 34 };
 
-/* Memory whose pages are at least so large; skips where the host has none. */
+/*
+ * Memory whose pages are at least so large; skips where the host has none.
+ *
+ * Shared, since Linux 6.12 to 7.2 with a hash MMU and CPU pages of 4K has a huge page in
+ * eight entries. A private one is made writable in the first of them only. Who pins other
+ * parts of it for writing waits until a signal ends it.
+ */
 static uint8_t *alloc_pages(unsigned int shift, size_t size)
 {
 	size_t i, whole;
@@ -26,7 +32,7 @@ static uint8_t *alloc_pages(unsigned int shift, size_t size)
 			continue;
 		whole = ((size - 1) >> huge[i]) + 1;
 		mem = mmap(NULL, whole << huge[i], PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB |
+			   MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB |
 			   huge[i] << MAP_HUGE_SHIFT, -1, 0);
 		if (mem != MAP_FAILED) {
 			memset(mem, 0, size);
