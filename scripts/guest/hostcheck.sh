@@ -45,16 +45,21 @@ snapshot() {
 	done
 }
 
+# runs DEVICE [OPTION...] - how it is done
+runs() {
+	target=$1
+	shift
+	# shellcheck disable=SC2086 # a list of options
+	sh /hostcheck/hostcheck "$@" $TCE_HOSTCHECK --programs /selftests --module /hostcheck/module.ko --source "$TCE_SOURCE" \
+		--out $OUT "$target" </dev/null
+}
+
 # hostcheck DEVICE [OPTION...] - its exit code is in $rc, what it said in /tmp/said
 afterwards=:
 hostcheck() {
-	target=$1
-	shift
 	snapshot >/tmp/before
 	{
-		# shellcheck disable=SC2086 # a list of options
-		sh /hostcheck/hostcheck "$@" $TCE_HOSTCHECK --programs /selftests --module /hostcheck/module.ko --source "$TCE_SOURCE" \
-			--out $OUT "$target" </dev/null
+		runs "$@"
 		echo $? >/tmp/rc
 	} 2>&1 | tee /tmp/said
 	rc=$(cat /tmp/rc)
@@ -66,7 +71,7 @@ hostcheck() {
 		sleep 0.5
 	done
 	diff /tmp/before /tmp/after
-	die "$target: the host is not as it was"
+	die "$1: the host is not as it was"
 }
 
 # wants WHAT CONDITION... - else the case fails, with all that was said
@@ -108,6 +113,29 @@ case_passes() {
 	ready "$1"
 	hostcheck "$dev" --yes
 	wants "$1: not all has passed" ended 0
+	report "$1"
+}
+
+# As its owner does it in a Debian: from the source, by its compiler. Somebody answers.
+case_debian() {
+	ready "$1"
+	debian=/debian
+	OUT=$debian/root/source/out/hostcheck/report
+	mkdir -p $debian
+	mount -t ext4 /dev/vda $debian || die "the disk with Debian can't be mounted"
+	for sub in proc sys dev; do mount --bind /$sub $debian/$sub; done
+	mkdir -p /dev/pts
+	mount -t devpts devpts $debian/dev/pts
+	cp -a /hostcheck/source $debian/root/
+	runs() {
+		echo y | chroot $debian /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root MAKEFLAGS=-j2 \
+			HOSTCHECK_SECONDS="$HOSTCHECK_SECONDS" \
+			script -qec "cd /root/source && make hostcheck DEVICE=$1 OPTIONS='$TCE_HOSTCHECK'" /dev/null
+	}
+	hostcheck "$dev"
+	wants "$1: not all has passed" ended 0
+	wants "$1: nobody was asked" said "Go on?"
+	wants "$1: whose source it is" not reported "source unknown"
 	report "$1"
 }
 
@@ -238,6 +266,7 @@ case_interrupt() {
 	ready "$1"
 	hostcheck "$dev" --yes
 	wants "interrupted: not given back" said "is given back"
+	wants "interrupted: no report" reported '^fail  all steps are done (.* 130)'
 	wants "interrupted" ended 130
 }
 
@@ -327,7 +356,7 @@ case_narrow() {
 	wants "a device that is broken" ended 1
 }
 
-for module in nvme xhci-pci e1000e igb usbhid hid-generic evdev crc32c_generic ext4; do modprobe $module 2>/dev/null; done
+for module in nvme xhci-pci e1000e igb usbhid hid-generic evdev crc32c_generic ext4 virtio_blk; do modprobe $module 2>/dev/null; done
 sleep 3
 bad=
 for name in "$@"; do
