@@ -27,7 +27,7 @@ FIGURES = $(if $(WRITE),--write)
 KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR)
 
 module: check-target
-	$(KBUILD) modules
+	+$(KBUILD) modules
 
 # Kbuild's own messages do not say what is wrong with these.
 check-target:
@@ -36,7 +36,7 @@ check-target:
 # Distributions keep their signing key to themselves: without one, kbuild would only
 # complain that it cannot sign.
 install: module
-	$(KBUILD) INSTALL_MOD_PATH="$(INSTALL_MOD_PATH)" INSTALL_MOD_DIR=updates INSTALL_MOD_STRIP=$(INSTALL_MOD_STRIP) \
+	+$(KBUILD) INSTALL_MOD_PATH="$(INSTALL_MOD_PATH)" INSTALL_MOD_DIR=updates INSTALL_MOD_STRIP=$(INSTALL_MOD_STRIP) \
 		$(if $(wildcard $(KDIR)/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=) modules_install
 	@scripts/after-install "$(KDIR)" "$(INSTALL_MOD_PATH)"
 
