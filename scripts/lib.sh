@@ -97,7 +97,7 @@ drop_old() {
 # Make a chroot $4 (or a tar) by mmdebstrap: variant $1, architecture $2, packages $3, of
 # suites $5 and more. Its own apt sees these only; mirror and key are those of private-apt.
 debian_root() {
-	local variant=$1 arch=$2 packages=$3 target=$4 sources suites try
+	local variant=$1 cpu=$2 packages=$3 target=$4 sources suites try
 	shift 4
 	sources=$(dirname "$("$SCRIPTS/private-apt" config)")/sources.list
 	suites=$(printf '|%s' "$@")
@@ -105,7 +105,7 @@ debian_root() {
 	apt-config dump | grep -E '^Acquire::(https?|ftp|Check|Retries)' >"$work/apt.conf" || true
 	for try in 1 2 3 4; do
 		grep -E "^deb .* (${suites#|}) " "$sources" |
-			as_root mmdebstrap --quiet --variant="$variant" --architectures="$arch" \
+			as_root mmdebstrap --quiet --variant="$variant" --architectures="$cpu" \
 				--aptopt="$work/apt.conf" --include="$packages" "$1" "$target" - >&2 && return
 		as_root rm -rf "$target"
 		[ "$try" -lt 4 ] || die "mmdebstrap could not make the chroot"
