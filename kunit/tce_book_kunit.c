@@ -7,6 +7,7 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/sched/signal.h>
 
 #include "tce_together.h"
 
@@ -325,6 +326,58 @@ static void another_thread_maps(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_unregister(b.client, b.ua, size), 0);
 }
 
+static void register_shared_killed(struct tce_thread *thread)
+{
+	register_shared(thread);
+	tce_be_killed(false);
+}
+
+/* Grains that the driver pins before it looks whether it is killed, and calls for them */
+#define CHUNK		64UL
+#define CHUNK_CALLS	(CHUNK / 2)
+
+/* The same huge page at many addresses: who is killed amid one chunk begins no other. */
+static void killed_amid_a_chunk(struct kunit *test)
+{
+	struct tce_thread a;
+	struct book_case b;
+	struct tce_gate gate;
+	struct file *file;
+	unsigned long i;
+
+	book_init(test, &b, TCE_MEM_HUGETLB, 1);
+	shared_size = 2 * CHUNK * b.huge;
+	tce_apart(b.fx);
+	tce_shared = tce_hole(b.fx, shared_size);
+	tce_apart(b.fx);
+	file = tce_file(b.fx, b.ua);
+	for (i = 0; i < 2 * CHUNK; i++) {
+		KUNIT_EXPECT_EQ(test, vm_mmap(file, tce_shared + i * b.huge, b.huge,
+					      PROT_READ | PROT_WRITE, MAP_FIXED | MAP_SHARED, 0),
+				tce_shared + i * b.huge);
+		tce_stamp(tce_shared + i * b.huge, SZ_4K);
+	}
+	fput(file);
+	tce_gate_close(b.fx, &gate);
+	b.fx->mock->gate = NULL;
+	/* the first was to see how large they are */
+	gate.skip = 1;
+	b.fx->mock->pinned_gate = &gate;
+	tce_fault_arm(b.fx->mock, TCE_FAULT_PIN, 1 + CHUNK_CALLS + 1, -EFAULT);
+	tce_thread_start(&a, b.client, register_shared_killed);
+	wait_for_completion(&gate.reached);
+	sigaddset(&a.task->pending.signal, SIGKILL);
+	set_tsk_thread_flag(a.task, TIF_SIGPENDING);
+	complete(&gate.open);
+	tce_thread_join(&a);
+	b.fx->busy = false;
+	KUNIT_EXPECT_EQ(test, tce_fault_disarm(b.fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, a.rc, -EINTR);
+	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
+	KUNIT_EXPECT_EQ(test, tce_register(b.client, tce_shared, shared_size), 0);
+	KUNIT_EXPECT_EQ(test, pins_of(&b), 2 * CHUNK);
+}
+
 static struct kunit_case tce_book_cases[] = {
 	KUNIT_CASE_PARAM(one_pin_for_each, kind_gen_params),
 	KUNIT_CASE_PARAM(cut_off, kind_gen_params),
@@ -334,6 +387,7 @@ static struct kunit_case tce_book_cases[] = {
 	KUNIT_CASE_PARAM(pins_fail, kind_gen_params),
 	KUNIT_CASE_PARAM(allocations_fail, kind_gen_params),
 	KUNIT_CASE_PARAM(killed, kind_gen_params),
+	KUNIT_CASE(killed_amid_a_chunk),
 	KUNIT_CASE_PARAM(the_look_shows_nothing, kind_gen_params),
 	KUNIT_CASE(a_smaller_one),
 	KUNIT_CASE_PARAM(another_thread_maps, kind_gen_params),

@@ -24,6 +24,10 @@ for dev in $devices; do
 	vfio_bind "$dev" || die "$dev cannot be bound to vfio-pci"
 done
 
+# One of 1 GiB, as long as there is room for one.
+giant=/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages
+[ ! -e "$giant" ] || echo 1 >"$giant"
+
 load() {
 	rmmod $MODULE || return 1
 	if [ -f "/bench/$1.ko" ]; then

@@ -57,6 +57,11 @@ if modprobe kvm-hv 2>/dev/null && [ -e /dev/kvm ]; then chown "$NOBODY" /dev/kvm
 
 # For rows about huge pages, which skip where the host has none.
 echo 16 >/proc/sys/vm/nr_hugepages 2>/dev/null
+# One of 1 GiB takes half of most hosts.
+giant=/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages
+if [ -e "$giant" ] && [ "$(sed -n 's/^MemTotal: *\([0-9]*\).*/\1/p' /proc/meminfo)" -gt 2500000 ]; then
+	echo 1 >"$giant"
+fi
 say "huge pages: $(sed -n 's/^HugePages_Total: *//p' /proc/meminfo)"
 
 if [ -n "$TCE_GCOV" ]; then

@@ -50,6 +50,12 @@ class Bench(unittest.TestCase):
                         yield (driver, op, 2, memory, goals.SHORT_REGISTER if short else 1024 * measured.MIB), 5 * factor
                 for op in ("register", "unregister", "books"):
                     yield (driver, op, 2, "again", goals.AGAIN), 9 * factor
+                    yield (driver, op, 2, "giant", goals.GIANT_AGAIN), 9 * factor
+                for op in ("hold-register", "hold-unregister"):
+                    for n in (1024 * measured.MIB, goals.AGAIN):
+                        yield (driver, op, 2, "again", n), 1000
+                for version in (1, 2):
+                    yield (driver, "close", version, "full", 1 << 31), 90 * factor
                 for bits in (37, 46):
                     yield (driver, "levels", 2, "sparse", 1 << bits), 5
                     for op in ("unmap-all", "remove"):

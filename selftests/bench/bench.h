@@ -13,6 +13,7 @@
 #define TCE		4096ULL		/* windows here have 4K pages */
 #define MAX_REPS	9
 #define AGAIN		(16 * GiB)	/* of the same huge pages again and again */
+#define GIANT_AGAIN	(1024 * GiB)	/* the same of 1 GiB */
 
 struct options {
 	const char *driver;
@@ -139,7 +140,7 @@ uint64_t physical_runs(const void *va, size_t size);
 extern const char *const memory_name[];
 uint8_t *memory(enum memory kind, size_t size);
 uint8_t *address_space(size_t n);
-uint8_t *same_huge_pages(size_t size);
+uint8_t *same_huge_pages(size_t size, size_t huge);
 
 /* entries.c */
 extern const uint64_t sizes[NR_SIZES];
@@ -151,6 +152,8 @@ void tce_v2_scattered(struct tce *t);
 void tce_v2_contiguous(struct tce *t);
 void tce_v2_thp(struct tce *t);
 void tce_v2_hugetlb(struct tce *t);
+void close_v1(struct tce *t);
+void close_v2(struct tce *t);
 
 /* floor.c */
 void floor_rows(struct tce *t);
@@ -162,6 +165,7 @@ void register_scattered(struct tce *t);
 void register_thp(struct tce *t);
 void register_hugetlb(struct tce *t);
 void register_again(struct tce *t);
+void register_giant(struct tce *t);
 void sparse_37(struct tce *t);
 void sparse_40(struct tce *t);
 void sparse_46(struct tce *t);
@@ -170,6 +174,9 @@ void dpdk_sequence(struct tce *t);
 /* parallel.c */
 void parallel_v1(struct tce *t);
 void parallel_v2(struct tce *t);
+
+/* holds.c */
+void holds(struct tce *t);
 
 /* calls.c */
 void calls(struct tce *t);

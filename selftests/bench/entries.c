@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * MAP and UNMAP of all sizes, per TCE.
+ * MAP and UNMAP of all sizes, per TCE, and close.
  */
 #define _GNU_SOURCE
 #include "bench.h"
@@ -102,4 +102,40 @@ void tce_v2_hugetlb(struct tce *t)
 {
 	attach(t, 2);
 	bench_tce(t, HUGETLB);
+}
+
+/*
+ * What close costs more if each entry of the window maps something than if none does. The
+ * rest is the platform's: it makes the group's own window again, as large as memory.
+ */
+static void bench_close(struct tce *t, int version)
+{
+	uint64_t start, size, at, piece = 4 * MiB, cost[2];
+	uint8_t *mem = memory(SCATTERED, piece);
+	int full;
+
+	for (full = 0; full < 2; full++) {
+		attach(t, version);
+		start = first_iova(t);
+		size = t->info.dma32_window_size;
+		allow(t, mem, piece);
+		/* allocates levels */
+		map(t->container, mem, start, piece, RW);
+		unmap(t->container, start, piece);
+		for (at = start; full && at < start + size; at += piece)
+			map(t->container, mem, at, piece, RW);
+		cost[full] = counted(close(t->container), close(t->group));
+	}
+	row("close", version, "full", size, "insn/tce",
+	    ((double)cost[1] - (double)cost[0]) / (size / TCE));
+}
+
+void close_v1(struct tce *t)
+{
+	bench_close(t, 1);
+}
+
+void close_v2(struct tce *t)
+{
+	bench_close(t, 2);
 }

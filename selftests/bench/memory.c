@@ -81,14 +81,19 @@ const char *const memory_name[] = {
 	"scattered", "contiguous", "thp", "hugetlb"
 };
 
-static uint8_t *reserve(size_t size)
+static uint8_t *reserve_at(size_t size, size_t align)
 {
-	uint8_t *p = mmap(NULL, size + 2 * MiB, PROT_READ | PROT_WRITE,
+	uint8_t *p = mmap(NULL, size + align, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED)
 		fail(__FILE__, __LINE__, "mmap of %zu bytes: %m", size);
-	return (uint8_t *)(((uintptr_t)p + 2 * MiB - 1) / (2 * MiB) * (2 * MiB));
+	return (uint8_t *)(((uintptr_t)p + align - 1) / align * align);
+}
+
+static uint8_t *reserve(size_t size)
+{
+	return reserve_at(size, 2 * MiB);
 }
 
 /* Single pages, touched @stride apart, forwards or backwards. */
@@ -232,15 +237,16 @@ uint8_t *memory(enum memory kind, size_t size)
 /* The same memory, of a memfd with these flags, again and again from @p on. */
 #define SAME	(32 * MiB)
 
-static void fill_with_the_same(uint8_t *p, size_t size, unsigned int flags)
+static void fill_with_the_same(uint8_t *p, size_t size, size_t same,
+			       unsigned int flags)
 {
 	int fd = memfd_create("bench", MFD_CLOEXEC | flags);
 	size_t at;
 
-	if (fd < 0 || ftruncate(fd, SAME))
+	if (fd < 0 || ftruncate(fd, same))
 		fail(__FILE__, __LINE__, "memfd: %m");
-	for (at = 0; at < size; at += SAME)
-		if (mmap(p + at, SAME, PROT_READ | PROT_WRITE, MAP_SHARED |
+	for (at = 0; at < size; at += same)
+		if (mmap(p + at, same, PROT_READ | PROT_WRITE, MAP_SHARED |
 			 MAP_FIXED | MAP_POPULATE, fd, 0) == MAP_FAILED)
 			fail(__FILE__, __LINE__, "mmap: %m");
 	close(fd);
@@ -259,19 +265,40 @@ uint8_t *address_space(size_t n)
 		madvise(p, size, MADV_NOHUGEPAGE);
 		memset(p, 1, size);
 	} else {
-		fill_with_the_same(p, size, 0);
+		fill_with_the_same(p, size, SAME, 0);
 	}
 	return p;
 }
 
-/* @size bytes of huge pages of 2 MiB, which are the same 16 all over; or NULL. */
-uint8_t *same_huge_pages(size_t size)
+/* The kernel shall have @n huge pages of @huge bytes. Returns whether it has. */
+static bool set_huge_pages(size_t huge, size_t n)
 {
-	uint8_t *p = reserve(size);
+	unsigned int now = 0;
+	char path[96];
+	FILE *f;
 
-	if (meminfo("Hugepagesize:") != 2 * MiB ||
-	    !set_vm("nr_hugepages", SAME / (2 * MiB)))
+	snprintf(path, sizeof(path),
+		 "/sys/kernel/mm/hugepages/hugepages-%zukB/nr_hugepages", huge / 1024);
+	f = fopen(path, "r+");
+	if (!f)
+		return false;
+	fprintf(f, "%zu\n", n);
+	rewind(f);
+	if (fscanf(f, "%u", &now) != 1)
+		now = 0;
+	fclose(f);
+	return now == n;
+}
+
+/* @size bytes of such huge pages, which are the same 16, or one, all over; or NULL. */
+uint8_t *same_huge_pages(size_t size, size_t huge)
+{
+	size_t same = huge > SAME ? huge : SAME;
+	uint8_t *p = reserve_at(size, huge);
+
+	if (!set_huge_pages(huge, same / huge))
 		return NULL;
-	fill_with_the_same(p, size, MFD_HUGETLB);
+	fill_with_the_same(p, size, same,
+			   MFD_HUGETLB | (__builtin_ctzl(huge) << MAP_HUGE_SHIFT));
 	return p;
 }

@@ -267,7 +267,7 @@ static void bench_beside_all(struct tce *t)
 	/* the kernel's own driver would take minutes */
 	if (t->version == 1 || strcmp(opt.driver, "ours"))
 		return;
-	calls = (struct long_calls){ "beside-register", AGAIN, same_huge_pages(AGAIN),
+	calls = (struct long_calls){ "beside-register", AGAIN, same_huge_pages(AGAIN, 2 * MiB),
 				     register_long, unregister_long };
 	if (calls.mem)
 		bench_beside(t, &calls, mem + LONG_CALL);

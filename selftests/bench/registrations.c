@@ -3,6 +3,8 @@
  * REGISTER and UNREGISTER: by their number, by their size, and with MAP.
  */
 #define _GNU_SOURCE
+#include <string.h>
+
 #include "bench.h"
 
 /*
@@ -100,35 +102,45 @@ void register_hugetlb(struct tce *t)
 }
 
 /*
- * More hugetlb memory than there is: the same few huge pages of 2 MiB again and again,
- * which a registration neither knows nor cares.
+ * More hugetlb memory than there is: the same huge pages again and again, which a
+ * registration neither knows nor cares.
  */
-void register_again(struct tce *t)
+static void bench_again(struct tce *t, const char *name, uint64_t size, uint64_t huge)
 {
-	const uint64_t huge = AGAIN / (2 * MiB);
-	uint64_t before, after, books = ~0ULL, reg[4], unreg[4];
+	uint64_t before, books[4], reg[4], unreg[4], n = size / huge;
 	uint8_t *mem;
 	long pins;
 	int r;
 
 	attach(t, 2);
-	mem = same_huge_pages(AGAIN);
+	mem = same_huge_pages(size, huge);
 	if (!mem)
-		leave_out("this host has no huge pages of 2 MiB");
+		leave_out("this host has no huge pages of %llu MiB",
+			  (unsigned long long)(huge / MiB));
 	pins = pinned();
 	for (r = 0; r < 4; r++) {
 		before = kernel_memory();
-		reg[r] = counted(register_mem(t->container, mem, AGAIN));
-		after = kernel_memory();
-		unreg[r] = counted(unregister_mem(t->container, mem, AGAIN));
+		reg[r] = counted(register_mem(t->container, mem, size));
+		books[r] = kernel_memory() - before;
+		unreg[r] = counted(unregister_mem(t->container, mem, size));
 		pinned_settled(pins);
-		if (r && after - before < books)
-			books = after - before;
 	}
-	row("register", 2, "again", AGAIN, "insn/huge", 1.0 * cheapest(reg + 1, 3) / huge);
-	row("unregister", 2, "again", AGAIN, "insn/huge",
-	    1.0 * cheapest(unreg + 1, 3) / huge);
-	row("books", 2, "again", AGAIN, "byte/huge", 1.0 * books / huge);
+	row("register", 2, name, size, "insn/huge", 1.0 * cheapest(reg + 1, 3) / n);
+	row("unregister", 2, name, size, "insn/huge", 1.0 * cheapest(unreg + 1, 3) / n);
+	/* others allocate and free, too */
+	row("books", 2, name, size, "byte/huge", 1.0 * (int64_t)median(books + 1, 3) / n);
+}
+
+void register_again(struct tce *t)
+{
+	bench_again(t, "again", AGAIN, 2 * MiB);
+}
+
+void register_giant(struct tce *t)
+{
+	if (strcmp(opt.driver, "ours"))
+		leave_out("the kernel's own driver has books of 2 GiB for so much");
+	bench_again(t, "giant", GIANT_AGAIN, GiB);
 }
 
 #define FEW	64

@@ -64,6 +64,35 @@ static void huge_pins(struct tce *t)
 	expect_eq(charged, locked());
 }
 
+/* A page of 1 GiB: one pin, wherever in it the device is. */
+static void giant_pin(struct tce *t)
+{
+	uint8_t *mem = mmap(NULL, GiB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
+			    MAP_HUGETLB | MAP_HUGE_1GB, -1, 0);
+	const uint64_t at[] = { 0, 513 * MiB, GiB - MiB };
+	uint64_t charged;
+	long before;
+	size_t i;
+
+	if (mem == MAP_FAILED)
+		skip("this host has no huge page of 1 GiB");
+	bounce_at(t, base(t) - CHUNK);
+	charged = locked();
+	before = pinned();
+	register_mem(t->container, mem, GiB);
+	expect_rc(before + 1, pinned_settled(before + 1));
+	expect_eq(charged + GiB, locked());
+	for (i = 0; i < sizeof(at) / sizeof(*at); i++) {
+		map(t->container, mem + at[i], base(t), MiB, RW);
+		expect(can_write(t, base(t), mem + at[i]));
+		expect(can_read(t, base(t) + MiB - PROBE, mem + at[i] + MiB - PROBE));
+		unmap(t->container, base(t), MiB);
+	}
+	unregister_mem(t->container, mem, GiB);
+	expect_rc(before, pinned_settled(before));
+	expect_eq(charged, locked());
+}
+
 /* Memory of huge pages, of which one has a single page in its midst. */
 static void not_all_huge(struct tce *t)
 {
@@ -175,6 +204,7 @@ static const struct test rows[] = {
 	{ "pages are pinned from REGISTER to UNREGISTER", pins, V2 },
 	{ "a page of hugetlbfs has one pin, wherever its region begins", huge_pins,
 	  V2 | DMA },
+	{ "a page of 1 GiB has one pin", giant_pin, V2 | DMA },
 	{ "a page in the midst of a huge one is the device's", not_all_huge,
 	  V2 | DMA },
 	{ "pages of movable memory move out of it before a device gets them",

@@ -20,16 +20,17 @@ BESIDE = 0.05               # of one so much is left beside a long call: about 1
 HCALLS = 4                  # MAP and UNMAP of 512 contiguous entries, pseries
 EXACT = 1.005               # what is "not above": the counting is good to half a percent
 
-# Of one huge page of 2 MiB: instructions of REGISTER, and of UNREGISTER; bytes of books
+# Of one huge page: instructions of REGISTER, and of UNREGISTER; bytes of books
 PER_HUGE, BOOKS_PER_HUGE = 800, 32
 # REGISTER of transparent huge pages, per page of the CPU's: half of what it cost when each had a pin
 PER_PAGE_OF_THP = {"6.12-4k": 6.1, "6.12-64k": 9.8, "6.1-64k": 9.8}
 
 # How many goals there are on each host: (in all, in the short form).
-GOALS = {("6.12-4k", "powernv9"): (46, 44), ("6.12-64k", "powernv9"): (45, 18), ("6.12-4k", "pseries"): (23, 10),
-         ("6.1-64k", "powernv9"): (40, 13)}
+GOALS = {("6.12-4k", "powernv9"): (53, 51), ("6.12-64k", "powernv9"): (51, 20), ("6.12-4k", "pseries"): (26, 10),
+         ("6.1-64k", "powernv9"): (46, 15)}
 SHORT_REGISTER = 64 * MIB
 AGAIN = 16384 * MIB         # the same huge pages again and again, see selftests/bench/registrations.c
+GIANT_AGAIN = 64 * AGAIN    # the same of 1 GiB
 
 # Goals that are known to be missed: the figure that is reached, from which a step back
 # fails as any other, and why.
@@ -38,7 +39,7 @@ BEHIND: dict[tuple[str, str], dict[str, tuple[float, str]]] = {
     ("6.12-4k", "powernv9"): {"v1 map and unmap, one entry": (5380, PINS_FIRST)},
     ("6.12-64k", "powernv9"): {
         "v1 map and unmap, one entry": (5810, f"{PINS_FIRST}; and a set counts who maps it: one pin, however many TCEs"),
-        "REGISTER of thp, per page": (29.5, "one huge page has only 32 of these pages, and a pin of its own costs more than 20 in a row"),
+        "REGISTER of thp, per page": (19.5, "a huge page has only 32 of these pages, and its pin costs the kernel as much as with 512"),
     },
     ("6.12-4k", "pseries"): {"v1 map and unmap, one entry": (4560, PINS_FIRST)},
 }
@@ -191,9 +192,29 @@ def huge_lines(f: Figures, name: str, short: bool) -> Iterator[Line]:
     seen = not name.endswith("64k")
     yield Line("... bookkeeping, bytes per 2 MiB", times(pages, f.get("intree", "books", 2, "hugetlb", n)),
                f.get("ours", "books", 2, "again", AGAIN) or None, f"<= {BOOKS_PER_HUGE}" if seen else None, BOOKS_PER_HUGE)
+    for op in ("register", "unregister"):
+        yield Line(f"{op.upper()} of hugetlb, per 1 GiB", None, f.get("ours", op, 2, "giant", GIANT_AGAIN), f"<= {PER_HUGE}", PER_HUGE)
+    yield Line("... bookkeeping, bytes per 1 GiB", None, f.get("ours", "books", 2, "giant", GIANT_AGAIN) or None,
+               f"<= {BOOKS_PER_HUGE}" if seen else None, BOOKS_PER_HUGE)
     limit = PER_PAGE_OF_THP[name]
     yield Line("REGISTER of thp, per page", f.get("intree", "register", 2, "thp", n), f.get("ours", "register", 2, "thp", n),
                f"<= {limit}", limit)
+
+
+def hold_lines(f: Figures) -> Iterator[Line]:
+    """For how long MAP and UNMAP wait for others at most: as long as for a region of any size."""
+    for op in ("register", "unregister"):
+        few, many = (f.get("ours", f"hold-{op}", 2, "again", n) for n in (1024 * MIB, AGAIN))
+        yield Line(f"{op.upper()} of 16 GiB holds the lock for", None, many, f"<= {FLAT} x that of 1 GiB", times(FLAT, few))
+
+
+def close_lines(f: Figures) -> Iterator[Line]:
+    """A window with something at each entry, unmapped by close: more than an empty one."""
+    for version in (1, 2):
+        intree, ours = (dict(f.series(d, "close", version, "full")) for d in ("intree", "ours"))
+        n = max(ours, default=0)
+        yield Line(f"v{version} close, window full, more than empty, per TCE", intree.get(n), ours.get(n), "<= UNMAP of 4 MiB",
+                   times(EXACT, f.get("ours", "unmap", version, "scattered", 4 * MIB)))
 
 
 def cells(bits: int, levels: int, page: int) -> int:
@@ -275,6 +296,8 @@ def lines_of(f: Figures, name: str, machine: str, short: bool) -> Iterator[Line]
         yield from dpdk_lines(f)
         yield from register_lines(f, short)
     if machine == "powernv9":
+        yield from hold_lines(f)
+        yield from close_lines(f)
         yield from sparse_lines(f, 65536 if name.endswith("64k") else 4096)
         yield from parallel_lines(f, short)
         yield from counter_lines(f)

@@ -19,8 +19,8 @@ OLDER = (("6.1-64k", "powernv9"),)
 
 # The short form leaves out what takes the kernel's own driver long.
 SHORT_TCE = "v1-scattered v2-scattered v1-contiguous v2-contiguous v1-thp v2-thp v1-hugetlb v2-hugetlb"
-SHORT_HUGE = "register-thp register-hugetlb register-again"
-SHORT = {"powernv9": f"{SHORT_TCE} registrations register-scattered {SHORT_HUGE} sparse-37 sparse-46 dpdk "
+SHORT_HUGE = "register-giant register-thp register-hugetlb register-again"
+SHORT = {"powernv9": f"{SHORT_TCE} registrations register-scattered {SHORT_HUGE} holds close-v1 close-v2 sparse-37 sparse-46 dpdk "
          "parallel-v1 parallel-v2 calls counter", "pseries": "v1-scattered v2-scattered registrations calls"}
 SHORT_INTREE = {"powernv9": f"{SHORT_TCE} register-scattered dpdk calls",
                 "pseries": "v1-scattered v2-scattered calls"}
@@ -57,7 +57,7 @@ def build(name: str, ko: str | Path | None = None, floor: bool = True) -> tuple[
 
 def boot(name: str, machine: str, files: Iterable[str], log: Path, settings: Mapping[str, str], more: Iterable[str] = ()) -> str:
     argv = [SCRIPTS / "vm", "--kernel", name, "--machine", machine, "--driver", "intree", "--run", "bench",
-            "--device", "edu", "--huge-pages", "--show", "none", "--log", log, "--mem", "3G", *more]
+            "--device", "edu", "--huge-pages", "--show", "none", "--log", log, "--mem", "4G", *more]
     for file in files:
         argv += ["--file", file]
     for key, value in settings.items():
