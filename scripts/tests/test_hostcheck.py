@@ -52,3 +52,12 @@ class Hostcheck(unittest.TestCase):
         self.assertEqual(report["steps"][0]["figures"], [{"what": "MAP", "value": 96.3, "unit": "ns a TCE"}])
         self.assertEqual(report["steps"][0]["note"][-22:], 'note with "quotes" and a \\'[-22:])
         self.assertEqual(report["steps"][2]["figures"], [])
+
+    def test_page(self):
+        steps = ("pass\tours\tv1: x\tseed 5; figure: MAP: 9 calls\nfail\tours\tv1: y\tmap.c:1: no\n"
+                 "pass\tintree\tv1: x\tfigure: MAP: 8 calls\nskip\tintree\tv1: y\tnot here\n")
+        text = shell("facts() { printf 'rows\\tonly *x*\\n'; }\ncount() { echo 1; }\n" + functions("page") +
+                     "\nboth=1 verdict=FAILED steps=/dev/stdin; page", steps)
+        self.assertIn("\nrows        only *x*\n", text)
+        self.assertIn("\npass  pass     v1: x (MAP: 9 calls; in-tree: MAP: 8 calls)\n", text)
+        self.assertIn("\nfail  skip     v1: y (map.c:1: no)\n", text)
