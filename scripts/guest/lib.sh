@@ -9,9 +9,9 @@ die() { echo "!! $*"; exit 1; }
 # pci_find VENDOR:DEVICE - the addresses of all such devices, one a line.
 pci_find() {
 	for dev in /sys/bus/pci/devices/*; do
-		if [ "$(cat "$dev/vendor"):$(cat "$dev/device")" = "0x${1%:*}:0x${1#*:}" ]; then
-			basename "$dev"
-		fi
+		read -r vendor <"$dev/vendor"
+		read -r device <"$dev/device"
+		if [ "$vendor:$device" = "0x${1%:*}:0x${1#*:}" ]; then echo "${dev##*/}"; fi
 	done
 }
 
