@@ -130,6 +130,10 @@ static void unregister_while_mapped(struct kunit *test)
 	TCE_REFUSED(fx, REGION_MAPPED, EBUSY, tce_unregister(client, ua, size));
 	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), -EBUSY);
+	/* whether it is the same memory still can't be known */
+	tce_fault_arm(fx->mock, TCE_FAULT_PIN, 1, -ENOMEM);
+	KUNIT_EXPECT_EQ(test, tce_register(client, ua, size), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
 	/* it is registered as before, which the client may want again */
 	KUNIT_EXPECT_EQ(test, tce_register(client, ua, size), 0);
 	TCE_REFUSED(fx, REGISTERED_ALREADY, EBUSY, tce_register(client, ua, size));
