@@ -132,7 +132,7 @@ if [ -z "$TCE_SHORT" ]; then
 				mv /tmp/went.new /tmp/went
 			fi
 			echo 1 >"$PCI/rescan"
-			sleep 0.1
+			nap
 		done
 	) &
 	coming=$!

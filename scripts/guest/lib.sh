@@ -80,13 +80,16 @@ tce_version() {
 	[ -n "$loaded" ] && [ "$loaded" = "$on_disk" ]
 }
 
+# nap - some tenths of a second; the big-endian busybox knows whole ones only
+nap() { sleep 0.2 2>/dev/null || sleep 1; }
+
 # hold VERSION wait|lose - a client in the background that has $dev.
 hold() {
 	/selftests/hold "$dev" "$1" "$2" >/tmp/hold &
 	holder=$!
 	for _ in $(seq 50); do
 		grep -q '^holding' /tmp/hold && break
-		sleep 0.2
+		nap
 	done
 	cat /tmp/hold
 	grep -q '^holding' /tmp/hold || die "the client failed"

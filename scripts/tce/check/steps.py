@@ -102,7 +102,8 @@ def runs() -> Iterator[Step]:
             yield (f"selftest {kernel} {machine}",
                    ["selftest", "--kernel", kernel, "--machine", machine, "--env", f"TCE_USERS='{user(kernel)}'"], False)
         if (5, 19) <= release(kernel) < (6, 4):     # it has its IOMMU operations from us
-            yield f"hotplug {kernel}", ["hotplug", "--short", kernel], False
+            sriov = ["--sriov"] if "sriov" in kernels.fragments(kernel) else []
+            yield f"hotplug {kernel}", ["hotplug", "--short", *sriov, kernel], False
 
 
 def machines() -> Iterator[Step]:
