@@ -44,7 +44,7 @@ wait_for() {
 
 cards=
 prepare() {
-	modprobe -a crc32c_generic ext4 virtio_blk e1000e || die "modules of the host do not load"
+	modprobe -a crc32c_generic ext4 virtio_pci virtio_blk e1000e || die "modules of the host do not load"
 	mkdir -p $TOOLS $WORK
 	wait_for 10 [ -b /dev/vdb ] || die "the disks are missing"
 	mount -t ext2 -o ro /dev/vda $TOOLS || die "the disk with QEMU cannot be mounted"
