@@ -43,20 +43,11 @@ static unsigned long size_of(struct kunit *test)
 	return param->size;
 }
 
-/* Memory of which each page has a pin of its own, as no huge page has. */
-static unsigned long small_pages(struct tce_fixture *fx, unsigned long size)
-{
-	unsigned long ua = tce_memory(fx, TCE_MEM_SHARED, size);
-
-	KUNIT_ASSERT_NE(fx->test, ua, 0);
-	return ua;
-}
-
 static void register_and_unregister(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_open(test->priv, true);
-	unsigned long size = size_of(test), ua = small_pages(fx, size);
+	unsigned long size = size_of(test), ua = tce_plain(fx, size);
 
 	KUNIT_ASSERT_EQ(test, tce_register(client, ua, size), 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), size >> PAGE_SHIFT);
@@ -99,7 +90,7 @@ static void shared_by_two_containers(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *a = tce_open(test->priv, true), *b = tce_open(test->priv, true);
-	unsigned long size = size_of(test), ua = small_pages(fx, size);
+	unsigned long size = size_of(test), ua = tce_plain(fx, size);
 
 	KUNIT_ASSERT_EQ(test, tce_register(a, ua, size), 0);
 	KUNIT_ASSERT_EQ(test, tce_register(b, ua, size), 0);
