@@ -215,6 +215,8 @@ pte_t *__wrap___find_linux_pte(pgd_t *pgdir, unsigned long ea, bool *is_thp,
 	if (mock->look_left && ea - mock->look_ua < mock->look_size) {
 		*hshift = mock->look_shift;
 		mock->look_left--;
+		if (!mock->look_shift)
+			return NULL;
 	}
 	if (mock->look_alone && *hshift) {
 		mock->look_entry[0] = READ_ONCE(*entry);
