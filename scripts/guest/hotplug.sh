@@ -28,6 +28,17 @@ rescan() {
 	marked "$1"
 }
 
+# open_while COMMAND... - takes $dev away, which a client has: it goes once he has gone.
+open_while() {
+	hold "$version" wait
+	"$@" &
+	sleep 1
+	[ -e "$PCI/devices/$dev" ] || die "$dev went, and a client had it open"
+	hold_killed
+	wait
+	[ ! -e "$PCI/devices/$dev" ] || die "$dev was taken away, and stays"
+}
+
 # ops - does this kernel have its IOMMU operations from us?
 ops() { [ -e "/sys/module/$OPS" ]; }
 
@@ -93,13 +104,7 @@ remove "$second"
 rescan "a function comes to a group that nobody has"
 works "after a function came"
 
-hold "$version" wait
-remove "$dev" &
-sleep 1
-[ -e "$PCI/devices/$dev" ] || die "a device went that a client had open"
-hold_killed
-wait
-[ ! -e "$PCI/devices/$dev" ] || die "a device that was removed stays"
+open_while remove "$dev"
 rescan "the device was removed while it was open"
 works "after it was removed while it was open"
 
@@ -164,13 +169,7 @@ if [ -n "$TCE_SRIOV" ]; then
 		[ "$(pci_group "$dev")" != "$(pci_group "$(function_nr 1)")" ] || die "virtual functions share a group"
 		vfio_bind "$dev" || die "$dev cannot be bound to vfio-pci"
 		/selftests/hold "$dev" "$version" exit || die "the client of a virtual function failed"
-		hold "$version" wait
-		functions 0 &
-		sleep 1
-		[ -e "$PCI/devices/$dev" ] || die "a virtual function went that a client had open"
-		hold_killed
-		wait
-		[ ! -e "$PCI/devices/$dev" ] || die "a virtual function stays"
+		open_while functions 0
 		marked "virtual functions went"
 		say "virtual functions came and went: $n"
 	done
