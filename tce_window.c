@@ -152,7 +152,7 @@ bool tce_window_in(const struct tce_window *win, const struct tce_group *grp)
  * group from the host once more. It takes window 0 out of the bridge, whoever made it. And
  * it puts two references to its table, that of the group and the one of who made it. So
  * there is one to spare for each bridge. The client's window stays, though no device
- * reaches it.
+ * reaches it. pseries does not do so. Its tables have no tce_kill().
  */
 static void window_spare(struct tce_window *win)
 {

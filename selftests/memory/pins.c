@@ -79,6 +79,8 @@ static void giant_pin(struct tce *t)
 	bounce_at(t, base(t) - CHUNK);
 	charged = locked();
 	before = pinned();
+	if (before < 0)
+		skip("this kernel does not count pinned pages");
 	register_mem(t->container, mem, GiB);
 	expect_rc(before + 1, pinned_settled(before + 1));
 	expect_eq(charged + GiB, locked());
