@@ -10,6 +10,7 @@ from tce import kernels
 from tce.check import matrix, steps
 from tce.check.rows import judge_rows, read_skips
 from tce.check.run import Check as Counter
+from tce.check.run import reasons
 from tce.vm import command as vm
 
 
@@ -80,6 +81,12 @@ class Check(unittest.TestCase):
             counter.step("bad", ["false"], False)
         self.assertEqual(counter.said["good"], " (3 tests, 2 skipped)")
         self.assertEqual(counter.said["bad"], "failed")
+
+    def test_why_a_step_failed_is_shown(self):
+        said = [f"line {n}" for n in range(40)]
+        said[3], said[5] = "v2 close, per TCE   5   3   <= 4: MISSED", "v1 map   5   3   <= 4: MISSED, as known: why"
+        self.assertEqual(reasons(said), [said[3], *said[-15:]])
+        self.assertEqual(reasons(["not ok 1 x", "!! y"]), ["not ok 1 x", "!! y"])
 
     def test_retry_is_noted(self):
         with tempfile.TemporaryDirectory() as tmp:

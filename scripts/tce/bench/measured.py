@@ -2,6 +2,7 @@
 """The figures of one host, as selftests/bench.c prints them and as they are kept."""
 import csv
 import re
+from collections.abc import Container
 from pathlib import Path
 
 ROW = re.compile(r"^csv,([a-z]+,[a-z0-9-]+,\d,[a-z-]+,\d+,[a-z/-]+,\d+\.\d{3})$", re.M)
@@ -20,6 +21,19 @@ def write_figures(path: Path, name: str, machine: str, text: str) -> Path:
         for line in dict.fromkeys(ROW.findall(text)):
             writer.writerow((name, machine, *line.split(",")))
     return path
+
+
+def keep_best(path: Path, text: str, memories: Container[str]) -> None:
+    """Of the figures of @memories, which are the better the higher, keep the best of @path and @text."""
+    with open(path, newline="", encoding="ascii") as f:
+        header, *rows = csv.reader(f)
+    new = {tuple(key): value for *key, value in (line.split(",") for line in ROW.findall(text))}
+    with open(path, "w", newline="", encoding="ascii") as f:
+        writer = csv.writer(f)
+        writer.writerow(header)
+        for *key, value in rows:
+            again = new.get(tuple(key[2:]), value) if key[5] in memories else value
+            writer.writerow((*key, max(value, again, key=float)))
 
 
 class Figures:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tce import kernels, module, paths
 from tce.bench.goals import beside_line
-from tce.bench.machines import OUT, boot, build
+from tce.bench.machines import OUT, PARALLEL, boot, build
 from tce.bench.measured import Figures, write_figures
 from tce.bench.verdict import number
 from tce.cli import die
@@ -58,7 +58,7 @@ def judge_wrong(f: Figures) -> tuple[list[str], list[str]]:
 def measure_wrong(name: str, machine: str) -> Path:
     _, files = build(name, wrong_module(name), floor=False)
     log = LOGS / "bench-one-lock.log"
-    text = boot(name, machine, files, log, {"BENCH_DRIVERS": "ours", "BENCH_TESTS": "parallel-v1 parallel-v2",
+    text = boot(name, machine, files, log, {"BENCH_DRIVERS": "ours", "BENCH_TESTS": PARALLEL,
                                             "BENCH_ARGS": "--few"}, ["--timeout", "600"])
     OUT.mkdir(parents=True, exist_ok=True)
     return write_figures(OUT / "one-lock.csv", name, machine, text)

@@ -16,8 +16,19 @@ LOGS = OUT / "check"
 RETRIES = LOGS / "retries"
 
 
+# What tells why a step failed, wherever in its output: the last lines may be a table that is all good.
+WHY = re.compile(r"^\s*not ok |^!! |: MISSED$|: NO FIGURE$|\bFAILED\b|^(\S+: )?[Ee]rror\b")
+LAST = 15
+
+
 # The last line of scripts/ktap; a step that prints it counts for so many.
 TESTS = re.compile(r"^>> .*: (\d+) passed, (\d+) failed, (\d+) skipped(?:, (\d+) missed)?$", re.M)
+
+
+def reasons(said: list[str]) -> list[str]:
+    """What to show of a step that failed: the lines that say why, and the last ones."""
+    first, last = said[:-LAST], said[-LAST:]
+    return [line for line in first if WHY.search(line)][:LAST] + last
 
 
 class Check:
@@ -80,6 +91,6 @@ class Check:
                     if line.startswith("note: "):
                         print(f"         {line}")
             else:
-                for line in said[-15:]:
+                for line in reasons(said):
                     print(f"         {line}")
                 print(f"         (all of it: {log.relative_to(ROOT)})", flush=True)
