@@ -268,6 +268,17 @@ static void a_smaller_one(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, b.fx->mock->look_left, 0);
 }
 
+/* What is mapped as larger than it is, as pages of devices may be, is pinned page by page. */
+static void a_larger_one(struct kunit *test)
+{
+	struct book_case b;
+
+	book_init(test, &b, TCE_MEM_THP, 2);
+	looks_are_wrong(&b, b.ua, ilog2(b.huge) + 1, UINT_MAX);
+	b.fx->mock->look_alone = true;
+	expect_registered(test, &b, b.ua, b.huge, b.huge / PAGE_SIZE);
+}
+
 static unsigned long shared_size;
 
 static void register_shared(struct tce_thread *thread)
@@ -324,6 +335,36 @@ static void another_thread_maps(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, at, size);
 	KUNIT_EXPECT_EQ(test, tce_unmap(b.client, 0, size), 0);
 	KUNIT_EXPECT_EQ(test, tce_unregister(b.client, b.ua, size), 0);
+}
+
+/* The same pages, but no more to be written to: they are not registered. */
+static void another_thread_protects(struct kunit *test)
+{
+	struct file *file;
+	struct tce_thread a;
+	struct book_case b;
+	struct tce_gate gate;
+
+	book_init(test, &b, TCE_MEM_HUGETLB, 4);
+	shared_size = 2 * b.huge;
+	tce_shared = b.ua;
+	tce_gate_close(b.fx, &gate);
+	b.fx->mock->gate = NULL;
+	/* the first was to see how large they are */
+	gate.skip = 1;
+	b.fx->mock->pinned_gate = &gate;
+	tce_thread_start(&a, b.client, register_shared);
+	wait_for_completion(&gate.reached);
+	file = tce_file(b.fx, b.ua);
+	KUNIT_EXPECT_EQ(test, vm_mmap(file, b.ua, shared_size, PROT_READ,
+				      MAP_FIXED | MAP_SHARED | MAP_POPULATE, 0), b.ua);
+	fput(file);
+	complete(&gate.open);
+	tce_thread_join(&a);
+	b.fx->busy = false;
+	tce_settled(b.fx);
+	KUNIT_EXPECT_EQ(test, a.rc, -EFAULT);
+	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
 }
 
 static void register_shared_killed(struct tce_thread *thread)
@@ -390,7 +431,9 @@ static struct kunit_case tce_book_cases[] = {
 	KUNIT_CASE(killed_amid_a_chunk),
 	KUNIT_CASE_PARAM(the_look_shows_nothing, kind_gen_params),
 	KUNIT_CASE(a_smaller_one),
+	KUNIT_CASE(a_larger_one),
 	KUNIT_CASE_PARAM(another_thread_maps, kind_gen_params),
+	KUNIT_CASE(another_thread_protects),
 	{}
 };
 

@@ -295,30 +295,41 @@ static void page_changes_under_a_map(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 }
 
-static void killed_while_waiting(struct tce_thread *thread)
+static void map_killed(struct tce_thread *thread)
 {
 	tce_be_killed(true);
 	map_the_same(thread);
 	tce_be_killed(false);
 }
 
+static void unmap_killed(struct tce_thread *thread)
+{
+	tce_be_killed(true);
+	thread->rc = tce_unmap(&thread->view, SZ_32K, SZ_64K);
+	tce_be_killed(false);
+}
+
 static void same_range_is_killed(struct kunit *test)
 {
+	static void (*const whats[])(struct tce_thread *thread) = { map_killed, unmap_killed };
 	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_share(test, false, NULL);
+	struct tce_client *client = tce_share(test, true, NULL);
 	struct tce_thread a, b;
 	struct tce_gate gate;
+	int i;
 
-	gate_close_table(fx, &gate);
-	tce_thread_start(&a, client, map_in_front);
-	wait_for_completion(&gate.reached);
-	tce_thread_start(&b, client, killed_while_waiting);
-	tce_thread_join(&b);
-	KUNIT_EXPECT_EQ(test, b.rc, -EINTR);
-	complete(&gate.open);
-	tce_thread_join(&a);
-	KUNIT_EXPECT_EQ(test, a.rc, 0);
-	fx->busy = false;
+	for (i = 0; i < ARRAY_SIZE(whats); i++) {
+		gate_close_table(fx, &gate);
+		tce_thread_start(&a, client, map_in_front);
+		wait_for_completion(&gate.reached);
+		tce_thread_start(&b, client, whats[i]);
+		tce_thread_join(&b);
+		KUNIT_EXPECT_EQ(test, b.rc, -EINTR);
+		complete(&gate.open);
+		tce_thread_join(&a);
+		KUNIT_EXPECT_EQ(test, a.rc, 0);
+		fx->busy = false;
+	}
 }
 
 /* More calls at work than a window has places for. */
