@@ -34,6 +34,7 @@ def reasons(said: list[str]) -> list[str]:
 class Check:
     def __init__(self) -> None:
         self.passed = self.failed = self.skipped = self.missed = 0
+        self.computed = 0.0     # seconds of CPUs
         self.said: dict[str, str] = {}      # {step: how its tests went}
         self.lock = threading.Lock()
 
@@ -65,27 +66,30 @@ class Check:
     def summary(self, seconds: float, retries: list[str]) -> str:
         """The last lines."""
         text = [f"again: {line}" for line in retries]
-        return "\n".join([*text, f"{seconds:.0f} s, {self.skipped} tests skipped, {self.missed} goals missed,"
+        return "\n".join([*text, f"{seconds:.0f} s, {self.computed:.0f} of CPUs, {self.skipped} tests skipped, {self.missed} goals missed,"
                           f" {len(retries)} machines started again", f"{self.passed} passed, {self.failed} failed"])
 
     def step(self, name: str, command: list[str], silent: bool) -> None:
         print(f"...           {name}", flush=True)
         log = LOGS / (re.sub(r"[^\w.-]+", "-", name) + ".log")
         start = time.monotonic()
-        # Through env: a script that is missing fails its step, not all of this.
-        done = subprocess.run(["env", SCRIPTS / command[0], *command[1:]], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                              env={**os.environ, "TCE_RETRIES": str(RETRIES)})
-        took = time.monotonic() - start
-        log.write_text(done.stdout)
+        with open(log, "w", encoding="utf-8") as out:
+            # Through env: a script that is missing fails its step, not all of this.
+            child = subprocess.Popen(["env", SCRIPTS / command[0], *command[1:]], stdin=subprocess.DEVNULL, stdout=out,
+                                     stderr=subprocess.STDOUT, env={**os.environ, "TCE_RETRIES": str(RETRIES)})
+            _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        took, computed = time.monotonic() - start, used.ru_utime + used.ru_stime
+        printed = log.read_text(encoding="utf-8", errors="replace")
         log.with_suffix(".seconds").write_text(f"{took:.0f}\n")     # for scripts/docs
         # ">>" is what the scripts themselves say, and a path is their result.
-        said = [line for line in done.stdout.splitlines() if not line.startswith((">> ", str(ROOT)))]
-        good = done.returncode == 0 and not (silent and said)
+        said = [line for line in printed.splitlines() if not line.startswith((">> ", str(ROOT)))]
+        good = child.returncode == 0 and not (silent and said)
         with self.lock:
-            good, detail = self.count(done.stdout, good)
+            good, detail = self.count(printed, good)
             self.said[name] = detail if good else "failed"
-            print(f"{'ok  ' if good else 'FAIL'} {took:5.0f} s  {name}{detail}", flush=True)
+            self.computed += computed
+            print(f"{'ok  ' if good else 'FAIL'} {took:5.0f} s  {name}{detail}, {computed:.0f} s of a CPU", flush=True)
             if good:
                 for line in said:
                     if line.startswith("note: "):
