@@ -204,20 +204,34 @@ case_refuse_eeh() {
 }
 
 case_refuse_disk() {
+	dev=$(first "$(id nvme)")
 	mkdir -p /mnt
-	mount -t ext4 -o ro /dev/nvme0n1 /mnt || die "the disk can't be mounted"
-	refuses "$(first "$(id nvme)")" "mounted at /mnt" --yes
+	mount -t ext4 -o ro /dev/nvme0n1p1 /mnt || die "the disk can't be mounted"
+	refuses "$dev" "mounted at /mnt" --yes
 	umount /mnt
+	swapon /dev/nvme0n1p2 || die "the disk can't be swap"
+	refuses "$dev" "nvme0n1p2: swap" --yes
+	swapoff /dev/nvme0n1p2
+	refuses "$dev" "nobody is there to be asked"
+	wants "it does not say what it takes" said "is taken from its driver nvme,"
+	wants "it does not say which disk goes" said "these are gone: nvme0n1 nvme0n1p1 nvme0n1p2"
 }
 
 case_refuse_net() {
 	dev=$(first "$E1000E")
 	net=$(basename "/sys/bus/pci/devices/$dev/net/"*)
+	# A case before this one may have taken its driver.
+	for other in $(pci_find "$E1000E"); do echo "$other" >/sys/bus/pci/drivers_probe; done
 	refuses "$dev" "same IOMMU group" --yes
 	for other in $(pci_find "$E1000E" | sed 1d); do pci_unbind "$other"; done
 	ifconfig "$net" up
 	refuses "$dev" "$net, which is up" --yes
 	ifconfig "$net" down
+	brctl addbr hostcheck
+	brctl addif hostcheck "$net"
+	refuses "$dev" "$net is part of hostcheck" --yes
+	brctl delif hostcheck "$net"
+	brctl delbr hostcheck
 }
 
 case_refuse_console() {
@@ -358,7 +372,7 @@ case_narrow() {
 	wants "a device that is broken" ended 1
 }
 
-for module in nvme xhci-pci e1000e igb usbhid hid-generic evdev crc32c_generic ext4 virtio_blk; do modprobe $module 2>/dev/null; done
+for module in nvme xhci-pci e1000e igb bridge usbhid hid-generic evdev crc32c_generic ext4 virtio_blk; do modprobe $module 2>/dev/null; done
 sleep 3
 bad=
 for name in "$@"; do
