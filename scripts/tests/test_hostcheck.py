@@ -53,6 +53,11 @@ class Hostcheck(unittest.TestCase):
         self.assertEqual(report["steps"][0]["note"][-22:], 'note with "quotes" and a \\'[-22:])
         self.assertEqual(report["steps"][2]["figures"], [])
 
+    def test_complaints(self):
+        for log, count in (("", 0), ("WARNING: CPU: 1\nquiet\n", 1), ("M: in-tree\nBUG: x\nM: ours\n", 0),
+                           ("M: in-tree\nBUG: x\nM: ours\nOops: y\nUnable to handle z\n", 2)):
+            self.assertEqual(shell("mark=M\n" + functions("count_complaints") + "\ncount_complaints", log), f"{count}\n")
+
     def test_page(self):
         steps = ("pass\tours\tv1: x\tseed 5; figure: MAP: 9 calls\nfail\tours\tv1: y\tmap.c:1: no\n"
                  "pass\tintree\tv1: x\tfigure: MAP: 8 calls\nskip\tintree\tv1: y\tnot here\n")
