@@ -5,7 +5,8 @@
  *
  * usage: hostcheck --device PCI [OPTION of the harness]
  *
- * HOSTCHECK_SECONDS is how long each stress row runs (5).
+ * HOSTCHECK_SECONDS is how long each stress row runs (5). HOSTCHECK_STRAY is a command
+ * that stops the device after each access that was not allowed, as hardware does.
  */
 #include "hostcheck/check.h"
 

@@ -11,6 +11,8 @@
 
 # shellcheck source=lib.sh
 . /guest/lib.sh
+# shellcheck source=passthrough-bridge.sh
+. /guest/passthrough-bridge.sh
 
 TESTDEV=1b36:0005
 OUT=/tmp/report
@@ -150,6 +152,20 @@ case_some() {
 	wants "$1: rows that nobody wanted" not reported 'reset leaves'
 	wants "$1: it does not say that rows were left out" reported '^rows  *only'
 	report "$1"
+}
+
+# Each access that was not allowed stops the device, as hardware does it. The bridge has
+# the registers for that. The rows reset it and go on.
+case_frozen() {
+	ready "$1"
+	bridge=$(bridge_at "$dev")
+	pe=$(($(cat "/sys/bus/pci/devices/$dev/eeh_pe_config_addr")))
+	export HOSTCHECK_STRAY=". /guest/passthrough-bridge.sh; bridge=$bridge; freeze $pe"
+	hostcheck "$dev" --yes --rows '*mapped*, the device*'
+	unfrozen "$pe"
+	wants "$1: not all has passed" ended 0
+	wants "$1: not six rows were stopped" [ "$(grep -c '^pass .*mapped.*1 freeze, from which' $OUT/report.txt)" -eq 6 ]
+	wants "$1: it is still stopped" [ "$(frozen "$pe")" = "0 0" ]
 }
 
 # A row that is not there is none that passed.

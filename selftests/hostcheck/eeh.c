@@ -36,6 +36,7 @@ static void reset(struct tce *t, uint32_t kind)
 	check_begin(&c, t, SMALL);
 	check_map(&c, RW);
 	expect(check_reaches(&c, c.iova, c.mem));
+	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_ENABLE));
 	check_reset(t, kind);
 	expect_rc(0, engine_restart(&c.e));
 	expect(check_reaches(&c, c.iova, c.mem));
