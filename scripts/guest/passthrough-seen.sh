@@ -8,15 +8,20 @@ TRACE=/sys/kernel/tracing
 DDW_START=0x800000000000000
 COUNTED="vfio_spapr_tce/tce_map vfio_spapr_tce/tce_unmap hcall/put hcall/put_indirect hcall/stuff"
 
-# Tracing: our tracepoints, counted and written down; with KVM its hypercalls too.
+# Tracing: our tracepoints, counted and written down; with KVM its hypercalls too. What a
+# hypercall was asked is only known at its begin, its result at its end: two probes each.
+# The arguments are in registers by name: Linux 6.1 has no $argN on POWER.
 tracing_on() {
 	echo 8192 >$TRACE/buffer_size_kb
 	echo >$TRACE/trace
 	if [ "$kvm_has_tables" = 1 ] && [ ! -d $TRACE/events/hcall ]; then
 		{
-			echo "r:hcall/put kvmppc_h_put_tce liobn=\$arg2 ioba=\$arg3 value=\$arg4 rc=\$retval"
-			echo "r:hcall/put_indirect kvmppc_h_put_tce_indirect liobn=\$arg2 ioba=\$arg3 n=\$arg5 rc=\$retval"
-			echo "r:hcall/stuff kvmppc_h_stuff_tce liobn=\$arg2 ioba=\$arg3 value=\$arg4 n=\$arg5 rc=\$retval"
+			echo "p:hcall/begin_put kvmppc_h_put_tce liobn=%gpr4 ioba=%gpr5 value=%gpr6"
+			echo "p:hcall/begin_put_indirect kvmppc_h_put_tce_indirect liobn=%gpr4 ioba=%gpr5 n=%gpr7"
+			echo "p:hcall/begin_stuff kvmppc_h_stuff_tce liobn=%gpr4 ioba=%gpr5 value=%gpr6 n=%gpr7"
+			echo "r:hcall/put kvmppc_h_put_tce rc=\$retval"
+			echo "r:hcall/put_indirect kvmppc_h_put_tce_indirect rc=\$retval"
+			echo "r:hcall/stuff kvmppc_h_stuff_tce rc=\$retval"
 			echo "p:tables/free pnv_pci_ioda2_table_free_pages"
 		} >$TRACE/kprobe_events || fail "KVM's hypercalls cannot be traced"
 	fi
@@ -85,19 +90,22 @@ live_tces() {
 			}
 	}
 	BEGIN { guest[0] = 4096; guest[1] = pow2(guest_shift) }
+	{ task = $0; sub(/ *\[[0-9]+\] .*/, "", task) }
+	/ begin_(put|put_indirect|stuff): / { asked[task] = $0; next }
+	/ (put|put_indirect|stuff): / { $0 = asked[task] " " $NF; delete asked[task] }
 	{ for (i = 1; i <= NF; i++) { split($i, kv, "="); f[kv[1]] = $i } }
 	/tce_window_create:/ && $NF == "rc=0" { host[window(hex(f["start"]))] = pow2(substr(f["page_shift"], 12)) }
 	/tce_map:/ && $NF == "rc=0" { put(hex(f["ioba"]), hex(f["size"])) }
 	/tce_unmap:/ && $NF == "rc=0" { a = hex(f["ioba"]); clear(a, hex(f["size"]), guest[window(a)]) }
-	/ put: / && $NF ~ /=(0x)?0$/ {
+	/ begin_put: / && $NF ~ /=(0x)?0$/ {
 		a = hex(f["ioba"])
 		if (f["value"] ~ /[1-35-79abdef]$/) put(a, guest[window(a)]); else clear(a, 1, 1)
 	}
-	/ put_indirect: / && $NF ~ /=(0x)?0$/ {
+	/ begin_put_indirect: / && $NF ~ /=(0x)?0$/ {
 		a = hex(f["ioba"]); n = hex(f["n"])
 		for (i = 0; i < n; i++) put(a + i * guest[window(a)], guest[window(a)])
 	}
-	/ stuff: / && $NF ~ /=(0x)?0$/ {
+	/ begin_stuff: / && $NF ~ /=(0x)?0$/ {
 		a = hex(f["ioba"]); clear(a, hex(f["n"]) * guest[window(a)], guest[window(a)])
 	}
 	END { for (i in live) total += live[i]; print total + 0 }' "$TRACE"/trace

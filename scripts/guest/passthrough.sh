@@ -287,7 +287,7 @@ test_v1() {
 # registers have it; the guest asks, is told, recovers its card, and it is not.
 test_eeh() {
 	if [ "$TCE_DRIVER" = ours ]; then
-		echo 'p:eeh/op tce_eeh_op op=+8($arg2):u32' >>"$TRACE"/kprobe_events
+		echo 'p:eeh/op tce_eeh_op op=+8(%gpr4):u32' >>"$TRACE"/kprobe_events
 		echo 'hist:keys=op' >"$TRACE"/events/eeh/op/trigger
 	fi
 	echo 'r:eehstate/rc eeh_pe_get_state rc=$retval' >>"$TRACE"/kprobe_events
