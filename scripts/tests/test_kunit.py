@@ -106,6 +106,7 @@ VM-END
         self.assertEqual(cases.allowed_skips("6.12-be", "powernv9", text), {"a.b": "c", "a.f": "g"})
         self.assertEqual(cases.allowed_skips("6.12-be", "pseries", text), {"a.b": "c", "a.d": "e", "a.f": "g"})
         self.assertEqual(cases.allowed_skips("kvm-6.12-4k", "pseries", text), {"a.b": "c"})
+        self.assertEqual(cases.allowed_skips("kvm-6.12-4k", "pseries", text, more=("hash",)), {"a.b": "c", "a.d": "e"})
         for wrong in ("a.b: c", "a.b nowhere: c", "a 4k-pages: c"):
             with self.assertRaises(SystemExit), redirect_stderr(io.StringIO()):
                 cases.allowed_skips("6.12-be", "powernv9", wrong)

@@ -35,9 +35,9 @@ def names() -> set[str]:
     return {f"{suite}.{case}" for suite, cases in listed().items() for case in cases}
 
 
-def allowed_skips(name: str, machine: str, text: str | None = None) -> dict[str, str]:
-    """The cases of which nothing has to run there: {"suite.case": why}"""
-    fragments = kernels.fragments(name)
+def allowed_skips(name: str, machine: str, text: str | None = None, more: tuple[str, ...] = ()) -> dict[str, str]:
+    """The cases of which nothing has to run there: {"suite.case": why}. @more: words that fit, too"""
+    fragments = [*kernels.fragments(name), *more]
     allowed = {}
     for line in (text or (DATA / "kunit.skips").read_text()).splitlines():
         if not line or line.startswith("#"):
