@@ -230,6 +230,8 @@ long tce_unmap(struct tce_client *client, u64 ioba, u64 size)
 			     ioba, size);
 }
 
+#define TRIES	4
+
 /**
  * tce_fail_allocations() - make each allocation of a call fail
  * @fx: the process
@@ -242,16 +244,19 @@ void tce_fail_allocations(struct tce_fixture *fx, bool v2,
 			  void (*setup)(struct tce_client *client),
 			  long (*what)(struct tce_client *client))
 {
-	unsigned int round, failed = 1;
+	unsigned int nth, try, failed = 1;
 
-	/* twice each: where a slab had to grow, the next one has another number */
-	for (round = 0; failed || round % 2; round++) {
-		struct tce_client *client = tce_open(fx, v2);
+	for (nth = 1; failed; nth++) {
+		failed = 0;
+		/* where a slab had to grow, the next allocation has another number */
+		for (try = 0; try < TRIES; try++) {
+			struct tce_client *client = tce_open(fx, v2);
 
-		setup(client);
-		tce_fault_arm(fx->mock, TCE_FAULT_ALLOC, round / 2 + 1, 0);
-		what(client);
-		failed = tce_fault_disarm(fx->mock);
-		tce_close(client);
+			setup(client);
+			tce_fault_arm(fx->mock, TCE_FAULT_ALLOC, nth, 0);
+			what(client);
+			failed += tce_fault_disarm(fx->mock);
+			tce_close(client);
+		}
 	}
 }

@@ -534,13 +534,17 @@ static void first_register_without_memory(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_open(fx, true);
 	unsigned long ua = tce_plain(fx, PAGE_SIZE);
-	long rc;
+	long rc = -EFAULT;
+	unsigned int nth;
 
 	if (!tce_fault_can_alloc())
 		kunit_skip(test, "this kernel can't make allocations fail");
-	tce_fault_arm(fx->mock, TCE_FAULT_ALLOC, 1, 0);
-	rc = tce_register(client, ua, PAGE_SIZE);
-	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
+	/* some kernels can make the copy of the arguments fail, too */
+	for (nth = 1; nth <= 2 && rc == -EFAULT; nth++) {
+		tce_fault_arm(fx->mock, TCE_FAULT_ALLOC, nth, 0);
+		rc = tce_register(client, ua, PAGE_SIZE);
+		KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
+	}
 	KUNIT_EXPECT_EQ(test, rc, -ENOMEM);
 	KUNIT_EXPECT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
 }

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/vm: what a console is worth."""
 import io
+import tempfile
 import unittest
+from pathlib import Path
+from unittest.mock import patch
 
+from tce.vm import command
 from tce.vm import console as vm
 
 
@@ -12,6 +16,16 @@ class Vm(unittest.TestCase):
         for line in lines:
             console.line(line.encode() + b"\r\n")
         return vm.judge(console, status, late)
+
+    def test_silent_machine_is_asked(self):
+        """Before it is ended: its monitor (here there is none), and its console by SysRq."""
+        script = "echo begun; dd bs=1 count=4 2>/dev/null | tr '\\017' '^'; echo; exec sleep 9"
+        with tempfile.TemporaryDirectory() as tmp, patch.object(command, "LAST_WORD", 0.1), patch("signal.signal"):
+            console = vm.Console(io.StringIO(), "none")
+            _, late = command.boot(["sh", "-c", script], console, 60, 0.1, Path(tmp) / "monitor")
+            self.assertTrue(late)
+            self.assertEqual(console.log.getvalue(), "begun\n^l^w\n")
+            self.assertIn("No such file", (Path(tmp) / "registers").read_text())
 
     def test_pass(self):
         self.assertEqual(self.judge("VM-START", "VM-VERDICT: 0", "[    9.1] reboot: Power down"), vm.PASS)

@@ -4,8 +4,10 @@ import argparse
 import functools
 import gzip
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -23,10 +25,35 @@ from tce.vm.hugepages import describe_huge_pages
 from tce.vm.initramfs import cpio, stage
 from tce.vm.machines import MACHINES, qemu_devices
 
+LAST_WORD = 10      # seconds that a silent machine has for each answer
+WHERE = re.compile(r"CPU#|NIP|MSR|TB | *CFAR")     # of its registers
 
-def boot(argv: list[str], console: Console, timeout: float, stall: float, prepare: Callable[[], None] | None = None) -> tuple[int, bool]:
+
+def ask_why(qemu: subprocess.Popen[bytes], monitor: Path) -> None:
+    """Have a silent machine say what it does: where its processors are, and (SysRq l, w) what its tasks wait for."""
+    try:
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(2)
+            sock.connect(str(monitor))
+            sock.sendall(b"info registers -a\n")
+            answer = b""
+            while not answer.endswith(b"(qemu) ") or answer.count(b"(qemu) ") < 2:
+                answer += sock.recv(1 << 16)
+    except OSError as error:
+        answer = str(error).encode()
+    with open(monitor.with_name("registers"), "wb") as out:
+        out.write(answer)
+    assert qemu.stdin
+    for key in b"l", b"w":
+        qemu.stdin.write(b"\x0f" + key)
+        qemu.stdin.flush()
+        time.sleep(LAST_WORD)
+
+
+def boot(argv: list[str], console: Console, timeout: float, stall: float, monitor: Path,
+         prepare: Callable[[], None] | None = None) -> tuple[int, bool]:
     """Run QEMU to its end or to a time limit; returns (exit code, timed out)."""
-    qemu = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    qemu = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT)
     end = time.monotonic() + timeout
     quiet_until = time.monotonic() + stall
@@ -37,6 +64,7 @@ def boot(argv: list[str], console: Console, timeout: float, stall: float, prepar
         while not done.wait(0.5):
             if time.monotonic() > min(end, quiet_until):
                 late.set()
+                ask_why(qemu, monitor)
                 qemu.kill()
                 return
 
@@ -49,6 +77,9 @@ def boot(argv: list[str], console: Console, timeout: float, stall: float, prepar
         for raw in qemu.stdout:
             quiet_until = time.monotonic() + stall
             console.line(raw)
+        registers = monitor.with_name("registers")
+        if registers.exists():
+            console.log.write("".join(line + "\n" for line in registers.read_text(errors="replace").splitlines() if WHERE.match(line)))
         return qemu.wait(), late.is_set()
     finally:
         done.set()
@@ -116,18 +147,19 @@ def qemu_command(args: argparse.Namespace, kernel: Kernel, initrd: Path) -> list
     # A busy machine may keep an emulated processor waiting for longer than the
     # watchdogs' 10 s; what really hangs still meets them, or the time limit.
     append = (f"console=hvc0 rdinit=/init panic=-1 oops=panic log_buf_len=4M watchdog_thresh=30"
-              f" rcupdate.rcu_cpu_stall_timeout=60 tce.run={args.run}"
+              f" rcupdate.rcu_cpu_stall_timeout=60 sysrq_always_enabled tce.run={args.run}"
               f" tce.driver={args.driver}")
     if args.arg:
         append += " tce.args=" + ",".join(args.arg)
     return ["qemu-system-ppc64", *MACHINES[args.machine], "-m", args.mem, "-smp", str(args.smp),
             "-kernel", kernel["VMLINUX"], "-initrd", str(initrd),
             "-append", f"{append} {args.append}".strip(),
-            "-display", "none", "-serial", "stdio", "-monitor", "none", "-nic", "none", "-no-reboot",
+            "-display", "none", "-serial", "stdio", "-monitor", f"unix:{initrd.with_name('monitor')},server=on,wait=off",
+            "-nic", "none", "-no-reboot",
             *qemu_devices(args.machine, args.device), *args.qemu]
 
 
-def boot_and_retry(argv: list[str], args: argparse.Namespace, log: Path,
+def boot_and_retry(argv: list[str], args: argparse.Namespace, log: Path, monitor: Path,
                    prepare: Callable[[], None] | None) -> tuple[Console, int, bool]:
     """boot(), and once more if QEMU ended by itself: (console, exit code, timed out)
 
@@ -140,7 +172,7 @@ def boot_and_retry(argv: list[str], args: argparse.Namespace, log: Path,
             out.write("# " + " ".join(argv) + "\n")
             console = Console(out, args.show)
             try:
-                status, late = boot(argv, console, args.timeout, args.stall, prepare)
+                status, late = boot(argv, console, args.timeout, args.stall, monitor, prepare)
             except (OSError, ValueError) as error:
                 die(f"QEMU cannot be told of huge pages: {error}")
         died = status == -signal.SIGSEGV or not (status or console.began)
@@ -170,7 +202,7 @@ def main(doc: str) -> int:
         if args.huge_pages and args.machine.startswith("powernv"):
             argv += ["-S", "-chardev", f"socket,id=gdb,path={tmp}/gdb,server=on,wait=off", "-gdb", "chardev:gdb"]
             prepare = functools.partial(describe_huge_pages, f"{tmp}/gdb")
-        console, status, late = boot_and_retry(argv, args, log, prepare)
+        console, status, late = boot_and_retry(argv, args, log, tmp / "monitor", prepare)
 
     code = judge(console, status, late)
     for text in console.splats[:5]:
