@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -316,6 +317,18 @@ class Doctor(Host):
     def test_kvm(self):
         (self.root / "dev/kvm").unlink()
         self.assertEqual(self.bad()[0][0], "KVM")
+
+    def test_kvm_that_nobody_answers(self):
+        """udev makes the file before there is a driver."""
+        system = tcestat.System(str(self.root))
+        system.real = True
+        self.assertIsNone(tcestat.kvm_line(system).command)
+        (self.root / "dev/kvm").unlink()
+        with socket.socket(socket.AF_UNIX) as there:
+            there.bind(str(self.root / "dev/kvm"))
+            line = tcestat.kvm_line(system)
+        self.assertIn("can't be opened", line.said)
+        self.assertIn("modprobe kvm-hv", line.command)
 
     def test_huge_pages(self):
         self.assertEqual(self.bad(huge=True), [("huge pages", "sysctl vm.nr_hugepages=2048")])
