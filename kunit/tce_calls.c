@@ -17,7 +17,8 @@
 long tce_ioctl_raw(struct tce_client *client, unsigned int cmd,
 		   unsigned long arg)
 {
-	unsigned int refusals = client->fx->mock->refusals;
+	/* of use only if nobody else is at work */
+	unsigned int refusals = data_race(client->fx->mock->refusals);
 	long rc = tce_driver->ioctl(client->data, cmd, arg);
 
 	if (!client->fx->busy) {
@@ -41,7 +42,8 @@ long tce_ioctl(struct tce_client *client, unsigned int cmd, void *arg,
 {
 	void __user *uarg = (void __user *)client->arg;
 	unsigned int nth = tce_quiet_begin();
-	unsigned int refusals = client->fx->mock->refusals;
+	/* of use only if nobody else is at work */
+	unsigned int refusals = data_race(client->fx->mock->refusals);
 	long rc;
 
 	if (copy_to_user(uarg, arg, size))
