@@ -102,6 +102,9 @@ handback: host
 hotplug: host
 	@scripts/hotplug $(ROW)
 
+check-install: host
+	@scripts/check-install $(SUITE)
+
 check-hostcheck: host
 	@scripts/check-hostcheck --kernel $(ROW) --machine $(MACHINE)
 
@@ -191,6 +194,7 @@ help:
 	@echo 'make hotplug        devices that come and go around a client'
 	@echo 'make handback       a network card to a client and back, three times'
 	@echo 'make check-hostcheck  make hostcheck in an emulated host, with all that it has to refuse'
+	@echo 'make check-install  the packages on a real Debian 12 and 13 for POWER, from install to removal (SUITE=bookworm|trixie)'
 	@echo 'make check-into-tree  the driver as a part of Linux 7.2: built, booted, tested'
 	@echo 'make check          all builds, static checks, tests on all machines'
 	@echo 'make kernels        the test programs on the kernels that make check leaves out: hours'
@@ -205,5 +209,5 @@ help:
 	@echo '  MACHINE=$(MACHINE) one of: powernv8 powernv9 powernv10 pseries pseries-hash'
 	@echo '  WRITE=1            put the figures that a command measures into the documents'
 
-.PHONY: module check-target install uninstall hostcheck check-hostcheck into-tree check-into-tree install-dkms install-tools dist deb rpm clean demo handback hotplug demo-guest check-guest defects races fuzz fuzz-million kunit selftest \
+.PHONY: module check-target install uninstall hostcheck check-hostcheck check-install into-tree check-into-tree install-dkms install-tools dist deb rpm clean demo handback hotplug demo-guest check-guest defects races fuzz fuzz-million kunit selftest \
 	coverage mutation check quick kernels bench docs lint litmus btf-check host help

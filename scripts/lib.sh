@@ -95,17 +95,18 @@ drop_old() {
 }
 
 # Make a chroot $4 (or a tar) by mmdebstrap: variant $1, architecture $2, packages $3, of
-# suites $5 and more. Its own apt sees these only; mirror and key are those of private-apt.
+# suites $5 and more; options in the array $debian_options. Its own apt sees these suites only;
+# mirror and key are those of private-apt.
+debian_options=()
 debian_root() {
-	local variant=$1 cpu=$2 packages=$3 target=$4 sources suites try
+	local variant=$1 cpu=$2 packages=$3 target=$4 sources suite try
 	shift 4
 	sources=$(dirname "$("$SCRIPTS/private-apt" config)")/sources.list
-	suites=$(printf '|%s' "$@")
 	# How the machine reaches the mirror (proxy, stale mirrors) holds here too.
 	apt-config dump | grep -E '^Acquire::(https?|ftp|Check|Retries)' >"$work/apt.conf" || true
 	for try in 1 2 3 4; do
-		grep -E "^deb .* (${suites#|}) " "$sources" |
-			as_root mmdebstrap --quiet --variant="$variant" --architectures="$cpu" \
+		for suite in "$@"; do sed -n "s/^\(deb .*\) bookworm main$/\1 $suite main/p" "$sources"; done |
+			as_root mmdebstrap --quiet --variant="$variant" --architectures="$cpu" "${debian_options[@]}" \
 				--aptopt="$work/apt.conf" --include="$packages" "$1" "$target" - >&2 && return
 		as_root rm -rf "$target"
 		[ "$try" -lt 4 ] || die "mmdebstrap could not make the chroot"

@@ -1,0 +1,293 @@
+# shellcheck shell=dash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# For scripts/check-install: runs in a real Debian, as root, once it has started. It is
+# unpacked to /run/tce with what it needs:
+#   boot             which start this is: 1 or 2
+#   *.deb            the packages
+#   newer/           those of a newer version; source.tar.xz: its sources
+#   demo, hold       clients
+#
+# For each step: "ok" or "FAIL", how long it took, and what it was. A step that fails does not
+# end it. The last line: "CHECK-END", the number of steps, and of those that failed.
+
+name=vfio_iommu_spapr_tce package=vfio-iommu-spapr-tce here=/run/tce log=/run/tce/log
+examples=/usr/share/doc/$package-tools/examples
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+running=$(uname -r)
+steps=0 failed=0
+cd $here || exit 1
+# /run is mounted noexec.
+install -m 755 demo hold /usr/local/bin/
+
+# check WORDS COMMAND... - does the command succeed?
+check() {
+	words=$1 began=$(cut -d. -f1 /proc/uptime)
+	shift
+	if "$@" >$log 2>&1 </dev/null; then verdict="ok  "; else verdict=FAIL; fi
+	steps=$((steps + 1))
+	printf '%s %4d s  %s\n' "$verdict" $(($(cut -d. -f1 /proc/uptime) - began)) "$words"
+	if [ "$verdict" = FAIL ]; then
+		failed=$((failed + 1))
+		tail -n 15 $log | sed 's/^/         /'
+		tail -n 20 /var/lib/dkms/$package/*/build/make.log 2>/dev/null | sed 's/^/         /'
+	fi
+}
+not() { ! "$@"; }
+# shown TEXT COMMAND... - does the command succeed, and print that?
+shown() {
+	text=$1
+	shift
+	if "$@" >$here/shown 2>&1; then code=0; else code=$?; fi
+	cat $here/shown
+	[ $code -eq 0 ] && grep -qF -- "$text" $here/shown
+}
+# refused WHY COMMAND... - does the command fail, and say why?
+refused() {
+	why=$1
+	shift
+	if "$@" >$here/refused 2>&1; then code=0; else code=$?; fi
+	cat $here/refused
+	[ $code -ne 0 ] && grep -qF -- "$why" $here/refused
+}
+
+# There is no network. What is asked for lies in apt's cache.
+apt_() { apt-get -q -y --no-install-recommends "$@"; }
+# apt, and what it said stays there for later steps
+apt_said() {
+	apt_ "$@" >$here/apt 2>&1
+	code=$?
+	cat $here/apt
+	return $code
+}
+said() { cat $here/apt; grep -qF "$1" $here/apt; }
+
+found() { modinfo -k "$1" -n $name | grep -F "/lib/modules/$1/$2"; }
+loaded() { [ "$(cat /sys/module/$name/srcversion)" = "$(modinfo -F srcversion $name)" ]; }
+version_is() { [ "$(cat /sys/module/$name/version 2>/dev/null)" = "$1" ]; }
+reload() { modprobe -r $name && modprobe $name; }
+small() { [ "$(stat -c %s /lib/modules/"$1"/updates/dkms/$name.ko*)" -lt 150000 ]; }
+built() { dkms status $package -k "$1" | grep ': installed'; }
+other_kernel() { find /boot -name 'vmlinu[xz]-*' | sed 's/.*vmlinu[xz]-//' | grep -vxF "$running"; }
+none_left() { [ -z "$(find /lib/modules/*/updates -name '*.ko*' 2>/dev/null)" ]; }
+signed() { modinfo "$1"; [ -n "$(modinfo -F sig_key "$1")" ]; }
+in_initramfs() { lsinitramfs /boot/initrd.img-"$1" | grep "$name"; }
+
+device=$(lspci -Dn -d 1234:11e8 | cut -d' ' -f1)
+at=/sys/bus/pci/devices/$device
+group=$(basename "$(readlink "$at"/iommu_group)")
+bound() { [ "$(basename "$(readlink "$at"/driver)")" = vfio-pci ]; }
+bind() { echo vfio-pci >"$at"/driver_override && echo "$device" >/sys/bus/pci/drivers_probe && bound; }
+owner_is() {
+	udevadm settle
+	said=$(stat -c '%U %G %a' /dev/vfio/"$group")
+	echo "/dev/vfio/$group: $said"
+	[ "$said" = "$*" ]
+}
+
+# As alice, with no more locked memory than a service has by itself, or as the example says
+service() {
+	cat >/run/systemd/system/client.service <<-EOF
+		[Service]
+		Type=oneshot
+		User=alice
+		StandardOutput=truncate:$here/client
+		StandardError=inherit
+		ExecStart=/usr/local/bin/demo 1
+	EOF
+	systemctl daemon-reload
+	systemctl start client.service
+	code=$?
+	cat $here/client
+	return $code
+}
+client() { prlimit --memlock=unlimited setpriv --reuid alice --regid alice --init-groups demo "$1"; }
+
+holder=
+keep() {
+	hold "$device" 2 wait >$here/holding 2>&1 &
+	holder=$!
+	for _ in $(seq 300); do
+		if grep -q '^holding' $here/holding; then return; fi
+		sleep 0.2
+	done
+	cat $here/holding
+	return 1
+}
+let_go() { kill "$holder" && ! wait "$holder"; }
+
+# Whether there is KVM is a matter of the emulator.
+content() {
+	tcestat doctor "$device" --mem 64M >$here/doctor
+	cat $here/doctor
+	grep -q '^>> doctor' $here/doctor && ! grep '^do:' $here/doctor | grep -v '# KVM:'
+}
+
+install_packages() {
+	check "before, modprobe finds the kernel's own driver" found "$running" kernel/drivers/vfio
+	check "there is no other kernel yet" [ -z "$(other_kernel)" ]
+	check "the kernel's own is loaded" modprobe $name
+	mkdir -p /lib/modules/4.19.0-99-powerpc64le/build/include
+	check "apt install, beside a kernel that is not supported" apt_said install $here/*.deb
+	check "it is said that another one is loaded" said "Another build of $name is loaded"
+	check "it is built for the running kernel" built "$running"
+	check "modprobe finds it" found "$running" updates/dkms
+	check "it has no debug information" small "$running"
+	check "DKMS has signed it" signed $name
+	check "nothing is built for the other kernel" not built 4.19.0-99-powerpc64le
+	check "modprobe -r and modprobe, as it is said" reload
+	check "the module that is loaded is the new one" loaded
+}
+
+give_to_alice() {
+	check "modprobe vfio-pci" modprobe vfio-pci
+	check "the device is bound to vfio-pci" bind
+	check "its group's file is for the group vfio" owner_is root vfio 660
+	useradd -m alice
+	check "alice can't use it" refused "Permission denied" client 2
+	check "adduser alice vfio" adduser alice vfio
+	check "alice can" client 2
+	check "a service may lock too little for it" refused ENOMEM service
+	mkdir -p /etc/systemd/system/client.service.d
+	cp $examples/service-memlock.conf /etc/systemd/system/client.service.d/memlock.conf
+	check "the example for services: it may" service
+	cp $examples/limits.conf /etc/security/limits.d/vfio.conf
+	check "the example for logins: alice may lock 4 GiB" shown 4259840 su - alice -c "ulimit -l"
+	sed "s/KERNEL==\"3\"/KERNEL==\"$group\"/" $examples/udev-one-device.rules >/etc/udev/rules.d/70-vfio-one-device.rules
+	check "the example for one device: udevadm" udevadm control --reload
+	check "the file is triggered" udevadm trigger --subsystem-match=vfio
+	check "it is alice's alone" owner_is alice root 600
+	rm /etc/udev/rules.d/70-vfio-one-device.rules
+	udevadm control --reload
+	udevadm trigger --subsystem-match=vfio
+	check "without the example it is the group's again" owner_is root vfio 660
+	check "tcestat doctor is content" content
+}
+
+upgrade_packages() {
+	old=$(cat /sys/module/$name/version)
+	new=$(dpkg-deb -f $here/newer/$package-dkms_*.deb Version)
+	check "a container is open" keep
+	check "tcestat shows it" shown "process $holder hold" tcestat
+	check "apt install of a newer version meanwhile" apt_said install $here/newer/*.deb
+	check "it is said what has to be done" said "Another build of $name is loaded"
+	check "the old module is there still" version_is "$old"
+	check "the container is open still" shown "process $holder hold" tcestat
+	check "modprobe -r does not take it away" refused "in use" modprobe -r $name
+	check "it is closed" let_go
+	check "another client uses the old module" client 2
+	check "it is built for the running kernel" built "$running"
+	check "modprobe -r and modprobe" reload
+	check "the newer module is loaded" version_is "$new"
+	check "a client uses it" client 2
+}
+
+bind_at_start() {
+	check "driverctl is installed" apt_ install driverctl
+	echo >"$at"/driver_override
+	echo "$device" >"$at"/driver/unbind
+	check "the device has no driver" not bound
+	check "driverctl set-override" driverctl set-override "$device" vfio-pci
+	check "it is bound" bound
+	check "and will be at each start" shown "$device vfio-pci" driverctl list-persisted
+	check "driverctl unset-override" driverctl unset-override "$device"
+	check "it is forgotten" not shown "$device vfio-pci" driverctl list-persisted
+	check "modprobe -r vfio-pci" modprobe -r vfio-pci
+	sed 's/8086:10d3/1234:11e8/' $examples/modprobe.conf >/etc/modprobe.d/vfio-pci.conf
+	cp $examples/modules-load.conf /etc/modules-load.d/vfio-pci.conf
+	check "the examples for the start of the machine" systemctl restart systemd-modules-load.service
+	check "the device is bound" bound
+	check "its group's file is for the group vfio" owner_is root vfio 660
+	check "a client uses it" client 2
+}
+
+second_kernel() {
+	# shellcheck disable=SC2046 # words
+	check "a second kernel is installed" apt_ install $(cat /root/second/packages)
+	other=$(other_kernel)
+	check "it is built for that" built "$other"
+	check "modprobe will find it there" found "$other" updates/dkms
+	echo vfio-pci >>/etc/initramfs-tools/modules
+	check "update-initramfs with vfio-pci" update-initramfs -u -k "$other"
+	check "the module is in it" shown "updates/dkms/$name.ko" in_initramfs "$other"
+	echo "$other" >/root/second/kernel
+}
+
+# Which came first?
+before_root() {
+	order=$(dmesg | grep -E "$name: |EXT4-fs .vda.*mounted")
+	echo "$order"
+	echo "$order" | grep -q mounted && echo "$order" | head -n 1 | grep -q "$name: "
+}
+started_with() {
+	check "this is the second kernel" [ "$running" = "$(cat /root/second/kernel)" ]
+	check "the module came from the initramfs" before_root
+	check "the device is bound to vfio-pci" bound
+	check "the module is ours" found "$running" updates/dkms
+	check "it is the one that was installed" loaded
+	check "its group's file is for the group vfio" owner_is root vfio 660
+	check "alice uses it" client 2
+}
+
+make_it() { tar -xf $here/source.tar.xz -C /root && cd /root/$package-* && make "-j$(nproc)"; }
+sign() {
+	openssl req -new -x509 -newkey rsa:2048 -keyout key.pem -outform DER -out cert.der -nodes -days 9 -subj /CN=check &&
+		strip -g $name.ko && /lib/modules/"$running"/build/scripts/sign-file sha256 key.pem cert.der $name.ko && signed ./$name.ko
+}
+# By the certificate that signed it
+ours_is_signed() { signed $name && [ "$(modinfo -F signer $name)" = check ]; }
+
+beside_make_install() {
+	check "make" make_it
+	cd /root/$package-* || return
+	check "make install beside the package: said that it is the same" shown "DKMS has installed the same build" make install
+	check "make uninstall" make uninstall
+	check "modprobe finds that of the package" found "$running" updates/dkms
+}
+
+own_driver_is_back() {
+	check "modprobe finds the kernel's own driver" found "$running" kernel/drivers/vfio
+	check "none of our modules is left" none_left
+	check "modprobe -r and modprobe" reload
+	check "the kernel's own driver is loaded" loaded
+	check "which is not ours" not [ -e /sys/kernel/debug/$name ]
+}
+
+remove_packages() {
+	check "the packages are removed" apt_ remove $package-dkms $package-tools
+	check "DKMS has forgotten it" not [ -e /var/lib/dkms/$package ]
+	own_driver_is_back
+	check "update-initramfs" update-initramfs -u -k "$running"
+	check "the kernel's own is in it" shown "kernel/drivers/vfio/$name.ko" in_initramfs "$running"
+}
+
+make_install() {
+	cd /root/$package-* || return
+	check "make install, without the packages: said that another one is loaded" shown "Another build of $name is loaded" make install
+	check "modprobe finds it" found "$running" updates
+	check "modprobe -r and modprobe" reload
+	check "the module that is loaded is the new one" loaded
+	check "a client uses it" demo 2
+	check "sign-file, as the guide says" sign
+	check "make install" make install
+	check "what is installed has that signature" ours_is_signed
+	check "modprobe loads it" reload
+	check "make uninstall" make uninstall
+	own_driver_is_back
+}
+
+echo "CHECK-BEGIN $running"
+if [ "$(cat $here/boot)" = 1 ]; then
+	install_packages
+	give_to_alice
+	upgrade_packages
+	bind_at_start
+	second_kernel
+else
+	started_with
+	beside_make_install
+	remove_packages
+	make_install
+fi
+sync
+echo "CHECK-END $steps $failed"
