@@ -19,6 +19,10 @@ SPLATS = re.compile("|".join((
     r"Machine check", r"Bad page state",
 )))
 
+# The firmware's messages, which come in the midst of a line, too: a host that is busy has it say
+# that its timer is stuck.
+FIRMWARE = re.compile(r"\[ *\d+\.\d{9},\d\] .*")
+
 # What the kernel and the firmware may still say after the verdict.
 LAST_WORDS = re.compile(r"\[ *\d+\.\d+[],]|$")
 
@@ -32,9 +36,16 @@ class Console:
         self.splats: list[str] = []
         self.script_speaks = False
         self.began = False
+        self.torn = ""      # the begin of a line that such a message has hit
 
     def line(self, raw: bytes) -> None:
         text = raw.decode("utf-8", "replace").replace("\r", "").rstrip("\n")
+        message = FIRMWARE.search(text)
+        if message:
+            self.torn += text[:message.start()]
+            text = message[0]
+        else:
+            text, self.torn = self.torn + text, ""
         self.log.write(text + "\n")
         self.log.flush()
         if SPLATS.search(text):
