@@ -139,9 +139,14 @@ class Bench(unittest.TestCase):
         def judge(beside):
             return onelock.judge_wrong(self.figures(*machines.HOSTS[0], True, lambda key, value: beside
                                                   if key[3] == "beside" else value))[0]
-        self.assertEqual(judge(0.01), [])
+        self.assertEqual(judge(0.1), [])
         self.assertTrue(judge(1))
         self.assertTrue(judge(None))
+        for lucky, tries in ((0, 1), (1, 2), (9, 1 + machines.AGAIN)):
+            runs = [self.figures(*machines.HOSTS[0], True, lambda key, value, n=n: (1 if n < lucky else 0) if key[3] == "beside" else value)
+                    for n in range(tries)]
+            with patch.object(onelock, "measure_wrong", side_effect=runs), patch.object(onelock, "Figures", lambda f: f):
+                self.assertEqual(bool(onelock.control("k", "m")[0]), lucky > machines.AGAIN)
         text = onelock.one_lock((ROOT / module.face()).read_text())
         self.assertEqual(text.count("one_at_a_time"), 2)
 

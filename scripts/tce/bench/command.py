@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from tce.bench import onelock
 from tce.bench.machines import HOSTS, OLDER, OUT, measure
-from tce.bench.measured import Figures
 from tce.bench.plots import document
 from tce.bench.profile import print_profile
 from tce.bench.verdict import Verdict, table
@@ -46,7 +45,7 @@ def parse_args(doc: str) -> tuple[argparse.Namespace, Hosts]:
 
 def control() -> int:
     """Only see that a module with one lock misses the goals."""
-    wrong, lines = onelock.judge_wrong(Figures(onelock.measure_wrong(*HOSTS[0])))
+    wrong, lines = onelock.control(*HOSTS[0])
     for text in (*lines, *wrong):
         print(text)
     print(f">> bench: {2 - len(wrong)} passed, {len(wrong)} failed, 0 skipped")
@@ -63,7 +62,7 @@ def judged(args: argparse.Namespace, hosts: Hosts) -> tuple[str, Verdict]:
     text, verdict = table(paths, args.short)
     if args.short and not (args.only or args.table):
         # that the goals about two CPUs can be missed
-        wrong, lines = onelock.judge_wrong(Figures(onelock.measure_wrong(*HOSTS[0])))
+        wrong, lines = onelock.control(*HOSTS[0])
         text += "\n" + "\n".join(lines) + "\n"
         verdict.met += 2 - len(wrong)
         verdict.wrong += wrong

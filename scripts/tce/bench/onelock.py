@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tce import kernels, module, paths
 from tce.bench.goals import beside_line
-from tce.bench.machines import OUT, PARALLEL, boot, build
+from tce.bench.machines import AGAIN, OUT, PARALLEL, boot, build
 from tce.bench.measured import Figures, write_figures
 from tce.bench.verdict import number
 from tce.cli import die
@@ -53,6 +53,15 @@ def judge_wrong(f: Figures) -> tuple[list[str], list[str]]:
     lines = [beside_line(f, version) for version in (1, 2)]
     return [f"!! one lock for all: {line.what}: {'no figure' if line.missing else 'goal is met'}"
             for line in lines if line.missing or line.met], [f"one lock for all: {line.what}: {number(line.ours)}" for line in lines]
+
+
+def control(name: str, machine: str) -> tuple[list[str], list[str]]:
+    """As judge_wrong(). With luck it meets a goal on a busy host, but not again and again."""
+    for _ in range(1 + AGAIN):
+        wrong, lines = judge_wrong(Figures(measure_wrong(name, machine)))
+        if not wrong:
+            break
+    return wrong, lines
 
 
 def measure_wrong(name: str, machine: str) -> Path:
