@@ -20,10 +20,12 @@ class Vm(unittest.TestCase):
     def test_torn_line(self):
         """A message of the firmware in the midst of a line, and the next one: the line is whole again."""
         console = vm.Console(io.StringIO(), "none")
-        for line in ("VM-START", "ok 5 a r[  197.291879308,3] SBE: Timer stuck", "[  197.292121603,3] SBE: You", "ow", "[    9.1] it", "VM-VERDICT: 0"):
+        for line in ("VM-START", "ok 5 a r[  197.291879308,3] SBE: Timer stuck", "[  197.292121603,3] SBE: You", "ow",
+                     "[    9.1] it", "VM-VERDICT: 0"):
             console.line(line.encode() + b"\r\n")
         self.assertEqual(console.log.getvalue().splitlines(), [
-            "VM-START", "[  197.291879308,3] SBE: Timer stuck", "[  197.292121603,3] SBE: You", "ok 5 a row", "[    9.1] it", "VM-VERDICT: 0"])
+            "VM-START", "[  197.291879308,3] SBE: Timer stuck", "[  197.292121603,3] SBE: You", "ok 5 a row", "[    9.1] it",
+            "VM-VERDICT: 0"])
         self.assertEqual(console.verdict, 0)
 
     def test_silent_machine_is_asked(self):
