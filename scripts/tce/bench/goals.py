@@ -16,7 +16,8 @@ DPDK = 10                   # times cheaper
 # A sparse window: no more per cell of its tables than if each cell had an entry
 FEW = 64                    # entries that are mapped in it
 PARALLEL = 1.8              # two CPUs are worth so many, see selftests/bench/parallel.c
-BESIDE = 0.5                # of one so much is left beside a long call: 1.3 to 3, or 0 to 0.1 with a lock for all
+BESIDE = 0.25               # of one so much is left beside a long call: 1.3 to 3, or 0 to 0.1 with a lock for all
+LONG_CALL = {1: 16 * MIB, 2: 64 * MIB}
 HCALLS = 4                  # MAP and UNMAP of 512 contiguous entries, pseries
 EXACT = 1.005               # what is "not above": the counting is good to half a percent
 
@@ -257,8 +258,9 @@ def parallel_lines(f: Figures, short: bool) -> Iterator[Line]:
 
 
 def beside_line(f: Figures, version: int) -> Line:
-    intree, ours = (f.get(d, "parallel", version, "beside", 16 * MIB) for d in ("intree", "ours"))
-    return Line(f"v{version} calls beside one of 16 MiB, part of a CPU", intree, ours, f">= {BESIDE}", BESIDE, least=True,
+    n = LONG_CALL[version]
+    intree, ours = (f.get(d, "parallel", version, "beside", n) for d in ("intree", "ours"))
+    return Line(f"v{version} calls beside one of {n // MIB} MiB, part of a CPU", intree, ours, f">= {BESIDE}", BESIDE, least=True,
                 shared=True)
 
 
