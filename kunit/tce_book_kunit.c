@@ -29,6 +29,7 @@ struct book_case {
 	unsigned long ua;
 	unsigned long huge;
 	long pins;
+	struct tce_gate gate;
 };
 
 /* @n huge pages, and a container with a window of 4K pages. */
@@ -286,6 +287,26 @@ static void register_shared(struct tce_thread *thread)
 	thread->rc = tce_register(&thread->view, tce_shared, shared_size);
 }
 
+/* A thread that registers stands still once its first pages are pinned. */
+static void start_and_hold(struct book_case *b, struct tce_thread *thread,
+			   void (*fn)(struct tce_thread *thread))
+{
+	tce_gate_close(b->fx, &b->gate);
+	b->fx->mock->gate = NULL;
+	/* the first was to see how large they are */
+	b->gate.skip = 1;
+	b->fx->mock->pinned_gate = &b->gate;
+	tce_thread_start(thread, b->client, fn);
+	wait_for_completion(&b->gate.reached);
+}
+
+static void let_on(struct book_case *b, struct tce_thread *thread)
+{
+	complete(&b->gate.open);
+	tce_thread_join(thread);
+	b->fx->busy = false;
+}
+
 /*
  * Other memory comes to the address after the first huge page there was pinned, and
  * before the driver looks. What is registered is what is there then.
@@ -298,19 +319,12 @@ static void another_thread_maps(struct kunit *test)
 	struct file *file = NULL;
 	struct tce_thread a;
 	struct book_case b;
-	struct tce_gate gate;
 
 	book_init(test, &b, kind->kind, 4);
 	size = 2 * b.huge;
 	tce_shared = b.ua;
 	shared_size = size;
-	tce_gate_close(b.fx, &gate);
-	b.fx->mock->gate = NULL;
-	/* the first was to see how large they are */
-	gate.skip = 1;
-	b.fx->mock->pinned_gate = &gate;
-	tce_thread_start(&a, b.client, register_shared);
-	wait_for_completion(&gate.reached);
+	start_and_hold(&b, &a, register_shared);
 	if (kind->kind == TCE_MEM_HUGETLB)
 		file = tce_file(b.fx, b.ua);
 	KUNIT_EXPECT_EQ(test, vm_mmap(file, b.ua, size, rw, MAP_FIXED |
@@ -319,9 +333,7 @@ static void another_thread_maps(struct kunit *test)
 	tce_stamp(b.ua, size);
 	if (file)
 		fput(file);
-	complete(&gate.open);
-	tce_thread_join(&a);
-	b.fx->busy = false;
+	let_on(&b, &a);
 	tce_settled(b.fx);
 	KUNIT_ASSERT_EQ(test, a.rc, 0);
 
@@ -343,25 +355,16 @@ static void another_thread_protects(struct kunit *test)
 	struct file *file;
 	struct tce_thread a;
 	struct book_case b;
-	struct tce_gate gate;
 
 	book_init(test, &b, TCE_MEM_HUGETLB, 4);
 	shared_size = 2 * b.huge;
 	tce_shared = b.ua;
-	tce_gate_close(b.fx, &gate);
-	b.fx->mock->gate = NULL;
-	/* the first was to see how large they are */
-	gate.skip = 1;
-	b.fx->mock->pinned_gate = &gate;
-	tce_thread_start(&a, b.client, register_shared);
-	wait_for_completion(&gate.reached);
+	start_and_hold(&b, &a, register_shared);
 	file = tce_file(b.fx, b.ua);
 	KUNIT_EXPECT_EQ(test, vm_mmap(file, b.ua, shared_size, PROT_READ,
 				      MAP_FIXED | MAP_SHARED | MAP_POPULATE, 0), b.ua);
 	fput(file);
-	complete(&gate.open);
-	tce_thread_join(&a);
-	b.fx->busy = false;
+	let_on(&b, &a);
 	tce_settled(b.fx);
 	KUNIT_EXPECT_EQ(test, a.rc, -EFAULT);
 	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
@@ -382,7 +385,6 @@ static void killed_amid_a_chunk(struct kunit *test)
 {
 	struct tce_thread a;
 	struct book_case b;
-	struct tce_gate gate;
 	struct file *file;
 	unsigned long i;
 
@@ -399,19 +401,11 @@ static void killed_amid_a_chunk(struct kunit *test)
 		tce_stamp(tce_shared + i * b.huge, SZ_4K);
 	}
 	fput(file);
-	tce_gate_close(b.fx, &gate);
-	b.fx->mock->gate = NULL;
-	/* the first was to see how large they are */
-	gate.skip = 1;
-	b.fx->mock->pinned_gate = &gate;
 	tce_fault_arm(b.fx->mock, TCE_FAULT_PIN, 1 + CHUNK_CALLS + 1, -EFAULT);
-	tce_thread_start(&a, b.client, register_shared_killed);
-	wait_for_completion(&gate.reached);
+	start_and_hold(&b, &a, register_shared_killed);
 	sigaddset(&a.task->pending.signal, SIGKILL);
 	set_tsk_thread_flag(a.task, TIF_SIGPENDING);
-	complete(&gate.open);
-	tce_thread_join(&a);
-	b.fx->busy = false;
+	let_on(&b, &a);
 	KUNIT_EXPECT_EQ(test, tce_fault_disarm(b.fx->mock), 0);
 	KUNIT_EXPECT_EQ(test, a.rc, -EINTR);
 	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);

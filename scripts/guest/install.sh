@@ -34,22 +34,17 @@ check() {
 	fi
 }
 not() { ! "$@"; }
-# shown TEXT COMMAND... - does the command succeed, and print that?
-shown() {
+# prints TEXT COMMAND... - does the command print that? Its exit code is in $code.
+prints() {
 	text=$1
 	shift
-	if "$@" >$here/shown 2>&1; then code=0; else code=$?; fi
-	cat $here/shown
-	[ $code -eq 0 ] && grep -qF -- "$text" $here/shown
+	if "$@" >$here/printed 2>&1; then code=0; else code=$?; fi
+	cat $here/printed
+	grep -qF -- "$text" $here/printed
 }
-# refused WHY COMMAND... - does the command fail, and say why?
-refused() {
-	why=$1
-	shift
-	if "$@" >$here/refused 2>&1; then code=0; else code=$?; fi
-	cat $here/refused
-	[ $code -ne 0 ] && grep -qF -- "$why" $here/refused
-}
+# Does the command print that, and succeed, or fail?
+shown() { prints "$@" && [ $code -eq 0 ]; }
+refused() { prints "$@" && [ $code -ne 0 ]; }
 
 # There is no network. What is asked for lies in apt's cache.
 apt_() { apt-get -q -y --no-install-recommends "$@"; }

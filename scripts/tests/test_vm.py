@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/vm: what a console is worth."""
 import io
+import socket
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 from unittest.mock import patch
@@ -35,8 +37,25 @@ class Vm(unittest.TestCase):
             console = vm.Console(io.StringIO(), "none")
             _, late = command.boot(["sh", "-c", script], console, 60, 0.1, Path(tmp) / "monitor")
             self.assertTrue(late)
-            self.assertEqual(console.log.getvalue(), "begun\n^l^w\n")
-            self.assertIn("No such file", (Path(tmp) / "registers").read_text())
+            self.assertRegex(console.log.getvalue(), r"^begun\n\^l\^w\n# monitor: .*No such file.*\n$")
+
+    def test_silent_machine_has_gone(self):
+        """Neither its monitor nor its console answers any more."""
+        with tempfile.TemporaryDirectory() as tmp, patch.object(command, "LAST_WORD", 0.1), patch("signal.signal"), \
+                socket.socket(socket.AF_UNIX) as monitor:
+            monitor.bind(f"{tmp}/monitor")
+            monitor.listen()
+
+            def leave():
+                asker = monitor.accept()[0]
+                asker.recv(100)
+                asker.close()
+
+            threading.Thread(target=leave, daemon=True).start()
+            console = vm.Console(io.StringIO(), "none")
+            _, late = command.boot(["sh", "-c", "exec <&-; exec sleep 60"], console, 60, 0.1, Path(tmp) / "monitor")
+            self.assertTrue(late)
+            self.assertEqual(console.log.getvalue(), "")
 
     def test_pass(self):
         self.assertEqual(self.judge("VM-START", "VM-VERDICT: 0", "[    9.1] reboot: Power down"), vm.PASS)

@@ -58,9 +58,7 @@ class Steps(Console):
         super().__init__(log, "none")
         self.fails = False
 
-    def line(self, raw: bytes) -> None:
-        super().line(raw)
-        text = raw.decode("utf-8", "replace").rstrip("\r\n")
+    def whole(self, text: str) -> None:
         self.fails = text.startswith("FAIL") or self.fails and text.startswith("         ")
         if STEP.match(text) or self.fails:
             print(text, flush=True)

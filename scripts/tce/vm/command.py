@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Boot a machine, run one guest script in it, and judge the run."""
 import argparse
+import contextlib
 import functools
 import gzip
 import os
@@ -29,25 +30,31 @@ LAST_WORD = 10      # seconds that a silent machine has for each answer
 WHERE = re.compile(r"CPU#|NIP|MSR|TB | *CFAR")     # of its registers
 
 
-def ask_why(qemu: subprocess.Popen[bytes], monitor: Path) -> None:
-    """Have a silent machine say what it does: where its processors are, and (SysRq l, w) what its tasks wait for."""
+def registers(monitor: Path) -> str:
+    """Where the processors of a silent machine are."""
+    answer = b""
     try:
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(2)
             sock.connect(str(monitor))
             sock.sendall(b"info registers -a\n")
-            answer = b""
-            while not answer.endswith(b"(qemu) ") or answer.count(b"(qemu) ") < 2:
-                answer += sock.recv(1 << 16)
+            while answer.count(b"(qemu) ") < 2:
+                more = sock.recv(1 << 16)
+                if not more:
+                    break
+                answer += more
     except OSError as error:
-        answer = str(error).encode()
-    with open(monitor.with_name("registers"), "wb") as out:
-        out.write(answer)
+        return f"# monitor: {error}\n"
+    return "".join(line + "\n" for line in answer.decode(errors="replace").splitlines() if WHERE.match(line))
+
+
+def ask_tasks(qemu: subprocess.Popen[bytes], done: threading.Event) -> None:
+    """Have a silent machine's kernel say, on its console, what its processors do and its tasks wait for (SysRq l, w)."""
     assert qemu.stdin
     for key in b"l", b"w":
         qemu.stdin.write(b"\x0f" + key)
         qemu.stdin.flush()
-        time.sleep(LAST_WORD)
+        done.wait(LAST_WORD)
 
 
 def boot(argv: list[str], console: Console, timeout: float, stall: float, monitor: Path,
@@ -57,18 +64,20 @@ def boot(argv: list[str], console: Console, timeout: float, stall: float, monito
                             stderr=subprocess.STDOUT)
     end = time.monotonic() + timeout
     quiet_until = time.monotonic() + stall
-    late = threading.Event()
     done = threading.Event()
+    why: list[str] = []     # it was too late, and this is where it stood
 
     def watch() -> None:
         while not done.wait(0.5):
             if time.monotonic() > min(end, quiet_until):
-                late.set()
-                ask_why(qemu, monitor)
+                why.append(registers(monitor))
+                with contextlib.suppress(OSError):      # it ended meanwhile
+                    ask_tasks(qemu, done)
                 qemu.kill()
                 return
 
-    threading.Thread(target=watch, daemon=True).start()
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         if prepare:
@@ -77,10 +86,10 @@ def boot(argv: list[str], console: Console, timeout: float, stall: float, monito
         for raw in qemu.stdout:
             quiet_until = time.monotonic() + stall
             console.line(raw)
-        registers = monitor.with_name("registers")
-        if registers.exists():
-            console.log.write("".join(line + "\n" for line in registers.read_text(errors="replace").splitlines() if WHERE.match(line)))
-        return qemu.wait(), late.is_set()
+        done.set()
+        watcher.join()
+        console.log.write("".join(why))
+        return qemu.wait(), bool(why)
     finally:
         done.set()
         qemu.kill()
