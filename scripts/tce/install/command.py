@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Start a real Debian twice, with what is to be installed on it, and count what it says."""
-import io
 import re
 import shutil
 import subprocess
-import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import NamedTuple, TextIO
 from tce.cli import parser, path_from, say
 from tce.dist import build
 from tce.paths import LOGS, OUT, ROOT, SCRIPTS
+from tce.vm import debian
 from tce.vm.command import boot
 from tce.vm.console import Console
 from tce.vm.machines import MACHINES, qemu_devices
@@ -92,16 +91,6 @@ def sources() -> dict[str, Path]:
     return files
 
 
-def payload(file: Path, start: int, files: Mapping[str, Path]) -> None:
-    """What the system finds on its second disk."""
-    with tarfile.open(file, "w") as tar:
-        info = tarfile.TarInfo("boot")
-        info.size = 2
-        tar.addfile(info, io.BytesIO(f"{start}\n".encode()))
-        for name, path in files.items():
-            tar.add(path, name)
-
-
 def from_disk(disk: Path, name: str, to: Path) -> bool:
     """Get a file of the system that is not running, if it is there."""
     to.unlink(missing_ok=True)
@@ -111,17 +100,12 @@ def from_disk(disk: Path, name: str, to: Path) -> bool:
 
 def run(place: Path, log: Path, keep: bool) -> Found:
     """Start the system of this directory, which writes to its disk or (keep) does not."""
-    drives = []
-    for n, drive in enumerate(("disk", "more")):
-        drives += ["-drive", f"file={place / drive},format=raw,if=none,id=d{n},cache=unsafe,snapshot={'on' if keep else 'off'}",
-                   "-device", f"virtio-blk-pci,drive=d{n},bus=pcie.{n + 1}"]
-    # What would be at apt's lock, or at the console
-    masks = [f"systemd.mask={unit}" for unit in ("serial-getty@hvc0.service", "apt-daily.timer", "apt-daily-upgrade.timer")]
     argv = ["qemu-system-ppc64", *MACHINES["powernv9"], "-m", "3G", "-smp", "2",
             "-kernel", str(place / "vmlinux"), "-initrd", str(place / "initrd"),
-            "-append", f"console=hvc0 root=/dev/vda rw {' '.join(masks)} systemd.show_status=0 panic=-1 oops=panic"
+            "-append", f"console=hvc0 {debian.APPEND} panic=-1 oops=panic"
                        " watchdog_thresh=30 rcupdate.rcu_cpu_stall_timeout=60 sysrq_always_enabled",
-            "-display", "none", "-serial", "stdio", "-nic", "none", "-no-reboot", *qemu_devices("powernv9", ["edu"]), *drives]
+            "-display", "none", "-serial", "stdio", "-nic", "none", "-no-reboot",
+            *qemu_devices("powernv9", ["edu"]), *debian.drives(place / "disk", place / "more", 1, keep)]
     with open(log, "w", encoding="utf-8") as out, tempfile.TemporaryDirectory(prefix="vfio-install-") as name:
         console = Steps(out)
         monitor = Path(name) / "monitor"
@@ -150,7 +134,7 @@ def started(suite: str, files: Mapping[str, Path], begin: int) -> Iterator[Found
                        for there, here in (("vmlinux", "vmlinux"), ("initrd.img", "initrd"))):
                 yield Found(0, 0, [f"there is no {kernel} in /boot"])
                 return
-        payload(place / "more", start, files)
+        debian.pack(place / "more", {"boot": f"{start}\n", **files})
         log = LOGS / f"install-{suite}-{start}.log"
         say(f"{suite}: start {start} (log: {log.relative_to(ROOT)})")
         yield run(place, log, start == 2)

@@ -21,6 +21,7 @@ from tce import kernels
 from tce.cli import die, parser, path_from
 from tce.kernels import Kernel
 from tce.paths import LOGS, SCRIPTS
+from tce.vm import debian
 from tce.vm.console import MEANING, Console, judge
 from tce.vm.hugepages import describe_huge_pages
 from tce.vm.initramfs import cpio, stage
@@ -121,6 +122,8 @@ def parse_args(doc: str) -> argparse.Namespace:
                         "machine does and QEMU does not (pseries has 2M in any case)")
     p.add_argument("--kvm", action="store_true",
                    help="a POWER9 that offers KVM to its kernel, which has the module: QEMU 10, from the cache")
+    p.add_argument("--debian", type=Path, metavar="DIR",
+                   help="run the script in this real Debian (scripts/debian-image), whose kernel and modules it has")
     p.add_argument("--append", default="", help="more for the kernel command line")
     p.add_argument("--qemu", action="append", default=[], help="another QEMU argument")
     p.add_argument("--smp", type=int, default=2)
@@ -152,20 +155,35 @@ def bootable(name: str) -> Kernel:
     return kernel
 
 
-def qemu_command(args: argparse.Namespace, kernel: Kernel, initrd: Path) -> list[str]:
+def qemu_command(args: argparse.Namespace, vmlinux: Path | str, initrd: Path, monitor: Path) -> list[str]:
     # A busy machine may keep an emulated processor waiting for longer than the
     # watchdogs' 10 s; what really hangs still meets them, or the time limit.
-    append = (f"console=hvc0 rdinit=/init panic=-1 oops=panic log_buf_len=4M watchdog_thresh=30"
+    append = (f"console=hvc0 {debian.APPEND if args.debian else 'rdinit=/init'} panic=-1 oops=panic log_buf_len=4M watchdog_thresh=30"
               f" rcupdate.rcu_cpu_stall_timeout=60 sysrq_always_enabled tce.run={args.run}"
               f" tce.driver={args.driver}")
     if args.arg:
         append += " tce.args=" + ",".join(args.arg)
     return ["qemu-system-ppc64", *MACHINES[args.machine], "-m", args.mem, "-smp", str(args.smp),
-            "-kernel", kernel["VMLINUX"], "-initrd", str(initrd),
+            "-kernel", str(vmlinux), "-initrd", str(initrd),
             "-append", f"{append} {args.append}".strip(),
-            "-display", "none", "-serial", "stdio", "-monitor", f"unix:{initrd.with_name('monitor')},server=on,wait=off",
+            "-display", "none", "-serial", "stdio", "-monitor", f"unix:{monitor},server=on,wait=off",
             "-nic", "none", "-no-reboot",
             *qemu_devices(args.machine, args.device), *args.qemu]
+
+
+def prepared(args: argparse.Namespace, tmp: Path) -> list[str]:
+    """Everything that the guest needs, below tmp; returns QEMU's arguments."""
+    root, monitor = tmp / "root", tmp / "monitor"
+    if args.debian:
+        debian.stage(root, args)
+        debian.pack(tmp / "more", {path.name: path for path in root.iterdir()})
+        return [*qemu_command(args, args.debian / "vmlinux", args.debian / "initrd", monitor),
+                *debian.drives(args.debian / "disk", tmp / "more", len(args.device), True)]
+    kernel = bootable(args.kernel)
+    stage(root, kernel, args)
+    with gzip.open(tmp / "initrd", "wb", compresslevel=1) as out:
+        cpio(root, out)
+    return qemu_command(args, kernel["VMLINUX"], tmp / "initrd", monitor)
 
 
 def boot_and_retry(argv: list[str], args: argparse.Namespace, log: Path, monitor: Path,
@@ -200,14 +218,10 @@ def main(doc: str) -> int:
     find_programs(args)
     log = Path(args.log or LOGS / f"{'-'.join((args.run, args.kernel, args.machine, args.driver))}.log")
     log.parent.mkdir(parents=True, exist_ok=True)
-    kernel = bootable(args.kernel)
 
     with tempfile.TemporaryDirectory(prefix="vfio-vm-") as name:
         tmp = Path(name)
-        stage(tmp / "root", kernel, args)
-        with gzip.open(tmp / "initrd", "wb", compresslevel=1) as out:
-            cpio(tmp / "root", out)
-        argv, prepare = qemu_command(args, kernel, tmp / "initrd"), None
+        argv, prepare = prepared(args, tmp), None
         if args.huge_pages and args.machine.startswith("powernv"):
             argv += ["-S", "-chardev", f"socket,id=gdb,path={tmp}/gdb,server=on,wait=off", "-gdb", "chardev:gdb"]
             prepare = functools.partial(describe_huge_pages, f"{tmp}/gdb")

@@ -57,7 +57,7 @@ def copy_module(source: Path, target: Path) -> None:
 def stage(root: Path, kernel: Kernel, args: argparse.Namespace) -> None:
     """Put everything that the guest needs under root."""
     shutil.copytree(path_from("userland", kernel["ENDIAN"]), root, symlinks=True)
-    for sub in ("etc", "guest", "proc", "sys", "dev"):
+    for sub in ("etc", "proc", "sys", "dev"):
         (root / sub).mkdir()
     (root / "etc/passwd").write_text("root::0:0:root:/root:/bin/sh\n"
                                      "nobody::65534:65534:nobody:/tmp:/bin/sh\n")
@@ -84,7 +84,12 @@ def stage(root: Path, kernel: Kernel, args: argparse.Namespace) -> None:
     if iommu_ops.exists():
         shutil.copy2(iommu_ops, target / "updates")
     subprocess.run(["depmod", "-b", root, kernel["KVER"]], check=True)
+    stage_scripts(root, args)
 
+
+def stage_scripts(root: Path, args: argparse.Namespace) -> None:
+    """The guest scripts, and the files that were asked for."""
+    (root / "guest").mkdir(parents=True)
     for script in (SCRIPTS / "guest").iterdir():
         shutil.copy2(script, root / "guest")
     (root / "guest/init").rename(root / "init")
