@@ -197,7 +197,7 @@ help:
 	@echo 'make check-install  the packages on a real Debian 12 and 13 for POWER, from install to removal (SUITE=bookworm|trixie)'
 	@echo 'make check-into-tree  the driver as a part of Linux 7.2: built, booted, tested'
 	@echo 'make check          all builds, static checks, tests on all machines'
-	@echo 'make kernels        the test programs on the kernels that make check leaves out: hours'
+	@echo 'make kernels        the test programs on the kernels and machines that make check leaves out: hours'
 	@echo 'make quick          lint, the suites and the test programs on one machine: four minutes'
 	@echo 'make bench          what it costs, against the kernel'\''s own driver'
 	@echo 'make lint           shellcheck, checkpatch, kernel-doc, cppcheck, coccinelle and more'
