@@ -87,6 +87,7 @@ wants() {
 	die "$what, exit code $rc"
 }
 ended() { [ "$rc" -eq "$1" ]; }
+interrupt() { end INT; }
 not() { ! "$@"; }
 said() { grep -q "$1" /tmp/said; }
 reported() { grep -q "$1" $OUT/report.txt; }
@@ -96,6 +97,59 @@ report() {
 	say "json $1"
 	cat $OUT/report.json
 	say "json end"
+}
+
+# In a real Debian, its owner types what hardware.rst says, at a terminal.
+if [ -e /etc/debian_version ]; then
+	useradd -m owner
+	echo "owner ALL=(ALL) NOPASSWD: ALL" >/etc/sudoers.d/owner
+	cp -a /hostcheck/source /home/owner/
+	chown -R owner: /home/owner
+	OUT=/home/owner/source/out/hostcheck/report
+	mkfifo /tmp/keys
+	exec 3<>/tmp/keys
+	runs() {
+		target=$1 options=$TCE_HOSTCHECK
+		shift
+		for word in "$@"; do options="$options '$word'"; done
+		cat >/tmp/command <<-EOF
+			cd source && sudo make hostcheck DEVICE=$target OPTIONS="$options" \
+				HOSTCHECK_SECONDS=$HOSTCHECK_SECONDS HOSTCHECK_STRAY="$HOSTCHECK_STRAY"
+		EOF
+		su - owner -c "script -qec '. /tmp/command' /dev/null" </tmp/keys 3>&-
+	}
+	type_keys() { printf '%b' "$1" >/tmp/keys; }
+	interrupt() { type_keys '\003'; }
+	# make ends with a code of its own.
+	ended() {
+		case $1 in
+		0) [ "$rc" -eq 0 ] ;;
+		137) said 'hostcheck\] \(Error 137\|Killed\)' ;;
+		*) said "hostcheck\] Error $1" ;;
+		esac
+	}
+fi
+
+# Somebody is asked, and goes on.
+case_asked() {
+	ready "$1"
+	type_keys 'y\n'
+	hostcheck "$dev"
+	wants "$1: not all has passed" ended 0
+	wants "$1: nobody was asked" said "Go on?"
+	wants "$1: whose source it is" not reported "source unknown"
+	report "$1"
+}
+
+# Somebody is asked, and does not.
+case_answers() {
+	ready nvme
+	for answer in n '' 'yonder'; do
+		type_keys "$answer\n"
+		hostcheck "$dev"
+		wants "the answer '$answer' is none" said "refused: as you said"
+		wants "the answer '$answer'" ended 3
+	done
 }
 
 # ready ENGINE - its device is free: $dev
@@ -117,29 +171,6 @@ case_passes() {
 	ready "$1"
 	hostcheck "$dev" --yes
 	wants "$1: not all has passed" ended 0
-	report "$1"
-}
-
-# As its owner does it in a Debian: from the source, by its compiler. Somebody answers.
-case_debian() {
-	ready "$1"
-	debian=/debian
-	OUT=$debian/root/source/out/hostcheck/report
-	mkdir -p $debian
-	mount -t ext4 /dev/vda $debian || die "the disk with Debian can't be mounted"
-	for sub in proc sys dev; do mount --bind /$sub $debian/$sub; done
-	mkdir -p /dev/pts
-	mount -t devpts devpts $debian/dev/pts
-	cp -a /hostcheck/source $debian/root/
-	runs() {
-		echo y | chroot $debian /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root MAKEFLAGS=-j2 \
-			HOSTCHECK_SECONDS="$HOSTCHECK_SECONDS" \
-			script -qec "cd /root/source && make hostcheck DEVICE=$1 OPTIONS='$TCE_HOSTCHECK'" /dev/null
-	}
-	hostcheck "$dev"
-	wants "$1: not all has passed" ended 0
-	wants "$1: nobody was asked" said "Go on?"
-	wants "$1: whose source it is" not reported "source unknown"
 	report "$1"
 }
 
@@ -241,14 +272,42 @@ case_refuse_net() {
 	for other in $(pci_find "$E1000E"); do echo "$other" >/sys/bus/pci/drivers_probe; done
 	refuses "$dev" "same IOMMU group" --yes
 	for other in $(pci_find "$E1000E" | sed 1d); do pci_unbind "$other"; done
-	ifconfig "$net" up
+	ip link set "$net" up
 	refuses "$dev" "$net, which is up" --yes
-	ifconfig "$net" down
-	brctl addbr hostcheck
-	brctl addif hostcheck "$net"
+	ip link set "$net" down
+	ip link add hostcheck type bridge
+	ip link set "$net" master hostcheck
 	refuses "$dev" "$net is part of hostcheck" --yes
-	brctl delif hostcheck "$net"
-	brctl delbr hostcheck
+	ip link set "$net" nomaster
+	ip link delete hostcheck
+	modprobe bonding max_bonds=0
+	bonds=/sys/class/net/bonding_masters
+	echo +hostcheck >$bonds
+	echo "+$net" >/sys/class/net/hostcheck/bonding/slaves
+	ip link set "$net" down
+	refuses "$dev" "$net is part of hostcheck" --yes
+	echo -hostcheck >$bonds
+	rmmod bonding
+}
+
+# What a volume and a RAID are made of. Neither writes to the disk.
+case_refuse_volume() {
+	dev=$(first "$(id nvme)")
+	dmsetup create hostcheck --table "0 8192 linear /dev/nvme0n1p2 0" || die "there is no volume"
+	refuses "$dev" "nvme0n1p2: part of dm-" --yes
+	dmsetup remove hostcheck
+	mdadm --build /dev/md0 --level=0 --raid-devices=2 /dev/nvme0n1p1 /dev/nvme0n1p2 || die "there is no RAID"
+	refuses "$dev" "nvme0n1p1: part of md0" --yes
+	mdadm --stop /dev/md0
+}
+
+# A disk on the USB
+case_refuse_stick() {
+	dev=$(first "$(id xhci)")
+	mkdir -p /mnt
+	mount -t ext4 -o ro /dev/sda /mnt || die "the disk can't be mounted"
+	refuses "$dev" "has the disk sda: mounted at /mnt" --yes
+	umount /mnt
 }
 
 case_refuse_console() {
@@ -295,7 +354,7 @@ end() {
 
 # ^C in the middle
 case_interrupt() {
-	later 5 end INT
+	later 5 interrupt
 	ready "$1"
 	hostcheck "$dev" --yes
 	wants "interrupted: not given back" said "is given back"
@@ -315,9 +374,14 @@ case_kill() {
 	done
 }
 
-# The program dies
+# The program dies, not the script, which has the same name.
+kill_program() {
+	for process in /proc/[0-9]*; do
+		if tr '\0' ' ' <"$process/cmdline" | grep -q 'hostcheck --device'; then kill -KILL "${process#/proc/}"; fi
+	done 2>/dev/null
+}
 case_crash() {
-	later 5 killall -KILL hostcheck
+	later 5 kill_program
 	ready "$1"
 	hostcheck "$dev" --yes
 	wants "the program died: no word" reported '^fail .*the program came to its end'
@@ -389,7 +453,7 @@ case_narrow() {
 	wants "a device that is broken" ended 1
 }
 
-for module in nvme xhci-pci e1000e igb bridge usbhid hid-generic evdev crc32c_generic ext4 virtio_blk; do modprobe $module 2>/dev/null; done
+for module in nvme xhci-pci e1000e igb bridge usbhid hid-generic evdev usb-storage sd_mod crc32c_generic ext4; do modprobe $module 2>/dev/null; done
 sleep 3
 bad=
 for name in "$@"; do
