@@ -112,14 +112,18 @@ if [ -e /etc/debian_version ]; then
 		target=$1 options=$TCE_HOSTCHECK
 		shift
 		for word in "$@"; do options="$options '$word'"; done
+		# Who has not said anything is not there.
 		cat >/tmp/command <<-EOF
 			cd source && sudo make hostcheck DEVICE=$target OPTIONS="$options" \
-				HOSTCHECK_SECONDS=$HOSTCHECK_SECONDS HOSTCHECK_STRAY="$HOSTCHECK_STRAY"
+				HOSTCHECK_SECONDS=$HOSTCHECK_SECONDS HOSTCHECK_STRAY="$HOSTCHECK_STRAY" ${terminal-</dev/null}
 		EOF
 		su - owner -c "script -qec '. /tmp/command' /dev/null" </tmp/keys 3>&-
 	}
-	type_keys() { printf '%b' "$1" >/tmp/keys; }
-	interrupt() { type_keys '\003'; }
+	says() {
+		echo "$1" >/tmp/keys
+		terminal=
+	}
+	interrupt() { printf '\003' >/tmp/keys; }
 	# make ends with a code of its own.
 	ended() {
 		case $1 in
@@ -133,7 +137,7 @@ fi
 # Somebody is asked, and goes on.
 case_asked() {
 	ready "$1"
-	type_keys 'y\n'
+	says y
 	hostcheck "$dev"
 	wants "$1: not all has passed" ended 0
 	wants "$1: nobody was asked" said "Go on?"
@@ -145,7 +149,7 @@ case_asked() {
 case_answers() {
 	ready nvme
 	for answer in n '' 'yonder'; do
-		type_keys "$answer\n"
+		says "$answer"
 		hostcheck "$dev"
 		wants "the answer '$answer' is none" said "refused: as you said"
 		wants "the answer '$answer'" ended 3

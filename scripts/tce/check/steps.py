@@ -50,7 +50,6 @@ def sequential() -> Iterator[Step]:
         suites = ["TCE_KUNIT=1"] if kernel == "6.12-be" else []
         yield f"build {kernel}", ["build-module", kernel, "W=1", *sparse, *suites], True
     yield "build 6.12-clang", ["build-module", "6.12-clang", "W=1"], True
-    yield "packages", ["package", "check"], False
 
 
 def quick() -> Iterator[Step]:
@@ -130,6 +129,7 @@ def machines() -> Iterator[Step]:
     yield "demo powernv9", ["demo", "powernv9"], False
     yield "demo pseries", ["demo", "pseries"], False
     yield "tracing powernv9", ["check-tracing", "powernv9"], False
+    yield "packages", ["package", "check"], False
     yield "packages in Debian 12", ["check-dkms"], False
     for kernel in DEBIAN:
         yield f"btf {kernel}", ["check-btf", kernel], False
