@@ -106,31 +106,30 @@ if [ -e /etc/debian_version ]; then
 	cp -a /hostcheck/source /home/owner/
 	chown -R owner: /home/owner
 	OUT=/home/owner/source/out/hostcheck/report
+	asked=
 	mkfifo /tmp/keys
 	exec 3<>/tmp/keys
+	# Who has said something sits there, and has it built, too: a case of that kind comes first.
 	runs() {
-		target=$1 options=$TCE_HOSTCHECK
+		target=$1 options=$TCE_HOSTCHECK seen="HOSTCHECK_SECONDS=$HOSTCHECK_SECONDS HOSTCHECK_STRAY='$HOSTCHECK_STRAY'"
 		shift
 		for word in "$@"; do options="$options '$word'"; done
-		# Who has not said anything is not there.
-		cat >/tmp/command <<-EOF
-			cd source && sudo make hostcheck DEVICE=$target OPTIONS="$options" \
-				HOSTCHECK_SECONDS=$HOSTCHECK_SECONDS HOSTCHECK_STRAY="$HOSTCHECK_STRAY" ${terminal-</dev/null}
-		EOF
+		if [ -n "$asked" ]; then
+			typed="sudo make hostcheck DEVICE=$target OPTIONS=\"$options\" $seen"
+		else
+			typed="sudo $seen scripts/hostcheck $options $target </dev/null"
+		fi
+		echo "cd source && $typed" >/tmp/command
 		su - owner -c "script -qec '. /tmp/command' /dev/null" </tmp/keys 3>&-
 	}
 	says() {
 		echo "$1" >/tmp/keys
-		terminal=
+		asked=1
 	}
 	interrupt() { printf '\003' >/tmp/keys; }
 	# make ends with a code of its own.
 	ended() {
-		case $1 in
-		0) [ "$rc" -eq 0 ] ;;
-		137) said 'hostcheck\] \(Error 137\|Killed\)' ;;
-		*) said "hostcheck\] Error $1" ;;
-		esac
+		if [ -n "$asked" ] && [ "$1" -ne 0 ]; then said "hostcheck\] Error $1"; else [ "$rc" -eq "$1" ]; fi
 	}
 fi
 
