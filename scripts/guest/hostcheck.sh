@@ -372,8 +372,9 @@ case_kill() {
 		ready "$1"
 		later $rows end KILL
 		hostcheck "$dev" --yes
-		wants "killed: not given back" said "is given back"
 		wants "killed" ended 137
+		# Where it had a terminal, that went with it. hostcheck() has seen that all is back.
+		[ -e /etc/debian_version ] || wants "killed: not given back" said "is given back"
 	done
 }
 
