@@ -25,6 +25,7 @@ BLOCKS = {
     "fuzz-wrong": ("Documentation/security.rst", "fuzz --wrong"),
     "check-guest": ("Documentation/passthrough.rst", "check-guest"),
     "bench": ("Documentation/figures-bench.rst", "bench"),
+    "bench-older": ("Documentation/figures-bench.rst", "bench --only 6.1-64k-powernv9"),
     "profile": ("Documentation/figures-bench.rst", "bench --profile"),
     "mutation": ("Documentation/testing.rst", "mutation"),
     "coverage": ("Documentation/testing.rst", "coverage"),

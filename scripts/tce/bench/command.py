@@ -6,12 +6,14 @@ import subprocess
 import time
 from collections.abc import Sequence
 
+from tce import figures
 from tce.bench import onelock
 from tce.bench.machines import HOSTS, OLDER, OUT, measure
-from tce.bench.plots import document
+from tce.bench.plots import draw
 from tce.bench.profile import print_profile
 from tce.bench.verdict import Verdict, table
 from tce.cli import die, parser, write_option
+from tce.tables import literal
 
 Hosts = Sequence[tuple[str, str]]
 
@@ -33,12 +35,13 @@ def parse_args(doc: str) -> tuple[argparse.Namespace, Hosts]:
     write_option(p)
     p.add_argument("--wrong", action="store_true")
     args = p.parse_args()
-    hosts = [h for h in (*HOSTS, *OLDER) if "-".join(h) in args.only] if args.only else HOSTS
+    hosts = tuple(h for h in (*HOSTS, *OLDER) if "-".join(h) in args.only) if args.only else HOSTS
     if not hosts:
         die(f"--only is one of {', '.join('-'.join(h) for h in (*HOSTS, *OLDER))}")
-    if args.write and (args.short or args.only or args.table or args.ko or args.wrong):
-        p.error("--write wants all hosts and kinds, measured now, of this module")
-    if args.write and not args.profile and not shutil.which("gnuplot"):
+    whole = not args.only if args.profile else hosts in (HOSTS, OLDER)
+    if args.write and (args.short or not whole or args.table or args.ko or args.wrong):
+        p.error(f"--write wants all hosts and kinds, measured now, of this module; or --only {'-'.join(OLDER[0])}")
+    if args.write and not args.profile and hosts == HOSTS and not shutil.which("gnuplot"):
         die("gnuplot is not installed: run scripts/setup-host")
     return args, hosts
 
@@ -67,7 +70,10 @@ def judged(args: argparse.Namespace, hosts: Hosts) -> tuple[str, Verdict]:
         verdict.met += 2 - len(wrong)
         verdict.wrong += wrong
     if args.write and verdict.good():
-        document(paths, text, start)
+        if hosts == HOSTS:
+            draw(paths)
+        figures.write("bench" if hosts == HOSTS else "bench-older", f"{literal(text)}\n\nIn {figures.took(start)}.",
+                      [name for name, _ in hosts] + [machine for _, machine in hosts])
     return text, verdict
 
 

@@ -62,7 +62,9 @@ def build(name: str, ko: str | Path | None = None, floor: bool = True) -> tuple[
 
 def boot(name: str, machine: str, files: Iterable[str], log: Path, settings: Mapping[str, str], more: Iterable[str] = ()) -> str:
     argv = [SCRIPTS / "vm", "--kernel", name, "--machine", machine, "--driver", "intree", "--run", "bench",
-            "--device", "edu", "--huge-pages", "--show", "none", "--log", log, "--mem", "4G", *more]
+            "--device", "edu", "--huge-pages", "--show", "none", "--log", log, "--mem", "4G",
+            # to clear a page of 1 GiB is one step of the kernel, which takes a minute on a busy host
+            "--append", "rcupdate.rcu_cpu_stall_timeout=300", *more]
     for file in files:
         argv += ["--file", file]
     for key, value in settings.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The plots of Documentation/performance.rst, and the table of Documentation/figures-bench.rst."""
+"""The plots of Documentation/performance.rst."""
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -8,7 +8,6 @@ from tce import figures
 from tce.bench.machines import HOSTS
 from tce.bench.measured import Figures
 from tce.paths import ROOT
-from tce.tables import literal
 
 DOC = ROOT / "Documentation"
 
@@ -60,7 +59,7 @@ def plot_registrations(f: Figures, out: Path, title: str) -> None:
     gnuplot(text + "unset multiplot\n")
 
 
-def document(paths: Sequence[tuple[str, str, Path]], text: str, start: float) -> None:
+def draw(paths: Sequence[tuple[str, str, Path]]) -> None:
     source = f"source {figures.AT_START}"
     for name, machine, path in paths:
         f = Figures(path)
@@ -70,5 +69,3 @@ def document(paths: Sequence[tuple[str, str, Path]], text: str, start: float) ->
         if (name, machine) == HOSTS[0]:
             plot_registrations(f, DOC / "cost-by-registrations.svg",
                                f"Cost by number of registrations, {machine}, {pages} pages, {source}")
-    figures.write("bench", f"{literal(text)}\n\nIn {figures.took(start)}.",
-                  [name for name, *_ in paths] + [machine for _, machine, _ in paths])

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tce import kernels
+from tce.check.steps import PATIENCE
 from tce.cli import parser, path_from, say
 from tce.intree import tree
 from tce.kunit.cases import allowed_skips, listed
@@ -67,8 +68,8 @@ STEPS: dict[str, Callable[[], list[str]]] = {
     "build-m": command("fetch-kernel", "into-tree-m"),
     "build-y": command("fetch-kernel", "into-tree-y"),
     "build-kunit": command("fetch-kernel", tree.SUITES),
-    "selftest-m": command("selftest", "--kernel", "into-tree-m", "--machine", MACHINE),
-    "selftest-y": command("selftest", "--kernel", "into-tree-y", "--machine", MACHINE),
+    "selftest-m": command("selftest", "--kernel", "into-tree-m", "--machine", MACHINE, *PATIENCE),
+    "selftest-y": command("selftest", "--kernel", "into-tree-y", "--machine", MACHINE, *PATIENCE),
     "kunit": command("kunit", "--kernel", tree.SUITES, "--machine", MACHINE),
     "kunit.py": kunit_py,
 }
