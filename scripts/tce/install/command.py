@@ -169,7 +169,8 @@ def times(texts: Sequence[str]) -> str:
     steps = [(words, int(seconds)) for text in texts for _, seconds, words in STEP.findall(text)]
     long = [(words, seconds) for words, seconds in steps if seconds >= LONG]
     rows = [("step", "seconds"), *long, (f"the {len(steps) - len(long)} others", sum(s for _, s in steps) - sum(s for _, s in long))]
-    return f"{len(steps)} steps passed, none failed. In the emulator, on {os.cpu_count()} processors:\n\n{rst_table(rows)}"
+    busy = f"{os.cpu_count()} processors with a load of {os.getloadavg()[2]:.0f}"
+    return f"{len(steps)} steps passed, none failed. In the emulator, on {busy}:\n\n{rst_table(rows)}"
 
 
 def write_figures(suite: str) -> None:
