@@ -103,7 +103,7 @@ hotplug: host
 	@scripts/hotplug $(ROW)
 
 check-install: host
-	@scripts/check-install $(SUITE)
+	@scripts/check-install $(FIGURES) $(SUITE)
 
 check-hostcheck: host
 	@scripts/check-hostcheck --kernel $(ROW) --machine $(MACHINE)

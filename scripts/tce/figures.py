@@ -24,6 +24,8 @@ BLOCKS = {
     "fuzz-million": ("Documentation/security.rst", "fuzz --million"),
     "fuzz-wrong": ("Documentation/security.rst", "fuzz --wrong"),
     "check-guest": ("Documentation/passthrough.rst", "check-guest"),
+    "install-trixie": ("Documentation/installation.rst", "check-install trixie"),
+    "install-bookworm": ("Documentation/installation.rst", "check-install bookworm"),
     "bench": ("Documentation/figures-bench.rst", "bench"),
     "bench-older": ("Documentation/figures-bench.rst", "bench --only 6.1-64k-powernv9"),
     "profile": ("Documentation/figures-bench.rst", "bench --profile"),

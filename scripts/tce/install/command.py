@@ -1,28 +1,35 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Start a real Debian twice, with what is to be installed on it, and count what it says."""
+import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from tce.cli import parser, path_from, say
+from tce import figures
+from tce.cli import die, parser, path_from, say, write_option
 from tce.dist import build
 from tce.paths import LOGS, OUT, ROOT, SCRIPTS
+from tce.tables import rst_table
 from tce.vm import debian
 from tce.vm.command import boot
 from tce.vm.console import Console
 from tce.vm.machines import MACHINES, qemu_devices
 
 SUITES = ("bookworm", "trixie")
-STEP = re.compile(r"^(ok  |FAIL) +\d+ s  (.*)$", re.M)
+STEP = re.compile(r"^(ok  |FAIL) +(\d+) s  (.*)$", re.M)
+BEGIN = re.compile(r"^CHECK-BEGIN (\S+)$", re.M)
 END = re.compile(r"^CHECK-END (\d+) (\d+)$", re.M)
 
 # Seconds for one start, and for one step. The first start compiles the module three times, and
 # on a machine with much else to do 50 minutes were seen for one of them.
 LIMIT, SILENCE = 14400, 4800
+
+# Documents name the steps that took that many seconds.
+LONG = 10
 
 
 class Found(NamedTuple):
@@ -34,7 +41,7 @@ class Found(NamedTuple):
 
 def judge(text: str, splats: list[str], status: int, late: bool) -> Found:
     """What a console is worth."""
-    verdicts = [verdict for verdict, _ in STEP.findall(text)]
+    verdicts = [verdict for verdict, *_ in STEP.findall(text)]
     wrong = [f"the kernel complained: {line}" for line in splats[:5]]
     if late:
         wrong.append("it took too long")
@@ -113,13 +120,27 @@ def run(place: Path, log: Path, keep: bool) -> Found:
     return judge(log.read_text(encoding="utf-8"), console.splats, status, late)
 
 
+def place_of(suite: str) -> Path:
+    return OUT / "install" / suite
+
+
+def log_of(suite: str, start: int) -> Path:
+    return LOGS / f"install-{suite}-{start}.log"
+
+
+def source_of(suite: str) -> Path:
+    """There is the module that a first start without a fault has left on the disk."""
+    return place_of(suite) / "source"
+
+
 def started(suite: str, files: Mapping[str, Path], begin: int) -> Iterator[Found]:
     """The starts of one release."""
-    place = OUT / "install" / suite
+    place = place_of(suite)
     disk = place / "disk"
     for path in (place, LOGS):
         path.mkdir(parents=True, exist_ok=True)
     if begin == 1:
+        source_of(suite).unlink(missing_ok=True)
         image = path_from("debian-image", suite)
         for name in ("vmlinux", "initrd"):
             shutil.copy(image / name, place)
@@ -135,23 +156,50 @@ def started(suite: str, files: Mapping[str, Path], begin: int) -> Iterator[Found
                 yield Found(0, 0, [f"there is no {kernel} in /boot"])
                 return
         debian.pack(place / "more", {"boot": f"{start}\n", **files})
-        log = LOGS / f"install-{suite}-{start}.log"
+        log = log_of(suite, start)
         say(f"{suite}: start {start} (log: {log.relative_to(ROOT)})")
-        yield run(place, log, start == 2)
+        found = run(place, log, start == 2)
+        if start == 1 and not found.failed and not found.wrong:
+            source_of(suite).write_text(figures.AT_START)
+        yield found
+
+
+def times(texts: Sequence[str]) -> str:
+    """The consoles of both starts, as documents tell of them."""
+    steps = [(words, int(seconds)) for text in texts for _, seconds, words in STEP.findall(text)]
+    long = [(words, seconds) for words, seconds in steps if seconds >= LONG]
+    rows = [("step", "seconds"), *long, (f"the {len(steps) - len(long)} others", sum(s for _, s in steps) - sum(s for _, s in long))]
+    busy = f"{os.cpu_count()} processors with a load of {os.getloadavg()[2]:.0f}"
+    return f"{len(steps)} steps passed, none failed. In the emulator, on {busy}:\n\n{rst_table(rows)}"
+
+
+def write_figures(suite: str) -> None:
+    """What documents say of a good run."""
+    texts = [log_of(suite, start).read_text(encoding="utf-8") for start in (1, 2)]
+    figures.write(f"install-{suite}", times(texts), [*(kernel for text in texts for kernel in BEGIN.findall(text)), "powernv9"],
+                  source_of(suite).read_text())
 
 
 def main(doc: str) -> int:
     p = parser(doc)
     p.add_argument("--second", action="store_true")
+    write_option(p)
     p.add_argument("suite", nargs="*", choices=[*SUITES, []], metavar="SUITE")
     args = p.parse_args()
+    suites = args.suite or SUITES
+    for suite in suites:
+        if args.second and args.write and not source_of(suite).exists():
+            die(f"--write wants a good first start, too, and {suite} had none")
     files = sources()
     passed = failed = 0
-    for suite in args.suite or SUITES:
+    for suite in suites:
+        before = failed
         for found in started(suite, files, 2 if args.second else 1):
             passed += found.passed
             failed += found.failed + len(found.wrong)
             for line in found.wrong:
                 print(f"FAIL        {suite}: {line}")
+        if args.write and failed == before:
+            write_figures(suite)
     print(f">> check-install: {passed} passed, {failed} failed, 0 skipped")
     return 1 if failed or not passed else 0
