@@ -96,6 +96,9 @@ demo-guest: host
 check-guest: host
 	@scripts/check-guest --driver $(DRIVER) $(GUEST_ROW) --jobs 2 $(FIGURES)
 
+check-libvirt: host
+	@scripts/check-libvirt
+
 handback: host
 	@scripts/handback $(MACHINE) $(ROW)
 
@@ -195,6 +198,7 @@ help:
 	@echo 'make handback       a network card to a client and back, three times'
 	@echo 'make check-hostcheck  make hostcheck in an emulated host, with all that it has to refuse'
 	@echo 'make check-install  the packages on a real Debian 12 and 13 for POWER, from install to removal (SUITE=bookworm|trixie)'
+	@echo 'make check-libvirt  a card in a guest by libvirt, on a real Debian 13 for POWER'
 	@echo 'make check-into-tree  the driver as a part of Linux 7.2: built, booted, tested'
 	@echo 'make check          all builds, static checks, tests on all machines'
 	@echo 'make kernels        the test programs on the kernels and machines that make check leaves out: hours'
@@ -209,5 +213,5 @@ help:
 	@echo '  MACHINE=$(MACHINE) one of: powernv8 powernv9 powernv10 pseries pseries-hash'
 	@echo '  WRITE=1            put the figures that a command measures into the documents'
 
-.PHONY: module check-target install uninstall hostcheck check-hostcheck check-install into-tree check-into-tree install-dkms install-tools dist deb rpm clean demo handback hotplug demo-guest check-guest defects races fuzz fuzz-million kunit selftest \
+.PHONY: module check-target install uninstall hostcheck check-hostcheck check-install check-libvirt into-tree check-into-tree install-dkms install-tools dist deb rpm clean demo handback hotplug demo-guest check-guest defects races fuzz fuzz-million kunit selftest \
 	coverage mutation check quick kernels bench docs lint litmus btf-check host help

@@ -18,7 +18,8 @@ modprobe e1000e || die "e1000e does not load"
 network() {
 	[ "$(pci_driver "$dev")" = e1000e ] || die "$1: driven by '$(pci_driver "$dev")'"
 	net=$(basename "/sys/bus/pci/devices/$dev/net/"*)
-	ifconfig "$net" 10.0.2.15 netmask 255.255.255.0 up || die "$1: $net does not come up"
+	ip addr replace 10.0.2.15/24 dev "$net" || die "$1: $net gets no address"
+	ip link set "$net" up || die "$1: $net does not come up"
 	for _ in $(seq 50); do
 		[ "$(cat "/sys/class/net/$net/carrier")" = 1 ] && break
 		sleep 0.2
@@ -26,7 +27,7 @@ network() {
 	[ "$(cat "/sys/class/net/$net/carrier")" = 1 ] || die "$1: $net has no link"
 	ping -c 3 -W 5 "$PEER" >/tmp/ping || { cat /tmp/ping; die "$1: no answer from $PEER"; }
 	say "$1: $net has link, $(grep transmitted /tmp/ping)"
-	ifconfig "$net" down
+	ip link set "$net" down
 }
 
 mark() { echo "<6>handback: $1" >/dev/kmsg; }

@@ -25,21 +25,6 @@ NET=10.0.2.2
 # A guest in an emulated host is slow: no watchdogs, and nothing that it can do without.
 QUICK="nowatchdog cryptomgr.notests mitigations=off lsm= audit=0"
 
-now() { cut -d. -f1 /proc/uptime; }
-step() { say "$(($(now) - started)) s: $*"; }
-# fail TEXT - a test goes on to its end, but not as a good one.
-fail() { echo "!! $*"; failed=1; }
-
-# wait_for SECONDS COMMAND... - until it succeeds.
-wait_for() {
-	end=$(($(now) + $1))
-	shift
-	until "$@"; do
-		[ "$(now)" -lt "$end" ] || return 1
-		sleep 0.2
-	done
-}
-
 # ---- the host ----
 
 cards=

@@ -178,7 +178,7 @@ def prepared(args: argparse.Namespace, tmp: Path) -> list[str]:
         debian.stage(root, args)
         debian.pack(tmp / "more", {path.name: path for path in root.iterdir()})
         return [*qemu_command(args, args.debian / "vmlinux", args.debian / "initrd", monitor),
-                *debian.drives(args.debian / "disk", tmp / "more", len(args.device), True)]
+                *debian.drives(args.debian / "disk", tmp / "more", debian.LAST_SLOTS, True)]
     kernel = bootable(args.kernel)
     stage(root, kernel, args)
     with gzip.open(tmp / "initrd", "wb", compresslevel=1) as out:

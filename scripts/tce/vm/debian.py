@@ -12,6 +12,9 @@ from tce.vm.initramfs import stage_scripts
 MASKED = ("serial-getty@hvc0.service", "apt-daily.timer", "apt-daily-upgrade.timer")
 APPEND = "root=/dev/vda rw systemd.show_status=0 " + " ".join(f"systemd.mask={unit}" for unit in MASKED)
 
+# The disks leave the first slots of a powernv9 or powernv10, which has six, to what is tested.
+LAST_SLOTS = 4
+
 
 def drives(disk: Path, more: Path, bus: int, keep: bool) -> list[str]:
     """QEMU arguments for its two disks, in two slots from this one on; with keep, what it writes is forgotten."""
