@@ -102,7 +102,7 @@ PATIENCE = ["--timeout", "5400", "--stall", "900"]
 
 def runs() -> Iterator[Step]:
     """Those that boot machines."""
-    for kernel, machine in MORE + [(kernel, machine) for kernel in others() for machine in hosts(kernel)]:
+    for kernel, machine in MORE + [(other, host) for other in others() for host in hosts(other)]:
         yield (f"selftest {kernel} {machine}",
                ["selftest", "--kernel", kernel, "--machine", machine, "--env", f"TCE_USERS='{user(kernel)}'", *PATIENCE], False)
     for kernel in others():
