@@ -254,12 +254,17 @@ case_refuse_eeh() {
 	TCE_HOSTCHECK=$more
 }
 
+# refuses_mounted DISK - of $dev
+refuses_mounted() {
+	mkdir -p /mnt
+	mount -t ext4 -o ro "/dev/$1" /mnt || die "the disk can't be mounted"
+	refuses "$dev" "has the disk $1: mounted at /mnt" --yes
+	umount /mnt
+}
+
 case_refuse_disk() {
 	dev=$(first "$(id nvme)")
-	mkdir -p /mnt
-	mount -t ext4 -o ro /dev/nvme0n1p1 /mnt || die "the disk can't be mounted"
-	refuses "$dev" "mounted at /mnt" --yes
-	umount /mnt
+	refuses_mounted nvme0n1p1
 	swapon /dev/nvme0n1p2 || die "the disk can't be swap"
 	refuses "$dev" "nvme0n1p2: swap" --yes
 	swapoff /dev/nvme0n1p2
@@ -307,10 +312,7 @@ case_refuse_volume() {
 # A disk on the USB
 case_refuse_stick() {
 	dev=$(first "$(id xhci)")
-	mkdir -p /mnt
-	mount -t ext4 -o ro /dev/sda /mnt || die "the disk can't be mounted"
-	refuses "$dev" "has the disk sda: mounted at /mnt" --yes
-	umount /mnt
+	refuses_mounted sda
 }
 
 case_refuse_console() {
