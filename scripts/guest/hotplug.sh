@@ -9,6 +9,10 @@
 
 PCI=/sys/bus/pci
 OPS=spapr_tce_iommu_ops
+UPDATES=/lib/modules/$(uname -r)/updates
+CLASS=/sys/class/iommu/spapr-tce
+DEBUG=/sys/kernel/debug
+FAIL=/sys/module/fail_load/parameters
 
 # shellcheck disable=SC2046 # two words
 set -- $(pci_find "$EDU")
@@ -54,6 +58,29 @@ marked() {
 		die "$1: $OPS has $count references, with $devices devices and $users modules"
 }
 
+# load_failing - $OPS, whose start fails before: once for each of its allocations
+load_failing() {
+	# An allocation of pages can fail without that of the object, which then takes fewer.
+	echo 99 >"$DEBUG/fail_page_alloc/min-order"
+	echo N >"$DEBUG/failslab/ignore-gfp-wait"
+	echo 0 >"$DEBUG/failslab/verbose"
+	insmod /fail_load.ko name="$OPS" || die "fail_load does not load"
+	nth=1
+	echo $nth >"$FAIL/nth"
+	until insmod "$UPDATES/$OPS.ko" 2>/tmp/insmod; do
+		grep -qi 'cannot allocate memory' /tmp/insmod || die "allocation $nth failed: $(cat /tmp/insmod)"
+		! ops || die "allocation $nth failed: $OPS is loaded"
+		[ ! -e "$CLASS" ] || die "allocation $nth failed: $CLASS is still there"
+		[ "$(pci_driver "$dev")" != vfio-pci ] || die "allocation $nth failed: $dev was given to VFIO"
+		nth=$((nth + 1))
+		[ $nth -lt 200 ] || die "$OPS never loads"
+		echo $nth >"$FAIL/nth"
+	done
+	rmmod fail_load
+	[ $nth -gt 5 ] || die "the start of $OPS has hardly failed"
+	say "its start failed with allocations 1 to $((nth - 1)), and left nothing"
+}
+
 # works STEP - a client of each kind gets the device, and its DMA is right.
 works() {
 	vfio_bind "$dev" || die "$1: $dev cannot be bound to vfio-pci"
@@ -62,7 +89,7 @@ works() {
 }
 
 # Without them: nothing works. While they come, somebody tries all the time.
-if [ -e "/lib/modules/$(uname -r)/updates/$OPS.ko" ]; then
+if [ -e "$UPDATES/$OPS.ko" ]; then
 	# This modprobe knows nothing of soft dependencies.
 	busybox modprobe vfio-pci || die "vfio-pci does not load"
 	! ops || die "$OPS came with VFIO"
@@ -80,14 +107,18 @@ if [ -e "/lib/modules/$(uname -r)/updates/$OPS.ko" ]; then
 	) &
 	trying=$!
 	sleep 2
-	modprobe "$OPS" || die "$OPS does not load"
+	if [ -e /fail_load.ko ]; then
+		load_failing
+	else
+		modprobe "$OPS" || die "$OPS does not load"
+	fi
 	[ "$TCE_DRIVER" = intree ] || modprobe vfio_iommu_spapr_tce
 	modprobe vfio_iommu_spapr_tce
 	(sleep 30; touch /tmp/enough) &
 	wait "$trying" || say "who tried was too early for the backend"
 	touch /tmp/enough
 	[ "$(pci_driver "$dev")" = vfio-pci ] || die "who tried all the time never got the device"
-	[ -e "/sys/class/iommu/spapr-tce" ] || die "$OPS is loaded and does nothing"
+	[ -e "$CLASS" ] || die "$OPS is loaded and does nothing"
 	rescan "loaded"
 fi
 works "loaded"

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * fail_load.ko: while another module starts, its allocation number nth fails.
+ *
+ * A task's own fail-nth would count from the system call on. The kernel's loader gets along
+ * without much of what it asks for, so that the module would be there before its start is
+ * reached. This counts from the tracepoint which the loader has right before that.
+ *
+ * Used by scripts/guest/hotplug.sh, built by scripts/hotplug.
+ */
+#include <linux/module.h>
+#include <linux/sched.h>
+#include <linux/string.h>
+#include <linux/tracepoint.h>
+
+static char *name;
+module_param(name, charp, 0400);
+MODULE_PARM_DESC(name, "the module whose start is to fail");
+
+static unsigned int nth;
+module_param(nth, uint, 0600);
+MODULE_PARM_DESC(nth, "which allocation fails, 1 is the first");
+
+static struct tracepoint *loaded;
+
+static void module_loaded(void *data, struct module *module)
+{
+	if (!strcmp(module->name, name))
+		current->fail_nth = nth;
+}
+
+static void find(struct tracepoint *tp, void *found)
+{
+	if (!strcmp(tp->name, "module_load"))
+		*(struct tracepoint **)found = tp;
+}
+
+static int __init fail_load_init(void)
+{
+	if (!name)
+		return -EINVAL;
+	for_each_kernel_tracepoint(find, &loaded);
+	if (!loaded)
+		return -ENODEV;
+	return tracepoint_probe_register(loaded, module_loaded, NULL);
+}
+module_init(fail_load_init);
+
+static void __exit fail_load_exit(void)
+{
+	tracepoint_probe_unregister(loaded, module_loaded, NULL);
+	tracepoint_synchronize_unregister();
+}
+module_exit(fail_load_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Let allocations fail while a module starts");
