@@ -37,7 +37,6 @@ def log_names(more: list[str]) -> list[str]:
 
 def sequential() -> Iterator[Step]:
     """(name, command, must it be silent) of the steps that run one after the other."""
-    yield "the judges of this harness", ["check-judges"], False
     yield "figures", ["figures", "check"], False
     yield "supported range", ["check-range"], True
     yield "newer kernels", ["newer-kernels"], False
@@ -113,7 +112,7 @@ def runs() -> Iterator[Step]:
 
 def machines() -> Iterator[Step]:
     """The steps that run side by side: those that boot emulated machines, which mostly wait,
-    and what may run beside them."""
+    and what may run beside them. What is short comes last, so that no processor is idle long."""
     yield "lint", ["lint"], False
     # The only kernel here that has KUnit; make kunit has more of them, and pseries.
     yield "kunit 6.12-be powernv9", ["kunit", "--kernel", "6.12-be", "--machine", "powernv9"], False
@@ -122,6 +121,7 @@ def machines() -> Iterator[Step]:
                ["selftest", "--kernel", kernel, "--machine", machine, "--env", f"TCE_USERS='{users}'", *more], False)
     yield "guests under KVM", ["check-guest", "--short"], False
     yield "bench", ["bench", "--short"], False
+    yield "packages in Debian 12", ["check-dkms"], False
     yield "fuzz", ["fuzz", "--short"], False
     yield "handback powernv9", ["handback", "powernv9"], False
     yield "hotplug 6.1-64k", ["hotplug", "--short", "6.1-64k"], False
@@ -134,9 +134,9 @@ def machines() -> Iterator[Step]:
     yield "demo pseries", ["demo", "pseries"], False
     yield "tracing powernv9", ["check-tracing", "powernv9"], False
     yield "packages", ["package", "check"], False
-    yield "packages in Debian 12", ["check-dkms"], False
     for kernel in DEBIAN:
         yield f"btf {kernel}", ["check-btf", kernel], False
+    yield "the judges of this harness", ["check-judges"], False
     yield "docs", ["docs"], False
     # Ten seconds; a minute more the first time, with 200 MB to download.
     yield "litmus", ["litmus"], False
