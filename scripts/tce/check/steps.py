@@ -70,6 +70,9 @@ def others() -> list[str]:
 
 
 def release(kernel: str) -> tuple[int, ...]:
+    """The one that it is, whatever it calls itself."""
+    if kernels.rows()[kernel][0] == "named":
+        return release(kernels.rows()[kernel][1])
     found = re.search(r"linux-source-(\d+)\.(\d+)|(\d+)\.(\d+)$", " ".join(kernels.rows()[kernel][1:2]))
     assert found
     return tuple(int(part) for part in found.groups() if part)
@@ -77,6 +80,8 @@ def release(kernel: str) -> tuple[int, ...]:
 
 def hosts(kernel: str) -> list[str]:
     """The machines on which make kernels runs one of them."""
+    if kernels.rows()[kernel][0] == "named":
+        return ["powernv9"]
     if release(kernel) >= (6, 11):      # pseries has windows for clients
         return ["powernv9", "pseries"]
     # KASAN wants a machine with radix
