@@ -468,7 +468,7 @@ int tce_space_remove_window(struct tce_space *space, u64 start)
 
 /*
  * May a group join those that are there? If so, it is taken from the host. Return: 0;
- * -EINVAL; -EBUSY; -EPERM
+ * -EINVAL; -EBUSY; -EPERM; -ENOMEM
  */
 static int space_take(struct tce_space *space, struct tce_group *new)
 {
@@ -489,7 +489,7 @@ static int space_take(struct tce_space *space, struct tce_group *new)
 	}
 	if (tce_realmode_check(space->mem->v2, new->group))
 		return TCE_REFUSE(REAL_MODE, EPERM);
-	return tce_ownership_take(table_group) ? TCE_REFUSE(HOST_KEEPS_GROUP, EPERM) : 0;
+	return tce_refuse_by(TCE_WHY_HOST_KEEPS_GROUP, tce_ownership_take(table_group));
 }
 
 /**

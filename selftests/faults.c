@@ -448,6 +448,57 @@ static void release(struct tce *t)
 	each("REMOVE", do_remove, redo_create, false);
 }
 
+/* Leaves the container. True if allocation @n of that was there to fail. */
+static bool leave_failing(unsigned int n)
+{
+	bool injected;
+	long rc;
+
+	arm(n);
+	rc = do_leave();
+	injected = disarm();
+	if (rc == -EFAULT && copies_fail)
+		rc = do_leave();
+	expect_rc(0, rc);
+	return injected;
+}
+
+/*
+ * A host that has no memory for a window of its own, when it gets the group back,
+ * has none when the next client comes. That client may have no memory either.
+ */
+static void no_window(struct tce *t)
+{
+	unsigned int n, m, failed = 0;
+	bool injected;
+	long rc;
+
+	prepare(t);
+	for (n = 1; leave_failing(n); n++) {
+		m = 0;
+		do {
+			if (m++)
+				leave_failing(n);
+			set_container(t->group, t->container);
+			arm(m);
+			rc = do_attach();
+			injected = disarm();
+			if (rc && rc != -ENOMEM && rc != -EFAULT)
+				fail_rc(__FILE__, __LINE__, "SET_IOMMU", -ENOMEM, rc);
+			failed += !!rc;
+			if (rc)
+				expect_rc(0, do_attach());
+			expect_rc(0, do_allow());
+			redo_map();
+			expect(m < MANY);
+		} while (injected);
+		expect(n < MANY);
+	}
+	redo_all();
+	note("UNSET_CONTAINER: %u allocations; SET_IOMMU failed %u times after one had failed",
+	     n - 1, failed);
+}
+
 static void join(struct tce *t)
 {
 	prepare(t);
@@ -470,6 +521,8 @@ static const struct test tests[] = {
 	{ "sparse tables", sparse, V2 | POWERNV | DANGEROUS },
 	{ "what releases does not fail for lack of memory", release,
 	  BOTH | DANGEROUS },
+	{ "a host without memory for a window of its own, and the next client", no_window,
+	  BOTH | POWERNV | DANGEROUS },
 	{ "a second group", join, V2 | TWO | DANGEROUS },
 };
 
