@@ -274,8 +274,8 @@ static unsigned long grains_look(struct tce_book *book, unsigned long ua,
 				 unsigned long n)
 {
 	struct page **words = book->at + (ua >> book->grain);
-	unsigned int order = book->grain - PAGE_SHIFT, shift;
 	unsigned long i, flags;
+	unsigned int shift;
 	pte_t *ptep, entry;
 
 	BUILD_BUG_ON(sizeof(pte_t) != sizeof(pmd_t));
@@ -293,7 +293,7 @@ static unsigned long grains_look(struct tce_book *book, unsigned long ua,
 
 		entry = READ_ONCE(ptep[i]);
 		if (!pte_hw_valid(entry) || !pte_write(entry) ||
-		    folio_order(folio) != order ||
+		    folio_shift(folio) != shift ||
 		    pte_pfn(entry) != folio_pfn(folio))
 			break;
 		words[i] = folio_page(folio, 0);
