@@ -64,7 +64,7 @@ load_failing() {
 	echo 99 >"$DEBUG/fail_page_alloc/min-order"
 	echo N >"$DEBUG/failslab/ignore-gfp-wait"
 	echo 0 >"$DEBUG/failslab/verbose"
-	insmod /fail_load.ko name="$OPS" || die "fail_load does not load"
+	insmod /fail_load.ko || die "fail_load does not load"
 	nth=1
 	echo $nth >"$FAIL/nth"
 	until insmod "$UPDATES/$OPS.ko" 2>/tmp/insmod; do

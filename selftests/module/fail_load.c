@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * fail_load.ko: while another module starts, its allocation number nth fails.
+ * fail_load.ko: while spapr_tce_iommu_ops starts, its allocation number nth fails.
  *
  * A task's own fail-nth would count from the system call on. The kernel's loader gets along
  * without much of what it asks for, so that the module would be there before its start is
@@ -13,10 +13,6 @@
 #include <linux/string.h>
 #include <linux/tracepoint.h>
 
-static char *name;
-module_param(name, charp, 0400);
-MODULE_PARM_DESC(name, "the module whose start is to fail");
-
 static unsigned int nth;
 module_param(nth, uint, 0600);
 MODULE_PARM_DESC(nth, "which allocation fails, 1 is the first");
@@ -25,7 +21,7 @@ static struct tracepoint *loaded;
 
 static void module_loaded(void *data, struct module *module)
 {
-	if (!strcmp(module->name, name))
+	if (!strcmp(module->name, "spapr_tce_iommu_ops"))
 		current->fail_nth = nth;
 }
 
@@ -37,8 +33,6 @@ static void find(struct tracepoint *tp, void *found)
 
 static int __init fail_load_init(void)
 {
-	if (!name)
-		return -EINVAL;
 	for_each_kernel_tracepoint(find, &loaded);
 	if (!loaded)
 		return -ENODEV;

@@ -48,7 +48,7 @@ void unplug(void *pci)
  */
 static bool waits_for_file(pid_t pid, const char *name)
 {
-	char path[32], where[64] = "";
+	char path[32], line[64] = "", *where = line;
 	FILE *f;
 
 	if (name && access(name, F_OK))
@@ -57,9 +57,12 @@ static bool waits_for_file(pid_t pid, const char *name)
 	f = fopen(path, "r");
 	if (!f)
 		return false;
-	if (!fgets(where, sizeof(where), f))
-		where[0] = '\0';
+	if (!fgets(line, sizeof(line), f))
+		line[0] = '\0';
 	fclose(f);
+	/* in big endian the name of a function's code begins with a dot */
+	if (*where == '.')
+		where++;
 	/* before 5.13 the function that it calls was not a part of the scheduler */
 	return !strcmp(where, "vfio_unregister_group_dev") ||
 	       !strcmp(where, "wait_woken");
