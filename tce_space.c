@@ -503,7 +503,7 @@ static int space_take(struct tce_space *space, struct tce_group *new)
  * Return: 0; -ENODEV if the group has no TCE tables; -EINVAL if it has no dynamic windows
  * (v2); -EBUSY if attached already, or a second one (v1); -EPERM if it is not of the kind
  * of the others, or if KVM can't be kept from v1; -ENOMEM; an errno of the platform. On
- * any of them nothing has changed.
+ * any of them nothing has changed, but that a host without a window may have one.
  */
 int tce_space_attach(struct tce_space *space, struct iommu_group *group)
 {

@@ -4,7 +4,8 @@
  *
  * A task's own fail-nth would count from the system call on. The kernel's loader gets along
  * without much of what it asks for, so that the module would be there before its start is
- * reached. This counts from the tracepoint which the loader has right before that.
+ * reached. This counts from the tracepoint which the loader has before that. The first
+ * allocation is the loader's own still.
  *
  * Used by scripts/guest/hotplug.sh, built by scripts/hotplug.
  */
