@@ -16,11 +16,17 @@
 
 #ifdef TCE_HAS_BACKEND_OWNS
 
-/*
+/**
+ * tce_ownership_complete() - the host has a window of its own
+ * @table_group: the platform's side of the group
+ *
  * A host that had no memory for its window, when it got the group back, has none. PowerNV
- * warns then when it gives the group away. So it gets the group once more before. Up to
- * 5.12 some groups have no window of their own, but one for each of their parts; those
+ * warns then when it gives the group away. So it gets the group once more before.
+ *
+ * Up to 5.12 some groups have no window of their own, but one for each of their parts. Those
  * kernels have no CLAIM.
+ *
+ * Return: true if it has one now.
  */
 static inline bool
 tce_ownership_complete(struct iommu_table_group *table_group)
