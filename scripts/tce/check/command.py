@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from tce import figures, ktap, paths
+from tce import figures, kernels, ktap, paths
 from tce.check import steps
 from tce.check.matrix import MACHINES, matrix, others
 from tce.check.rows import read_skips
@@ -18,9 +18,12 @@ from tce.paths import CACHE, DATA
 
 
 def cache_used(seconds: float) -> float:
-    """GB of the cache, without the kernels that nothing has asked for in so many seconds."""
-    entries = [p for p in CACHE.iterdir() if p.name != "kernels"]
+    """GB of the cache, without what only other commands need: kernels that nothing has asked for in so
+    many seconds, their sources, Debian as a system, a kernel's source with our driver in it."""
+    entries = [p for p in CACHE.iterdir() if p.name not in ("kernels", "source", "system", "into-tree")]
     entries += [p for p in CACHE.glob("kernels/*/*") if p.stat().st_mtime >= time.time() - seconds]
+    rows = [kernels.rows()[name] for name in (*BOOTED, "6.12-clang")]
+    entries += sorted({CACHE / "source" / row[1].split("/")[0] for row in rows if row[0] != "debian"})
     done = subprocess.run(["du", "-scm", *entries], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     return int(done.stdout.split()[-2]) / 1024
 
