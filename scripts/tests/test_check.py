@@ -61,17 +61,17 @@ class Check(unittest.TestCase):
             run = [name for name, _, _ in steps.runs()]
             self.assertEqual(run, ["selftest 6.1-64k powernv8", "selftest 5.10-64k powernv8", "selftest 5.10-64k powernv9",
                                    "selftest 6.1-be powernv9", "selftest 5.14-of-6.1-64k powernv9",
-                                   "selftest new-be powernv9", "selftest new-be pseries", "hotplug 6.1-be",
-                                   "hotplug 5.14-of-6.1-64k"])
+                                   "selftest new-be powernv9", "selftest new-be pseries", "refused 5.10-64k",
+                                   "hotplug 6.1-be", "hotplug 5.14-of-6.1-64k"])
             said = {name: f" ({i} tests, 2 skipped)" for i, name in enumerate(run)} | {"hotplug 6.1-be": ""}
             whole = matrix.others(said, "abc")
             table = whole.splitlines()
             self.assertEqual(table[4].split(), "5.10-64k 64K little powernv8 test programs as user 1 tests, 2 skipped abc".split())
             self.assertEqual(table[6].split(), "6.1-be 4K big powernv9 test programs as root 3 tests, 2 skipped abc".split())
-            self.assertEqual(table[10].split(), "6.1-be 4K big powernv9 hotplug good abc".split())
+            self.assertEqual(table[11].split(), "6.1-be 4K big powernv9 hotplug good abc".split())
             # what is not run again stays, and what is no step any more goes
             again = matrix.others({"hotplug 6.1-be": " (9 tests, 0 skipped)"}, "def", whole).splitlines()
-            self.assertEqual(again[10].split(), "6.1-be 4K big powernv9 hotplug 9 tests, 0 skipped def".split())
+            self.assertEqual(again[11].split(), "6.1-be 4K big powernv9 hotplug 9 tests, 0 skipped def".split())
             self.assertEqual((again[6].split(), len(again)), (table[6].split(), len(table)))
             self.assertEqual(len(matrix.others({}, "def", whole.replace("powernv8", "powernv7")).splitlines()), len(table) - 2)
 

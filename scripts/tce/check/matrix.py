@@ -32,7 +32,7 @@ def others(said: Mapping[str, str], source: str, before: str = "") -> str:
             kernel, machine = command[2], command[4]
             what = f"test programs as {user(kernel)}"
         else:
-            kernel, machine, what = command[-1], "powernv9", command[0]
+            kernel, machine, what = command[-1], "pseries" if command[0] == "refused" else "powernv9", command[0]
         line = [kernel, pages(kernel), "big" if big(kernel) else "little", machine, what]
         if step in said:
             lines.append([*line, said[step].strip(" ()") or "good", source])
@@ -57,6 +57,8 @@ def matrix() -> str:
             cells.setdefault((kernel, "powernv9"), []).append("hostcheck")
         elif what == "hotplug":
             cells.setdefault((command[-1], "powernv9"), []).append(what)
+        elif what == "refused":
+            cells.setdefault((command[-1], "pseries"), []).append("clients are refused")
         elif what in ("demo", "handback", "check-tracing"):
             cells.setdefault((kernel, command[1]), []).append(what.removeprefix("check-"))
     names = list(dict.fromkeys(kernel for kernel, _ in cells))
