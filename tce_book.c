@@ -25,7 +25,7 @@
 
 #include <asm/pte-walk.h>
 
-#include "compat/mm.h"
+#include "compat/older.h"
 #include "tce_book.h"
 #include "tce_page.h"
 #include "tce_refusal.h"

@@ -15,6 +15,7 @@
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 
+#include "compat/older.h"
 #include "tce_command.h"
 #include "tce_container.h"
 #include "tce_eeh.h"

@@ -34,8 +34,7 @@
 
 #include <asm/eeh.h>
 
-#include "compat/kthread.h"
-#include "compat/list.h"
+#include "compat/older.h"
 #include "tce_eeh.h"
 #include "tce_group.h"
 #include "tce_refusal.h"

@@ -17,6 +17,7 @@
 #include <linux/compiler.h>
 #include <linux/types.h>
 
+#include "compat/older.h"
 #include "compat/realmode.h"
 #include "tce_refusal.h"
 #include "tce_table.h"

@@ -24,7 +24,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
-#include "compat/mm.h"
+#include "compat/older.h"
 #include "tce_account.h"
 #include "tce_page.h"
 #include "tce_pin.h"

@@ -17,7 +17,6 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
-#include "compat/atomic.h"
 #include "tce_process.h"
 
 static DEFINE_MUTEX(tce_processes_lock);

@@ -12,7 +12,6 @@
 #include <linux/sched/signal.h>
 #include <linux/spinlock.h>
 
-#include "compat/atomic.h"
 #include "tce_span.h"
 
 /**

@@ -15,7 +15,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
-#include "compat/mm.h"
+#include "compat/older.h"
 #include "tce_group.h"
 #include "tce_kvm.h"
 #include "tce_refusal.h"

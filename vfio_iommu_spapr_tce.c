@@ -21,6 +21,7 @@
 #include <linux/vfio.h>
 
 #include "compat/iommu_ops.h"
+#include "compat/older.h"
 #include "compat/vfio_ops.h"
 #include "tce_command.h"
 #include "tce_container.h"

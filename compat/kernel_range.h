@@ -2,9 +2,9 @@
 /*
  * The kernels that this module supports, stated once.
  *
- * compat/ restates private structures of the kernel. Nobody has compared them outside of
- * this range. A module that does not build is better than one that loads and then corrupts
- * memory. README and dkms.conf repeat the range; scripts/check-range compares the three.
+ * compat/ restates private structures of the kernel, which nobody has compared outside of
+ * this range. A module that does not build is better than one that corrupts memory.
+ * README and dkms.conf repeat the range; scripts/check-range compares the three.
  *
  * The rest of the module is written for the newest of these kernels. The other headers here
  * give older ones what they lack.
@@ -14,9 +14,16 @@
 
 #include <linux/version.h>
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 10, 0) || \
+#include "found.inc"
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 14, 0) || \
 	LINUX_VERSION_CODE >= KERNEL_VERSION(7, 4, 0)
-#error "vfio_iommu_spapr_tce supports Linux 5.10 to 7.3 only; see README.md"
+#error "vfio_iommu_spapr_tce supports Linux 5.14 to 7.3 only; see README.md"
+#endif
+
+/* RHEL 9 calls its kernel 5.14, with the VFIO of later years. No version tells that. */
+#ifndef TCE_HAS_CLAIM
+#error "vfio_iommu_spapr_tce needs the VFIO of Linux 5.19 or newer; RHEL 9 has that in its 5.14"
 #endif
 
 #ifndef CONFIG_PPC64

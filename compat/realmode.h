@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Before Linux 5.19 KVM called the operations of a table in real mode, where the memory of
- * a module is out of reach. So nothing of ours may be shown to it there. That is needed
- * for v1 alone, on PowerNV, and for pseries, which is refused on those kernels.
+ * KVM of RHEL 9 calls the operations of a table in real mode, where the memory of a module
+ * is out of reach. So no operations of ours may be shown to it there, which v1 would need.
  */
 #ifndef TCE_COMPAT_REALMODE_H
 #define TCE_COMPAT_REALMODE_H
@@ -36,7 +35,7 @@ static inline int tce_realmode_check(bool v2, struct iommu_group *group)
 {
 	if (v2)
 		return 0;
-	pr_err_ratelimited(KBUILD_MODNAME ": group %d: this kernel can't keep KVM from what v1 has pinned; use v2, or boot Linux 5.19 or newer\n",
+	pr_err_ratelimited(KBUILD_MODNAME ": group %d: this kernel can't keep KVM from what v1 has pinned; use v2, or a kernel whose KVM has no real mode for TCEs\n",
 			   iommu_group_id(group));
 	return -EPERM;
 }

@@ -2,15 +2,15 @@
 /*
  * How a VFIO IOMMU backend registers with the VFIO core.
  *
- * Since Linux 5.16 the kernel keeps these declarations in its private
- * drivers/vfio/vfio.h, so an external module has to restate them. Symbol versions do not
- * notice a wrong copy: scripts/check-btf compares this one with the type information in the
- * target kernel's own vfio module. Before, they are public: see vfio_public.h.
+ * The kernel keeps these declarations in its private drivers/vfio/vfio.h, so an external
+ * module has to restate them. Symbol versions do not notice a wrong copy:
+ * scripts/check-btf compares this one with the type information in the target kernel's own
+ * vfio module.
  *
- * Since 6.3: 13 members, 104 bytes. From 5.16 to 6.2 there is one more, notify, and the
- * core reads it when a container is closed. Distributions that carry parts of newer
- * kernels may have dropped it. No header tells. So it is there for all whose version is
- * older: who does not know it never looks behind the first 13.
+ * Since 6.3: 13 members, 104 bytes. Before, there is one more, notify, and the core reads it
+ * when a container is closed. Distributions that carry parts of newer kernels may have
+ * dropped it, which no header tells. So it is there for all kernels whose version is older:
+ * a core that does not know it never looks behind the first 13.
  */
 #ifndef TCE_COMPAT_VFIO_OPS_H
 #define TCE_COMPAT_VFIO_OPS_H
@@ -18,12 +18,6 @@
 #include <linux/build_bug.h>
 #include <linux/types.h>
 #include <linux/version.h>
-
-#include "found.inc"
-
-#ifdef TCE_HAS_PUBLIC_OPS
-#include "vfio_public.h"
-#else
 
 struct iommu_domain;
 struct iommu_group;
@@ -112,7 +106,5 @@ static_assert(offsetof(struct vfio_iommu_driver_ops, attach_group) == 40);
 
 int vfio_register_iommu_driver(const struct vfio_iommu_driver_ops *ops);
 void vfio_unregister_iommu_driver(const struct vfio_iommu_driver_ops *ops);
-
-#endif /* TCE_HAS_PUBLIC_OPS */
 
 #endif /* TCE_COMPAT_VFIO_OPS_H */

@@ -74,14 +74,6 @@ def check_includes(files: dict[str, str], order: list[str], plan: str = "Kbuild"
                 yield f"{name}: includes {header}, which is above it"
 
 
-def check_folios(files: dict[str, str], compat: str) -> Iterator[str]:
-    """What the oldest kernel lacks, and compat/ too. make check has no kernel that old."""
-    have = set(re.findall(r"^static inline [^;{}]*?\b(\w+)\(", compat, re.M))
-    for name, text in files.items():
-        for function in sorted(set(re.findall(r"\b((?:folio_|unpin_user_folio)\w*)\(", uncommented(text))) - have):
-            yield f"{name}: calls {function}(), which Linux 5.10 does not have, nor compat/mm.h"
-
-
 def check(root: Path) -> tuple[list[str], int]:
     """What is wrong with the house, and how many files it has."""
     files = {path.name: path.read_text() for path in sorted(root.glob("*.[ch]")) if not path.name.endswith(".mod.c")}
@@ -92,8 +84,6 @@ def check(root: Path) -> tuple[list[str], int]:
         if name.endswith(".c"):
             wrong += check_opening(name, text)
     wrong += [f"Kbuild lists {room}, which is no file" for room in order if f"{room}.c" not in files]
-    compat = root / "compat/mm.h"
-    wrong += check_folios(files, compat.read_text() if compat.exists() else "")
     suites = sorted((root / "kunit").glob("*.[ch]"))
     for path in suites:
         wrong += check_sizes(f"kunit/{path.name}", path.read_text())

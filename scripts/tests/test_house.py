@@ -56,14 +56,6 @@ class House(unittest.TestCase):
         self.assertTrue(self.wrong(Kbuild=KBUILD + "vfio_iommu_spapr_tce-y += tce_gone.o\n"))
 
 
-class Folios(unittest.TestCase):
-    def test_faults(self):
-        compat = "static inline struct folio *page_folio(struct page *p)\n{\n}\nstatic inline long\nfolio_nr_pages(struct folio *f)\n"
-        self.assertEqual(list(house.check_folios({"a.c": "/* folio_order() */\nfolio_nr_pages(f);\n"}, compat)), [])
-        self.assertEqual(list(house.check_folios({"a.c": "folio_order(f);\n"}, compat)),
-                         ["a.c: calls folio_order(), which Linux 5.10 does not have, nor compat/mm.h"])
-
-
 class Selftests(unittest.TestCase):
     def wrong(self, **files):
         """What is wrong with such test programs; the library's other files are as they should be."""

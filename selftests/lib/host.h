@@ -29,7 +29,7 @@ struct host {
 
 extern struct host host;
 
-/* Before Linux 5.19 KVM's real mode would find what keeps it from the pins of v1. */
+/* Up to RHEL 9.6 KVM's real mode would find what keeps it from the pins of v1. */
 bool host_has_v1(void);
 
 /* Finds out what there is, and uses nothing of it. */

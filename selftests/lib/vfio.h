@@ -36,7 +36,7 @@ long __check_extension(int container, long extension);
 #define set_iommu(c, type)	do { \
 		if ((type) == V1_IOMMU && !host_has_v1()) { \
 			expect_rc(-EPERM, __set_iommu(c, type)); \
-			skip("no v1 on PowerNV before Linux 5.19"); \
+			skip("no v1 where KVM has a real mode"); \
 		} \
 		expect_rc(0, __set_iommu(c, type)); \
 	} while (0)

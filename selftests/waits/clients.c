@@ -63,9 +63,7 @@ static bool waits_for_file(pid_t pid, const char *name)
 	/* in big endian the name of a function's code begins with a dot */
 	if (*where == '.')
 		where++;
-	/* before 5.13 the function that it calls was not a part of the scheduler */
-	return !strcmp(where, "vfio_unregister_group_dev") ||
-	       !strcmp(where, "wait_woken");
+	return !strcmp(where, "vfio_unregister_group_dev");
 }
 
 /*

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the headers of kernels before 6.12 lack, by macros and compat/probe. */
+#ifndef TCE_COMPAT_OLDER_H
+#define TCE_COMPAT_OLDER_H
+
+#include <linux/compiler.h>
+#include <linux/list.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+
+#include "found.inc"
+
+/* Since 6.6 */
+#ifndef __counted_by
+#define __counted_by(...)
+#endif
+
+/* Since 6.8. MAX_ORDER is the same only from 6.4 on; this fits all kernels. */
+#ifndef MAX_PAGE_ORDER
+#define MAX_PAGE_ORDER	ilog2(MAX_ORDER_NR_PAGES)
+#endif
+
+/*
+ * Since 6.9, and in stable kernels: a variable that CONFIG_INIT_STACK_ALL_ZERO and its like
+ * leave alone.
+ */
+#ifndef __uninitialized
+#if __has_attribute(__uninitialized__)
+#define __uninitialized	__attribute__((__uninitialized__))
+#else
+#define __uninitialized
+#endif
+#endif
+
+#ifndef TCE_HAS_LIST_COUNT
+/**
+ * list_count_nodes() - count the entries of a list
+ * @head: the list
+ *
+ * Since 6.3.
+ *
+ * Return: the number of entries.
+ */
+static inline size_t list_count_nodes(struct list_head *head)
+{
+	struct list_head *at;
+	size_t n = 0;
+
+	list_for_each(at, head)
+		n++;
+	return n;
+}
+#endif
+
+#ifndef TCE_HAS_UNPIN_FOLIO
+/**
+ * unpin_user_folio() - release pins of one folio
+ * @folio: the folio
+ * @npages: number of pins
+ *
+ * Since 6.12.
+ */
+static inline void unpin_user_folio(struct folio *folio, unsigned long npages)
+{
+	while (npages--)
+		unpin_user_page(&folio->page);
+}
+#endif
+
+#endif /* TCE_COMPAT_OLDER_H */
