@@ -6,7 +6,7 @@
 #   ARCH, CROSS_COMPILE, CC, W, C    as for the kernel itself
 #   INSTALL_MOD_PATH or DESTDIR      where to install (default: this system)
 #   INSTALL_MOD_STRIP= (empty)       install debug information, too
-#   KERNEL, MACHINE, DRIVER, WRITE   what to test with, see "make help"
+#   KERNEL, MACHINE, DRIVER          what to test with, see "make help"
 
 MODULE := vfio_iommu_spapr_tce
 KDIR ?= /lib/modules/$(shell uname -r)/build
@@ -20,9 +20,6 @@ ROW = $(or $(shell awk -v k='$(KERNEL)' '$$1 == k || index($$1, k "-") == 1 {pri
 GUEST_ROW = $(if $(filter file,$(origin KERNEL)),,--kernel $(ROW))
 MACHINE ?= powernv9
 DRIVER ?= ours
-
-# Commands that measure then put their figures into the documents.
-FIGURES = $(if $(WRITE),--write)
 
 KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR)
 
@@ -84,7 +81,7 @@ HOSTCHECK_PROGRAMS := $(addprefix $(CURDIR)/out/hostcheck/,hostcheck hostcost ex
 
 hostcheck: module
 	@$(MAKE) -s -C selftests CROSS_COMPILE= STRICT= O=$(CURDIR)/out/hostcheck $(HOSTCHECK_PROGRAMS)
-	@scripts/hostcheck --source "$$(scripts/figures id 2>/dev/null || echo unknown)" $(OPTIONS) $(DEVICE)
+	@scripts/hostcheck --source "$$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)" $(OPTIONS) $(DEVICE)
 
 # Everything below runs anywhere: it gets its own tools and kernels.
 demo: host
@@ -94,7 +91,7 @@ demo-guest: host
 	@scripts/demo-guest $(GUEST_ROW)
 
 check-guest: host
-	@scripts/check-guest --driver $(DRIVER) $(GUEST_ROW) --jobs 2 $(FIGURES)
+	@scripts/check-guest --driver $(DRIVER) $(GUEST_ROW) --jobs 2
 
 check-libvirt: host
 	@scripts/check-libvirt
@@ -106,7 +103,7 @@ hotplug: host
 	@scripts/hotplug $(ROW)
 
 check-install: host
-	@scripts/check-install $(FIGURES) $(SUITE)
+	@scripts/check-install $(SUITE)
 
 check-hostcheck: host
 	@scripts/check-hostcheck --kernel $(ROW) --machine $(MACHINE)
@@ -122,41 +119,45 @@ selftest: host
 	@scripts/selftest --kernel $(ROW) --machine $(MACHINE) --driver $(DRIVER)
 
 defects: host
-	@scripts/defects $(FIGURES)
+	@scripts/defects
 
 races: host
-	@scripts/races $(FIGURES)
+	@scripts/races
 
 fuzz: host
 	@scripts/fuzz --kernel $(ROW) --machine $(MACHINE) --driver $(DRIVER) \
 		--seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) $(if $(REPLAY),--replay "$(REPLAY)")
 
 fuzz-million: host
-	@scripts/fuzz --million $(if $(SEED),--seed $(SEED)) $(FIGURES)
+	@scripts/fuzz --million $(if $(SEED),--seed $(SEED))
 
 kunit: host
-	@scripts/kunit $(FIGURES)
+	@scripts/kunit
 
 coverage: host
-	@scripts/coverage $(FIGURES)
+	@scripts/coverage
 
 mutation: host
-	@scripts/mutation $(FIGURES)
+	@scripts/mutation
 
 check: host
-	@scripts/check $(FIGURES)
+	@scripts/check
 
 quick: host
 	@scripts/check --quick
 
 kernels: host
-	@scripts/check --kernels $(FIGURES)
+	@scripts/check --kernels
 
 bench: host
-	@scripts/bench $(FIGURES)
+	@scripts/bench
 
 lint: host
 	@scripts/lint
+
+# From what the commands that measure have left in out/
+results:
+	@scripts/results
 
 docs: host
 	@scripts/docs
@@ -204,6 +205,7 @@ help:
 	@echo 'make kernels        the test programs on the kernels and machines that make check leaves out: hours'
 	@echo 'make quick          lint, the suites and the test programs on one machine: four minutes'
 	@echo 'make bench          what it costs, against the kernel'\''s own driver'
+	@echo 'make results        put what the commands above have measured into Documentation/results.rst'
 	@echo 'make lint           shellcheck, checkpatch, kernel-doc, cppcheck, coccinelle and more'
 	@echo 'make docs           the documents and the API as HTML, in out/docs/html'
 	@echo 'make litmus         is the memory order right on a machine that reorders? (herd7)'
@@ -211,7 +213,6 @@ help:
 	@echo 'make host           only install the packages that these want'
 	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/data/kernels.conf)'
 	@echo '  MACHINE=$(MACHINE) one of: powernv8 powernv9 powernv10 pseries pseries-hash'
-	@echo '  WRITE=1            put the figures that a command measures into the documents'
 
 .PHONY: module check-target install uninstall hostcheck check-hostcheck check-install check-libvirt into-tree check-into-tree install-dkms install-tools dist deb rpm clean demo handback hotplug demo-guest check-guest defects races fuzz fuzz-million kunit selftest \
-	coverage mutation check quick kernels bench docs lint litmus btf-check host help
+	coverage mutation check quick kernels bench results docs lint litmus btf-check host help

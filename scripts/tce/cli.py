@@ -22,10 +22,6 @@ def parser(doc: str) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
-def write_option(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--write", action="store_true", help="put the figures into the documents (see scripts/figures)")
-
-
 def say(text: str) -> None:
     print(f">> {text}", file=sys.stderr, flush=True)
 

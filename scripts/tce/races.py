@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tce import figures, ktap
-from tce.cli import output, parser, write_option
+from tce import ktap, results
+from tce.cli import output, parser
 from tce.kunit.races import data_races, only_races_of_the_kernel
 from tce.paths import LOGS, OUT, SCRIPTS
 from tce.vm import console
@@ -141,20 +141,20 @@ def verdict(parts: Iterable[Result]) -> tuple[str, int]:
     return f">> races: {passed} passed, {failed} failed, {skipped} skipped", 0 if passed and not failed else 1
 
 
-def write_figures(parts: Iterable[Part], start: float) -> None:
-    """What documents say of a good run of all of them, by the consoles' logs."""
-    text = [f"``make races``, in {figures.took(start)}:", ""]
+def save(parts: Iterable[Part]) -> None:
+    """Keep the figures of a good run of all of them, by the consoles' logs."""
+    rows: list[list[results.Cell]] = [["part", "kernel", "machine", "what was seen"]]
     for _, part, kernel, machine, *_ in parts:
         log = ktap.script_output(LOGS / f"races-{part}-{kernel}-{machine}.log")
-        results, _ = ktap.parse(log)
-        said = f"{ktap.count(results, 'pass')} rows passed"
+        found, _ = ktap.parse(log)
+        said = f"{ktap.count(found, 'pass')} rows passed"
         if part == "kcsan":
             watched = sum(int(n) for n in re.findall(r"^>> kcsan: setup_watchpoints: (\d+)", log, re.M))
-            said += f"; {watched:,} accesses were watched; no race of the module's; the control, the kernel's own driver, was reported"
+            said += f"; {watched:,} accesses were watched"
         elif part == "deaths":
             said = re.findall(r"^>> done: (\d+ clients killed)", log, re.M)[0]
-        text.append(f"* ``{part}``, {machine}: {said}")
-    figures.write("races", "\n".join(text), [kernel for _, _, kernel, *_ in parts] + [machine for _, _, _, machine, *_ in parts])
+        rows.append([part, kernel, machine, said])
+    results.save("races", rows)
 
 
 def main(doc: str) -> int:
@@ -163,10 +163,7 @@ def main(doc: str) -> int:
     p.add_argument("--seconds", type=int, default=5, help="of each race (%(default)s)")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--list", action="store_true")
-    write_option(p)
     args = p.parse_args()
-    if args.write and args.part:
-        p.error("--write wants all parts")
     parts: list[Part] = [(checked, *row, args.seconds) for row in CHECKED] + [(deaths, *row, args.seed) for row in DEATHS]
     unknown = set(args.part) - {row[1] for row in parts}
     if unknown:
@@ -178,7 +175,6 @@ def main(doc: str) -> int:
         return 0
     LOGS.mkdir(parents=True, exist_ok=True)
     done = []
-    begin = time.monotonic()
     for function, part, kernel, machine, timeout, parameter in parts:
         start = time.monotonic()
         wrong, passed, skipped = function(part, kernel, machine, timeout, parameter)
@@ -190,7 +186,7 @@ def main(doc: str) -> int:
         print(f"{'FAIL' if wrong else 'ok  '} {time.monotonic() - start:5.0f} s  {part}: {kernel} {machine}"
               f" ({passed} passed, {len(skipped)} skipped)", flush=True)
     line, code = verdict(done)
-    if args.write and code == 0:
-        write_figures(parts, begin)
+    if code == 0 and not args.part:
+        save(parts)
     print(line)
     return code

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Tables as text."""
-import textwrap
 from collections.abc import Iterable, Sequence
 
 
@@ -22,12 +21,3 @@ def rst_table(rows: Iterable[Iterable[object]]) -> str:
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, columns)).rstrip() for row in text]
     rule = "  ".join("=" * width for width in columns)
     return "\n".join((rule, lines[0], rule, *lines[1:], rule))
-
-
-def wrapped(text: str) -> str:
-    return textwrap.fill(" ".join(text.split()), 88, break_on_hyphens=False, break_long_words=False)
-
-
-def literal(text: str) -> str:
-    """A block of text that stays as it is, in reStructuredText."""
-    return "::\n\n" + "\n".join(("   " + line).rstrip() for line in text.rstrip().splitlines())

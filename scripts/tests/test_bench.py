@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/bench: figures that meet all goals but the ones that are known to be missed, and what may be wrong with them."""
 import csv
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 from unittest.mock import patch
 
 from tce import module
-from tce.bench import command, goals, machines, measured, onelock
+from tce.bench import goals, machines, measured, onelock
 from tce.bench import verdict as verdicts
 from tce.check.run import TESTS
 from tce.paths import ROOT
@@ -171,28 +170,6 @@ class Bench(unittest.TestCase):
         self.assertEqual(measure("0.010", "0.800"), (0.8, 900, 2))
         self.assertEqual(measure("0.020", "0.010"), (0.02, 900, 1 + machines.AGAIN))
         self.assertEqual(calls[1:], [machines.PARALLEL] * machines.AGAIN)
-
-    def test_write(self):
-        """A table goes to its block only if all hosts of it were measured, and no goal has failed."""
-        older = ["--only", "-".join(machines.OLDER[0])]
-        one = ["--only", "-".join(machines.HOSTS[0])]
-
-        def written(*options, failed=0):
-            verdict = verdicts.Verdict()
-            verdict.met, verdict.failed = 1, failed
-            with patch.object(sys, "argv", ["bench", "--write", *options]), patch.object(command, "measure"), \
-                    patch.object(command, "table", return_value=("text", verdict)), patch("builtins.print"), \
-                    patch.object(command.shutil, "which", return_value="/usr/bin/gnuplot"), \
-                    patch.object(command, "draw") as draw, patch.object(command.figures, "write") as write:
-                command.main("what it does")
-            return [call.args[0] for call in write.call_args_list], draw.called
-        self.assertEqual(written(), (["bench"], True))
-        self.assertEqual(written(*older), (["bench-older"], False))
-        self.assertEqual(written(failed=1), ([], False))
-        self.assertEqual(written(*older, failed=1), ([], False))
-        for options in (one, [*older, *one], ["--short"], [*older, "--short"], ["--profile", *older], ["--table"]):
-            with self.assertRaises(SystemExit), patch("sys.stderr"):
-                written(*options)
 
     def test_torn_row(self):
         self.assertEqual(len(measured.ROW.findall("csv,ours,map,1,thp,4096,insn/tce,1.000\ncsv,ours,map,1,th[ 1.0] x\n")), 1)

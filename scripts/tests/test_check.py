@@ -64,16 +64,11 @@ class Check(unittest.TestCase):
                                    "selftest new-be powernv9", "selftest new-be pseries", "hotplug old-64k",
                                    "hotplug 6.1-be", "hotplug 5.14-of-6.1-64k"])
             said = {name: f" ({i} tests, 2 skipped)" for i, name in enumerate(run)} | {"hotplug 6.1-be": ""}
-            whole = matrix.others(said, "abc")
-            table = whole.splitlines()
-            self.assertEqual(table[4].split(), "old-64k 64K little powernv8 test programs as user 1 tests, 2 skipped abc".split())
-            self.assertEqual(table[6].split(), "6.1-be 4K big powernv9 test programs as root 3 tests, 2 skipped abc".split())
-            self.assertEqual(table[11].split(), "6.1-be 4K big powernv9 hotplug good abc".split())
-            # what is not run again stays, and what is no step any more goes
-            again = matrix.others({"hotplug 6.1-be": " (9 tests, 0 skipped)"}, "def", whole).splitlines()
-            self.assertEqual(again[11].split(), "6.1-be 4K big powernv9 hotplug 9 tests, 0 skipped def".split())
-            self.assertEqual((again[6].split(), len(again)), (table[6].split(), len(table)))
-            self.assertEqual(len(matrix.others({}, "def", whole.replace("powernv8", "powernv7")).splitlines()), len(table) - 2)
+            table = matrix.others(said)
+            self.assertEqual(table[2], ["old-64k", "64K", "little", "powernv8", "test programs as user", "1 tests, 2 skipped"])
+            self.assertEqual(table[4], ["6.1-be", "4K", "big", "powernv9", "test programs as root", "3 tests, 2 skipped"])
+            self.assertEqual(table[9], ["6.1-be", "4K", "big", "powernv9", "hotplug", "good"])
+            self.assertEqual(len(matrix.others({"hotplug 6.1-be": ""})), 2)
 
     def test_steps_say_how_it_went(self):
         counter = Counter()

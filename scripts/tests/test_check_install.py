@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/check-install: what the console of an installation is worth."""
-import io
 import tempfile
 import unittest
-from contextlib import redirect_stderr
 from pathlib import Path
-from unittest import mock
 
 from tce.dist import build
 from tce.install import command
@@ -42,24 +39,6 @@ class Judge(unittest.TestCase):
         self.assertEqual(self.look(splats=["Oops: x"]), (2, 0, 1))
         self.assertEqual(self.look(status=1), (2, 0, 1))
         self.assertEqual(self.look(late=True), (2, 0, 1))
-
-
-class Times(unittest.TestCase):
-    def test_table(self):
-        """The long steps one by one, in their order; the others in one line."""
-        second = "CHECK-BEGIN 6.13\nok     10 s  more\nok      2 s  else\nCHECK-END 2 0\n"
-        text = command.times([GOOD, second])
-        self.assertTrue(text.startswith("4 steps passed, none failed."), text)
-        self.assertEqual([line.rsplit(maxsplit=1) for line in text.splitlines()[-4:-1]],
-                         [["that", "1200"], ["more", "10"], ["the 2 others", "3"]])
-
-    def test_only_a_good_first_start_may_be_written(self):
-        with self.assertRaises(SystemExit) as ended, redirect_stderr(io.StringIO()) as said, \
-                mock.patch.object(command, "source_of", return_value=Path("/nowhere/source")), \
-                mock.patch("sys.argv", ["check-install", "--second", "--write", "trixie"]):
-            command.main("")
-        self.assertEqual(ended.exception.code, 2)
-        self.assertIn("trixie had none", said.getvalue())
 
 
 class Second(unittest.TestCase):

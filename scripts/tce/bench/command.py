@@ -1,19 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Measure, judge, draw."""
 import argparse
-import shutil
 import subprocess
-import time
 from collections.abc import Sequence
 
-from tce import figures
+from tce import results
 from tce.bench import onelock
 from tce.bench.machines import HOSTS, OLDER, OUT, measure
-from tce.bench.plots import draw
-from tce.bench.profile import print_profile
 from tce.bench.verdict import Verdict, table
-from tce.cli import die, parser, write_option
-from tce.tables import literal
+from tce.cli import die, parser
 
 Hosts = Sequence[tuple[str, str]]
 
@@ -31,18 +26,11 @@ def parse_args(doc: str) -> tuple[argparse.Namespace, Hosts]:
     p.add_argument("--ko", help="measure this module (built for all the kernels in question) as ours")
     p.add_argument("--only", action="append", metavar="KERNEL-MACHINE")
     p.add_argument("--table", action="store_true")
-    p.add_argument("--profile", action="store_true")
-    write_option(p)
     p.add_argument("--wrong", action="store_true")
     args = p.parse_args()
     hosts = tuple(h for h in (*HOSTS, *OLDER) if "-".join(h) in args.only) if args.only else HOSTS
     if not hosts:
         die(f"--only is one of {', '.join('-'.join(h) for h in (*HOSTS, *OLDER))}")
-    whole = not args.only if args.profile else hosts in (HOSTS, OLDER)
-    if args.write and (args.short or not whole or args.table or args.ko or args.wrong):
-        p.error(f"--write wants all hosts and kinds, measured now, of this module; or --only {'-'.join(OLDER[0])}")
-    if args.write and not args.profile and hosts == HOSTS and not shutil.which("gnuplot"):
-        die("gnuplot is not installed: run scripts/setup-host")
     return args, hosts
 
 
@@ -57,7 +45,6 @@ def control() -> int:
 
 def judged(args: argparse.Namespace, hosts: Hosts) -> tuple[str, Verdict]:
     """Measure unless only the table is wanted: (the table, the verdict)"""
-    start = time.monotonic()
     if args.table:
         paths = [(*h, (OUT / "short" if args.short else OUT) / f"{'-'.join(h)}.csv") for h in hosts]
     else:
@@ -69,21 +56,14 @@ def judged(args: argparse.Namespace, hosts: Hosts) -> tuple[str, Verdict]:
         text += "\n" + "\n".join(lines) + "\n"
         verdict.met += 2 - len(wrong)
         verdict.wrong += wrong
-    if args.write and verdict.good():
-        if hosts == HOSTS:
-            draw(paths)
-        figures.write("bench" if hosts == HOSTS else "bench-older", f"{literal(text)}\n\nIn {figures.took(start)}.",
-                      [name for name, _ in hosts] + [machine for _, machine in hosts])
+    if hosts == HOSTS and verdict.good() and not (args.short or args.table or args.ko):
+        results.save("bench", [["figure", "goal"], *([line[:96].strip(), line[96:].strip()] for line in text.splitlines() if line)])
     return text, verdict
 
 
 def main(doc: str) -> int:
     args, hosts = parse_args(doc)
     try:
-        if args.profile:
-            for name, machine in hosts if args.only else HOSTS[:1]:
-                print_profile(name, machine, args.ko, args.write)
-            return 0
         if args.wrong:
             return control()
         text, verdict = judged(args, hosts)

@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from tce import figures, kernels, ktap, paths
+from tce import kernels, ktap, paths, results
 from tce.check import steps
-from tce.check.matrix import MACHINES, matrix, others
+from tce.check.matrix import others
 from tce.check.rows import read_skips
 from tce.check.run import LOGS, RETRIES, Check
 from tce.check.steps import BOOTED, KVM_ROWS, SELFTESTS, Step, log_names, machines, quick, sequential
@@ -33,16 +33,10 @@ def parse_args(doc: str) -> argparse.Namespace:
     p.add_argument("pattern", nargs="*")
     p.add_argument("--list", action="store_true")
     p.add_argument("--jobs", type=int, default=4, help="machines and the like at once (%(default)s)")
-    p.add_argument("--write", action="store_true", help="put the figures into README.md")
-    p.add_argument("--matrix", action="store_true", help="only say what runs on which kernel and machine")
     p.add_argument("--quick", action="store_true", help="one machine: the work between")
     p.add_argument("--kernels", action="store_true", help="the kernels that all of this leaves out, with the test programs")
     args = p.parse_args()
-    if args.pattern and (args.write and not args.kernels or args.matrix):
-        p.error("that takes all steps")
-    if args.quick and (args.write or args.matrix):
-        p.error("--quick is not all of it")
-    if args.kernels and (args.quick or args.matrix):
+    if args.kernels and args.quick:
         p.error("--kernels is for itself")
     if args.kernels:
         args.first, args.booted = list(steps.builds()), list(steps.runs())
@@ -79,11 +73,6 @@ def selftest_logs() -> list[Path]:
 
 def main(doc: str) -> int:
     args = parse_args(doc)
-    if args.matrix:
-        print(matrix())
-        if args.write:
-            figures.write("matrix", matrix())
-        return 0
     if args.list:
         for name, command, _ in args.first + args.booted:
             print(f"{name:32} {' '.join(command)}")
@@ -98,13 +87,13 @@ def main(doc: str) -> int:
     retries = RETRIES.read_text().splitlines() if RETRIES.exists() else []
     print(check.summary(time.monotonic() - start, retries))
     good = check.passed and not check.failed
-    if args.kernels:
-        table = others(check.said, figures.AT_START, figures.block("kernels"))
-        print(table)
-        if args.write and good:
-            figures.write("kernels", table)
-    elif args.write and good:
-        figures.write("check", f"`make check`: {check.passed:,} passed, none failed, {check.skipped:,} skipped, {check.missed} goals"
-                      f" missed, in {figures.took(start)}, up to {args.jobs} machines at a time. It needs"
-                      f" {cache_used(time.monotonic() - start):.1f} GB of cache.", [*BOOTED, *MACHINES])
+    if good and not args.pattern and not args.quick:
+        if args.kernels:
+            results.save("kernels", others(check.said))
+        else:
+            steps_said = [[step, said.strip(" ()")] for step, said in check.said.items() if said]
+            results.save("check", {"passed": check.passed, "failed": check.failed, "skipped": check.skipped,
+                                   "goals missed": check.missed, "machines at a time": args.jobs,
+                                   "GB of cache needed": f"{cache_used(time.monotonic() - start):.1f}",
+                                   "Steps": [["step", "how it went"], *steps_said]})
     return 0 if good else 1

@@ -37,7 +37,6 @@ def log_names(more: list[str]) -> list[str]:
 
 def sequential() -> Iterator[Step]:
     """(name, command, must it be silent) of the steps that run one after the other."""
-    yield "figures", ["figures", "check"], False
     yield "supported range", ["check-range"], True
     yield "newer kernels", ["newer-kernels"], False
     for kernel in (*BOOTED, "6.12-clang"):

@@ -3,11 +3,10 @@
 import argparse
 import concurrent.futures
 import subprocess
-import time
 from pathlib import Path
 
-from tce import figures, kernels, module, paths
-from tce.cli import output, parser, say, write_option
+from tce import kernels, module, paths, results
+from tce.cli import output, parser, say
 from tce.coverage import html
 from tce.coverage.gcov import Counts, data_of, read_gcov
 from tce.coverage.verdict import REASONS, Sources, judge, percent, read_reasons
@@ -15,7 +14,6 @@ from tce.kernels import Kernel
 from tce.kunit import build as suites
 from tce.kunit import cases, report
 from tce.paths import LOGS, SCRIPTS
-from tce.tables import rst_table
 
 OUT = paths.OUT / "coverage"
 OBJECTS = [name.removesuffix(".o") for name in module.OBJECTS.values()]
@@ -24,15 +22,14 @@ RUNS = [("gcov-4k", "powernv9", "kunit"), ("gcov-64k", "pseries", "kunit"),
         ("gcov-64k", "powernv9", "selftest")]
 
 
-def write_figures(counts: Counts, start: float) -> None:
-    """What documents say of a good run."""
-    rows = [("file", "lines", "branches")]
+def save(counts: Counts) -> None:
+    """Keep the figures of a good run."""
+    rows: list[list[results.Cell]] = [["file", "lines", "branches"]]
     for file in [*counts.files(), ""]:
         lines, all_lines, branches, all_branches = counts.of(file)
-        rows.append((file or "in all", f"{lines} of {all_lines}, {percent(lines, all_lines):.1f} %",
-                     f"{branches} of {all_branches}, {percent(branches, all_branches):.1f} %"))
-    figures.write("coverage", f"The suites and the test programs, in {figures.took(start)}:\n\n{rst_table(rows)}",
-                  [name for name, *_ in RUNS] + [machine for _, machine, _ in RUNS])
+        rows.append([file or "in all", f"{lines} of {all_lines}, {percent(lines, all_lines):.1f} %",
+                     f"{branches} of {all_branches}, {percent(branches, all_branches):.1f} %"])
+    results.save("coverage", rows)
 
 
 def table(counts: Counts) -> None:
@@ -63,11 +60,7 @@ def parse_args(doc: str) -> argparse.Namespace:
     p.add_argument("--reuse", action="store_true", help="do only what an earlier run of the same sources has not done")
     p.add_argument("--jobs", type=int, default=2, help="machines at once (%(default)s)")
     p.add_argument("--show-branches", action="store_true", help="list the branches that are never taken")
-    write_option(p)
-    args = p.parse_args()
-    if args.write and args.reuse:
-        p.error("--write wants all of it done now")
-    return args
+    return p.parse_args()
 
 
 def sources() -> Sources:
@@ -121,7 +114,6 @@ def add_up(args: argparse.Namespace, lines: Sources) -> tuple[Counts, list[str]]
 
 def main(doc: str) -> int:
     args = parse_args(doc)
-    start = time.monotonic()
     lines = sources()
     counts, wrong = add_up(args, lines)
     wrong += judge(counts, read_reasons(REASONS.read_text()) if REASONS.exists() else {}, lines, (args.lines, args.branches))
@@ -134,8 +126,8 @@ def main(doc: str) -> int:
     print(f"line by line: {html.write(counts, OUT / 'html')}")
     for text in wrong:
         print(f"BAD: {text}")
-    if args.write and not wrong:
-        write_figures(counts, start)
+    if not wrong:
+        save(counts)
     run_lines, all_lines, branches, all_branches = counts.of("")
     print(f">> coverage: {percent(run_lines, all_lines):.1f} % of the lines,"
           f" {percent(branches, all_branches):.1f} % of the branches, {len(wrong)} complaints")

@@ -5,14 +5,13 @@ import textwrap
 import time
 from collections.abc import Collection, Iterable, Mapping
 
-from tce import figures
-from tce.cli import output, parser, write_option
+from tce import results
+from tce.cli import output, parser
 from tce.defects.catalogue import DEFECTS, HOSTS, Defect
 from tce.defects.evidence import Run, full_name
 from tce.defects.machines import Found, Jobs, run_all
 from tce.kunit import cases as kunit
 from tce.paths import LOGS
-from tce.tables import wrapped
 from tce.vm import console
 
 
@@ -75,25 +74,12 @@ def tally(defects: Iterable[Defect], bad: Iterable[tuple[str, str]], skipped: It
     return f">> defects: {len(letters - failed - not_run)} passed, {len(failed)} failed, {len(not_run)} skipped"
 
 
-def write_figures(defects: list[Defect], start: float) -> None:
-    """What documents say of a good run of all of them."""
-    hidden = [d.letter for d in defects if not d.shows]
-    text = (f"``make defects``: {len(defects)} of {len(defects)} as they should be, in {figures.took(start)}. Seen in the"
-            f" kernel's own driver: all but {', '.join(hidden)}.")
-    hosts = [HOSTS[show.host] for d in defects for show in d.shows]
-    figures.write("defects", wrapped(text), [kernel for kernel, _ in hosts] +
-                  [more[more.index("--machine") + 1] for _, more in hosts])
-
-
 def parse_args(doc: str) -> argparse.Namespace:
     p = parser(doc)
     p.add_argument("letter", nargs="*")
     p.add_argument("--jobs", type=int, default=2, help="machines at once (%(default)s)")
     p.add_argument("--list", action="store_true", help="only say what would be shown, and how")
-    write_option(p)
     args = p.parse_args()
-    if args.write and args.letter:
-        p.error("--write wants all of them")
     unknown = set(args.letter) - {d.letter for d in DEFECTS}
     if unknown:
         p.error(f"there is no defect {' '.join(sorted(unknown))}")
@@ -145,7 +131,8 @@ def main(doc: str) -> int:
             output(script, kernel)
     bad, skipped = report(defects, *run_all(jobs))
     print(f"{time.monotonic() - start:.0f} s")
-    if args.write and not bad and not skipped:
-        write_figures(defects, start)
+    if not bad and not skipped and not args.letter:
+        results.save("defects", {"as they should be": len(defects), "of these not to be seen in the kernel's own driver":
+                                 ", ".join(d.letter for d in defects if not d.shows)})
     print(tally(defects, bad, skipped))
     return 1 if bad or skipped else 0

@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Start a real Debian twice, with what is to be installed on it, and count what it says."""
-import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from tce import figures
-from tce.cli import die, parser, path_from, say, write_option
+from tce.cli import parser, path_from, say
 from tce.dist import build
 from tce.paths import LOGS, OUT, ROOT, SCRIPTS
-from tce.tables import rst_table
 from tce.vm import debian
 from tce.vm.command import boot
 from tce.vm.console import Console
@@ -21,7 +18,6 @@ from tce.vm.machines import MACHINES, qemu_devices
 
 SUITES = ("bookworm", "trixie")
 STEP = re.compile(r"^(ok  |FAIL) +(\d+) s  (.*)$", re.M)
-BEGIN = re.compile(r"^CHECK-BEGIN (\S+)$", re.M)
 END = re.compile(r"^CHECK-END (\d+) (\d+)$", re.M)
 
 # Seconds for one start, and for one step. The first start compiles the module three times, and
@@ -128,11 +124,6 @@ def log_of(suite: str, start: int) -> Path:
     return LOGS / f"install-{suite}-{start}.log"
 
 
-def source_of(suite: str) -> Path:
-    """There is the module that a first start without a fault has left on the disk."""
-    return place_of(suite) / "source"
-
-
 def started(suite: str, files: Mapping[str, Path], begin: int) -> Iterator[Found]:
     """The starts of one release."""
     place = place_of(suite)
@@ -140,7 +131,6 @@ def started(suite: str, files: Mapping[str, Path], begin: int) -> Iterator[Found
     for path in (place, LOGS):
         path.mkdir(parents=True, exist_ok=True)
     if begin == 1:
-        source_of(suite).unlink(missing_ok=True)
         image = path_from("debian-image", suite)
         for name in ("vmlinux", "initrd"):
             shutil.copy(image / name, place)
@@ -158,48 +148,22 @@ def started(suite: str, files: Mapping[str, Path], begin: int) -> Iterator[Found
         debian.pack(place / "more", {"boot": f"{start}\n", **files})
         log = log_of(suite, start)
         say(f"{suite}: start {start} (log: {log.relative_to(ROOT)})")
-        found = run(place, log, start == 2)
-        if start == 1 and not found.failed and not found.wrong:
-            source_of(suite).write_text(figures.AT_START)
-        yield found
-
-
-def times(texts: Sequence[str]) -> str:
-    """The consoles of both starts, as documents tell of them."""
-    steps = [(words, int(seconds)) for text in texts for _, seconds, words in STEP.findall(text)]
-    long = [(words, seconds) for words, seconds in steps if seconds >= LONG]
-    rows = [("step", "seconds"), *long, (f"the {len(steps) - len(long)} others", sum(s for _, s in steps) - sum(s for _, s in long))]
-    busy = f"{os.cpu_count()} processors with a load of {os.getloadavg()[2]:.0f}"
-    return f"{len(steps)} steps passed, none failed. In the emulator, on {busy}:\n\n{rst_table(rows)}"
-
-
-def write_figures(suite: str) -> None:
-    """What documents say of a good run."""
-    texts = [log_of(suite, start).read_text(encoding="utf-8") for start in (1, 2)]
-    figures.write(f"install-{suite}", times(texts), [*(kernel for text in texts for kernel in BEGIN.findall(text)), "powernv9"],
-                  source_of(suite).read_text())
+        yield run(place, log, start == 2)
 
 
 def main(doc: str) -> int:
     p = parser(doc)
     p.add_argument("--second", action="store_true")
-    write_option(p)
     p.add_argument("suite", nargs="*", choices=[*SUITES, []], metavar="SUITE")
     args = p.parse_args()
     suites = args.suite or SUITES
-    for suite in suites:
-        if args.second and args.write and not source_of(suite).exists():
-            die(f"--write wants a good first start, too, and {suite} had none")
     files = sources()
     passed = failed = 0
     for suite in suites:
-        before = failed
         for found in started(suite, files, 2 if args.second else 1):
             passed += found.passed
             failed += found.failed + len(found.wrong)
             for line in found.wrong:
                 print(f"FAIL        {suite}: {line}")
-        if args.write and failed == before:
-            write_figures(suite)
     print(f">> check-install: {passed} passed, {failed} failed, 0 skipped")
     return 1 if failed or not passed else 0

@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tce import figures, kernels, module
-from tce.cli import parser, say, write_option
+from tce import kernels, module, results
+from tce.cli import parser, say
 from tce.kernels import Kernel
 from tce.kunit.build import build, lock
 from tce.kunit.cases import MACHINES, Wanted, allowed_skips, known_kernels, listed
 from tce.kunit.races import data_races
 from tce.kunit.report import Suites, judge, log_of, skips, tell
 from tce.paths import SCRIPTS
-from tce.tables import aligned, rst_table
+from tce.tables import aligned
 
 
 @dataclass
@@ -123,24 +123,16 @@ def parse_args(doc: str) -> argparse.Namespace:
     p.add_argument("--jobs", type=int, default=2, help="machines at once (%(default)s)")
     p.add_argument("--gcov", action="store_true", help="have the guest print its coverage data")
     p.add_argument("--list", action="store_true", help="list the cases and do nothing")
-    write_option(p)
-    args = p.parse_args()
-    if args.write and (args.kernel or args.machine or args.filter):
-        p.error("--write wants all kernels, machines and cases")
-    return args
+    return p.parse_args()
 
 
-def write_figures(runs: Runs, start: float) -> None:
-    """What documents say of a good run of all of them."""
-    rows, in_all = [("kernel", "machine", "passed", "failed", "skipped", "seconds")], 0
+def save(runs: Runs) -> None:
+    """Keep the figures of a good run of all of them."""
+    rows: list[list[results.Cell]] = [["kernel", "machine", "passed", "skipped", "seconds"]]
     for (name, machine), run in runs.items():
-        results = run.results()
-        passed, skipped = count(results, "PASS"), count(results, "SKIP")
-        in_all += passed
-        rows.append((name, machine, str(passed), str(len(results) - passed - skipped), str(skipped), f"{run.seconds:.0f}"))
-    text = f"{in_all:,} passed, none failed, in {figures.took(start)}:"
-    figures.write("kunit", f"{text}\n\n{rst_table(rows)}",
-                  [name for name, _ in runs] + [machine for _, machine in runs])
+        said = run.results()
+        rows.append([name, machine, count(said, "PASS"), count(said, "SKIP"), round(run.seconds)])
+    results.save("kunit", rows)
 
 
 def boot_all(wanted: Wanted, args: argparse.Namespace) -> Runs:
@@ -182,7 +174,6 @@ def report(runs: Runs, wanted: Wanted, everywhere: bool) -> list[str]:
 
 def main(doc: str) -> int:
     args = parse_args(doc)
-    start = time.monotonic()
     wanted = listed()
     if args.list:
         for suite, cases in wanted.items():
@@ -196,7 +187,7 @@ def main(doc: str) -> int:
     runs = boot_all(wanted, args)
     same_parameters(runs, wanted)
     wrong = report(runs, wanted, everywhere=not (args.kernel or args.machine))
-    if args.write and not wrong:
-        write_figures(runs, start)
+    if not wrong and not (args.kernel or args.machine or args.filter):
+        save(runs)
     print(f">> kunit: {totals(runs, wrong)}")
     return 1 if wrong else 0

@@ -4,12 +4,12 @@ import argparse
 import fnmatch
 import os
 import random
-import time
 from collections.abc import Sequence
 
-from tce.cli import die, parser, say, write_option
+from tce import results as kept
+from tce.cli import die, parser, say
 from tce.mutation.mutants import LEAST, Mutant, possible, sample
-from tce.mutation.report import report, write_figures
+from tce.mutation.report import report
 from tce.mutation.session import Session
 from tce.mutation.stages import STAGES
 from tce.mutation.verdicts import CAUGHT, VERDICTS, judge, read_verdicts, stale_verdicts, summary
@@ -34,11 +34,7 @@ def parse_args(doc: str) -> argparse.Namespace:
     p.add_argument("--jobs", type=int, default=os.cpu_count(), help="machines at once (%(default)s)")
     p.add_argument("--build", action="store_true", help="build the mutants and do nothing more")
     p.add_argument("--list", action="store_true", help="list the mutants and do nothing")
-    write_option(p)
-    args = p.parse_args()
-    if args.write and (args.only or args.build):
-        p.error("--write wants a sample")
-    return args
+    return p.parse_args()
 
 
 def choose(mutants: Sequence[Mutant], args: argparse.Namespace, seed: int) -> list[Mutant]:
@@ -48,7 +44,7 @@ def choose(mutants: Sequence[Mutant], args: argparse.Namespace, seed: int) -> li
                                       for t in (m.id, m.file, m.function, m.kind))]
 
 
-def conclude(session: Session, every: Sequence[Mutant], drawn: str, seed: int, begin: float | None) -> int:
+def conclude(session: Session, every: Sequence[Mutant], drawn: str, seed: int) -> int:
     """Print what has come out; returns the exit code."""
     args, results, mutants, verdicts = session.args, session.results, session.mutants, session.verdicts
     if args.record:
@@ -57,20 +53,16 @@ def conclude(session: Session, every: Sequence[Mutant], drawn: str, seed: int, b
     report(results, mutants, verdicts)
     wrong = session.wrong + judge(results, mutants, verdicts, args.goal, 1 if args.only else LEAST)
     wrong += stale_verdicts(verdicts, every)
-    if args.write and session.fresh != seed:
-        wrong.append("only what a fresh sample has shown is put into the documents")
     for text in wrong:
         print(f"BAD: {text}")
-    if args.write and not wrong:
-        write_figures(results, mutants, verdicts, args.stage or [s.name for s in STAGES], drawn, begin)
+    if not wrong and session.fresh == seed and not args.only:
+        kept.save("mutation", {"caught": f"{summary(results, mutants, verdicts)}; {drawn}"})
     print(f">> mutation: {summary(results, mutants, verdicts)}; {drawn}; {len(wrong)} complaints")
     return 1 if wrong else 0
 
 
 def main(doc: str) -> int:
     args = parse_args(doc)
-    # What an earlier run has found took longer than to judge it anew.
-    begin = None if args.keep else time.monotonic()
     every = possible()
     seed = random.SystemRandom().randrange(1000000) if args.seed is None else args.seed
     mutants = choose(every, args, seed)
@@ -91,4 +83,4 @@ def main(doc: str) -> int:
         drawn += f", only {' '.join(args.stage)}"
     say(f"{len(mutants)} mutants, {drawn}: {of_each}; {sum(m.id in session.results for m in mutants)} known")
     session.run()
-    return 0 if args.build else conclude(session, every, drawn, seed, begin)
+    return 0 if args.build else conclude(session, every, drawn, seed)

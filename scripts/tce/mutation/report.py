@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The table of what became of the mutants, the survivors, and what documents say."""
+"""The table of what became of the mutants, and the survivors."""
 from collections.abc import Mapping, Sequence
 
-from tce import figures
 from tce.mutation.mutants import Mutant
 from tce.mutation.stages import STAGES
-from tce.mutation.verdicts import Results, is_equivalent, summary
-from tce.tables import aligned, wrapped
+from tce.mutation.verdicts import Results, is_equivalent
+from tce.tables import aligned
 
 
 def report(results: Results, mutants: Sequence[Mutant], verdicts: Mapping[str, str]) -> None:
@@ -31,17 +30,3 @@ def report(results: Results, mutants: Sequence[Mutant], verdicts: Mapping[str, s
         for m in group:
             how = results[m.id][2]
             print(f"\n{m.key}\n= {verdicts.get(m.key, '(no verdict)')}\n  ({m.id}, {m.file}:{m.line}{how and '; ' + how})")
-
-
-def write_figures(results: Results, mutants: Sequence[Mutant], verdicts: Mapping[str, str],
-                  stages: Sequence[str], drawn: str, start: float | None) -> None:
-    """What documents say of a good run of these stages. Who was left out would only have caught more."""
-    stage_of = {s.name: s for s in STAGES}
-    by_stage = [f"{s} {sum(r[:2] == ('caught', s) for r in results.values())}" for s in stages]
-    text = (f"{summary(results, mutants, verdicts)}; {drawn}. By stage: {', '.join(by_stage)}."
-            f"{f' That took {figures.took(start)}.' if start else ''}")
-    left = [s for s in stage_of if s not in stages]
-    if left:
-        text += f" Not run: {', '.join(left)}. Whom only these would catch counts as missed."
-    on = [stage_of[s] for s in stages]
-    figures.write("mutation", wrapped(text[0].upper() + text[1:]), [s.kernel for s in on] + [s.machine for s in on])

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What commands measure: kept in out/NAME/result.json, and put into Documentation/results.rst."""
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from tce import paths
+from tce.cli import parser, say
+from tce.paths import ROOT
+from tce.tables import rst_table
+
+Cell = str | int | float
+Table = Sequence[Sequence[Cell]]        # its first row is the head
+Figures = Table | Mapping[str, Cell | Table]
+
+# The parts of the page: the command that measures each, and what it is about.
+PARTS = {
+    "check": ("make check", "All tests"),
+    "kernels": ("make kernels", "Further kernels"),
+    "kunit": ("make kunit", "KUnit suites"),
+    "defects": ("make defects", "Defects of the kernel's own driver"),
+    "races": ("make races", "Races and dying clients"),
+    "fuzz": ("make fuzz-million", "Random commands"),
+    "guest": ("make check-guest", "Guests"),
+    "coverage": ("make coverage", "Coverage"),
+    "mutation": ("make mutation", "Mutation"),
+    "bench": ("make bench", "Instructions"),
+}
+
+
+def commit(root: Path = ROOT) -> str:
+    """Which source this is, as git names it."""
+    done = subprocess.run(["git", "-C", root, "describe", "--always", "--dirty", "--abbrev=12"], stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True)
+    return done.stdout.strip() or "unknown"
+
+
+def machine() -> str:
+    """What the emulated machines ran on."""
+    model = re.search(r"^model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.M)
+    return f"{os.cpu_count()} processors{f', {model[1]}' if model else ''}"
+
+
+# A command that measures loads this before it begins.
+AT_START, BEGAN = commit(), time.monotonic()
+
+
+def save(name: str, figures: Figures, out: Path = paths.OUT, source: str = AT_START) -> None:
+    """Keep the figures of a complete run of the command that measures the part @name."""
+    place = out / name / "result.json"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(json.dumps({"date": time.strftime("%Y-%m-%d", time.gmtime()), "source": source, "machine": machine(),
+                                 "minutes": round((time.monotonic() - BEGAN) / 60), "figures": figures}, indent=1) + "\n",
+                     encoding="utf-8")
+
+
+def tables(figures: Figures) -> Iterator[str]:
+    """The figures in reStructuredText: single values first, then a table for each that has rows."""
+    if not isinstance(figures, Mapping):
+        yield rst_table(figures)
+        return
+    single = [(what, value) for what, value in figures.items() if isinstance(value, (str, int, float))]
+    if single:
+        yield "\n".join(f"* {what}: {f'{value:,}' if isinstance(value, int) else value}" for what, value in single)
+    for what, value in figures.items():
+        if not isinstance(value, (str, int, float)):
+            yield f"{what}:\n\n{rst_table(value)}"
+
+
+def page(out: Path = paths.OUT) -> str:
+    """Documentation/results.rst."""
+    text = [".. SPDX-License-Identifier: GPL-2.0-only", "=======\nResults\n=======",
+            "``make results`` writes this page from what the commands below have left in ``out/``. No other page has\n"
+            "measured figures. All machines were emulated; the times are those of the machine that emulated them."]
+    for name, (command, title) in PARTS.items():
+        text.append(f"{title}\n{'=' * len(title)}")
+        place = out / name / "result.json"
+        if not place.exists():
+            text.append(f"Missing: ``{command}`` was not run to a good end.")
+            continue
+        found = json.loads(place.read_text(encoding="utf-8"))
+        took = f", in {found['minutes']} minutes" if found.get("minutes") else ""
+        text.append(f"``{command}``, {found['date']}, source {found['source']}, on {found['machine']}{took}.")
+        text += tables(found["figures"])
+    return "\n\n".join(text) + "\n"
+
+
+def pairs(lines: Iterable[str]) -> dict[str, Cell]:
+    """What a shell script measured: a line "what<TAB>value" for each figure."""
+    return {what: int(value) if value.isdigit() else value for what, value in (line.rstrip("\n").split("\t") for line in lines)}
+
+
+def main(doc: str) -> int:
+    p = parser(doc)
+    p.add_argument("save", nargs="?", choices=PARTS)
+    p.add_argument("source", nargs="?", default=AT_START)
+    args = p.parse_args()
+    if args.save:
+        save(args.save, pairs(sys.stdin), source=args.source)
+        return 0
+    (ROOT / "Documentation/results.rst").write_text(page(), encoding="utf-8")
+    missing = [name for name in PARTS if not (paths.OUT / name / "result.json").exists()]
+    say(f"results: Documentation/results.rst is written{', without ' + ', '.join(missing) if missing else ''}")
+    return 0
