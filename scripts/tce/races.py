@@ -53,7 +53,7 @@ def rows(part: str, kernel: str, machine: str, timeout: int, seconds: int, wante
     """Boot for rows of selftests/, as boot() does it."""
     more = []
     if part == "kvm":
-        more = ["--kvm", "--huge-pages"]
+        more = ["--module", "kvm-hv", "--huge-pages"]
     elif part.startswith("kcsan"):
         # Emulated processors stop for longer than real ones: watch for longer, and twice as often.
         more = ["--append", "kcsan.udelay_task=400 kcsan.skip_watch=2000"]

@@ -11,7 +11,7 @@ HOSTS = {
     "pseries-high": ("6.12-4k", ["--machine", "pseries", "--qemu=-global",
                                  "--qemu=spapr-pci-host-bridge.dma_win_addr=0x80000000"]),
     # With KVM; the processes of the rows have a guest.
-    "kvm": ("6.12-64k", ["--machine", "powernv9", "--kvm", "--huge-pages"]),
+    "kvm": ("6.12-64k", ["--machine", "powernv9", "--module", "kvm-hv", "--huge-pages"]),
     # CPU pages larger than those of v1's window (AD).
     "powernv-64k": ("6.12-64k", ["--machine", "powernv9"]),
     # Big endian, freed memory is poisoned, allocations fail when told to.

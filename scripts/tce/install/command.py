@@ -12,7 +12,7 @@ from tce.cli import parser, path_from, say
 from tce.dist import build
 from tce.paths import LOGS, OUT, ROOT, SCRIPTS
 from tce.vm import debian
-from tce.vm.command import boot
+from tce.vm.command import boot, find_programs
 from tce.vm.console import Console
 from tce.vm.machines import MACHINES, qemu_devices
 
@@ -157,6 +157,7 @@ def main(doc: str) -> int:
     p.add_argument("suite", nargs="*", choices=[*SUITES, []], metavar="SUITE")
     args = p.parse_args()
     suites = args.suite or SUITES
+    find_programs()
     files = sources()
     passed = failed = 0
     for suite in suites:

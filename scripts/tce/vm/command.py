@@ -6,7 +6,6 @@ import functools
 import gzip
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -120,8 +119,6 @@ def parse_args(doc: str) -> argparse.Namespace:
     p.add_argument("--huge-pages", action="store_true",
                    help="tell powernv's kernel of the CPU's pages of 2M and 1G, as the firmware of a real "
                         "machine does and QEMU does not (pseries has 2M in any case)")
-    p.add_argument("--kvm", action="store_true",
-                   help="a POWER9 that offers KVM to its kernel, which has the module: QEMU 10, from the cache")
     p.add_argument("--debian", type=Path, metavar="DIR",
                    help="run the script in this real Debian (scripts/debian-image), whose kernel and modules it has")
     p.add_argument("--append", default="", help="more for the kernel command line")
@@ -138,14 +135,9 @@ def parse_args(doc: str) -> argparse.Namespace:
     return p.parse_args()
 
 
-def find_programs(args: argparse.Namespace) -> None:
+def find_programs() -> None:
     """See to it that QEMU and what this needs are in the PATH."""
-    if args.kvm:
-        os.environ["PATH"] = f"{path_from('guest-programs', 'outer')}:{os.environ['PATH']}"
-        args.module.append("kvm-hv")
-    if not shutil.which("qemu-system-ppc64"):
-        die("qemu-system-ppc64 is not installed: run scripts/setup-host")
-    os.environ["PATH"] += ":/usr/sbin:/sbin"    # depmod
+    os.environ["PATH"] = f"{path_from('guest-programs', 'qemu')}:{os.environ['PATH']}:/usr/sbin:/sbin"    # depmod
 
 
 def bootable(name: str) -> Kernel:
@@ -215,7 +207,7 @@ def main(doc: str) -> int:
     args = parse_args(doc)
     if not (SCRIPTS / "guest" / f"{args.run}.sh").exists():
         die(f"there is no scripts/guest/{args.run}.sh")
-    find_programs(args)
+    find_programs()
     log = Path(args.log or LOGS / f"{'-'.join((args.run, args.kernel, args.machine, args.driver))}.log")
     log.parent.mkdir(parents=True, exist_ok=True)
 
