@@ -25,7 +25,6 @@
 debug=/sys/kernel/debug
 driver=vfio_iommu_spapr_tce
 [ "$TCE_STAGE" = selftest ] || driver=${driver}_kunit
-complaint='Oops|BUG:|kernel BUG at|WARNING:|cut here|KASAN:|UBSAN:|corruption|refcount_t:|DEBUG_LOCKS|Bad page|suspicious RCU|sleeping function|unreferenced object'
 
 # Tenths of a second since the start; a leading 0 would make the number octal.
 tenths() {
@@ -91,7 +90,7 @@ step() {
 		failed=$(sed -n 's/^\[[ 0-9.]*\] *not ok [0-9]* *//p' /tmp/messages | head -n 1)
 		wrong=${wrong:-$failed}
 	fi
-	if grep -E "$complaint" /tmp/messages >/tmp/complaints; then
+	if grep -E -f /guest/complaints /tmp/messages >/tmp/complaints; then
 		wrong="${wrong:+$wrong; }the kernel complained: $(head -n 1 /tmp/complaints)"
 		echo 1 >$debug/clear_warn_once
 	fi

@@ -17,7 +17,7 @@ from tce.paths import CACHE
 # (uri, suite, components, signed_by)
 Source = tuple[str, str, list[str], str]
 
-SUITES = ("bookworm", "bookworm-backports", "sid", "experimental")
+SUITES = ("bookworm", "bookworm-backports", "trixie", "sid", "experimental")
 
 
 HOME = CACHE / "apt"
@@ -129,7 +129,7 @@ def update(force: bool = False) -> None:
     stamp = HOME / "updated"
     if stamp.exists() and not force:
         return
-    say("fetching the Debian package index (bookworm, backports, sid, experimental; about 70 MB)")
+    say("fetching the Debian package index (bookworm, backports, trixie, sid, experimental; about 90 MB)")
     if not retry("apt-get update", "apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "update"):
         sys.exit("private-apt: the package index could not be fetched")
     stamp.touch()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tce.mutation.events import outcome, read_events
 from tce.paths import SCRIPTS
+from tce.vm.console import COMPLAINTS
 
 
 class MutationGuest(unittest.TestCase):
@@ -33,7 +34,7 @@ class MutationGuest(unittest.TestCase):
         "bin/dmesg": """#!/bin/sh
             cat BOX/log; [ "$1" != -c ] || : >BOX/log""",
         "guest/lib.sh": 'say() { echo ">> $*"; }; die() { echo "!! $*"; exit 1; }; prepare_suites() { :; }; pci_find() { :; }\n',
-        "mutants/list": "b s\n", "mutants/expected": "s 2 0\n", "log": "",
+        "guest/complaints": COMPLAINTS, "mutants/list": "b s\n", "mutants/expected": "s 2 0\n", "log": "",
         "sys/module/kunit/parameters/filter_glob": "", "proc/sys/kernel/panic_on_oops": "", "proc/sys/vm/nr_hugepages": "", "tmp/out": "",
     }
 

@@ -2,12 +2,14 @@
 """scripts/vm: what a console is worth."""
 import io
 import socket
+import subprocess
 import tempfile
 import threading
 import unittest
 from pathlib import Path
 from unittest.mock import patch
 
+from tce.paths import SCRIPTS
 from tce.vm import command
 from tce.vm import console as vm
 
@@ -89,12 +91,58 @@ class Vm(unittest.TestCase):
                 "kernel BUG at mm/slub.c:1!",
                 "list_del corruption. prev->next should be 1",
                 "refcount_t: underflow; use-after-free.",
+                "WARNING: abi/123 still has locks held!",
+                "WARNING: HARDIRQ-safe -> HARDIRQ-unsafe lock order detected",
+                "WARNING: bad unlock balance detected!",
+                "WARNING: at mm/gup.c:1 try_get_folio",
+                "INFO: possible irq lock inversion dependency detected",
+                "INFO: trying to register non-static key.",
+                "BUG kmalloc-64 (Tainted: G           O     ): Right Redzone overwritten",
+                "BUG: KASAN: slab-use-after-free in tce_x+0x1/0x2",
+                "BUG: KCSAN: data-race in tce_x / tce_y",
+                "kmemleak: 2 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
+                "watchdog: BUG: soft lockup - CPU#0 stuck for 67s! [abi:61]",
+                "watchdog: CPU 1 Hard LOCKUP",
         ):
             self.assertEqual(self.judge(f"[    5.000000] {line}", "VM-VERDICT: 0"), vm.SPLAT, line)
 
     def test_harmless(self):
         for line in ("vfio_iommu_spapr_tce: loading out-of-tree module taints kernel.",
                      "vfio_iommu_spapr_tce: module verification failed: signature and/or required key missing",
-                     "pci 0000:01     : [PE# fd] Disabling 64-bit DMA bypass"):
+                     "pci 0000:01     : [PE# fd] Disabling 64-bit DMA bypass",
+                     "WARNING: nvram corruption detected: 0-length partition"):
             self.assertEqual(self.judge(f"[    5.000000] {line}", "VM-VERDICT: 0"), vm.PASS, line)
+
+    def test_what_the_guest_scripts_look_for(self):
+        """The same list, for a grep that knows no comments and no Python."""
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(vm.COMPLAINTS)
+            file.flush()
+            for line, status in (("[ 5.0] WARNING: x/1 still has locks held!", 0), ("[ 5.0] BUG kmalloc-64: it", 0),
+                                 ("[ 5.0] DEBUG: well", 1)):
+                done = subprocess.run(["grep", "-qE", "-f", file.name], input=line, text=True)
+                self.assertEqual(done.returncode, status, line)
+
+    def health(self, tainted, before=0, lockdep=None):
+        """What a guest says of its kernel when it ends."""
+        with tempfile.TemporaryDirectory() as tmp:
+            (Path(tmp) / "sys/kernel").mkdir(parents=True)
+            (Path(tmp) / "sys/kernel/tainted").write_text(f"{tainted}\n")
+            if lockdep:
+                (Path(tmp) / "lockdep_stats").write_text(f" lock-classes:  10 [max: 8192]\n{lockdep}\n")
+            return subprocess.run(["sh", "-e", SCRIPTS / "guest/health.sh", str(before), tmp], stdout=subprocess.PIPE, text=True,
+                                  check=True).stdout
+
+    def test_what_the_kernel_did_not_say(self):
+        self.assertEqual(self.health(0), "")
+        self.assertEqual(self.health(1 << 12 | 1 << 13 | 1 << 18, lockdep=" debug_locks:                             1"), "")
+        self.assertEqual(self.health(512 | 1 << 12, before=512), "")
+        for said in (self.health(512), self.health(513, before=1), self.health(0, lockdep=" debug_locks:                             0")):
+            self.assertEqual(self.judge("VM-END", *said.splitlines(), "VM-VERDICT: 0"), vm.SPLAT, said)
+        # each guest is asked for it
+        self.assertRegex((SCRIPTS / "guest/init").read_text(), r'(?m)^sh /guest/health.sh "\$tainted"\necho "VM-VERDICT')
+
+    def test_emulator_that_dies(self):
+        self.assertEqual(self.judge("VM-START", status=-11), vm.QEMU_ERROR)
+        self.assertEqual(self.judge("[    5.1] firmware", status=0), vm.NO_VERDICT)
 

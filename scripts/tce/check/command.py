@@ -11,7 +11,7 @@ from tce import kernels, ktap, paths, results
 from tce.check import steps
 from tce.check.matrix import others
 from tce.check.rows import read_skips
-from tce.check.run import LOGS, RETRIES, Check
+from tce.check.run import LOGS, Check
 from tce.check.steps import BOOTED, KVM_ROWS, SELFTESTS, Step, log_names, machines, quick, sequential
 from tce.cli import parser
 from tce.paths import CACHE, DATA
@@ -78,14 +78,12 @@ def main(doc: str) -> int:
             print(f"{name:32} {' '.join(command)}")
         return 0
     LOGS.mkdir(parents=True, exist_ok=True)
-    RETRIES.unlink(missing_ok=True)
     check = Check()
     start = time.monotonic()
     run(check, args.first, args.booted, args.jobs)
     if not args.pattern and not args.quick and not args.kernels:
         check.rows([ktap.script_output(log) for log in selftest_logs()], read_skips((DATA / "selftest.skips").read_text()))
-    retries = RETRIES.read_text().splitlines() if RETRIES.exists() else []
-    print(check.summary(time.monotonic() - start, retries))
+    print(check.summary(time.monotonic() - start))
     good = check.passed and not check.failed
     if good and not args.pattern and not args.quick:
         if args.kernels:

@@ -12,9 +12,6 @@ from tce.paths import OUT, ROOT, SCRIPTS
 
 LOGS = OUT / "check"
 
-# Machines that were started again, a line each: see scripts/vm and scripts/check-guest.
-RETRIES = LOGS / "retries"
-
 
 # What tells why a step failed, wherever in its output: the last lines may be a table that is all good.
 WHY = re.compile(r"^\s*not ok |^!! |: MISSED$|: NO FIGURE$|\bFAILED\b|^(\S+: )?[Ee]rror\b")
@@ -63,11 +60,10 @@ class Check:
         self.failed += len(wrong)
         self.passed += not wrong
 
-    def summary(self, seconds: float, retries: list[str]) -> str:
+    def summary(self, seconds: float) -> str:
         """The last lines."""
-        text = [f"again: {line}" for line in retries]
-        return "\n".join([*text, f"{seconds:.0f} s, {self.computed:.0f} of CPUs, {self.skipped} tests skipped, {self.missed} goals missed,"
-                          f" {len(retries)} machines started again", f"{self.passed} passed, {self.failed} failed"])
+        return (f"{seconds:.0f} s, {self.computed:.0f} of CPUs, {self.skipped} tests skipped, {self.missed} goals missed\n"
+                f"{self.passed} passed, {self.failed} failed")
 
     def step(self, name: str, command: list[str], silent: bool) -> None:
         print(f"...           {name}", flush=True)
@@ -76,7 +72,7 @@ class Check:
         with open(log, "w", encoding="utf-8") as out:
             # Through env: a script that is missing fails its step, not all of this.
             child = subprocess.Popen(["env", SCRIPTS / command[0], *command[1:]], stdin=subprocess.DEVNULL, stdout=out,
-                                     stderr=subprocess.STDOUT, env={**os.environ, "TCE_RETRIES": str(RETRIES)})
+                                     stderr=subprocess.STDOUT)
             _, status, used = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
         took, computed = time.monotonic() - start, used.ru_utime + used.ru_stime

@@ -48,6 +48,7 @@ def sequential() -> Iterator[Step]:
         suites = ["TCE_KUNIT=1"] if kernel == "6.12-be" else []
         yield f"build {kernel}", ["build-module", kernel, "W=1", *sparse, *suites], True
     yield "build 6.12-clang", ["build-module", "6.12-clang", "W=1"], True
+    yield "emulator", ["check-emulator"], False
 
 
 def quick() -> Iterator[Step]:

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from tce.vm.console import COMPLAINTS
+
 # (what, id, how)
 Event = tuple[str, str, str]
 
@@ -47,7 +49,7 @@ def outcome(events: list[Event], text: str) -> tuple[Found, Doubt | None]:
     tests = [t for t in re.findall(r"^>> try (\S+)$", end, re.M) if t != "leaks"]
     test = tests[-1].removesuffix("+leaks") if tests else ""
     if not how:
-        cause = re.search(r"(Kernel panic|Oops|kernel BUG|BUG:|WARNING:)[^\n]*", end)
+        cause = re.search(rf"({'|'.join(COMPLAINTS.splitlines())}).*", end, re.M)
         how = f"{test or 'loading'}: " + (cause[0][:80] if cause else "the guest stopped answering")
     if any("Oops: " in words and re.match(r"try \S+( again)?\n", words) for words in end.split(">> ")):
         found[order[-1]] = ("caught", how)

@@ -95,13 +95,6 @@ def boot(argv: list[str], console: Console, timeout: float, stall: float, monito
         qemu.kill()
 
 
-def note_retry(text: str) -> None:
-    """For the summary of scripts/check, if that is who runs us."""
-    if os.environ.get("TCE_RETRIES"):
-        with open(os.environ["TCE_RETRIES"], "a", encoding="utf-8") as out:
-            out.write(text + "\n")
-
-
 def parse_args(doc: str) -> argparse.Namespace:
     p = parser(doc)
     p.add_argument("--kernel", default="6.12-4k", help="a name from kernels.conf (%(default)s)")
@@ -178,31 +171,6 @@ def prepared(args: argparse.Namespace, tmp: Path) -> list[str]:
     return qemu_command(args, kernel["VMLINUX"], tmp / "initrd", monitor)
 
 
-def boot_and_retry(argv: list[str], args: argparse.Namespace, log: Path, monitor: Path,
-                   prepare: Callable[[], None] | None) -> tuple[Console, int, bool]:
-    """boot(), and once more if QEMU ended by itself: (console, exit code, timed out)
-
-    Seen once each: SIGSEGV of QEMU 7.2, on pseries, amid windows that came and went; and a
-    powernv9 of QEMU 10 that ended well in the midst of its firmware. That says nothing of
-    the guest. Twice in a row is no accident.
-    """
-    for again in (True, False):
-        with open(log, "w", encoding="utf-8") as out:
-            out.write("# " + " ".join(argv) + "\n")
-            console = Console(out, args.show)
-            try:
-                status, late = boot(argv, console, args.timeout, args.stall, monitor, prepare)
-            except (OSError, ValueError) as error:
-                die(f"QEMU cannot be told of huge pages: {error}")
-        died = status == -signal.SIGSEGV or not (status or console.began)
-        if not again or late or console.splats or not died:
-            break
-        log.replace(log.with_name(log.name + ".died"))
-        print(f"!! QEMU ended by itself ({status}): once more", flush=True)
-        note_retry(f"vm {args.run} {args.kernel} {args.machine} {args.driver}: QEMU ended by itself ({status})")
-    return console, status, late
-
-
 def main(doc: str) -> int:
     args = parse_args(doc)
     if not (SCRIPTS / "guest" / f"{args.run}.sh").exists():
@@ -217,7 +185,13 @@ def main(doc: str) -> int:
         if args.huge_pages and args.machine.startswith("powernv"):
             argv += ["-S", "-chardev", f"socket,id=gdb,path={tmp}/gdb,server=on,wait=off", "-gdb", "chardev:gdb"]
             prepare = functools.partial(describe_huge_pages, f"{tmp}/gdb")
-        console, status, late = boot_and_retry(argv, args, log, tmp / "monitor", prepare)
+        with open(log, "w", encoding="utf-8") as out:
+            out.write("# " + " ".join(argv) + "\n")
+            console = Console(out, args.show)
+            try:
+                status, late = boot(argv, console, args.timeout, args.stall, tmp / "monitor", prepare)
+            except (OSError, ValueError) as error:
+                die(f"QEMU cannot be told of huge pages: {error}")
 
     code = judge(console, status, late)
     for text in console.splats[:5]:
