@@ -14,7 +14,7 @@ from tce.paths import LOGS, OUT, ROOT, SCRIPTS
 from tce.vm import debian
 from tce.vm.command import boot, find_programs
 from tce.vm.console import Console
-from tce.vm.machines import MACHINES, qemu_devices
+from tce.vm.machines import qemu_devices, qemu_machine
 
 SUITES = ("bookworm", "trixie")
 STEP = re.compile(r"^(ok  |FAIL) +(\d+) s  (.*)$", re.M)
@@ -103,7 +103,7 @@ def from_disk(disk: Path, name: str, to: Path) -> bool:
 
 def run(place: Path, log: Path, keep: bool) -> Found:
     """Start the system of this directory, which writes to its disk or (keep) does not."""
-    argv = ["qemu-system-ppc64", *MACHINES["powernv9"], "-m", "3G", "-smp", "2",
+    argv = ["qemu-system-ppc64", *qemu_machine("powernv9"), "-m", "3G", "-smp", "2",
             "-kernel", str(place / "vmlinux"), "-initrd", str(place / "initrd"),
             "-append", f"console=hvc0 {debian.APPEND} panic=-1 oops=panic"
                        " watchdog_thresh=30 rcupdate.rcu_cpu_stall_timeout=60 sysrq_always_enabled",

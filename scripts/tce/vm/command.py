@@ -24,7 +24,7 @@ from tce.vm import debian
 from tce.vm.console import MEANING, Console, judge
 from tce.vm.hugepages import describe_huge_pages
 from tce.vm.initramfs import cpio, stage
-from tce.vm.machines import MACHINES, qemu_devices
+from tce.vm.machines import MACHINES, qemu_devices, qemu_machine
 
 LAST_WORD = 10      # seconds that a silent machine has for each answer
 WHERE = re.compile(r"CPU#|NIP|MSR|TB | *CFAR")     # of its registers
@@ -148,7 +148,7 @@ def qemu_command(args: argparse.Namespace, vmlinux: Path | str, initrd: Path, mo
               f" tce.driver={args.driver}")
     if args.arg:
         append += " tce.args=" + ",".join(args.arg)
-    return ["qemu-system-ppc64", *MACHINES[args.machine], "-m", args.mem, "-smp", str(args.smp),
+    return ["qemu-system-ppc64", *qemu_machine(args.machine), "-m", args.mem, "-smp", str(args.smp),
             "-kernel", str(vmlinux), "-initrd", str(initrd),
             "-append", f"{append} {args.append}".strip(),
             "-display", "none", "-serial", "stdio", "-monitor", f"unix:{monitor},server=on,wait=off",

@@ -2,6 +2,8 @@
 """The emulated machines, as QEMU's arguments."""
 from collections.abc import Iterable
 
+from tce.cli import output
+
 # The mitigations are hardware that TCG does not emulate.
 PSERIES = ["-M", "pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off", "-vga", "none"]
 MACHINES = {
@@ -11,6 +13,14 @@ MACHINES = {
     "pseries": PSERIES,
     "pseries-hash": [*PSERIES, "-cpu", "power8"],   # which has no radix MMU
 }
+
+
+def qemu_machine(machine: str) -> list[str]:
+    """QEMU arguments for the machine itself."""
+    argv = MACHINES[machine]
+    if machine.startswith("powernv"):
+        argv = [*argv, "-bios", output("guest-programs", "firmware")]
+    return argv
 
 
 def qemu_devices(machine: str, devices: Iterable[str]) -> list[str]:
