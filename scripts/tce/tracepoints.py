@@ -1,145 +1,73 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The tracepoints and the refusals, held against their page and their tests."""
 import re
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from tce.ctext import without_comments
-from tce.paths import ROOT
+from tce.paths import DATA, ROOT
 
-PAGE = "Documentation/tracepoints.rst"
-UNMET = "scripts/data/refusals.unmet"
-# Errnos that go up without a check: see tce_refusal.h.
-PLAIN = {"EINTR", "EAGAIN"}
-# init_module() is no call of a client's; and two say no, and each caller why.
-EXEMPT = {"tce_container_init", "tce_region_unlist", "tce_region_release"}
-ROOM = 24       # of the field "reason"
-
-Table = dict[str, list[str]]
+# {event: its fields}, {check: its errnos}
+Table = dict[str, set[str]]
 
 
-def checks(header: str) -> list[str]:
-    """The checks of TCE_WHYS(), in their order."""
-    found = re.search(r"#define TCE_WHYS\(WHY\)(.*?[^\\])\n", header, re.S)
-    return re.findall(r"WHY\((\w+)\)", found[1]) if found else []
-
-
-def refused(sources: dict[str, str]) -> dict[str, set[str]]:
-    """{check: errnos that the code gives to it}; those of others are not known."""
-    found: dict[str, set[str]] = {}
-    for text in sources.values():
-        for name, errno in re.findall(r"TCE_REFUSE\((\w+),\s*(\w+)\)", text):
-            found.setdefault(name, set()).add(errno)
-        for name in re.findall(r"(?:tce_refuse_by|tce_pin_errno|bridge_errno)\(TCE_WHY_(\w+)", text):
-            found.setdefault(name, set()).add("")
-    # the only one whose errno is the kernel's
-    found.setdefault("KILLED", {"EINTR"})
-    return found
+def page_tables(page: str) -> tuple[Table, Table]:
+    """What the page says of events and of checks."""
+    fields = {}
+    for part in re.split(r"^\.\. fields: ", page, flags=re.M)[1:]:
+        fields[part.split("\n", 1)[0]] = set(re.findall(r"^   \* - ``([a-z_]+)``$", part.split("\n\n\n")[0], re.M))
+    checks = re.findall(r"^   \* - ``([A-Z0-9_]+)``\n     - ([A-Z, ]+)$", page, re.M)
+    common = fields.pop("all", set())
+    return {name: own | common for name, own in fields.items()}, {name: set(errnos.split(", ")) for name, errnos in checks}
 
 
 def events(header: str) -> Table:
-    """{event: names of its fields}, and {event + " text": those in its text}."""
-    found: Table = {}
-    for name, body in re.findall(r"^(?:TRACE_EVENT|DECLARE_EVENT_CLASS)\((\w+),(.*?)^\);", header, re.M | re.S):
-        fields = re.search(r"TP_STRUCT__entry\((.*?)^\t\),", body, re.M | re.S)
-        text = re.search(r'TP_printk\("(.*?)",', body, re.S)
-        found[name] = re.findall(r"__(?:field|array)\([^,]+, (\w+)", fields[1] if fields else "")
-        found[name + " text"] = re.findall(r"(\w+)=%", re.sub(r"0x%", "%", text[1])) if text else []
+    found, classes = {}, re.findall(r"^(?:TRACE_EVENT|DECLARE_EVENT_CLASS)\((\w+),(.*?)^\);", header, re.M | re.S)
+    for name, body in classes:
+        found[name] = set(re.findall(r"__(?:field|array)\([^,]+, (\w+)", body))
     for kind, name in re.findall(r"^DEFINE_EVENT\((\w+), (\w+),", header, re.M):
-        found[name], found[name + " text"] = found[kind], found[kind + " text"]
-    return {name: fields for name, fields in found.items() if not name.split()[0].endswith("_class")}
+        found[name] = found[kind]
+    return {name: fields for name, fields in found.items() if not name.endswith("_class")}
 
 
-def tables(page: str) -> tuple[Table, Table]:
-    """What the page says: {event: its own fields}, {check: errnos}."""
-    fields, errnos = {}, {}
-    for part in re.split(r"^\.\. (?=fields: )", page, flags=re.M)[1:]:
-        name = part.split("\n", 1)[0].removeprefix("fields: ")
-        fields[name] = re.findall(r"^   \* - ``(\w+)``$", part.split("\n\n\n")[0], re.M)
-        fields[name] = [field for field in fields[name] if field.islower()]
-    for name, said in re.findall(r"^   \* - ``([A-Z0-9_]+)``\n     - ([A-Z, ]+)$", page, re.M):
-        errnos[name] = said.split(", ")
-    return fields, errnos
+def differences(what: str, code: Table, page: Table) -> Iterator[str]:
+    for name in sorted({*code, *page}):
+        if code.get(name) != page.get(name):
+            yield f"{what} {name}: the code has {sorted(code.get(name, ()))}, the page {sorted(page.get(name, ()))}"
 
 
-def check_events(header: str, page: str) -> Iterator[str]:
-    told, _ = tables(page)
-    common = told.get("all", [])
-    found = events(header)
-    names = [name for name in found if not name.endswith(" text")]
-    for name in sorted(set(told) - set(names) - {"all"}):
-        yield f"{PAGE}: there is no event {name}"
-    for name in names:
-        if name not in told:
-            yield f"{PAGE}: nothing about the event {name}"
-            continue
-        own = [field for field in found[name] if field not in common]
-        for field in (field for field in common if field not in found[name]):
-            yield f"tce_trace.h: {name} has no field {field}"
-        if own != told[name]:
-            yield f"{PAGE}: {name} has the fields {' '.join(own)}, not {' '.join(told[name])}"
-        if found[name + " text"] != found[name]:
-            yield f"tce_trace.h: the text of {name} names other fields than it has, or in another order"
-
-
-def check_refusals(sources: dict[str, str], page: str, suites: str, unmet: str) -> Iterator[str]:
-    names = checks(sources.get("tce_refusal.h", ""))
-    _, told = tables(page)
-    found = refused({name: text for name, text in sources.items() if name != "tce_refusal.h"})
-    met = set(re.findall(r"TCE_(?:REFUSED|MET)\(\s*[\w>-]+,\s*(\w+)[,)]", suites))
-    met |= set(re.findall(r"tce_expect_why\([\w>-]+, TCE_WHY_(\w+)\)", suites))
-    why = dict(re.findall(r"^(\w+): (.+)$", unmet, re.M))
-    if not names:
-        yield "tce_refusal.h: no checks"
-    for name in names:
-        if len(name) >= ROOM:
-            yield f"tce_refusal.h: {name} is too long for tce_refused"
-        if name not in found:
-            yield f"tce_refusal.h: nothing is refused by {name}"
-        if name not in met and name not in why:
-            yield f"kunit/: no case meets the check {name}"
-        if name in met and name in why:
-            yield f"{UNMET}: some case does meet the check {name}"
-        own = found.get(name, set()) - {""}
-        if name not in told:
-            yield f"{PAGE}: nothing about the check {name}"
-        elif own - set(told[name]) or ("" not in found.get(name, {""}) and own != set(told[name])):
-            yield f"{PAGE}: {name} has the errnos {' '.join(sorted(own))}, not {' '.join(told[name])}"
-    for name in sorted((set(told) | set(why) | met) - set(names)):
-        yield f"there is no check {name}"
-
-
-def check_plain(sources: dict[str, str]) -> Iterator[str]:
-    """Errnos that no check explains."""
-    for file, text in sources.items():
-        for function, body in re.findall(r"^[\w *]+?\b(\w+)\([^;{}]*\)\n\{\n(.*?)^\}", text, re.M | re.S):
-            # what the kernel said is translated there
-            if function in EXEMPT or function.endswith("_errno"):
-                continue
-            for errno in re.findall(r"(?:return|ERR_PTR\(|rc =|\?|:)\s*-(E[A-Z]+)\b", body):
-                if errno not in PLAIN:
-                    yield f"{file}: {function}() says -{errno}, and not why"
-
-
-def check(root: Path) -> tuple[list[str], int, int]:
-    """What is wrong, how many events there are, and how many checks."""
-    sources = {path.name: without_comments(path.read_text())
-               for path in sorted(root.glob("*.[ch]")) if not path.name.endswith(".mod.c")}
-    header = sources.get("tce_trace.h", "")
-    page = (root / PAGE).read_text()
-    suites = "".join(without_comments(path.read_text()) for path in sorted((root / "kunit").glob("*_kunit.c")))
-    wrong = [*check_events(header, page), *check_refusals(sources, page, suites, (root / UNMET).read_text()),
-             *check_plain(sources)]
-    return wrong, len(events(header)) // 2, len(checks(sources.get("tce_refusal.h", "")))
+def check(sources: dict[str, str], page: str, suites: str, unmet: str) -> tuple[list[str], int]:
+    """What is wrong, and how many events and checks there are."""
+    fields, errnos = page_tables(page)
+    traced = events(sources["tce_trace.h"])
+    names = set(re.findall(r"\bWHY\((\w+)\)", sources["tce_refusal.h"]))
+    code = "".join(text for name, text in sources.items() if name != "tce_refusal.h")
+    given = re.findall(r"TCE_REFUSE\((\w+),\s*(\w+)\)", code)
+    # Those that pass on what the kernel says may have more errnos.
+    passed_on = {"KILLED", *re.findall(r"(?:tce_refuse_by|tce_pin_errno|bridge_errno)\(TCE_WHY_(\w+)", code)}
+    said = {name: {errno for other, errno in given if other == name} | (errnos.get(name, set()) if name in passed_on else set())
+            for name in names}
+    wrong = [*differences("event", traced, fields), *differences("check", said, errnos)]
+    met = set(re.findall(r"TCE_(?:REFUSED|MET)\(\s*[\w>-]+,\s*(\w+)[,)]|tce_expect_why\([\w>-]+, TCE_WHY_(\w+)\)", suites))
+    reasons = set(re.findall(r"^(\w+): .+$", unmet, re.M))
+    tested = {name for pair in met for name in pair if name}
+    wrong += [f"check {name}: its name is too long for tce_refused" for name in names if len(name) >= 24]
+    wrong += [f"check {name}: no KUnit case meets it, and it has no reason" for name in sorted(names - tested - reasons)]
+    wrong += [f"check {name}: it has a reason, but a case meets it" for name in sorted(reasons & tested)]
+    wrong += [f"there is no check {name}" for name in sorted((tested | reasons | {name for name, _ in given}) - names)]
+    for function, body in re.findall(r"^[\w *]+?\b(\w+)\([^;{}]*\)\n\{\n(.*?)^\}", code, re.M | re.S):
+        # init_module() is no call of a client's, two say no without a reason, which each caller has, and what the
+        # kernel said is translated in others.
+        if not re.fullmatch(r"tce_container_init|tce_region_unlist|tce_region_release|\w+_errno", function):
+            wrong += [f"{function}() says -{errno}, and not why"
+                      for errno in re.findall(r"(?:return|ERR_PTR\(|rc =|\?|:)\s*-(?!EINTR|EAGAIN)(E[A-Z]+)\b", body)]
+    return wrong, len(traced) + len(names)
 
 
 def main(doc: str) -> int:
-    if len(sys.argv) > 2:
-        print(doc, file=sys.stderr)
-        return 2
-    wrong, traced, named = check(Path(sys.argv[1]) if len(sys.argv) == 2 else ROOT)
+    sources = {path.name: without_comments(path.read_text()) for path in sorted(ROOT.glob("*.[ch]")) if not path.name.endswith(".mod.c")}
+    suites = "".join(without_comments(path.read_text()) for path in ROOT.glob("kunit/*_kunit.c"))
+    wrong, count = check(sources, (ROOT / "Documentation/tracepoints.rst").read_text(), suites, (DATA / "refusals.unmet").read_text())
     for text in wrong:
         print(text)
-    print(f">> check-tracepoints: {traced} events, {named} checks, {len(wrong)} complaints")
-    return 1 if wrong or not traced or not named else 0
+    print(f">> check-tracepoints: {count} events and checks, {len(wrong)} complaints")
+    return 1 if wrong or not count else 0
