@@ -110,7 +110,7 @@ check-hostcheck: host
 
 # Into the source of a kernel; needs nothing but Python.
 into-tree:
-	@scripts/into-tree $(if $(PATCH),--patch "$(PATCH)") $(if $(LINUX),"$(LINUX)")
+	@scripts/into-tree "$(LINUX)"
 
 check-into-tree: host
 	@scripts/check-into-tree
@@ -178,7 +178,7 @@ help:
 	@echo 'make uninstall      remove it from there'
 	@echo 'make dist           the sources as one file, the same each time, in out/dist'
 	@echo 'make deb            packages for Debian, with DKMS, in out/dist (make rpm: for Fedora and RHEL)'
-	@echo 'make into-tree      put the driver into a source of Linux 7.x, LINUX=/path/to/linux; PATCH=file: as a patch'
+	@echo 'make into-tree      put the driver into a source of Linux 7.x, LINUX=/path/to/linux'
 	@echo 'make hostcheck      does the module work on this POWER host? DEVICE=0000:01:00.0 is an idle function of it;'
 	@echo '                    OPTIONS=--yes and others: scripts/hostcheck --help'
 	@echo 'make clean          remove what was built here (the cache stays)'
