@@ -6,7 +6,7 @@
 #   ARCH, CROSS_COMPILE, CC, W, C    as for the kernel itself
 #   INSTALL_MOD_PATH or DESTDIR      where to install (default: this system)
 #   INSTALL_MOD_STRIP= (empty)       install debug information, too
-#   KERNEL, MACHINE, DRIVER          what to test with, see "make help"
+#   KERNEL, MACHINE, DRIVER, TEST, SUITE    what to test with, see "make help"
 
 MODULE := vfio_iommu_spapr_tce
 KDIR ?= /lib/modules/$(shell uname -r)/build
@@ -116,7 +116,7 @@ check-into-tree: host
 	@scripts/check-into-tree
 
 selftest: host
-	@scripts/selftest --kernel $(ROW) --machine $(MACHINE) --driver $(DRIVER)
+	@scripts/selftest --kernel $(ROW) --machine $(MACHINE) --driver $(DRIVER) $(if $(TEST),--test "$$TEST")
 
 defects: host
 	@scripts/defects
@@ -131,8 +131,11 @@ fuzz: host
 fuzz-million: host
 	@scripts/fuzz --million $(if $(SEED),--seed $(SEED))
 
+# One suite runs on one machine, unless another one is asked for.
+given = $(if $(filter file,$(origin $1)),$(if $(SUITE),$3),$2)
 kunit: host
-	@scripts/kunit
+	@scripts/kunit $(call given,KERNEL,--kernel $(ROW),--kernel 6.12-be) $(call given,MACHINE,--machine $(MACHINE),--machine powernv9) \
+		$(if $(SUITE),--filter "$$SUITE")
 
 coverage: host
 	@scripts/coverage
@@ -187,12 +190,12 @@ help:
 	@echo 'make demo           build, boot, use it, and show what happened'
 	@echo 'make demo-guest     give a card to a guest in an emulated host, with KVM and without'
 	@echo 'make check-guest    what guests do to a host, on a bad day too (DRIVER=ours|intree)'
-	@echo 'make selftest       run the test programs (DRIVER=ours|intree|both)'
+	@echo 'make selftest       run the test programs (DRIVER=ours|intree|both); TEST="dma: v2*": only tests with such names'
 	@echo 'make defects        what the kernel'\''s own driver does when asked wrongly, and ours does not'
 	@echo 'make fuzz           random ioctls against a model (SECONDS=60 SEED=1 REPLAY=console.log)'
 	@echo 'make fuzz-million   a million of them, on kernels with KASAN and lockdep'
 	@echo 'make races          clients against each other, and clients that die'
-	@echo 'make kunit          run the KUnit suites on kernels that check themselves'
+	@echo 'make kunit          run the KUnit suites on kernels that check themselves; SUITE=tce_map: one of them, on one machine'
 	@echo 'make coverage       which lines and branches the tests run, with gcov'
 	@echo 'make mutation       do the tests notice when the module is broken on purpose?'
 	@echo 'make hotplug        devices that come and go around a client'

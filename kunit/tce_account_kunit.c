@@ -370,11 +370,4 @@ static struct kunit_case tce_account_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_account_suite = {
-	.name = "tce_account",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_account_cases,
-};
-
-kunit_test_suite(tce_account_suite);
+TCE_SUITE(tce_account);

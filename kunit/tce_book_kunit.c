@@ -189,8 +189,7 @@ static void allocations_fail(struct kunit *test)
 	long rc;
 
 	book_init(test, &b, kind->kind, 3);
-	if (!tce_fault_can_alloc())
-		kunit_skip(test, "this kernel can't make allocations fail");
+	tce_needs_faults(test);
 	if (kind->kind == TCE_MEM_THP)
 		put_another_page(test, &b);
 	for (nth = 1; ; nth++) {
@@ -304,7 +303,6 @@ static void let_on(struct book_case *b, struct tce_thread *thread)
 {
 	complete(&b->gate.open);
 	tce_thread_join(thread);
-	b->fx->busy = false;
 }
 
 /*
@@ -334,7 +332,6 @@ static void another_thread_maps(struct kunit *test)
 	if (file)
 		fput(file);
 	let_on(&b, &a);
-	tce_settled(b.fx);
 	KUNIT_ASSERT_EQ(test, a.rc, 0);
 
 	KUNIT_ASSERT_EQ(test, tce_map(b.client, 0, b.ua, size, TCE_RW), 0);
@@ -365,7 +362,6 @@ static void another_thread_protects(struct kunit *test)
 				      MAP_FIXED | MAP_SHARED | MAP_POPULATE, 0), b.ua);
 	fput(file);
 	let_on(&b, &a);
-	tce_settled(b.fx);
 	KUNIT_EXPECT_EQ(test, a.rc, -EFAULT);
 	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
 }
@@ -431,11 +427,4 @@ static struct kunit_case tce_book_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_book_suite = {
-	.name = "tce_book",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_book_cases,
-};
-
-kunit_test_suite(tce_book_suite);
+TCE_SUITE(tce_book);

@@ -437,7 +437,6 @@ static void killed(struct kunit *test)
 			complete(&unlock);
 			if (held)
 				tce_thread_join(&thread);
-			fx->busy = false;
 			KUNIT_EXPECT_EQ(test, reader_show(r), 0);
 		}
 	}
@@ -459,11 +458,4 @@ static struct kunit_case tce_debugfs_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_debugfs_suite = {
-	.name = "tce_debugfs",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_debugfs_cases,
-};
-
-kunit_test_suite(tce_debugfs_suite);
+TCE_SUITE(tce_debugfs);

@@ -261,8 +261,7 @@ static void no_memory(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 
-	if (!tce_fault_can_alloc())
-		kunit_skip(test, "this kernel can't make allocations fail");
+	tce_needs_faults(test);
 	tce_fail_allocations(fx, true, attached, enable_pe);
 	TCE_MET(fx, EEH_MEMORY);
 	TCE_MET(fx, EEH_THREAD);
@@ -332,8 +331,7 @@ static void out_of_memory(struct kunit *test)
 	bool failed = true;
 	long rc;
 
-	if (!tce_fault_can_alloc())
-		kunit_skip(test, "this kernel can't make allocations fail");
+	tce_needs_faults(test);
 	for (nth = 1; failed; nth++) {
 		KUNIT_ASSERT_LT(test, nth, 20);
 		calls = grp->eeh.calls;
@@ -414,7 +412,6 @@ static void keeps_nobody(struct kunit *test)
 		KUNIT_EXPECT_FALSE(test, completion_done(&thread.done));
 		complete(&gate.open);
 		tce_thread_join(&thread);
-		fx->busy = false;
 		KUNIT_EXPECT_EQ(test, thread.rc, 0);
 		KUNIT_EXPECT_EQ(test, a->eeh.calls, 1);
 		KUNIT_EXPECT_EQ(test, b->eeh.calls, how == 2);
@@ -444,7 +441,6 @@ static void waits_for_its_turn(struct kunit *test)
 	complete(&gate.open);
 	tce_thread_join(&first);
 	tce_thread_join(&second);
-	fx->busy = false;
 	KUNIT_EXPECT_EQ(test, first.rc, 0);
 	KUNIT_EXPECT_EQ(test, second.rc, -ENODEV);
 	KUNIT_EXPECT_EQ(test, grp->eeh.calls, 1);
@@ -473,7 +469,6 @@ static void holds_a_device(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kref_read(&dev->kobj.kref), refs + 1);
 	complete(&gate.open);
 	tce_thread_join(&thread);
-	fx->busy = false;
 	KUNIT_EXPECT_EQ(test, thread.rc, 0);
 	KUNIT_EXPECT_EQ(test, kref_read(&dev->kobj.kref), refs);
 	iommu_group_remove_device(dev);
@@ -497,7 +492,6 @@ static void killed(struct kunit *test)
 	fx->mock->eeh_gate = &gate;
 	tce_thread_start(&thread, client, reset_when_killed);
 	tce_thread_join(&thread);
-	fx->busy = false;
 	KUNIT_EXPECT_EQ(test, thread.rc, -EINTR);
 	if (wait_for_completion_timeout(&gate.reached, HZ / 2))
 		complete(&gate.open);
@@ -542,7 +536,6 @@ static void resets_wait_for_unplugging(struct kunit *test)
 				    resets ? 0 : 1, "%s", call->name);
 		pci_unlock_rescan_remove();
 		tce_thread_join(&thread);
-		fx->busy = false;
 		KUNIT_EXPECT_EQ(test, grp->eeh.calls - before, 1);
 	}
 }
@@ -569,11 +562,4 @@ static struct kunit_case tce_eeh_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_eeh_suite = {
-	.name = "tce_eeh",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_eeh_cases,
-};
-
-kunit_test_suite(tce_eeh_suite);
+TCE_SUITE(tce_eeh);

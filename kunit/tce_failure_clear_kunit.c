@@ -101,8 +101,7 @@ static void clear_and_no_memory(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 
-	if (!tce_fault_can_alloc())
-		kunit_skip(test, "this kernel can't make allocations fail");
+	tce_needs_faults(test);
 	fx->mock->then_no_memory = true;
 	clear_fails(test, true);
 }
@@ -166,11 +165,4 @@ static struct kunit_case tce_failure_clear_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_failure_clear_suite = {
-	.name = "tce_failure_clear",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_failure_clear_cases,
-};
-
-kunit_test_suite(tce_failure_clear_suite);
+TCE_SUITE(tce_failure_clear);

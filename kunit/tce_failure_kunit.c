@@ -144,8 +144,7 @@ static void allocation(struct kunit *test)
 {
 	const struct failure_op *op = test->param_value;
 
-	if (!tce_fault_can_alloc())
-		kunit_skip(test, "this kernel can't make allocations fail");
+	tce_needs_faults(test);
 	fail_each(test, TCE_FAULT_ALLOC, 0, op->never ? 0 : -ENOMEM, true);
 }
 
@@ -159,8 +158,7 @@ static void exchange_and_no_memory(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 
-	if (!tce_fault_can_alloc())
-		kunit_skip(test, "this kernel can't make allocations fail");
+	tce_needs_faults(test);
 	fx->mock->then_no_memory = true;
 	fail_each_of(test, TCE_FAULT_XCHG, -4, -EIO, false, 2);
 }
@@ -326,11 +324,4 @@ static struct kunit_case tce_failure_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_failure_suite = {
-	.name = "tce_failure",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_failure_cases,
-};
-
-kunit_test_suite(tce_failure_suite);
+TCE_SUITE(tce_failure);

@@ -138,6 +138,16 @@ unsigned long tce_charged(struct tce_fixture *fx)
 }
 
 /**
+ * tce_needs_faults() - skip the case if this kernel can't make allocations fail
+ * @test: the case
+ */
+void tce_needs_faults(struct kunit *test)
+{
+	if (!tce_fault_can_alloc())
+		kunit_skip(test, "this kernel can't make allocations fail");
+}
+
+/**
  * tce_fixture_init() - the .init of all suites
  * @test: the case
  *

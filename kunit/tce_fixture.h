@@ -26,6 +26,16 @@
 /* Bits of a stamp that no user address has, and no address of the kernel */
 #define TCE_STAMP	0x3c00000000000000ULL
 
+/* A suite, which has the name of its file, and its cases in an array called after it. */
+#define TCE_SUITE(suite)						\
+static struct kunit_suite suite##_suite = {				\
+	.name = #suite,							\
+	.init = tce_fixture_init,					\
+	.exit = tce_fixture_exit,					\
+	.test_cases = suite##_cases,					\
+};									\
+kunit_test_suite(suite##_suite)
+
 struct tce_client;
 
 /**
@@ -37,7 +47,7 @@ struct tce_client;
  * @slots: the parts of it that are in use, one for each container
  * @next_ua: where the next piece of user memory goes
  * @clients: its containers (struct tce_client)
- * @busy: several threads are at work: calls can't be checked one by one
+ * @busy: how many other threads are at work: calls can't be checked one by one
  * @filler: has the regions of tce_fill_list()
  * @filled: pages of these
  * @tables_left: tables that will stay in bridges for good
@@ -52,7 +62,7 @@ struct tce_fixture {
 	unsigned long slots;
 	unsigned long next_ua;
 	struct list_head clients;
-	bool busy;
+	unsigned int busy;
 	struct tce_client *filler;
 	unsigned int filled;
 	unsigned int tables_left;
@@ -106,6 +116,7 @@ enum tce_mem_kind {
 
 int tce_fixture_init(struct kunit *test);
 void tce_fixture_exit(struct kunit *test);
+void tce_needs_faults(struct kunit *test);
 void tce_settled(struct tce_fixture *fx);
 void tce_unpinned(struct tce_fixture *fx);
 void tce_expect_balance(struct tce_fixture *fx);

@@ -217,8 +217,7 @@ static void attach_without_memory(struct kunit *test)
 	struct tce_client *client = tce_open(fx, true);
 	int rc;
 
-	if (!tce_fault_can_alloc())
-		kunit_skip(test, "this kernel can't make allocations fail");
+	tce_needs_faults(test);
 	tce_fault_arm(fx->mock, TCE_FAULT_ALLOC, 1, 0);
 	rc = tce_attach(client, grp);
 	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
@@ -243,11 +242,4 @@ static struct kunit_case tce_group_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_group_suite = {
-	.name = "tce_group",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_group_cases,
-};
-
-kunit_test_suite(tce_group_suite);
+TCE_SUITE(tce_group);

@@ -537,8 +537,7 @@ static void first_register_without_memory(struct kunit *test)
 	long rc = -EFAULT;
 	unsigned int nth;
 
-	if (!tce_fault_can_alloc())
-		kunit_skip(test, "this kernel can't make allocations fail");
+	tce_needs_faults(test);
 	/* some kernels can make the copy of the arguments fail, too */
 	for (nth = 1; nth <= 2 && rc == -EFAULT; nth++) {
 		tce_fault_arm(fx->mock, TCE_FAULT_ALLOC, nth, 0);
@@ -577,11 +576,4 @@ static struct kunit_case tce_ioctl_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_ioctl_suite = {
-	.name = "tce_ioctl",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_ioctl_cases,
-};
-
-kunit_test_suite(tce_ioctl_suite);
+TCE_SUITE(tce_ioctl);

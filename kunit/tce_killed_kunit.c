@@ -221,8 +221,6 @@ static void who_waits_is_killed(struct kunit *test)
 	complete(&caller.done);
 	tce_thread_join(&caller);
 	tce_thread_join(&holder);
-	fx->busy = false;
-	tce_settled(fx);
 	KUNIT_EXPECT_NE_MSG(test, left, 0, "it could not be killed");
 	KUNIT_EXPECT_EQ(test, caller.rc, -EINTR);
 	KUNIT_EXPECT_EQ(test, wait->call(client), 0);
@@ -233,11 +231,4 @@ static struct kunit_case tce_killed_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_killed_suite = {
-	.name = "tce_killed",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_killed_cases,
-};
-
-kunit_test_suite(tce_killed_suite);
+TCE_SUITE(tce_killed);

@@ -493,11 +493,4 @@ static struct kunit_case tce_kvm_during_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_kvm_during_suite = {
-	.name = "tce_kvm_during",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_kvm_during_cases,
-};
-
-kunit_test_suite(tce_kvm_during_suite);
+TCE_SUITE(tce_kvm_during);

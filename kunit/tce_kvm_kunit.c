@@ -383,11 +383,4 @@ static struct kunit_case tce_kvm_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_kvm_suite = {
-	.name = "tce_kvm",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_kvm_cases,
-};
-
-kunit_test_suite(tce_kvm_suite);
+TCE_SUITE(tce_kvm);

@@ -182,11 +182,4 @@ static struct kunit_case tce_map_huge_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_map_huge_suite = {
-	.name = "tce_map_huge",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_map_huge_cases,
-};
-
-kunit_test_suite(tce_map_huge_suite);
+TCE_SUITE(tce_map_huge);

@@ -456,9 +456,9 @@ static void replaced_pages_are_dirty(struct kunit *test)
 	struct map_setup s;
 	int i, k;
 
+	setup(test, &s);
 	if (shape->kind == TCE_MEM_HUGETLB)
 		kunit_skip(test, "hugetlb pages are always dirty");
-	setup(test, &s);
 	other = memory(test, &s);
 	if (shape->v2)
 		KUNIT_ASSERT_EQ(test, tce_unregister(s.client, s.ua, s.size),
@@ -558,11 +558,4 @@ static struct kunit_case tce_map_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_map_suite = {
-	.name = "tce_map",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_map_cases,
-};
-
-kunit_test_suite(tce_map_suite);
+TCE_SUITE(tce_map);

@@ -238,11 +238,4 @@ static struct kunit_case tce_map_memory_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_map_memory_suite = {
-	.name = "tce_map_memory",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_map_memory_cases,
-};
-
-kunit_test_suite(tce_map_memory_suite);
+TCE_SUITE(tce_map_memory);

@@ -266,11 +266,4 @@ static struct kunit_case tce_map_parts_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_map_parts_suite = {
-	.name = "tce_map_parts",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_map_parts_cases,
-};
-
-kunit_test_suite(tce_map_parts_suite);
+TCE_SUITE(tce_map_parts);

@@ -235,11 +235,4 @@ static struct kunit_case tce_map_table_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_map_table_suite = {
-	.name = "tce_map_table",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_map_table_cases,
-};
-
-kunit_test_suite(tce_map_table_suite);
+TCE_SUITE(tce_map_table);

@@ -341,11 +341,4 @@ static struct kunit_case tce_memory_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_memory_suite = {
-	.name = "tce_memory",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_memory_cases,
-};
-
-kunit_test_suite(tce_memory_suite);
+TCE_SUITE(tce_memory);

@@ -535,11 +535,4 @@ static struct kunit_case tce_memory_register_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_memory_register_suite = {
-	.name = "tce_memory_register",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_memory_register_cases,
-};
-
-kunit_test_suite(tce_memory_register_suite);
+TCE_SUITE(tce_memory_register);

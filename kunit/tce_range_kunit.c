@@ -338,11 +338,4 @@ static struct kunit_case tce_range_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_range_suite = {
-	.name = "tce_range",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_range_cases,
-};
-
-kunit_test_suite(tce_range_suite);
+TCE_SUITE(tce_range);

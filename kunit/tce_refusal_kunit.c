@@ -260,8 +260,7 @@ static void no_memory(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 
-	if (!tce_fault_can_alloc())
-		kunit_skip(test, "this kernel can't make allocations fail");
+	tce_needs_faults(test);
 	tce_group(fx);
 	tce_fail_allocations(fx, true, nothing, open_another);
 	TCE_MET(fx, CONTAINER_MEMORY);
@@ -287,11 +286,4 @@ static struct kunit_case tce_refusal_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_refusal_suite = {
-	.name = "tce_refusal",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_refusal_cases,
-};
-
-kunit_test_suite(tce_refusal_suite);
+TCE_SUITE(tce_refusal);

@@ -226,8 +226,7 @@ static void no_memory(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 
-	if (!tce_fault_can_alloc())
-		kunit_skip(test, "this kernel can't make allocations fail");
+	tce_needs_faults(test);
 	tce_group(fx);
 	some = tce_plain(fx, SOME);
 	tce_fail_allocations(fx, true, nothing, reg);
@@ -255,11 +254,4 @@ static struct kunit_case tce_refusal_memory_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_refusal_memory_suite = {
-	.name = "tce_refusal_memory",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_refusal_memory_cases,
-};
-
-kunit_test_suite(tce_refusal_memory_suite);
+TCE_SUITE(tce_refusal_memory);

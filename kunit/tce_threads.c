@@ -152,7 +152,7 @@ void tce_thread_start(struct tce_thread *thread, struct tce_client *client,
 {
 	struct tce_fixture *fx = client->fx;
 
-	fx->busy = true;
+	fx->busy++;
 	thread->view = *client;
 	thread->view.slot = ffz(fx->slots);
 	thread->view.arg = fx->args + 64 * thread->view.slot;
@@ -168,9 +168,15 @@ void tce_thread_start(struct tce_thread *thread, struct tce_client *client,
 /**
  * tce_thread_join() - wait for a thread
  * @thread: the thread
+ *
+ * With the last one, all has to be settled.
  */
 void tce_thread_join(struct tce_thread *thread)
 {
+	struct tce_fixture *fx = thread->view.fx;
+
 	wait_for_completion(&thread->done);
-	thread->view.fx->slots &= ~BIT(thread->view.slot);
+	fx->slots &= ~BIT(thread->view.slot);
+	if (!--fx->busy)
+		tce_settled(fx);
 }

@@ -46,8 +46,6 @@ static void close_beside_register(struct kunit *test)
 			KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&a));
 			complete(&gate.open);
 			tce_thread_join(&a);
-			fx->busy = false;
-			tce_settled(fx);
 			KUNIT_EXPECT_EQ(test, a.rc, own ? -EINVAL : 0);
 			if (!own)
 				tce_close(client);
@@ -114,8 +112,6 @@ static void places_in_the_list(struct kunit *test)
 	tce_thread_join(&b);
 	complete(&gate.open);
 	tce_thread_join(&a);
-	fx->busy = false;
-	tce_settled(fx);
 	KUNIT_EXPECT_EQ(test, a.rc, -EINVAL);
 	expect_one_place(test, client);
 }
@@ -156,8 +152,6 @@ static void places_of_the_last_container(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_register(client, tce_shared, 0), -EINVAL);
 	complete(&gate.open);
 	tce_thread_join(&a);
-	fx->busy = false;
-	tce_settled(fx);
 	KUNIT_EXPECT_EQ(test, a.rc, -EINVAL);
 	for (i = 0; i < TCE_SHARED_SIZE; i += TCE_SHARED_SIZE / 2) {
 		KUNIT_ASSERT_EQ(test, tce_register(client, tce_shared + i,
@@ -207,8 +201,6 @@ static void close_beside_map(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 		complete(&gate.open);
 		tce_thread_join(&a);
-		fx->busy = false;
-		tce_settled(fx);
 		KUNIT_EXPECT_EQ_MSG(test, a.rc,
 				    how / 2 == 0 ? -EINVAL :
 				    how / 2 == 1 ? -ENXIO : -EPERM, "%d", how);
@@ -249,8 +241,6 @@ static void close_beside_the_mmap_lock(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 		mmap_read_unlock(fx->mm);
 		tce_thread_join(&thread);
-		fx->busy = false;
-		tce_settled(fx);
 		tce_expect_balance(fx);
 	}
 }
@@ -302,8 +292,6 @@ static void first_container_of_a_process(struct kunit *test)
 	tce_thread_join(&c);
 	complete(&gate.open);
 	tce_thread_join(&a);
-	fx->busy = false;
-	tce_settled(fx);
 	KUNIT_EXPECT_EQ(test, a.rc, 0);
 	KUNIT_EXPECT_EQ(test, b.rc, 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), TCE_SHARED_SIZE >> PAGE_SHIFT);
@@ -352,8 +340,6 @@ static void last_and_first_container(struct kunit *test,
 	complete(&gate.open);
 	tce_thread_join(&a);
 	tce_thread_join(&b);
-	fx->busy = false;
-	tce_settled(fx);
 	KUNIT_EXPECT_EQ(test, b.rc, 0);
 	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, tce_shared, TCE_SHARED_SIZE));
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock),
@@ -385,11 +371,4 @@ static struct kunit_case tce_threads_close_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_threads_close_suite = {
-	.name = "tce_threads_close",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_threads_close_cases,
-};
-
-kunit_test_suite(tce_threads_close_suite);
+TCE_SUITE(tce_threads_close);

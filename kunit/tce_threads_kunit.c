@@ -22,13 +22,10 @@ static void start_all(struct tce_thread *threads, int n,
 
 static void join_all(struct kunit *test, struct tce_thread *threads, int n)
 {
-	struct tce_fixture *fx = test->priv;
 	int i;
 
 	for (i = 0; i < n; i++)
 		tce_thread_join(&threads[i]);
-	fx->busy = false;
-	tce_settled(fx);
 	for (i = 0; i < n; i++)
 		KUNIT_EXPECT_EQ_MSG(test, threads[i].rc, 0, "thread %d", i);
 }
@@ -427,11 +424,4 @@ static struct kunit_case tce_threads_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_threads_suite = {
-	.name = "tce_threads",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_threads_cases,
-};
-
-kunit_test_suite(tce_threads_suite);
+TCE_SUITE(tce_threads);

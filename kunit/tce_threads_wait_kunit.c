@@ -71,8 +71,6 @@ static void same_range_waits(struct kunit *test)
 		complete(&gate.open);
 		tce_thread_join(&a);
 		tce_thread_join(&b);
-		fx->busy = false;
-		tce_settled(fx);
 		KUNIT_EXPECT_EQ(test, a.rc, 0);
 		KUNIT_EXPECT_EQ(test, b.rc, 0);
 		tce_expect_mapped(fx, grp, 0, 0, tce_shared, SZ_32K, TCE_RW);
@@ -156,8 +154,6 @@ static void unmapped_is_killed(struct kunit *test)
 		tce_thread_start(&a, client, unmap_the_only_one);
 		tce_thread_join(&a);
 		tce_thread_join(&b);
-		fx->busy = false;
-		tce_settled(fx);
 		KUNIT_EXPECT_TRUE(test, twice.waited);
 		KUNIT_EXPECT_EQ(test, a.rc, 0);
 		KUNIT_EXPECT_EQ(test, b.rc, 0);
@@ -233,8 +229,6 @@ static void one_common_entry(struct kunit *test)
 		complete(&gate.open);
 		tce_thread_join(&a);
 		tce_thread_join(&b);
-		fx->busy = false;
-		tce_settled(fx);
 		KUNIT_EXPECT_EQ(test, a.rc, 0);
 		KUNIT_EXPECT_EQ(test, b.rc, 0);
 		/* it came second */
@@ -291,8 +285,6 @@ static void page_changes_under_a_map(struct kunit *test)
 	complete(&gate.open);
 	tce_thread_join(&thread);
 	fput(file);
-	fx->busy = false;
-	tce_settled(fx);
 	KUNIT_EXPECT_EQ(test, thread.rc, 0);
 	tce_expect_mapped(fx, grp, 0, LAST_PAGE, at, PAGE_SIZE, TCE_R);
 	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
@@ -332,7 +324,6 @@ static void same_range_is_killed(struct kunit *test)
 		complete(&gate.open);
 		tce_thread_join(&a);
 		KUNIT_EXPECT_EQ(test, a.rc, 0);
-		fx->busy = false;
 	}
 }
 
@@ -371,8 +362,6 @@ static void many_at_once(struct kunit *test)
 	for (i = 0; i < n; i++)
 		tce_thread_join(&threads[i]);
 	fx->mock->table_gate = NULL;
-	fx->busy = false;
-	tce_settled(fx);
 	for (i = 0; i < n; i++)
 		KUNIT_EXPECT_EQ(test, threads[i].rc, 0);
 }
@@ -415,7 +404,6 @@ static void register_keeps_nobody(struct kunit *test)
 	complete(&gate.open);
 	tce_thread_join(&a);
 	KUNIT_EXPECT_EQ(test, a.rc, 0);
-	fx->busy = false;
 }
 
 static void unmap_some(struct tce_thread *thread)
@@ -487,8 +475,6 @@ static void entries_and_regions_wait(struct kunit *test)
 		else
 			up_write(map_lock);
 		tce_thread_join(&thread);
-		fx->busy = false;
-		tce_settled(fx);
 		killed = steps[i].what == killed_on_the_way;
 		KUNIT_EXPECT_EQ_MSG(test, waited, !killed, "step %d", i);
 		KUNIT_EXPECT_EQ_MSG(test, thread.rc, killed ? -EINTR : 0,
@@ -532,8 +518,6 @@ static void disable_during_a_map(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, tce_charged(fx), table + n);
 		complete(&gate.open);
 		tce_thread_join(&a);
-		fx->busy = false;
-		tce_settled(fx);
 		KUNIT_EXPECT_EQ(test, a.rc, -EPERM);
 		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 		KUNIT_EXPECT_EQ(test, tce_charged(fx), table);
@@ -553,11 +537,4 @@ static struct kunit_case tce_threads_wait_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_threads_wait_suite = {
-	.name = "tce_threads_wait",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_threads_wait_cases,
-};
-
-kunit_test_suite(tce_threads_wait_suite);
+TCE_SUITE(tce_threads_wait);

@@ -176,11 +176,4 @@ static struct kunit_case tce_window_default_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_window_default_suite = {
-	.name = "tce_window_default",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_window_default_cases,
-};
-
-kunit_test_suite(tce_window_default_suite);
+TCE_SUITE(tce_window_default);

@@ -208,11 +208,4 @@ static struct kunit_case tce_window_kept_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_window_kept_suite = {
-	.name = "tce_window_kept",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_window_kept_cases,
-};
-
-kunit_test_suite(tce_window_kept_suite);
+TCE_SUITE(tce_window_kept);

@@ -264,8 +264,7 @@ static void v1_no_memory_for_a_window(struct kunit *test)
 	struct tce_client *client;
 	long rc;
 
-	if (!tce_fault_can_alloc())
-		kunit_skip(test, "this kernel can't make allocations fail");
+	tce_needs_faults(test);
 	/* twice each: where a slab had to grow, the next one has another number */
 	for (round = 0, failed = 1; failed || round % 2; round++) {
 		nth = round / 2 + 1;
@@ -424,11 +423,4 @@ static struct kunit_case tce_window_cases[] = {
 	{}
 };
 
-static struct kunit_suite tce_window_suite = {
-	.name = "tce_window",
-	.init = tce_fixture_init,
-	.exit = tce_fixture_exit,
-	.test_cases = tce_window_cases,
-};
-
-kunit_test_suite(tce_window_suite);
+TCE_SUITE(tce_window);

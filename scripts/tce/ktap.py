@@ -2,11 +2,16 @@
 """KTAP reports in console logs: what they say, and whether it holds.
 
 The kernel's kunit.py can't replace this: it reads one report, and a console has one of each
-program; a failure in the second is not seen. Without a plan or out of order is good enough for it.
+program; a failure in the second is not seen. Without a plan or out of order is good enough for it,
+and so is a case that is skipped after an expectation of it has failed.
 """
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+
+from tce import skips
+from tce.paths import LOGS
 
 # {test: "pass", "FAIL" or "skip"}
 Results = dict[str, str]
@@ -14,8 +19,11 @@ Results = dict[str, str]
 
 STAMP = re.compile(r"^\[ *\d+\.\d+\] ?")
 VERSION = re.compile(r"( *)K?TAP version \d+$")
+SUBTEST = re.compile(r" *# Subtest: (\S+)$")
 PLAN = re.compile(r"( *)1\.\.(\d+)")
 RESULT = re.compile(r"( *)(not )?ok (\d+) ?-? ?([^#]*?)(?: *# *(.*))?$")
+TOTAL = re.compile(r" *# (\w+): pass:\d+ fail:\d+ skip:\d+ total:(\d+)$")
+FAILED = re.compile(r" *# \w+: (?:EXPECTATION|ASSERTION) FAILED at ")
 
 # A message of the kernel in the middle of a line, of which the rest follows.
 TORN = re.compile(r"(?<=[^\n])\[ *\d+\.\d{6}\] .*\n")
@@ -34,82 +42,162 @@ class Report:
 
     def __init__(self, indent: int) -> None:
         self.indent = indent
+        self.name = ""
         self.plan: int | None = None
         self.count = 0
 
 
+class Reader:
+    """Reads line by line."""
+
+    def __init__(self) -> None:
+        self.results: Results = {}
+        self.reasons: dict[str, str] = {}   # {test that is skipped: why}
+        self.wrong: list[str] = []
+        self.open: list[Report] = []        # from the outermost to the innermost
+        self.nested = False                 # the next result sums up a report just closed
+        self.failed = False                 # so has an expectation since the last result
+
+    def close(self, indent: int) -> None:
+        """The reports end that are indented so far."""
+        while self.open and self.open[-1].indent >= indent:
+            report = self.open.pop()
+            self.nested = True
+            # Neither has a case with one parameter.
+            plan = 1 if report.plan is None and len(self.open) == 2 else report.plan
+            if plan is None:
+                self.wrong.append("a report has no plan")
+            elif report.count != plan:
+                self.wrong.append(f"{plan} results were announced, {report.count} came")
+
+    def line(self, line: str) -> None:
+        if m := VERSION.match(line):
+            self.close(len(m[1]))
+            self.open.append(Report(len(m[1])))
+            self.nested = False
+        elif not self.open:
+            return
+        elif m := SUBTEST.match(line):
+            self.open[-1].name = m[1]
+        elif m := PLAN.match(line):
+            if self.open[-1].indent == len(m[1]):
+                self.open[-1].plan = int(m[2])
+        elif m := TOTAL.match(line):
+            # All that says how many parameters a case has.
+            if self.open[-1].plan is None and self.open[-1].name == m[1]:
+                self.open[-1].plan = int(m[2])
+        elif FAILED.match(line):
+            self.failed = True
+        elif m := RESULT.match(line):
+            self.close(len(m[1]) + 1)
+            if self.open and self.open[-1].indent == len(m[1]):
+                self.result(self.open[-1], m)
+
+    def result(self, report: Report, m: re.Match[str]) -> None:
+        report.count += 1
+        if int(m[3]) != report.count:
+            self.wrong.append(f"result {m[3]} came as number {report.count}: {m[4]}")
+        skipped = (m[5] or "").upper().startswith("SKIP")
+        state = "FAIL" if m[2] else "skip" if skipped else "pass"
+        name = m[4] or f"test {m[3]}"
+        names = [r.name for r in self.open if r.name]
+        name = f"{'.'.join(names)}{': ' if len(names) > 1 else '.'}{name}" if names else name
+        if self.failed and state != "FAIL":
+            self.wrong.append(f"an expectation failed, and then it was {'skipped' if skipped else 'good'}: {name}")
+        self.failed = False
+        if self.nested:
+            # A suite: its tests were counted. It may fail for a reason of its own.
+            if state == "FAIL" and "FAIL" not in self.results.values():
+                self.results[name] = state
+            self.nested = False
+            return
+        if name in self.results:    # the same test by another user or round
+            name = f"{name} ({sum(n.startswith(name) for n in self.results) + 1})"
+        self.results[name] = state
+        if state == "skip":
+            self.reasons[name] = (m[5] or "")[4:].strip()
+
+
+def read(text: str) -> Reader:
+    reader = Reader()
+    for line in text.splitlines():
+        reader.line(STAMP.sub("", line.rstrip()))
+    reader.close(0)
+    if not reader.results:
+        reader.wrong.append("there is no report")
+    return reader
+
+
 def parse(text: str) -> tuple[Results, list[str]]:
     """Returns (results, [what is wrong with the reports])."""
-    results: Results = {}
-    wrong: list[str] = []
-    open_reports: list[Report] = []       # from the outermost to the innermost
-    nested = False          # the next result sums up a report just closed
+    reader = read(text)
+    return reader.results, reader.wrong
 
-    def close(indent: int) -> None:
-        nonlocal nested
-        while open_reports and open_reports[-1].indent >= indent:
-            report = open_reports.pop()
-            nested = True
-            if report.plan is None:
-                wrong.append("a report has no plan")
-            elif report.count != report.plan:
-                wrong.append(f"{report.plan} results were announced, {report.count} came")
 
-    for line in text.splitlines():
-        line = STAMP.sub("", line.rstrip())
-        if m := VERSION.match(line):
-            close(len(m[1]))
-            open_reports.append(Report(len(m[1])))
-            nested = False
-        elif not open_reports:
-            continue
-        elif m := PLAN.match(line):
-            if open_reports[-1].indent == len(m[1]):
-                open_reports[-1].plan = int(m[2])
-        elif m := RESULT.match(line):
-            close(len(m[1]) + 1)
-            if not open_reports or open_reports[-1].indent != len(m[1]):
-                continue
-            report = open_reports[-1]
-            report.count += 1
-            if int(m[3]) != report.count:
-                wrong.append(f"result {m[3]} came as number {report.count}: {m[4]}")
-            directive = (m[5] or "").upper()
-            state = "FAIL" if m[2] else "skip" if directive.startswith("SKIP") else "pass"
-            if nested:
-                # A suite: its tests were counted. It may fail for a reason of its own.
-                if state == "FAIL" and "FAIL" not in results.values():
-                    results[m[4]] = state
-                nested = False
-                continue
-            name = m[4] or f"test {m[3]}"
-            if name in results:     # the same test by another user or round
-                name = f"{name} ({sum(n.startswith(name) for n in results) + 1})"
-            results[name] = state
-    close(0)
-    if not open_reports and not results:
-        wrong.append("there is no report")
-    return results, wrong
+def console(log: str | Path) -> str:
+    return Path(log).read_text(encoding="utf-8", errors="replace")
 
 
 def script_output(log: str | Path) -> str:
-    """The part of a console log that counts: from the start of the guest script."""
-    text = Path(log).read_text(encoding="utf-8", errors="replace")
-    return mend(text[max(text.find("\nVM-START"), 0):])
+    """The part of a console log that counts: from the start of the guest script to its end. The kernel's log follows."""
+    text = console(log)
+    return mend(text[max(text.find("\nVM-START"), 0):].split("\nVM-END")[0])
 
 
 def count(results: Results, state: str) -> int:
     return sum(r == state for r in results.values())
 
 
+def by_host(log: str | Path, reader: Reader) -> dict[str, dict[str, str | None]]:
+    """What was skipped, for tce.skips: a host is a log and, if test programs have run, a user."""
+    name = Path(log).stem.removesuffix("-ours")
+    hosts: dict[str, dict[str, str | None]] = {}
+    for test in reader.results:
+        m = re.fullmatch(r"(user: )?(.*?)(?: \(\d+\))?", test)
+        assert m
+        host = name if name.startswith("kunit-") else f"{name}:{'user' if m[1] else 'root'}"
+        hosts.setdefault(host, {})[m[2]] = reader.reasons.get(test)
+    return hosts
+
+
+def is_whole(text: str) -> bool:
+    """Were all tests to run, or only some that somebody has named?"""
+    return not re.search(r"^>> \w+ --\w+.* --test |kunit\.filter_glob=", text, re.M)
+
+
+def judge_skips(log: str | Path, reader: Reader) -> list[str]:
+    """What is wrong with the tests that were skipped, as far as data/skips knows the host."""
+    pins, whole = skips.load(skips.FILE.read_text()), not reader.wrong and is_whole(console(log))
+    return [f"{host}: {text}" for host, said in by_host(log, reader).items() if host in pins
+            for text in skips.judge(said, pins[host], whole)]
+
+
+def pin_skips(logs: Iterable[str | Path]) -> None:
+    """Renew data/skips by the logs of whole runs that have come to an end."""
+    head = [line for line in skips.FILE.read_text().splitlines(True) if line.startswith("#")]
+    pins = skips.load(skips.FILE.read_text())
+    for log in logs:
+        reader = read(script_output(log))
+        if reader.wrong or not is_whole(console(log)):
+            print(f"{log}: not a whole run, left alone")
+            continue
+        for host, said in by_host(log, reader).items():
+            skips.pin(pins, host, said)
+    skips.FILE.write_text("".join(head) + skips.dump(pins))
+
+
 def summary(log: str) -> bool:
     """Prints what a log says; returns whether it is good."""
-    results, wrong = parse(script_output(log))
+    reader = read(script_output(log))
+    results = reader.results
     for name, state in results.items():
         if state == "FAIL":
             print(f"   not ok: {name}")
+    wrong = [f"broken report: {text}" for text in reader.wrong] + judge_skips(log, reader)
     for text in wrong:
-        print(f"   broken report: {text}")
+        print(f"   {text}")
+    if "1..0 # SKIP no such rows" in script_output(log) and not results:
+        print("   no test has such a name")
     passed, failed, skipped = (count(results, s) for s in ("pass", "FAIL", "skip"))
     print(f">> {Path(log).stem}: {passed} passed, {failed + len(wrong)} failed, {skipped} skipped")
     return bool(passed and not failed and not wrong)
@@ -138,6 +226,9 @@ def main(doc: str) -> int:
     argv = sys.argv[1:]
     if argv[:1] == ["--compare"] and len(argv) == 3:
         compare(argv[1], argv[2])
+        return 0
+    if argv[:1] == ["--pin"]:
+        pin_skips(argv[1:] or map(str, [*LOGS.glob("selftest-*-ours.log"), *LOGS.glob("kunit-*.log")]))
         return 0
     if not argv or argv[0].startswith("-"):
         print(doc, file=sys.stderr)

@@ -1,22 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""scripts/check: how steps are counted, and rows that are skipped everywhere."""
+"""scripts/check: how steps are counted."""
+import shutil
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 from unittest.mock import patch
 
 from tce import kernels
-from tce.check import matrix, steps
-from tce.check.rows import judge_rows, read_skips
+from tce.check import steps
 from tce.check.run import Check as Counter
 from tce.check.run import reasons
+from tce.paths import ROOT
+
+
+def report(*lines):
+    return "\n".join(("\nVM-START", "KTAP version 1", f"1..{len(lines)}", *lines)) + "\n"
 
 
 class Check(unittest.TestCase):
     def count(self, output, good=True):
         counter = Counter()
-        good, _ = counter.count(output, good)
-        return good, counter.passed, counter.failed, counter.skipped, counter.missed
+        good, _ = counter.count("step", ["x"], output, good)
+        return good, *counter.totals(), counter.skipped.total(), counter.missed
 
     def test_count(self):
         self.assertEqual(self.count("x\n>> a: 3 passed, 0 failed, 2 skipped\n"), (True, 3, 0, 2, 0))
@@ -28,24 +34,72 @@ class Check(unittest.TestCase):
         self.assertEqual(self.count(">> a: 3 passed, 1 failed, 0 skipped\n"), (False, 3, 1, 0, 0))
         self.assertEqual(self.count(">> a: 0 passed, 0 failed, 5 skipped\n"), (False, 0, 1, 5, 0))
 
-    def test_rows(self):
-        def report(*lines):
-            return "\n".join(("KTAP version 1", f"1..{len(lines)}", *lines))
-        good = report("ok 1 a: x", "ok 2 user: a: x", "ok 3 a: y # SKIP no")
-        self.assertEqual(judge_rows([good, report("ok 1 user: a: y")], {}), [])
-        self.assertTrue(judge_rows([good, report("ok 1 user: a: y # SKIP no")], {}))
-        self.assertEqual(judge_rows([good], {"a: y": "why"}), [])
-        self.assertTrue(judge_rows([report("ok 1 a: y")], {"a: y": "why"}))
-        self.assertTrue(judge_rows([good], {"a: y": "why", "a: gone": "why"}))
-        self.assertTrue(judge_rows([], {}))
-        self.assertEqual(read_skips("# SPDX\n\na: y: z: why\n"), {"a: y: z": "why"})
-
-    def test_summary(self):
+    def machines(self, **logs):
+        """The counts of steps that have run tests on hosts: {kernel: console}"""
         counter = Counter()
-        counter.count(">> a: 3 passed, 0 failed, 1 skipped, 2 missed\n", True)
-        text = counter.summary(5)
-        for part in ("2 goals missed", "1 tests skipped", "3 passed, 0 failed"):
-            self.assertIn(part, text)
+        with tempfile.TemporaryDirectory() as tmp, patch("tce.paths.LOGS", Path(tmp)):
+            for kernel, text in logs.items():
+                what, ours = ("kunit", "") if kernel.startswith("kunit") else ("selftest", "-ours")
+                (Path(tmp) / f"{what}-{kernel}-m{ours}.log").write_text(text)
+                good = "not ok" not in text
+                counter.count(kernel, [what, "--kernel", kernel, "--machine", "m"],
+                              f">> x: 9 passed, {int(not good)} failed, 9 skipped\n", good and "BUG" not in text)
+        return counter
+
+    def test_distinct(self):
+        """A test that several hosts run counts once; what failed somewhere has failed."""
+        counter = self.machines(a=report("ok 1 a: x", "ok 2 user: a: x", "ok 3 a: y # SKIP no page", "ok 4 a: z # SKIP no page"),
+                                b=report("ok 1 user: a: x", "ok 2 user: a: y"))
+        self.assertEqual((counter.totals(), counter.rows.hosts), ((2, 0), 2))
+        text = counter.summary(5).splitlines()
+        self.assertIn("2 tests on 2 hosts, 0 KUnit cases on 0, 0 other checks, 0 goals missed, 2 skipped (by reason: 2 x no page)", text)
+        self.assertIn("skipped everywhere: a: z", text)
+        self.assertEqual(text[-1], "2 passed, 0 failed")
+        self.assertEqual(self.machines(a=report("ok 1 a: x"), b=report("not ok 1 a: x", "ok 2 a: y")).totals(), (1, 1))
+        # the kernel complained
+        self.assertEqual(self.machines(a=report("ok 1 a: x") + "BUG").totals(), (1, 1))
+
+    def test_cases(self):
+        lines = ("    KTAP version 1", "    # Subtest: s", "    1..2", "        KTAP version 1", "        # Subtest: c", "        ok 1 v1",
+                 "        ok 2 v2 # SKIP no page", "    # c: pass:1 fail:0 skip:1 total:2", "    ok 1 c", "    ok 2 d", "ok 1 s")
+        counter = self.machines(kunit=report(*lines).replace("1..11", "1..1"))
+        self.assertEqual((counter.totals(), counter.cases.hosts, counter.skipped.total()), ((2, 0), 1, 1))
+
+    def step(self, script, *words, silent=False):
+        """A counter that has run a step."""
+        counter = Counter()
+        with tempfile.TemporaryDirectory() as tmp, patch("tce.check.run.LOGS", Path(tmp)), patch("tce.check.run.ROOT", Path(tmp)), \
+                patch("tce.check.run.SCRIPTS", Path("/bin")), patch("builtins.print"):
+            counter.step("name", [script, *words], silent)
+        return counter
+
+    def test_steps(self):
+        self.assertEqual(self.step("echo", ">> a: 3 passed, 0 failed, 2 skipped").said["name"], "3 tests, 2 skipped")
+        self.assertEqual(self.step("true").said["name"], "good")
+        self.assertEqual(self.step("false").said["name"], "failed")
+        self.assertEqual(self.step("echo", "x", silent=True).totals(), (0, 1))
+
+    def test_could_not_look(self):
+        """That is neither passed nor failed, and is shown."""
+        counter = self.step("sh", "-c", "echo skipped: no mirror; exit 4")
+        self.assertEqual(counter.totals(), (0, 0))
+        self.assertIn("could not look: name: no mirror", counter.summary(5).splitlines())
+        for other in "exit 4", "echo skipped: x; exit 1", "echo skipped: x; echo y; exit 4":
+            self.assertEqual(self.step("sh", "-c", other).totals(), (0, 1), other)
+
+    def test_no_mirror(self):
+        """newer-kernels has not looked then, and says so."""
+        with tempfile.TemporaryDirectory() as tmp:
+            for name in "scripts/newer-kernels", "scripts/lib.sh", "compat/kernel_range.h":
+                (Path(tmp) / name).parent.mkdir(exist_ok=True)
+                shutil.copy(ROOT / name, Path(tmp) / name)
+            apt = Path(tmp) / "scripts/private-apt"
+            for answers, code, said in (("exit 1", 4, "skipped: "), ("case $1 in names) exit 1; esac", 4, "skipped: "),
+                                        ("", 4, "skipped: "), ("case $1 in names) echo linux-headers-99.1-powerpc64le; esac", 0, "note: ")):
+                apt.write_text(f"#!/bin/sh\n{answers}\n")
+                apt.chmod(0o755)
+                done = subprocess.run([Path(tmp) / "scripts/newer-kernels"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+                self.assertEqual((done.returncode, done.stdout.startswith(said)), (code, True), answers)
 
     def test_kernels(self):
         rows = {"6.1-64k": ["debian", "6.1", "powerpc64le", "host"], "6.12-clang": ["clang", "linux-source-6.12/x", "c-", "base"],
@@ -61,21 +115,6 @@ class Check(unittest.TestCase):
                                    "selftest 6.1-be powernv9", "selftest 5.14-of-6.1-64k powernv9",
                                    "selftest new-be powernv9", "selftest new-be pseries", "hotplug old-64k",
                                    "hotplug 6.1-be", "hotplug 5.14-of-6.1-64k"])
-            said = {name: f" ({i} tests, 2 skipped)" for i, name in enumerate(run)} | {"hotplug 6.1-be": ""}
-            table = matrix.others(said)
-            self.assertEqual(table[2], ["old-64k", "64K", "little", "powernv8", "test programs as user", "1 tests, 2 skipped"])
-            self.assertEqual(table[4], ["6.1-be", "4K", "big", "powernv9", "test programs as root", "3 tests, 2 skipped"])
-            self.assertEqual(table[9], ["6.1-be", "4K", "big", "powernv9", "hotplug", "good"])
-            self.assertEqual(len(matrix.others({"hotplug 6.1-be": ""})), 2)
-
-    def test_steps_say_how_it_went(self):
-        counter = Counter()
-        with tempfile.TemporaryDirectory() as tmp, patch("tce.check.run.LOGS", Path(tmp)), patch("tce.check.run.ROOT", Path(tmp)), \
-                patch("tce.check.run.SCRIPTS", Path("/bin")), patch("builtins.print"):
-            counter.step("good", ["echo", ">> a: 3 passed, 0 failed, 2 skipped"], False)
-            counter.step("bad", ["false"], False)
-        self.assertEqual(counter.said["good"], " (3 tests, 2 skipped)")
-        self.assertEqual(counter.said["bad"], "failed")
 
     def test_why_a_step_failed_is_shown(self):
         said = [f"line {n}" for n in range(40)]

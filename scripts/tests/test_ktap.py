@@ -36,6 +36,8 @@ class Ktap(unittest.TestCase):
     def test_names(self):
         results, _ = ktap.parse("KTAP version 1\n1..2\nok 1 a: b # c\nok 2 - d")
         self.assertEqual(list(results), ["a: b", "d"])
+        results, _ = ktap.parse("\n".join((*self.kunit, "[    1.0]     ok 2 b", "[    1.0] ok 1 suite")))
+        self.assertEqual(list(results), ["suite.a", "suite.b"])
 
     kunit = ("[    1.0] KTAP version 1", "[    1.0] 1..1", "[    1.0]     KTAP version 1",
              "[    1.0]     # Subtest: suite", "[    1.0]     1..2", "[    1.0]     ok 1 a")

@@ -1,22 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""scripts/kunit: a good report, and what may be wrong with one; kunit.py is the kernel's own."""
-import io
+"""scripts/kunit: a good report, and what may be wrong with one."""
 import tempfile
 import unittest
-from contextlib import redirect_stderr
 from pathlib import Path
+from unittest.mock import patch
 
-from tce.cli import path_from
-from tce.kunit import cases, command
+from tce import ktap
+from tce.kunit import command
 from tce.kunit.report import judge
-from tce.paths import DATA
 from tce.vm import console as vm
 from tests.data_race import RACE
 
 
 class Kunit(unittest.TestCase):
-    """A good report, and what may be wrong with one; kunit.py is the kernel's own."""
-
     report = """VM-START
 [    1.0] KTAP version 1
 [    1.0] 1..1
@@ -37,18 +33,18 @@ VM-END
 """
     wanted = {"tce_one": ["plain", "other", "many"]}
 
-    @classmethod
-    def setUpClass(cls):
-        cls.source = path_from("build-kernel", "--source", "6.12-be")
-
-    def judge(self, report, wanted=None, code=0, allowed=()):
+    def judge(self, report, wanted=None, code=0, pins=""):
         with tempfile.TemporaryDirectory() as tmp:
-            log = Path(tmp) / "x.log"
+            log, skips = Path(tmp) / "kunit-x.log", Path(tmp) / "skips"
             log.write_text("firmware\n" + report)
-            return judge(log, code, self.source, wanted or self.wanted, dict(allowed or {"tce_one.other": "why"}))[0]
+            skips.write_text(pins)
+            with patch("tce.skips.FILE", skips):
+                return judge(log, code, wanted or self.wanted)[0]
 
     def run_of(self, states):
-        return command.Run([], {"tce_one": {"many": states}}, 0, Path())
+        reader = ktap.Reader()
+        reader.results = {f"tce_one.many: {n}": state for n, state in enumerate(states)}
+        return command.Run([], reader, 0, Path())
 
     def without(self, line):
         self.assertIn(line, self.report)
@@ -63,6 +59,11 @@ VM-END
         first = "".join([*lines[1:-1], lines[0]])
         self.assertEqual(self.judge(f"{first}>> the suites are built in, and have run\nVM-END\n"), [])
         self.assertTrue(self.judge(f"{first}VM-END\n"))
+
+    def test_log_follows(self):
+        """The kernel's whole log is shown in the end."""
+        log = self.report.replace("VM-START\n", "").replace("[    1.0]     KTAP version 1\n", "").replace("VM-END\n", "")
+        self.assertEqual(self.judge(self.report + log), [])
 
     def test_fewer_cases_than_listed(self):
         self.assertTrue(self.judge(self.report, {"tce_one": ["plain", "other", "many", "new"]}))
@@ -89,35 +90,28 @@ VM-END
         self.assertTrue(self.judge(self.report.replace("ok 1 plain", "ok 1 plain # SKIP x")
                                    .replace("ok 1 v1", "ok 1 v1 # SKIP x").replace("ok 2 v2", "ok 2 v2 # SKIP x")))
 
-    def test_case_is_skipped(self):
-        self.assertTrue(self.judge(self.report, allowed={"tce_one.none": "why"}))
-        many = self.report.replace("ok 1 v1", "ok 1 v1 # SKIP x")
-        self.assertEqual(self.judge(many), [])
-        # all parameters of a case, which kunit.py takes for a pass
-        many = many.replace("ok 2 v2", "ok 2 v2 # SKIP x").replace("    ok 3 many", "    ok 3 many # SKIP x")
-        self.assertTrue(self.judge(many))
-        self.assertEqual(self.judge(many, allowed={"tce_one.other": "why", "tce_one.many": "why"}), [])
+    def test_skip_after_failure(self):
+        """KUnit says that it was skipped then."""
+        failed = "[    1.0]     # other: EXPECTATION FAILED at kunit/x.c:1\n[    1.0]     Expected rc == 0\n"
+        skip = "[    1.0]     ok 2 other # SKIP no such memory\n"
+        self.assertEqual(len(self.judge(self.report.replace(skip, failed + skip))), 1)
+        last = "[    1.0]         ok 2 v2"
+        failed = failed.replace("     # other", "         # many")
+        self.assertEqual(len(self.judge(self.report.replace(last, failed + last))), 1)
 
-    def test_listed_case_runs(self):
-        self.assertTrue(self.judge(self.report, allowed={"tce_one.other": "why", "tce_one.plain": "why"}))
+    def test_missing_parameter(self):
+        self.assertTrue(self.judge(self.without("[    1.0]         ok 2 v2\n")))
+        self.assertTrue(self.judge(self.without("[    1.0]     # many: pass:2 fail:0 skip:0 total:2\n")))
 
-    def test_allowed_skips(self):
-        text = "# x\na.b 4k-pages: c\na.d hash pseries: e\na.f !kvm: g\n"
-        self.assertEqual(cases.allowed_skips("6.12-be", "powernv9", text), {"a.b": "c", "a.f": "g"})
-        self.assertEqual(cases.allowed_skips("6.12-be", "pseries", text), {"a.b": "c", "a.d": "e", "a.f": "g"})
-        self.assertEqual(cases.allowed_skips("kvm-6.12-4k", "pseries", text), {"a.b": "c"})
-        self.assertEqual(cases.allowed_skips("kvm-6.12-4k", "pseries", text, more=("hash",)), {"a.b": "c", "a.d": "e"})
-        for wrong in ("a.b: c", "a.b nowhere: c", "a 4k-pages: c"):
-            with self.assertRaises(SystemExit), redirect_stderr(io.StringIO()):
-                cases.allowed_skips("6.12-be", "powernv9", wrong)
-
-    def test_listed_cases_exist(self):
-        listed = [line.split()[0] for line in (DATA / "kunit.skips").read_text().splitlines()
-                  if line and not line.startswith("#")]
-        self.assertEqual(set(listed) - cases.names(), set())
+    def test_skips_are_pinned(self):
+        pins = "no such memory\n\tkunit-x kunit-y\n\t\ttce_one.other\n"
+        self.assertEqual(self.judge(self.report, pins=pins), [])
+        self.assertTrue(self.judge(self.report.replace("such", "other"), pins=pins))
+        self.assertTrue(self.judge(self.report.replace(" # SKIP no such memory", ""), pins=pins))
+        self.assertTrue(self.judge(self.report.replace("ok 1 v1", "ok 1 v1 # SKIP no such memory"), pins=pins))
 
     def test_passes_nowhere(self):
-        runs = {n: self.run_of(states) for n, states in enumerate((["SKIP"], ["SKIP", "PASS"]))}
+        runs = {n: self.run_of(states) for n, states in enumerate((["skip"], ["skip", "pass"]))}
         self.assertEqual(command.passed_nowhere(runs, {"tce_one": ["many"]}), [])
         del runs[1]
         self.assertEqual(command.passed_nowhere(runs, {"tce_one": ["many"]}), ["tce_one.many"])
@@ -138,7 +132,7 @@ VM-END
         self.assertTrue(self.judge(self.report + "BUG: KCSAN: assert: race in x\n" + verdict, code=vm.SPLAT))
 
     def test_parameters(self):
-        runs = {n: self.run_of(["PASS"] * n) for n in (1, 2)}
+        runs = {n: self.run_of(["pass"] * n) for n in (1, 2)}
         command.same_parameters(runs, {"tce_one": ["many"]})
         self.assertTrue(runs[1].wrong)
         self.assertFalse(runs[2].wrong)

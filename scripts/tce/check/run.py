@@ -1,25 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Run steps, and count what they say."""
+import collections
 import os
 import re
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Mapping
 
-from tce.check.rows import judge_rows
+from tce import ktap, paths, results
 from tce.paths import OUT, ROOT, SCRIPTS
 
 LOGS = OUT / "check"
-
 
 # What tells why a step failed, wherever in its output: the last lines may be a table that is all good.
 WHY = re.compile(r"^\s*not ok |^!! |: MISSED$|: NO FIGURE$|\bFAILED\b|^(\S+: )?[Ee]rror\b")
 LAST = 15
 
-
 # The last line of scripts/ktap; a step that prints it counts for so many.
 TESTS = re.compile(r"^>> .*: (\d+) passed, (\d+) failed, (\d+) skipped(?:, (\d+) missed)?$", re.M)
+
+# The last line and the exit code of a step that could not look.
+SKIPPED = re.compile(r"^skipped: (.*)\n?\Z", re.M)
+SKIP = 4
 
 
 def reasons(said: list[str]) -> list[str]:
@@ -28,42 +30,92 @@ def reasons(said: list[str]) -> list[str]:
     return [line for line in first if WHY.search(line)][:LAST] + last
 
 
+class Tests:
+    """Tests that several hosts run, of which each counts once."""
+
+    def __init__(self) -> None:
+        self.hosts = 0
+        self.states: dict[str, set[str]] = {}
+
+    def add(self, states: dict[str, set[str]]) -> None:
+        self.hosts += 1
+        for name, seen in states.items():
+            self.states.setdefault(name, set()).update(seen)
+
+    def count(self, *wanted: str) -> int:
+        """How many have failed ("FAIL"), or passed and nowhere failed ("pass"), or neither ("skip")."""
+        return sum(next(s for s in ("FAIL", "pass", "skip") if s in seen) in wanted for seen in self.states.values())
+
+    def nowhere(self) -> list[str]:
+        return sorted(name for name, seen in self.states.items() if seen == {"skip"})
+
+
 class Check:
     def __init__(self) -> None:
-        self.passed = self.failed = self.skipped = self.missed = 0
+        self.rows, self.cases = Tests(), Tests()    # of the test programs, and of KUnit
+        self.passed = self.failed = self.missed = 0     # of all else
+        self.skipped: collections.Counter[str] = collections.Counter()     # {reason: how many}
+        self.blind: list[str] = []      # the steps that could not look
         self.computed = 0.0     # seconds of CPUs
         self.said: dict[str, str] = {}      # {step: how its tests went}
         self.lock = threading.Lock()
 
-    def count(self, output: str, good: bool) -> tuple[bool, str]:
-        """Count what a step said: (is it good, what it was)"""
-        counts = [int(n or 0) for n in (TESTS.findall(output) or [("0",) * 4])[-1]]
-        if not any(counts):
-            counts = [int(good), int(not good), 0, 0]
-        elif not good and not counts[1]:
-            counts[1] = 1       # the tests passed, the kernel or the run did not
-        good = bool(good and not counts[1] and counts[0])
-        if not good and not counts[1]:
-            counts[1] = 1       # all of it was skipped
-        self.passed += counts[0]
-        self.failed += counts[1]
-        self.skipped += counts[2]
-        self.missed += counts[3]
-        detail = f" ({counts[0]} tests, {counts[2]} skipped{f', {counts[3]} missed' * bool(counts[3])})"
-        return good, detail if sum(counts) > 1 else ""
+    def tests(self, command: list[str]) -> bool:
+        """Count what test programs or suites have said on one host, if that is what the step has run: did one fail?"""
+        options = dict(zip(command, command[1:]))
+        name = "-".join((command[0], options.get("--kernel", ""), options.get("--machine", "")))
+        log = paths.LOGS / f"{name}{'-ours' * (command[0] == 'selftest')}.log"
+        reader = ktap.read(ktap.script_output(log))
+        states: dict[str, set[str]] = {}
+        for test, state in reader.results.items():
+            # whoever ran it, and however often; of a case all parameters
+            test = re.sub(r"^user: | \(\d+\)$", "", test) if command[0] == "selftest" else test.split(": ")[0]
+            states.setdefault(test, set()).add(state)
+        (self.rows if command[0] == "selftest" else self.cases).add(states)
+        self.skipped.update(reader.reasons.values())
+        return "FAIL" in reader.results.values()
 
-    def rows(self, reports: Iterable[str], skips: Mapping[str, str]) -> None:
-        """All test programs have run: what was skipped everywhere?"""
-        wrong = judge_rows(reports, skips)
-        for text in wrong:
-            print(f"FAIL          {text}")
-        self.failed += len(wrong)
-        self.passed += not wrong
+    def count(self, name: str, command: list[str], output: str, good: bool) -> tuple[bool, str]:
+        """Count what a step said: (is it good, what it was)"""
+        found = TESTS.findall(output)
+        passed, failed, skipped, missed = (int(n or 0) for n in (found or [("0",) * 4])[-1])
+        self.missed += missed
+        good = good and not failed and bool(passed or not found)
+        if found and command[0] in ("selftest", "kunit"):
+            # What no test stands for, such as a complaint of the kernel, is a failure of its own.
+            self.failed += not self.tests(command) and not good
+        else:
+            self.passed += passed if found else good
+            self.failed += max(failed, not good)
+            if skipped:
+                self.skipped[f"in {name}"] += skipped
+        return good, f" ({passed} tests, {skipped} skipped{f', {missed} missed' * bool(missed)})" if found else ""
+
+    def totals(self) -> tuple[int, int]:
+        """How many passed, and how many failed."""
+        return (self.passed + self.rows.count("pass") + self.cases.count("pass"),
+                self.failed + self.rows.count("FAIL") + self.cases.count("FAIL"))
+
+    def figures(self) -> results.Figures:
+        """For tce.results."""
+        passed, failed = self.totals()
+        return {"passed": passed, "failed": failed, "goals missed": self.missed,
+                "tests": self.rows.count("pass", "FAIL"), "hosts": self.rows.hosts, "KUnit cases": self.cases.count("pass", "FAIL"),
+                "other checks": self.passed + self.failed,
+                "Steps": [("step", "how it went"), *self.said.items()],
+                "Skipped": [("tests", "why"), *((n, reason) for reason, n in self.skipped.most_common())]}
 
     def summary(self, seconds: float) -> str:
         """The last lines."""
-        return (f"{seconds:.0f} s, {self.computed:.0f} of CPUs, {self.skipped} tests skipped, {self.missed} goals missed\n"
-                f"{self.passed} passed, {self.failed} failed")
+        by_reason = ", ".join(f"{n} x {reason}" for reason, n in self.skipped.most_common())
+        return "\n".join([
+            f"{seconds:.0f} s, {self.computed:.0f} of CPUs",
+            f"{self.rows.count('pass', 'FAIL')} tests on {self.rows.hosts} hosts, {self.cases.count('pass', 'FAIL')} KUnit cases on"
+            f" {self.cases.hosts}, {self.passed + self.failed} other checks, {self.missed} goals missed,"
+            f" {self.skipped.total()} skipped{f' (by reason: {by_reason})' * bool(by_reason)}",
+            *(f"skipped everywhere: {name}" for name in self.rows.nowhere() + self.cases.nowhere()),
+            *(f"could not look: {text}" for text in self.blind),
+            "{} passed, {} failed".format(*self.totals())])
 
     def step(self, name: str, command: list[str], silent: bool) -> None:
         print(f"...           {name}", flush=True)
@@ -80,17 +132,17 @@ class Check:
         log.with_suffix(".seconds").write_text(f"{took:.0f}\n")     # for scripts/docs
         # ">>" is what the scripts themselves say, and a path is their result.
         said = [line for line in printed.splitlines() if not line.startswith((">> ", str(ROOT)))]
-        good = child.returncode == 0 and not (silent and said)
+        blind = SKIPPED.search(printed) if child.returncode == SKIP else None
         with self.lock:
-            good, detail = self.count(printed, good)
-            self.said[name] = detail if good else "failed"
             self.computed += computed
-            print(f"{'ok  ' if good else 'FAIL'} {took:5.0f} s  {name}{detail}, {computed:.0f} s of a CPU", flush=True)
-            if good:
-                for line in said:
-                    if line.startswith("note: "):
-                        print(f"         {line}")
+            if blind:
+                self.blind.append(f"{name}: {blind[1]}")
+                word, detail, shown = "skip", f": {blind[1]}", []
             else:
-                for line in reasons(said):
-                    print(f"         {line}")
-                print(f"         (all of it: {log.relative_to(ROOT)})", flush=True)
+                good, detail = self.count(name, command, printed, child.returncode == 0 and not (silent and said))
+                word = "ok  " if good else "FAIL"
+                shown = [line for line in said if line.startswith("note: ")] if good else reasons(said)
+                if not good:
+                    shown.append(f"(all of it: {log.relative_to(ROOT)})")
+            self.said[name] = "failed" if word == "FAIL" else detail.strip(" :()") or "good"
+            print("\n         ".join((f"{word} {took:5.0f} s  {name}{detail}, {computed:.0f} s of a CPU", *shown)), flush=True)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Boot with the suites on all kernels and machines, and print one table."""
 import argparse
+import collections
 import concurrent.futures
 import fnmatch
 import subprocess
@@ -9,13 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tce import kernels, module, results
-from tce.cli import parser, say
-from tce.kernels import Kernel
+from tce import kernels, ktap, module, results
+from tce.cli import die, parser, say
 from tce.kunit.build import build, lock
-from tce.kunit.cases import MACHINES, Wanted, allowed_skips, known_kernels, listed
+from tce.kunit.cases import MACHINES, Wanted, known_kernels, listed
 from tce.kunit.races import data_races
-from tce.kunit.report import Suites, judge, log_of, skips, tell
+from tce.kunit.report import Cases, by_case, judge, log_of, tell
 from tce.paths import SCRIPTS
 from tce.tables import aligned
 
@@ -24,14 +24,13 @@ from tce.tables import aligned
 class Run:
     """A boot of one kernel on one machine."""
     wrong: list[str]
-    suites: Suites
+    reader: ktap.Reader
     seconds: float
     log: Path
 
-    def results(self, suite: str | None = None) -> list[str]:
-        """Those of one suite, or of all."""
-        suites = self.suites.values() if suite is None else [self.suites.get(suite, {})]
-        return [result for cases in suites for case in cases.values() for result in case]
+    @property
+    def cases(self) -> Cases:
+        return by_case(self.reader.results)
 
 
 # By (kernel, machine)
@@ -60,30 +59,26 @@ def boot(name: str, machine: str, build_dir: Path | None, log: Path, args: argpa
     return code, time.monotonic() - start
 
 
-def boot_and_judge(name: str, machine: str, kernel: Kernel, build_dir: Path | None, wanted: Wanted, args: argparse.Namespace) -> Run:
+def boot_and_judge(name: str, machine: str, build_dir: Path | None, wanted: Wanted, args: argparse.Namespace) -> Run:
     """Boot one machine with one kernel, and judge."""
     say(f"suites on {machine}, {name}")
     log = log_of(name, machine)
     log.parent.mkdir(parents=True, exist_ok=True)
     code, seconds = boot(name, machine, build_dir, log, args)
-    wrong, suites = judge(log, code, kernels.source_of(kernel), wanted, allowed_skips(name, machine))
-    return Run(wrong, suites, seconds, log)
+    wrong, reader = judge(log, code, wanted)
+    return Run(wrong, reader, seconds, log)
 
 
-def count(results: list[str], status: str) -> int:
-    return sum(r == status for r in results)
+def counts(results: ktap.Results) -> list[int]:
+    """How many passed, failed, were skipped."""
+    return [ktap.count(results, state) for state in ("pass", "FAIL", "skip")]
 
 
 def table(runs: Runs, wanted: Wanted) -> None:
     names = [f"{kernel.removeprefix('kunit-')} {machine}" for kernel, machine in runs]
-    cells = []
-    for suite in wanted:
-        row = [suite]
-        for run in runs.values():
-            results = run.results(suite)
-            failed = len(results) - count(results, "PASS") - count(results, "SKIP")
-            row.append(f"{count(results, 'PASS')}/{failed}/{count(results, 'SKIP')}")
-        cells.append(row)
+    cells = [[suite, *("/".join(map(str, counts({name: result for name, result in run.reader.results.items()
+                                                 if name.startswith(f"{suite}.")}))) for run in runs.values())]
+             for suite in wanted]
     cells.append(["time"] + [f"{run.seconds:.0f} s" for run in runs.values()])
     cells.append(["verdict"] + ["good" if not run.wrong else "BAD" for run in runs.values()])
     print(aligned([["passed/failed/skipped", *names], *cells]))
@@ -91,9 +86,7 @@ def table(runs: Runs, wanted: Wanted) -> None:
 
 def totals(runs: Runs, wrong: list[str]) -> str:
     """The last line; what is wrong with a run as a whole counts as a failure, too."""
-    results = [r for run in runs.values() for r in run.results()]
-    passed, skipped = count(results, "PASS"), count(results, "SKIP")
-    failed = len(results) - passed - skipped
+    passed, failed, skipped = (sum(n) for n in zip(*(counts(run.reader.results) for run in runs.values())))
     return f"{passed} passed, {failed or len(wrong)} failed, {skipped} skipped"
 
 
@@ -101,23 +94,23 @@ def same_parameters(runs: Runs, wanted: Wanted) -> None:
     """Complain where a configuration tried fewer parameters than another."""
     for suite, cases in wanted.items():
         for case in cases:
-            counts = {key: len(run.suites.get(suite, {}).get(case, [])) for key, run in runs.items()}
-            for key, n in counts.items():
-                if 0 < n < max(counts.values()):
-                    runs[key].wrong.append(f"{suite}.{case}: {n} of {max(counts.values())} parameters")
+            tried = {key: len(run.cases.get(f"{suite}.{case}", [])) for key, run in runs.items()}
+            for key, n in tried.items():
+                if 0 < n < max(tried.values()):
+                    runs[key].wrong.append(f"{suite}.{case}: {n} of {max(tried.values())} parameters")
 
 
 def passed_nowhere(runs: Runs, wanted: Wanted) -> list[str]:
     """The cases that passed on no machine: ["suite.case"]"""
     return [f"{suite}.{case}" for suite, cases in wanted.items() for case in cases
-            if not any("PASS" in run.suites.get(suite, {}).get(case, []) for run in runs.values())]
+            if not any("pass" in run.cases.get(f"{suite}.{case}", []) for run in runs.values())]
 
 
 def parse_args(doc: str) -> argparse.Namespace:
     p = parser(doc)
     p.add_argument("--kernel", action="append", help="only this kernel (may be repeated)")
     p.add_argument("--machine", action="append", choices=MACHINES, help="only this machine")
-    p.add_argument("--filter", help="only these cases: a glob, suite.case")
+    p.add_argument("--filter", help="only these cases: a glob, suite or suite.case")
     p.add_argument("--timeout", type=float, default=2400, help="seconds for one boot (%(default)s)")
     p.add_argument("--show", default="none", choices=("none", "script", "all"))
     p.add_argument("--jobs", type=int, default=2, help="machines at once (%(default)s)")
@@ -130,8 +123,8 @@ def save(runs: Runs) -> None:
     """Keep the figures of a good run of all of them."""
     rows: list[list[results.Cell]] = [["kernel", "machine", "passed", "skipped", "seconds"]]
     for (name, machine), run in runs.items():
-        said = run.results()
-        rows.append([name, machine, count(said, "PASS"), count(said, "SKIP"), round(run.seconds)])
+        passed, _, skipped = counts(run.reader.results)
+        rows.append([name, machine, passed, skipped, round(run.seconds)])
     results.save("kunit", rows)
 
 
@@ -144,7 +137,7 @@ def boot_all(wanted: Wanted, args: argparse.Namespace) -> Runs:
             locks.append(lock(name))
             build_dir = None if kernels.is_in_tree(name) else build(name, kernel)
             for machine in args.machine or MACHINES:
-                pending[name, machine] = pool.submit(boot_and_judge, name, machine, kernel, build_dir, wanted, args)
+                pending[name, machine] = pool.submit(boot_and_judge, name, machine, build_dir, wanted, args)
         for key, future in pending.items():
             runs[key] = future.result()
             if runs[key].wrong:
@@ -158,7 +151,7 @@ def report(runs: Runs, wanted: Wanted, everywhere: bool) -> list[str]:
     table(runs, wanted)
     print("\nskipped:")
     for (name, machine), run in runs.items():
-        for reason, n in skips(run.log).items():
+        for reason, n in collections.Counter(run.reader.reasons.values()).most_common():
             print(f"  {name.removeprefix('kunit-')} {machine}: {n} x {reason}")
     for (name, machine), run in runs.items():
         for title in data_races(run.log.read_text(errors="replace"))[1]:
@@ -184,6 +177,8 @@ def main(doc: str) -> int:
         suite, _, case = args.filter.partition(".")
         wanted = {s: [c for c in cases if fnmatch.fnmatch(c, case or "*")]
                   for s, cases in wanted.items() if fnmatch.fnmatch(s, suite)}
+        if not any(wanted.values()):
+            die(f"no case matches {args.filter}; see --list")
     runs = boot_all(wanted, args)
     same_parameters(runs, wanted)
     wrong = report(runs, wanted, everywhere=not (args.kernel or args.machine))
