@@ -172,13 +172,13 @@ def judge_skips(log: str | Path, reader: Reader) -> list[str]:
             for text in skips.judge(said, pins[host], whole)]
 
 
-def pin_skips(logs: Iterable[str | Path]) -> None:
-    """Renew data/skips by the logs of whole runs that have come to an end."""
+def pin_skips(logs: Iterable[str | Path], whole: bool = True) -> None:
+    """Renew data/skips by logs of runs that have come to an end. @whole: only if they were to run all tests"""
     head = [line for line in skips.FILE.read_text().splitlines(True) if line.startswith("#")]
     pins = skips.load(skips.FILE.read_text())
     for log in logs:
         reader = read(script_output(log))
-        if reader.wrong or not is_whole(console(log)):
+        if reader.wrong or whole and not is_whole(console(log)):
             print(f"{log}: not a whole run, left alone")
             continue
         for host, said in by_host(log, reader).items():
@@ -228,7 +228,7 @@ def main(doc: str) -> int:
         compare(argv[1], argv[2])
         return 0
     if argv[:1] == ["--pin"]:
-        pin_skips(argv[1:] or map(str, [*LOGS.glob("selftest-*-ours.log"), *LOGS.glob("kunit-*.log")]))
+        pin_skips(argv[1:] or map(str, [*LOGS.glob("selftest-*-ours.log"), *LOGS.glob("kunit-*.log")]), whole=not argv[1:])
         return 0
     if not argv or argv[0].startswith("-"):
         print(doc, file=sys.stderr)

@@ -12,6 +12,9 @@ FILE = DATA / "skips"
 # What may be skipped there, or not: it depends on how the memory lies.
 VARIES = " (varies)"
 
+# Hosts that skip nothing.
+NOTHING = "nothing is skipped"
+
 # {host: {(pattern, reason)}}
 Pins = dict[str, set[tuple[str, str]]]
 
@@ -25,9 +28,11 @@ def load(text: str) -> Pins:
     for line in text.splitlines():
         if line.startswith("\t\t"):
             for host in hosts:
-                pins.setdefault(host, set()).add((line.strip(), reason))
+                pins[host].add((line.strip(), reason))
         elif line.startswith("\t"):
             hosts = line.split()
+            for host in hosts:
+                pins.setdefault(host, set())
         elif line and not line.startswith("#"):
             reason = line
     return pins
@@ -47,6 +52,8 @@ def dump(pins: Pins) -> str:
         lines += ["", reason]
         for names, patterns in sorted(by_hosts.items()):
             lines += [f"\t{names}", *(f"\t\t{pattern}" for pattern in patterns)]
+    if none := [host for host, pinned in sorted(pins.items()) if not pinned]:
+        lines += ["", NOTHING, f"\t{' '.join(none)}"]
     return "\n".join(lines) + "\n"
 
 

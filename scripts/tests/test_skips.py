@@ -27,6 +27,12 @@ class Skips(unittest.TestCase):
         self.assertEqual(self.pinned()["host"], {("kvm: *", "no KVM"), ("dma: v?: x", "why"), ("s.*: p", "no page"), ("odd [[]1]", "why")})
         self.assertEqual(skips.load(skips.dump(self.pinned())), self.pinned())
 
+    def test_nothing(self):
+        pins = {}
+        skips.pin(pins, "host", {"a": None})
+        self.assertEqual(skips.load(skips.dump(pins)), {"host": set()})
+        self.assertTrue(skips.judge({"a": "why"}, pins["host"], True))
+
     def test_judge(self):
         self.assertEqual(self.judge({}), [])
         self.assertTrue(self.judge({"dma: v1: y": "why"}))          # new
@@ -66,7 +72,7 @@ class Skips(unittest.TestCase):
             log.write_text(self.console("ok 1 user: a: b # SKIP why", "ok 2 user: a: c", "ok 3 a: b"))
             self.assertTrue(ktap.summary(log))          # of an unknown host
             ktap.pin_skips([log])
-            self.assertEqual(skips.FILE.read_text(), "# head\n\nwhy\n\tselftest-x:user\n\t\ta: b\n")
+            self.assertEqual(skips.FILE.read_text(), "# head\n\nwhy\n\tselftest-x:user\n\t\ta: b\n\nnothing is skipped\n\tselftest-x:root\n")
             self.assertTrue(ktap.summary(log))
             for wrong in (["ok 1 user: a: b", "ok 2 user: a: c"], ["ok 1 user: a: b # SKIP why", "ok 2 user: a: c # SKIP why"]):
                 log.write_text(self.console(*wrong))
