@@ -146,3 +146,14 @@ class Vm(unittest.TestCase):
         self.assertEqual(self.judge("VM-START", status=-11), vm.QEMU_ERROR)
         self.assertEqual(self.judge("[    5.1] firmware", status=0), vm.NO_VERDICT)
 
+    def test_own_emulator(self):
+        """This machine's QEMU is used if it is new enough."""
+        with tempfile.TemporaryDirectory() as tmp:
+            qemu = Path(tmp, "qemu-system-ppc64")
+            for version, used in (("10.0.2", True), ("11.1.3", True), ("9.2.0", False), ("7.2.22", False)):
+                qemu.write_text(f"#!/bin/sh\necho 'QEMU emulator version {version} (Debian)'\n")
+                qemu.chmod(0o755)
+                # what else there is must not be fetched for this
+                done = subprocess.run([SCRIPTS / "guest-programs", "qemu"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                                      env={"PATH": f"{tmp}:/usr/bin:/bin", "XDG_CACHE_HOME": tmp if used else "/dev/null"})
+                self.assertEqual(done.stdout.strip(), tmp if used else "", version)
