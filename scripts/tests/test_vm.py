@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/vm: what a console is worth."""
 import io
+import os
 import socket
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 from pathlib import Path
 from unittest.mock import patch
@@ -40,6 +42,15 @@ class Vm(unittest.TestCase):
             _, late = command.boot(["sh", "-c", script], console, 60, 0.1, Path(tmp) / "monitor")
             self.assertTrue(late)
             self.assertRegex(console.log.getvalue(), r"^begun\n\^l\^w\n# monitor: .*No such file.*\n$")
+
+    def test_busy_machine_has_time(self):
+        """What it could not run is no time of its own."""
+        begin = time.monotonic()
+        for late, delay in ((False, lambda _: time.monotonic() - begin), (True, lambda _: 0)):
+            with patch.object(command, "LAST_WORD", 0.1), patch("signal.signal"), patch.object(command, "waited", delay):
+                console = vm.Console(io.StringIO(), "none")
+                self.assertEqual(command.boot(["sh", "-c", "sleep 1.2; exec <&-"], console, 0.6, 60, Path("/dev/null"))[1], late)
+        self.assertLess(command.waited(os.getpid()), time.monotonic() - begin + 3600)
 
     def test_silent_machine_has_gone(self):
         """Neither its monitor nor its console answers any more."""

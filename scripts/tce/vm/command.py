@@ -57,19 +57,33 @@ def ask_tasks(qemu: subprocess.Popen[bytes], done: threading.Event) -> None:
         done.wait(LAST_WORD)
 
 
+def waited(pid: int) -> float:
+    """Seconds in which a process could have run and had no processor: those of the thread that waited most."""
+    delays = [0]
+    for file in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError):      # it ended meanwhile
+            delays.append(int(file.read_text().split()[1]))
+    return max(delays) / 1e9
+
+
 def boot(argv: list[str], console: Console, timeout: float, stall: float, monitor: Path,
          prepare: Callable[[], None] | None = None) -> tuple[int, bool]:
-    """Run QEMU to its end or to a time limit; returns (exit code, timed out)."""
+    """Run QEMU to its end or to a time limit, for which time does not pass while QEMU waits for a processor of
+    this machine; returns (exit code, timed out)."""
     qemu = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT)
-    end = time.monotonic() + timeout
-    quiet_until = time.monotonic() + stall
+    spoke = threading.Event()
     done = threading.Event()
     why: list[str] = []     # it was too late, and this is where it stood
 
     def watch() -> None:
+        begin = last = time.monotonic()
         while not done.wait(0.5):
-            if time.monotonic() > min(end, quiet_until):
+            now = time.monotonic() - waited(qemu.pid)
+            if spoke.is_set():
+                spoke.clear()
+                last = now
+            if now > min(begin + timeout, last + stall):
                 why.append(registers(monitor))
                 with contextlib.suppress(OSError):      # it ended meanwhile
                     ask_tasks(qemu, done)
@@ -84,7 +98,7 @@ def boot(argv: list[str], console: Console, timeout: float, stall: float, monito
             prepare()
         assert qemu.stdout
         for raw in qemu.stdout:
-            quiet_until = time.monotonic() + stall
+            spoke.set()
             console.line(raw)
         done.set()
         watcher.join()
