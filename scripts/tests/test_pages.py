@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/docs: what Sphinx complains about fails it."""
+import re
 import tempfile
 import unittest
 from pathlib import Path
+from unittest.mock import patch
 
 from tce import pages
 
@@ -26,8 +28,11 @@ class Pages(unittest.TestCase):
                      "Title\n=====\n\n`nowhere`_\n"):
             self.assertIn("index.rst", self.said(text), text)
 
-    def test_kernel_doc(self):
-        text = ".. c:struct:: a\n\n   text\n\n.. c:function:: int b (void)\n\n   more\n"
-        self.assertEqual([name for name, _ in pages.objects(text)], ["a", "int b (void)"])
-        self.assertEqual(pages.head_comment("// SPDX\n/*\n * About.\n *\n *   More.\n */\nint a;\n"), "::\n\n   About.\n\n     More.\n\n")
-        self.assertEqual(pages.head_comment("// SPDX\nint a;\n"), "")
+    def test_api(self):
+        """Each file's comments, but not those of a second version of a function."""
+        with tempfile.TemporaryDirectory() as tmp, patch.object(pages, "ROOT", Path(tmp)):
+            for name, text in (("a.c", "/**\n * f() - one\n */\n/**\n * struct s - two\n */\n"), ("a.h", "/**\n * f() - three\n */\n"),
+                               ("b.h", "/**\n * f() - four\n */\n/**\n * g() - five\n */\n"), ("c.h", "int i;\n")):
+                (Path(tmp) / name).write_text(text)
+            text = pages.api([Path(name) for name in ("a.c", "a.h", "b.h", "c.h")])
+        self.assertEqual(re.findall(r"^.. kernel-doc:: (.*)\n   :no-identifiers: (.*)$", text, re.M), [("a.c", ""), ("b.h", "f")])
