@@ -16,19 +16,15 @@ INSTALL_MOD_STRIP ?= $(if $(shell tail -c 28 $(MODULE).ko | grep -ax '~Module si
 KERNEL ?= 6.12-4k
 # Part of a name will do: 6.1 is the first row of kernels.conf that begins so. Asked for in recipes only.
 ROW = $(or $(shell awk -v k='$(KERNEL)' '$$1 == k || index($$1, k "-") == 1 {print $$1; exit}' scripts/data/kernels.conf),$(KERNEL))
-# A card in a guest has a kernel with 64K pages, unless another one is asked for.
-GUEST_ROW = $(if $(filter file,$(origin KERNEL)),,--kernel $(ROW))
 MACHINE ?= powernv9
 DRIVER ?= ours
 
 KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR)
 
-module: check-target
-	+$(KBUILD) modules
-
-# Kbuild's own messages do not say what is wrong with these.
-check-target:
+# Kbuild's own messages do not say what is wrong with a kernel that is not fit.
+module:
 	@scripts/check-target "$(KDIR)"
+	+$(KBUILD) modules
 
 # Distributions keep their signing key to themselves: without one, kbuild would only
 # complain that it cannot sign.
@@ -62,14 +58,8 @@ install-tools:
 	install -D -m 644 -t $(DESTDIR)/usr/share/man/man8 tools/tcestat.8
 	install -D -m 644 -t $(EXAMPLES_DIR) $(wildcard tools/examples/*)
 
-dist: host
-	@scripts/package dist
-
-deb: host
-	@scripts/package deb
-
-rpm: host
-	@scripts/package rpm
+dist deb rpm: host
+	@scripts/package $@
 
 clean:
 	rm -rf out .tmp_versions Module.symvers modules.order .module-common.o .*.cmd
@@ -87,33 +77,9 @@ hostcheck: module
 demo: host
 	@scripts/demo $(MACHINE) $(ROW)
 
-demo-guest: host
-	@scripts/demo-guest $(GUEST_ROW)
-
-check-guest: host
-	@scripts/check-guest --driver $(DRIVER) $(GUEST_ROW) --jobs 2
-
-check-libvirt: host
-	@scripts/check-libvirt
-
-handback: host
-	@scripts/handback $(MACHINE) $(ROW)
-
-hotplug: host
-	@scripts/hotplug $(ROW)
-
-check-install: host
-	@scripts/check-install $(SUITE)
-
-check-hostcheck: host
-	@scripts/check-hostcheck --kernel $(ROW) --machine $(MACHINE)
-
 # Into the source of a kernel; needs nothing but Python.
 into-tree:
 	@scripts/into-tree "$(LINUX)"
-
-check-into-tree: host
-	@scripts/check-into-tree
 
 selftest: host
 	@scripts/selftest --kernel $(ROW) --machine $(MACHINE) --driver $(DRIVER) $(if $(TEST),--test "$$TEST")
@@ -121,15 +87,9 @@ selftest: host
 defects: host
 	@scripts/defects
 
-races: host
-	@scripts/races
-
 fuzz: host
 	@scripts/fuzz --kernel $(ROW) --machine $(MACHINE) --driver $(DRIVER) \
 		--seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) $(if $(REPLAY),--replay "$(REPLAY)")
-
-fuzz-million: host
-	@scripts/fuzz --million $(if $(SEED),--seed $(SEED))
 
 # One suite runs on one machine, unless another one is asked for.
 given = $(if $(filter file,$(origin $1)),$(if $(SUITE),$3),$2)
@@ -159,17 +119,11 @@ lint: host
 	@scripts/lint
 
 # From what the commands that measure have left in out/
-results:
+results: host
 	@scripts/results
 
 docs: host
 	@scripts/docs
-
-litmus: host
-	@scripts/litmus
-
-btf-check: host
-	@scripts/check-btf $(ROW)
 
 host:
 	@scripts/setup-host
@@ -188,22 +142,12 @@ help:
 	@echo
 	@echo 'On any Debian x86-64 machine, with emulated POWER hosts:'
 	@echo 'make demo           build, boot, use it, and show what happened'
-	@echo 'make demo-guest     give a card to a guest in an emulated host, with KVM and without'
-	@echo 'make check-guest    what guests do to a host, on a bad day too (DRIVER=ours|intree)'
 	@echo 'make selftest       run the test programs (DRIVER=ours|intree|both); TEST="dma: v2*": only tests with such names'
 	@echo 'make defects        what the kernel'\''s own driver does when asked wrongly, and ours does not'
 	@echo 'make fuzz           random ioctls against a model (SECONDS=60 SEED=1 REPLAY=console.log)'
-	@echo 'make fuzz-million   a million of them, on kernels with KASAN and lockdep'
-	@echo 'make races          clients against each other, and clients that die'
 	@echo 'make kunit          run the KUnit suites on kernels that check themselves; SUITE=tce_map: one of them, on one machine'
 	@echo 'make coverage       which lines and branches the tests run, with gcov'
 	@echo 'make mutation       do the tests notice when the module is broken on purpose?'
-	@echo 'make hotplug        devices that come and go around a client'
-	@echo 'make handback       a network card to a client and back, three times'
-	@echo 'make check-hostcheck  make hostcheck in an emulated host, with all that it has to refuse'
-	@echo 'make check-install  the packages on a real Debian 12 and 13 for POWER, from install to removal (SUITE=bookworm|trixie)'
-	@echo 'make check-libvirt  a card in a guest by libvirt, on a real Debian 13 for POWER'
-	@echo 'make check-into-tree  the driver as a part of Linux 7.2: built, booted, tested'
 	@echo 'make check          all builds, static checks, tests on all machines'
 	@echo 'make kernels        the test programs on the kernels and machines that make check leaves out: hours'
 	@echo 'make quick          lint, the suites and the test programs on one machine: four minutes'
@@ -211,11 +155,11 @@ help:
 	@echo 'make results        put what the commands above have measured into Documentation/results.rst'
 	@echo 'make lint           shellcheck, checkpatch, kernel-doc, cppcheck, coccinelle and more'
 	@echo 'make docs           the documents and the API as HTML, in out/docs/html'
-	@echo 'make litmus         is the memory order right on a machine that reorders? (herd7)'
-	@echo 'make btf-check      compare the restated VFIO structures with the kernel'\''s'
 	@echo 'make host           only install the packages that these want'
+	@echo 'scripts/NAME        all else; each says at its head what it does: handback, hotplug, demo-guest,'
+	@echo '                    races, litmus, check-guest, check-install, check-libvirt, check-hostcheck and others'
 	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/data/kernels.conf)'
 	@echo '  MACHINE=$(MACHINE) one of: powernv8 powernv9 powernv10 pseries pseries-hash'
 
-.PHONY: module check-target install uninstall hostcheck check-hostcheck check-install check-libvirt into-tree check-into-tree install-dkms install-tools dist deb rpm clean demo handback hotplug demo-guest check-guest defects races fuzz fuzz-million kunit selftest \
-	coverage mutation check quick kernels bench results docs lint litmus btf-check host help
+.PHONY: module install uninstall install-dkms install-tools dist deb rpm clean hostcheck demo into-tree selftest defects \
+	fuzz kunit coverage mutation check quick kernels bench lint results docs host help

@@ -119,7 +119,7 @@ def machines() -> Iterator[Step]:
     # with virtual functions, which need pages of 4K
     yield "hotplug 6.12-4k", ["hotplug", "--short", "--sriov", "6.12-4k"], False
     yield "tcestat", ["check-tcestat"], False
-    # One engine, and some rows of two; make check-hostcheck has the others, the refusals and the failures.
+    # One engine, and some rows of two; scripts/check-hostcheck has the others, the refusals and the failures.
     yield "hostcheck powernv9", ["check-hostcheck", "--short"], False
     yield "demo powernv9", ["demo", "powernv9"], False
     yield "demo pseries", ["demo", "pseries"], False
