@@ -107,7 +107,7 @@ check: host
 	@scripts/check
 
 quick: host
-	@scripts/check --quick
+	@scripts/check lint judges kunit 'selftest 7.2-4k'
 
 kernels: host
 	@scripts/check --kernels

@@ -31,7 +31,7 @@ class Kunit(unittest.TestCase):
 [    1.0] ok 1 tce_one
 VM-END
 """
-    wanted = {"tce_one": ["plain", "other", "many"]}
+    wanted = ["tce_one.plain", "tce_one.other", "tce_one.many"]
 
     def judge(self, report, wanted=None, code=0, pins=""):
         with tempfile.TemporaryDirectory() as tmp:
@@ -41,10 +41,13 @@ VM-END
             with patch("tce.skips.FILE", skips):
                 return judge(log, code, wanted or self.wanted)[0]
 
-    def run_of(self, states):
-        reader = ktap.Reader()
-        reader.results = {f"tce_one.many: {n}": state for n, state in enumerate(states)}
-        return command.Run([], reader, 0, Path())
+    def compare(self, *states, everywhere=True):
+        runs = []
+        for run in states:
+            reader = ktap.Reader()
+            reader.results = {f"tce_one.many: {n}": state for n, state in enumerate(run)}
+            runs.append(command.Run("kernel", "machine", [], reader, 0, Path()))
+        return command.compare(runs, ["tce_one.many"], everywhere)
 
     def without(self, line):
         self.assertIn(line, self.report)
@@ -66,8 +69,7 @@ VM-END
         self.assertEqual(self.judge(self.report + log), [])
 
     def test_fewer_cases_than_listed(self):
-        self.assertTrue(self.judge(self.report, {"tce_one": ["plain", "other", "many", "new"]}))
-        self.assertTrue(self.judge(self.report, {**self.wanted, "tce_two": ["case"]}))
+        self.assertTrue(self.judge(self.report, [*self.wanted, "tce_one.new"]))
 
     def test_missing_line(self):
         for line in ("[    1.0]     ok 1 plain\n", "[    1.0]     ok 2 other # SKIP no such memory\n",
@@ -110,11 +112,11 @@ VM-END
         self.assertTrue(self.judge(self.report.replace(" # SKIP no such memory", ""), pins=pins))
         self.assertTrue(self.judge(self.report.replace("ok 1 v1", "ok 1 v1 # SKIP no such memory"), pins=pins))
 
-    def test_passes_nowhere(self):
-        runs = {n: self.run_of(states) for n, states in enumerate((["skip"], ["skip", "pass"]))}
-        self.assertEqual(command.passed_nowhere(runs, {"tce_one": ["many"]}), [])
-        del runs[1]
-        self.assertEqual(command.passed_nowhere(runs, {"tce_one": ["many"]}), ["tce_one.many"])
+    def test_compare(self):
+        self.assertEqual(self.compare(["skip", "skip"], ["skip", "pass"]), [])
+        self.assertTrue(self.compare(["skip"], ["skip"]))
+        self.assertEqual(self.compare(["skip"], everywhere=False), [])
+        self.assertTrue(self.compare(["pass"], ["pass", "pass"]))
 
     def test_splat(self):
         self.assertTrue(self.judge(self.report, code=vm.SPLAT))
@@ -130,10 +132,3 @@ VM-END
             race = self.race.replace(ours, "tce_x+0x54/0x178 [vfio_iommu_spapr_tce_kunit]")
             self.assertTrue(self.judge(self.report + race + verdict, code=vm.SPLAT), ours)
         self.assertTrue(self.judge(self.report + "BUG: KCSAN: assert: race in x\n" + verdict, code=vm.SPLAT))
-
-    def test_parameters(self):
-        runs = {n: self.run_of(["pass"] * n) for n in (1, 2)}
-        command.same_parameters(runs, {"tce_one": ["many"]})
-        self.assertTrue(runs[1].wrong)
-        self.assertFalse(runs[2].wrong)
-

@@ -72,7 +72,8 @@ class Skips(unittest.TestCase):
             log.write_text(self.console("ok 1 user: a: b # SKIP why", "ok 2 user: a: c", "ok 3 a: b"))
             self.assertTrue(ktap.summary(log))          # of an unknown host
             ktap.pin_skips([log])
-            self.assertEqual(skips.FILE.read_text(), "# head\n\nwhy\n\tselftest-x:user\n\t\ta: b\n\nnothing is skipped\n\tselftest-x:root\n")
+            self.assertEqual(skips.FILE.read_text(),
+                             "# head\n\nwhy\n\tselftest-x:user\n\t\ta: b\n\nnothing is skipped\n\tselftest-x:root\n")
             self.assertTrue(ktap.summary(log))
             for wrong in (["ok 1 user: a: b", "ok 2 user: a: c"], ["ok 1 user: a: b # SKIP why", "ok 2 user: a: c # SKIP why"]):
                 log.write_text(self.console(*wrong))

@@ -17,14 +17,9 @@ def parse_args(doc: str) -> argparse.Namespace:
     p.add_argument("pattern", nargs="*")
     p.add_argument("--list", action="store_true")
     p.add_argument("--jobs", type=int, default=4, help="machines and the like at once (%(default)s)")
-    which = p.add_mutually_exclusive_group()
-    which.add_argument("--quick", action="store_true", help="one machine: the work between")
-    which.add_argument("--kernels", action="store_true", help="the kernels that all of this leaves out, with the test programs")
+    p.add_argument("--kernels", action="store_true", help="the kernels that all of this leaves out, with the test programs")
     args = p.parse_args()
-    if args.kernels:
-        args.first, args.booted = steps.builds(), steps.runs()
-    else:
-        args.first, args.booted = ([], steps.quick()) if args.quick else (steps.sequential(), steps.machines())
+    args.first, args.booted = (steps.builds(), steps.runs()) if args.kernels else (steps.sequential(), steps.machines())
     args.first, args.booted = ([s for s in some if not args.pattern or any(p in s[0] for p in args.pattern)]
                                for some in (args.first, args.booted))
     if not args.first + args.booted:
@@ -57,6 +52,6 @@ def main(doc: str) -> int:
     run(check, args.first, args.booted, args.jobs)
     print(check.summary(time.monotonic() - start))
     passed, failed = check.totals()
-    if passed and not failed and not args.pattern and not args.quick:
+    if passed and not failed and not args.pattern:
         results.save("kernels" if args.kernels else "check", check.figures())
     return 0 if passed and not failed else 1

@@ -38,19 +38,6 @@ def sequential() -> Iterator[Step]:
     yield "emulator", ["check-emulator"], False
 
 
-def quick() -> Iterator[Step]:
-    """The steps for the work between, on one machine. They run side by side, the longest first.
-
-    Debian's kernel has no KUnit, and that with KUnit no userfaultfd: a host without EEH has
-    nothing left then for selftests/waits.
-    """
-    machine = "pseries"
-    yield f"selftest 6.12-4k {machine}", ["selftest", "--kernel", "6.12-4k", "--machine", machine, "--env", "TCE_USERS='user'"], False
-    yield f"kunit 6.12-be {machine}", ["kunit", "--kernel", "6.12-be", "--machine", machine], False
-    yield "lint", ["lint"], False
-    yield "the judges of this harness", ["check-judges"], False
-
-
 def others() -> list[str]:
     """The kernels that all of this leaves out, but for those that are only compiled for."""
     return [name for name, row in kernels.rows().items() if name not in BOOTED and row[0] != "clang"]

@@ -102,7 +102,7 @@ def add_up(args: argparse.Namespace, lines: Sources) -> tuple[Counts, list[str]]
         if code and what != "kunit":
             wrong.append(f"{what} on {machine}, {name}: failed ({code}; {log})")
         if what == "kunit":
-            faults = report.judge(log, code, cases.listed())[0]
+            faults = report.judge(log, code, cases.names())[0]
             wrong += [f"{what} on {machine}, {name}: {fault} ({log})" for fault in faults]
         data = data_of(log.read_text(encoding="utf-8", errors="replace"))
         if not set(OBJECTS) <= set(data):

@@ -8,17 +8,13 @@ from tce.paths import ROOT
 MACHINES = ("powernv9", "pseries")
 
 
-# {suite: [case, ...]}
-Wanted = dict[str, list[str]]
-
-
 def known_kernels() -> list[str]:
     """Those with KUnit, but for what scripts/coverage and scripts/fuzz have for themselves."""
     return [name for name, parts in kernels.built().items()
             if "kunit" in parts and not name.startswith(("gcov-", "fuzz-"))]
 
 
-def listed() -> Wanted:
+def listed() -> dict[str, list[str]]:
     """The cases that the sources list: {suite: [case, ...]}."""
     suites = {}
     for file in sorted((ROOT / "kunit").glob("*_kunit.c")):
@@ -27,3 +23,8 @@ def listed() -> Wanted:
         for name in re.findall(r"^TCE_SUITE\((\w+)\);", text, re.M):
             suites[name] = re.findall(r"KUNIT_CASE\w*\((\w+)", arrays[f"{name}_cases"])
     return suites
+
+
+def names() -> set[str]:
+    """All "suite.case"."""
+    return {f"{suite}.{case}" for suite, cases in listed().items() for case in cases}

@@ -6,16 +6,16 @@ import concurrent.futures
 import fnmatch
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tce import kernels, ktap, module, results
 from tce.cli import die, parser, say
 from tce.kunit.build import build, lock
-from tce.kunit.cases import MACHINES, Wanted, known_kernels, listed
+from tce.kunit.cases import MACHINES, known_kernels, names
 from tce.kunit.races import data_races
-from tce.kunit.report import Cases, by_case, judge, log_of, tell
+from tce.kunit.report import by_case, judge, log_of, tell
 from tce.paths import SCRIPTS
 from tce.tables import aligned
 
@@ -23,90 +23,85 @@ from tce.tables import aligned
 @dataclass
 class Run:
     """A boot of one kernel on one machine."""
+    name: str
+    machine: str
     wrong: list[str]
     reader: ktap.Reader
     seconds: float
     log: Path
 
-    @property
-    def cases(self) -> Cases:
-        return by_case(self.reader.results)
+    def count(self, state: str) -> int:
+        return ktap.count(self.reader.results, state)
 
 
-# By (kernel, machine)
-Runs = Mapping[tuple[str, str], Run]
-
-
-def boot(name: str, machine: str, build_dir: Path | None, log: Path, args: argparse.Namespace) -> tuple[int, float]:
-    """Boot with the suites; returns (exit code of scripts/vm, seconds). @build_dir: None if they are built in"""
+def boot(name: str, machine: str, build_dir: Path | None, wanted: Sequence[str], args: argparse.Namespace) -> Run:
+    """Boot one machine with one kernel, and judge. @build_dir: None if the suites are built in"""
+    say(f"suites on {machine}, {name}")
+    log = log_of(name, machine)
+    log.parent.mkdir(parents=True, exist_ok=True)
     suites = ["--driver", "intree", "--env", "TCE_SUITES=built-in"]
     if build_dir:
         suites = ["--ko", str(build_dir / module.KO), "--file", f"{build_dir / module.SUITES}.ko:/kunit/{module.SUITES}.ko"]
-    command = [SCRIPTS / "vm", "--kernel", name, "--machine", machine, "--run", "kunit", *suites,
-               "--timeout", str(args.timeout), "--show", args.show, "--log", log, "--mem", "3G",
-               "--huge-pages"]
     append = ["kunit.enable=1", "kunit.autorun=1"]
-    if "kasan" in kernels.built().get(name, []):
+    if "kasan" in kernels.fragments(name):
         # KASAN finds what slab poisoning does, and two stacks for each object are slow
         append.append("slab_debug=-")
     if args.filter:
         append.append(f"kunit.filter_glob={args.filter}")
-    command += ["--append", " ".join(append)]
-    if args.gcov:
-        command += ["--env", "TCE_GCOV=1"]
     start = time.monotonic()
-    code = subprocess.run(command, stdout=None if args.show != "none" else subprocess.PIPE).returncode
-    return code, time.monotonic() - start
+    done = subprocess.run([SCRIPTS / "vm", "--kernel", name, "--machine", machine, "--run", "kunit", *suites,
+                           "--timeout", str(args.timeout), "--show", args.show, "--log", log, "--mem", "3G", "--huge-pages",
+                           "--append", " ".join(append)], stdout=None if args.show != "none" else subprocess.PIPE)
+    wrong, reader = judge(log, done.returncode, wanted)
+    if wrong:
+        tell(log)
+    return Run(name, machine, wrong, reader, time.monotonic() - start, log)
 
 
-def boot_and_judge(name: str, machine: str, build_dir: Path | None, wanted: Wanted, args: argparse.Namespace) -> Run:
-    """Boot one machine with one kernel, and judge."""
-    say(f"suites on {machine}, {name}")
-    log = log_of(name, machine)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    code, seconds = boot(name, machine, build_dir, log, args)
-    wrong, reader = judge(log, code, wanted)
-    return Run(wrong, reader, seconds, log)
+def boot_all(wanted: Sequence[str], args: argparse.Namespace) -> list[Run]:
+    """A kernel's machines run while the next kernel is built."""
+    locks, pending = [], []
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        for name in args.kernel or known_kernels():
+            kernel = kernels.env(name)
+            locks.append(lock(name))
+            build_dir = None if kernels.is_in_tree(name) else build(name, kernel)
+            pending += [pool.submit(boot, name, machine, build_dir, wanted, args) for machine in args.machine or MACHINES]
+        return [future.result() for future in pending]
 
 
-def counts(results: ktap.Results) -> list[int]:
-    """How many passed, failed, were skipped."""
-    return [ktap.count(results, state) for state in ("pass", "FAIL", "skip")]
+def compare(runs: Sequence[Run], wanted: Sequence[str], everywhere: bool) -> list[str]:
+    """What is wrong with all runs together: ["suite.case: ..."]. @everywhere: on all kernels and machines"""
+    wrong = []
+    cases = [by_case(run.reader.results) for run in runs]
+    for name in wanted:
+        tried = {len(states) for case in cases if (states := case.get(name))}
+        if len(tried) > 1:
+            wrong.append(f"{name}: a machine tries {min(tried)} of {max(tried)} parameters")
+        # One machine may be the wrong one for it; all of them are not.
+        if everywhere and not any("pass" in case.get(name, []) for case in cases):
+            wrong.append(f"{name} passes nowhere")
+    return wrong
 
 
-def table(runs: Runs, wanted: Wanted) -> None:
-    names = [f"{kernel.removeprefix('kunit-')} {machine}" for kernel, machine in runs]
-    cells = [[suite, *("/".join(map(str, counts({name: result for name, result in run.reader.results.items()
-                                                 if name.startswith(f"{suite}.")}))) for run in runs.values())]
-             for suite in wanted]
-    cells.append(["time"] + [f"{run.seconds:.0f} s" for run in runs.values()])
-    cells.append(["verdict"] + ["good" if not run.wrong else "BAD" for run in runs.values()])
-    print(aligned([["passed/failed/skipped", *names], *cells]))
+def report(runs: Sequence[Run], wanted: Sequence[str], everywhere: bool) -> list[str]:
+    """Print what came out; returns what is wrong."""
+    rows = [(run.name, run.machine, *(str(run.count(state)) for state in ("pass", "FAIL", "skip")), f"{run.seconds:.0f} s",
+             "BAD" if run.wrong else "good") for run in runs]
+    print(f"\n{aligned([('kernel', 'machine', 'passed', 'failed', 'skipped', 'time', ''), *rows])}\n\nskipped:")
+    for run in runs:
+        for reason, n in collections.Counter(run.reader.reasons.values()).most_common():
+            print(f"  {run.name} {run.machine}: {n} x {reason}")
+        for title in data_races(ktap.console(run.log))[1]:
+            print(f"not ours: {run.name} {run.machine}: {title}")
+    wrong = [f"{run.name} {run.machine}: {text} (log: {run.log})" for run in runs for text in run.wrong]
+    wrong += compare(runs, wanted, everywhere)
+    for text in wrong:
+        print(f"BAD: {text}")
+    return wrong
 
 
-def totals(runs: Runs, wrong: list[str]) -> str:
-    """The last line; what is wrong with a run as a whole counts as a failure, too."""
-    passed, failed, skipped = (sum(n) for n in zip(*(counts(run.reader.results) for run in runs.values())))
-    return f"{passed} passed, {failed or len(wrong)} failed, {skipped} skipped"
-
-
-def same_parameters(runs: Runs, wanted: Wanted) -> None:
-    """Complain where a configuration tried fewer parameters than another."""
-    for suite, cases in wanted.items():
-        for case in cases:
-            tried = {key: len(run.cases.get(f"{suite}.{case}", [])) for key, run in runs.items()}
-            for key, n in tried.items():
-                if 0 < n < max(tried.values()):
-                    runs[key].wrong.append(f"{suite}.{case}: {n} of {max(tried.values())} parameters")
-
-
-def passed_nowhere(runs: Runs, wanted: Wanted) -> list[str]:
-    """The cases that passed on no machine: ["suite.case"]"""
-    return [f"{suite}.{case}" for suite, cases in wanted.items() for case in cases
-            if not any("pass" in run.cases.get(f"{suite}.{case}", []) for run in runs.values())]
-
-
-def parse_args(doc: str) -> argparse.Namespace:
+def main(doc: str) -> int:
     p = parser(doc)
     p.add_argument("--kernel", action="append", help="only this kernel (may be repeated)")
     p.add_argument("--machine", action="append", choices=MACHINES, help="only this machine")
@@ -114,75 +109,22 @@ def parse_args(doc: str) -> argparse.Namespace:
     p.add_argument("--timeout", type=float, default=2400, help="seconds for one boot (%(default)s)")
     p.add_argument("--show", default="none", choices=("none", "script", "all"))
     p.add_argument("--jobs", type=int, default=2, help="machines at once (%(default)s)")
-    p.add_argument("--gcov", action="store_true", help="have the guest print its coverage data")
     p.add_argument("--list", action="store_true", help="list the cases and do nothing")
-    return p.parse_args()
-
-
-def save(runs: Runs) -> None:
-    """Keep the figures of a good run of all of them."""
-    rows: list[list[results.Cell]] = [["kernel", "machine", "passed", "skipped", "seconds"]]
-    for (name, machine), run in runs.items():
-        passed, _, skipped = counts(run.reader.results)
-        rows.append([name, machine, passed, skipped, round(run.seconds)])
-    results.save("kunit", rows)
-
-
-def boot_all(wanted: Wanted, args: argparse.Namespace) -> Runs:
-    """A kernel's machines run while the next kernel is built."""
-    locks, pending, runs = [], {}, {}
-    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        for name in args.kernel or known_kernels():
-            kernel = kernels.env(name)
-            locks.append(lock(name))
-            build_dir = None if kernels.is_in_tree(name) else build(name, kernel)
-            for machine in args.machine or MACHINES:
-                pending[name, machine] = pool.submit(boot_and_judge, name, machine, build_dir, wanted, args)
-        for key, future in pending.items():
-            runs[key] = future.result()
-            if runs[key].wrong:
-                tell(runs[key].log)
-    return runs
-
-
-def report(runs: Runs, wanted: Wanted, everywhere: bool) -> list[str]:
-    """Print what came out; returns what is wrong. @everywhere: on all kernels and machines"""
-    print()
-    table(runs, wanted)
-    print("\nskipped:")
-    for (name, machine), run in runs.items():
-        for reason, n in collections.Counter(run.reader.reasons.values()).most_common():
-            print(f"  {name.removeprefix('kunit-')} {machine}: {n} x {reason}")
-    for (name, machine), run in runs.items():
-        for title in data_races(run.log.read_text(errors="replace"))[1]:
-            print(f"not ours: {name} {machine}: {title}")
-    wrong = [f"{name} {machine}: {text} (log: {run.log})" for (name, machine), run in runs.items() for text in run.wrong]
-    # Some of the machines may be the wrong ones for a case; all of them are not.
-    if everywhere:
-        wrong += [f"{case} passes nowhere" for case in passed_nowhere(runs, wanted)]
-    for text in wrong:
-        print(f"BAD: {text}")
-    return wrong
-
-
-def main(doc: str) -> int:
-    args = parse_args(doc)
-    wanted = listed()
+    args = p.parse_args()
+    glob = args.filter or "*"
+    wanted = fnmatch.filter(sorted(names()), glob if "." in glob else f"{glob}.*")
+    if not wanted:
+        die(f"no case matches {args.filter}; see --list")
     if args.list:
-        for suite, cases in wanted.items():
-            for case in cases:
-                print(f"{suite}.{case}")
+        print("\n".join(wanted))
         return 0
-    if args.filter:
-        suite, _, case = args.filter.partition(".")
-        wanted = {s: [c for c in cases if fnmatch.fnmatch(c, case or "*")]
-                  for s, cases in wanted.items() if fnmatch.fnmatch(s, suite)}
-        if not any(wanted.values()):
-            die(f"no case matches {args.filter}; see --list")
     runs = boot_all(wanted, args)
-    same_parameters(runs, wanted)
-    wrong = report(runs, wanted, everywhere=not (args.kernel or args.machine))
-    if not wrong and not (args.kernel or args.machine or args.filter):
-        save(runs)
-    print(f">> kunit: {totals(runs, wrong)}")
+    everywhere = not (args.kernel or args.machine)
+    wrong = report(runs, wanted, everywhere)
+    if everywhere and not args.filter and not wrong:
+        rows: list[tuple[results.Cell, ...]] = [("kernel", "machine", "passed", "skipped", "seconds")]
+        rows += [(run.name, run.machine, run.count("pass"), run.count("skip"), round(run.seconds)) for run in runs]
+        results.save("kunit", rows)
+    passed, failed, skipped = (sum(run.count(state) for run in runs) for state in ("pass", "FAIL", "skip"))
+    print(f">> kunit: {passed} passed, {failed or len(wrong)} failed, {skipped} skipped")
     return 1 if wrong else 0

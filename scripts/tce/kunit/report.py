@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What a boot with the suites has reported, and whether it holds."""
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from tce import ktap
-from tce.kunit.cases import Wanted
 from tce.kunit.races import only_races_of_the_kernel
 from tce.paths import LOGS
 
@@ -33,7 +33,7 @@ def by_case(results: ktap.Results) -> Cases:
     return cases
 
 
-def judge(log: str | Path, code: int, wanted: Wanted) -> tuple[list[str], ktap.Reader]:
+def judge(log: str | Path, code: int, wanted: Iterable[str]) -> tuple[list[str], ktap.Reader]:
     """All that is wrong with a run, as a list, and its results."""
     reader = ktap.read(said(log))
     wrong = []
@@ -42,15 +42,14 @@ def judge(log: str | Path, code: int, wanted: Wanted) -> tuple[list[str], ktap.R
     return wrong + weigh(reader, wanted) + ktap.judge_skips(log, reader), reader
 
 
-def weigh(reader: ktap.Reader, wanted: Wanted) -> list[str]:
+def weigh(reader: ktap.Reader, wanted: Iterable[str]) -> list[str]:
     """All that is wrong with the results of cases, as a list."""
     wrong = list(reader.wrong)
     if "pass" not in reader.results.values():
         wrong.append("not one case passed")
     wrong += [f"{name} failed" for name, result in reader.results.items() if result == "FAIL"]
     have = by_case(reader.results)
-    return wrong + [f"no result of {suite}.{case}" for suite, cases in wanted.items() for case in cases
-                    if f"{suite}.{case}" not in have]
+    return wrong + [f"no result of {name}" for name in wanted if name not in have]
 
 
 def tell(log: str | Path) -> None:
