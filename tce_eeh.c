@@ -14,11 +14,14 @@
  *
  * The kernel frees a PE when its last device is removed from the machine, and does not
  * ask who works with it. Who resets waits for an unplugging that is under way, and
- * looks after it if there is a PE. Nobody can keep off one that comes later. Operations
- * take turns before they get a thread. So a container has one thread at the most, however
- * many clients are killed, and no reset waits for another after that look.
+ * looks after it if there is a PE. Nobody can keep off one that comes later.
  *
- * Locks: &tce_space.lock while the groups are listed, none after that.
+ * Operations that begin with the same IOMMU group take turns before they get a thread, in
+ * whichever container the group is. So there are no more threads than groups, however many
+ * clients are killed and come again, and no reset waits for another after that look.
+ *
+ * Locks: &tce_space.lock while the groups are listed, none after that. jobs_lock guards
+ * the list of operations that have their turn.
  *
  * Never fails: nothing. What firmware refuses is the client's to deal with.
  */
@@ -31,6 +34,8 @@
 #include <linux/pci.h>
 #include <linux/refcount.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
 
 #include <asm/eeh.h>
 
@@ -40,8 +45,14 @@
 #include "tce_refusal.h"
 #include "tce_space.h"
 
+/* Operations that have their turn, and clients that wait for it */
+static LIST_HEAD(jobs);
+static DEFINE_SPINLOCK(jobs_lock);
+static DECLARE_WAIT_QUEUE_HEAD(jobs_wait);
+
 /**
  * struct tce_eeh_job - an operation under way
+ * @list: in jobs
  * @refs: of the client, and of the thread that does it
  * @op: the operation
  * @rc: what came of it
@@ -50,6 +61,7 @@
  * @groups: the groups, with a reference of each
  */
 struct tce_eeh_job {
+	struct list_head list;
 	refcount_t refs;
 	struct vfio_eeh_pe_op op;
 	long rc;
@@ -163,6 +175,30 @@ static struct tce_eeh_job *job_create(struct tce_space *space,
 	return job;
 }
 
+/* Have a turn, unless the group is another's. Undone by job_end() */
+static bool job_begin(struct tce_eeh_job *job)
+{
+	struct tce_eeh_job *other;
+	bool free = true;
+
+	spin_lock(&jobs_lock);
+	list_for_each_entry(other, &jobs, list)
+		if (other->groups[0]->group == job->groups[0]->group)
+			free = false;
+	if (free)
+		list_add(&job->list, &jobs);
+	spin_unlock(&jobs_lock);
+	return free;
+}
+
+static void job_end(struct tce_eeh_job *job)
+{
+	spin_lock(&jobs_lock);
+	list_del(&job->list);
+	spin_unlock(&jobs_lock);
+	wake_up_all(&jobs_wait);
+}
+
 /* What may wait for the locks of devices and of rescans */
 static bool op_resets(u32 nr)
 {
@@ -227,7 +263,7 @@ static int job_thread(void *data)
 	if (rc > 0 && job->op.op != VFIO_EEH_PE_GET_STATE)
 		rc = 0;
 	job->rc = rc;
-	up(&job->groups[0]->eeh);
+	job_end(job);
 	complete(&job->done);
 	job_put(job);
 	module_put_and_kthread_exit(0);
@@ -262,7 +298,9 @@ long tce_eeh_op(struct tce_space *space, const struct vfio_eeh_pe_op *op)
 	if (IS_ERR(job))
 		return PTR_ERR(job);
 	/* without a group there is nothing to be done */
-	rc = job->n ? down_killable(&job->groups[0]->eeh) : 0;
+	rc = 0;
+	if (job->n && wait_event_killable(jobs_wait, job_begin(job)))
+		rc = -EINTR;
 	if (rc || !job->n)
 		goto out_put;
 
@@ -273,7 +311,7 @@ long tce_eeh_op(struct tce_space *space, const struct vfio_eeh_pe_op *op)
 	if (IS_ERR(thread)) {
 		rc = PTR_ERR(thread) == -EINTR ?
 			-EINTR : TCE_REFUSE(EEH_THREAD, ENOMEM);
-		up(&job->groups[0]->eeh);
+		job_end(job);
 		module_put(THIS_MODULE);
 		job_put(job);
 	} else {

@@ -59,7 +59,6 @@ struct tce_group *tce_group_create(struct iommu_group *group)
 	if (!grp)
 		return ERR_PTR(TCE_REFUSE(GROUP_MEMORY, ENOMEM));
 	refcount_set(&grp->refs, 1);
-	sema_init(&grp->eeh, 1);
 	grp->group = iommu_group_ref_get(group);
 	grp->table_group = table_group;
 	return grp;

@@ -5,7 +5,6 @@
 
 #include <linux/list.h>
 #include <linux/refcount.h>
-#include <linux/semaphore.h>
 #include <linux/types.h>
 
 struct iommu_group;
@@ -16,8 +15,6 @@ struct iommu_table_group;
  * @list: in &tce_space.groups
  * @refs: of the space, and of who does EEH for it
  * @left: it is not in the space any more
- * @eeh: EEH operations that begin with this group take turns; only who wants one ever
- *	waits for it
  * @group: the group, of which this has a reference
  * @table_group: the platform's side of it; only while it has not left
  */
@@ -25,7 +22,6 @@ struct tce_group {
 	struct list_head list;
 	refcount_t refs;
 	bool left;
-	struct semaphore eeh;
 	struct iommu_group *group;
 	struct iommu_table_group *table_group;
 };

@@ -9,6 +9,7 @@
 #include <linux/device.h>
 #include <linux/iommu.h>
 #include <linux/pci.h>
+#include <linux/sched/signal.h>
 #include <linux/string.h>
 
 #include "tce_fixture.h"
@@ -502,6 +503,59 @@ static void killed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_RESET_HOT), 0);
 }
 
+static void reset_until_killed(struct tce_thread *thread)
+{
+	allow_signal(SIGKILL);
+	reset_hot(thread);
+	flush_signals(current);
+	disallow_signal(SIGKILL);
+}
+
+static unsigned int eeh_threads(void)
+{
+	struct task_struct *p;
+	unsigned int n = 0;
+
+	rcu_read_lock();
+	for_each_process(p)
+		n += !strcmp(p->comm, "tce-eeh");
+	rcu_read_unlock();
+	return n;
+}
+
+/*
+ * Root unplugs a device, and waits for something. Meanwhile a client asks for a reset, is
+ * killed, and comes again with another container.
+ */
+static void one_thread_for_each_group(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp = tce_group(fx);
+	struct tce_client *client;
+	struct tce_thread thread;
+	unsigned int round, tries;
+
+	pci_lock_rescan_remove();
+	for (round = 0; round < 4; round++) {
+		client = tce_open(fx, true);
+		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), 0);
+		tce_thread_start(&thread, client, reset_until_killed);
+		for (tries = 0; tries < 20 && eeh_threads() <= round; tries++)
+			msleep(20);
+		send_sig(SIGKILL, thread.task, 1);
+		tce_thread_join(&thread);
+		fx->busy = false;
+		KUNIT_EXPECT_EQ(test, thread.rc, -EINTR);
+		tce_close(client);
+	}
+	KUNIT_EXPECT_EQ(test, eeh_threads(), 1);
+	pci_unlock_rescan_remove();
+	for (tries = 0; tries < 500 && eeh_threads(); tries++)
+		msleep(20);
+	KUNIT_EXPECT_EQ(test, eeh_threads(), 0);
+	KUNIT_EXPECT_EQ(test, grp->eeh.calls, 0);
+}
+
 static u32 wanted;
 
 static void do_wanted(struct tce_thread *thread)
@@ -558,6 +612,7 @@ static struct kunit_case tce_eeh_cases[] = {
 	KUNIT_CASE(waits_for_its_turn),
 	KUNIT_CASE(holds_a_device),
 	KUNIT_CASE(killed),
+	KUNIT_CASE(one_thread_for_each_group),
 	KUNIT_CASE(resets_wait_for_unplugging),
 	{}
 };

@@ -6,7 +6,6 @@
 #include <linux/rcupdate.h>
 
 #include "../tce_container.h"
-#include "../tce_group.h"
 #include "../tce_process.h"
 #include "tce_together.h"
 
@@ -19,7 +18,6 @@ enum held {
 	REGISTERING,
 	REGIONS,
 	CHARGING,
-	EEH_LOCK,
 };
 
 /**
@@ -80,15 +78,6 @@ static long unregister_shared(struct tce_client *client)
 	return tce_unregister(client, tce_shared, TCE_SHARED_SIZE);
 }
 
-#ifdef CONFIG_EEH
-static long eeh_state(struct tce_client *client)
-{
-	struct vfio_eeh_pe_op op = { .argsz = sizeof(op), .op = VFIO_EEH_PE_GET_STATE };
-
-	return tce_ioctl(client, VFIO_EEH_PE_OP, &op, sizeof(op));
-}
-#endif
-
 static const struct wait waits[] = {
 	{ "ENABLE beside ENABLE", false, CHARGING, tce_disable, tce_enable },
 	{ "ENABLE beside attach", false, SPACE, tce_disable, tce_enable },
@@ -109,9 +98,6 @@ static const struct wait waits[] = {
 	{ "REGISTER beside REGISTER", true, REGISTERING, NULL, register_spare },
 	{ "REGISTER beside regions", true, REGIONS, NULL, register_spare },
 	{ "UNREGISTER beside regions", true, REGIONS, NULL, unregister_shared },
-#ifdef CONFIG_EEH
-	{ "EEH beside EEH", true, EEH_LOCK, NULL, eeh_state },
-#endif
 };
 
 KUNIT_ARRAY_PARAM_DESC(wait, waits, name);
@@ -134,11 +120,6 @@ static struct tce_container *container_of_client(struct tce_client *client)
 	return container;
 }
 
-static struct semaphore *eeh_of(struct tce_container *container)
-{
-	return &list_first_entry(&container->space.groups, struct tce_group, list)->eeh;
-}
-
 static void take(struct tce_container *container, enum held held)
 {
 	struct tce_process *process = container->mem.process;
@@ -154,8 +135,6 @@ static void take(struct tce_container *container, enum held held)
 		return mutex_lock(&process->region_lock);
 	case CHARGING:
 		return mutex_lock(&container->mem.pinned.charging);
-	case EEH_LOCK:
-		return down(eeh_of(container));
 	}
 }
 
@@ -174,8 +153,6 @@ static void give_back(struct tce_container *container, enum held held)
 		return mutex_unlock(&process->region_lock);
 	case CHARGING:
 		return mutex_unlock(&container->mem.pinned.charging);
-	case EEH_LOCK:
-		return up(eeh_of(container));
 	}
 }
 
