@@ -13,6 +13,7 @@
 #include <linux/iommu.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 
 #include "compat/older.h"
@@ -269,6 +270,11 @@ void tce_window_free(struct tce_window *win)
 		tce_unmap_leftovers(table);
 	tce_kvm_free(table);
 	tce_table_free_cells(table);
+	/*
+	 * KVM may just be finding it in a group, with no reference yet. It is waited for,
+	 * unless it is preempted (litmus/lookup.litmus).
+	 */
+	synchronize_rcu();
 	/* with what KVM was shown of it (litmus/shown-free.litmus) */
 	iommu_tce_table_put(table->tbl);
 	tce_account_owe(&table->mem->account, win->charged);

@@ -4,6 +4,9 @@
  * on to use when we have given them up.
  */
 
+#include <linux/completion.h>
+#include <linux/delay.h>
+
 #include <asm/mmu_context.h>
 
 #include "tce_guest.h"
@@ -74,6 +77,42 @@ static void kvm_comes_later(struct kunit *test)
 		tce_close(s.client);
 		tce_expect_balance(fx);
 	}
+}
+
+static struct tce_mock_group *looked_up;
+static DECLARE_COMPLETION(looking);
+
+/* KVM looks a table up in a group, and has no reference of it yet. */
+static void look_up(struct tce_thread *thread)
+{
+	struct tce_mock *mock = thread->view.fx->mock;
+	unsigned int ms;
+
+	rcu_read_lock();
+	complete(&looking);
+	for (ms = 0; ms < 5000 && READ_ONCE(looked_up->tg.tables[0]); ms++)
+		mdelay(1);
+	mdelay(50);
+	thread->rc = tce_mock_tables(mock);
+	rcu_read_unlock();
+}
+
+static void kvm_looks_a_table_up(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_thread thread;
+	struct tce_client *client;
+
+	client = tce_ready_window(fx, 12, SZ_64M, 1, &looked_up);
+	reinit_completion(&looking);
+	tce_thread_start(&thread, client, look_up);
+	wait_for_completion(&looking);
+	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), 0);
+	tce_thread_join(&thread);
+	fx->busy = false;
+	/* it is not freed before KVM has its reference, or has found nothing */
+	KUNIT_EXPECT_EQ(test, thread.rc, 1);
+	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
 }
 
 /*
@@ -437,6 +476,7 @@ static void kvm_keeps_a_table_and_so_does_the_bridge(struct kunit *test)
 static struct kunit_case tce_kvm_shown_cases[] = {
 	KUNIT_CASE(closed_after_kvm_cleared_v1),
 	KUNIT_CASE(kvm_comes_later),
+	KUNIT_CASE(kvm_looks_a_table_up),
 	KUNIT_CASE(kvm_visits_unseen),
 	KUNIT_CASE(kvm_of_another_process),
 	KUNIT_CASE(kvm_maps_elsewhere),
