@@ -69,5 +69,20 @@ class Probe(unittest.TestCase):
         self.refused("all.h", NEW + "struct;;; int int;")
 
 
+class IommuOps(unittest.TestCase):
+    """compat/iommu_ops.h: a kernel that our blocking domain would not protect is refused."""
+    def build(self, found, *flags):
+        with tempfile.TemporaryDirectory() as tmp:
+            (Path(tmp) / "found.inc").write_text("".join(f"#define TCE_HAS_{name}\n" for name in found))
+            done = subprocess.run(["gcc", "-fsyntax-only", "-x", "c", "-I", tmp, *flags, ROOT / "compat/iommu_ops.h"],
+                                  capture_output=True, text=True, check=False)
+        return done.returncode == 0
+
+    def test_cdev(self):
+        self.assertTrue(self.build(("CLAIM", "BACKEND_OWNS")))
+        self.assertFalse(self.build(("CLAIM", "BACKEND_OWNS"), "-DCONFIG_VFIO_DEVICE_CDEV=1"))
+        self.assertTrue(self.build(("CLAIM",), "-DCONFIG_VFIO_DEVICE_CDEV=1"))
+
+
 if __name__ == "__main__":
     unittest.main()
