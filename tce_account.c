@@ -13,7 +13,7 @@
  */
 #include <linux/mm.h>
 #include <linux/rwsem.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 
 #include "tce_account.h"
 #include "tce_refusal.h"
@@ -34,7 +34,7 @@ static atomic_long_t tce_kept = ATOMIC_LONG_INIT(0);
 int tce_account_charge(struct tce_account *account, unsigned long npages)
 {
 	return account_locked_vm(account->mm, npages, true) ?
-		TCE_REFUSE(LOCKED_LIMIT, ENOMEM) : 0;
+		TCE_REFUSE_VALUE(LOCKED_LIMIT, ENOMEM, rlimit(RLIMIT_MEMLOCK)) : 0;
 }
 
 /**

@@ -80,7 +80,7 @@ static int pages_pin(struct page **pages, unsigned long ua,
 		if (got <= 0) {
 			pages_unpin(pages, done, false);
 			*stop = ua + (done << PAGE_SHIFT);
-			return tce_pin_errno(TCE_WHY_PIN, got);
+			return tce_pin_errno("PIN", got, ua + (done << PAGE_SHIFT));
 		}
 		done += got;
 		if (n > 1)
@@ -97,7 +97,7 @@ static int page_pin(struct page **page, unsigned long ua, u64 *stop)
 	if (likely(got == 1))
 		return 0;
 	*stop = ua;
-	return tce_pin_errno(TCE_WHY_PIN, got);
+	return tce_pin_errno("PIN", got, ua);
 }
 
 /* The entry of the page table that maps a huge page at @ua; one of 0 if none does */
@@ -255,7 +255,7 @@ static unsigned long grains_pin(struct tce_book *book, unsigned long ua,
 					  FOLL_WRITE | FOLL_LONGTERM, words + i);
 		if (unlikely(got <= 0)) {
 			*stop = ua;
-			*rc = tce_pin_errno(TCE_WHY_PIN, got);
+			*rc = tce_pin_errno("PIN", got, ua);
 			break;
 		}
 		ua = next + (got - 1) * (book->mask + 1);

@@ -23,33 +23,28 @@
 #include "tce_trace.h"
 
 /* Copy the first @min bytes of an argument, and see that it has as many. */
-static int copy_arg(struct tce_call *call, void *to, unsigned long arg,
-		    size_t min)
+static int copy_arg(void *to, unsigned long arg, size_t min)
 {
 	/*
 	 * Linux 7.2 does not ask, but turns an address that is not the user's
 	 * into 1 << 63, which on powernv is the kernel's memory.
 	 */
-	call->value = arg;
 	if (!access_ok((void __user *)arg, min) ||
 	    copy_from_user(to, (void __user *)arg, min))
-		return TCE_REFUSE(ARGUMENT_FAULT, EFAULT);
+		return TCE_REFUSE_VALUE(ARGUMENT_FAULT, EFAULT, arg);
 	/* all arguments begin with their own size */
-	call->value = min;
 	if (*(u32 *)to < min)
-		return TCE_REFUSE(ARGUMENT_SHORT, EINVAL);
-	call->value = 0;
+		return TCE_REFUSE_VALUE(ARGUMENT_SHORT, EINVAL, min);
 	return 0;
 }
 
 /* There are flags that the command does not know. */
-static int refuse_flags(struct tce_call *call, u32 flags)
+static int refuse_flags(u32 flags)
 {
-	call->value = flags;
-	return TCE_REFUSE(FLAGS, EINVAL);
+	return TCE_REFUSE_VALUE(FLAGS, EINVAL, flags);
 }
 
-/* May the caller MAP and UNMAP? */
+/* May the caller MAP and UNMAP? What is wrong with the argument is told to no one else. */
 static int check_may_map(struct tce_container *container)
 {
 	if (!READ_ONCE(container->enabled))
@@ -62,7 +57,7 @@ static int check_may_map(struct tce_container *container)
 /* v1: MAP of any size. The pages are pinned while no lock is held. */
 static int map_pages(struct tce_container *container,
 		     const struct vfio_iommu_type1_dma_map *map,
-		     enum dma_data_direction dir, u64 *value)
+		     enum dma_data_direction dir)
 {
 	struct tce_space *space = &container->space;
 	struct tce_pins pins __uninitialized;
@@ -78,10 +73,8 @@ static int map_pages(struct tce_container *container,
 
 	rc = tce_pins_get(&pins, &container->mem.pinned, map->vaddr,
 			  map->size, dir != DMA_TO_DEVICE);
-	if (rc) {
-		*value = tce_pins_end(&pins);
+	if (rc)
 		return rc;
-	}
 	rc = tce_container_lock(container);
 	if (!rc) {
 		rc = tce_space_map(space, map->iova, map->vaddr, map->size,
@@ -93,27 +86,22 @@ static int map_pages(struct tce_container *container,
 }
 
 /* MAP where somebody may have to be waited for */
-static long ioctl_map(struct tce_container *container, unsigned long arg,
-		      struct tce_call *call)
+static long ioctl_map(struct tce_container *container, unsigned long arg)
 {
 	struct vfio_iommu_type1_dma_map map = {};
 	enum dma_data_direction dir;
 	long rc;
 
-	rc = copy_arg(call, &map, arg, offsetofend(typeof(map), size));
-	call->ioba = map.iova;
-	call->ua = map.vaddr;
-	call->size = map.size;
-	dir = tce_map_dir(map.flags);
-	if (!rc && dir == DMA_NONE)
-		rc = refuse_flags(call, map.flags);
-	/* what is wrong with it is told only to who may ask */
-	rc = check_may_map(container) ?: rc;
+	rc = check_may_map(container) ?:
+	     copy_arg(&map, arg, offsetofend(typeof(map), size));
 	if (rc)
 		return rc;
+	dir = tce_map_dir(map.flags);
+	if (dir == DMA_NONE)
+		return refuse_flags(map.flags);
 
 	if (!container->mem.v2) {
-		rc = map_pages(container, &map, dir, &call->value);
+		rc = map_pages(container, &map, dir);
 		tce_pinned_trim(&container->mem.pinned);
 	} else {
 		rc = tce_container_lock(container);
@@ -121,30 +109,25 @@ static long ioctl_map(struct tce_container *container, unsigned long arg,
 			return rc;
 		rc = tce_space_map(&container->space, map.iova, map.vaddr,
 				   map.size, dir, NULL);
-		call->value = tce_mem_value(&container->mem, rc, map.vaddr,
-					    map.size);
 		tce_container_unlock(container);
 	}
-	trace_tce_map(call->container, map.iova, map.vaddr, map.size, map.flags,
+	trace_tce_map(container->id, map.iova, map.vaddr, map.size, map.flags,
 		      rc);
 	return rc;
 }
 
 /* UNMAP where somebody may have to be waited for */
-static long ioctl_unmap(struct tce_container *container, unsigned long arg,
-			struct tce_call *call)
+static long ioctl_unmap(struct tce_container *container, unsigned long arg)
 {
 	struct vfio_iommu_type1_dma_unmap unmap = {};
 	long rc;
 
-	rc = copy_arg(call, &unmap, arg, offsetofend(typeof(unmap), size));
-	call->ioba = unmap.iova;
-	call->size = unmap.size;
-	if (!rc && unmap.flags)
-		rc = refuse_flags(call, unmap.flags);
-	rc = check_may_map(container) ?: rc;
+	rc = check_may_map(container) ?:
+	     copy_arg(&unmap, arg, offsetofend(typeof(unmap), size));
 	if (rc)
 		return rc;
+	if (unmap.flags)
+		return refuse_flags(unmap.flags);
 
 	rc = tce_container_lock(container);
 	if (rc)
@@ -152,7 +135,7 @@ static long ioctl_unmap(struct tce_container *container, unsigned long arg,
 	rc = tce_space_unmap(&container->space, unmap.iova, unmap.size);
 	tce_container_unlock(container);
 	tce_pinned_trim(&container->mem.pinned);
-	trace_tce_unmap(call->container, unmap.iova, unmap.size, rc);
+	trace_tce_unmap(container->id, unmap.iova, unmap.size, rc);
 	return rc;
 }
 
@@ -174,8 +157,7 @@ union tce_arg {
 	struct vfio_eeh_pe_op eeh;
 };
 
-static long ioctl_get_info(struct tce_container *container, union tce_arg *arg,
-			   struct tce_call *call)
+static long ioctl_get_info(struct tce_container *container, union tce_arg *arg)
 {
 	struct vfio_iommu_spapr_tce_info *info = &arg->info;
 	struct iommu_table_group *table_group;
@@ -244,8 +226,7 @@ static int try_enable(struct tce_container *container, unsigned long paid,
  * v1: charge the whole window in advance. So no MAP of a well-behaved client fails for
  * lack of RLIMIT_MEMLOCK in the middle of a guest's life.
  */
-static long ioctl_enable(struct tce_container *container, union tce_arg *arg,
-			 struct tce_call *call)
+static long ioctl_enable(struct tce_container *container, union tce_arg *arg)
 {
 	struct tce_mem *mem = &container->mem;
 	unsigned long paid = 0, price = 0;
@@ -273,8 +254,7 @@ static long ioctl_enable(struct tce_container *container, union tce_arg *arg,
 	return rc;
 }
 
-static long ioctl_disable(struct tce_container *container, union tce_arg *arg,
-			  struct tce_call *call)
+static long ioctl_disable(struct tce_container *container, union tce_arg *arg)
 {
 	struct tce_pinned *pinned = &container->mem.pinned;
 	long rc;
@@ -330,14 +310,13 @@ static int register_again(struct tce_mem *mem, u64 ua, u64 size, int rc,
 
 	if (again != -EAGAIN)
 		rc = again;
-	while (tce_errno(rc) == -EBUSY && !fatal_signal_pending(current) &&
+	while (rc == -EBUSY && !fatal_signal_pending(current) &&
 	       forget_unwanted(mem, ua, size))
 		rc = tce_registration_add(&mem->registered, ua, size, found);
 	return rc;
 }
 
-static long ioctl_register(struct tce_container *container, union tce_arg *arg,
-			   struct tce_call *call)
+static long ioctl_register(struct tce_container *container, union tce_arg *arg)
 {
 	struct tce_space *space = &container->space;
 	struct tce_mem *mem = &container->mem;
@@ -345,10 +324,8 @@ static long ioctl_register(struct tce_container *container, union tce_arg *arg,
 	struct tce_found found;
 	int rc;
 
-	call->ua = ua;
-	call->size = size;
 	if (arg->reg.flags)
-		return refuse_flags(call, arg->reg.flags);
+		return refuse_flags(arg->reg.flags);
 	rc = tce_container_bind(container);
 	if (rc)
 		return rc;
@@ -356,7 +333,7 @@ static long ioctl_register(struct tce_container *container, union tce_arg *arg,
 
 	/* Pinning takes its time: nobody but other REGISTERs waits for it. */
 	rc = tce_registration_add(&mem->registered, ua, size, &found);
-	if (tce_errno(rc) == -EBUSY)
+	if (rc == -EBUSY)
 		rc = register_again(mem, ua, size, rc, &found);
 	if (!rc && !READ_ONCE(container->enabled)) {
 		tce_space_lock(space);
@@ -365,46 +342,36 @@ static long ioctl_register(struct tce_container *container, union tce_arg *arg,
 		tce_space_unlock(space);
 	}
 	tce_account_settle(&mem->account);
-	call->value = found.stop;
-	trace_tce_register(call->container, ua, size, found.page_shift,
+	trace_tce_register(container->id, ua, size, found.page_shift,
 			   found.listed, rc);
 	return rc;
 }
 
 static long ioctl_unregister(struct tce_container *container,
-			     union tce_arg *arg, struct tce_call *call)
+			     union tce_arg *arg)
 {
 	struct tce_mem *mem = &container->mem;
 	u64 ua = arg->reg.vaddr, size = arg->reg.size;
 	int rc;
 
-	call->ua = ua;
-	call->size = size;
 	if (arg->reg.flags)
-		return refuse_flags(call, arg->reg.flags);
+		return refuse_flags(arg->reg.flags);
 	/* litmus/bind.litmus */
 	if (smp_load_acquire(&mem->mm) != current->mm)
 		return TCE_REFUSE(NOT_OWNER, EPERM);
 	rc = tce_registration_remove(&mem->registered, ua, size);
 	tce_account_settle(&mem->account);
-	trace_tce_unregister(call->container, ua, size, rc);
+	trace_tce_unregister(container->id, ua, size, rc);
 	return rc;
 }
 
-static long ioctl_create(struct tce_container *container, union tce_arg *arg,
-			 struct tce_call *call)
+static long ioctl_create(struct tce_container *container, union tce_arg *arg)
 {
 	struct vfio_iommu_spapr_tce_create *create = &arg->create;
-	long rc;
 
-	call->size = create->window_size;
 	if (create->flags)
-		return refuse_flags(call, create->flags);
-	rc = tce_container_create_windows(container, create);
-	call->value = create->levels;
-	if (tce_why_of(rc) == TCE_WHY_WINDOW_PAGE)
-		call->value = create->page_shift;
-	return rc;
+		return refuse_flags(create->flags);
+	return tce_container_create_windows(container, create);
 }
 
 static long remove_window(struct tce_container *container, u64 start)
@@ -424,21 +391,17 @@ static long remove_window(struct tce_container *container, u64 start)
 	return rc;
 }
 
-static long ioctl_remove(struct tce_container *container, union tce_arg *arg,
-			 struct tce_call *call)
+static long ioctl_remove(struct tce_container *container, union tce_arg *arg)
 {
-	call->ioba = arg->remove.start_addr;
 	if (arg->remove.flags)
-		return refuse_flags(call, arg->remove.flags);
+		return refuse_flags(arg->remove.flags);
 	return remove_window(container, arg->remove.start_addr);
 }
 
-static long ioctl_eeh(struct tce_container *container, union tce_arg *arg,
-		      struct tce_call *call)
+static long ioctl_eeh(struct tce_container *container, union tce_arg *arg)
 {
 	if (arg->eeh.flags)
-		return refuse_flags(call, arg->eeh.flags);
-	call->value = arg->eeh.op;
+		return refuse_flags(arg->eeh.flags);
 	return tce_eeh_op(&container->space, &arg->eeh);
 }
 
@@ -455,8 +418,7 @@ struct tce_command {
 	bool v1;
 	bool v2;
 	size_t min;
-	long (*act)(struct tce_container *container, union tce_arg *arg,
-		    struct tce_call *call);
+	long (*act)(struct tce_container *container, union tce_arg *arg);
 };
 
 static const struct tce_command tce_commands[] = {
@@ -483,16 +445,15 @@ static const struct tce_command tce_commands[] = {
 
 /* Copy a command's argument. Return: 0; -EFAULT; -EINVAL if it is too short. */
 static int copy_command(const struct tce_command *command, union tce_arg *arg,
-			unsigned long from, struct tce_call *call)
+			unsigned long from)
 {
-	int rc = command->min ? copy_arg(call, arg, from, command->min) : 0;
+	int rc = command->min ? copy_arg(arg, from, command->min) : 0;
 
 	/* one EEH operation has more of it */
 	if (rc || command->cmd != VFIO_EEH_PE_OP ||
 	    arg->eeh.op != VFIO_EEH_PE_INJECT_ERR)
 		return rc;
-	rc = copy_arg(call, arg, from,
-		      offsetofend(struct vfio_eeh_pe_op, err.mask));
+	rc = copy_arg(arg, from, offsetofend(struct vfio_eeh_pe_op, err.mask));
 	/* user space may have written to it since */
 	arg->eeh.op = VFIO_EEH_PE_INJECT_ERR;
 	return rc;
@@ -522,37 +483,36 @@ static long copy_result(struct tce_container *container,
 /**
  * tce_command_do() - do an ioctl
  * @container: the container, of which the caller has a reference
+ * @cmd: the ioctl
  * @arg: its argument, in user space
- * @call: the ioctl; what its argument says is returned there
  *
  * Context: sleeps for as long as the client likes, so with no lock held.
  *
- * Return: what the ioctl shall return; or a refusal.
+ * Return: what the ioctl shall return.
  */
-long tce_command_do(struct tce_container *container, unsigned long arg,
-		    struct tce_call *call)
+long tce_command_do(struct tce_container *container, unsigned int cmd,
+		    unsigned long arg)
 {
 	const struct tce_command *command = NULL;
-	long bad = TCE_REFUSE(NO_COMMAND, ENOTTY);
 	union tce_arg copy = {};
 	int i;
 
-	if (call->cmd == VFIO_IOMMU_MAP_DMA)
-		return ioctl_map(container, arg, call);
-	if (call->cmd == VFIO_IOMMU_UNMAP_DMA)
-		return ioctl_unmap(container, arg, call);
+	if (cmd == VFIO_IOMMU_MAP_DMA)
+		return ioctl_map(container, arg);
+	if (cmd == VFIO_IOMMU_UNMAP_DMA)
+		return ioctl_unmap(container, arg);
 
-	call->value = call->cmd;
 	for (i = 0; i < ARRAY_SIZE(tce_commands); i++)
-		if (tce_commands[i].cmd == call->cmd &&
+		if (tce_commands[i].cmd == cmd &&
 		    (container->mem.v2 ? tce_commands[i].v2 : tce_commands[i].v1))
 			command = &tce_commands[i];
-	if (command)
-		bad = copy_command(command, &copy, arg, call);
 
-	/* what is wrong with it is told only to who may ask */
+	/* what is wrong with the call is told to its owner only */
 	if (!tce_container_owned(container))
 		return TCE_REFUSE(NOT_OWNER, EPERM);
-	return bad ?: command->act(container, &copy, call) ?:
-		      copy_result(container, command, &copy, arg);
+	if (!command)
+		return TCE_REFUSE_VALUE(NO_COMMAND, ENOTTY, cmd);
+	return copy_command(command, &copy, arg) ?:
+	       command->act(container, &copy) ?:
+	       copy_result(container, command, &copy, arg);
 }

@@ -7,11 +7,10 @@
 #include <linux/types.h>
 #include <linux/vfio.h>
 
-struct tce_call;
 struct tce_container;
 
-long tce_command_do(struct tce_container *container, unsigned long arg,
-		    struct tce_call *call);
+long tce_command_do(struct tce_container *container, unsigned int cmd,
+		    unsigned long arg);
 
 /**
  * tce_map_dir() - which way do the flags of a MAP let data go?

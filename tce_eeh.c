@@ -88,7 +88,7 @@ static long eeh_errno(u32 op, long rc)
 	default:
 		rc = rc < 0 ? -EIO : rc;
 	}
-	return rc < 0 ? tce_refuse_by(TCE_WHY_EEH, rc) : rc;
+	return rc;
 }
 
 /* The kernel's names for the operations that only differ by an argument */
@@ -122,7 +122,7 @@ static long pe_op(struct eeh_pe *pe, const struct vfio_eeh_pe_op *op)
 		rc = eeh_pe_inject_err(pe, op->err.type, op->err.func,
 				       op->err.addr, op->err.mask);
 	else
-		return TCE_REFUSE(EEH_COMMAND, EINVAL);
+		return -EINVAL;
 	return eeh_errno(nr, rc);
 }
 
@@ -218,7 +218,7 @@ static int first_device(struct device *dev, void *found)
 static long group_op(struct tce_group *grp, const struct vfio_eeh_pe_op *op)
 {
 	struct device *dev = NULL;
-	long rc = TCE_REFUSE(EEH_NO_PE, ENODEV);
+	long rc = -ENODEV;
 	struct eeh_pe *pe;
 
 	/* it is not the client's any more */
@@ -244,7 +244,7 @@ static long group_reset(struct tce_group *grp, const struct vfio_eeh_pe_op *op)
 static int job_thread(void *data)
 {
 	struct tce_eeh_job *job = data;
-	long rc = TCE_REFUSE(EEH_GROUP_LEFT, ENODEV), one;
+	long rc = -ENODEV, one;
 	unsigned int i;
 
 	for (i = 0; i < job->n; i++) {
@@ -316,6 +316,8 @@ long tce_eeh_op(struct tce_space *space, const struct vfio_eeh_pe_op *op)
 		job_put(job);
 	} else {
 		rc = wait_for_completion_killable(&job->done) ? -EINTR : job->rc;
+		if (rc < 0 && rc != -EINTR)
+			rc = tce_refuse("EEH", rc, op->op);
 	}
 out_put:
 	job_put(job);

@@ -33,7 +33,7 @@ static inline bool tce_eeh_enabled(void)
 static inline long tce_eeh_op(struct tce_space *space,
 			      const struct vfio_eeh_pe_op *op)
 {
-	return TCE_REFUSE(EEH_NO_PE, ENODEV);
+	return TCE_REFUSE_VALUE(EEH, ENODEV, op->op);
 }
 #endif
 

@@ -19,7 +19,6 @@
 
 #include "compat/older.h"
 #include "compat/realmode.h"
-#include "tce_refusal.h"
 #include "tce_table.h"
 
 /**
@@ -265,8 +264,7 @@ static __always_inline int tce_entry_swap(struct tce_table *table,
 	rc = table->ops->xchg_no_kill(table->tbl, entry, &new->hpa, &new->dir);
 	/* -ENOMEM of powernv; pseries has raw codes of the hypervisor */
 	if (unlikely(rc))
-		return rc == -ENOMEM ? TCE_REFUSE(WRITE_ENTRY, ENOMEM) :
-				       TCE_REFUSE(WRITE_ENTRY, EIO);
+		return rc == -ENOMEM ? -ENOMEM : -EIO;
 
 	if (ours_alone) {
 		if (!v2 || unlikely(new->dir != DMA_NONE))

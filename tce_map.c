@@ -107,8 +107,10 @@ static __always_inline int exchange_entries(struct tce_map *map,
 		now.cookie = tce_mem_cookie(v2, ours, ua, hpas[i], write);
 		rc = tce_entry_swap(table, entry + i, &cell[i], &now, v2,
 				    alone, &was);
-		if (unlikely(rc))
+		if (unlikely(rc)) {
+			rc = TCE_REFUSE_BY(WRITE_ENTRY, rc);
 			break;
+		}
 		/* what is not ours is not put back: nobody would count it */
 		if (likely(was != TCE_WAS_OURS))
 			continue;
@@ -448,6 +450,8 @@ static __always_inline int map_empty(struct tce_table *table,
 		rc = tce_entry_swap(table, entry, cell, new, v2, false, &was);
 		if (likely(!rc))
 			tce_table_kill_one(table, entry);
+		else
+			rc = TCE_REFUSE_BY(WRITE_ENTRY, rc);
 	}
 	tce_span_unlock_one(&table->spans);
 	/* KVM has mapped something there since */
@@ -457,38 +461,9 @@ static __always_inline int map_empty(struct tce_table *table,
 	return rc;
 }
 
-/**
- * tce_map_page() - v1: MAP of one entry, which is empty
- * @table: the table
- * @entry: the entry
- * @page: the page behind it, from tce_pin_get(); the entry's, if this succeeds
- * @ua: where the memory is in the caller's address space
- * @dir: what the devices may do
- *
- * What tce_table_map() does, at less cost for those who map page by page, as QEMU does
- * for a guest without KVM. Context: waits for nobody.
- *
- * Return: 0; -EAGAIN if it is to be done by tce_table_map(): the entry is not empty, or
- * somebody else is at work in the table; -ENOMEM; -EIO.
- */
-int tce_map_page(struct tce_table *table, unsigned long entry,
-		 struct page *page, unsigned long ua,
-		 enum dma_data_direction dir)
-{
-	struct tce_entry new = {
-		.hpa = tce_page_hpa(page) +
-		       (TCE_PER_PAGE > 1 ? offset_in_page(ua) : 0),
-		.dir = dir,
-		.cookie = tce_pin_cookie(page, tce_dir_writes(dir)),
-	};
-
-	return map_empty(table, entry, tce_table_cell(table, entry), &new,
-			 false);
-}
-
 /*
- * v2: MAP of one entry, which is empty, as tce_map_page(). Return: as tce_table_map(); -EAGAIN if
- * it is to be done by map_range().
+ * v2: MAP of one entry, which is empty: what map_range() does, at less cost for those who
+ * map page by page. Return: as tce_table_map(); -EAGAIN if it is to be done by map_range().
  */
 static __always_inline int map_one(struct tce_table *table, unsigned long entry,
 				   unsigned long ua,

@@ -5,13 +5,9 @@
 
 #include <linux/dma-direction.h>
 
-struct page;
 struct tce_pins;
 struct tce_table;
 
-int tce_map_page(struct tce_table *table, unsigned long entry,
-		 struct page *page, unsigned long ua,
-		 enum dma_data_direction dir);
 int tce_table_map(struct tce_table *table, unsigned long first,
 		  unsigned long ua, unsigned long n,
 		  enum dma_data_direction dir, struct tce_pins *pins);

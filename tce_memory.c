@@ -167,43 +167,14 @@ int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
 	while (ua < end) {
 		region = tce_region_find(mem->process, ua);
 		if (!region)
-			return TCE_REFUSE(NOT_REGISTERED, EINVAL);
+			return TCE_REFUSE_VALUE(NOT_REGISTERED, EINVAL, ua);
 		if (region->page_shift < shift)
-			return TCE_REFUSE(PAGE_TOO_SMALL, EINVAL);
+			return TCE_REFUSE_VALUE(PAGE_TOO_SMALL, EINVAL,
+						1UL << region->page_shift);
 		tce_region_written(region, write);
 		ua = tce_region_end(region);
 	}
 	return 0;
-}
-
-/**
- * tce_mem_value() - what did the check of a MAP look at?
- * @mem: a bound container's memory, with &tce_process.map_lock held since then
- * @rc: the refusal
- * @ua: start of the MAP
- * @size: bytes
- *
- * Return: &tce_call.value: the first address that is not registered, or how large a page
- * the smallest page of the memory is; 0 for other checks.
- */
-u64 tce_mem_value(struct tce_mem *mem, int rc, unsigned long ua,
-		  unsigned long size)
-{
-	unsigned long end = ua + size, least = size;
-	enum tce_why why = tce_why_of(rc);
-	struct tce_region *region;
-
-	if (why != TCE_WHY_NOT_REGISTERED && why != TCE_WHY_PAGE_TOO_SMALL)
-		return 0;
-	lockdep_assert_held(&mem->process->map_lock);
-	while (ua < end) {
-		region = tce_region_find(mem->process, ua);
-		if (!region)
-			break;
-		least = min(least, 1UL << region->page_shift);
-		ua = tce_region_end(region);
-	}
-	return why == TCE_WHY_NOT_REGISTERED ? ua : least;
 }
 
 /**
@@ -234,7 +205,7 @@ long tce_mem_get(struct tce_mem *mem, struct tce_pins *pins, unsigned long ua,
 	}
 	region = tce_region_find(mem->process, ua);
 	if (!region)
-		return TCE_REFUSE(NOT_REGISTERED, EINVAL);
+		return TCE_REFUSE_VALUE(NOT_REGISTERED, EINVAL, ua);
 	*ours = !region->mem;
 	return tce_region_get(region, ua, n, shift, hpas);
 }
@@ -257,7 +228,7 @@ int tce_mem_get_one(struct tce_mem *mem, unsigned long ua, unsigned int shift,
 {
 	struct tce_region *region = tce_region_find(mem->process, ua);
 	int rc = region ? tce_region_get_one(region, ua, shift, hpa) :
-			  TCE_REFUSE(NOT_REGISTERED, EINVAL);
+			  TCE_REFUSE_VALUE(NOT_REGISTERED, EINVAL, ua);
 
 	if (unlikely(rc))
 		return rc;

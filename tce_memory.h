@@ -52,8 +52,6 @@ struct tce_mem *tce_mem_unwanted(struct tce_mem *mem, unsigned long *ua,
 
 int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
 		  unsigned int shift, bool write);
-u64 tce_mem_value(struct tce_mem *mem, int rc, unsigned long ua,
-		  unsigned long size);
 long tce_mem_get(struct tce_mem *mem, struct tce_pins *pins, unsigned long ua,
 		 unsigned long n, unsigned int shift, bool *ours,
 		 unsigned long *hpas);

@@ -58,16 +58,17 @@ static __always_inline u64 tce_cookie_read(const __be64 *cell)
 
 /**
  * tce_pin_errno() - what to tell the user when pages could not be pinned
- * @why: who says so
+ * @reason: the name of the check
  * @rc: what pin_user_pages_fast() returned instead of the number of pages
+ * @ua: where it stopped
  *
  * Return: -ENOMEM, -EINTR or -EFAULT.
  */
-static inline int tce_pin_errno(enum tce_why why, long rc)
+static inline int tce_pin_errno(const char *reason, long rc, u64 ua)
 {
 	if (rc == -EINTR)
 		return -EINTR;
-	return tce_refuse_by(why, rc == -ENOMEM ? -ENOMEM : -EFAULT);
+	return tce_refuse(reason, rc == -ENOMEM ? -ENOMEM : -EFAULT, ua);
 }
 
 #endif /* TCE_PAGE_H */

@@ -220,22 +220,6 @@ static __always_inline int pin_share(struct tce_pinned *pinned,
 	return 0;
 }
 
-/* The page is in the set: its second pin goes. Return: whether it is */
-static bool pin_join(struct tce_pinned *pinned, struct page *page)
-{
-	struct tce_pin *pin;
-
-	spin_lock(&pinned->lock);
-	pin = pin_find(pinned, page);
-	if (pin)
-		pin->uses++;
-	spin_unlock(&pinned->lock);
-	if (!pin)
-		return false;
-	unpin_user_page(page);
-	return true;
-}
-
 /* @n entries more map a page, of which a MAP has one use */
 static void pin_use(struct tce_pinned *pinned, struct page *page,
 		    unsigned long n)
@@ -273,7 +257,7 @@ static bool pin_unuse(struct tce_pinned *pinned, struct page *page,
 }
 
 /**
- * tce_pin_put() - undo tce_pin_get(), tce_pins_take()
+ * tce_pin_put() - undo tce_pins_take()
  * @pinned: of the container
  * @page: the page
  * @n: where pages have 4K: pages, from @page on, which need not be of one folio. Where
@@ -364,41 +348,6 @@ unsigned long tce_pin_put_cells(struct tce_pinned *pinned, __be64 *cells,
 	return cell - cells;
 }
 
-/**
- * tce_pin_get() - pin the page behind one entry
- * @pinned: of a bound container
- * @ua: where the owner sees it
- * @write: the device will be allowed to write
- * @page: the page is returned here
- *
- * Undone by tce_pin_put(). Context: the owner of the memory; sleeps for as long as he
- * likes, so with no lock held.
- *
- * Return: 0; -EAGAIN if tce_pins_get() shall try it, which charges more, and waits for
- * memory that has to move; -EFAULT; -EINTR.
- */
-int tce_pin_get(struct tce_pinned *pinned, unsigned long ua, bool write,
-		struct page **page)
-{
-	/* which asks whether that is the user's, and for the page around it */
-	int got = pin_user_pages_fast(ua, 1,
-				      FOLL_LONGTERM | (write ? FOLL_WRITE : 0),
-				      page);
-
-	if (unlikely(got != 1))
-		return got == -ENOMEM ? -EAGAIN :
-					tce_pin_errno(TCE_WHY_PIN, got);
-	if (TCE_PER_PAGE > 1 && pin_join(pinned, *page))
-		return 0;
-	/* litmus/charge.litmus: it is counted before it looks what is charged */
-	if (likely(atomic_long_inc_return(&pinned->pages) <=
-		   READ_ONCE(pinned->charged) && !pin_share(pinned, *page)))
-		return 0;
-	unpin_user_page(*page);
-	atomic_long_dec(&pinned->pages);
-	return -EAGAIN;
-}
-
 /* Pin some pages, whose number is counted already. Return: 0; -ENOMEM; -EFAULT; -EINTR */
 static int pin_pages(struct tce_pins *pins, unsigned long n, bool write)
 {
@@ -421,7 +370,8 @@ static int pin_pages(struct tce_pins *pins, unsigned long n, bool write)
 			continue;
 		}
 		if (got <= 0)
-			return tce_pin_errno(TCE_WHY_PIN, got);
+			return tce_pin_errno("PIN", got,
+					     tce_pins_end(pins));
 		for (; TCE_PER_PAGE > 1 && got; got--, pins->n++, pages++)
 			if (pin_share(pins->pinned, *pages))
 				goto err_unpin;
@@ -448,7 +398,7 @@ err_unpin:
  * likes, ends early on SIGKILL.
  *
  * Return: 0; -EFAULT; -ENOMEM, also if more would be pinned than RLIMIT_MEMLOCK allows;
- * -EINTR. If it fails, tce_pins_end() is how far it came.
+ * -EINTR.
  */
 int tce_pins_get(struct tce_pins *pins, struct tce_pinned *pinned,
 		 unsigned long ua, unsigned long size, bool write)

@@ -78,8 +78,6 @@ void tce_pins_put(struct tce_pins *pins);
 void tce_pins_take(struct tce_pins *pins, unsigned long ua, unsigned long n,
 		   unsigned long *hpas);
 
-int tce_pin_get(struct tce_pinned *pinned, unsigned long ua, bool write,
-		struct page **page);
 void tce_pin_put(struct tce_pinned *pinned, struct page *page, unsigned long n,
 		 bool write);
 unsigned long tce_pin_put_cells(struct tce_pinned *pinned, __be64 *cells,

@@ -27,6 +27,7 @@
 
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "tce_account.h"
@@ -166,7 +167,8 @@ long tce_region_get(struct tce_region *region, unsigned long ua,
 
 	n = min(n, (tce_region_end(region) - ua) >> shift);
 	if (!n)
-		return TCE_REFUSE(PAGE_TOO_SMALL, EINVAL);
+		return TCE_REFUSE_VALUE(PAGE_TOO_SMALL, EINVAL,
+					1UL << region->page_shift);
 	rc = tce_region_hold(region, n);
 	if (rc)
 		return rc;
@@ -174,7 +176,8 @@ long tce_region_get(struct tce_region *region, unsigned long ua,
 		if (region_hpas(region, ua, n, shift, hpas))
 			return n;
 		tce_region_drop(region, n);
-		return TCE_REFUSE(PAGE_TOO_SMALL, EINVAL);
+		return TCE_REFUSE_VALUE(PAGE_TOO_SMALL, EINVAL,
+					1UL << region->page_shift);
 	}
 	for (i = 0; i < n; ) {
 		/* the IOMMU pages of one page of the CPU's */
@@ -253,7 +256,8 @@ static int region_pin(struct tce_process *process, struct tce_region *region,
 	int rc = account_locked_vm(process->mm, region->npages, true);
 
 	if (rc)
-		return TCE_REFUSE(LOCKED_LIMIT, ENOMEM);
+		return TCE_REFUSE_VALUE(LOCKED_LIMIT, ENOMEM,
+					rlimit(RLIMIT_MEMLOCK));
 	rc = tce_book_pin(&region->book, region->ua, region->npages, stop);
 	if (rc)
 		account_locked_vm(process->mm, region->npages, false);
@@ -429,7 +433,7 @@ struct tce_region *tce_region_create(struct tce_process *process,
 		if (rc == -EINVAL)
 			rc = TCE_REFUSE(KERNEL_LIST_NEW, EINVAL);
 		else if (rc)
-			rc = tce_pin_errno(TCE_WHY_KERNEL_LIST_NEW, rc);
+			rc = tce_pin_errno("KERNEL_LIST_NEW", rc, ua);
 	} else {
 		rc = region_pin(process, region, stop);
 	}

@@ -139,14 +139,16 @@ static __always_inline int tce_region_get_one(struct tce_region *region,
 	unsigned long size = 1UL << shift;
 
 	if (region->page_shift < shift || tce_region_end(region) - ua < size)
-		return TCE_REFUSE(PAGE_TOO_SMALL, EINVAL);
+		return TCE_REFUSE_VALUE(PAGE_TOO_SMALL, EINVAL,
+					1UL << region->page_shift);
 	if (!region->mem)
 		*hpa = tce_region_hpa(region, ua);
 	else if (unlikely(mm_iommu_ua_to_hpa(region->mem, ua, 0, hpa)))
 		return TCE_REFUSE(KERNEL_LIST, EINVAL);
 	/* the platform has a BUG_ON() for a misaligned address */
 	if (unlikely(*hpa & (size - 1)))
-		return TCE_REFUSE(PAGE_TOO_SMALL, EINVAL);
+		return TCE_REFUSE_VALUE(PAGE_TOO_SMALL, EINVAL,
+					1UL << region->page_shift);
 	return tce_region_hold(region, 1);
 }
 

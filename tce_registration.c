@@ -93,16 +93,19 @@ static struct tce_region *region_share(struct tce_registered *registered,
 			continue;
 		*stop = region->ua;
 		if (region->ua != ua || region->npages != npages)
-			return ERR_PTR(TCE_REFUSE(OVERLAPS, EINVAL));
+			return ERR_PTR(TCE_REFUSE_VALUE(OVERLAPS, EINVAL,
+							region->ua));
 		if (registration_find(registered, region))
-			return ERR_PTR(TCE_REFUSE(REGISTERED_ALREADY, EBUSY));
+			return ERR_PTR(TCE_REFUSE_VALUE(REGISTERED_ALREADY,
+							EBUSY, ua));
 		return region;
 	}
 	while ((region = tce_region_overlap(process, ua, end))) {
 		reg = registration_unwanted(region);
 		*stop = region->ua;
 		if (tce_region_release(process, region))
-			return ERR_PTR(TCE_REFUSE(OVERLAPS_MAPPED, EBUSY));
+			return ERR_PTR(TCE_REFUSE_VALUE(OVERLAPS_MAPPED, EBUSY,
+							region->ua));
 		if (reg) {
 			list_del(&reg->in_registered);
 			kfree(reg);
@@ -325,7 +328,8 @@ int tce_registration_again(struct tce_registered *registered, unsigned long ua,
 		      pin_user_pages_fast(ua + (done << PAGE_SHIFT), n,
 					  FOLL_WRITE | FOLL_LONGTERM, pages);
 		if (got <= 0) {
-			rc = tce_pin_errno(TCE_WHY_PIN, got);
+			rc = tce_pin_errno("PIN", got,
+					   ua + (done << PAGE_SHIFT));
 			found->stop = ua + (done << PAGE_SHIFT);
 			break;
 		}

@@ -19,6 +19,7 @@
  */
 #include <linux/iommu.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 
@@ -139,31 +140,6 @@ int tce_space_map(struct tce_space *space, u64 ioba, u64 ua, u64 size,
 	if (unlikely(rc))
 		return rc;
 	return tce_table_map(table, first, ua, n, dir, pins);
-}
-
-/**
- * tce_space_map_page() - v1: tce_space_map() of one entry, which is empty
- * @space: the space, with &tce_process.map_lock held
- * @ioba: its I/O address
- * @ua: where the memory is in the caller's address space
- * @page: the page behind it, from tce_pin_get(); the entry's, if this succeeds
- * @dir: what the devices may do
- *
- * Context: waits for nobody.
- *
- * Return: 0; as tce_space_map(); -EAGAIN if it is to be tried by that.
- */
-int tce_space_map_page(struct tce_space *space, u64 ioba, u64 ua,
-		       struct page *page, enum dma_data_direction dir)
-{
-	struct tce_table *table;
-	unsigned long first, n;
-	int rc;
-
-	rc = space_find_map(space, ioba, ua, SZ_4K, &table, &first, &n);
-	if (unlikely(rc))
-		return rc;
-	return tce_map_page(table, first, page, ua, dir);
 }
 
 /**
@@ -293,7 +269,8 @@ static int space_try_add(struct tce_space *space, u32 shift, u64 size, u32 level
 		return rc;
 	price = tce_window_price(grp->table_group, shift, size, levels);
 	if (price > *paid)
-		return TCE_REFUSE(LOCKED_LIMIT, ENOMEM);
+		return TCE_REFUSE_VALUE(LOCKED_LIMIT, ENOMEM,
+					rlimit(RLIMIT_MEMLOCK));
 	win = tce_window_create(space->mem, grp, num, shift, size, levels);
 	if (IS_ERR(win))
 		return PTR_ERR(win);
@@ -489,7 +466,7 @@ static int space_take(struct tce_space *space, struct tce_group *new)
 	}
 	if (tce_realmode_check(space->mem->v2, new->group))
 		return TCE_REFUSE(REAL_MODE, EPERM);
-	return tce_refuse_by(TCE_WHY_HOST_KEEPS_GROUP, tce_ownership_take(table_group));
+	return TCE_REFUSE_BY(HOST_KEEPS_GROUP, tce_ownership_take(table_group));
 }
 
 /**

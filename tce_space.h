@@ -99,8 +99,6 @@ int tce_space_remove_window(struct tce_space *space, u64 start);
 int tce_space_check(struct tce_space *space, u64 ioba, u64 ua, u64 size);
 int tce_space_map(struct tce_space *space, u64 ioba, u64 ua, u64 size,
 		  enum dma_data_direction dir, struct tce_pins *pins);
-int tce_space_map_page(struct tce_space *space, u64 ioba, u64 ua,
-		       struct page *page, enum dma_data_direction dir);
 int tce_space_unmap(struct tce_space *space, u64 ioba, u64 size);
 void tce_space_unmap_all(struct tce_space *space);
 bool tce_space_unmap_memory(struct tce_space *space, u64 ua, u64 size);

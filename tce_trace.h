@@ -15,37 +15,23 @@
 #include <linux/tracepoint.h>
 #include <linux/vfio.h>
 
-#include "tce_refusal.h"
-
 TRACE_EVENT(tce_refused,
-	TP_PROTO(const struct tce_call *call, long rc),
-	TP_ARGS(call, rc),
+	TP_PROTO(const char *reason, u64 value, int rc),
+	TP_ARGS(reason, value, rc),
 	TP_STRUCT__entry(
-		__field(unsigned long, container)
 		__field(int, process)
-		__array(char, command, 24)
 		__array(char, reason, 24)
-		__field(u64, ioba)
-		__field(u64, ua)
-		__field(u64, size)
 		__field(u64, value)
 		__field(int, rc)
 	),
 	TP_fast_assign(
-		__entry->container = call->container;
 		__entry->process = current->tgid;
-		strscpy(__entry->command, tce_call_name(call->cmd), 24);
-		strscpy(__entry->reason, tce_why_name(tce_why_of(rc)), 24);
-		__entry->ioba = call->ioba;
-		__entry->ua = call->ua;
-		__entry->size = call->size;
-		__entry->value = call->value;
-		__entry->rc = tce_errno(rc);
+		strscpy(__entry->reason, reason, 24);
+		__entry->value = value;
+		__entry->rc = rc;
 	),
-	TP_printk("container=%lu process=%d command=%s reason=%s ioba=0x%llx ua=0x%llx size=0x%llx value=0x%llx rc=%d",
-		  __entry->container, __entry->process, __entry->command,
-		  __entry->reason, __entry->ioba, __entry->ua, __entry->size,
-		  __entry->value, __entry->rc)
+	TP_printk("process=%d reason=%s value=0x%llx rc=%d", __entry->process,
+		  __entry->reason, __entry->value, __entry->rc)
 );
 
 TRACE_EVENT(tce_map,
@@ -68,7 +54,7 @@ TRACE_EVENT(tce_map,
 		__entry->ua = ua;
 		__entry->size = size;
 		__entry->flags = flags;
-		__entry->rc = tce_errno(rc);
+		__entry->rc = rc;
 	),
 	TP_printk("container=%lu process=%d ioba=0x%llx ua=0x%llx size=0x%llx flags=%s%s rc=%d",
 		  __entry->container, __entry->process, __entry->ioba,
@@ -93,7 +79,7 @@ TRACE_EVENT(tce_unmap,
 		__entry->process = current->tgid;
 		__entry->ioba = ioba;
 		__entry->size = size;
-		__entry->rc = tce_errno(rc);
+		__entry->rc = rc;
 	),
 	TP_printk("container=%lu process=%d ioba=0x%llx size=0x%llx rc=%d",
 		  __entry->container, __entry->process, __entry->ioba,
@@ -120,7 +106,7 @@ TRACE_EVENT(tce_register,
 		__entry->size = size;
 		__entry->page_shift = page_shift;
 		__entry->listed = listed;
-		__entry->rc = tce_errno(rc);
+		__entry->rc = rc;
 	),
 	TP_printk("container=%lu process=%d ua=0x%llx size=0x%llx page_shift=%u listed=%d rc=%d",
 		  __entry->container, __entry->process, __entry->ua,
@@ -143,7 +129,7 @@ TRACE_EVENT(tce_unregister,
 		__entry->process = current->tgid;
 		__entry->ua = ua;
 		__entry->size = size;
-		__entry->rc = tce_errno(rc);
+		__entry->rc = rc;
 	),
 	TP_printk("container=%lu process=%d ua=0x%llx size=0x%llx rc=%d",
 		  __entry->container, __entry->process, __entry->ua,
@@ -172,7 +158,7 @@ TRACE_EVENT(tce_window_create,
 		__entry->size = size;
 		__entry->page_shift = page_shift;
 		__entry->levels = levels;
-		__entry->rc = num < 0 ? tce_errno(num) : 0;
+		__entry->rc = num < 0 ? num : 0;
 	),
 	TP_printk("container=%lu process=%d num=%d start=0x%llx size=0x%llx page_shift=%u levels=%u rc=%d",
 		  __entry->container, __entry->process, __entry->num,
@@ -200,7 +186,7 @@ TRACE_EVENT(tce_window_remove,
 		__entry->start = start;
 		__entry->ours = ours;
 		__entry->others = others;
-		__entry->rc = tce_errno(rc);
+		__entry->rc = rc;
 	),
 	TP_printk("container=%lu process=%d num=%d start=0x%llx ours=%lu others=%lu rc=%d",
 		  __entry->container, __entry->process, __entry->num,
@@ -220,7 +206,7 @@ DECLARE_EVENT_CLASS(tce_group_class,
 		__entry->container = container;
 		__entry->process = current->tgid;
 		__entry->group = group;
-		__entry->rc = tce_errno(rc);
+		__entry->rc = rc;
 	),
 	TP_printk("container=%lu process=%d group=%d rc=%d",
 		  __entry->container, __entry->process, __entry->group,

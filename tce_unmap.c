@@ -235,7 +235,8 @@ static __always_inline void unmap_entry(struct tce_unmap *unmap,
 	if (unlikely(tce_entry_swap(unmap->table, entry, cell, &old, v2, false,
 				    &was))) {
 		WRITE_ONCE(unmap->table->stale, true);
-		unmap->rc = TCE_REFUSE(CLEAR_ENTRY, EIO);
+		if (!unmap->rc)
+			unmap->rc = TCE_REFUSE(CLEAR_ENTRY, EIO);
 		return;
 	}
 	/* KVM, if it cleared the entry, or just its cell, did not kill it always */

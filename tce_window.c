@@ -59,12 +59,12 @@ static int table_errno(long rc)
  * set_window() and unset_window() of powernv return what OPAL said, some of which look
  * like errnos; pseries, whose tables know no kill, has errnos.
  */
-static int bridge_errno(enum tce_why why, const struct iommu_table_ops *ops,
+static int bridge_errno(const char *reason, const struct iommu_table_ops *ops,
 			long rc)
 {
-	if (ops->tce_kill)
-		return tce_refuse_by(why, rc ? -EIO : 0);
-	return tce_refuse_by(why, table_errno(rc));
+	int errno = rc && ops->tce_kill ? -EIO : table_errno(rc);
+
+	return errno ? tce_refuse(reason, errno, 0) : 0;
 }
 
 /* The pages behind a level of a table can't be had: the platform would log. */
@@ -98,23 +98,23 @@ int tce_window_check(struct iommu_table_group *table_group, u32 shift,
 	unsigned long bytes;
 
 	if (shift >= BITS_PER_LONG || !(table_group->pgsizes & BIT(shift)))
-		return TCE_REFUSE(WINDOW_PAGE, EINVAL);
+		return TCE_REFUSE_VALUE(WINDOW_PAGE, EINVAL, shift);
 	if (!is_power_of_2(size) || size < BIT(shift))
 		return TCE_REFUSE(WINDOW_SIZE, EINVAL);
 	if (levels > max_t(u32, table_group->max_levels, 1))
-		return TCE_REFUSE(WINDOW_LEVELS, EINVAL);
+		return TCE_REFUSE_VALUE(WINDOW_LEVELS, EINVAL, levels);
 	if (!ops->get_table_size || !ops->create_table || !ops->set_window ||
 	    !ops->unset_window)
 		return TCE_REFUSE(NO_WINDOWS, EPERM);
 	bytes = ops->get_table_size(shift, size, levels);
 	if (!bytes)
-		return TCE_REFUSE(TABLE_SIZE, EINVAL);
+		return TCE_REFUSE_VALUE(TABLE_SIZE, EINVAL, levels);
 	/* on pseries a failed attempt is the device's last */
 	if (table_group->max_levels <= 1 &&
 	    bytes >> PAGE_SHIFT > totalram_pages())
 		return TCE_REFUSE(TABLE_TOO_LARGE, ENOMEM);
 	if (level_too_large(table_group, shift, size, levels))
-		return TCE_REFUSE(LEVEL_TOO_LARGE, ENOMEM);
+		return TCE_REFUSE_VALUE(LEVEL_TOO_LARGE, ENOMEM, levels);
 	return 0;
 }
 
@@ -190,7 +190,7 @@ int tce_window_unset(struct tce_window *win, struct tce_group *grp)
 	struct iommu_table_group *table_group = grp->table_group;
 	struct tce_table *table = &win->table;
 	bool had = tce_window_in(win, grp);
-	int rc = bridge_errno(TCE_WHY_UNSET_WINDOW, table->ops,
+	int rc = bridge_errno("UNSET_WINDOW", table->ops,
 			      table_group->ops->unset_window(table_group,
 							     win->num));
 
@@ -208,8 +208,8 @@ int tce_window_unset(struct tce_window *win, struct tce_group *grp)
 	/* KVM finds no cell in a table of v1, and so counts nothing by it */
 	if (table->mem->v2)
 		tce_process_worsen(table->mem->process, TCE_PROCESS_STUCK);
-	pr_err_ratelimited("group %d: window %d can't be removed: %ld; its table stays\n",
-			   iommu_group_id(grp->group), win->num, tce_errno(rc));
+	pr_err_ratelimited("group %d: window %d can't be removed: %d; its table stays\n",
+			   iommu_group_id(grp->group), win->num, rc);
 	return rc;
 }
 
@@ -225,7 +225,7 @@ int tce_window_unset(struct tce_window *win, struct tce_group *grp)
 int tce_window_set(struct tce_window *win, struct tce_group *grp)
 {
 	struct iommu_table_group *table_group = grp->table_group;
-	int rc = bridge_errno(TCE_WHY_SET_WINDOW, win->table.ops,
+	int rc = bridge_errno("SET_WINDOW", win->table.ops,
 			      table_group->ops->set_window(table_group,
 							   win->num,
 							   win->table.tbl));
@@ -316,7 +316,7 @@ struct tce_window *tce_window_create(struct tce_mem *mem,
 	rc = table_errno(table_group->ops->create_table(table_group, num, shift,
 							size, levels,
 							&table->tbl));
-	rc = tce_refuse_by(TCE_WHY_CREATE_TABLE, rc);
+	rc = TCE_REFUSE_BY(CREATE_TABLE, rc);
 	if (rc)
 		goto err_unprepare;
 	rc = tce_table_init(table);

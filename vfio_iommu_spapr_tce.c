@@ -29,7 +29,6 @@
 #include "tce_eeh.h"
 #include "tce_refusal.h"
 
-#define CREATE_TRACE_POINTS
 #include "tce_trace.h"
 
 /*
@@ -57,79 +56,12 @@ out_enable:
 	return false;
 }
 
-/* A quick MAP or UNMAP has failed. Return: the errno */
-static noinline __cold long
-refuse_quickly(void *iommu_data, unsigned int cmd, u64 ioba, u64 ua, u64 size,
-	       u64 value, long rc)
-{
-	struct tce_call call = {
-		.container = (unsigned long)iommu_data,
-		.cmd = cmd,
-		.ioba = ioba,
-		.ua = ua,
-		.size = size,
-		.value = value,
-	};
-
-	return tce_refused(&call, rc);
-}
-
-/* v1: MAP of one page that is pinned with no lock held. -EAGAIN: by tce_command_do() */
-static __always_inline long map_page(void *iommu_data, unsigned long arg)
-{
-	struct vfio_iommu_type1_dma_map map __uninitialized;
-	struct tce_container *container;
-	enum dma_data_direction dir;
-	struct page *page;
-	int bad = 0, rc = -EAGAIN;
-
-	if (unlikely(!peek_arg((u64 *)&map, arg, sizeof(map)) ||
-		     map.size != SZ_4K))
-		return -EAGAIN;
-	dir = tce_map_dir(map.flags);
-	container = tce_container_get(iommu_data);
-	if (unlikely(dir == DMA_NONE || !container))
-		goto out_put;
-	/* who is not bound yet has no account to be charged (litmus/bind.litmus) */
-	if (unlikely(smp_load_acquire(&container->mem.mm) != current->mm))
-		goto out_put;
-
-	/* as long as the client likes */
-	bad = tce_pin_get(&container->mem.pinned, map.vaddr,
-			  dir != DMA_TO_DEVICE, &page);
-	if (likely(bad != -EAGAIN && tce_container_trylock(container))) {
-		if (likely(!bad))
-			rc = tce_space_map_page(&container->space, map.iova,
-						map.vaddr, page, dir);
-		else
-			rc = tce_space_check(&container->space, map.iova,
-					     map.vaddr, SZ_4K) ?: bad;
-		up_read(&container->mem.process->map_lock);
-		if (rc != -EAGAIN)
-			trace_tce_map((unsigned long)iommu_data, map.iova,
-				      map.vaddr, map.size, map.flags, rc);
-	}
-	if (unlikely(rc) && !bad) {
-		tce_pin_put(&container->mem.pinned, page, 1, false);
-		/* who gave back meanwhile has left it out */
-		tce_pinned_trim(&container->mem.pinned);
-	}
-out_put:
-	if (likely(container))
-		tce_container_put(container);
-	if (likely(!rc) || rc == -EAGAIN)
-		return rc;
-	return refuse_quickly(iommu_data, VFIO_IOMMU_MAP_DMA, map.iova,
-			      map.vaddr, map.size, bad ? map.vaddr : 0, rc);
-}
-
 /* v2: MAP that needs nobody to be waited for. -EAGAIN: by tce_command_do() */
 static __always_inline long map_quickly(void *iommu_data, unsigned long arg)
 {
 	struct vfio_iommu_type1_dma_map map __uninitialized;
 	struct tce_container *container;
 	enum dma_data_direction dir;
-	u64 value = 0;
 	int rc;
 
 	if (unlikely(!peek_arg((u64 *)&map, arg, sizeof(map))))
@@ -142,15 +74,10 @@ static __always_inline long map_quickly(void *iommu_data, unsigned long arg)
 		return -EAGAIN;
 	rc = tce_space_map(&container->space, map.iova, map.vaddr, map.size,
 			   dir, NULL);
-	if (unlikely(rc))
-		value = tce_mem_value(&container->mem, rc, map.vaddr, map.size);
 	tce_container_unlock(container);
 	trace_tce_map((unsigned long)iommu_data, map.iova, map.vaddr, map.size,
 		      map.flags, rc);
-	if (likely(!rc))
-		return 0;
-	return refuse_quickly(iommu_data, VFIO_IOMMU_MAP_DMA, map.iova,
-			      map.vaddr, map.size, value, rc);
+	return rc;
 }
 
 /* The same of UNMAP, for v1 as well, unless that is charged for more than a window */
@@ -173,10 +100,7 @@ static __always_inline long unmap_quickly(void *iommu_data, unsigned long arg)
 	rc = tce_space_unmap(&container->space, unmap.iova, unmap.size);
 	tce_container_unlock(container);
 	trace_tce_unmap((unsigned long)iommu_data, unmap.iova, unmap.size, rc);
-	if (likely(!rc))
-		return 0;
-	return refuse_quickly(iommu_data, VFIO_IOMMU_UNMAP_DMA, unmap.iova, 0,
-			      unmap.size, 0, rc);
+	return rc;
 }
 
 static long check_extension(unsigned long arg)
@@ -196,18 +120,14 @@ static long check_extension(unsigned long arg)
 static noinline long do_command(void *iommu_data, unsigned int cmd,
 				unsigned long arg)
 {
-	struct tce_call call = {
-		.container = (unsigned long)iommu_data,
-		.cmd = cmd,
-	};
 	struct tce_container *container = tce_container_get(iommu_data);
-	long rc = TCE_REFUSE(CONTAINER_GONE, EINVAL);
+	long rc;
 
-	if (container) {
-		rc = tce_command_do(container, arg, &call);
-		tce_container_put(container);
-	}
-	return rc < 0 ? tce_refused(&call, rc) : rc;
+	if (!container)
+		return TCE_REFUSE(CONTAINER_GONE, EINVAL);
+	rc = tce_command_do(container, cmd, arg);
+	tce_container_put(container);
+	return rc;
 }
 
 static long tce_vfio_ioctl(void *iommu_data, unsigned int cmd,
@@ -215,9 +135,8 @@ static long tce_vfio_ioctl(void *iommu_data, unsigned int cmd,
 {
 	long rc = -EAGAIN;
 
-	if (cmd == VFIO_IOMMU_MAP_DMA)
-		rc = tce_container_is_v2(iommu_data) ? map_quickly(iommu_data, arg) :
-						   map_page(iommu_data, arg);
+	if (cmd == VFIO_IOMMU_MAP_DMA && tce_container_is_v2(iommu_data))
+		rc = map_quickly(iommu_data, arg);
 	else if (cmd == VFIO_IOMMU_UNMAP_DMA)
 		rc = unmap_quickly(iommu_data, arg);
 	/* asked of the driver too, with no container */
@@ -230,36 +149,29 @@ static long tce_vfio_ioctl(void *iommu_data, unsigned int cmd,
 
 static void *tce_vfio_open(unsigned long arg)
 {
-	struct tce_call call = { .cmd = VFIO_SET_IOMMU, .value = arg };
 	bool v2 = arg == VFIO_SPAPR_TCE_v2_IOMMU;
-	void *iommu_data = ERR_PTR(TCE_REFUSE(CONTAINER_TYPE, EINVAL));
 
 	if (arg == VFIO_SPAPR_TCE_IOMMU || v2)
-		iommu_data = tce_container_open(v2);
-	if (!IS_ERR(iommu_data))
-		return iommu_data;
-	return ERR_PTR(tce_refused(&call, PTR_ERR(iommu_data)));
+		return tce_container_open(v2);
+	return ERR_PTR(TCE_REFUSE_VALUE(CONTAINER_TYPE, EINVAL, arg));
 }
 
 static int tce_vfio_attach_group(void *iommu_data, struct iommu_group *group,
 				 enum vfio_group_type type)
 {
 	struct tce_container *container = tce_container_find(iommu_data);
-	struct tce_call call = {
-		.container = (unsigned long)iommu_data,
-		.cmd = VFIO_GROUP_SET_CONTAINER,
-		.value = iommu_group_id(group),
-	};
-	/* an emulated device needs its pages pinned for it, which we don't do */
-	long rc = TCE_REFUSE(EMULATED_DEVICE, EINVAL);
+	int rc;
 
-	if (type != VFIO_EMULATED_IOMMU) {
+	if (type == VFIO_EMULATED_IOMMU) {
+		/* it needs its pages pinned for it, which we don't do */
+		rc = TCE_REFUSE(EMULATED_DEVICE, EINVAL);
+	} else {
 		tce_space_lock(&container->space);
 		rc = tce_space_attach(&container->space, group);
 		tce_space_unlock(&container->space);
 	}
-	trace_tce_attach(call.container, call.value, rc);
-	return rc ? tce_refused(&call, rc) : 0;
+	trace_tce_attach((unsigned long)iommu_data, iommu_group_id(group), rc);
+	return rc;
 }
 
 static void tce_vfio_detach_group(void *iommu_data, struct iommu_group *group)

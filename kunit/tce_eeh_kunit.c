@@ -227,7 +227,7 @@ static void group_without_pe(struct kunit *test)
 	struct tce_client *client = tce_ready(fx, true, &grp);
 
 	grp->has_no_pe = true;
-	TCE_REFUSED(fx, EEH_NO_PE, ENODEV, eeh_op(client, VFIO_EEH_PE_ENABLE));
+	TCE_REFUSED(fx, EEH, ENODEV, eeh_op(client, VFIO_EEH_PE_ENABLE));
 	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_GET_STATE), -ENODEV);
 }
 
@@ -239,7 +239,7 @@ static void refusals(struct kunit *test)
 	struct tce_client *client = tce_ready(fx, true, &grp);
 
 	TCE_REFUSED(fx, EEH_ERROR, EINVAL, eeh(client, &op));
-	TCE_REFUSED(fx, EEH_COMMAND, EINVAL, eeh_op(client, 1000));
+	TCE_REFUSED(fx, EEH, EINVAL, eeh_op(client, 1000));
 	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, 1000);
 	grp->eeh_rc = -EPERM;
 	TCE_REFUSED(fx, EEH, EPERM, eeh_op(client, VFIO_EEH_PE_ENABLE));
@@ -445,7 +445,7 @@ static void waits_for_its_turn(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, first.rc, 0);
 	KUNIT_EXPECT_EQ(test, second.rc, -ENODEV);
 	KUNIT_EXPECT_EQ(test, grp->eeh.calls, 1);
-	TCE_MET(fx, EEH_GROUP_LEFT);
+	TCE_MET(fx, EEH);
 }
 
 /* A PE's bus stays in memory for as long as it is asked: by a device that is held. */

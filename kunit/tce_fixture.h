@@ -173,23 +173,23 @@ void tce_expect_kill(struct tce_fixture *fx, struct tce_mock_group *grp,
 		     int num, unsigned long kills, u64 ioba, u64 size);
 
 void tce_expect_told(struct tce_fixture *fx, unsigned int refusals, long rc);
-void tce_expect_why(struct tce_fixture *fx, enum tce_why why);
+void tce_expect_why(struct tce_fixture *fx, const char *reason);
+bool tce_met(const struct tce_mock *mock, const char *reason);
 
 /* Expect that a call is refused, by the check @name. */
 #define TCE_REFUSED(fx, name, errno, call) do {				\
 	struct tce_fixture *_fx = fx;					\
 									\
-	_fx->mock->why = TCE_WHY_NONE;					\
+	_fx->mock->refused.reason = NULL;				\
 	KUNIT_EXPECT_EQ(_fx->test, call, -(errno));			\
-	tce_expect_why(_fx, TCE_WHY_##name);				\
+	tce_expect_why(_fx, #name);					\
 } while (0)
 
 /* Expect that some call of the case was refused by the check @name. */
 #define TCE_MET(fx, name) do {						\
 	struct tce_fixture *_fx = fx;					\
 									\
-	KUNIT_EXPECT_TRUE_MSG(_fx->test,				\
-			      test_bit(TCE_WHY_##name, _fx->mock->met), #name); \
+	KUNIT_EXPECT_TRUE_MSG(_fx->test, tce_met(_fx->mock, #name), #name); \
 } while (0)
 
 struct page *tce_page(struct tce_fixture *fx, unsigned long ua);

@@ -216,7 +216,7 @@ static void expect_other_mm(struct kunit *test, struct tce_client *client,
 
 	tce_do_as_other(test->priv, true, call, &arg);
 	KUNIT_EXPECT_EQ(test, arg.rc, -EPERM);
-	tce_expect_why(client->fx, TCE_WHY_NOT_OWNER);
+	tce_expect_why(client->fx, "NOT_OWNER");
 	tce_do_as_other(test->priv, false, call, &arg);
 	KUNIT_EXPECT_EQ(test, arg.rc, -EPERM);
 }

@@ -31,12 +31,23 @@
 
 #include <asm/iommu.h>
 
-#include "../tce_refusal.h"
-
 struct iommu_group;
 
 /* First IOBA of a group's second window */
 #define TCE_SECOND	BIT_ULL(59)
+
+/* Different reasons of a case that are kept */
+#define TCE_REASONS_KEPT	64
+
+/**
+ * struct tce_mock_refused - the last refusal that the tracepoint told of
+ * @reason: the check; NULL if there was none
+ * @value: what it looked at
+ */
+struct tce_mock_refused {
+	const char *reason;
+	u64 value;
+};
 
 /**
  * enum tce_fault - what can be made to fail
@@ -169,10 +180,9 @@ struct tce_visit {
  * @kill_visit: the same for a kill, before it is done; skips none
  * @find: find a table as soon as it is made, as KVM can on pseries
  * @found: that table, with a reference
- * @refusals: calls that were refused, as the tracepoint tells
+ * @refusals: checks that failed, as the tracepoint tells
  * @refused: the last one
- * @why: why it was
- * @met: all checks that have refused some
+ * @met: the reasons of all of them
  * @nr_violations: in all
  * @violations: the first ones
  */
@@ -237,9 +247,8 @@ struct tce_mock {
 	struct iommu_table *found;
 
 	unsigned int refusals;
-	struct tce_call refused;
-	enum tce_why why;
-	DECLARE_BITMAP(met, TCE_WHY_END);
+	struct tce_mock_refused refused;
+	const char *met[TCE_REASONS_KEPT];
 
 	unsigned int nr_violations;
 	char violations[TCE_VIOLATIONS_KEPT][TCE_VIOLATION_LEN];

@@ -9,37 +9,6 @@
 
 #include "tce_fixture.h"
 
-/* The tracepoint has all that the call was about. */
-static void what_is_told(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready(fx, true, NULL);
-	unsigned long ua = tce_plain(fx, 4 * PAGE_SIZE);
-	const struct tce_call *told = &fx->mock->refused;
-
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
-	TCE_REFUSED(fx, NOT_REGISTERED, EINVAL,
-		    tce_map(client, SZ_1M, ua, 2 * PAGE_SIZE, TCE_RW));
-	KUNIT_EXPECT_EQ(test, told->container, (unsigned long)client->data);
-	KUNIT_EXPECT_STREQ(test, tce_call_name(told->cmd), "MAP_DMA");
-	KUNIT_EXPECT_EQ(test, told->ioba, SZ_1M);
-	KUNIT_EXPECT_EQ(test, told->ua, ua);
-	KUNIT_EXPECT_EQ(test, told->size, 2 * PAGE_SIZE);
-	KUNIT_EXPECT_EQ(test, told->value, ua + PAGE_SIZE);
-
-	TCE_REFUSED(fx, NO_WINDOW_THERE, ENXIO,
-		    tce_unmap(client, 1ULL << 50, SZ_4K));
-	KUNIT_EXPECT_STREQ(test, tce_call_name(told->cmd), "UNMAP_DMA");
-	KUNIT_EXPECT_EQ(test, told->ioba, 1ULL << 50);
-	KUNIT_EXPECT_EQ(test, told->size, SZ_4K);
-
-	TCE_REFUSED(fx, NO_SUCH_REGION, ENOENT,
-		    tce_unregister(client, ua, 2 * PAGE_SIZE));
-	KUNIT_EXPECT_STREQ(test, tce_call_name(told->cmd), "UNREGISTER_MEMORY");
-	KUNIT_EXPECT_EQ(test, told->ua, ua);
-	KUNIT_EXPECT_EQ(test, told->size, 2 * PAGE_SIZE);
-}
-
 static void any_call(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -99,9 +68,6 @@ static void groups(struct kunit *test)
 	TCE_REFUSED(fx, EMULATED_DEVICE, EINVAL,
 		    tce_driver->attach_group(v2->data, grp->group,
 					     VFIO_EMULATED_IOMMU));
-	KUNIT_EXPECT_STREQ(test, tce_call_name(fx->mock->refused.cmd), "ATTACH");
-	KUNIT_EXPECT_EQ(test, fx->mock->refused.container,
-			(unsigned long)v2->data);
 	tce_mock_show_group(grp, false);
 	TCE_REFUSED(fx, NO_TABLES, ENODEV, tce_attach(v2, grp));
 	tce_mock_show_group(grp, true);
@@ -275,7 +241,6 @@ static void no_memory(struct kunit *test)
 }
 
 static struct kunit_case tce_refusal_cases[] = {
-	KUNIT_CASE(what_is_told),
 	KUNIT_CASE(any_call),
 	KUNIT_CASE(containers),
 	KUNIT_CASE(groups),

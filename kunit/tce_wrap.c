@@ -104,21 +104,24 @@ static void check_flags(unsigned int flags)
 		tce_mock_violation(mock, "pages are pinned, but not for long");
 }
 
-/* A call of the driver is refused: for a reason, and only one. */
-static void note_refused(void *data, const struct tce_call *call, long rc)
+/* A check of the driver's fails. */
+static void note_refused(void *data, const char *reason, u64 value, int rc)
 {
 	struct tce_mock *mock = tce_mock_current();
+	int i;
 
 	if (!mock)
 		return;
 	spin_lock(&mock->lock);
 	mock->refusals++;
-	mock->refused = *call;
-	mock->why = tce_why_of(rc);
-	__set_bit(mock->why, mock->met);
-	if (mock->why == TCE_WHY_NONE)
-		tce_mock_violation(mock, "%s fails with %ld, and nobody says why",
-				   tce_call_name(call->cmd), rc);
+	mock->refused.reason = reason;
+	mock->refused.value = value;
+	for (i = 0; i < TCE_REASONS_KEPT; i++) {
+		if (!mock->met[i])
+			mock->met[i] = reason;
+		if (!strcmp(mock->met[i], reason))
+			break;
+	}
 	spin_unlock(&mock->lock);
 }
 

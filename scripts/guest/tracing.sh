@@ -9,8 +9,8 @@
 
 EVENT=/sys/kernel/tracing/events/vfio_spapr_tce/tce_refused
 # What it shows of a refusal: the text of the event, or the keys of a histogram
-LINE='container=[1-9][0-9]* process=[1-9][0-9]* command=MAP_DMA reason=NOT_REGISTERED ioba=0x[0-9a-f]* ua=0x[0-9a-f]* size=0x[0-9a-f]* value=0x[0-9a-f]* rc=-22'
-KEYS='command: MAP_DMA *, reason: NOT_REGISTERED *} hitcount: *[1-9]'
+LINE='process=[1-9][0-9]* reason=NOT_REGISTERED value=0x[0-9a-f]* rc=-22'
+KEYS='reason: NOT_REGISTERED *, rc: .*} hitcount: *[1-9]'
 
 for dev in $(pci_find "$EDU"); do
 	vfio_bind "$dev" || die "$dev cannot be bound to vfio-pci"
@@ -30,7 +30,7 @@ grep -q 'ok .*MAP refuses memory' /tmp/client.out || die "the client has not don
 clean() {
 	echo 0 >"$EVENT/enable"
 	echo 0 >"$EVENT/filter"
-	echo '!hist:keys=command,reason' >"$EVENT/trigger" 2>/dev/null
+	echo '!hist:keys=reason,rc' >"$EVENT/trigger" 2>/dev/null
 	echo >/sys/kernel/tracing/trace
 }
 

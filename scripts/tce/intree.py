@@ -39,7 +39,7 @@ def without_compat(name: str, text: str, headers: Mapping[str, str]) -> str:
         call = rf"{function}\([^();]*\)"
         text = re.sub(rf"^\t+{call};\n", "", text, flags=re.M)
         if kind == "int":
-            text = re.sub(rf"tce_refuse_by\(\w+,\s+{call}\);", "0;", text)
+            text = re.sub(rf"TCE_REFUSE_BY\(\w+,\s+{call}\);", "0;", text)
             text = re.sub(rf"^\t+if \({call}\)\n\t+return [^;]+;\n", "", text, flags=re.M)
     # The others that compat/ has are the kernel's, by their names.
     own = re.findall(r"\b((?:spapr_)?tce_\w+)\(", "".join(headers.values()))

@@ -140,7 +140,7 @@ class Compat(unittest.TestCase):
         self.assertEqual(self.without('#include "../compat/vfio_ops.h"\n', "kunit/a.h"), '#include "../../vfio.h"\n')
 
     def test_calls(self):
-        text = "\treturn tce_refuse_by(A,\n\t\ttce_take(a->b));\n\ttce_give(a->b);\n\tlist_count_nodes(a);\n\tspapr_tce_need();\n"
+        text = "\treturn TCE_REFUSE_BY(A,\n\t\ttce_take(a->b));\n\ttce_give(a->b);\n\tlist_count_nodes(a);\n\tspapr_tce_need();\n"
         self.assertEqual(self.without(text), "\treturn 0;\n\tlist_count_nodes(a);\n")
 
     def test_left(self):

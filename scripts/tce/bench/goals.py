@@ -38,12 +38,12 @@ GIANT_AGAIN = 64 * AGAIN    # the same of 1 GiB
 # fails as any other, and why.
 PINS_FIRST = "a page is pinned before the lock, so that nobody waits for it"
 BEHIND: dict[tuple[str, str], dict[str, tuple[float, str]]] = {
-    ("6.12-4k", "powernv9"): {"v1 map and unmap, one entry": (5380, PINS_FIRST)},
+    ("6.12-4k", "powernv9"): {"v1 map and unmap, one entry": (6230, PINS_FIRST)},
     ("6.12-64k", "powernv9"): {
-        "v1 map and unmap, one entry": (5810, f"{PINS_FIRST}; and a set counts who maps it: one pin, however many TCEs"),
+        "v1 map and unmap, one entry": (6650, f"{PINS_FIRST}; and a set counts who maps it: one pin, however many TCEs"),
         "REGISTER of thp, per page": (19.5, "a huge page has only 32 of these pages, and its pin costs the kernel as much as with 512"),
     },
-    ("6.12-4k", "pseries"): {"v1 map and unmap, one entry": (4560, PINS_FIRST)},
+    ("6.12-4k", "pseries"): {"v1 map and unmap, one entry": (5410, PINS_FIRST)},
 }
 
 
