@@ -99,20 +99,16 @@ drop_old() {
 # mirror and key are those of private-apt.
 debian_options=()
 debian_root() {
-	local variant=$1 cpu=$2 packages=$3 target=$4 sources suite try
+	local variant=$1 cpu=$2 packages=$3 target=$4 sources suite
 	shift 4
 	sources=$(dirname "$("$SCRIPTS/private-apt" config)")/sources.list
 	# How the machine reaches the mirror (proxy, stale mirrors) holds here too.
-	apt-config dump | grep -E '^Acquire::(https?|ftp|Check|Retries)' >"$work/apt.conf" || true
-	for try in 1 2 3 4; do
-		for suite in "$@"; do sed -n "s/^\(deb .*\) bookworm main$/\1 $suite main/p" "$sources"; done |
-			as_root mmdebstrap --quiet --variant="$variant" --architectures="$cpu" "${debian_options[@]}" \
-				--aptopt="$work/apt.conf" --include="$packages" "$1" "$target" - >&2 && return
-		as_root rm -rf "$target"
-		[ "$try" -lt 4 ] || die "mmdebstrap could not make the chroot"
-		say "mmdebstrap failed (try $try of 4)"
-		sleep $((try * 5))
-	done
+	apt-config dump | grep -E '^Acquire::(https?|ftp|Check)' >"$work/apt.conf" || true
+	echo 'Acquire::Retries "5";' >>"$work/apt.conf"
+	for suite in "$@"; do sed -n "s/^\(deb .*\) bookworm main$/\1 $suite main/p" "$sources"; done |
+		as_root mmdebstrap --quiet --variant="$variant" --architectures="$cpu" "${debian_options[@]}" \
+			--aptopt="$work/apt.conf" --include="$packages" "$1" "$target" - >&2 ||
+		die "mmdebstrap could not make the chroot"
 }
 
 # QEMU's arguments for the network card $1 at the place $3, in the array $card. On its wire is a peer

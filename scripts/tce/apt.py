@@ -18,10 +18,7 @@ from tce.paths import CACHE
 Source = tuple[str, str, list[str], str]
 
 SUITES = ("bookworm", "bookworm-backports", "trixie", "sid", "experimental")
-
-
 HOME = CACHE / "apt"
-TRIES = 5
 
 
 def one_line_sources(text: str) -> Iterator[Source]:
@@ -99,6 +96,7 @@ Dir::Etc::preferencesparts "{HOME}/etc/preferences.d";
 APT::Architectures {{ "amd64"; "ppc64el"; }};
 APT::Sandbox::User "root";  // the cache is not readable for _apt
 Acquire::Languages "none";
+Acquire::Retries "5";
 """)
     os.environ["APT_CONFIG"] = str(conf)
     old = HOME / "etc/sources.list"
@@ -112,27 +110,20 @@ def run(*argv: str, **kw: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, stdin=subprocess.DEVNULL, **kw)
 
 
-def retry(what: str, *argv: str, **kw: Any) -> bool:
-    """Mirrors are sometimes in the middle of a sync: try again a little later."""
-    for attempt in range(1, TRIES + 1):
-        done = run(*argv, stdout=sys.stderr, **kw)
-        if done.returncode == 0:
-            return True
-        if attempt < TRIES:
-            say(f"{what} failed (try {attempt} of {TRIES}); again in {5 * attempt} s")
-            time.sleep(5 * attempt)
-    return False
-
-
 def update(force: bool = False) -> None:
     """Fetch the package index, once; again only when it turns out to be stale."""
-    stamp = HOME / "updated"
-    if stamp.exists() and not force:
+    if (HOME / "updated").exists() and not force:
         return
     say("fetching the Debian package index (bookworm, backports, trixie, sid, experimental; about 90 MB)")
-    if not retry("apt-get update", "apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "update"):
+    if not updated():
         sys.exit("private-apt: the package index could not be fetched")
-    stamp.touch()
+
+
+def updated(*options: str) -> bool:
+    done = run("apt-get", "-q", "-o", "APT::Update::Error-Mode=any", *options, "update", stdout=sys.stderr)
+    if done.returncode == 0:
+        (HOME / "updated").touch()
+    return done.returncode == 0
 
 
 def refresh() -> bool:
@@ -140,11 +131,7 @@ def refresh() -> bool:
     stamp = HOME / "updated"
     if stamp.exists() and time.time() - stamp.stat().st_mtime < 86400:
         return True
-    quickly = ["-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=10", "-o", "Acquire::https::Timeout=10"]
-    done = run("apt-get", "-q", "-o", "APT::Update::Error-Mode=any", *quickly, "update", stdout=sys.stderr)
-    if done.returncode == 0:
-        stamp.touch()
-    return done.returncode == 0
+    return updated("-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=10", "-o", "Acquire::https::Timeout=10")
 
 
 def deb_names(specs: list[str]) -> list[str] | None:
@@ -169,7 +156,7 @@ def download(specs: list[str]) -> list[Path]:
             update(force=True)
         names = deb_names(specs)
         if names and (all((debs / n).exists() for n in names) or
-                      retry("download", "apt-get", "-q", "download", *specs, cwd=debs)):
+                      run("apt-get", "-q", "download", *specs, cwd=debs, stdout=sys.stderr).returncode == 0):
             break
     else:
         sys.exit("private-apt: not available from the mirror: " + " ".join(specs))
@@ -221,7 +208,5 @@ def main(doc: str) -> int:
         else:
             update()
             Path(argv[1]).mkdir(parents=True, exist_ok=True)
-            if not retry("source download", "apt-get", "-q", "source", "--download-only", "--only-source",
-                         argv[2], cwd=argv[1]):
-                return 1
+            return run("apt-get", "-q", "source", "--download-only", "--only-source", argv[2], cwd=argv[1], stdout=sys.stderr).returncode
     return 0
