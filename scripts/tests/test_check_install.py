@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/check-install: what the console of an installation is worth."""
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 
-from tce.dist import build
 from tce.install import command
+from tce.paths import ROOT
 
 GOOD = ("CHECK-BEGIN 6.12\nok      1 s  this\n[    9.1] a word of the kernel\nok   1200 s  that\n"
         "CHECK-END 2 0\n[   99.9] reboot: Power down\n")
@@ -45,10 +46,13 @@ class Second(unittest.TestCase):
     def test_newer(self):
         """The newer version is another one in each file that has to say it."""
         with tempfile.TemporaryDirectory() as name:
-            where = Path(name)
-            source = build.unpack(command.newer(build.dist(where)), where)
-            self.assertEqual(build.version(source), f"{build.version()}.1")
-            self.assertEqual(build.other_versions(source), [])
+            first = Path(name) / "first-1.0.tar.xz"
+            subprocess.run(["tar", "-cJf", first, "--transform=s,^,first-1.0/,", *command.VERSIONED], cwd=ROOT, check=True)
+            subprocess.run(["tar", "-xf", command.newer(first), "-C", name], check=True)
+            for file in command.VERSIONED:
+                old, new = ((where / file).read_text() for where in (ROOT, Path(name) / "first-1.0.1"))
+                self.assertEqual(new, old.replace("1.0", "1.0.1"))
+                self.assertNotEqual(new, old)
 
     def test_no_file(self):
         with tempfile.TemporaryDirectory() as name:

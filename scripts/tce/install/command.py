@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from tce.cli import parser, path_from, say
-from tce.dist import build
+from tce.cli import output, parser, path_from, say
 from tce.paths import LOGS, OUT, ROOT, SCRIPTS
 from tce.vm import debian
 from tce.vm.command import boot, find_programs
@@ -19,6 +18,10 @@ from tce.vm.machines import qemu_devices, qemu_machine
 SUITES = ("bookworm", "trixie")
 STEP = re.compile(r"^(ok  |FAIL) +(\d+) s  (.*)$", re.M)
 END = re.compile(r"^CHECK-END (\d+) (\d+)$", re.M)
+
+# The files that have the version in them: scripts/package compares them.
+VERSIONED = ("vfio_iommu_spapr_tce.c", "compat/iommu_ops.c", "dkms.conf", "CHANGELOG.md", "debian/changelog",
+             "rpm/vfio-iommu-spapr-tce.spec")
 
 # Seconds for one start, and for one step. The first start compiles the module three times, and
 # on a machine with much else to do 50 minutes were seen for one of them.
@@ -68,15 +71,15 @@ class Steps(Console):
 
 def newer(tarball: Path) -> Path:
     """The same sources with a newer version."""
-    old, new = build.version(), f"{build.version()}.1"
     out = tarball.parent / "newer"
     out.mkdir(exist_ok=True)
+    stem, version = tarball.name.removesuffix(".tar.xz").rsplit("-", 1)
     with tempfile.TemporaryDirectory(dir=out) as tmp:
-        source = build.unpack(tarball, Path(tmp))
-        for name in (build.MODULE, *{name for name, _ in build.REPEATED}):
-            text = (source / name).read_text(encoding="utf-8")
-            (source / name).write_text(text.replace(old, new), encoding="utf-8")
-        place = source.rename(source.with_name(f"{build.NAME}-{new}"))
+        subprocess.run(["tar", "-xf", tarball, "-C", tmp], check=True)
+        place = (Path(tmp) / f"{stem}-{version}").rename(Path(tmp) / f"{stem}-{version}.1")
+        for name in VERSIONED:
+            text = (place / name).read_text(encoding="utf-8")
+            (place / name).write_text(text.replace(version, f"{version}.1"), encoding="utf-8")
         file = out / f"{place.name}.tar.xz"
         subprocess.run(["tar", "-cJf", file, "-C", tmp, place.name], check=True)
     return file
@@ -84,13 +87,14 @@ def newer(tarball: Path) -> Path:
 
 def sources() -> dict[str, Path]:
     """{name there: file} of what the system needs."""
-    first = build.dist(OUT / "dist")
+    first = path_from("package", "dist")
     second = newer(first)
     programs = path_from("build-selftests", "6.12-4k")
     files = {"install.sh": SCRIPTS / "guest/install.sh", "source.tar.xz": second}
     files |= {name: programs / name for name in ("demo", "hold")}
     for place, source in (("", first), ("newer/", second)):
-        files |= {f"{place}{deb.name}": deb for deb in build.deb(source) if deb.suffix == ".deb"}
+        debs = [Path(line) for line in output("package", "deb", source).splitlines() if line.endswith(".deb")]
+        files |= {f"{place}{deb.name}": deb for deb in debs}
     return files
 
 
