@@ -193,9 +193,12 @@ def summary(log: str) -> bool:
     for name, state in results.items():
         if state == "FAIL":
             print(f"   not ok: {name}")
-    wrong = [f"broken report: {text}" for text in reader.wrong] + judge_skips(log, reader)
+    skipped_wrongly = judge_skips(log, reader)
+    wrong = [f"broken report: {text}" for text in reader.wrong] + skipped_wrongly
     for text in wrong:
         print(f"   {text}")
+    if skipped_wrongly:
+        print(f"   if that is as it has to be: scripts/ktap --pin {log}; then review scripts/data/skips")
     if "1..0 # SKIP no such rows" in script_output(log) and not results:
         print("   no test has such a name")
     passed, failed, skipped = (count(results, s) for s in ("pass", "FAIL", "skip"))
