@@ -14,7 +14,7 @@ source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
 primary_domain = "c"
 highlight_language = "none"
 # Attributes of the kernel's C which the parser does not know.
-c_id_attributes = ["__always_inline", "__iomem", "__user"]
+c_id_attributes = ["__always_inline", "__cold", "__iomem", "__user"]
 
 html_theme = "alabaster"
 html_theme_options = {
