@@ -43,7 +43,6 @@
 #include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
-#include <linux/version.h>
 
 #include "iommu_ops.h"
 
@@ -99,10 +98,10 @@ static int blocking_attach(struct iommu_domain *domain, struct device *dev)
 }
 
 /* A group is released: the host gets it back from the backend. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
-static void blocking_detach(struct iommu_domain *domain, struct device *dev)
-#else
+#ifdef TCE_HAS_PLATFORM_DMA
 static void ops_set_platform_dma(struct device *dev)
+#else
+static void blocking_detach(struct iommu_domain *domain, struct device *dev)
 #endif
 {
 }
@@ -113,7 +112,7 @@ static void blocking_free(struct iommu_domain *domain)
 
 static const struct iommu_domain_ops blocking_ops = {
 	.attach_dev	= blocking_attach,
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#ifndef TCE_HAS_PLATFORM_DMA
 	.detach_dev	= blocking_detach,
 #endif
 	.free		= blocking_free,
@@ -134,7 +133,7 @@ static const struct iommu_ops ops = {
 	.capable	= ops_capable,
 	.domain_alloc	= ops_domain_alloc,
 	.probe_device	= ops_probe_device,
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+#ifdef TCE_HAS_PLATFORM_DMA
 	.set_platform_dma_ops = ops_set_platform_dma,
 #endif
 	.owner		= THIS_MODULE,

@@ -19,6 +19,7 @@ NEW = """struct iommu_table_ops { int (*xchg_no_kill)(struct iommu_table *, long
 struct iommu_table_group_ops { long (*take_ownership)(struct iommu_table_group *, struct device *); };
 struct iommu_ops { bool (*capable)(struct device *, enum iommu_cap); };
 int iommu_group_claim_dma_owner(struct iommu_group *, void *);
+bool iommu_group_has_isolated_msi(struct iommu_group *);
 struct folio;
 void unpin_user_folio(struct folio *, unsigned long);
 static inline size_t list_count_nodes(struct list_head *head) { return head->x; }
@@ -42,7 +43,7 @@ class Probe(unittest.TestCase):
         self.assertEqual(self.probe(OLD), (0, ["REALMODE", "BACKEND_OWNS"], ""))
 
     def test_new(self):
-        self.assertEqual(self.probe(NEW), (0, ["CLAIM", "CAPABLE_DEVICE", "UNPIN_FOLIO", "LIST_COUNT"], ""))
+        self.assertEqual(self.probe(NEW), (0, ["CLAIM", "CAPABLE_DEVICE", "PLATFORM_DMA", "UNPIN_FOLIO", "LIST_COUNT"], ""))
 
     def test_a_part_of_a_newer_one(self):
         self.assertEqual(self.probe(OLD + "int iommu_group_claim_dma_owner(struct iommu_group *, void *);")[:2],
