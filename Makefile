@@ -101,7 +101,7 @@ coverage: host
 	@scripts/coverage
 
 mutation: host
-	@scripts/mutation
+	@scripts/mutation $(if $(SEED),--seed $(SEED))
 
 check: host
 	@scripts/check
@@ -146,8 +146,8 @@ help:
 	@echo 'make defects        what the kernel'\''s own driver does when asked wrongly, and ours does not'
 	@echo 'make fuzz           random ioctls against a model (SECONDS=60 SEED=1 REPLAY=console.log)'
 	@echo 'make kunit          run the KUnit suites on kernels that check themselves; SUITE=tce_map: one of them, on one machine'
-	@echo 'make coverage       which lines and branches the tests run, with gcov'
-	@echo 'make mutation       do the tests notice when the module is broken on purpose?'
+	@echo 'make coverage       which lines the tests run, with gcov'
+	@echo 'make mutation       do the tests notice when the module is broken on purpose? (SEED=1)'
 	@echo 'make check          all builds, static checks, tests on all machines'
 	@echo 'make kernels        the test programs on the kernels and machines that make check leaves out: hours'
 	@echo 'make quick          lint, the suites and the test programs on one machine: four minutes'

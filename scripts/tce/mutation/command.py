@@ -1,86 +1,154 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Draw a sample of mutants, try them, and say how many were caught."""
-import argparse
-import fnmatch
+import concurrent.futures
+import hashlib
+import json
+import math
 import os
+import queue
 import random
-from collections.abc import Sequence
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
-from tce import results as kept
+from tce import module, results
 from tce.cli import die, parser, say
-from tce.mutation.mutants import LEAST, Mutant, possible, sample
-from tce.mutation.report import report
-from tce.mutation.session import Session
-from tce.mutation.stages import STAGES
-from tce.mutation.verdicts import CAUGHT, VERDICTS, judge, read_verdicts, stale_verdicts, summary
+from tce.mutation.guests import KERNEL, OUT, Builder, attempt
+from tce.mutation.mutants import Mutant, mutants_of
+from tce.paths import DATA, ROOT
+
+GOAL = 90       # per cent
+CONTROLS = 5    # the unmodified module is tried so often among the mutants, and before them
+EQUIVALENT = DATA / "mutants.equivalent"
+KEPT = OUT / "mutants.json"
+
+# A mutant by its key, its place, and what has caught it, if anything has
+Tried = tuple[str, str, str]
+
+# attempt(), which the tests of this file replace
+Attempt = Callable[[Path, str, dict[str, Counter[str]]], str]
 
 
-def parse_args(doc: str) -> argparse.Namespace:
-    p = parser(doc)
-    p.add_argument("--seed", type=int, help="draw this sample (a new one)")
-    p.add_argument("--count", type=int, default=180, help="mutants, about (%(default)s)")
-    p.add_argument("--goal", type=float, default=90, help="per cent to be caught (%(default)s)")
-    p.add_argument("--budget", type=float, default=90,
-                   help="seconds of tests for one mutant in each stage (%(default)s)")
-    p.add_argument("--doubt", type=float, default=10,
-                   help="seconds of it for one that is said to be equivalent (%(default)s)")
-    p.add_argument("--only", metavar="GLOB", action="append",
-                   help="all mutants whose id, file, function or kind is such (may be repeated)")
-    p.add_argument("--stage", action="append", choices=[s.name for s in STAGES], help="only this stage")
-    p.add_argument("--record", action="store_true", help=f"write what was caught to {CAUGHT.name}")
-    p.add_argument("--keep", action="store_true",
-                   help="believe an earlier run of the same module what it caught")
-    p.add_argument("--again", action="store_true", help="with --keep, also what survived")
-    p.add_argument("--jobs", type=int, default=os.cpu_count(), help="machines at once (%(default)s)")
-    p.add_argument("--build", action="store_true", help="build the mutants and do nothing more")
-    p.add_argument("--list", action="store_true", help="list the mutants and do nothing")
-    return p.parse_args()
+def seed_of(root: Path = ROOT) -> int:
+    """Follows from all that a result depends on."""
+    files = sorted([*module.sources(), *(root / "kunit").glob("*.[ch]"), *(root / "selftests").rglob("*.[ch]")])
+    return int(hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:6], 16)
 
 
-def choose(mutants: Sequence[Mutant], args: argparse.Namespace, seed: int) -> list[Mutant]:
-    if not args.only:
-        return sample(mutants, args.count, seed)
-    return [m for m in mutants if any(fnmatch.fnmatch(t, glob) for glob in args.only
-                                      for t in (m.id, m.file, m.function, m.kind))]
+def wilson(part: int, whole: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % interval of a rate, in per cent."""
+    if not whole:
+        return 0, 100
+    rate, square = part / whole, z * z / whole
+    middle, half = rate + square / 2, z * math.sqrt(rate * (1 - rate) / whole + square / whole / 4)
+    return 100 * (middle - half) / (1 + square), 100 * (middle + half) / (1 + square)
 
 
-def conclude(session: Session, every: Sequence[Mutant], drawn: str, seed: int) -> int:
-    """Print what has come out; returns the exit code."""
-    args, results, mutants, verdicts = session.args, session.results, session.mutants, session.verdicts
-    if args.record:
-        session.record({(m.file, m.function) for m in every})
-    print()
-    report(results, mutants, verdicts)
-    wrong = session.wrong + judge(results, mutants, verdicts, args.goal, 1 if args.only else LEAST)
-    wrong += stale_verdicts(verdicts, every)
+def read_equivalent(text: str) -> dict[str, str]:
+    """{key of a mutant: why it behaves as the module does}"""
+    said = {}
+    for block in re.split(r"\n\s*\n", re.sub(r"^#.*\n", "", text, flags=re.M).strip()):
+        key, _, reason = block.partition("\n= ")
+        if block and not reason:
+            die(f"{EQUIVALENT.name}: no reason:\n{block}")
+        said[key] = reason
+    return said
+
+
+def sample(order: Sequence[Mutant], count: int, usable: Callable[[Sequence[Mutant]], list[bool]]) -> list[Mutant]:
+    """The first mutants of an order that are usable, which is asked for as many at once as are still missing."""
+    chosen: list[Mutant] = []
+    at = 0
+    while len(chosen) < count and at < len(order):
+        batch = order[at:at + count - len(chosen)]
+        at += len(batch)
+        chosen += [mutant for mutant, good in zip(batch, usable(batch)) if good]
+    return chosen
+
+
+def build_sample(order: Sequence[Mutant], count: int, jobs: int) -> list[tuple[Mutant, Path]]:
+    """Build so many mutants, and the unmodified module: [(mutant, where its modules are)]"""
+    builders: queue.Queue[Builder] = queue.Queue()
+    for number in range(jobs):
+        builders.put(Builder(number))
+    place = {mutant.key: OUT / "modules" / str(number) for number, mutant in enumerate(order)}
+    builders.queue[0].keep(OUT / "modules/good")
+
+    def one(mutant: Mutant) -> bool:
+        builder = builders.get()
+        try:
+            return builder.build(mutant, place[mutant.key])
+        finally:
+            builders.put(builder)
+
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        chosen = sample(order, count, lambda batch: list(pool.map(one, batch)))
+    return [(mutant, place[mutant.key]) for mutant in chosen]
+
+
+def try_all(built: Sequence[tuple[Mutant, Path]], jobs: int, attempt: Attempt = attempt) -> list[Tried]:
+    """Boot all, and the unmodified module before and among them."""
+    good: dict[str, Counter[str]] = {}
+
+    def control(number: int) -> None:
+        if wrong := attempt(OUT / "modules/good", f"good-{number}", good):
+            die(f"inconclusive: the unmodified module fails ({wrong}); its log is good-{number}")
+
+    def one(number: int) -> Tried:
+        mutant, modules = built[number]
+        if (number + 1) % max(len(built) // CONTROLS, 1) == 0:
+            control(number)
+        how = attempt(modules, str(number), good)
+        print(f"{number + 1:4} {mutant.file}:{mutant.line}: {how or 'SURVIVED'}", flush=True)
+        return mutant.key, f"{mutant.file}:{mutant.line}", how
+
+    control(-1)
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        return list(pool.map(one, range(len(built))))
+
+
+def report(tried: Sequence[Tried], equivalent: Mapping[str, str], seed: int) -> tuple[dict[str, results.Cell], bool]:
+    """Print the survivors and the rate; returns the figures, and whether they are good enough."""
+    excused = [key for key, _, how in tried if not how and key in equivalent]
+    wrong = [f"{place}: said to be equivalent, but caught by {how}:\n{key}" for key, place, how in tried if how and key in equivalent]
+    caught, whole = sum(bool(how) for *_, how in tried), len(tried) - len(excused)
+    print("\nSurvivors:")
+    for key, place, how in tried:
+        if not how:
+            print(f"\n{place}{': equivalent, ' + equivalent[key] if key in equivalent else ''}\n{key}")
     for text in wrong:
         print(f"BAD: {text}")
-    if not wrong and session.fresh == seed and not args.only:
-        kept.save("mutation", {"caught": f"{summary(results, mutants, verdicts)}; {drawn}"})
-    print(f">> mutation: {summary(results, mutants, verdicts)}; {drawn}; {len(wrong)} complaints")
-    return 1 if wrong else 0
+    low, high = wilson(caught, whole)
+    figures: dict[str, results.Cell] = {
+        "caught": f"{caught} of {whole} ({100 * caught / max(whole, 1):.1f} %)", "95 % interval": f"{low:.1f} to {high:.1f} %",
+        "equivalent by a person's word, not counted": len(excused), "seed": seed, "kernel": KERNEL}
+    print(f"\n>> mutation: {figures['caught']} caught, 95 % interval {figures['95 % interval']}; {len(excused)} equivalent; seed {seed}")
+    return figures, not wrong and bool(whole) and 100 * caught >= GOAL * whole
 
 
 def main(doc: str) -> int:
-    args = parse_args(doc)
-    every = possible()
-    seed = random.SystemRandom().randrange(1000000) if args.seed is None else args.seed
-    mutants = choose(every, args, seed)
-    if not mutants:
-        die("no such mutant")
-    of_each = ", ".join(f"{sum(m.file == file for m in mutants)} of {sum(m.file == file for m in every)} of {file}"
-                        for file in dict.fromkeys(m.file for m in every))
-    drawn = "chosen by --only" if args.only else f"seed {seed}"
-    if args.list:
-        for m in mutants:
-            print(f"{m.id} {m.file}:{m.line}\n{m.key}\n")
-        print(f">> mutation: {len(mutants)} mutants, {drawn}: {of_each}")
-        return 0
-    session = Session(args, mutants, read_verdicts(VERDICTS.read_text()) if VERDICTS.exists() else {}, seed)
-    if not args.only:
-        drawn += ", fresh" if session.fresh == seed else ", repeated"
-    if args.stage:
-        drawn += f", only {' '.join(args.stage)}"
-    say(f"{len(mutants)} mutants, {drawn}: {of_each}; {sum(m.id in session.results for m in mutants)} known")
-    session.run()
-    return 0 if args.build else conclude(session, every, drawn, seed)
+    p = parser(doc)
+    p.add_argument("--seed", type=int, help="try the sample of this seed")
+    p.add_argument("--count", type=int, default=150, help="mutants (%(default)s)")
+    p.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="machines at once (%(default)s)")
+    p.add_argument("--report", action="store_true", help="print the last run again, with what is said to be equivalent today")
+    args = p.parse_args()
+    equivalent = read_equivalent(EQUIVALENT.read_text())
+    if args.report:
+        seed, tried = json.loads(KEPT.read_text())
+    else:
+        seed = seed_of() if args.seed is None else args.seed
+        files = sorted(path for path in ROOT.glob("*.[ch]") if not path.name.endswith(".mod.c"))
+        order = [mutant for file in files for mutant in mutants_of(file.name, file.read_text())]
+        for key in sorted(set(equivalent) - {mutant.key for mutant in order}):
+            say(f"{EQUIVALENT.name} has a mutant that the sources do not have any more:\n{key}")
+        say(f"{args.count} of {len(order)} mutants, seed {seed}")
+        random.Random(seed).shuffle(order)
+        shutil.rmtree(OUT, ignore_errors=True)
+        tried = try_all(build_sample(order, args.count, args.jobs), args.jobs)
+        KEPT.write_text(json.dumps([seed, tried], indent=1))
+    figures, good = report(tried, equivalent, seed)
+    results.save("mutation", figures)
+    return 0 if good else 1

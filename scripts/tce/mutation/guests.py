@@ -1,128 +1,95 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Boot guests with mutants until each has been tried."""
-import collections
-import concurrent.futures
-import os
+"""Modules with a fault, built one after the other, and booted."""
 import re
 import subprocess
-import threading
-import time
-from collections.abc import Callable, Iterable
+from collections import Counter
 from pathlib import Path
 
-from tce import module
-from tce.cli import die, say
-from tce.mutation.build import OUT, Build
-from tce.mutation.events import Event, outcome, proven, read_events, read_log
-from tce.mutation.lines import Known
-from tce.mutation.stages import Stage
-from tce.paths import LOGS, SCRIPTS
+from tce import kernels, module, paths
+from tce.cli import die, output
+from tce.kunit import build as suites
+from tce.mutation.mutants import Mutant
+from tce.paths import LOGS, ROOT, SCRIPTS
+from tce.vm.console import MEANING, NO_VERDICT, QEMU_ERROR, TIMEOUT, USAGE
 
-# (id, its module, tests)
-Try = tuple[str, Path, list[str]]
+OUT = paths.OUT / "mutation"
+KERNEL = "gcov-4k"
+SUITES = f"{module.SUITES}.ko"
+# What is run, where, and how. pseries starts quickly and has huge pages; there is DMA on the other.
+STAGES = {"kunit": ("pseries", ["--file", f"{{0}}/{SUITES}:/kunit/{SUITES}", "--mem", "3G", "--env", "TCE_BRIEF=1",
+                                "--append", "kunit.enable=1 panic_on_warn=1"]),
+          "selftest": ("powernv9", ["--file", "{1}:/selftests", "--device", "edu", "--device", "edu", "--env", "TCE_USERS=root",
+                                    "--append", "panic_on_warn=1"])}
 
-# Is told (id, verdict, how).
-Note = Callable[[str, str, str], None]
-BOOT_MAX = 15       # mutants in one guest, which then has seen enough
-BOOT_MIN = 5        # fewer are not worth one, if there are more
-ROUNDS = 3          # for a mutant that ends guests, but not twice with the same test
+
+class Builder:
+    """A directory in which the module is built, and then once more for each mutant."""
+
+    def __init__(self, number: int) -> None:
+        self.kernel = kernels.env(KERNEL)
+        self.dir = suites.build(KERNEL, self.kernel, out=OUT / f"build{number}")
+        self.changed = ""
+        self.good = self.objects()
+
+    def objects(self) -> list[bytes]:
+        return [(self.dir / name).read_bytes() for name in module.OBJECTS.values()]
+
+    def build(self, mutant: Mutant, to: Path) -> bool:
+        """Build the modules of a mutant; returns whether it compiles, to other code."""
+        if self.changed:
+            (self.dir / self.changed).write_bytes((ROOT / self.changed).read_bytes())
+        self.changed = mutant.file
+        (self.dir / mutant.file).write_text(mutant.text)
+        done = subprocess.run(kernels.make(self.kernel, self.dir, "TCE_KUNIT=1"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if done.returncode or self.objects() == self.good:
+            return False
+        self.keep(to)
+        return True
+
+    def keep(self, to: Path) -> None:
+        """Keep the modules as they are now."""
+        to.mkdir(parents=True, exist_ok=True)
+        for name in (module.KO, SUITES):
+            subprocess.run([f"{self.kernel['CROSS_COMPILE']}strip", "-g", self.dir / name, "-o", to / name], check=True)
 
 
-class Runner:
-    """Boots guests with mutants until each has been tried."""
+def passed(text: str) -> Counter[str]:
+    """The tests that a console says have passed."""
+    return Counter(name for name, more in re.findall(r"^(?:\[ *\d+\.\d+\])? *ok \d+ -? ?([^#\n]*[^#\s])(.*)$", text, re.M)
+                   if "SKIP" not in more)
 
-    def __init__(self, stage: Stage, build: Build, programs: str | None, expected: Known, budget: float) -> None:
-        self.stage, self.build, self.programs = stage, build, programs
-        self.budget = budget            # seconds of tests for one mutant
-        self.expected = expected        # what the good module does: {test: (results, tenths of a second)}
-        self.unusable: dict[str, str] = {}
-        self.boots = 0
-        self.lock = threading.Lock()
 
-    def boot(self, tries: list[Try], worker: int, note: Note, confirm: bool = False) -> tuple[list[Event], str]:
-        """One boot with some mutants, [(id, module, tests)]: (what the guest said of them,
-        all that it said)."""
-        name = f"mutation-{self.stage.name}-{worker}"
-        directory = OUT / "boot" / name
-        subprocess.run(["rm", "-rf", directory], check=True)
-        directory.mkdir(parents=True)
-        subprocess.run([self.build.kernel["CROSS_COMPILE"] + "strip", "--strip-debug", "-o",
-                        directory / "good.ko", self.build.base / f"{self.stage.module()}.ko"], check=True)
-        for mutant, ko, _ in tries:
-            os.link(ko, directory / f"{mutant}.ko")
-        (directory / "list").write_text("".join(f"{' '.join([i, *tests])}\n" for i, _, tests in tries))
-        with self.lock:
-            known = [f"{t} {r} {n}\n" for t, (r, n) in self.expected.items()]
-            known += [f"{t} bad 0\n" for t in self.unusable]
-            self.boots += 1
-            log = LOGS / f"{name}-{self.boots}.log"
-        (directory / "expected").write_text("".join(known))
-        command: list[str | Path] = [SCRIPTS / "vm", "--kernel", self.stage.kernel, "--machine", self.stage.machine,
-                   "--run", "mutation", "--env", f"TCE_STAGE={self.stage.kind}", "--mem", "2G",
-                   "--env", f"TCE_BUDGET={self.budget * 10:.0f}", "--env", f"TCE_CONFIRM={'1' if confirm else ''}",
-                   "--ko", self.build.base / module.KO, "--file", f"{directory}:/mutants",
-                   "--huge-pages", "--append", "kunit.enable=1", "--timeout", "14400", "--stall", "600",
-                   "--show", "none", "--log", log]
-        if self.stage.kind == "selftest":
-            command += ["--device", "edu", "--device", "edu", "--file", f"{self.programs}:/selftests"]
-        start = time.monotonic()
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.unlink(missing_ok=True)
-        vm = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        told = 0
-        while True:
-            try:
-                words = vm.communicate(timeout=5)[0]
-                break
-            except subprocess.TimeoutExpired:
-                # Told at once: a run of an hour may be ended by somebody.
-                events = read_events(read_log(log)) if log.exists() else []
-                caught = [e for e in events if e[0] == "caught" and not confirm]
-                for _, mutant, how in caught[told:]:
-                    note(mutant, "caught", how)
-                told = len(caught)
-        if vm.returncode in (2, 6):
-            die(words.strip())      # nobody's fault in there
-        text = read_log(log)
-        events = read_events(text)
-        with self.lock:
-            for test, results, took in re.findall(r"^>> expected (\S+) (\d+) (\d+)$", text, re.M):
-                self.expected.setdefault(test, (int(results), int(took)))
-            self.unusable.update(re.findall(r"^>> unusable (\S+) by (.*)$", text, re.M))
-        if not events:
-            die(f"the guest did not get to the first mutant ({words.strip()})")
-        say(f"{self.stage.name}: a boot of {time.monotonic() - start:.0f} s,"
-            f" {sum(e[0] == 'mutant' for e in events)} tried{' again' * confirm} ({log.name})")
-        return events, text
+def why(code: int, text: str, good: Counter[str]) -> str:
+    """What has caught a mutant, if anything has. @good: what passes with the unmodified module"""
+    failed = re.search(r"^(?:\[ *\d+\.\d+\])? *not ok \d+ -? ?(.*?)(?: *#.*)?$", text, re.M)
+    if failed:
+        return failed[1]
+    if missing := good - passed(text):
+        return f"{sorted(missing)[0]} does not pass{f' ({MEANING[code]})' * bool(code)}"
+    return MEANING[code] * bool(code)
 
-    def run(self, tries: Iterable[Try], jobs: int, note: Note) -> None:
-        """Try all of these, a few in each boot; whoever has nothing to do takes the next."""
-        waiting = collections.deque(tries)
-        rounds: collections.Counter[str] = collections.Counter()
 
-        def work(worker: int) -> None:
-            mine: list[Try] = []
-            while True:
-                with self.lock:
-                    share = max(BOOT_MIN, min(BOOT_MAX, len(waiting) // jobs))
-                    while waiting and len(mine) < share:
-                        mine.append(waiting.popleft())
-                if not mine:
-                    return
-                found, doubt = outcome(*self.boot(mine, worker, note))
-                if doubt:
-                    name, test, how = doubt
-                    suspect = next(t for t in mine if t[0] == name)
-                    rounds[name] += 1
-                    alone = (name, suspect[1], [test] if test else [])
-                    if proven(*self.boot([alone], worker, note, confirm=True), test):
-                        found[name] = ("caught", f"{how}, twice")
-                    elif rounds[name] == ROUNDS:
-                        found[name] = ("survived", f"never twice: {how}")
-                for name, verdict in found.items():
-                    note(name, *verdict)
-                mine = [t for t in mine if t[0] not in found]
-                mine.sort(key=lambda t: -rounds[t[0]])
+def boot(what: str, modules: Path, name: str) -> tuple[int, str]:
+    """Run the suites or the test programs; returns scripts/vm's exit code and what the console said."""
+    machine, more = STAGES[what]
+    programs = output("build-selftests", KERNEL)
+    log = LOGS / f"mutation-{name}-{what}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    for final in (False, True):
+        done = subprocess.run([SCRIPTS / "vm", "--kernel", KERNEL, "--machine", machine, "--run", what, "--ko", modules / module.KO,
+                               "--log", log, "--show", "none", "--timeout", "1800", "--stall", "120",
+                               *(option.format(modules, programs) for option in more)], stdout=subprocess.PIPE, text=True)
+        if done.returncode == USAGE:
+            die(done.stdout)
+        if final or done.returncode not in (TIMEOUT, NO_VERDICT, QEMU_ERROR):
+            break
+    return done.returncode, log.read_text(encoding="utf-8", errors="replace")
 
-        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-            list(pool.map(work, range(jobs)))
+
+def attempt(modules: Path, name: str, good: dict[str, Counter[str]]) -> str:
+    """What has caught these modules, if anything has. @good: see why(); what is missing there is added."""
+    for what in STAGES:
+        code, text = boot(what, modules, name)
+        if found := why(code, text, good.setdefault(what, passed(text))):
+            return f"{what}: {found}"
+    return ""

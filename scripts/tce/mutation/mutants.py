@@ -1,124 +1,107 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Mutants: which there are, what they are called, and a sample of them."""
-import hashlib
+"""All faults that a mutant can have, derived from the text of the sources."""
 import re
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-from tce import module
 from tce.ctext import mask
-from tce.mutation.faults import Edit, faults
-from tce.paths import ROOT
 
-# What only decides about cost, or tells somebody.
-LEFT_ALONE = re.compile(r"\b(cond_resched|need_resched|lockdep_assert|\w+_assert_locked|trace_tce|"
-                        r"pr_(err|warn|info)|BUILD_BUG|mutex_destroy|xa_destroy|__uninitialized)")
+# (start, end, replacement), which never changes the number of lines
+Edit = tuple[int, int, str]
 
-# No emulated machine can show them.
-NEVER = {"weaker barrier"}
-LEAST = 150         # mutants that behave in another way, to say how good the tests are
-LEAST_OF_FILE = 3  # in a sample, of each file that has so many
+# Barriers, which scripts/litmus judges; what only costs or saves time; what only tells somebody.
+LEFT_ALONE = re.compile(r"\b((smp_)?[rw]?mb(__\w+)?|barrier|cond_resched|need_resched|lockdep_\w+|\w+_assert_locked|might_\w+"
+                        r"|trace_\w+|pr_(err|warn|info|debug)\w*|BUILD_BUG\w*|mutex_destroy|xa_destroy)\(")
+
+LOCKS = (("spin_lock", "spin_unlock"), ("mutex_lock", "mutex_unlock"), ("down_write", "up_write"), ("down_read", "up_read"),
+         ("rcu_read_lock", "rcu_read_unlock"), ("tce_space_lock", "tce_space_unlock"))
+SWAPS = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==", "&&": "||", "||": "&&", "+": "-", "-": "+",
+         "<<": ">>", ">>": "<<", "+=": "-=", "-=": "+=", "true": "false", "false": "true", "DMA_NONE": "DMA_BIDIRECTIONAL",
+         "DMA_FROM_DEVICE": "DMA_TO_DEVICE", "DMA_BIDIRECTIONAL": "DMA_TO_DEVICE", "TCE_PCI_READ": "TCE_PCI_WRITE",
+         "TCE_PCI_WRITE": "TCE_PCI_READ"}
 
 
-def digest(*parts: str | Path) -> str:
-    state = hashlib.sha256()
-    for part in parts:
-        state.update(part.read_bytes() if isinstance(part, Path) else part.encode())
-    return state.hexdigest()[:12]
+def swapped(body: str) -> Iterator[list[Edit]]:
+    """Another operator, flag, direction or result."""
+    for m in re.finditer(r"(?<=\s)(<=|>=|<<|>>|==|!=|&&|\|\||[-+]=|[-+<>])(?=\s)|\b(true|false|DMA_\w+|TCE_PCI_\w+)\b", body):
+        if m[0] in SWAPS:
+            yield [(m.start(), m.end(), SWAPS[m[0]])]
+    for m in re.finditer(r" [-+] 1\b", body):
+        yield [(m.start(), m.end(), "")]
+    for m in re.finditer(r"\breturn ([\w-]+|[A-Z_]+\([\w, ]+\));", body):
+        if m[1] not in SWAPS:
+            yield [(m.start(1), m.end(1), "-EIO" if m[1] == "0" else "0")]
+
+
+def conditions(body: str) -> Iterator[list[Edit]]:
+    """Conditions that are never true, always true, or negated."""
+    for m in re.finditer(r"\b(if|while) (?=\()", body):
+        end, depth = m.end() + 1, 1
+        while depth:
+            depth += {"(": 1, ")": -1}.get(body[end], 0)
+            end += 1
+        for before, after in [("(", " && 0)")] + [("(", " || 1)"), ("(!", ")")] * (m[1] == "if"):
+            yield [(m.end(), m.end(), before), (end, end, after)]
+
+
+def dropped(body: str) -> Iterator[list[Edit]]:
+    """Statements that are left out, errors that are ignored, or unwound without what was done before."""
+    held = {name for pair in LOCKS for name in pair}
+    for m in re.finditer(r"^\t+((?:\w[\w.>\[\]-]*(?: [-+|&]?= [^;{}]*|\+\+|--)|(?:\(void\))?([a-z]\w*)\([^;{}]*\)"
+                         r"|continue|break|goto \w+);)", body, re.M):
+        if m[2] not in held:
+            yield [(m.start(1), m.end(1), "\n" * m[1].count("\n") + ";")]
+    for m in re.finditer(r"\bgoto (err|out)\w*;", body):
+        yield [(m.start(), m.end(), "return rc;" if re.search(r"\brc\b", body) else "return;")]
+
+
+def unlocked(body: str) -> Iterator[list[Edit]]:
+    """A lock that is neither taken nor released."""
+    for lock, unlock in LOCKS:
+        calls: dict[str, list[tuple[str, Edit]]] = {}
+        for m in re.finditer(rf"^(\t+)({lock}|{unlock})\(([^;]*)\);$", body, re.M):
+            calls.setdefault(m[3], []).append((m[2], (m.start(), m.end(), m[1] + ";")))
+        yield from ([edit for _, edit in same] for same in calls.values() if {name for name, _ in same} == {lock, unlock})
+
+
+KINDS: tuple[Callable[[str], Iterator[list[Edit]]], ...] = (swapped, conditions, dropped, unlocked)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A source with one fault. The key names it by the text of its line, not by the line's number."""
+
+    file: str
+    line: int
+    key: str
+    text: str
 
 
 def functions(code: str) -> Iterator[tuple[str, int, int]]:
     """(name, start, end) of the bodies of all functions."""
-    for m in re.finditer(r"^(\w[^;{}#=]*?)\n\{\n(.*?)^\}", code, re.M | re.S):
-        head = re.sub(r"^.*?(\w+)\(.*$", r"\1", m[1], flags=re.S)
-        yield head, m.start(2), m.end(2)
+    for m in re.finditer(r"^(?=\w)[^;{}#=]*?\b(\w+)\([^;{}]*\)\s*\n\{\n(.*?)^\}", code, re.M | re.S):
+        yield m[1], m.start(2), m.end(2)
 
 
-def statement(code: str, at: int) -> tuple[int, int]:
-    """The statement around a place: (start, end)."""
-    start = max(code.rfind(c, 0, at) for c in ";{}") + 1
-    end = min(e for e in (code.find(c, at) for c in ";{") if e >= 0)
-    return start, end
-
-
-class Mutant:
-    """One fault. What it is called follows from the text of the line, not from its place."""
-
-    def __init__(self, file: str, function: str, kind: str, edits: list[Edit], text: str) -> None:
-        self.file, self.function, self.kind = file, function, kind
-        edits = sorted(edits)
-        code = mask(text)
-        self.lines: set[int] = set()        # of the statements that are changed
-        for a, b, _ in edits:
-            while code[a] in "\t\n ":
-                a += 1
-            start, end = statement(code, a)
-            while code[start] in "\t\n ":
-                start += 1
-            self.lines |= set(range(code.count("\n", 0, start) + 1, code.count("\n", 0, max(end, b)) + 2))
-        self.text = text
-        for a, b, new in reversed(edits):
-            self.text = self.text[:a] + new + self.text[b:]
-        self.line = text.count("\n", 0, edits[0][0]) + 1
-        self.before, self.after = self.shown(text), self.shown(self.text)
-        self.nth = 0
-
-    def shown(self, text: str) -> str:
-        lines = text.splitlines()
-        at = self.line - 1
-        if not lines[at].strip() and at + 1 < len(lines):
-            return ""
-        return " ".join(lines[at].split())
-
-    @property
-    def key(self) -> str:
-        nth = f" #{self.nth}" if self.nth else ""
-        return f"{self.file} {self.function}{nth}: {self.kind}\n- {self.before}\n+ {self.after}".rstrip()
-
-    @property
-    def id(self) -> str:
-        return hashlib.sha256(self.key.encode()).hexdigest()[:10]
-
-
-def candidates(file: str, text: str) -> Iterator[Mutant]:
-    """All mutants of a file that differ from it and from each other."""
-    code = mask(text)
-    seen: dict[str, int] = {}
-    texts = {text}
-    for name, start, end in functions(code):
-        for kind, edits in faults(code, start, end):
-            a = edits[0][0]
-            while code[a] in "\t\n ":
-                a += 1
-            s, e = statement(code, a)
-            if LEFT_ALONE.search(code[s:max(e, edits[0][1])]):
+def mutants_of(file: str, text: str) -> Iterator[Mutant]:
+    """All mutants of a file. They differ from it and from each other."""
+    code, made, keys = mask(text), {text}, Counter[str]()
+    for function, start, end in functions(code):
+        body = code[start:end]
+        for edits in (edits for kind in KINDS for edits in kind(body)):
+            at = edits[0][0]
+            at += len(body[at:]) - len(body[at:].lstrip())
+            if LEFT_ALONE.search(body, max(body.rfind(c, 0, at) for c in ";{}") + 1, body.index(";", at) + 1):
                 continue
-            mutant = Mutant(file, name, kind, edits, text)
-            if mutant.text in texts:
+            new = text
+            for a, b, instead in sorted(edits, reverse=True):
+                new = new[:start + a] + instead + new[start + b:]
+            if new in made:
                 continue
-            texts.add(mutant.text)
-            key = mutant.key
-            mutant.nth = seen.get(key, 0)
-            seen[key] = mutant.nth + 1
-            yield mutant
-
-
-def sample(mutants: Iterable[Mutant], count: int, seed: int) -> list[Mutant]:
-    """So many of all mutants, drawn by the seed: of each file in proportion to how many
-    it has. The seed gives each mutant its place in the draw, whatever the others are."""
-    by_file: dict[str, list[Mutant]] = {}
-    chosen = []
-    for m in mutants:
-        if m.kind not in NEVER:
-            by_file.setdefault(m.file, []).append(m)
-    total = sum(map(len, by_file.values()))
-    for these in by_file.values():
-        share = max(round(count * len(these) / total), min(count, LEAST_OF_FILE))
-        chosen += sorted(these, key=lambda m: digest(f"{seed} {m.id}"))[:share]
-    return sorted(chosen, key=lambda m: (m.file, m.line, m.id))
-
-
-def possible() -> list[Mutant]:
-    """All of the module, of what is in line in its headers too."""
-    files = [*module.OBJECTS, *(str(path.relative_to(ROOT)) for path in module.headers() if path.suffix == ".h")]
-    return [m for file in files for m in candidates(file, (ROOT / file).read_text())]
+            made.add(new)
+            line = text.count("\n", 0, start + at)
+            before, after = (" ".join(t.splitlines()[line].split()) for t in (text, new))
+            key = f"{file} {function}\n- {before}\n+ {after}".rstrip()
+            keys[key] += 1
+            yield Mutant(file, line + 1, key.replace("\n", f" #{keys[key]}\n", 1) if keys[key] > 1 else key, new)

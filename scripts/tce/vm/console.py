@@ -10,9 +10,7 @@ MEANING = ("passed", "the guest script failed", "not run", "the kernel complaine
            "no verdict", "QEMU failed")
 
 # What a healthy kernel never prints, one regular expression a line.
-COMPLAINTS = "".join(line for line in (DATA / "complaints").read_text().splitlines(keepends=True)
-                     if not line.startswith(("#", "\n")))
-SPLATS = re.compile("|".join(COMPLAINTS.splitlines()))
+SPLATS = re.compile("|".join(line for line in (DATA / "complaints").read_text().splitlines() if line and line[0] != "#"))
 
 # A guest inside the guest has no nvram that its firmware has prepared.
 HARMLESS = "WARNING: nvram corruption detected: 0-length partition"

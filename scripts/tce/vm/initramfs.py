@@ -15,7 +15,6 @@ from tce import module
 from tce.cli import die, path_from
 from tce.kernels import Kernel
 from tce.paths import OUT, SCRIPTS
-from tce.vm.console import COMPLAINTS
 
 # Modules that every guest gets, with what they depend on.
 MODULES = ["vfio-pci", module.NAME]
@@ -95,7 +94,6 @@ def stage_scripts(root: Path, args: argparse.Namespace) -> None:
         shutil.copy2(script, root / "guest")
     (root / "guest/init").rename(root / "init")
     (root / "init").chmod(0o755)
-    (root / "guest/complaints").write_text(COMPLAINTS)
     env = [f"TCE_DRIVER={args.driver}", f"TCE_MACHINE={args.machine}", f"TCE_KERNEL={args.kernel}"]
     (root / "guest/env").write_text("\n".join(env + args.env) + "\n")
     for pair in args.file:
