@@ -275,47 +275,6 @@ static long ioctl_disable(struct tce_container *container, union tce_arg *arg)
 	return rc;
 }
 
-/*
- * A REGISTER may meet a region that its client has given up before. The client wanted to
- * unregister that, was told that it is mapped, and has taken the memory away all the same.
- * What is there now is another memory, and nobody can want the old mappings.
- *
- * Return: whether some were unmapped.
- */
-static bool forget_unwanted(struct tce_mem *mem, unsigned long ua,
-			    unsigned long size)
-{
-	struct tce_mem *owner = tce_mem_unwanted(mem, &ua, &size);
-	struct tce_container *container;
-	bool some;
-
-	if (!owner)
-		return false;
-	container = container_of(owner, struct tce_container, mem);
-	tce_space_lock(&container->space);
-	some = tce_space_unmap_memory(&container->space, ua, size);
-	tce_space_unlock(&container->space);
-	tce_container_put(container);
-	return some;
-}
-
-/*
- * REGISTER of a range that tce_registration_add() said -EBUSY to, @rc. Return: as that, which
- * it may do again.
- */
-static int register_again(struct tce_mem *mem, u64 ua, u64 size, int rc,
-			  struct tce_found *found)
-{
-	int again = tce_registration_again(&mem->registered, ua, size, found);
-
-	if (again != -EAGAIN)
-		rc = again;
-	while (rc == -EBUSY && !fatal_signal_pending(current) &&
-	       forget_unwanted(mem, ua, size))
-		rc = tce_registration_add(&mem->registered, ua, size, found);
-	return rc;
-}
-
 static long ioctl_register(struct tce_container *container, union tce_arg *arg)
 {
 	struct tce_space *space = &container->space;
@@ -333,8 +292,6 @@ static long ioctl_register(struct tce_container *container, union tce_arg *arg)
 
 	/* Pinning takes its time: nobody but other REGISTERs waits for it. */
 	rc = tce_registration_add(&mem->registered, ua, size, &found);
-	if (rc == -EBUSY)
-		rc = register_again(mem, ua, size, rc, &found);
 	if (!rc && !READ_ONCE(container->enabled)) {
 		tce_space_lock(space);
 		if (!container->dead)
@@ -345,6 +302,26 @@ static long ioctl_register(struct tce_container *container, union tce_arg *arg)
 	trace_tce_register(container->id, ua, size, found.page_shift,
 			   found.listed, rc);
 	return rc;
+}
+
+/*
+ * UNREGISTER of memory that is mapped. The kernel's own driver returns 0 for it, and QEMU
+ * and DPDK rely on that: they go on to unmap the memory from their address space, and
+ * later register whatever comes to the same address. So the container's mappings of it
+ * are removed first, and the device no longer reaches memory that its owner gives up.
+ *
+ * Return: 0; -EBUSY if it is mapped elsewhere; -EINTR; -ENOENT if another thread was faster.
+ */
+static int unregister_mapped(struct tce_container *container, u64 ua, u64 size)
+{
+	int rc = tce_space_lock_killable(&container->space);
+
+	if (rc)
+		return rc;
+	tce_space_unmap_memory(&container->space, ua, size);
+	tce_space_unlock(&container->space);
+	rc = tce_registration_remove(&container->mem.registered, ua, size);
+	return rc == -EBUSY ? TCE_REFUSE(REGION_MAPPED, EBUSY) : rc;
 }
 
 static long ioctl_unregister(struct tce_container *container,
@@ -360,6 +337,8 @@ static long ioctl_unregister(struct tce_container *container,
 	if (smp_load_acquire(&mem->mm) != current->mm)
 		return TCE_REFUSE(NOT_OWNER, EPERM);
 	rc = tce_registration_remove(&mem->registered, ua, size);
+	if (rc == -EBUSY)
+		rc = unregister_mapped(container, ua, size);
 	tce_account_settle(&mem->account);
 	trace_tce_unregister(container->id, ua, size, rc);
 	return rc;

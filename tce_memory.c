@@ -114,30 +114,6 @@ void tce_mem_destroy(struct tce_mem *mem)
 	tce_pinned_destroy(&mem->pinned);
 }
 
-static void registered_keep(struct tce_registered *of)
-{
-	refcount_inc(&container_of(of, struct tce_mem, registered)->users);
-}
-
-/**
- * tce_mem_unwanted() - whose unwanted region keeps memory from being registered?
- * @mem: a bound v2 container's memory, for which tce_registration_add() said -EBUSY
- * @ua: as there; returns where the region begins that keeps it from being registered
- * @size: the same of its size
- *
- * Return: the memory of that container, with one more of &tce_mem.users; NULL if there
- * is none.
- */
-struct tce_mem *tce_mem_unwanted(struct tce_mem *mem, unsigned long *ua,
-				 unsigned long *size)
-{
-	struct tce_registered *of = tce_registration_unwanted(&mem->registered, ua,
-							  size,
-							  registered_keep);
-
-	return of ? container_of(of, struct tce_mem, registered) : NULL;
-}
-
 /**
  * tce_mem_check() - may this memory be mapped?
  * @mem: a bound container's memory, with &tce_process.map_lock held

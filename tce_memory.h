@@ -47,8 +47,6 @@ int tce_mem_bind(struct tce_mem *mem);
 void tce_mem_close(struct tce_mem *mem);
 void tce_mem_owe_all(struct tce_mem *mem);
 void tce_mem_destroy(struct tce_mem *mem);
-struct tce_mem *tce_mem_unwanted(struct tce_mem *mem, unsigned long *ua,
-				 unsigned long *size);
 
 int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
 		  unsigned int shift, bool write);

@@ -28,8 +28,6 @@ struct tce_account;
  * @regs: registrations of it; empty for an orphan; guarded by &tce_process.region_lock
  * @page_shift: the largest IOMMU page that no backing page is smaller than
  * @written: some device may have written to it
- * @unwanted: its last container wanted to unregister it while it was mapped; guarded by
- *	&tce_process.region_lock
  * @mem: the kernel's own entry if the region is listed, else NULL
  * @mapped: if not listed: TCEs that map it
  * @book: if not listed: the pinned pages
@@ -41,7 +39,6 @@ struct tce_region {
 	struct list_head regs;
 	unsigned int page_shift;
 	bool written;
-	bool unwanted;
 	struct mm_iommu_table_group_mem_t *mem;
 	atomic64_t mapped;
 	struct tce_book book;

@@ -9,9 +9,6 @@
  * containers stays as an orphan, pinned and charged, until the process's last container
  * is closed.
  *
- * A client that was refused may take its memory away all the same. When it registers
- * that address again, the same memory stays as it is. Other memory replaces it.
- *
  * Locks, in the order in which they are taken:
  *   &tce_process.registering	one REGISTER of a process at a time. It is held while
  *				pages are pinned, for as long as the client likes.
@@ -56,18 +53,9 @@ static void registration_add(struct tce_registration *reg,
 	found->listed = region->mem;
 }
 
-/* The only registration of a region, if nobody wants that any more; else NULL. */
-static struct tce_registration *
-registration_unwanted(const struct tce_region *region)
-{
-	return region->unwanted && list_is_singular(&region->regs) ?
-		list_first_entry(&region->regs, struct tce_registration,
-				 in_region) : NULL;
-}
-
 /*
- * Who has a range already? What nobody uses or wants any more is let go of: it has the
- * pages of then, and what is there now may be others.
+ * Find the region that has a range already. What no container has registered any more is
+ * released if nothing maps it: it has the pages of then, and what is there now may be others.
  *
  * Return: the region, to be shared; NULL if there is none; -EINVAL; -EBUSY. With these two,
  * *@stop is where the region begins that is in the way.
@@ -78,18 +66,17 @@ static struct tce_region *region_share(struct tce_registered *registered,
 {
 	unsigned long end = ua + (npages << PAGE_SHIFT);
 	struct tce_process *process = registered->process;
-	struct tce_registration *reg;
 	struct tce_region *region;
 
 	lockdep_assert_held(&process->region_lock);
 	if (registered->closed)
 		return ERR_PTR(TCE_REFUSE(CONTAINER_GONE, EINVAL));
-	/* nothing is let go of if one is wanted */
+	/* nothing is released if one is registered */
 	for (region = tce_region_first(process, ua, end);
 	     region && region->ua < end;
 	     region = rb_entry_safe(rb_next(&region->node), struct tce_region,
 				    node)) {
-		if (list_empty(&region->regs) || registration_unwanted(region))
+		if (list_empty(&region->regs))
 			continue;
 		*stop = region->ua;
 		if (region->ua != ua || region->npages != npages)
@@ -101,15 +88,10 @@ static struct tce_region *region_share(struct tce_registered *registered,
 		return region;
 	}
 	while ((region = tce_region_overlap(process, ua, end))) {
-		reg = registration_unwanted(region);
 		*stop = region->ua;
 		if (tce_region_release(process, region))
 			return ERR_PTR(TCE_REFUSE_VALUE(OVERLAPS_MAPPED, EBUSY,
 							region->ua));
-		if (reg) {
-			list_del(&reg->in_registered);
-			kfree(reg);
-		}
 		tce_region_free(region, registered->account);
 	}
 	return NULL;
@@ -209,8 +191,7 @@ static int range_check(const struct tce_process *process, unsigned long ua,
  *
  * Return: 0; -EINVAL if misaligned, empty or overlapping another region, or if the
  * container is closed; -EBUSY if this container has it already, or if it overlaps what a
- * closed container has left mapped in another, or what this container wanted to
- * unregister and still is mapped; -ENOMEM if out of memory or over RLIMIT_MEMLOCK;
+ * closed container has left mapped in another; -ENOMEM if out of memory or over RLIMIT_MEMLOCK;
  * -EFAULT if the range is not all writable memory that can be pinned, or begins at
  * address 0; -EINTR.
  */
@@ -263,124 +244,6 @@ err_free:
 	return rc;
 }
 
-/*
- * Is there a region of just these bounds that its container wanted to unregister, and are
- * the @n pages from @from on still @pages? If these are its last, it is wanted again.
- * @mine: is set if the container that asks is the one that has it
- */
-static bool region_still(struct tce_registered *registered, unsigned long ua,
-			 unsigned long npages, unsigned long from,
-			 struct page **pages, unsigned long n, bool *mine)
-{
-	struct tce_process *process = registered->process;
-	struct tce_region *region;
-	unsigned long i;
-	bool still;
-
-	mutex_lock(&process->region_lock);
-	region = tce_region_find(process, ua);
-	still = region && region->ua == ua && region->npages == npages &&
-		registration_unwanted(region);
-	*mine = still && registration_find(registered, region);
-	for (i = 0; still && i < n; i++)
-		still = tce_region_hpa(region, from + (i << PAGE_SHIFT)) ==
-			tce_page_hpa(pages[i]);
-	if (still && from + (n << PAGE_SHIFT) == tce_region_end(region))
-		region->unwanted = false;
-	mutex_unlock(&process->region_lock);
-	return still;
-}
-
-/**
- * tce_registration_again() - tce_registration_add() of what UNREGISTER was refused for
- * @registered: of a bound container, for which tce_registration_add() said -EBUSY
- * @ua: as there
- * @size: as there
- * @found: as there; stays as it is if it is another memory, or was not refused
- *
- * UNREGISTER has changed nothing, so this need not do anything either, if it is the same
- * memory still. Context: as tce_registration_add().
- *
- * Return: 0; -EAGAIN if it is another memory, or was not refused; -EFAULT, -ENOMEM or
- * -EINTR if it can't be looked at.
- */
-int tce_registration_again(struct tce_registered *registered, unsigned long ua,
-			   unsigned long size, struct tce_found *found)
-{
-	unsigned long npages = size >> PAGE_SHIFT, done, n;
-	struct tce_process *process = registered->process;
-	struct page *pages[16];
-	bool mine = false;
-	long got;
-	int rc;
-
-	rc = mutex_lock_killable(&process->registering);
-	if (rc)
-		return rc;
-	for (done = 0; !rc && done < npages; done += n) {
-		n = min(npages - done, ARRAY_SIZE(pages));
-		/* nobody else is asked before it is known to be ours */
-		if (!region_still(registered, ua, npages, ua, NULL, 0, &mine)) {
-			rc = -EAGAIN;
-			break;
-		}
-		got = fatal_signal_pending(current) ? -EINTR :
-		      pin_user_pages_fast(ua + (done << PAGE_SHIFT), n,
-					  FOLL_WRITE | FOLL_LONGTERM, pages);
-		if (got <= 0) {
-			rc = tce_pin_errno("PIN", got,
-					   ua + (done << PAGE_SHIFT));
-			found->stop = ua + (done << PAGE_SHIFT);
-			break;
-		}
-		n = got;
-		if (!region_still(registered, ua, npages, ua + (done << PAGE_SHIFT),
-				  pages, n, &mine))
-			rc = -EAGAIN;
-		unpin_user_pages(pages, n);
-		cond_resched();
-	}
-	mutex_unlock(&process->registering);
-	/* another container's is process, as any */
-	return rc || mine ? rc : tce_registration_add(registered, ua, size, found);
-}
-
-/**
- * tce_registration_unwanted() - is what keeps memory from being registered unwanted?
- * @registered: of a bound container, for which tce_registration_add() said -EBUSY
- * @ua: as there; returns where the region begins that keeps it from being registered
- * @size: the same of its size
- * @keep: is called with the lock held, for what is returned
- *
- * A container wanted to unregister that region, and was told that it is mapped.
- *
- * Return: what that container has registered; NULL if there is none.
- */
-struct tce_registered *
-tce_registration_unwanted(struct tce_registered *registered, unsigned long *ua,
-			  unsigned long *size,
-			  void (*keep)(struct tce_registered *of))
-{
-	struct tce_process *process = registered->process;
-	struct tce_registration *reg = NULL;
-	struct tce_registered *of = NULL;
-	struct tce_region *region;
-
-	mutex_lock(&process->region_lock);
-	region = tce_region_overlap(process, *ua, *ua + *size);
-	if (region)
-		reg = registration_unwanted(region);
-	/* it is not closed: it has the registration */
-	if (reg) {
-		*ua = region->ua;
-		*size = region->npages << PAGE_SHIFT;
-		of = reg->of;
-		keep(of);
-	}
-	mutex_unlock(&process->region_lock);
-	return of;
-}
-
 /**
  * tce_registration_remove() - undo tce_registration_add()
  * @registered: of a bound container
@@ -418,11 +281,8 @@ int tce_registration_remove(struct tce_registered *registered, unsigned long ua,
 
 	if (list_is_singular(&region->regs)) {
 		rc = tce_region_release(process, region);
-		if (rc) {
-			region->unwanted = true;
-			rc = TCE_REFUSE(REGION_MAPPED, EBUSY);
+		if (rc)
 			goto out_unlock;
-		}
 		released = region;
 	} else {
 		list_del(&reg->in_region);

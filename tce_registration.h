@@ -54,14 +54,8 @@ struct tce_registration {
 
 int tce_registration_add(struct tce_registered *registered, unsigned long ua,
 			 unsigned long size, struct tce_found *found);
-int tce_registration_again(struct tce_registered *registered, unsigned long ua,
-			   unsigned long size, struct tce_found *found);
 int tce_registration_remove(struct tce_registered *registered, unsigned long ua,
 			    unsigned long size);
 void tce_registration_remove_all(struct tce_registered *registered);
-struct tce_registered *
-tce_registration_unwanted(struct tce_registered *registered, unsigned long *ua,
-			  unsigned long *size,
-			  void (*keep)(struct tce_registered *of));
 
 #endif /* TCE_REGISTRATION_H */

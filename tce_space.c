@@ -187,20 +187,15 @@ void tce_space_unmap_all(struct tce_space *space)
  * @size: bytes
  *
  * Context: sleeps; looks at each cell of the space.
- *
- * Return: true if something was unmapped.
  */
-bool tce_space_unmap_memory(struct tce_space *space, u64 ua, u64 size)
+void tce_space_unmap_memory(struct tce_space *space, u64 ua, u64 size)
 {
-	bool some = false;
 	int i;
 
 	space_assert_locked(space);
 	for (i = 0; i < ARRAY_SIZE(space->windows); i++)
 		if (space->windows[i])
-			some |= tce_unmap_memory(&space->windows[i]->table, ua,
-						 size);
-	return some;
+			tce_unmap_memory(&space->windows[i]->table, ua, size);
 }
 
 static struct tce_group *first_group(struct tce_space *space)

@@ -461,14 +461,11 @@ void tce_unmap_count(struct tce_table *table, unsigned long *ours,
  * @size: bytes
  *
  * Context: sleeps; looks at each cell of the table.
- *
- * Return: true if something was unmapped.
  */
-bool tce_unmap_memory(struct tce_table *table, unsigned long ua,
+void tce_unmap_memory(struct tce_table *table, unsigned long ua,
 		      unsigned long size)
 {
 	unsigned long entry = table->tbl->it_offset, end, left, n;
-	bool some = false;
 	__be64 *cell;
 	u64 cookie;
 
@@ -478,17 +475,12 @@ bool tce_unmap_memory(struct tce_table *table, unsigned long ua,
 			left = min_t(unsigned long, left, SZ_64K);
 		for (n = 0; cell && n < left; n++) {
 			cookie = tce_cell_read(&cell[n]);
-			if (!cookie ||
-			    (cookie & ~TCE_COOKIE_OURS) - ua >= size)
-				continue;
-			unmap_entries_of(table, entry + n, 1, true);
-			/* KVM may have emptied the entry, not its cell */
-			some |= !tce_cell_read(&cell[n]);
+			if (cookie && (cookie & ~TCE_COOKIE_OURS) - ua < size)
+				unmap_entries_of(table, entry + n, 1, true);
 		}
 		if (need_resched())
 			cond_resched();
 	}
-	return some;
 }
 
 /**

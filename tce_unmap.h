@@ -12,7 +12,7 @@ int tce_table_unmap(struct tce_table *table, unsigned long first,
 void tce_unmap_table(struct tce_table *table);
 void tce_unmap_count(struct tce_table *table, unsigned long *ours,
 		     unsigned long *others);
-bool tce_unmap_memory(struct tce_table *table, unsigned long ua,
+void tce_unmap_memory(struct tce_table *table, unsigned long ua,
 		      unsigned long size);
 void tce_unmap_leftovers(struct tce_table *table);
 

@@ -4,9 +4,9 @@
  * mapped of memory that is taken from it. It deals with the region of TCE_KEEP bytes;
  * all else goes through.
  *
- * Before QEMU unregisters it for the first time, its first page is mapped at the end of
- * the last window, where the guest maps nothing. And nobody takes that away. After
- * the second time, other memory is put in its place. That is how the kernel sees a
+ * Before QEMU unregisters it, its first page is mapped at the end of the last window, where
+ * the guest maps nothing, and nobody unmaps it. After the second time, other memory is put
+ * in its place. That is how the kernel sees a
  * backend that is freed, and one that comes to the same address. QEMU 7.2 itself never
  * frees a backend that was registered: it forgets to give back a reference.
  *
@@ -65,8 +65,10 @@ static int registration(int fd, unsigned int cmd,
 	if (!keep || reg->size != strtoull(keep, NULL, 0))
 		return syscall(SYS_ioctl, fd, cmd, reg);
 
-	if (undo && ++unregistered == 1)
+	if (undo) {
+		unregistered++;
 		map(fd, reg->vaddr);
+	}
 	rc = syscall(SYS_ioctl, fd, cmd, reg);
 	error = errno;
 	dprintf(2, "keep: %s %#lx: %d\n", undo ? "UNREGISTER" : "REGISTER",

@@ -6,37 +6,6 @@
 #define _GNU_SOURCE
 #include "model.h"
 
-/* Is a region mapped, and its memory the same as when it was registered? */
-static bool still_there(int i)
-{
-	const struct region *r = &model.region[i];
-	unsigned int p;
-
-	for (p = 0; p < r->pages; p++)
-		if (r->phys[p] != model.page[page_at(r->va + p * host.page)].phys)
-			return false;
-	return region_mapped(i) && accessible(r->va, r->pages * host.page, true);
-}
-
-/*
- * What a client has given up may be registered again. Of that only the simple half is
- * predicted here: the very same, with the same memory. The rest are rows of memory/.
- */
-static bool allows_register(uint64_t va, uint64_t size)
-{
-	int i;
-
-	for (i = 0; i < MAX_REGIONS; i++) {
-		const struct region *r = &model.region[i];
-
-		if (given_up(r) && overlaps(r, va, size) &&
-		    (r->va != va || r->pages * host.page != size ||
-		     !still_there(i)))
-			return false;
-	}
-	return true;
-}
-
 static bool allows_group(const struct op *op, const struct container *c)
 {
 	bool open = op->group < GROUPS && model.group[op->group].open;
@@ -142,8 +111,6 @@ bool model_allows(const struct op *op)
 	case OP_OPEN_GROUP: case OP_CLOSE_GROUP: case OP_SET_CONTAINER:
 	case OP_UNSET_CONTAINER: case OP_OPEN_DEVICE: case OP_CLOSE_DEVICE:
 		return allows_group(op, c);
-	case OP_REGISTER:
-		return allows_register(op->a, op->b);
 	case OP_MUNMAP: case OP_MMAP: case OP_MREMAP: case OP_MPROTECT: case OP_DONTNEED:
 		return allows_pages(op);
 	case OP_RESET:

@@ -21,7 +21,6 @@ static void apply_register(struct container *c, const struct op *op)
 			continue;
 		if (model.region[i].users) {
 			model.region[i].users |= me;
-			model.region[i].unwanted = false;
 			return;
 		}
 		/* Left behind, no longer mapped, and now replaced. */
@@ -36,18 +35,20 @@ static void apply_register(struct container *c, const struct op *op)
 	r->va = op->a;
 	r->pages = op->b / host.page;
 	r->users = me;
-	r->unwanted = false;
 	for (p = 0; p < r->pages; p++)
 		r->phys[p] = model.page[page_at(op->a + p * host.page)].phys;
 }
 
 static void apply_unregister(struct container *c, const struct op *op)
 {
-	struct region *r = &model.region[region_find(op->a, op->b)];
+	int i = region_find(op->a, op->b);
+	struct region *r = &model.region[i];
 
 	r->users &= ~(1u << (c - model.object));
-	if (!r->users)
+	if (!r->users) {
+		entries_of_region_drop(c, i);
 		r->used = false;
+	}
 }
 
 static void apply_create(struct container *c, const struct op *op)
@@ -267,7 +268,7 @@ void model_apply(const struct op *op, long rc)
 		return;
 	}
 	if (op->kind == OP_UNREGISTER && rc == -EBUSY)
-		model.region[region_find(op->a, op->b)].unwanted = true;
+		entries_of_region_drop(c, region_find(op->a, op->b));
 	/* Whether the attempt made the container this process's is left open. */
 	if (c && c->version == 2 && c->owner == OWNER_NONE &&
 	    (op->kind == OP_REGISTER || op->kind == OP_CREATE || op->kind == OP_REMOVE))

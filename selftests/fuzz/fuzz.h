@@ -99,7 +99,6 @@ struct region {
 	uint64_t va;
 	unsigned int pages;
 	unsigned int users;	/* mask of containers; 0: one that went left it */
-	bool unwanted;		/* the last of them was refused UNREGISTER */
 	int phys[MAX_PAGES];
 };
 

@@ -104,22 +104,28 @@ void entries_drop(struct container *c, uint64_t iova, uint64_t size)
 	c->entries = to;
 }
 
-bool region_mapped(int region)
+/* UNREGISTER unmaps what its container maps of it. */
+void entries_of_region_drop(struct container *c, int region)
+{
+	int from, to = 0;
+
+	for (from = 0; from < c->entries; from++)
+		if (c->entry[from].region != region)
+			c->entry[to++] = c->entry[from];
+	c->entries = to;
+}
+
+/* Does some container map it, but for @c, which may be NULL? */
+bool region_mapped(int region, const struct container *c)
 {
 	int i, j;
 
 	for (i = 0; i < OBJECTS; i++)
 		for (j = 0; j < model.object[i].entries; j++)
-			if (model.object[i].entry[j].region == region)
+			if (&model.object[i] != c &&
+			    model.object[i].entry[j].region == region)
 				return true;
 	return false;
-}
-
-/* Its only container wanted to unregister it, and was told that it is mapped. */
-bool given_up(const struct region *r)
-{
-	return r->used && r->unwanted && r->users &&
-	       !(r->users & (r->users - 1));
 }
 
 bool overlaps(const struct region *r, uint64_t va, uint64_t size)
@@ -215,7 +221,7 @@ static void container_reset(struct container *c)
 		if (!model.region[i].used || !(model.region[i].users & me))
 			continue;
 		model.region[i].users &= ~me;
-		if (!model.region[i].users && !region_mapped(i))
+		if (!model.region[i].users && !region_mapped(i, NULL))
 			model.region[i].used = false;
 	}
 	regions_settle();
@@ -245,7 +251,7 @@ uint64_t model_locked(uint64_t *most)
 
 		if (!r->used)
 			continue;
-		if (r->users || region_mapped(i))
+		if (r->users || region_mapped(i, NULL))
 			least += r->pages * host.page;
 		else
 			*most += r->pages * host.page;
@@ -295,7 +301,7 @@ long model_pinned(long *most)
 
 		if (!r->used)
 			continue;
-		if (r->users || region_mapped(i))
+		if (r->users || region_mapped(i, NULL))
 			least += r->pages;
 		else
 			extra += r->pages;

@@ -85,7 +85,7 @@ static void predict_register(const struct container *c, const struct op *op,
 			continue;
 		if (!r->users) {
 			/* left behind by a container that went */
-			if (region_mapped(i)) {
+			if (region_mapped(i, NULL)) {
 				must(want, refused, EBUSY);
 				may(want, EINVAL);
 			}
@@ -93,8 +93,6 @@ static void predict_register(const struct container *c, const struct op *op,
 		}
 		if (r->va != va || r->pages * host.page != size)
 			must(want, refused, EINVAL);
-		else if (given_up(r))
-			fresh = false;	/* wanted again, as model_allows() */
 		else if (r->users & 1u << (c - model.object))
 			must(want, refused, EBUSY);
 		else
@@ -121,7 +119,7 @@ static void predict_unregister(const struct container *c, const struct op *op,
 	i = region_find(op->a, op->b);
 	if (i < 0 || !(model.region[i].users & me))
 		must(want, refused, ENOENT);
-	else if (model.region[i].users == me && region_mapped(i))
+	else if (model.region[i].users == me && region_mapped(i, c))
 		must(want, refused, EBUSY);
 	if (!c->enabled)
 		must(want, refused, EPERM);
