@@ -184,7 +184,8 @@ static long ioctl_get_info(struct tce_container *container, union tce_arg *arg)
  * v1: enable the container if @paid is what its window costs. Return: 0; -EAGAIN if
  * it costs *@price; another errno.
  */
-static int try_enable(struct tce_container *container, unsigned long paid,
+static int try_enable(struct tce_container *container,
+		      struct tce_process *process, unsigned long paid,
 		      unsigned long *price)
 {
 	struct tce_space *space = &container->space;
@@ -204,7 +205,7 @@ static int try_enable(struct tce_container *container, unsigned long paid,
 	else if (!table_group->tce32_size)
 		rc = TCE_REFUSE(NO_32BIT_WINDOW, EPERM);
 	else
-		rc = tce_mem_bind(&container->mem);
+		rc = tce_mem_bind(&container->mem, process);
 	if (!rc) {
 		*price = table_group->tce32_size >> PAGE_SHIFT;
 		rc = paid == *price ? 0 : -EAGAIN;
@@ -229,14 +230,18 @@ static int try_enable(struct tce_container *container, unsigned long paid,
 static long ioctl_enable(struct tce_container *container, union tce_arg *arg)
 {
 	struct tce_mem *mem = &container->mem;
+	struct tce_process *process = tce_mem_process(mem);
 	unsigned long paid = 0, price = 0;
 	long rc;
 
+	if (IS_ERR(process))
+		return PTR_ERR(process);
 	rc = mutex_lock_killable(&mem->pinned.charging);
 	if (rc)
-		return rc;
-	for (;;) {
-		rc = try_enable(container, paid, &price);
+		goto out_put;
+	rc = tce_pinned_bind(&mem->pinned);
+	while (!rc) {
+		rc = try_enable(container, process, paid, &price);
 		if (rc != -EAGAIN)
 			break;
 		/* or another group has come since */
@@ -251,6 +256,9 @@ static long ioctl_enable(struct tce_container *container, union tce_arg *arg)
 		tce_account_uncharge(&mem->account, paid);
 	mutex_unlock(&mem->pinned.charging);
 	tce_account_settle(&mem->account);
+out_put:
+	if (process)
+		tce_process_put(process);
 	return rc;
 }
 

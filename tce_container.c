@@ -224,15 +224,21 @@ unsigned long tce_container_older(unsigned long id)
  */
 int tce_container_bind(struct tce_container *container)
 {
+	struct tce_process *process = tce_mem_process(&container->mem);
 	struct tce_space *space = &container->space;
-	int rc = down_write_killable(&space->lock);
+	int rc;
 
-	if (rc)
-		return rc;
-	rc = container->dead ? TCE_REFUSE(CONTAINER_GONE, EINVAL) :
-			       tce_mem_bind(&container->mem);
-	if (rc)
-		up_write(&space->lock);
+	if (IS_ERR(process))
+		return PTR_ERR(process);
+	rc = down_write_killable(&space->lock);
+	if (!rc) {
+		rc = container->dead ? TCE_REFUSE(CONTAINER_GONE, EINVAL) :
+				       tce_mem_bind(&container->mem, process);
+		if (rc)
+			up_write(&space->lock);
+	}
+	if (process)
+		tce_process_put(process);
 	return rc;
 }
 

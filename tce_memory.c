@@ -36,36 +36,49 @@ void tce_mem_init(struct tce_mem *mem, bool v2)
 }
 
 /**
+ * tce_mem_process() - get the process that a container is to be bound to
+ * @mem: the container's memory
+ *
+ * Undone by tce_process_put(). Context: no lock held, as tce_process_get().
+ *
+ * Return: the caller's process; NULL if the container is bound; -EPERM if the caller has no
+ * memory; -ENOMEM.
+ */
+struct tce_process *tce_mem_process(struct tce_mem *mem)
+{
+	/* litmus/bind.litmus */
+	if (smp_load_acquire(&mem->mm))
+		return NULL;
+	if (!current->mm)
+		return ERR_PTR(TCE_REFUSE(NOT_OWNER, EPERM));
+	return tce_process_get(current->mm) ?:
+	       ERR_PTR(TCE_REFUSE(PROCESS_MEMORY, ENOMEM));
+}
+
+/**
  * tce_mem_bind() - make the caller's memory the container's
  * @mem: the container's memory
+ * @process: from tce_mem_process()
  *
  * Context: process; caller keeps other calls for @mem out.
  *
- * Return: 0, also if it was bound to the same memory before; -EPERM if to another one or
- * if the caller has none; -ENOMEM.
+ * Return: 0, also if it was bound to the same memory before; -EPERM if to another one;
+ * -EINTR.
  */
-int tce_mem_bind(struct tce_mem *mem)
+int tce_mem_bind(struct tce_mem *mem, struct tce_process *process)
 {
-	struct tce_process *process;
 	int rc;
 
 	if (mem->mm)
 		return mem->mm == current->mm ? 0 : TCE_REFUSE(NOT_OWNER, EPERM);
-	if (!current->mm)
-		return TCE_REFUSE(NOT_OWNER, EPERM);
-	if (!mem->v2 && !mem->pinned.set) {
-		rc = tce_pinned_bind(&mem->pinned);
-		if (rc)
-			return rc;
-	}
-	process = tce_process_get(current->mm, mem->v2);
-	if (!process)
-		return TCE_REFUSE(PROCESS_MEMORY, ENOMEM);
 	/*
 	 * The last container may be letting go of regions that KVM finds still: there
 	 * must not be a table yet for KVM to put them in.
 	 */
-	mutex_lock(&process->region_lock);
+	rc = mutex_lock_killable(&process->region_lock);
+	if (rc)
+		return rc;
+	tce_process_join(process, mem->v2);
 	mutex_unlock(&process->region_lock);
 
 	mem->process = process;
@@ -73,7 +86,7 @@ int tce_mem_bind(struct tce_mem *mem)
 	mem->registered.process = process;
 	mem->registered.account = &mem->account;
 	mmgrab(current->mm);
-	/* who sees it, without a lock, sees the rest as well (litmus/bind.litmus) */
+	/* whoever sees it, without a lock, sees the rest as well (litmus/bind.litmus) */
 	smp_store_release(&mem->mm, current->mm);
 	return 0;
 }

@@ -43,7 +43,8 @@ struct tce_mem {
 };
 
 void tce_mem_init(struct tce_mem *mem, bool v2);
-int tce_mem_bind(struct tce_mem *mem);
+struct tce_process *tce_mem_process(struct tce_mem *mem);
+int tce_mem_bind(struct tce_mem *mem, struct tce_process *process);
 void tce_mem_close(struct tce_mem *mem);
 void tce_mem_owe_all(struct tce_mem *mem);
 void tce_mem_destroy(struct tce_mem *mem);

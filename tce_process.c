@@ -16,12 +16,18 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include "tce_process.h"
+
+/* How long a process may be gone before it is forgotten */
+#define TCE_FORGET_DELAY	(2 * HZ)
 
 static DEFINE_MUTEX(tce_processes_lock);
 static LIST_HEAD(tce_processes);
 static unsigned long tce_process_last;
+static void forget_processes(struct work_struct *unused);
+static DECLARE_DELAYED_WORK(tce_forget, forget_processes);
 /* Open containers of all processes */
 static atomic_t tce_containers_open = ATOMIC_INIT(0);
 
@@ -59,38 +65,47 @@ static void process_free(struct tce_process *process)
 	kfree_rcu(process, rcu);
 }
 
-/* Forget processes without containers: those that are gone, or all. */
-static void forget_processes(bool all)
+/*
+ * Forget those processes without containers that are gone. Nothing tells when: a notifier
+ * could only be registered under the process's mmap_lock, and who closes a container does
+ * not wait for that. So the others are looked at later.
+ */
+static void forget_processes(struct work_struct *unused)
 {
 	struct tce_process *process, *next;
+	bool later = false;
 
-	list_for_each_entry_safe(process, next, &tce_processes, list)
-		if (!process->users &&
-		    (all || !atomic_read(&process->mm->mm_users)))
+	mutex_lock(&tce_processes_lock);
+	list_for_each_entry_safe(process, next, &tce_processes, list) {
+		if (process->users)
+			continue;
+		if (atomic_read(&process->mm->mm_users))
+			later = true;
+		else
 			process_free(process);
+	}
+	mutex_unlock(&tce_processes_lock);
+	if (later)
+		schedule_delayed_work(&tce_forget, TCE_FORGET_DELAY);
 }
 
 /**
- * tce_process_get() - one container more of a process
- * @mm: the process's memory
- * @v2: which interface the container speaks: it has a part in the regions
+ * tce_process_get() - find the process of some memory, or remember it
+ * @mm: the memory
  *
- * Undone by tce_process_take_last(), when one of v2 is closed, and then
- * tce_process_put().
- * Context: sleeps.
+ * Undone by tce_process_put(). Context: sleeps, and a client at its cgroup's limit is
+ * throttled here, so with no lock held.
  *
  * Return: the process; NULL if there is no memory.
  */
-struct tce_process *tce_process_get(struct mm_struct *mm, bool v2)
+struct tce_process *tce_process_get(struct mm_struct *mm)
 {
 	struct tce_process *process, *new;
 
-	/* who is at a cgroup's limit waits here, and nobody for him */
 	new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
 	if (!new)
 		return NULL;
 	mutex_lock(&tce_processes_lock);
-	forget_processes(false);
 	list_for_each_entry(process, &tce_processes, list)
 		if (process->mm == mm)
 			goto found;
@@ -107,11 +122,27 @@ struct tce_process *tce_process_get(struct mm_struct *mm, bool v2)
 	process->regions = RB_ROOT;
 	list_add(&process->list, &tce_processes);
 found:
-	process->open += v2;
 	process->users++;
 	mutex_unlock(&tce_processes_lock);
 	kfree(new);
 	return process;
+}
+
+/**
+ * tce_process_join() - one container more of a process
+ * @process: the process, with &tce_process.region_lock held
+ * @v2: which interface the container speaks: it has a part in the regions
+ *
+ * Undone by tce_process_take_last(), when one of v2 is closed, and then
+ * tce_process_put().
+ */
+void tce_process_join(struct tce_process *process, bool v2)
+{
+	lockdep_assert_held(&process->region_lock);
+	mutex_lock(&tce_processes_lock);
+	process->open += v2;
+	process->users++;
+	mutex_unlock(&tce_processes_lock);
 }
 
 /**
@@ -160,15 +191,17 @@ struct tce_process *tce_process_find(unsigned long id)
 /**
  * tce_process_put() - one container less
  * @process: of a container that is closed, and that nobody uses any more; or from
- *	tce_process_find()
+ *	tce_process_get() or tce_process_find()
  */
 void tce_process_put(struct tce_process *process)
 {
 	mutex_lock(&tce_processes_lock);
-	if (!--process->users &&
-	    READ_ONCE(process->state) == TCE_PROCESS_SOUND)
-		process_free(process);
-	forget_processes(false);
+	if (!--process->users) {
+		if (READ_ONCE(process->state) == TCE_PROCESS_SOUND)
+			process_free(process);
+		else
+			schedule_delayed_work(&tce_forget, TCE_FORGET_DELAY);
+	}
 	mutex_unlock(&tce_processes_lock);
 }
 
@@ -217,7 +250,11 @@ void tce_process_worsen(struct tce_process *process,
  */
 void tce_process_exit(void)
 {
+	struct tce_process *process, *next;
+
+	cancel_delayed_work_sync(&tce_forget);
 	mutex_lock(&tce_processes_lock);
-	forget_processes(true);
+	list_for_each_entry_safe(process, next, &tce_processes, list)
+		process_free(process);
 	mutex_unlock(&tce_processes_lock);
 }

@@ -35,7 +35,8 @@ enum tce_process_state {
  * @id: its number
  * @pid: of the process, or of the one that it was when it had its first container
  * @open: its containers of v2 that are open
- * @users: its containers, with those that are closed but still in use; and who looks at it
+ * @users: its containers, with those that are closed but still in use; and whoever has it
+ *	from tce_process_get() or tce_process_find()
  * @mm: the process's memory, grabbed
  * @state: see enum tce_process_state
  * @map_lock: what MAP and UNMAP hold, for reading. It guards the windows of the
@@ -67,7 +68,8 @@ struct tce_process {
 
 void tce_process_count(int containers);
 bool tce_process_alone(int containers);
-struct tce_process *tce_process_get(struct mm_struct *mm, bool v2);
+struct tce_process *tce_process_get(struct mm_struct *mm);
+void tce_process_join(struct tce_process *process, bool v2);
 void tce_process_put(struct tce_process *process);
 unsigned long tce_process_older(unsigned long id);
 struct tce_process *tce_process_find(unsigned long id);

@@ -268,7 +268,8 @@ static void use_as_other(struct tce_fixture *fx, void *arg)
 /*
  * The first container of a process is being made known, and waits for memory. Neither
  * another one of it waits for that, nor the last one of another process, which is about
- * to be forgotten. Both of the first process share its regions.
+ * to be forgotten, nor a group that joins the container. Both of the first process share
+ * its regions.
  */
 static void first_container_of_a_process(struct kunit *test)
 {
@@ -290,6 +291,7 @@ static void first_container_of_a_process(struct kunit *test)
 	tce_thread_start(&c, first, leave);
 	tce_thread_join(&b);
 	tce_thread_join(&c);
+	KUNIT_EXPECT_EQ(test, tce_attach(first, tce_group(fx)), 0);
 	complete(&gate.open);
 	tce_thread_join(&a);
 	KUNIT_EXPECT_EQ(test, a.rc, 0);
