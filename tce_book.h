@@ -1,81 +1,74 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The book of a region: which pages it has, and their pins (v2).
+ * The book of a region: where its pages are, and their pins (v2).
  *
- * A grain is a piece of the region, 2^n bytes, aligned. Its word in the book tells all of
- * its pages. It is the first page of the grain, if one pin holds all of it. Or it is an
- * array of single pages.
+ * A region has a word for each grain, an aligned piece of TCE_GRAIN bytes. If the pages of
+ * the grain follow each other in one folio, the word is the hpa of the grain, and one pin
+ * holds them and those of the next grains that follow in the folio. Otherwise the word is an
+ * array of the pages, each of which has a pin. No page of hugetlbfs is smaller than a grain.
  */
 #ifndef TCE_BOOK_H
 #define TCE_BOOK_H
 
-#include <linux/mm_types.h>
+#include <linux/mm.h>
 #include <linux/types.h>
 
 #include "tce_page.h"
 
-/* In a word of a book: an array of the pages of this grain that the region has */
-#define TCE_BOOK_ARRAY	1UL
+/* In a word: it is an array of pages, which begins with the grain's first page */
+#define TCE_BOOK_ARRAY		1UL
+
+#define TCE_GRAIN_SHIFT		21
+#define TCE_GRAIN		BIT(TCE_GRAIN_SHIFT)
+
+int tce_book_pin(unsigned long *words, unsigned long ua, unsigned long npages,
+		 unsigned int *page_shift);
+void tce_book_unpin(unsigned long *words, unsigned long ua,
+		    unsigned long npages, bool dirty);
 
 /**
- * struct tce_book - the pages of a region
- * @grain: log2 of the bytes that a word stands for
- * @page_shift: log2 of the smallest page, of which only those of hugetlbfs count as
- *	larger than PAGE_SIZE: others can be split under us
- * @mask: these bytes, less one
- * @at: the words, as if the first stood for address 0: this saves MAP and UNMAP of one
- *	entry some instructions
- * @pages: the words: a page, or an array with TCE_BOOK_ARRAY. None is an array where a
- *	grain is PAGE_SIZE, or not larger than 2^@page_shift.
- * @one: what @pages points to for a book of one word
+ * tce_book_words() - how many words does a region need?
+ * @ua: first byte
+ * @npages: CPU pages, at least 1
+ *
+ * Return: that.
  */
-struct tce_book {
-	unsigned int grain;
-	unsigned int page_shift;
-	unsigned long mask;
-	struct page **at;
-	struct page **pages;
-	struct page *one;
-};
-
-int tce_book_pin(struct tce_book *book, unsigned long ua, unsigned long npages,
-		 u64 *stop);
-void tce_book_unpin(struct tce_book *book, unsigned long ua,
-		    unsigned long npages, bool dirty);
-void tce_book_hpas(const struct tce_book *book, unsigned long ua,
-		   unsigned long n, unsigned int shift, unsigned long *hpas);
+static inline unsigned long tce_book_words(unsigned long ua,
+					   unsigned long npages)
+{
+	return ((ua + (npages << PAGE_SHIFT) - 1) >> TCE_GRAIN_SHIFT) -
+		(ua >> TCE_GRAIN_SHIFT) + 1;
+}
 
 /**
  * tce_book_array() - the single pages of a grain
- * @page: a word of a book
+ * @word: its word
  *
- * Return: the array, as if it had all pages of the grain; NULL if the word is a page.
+ * Return: the array; NULL if the pages follow each other.
  */
-static __always_inline struct page **tce_book_array(struct page *page)
+static __always_inline struct page **tce_book_array(unsigned long word)
 {
-	unsigned long word = (unsigned long)page;
-
 	return word & TCE_BOOK_ARRAY ? (struct page **)(word ^ TCE_BOOK_ARRAY) :
 				       NULL;
 }
 
 /**
  * tce_book_hpa() - where a byte of a region is
- * @book: its book
- * @ua: an address inside
+ * @word: the word of its grain
+ * @ua: where user space sees it
  *
  * Return: its hpa.
  */
-static __always_inline unsigned long
-tce_book_hpa(const struct tce_book *book, unsigned long ua)
+static __always_inline unsigned long tce_book_hpa(unsigned long word,
+						  unsigned long ua)
 {
-	struct page *page = book->at[ua >> book->grain];
+	unsigned long offset = ua & (TCE_GRAIN - 1);
+	struct page **pages = tce_book_array(word);
 
-	if (unlikely((unsigned long)page & TCE_BOOK_ARRAY))
-		return tce_page_hpa(tce_book_array(page)[(ua & book->mask) >>
-							 PAGE_SHIFT]) +
+	if (unlikely(pages))
+		return tce_page_hpa(pages[offset >> PAGE_SHIFT]) +
 			offset_in_page(ua);
-	return tce_page_hpa(page) + (ua & book->mask);
+	return word + offset;
 }
 
 #endif /* TCE_BOOK_H */

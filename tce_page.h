@@ -22,7 +22,7 @@
  */
 #define TCE_COOKIE_OURS	BIT_ULL(63)
 
-/* Pages to pin at once: long enough to be cheap, short enough to be killed */
+/* Pages to work on at once: long enough to be cheap, short enough to be killed */
 #define TCE_PIN_CHUNK	SZ_8K
 
 /**
@@ -70,5 +70,9 @@ static inline int tce_pin_errno(const char *reason, long rc, u64 ua)
 		return -EINTR;
 	return tce_refuse(reason, rc == -ENOMEM ? -ENOMEM : -EFAULT, ua);
 }
+
+unsigned long tce_pages_pin(struct page **pages, unsigned long ua,
+			    unsigned long n, bool write, int *rc);
+void tce_pages_unpin(struct page **pages, unsigned long n);
 
 #endif /* TCE_PAGE_H */

@@ -17,11 +17,9 @@
  *
  * Never fails: to take pins for entries, and to put them.
  */
-#include <linux/delay.h>
 #include <linux/hash.h>
 #include <linux/list.h>
 #include <linux/mm.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "compat/older.h"
@@ -29,9 +27,6 @@
 #include "tce_page.h"
 #include "tce_pin.h"
 #include "tce_refusal.h"
-
-/* Pinning of movable memory fails while somebody else does the same: so often, 1 ms apart */
-#define TCE_PIN_TRIES	20
 
 /*
  * Buckets of a set: eight pages in each, for a window of 2 GiB that is full of 64K pages.
@@ -68,16 +63,16 @@ void tce_pinned_init(struct tce_pinned *pinned, struct tce_account *account)
 }
 
 /**
- * tce_pinned_bind() - the container gets an owner
- * @pinned: of the container
+ * tce_pinned_bind() - get ready for an owner's pins
+ * @pinned: of the container, with &tce_pinned.charging held
  *
- * Undone by tce_pinned_destroy().
+ * Once is enough. Undone by tce_pinned_destroy().
  *
  * Return: 0; -ENOMEM.
  */
 int tce_pinned_bind(struct tce_pinned *pinned)
 {
-	if (TCE_PER_PAGE == 1)
+	if (TCE_PER_PAGE == 1 || pinned->set)
 		return 0;
 	pinned->set = kvcalloc(1UL << TCE_SET_BITS, sizeof(*pinned->set),
 			       GFP_KERNEL_ACCOUNT);
@@ -351,39 +346,20 @@ unsigned long tce_pin_put_cells(struct tce_pinned *pinned, __be64 *cells,
 /* Pin some pages, whose number is counted already. Return: 0; -ENOMEM; -EFAULT; -EINTR */
 static int pin_pages(struct tce_pins *pins, unsigned long n, bool write)
 {
-	unsigned int tries = 0;
-	struct page **pages;
-	long got;
+	int rc;
 
-	while (pins->n < n) {
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		pages = pins->pages + pins->n;
-		got = pin_user_pages_fast(pins->ua + (pins->n << PAGE_SHIFT),
-					  min_t(unsigned long, n - pins->n,
-						TCE_PIN_CHUNK),
-					  FOLL_LONGTERM | (write ? FOLL_WRITE : 0),
-					  pages);
-		/* it has to move, but somebody else holds it for a moment */
-		if (got == -ENOMEM && tries++ < TCE_PIN_TRIES) {
-			msleep(1);
-			continue;
-		}
-		if (got <= 0)
-			return tce_pin_errno("PIN", got,
-					     tce_pins_end(pins));
-		for (; TCE_PER_PAGE > 1 && got; got--, pins->n++, pages++)
-			if (pin_share(pins->pinned, *pages))
-				goto err_unpin;
-		pins->n += got;
-		if (need_resched())
-			cond_resched();
+	n = tce_pages_pin(pins->pages, pins->ua, n, write, &rc);
+	if (TCE_PER_PAGE == 1) {
+		pins->n = n;
+		return rc;
 	}
-	return 0;
-
-err_unpin:
-	unpin_user_pages(pages, got);
-	return TCE_REFUSE(PIN_SET_MEMORY, ENOMEM);
+	for (; pins->n < n; pins->n++) {
+		if (pin_share(pins->pinned, pins->pages[pins->n])) {
+			tce_pages_unpin(pins->pages + pins->n, n - pins->n);
+			return TCE_REFUSE(PIN_SET_MEMORY, ENOMEM);
+		}
+	}
+	return rc;
 }
 
 /**

@@ -27,6 +27,7 @@
 
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
+#include <linux/overflow.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
@@ -124,6 +125,31 @@ void tce_region_insert(struct tce_process *process, struct tce_region *region)
 }
 
 /*
+ * The hpa of each of @n IOMMU pages of one grain, which are no smaller than the CPU's; of
+ * one if it is no smaller than the grain.
+ */
+static unsigned long grain_hpas(const struct tce_region *region,
+				unsigned long ua, unsigned long n,
+				unsigned int shift, unsigned long *hpas)
+{
+	unsigned long offset = ua & (TCE_GRAIN - 1), word, i;
+	struct page **pages;
+
+	n = min(n, max((TCE_GRAIN - offset) >> shift, 1UL));
+	word = *tce_region_word(region, ua);
+	pages = tce_book_array(word);
+	if (pages) {
+		pages += offset >> PAGE_SHIFT;
+		for (i = 0; i < n; i++)
+			hpas[i] = tce_page_hpa(pages[i << (shift - PAGE_SHIFT)]);
+	} else {
+		for (i = 0, word += offset; i < n; i++, word += 1UL << shift)
+			hpas[i] = word;
+	}
+	return n;
+}
+
+/*
  * The hpa of each of @n IOMMU pages that are no smaller than the CPU's. False
  * if one is not aligned: the platform has a BUG_ON() for that.
  */
@@ -131,17 +157,17 @@ static bool region_hpas(const struct tce_region *region, unsigned long ua,
 			unsigned long n, unsigned int shift,
 			unsigned long *hpas)
 {
-	struct mm_iommu_table_group_mem_t *mem = region->mem;
-	unsigned long step = 1UL << shift, *end = hpas + n, *hpa;
+	unsigned long step = 1UL << shift, i, some;
 
-	if (!mem)
-		tce_book_hpas(&region->book, ua, n, shift, hpas);
-	for (hpa = hpas; mem && hpa < end; hpa++, ua += step)
-		if (mm_iommu_ua_to_hpa(mem, ua, 0, hpa))
+	for (i = 0; i < n; i += some, ua += some << shift) {
+		some = 1;
+		if (!region->mem)
+			some = grain_hpas(region, ua, n - i, shift, hpas + i);
+		else if (mm_iommu_ua_to_hpa(region->mem, ua, 0, hpas + i))
 			return false;
-
-	for (hpa = hpas; shift > PAGE_SHIFT && hpa < end; hpa++)
-		if (*hpa & (step - 1))
+	}
+	for (i = 0; shift > PAGE_SHIFT && i < n; i++)
+		if (hpas[i] & (step - 1))
 			return false;
 	return true;
 }
@@ -219,7 +245,7 @@ static unsigned int region_page_shift(struct tce_region *region)
 	unsigned long i;
 
 	if (!region->mem)
-		return min(shift, region->book.page_shift);
+		return min(shift, region->page_shift);
 	for (i = 0; i < region->npages && shift > PAGE_SHIFT; ) {
 		unsigned long hpa = tce_region_hpa(region,
 					       region->ua + (i << PAGE_SHIFT));
@@ -248,9 +274,8 @@ static bool region_mistaken(struct tce_region *region)
 				   region->page_shift + 1, &hpa);
 }
 
-/* Return: 0; an errno, with how far it came in *@stop */
-static int region_pin(struct tce_process *process, struct tce_region *region,
-		      u64 *stop)
+/* Return: 0; an errno */
+static int region_pin(struct tce_process *process, struct tce_region *region)
 {
 	/* waits for the process's own mmap_lock, as the page faults do */
 	int rc = account_locked_vm(process->mm, region->npages, true);
@@ -258,7 +283,8 @@ static int region_pin(struct tce_process *process, struct tce_region *region,
 	if (rc)
 		return TCE_REFUSE_VALUE(LOCKED_LIMIT, ENOMEM,
 					rlimit(RLIMIT_MEMLOCK));
-	rc = tce_book_pin(&region->book, region->ua, region->npages, stop);
+	rc = tce_book_pin(region->words, region->ua, region->npages,
+			  &region->page_shift);
 	if (rc)
 		account_locked_vm(process->mm, region->npages, false);
 	return rc;
@@ -286,10 +312,10 @@ int tce_region_unlist(struct tce_region *region)
 void tce_region_free(struct tce_region *region, struct tce_account *account)
 {
 	if (!region->mem)
-		tce_book_unpin(&region->book, region->ua, region->npages,
+		tce_book_unpin(region->words, region->ua, region->npages,
 			       region->written);
 	tce_account_owe(account, region->npages);
-	kfree(region);
+	kvfree(region);
 }
 
 /* Some device may still reach the region: its pages are never free again. */
@@ -322,23 +348,31 @@ static void region_keep_pages(const struct tce_region *region)
  */
 int tce_region_release(struct tce_process *process, struct tce_region *region)
 {
-	int rc = 0;
+	bool mapped, written;
 
 	lockdep_assert_held(&process->region_lock);
-	if (region->mem && region->written)
-		region_mark_dirty(region);
-
 	down_write(&process->map_lock);
-	if (atomic64_read(&region->mapped) ||
-	    (region->mem && tce_region_unlist(region))) {
-		rc = -EBUSY;
-	} else {
+	mapped = atomic64_read(&region->mapped);
+	written = region->written;
+	if (!mapped && written && region->mem) {
+		/* marking sleeps, and the kernel's list unpins as it lets go */
+		region->written = false;
+		up_write(&process->map_lock);
+		region_mark_dirty(region);
+		down_write(&process->map_lock);
+		/* a MAP that came in between may have been unmapped again */
+		mapped = atomic64_read(&region->mapped) || region->written;
+		region->written = true;
+	}
+	if (!mapped && region->mem)
+		mapped = tce_region_unlist(region);
+	if (!mapped) {
 		rb_erase(&region->node, &process->regions);
 		if (region->mem)
 			process->listed--;
 	}
 	up_write(&process->map_lock);
-	return rc;
+	return mapped ? -EBUSY : 0;
 }
 
 /**
@@ -405,7 +439,6 @@ bool tce_region_listable(const struct tce_process *process)
  * @ua: first byte
  * @npages: CPU pages
  * @listable: put it into the kernel's list. It may not get there; see &tce_region.mem
- * @stop: how far it came is returned here, if it was refused there
  *
  * Charges locked_vm. Undone by tce_region_free(). Context: the owner of the memory;
  * sleeps for as long as he likes, ends early on SIGKILL.
@@ -414,13 +447,15 @@ bool tce_region_listable(const struct tce_process *process)
  */
 struct tce_region *tce_region_create(struct tce_process *process,
 				     unsigned long ua, unsigned long npages,
-				     bool listable, u64 *stop)
+				     bool listable)
 {
+	unsigned long words = listable ? 0 : tce_book_words(ua, npages);
 	struct tce_region *region;
 	long rc;
 
 	lockdep_assert_held(&process->registering);
-	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
+	region = kvzalloc(struct_size(region, words, words),
+			  GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!region)
 		return ERR_PTR(TCE_REFUSE(REGION_MEMORY, ENOMEM));
 	region->ua = ua;
@@ -435,10 +470,10 @@ struct tce_region *tce_region_create(struct tce_process *process,
 		else if (rc)
 			rc = tce_pin_errno("KERNEL_LIST_NEW", rc, ua);
 	} else {
-		rc = region_pin(process, region, stop);
+		rc = region_pin(process, region);
 	}
 	if (rc) {
-		kfree(region);
+		kvfree(region);
 		return ERR_PTR(rc);
 	}
 
@@ -446,12 +481,8 @@ struct tce_region *tce_region_create(struct tce_process *process,
 	/* -EBUSY if KVM maps it already: then it can't be taken back */
 	if (region_mistaken(region) &&
 	    !mm_iommu_put(process->mm, region->mem)) {
-		region->mem = NULL;
-		rc = region_pin(process, region, stop);
-		if (rc) {
-			kfree(region);
-			return ERR_PTR(rc);
-		}
+		kvfree(region);
+		return tce_region_create(process, ua, npages, false);
 	}
 	return region;
 }

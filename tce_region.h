@@ -15,7 +15,6 @@
 
 #include <asm/mmu_context.h>
 
-#include "tce_book.h"
 #include "tce_process.h"
 
 struct tce_account;
@@ -30,7 +29,7 @@ struct tce_account;
  * @written: some device may have written to it
  * @mem: the kernel's own entry if the region is listed, else NULL
  * @mapped: if not listed: TCEs that map it
- * @book: if not listed: the pinned pages
+ * @words: if not listed: where its pages are, see tce_book.h
  */
 struct tce_region {
 	struct rb_node node;
@@ -41,7 +40,7 @@ struct tce_region {
 	bool written;
 	struct mm_iommu_table_group_mem_t *mem;
 	atomic64_t mapped;
-	struct tce_book book;
+	unsigned long words[];
 };
 
 /**
@@ -64,7 +63,7 @@ void tce_region_insert(struct tce_process *process, struct tce_region *region);
 bool tce_region_listable(const struct tce_process *process);
 struct tce_region *tce_region_create(struct tce_process *process,
 				     unsigned long ua, unsigned long npages,
-				     bool listable, u64 *stop);
+				     bool listable);
 void tce_region_free(struct tce_region *region, struct tce_account *account);
 int tce_region_release(struct tce_process *process, struct tce_region *region);
 void tce_region_abandon(struct tce_process *process, struct tce_region *region,

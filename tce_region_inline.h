@@ -56,6 +56,20 @@ static __always_inline void tce_region_written(struct tce_region *region,
 }
 
 /**
+ * tce_region_word() - the word of a grain
+ * @region: the region, which is not listed
+ * @ua: an address inside
+ *
+ * Return: where the word is.
+ */
+static __always_inline const unsigned long *
+tce_region_word(const struct tce_region *region, unsigned long ua)
+{
+	return &region->words[(ua >> TCE_GRAIN_SHIFT) -
+			      (region->ua >> TCE_GRAIN_SHIFT)];
+}
+
+/**
  * tce_region_hpa() - where a byte of a region is
  * @region: the region
  * @ua: an address inside
@@ -68,7 +82,7 @@ tce_region_hpa(const struct tce_region *region, unsigned long ua)
 	unsigned long hpa;
 
 	if (!region->mem)
-		return tce_book_hpa(&region->book, ua);
+		return tce_book_hpa(*tce_region_word(region, ua), ua);
 	if (mm_iommu_ua_to_hpa(region->mem, ua, 0, &hpa))
 		return 0;
 	return hpa;

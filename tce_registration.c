@@ -57,12 +57,10 @@ static void registration_add(struct tce_registration *reg,
  * Find the region that has a range already. What no container has registered any more is
  * released if nothing maps it: it has the pages of then, and what is there now may be others.
  *
- * Return: the region, to be shared; NULL if there is none; -EINVAL; -EBUSY. With these two,
- * *@stop is where the region begins that is in the way.
+ * Return: the region, to be shared; NULL if there is none; -EINVAL; -EBUSY.
  */
 static struct tce_region *region_share(struct tce_registered *registered,
-				       unsigned long ua, unsigned long npages,
-				       u64 *stop)
+				       unsigned long ua, unsigned long npages)
 {
 	unsigned long end = ua + (npages << PAGE_SHIFT);
 	struct tce_process *process = registered->process;
@@ -78,7 +76,6 @@ static struct tce_region *region_share(struct tce_registered *registered,
 				    node)) {
 		if (list_empty(&region->regs))
 			continue;
-		*stop = region->ua;
 		if (region->ua != ua || region->npages != npages)
 			return ERR_PTR(TCE_REFUSE_VALUE(OVERLAPS, EINVAL,
 							region->ua));
@@ -88,7 +85,6 @@ static struct tce_region *region_share(struct tce_registered *registered,
 		return region;
 	}
 	while ((region = tce_region_overlap(process, ua, end))) {
-		*stop = region->ua;
 		if (tce_region_release(process, region))
 			return ERR_PTR(TCE_REFUSE_VALUE(OVERLAPS_MAPPED, EBUSY,
 							region->ua));
@@ -124,7 +120,7 @@ static int register_new(struct tce_registration *reg, unsigned long ua,
 	int rc;
 
 	/* as long as the client likes */
-	region = tce_region_create(process, ua, npages, listable, &found->stop);
+	region = tce_region_create(process, ua, npages, listable);
 	rc = PTR_ERR_OR_ZERO(region);
 
 	mutex_lock(&process->region_lock);
@@ -171,8 +167,8 @@ static int range_check(const struct tce_process *process, unsigned long ua,
 	if (npages > totalram_pages() &&
 	    npages > READ_ONCE(process->mm->total_vm))
 		return TCE_REFUSE(MORE_THAN_MAPPED, ENOMEM);
-	/* the books would not fit into the host's memory, and the kernel says so */
-	if (npages / (PAGE_SIZE / sizeof(struct page *)) >= totalram_pages())
+	/* kvmalloc() has a limit of INT_MAX, and older kernels warn */
+	if (tce_book_words(ua, npages) >= SZ_128M)
 		return TCE_REFUSE(MORE_THAN_BOOKS, ENOMEM);
 	return 0;
 }
@@ -220,7 +216,7 @@ int tce_registration_add(struct tce_registered *registered, unsigned long ua,
 	rc = mutex_lock_killable(&process->region_lock);
 	if (rc)
 		goto err_unlock;
-	region = region_share(registered, ua, npages, &found->stop);
+	region = region_share(registered, ua, npages);
 	listable = !region && tce_region_listable(process);
 	process->listed += listable;
 	if (!IS_ERR_OR_NULL(region))

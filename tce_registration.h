@@ -29,13 +29,10 @@ struct tce_registered {
  * struct tce_found - what REGISTER has found out
  * @page_shift: see &tce_region.page_shift; 0 if it was refused
  * @listed: the kernel's list has the region
- * @stop: if it was refused: the address where it was, or where the region begins that is
- *	in the way; else of no use
  */
 struct tce_found {
 	unsigned int page_shift;
 	bool listed;
-	u64 stop;
 };
 
 /**

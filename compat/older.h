@@ -63,8 +63,8 @@ static inline size_t list_count_nodes(struct list_head *head)
  */
 static inline void unpin_user_folio(struct folio *folio, unsigned long npages)
 {
-	while (npages--)
-		unpin_user_page(&folio->page);
+	/* each page of a folio has the folio's pins */
+	unpin_user_page_range_dirty_lock(&folio->page, npages, false);
 }
 #endif
 

@@ -71,10 +71,10 @@ static void v2_huge_and_ordinary(struct kunit *test, bool behind, bool kvm)
 	ua = min(ua, plain);
 	if (behind) {
 		/* the kernel's list is no place for it, and then the pages are gone */
-		tce_fault_arm(fx->mock, TCE_FAULT_PIN, 1, -ENOMEM);
+		tce_fault_arm(fx->mock, TCE_FAULT_PIN, 1, -EFAULT);
 		rc = tce_register(client, ua, 2 * huge);
 		if (tce_fault_disarm(fx->mock))
-			KUNIT_EXPECT_EQ(test, rc, -ENOMEM);
+			KUNIT_EXPECT_EQ(test, rc, -EFAULT);
 		else
 			KUNIT_ASSERT_EQ(test, tce_unregister(client, ua,
 							     2 * huge), 0);

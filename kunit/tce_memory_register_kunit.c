@@ -388,15 +388,31 @@ static void pinning_fails(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, tce_unmap(v1, 0, SZ_4K), 0);
 	locked = tce_charged(fx);
-	tce_fault_arm(fx->mock, TCE_FAULT_PIN, 1, err->from);
-	KUNIT_EXPECT_EQ(test, tce_register(v2, ua, SZ_256K), err->to);
-	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
 	/* pages that may have to move are tried more than once */
+	tce_fault_arm_sticky(fx->mock, TCE_FAULT_PIN, err->from);
+	KUNIT_EXPECT_EQ(test, tce_register(v2, ua, SZ_256K), err->to);
+	KUNIT_EXPECT_GE(test, tce_fault_disarm(fx->mock), 1);
 	tce_fault_arm_sticky(fx->mock, TCE_FAULT_PIN, err->from);
 	KUNIT_EXPECT_EQ(test, tce_map(v1, 0, ua, SZ_256K, TCE_RW), err->to);
 	KUNIT_EXPECT_GE(test, tce_fault_disarm(fx->mock), 1);
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), locked);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+}
+
+/* Pages that have to move, while somebody else holds them for a moment */
+static void pinning_fails_for_a_moment(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *v1 = tce_ready(fx, false, NULL);
+	struct tce_client *v2 = tce_open(test->priv, true);
+	unsigned long ua = tce_plain(fx, SZ_256K);
+
+	tce_fault_arm(fx->mock, TCE_FAULT_PIN, 1, -ENOMEM);
+	KUNIT_EXPECT_EQ(test, tce_register(v2, ua, SZ_256K), 0);
+	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
+	tce_fault_arm(fx->mock, TCE_FAULT_PIN, 1, -ENOMEM);
+	KUNIT_EXPECT_EQ(test, tce_map(v1, 0, ua, SZ_256K, TCE_RW), 0);
+	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
 }
 
 /* The kernel's own registration reports a short pin as a number of pages. */
@@ -455,6 +471,20 @@ struct gone {
 	struct mm_struct *mm;
 };
 
+static int mem_join(struct tce_mem *mem)
+{
+	struct tce_process *process;
+	int rc;
+
+	tce_mem_init(mem, true);
+	process = tce_mem_process(mem);
+	if (IS_ERR_OR_NULL(process))
+		return -ENOMEM;
+	rc = tce_mem_bind(mem, process);
+	tce_process_put(process);
+	return rc;
+}
+
 static void mem_leave(struct tce_mem *mem)
 {
 	tce_mem_close(mem);
@@ -469,46 +499,27 @@ static void leave_something(struct tce_fixture *fx, void *arg)
 	gone->mm = current->mm;
 	mmgrab(gone->mm);
 	refs = atomic_read(&gone->mm->mm_count);
-	tce_mem_init(&gone->mem, true);
-	KUNIT_EXPECT_EQ(fx->test, tce_mem_bind(&gone->mem), 0);
+	KUNIT_EXPECT_EQ(fx->test, mem_join(&gone->mem), 0);
 	tce_process_worsen(gone->mem.process, TCE_PROCESS_STUCK);
 	mem_leave(&gone->mem);
 	KUNIT_EXPECT_EQ(fx->test, atomic_read(&gone->mm->mm_count), refs + 1);
 }
 
-/* What is kept of a process goes when it is gone, and others' containers come or go. */
+/* What is kept of a process goes when it is gone, whoever else comes or goes. */
 static void process_is_gone(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
-	struct tce_mem *mem;
 	struct gone *gone;
-	int comes, refs, i;
+	int i;
 
 	gone = kunit_kzalloc(test, sizeof(*gone), GFP_KERNEL);
-	mem = kunit_kzalloc(test, sizeof(*mem), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, gone);
-	KUNIT_ASSERT_NOT_NULL(test, mem);
-	for (comes = 0; comes < 2; comes++) {
-		memset(gone, 0, sizeof(*gone));
-		memset(mem, 0, sizeof(*mem));
-		tce_mem_init(mem, true);
-		if (!comes)
-			KUNIT_EXPECT_EQ(test, tce_mem_bind(mem), 0);
-		tce_do_as_other(fx, true, leave_something, gone);
-		for (i = 0; i < 500 && atomic_read(&gone->mm->mm_users); i++)
-			msleep(20);
-		/* the thread itself is gone a little later */
-		msleep(50);
-		refs = atomic_read(&gone->mm->mm_count);
-		if (comes)
-			KUNIT_EXPECT_EQ(test, tce_mem_bind(mem), 0);
-		else
-			mem_leave(mem);
-		KUNIT_EXPECT_EQ(test, atomic_read(&gone->mm->mm_count), refs - 1);
-		if (comes)
-			mem_leave(mem);
-		mmdrop(gone->mm);
-	}
+	tce_do_as_other(fx, true, leave_something, gone);
+	/* ours is the last reference */
+	for (i = 0; i < 1500 && atomic_read(&gone->mm->mm_count) > 1; i++)
+		msleep(20);
+	KUNIT_EXPECT_EQ(test, atomic_read(&gone->mm->mm_count), 1);
+	mmdrop(gone->mm);
 }
 
 static struct kunit_case tce_memory_register_cases[] = {
@@ -526,6 +537,7 @@ static struct kunit_case tce_memory_register_cases[] = {
 	KUNIT_CASE(pinned_in_pieces),
 	KUNIT_CASE(pinned_in_pieces_v1),
 	KUNIT_CASE_PARAM(pinning_fails, error_gen_params),
+	KUNIT_CASE(pinning_fails_for_a_moment),
 	KUNIT_CASE_PARAM(registering_with_the_kernel_fails, error_gen_params),
 	KUNIT_CASE(belongs_to_the_first_process),
 	KUNIT_CASE(process_is_gone),

@@ -166,12 +166,7 @@ struct tce_visit {
  * @gate: where the next thread that pins memory, or takes a region from the
  *	kernel's list, has to wait; may be NULL
  * @pinned_gate: where the next thread that has pinned memory has to wait
- * @look_left: looks at how large a page is mapped that are made to be wrong
- * @look_ua: where they have to be for that
- * @look_size: the same: bytes
- * @look_shift: what such a one finds: log2 of a smaller one, or 0 for none
- * @look_alone: they show nothing of the next pages
- * @look_entry: what is looked at then
+ * @blind: page tables show no huge page
  * @table_gate: where the next thread that writes entries of a MAP stops, which must
  *	not be one that writes a single entry
  * @eeh_gate: the same for an EEH operation
@@ -232,12 +227,7 @@ struct tce_mock {
 
 	struct tce_gate *gate;
 	struct tce_gate *pinned_gate;
-	unsigned int look_left;
-	unsigned long look_ua;
-	unsigned long look_size;
-	unsigned int look_shift;
-	bool look_alone;
-	pte_t look_entry[2];
+	bool blind;
 	struct tce_gate *alloc_gate;
 	struct tce_gate *table_gate;
 	struct tce_gate *eeh_gate;

@@ -10,7 +10,8 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 
-#include "../tce_memory.h"
+#include "../tce_container.h"
+#include "../tce_region_inline.h"
 #include "tce_together.h"
 
 /* The same for who writes entries, rather than who pins pages */
@@ -450,6 +451,7 @@ static void entries_and_regions_wait(struct kunit *test)
 	};
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_share(test, true, NULL);
+	struct tce_process *process;
 	struct tce_thread thread;
 	struct tce_mem *other;
 	bool waited, killed;
@@ -459,7 +461,10 @@ static void entries_and_regions_wait(struct kunit *test)
 	other = kunit_kzalloc(test, sizeof(*other), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, other);
 	tce_mem_init(other, true);
-	KUNIT_EXPECT_EQ(test, tce_mem_bind(other), 0);
+	process = tce_mem_process(other);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(process));
+	KUNIT_EXPECT_EQ(test, tce_mem_bind(other, process), 0);
+	tce_process_put(process);
 	for (i = 0; other->process && i < ARRAY_SIZE(steps); i++) {
 		struct rw_semaphore *map_lock = &other->process->map_lock;
 
@@ -524,6 +529,45 @@ static void disable_during_a_map(struct kunit *test)
 	}
 }
 
+static void unregister_shared(struct tce_thread *thread)
+{
+	thread->rc = tce_unregister(&thread->view, tce_shared, TCE_SHARED_SIZE);
+}
+
+/*
+ * UNREGISTER waits for a MAP, which lets a device write for the first time. What KVM could
+ * find is unpinned by the kernel, but we mark it as written to.
+ */
+static void map_before_unregister(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_process *process;
+	struct tce_region *region;
+	struct tce_client *client;
+	struct tce_thread a;
+	struct page *page;
+
+	tce_watch(fx);
+	client = tce_share(test, true, NULL);
+	process = tce_container_find(client->data)->mem.process;
+	page = tce_page(fx, tce_shared);
+	down_read(&process->map_lock);
+	region = tce_region_find(process, tce_shared);
+	KUNIT_EXPECT_NOT_NULL(test, region);
+	KUNIT_EXPECT_NOT_NULL(test, region->mem);
+	tce_thread_start(&a, client, unregister_shared);
+	while (!rwsem_is_contended(&process->map_lock))
+		msleep(20);
+	ClearPageDirty(page);
+	/* as the MAP does with this lock held */
+	tce_region_written(region, true);
+	up_read(&process->map_lock);
+	tce_thread_join(&a);
+	fx->busy = false;
+	KUNIT_EXPECT_EQ(test, a.rc, 0);
+	KUNIT_EXPECT_TRUE(test, PageDirty(page));
+}
+
 static struct kunit_case tce_threads_wait_cases[] = {
 	KUNIT_CASE(same_range_waits),
 	KUNIT_CASE(unmapped_is_killed),
@@ -534,6 +578,7 @@ static struct kunit_case tce_threads_wait_cases[] = {
 	KUNIT_CASE(register_keeps_nobody),
 	KUNIT_CASE(entries_and_regions_wait),
 	KUNIT_CASE(disable_during_a_map),
+	KUNIT_CASE(map_before_unregister),
 	{}
 };
 

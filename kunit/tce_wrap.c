@@ -187,44 +187,25 @@ static bool is_folio_pinned(struct tce_mock *mock, struct folio *folio)
 	return false;
 }
 
-/* The mock counts the pins of a folio by the folio, if it is mapped as huge, and pinned. */
-static bool note_whole(struct tce_mock *mock, pte_t entry)
-{
-	unsigned long pfn = pte_pfn(entry);
-
-	if (!pte_hw_valid(entry) || !pfn_valid(pfn) ||
-	    !is_folio_pinned(mock, page_folio(pfn_to_page(pfn))))
-		return false;
-	tce_mock_whole(mock, pfn);
-	return true;
-}
-
 /*
- * The driver asks whether what it has pinned is mapped as a huge page, here and maybe by
- * the entries beside. By now it may be other memory, which nobody has pinned.
+ * The driver asks whether what it has pinned is mapped as a huge page. By now it may be other
+ * memory, which nobody has pinned. The mock counts the pins of a huge page by the folio.
  */
 pte_t *__wrap___find_linux_pte(pgd_t *pgdir, unsigned long ea, bool *is_thp,
 			       unsigned int *hshift)
 {
 	pte_t *entry = __real___find_linux_pte(pgdir, ea, is_thp, hshift);
 	struct tce_mock *mock = tce_mock_current();
-	unsigned long i, beside;
+	unsigned long pfn;
 
 	if (!mock || !entry || !*hshift)
 		return entry;
-	beside = *hshift == PMD_SHIFT ? (~ea & ~PUD_MASK) >> PMD_SHIFT : 0;
-	for (i = 0; i <= beside && note_whole(mock, READ_ONCE(entry[i])); i++)
-		;
-	if (mock->look_left && ea - mock->look_ua < mock->look_size) {
-		*hshift = mock->look_shift;
-		mock->look_left--;
-		if (!mock->look_shift)
-			return NULL;
-	}
-	if (mock->look_alone && *hshift) {
-		mock->look_entry[0] = READ_ONCE(*entry);
-		return mock->look_entry;
-	}
+	if (mock->blind)
+		return NULL;
+	pfn = pte_pfn(READ_ONCE(*entry));
+	if (pte_hw_valid(READ_ONCE(*entry)) && pfn_valid(pfn) &&
+	    is_folio_pinned(mock, page_folio(pfn_to_page(pfn))))
+		tce_mock_whole(mock, pfn);
 	return entry;
 }
 
@@ -261,15 +242,16 @@ void __wrap_unpin_user_page_range_dirty_lock(struct page *page,
 	__real_unpin_user_page_range_dirty_lock(page, npages, make_dirty);
 }
 
-/* Which page, the driver says in another way, unless it is the first. */
+/* Of a large folio, whichever pins are let go: one of those left holds all of it. */
 void __wrap_unpin_user_folio(struct folio *folio, unsigned long npages)
 {
 	struct page *page = folio_page(folio, 0);
+	unsigned long i;
 
-	if (tce_mock_current() && npages != 1)
-		tce_mock_violation(tce_mock_current(),
-				   "%lu pages of a folio let go", npages);
-	note_unpinned(&page, 1);
+	if (tce_mock_current() && folio_test_large(folio))
+		tce_mock_whole(tce_mock_current(), folio_pfn(folio));
+	for (i = 0; i < npages; i++)
+		note_unpinned(&page, 1);
 	__real_unpin_user_folio(folio, npages);
 }
 
