@@ -201,9 +201,8 @@ static void put_under_an_unmap(struct kunit *test, unsigned long n)
 	KUNIT_EXPECT_NE(test, put.dir, DMA_NONE);
 	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, last), 0);
 	tce_expect_mapped(fx, s.grp, 0, last, ua + last, SZ_4K, TCE_RW);
-	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, ua, KVM_MEMORY),
-			-EBUSY);
 	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, last, SZ_4K), 0);
+	/* had it been counted down twice, it would count as mapped now */
 	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, ua, KVM_MEMORY), 0);
 	tce_close(s.client);
 	tce_expect_balance(fx);
