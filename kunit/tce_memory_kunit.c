@@ -52,7 +52,7 @@ static void register_and_unregister(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_register(client, ua, size), 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), size >> PAGE_SHIFT);
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), size >> PAGE_SHIFT);
-	KUNIT_EXPECT_EQ(test, tce_register(client, ua, size), -EBUSY);
+	TCE_REFUSED(fx, REGISTERED_ALREADY, EBUSY, tce_register(client, ua, size));
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), size >> PAGE_SHIFT);
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), 0);
 	tce_expect_balance(fx);
