@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The shape of this harness: small files, small functions, no circles, commands that are thin."""
+"""The shape of this harness: no circles, and commands that say what they do."""
 import ast
 import unittest
 
 from tce.paths import SCRIPTS
-
-LINES_OF_FILE = 600
-LINES_OF_FUNCTION = 60
-LINES_OF_COMMAND = 4       # behind what it says of itself
 
 
 def modules():
@@ -34,28 +30,11 @@ def circle(needs):
 
 
 class Package(unittest.TestCase):
-    def python(self):
+    def test_commands_say_what_they_do(self):
         commands = [path for path in SCRIPTS.iterdir() if path.is_file() and path.read_text().startswith("#!/usr/bin/python3")]
         self.assertGreater(len(commands), 10)
-        return commands, sorted(SCRIPTS.glob("t*/**/*.py"))
-
-    def test_sizes(self):
-        commands, files = self.python()
-        self.assertGreater(len(files), 50)
-        for path in [*commands, *files]:
-            text = path.read_text()
-            self.assertLessEqual(text.count("\n"), LINES_OF_FILE, path)
-            for node in ast.walk(ast.parse(text)):
-                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                    self.assertLessEqual(node.end_lineno - node.lineno + 1, LINES_OF_FUNCTION, f"{path}: {node.name}()")
-
-    def test_commands_are_thin(self):
-        for path in self.python()[0]:
-            text = path.read_text()
-            doc = ast.parse(text).body[0]
-            behind = [line for line in text.splitlines()[doc.end_lineno:] if line]
-            self.assertLessEqual(len(behind), LINES_OF_COMMAND, path)
-            self.assertIn("xit codes", ast.literal_eval(doc.value), path)
+        for path in commands:
+            self.assertIn("xit codes", ast.get_docstring(ast.parse(path.read_text())), path)
 
     def test_no_circle(self):
         self.assertEqual(circle({"a": ["b"], "b": ["c"], "c": []}), [])
