@@ -61,6 +61,7 @@ err_kill:
         self.assertEqual(good, {"map: one": 1, "map: two": 1, "map_case": 1})
         self.assertEqual(why(0, console, good), "")
         self.assertEqual(why(3, console, good), "the kernel complained")
+        self.assertEqual(why(3, "[   9.0] BUG: it\nok 1 - map: one\n", good), "[   9.0] BUG: it")
         for old, new, how in (("ok 2 - map: two", "not ok 2 - map: two", "map: two"), ("    ok 4", "    not ok 4", "map_case"),
                               ("ok 1 - map: one\n", "", "map: one does not pass"),
                               ("ok 1 - map: one", "ok 1 - map: one # SKIP why", "map: one does not pass")):

@@ -10,7 +10,7 @@ from tce.cli import die, output
 from tce.kunit import build as suites
 from tce.mutation.mutants import Mutant
 from tce.paths import LOGS, ROOT, SCRIPTS
-from tce.vm.console import MEANING, NO_VERDICT, QEMU_ERROR, TIMEOUT, USAGE
+from tce.vm.console import MEANING, NO_VERDICT, QEMU_ERROR, SPLAT, SPLATS, TIMEOUT, USAGE
 
 OUT = paths.OUT / "mutation"
 KERNEL = "gcov-4k"
@@ -64,6 +64,8 @@ def why(code: int, text: str, good: Counter[str]) -> str:
     failed = re.search(r"^(?:\[ *\d+\.\d+\])? *not ok \d+ -? ?(.*?)(?: *#.*)?$", text, re.M)
     if failed:
         return failed[1]
+    if code == SPLAT:
+        return next((line for line in text.splitlines() if SPLATS.search(line)), MEANING[code])
     if missing := good - passed(text):
         return f"{sorted(missing)[0]} does not pass{f' ({MEANING[code]})' * bool(code)}"
     return MEANING[code] * bool(code)
