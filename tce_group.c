@@ -2,17 +2,28 @@
 /*
  * Groups: what is kept of one while it is in a space, or while EEH is done for it.
  *
- * Locks: none. A group that has left its space says so in &tce_group.left.
+ * The VFIO core claims a group before it attaches it, and the platform takes the host's
+ * window and bypass away then. But the platform takes nothing from a host that has no window,
+ * because it had no memory for one when it got the group back, although the bypass, by which
+ * the device reaches all memory of the host, is on all the same. So both windows are cleared
+ * once more, whatever is there. On pseries a dynamic window of the host has this part. There
+ * the group is refused, since the platform resets all windows when it gets a group back.
  *
- * Never fails: tce_group_put().
+ * Locks: that of the space. A group that has left its space says so in
+ * &tce_group.left.
+ *
+ * Never fails: tce_group_give_back(), tce_group_put().
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/iommu.h>
+#include <linux/of.h>
+#include <linux/pci.h>
 #include <linux/slab.h>
 
-#include <asm/iommu.h>
+#include <asm/pci-bridge.h>
 
+#include "compat/ownership.h"
 #include "tce_group.h"
 #include "tce_refusal.h"
 
@@ -22,9 +33,11 @@
  */
 static bool has_windows(const struct iommu_table_group *table_group)
 {
+	const struct iommu_table_group_ops *ops = table_group->ops;
 	int i;
 
-	if (!table_group->ops)
+	if (!ops || !ops->get_table_size || !ops->create_table ||
+	    !ops->set_window || !ops->unset_window)
 		return false;
 	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++) {
 		const struct iommu_table *tbl = table_group->tables[i];
@@ -62,6 +75,58 @@ struct tce_group *tce_group_create(struct iommu_group *group)
 	grp->group = iommu_group_ref_get(group);
 	grp->table_group = table_group;
 	return grp;
+}
+
+/*
+ * The host's own dynamic window, on pseries: unset_window() does not know of it, and the
+ * platform leaves it to a group without a default window.
+ */
+static int has_host_window(struct device *dev, void *table_group)
+{
+	struct device_node *dn = dev->of_node;
+
+	while (dn && PCI_DN(dn) && PCI_DN(dn)->table_group != table_group)
+		dn = dn->parent;
+	return dn && PCI_DN(dn) &&
+	       (of_find_property(dn, "linux,direct64-ddr-window-info", NULL) ||
+		of_find_property(dn, "linux,dma64-ddr-window-info", NULL));
+}
+
+/**
+ * tce_group_take() - take a group from the host
+ * @grp: the group, which the VFIO core has claimed
+ *
+ * Undone by tce_group_give_back(). Context: sleeps.
+ *
+ * Return: 0, and the group's devices reach nothing; -EPERM if the platform can't; -EIO if
+ * the bridge does not let go of what the host had.
+ */
+int tce_group_take(struct tce_group *grp)
+{
+	struct iommu_table_group *table_group = grp->table_group;
+	int i, rc;
+
+	rc = TCE_REFUSE_BY(HOST_KEEPS_GROUP, tce_ownership_take(table_group));
+	if (rc)
+		return rc;
+	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES && !rc; i++)
+		rc = table_group->ops->unset_window(table_group, i) ? -EIO : 0;
+	if (!rc && iommu_group_for_each_dev(grp->group, table_group, has_host_window))
+		rc = -EIO;
+	if (rc) {
+		tce_ownership_give_back(table_group);
+		return TCE_REFUSE_BY(HOST_KEEPS_GROUP, rc);
+	}
+	return 0;
+}
+
+/**
+ * tce_group_give_back() - undo tce_group_take()
+ * @grp: the group, which has no window
+ */
+void tce_group_give_back(struct tce_group *grp)
+{
+	tce_ownership_give_back(grp->table_group);
 }
 
 /**

@@ -27,6 +27,8 @@ struct tce_group {
 };
 
 struct tce_group *tce_group_create(struct iommu_group *group);
+int tce_group_take(struct tce_group *grp);
+void tce_group_give_back(struct tce_group *grp);
 void tce_group_put(struct tce_group *grp);
 
 #endif /* TCE_GROUP_H */

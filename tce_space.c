@@ -5,8 +5,7 @@
  * table writes outside its table. So space_find() is the one door through which an IOBA
  * becomes an entry.
  *
- * Before the VFIO core attaches a group it claims the group's DMA ownership, and the
- * platform has taken the host's window and bypass away. So a group that comes has no
+ * A group that comes has been taken from the host (tce_group_take()), so that it has no
  * window, and gets those of the space. One that leaves has them taken out of its bridge,
  * and the last one takes them with it.
  *
@@ -23,7 +22,6 @@
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 
-#include "compat/ownership.h"
 #include "compat/realmode.h"
 #include "tce_group.h"
 #include "tce_map.h"
@@ -440,7 +438,7 @@ int tce_space_remove_window(struct tce_space *space, u64 start)
 
 /*
  * May a group join those that are there? If so, it is taken from the host. Return: 0;
- * -EINVAL; -EBUSY; -EPERM; -ENOMEM
+ * -EINVAL; -EBUSY; -EPERM; -EIO
  */
 static int space_take(struct tce_space *space, struct tce_group *new)
 {
@@ -461,7 +459,7 @@ static int space_take(struct tce_space *space, struct tce_group *new)
 	}
 	if (tce_realmode_check(space->mem->v2, new->group))
 		return TCE_REFUSE(REAL_MODE, EPERM);
-	return TCE_REFUSE_BY(HOST_KEEPS_GROUP, tce_ownership_take(table_group));
+	return tce_group_take(new);
 }
 
 /**
@@ -507,7 +505,7 @@ err_unset:
 	while (i--)
 		if (space->windows[i])
 			tce_window_unset(space->windows[i], grp);
-	tce_ownership_give_back(grp->table_group);
+	tce_group_give_back(grp);
 err_put:
 	tce_group_put(grp);
 	return rc;
@@ -541,7 +539,7 @@ found:
 		else
 			tce_window_unset(space->windows[i], grp);
 	}
-	tce_ownership_give_back(grp->table_group);
+	tce_group_give_back(grp);
 	list_del(&grp->list);
 	if (list_empty(&space->groups))
 		space->default_pending = false;

@@ -89,12 +89,11 @@ static bool level_too_large(struct iommu_table_group *table_group, u32 shift,
  * @size: bytes
  * @levels: of the table
  *
- * Return: 0; -EINVAL; -EPERM; -ENOMEM.
+ * Return: 0; -EINVAL; -ENOMEM.
  */
 int tce_window_check(struct iommu_table_group *table_group, u32 shift,
 		     u64 size, u32 levels)
 {
-	const struct iommu_table_group_ops *ops = table_group->ops;
 	unsigned long bytes;
 
 	if (shift >= BITS_PER_LONG || !(table_group->pgsizes & BIT(shift)))
@@ -103,10 +102,7 @@ int tce_window_check(struct iommu_table_group *table_group, u32 shift,
 		return TCE_REFUSE(WINDOW_SIZE, EINVAL);
 	if (levels > max_t(u32, table_group->max_levels, 1))
 		return TCE_REFUSE_VALUE(WINDOW_LEVELS, EINVAL, levels);
-	if (!ops->get_table_size || !ops->create_table || !ops->set_window ||
-	    !ops->unset_window)
-		return TCE_REFUSE(NO_WINDOWS, EPERM);
-	bytes = ops->get_table_size(shift, size, levels);
+	bytes = table_group->ops->get_table_size(shift, size, levels);
 	if (!bytes)
 		return TCE_REFUSE_VALUE(TABLE_SIZE, EINVAL, levels);
 	/* on pseries a failed attempt is the device's last */

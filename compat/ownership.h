@@ -17,46 +17,23 @@
 #ifdef TCE_HAS_BACKEND_OWNS
 
 /**
- * tce_ownership_complete() - the host has a window of its own
- * @table_group: the platform's side of the group
- *
- * A host that had no memory for its window, when it got the group back, has none. PowerNV
- * warns then when it gives the group away. So it gets the group once more before.
- *
- * Up to 5.12 some groups have no window of their own, but one for each of their parts. Those
- * kernels have no CLAIM.
- *
- * Return: true if it has one now.
- */
-static inline bool
-tce_ownership_complete(struct iommu_table_group *table_group)
-{
-#ifdef TCE_HAS_CLAIM
-	if (!table_group->tables[0])
-		table_group->ops->release_ownership(table_group);
-	return table_group->tables[0];
-#else
-	return true;
-#endif
-}
-
-/**
  * tce_ownership_take() - the host stops using a group
  * @table_group: the platform's side of the group
  *
+ * A host that had no memory for its window, when it got the group back, has none. PowerNV
+ * warns if such a group is taken.
+ *
  * Undone by tce_ownership_give_back(). Context: process.
  *
- * Return: 0; -EPERM if the platform can't; -ENOMEM if the host has no window and no memory
- * for one.
+ * Return: 0; -EPERM if the platform can't.
  */
 static inline int tce_ownership_take(struct iommu_table_group *table_group)
 {
 	if (!table_group->ops->take_ownership ||
 	    !table_group->ops->release_ownership)
 		return -EPERM;
-	if (!tce_ownership_complete(table_group))
-		return -ENOMEM;
-	table_group->ops->take_ownership(table_group);
+	if (table_group->tables[0])
+		table_group->ops->take_ownership(table_group);
 	return 0;
 }
 

@@ -62,8 +62,7 @@ void tce_close(struct tce_client *client)
 
 	for (i = 0; i < TCE_CLIENT_GROUPS; i++)
 		if (client->groups[i])
-			tce_driver->detach_group(client->data,
-						 client->groups[i]->group);
+			tce_mock_detach(client->data, client->groups[i]);
 	tce_driver->release(client->data);
 	list_del(&client->list);
 	client->fx->slots &= ~BIT(client->slot);
@@ -81,7 +80,7 @@ void tce_close(struct tce_client *client)
  */
 int tce_attach(struct tce_client *client, struct tce_mock_group *grp)
 {
-	int rc = tce_driver->attach_group(client->data, grp->group, VFIO_IOMMU);
+	int rc = tce_mock_attach(client->data, grp);
 	int i;
 
 	tce_settled(client->fx);
@@ -106,7 +105,7 @@ void tce_detach(struct tce_client *client, struct tce_mock_group *grp)
 	for (i = 0; i < TCE_CLIENT_GROUPS; i++)
 		if (client->groups[i] == grp)
 			client->groups[i] = NULL;
-	tce_driver->detach_group(client->data, grp->group);
+	tce_mock_detach(client->data, grp);
 	if (!client->fx->busy)
 		tce_settled(client->fx);
 }

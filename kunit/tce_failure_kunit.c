@@ -20,6 +20,7 @@ OPS_THAT(fails_to_grow, failure_meets(op, TCE_FAULT_LEVEL))
 OPS_THAT(fails_to_pin, failure_meets(op, TCE_FAULT_PIN))
 OPS_THAT(fails_to_register, failure_meets(op, TCE_FAULT_REGISTER))
 OPS_THAT(fails_to_count, failure_meets(op, TCE_FAULT_COUNT))
+OPS_THAT(fails_to_take, failure_meets(op, TCE_FAULT_TAKE))
 OPS_THAT(fails_to_create, failure_meets(op, TCE_FAULT_CREATE))
 OPS_THAT(fails_to_set_window, failure_meets(op, TCE_FAULT_SET))
 
@@ -213,6 +214,12 @@ static void counting(struct kunit *test)
 	fail_each(test, TCE_FAULT_COUNT, -ENXIO, -EINVAL, false);
 }
 
+/* The bridge does not let go of what the host had. */
+static void take(struct kunit *test)
+{
+	fail_each(test, TCE_FAULT_TAKE, -5, -EIO, false);
+}
+
 static void create_table(struct kunit *test)
 {
 	fail_each(test, TCE_FAULT_CREATE, -ENOSPC, -ENOSPC, false);
@@ -316,6 +323,7 @@ static struct kunit_case tce_failure_cases[] = {
 	KUNIT_CASE_PARAM(pin_of_nothing, fails_to_pin_gen_params),
 	KUNIT_CASE_PARAM(registration, fails_to_register_gen_params),
 	KUNIT_CASE_PARAM(counting, fails_to_count_gen_params),
+	KUNIT_CASE_PARAM(take, fails_to_take_gen_params),
 	KUNIT_CASE_PARAM(create_table, fails_to_create_gen_params),
 	KUNIT_CASE_PARAM(set_window, fails_to_set_window_gen_params),
 	KUNIT_CASE_PARAM(set_window_is_lost, fails_to_set_window_gen_params),

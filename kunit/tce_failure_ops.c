@@ -218,6 +218,7 @@ static long open(struct failure *f)
 #define SETS		(FAULT(SET) | FAULT(LINK))
 #define CREATES		(FAULT(CREATE) | SETS)
 #define UNSETS		FAULT(UNSET)
+#define TAKES		FAULT(TAKE)
 #define PINS		FAULT(PIN)
 #define REGISTERS	FAULT(REGISTER)
 #define COUNTS		FAULT(COUNT)
@@ -226,7 +227,7 @@ static const struct failure_op ops[] = {
 	{ "v1: open", 0, 1, nothing, open, PLAIN, SMALL,
 	  NOTHING },
 	{ "v1: attach", 0, 1, opened, attach, PLAIN, SMALL,
-	  NOTHING },
+	  TAKES },
 	{ "v1: enable", 0, 1, attached, enable, PLAIN, SMALL,
 	  NOTHING },
 	{ "v1: disable", 0, 1, mapped, disable, PLAIN, LARGE,
@@ -265,9 +266,9 @@ static const struct failure_op ops[] = {
 	{ "v2: open", 1, 1, nothing, open, PLAIN, SMALL,
 	  NOTHING },
 	{ "v2: attach", 1, 1, opened, attach, PLAIN, SMALL,
-	  NOTHING },
+	  TAKES },
 	{ "v2: attach another", 1, 1, two_windows, attach_other, PLAIN, SMALL,
-	  SETS },
+	  SETS | TAKES },
 	{ "v2: register, small", 1, 1, opened, reg, PLAIN, SMALL,
 	  PINS },
 	{ "v2: register, large", 1, 1, opened, reg, PLAIN, LARGE,

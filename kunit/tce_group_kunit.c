@@ -2,7 +2,12 @@
 /*
  * Suite tce_group: groups that come to a container and leave it, with their windows.
  */
+#include <linux/device.h>
 #include <linux/iommu.h>
+#include <linux/of.h>
+#include <linux/pci.h>
+
+#include <asm/pci-bridge.h>
 
 #include "tce_fixture.h"
 
@@ -12,9 +17,14 @@ static struct iommu_table without_cells = { .it_ops = &ops_without_cells };
 
 static void attach_without_tables(struct kunit *test)
 {
+	static struct iommu_table_group_ops ops;
+	void *missing[] = {
+		&ops.get_table_size, &ops.create_table, &ops.set_window,
+		&ops.unset_window,
+	};
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp = tce_group(fx);
-	int v2;
+	int v2, i;
 
 	for (v2 = 0; v2 < 2; v2++) {
 		struct tce_client *client = tce_open(fx, v2);
@@ -24,6 +34,12 @@ static void attach_without_tables(struct kunit *test)
 		tce_mock_show_group(grp, true);
 		grp->tg.ops = NULL;
 		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), -ENODEV);
+		for (i = 0; i < ARRAY_SIZE(missing); i++) {
+			ops = tce_mock_group_ops;
+			*(void **)missing[i] = NULL;
+			grp->tg.ops = &ops;
+			KUNIT_EXPECT_EQ(test, tce_attach(client, grp), -ENODEV);
+		}
 		grp->tg.ops = &tce_mock_group_ops;
 		grp->tg.tables[1] = &without_cells;
 		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), -ENODEV);
@@ -179,6 +195,59 @@ static void last_group_takes_the_windows(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, grp->hw[1]);
 }
 
+/* PowerNV has nothing to take from a host without a table, and leaves its bypass on. */
+static void host_keeps_its_bypass(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_open(fx, true);
+	struct tce_mock_group *grp = tce_group(fx);
+
+	grp->host_table = false;
+	tce_fault_arm(fx->mock, TCE_FAULT_TAKE, 2, -5);
+	TCE_REFUSED(fx, HOST_KEEPS_GROUP, EIO, tce_attach(client, grp));
+	tce_fault_disarm(fx->mock);
+	KUNIT_EXPECT_PTR_EQ(test, grp->tg.ops, &tce_mock_group_ops);
+	grp->host_table = false;
+	KUNIT_EXPECT_EQ(test, tce_attach(client, grp), 0);
+	KUNIT_EXPECT_FALSE(test, grp->host[0]);
+	KUNIT_EXPECT_FALSE(test, grp->host[1]);
+}
+
+/* pseries does the same with a dynamic window, which only the device tree tells of. */
+static void host_keeps_its_dynamic_window(struct kunit *test)
+{
+	static const char *const windows[] = {
+		"linux,direct64-ddr-window-info", "linux,dma64-ddr-window-info",
+	};
+	struct device *dev = root_device_register("tce_kunit");
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_open(fx, true);
+	struct tce_mock_group *grp = tce_group(fx);
+	struct pci_dn slot_dn = { .table_group = &grp->tg }, dn = {};
+	struct property window = {};
+	struct device_node slot = { .data = &slot_dn };
+	struct device_node node = { .data = &dn, .parent = &slot };
+	int i;
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(dev));
+	dev->of_node = &node;
+	KUNIT_EXPECT_EQ(test, iommu_group_add_device(grp->group, dev), 0);
+	for (i = 0; i < ARRAY_SIZE(windows); i++) {
+		window.name = (char *)windows[i];
+		slot.properties = &window;
+		TCE_REFUSED(fx, HOST_KEEPS_GROUP, EIO, tce_attach(client, grp));
+		slot.properties = NULL;
+		/* of something behind the same bridge */
+		node.properties = &window;
+		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), 0);
+		tce_detach(client, grp);
+		node.properties = NULL;
+	}
+	iommu_group_remove_device(dev);
+	dev->of_node = NULL;
+	root_device_unregister(dev);
+}
+
 /* As powernv does when it takes the group from the host once more. */
 static void function_comes_to_a_claimed_group(struct kunit *test)
 {
@@ -237,6 +306,8 @@ static struct kunit_case tce_group_cases[] = {
 	KUNIT_CASE(second_group_is_refused_a_window),
 	KUNIT_CASE(one_of_two_groups_leaves),
 	KUNIT_CASE(last_group_takes_the_windows),
+	KUNIT_CASE(host_keeps_its_bypass),
+	KUNIT_CASE(host_keeps_its_dynamic_window),
 	KUNIT_CASE(function_comes_to_a_claimed_group),
 	KUNIT_CASE(detach_of_a_stranger),
 	{}

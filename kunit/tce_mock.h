@@ -56,6 +56,7 @@ struct tce_mock_refused {
  * @TCE_FAULT_SET: set_window()
  * @TCE_FAULT_LINK: set_window(), which then reports success all the same
  * @TCE_FAULT_UNSET: unset_window()
+ * @TCE_FAULT_TAKE: unset_window() of a group that has no window yet
  * @TCE_FAULT_XCHG: xchg_no_kill()
  * @TCE_FAULT_CLEAR: xchg_no_kill() when it clears an entry
  * @TCE_FAULT_BUILD: set() of a table
@@ -75,6 +76,7 @@ enum tce_fault {
 	TCE_FAULT_SET,
 	TCE_FAULT_LINK,
 	TCE_FAULT_UNSET,
+	TCE_FAULT_TAKE,
 	TCE_FAULT_XCHG,
 	TCE_FAULT_CLEAR,
 	TCE_FAULT_BUILD,
@@ -265,6 +267,9 @@ struct tce_mock_eeh {
  * @gone: completed when nobody has a reference of @group any more
  * @hw: the tables that the bridge translates with
  * @stuck: a window that the bridge refused to let go of
+ * @host: what the host had is still in the bridge: its window, and its bypass
+ * @host_table: the platform remembers that, and takes it away with the group
+ * @used: a window was set since the group was claimed
  * @start: first IOBA of each of its windows
  * @has_no_pe: EEH knows nothing of it
  * @eeh_rc: result of every EEH call
@@ -278,6 +283,9 @@ struct tce_mock_group {
 	struct completion gone;
 	struct iommu_table *hw[IOMMU_TABLE_GROUP_MAX_TABLES];
 	bool stuck[IOMMU_TABLE_GROUP_MAX_TABLES];
+	bool host[IOMMU_TABLE_GROUP_MAX_TABLES];
+	bool host_table;
+	bool used;
 	u64 start[IOMMU_TABLE_GROUP_MAX_TABLES];
 	bool has_no_pe;
 	int eeh_rc;
@@ -305,6 +313,8 @@ struct tce_mock *tce_mock_current(void);
 
 struct tce_mock_group *tce_mock_add_group(struct tce_mock *mock);
 void tce_mock_show_group(struct tce_mock_group *grp, bool shown);
+int tce_mock_attach(void *iommu_data, struct tce_mock_group *grp);
+void tce_mock_detach(void *iommu_data, struct tce_mock_group *grp);
 unsigned int tce_mock_forget_groups(struct tce_mock *mock);
 
 enum dma_data_direction tce_mock_entry(struct iommu_table *tbl,

@@ -9,6 +9,7 @@
 #include <linux/xarray.h>
 
 #include "tce_mock_table.h"
+#include "tce_wrap.h"
 
 /* More cells than this in one piece are more than a real platform has */
 #define MOCK_MAX_CELLS	SZ_2M
@@ -106,7 +107,10 @@ static void bridge_set(struct tce_mock_group *grp, int num,
 {
 	if (grp->hw[num])
 		table_reach(to_mock(grp->hw[num]), -1);
+	if (grp->host[0] || grp->host[1])
+		tce_mock_violation(grp->mock, "a client has the host's window or bypass");
 	grp->stuck[num] = false;
+	grp->used = true;
 	grp->hw[num] = tbl;
 	table_reach(to_mock(tbl), 1);
 }
@@ -214,8 +218,11 @@ static long mock_unset_window(struct iommu_table_group *tg, int num)
 	might_sleep();
 	spin_lock(&mock->lock);
 	if (!grp->hw[num]) {
-		tce_mock_violation(mock, "window %d is unset, but is not set",
-				   num);
+		if (grp->used)
+			tce_mock_violation(mock, "window %d is unset, but is not set",
+					   num);
+		if (!tce_fault_hit(mock, TCE_FAULT_TAKE, &rc))
+			grp->host[num] = false;
 	} else if (mock->also_unset && mock->fault) {
 		grp->stuck[num] = true;
 		rc = -EIO;
@@ -243,11 +250,51 @@ static long mock_unset_window(struct iommu_table_group *tg, int num)
 	return rc;
 }
 
+/*
+ * As PowerNV does it: what the host has goes, if there is a table of its own to tell. If the
+ * table is a client's, that goes.
+ */
+static long mock_take_ownership(struct iommu_table_group *tg, struct device *dev)
+{
+	struct tce_mock_group *grp = to_group(tg);
+	struct iommu_table *tbl = tg->tables[0];
+
+	if (grp->host_table) {
+		grp->host_table = false;
+		grp->host[0] = false;
+		grp->host[1] = false;
+	}
+	if (!tbl || grp->stuck[0])
+		return 0;
+	spin_lock(&grp->mock->lock);
+	if (grp->hw[1])
+		table_reach(to_mock(grp->hw[1]), -1);
+	grp->hw[1] = NULL;
+	spin_unlock(&grp->mock->lock);
+	mock_unset_window(tg, 0);
+	iommu_tce_table_put(tbl);
+	return 0;
+}
+
+static void mock_release_ownership(struct iommu_table_group *tg, struct device *dev)
+{
+	struct tce_mock_group *grp = to_group(tg);
+
+	grp->used = false;
+	if (tg->tables[0])
+		return;
+	grp->host_table = true;
+	grp->host[0] = true;
+	grp->host[1] = true;
+}
+
 struct iommu_table_group_ops tce_mock_group_ops = {
 	.get_table_size	= mock_get_table_size,
 	.create_table	= mock_create_table,
 	.set_window	= mock_set_window,
 	.unset_window	= mock_unset_window,
+	.take_ownership	= mock_take_ownership,
+	.release_ownership = mock_release_ownership,
 };
 
 struct iommu_table_group_ops tce_mock_other_group_ops = {
@@ -255,7 +302,41 @@ struct iommu_table_group_ops tce_mock_other_group_ops = {
 	.create_table	= mock_create_table_other,
 	.set_window	= mock_set_window,
 	.unset_window	= mock_unset_window,
+	.take_ownership	= mock_take_ownership,
+	.release_ownership = mock_release_ownership,
 };
+
+/**
+ * tce_mock_attach() - attach a group, as the VFIO core does
+ * @iommu_data: the driver's container
+ * @grp: the group
+ *
+ * Undone by tce_mock_detach().
+ *
+ * Return: what the driver says.
+ */
+int tce_mock_attach(void *iommu_data, struct tce_mock_group *grp)
+{
+	int rc;
+
+	if (grp->tg.ops)
+		grp->tg.ops->take_ownership(&grp->tg, NULL);
+	rc = tce_driver->attach_group(iommu_data, grp->group, VFIO_IOMMU);
+	if (rc && grp->tg.ops)
+		grp->tg.ops->release_ownership(&grp->tg, NULL);
+	return rc;
+}
+
+/**
+ * tce_mock_detach() - undo tce_mock_attach()
+ * @iommu_data: the driver's container
+ * @grp: the group
+ */
+void tce_mock_detach(void *iommu_data, struct tce_mock_group *grp)
+{
+	tce_driver->detach_group(iommu_data, grp->group);
+	grp->tg.ops->release_ownership(&grp->tg, NULL);
+}
 
 static void group_gone(void *data)
 {
@@ -308,6 +389,7 @@ struct tce_mock_group *tce_mock_add_group(struct tce_mock *mock)
 	grp->tg.max_levels = 5;
 	grp->tg.group = grp->group;
 	grp->tg.ops = &tce_mock_group_ops;
+	mock_release_ownership(&grp->tg, NULL);
 	init_completion(&grp->gone);
 	tce_mock_show_group(grp, true);
 	list_add_tail(&grp->list, &mock->groups);

@@ -109,10 +109,6 @@ static void windows(struct kunit *test)
 		    tce_create(client, 12, 1ULL << 46, 1, &start));
 	ops = tce_mock_group_ops;
 	grp->tg.ops = &ops;
-	ops.unset_window = NULL;
-	TCE_REFUSED(fx, NO_WINDOWS, EPERM,
-		    tce_create(client, 12, SZ_16M, 1, &start));
-	ops = tce_mock_group_ops;
 	ops.get_table_size = no_size;
 	TCE_REFUSED(fx, TABLE_SIZE, EINVAL,
 		    tce_create(client, 12, SZ_16M, 1, &start));

@@ -256,10 +256,8 @@ static void attach_and_detach(struct tce_thread *thread)
 
 	for (i = 0; i < ROUNDS; i++) {
 		keep_first_error(thread,
-				 tce_driver->attach_group(thread->view.data,
-							  second->group,
-							  VFIO_IOMMU));
-		tce_driver->detach_group(thread->view.data, second->group);
+				 tce_mock_attach(thread->view.data, second));
+		tce_mock_detach(thread->view.data, second);
 	}
 }
 

@@ -294,35 +294,6 @@ static void v1_no_memory_for_a_window(struct kunit *test)
 	KUNIT_EXPECT_GE(test, hweight_long(refused), 2);
 }
 
-static void platform_has_no_such_operations(struct kunit *test)
-{
-	static struct iommu_table_group_ops ops;
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready(fx, true, &grp);
-	u64 start;
-
-	ops = tce_mock_group_ops;
-	grp->tg.ops = &ops;
-	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
-	ops.get_table_size = NULL;
-	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start),
-			-EPERM);
-	ops = tce_mock_group_ops;
-	ops.create_table = NULL;
-	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start),
-			-EPERM);
-	ops = tce_mock_group_ops;
-	ops.set_window = NULL;
-	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start),
-			-EPERM);
-	ops = tce_mock_group_ops;
-	ops.unset_window = NULL;
-	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start),
-			-EPERM);
-	KUNIT_EXPECT_EQ(test, fx->mock->created, 0);
-}
-
 static void no_window_is_left(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -413,7 +384,6 @@ static struct kunit_case tce_window_cases[] = {
 	KUNIT_CASE(table_beyond_all_memory),
 	KUNIT_CASE(table_of_all_memory),
 	KUNIT_CASE(v1_no_memory_for_a_window),
-	KUNIT_CASE(platform_has_no_such_operations),
 	KUNIT_CASE(no_window_is_left),
 	KUNIT_CASE(remove_in_all_orders),
 	KUNIT_CASE(remove_by_a_wrong_address),

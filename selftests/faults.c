@@ -8,91 +8,25 @@
  * Needs a kernel with CONFIG_FAULT_INJECTION (fail-nth of each task) and root.
  */
 #define _GNU_SOURCE
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "test.h"
+#include "faults/faults.h"
 
 #define CHUNK	(64 * KiB)
 #define SIZE	(4 * MiB)
-#define MANY	2000
 
 static struct tce *box;
 static uint8_t *mem, *old;
 static uint64_t start;
-static int fail_nth;
-/* Copies from and to user space can fail as well. */
-static bool copies_fail;
 /* Brings back the state in which a command that failed needs all allocations. */
 static void (*after_failure)(void);
 
 static uint64_t base(const struct tce *t)
 {
 	return t->info.dma32_window_start + 32 * MiB;
-}
-
-static void set(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	if (write(fd, value, strlen(value)) < 0)
-		note("%s: %m", path);
-	close(fd);
-}
-
-static void need_faults(void)
-{
-	static const char *const kinds[] = { "failslab", "fail_page_alloc" };
-	static const char copies[] = "/sys/kernel/debug/fail_usercopy";
-	char path[80];
-	size_t i;
-
-	if (geteuid())
-		skip("needs root");
-	fail_nth = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
-	if (fail_nth < 0)
-		skip("this kernel has no fault injection");
-	for (i = 0; i < 2; i++) {
-		/* Also what may sleep, pages of every order, without a trace. */
-		snprintf(path, sizeof(path),
-			 "/sys/kernel/debug/%s/ignore-gfp-wait", kinds[i]);
-		set(path, "N");
-		snprintf(path, sizeof(path), "/sys/kernel/debug/%s/verbose",
-			 kinds[i]);
-		set(path, "0");
-	}
-	set("/sys/kernel/debug/fail_page_alloc/min-order", "0");
-	copies_fail = !access(copies, F_OK);
-	set("/sys/kernel/debug/fail_usercopy/verbose", "0");
-}
-
-static void arm(unsigned int n)
-{
-	char buf[16];
-	int len = snprintf(buf, sizeof(buf), "%u", n);
-
-	/* The copy of this very argument may be the one that fails. */
-	if (pwrite(fail_nth, buf, len, 0) != len &&
-	    pwrite(fail_nth, buf, len, 0) != len)
-		fail(__FILE__, __LINE__, "fail-nth: %m");
-}
-
-/* True if a fault was injected since arm(). */
-static bool disarm(void)
-{
-	char buf[16] = "1";
-
-	/* If the answer can't be copied, that is what was made to fail. */
-	if (pread(fail_nth, buf, sizeof(buf) - 1, 0) <= 0 &&
-	    !(copies_fail && errno == EFAULT))
-		fail(__FILE__, __LINE__, "fail-nth: %m");
-	arm(0);
-	return atoi(buf) == 0;
 }
 
 /*
@@ -526,4 +460,6 @@ static const struct test tests[] = {
 	{ "a second group", join, V2 | TWO | DANGEROUS },
 };
 
-TEST_MAIN("faults", tests)
+static const struct rows command_rows = ROWS(tests);
+
+TESTS_MAIN("faults", &command_rows, &bypass_rows)

@@ -8,6 +8,8 @@
  */
 #define _GNU_SOURCE
 #include <byteswap.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -67,6 +69,21 @@ static void wait_idle(struct edu *edu)
 	fail(__FILE__, __LINE__, "the DMA engine does not finish");
 }
 
+static int edu_start(struct edu *edu, int fd, void *bar)
+{
+	edu->fd = fd;
+	edu->bar = bar;
+	edu->swap = false;
+	if (reg_read(edu, EDU_ID) != EDU_ID_VALUE) {
+		edu->swap = true;
+		if (reg_read(edu, EDU_ID) != EDU_ID_VALUE)
+			return -ENXIO;
+	}
+	/* A process that was killed may have left a transfer on its way. */
+	wait_idle(edu);
+	return 0;
+}
+
 int edu_open(struct edu *edu, int group, int device)
 {
 	struct vfio_region_info region = { .argsz = sizeof(region) };
@@ -96,17 +113,35 @@ int edu_open(struct edu *edu, int group, int device)
 	if (bar == MAP_FAILED)
 		return -EIO;
 
-	edu->fd = fd;
-	edu->bar = bar;
-	edu->swap = false;
-	if (reg_read(edu, EDU_ID) != EDU_ID_VALUE) {
-		edu->swap = true;
-		if (reg_read(edu, EDU_ID) != EDU_ID_VALUE)
-			return -ENXIO;
-	}
-	/* A process that was killed may have left a transfer on its way. */
-	wait_idle(edu);
-	return 0;
+	return edu_start(edu, fd, bar);
+}
+
+/* As the host has it, with no VFIO. For root, while nobody has the device open. */
+int edu_open_host(struct edu *edu, int device)
+{
+	size_t size = BAR_SIZE > host.page ? BAR_SIZE : host.page;
+	char path[80];
+	uint8_t cmd;
+	void *bar;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config",
+		 host.device[device].pci);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0 || pread(fd, &cmd, 1, PCI_COMMAND) != 1)
+		return -EIO;
+	cmd |= PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+	if (pwrite(fd, &cmd, 1, PCI_COMMAND) != 1)
+		return -EIO;
+	close(fd);
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource0",
+		 host.device[device].pci);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	bar = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	return bar == MAP_FAILED ? -errno : edu_start(edu, fd, bar);
 }
 
 void edu_close(struct edu *edu)

@@ -18,6 +18,7 @@ struct edu {
 /* Lengths are at most EDU_MAX. */
 #define EDU_MAX		2048
 int edu_open(struct edu *edu, int group, int device);
+int edu_open_host(struct edu *edu, int device);
 void edu_close(struct edu *edu);
 void edu_read(struct edu *edu, uint64_t iova, unsigned int off, size_t len);
 void edu_write(struct edu *edu, uint64_t iova, unsigned int off, size_t len);

@@ -178,6 +178,21 @@ bool host_restore(void)
 	return true;
 }
 
+bool host_second(int device, bool there)
+{
+	char path[80];
+	int len;
+
+	len = snprintf(path, sizeof(path), "/sys/bus/pci/devices/%.*s1",
+		       (int)strlen(host.device[device].pci) - 1,
+		       host.device[device].pci);
+	snprintf(path + len, sizeof(path) - len, "/remove");
+	if (write_to(there ? "/sys/bus/pci/rescan" : path, "1"))
+		return false;
+	snprintf(path + len, sizeof(path) - len, "/iommu_group");
+	return !access(path, F_OK) == there;
+}
+
 static bool find_line(const char *path, const char *text)
 {
 	char line[256];

@@ -40,6 +40,8 @@ bool host_lost(void);
 /* Gives vfio-pci the devices that it had at first, and their files to their owners. */
 bool host_restore(void);
 void host_refresh(void);
+/* Root only: takes the device's second function away, or has it found again, in its group. */
+bool host_second(int device, bool there);
 /* Writes to a file of the kernel's: 0 or -errno. */
 long write_to(const char *path, const char *text);
 
