@@ -3,13 +3,18 @@
  * Groups: what is kept of one while it is in a space, or while EEH is done for it.
  *
  * The VFIO core claims a group before it attaches it, and the platform takes the host's
- * window and bypass away then. But the platform takes nothing from a host that has no window,
- * because it had no memory for one when it got the group back, although the bypass, by which
- * the device reaches all memory of the host, is on all the same. So both windows are cleared
- * once more, whatever is there. On pseries a dynamic window of the host has this part. There
- * the group is refused, since the platform resets all windows when it gets a group back.
+ * window and bypass away then. Two of the platform's habits are in the way:
+ *  - It takes nothing from a host that has no window, because it had no memory for one when
+ *    it got the group back. But the bypass, by which the device reaches all memory of the
+ *    host, is on all the same. So both windows are cleared once more, whatever is there. On
+ *    pseries a dynamic window of the host has this part. There the group is refused, since
+ *    the platform resets all windows when it gets a group back.
+ *  - It takes the group again for each function that is added to it meanwhile, and clears
+ *    the client's window 0, and on PowerNV the bits of window 1. So while a group is taken,
+ *    the platform's operations are a copy, in which this does nothing.
  *
- * Locks: that of the space. A group that has left its space says so in
+ * Locks: that of the space. The lock of the IOMMU group is taken in it, for which the core
+ * has it while it calls take_ownership(). A group that has left its space says so in
  * &tce_group.left.
  *
  * Never fails: tce_group_give_back(), tce_group_put().
@@ -92,6 +97,23 @@ static int has_host_window(struct device *dev, void *table_group)
 		of_find_property(dn, "linux,dma64-ddr-window-info", NULL));
 }
 
+static long taken_already(struct iommu_table_group *table_group, struct device *dev)
+{
+	return 0;
+}
+
+static int any_device(struct device *dev, void *unused)
+{
+	return 1;
+}
+
+static void group_use(struct tce_group *grp, struct iommu_table_group_ops *ops)
+{
+	WRITE_ONCE(grp->table_group->ops, ops);
+	/* a function that is just added uses the others under the group's lock */
+	iommu_group_for_each_dev(grp->group, NULL, any_device);
+}
+
 /**
  * tce_group_take() - take a group from the host
  * @grp: the group, which the VFIO core has claimed
@@ -117,6 +139,11 @@ int tce_group_take(struct tce_group *grp)
 		tce_ownership_give_back(table_group);
 		return TCE_REFUSE_BY(HOST_KEEPS_GROUP, rc);
 	}
+	grp->platform = table_group->ops;
+	grp->ops = *grp->platform;
+	/* older kernels have fewer arguments for it, or do not call it */
+	grp->ops.take_ownership = (void *)taken_already;
+	group_use(grp, &grp->ops);
 	return 0;
 }
 
@@ -126,6 +153,7 @@ int tce_group_take(struct tce_group *grp)
  */
 void tce_group_give_back(struct tce_group *grp)
 {
+	group_use(grp, grp->platform);
 	tce_ownership_give_back(grp->table_group);
 }
 

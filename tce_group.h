@@ -7,8 +7,9 @@
 #include <linux/refcount.h>
 #include <linux/types.h>
 
+#include <asm/iommu.h>
+
 struct iommu_group;
-struct iommu_table_group;
 
 /**
  * struct tce_group - a group in a space
@@ -17,6 +18,8 @@ struct iommu_table_group;
  * @left: it is not in the space any more
  * @group: the group, of which this has a reference
  * @table_group: the platform's side of it; only while it has not left
+ * @ops: what the platform's operations are while the group is taken
+ * @platform: what they were
  */
 struct tce_group {
 	struct list_head list;
@@ -24,6 +27,8 @@ struct tce_group {
 	bool left;
 	struct iommu_group *group;
 	struct iommu_table_group *table_group;
+	struct iommu_table_group_ops ops;
+	struct iommu_table_group_ops *platform;
 };
 
 struct tce_group *tce_group_create(struct iommu_group *group);

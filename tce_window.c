@@ -144,34 +144,6 @@ bool tce_window_in(const struct tce_window *win, const struct tce_group *grp)
 	return grp->table_group->tables[win->num] == win->table.tbl;
 }
 
-/*
- * A function may come to a group that is claimed. Since Linux 6.4 powernv then takes the
- * group from the host once more. It takes window 0 out of the bridge, whoever made it. And
- * it puts two references to its table, that of the group and the one of who made it. So
- * there is one to spare for each bridge. The client's window stays, though no device
- * reaches it. pseries does not do so. Its tables have no tce_kill().
- */
-static void window_spare(struct tce_window *win)
-{
-	struct tce_table *table = &win->table;
-
-	if (win->num || !table->ops->tce_kill)
-		return;
-	iommu_tce_table_get(table->tbl);
-	table->refs++;
-	win->spare++;
-}
-
-/* Undo window_spare(): the platform has not put it. */
-static void window_unspare(struct tce_window *win)
-{
-	if (!win->spare)
-		return;
-	win->spare--;
-	win->table.refs--;
-	iommu_tce_table_put(win->table.tbl);
-}
-
 /**
  * tce_window_unset() - undo tce_window_set()
  * @win: the window
@@ -190,10 +162,8 @@ int tce_window_unset(struct tce_window *win, struct tce_group *grp)
 			      table_group->ops->unset_window(table_group,
 							     win->num));
 
-	if (had && !tce_window_in(win, grp)) {
+	if (had && !tce_window_in(win, grp))
 		table->refs--;
-		window_unspare(win);
-	}
 	if (!rc)
 		return 0;
 	iommu_tce_table_get(table->tbl);
@@ -237,7 +207,6 @@ int tce_window_set(struct tce_window *win, struct tce_group *grp)
 	if (rc)
 		return rc;
 	win->table.refs++;
-	window_spare(win);
 	return 0;
 }
 

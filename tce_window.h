@@ -15,14 +15,12 @@ struct tce_mem;
  * struct tce_window - a window
  * @table: its table
  * @num: the platform's number of the window
- * @spare: references to the table that the platform may put, see window_spare()
  * @charged: CPU pages of table that were charged
  * @stuck: a bridge did not let go of it, and may use the table for good
  */
 struct tce_window {
 	struct tce_table table;
 	int num;
-	unsigned int spare;
 	unsigned long charged;
 	bool stuck;
 };

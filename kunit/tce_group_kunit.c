@@ -248,24 +248,20 @@ static void host_keeps_its_dynamic_window(struct kunit *test)
 	root_device_unregister(dev);
 }
 
-/* As powernv does when it takes the group from the host once more. */
+/* PowerNV takes the group from the host once more then. */
 static void function_comes_to_a_claimed_group(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp;
-	struct iommu_table *tbl;
 	unsigned long ua;
 	struct tce_client *client = tce_two_windows(test, &grp, &ua);
 
-	tbl = grp->tg.tables[0];
-	grp->tg.ops->unset_window(&grp->tg, 0);
-	iommu_tce_table_put(tbl);
-	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 2);
-	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
-	KUNIT_EXPECT_EQ(test, tce_map(client, SZ_4K, ua, SZ_4K, TCE_RW), 0);
+	KUNIT_EXPECT_EQ(test, grp->tg.ops->take_ownership(&grp->tg, NULL), 0);
+	tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
 	tce_expect_mapped(fx, grp, 1, TCE_SECOND, ua, SZ_4K, TCE_RW);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), 0);
-	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 1);
+	tce_detach(client, grp);
+	KUNIT_EXPECT_PTR_EQ(test, grp->tg.ops, &tce_mock_group_ops);
+	KUNIT_EXPECT_TRUE(test, grp->host_table);
 }
 
 static void detach_of_a_stranger(struct kunit *test)

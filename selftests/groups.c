@@ -314,6 +314,41 @@ static void window_refused(struct tce *t)
 	expect(can_write(t, base(t), mem));
 }
 
+static void expect_dma(struct tce *t, uint64_t a, uint64_t b, void *mem)
+{
+	expect(can_write(t, a, mem));
+	expect(can_write(t, b, mem));
+}
+
+/* PowerNV takes the group from the host once more, if it is let. */
+static void function_comes(struct tce *t)
+{
+	uint64_t start, first;
+	void *mem;
+
+	if (!host_second(0, false))
+		skip("the device has no second function");
+	attach(t, 2);
+	expect_rc(0, edu_open(&t->edu, t->group, 0));
+	first = base(t);
+	mem = alloc(CHUNK, CHUNK);
+	bounce_at(t, first - CHUNK);
+	allow(t, mem, CHUNK);
+	create(t->container, 12, 256 * MiB, 1, &start);
+	map(t->container, mem, first, CHUNK, RW);
+	map(t->container, mem, start, CHUNK, RW);
+	expect_dma(t, first, start, mem);
+	expect(host_second(0, true));
+	expect_dma(t, first, start, mem);
+	unmap(t->container, first, CHUNK);
+	unmap(t->container, start, CHUNK);
+	expect(!can_write(t, first, mem));
+	expect(!can_write(t, start, mem));
+	map(t->container, mem, first + CHUNK, CHUNK, RW);
+	map(t->container, mem, start + CHUNK, CHUNK, RW);
+	expect_dma(t, first + CHUNK, start + CHUNK, mem);
+}
+
 static const struct test tests[] = {
 	{ "a second group is EBUSY", v1_takes_one, V1 | TWO | DMA },
 	{ "SET_IOMMU of v1 with two groups is EBUSY, with one it works",
@@ -339,6 +374,8 @@ static const struct test tests[] = {
 	{ "a group joins once", same_group_twice, BOTH },
 	{ "a second group is EPERM where tables cannot be shared",
 	  second_refused, V2 | TWO | DMA | PSERIES },
+	{ "a function that comes to a claimed group takes no window away",
+	  function_comes, V2 | POWERNV | APART | DANGEROUS },
 	{ "a window for two groups is EPERM where tables cannot be shared",
 	  window_refused, V2 | TWO | DMA | PSERIES },
 };
