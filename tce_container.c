@@ -146,7 +146,7 @@ void *tce_container_open(bool v2)
 {
 	struct tce_container *container;
 
-	container = kzalloc(sizeof(*container), GFP_KERNEL_ACCOUNT);
+	container = kzalloc(sizeof(*container), GFP_KERNEL);
 	if (!container)
 		return ERR_PTR(TCE_REFUSE(CONTAINER_MEMORY, ENOMEM));
 	container->id = atomic_long_inc_return(&tce_next_id) << 1 | v2;

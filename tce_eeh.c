@@ -157,7 +157,7 @@ static struct tce_eeh_job *job_create(struct tce_space *space,
 
 	down_read(&space->lock);
 	n = list_count_nodes(&space->groups);
-	job = kzalloc(struct_size(job, groups, n), GFP_KERNEL_ACCOUNT);
+	job = kzalloc(struct_size(job, groups, n), GFP_KERNEL);
 	if (!job) {
 		up_read(&space->lock);
 		return ERR_PTR(TCE_REFUSE(EEH_MEMORY, ENOMEM));

@@ -73,7 +73,7 @@ struct tce_group *tce_group_create(struct iommu_group *group)
 				   iommu_group_id(group));
 		return ERR_PTR(TCE_REFUSE(NO_WINDOW_CALLS, ENODEV));
 	}
-	grp = kzalloc(sizeof(*grp), GFP_KERNEL_ACCOUNT);
+	grp = kzalloc(sizeof(*grp), GFP_KERNEL);
 	if (!grp)
 		return ERR_PTR(TCE_REFUSE(GROUP_MEMORY, ENOMEM));
 	refcount_set(&grp->refs, 1);

@@ -155,7 +155,7 @@ static void table_show(struct tce_table *table, struct tce_ops *ops)
  */
 int tce_kvm_prepare(struct tce_table *table)
 {
-	table->shown = kzalloc(sizeof(*table->shown), GFP_KERNEL_ACCOUNT);
+	table->shown = kzalloc(sizeof(*table->shown), GFP_KERNEL);
 	return table->shown ? 0 : TCE_REFUSE(SHOWN_MEMORY, ENOMEM);
 }
 

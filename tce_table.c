@@ -130,7 +130,7 @@ int tce_table_init(struct tce_table *table)
 int tce_table_alloc_cells(struct tce_table *table)
 {
 	table->cells = kvcalloc(table->tbl->it_size, sizeof(*table->cells),
-				GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+				GFP_KERNEL | __GFP_NOWARN);
 	return table->cells ? 0 : TCE_REFUSE(CELLS_MEMORY, ENOMEM);
 }
 

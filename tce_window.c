@@ -269,7 +269,7 @@ struct tce_window *tce_window_create(struct tce_mem *mem,
 	struct tce_window *win;
 	int rc;
 
-	win = kzalloc(sizeof(*win), GFP_KERNEL_ACCOUNT);
+	win = kzalloc(sizeof(*win), GFP_KERNEL);
 	if (!win)
 		return ERR_PTR(TCE_REFUSE(WINDOW_MEMORY, ENOMEM));
 	win->num = num;

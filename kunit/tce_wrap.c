@@ -8,6 +8,7 @@
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include <asm/mmu_context.h>
 
@@ -83,12 +84,39 @@ void tce_pass_gate(struct tce_mock *mock, struct tce_gate **where)
 	}
 }
 
+/*
+ * A client that is over its memory cgroup's limit is held up in an allocation that is
+ * accounted. Nobody else may wait for it then.
+ */
+static void check_account(struct tce_mock *mock, gfp_t flags)
+{
+#ifdef CONFIG_LOCKDEP
+	static const char *const locks[] = {
+		"&space->lock", "&process->map_lock", "&process->region_lock",
+		"tce_processes_lock",
+	};
+	int i;
+
+	if (!(flags & __GFP_ACCOUNT))
+		return;
+	for (i = 0; i < current->lockdep_depth; i++) {
+		const char *name = current->held_locks[i].instance->name;
+
+		if (match_string(locks, ARRAY_SIZE(locks), name) >= 0)
+			tce_mock_violation(mock, "memory is charged to a cgroup with %s held",
+					   name);
+	}
+#endif
+}
+
 /* kmalloc() and kzalloc() of a size that the compiler knows */
 void *__wrap___kmalloc_cache_noprof(struct kmem_cache *s, gfp_t flags,
 				    size_t size)
 {
 	struct tce_mock *mock = tce_mock_current();
 
+	if (mock)
+		check_account(mock, flags);
 	if (mock && READ_ONCE(mock->alloc_gate) &&
 	    gfpflags_allow_blocking(flags))
 		tce_pass_gate(mock, &mock->alloc_gate);
