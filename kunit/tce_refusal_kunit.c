@@ -45,6 +45,7 @@ static void containers(struct kunit *test)
 	TCE_REFUSED(fx, CONTAINER_TYPE, EINVAL,
 		    PTR_ERR(tce_driver->open(VFIO_TYPE1_IOMMU)));
 	TCE_REFUSED(fx, NO_GROUP, ENXIO, tce_info(v1, &info));
+	TCE_REFUSED(fx, NO_GROUP, ENXIO, tce_info(v2, &info));
 	TCE_REFUSED(fx, NO_GROUP, ENODEV, tce_enable(v1));
 	TCE_REFUSED(fx, NO_GROUP, ENXIO, tce_create(v2, 12, SZ_16M, 1, &start));
 	TCE_REFUSED(fx, NO_GROUP, ENXIO, tce_remove(v2, 0));
@@ -56,6 +57,9 @@ static void containers(struct kunit *test)
 	grp->tg.tce32_size = SZ_64M;
 	KUNIT_ASSERT_EQ(test, tce_enable(v1), 0);
 	TCE_REFUSED(fx, ENABLED_ALREADY, EBUSY, tce_enable(v1));
+	KUNIT_EXPECT_EQ(test, tce_disable(v1), 0);
+	KUNIT_EXPECT_EQ(test, tce_disable(v1), 0);
+	KUNIT_EXPECT_EQ(test, tce_enable(v1), 0);
 }
 
 static void groups(struct kunit *test)
