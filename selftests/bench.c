@@ -1,58 +1,401 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the driver costs, counted and not timed: instructions of the CPU, kernel
- * and firmware included, calls of the hypervisor or of the firmware, contended
- * locks, pages of memory. On an emulated machine these repeat to within a
- * percent, whatever else its host has to do.
+ * What the driver costs, counted and not timed: instructions of the CPU, kernel and
+ * firmware included, and calls of the hypervisor or the firmware. These do not depend
+ * on what else the host of an emulated machine has to do.
  *
- * Results are lines "csv,DRIVER,TEST,VERSION,MEMORY,N,UNIT,VALUE"; scripts/bench
- * knows what they should be. VERSION is 0 where no container is involved.
+ * Each figure is a line "bench,DRIVER,NAME,VALUE". It is the median of calls that are
+ * alike, because some of them have the timer's interrupt in them.
+ *
+ * usage: bench DRIVER REGIONS [TEST...]
  */
 #define _GNU_SOURCE
-#include <getopt.h>
+#include <fcntl.h>
 #include <linux/perf_event.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bench/bench.h"
+#include "tce.h"
+
+#define TCE		4096ULL		/* windows here have 4K pages */
+#define REPS		9
+#define PROBES		33
+#define LONG_CALLS	50
+#define SHORT_CALLS	500
+#define HUGE		(2 * MiB)
+
+static const char *driver = "?";
+static uint64_t regions;		/* the most that are registered */
+
+static void row(const char *name, double value)
+{
+	/* Firmware tears lines of the console apart: the file is shown again. */
+	FILE *out[] = { stdout, fopen("/tmp/bench.csv", "a") };
+	int i;
+
+	for (i = 0; i < 2 && out[i]; i++)
+		fprintf(out[i], "bench,%s,%s,%.3f\n", driver, name, value);
+	fflush(stdout);
+	if (out[1])
+		fclose(out[1]);
+}
+
+#define row_of(value, ...) do {				\
+	char name_[96];					\
+							\
+	snprintf(name_, sizeof(name_), __VA_ARGS__);	\
+	row(name_, value);				\
+} while (0)
+
+/* A counter of the calling thread */
+static int perf_open(uint32_t type, uint64_t config)
+{
+	struct perf_event_attr attr = {
+		.type = type, .size = sizeof(attr), .config = config,
+	};
+	int fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1,
+			 PERF_FLAG_FD_CLOEXEC);
+
+	if (fd < 0)
+		fail(__FILE__, __LINE__, "perf_event_open: %m");
+	return fd;
+}
+
+static uint64_t perf_read(int fd)
+{
+	uint64_t val;
+
+	if (read(fd, &val, sizeof(val)) != sizeof(val))
+		fail(__FILE__, __LINE__, "reading a counter: %m");
+	return val;
+}
+
+static int compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static uint64_t median(uint64_t *val, int n)
+{
+	qsort(val, n, sizeof(*val), compare);
+	return val[n / 2];
+}
+
+static int insns;			/* counts instructions */
+static uint64_t overhead;		/* of looking at it */
+
+#define counted(...) ({						\
+	uint64_t start_ = perf_read(insns), end_;		\
+								\
+	__VA_ARGS__;						\
+	end_ = perf_read(insns) - start_;			\
+	end_ > overhead ? end_ - overhead : 0;			\
+})
+
+static void count_instructions(void)
+{
+	uint64_t val[101];
+	int i;
+
+	insns = perf_open(PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS);
+	overhead = 0;
+	for (i = 0; i < 101; i++)
+		val[i] = counted();
+	overhead = median(val, 101);
+}
+
+static void stay_on(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		fail(__FILE__, __LINE__, "sched_setaffinity: %m");
+}
+
+/* Address space that begins at a multiple of the size of a huge page */
+static uint8_t *reserve(size_t size)
+{
+	uint8_t *p = mmap(NULL, size + HUGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		fail(__FILE__, __LINE__, "mmap of %zu bytes: %m", size);
+	return (uint8_t *)(((uintptr_t)p + HUGE - 1) / HUGE * HUGE);
+}
+
+/* Single pages in an order that has nothing to do with their addresses */
+static uint8_t *scattered(size_t size)
+{
+	size_t n = size / host.page, stride = 104729 % n, i, at;
+	uint8_t *p = reserve(size);
+
+	madvise(p, size, MADV_NOHUGEPAGE);
+	/* a power of two and an odd number: each page's turn comes */
+	stride |= 1;
+	for (i = at = 0; i < n; i++, at = (at + stride) % n)
+		p[at * host.page] = 1;
+	return p;
+}
+
+/* Huge pages that are set aside for programs, or NULL where there are none */
+static uint8_t *hugetlb(size_t size)
+{
+	char text[32];
+	uint8_t *p;
+
+	snprintf(text, sizeof(text), "%zu", (size_t)(size / HUGE));
+	if (write_to("/proc/sys/vm/nr_hugepages", text) < 0)
+		return NULL;
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_POPULATE |
+		 MAP_ANONYMOUS | MAP_HUGETLB | 21 << MAP_HUGE_SHIFT, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* A large range in which the same 32 MiB come again and again: a registration does not care. */
+static uint8_t *repeated(size_t size)
+{
+	size_t same = 32 * MiB, at;
+	int fd = memfd_create("bench", MFD_CLOEXEC);
+	uint8_t *p = reserve(size);
+
+	if (fd < 0 || ftruncate(fd, same))
+		fail(__FILE__, __LINE__, "memfd: %m");
+	for (at = 0; at < size; at += same)
+		if (mmap(p + at, same, PROT_READ | PROT_WRITE, MAP_SHARED |
+			 MAP_FIXED | MAP_POPULATE, fd, 0) == MAP_FAILED)
+			fail(__FILE__, __LINE__, "mmap: %m");
+	close(fd);
+	return p;
+}
+
+/* Counts how often a tracepoint is met. */
+static int tracepoint(const char *event, const char *filter)
+{
+	char path[96];
+	FILE *f;
+	int id, fd;
+
+	snprintf(path, sizeof(path), "/sys/kernel/tracing/events/%s/id", event);
+	f = fopen(path, "r");
+	if (!f || fscanf(f, "%d", &id) != 1)
+		fail(__FILE__, __LINE__, "%s: %m", path);
+	fclose(f);
+	fd = perf_open(PERF_TYPE_TRACEPOINT, id);
+	if (filter && ioctl(fd, PERF_EVENT_IOC_SET_FILTER, filter))
+		fail(__FILE__, __LINE__, "filter %s: %m", filter);
+	return fd;
+}
+
+/* MAP and UNMAP of one entry, of as many as one call of the hypervisor takes, and of 4 MiB */
+static void ranges(int version, const char *kind, uint8_t *mem)
+{
+	static const uint64_t sizes[] = { TCE, 512 * TCE, 4 * MiB };
+	struct tce t = { .container = -1, .group = -1, .group2 = -1 };
+	int calls = tracepoint(host.powernv ? "powerpc/opal_entry" :
+			       "powerpc/hcall_entry", NULL), r;
+	uint64_t iova;
+	size_t i;
+
+	attach(&t, version);
+	allow(&t, mem, 4 * MiB);
+	iova = t.info.dma32_window_start + 64 * MiB;
+	for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		uint64_t m[REPS], u[REPS], c[REPS], n = sizes[i] / TCE;
+
+		for (r = -1; r < REPS; r++) {
+			/* The first one allocates levels. */
+			int at = r < 0 ? 0 : r;
+
+			c[at] = perf_read(calls);
+			m[at] = counted(map(t.container, mem, iova, sizes[i], RW));
+			u[at] = counted(unmap(t.container, iova, sizes[i]));
+			c[at] = perf_read(calls) - c[at];
+		}
+		if (n == 512) {
+			row_of(median(c, REPS), "v%d platform calls for MAP and UNMAP of 512 TCEs %s",
+			       version, kind);
+			continue;
+		}
+		row_of(1.0 * median(m, REPS) / n, "v%d MAP of %s %s per TCE", version,
+		       n == 1 ? "one entry" : "4 MiB", kind);
+		row_of(1.0 * median(u, REPS) / n, "v%d UNMAP of %s %s per TCE", version,
+		       n == 1 ? "one entry" : "4 MiB", kind);
+	}
+}
+
+static void ranges_scattered(int version)
+{
+	ranges(version, "scattered", scattered(4 * MiB));
+}
+
+static void ranges_hugetlb(int version)
+{
+	uint8_t *mem = hugetlb(4 * MiB);
+
+	if (mem)
+		ranges(version, "hugetlb", mem);
+}
+
+static void register_of(const char *name, uint8_t *mem, uint64_t page)
+{
+	struct tce t = { .container = -1, .group = -1, .group2 = -1 };
+	uint64_t cost[REPS], size = 256 * MiB;
+	long pins;
+	int r;
+
+	attach(&t, 2);
+	pins = pinned();
+	for (r = 0; r < REPS; r++) {
+		cost[r] = counted(register_mem(t.container, mem, size));
+		unregister_mem(t.container, mem, size);
+		/* the kernel's own list lets go of memory some time later */
+		pinned_settled(pins);
+	}
+	row(name, 1.0 * median(cost, REPS) / (size / page));
+}
+
+static void register_scattered(int version)
+{
+	(void)version;
+	register_of("v2 REGISTER of scattered memory per page", scattered(256 * MiB),
+		    host.page);
+}
+
+static void register_hugetlb(int version)
+{
+	uint8_t *mem = hugetlb(256 * MiB);
+
+	(void)version;
+	if (mem)
+		register_of("v2 REGISTER of hugetlb memory per 2 MiB", mem, HUGE);
+}
+
+/* A page more or less, with few regions and with many */
+static void many_regions(int version)
+{
+	static const char *const names[] = { "REGISTER", "MAP", "UNMAP" };
+	const uint64_t counts[] = { 64, regions };
+	struct tce t = { .container = -1, .group = -1, .group2 = -1 };
+	uint64_t cost[3][PROBES], iova, n = 0;
+	uint8_t *mem = repeated(regions * host.page);
+	int i, k, r;
+
+	attach(&t, version);
+	iova = t.info.dma32_window_start + 64 * MiB;
+	for (i = 0; i < 2; i++) {
+		for (; n < counts[i]; n++)
+			register_mem(t.container, mem + n * host.page, host.page);
+		for (r = -1; r < PROBES; r++) {
+			/* one of them goes and comes back, wherever it is */
+			uint8_t *probe = mem + (r < 0 ? 0 : r * 7919 % n) * host.page;
+			int at = r < 0 ? 0 : r;
+
+			unregister_mem(t.container, probe, host.page);
+			cost[0][at] = counted(register_mem(t.container, probe, host.page));
+			cost[1][at] = counted(map(t.container, probe, iova, TCE, RW));
+			cost[2][at] = counted(unmap(t.container, iova, TCE));
+		}
+		for (k = 0; k < 3; k++)
+			row_of(median(cost[k], PROBES), "v2 %s of a page with %s regions",
+			       names[k], i ? "many" : "64");
+	}
+}
+
+/*
+ * How often two CPUs of a container wait for each other, where one makes long calls and the
+ * other makes calls of one entry in another range: the locks that a thread may sleep for and
+ * did not get at once. With one lock for all it is one for each long call. When the host of an
+ * emulated machine lets its CPUs run has no part in it, except that they have to meet: so the
+ * second one has to end some calls before it is over.
+ */
+static struct beside {
+	struct tce t;
+	uint8_t *page;
+	unsigned long calls;
+	uint64_t waits;
+	bool over;
+} beside;
+
+static int waits_open(void)
+{
+	/* 1 is a spinlock: the platform's, and those under pinning */
+	return tracepoint("lock/contention_begin", "flags != 1");
+}
+
+static void *short_calls(void *arg)
+{
+	uint64_t iova = beside.t.info.dma32_window_start + 128 * MiB;
+	int waits = waits_open();
+
+	stay_on(1);
+	while (!__atomic_load_n(&beside.over, __ATOMIC_RELAXED)) {
+		map(beside.t.container, beside.page, iova, TCE, RW);
+		unmap(beside.t.container, iova, TCE);
+		__atomic_fetch_add(&beside.calls, 2, __ATOMIC_RELAXED);
+	}
+	beside.waits = perf_read(waits);
+	return arg;
+}
+
+static void second_cpu(int version)
+{
+	uint64_t size = version == 1 ? 16 * MiB : 64 * MiB, iova, n;
+	uint8_t *mem = scattered(size);
+	int waits = waits_open();
+	pthread_t thread;
+
+	expect(sysconf(_SC_NPROCESSORS_ONLN) >= 2);
+	beside.t = (struct tce){ .container = -1, .group = -1, .group2 = -1 };
+	attach(&beside.t, version);
+	iova = beside.t.info.dma32_window_start + 64 * MiB;
+	beside.page = scattered(host.page);
+	allow(&beside.t, mem, size);
+	if (version == 2)
+		allow(&beside.t, beside.page, host.page);
+	if (pthread_create(&thread, NULL, short_calls, NULL))
+		fail(__FILE__, __LINE__, "pthread_create: %m");
+	for (n = 0; n < LONG_CALLS ||
+		    __atomic_load_n(&beside.calls, __ATOMIC_RELAXED) < SHORT_CALLS; n += 2) {
+		map(beside.t.container, mem, iova, size, RW);
+		unmap(beside.t.container, iova, size);
+	}
+	__atomic_store_n(&beside.over, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	row_of(1.0 * (perf_read(waits) + beside.waits) / n,
+	       "v%d waits for a lock per long call beside a second CPU", version);
+}
 
 static const struct {
 	const char *name;
-	void (*run)(struct tce *t);
+	void (*run)(int version);
+	int version;
+	bool powernv;			/* only there */
 } benches[] = {
-	{ "v1-scattered", tce_v1_scattered },
-	{ "v2-scattered", tce_v2_scattered },
-	{ "v1-contiguous", tce_v1_contiguous },
-	{ "v2-contiguous", tce_v2_contiguous },
-	{ "v1-thp", tce_v1_thp },
-	{ "v2-thp", tce_v2_thp },
-	{ "v1-hugetlb", tce_v1_hugetlb },
-	{ "v2-hugetlb", tce_v2_hugetlb },
-	{ "registrations", registrations },
-	{ "register-scattered", register_scattered },
-	{ "register-thp", register_thp },
-	{ "register-hugetlb", register_hugetlb },
-	{ "register-again", register_again },
-	{ "register-giant", register_giant },
-	{ "holds", holds },
-	{ "close-v1", close_v1 },
-	{ "close-v2", close_v2 },
-	{ "sparse-37", sparse_37 },
-	{ "sparse-40", sparse_40 },
-	{ "sparse-46", sparse_46 },
-	{ "dpdk", dpdk_sequence },
-	{ "parallel-v1", parallel_v1 },
-	{ "parallel-v2", parallel_v2 },
-	{ "calls", calls },
-	{ "counter", counter_rows },
-	{ "floor", floor_rows },
-	{ "floor-pins", floor_pins },
+	{ "ranges", ranges_scattered, 1 },
+	{ "ranges", ranges_hugetlb, 1 },
+	{ "ranges", ranges_scattered, 2 },
+	{ "ranges", ranges_hugetlb, 2 },
+	{ "register", register_scattered, 2 },
+	{ "register", register_hugetlb, 2 },
+	{ "regions", many_regions, 2 },
+	/* The emulated hypervisor serves one CPU at a time. */
+	{ "second-cpu", second_cpu, 1, true },
+	{ "second-cpu", second_cpu, 2, true },
 };
 
-/* In a process of its own, so that nothing is left of it. Returns the status. */
-static int run(size_t i)
+/* In a process of its own, so that nothing is left of it. Returns whether it was good. */
+static bool run(size_t i)
 {
 	int status;
 	pid_t pid;
@@ -60,102 +403,40 @@ static int run(size_t i)
 	fflush(stdout);
 	pid = fork();
 	if (!pid) {
-		struct tce t = { .container = -1, .group = -1, .group2 = -1 };
-
 		stay_on(0);
-		counter_open(&insns, PERF_TYPE_HARDWARE,
-			     PERF_COUNT_HW_INSTRUCTIONS);
-		benches[i].run(&t);
+		count_instructions();
+		benches[i].run(benches[i].version);
 		fflush(stdout);
 		_exit(0);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		return 1;
-	set_vm("nr_hugepages", 0);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-static bool parse(int argc, char **argv)
-{
-	static const struct option longopts[] = {
-		{ "driver", required_argument, NULL, 'd' },
-		{ "max-bytes", required_argument, NULL, 'm' },
-		{ "max-regs", required_argument, NULL, 'r' },
-		{ "reg-bytes", required_argument, NULL, 'b' },
-		{ "segments", required_argument, NULL, 's' },
-		{ "few", no_argument, NULL, 'f' },
-		{ "profile", no_argument, NULL, 'p' },
-		{ }
-	};
-	int c;
-
-	while ((c = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
-		switch (c) {
-		case 'd':
-			opt.driver = optarg;
-			break;
-		case 'm':
-			opt.max_bytes = strtoull(optarg, NULL, 0);
-			break;
-		case 'r':
-			opt.max_regs = strtoull(optarg, NULL, 0);
-			break;
-		case 'b':
-			opt.reg_bytes = strtoull(optarg, NULL, 0);
-			break;
-		case 's':
-			opt.segments = strtoull(optarg, NULL, 0);
-			break;
-		case 'f':
-			opt.few = true;
-			break;
-		case 'p':
-			opt.profile = true;
-			break;
-		default:
-			return false;
-		}
-	}
-	return true;
-}
-
-/* Runs the benches of that name, all if it is empty. Returns how many failed. */
-static int run_named(const char *name)
-{
-	bool found = false;
-	int failed = 0, status;
-	size_t i;
-
-	for (i = 0; i < sizeof(benches) / sizeof(*benches); i++) {
-		if (*name && strcmp(name, benches[i].name))
-			continue;
-		found = true;
-		note("%s", benches[i].name);
-		status = run(i);
-		if (status && status != SKIPPED) {
-			note("%s failed (%d)", benches[i].name, status);
-			failed++;
-		}
-	}
-	if (!found) {
-		note("there is no %s", name);
-		failed++;
-	}
-	return failed;
+		return false;
+	write_to("/proc/sys/vm/nr_hugepages", "0");
+	if (status)
+		note("%s of v%d failed (%#x)", benches[i].name, benches[i].version, status);
+	return !status;
 }
 
 int main(int argc, char **argv)
 {
-	int failed = 0, j;
+	int failed = 0, done = 0, j;
+	size_t i;
 
-	if (!parse(argc, argv))
+	if (argc < 3)
 		return 2;
+	driver = argv[1];
+	regions = strtoull(argv[2], NULL, 0);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	tce_init();
-	cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	if (optind == argc)
-		failed = run_named("");
-	for (j = optind; j < argc; j++)
-		failed += run_named(argv[j]);
-	return !!failed;
+	for (i = 0; i < sizeof(benches) / sizeof(*benches); i++) {
+		bool wanted = argc == 3;
+
+		for (j = 3; j < argc; j++)
+			wanted |= !strcmp(argv[j], benches[i].name);
+		if (!wanted || (benches[i].powernv && !host.powernv))
+			continue;
+		done++;
+		failed += !run(i);
+	}
+	return failed || !done;
 }
