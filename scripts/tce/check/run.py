@@ -17,7 +17,7 @@ WHY = re.compile(r"^\s*not ok |^!! |: MISSED$|: NO FIGURE$|\bFAILED\b|^(\S+: )?[
 LAST = 15
 
 # The last line of scripts/ktap; a step that prints it counts for so many.
-TESTS = re.compile(r"^>> .*: (\d+) passed, (\d+) failed, (\d+) skipped(?:, (\d+) missed)?$", re.M)
+TESTS = re.compile(r"^>> .*: (\d+) passed, (\d+) failed, (\d+) skipped$", re.M)
 
 # The last line and the exit code of a step that could not look.
 SKIPPED = re.compile(r"^skipped: (.*)\n?\Z", re.M)
@@ -53,7 +53,7 @@ class Tests:
 class Check:
     def __init__(self) -> None:
         self.rows, self.cases = Tests(), Tests()    # of the test programs, and of KUnit
-        self.passed = self.failed = self.missed = 0     # of all else
+        self.passed = self.failed = 0     # of all else
         self.skipped: collections.Counter[str] = collections.Counter()     # {reason: how many}
         self.blind: list[str] = []      # the steps that could not look
         self.computed = 0.0     # seconds of CPUs
@@ -78,8 +78,7 @@ class Check:
     def count(self, name: str, command: list[str], output: str, good: bool) -> tuple[bool, str]:
         """Count what a step said: (is it good, what it was)"""
         found = TESTS.findall(output)
-        passed, failed, skipped, missed = (int(n or 0) for n in (found or [("0",) * 4])[-1])
-        self.missed += missed
+        passed, failed, skipped = (int(n) for n in (found or [("0",) * 3])[-1])
         good = good and not failed and bool(passed or not found)
         if found and command[0] in ("selftest", "kunit"):
             # What no test stands for, such as a complaint of the kernel, is a failure of its own.
@@ -89,7 +88,7 @@ class Check:
             self.failed += max(failed, not good)
             if skipped:
                 self.skipped[f"in {name}"] += skipped
-        return good, f" ({passed} tests, {skipped} skipped{f', {missed} missed' * bool(missed)})" if found else ""
+        return good, f" ({passed} tests, {skipped} skipped)" if found else ""
 
     def totals(self) -> tuple[int, int]:
         """How many passed, and how many failed."""
@@ -99,7 +98,7 @@ class Check:
     def figures(self) -> results.Figures:
         """For tce.results."""
         passed, failed = self.totals()
-        return {"passed": passed, "failed": failed, "goals missed": self.missed,
+        return {"passed": passed, "failed": failed,
                 "tests": self.rows.count("pass", "FAIL"), "hosts": self.rows.hosts, "KUnit cases": self.cases.count("pass", "FAIL"),
                 "other checks": self.passed + self.failed,
                 "Steps": [("step", "how it went"), *self.said.items()],
@@ -111,7 +110,7 @@ class Check:
         return "\n".join([
             f"{seconds:.0f} s, {self.computed:.0f} of CPUs",
             f"{self.rows.count('pass', 'FAIL')} tests on {self.rows.hosts} hosts, {self.cases.count('pass', 'FAIL')} KUnit cases on"
-            f" {self.cases.hosts}, {self.passed + self.failed} other checks, {self.missed} goals missed,"
+            f" {self.cases.hosts}, {self.passed + self.failed} other checks,"
             f" {self.skipped.total()} skipped{f' (by reason: {by_reason})' * bool(by_reason)}",
             *(f"skipped everywhere: {name}" for name in self.rows.nowhere() + self.cases.nowhere()),
             *(f"could not look: {text}" for text in self.blind),
