@@ -169,13 +169,6 @@ unsigned long tce_memory(struct tce_fixture *fx, enum tce_mem_kind kind,
 		ua = map_user(fx, file, size, rw, MAP_SHARED);
 		fput(file);
 		break;
-	case TCE_MEM_HUGETLB_PRIVATE:
-		file = open_hugetlb();
-		if (IS_ERR(file))
-			return 0;
-		ua = map_user(fx, file, size, rw, MAP_PRIVATE);
-		fput(file);
-		break;
 	}
 	if (ua)
 		stamp(ua, size, 0, SZ_4K);
