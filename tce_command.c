@@ -312,24 +312,17 @@ static long ioctl_register(struct tce_container *container, union tce_arg *arg)
 	return rc;
 }
 
-/*
- * UNREGISTER of memory that is mapped. The kernel's own driver returns 0 for it, and QEMU
- * and DPDK rely on that: they go on to unmap the memory from their address space, and
- * later register whatever comes to the same address. So the container's mappings of it
- * are removed first, and the device no longer reaches memory that its owner gives up.
- *
- * Return: 0; -EBUSY if it is mapped elsewhere; -EINTR; -ENOENT if another thread was faster.
- */
-static int unregister_mapped(struct tce_container *container, u64 ua, u64 size)
+/* A container's mappings of memory that it no longer wants registered go. */
+static void unmap_registered(struct tce_registered *registered,
+			     unsigned long ua, unsigned long size)
 {
-	int rc = tce_space_lock_killable(&container->space);
+	struct tce_container *container =
+		container_of(registered, struct tce_container, mem.registered);
+	struct tce_process *process = registered->process;
 
-	if (rc)
-		return rc;
+	down_write(&process->map_lock);
 	tce_space_unmap_memory(&container->space, ua, size);
-	tce_space_unlock(&container->space);
-	rc = tce_registration_remove(&container->mem.registered, ua, size);
-	return rc == -EBUSY ? TCE_REFUSE(REGION_MAPPED, EBUSY) : rc;
+	up_write(&process->map_lock);
 }
 
 static long ioctl_unregister(struct tce_container *container,
@@ -344,9 +337,8 @@ static long ioctl_unregister(struct tce_container *container,
 	/* litmus/bind.litmus */
 	if (smp_load_acquire(&mem->mm) != current->mm)
 		return TCE_REFUSE(NOT_OWNER, EPERM);
-	rc = tce_registration_remove(&mem->registered, ua, size);
-	if (rc == -EBUSY)
-		rc = unregister_mapped(container, ua, size);
+	rc = tce_registration_remove(&mem->registered, ua, size,
+				     unmap_registered);
 	tce_account_settle(&mem->account);
 	trace_tce_unregister(container->id, ua, size, rc);
 	return rc;

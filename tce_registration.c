@@ -245,15 +245,23 @@ err_free:
  * @registered: of a bound container
  * @ua: start, as registered
  * @size: bytes, as registered
+ * @unmap: is called to remove the container's mappings of the range, if it is mapped and no
+ *	other container has registered it
+ *
+ * The kernel's own driver returns 0 for memory that is mapped, and QEMU and DPDK rely on that:
+ * they later register whatever comes to the same address. So the mappings go as well. They go
+ * with &tce_process.region_lock held, so that it is this region's mappings, whatever other
+ * threads register meanwhile.
  *
  * Context: process; sleeps.
  *
  * Return: 0; -EINVAL if misaligned; -ENOENT if the container has no region
- * of just these bounds; -EBUSY, and nothing is changed, if TCEs map it and no
- * other container has registered it; -EINTR.
+ * of just these bounds; -EBUSY if it is mapped elsewhere; -EINTR.
  */
 int tce_registration_remove(struct tce_registered *registered, unsigned long ua,
-			    unsigned long size)
+			    unsigned long size,
+			    void (*unmap)(struct tce_registered *registered,
+					  unsigned long ua, unsigned long size))
 {
 	struct tce_process *process = registered->process;
 	struct tce_region *region, *released = NULL;
@@ -277,8 +285,14 @@ int tce_registration_remove(struct tce_registered *registered, unsigned long ua,
 
 	if (list_is_singular(&region->regs)) {
 		rc = tce_region_release(process, region);
-		if (rc)
+		if (rc) {
+			unmap(registered, ua, size);
+			rc = tce_region_release(process, region);
+		}
+		if (rc) {
+			rc = TCE_REFUSE(REGION_MAPPED, EBUSY);
 			goto out_unlock;
+		}
 		released = region;
 	} else {
 		list_del(&reg->in_region);

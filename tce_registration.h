@@ -52,7 +52,9 @@ struct tce_registration {
 int tce_registration_add(struct tce_registered *registered, unsigned long ua,
 			 unsigned long size, struct tce_found *found);
 int tce_registration_remove(struct tce_registered *registered, unsigned long ua,
-			    unsigned long size);
+			    unsigned long size,
+			    void (*unmap)(struct tce_registered *registered,
+					  unsigned long ua, unsigned long size));
 void tce_registration_remove_all(struct tce_registered *registered);
 
 #endif /* TCE_REGISTRATION_H */

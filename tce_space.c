@@ -180,7 +180,7 @@ void tce_space_unmap_all(struct tce_space *space)
 
 /**
  * tce_space_unmap_memory() - v2: unmap some memory, wherever it is mapped
- * @space: the space, locked by tce_space_lock()
+ * @space: the space, with &tce_process.map_lock held for writing
  * @ua: first byte
  * @size: bytes
  *
@@ -190,7 +190,7 @@ void tce_space_unmap_memory(struct tce_space *space, u64 ua, u64 size)
 {
 	int i;
 
-	space_assert_locked(space);
+	lockdep_assert_held_write(&space->mem->process->map_lock);
 	for (i = 0; i < ARRAY_SIZE(space->windows); i++)
 		if (space->windows[i])
 			tce_unmap_memory(&space->windows[i]->table, ua, size);
