@@ -53,7 +53,7 @@ static struct dentry *tce_debugfs_dir;
  * @shift: log2 of the IOMMU page
  * @levels: of the table
  * @charged: CPU pages of table that were charged
- * @kvm: somebody else has the table as well
+ * @kvm: KVM may put memory there
  * @mapped: entries whose cell says that they hold something
  * @unmarked: those of them that KVM may have written
  */
@@ -283,7 +283,7 @@ static int look_at_window(const struct tce_look *look, unsigned long *at,
 		win->size = (u64)table->tbl->it_size << win->shift;
 		win->levels = table->tbl->it_indirect_levels + 1;
 		win->charged = window->charged;
-		win->kvm = kref_read(&table->tbl->it_kref) != table->refs;
+		win->kvm = table->shared;
 		*at = count_cells(table, *at, win);
 		if (*at >= table->tbl->it_size)
 			*at = 0;

@@ -4,9 +4,9 @@
  * to a fifth more if these were functions of tce_table.c.
  *
  * For each entry there is a cell, which has the cookie of the memory that is mapped
- * (tce_mem_cookie()), or 0. Cells are big endian. KVM reads and writes those of v2, with
- * no lock in common with us. It finds no cell of v1: so it can empty entries of v1, but
- * put nothing there.
+ * (tce_mem_cookie()), or 0. Cells are big endian. Nobody but us changes entries and cells
+ * of a table that is not shared, and so each cell says what its entry holds. In a shared
+ * one KVM changes entries, and writes cells some time later (tce_kvm.c).
  *
  * Nobody checks that an entry is inside the table. space_find() in tce_space.c alone turns
  * an IOBA into an entry.
@@ -80,28 +80,10 @@ static __always_inline u64 tce_cell_cookie(__be64 cell)
 }
 
 /**
- * tce_cookie_cell() - what a cell with a cookie has
- * @cookie: the cookie, or 0
- *
- * Return: what is in the cell.
- */
-static __always_inline __be64 tce_cookie_cell(u64 cookie)
-{
-	__be64 turned __uninitialized;
-	__be64 *at = &turned;
-
-	OPTIMIZER_HIDE_VAR(at);
-	tce_cell_write(at, cookie);
-	return turned;
-}
-
-/**
  * tce_cell_replace() - put a cookie into a cell, unless KVM has put another one there
  * @cell: the cell
  * @from: what was in it
  * @to: what shall be
- *
- * KVM does so for another entry (litmus/cells-map.litmus, litmus/cells-unmap.litmus).
  *
  * Return: false if KVM has; nothing is changed then.
  */
@@ -163,8 +145,8 @@ static __always_inline __be64 *tce_table_cells(struct tce_table *table,
  * @table: the table
  *
  * iommu_flush_tce(), in line. A kill is no more than a store to the bridge, and an entry
- * one to memory: nobody shall see what comes after them before (litmus/unpin.litmus,
- * litmus/exclusive.litmus). Hypervisor calls are done when they return, but do not order
+ * one to memory: nobody shall see what comes after them before (litmus/unpin.litmus).
+ * Hypervisor calls are done when they return, but do not order
  * what we ask for next.
  */
 static __always_inline void tce_table_flush(struct tce_table *table)
@@ -185,7 +167,8 @@ static __always_inline void tce_table_flush(struct tce_table *table)
 static __always_inline void tce_table_kill_one(struct tce_table *table,
 					       unsigned long entry)
 {
-	iommu_tce_kill(table->tbl, entry, 1);
+	if (likely(table->ops->tce_kill))
+		table->ops->tce_kill(table->tbl, entry, 1);
 	tce_table_flush(table);
 }
 
@@ -202,49 +185,18 @@ struct tce_entry {
 };
 
 /**
- * enum tce_was - whose is what was taken out of an entry?
- * @TCE_WAS_EMPTY: nothing was there
- * @TCE_WAS_OURS: the cell's cookie said what it held. That is to be let go after the
- *	entry has been killed.
- * @TCE_WAS_KVMS: KVM has put there what was in it, or has taken it out. It counts, or has
- *	counted, that by itself.
- * @TCE_WAS_LOST: KVM changes entry and cell at this moment. Nobody can tell whose cookie
- *	it was: it stays counted.
- */
-enum tce_was {
-	TCE_WAS_EMPTY,
-	TCE_WAS_OURS,
-	TCE_WAS_KVMS,
-	TCE_WAS_LOST,
-};
-
-/**
  * tce_entry_swap() - exchange an entry and its cell
  * @table: the table
  * @entry: the entry, in a span of the caller's
  * @cell: its cell
- * @new: what shall be there; returns what was
- * @v2: &tce_mem.v2, as a constant
- * @alone: tce_kvm_absent() said so: KVM writes no cell meanwhile
- * @was: whose it was is returned here
+ * @new: what shall be there; returns what was, to be let go by tce_holds_add() or
+ *	tce_hold_put() after a kill
+ * @shared: &tce_table.shared, as a constant
  *
- * What entry and cell said together::
- *
- *   cell   entry    cell then                    was
- *   0      none     the new cookie               empty; if KVM has taken out what was
- *                                                put at once, that stays counted
- *   0      mapped   the new cookie               KVM's, who has not written the cell;
- *                                                lost, if it does so under a MAP
- *   full   mapped   the new cookie, if KVM       ours
- *                   did not change it
- *                   else: to clear, left alone;  lost
- *                   to map, the new cookie
- *   full   none     v1: the new cookie           ours; KVM can only empty entries
- *                   v2, to map: the new cookie   KVM's, who has taken it out
- *                   v2, to clear: left alone,    KVM's; it may put it back
- *                   since KVM reads it next
- *
- * With @alone the cell of an empty entry of v2 is not looked at.
+ * In a shared table the cell that was there before the exchange may not be the entry's. When
+ * an entry is cleared, what KVM has written to the cell meanwhile is left alone, since it is
+ * for the next value. So is the cell of a value that KVM has just taken out, which KVM
+ * counts down by it.
  *
  * Does not kill the entry. Context: may allocate a level of the table, if it is not
  * there; see tce_table_cells().
@@ -253,42 +205,28 @@ enum tce_was {
  */
 static __always_inline int tce_entry_swap(struct tce_table *table,
 					  unsigned long entry, __be64 *cell,
-					  struct tce_entry *new, const bool v2,
-					  const bool alone, enum tce_was *was)
+					  struct tce_entry *new,
+					  const bool shared)
 {
-	const bool ours_alone = !v2 || alone;
-	__be64 old = ours_alone ? 0 : READ_ONCE(*cell);
 	u64 cookie = new->cookie;
+	__be64 old = 0;
 	int rc;
 
+	if (shared)
+		old = READ_ONCE(*cell);
 	rc = table->ops->xchg_no_kill(table->tbl, entry, &new->hpa, &new->dir);
 	/* -ENOMEM of powernv; pseries has raw codes of the hypervisor */
 	if (unlikely(rc))
 		return rc == -ENOMEM ? -ENOMEM : -EIO;
 
-	if (ours_alone) {
-		if (!v2 || unlikely(new->dir != DMA_NONE))
-			old = *cell;
+	if (!shared)
+		old = *cell;
+	if (!shared || cookie)
 		tce_cell_write(cell, cookie);
-		new->cookie = tce_cell_cookie(old);
-		*was = old ? TCE_WAS_OURS :
-		       new->dir == DMA_NONE ? TCE_WAS_EMPTY : TCE_WAS_KVMS;
-		return 0;
-	}
+	else if (old && (new->dir != DMA_NONE ||
+			 old & cpu_to_be64(TCE_COOKIE_OURS)))
+		tce_cell_replace(cell, old, 0);
 	new->cookie = tce_cell_cookie(old);
-	if (!old)
-		*was = new->dir == DMA_NONE ? TCE_WAS_EMPTY : TCE_WAS_KVMS;
-	else
-		*was = new->dir == DMA_NONE ? TCE_WAS_KVMS : TCE_WAS_OURS;
-	/* nothing is to be cleared, or KVM will */
-	if (!cookie && unlikely(!old || new->dir == DMA_NONE))
-		return 0;
-	if (likely(tce_cell_replace(cell, old, tce_cookie_cell(cookie))))
-		return 0;
-	if (cookie)
-		tce_cell_write(cell, cookie);
-	if (new->dir != DMA_NONE)
-		*was = TCE_WAS_LOST;
 	return 0;
 }
 

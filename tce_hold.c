@@ -3,9 +3,11 @@
  * Holds: entries that were cleared held pages (v1) or counted as mappings of regions
  * (v2). They are collected here, and let go after the entries have been killed.
  *
- * KVM changes entries and cookies of v2 under us, without a lock in common. So nothing is
- * given back for an entry whose cookie does not fit its address. A region would rather
- * be counted as mapped until it is closed than be let go while it is mapped.
+ * What MAP has put is counted by the region, and only we count it down, by our cookies. What
+ * KVM has put in a shared table the kernel's list counts. Its cookie may be of a moment
+ * before, and so nothing is given back if the address is another. A region would rather be
+ * counted as mapped until it is closed than be let go while it is mapped
+ * (litmus/kvm-count.litmus).
  *
  * Locks: the caller holds &tce_process.map_lock.
  *
@@ -16,6 +18,7 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 
+#include "tce_entry.h"
 #include "tce_hold.h"
 #include "tce_page.h"
 #include "tce_region_inline.h"
@@ -23,65 +26,55 @@
 /* Holds that are collected before they must be released: a MiB of them */
 #define TCE_HOLDS_MAX	SZ_64K
 
-/*
- * Does the region count the mapping that an entry has this cookie for? It does
- * not if KVM of another process, which was given the group, has written both: that
- * counts a region of its own.
- */
-static __always_inline bool region_counts(const struct tce_region *region,
-					  u64 cookie)
-{
-	return !region->mem == !!(cookie & TCE_COOKIE_OURS);
-}
+/* In &tce_hold.what: the kernel's list counts it, since KVM had put it there. */
+#define TCE_HOLD_KVMS	1UL
 
 static bool region_has(const struct tce_region *region, unsigned long ua)
 {
 	return ua - region->ua < region->npages << PAGE_SHIFT;
 }
 
-/*
- * v2: the region whose mapping a cleared entry was; NULL if none counts it, or if the
- * cookie is not the address's (litmus/cells-unmap.litmus).
- */
+/* v2: the region whose mapping a cleared entry was; NULL if none counts it. */
 static struct tce_region *region_of(struct tce_mem *mem,
-				    struct tce_region *region, u64 cookie,
-				    unsigned long hpa)
+				    struct tce_region *region,
+				    const struct tce_entry *old)
 {
-	unsigned long ua = cookie & ~TCE_COOKIE_OURS;
+	unsigned long ua = old->cookie & ~TCE_COOKIE_OURS;
 
 	if (!region || !region_has(region, ua))
 		region = tce_region_find(mem->process, ua);
-	if (!region || !region_counts(region, cookie) ||
-	    tce_region_hpa(region, ua) != hpa)
+	if (!region || old->cookie & TCE_COOKIE_OURS)
+		return region;
+	if (!region->mem || tce_region_hpa(region, ua) != old->hpa)
 		return NULL;
+	tce_region_written(region, tce_dir_writes(old->dir));
 	return region;
 }
 
 /**
  * tce_hold_put() - let go of what one entry held
  * @mem: the container's memory
- * @cookie: as for tce_holds_add()
- * @hpa: as for tce_holds_add()
- * @write: as for tce_holds_add()
+ * @old: what was in the entry, or was to be
  *
  * tce_holds_add() and tce_holds_release() at once, for an entry that has been killed, or
  * was never written. Context: v2: atomic; v1: sleeps.
  */
-void tce_hold_put(struct tce_mem *mem, u64 cookie, unsigned long hpa,
-		  bool write)
+void tce_hold_put(struct tce_mem *mem, const struct tce_entry *old)
 {
 	struct tce_region *region;
 
 	if (!mem->v2) {
-		tce_pin_put(&mem->pinned, tce_pin_page(cookie), 1,
-			    write || cookie & TCE_WRITE);
+		tce_pin_put(&mem->pinned, tce_pin_page(old->cookie), 1,
+			    old->cookie & TCE_WRITE);
 		return;
 	}
-	region = region_of(mem, NULL, cookie, hpa);
+	region = region_of(mem, NULL, old);
 	if (!region)
 		return;
-	tce_region_written(region, write);
-	tce_region_drop(region, 1);
+	if (likely(old->cookie & TCE_COOKIE_OURS))
+		tce_region_drop(region, 1);
+	else
+		mm_iommu_mapped_dec(region->mem);
 }
 
 /**
@@ -157,12 +150,6 @@ static __always_inline void holds_add(struct tce_holds *holds,
 	holds->next++;
 }
 
-static __always_inline void holds_add_region(struct tce_holds *holds,
-					     struct tce_region *region)
-{
-	holds_add(holds, (unsigned long)region, 0);
-}
-
 static __always_inline void holds_add_page(struct tce_holds *holds, u64 cookie)
 {
 	/* of 4K pages the next one, else the same */
@@ -172,25 +159,22 @@ static __always_inline void holds_add_page(struct tce_holds *holds, u64 cookie)
 /**
  * tce_holds_add() - collect what a cleared entry held
  * @holds: not full
- * @cookie: what tce_mem_cookie() said when the entry was written
- * @hpa: the address that was taken out of the entry
- * @write: the direction that was taken out of the entry let the device write
+ * @old: what was in the entry, and a cookie in its cell
  */
-void tce_holds_add(struct tce_holds *holds, u64 cookie, unsigned long hpa,
-		   bool write)
+void tce_holds_add(struct tce_holds *holds, const struct tce_entry *old)
 {
 	struct tce_region *region;
 
 	if (!holds->mem->v2) {
-		holds_add_page(holds, cookie | (write ? TCE_WRITE : 0));
+		holds_add_page(holds, old->cookie);
 		return;
 	}
-	region = region_of(holds->mem, holds->region, cookie, hpa);
+	region = region_of(holds->mem, holds->region, old);
 	if (!region)
 		return;
 	holds->region = region;
-	tce_region_written(region, write);
-	holds_add_region(holds, region);
+	holds_add(holds, (unsigned long)region |
+		  (old->cookie & TCE_COOKIE_OURS ? 0 : TCE_HOLD_KVMS), 0);
 }
 
 /**
@@ -199,8 +183,7 @@ void tce_holds_add(struct tce_holds *holds, u64 cookie, unsigned long hpa,
  * @cells: cookies as they are in a table; a 0 ends them
  * @n: how many at most
  *
- * For entries that KVM has no part in: those of our cookies agree with their entries. Any
- * other belongs to KVM, and stays counted. The cells are set to 0. Context: atomic.
+ * For entries of a table that is not shared. The cells are set to 0. Context: atomic.
  *
  * Return: how many cells were taken; fewer than there are if there is no more room.
  */
@@ -216,8 +199,6 @@ unsigned long tce_holds_take(struct tce_holds *holds, __be64 *cells,
 		if (!cookie)
 			break;
 		cells[i] = 0;
-		if (!(cookie & TCE_COOKIE_OURS))
-			continue;
 		if (!holds->mem->v2) {
 			holds_add_page(holds, cookie);
 			continue;
@@ -226,7 +207,7 @@ unsigned long tce_holds_take(struct tce_holds *holds, __be64 *cells,
 		if (!region || !region_has(region, ua))
 			region = tce_region_find(holds->mem->process, ua);
 		if (region)
-			holds_add_region(holds, region);
+			holds_add(holds, (unsigned long)region, 0);
 	}
 	holds->region = region;
 	return i;
@@ -241,8 +222,6 @@ static unsigned long put_region_cells(struct tce_mem *mem, __be64 *cells,
 
 	while (i < n) {
 		cookie = tce_cookie_read(&cells[i]);
-		if (!(cookie & TCE_COOKIE_OURS))
-			break;
 		region = tce_region_find(mem->process, cookie & ~TCE_COOKIE_OURS);
 		if (!region) {
 			cells[i++] = 0;
@@ -265,7 +244,7 @@ static unsigned long put_region_cells(struct tce_mem *mem, __be64 *cells,
  * @cells: cookies as they are in a table, none of them 0; they are set to 0
  * @n: how many
  *
- * For entries that KVM has no part in and that have been killed. Context: atomic.
+ * For entries of a table that is not shared, and that have been killed. Context: atomic.
  *
  * Return: how many cells were dealt with. The next one can't be here, because it takes a
  * lock that sleeps, or is cheaper together with others. Collect it in struct tce_holds.
@@ -278,16 +257,26 @@ unsigned long tce_hold_put_cells(struct tce_mem *mem, __be64 *cells,
 	return tce_pin_put_cells(&mem->pinned, cells, n);
 }
 
+/* KVM's mappings of a region are no more. The kernel counts them down one by one. */
+static void kvms_drop(struct tce_region *region, unsigned long n)
+{
+	while (n--)
+		mm_iommu_mapped_dec(region->mem);
+}
+
 /* One hold may be of as many entries, or pages, as a window has. */
 static void hold_drop(struct tce_mem *mem, struct tce_hold *hold)
 {
+	struct tce_region *region = (void *)(hold->what & ~TCE_HOLD_KVMS);
 	struct page *page = tce_pin_page(hold->what);
 	unsigned long now;
 
 	for (; hold->n; hold->n -= now) {
 		now = min_t(unsigned long, hold->n, SZ_8K);
-		if (mem->v2) {
-			tce_region_drop((struct tce_region *)hold->what, now);
+		if (mem->v2 && hold->what & TCE_HOLD_KVMS) {
+			kvms_drop(region, now);
+		} else if (mem->v2) {
+			tce_region_drop(region, now);
 		} else {
 			tce_pin_put(&mem->pinned, page, now,
 				    hold->what & TCE_WRITE);

@@ -13,11 +13,12 @@
 
 #include "tce_memory.h"
 
+struct tce_entry;
 struct tce_region;
 
 /**
  * struct tce_hold - what some cleared entries held
- * @what: v2: the region; v1: the struct page, | TCE_WRITE
+ * @what: v2: the region, | TCE_HOLD_KVMS; v1: the struct page, | TCE_WRITE
  * @n: entries; of v1, see tce_pin_put()
  */
 struct tce_hold {
@@ -48,14 +49,12 @@ struct tce_holds {
 void tce_holds_init(struct tce_holds *holds, struct tce_mem *mem);
 void tce_holds_destroy(struct tce_holds *holds);
 bool tce_holds_grow(struct tce_holds *holds);
-void tce_holds_add(struct tce_holds *holds, u64 cookie, unsigned long hpa,
-		   bool write);
+void tce_holds_add(struct tce_holds *holds, const struct tce_entry *old);
 unsigned long tce_holds_take(struct tce_holds *holds, __be64 *cells,
 			     unsigned long n);
 void tce_holds_release(struct tce_holds *holds);
 
-void tce_hold_put(struct tce_mem *mem, u64 cookie, unsigned long hpa,
-		  bool write);
+void tce_hold_put(struct tce_mem *mem, const struct tce_entry *old);
 unsigned long tce_hold_put_cells(struct tce_mem *mem, __be64 *cells,
 				 unsigned long n);
 

@@ -2,24 +2,38 @@
 /*
  * KVM: what it is shown of a table.
  *
- * KVM of the process, or of another one that was given the group, may take a reference of
- * a table and change its entries and cells when a guest asks for it. It has no lock in
- * common with us. Two things are kept from it, by other operations in the table:
- *  - The cells of v1: KVM knows nothing of v1's pins, and would write over the only
- *    record of them. It finds no cell, and leaves MAPs to user space.
- *  - A table whose window is gone, on pseries. There a table is no more than a number
- *    (LIOBN), which the next window gets, or the host. On powernv no bridge translates by
- *    such a table any more.
+ * KVM may take a reference of a table, of the process's or of one that another process
+ * was given the group of, and change its entries and cells whenever a guest asks for it.
+ * It takes no lock that we could take, and the cell of an entry is a second word. So it is
+ * shown operations of ours instead of the platform's, and its entries change in the
+ * functions below only:
+ *  - A closed table says no to everything, so that KVM leaves each call of the guest to
+ *    user space. All tables that are not shared are closed, and so is a table whose window
+ *    goes. On pseries such a table is no more than a number (LIOBN), which the next window
+ *    gets, or the host.
+ *  - An open table is a shared one (&tce_table.shared). KVM of the owner's process may put
+ *    memory where user space has mapped nothing, and take out what KVM has put. What
+ *    user space has mapped it leaves to user space.
+ * Whoever takes a value out of an entry counts it down, if the cell says where that memory
+ * is and the value agrees. The cell is no more than a hint. KVM writes it some time after
+ * the entry, when something else may be there (litmus/kvm-count.litmus). If it does not
+ * agree, a mapping too many stays counted.
+ *
  * KVM may look at a table's operations at any time. So they stay until the table is freed,
  * and the module with them.
  *
- * Locks: none. Who creates or destroys a table is alone with it, but for KVM.
+ * Locks: none. Whoever creates or destroys a table is alone with it, but for KVM.
  *
- * Never fails: tce_kvm_bury().
+ * Never fails: tce_kvm_close().
  */
+#include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/page-flags.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
+
+#include <asm/mmu_context.h>
 
 #include "compat/realmode.h"
 #include "tce_entry.h"
@@ -39,14 +53,19 @@ struct tce_ops {
 /**
  * struct tce_shown - what KVM can be shown of a table
  * @platform: the platform's operations, which the table goes on to use
- * @v1: of a table of v1: KVM finds no cell
- * @dead: of a table whose window is gone: nothing is there, and nothing is written
+ * @mm: the memory of the owner's process; only to be compared
+ * @open: KVM may use the table
+ * @closed: KVM may not
  */
 struct tce_shown {
 	struct iommu_table_ops *platform;
-	struct tce_ops v1;
-	struct tce_ops dead;
+	struct mm_struct *mm;
+	struct tce_ops open;
+	struct tce_ops closed;
 };
+
+/* What KVM finds where it is to give up: no region has this address. */
+static __be64 tce_kvm_gives_up = cpu_to_be64(TCE_COOKIE_OURS);
 
 /* Tables that have operations of ours */
 static atomic_long_t tce_tables_shown = ATOMIC_LONG_INIT(0);
@@ -71,30 +90,93 @@ static struct tce_shown *table_shown(struct iommu_table *tbl)
 	return container_of(ops, struct tce_ops, ops)->shown;
 }
 
-/* There is no cell: KVM leaves MAPs to user space, and can't count. */
-static __be64 *no_useraddr(struct iommu_table *tbl, long index, bool alloc)
+static bool cell_marked(const __be64 *cell)
 {
-	return NULL;
+	return READ_ONCE(*cell) & cpu_to_be64(TCE_COOKIE_OURS);
+}
+
+/* KVM asks for the cell with @alloc to write it, and without to count down by it. */
+static __be64 *closed_useraddr(struct iommu_table *tbl, long index, bool alloc)
+{
+	return alloc ? NULL : &tce_kvm_gives_up;
+}
+
+static __be64 *open_useraddr(struct iommu_table *tbl, long index, bool alloc)
+{
+	const struct tce_shown *shown = table_shown(tbl);
+	__be64 *cell;
+
+	/* KVM of another process counts regions that we don't know */
+	if (!alloc || current->mm != shown->mm)
+		return closed_useraddr(tbl, index, alloc);
+	cell = shown->platform->useraddrptr(tbl, index, true);
+	return cell && !cell_marked(cell) ? cell : NULL;
 }
 
 /*
- * What KVM takes out is the cell's, which may be let go at once: KVM, or what it
- * calls, shall not mark it dirty. Our cookie says that the device could write.
+ * Something has been taken out, says this. KVM does not find it by tce_kvm_gives_up, puts
+ * it back, which is not done either, and leaves the call to user space.
  */
-static int v1_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
-		   enum dma_data_direction *dir)
+static int leave_to_user(unsigned long *hpa, enum dma_data_direction *dir)
 {
-	int rc = table_shown(tbl)->platform->xchg_no_kill(tbl, index, hpa, dir);
-
-	if (!rc && tce_dir_writes(*dir))
-		*dir = DMA_TO_DEVICE;
-	return rc;
+	*dir = *dir == DMA_NONE ? DMA_TO_DEVICE : DMA_NONE;
+	*hpa = 0;
+	return 0;
 }
 
-/* Nothing is there, and nothing is written. */
-static int dead_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
+static int closed_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
+		       enum dma_data_direction *dir)
+{
+	return leave_to_user(hpa, dir);
+}
+
+/* Count down what was taken out of an entry and killed, if its cell says what it was. */
+static void kvm_uncount(const struct iommu_table *tbl, __be64 *cell,
+			unsigned long hpa)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+	__be64 was = READ_ONCE(*cell);
+	unsigned long its;
+
+	if (!was || was & cpu_to_be64(TCE_COOKIE_OURS))
+		return;
+	rcu_read_lock();
+	mem = mm_iommu_lookup(current->mm, be64_to_cpu(was),
+			      1UL << tbl->it_page_shift);
+	if (mem && !mm_iommu_ua_to_hpa(mem, be64_to_cpu(was), 0, &its) &&
+	    its == hpa) {
+		tce_cell_replace(cell, was, 0);
+		mm_iommu_mapped_dec(mem);
+	}
+	rcu_read_unlock();
+}
+
+/*
+ * KVM exchanges an entry. All that is to be done for what was there is done here, so KVM is
+ * told that nothing was.
+ */
+static int open_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 		     enum dma_data_direction *dir)
 {
+	struct iommu_table_ops *platform = table_shown(tbl)->platform;
+	__be64 *cell = platform->useraddrptr(tbl, index, false);
+	int rc;
+
+	/* user space's; or what KVM puts back instead of that */
+	if (*dir == DMA_NONE ? cell && cell_marked(cell) : !*hpa)
+		return leave_to_user(hpa, dir);
+	rc = platform->xchg_no_kill(tbl, index, hpa, dir);
+	if (rc)
+		return rc;
+	if (platform->tce_kill)
+		platform->tce_kill(tbl, index, 1);
+	mb(); /* litmus/unpin.litmus: the device does not reach it any more */
+	if (*dir != DMA_NONE) {
+		if (tce_dir_writes(*dir))
+			SetPageDirty(pfn_to_page(PHYS_PFN(*hpa)));
+		if (cell)
+			kvm_uncount(tbl, cell, *hpa);
+	}
 	*hpa = 0;
 	*dir = DMA_NONE;
 	return 0;
@@ -118,7 +200,8 @@ static void ops_init(struct tce_ops *ops, struct tce_shown *shown)
 {
 	ops->shown = shown;
 	ops->ops = *shown->platform;
-	ops->ops.useraddrptr = no_useraddr;
+	/* open_xchg() kills */
+	ops->ops.tce_kill = NULL;
 	ops->ops.free = shown_free;
 }
 
@@ -130,10 +213,13 @@ static void shown_init(struct tce_table *table)
 	__module_get(THIS_MODULE);
 	atomic_long_inc(&tce_tables_shown);
 	shown->platform = table->ops;
-	ops_init(&shown->v1, shown);
-	shown->v1.ops.xchg_no_kill = v1_xchg;
-	ops_init(&shown->dead, shown);
-	shown->dead.ops.xchg_no_kill = dead_xchg;
+	shown->mm = table->mem->mm;
+	ops_init(&shown->open, shown);
+	shown->open.ops.useraddrptr = open_useraddr;
+	shown->open.ops.xchg_no_kill = open_xchg;
+	ops_init(&shown->closed, shown);
+	shown->closed.ops.useraddrptr = closed_useraddr;
+	shown->closed.ops.xchg_no_kill = closed_xchg;
 }
 
 /* Let KVM see other operations of a table, with what they consist of. */
@@ -149,7 +235,7 @@ static void table_show(struct tce_table *table, struct tce_ops *ops)
  * tce_kvm_prepare() - make room for what KVM can be shown of a table
  * @table: a new one, without @tbl yet
  *
- * So that tce_kvm_bury() can't fail. Undone by tce_kvm_free().
+ * So that tce_kvm_close() can't fail. Undone by tce_kvm_free().
  *
  * Return: 0; -ENOMEM.
  */
@@ -173,42 +259,39 @@ void tce_kvm_free(struct tce_table *table)
 }
 
 /**
- * tce_kvm_hide() - keep the cells of a table of v1 from KVM
- * @table: a new one
+ * tce_kvm_show() - keep the platform's operations of a table from KVM
+ * @table: a new one, from tce_table_init()
  * @in_group: the platform has given it to the group already, as pseries does, with a
- *	reference that does not count
+ *	reference
  *
- * Context: sleeps. KVM that is just finding the table is waited for, unless it is
- * preempted.
+ * Undone by tce_kvm_close(). Context: sleeps. KVM that is just finding the table is waited
+ * for, unless it is preempted.
  *
- * Return: 0; -EBUSY if somebody has found it already, and may have found a cell.
+ * Return: 0; -EBUSY if somebody has found it already, and may use the platform's.
  */
-int tce_kvm_hide(struct tce_table *table, bool in_group)
+int tce_kvm_show(struct tce_table *table, bool in_group)
 {
-	unsigned int refs = table->refs;
-
-	table_show(table, &table->shown->v1);
-	if (in_group) {
-		refs++;
-		/* litmus/hide.litmus: who has the old ones is counted by then */
+	table_show(table, table->shared ? &table->shown->open :
+					  &table->shown->closed);
+	/* litmus/hide.litmus: who has the old ones is counted by then */
+	if (in_group)
 		synchronize_rcu();
-	}
-	return kref_read(&table->tbl->it_kref) == refs ?
+	return kref_read(&table->tbl->it_kref) == 1 + in_group ?
 		0 : TCE_REFUSE(KVM_HAS_TABLE, EBUSY);
 }
 
 /**
- * tce_kvm_bury() - the window of a table goes
+ * tce_kvm_close() - the window of a table goes
  * @table: the table
  *
- * On pseries KVM finds nothing in it from now on, and reaches nothing by it. Context:
- * sleeps. What KVM is doing there is waited for, unless it is preempted.
+ * KVM puts nothing there any more, and reaches nothing by it. Context: sleeps. What KVM is
+ * doing there is waited for, unless it is preempted.
  */
-void tce_kvm_bury(struct tce_table *table)
+void tce_kvm_close(struct tce_table *table)
 {
-	if (table->ops->tce_kill)
+	if (table->tbl->it_ops == &table->shown->closed.ops)
 		return;
-	table_show(table, &table->shown->dead);
+	table_show(table, &table->shown->closed);
 	/*
 	 * litmus/bury.litmus: even who is not counted yet may have the old ones, so
 	 * that there is nothing to be asked first.

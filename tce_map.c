@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * MAP. Take hold of the memory, write the entries, kill them, and let go of what they
- * held before. A MAP that fails puts back what it replaced, entry by entry.
+ * held before. What can be refused is refused before the first entry is written. A MAP that
+ * fails after that, for want of memory for the table, by the platform or by a fatal signal,
+ * leaves its range unmapped.
  *
  * Locks: the caller holds &tce_process.map_lock. A span keeps others out of the entries.
  *
- * Never fails: to put back, but for entries that KVM or the platform does not let us
- * write. What the device may still reach is not let go.
+ * Never fails: to unmap, but for entries that the platform does not let us clear. What the
+ * device may still reach is not let go.
  */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -14,11 +16,10 @@
 
 #include "tce_entry.h"
 #include "tce_hold.h"
-#include "tce_kvm.h"
 #include "tce_map.h"
 #include "tce_page.h"
 #include "tce_refusal.h"
-#include "tce_replaced.h"
+#include "tce_unmap.h"
 
 /* Entries that a MAP writes per look at the memory */
 #define TCE_CHUNK	4096UL
@@ -30,28 +31,24 @@
  * @table: the table
  * @first: first entry
  * @done: entries written so far
+ * @killed: so many of them need no invalidation any more
  * @ua: where the memory of @first is
  * @dir: direction for all of them
- * @ours: the chunk's cells are marked; see TCE_COOKIE_OURS
- * @alone: KVM has no part in the table; see tce_kvm_absent()
  * @run_min: the least run that is worth a set()
- * @exchanged: some were exchanged instead, and are to be killed
+ * @exchanged: some were exchanged rather than set, and so need one
  * @pins: v1: the pages
- * @replaced: what was there before
- * @holds: what waits for a kill
+ * @holds: what was replaced, and waits for a kill
  */
 struct tce_map {
 	struct tce_table *table;
 	unsigned long first;
 	unsigned long done;
+	unsigned long killed;
 	unsigned long ua;
 	enum dma_data_direction dir;
-	bool ours;
-	bool alone;
 	unsigned long run_min;
 	bool exchanged;
 	struct tce_pins *pins;
-	struct tce_replaced replaced;
 	struct tce_holds holds;
 };
 
@@ -60,13 +57,23 @@ static unsigned long map_ua(const struct tce_map *map, unsigned long done)
 	return map->ua + (done << map->table->tbl->it_page_shift);
 }
 
+/* What was written so far is there for the devices: let go of what was before. */
+static void map_release(struct tce_map *map)
+{
+	if (map->exchanged)
+		tce_table_kill(map->table, map->first + map->killed,
+			       map->done - map->killed);
+	else
+		tce_table_flush(map->table);
+	map->killed = map->done;
+	tce_holds_release(&map->holds);
+}
+
 /*
  * Write a run of empty entries with a run of memory by one operation of the platform,
- * which invalidates them too. KVM, if it gets the table meanwhile, at worst loses count
- * of a page that it puts there.
+ * which invalidates them too.
  *
- * Return: 0; -ENOMEM; -EIO. The entries count as written in any case, to be cleared by
- * map_undo().
+ * Return: 0; -ENOMEM; -EIO. The entries count as written in any case, to be cleared.
  */
 static int map_set_run(struct tce_map *map, const unsigned long *hpas,
 		       __be64 *cell, unsigned long n)
@@ -80,7 +87,7 @@ static int map_set_run(struct tce_map *map, const unsigned long *hpas,
 			   map->dir);
 	for (i = 0; i < n; i++, ua += step)
 		tce_cell_write(&cell[i],
-			       tce_mem_cookie(v2, true, ua, hpas[i], write));
+			       tce_mem_cookie(v2, ua, hpas[i], write));
 	map->done += n;
 	return rc;
 }
@@ -88,8 +95,7 @@ static int map_set_run(struct tce_map *map, const unsigned long *hpas,
 static __always_inline int exchange_entries(struct tce_map *map,
 					    const unsigned long *hpas,
 					    __be64 *cell, unsigned long n,
-					    const bool v2, const bool ours,
-					    const bool alone)
+					    const bool v2, const bool shared)
 {
 	struct tce_table *table = map->table;
 	unsigned long step = 1UL << table->tbl->it_page_shift;
@@ -98,29 +104,24 @@ static __always_inline int exchange_entries(struct tce_map *map,
 	enum dma_data_direction dir = map->dir;
 	bool write = tce_dir_writes(dir);
 	struct tce_entry now;
-	enum tce_was was;
 	int rc = 0;
 
 	for (i = 0; i < n; i++, ua += step) {
 		now.hpa = hpas[i];
 		now.dir = dir;
-		now.cookie = tce_mem_cookie(v2, ours, ua, hpas[i], write);
-		rc = tce_entry_swap(table, entry + i, &cell[i], &now, v2,
-				    alone, &was);
+		now.cookie = tce_mem_cookie(v2, ua, hpas[i], write);
+		rc = tce_entry_swap(table, entry + i, &cell[i], &now, shared);
 		if (unlikely(rc)) {
 			rc = TCE_REFUSE_BY(WRITE_ENTRY, rc);
 			break;
 		}
-		/* what is not ours is not put back: nobody would count it */
-		if (likely(was != TCE_WAS_OURS))
+		map->done++;
+		if (likely(!now.cookie))
 			continue;
-		rc = tce_replaced_push(&map->replaced, entry + i, &now);
-		if (rc) {
-			i++;
-			break;
-		}
+		tce_holds_add(&map->holds, &now);
+		if (tce_holds_full(&map->holds))
+			map_release(map);
 	}
-	map->done += i;
 	return rc;
 }
 
@@ -131,22 +132,21 @@ static __always_inline int exchange_entries(struct tce_map *map,
 static int map_exchange(struct tce_map *map, const unsigned long *hpas,
 			__be64 *cell, unsigned long n)
 {
-	const bool v2 = map->table->mem->v2;
 	unsigned long i, now;
 	int rc = 0;
 
-	map->exchanged = true;
 	for (i = 0; !rc && i < n; i += now) {
 		now = min(n - i, TCE_EXCHANGE_MAX);
-		if (!v2)
+		map->exchanged = true;
+		if (map->table->shared)
 			rc = exchange_entries(map, hpas + i, cell + i, now,
-					      false, true, false);
-		else if (map->alone)
+					      true, true);
+		else if (map->table->mem->v2)
 			rc = exchange_entries(map, hpas + i, cell + i, now,
-					      true, true, true);
+					      true, false);
 		else
 			rc = exchange_entries(map, hpas + i, cell + i, now,
-					      true, map->ours, false);
+					      false, false);
 		if (need_resched())
 			cond_resched();
 	}
@@ -210,7 +210,8 @@ static int map_write(struct tce_map *map, const unsigned long *hpas,
 	int rc;
 
 	/* [from, run) are to be exchanged, [run, end) may be set */
-	while (map->alone && max && find_run(map, hpas, at, n, &run, &end)) {
+	while (!map->table->shared && max &&
+	       find_run(map, hpas, at, n, &run, &end)) {
 		if (end - run > max)
 			end = run + max;
 		at = end;
@@ -231,93 +232,20 @@ static int map_write(struct tce_map *map, const unsigned long *hpas,
 			: 0;
 }
 
-/* Put back what was in an entry, and let go of what the MAP had put. */
-static void undo_entry(struct tce_map *map, unsigned long entry)
-{
-	struct tce_old old = { .was.dir = DMA_NONE };
-	struct tce_table *table = map->table;
-	unsigned long left;
-	enum tce_was was;
-	bool replaced;
-	__be64 *cell;
-	u64 cookie;
-
-	replaced = tce_replaced_pop(&map->replaced, entry, &old);
-	cookie = old.was.cookie;
-	cell = tce_table_cells(table, entry, false, &left);
-	if (tce_entry_swap(table, entry, cell, &old.was, table->mem->v2, false,
-			   &was)) {
-		/* the new page stays, the old one can't come back */
-		WRITE_ONCE(table->stale, true);
-		if (cookie)
-			tce_holds_add(&map->holds, cookie, old.was.hpa,
-				      tce_dir_writes(old.was.dir));
-	} else if (was == TCE_WAS_OURS) {
-		tce_holds_add(&map->holds, old.was.cookie, old.was.hpa,
-			      tce_dir_writes(old.was.dir));
-	} else if (was == TCE_WAS_KVMS && !replaced && tce_kvm_absent(table)) {
-		/* no, set() failed and took its entries out again */
-		tce_holds_take(&map->holds, cell, 1);
-	}
-}
-
-/* A MAP failed: put back what was there, and let go of what it had put. */
-static void map_undo(struct tce_map *map)
-{
-	unsigned long entry = map->first + map->done;
-	unsigned long kill_end = entry;
-
-	while (entry-- > map->first) {
-		if (tce_holds_full(&map->holds)) {
-			tce_table_kill(map->table, entry + 1,
-				       kill_end - entry - 1);
-			tce_holds_release(&map->holds);
-			kill_end = entry + 1;
-		}
-		undo_entry(map, entry);
-		if (need_resched())
-			cond_resched();
-	}
-	tce_table_kill(map->table, map->first, kill_end - map->first);
-}
-
-/* A MAP succeeded: let go of what it replaced, after a kill. */
-static void map_finish(struct tce_map *map)
-{
-	struct tce_old old;
-
-	if (map->exchanged)
-		tce_table_kill(map->table, map->first, map->done);
-	else
-		tce_table_flush(map->table);
-	while (tce_replaced_pop(&map->replaced, map->first, &old)) {
-		if (tce_holds_full(&map->holds))
-			tce_holds_release(&map->holds);
-		if (old.was.cookie)
-			tce_holds_add(&map->holds, old.was.cookie, old.was.hpa,
-				      tce_dir_writes(old.was.dir));
-		if (need_resched())
-			cond_resched();
-	}
-}
-
 /* Let go of what was held for @n entries that were not written. */
 static void map_unhold(struct tce_map *map, const unsigned long *hpas,
 		       unsigned long n)
 {
-	bool v2 = map->table->mem->v2, write = tce_dir_writes(map->dir);
+	struct tce_entry held = { .dir = map->dir };
 	unsigned long i;
-	u64 cookie;
 
 	for (i = 0; i < n; i++) {
-		cookie = tce_mem_cookie(v2, map->ours,
-					map_ua(map, map->done + i), hpas[i],
-					write);
-		if (tce_holds_full(&map->holds))
-			tce_holds_release(&map->holds);
-		tce_holds_add(&map->holds, cookie, hpas[i], write);
+		held.hpa = hpas[i];
+		held.cookie = tce_mem_cookie(map->table->mem->v2,
+					     map_ua(map, map->done + i),
+					     hpas[i], tce_dir_writes(map->dir));
+		tce_hold_put(map->table->mem, &held);
 	}
-	tce_holds_release(&map->holds);
 }
 
 /* Hold and write up to @max of the entries that are left of @n. */
@@ -332,10 +260,9 @@ static int map_chunk(struct tce_map *map, unsigned long *hpas, unsigned long n,
 
 	got = tce_mem_get(table->mem, map->pins, map_ua(map, from),
 			  min(n - from, max), table->tbl->it_page_shift,
-			  &map->ours, hpas);
+			  hpas);
 	if (got < 0)
 		return got;
-	map->alone = tce_kvm_absent(table);
 
 	for (i = 0; i < got; i += left) {
 		cell = tce_table_cells(table, map->first + from + i, true,
@@ -357,7 +284,7 @@ err_unhold:
 	return rc;
 }
 
-/* Map @n entries: all of them, or none. */
+/* Map @n entries. If it fails, none of them is mapped, unless nothing was written. */
 static int map_entries(struct tce_map *map, unsigned long n)
 {
 	unsigned long few[TCE_CHUNK_STACK] __uninitialized, *hpas = few;
@@ -385,10 +312,9 @@ static int map_entries(struct tce_map *map, unsigned long n)
 		if (need_resched())
 			cond_resched();
 	}
-	if (rc)
-		map_undo(map);
-	else
-		map_finish(map);
+	map_release(map);
+	if (rc && map->done)
+		tce_unmap_entries(map->table, map->first, n);
 
 	if (hpas != few)
 		kfree(hpas);
@@ -421,9 +347,9 @@ static noinline int map_range(struct tce_table *table, unsigned long first,
 	map.dir = dir;
 	/* a run that is all of it needs no other kill, however short it is */
 	map.run_min = clamp_t(unsigned long, n, 2, table->run_min);
+	map.killed = 0;
 	map.exchanged = false;
 	map.pins = pins;
-	tce_replaced_init(&map.replaced);
 	tce_holds_init(&map.holds, table->mem);
 	rc = map_entries(&map, n);
 	tce_holds_destroy(&map.holds);
@@ -439,15 +365,14 @@ out_unlock:
  */
 static __always_inline int map_empty(struct tce_table *table,
 				     unsigned long entry, __be64 *cell,
-				     struct tce_entry *new, const bool v2)
+				     struct tce_entry *new, const bool shared)
 {
-	enum tce_was was = TCE_WAS_EMPTY;
 	int rc = -EAGAIN;
 
 	if (unlikely(!tce_span_trylock_one(&table->spans)))
 		return -EAGAIN;
 	if (likely(!READ_ONCE(*cell))) {
-		rc = tce_entry_swap(table, entry, cell, new, v2, false, &was);
+		rc = tce_entry_swap(table, entry, cell, new, shared);
 		if (likely(!rc))
 			tce_table_kill_one(table, entry);
 		else
@@ -455,9 +380,8 @@ static __always_inline int map_empty(struct tce_table *table,
 	}
 	tce_span_unlock_one(&table->spans);
 	/* KVM has mapped something there since */
-	if (v2 && unlikely(was == TCE_WAS_OURS))
-		tce_hold_put(table->mem, new->cookie, new->hpa,
-			     tce_dir_writes(new->dir));
+	if (shared && !rc && unlikely(new->cookie))
+		tce_hold_put(table->mem, new);
 	return rc;
 }
 
@@ -469,26 +393,27 @@ static __always_inline int map_one(struct tce_table *table, unsigned long entry,
 				   unsigned long ua,
 				   enum dma_data_direction dir)
 {
-	bool write = tce_dir_writes(dir), ours;
 	struct tce_mem *mem = table->mem;
-	struct tce_entry new = { .dir = dir };
-	unsigned long left, hpa;
+	struct tce_entry new = { .dir = dir }, held;
+	unsigned long left;
 	__be64 *cell;
-	u64 cookie;
 	int rc;
 
-	rc = tce_mem_get_one(mem, ua, table->tbl->it_page_shift, write, &hpa,
-			     &ours);
+	rc = tce_mem_get_one(mem, ua, table->tbl->it_page_shift,
+			     tce_dir_writes(dir), &new.hpa);
 	if (unlikely(rc))
 		return rc;
-	cookie = tce_mem_cookie(true, ours, ua, hpa, write);
-	new.hpa = hpa;
-	new.cookie = cookie;
+	new.cookie = tce_mem_cookie(true, ua, new.hpa, false);
+	held = new;
 	cell = tce_table_cells(table, entry, true, &left);
-	rc = cell ? map_empty(table, entry, cell, &new, true) :
-		    TCE_REFUSE(LEVEL_MEMORY, ENOMEM);
+	if (unlikely(!cell))
+		rc = TCE_REFUSE(LEVEL_MEMORY, ENOMEM);
+	else if (unlikely(table->shared))
+		rc = map_empty(table, entry, cell, &new, true);
+	else
+		rc = map_empty(table, entry, cell, &new, false);
 	if (unlikely(rc))
-		tce_hold_put(mem, cookie, hpa, write);
+		tce_hold_put(mem, &held);
 	return rc;
 }
 
@@ -504,9 +429,9 @@ static __always_inline int map_one(struct tce_table *table, unsigned long entry,
  * What was mapped there before is replaced. Undone by tce_table_unmap(). Context: the owner of
  * the memory; sleeps, but waits for no client.
  *
- * Return: 0; -EINVAL or -EFAULT as tce_mem_check(); -ENOMEM; -EINTR; -EIO if the platform
- * refused. On any of them all entries are what they were before, but for what KVM has
- * done to them meanwhile.
+ * Return: 0; -EINVAL or -EFAULT as tce_mem_check(), or -EINTR on SIGKILL, with nothing
+ * changed; -ENOMEM, -EIO if the platform refused, or -EINTR, with none of the entries
+ * mapped, unless it was the first one, and nothing is changed.
  */
 int tce_table_map(struct tce_table *table, unsigned long first,
 		  unsigned long ua, unsigned long n,

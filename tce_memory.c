@@ -173,7 +173,6 @@ int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
  * @ua: of the first entry, aligned to the IOMMU page
  * @n: entries wanted, at least 1
  * @shift: log2 of the IOMMU page
- * @ours: returned here; to be passed to tce_mem_cookie()
  * @hpas: room for @n addresses, which are returned here
  *
  * Each hold is given back through a struct tce_holds. Context: waits for nobody.
@@ -182,12 +181,10 @@ int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
  * if tce_mem_check() was not asked).
  */
 long tce_mem_get(struct tce_mem *mem, struct tce_pins *pins, unsigned long ua,
-		 unsigned long n, unsigned int shift, bool *ours,
-		 unsigned long *hpas)
+		 unsigned long n, unsigned int shift, unsigned long *hpas)
 {
 	struct tce_region *region;
 
-	*ours = true;
 	if (!mem->v2) {
 		tce_pins_take(pins, ua, n, hpas);
 		return n;
@@ -195,7 +192,6 @@ long tce_mem_get(struct tce_mem *mem, struct tce_pins *pins, unsigned long ua,
 	region = tce_region_find(mem->process, ua);
 	if (!region)
 		return TCE_REFUSE_VALUE(NOT_REGISTERED, EINVAL, ua);
-	*ours = !region->mem;
 	return tce_region_get(region, ua, n, shift, hpas);
 }
 
@@ -206,14 +202,13 @@ long tce_mem_get(struct tce_mem *mem, struct tce_pins *pins, unsigned long ua,
  * @shift: log2 of the IOMMU page
  * @write: the device will be allowed to write
  * @hpa: the address is returned here
- * @ours: returned here; to be passed to tce_mem_cookie()
  *
  * Undone by tce_hold_put(). Context: atomic.
  *
  * Return: 0; -EINVAL as those two.
  */
 int tce_mem_get_one(struct tce_mem *mem, unsigned long ua, unsigned int shift,
-		    bool write, unsigned long *hpa, bool *ours)
+		    bool write, unsigned long *hpa)
 {
 	struct tce_region *region = tce_region_find(mem->process, ua);
 	int rc = region ? tce_region_get_one(region, ua, shift, hpa) :
@@ -222,6 +217,5 @@ int tce_mem_get_one(struct tce_mem *mem, unsigned long ua, unsigned int shift,
 	if (unlikely(rc))
 		return rc;
 	tce_region_written(region, write);
-	*ours = !region->mem;
 	return 0;
 }

@@ -52,37 +52,24 @@ void tce_mem_destroy(struct tce_mem *mem);
 int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
 		  unsigned int shift, bool write);
 long tce_mem_get(struct tce_mem *mem, struct tce_pins *pins, unsigned long ua,
-		 unsigned long n, unsigned int shift, bool *ours,
-		 unsigned long *hpas);
+		 unsigned long n, unsigned int shift, unsigned long *hpas);
 int tce_mem_get_one(struct tce_mem *mem, unsigned long ua, unsigned int shift,
-		    bool write, unsigned long *hpa, bool *ours);
-
-/**
- * tce_mem_has_kvm() - may KVM write entries and cells for this memory's process?
- * @mem: a bound container's memory
- *
- * Return: as tce_mm_has_kvm(); always false for v1, whose cells KVM does not see.
- */
-static __always_inline bool tce_mem_has_kvm(const struct tce_mem *mem)
-{
-	return mem->v2 && tce_mm_has_kvm(mem->mm);
-}
+		    bool write, unsigned long *hpa);
 
 /**
  * tce_mem_cookie() - what a table shall remember of an entry's memory
  * @v2: &tce_mem.v2
- * @ours: what tce_mem_get() said: v2: the region is not in the kernel's list
  * @ua: where the owner sees the IOMMU page
  * @hpa: where it is
  * @write: the device may write
  *
  * Return: the cookie, never 0.
  */
-static __always_inline u64 tce_mem_cookie(bool v2, bool ours, unsigned long ua,
+static __always_inline u64 tce_mem_cookie(bool v2, unsigned long ua,
 					  unsigned long hpa, bool write)
 {
 	if (v2)
-		return ua | (ours ? TCE_COOKIE_OURS : 0);
+		return ua | TCE_COOKIE_OURS;
 	return tce_pin_cookie(pfn_to_page(PHYS_PFN(hpa)), write);
 }
 

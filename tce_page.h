@@ -14,11 +14,9 @@
 
 /*
  * What a table remembers of an entry's memory is a cookie. That of v2 is the userspace
- * address, as KVM keeps it in the same place. With this bit it is no address that a
- * process could have registered. KVM finds nothing by it to count down, and sends the
- * guest's call on to user space. Those cookies of v2 have it whose mapping the kernel's
- * own counter does not count, because the region is not in the kernel's list. Those of
- * v1 have it as well: they are addresses of the kernel, see tce_pin_cookie().
+ * address, as KVM keeps it in the same place, with this bit: so KVM's cookies can be told
+ * from ours, and it is no address that a process could have registered. Those of v1 have
+ * the bit as well: they are addresses of the kernel, see tce_pin_cookie().
  */
 #define TCE_COOKIE_OURS	BIT_ULL(63)
 

@@ -89,7 +89,7 @@ void tce_process_exit(void);
 static __always_inline bool tce_mm_has_kvm(const struct mm_struct *mm)
 {
 #ifdef CONFIG_MMU_NOTIFIER
-	/* litmus/notifier.litmus: mm_has_notifiers(), but read once */
+	/* mm_has_notifiers(), but read once */
 	return unlikely(READ_ONCE(mm->notifier_subscriptions));
 #else
 	return false;

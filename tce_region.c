@@ -7,9 +7,9 @@
  * to a device, and counts the mapping there. That list is walked from
  * end to end for each look-up, and what is put there the kernel pins page by page. So
  * only the first TCE_LISTED_MAX regions are put there ("listed"), and only those of a
- * process that may have KVM. The kernel's counter counts their mappings. Any other
- * region is pinned here, by the chunk, and counts for itself. KVM passes mappings of it
- * on to user space, which then calls our MAP.
+ * process that may have KVM. The kernel's counter counts what KVM maps of them. Any other
+ * region is pinned here, by the chunk. KVM passes mappings of it on to user space, which
+ * then calls our MAP. What MAP maps is counted here, whether the region is listed or not.
  *
  * A region is let go of only if nothing maps it. When the process's last container is
  * closed, what is counted still is of two kinds. What our counter has, KVM took out of
@@ -182,22 +182,19 @@ static bool region_hpas(const struct tce_region *region, unsigned long ua,
  *
  * Undone by tce_region_drop(). Context: atomic. Caller holds &tce_process.map_lock.
  *
- * Return: how many of them are in the region, at least 1; -EINVAL if none is, if an
- * IOMMU page has no page as large behind it, or if the kernel lets the region go.
+ * Return: how many of them are in the region, at least 1; -EINVAL if none is, or if an
+ * IOMMU page has no page as large behind it.
  */
 long tce_region_get(struct tce_region *region, unsigned long ua,
 		    unsigned long n, unsigned int shift, unsigned long *hpas)
 {
 	unsigned long i, hpa, sub;
-	int rc;
 
 	n = min(n, (tce_region_end(region) - ua) >> shift);
 	if (!n)
 		return TCE_REFUSE_VALUE(PAGE_TOO_SMALL, EINVAL,
 					1UL << region->page_shift);
-	rc = tce_region_hold(region, n);
-	if (rc)
-		return rc;
+	tce_region_hold(region, n);
 	if (shift >= PAGE_SHIFT) {
 		if (region_hpas(region, ua, n, shift, hpas))
 			return n;

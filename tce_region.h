@@ -28,7 +28,7 @@ struct tce_account;
  * @page_shift: the largest IOMMU page that no backing page is smaller than
  * @written: some device may have written to it
  * @mem: the kernel's own entry if the region is listed, else NULL
- * @mapped: if not listed: TCEs that map it
+ * @mapped: TCEs that map it, but for those that KVM has put, which @mem counts
  * @words: if not listed: where its pages are, see tce_book.h
  */
 struct tce_region {

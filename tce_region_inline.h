@@ -89,32 +89,16 @@ tce_region_hpa(const struct tce_region *region, unsigned long ua)
 }
 
 /**
- * tce_region_hold() - count more TCEs that map a region
+ * tce_region_hold() - count more TCEs that MAP has put and that map a region
  * @region: the region
  * @n: TCEs
  *
- * The kernel's counter can be counted up and down by one only. Undone by
- * tce_region_drop(). Context: atomic. Caller holds &tce_process.map_lock.
- *
- * Return: 0; -EINVAL for a region that the kernel is letting go.
+ * Undone by tce_region_drop(). Context: atomic. Caller holds &tce_process.map_lock.
  */
-static __always_inline int tce_region_hold(struct tce_region *region,
-					   unsigned long n)
+static __always_inline void tce_region_hold(struct tce_region *region,
+					    unsigned long n)
 {
-	unsigned long i;
-
-	if (likely(!region->mem)) {
-		atomic64_add(n, &region->mapped);
-		return 0;
-	}
-	for (i = 0; i < n; i++) {
-		if (mm_iommu_mapped_inc(region->mem)) {
-			while (i--)
-				mm_iommu_mapped_dec(region->mem);
-			return TCE_REFUSE(KERNEL_LIST, EINVAL);
-		}
-	}
-	return 0;
+	atomic64_add(n, &region->mapped);
 }
 
 /**
@@ -127,11 +111,7 @@ static __always_inline int tce_region_hold(struct tce_region *region,
 static __always_inline void tce_region_drop(struct tce_region *region,
 					    unsigned long n)
 {
-	if (likely(!region->mem))
-		atomic64_sub(n, &region->mapped);
-	else
-		while (n--)
-			mm_iommu_mapped_dec(region->mem);
+	atomic64_sub(n, &region->mapped);
 }
 
 /**
@@ -155,15 +135,13 @@ static __always_inline int tce_region_get_one(struct tce_region *region,
 	if (region->page_shift < shift || tce_region_end(region) - ua < size)
 		return TCE_REFUSE_VALUE(PAGE_TOO_SMALL, EINVAL,
 					1UL << region->page_shift);
-	if (!region->mem)
-		*hpa = tce_region_hpa(region, ua);
-	else if (unlikely(mm_iommu_ua_to_hpa(region->mem, ua, 0, hpa)))
-		return TCE_REFUSE(KERNEL_LIST, EINVAL);
+	*hpa = tce_region_hpa(region, ua);
 	/* the platform has a BUG_ON() for a misaligned address */
-	if (unlikely(*hpa & (size - 1)))
+	if (unlikely(!*hpa || *hpa & (size - 1)))
 		return TCE_REFUSE_VALUE(PAGE_TOO_SMALL, EINVAL,
 					1UL << region->page_shift);
-	return tce_region_hold(region, 1);
+	tce_region_hold(region, 1);
+	return 0;
 }
 
 #endif /* TCE_REGION_INLINE_H */

@@ -345,7 +345,7 @@ int tce_space_price(struct tce_space *space,
  * 4K pages over the platform's 32-bit range. Context: process.
  *
  * Return: 0, also if there was nothing to do; -ENODEV if there is no group; an errno as
- * tce_space_create_window(); v1: -EBUSY, see tce_kvm_hide().
+ * tce_space_create_window(); -EBUSY, see tce_kvm_show().
  */
 int tce_space_create_default(struct tce_space *space, unsigned long *paid)
 {
@@ -457,7 +457,7 @@ static int space_take(struct tce_space *space, struct tce_group *new)
 		    table_group->ops->create_table)
 			return TCE_REFUSE(OTHER_PLATFORM, EPERM);
 	}
-	if (tce_realmode_check(space->mem->v2, new->group))
+	if (tce_realmode_check(new->group))
 		return TCE_REFUSE(REAL_MODE, EPERM);
 	return tce_group_take(new);
 }

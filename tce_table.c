@@ -106,8 +106,8 @@ static void table_probe(struct tce_table *table)
  */
 int tce_table_init(struct tce_table *table)
 {
-	table->refs = 1;
 	table->ops = table->tbl->it_ops;
+	table->shared = table->mem->v2 && tce_mm_has_kvm(table->mem->mm);
 	table->run_min = table->ops->tce_kill ? TCE_RUN_MIN_KILL :
 						TCE_RUN_MIN_HCALL;
 	tce_spans_init(&table->spans);
@@ -121,7 +121,7 @@ int tce_table_init(struct tce_table *table)
 
 /**
  * tce_table_alloc_cells() - v1: make the cells of a new table
- * @table: from tce_table_init(), and hidden from KVM by now, as this takes its time
+ * @table: from tce_table_init(), and closed to KVM by now, as this takes its time
  *
  * Undone by tce_table_free_cells().
  *
@@ -194,8 +194,7 @@ unsigned long tce_table_set_max(const struct tce_table *table,
  * @entry: first of them
  * @n: entries, at most TCE_CLEAR_MAX
  *
- * The platform invalidates them, too. Cells are not touched. Who asks tce_kvm_absent()
- * next gets an answer from after that (litmus/exclusive.litmus).
+ * The platform invalidates them, too. Cells are not touched.
  *
  * Return: false if they are still there; pseries does not say so.
  */
@@ -220,10 +219,10 @@ bool tce_table_clear(struct tce_table *table, unsigned long entry,
 void tce_table_kill(struct tce_table *table, unsigned long first,
 		    unsigned long n)
 {
-	while (n) {
+	while (n && table->ops->tce_kill) {
 		unsigned long now = min(n, TCE_KILL_MAX);
 
-		iommu_tce_kill(table->tbl, first, now);
+		table->ops->tce_kill(table->tbl, first, now);
 		first += now;
 		n -= now;
 		if (n)

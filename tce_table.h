@@ -32,10 +32,10 @@ struct tce_shown;
  * @cells: all cells, if they follow each other in memory; else NULL. Those of v1 are our
  *	own, those of v2 the table's view for user space (it_userspace)
  * @shown: what KVM can be shown
- * @refs: references to @tbl that are ours or our groups'
  * @run_min: entries in a row that are set or cleared by one operation
  * @walkable: the table's levels can be walked by tce_table_walk()
- * @kvm: KVM has, or had, a part in it; see tce_kvm_absent()
+ * @shared: KVM may put memory there, since the process had KVM when the table was made. Of
+ *	any other table each cell says what its entry holds; see tce_kvm.c
  * @stale: some entry still holds a page, since the platform refused to clear it; only
  *	those of v1 are let go after that
  * @spans: who is at work on which entries
@@ -46,10 +46,9 @@ struct tce_table {
 	struct tce_mem *mem;
 	__be64 *cells;
 	struct tce_shown *shown;
-	unsigned int refs;
 	unsigned int run_min;
 	bool walkable;
-	bool kvm;
+	bool shared;
 	bool stale;
 	struct tce_spans spans;
 };

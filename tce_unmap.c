@@ -2,17 +2,14 @@
 /*
  * UNMAP. Clear entries and collect what they held; kill them; let go.
  *
- * Who gets a value out of an entry gives its page back. A page whose value KVM took is
- * KVM's. But entry and cell are two words, and we have no lock in common with KVM, which
- * takes the page to let go from the cell. A guest that writes an entry while
- * user space maps the same one, or two of its processors at once, can make KVM
- * miscount (litmus/cells-map.litmus). Where we see that, we rather count a page as
- * mapped that is not than the reverse. So does the kernel's own driver.
+ * Who gets a value out of an entry gives its page back. In a shared table that can be KVM
+ * (tce_kvm.c), and a cell can be 0 while its entry is live. So there each entry is
+ * exchanged, whatever its cell says. In any other one the cells say what there is.
  *
  * Three ways through here, and who lets go of what was mapped:
  *   one entry	unmap_one()	tce_hold_put()
- *   a short run, or KVM may have a part in it	unmap_entry() for each	struct tce_holds
- *   a long run that is ours	unmap_run()	tce_hold_put_cells(); struct tce_holds for the rest
+ *   a short run, or a shared table	unmap_entry() for each	struct tce_holds
+ *   a long run	unmap_run()	tce_hold_put_cells(); struct tce_holds for the rest
  *
  * Locks: the caller holds &tce_process.map_lock. A span keeps others out of the entries.
  *
@@ -20,12 +17,10 @@
  * page stays, since the device may still reach it.
  */
 #include <linux/mm.h>
-#include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 
 #include "tce_entry.h"
 #include "tce_hold.h"
-#include "tce_kvm.h"
 #include "tce_refusal.h"
 #include "tce_unmap.h"
 
@@ -35,9 +30,9 @@
 /**
  * enum tce_kind - what the cells of a run of entries have in common
  * @TCE_HOLE: there are no cells, since a level of the table is missing
- * @TCE_EMPTY: nothing is mapped
- * @TCE_OURS: what is mapped is none of KVM's business (TCE_COOKIE_OURS)
- * @TCE_OTHER: KVM may have written them
+ * @TCE_EMPTY: nothing is mapped, unless the table is shared
+ * @TCE_OURS: MAP has written them (TCE_COOKIE_OURS)
+ * @TCE_OTHER: KVM has written them
  */
 enum tce_kind {
 	TCE_HOLE,
@@ -68,6 +63,7 @@ struct tce_run {
  * @holds: what was collected, not yet let go
  * @first: where the range begins that must be killed before that
  * @end: where it ends; nothing to be killed if 0
+ * @killable: a fatal signal ends it; without, the whole table may go
  * @rc: the first failure
  */
 struct tce_unmap {
@@ -75,6 +71,7 @@ struct tce_unmap {
 	struct tce_holds holds;
 	unsigned long first;
 	unsigned long end;
+	bool killable;
 	int rc;
 };
 
@@ -168,82 +165,49 @@ static __always_inline bool next_run(struct tce_table *table,
 }
 
 /*
- * Collect what cleared entries held that can't be let go without sleeping. If
- * KVM has come meanwhile (litmus/notifier.litmus), the rest is left to its cells.
- */
-static void unmap_collect(struct tce_unmap *unmap, __be64 *cell,
-			  unsigned long n)
-{
-	unsigned long now;
-
-	for (; n; cell += now, n -= now) {
-		if (tce_holds_full(&unmap->holds))
-			unmap_release(unmap);
-		now = 0;
-		rcu_read_lock();
-		if (!unmap->table->mem->v2 || tce_kvm_absent(unmap->table))
-			now = tce_holds_take(&unmap->holds, cell, n);
-		rcu_read_unlock();
-		if (!now)
-			return;
-	}
-}
-
-/*
  * Clear a run of mapped entries by one operation of the platform, which invalidates them
  * too. It is cheaper than an exchange each. Then let go of what their cells say that they
- * held.
+ * held. An exchange tells what was in the entry, so this is not for shared tables.
  *
- * An exchange tells what was in the entry, in case that KVM has changed it.
- * So this is for tables that KVM has no part in. If it got one meanwhile
- * (litmus/exclusive.litmus, litmus/notifier.litmus), or if the entries are still
- * there, nothing is let go. What they hold is left to their cells. On pseries
- * the proof (litmus/exclusive-pseries.litmus) goes as far as hypervisor calls are
- * done when they return.
- *
- * Return: whether it is done; if not, it must be done by exchange.
+ * Return: whether it is done; if not, nothing is, and it must be done by exchange.
  */
 static bool unmap_run(struct tce_unmap *unmap, const struct tce_run *run)
 {
 	struct tce_table *table = unmap->table;
-	unsigned long done = 0;
-	bool cleared = false;
+	unsigned long done;
 
-	rcu_read_lock();
-	if (tce_kvm_absent(table))
-		cleared = tce_table_clear(table, run->entry, run->n) &&
-			  tce_kvm_absent(table);
-	if (cleared)
-		done = tce_hold_put_cells(table->mem, run->cell, run->n);
-	rcu_read_unlock();
-
-	if (cleared && done < run->n)
-		unmap_collect(unmap, run->cell + done, run->n - done);
-	return cleared;
+	if (!tce_table_clear(table, run->entry, run->n))
+		return false;
+	done = tce_hold_put_cells(table->mem, run->cell, run->n);
+	while (done < run->n) {
+		if (tce_holds_full(&unmap->holds))
+			unmap_release(unmap);
+		done += tce_holds_take(&unmap->holds, run->cell + done,
+				       run->n - done);
+	}
+	return true;
 }
 
 /* Clear one entry by an exchange. */
 static __always_inline void unmap_entry(struct tce_unmap *unmap,
 					unsigned long entry, __be64 *cell,
-					const bool v2)
+					const bool shared)
 {
 	struct tce_entry old = { .dir = DMA_NONE };
-	enum tce_was was;
 
 	if (tce_holds_full(&unmap->holds))
 		unmap_release(unmap);
-	if (unlikely(tce_entry_swap(unmap->table, entry, cell, &old, v2, false,
-				    &was))) {
+	if (unlikely(tce_entry_swap(unmap->table, entry, cell, &old, shared))) {
 		WRITE_ONCE(unmap->table->stale, true);
 		if (!unmap->rc)
 			unmap->rc = TCE_REFUSE(CLEAR_ENTRY, EIO);
 		return;
 	}
-	/* KVM, if it cleared the entry, or just its cell, did not kill it always */
-	unmap_kill(unmap, entry, 1);
-	if (likely(was == TCE_WAS_OURS))
-		tce_holds_add(&unmap->holds, old.cookie, old.hpa,
-			      tce_dir_writes(old.dir));
+	/* KVM, which may just have emptied it, has not killed it always */
+	if (!shared || old.dir != DMA_NONE || unmap->killable)
+		unmap_kill(unmap, entry, 1);
+	if (old.cookie)
+		tce_holds_add(&unmap->holds, &old);
 }
 
 /* Clear the first entries of a run, and make it as long as that is worth a look at signals. */
@@ -253,31 +217,14 @@ static void unmap_entries(struct tce_unmap *unmap, struct tce_run *run)
 
 	run->n = min(run->n, TCE_EXCHANGE_MAX);
 	for (i = 0; i < run->n; i++) {
-		if (unmap->table->mem->v2)
+		if (unmap->table->shared)
 			unmap_entry(unmap, run->entry + i, run->cell + i, true);
 		else
 			unmap_entry(unmap, run->entry + i, run->cell + i, false);
 	}
 }
 
-/*
- * Kill entries that were found empty, if it may be KVM that has cleared them: it may not
- * have killed them yet. Whose UNMAP returns can rely on it that the device reaches nothing
- * there.
- */
-static void unmap_empty(struct tce_unmap *unmap, const struct tce_run *run)
-{
-	/* litmus/unmap-empty.litmus: who has cleared them is seen */
-	smp_rmb();
-	if (unlikely(!tce_kvm_absent(unmap->table)))
-		unmap_kill(unmap, run->entry, run->n);
-}
-
-/*
- * Clear @n entries from @first on. With @killable a fatal signal ends it early, and
- * entries that KVM has cleared are killed; without, the whole table goes. Return: 0;
- * -EINTR; -EIO if the platform refused to clear some entry, which then keeps its page.
- */
+/* Clear @n entries from @first on. Return: as tce_table_unmap() */
 static int unmap_entries_of(struct tce_table *table, unsigned long first,
 			    unsigned long n, bool killable)
 {
@@ -289,24 +236,16 @@ static int unmap_entries_of(struct tce_table *table, unsigned long first,
 
 	unmap.table = table;
 	unmap.end = 0;
+	unmap.killable = killable;
 	unmap.rc = 0;
 	tce_holds_init(&unmap.holds, table->mem);
 
 	while (next_run(table, &run, end)) {
-		switch (run.kind) {
-		case TCE_HOLE:
-			break;
-		case TCE_EMPTY:
-			if (killable && table->mem->v2)
-				unmap_empty(&unmap, &run);
-			break;
-		case TCE_OURS:
-			if (run.n >= run_min && unmap_run(&unmap, &run))
-				break;
-			fallthrough;
-		case TCE_OTHER:
+		if (run.kind != TCE_HOLE &&
+		    (table->shared ||
+		     (run.kind == TCE_OURS &&
+		      (run.n < run_min || !unmap_run(&unmap, &run)))))
 			unmap_entries(&unmap, &run);
-		}
 		if (need_resched())
 			cond_resched();
 		if (killable && run.entry + run.n < end &&
@@ -341,10 +280,10 @@ static noinline int unmap_range(struct tce_table *table, unsigned long first,
  * page. Return: as tce_table_unmap(); -EAGAIN if somebody else is at work in the table.
  */
 static __always_inline int unmap_one(struct tce_table *table,
-				     unsigned long entry, const bool v2)
+				     unsigned long entry, const bool v2,
+				     const bool shared)
 {
 	struct tce_entry old = { .dir = DMA_NONE };
-	enum tce_was was = TCE_WAS_EMPTY;
 	unsigned long left;
 	__be64 *cell;
 	int rc = 0;
@@ -355,8 +294,8 @@ static __always_inline int unmap_one(struct tce_table *table,
 		return 0;
 	if (unlikely(!tce_span_trylock_one(&table->spans)))
 		return -EAGAIN;
-	if (likely(READ_ONCE(*cell))) {
-		rc = tce_entry_swap(table, entry, cell, &old, v2, false, &was);
+	if (shared || likely(READ_ONCE(*cell))) {
+		rc = tce_entry_swap(table, entry, cell, &old, shared);
 		if (likely(!rc)) {
 			/*
 			 * before the next one finds it empty, and says that it is
@@ -367,17 +306,11 @@ static __always_inline int unmap_one(struct tce_table *table,
 			WRITE_ONCE(table->stale, true);
 			rc = TCE_REFUSE(CLEAR_ENTRY, EIO);
 		}
-	} else {
-		/* as unmap_empty(): litmus/unmap-empty.litmus */
-		smp_rmb();
-		if (v2 && !tce_kvm_absent(table))
-			tce_table_kill_one(table, entry);
 	}
 	tce_span_unlock_one(&table->spans);
 
-	if (likely(was == TCE_WAS_OURS))
-		tce_hold_put(table->mem, old.cookie, old.hpa,
-			     tce_dir_writes(old.dir));
+	if (likely(!rc && old.cookie))
+		tce_hold_put(table->mem, &old);
 	return rc;
 }
 
@@ -399,12 +332,30 @@ int tce_table_unmap(struct tce_table *table, unsigned long first,
 	int rc;
 
 	if (n == 1) {
-		rc = table->mem->v2 ? unmap_one(table, first, true) :
-				      unmap_one(table, first, false);
+		if (!table->mem->v2)
+			rc = unmap_one(table, first, false, false);
+		else if (likely(!table->shared))
+			rc = unmap_one(table, first, true, false);
+		else
+			rc = unmap_one(table, first, true, true);
 		if (likely(rc != -EAGAIN))
 			return rc;
 	}
 	return n ? unmap_range(table, first, n) : 0;
+}
+
+/**
+ * tce_unmap_entries() - clear some entries, whatever happens
+ * @table: the table
+ * @first: first entry, in a span of the caller's
+ * @n: entries
+ *
+ * Context: sleeps. Can't be killed.
+ */
+void tce_unmap_entries(struct tce_table *table, unsigned long first,
+		       unsigned long n)
+{
+	unmap_entries_of(table, first, n, false);
 }
 
 /* If there was no memory for cells, nothing is mapped. */
@@ -431,8 +382,7 @@ void tce_unmap_table(struct tce_table *table)
  * tce_unmap_count() - how much is mapped in a table?
  * @table: the table; KVM may change it meanwhile
  * @ours: entries that MAP has written, by what their cells say, are returned here
- * @others: the same of all other entries: KVM has written them, or MAP, from a region
- *	in the kernel's list
+ * @others: the same of those that KVM has written
  *
  * Context: sleeps; looks at each cell of the table.
  */

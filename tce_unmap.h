@@ -9,6 +9,8 @@ struct tce_table;
 
 int tce_table_unmap(struct tce_table *table, unsigned long first,
 		    unsigned long n);
+void tce_unmap_entries(struct tce_table *table, unsigned long first,
+		       unsigned long n);
 void tce_unmap_table(struct tce_table *table);
 void tce_unmap_count(struct tce_table *table, unsigned long *ours,
 		     unsigned long *others);

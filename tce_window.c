@@ -157,17 +157,13 @@ int tce_window_unset(struct tce_window *win, struct tce_group *grp)
 {
 	struct iommu_table_group *table_group = grp->table_group;
 	struct tce_table *table = &win->table;
-	bool had = tce_window_in(win, grp);
 	int rc = bridge_errno("UNSET_WINDOW", table->ops,
 			      table_group->ops->unset_window(table_group,
 							     win->num));
 
-	if (had && !tce_window_in(win, grp))
-		table->refs--;
 	if (!rc)
 		return 0;
 	iommu_tce_table_get(table->tbl);
-	table->refs++;
 	if (!win->stuck)
 		atomic_long_inc(&tce_tables_kept);
 	win->stuck = true;
@@ -206,7 +202,6 @@ int tce_window_set(struct tce_window *win, struct tce_group *grp)
 	}
 	if (rc)
 		return rc;
-	win->table.refs++;
 	return 0;
 }
 
@@ -218,7 +213,7 @@ int tce_window_set(struct tce_window *win, struct tce_group *grp)
  */
 void tce_window_empty(struct tce_window *win)
 {
-	tce_kvm_bury(&win->table);
+	tce_kvm_close(&win->table);
 	tce_unmap_table(&win->table);
 }
 
@@ -258,7 +253,7 @@ void tce_window_free(struct tce_window *win)
  * Undone by tce_window_empty(), and then tce_window_free(). Context: sleeps.
  *
  * Return: the window; -EINVAL, -ENOSPC, -ENOMEM, -EPERM, -ENODEV, -EIO as the platform
- * says; v1: -EBUSY, see tce_kvm_hide().
+ * says; -EBUSY, see tce_kvm_show().
  */
 struct tce_window *tce_window_create(struct tce_mem *mem,
 				     struct tce_group *grp, int num, u32 shift,
@@ -285,9 +280,10 @@ struct tce_window *tce_window_create(struct tce_mem *mem,
 	if (rc)
 		goto err_unprepare;
 	rc = tce_table_init(table);
+	if (!rc)
+		rc = tce_kvm_show(table, tce_window_in(win, grp));
 	if (!rc && !mem->v2)
-		rc = tce_kvm_hide(table, tce_window_in(win, grp)) ?:
-		     tce_table_alloc_cells(table);
+		rc = tce_table_alloc_cells(table);
 	if (!rc)
 		return win;
 

@@ -235,7 +235,7 @@ static void with_kvm(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, SZ_4K, TCE_R), 0);
 	text = state(test);
 	expect_line(test, text,
-		    "window container=%lu number=0 start=0x0 size=%u page_shift=12 levels=1 mapped=2 unmarked=2 charged=%u kvm=1\n",
+		    "window container=%lu number=0 start=0x0 size=%u page_shift=12 levels=1 mapped=2 unmarked=1 charged=%u kvm=1\n",
 		    number(s.client), SZ_64M, SZ_128K);
 	expect_line(test, text,
 		    "region process=%lu ua=0x%lx size=%u page_shift=%u listed=1 mapped=? written=0 containers=%lu\n",

@@ -103,6 +103,8 @@ long failure_unmap_one(struct failure *f);
 long failure_create(struct failure *f);
 long failure_remove(struct failure *f);
 void failure_expect_done(struct failure *f);
+unsigned long failure_maps(const struct failure *f);
+void failure_expect_unmapped(struct failure *f);
 
 bool failure_meets(const struct failure_op *op, enum tce_fault fault);
 bool failure_may_meet(const struct failure_op *op, enum tce_fault fault);

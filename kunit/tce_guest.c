@@ -15,6 +15,7 @@ void kvm_set_up(struct kunit *test, struct kvm_setup *s, bool v2)
 
 	fx->mock->kvm = true;
 	tce_watch(fx);
+	s->between = NULL;
 	s->ua = tce_plain(fx, KVM_MEMORY);
 	if (v2) {
 		s->client = tce_ready_window(fx, 12, SZ_64M, 1, &s->grp);
@@ -27,24 +28,34 @@ void kvm_set_up(struct kunit *test, struct kvm_setup *s, bool v2)
 	s->tbl = s->grp->tg.tables[0];
 }
 
-/* The old mapping of an entry is counted no more, if KVM finds it. */
-bool kvm_uncount(struct kvm_setup *s, unsigned long entry)
+/* Where KVM may be preempted: something else happens there, if the case wants it. */
+static void kvm_step(struct kvm_setup *s)
+{
+	if (s->between && !s->steps--)
+		s->between(s);
+}
+
+/* kvmppc_tce_iommu_mapped_dec(). Return: false for H_TOO_HARD */
+static bool kvm_uncount(struct kvm_setup *s, unsigned long entry)
 {
 	__be64 *cell = s->tbl->it_ops->useraddrptr(s->tbl, entry, false);
 	struct mm_iommu_table_group_mem_t *mem;
 
 	if (!cell)
 		return true;
+	kvm_step(s);
 	mem = mm_iommu_lookup(current->mm, be64_to_cpu(*cell), SZ_4K);
 	if (!mem)
 		return false;
+	kvm_step(s);
 	mm_iommu_mapped_dec(mem);
+	kvm_step(s);
 	*cell = 0;
 	return true;
 }
 
-/* The first half of kvm_put(): a page in an entry, whose cell says nothing of it yet. */
-bool kvm_put_entry(struct kvm_setup *s, unsigned long entry, unsigned long ua)
+/* kvmppc_tce_iommu_do_map() */
+static bool kvm_do_map(struct kvm_setup *s, unsigned long entry, unsigned long ua)
 {
 	__be64 *cell = s->tbl->it_ops->useraddrptr(s->tbl, entry, true);
 	enum dma_data_direction dir = DMA_BIDIRECTIONAL;
@@ -53,68 +64,69 @@ bool kvm_put_entry(struct kvm_setup *s, unsigned long entry, unsigned long ua)
 
 	if (!cell)
 		return false;
+	kvm_step(s);
 	mem = mm_iommu_lookup(current->mm, ua, SZ_4K);
 	if (!mem || mm_iommu_ua_to_hpa(mem, ua, 12, &hpa) ||
 	    mm_iommu_mapped_inc(mem))
 		return false;
-	s->tbl->it_ops->xchg_no_kill(s->tbl, entry, &hpa, &dir);
+	kvm_step(s);
+	iommu_tce_xchg_no_kill(current->mm, s->tbl, entry, &hpa, &dir);
+	kvm_step(s);
 	if (dir != DMA_NONE)
 		kvm_uncount(s, entry);
+	kvm_step(s);
+	*cell = cpu_to_be64(ua);
 	return true;
 }
 
-/* The second half */
-void kvm_puts_cell(void *data)
-{
-	struct kvm_taken *put = data;
-	struct iommu_table *tbl = put->s->tbl;
-
-	*tbl->it_ops->useraddrptr(tbl, put->entry, true) = cpu_to_be64(put->ua);
-	iommu_tce_kill(tbl, put->entry, 1);
-}
-
-/* A guest puts a page of its memory into an entry. Return: KVM could do it. */
-bool kvm_put(struct kvm_setup *s, unsigned long entry, unsigned long ua)
-{
-	struct kvm_taken put = { .s = s, .entry = entry, .ua = ua };
-
-	if (!kvm_put_entry(s, entry, ua))
-		return false;
-	kvm_puts_cell(&put);
-	return true;
-}
-
-/* A guest empties an entry; KVM puts it back if it does not know the page. */
-void kvm_clear(struct kvm_setup *s, unsigned long entry)
+/* kvmppc_tce_iommu_do_unmap() */
+static bool kvm_do_unmap(struct kvm_setup *s, unsigned long entry)
 {
 	enum dma_data_direction dir = DMA_NONE;
 	unsigned long hpa = 0;
 
-	s->tbl->it_ops->xchg_no_kill(s->tbl, entry, &hpa, &dir);
-	if (dir != DMA_NONE && !kvm_uncount(s, entry))
-		s->tbl->it_ops->xchg_no_kill(s->tbl, entry, &hpa, &dir);
-	iommu_tce_kill(s->tbl, entry, 1);
+	iommu_tce_xchg_no_kill(current->mm, s->tbl, entry, &hpa, &dir);
+	if (dir == DMA_NONE)
+		return true;
+	kvm_step(s);
+	if (kvm_uncount(s, entry))
+		return true;
+	kvm_step(s);
+	iommu_tce_xchg_no_kill(current->mm, s->tbl, entry, &hpa, &dir);
+	return false;
 }
 
-/* H_PUT_TCE of what KVM can't map or uncount: it empties the entry. */
-void kvm_takes(void *data)
+/* kvmppc_clear_tce() */
+static void kvm_drop(struct kvm_setup *s, unsigned long entry)
 {
-	struct kvm_taken *taken = data;
-	struct iommu_table *tbl = taken->s->tbl;
+	enum dma_data_direction dir = DMA_NONE;
 	unsigned long hpa = 0;
 
-	taken->dir = DMA_NONE;
-	tbl->it_ops->xchg_no_kill(tbl, taken->entry, &hpa, &taken->dir);
-	iommu_tce_kill(tbl, taken->entry, 1);
+	kvm_step(s);
+	iommu_tce_xchg_no_kill(current->mm, s->tbl, entry, &hpa, &dir);
 }
 
-/* H_PUT_TCE of a page of the guest's. */
-void kvm_puts(void *data)
+/* H_PUT_TCE of a page of the guest's, or of nothing if @ua is 0. Return: KVM could do it. */
+bool kvm_put(struct kvm_setup *s, unsigned long entry, unsigned long ua)
 {
-	struct kvm_taken *put = data;
+	bool done;
 
-	put->dir = kvm_put(put->s, put->entry, put->ua) ? DMA_BIDIRECTIONAL :
-							  DMA_NONE;
+	if (ua && !mm_iommu_lookup(current->mm, ua, SZ_4K))
+		return false;
+	done = ua ? kvm_do_map(s, entry, ua) : kvm_do_unmap(s, entry);
+	iommu_tce_kill(s->tbl, entry, 1);
+	if (!done)
+		kvm_drop(s, entry);
+	return done;
+}
+
+/* H_STUFF_TCE of one entry. Return: KVM could do it. */
+bool kvm_clear(struct kvm_setup *s, unsigned long entry)
+{
+	bool done = kvm_do_unmap(s, entry);
+
+	iommu_tce_kill(s->tbl, entry, 1);
+	return done;
 }
 
 /* All regions can be given back: nothing is counted that is not there. */

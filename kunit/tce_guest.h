@@ -4,8 +4,9 @@
  * memory in the kernel's list, counts its mappings there, and changes entries
  * and cells in the same way, but with no lock in common.
  *
- * What KVM does is played by the thread of the case, between our calls or, where
- * a moment in the middle matters, half of it before and half of it after.
+ * What KVM does is played by the thread of the case, between our calls, in the middle of
+ * one of them, or with one of them in the middle of it: step by step as
+ * arch/powerpc/kvm/book3s_64_vio.c does it, by the operations that it finds in the table.
  */
 #ifndef TCE_KUNIT_GUEST_H
 #define TCE_KUNIT_GUEST_H
@@ -20,37 +21,23 @@
  * @grp: its group
  * @tbl: the table of its first window
  * @ua: memory of KVM_MEMORY bytes, registered with v2
+ * @between: what happens in the middle of what KVM does
+ * @steps: after so many steps of KVM
+ * @data: of the case
  */
 struct kvm_setup {
 	struct tce_client *client;
 	struct tce_mock_group *grp;
 	struct iommu_table *tbl;
 	unsigned long ua;
-};
-
-/**
- * struct kvm_taken - what KVM does while one of our calls is under way
- * @s: where
- * @entry: the entry that it changes
- * @ua: what it puts there
- * @dir: how the entry reached something before, or reaches it then; DMA_NONE if
- *	KVM could do nothing
- */
-struct kvm_taken {
-	struct kvm_setup *s;
-	unsigned long entry;
-	unsigned long ua;
-	enum dma_data_direction dir;
+	void (*between)(struct kvm_setup *s);
+	int steps;
+	void *data;
 };
 
 void kvm_set_up(struct kunit *test, struct kvm_setup *s, bool v2);
-bool kvm_uncount(struct kvm_setup *s, unsigned long entry);
-bool kvm_put_entry(struct kvm_setup *s, unsigned long entry, unsigned long ua);
-void kvm_puts_cell(void *data);
 bool kvm_put(struct kvm_setup *s, unsigned long entry, unsigned long ua);
-void kvm_clear(struct kvm_setup *s, unsigned long entry);
-void kvm_takes(void *data);
-void kvm_puts(void *data);
+bool kvm_clear(struct kvm_setup *s, unsigned long entry);
 void kvm_expect_free(struct kunit *test, struct kvm_setup *s);
 int kvm_module_users(void);
 void kvm_expect_module_users(struct kunit *test, int users);

@@ -39,13 +39,17 @@ static void unmap_what_kvm_put(struct kunit *test)
 
 static void unmap_what_kvm_cleared(struct kunit *test)
 {
+	struct tce_fixture *fx = test->priv;
 	struct kvm_setup s;
 	unsigned long i;
 
 	kvm_set_up(test, &s, true);
-	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, KVM_MEMORY, TCE_RW), 0);
+	for (i = 0; i < KVM_MEMORY / SZ_4K; i++)
+		KUNIT_ASSERT_TRUE(test, kvm_put(&s, i, s.ua + i * SZ_4K));
 	for (i = 0; i < KVM_MEMORY / SZ_4K; i += 3)
-		kvm_clear(&s, i);
+		KUNIT_EXPECT_TRUE(test, i % 2 ? kvm_clear(&s, i) :
+						kvm_put(&s, i, 0));
+	tce_expect_empty(fx, s.grp, 0, 0, SZ_4K);
 	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_4K), 0);
 	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, KVM_MEMORY), 0);
 	kvm_expect_free(test, &s);
@@ -63,12 +67,29 @@ static void map_over_what_kvm_put(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_map(s.client, 0, s.ua, SZ_4K, TCE_RW), 0);
 	KUNIT_EXPECT_EQ(test, tce_map(s.client, 0, s.ua, KVM_MEMORY, TCE_RW), 0);
 	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, KVM_MEMORY, TCE_RW);
-	KUNIT_EXPECT_EQ(test, fx->mock->counted, KVM_MEMORY / SZ_4K);
+	KUNIT_EXPECT_EQ(test, fx->mock->counted, 0);
 	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, KVM_MEMORY), 0);
 	kvm_expect_free(test, &s);
 }
 
-static void kvm_puts_over_what_is_mapped(struct kunit *test)
+/* KVM replaces what it has put itself. */
+static void kvm_puts_over_what_kvm_put(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct kvm_setup s;
+
+	kvm_set_up(test, &s, true);
+	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
+	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua + SZ_4K));
+	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua + SZ_4K));
+	tce_expect_mapped(fx, s.grp, 0, 0, s.ua + SZ_4K, SZ_4K, TCE_RW);
+	KUNIT_EXPECT_EQ(test, fx->mock->counted, 1);
+	KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 0));
+	kvm_expect_free(test, &s);
+}
+
+/* What user space has mapped KVM leaves to user space, and exactly as it was. */
+static void kvm_leaves_what_is_mapped(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct kvm_setup s;
@@ -76,12 +97,34 @@ static void kvm_puts_over_what_is_mapped(struct kunit *test)
 
 	kvm_set_up(test, &s, true);
 	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, KVM_MEMORY, TCE_RW), 0);
-	for (i = 0; i < KVM_MEMORY / SZ_4K; i += 2)
-		KUNIT_ASSERT_TRUE(test, kvm_put(&s, i, s.ua));
-	KUNIT_EXPECT_EQ(test, fx->mock->counted, KVM_MEMORY / SZ_4K);
-	tce_expect_mapped(fx, s.grp, 0, SZ_4K, s.ua + SZ_4K, SZ_4K, TCE_RW);
-	tce_expect_mapped(fx, s.grp, 0, 2 * SZ_4K, s.ua, SZ_4K, TCE_RW);
+	for (i = 0; i < KVM_MEMORY / SZ_4K; i++) {
+		KUNIT_EXPECT_FALSE(test, kvm_put(&s, i, s.ua));
+		KUNIT_EXPECT_FALSE(test, kvm_put(&s, i, 0));
+		KUNIT_EXPECT_FALSE(test, kvm_clear(&s, i));
+	}
+	KUNIT_EXPECT_EQ(test, fx->mock->counted, 0);
+	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, KVM_MEMORY, TCE_RW);
+	/* what user space does then */
+	KUNIT_EXPECT_EQ(test, tce_map(s.client, SZ_4K, s.ua, SZ_4K, TCE_RW), 0);
+	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_4K), 0);
+	KUNIT_EXPECT_TRUE(test, kvm_put(&s, 0, s.ua));
 	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, KVM_MEMORY), 0);
+	kvm_expect_free(test, &s);
+}
+
+/* The kernel marks what KVM takes out dirty, if the device could write. */
+static void kvm_clears_and_page_is_dirty(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct kvm_setup s;
+	struct page *page;
+
+	kvm_set_up(test, &s, true);
+	page = tce_page(fx, s.ua);
+	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
+	ClearPageDirty(page);
+	KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 0));
+	KUNIT_EXPECT_TRUE(test, PageDirty(page));
 	kvm_expect_free(test, &s);
 }
 
@@ -158,46 +201,24 @@ static void kvm_does_not_find_all(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, ua, KVM_MEMORY), 0);
 }
 
-/*
- * KVM sees no cells of v1, and so can't count: it empties entries, and that is
- * it. Their pins are ours, whether they are unmapped, mapped anew, one or many,
- * or closed.
- */
-static void kvm_clears_v1(struct kunit *test)
+/* KVM can do nothing in a table of v1: user space is asked, and pins are ours. */
+static void kvm_leaves_v1(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct kvm_setup s;
 	unsigned long i;
-	int n;
 
-	for (n = 0; n < 4; n++) {
-		kvm_set_up(test, &s, false);
-		KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, KVM_MEMORY,
-					      TCE_RW), 0);
-		for (i = 0; i < KVM_MEMORY / SZ_4K; i += 3)
-			kvm_clear(&s, i);
-		KUNIT_EXPECT_EQ(test, tce_mock_entry(s.tbl, 3, &i), DMA_NONE);
-		if (n == 1) {
-			KUNIT_EXPECT_EQ(test, tce_map(s.client, 0, s.ua, SZ_4K,
-						      TCE_RW), 0);
-			KUNIT_EXPECT_EQ(test, tce_map(s.client, 0, s.ua, KVM_MEMORY,
-						      TCE_RW), 0);
-			tce_expect_mapped(fx, s.grp, 0, 0, s.ua, KVM_MEMORY,
-					  TCE_RW);
-		}
-		if (n == 2) {
-			for (i = 0; i < KVM_MEMORY; i += SZ_4K)
-				KUNIT_EXPECT_EQ(test, tce_unmap(s.client, i,
-								SZ_4K), 0);
-		}
-		if (n < 3) {
-			KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, KVM_MEMORY),
-					0);
-			KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
-		}
-		tce_close(s.client);
-		tce_expect_balance(fx);
+	kvm_set_up(test, &s, false);
+	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, KVM_MEMORY, TCE_RW), 0);
+	for (i = 0; i <= KVM_MEMORY / SZ_4K; i++) {
+		KUNIT_EXPECT_FALSE(test, kvm_put(&s, i, 0));
+		KUNIT_EXPECT_FALSE(test, kvm_clear(&s, i));
 	}
+	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, KVM_MEMORY, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, KVM_MEMORY), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+	tce_close(s.client);
+	tce_expect_balance(fx);
 }
 
 /*
@@ -232,31 +253,6 @@ static void kvm_can_not_map_in_v1(struct kunit *test)
 	kvm_expect_module_users(test, users - 1);
 	tce_close(owner);
 	tce_expect_balance(fx);
-}
-
-/*
- * The kernel marks what it takes out for KVM dirty. A page of v1 may be let go
- * at that moment: it is marked when we do that, and not by KVM.
- */
-static void kvm_clears_v1_and_page_is_dirty(struct kunit *test)
-{
-	enum dma_data_direction dir = DMA_NONE;
-	struct tce_fixture *fx = test->priv;
-	unsigned long hpa = 0;
-	struct kvm_setup s;
-	struct page *page;
-
-	kvm_set_up(test, &s, false);
-	page = tce_page(fx, s.ua);
-	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, SZ_4K, TCE_RW), 0);
-	ClearPageDirty(page);
-	KUNIT_EXPECT_EQ(test, iommu_tce_xchg_no_kill(current->mm, s.tbl, 0,
-						     &hpa, &dir), 0);
-	iommu_tce_kill(s.tbl, 0, 1);
-	KUNIT_EXPECT_NE(test, dir, DMA_NONE);
-	KUNIT_EXPECT_FALSE(test, PageDirty(page));
-	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_4K), 0);
-	KUNIT_EXPECT_TRUE(test, PageDirty(page));
 }
 
 /* KVM has found the table before we hid its cells: it is not used. */
@@ -294,29 +290,40 @@ static void listed_region_is_dirty(struct kunit *test)
 }
 
 /*
- * KVM empties an entry and its cell, and kills the entry only then. An UNMAP that finds
- * nothing there kills it all the same: when it returns, the device reaches nothing.
+ * A vCPU is preempted after it has taken an entry out, before it has killed it. An UNMAP
+ * that finds nothing there kills it all the same: when it returns, the device reaches
+ * nothing.
  */
+static void unmap_kills(struct kvm_setup *s)
+{
+	unsigned long *n = s->data;
+	struct kunit *test = s->client->fx->test;
+
+	s->between = NULL;
+	KUNIT_EXPECT_EQ(test, tce_unmap(s->client, 0, *n * SZ_4K), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_stale(s->client->fx->mock), 0);
+}
+
+static void visit_unmap_kills(void *data)
+{
+	unmap_kills(data);
+}
+
 static void unmap_kills_what_kvm_emptied(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct kvm_setup s;
-	unsigned long i, n;
+	unsigned long n;
 
 	for (n = 1; n <= 2; n++) {
 		kvm_set_up(test, &s, true);
-		KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, n * SZ_4K,
-					      TCE_RW), 0);
-		for (i = 0; i < n; i++) {
-			enum dma_data_direction dir = DMA_NONE;
-			unsigned long hpa = 0;
-
-			s.tbl->it_ops->xchg_no_kill(s.tbl, i, &hpa, &dir);
-			KUNIT_EXPECT_TRUE(test, kvm_uncount(&s, i));
-		}
-		KUNIT_EXPECT_EQ(test, tce_mock_stale(fx->mock), n);
-		KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, n * SZ_4K), 0);
-		KUNIT_EXPECT_EQ(test, tce_mock_stale(fx->mock), 0);
+		s.data = &n;
+		KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
+		fx->mock->visit = &(struct tce_visit) {
+			.after = true, .call = visit_unmap_kills, .data = &s,
+		};
+		KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 0));
+		KUNIT_EXPECT_NULL(test, fx->mock->visit);
 		kvm_expect_free(test, &s);
 		tce_close(s.client);
 	}
@@ -367,15 +374,16 @@ static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(unmap_what_kvm_cleared),
 	KUNIT_CASE(unmap_kills_what_kvm_emptied),
 	KUNIT_CASE(map_over_what_kvm_put),
-	KUNIT_CASE(kvm_puts_over_what_is_mapped),
+	KUNIT_CASE(kvm_puts_over_what_kvm_put),
+	KUNIT_CASE(kvm_leaves_what_is_mapped),
+	KUNIT_CASE(kvm_clears_and_page_is_dirty),
 	KUNIT_CASE(removed_under_kvm),
 	KUNIT_CASE(detached_under_kvm),
 	KUNIT_CASE(closed_under_kvm),
 	KUNIT_CASE(kvm_finds_registered_memory),
 	KUNIT_CASE(listed_region_is_dirty),
 	KUNIT_CASE(kvm_does_not_find_all),
-	KUNIT_CASE(kvm_clears_v1),
-	KUNIT_CASE(kvm_clears_v1_and_page_is_dirty),
+	KUNIT_CASE(kvm_leaves_v1),
 	KUNIT_CASE(kvm_can_not_map_in_v1),
 	KUNIT_CASE(kvm_finds_a_new_v1_table),
 	KUNIT_CASE(told_what_kvm_put),

@@ -11,41 +11,16 @@
 
 #include "tce_guest.h"
 
-/* KVM has emptied many entries of v1, and there is no memory to note all pages. */
-static void closed_after_kvm_cleared_v1(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	unsigned long ua, size = 64 * PAGE_SIZE;
-	struct kvm_setup s;
-	unsigned int nth;
-	u64 at;
-
-	for (nth = 0; nth < 3; nth++) {
-		if (nth && !tce_fault_can_alloc())
-			break;
-		kvm_set_up(test, &s, false);
-		ua = tce_memory(fx, TCE_MEM_SCATTERED, size);
-		KUNIT_ASSERT_NE(test, ua, 0);
-		KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, ua, size, TCE_RW), 0);
-		for (at = 0; at < size; at += SZ_4K)
-			kvm_clear(&s, at >> 12);
-		if (nth)
-			tce_fault_arm(fx->mock, TCE_FAULT_ALLOC, nth, 0);
-		tce_close(s.client);
-		tce_fault_disarm(fx->mock);
-		tce_expect_balance(fx);
-	}
-}
-
 /*
- * KVM gets hold of the table when something is mapped in runs already. It finds
- * the memory that is registered from then on, but none from before.
+ * A process gets KVM when its windows are there already. KVM leaves their entries to user
+ * space, whatever is registered later, until there is a new window.
  */
 static void kvm_comes_later(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	unsigned long later = tce_plain(fx, KVM_MEMORY);
-	struct kvm_setup s;
+	struct kvm_setup s = {};
+	u64 start;
 	int v2;
 
 	s.ua = tce_plain(fx, KVM_MEMORY);
@@ -57,23 +32,30 @@ static void kvm_comes_later(struct kunit *test)
 							   KVM_MEMORY), 0);
 		KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, KVM_MEMORY,
 					      TCE_RW), 0);
-		s.tbl = iommu_tce_table_get(s.grp->tg.tables[0]);
-		kvm_clear(&s, 3);
+		s.tbl = s.grp->tg.tables[0];
+		KUNIT_EXPECT_FALSE(test, kvm_clear(&s, 3));
+		KUNIT_EXPECT_FALSE(test, kvm_put(&s, 3, 0));
 		if (v2) {
 			tce_watch(fx);
-			KUNIT_EXPECT_FALSE(test, kvm_put(&s, 4, s.ua));
 			KUNIT_ASSERT_EQ(test, tce_register(s.client, later,
 							   KVM_MEMORY), 0);
-			KUNIT_EXPECT_TRUE(test, kvm_put(&s, 4, later));
-			KUNIT_EXPECT_EQ(test, fx->mock->counted, 1);
+			KUNIT_EXPECT_FALSE(test, kvm_put(&s, 4, s.ua));
+			KUNIT_EXPECT_FALSE(test, kvm_put(&s, 4, later));
+			KUNIT_EXPECT_FALSE(test, kvm_put(&s, 100, later));
 		}
+		tce_expect_mapped(fx, s.grp, 0, 0, s.ua, KVM_MEMORY, TCE_RW);
 		KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, KVM_MEMORY), 0);
 		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 		KUNIT_EXPECT_EQ(test, fx->mock->counted, 0);
-		iommu_tce_table_put(s.tbl);
-		KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, KVM_MEMORY,
-					      TCE_RW), 0);
-		KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, KVM_MEMORY), 0);
+		if (v2) {
+			KUNIT_ASSERT_EQ(test, tce_remove(s.client, 0), 0);
+			KUNIT_ASSERT_EQ(test, tce_create(s.client, 12, SZ_64M, 1,
+							 &start), 0);
+			s.tbl = s.grp->tg.tables[0];
+			KUNIT_EXPECT_TRUE(test, kvm_put(&s, 4, later));
+			KUNIT_EXPECT_EQ(test, fx->mock->counted, 1);
+			KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 4));
+		}
 		tce_close(s.client);
 		tce_expect_balance(fx);
 	}
@@ -115,87 +97,26 @@ static void kvm_looks_a_table_up(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
 }
 
-/*
- * KVM has come and gone between two of our calls, and nothing tells. What it
- * put is not taken for ours, although everything is unmapped by the run.
- */
-static void kvm_visits_unseen(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct kvm_setup s;
-	unsigned long its;
-
-	s.ua = tce_plain(fx, KVM_MEMORY);
-	its = tce_plain(fx, KVM_MEMORY);
-	s.client = tce_ready_window(fx, 12, SZ_64M, 1, &s.grp);
-	s.tbl = s.grp->tg.tables[0];
-	KUNIT_ASSERT_EQ(test, tce_register(s.client, s.ua, KVM_MEMORY), 0);
-
-	/* H_STUFF_TCE puts back what it can't uncount */
-	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, KVM_MEMORY, TCE_RW), 0);
-	kvm_clear(&s, 3);
-	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, KVM_MEMORY, TCE_RW);
-	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, KVM_MEMORY), 0);
-	kvm_expect_free(test, &s);
-
-	/* nor uncount what it replaces: that stays counted, it does not */
-	KUNIT_ASSERT_EQ(test, tce_register(s.client, s.ua, KVM_MEMORY), 0);
-	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, KVM_MEMORY, TCE_RW), 0);
-	tce_watch(fx);
-	KUNIT_ASSERT_EQ(test, tce_register(s.client, its, KVM_MEMORY), 0);
-	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 3, its));
-	KUNIT_ASSERT_TRUE(test, kvm_put(&s, KVM_MEMORY / SZ_4K, its));
-	KUNIT_EXPECT_EQ(test, fx->mock->counted, 2);
-	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_64M), 0);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-	KUNIT_EXPECT_EQ(test, fx->mock->counted, 0);
-	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, its, KVM_MEMORY), 0);
-	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, s.ua, KVM_MEMORY), -EBUSY);
-	tce_close(s.client);
-	tce_expect_balance(fx);
-}
-
-/*
- * KVM of another process, which was given the group, maps pages that both have at
- * the same address. It counts them in a region of its own: it is not ours that
- * they are given back to.
- */
+/* KVM of another process, which was given the group, has regions that we don't know. */
 static void kvm_of_another_process(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
-	struct tce_client *client;
-	struct tce_mock_group *grp;
-	struct iommu_table *tbl;
-	unsigned long ua = tce_plain(fx, 2 * PAGE_SIZE), i, n;
-	int how;
+	__be64 *(*cell_of)(struct iommu_table *tbl, long index, bool alloc);
+	struct mm_struct *mm = current->mm;
+	struct kvm_setup s;
+	__be64 *cell;
 
-	client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
-	tbl = grp->tg.tables[0];
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua, 2 * PAGE_SIZE), 0);
-	for (how = 0; how < 3; how++) {
-		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua + PAGE_SIZE, SZ_4K,
-					      TCE_RW), 0);
-		n = how == 1 ? 2 : 1;
-		for (i = 8; i < 8 + n; i++) {
-			unsigned long hpa = page_to_phys(tce_page(fx, ua));
-			enum dma_data_direction dir = DMA_BIDIRECTIONAL;
-			__be64 *cell = tbl->it_ops->useraddrptr(tbl, i, true);
-
-			tbl->it_ops->xchg_no_kill(tbl, i, &hpa, &dir);
-			iommu_tce_kill(tbl, i, 1);
-			*cell = cpu_to_be64(ua);
-		}
-		/* one entry, two, or one that is mapped anew */
-		if (how == 2)
-			KUNIT_EXPECT_EQ(test, tce_map(client, 8 * SZ_4K, ua,
-						      SZ_4K, TCE_RW), 0);
-		KUNIT_EXPECT_EQ(test, tce_unmap(client, 8 * SZ_4K, n * SZ_4K),
-				0);
-		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 1);
-		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
-	}
-	/* had something else been counted down, it would count as mapped now */
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, 2 * PAGE_SIZE), 0);
+	kvm_set_up(test, &s, true);
+	cell_of = s.tbl->it_ops->useraddrptr;
+	KUNIT_EXPECT_NOT_NULL(test, cell_of(s.tbl, 3, true));
+	/* it is only compared; but nobody else may run without it */
+	preempt_disable();
+	current->mm = NULL;
+	cell = cell_of(s.tbl, 3, true);
+	current->mm = mm;
+	preempt_enable();
+	KUNIT_EXPECT_NULL(test, cell);
+	KUNIT_EXPECT_EQ(test, fx->mock->counted, 0);
 }
 
 /*
@@ -241,49 +162,10 @@ static void kvm_has_lost_count(struct kunit *test)
 }
 
 /*
- * KVM keeps a table whose window is gone, puts memory of the process's next
- * container there, and takes it out again when the third has mapped other pages
- * at the same address: those it must not count down.
+ * KVM keeps a table whose window is gone. On pseries it is but a number that somebody else
+ * has by now. Nothing is written there.
  */
-static void kvm_keeps_a_table(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client;
-	struct kvm_setup s;
-	int again;
-
-	kvm_set_up(test, &s, true);
-	iommu_tce_table_get(s.tbl);
-	tce_close(s.client);
-
-	client = tce_ready(fx, true, NULL);
-	KUNIT_ASSERT_EQ(test, tce_register(client, s.ua, KVM_MEMORY), 0);
-	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, s.ua, KVM_MEMORY), -EBUSY);
-	tce_close(client);
-
-	/* as long as the process lives */
-	for (again = 0; again < 2; again++) {
-		client = tce_ready(fx, true, NULL);
-		KUNIT_ASSERT_EQ(test, tce_register(client, s.ua, KVM_MEMORY), 0);
-		KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, s.ua,
-							SZ_4K));
-		KUNIT_ASSERT_EQ(test, tce_map(client, 0, s.ua, SZ_4K, TCE_RW),
-				0);
-		kvm_clear(&s, 0);
-		/* had KVM counted it down, it would count as mapped now */
-		KUNIT_EXPECT_EQ(test, tce_unregister(client, s.ua, KVM_MEMORY), 0);
-		tce_close(client);
-	}
-	iommu_tce_table_put(s.tbl);
-	tce_expect_balance(fx);
-}
-
-/*
- * The same on pseries, where such a table is but a number that somebody else has
- * by now: nothing is written there.
- */
-static void kvm_keeps_a_table_of_pseries(struct kunit *test)
+static void keeps_a_table(struct kunit *test, bool hcalls)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client;
@@ -291,7 +173,7 @@ static void kvm_keeps_a_table_of_pseries(struct kunit *test)
 	struct kvm_setup s;
 	int v2, users;
 
-	fx->mock->hcalls = true;
+	fx->mock->hcalls = hcalls;
 	for (v2 = 0; v2 < 2; v2++) {
 		kvm_set_up(test, &s, v2);
 		iommu_tce_table_get(s.tbl);
@@ -301,7 +183,8 @@ static void kvm_keeps_a_table_of_pseries(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, tce_register(client, s.ua, KVM_MEMORY), 0);
 		writes = fx->mock->writes;
 		KUNIT_EXPECT_FALSE(test, kvm_put(&s, 0, s.ua));
-		kvm_clear(&s, 0);
+		KUNIT_EXPECT_FALSE(test, kvm_put(&s, 0, 0));
+		KUNIT_EXPECT_FALSE(test, kvm_clear(&s, 0));
 		KUNIT_EXPECT_EQ(test, fx->mock->writes, writes);
 		/* if the bridge had kept it, the host would use it */
 		KUNIT_EXPECT_NOT_NULL(test, s.tbl->it_ops->set);
@@ -315,154 +198,100 @@ static void kvm_keeps_a_table_of_pseries(struct kunit *test)
 	}
 }
 
+static void kvm_keeps_a_table(struct kunit *test)
+{
+	keeps_a_table(test, false);
+}
+
+static void kvm_keeps_a_table_of_pseries(struct kunit *test)
+{
+	keeps_a_table(test, true);
+}
+
 /*
  * KVM has looked at a table's operations, and calls one when the table has others by
- * then, and others again: each finds the platform's.
+ * then: it finds the platform's.
  */
 static void kvm_uses_operations_of_before(struct kunit *test)
 {
-	struct iommu_table_ops *before[2];
 	struct tce_fixture *fx = test->priv;
+	enum dma_data_direction dir = DMA_NONE;
+	struct iommu_table_ops *before;
+	unsigned long hpa = 0;
 	struct kvm_setup s;
-	int v2, i;
 
 	fx->mock->hcalls = true;
-	for (v2 = 0; v2 < 2; v2++) {
-		kvm_set_up(test, &s, v2);
-		iommu_tce_table_get(s.tbl);
-		before[0] = READ_ONCE(s.tbl->it_ops);
-		tce_close(s.client);
-		before[1] = READ_ONCE(s.tbl->it_ops);
-		KUNIT_EXPECT_PTR_NE(test, before[0], before[1]);
-		for (i = 0; i < 2; i++) {
-			enum dma_data_direction dir = DMA_NONE;
-			unsigned long hpa = 0;
-
-			KUNIT_EXPECT_EQ(test,
-					before[i]->xchg_no_kill(s.tbl, 0, &hpa,
-								&dir), 0);
-			KUNIT_EXPECT_EQ(test, dir, DMA_NONE);
-		}
-		iommu_tce_table_put(s.tbl);
-	}
-}
-
-/*
- * The same with memory that KVM does not find: it takes the entry out while the
- * container closes, and puts it back since it can't count.
- */
-static void kvm_keeps_what_it_can_not_count(struct kunit *test)
-{
-	enum dma_data_direction dir = DMA_BIDIRECTIONAL;
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client;
-	struct kvm_taken taken;
-	unsigned long ua, hpa;
-	struct kvm_setup s;
-
 	kvm_set_up(test, &s, true);
-	tce_fill_list(fx);
-	ua = tce_plain(fx, KVM_MEMORY);
-	KUNIT_ASSERT_EQ(test, tce_register(s.client, ua, KVM_MEMORY), 0);
-	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, ua, SZ_4K, TCE_RW), 0);
-	tce_mock_entry(s.tbl, 0, &hpa);
 	iommu_tce_table_get(s.tbl);
-	taken = (struct kvm_taken) { .s = &s };
-	fx->mock->visit = &(struct tce_visit) {
-		.call = kvm_takes, .data = &taken,
-	};
+	before = READ_ONCE(s.tbl->it_ops);
 	tce_close(s.client);
-	KUNIT_EXPECT_NE(test, taken.dir, DMA_NONE);
-	s.tbl->it_ops->xchg_no_kill(s.tbl, 0, &hpa, &dir);
-	iommu_tce_kill(s.tbl, 0, 1);
-	tce_empty_list(fx);
-
-	client = tce_ready(fx, true, NULL);
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua, KVM_MEMORY), 0);
-	KUNIT_EXPECT_NOT_NULL(test, mm_iommu_lookup(current->mm, ua, SZ_4K));
-	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
-	kvm_clear(&s, 0);
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, KVM_MEMORY), 0);
-	tce_close(client);
+	KUNIT_EXPECT_PTR_NE(test, before, READ_ONCE(s.tbl->it_ops));
+	KUNIT_EXPECT_EQ(test, before->xchg_no_kill(s.tbl, 0, &hpa, &dir), 0);
+	KUNIT_EXPECT_EQ(test, dir, DMA_NONE);
 	iommu_tce_table_put(s.tbl);
-	tce_expect_balance(fx);
 }
 
 /*
- * KVM takes an entry out while the container closes, and puts it back. It was not
- * counted by KVM, but the bridge of a group that has left has the table still.
- */
-static void kvm_puts_back_under_a_bridge(struct kunit *test)
-{
-	enum dma_data_direction dir = DMA_BIDIRECTIONAL;
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *leaves = tce_group(fx);
-	struct kvm_taken taken;
-	struct kvm_setup s;
-	struct page *page;
-	unsigned long hpa;
-
-	s.client = tce_ready_window(fx, 12, SZ_64M, 1, &s.grp);
-	KUNIT_ASSERT_EQ(test, tce_attach(s.client, leaves), 0);
-	s.ua = tce_plain(fx, PAGE_SIZE);
-	page = tce_page(fx, s.ua);
-	KUNIT_ASSERT_EQ(test, tce_register(s.client, s.ua, PAGE_SIZE), 0);
-	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, SZ_4K, TCE_RW), 0);
-	s.tbl = iommu_tce_table_get(s.grp->tg.tables[0]);
-	tce_mock_entry(s.tbl, 0, &hpa);
-	tce_fault_arm(fx->mock, TCE_FAULT_UNSET, 1, -EIO);
-	tce_detach(s.client, leaves);
-	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
-
-	taken = (struct kvm_taken) { .s = &s };
-	fx->mock->visit = &(struct tce_visit) {
-		.call = kvm_takes, .data = &taken,
-	};
-	fx->mock->kept = true;
-	tce_close(s.client);
-	KUNIT_EXPECT_NE(test, taken.dir, DMA_NONE);
-	s.tbl->it_ops->xchg_no_kill(s.tbl, 0, &hpa, &dir);
-	iommu_tce_kill(s.tbl, 0, 1);
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
-	KUNIT_ASSERT_EQ(test, vm_munmap(s.ua, PAGE_SIZE), 0);
-	KUNIT_EXPECT_EQ(test, tce_holders(page), 1);
-
-	kvm_takes(&taken);
-	iommu_tce_table_put(s.tbl);
-	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
-	if (tce_holders(page))
-		put_page(page);
-}
-
-/*
- * A bridge does not let go of a window, and KVM goes on to put pages there. It finds
- * none of the process's next container.
+ * A bridge does not let go of a window. KVM puts nothing there any more, of the process's
+ * next container neither.
  */
 static void kvm_keeps_a_table_and_so_does_the_bridge(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client;
 	struct kvm_setup s;
-	struct page *page;
-	unsigned long i;
 
 	kvm_set_up(test, &s, true);
+	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
 	tce_fault_arm_sticky(fx->mock, TCE_FAULT_UNSET, -EIO);
 	KUNIT_EXPECT_EQ(test, tce_remove(s.client, 0), -EIO);
 	tce_fault_disarm(fx->mock);
-	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
-	page = tce_page(fx, s.ua);
-	fx->mock->kept = true;
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+	KUNIT_EXPECT_FALSE(test, kvm_put(&s, 0, s.ua));
 	tce_close(s.client);
 	tce_unpinned(fx);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
-	KUNIT_EXPECT_EQ(test, tce_holders(page), 2);
 
 	client = tce_ready(fx, true, NULL);
 	KUNIT_ASSERT_EQ(test, tce_register(client, s.ua, KVM_MEMORY), 0);
 	KUNIT_EXPECT_FALSE(test, kvm_put(&s, 1, s.ua));
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, s.ua, KVM_MEMORY), 0);
 	tce_close(client);
+	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
+}
+
+/* An UNMAP comes after KVM has put a page there, and before the cell says so. */
+static void unmap_between(struct kvm_setup *s)
+{
+	s->between = NULL;
+	KUNIT_EXPECT_EQ(s->client->fx->test, tce_unmap(s->client, 0, SZ_4K), 0);
+}
+
+/*
+ * What stays counted when the container closes may be in an entry, as far as anybody knows,
+ * and a bridge has a window still. The pages are kept, though they are the container's no
+ * more.
+ */
+static void counted_under_a_bridge(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct kvm_setup s;
+	struct page *page;
+	unsigned long i;
+
+	kvm_set_up(test, &s, true);
+	s.between = unmap_between;
+	s.steps = 2;
+	KUNIT_EXPECT_TRUE(test, kvm_put(&s, 0, s.ua));
+	KUNIT_EXPECT_EQ(test, fx->mock->counted, 1);
+	tce_fault_arm_sticky(fx->mock, TCE_FAULT_UNSET, -EIO);
+	KUNIT_EXPECT_EQ(test, tce_remove(s.client, 0), -EIO);
+	tce_fault_disarm(fx->mock);
+	page = tce_page(fx, s.ua);
+	fx->mock->kept = true;
+	tce_close(s.client);
+	tce_unpinned(fx);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 	KUNIT_EXPECT_EQ(test, tce_holders(page), 2);
 	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
 	for (i = 0; i < KVM_MEMORY; i += PAGE_SIZE)
@@ -470,18 +299,15 @@ static void kvm_keeps_a_table_and_so_does_the_bridge(struct kunit *test)
 }
 
 static struct kunit_case tce_kvm_shown_cases[] = {
-	KUNIT_CASE(closed_after_kvm_cleared_v1),
 	KUNIT_CASE(kvm_comes_later),
 	KUNIT_CASE(kvm_looks_a_table_up),
-	KUNIT_CASE(kvm_visits_unseen),
 	KUNIT_CASE(kvm_of_another_process),
 	KUNIT_CASE(kvm_maps_elsewhere),
 	KUNIT_CASE(kvm_has_lost_count),
 	KUNIT_CASE(kvm_keeps_a_table),
-	KUNIT_CASE(kvm_puts_back_under_a_bridge),
 	KUNIT_CASE(kvm_keeps_a_table_of_pseries),
 	KUNIT_CASE(kvm_uses_operations_of_before),
-	KUNIT_CASE(kvm_keeps_what_it_can_not_count),
+	KUNIT_CASE(counted_under_a_bridge),
 	KUNIT_CASE(kvm_keeps_a_table_and_so_does_the_bridge),
 	{}
 };

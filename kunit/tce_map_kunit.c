@@ -180,7 +180,7 @@ static bool kvm_may_clear(struct kunit *test)
 {
 	const struct map_shape *shape = test->param_value;
 
-	return shape->v2 && !shape->hcalls && (shape->kvm || shape->guest);
+	return shape->guest && !shape->hcalls;
 }
 
 static void one_entry_at_a_time(struct kunit *test)
@@ -357,7 +357,7 @@ static void kill_once(struct kunit *test)
 	setup(test, &s);
 	if (shape->hcalls)
 		kunit_skip(test, "hypervisor calls do not need it");
-	if (!shape->kvm)
+	if (!shape->guest)
 		kunit_skip(test, "runs may be written at once");
 	size = min(s.size, 8 * s.step);
 

@@ -135,7 +135,7 @@ static void sparse_window_that_cannot_be_walked(struct kunit *test)
 	sparse_window(test, 2, true);
 }
 
-/* A killed process is not kept: MAP undoes what it did, UNMAP stops. */
+/* A killed process is not kept: MAP unmaps its range, UNMAP stops. */
 static void killed_half_way(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -155,7 +155,11 @@ static void killed_half_way(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua + SZ_4K,
 					      SZ_32M - SZ_4K, TCE_RW), -EINTR);
 		tce_be_killed(false);
-		tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
+		/* v1 ends while it pins, before it has written anything */
+		if (v2)
+			tce_expect_empty(fx, grp, 0, 0, SZ_4K);
+		else
+			tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
 		tce_expect_empty(fx, grp, 0, SZ_4K, SZ_32M - SZ_4K);
 
 		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_32M, TCE_RW), 0);

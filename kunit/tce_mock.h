@@ -66,7 +66,6 @@ struct tce_mock_refused {
  * @TCE_FAULT_PIN: pinning of user pages by the driver; a result > 0 pins so
  *	many of the pages
  * @TCE_FAULT_REGISTER: mm_iommu_new()
- * @TCE_FAULT_COUNT: mm_iommu_mapped_inc()
  * @TCE_FAULT_ALLOC: any allocation of memory by the current thread
  * @TCE_FAULTS: how many there are of these
  */
@@ -84,7 +83,6 @@ enum tce_fault {
 	TCE_FAULT_LEVEL,
 	TCE_FAULT_PIN,
 	TCE_FAULT_REGISTER,
-	TCE_FAULT_COUNT,
 	TCE_FAULT_ALLOC,
 	TCE_FAULTS,
 };

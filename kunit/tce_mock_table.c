@@ -3,7 +3,6 @@
  * The operations of a table, as the driver and KVM call them, see tce_mock.h.
  */
 #include <linux/log2.h>
-#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
 
@@ -179,9 +178,6 @@ static void mock_clear(struct iommu_table *tbl, long index, long npages)
 				   entry, npages);
 		goto out;
 	}
-	/* else KVM could get the table in between; only lockdep can tell */
-	if (!rcu_read_lock_held())
-		tce_mock_violation(mock, "a run is cleared outside of an RCU section");
 	if (tce_fault_hit(mock, TCE_FAULT_LOST, &rc))
 		goto out;
 	for (i = 0; i < npages; i++) {

@@ -109,11 +109,6 @@ static void the_kernels_list(struct kunit *test)
 	TCE_REFUSED(fx, KERNEL_LIST_NEW, ENOMEM,
 		    tce_register(client, ua, PAGE_SIZE));
 	tce_fault_disarm(fx->mock);
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
-	tce_fault_arm(fx->mock, TCE_FAULT_COUNT, 1, -ENXIO);
-	TCE_REFUSED(fx, KERNEL_LIST, EINVAL,
-		    tce_map(client, 0, ua, SZ_4K, TCE_RW));
-	tce_fault_disarm(fx->mock);
 }
 
 static void pinning(struct kunit *test)
@@ -213,12 +208,6 @@ static long map(struct tce_client *client)
 	return tce_map(client, 0, some, SOME, TCE_RW);
 }
 
-static void v1_mapped(struct tce_client *client)
-{
-	v1_ready(client);
-	KUNIT_ASSERT_EQ(client->fx->test, map(client), 0);
-}
-
 static void no_memory(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -232,8 +221,6 @@ static void no_memory(struct kunit *test)
 	TCE_MET(fx, BOOKS_MEMORY);
 	tce_fail_allocations(fx, false, v1_ready, map);
 	TCE_MET(fx, PINS_MEMORY);
-	tce_fail_allocations(fx, false, v1_mapped, map);
-	TCE_MET(fx, UNDO_MEMORY);
 	tce_fail_allocations(fx, false, v1_attached, enable);
 	/* the set is of pages that are larger than an entry */
 	if (PAGE_SIZE > SZ_4K)

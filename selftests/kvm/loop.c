@@ -64,6 +64,40 @@ static void neighbours(struct tce *t)
 	unregister_mem(t->container, guest.mem, GUEST_SIZE);
 }
 
+/*
+ * The guest changes what MAP and UNMAP change. Whatever comes of that, in the end UNMAP has
+ * taken all of it away.
+ */
+static void same_entries(struct tce *t)
+{
+	uint8_t *mine = alloc(CHUNK, CHUNK);
+	pthread_t thread;
+	int round, i;
+
+	prepare(t);
+	register_mem(t->container, mine, CHUNK);
+	step = 1;
+	pthread_create(&thread, NULL, guest_loop, t);
+	for (round = 0; round < 400 || turns < 200; round++) {
+		for (i = 0; i < 16; i += 1 + round % 2)
+			map(t->container, mine + i * 4096,
+			    base(t) + i * 4096, 4096, RW);
+		map(t->container, mine, base(t), CHUNK, RW);
+		unmap(t->container, base(t) + round % 16 * 4096, 4096);
+		unmap(t->container, base(t), CHUNK);
+	}
+	over = true;
+	pthread_join(thread, NULL);
+	note("%d rounds of ours, %lu of the guest's", round, turns);
+	unmap(t->container, base(t), CHUNK);
+	for (i = 0; i < 16; i++) {
+		expect(!can_write(t, base(t) + i * 4096, mine + i * 4096));
+		expect(!reaches(t, base(t) + i * 4096, i * 4096));
+	}
+	note("UNREGISTER: %ld, %ld", __unregister(t->container, mine, CHUNK),
+	     __unregister(t->container, guest.mem, GUEST_SIZE));
+}
+
 /* The container goes while the guest goes on; then the guest ends. */
 void container_goes(struct tce *t, pthread_t thread)
 {
@@ -142,6 +176,8 @@ static void comes_and_goes(struct tce *t)
 static const struct test rows[] = {
 	{ "a guest maps beside MAP and UNMAP of neighbouring entries",
 	  neighbours, V2 | DMA | POWERNV | DANGEROUS },
+	{ "a guest maps and unmaps the entries that MAP and UNMAP change",
+	  same_entries, V2 | DMA | POWERNV | DANGEROUS },
 	{ "a guest goes on mapping while its container goes", goes_away,
 	  V2 | DMA | POWERNV | DANGEROUS },
 	{ "a guest goes on while its containers come and go", comes_and_goes,

@@ -55,6 +55,7 @@ static void unmap_guests(struct tce *t)
 static void over_each_other(struct tce *t)
 {
 	uint8_t *mine = alloc(CHUNK, CHUNK);
+	long rc;
 
 	prepare(t);
 	register_mem(t->container, mine, CHUNK);
@@ -65,7 +66,16 @@ static void over_each_other(struct tce *t)
 	/* nothing of the guest's is left in the table */
 	unregister_mem(t->container, guest.mem, GUEST_SIZE);
 	register_mem(t->container, guest.mem, GUEST_SIZE);
-	expect_rc(0, put_list(base(t), 16));
+	/* a driver may leave to user space what MAP has mapped: nothing has changed then */
+	rc = put_list(base(t), 16);
+	if (rc == NOT_IN_KERNEL) {
+		expect(can_write(t, base(t), mine));
+		expect_rc(NOT_IN_KERNEL, clear(base(t), 16));
+		expect(can_write(t, base(t), mine));
+		map(t->container, data(0), base(t), CHUNK, RW);
+	} else {
+		expect_rc(0, rc);
+	}
 	expect(reaches(t, base(t), 0));
 	expect(!can_write(t, base(t), mine));
 	unregister_mem(t->container, mine, CHUNK);
@@ -103,12 +113,10 @@ static void later(struct tce *t)
 	give_table(t);
 	either_maps(t, put(base(t), 0));
 	either_unmaps(t, clear(base(t), 1));
-	/* but not to what is registered from now on */
+	/* and to the window that was there before the machine */
 	register_mem(t->container, guest.mem, GUEST_SIZE);
-	expect_rc(0, put(base(t), 0));
-	either_maps(t, 0);
-	expect_rc(0, clear(base(t), 1));
-	either_unmaps(t, 0);
+	either_maps(t, put(base(t), 0));
+	either_unmaps(t, clear(base(t), 1));
 }
 
 static void removed(struct tce *t)
@@ -237,10 +245,10 @@ static void table_kept(struct tce *t)
 	prepare(t);
 	edu_close(&t->edu);
 	next_container(t);
-	expect_rc(0, put(base(t), 0));
+	note("the guest puts: %ld", put(base(t), 0));
 	next_container(t);
 	map(t->container, data(0), base(t), 4096, RW);
-	note("the guest: %ld", clear(base(t), 1));
+	note("the guest clears: %ld", clear(base(t), 1));
 	/* had the guest counted it down, it would count as mapped for good */
 	unregister_mem(t->container, guest.mem, GUEST_SIZE);
 }
