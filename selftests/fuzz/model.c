@@ -289,7 +289,10 @@ uint64_t model_limit(unsigned int which)
 	}
 }
 
-/* Pinned pages: at least and at most. v1 may pin a page once for each TCE. */
+/*
+ * Pinned pages: at least and at most. v1 may pin a page once for each TCE. A region has one
+ * pin for pages that follow each other in a large folio.
+ */
 long model_pinned(long *most)
 {
 	static unsigned int stamp;
@@ -301,10 +304,11 @@ long model_pinned(long *most)
 
 		if (!r->used)
 			continue;
-		if (r->users || region_mapped(i, NULL))
-			least += r->pages;
-		else
-			extra += r->pages;
+		extra += r->pages;
+		if (r->users || region_mapped(i, NULL)) {
+			least++;
+			extra--;
+		}
 	}
 	for (i = 0; i < OBJECTS; i++) {
 		const struct container *c = &model.object[i];
