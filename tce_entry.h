@@ -196,7 +196,8 @@ struct tce_entry {
  * In a shared table the cell that was there before the exchange may not be the entry's. When
  * an entry is cleared, what KVM has written to the cell meanwhile is left alone, since it is
  * for the next value. So is the cell of a value that KVM has just taken out, which KVM
- * counts down by it.
+ * counts down by it. What a cell of KVM's says is counted down once, by whoever replaces that
+ * cell (litmus/kvm-map.litmus).
  *
  * Does not kill the entry. Context: may allocate a level of the table, if it is not
  * there; see tce_table_cells().
@@ -221,11 +222,16 @@ static __always_inline int tce_entry_swap(struct tce_table *table,
 
 	if (!shared)
 		old = *cell;
-	if (!shared || cookie)
+	if (!shared) {
 		tce_cell_write(cell, cookie);
-	else if (old && (new->dir != DMA_NONE ||
-			 old & cpu_to_be64(TCE_COOKIE_OURS)))
-		tce_cell_replace(cell, old, 0);
+	} else if ((cookie || new->dir != DMA_NONE ||
+		    old & cpu_to_be64(TCE_COOKIE_OURS)) &&
+		   !tce_cell_replace(cell, old, cpu_to_be64(cookie))) {
+		if (cookie)
+			tce_cell_write(cell, cookie);
+		if (!(old & cpu_to_be64(TCE_COOKIE_OURS)))
+			old = 0;
+	}
 	new->cookie = tce_cell_cookie(old);
 	return 0;
 }

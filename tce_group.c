@@ -131,8 +131,12 @@ int tce_group_take(struct tce_group *grp)
 	rc = TCE_REFUSE_BY(HOST_KEEPS_GROUP, tce_ownership_take(table_group));
 	if (rc)
 		return rc;
-	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES && !rc; i++)
+	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES && !rc; i++) {
+		/* pseries, up to 6.13, looks into a table that is not there */
+		if (table_group->max_levels <= 1 && !table_group->tables[i])
+			continue;
 		rc = table_group->ops->unset_window(table_group, i) ? -EIO : 0;
+	}
 	if (!rc && iommu_group_for_each_dev(grp->group, table_group, has_host_window))
 		rc = -EIO;
 	if (rc) {

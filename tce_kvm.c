@@ -143,11 +143,10 @@ static void kvm_uncount(const struct iommu_table *tbl, __be64 *cell,
 	rcu_read_lock();
 	mem = mm_iommu_lookup(current->mm, be64_to_cpu(was),
 			      1UL << tbl->it_page_shift);
+	/* MAP may just count it down by the same cell (litmus/kvm-map.litmus) */
 	if (mem && !mm_iommu_ua_to_hpa(mem, be64_to_cpu(was), 0, &its) &&
-	    its == hpa) {
-		tce_cell_replace(cell, was, 0);
+	    its == hpa && tce_cell_replace(cell, was, 0))
 		mm_iommu_mapped_dec(mem);
-	}
 	rcu_read_unlock();
 }
 
