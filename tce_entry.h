@@ -224,9 +224,10 @@ static __always_inline int tce_entry_swap(struct tce_table *table,
 		old = *cell;
 	if (!shared) {
 		tce_cell_write(cell, cookie);
-	} else if ((cookie || new->dir != DMA_NONE ||
-		    old & cpu_to_be64(TCE_COOKIE_OURS)) &&
-		   !tce_cell_replace(cell, old, cpu_to_be64(cookie))) {
+	} else if (!cookie && new->dir == DMA_NONE &&
+		   !(old & cpu_to_be64(TCE_COOKIE_OURS))) {
+		old = 0;
+	} else if (!tce_cell_replace(cell, old, cpu_to_be64(cookie))) {
 		if (cookie)
 			tce_cell_write(cell, cookie);
 		if (!(old & cpu_to_be64(TCE_COOKIE_OURS)))

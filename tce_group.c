@@ -102,16 +102,18 @@ static long taken_already(struct iommu_table_group *table_group, struct device *
 	return 0;
 }
 
-static int any_device(struct device *dev, void *unused)
+/* A function that is added to a claimed group has got the client's table from the platform. */
+static int forget_table(struct device *dev, void *unused)
 {
-	return 1;
+	set_iommu_table_base(dev, NULL);
+	return 0;
 }
 
 static void group_use(struct tce_group *grp, struct iommu_table_group_ops *ops)
 {
 	WRITE_ONCE(grp->table_group->ops, ops);
 	/* a function that is just added uses the others under the group's lock */
-	iommu_group_for_each_dev(grp->group, NULL, any_device);
+	iommu_group_for_each_dev(grp->group, NULL, forget_table);
 }
 
 /**

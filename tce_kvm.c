@@ -7,8 +7,9 @@
  * It takes no lock that we could take, and the cell of an entry is a second word. So it is
  * shown operations of ours instead of the platform's, and its entries change in the
  * functions below only:
- *  - A closed table says no to everything, so that KVM leaves each call of the guest to
- *    user space. All tables that are not shared are closed, and so is a table whose window
+ *  - A closed table takes nothing, so that KVM leaves each call of the guest to user space,
+ *    but for one that finds its cell just before the table is closed, which is lost with
+ *    the window. All tables that are not shared are closed, and so is a table whose window
  *    goes. On pseries such a table is no more than a number (LIOBN), which the next window
  *    gets, or the host.
  *  - An open table is a shared one (&tce_table.shared). KVM of the owner's process may put
@@ -130,9 +131,12 @@ static int closed_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 	return leave_to_user(hpa, dir);
 }
 
-/* Count down what was taken out of an entry and killed, if its cell says what it was. */
+/*
+ * Count down what was taken out of an entry and invalidated, if its cell says what it was.
+ * Its page is marked dirty as long as it is counted: it may be freed at once after that.
+ */
 static void kvm_uncount(const struct iommu_table *tbl, __be64 *cell,
-			unsigned long hpa)
+			unsigned long hpa, enum dma_data_direction dir)
 {
 	struct mm_iommu_table_group_mem_t *mem;
 	__be64 was = READ_ONCE(*cell);
@@ -140,14 +144,50 @@ static void kvm_uncount(const struct iommu_table *tbl, __be64 *cell,
 
 	if (!was || was & cpu_to_be64(TCE_COOKIE_OURS))
 		return;
-	rcu_read_lock();
 	mem = mm_iommu_lookup(current->mm, be64_to_cpu(was),
 			      1UL << tbl->it_page_shift);
 	/* MAP may just count it down by the same cell (litmus/kvm-map.litmus) */
-	if (mem && !mm_iommu_ua_to_hpa(mem, be64_to_cpu(was), 0, &its) &&
-	    its == hpa && tce_cell_replace(cell, was, 0))
-		mm_iommu_mapped_dec(mem);
-	rcu_read_unlock();
+	if (!mem || mm_iommu_ua_to_hpa(mem, be64_to_cpu(was), 0, &its) ||
+	    its != hpa || !tce_cell_replace(cell, was, 0))
+		return;
+	if (tce_dir_writes(dir))
+		SetPageDirty(pfn_to_page(PHYS_PFN(hpa)));
+	mm_iommu_mapped_dec(mem);
+}
+
+/* As open_xchg(), of which tce_kvm_close() waits for this part */
+static int open_exchange(struct iommu_table *tbl, const struct tce_shown *shown,
+			 long index, unsigned long *hpa,
+			 enum dma_data_direction *dir)
+{
+	struct iommu_table_ops *platform = shown->platform;
+	__be64 *cell;
+	int rc;
+
+	/* the window has gone; or it is KVM of another process, which counts other regions */
+	if (READ_ONCE(tbl->it_ops) != &shown->open.ops || current->mm != shown->mm)
+		return leave_to_user(hpa, dir);
+	cell = platform->useraddrptr(tbl, index, false);
+	/* user space's; or what KVM puts back instead of that */
+	if (*dir == DMA_NONE ? cell && cell_marked(cell) : !*hpa)
+		return leave_to_user(hpa, dir);
+	/* a guest can get it past KVM's checks, and the platform has a BUG_ON() for it */
+	if (*dir != DMA_NONE && *hpa & ~IOMMU_PAGE_MASK(tbl))
+		return leave_to_user(hpa, dir);
+	/* an entry without permissions is an empty one */
+	if (*dir == DMA_NONE)
+		*hpa = 0;
+	rc = platform->xchg_no_kill(tbl, index, hpa, dir);
+	if (rc)
+		return rc;
+	if (platform->tce_kill)
+		platform->tce_kill(tbl, index, 1);
+	mb(); /* litmus/unpin.litmus: the device does not reach it any more */
+	if (*dir != DMA_NONE && cell)
+		kvm_uncount(tbl, cell, *hpa, *dir);
+	*hpa = 0;
+	*dir = DMA_NONE;
+	return 0;
 }
 
 /*
@@ -157,28 +197,12 @@ static void kvm_uncount(const struct iommu_table *tbl, __be64 *cell,
 static int open_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 		     enum dma_data_direction *dir)
 {
-	struct iommu_table_ops *platform = table_shown(tbl)->platform;
-	__be64 *cell = platform->useraddrptr(tbl, index, false);
 	int rc;
 
-	/* user space's; or what KVM puts back instead of that */
-	if (*dir == DMA_NONE ? cell && cell_marked(cell) : !*hpa)
-		return leave_to_user(hpa, dir);
-	rc = platform->xchg_no_kill(tbl, index, hpa, dir);
-	if (rc)
-		return rc;
-	if (platform->tce_kill)
-		platform->tce_kill(tbl, index, 1);
-	mb(); /* litmus/unpin.litmus: the device does not reach it any more */
-	if (*dir != DMA_NONE) {
-		if (tce_dir_writes(*dir))
-			SetPageDirty(pfn_to_page(PHYS_PFN(*hpa)));
-		if (cell)
-			kvm_uncount(tbl, cell, *hpa);
-	}
-	*hpa = 0;
-	*dir = DMA_NONE;
-	return 0;
+	rcu_read_lock();
+	rc = open_exchange(tbl, table_shown(tbl), index, hpa, dir);
+	rcu_read_unlock();
+	return rc;
 }
 
 /* Nobody has the table any more, nor what it was shown (litmus/shown-free.litmus). */
@@ -284,7 +308,7 @@ int tce_kvm_show(struct tce_table *table, bool in_group)
  * @table: the table
  *
  * KVM puts nothing there any more, and reaches nothing by it. Context: sleeps. What KVM is
- * doing there is waited for, unless it is preempted.
+ * doing there is waited for.
  */
 void tce_kvm_close(struct tce_table *table)
 {

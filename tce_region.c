@@ -13,8 +13,8 @@
  *
  * A region is let go of only if nothing maps it. When the process's last container is
  * closed, what is counted still is of two kinds. What our counter has, KVM took out of
- * entries. KVM may have put it back, but into a table that no bridge has, unless one is
- * stuck. What the kernel's counter has may be in a table of another container, or in one
+ * entries, so that nothing maps it, unless some bridge did not let go of a table. What the
+ * kernel's counter has may be in a table of another container, or in one
  * that only KVM has. KVM finds a region by its address, so it would count down
  * whatever the process registers there next: the process is astray from then on.
  *

@@ -4,8 +4,9 @@
  * The same range registered by two containers is one region with two registrations. Any
  * other overlap is refused.
  *
- * A region goes with its last registration, but only if nothing maps it: UNREGISTER is
- * refused then. Who closes a container can't be refused. What it leaves mapped in other
+ * A region goes with its last registration, but only if nothing maps it. UNREGISTER removes
+ * the container's own mappings first, and is refused if something is left. Whoever closes a
+ * container can't be refused. What it leaves mapped in other
  * containers stays as an orphan, pinned and charged, until the process's last container
  * is closed.
  *

@@ -63,7 +63,7 @@ struct tce_run {
  * @holds: what was collected, not yet let go
  * @first: where the range begins that must be killed before that
  * @end: where it ends; nothing to be killed if 0
- * @killable: a fatal signal ends it; without, the whole table may go
+ * @killable: a fatal signal ends it
  * @rc: the first failure
  */
 struct tce_unmap {
@@ -203,8 +203,8 @@ static __always_inline void unmap_entry(struct tce_unmap *unmap,
 			unmap->rc = TCE_REFUSE(CLEAR_ENTRY, EIO);
 		return;
 	}
-	/* KVM, which may just have emptied it, has not killed it always */
-	if (!shared || old.dir != DMA_NONE || unmap->killable)
+	/* KVM may just have emptied it, and not have invalidated it yet */
+	if (!shared || old.dir != DMA_NONE || old.cookie || unmap->killable)
 		unmap_kill(unmap, entry, 1);
 	if (old.cookie)
 		tce_holds_add(&unmap->holds, &old);

@@ -3,7 +3,8 @@
  * Suite tce_failure: every operation, with everything that it depends on
  * failing once: the first time, the second, and so on until nothing fails any
  * more. After each failure the devices reach what they reached before, or nothing by
- * the entries that a MAP has begun to write, nothing is leaked, and user space is told the errno that it was promised.
+ * the entries that a MAP has begun to write, nothing is leaked, and user space is told
+ * the errno that it was promised.
  *
  * The table of operations says which failure can meet which operation, and only
  * these pairs are parameters. The case nothing_fails holds the driver to

@@ -10,7 +10,7 @@
 #include "tce_guest.h"
 
 /* What the entry holds at first */
-enum content { EMPTY, MAPPED, PUT, BEFORES };
+enum content { EMPTY, MAPPED, PUT, BEFORE_STATES };
 
 /* What a vCPU does to it */
 enum vcpu { PUTS, PUTS_ANOTHER, PUTS_NOTHING, CLEARS, GUESTS, NO_GUEST = GUESTS };
@@ -153,7 +153,7 @@ static bool held(struct race *race, unsigned long ua)
 	for (entry = 0; !rc && entry <= OF_MAP; entry++) {
 		if (!reaches(race, entry, ua))
 			continue;
-		KUNIT_FAIL(test, "before %d, guest %d, second %d%s, user %d, step %d: entry %lu reaches what was given back",
+		KUNIT_FAIL(test, "%d, %d, %d%s, %d, step %d: entry %lu reaches freed memory",
 			   race->before, race->guest, race->second,
 			   race->early ? " (early)" : "", race->user, race->step,
 			   entry);
@@ -240,8 +240,8 @@ static bool race_pick(struct race *race, unsigned int n, bool second)
 	n /= USERS;
 	race->guest = n % GUESTS;
 	n /= GUESTS;
-	race->before = n % BEFORES;
-	n /= BEFORES;
+	race->before = n % BEFORE_STATES;
+	n /= BEFORE_STATES;
 	race->early = n % 2;
 	race->second = !second ? NO_GUEST : n / 2 ? CLEARS : PUTS_ANOTHER;
 	return n / 2 < 1 + second && (second || !race->early);

@@ -210,7 +210,7 @@ static void kvm_keeps_a_table_of_pseries(struct kunit *test)
 
 /*
  * KVM has looked at a table's operations, and calls one when the table has others by
- * then: it finds the platform's.
+ * then: it changes nothing, and leaves the call to user space.
  */
 static void kvm_uses_operations_of_before(struct kunit *test)
 {
@@ -227,8 +227,60 @@ static void kvm_uses_operations_of_before(struct kunit *test)
 	tce_close(s.client);
 	KUNIT_EXPECT_PTR_NE(test, before, READ_ONCE(s.tbl->it_ops));
 	KUNIT_EXPECT_EQ(test, before->xchg_no_kill(s.tbl, 0, &hpa, &dir), 0);
-	KUNIT_EXPECT_EQ(test, dir, DMA_NONE);
+	KUNIT_EXPECT_EQ(test, dir, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, hpa, 0);
 	iommu_tce_table_put(s.tbl);
+}
+
+struct odd_call {
+	struct kvm_setup *s;
+	unsigned long hpa;
+	enum dma_data_direction dir;
+};
+
+static void odd_xchg(struct tce_fixture *fx, void *arg)
+{
+	struct odd_call *call = arg;
+	struct iommu_table *tbl = call->s->tbl;
+
+	KUNIT_EXPECT_EQ(fx->test,
+			tbl->it_ops->xchg_no_kill(tbl, 0, &call->hpa, &call->dir), 0);
+}
+
+/* KVM of another process takes nothing out: it would count its own memory down. */
+static void kvm_of_another_process_takes_nothing(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct kvm_setup s;
+	struct odd_call call = { .s = &s, .dir = DMA_NONE };
+
+	kvm_set_up(test, &s, true);
+	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
+	tce_do_as_other(fx, true, odd_xchg, &call);
+	KUNIT_EXPECT_EQ(test, call.dir, DMA_TO_DEVICE);
+	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, SZ_4K, TCE_RW);
+	KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 0));
+	kvm_expect_free(test, &s);
+}
+
+/* What a guest can get past KVM's checks, and the platform has a BUG_ON() for. */
+static void kvm_puts_a_misaligned_address(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct kvm_setup s;
+	struct odd_call call = { .s = &s, .hpa = 0x10, .dir = DMA_BIDIRECTIONAL };
+
+	kvm_set_up(test, &s, true);
+	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
+	odd_xchg(fx, &call);
+	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, SZ_4K, TCE_RW);
+	/* without permissions it clears the entry */
+	call.hpa = 0x10;
+	call.dir = DMA_NONE;
+	odd_xchg(fx, &call);
+	KUNIT_EXPECT_EQ(test, call.dir, DMA_NONE);
+	tce_expect_empty(fx, s.grp, 0, 0, SZ_4K);
+	kvm_expect_free(test, &s);
 }
 
 /*
@@ -307,6 +359,8 @@ static struct kunit_case tce_kvm_shown_cases[] = {
 	KUNIT_CASE(kvm_keeps_a_table),
 	KUNIT_CASE(kvm_keeps_a_table_of_pseries),
 	KUNIT_CASE(kvm_uses_operations_of_before),
+	KUNIT_CASE(kvm_of_another_process_takes_nothing),
+	KUNIT_CASE(kvm_puts_a_misaligned_address),
 	KUNIT_CASE(counted_under_a_bridge),
 	KUNIT_CASE(kvm_keeps_a_table_and_so_does_the_bridge),
 	{}

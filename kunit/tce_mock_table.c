@@ -3,6 +3,7 @@
  * The operations of a table, as the driver and KVM call them, see tce_mock.h.
  */
 #include <linux/log2.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
 
@@ -29,12 +30,33 @@ static unsigned long leaf_of(const struct iommu_table *tbl,
 	return (entry - tbl->it_offset) / tbl->it_level_size;
 }
 
+/*
+ * A visitor does what another thread would do meanwhile, which is in no RCU section of this
+ * one's.
+ */
+static void call_outside_rcu(struct tce_visit *visit)
+	__must_hold(RCU)
+{
+	rcu_read_unlock();
+	visit->call(visit->data);
+	rcu_read_lock();
+}
+
+static void call_visitor(struct tce_visit *visit)
+{
+	if (IS_ENABLED(CONFIG_DEBUG_LOCK_ALLOC) ? rcu_read_lock_held() :
+						  rcu_preempt_depth())
+		call_outside_rcu(visit);
+	else
+		visit->call(visit->data);
+}
+
 /* What somebody else kills is not the call's. */
 static void let_in(struct tce_mock *mock, struct tce_visit *visit)
 {
 	unsigned long kills = mock->kills;
 
-	visit->call(visit->data);
+	call_visitor(visit);
 	mock->call_kills += mock->kills - kills;
 }
 
@@ -221,7 +243,7 @@ static void mock_kill(struct iommu_table *tbl, unsigned long index,
 	struct tce_mock_tce *tce, *next;
 
 	if (visit)
-		visit->call(visit->data);
+		call_visitor(visit);
 	spin_lock(&mock->lock);
 	mock->kills++;
 	mock->kill_first = index;

@@ -85,5 +85,27 @@ class IommuOps(unittest.TestCase):
         self.assertTrue(self.build(("CLAIM",), "-DCONFIG_VFIO_DEVICE_CDEV=1"))
 
 
+class Range(unittest.TestCase):
+    """compat/kernel_range.h: what must not be built for."""
+    def build(self, *flags: str) -> str:
+        given = ("-DCONFIG_PPC64", "-DCONFIG_SPAPR_TCE_IOMMU", "-DCONFIG_SPARSEMEM", "-DCONFIG_SPARSEMEM_VMEMMAP")
+        with tempfile.TemporaryDirectory() as tmp:
+            (Path(tmp) / "linux").mkdir()
+            (Path(tmp) / "linux/version.h").write_text("#define KERNEL_VERSION(a, b, c) ((a) * 65536 + (b) * 256 + (c))\n"
+                                                       "#define LINUX_VERSION_CODE KERNEL_VERSION(6, 12, 0)\n"
+                                                       "#define IS_ENABLED(option) (option + 0)\n#define IS_BUILTIN(option) (option + 0)\n")
+            (Path(tmp) / "found.inc").write_text("#define TCE_HAS_CLAIM\n")
+            done = subprocess.run(["gcc", "-fsyntax-only", "-x", "c", "-I", tmp, *given, *flags, ROOT / "compat/kernel_range.h"],
+                                  capture_output=True, text=True, check=False)
+        return done.stderr
+
+    def test_range(self):
+        self.assertEqual(self.build(), "")
+        self.assertIn("CONFIG_SPARSEMEM_VMEMMAP", self.build("-UCONFIG_SPARSEMEM_VMEMMAP"))
+        self.assertEqual(self.build("-UCONFIG_SPARSEMEM", "-UCONFIG_SPARSEMEM_VMEMMAP"), "")
+        self.assertIn("built in", self.build("-DCONFIG_VFIO_IOMMU_SPAPR_TCE"))
+        self.assertIn("64-bit", self.build("-UCONFIG_PPC64"))
+
+
 if __name__ == "__main__":
     unittest.main()
