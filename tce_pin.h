@@ -107,17 +107,6 @@ static __always_inline struct page *tce_pin_page(u64 cookie)
 }
 
 /**
- * tce_pins_end() - how far did tce_pins_get() come?
- * @pins: the pages
- *
- * Return: the first address that is not pinned.
- */
-static inline unsigned long tce_pins_end(const struct tce_pins *pins)
-{
-	return pins->ua + (pins->n << PAGE_SHIFT);
-}
-
-/**
  * tce_pinned_excess() - is more charged than a window needs?
  * @pinned: of a container
  *

@@ -472,8 +472,9 @@ static int space_take(struct tce_space *space, struct tce_group *new)
  *
  * Return: 0; -ENODEV if the group has no TCE tables; -EINVAL if it has no dynamic windows
  * (v2); -EBUSY if attached already, or a second one (v1); -EPERM if it is not of the kind
- * of the others, or if KVM can't be kept from v1; -ENOMEM; an errno of the platform. On
- * any of them nothing has changed, but that a host without a window may have one.
+ * of the others, or if KVM would call operations of ours in real mode; -EIO if the bridge
+ * does not let go of what the host had; -ENOMEM; an errno of the platform. On any of them
+ * nothing has changed.
  */
 int tce_space_attach(struct tce_space *space, struct iommu_group *group)
 {
