@@ -363,6 +363,9 @@ static void second_cpu(int version)
 	allow(&beside.t, mem, size);
 	if (version == 2)
 		allow(&beside.t, beside.page, host.page);
+	/* The first MAP makes the window. The kernel's own driver takes no lock for that. */
+	map(beside.t.container, beside.page, iova, TCE, RW);
+	unmap(beside.t.container, iova, TCE);
 	if (pthread_create(&thread, NULL, short_calls, NULL))
 		fail(__FILE__, __LINE__, "pthread_create: %m");
 	for (n = 0; n < LONG_CALLS ||
