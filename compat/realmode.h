@@ -17,9 +17,11 @@
 
 #ifdef TCE_HAS_REALMODE
 
-/* The operation is told if it is called so. We never do. */
+/* The operations are told if they are called so. We never do. */
 #define xchg_no_kill(tbl, index, hpa, dir) \
 	xchg_no_kill(tbl, index, hpa, dir, false)
+#define tce_kill(tbl, index, pages) \
+	tce_kill(tbl, index, pages, false)
 
 /* Those of tce_kvm.c */
 #define open_xchg(tbl, index, hpa, dir) \
