@@ -69,7 +69,7 @@ struct tce_group *tce_group_create(struct iommu_group *group)
 	if (!table_group)
 		return ERR_PTR(TCE_REFUSE(NO_TABLES, ENODEV));
 	if (!has_windows(table_group)) {
-		pr_err_ratelimited("group %d: this kernel gives no windows to user space here; for pseries, boot Linux 6.11 or newer\n",
+		pr_err_ratelimited("group %d: this kernel gives no windows to user space here; for pseries, boot Linux 6.11, RHEL 9.6, SLES 15 SP7 or newer\n",
 				   iommu_group_id(group));
 		return ERR_PTR(TCE_REFUSE(NO_WINDOW_CALLS, ENODEV));
 	}

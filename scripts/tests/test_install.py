@@ -72,6 +72,29 @@ class Install(unittest.TestCase):
             self.assertEqual(code, 0, said)
             self.assertIn("DKMS has installed the same build", said)
 
+    def test_dkms_of_rhel(self):
+        """Where it puts modules depmod looks last."""
+        ours = self.module("updates", "NEW")
+        theirs = self.module("extra", "OTHER")
+        code, said = self.after(ours)
+        self.assertEqual(code, 0, said)
+        self.assertIn(f"*** and, by DKMS, {theirs}", said)
+        code, said = self.after(theirs)
+        self.assertEqual(code, 1, said)
+        self.assertIn(f"would load {theirs}", said)
+
+    def test_target(self):
+        """What a kernel's configuration says of VFIO."""
+        (self.root / "Makefile").touch()
+        config = self.root / "include/config/auto.conf"
+        config.parent.mkdir(parents=True)
+        some = "CONFIG_PPC64=y\nCONFIG_SPAPR_TCE_IOMMU=y\nCONFIG_VFIO=m\n"
+        for more, code in (("", 0), ("CONFIG_VFIO_CONTAINER=y\n", 0), ("CONFIG_IOMMUFD=m\n", 1),
+                           ("CONFIG_IOMMUFD=m\nCONFIG_VFIO_CONTAINER=y\n", 0)):
+            config.write_text(some + more)
+            done = subprocess.run([SCRIPTS / "check-target", self.root], stderr=subprocess.PIPE, text=True)
+            self.assertEqual((done.returncode, "no containers" in done.stderr), (code, bool(code)), more)
+
     def test_no_kernel(self):
         (self.kernel / "modules.order").unlink()
         code, said = self.after()
@@ -84,7 +107,8 @@ class Install(unittest.TestCase):
             sys.mkdir(parents=True, exist_ok=True)
             (sys / "srcversion").write_text(f"{loaded}\n")
             (sys / "refcnt").write_text("3\n")
-        done = subprocess.run([SCRIPTS / "say-reload", release, self.kernel / f"updates/{NAME}.ko"], stdout=subprocess.PIPE,
+        files = [self.kernel / where / f"{NAME}.ko" for where in ("updates/dkms", "extra", "updates")]
+        done = subprocess.run([SCRIPTS / "say-reload", release, *files], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, env={**os.environ, "TCE_SYS": str(self.root / "sys")})
         self.assertEqual(done.returncode, 0)
         return done.stdout
