@@ -10,10 +10,10 @@ from typing import NoReturn
 from tce.paths import SCRIPTS
 
 
-def start(main: Callable[[str], int], doc: str) -> NoReturn:
+def start(main: Callable[[str], int], doc: str | None) -> NoReturn:
     """Run a command, of which @doc says what it does; its result is the exit code."""
     try:
-        sys.exit(main(doc))
+        sys.exit(main(doc or ""))
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/check: how steps are counted."""
-import shutil
-import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 from unittest.mock import patch
 
-from tce import kernels
-from tce.check import steps
-from tce.check.run import Check as Counter
-from tce.check.run import reasons
-from tce.paths import ROOT
+from tce import kernels, steps
+from tce.paths import SCRIPTS
+from tests import load
+
+check = load(SCRIPTS / "check")
+Counter = check.Check
 
 
 def report(*lines):
@@ -67,8 +66,8 @@ class Check(unittest.TestCase):
     def step(self, script, *words, silent=False):
         """A counter that has run a step."""
         counter = Counter()
-        with tempfile.TemporaryDirectory() as tmp, patch("tce.check.run.LOGS", Path(tmp)), patch("tce.check.run.ROOT", Path(tmp)), \
-                patch("tce.check.run.SCRIPTS", Path("/bin")), patch("builtins.print"):
+        with tempfile.TemporaryDirectory() as tmp, patch.multiple(check, LOGS=Path(tmp), ROOT=Path(tmp), SCRIPTS=Path("/bin")), \
+                patch("builtins.print"):
             counter.step("name", [script, *words], silent)
         return counter
 
@@ -78,27 +77,13 @@ class Check(unittest.TestCase):
         self.assertEqual(self.step("false").said["name"], "failed")
         self.assertEqual(self.step("echo", "x", silent=True).totals(), (0, 1))
 
-    def test_could_not_look(self):
-        """That is neither passed nor failed, and is shown."""
-        counter = self.step("sh", "-c", "echo skipped: no mirror; exit 4")
-        self.assertEqual(counter.totals(), (0, 0))
-        self.assertIn("could not look: name: no mirror", counter.summary(5).splitlines())
-        for other in "exit 4", "echo skipped: x; exit 1", "echo skipped: x; echo y; exit 4":
-            self.assertEqual(self.step("sh", "-c", other).totals(), (0, 1), other)
-
-    def test_no_mirror(self):
-        """newer-kernels has not looked then, and says so."""
-        with tempfile.TemporaryDirectory() as tmp:
-            for name in "scripts/newer-kernels", "scripts/lib.sh", "compat/kernel_range.h":
-                (Path(tmp) / name).parent.mkdir(exist_ok=True)
-                shutil.copy(ROOT / name, Path(tmp) / name)
-            apt = Path(tmp) / "scripts/private-apt"
-            for answers, code, said in (("exit 1", 4, "skipped: "), ("case $1 in names) exit 1; esac", 4, "skipped: "),
-                                        ("", 4, "skipped: "), ("case $1 in names) echo linux-headers-99.1-powerpc64le; esac", 0, "note: ")):
-                apt.write_text(f"#!/bin/sh\n{answers}\n")
-                apt.chmod(0o755)
-                done = subprocess.run([Path(tmp) / "scripts/newer-kernels"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-                self.assertEqual((done.returncode, done.stdout.startswith(said)), (code, True), answers)
+    def test_rows_of_others(self):
+        """Rows that a step runs beside other tests are not skipped everywhere."""
+        counter = self.machines(a=report("ok 1 a: x", "ok 2 kvm: y # SKIP no KVM"))
+        with tempfile.TemporaryDirectory() as tmp, patch("tce.paths.LOGS", Path(tmp)):
+            (Path(tmp) / "selftest-6.12-64k-powernv9-kvm-ours.log").write_text(report("ok 1 kvm: y"))
+            counter.count("guests", ["check-guest"], ">> guests: 4 passed, 0 failed, 0 skipped\n", True)
+        self.assertEqual((counter.totals(), counter.rows.nowhere()), ((6, 0), []))
 
     def test_kernels(self):
         rows = {"6.1-64k": ["debian", "6.1", "powerpc64le", "host"], "6.12-clang": ["clang", "linux-source-6.12/x", "c-", "base"],
@@ -118,5 +103,5 @@ class Check(unittest.TestCase):
     def test_why_a_step_failed_is_shown(self):
         said = [f"line {n}" for n in range(40)]
         said[3], said[5] = "v2 close, per TCE   5   3   <= 4: MISSED", "v1 map   5   3   <= 4: MISSED, as known: why"
-        self.assertEqual(reasons(said), [said[3], *said[-15:]])
-        self.assertEqual(reasons(["not ok 1 x", "!! y"]), ["not ok 1 x", "!! y"])
+        self.assertEqual(check.reasons(said), [said[3], *said[-15:]])
+        self.assertEqual(check.reasons(["not ok 1 x", "!! y"]), ["not ok 1 x", "!! y"])

@@ -5,8 +5,10 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from tce.check.run import TESTS
 from tce.paths import SCRIPTS
+from tests import load
+
+TESTS = load(SCRIPTS / "check").TESTS
 
 
 class CheckGuest(unittest.TestCase):

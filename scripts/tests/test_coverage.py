@@ -4,7 +4,10 @@ import base64
 import gzip
 import unittest
 
-from tce import coverage
+from tce.paths import SCRIPTS
+from tests import load
+
+coverage = load(SCRIPTS / "coverage")
 
 
 class Coverage(unittest.TestCase):

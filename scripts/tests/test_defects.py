@@ -3,9 +3,11 @@
 import re
 import unittest
 
-from tce import defects
-from tce.paths import ROOT
+from tce.paths import ROOT, SCRIPTS
 from tce.vm import console
+from tests import load
+
+defects = load(SCRIPTS / "defects")
 
 ROW = "user: dma: v1: MAP past the end"
 

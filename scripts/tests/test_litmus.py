@@ -5,7 +5,10 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from tce import litmus
+from tce.paths import SCRIPTS
+from tests import load
+
+litmus = load(SCRIPTS / "litmus")
 
 
 class Litmus(unittest.TestCase):

@@ -4,9 +4,12 @@ import io
 import unittest
 from contextlib import redirect_stdout
 
-from tce import races
+from tce.paths import SCRIPTS
 from tce.vm import console as vm
+from tests import load
 from tests.data_race import RACE
+
+races = load(SCRIPTS / "races")
 
 
 class Races(unittest.TestCase):

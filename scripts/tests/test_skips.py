@@ -8,7 +8,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from tce import ktap, skips
-from tce.check.steps import SELFTESTS
+from tce.steps import SELFTESTS
 
 
 class Skips(unittest.TestCase):

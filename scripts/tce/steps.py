@@ -25,7 +25,6 @@ BOOTED = (*DEBIAN, "6.12-be")
 def sequential() -> Iterator[Step]:
     """(name, command, must it be silent) of the steps that run one after the other."""
     yield "supported range", ["check-range"], True
-    yield "newer kernels", ["newer-kernels"], False
     for kernel in (*BOOTED, "6.12-clang"):
         yield f"kernel {kernel}", ["fetch-kernel", kernel], False
     for kernel in BOOTED:
