@@ -1,36 +1,29 @@
 # shellcheck shell=dash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# For scripts/check-install: runs in a real Debian, as root, once it has started. It is
-# unpacked to /run/tce with what it needs:
-#   boot             which start this is: 1 or 2
+# For scripts/check-install: runs in a real Debian, as root, once it has started. /install has
 #   *.deb            the packages
 #   newer/           those of a newer version; source.tar.xz: its sources
-#   demo, hold       clients
-#
-# For each step: "ok" or "FAIL", how long it took, and what it was. A step that fails does not
-# end it. The last line: "CHECK-END", the number of steps, and of those that failed.
+# The argument is which start this is, 1 or 2. The report is KTAP; each step says how long it took.
 
-name=vfio_iommu_spapr_tce package=vfio-iommu-spapr-tce here=/run/tce log=/run/tce/log
+name=vfio_iommu_spapr_tce package=vfio-iommu-spapr-tce here=/install log=/install/log
 examples=/usr/share/doc/$package-tools/examples
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 running=$(uname -r)
-steps=0 failed=0
+start=$1 steps=0 failed=0
 cd $here || exit 1
-# /run is mounted noexec.
-install -m 755 demo hold /usr/local/bin/
 
 # check WORDS COMMAND... - does the command succeed?
 check() {
 	words=$1 began=$(cut -d. -f1 /proc/uptime)
 	shift
-	if "$@" >$log 2>&1 </dev/null; then verdict="ok  "; else verdict=FAIL; fi
+	if "$@" >$log 2>&1 </dev/null; then verdict=ok; else verdict="not ok"; fi
 	steps=$((steps + 1))
-	printf '%s %4d s  %s\n' "$verdict" $(($(cut -d. -f1 /proc/uptime) - began)) "$words"
-	if [ "$verdict" = FAIL ]; then
+	echo "$verdict $steps $words # $(($(cut -d. -f1 /proc/uptime) - began)) s"
+	if [ "$verdict" != ok ]; then
 		failed=$((failed + 1))
-		tail -n 15 $log | sed 's/^/         /'
-		tail -n 20 /var/lib/dkms/$package/*/build/make.log 2>/dev/null | sed 's/^/         /'
+		tail -n 15 $log | sed 's/^/# /'
+		tail -n 20 /var/lib/dkms/$package/*/build/make.log 2>/dev/null | sed 's/^/# /'
 	fi
 }
 not() { ! "$@"; }
@@ -276,8 +269,8 @@ make_install() {
 	own_driver_is_back
 }
 
-echo "CHECK-BEGIN $running"
-if [ "$(cat $here/boot)" = 1 ]; then
+echo "KTAP version 1"
+if [ "$start" = 1 ]; then
 	install_packages
 	give_to_alice
 	upgrade_packages
@@ -290,4 +283,5 @@ else
 	make_install
 fi
 sync
-echo "CHECK-END $steps $failed"
+echo "1..$steps"
+[ $failed -eq 0 ]

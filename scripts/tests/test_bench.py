@@ -61,18 +61,3 @@ class Bench(unittest.TestCase):
             self.assertEqual({line.met for line in bench.controlled(bench.second_cpu(found))}, {good})
         text = bench.one_lock((ROOT / module.face()).read_text())
         self.assertEqual(text.count("one_at_a_time"), 2)
-
-    def test_torn_row(self):
-        self.assertEqual(bench.read("bench,ours,v2 MAP,1.500\nbench,ours,v2 M[ 1.0] x\nbench,intree,v2 MAP,3.000\n"),
-                         {("ours", "v2 MAP"): 1.5, ("intree", "v2 MAP"): 3})
-
-    def test_names(self):
-        """What has a goal is what the program measures."""
-        text = (ROOT / "selftests/bench.c").read_text()
-        for part in ("v%d MAP of %s %s per TCE", "v%d UNMAP of %s %s per TCE", "v2 REGISTER of hugetlb memory per 2 MiB",
-                     "v2 %s of a page with %s regions", "v%d waits for a lock per long call beside a second CPU"):
-            self.assertIn(part, text)
-
-
-if __name__ == "__main__":
-    unittest.main()

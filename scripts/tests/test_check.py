@@ -63,20 +63,6 @@ class Check(unittest.TestCase):
         counter = self.machines(kunit=report(*lines).replace("1..11", "1..1"))
         self.assertEqual((counter.totals(), counter.cases.hosts, counter.skipped.total()), ((2, 0), 1, 1))
 
-    def step(self, script, *words, silent=False):
-        """A counter that has run a step."""
-        counter = Counter()
-        with tempfile.TemporaryDirectory() as tmp, patch.multiple(check, LOGS=Path(tmp), ROOT=Path(tmp), SCRIPTS=Path("/bin")), \
-                patch("builtins.print"):
-            counter.step("name", [script, *words], silent)
-        return counter
-
-    def test_steps(self):
-        self.assertEqual(self.step("echo", ">> a: 3 passed, 0 failed, 2 skipped").said["name"], "3 tests, 2 skipped")
-        self.assertEqual(self.step("true").said["name"], "good")
-        self.assertEqual(self.step("false").said["name"], "failed")
-        self.assertEqual(self.step("echo", "x", silent=True).totals(), (0, 1))
-
     def test_rows_of_others(self):
         """Rows that a step runs beside other tests are not skipped everywhere."""
         counter = self.machines(a=report("ok 1 a: x", "ok 2 kvm: y # SKIP no KVM"))
@@ -99,9 +85,3 @@ class Check(unittest.TestCase):
                                    "selftest 6.1-be powernv9", "selftest 5.14-of-6.1-64k powernv9",
                                    "selftest new-be powernv9", "selftest new-be pseries", "hotplug old-64k",
                                    "hotplug 6.1-be", "hotplug 5.14-of-6.1-64k"])
-
-    def test_why_a_step_failed_is_shown(self):
-        said = [f"line {n}" for n in range(40)]
-        said[3], said[5] = "v2 close, per TCE   5   3   <= 4: MISSED", "v1 map   5   3   <= 4: MISSED, as known: why"
-        self.assertEqual(check.reasons(said), [said[3], *said[-15:]])
-        self.assertEqual(check.reasons(["not ok 1 x", "!! y"]), ["not ok 1 x", "!! y"])

@@ -45,4 +45,3 @@ class CheckGuest(unittest.TestCase):
     def test_known_of_the_kernels_driver(self):
         said = ("   1 s: test demo", "!! no packets", ">> NOT ok demo (9 s)", self.kill)
         self.assertEqual(self.judge(*said, status=1, more=("--driver", "intree")), (1, 1, 1, 0))
-

@@ -47,4 +47,3 @@ class Ktap(unittest.TestCase):
         self.assertFalse(self.good(*self.kunit, "[    1.0]     not ok 2 b", "[    1.0] not ok 1 suite"))
         self.assertFalse(self.good(*self.kunit, "[    1.0] ok 1 suite"))
         self.assertFalse(self.good(*self.kunit, "[    1.0]     ok 2 b", "[    1.0] not ok 1 suite"))
-

@@ -57,9 +57,3 @@ class Litmus(unittest.TestCase):
         self.assertTrue(self.wrong(kernel="void g(void)\n{\n\tb(2, *p);\n}\n"))
         self.assertTrue(self.wrong(name="z"))
         self.assertTrue(litmus.misfits({}, {}, str, ""))
-
-    def test_reasons(self):
-        more, reason = self.source.replace("return b;", "smp_rmb();"), "# SPDX\n\ntce_a.c f smp_rmb: because\n"
-        self.assertEqual(self.wrong(source=more, reasons=reason), [])
-        self.assertTrue(self.wrong(source=more))
-        self.assertTrue(self.wrong(reasons=reason))

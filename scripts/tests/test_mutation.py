@@ -71,17 +71,6 @@ err_kill:
 
     mutants = [Mutant("tce_map.c", n, f"tce_map.c f\n- {n}\n+ x", "") for n in range(20)]
 
-    def test_sample(self):
-        asked = []
-
-        def usable(batch):
-            asked.append(len(batch))
-            return [m.line % 3 > 0 for m in batch]
-
-        self.assertEqual([m.line for m in command.sample(self.mutants, 6, usable)], [1, 2, 4, 5, 7, 8])
-        self.assertEqual(asked, [6, 2, 1])
-        self.assertEqual(len(command.sample(self.mutants, 100, lambda batch: [True] * len(batch))), 20)
-
     def test_try(self):
         built = [(m, Path(str(m.line))) for m in self.mutants]
         for bad in (None, 1, 3):
@@ -126,7 +115,3 @@ err_kill:
         with contextlib.redirect_stderr(io.StringIO()), self.assertRaises(SystemExit):
             command.read_equivalent("a.c f\n- 1\n+ 2\n")
         self.assertTrue(command.read_equivalent(command.EQUIVALENT.read_text()))
-
-    def test_seed(self):
-        self.assertEqual(command.seed_of(), command.seed_of())
-        self.assertNotEqual(command.seed_of(), command.seed_of(Path("/nowhere")))

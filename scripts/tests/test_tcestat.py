@@ -1,19 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """tools/tcestat on files that look like a host's: does it show what is there, and miss nothing that a card lacks?"""
-import importlib.machinery
-import importlib.util
 import json
 import os
-import re
-import socket
 import subprocess
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 from unittest import mock
 
 from tce.paths import ROOT
+from tests import load
 
 PROGRAM = ROOT / "tools/tcestat"
 DEVICE = "0000:01:00.0"
@@ -34,16 +30,7 @@ LIMITS = "Limit                     Soft Limit           Hard Limit           Un
          "Max locked memory         {:<20} {:<20} bytes\n"
 
 
-def load():
-    loader = importlib.machinery.SourceFileLoader("tcestat", str(PROGRAM))
-    spec = importlib.util.spec_from_loader("tcestat", loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.dont_write_bytecode = True
-    loader.exec_module(module)
-    return module
-
-
-tcestat = load()
+tcestat = load(PROGRAM)
 
 
 class Host(unittest.TestCase):
@@ -131,29 +118,6 @@ class State(Host):
         self.file(f"sys/kernel/debug/{NAME}/state", STATE.replace("kept=0 kept_tables=0", "kept=131072 kept_tables=1"))
         self.assertIn("LOST until the next boot: 128K of memory, 1 tables", self.run_it()[1])
 
-    def test_others_keep_it(self):
-        self.file(f"sys/kernel/debug/{NAME}/state", STATE.replace("references=5", "references=8"))
-        self.assertIn("3 others", self.run_it()[1])
-
-    def test_many_regions(self):
-        lines = "".join(f"region process=7 ua={i:#x} size=65536 page_shift=16 listed=0 mapped=0 written=0 containers=3\n"
-                        for i in range(1 << 16, 31 << 16, 1 << 16))
-        self.file(f"sys/kernel/debug/{NAME}/state", STATE.replace("container id=3", lines + "container id=3"))
-        self.assertIn("… 12 more (--all)", self.run_it()[1])
-        self.assertNotIn("more", self.run_it("--all")[1])
-
-    def test_nothing_open(self):
-        self.file(f"sys/kernel/debug/{NAME}/state", STATE.splitlines(True)[0])
-        code, said, _ = self.run_it()
-        self.assertEqual(code, 0)
-        self.assertIn("no container is open", said)
-
-    def test_a_newer_module_adds_things(self):
-        self.file(f"sys/kernel/debug/{NAME}/state", STATE.replace(" kvm=1\n", " kvm=1 new=x,y\n") + "novelty a=1 b=z\n")
-        code, said, _ = self.run_it("--json")
-        self.assertEqual(code, 0)
-        self.assertEqual(json.loads(said)["containers"][1]["windows"][0]["new"], "x,y")
-
     def test_what_can_not_be_read(self):
         for text in ("", "nonsense\n", STATE.replace("format=1", "format=2"), STATE + "window container\n"):
             self.file(f"sys/kernel/debug/{NAME}/state", text)
@@ -169,29 +133,6 @@ class State(Host):
         code, _, errors = self.run_it()
         self.assertEqual(code, 2)
         self.assertIn("is not loaded", errors)
-
-    def test_not_root(self):
-        class Refusing(tcestat.System):
-            def read(self, name):
-                raise PermissionError
-        with self.assertRaisesRegex(tcestat.Stop, "only root"):
-            Refusing("/").state()
-
-    def test_watch(self):
-        watching = subprocess.Popen([PROGRAM, "--root", self.root, "--json", "--watch", "0.05"], stdout=subprocess.PIPE, text=True)
-        first = [json.loads(watching.stdout.readline()) for _ in range(2)]
-        self.file(f"sys/kernel/debug/{NAME}/state", STATE.splitlines(True)[0])
-        while json.loads(watching.stdout.readline())["containers"]:
-            pass
-        watching.terminate()
-        watching.stdout.close()
-        watching.wait()
-        self.assertEqual(len(first[1]["containers"]), 2)
-
-    def test_wrong_usage(self):
-        for argv in (["doctor"], ["nurse"], ["--watch", "0"], ["--watch", "nan"], ["doctor", DEVICE, "--mem", "4X"]):
-            self.assertEqual(self.run_it(*argv)[0], 2, argv)
-
 
 class Doctor(Host):
     """Each thing that is missing is found, with a command; nothing else is."""
@@ -268,27 +209,6 @@ class Doctor(Host):
         self.device("0000:01:00.1", "5", "pcieport", "0x010601")
         self.assertEqual(self.bad()[0][0], "group")
 
-    def test_no_group(self):
-        (self.root / f"sys/bus/pci/devices/{DEVICE}/iommu_group").unlink()
-        self.assertEqual([what for what, _ in self.bad()], ["device"])
-
-    def test_no_device(self):
-        self.assertEqual(self.run_it("doctor", "0000:09:00.0")[0], 2)
-
-    def test_access(self):
-        (self.root / "dev/vfio/5").unlink()
-        self.assertEqual(self.bad()[0], ("access", "modprobe vfio-pci"))
-
-    def test_no_access(self):
-        class Closed(tcestat.System):
-            def usable(self, name):
-                return False
-        lines = tcestat.examine(Closed(str(self.root)), DEVICE, 4 << 30, False)
-        commands = {line.what: line.command for line in lines if line.command}
-        self.assertEqual(list(commands), ["access", "windows", "KVM"])
-        self.assertRegex(commands["access"], "^adduser .* vfio$")
-        self.assertRegex(commands["KVM"], "^adduser .* kvm$")
-
     def test_not_root(self):
         with mock.patch.object(tcestat.os, "geteuid", lambda: 1000):
             self.assertEqual(tcestat.as_root("modprobe x"), "sudo modprobe x")
@@ -314,22 +234,6 @@ class Doctor(Host):
         self.file("proc/self/status", "CapEff:\t000001ffffffffff\n")
         self.assertEqual(self.bad(mem=1 << 40), [])
 
-    def test_kvm(self):
-        (self.root / "dev/kvm").unlink()
-        self.assertEqual(self.bad()[0][0], "KVM")
-
-    def test_kvm_that_nobody_answers(self):
-        """udev makes the file before there is a driver."""
-        system = tcestat.System(str(self.root))
-        system.real = True
-        self.assertIsNone(tcestat.kvm_line(system).command)
-        (self.root / "dev/kvm").unlink()
-        with socket.socket(socket.AF_UNIX) as there:
-            there.bind(str(self.root / "dev/kvm"))
-            line = tcestat.kvm_line(system)
-        self.assertIn("can't be opened", line.said)
-        self.assertIn("modprobe kvm-hv", line.command)
-
     def test_huge_pages(self):
         self.assertEqual(self.bad(huge=True), [("huge pages", "sysctl vm.nr_hugepages=2048")])
         self.file("proc/meminfo", "HugePages_Total: 2100\nHugePages_Free: 2048\nHugepagesize: 2048 kB\n")
@@ -338,39 +242,3 @@ class Doctor(Host):
         self.file("proc/meminfo", "MemTotal: 1 kB\n")
         self.assertEqual(self.bad(huge=True)[0][0], "huge pages")
         self.assertEqual(self.bad(), [])
-
-
-class Format(unittest.TestCase):
-    """The module, what is said of it here, and the document name the same fields."""
-
-    def fields(self, text):
-        found = {}
-        for line in text.splitlines():
-            kind, *fields = line.split(" ")
-            found.setdefault(kind, []).extend(field.partition("=")[0] for field in fields)
-        return {kind: set(names) for kind, names in found.items()}
-
-    def module(self):
-        text = (ROOT / "tce_debugfs.c").read_text()
-        kinds, kind = {}, None
-        for string in re.findall(r'"((?:module|process|region|container|group|window) [^"]*|(?: \w+=?[^"]*)|=-\\n)"', text):
-            word = string.split(" ")[0]
-            kind = word if word and word != "=-\\n" else kind
-            if word == "" and string.startswith((" alive", )):
-                kind = "process"
-            elif word == "" and string.startswith((" listed", " written", " containers")):
-                kind = "region"
-            kinds.setdefault(kind, set()).update(re.findall(r" (\w+)(?==| containers|$)", string))
-        return kinds
-
-    def test_same_fields(self):
-        sample = self.fields(STATE)
-        self.assertEqual(self.module(), sample)
-        document = (ROOT / "Documentation/tcestat.rst").read_text()
-        for kind, names in sample.items():
-            self.assertIn(f"``{kind}``", document)
-            for name in names:
-                self.assertRegex(document, rf"``{name}``", f"{kind}: {name}")
-
-    def test_same_number(self):
-        self.assertIn(f"#define TCE_DEBUGFS_FORMAT\t{tcestat.FORMAT}\n", (ROOT / "tce_debugfs.h").read_text())

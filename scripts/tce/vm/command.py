@@ -20,11 +20,10 @@ from tce import kernels
 from tce.cli import die, parser, path_from
 from tce.kernels import Kernel
 from tce.paths import LOGS, SCRIPTS
-from tce.vm import debian
 from tce.vm.console import MEANING, Console, judge
 from tce.vm.hugepages import describe_huge_pages
-from tce.vm.initramfs import cpio, stage
-from tce.vm.machines import MACHINES, qemu_devices, qemu_machine
+from tce.vm.initramfs import cpio, stage, stage_scripts
+from tce.vm.machines import DEBIAN_APPEND, MACHINES, debian_drives, qemu_devices, qemu_machine
 
 LAST_WORD = 10      # seconds that a silent machine has for each answer
 WHERE = re.compile(r"CPU#|NIP|MSR|TB | *CFAR")     # of its registers
@@ -128,6 +127,7 @@ def parse_args(doc: str) -> argparse.Namespace:
                         "machine does and QEMU does not (pseries has 2M in any case)")
     p.add_argument("--debian", type=Path, metavar="DIR",
                    help="run the script in this real Debian (scripts/debian-image), whose kernel and modules it has")
+    p.add_argument("--write", action="store_true", help="keep what that Debian writes to its disk")
     p.add_argument("--append", default="", help="more for the kernel command line")
     p.add_argument("--qemu", action="append", default=[], help="another QEMU argument")
     p.add_argument("--smp", type=int, default=2)
@@ -157,7 +157,7 @@ def bootable(name: str) -> Kernel:
 def qemu_command(args: argparse.Namespace, vmlinux: Path | str, initrd: Path, monitor: Path) -> list[str]:
     # A busy machine may keep an emulated processor waiting for longer than the
     # watchdogs' 10 s; what really hangs still meets them, or the time limit.
-    append = (f"console=hvc0 {debian.APPEND if args.debian else 'rdinit=/init'} panic=-1 oops=panic log_buf_len=4M watchdog_thresh=30"
+    append = (f"console=hvc0 {DEBIAN_APPEND if args.debian else 'rdinit=/init'} panic=-1 oops=panic log_buf_len=4M watchdog_thresh=30"
               f" rcupdate.rcu_cpu_stall_timeout=60 sysrq_always_enabled tce.run={args.run}"
               f" tce.driver={args.driver}")
     if args.arg:
@@ -174,10 +174,12 @@ def prepared(args: argparse.Namespace, tmp: Path) -> list[str]:
     """Everything that the guest needs, below tmp; returns QEMU's arguments."""
     root, monitor = tmp / "root", tmp / "monitor"
     if args.debian:
-        debian.stage(root, args)
-        debian.pack(tmp / "more", {path.name: path for path in root.iterdir()})
+        # It unpacks its second disk and starts install.sh.
+        stage_scripts(root, args)
+        (root / "init").rename(root / "install.sh")
+        subprocess.run(["tar", "-cf", tmp / "more", "-C", root, "."], check=True)
         return [*qemu_command(args, args.debian / "vmlinux", args.debian / "initrd", monitor),
-                *debian.drives(args.debian / "disk", tmp / "more", debian.LAST_SLOTS, True)]
+                *debian_drives(args.debian / "disk", tmp / "more", not args.write)]
     kernel = bootable(args.kernel)
     stage(root, kernel, args)
     with gzip.open(tmp / "initrd", "wb", compresslevel=1) as out:

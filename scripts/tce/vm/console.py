@@ -58,10 +58,6 @@ class Console:
             print(text, flush=True)
         if self.show == "all":
             print(text, flush=True)
-        self.whole(text)
-
-    def whole(self, text: str) -> None:
-        """A line that has come, without what tore it: for those who look for more in it."""
 
 
 def judge(console: Console, qemu_status: int, late: bool) -> int:

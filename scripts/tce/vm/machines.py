@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The emulated machines, as QEMU's arguments."""
 from collections.abc import Iterable
+from pathlib import Path
 
 from tce.cli import output
 
@@ -13,6 +14,12 @@ MACHINES = {
     "pseries": PSERIES,
     "pseries-hash": [*PSERIES, "-cpu", "power8"],   # which has no radix MMU
 }
+
+# Of a real Debian (scripts/debian-image): what would be at apt's lock, or at the console
+MASKED = ("serial-getty@hvc0.service", "apt-daily.timer", "apt-daily-upgrade.timer")
+DEBIAN_APPEND = "root=/dev/vda rw systemd.show_status=0 " + " ".join(f"systemd.mask={unit}" for unit in MASKED)
+# The disks leave the first slots of a powernv9 or powernv10, which has six, to what is tested.
+LAST_SLOTS = 4
 
 
 def qemu_machine(machine: str) -> list[str]:
@@ -43,4 +50,13 @@ def qemu_devices(machine: str, devices: Iterable[str]) -> list[str]:
         # takes the firmware 5 s. With a second function, which has no driver, it does not.
         argv += ["-device", f"{device},multifunction=on,bus={bus},addr={slot}",
                  "-device", f"pci-testdev,bus={bus},addr={slot}.1"]
+    return argv
+
+
+def debian_drives(disk: Path, more: Path, forget: bool) -> list[str]:
+    """QEMU arguments for the disk of a real Debian and one with more; with @forget nothing that it writes is kept."""
+    argv = []
+    for n, file in enumerate((disk, more)):
+        argv += ["-drive", f"file={file},format=raw,if=none,id=debian{n},cache=unsafe,snapshot={'on' if forget else 'off'}",
+                 "-device", f"virtio-blk-pci,drive=debian{n},bus=pcie.{LAST_SLOTS + n}"]
     return argv
