@@ -12,6 +12,7 @@
  * Exit codes: 0 nothing was lost, 1 something was, 2 it could not run.
  */
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -33,9 +34,11 @@ static void quit(const char *what)
 	exit(2);
 }
 
-struct rounds {
+static struct rounds {
 	unsigned long made, lost;
-};
+} rounds;
+
+static unsigned long forks, died;
 
 static void *store(void *arg)
 {
@@ -56,16 +59,29 @@ static void *store(void *arg)
 	return NULL;
 }
 
+/* Nothing is locked here, so that a signal may do it, too. */
+static void report(const char *how)
+{
+	dprintf(STDOUT_FILENO, "%lu of %lu rounds lost a write, %lu of %lu children died%s\n",
+		rounds.lost, rounds.made, died, forks, how);
+}
+
+static void hangs(int sig)
+{
+	(void)sig;
+	report(", and then it hung");
+	_exit(1);
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int seconds = argc == 2 ? atoi(argv[1]) : 0;
 	time_t end = time(NULL) + seconds;
-	unsigned long forks = 0, died = 0;
-	struct rounds rounds = { 0 };
 	pthread_t thread;
 	int status;
 
 	/* Whatever is lost may be what somebody waits for. */
+	signal(SIGALRM, hangs);
 	alarm(seconds + 30);
 	if (pthread_create(&thread, NULL, store, &rounds))
 		quit("thread");
@@ -83,7 +99,6 @@ int main(int argc, char **argv)
 	}
 	done = true;
 	pthread_join(thread, NULL);
-	printf("%lu of %lu rounds lost a write, %lu of %lu children died\n",
-	       rounds.lost, rounds.made, died, forks);
+	report("");
 	return rounds.lost || died || !forks ? 1 : 0;
 }

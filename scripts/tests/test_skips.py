@@ -42,15 +42,18 @@ class Skips(unittest.TestCase):
         return "\n".join(("\nVM-START", f">> a {options}", "KTAP version 1", f"1..{len(rows)}", *rows)) + "\n"
 
     def test_log(self):
-        with tempfile.TemporaryDirectory() as tmp, patch("tce.skips.FILE", Path(tmp) / "skips"), contextlib.redirect_stdout(io.StringIO()):
+        with tempfile.TemporaryDirectory() as tmp, patch("tce.skips.FILE", Path(tmp) / "skips"), contextlib.redirect_stdout(io.StringIO()) as out:
             log = Path(tmp) / "selftest-x-ours.log"
             skips.FILE.write_text("# head\n")
             log.write_text(self.console("ok 1 user: a: b # SKIP why", "ok 2 user: a: c", "ok 3 a: b"))
             self.assertTrue(ktap.summary(log))          # of an unknown host
+            self.assertIn("note: nobody has said what selftest-x:user may skip: ", out.getvalue())
             ktap.pin_skips([log])
+            out.truncate(0)
             self.assertEqual(skips.FILE.read_text(),
                              "# head\n\nselftest-x:user\nselftest-x:root\n\n  1   .  why\n")
             self.assertTrue(ktap.summary(log))
+            self.assertNotIn("note: ", out.getvalue())
             for wrong in (["ok 1 user: a: b", "ok 2 user: a: c"], ["ok 1 user: a: b # SKIP why", "ok 2 user: a: c # SKIP why"]):
                 log.write_text(self.console(*wrong))
                 self.assertFalse(ktap.summary(log), wrong)
