@@ -13,32 +13,64 @@
 
 struct guest guest;
 
+/* Each thread that makes a hypercall is a processor. */
+static __thread int vcpu;
+static __thread struct kvm_run *run;
+
 static long enter(void)
 {
 	long rc;
 
 	do {
-		rc = __raw(guest.vcpu, KVM_RUN, NULL);
+		rc = __raw(vcpu, KVM_RUN, NULL);
 	} while (rc == -EINTR);
 	expect_rc(0, rc);
-	expect_eq(KVM_EXIT_PAPR_HCALL, guest.run->exit_reason);
-	return guest.run->papr_hcall.nr;
+	expect_eq(KVM_EXIT_PAPR_HCALL, run->exit_reason);
+	return run->papr_hcall.nr;
+}
+
+static void enable_cap(int fd, uint32_t cap, uint64_t a, uint64_t b)
+{
+	struct kvm_enable_cap arg = { .cap = cap, .args = { a, b } };
+
+	expect_rc(0, __raw(fd, KVM_ENABLE_CAP, &arg));
+}
+
+/* A processor that waits for its first order */
+static void vcpu_init(void)
+{
+	struct kvm_regs regs = { .pc = CODE + 8, .msr = MSR_SF };
+	static unsigned long id;
+	long size = __raw(guest.kvm, KVM_GET_VCPU_MMAP_SIZE, NULL);
+
+	vcpu = __raw(guest.vm, KVM_CREATE_VCPU,
+		     (void *)__atomic_fetch_add(&id, 1, __ATOMIC_RELAXED));
+	expect(vcpu >= 0);
+	enable_cap(vcpu, KVM_CAP_PPC_PAPR, 0, 0);
+	run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
+	expect(run != MAP_FAILED);
+	if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+		regs.msr |= MSR_LE;
+	expect_rc(0, __raw(vcpu, KVM_SET_REGS, &regs));
+	expect_rc(NEXT, enter());
 }
 
 long hcall(uint64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
 	long rc = 0;
 
-	guest.run->papr_hcall.ret = nr;
-	guest.run->papr_hcall.args[0] = a;
-	guest.run->papr_hcall.args[1] = b;
-	guest.run->papr_hcall.args[2] = c;
-	guest.run->papr_hcall.args[3] = d;
+	if (!run)
+		vcpu_init();
+	run->papr_hcall.ret = nr;
+	run->papr_hcall.args[0] = a;
+	run->papr_hcall.args[1] = b;
+	run->papr_hcall.args[2] = c;
+	run->papr_hcall.args[3] = d;
 	while (enter() != NEXT) {
 		rc = NOT_IN_KERNEL;
-		guest.run->papr_hcall.ret = 0;
+		run->papr_hcall.ret = 0;
 	}
-	return rc ?: (long)guest.run->papr_hcall.args[0];
+	return rc ?: (long)run->papr_hcall.args[0];
 }
 
 long put(uint64_t iova, uint64_t offset)
@@ -62,13 +94,6 @@ long put_list(uint64_t iova, unsigned int pages)
 	return hcall(H_PUT_TCE_INDIRECT, LIOBN, iova, LIST, pages);
 }
 
-static void enable_cap(int fd, uint32_t cap, uint64_t a, uint64_t b)
-{
-	struct kvm_enable_cap arg = { .cap = cap, .args = { a, b } };
-
-	expect_rc(0, __raw(fd, KVM_ENABLE_CAP, &arg));
-}
-
 /* Memory that the guest has, too. */
 void add_memory(uint32_t slot, uint64_t at, void *mem, uint64_t size)
 {
@@ -82,7 +107,7 @@ void add_memory(uint32_t slot, uint64_t at, void *mem, uint64_t size)
 	expect_rc(0, __raw(guest.vm, KVM_SET_USER_MEMORY_REGION, &region));
 }
 
-/* A machine with a processor that waits for its first order. */
+/* A machine without processors */
 void guest_init(void)
 {
 	static const uint32_t code[] = {
@@ -92,8 +117,6 @@ void guest_init(void)
 		0x44000022,		/* sc 1 */
 		0x4bfffff0,		/* b the first one */
 	};
-	struct kvm_regs regs = { .pc = CODE + 8, .msr = MSR_SF };
-	long size;
 
 	guest.kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (guest.kvm < 0)
@@ -107,17 +130,6 @@ void guest_init(void)
 		guest.mem = alloc(GUEST_SIZE, CHUNK);
 	memcpy(guest.mem + CODE, code, sizeof(code));
 	add_memory(0, 0, guest.mem, GUEST_SIZE);
-	guest.vcpu = __raw(guest.vm, KVM_CREATE_VCPU, NULL);
-	expect(guest.vcpu >= 0);
-	enable_cap(guest.vcpu, KVM_CAP_PPC_PAPR, 0, 0);
-	size = __raw(guest.kvm, KVM_GET_VCPU_MMAP_SIZE, NULL);
-	guest.run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
-			 guest.vcpu, 0);
-	expect(guest.run != MAP_FAILED);
-	if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
-		regs.msr |= MSR_LE;
-	expect_rc(0, __raw(guest.vcpu, KVM_SET_REGS, &regs));
-	expect_rc(NEXT, enter());
 }
 
 long vfio_attr(uint64_t attr, void *arg)

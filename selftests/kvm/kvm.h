@@ -26,8 +26,7 @@
 #define NOT_IN_KERNEL		9999	/* KVM left the hypercall to us */
 
 struct guest {
-	int kvm, vm, vcpu, vfio, table;
-	struct kvm_run *run;
+	int kvm, vm, vfio, table;
 	uint8_t *mem;
 };
 
