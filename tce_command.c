@@ -12,6 +12,7 @@
  */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/sizes.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 
@@ -63,13 +64,16 @@ static int map_pages(struct tce_container *container,
 	struct tce_pins pins __uninitialized;
 	int rc;
 
-	rc = tce_container_lock(container);
-	if (rc)
-		return rc;
-	rc = tce_space_check(space, map->iova, map->vaddr, map->size);
-	tce_container_unlock(container);
-	if (rc || !map->size)
-		return rc;
+	/* to pin the page of one entry costs less than to look at the window twice */
+	if (map->size != SZ_4K) {
+		rc = tce_container_lock(container);
+		if (rc)
+			return rc;
+		rc = tce_space_check(space, map->iova, map->vaddr, map->size);
+		tce_container_unlock(container);
+		if (rc || !map->size)
+			return rc;
+	}
 
 	rc = tce_pins_get(&pins, &container->mem.pinned, map->vaddr,
 			  map->size, dir != DMA_TO_DEVICE);
@@ -102,7 +106,6 @@ static long ioctl_map(struct tce_container *container, unsigned long arg)
 
 	if (!container->mem.v2) {
 		rc = map_pages(container, &map, dir);
-		tce_pinned_trim(&container->mem.pinned);
 	} else {
 		rc = tce_container_lock(container);
 		if (rc)
@@ -134,7 +137,6 @@ static long ioctl_unmap(struct tce_container *container, unsigned long arg)
 		return rc;
 	rc = tce_space_unmap(&container->space, unmap.iova, unmap.size);
 	tce_container_unlock(container);
-	tce_pinned_trim(&container->mem.pinned);
 	trace_tce_unmap(container->id, unmap.iova, unmap.size, rc);
 	return rc;
 }
@@ -236,27 +238,17 @@ static long ioctl_enable(struct tce_container *container, union tce_arg *arg)
 
 	if (IS_ERR(process))
 		return PTR_ERR(process);
-	rc = mutex_lock_killable(&mem->pinned.charging);
-	if (rc)
-		goto out_put;
-	rc = tce_pinned_bind(&mem->pinned);
-	while (!rc) {
+	do {
 		rc = try_enable(container, process, paid, &price);
-		if (rc != -EAGAIN)
+		if (!rc)
 			break;
 		/* or another group has come since */
 		tce_account_uncharge(&mem->account, paid);
-		paid = 0;
-		rc = tce_account_charge(&mem->account, price);
-		if (rc)
-			break;
 		paid = price;
-	}
-	if (rc)
-		tce_account_uncharge(&mem->account, paid);
-	mutex_unlock(&mem->pinned.charging);
+		if (rc == -EAGAIN)
+			rc = tce_account_charge(&mem->account, price) ?: -EAGAIN;
+	} while (rc == -EAGAIN);
 	tce_account_settle(&mem->account);
-out_put:
 	if (process)
 		tce_process_put(process);
 	return rc;
@@ -264,22 +256,17 @@ out_put:
 
 static long ioctl_disable(struct tce_container *container, union tce_arg *arg)
 {
-	struct tce_pinned *pinned = &container->mem.pinned;
 	long rc;
 
-	rc = mutex_lock_killable(&pinned->charging);
+	rc = tce_space_lock_killable(&container->space);
 	if (rc)
 		return rc;
-	rc = tce_space_lock_killable(&container->space);
-	if (!rc) {
-		if (tce_container_owned(container))
-			tce_container_disable(container);
-		else
-			rc = TCE_REFUSE(NOT_OWNER, EPERM);
-		tce_space_unlock(&container->space);
-	}
-	mutex_unlock(&pinned->charging);
-	tce_pinned_trim(pinned);
+	if (tce_container_owned(container))
+		tce_container_disable(container);
+	else
+		rc = TCE_REFUSE(NOT_OWNER, EPERM);
+	tce_space_unlock(&container->space);
+	tce_account_settle(&container->mem.account);
 	return rc;
 }
 

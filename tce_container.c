@@ -15,13 +15,13 @@
  * taken under RCU.
  *
  * Locks, in the order in which they are taken:
- *   &tce_pinned.charging, &tce_process.registering	of the client alone
+ *   &tce_process.registering	of the client alone
  *   the VFIO core's		around open, attach, detach and release, not ioctls
  *   &tce_space.lock		groups, windows, and what the container keeps beside them
  *   &tce_process.region_lock	registrations
  *   &tce_process.map_lock	what MAP and UNMAP use
  *   spans, and the locks of tce_pin.c and tce_process.c
- * With one of ours held but the first two, nobody copies from or to user space, pins its
+ * With one of ours held but the first, nobody copies from or to user space, pins its
  * pages, takes its mmap_lock, or does EEH.
  *
  * Never fails: tce_container_release().
@@ -373,9 +373,9 @@ int tce_container_lock(struct tce_container *container)
 void tce_container_disable(struct tce_container *container)
 {
 	lockdep_assert_held_write(&container->space.lock);
-	if (container->mem.v2 || !container->enabled)
+	if (container->mem.v2)
 		return;
 	tce_space_unmap_all(&container->space);
 	WRITE_ONCE(container->enabled, false);
-	tce_pinned_allow(&container->mem.pinned, 0);
+	tce_pinned_disallow(&container->mem.pinned);
 }

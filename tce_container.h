@@ -15,6 +15,7 @@
 /**
  * struct tce_container - a VFIO container
  * @node: in tce_containers
+ * @rcu: for lookups
  * @id: what the VFIO core knows it by; see tce_container_is_v2()
  * @space: groups and windows; its lock guards what follows as well
  * @mem: the user's memory
@@ -22,17 +23,16 @@
  *	&tce_process.map_lock held as well, for MAP and UNMAP
  * @dead: the VFIO core has released it
  * @settle: uncharges what is owed in the end, if that can't be done at once
- * @rcu: for lookups
  */
 struct tce_container {
 	struct hlist_node node;
+	struct rcu_head rcu;
 	unsigned long id;
 	struct tce_space space;
 	struct tce_mem mem;
 	bool enabled;
 	bool dead;
 	struct delayed_work settle;
-	struct rcu_head rcu;
 };
 
 /* Containers are found by id in so many buckets. */

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * An entry and its cell, in line. A call of one entry, or a loop over many, would cost up
- * to a fifth more if these were functions of tce_table.c.
+ * Entries and their cells. These functions are inline because they are what the loops of MAP
+ * and UNMAP consist of.
  *
- * For each entry there is a cell, which has the cookie of the memory that is mapped
- * (tce_mem_cookie()), or 0. Cells are big endian. Nobody but us changes entries and cells
- * of a table that is not shared, and so each cell says what its entry holds. In a shared
- * one KVM changes entries, and writes cells some time later (tce_kvm.c).
+ * Each entry has a cell, which holds a cookie (tce_mem_cookie()) for the memory that the entry
+ * maps, or 0. The cells are the platform's view of the table for user space, where KVM keeps
+ * its own addresses, and are big endian. Unless a table is shared with KVM, only this module
+ * changes its entries and cells, so that a cell always says what its entry maps. In a shared
+ * table KVM changes entries and writes the cells some time later (tce_kvm.c).
  *
- * Nobody checks that an entry is inside the table. space_find() in tce_space.c alone turns
- * an IOBA into an entry.
+ * None of these functions checks that an entry is inside the table. Only space_find() in
+ * tce_space.c turns an IOBA into an entry.
  */
 #ifndef TCE_ENTRY_H
 #define TCE_ENTRY_H
@@ -23,7 +24,7 @@
 
 /**
  * tce_dir_writes() - may the device write?
- * @dir: what it may do
+ * @dir: what the device may do
  *
  * Return: true if it may.
  */
@@ -33,12 +34,11 @@ static __always_inline bool tce_dir_writes(enum dma_data_direction dir)
 }
 
 /**
- * tce_cell_read() - the cookie in a cell
+ * tce_cell_read() - read the cookie in a cell
  * @cell: the cell
  *
- * gcc turns the bytes round while it loads or stores them, which costs one instruction
- * instead of ten, if the access is not volatile. Read once all the same: what is hidden
- * can't be read anew.
+ * gcc needs ten instructions to swap the bytes of a volatile access, but only one if it can
+ * swap them in the load itself. Hiding the value ensures that it is read only once.
  *
  * Return: the cookie, or 0.
  */
@@ -52,40 +52,24 @@ static __always_inline u64 tce_cell_read(const __be64 *cell)
 }
 
 /**
- * tce_cell_write() - put a cookie into a cell
+ * tce_cell_write() - write a cookie to a cell
  * @cell: the cell
  * @cookie: the cookie, or 0
  */
 static __always_inline void tce_cell_write(__be64 *cell, u64 cookie)
 {
 	OPTIMIZER_HIDE_VAR(cookie);
-	/* KVM may look at it */
+	/* KVM may read it at any time */
 	data_race(*cell = cpu_to_be64(cookie));
 }
 
 /**
- * tce_cell_cookie() - tce_cell_read() of a cell that is not in a table
- * @cell: what was in it
- *
- * By way of memory that costs three instructions.
- *
- * Return: the cookie, or 0.
- */
-static __always_inline u64 tce_cell_cookie(__be64 cell)
-{
-	const __be64 *at = &cell;
-
-	OPTIMIZER_HIDE_VAR(at);
-	return tce_cell_read(at);
-}
-
-/**
- * tce_cell_replace() - put a cookie into a cell, unless KVM has put another one there
+ * tce_cell_replace() - replace a cookie unless KVM has replaced it already
  * @cell: the cell
- * @from: what was in it
- * @to: what shall be
+ * @from: the previous content
+ * @to: the new content
  *
- * Return: false if KVM has; nothing is changed then.
+ * Return: false if KVM was faster, and nothing has changed.
  */
 static __always_inline bool tce_cell_replace(__be64 *cell, __be64 from,
 					     __be64 to)
@@ -97,29 +81,35 @@ static __always_inline bool tce_cell_replace(__be64 *cell, __be64 from,
 }
 
 /**
- * tce_table_cell() - the cell of an entry of v1
- * @table: whose cells follow each other in memory
- * @entry: the entry
+ * tce_cells_run() - how many cells in a row are empty, or in use?
+ * @cell: the first cell
+ * @max: cells to look at
+ * @empty: count empty ones
  *
- * Return: the cell.
+ * Return: their number, from the first one on.
  */
-static __always_inline __be64 *tce_table_cell(struct tce_table *table,
-					      unsigned long entry)
+static __always_inline unsigned long tce_cells_run(const __be64 *cell,
+						   unsigned long max,
+						   bool empty)
 {
-	return table->cells + (entry - table->tbl->it_offset);
+	unsigned long n = 0;
+
+	while (n < max && !READ_ONCE(cell[n]) == empty)
+		n++;
+	return n;
 }
 
 /**
- * tce_table_cells() - the cell of an entry
+ * tce_table_cells() - find the cell of an entry
  * @table: the table
  * @entry: the entry
- * @alloc: add a missing level of the table
- * @left: returned here: how many cells follow each other in memory, itself included
+ * @alloc: add missing levels of the table
+ * @left: returns how many cells are contiguous in memory from this one on
  *
- * Context: with @alloc, may allocate memory.
+ * Context: atomic; with @alloc, may allocate memory.
  *
- * Return: the cell. NULL: with @alloc, there is no memory; else nothing is mapped in
- * these *@left entries.
+ * Return: the cell. With @alloc, NULL means that there is no memory for a level; without,
+ * that a level is missing, so that nothing is mapped in these *@left entries.
  */
 static __always_inline __be64 *tce_table_cells(struct tce_table *table,
 					       unsigned long entry, bool alloc,
@@ -128,26 +118,23 @@ static __always_inline __be64 *tce_table_cells(struct tce_table *table,
 	struct iommu_table *tbl = table->tbl;
 	unsigned long at = entry - tbl->it_offset;
 
-	if (likely(table->cells)) {
+	if (likely(!tbl->it_indirect_levels)) {
 		*left = tbl->it_size - at;
-		return table->cells + at;
+		return tbl->it_userspace + at;
 	}
-	*left = 1;
-	if (tbl->it_indirect_levels)
-		*left = tbl->it_level_size - (at & (tbl->it_level_size - 1));
-	if (alloc || !table->walkable)
-		return tce_table_useraddr(table, at, alloc);
+	*left = tbl->it_level_size - (at & (tbl->it_level_size - 1));
+	if (alloc)
+		return table->ops->useraddrptr(tbl, entry, true);
 	return tce_table_walk(table, at, left);
 }
 
 /**
- * tce_table_flush() - what comes next is done after the kills
+ * tce_table_flush() - wait for the invalidations that have been started
  * @table: the table
  *
- * iommu_flush_tce(), in line. A kill is no more than a store to the bridge, and an entry
- * one to memory: nobody shall see what comes after them before (litmus/unpin.litmus).
- * Hypervisor calls are done when they return, but do not order
- * what we ask for next.
+ * This is iommu_flush_tce(), inline. Writing an entry is a store to memory, and invalidating
+ * it a store to the bridge, and what follows must not overtake either (litmus/unpin.litmus).
+ * Hypervisor calls are complete when they return, but do not order later stores.
  */
 static __always_inline void tce_table_flush(struct tce_table *table)
 {
@@ -158,7 +145,7 @@ static __always_inline void tce_table_flush(struct tce_table *table)
 }
 
 /**
- * tce_table_kill_one() - tce_table_kill() of one entry
+ * tce_table_kill_one() - tce_table_kill() for one entry
  * @table: the table
  * @entry: the entry
  *
@@ -173,10 +160,10 @@ static __always_inline void tce_table_kill_one(struct tce_table *table,
 }
 
 /**
- * struct tce_entry - what is, or shall be, in an entry and its cell
+ * struct tce_entry - the content of an entry and its cell
  * @hpa: the address
  * @dir: what the device may do; DMA_NONE for an empty entry
- * @cookie: in the cell; 0 for nothing
+ * @cookie: the content of the cell; 0 for none
  */
 struct tce_entry {
 	unsigned long hpa;
@@ -185,47 +172,47 @@ struct tce_entry {
 };
 
 /**
- * tce_entry_swap() - exchange an entry and its cell
+ * tce_entry_swap() - exchange the content of an entry and its cell
  * @table: the table
  * @entry: the entry, in a span of the caller's
  * @cell: its cell
- * @new: what shall be there; returns what was, to be let go by tce_holds_add() or
- *	tce_hold_put() after a kill
- * @shared: &tce_table.shared, as a constant
+ * @new: the new content; returns the old one, which is to be released by tce_holds_add()
+ *	or tce_hold_put() after the entry has been invalidated
  *
- * In a shared table the cell that was there before the exchange may not be the entry's. When
- * an entry is cleared, what KVM has written to the cell meanwhile is left alone, since it is
- * for the next value. So is the cell of a value that KVM has just taken out, which KVM
- * counts down by it. What a cell of KVM's says is counted down once, by whoever replaces that
- * cell (litmus/kvm-map.litmus).
+ * In a shared table, the cell may not belong to the value that the exchange takes out. When
+ * an entry is cleared, a cell that KVM has written in the meantime is left alone because it
+ * belongs to the next value, and so is the cell of a value that KVM has just taken out,
+ * because KVM counts the value down by that cell. A mapping of KVM's is counted down once, by
+ * whoever replaces its cell (litmus/kvm-map.litmus).
  *
- * Does not kill the entry. Context: may allocate a level of the table, if it is not
- * there; see tce_table_cells().
+ * The entry is not invalidated. Context: may allocate a missing level of the table; see
+ * tce_table_cells().
  *
- * Return: 0; -ENOMEM or -EIO if the platform refused, with nothing changed.
+ * Return: 0; -ENOMEM or -EIO if the platform refused, and nothing has changed.
  */
 static __always_inline int tce_entry_swap(struct tce_table *table,
 					  unsigned long entry, __be64 *cell,
-					  struct tce_entry *new,
-					  const bool shared)
+					  struct tce_entry *new)
 {
+	const bool shared = table->shared;
 	u64 cookie = new->cookie;
 	__be64 old = 0;
 	int rc;
 
-	if (shared)
+	if (unlikely(shared))
 		old = READ_ONCE(*cell);
 	rc = table->ops->xchg_no_kill(table->tbl, entry, &new->hpa, &new->dir);
-	/* -ENOMEM of powernv; pseries has raw codes of the hypervisor */
+	/* powernv returns -ENOMEM, and pseries the hypervisor's own codes */
 	if (unlikely(rc))
 		return rc == -ENOMEM ? -ENOMEM : -EIO;
 
-	if (!shared)
-		old = *cell;
-	if (!shared) {
+	if (likely(!shared)) {
+		new->cookie = tce_cell_read(cell);
 		tce_cell_write(cell, cookie);
-	} else if (!cookie && new->dir == DMA_NONE &&
-		   !(old & cpu_to_be64(TCE_COOKIE_OURS))) {
+		return 0;
+	}
+	if (!cookie && new->dir == DMA_NONE &&
+	    !(old & cpu_to_be64(TCE_COOKIE_OURS))) {
 		old = 0;
 	} else if (!tce_cell_replace(cell, old, cpu_to_be64(cookie))) {
 		if (cookie)
@@ -233,7 +220,7 @@ static __always_inline int tce_entry_swap(struct tce_table *table,
 		if (!(old & cpu_to_be64(TCE_COOKIE_OURS)))
 			old = 0;
 	}
-	new->cookie = tce_cell_cookie(old);
+	new->cookie = be64_to_cpu(old);
 	return 0;
 }
 

@@ -64,8 +64,7 @@ void tce_hold_put(struct tce_mem *mem, const struct tce_entry *old)
 	struct tce_region *region;
 
 	if (!mem->v2) {
-		tce_pin_put(&mem->pinned, tce_pin_page(old->cookie), 1,
-			    old->cookie & TCE_WRITE);
+		tce_pin_put(&mem->pinned, old->cookie, 1);
 		return;
 	}
 	region = region_of(mem, NULL, old);
@@ -135,25 +134,19 @@ bool tce_holds_grow(struct tce_holds *holds)
 	return true;
 }
 
-/* One more hold, which may be @step behind the last one, or the same */
+/* Collect @n more holds, which may be of the same as the last ones. */
 static __always_inline void holds_add(struct tce_holds *holds,
-				      unsigned long what, unsigned long step)
+				      unsigned long what, unsigned long n)
 {
 	struct tce_hold *last = holds->next - 1;
 
-	if (last >= holds->first && last->what + last->n * step == what) {
-		last->n++;
+	if (last >= holds->first && last->what == what) {
+		last->n += n;
 		return;
 	}
 	holds->next->what = what;
-	holds->next->n = 1;
+	holds->next->n = n;
 	holds->next++;
-}
-
-static __always_inline void holds_add_page(struct tce_holds *holds, u64 cookie)
-{
-	/* of 4K pages the next one, else the same */
-	holds_add(holds, cookie, TCE_PER_PAGE > 1 ? 0 : sizeof(struct page));
 }
 
 /**
@@ -166,7 +159,7 @@ void tce_holds_add(struct tce_holds *holds, const struct tce_entry *old)
 	struct tce_region *region;
 
 	if (!holds->mem->v2) {
-		holds_add_page(holds, old->cookie);
+		holds_add(holds, old->cookie, 1);
 		return;
 	}
 	region = region_of(holds->mem, holds->region, old);
@@ -174,7 +167,7 @@ void tce_holds_add(struct tce_holds *holds, const struct tce_entry *old)
 		return;
 	holds->region = region;
 	holds_add(holds, (unsigned long)region |
-		  (old->cookie & TCE_COOKIE_OURS ? 0 : TCE_HOLD_KVMS), 0);
+		  (old->cookie & TCE_COOKIE_OURS ? 0 : TCE_HOLD_KVMS), 1);
 }
 
 /**
@@ -190,71 +183,33 @@ void tce_holds_add(struct tce_holds *holds, const struct tce_entry *old)
 unsigned long tce_holds_take(struct tce_holds *holds, __be64 *cells,
 			     unsigned long n)
 {
-	struct tce_region *region = holds->region;
-	unsigned long i, ua;
-	u64 cookie;
+	struct tce_region *region = NULL;
+	unsigned long i = 0, start;
+	u64 first, size;
 
-	for (i = 0; i < n && holds->next != holds->end; i++) {
-		cookie = be64_to_cpu(cells[i]);
-		if (!cookie)
+	while (i < n && holds->next != holds->end) {
+		first = tce_cell_read(&cells[i]);
+		if (!first)
 			break;
-		cells[i] = 0;
-		if (!holds->mem->v2) {
-			holds_add_page(holds, cookie);
-			continue;
+		size = 1;
+		if (holds->mem->v2)
+			region = tce_region_find(holds->mem->process,
+						 first & ~TCE_COOKIE_OURS);
+		if (region) {
+			first = region->ua | TCE_COOKIE_OURS;
+			size = region->npages << PAGE_SHIFT;
 		}
-		ua = cookie & ~TCE_COOKIE_OURS;
-		if (!region || !region_has(region, ua))
-			region = tce_region_find(holds->mem->process, ua);
-		if (region)
-			holds_add(holds, (unsigned long)region, 0);
-	}
-	holds->region = region;
-	return i;
-}
-
-static unsigned long put_region_cells(struct tce_mem *mem, __be64 *cells,
-				      unsigned long n)
-{
-	unsigned long i = 0, start, size;
-	struct tce_region *region;
-	u64 cookie, first;
-
-	while (i < n) {
-		cookie = tce_cookie_read(&cells[i]);
-		region = tce_region_find(mem->process, cookie & ~TCE_COOKIE_OURS);
-		if (!region) {
-			cells[i++] = 0;
-			continue;
-		}
-		first = region->ua | TCE_COOKIE_OURS;
-		size = region->npages << PAGE_SHIFT;
+		/* all that are of the same page or region */
 		start = i;
 		do {
-			cells[i++] = 0;
-		} while (i < n && tce_cookie_read(&cells[i]) - first < size);
-		tce_region_drop(region, i - start);
+			tce_cell_write(&cells[i++], 0);
+		} while (i < n && tce_cell_read(&cells[i]) - first < size);
+		if (region)
+			holds_add(holds, (unsigned long)region, i - start);
+		else if (!holds->mem->v2)
+			holds_add(holds, first, i - start);
 	}
 	return i;
-}
-
-/**
- * tce_hold_put_cells() - let go of what entries held, by the cookies alone
- * @mem: whose memory
- * @cells: cookies as they are in a table, none of them 0; they are set to 0
- * @n: how many
- *
- * For entries of a table that is not shared, and that have been killed. Context: atomic.
- *
- * Return: how many cells were dealt with. The next one can't be here, because it takes a
- * lock that sleeps, or is cheaper together with others. Collect it in struct tce_holds.
- */
-unsigned long tce_hold_put_cells(struct tce_mem *mem, __be64 *cells,
-				 unsigned long n)
-{
-	if (mem->v2)
-		return put_region_cells(mem, cells, n);
-	return tce_pin_put_cells(&mem->pinned, cells, n);
 }
 
 /* KVM's mappings of a region are no more. The kernel counts them down one by one. */
@@ -264,24 +219,20 @@ static void kvms_drop(struct tce_region *region, unsigned long n)
 		mm_iommu_mapped_dec(region->mem);
 }
 
-/* One hold may be of as many entries, or pages, as a window has. */
+/* A hold may stand for as many entries as a window has. */
 static void hold_drop(struct tce_mem *mem, struct tce_hold *hold)
 {
 	struct tce_region *region = (void *)(hold->what & ~TCE_HOLD_KVMS);
-	struct page *page = tce_pin_page(hold->what);
 	unsigned long now;
 
 	for (; hold->n; hold->n -= now) {
 		now = min_t(unsigned long, hold->n, SZ_8K);
-		if (mem->v2 && hold->what & TCE_HOLD_KVMS) {
+		if (!mem->v2)
+			tce_pin_put(&mem->pinned, hold->what, now);
+		else if (hold->what & TCE_HOLD_KVMS)
 			kvms_drop(region, now);
-		} else if (mem->v2) {
+		else
 			tce_region_drop(region, now);
-		} else {
-			tce_pin_put(&mem->pinned, page, now,
-				    hold->what & TCE_WRITE);
-			page += TCE_PER_PAGE > 1 ? 0 : now;
-		}
 		if (now == SZ_8K)
 			cond_resched();
 	}

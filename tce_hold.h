@@ -18,8 +18,8 @@ struct tce_region;
 
 /**
  * struct tce_hold - what some cleared entries held
- * @what: v2: the region, | TCE_HOLD_KVMS; v1: the struct page, | TCE_WRITE
- * @n: entries; of v1, see tce_pin_put()
+ * @what: v2: the region, | TCE_HOLD_KVMS; v1: the cookie
+ * @n: entries
  */
 struct tce_hold {
 	unsigned long what;
@@ -55,8 +55,6 @@ unsigned long tce_holds_take(struct tce_holds *holds, __be64 *cells,
 void tce_holds_release(struct tce_holds *holds);
 
 void tce_hold_put(struct tce_mem *mem, const struct tce_entry *old);
-unsigned long tce_hold_put_cells(struct tce_mem *mem, __be64 *cells,
-				 unsigned long n);
 
 /**
  * tce_holds_full() - is there no room for one more hold?

@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM: what it is shown of a table.
+ * KVM, and what it is shown of a table.
  *
- * KVM may take a reference of a table, of the process's or of one that another process
- * was given the group of, and change its entries and cells whenever a guest asks for it.
- * It takes no lock that we could take, and the cell of an entry is a second word. So it is
- * shown operations of ours instead of the platform's, and its entries change in the
- * functions below only:
- *  - A closed table takes nothing, so that KVM leaves each call of the guest to user space,
- *    but for one that finds its cell just before the table is closed, which is lost with
- *    the window. All tables that are not shared are closed, and so is a table whose window
- *    goes. On pseries such a table is no more than a number (LIOBN), which the next window
- *    gets, or the host.
- *  - An open table is a shared one (&tce_table.shared). KVM of the owner's process may put
- *    memory where user space has mapped nothing, and take out what KVM has put. What
- *    user space has mapped it leaves to user space.
- * Whoever takes a value out of an entry counts it down, if the cell says where that memory
- * is and the value agrees. The cell is no more than a hint. KVM writes it some time after
- * the entry, when something else may be there (litmus/kvm-count.litmus). If it does not
- * agree, a mapping too many stays counted.
+ * KVM may take a reference to a table of its own process, or of another process that was
+ * given the table's group, and then change entries and cells whenever a guest asks for it.
+ * It takes no lock that this module could take, and an entry and its cell are two words. So
+ * KVM is shown operations of this module instead of the platform's, and changes entries only
+ * through the functions below:
+ *  - A closed table accepts nothing, so that KVM leaves each call of the guest to user space.
+ *    The exception is a call that finds its cell just before the table is closed, and which
+ *    is lost with the window. All tables that are not shared are closed, and so are tables
+ *    whose window goes. On pseries such a table is merely a number (LIOBN), which the next
+ *    window gets, or the host.
+ *  - An open table is a shared one (&tce_table.shared). KVM of the owner's process may map
+ *    memory where user space has mapped nothing, and may remove what KVM has mapped. What
+ *    user space has mapped is left to user space.
+ * Whoever takes a value out of an entry counts it down if the cell tells where that memory is,
+ * and the value agrees. The cell is no more than a hint, because KVM writes it some time after
+ * the entry, when something else may be mapped there (litmus/kvm-count.litmus). If the two do
+ * not agree, the memory stays counted as mapped.
  *
- * KVM may look at a table's operations at any time. So they stay until the table is freed,
- * and the module with them.
+ * KVM may look at a table's operations at any time. So they stay until the table is freed, and
+ * the module stays with them.
  *
- * Locks: none. Whoever creates or destroys a table is alone with it, but for KVM.
+ * Locks: none. Only KVM can race with the creation or destruction of a table.
  *
  * Never fails: tce_kvm_close().
  */
@@ -42,9 +42,9 @@
 #include "tce_refusal.h"
 
 /**
- * struct tce_ops - operations that a table has instead of the platform's
+ * struct tce_ops - a table's operations in place of the platform's
  * @ops: what KVM sees
- * @shown: what they belong to
+ * @shown: the structure that they are part of
  */
 struct tce_ops {
 	struct iommu_table_ops ops;
@@ -53,10 +53,10 @@ struct tce_ops {
 
 /**
  * struct tce_shown - what KVM can be shown of a table
- * @platform: the platform's operations, which the table goes on to use
- * @mm: the memory of the owner's process; only to be compared
- * @open: KVM may use the table
- * @closed: KVM may not
+ * @platform: the platform's operations, which this module still uses
+ * @mm: the memory of the owner's process, only for comparison
+ * @open: the operations of a table that KVM may use
+ * @closed: the operations of a table that KVM may not use
  */
 struct tce_shown {
 	struct iommu_table_ops *platform;
@@ -65,25 +65,23 @@ struct tce_shown {
 	struct tce_ops closed;
 };
 
-/* What KVM finds where it is to give up: no region has this address. */
+/* The cell that makes KVM give up, because no region has this address */
 static __be64 tce_kvm_gives_up = cpu_to_be64(TCE_COOKIE_OURS);
 
-/* Tables that have operations of ours */
+/* Tables that have operations of this module */
 static atomic_long_t tce_tables_shown = ATOMIC_LONG_INIT(0);
 
 /**
- * tce_kvm_tables() - how many tables have operations of ours?
+ * tce_kvm_tables() - how many tables have operations of this module?
  *
- * Each keeps the module.
- *
- * Return: that.
+ * Return: their number; each of them keeps the module loaded.
  */
 long tce_kvm_tables(void)
 {
 	return atomic_long_read(&tce_tables_shown);
 }
 
-/* Of a table that has operations of ours, which it may change, but never loses. */
+/* For a table that has operations of this module, which may change but never go. */
 static struct tce_shown *table_shown(struct iommu_table *tbl)
 {
 	struct iommu_table_ops *ops = READ_ONCE(tbl->it_ops);
@@ -96,7 +94,7 @@ static bool cell_marked(const __be64 *cell)
 	return READ_ONCE(*cell) & cpu_to_be64(TCE_COOKIE_OURS);
 }
 
-/* KVM asks for the cell with @alloc to write it, and without to count down by it. */
+/* KVM asks with @alloc for a cell to write, and without for one to count down by. */
 static __be64 *closed_useraddr(struct iommu_table *tbl, long index, bool alloc)
 {
 	return alloc ? NULL : &tce_kvm_gives_up;
@@ -107,7 +105,7 @@ static __be64 *open_useraddr(struct iommu_table *tbl, long index, bool alloc)
 	const struct tce_shown *shown = table_shown(tbl);
 	__be64 *cell;
 
-	/* KVM of another process counts regions that we don't know */
+	/* KVM of another process counts regions that are not known here */
 	if (!alloc || current->mm != shown->mm)
 		return closed_useraddr(tbl, index, alloc);
 	cell = shown->platform->useraddrptr(tbl, index, true);
@@ -115,8 +113,8 @@ static __be64 *open_useraddr(struct iommu_table *tbl, long index, bool alloc)
 }
 
 /*
- * Something has been taken out, says this. KVM does not find it by tce_kvm_gives_up, puts
- * it back, which is not done either, and leaves the call to user space.
+ * Pretend that something has been taken out. KVM finds no region for tce_kvm_gives_up, so it
+ * tries to put the value back, which is ignored as well, and leaves the call to user space.
  */
 static int leave_to_user(unsigned long *hpa, enum dma_data_direction *dir)
 {
@@ -132,8 +130,8 @@ static int closed_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 }
 
 /*
- * Count down what was taken out of an entry and invalidated, if its cell says what it was.
- * Its page is marked dirty as long as it is counted: it may be freed at once after that.
+ * Count down what was taken out of an entry and invalidated, if the cell tells what it was. The
+ * page is marked dirty before, because it may be freed as soon as it is not counted.
  */
 static void kvm_uncount(const struct iommu_table *tbl, __be64 *cell,
 			unsigned long hpa, enum dma_data_direction dir)
@@ -146,7 +144,7 @@ static void kvm_uncount(const struct iommu_table *tbl, __be64 *cell,
 		return;
 	mem = mm_iommu_lookup(current->mm, be64_to_cpu(was),
 			      1UL << tbl->it_page_shift);
-	/* MAP may just count it down by the same cell (litmus/kvm-map.litmus) */
+	/* MAP may be about to count it down by the same cell (litmus/kvm-map.litmus) */
 	if (!mem || mm_iommu_ua_to_hpa(mem, be64_to_cpu(was), 0, &its) ||
 	    its != hpa || !tce_cell_replace(cell, was, 0))
 		return;
@@ -155,7 +153,7 @@ static void kvm_uncount(const struct iommu_table *tbl, __be64 *cell,
 	mm_iommu_mapped_dec(mem);
 }
 
-/* As open_xchg(), of which tce_kvm_close() waits for this part */
+/* The part of open_xchg() that tce_kvm_close() waits for */
 static int open_exchange(struct iommu_table *tbl, const struct tce_shown *shown,
 			 long index, unsigned long *hpa,
 			 enum dma_data_direction *dir)
@@ -164,14 +162,14 @@ static int open_exchange(struct iommu_table *tbl, const struct tce_shown *shown,
 	__be64 *cell;
 	int rc;
 
-	/* the window has gone; or it is KVM of another process, which counts other regions */
+	/* the window has gone, or this is KVM of another process, which counts other regions */
 	if (READ_ONCE(tbl->it_ops) != &shown->open.ops || current->mm != shown->mm)
 		return leave_to_user(hpa, dir);
 	cell = platform->useraddrptr(tbl, index, false);
-	/* user space's; or what KVM puts back instead of that */
+	/* what user space has mapped, or what KVM puts back in its place */
 	if (*dir == DMA_NONE ? cell && cell_marked(cell) : !*hpa)
 		return leave_to_user(hpa, dir);
-	/* a guest can get it past KVM's checks, and the platform has a BUG_ON() for it */
+	/* a guest can get this past KVM's checks, and the platform has a BUG_ON() for it */
 	if (*dir != DMA_NONE && *hpa & ~IOMMU_PAGE_MASK(tbl))
 		return leave_to_user(hpa, dir);
 	/* an entry without permissions is an empty one */
@@ -182,7 +180,7 @@ static int open_exchange(struct iommu_table *tbl, const struct tce_shown *shown,
 		return rc;
 	if (platform->tce_kill)
 		platform->tce_kill(tbl, index, 1);
-	mb(); /* litmus/unpin.litmus: the device does not reach it any more */
+	mb(); /* litmus/unpin.litmus: the device can no longer reach it */
 	if (*dir != DMA_NONE && cell)
 		kvm_uncount(tbl, cell, *hpa, *dir);
 	*hpa = 0;
@@ -191,8 +189,8 @@ static int open_exchange(struct iommu_table *tbl, const struct tce_shown *shown,
 }
 
 /*
- * KVM exchanges an entry. All that is to be done for what was there is done here, so KVM is
- * told that nothing was.
+ * KVM exchanges an entry. Everything that has to be done for the old value is done here, so
+ * KVM is told that there was none.
  */
 static int open_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 		     enum dma_data_direction *dir)
@@ -205,12 +203,12 @@ static int open_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 	return rc;
 }
 
-/* Nobody has the table any more, nor what it was shown (litmus/shown-free.litmus). */
+/* Nobody uses the table any more, nor what KVM was shown (litmus/shown-free.litmus). */
 static void shown_free(struct iommu_table *tbl)
 {
 	struct tce_shown *shown = table_shown(tbl);
 
-	/* which may look which table it is by its operations */
+	/* its free() may tell tables apart by their operations */
 	tbl->it_ops = shown->platform;
 	if (shown->platform->free)
 		shown->platform->free(tbl);
@@ -223,12 +221,12 @@ static void ops_init(struct tce_ops *ops, struct tce_shown *shown)
 {
 	ops->shown = shown;
 	ops->ops = *shown->platform;
-	/* open_xchg() kills */
+	/* open_xchg() invalidates */
 	ops->ops.tce_kill = NULL;
 	ops->ops.free = shown_free;
 }
 
-/* The table keeps the module, and what it is shown, until it is freed. */
+/* The table keeps the module, and what KVM is shown, until it is freed. */
 static void shown_init(struct tce_table *table)
 {
 	struct tce_shown *shown = table->shown;
@@ -245,20 +243,20 @@ static void shown_init(struct tce_table *table)
 	shown->closed.ops.xchg_no_kill = closed_xchg;
 }
 
-/* Let KVM see other operations of a table, with what they consist of. */
+/* Show KVM other operations of a table. */
 static void table_show(struct tce_table *table, struct tce_ops *ops)
 {
 	if (table->tbl->it_ops == table->ops)
 		shown_init(table);
-	/* litmus/shown-ops.litmus: who sees them sees their contents */
+	/* litmus/shown-ops.litmus: whoever sees them sees their contents */
 	smp_store_release(&table->tbl->it_ops, &ops->ops);
 }
 
 /**
- * tce_kvm_prepare() - make room for what KVM can be shown of a table
- * @table: a new one, without @tbl yet
+ * tce_kvm_prepare() - allocate what KVM can be shown of a table
+ * @table: a new table, without @tbl yet
  *
- * So that tce_kvm_close() can't fail. Undone by tce_kvm_free().
+ * This is done first so that tce_kvm_close() can't fail. Undone by tce_kvm_free().
  *
  * Return: 0; -ENOMEM.
  */
@@ -270,9 +268,9 @@ int tce_kvm_prepare(struct tce_table *table)
 
 /**
  * tce_kvm_free() - undo tce_kvm_prepare()
- * @table: about to be put; or without @tbl
+ * @table: the table, which is about to be put, or has no @tbl
  *
- * What KVM has been shown is freed with the table.
+ * If KVM has been shown it, it is freed with the platform's table.
  */
 void tce_kvm_free(struct tce_table *table)
 {
@@ -282,21 +280,22 @@ void tce_kvm_free(struct tce_table *table)
 }
 
 /**
- * tce_kvm_show() - keep the platform's operations of a table from KVM
- * @table: a new one, from tce_table_init()
- * @in_group: the platform has given it to the group already, as pseries does, with a
- *	reference
+ * tce_kvm_show() - hide the platform's operations on a table from KVM
+ * @table: a new table, after tce_table_init()
+ * @in_group: the platform has already given it to the group, with a reference, as pseries
+ *	does
  *
- * Undone by tce_kvm_close(). Context: sleeps. KVM that is just finding the table is waited
- * for, unless it is preempted.
+ * Undone by tce_kvm_close(). Context: sleeps. It waits for KVM if that is just looking up the
+ * table, unless KVM is preempted.
  *
- * Return: 0; -EBUSY if somebody has found it already, and may use the platform's.
+ * Return: 0; -EBUSY if somebody has found the table already, and may use the platform's
+ * operations.
  */
 int tce_kvm_show(struct tce_table *table, bool in_group)
 {
 	table_show(table, table->shared ? &table->shown->open :
 					  &table->shown->closed);
-	/* litmus/hide.litmus: who has the old ones is counted by then */
+	/* litmus/hide.litmus: whoever has the old ones is counted by then */
 	if (in_group)
 		synchronize_rcu();
 	return kref_read(&table->tbl->it_kref) == 1 + in_group ?
@@ -304,11 +303,11 @@ int tce_kvm_show(struct tce_table *table, bool in_group)
 }
 
 /**
- * tce_kvm_close() - the window of a table goes
+ * tce_kvm_close() - close a table, whose window goes
  * @table: the table
  *
- * KVM puts nothing there any more, and reaches nothing by it. Context: sleeps. What KVM is
- * doing there is waited for.
+ * KVM can no longer map anything there. Context: sleeps until KVM has finished what it is
+ * doing there.
  */
 void tce_kvm_close(struct tce_table *table)
 {
@@ -316,8 +315,8 @@ void tce_kvm_close(struct tce_table *table)
 		return;
 	table_show(table, &table->shown->closed);
 	/*
-	 * litmus/bury.litmus: even who is not counted yet may have the old ones, so
-	 * that there is nothing to be asked first.
+	 * litmus/bury.litmus: even KVM that has no reference yet may have the old ones, so
+	 * this can't be skipped if there are no other references.
 	 */
 	synchronize_rcu();
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* KVM: what it is shown of a table. */
+/* KVM, and what it is shown of a table. */
 #ifndef TCE_KVM_H
 #define TCE_KVM_H
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * MAP. Take hold of the memory, write the entries, kill them, and let go of what they
- * held before. What can be refused is refused before the first entry is written. A MAP that
- * fails after that, for want of memory for the table, by the platform or by a fatal signal,
- * leaves its range unmapped.
+ * MAP: take hold of the memory, write the entries, invalidate them, and release what they
+ * held before. Whatever can be refused is refused before the first entry is written. A MAP that
+ * fails later, because a level of the table needs memory, the platform refuses or the caller
+ * is killed, leaves its range unmapped.
  *
- * Locks: the caller holds &tce_process.map_lock. A span keeps others out of the entries.
+ * Locks: the caller holds &tce_process.map_lock. A span keeps others away from the entries.
  *
- * Never fails: to unmap, but for entries that the platform does not let us clear. What the
- * device may still reach is not let go.
+ * Never fails: clearing its entries, unless the platform refuses to. What the device may still
+ * reach is not released.
  */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -21,23 +21,23 @@
 #include "tce_refusal.h"
 #include "tce_unmap.h"
 
-/* Entries that a MAP writes per look at the memory */
+/* Entries whose memory is looked up at once */
 #define TCE_CHUNK	4096UL
-/* The same where the addresses fit on the stack */
+/* The same if their addresses are to fit on the stack */
 #define TCE_CHUNK_STACK	16
 
 /**
- * struct tce_map - a MAP under way
+ * struct tce_map - a MAP in progress
  * @table: the table
  * @first: first entry
  * @done: entries written so far
- * @killed: so many of them need no invalidation any more
- * @ua: where the memory of @first is
- * @dir: direction for all of them
- * @run_min: the least run that is worth a set()
- * @exchanged: some were exchanged rather than set, and so need one
+ * @killed: how many of them need no invalidation any more
+ * @ua: address of the memory for @first
+ * @dir: what the device may do
+ * @run_min: how many entries in a row are written by one operation
+ * @exchanged: some entries were exchanged, and need to be invalidated
  * @pins: v1: the pages
- * @holds: what was replaced, and waits for a kill
+ * @holds: what was replaced, to be released after the invalidation
  */
 struct tce_map {
 	struct tce_table *table;
@@ -57,7 +57,7 @@ static unsigned long map_ua(const struct tce_map *map, unsigned long done)
 	return map->ua + (done << map->table->tbl->it_page_shift);
 }
 
-/* What was written so far is there for the devices: let go of what was before. */
+/* Make what was written visible to the devices, and release what was there before. */
 static void map_release(struct tce_map *map)
 {
 	if (map->exchanged)
@@ -70,10 +70,10 @@ static void map_release(struct tce_map *map)
 }
 
 /*
- * Write a run of empty entries with a run of memory by one operation of the platform,
- * which invalidates them too.
+ * Write a run of empty entries, whose memory is contiguous, by one operation of the platform,
+ * which invalidates them as well.
  *
- * Return: 0; -ENOMEM; -EIO. The entries count as written in any case, to be cleared.
+ * Return: 0; -ENOMEM; -EIO. The entries count as written in any case, so that they are cleared.
  */
 static int map_set_run(struct tce_map *map, const unsigned long *hpas,
 		       __be64 *cell, unsigned long n)
@@ -92,71 +92,43 @@ static int map_set_run(struct tce_map *map, const unsigned long *hpas,
 	return rc;
 }
 
-static __always_inline int exchange_entries(struct tce_map *map,
-					    const unsigned long *hpas,
-					    __be64 *cell, unsigned long n,
-					    const bool v2, const bool shared)
+/* Write entries by an exchange each. Return: 0; -ENOMEM; -EIO, and &tce_map.done are written */
+static int map_exchange(struct tce_map *map, const unsigned long *hpas,
+			__be64 *cell, unsigned long n)
 {
 	struct tce_table *table = map->table;
 	unsigned long step = 1UL << table->tbl->it_page_shift;
-	unsigned long entry = map->first + map->done;
-	unsigned long ua = map_ua(map, map->done), i;
+	unsigned long from = map->done, ua = map_ua(map, from), i;
 	enum dma_data_direction dir = map->dir;
-	bool write = tce_dir_writes(dir);
+	bool v2 = table->mem->v2, write = tce_dir_writes(dir);
 	struct tce_entry now;
 	int rc = 0;
 
+	map->exchanged = true;
 	for (i = 0; i < n; i++, ua += step) {
 		now.hpa = hpas[i];
 		now.dir = dir;
 		now.cookie = tce_mem_cookie(v2, ua, hpas[i], write);
-		rc = tce_entry_swap(table, entry + i, &cell[i], &now, shared);
-		if (unlikely(rc)) {
-			rc = TCE_REFUSE_BY(WRITE_ENTRY, rc);
+		rc = tce_entry_swap(table, map->first + from + i, &cell[i], &now);
+		if (unlikely(rc))
 			break;
+		if (unlikely(now.cookie)) {
+			map->done = from + i + 1;
+			tce_holds_add(&map->holds, &now);
+			if (tce_holds_full(&map->holds))
+				map_release(map);
 		}
-		map->done++;
-		if (likely(!now.cookie))
-			continue;
-		tce_holds_add(&map->holds, &now);
-		if (tce_holds_full(&map->holds))
-			map_release(map);
-	}
-	return rc;
-}
-
-/*
- * Write entries by an exchange each. Return: 0, or -ENOMEM, -EIO, with
- * &tce_map.done entries written.
- */
-static int map_exchange(struct tce_map *map, const unsigned long *hpas,
-			__be64 *cell, unsigned long n)
-{
-	unsigned long i, now;
-	int rc = 0;
-
-	for (i = 0; !rc && i < n; i += now) {
-		now = min(n - i, TCE_EXCHANGE_MAX);
-		map->exchanged = true;
-		if (map->table->shared)
-			rc = exchange_entries(map, hpas + i, cell + i, now,
-					      true, true);
-		else if (map->table->mem->v2)
-			rc = exchange_entries(map, hpas + i, cell + i, now,
-					      true, false);
-		else
-			rc = exchange_entries(map, hpas + i, cell + i, now,
-					      false, false);
-		if (need_resched())
+		if (!(i % TCE_EXCHANGE_MAX) && need_resched())
 			cond_resched();
 	}
-	return rc;
+	map->done = from + i;
+	return TCE_REFUSE_BY(WRITE_ENTRY, rc);
 }
 
 /*
- * Find the next run of adjacent IOMMU pages that is worth a set(), from @at
- * on. It has to contain half of the least such run at a multiple of that
- * half, so that scattered memory costs a look at a few pages only.
+ * From @at on, find the next run of adjacent IOMMU pages that is long enough. It must contain
+ * half of the least such run at a multiple of that half, so that only a few pages of scattered
+ * memory have to be looked at.
  */
 static bool find_run(const struct tce_map *map, const unsigned long *hpas,
 		     unsigned long at, unsigned long n, unsigned long *run,
@@ -184,38 +156,29 @@ static bool find_run(const struct tce_map *map, const unsigned long *hpas,
 	return false;
 }
 
-static bool cells_empty(const __be64 *cell, unsigned long n)
-{
-	while (n && !READ_ONCE(*cell)) {
-		cell++;
-		n--;
-	}
-	return !n;
-}
-
 /*
- * Write the next @n entries, whose cells are all in one leaf. Return: 0, or
- * -ENOMEM, -EIO, with &tce_map.done entries written.
+ * Write the next @n entries, whose cells are all in one leaf. Return: 0; -ENOMEM; -EIO, and
+ * &tce_map.done are written
  */
 static int map_write(struct tce_map *map, const unsigned long *hpas,
 		     __be64 *cell, unsigned long n)
 {
 	/*
-	 * set() does not check if it got the memory for a missing leaf, so
-	 * the first entry of a leaf is exchanged.
+	 * set() does not check that it got the memory for a missing leaf, so the first entry
+	 * of a leaf is exchanged.
 	 */
 	unsigned long at = map->table->tbl->it_indirect_levels ? 1 : 0;
 	unsigned long max = tce_table_set_max(map->table, map->dir);
 	unsigned long from = 0, run, end;
 	int rc;
 
-	/* [from, run) are to be exchanged, [run, end) may be set */
+	/* [from, run) are exchanged, and [run, end) may be set */
 	while (!map->table->shared && max &&
 	       find_run(map, hpas, at, n, &run, &end)) {
 		if (end - run > max)
 			end = run + max;
 		at = end;
-		if (!cells_empty(cell + run, end - run))
+		if (tce_cells_run(cell + run, end - run, true) < end - run)
 			continue;
 		if (from < run) {
 			rc = map_exchange(map, hpas + from, cell + from,
@@ -232,7 +195,7 @@ static int map_write(struct tce_map *map, const unsigned long *hpas,
 			: 0;
 }
 
-/* Let go of what was held for @n entries that were not written. */
+/* Release what is held for @n entries that were not written. */
 static void map_unhold(struct tce_map *map, const unsigned long *hpas,
 		       unsigned long n)
 {
@@ -248,43 +211,32 @@ static void map_unhold(struct tce_map *map, const unsigned long *hpas,
 	}
 }
 
-/* Hold and write up to @max of the entries that are left of @n. */
+/* Take hold of memory for up to @max of the entries that are left of @n, and write them. */
 static int map_chunk(struct tce_map *map, unsigned long *hpas, unsigned long n,
 		     unsigned long max)
 {
 	struct tce_table *table = map->table;
-	unsigned long from = map->done, i, left;
+	unsigned long from = map->done, left, written;
 	__be64 *cell;
 	long got;
 	int rc;
 
+	cell = tce_table_cells(table, map->first + from, true, &left);
+	if (!cell)
+		return TCE_REFUSE(LEVEL_MEMORY, ENOMEM);
 	got = tce_mem_get(table->mem, map->pins, map_ua(map, from),
-			  min(n - from, max), table->tbl->it_page_shift,
+			  min3(n - from, max, left), table->tbl->it_page_shift,
 			  hpas);
 	if (got < 0)
 		return got;
-
-	for (i = 0; i < got; i += left) {
-		cell = tce_table_cells(table, map->first + from + i, true,
-				       &left);
-		if (!cell) {
-			rc = TCE_REFUSE(LEVEL_MEMORY, ENOMEM);
-			goto err_unhold;
-		}
-		left = min(left, got - i);
-		rc = map_write(map, hpas + i, cell, left);
-		if (rc)
-			goto err_unhold;
-	}
-	return 0;
-
-err_unhold:
-	i = map->done - from;
-	map_unhold(map, hpas + i, got - i);
+	rc = map_write(map, hpas, cell, got);
+	written = map->done - from;
+	if (rc)
+		map_unhold(map, hpas + written, got - written);
 	return rc;
 }
 
-/* Map @n entries. If it fails, none of them is mapped, unless nothing was written. */
+/* Map @n entries. If this fails after the first was written, none of them is mapped. */
 static int map_entries(struct tce_map *map, unsigned long n)
 {
 	unsigned long few[TCE_CHUNK_STACK] __uninitialized, *hpas = few;
@@ -314,7 +266,7 @@ static int map_entries(struct tce_map *map, unsigned long n)
 	}
 	map_release(map);
 	if (rc && map->done)
-		tce_unmap_entries(map->table, map->first, n);
+		tce_unmap_entries(map->table, map->first, n, false);
 
 	if (hpas != few)
 		kfree(hpas);
@@ -328,13 +280,12 @@ static noinline int map_range(struct tce_table *table, unsigned long first,
 			      struct tce_pins *pins)
 {
 	unsigned int shift = table->tbl->it_page_shift;
-	struct tce_span span __uninitialized;
 	struct tce_map map __uninitialized;
-	int rc;
+	int span, rc;
 
-	rc = tce_span_lock(&table->spans, &span, first, n);
-	if (rc)
-		return rc;
+	span = tce_span_lock(&table->spans, first, n);
+	if (span < 0)
+		return span;
 	rc = tce_mem_check(table->mem, ua, n << shift, shift,
 			   tce_dir_writes(dir));
 	if (rc)
@@ -345,7 +296,7 @@ static noinline int map_range(struct tce_table *table, unsigned long first,
 	map.done = 0;
 	map.ua = ua;
 	map.dir = dir;
-	/* a run that is all of it needs no other kill, however short it is */
+	/* a run that is the whole range saves an invalidation, however short it is */
 	map.run_min = clamp_t(unsigned long, n, 2, table->run_min);
 	map.killed = 0;
 	map.exchanged = false;
@@ -355,65 +306,47 @@ static noinline int map_range(struct tce_table *table, unsigned long first,
 	tce_holds_destroy(&map.holds);
 
 out_unlock:
-	tce_span_unlock(&table->spans, &span);
+	tce_span_unlock(&table->spans, span);
 	return rc;
 }
 
 /*
- * Write one entry, if it is empty. Return: 0; -EAGAIN if it is not, or if somebody else
- * is at work in the table; -ENOMEM; -EIO.
+ * MAP of one entry that is empty, which costs clients that map page by page less than
+ * map_range() would. Return: as tce_table_map(); -EAGAIN if it has to be done by map_range()
  */
-static __always_inline int map_empty(struct tce_table *table,
-				     unsigned long entry, __be64 *cell,
-				     struct tce_entry *new, const bool shared)
+static __always_inline int map_one(struct tce_table *table, unsigned long entry,
+				   unsigned long ua,
+				   enum dma_data_direction dir,
+				   struct tce_pins *pins)
 {
+	struct tce_mem *mem = table->mem;
+	bool write = tce_dir_writes(dir);
+	struct tce_entry new = { .dir = dir };
+	unsigned long left;
+	__be64 *cell;
 	int rc = -EAGAIN;
 
+	cell = tce_table_cells(table, entry, true, &left);
+	if (unlikely(!cell))
+		return TCE_REFUSE(LEVEL_MEMORY, ENOMEM);
 	if (unlikely(!tce_span_trylock_one(&table->spans)))
 		return -EAGAIN;
-	if (likely(!READ_ONCE(*cell))) {
-		rc = tce_entry_swap(table, entry, cell, new, shared);
+	if (likely(!READ_ONCE(*cell)))
+		rc = tce_mem_get_one(mem, pins, ua, table->tbl->it_page_shift,
+				     write, &new.hpa);
+	if (likely(!rc)) {
+		new.cookie = tce_mem_cookie(mem->v2, ua, new.hpa, write);
+		rc = tce_entry_swap(table, entry, cell, &new);
 		if (likely(!rc))
 			tce_table_kill_one(table, entry);
 		else
 			rc = TCE_REFUSE_BY(WRITE_ENTRY, rc);
 	}
 	tce_span_unlock_one(&table->spans);
-	/* KVM has mapped something there since */
-	if (shared && !rc && unlikely(new->cookie))
-		tce_hold_put(table->mem, new);
-	return rc;
-}
 
-/*
- * v2: MAP of one entry, which is empty: what map_range() does, at less cost for those who
- * map page by page. Return: as tce_table_map(); -EAGAIN if it is to be done by map_range().
- */
-static __always_inline int map_one(struct tce_table *table, unsigned long entry,
-				   unsigned long ua,
-				   enum dma_data_direction dir)
-{
-	struct tce_mem *mem = table->mem;
-	struct tce_entry new = { .dir = dir }, held;
-	unsigned long left;
-	__be64 *cell;
-	int rc;
-
-	rc = tce_mem_get_one(mem, ua, table->tbl->it_page_shift,
-			     tce_dir_writes(dir), &new.hpa);
-	if (unlikely(rc))
-		return rc;
-	new.cookie = tce_mem_cookie(true, ua, new.hpa, false);
-	held = new;
-	cell = tce_table_cells(table, entry, true, &left);
-	if (unlikely(!cell))
-		rc = TCE_REFUSE(LEVEL_MEMORY, ENOMEM);
-	else if (unlikely(table->shared))
-		rc = map_empty(table, entry, cell, &new, true);
-	else
-		rc = map_empty(table, entry, cell, &new, false);
-	if (unlikely(rc))
-		tce_hold_put(mem, &held);
+	/* what was not written, or what KVM has mapped there since */
+	if (unlikely(new.cookie))
+		tce_hold_put(mem, &new);
 	return rc;
 }
 
@@ -421,28 +354,25 @@ static __always_inline int map_one(struct tce_table *table, unsigned long entry,
  * tce_table_map() - MAP
  * @table: the table
  * @first: first entry
- * @ua: where the memory is in the caller's address space, aligned to the IOMMU page
+ * @ua: address of the memory, aligned to the IOMMU page
  * @n: entries; 0 maps nothing
  * @dir: what the devices may do
- * @pins: v1: the pages of just this memory
+ * @pins: v1: the pages of exactly this memory
  *
- * What was mapped there before is replaced. Undone by tce_table_unmap(). Context: the owner of
- * the memory; sleeps, but waits for no client.
+ * Whatever was mapped there before is replaced. Undone by tce_table_unmap(). Context: the
+ * owner of the memory; sleeps, but waits for no client.
  *
- * Return: 0; -EINVAL or -EFAULT as tce_mem_check(), or -EINTR on SIGKILL, with nothing
- * changed; -ENOMEM, -EIO if the platform refused, or -EINTR, with none of the entries
- * mapped, unless it was the first one, and nothing is changed.
+ * Return: 0; -EINVAL or -EFAULT as tce_mem_check(), or -EINTR on SIGKILL, and nothing has
+ * changed; -ENOMEM, -EIO if the platform refused, or -EINTR, and none of the entries is
+ * mapped, unless it was the first one that failed, and nothing has changed.
  */
 int tce_table_map(struct tce_table *table, unsigned long first,
 		  unsigned long ua, unsigned long n,
 		  enum dma_data_direction dir, struct tce_pins *pins)
 {
-	int rc;
+	int rc = n == 1 ? map_one(table, first, ua, dir, pins) : -EAGAIN;
 
-	if (n == 1 && !pins) {
-		rc = map_one(table, first, ua, dir);
-		if (likely(rc != -EAGAIN))
-			return rc;
-	}
+	if (likely(rc != -EAGAIN))
+		return rc;
 	return n ? map_range(table, first, ua, n, dir, pins) : 0;
 }

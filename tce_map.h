@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* MAP: hold memory, write entries, kill them; or put back what was there. */
+/* MAP: take hold of memory, write entries, and invalidate them. */
 #ifndef TCE_MAP_H
 #define TCE_MAP_H
 

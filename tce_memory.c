@@ -196,8 +196,9 @@ long tce_mem_get(struct tce_mem *mem, struct tce_pins *pins, unsigned long ua,
 }
 
 /**
- * tce_mem_get_one() - v2: tce_mem_check() and tce_mem_get() of one entry
+ * tce_mem_get_one() - tce_mem_check() and tce_mem_get() for one entry
  * @mem: a bound container's memory, with &tce_process.map_lock held
+ * @pins: v1: the page
  * @ua: aligned to the IOMMU page
  * @shift: log2 of the IOMMU page
  * @write: the device will be allowed to write
@@ -205,15 +206,22 @@ long tce_mem_get(struct tce_mem *mem, struct tce_pins *pins, unsigned long ua,
  *
  * Undone by tce_hold_put(). Context: atomic.
  *
- * Return: 0; -EINVAL as those two.
+ * Return: 0; -EINVAL as those two (v2).
  */
-int tce_mem_get_one(struct tce_mem *mem, unsigned long ua, unsigned int shift,
-		    bool write, unsigned long *hpa)
+int tce_mem_get_one(struct tce_mem *mem, struct tce_pins *pins,
+		    unsigned long ua, unsigned int shift, bool write,
+		    unsigned long *hpa)
 {
-	struct tce_region *region = tce_region_find(mem->process, ua);
-	int rc = region ? tce_region_get_one(region, ua, shift, hpa) :
-			  TCE_REFUSE_VALUE(NOT_REGISTERED, EINVAL, ua);
+	struct tce_region *region;
+	int rc;
 
+	if (!mem->v2) {
+		tce_pins_take(pins, ua, 1, hpa);
+		return 0;
+	}
+	region = tce_region_find(mem->process, ua);
+	rc = region ? tce_region_get_one(region, ua, shift, hpa) :
+		      TCE_REFUSE_VALUE(NOT_REGISTERED, EINVAL, ua);
 	if (unlikely(rc))
 		return rc;
 	tce_region_written(region, write);

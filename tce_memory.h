@@ -53,8 +53,9 @@ int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
 		  unsigned int shift, bool write);
 long tce_mem_get(struct tce_mem *mem, struct tce_pins *pins, unsigned long ua,
 		 unsigned long n, unsigned int shift, unsigned long *hpas);
-int tce_mem_get_one(struct tce_mem *mem, unsigned long ua, unsigned int shift,
-		    bool write, unsigned long *hpa);
+int tce_mem_get_one(struct tce_mem *mem, struct tce_pins *pins,
+		    unsigned long ua, unsigned int shift, bool write,
+		    unsigned long *hpa);
 
 /**
  * tce_mem_cookie() - what a table shall remember of an entry's memory

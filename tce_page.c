@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pages of users: pinned for REGISTER (v2) and for MAP (v1).
+ * User pages, which are pinned for REGISTER (v2) and for MAP (v1).
  *
- * Locks: none. A client may let a page fault take as long as it likes, so that nobody but
- * the client may want what is held meanwhile.
+ * Locks: none. A client can make a page fault take as long as it likes, so callers hold only
+ * what nobody but that client may wait for.
  *
  * Never fails: tce_pages_unpin().
  */
@@ -13,21 +13,21 @@
 
 #include "tce_page.h"
 
-/* Pinning of movable memory fails while somebody else does the same: so often, 1 ms apart */
+/* Pinning movable memory can fail while somebody else does the same. Retries, 1 ms apart */
 #define TCE_PIN_TRIES	20
 
 /**
  * tce_pages_pin() - pin pages for as long as a device may use them
- * @pages: room for them
- * @ua: where user space sees the first
- * @n: how many
+ * @pages: array for the pages
+ * @ua: userspace address of the first
+ * @n: number of pages
  * @write: a device will be allowed to write
- * @rc: 0, or why not all could be pinned: -ENOMEM, -EFAULT or -EINTR
+ * @rc: returns 0, or why not all could be pinned: -ENOMEM, -EFAULT or -EINTR
  *
- * Undone by tce_pages_unpin(). Context: the owner of the memory; sleeps for as long as the
- * client likes, ends early on SIGKILL.
+ * Undone by tce_pages_unpin(). Context: the owner of the memory. Sleeps for as long as the
+ * client likes, but SIGKILL ends it early.
  *
- * Return: how many are pinned, which the caller has to undo even if it is not all.
+ * Return: how many pages are pinned, which the caller has to undo even if it is not all.
  */
 unsigned long tce_pages_pin(struct page **pages, unsigned long ua,
 			    unsigned long n, bool write, int *rc)
@@ -39,13 +39,13 @@ unsigned long tce_pages_pin(struct page **pages, unsigned long ua,
 
 	*rc = 0;
 	while (done < n) {
-		/* pages that are there are pinned without a look at signals */
+		/* present pages are pinned without checking for signals */
 		got = fatal_signal_pending(current) ? -EINTR :
 		      pin_user_pages_fast(ua + (done << PAGE_SHIFT),
 					  min_t(unsigned long, n - done,
 						TCE_PIN_CHUNK),
 					  flags, pages + done);
-		/* it has to move, but somebody else holds it for a moment */
+		/* the page has to be migrated, but somebody else holds it for a moment */
 		if (got == -ENOMEM && tries++ < TCE_PIN_TRIES) {
 			msleep(1);
 			continue;
@@ -64,8 +64,8 @@ unsigned long tce_pages_pin(struct page **pages, unsigned long ua,
 
 /**
  * tce_pages_unpin() - undo tce_pages_pin()
- * @pages: pages, none of which was mapped
- * @n: how many
+ * @pages: the pages, none of which a device has written to
+ * @n: number of pages
  */
 void tce_pages_unpin(struct page **pages, unsigned long n)
 {

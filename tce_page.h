@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Pinned pages of users: what regions (v2) and pins (v1) have in common. */
+/* Pinned user pages: what regions (v2) and pins (v1) have in common. */
 #ifndef TCE_PAGE_H
 #define TCE_PAGE_H
 
@@ -13,18 +13,18 @@
 #include "tce_refusal.h"
 
 /*
- * What a table remembers of an entry's memory is a cookie. That of v2 is the userspace
- * address, as KVM keeps it in the same place, with this bit: so KVM's cookies can be told
- * from ours, and it is no address that a process could have registered. Those of v1 have
- * the bit as well: they are addresses of the kernel, see tce_pin_cookie().
+ * A table has a cookie for the memory of each entry. In v2 it is the userspace address, which
+ * KVM keeps in the same place, with this bit set. The bit distinguishes the cookies of MAP from
+ * those of KVM, and no process can have registered such an address. The cookies of v1 have the
+ * bit set because they are kernel addresses; see tce_pin_cookie().
  */
 #define TCE_COOKIE_OURS	BIT_ULL(63)
 
-/* Pages to work on at once: long enough to be cheap, short enough to be killed */
+/* Pages to pin at once: enough to be cheap, and few enough to react to SIGKILL */
 #define TCE_PIN_CHUNK	SZ_8K
 
 /**
- * tce_page_hpa() - where a page is
+ * tce_page_hpa() - the address of a page
  * @page: the page
  *
  * Return: its hpa.
@@ -32,33 +32,17 @@
 static __always_inline unsigned long tce_page_hpa(struct page *page)
 {
 	/*
-	 * Without vmemmap the kernel finds a page's number by its flags. Others
-	 * may change those, but not the bits that tell where the page is.
+	 * Without vmemmap the kernel derives a page's number from its flags. They may change
+	 * at any time, except for the bits that are used here.
 	 */
 	return data_race(page_to_phys(page));
 }
 
 /**
- * tce_cookie_read() - the cookie in a cell that nobody else looks at
- * @cell: the cell, big endian
- *
- * One instruction turns the bytes round as it loads them.
- *
- * Return: the cookie, or 0.
- */
-static __always_inline u64 tce_cookie_read(const __be64 *cell)
-{
-	u64 cookie = be64_to_cpu(*cell);
-
-	OPTIMIZER_HIDE_VAR(cookie);
-	return cookie;
-}
-
-/**
- * tce_pin_errno() - what to tell the user when pages could not be pinned
+ * tce_pin_errno() - the errno if pages could not be pinned
  * @reason: the name of the check
  * @rc: what pin_user_pages_fast() returned instead of the number of pages
- * @ua: where it stopped
+ * @ua: the address at which it stopped
  *
  * Return: -ENOMEM, -EINTR or -EFAULT.
  */

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Spans: the book of who is at work in a table.
+ * Spans: locks on ranges of a table's entries.
  *
- * Locks: &tce_spans.lock guards the book. It is the last lock of MAP and UNMAP. A span
- * is a lock, too: it is taken below &tce_process.map_lock, and waited for with that held
- * for reading.
+ * Locks: &tce_spans.lock is the last lock of MAP and UNMAP. A span is a lock, too. It is taken,
+ * and waited for, with &tce_process.map_lock held for reading.
  *
- * Never fails: anything but tce_span_lock() on SIGKILL.
+ * Never fails: anything except tce_span_lock(), which SIGKILL ends.
  */
 #include <linux/processor.h>
 #include <linux/sched/signal.h>
@@ -15,7 +14,7 @@
 #include "tce_span.h"
 
 /**
- * tce_spans_init() - nobody is at work
+ * tce_spans_init() - prepare a table's spans
  * @spans: of a new table
  */
 void tce_spans_init(struct tce_spans *spans)
@@ -24,7 +23,7 @@ void tce_spans_init(struct tce_spans *spans)
 	init_waitqueue_head(&spans->wait);
 }
 
-/* Is some call at work in a range? @used: the slots to look at */
+/* Does a range overlap one of the spans that are in use? */
 static __always_inline bool span_overlaps(struct tce_spans *spans,
 					  unsigned long used,
 					  unsigned long first,
@@ -34,18 +33,18 @@ static __always_inline bool span_overlaps(struct tce_spans *spans,
 
 	lockdep_assert_held(&spans->lock);
 	for (i = 0; used >> i; i++)
-		if (used & BIT(i) && first <= spans->span[i].last &&
-		    spans->span[i].first <= last)
+		if (used & BIT(i) && first <= spans->last[i] &&
+		    spans->first[i] <= last)
 			return true;
 	return false;
 }
 
-/* Take a free slot for the range, unless it overlaps another. */
-static bool span_take(struct tce_spans *spans, struct tce_span *span)
+/* Take a free span for a range that overlaps no other. Return: the span; -EAGAIN */
+static int span_take(struct tce_spans *spans, unsigned long first,
+		     unsigned long last)
 {
 	unsigned long used;
-	bool taken = false;
-	unsigned int i;
+	int span;
 
 	spin_lock(&spans->lock);
 	used = READ_ONCE(spans->used);
@@ -55,52 +54,50 @@ static bool span_take(struct tce_spans *spans, struct tce_span *span)
 			cpu_relax();
 			used = READ_ONCE(spans->used);
 		}
-		i = ffz(used);
-		if (i >= TCE_SPANS ||
-		    span_overlaps(spans, used, span->first, span->last))
-			goto out_unlock;
-		spans->span[i].first = span->first;
-		spans->span[i].last = span->last;
-		/* slots are given back without the lock (litmus/span-one.litmus) */
-	} while (!try_cmpxchg(&spans->used, &used, used | BIT(i)));
-	span->slot = i;
-	taken = true;
-out_unlock:
+		span = ffz(used);
+		if (span >= TCE_SPANS ||
+		    span_overlaps(spans, used, first, last)) {
+			span = -EAGAIN;
+			break;
+		}
+		spans->first[span] = first;
+		spans->last[span] = last;
+		/* spans are freed without the lock (litmus/span-one.litmus) */
+	} while (!try_cmpxchg(&spans->used, &used, used | BIT(span)));
 	spin_unlock(&spans->lock);
-	return taken;
+	return span;
 }
 
 /**
- * tce_span_lock() - keep others out of some entries
- * @spans: of the table
- * @span: on the stack
+ * tce_span_lock() - keep others away from some entries
+ * @spans: the table's spans
  * @first: first entry
  * @n: entries, at least 1
  *
- * Undone by tce_span_unlock(). Context: sleeps until nobody is at work there.
+ * Undone by tce_span_unlock(). Context: sleeps until nobody is working on these entries.
  *
- * Return: 0; -EINTR on SIGKILL.
+ * Return: the span, which is not negative; -EINTR on SIGKILL.
  */
-int tce_span_lock(struct tce_spans *spans, struct tce_span *span,
-		  unsigned long first, unsigned long n)
+int tce_span_lock(struct tce_spans *spans, unsigned long first,
+		  unsigned long n)
 {
-	span->first = first;
-	span->last = first + n - 1;
-	if (likely(span_take(spans, span)))
-		return 0;
-	if (wait_event_killable(spans->wait, span_take(spans, span)))
-		return -EINTR;
-	return 0;
+	unsigned long last = first + n - 1;
+	int span = span_take(spans, first, last), rc = 0;
+
+	if (unlikely(span < 0))
+		rc = wait_event_killable(spans->wait,
+					 (span = span_take(spans, first, last)) >= 0);
+	return rc ? -EINTR : span;
 }
 
 /**
  * tce_span_unlock() - undo tce_span_lock()
- * @spans: of the table
- * @span: the same
+ * @spans: the table's spans
+ * @span: what that returned
  */
-void tce_span_unlock(struct tce_spans *spans, struct tce_span *span)
+void tce_span_unlock(struct tce_spans *spans, int span)
 {
-	clear_bit_unlock(span->slot, &spans->used);
+	clear_bit_unlock(span, &spans->used);
 	/* litmus/span-wake.litmus */
 	if (wq_has_sleeper(&spans->wait))
 		wake_up_all(&spans->wait);

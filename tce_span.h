@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Spans: who is at work on which entries of a table.
+ * Spans: ranges of a table's entries that are locked.
  *
- * MAPs and UNMAPs whose ranges overlap take turns. Others go on side by side. A call of
- * one entry takes no span if there is none, but keeps all others out for a moment.
+ * MAPs and UNMAPs whose ranges overlap take turns, and all others run side by side. A call
+ * for one entry takes no span while there is none, but excludes all others for a moment.
  */
 #ifndef TCE_SPAN_H
 #define TCE_SPAN_H
@@ -15,55 +15,45 @@
 #include <linux/types.h>
 #include <linux/wait.h>
 
-/* MAPs and UNMAPs that may be at work in a table at the same time */
+/* How many MAPs and UNMAPs of ranges can run in a table at the same time */
 #define TCE_SPANS	16
-/* In &tce_spans.used: no span, but somebody who exchanges one entry */
+/* In &tce_spans.used: there are no spans, but one entry is being exchanged */
 #define TCE_SPAN_ONE	BIT(BITS_PER_LONG - 1)
 
 /**
- * struct tce_span - a range of entries that one call works on
- * @first: first entry
- * @last: last entry
- * @slot: its place in &tce_spans.span
- */
-struct tce_span {
-	unsigned long first;
-	unsigned long last;
-	unsigned int slot;
-};
-
-/**
  * struct tce_spans - the spans of a table
- * @lock: guards @span, and who sets bits of @used, but for those of one entry
- * @used: the slots in use, or TCE_SPAN_ONE; cleared without the lock
- * @span: ranges in which a MAP or an UNMAP is at work
- * @wait: for those who wait for a range or a slot
+ * @lock: guards @first, @last, and setting bits of @used other than TCE_SPAN_ONE
+ * @used: the spans in use, or TCE_SPAN_ONE; cleared without the lock
+ * @first: first entry of each span
+ * @last: last entry of each span
+ * @wait: for tasks that wait for a range, or for a span to become free
  */
 struct tce_spans {
 	spinlock_t lock;
 	unsigned long used;
-	struct tce_span span[TCE_SPANS];
+	unsigned long first[TCE_SPANS];
+	unsigned long last[TCE_SPANS];
 	wait_queue_head_t wait;
 };
 
 void tce_spans_init(struct tce_spans *spans);
-int tce_span_lock(struct tce_spans *spans, struct tce_span *span,
-		  unsigned long first, unsigned long n);
-void tce_span_unlock(struct tce_spans *spans, struct tce_span *span);
+int tce_span_lock(struct tce_spans *spans, unsigned long first,
+		  unsigned long n);
+void tce_span_unlock(struct tce_spans *spans, int span);
 
 /**
- * tce_span_trylock_one() - keep all others out of a table
- * @spans: of the table
+ * tce_span_trylock_one() - keep all others away from a table
+ * @spans: the table's spans
  *
- * To exchange one entry and write its cell (litmus/span-one.litmus,
- * litmus/unmap-twice.litmus). Undone by tce_span_unlock_one(). Don't sleep in between. In
- * line: it is a tenth of a MAP of one entry.
+ * This is for exchanging one entry and writing its cell (litmus/span-one.litmus,
+ * litmus/unmap-twice.litmus), without sleeping in between. Undone by tce_span_unlock_one().
+ * Inline because it is a tenth of the cost of a MAP of one entry.
  *
- * Return: false if somebody is at work in it; it doesn't wait.
+ * Return: false if somebody is working on the table; it does not wait.
  */
 static __always_inline bool tce_span_trylock_one(struct tce_spans *spans)
 {
-	/* there, the platform must not allocate with preemption off */
+	/* there, the platform must not allocate with preemption disabled */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
 		return false;
 	preempt_disable();
@@ -75,11 +65,11 @@ static __always_inline bool tce_span_trylock_one(struct tce_spans *spans)
 
 /**
  * tce_span_unlock_one() - undo tce_span_trylock_one()
- * @spans: of the table
+ * @spans: the table's spans
  */
 static __always_inline void tce_span_unlock_one(struct tce_spans *spans)
 {
-	/* nobody else changes it meanwhile, nor sleeps until it is changed */
+	/* nobody else has changed it in the meantime, or sleeps until it changes */
 	smp_store_release(&spans->used, 0);
 	preempt_enable();
 }

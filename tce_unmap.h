@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* UNMAP: clear entries, kill them, and let go of what they held. */
+/* UNMAP: clear entries, invalidate them, and release what they held. */
 #ifndef TCE_UNMAP_H
 #define TCE_UNMAP_H
 
@@ -9,8 +9,8 @@ struct tce_table;
 
 int tce_table_unmap(struct tce_table *table, unsigned long first,
 		    unsigned long n);
-void tce_unmap_entries(struct tce_table *table, unsigned long first,
-		       unsigned long n);
+int tce_unmap_entries(struct tce_table *table, unsigned long first,
+		      unsigned long n, bool killable);
 void tce_unmap_table(struct tce_table *table);
 void tce_unmap_count(struct tce_table *table, unsigned long *ours,
 		     unsigned long *others);

@@ -229,7 +229,6 @@ void tce_window_free(struct tce_window *win)
 	if (!win->stuck)
 		tce_unmap_leftovers(table);
 	tce_kvm_free(table);
-	tce_table_free_cells(table);
 	/*
 	 * KVM may just be finding it in a group, with no reference yet. It is waited for,
 	 * unless it is preempted (litmus/lookup.litmus).
@@ -282,8 +281,6 @@ struct tce_window *tce_window_create(struct tce_mem *mem,
 	rc = tce_table_init(table);
 	if (!rc)
 		rc = tce_kvm_show(table, tce_window_in(win, grp));
-	if (!rc && !mem->v2)
-		rc = tce_table_alloc_cells(table);
 	if (!rc)
 		return win;
 

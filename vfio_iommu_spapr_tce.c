@@ -80,7 +80,7 @@ static __always_inline long map_quickly(void *iommu_data, unsigned long arg)
 	return rc;
 }
 
-/* The same of UNMAP, for v1 as well, unless that is charged for more than a window */
+/* The same of UNMAP, for v1 as well */
 static __always_inline long unmap_quickly(void *iommu_data, unsigned long arg)
 {
 	struct vfio_iommu_type1_dma_unmap unmap __uninitialized;
@@ -93,10 +93,6 @@ static __always_inline long unmap_quickly(void *iommu_data, unsigned long arg)
 	container = tce_container_find_locked(iommu_data);
 	if (unlikely(!container))
 		return -EAGAIN;
-	if (unlikely(tce_pinned_excess(&container->mem.pinned))) {
-		tce_container_unlock(container);
-		return -EAGAIN;
-	}
 	rc = tce_space_unmap(&container->space, unmap.iova, unmap.size);
 	tce_container_unlock(container);
 	trace_tce_unmap((unsigned long)iommu_data, unmap.iova, unmap.size, rc);

@@ -34,11 +34,6 @@
 #error "this kernel has no sPAPR TCE IOMMU (CONFIG_SPAPR_TCE_IOMMU)"
 #endif
 
-/* Pages that follow each other are found by their struct pages (tce_hold.c, tce_pin.c). */
-#if IS_ENABLED(CONFIG_SPARSEMEM) && !IS_ENABLED(CONFIG_SPARSEMEM_VMEMMAP)
-#error "this kernel has its struct pages in pieces (CONFIG_SPARSEMEM_VMEMMAP is off)"
-#endif
-
 /*
  * With the kernel's own driver built in, the VFIO core would have two
  * backends for the same extensions and could pick either.

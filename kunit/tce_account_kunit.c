@@ -145,11 +145,15 @@ static void v1_pins_are_charged(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, tce_charged(fx), i + 1 + TABLE);
 		KUNIT_ASSERT_EQ(test, tce_mock_pins(fx->mock), i + 1);
 	}
-	/* what is not pinned any more need not be charged */
+	/* it is paid for until DISABLE, whatever is unmapped and mapped again */
 	for (i = 0; i < more; i++)
 		KUNIT_ASSERT_EQ(test, tce_unmap(client, i * SZ_4K, SZ_4K), 0);
-	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW + TABLE);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), more + TABLE);
+	tce_drop_cap(fx, fx->mm->locked_vm);
+	enough = tce_map(client, 0, ua, min(pages, WINDOW) * PAGE_SIZE, TCE_RW);
+	tce_restore_cap(fx);
+	KUNIT_EXPECT_EQ(test, enough, 0);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), more + TABLE);
 	KUNIT_EXPECT_EQ(test, tce_disable(client), 0);
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), TABLE);
 }
@@ -181,9 +185,11 @@ static void v1_replaces_in_a_full_window(struct kunit *test)
 	tce_restore_cap(fx);
 	KUNIT_EXPECT_EQ(test, enough, 0);
 	tce_expect_mapped(fx, grp, 0, SZ_1M, other, SZ_1M, TCE_RW);
-	/* and gives back what it had more */
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW + TABLE);
+	/* what it had more stays charged until DISABLE */
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW + TABLE + (SZ_1M >> PAGE_SHIFT));
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), WINDOW);
+	KUNIT_EXPECT_EQ(test, tce_disable(client), 0);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), TABLE);
 }
 
 static void v1_table_is_over_the_limit(struct kunit *test)

@@ -17,7 +17,6 @@ enum held {
 	MAP_LOCK,
 	REGISTERING,
 	REGIONS,
-	CHARGING,
 };
 
 /**
@@ -79,10 +78,8 @@ static long unregister_shared(struct tce_client *client)
 }
 
 static const struct wait waits[] = {
-	{ "ENABLE beside ENABLE", false, CHARGING, tce_disable, tce_enable },
 	{ "ENABLE beside attach", false, SPACE, tce_disable, tce_enable },
 	{ "ENABLE beside MAP", false, MAP_LOCK, tce_disable, tce_enable },
-	{ "DISABLE beside ENABLE", false, CHARGING, NULL, tce_disable },
 	{ "DISABLE beside attach", false, SPACE, NULL, tce_disable },
 	{ "DISABLE beside MAP", false, MAP_LOCK, NULL, tce_disable },
 	{ "v1 MAP beside DISABLE", false, MAP_LOCK, NULL, map_some },
@@ -133,8 +130,6 @@ static void take(struct tce_container *container, enum held held)
 		return mutex_lock(&process->registering);
 	case REGIONS:
 		return mutex_lock(&process->region_lock);
-	case CHARGING:
-		return mutex_lock(&container->mem.pinned.charging);
 	}
 }
 
@@ -151,8 +146,6 @@ static void give_back(struct tce_container *container, enum held held)
 		return mutex_unlock(&process->registering);
 	case REGIONS:
 		return mutex_unlock(&process->region_lock);
-	case CHARGING:
-		return mutex_unlock(&container->mem.pinned.charging);
 	}
 }
 

@@ -20,7 +20,6 @@
  * @shift: log2 of the IOMMU page; v1 has 12
  * @levels: of the table; v1 has 1
  * @hcalls: see &tce_mock.hcalls
- * @opaque: see &tce_mock.opaque
  * @kvm: see &tce_mock.kvm
  * @kind: of the memory
  * @size: bytes
@@ -32,7 +31,6 @@ struct map_shape {
 	u32 shift;
 	u32 levels;
 	bool hcalls;
-	bool opaque;
 	bool kvm;
 	enum tce_mem_kind kind;
 	unsigned long size;
@@ -40,45 +38,44 @@ struct map_shape {
 };
 
 static const struct map_shape shapes[] = {
-	{ "v1, small", 0, 12, 1, 0, 0, 0, TCE_MEM_PLAIN, SMALL },
-	{ "v1, large", 0, 12, 1, 0, 0, 0, TCE_MEM_PLAIN, LARGE },
-	{ "v1, scattered", 0, 12, 1, 0, 0, 0, TCE_MEM_SCATTERED, LARGE },
-	{ "v1, shared memory", 0, 12, 1, 0, 0, 0, TCE_MEM_SHARED, SMALL },
-	{ "v1, huge pages that may be split", 0, 12, 1, 0, 0, 0, TCE_MEM_THP, SZ_2M },
-	{ "v1, hugetlb", 0, 12, 1, 0, 0, 0, TCE_MEM_HUGETLB, SZ_2M },
-	{ "v1, hypervisor calls", 0, 12, 1, 1, 0, 0, TCE_MEM_PLAIN, LARGE },
-	{ "v1, scattered, hypervisor calls", 0, 12, 1, 1, 0, 0, TCE_MEM_SCATTERED, SMALL },
-	{ "v1, large, KVM has the table", 0, 12, 1, 0, 0, 1, TCE_MEM_PLAIN, LARGE },
-	{ "v1, scattered, KVM has the table", 0, 12, 1, 0, 0, 1, TCE_MEM_SCATTERED, SMALL },
-	{ "v2, small", 1, 12, 1, 0, 0, 0, TCE_MEM_PLAIN, SMALL },
-	{ "v2, large", 1, 12, 1, 0, 0, 0, TCE_MEM_PLAIN, LARGE },
-	{ "v2, scattered", 1, 12, 1, 0, 0, 0, TCE_MEM_SCATTERED, LARGE },
-	{ "v2, scattered, small", 1, 12, 1, 0, 0, 0, TCE_MEM_SCATTERED, SMALL },
-	{ "v2, shared memory", 1, 12, 1, 0, 0, 0, TCE_MEM_SHARED, SMALL },
-	{ "v2, huge pages that may be split", 1, 12, 1, 0, 0, 0, TCE_MEM_THP, SZ_2M },
-	{ "v2, hypervisor calls", 1, 12, 1, 1, 0, 0, TCE_MEM_PLAIN, LARGE },
-	{ "v2, small, KVM has the table", 1, 12, 1, 0, 0, 1, TCE_MEM_PLAIN, SMALL },
-	{ "v2, large, KVM has the table", 1, 12, 1, 0, 0, 1, TCE_MEM_PLAIN, LARGE },
-	{ "v2, four levels, KVM has the table", 1, 12, 4, 0, 0, 1, TCE_MEM_SCATTERED, LARGE },
-	{ "v2, hypervisor calls, KVM has the table", 1, 12, 1, 1, 0, 1, TCE_MEM_PLAIN, SMALL },
-	{ "v2, two levels", 1, 12, 2, 0, 0, 0, TCE_MEM_PLAIN, LARGE },
-	{ "v2, four levels", 1, 12, 4, 0, 0, 0, TCE_MEM_PLAIN, LARGE },
-	{ "v2, four levels, scattered", 1, 12, 4, 0, 0, 0, TCE_MEM_SCATTERED, SMALL },
-	{ "v2, levels that can't be walked", 1, 12, 3, 0, 1, 0, TCE_MEM_PLAIN, SMALL },
-	{ "v2, 64K", 1, 16, 1, 0, 0, 0, TCE_MEM_PLAIN, LARGE },
-	{ "v2, 64K, scattered", 1, 16, 1, 0, 0, 0, TCE_MEM_SCATTERED, SMALL },
-	{ "v2, 4K of hugetlb", 1, 12, 1, 0, 0, 0, TCE_MEM_HUGETLB, SZ_2M },
-	{ "v2, 64K of hugetlb", 1, 16, 1, 0, 0, 0, TCE_MEM_HUGETLB, SZ_4M },
-	{ "v2, 2M of hugetlb", 1, 21, 1, 0, 0, 0, TCE_MEM_HUGETLB, SZ_8M },
-	{ "v2, 16M of hugetlb", 1, 24, 1, 0, 0, 0, TCE_MEM_HUGETLB, SZ_32M },
-	{ "v2, guest, small", 1, 12, 1, 0, 0, 1, TCE_MEM_PLAIN, SMALL, true },
-	{ "v2, guest, large", 1, 12, 1, 0, 0, 1, TCE_MEM_PLAIN, LARGE, true },
-	{ "v2, guest, four levels", 1, 12, 4, 0, 0, 1, TCE_MEM_SCATTERED, SMALL, true },
-	{ "v2, guest, hypervisor calls", 1, 12, 1, 1, 0, 1, TCE_MEM_PLAIN, SMALL, true },
-	{ "v2, guest without the table", 1, 12, 1, 0, 0, 0, TCE_MEM_SCATTERED, LARGE, true },
-	{ "v2, guest, 64K", 1, 16, 1, 0, 0, 1, TCE_MEM_PLAIN, LARGE, true },
-	{ "v2, guest, 4K of hugetlb", 1, 12, 1, 0, 0, 1, TCE_MEM_HUGETLB, SZ_2M, true },
-	{ "v2, guest, 2M of hugetlb", 1, 21, 1, 0, 0, 1, TCE_MEM_HUGETLB, SZ_8M, true },
+	{ "v1, small", 0, 12, 1, 0, 0, TCE_MEM_PLAIN, SMALL },
+	{ "v1, large", 0, 12, 1, 0, 0, TCE_MEM_PLAIN, LARGE },
+	{ "v1, scattered", 0, 12, 1, 0, 0, TCE_MEM_SCATTERED, LARGE },
+	{ "v1, shared memory", 0, 12, 1, 0, 0, TCE_MEM_SHARED, SMALL },
+	{ "v1, huge pages that may be split", 0, 12, 1, 0, 0, TCE_MEM_THP, SZ_2M },
+	{ "v1, hugetlb", 0, 12, 1, 0, 0, TCE_MEM_HUGETLB, SZ_2M },
+	{ "v1, hypervisor calls", 0, 12, 1, 1, 0, TCE_MEM_PLAIN, LARGE },
+	{ "v1, scattered, hypervisor calls", 0, 12, 1, 1, 0, TCE_MEM_SCATTERED, SMALL },
+	{ "v1, large, KVM has the table", 0, 12, 1, 0, 1, TCE_MEM_PLAIN, LARGE },
+	{ "v1, scattered, KVM has the table", 0, 12, 1, 0, 1, TCE_MEM_SCATTERED, SMALL },
+	{ "v2, small", 1, 12, 1, 0, 0, TCE_MEM_PLAIN, SMALL },
+	{ "v2, large", 1, 12, 1, 0, 0, TCE_MEM_PLAIN, LARGE },
+	{ "v2, scattered", 1, 12, 1, 0, 0, TCE_MEM_SCATTERED, LARGE },
+	{ "v2, scattered, small", 1, 12, 1, 0, 0, TCE_MEM_SCATTERED, SMALL },
+	{ "v2, shared memory", 1, 12, 1, 0, 0, TCE_MEM_SHARED, SMALL },
+	{ "v2, huge pages that may be split", 1, 12, 1, 0, 0, TCE_MEM_THP, SZ_2M },
+	{ "v2, hypervisor calls", 1, 12, 1, 1, 0, TCE_MEM_PLAIN, LARGE },
+	{ "v2, small, KVM has the table", 1, 12, 1, 0, 1, TCE_MEM_PLAIN, SMALL },
+	{ "v2, large, KVM has the table", 1, 12, 1, 0, 1, TCE_MEM_PLAIN, LARGE },
+	{ "v2, four levels, KVM has the table", 1, 12, 4, 0, 1, TCE_MEM_SCATTERED, LARGE },
+	{ "v2, hypervisor calls, KVM has the table", 1, 12, 1, 1, 1, TCE_MEM_PLAIN, SMALL },
+	{ "v2, two levels", 1, 12, 2, 0, 0, TCE_MEM_PLAIN, LARGE },
+	{ "v2, four levels", 1, 12, 4, 0, 0, TCE_MEM_PLAIN, LARGE },
+	{ "v2, four levels, scattered", 1, 12, 4, 0, 0, TCE_MEM_SCATTERED, SMALL },
+	{ "v2, 64K", 1, 16, 1, 0, 0, TCE_MEM_PLAIN, LARGE },
+	{ "v2, 64K, scattered", 1, 16, 1, 0, 0, TCE_MEM_SCATTERED, SMALL },
+	{ "v2, 4K of hugetlb", 1, 12, 1, 0, 0, TCE_MEM_HUGETLB, SZ_2M },
+	{ "v2, 64K of hugetlb", 1, 16, 1, 0, 0, TCE_MEM_HUGETLB, SZ_4M },
+	{ "v2, 2M of hugetlb", 1, 21, 1, 0, 0, TCE_MEM_HUGETLB, SZ_8M },
+	{ "v2, 16M of hugetlb", 1, 24, 1, 0, 0, TCE_MEM_HUGETLB, SZ_32M },
+	{ "v2, guest, small", 1, 12, 1, 0, 1, TCE_MEM_PLAIN, SMALL, true },
+	{ "v2, guest, large", 1, 12, 1, 0, 1, TCE_MEM_PLAIN, LARGE, true },
+	{ "v2, guest, four levels", 1, 12, 4, 0, 1, TCE_MEM_SCATTERED, SMALL, true },
+	{ "v2, guest, hypervisor calls", 1, 12, 1, 1, 1, TCE_MEM_PLAIN, SMALL, true },
+	{ "v2, guest without the table", 1, 12, 1, 0, 0, TCE_MEM_SCATTERED, LARGE, true },
+	{ "v2, guest, 64K", 1, 16, 1, 0, 1, TCE_MEM_PLAIN, LARGE, true },
+	{ "v2, guest, 4K of hugetlb", 1, 12, 1, 0, 1, TCE_MEM_HUGETLB, SZ_2M, true },
+	{ "v2, guest, 2M of hugetlb", 1, 21, 1, 0, 1, TCE_MEM_HUGETLB, SZ_8M, true },
 };
 
 KUNIT_ARRAY_PARAM_DESC(shape, shapes, name);
@@ -126,7 +123,6 @@ static void setup(struct kunit *test, struct map_setup *s)
 		kunit_skip(test, "plain memory has no pages of %lx",
 			   1UL << shape->shift);
 	fx->mock->hcalls = shape->hcalls;
-	fx->mock->opaque = shape->opaque;
 	fx->mock->kvm = shape->kvm;
 	if (shape->guest)
 		tce_watch(fx);

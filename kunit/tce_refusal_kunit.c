@@ -141,6 +141,10 @@ static void the_platform(struct kunit *test)
 	TCE_REFUSED(fx, NO_USER_VIEW, ENOMEM,
 		    tce_create(client, 12, SZ_16M, 1, &start));
 	mock->no_userspace = false;
+	mock->opaque = true;
+	TCE_REFUSED(fx, NO_USER_VIEW, ENOMEM,
+		    tce_create(client, 12, SZ_16M, 2, &start));
+	mock->opaque = false;
 	tce_fault_arm(mock, TCE_FAULT_CREATE, 1, -ENOSPC);
 	TCE_REFUSED(fx, CREATE_TABLE, ENOSPC,
 		    tce_create(client, 12, SZ_16M, 1, &start));
@@ -237,7 +241,6 @@ static void no_memory(struct kunit *test)
 	TCE_MET(fx, WINDOW_MEMORY);
 	TCE_MET(fx, SHOWN_MEMORY);
 	tce_fail_allocations(fx, false, enabled, first_window);
-	TCE_MET(fx, CELLS_MEMORY);
 }
 
 static struct kunit_case tce_refusal_cases[] = {

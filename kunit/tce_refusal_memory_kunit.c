@@ -39,7 +39,7 @@ static void map_arguments(struct kunit *test)
 		    tce_map(client, 0, ua, 2 * PAGE_SIZE, TCE_RW));
 	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, ua + PAGE_SIZE);
 	TCE_REFUSED(fx, NOT_USER_MEMORY, EFAULT,
-		    tce_map(v1, 0, PAGE_OFFSET, page, TCE_RW));
+		    tce_map(v1, 0, PAGE_OFFSET, 2 * page, TCE_RW));
 }
 
 static void map_of_pages_too_small(struct kunit *test)
@@ -221,10 +221,10 @@ static void no_memory(struct kunit *test)
 	TCE_MET(fx, BOOKS_MEMORY);
 	tce_fail_allocations(fx, false, v1_ready, map);
 	TCE_MET(fx, PINS_MEMORY);
-	tce_fail_allocations(fx, false, v1_attached, enable);
 	/* the set is of pages that are larger than an entry */
 	if (PAGE_SIZE > SZ_4K)
 		TCE_MET(fx, PIN_SET_MEMORY);
+	tce_fail_allocations(fx, false, v1_attached, enable);
 }
 
 static struct kunit_case tce_refusal_memory_cases[] = {

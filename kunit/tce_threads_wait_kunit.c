@@ -495,8 +495,8 @@ static void map_two(struct tce_thread *thread)
 }
 
 /*
- * DISABLE gives back what was charged, but for the pages of a MAP that is under way.
- * That is refused then, and gives those back.
+ * DISABLE gives back what was charged, except for the pages of a MAP in flight. That MAP is
+ * refused then, and the next DISABLE gives back the rest.
  */
 static void disable_during_a_map(struct kunit *test)
 {
@@ -525,6 +525,8 @@ static void disable_during_a_map(struct kunit *test)
 		tce_thread_join(&a);
 		KUNIT_EXPECT_EQ(test, a.rc, -EPERM);
 		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+		KUNIT_EXPECT_EQ(test, tce_charged(fx), table + n);
+		KUNIT_EXPECT_EQ(test, tce_disable(client), 0);
 		KUNIT_EXPECT_EQ(test, tce_charged(fx), table);
 	}
 }
