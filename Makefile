@@ -7,6 +7,7 @@
 #   INSTALL_MOD_PATH or DESTDIR      where to install (default: this system)
 #   INSTALL_MOD_STRIP= (empty)       install debug information, too
 #   KERNEL, MACHINE, DRIVER, TEST, SUITE    what to test with, see "make help"
+#   LINUX, CONFIG     instead of KERNEL: a kernel's source tree, and what its configuration is to have
 
 MODULE := vfio_iommu_spapr_tce
 KDIR ?= /lib/modules/$(shell uname -r)/build
@@ -16,6 +17,9 @@ INSTALL_MOD_STRIP ?= $(if $(shell tail -c 28 $(MODULE).ko | grep -ax '~Module si
 KERNEL ?= 6.12-4k
 # Part of a name will do: 6.1 is the first row of kernels.conf that begins so. Asked for in recipes only.
 ROW = $(or $(shell awk -v k='$(KERNEL)' '$$1 == k || index($$1, k "-") == 1 {print $$1; exit}' scripts/data/kernels.conf),$(KERNEL))
+ifneq ($(and $(LINUX),$(filter demo selftest fuzz kunit bench,$(MAKECMDGOALS))),)
+override KERNEL := $(or $(shell scripts/build-kernel --tree "$(LINUX)" "$(CONFIG)"),$(error LINUX=$(LINUX) can't be tested with))
+endif
 MACHINE ?= powernv9
 DRIVER ?= ours
 
@@ -113,7 +117,7 @@ kernels: host
 	@scripts/check --kernels
 
 bench: host
-	@scripts/bench
+	@scripts/bench $(if $(LINUX),--host $(KERNEL) $(MACHINE))
 
 lint: host
 	@scripts/lint
@@ -159,6 +163,8 @@ help:
 	@echo 'scripts/NAME        all else; each says at its head what it does: handback, hotplug, demo-guest,'
 	@echo '                    races, litmus, check-guest, check-install, check-libvirt, check-hostcheck and others'
 	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/data/kernels.conf)'
+	@echo '  LINUX=/path/to/source  instead of KERNEL, for demo, selftest, fuzz, kunit and bench: a kernel that is built from there;'
+	@echo '                     CONFIG=4k-pages,debug: more fragments of scripts/data/configs, or files *.config'
 	@echo '  MACHINE=$(MACHINE) one of: powernv8 powernv9 powernv10 pseries pseries-hash'
 
 .PHONY: module install uninstall install-dkms install-tools dist deb rpm clean hostcheck demo into-tree selftest defects \

@@ -129,10 +129,12 @@ key_of() {
 	done | sha256sum | cut -c1-12
 }
 
-# The row of kernels.conf for kernel $1, in the array $row; dies on an unknown name.
+# The row of kernels.conf for kernel $1, or of a source tree (build-kernel --tree), in the array
+# $row; dies on an unknown name.
 kernel_row() {
-	local line
-	line=$(awk -v n="$1" '$1 == n' "$SCRIPTS/data/kernels.conf")
+	local line trees=$ROOT/out/kernels.conf
+	[ -e "$trees" ] || trees=/dev/null
+	line=$(awk -v n="$1" '$1 == n' "$SCRIPTS/data/kernels.conf" "$trees")
 	[ -n "$line" ] || die "unknown kernel '$1' (known: $(kernel_names | xargs))"
 	read -ra row <<<"$line"
 }

@@ -159,8 +159,11 @@ def main(doc: str) -> int:
     p = parser(doc)
     p.add_argument("--short", action="store_true")
     p.add_argument("--only", action="append", metavar="KERNEL-MACHINE", choices=["-".join(host) for host in HOSTS])
+    p.add_argument("--host", nargs=2, metavar=("KERNEL", "MACHINE"))
     args = p.parse_args()
     hosts = [host for host in (SHORT if args.short else HOSTS) if not args.only or "-".join(host) in args.only]
+    if args.host:
+        hosts = [(args.host[0], args.host[1])]
     tables, goals = {}, []
     for host in hosts:
         files = build(host[0], output("build-module", host[0]))

@@ -1,18 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernels: the rows of data/kernels.conf, and what scripts/fetch-kernel knows about each."""
+"""The kernels: the rows of data/kernels.conf and of source trees, and what scripts/fetch-kernel knows about each."""
 import re
 from pathlib import Path
 
 from tce.cli import path_from
-from tce.paths import DATA
+from tce.paths import DATA, OUT
 
 Kernel = dict[str, str]
 
 
 def rows() -> dict[str, list[str]]:
     """{name: the other columns of its row}"""
-    lines = (DATA / "kernels.conf").read_text().splitlines()
-    return {line.split()[0]: line.split()[1:] for line in lines if line[:1] not in ("", "#")}
+    return read((DATA / "kernels.conf").read_text())
+
+
+def read(text: str) -> dict[str, list[str]]:
+    return {line.split()[0]: line.split()[1:] for line in text.splitlines() if line[:1] not in ("", "#")}
+
+
+def trees() -> dict[str, list[str]]:
+    """Those of source trees, which build-kernel --tree has added: the same"""
+    file = OUT / "kernels.conf"
+    return read(file.read_text()) if file.exists() else {}
 
 
 def built() -> dict[str, list[str]]:
@@ -22,8 +31,8 @@ def built() -> dict[str, list[str]]:
 
 def fragments(name: str) -> list[str]:
     """Those of a kernel's configuration; none of one that is not built here."""
-    row = rows().get(name, [])
-    return row[3].split(",") if row[:1] in (["source"], ["into-tree"]) else []
+    row = (rows() | trees()).get(name, [])
+    return row[3].split(",") if row[:1] in (["source"], ["into-tree"], ["aged"], ["tree"]) else []
 
 
 def is_in_tree(name: str) -> bool:

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/check: how steps are counted."""
+import shutil
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 from unittest.mock import patch
 
 from tce import kernels, steps
-from tce.paths import SCRIPTS
+from tce.paths import ROOT, SCRIPTS
 from tests import load
 
 check = load(SCRIPTS / "check")
@@ -85,3 +87,41 @@ class Check(unittest.TestCase):
                                    "selftest 6.1-be powernv9", "selftest 5.14-of-6.1-64k powernv9",
                                    "selftest new-be powernv9", "selftest new-be pseries", "hotplug old-64k",
                                    "hotplug 6.1-be", "hotplug 5.14-of-6.1-64k"])
+
+    def test_source_tree(self):
+        """build-kernel --tree: a row for a kernel's source, which is another one if a file of it changes."""
+        with tempfile.TemporaryDirectory() as name:
+            top, linux = Path(name), Path(name) / "linux"
+            for file in "scripts/build-kernel", "scripts/lib.sh":
+                (top / file).parent.mkdir(exist_ok=True)
+                shutil.copy(ROOT / file, top / file)
+
+            def add(*more):
+                done = subprocess.run([top / "scripts/build-kernel", "--tree", linux, *more], stdout=subprocess.PIPE,
+                                      stderr=subprocess.PIPE, text=True)
+                rows = top / "out/kernels.conf"
+                return done.returncode, done.stdout.strip(), rows.read_text().splitlines() if rows.exists() else []
+
+            (linux / "arch/powerpc").mkdir(parents=True)
+            (linux / "drivers/vfio").mkdir(parents=True)
+            self.assertEqual(add(), (2, "", []))            # no source
+            (linux / "arch/powerpc/Kconfig").touch()
+            (linux / "drivers/vfio/Kconfig").write_text("config VFIO_CONTAINER\n")
+            code, row, rows = add()
+            self.assertEqual((code, row, len(rows)), (0, "tree-linux-64k", 1))
+            self.assertEqual(rows[0].split()[:4], ["tree-linux-64k", "tree", str(linux), "powerpc64le-linux-gnu-"])
+            parts = rows[0].split()[4].split(",")
+            self.assertTrue({"vfio", "64k-pages", "little-endian"} <= set(parts))
+            self.assertFalse({"rhel", "vfio-6.1"} & set(parts))
+            self.assertEqual(add()[2], rows)                # the same source, the same row
+            (linux / "Makefile.rhelver").write_text("RHEL_MAJOR = 10\n")
+            (linux / "drivers/vfio/Kconfig").write_text("config VFIO\n")
+            changed = add()[2][0].split()
+            self.assertNotEqual(changed[-1], rows[0].split()[-1])
+            self.assertTrue({"rhel", "rhel-10", "vfio-6.1"} <= set(changed[4].split(",")))
+            code, row, rows = add("4k-pages,big-endian,debug")
+            self.assertEqual((row, len(rows)), ("tree-linux-4k", 2))
+            self.assertEqual(rows[1].split()[3], "powerpc64-linux-gnu-")
+            self.assertNotIn("64k-pages", rows[1])
+            (linux / ".config").touch()
+            self.assertEqual(add()[0], 2)                   # kbuild would refuse it
