@@ -33,6 +33,7 @@
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/vmalloc.h>
 
 #include <asm/mmu_context.h>
 
@@ -212,6 +213,15 @@ static void shown_free(struct iommu_table *tbl)
 	tbl->it_ops = shown->platform;
 	if (shown->platform->free)
 		shown->platform->free(tbl);
+	/*
+	 * pseries before 6.16 leaves the user view (d36e3f11fe8b is in stable kernels, but not in
+	 * RHEL 9.6 and 10.0). One that it has freed is NULL; that of PowerNV, which is, is not
+	 * in vmalloc's range.
+	 */
+	if (is_vmalloc_addr(tbl->it_userspace)) {
+		vfree(tbl->it_userspace);
+		tbl->it_userspace = NULL;
+	}
 	kfree(shown);
 	atomic_long_dec(&tce_tables_shown);
 	module_put(THIS_MODULE);

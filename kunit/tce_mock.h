@@ -161,6 +161,8 @@ struct tce_visit {
  * @size_is_unknown: get_table_size() says ~0, as pseries does for levels > 1
  * @table_size: get_table_size() says this, if not 0
  * @no_userspace: tables come without it_userspace
+ * @leaves_view: free() leaves it_userspace, in vmalloc's memory, as pseries before 6.16 does;
+ *	for tables of one level
  * @kept: pages that are not pinned may be reached: the test sees to it that
  *	somebody holds them
  * @gate: where the next thread that pins memory, or takes a region from the
@@ -223,6 +225,7 @@ struct tce_mock {
 	bool size_is_unknown;
 	unsigned long table_size;
 	bool no_userspace;
+	bool leaves_view;
 	bool kept;
 
 	struct tce_gate *gate;

@@ -6,6 +6,7 @@
 #include <linux/log2.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
+#include <linux/vmalloc.h>
 #include <linux/xarray.h>
 
 #include "tce_mock_table.h"
@@ -53,9 +54,12 @@ static int table_fill(struct tce_mock_group *grp, struct iommu_table *tbl,
 	if (!mt)
 		return -ENOMEM;
 	/* the nodes of a tree are found by their real addresses */
-	mt->root = levels > 1 ?
-		kcalloc(tbl->it_level_size, sizeof(__be64), GFP_KERNEL) :
-		kvcalloc(tbl->it_level_size, sizeof(__be64), GFP_KERNEL);
+	if (levels > 1)
+		mt->root = kcalloc(tbl->it_level_size, sizeof(__be64), GFP_KERNEL);
+	else if (grp->mock->leaves_view)
+		mt->root = vzalloc(tbl->it_level_size * sizeof(__be64));
+	else
+		mt->root = kvcalloc(tbl->it_level_size, sizeof(__be64), GFP_KERNEL);
 	if (!mt->root) {
 		kfree(mt);
 		return -ENOMEM;

@@ -362,7 +362,10 @@ static void mock_free(struct iommu_table *tbl)
 	xa_destroy(&mt->leaves);
 	if (tbl->it_userspace != mt->root)
 		kvfree(tbl->it_userspace);
-	nodes_free(tbl, mt->root, tbl->it_indirect_levels);
+	if (!mock->leaves_view) {
+		nodes_free(tbl, mt->root, tbl->it_indirect_levels);
+		tbl->it_userspace = NULL;
+	}
 	kfree(mt);
 	/* the kernel frees the table itself */
 }

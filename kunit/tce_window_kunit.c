@@ -3,6 +3,8 @@
  * Suite tce_window: windows that are created and removed, with a platform that may
  * refuse at every step.
  */
+#include <linux/mm.h>
+
 #include "tce_fixture.h"
 
 /* CPU pages that the table of such a window is charged with */
@@ -196,6 +198,26 @@ static void table_without_cells(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), locked);
 }
 
+/* What pseries before 6.16 leaves of a window is freed all the same. */
+static void view_is_left(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, true, &grp);
+	void *view;
+	u64 start;
+
+	fx->mock->hcalls = true;
+	fx->mock->leaves_view = true;
+	grp->tg.max_levels = 1;
+	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
+	KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
+	view = grp->hw[0]->it_userspace;
+	KUNIT_EXPECT_NOT_NULL(test, vmalloc_to_page(view));
+	KUNIT_EXPECT_EQ(test, tce_remove(client, start), 0);
+	KUNIT_EXPECT_NULL(test, vmalloc_to_page(view));
+}
+
 /* pseries can't say how large a table with levels would be. */
 static void size_of_table_is_unknown(struct kunit *test)
 {
@@ -380,6 +402,7 @@ static struct kunit_case tce_window_cases[] = {
 	KUNIT_CASE_PARAM(platform_says_why, error_gen_params),
 	KUNIT_CASE(set_is_lost),
 	KUNIT_CASE(table_without_cells),
+	KUNIT_CASE(view_is_left),
 	KUNIT_CASE(size_of_table_is_unknown),
 	KUNIT_CASE(table_beyond_all_memory),
 	KUNIT_CASE(table_of_all_memory),

@@ -94,10 +94,47 @@ static void attach_cycles(struct tce *t)
 	expect(mem_free_returns(free - 24 * MiB));
 }
 
+/* A window of 2^21 entries has a user view of 16 MiB, which pseries before 6.16 loses. */
+static void large_windows(struct tce *t)
+{
+	unsigned int shift = has_shift(t, 16) ? 16 : 12;
+	uint64_t free = 0, start;
+	int i;
+
+	detach(t);
+	for (i = 0; i < 24; i++) {
+		if (i == 4)
+			free = mem_free();
+		attach(t, 2);
+		create(t->container, shift, 1ULL << (21 + shift), 1, &start);
+		detach(t);
+	}
+	expect(mem_free_returns(free - 64 * MiB));
+}
+
+static void refused_clients(struct tce *t)
+{
+	uint64_t free = 0, start;
+	int i;
+
+	detach(t);
+	for (i = 0; i < 400; i++) {
+		if (i == 100)
+			free = mem_free();
+		attach(t, 2);
+		expect_rc(-EINVAL, __create(t->container, 13, GiB, 1, &start));
+		expect_rc(-EINVAL, __create(t->container, 12, GiB, 100, &start));
+		detach(t);
+	}
+	expect(mem_free_returns(free - 8 * MiB));
+}
+
 static const struct test rows[] = {
 	{ "a failed CREATE has no lasting effect", failed_create, V2 | DMA },
 	{ "60 cycles of CREATE and REMOVE leave nothing", create_cycles, V2 },
 	{ "30 cycles of attaching leave nothing", attach_cycles, V2 },
+	{ "20 clients with a window of 2^21 entries leave nothing", large_windows, V2, 120 },
+	{ "300 clients that are refused leave nothing", refused_clients, V2, 120 },
 	{ "CREATE that cannot return its result keeps nothing",
 	  result_unwritable, V2 },
 };
