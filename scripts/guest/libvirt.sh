@@ -17,7 +17,6 @@ test=guest
 MEMORY=1073741824
 failed=0 started=$(now)
 fail() { die "$*"; }	# all that follows needs what was before
-tracing_unmap() { :; }	# tcestat is looked at instead
 
 cd /libvirt/doc || die "there are no pieces of the document"
 

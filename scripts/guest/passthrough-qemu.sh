@@ -40,10 +40,7 @@ follow() {
 		echo "guest| $line"
 		case $line in
 		*"Preparing to boot Linux"*) step "the guest's firmware starts the kernel" ;;
-		*"Run /init as"*) 
-			tracing_unmap 1
-			step "the guest's kernel starts /init"
-			;;
+		*"Run /init as"*) step "the guest's kernel starts /init" ;;
 		*GUEST-READY*) ready=$((ready + 1)); : >/tmp/g/ready."$ready" ;;
 		*"GUEST-DONE "*)
 			# shellcheck disable=SC2086 # three words
@@ -75,7 +72,7 @@ guest_start() {
 	follow </tmp/g/con.out &
 	cat /tmp/g/mon.out >>"$OUT/$test.monitor" &
 	# shellcheck disable=SC2046 # several words
-	LD_LIBRARY_PATH=$TOOLS/lib LD_PRELOAD=$WORK/$preload.so TCE_REFUSE="$refuse" TCE_KEEP="$keep" \
+	LD_LIBRARY_PATH=$TOOLS/lib LD_PRELOAD=$WORK/preload.so TCE_REFUSE="$refuse" TCE_KEEP="$keep" \
 		"$TOOLS"/bin/qemu-system-ppc64 -L "$TOOLS"/share \
 		$(machine) -m "${mem:-$GUEST_MEM,slots=2,maxmem=4G}" -nodefaults -display none \
 		-chardev pipe,id=con,path=/tmp/g/con -serial chardev:con \

@@ -8,17 +8,12 @@ TRACE=/sys/kernel/tracing
 DDW_START=0x800000000000000
 COUNTED="vfio_spapr_tce/tce_map vfio_spapr_tce/tce_unmap hcall/put hcall/put_indirect hcall/stuff"
 
-# Tracing: our tracepoints, counted and written down; with KVM its hypercalls too. What a
-# hypercall was asked is only known at its begin, its result at its end: two probes each.
-# The arguments are in registers by name: Linux 6.1 has no $argN on POWER.
+# Tracing: our tracepoints, counted and written down; with KVM the results of its hypercalls too.
 tracing_on() {
 	echo 8192 >$TRACE/buffer_size_kb
 	echo >$TRACE/trace
 	if [ "$kvm_has_tables" = 1 ] && [ ! -d $TRACE/events/hcall ]; then
 		{
-			echo "p:hcall/begin_put kvmppc_h_put_tce liobn=%gpr4 ioba=%gpr5 value=%gpr6"
-			echo "p:hcall/begin_put_indirect kvmppc_h_put_tce_indirect liobn=%gpr4 ioba=%gpr5 n=%gpr7"
-			echo "p:hcall/begin_stuff kvmppc_h_stuff_tce liobn=%gpr4 ioba=%gpr5 value=%gpr6 n=%gpr7"
 			echo "r:hcall/put kvmppc_h_put_tce rc=\$retval"
 			echo "r:hcall/put_indirect kvmppc_h_put_tce_indirect rc=\$retval"
 			echo "r:hcall/stuff kvmppc_h_stuff_tce rc=\$retval"
@@ -37,14 +32,10 @@ tracing_switch() {
 	for dir in vfio_spapr_tce hcall tables; do
 		if [ -d $TRACE/events/$dir ]; then echo "$1" >$TRACE/events/$dir/enable; fi
 	done
-	tracing_unmap 0
-}
-
-# A guest's kernel begins by clearing its window, entry by entry: without KVM that
-# is 262,144 UNMAPs of nothing. They are counted, but not written down.
-tracing_unmap() {
-	event=vfio_spapr_tce/tce_unmap
-	if [ -d $TRACE/events/$event ]; then echo "$1" >$TRACE/events/$event/enable; fi
+	# A guest's kernel begins by clearing its window, entry by entry: without KVM that is 262,144
+	# UNMAPs of nothing. They are counted, but not written down.
+	event=$TRACE/events/vfio_spapr_tce/tce_unmap
+	if [ -d $event ]; then echo 0 >$event/enable; fi
 }
 
 # count EVENT [RC] - how often it happened (with that result).
@@ -60,55 +51,10 @@ windows() {
 	sed -n 's/.*tce_window_create: \(.* rc=0\)$/\1/p' "$TRACE"/trace
 }
 
-# live_tces - how many entries of the host's tables are in use, from the trace of
-# all that was put into them and taken out, by whatever way.
+# live_tces - how many entries of the tables of all open containers are in use, whoever has put
+# them there.
 live_tces() {
-	# The guest's own page size in its second window: the shift, in hex.
-	shift=$(sed -n 's/.*ibm,create-pe-dma-window([^)]*) [^ ]* [^ ]* [^ ]* \([^ ]*\) .* returned 0.*/\1/p' "$OUT/$test.console" | tail -n 1)
-	awk -v guest_shift="$((0x${shift:-10}))" '
-	function hex(s,   n, i) {
-		sub(/.*=0x/, "", s)
-		for (n = i = 0; i++ < length(s); )
-			n = n * 16 + index("0123456789abcdef", substr(s, i, 1)) - 1
-		return n
-	}
-	function pow2(n,   p) { for (p = 1; n > 0; n--) p *= 2; return p }
-	function window(ioba) { return ioba >= 576460752303423488 }	# 1 << 59
-	function put(ioba, size,   w) {
-		w = window(ioba)
-		if (!((ioba, w) in live)) {
-			live[ioba, w] = size / host[w]
-			used[w]++
-		}
-	}
-	function clear(ioba, size, step,   w, end) {
-		w = window(ioba)
-		for (end = ioba + size; used[w] && ioba < end; ioba += step)
-			if ((ioba, w) in live) {
-				delete live[ioba, w]
-				used[w]--
-			}
-	}
-	BEGIN { guest[0] = 4096; guest[1] = pow2(guest_shift) }
-	{ task = $0; sub(/ *\[[0-9]+\] .*/, "", task) }
-	/ begin_(put|put_indirect|stuff): / { asked[task] = $0; next }
-	/ (put|put_indirect|stuff): / { $0 = asked[task] " " $NF; delete asked[task] }
-	{ for (i = 1; i <= NF; i++) { split($i, kv, "="); f[kv[1]] = $i } }
-	/tce_window_create:/ && $NF == "rc=0" { host[window(hex(f["start"]))] = pow2(substr(f["page_shift"], 12)) }
-	/tce_map:/ && $NF == "rc=0" { put(hex(f["ioba"]), hex(f["size"])) }
-	/tce_unmap:/ && $NF == "rc=0" { a = hex(f["ioba"]); clear(a, hex(f["size"]), guest[window(a)]) }
-	/ begin_put: / && $NF ~ /=(0x)?0$/ {
-		a = hex(f["ioba"])
-		if (f["value"] ~ /[1-35-79abdef]$/) put(a, guest[window(a)]); else clear(a, 1, 1)
-	}
-	/ begin_put_indirect: / && $NF ~ /=(0x)?0$/ {
-		a = hex(f["ioba"]); n = hex(f["n"])
-		for (i = 0; i < n; i++) put(a + i * guest[window(a)], guest[window(a)])
-	}
-	/ begin_stuff: / && $NF ~ /=(0x)?0$/ {
-		a = hex(f["ioba"]); clear(a, hex(f["n"]) * guest[window(a)], guest[window(a)])
-	}
-	END { for (i in live) total += live[i]; print total + 0 }' "$TRACE"/trace
+	sed -n 's/^window .* mapped=\([0-9]*\) .*/\1/p' /sys/kernel/debug/vfio_iommu_spapr_tce/state | awk '{ n += $1 } END { print n + 0 }'
 }
 
 # report - what is in the tables, and by which way it came there.

@@ -100,17 +100,17 @@ def machines() -> Iterator[Step]:
     yield "bench", ["bench", "--short"], False
     yield "packages in Debian 12", ["check-dkms"], False
     yield "fuzz", ["fuzz", "--short"], False
-    yield "handback powernv9", ["handback", "powernv9"], False
+    yield "handback powernv9", ["check-system", "handback"], False
     yield "hotplug 6.1-64k", ["hotplug", "--short", "6.1-64k"], False
     # with virtual functions, which need pages of 4K
     yield "hotplug 6.12-4k", ["hotplug", "--short", "--sriov", "6.12-4k"], False
-    yield "tcestat", ["check-tcestat"], False
+    yield "tcestat", ["check-system", "tcestat"], False
     # One engine, and some rows of two; scripts/check-hostcheck has the others, the refusals and the failures.
     yield "hostcheck powernv9", ["check-hostcheck", "--short"], False
     yield "demo powernv9", ["demo", "powernv9"], False
     yield "demo pseries", ["demo", "pseries"], False
-    yield "refused 6.1-64k", ["refused", "6.1-64k"], False
-    yield "tracing powernv9", ["check-tracing", "powernv9"], False
+    yield "refused 6.1-64k", ["check-system", "refused"], False
+    yield "tracing powernv9", ["check-system", "tracing"], False
     yield "packages", ["package", "check"], False
     for kernel in DEBIAN:
         yield f"btf {kernel}", ["check-btf", kernel], False

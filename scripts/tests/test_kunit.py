@@ -6,10 +6,13 @@ from pathlib import Path
 from unittest.mock import patch
 
 from tce import ktap
-from tce.kunit import command
-from tce.kunit.report import judge
+from tce.paths import SCRIPTS
 from tce.vm import console as vm
+from tests import load
 from tests.data_race import RACE
+
+command = load(SCRIPTS / "kunit")
+judge = command.judge
 
 
 class Kunit(unittest.TestCase):

@@ -6,9 +6,12 @@ import unittest
 from collections import Counter
 from pathlib import Path
 
-from tce.mutation import command
-from tce.mutation.guests import passed, why
-from tce.mutation.mutants import Mutant, mutants_of
+from tce.mutants import Mutant, mutants_of
+from tce.paths import SCRIPTS
+from tests import load
+
+command = load(SCRIPTS / "mutation")
+passed, why = command.passed, command.why
 
 
 class Mutation(unittest.TestCase):

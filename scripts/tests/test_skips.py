@@ -14,7 +14,8 @@ from tce.steps import SELFTESTS
 class Skips(unittest.TestCase):
     def judge(self, *reasons, whole=True):
         """What is wrong with tests that were skipped for these reasons."""
-        return skips.judge({str(n): reason for n, reason in enumerate(reasons)}, skips.load("host\n\n 2 why\n * it depends\n")["host"], whole)
+        pins = skips.load("host\n\n 2 why\n * it depends\n")
+        return skips.judge({str(n): reason for n, reason in enumerate(reasons)}, pins["host"], whole)
 
     def test_judge(self):
         self.assertEqual(self.judge("why", None, "why"), [])

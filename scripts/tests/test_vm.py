@@ -10,8 +10,10 @@ from pathlib import Path
 from unittest.mock import patch
 
 from tce.paths import SCRIPTS
-from tce.vm import command
 from tce.vm import console as vm
+from tests import load
+
+command = load(SCRIPTS / "vm")
 
 
 class Vm(unittest.TestCase):

@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Put between QEMU and the kernel with LD_PRELOAD: plays a guest that leaves a page
- * mapped of memory that is taken from it. It deals with the region of TCE_KEEP bytes;
- * all else goes through.
+ * Put between QEMU and the kernel with LD_PRELOAD; all that is not named here goes through.
  *
- * Before QEMU unregisters it, its first page is mapped at the end of the last window, where
- * the guest maps nothing, and nobody unmaps it. After the second time, other memory is put
- * in its place. That is how the kernel sees a
- * backend that is freed, and one that comes to the same address. QEMU 7.2 itself never
- * frees a backend that was registered: it forgets to give back a reference.
+ * TCE_REFUSE plays a host that lacks something:
  *
- * What becomes of it is told on stderr; an ERRNO of 0 means done:
+ * v2		VFIO_SET_IOMMU to the second version of the sPAPR TCE interface
+ *		is refused, as by a host bridge without dynamic windows.
+ * kvm-tces	KVM writes no TCEs of VFIO: QEMU does, by ioctl, as it would
+ *		without KVM. It is not given KVM's VFIO device either: that one
+ *		warns at the end about each group that it heard no more of.
  *
- *	keep: REGISTER 0xADDRESS: ERRNO
- *	keep: UNREGISTER 0xADDRESS: ERRNO
+ * TCE_KEEP plays a guest that leaves a page mapped of memory that is taken from it: of the
+ * region of so many bytes. Before QEMU unregisters it, its first page is mapped at the end
+ * of the last window, where the guest maps nothing, and nobody unmaps it. After the second
+ * time, other memory is put in its place. That is how the kernel sees a backend that is
+ * freed, and one that comes to the same address. QEMU 7.2 itself never frees a backend that
+ * was registered: it forgets to give back a reference. What becomes of it is told on stderr;
+ * an ERRNO of 0 means done:
+ *
+ *	keep: REGISTER|UNREGISTER|REPLACE 0xADDRESS: ERRNO
  *	keep: MAP 0xADDRESS at 0xIOBA: ERRNO
- *	keep: REPLACE 0xADDRESS: ERRNO
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -23,9 +27,11 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <linux/kvm.h>
 #include <linux/vfio.h>
 
 static uint64_t window_end, page_size;	/* of the last window */
@@ -79,6 +85,14 @@ static int registration(int fd, unsigned int cmd,
 	return rc;
 }
 
+static int refused(const char *what, int error)
+{
+	const char *all = getenv("TCE_REFUSE");
+
+	errno = error;
+	return all && strstr(all, what);
+}
+
 int ioctl(int fd, unsigned long request, ...)
 {
 	unsigned int cmd = request;	/* QEMU has it in an int sometimes */
@@ -90,6 +104,14 @@ int ioctl(int fd, unsigned long request, ...)
 	va_start(ap, request);
 	arg = va_arg(ap, void *);
 	va_end(ap);
+
+	if (cmd == VFIO_SET_IOMMU && arg == (void *)VFIO_SPAPR_TCE_v2_IOMMU && refused("v2", EPERM))
+		return -1;
+	if (cmd == KVM_CHECK_EXTENSION && arg == (void *)KVM_CAP_SPAPR_TCE_VFIO && refused("kvm-tces", 0))
+		return 0;
+	if (cmd == KVM_CREATE_DEVICE && ((struct kvm_create_device *)arg)->type == KVM_DEV_TYPE_VFIO &&
+	    refused("kvm-tces", ENODEV))
+		return -1;
 
 	if (cmd == VFIO_IOMMU_SPAPR_REGISTER_MEMORY ||
 	    cmd == VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY)
