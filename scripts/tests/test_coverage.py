@@ -11,27 +11,10 @@ coverage = load(SCRIPTS / "coverage")
 
 
 class Coverage(unittest.TestCase):
-    sources = {"tce_table.c": "static int f(int a)\n{\n\tif (a)\n\t\treturn -EIO;\n\tif (!a)\n\t\treturn -EIO;\n}\n"}
-    reason = "# SPDX\n\ntce_table.c\n\tif (a)\n\t\treturn -EIO;\n= never: because\n"
-
-    def judge(self, uncovered, reasons=""):
-        lines = [{"line_number": n, "count": int(n not in uncovered), "gcovr/noncode": n < 3} for n in range(1, 8)]
-        return coverage.judge({"tce_table.c": lines}, reasons, self.sources)
-
-    def test_judge(self):
-        self.assertEqual(self.judge(()), [])
-        self.assertEqual(self.judge((1, 2)), [])
-        self.assertEqual(len(self.judge((4, 6))), 2)
-        self.assertEqual(self.judge((4,), self.reason), [])
-        self.assertEqual(len(self.judge((4, 6), self.reason)), 1)
-        self.assertEqual(len(self.judge((), self.reason)), 1)
-
-    def test_reasons(self):
-        two = self.reason + "\ntce_table.c\n\t\treturn -EIO;\n}\n= never: the same\n"
-        self.assertEqual(self.judge((4, 6), two), [])
-        for bad in ("\ntce_table.c\n\t\treturn -EIO;\n= twice there\n", "\ntce_table.c\n\treturn;\n= gone\n",
-                    "\nother.c\n\tif (a)\n= gone\n", "\ntce_table.c\n}\n"):
-            self.assertTrue(self.judge((4,), self.reason + bad), bad)
+    def test_unrun(self):
+        lines = [{"line_number": n, "count": int(n != 4), "gcovr/noncode": n < 3} for n in range(1, 8)]
+        lines[0]["count"] = 0
+        self.assertEqual(coverage.unrun({"tce_table.c": lines}), ["tce_table.c:4"])
 
     def test_data(self):
         data = base64.encodebytes(gzip.compress(b"x" * 500)).decode()
