@@ -132,36 +132,9 @@ docs: host
 host:
 	@scripts/setup-host
 
+# The commands are described in README.md.
 help:
-	@echo 'make                build $(MODULE).ko for the running kernel, or for'
-	@echo '                    KDIR=/path/to/its/build ARCH=powerpc CROSS_COMPILE=powerpc64le-linux-gnu-'
-	@echo 'make install        install it beside the kernel'\''s own, into updates/'
-	@echo 'make uninstall      remove it from there'
-	@echo 'make dist           the sources as one file, the same each time, in out/dist'
-	@echo 'make deb            packages for Debian, with DKMS, in out/dist (make rpm: for Fedora and RHEL)'
-	@echo 'make into-tree      put the driver into a source of Linux 7.x, LINUX=/path/to/linux'
-	@echo 'make hostcheck      does the module work on this POWER host? DEVICE=0000:01:00.0 is an idle function of it;'
-	@echo '                    OPTIONS=--yes and others: scripts/hostcheck --help'
-	@echo 'make clean          remove what was built here (the cache stays)'
-	@echo
-	@echo 'On any Debian x86-64 machine, with emulated POWER hosts:'
-	@echo 'make demo           build, boot, use it, and show what happened'
-	@echo 'make selftest       run the test programs (DRIVER=ours|intree|both); TEST="dma: v2*": only tests with such names'
-	@echo 'make defects        what the kernel'\''s own driver does when asked wrongly, and ours does not'
-	@echo 'make fuzz           random ioctls against a model (SECONDS=60 SEED=1 REPLAY=console.log)'
-	@echo 'make kunit          run the KUnit suites on kernels that check themselves; SUITE=tce_map: one of them, on one machine'
-	@echo 'make coverage       which lines the tests run, with gcov'
-	@echo 'make mutation       do the tests notice when the module is broken on purpose? (SEED=1)'
-	@echo 'make check          all builds, static checks, tests on all machines'
-	@echo 'make kernels        the test programs on the kernels and machines that make check leaves out: hours'
-	@echo 'make quick          lint, the suites and the test programs on one machine: four minutes'
-	@echo 'make bench          what it costs, against the kernel'\''s own driver'
-	@echo 'make results        put what the commands above have measured into Documentation/results.rst'
-	@echo 'make lint           shellcheck, checkpatch, kernel-doc, cppcheck, coccinelle and more'
-	@echo 'make docs           the documents and the API as HTML, in out/docs/html'
-	@echo 'make host           only install the packages that these want'
-	@echo 'scripts/NAME        all else; each says at its head what it does: handback, hotplug, demo-guest,'
-	@echo '                    races, litmus, check-guest, check-install, check-libvirt, check-hostcheck and others'
+	@sed -n '/^## Install/,/^## Limits/{/^    /p}' README.md
 	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/data/kernels.conf)'
 	@echo '  LINUX=/path/to/source  instead of KERNEL, for demo, selftest, fuzz, kunit and bench: a kernel that is built from there;'
 	@echo '                     CONFIG=4k-pages,debug: more fragments of scripts/data/configs, or files *.config'

@@ -43,7 +43,8 @@ class Skips(unittest.TestCase):
         return "\n".join(("\nVM-START", f">> a {options}", "KTAP version 1", f"1..{len(rows)}", *rows)) + "\n"
 
     def test_log(self):
-        with tempfile.TemporaryDirectory() as tmp, patch("tce.skips.FILE", Path(tmp) / "skips"), contextlib.redirect_stdout(io.StringIO()) as out:
+        with tempfile.TemporaryDirectory() as tmp, patch("tce.skips.FILE", Path(tmp) / "skips"), \
+                contextlib.redirect_stdout(io.StringIO()) as out:
             log = Path(tmp) / "selftest-x-ours.log"
             skips.FILE.write_text("# head\n")
             log.write_text(self.console("ok 1 user: a: b # SKIP why", "ok 2 user: a: c", "ok 3 a: b"))
