@@ -81,18 +81,6 @@ static void set_iommu_fallback(struct tce *t __attribute__((unused)))
 	expect_extensions(c);
 }
 
-static void refused_v1(struct tce *t __attribute__((unused)))
-{
-	int c = open_container(), g = open_group(0);
-
-	if (host_has_v1())
-		skip("v1 is not refused here");
-	set_container(g, c);
-	expect_rc(-EPERM, __set_iommu(c, V1_IOMMU));
-	set_iommu(c, V2_IOMMU);
-	expect_extensions(c);
-}
-
 static void cycles(struct tce *t __attribute__((unused)))
 {
 	struct vfio_iommu_spapr_tce_info info;
@@ -133,8 +121,6 @@ static const struct test rows[] = {
 	{ "a container without a group takes no command", no_group, BARE },
 	{ "SET_IOMMU works after a refused type, and once", set_iommu_fallback,
 	  BARE },
-	{ "v1 is EPERM where it can't be kept from KVM, and v2 works then",
-	  refused_v1, BARE },
 	{ "one container fd survives attach and SET_IOMMU cycles", cycles,
 	  BARE },
 };

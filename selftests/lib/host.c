@@ -206,11 +206,6 @@ static bool find_line(const char *path, const char *text)
 	return found;
 }
 
-bool host_has_v1(void)
-{
-	return !host.powernv || host.kernel >= 519;
-}
-
 void host_init(void)
 {
 	int major, minor;

@@ -32,14 +32,7 @@ long __set_iommu(int container, long type);
 long __check_extension(int container, long extension);
 #define set_container(g, c)	expect_rc(0, __set_container(g, c))
 #define unset_container(g)	expect_rc(0, __unset_container(g))
-/* Skips the row where v1 is refused, which has to be so then. */
-#define set_iommu(c, type)	do { \
-		if ((type) == V1_IOMMU && !host_has_v1()) { \
-			expect_rc(-EPERM, __set_iommu(c, type)); \
-			skip("no v1 where KVM has a real mode"); \
-		} \
-		expect_rc(0, __set_iommu(c, type)); \
-	} while (0)
+#define set_iommu(c, type)	expect_rc(0, __set_iommu(c, type))
 
 /* The commands of the container */
 long __get_info(int container, struct vfio_iommu_spapr_tce_info *info);
