@@ -20,7 +20,7 @@
 
 # Written out, so that a program that is missing is noticed. Of the optional ones
 # all may be skipped: faults needs a kernel with fault injection, kvm a host with KVM.
-PROGRAMS="abi dma memory windows groups eeh clients state races waits"
+PROGRAMS="abi dma memory windows groups eeh clients cards state races waits"
 OPTIONAL="faults kvm"
 NOBODY=65534
 

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Clients as those of AI cards in partitions: each card has a container of its own, one
+ * large window, and as much memory registered and mapped as the window is for. They are
+ * not root, and end in all ways. The figures are those of a machine with cards, scaled down,
+ * and parameters:
+ *
+ *	CARD_ENTRIES	of a window (32768; 2097152 with cards)
+ *	CARD_MIB	registered and mapped for each (32)
+ *	CARD_TIMES	they end in each way (5)
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "test.h"
+
+#define LIMIT	60
+#define CGROUP	"/tmp/cards"
+
+/* How a client uses its card. */
+struct shape {
+	unsigned int shift;	/* log2 of the window's pages, 0 for that of the CPU's */
+	uint64_t piece;		/* what one REGISTER takes, 0 for all */
+	bool remove;		/* the default window goes first */
+};
+
+static const struct shape shapes[] = {
+	{ 0, 0, false }, { 0, 4 * MiB, true }, { 0, 16 * MiB, false },
+	{ 21, 0, true }, { 21, 4 * MiB, false },
+};
+
+static uint64_t knob(const char *name, uint64_t usual)
+{
+	const char *value = getenv(name);
+
+	return value ? strtoull(value, NULL, 0) : usual;
+}
+
+static uint64_t card_bytes(void)
+{
+	return knob("CARD_MIB", 32) * MiB;
+}
+
+static unsigned int card_shift(const struct shape *s)
+{
+	return s->shift ? s->shift : (unsigned int)__builtin_ctzl(host.page);
+}
+
+static uint64_t window_bytes(const struct shape *s)
+{
+	return knob("CARD_ENTRIES", 32768) << card_shift(s);
+}
+
+/* What is locked for a card of the CPU's pages */
+static uint64_t card_locks(const struct shape *s)
+{
+	return table_bytes(card_shift(s), window_bytes(s), 1) + card_bytes();
+}
+
+/* Memory for a card, or NULL if the machine has none of that kind. */
+static uint8_t *card_memory(const struct shape *s)
+{
+	uint8_t *mem;
+
+	if (!s->shift)
+		return alloc(card_bytes(), 2 * MiB);
+	/* pages of 2M, of which the guest has few */
+	mem = mmap(NULL, 4 * MiB, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | 21 << 26, -1, 0);
+	return mem == MAP_FAILED ? NULL : mem;
+}
+
+/* Its container, with the group in it */
+static int open_card(int device)
+{
+	int container = open_container();
+
+	set_container(open_group(device), container);
+	set_iommu(container, V2_IOMMU);
+	return container;
+}
+
+/* 0 or what the first command that failed says */
+static long __use_card(int container, const struct shape *s, uint8_t *mem)
+{
+	uint64_t bytes = s->shift ? 4 * MiB : card_bytes(), start, at;
+	uint64_t piece = s->piece ? s->piece : bytes;
+	struct vfio_iommu_spapr_tce_info info;
+	long rc;
+
+	get_info(container, &info);
+	if (s->remove)
+		remove_window(container, info.dma32_window_start);
+	/* not all machines have windows of 2M pages */
+	if (!(info.ddw.pgsizes & (1ULL << card_shift(s))))
+		return 0;
+	rc = __create(container, card_shift(s), window_bytes(s), 1, &start);
+	for (at = 0; !rc && at < bytes; at += piece)
+		rc = __register(container, mem + at,
+				piece < bytes - at ? piece : bytes - at);
+	return rc ? rc : __map(container, mem, start, bytes, RW);
+}
+
+/* All cards from device @first to @last, in one process */
+struct cards {
+	const struct shape *s;
+	int first;
+	int last;
+	volatile bool *go;	/* where it waits, if anywhere */
+	volatile bool *ready;
+};
+
+static void use_cards(void *arg)
+{
+	const struct cards *cards = arg;
+	const struct shape *s = cards->s;
+	int i;
+
+	while (cards->go && !*cards->go)
+		usleep(1000);
+	for (i = cards->first; i <= cards->last; i++) {
+		int container = open_card(i);
+		uint8_t *mem = card_memory(s);
+
+		if (!mem)
+			return;
+		expect_rc(0, __use_card(container, s, mem));
+	}
+	if (cards->ready)
+		*cards->ready = true;
+}
+
+static void one_process(struct tce *t __attribute__((unused)))
+{
+	struct cards cards = { .last = host.devices - 1 };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(shapes) / sizeof(*shapes); i++) {
+		cards.s = &shapes[i];
+		expect(ends(spawn(true, use_cards, &cards), LIMIT));
+	}
+}
+
+static void many_processes(struct tce *t __attribute__((unused)))
+{
+	struct cards cards[MAX_DEVICES];
+	pid_t pid[MAX_DEVICES];
+	unsigned int i;
+	int d;
+
+	for (i = 0; i < sizeof(shapes) / sizeof(*shapes); i++) {
+		for (d = 0; d < host.devices; d++) {
+			cards[d] = (struct cards){ &shapes[i], d, d };
+			pid[d] = spawn(true, use_cards, &cards[d]);
+		}
+		for (d = 0; d < host.devices; d++)
+			expect(ends(pid[d], LIMIT));
+	}
+}
+
+/* What an administrator has to allow for each card, and not a page less. */
+static void limited(void *arg)
+{
+	const struct shape *s = arg;
+	uint64_t need = card_locks(s), before = 0;
+	int container[MAX_DEVICES], i;
+	uint8_t *mem;
+
+	for (i = 0; i < host.devices; i++)
+		container[i] = open_card(i);
+	set_memlock(host.devices * need - host.page);
+	drop_root();
+	for (i = 0; i < host.devices; i++) {
+		mem = card_memory(s);
+		expect(mem);
+		if (i < host.devices - 1) {
+			expect_rc(0, __use_card(container[i], s, mem));
+			before = locked();
+			expect_eq((i + 1) * need, before);
+			continue;
+		}
+		expect_rc(-ENOMEM, __use_card(container[i], s, mem));
+		/* the window, and all pieces but the last */
+		expect_eq(before + need - (s->piece ? s->piece : card_bytes()), locked());
+	}
+}
+
+static void enough(void *arg)
+{
+	const struct shape *s = arg;
+	uint64_t need = card_locks(s);
+	int container[MAX_DEVICES], i;
+
+	for (i = 0; i < host.devices; i++)
+		container[i] = open_card(i);
+	set_memlock(host.devices * need);
+	drop_root();
+	for (i = 0; i < host.devices; i++)
+		expect_rc(0, __use_card(container[i], s, card_memory(s)));
+	expect_eq(host.devices * need, locked());
+}
+
+static void memlock(struct tce *t __attribute__((unused)))
+{
+	static const struct shape whole = { 0, 0, true }, pieces = { 0, 4 * MiB, true };
+
+	expect(ends(spawn(true, enough, (void *)&whole), LIMIT));
+	expect(ends(spawn(true, enough, (void *)&pieces), LIMIT));
+	expect(ends(spawn(true, limited, (void *)&whole), LIMIT));
+	expect(ends(spawn(true, limited, (void *)&pieces), LIMIT));
+}
+
+static void stays(void *arg)
+{
+	use_cards(arg);
+	for (;;)
+		pause();
+}
+
+static void grows(void *arg)
+{
+	use_cards(arg);
+	for (;;)
+		alloc(MiB, host.page);
+}
+
+/* @client is killed when it has its cards, or by the kernel in the control group @group. */
+static void end_all(void (*client)(void *), const char *group)
+{
+	volatile bool *flags = mmap(NULL, host.page, PROT_READ | PROT_WRITE,
+				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct cards cards = { &shapes[1], 0, host.devices - 1, flags, flags + 1 };
+	uint64_t free = 0, times = knob("CARD_TIMES", 5), i;
+	long pins = pinned();
+	char text[16];
+	int status;
+	pid_t pid;
+
+	expect(flags != MAP_FAILED);
+	/* the first ones fill caches */
+	for (i = 0; i < times + 2; i++) {
+		if (i == 2)
+			free = mem_free();
+		flags[0] = flags[1] = false;
+		pid = spawn(true, client, &cards);
+		if (group) {
+			snprintf(text, sizeof(text), "%d", pid);
+			expect_rc(0, write_to(group, text));
+		}
+		flags[0] = true;
+		while (!group && !flags[1] && lives(pid))
+			usleep(1000);
+		if (!group)
+			kill(pid, SIGKILL);
+		expect(waitpid(pid, &status, 0) == pid);
+		expect(flags[1]);
+		expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+		expect_rc(pins, pinned_settled(pins));
+	}
+	expect(mem_free_returns(free - 16 * MiB));
+}
+
+static void killed(struct tce *t __attribute__((unused)))
+{
+	end_all(stays, NULL);
+}
+
+static void out_of_memory(struct tce *t __attribute__((unused)))
+{
+	char limit[24];
+
+	mkdir(CGROUP, 0755);
+	if (mount("none", CGROUP, "cgroup2", 0, NULL))
+		skip("this kernel has no cgroup2");
+	if (write_to(CGROUP "/cgroup.subtree_control", "+memory")) {
+		umount(CGROUP);
+		skip("this kernel has no limit of memory");
+	}
+	mkdir(CGROUP "/pod", 0755);
+	snprintf(limit, sizeof(limit), "%llu",
+		 (unsigned long long)(host.devices * card_bytes() + 64 * MiB));
+	expect_rc(0, write_to(CGROUP "/pod/memory.max", limit));
+	/* the kernel tells at length whom it killed */
+	write_to("/proc/sys/kernel/printk", "1");
+	end_all(grows, CGROUP "/pod/cgroup.procs");
+	write_to("/proc/sys/kernel/printk", "5");
+	rmdir(CGROUP "/pod");
+	umount(CGROUP);
+}
+
+static const struct test tests[] = {
+	{ "all cards in one process, in windows of small and large pages, whole and in pieces", one_process, V2 | APART },
+	{ "the same in a process for each card", many_processes, V2 | APART },
+	{ "memory to lock for each card is enough, a page less is ENOMEM", memlock, V2 | APART },
+	{ "who is killed with all cards leaves nothing", killed, V2 | APART },
+	{ "a container that runs out of memory leaves nothing", out_of_memory, V2 | APART },
+};
+
+TEST_MAIN("cards", tests)
