@@ -143,13 +143,13 @@ class Doctor(Host):
         root.start()
         self.addCleanup(root.stop)
 
-    def look(self, mem=4 << 30, huge=False, info=(32, 1, 0, 1 << 30, 1 << 12 | 1 << 16, 2, 5)):
+    def look(self, mem=4 << 30, huge=False, cards=0, info=(32, 1, 0, 1 << 30, 1 << 12 | 1 << 16, 2, 5)):
         def ask(_system, group):
             self.assertEqual(group, "5")
             if isinstance(info, OSError):
                 raise info
             return info
-        return tcestat.examine(tcestat.System(str(self.root)), DEVICE, mem, huge, ask)
+        return tcestat.examine(tcestat.System(str(self.root)), DEVICE, mem, huge, ask, cards)
 
     def bad(self, **options):
         return [(line.what, line.command) for line in self.look(**options) if line.command]
@@ -233,6 +233,29 @@ class Doctor(Host):
         # root has no limit
         self.file("proc/self/status", "CapEff:\t000001ffffffffff\n")
         self.assertEqual(self.bad(mem=1 << 40), [])
+
+    def test_cards(self):
+        """What a client without a guest locks: for each card a window's memory and its table."""
+        need = 3 * ((128 << 30) + (128 << 30) // os.sysconf("SC_PAGE_SIZE") * 8)
+        (self.root / "dev/kvm").unlink()
+        for limit, command in ((need, []), (need - 1, [("memlock", f"prlimit --pid $$ --memlock={need}")])):
+            self.file("proc/self/limits", LIMITS.format(limit, limit))
+            self.assertEqual(self.bad(mem=128 << 30, cards=3), command)
+
+    def test_rootless_container(self):
+        """What it was not started with: the groups of its user, memory to lock. Its capabilities are none."""
+        self.file("proc/self/uid_map", "0 0 4294967295\n")
+        self.assertEqual(self.bad(), [])
+        self.file("proc/self/uid_map", "0 1 1000\n1000 0 1\n")
+        self.file("proc/self/status", "CapEff:\t000001ffffffffff\n")
+        self.assertEqual(self.bad(), [])
+        self.file("proc/self/limits", LIMITS.format(65536, 65536))
+        self.assertEqual([what for what, _ in self.bad()], ["memlock"])
+        self.assertIn("podman run --ulimit memlock=", self.bad()[0][1])
+        (self.root / "dev/vfio/5").unlink()
+        what, command = self.bad()[0]
+        self.assertEqual(what, "access")
+        self.assertIn("--group-add=keep-groups", command)
 
     def test_huge_pages(self):
         self.assertEqual(self.bad(huge=True), [("huge pages", "sysctl vm.nr_hugepages=2048")])
