@@ -30,31 +30,13 @@ network() {
 	ip link set "$net" down
 }
 
-mark() { echo "<6>handback: $1" >/dev/kmsg; }
-log_since() { dmesg | sed -n "/handback: $1\$/,\$p"; }
-# pseries: the firmware's windows, and those that the host made for all of memory.
-windows() { find /sys/firmware/devicetree/base/ -name ibm,dma-window | wc -l; }
+# The windows that the host made for all of memory (pseries).
 bypasses() { find /sys/firmware/devicetree/base/ -name linux,direct64-ddr-window-info | wc -l; }
-
-# window_back ROUND - the client had the card to itself, the host has it back.
-window_back() {
-	if ! grep -q PowerNV /proc/cpuinfo; then
-		[ "$(windows)" -eq "$windows_before" ] || die "$1: the host's window is gone"
-		say "$1: the host's window is back in the device tree"
-		return
-	fi
-	log_since "$1" >/tmp/log
-	grep -q 'Disabling 64-bit DMA bypass' /tmp/log || die "$1: the bypass was never off"
-	grep -q 'Removing DMA window #0' /tmp/log || die "$1: the host's window was never away"
-	grep -E 'DMA window #|window#|DMA bypass' /tmp/log | tail -n 2 >/tmp/last
-	grep -q 'Setting up window#0' /tmp/last || die "$1: the host's window is not back"
-	grep -q 'Enabling 64-bit DMA bypass' /tmp/last || die "$1: the bypass is not back"
-	say "$1: the host's window and bypass are back"
-}
 
 # card_back ROUND - all of that, after vfio_release.
 card_back() {
-	window_back "$1"
+	window_back "$1" || { cat /tmp/log; die "$1: the host's window and bypass are not back"; }
+	say "$1: the host's window is back"
 	network "$1"
 	[ "$(bypasses)" -eq "$bypasses_before" ] ||
 		die "$1: $(bypasses) of $bypasses_before 64-bit windows of the host are back"

@@ -26,25 +26,9 @@ check() {
 	step $? "$what" "$figure"
 }
 
-# Marks a place in the kernel log; log_since shows what came after it.
-mark() { echo "<6>demo: $1" >/dev/kmsg; }
-log_since() { dmesg | sed -n "/demo: $1\$/,\$p"; }
-
-# window_back MARK - on PowerNV: after the mark the host's window was taken away,
-# and the last thing that happened is that it came back, with its bypass.
-window_back() {
-	log_since "$1" | grep -q 'Removing DMA window #0' &&
-		[ "$(log_since "$1" | grep -E 'DMA window #|window#0|64-bit DMA bypass' |
-			tail -n 2 | grep -cE 'Setting up window#0|Enabling 64-bit DMA bypass')" -eq 2 ]
-}
-
-# On pseries the kernel logs nothing; the firmware's windows are properties of the
-# host bridges, and those for clients have names of their own.
-DT=/sys/firmware/devicetree/base/
-windows() { find "$DT" -name ibm,dma-window | wc -l; }
+# The windows for clients have names of their own in the device tree.
 windows_back() {
-	[ "$(windows)" -eq "$windows_before" ] &&
-		[ -z "$(find "$DT" -name 'linux,dma64-ddr-window-info')" ]
+	window_back "$1" && [ -z "$(find /sys/firmware/devicetree/base/ -name 'linux,dma64-ddr-window-info')" ]
 }
 
 dev=$(pci_find "$EDU" | head -n 1)
@@ -94,7 +78,7 @@ for version in 1 2; do
 		log_since "v$version" | sed -n 's/^.*\(PE# [^]]*\)\] \(.*\(DMA window\|window#\|DMA bypass\).*\)/     log: \2/p'
 		check "host's window and bypass" "are back" window_back "v$version"
 	else
-		check "host's windows" "are back in the device tree" windows_back
+		check "host's windows" "are back in the device tree" windows_back "v$version"
 	fi
 done
 

@@ -103,6 +103,27 @@ hold_killed() {
 	[ $? -eq 137 ] || die "the client was not killed"
 }
 
+# mark TEXT, log_since TEXT - a place in the kernel's log, and what came after it
+mark() { echo "<6>mark: $1" >/dev/kmsg; }
+log_since() { dmesg | sed -n "/mark: $1\$/,\$p"; }
+
+# pseries: the firmware's windows, which are properties of the host bridges
+windows() { find /sys/firmware/devicetree/base/ -name ibm,dma-window | wc -l; }
+
+# window_back MARK - after the mark the host's window was taken away, and the last thing that happened
+# is that it came back, with its bypass. On pseries the kernel logs nothing: there are as many as
+# before ($windows_before).
+window_back() {
+	if ! grep -q PowerNV /proc/cpuinfo; then
+		[ "$(windows)" -eq "$windows_before" ]
+		return
+	fi
+	log_since "$1" >/tmp/log
+	grep -q 'Disabling 64-bit DMA bypass' /tmp/log && grep -q 'Removing DMA window #0' /tmp/log &&
+		[ "$(grep -E 'DMA window #|window#|DMA bypass' /tmp/log | tail -n 2 |
+			grep -cE 'Setting up window#0|Enabling 64-bit DMA bypass')" -eq 2 ]
+}
+
 # prepare_suites - what the KUnit suites want of the machine.
 prepare_suites() {
 	# They make the n-th allocation of a thread fail, whatever its flags are, and do

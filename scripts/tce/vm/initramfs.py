@@ -108,7 +108,6 @@ def stage_scripts(root: Path, args: argparse.Namespace) -> None:
 
 def cpio(root: Path, out: Path) -> None:
     """Pack the tree for the kernel; everything belongs to root."""
-    with subprocess.Popen("find . | cpio -o -H newc -R 0:0 --quiet | gzip -1", shell=True, cwd=root, stdout=out.open("wb")) as packing:
-        pass
-    if packing.returncode:
-        die("the initramfs can't be packed")
+    command = ["bash", "-o", "pipefail", "-c", "find . | cpio -o -H newc -R 0:0 --quiet | gzip -1"]
+    with out.open("wb") as file:
+        subprocess.run(command, cwd=root, stdout=file, check=True)
