@@ -9,6 +9,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,7 +191,8 @@ static void each_failure(const char *what, bool (*leave)(unsigned int n))
 
 static void prepare(struct tce *t)
 {
-	need_faults();
+	if (geteuid())
+		skip("needs root");
 	if (!host.wide)
 		skip("the device drives no 64 address bits");
 	detach(t);
@@ -203,6 +205,7 @@ static void prepare(struct tce *t)
 
 static void two_functions(struct tce *t)
 {
+	need_faults();
 	prepare(t);
 	each_failure("UNSET_CONTAINER", leaves);
 }
@@ -213,6 +216,7 @@ static void one_function(struct tce *t)
 	int status;
 	pid_t pid;
 
+	need_faults();
 	prepare(t);
 	expect(host_second(0, false));
 	pid = fork();
@@ -229,11 +233,68 @@ static void one_function(struct tce *t)
 	expect(WIFEXITED(status) && !WEXITSTATUS(status));
 }
 
+static void *eat(void *arg)
+{
+	for (;;)
+		mmap(NULL, 4 * MiB, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	return arg;
+}
+
+/* A client that gives its group back again and again, until it has eaten the host's memory. */
+static void gives_back_and_eats(void)
+{
+	struct tce t = { .container = -1 };
+	pthread_t thread;
+
+	expect_rc(0, write_to("/proc/self/oom_score_adj", "1000"));
+	attach(&t, 2);
+	pthread_create(&thread, NULL, eat, NULL);
+	for (;;) {
+		__unset_container(t.group);
+		__set_container(t.group, t.container);
+		__set_iommu(t.container, V2_IOMMU);
+	}
+}
+
+static void out_of_memory(struct tce *t)
+{
+	int i, status, reached = 0;
+	uint64_t size;
+	void *most;
+	pid_t pid;
+
+	prepare(t);
+	/* so that a client's turn is short */
+	expect_rc(0, write_to("/proc/self/oom_score_adj", "-1000"));
+	size = (mem_free() - 256 * MiB) / host.page * host.page;
+	most = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	expect(most != MAP_FAILED);
+	for (i = 0; i < 8; i++) {
+		pid = fork();
+		expect(pid >= 0);
+		if (!pid) {
+			munmap(most, size);
+			gives_back_and_eats();
+		}
+		expect(waitpid(pid, &status, 0) == pid);
+		expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+		reached += client_reaches();
+	}
+	munmap(most, size);
+	note("%d clients ran out of memory, %d left the host's memory to the next one",
+	     i, reached);
+	expect_eq(0, reached);
+}
+
 static const struct test tests[] = {
 	{ "after a failed give-back the next client reaches its own windows only", two_functions,
 	  V2 | POWERNV | DANGEROUS },
 	{ "the same of a group with one function", one_function,
 	  V2 | POWERNV | DANGEROUS },
+	{ "the same of one that is killed since the host is out of memory", out_of_memory,
+	  V2 | POWERNV | DANGEROUS, 180 },
 };
 
 const struct rows bypass_rows = ROWS(tests);
