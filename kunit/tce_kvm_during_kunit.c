@@ -9,8 +9,8 @@
 
 #include "tce_guest.h"
 
-/* What the entry holds at first */
-enum content { EMPTY, MAPPED, PUT, BEFORE_STATES };
+/* What the entry holds at first: PUT_SAME is the page that MAP has, too */
+enum content { EMPTY, MAPPED, PUT, PUT_SAME, BEFORE_STATES };
 
 /* What a vCPU does to it */
 enum vcpu { PUTS, PUTS_ANOTHER, PUTS_NOTHING, CLEARS, GUESTS, NO_GUEST = GUESTS };
@@ -173,6 +173,7 @@ static bool all_held(struct race *race)
 
 static void race_begin(struct kunit *test, struct race *race)
 {
+	bool same = race->before == PUT_SAME;
 	struct kvm_setup *s = &race->s;
 
 	s->between = NULL;
@@ -182,13 +183,15 @@ static void race_begin(struct kunit *test, struct race *race)
 		KUNIT_ASSERT_EQ(test, tce_register(s->client, race->its,
 						   KVM_MEMORY), 0);
 	}
-	KUNIT_ASSERT_TRUE(test, kvm_put(s, OF_KVM, race->its));
-	KUNIT_ASSERT_EQ(test, tce_map(s->client, OF_MAP * SZ_4K, s->ua, SZ_4K,
-				      TCE_RW), 0);
+	KUNIT_ASSERT_TRUE(test, kvm_put(s, OF_KVM, same ? s->ua : race->its));
+	KUNIT_ASSERT_EQ(test, tce_map(s->client, OF_MAP * SZ_4K,
+				      same ? race->its : s->ua, SZ_4K, TCE_RW), 0);
 	if (race->before == MAPPED)
 		user_maps(race, 2);
 	if (race->before == PUT)
 		KUNIT_ASSERT_TRUE(test, kvm_put(s, 0, race->its));
+	if (same)
+		KUNIT_ASSERT_TRUE(test, kvm_put(s, 0, s->ua));
 	s->data = race;
 }
 
@@ -202,7 +205,7 @@ static bool race_end(struct kunit *test, struct race *race, bool raced)
 	struct mm_iommu_table_group_mem_t *mem;
 	struct kvm_setup *s = &race->s;
 	bool good = true;
-	int i;
+	int i, n;
 
 	/* at once, or when KVM and user space have gone on */
 	if (race->step % 3 == 0)
@@ -217,9 +220,11 @@ static bool race_end(struct kunit *test, struct race *race, bool raced)
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 	if (!raced)
 		KUNIT_EXPECT_EQ(test, fx->mock->counted, 0);
-	mem = mm_iommu_lookup(current->mm, race->its, SZ_4K);
-	for (i = 0; mem && i < 4; i++)
-		mm_iommu_mapped_dec(mem);
+	for (n = 0; n < 2; n++) {
+		mem = mm_iommu_lookup(current->mm, n ? s->ua : race->its, SZ_4K);
+		for (i = 0; mem && i < 4; i++)
+			mm_iommu_mapped_dec(mem);
+	}
 	fx->mock->counted = 0;
 	i = tce_unregister(s->client, s->ua, KVM_MEMORY);
 	if (good && !i) {
