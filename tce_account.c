@@ -2,9 +2,9 @@
 /*
  * The account of a container: pages charged to its owner's locked_vm.
  *
- * To charge and to uncharge takes the owner's mmap_lock. A client can hold that for as
- * long as it likes, in a page fault of another thread. So pages are charged before any
- * lock is taken. Who has a lock only notes what is owed, and settles later.
+ * Charging and uncharging take the owner's mmap_lock, which a client can hold for as long as
+ * it likes, in a page fault of another thread. So pages are charged before any lock is taken,
+ * and a caller that holds a lock only records what is owed and settles it later.
  *
  * Locks: none of its own. mmap_lock is taken by tce_account_charge(),
  * tce_account_uncharge() and tce_account_settle().
@@ -18,7 +18,7 @@
 #include "tce_account.h"
 #include "tce_refusal.h"
 
-/* CPU pages that are pinned until the next boot, of all containers since the module came */
+/* CPU pages of all containers that stay pinned until the next boot */
 static atomic_long_t tce_kept = ATOMIC_LONG_INIT(0);
 
 /**
@@ -27,7 +27,7 @@ static atomic_long_t tce_kept = ATOMIC_LONG_INIT(0);
  * @npages: CPU pages
  *
  * Undone by tce_account_uncharge() or tce_account_owe(). Context: process; waits for the
- * owner's mmap_lock. Hold no lock that anybody but the owner may want.
+ * owner's mmap_lock, so no lock may be held that anybody but the owner wants.
  *
  * Return: 0; -ENOMEM if the caller's RLIMIT_MEMLOCK does not allow it.
  */
@@ -76,7 +76,7 @@ void tce_account_settle(struct tce_account *account)
 
 /**
  * tce_account_try_settle() - uncharge what is owed, if the mmap_lock is free
- * @account: the account, which nobody else uses any more
+ * @account: the account, which has no other users left
  *
  * Context: process, any. Does not wait.
  *
@@ -98,7 +98,7 @@ bool tce_account_try_settle(struct tce_account *account)
 }
 
 /**
- * tce_account_keep() - pages that a device may still reach will never be free again
+ * tce_account_keep() - count pages that a device may still reach, and that are never freed
  * @npages: CPU pages; 0 is nothing
  */
 void tce_account_keep(unsigned long npages)
@@ -107,7 +107,7 @@ void tce_account_keep(unsigned long npages)
 }
 
 /**
- * tce_account_kept() - how many pages will never be free again?
+ * tce_account_kept() - how many pages are never freed?
  *
  * Return: CPU pages, since the module was loaded.
  */

@@ -8,9 +8,9 @@
 #include <linux/types.h>
 
 /**
- * struct tce_account - who pays for a container
+ * struct tce_account - what a container is charged
  * @mm: the owner's memory; set when the container is bound, before anything is charged
- * @owed: CPU pages that are charged and not needed any more
+ * @owed: CPU pages that are charged but no longer needed
  */
 struct tce_account {
 	struct mm_struct *mm;

@@ -3,11 +3,11 @@
  * The processes that have containers. All containers of a process share one struct
  * tce_process: its registered regions, and the lock that MAP and UNMAP take.
  *
- * A process usually goes with its last container. If KVM may still know addresses of
+ * A process is usually forgotten with its last container. If KVM may still know addresses of
  * regions that are gone, it is remembered until its memory is gone.
  *
- * Locks: tce_processes_lock guards the list of processes and what they count. It is the
- * last lock of all: nothing is taken, waited for or allocated while it is held.
+ * Locks: tce_processes_lock guards the list of processes and their counts. It is the
+ * innermost lock: nothing is taken, waited for or allocated while it is held.
  *
  * Never fails: all but tce_process_get().
  */
@@ -42,9 +42,9 @@ void tce_process_count(int containers)
 
 /**
  * tce_process_alone() - is there no other open container in the system?
- * @containers: 1 if the caller's counts still, 0 if not
+ * @containers: 1 if the caller's is still counted, 0 if not
  *
- * A container of v1 counts as well: KVM may know its table from before.
+ * Containers of v1 count as well, because KVM may know their tables from before.
  *
  * Return: true if not.
  */
@@ -61,14 +61,14 @@ static void process_free(struct tce_process *process)
 	put_pid(process->pid);
 	mutex_destroy(&process->registering);
 	mutex_destroy(&process->region_lock);
-	/* litmus/container-lookup.litmus: who has just found its lock */
+	/* a lookup may have just found its lock (litmus/container-lookup.litmus) */
 	kfree_rcu(process, rcu);
 }
 
 /*
- * Forget those processes without containers that are gone. Nothing tells when: a notifier
- * could only be registered under the process's mmap_lock, and who closes a container does
- * not wait for that. So the others are looked at later.
+ * Forget processes that have exited and have no containers. Nothing announces that: a notifier
+ * would have to be registered under the process's mmap_lock, which closing a container must
+ * not wait for. So processes that are still alive are looked at again later.
  */
 static void forget_processes(struct work_struct *unused)
 {
@@ -93,8 +93,8 @@ static void forget_processes(struct work_struct *unused)
  * tce_process_get() - find the process of some memory, or remember it
  * @mm: the memory
  *
- * Undone by tce_process_put(). Context: sleeps, and a client at its cgroup's limit is
- * throttled here, so with no lock held.
+ * Undone by tce_process_put(). Context: no lock held, because a client at its cgroup's limit
+ * is throttled here.
  *
  * Return: the process; NULL if there is no memory.
  */
@@ -129,9 +129,9 @@ found:
 }
 
 /**
- * tce_process_join() - one container more of a process
+ * tce_process_join() - add a container to a process
  * @process: the process, with &tce_process.region_lock held
- * @v2: which interface the container speaks: it has a part in the regions
+ * @v2: the container shares the regions
  *
  * Undone by tce_process_take_last(), when one of v2 is closed, and then
  * tce_process_put().
@@ -189,9 +189,9 @@ struct tce_process *tce_process_find(unsigned long id)
 }
 
 /**
- * tce_process_put() - one container less
- * @process: of a container that is closed, and that nobody uses any more; or from
- *	tce_process_get() or tce_process_find()
+ * tce_process_put() - drop a reference
+ * @process: of a container that is closed and no longer in use; or from tce_process_get()
+ *	or tce_process_find()
  */
 void tce_process_put(struct tce_process *process)
 {
@@ -210,7 +210,7 @@ void tce_process_put(struct tce_process *process)
  * @process: the process, with &tce_process.region_lock held
  * @closed: 1 if the caller's container has just been closed, 0 if it was before
  *
- * A container that is bound meanwhile waits for &tce_process.region_lock first.
+ * A container that is being bound waits for &tce_process.region_lock first.
  *
  * Return: its regions, if it has no open container any more; else none.
  */
@@ -228,9 +228,9 @@ struct rb_root tce_process_take_last(struct tce_process *process, int closed)
 }
 
 /**
- * tce_process_worsen() - something has happened to the kernel's counts
+ * tce_process_worsen() - the kernel's counts have become less reliable
  * @process: the process
- * @state: what it is at the best from now on
+ * @state: the best that its state can be from now on
  *
  * Never undone. Context: any.
  */

@@ -12,15 +12,14 @@
 #include <linux/types.h>
 
 /**
- * enum tce_process_state - how far the kernel's counts of a process can be relied on
+ * enum tce_process_state - how reliable the kernel's counts of a process are
  * @TCE_PROCESS_SOUND: KVM has no address of a region that is gone
  * @TCE_PROCESS_ASTRAY: KVM may have such an address, and would count down whatever is
- *	registered there next: no region is put into the kernel's list any more
- * @TCE_PROCESS_STUCK: besides, a bridge did not let go of a window: pages that are
- *	counted as mapped at the end are never free again
+ *	registered there next, so no region is put into the kernel's list any more
+ * @TCE_PROCESS_STUCK: in addition, a bridge kept a window, so pages that are counted as
+ *	mapped at the end are never freed
  *
- * A state is never left for one above it. The process is remembered in the last two
- * until it is gone.
+ * The last two states are permanent: the process is remembered until its memory is gone.
  */
 enum tce_process_state {
 	TCE_PROCESS_SOUND,
@@ -33,22 +32,22 @@ enum tce_process_state {
  * @list: all of them; guarded by a lock of tce_process.c, as are @open and
  *	@users
  * @id: its number
- * @pid: of the process, or of the one that it was when it had its first container
- * @open: its containers of v2 that are open
- * @users: its containers, with those that are closed but still in use; and whoever has it
- *	from tce_process_get() or tce_process_find()
+ * @pid: of the process when it opened its first container
+ * @open: its open containers of v2
+ * @users: references: its containers, including those that are closed but still in use, and
+ *	those from tce_process_get() and tce_process_find()
  * @mm: the process's memory, grabbed
  * @state: see enum tce_process_state
- * @map_lock: what MAP and UNMAP hold, for reading. It guards the windows of the
- *	process's containers. Who changes them holds &tce_space.lock as well. It also
- *	guards @regions. Who changes them holds @region_lock as well. Only
- *	tce_process_take_last() does without it: nobody maps then
- * @registering: REGISTERs take turns; held while pages are pinned, for as long as the
+ * @map_lock: what MAP and UNMAP hold, for reading. It guards the windows of the process's
+ *	containers, which are changed with &tce_space.lock held as well, and @regions,
+ *	which are changed with @region_lock held as well. Only tce_process_take_last()
+ *	does without it, because nothing can be mapped by then
+ * @registering: serializes REGISTER; held while pages are pinned, for as long as the
  *	client likes
  * @region_lock: guards the registrations, and @listed
  * @regions: v2: tree of struct tce_region by address; no two overlap
  * @listed: regions that are in the kernel's list
- * @rcu: for who comes by a container that is gone, and takes @map_lock
+ * @rcu: a lookup may take the @map_lock of a container's process after both are gone
  */
 struct tce_process {
 	struct list_head list;
