@@ -99,6 +99,7 @@ static int map_exchange(struct tce_map *map, const unsigned long *hpas,
 	struct tce_table *table = map->table;
 	unsigned long step = 1UL << table->tbl->it_page_shift;
 	unsigned long from = map->done, ua = map_ua(map, from), i;
+	unsigned long entry = map->first + from;
 	enum dma_data_direction dir = map->dir;
 	bool v2 = table->mem->v2, write = tce_dir_writes(dir);
 	struct tce_entry now;
@@ -109,7 +110,7 @@ static int map_exchange(struct tce_map *map, const unsigned long *hpas,
 		now.hpa = hpas[i];
 		now.dir = dir;
 		now.cookie = tce_mem_cookie(v2, ua, hpas[i], write);
-		rc = tce_entry_swap(table, map->first + from + i, &cell[i], &now);
+		rc = tce_entry_swap(table, entry + i, &cell[i], &now);
 		if (unlikely(rc))
 			break;
 		if (unlikely(now.cookie)) {
@@ -239,22 +240,18 @@ static int map_chunk(struct tce_map *map, unsigned long *hpas, unsigned long n,
 /* Map @n entries. If this fails after the first was written, none of them is mapped. */
 static int map_entries(struct tce_map *map, unsigned long n)
 {
-	unsigned long few[TCE_CHUNK_STACK] __uninitialized, *hpas = few;
-	unsigned long max = TCE_CHUNK_STACK;
+	unsigned long few[TCE_CHUNK_STACK] __uninitialized, *many = NULL;
+	unsigned long max = min(n, TCE_CHUNK);
 	int rc;
 
-	if (n > TCE_CHUNK_STACK) {
-		max = min(n, TCE_CHUNK);
-		hpas = kmalloc_array(max, sizeof(*hpas),
+	if (n > TCE_CHUNK_STACK)
+		many = kmalloc_array(max, sizeof(*many),
 				     GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY);
-		if (!hpas) {
-			max = TCE_CHUNK_STACK;
-			hpas = few;
-		}
-	}
+	if (!many)
+		max = TCE_CHUNK_STACK;
 
 	for (;;) {
-		rc = map_chunk(map, hpas, n, max);
+		rc = map_chunk(map, many ?: few, n, max);
 		if (rc || map->done == n)
 			break;
 		if (fatal_signal_pending(current)) {
@@ -268,8 +265,7 @@ static int map_entries(struct tce_map *map, unsigned long n)
 	if (rc && map->done)
 		tce_unmap_entries(map->table, map->first, n, false);
 
-	if (hpas != few)
-		kfree(hpas);
+	kfree(many);
 	return rc;
 }
 
