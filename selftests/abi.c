@@ -3,7 +3,518 @@
  * The shape of the API: which command exists where, which structures, flags and
  * pointers it takes, who may call it, and with which errno it refuses.
  */
-#include "abi/abi.h"
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
-TESTS_MAIN("abi", &container_rows, &command_rows, &argument_rows, &owner_rows,
-	   &log_rows)
+#include "test.h"
+
+#define INFO_V1_SIZE	16	/* before ddw was added */
+#define INFO_SIZE	32
+#define BAD_POINTER	((void *)8)
+
+/* Only type and number: the direction bits of _IO() differ by architecture. */
+#define expect_number(nr, cmd)	expect_eq(';' << 8 | (nr), (cmd) & 0xffff)
+
+/* Structures, extensions, and the states of a container. */
+
+static void sizes(struct tce *t __attribute__((unused)))
+{
+	expect_eq(INFO_SIZE, sizeof(struct vfio_iommu_spapr_tce_info));
+	expect_eq(24, sizeof(struct vfio_iommu_spapr_register_memory));
+	expect_eq(40, sizeof(struct vfio_iommu_spapr_tce_create));
+	expect_eq(16, sizeof(struct vfio_iommu_spapr_tce_remove));
+	expect_eq(40, sizeof(struct vfio_eeh_pe_op));
+	expect_eq(32, sizeof(struct vfio_iommu_type1_dma_map));
+	expect_eq(24, sizeof(struct vfio_iommu_type1_dma_unmap));
+	expect_number(112, VFIO_IOMMU_SPAPR_TCE_GET_INFO);
+	expect_number(113, VFIO_IOMMU_MAP_DMA);
+	expect_number(114, VFIO_IOMMU_UNMAP_DMA);
+	expect_number(115, VFIO_IOMMU_ENABLE);
+	expect_number(116, VFIO_IOMMU_DISABLE);
+	expect_number(117, VFIO_IOMMU_SPAPR_REGISTER_MEMORY);
+	expect_number(118, VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY);
+	expect_number(119, VFIO_IOMMU_SPAPR_TCE_CREATE);
+	expect_number(120, VFIO_IOMMU_SPAPR_TCE_REMOVE);
+	expect_number(121, VFIO_EEH_PE_OP);
+}
+
+static void expect_extensions(int container)
+{
+	long eeh = __check_extension(container, VFIO_EEH);
+
+	/* DPDK counts an extension only if the answer is exactly 1. */
+	expect_rc(1, __check_extension(container, V1_IOMMU));
+	expect_rc(1, __check_extension(container, V2_IOMMU));
+	expect(eeh == 0 || eeh == 1);
+	expect_rc(0, __check_extension(container, VFIO_TYPE1_IOMMU));
+	expect_rc(0, __check_extension(container, VFIO_TYPE1v2_IOMMU));
+	expect_rc(0, __check_extension(container, VFIO_DMA_CC_IOMMU));
+	expect_rc(0, __check_extension(container, 0));
+	expect_rc(0, __check_extension(container, 1000));
+	expect_rc(0, __check_extension(container, -1));
+}
+
+static void no_group(struct tce *t __attribute__((unused)))
+{
+	struct vfio_iommu_spapr_tce_info info;
+	int c = open_container();
+
+	expect_rc(-EINVAL, __set_iommu(c, V1_IOMMU));
+	expect_rc(-EINVAL, __set_iommu(c, V2_IOMMU));
+	expect_rc(-EINVAL, __get_info(c, &info));
+	expect_rc(-EINVAL, __enable(c));
+	expect_extensions(c);
+}
+
+static void set_iommu_fallback(struct tce *t __attribute__((unused)))
+{
+	int c = open_container(), g = open_group(0);
+
+	set_container(g, c);
+	/* QEMU goes on with the next type after any errno. */
+	expect_rc(-ENODEV, __set_iommu(c, VFIO_TYPE1v2_IOMMU));
+	expect_rc(-ENODEV, __set_iommu(c, 1000));
+	/* Known as an extension, and still no type. */
+	expect(__set_iommu(c, VFIO_EEH) < 0);
+	set_iommu(c, V1_IOMMU);
+	expect_rc(-EINVAL, __set_iommu(c, V1_IOMMU));
+	expect_rc(-EINVAL, __set_iommu(c, V2_IOMMU));
+	expect_extensions(c);
+}
+
+static void cycles(struct tce *t __attribute__((unused)))
+{
+	struct vfio_iommu_spapr_tce_info info;
+	uint64_t before = locked();
+	int c = open_container(), g, i;
+	uint8_t *mem = alloc(64 * KiB, 64 * KiB);
+
+	for (i = 0; i < 12; i++) {
+		bool v2 = i % 2;
+
+		g = open_group(0);
+		set_container(g, c);
+		set_iommu(c, v2 ? V2_IOMMU : V1_IOMMU);
+		get_info(c, &info);
+		/* On and off leave something mapped, registered, enabled. */
+		if (i % 4 < 2) {
+			if (v2)
+				register_mem(c, mem, 64 * KiB);
+			else
+				enable(c);
+			map(c, mem, info.dma32_window_start, 64 * KiB, RW);
+		}
+		/* Closing the group detaches it as well. */
+		if (i % 3)
+			unset_container(g);
+		close(g);
+		expect_eq(before, locked());
+		expect_rc(-EINVAL, __get_info(c, &info));
+	}
+}
+
+/* Which command exists where. */
+
+static void info_short(struct tce *t)
+{
+	const unsigned long cmd = VFIO_IOMMU_SPAPR_TCE_GET_INFO;
+	struct {
+		struct vfio_iommu_spapr_tce_info info;
+		uint8_t guard[32];
+	} arg;
+	struct vfio_iommu_spapr_tce_info *info = &arg.info;
+	uint8_t ff[sizeof(arg)];
+	uint32_t argsz;
+
+	memset(ff, 0xff, sizeof(ff));
+	for (argsz = 0; argsz <= INFO_SIZE + 8; argsz++) {
+		memset(&arg, 0xff, sizeof(arg));
+		info->argsz = argsz;
+		if (argsz < INFO_V1_SIZE) {
+			expect_rc(-EINVAL, __raw(t->container, cmd, &arg));
+			continue;
+		}
+		expect_rc(0, __raw(t->container, cmd, &arg));
+		expect_eq(t->info.dma32_window_start, info->dma32_window_start);
+		expect_eq(t->info.dma32_window_size, info->dma32_window_size);
+		/* Nothing beyond what the caller said it has room for. */
+		if (argsz < INFO_SIZE)
+			expect(!memcmp(&info->ddw, ff, sizeof(info->ddw)));
+		else
+			expect(!memcmp(&info->ddw, &t->info.ddw,
+				       sizeof(info->ddw)));
+		expect(!memcmp(arg.guard, ff, sizeof(arg.guard)));
+	}
+}
+
+static void info(struct tce *t)
+{
+	if (t->version == 1) {
+		expect_eq(0, t->info.flags);
+		expect(t->info.dma32_window_size);
+		expect_eq(0, t->info.ddw.pgsizes);
+		expect_eq(0, t->info.ddw.max_dynamic_windows_supported);
+		expect_eq(0, t->info.ddw.levels);
+		return;
+	}
+	expect_eq(VFIO_IOMMU_SPAPR_INFO_DDW, t->info.flags);
+	expect(t->info.dma32_window_size);
+	expect(has_shift(t, 12));
+	expect(t->info.ddw.max_dynamic_windows_supported >= 1);
+	expect(t->info.ddw.levels >= 1);
+	note("window %#x..%#x, page sizes %#llx, %u windows, %u levels",
+	     t->info.dma32_window_start,
+	     t->info.dma32_window_start + t->info.dma32_window_size - 1,
+	     t->info.ddw.pgsizes, t->info.ddw.max_dynamic_windows_supported,
+	     t->info.ddw.levels);
+}
+
+static void unknown_commands(struct tce *t)
+{
+	uint8_t arg[64] = { sizeof(arg) };
+	int nr;
+
+	for (nr = 22; nr < 32; nr++)
+		expect_rc(-ENOTTY, __raw(t->container,
+					 _IO(VFIO_TYPE, VFIO_BASE + nr), arg));
+	/* The number of GET_INFO with another type. */
+	expect_rc(-ENOTTY, __raw(t->container, _IO('V', VFIO_BASE + 12), arg));
+}
+
+static void v1_has_no_v2(struct tce *t)
+{
+	uint8_t *mem = alloc(host.page, host.page);
+	uint64_t start;
+
+	expect_rc(-ENOTTY, __register(t->container, mem, host.page));
+	expect_rc(-ENOTTY, __unregister(t->container, mem, host.page));
+	expect_rc(-ENOTTY, __create(t->container, 12, GiB, 1, &start));
+	expect_rc(-ENOTTY, __remove(t->container, 0));
+	enable(t->container);
+	expect_rc(-ENOTTY, __register(t->container, mem, host.page));
+	expect_rc(-ENOTTY, __remove(t->container, 0));
+}
+
+static void v2_has_no_v1(struct tce *t)
+{
+	uint64_t before = locked();
+
+	expect_rc(-ENOTTY, __enable(t->container));
+	expect_rc(-ENOTTY, __disable(t->container));
+	expect_eq(before, locked());
+}
+
+static void not_enabled(struct tce *t)
+{
+	uint8_t *mem = alloc(host.page, host.page);
+	uint64_t before = locked();
+
+	expect_rc(-EPERM, __map(t->container, mem, 0, host.page, RW));
+	expect_rc(-EPERM, __unmap(t->container, 0, host.page));
+	if (t->version == 2)
+		expect_rc(-EPERM, __unregister(t->container, mem, host.page));
+	expect_eq(before, locked());
+}
+
+/* Sizes, flags and pointers of arguments. */
+
+/*
+ * Calls @cmd with each argsz below @size, then with each flag that is not in
+ * @flags, then with bad pointers: all must be refused. @arg is valid otherwise, and a
+ * newer, longer structure is none of our business.
+ */
+static void refuse_arguments(int container, unsigned long cmd, void *arg, uint32_t size,
+			     uint32_t flags)
+{
+	uint32_t *argsz = arg, *flag = argsz + 1, good = *flag;
+	uint64_t before = locked();
+	int bit;
+
+	for (*argsz = 0; *argsz < size; (*argsz)++)
+		expect_rc(-EINVAL, __raw(container, cmd, arg));
+	for (bit = 0; bit < 32; bit++) {
+		if (flags & (1u << bit))
+			continue;
+		*flag = good | 1u << bit;
+		expect_rc(-EINVAL, __raw(container, cmd, arg));
+	}
+	*flag = good;
+	expect_rc(-EFAULT, __raw(container, cmd, NULL));
+	expect_rc(-EFAULT, __raw(container, cmd, BAD_POINTER));
+	expect_eq(before, locked());
+	*argsz = size + 100;
+	expect_rc(0, __raw(container, cmd, arg));
+}
+
+static void arguments_v2(struct tce *t, struct vfio_iommu_spapr_register_memory *reg)
+{
+	struct vfio_iommu_spapr_tce_remove first = {
+		.start_addr = t->info.dma32_window_start,
+	};
+	struct vfio_iommu_spapr_tce_create window = {
+		.page_shift = 12, .window_size = 256 * MiB, .levels = 1,
+	};
+	int c = t->container;
+
+	refuse_arguments(c, VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, reg, sizeof(*reg), 0);
+	refuse_arguments(c, VFIO_IOMMU_SPAPR_TCE_REMOVE, &first, sizeof(first), 0);
+	expect_rc(-EINVAL, __raw(c, VFIO_IOMMU_SPAPR_TCE_REMOVE, &first));
+	refuse_arguments(c, VFIO_IOMMU_SPAPR_TCE_CREATE, &window, sizeof(window), 0);
+}
+
+static void arguments(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	struct vfio_iommu_spapr_register_memory reg = {
+		.vaddr = (uintptr_t)mem, .size = CHUNK,
+	};
+	struct vfio_iommu_type1_dma_map map = {
+		.flags = RW, .vaddr = (uintptr_t)mem, .iova = base(t), .size = CHUNK,
+	};
+	struct vfio_iommu_type1_dma_unmap unmap = { .iova = base(t), .size = CHUNK };
+	int c = t->container;
+
+	if (t->version == 2)
+		refuse_arguments(c, VFIO_IOMMU_SPAPR_REGISTER_MEMORY, &reg, sizeof(reg), 0);
+	else
+		enable(c);
+	/* The default window comes with it. */
+	expect_rc(0, __unmap(c, base(t), CHUNK));
+	refuse_arguments(c, VFIO_IOMMU_MAP_DMA, &map, sizeof(map), RW);
+	/* A mapping with no permission at all is not a mapping. */
+	map.flags = 0;
+	expect_rc(-EINVAL, __raw(c, VFIO_IOMMU_MAP_DMA, &map));
+	refuse_arguments(c, VFIO_IOMMU_UNMAP_DMA, &unmap, sizeof(unmap), 0);
+	if (t->version == 2)
+		arguments_v2(t, &reg);
+}
+
+static void info_pointer(struct tce *t)
+{
+	uint8_t *ro = mmap(NULL, host.page, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	*(uint32_t *)ro = INFO_SIZE;
+	mprotect(ro, host.page, PROT_READ);
+	expect_rc(-EFAULT, __raw(t->container, VFIO_IOMMU_SPAPR_TCE_GET_INFO,
+				 NULL));
+	expect_rc(-EFAULT, __raw(t->container, VFIO_IOMMU_SPAPR_TCE_GET_INFO,
+				 ro));
+}
+
+/* Who may call: the process that the container is bound to. */
+
+static int receive_fd(int socket)
+{
+	char byte, control[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	int fd;
+
+	expect(recvmsg(socket, &msg, 0) == 1 && CMSG_FIRSTHDR(&msg));
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
+	return fd;
+}
+
+static void send_fd(int socket, int fd)
+{
+	char byte = 0, control[CMSG_SPACE(sizeof(int))] = {};
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
+
+	head->cmsg_level = SOL_SOCKET;
+	head->cmsg_type = SCM_RIGHTS;
+	head->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(head), &fd, sizeof(fd));
+	expect(sendmsg(socket, &msg, 0) == 1);
+}
+
+/*
+ * Windows, enabling and registered memory belong to the process that bound the container
+ * to its address space. Another one, which was sent the file, is refused everything but
+ * the question what the container can do. It can't have the device reach memory of its
+ * own, which is at the same address, nor take the owner's away from it.
+ */
+static void over_a_socket(struct tce *t)
+{
+	struct vfio_iommu_spapr_tce_info info;
+	uint8_t *mem = prepare_dma(t, CHUNK);
+	uint64_t at = base(t), before, start;
+	int pair[2], c;
+	pid_t pid;
+
+	expect(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	map(t->container, mem, at, CHUNK, RW);
+	before = locked();
+
+	pid = fork();
+	if (!pid) {
+		close(t->container);
+		c = receive_fd(pair[1]);
+		memset(mem, 0x5a, CHUNK);
+		expect_rc(1, __check_extension(c, V2_IOMMU));
+		expect_rc(-EPERM, __get_info(c, &info));
+		if (t->version == 1) {
+			expect_rc(-EPERM, __enable(c));
+			expect_rc(-EPERM, __disable(c));
+		} else {
+			expect_rc(-EPERM, __register(c, mem, CHUNK));
+			expect_rc(-EPERM, __unregister(c, mem, CHUNK));
+			expect_rc(-EPERM, __create(c, 12, GiB, 1, &start));
+			expect_rc(-EPERM, __remove(c, t->info.dma32_window_start));
+		}
+		expect_rc(-EPERM, __map(c, mem, at, CHUNK, RW));
+		expect_rc(-EPERM, __map(c, mem, at + MiB, CHUNK, RW));
+		expect_rc(-EPERM, __unmap(c, at, CHUNK));
+		expect_rc(-EPERM, __eeh(c, VFIO_EEH_PE_GET_STATE));
+		_exit(0);
+	}
+	send_fd(pair[0], t->container);
+	expect(ends(pid, 60));
+	expect_eq(before, locked());
+	expect(can_write(t, at, mem));
+	expect(can_read(t, at, mem));
+	expect(!can_read(t, at + MiB, mem));
+}
+
+/* Before anything is bound a container may be prepared here and used there. */
+static void handed_over(struct tce *t)
+{
+	struct vfio_iommu_spapr_tce_info info;
+	int c = t->container;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		uint8_t *mem = alloc(64 * KiB, 64 * KiB);
+		struct tce child = *t;
+
+		get_info(c, &info);
+		allow(&child, mem, 64 * KiB);
+		map(c, mem, t->info.dma32_window_start, 64 * KiB, RW);
+		unmap(c, t->info.dma32_window_start, 64 * KiB);
+		_exit(0);
+	}
+	expect(ends(pid, 60));
+	/* Now it is bound, though its owner is gone. */
+	expect_rc(-EPERM, __get_info(c, &info));
+}
+
+/* What the kernel's log is told. */
+
+/* The kernel's log, from here on */
+static int log_open(void)
+{
+	int fd;
+
+	if (geteuid())
+		skip("the log is for root to read");
+	fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		skip("this kernel has no /dev/kmsg");
+	lseek(fd, 0, SEEK_END);
+	return fd;
+}
+
+/* EPIPE: some were lost, and this is no count. */
+static unsigned int lines_with(int fd, const char *text)
+{
+	unsigned int count = 0;
+	char line[2048];
+	ssize_t len;
+
+	while ((len = read(fd, line, sizeof(line) - 1)) > 0) {
+		line[len] = '\0';
+		count += strstr(line, text) != NULL;
+	}
+	expect(len < 0 && errno == EAGAIN);
+	return count;
+}
+
+/* A client may be refused as often as it likes; nobody has to read of it. */
+static void quiet(struct tce *t)
+{
+	uint8_t *mem = alloc(64 * KiB, 64 * KiB);
+	uint64_t at = t->info.dma32_window_start, start;
+	int c = t->container, log = log_open(), i;
+	unsigned int count;
+
+	allow(t, mem, 64 * KiB);
+	for (i = 0; i < 200; i++) {
+		expect(__map(c, NULL, at, 64 * KiB, RW) < 0);
+		expect(__map(c, mem, at + 1, 64 * KiB, RW) < 0);
+		expect(__map(c, mem, -4096ULL, 64 * KiB, RW) < 0);
+		expect(__unmap(c, -4096ULL, 4096) < 0);
+		expect(__set_container(t->group, c) < 0);
+		expect(__set_iommu(c, 99) < 0);
+		if (t->version == 2) {
+			expect(__register(c, NULL, -1) < 0);
+			expect(__register(c, mem, 64 * KiB) < 0);
+			expect(__unregister(c, mem, 4096) < 0);
+			expect(__create(c, 13, GiB, 1, &start) < 0);
+			expect(__create(c, 12, GiB, 100, &start) < 0);
+			expect(__remove(c, 12345) < 0);
+		} else {
+			expect(__enable(c) < 0);
+		}
+	}
+	count = lines_with(log, "tce");
+	note("%u messages", count);
+	expect(count <= 10);
+}
+
+/*
+ * The platform tells of each window that comes or goes, as often as it may. We don't.
+ */
+static void windows_told(struct tce *t)
+{
+	int log = log_open(), i;
+	uint64_t start;
+
+	remove_window(t->container, t->info.dma32_window_start);
+	for (i = 0; i < 100; i++) {
+		create(t->container, 12, 256 * MiB, 1, &start);
+		remove_window(t->container, start);
+	}
+	expect_eq(0, lines_with(log, ";vfio_iommu_spapr_tce:"));
+}
+
+static const struct test tests[] = {
+	{ "structures and numbers are those of the documented API", sizes,
+	  BARE },
+	{ "a container without a group takes no command but CHECK_EXTENSION", no_group, BARE },
+	{ "SET_IOMMU works after a refused type, and once", set_iommu_fallback,
+	  BARE },
+	{ "one container fd survives attach and SET_IOMMU cycles", cycles,
+	  BARE },
+	{ "GET_INFO takes every argsz from 16 and writes no more than that",
+	  info_short, BOTH },
+	{ "GET_INFO tells the window, and the dynamic ones of v2", info, BOTH },
+	{ "unknown commands are ENOTTY", unknown_commands, BOTH },
+	{ "commands of v2 are ENOTTY", v1_has_no_v2, V1 },
+	{ "commands of v1 are ENOTTY", v2_has_no_v1, V2 },
+	{ "MAP, UNMAP and UNREGISTER are EPERM before memory is allowed", not_enabled,
+	  BOTH },
+	{ "GET_INFO refuses bad pointers", info_pointer, BOTH },
+	{ "each command refuses bad argsz, flags and pointers", arguments, BOTH },
+	{ "another process, passed the container over a socket, is refused and changes nothing",
+	  over_a_socket, BOTH | DMA },
+	{ "a container that is not bound yet can be handed to another process",
+	  handed_over, BOTH },
+	{ "a client who is refused does not fill the log", quiet, BOTH },
+	{ "windows that come and go are not told to the log by us",
+	  windows_told, V2 },
+};
+
+TEST_MAIN("abi", tests)

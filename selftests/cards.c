@@ -235,8 +235,7 @@ static void grows(void *arg)
 /* @client is killed when it has its cards, or by the kernel in the control group @group. */
 static void end_all(void (*client)(void *), const char *group)
 {
-	volatile bool *flags = mmap(NULL, host.page, PROT_READ | PROT_WRITE,
-				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	volatile bool *flags = alloc_shared(host.page);
 	struct cards cards = { &shapes[1], 0, host.devices - 1, flags, flags + 1 };
 	uint64_t free = 0, times = knob("CARD_TIMES", 5), i;
 	long pins = pinned();
@@ -244,7 +243,6 @@ static void end_all(void (*client)(void *), const char *group)
 	int status;
 	pid_t pid;
 
-	expect(flags != MAP_FAILED);
 	/* the first ones fill caches */
 	for (i = 0; i < times + 2; i++) {
 		if (i == 2)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What existing clients do, call by call: DPDK, SPDK, QEMU, and the example of
- * the kernel's old documentation. A row here breaks when a client would break.
+ * What existing clients do, call by call: DPDK and QEMU. A row here breaks when a
+ * client would break.
  */
 #define _GNU_SOURCE
 #include <string.h>
@@ -11,7 +11,6 @@
 
 #include "test.h"
 
-#define CHUNK		(64 * KiB)
 #define SEGMENT		(2 * MiB)
 #define QEMU_DDW	0x0800000000000000ULL
 
@@ -97,75 +96,6 @@ static void dpdk(struct tce *t __attribute__((unused)))
 	}
 }
 
-/* 18.11 to 19.05 unregistered first. */
-static void dpdk_old_order(struct tce *t __attribute__((unused)))
-{
-	int c = open_container(), g = open_group(0);
-	uint8_t *mem = alloc(SEGMENT, SEGMENT);
-
-	dpdk_setup(c, g, dpdk_window());
-	register_mem(c, mem, SEGMENT);
-	map(c, mem, 0, SEGMENT, RW);
-	unregister_mem(c, mem, SEGMENT);
-	unmap(c, 0, SEGMENT);
-}
-
-static void dpdk_va(struct tce *t __attribute__((unused)))
-{
-	int c = open_container(), g = open_group(0);
-	uint8_t *mem = alloc(SEGMENT, SEGMENT);
-	struct tce u = { .container = c, .group = g, .version = 2 };
-	uint64_t va = (uintptr_t)mem, size = 1;
-
-	if (!host.powernv)
-		skip("the hypervisor offers no window of that size");
-	/* IOVA is VA: the window reaches above the highest segment. */
-	while (size <= va + SEGMENT)
-		size <<= 1;
-	dpdk_setup(c, g, size);
-	register_mem(c, mem, SEGMENT);
-	map(c, mem, va, SEGMENT, RW);
-	if (!host.wide)
-		skip("the device cannot address the window");
-	expect_rc(0, edu_open(&u.edu, g, 0));
-	u.bounce = mem;
-	u.bounce_iova = va;
-	expect(can_write(&u, va + CHUNK, mem + CHUNK));
-}
-
-/* rte_vfio_container_create(): the default window as it is. */
-static void dpdk_custom(struct tce *t)
-{
-	uint8_t *mem = alloc(SEGMENT, SEGMENT);
-	uint64_t iova = t->info.dma32_window_start + GiB / 8;
-
-	register_mem(t->container, mem, SEGMENT);
-	map(t->container, mem, iova, SEGMENT, RW);
-	t->bounce = mem;
-	t->bounce_iova = iova;
-	expect(can_write(t, iova + CHUNK, mem + CHUNK));
-	/* Piecewise unmapping, of which the UNREGISTER fails. */
-	unmap(t->container, iova + MiB, MiB);
-	expect_rc(-ENOENT, __unregister(t->container, mem + MiB, MiB));
-	unmap(t->container, iova, MiB);
-	unregister_mem(t->container, mem, SEGMENT);
-}
-
-/* Memory which DPDK does not own: SPDK ignores that it fails. */
-static void spdk(struct tce *t __attribute__((unused)))
-{
-	int c = open_container(), g = open_group(0);
-	uint8_t *mem = alloc(SEGMENT, SEGMENT), *ext = alloc(SEGMENT, SEGMENT);
-
-	dpdk_setup(c, g, dpdk_window());
-	register_mem(c, mem, SEGMENT);
-	map(c, mem, 0, SEGMENT, RW);
-	expect_rc(-EINVAL, __map(c, ext, SEGMENT, SEGMENT, RW));
-	unmap(c, SEGMENT, SEGMENT);
-	unmap(c, 0, SEGMENT);
-	unregister_mem(c, mem, SEGMENT);
-}
-
 /* QEMU's way of asking: the first type with a non-zero answer is taken. */
 static void qemu_attach(int c, int g)
 {
@@ -240,6 +170,10 @@ static void qemu(struct tce *t __attribute__((unused)))
 	for (i = 0; i < 32; i++)
 		unmap(c, i * 4096, 4096);
 	expect(!can_write(&u, 4096, ram + 4096));
+	/* A guest's IOMMU page of 64K over host pages of 4K: one call for all. */
+	map(c, ram + CHUNK, CHUNK, CHUNK, RW);
+	expect(can_write(&u, CHUNK + 0xf000, ram + CHUNK + 0xf000));
+	unmap(c, CHUNK, CHUNK);
 
 	/* The guest's driver asks for a DDW and maps all its memory there. */
 	if (host.powernv && has_shift(&u, base_shift())) {
@@ -271,146 +205,10 @@ static void qemu(struct tce *t __attribute__((unused)))
 	close(c);
 }
 
-/* Never mapped: UNMAP of all must return 0 before QEMU removes the window. */
-static void qemu_empty_window(struct tce *t)
-{
-	uint8_t *ram = alloc(MiB, CHUNK);
-	uint64_t start;
-
-	register_mem(t->container, ram, MiB);
-	remove_window(t->container, t->info.dma32_window_start);
-	start = qemu_window(t->container, 12, GiB, t->info.ddw.levels);
-	unmap(t->container, start, GiB);
-	remove_window(t->container, start);
-}
-
-/* One guest IOMMU page of 64K over host pages of 4K: one call for all. */
-static void qemu_small_host_pages(struct tce *t)
-{
-	uint8_t *ram = alloc(MiB, CHUNK);
-	uint64_t start;
-	int i;
-
-	register_mem(t->container, ram, MiB);
-	remove_window(t->container, t->info.dma32_window_start);
-	create(t->container, 12, GiB, 1, &start);
-	for (i = 0; i < 16; i++)
-		map(t->container, ram + i * CHUNK, start + i * CHUNK, CHUNK, RW);
-	t->bounce = ram;
-	t->bounce_iova = start;
-	expect(can_write(t, start + 3 * CHUNK + 0xf000, ram + 3 * CHUNK + 0xf000));
-	for (i = 0; i < 16; i++)
-		unmap(t->container, start + i * CHUNK, CHUNK);
-}
-
-static void qemu_v1(struct tce *t __attribute__((unused)))
-{
-	int c = open_container(), g = open_group(0), i;
-	uint64_t before = locked(), start;
-	uint8_t *ram = alloc(MiB, CHUNK);
-	struct tce u = { .container = c, .group = g, .version = 1 };
-
-	set_container(g, c);
-	set_iommu(c, V1_IOMMU);
-	enable(c);
-	get_info(c, &u.info);
-	start = u.info.dma32_window_start;
-	expect_rc(0, edu_open(&u.edu, g, 0));
-	for (i = 0; i < 16; i++)
-		map(c, ram + i * 4096, start + i * 4096, 4096, RW);
-	u.bounce = ram;
-	u.bounce_iova = start;
-	expect(can_write(&u, start + 8192, ram + 8192));
-	for (i = 0; i < 16; i++)
-		unmap(c, start + i * 4096, 4096);
-	/* It never disables, it relies on close. */
-	edu_close(&u.edu);
-	unset_container(g);
-	close(g);
-	close(c);
-	expect_eq(before, locked());
-}
-
-/* A failed join makes QEMU try the next container, then a new one. */
-static void qemu_second_group(struct tce *t)
-{
-	uint8_t *mem = alloc(MiB, CHUNK);
-	int other;
-
-	register_mem(t->container, mem, MiB);
-	map(t->container, mem, t->info.dma32_window_start, MiB, RW);
-	if (!__set_container(t->group2, t->container)) {
-		expect(host.powernv);
-		return;
-	}
-	other = open_container();
-	qemu_attach(other, t->group2);
-	register_mem(other, mem, MiB);
-	map(other, mem, t->info.dma32_window_start, MiB, RW);
-}
-
-static void qemu_eeh(struct tce *t)
-{
-	if (!__check_extension(t->container, VFIO_EEH))
-		skip("this host has no EEH");
-	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_ENABLE));
-	expect(__eeh(t->container, VFIO_EEH_PE_GET_STATE) >= 0);
-	/* A guest's machine is reset: enable once more. */
-	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_ENABLE));
-}
-
-/* The example of Documentation/driver-api/vfio.rst, without its device. */
-static void documentation(struct tce *t __attribute__((unused)))
-{
-	struct vfio_iommu_spapr_tce_info info;
-	struct vfio_eeh_pe_op op = {
-		.argsz = sizeof(op), .op = VFIO_EEH_PE_INJECT_ERR,
-	};
-	int c = open_container(), g = open_group(0), eeh;
-	uint8_t *mem;
-
-	eeh = __check_extension(c, VFIO_EEH);
-	expect_rc(1, __check_extension(c, V1_IOMMU));
-	set_container(g, c);
-	set_iommu(c, V1_IOMMU);
-	get_info(c, &info);
-	enable(c);
-	mem = mmap(NULL, MiB, PROT_READ | PROT_WRITE, MAP_PRIVATE |
-		   MAP_ANONYMOUS, 0, 0);
-	expect(mem != MAP_FAILED);
-	map(c, mem, info.dma32_window_start, MiB, RW);
-	if (eeh) {
-		expect_rc(0, __eeh(c, VFIO_EEH_PE_ENABLE));
-		expect_rc(0, __eeh(c, VFIO_EEH_PE_GET_STATE));
-		/* Emulated hardware may or may not offer it. */
-		note("INJECT_ERR: %ld", __raw(c, VFIO_EEH_PE_OP, &op));
-		expect_rc(0, __eeh(c, VFIO_EEH_PE_UNFREEZE_IO));
-		expect_rc(0, __eeh(c, VFIO_EEH_PE_UNFREEZE_DMA));
-		expect_rc(0, __eeh(c, VFIO_EEH_PE_RESET_HOT));
-		expect_rc(0, __eeh(c, VFIO_EEH_PE_RESET_DEACTIVATE));
-		expect_rc(0, __eeh(c, VFIO_EEH_PE_CONFIGURE));
-	}
-	unmap(c, info.dma32_window_start, MiB);
-}
-
 static const struct test tests[] = {
 	{ "DPDK: set-up, hotplug of memory, and again on the same container",
 	  dpdk, BARE },
-	{ "DPDK: IOVA as VA in one big window", dpdk_va, BARE },
-	{ "DPDK: custom container with the default window", dpdk_custom,
-	  V2 | DMA },
-	{ "SPDK: MAP without REGISTER fails and nothing else", spdk, BARE },
 	{ "QEMU: guest windows from boot to end", qemu, BARE },
-	{ "QEMU: a window that was never used", qemu_empty_window, V2 },
-	{ "QEMU: one guest IOMMU page over many host pages",
-	  qemu_small_host_pages, V2 | DMA },
-	{ "QEMU: v1, ended by close", qemu_v1, BARE },
-	{ "QEMU: second group in the same container or in a new one",
-	  qemu_second_group, V2 | TWO },
-	{ "QEMU: EEH of one group", qemu_eeh, BOTH },
-	{ "the kernel documentation's example", documentation, BARE },
-	{ "DPDK: UNREGISTER before UNMAP", dpdk_old_order,
-	  BARE | DANGEROUS },
 };
 
 TEST_MAIN("clients", tests)

@@ -3,6 +3,578 @@
  * MAP and UNMAP, judged by what the device can then reach. What a driver says
  * about a mapping proves little; memory that changed, or did not, proves it.
  */
-#include "dma/dma.h"
+#define _GNU_SOURCE
+#include <linux/mman.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-TESTS_MAIN("dma", &reach_rows, &unmap_rows, &bounds_rows, &refusal_rows, &memory_rows)
+#include "test.h"
+
+static uint64_t window_end(const struct tce *t)
+{
+	return t->info.dma32_window_start + (uint64_t)t->info.dma32_window_size;
+}
+
+/* What the device reaches, and with which permissions. */
+
+static void need_reach(uint64_t iova)
+{
+	if (iova >= 256 * MiB && !host.wide)
+		skip("the device cannot address %#llx",
+		     (unsigned long long)iova);
+}
+
+static void round_trip(struct tce *t)
+{
+	static const struct {
+		size_t from, to, len;
+	} copy[] = {
+		{ 0, 0, 2048 },
+		{ 0x123, 0x457, 1999 },
+		{ 4096 - 1000, 8192 - 24, 2048 },	/* over page boundaries */
+		{ 65536 - 2048, 65536 - 2048, 2048 },	/* up to the end */
+		{ 17, 5, 4 },
+	};
+	uint8_t *from = alloc(CHUNK, CHUNK), *to = alloc(CHUNK, CHUNK);
+	uint8_t *want = alloc(CHUNK, CHUNK);
+	size_t i;
+
+	allow(t, from, CHUNK);
+	allow(t, to, CHUNK);
+	map(t->container, from, base(t), CHUNK, R);
+	map(t->container, to, base(t) + CHUNK, CHUNK, RW);
+	fill(from, CHUNK, 1);
+	for (i = 0; i < sizeof(copy) / sizeof(*copy); i++) {
+		fill(to, CHUNK, 2 + i);
+		fill(want, CHUNK, 2 + i);
+		memcpy(want + copy[i].to, from + copy[i].from, copy[i].len);
+		edu_copy(&t->edu, base(t) + copy[i].from,
+			 base(t) + CHUNK + copy[i].to, copy[i].len);
+		/* Byte by byte, and nothing around it. */
+		expect(!memcmp(to, want, CHUNK));
+		expect(filled(from, CHUNK, 1));
+	}
+}
+
+static void many_pages(struct tce *t)
+{
+	const size_t size = 4 * MiB;
+	uint8_t *mem = prepare_dma(t, size);
+
+	map(t->container, mem, base(t), size, RW);
+	expect(can_read(t, base(t), mem));
+	expect(can_write(t, base(t) + size / 2 - 512, mem + size / 2 - 512));
+	expect(can_write(t, base(t) + size - PROBE, mem + size - PROBE));
+	unmap(t->container, base(t), size);
+	expect(!can_write(t, base(t), mem));
+	expect(!can_write(t, base(t) + size / 2 - 512, mem + size / 2 - 512));
+	expect(!can_write(t, base(t) + size - PROBE, mem + size - PROBE));
+}
+
+static void write_only_hides(struct tce *t)
+{
+	uint8_t *mem = prepare_dma(t, CHUNK);
+
+	if (host.powernv)
+		skip("the platform makes every writable entry readable");
+	map(t->container, mem, base(t), CHUNK, W);
+	expect(!can_read(t, base(t), mem));
+}
+
+static void permissions_change(struct tce *t)
+{
+	uint8_t *mem = prepare_dma(t, CHUNK);
+
+	map(t->container, mem, base(t), CHUNK, RW);
+	expect(can_write(t, base(t), mem));
+	map(t->container, mem, base(t), CHUNK, R);
+	expect(can_read(t, base(t), mem));
+	expect(!can_write(t, base(t), mem));
+	expect(!can_write(t, base(t) + CHUNK - PROBE, mem + CHUNK - PROBE));
+	map(t->container, mem, base(t), CHUNK, W);
+	expect(can_write(t, base(t), mem));
+}
+
+/* UNMAP, and MAP over a mapping. */
+
+static void unmapped(struct tce *t)
+{
+	uint8_t *mem = prepare_dma(t, CHUNK);
+
+	expect(!can_read(t, base(t), mem));
+	expect(!can_write(t, base(t), mem));
+	map(t->container, mem, base(t), CHUNK, RW);
+	expect(can_read(t, base(t), mem));
+	expect(can_write(t, base(t), mem));
+	unmap(t->container, base(t), CHUNK);
+	expect(!can_read(t, base(t), mem));
+	expect(!can_write(t, base(t), mem));
+	/* And again: nothing of the first time is left in the way. */
+	map(t->container, mem, base(t), CHUNK, RW);
+	expect(can_write(t, base(t), mem));
+}
+
+static void unmap_piece(struct tce *t)
+{
+	uint8_t *mem = prepare_dma(t, 3 * CHUNK);
+
+	map(t->container, mem, base(t), 3 * CHUNK, RW);
+	unmap(t->container, base(t) + CHUNK, CHUNK);
+	/* Nothing is there any more, which is no error. */
+	unmap(t->container, base(t) + CHUNK, CHUNK);
+	expect(can_write(t, base(t) + CHUNK - PROBE, mem + CHUNK - PROBE));
+	expect(!can_write(t, base(t) + CHUNK, mem + CHUNK));
+	expect(!can_write(t, base(t) + 2 * CHUNK - PROBE,
+			  mem + 2 * CHUNK - PROBE));
+	expect(can_write(t, base(t) + 2 * CHUNK, mem + 2 * CHUNK));
+}
+
+static void replaced(struct tce *t)
+{
+	uint8_t *old = prepare_dma(t, CHUNK), *new = alloc(CHUNK, CHUNK);
+
+	allow(t, new, CHUNK);
+	map(t->container, old, base(t), CHUNK, RW);
+	expect(can_write(t, base(t), old));
+	map(t->container, new, base(t), CHUNK, RW);
+	expect(can_write(t, base(t), new));
+	expect(can_read(t, base(t), new));
+	expect(!can_write(t, base(t), old));
+	/* Part of it only. */
+	map(t->container, old, base(t), 4096, RW);
+	expect(can_write(t, base(t), old));
+	expect(can_write(t, base(t) + 4096, new + 4096));
+}
+
+static void pins_follow(struct tce *t)
+{
+	uint8_t *mem = prepare_dma(t, 2 * CHUNK);
+	const long pages = CHUNK / host.page;
+	long before, now;
+	int i;
+
+	before = pinned();
+	if (before < 0)
+		skip("this kernel does not count pinned pages");
+	for (i = 0; i < 20; i++)
+		map(t->container, mem + i % 2 * CHUNK, base(t), CHUNK, RW);
+	/* A CPU page may be pinned by each of the 4K IOMMU pages in it. */
+	now = pinned_settled(before + pages);
+	expect(now >= before + pages &&
+	       now <= before + pages * (long)(host.page / 4096));
+	/* As long as there is one of them, it must be. */
+	unmap(t->container, base(t), CHUNK - 4096);
+	expect_rc(before + 1, pinned_settled(before + 1));
+	expect(can_write(t, base(t) + CHUNK - 4096, mem + 2 * CHUNK - 4096));
+	unmap(t->container, base(t) + CHUNK - 4096, 4096);
+	expect_rc(before, pinned_settled(before));
+}
+
+static void detached(struct tce *t)
+{
+	uint8_t *old = prepare_dma(t, CHUNK), *new = alloc(CHUNK, CHUNK);
+	int version = t->version;
+
+	map(t->container, old, base(t), CHUNK, RW);
+	expect(can_write(t, base(t), old));
+	edu_close(&t->edu);
+	detach(t);
+
+	t->bounce = NULL;
+	attach(t, version);
+	expect_rc(0, edu_open(&t->edu, t->group, 0));
+	bounce_at(t, base(t) - CHUNK);
+	expect(!can_write(t, base(t), old));
+	allow(t, new, CHUNK);
+	map(t->container, new, base(t), CHUNK, RW);
+	expect(can_write(t, base(t), new));
+	expect(!can_write(t, base(t), old));
+}
+
+/* The window's bounds, and misaligned addresses. */
+
+static void last_entry(struct tce *t)
+{
+	uint8_t *mem = prepare_dma(t, CHUNK);
+	uint64_t first = t->info.dma32_window_start, bounce = t->bounce_iova;
+
+	need_reach(window_end(t) - 1);
+	map(t->container, mem, first, 4096, RW);
+	expect(can_write(t, first, mem));
+	map(t->container, mem + 4096, window_end(t) - 4096, 4096, RW);
+	expect(can_write(t, window_end(t) - 4096, mem + 4096));
+	unmap(t->container, first, 4096);
+	unmap(t->container, window_end(t) - 4096, 4096);
+	expect(!can_write(t, first, mem));
+	expect(!can_write(t, window_end(t) - 4096, mem + 4096));
+	/* And with all between them in one call. */
+	map(t->container, mem, first, 4096, RW);
+	map(t->container, mem + 4096, window_end(t) - 4096, 4096, RW);
+	unmap(t->container, first, t->info.dma32_window_size);
+	bounce_at(t, bounce);
+	expect(!can_write(t, first, mem));
+	expect(!can_write(t, window_end(t) - 4096, mem + 4096));
+}
+
+static void outside(struct tce *t)
+{
+	uint8_t *mem = prepare_dma(t, CHUNK);
+	uint64_t start = t->info.dma32_window_start;
+
+	expect_rc(-ENXIO, __map(t->container, mem, window_end(t), 4096, RW));
+	expect_rc(-ENXIO, __unmap(t->container, window_end(t), 4096));
+	expect_rc(-ENXIO, __map(t->container, mem, -4096ULL, 4096, RW));
+	expect_rc(-ENXIO, __unmap(t->container, -4096ULL, 4096));
+	if (start) {
+		expect_rc(-ENXIO, __map(t->container, mem, start - 4096, 4096,
+					RW));
+		expect_rc(-ENXIO, __unmap(t->container, start - 4096, 4096));
+	}
+}
+
+static void past_the_end(struct tce *t)
+{
+	uint8_t *mem = prepare_dma(t, 2 * CHUNK);
+	uint64_t last = window_end(t) - 4096;
+
+	need_reach(last);
+	map(t->container, mem + CHUNK, last, 4096, RW);
+	expect(can_write(t, last, mem + CHUNK));
+	expect_rc(-EINVAL, __map(t->container, mem, last, 8192, RW));
+	expect_rc(-EINVAL, __map(t->container, mem, last, CHUNK, RW));
+	expect_rc(-EINVAL, __map(t->container, mem, last - CHUNK + 8192, CHUNK,
+				 RW));
+	/* iova + size wraps to something below iova, to 0, and to iova. */
+	expect_rc(-EINVAL, __map(t->container, mem, last, -4096ULL, RW));
+	expect_rc(-EINVAL, __map(t->container, mem, last, -last, RW));
+	expect_rc(-EINVAL, __map(t->container, mem, last, -last + 4096, RW));
+	/* Refused before the first entry was written. */
+	expect(can_write(t, last, mem + CHUNK));
+	expect(!can_write(t, last, mem));
+	unmap(t->container, last, 4096);
+	expect(!can_write(t, last, mem));
+	expect(!can_write(t, last - 4096, mem));
+}
+
+static void unmap_past_the_end(struct tce *t)
+{
+	uint8_t *mem = prepare_dma(t, CHUNK);
+	uint64_t last = window_end(t) - 4096;
+
+	need_reach(last);
+	map(t->container, mem, last, 4096, RW);
+	expect_rc(-EINVAL, __unmap(t->container, last, 8192));
+	expect_rc(-EINVAL, __unmap(t->container, last, CHUNK));
+	expect_rc(-EINVAL, __unmap(t->container, t->info.dma32_window_start,
+				   (uint64_t)t->info.dma32_window_size + 4096));
+	expect_rc(-EINVAL, __unmap(t->container, last, -4096ULL));
+	expect_rc(-EINVAL, __unmap(t->container, last, -last));
+	/* Refused as a whole: the mapping is still there. */
+	expect(can_write(t, last, mem));
+}
+
+static void misaligned(struct tce *t)
+{
+	uint8_t *mem = prepare_dma(t, 2 * CHUNK);
+	uint64_t at = base(t);
+
+	expect_rc(-EINVAL, __map(t->container, mem, at + 1, CHUNK, RW));
+	expect_rc(-EINVAL, __map(t->container, mem, at + 2048, CHUNK, RW));
+	expect_rc(-EINVAL, __map(t->container, mem + 1, at, CHUNK, RW));
+	expect_rc(-EINVAL, __map(t->container, mem + 2048, at, CHUNK, RW));
+	expect_rc(-EINVAL, __map(t->container, mem, at, 1, RW));
+	expect_rc(-EINVAL, __map(t->container, mem, at, CHUNK + 2048, RW));
+	expect_rc(-EINVAL, __map(t->container, mem, at, 4095, RW));
+	expect(!can_write(t, at, mem));
+}
+
+static void unmap_misaligned(struct tce *t)
+{
+	uint8_t *mem = prepare_dma(t, 2 * CHUNK);
+	uint64_t at = base(t);
+
+	map(t->container, mem, at, 2 * CHUNK, RW);
+	expect_rc(-EINVAL, __unmap(t->container, at + 1, 4096));
+	expect_rc(-EINVAL, __unmap(t->container, at + 2048, CHUNK));
+	expect_rc(-EINVAL, __unmap(t->container, at, 1));
+	expect_rc(-EINVAL, __unmap(t->container, at, CHUNK + 2048));
+	expect(can_write(t, at, mem));
+	expect(can_write(t, at + CHUNK, mem + CHUNK));
+}
+
+/* What a MAP that is refused changes: nothing. */
+
+static void not_allowed(struct tce *t)
+{
+	uint8_t *mem = prepare_dma(t, CHUNK), *hole = alloc(2 * CHUNK, CHUNK);
+	long rc = t->version == 1 ? -EFAULT : -EINVAL;
+
+	munmap(hole, 2 * CHUNK);
+	expect_rc(rc, __map(t->container, hole, base(t), CHUNK, RW));
+	expect_rc(rc, __map(t->container, NULL, base(t), CHUNK, RW));
+	expect_rc(rc, __map(t->container, (void *)-CHUNK, base(t), CHUNK, RW));
+	/* The kernel's own memory. */
+	expect_rc(rc, __map(t->container, (void *)0xc000000000000000ULL,
+			    base(t), CHUNK, RW));
+	expect(!can_write(t, base(t), mem));
+	if (t->version == 1)
+		return;
+	/* What was registered is not any more. */
+	map(t->container, mem, base(t), CHUNK, RW);
+	unmap(t->container, base(t), CHUNK);
+	unregister_mem(t->container, mem, CHUNK);
+	expect_rc(rc, __map(t->container, mem, base(t), CHUNK, RW));
+	expect(!can_write(t, base(t), mem));
+}
+
+/* Two registrations side by side are as good as one. */
+static void over_two_regions(struct tce *t)
+{
+	uint8_t *mem = alloc(2 * CHUNK, CHUNK);
+
+	bounce_at(t, base(t) - CHUNK);
+	register_mem(t->container, mem, CHUNK);
+	register_mem(t->container, mem + CHUNK, CHUNK);
+	map(t->container, mem, base(t), 2 * CHUNK, RW);
+	expect(can_write(t, base(t) + CHUNK - 512, mem + CHUNK - 512));
+	unmap(t->container, base(t), 2 * CHUNK);
+	unregister_mem(t->container, mem, CHUNK);
+	unregister_mem(t->container, mem + CHUNK, CHUNK);
+}
+
+/*
+ * [good][bad] in one call: v2 finds that the second half is not registered, v1
+ * that there is no memory.
+ */
+static uint8_t *half_bad(struct tce *t)
+{
+	uint8_t *mem = alloc(2 * CHUNK, CHUNK);
+
+	if (t->version == 1)
+		mprotect(mem + CHUNK, CHUNK, PROT_NONE);
+	allow(t, mem, CHUNK);
+	return mem;
+}
+
+static void failed_map_keeps_old(struct tce *t)
+{
+	uint8_t *old = prepare_dma(t, 2 * CHUNK), *mem = half_bad(t);
+	long rc = t->version == 1 ? -EFAULT : -EINVAL, pins;
+
+	map(t->container, old, base(t), 2 * CHUNK, RW);
+	pins = pinned();
+	expect_rc(rc, __map(t->container, mem, base(t), 2 * CHUNK, RW));
+	expect_rc(pins, pinned_settled(pins));
+	expect(can_write(t, base(t), old));
+	expect(can_write(t, base(t) + CHUNK, old + CHUNK));
+	expect(!can_write(t, base(t), mem));
+}
+
+/*
+ * v2: every reason to refuse is found before the first entry is written. What was
+ * mapped stays so, and the new memory counts as unused.
+ */
+static void refused_changes_nothing(struct tce *t)
+{
+	uint8_t *old = prepare_dma(t, 2 * CHUNK), *new = alloc(3 * CHUNK, CHUNK);
+	uint64_t at = base(t), last = window_end(t) - 4096, charged;
+	const struct {
+		const char *reason;
+		uint8_t *va;
+		uint64_t iova, size;
+		uint32_t flags;
+		long rc;
+	} refused[] = {
+		{ "no flag", new, at, CHUNK, 0, -EINVAL },
+		{ "an unknown flag", new, at, CHUNK, RW | 8, -EINVAL },
+		{ "the address is no page's", new, at + 2048, CHUNK, RW,
+		  -EINVAL },
+		{ "the memory is no page", new + 2048, at, CHUNK, RW, -EINVAL },
+		{ "the size is no page's", new, at, CHUNK + 2048, RW, -EINVAL },
+		{ "half is not registered", new, at, 3 * CHUNK, RW, -EINVAL },
+		{ "nothing is registered", new + 2 * CHUNK, at, CHUNK, RW,
+		  -EINVAL },
+		{ "user space ends", new, at, -(uint64_t)(uintptr_t)new, RW,
+		  -EINVAL },
+		{ "the window ends", new, last, CHUNK, RW, -EINVAL },
+		{ "all addresses end", new, at, -at, RW, -EINVAL },
+		{ "there is no window", new, last + 4096, CHUNK, RW, -ENXIO },
+	};
+	size_t i;
+
+	need_reach(last);
+	map(t->container, old, at, 2 * CHUNK, RW);
+	map(t->container, old, last, 4096, RW);
+	register_mem(t->container, new, 2 * CHUNK);
+	charged = locked();
+	for (i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
+		long rc = __map(t->container, refused[i].va, refused[i].iova,
+				refused[i].size, refused[i].flags);
+
+		if (rc != refused[i].rc)
+			fail_rc(__FILE__, __LINE__, refused[i].reason,
+				refused[i].rc, rc);
+		expect(can_write(t, at, old));
+		expect(can_write(t, at + 2 * CHUNK - PROBE,
+				 old + 2 * CHUNK - PROBE));
+		expect(can_write(t, last, old));
+		expect(!can_write(t, at + 2 * CHUNK, new));
+		expect_eq(charged, locked());
+		unregister_mem(t->container, new, 2 * CHUNK);
+		register_mem(t->container, new, 2 * CHUNK);
+	}
+}
+
+/* Kinds of memory, and what becomes of them under DMA. */
+
+/*
+ * Memory that the process itself may only read can be given to the device for
+ * reading, and not for writing.
+ */
+static void readonly_memory(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+
+	fill(mem, CHUNK, 1);
+	mprotect(mem, CHUNK, PROT_READ);
+	enable(t->container);
+	t->enabled = true;
+	bounce_at(t, base(t) - CHUNK);
+	expect_rc(-EFAULT, __map(t->container, mem, base(t), CHUNK, RW));
+	expect_rc(-EFAULT, __map(t->container, mem, base(t), CHUNK, W));
+	map(t->container, mem, base(t), CHUNK, R);
+	edu_copy(&t->edu, base(t), t->bounce_iova, PROBE);
+	expect(!memcmp(t->bounce, mem, PROBE));
+}
+
+/* A page that DMA uses stays this process's own page over a fork. */
+static void fork_keeps(struct tce *t)
+{
+	uint8_t *mem = prepare_dma(t, CHUNK);
+	pid_t pid;
+
+	map(t->container, mem, base(t), CHUNK, RW);
+	pid = fork();
+	if (!pid) {
+		pause();
+		_exit(0);
+	}
+	expect(can_read(t, base(t), mem));
+	expect(can_write(t, base(t), mem));
+	kill_child(pid);
+	expect(can_read(t, base(t), mem));
+	expect(can_write(t, base(t), mem));
+}
+
+static void huge_memory(struct tce *t)
+{
+	uint8_t *mem = alloc_huge(2 * MiB, NULL);
+	long pins;
+
+	allow(t, mem, 2 * MiB);
+	bounce_at(t, base(t) - CHUNK);
+	pins = pinned();
+	map(t->container, mem, base(t), 2 * MiB, RW);
+	expect(can_write(t, base(t) + MiB - 512, mem + MiB - 512));
+	unmap(t->container, base(t), MiB);
+	expect(!can_write(t, base(t), mem));
+	expect(can_read(t, base(t) + MiB, mem + MiB));
+	unmap(t->container, base(t), 2 * MiB);
+	expect_rc(pins, pinned_settled(pins));
+}
+
+/* What the process gives back to the system stays pinned until it is unmapped. */
+static void munmapped(struct tce *t)
+{
+	uint8_t *mem = prepare_dma(t, CHUNK), *new;
+
+	map(t->container, mem, base(t), CHUNK, RW);
+	expect(!munmap(mem, CHUNK));
+	new = mmap(mem, CHUNK, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	expect(new == mem);
+	expect(!can_write(t, base(t), new));
+	unmap(t->container, base(t), CHUNK);
+	expect(!can_write(t, base(t), new));
+}
+
+/* Memory that the process moves to another address is the device's as before. */
+static void moved(struct tce *t)
+{
+	uint8_t *mem = prepare_dma(t, CHUNK), *to = alloc(CHUNK, CHUNK), *new;
+
+	map(t->container, mem, base(t), CHUNK, RW);
+	fill(mem, CHUNK, 3);
+	expect(mremap(mem, CHUNK, CHUNK, MREMAP_MAYMOVE | MREMAP_FIXED, to) ==
+	       to);
+	expect(can_read(t, base(t), to));
+	expect(can_write(t, base(t), to));
+	expect(can_write(t, base(t) + CHUNK - PROBE, to + CHUNK - PROBE));
+
+	new = mmap(mem, CHUNK, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	expect(new == mem);
+	expect(!can_write(t, base(t), new));
+	expect(can_write(t, base(t), to));
+
+	/* It can be mapped at its new address, too. */
+	allow(t, to, CHUNK);
+	map(t->container, to, base(t) + CHUNK, CHUNK, RW);
+	unmap(t->container, base(t), CHUNK);
+	expect(!can_write(t, base(t), to));
+	expect(can_write(t, base(t) + CHUNK, to));
+	unmap(t->container, base(t) + CHUNK, CHUNK);
+	expect(!can_write(t, base(t) + CHUNK, to));
+	if (t->version == 2) {
+		/* By the addresses under which they were registered. */
+		unregister_mem(t->container, mem, CHUNK);
+		unregister_mem(t->container, to, CHUNK);
+	}
+}
+
+static const struct test tests[] = {
+	{ "memory gets to the device and back, byte by byte", round_trip,
+	  BOTH | DMA },
+	{ "one MAP of many pages maps all, one UNMAP unmaps all", many_pages,
+	  BOTH | DMA },
+	{ "a page mapped for writing cannot be read", write_only_hides,
+	  BOTH | DMA },
+	{ "mapping again changes the permissions", permissions_change,
+	  BOTH | DMA },
+	{ "UNMAP takes the memory away from the device", unmapped, BOTH | DMA },
+	{ "UNMAP of a piece leaves the rest", unmap_piece, BOTH | DMA },
+	{ "MAP over a mapping replaces it", replaced, BOTH | DMA },
+	{ "pages are pinned while mapped, and no longer", pins_follow,
+	  V1 | DMA },
+	{ "a detached group takes nothing along", detached, BOTH | DMA },
+	{ "first and last entry of the window work", last_entry, BOTH | DMA },
+	{ "MAP and UNMAP outside every window are ENXIO", outside, BOTH | DMA },
+	{ "MAP refuses a misaligned address or size with EINVAL", misaligned,
+	  BOTH | DMA },
+	{ "UNMAP refuses a misaligned address or size with EINVAL",
+	  unmap_misaligned, BOTH | DMA },
+	{ "MAP past the end of the window is EINVAL and writes nothing",
+	  past_the_end, BOTH | DMA | DANGEROUS },
+	{ "UNMAP past the end of the window is EINVAL and clears nothing",
+	  unmap_past_the_end, BOTH | DMA | DANGEROUS },
+	{ "MAP refuses memory that is not there, or not registered", not_allowed, BOTH | DMA },
+	{ "MAP may span registered regions", over_two_regions, V2 | DMA },
+	{ "a failed MAP keeps what was mapped before", failed_map_keeps_old,
+	  BOTH | DMA },
+	{ "a refused MAP changes nothing, whatever the reason",
+	  refused_changes_nothing, V2 | DMA | DANGEROUS },
+	{ "memory that is read-only for the process can be read by the device",
+	  readonly_memory, V1 | DMA },
+	{ "fork does not part the process from its DMA memory", fork_keeps,
+	  BOTH | DMA },
+	{ "huge pages can be mapped in 4K steps", huge_memory, BOTH | DMA },
+	{ "memory that the process unmapped is not reused under DMA",
+	  munmapped, BOTH | DMA },
+	{ "memory that the process moved is the device's as before", moved,
+	  BOTH | DMA },
+};
+
+TEST_MAIN("dma", tests)

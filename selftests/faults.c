@@ -8,290 +8,224 @@
  * Needs a kernel with CONFIG_FAULT_INJECTION (fail-nth of each task) and root.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include "faults/faults.h"
+#include "test.h"
 
-#define CHUNK	(64 * KiB)
+/* No command needs so many allocations. */
+#define MANY	2000
 #define SIZE	(4 * MiB)
 
-static struct tce *box;
-static uint8_t *mem, *old;
-static uint64_t start;
-/* Brings back the state in which a command that failed needs all allocations. */
-static void (*after_failure)(void);
+static int fail_nth;
+/* Copies from and to user space can fail as well. */
+static bool copies_fail;
 
-static uint64_t base(const struct tce *t)
+/* Skips the row where the kernel has no fault injection. */
+static void need_faults(void)
 {
-	return t->info.dma32_window_start + 32 * MiB;
+	static const char *const kinds[] = { "failslab", "fail_page_alloc" };
+	static const char copies[] = "/sys/kernel/debug/fail_usercopy";
+	char path[80];
+	size_t i;
+
+	if (geteuid())
+		skip("needs root");
+	fail_nth = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
+	if (fail_nth < 0)
+		skip("this kernel has no fault injection");
+	for (i = 0; i < 2; i++) {
+		/* Also what may sleep, pages of every order, without a trace. */
+		snprintf(path, sizeof(path),
+			 "/sys/kernel/debug/%s/ignore-gfp-wait", kinds[i]);
+		write_to(path, "N");
+		snprintf(path, sizeof(path), "/sys/kernel/debug/%s/verbose",
+			 kinds[i]);
+		write_to(path, "0");
+	}
+	write_to("/sys/kernel/debug/fail_page_alloc/min-order", "0");
+	copies_fail = !access(copies, F_OK);
+	write_to("/sys/kernel/debug/fail_usercopy/verbose", "0");
+}
+
+/* Makes the @n-th allocation, or copy, of this task fail from now on; 0: none. */
+static void arm(unsigned int n)
+{
+	char buf[16];
+	int len = snprintf(buf, sizeof(buf), "%u", n);
+
+	/* The copy of this very argument may be the one that fails. */
+	if (pwrite(fail_nth, buf, len, 0) != len &&
+	    pwrite(fail_nth, buf, len, 0) != len)
+		fail(__FILE__, __LINE__, "fail-nth: %m");
+}
+
+/* True if a fault was injected since arm(). */
+static bool disarm(void)
+{
+	char buf[16] = "1";
+
+	/* If the answer can't be copied, that is what was made to fail. */
+	if (pread(fail_nth, buf, sizeof(buf) - 1, 0) <= 0 &&
+	    !(copies_fail && errno == EFAULT))
+		fail(__FILE__, __LINE__, "fail-nth: %m");
+	arm(0);
+	return atoi(buf) == 0;
+}
+
+static uint8_t *mem;
+
+/* One more of the command's allocations fails, each time. */
+static struct {
+	const char *what;
+	bool may_fail;			/* what releases must always work */
+	unsigned int n, failed;
+	uint64_t before;
+} faults;
+
+static void begin(const char *what, bool may_fail)
+{
+	faults.what = what;
+	faults.may_fail = may_fail;
+	faults.n = 0;
+	faults.failed = 0;
+	faults.before = locked();
+}
+
+static void next(void)
+{
+	if (++faults.n == MANY)
+		fail(__FILE__, __LINE__, "%s: there is no end of allocations", faults.what);
+	arm(faults.n);
+}
+
+/* What came of it: true if there was no allocation left to fail. */
+static bool last(long rc)
+{
+	if (!disarm()) {
+		if (rc)
+			fail_rc(__FILE__, __LINE__, faults.what, 0, rc);
+		note("%s: %u allocations, failed %u times", faults.what, faults.n - 1,
+		     faults.failed);
+		return true;
+	}
+	/* An argument that can't be read is nobody's fault. */
+	if (rc && !faults.may_fail && !(copies_fail && rc == -EFAULT))
+		fail_rc(__FILE__, __LINE__, faults.what, 0, rc);
+	if (rc && rc != -ENOMEM && rc != -EFAULT && rc != -EAGAIN)
+		fail_rc(__FILE__, __LINE__, faults.what, -ENOMEM, rc);
+	if (rc && locked() != faults.before)
+		fail(__FILE__, __LINE__, "%s: failure %u leaves %lld bytes locked",
+		     faults.what, faults.n, (long long)(locked() - faults.before));
+	faults.failed += !!rc;
+	return false;
 }
 
 /*
- * Runs @op with each of its allocations failing; @undo after each success but
- * the last. @may_fail is false for what releases, which must always work.
+ * Makes @call with each of its allocations failing; @undo after each success but the
+ * last, and @failed, which brings back the state in which it needs all allocations,
+ * after each failure.
  */
-static void each(const char *what, long (*op)(void), void (*undo)(void),
-		 bool may_fail)
-{
-	unsigned int n, failed = 0;
-	uint64_t before = locked();
-	bool injected;
-	long rc;
+#define each(what, may_fail, call, undo, failed) do {		\
+	long rc_;						\
+								\
+	for (begin(what, may_fail);;) {				\
+		next();						\
+		rc_ = (call);					\
+		if (last(rc_))					\
+			break;					\
+		if (rc_)					\
+			failed;					\
+		else						\
+			undo;					\
+	}							\
+} while (0)
 
-	for (n = 1; n < MANY; n++) {
-		arm(n);
-		rc = op();
-		injected = disarm();
-		if (!injected) {
-			if (rc)
-				fail_rc(__FILE__, __LINE__, what, 0, rc);
-			note("%s: %u allocations, failed %u times", what, n - 1,
-			     failed);
-			return;
-		}
-		/* An argument that can't be read is nobody's fault. */
-		if (rc && !may_fail && !(copies_fail && rc == -EFAULT))
-			fail_rc(__FILE__, __LINE__, what, 0, rc);
-		if (rc && rc != -ENOMEM && rc != -EFAULT && rc != -EAGAIN)
-			fail_rc(__FILE__, __LINE__, what, -ENOMEM, rc);
-		if (rc) {
-			failed++;
-			if (locked() != before)
-				fail(__FILE__, __LINE__,
-				     "%s: failure %u leaves %lld bytes locked",
-				     what, n, (long long)(locked() - before));
-			if (after_failure)
-				after_failure();
-		} else {
-			undo();
-		}
-	}
-	fail(__FILE__, __LINE__, "%s: there is no end of allocations", what);
+static long do_attach(struct tce *t)
+{
+	return __set_iommu(t->container, t->version == 1 ? V1_IOMMU : V2_IOMMU);
 }
 
-static long do_attach(void)
+static void undo_attach(struct tce *t)
 {
-	return __set_iommu(box->container, box->version == 1 ? V1_IOMMU :
-			   V2_IOMMU);
+	unset_container(t->group);
+	set_container(t->group, t->container);
 }
 
-static void undo_attach(void)
+static long do_allow(struct tce *t)
 {
-	unset_container(box->group);
-	set_container(box->group, box->container);
+	return t->version == 1 ? __enable(t->container) :
+	       __register(t->container, mem, SIZE);
 }
 
-static long do_allow(void)
+static void undo_allow(struct tce *t)
 {
-	return box->version == 1 ? __enable(box->container) :
-	       __register(box->container, mem, SIZE);
-}
-
-static void undo_allow(void)
-{
-	if (box->version == 1)
-		disable(box->container);
+	if (t->version == 1)
+		disable(t->container);
 	else
-		unregister_mem(box->container, mem, SIZE);
+		unregister_mem(t->container, mem, SIZE);
 }
 
-static long do_map(void)
+static long do_map(struct tce *t, uint8_t *va, uint32_t flags)
 {
-	return __map(box->container, mem, base(box), SIZE, RW);
+	return __map(t->container, va, base(t), SIZE, flags);
 }
 
-static void undo_map(void)
+static void redo_map(struct tce *t, uint8_t *va)
 {
-	unmap(box->container, base(box), SIZE);
+	expect_rc(0, do_map(t, va, RW));
 }
 
-/* The first use makes the default window, which is undone with all else. */
-static void undo_first(void)
+static void undo_map(struct tce *t)
 {
-	undo_attach();
-	expect_rc(0, do_attach());
-	expect_rc(0, do_allow());
+	unmap(t->container, base(t), SIZE);
 }
 
-static long do_first(void)
+/* What the group took along when it left. */
+static void redo_all(struct tce *t)
 {
-	return __unmap(box->container, base(box), CHUNK);
+	set_container(t->group, t->container);
+	expect_rc(0, do_attach(t));
+	expect_rc(0, do_allow(t));
+	redo_map(t, mem);
 }
 
-static long do_create(void)
-{
-	return __create(box->container, 12, GiB, 2, &start);
-}
-
-static long do_create_flat(void)
-{
-	return __create(box->container, 12, GiB, 1, &start);
-}
-
-static void undo_create(void)
-{
-	remove_window(box->container, start);
-}
-
-static long do_map_created(void)
-{
-	return __map(box->container, mem, start + 16 * MiB, SIZE, RW);
-}
-
-static void undo_map_created(void)
-{
-	unmap(box->container, start + 16 * MiB, SIZE);
-}
-
-static long do_replace(void)
-{
-	return __map(box->container, mem, base(box), SIZE, R);
-}
-
-static void nothing(void)
-{
-}
-
-static long do_unmap(void)
-{
-	return __unmap(box->container, base(box), SIZE);
-}
-
-static void redo_map(void)
-{
-	map(box->container, mem, base(box), SIZE, RW);
-}
-
-static long do_unregister(void)
-{
-	return __unregister(box->container, mem, SIZE);
-}
-
-static void redo_register(void)
-{
-	register_mem(box->container, mem, SIZE);
-}
-
-static long do_remove(void)
-{
-	return __remove(box->container, start);
-}
-
-static void redo_create(void)
-{
-	expect_rc(0, do_create_flat());
-}
-
-static long do_info(void)
-{
-	struct vfio_iommu_spapr_tce_info info;
-
-	return __get_info(box->container, &info);
-}
-
-/* Where there is no EEH there is nothing to fail but the copy. */
-static long do_eeh(void)
-{
-	long rc = __eeh(box->container, VFIO_EEH_PE_GET_STATE);
-
-	return rc == -ENODEV ? 0 : rc;
-}
-
-static long do_disable(void)
-{
-	return __disable(box->container);
-}
-
-static void redo_enable(void)
-{
-	enable(box->container);
-	redo_map();
-}
-
-/* The last group takes all along: windows, regions, pins. */
-static long do_leave(void)
-{
-	return __unset_container(box->group);
-}
-
-static void redo_all(void)
-{
-	set_container(box->group, box->container);
-	expect_rc(0, do_attach());
-	expect_rc(0, do_allow());
-	redo_map();
-}
-
-static long do_close(void)
-{
-	return close(box->group);
-}
-
-static void redo_open(void)
-{
-	box->group = open_group(0);
-	redo_all();
-}
-
-static long do_join(void)
-{
-	return __set_container(box->group2, box->container);
-}
-
-static void undo_join(void)
-{
-	unset_container(box->group2);
-}
-
-static void prepare(struct tce *t)
+static void prepare(void)
 {
 	need_faults();
-	box = t;
 	mem = alloc(SIZE, CHUNK);
 }
 
-/* What failed has left nothing in the table; what was replaced is still there. */
-static void expect_unmapped(void)
+/* All of it is mapped, or nothing. */
+static void expect_mapped(struct tce *t, uint8_t *va, bool mapped)
 {
-	expect(!can_write(box, base(box), mem));
-	expect(!can_write(box, base(box) + SIZE - PROBE, mem + SIZE - PROBE));
-}
-
-static void expect_mapped(void)
-{
-	expect(can_write(box, base(box), old));
-	expect(can_write(box, base(box) + SIZE - PROBE, old + SIZE - PROBE));
-}
-
-static long do_map_over(void)
-{
-	return __map(box->container, mem, base(box), SIZE, RW);
-}
-
-static void redo_old(void)
-{
-	map(box->container, old, base(box), SIZE, RW);
+	expect(can_write(t, base(t), va) == mapped);
+	expect(can_write(t, base(t) + SIZE - PROBE, va + SIZE - PROBE) == mapped);
 }
 
 static void entries(struct tce *t)
 {
+	uint8_t *old;
 	long pins;
 
-	prepare(t);
+	prepare();
 	old = alloc(SIZE, CHUNK);
 	allow(t, old, SIZE);
 	allow(t, mem, SIZE);
 	bounce_at(t, base(t) - CHUNK);
 	pins = pinned();
-	after_failure = expect_unmapped;
-	each("MAP", do_map, undo_map, true);
-	redo_old();
-	after_failure = expect_mapped;
-	each("MAP over MAP", do_map_over, redo_old, true);
-	undo_map();
+	/* What failed has left nothing in the table; what was replaced is still there. */
+	each("MAP", true, do_map(t, mem, RW), undo_map(t), expect_mapped(t, mem, false));
+	redo_map(t, old);
+	each("MAP over MAP", true, do_map(t, mem, RW), redo_map(t, old),
+	     expect_mapped(t, old, true));
+	undo_map(t);
 	expect_rc(pins, pinned_settled(pins));
 	if (t->version == 2) {
 		unregister_mem(t->container, old, SIZE);
@@ -299,100 +233,143 @@ static void entries(struct tce *t)
 	}
 }
 
+/* The first use makes the default window, which is undone with all else. */
+static void undo_first(struct tce *t)
+{
+	undo_attach(t);
+	expect_rc(0, do_attach(t));
+	expect_rc(0, do_allow(t));
+}
+
 static void acquire(struct tce *t)
 {
 	long pins;
 
-	prepare(t);
+	prepare();
 	pins = pinned();
-	undo_attach();
-	each("SET_IOMMU", do_attach, undo_attach, true);
-	each(t->version == 1 ? "ENABLE" : "REGISTER", do_allow, undo_allow,
-	     true);
-	each("the default window", do_first, undo_first, true);
-	each("MAP", do_map, undo_map, true);
-	each("MAP over MAP", do_replace, nothing, true);
-	undo_map();
-	undo_allow();
+	undo_attach(t);
+	each("SET_IOMMU", true, do_attach(t), undo_attach(t), (void)0);
+	each(t->version == 1 ? "ENABLE" : "REGISTER", true, do_allow(t), undo_allow(t),
+	     (void)0);
+	each("the default window", true, __unmap(t->container, base(t), CHUNK), undo_first(t),
+	     (void)0);
+	each("MAP", true, do_map(t, mem, RW), undo_map(t), (void)0);
+	each("MAP over MAP", true, do_map(t, mem, R), (void)0, (void)0);
+	undo_map(t);
+	undo_allow(t);
 	expect_rc(pins, pinned_settled(pins));
 }
 
 static void windows(struct tce *t)
 {
-	prepare(t);
-	expect_rc(0, do_allow());
-	remove_window(t->container, t->info.dma32_window_start);
-	each("CREATE", do_create_flat, undo_create, true);
-	undo_create();
+	int c = t->container;
+	uint64_t start;
+
+	prepare();
+	expect_rc(0, do_allow(t));
+	remove_window(c, t->info.dma32_window_start);
+	each("CREATE", true, __create(c, 12, GiB, 1, &start), remove_window(c, start), (void)0);
+	remove_window(c, start);
 	if (host.powernv)
-		each("CREATE of two levels", do_create, undo_create, true);
+		each("CREATE of two levels", true, __create(c, 12, GiB, 2, &start),
+		     remove_window(c, start), (void)0);
 	else
-		expect_rc(0, do_create_flat());
-	each("MAP into it", do_map_created, undo_map_created, true);
-	undo_map_created();
-	undo_create();
-	undo_allow();
+		create(c, 12, GiB, 1, &start);
+	each("MAP into it", true, __map(c, mem, start + 16 * MiB, SIZE, RW),
+	     unmap(c, start + 16 * MiB, SIZE), (void)0);
+	unmap(c, start + 16 * MiB, SIZE);
+	remove_window(c, start);
+	undo_allow(t);
 }
 
 /*
  * Levels of a sparse table come into being with MAP, and that can fail. Those
  * that did stay, so each attempt needs a new window.
  */
-static void new_sparse(void)
+static void new_sparse(int c, uint64_t *start)
 {
-	undo_create();
-	create(box->container, 12, 1ULL << 40, 3, &start);
+	remove_window(c, *start);
+	create(c, 12, 1ULL << 40, 3, start);
 }
 
 static void sparse(struct tce *t)
 {
-	prepare(t);
-	expect_rc(0, do_allow());
-	remove_window(t->container, t->info.dma32_window_start);
-	create(t->container, 12, 1ULL << 40, 3, &start);
-	after_failure = new_sparse;
-	each("MAP into a sparse table", do_map_created, new_sparse, true);
-	undo_create();
-	undo_allow();
+	int c = t->container;
+	uint64_t start;
+
+	prepare();
+	expect_rc(0, do_allow(t));
+	remove_window(c, t->info.dma32_window_start);
+	create(c, 12, 1ULL << 40, 3, &start);
+	each("MAP into a sparse table", true, __map(c, mem, start + 16 * MiB, SIZE, RW),
+	     new_sparse(c, &start), new_sparse(c, &start));
+	remove_window(c, start);
+	undo_allow(t);
+}
+
+/* Where there is no EEH there is nothing to fail but the copy. */
+static long get_state(struct tce *t)
+{
+	long rc = __eeh(t->container, VFIO_EEH_PE_GET_STATE);
+
+	return rc == -ENODEV ? 0 : rc;
+}
+
+static void enable_and_map(struct tce *t)
+{
+	enable(t->container);
+	redo_map(t, mem);
+}
+
+static void open_again(struct tce *t)
+{
+	t->group = open_group(0);
+	redo_all(t);
 }
 
 static void release(struct tce *t)
 {
-	prepare(t);
-	expect_rc(0, do_allow());
-	redo_map();
-	each("GET_INFO", do_info, nothing, true);
-	each("EEH", do_eeh, nothing, true);
-	each("UNMAP", do_unmap, redo_map, false);
-	redo_map();
+	struct vfio_iommu_spapr_tce_info info;
+	uint64_t start;
+
+	prepare();
+	expect_rc(0, do_allow(t));
+	redo_map(t, mem);
+	each("GET_INFO", true, __get_info(t->container, &info), (void)0, (void)0);
+	each("EEH", true, get_state(t), (void)0, (void)0);
+	each("UNMAP", false, __unmap(t->container, base(t), SIZE), redo_map(t, mem), (void)0);
+	redo_map(t, mem);
 	if (t->version == 1) {
-		each("DISABLE", do_disable, redo_enable, false);
-		redo_enable();
+		each("DISABLE", false, __disable(t->container), enable_and_map(t), (void)0);
+		enable_and_map(t);
 	}
-	each("UNSET_CONTAINER", do_leave, redo_all, false);
-	redo_all();
-	each("close", do_close, redo_open, false);
-	redo_open();
+	/* The last group takes all along: windows, regions, pins. */
+	each("UNSET_CONTAINER", false, __unset_container(t->group), redo_all(t), (void)0);
+	redo_all(t);
+	each("close", false, close(t->group), open_again(t), (void)0);
+	open_again(t);
 	if (t->version == 1)
 		return;
-	undo_map();
-	each("UNREGISTER", do_unregister, redo_register, false);
+	undo_map(t);
+	each("UNREGISTER", false, __unregister(t->container, mem, SIZE), expect_rc(0, do_allow(t)),
+	     (void)0);
 	remove_window(t->container, t->info.dma32_window_start);
-	redo_create();
-	each("REMOVE", do_remove, redo_create, false);
+	create(t->container, 12, GiB, 1, &start);
+	each("REMOVE", false, __remove(t->container, start),
+	     create(t->container, 12, GiB, 1, &start), (void)0);
 }
 
 /* Leaves the container. True if allocation @n of that was there to fail. */
-static bool leave_failing(unsigned int n)
+static bool leave_failing(struct tce *t, unsigned int n)
 {
 	bool injected;
 	long rc;
 
 	arm(n);
-	rc = do_leave();
+	rc = __unset_container(t->group);
 	injected = disarm();
 	if (rc == -EFAULT && copies_fail)
-		rc = do_leave();
+		rc = __unset_container(t->group);
 	expect_rc(0, rc);
 	return injected;
 }
@@ -407,43 +384,319 @@ static void no_window(struct tce *t)
 	bool injected;
 	long rc;
 
-	prepare(t);
-	for (n = 1; leave_failing(n); n++) {
+	prepare();
+	for (n = 1; leave_failing(t, n); n++) {
 		m = 0;
 		do {
 			if (m++)
-				leave_failing(n);
+				leave_failing(t, n);
 			set_container(t->group, t->container);
 			arm(m);
-			rc = do_attach();
+			rc = do_attach(t);
 			injected = disarm();
 			if (rc && rc != -ENOMEM && rc != -EFAULT)
 				fail_rc(__FILE__, __LINE__, "SET_IOMMU", -ENOMEM, rc);
 			failed += !!rc;
 			if (rc)
-				expect_rc(0, do_attach());
-			expect_rc(0, do_allow());
-			redo_map();
+				expect_rc(0, do_attach(t));
+			expect_rc(0, do_allow(t));
+			redo_map(t, mem);
 			expect(m < MANY);
 		} while (injected);
 		expect(n < MANY);
 	}
-	redo_all();
+	redo_all(t);
 	note("UNSET_CONTAINER: %u allocations; SET_IOMMU failed %u times after one had failed",
 	     n - 1, failed);
 }
 
 static void join(struct tce *t)
 {
-	prepare(t);
-	if (!host.powernv)
-		skip("the platform does not share tables between groups");
-	expect_rc(0, do_allow());
-	redo_map();
-	each("a second group", do_join, undo_join, true);
-	undo_join();
-	undo_map();
-	undo_allow();
+	prepare();
+	need_sharing();
+	expect_rc(0, do_allow(t));
+	redo_map(t, mem);
+	each("a second group", true, __set_container(t->group2, t->container),
+	     unset_container(t->group2), (void)0);
+	unset_container(t->group2);
+	undo_map(t);
+	undo_allow(t);
+}
+
+/*
+ * A host that gets its group back may have no memory for a window of its own. PowerNV then
+ * turns the bypass on all the same, by which the device reaches all memory of the host at
+ * 1 << 59, and from Linux 6.4 on leaves it on when the next client comes. Whatever failed,
+ * that client's device reaches nothing but what it maps.
+ *
+ * The device is driven by its BAR in sysfs, so that nothing resets it in between.
+ */
+
+#define BYPASS	(1ULL << 59)
+
+static struct edu edu;
+/* A page that nobody registers, and its real address */
+static uint8_t *secret;
+static uint64_t real;
+static unsigned int seed = 1;
+
+static uint64_t real_address(const void *va)
+{
+	uint64_t entry = 0;
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || pread(fd, &entry, sizeof(entry),
+			    (uintptr_t)va / host.page * sizeof(entry)) != sizeof(entry))
+		fail(__FILE__, __LINE__, "pagemap: %m");
+	close(fd);
+	entry &= (1ULL << 55) - 1;
+	expect(entry);
+	return entry * host.page;
+}
+
+/* The device reads the page, in both ways that a host has. */
+static void look(void)
+{
+	fill(secret, PROBE, ++seed);
+	/* after a fork it is another one */
+	real = real_address(secret);
+	edu_read(&edu, BYPASS | real, 0, PROBE);
+	edu_read(&edu, real, PROBE, PROBE);
+}
+
+/* Whether it got there, as far as the client can see. */
+static bool saw(struct tce *t)
+{
+	memset(t->bounce, 0, 2 * PROBE);
+	edu_write(&edu, t->bounce_iova, 0, 2 * PROBE);
+	return filled(t->bounce, PROBE, seed) ||
+	       filled((uint8_t *)t->bounce + PROBE, PROBE, seed);
+}
+
+/* The next client: before it has a window, with the first, and with the second one. */
+static bool client_reaches(void)
+{
+	struct tce t = { .container = -1 };
+	uint64_t start;
+	bool reached;
+
+	attach(&t, 2);
+	look();
+	bounce_at(&t, t.info.dma32_window_start + 32 * MiB);
+	reached = saw(&t);
+	look();
+	reached |= saw(&t);
+	create(t.container, 12, GiB, 1, &start);
+	expect_eq(BYPASS, start);
+	look();
+	reached |= saw(&t);
+	detach(&t);
+	munmap(t.bounce, 64 * KiB);
+	return reached;
+}
+
+/* What the device can do while the host has it: else nothing was looked for. */
+static bool host_reaches(void)
+{
+	look();
+	memset(secret, 0, PROBE);
+	edu_write(&edu, BYPASS | real, 0, PROBE);
+	return filled(secret, PROBE, seed);
+}
+
+static void write_nth(const char *path, unsigned int n)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", n);
+	expect_rc(0, write_to(path, text));
+}
+
+static bool injected_in(const char *path)
+{
+	char text[16] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	expect(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
+	close(fd);
+	return !atoi(text);
+}
+
+/* The client leaves in order, and allocation @n of that fails. */
+static bool leaves(unsigned int n)
+{
+	struct tce t = { .container = -1 };
+	bool injected;
+	long rc;
+
+	attach(&t, 2);
+	arm(n);
+	rc = __unset_container(t.group);
+	injected = disarm();
+	if (rc == -EFAULT && copies_fail)
+		rc = __unset_container(t.group);
+	expect_rc(0, rc);
+	close(t.group);
+	close(t.container);
+	return injected;
+}
+
+/* It is killed while it leaves, or a moment before or after. */
+static bool is_killed(unsigned int n)
+{
+	siginfo_t info;
+	char path[40];
+	bool injected;
+	int go[2], ready[2];
+	pid_t pid;
+	char c;
+
+	expect(!pipe2(go, O_CLOEXEC) && !pipe2(ready, O_CLOEXEC));
+	pid = fork();
+	expect(pid >= 0);
+	if (!pid) {
+		struct tce t = { .container = -1 };
+
+		attach(&t, 2);
+		if (write(ready[1], "", 1) == 1 && read(go[0], &c, 1) == 1)
+			__unset_container(t.group);
+		pause();
+		_exit(1);
+	}
+	expect(read(ready[0], &c, 1) == 1);
+	snprintf(path, sizeof(path), "/proc/%d/fail-nth", pid);
+	write_nth(path, n);
+	expect(write(go[1], "", 1) == 1);
+	usleep(n * 50);
+	expect(!kill(pid, SIGKILL));
+	expect(!waitid(P_PID, pid, &info, WEXITED | WNOWAIT));
+	injected = injected_in(path);
+	expect(waitpid(pid, NULL, 0) == pid);
+	close(go[0]);
+	close(go[1]);
+	close(ready[0]);
+	close(ready[1]);
+	return injected;
+}
+
+static void each_failure(const char *what, bool (*leave)(unsigned int n))
+{
+	char which[200] = "";
+	unsigned int n = 0;
+	bool injected;
+
+	do {
+		expect(++n < MANY);
+		injected = leave(n);
+		if (client_reaches())
+			snprintf(which + strlen(which), sizeof(which) - strlen(which),
+				 " %u", n);
+	} while (injected);
+	if (which[0])
+		fail(__FILE__, __LINE__,
+		     "%s: the next client reaches the host's memory if one of these allocations fails:%s",
+		     what, which);
+	note("%s: %u allocations, none lets the next client reach the host's memory",
+	     what, n - 1);
+}
+
+static void prepare_bypass(struct tce *t)
+{
+	if (geteuid())
+		skip("needs root");
+	if (!host.wide)
+		skip("the device drives no 64 address bits");
+	detach(t);
+	secret = alloc(host.page, host.page);
+	expect(!mlock(secret, host.page));
+	expect_rc(0, edu_open_host(&edu, 0));
+	if (!host_reaches())
+		fail(__FILE__, __LINE__, "the host's bypass does not work: nothing can be seen");
+}
+
+static void two_functions(struct tce *t)
+{
+	need_faults();
+	prepare_bypass(t);
+	each_failure("UNSET_CONTAINER", leaves);
+}
+
+/* The platform gives the group back once for each function, and may try again so. */
+static void one_function(struct tce *t)
+{
+	int status;
+	pid_t pid;
+
+	need_faults();
+	prepare_bypass(t);
+	expect(host_second(0, false));
+	pid = fork();
+	if (!pid) {
+		need_faults();
+		each_failure("UNSET_CONTAINER", leaves);
+		each_failure("SIGKILL", is_killed);
+		fflush(stdout);
+		_exit(0);
+	}
+	expect(waitpid(pid, &status, 0) == pid);
+	/* however that ended */
+	expect(host_second(0, true));
+	expect(WIFEXITED(status) && !WEXITSTATUS(status));
+}
+
+static void *eat(void *arg)
+{
+	for (;;)
+		mmap(NULL, 4 * MiB, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	return arg;
+}
+
+/* A client that gives its group back again and again, until it has eaten the host's memory. */
+static void gives_back_and_eats(void)
+{
+	struct tce t = { .container = -1 };
+	pthread_t thread;
+
+	expect_rc(0, write_to("/proc/self/oom_score_adj", "1000"));
+	attach(&t, 2);
+	pthread_create(&thread, NULL, eat, NULL);
+	for (;;) {
+		__unset_container(t.group);
+		__set_container(t.group, t.container);
+		__set_iommu(t.container, V2_IOMMU);
+	}
+}
+
+static void out_of_memory(struct tce *t)
+{
+	int i, status, reached = 0;
+	uint64_t size;
+	void *most;
+	pid_t pid;
+
+	prepare_bypass(t);
+	/* so that a client's turn is short */
+	expect_rc(0, write_to("/proc/self/oom_score_adj", "-1000"));
+	size = (mem_free() - 256 * MiB) / host.page * host.page;
+	most = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	expect(most != MAP_FAILED);
+	for (i = 0; i < 8; i++) {
+		pid = fork();
+		expect(pid >= 0);
+		if (!pid) {
+			munmap(most, size);
+			gives_back_and_eats();
+		}
+		expect(waitpid(pid, &status, 0) == pid);
+		expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+		reached += client_reaches();
+	}
+	munmap(most, size);
+	note("%d clients ran out of memory, %d left the host's memory to the next one",
+	     i, reached);
+	expect_eq(0, reached);
 }
 
 static const struct test tests[] = {
@@ -458,8 +711,12 @@ static const struct test tests[] = {
 	{ "a host without memory for a window of its own, and the next client", no_window,
 	  BOTH | POWERNV | DANGEROUS },
 	{ "a second group", join, V2 | TWO | DANGEROUS },
+	{ "after a failed give-back the next client reaches its own windows only", two_functions,
+	  V2 | POWERNV | DANGEROUS },
+	{ "the same of a group with one function", one_function,
+	  V2 | POWERNV | DANGEROUS },
+	{ "the same of one that is killed since the host is out of memory", out_of_memory,
+	  V2 | POWERNV | DANGEROUS, 180 },
 };
 
-static const struct rows command_rows = ROWS(tests);
-
-TESTS_MAIN("faults", &command_rows, &bypass_rows)
+TEST_MAIN("faults", tests)

@@ -20,16 +20,16 @@
 
 #include "fuzz/fuzz.h"
 
-#define MAX_OPS		20000
+#define OPS		4000	/* in a round */
+#define TRIES		300	/* to shorten what failed */
 #define ROUND_LIMIT	240	/* seconds */
 
 static struct options {
 	unsigned long seed;
 	long round;		/* only this one, or -1 */
-	unsigned int seconds, rounds, ops, failures, shrink;
+	unsigned int seconds, rounds, failures;
 	const char *replay;
-	bool trace;
-} opt = { .seed = 1, .round = -1, .seconds = 20, .ops = 4000, .failures = 3, .shrink = 300 };
+} opt = { .seed = 1, .round = -1, .seconds = 20, .failures = 3 };
 
 static struct op *ops;		/* of the round, shared with its process */
 static long base_pins;
@@ -59,15 +59,6 @@ static uint64_t round_seed(unsigned long round)
 	return random_next(&state);
 }
 
-static void trace_op(const struct op *op)
-{
-	char text[160];
-
-	op_text(op, text, sizeof(text));
-	printf("# %s\n", text);
-	fflush(stdout);
-}
-
 /* In a process of its own: does @n operations of ops[], or makes new ones. */
 static void round_child(bool make, int n, unsigned int how)
 {
@@ -82,8 +73,6 @@ static void round_child(bool make, int n, unsigned int how)
 		report->ops = i + 1;
 		report->at = i;
 		report->kind = ops[i].kind;
-		if (opt.trace)
-			trace_op(&ops[i]);
 		exec_op(&ops[i]);
 	}
 	report->at = n;
@@ -173,7 +162,7 @@ static int shorten(int n, unsigned int how)
 {
 	const struct report first = *report;
 	struct op *good = malloc(n * sizeof(*good));
-	unsigned int tries = opt.shrink;
+	unsigned int tries = TRIES;
 	double end = seconds() + 120;
 	bool again = true;
 	int piece, from, len;
@@ -214,23 +203,42 @@ out:
 	return n;
 }
 
+/* The operations after "replay:", as they are read again. */
+static void print_op(const struct op *op)
+{
+	printf("replay: %s %u %u %#x %#llx %#llx %#llx\n", op_names[op->kind], op->slot,
+	       op->group, op->flags, (unsigned long long)op->a, (unsigned long long)op->b,
+	       (unsigned long long)op->c);
+}
+
+static bool parse_op(const char *line, struct op *op)
+{
+	unsigned int slot, group, flags;
+	unsigned long long a, b, c;
+	char name[32];
+	int i;
+
+	if (sscanf(line, "%31s %u %u %x %llx %llx %llx", name, &slot, &group, &flags, &a,
+		   &b, &c) != 7 || slot >= SLOTS || group >= GROUPS)
+		return false;
+	for (i = 0; i < OP_KINDS; i++) {
+		if (strcmp(name, op_names[i]))
+			continue;
+		*op = (struct op){ i, slot, group, flags, a, b, c };
+		return true;
+	}
+	return false;
+}
+
 static void print_failure(long round, unsigned int how, int n, bool whole)
 {
-	char text[160], words[160];
 	int i;
 
 	printf("# %s: %s\n", compared[report->wrong], report->text);
-	if (report->at < n) {
-		op_describe(&ops[report->at], words, sizeof(words));
-		printf("# at operation %d: %s\n", report->at, words);
-	}
-	printf("# seed %lu round %ld, %d operations%s\n", opt.seed, round, n,
+	printf("# seed %lu round %ld, operation %d of %d%s\n", opt.seed, round, report->at, n,
 	       whole ? "" : " left, shortened:");
-	for (i = 0; !whole && i < n && i < 100; i++) {
-		op_text(&ops[i], text, sizeof(text));
-		op_describe(&ops[i], words, sizeof(words));
-		printf("replay: %-64s # %s\n", text, words);
-	}
+	for (i = 0; !whole && i < n && i < 100; i++)
+		print_op(&ops[i]);
 	if (!whole)
 		printf("replay: END %u\n", how);
 	fflush(stdout);
@@ -262,7 +270,6 @@ static void ask_info(int version)
 
 	attach(&t, version);
 	answer->info[version] = t.info;
-	answer->eeh = __check_extension(t.container, VFIO_EEH) == 1;
 }
 
 /* pseries: the hypervisor says where a window goes. */
@@ -293,9 +300,8 @@ static void ask_machine(void)
 		in_child(ask_window, i);
 	machine = *answer;
 	base_pins = pinned();
-	note("%d groups, windows of %#x bytes%s%s", machine.groups,
-	     machine.info[2].dma32_window_size, machine.eeh ? ", EEH" : "",
-	     machine.dma ? "" : ", no DMA beyond 28 bits: not used");
+	note("%d groups, windows of %#x bytes%s", machine.groups,
+	     machine.info[2].dma32_window_size, machine.dma ? "" : ", no DMA beyond 28 bits: not used");
 }
 
 /*
@@ -303,28 +309,11 @@ static void ask_machine(void)
  */
 static void print_counts(void)
 {
-	static const struct {
-		const char *name;
-		int kind;
-	} rows[] = {
-		{ "SET_CONTAINER", OP_SET_CONTAINER }, { "UNSET_CONTAINER", OP_UNSET_CONTAINER },
-		{ "SET_IOMMU", OP_SET_IOMMU }, { "CHECK_EXTENSION", OP_CHECK_EXTENSION },
-		{ "GET_INFO", OP_GET_INFO }, { "ENABLE", OP_ENABLE }, { "DISABLE", OP_DISABLE },
-		{ "REGISTER", OP_REGISTER }, { "UNREGISTER", OP_UNREGISTER },
-		{ "CREATE", OP_CREATE }, { "REMOVE", OP_REMOVE }, { "MAP", OP_MAP },
-		{ "UNMAP", OP_UNMAP }, { "EEH", OP_EEH }, { "unknown", OP_UNKNOWN }, { "reset", OP_RESET },
-	};
-	size_t i;
-	int err;
+	int i;
 
-	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		printf("# %-16s %8lu done", rows[i].name, report->count[rows[i].kind].passed);
-		for (err = 1; err < 160; err++)
-			if (report->count[rows[i].kind].errnos[err])
-				printf(", %lu %s", report->count[rows[i].kind].errnos[err],
-				       strerrorname_np(err) ?: "?");
-		printf("\n");
-	}
+	for (i = OP_SET_CONTAINER; i <= OP_UNMAP; i++)
+		printf("# %-16s %8lu done, %lu refused\n", op_names[i],
+		       report->count[i].passed, report->count[i].refused);
 }
 
 static void usage(const char *program)
@@ -334,11 +323,8 @@ static void usage(const char *program)
 	       "  --seconds N    how long to go on\n"
 	       "  --rounds N     how many rounds, however long they take\n"
 	       "  --round N      only this one\n"
-	       "  --ops N        operations in a round\n"
 	       "  --failures N   stop after so many\n"
-	       "  --shrink N     tries to shorten each of them\n"
-	       "  --replay FILE  do what was printed after \"replay:\"\n"
-	       "  --trace        print each operation before it is done\n", program);
+	       "  --replay FILE  do what was printed after \"replay:\"\n", program);
 }
 
 static void parse(int argc, char **argv)
@@ -348,11 +334,8 @@ static void parse(int argc, char **argv)
 		{ "seconds", required_argument, NULL, 't' },
 		{ "rounds", required_argument, NULL, 'n' },
 		{ "round", required_argument, NULL, 'r' },
-		{ "ops", required_argument, NULL, 'o' },
 		{ "failures", required_argument, NULL, 'f' },
-		{ "shrink", required_argument, NULL, 'k' },
 		{ "replay", required_argument, NULL, 'p' },
-		{ "trace", no_argument, NULL, 'v' },
 		{ }
 	};
 	int c;
@@ -373,20 +356,11 @@ static void parse(int argc, char **argv)
 		case 'r':
 			opt.round = n;
 			break;
-		case 'o':
-			opt.ops = n < MAX_OPS ? n : MAX_OPS;
-			break;
 		case 'f':
 			opt.failures = n;
 			break;
-		case 'k':
-			opt.shrink = n;
-			break;
 		case 'p':
 			opt.replay = optarg;
-			break;
-		case 'v':
-			opt.trace = true;
 			break;
 		default:
 			usage(argv[0]);
@@ -411,7 +385,7 @@ static bool replay(void)
 		at = at ? at + strlen("replay: ") : line;
 		if (sscanf(at, "END %u", &how) == 1)
 			break;
-		if (n < MAX_OPS && op_parse(at, &ops[n]))
+		if (n < OPS && parse_op(at, &ops[n]))
 			n++;
 	}
 	fclose(f);
@@ -431,8 +405,6 @@ static void tell_failure(long round, unsigned int how)
 	int n;
 
 	print_failure(round, how, report->ops, true);
-	if (!opt.shrink)
-		return;
 	counts = *report;
 	n = shorten(report->at < report->ops ? report->at + 1 : report->ops, how);
 	print_failure(round, how, n, false);
@@ -466,7 +438,7 @@ static unsigned int fuzz(unsigned int *bad)
 		how = random_next(&seed) % HOW_ALL;
 		gen_seed(seed);
 		rounds++;
-		if (run_round(true, opt.ops, how)) {
+		if (run_round(true, OPS, how)) {
 			total += report->ops;
 			continue;
 		}
@@ -494,7 +466,7 @@ int main(int argc, char **argv)
 
 	parse(argc, argv);
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	ops = mmap(NULL, MAX_OPS * sizeof(*ops), PROT_READ | PROT_WRITE,
+	ops = mmap(NULL, OPS * sizeof(*ops), PROT_READ | PROT_WRITE,
 		   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -10,19 +10,6 @@
 
 #include "test.h"
 
-#define CHUNK	(64 * KiB)
-
-static uint64_t base(const struct tce *t)
-{
-	return t->info.dma32_window_start + 32 * MiB;
-}
-
-/* pseries: a table belongs to one group, and a second one is refused. */
-static void need_sharing(void)
-{
-	if (!host.powernv)
-		skip("the platform does not share tables between groups");
-}
 
 static void open_second(struct tce *t, struct edu *edu)
 {
@@ -88,36 +75,16 @@ static void own_containers(struct tce *t)
 	expect(!can_write(t, base(t), mine));
 }
 
-static void share(struct tce *t)
-{
-	uint8_t *mem = alloc(CHUNK, CHUNK);
-	struct edu edu;
-
-	need_sharing();
-	set_container(t->group2, t->container);
-	open_second(t, &edu);
-	register_mem(t->container, mem, CHUNK);
-	bounce_at(t, base(t) - CHUNK);
-	map(t->container, mem, base(t), CHUNK, RW);
-	expect(can_write(t, base(t), mem));
-	expect(edu_changes(t, &edu, base(t), mem));
-	expect(edu_sees(t, &edu, base(t), mem));
-	unmap(t->container, base(t), CHUNK);
-	expect(!can_write(t, base(t), mem));
-	expect(!edu_changes(t, &edu, base(t), mem));
-}
-
 static void joins_later(struct tce *t)
 {
-	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint8_t *mem;
 	uint64_t second, before;
 	struct edu edu;
 
 	need_sharing();
 	if (!host.wide)
 		skip("the device cannot address the second window");
-	register_mem(t->container, mem, CHUNK);
-	bounce_at(t, base(t) - CHUNK);
+	mem = prepare_dma(t, CHUNK);
 	create(t->container, 12, GiB, 1, &second);
 	map(t->container, mem, base(t), CHUNK, RW);
 	map(t->container, mem, second, CHUNK, RW);
@@ -127,44 +94,30 @@ static void joins_later(struct tce *t)
 	expect_eq(before, locked());
 	open_second(t, &edu);
 	expect(edu_changes(t, &edu, base(t), mem));
+	expect(edu_sees(t, &edu, base(t), mem));
 	expect(edu_changes(t, &edu, second, mem));
 	expect(can_write(t, base(t), mem));
-}
-
-/* Windows come and go for all groups at once. */
-static void windows_for_all(struct tce *t)
-{
-	uint8_t *mem = alloc(CHUNK, CHUNK);
-	uint64_t before, start;
-	struct edu edu;
-
-	need_sharing();
-	if (!host.wide)
-		skip("the device cannot address the second window");
-	set_container(t->group2, t->container);
-	open_second(t, &edu);
-	register_mem(t->container, mem, CHUNK);
-	bounce_at(t, base(t) - CHUNK);
-	before = locked();
-	create(t->container, 12, GiB, 1, &start);
-	map(t->container, mem, start, CHUNK, RW);
-	expect(can_write(t, start, mem));
-	expect(edu_changes(t, &edu, start, mem));
-	remove_window(t->container, start);
-	expect(!can_write(t, start, mem));
-	expect(!edu_changes(t, &edu, start, mem));
-	expect_eq(before, locked());
+	unmap(t->container, base(t), CHUNK);
+	expect(!can_write(t, base(t), mem));
+	expect(!edu_changes(t, &edu, base(t), mem));
+	/* Windows come and go for all groups at once. */
+	remove_window(t->container, second);
+	expect(!edu_changes(t, &edu, second, mem));
+	create(t->container, 12, GiB, 1, &second);
+	map(t->container, mem, second, CHUNK, RW);
+	expect(can_write(t, second, mem));
+	expect(edu_changes(t, &edu, second, mem));
+	expect_rc(-EINVAL, __set_container(t->group2, t->container));
 }
 
 static void one_leaves(struct tce *t)
 {
-	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint8_t *mem;
 	uint64_t before;
 	int i;
 
 	need_sharing();
-	register_mem(t->container, mem, CHUNK);
-	bounce_at(t, base(t) - CHUNK);
+	mem = prepare_dma(t, CHUNK);
 	map(t->container, mem, base(t), CHUNK, RW);
 	before = locked();
 	for (i = 0; i < 3; i++) {
@@ -181,7 +134,7 @@ static void one_leaves(struct tce *t)
 /* The group that was there first and made the windows is no exception. */
 static void first_leaves(struct tce *t)
 {
-	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint8_t *mem;
 	uint64_t start;
 	struct edu edu;
 
@@ -189,8 +142,7 @@ static void first_leaves(struct tce *t)
 	edu_close(&t->edu);
 	set_container(t->group2, t->container);
 	open_second(t, &edu);
-	register_mem(t->container, mem, CHUNK);
-	bounce_at(t, base(t) - CHUNK);
+	mem = prepare_dma(t, CHUNK);
 	map(t->container, mem, base(t), CHUNK, RW);
 	unset_container(t->group);
 	expect(edu_changes(t, &edu, base(t), mem));
@@ -207,13 +159,12 @@ static void first_leaves(struct tce *t)
 /* The leaver itself has lost its access. */
 static void leaver_is_out(struct tce *t)
 {
-	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint8_t *mem;
 	struct tce u;
 
 	need_sharing();
 	set_container(t->group2, t->container);
-	register_mem(t->container, mem, CHUNK);
-	bounce_at(t, base(t) - CHUNK);
+	mem = prepare_dma(t, CHUNK);
 	map(t->container, mem, base(t), CHUNK, RW);
 	unset_container(t->group2);
 
@@ -260,33 +211,13 @@ static void pending_over_leave(struct tce *t)
 	map(t->container, mem, base(t), CHUNK, RW);
 }
 
-static void removed_stays_removed(struct tce *t)
-{
-	uint8_t *mem = alloc(CHUNK, CHUNK);
-
-	need_sharing();
-	remove_window(t->container, t->info.dma32_window_start);
-	register_mem(t->container, mem, CHUNK);
-	set_container(t->group2, t->container);
-	expect_rc(-ENXIO, __map(t->container, mem, base(t), CHUNK, RW));
-	unset_container(t->group2);
-	expect_rc(-ENXIO, __map(t->container, mem, base(t), CHUNK, RW));
-}
-
-static void same_group_twice(struct tce *t)
-{
-	expect(__set_container(t->group, t->container) < 0);
-	expect(__open_group(0) < 0);
-}
-
 /* pseries: refused, and the one that is there goes on working. */
 static void second_refused(struct tce *t)
 {
-	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint8_t *mem;
 	uint64_t before;
 
-	register_mem(t->container, mem, CHUNK);
-	bounce_at(t, base(t) - CHUNK);
+	mem = prepare_dma(t, CHUNK);
 	map(t->container, mem, base(t), CHUNK, RW);
 	before = locked();
 	expect_rc(-EPERM, __set_container(t->group2, t->container));
@@ -355,10 +286,7 @@ static const struct test tests[] = {
 	  v1_two_at_set_iommu, BARE | TWO },
 	{ "containers do not see each other's mappings", own_containers,
 	  BOTH | TWO | DMA },
-	{ "two groups share mappings", share, V2 | TWO | DMA },
-	{ "a group that joins finds windows and mappings", joins_later,
-	  V2 | TWO | DMA },
-	{ "windows come and go for all groups", windows_for_all,
+	{ "a group that joins shares windows and mappings", joins_later,
 	  V2 | TWO | DMA },
 	{ "a group that goes leaves the others their mappings", one_leaves,
 	  V2 | TWO | DMA },
@@ -369,9 +297,6 @@ static const struct test tests[] = {
 	  V2 | TWO },
 	{ "the default window is still to come after the first group left",
 	  pending_over_leave, V2 | TWO },
-	{ "a removed default window stays removed when a group joins",
-	  removed_stays_removed, V2 | TWO },
-	{ "a group joins once", same_group_twice, BOTH },
 	{ "a second group is EPERM where tables cannot be shared",
 	  second_refused, V2 | TWO | DMA | PSERIES },
 	{ "a function that comes to a claimed group takes no window away",

@@ -12,7 +12,6 @@
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tce.h"
@@ -25,7 +24,6 @@
  */
 static int lose(struct tce *t, uint8_t *mem, uint64_t start)
 {
-	const struct timespec nap = { .tv_nsec = 10 * 1000 * 1000 };
 	long rc;
 	int i;
 
@@ -35,7 +33,7 @@ static int lose(struct tce *t, uint8_t *mem, uint64_t start)
 			rc = __unmap(t->container, start, SIZE);
 	} while (!rc || rc == -ENXIO);
 	for (i = 0; i < 500 && locked(); i++)
-		nanosleep(&nap, NULL);
+		nap(10);
 	printf("lost the group: %s, %llu KiB locked\n", strerrorname_np(-rc),
 	       (unsigned long long)locked() / 1024);
 	return rc == -EINVAL && !locked() ? 0 : 1;

@@ -8,7 +8,500 @@
  * HOSTCHECK_SECONDS is how long each stress row runs (5). HOSTCHECK_STRAY is a command
  * that stops the device after each access that was not allowed, as hardware does.
  */
-#include "hostcheck/check.h"
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
-TESTS_MAIN("hostcheck", &map_rows, &window_rows, &account_rows, &stress_rows,
-	   &msi_rows, &eeh_rows)
+#include "hostcheck/hostcheck.h"
+
+static void need_reads(struct engine *e)
+{
+	if (!e->reads)
+		skip("this device can't tell what it has read");
+}
+
+static void answers(struct tce *t)
+{
+	struct engine e;
+
+	begin(&e, t, SMALL);
+	note("device: %s; it %s what it reads, writes %zu bytes, drives %s addresses",
+	     e.what, e.reads ? "tells" : "can't tell", e.span,
+	     e.wide ? "64-bit" : "32-bit");
+	map_all(&e, RW);
+	expect(reaches(&e, e.iova, e.mem));
+	end(&e);
+}
+
+/* Places in 1 MiB: both ends, and where tables of any page size have a border. */
+static const size_t places[] = {
+	0, 4 * KiB, 60 * KiB, 64 * KiB, 68 * KiB, 512 * KiB, MiB - 64 * KiB, MiB - 4 * KiB,
+};
+
+#define PLACES	(sizeof(places) / sizeof(*places))
+
+static void reads(struct tce *t)
+{
+	struct engine e;
+	size_t i;
+
+	begin(&e, t, MiB);
+	need_reads(&e);
+	map_all(&e, R);
+	for (i = 0; i < PLACES; i++)
+		expect(engine_reads(&e, e.iova + places[i], e.mem + places[i]));
+	end(&e);
+}
+
+/* And not a byte beside it. */
+static void writes(struct tce *t)
+{
+	struct engine e;
+	size_t i, after;
+
+	begin(&e, t, MiB);
+	map_all(&e, RW);
+	for (i = 0; i < PLACES; i++) {
+		fill(e.mem, e.size, i);
+		expect(engine_writes(&e, e.iova + places[i], e.mem + places[i]));
+		expect(filled(e.mem, places[i], i));
+		/* The pattern begins anew in a buffer: what was there, and where. */
+		after = places[i] + e.span;
+		fill(e.mem, after, i);
+		expect(filled(e.mem, e.size, i));
+	}
+	end(&e);
+}
+
+static void last_page(struct tce *t)
+{
+	uint64_t iova = t->info.dma32_window_start + t->info.dma32_window_size - SMALL;
+	struct engine e;
+
+	begin(&e, t, SMALL);
+	map(t->container, e.mem, iova, SMALL, RW);
+	expect(reaches(&e, iova + SMALL - 4 * KiB, e.mem + SMALL - 4 * KiB));
+	end(&e);
+}
+
+static void read_only(struct tce *t)
+{
+	struct engine e;
+
+	begin(&e, t, SMALL);
+	map_all(&e, RW);
+	expect(reaches(&e, e.iova, e.mem));
+	map_all(&e, R);
+	if (e.reads)
+		expect(engine_reads(&e, e.iova, e.mem));
+	expect(!engine_writes(&e, e.iova, e.mem));
+	recover(&e);
+	map_all(&e, RW);
+	expect(reaches(&e, e.iova, e.mem));
+	end(&e);
+}
+
+static void unmapped(struct tce *t, bool (*access)(struct engine *, uint64_t, void *))
+{
+	struct engine e;
+
+	begin(&e, t, SMALL);
+	if (access == engine_reads)
+		need_reads(&e);
+	map_all(&e, RW);
+	expect(access(&e, e.iova, e.mem));
+	unmap(t->container, e.iova, SMALL);
+	expect(!access(&e, e.iova, e.mem));
+	recover(&e);
+	map_all(&e, RW);
+	expect(access(&e, e.iova, e.mem));
+	end(&e);
+}
+
+static void unmapped_write(struct tce *t)
+{
+	unmapped(t, engine_writes);
+}
+
+static void unmapped_read(struct tce *t)
+{
+	unmapped(t, engine_reads);
+}
+
+/*
+ * The bridge keeps entries that it has used. If it kept the old one after the ioctl
+ * returned, the device would read the old page. An emulator keeps none.
+ *
+ * A thread lets the device read all the time. Each page that takes another's place
+ * carries the next token.
+ */
+static struct {
+	struct engine e;
+	uint32_t mapped;		/* of the page whose MAP has returned */
+	uint32_t begun;			/* of the page whose MAP may have begun */
+	bool stop;
+	unsigned int reads;
+	char wrong[100];
+} race;
+
+#define load(x)		__atomic_load_n(&(x), __ATOMIC_SEQ_CST)
+#define store(x, v)	__atomic_store_n(&(x), v, __ATOMIC_SEQ_CST)
+
+static void *reader(void *arg)
+{
+	uint32_t low, seen, mask = race.e.tokens;
+	int rc;
+
+	while (!load(race.stop) && !race.wrong[0]) {
+		low = load(race.mapped);
+		rc = race.e.ops->read(&race.e, race.e.iova, &seen);
+		/* As numbers that begin again after the highest. */
+		if (rc)
+			snprintf(race.wrong, sizeof(race.wrong), "a read failed: %s",
+				 strerrorname_np(-rc));
+		else if (((seen - low) & mask) > ((load(race.begun) - low) & mask))
+			snprintf(race.wrong, sizeof(race.wrong),
+				 "it read page %u after the MAP of page %u", seen, low);
+		race.reads++;
+	}
+	return arg;
+}
+
+static void next_page(struct tce *t)
+{
+	uint32_t token = (race.begun + 1) & race.e.tokens;
+	static unsigned int turn;
+	uint8_t *page = race.e.mem + turn++ % 2 * SMALL;
+
+	/* 0 is nobody's token. */
+	token += !token;
+	race.e.ops->put(&race.e, page, token);
+	store(race.begun, token);
+	map(t->container, page, race.e.iova, SMALL, R);
+	store(race.mapped, token);
+}
+
+/*
+ * A page is laid out anew when the one before it is mapped: no read that has
+ * begun since then may find it. So pages change hands no sooner than a read ends.
+ */
+static void replaced(struct tce *t)
+{
+	uint64_t last = stress_end();
+	unsigned int rounds = 0, done;
+	pthread_t thread;
+
+	begin(&race.e, t, 2 * SMALL);
+	need_reads(&race.e);
+	next_page(t);
+	expect(!pthread_create(&thread, NULL, reader, NULL));
+	/* However slow the device is: a read that fails ends it. */
+	while ((now_ms() < last || rounds < 2 || race.reads < 4) && !race.wrong[0]) {
+		next_page(t);
+		done = load(race.reads) + 2;
+		until(20 * ENGINE_MS, race.wrong[0] || (int)(load(race.reads) - done) >= 0);
+		rounds++;
+	}
+	store(race.stop, true);
+	pthread_join(thread, NULL);
+	if (race.wrong[0])
+		fail(__FILE__, __LINE__, "%s", race.wrong);
+	note("%u replacements, %u reads", rounds, race.reads);
+	end(&race.e);
+}
+
+/* Windows and mappings are not the reset's business. */
+static void reset(struct tce *t, uint32_t kind)
+{
+	struct engine e;
+
+	need_eeh(t);
+	begin(&e, t, SMALL);
+	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_ENABLE));
+	map_all(&e, RW);
+	expect(reaches(&e, e.iova, e.mem));
+	expect_rc(VFIO_EEH_PE_STATE_NORMAL, __eeh(t->container, VFIO_EEH_PE_GET_STATE));
+	eeh_reset(t, kind);
+	expect_rc(0, restart(&e));
+	expect(reaches(&e, e.iova, e.mem));
+	end(&e);
+}
+
+static void hot(struct tce *t)
+{
+	reset(t, VFIO_EEH_PE_RESET_HOT);
+}
+
+static void fundamental(struct tce *t)
+{
+	reset(t, VFIO_EEH_PE_RESET_FUNDAMENTAL);
+}
+
+/* Windows of the client's own: in both slots, of all page sizes, of several levels. */
+/* Sizes of huge pages, as shifts, that some POWER host has. */
+static const unsigned int huge[] = { 16, 21, 24, 28, 30, 34 };
+
+/*
+ * Memory whose pages are at least so large, or NULL where the host has none. @whole is
+ * what to give back.
+ *
+ * Shared, since Linux 6.12 to 7.2 with a hash MMU and CPU pages of 4K has a huge page in
+ * eight entries. A private one is made writable in the first of them only, and pinning
+ * other parts of it for writing waits until a signal ends it.
+ */
+static uint8_t *alloc_pages(unsigned int shift, size_t size, size_t *whole)
+{
+	size_t i;
+	uint8_t *mem;
+
+	*whole = size;
+	if (1UL << shift <= host.page)
+		return alloc(size, 1UL << shift);
+	for (i = 0; i < sizeof(huge) / sizeof(*huge); i++) {
+		if (huge[i] < shift)
+			continue;
+		*whole = (((size - 1) >> huge[i]) + 1) << huge[i];
+		mem = mmap(NULL, *whole, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB |
+			   huge[i] << MAP_HUGE_SHIFT, -1, 0);
+		if (mem != MAP_FAILED) {
+			memset(mem, 0, size);
+			return mem;
+		}
+	}
+	return NULL;
+}
+
+static void need_windows(struct tce *t)
+{
+	if (!t->info.ddw.pgsizes)
+		skip("this host makes no windows");
+}
+
+static void need_wide(struct engine *e, uint64_t start)
+{
+	if (start >= 4 * GiB && !e->wide)
+		skip("this device drives 32-bit addresses, the window is at %#llx",
+		     (unsigned long long)start);
+}
+
+/* A second window, beside the default one, in which the engine lives. */
+static void pages_of(struct engine *e, unsigned int shift, uint8_t *mem, size_t used)
+{
+	unsigned long long page = 1ULL << shift, size = 4 * page;
+	uint64_t start;
+	int c = e->t->container;
+
+	allow(e->t, mem, used);
+	create(c, shift, size < MiB ? MiB : size, 1, &start);
+	need_wide(e, start);
+	map(c, mem, start, used, RW);
+	expect(reaches(e, start, mem));
+	expect(reaches(e, start + page - 4 * KiB, mem + page - 4 * KiB));
+	expect(reaches(e, start + page, mem + page));
+	expect(reaches(e, start + 2 * page - 4 * KiB, mem + 2 * page - 4 * KiB));
+	note("pages of %llu KiB: window at %#llx", page / KiB, (unsigned long long)start);
+	unmap(c, start, used);
+	remove_window(c, start);
+	unregister_mem(c, mem, used);
+}
+
+static void pages(struct tce *t)
+{
+	struct engine e;
+	unsigned int shift;
+
+	need_windows(t);
+	begin(&e, t, SMALL);
+	for (shift = 12; shift < 40; shift++) {
+		size_t used = (2UL << shift) < SMALL ? SMALL : 2UL << shift, whole;
+		uint8_t *mem;
+
+		if (!has_shift(t, shift))
+			continue;
+		mem = alloc_pages(shift, used, &whole);
+		if (!mem) {
+			note("the host has no free pages of %lu KiB", (1UL << shift) / 1024);
+			continue;
+		}
+		pages_of(&e, shift, mem, used);
+		munmap(mem, whole);
+	}
+	end(&e);
+}
+
+static unsigned int some_shift(struct tce *t)
+{
+	return has_shift(t, 16) && host.page >= SMALL ? 16 : 12;
+}
+
+static void two(struct tce *t)
+{
+	struct engine e;
+	uint64_t start;
+
+	need_windows(t);
+	begin(&e, t, 2 * SMALL);
+	create(t->container, some_shift(t), 256 * MiB, 1, &start);
+	need_wide(&e, start);
+	map(t->container, e.mem, e.iova, SMALL, RW);
+	map(t->container, e.mem + SMALL, start + MiB, SMALL, RW);
+	expect(reaches(&e, e.iova, e.mem));
+	expect(reaches(&e, start + MiB, e.mem + SMALL));
+	expect(reaches(&e, e.iova, e.mem));
+	remove_window(t->container, start);
+	expect(reaches(&e, e.iova, e.mem));
+	end(&e);
+}
+
+/* In the place of the default window, which then is no more. */
+static void instead(struct tce *t, unsigned int levels)
+{
+	uint64_t start;
+	struct engine e;
+
+	remove_window(t->container, t->info.dma32_window_start);
+	create(t->container, some_shift(t), GiB, levels, &start);
+	begin_at(&e, t, SMALL, start);
+	need_wide(&e, start);
+	map_all(&e, RW);
+	expect(reaches(&e, e.iova, e.mem));
+	map(t->container, e.mem, start + GiB - SMALL, SMALL, RW);
+	expect(reaches(&e, start + GiB - SMALL, e.mem));
+	end(&e);
+}
+
+static void own(struct tce *t)
+{
+	need_windows(t);
+	instead(t, 1);
+}
+
+static void levels(struct tce *t)
+{
+	need_windows(t);
+	if (t->info.ddw.levels < 2)
+		skip("this host has windows of one level only");
+	instead(t, 2);
+}
+
+/* What is left of clients that close, or end amid their work: the harness looks. */
+#define KILLS	3
+
+/* Work that goes on until its process ends: DMA, and a thread that maps beside it. */
+static struct engine work;
+static volatile unsigned int *dma_done, *maps_done;
+
+static void *dma(void *arg __attribute__((unused)))
+{
+	uint32_t token = 0;
+
+	for (;;) {
+		token = token % work.tokens + 1;
+		expect_rc(0, work.ops->write(&work, work.iova, token));
+		__atomic_fetch_add(dma_done, 1, __ATOMIC_SEQ_CST);
+	}
+	return NULL;
+}
+
+static void *maps(void *arg __attribute__((unused)))
+{
+	uint64_t iova = work.iova + 32 * MiB;
+
+	for (;;) {
+		map(work.t->container, work.mem, iova, work.size, RW);
+		unmap(work.t->container, iova, work.size);
+		__atomic_fetch_add(maps_done, 1, __ATOMIC_SEQ_CST);
+	}
+	return NULL;
+}
+
+static void start_load(struct tce *t)
+{
+	pthread_t thread;
+
+	begin(&work, t, MiB);
+	map_all(&work, RW);
+	expect(!pthread_create(&thread, NULL, dma, NULL));
+	expect(!pthread_create(&thread, NULL, maps, NULL));
+}
+
+/* Shared with children. */
+static void share_counters(void)
+{
+	dma_done = alloc_shared(host.page);
+	maps_done = dma_done + 1;
+}
+
+/* As long as @pid, which does it, is there; 0 is this process. */
+static bool under_load(pid_t pid, unsigned int more)
+{
+	unsigned int dmas = *dma_done + more, all_maps = *maps_done + more;
+
+	until(60000, (*dma_done >= dmas && *maps_done >= all_maps) || (pid && !lives(pid)));
+	return *dma_done >= dmas && *maps_done >= all_maps;
+}
+
+/* Returns, and with that ends the process: nothing is unmapped or closed before. */
+static void close_under_load(struct tce *t)
+{
+	share_counters();
+	start_load(t);
+	expect(under_load(0, 5));
+	note("%u times DMA, %u times MAP and UNMAP before the end", *dma_done, *maps_done);
+}
+
+static void client(void *version)
+{
+	struct tce t = { .group2 = -1 };
+
+	attach(&t, *(int *)version);
+	start_load(&t);
+	for (;;)
+		pause();
+}
+
+static void killed(struct tce *t)
+{
+	int version = t->version;
+	unsigned int i;
+	struct engine e;
+
+	detach(t);
+	share_counters();
+	for (i = 0; i < KILLS; i++) {
+		pid_t pid = spawn(true, client, &version);
+
+		expect(under_load(pid, 3 + 2 * i));
+		kill_child(pid);
+	}
+	attach(t, version);
+	begin(&e, t, SMALL);
+	map_all(&e, RW);
+	expect(reaches(&e, e.iova, e.mem));
+	end(&e);
+	note("%d clients killed, the next one works", KILLS);
+}
+
+static const struct test tests[] = {
+	{ "the device works as an engine", answers, BOTH },
+	{ "the device reads what is mapped for reading", reads, BOTH },
+	{ "the device writes what is mapped, and nothing beside it", writes, BOTH },
+	{ "the last page of the window is as good as any", last_page, BOTH },
+	{ "a page that replaced another is seen by the next read", replaced, BOTH, 24 * 3600 },
+	{ "mapped read-only, the device can't write it", read_only, BOTH | DANGEROUS },
+	{ "unmapped, the device can't write it", unmapped_write, BOTH | DANGEROUS },
+	{ "unmapped, the device can't read it", unmapped_read, BOTH | DANGEROUS },
+	{ "EEH: a hot reset leaves the mappings", hot, BOTH },
+	{ "EEH: a fundamental reset leaves the mappings", fundamental, BOTH },
+	{ "a window of its own in the place of the default one", own, V2 },
+	{ "a window of two levels", levels, V2 },
+	{ "both windows at a time", two, V2 },
+	{ "IOMMU pages of each size for which there is memory", pages, V2 },
+	{ "a process that ends amid DMA and MAP leaves nothing", close_under_load, BOTH },
+	{ "clients that are killed amid DMA and MAP leave nothing", killed, BOTH },
+};
+
+TEST_MAIN("hostcheck", tests)

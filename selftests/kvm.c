@@ -7,6 +7,739 @@
  *
  * Needs a host with KVM; the rows are skipped where there is none.
  */
-#include "kvm/kvm.h"
+#define _GNU_SOURCE
+#include <endian.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <linux/mman.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
-TESTS_MAIN("kvm", &tables_rows, &loop_rows, &v1_rows)
+#include "test.h"
+
+#define H_PUT_TCE		0x20
+#define H_STUFF_TCE		0x138
+#define H_PUT_TCE_INDIRECT	0x13c
+#define NEXT			0x7ff0	/* no hypercall: back to us */
+#define TCE_RW			3
+#define CODE			0x1000
+#define LIST			0x2000	/* of TCEs, for H_PUT_TCE_INDIRECT */
+#define DATA			0x100000
+#define GUEST_SIZE		(2 * MiB)
+#define LIOBN			0x80000000UL
+#define MSR_SF			(1ULL << 63)
+#define MSR_LE			1ULL
+#define NOT_IN_KERNEL		9999	/* KVM left the hypercall to us */
+
+struct guest {
+	int kvm, vm, vfio, table;
+	uint8_t *mem;
+};
+
+/* The guest: its memory, its hypercalls, and the table that KVM is given. */
+
+static struct guest guest;
+
+/* Each thread that makes a hypercall is a processor. */
+static __thread int vcpu;
+static __thread struct kvm_run *run;
+
+static long enter(void)
+{
+	long rc;
+
+	do {
+		rc = __raw(vcpu, KVM_RUN, NULL);
+	} while (rc == -EINTR);
+	expect_rc(0, rc);
+	expect_eq(KVM_EXIT_PAPR_HCALL, run->exit_reason);
+	return run->papr_hcall.nr;
+}
+
+static void enable_cap(int fd, uint32_t cap, uint64_t a, uint64_t b)
+{
+	struct kvm_enable_cap arg = { .cap = cap, .args = { a, b } };
+
+	expect_rc(0, __raw(fd, KVM_ENABLE_CAP, &arg));
+}
+
+/* A processor that waits for its first order */
+static void vcpu_init(void)
+{
+	struct kvm_regs regs = { .pc = CODE + 8, .msr = MSR_SF };
+	static unsigned long id;
+	long size = __raw(guest.kvm, KVM_GET_VCPU_MMAP_SIZE, NULL);
+
+	vcpu = __raw(guest.vm, KVM_CREATE_VCPU,
+		     (void *)__atomic_fetch_add(&id, 1, __ATOMIC_RELAXED));
+	expect(vcpu >= 0);
+	enable_cap(vcpu, KVM_CAP_PPC_PAPR, 0, 0);
+	run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
+	expect(run != MAP_FAILED);
+	if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+		regs.msr |= MSR_LE;
+	expect_rc(0, __raw(vcpu, KVM_SET_REGS, &regs));
+	expect_rc(NEXT, enter());
+}
+
+static long hcall(uint64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	long rc = 0;
+
+	if (!run)
+		vcpu_init();
+	run->papr_hcall.ret = nr;
+	run->papr_hcall.args[0] = a;
+	run->papr_hcall.args[1] = b;
+	run->papr_hcall.args[2] = c;
+	run->papr_hcall.args[3] = d;
+	while (enter() != NEXT) {
+		rc = NOT_IN_KERNEL;
+		run->papr_hcall.ret = 0;
+	}
+	return rc ?: (long)run->papr_hcall.args[0];
+}
+
+static long put(uint64_t iova, uint64_t offset)
+{
+	return hcall(H_PUT_TCE, LIOBN, iova, (DATA + offset) | TCE_RW, 0);
+}
+
+static long clear(uint64_t iova, uint64_t pages)
+{
+	return hcall(H_STUFF_TCE, LIOBN, iova, 0, pages);
+}
+
+static long put_list(uint64_t iova, unsigned int pages)
+{
+	uint64_t *list = (uint64_t *)(guest.mem + LIST);
+	unsigned int i;
+
+	/* big endian, whatever the guest is */
+	for (i = 0; i < pages; i++)
+		list[i] = htobe64((DATA + i * 4096) | TCE_RW);
+	return hcall(H_PUT_TCE_INDIRECT, LIOBN, iova, LIST, pages);
+}
+
+/* Memory that the guest has, too. */
+static void add_memory(uint32_t slot, uint64_t at, void *mem, uint64_t size)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = slot,
+		.guest_phys_addr = at,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)mem,
+	};
+
+	expect_rc(0, __raw(guest.vm, KVM_SET_USER_MEMORY_REGION, &region));
+}
+
+/* A machine without processors */
+static void guest_init(void)
+{
+	static const uint32_t code[] = {
+		0x44000022,		/* sc 1: what was ordered */
+		0x7c641b78,		/* mr r4,r3 */
+		0x38600000 | NEXT,	/* li r3,NEXT */
+		0x44000022,		/* sc 1 */
+		0x4bfffff0,		/* b the first one */
+	};
+
+	guest.kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (guest.kvm < 0)
+		skip("this host has no KVM");
+	guest.vm = __raw(guest.kvm, KVM_CREATE_VM, NULL);
+	expect(guest.vm >= 0);
+	enable_cap(guest.vm, KVM_CAP_PPC_ENABLE_HCALL, H_PUT_TCE, 1);
+	enable_cap(guest.vm, KVM_CAP_PPC_ENABLE_HCALL, H_PUT_TCE_INDIRECT, 1);
+	enable_cap(guest.vm, KVM_CAP_PPC_ENABLE_HCALL, H_STUFF_TCE, 1);
+	if (!guest.mem)
+		guest.mem = alloc(GUEST_SIZE, CHUNK);
+	memcpy(guest.mem + CODE, code, sizeof(code));
+	add_memory(0, 0, guest.mem, GUEST_SIZE);
+}
+
+static long vfio_attr(uint64_t attr, void *arg)
+{
+	struct kvm_device_attr set = {
+		.group = KVM_DEV_VFIO_GROUP,
+		.attr = attr,
+		.addr = (uintptr_t)arg,
+	};
+
+	return __raw(guest.vfio, KVM_SET_DEVICE_ATTR, &set);
+}
+
+/*
+ * Gives KVM the table of the container's first window, which has to be there. The
+ * guest's idea of a page may be a larger one than the table's.
+ */
+static void give_table_as(struct tce *t, uint32_t shift)
+{
+	struct kvm_create_spapr_tce_64 table = {
+		.liobn = LIOBN,
+		.page_shift = shift,
+		.offset = t->info.dma32_window_start >> shift,
+		.size = 256 * MiB >> shift,
+	};
+	struct kvm_create_device device = { .type = KVM_DEV_TYPE_VFIO };
+	struct kvm_vfio_spapr_tce both;
+	int32_t group = t->group;
+
+	guest.table = __raw(guest.vm, KVM_CREATE_SPAPR_TCE_64, &table);
+	expect(guest.table >= 0);
+	expect_rc(0, __raw(guest.vm, KVM_CREATE_DEVICE, &device));
+	guest.vfio = device.fd;
+	expect_rc(0, vfio_attr(KVM_DEV_VFIO_GROUP_ADD, &group));
+	both = (struct kvm_vfio_spapr_tce){
+		.groupfd = t->group,
+		.tablefd = guest.table,
+	};
+	expect_rc(0, vfio_attr(KVM_DEV_VFIO_GROUP_SET_SPAPR_TCE, &both));
+}
+
+static void give_table(struct tce *t)
+{
+	give_table_as(t, 12);
+}
+
+/* All that a guest of QEMU has when it starts; DMA probes go by @base - CHUNK. */
+static void prepare(struct tce *t)
+{
+	guest_init();
+	allow(t, guest.mem, GUEST_SIZE);
+	bounce_at(t, base(t) - CHUNK);
+	give_table(t);
+}
+
+static uint8_t *data(uint64_t offset)
+{
+	return guest.mem + DATA + offset;
+}
+
+static bool reaches(struct tce *t, uint64_t iova, uint64_t offset)
+{
+	return can_write(t, iova, data(offset));
+}
+
+/* A guest's hypercalls and our commands, one after the other. */
+
+static void guest_maps(struct tce *t)
+{
+	prepare(t);
+	expect_rc(0, put(base(t), 0));
+	expect_rc(0, put_list(base(t) + CHUNK, 32));
+	expect(reaches(t, base(t), 0));
+	expect(reaches(t, base(t) + CHUNK, 0));
+	expect(reaches(t, base(t) + CHUNK + 31 * 4096, 31 * 4096));
+	expect_rc(0, clear(base(t) + CHUNK, 32));
+	expect(reaches(t, base(t), 0));
+	expect(!reaches(t, base(t) + CHUNK, 0));
+	expect(!reaches(t, base(t) + CHUNK + 31 * 4096, 31 * 4096));
+	expect_rc(0, clear(base(t), 1));
+	expect(!reaches(t, base(t), 0));
+	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+}
+
+static void guest_counts(struct tce *t)
+{
+	prepare(t);
+	expect_rc(0, put(base(t), 0));
+	expect_rc(0, put(base(t), 4096));
+	expect(reaches(t, base(t), 4096));
+	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+	expect(!reaches(t, base(t), 4096));
+	/* What is not registered KVM leaves to user space. */
+	expect_rc(NOT_IN_KERNEL, put(base(t), 0));
+	expect(!reaches(t, base(t), 0));
+}
+
+static void unmap_guests(struct tce *t)
+{
+	prepare(t);
+	expect_rc(0, put_list(base(t), 16));
+	unmap(t->container, base(t) + 4096, 4096);
+	expect(!reaches(t, base(t) + 4096, 4096));
+	expect(reaches(t, base(t), 0));
+	unmap(t->container, base(t), CHUNK);
+	expect(!reaches(t, base(t), 0));
+	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+}
+
+static void over_each_other(struct tce *t)
+{
+	uint8_t *mine = alloc(CHUNK, CHUNK);
+	long rc;
+
+	prepare(t);
+	register_mem(t->container, mine, CHUNK);
+	expect_rc(0, put_list(base(t), 16));
+	map(t->container, mine, base(t), CHUNK, RW);
+	expect(can_write(t, base(t), mine));
+	expect(!reaches(t, base(t), 0));
+	/* nothing of the guest's is left in the table */
+	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+	register_mem(t->container, guest.mem, GUEST_SIZE);
+	/* a driver may leave to user space what MAP has mapped: nothing has changed then */
+	rc = put_list(base(t), 16);
+	if (rc == NOT_IN_KERNEL) {
+		expect(can_write(t, base(t), mine));
+		expect_rc(NOT_IN_KERNEL, clear(base(t), 16));
+		expect(can_write(t, base(t), mine));
+		map(t->container, data(0), base(t), CHUNK, RW);
+	} else {
+		expect_rc(0, rc);
+	}
+	expect(reaches(t, base(t), 0));
+	expect(!can_write(t, base(t), mine));
+	unregister_mem(t->container, mine, CHUNK);
+	unmap(t->container, base(t), CHUNK);
+	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+}
+
+/* What is not in the kernel, user space does. */
+static void either_maps(struct tce *t, long rc)
+{
+	if (rc == NOT_IN_KERNEL)
+		map(t->container, data(0), base(t), 4096, RW);
+	else
+		expect_rc(0, rc);
+	expect(reaches(t, base(t), 0));
+}
+
+static void either_unmaps(struct tce *t, long rc)
+{
+	if (rc == NOT_IN_KERNEL)
+		unmap(t->container, base(t), 4096);
+	else
+		expect_rc(0, rc);
+	expect(!reaches(t, base(t), 0));
+	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+}
+
+/* Memory is registered before there is a machine: a driver may say no to KVM. */
+static void later(struct tce *t)
+{
+	guest.mem = alloc(GUEST_SIZE, CHUNK);
+	allow(t, guest.mem, GUEST_SIZE);
+	guest_init();
+	bounce_at(t, base(t) - CHUNK);
+	give_table(t);
+	either_maps(t, put(base(t), 0));
+	either_unmaps(t, clear(base(t), 1));
+	/* and to the window that was there before the machine */
+	register_mem(t->container, guest.mem, GUEST_SIZE);
+	either_maps(t, put(base(t), 0));
+	either_unmaps(t, clear(base(t), 1));
+}
+
+static void removed(struct tce *t)
+{
+	uint64_t start;
+
+	prepare(t);
+	expect_rc(0, put_list(base(t), 16));
+	/* KVM has the table still, but it is empty, and the device has none. */
+	remove_window(t->container, t->info.dma32_window_start);
+	unregister_mem(t->container, t->bounce, CHUNK);
+	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+	register_mem(t->container, guest.mem, GUEST_SIZE);
+	register_mem(t->container, t->bounce, CHUNK);
+	create(t->container, 12, GiB, 1, &start);
+	expect_eq(t->info.dma32_window_start, start);
+	map(t->container, t->bounce, t->bounce_iova, CHUNK, RW);
+	put(base(t), 0);
+	expect(!reaches(t, base(t), 0));
+	clear(base(t), 1);
+}
+
+/* One entry of the guest's is sixteen of the table's. */
+static void larger_pages(struct tce *t)
+{
+	guest_init();
+	allow(t, guest.mem, GUEST_SIZE);
+	bounce_at(t, base(t) - CHUNK);
+	give_table_as(t, 16);
+	expect_rc(0, put(base(t), 0));
+	expect(reaches(t, base(t), 0));
+	expect(reaches(t, base(t) + 15 * 4096, 15 * 4096));
+	unmap(t->container, base(t) + 15 * 4096, 4096);
+	expect(!reaches(t, base(t) + 15 * 4096, 15 * 4096));
+	expect(reaches(t, base(t) + 14 * 4096, 14 * 4096));
+	expect_rc(0, clear(base(t), 1));
+	expect(!reaches(t, base(t), 0));
+	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+}
+
+static void two_levels(struct tce *t)
+{
+	uint64_t start;
+
+	guest_init();
+	remove_window(t->container, t->info.dma32_window_start);
+	create(t->container, 12, 4 * GiB, 2, &start);
+	expect_eq(t->info.dma32_window_start, start);
+	allow(t, guest.mem, GUEST_SIZE);
+	bounce_at(t, base(t) - CHUNK);
+	give_table(t);
+	expect_rc(0, clear(base(t) + 128 * MiB, 4096));
+	expect_rc(0, put(base(t) + 128 * MiB, 0));
+	expect(reaches(t, base(t) + 128 * MiB, 0));
+	unmap(t->container, start, 4 * GiB);
+	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+}
+
+/*
+ * A huge page and ordinary ones behind it are one region. An entry of 2 MiB may
+ * only be put for the first of them: the others are of 2 MiB by address alone.
+ */
+static void behind_a_huge_one(struct tce *t)
+{
+	const uint64_t huge = 2 * MiB, at = 256 * MiB;
+	uint64_t start;
+	uint8_t *mem;
+
+	guest_init();
+	if (!has_shift(t, 21))
+		skip("no IOMMU pages of 2 MiB");
+	mem = mmap(NULL, 4 * huge, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	expect(mem != MAP_FAILED);
+	madvise(mem, 4 * huge, MADV_NOHUGEPAGE);
+	mem = (uint8_t *)(((uintptr_t)mem + huge - 1) & -huge);
+	memset(mem, 0, 2 * huge);
+	alloc_huge(huge, mem);
+	add_memory(1, at, mem, 2 * huge);
+	remove_window(t->container, t->info.dma32_window_start);
+	create(t->container, 21, GiB, 1, &start);
+	expect_eq(t->info.dma32_window_start, start);
+	register_mem(t->container, mem, 2 * huge);
+	give_table_as(t, 21);
+	note("the huge page: %ld", hcall(H_PUT_TCE, LIOBN, base(t), at | TCE_RW, 0));
+	expect(hcall(H_PUT_TCE, LIOBN, base(t), (at + huge) | TCE_RW, 0) != 0);
+	expect_rc(0, clear(base(t), 2));
+	unregister_mem(t->container, mem, 2 * huge);
+}
+
+static void detached_mapped(struct tce *t)
+{
+	prepare(t);
+	expect_rc(0, put_list(base(t), 16));
+	edu_close(&t->edu);
+	detach(t);
+	/* KVM has a table without a window, and memory that is not registered. */
+	put(base(t), 0);
+	clear(base(t), 16);
+}
+
+static void next_container(struct tce *t)
+{
+	unset_container(t->group);
+	close(t->container);
+	t->container = open_container();
+	set_container(t->group, t->container);
+	set_iommu(t->container, V2_IOMMU);
+	register_mem(t->container, guest.mem, GUEST_SIZE);
+}
+
+/*
+ * KVM keeps the table of a first container, puts memory of the second there, and
+ * takes it out again when the third has the same mapped for its device.
+ */
+static void table_kept(struct tce *t)
+{
+	prepare(t);
+	edu_close(&t->edu);
+	next_container(t);
+	note("the guest puts: %ld", put(base(t), 0));
+	next_container(t);
+	map(t->container, data(0), base(t), 4096, RW);
+	note("the guest clears: %ld", clear(base(t), 1));
+	/* had the guest counted it down, it would count as mapped for good */
+	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+}
+
+/* A guest that does not stop. */
+
+static volatile bool over;
+
+static volatile unsigned long turns;
+
+static void *guest_loop(void *arg)
+{
+	struct tce *t = arg;
+	unsigned int i;
+
+	while (!over) {
+		for (i = 0; i < 16; i++)
+			put(base(t) + i * 4096, i * 4096);
+		for (i = 0; i < 16; i++)
+			clear(base(t) + i * 4096, 1);
+		turns++;
+	}
+	return NULL;
+}
+
+static void wait_for_turns(unsigned long n)
+{
+	unsigned long from = turns;
+	int i;
+
+	for (i = 0; i < 1000 && turns - from < n; i++)
+		usleep(20000);
+	expect(turns - from >= n);
+}
+
+/*
+ * Two processors put and clear an entry that MAP and UNMAP change, until its memory is
+ * unregistered. Another entry of KVM's maps that memory all the time. If any of them counts down
+ * what it did not take out, UNREGISTER lets go of what this one still maps. If it counts down too
+ * little, UNREGISTER is refused, which may be, but not each time.
+ */
+#define ROUNDS		40
+#define CALLS		100
+#define MORE		(256 * MiB)	/* memory for each round */
+
+static struct {
+	pthread_barrier_t barrier;
+	struct tce *t;
+	uint64_t at;
+} same;
+
+static long put_same(uint64_t entry, uint64_t page)
+{
+	return hcall(H_PUT_TCE, LIOBN, base(same.t) + entry * 4096,
+		     (same.at + page * 4096) | TCE_RW, 0);
+}
+
+static void *processor(void *arg)
+{
+	int round, i;
+
+	for (round = 0; round < ROUNDS; round++) {
+		pthread_barrier_wait(&same.barrier);
+		for (i = 0; i < CALLS; i++) {
+			put_same(0, i % 2);
+			clear(base(same.t), 1);
+		}
+		pthread_barrier_wait(&same.barrier);
+	}
+	return arg;
+}
+
+/* Does the device write to this memory, by the end of one entry and the begin of the next? */
+static bool writes(uint8_t *mem)
+{
+	uint64_t i;
+
+	memset(mem, 0, CHUNK);
+	edu_write(&same.t->edu, base(same.t) + 4096 - 8, 0, 16);
+	for (i = 0; i < CHUNK && !mem[i]; i++)
+		;
+	return i < CHUNK;
+}
+
+static void same_entries(struct tce *t)
+{
+	uint8_t *mem = alloc(ROUNDS * CHUNK, CHUNK);
+	int round, i, kept = 0;
+	pthread_t thread[2];
+
+	prepare(t);
+	add_memory(1, MORE, mem, ROUNDS * CHUNK);
+	fill(t->bounce, 16, 1);
+	edu_read(&t->edu, t->bounce_iova, 0, 16);
+	same.t = t;
+	pthread_barrier_init(&same.barrier, NULL, 3);
+	for (i = 0; i < 2; i++)
+		pthread_create(&thread[i], NULL, processor, NULL);
+	for (round = 0; round < ROUNDS; round++, mem += CHUNK) {
+		same.at = MORE + round * CHUNK;
+		register_mem(t->container, mem, CHUNK);
+		expect_rc(0, put_same(1, 2));
+		expect(round || writes(mem));
+		pthread_barrier_wait(&same.barrier);
+		for (i = 0; i < CALLS; i++) {
+			map(t->container, mem, base(t) - i % 2 * 4096,
+			    (1 + i % 2) * 4096, RW);
+			unmap(t->container, base(t) - i % 4 / 2 * 4096,
+			      (1 + i % 4 / 2) * 4096);
+		}
+		pthread_barrier_wait(&same.barrier);
+		if (__unregister(t->container, mem, CHUNK)) {
+			kept++;
+			unmap(t->container, base(t) - 4096, 3 * 4096);
+		}
+		expect(!writes(mem));
+	}
+	for (i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+	note("%d rounds, memory of %d stays registered", round, kept);
+	expect(kept < round);
+	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+}
+
+/* The container goes while the guest goes on; then the guest ends. */
+static void container_goes(struct tce *t, pthread_t thread)
+{
+	wait_for_turns(10);
+	edu_close(&t->edu);
+	detach(t);
+	wait_for_turns(10);
+	over = true;
+	pthread_join(thread, NULL);
+}
+
+static void goes_away(struct tce *t)
+{
+	pthread_t thread;
+
+	prepare(t);
+	pthread_create(&thread, NULL, guest_loop, t);
+	wait_for_turns(50);
+	unmap(t->container, t->info.dma32_window_start, GiB);
+	wait_for_turns(10);
+	remove_window(t->container, t->info.dma32_window_start);
+	container_goes(t, thread);
+	note("%lu rounds of the guest's", turns);
+}
+
+/*
+ * On pseries KVM keeps a table whose window is gone, by operations that do nothing, and
+ * its guest's processors go on using it while they are put in the place of the others.
+ */
+static void *clear_loop(void *arg)
+{
+	struct tce *t = arg;
+
+	while (!over) {
+		clear(base(t), 64);
+		turns++;
+	}
+	return NULL;
+}
+
+static void comes_and_goes(struct tce *t)
+{
+	struct kvm_vfio_spapr_tce both;
+	int32_t group = t->group;
+	pthread_t thread;
+	int round;
+
+	guest_init();
+	allow(t, guest.mem, GUEST_SIZE);
+	unmap(t->container, base(t), CHUNK);
+	give_table(t);
+	pthread_create(&thread, NULL, clear_loop, t);
+	for (round = 0; round < 60; round++) {
+		unset_container(t->group);
+		set_container(t->group, t->container);
+		set_iommu(t->container, t->version == 1 ? V1_IOMMU : V2_IOMMU);
+		t->enabled = false;
+		allow(t, guest.mem, GUEST_SIZE);
+		unmap(t->container, base(t), CHUNK);
+		/* Without the old tables, of which there would be more and more. */
+		expect_rc(0, vfio_attr(KVM_DEV_VFIO_GROUP_DEL, &group));
+		expect_rc(0, vfio_attr(KVM_DEV_VFIO_GROUP_ADD, &group));
+		both = (struct kvm_vfio_spapr_tce){
+			.groupfd = t->group,
+			.tablefd = guest.table,
+		};
+		expect_rc(0, vfio_attr(KVM_DEV_VFIO_GROUP_SET_SPAPR_TCE, &both));
+		wait_for_turns(1);
+	}
+	over = true;
+	pthread_join(thread, NULL);
+	note("%d containers, %lu rounds of the guest's", round, turns);
+}
+
+/* Version 1 beside a container of version 2, whose memory KVM knows. */
+
+static struct tce second;
+
+static void prepare_v1(struct tce *t)
+{
+	guest_init();
+	second.container = open_container();
+	second.version = 2;
+	set_container(t->group2, second.container);
+	set_iommu(second.container, V2_IOMMU);
+	register_mem(second.container, guest.mem, GUEST_SIZE);
+	bounce_at(t, base(t) - CHUNK);
+	give_table(t);
+}
+
+static void v1_put(struct tce *t)
+{
+	long pins, rc;
+	bool reached;
+
+	prepare_v1(t);
+	pins = pinned();
+	rc = put(base(t), 0);
+	reached = reaches(t, base(t), 0);
+	/* Whatever came of it, UNMAP ends it, and nothing is miscounted. */
+	unmap(t->container, base(t), 4096);
+	expect(!reaches(t, base(t), 0));
+	expect_rc(pins, pinned_settled(pins));
+	unregister_mem(second.container, guest.mem, GUEST_SIZE);
+	/* KVM has nothing to map in a table of version 1. */
+	expect_rc(NOT_IN_KERNEL, rc);
+	expect(!reached);
+}
+
+static void v1_goes_away(struct tce *t)
+{
+	uint8_t *mine = alloc(CHUNK, CHUNK);
+	pthread_t thread;
+	int round;
+
+	prepare_v1(t);
+	pthread_create(&thread, NULL, guest_loop, t);
+	for (round = 0; round < 200 || turns < 100; round++) {
+		map(t->container, mine, base(t), CHUNK, RW);
+		unmap(t->container, base(t), CHUNK);
+	}
+	map(t->container, mine, base(t), CHUNK, RW);
+	container_goes(t, thread);
+	note("%d rounds of ours, %lu of the guest's", round, turns);
+}
+
+static const struct test tests[] = {
+	{ "what a guest maps the device reaches, while it is mapped",
+	  guest_maps, V2 | DMA | POWERNV },
+	{ "UNREGISTER takes away what a guest has mapped", guest_counts,
+	  V2 | DMA | POWERNV },
+	{ "UNMAP takes away what a guest has mapped", unmap_guests,
+	  V2 | DMA | POWERNV },
+	{ "MAP replaces what a guest has mapped, and the guest what MAP has",
+	  over_each_other, V2 | DMA | POWERNV },
+	{ "a guest that comes later maps what was registered before it", later,
+	  V2 | DMA | POWERNV },
+	{ "a guest's page may be many of the table's", larger_pages,
+	  V2 | DMA | POWERNV },
+	{ "a guest maps in a table of two levels", two_levels,
+	  V2 | DMA | POWERNV },
+	{ "a guest can't have ordinary pages behind a huge one as huge",
+	  behind_a_huge_one, V2 | POWERNV | DANGEROUS },
+	{ "a window that is removed is the guest's no more", removed,
+	  V2 | DMA | POWERNV | DANGEROUS },
+	{ "a group that leaves takes away what a guest has mapped",
+	  detached_mapped, V2 | DMA | POWERNV | DANGEROUS },
+	{ "a table that KVM keeps does not count down what is mapped later",
+	  table_kept, V2 | DMA | POWERNV | DANGEROUS },
+	{ "two processors map and unmap an entry that MAP and UNMAP change",
+	  same_entries, V2 | DMA | POWERNV | DANGEROUS },
+	{ "a guest goes on mapping while its container goes", goes_away,
+	  V2 | DMA | POWERNV | DANGEROUS },
+	{ "a guest goes on while its containers come and go", comes_and_goes,
+	  BOTH | DANGEROUS },
+	{ "UNMAP ends what KVM may put into its table", v1_put,
+	  V1 | DMA | TWO | POWERNV | DANGEROUS },
+	{ "a guest goes on while MAP, UNMAP and its container go",
+	  v1_goes_away, V1 | DMA | TWO | POWERNV | DANGEROUS },
+};
+
+TEST_MAIN("kvm", tests)

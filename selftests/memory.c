@@ -3,7 +3,973 @@
  * REGISTER and UNREGISTER, and the locked memory that is charged for them, for
  * tables and for ENABLE. Rows compare exact amounts before and after.
  */
-#include "memory/memory.h"
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <linux/mman.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
-TESTS_MAIN("memory", &registration_rows, &pins_rows, &mapped_rows, &limit_rows,
-	   &work_rows, &enable_rows, &end_rows)
+#include "test.h"
+
+/* REGISTER and UNREGISTER: what they charge and what they refuse. */
+
+static void charge(struct tce *t)
+{
+	static const size_t sizes[] = { CHUNK, 3 * CHUNK, 16 * MiB };
+	uint64_t before = locked();
+	size_t i;
+
+	for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		uint8_t *mem = alloc(sizes[i], CHUNK);
+
+		register_mem(t->container, mem, sizes[i]);
+		expect_eq(before + sizes[i], locked());
+		unregister_mem(t->container, mem, sizes[i]);
+		expect_eq(before, locked());
+	}
+}
+
+static void register_twice(struct tce *t)
+{
+	uint8_t *mem = alloc(2 * CHUNK, CHUNK);
+	uint64_t before;
+
+	register_mem(t->container, mem, 2 * CHUNK);
+	before = locked();
+	expect_rc(-EBUSY, __register(t->container, mem, 2 * CHUNK));
+	expect_rc(-EBUSY, __register(t->container, mem, 2 * CHUNK));
+	expect_eq(before, locked());
+	/* The refusals count for nothing: one UNREGISTER is enough. */
+	unregister_mem(t->container, mem, 2 * CHUNK);
+	expect_eq(before - 2 * CHUNK, locked());
+	expect_rc(-ENOENT, __unregister(t->container, mem, 2 * CHUNK));
+}
+
+static void overlaps(struct tce *t)
+{
+	uint8_t *mem = alloc(6 * CHUNK, CHUNK);
+	uint64_t before;
+
+	register_mem(t->container, mem + 2 * CHUNK, 2 * CHUNK);
+	before = locked();
+	expect_rc(-EINVAL, __register(t->container, mem + CHUNK, 2 * CHUNK));
+	expect_rc(-EINVAL, __register(t->container, mem + 3 * CHUNK, 2 * CHUNK));
+	expect_rc(-EINVAL, __register(t->container, mem + 2 * CHUNK, CHUNK));
+	expect_rc(-EINVAL, __register(t->container, mem + 3 * CHUNK, CHUNK));
+	expect_rc(-EINVAL, __register(t->container, mem, 6 * CHUNK));
+	expect_rc(-EINVAL, __register(t->container, mem + 2 * CHUNK, 3 * CHUNK));
+	expect_eq(before, locked());
+	/* Neighbours do not overlap. */
+	register_mem(t->container, mem, 2 * CHUNK);
+	register_mem(t->container, mem + 4 * CHUNK, 2 * CHUNK);
+	expect_eq(before + 4 * CHUNK, locked());
+}
+
+static void exact_bounds(struct tce *t)
+{
+	uint8_t *mem = alloc(4 * CHUNK, CHUNK);
+	uint64_t before;
+
+	register_mem(t->container, mem, 4 * CHUNK);
+	before = locked();
+	expect_rc(-ENOENT, __unregister(t->container, mem, CHUNK));
+	expect_rc(-ENOENT, __unregister(t->container, mem + CHUNK, CHUNK));
+	expect_rc(-ENOENT, __unregister(t->container, mem, 8 * CHUNK));
+	expect_rc(-ENOENT, __unregister(t->container, mem + 64 * CHUNK, CHUNK));
+	expect_eq(before, locked());
+	map(t->container, mem, base(t), 4 * CHUNK, RW);
+}
+
+static void misaligned(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint64_t before = locked();
+
+	expect_rc(-EINVAL, __register(t->container, mem + 1, CHUNK));
+	expect_rc(-EINVAL, __register(t->container, mem + 2048, CHUNK));
+	expect_rc(-EINVAL, __register(t->container, mem, host.page - 1));
+	expect_rc(-EINVAL, __register(t->container, mem, host.page + 2048));
+	register_mem(t->container, mem, CHUNK);
+	expect_rc(-EINVAL, __unregister(t->container, mem + 1, CHUNK));
+	expect_rc(-EINVAL, __unregister(t->container, mem, CHUNK - 1));
+	expect_eq(before + CHUNK, locked());
+}
+
+/* No sum wraps, no array of pages is too large to be refused. */
+static void wraps(struct tce *t)
+{
+	static const uint64_t sizes[] = {
+		1ULL << 46, 1ULL << 52, 1ULL << 60, 1ULL << 62, 1ULL << 63,
+	};
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint64_t before = locked();
+	long pins = pinned();
+	size_t i;
+
+	expect_rc(-EINVAL, __register(t->container, mem, -CHUNK));
+	expect_rc(-EINVAL, __register(t->container, mem, -(uint64_t)(uintptr_t)mem + CHUNK));
+	expect_rc(-EINVAL, __register(t->container, (void *)-CHUNK, 2 * CHUNK));
+	for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		long rc = __register(t->container, mem, sizes[i]);
+
+		expect(rc == -ENOMEM || rc == -EFAULT || rc == -EINVAL);
+	}
+	expect_eq(before, locked());
+	expect_rc(pins, pinned_settled(pins));
+}
+
+static void nothing(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+
+	expect_rc(-EINVAL, __register(t->container, mem, 0));
+}
+
+/* Refused with an errno, not with the number of pages that were found. */
+static void no_memory_there(struct tce *t)
+{
+	uint8_t *mem = alloc(4 * CHUNK, CHUNK);
+	uint64_t before = locked();
+	long pins = pinned();
+
+	munmap(mem + 2 * CHUNK, CHUNK);
+	mprotect(mem + 3 * CHUNK, CHUNK, PROT_NONE);
+	expect_rc(-EFAULT, __register(t->container, mem + 2 * CHUNK, CHUNK));
+	expect_rc(-EFAULT, __register(t->container, mem + 3 * CHUNK, CHUNK));
+	expect_rc(-EFAULT, __register(t->container, NULL, CHUNK));
+	/* Nor is memory that can't be written. */
+	mprotect(mem + 3 * CHUNK, CHUNK, PROT_READ);
+	expect_rc(-EFAULT, __register(t->container, mem + 3 * CHUNK, CHUNK));
+	expect_eq(before, locked());
+	expect_rc(-EFAULT, __register(t->container, mem, 3 * CHUNK));
+	expect_rc(-EFAULT, __register(t->container, mem + CHUNK, 3 * CHUNK));
+	expect_eq(before, locked());
+	expect_rc(pins, pinned_settled(pins));
+	register_mem(t->container, mem, 2 * CHUNK);
+}
+
+static void register_cycles(struct tce *t)
+{
+	uint8_t *mem = alloc(MiB, CHUNK);
+	uint64_t before = locked(), free = mem_free();
+	long pins = pinned();
+	int i;
+
+	for (i = 0; i < 500; i++) {
+		register_mem(t->container, mem, MiB);
+		unregister_mem(t->container, mem, MiB);
+	}
+	expect_eq(before, locked());
+	expect_rc(pins, pinned_settled(pins));
+	expect(mem_free_returns(free - 16 * MiB));
+}
+
+/* Where the pages are that are pinned, and until when. */
+
+static void pins(struct tce *t)
+{
+	const long pages = 4 * MiB / host.page;
+	uint8_t *mem = mmap(NULL, 4 * MiB, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long before = pinned();
+	uint64_t charged;
+
+	/* of huge pages not each part is pinned */
+	expect(mem != MAP_FAILED);
+	madvise(mem, 4 * MiB, MADV_NOHUGEPAGE);
+	memset(mem, 0, 4 * MiB);
+
+	register_mem(t->container, mem, 4 * MiB);
+	expect_rc(before + pages, pinned_settled(before + pages));
+	map(t->container, mem, base(t), 4 * MiB, RW);
+	charged = locked();
+	/* Paid for by the registration, once the window is there. */
+	map(t->container, mem, base(t) + 4 * MiB, 4 * MiB, R);
+	expect_eq(charged, locked());
+	expect_rc(before + pages, pinned_settled(before + pages));
+	unmap(t->container, base(t) + 4 * MiB, 4 * MiB);
+	unmap(t->container, base(t), 4 * MiB);
+	unregister_mem(t->container, mem, 4 * MiB);
+	expect_rc(before, pinned_settled(before));
+}
+
+/* A page of hugetlbfs has one pin, and is charged as if each part had one. */
+static void huge_pins(struct tce *t)
+{
+	uint8_t *mem = alloc_huge(8 * MiB, NULL);
+	uint64_t charged;
+	long before;
+
+	bounce_at(t, base(t) - CHUNK);
+	charged = locked();
+	before = pinned();
+	/* not from the start of a huge page, nor to the end of one */
+	register_mem(t->container, mem + MiB, 6 * MiB);
+	expect_rc(before + 4, pinned_settled(before + 4));
+	expect_eq(charged + 6 * MiB, locked());
+	map(t->container, mem + MiB, base(t), 6 * MiB, RW);
+	expect(can_write(t, base(t), mem + MiB));
+	expect(can_write(t, base(t) + MiB - PROBE, mem + 2 * MiB - PROBE));
+	expect(can_read(t, base(t) + 6 * MiB - PROBE, mem + 7 * MiB - PROBE));
+	unmap(t->container, base(t), 6 * MiB);
+	unregister_mem(t->container, mem + MiB, 6 * MiB);
+	expect_rc(before, pinned_settled(before));
+	expect_eq(charged, locked());
+}
+
+/* Memory of huge pages, of which one has a single page in its midst. */
+static void not_all_huge(struct tce *t)
+{
+	const uint64_t at = 4 * MiB + 3 * host.page;
+	uint8_t *mem = mmap(NULL, 12 * MiB, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long before;
+
+	expect(mem != MAP_FAILED);
+	bounce_at(t, base(t) - CHUNK);
+	before = pinned();
+	mem += -(uintptr_t)mem % (2 * MiB);
+	/* without huge pages it is memory as any */
+	madvise(mem, 8 * MiB, MADV_HUGEPAGE);
+	memset(mem, 0, 8 * MiB);
+	expect(mmap(mem + at, host.page, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		    MAP_ANONYMOUS | MAP_FIXED, -1, 0) == mem + at);
+	memset(mem + at, 0, host.page);
+	register_mem(t->container, mem, 8 * MiB);
+	map(t->container, mem, base(t), 8 * MiB, RW);
+	expect(can_write(t, base(t) + at, mem + at));
+	expect(can_read(t, base(t) + at - PROBE, mem + at - PROBE));
+	expect(can_write(t, base(t) + at + host.page, mem + at + host.page));
+	expect(can_write(t, base(t) + 8 * MiB - PROBE, mem + 8 * MiB - PROBE));
+	unmap(t->container, base(t), 8 * MiB);
+	unregister_mem(t->container, mem, 8 * MiB);
+	expect_rc(before, pinned_settled(before));
+}
+
+/* The number after @key in @line; false if it is not there. */
+static bool number_after(const char *line, const char *key, uint64_t *number)
+{
+	const char *at = strstr(line, key);
+
+	if (at)
+		*number = strtoull(at + strlen(key), NULL, 10);
+	return at;
+}
+
+/* Memory that the system wants to be able to empty, in pages: [start, end). */
+static void movable_zone(uint64_t *start, uint64_t *end)
+{
+	uint64_t spanned = 0;
+	bool movable = false;
+	char line[256];
+	FILE *f = fopen("/proc/zoneinfo", "r");
+
+	*start = *end = 0;
+	while (f && fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, "Node", 4))
+			movable = strstr(line, "zone  Movable") != NULL;
+		if (!movable)
+			continue;
+		number_after(line, "spanned", &spanned);
+		if (number_after(line, "start_pfn:", start))
+			*end = *start + spanned;
+	}
+	if (f)
+		fclose(f);
+}
+
+/* How many of the pages of @mem are there; -1 if the kernel doesn't tell. */
+static long pages_in_zone(uint8_t *mem, size_t size, uint64_t start,
+			  uint64_t end)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	uint64_t entry, pfn;
+	long count = 0;
+	size_t at;
+
+	for (at = 0; at < size && count >= 0; at += host.page) {
+		if (pread(fd, &entry, sizeof(entry),
+			  ((uintptr_t)mem + at) / host.page * 8) !=
+		    sizeof(entry))
+			entry = 0;
+		pfn = entry & ((1ULL << 55) - 1);
+		if (!pfn)
+			count = -1;
+		else if (pfn >= start && pfn < end)
+			count++;
+	}
+	close(fd);
+	return count;
+}
+
+/*
+ * Pages that a device is given stay where they are for as long as the client
+ * likes, so they have no place in memory that is to be taken out of the machine.
+ */
+static void not_in_movable(struct tce *t)
+{
+	uint8_t *mem = alloc(MiB, CHUNK);
+	uint64_t start, end;
+
+	movable_zone(&start, &end);
+	if (start == end)
+		skip("this host has no movable memory (movablecore=512M)");
+	if (pages_in_zone(mem, MiB, start, end) <= 0)
+		skip("where memory lies is for root to see");
+	allow(t, mem, MiB);
+	map(t->container, mem, base(t), MiB, RW);
+	expect_rc(0, pages_in_zone(mem, MiB, start, end));
+	bounce_at(t, base(t) - CHUNK);
+	expect(can_write(t, base(t), mem));
+	expect(can_read(t, base(t) + MiB - PROBE, mem + MiB - PROBE));
+}
+
+/* Registrations that are mapped, or that two containers share. */
+
+/*
+ * Two containers of one process that use the same memory: it is pinned and
+ * charged once, and is there until both are done with it.
+ */
+static void shared_region(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	struct vfio_iommu_spapr_tce_info info;
+	uint64_t before = locked();
+	int other = open_container();
+
+	set_container(t->group2, other);
+	set_iommu(other, V2_IOMMU);
+	get_info(other, &info);
+
+	register_mem(t->container, mem, CHUNK);
+	expect_eq(before + CHUNK, locked());
+	expect_rc(-EINVAL, __register(other, mem, CHUNK / 2));
+	expect_rc(-ENOENT, __unregister(other, mem, CHUNK));
+	register_mem(other, mem, CHUNK);
+	expect_eq(before + CHUNK, locked());
+	expect_rc(-EBUSY, __register(other, mem, CHUNK));
+
+	unregister_mem(t->container, mem, CHUNK);
+	expect_rc(-ENOENT, __unregister(t->container, mem, CHUNK));
+	expect_eq(before + CHUNK, locked());
+	unregister_mem(other, mem, CHUNK);
+	expect_eq(before, locked());
+}
+
+/* Closing one of them does not take the memory from the other. */
+static void shared_region_close(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint64_t before = locked();
+	int other = open_container();
+
+	set_container(t->group2, other);
+	set_iommu(other, V2_IOMMU);
+	register_mem(t->container, mem, CHUNK);
+	register_mem(other, mem, CHUNK);
+	bounce_at(t, base(t) - CHUNK);
+	map(t->container, mem, base(t), CHUNK, RW);
+	unset_container(t->group2);
+	close(other);
+	expect(can_write(t, base(t), mem));
+	unmap(t->container, base(t), CHUNK);
+	unregister_mem(t->container, mem, CHUNK);
+	unmap(t->container, t->bounce_iova, CHUNK);
+	unregister_mem(t->container, t->bounce, CHUNK);
+	remove_window(t->container, t->info.dma32_window_start);
+	expect_eq(before, locked());
+}
+
+/* What the container maps of it goes with it, and nothing else does. */
+static void unregister_mapped(struct tce *t)
+{
+	uint8_t *mem = alloc(2 * CHUNK, CHUNK), *stays = alloc(CHUNK, CHUNK);
+	uint64_t before;
+
+	bounce_at(t, base(t) - CHUNK);
+	register_mem(t->container, stays, CHUNK);
+	map(t->container, stays, base(t), CHUNK, RW);
+	before = locked();
+	register_mem(t->container, mem, 2 * CHUNK);
+	map(t->container, mem + CHUNK, base(t) + CHUNK, 4096, RW);
+	map(t->container, mem, base(t) + 16 * MiB, CHUNK, RW);
+	expect(can_write(t, base(t) + CHUNK, mem + CHUNK));
+	unregister_mem(t->container, mem, 2 * CHUNK);
+	expect_eq(before, locked());
+	expect(!can_write(t, base(t) + CHUNK, mem + CHUNK));
+	expect(!can_write(t, base(t) + 16 * MiB, mem));
+	expect(can_write(t, base(t), stays));
+	expect_rc(-ENOENT, __unregister(t->container, mem, 2 * CHUNK));
+	expect_rc(-EINVAL, __map(t->container, mem, base(t) + CHUNK, 4096, RW));
+	/* Clients of old unmap it now. */
+	unmap(t->container, base(t) + CHUNK, CHUNK);
+}
+
+/*
+ * Memory that is given up while it is mapped, and something else comes to its address,
+ * as when QEMU unplugs memory and plugs in other.
+ */
+static void plug_in(struct tce *t)
+{
+	const size_t old = 4 * CHUNK, new = 8 * CHUNK;
+	uint8_t *mem = alloc(new, CHUNK), *parts[] = { mem, mem + old - CHUNK };
+	uint64_t before = locked();
+	size_t i;
+
+	register_mem(t->container, mem, old);
+	bounce_at(t, base(t) - CHUNK);
+	map(t->container, mem, base(t), old, RW);
+	expect(can_write(t, base(t), mem));
+	unregister_mem(t->container, mem, old);
+	expect(!munmap(mem, old));
+	expect(mmap(mem, new, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		    MAP_ANONYMOUS | MAP_FIXED, -1, 0) == mem);
+	memset(mem, 0, new);
+	expect(!can_write(t, base(t), mem));
+	register_mem(t->container, mem, new);
+	map(t->container, mem, base(t) + 16 * MiB, new, RW);
+	for (i = 0; i < 2; i++) {
+		expect(can_write(t, base(t) + 16 * MiB + (parts[i] - mem),
+				 parts[i]));
+		expect(!can_write(t, base(t) + (parts[i] - mem), parts[i]));
+	}
+	unmap(t->container, base(t), 32 * MiB);
+	unregister_mem(t->container, mem, new);
+	unmap(t->container, t->bounce_iova, CHUNK);
+	unregister_mem(t->container, t->bounce, CHUNK);
+	remove_window(t->container, t->info.dma32_window_start);
+	expect_eq(before, locked());
+}
+
+/*
+ * A little memory that is mapped so often that it takes more addresses than the host
+ * has memory, as persistent memory may be larger than that.
+ */
+static void more_than_ram(struct tce *t)
+{
+	const uint64_t piece = 4 * MiB, before = locked();
+	uint64_t size = ram() / piece * piece + 2 * piece, at;
+	long pins = pinned();
+	uint8_t *mem;
+	int fd;
+
+	fd = memfd_create("small", MFD_CLOEXEC);
+	if (fd < 0)
+		skip("this kernel has no memfd_create()");
+	expect(!ftruncate(fd, piece));
+	mem = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
+		   MAP_NORESERVE, -1, 0);
+	expect(mem != MAP_FAILED);
+	for (at = 0; at < size; at += piece)
+		expect(mmap(mem + at, piece, PROT_READ | PROT_WRITE, MAP_SHARED |
+			    MAP_FIXED, fd, 0) == mem + at);
+	memset(mem, 0, piece);
+	register_mem(t->container, mem, size);
+	expect_eq(before + size, locked());
+	/* The last of it is the first of it. */
+	bounce_at(t, base(t) - CHUNK);
+	map(t->container, mem + size - CHUNK, base(t), CHUNK, RW);
+	expect(can_write(t, base(t), mem + piece - CHUNK));
+	unmap(t->container, base(t), CHUNK);
+	unregister_mem(t->container, mem, size);
+	if (pins >= 0)
+		pins += CHUNK / host.page;	/* the bounce page's */
+	expect_rc(pins, pinned_settled(pins));
+}
+
+/* A MAP has replaced what was there: UNREGISTER of that takes the new mappings not along. */
+static void unregister_replacing(struct tce *t)
+{
+	uint8_t *old = alloc(CHUNK, CHUNK), *new = alloc(CHUNK, CHUNK);
+
+	register_mem(t->container, old, CHUNK);
+	register_mem(t->container, new, CHUNK);
+	bounce_at(t, base(t) - CHUNK);
+	map(t->container, old, base(t), CHUNK, RW);
+	/* Half of it is still the old memory. */
+	map(t->container, new, base(t), CHUNK / 2, RW);
+	unregister_mem(t->container, old, CHUNK);
+	expect(can_write(t, base(t), new));
+	expect(!can_write(t, base(t) + CHUNK / 2, old + CHUNK / 2));
+	unmap(t->container, base(t), CHUNK);
+	unregister_mem(t->container, new, CHUNK);
+}
+
+/*
+ * Mapped by one container, registered by both: the last to let go is refused while the
+ * other one maps it.
+ */
+static void shared_region_mapped(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	int other = open_container();
+
+	set_container(t->group2, other);
+	set_iommu(other, V2_IOMMU);
+	register_mem(t->container, mem, CHUNK);
+	register_mem(other, mem, CHUNK);
+	bounce_at(t, base(t) - CHUNK);
+	map(t->container, mem, base(t), CHUNK, RW);
+	unregister_mem(t->container, mem, CHUNK);
+	expect(can_write(t, base(t), mem));
+	expect_rc(-EBUSY, __unregister(other, mem, CHUNK));
+	expect(can_write(t, base(t), mem));
+	unmap(t->container, base(t), CHUNK);
+	unregister_mem(other, mem, CHUNK);
+}
+
+/*
+ * Limits. Root is above RLIMIT_MEMLOCK, so these rows give up root, with the group open.
+ */
+static void limited(uint64_t more)
+{
+	set_memlock(locked() + more);
+	drop_root();
+}
+
+static void limit_register(struct tce *t)
+{
+	uint8_t *mem = alloc(2 * CHUNK, CHUNK);
+	uint64_t before = locked();
+
+	limited(CHUNK + host.page - 1);
+	expect_rc(-ENOMEM, __register(t->container, mem, 2 * CHUNK));
+	expect_rc(-ENOMEM, __register(t->container, mem, CHUNK + host.page));
+	expect_eq(before, locked());
+	register_mem(t->container, mem, CHUNK);
+	expect_rc(-ENOMEM, __register(t->container, mem + CHUNK, host.page));
+	unregister_mem(t->container, mem, CHUNK);
+	expect_eq(before, locked());
+	register_mem(t->container, mem + CHUNK, CHUNK);
+}
+
+static void limit_register_root(struct tce *t)
+{
+	uint8_t *mem = alloc(4 * CHUNK, CHUNK);
+
+	if (geteuid())
+		skip("needs CAP_IPC_LOCK");
+	set_memlock(0);
+	register_mem(t->container, mem, 4 * CHUNK);
+	map(t->container, mem, base(t), CHUNK, RW);
+	unmap(t->container, base(t), CHUNK);
+	unregister_mem(t->container, mem, 4 * CHUNK);
+}
+
+static void limit_create(struct tce *t)
+{
+	uint64_t need = table_bytes(12, 256 * MiB, 1), before, start;
+	int i;
+
+	remove_window(t->container, t->info.dma32_window_start);
+	before = locked();
+	limited(need - host.page);
+	for (i = 0; i < 10; i++)
+		expect_rc(-ENOMEM, __create(t->container, 12, 256 * MiB, 1,
+					    &start));
+	expect_eq(before, locked());
+	/* Half the size fits. */
+	create(t->container, 12, 128 * MiB, 1, &start);
+	expect_eq(t->info.dma32_window_start, start);
+	expect(locked() - before <= need / 2);
+	remove_window(t->container, start);
+	expect_eq(before, locked());
+}
+
+static void limit_default(struct tce *t)
+{
+	uint64_t need = table_bytes(12, t->info.dma32_window_size, 1), before;
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	int i;
+
+	allow(t, mem, CHUNK);
+	before = locked();
+	limited(need - host.page);
+	for (i = 0; i < 5; i++) {
+		expect_rc(-ENOMEM, __map(t->container, mem, base(t), CHUNK, RW));
+		expect_rc(-ENOMEM, __unmap(t->container, base(t), CHUNK));
+	}
+	expect_eq(before, locked());
+	/* It is still there to be removed, for nothing. */
+	if (t->version == 2) {
+		remove_window(t->container, t->info.dma32_window_start);
+		expect_eq(before, locked());
+	}
+}
+
+static void limit_enable(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint64_t before = locked();
+
+	limited(t->info.dma32_window_size);
+	enable(t->container);
+	disable(t->container);
+	set_memlock(before + t->info.dma32_window_size - host.page);
+	expect_rc(-ENOMEM, __enable(t->container));
+	expect_rc(-ENOMEM, __enable(t->container));
+	expect_eq(before, locked());
+	expect_rc(-EPERM, __map(t->container, mem, base(t), CHUNK, RW));
+}
+
+/* Long work, which can be killed and lets others run. */
+
+#define PIECE	(64 * MiB)
+
+/*
+ * Memory that is not there yet, in small pages: as slow to pin as can be. More than
+ * the machine has can't be registered, so it is half of what is free.
+ */
+static uint8_t *slow_memory(size_t *size)
+{
+	uint8_t *mem;
+
+	*size = mem_free() / 2 / PIECE * PIECE;
+	expect(*size >= PIECE);
+	mem = mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		   MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	expect(mem != MAP_FAILED);
+	madvise(mem, *size, MADV_NOHUGEPAGE);
+	return mem;
+}
+
+static volatile struct progress {
+	bool working;
+	unsigned int call;
+} *progress;
+
+static void share_progress(void)
+{
+	progress = alloc_shared(host.page);
+}
+
+/*
+ * Bounded in pages, not in time: the machine may be busy, and emulated. REGISTER has
+ * to end when it is killed, so early that it got no further than half the pages.
+ */
+static void killed_registering(struct tce *t)
+{
+	int version = t->version, status, i;
+	long pins, begin, pages = 0;
+	bool early = false;
+	size_t size;
+	pid_t pid;
+
+	if (geteuid())
+		skip("the kernel counts exactly for root only");
+	detach(t);
+	pins = pinned();
+	for (i = 0; i < 20 && !early; i++) {
+		uint8_t *mem = slow_memory(&size);
+
+		begin = ever_pinned();
+		pid = fork();
+		if (!pid) {
+			attach(t, version);
+			register_mem(t->container, mem, size);
+			pause();
+		}
+		do {
+			usleep(500);
+			if (waitpid(pid, &status, WNOHANG))
+				fail(__FILE__, __LINE__, "REGISTER failed");
+		} while (ever_pinned() == begin);
+		kill_child(pid);
+		expect_rc(pins, pinned_settled(pins));
+		pages = ever_pinned() - begin;
+		early = pages < (long)(size / host.page / 2);
+		munmap(mem, size);
+	}
+	note("attempt %d: killed after %ld of %zu pages", i, pages,
+	     size / host.page);
+	expect(early);
+	attach(t, version);
+}
+
+static void on_one_cpu(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(0, &set);
+	expect(!sched_setaffinity(0, sizeof(set), &set));
+}
+
+/*
+ * Runs @work in a child on our own CPU, until we get to run in the midst of what it
+ * does: three times within one call, for the first two may be at its ends. A machine that
+ * is slow gives us more of these turns, not fewer.
+ */
+static bool turns_beside(void (*work)(struct tce *t), struct tce *t)
+{
+	int version = t->version, status = 0;
+	unsigned int turns = 0, call = 0;
+	pid_t pid;
+
+	share_progress();
+	on_one_cpu();
+	detach(t);
+	pid = fork();
+	if (!pid) {
+		attach(t, version);
+		work(t);
+		_exit(0);
+	}
+	while (turns < 3 && !waitpid(pid, &status, WNOHANG)) {
+		if (call != progress->call)
+			turns = 0;
+		call = progress->call;
+		if (progress->working)
+			turns++;
+		usleep(200);
+	}
+	if (turns == 3)
+		kill_child(pid);
+	else if (status)
+		fail(__FILE__, __LINE__, "the other process failed");
+	attach(t, version);
+	note("%u calls, %u turns in the last", call, turns);
+	return turns == 3;
+}
+
+static void register_much(struct tce *t)
+{
+	size_t size;
+	uint8_t *mem = slow_memory(&size);
+
+	progress->working = true;
+	register_mem(t->container, mem, size);
+	progress->working = false;
+}
+
+static void unmap_much(struct tce *t)
+{
+	uint64_t start = t->info.dma32_window_start, at;
+	uint64_t end = start + t->info.dma32_window_size;
+	uint8_t *mem = alloc(PIECE, CHUNK);
+
+	allow(t, mem, PIECE);
+	while (progress->call < 50) {
+		for (at = start; at < end; at += PIECE)
+			map(t->container, mem, at, PIECE, RW);
+		progress->call++;
+		progress->working = true;
+		unmap(t->container, start, end - start);
+		progress->working = false;
+	}
+}
+
+static void register_yields(struct tce *t)
+{
+	expect(turns_beside(register_much, t));
+}
+
+static void unmap_yields(struct tce *t)
+{
+	expect(turns_beside(unmap_much, t));
+}
+
+/* ENABLE and DISABLE of v1, and what is pinned in between. */
+
+static void enable_charges(struct tce *t)
+{
+	uint64_t before = locked();
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		enable(t->container);
+		expect_eq(before + t->info.dma32_window_size, locked());
+		expect_rc(-EBUSY, __enable(t->container));
+		expect_eq(before + t->info.dma32_window_size, locked());
+		disable(t->container);
+		expect_eq(before, locked());
+		/* Once more does nothing, successfully. */
+		disable(t->container);
+		expect_eq(before, locked());
+	}
+}
+
+static void disable_unmaps(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	long before;
+
+	enable(t->container);
+	t->enabled = true;
+	unmap(t->container, base(t), CHUNK);
+	before = pinned();
+	bounce_at(t, base(t) - CHUNK);
+	map(t->container, mem, base(t), CHUNK, RW);
+	expect(can_write(t, base(t), mem));
+	disable(t->container);
+	expect_rc(-EPERM, __map(t->container, mem, base(t), CHUNK, RW));
+	expect_rc(-EPERM, __unmap(t->container, base(t), CHUNK));
+	/* What is no longer charged is no longer pinned nor reachable. */
+	expect_rc(before, pinned_settled(before));
+	enable(t->container);
+	bounce_at(t, base(t) - CHUNK);
+	expect(!can_write(t, base(t), mem));
+}
+
+/*
+ * Where the CPU's pages are larger than the window's, each entry of a MAP of its own
+ * pins a whole page. So more pages can be pinned than the window has room for, or than
+ * ENABLE has charged.
+ */
+static uint64_t room;			/* in the window, in CPU pages */
+static uint64_t others;			/* locked before ENABLE, and for the table */
+
+static void expect_charged(long pins)
+{
+	long pages = pinned() - pins;
+
+	if (pages > (long)((locked() - others) / host.page))
+		fail(__FILE__, __LINE__, "%ld pages are pinned, %llu are charged",
+		     pages, (unsigned long long)(locked() - others) / host.page);
+}
+
+static void prepare_pins(struct tce *t)
+{
+	others = locked();
+	enable(t->container);
+	t->enabled = true;
+	others = locked() - others;
+	room = t->info.dma32_window_size / host.page;
+	expect_eq(room, others / host.page);
+	/* The default window comes with it. */
+	unmap(t->container, t->info.dma32_window_start, CHUNK);
+	others = locked() - others;
+	if (t->info.dma32_window_size / 4096 <= room)
+		skip("the CPU's pages are no larger than the window's");
+}
+
+static void v1_charged(struct tce *t)
+{
+	uint64_t before = locked(), from = t->info.dma32_window_start, i;
+	uint8_t *mem = alloc(host.page, host.page);
+	long pins;
+
+	prepare_pins(t);
+	pins = pinned();
+	for (i = 0; i < room + room / 8; i++)
+		map(t->container, mem, from + i * 4096, 4096, RW);
+	expect_charged(pins);
+	unmap(t->container, from, i * 4096);
+	expect_rc(pins, pinned_settled(pins));
+	disable(t->container);
+	detach(t);
+	expect_eq(before, locked());
+}
+
+/* The same for whom the limit is the window, and not more: a page is pinned once. */
+static void v1_once(struct tce *t)
+{
+	uint64_t from = t->info.dma32_window_start, i, charged, before = locked();
+	uint8_t *mem = alloc(2 * host.page, host.page);
+	long pins;
+
+	prepare_pins(t);
+	limited(0);
+	pins = pinned();
+	charged = locked();
+	for (i = 0; i < room + room / 8; i++)
+		map(t->container, mem, from + i * 4096, 4096, RW);
+	expect_rc(pins + 1, pinned_settled(pins + 1));
+	expect_eq(charged, locked());
+	/* It stays as long as one maps it. */
+	unmap(t->container, from, (i - 1) * 4096);
+	expect_rc(pins + 1, pinned_settled(pins + 1));
+	map(t->container, mem + host.page, from, 4096, RW);
+	expect_rc(pins + 2, pinned_settled(pins + 2));
+	unmap(t->container, from, t->info.dma32_window_size);
+	expect_rc(pins, pinned_settled(pins));
+	/* All that was charged is for use: whole pages fill the window. */
+	map(t->container, mem, from, host.page, RW);
+	disable(t->container);
+	expect_rc(pins, pinned_settled(pins));
+	detach(t);
+	expect_eq(before, locked());
+}
+
+/* The end: what is left once the files are closed. */
+
+static void by_close(struct tce *t)
+{
+	uint8_t *mem = alloc(4 * MiB, CHUNK);
+	uint64_t before = locked(), start;
+	long pins = pinned();
+
+	allow(t, mem, 4 * MiB);
+	map(t->container, mem, base(t), 4 * MiB, RW);
+	if (t->version == 2)
+		create(t->container, has_shift(t, 16) ? 16 : 12, GiB, 1, &start);
+	expect(locked() > before);
+	/* No command, nothing but the files. */
+	close(t->container);
+	expect(locked() > before);
+	close(t->group);
+	expect_eq(before, locked());
+	expect_rc(pins, pinned_settled(pins));
+}
+
+static const struct test tests[] = {
+	{ "REGISTER charges its size and UNREGISTER returns it", charge, V2 },
+	{ "REGISTER of the same range is EBUSY and counts for nothing",
+	  register_twice, V2 },
+	{ "REGISTER of an overlapping range is EINVAL", overlaps, V2 },
+	{ "UNREGISTER needs the exact bounds, else ENOENT", exact_bounds, V2 },
+	{ "REGISTER and UNREGISTER refuse misaligned ranges with EINVAL",
+	  misaligned, V2 },
+	{ "REGISTER of sizes beyond all bounds is refused and charges nothing", wraps, V2 },
+	{ "REGISTER of a range with a hole is EFAULT and keeps nothing",
+	  no_memory_there, V2 },
+	{ "500 cycles of REGISTER and UNREGISTER leave nothing",
+	  register_cycles, V2 },
+	{ "REGISTER of nothing is EINVAL", nothing, V2 | DANGEROUS },
+	{ "pages are pinned from REGISTER to UNREGISTER", pins, V2 },
+	{ "a page of hugetlbfs has one pin, wherever its region begins", huge_pins,
+	  V2 | DMA },
+	{ "a page in the midst of a huge one is the device's", not_all_huge,
+	  V2 | DMA },
+	{ "pages of movable memory move out of it before a device gets them",
+	  not_in_movable, BOTH | DMA },
+	{ "two containers share one registration", shared_region, V2 | TWO },
+	{ "a container that closes leaves the other's registration",
+	  shared_region_close, V2 | TWO | DMA },
+	{ "REGISTER of more than the host has memory", more_than_ram, V2 | DMA },
+	{ "UNREGISTER of mapped memory unmaps it", unregister_mapped,
+	  V2 | DMA | DANGEROUS },
+	{ "what comes to the address of mapped memory can be registered", plug_in,
+	  V2 | DMA | DANGEROUS },
+	{ "UNREGISTER leaves what MAP has put in its place", unregister_replacing,
+	  V2 | DMA | DANGEROUS },
+	{ "shared memory that is mapped is held by the last registration",
+	  shared_region_mapped, V2 | TWO | DMA | DANGEROUS },
+	{ "REGISTER over RLIMIT_MEMLOCK is ENOMEM", limit_register, V2 },
+	{ "CAP_IPC_LOCK is above RLIMIT_MEMLOCK", limit_register_root, V2 },
+	{ "CREATE over RLIMIT_MEMLOCK is ENOMEM, and needs no more than libvirt reckons with",
+	  limit_create, V2 },
+	{ "the first MAP over RLIMIT_MEMLOCK is ENOMEM and keeps nothing",
+	  limit_default, BOTH },
+	{ "ENABLE over RLIMIT_MEMLOCK is ENOMEM and does not enable",
+	  limit_enable, V1 },
+	{ "REGISTER ends when the client is killed",
+	  killed_registering, V2 },
+	{ "REGISTER lets others run", register_yields, V2 },
+	{ "UNMAP lets others run", unmap_yields, BOTH },
+	{ "ENABLE charges the window once, DISABLE returns it",
+	  enable_charges, V1 },
+	{ "DISABLE takes all memory away from the device", disable_unmaps,
+	  V1 | DMA },
+	{ "no more pages are pinned than are charged", v1_charged, V1 },
+	{ "a page that is mapped over and over is pinned once", v1_once, V1 },
+	{ "close without any cleanup releases everything", by_close, BOTH },
+};
+
+TEST_MAIN("memory", tests)

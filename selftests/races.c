@@ -4,6 +4,456 @@
  * nothing is counted twice, lost, or used after it is gone is not. Most rows are
  * dangerous: a driver that loses a race corrupts memory.
  */
-#include "races/races.h"
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
-TESTS_MAIN("races", &pairs_rows)
+#include "test.h"
+
+#define SECONDS		1	/* or as TCE_SECONDS in the environment says */
+#define MOST_SECONDS	150	/* on a busy machine, with all checkers */
+#define TURNS		20	/* of each side, at least */
+
+/* Fails the test unless the result is one of those; 0 always is. */
+#define expect_one_of(call, ...) do {					\
+	static const long allowed_[] = { 0, __VA_ARGS__ };		\
+	long rc_ = (call);						\
+	size_t i_;							\
+									\
+	for (i_ = 0; i_ < sizeof(allowed_) / sizeof(long); i_++)	\
+		if (rc_ == allowed_[i_])				\
+			break;						\
+	if (i_ == sizeof(allowed_) / sizeof(long))			\
+		fail_rc(__FILE__, __LINE__, #call, 0, rc_);		\
+} while (0)
+
+/* Sides that run against each other, each in a loop, for some seconds. */
+
+static struct tce *box;
+static uint8_t *mem;			/* four chunks */
+static volatile bool over;
+
+#define MOST_SIDES	6
+
+static struct side {
+	void (*turn)(void);
+	volatile unsigned long turns;
+} sides[MOST_SIDES];
+
+static void *side_loop(void *arg)
+{
+	struct side *side = arg;
+
+	while (!over) {
+		side->turn();
+		side->turns++;
+	}
+	return NULL;
+}
+
+/*
+ * Runs all of @turns against each other, each in a loop, for some seconds and on a
+ * busy machine for as long as it takes.
+ */
+static void contend_all(void (*const *turns)(void), int n)
+{
+	pthread_t threads[MOST_SIDES];
+	const char *wanted = getenv("TCE_SECONDS");
+	int seconds = wanted ? atoi(wanted) : SECONDS;
+	unsigned long least = 0;
+	int i, second;
+
+	over = false;
+	for (i = 0; i < n; i++)
+		sides[i] = (struct side){ .turn = turns[i] };
+	for (i = 0; i < n; i++)
+		expect(!pthread_create(&threads[i], NULL, side_loop, &sides[i]));
+	for (second = 1; second <= seconds + MOST_SECONDS; second++) {
+		sleep(1);
+		least = sides[0].turns;
+		for (i = 1; i < n; i++)
+			if (sides[i].turns < least)
+				least = sides[i].turns;
+		if (second >= seconds && least >= TURNS)
+			break;
+	}
+	over = true;
+	for (i = 0; i < n; i++)
+		pthread_join(threads[i], NULL);
+	note("%d threads, at least %lu turns each", n, least);
+	if (least < TURNS)
+		fail(__FILE__, __LINE__, "a side had %lu turns, not %d: that is no race",
+		     least, TURNS);
+}
+
+static void contend(void (*a)(void), void (*b)(void))
+{
+	void (*const turns[])(void) = { a, b };
+
+	contend_all(turns, 2);
+}
+
+static void prepare(struct tce *t)
+{
+	box = t;
+	mem = alloc(4 * CHUNK, CHUNK);
+	allow(t, mem, 4 * CHUNK);
+}
+
+/* What a side does in a turn. */
+
+static void mapping(void)
+{
+	expect_one_of(__map(box->container, mem, base(box), 4 * CHUNK, RW),
+		      -ENXIO, -EINVAL);
+	expect_one_of(__map(box->container, mem + CHUNK, base(box), CHUNK,
+			    R), -ENXIO, -EINVAL);
+	expect_one_of(__unmap(box->container, base(box), 4 * CHUNK),
+		      -ENXIO);
+}
+
+static void mapping_mirrored(void)
+{
+	int i;
+
+	for (i = 0; i < 4; i++)
+		expect_rc(0, __map(box->container, mem + (3 - i) * CHUNK,
+				   base(box) + i * CHUNK, CHUNK, RW));
+	expect_rc(0, __unmap(box->container, base(box), 2 * CHUNK));
+}
+
+static void windows(void)
+{
+	uint64_t start;
+
+	expect_one_of(__remove(box->container,
+			       box->info.dma32_window_start), -EINVAL);
+	expect_rc(0, __create(box->container, 12, 256 * MiB, 1, &start));
+}
+
+static void registrations(void)
+{
+	expect_one_of(__unregister(box->container, mem, 4 * CHUNK),
+		      -EBUSY, -ENOENT);
+	expect_one_of(__register(box->container, mem, 4 * CHUNK), -EBUSY);
+}
+
+static void joining(void)
+{
+	expect_rc(0, __set_container(box->group2, box->container));
+	expect_rc(0, __unset_container(box->group2));
+}
+
+static void eeh_state(void)
+{
+	expect(__eeh(box->container, VFIO_EEH_PE_GET_STATE) >= 0);
+}
+
+static void enabling(void)
+{
+	expect_rc(0, __disable(box->container));
+	expect_rc(0, __enable(box->container));
+}
+
+static void mapping_v1(void)
+{
+	expect_one_of(__map(box->container, mem, base(box), CHUNK, RW),
+		      -EPERM);
+	expect_one_of(__unmap(box->container, base(box), CHUNK), -EPERM);
+}
+
+/* The last group takes the container along, and another one is there at once. */
+static void leaving(void)
+{
+	unset_container(box->group);
+	set_container(box->group, box->container);
+	set_iommu(box->container, box->version == 1 ? V1_IOMMU : V2_IOMMU);
+	box->enabled = false;
+	allow(box, mem, 4 * CHUNK);
+}
+
+/* Without a driver a container says EINVAL, with no window or group left ENXIO. */
+static void mapping_anyhow(void)
+{
+	expect_one_of(__map(box->container, mem, base(box), 4 * CHUNK, RW),
+		      -EINVAL, -EPERM, -ENXIO, -ENODEV);
+	expect_one_of(__unmap(box->container, base(box), 4 * CHUNK),
+		      -EINVAL, -EPERM, -ENXIO, -ENODEV);
+}
+
+/*
+ * Neighbours: each side has every other entry, and finds its own as it left them.
+ */
+static void neighbour(int first)
+{
+	uint64_t page = 4096;
+	int i;
+
+	for (i = first; i < 16; i += 2)
+		expect_rc(0, __map(box->container, mem + i * page,
+				   base(box) + i * page, page, RW));
+	for (i = first; i < 16; i += 4)
+		expect_rc(0, __unmap(box->container, base(box) + i * page,
+				     page));
+}
+
+static void even_neighbour(void)
+{
+	neighbour(0);
+}
+
+static void odd_neighbour(void)
+{
+	neighbour(1);
+}
+
+/* The process's own memory changes under the mapping. */
+static uint8_t *fleeting;
+
+static void unmapping_memory(void)
+{
+	munmap(fleeting, CHUNK);
+	expect(mmap(fleeting, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		    MAP_ANONYMOUS | MAP_FIXED, -1, 0) == fleeting);
+	memset(fleeting, 1, CHUNK);
+}
+
+static void asking(void)
+{
+	struct vfio_iommu_spapr_tce_info info;
+	long state = __eeh(box->container, VFIO_EEH_PE_GET_STATE);
+
+	expect_rc(0, __get_info(box->container, &info));
+	expect(info.dma32_window_size == box->info.dma32_window_size);
+	expect(state >= 0 || state == -ENODEV);
+	expect(__check_extension(box->container, V2_IOMMU) == 1);
+}
+
+/* The rows: who runs against whom, and what must be so afterwards. */
+
+static pthread_barrier_t start_line;
+
+static void *first_map(void *arg)
+{
+	uintptr_t i = (uintptr_t)arg;
+
+	pthread_barrier_wait(&start_line);
+	return (void *)__map(box->container, mem + i * CHUNK,
+			     base(box) + i * CHUNK, CHUNK, RW);
+}
+
+static void one_default(struct tce *t)
+{
+	int version = t->version, i;
+	uint64_t before, one = 0;
+	pthread_t a, b;
+	void *ra, *rb;
+
+	pthread_barrier_init(&start_line, NULL, 2);
+	for (i = 0; i < 60; i++) {
+		if (i) {
+			detach(t);
+			attach(t, version);
+		}
+		prepare(t);
+		before = locked();
+		pthread_create(&a, NULL, first_map, (void *)0);
+		pthread_create(&b, NULL, first_map, (void *)1);
+		pthread_join(a, &ra);
+		pthread_join(b, &rb);
+		expect_rc(0, (long)ra);
+		expect_rc(0, (long)rb);
+		/* One table, whoever made it. */
+		if (!i)
+			one = locked() - before;
+		expect_eq(one, locked() - before);
+		expect(one <= table_bytes(12, t->info.dma32_window_size, 1));
+		munmap(mem, 4 * CHUNK);
+	}
+}
+
+/* All must be released now, and every count be back where it was. */
+static void settle(struct tce *t, uint64_t before)
+{
+	expect_one_of(__unmap(t->container, base(t), 4 * CHUNK), -ENXIO);
+	expect_one_of(__unregister(t->container, mem, 4 * CHUNK), -ENOENT);
+	expect_one_of(__remove(t->container, t->info.dma32_window_start),
+		      -EINVAL);
+	expect_eq(before, locked());
+}
+
+static void map_map(struct tce *t)
+{
+	uint64_t before = locked();
+	long pins = pinned();
+
+	prepare(t);
+	contend(mapping_mirrored, mapping_mirrored);
+	unmap(t->container, base(t), 4 * CHUNK);
+	if (t->version == 2)
+		settle(t, before);
+	else
+		disable(t->container);
+	expect_rc(pins, pinned_settled(pins));
+}
+
+static void against_mapping(struct tce *t, void (*other)(void))
+{
+	uint64_t before = locked();
+
+	prepare(t);
+	contend(mapping, other);
+	settle(t, before);
+}
+
+static void map_remove(struct tce *t)
+{
+	against_mapping(t, windows);
+}
+
+static void map_unregister(struct tce *t)
+{
+	against_mapping(t, registrations);
+}
+
+static void map_join(struct tce *t)
+{
+	need_sharing();
+	against_mapping(t, joining);
+}
+
+static void eeh_join(struct tce *t)
+{
+	need_eeh(t);
+	need_sharing();
+	box = t;
+	contend(eeh_state, joining);
+}
+
+static void map_disable(struct tce *t)
+{
+	uint64_t before = locked();
+	long pins = pinned();
+
+	prepare(t);
+	contend(mapping_v1, enabling);
+	disable(t->container);
+	expect_rc(pins, pinned_settled(pins));
+	/* Only the window is left, which goes with the group. */
+	detach(t);
+	expect_eq(before, locked());
+}
+
+static void map_leave(struct tce *t)
+{
+	uint64_t before = locked();
+	long pins = pinned();
+
+	prepare(t);
+	contend(mapping_anyhow, leaving);
+	detach(t);
+	expect_eq(before, locked());
+	expect_rc(pins, pinned_settled(pins));
+}
+
+static void map_neighbours(struct tce *t)
+{
+	uint64_t page = 4096;
+	int i;
+
+	prepare(t);
+	bounce_at(t, base(t) - CHUNK);
+	contend(even_neighbour, odd_neighbour);
+	for (i = 0; i < 16; i++)
+		expect(can_write(t, base(t) + i * page, mem + i * page) ==
+		       (i % 4 > 1));
+}
+
+/* Everything at once. */
+static void everything(struct tce *t)
+{
+	static void (*const v1[])(void) = {
+		mapping_v1, mapping_v1, enabling, asking, unmapping_memory,
+	};
+	static void (*const v2[])(void) = {
+		mapping, mapping, windows, registrations, asking, joining,
+	};
+	uint64_t before = locked();
+	long pins = pinned();
+
+	prepare(t);
+	fleeting = alloc(CHUNK, CHUNK);
+	allow(t, fleeting, CHUNK);
+	if (t->version == 1)
+		contend_all(v1, 5);
+	else
+		contend_all(v2, host.powernv && t->group2 >= 0 ? 6 : 5);
+	detach(t);
+	expect_eq(before, locked());
+	expect_rc(pins, pinned_settled(pins));
+}
+
+/*
+ * Killed in the middle of a command. Which command that is differs each time;
+ * the next process must find everything free.
+ */
+static void killed(struct tce *t)
+{
+	const size_t size = 32 * MiB;
+	int version = t->version, round;
+	uint8_t *big = alloc(size, CHUNK);
+	long pins = pinned();
+	pid_t pid;
+
+	detach(t);
+	for (round = 0; round < 12; round++) {
+		pid = fork();
+		if (!pid) {
+			attach(t, version);
+			for (;;) {
+				allow(t, big, size);
+				map(t->container, big, base(t), size, RW);
+				map(t->container, big, base(t), size, R);
+				unmap(t->container, base(t), size);
+				if (version == 2)
+					unregister_mem(t->container, big, size);
+			}
+		}
+		nap(7 + round * 14);
+		kill_child(pid);
+		expect_rc(pins, pinned_settled(pins));
+	}
+	attach(t, version);
+	prepare(t);
+	map(t->container, mem, base(t), CHUNK, RW);
+}
+
+static const struct test tests[] = {
+	{ "a process killed in a command leaves nothing", killed, BOTH },
+	{ "two first MAPs make one default window", one_default,
+	  BOTH | DANGEROUS },
+	{ "MAP against MAP of the same entries", map_map, BOTH | DANGEROUS },
+	{ "MAP and UNMAP against REMOVE and CREATE", map_remove,
+	  V2 | DANGEROUS },
+	{ "MAP and UNMAP against UNREGISTER and REGISTER", map_unregister,
+	  V2 | DANGEROUS },
+	{ "MAP and UNMAP against a group that comes and goes", map_join,
+	  V2 | TWO | DANGEROUS },
+	{ "EEH against a group that comes and goes", eeh_join,
+	  V2 | TWO | DANGEROUS },
+	{ "MAP and UNMAP against DISABLE and ENABLE", map_disable,
+	  V1 | DANGEROUS },
+	{ "MAP and UNMAP of neighbouring entries", map_neighbours,
+	  BOTH | DMA | DANGEROUS },
+	{ "everything at once", everything, BOTH | TWO | DANGEROUS },
+	{ "MAP and UNMAP against UNSET_CONTAINER and SET_IOMMU", map_leave,
+	  BOTH | DANGEROUS },
+};
+
+TEST_MAIN("races", tests)

@@ -9,6 +9,1040 @@
  * nobody answers. The rows take devices from vfio-pci, so that they stay root; their
  * clients are processes of their own with the rights of the tests' user.
  */
-#include "waits/waits.h"
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
-TESTS_MAIN("waits", &eeh_rows, &argument_rows, &answer_rows, &memory_rows, &state_rows)
+#include "test.h"
+
+/*
+ * Seconds after which somebody is said to wait for ever. Nothing here takes three, an
+ * emulated machine on a busy one included.
+ */
+#define LIMIT		20
+#define MOST_THREADS	16
+
+/* What a row and its clients have told each other. */
+enum step {
+	OPENED,			/* client: all is open */
+	CALL,			/* row: make the call that waits */
+	CALLED,			/* client: it waits, or has returned */
+	CLOSE,			/* row: close all that is open */
+	CLOSED,			/* client: done */
+	SERVE,			/* row: provide the page */
+	ASKED,			/* server: somebody wants the page */
+	STEPS
+};
+
+struct shared {
+	sem_t steps[STEPS];
+	/* the call of each thread, as far as it has come */
+	volatile bool returned[MOST_THREADS];
+	volatile long result[MOST_THREADS];
+};
+
+#define expect_others_go_on(t, when) do {				\
+	if (!ends(spawn(true, neighbour, &(t)->version), LIMIT))		\
+		fail(__FILE__, __LINE__, "another client waits, " when);	\
+} while (0)
+
+/* Pages that never come. */
+
+static int uffd;
+
+/* Root lets everybody have them. */
+static void allow_userfaults(void)
+{
+	write_to("/proc/sys/vm/unprivileged_userfaultfd", "1");
+}
+
+static void init_userfaults(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+
+	uffd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (uffd < 0)
+		skip("this host has no userfaultfd");
+	expect_rc(0, __raw(uffd, UFFDIO_API, &api));
+}
+
+/* Takes what lies at @mem away, and lets everybody who wants it wait. */
+static void keep_back(uint8_t *mem, size_t size)
+{
+	struct uffdio_register range = {
+		.range = { .start = (uintptr_t)mem, .len = size },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+
+	expect(!madvise(mem, size, MADV_DONTNEED));
+	expect_rc(0, __raw(uffd, UFFDIO_REGISTER, &range));
+}
+
+/* Whether somebody asks for a page soon, and for which one. */
+static bool asked(struct uffd_msg *msg, int ms)
+{
+	struct pollfd poll_fd = { .fd = uffd, .events = POLLIN };
+
+	return poll(&poll_fd, 1, ms) == 1 &&
+	       read(uffd, msg, sizeof(*msg)) == sizeof(*msg) &&
+	       msg->event == UFFD_EVENT_PAGEFAULT;
+}
+
+static uint64_t page_of(const struct uffd_msg *msg)
+{
+	return msg->arg.pagefault.address & -(uint64_t)host.page;
+}
+
+static void provide(uint64_t page)
+{
+	struct uffdio_zeropage zero = {
+		.range = { .start = page, .len = host.page },
+	};
+
+	expect_rc(0, __raw(uffd, UFFDIO_ZEROPAGE, &zero));
+}
+
+/*
+ * A row's clients, the client beside them, and root, and how they tell each other how far
+ * they are.
+ */
+
+static struct shared *shared;
+
+static void share(void)
+{
+	int i;
+
+	shared = alloc_shared(sizeof(*shared));
+	for (i = 0; i < STEPS; i++)
+		sem_init(&shared->steps[i], 1, 0);
+}
+
+static void tell(enum step step)
+{
+	sem_post(&shared->steps[step]);
+}
+
+/* Whether the other side has come so far in time. */
+static bool hears(enum step step)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += LIMIT;
+	while (sem_timedwait(&shared->steps[step], &end))
+		if (errno != EINTR)
+			return false;
+	return true;
+}
+
+/* The same of a process of the row that may end before, as who is skipped does. */
+static bool hears_of(pid_t pid, enum step step)
+{
+	int i;
+
+	for (i = 0; i < LIMIT * 50; i++) {
+		if (!sem_trywait(&shared->steps[step]))
+			return true;
+		if (!lives(pid))
+			return false;
+		nap(20);
+	}
+	return false;
+}
+
+/* For a client, which waits for its orders longer than the row for others. */
+static void obey(enum step step)
+{
+	while (!hears(step))
+		;
+}
+
+/* A container with the other group, in which memory is mapped */
+static void attach_other(struct tce *t, int version)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+
+	*t = (struct tce){ .version = version, .group2 = -1 };
+	t->container = open_container();
+	t->group = open_group(host.other);
+	set_container(t->group, t->container);
+	set_iommu(t->container, version == 1 ? V1_IOMMU : V2_IOMMU);
+	get_info(t->container, &t->info);
+	allow(t, mem, CHUNK);
+	map(t->container, mem, base(t), CHUNK, RW);
+}
+
+static void neighbour(void *arg)
+{
+	struct tce other;
+
+	attach_other(&other, *(int *)arg);
+	unmap(other.container, base(&other), CHUNK);
+	detach(&other);
+}
+
+static void unbind(void *pci)
+{
+	expect_rc(0, write_to("/sys/bus/pci/drivers/vfio-pci/unbind", pci));
+}
+
+static void unplug(void *pci)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/remove",
+		 (char *)pci);
+	expect_rc(0, write_to(path, "1"));
+}
+
+/*
+ * Does @pid wait for a device's file to be closed? The kernel takes the device's name away
+ * before it waits, but for old ones, as 6.1.
+ */
+static bool waits_for_file(pid_t pid, const char *name)
+{
+	char path[32], line[64] = "", *where = line;
+	FILE *f;
+
+	if (name && access(name, F_OK))
+		return true;
+	snprintf(path, sizeof(path), "/proc/%d/wchan", pid);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	if (!fgets(line, sizeof(line), f))
+		line[0] = '\0';
+	fclose(f);
+	/* in big endian the name of a function's code begins with a dot */
+	if (*where == '.')
+		where++;
+	return !strcmp(where, "vfio_unregister_group_dev");
+}
+
+/*
+ * Root takes the device away while its file is open: this waits, with the lock of the
+ * device.
+ */
+static pid_t start_taking(void (*take)(void *), int device)
+{
+	char path[300], *name = path;
+	pid_t pid;
+	int i;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev",
+		 host.device[device].pci);
+	/* since 6.1 */
+	if (access(path, F_OK))
+		name = NULL;
+	pid = spawn(false, take, host.device[device].pci);
+	for (i = 0; i < LIMIT * 50 && !waits_for_file(pid, name); i++)
+		nap(20);
+	expect(waits_for_file(pid, name));
+	nap(100);
+	expect(lives(pid));
+	return pid;
+}
+
+static struct tce box, box2;		/* the client's */
+
+/* The client's other container */
+static void open_box2(int version)
+{
+	attach_other(&box2, version);
+}
+
+/* A client that has come so far. */
+static pid_t start_client(void (*run)(void *), struct tce *t, enum step step)
+{
+	pid_t client;
+
+	share();
+	client = spawn(true, run, &t->version);
+	if (!hears_of(client, step)) {
+		ends(client, 0);
+		fail(__FILE__, __LINE__, "the client does not begin");
+	}
+	return client;
+}
+
+/* Who was killed is gone soon. */
+static void expect_dead(pid_t client)
+{
+	int i, status;
+
+	for (i = 0; i < LIMIT * 50; i++) {
+		if (waitpid(client, &status, WNOHANG) == client)
+			return;
+		nap(20);
+	}
+	fail(__FILE__, __LINE__, "the client can't be killed");
+}
+
+/* A client that waits dies when it is told to. */
+static void expect_dies(pid_t client)
+{
+	expect(lives(client));
+	kill(client, SIGKILL);
+	expect_dead(client);
+}
+
+/* Opens and maps what a client has, so that there is something to be given back. */
+static void open_box(int version)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+
+	attach(&box, version);
+	allow(&box, mem, CHUNK);
+	map(box.container, mem, base(&box), CHUNK, RW);
+}
+
+static void close_box(void)
+{
+	close(box.group);
+	close(box.container);
+	tell(CLOSED);
+}
+
+static void expect_closes(const char *what)
+{
+	tell(CLOSE);
+	if (!hears(CLOSED))
+		fail(__FILE__, __LINE__, "close waits for %s", what);
+}
+
+/* A client waits, and nobody else: not root, nor another one, nor its own close. */
+static void expect_all_go_on(struct tce *t, const char *what)
+{
+	pid_t root;
+
+	expect_others_go_on(t, "while a client does");
+	root = spawn(false, unbind, host.device[0].pci);
+	if (!ends(root, LIMIT))
+		fail(__FILE__, __LINE__, "root waits for %s", what);
+	expect_others_go_on(t, "after that");
+	expect_closes(what);
+}
+
+/*
+ * EEH operations, each of which may want the lock of the device, or that of all devices
+ * of the host (pci_rescan_remove_lock).
+ */
+
+static const char *const eeh_names[] = {
+	"DISABLE", "ENABLE", "UNFREEZE_IO", "UNFREEZE_DMA", "GET_STATE",
+	"RESET_DEACTIVATE", "RESET_HOT", "RESET_FUNDAMENTAL", "CONFIGURE",
+	"INJECT_ERR",
+};
+
+#define EEH_OPS		10
+
+static uint32_t first_op, last_op;
+static bool again;			/* and again, until the container is gone */
+static volatile bool over;
+
+static long eeh_op(uint32_t op)
+{
+	struct vfio_eeh_pe_op arg = { .argsz = sizeof(arg), .op = op };
+
+	return __raw(box.container, VFIO_EEH_PE_OP, &arg);
+}
+
+static void *operate(void *arg)
+{
+	uint32_t op = (uintptr_t)arg;
+
+	do {
+		shared->result[op] = eeh_op(op);
+	} while (again && !over);
+	shared->returned[op] = true;
+	return NULL;
+}
+
+static int open_device(int group, int device)
+{
+	long fd = __raw(group, VFIO_GROUP_GET_DEVICE_FD, host.device[device].pci);
+
+	if (fd < 0)
+		fail_rc(__FILE__, __LINE__, "GET_DEVICE_FD", 0, fd);
+	return fd;
+}
+
+static int open_for_eeh(int version)
+{
+	int fd;
+
+	attach(&box, version);
+	need_eeh(&box);
+	fd = open_device(box.group, 0);
+	expect_rc(0, eeh_op(VFIO_EEH_PE_ENABLE));
+	return fd;
+}
+
+static pthread_t eeh_threads[EEH_OPS];
+
+/* Returns when they wait for a lock, those that do. */
+static void start_operations(void)
+{
+	uint32_t op;
+	int i;
+
+	for (op = first_op; op <= last_op; op++)
+		expect(!pthread_create(&eeh_threads[op], NULL, operate,
+				       (void *)(uintptr_t)op));
+	for (i = 0; i < 50; i++) {
+		nap(10);
+		for (op = first_op; op <= last_op; op++)
+			if (!shared->returned[op])
+				break;
+		if (op > last_op)
+			break;
+	}
+}
+
+static void join_operations(void)
+{
+	uint32_t op;
+
+	for (op = first_op; op <= last_op; op++)
+		pthread_join(eeh_threads[op], NULL);
+}
+
+static void eeh_client(void *arg)
+{
+	int fd = open_for_eeh(*(int *)arg);
+
+	tell(OPENED);
+	obey(CALL);
+	start_operations();
+	tell(CALLED);
+	obey(CLOSE);
+	over = true;
+	close(fd);
+	close(box.group);
+	close(box.container);
+	tell(CLOSED);
+	join_operations();
+}
+
+/* Takes the device out of the reset that the last operations have left it in. */
+static void eeh_recover(void *arg)
+{
+	attach(&box, *(int *)arg);
+	expect_rc(0, eeh_op(VFIO_EEH_PE_ENABLE));
+	expect_rc(0, eeh_op(VFIO_EEH_PE_RESET_HOT));
+	expect_rc(0, eeh_op(VFIO_EEH_PE_RESET_DEACTIVATE));
+	expect_rc(0, eeh_op(VFIO_EEH_PE_CONFIGURE));
+	expect_rc(0, eeh_op(VFIO_EEH_PE_UNFREEZE_IO));
+	expect_rc(0, eeh_op(VFIO_EEH_PE_UNFREEZE_DMA));
+}
+
+static void device_works(void *arg)
+{
+	attach(&box, *(int *)arg);
+	expect_rc(0, edu_open(&box.edu, box.group, 0));
+}
+
+/*
+ * The firmware of QEMU's POWER8 loses a slot that is reset while a reset of it ends
+ * ("Unexpected slot state", "Error -6 on hot reset"): no driver gets the device then.
+ */
+static void need_firmware(void)
+{
+	char line[256];
+	FILE *info = fopen("/proc/cpuinfo", "r");
+
+	while (info && fgets(line, sizeof(line), info))
+		if (host.powernv && strstr(line, "POWER8"))
+			skip("the firmware loses slots that are reset in a row");
+	if (info)
+		fclose(info);
+}
+
+/*
+ * Gives the device back as it was. What the kernel knows of its registers it may have
+ * read when EEH had closed them, so it has to find it anew.
+ */
+static void eeh_mend(struct tce *t)
+{
+	expect(host_restore());
+	expect(ends(spawn(true, eeh_recover, &t->version), LIMIT));
+	expect(ends(spawn(false, unplug, host.device[0].pci), LIMIT));
+	expect(host_restore());
+	expect(ends(spawn(true, device_works, &t->version), LIMIT));
+}
+
+/* @before: root comes before the operations, and has the lock when they do. */
+static void eeh_against(struct tce *t, void (*take)(void *), bool before)
+{
+	pid_t client, root = 0;
+	uint32_t op;
+
+	first_op = 0;
+	last_op = EEH_OPS - 1;
+	again = !before;
+	client = start_client(eeh_client, t, OPENED);
+	if (before)
+		root = start_taking(take, 0);
+	tell(CALL);
+	expect(hears(CALLED));
+	if (!before)
+		root = start_taking(take, 0);
+	expect_others_go_on(t, "before the device is closed");
+	tell(CLOSE);
+	if (!ends(root, LIMIT))
+		fail(__FILE__, __LINE__, "the device was closed, root still can't have it");
+	if (!hears(CLOSED))
+		fail(__FILE__, __LINE__, "the client can't close");
+	if (!ends(client, LIMIT)) {
+		for (op = 0; op < EEH_OPS; op++)
+			if (!shared->returned[op])
+				note("%s has not returned", eeh_names[op]);
+		fail(__FILE__, __LINE__, "the operation does not end");
+	}
+	for (op = 0; op < EEH_OPS; op++)
+		note("%s: %ld", eeh_names[op], shared->result[op]);
+	expect_others_go_on(t, "after all");
+	eeh_mend(t);
+}
+
+/*
+ * A client that closes nothing, but is killed. Its files are open for as long as one of
+ * its threads is there, so that none may wait for the lock of a device in a way that no
+ * signal ends: root waits for the device's file.
+ */
+static void eeh_killed(struct tce *t)
+{
+	static const uint32_t ops[] = { VFIO_EEH_PE_RESET_HOT,
+					VFIO_EEH_PE_RESET_FUNDAMENTAL };
+	pid_t client, root;
+	int i;
+
+	need_firmware();
+	again = false;
+	for (i = 0; i < 2; i++) {
+		first_op = ops[i];
+		last_op = ops[i];
+		client = start_client(eeh_client, t, OPENED);
+		root = start_taking(unbind, 0);
+		tell(CALL);
+		expect(hears(CALLED));
+		expect_dies(client);
+		if (!ends(root, LIMIT))
+			fail(__FILE__, __LINE__, "root waits for the dead");
+		expect_others_go_on(t, "after all");
+		eeh_mend(t);
+	}
+}
+
+static void eeh_unbind(struct tce *t)
+{
+	eeh_against(t, unbind, true);
+}
+
+static void eeh_unplug(struct tce *t)
+{
+	need_firmware();
+	eeh_against(t, unplug, true);
+}
+
+/*
+ * The kernel's reset walks the devices of the bus and waits for the lock of each. One
+ * that is unplugged meanwhile is not in the list any more: no reset may have begun to
+ * wait by then.
+ */
+static void eeh_unplug_loop(struct tce *t)
+{
+	need_firmware();
+	eeh_against(t, unplug, false);
+}
+
+/*
+ * Root unplugs another device, and waits for its file with the lock that resets wait
+ * for. The VFIO core lets a group leave its container once its own devices are closed.
+ */
+static void leaving_client(void *arg)
+{
+	int fd = open_for_eeh(*(int *)arg), other, container;
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	long rc;
+
+	open_box2(*(int *)arg);
+	other = open_device(box2.group, host.other);
+	tell(OPENED);
+	obey(CALL);
+	start_operations();
+	expect_rc(-EBUSY, __unset_container(box.group));
+	close(fd);
+	unset_container(box.group);
+	tell(CALLED);
+	/* and is of use elsewhere */
+	container = box.container;
+	box.container = open_container();
+	set_container(box.group, box.container);
+	set_iommu(box.container, box.version == 1 ? V1_IOMMU : V2_IOMMU);
+	allow(&box, mem, CHUNK);
+	map(box.container, mem, box.info.dma32_window_start, CHUNK, RW);
+	tell(CLOSED);
+	obey(CLOSE);
+	close(other);
+	/* the last device of a group may have done this already */
+	rc = __unset_container(box2.group);
+	expect(!rc || rc == -EINVAL);
+	join_operations();
+	detach(&box);
+	close(container);
+}
+
+static void eeh_unset(struct tce *t)
+{
+	/* of which each waits, or comes behind one that does */
+	static const uint32_t ops[] = {
+		VFIO_EEH_PE_ENABLE, VFIO_EEH_PE_RESET_DEACTIVATE,
+		VFIO_EEH_PE_RESET_HOT, VFIO_EEH_PE_RESET_FUNDAMENTAL,
+	};
+	pid_t client, root;
+	unsigned int i;
+
+	again = false;
+	for (i = 0; i < sizeof(ops) / sizeof(*ops); i++) {
+		first_op = ops[i];
+		last_op = ops[i];
+		client = start_client(leaving_client, t, OPENED);
+		root = start_taking(unplug, host.other);
+		tell(CALL);
+		if (!hears(CALLED))
+			fail(__FILE__, __LINE__, "UNSET_CONTAINER waits for %s",
+			     eeh_names[ops[i]]);
+		if (!hears(CLOSED))
+			fail(__FILE__, __LINE__, "the group can't be used");
+		expect(!shared->returned[ops[i]]);
+		expect(lives(root));
+		tell(CLOSE);
+		expect(ends(root, LIMIT));
+		expect(ends(client, LIMIT));
+		/* by its turn the group was not the container's any more */
+		expect_rc(-ENODEV, shared->result[ops[i]]);
+		expect(host_restore());
+		expect_others_go_on(t, "after all");
+	}
+}
+
+/* Commands whose arguments are on a page that never comes. */
+
+/*
+ * Commands whose arguments are on such a page, as a whole or behind the first @there
+ * bytes. Then the driver has read some of it, or writes there.
+ */
+static const struct call {
+	const char *name;
+	unsigned long cmd;
+	unsigned int versions;
+	size_t there;
+	uint32_t op;			/* of EEH */
+} calls[] = {
+	{ "GET_INFO", VFIO_IOMMU_SPAPR_TCE_GET_INFO, BOTH },
+	{ "GET_INFO, whose answer goes there", VFIO_IOMMU_SPAPR_TCE_GET_INFO,
+	  V2, offsetof(struct vfio_iommu_spapr_tce_info, ddw) },
+	{ "MAP", VFIO_IOMMU_MAP_DMA, BOTH },
+	{ "UNMAP", VFIO_IOMMU_UNMAP_DMA, BOTH },
+	{ "REGISTER", VFIO_IOMMU_SPAPR_REGISTER_MEMORY, V2 },
+	{ "UNREGISTER", VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, V2 },
+	{ "CREATE", VFIO_IOMMU_SPAPR_TCE_CREATE, V2 },
+	{ "REMOVE", VFIO_IOMMU_SPAPR_TCE_REMOVE, V2 },
+	{ "EEH", VFIO_EEH_PE_OP, BOTH },
+	{ "EEH with the longer argument", VFIO_EEH_PE_OP, BOTH,
+	  offsetof(struct vfio_eeh_pe_op, op) + sizeof(uint32_t),
+	  VFIO_EEH_PE_INJECT_ERR },
+};
+
+#define CALLS	(int)(sizeof(calls) / sizeof(*calls))
+
+static int first_call, last_call;
+static uint8_t *arguments;		/* two pages for each call, one is there */
+
+static uint8_t *argument(int i)
+{
+	return arguments + (2 * i + 1) * host.page - calls[i].there;
+}
+
+static bool has_call(int version, int i)
+{
+	return calls[i].versions & (version == 1 ? V1 : V2);
+}
+
+static void *make_call(void *arg)
+{
+	int i = (uintptr_t)arg;
+
+	shared->result[i] = __raw(box.container, calls[i].cmd, argument(i));
+	shared->returned[i] = true;
+	return NULL;
+}
+
+static void prepare_argument(int i)
+{
+	const uint32_t argsz = 64;
+
+	keep_back(arguments + (2 * i + 1) * host.page, host.page);
+	if (!calls[i].there)
+		return;
+	memcpy(argument(i), &argsz, sizeof(argsz));
+	if (calls[i].cmd == VFIO_EEH_PE_OP)
+		memcpy(argument(i) + offsetof(struct vfio_eeh_pe_op, op),
+		       &calls[i].op, sizeof(calls[i].op));
+}
+
+static void argument_client(void *arg)
+{
+	int version = *(int *)arg, i, waiting = 0;
+	struct uffd_msg msg;
+	pthread_t thread;
+
+	init_userfaults();
+	open_box(version);
+	arguments = alloc(2 * CALLS * host.page, host.page);
+	for (i = first_call; i <= last_call; i++) {
+		if (!has_call(version, i))
+			continue;
+		prepare_argument(i);
+		expect(!pthread_create(&thread, NULL, make_call,
+				       (void *)(uintptr_t)i));
+		if (!asked(&msg, LIMIT * 1000))
+			fail(__FILE__, __LINE__, "%s does not wait", calls[i].name);
+		waiting++;
+	}
+	expect(waiting);
+	tell(CALLED);
+	obey(CLOSE);
+	close_box();
+	for (;;)
+		pause();
+}
+
+static pid_t start_arguments(struct tce *t, int first, int last)
+{
+	first_call = first;
+	last_call = last;
+	allow_userfaults();
+	return start_client(argument_client, t, CALLED);
+}
+
+static void argument_unbind(struct tce *t)
+{
+	pid_t client = start_arguments(t, 0, CALLS - 1);
+
+	expect_all_go_on(t, "arguments of a client's");
+	expect_dies(client);
+}
+
+/*
+ * The driver can't be unloaded while a command is in it, though its container is gone.
+ */
+static long unload(void)
+{
+	return syscall(__NR_delete_module, "vfio_iommu_spapr_tce",
+		       O_NONBLOCK) ? -errno : 0;
+}
+
+static void argument_unload(struct tce *t)
+{
+	pid_t client;
+	int i, tries;
+	long rc;
+
+	for (i = 0; i < CALLS; i++) {
+		if (!has_call(t->version, i))
+			continue;
+		client = start_arguments(t, i, i);
+		expect(unload() < 0);
+		expect_closes(calls[i].name);
+		expect_others_go_on(t, "after that");
+		rc = unload();
+		note("%s: %s", calls[i].name, rc ? strerrorname_np(-rc) :
+		     "unloaded");
+		expect_dies(client);
+		/* what it owed, it gives back in a moment */
+		for (tries = 0; rc && tries < 100; tries++) {
+			rc = unload();
+			nap(20);
+		}
+		expect_rc(0, rc);
+		expect_rc(0, system("modprobe vfio_iommu_spapr_tce"));
+	}
+}
+
+/*
+ * CREATE, whose argument goes away while it works: it waits to tell the address of a
+ * window that is there already.
+ */
+
+static struct vfio_iommu_spapr_tce_create *creation;
+
+static void *create_there(void *unused __attribute__((unused)))
+{
+	shared->result[0] = __raw(box.container, VFIO_IOMMU_SPAPR_TCE_CREATE,
+				  creation);
+	shared->returned[0] = true;
+	return NULL;
+}
+
+/* Whether CREATE waits to write its answer; false if it was quicker. */
+static bool create_waits(int us)
+{
+	struct vfio_iommu_spapr_tce_create create = {
+		.argsz = sizeof(create),
+		.page_shift = 12,
+		.window_size = GiB,
+		.levels = 1,
+	};
+	uint8_t *page = alloc(host.page, host.page);
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)creation,
+		.src = (uintptr_t)page,
+		.len = host.page,
+	};
+	struct uffd_msg msg;
+	pthread_t thread;
+
+	shared->returned[0] = false;
+	memcpy(page, &create, sizeof(create));
+	expect(!madvise(creation, host.page, MADV_DONTNEED));
+	expect(!pthread_create(&thread, NULL, create_there, NULL));
+	for (;;) {
+		while (!asked(&msg, 10))
+			if (shared->returned[0]) {
+				pthread_join(thread, NULL);
+				munmap(page, host.page);
+				return false;
+			}
+		if (msg.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE)
+			return true;
+		copy.copy = 0;
+		expect_rc(0, __raw(uffd, UFFDIO_COPY, &copy));
+		usleep(us);
+		expect(!madvise(creation, host.page, MADV_DONTNEED));
+	}
+}
+
+static void create_client(void *arg)
+{
+	int tries;
+
+	init_userfaults();
+	attach(&box, *(int *)arg);
+	creation = (void *)alloc(host.page, host.page);
+	keep_back((uint8_t *)creation, host.page);
+	for (tries = 0; tries < 500; tries++) {
+		__remove(box.container, box.info.dma32_window_start);
+		if (create_waits(tries % 50 * 20))
+			break;
+	}
+	if (tries == 500)
+		skip("CREATE was quicker each time");
+	note("CREATE waits, after %d tries", tries + 1);
+	tell(CALLED);
+	obey(CLOSE);
+	close_box();
+	for (;;)
+		pause();
+}
+
+static void create_close(struct tce *t)
+{
+	pid_t client;
+
+	allow_userfaults();
+	client = start_client(create_client, t, CALLED);
+	expect_all_go_on(t, "CREATE's answer");
+	expect_dies(client);
+}
+
+/*
+ * Memory that never comes: of MAP (v1), of REGISTER (v2). Only the client itself waits,
+ * and not for the other container that it has.
+ */
+
+static uint8_t *memory;
+/* So many that they are pinned in several steps, of which some are done. */
+#define SIZE	(24 * MiB)
+#define HOLE	(17 * MiB)
+
+static void *pin_memory(void *arg)
+{
+	struct tce *t = arg;
+	uint64_t iova = t->info.dma32_window_start + 64 * MiB;
+
+	shared->result[0] = t->version == 1 ?
+		__map(t->container, memory, iova, SIZE, RW) :
+		__register(t->container, memory, SIZE);
+	shared->returned[0] = true;
+	return NULL;
+}
+
+/* Whether the kernel asks for the page, before the command returns without it. */
+static bool asked_for_memory(struct uffd_msg *msg)
+{
+	int i;
+
+	for (i = 0; i < LIMIT * 10 && !shared->returned[0]; i++)
+		if (asked(msg, 100))
+			return true;
+	return false;
+}
+
+static void memory_client(void *arg)
+{
+	uint64_t before = locked();
+	struct uffd_msg msg;
+	pthread_t thread;
+
+	init_userfaults();
+	memory = alloc(SIZE, host.page);
+	keep_back(memory + HOLE, host.page);
+	open_box(*(int *)arg);
+	open_box2(*(int *)arg);
+	expect(!pthread_create(&thread, NULL, pin_memory, &box));
+	if (!asked_for_memory(&msg)) {
+		if (host.kernel < 612 && shared->result[0] == -EFAULT)
+			skip("this kernel pins no page that user space is asked for");
+		fail(__FILE__, __LINE__, "MAP or REGISTER does not wait (%ld)",
+		     shared->result[0]);
+	}
+	expect_eq((uintptr_t)memory + HOLE, page_of(&msg));
+	/* The other container's is all there. */
+	get_info(box2.container, &box2.info);
+	unmap(box2.container, base(&box2), CHUNK);
+	close(box2.group);
+	close(box2.container);
+	tell(CALLED);
+	obey(CLOSE);
+	close_box();
+	obey(SERVE);
+	provide(page_of(&msg));
+	pthread_join(thread, NULL);
+	/* It came too late: there is no container any more. */
+	expect(shared->result[0] < 0);
+	expect_eq(before, locked());
+}
+
+static pid_t start_memory(struct tce *t)
+{
+	allow_userfaults();
+	return start_client(memory_client, t, CALLED);
+}
+
+static void memory_unbind(struct tce *t)
+{
+	long pins = pinned();
+	pid_t client = start_memory(t);
+
+	expect_all_go_on(t, "memory of a client's");
+	expect_dies(client);
+	expect_rc(pins, pinned_settled(pins));
+}
+
+static void memory_served(struct tce *t)
+{
+	long pins = pinned();
+	pid_t client = start_memory(t);
+
+	expect_closes("memory that never comes");
+	expect(lives(client));
+	tell(SERVE);
+	if (!ends(client, LIMIT))
+		fail(__FILE__, __LINE__, "the command does not end");
+	expect_rc(pins, pinned_settled(pins));
+}
+
+/* Root reads the module's state into memory that never comes: nobody waits for him. */
+
+#define STATE	"/sys/kernel/debug/vfio_iommu_spapr_tce/state"
+
+static int state = -1;
+
+static void client(void *arg)
+{
+	open_box(*(int *)arg);
+	tell(CALLED);
+	obey(CLOSE);
+	close_box();
+}
+
+static void *read_there(void *mem)
+{
+	return (void *)read(state, mem, host.page);
+}
+
+static void reader(void *arg __attribute__((unused)))
+{
+	uint8_t *mem = alloc(host.page, host.page);
+	struct uffd_msg msg;
+	pthread_t thread;
+
+	init_userfaults();
+	keep_back(mem, host.page);
+	expect(!pthread_create(&thread, NULL, read_there, mem));
+	expect(asked(&msg, LIMIT * 1000));
+	tell(ASKED);
+	pthread_join(thread, NULL);
+}
+
+static void never_comes(struct tce *t)
+{
+	pid_t user, root;
+
+	state = open(STATE, O_RDONLY | O_CLOEXEC);
+	if (state < 0 && errno == ENOENT)
+		skip("this driver has no such file");
+	expect(state >= 0);
+	/* a host without them skips the row; the reader needs its own */
+	init_userfaults();
+	close(uffd);
+	user = start_client(client, t, CALLED);
+	root = spawn(false, reader, NULL);
+	if (!hears_of(root, ASKED))
+		fail(__FILE__, __LINE__, "the reader does not begin");
+	expect_all_go_on(t, "who reads the state");
+	expect(ends(user, LIMIT));
+	expect_dies(root);
+	close(state);
+}
+
+static const struct test tests[] = {
+	{ "root unbinds a device that EEH operations wait for", eeh_unbind,
+	  BOTH | APART | TWO | DANGEROUS },
+	{ "a client that is killed while EEH waits for its device", eeh_killed,
+	  BOTH | APART | TWO | DANGEROUS },
+	{ "root unplugs a device that EEH operations wait for", eeh_unplug,
+	  V2 | APART | TWO | DANGEROUS },
+	{ "root unplugs a device amid EEH operations", eeh_unplug_loop,
+	  V2 | APART | TWO | DANGEROUS },
+	{ "a group leaves its container while an EEH operation waits", eeh_unset,
+	  BOTH | APART | TWO | DANGEROUS },
+	{ "root does not wait for arguments that never come", argument_unbind,
+	  BOTH | APART | TWO | DANGEROUS },
+	{ "the driver is not unloaded while a command waits for its argument",
+	  argument_unload, BOTH | APART | TWO | DANGEROUS },
+	{ "nobody waits for CREATE to tell its answer", create_close,
+	  V2 | APART | TWO | DANGEROUS },
+	{ "nobody waits for one of many pages that never comes",
+	  memory_unbind, BOTH | APART | TWO | DANGEROUS },
+	{ "close does not wait for one of many pages, which comes at last",
+	  memory_served, BOTH | APART | TWO | DANGEROUS },
+	{ "nobody waits for root who reads the state into memory that never comes",
+	  never_comes, BOTH | APART | TWO | DANGEROUS },
+};
+
+TEST_MAIN("waits", tests)

@@ -6,7 +6,120 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model.h"
+#include "fuzz.h"
+
+#define SLOT1_POWERNV	(1ULL << 59)
+
+static void entry_add(struct container *c, const struct entry *e)
+{
+	if (!c->entry) {
+		c->entry = malloc(MAX_ENTRIES * sizeof(*c->entry));
+		if (!c->entry)
+			abort();
+	}
+	if (c->entries == MAX_ENTRIES)
+		abort();
+	c->entry[c->entries++] = *e;
+}
+
+/* Removes all entries of [iova, iova + size). */
+static void entries_drop(struct container *c, uint64_t iova, uint64_t size)
+{
+	int from, to = 0;
+
+	for (from = 0; from < c->entries; from++)
+		if (c->entry[from].iova - iova >= size)
+			c->entry[to++] = c->entry[from];
+	c->entries = to;
+}
+
+/* UNREGISTER unmaps what its container maps of it. */
+static void entries_of_region_drop(struct container *c, int region)
+{
+	int from, to = 0;
+
+	for (from = 0; from < c->entries; from++)
+		if (c->entry[from].region != region)
+			c->entry[to++] = c->entry[from];
+	c->entries = to;
+}
+
+/* The last user of these has gone: they stay as long as something maps them. */
+static void regions_settle(void)
+{
+	bool bound = false;
+	int i;
+
+	for (i = 0; i < OBJECTS; i++)
+		bound |= model.object[i].version == 2 && model.object[i].bound;
+	for (i = 0; i < MAX_REGIONS; i++)
+		if (model.region[i].used && !model.region[i].users && !bound)
+			model.region[i].used = false;
+}
+
+/* The last group has left: nothing of SET_IOMMU and later is there any more. */
+static void container_reset(struct container *c)
+{
+	unsigned int me = 1u << (c - model.object);
+	int i;
+
+	c->version = 0;
+	c->bound = false;
+	c->enabled = false;
+	c->entries = 0;
+	memset(c->window, 0, sizeof(c->window));
+	for (i = 0; i < MAX_REGIONS; i++) {
+		if (!model.region[i].used || !(model.region[i].users & me))
+			continue;
+		model.region[i].users &= ~me;
+		if (!model.region[i].users && !region_mapped(i, NULL))
+			model.region[i].used = false;
+	}
+	regions_settle();
+}
+
+static void group_leaves(int group)
+{
+	struct container *c = &model.object[model.group[group].object];
+
+	c->groups &= ~(1u << group);
+	model.group[group].object = NOBODY_AT;
+	if (c->groups)
+		return;
+	container_reset(c);
+	c->alive = c->slot >= 0;
+}
+
+static void default_window(struct container *c)
+{
+	c->window[0] = (struct window) {
+		.used = true,
+		.pending = true,
+		.start = machine.info[c->version].dma32_window_start,
+		.size = machine.info[c->version].dma32_window_size,
+		.shift = 12,
+	};
+}
+
+void default_created(struct container *c)
+{
+	struct window *w = &c->window[0];
+
+	w->pending = false;
+	w->charge = table_bytes(12, w->size, 1);
+}
+
+/* Whether a failed operation may have brought the default window into being. */
+bool model_may_create_default(const struct op *op)
+{
+	const struct container *c;
+
+	if (op->kind != OP_MAP && op->kind != OP_UNMAP && op->kind != OP_CREATE)
+		return false;
+	c = model_at(op->slot);
+	return c && c->window[0].used && c->window[0].pending &&
+	       (c->enabled || (op->kind == OP_CREATE && c->version == 2));
+}
 
 static void apply_register(struct container *c, const struct op *op)
 {
@@ -14,7 +127,7 @@ static void apply_register(struct container *c, const struct op *op)
 	struct region *r = NULL;
 	int i;
 
-	c->owner = OWNER_SELF;
+	c->bound = true;
 	c->enabled = true;
 	for (i = 0; i < MAX_REGIONS; i++) {
 		if (!overlaps(&model.region[i], op->a, op->b))
@@ -57,7 +170,7 @@ static void apply_create(struct container *c, const struct op *op)
 	bool dynamic = false;
 	int num;
 
-	c->owner = OWNER_SELF;
+	c->bound = true;
 	if (c->window[0].pending)
 		default_created(c);
 	model_create_slot(c, op, &num, &dynamic);
@@ -137,11 +250,8 @@ static void apply_group(struct container *c, const struct op *op)
 		model.group[op->group].object = model.slot[op->slot];
 		c->groups |= 1u << op->group;
 		break;
-	case OP_UNSET_CONTAINER:
-		group_leaves(op->group);
-		break;
 	default:
-		model.group[op->group].device = op->kind == OP_OPEN_DEVICE;
+		group_leaves(op->group);
 	}
 }
 
@@ -149,7 +259,7 @@ static void apply_remove(struct container *c, const struct op *op)
 {
 	int i;
 
-	c->owner = OWNER_SELF;
+	c->bound = true;
 	for (i = 0; i < 2; i++) {
 		struct window *w = &c->window[i];
 
@@ -166,26 +276,16 @@ static void apply_pages(const struct op *op)
 	unsigned int p;
 
 	for (p = op->a; p < op->a + op->b; p++) {
-		switch (op->kind) {
-		case OP_MUNMAP:
-			model.page[p].there = false;
-			break;
-		case OP_MPROTECT:
-			model.page[p].prot = op->c % 3;
-			break;
-		default:
-			if (op->kind == OP_MMAP)
-				model.page[p].prot = PROT_RW;
-			model.page[p].there = true;
+		model.page[p].there = op->kind != OP_MUNMAP;
+		if (model.page[p].there)
 			model.page[p].phys = model_new_phys();
-		}
 	}
 }
 
-/* MAP, UNMAP and the bind of another process use the default window. */
+/* MAP and UNMAP use the default window. */
 static void apply_use(struct container *c, const struct op *op)
 {
-	if (op->kind != OP_FORK_BIND && !op->c)
+	if (!op->c)
 		return;
 	if (c->window[0].pending)
 		default_created(c);
@@ -204,7 +304,7 @@ static void apply_command(struct container *c, const struct op *op)
 		break;
 	case OP_ENABLE:
 		c->enabled = true;
-		c->owner = OWNER_SELF;
+		c->bound = true;
 		break;
 	case OP_DISABLE:
 		c->enabled = false;
@@ -222,12 +322,6 @@ static void apply_command(struct container *c, const struct op *op)
 	case OP_REMOVE:
 		apply_remove(c, op);
 		break;
-	case OP_FORK_BIND:
-		c->owner = OWNER_OTHER;
-		c->enabled = true;
-		c->foreign_pins = op->b;
-		apply_use(c, op);
-		break;
 	case OP_MAP:
 	case OP_UNMAP:
 		apply_use(c, op);
@@ -244,15 +338,11 @@ static void apply_success(struct container *c, const struct op *op)
 		apply_container(c, op);
 		break;
 	case OP_OPEN_GROUP: case OP_CLOSE_GROUP: case OP_SET_CONTAINER:
-	case OP_UNSET_CONTAINER: case OP_OPEN_DEVICE: case OP_CLOSE_DEVICE:
+	case OP_UNSET_CONTAINER:
 		apply_group(c, op);
 		break;
-	case OP_MUNMAP: case OP_MMAP: case OP_DONTNEED: case OP_MPROTECT:
+	case OP_MUNMAP: case OP_MMAP: case OP_DONTNEED:
 		apply_pages(op);
-		break;
-	case OP_MREMAP:
-		model.page[op->c] = model.page[op->a];
-		model.page[op->a].there = false;
 		break;
 	default:
 		apply_command(c, op);
@@ -261,7 +351,7 @@ static void apply_success(struct container *c, const struct op *op)
 
 void model_apply(const struct op *op, long rc)
 {
-	struct container *c = op->slot < SLOTS ? model_at(op->slot) : NULL;
+	struct container *c = model_at(op->slot);
 
 	if (rc >= 0) {
 		apply_success(c, op);
@@ -270,7 +360,7 @@ void model_apply(const struct op *op, long rc)
 	if (op->kind == OP_UNREGISTER && rc == -EBUSY)
 		entries_of_region_drop(c, region_find(op->a, op->b));
 	/* Whether the attempt made the container this process's is left open. */
-	if (c && c->version == 2 && c->owner == OWNER_NONE &&
+	if (c && c->version == 2 &&
 	    (op->kind == OP_REGISTER || op->kind == OP_CREATE || op->kind == OP_REMOVE))
-		c->owner = OWNER_MAYBE;
+		c->bound = true;
 }

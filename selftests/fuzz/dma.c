@@ -1,11 +1,93 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What devices reach, asked with real DMA.
+ * The arena, which is the memory that is given to devices, its content, and what devices
+ * reach, asked with real DMA.
  */
 #define _GNU_SOURCE
 #include <string.h>
+#include <sys/mman.h>
 
-#include "exec.h"
+#include "fuzz.h"
+
+uint8_t *arena, *before;
+
+#define HUGE_SIZE	(2 * MiB)
+#define MAGIC		0xfa57000000000000ULL
+
+uint8_t *page_start(unsigned int p)
+{
+	return arena + p * host.page;
+}
+
+static uint64_t word_of(uint32_t tag, uint32_t offset)
+{
+	return MAGIC | (uint64_t)(tag & 0xffffff) << 24 | offset / 8;
+}
+
+static bool is_content(uint64_t word)
+{
+	return (word & 0xffff000000000000ULL) == MAGIC;
+}
+
+/* Content that no other page has or had. */
+void page_fill(unsigned int p)
+{
+	struct phys *phys = &model.phys[model.page[p].phys];
+	uint64_t *word = (uint64_t *)page_start(p);
+	size_t i;
+
+	phys->tag = ++model.next_tag;
+	phys->unknown = false;
+	for (i = 0; i < host.page / 8; i++)
+		word[i] = word_of(phys->tag, i * 8);
+}
+
+static void arena_refresh(void)
+{
+	unsigned int p;
+
+	for (p = 0; p < machine.pages; p++) {
+		if (!model.page[p].there)
+			continue;
+		page_fill(p);
+		memcpy(before + p * host.page, page_start(p), host.page);
+	}
+}
+
+/* Where memory is seen in the arena, or -1. */
+static int page_of(int phys)
+{
+	unsigned int p;
+
+	for (p = 0; p < machine.pages; p++)
+		if (model.page[p].there && model.page[p].phys == phys)
+			return p;
+	return -1;
+}
+
+void map_pages(unsigned int p, unsigned int n)
+{
+	if (mmap(page_start(p), n * host.page, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		disagree(WRONG_CRASH, 0, "mmap: %m");
+}
+
+/*
+ * The arena as a part of a huge page: what is next to each other there is so in
+ * memory, and stays one large folio however much of it is unmapped.
+ */
+void map_huge(void)
+{
+	void *end = page_start(machine.pages);
+
+	if (mmap(arena, HUGE_SIZE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		disagree(WRONG_CRASH, 0, "mmap: %m");
+	/* Without huge pages it is memory like any other. */
+	madvise(arena, HUGE_SIZE, MADV_HUGEPAGE);
+	*arena = 1;
+	munmap(end, arena + HUGE_SIZE - (uint8_t *)end);
+}
 
 static bool may_read(const struct entry *e)
 {
@@ -28,7 +110,7 @@ static void compare_arena(const uint8_t *except, size_t len, const struct op *op
 		const uint64_t *old = (uint64_t *)(before + p * host.page);
 		size_t i;
 
-		if (!page_readable(p) || !memcmp(now, old, host.page))
+		if (!model.page[p].there || !memcmp(now, old, host.page))
 			continue;
 		for (i = 0; i < host.page / 8; i++) {
 			const uint8_t *at = (uint8_t *)(now + i);
@@ -128,8 +210,7 @@ static void dma_write(struct edu *dev, const struct container *c, const struct o
 		at = p * host.page + e->offset + (iova - e->iova);
 		now = (uint64_t *)(arena + at);
 		old = (uint64_t *)(before + at);
-		/* A page that is read-only here has no new content. */
-		if (*now == *old && model.page[p].prot == PROT_RW)
+		if (*now == *old)
 			disagree(WRONG_DMA, 4, "the device did not write memory at %#llx",
 				 (unsigned long long)iova);
 		/* Seen and right, so no longer a difference. */
@@ -143,21 +224,14 @@ void exec_dma(const struct op *op)
 {
 	int group = op->group;
 	const struct container *c = &model.object[model.group[group].object];
-	struct edu own, *dev = &edu[group];
-	long rc;
+	struct edu dev;
+	long rc = edu_open(&dev, group_fd[group], group);
 
-	if (!model.group[group].device) {
-		dev = &own;
-		rc = edu_open(dev, group_fd[group], group);
-		if (rc)
-			disagree(WRONG_RESULT, rc, "the device can't be opened: %s",
-				 strerror(-rc));
-	}
-	/* What another process had mapped there is its own. */
-	if (op->flags & 1 && c->owner != OWNER_OTHER)
-		dma_read(dev, c, op);
+	if (rc)
+		disagree(WRONG_RESULT, rc, "the device can't be opened: %s", strerror(-rc));
+	if (op->flags & 1)
+		dma_read(&dev, c, op);
 	if (op->flags & 2)
-		dma_write(dev, c, op);
-	if (dev == &own)
-		edu_close(dev);
+		dma_write(&dev, c, op);
+	edu_close(&dev);
 }

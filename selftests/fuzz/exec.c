@@ -4,49 +4,103 @@
  * memory, pinned pages and what the devices reach when asked to.
  */
 #define _GNU_SOURCE
-#include <linux/capability.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "exec.h"
+#include "fuzz.h"
 
-static void *readonly;
+struct report *report;
+int group_fd[GROUPS];
 
-/* The ioctls among the operations, to be counted. */
-static bool is_ioctl(int kind)
+static int container_fd[SLOTS];
+/* Pages that were pinned before the round. */
+static long base_pins;
+
+const char *const op_names[OP_KINDS] = {
+	[OP_OPEN_CONTAINER] = "OPEN_CONTAINER", [OP_CLOSE_CONTAINER] = "CLOSE_CONTAINER",
+	[OP_OPEN_GROUP] = "OPEN_GROUP", [OP_CLOSE_GROUP] = "CLOSE_GROUP",
+	[OP_SET_CONTAINER] = "SET_CONTAINER", [OP_UNSET_CONTAINER] = "UNSET_CONTAINER",
+	[OP_SET_IOMMU] = "SET_IOMMU", [OP_GET_INFO] = "GET_INFO", [OP_ENABLE] = "ENABLE",
+	[OP_DISABLE] = "DISABLE", [OP_REGISTER] = "REGISTER", [OP_UNREGISTER] = "UNREGISTER",
+	[OP_CREATE] = "CREATE", [OP_REMOVE] = "REMOVE", [OP_MAP] = "MAP",
+	[OP_UNMAP] = "UNMAP", [OP_MUNMAP] = "MUNMAP", [OP_MMAP] = "MMAP",
+	[OP_DONTNEED] = "DONTNEED", [OP_LOCKED] = "LOCKED", [OP_PINNED] = "PINNED",
+	[OP_DMA] = "DMA",
+};
+
+void disagree(enum wrong wrong, long got, const char *fmt, ...)
 {
-	return (kind >= OP_SET_CONTAINER && kind <= OP_UNSET_CONTAINER) ||
-	       (kind >= OP_SET_IOMMU && kind <= OP_RESET);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(report->text, sizeof(report->text), fmt, ap);
+	va_end(ap);
+	report->got = got;
+	report->wrong = wrong;
+	_exit(1);
 }
 
-/* Root without the one capability that is above the limit. */
-static void give_up_ipc_lock(void)
+static void check_locked(void)
 {
-	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
-	struct __user_cap_data_struct data[2];
+	uint64_t most, least = model_locked(&most), now = locked();
 
-	if (syscall(SYS_capget, &header, data))
-		disagree(WRONG_CRASH, 0, "capget: %m");
-	data[0].effective &= ~(1u << CAP_IPC_LOCK);
-	data[0].permitted &= ~(1u << CAP_IPC_LOCK);
-	data[0].inheritable &= ~(1u << CAP_IPC_LOCK);
-	if (syscall(SYS_capset, &header, data))
-		disagree(WRONG_CRASH, 0, "capset: %m");
+	report->lock_checks++;
+	if (now < least || now > most)
+		disagree(WRONG_LOCKED, now - least, "locked memory is %llu KiB, not %llu%s",
+			 (unsigned long long)now / 1024, (unsigned long long)least / 1024,
+			 most > least ? " or somewhat more" : "");
+}
+
+static void check_pinned(void)
+{
+	long most, least = model_pinned(&most), now = 0;
+	int i;
+
+	report->pin_checks++;
+	for (i = 0; i < (report->hurry ? 20 : 200); i++) {
+		now = pinned() - base_pins;
+		if (now >= least && now <= most)
+			return;
+		usleep(20000);
+	}
+	disagree(WRONG_PINNED, now - least, "%ld pages are pinned, not %ld to %ld", now,
+		 least, most);
+}
+
+/* After a failure: did it bring the default window into being or not? */
+static void settle_default(struct container *c)
+{
+	uint64_t most, least = model_locked(&most);
+
+	if (locked() >= least + table_bytes(12, c->window[0].size, 1))
+		default_created(c);
+	check_locked();
+}
+
+/* Tables of several levels may cost less than they could; find out what. */
+static void settle_levels(const struct op *op)
+{
+	struct window *w = model.created;
+	uint64_t most, least, now;
+
+	most = w->charge;
+	w->charge = 0;
+	least = model_locked(&now);
+	now = locked();
+	if (now <= least || now > least + most)
+		disagree(WRONG_LOCKED, now - least,
+			 "a window of %llu levels is charged %lld KiB, not up to %llu",
+			 (unsigned long long)op->c, (long long)(now - least) / 1024,
+			 (unsigned long long)most / 1024);
+	w->charge = now - least;
 }
 
 void exec_init(unsigned int how)
 {
 	int i;
-
-	if (how & HOW_LIMIT) {
-		model.limit = model_limit(how / (2 * HOW_LIMIT) % HOW_LIMITS);
-		set_memlock(model.limit);
-		give_up_ipc_lock();
-	}
 
 	for (i = 0; i < SLOTS; i++)
 		container_fd[i] = -1;
@@ -58,150 +112,44 @@ void exec_init(unsigned int how)
 	else
 		map_pages(0, machine.pages);
 	before = alloc(machine.pages * host.page, host.page);
-	readonly = alloc(host.page, host.page);
 	base_pins = pinned();
 	for (i = 0; i < (int)machine.pages; i++)
 		page_fill(i);
 }
 
-/*
- * A device is reset as after an error, as a guest does it. Windows and mappings
- * are not the reset's business: later DMA finds them as they were.
- */
-static long exec_reset(const struct op *op)
+static long exec_info(const struct op *op)
 {
-	static const uint32_t steps[] = {
-		VFIO_EEH_PE_RESET_HOT, VFIO_EEH_PE_GET_STATE,
-		VFIO_EEH_PE_RESET_DEACTIVATE, VFIO_EEH_PE_CONFIGURE,
-		VFIO_EEH_PE_GET_STATE,
-	};
-	long rc = 0;
-	size_t i;
+	const struct container *c = model_at(op->slot);
+	const struct vfio_iommu_spapr_tce_info *want = &machine.info[c->version];
+	struct vfio_iommu_spapr_tce_info info;
+	long rc = __get_info(container_fd[op->slot], &info);
 
-	for (i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
-		rc = __eeh(container_fd[op->slot], steps[i]);
-		/* The state in the middle is the platform's to say. */
-		if (rc < 0 || (rc && i != 1))
-			disagree(WRONG_RESULT, rc, "EEH operation %u returned %ld, not 0",
-				 steps[i], rc);
-	}
-	report->ioctls += i - 1;
+	if (!rc && c->version &&
+	    (info.dma32_window_start != want->dma32_window_start ||
+	     info.dma32_window_size != want->dma32_window_size ||
+	     memcmp(&info.ddw, &want->ddw, sizeof(want->ddw))))
+		disagree(WRONG_WINDOW, 0, "GET_INFO tells other windows than before");
 	return rc;
 }
 
-union argument {
-	uint64_t words[64];
-	struct vfio_iommu_spapr_tce_info info;
-	struct vfio_iommu_type1_dma_map map;
-	struct vfio_iommu_type1_dma_unmap unmap;
-	struct vfio_iommu_spapr_register_memory reg;
-	struct vfio_iommu_spapr_tce_create create;
-	struct vfio_iommu_spapr_tce_remove remove;
-	struct vfio_eeh_pe_op eeh;
-};
-
-static void fill_argument(const struct op *op, union argument *arg)
+static long exec_create(const struct op *op)
 {
-	memset(arg, 0, sizeof(*arg));
-	arg->map.argsz = op->argsz;
-	arg->map.flags = op->flags;
-	switch (op->kind) {
-	case OP_REGISTER:
-	case OP_UNREGISTER:
-		arg->reg.vaddr = op->a;
-		arg->reg.size = op->b;
-		break;
-	case OP_CREATE:
-		arg->create.page_shift = op->a;
-		arg->create.window_size = op->b;
-		arg->create.levels = op->c;
-		arg->create.start_addr = ~0ULL;
-		break;
-	case OP_REMOVE:
-		arg->remove.start_addr = op->a;
-		break;
-	case OP_MAP:
-		arg->map.vaddr = op->a;
-		arg->map.iova = op->b;
-		arg->map.size = op->c;
-		break;
-	case OP_UNMAP:
-		arg->unmap.iova = op->b;
-		arg->unmap.size = op->c;
-		break;
-	case OP_EEH:
-		arg->eeh.op = op->a;
-		/* No such function, and no such type. */
-		arg->eeh.err.type = 1000;
-		arg->eeh.err.func = 1000;
-		break;
-	default:
-		break;
-	}
-}
-
-/* Where the kernel is told that the argument is. */
-static void *argument_at(const struct op *op, union argument *arg)
-{
-	switch (op->pointer) {
-	case PTR_NULL:
-		return NULL;
-	case PTR_BAD:
-		return (void *)8;
-	case PTR_READONLY:
-		mprotect(readonly, host.page, PROT_READ | PROT_WRITE);
-		memcpy(readonly, arg, sizeof(*arg));
-		mprotect(readonly, host.page, PROT_READ);
-		return readonly;
-	default:
-		return arg;
-	}
-}
-
-static void check_info(const struct op *op, const struct container *c,
-		       const union argument *arg)
-{
-	const struct vfio_iommu_spapr_tce_info *want = &machine.info[c->version];
-
-	if (arg->info.dma32_window_start != want->dma32_window_start ||
-	    arg->info.dma32_window_size != want->dma32_window_size ||
-	    (op->argsz >= sizeof(*want) &&
-	     memcmp(&arg->info.ddw, &want->ddw, sizeof(want->ddw))))
-		disagree(WRONG_WINDOW, 0, "GET_INFO tells other windows than before");
-}
-
-static void check_created(const struct op *op, const struct container *c,
-			  const union argument *arg)
-{
-	uint64_t want = ~0ULL;
+	const struct container *c = model_at(op->slot);
+	uint64_t want = ~0ULL, start;
 	bool dynamic;
+	long rc;
 	int num;
 
+	rc = __create(container_fd[op->slot], op->a, op->b, op->c, &start);
+	if (rc)
+		return rc;
 	if (model_create_slot(c, op, &num, &dynamic))
 		want = dynamic ? machine.dynamic_start[num] :
 		       num ? 1ULL << 59 : machine.info[2].dma32_window_start;
-	if (arg->create.start_addr != want)
+	if (start != want)
 		disagree(WRONG_WINDOW, 1, "the window is at %#llx, not at %#llx",
-			 (unsigned long long)arg->create.start_addr,
-			 (unsigned long long)want);
-}
-
-static long exec_argument(const struct op *op)
-{
-	const struct container *c = model_at(op->slot);
-	union argument arg;
-	long rc;
-
-	fill_argument(op, &arg);
-	rc = __raw(container_fd[op->slot], op_kinds[op->kind].cmd,
-		   argument_at(op, &arg));
-	if (rc)
-		return rc;
-	if (op->kind == OP_GET_INFO && c->version)
-		check_info(op, c, &arg);
-	if (op->kind == OP_CREATE && c->version == 2)
-		check_created(op, c, &arg);
-	return rc;
+			 (unsigned long long)start, (unsigned long long)want);
+	return 0;
 }
 
 static long exec_open(const struct op *op)
@@ -223,83 +171,62 @@ static long exec_open(const struct op *op)
 		close(container_fd[op->slot]);
 		container_fd[op->slot] = -1;
 		return 0;
-	case OP_CLOSE_GROUP:
+	default:
 		close(group_fd[op->group]);
 		group_fd[op->group] = -1;
-		return 0;
-	case OP_OPEN_DEVICE:
-		return edu_open(&edu[op->group], group_fd[op->group], op->group);
-	default:
-		edu_close(&edu[op->group]);
 		return 0;
 	}
 }
 
 static long exec_memory(const struct op *op)
 {
-	static const int prots[] = { PROT_READ | PROT_WRITE, PROT_READ, PROT_NONE };
 	uint8_t *at = page_start(op->a);
 	size_t size = op->b * host.page;
 	int rc = 0;
 
-	switch (op->kind) {
-	case OP_MUNMAP:
+	if (op->kind == OP_MUNMAP)
 		rc = munmap(at, size);
-		break;
-	case OP_MMAP:
+	else if (op->kind == OP_MMAP)
 		map_pages(op->a, op->b);
-		break;
-	case OP_MPROTECT:
-		rc = mprotect(at, size, prots[op->c % 3]);
-		break;
-	case OP_DONTNEED:
+	else
 		rc = madvise(at, size, MADV_DONTNEED);
-		break;
-	case OP_MREMAP:
-		if (mremap(at, host.page, host.page, MREMAP_MAYMOVE | MREMAP_FIXED,
-			   page_start(op->c)) == MAP_FAILED)
-			rc = -1;
-		break;
-	}
 	if (rc)
-		disagree(WRONG_CRASH, rc, "%s: %m", op_kinds[op->kind].name);
+		disagree(WRONG_CRASH, rc, "%s: %m", op_names[op->kind]);
 	return 0;
 }
 
 static long perform(const struct op *op)
 {
-	int bad = -1;
+	int fd = container_fd[op->slot];
 
 	switch (op->kind) {
 	case OP_OPEN_CONTAINER: case OP_CLOSE_CONTAINER: case OP_OPEN_GROUP:
-	case OP_CLOSE_GROUP: case OP_OPEN_DEVICE: case OP_CLOSE_DEVICE:
+	case OP_CLOSE_GROUP:
 		return exec_open(op);
 	case OP_SET_CONTAINER:
-		if (op->c)
-			bad = op->c == 8 ? group_fd[op->group] : 1000;
-		return __set_container(group_fd[op->group], op->c ? bad : container_fd[op->slot]);
+		return __set_container(group_fd[op->group], fd);
 	case OP_UNSET_CONTAINER:
 		return __unset_container(group_fd[op->group]);
-	case OP_SET_IOMMU: case OP_CHECK_EXTENSION: case OP_ENABLE: case OP_DISABLE:
-		return __raw(container_fd[op->slot], op_kinds[op->kind].cmd, (void *)op->a);
-	case OP_UNKNOWN:
-		/* Numbers from 22 are nobody's; below, of another type. */
-		return __raw(container_fd[op->slot], op->a >= 22 ?
-			     _IO(VFIO_TYPE, VFIO_BASE + op->a) : _IO('V', VFIO_BASE + op->a),
-			     readonly);
-	case OP_MUNMAP: case OP_MMAP: case OP_MPROTECT: case OP_DONTNEED: case OP_MREMAP:
-		return exec_memory(op);
-	case OP_RESET:
-		return exec_reset(op);
-	case OP_FORK_WRITE:
-		fork_write();
-		return 0;
-	case OP_FORK_USE:
-		fork_use(op);
-		return 0;
-	case OP_FORK_BIND:
-		fork_bind(op);
-		return 0;
+	case OP_SET_IOMMU:
+		return __set_iommu(fd, op->a);
+	case OP_GET_INFO:
+		return exec_info(op);
+	case OP_ENABLE:
+		return __enable(fd);
+	case OP_DISABLE:
+		return __disable(fd);
+	case OP_REGISTER:
+		return __register(fd, (void *)op->a, op->b);
+	case OP_UNREGISTER:
+		return __unregister(fd, (void *)op->a, op->b);
+	case OP_CREATE:
+		return exec_create(op);
+	case OP_REMOVE:
+		return __remove(fd, op->a);
+	case OP_MAP:
+		return __map(fd, (void *)op->a, op->b, op->c, op->flags);
+	case OP_UNMAP:
+		return __unmap(fd, op->b, op->c);
 	case OP_LOCKED:
 		check_locked();
 		return 0;
@@ -310,7 +237,7 @@ static long perform(const struct op *op)
 		exec_dma(op);
 		return 0;
 	default:
-		return exec_argument(op);
+		return exec_memory(op);
 	}
 }
 
@@ -327,29 +254,24 @@ void exec_op(const struct op *op)
 	pending = model_may_create_default(op);
 	rc = perform(op);
 
-	report->ioctls += is_ioctl(op->kind);
+	report->ioctls += op->kind == OP_SET_CONTAINER || op->kind == OP_UNSET_CONTAINER ||
+			  (op->kind >= OP_SET_IOMMU && op->kind <= OP_UNMAP);
 	if (rc >= 0)
 		report->count[op->kind].passed++;
 	else
 		report->count[op->kind].refused++;
-	if (rc < 0 && rc > -160)
-		report->count[op->kind].errnos[-rc]++;
 
 	if (!wanted_has(&want, rc)) {
-		char text[128], got[32];
+		char text[128];
 
 		wanted_text(&want, text, sizeof(text));
-		if (rc < 0)
-			snprintf(got, sizeof(got), "-%s", strerrorname_np(-rc) ?: "?");
-		else
-			snprintf(got, sizeof(got), "%ld", rc);
-		disagree(WRONG_RESULT, rc, "%s returned %s, not %s", op_kinds[op->kind].name,
-			 got, text);
+		disagree(WRONG_RESULT, rc, "%s returned %ld (%s), not %s",
+			 op_names[op->kind], rc, rc < 0 ? strerrorname_np(-rc) : "", text);
 	}
 	model_apply(op, rc);
 	settled = rc >= 0 && (op->kind == OP_CREATE || op->c);
 	if (pending && !settled)
-		settle_default(op->slot);
+		settle_default(model_at(op->slot));
 	if (op->kind == OP_CREATE && rc >= 0 && op->c > 1)
 		settle_levels(op);
 	if (op->kind == OP_MMAP || op->kind == OP_DONTNEED)
@@ -367,9 +289,6 @@ void exec_end(unsigned int how)
 		return;
 	if ((how & HOW_MODE) == HOW_KILL)
 		kill(getpid(), SIGKILL);
-	for (i = 0; i < GROUPS; i++)
-		if (model.group[i].device)
-			edu_close(&edu[i]);
 	for (i = 0; i < SLOTS; i++)
 		if (how & HOW_CONTAINER && container_fd[i] >= 0)
 			close(container_fd[i]);

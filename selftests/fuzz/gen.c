@@ -26,33 +26,6 @@ static bool one_in(unsigned int n)
 
 #define pick(array) ((array)[below(sizeof(array) / sizeof(*(array)))])
 
-/* The part of an argument that all commands have. */
-static void argument(struct op *op, uint32_t size)
-{
-	op->argsz = size;
-	if (!one_in(30))
-		return;
-	switch (below(6)) {
-	case 0:
-		op->argsz = below(size);
-		break;
-	case 1:
-		op->argsz = size - 1;
-		break;
-	case 2:
-		op->argsz = size + below(1000);
-		break;
-	case 3:
-		op->flags ^= 1u << below(32);
-		break;
-	case 4:
-		op->pointer = PTR_READONLY;
-		break;
-	default:
-		op->pointer = PTR_NULL + below(2);
-	}
-}
-
 /* An address that is nearly @x. */
 static uint64_t spoil(uint64_t x)
 {
@@ -148,7 +121,6 @@ static void gen_map(const struct container *c, struct op *op)
 	const struct region *r = c->version == 2 ? some_region() : NULL;
 
 	op->flags = one_in(40) ? below(5) : 1 + below(3);
-	argument(op, 32);
 	op->b = any_iova(c, w);
 	n = one_in(10) ? some_pages() * ((host.page + page - 1) / page) : 1 + below(6);
 	if (r && !one_in(6)) {
@@ -180,7 +152,6 @@ static void gen_unmap(const struct container *c, struct op *op)
 	const struct window *w = some_window(c);
 	uint64_t page = w->used ? 1ULL << w->shift : 4096;
 
-	argument(op, 24);
 	op->b = any_iova(c, w);
 	op->c = page * (1 + below(one_in(15) ? 64 : 4));
 	if (one_in(60) || c->entries > MAX_ENTRIES - 1024) {
@@ -198,7 +169,6 @@ static void gen_register(struct op *op)
 	const struct region *r = some_region();
 	unsigned int n = some_pages();
 
-	argument(op, 24);
 	if (r && one_in(4)) {
 		/* The same again, or what nearly is. */
 		op->a = r->va;
@@ -223,17 +193,11 @@ static void gen_unregister(struct op *op)
 {
 	const struct region *r = some_region();
 
-	argument(op, 24);
-	if (!r || one_in(12)) {
-		gen_register(op);
+	gen_register(op);
+	if (!r || one_in(12))
 		return;
-	}
-	op->a = r->va;
-	op->b = r->pages * host.page;
-	if (one_in(20))
-		op->a = spoil(op->a);
-	if (one_in(20))
-		op->b = spoil(op->b);
+	op->a = one_in(20) ? spoil(r->va) : r->va;
+	op->b = one_in(20) ? spoil(r->pages * host.page) : r->pages * host.page;
 }
 
 static unsigned int some_shift(void)
@@ -257,7 +221,6 @@ static void gen_create(const struct container *c, struct op *op)
 	bool dynamic;
 	int num;
 
-	argument(op, 40);
 	op->a = some_shift();
 	op->c = 1;
 	if (host.powernv && one_in(5))
@@ -277,47 +240,20 @@ static void gen_create(const struct container *c, struct op *op)
 
 static void gen_remove(const struct container *c, struct op *op)
 {
-	argument(op, 16);
 	op->a = some_window(c)->start;
 	if (one_in(5))
 		op->a = one_in(2) ? wild() : spoil(op->a);
 }
 
-static void gen_eeh(struct op *op)
-{
-	static const uint32_t ops[] = {
-		VFIO_EEH_PE_ENABLE, VFIO_EEH_PE_DISABLE, VFIO_EEH_PE_UNFREEZE_IO,
-		VFIO_EEH_PE_UNFREEZE_DMA, VFIO_EEH_PE_GET_STATE,
-		VFIO_EEH_PE_GET_STATE, VFIO_EEH_PE_GET_STATE,
-		VFIO_EEH_PE_INJECT_ERR, 10, 11, 1000, 0x80000000, 0xffffffff,
-	};
-
-	argument(op, 12);
-	op->a = pick(ops);
-	if (op->a == VFIO_EEH_PE_INJECT_ERR && !one_in(3))
-		op->argsz = 40;
-}
-
-/* Memory: mostly there and writable, or nothing else would happen. */
+/* Memory: mostly there, or nothing else would happen. */
 static void gen_memory(struct op *op)
 {
+	static const uint8_t kinds[] = { OP_MUNMAP, OP_MMAP, OP_DONTNEED };
 	unsigned int p = below(machine.pages), n = 1 + below(3);
 
 	op->a = p;
 	op->b = n > machine.pages - p ? 1 : n;
-	if (!model.page[p].there) {
-		op->kind = OP_MMAP;
-	} else if (model.page[p].prot != PROT_RW && !one_in(4)) {
-		op->kind = OP_MPROTECT;
-		op->c = PROT_RW;
-	} else {
-		static const uint8_t kinds[] = {
-			OP_MUNMAP, OP_MMAP, OP_MPROTECT, OP_DONTNEED, OP_MREMAP,
-		};
-
-		op->kind = pick(kinds);
-		op->c = op->kind == OP_MREMAP ? below(machine.pages) : below(3);
-	}
+	op->kind = model.page[p].there ? pick(kinds) : OP_MMAP;
 }
 
 static void gen_dma(struct op *op)
@@ -369,17 +305,8 @@ static bool gen_setup(struct op *op)
 		op->kind = OP_SET_CONTAINER;
 	else if (c->groups && !c->version) {
 		op->kind = OP_SET_IOMMU;
-		/* A low limit leaves v1 with nothing to do. */
 		op->a = one_in(8) ? below(12) :
-			one_in(model.limit && model.limit < GiB ? 12 : 3) ? V1_IOMMU : V2_IOMMU;
-	} else if (c->version == 2 && c->owner == OWNER_NONE && one_in(10)) {
-		op->kind = OP_FORK_BIND;
-		op->a = below(machine.pages);
-		op->b = 1 + below(3);
-	} else if (c->owner == OWNER_OTHER && one_in(10)) {
-		/* It is of no more use. */
-		op->kind = OP_UNSET_CONTAINER;
-		op->group = __builtin_ctz(c->groups);
+			one_in(3) ? V1_IOMMU : V2_IOMMU;
 	} else {
 		return false;
 	}
@@ -391,45 +318,36 @@ static void gen_structure(struct op *op)
 	static const uint8_t kinds[] = {
 		OP_CLOSE_CONTAINER, OP_OPEN_GROUP, OP_CLOSE_GROUP,
 		OP_SET_CONTAINER, OP_SET_CONTAINER, OP_UNSET_CONTAINER,
-		OP_OPEN_DEVICE, OP_CLOSE_DEVICE, OP_CLOSE_DEVICE, OP_SET_IOMMU,
+		OP_SET_IOMMU,
 	};
 
 	op->kind = pick(kinds);
 	op->group = below(machine.groups);
-	if (op->kind == OP_SET_CONTAINER && one_in(4))
-		op->c = 8 + below(2);
 	if (op->kind == OP_SET_IOMMU)
 		op->a = one_in(2) ? below(12) : random_next(&state);
 }
 
 static enum kind command_kind(const struct container *c)
 {
-	static const uint8_t v1[] = {
-		OP_MAP, OP_MAP, OP_MAP, OP_MAP, OP_MAP, OP_MAP, OP_MAP, OP_MAP,
-		OP_UNMAP, OP_UNMAP, OP_UNMAP, OP_UNMAP, OP_UNMAP, OP_UNMAP,
-		OP_GET_INFO, OP_EEH,
-	};
-	static const uint8_t v2[] = {
-		OP_MAP, OP_MAP, OP_MAP, OP_MAP, OP_MAP, OP_MAP, OP_MAP, OP_MAP,
-		OP_UNMAP, OP_UNMAP, OP_UNMAP, OP_UNMAP, OP_UNMAP,
-		OP_REGISTER, OP_REGISTER, OP_REGISTER,
-		OP_UNREGISTER, OP_UNREGISTER,
-		OP_GET_INFO, OP_EEH,
-	};
 	static const uint8_t any[] = {
-		OP_SET_IOMMU, OP_CHECK_EXTENSION, OP_CHECK_EXTENSION, OP_GET_INFO,
-		OP_ENABLE, OP_DISABLE, OP_REGISTER, OP_UNREGISTER, OP_CREATE,
-		OP_REMOVE, OP_MAP, OP_UNMAP, OP_EEH, OP_UNKNOWN,
+		OP_SET_IOMMU, OP_GET_INFO, OP_ENABLE, OP_DISABLE, OP_REGISTER,
+		OP_UNREGISTER, OP_CREATE, OP_REMOVE, OP_MAP, OP_UNMAP,
 	};
+	unsigned int dice = below(20);
 
 	if (c->version == 0 || one_in(12))
 		return pick(any);
-	if (c->version == 1)
-		return !c->enabled && !one_in(model.limit ? 2 : 4) ? OP_ENABLE :
-		       one_in(120) ? OP_DISABLE : pick(v1);
-	if (!c->enabled && one_in(3))
+	if (c->version == 1 && !c->enabled && !one_in(4))
+		return OP_ENABLE;
+	if (c->version == 1 && one_in(120))
+		return OP_DISABLE;
+	if (c->version == 2 && !c->enabled && one_in(3))
 		return OP_REGISTER;
-	return one_in(25) ? one_in(3) ? OP_REMOVE : OP_CREATE : pick(v2);
+	if (c->version == 2 && one_in(25))
+		return one_in(3) ? OP_REMOVE : OP_CREATE;
+	if (c->version == 2 && dice < 5)
+		return dice < 3 ? OP_REGISTER : OP_UNREGISTER;
+	return dice < 13 ? OP_MAP : dice < 19 ? OP_UNMAP : OP_GET_INFO;
 }
 
 static void gen_command(struct op *op)
@@ -439,11 +357,7 @@ static void gen_command(struct op *op)
 	op->kind = command_kind(c);
 	switch (op->kind) {
 	case OP_SET_IOMMU:
-	case OP_CHECK_EXTENSION:
 		op->a = one_in(10) ? wild() : below(12);
-		break;
-	case OP_GET_INFO:
-		argument(op, one_in(2) ? 32 : 16 + below(20));
 		break;
 	case OP_REGISTER:
 		gen_register(op);
@@ -463,12 +377,6 @@ static void gen_command(struct op *op)
 	case OP_UNMAP:
 		gen_unmap(c, op);
 		break;
-	case OP_EEH:
-		gen_eeh(op);
-		break;
-	case OP_UNKNOWN:
-		op->a = one_in(2) ? 22 + below(50) : below(12);
-		break;
 	default:
 		break;
 	}
@@ -480,33 +388,24 @@ static void gen_any(struct op *op)
 
 	memset(op, 0, sizeof(*op));
 	op->slot = below(SLOTS);
-	if (one_in(10000)) {
-		op->kind = OP_RESET;
-		return;
-	}
 	if (dice < 1200 && gen_setup(op))
 		return;
 	if (dice < 1200)
 		dice = 1800 + below(8200);
-	if (dice < 1216) {
+	if (dice < 1216)
 		gen_structure(op);
-	} else if (dice < 1230) {
-		op->kind = OP_FORK_WRITE + below(3);
-		op->a = below(machine.pages);
-		op->b = 1 + below(3);
-	} else if (dice < 1242) {
+	else if (dice < 1242)
 		gen_dma(op);
-	} else if (dice < 1250) {
+	else if (dice < 1250)
 		op->kind = OP_PINNED;
-	} else if (dice < 1500) {
+	else if (dice < 1500)
 		op->kind = OP_LOCKED;
-	} else if (dice < 1800) {
+	else if (dice < 1800)
 		gen_memory(op);
-	} else if (model_at(op->slot)) {
+	else if (model_at(op->slot))
 		gen_command(op);
-	} else {
+	else
 		gen_setup(op);
-	}
 }
 
 void gen_op(struct op *op)

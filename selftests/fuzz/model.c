@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model.h"
+#include "fuzz.h"
 
 struct machine machine;
 
@@ -19,11 +19,6 @@ uint64_t random_next(uint64_t *state)
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ULL;
 	z = (z ^ z >> 27) * 0x94d049bb133111ebULL;
 	return z ^ z >> 31;
-}
-
-bool power_of_two(uint64_t n)
-{
-	return n && !(n & (n - 1));
 }
 
 struct container *model_at(int slot)
@@ -58,7 +53,7 @@ void model_init(void)
 	for (i = 0; i < GROUPS; i++)
 		model.group[i].object = NOBODY_AT;
 	for (i = 0; i < machine.pages; i++)
-		model.page[i] = (struct vpage){ true, PROT_RW, model_new_phys() };
+		model.page[i] = (struct vpage){ true, model_new_phys() };
 }
 
 const struct window *model_window(const struct container *c, uint64_t iova)
@@ -79,40 +74,6 @@ const struct entry *model_entry(const struct container *c, uint64_t iova)
 		if (iova >> c->entry[i].shift == c->entry[i].iova >> c->entry[i].shift)
 			return &c->entry[i];
 	return NULL;
-}
-
-void entry_add(struct container *c, const struct entry *e)
-{
-	if (!c->entry) {
-		c->entry = malloc(MAX_ENTRIES * sizeof(*c->entry));
-		if (!c->entry)
-			abort();
-	}
-	if (c->entries == MAX_ENTRIES)
-		abort();
-	c->entry[c->entries++] = *e;
-}
-
-/* Removes all entries of [iova, iova + size). */
-void entries_drop(struct container *c, uint64_t iova, uint64_t size)
-{
-	int from, to = 0;
-
-	for (from = 0; from < c->entries; from++)
-		if (c->entry[from].iova - iova >= size)
-			c->entry[to++] = c->entry[from];
-	c->entries = to;
-}
-
-/* UNREGISTER unmaps what its container maps of it. */
-void entries_of_region_drop(struct container *c, int region)
-{
-	int from, to = 0;
-
-	for (from = 0; from < c->entries; from++)
-		if (c->entry[from].region != region)
-			c->entry[to++] = c->entry[from];
-	c->entries = to;
 }
 
 /* Does some container map it, but for @c, which may be NULL? */
@@ -173,72 +134,6 @@ int page_at(uint64_t va)
 	return (va - ARENA) / host.page;
 }
 
-/* Whether the process could do this with all of [va, va + size). */
-bool accessible(uint64_t va, uint64_t size, bool write)
-{
-	uint64_t at;
-
-	if (va + size < va)
-		return false;
-	for (at = va & -host.page; at < va + size; at += host.page) {
-		int p = page_at(at);
-
-		if (p < 0 || !model.page[p].there || model.page[p].prot == PROT_NO ||
-		    (write && model.page[p].prot == PROT_RO))
-			return false;
-	}
-	return true;
-}
-
-/* The last user of these has gone: they stay as long as something maps them. */
-static void regions_settle(void)
-{
-	bool bound = false;
-	int i;
-
-	for (i = 0; i < OBJECTS; i++)
-		bound |= model.object[i].version == 2 &&
-			 (model.object[i].owner == OWNER_SELF ||
-			  model.object[i].owner == OWNER_MAYBE);
-	for (i = 0; i < MAX_REGIONS; i++)
-		if (model.region[i].used && !model.region[i].users && !bound)
-			model.region[i].used = false;
-}
-
-/* The last group has left: nothing of SET_IOMMU and later is there any more. */
-static void container_reset(struct container *c)
-{
-	unsigned int me = 1u << (c - model.object);
-	int i;
-
-	c->version = 0;
-	c->owner = OWNER_NONE;
-	c->enabled = false;
-	c->entries = 0;
-	c->foreign_pins = 0;
-	memset(c->window, 0, sizeof(c->window));
-	for (i = 0; i < MAX_REGIONS; i++) {
-		if (!model.region[i].used || !(model.region[i].users & me))
-			continue;
-		model.region[i].users &= ~me;
-		if (!model.region[i].users && !region_mapped(i, NULL))
-			model.region[i].used = false;
-	}
-	regions_settle();
-}
-
-void group_leaves(int group)
-{
-	struct container *c = &model.object[model.group[group].object];
-
-	c->groups &= ~(1u << group);
-	model.group[group].object = NOBODY_AT;
-	if (c->groups)
-		return;
-	container_reset(c);
-	c->alive = c->slot >= 0;
-}
-
 /* Locked memory of this process: at least and at most. */
 uint64_t model_locked(uint64_t *most)
 {
@@ -259,7 +154,7 @@ uint64_t model_locked(uint64_t *most)
 	for (i = 0; i < OBJECTS; i++) {
 		const struct container *c = &model.object[i];
 
-		if (!c->version || c->owner == OWNER_OTHER)
+		if (!c->version)
 			continue;
 		if (c->version == 1 && c->enabled)
 			least += machine.info[1].dma32_window_size;
@@ -269,24 +164,6 @@ uint64_t model_locked(uint64_t *most)
 	}
 	*most += least;
 	return least;
-}
-
-/* Limits that are interesting: what they allow and what is just too much. */
-uint64_t model_limit(unsigned int which)
-{
-	uint64_t window = machine.info[2].dma32_window_size;
-	uint64_t table = table_bytes(12, window, 1);
-
-	switch (which % 4) {
-	case 0:
-		return machine.pages * host.page;
-	case 1:
-		return table + machine.pages / 2 * host.page;
-	case 2:
-		return window + table - host.page;
-	default:
-		return window + table + machine.pages / 2 * host.page;
-	}
 }
 
 /*
@@ -313,7 +190,6 @@ long model_pinned(long *most)
 	for (i = 0; i < OBJECTS; i++) {
 		const struct container *c = &model.object[i];
 
-		least += c->foreign_pins;
 		stamp++;
 		for (j = 0; c->version == 1 && j < c->entries; j++) {
 			struct phys *phys = &model.phys[c->entry[j].phys];
@@ -343,45 +219,3 @@ bool model_create_slot(const struct container *c, const struct op *op, int *num,
 	return true;
 }
 
-void default_window(struct container *c)
-{
-	c->window[0] = (struct window) {
-		.used = true,
-		.pending = true,
-		.start = machine.info[c->version].dma32_window_start,
-		.size = machine.info[c->version].dma32_window_size,
-		.shift = 12,
-	};
-}
-
-void default_created(struct container *c)
-{
-	struct window *w = &c->window[0];
-
-	w->pending = false;
-	w->charge = table_bytes(12, w->size, 1);
-}
-
-void model_default_created(int slot)
-{
-	default_created(model_at(slot));
-}
-
-/* Whether a failed operation may have brought the default window into being. */
-bool model_may_create_default(const struct op *op)
-{
-	const struct container *c;
-
-	if (op->kind != OP_MAP && op->kind != OP_UNMAP && op->kind != OP_CREATE)
-		return false;
-	c = model_at(op->slot);
-	return c && c->window[0].used && c->window[0].pending &&
-	       c->owner != OWNER_OTHER &&
-	       (c->enabled || (op->kind == OP_CREATE && c->version == 2));
-}
-
-/* A table for this window would be larger than all memory of the machine. */
-bool beyond_memory(const struct op *op)
-{
-	return 8 * (op->b >> op->a) > 2 * machine.memory;
-}

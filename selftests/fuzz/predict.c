@@ -1,37 +1,74 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * model_predict() names every result that is right; where several things are wrong with
- * a request at once, any of their errnos is.
+ * a request at once, any of their errnos is. model_allows() says what must not be asked
+ * of the machine: what needs a file that is not open, and what the platform answers by
+ * refusing windows until the next boot.
  */
 #define _GNU_SOURCE
 #include <string.h>
 
-#include "model.h"
-
-#define SIZE_REGISTER	24
-#define SIZE_CREATE	40
-#define SIZE_REMOVE	16
-#define SIZE_MAP	32
-#define SIZE_UNMAP	24
-#define SIZE_INFO	16
-#define SIZE_EEH	12
-#define SIZE_EEH_LONG	40
+#include "fuzz.h"
 
 /* Memory for tables up to this size is always to be had. */
 #define SMALL_TABLE	MiB
 
-/* Something costs @least to @most bytes of locked memory. */
-static void predict_charge(uint64_t least, uint64_t most, struct wanted *want, bool *refused)
+bool wanted_has(const struct wanted *want, long rc)
 {
-	uint64_t now, now_most;
+	if (rc >= 0)
+		return (want->bits[0] & 1) && !rc;
+	return rc > -192 && want->bits[-rc / 64] >> (-rc % 64) & 1;
+}
 
-	if (!model.limit || !most)
-		return;
-	now = model_locked(&now_most);
-	if (now + least > model.limit)
-		must(want, refused, ENOMEM);
-	else if (now_most + most > model.limit)
-		may(want, ENOMEM);
+static void may(struct wanted *want, int err)
+{
+	want->bits[err / 64] |= 1ULL << err % 64;
+}
+
+/* @refused remembers that success would be wrong. */
+static void must(struct wanted *want, bool *refused, int err)
+{
+	may(want, err);
+	*refused = true;
+}
+
+void wanted_text(const struct wanted *want, char *buf, size_t size)
+{
+	size_t len = 0;
+	int err;
+
+	buf[0] = '\0';
+	if (want->bits[0] & 1)
+		len = snprintf(buf, size, "0");
+	for (err = 1; err < 192 && len < size; err++)
+		if (want->bits[err / 64] >> err % 64 & 1)
+			len += snprintf(buf + len, size - len, "%s-%s",
+					len ? " or " : "",
+					strerrorname_np(err) ?: "?");
+}
+
+static bool power_of_two(uint64_t n)
+{
+	return n && !(n & (n - 1));
+}
+
+/* Whether the process has memory in all of [va, va + size). */
+static bool accessible(uint64_t va, uint64_t size)
+{
+	uint64_t at;
+
+	if (va + size < va)
+		return false;
+	for (at = va & -host.page; at < va + size; at += host.page)
+		if (page_at(at) < 0 || !model.page[page_at(at)].there)
+			return false;
+	return true;
+}
+
+/* A table for this window would be larger than all memory of the machine. */
+static bool beyond_memory(const struct op *op)
+{
+	return 8 * (op->b >> op->a) > 2 * machine.memory;
 }
 
 /* Levels are whole pages, and the hardware has 55 address bits for all of them. */
@@ -46,21 +83,14 @@ static bool levels_fit(unsigned int shift, uint64_t size, unsigned int levels)
 	return bits * levels + shift < 55;
 }
 
-static void predict_argument(const struct op *op, uint32_t size,
-			     struct wanted *want, bool *refused)
-{
-	if (op->pointer == PTR_NULL || op->pointer == PTR_BAD)
-		must(want, refused, EFAULT);
-	if (op->argsz < size)
-		must(want, refused, EINVAL);
-}
-
 /* The command needs a version of the interface. */
-static void predict_version(const struct container *c, int version,
+static bool predict_version(const struct container *c, int version,
 			    struct wanted *want, bool *refused)
 {
-	if (c->version != version)
-		must(want, refused, ENOTTY);
+	if (c->version == version)
+		return true;
+	must(want, refused, ENOTTY);
+	return false;
 }
 
 static void predict_register(const struct container *c, const struct op *op,
@@ -70,8 +100,6 @@ static void predict_register(const struct container *c, const struct op *op,
 	bool fresh = true;
 	int i;
 
-	if (op->flags)
-		must(want, refused, EINVAL);
 	if (!size || va % host.page || size % host.page || va + size < va) {
 		must(want, refused, EINVAL);
 		/* where there is nothing either */
@@ -98,10 +126,8 @@ static void predict_register(const struct container *c, const struct op *op,
 		else
 			fresh = false;
 	}
-	if (fresh && !accessible(va, size, true))
+	if (fresh && !accessible(va, size))
 		must(want, refused, EFAULT);
-	if (fresh)
-		predict_charge(size, size, want, refused);
 	if (size > GiB)
 		may(want, ENOMEM);
 }
@@ -112,7 +138,7 @@ static void predict_unregister(const struct container *c, const struct op *op,
 	unsigned int me = 1u << (c - model.object);
 	int i;
 
-	if (op->flags || op->a % host.page || op->b % host.page)
+	if (op->a % host.page || op->b % host.page)
 		must(want, refused, EINVAL);
 	if (!op->b)
 		may(want, EINVAL);
@@ -130,26 +156,16 @@ static void predict_create(const struct container *c, const struct op *op,
 {
 	const struct vfio_iommu_spapr_tce_info *info = &machine.info[2];
 	uint64_t shift = op->a, size = op->b, levels = op->c;
-	uint64_t table = 0, pending = 0;
 	bool dynamic, shape = true;
 	int num;
 
-	if (c->window[0].pending)
-		pending = table_bytes(12, c->window[0].size, 1);
-	if (op->flags)
-		must(want, refused, EINVAL);
-	if (op->pointer == PTR_READONLY)
-		must(want, refused, EFAULT);
 	if (shift > 63 || !(info->ddw.pgsizes >> shift & 1) || !power_of_two(size) ||
 	    size >> shift == 0)
 		shape = false;
 	if (levels > info->ddw.levels || (!levels && host.powernv))
 		shape = false;
-	if (shape && host.powernv && !levels_fit(shift, size, levels)) {
-		/* It has a price all the same, which may be too high. */
-		predict_charge(0, pending + table_bytes(shift, size, levels), want, refused);
+	if (shape && host.powernv && !levels_fit(shift, size, levels))
 		shape = false;
-	}
 	if (!shape) {
 		must(want, refused, EINVAL);
 		/* as tables go it may be too large as well */
@@ -161,9 +177,6 @@ static void predict_create(const struct container *c, const struct op *op,
 		may(want, ENOMEM);
 		may(want, EINVAL);
 	}
-	if (shape)
-		table = table_bytes(shift, size, levels ?: 1);
-	predict_charge(pending + (levels > 1 ? 0 : table), pending + table, want, refused);
 	if (!host.powernv && groups_of(c) > 1)
 		must(want, refused, EPERM);
 	if (!model_create_slot(c, op, &num, &dynamic))
@@ -183,9 +196,6 @@ static const struct window *predict_range(const struct container *c, const struc
 		must(want, refused, EPERM);
 	if (!host.powernv && groups_of(c) > 1 && c->window[0].pending)
 		must(want, refused, EPERM);
-	if (c->window[0].pending)
-		predict_charge(table_bytes(12, c->window[0].size, 1),
-			       table_bytes(12, c->window[0].size, 1), want, refused);
 	if (!w) {
 		must(want, refused, ENXIO);
 		if ((iova | size) % 4096 || iova + size < iova || op->a % 4096)
@@ -226,7 +236,7 @@ static void predict_map(const struct container *c, const struct op *op,
 	}
 	if (c->version == 1) {
 		/* Pages of the device are as large as those behind it, or smaller. */
-		if (!accessible(va, size, op->flags & W))
+		if (!accessible(va, size))
 			must(want, refused, EFAULT);
 		return;
 	}
@@ -247,66 +257,12 @@ static void predict_map(const struct container *c, const struct op *op,
 	}
 }
 
-static void predict_eeh(const struct op *op, struct wanted *want, bool *refused)
-{
-	if (op->flags)
-		must(want, refused, EINVAL);
-	if (!machine.eeh) {
-		must(want, refused, ENODEV);
-		may(want, EINVAL);
-		may(want, EPERM);
-		may(want, EIO);
-		return;
-	}
-	if (op->a > VFIO_EEH_PE_INJECT_ERR)
-		must(want, refused, EINVAL);
-	/* The generator never asks for an error that there is. */
-	if (op->a == VFIO_EEH_PE_INJECT_ERR)
-		must(want, refused, EINVAL);
-}
-
-static void predict_enable(const struct container *c, struct wanted *want, bool *refused)
-{
-	if (c->enabled)
-		must(want, refused, EBUSY);
-	predict_charge(machine.info[1].dma32_window_size,
-		       machine.info[1].dma32_window_size, want, refused);
-}
-
 static void predict_remove(const struct container *c, const struct op *op,
 			   struct wanted *want, bool *refused)
 {
-	if (op->flags)
-		must(want, refused, EINVAL);
 	if (!(c->window[0].used && c->window[0].start == op->a) &&
 	    !(c->window[1].used && c->window[1].start == op->a))
 		must(want, refused, EINVAL);
-}
-
-/* Commands that version 2 alone has. */
-static void predict_v2(const struct container *c, const struct op *op,
-		       struct wanted *want, bool *refused)
-{
-	uint32_t size = op->kind == OP_CREATE ? SIZE_CREATE :
-			op->kind == OP_REMOVE ? SIZE_REMOVE : SIZE_REGISTER;
-
-	predict_version(c, 2, want, refused);
-	predict_argument(op, size, want, refused);
-	if (c->version != 2)
-		return;
-	switch (op->kind) {
-	case OP_REGISTER:
-		predict_register(c, op, want, refused);
-		break;
-	case OP_UNREGISTER:
-		predict_unregister(c, op, want, refused);
-		break;
-	case OP_CREATE:
-		predict_create(c, op, want, refused);
-		break;
-	default:
-		predict_remove(c, op, want, refused);
-	}
 }
 
 static void predict_command(const struct container *c, const struct op *op,
@@ -316,44 +272,36 @@ static void predict_command(const struct container *c, const struct op *op,
 		must(want, refused, EINVAL);
 		return;
 	}
-	if (c->owner == OWNER_OTHER)
-		must(want, refused, EPERM);
-
 	switch (op->kind) {
-	case OP_GET_INFO:
-		predict_argument(op, SIZE_INFO, want, refused);
-		if (op->pointer == PTR_READONLY)
-			must(want, refused, EFAULT);
-		break;
 	case OP_ENABLE:
+		if (predict_version(c, 1, want, refused) && c->enabled)
+			must(want, refused, EBUSY);
+		break;
 	case OP_DISABLE:
 		predict_version(c, 1, want, refused);
-		if (c->version == 1 && op->kind == OP_ENABLE)
-			predict_enable(c, want, refused);
 		break;
 	case OP_REGISTER:
+		if (predict_version(c, 2, want, refused))
+			predict_register(c, op, want, refused);
+		break;
 	case OP_UNREGISTER:
+		if (predict_version(c, 2, want, refused))
+			predict_unregister(c, op, want, refused);
+		break;
 	case OP_CREATE:
+		if (predict_version(c, 2, want, refused))
+			predict_create(c, op, want, refused);
+		break;
 	case OP_REMOVE:
-		predict_v2(c, op, want, refused);
+		if (predict_version(c, 2, want, refused))
+			predict_remove(c, op, want, refused);
 		break;
 	case OP_MAP:
-		predict_argument(op, SIZE_MAP, want, refused);
 		predict_map(c, op, want, refused);
 		break;
 	case OP_UNMAP:
-		predict_argument(op, SIZE_UNMAP, want, refused);
-		if (op->flags)
-			must(want, refused, EINVAL);
 		predict_range(c, op, op->b, op->c, want, refused);
 		break;
-	case OP_EEH:
-		predict_argument(op, op->a == VFIO_EEH_PE_INJECT_ERR ? SIZE_EEH_LONG :
-				 SIZE_EEH, want, refused);
-		predict_eeh(op, want, refused);
-		break;
-	default:
-		must(want, refused, ENOTTY);
 	}
 }
 
@@ -363,16 +311,8 @@ static void predict_join(const struct container *c, const struct op *op,
 {
 	int i;
 
-	if (op->c == 9)
-		must(want, refused, EBADF);
-	if (op->c == 8) {
-		must(want, refused, EBADFD);
-		may(want, EINVAL);
-	}
 	if (model.group[op->group].object >= 0)
 		must(want, refused, EINVAL);
-	if (op->c || !c)
-		return;
 	if (c->version == 1)
 		must(want, refused, EBUSY);
 	for (i = 0; i < 2; i++)
@@ -398,7 +338,7 @@ static void predict_set_iommu(const struct container *c, const struct op *op,
 
 void model_predict(const struct op *op, struct wanted *want)
 {
-	const struct container *c = op->slot < SLOTS ? model_at(op->slot) : NULL;
+	const struct container *c = model_at(op->slot);
 	bool refused = false;
 
 	memset(want, 0, sizeof(*want));
@@ -413,24 +353,13 @@ void model_predict(const struct op *op, struct wanted *want)
 	case OP_UNSET_CONTAINER:
 		if (model.group[op->group].object < 0)
 			must(want, &refused, EINVAL);
-		else if (model.group[op->group].device)
-			must(want, &refused, EBUSY);
-		break;
-	case OP_OPEN_DEVICE:
-		if (model.group[op->group].object < 0 ||
-		    !model.object[model.group[op->group].object].version)
-			must(want, &refused, EINVAL);
 		break;
 	case OP_SET_IOMMU:
 		predict_set_iommu(c, op, want, &refused);
 		break;
-	case OP_CHECK_EXTENSION:
-		want->value = op->a == V1_IOMMU || op->a == V2_IOMMU ||
-			      (op->a == VFIO_EEH && machine.eeh);
-		break;
 	case OP_GET_INFO: case OP_ENABLE: case OP_DISABLE: case OP_REGISTER:
 	case OP_UNREGISTER: case OP_CREATE: case OP_REMOVE: case OP_MAP:
-	case OP_UNMAP: case OP_EEH: case OP_UNKNOWN:
+	case OP_UNMAP:
 		predict_command(c, op, want, &refused);
 		break;
 	default:
@@ -438,4 +367,86 @@ void model_predict(const struct op *op, struct wanted *want)
 	}
 	if (!refused)
 		want->bits[0] |= 1;
+}
+
+static bool allows_group(const struct op *op, const struct container *c)
+{
+	bool open = op->group < GROUPS && model.group[op->group].open;
+
+	switch (op->kind) {
+	case OP_OPEN_GROUP:
+		return op->group < machine.groups;
+	case OP_CLOSE_GROUP:
+	case OP_UNSET_CONTAINER:
+		return open;
+	default:
+		return open && c;
+	}
+}
+
+/* Whether an operation can be done with these pages of the arena. */
+static bool allows_pages(const struct op *op)
+{
+	unsigned int p;
+
+	if (op->a >= machine.pages || op->b > machine.pages - op->a)
+		return false;
+	for (p = op->a; op->kind == OP_DONTNEED && p < op->a + op->b; p++)
+		if (!model.page[p].there)
+			return false;
+	return true;
+}
+
+static bool allows_dma(const struct op *op)
+{
+	if (op->group >= GROUPS || !machine.dma ||
+	    model.group[op->group].object < 0 || model_bus_address(op->a, op->b))
+		return false;
+	return model.object[model.group[op->group].object].version != 0;
+}
+
+static bool allows_create(const struct op *op, const struct container *c)
+{
+	uint64_t most;
+
+	if (!c)
+		return false;
+	/* What several levels cost is measured, so nothing else may be open. */
+	if (op->c > 1 && model_locked(&most) != most)
+		return false;
+	if (host.powernv || c->version != 2)
+		return true;
+	/* Maybe too much for the hypervisor, and the driver can't tell. */
+	if (op->b > 2 * GiB && power_of_two(op->b) && op->a < 64 &&
+	    op->b >> op->a && !beyond_memory(op))
+		return false;
+	/* A second window of the hypervisor's own. */
+	return !(c->window[0].dynamic && !c->window[1].used);
+}
+
+bool model_allows(const struct op *op)
+{
+	const struct container *c = model_at(op->slot);
+	int num;
+
+	switch (op->kind) {
+	case OP_OPEN_CONTAINER:
+		for (num = 0; num < OBJECTS; num++)
+			if (!model.object[num].alive)
+				return !c;
+		return false;
+	case OP_OPEN_GROUP: case OP_CLOSE_GROUP: case OP_SET_CONTAINER:
+	case OP_UNSET_CONTAINER:
+		return allows_group(op, c);
+	case OP_MUNMAP: case OP_MMAP: case OP_DONTNEED:
+		return allows_pages(op);
+	case OP_LOCKED: case OP_PINNED:
+		return true;
+	case OP_DMA:
+		return allows_dma(op);
+	case OP_CREATE:
+		return allows_create(op, c);
+	default:
+		return c;
+	}
 }

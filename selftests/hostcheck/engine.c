@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What all engines have in common: the device's files and registers, the memory
- * that it keeps, and the two questions that the rows ask.
+ * What all engines have in common: the device's files and registers, its memory, the
+ * questions that the rows ask, and a way back after an access that the bridge refused.
  *
  * Registers go through the device's file and not through a mapping. So they work
  * on each page size and in each byte order.
  */
 #define _GNU_SOURCE
 #include <endian.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "engine.h"
+#include "hostcheck.h"
 
 #define PCI_ID			0x00
 #define PCI_COMMAND		0x04
@@ -20,9 +21,8 @@
 #define  PCI_COMMAND_MASTER	0x4
 #define PCI_CLASS		0x08
 
-static const struct engine_ops *const engines[] = {
-	&edu_engine, &nvme_engine, &xhci_engine, &intel_engine,
-};
+/* 82574, 82567, 82583, 82571, 82572: what QEMU has is the first */
+static const uint16_t e1000e_ids[] = { 0x10d3, 0x10f6, 0x150c, 0x105e, 0x10b9, 0x10a4, 0x10bc };
 
 uint64_t now_ms(void)
 {
@@ -32,17 +32,15 @@ uint64_t now_ms(void)
 	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
 }
 
-void sleep_ms(unsigned int ms)
+uint64_t stress_end(void)
 {
-	const struct timespec nap = {
-		.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L,
-	};
+	const char *text = getenv("HOSTCHECK_SECONDS");
 
-	nanosleep(&nap, NULL);
+	return now_ms() + 1000 * (text ? strtoul(text, NULL, 10) : 5);
 }
 
 /* A device that is gone, or frozen, reads as ones. */
-uint32_t engine_get32(struct engine *e, uint32_t reg)
+uint32_t get32(struct engine *e, uint32_t reg)
 {
 	uint32_t value;
 
@@ -54,7 +52,7 @@ uint32_t engine_get32(struct engine *e, uint32_t reg)
 }
 
 /* What a write that fails means is seen by what the device does then. */
-void engine_set32(struct engine *e, uint32_t reg, uint32_t value)
+void set32(struct engine *e, uint32_t reg, uint32_t value)
 {
 	uint32_t le = htole32(value);
 
@@ -64,10 +62,10 @@ void engine_set32(struct engine *e, uint32_t reg, uint32_t value)
 	__sync_synchronize();
 }
 
-void engine_set64(struct engine *e, uint32_t reg, uint64_t value)
+void set64(struct engine *e, uint32_t reg, uint64_t value)
 {
-	engine_set32(e, reg, value);
-	engine_set32(e, reg + 4, value >> 32);
+	set32(e, reg, value);
+	set32(e, reg + 4, value >> 32);
 }
 
 static long region_offset(int fd, unsigned int index, uint64_t *offset)
@@ -83,90 +81,85 @@ static uint32_t config_get(struct engine *e, unsigned int at)
 {
 	uint32_t value;
 
-	if (pread(e->fd, &value, 4, e->config + at) != 4)
-		return ~0u;
-	return le32toh(value);
+	return pread(e->fd, &value, 4, e->config + at) == 4 ? le32toh(value) : ~0u;
 }
 
-static int find(struct engine *e)
+static const struct engine_ops *find(struct engine *e)
 {
-	uint32_t id = config_get(e, PCI_ID), class = config_get(e, PCI_CLASS) >> 8;
+	uint32_t class = config_get(e, PCI_CLASS) >> 8;
 	size_t i;
 
-	e->vendor = id;
-	e->device = id >> 16;
-	for (i = 0; i < sizeof(engines) / sizeof(*engines); i++) {
-		if (engines[i]->match(e->vendor, e->device, class)) {
-			e->ops = engines[i];
-			return 0;
-		}
-	}
-	return -ENOTSUP;
+	e->id = config_get(e, PCI_ID);
+	if (class == 0x010802)
+		return &nvme_engine;
+	if (class == 0x0c0330)
+		return &xhci_engine;
+	for (i = 0; i < sizeof(e1000e_ids) / sizeof(*e1000e_ids); i++)
+		if (e->id == ((uint32_t)e1000e_ids[i] << 16 | 0x8086))
+			return &e1000e_engine;
+	skip("there is no engine for devices %04x:%04x", e->id & 0xffff, e->id >> 16);
 }
 
-/* The device may use memory from now on. */
-static int enable_device(struct engine *e)
+int restart(struct engine *e)
 {
 	uint16_t cmd = htole16(PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
 			       (config_get(e, PCI_COMMAND) & 0xffff));
 
-	return pwrite(e->fd, &cmd, 2, e->config + PCI_COMMAND) == 2 ? 0 : -EIO;
+	if (pwrite(e->fd, &cmd, 2, e->config + PCI_COMMAND) != 2)
+		return -EIO;
+	return e->ops->start(e);
 }
 
-int __engine_open(struct engine *e, struct tce *t, uint64_t own_iova)
+static uint8_t *some_memory(struct tce *t, size_t size)
+{
+	uint8_t *mem = alloc(size, SMALL);
+
+	allow(t, mem, size);
+	return mem;
+}
+
+void begin_at(struct engine *e, struct tce *t, size_t size, uint64_t start)
 {
 	int rc;
 
 	memset(e, 0, sizeof(*e));
 	e->t = t;
 	e->fd = __raw(t->group, VFIO_GROUP_GET_DEVICE_FD, host.device[0].pci);
-	if (e->fd < 0)
-		return e->fd;
-	rc = region_offset(e->fd, VFIO_PCI_CONFIG_REGION_INDEX, &e->config);
-	if (!rc)
-		rc = find(e);
-	if (!rc)
-		rc = region_offset(e->fd, VFIO_PCI_BAR0_REGION_INDEX, &e->bar);
-	if (!rc)
-		rc = enable_device(e);
+	expect(e->fd >= 0);
+	expect_rc(0, region_offset(e->fd, VFIO_PCI_CONFIG_REGION_INDEX, &e->config));
+	e->ops = find(e);
+	expect_rc(0, region_offset(e->fd, VFIO_PCI_BAR0_REGION_INDEX, &e->bar));
+	e->own = some_memory(t, ENGINE_OWN);
+	e->own_iova = start + 16 * MiB;
+	map(t->container, e->own, e->own_iova, ENGINE_OWN, RW);
+	rc = restart(e);
 	if (rc)
-		return rc;
-	e->own = alloc(ENGINE_OWN, 64 * KiB);
-	e->own_iova = own_iova;
-	allow(t, e->own, ENGINE_OWN);
-	map(t->container, e->own, own_iova, ENGINE_OWN, RW);
-	return e->ops->start(e);
+		fail(__FILE__, __LINE__, "%s %s does not start: %s", e->ops->name,
+		     host.device[0].pci, strerrorname_np(-rc));
+	e->iova = e->own_iova + 16 * MiB;
+	e->size = size;
+	e->mem = some_memory(t, size);
 }
 
-void engine_open(struct engine *e, struct tce *t, uint64_t own_iova)
+void begin(struct engine *e, struct tce *t, size_t size)
 {
-	int rc = __engine_open(e, t, own_iova);
-
-	if (rc == -ENOTSUP)
-		skip("there is no engine for devices %04x:%04x", e->vendor, e->device);
-	if (rc)
-		fail(__FILE__, __LINE__, "%s %s does not start: %s",
-		     e->ops ? e->ops->name : "device", host.device[0].pci,
-		     strerrorname_np(-rc));
+	begin_at(e, t, size, t->info.dma32_window_start);
 }
 
-int engine_restart(struct engine *e)
-{
-	int rc = enable_device(e);
-
-	return rc ?: e->ops->start(e);
-}
-
-/* The device must not use memory any more once that is let go. */
-void engine_close(struct engine *e)
+void end(struct engine *e)
 {
 	e->ops->stop(e);
 	close(e->fd);
-	expect_rc(0, __unmap(e->t->container, e->own_iova, ENGINE_OWN));
+	unmap(e->t->container, e->own_iova, ENGINE_OWN);
+}
+
+void map_all(struct engine *e, uint32_t flags)
+{
+	map(e->t->container, e->mem, e->iova, e->size, flags);
 }
 
 /* Never 0, which is what fresh memory has. */
-uint32_t engine_token(struct engine *e)
+static uint32_t next_token(struct engine *e)
 {
 	static uint32_t last;
 
@@ -176,37 +169,71 @@ uint32_t engine_token(struct engine *e)
 	return last & e->tokens;
 }
 
-/*
- * A device that can't tell what it read (e->reads) makes no row pass: rows that need
- * it look first.
- */
+/* Rows that need a device which tells what it read look at e->reads first. */
 bool engine_reads(struct engine *e, uint64_t iova, void *va)
 {
-	uint32_t token = engine_token(e), seen = 0;
-	int rc;
+	uint32_t token = next_token(e), seen = 0;
 
 	expect(e->reads);
 	e->ops->put(e, va, token);
-	rc = e->ops->read(e, iova, &seen);
-	return !rc && seen == token;
+	return !e->ops->read(e, iova, &seen) && seen == token;
 }
 
 bool engine_writes(struct engine *e, uint64_t iova, void *va)
 {
 	static unsigned int seed = 1000;
-	uint32_t token = engine_token(e);
+	uint32_t token = next_token(e);
 	int rc;
 
 	fill(va, e->span, ++seed);
 	rc = e->ops->write(e, iova, token);
 	if (e->ops->got(e, va, token)) {
-		if (rc)
-			fail(__FILE__, __LINE__, "it wrote, and says %s",
-			     strerrorname_np(-rc));
+		expect_rc(0, rc);
 		return true;
 	}
 	if (!filled(va, e->span, seed))
 		fail(__FILE__, __LINE__, "memory at IOVA %#llx changed in part",
 		     (unsigned long long)iova);
 	return false;
+}
+
+bool reaches(struct engine *e, uint64_t iova, void *va)
+{
+	return engine_writes(e, iova, va) && (!e->reads || engine_reads(e, iova, va));
+}
+
+static bool frozen(struct tce *t)
+{
+	long state;
+
+	if (__check_extension(t->container, VFIO_EEH) <= 0)
+		return false;
+	state = __eeh(t->container, VFIO_EEH_PE_GET_STATE);
+	expect(state >= 0);
+	return state != VFIO_EEH_PE_STATE_NORMAL;
+}
+
+void eeh_reset(struct tce *t, uint32_t kind)
+{
+	expect_rc(0, __eeh(t->container, kind));
+	nap(250);
+	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_RESET_DEACTIVATE));
+	/* What PCI gives a device until it has to answer. */
+	nap(1000);
+	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_CONFIGURE));
+	expect_rc(VFIO_EEH_PE_STATE_NORMAL, __eeh(t->container, VFIO_EEH_PE_GET_STATE));
+}
+
+void recover(struct engine *e)
+{
+	/* Emulated bridges never stop a device. There a test says how that is done. */
+	const char *stray = getenv("HOSTCHECK_STRAY");
+
+	if (stray)
+		expect(!system(stray));
+	if (frozen(e->t)) {
+		eeh_reset(e->t, VFIO_EEH_PE_RESET_HOT);
+		note("EEH: 1 freeze, from which the device came back");
+	}
+	expect_rc(0, restart(e));
 }

@@ -15,7 +15,7 @@
 #include <endian.h>
 #include <string.h>
 
-#include "engine.h"
+#include "hostcheck.h"
 
 #define CAP			0x00
 #define CC			0x14
@@ -30,11 +30,9 @@
 #define DOORBELL		0x1000
 
 #define ENTRIES			16
-#define GET_LOG_PAGE		0x02
 #define IDENTIFY		0x06
 #define SET_FEATURES		0x09
 #define GET_FEATURES		0x0a
-#define FIRMWARE_LOG		3
 #define TIMESTAMP		0x0e
 #define TOKEN_SHIFT		16	/* more than a minute, in milliseconds */
 
@@ -52,15 +50,8 @@ static struct {
 	bool timestamp;
 } queue;
 
-static bool match(uint16_t vendor __attribute__((unused)),
-		  uint16_t device __attribute__((unused)), uint32_t class)
-{
-	return class == 0x010802;
-}
-
 /* One command, to its end: 0, -EIO if the device refuses it, -ETIMEDOUT. */
-static int admin(struct engine *e, uint8_t opcode, uint32_t nsid, uint64_t data,
-		 uint32_t cdw10)
+static int admin(struct engine *e, uint8_t opcode, uint64_t data, uint32_t cdw10)
 {
 	volatile uint32_t *sqe = (void *)(e->own + SQ + queue.tail * 64);
 	volatile uint32_t *cqe = (void *)(e->own + CQ + queue.head * 16);
@@ -71,12 +62,11 @@ static int admin(struct engine *e, uint8_t opcode, uint32_t nsid, uint64_t data,
 	for (i = 0; i < 16; i++)
 		sqe[i] = 0;
 	sqe[0] = htole32(opcode | (uint32_t)queue.id << 16);
-	sqe[1] = htole32(nsid);
 	sqe[6] = htole32(data);
 	sqe[7] = htole32(data >> 32);
 	sqe[10] = htole32(cdw10);
 	queue.tail = (queue.tail + 1) % ENTRIES;
-	engine_set32(e, DOORBELL, queue.tail);
+	set32(e, DOORBELL, queue.tail);
 	if (!until(ENGINE_MS, (le32toh(cqe[3]) >> 16 & 1) == queue.phase))
 		return -ETIMEDOUT;
 	__sync_synchronize();
@@ -85,24 +75,24 @@ static int admin(struct engine *e, uint8_t opcode, uint32_t nsid, uint64_t data,
 		return -EPROTO;
 	queue.head = (queue.head + 1) % ENTRIES;
 	queue.phase ^= !queue.head;
-	engine_set32(e, DOORBELL + queue.stride, queue.head);
+	set32(e, DOORBELL + queue.stride, queue.head);
 	return status & 0x7ff ? -EIO : 0;
 }
 
 static int identify(struct engine *e, uint64_t iova)
 {
-	return admin(e, IDENTIFY, 0, iova, 1);
+	return admin(e, IDENTIFY, iova, 1);
 }
 
 static int reset(struct engine *e, unsigned int ms)
 {
-	engine_set32(e, CC, engine_get32(e, CC) & ~CC_ENABLE);
-	return until(ms, !(engine_get32(e, CSTS) & CSTS_READY)) ? 0 : -ETIMEDOUT;
+	set32(e, CC, get32(e, CC) & ~CC_ENABLE);
+	return until(ms, !(get32(e, CSTS) & CSTS_READY)) ? 0 : -ETIMEDOUT;
 }
 
 static int enable_controller(struct engine *e)
 {
-	uint32_t cap = engine_get32(e, CAP), cap2 = engine_get32(e, CAP + 4);
+	uint32_t cap = get32(e, CAP), cap2 = get32(e, CAP + 4);
 	unsigned int ms = 500 * ((cap >> 24) + 1), page = cap2 >> 16 & 15;
 	int rc;
 
@@ -118,13 +108,13 @@ static int enable_controller(struct engine *e)
 	memset(&queue, 0, sizeof(queue));
 	queue.phase = 1;
 	queue.stride = 4u << (cap2 & 15);
-	engine_set32(e, AQA, (ENTRIES - 1) << 16 | (ENTRIES - 1));
-	engine_set64(e, ASQ, e->own_iova + SQ);
-	engine_set64(e, ACQ, e->own_iova + CQ);
-	engine_set32(e, CC, CC_ENABLE | CC_ENTRIES | page << 7);
-	if (!until(ms, engine_get32(e, CSTS) & (CSTS_READY | CSTS_FATAL)))
+	set32(e, AQA, (ENTRIES - 1) << 16 | (ENTRIES - 1));
+	set64(e, ASQ, e->own_iova + SQ);
+	set64(e, ACQ, e->own_iova + CQ);
+	set32(e, CC, CC_ENABLE | CC_ENTRIES | page << 7);
+	if (!until(ms, get32(e, CSTS) & (CSTS_READY | CSTS_FATAL)))
 		return -ETIMEDOUT;
-	return engine_get32(e, CSTS) & CSTS_FATAL ? -EIO : 0;
+	return get32(e, CSTS) & CSTS_FATAL ? -EIO : 0;
 }
 
 static int start(struct engine *e)
@@ -134,9 +124,6 @@ static int start(struct engine *e)
 
 	if (!rc)
 		rc = identify(e, e->own_iova + KNOWN);
-	/* 512 bytes, which every controller has. */
-	if (!rc)
-		rc = admin(e, GET_LOG_PAGE, ~0u, e->own_iova + DATA, 127u << 16 | FIRMWARE_LOG);
 	if (rc)
 		return rc;
 	snprintf(e->what, sizeof(e->what), "NVMe %.40s", known + 24);
@@ -147,7 +134,6 @@ static int start(struct engine *e)
 	e->tokens = queue.timestamp ? 0x7fffffff : 1;
 	e->span = PAGE;
 	e->wide = true;
-	e->kinds = ENGINE_MSI | ENGINE_MSIX;
 	return 0;
 }
 
@@ -155,12 +141,6 @@ static void stop(struct engine *e)
 {
 	if (reset(e, 10 * ENGINE_MS))
 		note("the NVMe controller does not stop");
-}
-
-/* Each completion of the admin queue is one. */
-static int interrupt(struct engine *e)
-{
-	return identify(e, e->own_iova + DATA);
 }
 
 static void put(struct engine *e __attribute__((unused)), void *va, uint32_t token)
@@ -180,10 +160,10 @@ static uint32_t token_of(const void *va)
 
 static int read_memory(struct engine *e, uint64_t iova, uint32_t *token)
 {
-	int rc = admin(e, SET_FEATURES, 0, iova, TIMESTAMP);
+	int rc = admin(e, SET_FEATURES, iova, TIMESTAMP);
 
 	if (!rc)
-		rc = admin(e, GET_FEATURES, 0, e->own_iova + DATA, TIMESTAMP);
+		rc = admin(e, GET_FEATURES, e->own_iova + DATA, TIMESTAMP);
 	if (!rc)
 		*token = token_of(e->own + DATA);
 	return rc;
@@ -197,8 +177,8 @@ static int write_memory(struct engine *e, uint64_t iova, uint32_t token)
 	if (rc || !queue.timestamp)
 		return rc;
 	put(e, e->own + DATA, token);
-	rc = admin(e, SET_FEATURES, 0, e->own_iova + DATA, TIMESTAMP);
-	return rc ?: admin(e, GET_FEATURES, 0, iova, TIMESTAMP);
+	rc = admin(e, SET_FEATURES, e->own_iova + DATA, TIMESTAMP);
+	return rc ?: admin(e, GET_FEATURES, iova, TIMESTAMP);
 }
 
 static bool got(struct engine *e, const void *va, uint32_t token)
@@ -211,7 +191,6 @@ static bool got(struct engine *e, const void *va, uint32_t token)
 }
 
 const struct engine_ops nvme_engine = {
-	.name = "nvme", .match = match, .start = start, .stop = stop,
+	.name = "nvme", .start = start, .stop = stop,
 	.put = put, .read = read_memory, .write = write_memory, .got = got,
-	.interrupt = interrupt,
 };

@@ -12,7 +12,7 @@
 #include <endian.h>
 #include <string.h>
 
-#include "engine.h"
+#include "hostcheck.h"
 
 /* Capabilities */
 #define HCSPARAMS2		0x08
@@ -23,7 +23,6 @@
 #define USBCMD			(xhci.op + 0x00)
 #define  CMD_RUN		1u
 #define  CMD_RESET		2u
-#define  CMD_INTERRUPT		4u
 #define USBSTS			(xhci.op + 0x04)
 #define  STS_HALTED		1u
 #define  STS_NOT_READY		(1u << 11)
@@ -32,9 +31,6 @@
 #define DCBAAP			(xhci.op + 0x30)
 #define CONFIG			(xhci.op + 0x38)
 /* Interrupter 0 */
-#define IMAN			(xhci.runtime + 0x20)
-#define  IMAN_PENDING		1u
-#define  IMAN_ENABLE		2u
 #define ERSTSZ			(xhci.runtime + 0x28)
 #define ERSTBA			(xhci.runtime + 0x30)
 #define ERDP			(xhci.runtime + 0x38)
@@ -64,12 +60,6 @@ struct trb {
 static struct {
 	uint32_t op, runtime, doorbell;
 } xhci;
-
-static bool match(uint16_t vendor __attribute__((unused)),
-		  uint16_t device __attribute__((unused)), uint32_t class)
-{
-	return class == 0x0c0330;
-}
 
 /* One No-Op in 64 bytes, where a ring can begin; what follows it isn't valid and ends it. */
 static uint64_t noop_at(struct engine *e, uint32_t token)
@@ -108,8 +98,8 @@ static uint32_t completed(struct engine *e, const void *va)
 
 static int halt(struct engine *e)
 {
-	engine_set32(e, USBCMD, 0);
-	return until(ENGINE_MS, engine_get32(e, USBSTS) & STS_HALTED) ? 0 : -ETIMEDOUT;
+	set32(e, USBCMD, 0);
+	return until(ENGINE_MS, get32(e, USBSTS) & STS_HALTED) ? 0 : -ETIMEDOUT;
 }
 
 /* Runs the commands at @commands; what comes of them is written at @events. */
@@ -122,24 +112,23 @@ static int run(struct engine *e, uint64_t commands, uint64_t events)
 		return rc;
 	segment->pointer = htole64(events);
 	segment->status = htole32(EVENTS_COUNT);
-	engine_set32(e, ERSTSZ, 1);
-	engine_set64(e, ERDP, events);
-	engine_set64(e, ERSTBA, e->own_iova + SEGMENTS);
-	engine_set64(e, CRCR, commands | CRCR_CYCLE);
-	engine_set32(e, IMAN, IMAN_PENDING | IMAN_ENABLE);
-	engine_set32(e, USBCMD, CMD_RUN | CMD_INTERRUPT);
-	if (!until(ENGINE_MS, !(engine_get32(e, USBSTS) & STS_HALTED)))
+	set32(e, ERSTSZ, 1);
+	set64(e, ERDP, events);
+	set64(e, ERSTBA, e->own_iova + SEGMENTS);
+	set64(e, CRCR, commands | CRCR_CYCLE);
+	set32(e, USBCMD, CMD_RUN);
+	if (!until(ENGINE_MS, !(get32(e, USBSTS) & STS_HALTED)))
 		return -ETIMEDOUT;
-	engine_set32(e, xhci.doorbell, 0);
+	set32(e, xhci.doorbell, 0);
 	return 0;
 }
 
 /* Pages that some controllers keep for themselves. */
 static int give_scratch(struct engine *e)
 {
-	uint32_t params = engine_get32(e, HCSPARAMS2), i;
+	uint32_t params = get32(e, HCSPARAMS2), i;
 	uint32_t pages = (params >> 21 & 31) << 5 | params >> 27;
-	uint32_t shift = __builtin_ctz(engine_get32(e, xhci.op + 8) | 1u << 31) + 12;
+	uint32_t shift = __builtin_ctz(get32(e, xhci.op + 8) | 1u << 31) + 12;
 	uint64_t *contexts = (void *)(e->own + CONTEXTS);
 	uint64_t *array = (void *)(e->own + SCRATCH_ARRAY);
 
@@ -155,20 +144,20 @@ static int give_scratch(struct engine *e)
 
 static int reset(struct engine *e)
 {
-	uint32_t caps = engine_get32(e, 0);
+	uint32_t caps = get32(e, 0);
 	int rc;
 
 	if (caps == ~0u)
 		return -EIO;
 	xhci.op = caps & 0xff;
-	xhci.runtime = engine_get32(e, RTSOFF) & ~31u;
-	xhci.doorbell = engine_get32(e, DBOFF) & ~3u;
+	xhci.runtime = get32(e, RTSOFF) & ~31u;
+	xhci.doorbell = get32(e, DBOFF) & ~3u;
 	rc = halt(e);
 	if (rc)
 		return rc;
-	engine_set32(e, USBCMD, CMD_RESET);
-	if (!until(ENGINE_MS, !(engine_get32(e, USBCMD) & CMD_RESET)) ||
-	    !until(ENGINE_MS, !(engine_get32(e, USBSTS) & STS_NOT_READY)))
+	set32(e, USBCMD, CMD_RESET);
+	if (!until(ENGINE_MS, !(get32(e, USBCMD) & CMD_RESET)) ||
+	    !until(ENGINE_MS, !(get32(e, USBSTS) & STS_NOT_READY)))
 		return -ETIMEDOUT;
 	return 0;
 }
@@ -184,16 +173,15 @@ static int start(struct engine *e)
 	rc = give_scratch(e);
 	if (rc)
 		return rc;
-	engine_set32(e, CONFIG, 1);
-	engine_set64(e, DCBAAP, e->own_iova + CONTEXTS);
+	set32(e, CONFIG, 1);
+	set64(e, DCBAAP, e->own_iova + CONTEXTS);
 	snprintf(e->what, sizeof(e->what), "xHCI %x.%02x, %04x:%04x",
-		 engine_get32(e, 0) >> 24, engine_get32(e, 0) >> 16 & 0xff,
-		 e->vendor, e->device);
+		 get32(e, 0) >> 24, get32(e, 0) >> 16 & 0xff,
+		 e->id & 0xffff, e->id >> 16);
 	e->tokens = NOOPS_SIZE / NOOP_STEP - 1;
 	e->span = EVENTS_COUNT * sizeof(struct trb);
 	e->reads = true;
-	e->wide = engine_get32(e, HCCPARAMS1) & 1;
-	e->kinds = ENGINE_MSI | ENGINE_MSIX;
+	e->wide = get32(e, HCCPARAMS1) & 1;
 	return 0;
 }
 
@@ -236,13 +224,8 @@ static int write_memory(struct engine *e, uint64_t iova, uint32_t token)
 	int rc = run(e, noop_at(e, token), iova);
 
 	if (!rc)
-		sleep_ms(20);
+		nap(20);
 	return rc;
-}
-
-static int interrupt(struct engine *e)
-{
-	return run(e, noop_at(e, 1), e->own_iova + EVENTS);
 }
 
 static bool got(struct engine *e, const void *va, uint32_t token)
@@ -251,7 +234,6 @@ static bool got(struct engine *e, const void *va, uint32_t token)
 }
 
 const struct engine_ops xhci_engine = {
-	.name = "xhci", .match = match, .start = start, .stop = stop,
+	.name = "xhci", .start = start, .stop = stop,
 	.put = put, .read = read_memory, .write = write_memory, .got = got,
-	.interrupt = interrupt,
 };

@@ -13,17 +13,16 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "edu.h"
 #include "host.h"
+#include "mem.h"
 #include "result.h"
 #include "vfio.h"
 
 #define EDU_ID			0x00
 #define  EDU_ID_VALUE		0x010000edu
-#define EDU_RAISE		0x60
 #define EDU_SRC			0x80
 #define EDU_DST			0x88
 #define EDU_COUNT		0x90
@@ -57,14 +56,13 @@ static uint32_t reg_read(struct edu *edu, unsigned int reg)
 
 static void wait_idle(struct edu *edu)
 {
-	const struct timespec nap = { .tv_nsec = 5 * 1000 * 1000 };
 	int i;
 
 	/* A transfer takes 100 ms of the emulated machine's time. */
 	for (i = 0; i < 2000; i++) {
 		if (!(reg_read(edu, EDU_CMD) & EDU_CMD_START))
 			return;
-		nanosleep(&nap, NULL);
+		nap(5);
 	}
 	fail(__FILE__, __LINE__, "the DMA engine does not finish");
 }
@@ -159,15 +157,6 @@ static void transfer(struct edu *edu, uint64_t src, uint64_t dst, size_t len,
 	reg_write(edu, EDU_COUNT, len);
 	reg_write(edu, EDU_CMD, cmd | EDU_CMD_START);
 	wait_idle(edu);
-}
-
-void edu_interrupt(struct edu *edu)
-{
-	uint32_t value = edu->swap ? bswap_32(1) : 1;
-
-	__sync_synchronize();
-	*(volatile uint32_t *)(edu->bar + EDU_RAISE) = value;
-	__sync_synchronize();
 }
 
 /* The device reads memory at @iova into its buffer at @off. */

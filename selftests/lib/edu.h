@@ -23,8 +23,6 @@ void edu_close(struct edu *edu);
 void edu_read(struct edu *edu, uint64_t iova, unsigned int off, size_t len);
 void edu_write(struct edu *edu, uint64_t iova, unsigned int off, size_t len);
 
-void edu_interrupt(struct edu *edu);
-
 /*
  * Copies through the device, from one IOVA to another. The device reports no
  * errors, so tests compare memory.

@@ -34,30 +34,31 @@ static unsigned long read_hex(const char *dev, const char *attr)
 	return strtoul(buf, NULL, 16);
 }
 
-static int read_group(const char *dev)
+/* The name of what a link of the device's leads to, or "" */
+static const char *link_name(const char *dev, const char *link)
 {
-	char path[300], target[300];
+	static char target[300];
+	char path[300];
 	ssize_t len;
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", dev);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", dev, link);
 	len = readlink(path, target, sizeof(target) - 1);
 	if (len < 0)
-		return -1;
+		return "";
 	target[len] = '\0';
-	return atoi(strrchr(target, '/') + 1);
+	return strrchr(target, '/') + 1;
+}
+
+static int read_group(const char *dev)
+{
+	const char *name = link_name(dev, "iommu_group");
+
+	return *name ? atoi(name) : -1;
 }
 
 static bool given_to_vfio(const char *dev)
 {
-	char path[300], target[300];
-	ssize_t len;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", dev);
-	len = readlink(path, target, sizeof(target) - 1);
-	if (len < 0)
-		return false;
-	target[len] = '\0';
-	return !strcmp(strrchr(target, '/'), "/vfio-pci");
+	return !strcmp(link_name(dev, "driver"), "vfio-pci");
 }
 
 static uid_t file_owner(int group)

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/mman.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,6 +26,40 @@ void *alloc(size_t size, size_t align)
 	p = (uint8_t *)(((uintptr_t)p + align - 1) / align * align);
 	memset(p, 0, size);
 	return p;
+}
+
+void *alloc_shared(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	expect(p != MAP_FAILED);
+	return p;
+}
+
+uint8_t *alloc_huge(size_t size, void *at)
+{
+	uint8_t *p = mmap(at, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
+			  MAP_HUGETLB | MAP_HUGE_2MB | (at ? MAP_FIXED : 0), -1, 0);
+
+	if (p == MAP_FAILED)
+		skip("this host has no huge pages of 2 MiB");
+	memset(p, 0, size);
+	return p;
+}
+
+void nap(unsigned int ms)
+{
+	const struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
+
+	nanosleep(&ts, NULL);
+}
+
+uint64_t next_random(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state * 0x2545f4914f6cdd1dULL >> 11;
 }
 
 /* A sequence that repeats neither within a page nor from page to page. */
@@ -90,13 +125,12 @@ uint64_t ram(void)
 /* What is freed after grace periods and by workers takes its time. */
 bool mem_free_returns(uint64_t want)
 {
-	const struct timespec nap = { .tv_nsec = 100 * 1000 * 1000 };
 	int i;
 
 	for (i = 0; i < 200; i++) {
 		if (mem_free() >= want)
 			return true;
-		nanosleep(&nap, NULL);
+		nap(100);
 	}
 	note("%lld KiB less memory is free than expected",
 	     (long long)(want - mem_free()) / 1024);
@@ -165,12 +199,11 @@ long pinned(void)
 /* Regions are released after an RCU grace period. */
 long pinned_settled(long want)
 {
-	const struct timespec nap = { .tv_nsec = 20 * 1000 * 1000 };
 	long now = pinned();
 	int i;
 
 	for (i = 0; i < 200 && now != want; i++) {
-		nanosleep(&nap, NULL);
+		nap(20);
 		now = pinned();
 	}
 	return now;

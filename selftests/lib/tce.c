@@ -49,6 +49,28 @@ bool has_shift(const struct tce *t, unsigned int shift)
 	return t->info.ddw.pgsizes & (1ULL << shift);
 }
 
+void need_eeh(const struct tce *t)
+{
+	if (!__check_extension(t->container, VFIO_EEH))
+		skip("this host has no EEH");
+}
+
+/* pseries: a table belongs to one group, and a second one is refused. */
+void need_sharing(void)
+{
+	if (!host.powernv)
+		skip("the platform does not share tables between groups");
+}
+
+uint8_t *prepare_dma(struct tce *t, size_t size)
+{
+	uint8_t *mem = alloc(size, CHUNK);
+
+	allow(t, mem, size);
+	bounce_at(t, base(t) - CHUNK);
+	return mem;
+}
+
 /*
  * Does DMA get there? Each question uses new content, so that nothing an
  * earlier transfer left in the device can be taken for an answer.

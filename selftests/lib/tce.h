@@ -11,6 +11,9 @@
 #include "result.h"
 #include "vfio.h"
 
+/* A multiple of every page size of 4K and 64K */
+#define CHUNK		(64 * KiB)
+
 struct tce {
 	int version;			/* 1 or 2 */
 	bool enabled;			/* v1: ENABLE was done */
@@ -33,6 +36,19 @@ void detach(struct tce *t);
 /* Allows DMA to @va: ENABLE for v1 (once), REGISTER for v2. */
 long __allow(struct tce *t, const void *va, uint64_t size);
 #define allow(...)		expect_rc(0, __allow(__VA_ARGS__))
+
+/* Where rows put things: low enough for a device with 28 address bits. */
+static inline uint64_t base(const struct tce *t)
+{
+	return t->info.dma32_window_start + 32 * MiB;
+}
+
+/* Memory that the device may be given, and a bounce page mapped below base(). */
+uint8_t *prepare_dma(struct tce *t, size_t size);
+
+/* These skip the row where the host has no EEH, or groups don't share tables. */
+void need_eeh(const struct tce *t);
+void need_sharing(void);
 
 /* True when the platform offers this IOMMU page size. */
 bool has_shift(const struct tce *t, unsigned int shift);

@@ -17,7 +17,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "test.h"
@@ -80,7 +79,6 @@ pid_t spawn(bool client, void (*run)(void *arg), void *arg)
 /* Waits until a child, or all of a group, has ended. Returns the pid, or 0. */
 static pid_t wait_for(pid_t pid, int *status, int seconds)
 {
-	const struct timespec nap = { .tv_nsec = 20 * 1000 * 1000 };
 	pid_t ended;
 	int i;
 
@@ -89,7 +87,7 @@ static pid_t wait_for(pid_t pid, int *status, int seconds)
 		if (ended)
 			return ended;
 		if (seconds)
-			nanosleep(&nap, NULL);
+			nap(20);
 	}
 	return 0;
 }
@@ -114,6 +112,16 @@ bool lives(pid_t pid)
 
 	return !waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) &&
 	       !info.si_pid;
+}
+
+void kill_child(pid_t pid)
+{
+	int status;
+
+	kill(pid, SIGKILL);
+	expect(waitpid(pid, &status, 0) == pid);
+	if (!WIFSIGNALED(status))
+		fail(__FILE__, __LINE__, "a process of the row ended by itself");
 }
 
 /* Everything here happens in the test's own process. */
@@ -332,30 +340,33 @@ static void parse(int argc, char **argv)
 	}
 }
 
-static unsigned int planned, ran, passed, failed;
+static unsigned int ran, passed, failed;
 
-/* Each of these is called for a row, and says whether the next one has its turn. */
-static bool count_row(const char *suite __attribute__((unused)),
-		      const struct test *test __attribute__((unused)),
-		      unsigned int variant __attribute__((unused)))
+/* The selected rows, the dangerous ones last */
+static struct selection {
+	const struct test *test;
+	unsigned int variant;
+} *rows;
+static unsigned int planned;
+
+static void select_rows(const char *suite, const struct test *tests, size_t count)
 {
-	planned++;
-	return true;
+	size_t i, v;
+	int dangerous;
+
+	rows = calloc(count * 3, sizeof(*rows));
+	for (dangerous = 0; rows && dangerous < 2; dangerous++)
+		for (i = 0; i < count; i++)
+			for (v = 0; v < sizeof(variants) / sizeof(*variants); v++)
+				if (selected(suite, &tests[i], variants[v], dangerous))
+					rows[planned++] = (struct selection){ &tests[i], variants[v] };
 }
 
-static bool list_row(const char *suite, const struct test *test,
-		     unsigned int variant)
+/* Whether the next row has its turn. */
+static bool report_row(const char *suite, const struct selection *row)
 {
-	printf("%s\t%s\n", test->flags & DANGEROUS ? "dangerous" : "safe",
-	       row_name(suite, test, variant));
-	return true;
-}
-
-static bool report_row(const char *suite, const struct test *test,
-		       unsigned int variant)
-{
-	int result = run_row(test, variant);
-	const char *name = row_name(suite, test, variant);
+	int result = run_row(row->test, row->variant);
+	const char *name = row_name(suite, row->test, row->variant);
 
 	ran++;
 	if (result < 0) {
@@ -373,34 +384,6 @@ static bool report_row(const char *suite, const struct test *test,
 	return !stuck;
 }
 
-/* Calls @each for the selected rows that are @dangerous, or for those that are not. */
-static bool half(const char *suite, const struct rows *part, bool dangerous,
-		 bool (*each)(const char *, const struct test *, unsigned int))
-{
-	size_t i, v;
-
-	for (i = 0; i < part->count; i++)
-		for (v = 0; v < sizeof(variants) / sizeof(*variants); v++)
-			if (selected(suite, &part->tests[i], variants[v], dangerous) &&
-			    !each(suite, &part->tests[i], variants[v]))
-				return false;
-	return true;
-}
-
-/* The same for all of them, the dangerous ones last. False: ended early. */
-static bool for_rows(const char *suite, const struct rows *const *parts,
-		     bool (*each)(const char *, const struct test *, unsigned int))
-{
-	const struct rows *const *part;
-	int dangerous;
-
-	for (dangerous = 0; dangerous < 2; dangerous++)
-		for (part = parts; *part; part++)
-			if (!half(suite, *part, dangerous, each))
-				return false;
-	return true;
-}
-
 static bool find_devices(void)
 {
 	if (!opt.device) {
@@ -414,15 +397,19 @@ static bool find_devices(void)
 	return false;
 }
 
-int run_tests(int argc, char **argv, const char *suite,
-	      const struct rows *const *parts)
+int run_tests(int argc, char **argv, const char *suite, const struct test *tests,
+	      size_t count)
 {
+	unsigned int i;
+
 	parse(argc, argv);
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (opt.list) {
-		for_rows(suite, parts, list_row);
+	select_rows(suite, tests, count);
+	for (i = 0; opt.list && i < planned; i++)
+		printf("%s\t%s\n", rows[i].test->flags & DANGEROUS ? "dangerous" : "safe",
+		       row_name(suite, rows[i].test, rows[i].variant));
+	if (opt.list)
 		return 0;
-	}
 	if (!results_begin()) {
 		perror("mmap");
 		return 2;
@@ -433,8 +420,6 @@ int run_tests(int argc, char **argv, const char *suite,
 	if (opt.device)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 
-	/* The plan comes before the results. */
-	for_rows(suite, parts, count_row);
 	if (!planned) {
 		printf("KTAP version 1\n1..0 # SKIP no such rows\n");
 		return EXIT_SKIP;
@@ -443,8 +428,9 @@ int run_tests(int argc, char **argv, const char *suite,
 	fflush(stdout);
 	if (!find_devices())
 		return 2;
-	if (!for_rows(suite, parts, report_row))
-		return 1;
+	for (i = 0; i < planned; i++)
+		if (!report_row(suite, &rows[i]))
+			return 1;
 
 	printf("# %s: %u passed, %u failed, %u skipped of %u\n", suite, passed,
 	       failed, ran - passed - failed, planned);

@@ -44,29 +44,15 @@ struct test {
 	unsigned int timeout;		/* seconds, 0 is the default */
 };
 
-/* Rows of one noun; a program has one or more of these. */
-struct rows {
-	const struct test *tests;
-	size_t count;
-};
-
-#define ROWS(tests)	{ tests, sizeof(tests) / sizeof((tests)[0]) }
-
-/* @parts end with NULL. */
-int run_tests(int argc, char **argv, const char *suite,
-	      const struct rows *const *parts);
-
-#define TESTS_MAIN(suite, ...)						\
-int main(int argc, char **argv)						\
-{									\
-	static const struct rows *const parts[] = { __VA_ARGS__, NULL };	\
-									\
-	return run_tests(argc, argv, suite, parts);			\
-}
+int run_tests(int argc, char **argv, const char *suite, const struct test *tests,
+	      size_t count);
 
 #define TEST_MAIN(suite, tests)						\
-static const struct rows all_rows = ROWS(tests);			\
-TESTS_MAIN(suite, &all_rows)
+int main(int argc, char **argv)						\
+{									\
+	return run_tests(argc, argv, suite, tests,			\
+			 sizeof(tests) / sizeof((tests)[0]));		\
+}
 
 /*
  * A process of the row: it runs @run, as the tests' user if @client, as root if not,
@@ -77,5 +63,7 @@ pid_t spawn(bool client, void (*run)(void *arg), void *arg);
 bool ends(pid_t pid, int seconds);
 /* Whether it is still there. */
 bool lives(pid_t pid);
+/* Kills a child that is to live until then. */
+void kill_child(pid_t pid);
 
 #endif
