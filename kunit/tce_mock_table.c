@@ -44,8 +44,9 @@ static void call_outside_rcu(struct tce_visit *visit)
 
 static void call_visitor(struct tce_visit *visit)
 {
-	if (IS_ENABLED(CONFIG_DEBUG_LOCK_ALLOC) ? rcu_read_lock_held() :
-						  rcu_preempt_depth())
+	int inside = IS_ENABLED(CONFIG_PREEMPT_RCU) ? rcu_preempt_depth() : preempt_count();
+
+	if (IS_ENABLED(CONFIG_DEBUG_LOCK_ALLOC) ? rcu_read_lock_held() : inside)
 		call_outside_rcu(visit);
 	else
 		visit->call(visit->data);
