@@ -10,38 +10,6 @@
 /* CPU pages of its table */
 #define TABLE	(PAGE_ALIGN(SZ_64M / SZ_4K * sizeof(u64)) >> PAGE_SHIFT)
 
-static void v1_enable_charges_the_window(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_open(fx, false);
-	int i;
-
-	KUNIT_ASSERT_EQ(test, tce_attach(client, tce_group(fx)), 0);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), 0);
-	for (i = 0; i < 3; i++) {
-		KUNIT_ASSERT_EQ(test, tce_enable(client), 0);
-		KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW);
-		KUNIT_EXPECT_EQ(test, tce_enable(client), -EBUSY);
-		KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW);
-		KUNIT_ASSERT_EQ(test, tce_disable(client), 0);
-		KUNIT_EXPECT_EQ(test, tce_charged(fx), 0);
-		KUNIT_ASSERT_EQ(test, tce_disable(client), 0);
-		KUNIT_EXPECT_EQ(test, tce_charged(fx), 0);
-	}
-}
-
-static void v1_map_charges_no_more(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready(fx, false, NULL);
-	unsigned long ua = tce_plain(fx, SZ_1M);
-
-	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_1M, TCE_RW), 0);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW + TABLE);
-	KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_1M), 0);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW + TABLE);
-}
-
 /* The charge is given back, so what it paid for goes, too. */
 static void v1_disable_unmaps(struct kunit *test)
 {
@@ -61,17 +29,6 @@ static void v1_disable_unmaps(struct kunit *test)
 	}
 }
 
-static void v1_closed_while_enabled(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready(fx, false, NULL);
-	unsigned long ua = tce_plain(fx, SZ_1M);
-
-	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_1M, TCE_RW), 0);
-	tce_close(client);
-	tce_expect_balance(fx);
-}
-
 /* ENABLE with a group, DISABLE after it left: the same is given back. */
 static void v1_disable_without_the_group(struct kunit *test)
 {
@@ -85,27 +42,6 @@ static void v1_disable_without_the_group(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
 	KUNIT_ASSERT_EQ(test, tce_disable(client), 0);
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), 0);
-}
-
-static void v1_limit(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_open(fx, false);
-	long too_little, enough;
-
-	KUNIT_ASSERT_EQ(test, tce_attach(client, tce_group(fx)), 0);
-	tce_drop_cap(fx, fx->locked_vm + WINDOW - 1);
-	too_little = tce_enable(client);
-	tce_restore_cap(fx);
-	KUNIT_EXPECT_EQ(test, too_little, -ENOMEM);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), 0);
-	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), -EPERM);
-
-	tce_drop_cap(fx, fx->locked_vm + WINDOW);
-	enough = tce_enable(client);
-	tce_restore_cap(fx);
-	KUNIT_EXPECT_EQ(test, enough, 0);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW);
 }
 
 /*
@@ -192,39 +128,28 @@ static void v1_replaces_in_a_full_window(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), TABLE);
 }
 
-static void v1_table_is_over_the_limit(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready(fx, false, NULL);
-	long rc;
+static const struct account_size {
+	const char *name;
+	unsigned long size;
+	bool kvm;
+} sizes[] = {
+	{ "64K", SZ_64K }, { "256K", SZ_256K }, { "1M", SZ_1M }, { "4M", SZ_4M },
+	{ "64K, KVM", SZ_64K, true }, { "4M, KVM", SZ_4M, true },
+};
 
-	tce_drop_cap(fx, fx->mm->locked_vm + TABLE - 1);
-	rc = tce_unmap(client, 0, SZ_4K);
-	tce_restore_cap(fx);
-	KUNIT_EXPECT_EQ(test, rc, -ENOMEM);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW);
-	KUNIT_EXPECT_EQ(test, fx->mock->created, 0);
-	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
-}
-
-static const unsigned long sizes[] = { SZ_64K, SZ_256K, SZ_1M, SZ_4M };
-
-static void size_desc(const unsigned long *size, char *desc)
-{
-	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%luK", *size >> 10);
-}
-
-KUNIT_ARRAY_PARAM(size, sizes, size_desc);
+KUNIT_ARRAY_PARAM_DESC(size, sizes, name);
 
 static void limit_of_regions(struct kunit *test)
 {
-	unsigned long size = *(const unsigned long *)test->param_value;
-	unsigned long pages = size >> PAGE_SHIFT;
+	const struct account_size *param = test->param_value;
+	unsigned long size = param->size, pages = size >> PAGE_SHIFT;
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_open(fx, true);
 	unsigned long ua = tce_plain(fx, size), more = tce_plain(fx, PAGE_SIZE);
 	long too_little, enough, no_more;
 
+	if (param->kvm)
+		tce_watch(fx);
 	tce_drop_cap(fx, fx->locked_vm + pages - 1);
 	too_little = tce_register(client, ua, size);
 	tce_restore_cap(fx);
@@ -239,57 +164,6 @@ static void limit_of_regions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, enough, 0);
 	KUNIT_EXPECT_EQ(test, no_more, -ENOMEM);
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), pages);
-}
-
-static void v2_limit(struct kunit *test)
-{
-	limit_of_regions(test);
-}
-
-static void v2_limit_with_kvm(struct kunit *test)
-{
-	tce_watch(test->priv);
-	limit_of_regions(test);
-}
-
-/* CAP_IPC_LOCK knows no limit. */
-static void v2_no_limit(struct kunit *test)
-{
-	unsigned long size = *(const unsigned long *)test->param_value;
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_open(fx, true);
-	unsigned long ua = tce_plain(fx, size);
-
-	tce_drop_cap(fx, 0);
-	tce_restore_cap(fx);
-	/* the limit stays, the capability is back */
-	KUNIT_EXPECT_EQ(test, tce_register(client, ua, size), 0);
-}
-
-static void v2_table_is_over_the_limit(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready(fx, true, &grp);
-	unsigned long before = tce_charged(fx);
-	u64 start;
-	long rc;
-
-	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
-	tce_drop_cap(fx, fx->mm->locked_vm + TABLE - 1);
-	rc = tce_create(client, 12, SZ_64M, 1, &start);
-	tce_restore_cap(fx);
-	KUNIT_EXPECT_EQ(test, rc, -ENOMEM);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), before);
-	KUNIT_EXPECT_EQ(test, fx->mock->created, 0);
-
-	tce_drop_cap(fx, fx->mm->locked_vm + TABLE);
-	rc = tce_create(client, 12, SZ_64M, 1, &start);
-	tce_restore_cap(fx);
-	KUNIT_EXPECT_EQ(test, rc, 0);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), before + TABLE);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, start), 0);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), before);
 }
 
 /* The first window fits, the second does not: neither is left. */
@@ -310,24 +184,6 @@ static void v2_second_table_is_over_the_limit(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, grp->hw[0]);
 	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_64M, 1, &start), 0);
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), before + 2 * TABLE);
-}
-
-/* A table that the platform fails to make is not paid for, ever so often. */
-static void v2_failed_windows_are_free(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready(fx, true, NULL);
-	unsigned long before = tce_charged(fx);
-	u64 start;
-	int i;
-
-	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
-	tce_fault_arm_sticky(fx->mock, TCE_FAULT_CREATE, -ENOSPC);
-	for (i = 0; i < 20; i++)
-		KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_1G, 1, &start),
-				-ENOSPC);
-	tce_fault_disarm(fx->mock);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), before);
 }
 
 static void close_it(struct tce_fixture *fx, void *arg)
@@ -357,21 +213,12 @@ static void closed_by_another_process(struct kunit *test)
 }
 
 static struct kunit_case tce_account_cases[] = {
-	KUNIT_CASE(v1_enable_charges_the_window),
-	KUNIT_CASE(v1_map_charges_no_more),
 	KUNIT_CASE(v1_disable_unmaps),
-	KUNIT_CASE(v1_closed_while_enabled),
 	KUNIT_CASE(v1_disable_without_the_group),
-	KUNIT_CASE(v1_limit),
 	KUNIT_CASE(v1_pins_are_charged),
 	KUNIT_CASE(v1_replaces_in_a_full_window),
-	KUNIT_CASE(v1_table_is_over_the_limit),
-	KUNIT_CASE_PARAM(v2_limit, size_gen_params),
-	KUNIT_CASE_PARAM(v2_limit_with_kvm, size_gen_params),
-	KUNIT_CASE_PARAM(v2_no_limit, size_gen_params),
-	KUNIT_CASE(v2_table_is_over_the_limit),
+	KUNIT_CASE_PARAM(limit_of_regions, size_gen_params),
 	KUNIT_CASE(v2_second_table_is_over_the_limit),
-	KUNIT_CASE(v2_failed_windows_are_free),
 	KUNIT_CASE(closed_by_another_process),
 	{}
 };

@@ -9,7 +9,7 @@
 #include <linux/mman.h>
 #include <linux/sched/signal.h>
 
-#include "tce_together.h"
+#include "tce_fixture.h"
 
 static const struct book_kind {
 	const char *name;
@@ -282,9 +282,7 @@ static void register_shared(struct tce_thread *thread)
 static void start_and_hold(struct book_case *b, struct tce_thread *thread,
 			   void (*fn)(struct tce_thread *thread))
 {
-	tce_gate_close(b->fx, &b->gate);
-	b->fx->mock->gate = NULL;
-	b->fx->mock->pinned_gate = &b->gate;
+	tce_gate_close(&b->fx->mock->pinned_gate, &b->gate);
 	tce_thread_start(thread, b->client, fn);
 	wait_for_completion(&b->gate.reached);
 }

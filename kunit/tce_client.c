@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The containers of the process, their groups and windows, see tce_fixture.h.
+ * The containers of the process, their groups, windows and ioctls, and what the devices are
+ * expected to reach, see tce_fixture.h.
  */
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 
 #include <asm/mmu_context.h>
 
 #include "tce_fixture.h"
 
-/**
- * tce_group() - a new group
- * @fx: the process
- *
- * Return: the group, see tce_mock_add_group().
- */
 struct tce_mock_group *tce_group(struct tce_fixture *fx)
 {
 	struct tce_mock_group *grp = tce_mock_add_group(fx->mock);
@@ -22,15 +18,7 @@ struct tce_mock_group *tce_group(struct tce_fixture *fx)
 	return grp;
 }
 
-/**
- * tce_open() - a new container
- * @fx: the process
- * @v2: which interface it speaks
- *
- * Undone by tce_close(), or by the end of the case.
- *
- * Return: the container.
- */
+/* A new container, which the end of the case closes if nobody else does */
 struct tce_client *tce_open(struct tce_fixture *fx, bool v2)
 {
 	struct tce_client *client = kzalloc(sizeof(*client), GFP_KERNEL);
@@ -52,10 +40,7 @@ struct tce_client *tce_open(struct tce_fixture *fx, bool v2)
 	return NULL;
 }
 
-/**
- * tce_close() - undo tce_open(), as the VFIO core does
- * @client: the container
- */
+/* Undo tce_open(), as the VFIO core does. */
 void tce_close(struct tce_client *client)
 {
 	int i;
@@ -71,13 +56,6 @@ void tce_close(struct tce_client *client)
 	kfree(client);
 }
 
-/**
- * tce_attach() - attach a group
- * @client: the container
- * @grp: the group
- *
- * Return: what the driver says.
- */
 int tce_attach(struct tce_client *client, struct tce_mock_group *grp)
 {
 	int rc = tce_mock_attach(client->data, grp);
@@ -93,11 +71,6 @@ int tce_attach(struct tce_client *client, struct tce_mock_group *grp)
 	return rc;
 }
 
-/**
- * tce_detach() - detach a group
- * @client: the container
- * @grp: the group
- */
 void tce_detach(struct tce_client *client, struct tce_mock_group *grp)
 {
 	int i;
@@ -110,16 +83,7 @@ void tce_detach(struct tce_client *client, struct tce_mock_group *grp)
 		tce_settled(client->fx);
 }
 
-/**
- * tce_ready() - a container with a group, in which MAP works
- * @fx: the process
- * @v2: which interface it speaks
- * @pgrp: the group is returned here; may be NULL
- *
- * For v2 some memory is registered, because nothing can be mapped before.
- *
- * Return: the container.
- */
+/* A container with a group, in which MAP works. For v2 that takes some registered memory. */
 struct tce_client *tce_ready(struct tce_fixture *fx, bool v2,
 			     struct tce_mock_group **pgrp)
 {
@@ -138,16 +102,12 @@ struct tce_client *tce_ready(struct tce_fixture *fx, bool v2,
 	return client;
 }
 
-/**
- * tce_fill_list() - have the driver keep regions to itself from now on
- * @fx: the process
- *
- * The driver registers the first regions of a process that has KVM with the
- * kernel. This becomes one, and registers single pages until the kernel does not
- * know the last one. They get memory only when they are pinned: that of all
- * would take long to fill. Undone by tce_empty_list(), or by the end of the case.
- *
- * Return: the address of the first; &tce_fixture.filled says how many there are.
+/*
+ * Have the driver keep regions to itself from now on. The driver registers the first regions of
+ * a process that has KVM with the kernel. This becomes one, and registers single pages until
+ * the kernel does not know the last one. They get memory only when they are pinned: that of all
+ * would take long to fill. Undone by the end of the case. Return: the
+ * address of the first; &tce_fixture.filled says how many there are.
  */
 unsigned long tce_fill_list(struct tce_fixture *fx)
 {
@@ -168,30 +128,7 @@ unsigned long tce_fill_list(struct tce_fixture *fx)
 	return 0;
 }
 
-/**
- * tce_empty_list() - undo tce_fill_list(), if it was done
- * @fx: the process
- */
-void tce_empty_list(struct tce_fixture *fx)
-{
-	if (fx->filler)
-		tce_close(fx->filler);
-	fx->filler = NULL;
-	fx->filled = 0;
-}
-
-/**
- * tce_ready_window() - a v2 container with one window, which is empty
- * @fx: the process
- * @shift: log2 of the IOMMU page
- * @size: bytes
- * @levels: of the table
- * @pgrp: the group is returned here; may be NULL
- *
- * The window is number 0 and begins at IOBA 0. Some memory is registered.
- *
- * Return: the container.
- */
+/* A v2 container with one window, which is empty, and begins at IOBA 0 */
 struct tce_client *tce_ready_window(struct tce_fixture *fx, u32 shift,
 				    u64 size, u32 levels,
 				    struct tce_mock_group **pgrp)
@@ -206,14 +143,20 @@ struct tce_client *tce_ready_window(struct tce_fixture *fx, u32 shift,
 	return client;
 }
 
-/**
- * tce_two_windows() - a v2 container with two windows and an entry in each
- * @test: the case
- * @pgrp: the group is returned here
- * @ua: address of the page that both reach is returned here; it is registered
- *
- * Return: the container.
- */
+/* A container with a window at 0, in which this memory may be mapped */
+struct tce_client *tce_ready_for(struct tce_fixture *fx, bool v2, unsigned long ua,
+				 unsigned long size, struct tce_mock_group **pgrp)
+{
+	struct tce_client *client;
+
+	if (!v2)
+		return tce_ready(fx, false, pgrp);
+	client = tce_ready_window(fx, 12, SZ_64M, 1, pgrp);
+	KUNIT_ASSERT_EQ(fx->test, tce_register(client, ua, size), 0);
+	return client;
+}
+
+/* A v2 container with two windows and an entry in each, both of which reach the page at @ua */
 struct tce_client *tce_two_windows(struct kunit *test,
 				   struct tce_mock_group **pgrp,
 				   unsigned long *ua)
@@ -228,4 +171,311 @@ struct tce_client *tce_two_windows(struct kunit *test,
 	KUNIT_ASSERT_EQ(test, tce_map(client, 0, *ua, SZ_4K, TCE_RW), 0);
 	KUNIT_ASSERT_EQ(test, tce_map(client, start, *ua, SZ_4K, TCE_RW), 0);
 	return client;
+}
+
+/* With an argument that is in user memory already */
+long tce_ioctl_raw(struct tce_client *client, unsigned int cmd,
+		   unsigned long arg)
+{
+	/* of use only if nobody else is at work */
+	unsigned int refusals = data_race(client->fx->mock->refusals);
+	long rc = tce_driver->ioctl(client->data, cmd, arg);
+
+	if (!client->fx->busy) {
+		tce_expect_told(client->fx, refusals, rc);
+		tce_settled(client->fx);
+	}
+	return rc;
+}
+
+long tce_ioctl(struct tce_client *client, unsigned int cmd, void *arg,
+	       size_t size)
+{
+	void __user *uarg = (void __user *)client->arg;
+	unsigned int nth = tce_quiet_begin();
+	/* of use only if nobody else is at work */
+	unsigned int refusals = data_race(client->fx->mock->refusals);
+	long rc;
+
+	if (copy_to_user(uarg, arg, size))
+		return -EFAULT;
+	tce_quiet_end(nth);
+	rc = tce_driver->ioctl(client->data, cmd, client->arg);
+	nth = tce_quiet_begin();
+	if (!client->fx->busy) {
+		tce_expect_told(client->fx, refusals, rc);
+		tce_settled(client->fx);
+	}
+	if (copy_from_user(arg, uarg, size))
+		rc = -EFAULT;
+	tce_quiet_end(nth);
+	return rc;
+}
+
+long tce_info(struct tce_client *client,
+	      struct vfio_iommu_spapr_tce_info *info)
+{
+	memset(info, 0xff, sizeof(*info));
+	info->argsz = sizeof(*info);
+	return tce_ioctl(client, VFIO_IOMMU_SPAPR_TCE_GET_INFO, info,
+			 sizeof(*info));
+}
+
+long tce_enable(struct tce_client *client)
+{
+	return tce_ioctl_raw(client, VFIO_IOMMU_ENABLE, 0);
+}
+
+long tce_disable(struct tce_client *client)
+{
+	return tce_ioctl_raw(client, VFIO_IOMMU_DISABLE, 0);
+}
+
+long tce_register(struct tce_client *client, u64 ua, u64 size)
+{
+	struct vfio_iommu_spapr_register_memory arg = {
+		.argsz = sizeof(arg), .vaddr = ua, .size = size,
+	};
+
+	return tce_ioctl(client, VFIO_IOMMU_SPAPR_REGISTER_MEMORY, &arg,
+			 sizeof(arg));
+}
+
+long tce_unregister(struct tce_client *client, u64 ua, u64 size)
+{
+	struct vfio_iommu_spapr_register_memory arg = {
+		.argsz = sizeof(arg), .vaddr = ua, .size = size,
+	};
+
+	return tce_ioctl(client, VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, &arg,
+			 sizeof(arg));
+}
+
+/* If there is no window, @start is ~0. */
+long tce_create(struct tce_client *client, u32 shift, u64 size, u32 levels,
+		u64 *start)
+{
+	struct vfio_iommu_spapr_tce_create arg = {
+		.argsz = sizeof(arg), .page_shift = shift, .window_size = size,
+		.levels = levels, .start_addr = ~0ULL,
+	};
+	long rc = tce_ioctl(client, VFIO_IOMMU_SPAPR_TCE_CREATE, &arg,
+			    sizeof(arg));
+
+	*start = arg.start_addr;
+	return rc;
+}
+
+long tce_remove(struct tce_client *client, u64 start)
+{
+	struct vfio_iommu_spapr_tce_remove arg = {
+		.argsz = sizeof(arg), .start_addr = start,
+	};
+
+	return tce_ioctl(client, VFIO_IOMMU_SPAPR_TCE_REMOVE, &arg,
+			 sizeof(arg));
+}
+
+/* A MAP or UNMAP, which must touch no entries but its own */
+static long watched_ioctl(struct tce_client *client, unsigned int cmd,
+			  void *arg, size_t argsz, u64 ioba, u64 size)
+{
+	struct tce_mock *mock = client->fx->mock;
+	/* the smallest IOMMU page: more entries than that it can't be */
+	u64 entries = max(size >> 12, 1ULL);
+	long rc;
+
+	if (client->fx->busy)
+		return tce_ioctl(client, cmd, arg, argsz);
+	tce_mock_call(mock, ioba, size);
+	rc = tce_ioctl(client, cmd, arg, argsz);
+	tce_mock_called(mock, cmd == VFIO_IOMMU_MAP_DMA, rc ? 0 : entries);
+	return rc;
+}
+
+long tce_map(struct tce_client *client, u64 ioba, u64 ua, u64 size, u32 flags)
+{
+	struct vfio_iommu_type1_dma_map arg = {
+		.argsz = sizeof(arg), .flags = flags, .vaddr = ua,
+		.iova = ioba, .size = size,
+	};
+
+	return watched_ioctl(client, VFIO_IOMMU_MAP_DMA, &arg, sizeof(arg),
+			     ioba, size);
+}
+
+long tce_unmap(struct tce_client *client, u64 ioba, u64 size)
+{
+	struct vfio_iommu_type1_dma_unmap arg = {
+		.argsz = sizeof(arg), .iova = ioba, .size = size,
+	};
+
+	return watched_ioctl(client, VFIO_IOMMU_UNMAP_DMA, &arg, sizeof(arg),
+			     ioba, size);
+}
+
+#define TRIES	4
+
+/*
+ * Make the first allocation of a call fail, then the second, and so on until none fails. Each
+ * call, @what, is made to a new container, for which @setup was done.
+ */
+void tce_fail_allocations(struct tce_fixture *fx, bool v2,
+			  void (*setup)(struct tce_client *client),
+			  long (*what)(struct tce_client *client))
+{
+	unsigned int nth, try, failed = 1;
+
+	for (nth = 1; failed; nth++) {
+		failed = 0;
+		/* where a slab had to grow, the next allocation has another number */
+		for (try = 0; try < TRIES; try++) {
+			struct tce_client *client = tce_open(fx, v2);
+
+			setup(client);
+			tce_fault_arm(fx->mock, TCE_FAULT_ALLOC, nth, 0);
+			what(client);
+			failed += tce_fault_disarm(fx->mock);
+			tce_close(client);
+		}
+	}
+}
+
+static struct iommu_table *table_of(struct tce_fixture *fx,
+				    struct tce_mock_group *grp, int num)
+{
+	KUNIT_ASSERT_NOT_NULL(fx->test, grp->tg.tables[num]);
+	return grp->tg.tables[num];
+}
+
+static enum dma_data_direction dir_of(u32 flags)
+{
+	switch (flags) {
+	case TCE_R:
+		return DMA_TO_DEVICE;
+	case TCE_W:
+		return DMA_FROM_DEVICE;
+	default:
+		return DMA_BIDIRECTIONAL;
+	}
+}
+
+/* Expect that the device reaches memory. Only the first difference is reported. */
+void tce_expect_mapped(struct tce_fixture *fx, struct tce_mock_group *grp,
+		       int num, u64 ioba, unsigned long ua, u64 size,
+		       u32 flags)
+{
+	struct iommu_table *tbl = table_of(fx, grp, num);
+	unsigned long shift = tbl->it_page_shift;
+	u64 at;
+
+	for (at = 0; at < size; at += SZ_4K) {
+		unsigned long hpa;
+		enum dma_data_direction dir =
+			tce_mock_entry(tbl, (ioba + at) >> shift, &hpa);
+		u64 found;
+
+		if (dir != dir_of(flags)) {
+			KUNIT_FAIL(fx->test, "%llx: the direction is %d, not %d",
+				   ioba + at, dir, dir_of(flags));
+			return;
+		}
+		hpa += (ioba + at) & ((1UL << shift) - 1);
+		found = *(u64 *)__va(hpa);
+		if (found != (TCE_STAMP | (ua + at))) {
+			KUNIT_FAIL(fx->test, "%llx: the device finds %llx, not %llx",
+				   ioba + at, found, TCE_STAMP | (ua + at));
+			return;
+		}
+	}
+}
+
+/* Expect that the device reaches nothing. Only the first difference is reported. */
+void tce_expect_empty(struct tce_fixture *fx, struct tce_mock_group *grp,
+		      int num, u64 ioba, u64 size)
+{
+	struct iommu_table *tbl = table_of(fx, grp, num);
+	unsigned long shift = tbl->it_page_shift;
+	u64 at;
+
+	for (at = 0; at < size; at += 1UL << shift) {
+		unsigned long hpa, entry = (ioba + at) >> shift;
+
+		if (tce_mock_entry(tbl, entry, &hpa) != DMA_NONE) {
+			KUNIT_FAIL(fx->test, "%llx: the device reaches %lx",
+				   ioba + at, hpa);
+			return;
+		}
+		if (tce_mock_cell(tbl, entry)) {
+			KUNIT_FAIL(fx->test, "%llx: the cell still has %llx",
+				   ioba + at, tce_mock_cell(tbl, entry));
+			return;
+		}
+	}
+}
+
+/* Expect that one kill was enough. */
+void tce_expect_kill(struct tce_fixture *fx, struct tce_mock_group *grp,
+		     int num, unsigned long kills, u64 ioba, u64 size)
+{
+	unsigned long shift = table_of(fx, grp, num)->it_page_shift;
+
+	KUNIT_EXPECT_EQ(fx->test, fx->mock->kills - kills, 1);
+	KUNIT_EXPECT_EQ(fx->test, fx->mock->kill_first, ioba >> shift);
+	KUNIT_EXPECT_EQ(fx->test, fx->mock->kill_n, size >> shift);
+}
+
+/* Expect that the tracepoint says why a call failed. */
+void tce_expect_told(struct tce_fixture *fx, unsigned int refusals, long rc)
+{
+	unsigned int nth = tce_quiet_begin();
+
+	if (rc < 0 && rc != -EINTR)
+		KUNIT_EXPECT_NE_MSG(fx->test, fx->mock->refusals, refusals,
+				    "result %ld", rc);
+	tce_quiet_end(nth);
+}
+
+/* Expect a reason for the last refusal. */
+void tce_expect_why(struct tce_fixture *fx, const char *reason)
+{
+	KUNIT_EXPECT_STREQ(fx->test, fx->mock->refused.reason ?: "none", reason);
+}
+
+/* Has a check failed in this case? Return: true if it has. */
+bool tce_met(const struct tce_mock *mock, const char *reason)
+{
+	int i;
+
+	for (i = 0; i < TCE_REASONS_KEPT && mock->met[i]; i++)
+		if (!strcmp(mock->met[i], reason))
+			return true;
+	return false;
+}
+
+/* What must be the same after a call that fails */
+void tce_get_state(struct tce_fixture *fx, struct tce_state *state)
+{
+	tce_unpinned(fx);
+	tce_mock_snapshot(fx->mock, &state->snap);
+	state->pins = tce_mock_pins(fx->mock);
+	state->locked = fx->mm->locked_vm;
+	state->counted = fx->mock->counted;
+}
+
+/* ... is the same. */
+void tce_expect_state(struct tce_fixture *fx, const struct tce_state *before,
+		      const char *what)
+{
+	struct tce_state now;
+
+	tce_get_state(fx, &now);
+	KUNIT_EXPECT_EQ_MSG(fx->test, now.snap.n, before->snap.n, "%s: live entries", what);
+	KUNIT_EXPECT_EQ_MSG(fx->test, now.snap.sum, before->snap.sum,
+			    "%s: what the devices reach", what);
+	KUNIT_EXPECT_EQ_MSG(fx->test, now.snap.tables, before->snap.tables, "%s: tables", what);
+	KUNIT_EXPECT_EQ_MSG(fx->test, now.pins, before->pins, "%s: pins", what);
+	KUNIT_EXPECT_EQ_MSG(fx->test, now.locked, before->locked, "%s: locked_vm", what);
+	KUNIT_EXPECT_EQ_MSG(fx->test, now.counted, before->counted,
+			    "%s: mappings of regions", what);
 }

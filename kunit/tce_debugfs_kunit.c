@@ -14,12 +14,7 @@
 
 #define STATE_SIZE	SZ_64K
 
-/**
- * struct reader - somebody who reads the state
- * @m: of seq_file
- * @look: how far he is
- * @pos: the number of the record
- */
+/* Somebody who reads the state */
 struct reader {
 	struct seq_file m;
 	struct tce_look look;
@@ -228,8 +223,8 @@ static void with_kvm(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, SZ_4K, TCE_R), 0);
 	text = state(test);
 	expect_line(test, text,
-		    "window container=%lu number=0 start=0x0 size=%u page_shift=12 levels=1 mapped=2 unmarked=1 charged=%u kvm=1\n",
-		    number(s.client), SZ_64M, SZ_128K);
+		    "window container=%lu number=0 start=0x0 size=%u page_shift=12 levels=1 mapped=2 unmarked=1 charged=%lu kvm=1\n",
+		    number(s.client), SZ_1M, PAGE_SIZE);
 	expect_line(test, text,
 		    "region process=%lu ua=0x%lx size=%u page_shift=%u listed=1 mapped=? written=0 containers=%lu\n",
 		    process_of(s.client)->id, s.ua, KVM_MEMORY, PAGE_SHIFT,

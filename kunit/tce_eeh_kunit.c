@@ -36,13 +36,7 @@ static long eeh_op(struct tce_client *client, u32 number)
 	return eeh(client, &op);
 }
 
-/**
- * struct eeh_call - an operation, and the call that it becomes
- * @name: of the parameter
- * @op: the operation
- * @what: the function of the kernel; NULL if there is no such operation
- * @arg: its first argument
- */
+/* An operation, and the call that it becomes */
 struct eeh_call {
 	const char *name;
 	u32 op;
@@ -90,18 +84,12 @@ static void operation(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, grp->eeh.args[0], call->arg);
 		if (!strcmp(call->what, "reset"))
 			KUNIT_EXPECT_EQ(test, grp->eeh.args[1], true);
+		/* only GET_STATE has a positive result */
+		for (grp->eeh_rc = VFIO_EEH_PE_STATE_NORMAL;
+		     grp->eeh_rc <= VFIO_EEH_PE_STATE_UNAVAIL; grp->eeh_rc++)
+			KUNIT_EXPECT_EQ(test, eeh_op(client, call->op),
+					call->op == VFIO_EEH_PE_GET_STATE ? grp->eeh_rc : 0);
 	}
-}
-
-/* The short form is enough for all but INJECT_ERR. */
-static void short_argument(struct kunit *test)
-{
-	const struct eeh_call *call = test->param_value;
-	struct vfio_eeh_pe_op op = { .argsz = 12, .op = call->op };
-	struct tce_client *client = tce_ready(test->priv, true, NULL);
-
-	KUNIT_EXPECT_EQ(test, tce_ioctl(client, VFIO_EEH_PE_OP, &op, 12),
-			call->what ? 0 : -EINVAL);
 }
 
 /* What the kernel's EEH code and firmware say, and what user space is told. */
@@ -142,95 +130,6 @@ static void operation_fails(struct kunit *test)
 			result->injected ?: result->to);
 }
 
-static void states(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready(fx, true, &grp);
-	int state;
-
-	for (state = VFIO_EEH_PE_STATE_NORMAL;
-	     state <= VFIO_EEH_PE_STATE_UNAVAIL; state++) {
-		grp->eeh_rc = state;
-		KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_GET_STATE),
-				state);
-	}
-}
-
-/* Only GET_STATE has a positive result. */
-static void positive_results(struct kunit *test)
-{
-	const struct eeh_call *call = test->param_value;
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready(fx, true, &grp);
-
-	if (!call->what)
-		kunit_skip(test, "no such operation");
-	grp->eeh_rc = 2;
-	KUNIT_EXPECT_EQ(test, eeh_op(client, call->op),
-			call->op == VFIO_EEH_PE_GET_STATE ? 2 : 0);
-}
-
-static void worst_state_of_two_groups(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *a, *b = tce_group(fx);
-	struct tce_client *client = tce_ready(fx, true, &a);
-
-	KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
-	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_GET_STATE), 0);
-	b->eeh_rc = VFIO_EEH_PE_STATE_STOPPED;
-	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_GET_STATE),
-			VFIO_EEH_PE_STATE_STOPPED);
-	a->eeh_rc = VFIO_EEH_PE_STATE_RESET;
-	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_GET_STATE),
-			VFIO_EEH_PE_STATE_STOPPED);
-	a->eeh_rc = VFIO_EEH_PE_STATE_UNAVAIL;
-	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_GET_STATE),
-			VFIO_EEH_PE_STATE_UNAVAIL);
-	b->eeh_rc = -ENODEV;
-	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_GET_STATE), -ENODEV);
-}
-
-static void all_groups_or_the_first_that_fails(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *a, *b = tce_group(fx);
-	struct tce_client *client = tce_ready(fx, true, &a);
-
-	KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
-	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_RESET_HOT), 0);
-	KUNIT_EXPECT_EQ(test, a->eeh.calls, 1);
-	KUNIT_EXPECT_EQ(test, b->eeh.calls, 1);
-	a->eeh_rc = -EINVAL;
-	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_RESET_HOT), -EINVAL);
-	KUNIT_EXPECT_EQ(test, a->eeh.calls, 2);
-	KUNIT_EXPECT_EQ(test, b->eeh.calls, 1);
-	a->eeh_rc = 0;
-	b->eeh_rc = -EPERM;
-	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_RESET_HOT), -EPERM);
-	KUNIT_EXPECT_EQ(test, a->eeh.calls, 3);
-	KUNIT_EXPECT_EQ(test, b->eeh.calls, 2);
-	/* the one that has left is not asked any more */
-	b->eeh_rc = 0;
-	tce_detach(client, a);
-	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_RESET_HOT), 0);
-	KUNIT_EXPECT_EQ(test, a->eeh.calls, 3);
-	KUNIT_EXPECT_EQ(test, b->eeh.calls, 3);
-}
-
-static void group_without_pe(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready(fx, true, &grp);
-
-	grp->has_no_pe = true;
-	TCE_REFUSED(fx, EEH, ENODEV, eeh_op(client, VFIO_EEH_PE_ENABLE));
-	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_GET_STATE), -ENODEV);
-}
-
 static void refusals(struct kunit *test)
 {
 	struct vfio_eeh_pe_op op = { .op = VFIO_EEH_PE_INJECT_ERR, .err.type = 2 };
@@ -245,6 +144,9 @@ static void refusals(struct kunit *test)
 	TCE_REFUSED(fx, EEH, EPERM, eeh_op(client, VFIO_EEH_PE_ENABLE));
 	grp->eeh_rc = -100;
 	TCE_REFUSED(fx, EEH, EIO, eeh_op(client, VFIO_EEH_PE_ENABLE));
+	grp->has_no_pe = true;
+	TCE_REFUSED(fx, EEH, ENODEV, eeh_op(client, VFIO_EEH_PE_ENABLE));
+	TCE_REFUSED(fx, EEH, ENODEV, eeh_op(client, VFIO_EEH_PE_GET_STATE));
 }
 
 static void attached(struct tce_client *client)
@@ -253,9 +155,14 @@ static void attached(struct tce_client *client)
 			tce_attach(client, tce_group(client->fx)), 0);
 }
 
+/* An operation either gets the memory that it needs, or is not begun. */
 static long enable_pe(struct tce_client *client)
 {
-	return eeh_op(client, VFIO_EEH_PE_ENABLE);
+	struct tce_mock_group *grp = client->groups[0];
+	long rc = eeh_op(client, VFIO_EEH_PE_ENABLE);
+
+	KUNIT_EXPECT_EQ(client->fx->test, grp->eeh.calls, rc ? 0 : 1);
+	return rc;
 }
 
 static void no_memory(struct kunit *test)
@@ -268,13 +175,7 @@ static void no_memory(struct kunit *test)
 	TCE_MET(fx, EEH_THREAD);
 }
 
-/**
- * struct eeh_error - an error to inject
- * @name: of the parameter
- * @type: its type
- * @func: its function
- * @rc: expected
- */
+/* An error to inject */
 struct eeh_error {
 	const char *name;
 	u32 type;
@@ -322,54 +223,6 @@ static void inject(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, grp->eeh.args[3], 0xfedcba9876543210ULL);
 }
 
-/* An operation either gets the memory that it needs, or is not begun. */
-static void out_of_memory(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready(fx, true, &grp);
-	unsigned int nth, calls, refused = 0;
-	bool failed = true;
-	long rc;
-
-	tce_needs_faults(test);
-	for (nth = 1; failed; nth++) {
-		KUNIT_ASSERT_LT(test, nth, 20);
-		calls = grp->eeh.calls;
-		tce_fault_arm(fx->mock, TCE_FAULT_ALLOC, nth, 0);
-		rc = eeh_op(client, VFIO_EEH_PE_RESET_HOT);
-		failed = tce_fault_disarm(fx->mock);
-		KUNIT_EXPECT_EQ(test, grp->eeh.calls - calls, rc ? 0 : 1);
-		KUNIT_EXPECT_TRUE(test, failed || !rc);
-		/* copies can be made to fail, too */
-		if (rc && !(rc == -EFAULT &&
-			    IS_ENABLED(CONFIG_FAULT_INJECTION_USERCOPY)))
-			KUNIT_EXPECT_EQ_MSG(test, rc, -ENOMEM, "failure %u", nth);
-		refused += rc == -ENOMEM;
-	}
-	/* for the list of groups, and for the thread */
-	KUNIT_EXPECT_GE(test, refused, 2);
-}
-
-static void inject_needs_the_long_argument(struct kunit *test)
-{
-	struct vfio_eeh_pe_op op = { .op = VFIO_EEH_PE_INJECT_ERR };
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready(fx, true, &grp);
-	u32 argsz;
-
-	for (argsz = 0; argsz < 40; argsz++) {
-		op.argsz = argsz;
-		KUNIT_EXPECT_EQ(test, tce_ioctl(client, VFIO_EEH_PE_OP, &op,
-						sizeof(op)), -EINVAL);
-	}
-	KUNIT_EXPECT_EQ(test, grp->eeh.calls, 0);
-	op.argsz = 40;
-	KUNIT_EXPECT_EQ(test, tce_ioctl(client, VFIO_EEH_PE_OP, &op,
-					sizeof(op)), 0);
-}
-
 static void reset_hot(struct tce_thread *thread)
 {
 	thread->rc = eeh_op(&thread->view, VFIO_EEH_PE_RESET_HOT);
@@ -399,10 +252,7 @@ static void keeps_nobody(struct kunit *test)
 		b = tce_group(fx);
 		client = tce_ready(fx, true, &a);
 		KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
-		gate.skip = 0;
-		init_completion(&gate.reached);
-		init_completion(&gate.open);
-		fx->mock->eeh_gate = &gate;
+		tce_gate_close(&fx->mock->eeh_gate, &gate);
 		tce_thread_start(&thread, client, reset_hot);
 		wait_for_completion(&gate.reached);
 		/* the argument of another call has room of its own */
@@ -428,11 +278,9 @@ static void waits_for_its_turn(struct kunit *test)
 	struct tce_thread first, second;
 	struct tce_mock_group *grp;
 	struct tce_client *client = tce_ready(fx, true, &grp);
-	struct tce_gate gate = {};
+	struct tce_gate gate;
 
-	init_completion(&gate.reached);
-	init_completion(&gate.open);
-	fx->mock->eeh_gate = &gate;
+	tce_gate_close(&fx->mock->eeh_gate, &gate);
 	tce_thread_start(&first, client, reset_hot);
 	wait_for_completion(&gate.reached);
 	tce_thread_start(&second, client, reset_hot);
@@ -456,15 +304,13 @@ static void holds_a_device(struct kunit *test)
 	struct tce_mock_group *grp;
 	struct tce_client *client = tce_ready(fx, true, &grp);
 	struct tce_thread thread;
-	struct tce_gate gate = {};
+	struct tce_gate gate;
 	unsigned int refs;
 
 	KUNIT_ASSERT_FALSE(test, IS_ERR(dev));
 	KUNIT_EXPECT_EQ(test, iommu_group_add_device(grp->group, dev), 0);
 	refs = kref_read(&dev->kobj.kref);
-	init_completion(&gate.reached);
-	init_completion(&gate.open);
-	fx->mock->eeh_gate = &gate;
+	tce_gate_close(&fx->mock->eeh_gate, &gate);
 	tce_thread_start(&thread, client, reset_hot);
 	wait_for_completion(&gate.reached);
 	KUNIT_EXPECT_EQ(test, kref_read(&dev->kobj.kref), refs + 1);
@@ -486,11 +332,9 @@ static void killed(struct kunit *test)
 	struct tce_mock_group *grp;
 	struct tce_client *client = tce_ready(fx, true, &grp);
 	struct tce_thread thread;
-	struct tce_gate gate = {};
+	struct tce_gate gate;
 
-	init_completion(&gate.reached);
-	init_completion(&gate.open);
-	fx->mock->eeh_gate = &gate;
+	tce_gate_close(&fx->mock->eeh_gate, &gate);
 	tce_thread_start(&thread, client, reset_when_killed);
 	tce_thread_join(&thread);
 	KUNIT_EXPECT_EQ(test, thread.rc, -EINTR);
@@ -596,18 +440,10 @@ static void resets_wait_for_unplugging(struct kunit *test)
 
 static struct kunit_case tce_eeh_cases[] = {
 	KUNIT_CASE_PARAM(operation, call_gen_params),
-	KUNIT_CASE_PARAM(short_argument, call_gen_params),
 	KUNIT_CASE_PARAM(operation_fails, result_gen_params),
-	KUNIT_CASE(states),
-	KUNIT_CASE_PARAM(positive_results, call_gen_params),
-	KUNIT_CASE(worst_state_of_two_groups),
-	KUNIT_CASE(all_groups_or_the_first_that_fails),
-	KUNIT_CASE(group_without_pe),
 	KUNIT_CASE(refusals),
 	KUNIT_CASE(no_memory),
 	KUNIT_CASE_PARAM(inject, injected_gen_params),
-	KUNIT_CASE(out_of_memory),
-	KUNIT_CASE(inject_needs_the_long_argument),
 	KUNIT_CASE(keeps_nobody),
 	KUNIT_CASE(waits_for_its_turn),
 	KUNIT_CASE(holds_a_device),

@@ -49,6 +49,7 @@ struct failure_op {
  * @other: another group
  * @a: memory
  * @b: other memory of the same size
+ * @window: its size
  * @start: of the window that is created or removed
  * @registered: both pieces of memory are
  */
@@ -61,6 +62,7 @@ struct failure {
 	struct tce_mock_group *other;
 	unsigned long a;
 	unsigned long b;
+	u64 window;
 	u64 start;
 	bool registered;
 };

@@ -73,7 +73,7 @@ static void clear_fails(struct kunit *test, bool for_good)
 			KUNIT_EXPECT_EQ(test, rc, -EIO);
 			KUNIT_EXPECT_EQ(test, f.op->run(&f), 0);
 			tce_expect_empty(f.fx, f.grp, 0, 0,
-					 f.op->run == failure_unmap ? SZ_4M : SZ_4K);
+					 f.op->run == failure_unmap ? SZ_2M : SZ_4K);
 		} else {
 			KUNIT_EXPECT_EQ(test, rc, 0);
 		}

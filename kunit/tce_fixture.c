@@ -74,10 +74,7 @@ static unsigned long locked_vm_settled(struct tce_fixture *fx,
 	return READ_ONCE(fx->mm->locked_vm);
 }
 
-/**
- * tce_settled() - check that the last call left nothing undone
- * @fx: the process
- */
+/* Check that the last call left nothing undone. */
 void tce_settled(struct tce_fixture *fx)
 {
 	struct tce_mock *mock = fx->mock;
@@ -95,11 +92,9 @@ void tce_settled(struct tce_fixture *fx)
 			   tce_mock_stale(mock));
 }
 
-/**
- * tce_unpinned() - wait for the kernel to unpin what it unpins later
- * @fx: the process
- *
- * Regions of its list live for a grace period more.
+/*
+ * Wait for the kernel to unpin what it unpins later. Regions of its list live for a grace
+ * period more.
  */
 void tce_unpinned(struct tce_fixture *fx)
 {
@@ -108,10 +103,7 @@ void tce_unpinned(struct tce_fixture *fx)
 	fx->mock->unlisted = false;
 }
 
-/**
- * tce_expect_balance() - check that nothing is pinned or charged
- * @fx: the process, which has closed or unregistered everything
- */
+/* Check that nothing is pinned or charged. */
 void tce_expect_balance(struct tce_fixture *fx)
 {
 	tce_unpinned(fx);
@@ -126,33 +118,20 @@ void tce_expect_balance(struct tce_fixture *fx)
 			fx->foll_pins + fx->filled);
 }
 
-/**
- * tce_charged() - what the driver has charged the process with
- * @fx: the process
- *
- * Return: that, in CPU pages.
- */
+/* What the driver has charged the process with. Return: that, in CPU pages. */
 unsigned long tce_charged(struct tce_fixture *fx)
 {
 	return fx->mm->locked_vm - fx->locked_vm;
 }
 
-/**
- * tce_needs_faults() - skip the case if this kernel can't make allocations fail
- * @test: the case
- */
+/* Skip the case if this kernel can't make allocations fail. */
 void tce_needs_faults(struct kunit *test)
 {
 	if (!tce_fault_can_alloc())
 		kunit_skip(test, "this kernel can't make allocations fail");
 }
 
-/**
- * tce_fixture_init() - the .init of all suites
- * @test: the case
- *
- * Return: 0 or an errno.
- */
+/* The .init of all suites. Return: 0 or an errno. */
 int tce_fixture_init(struct kunit *test)
 {
 	struct tce_fixture *fx;
@@ -190,12 +169,7 @@ int tce_fixture_init(struct kunit *test)
 	return 0;
 }
 
-/**
- * tce_fixture_exit() - the .exit of all suites
- * @test: the case
- *
- * Runs in another thread, even if the case was given up half-way.
- */
+/* The .exit of all suites. Runs in another thread, even if the case was given up half-way. */
 void tce_fixture_exit(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;

@@ -38,6 +38,14 @@ kunit_test_suite(suite##_suite)
 
 struct tce_client;
 
+/* What a call that fails does not change */
+struct tce_state {
+	struct tce_snapshot snap;
+	unsigned long pins;
+	unsigned long locked;
+	long counted;
+};
+
 /**
  * struct tce_fixture - a process that uses VFIO
  * @test: the case
@@ -120,6 +128,9 @@ void tce_needs_faults(struct kunit *test);
 void tce_settled(struct tce_fixture *fx);
 void tce_unpinned(struct tce_fixture *fx);
 void tce_expect_balance(struct tce_fixture *fx);
+void tce_get_state(struct tce_fixture *fx, struct tce_state *state);
+void tce_expect_state(struct tce_fixture *fx, const struct tce_state *before,
+		      const char *what);
 unsigned long tce_charged(struct tce_fixture *fx);
 
 unsigned long tce_memory(struct tce_fixture *fx, enum tce_mem_kind kind,
@@ -137,10 +148,11 @@ void tce_detach(struct tce_client *client, struct tce_mock_group *grp);
 struct tce_client *tce_ready(struct tce_fixture *fx, bool v2,
 			     struct tce_mock_group **pgrp);
 unsigned long tce_fill_list(struct tce_fixture *fx);
-void tce_empty_list(struct tce_fixture *fx);
 struct tce_client *tce_ready_window(struct tce_fixture *fx, u32 shift,
 				    u64 size, u32 levels,
 				    struct tce_mock_group **pgrp);
+struct tce_client *tce_ready_for(struct tce_fixture *fx, bool v2, unsigned long ua,
+				 unsigned long size, struct tce_mock_group **pgrp);
 struct tce_client *tce_two_windows(struct kunit *test,
 				   struct tce_mock_group **pgrp,
 				   unsigned long *ua);
@@ -176,13 +188,16 @@ void tce_expect_told(struct tce_fixture *fx, unsigned int refusals, long rc);
 void tce_expect_why(struct tce_fixture *fx, const char *reason);
 bool tce_met(const struct tce_mock *mock, const char *reason);
 
-/* Expect that a call is refused, by the check @name. */
+/* Expect that a call is refused, by the check @name, and changes nothing. */
 #define TCE_REFUSED(fx, name, errno, call) do {				\
 	struct tce_fixture *_fx = fx;					\
+	struct tce_state _before;					\
 									\
+	tce_get_state(_fx, &_before);					\
 	_fx->mock->refused.reason = NULL;				\
 	KUNIT_EXPECT_EQ(_fx->test, call, -(errno));			\
 	tce_expect_why(_fx, #name);					\
+	tce_expect_state(_fx, &_before, #name);				\
 } while (0)
 
 /* Expect that some call of the case was refused by the check @name. */
@@ -205,10 +220,40 @@ void tce_do_as_other(struct tce_fixture *fx, bool has_mm,
 		     void (*what)(struct tce_fixture *fx, void *arg),
 		     void *arg);
 
+#define TCE_SHARED_SIZE	SZ_256K
+
+/* Memory of TCE_SHARED_SIZE bytes that the threads of a case share, and a page */
+extern unsigned long tce_shared;
+extern unsigned long tce_spare;
+
+struct tce_client *tce_share(struct kunit *test, bool v2,
+			     struct tce_mock_group **pgrp);
+
+/* A call, about the shared memory from @from on, or about the spare page */
+struct tce_op {
+	enum {
+		TCE_MAP, TCE_UNMAP, TCE_REGISTER, TCE_UNREGISTER, TCE_CREATE, TCE_REMOVE,
+		TCE_ENABLE, TCE_DISABLE,
+	} call;
+	u64 ioba;
+	u64 size;
+	u32 flags;
+	unsigned long from;
+	bool spare;
+	bool killed;
+};
+
+extern const struct tce_op tce_map_shared;
+extern const struct tce_op tce_map_first;
+extern const struct tce_op tce_register_spare;
+
+long tce_op_do(struct tce_client *client, const struct tce_op *op);
+
 /**
  * struct tce_thread - another thread of the process
  * @view: the container, with room for this thread's own arguments
  * @what: what it does
+ * @op: or the call that it makes
  * @task: the thread
  * @done: completed when it has done it
  * @rc: what it has to say
@@ -216,6 +261,7 @@ void tce_do_as_other(struct tce_fixture *fx, bool has_mm,
 struct tce_thread {
 	struct tce_client view;
 	void (*what)(struct tce_thread *thread);
+	const struct tce_op *op;
 	struct task_struct *task;
 	struct completion done;
 	long rc;
@@ -223,6 +269,10 @@ struct tce_thread {
 
 void tce_thread_start(struct tce_thread *thread, struct tce_client *client,
 		      void (*what)(struct tce_thread *thread));
+void tce_thread_op(struct tce_thread *thread, struct tce_client *client,
+		   const struct tce_op *op);
+bool tce_thread_is_done(struct tce_thread *thread);
 void tce_thread_join(struct tce_thread *thread);
+void tce_gate_close(struct tce_gate **where, struct tce_gate *gate);
 
 #endif /* TCE_KUNIT_FIXTURE_H */

@@ -18,7 +18,7 @@ void kvm_set_up(struct kunit *test, struct kvm_setup *s, bool v2)
 	s->between = NULL;
 	s->ua = tce_plain(fx, KVM_MEMORY);
 	if (v2) {
-		s->client = tce_ready_window(fx, 12, SZ_64M, 1, &s->grp);
+		s->client = tce_ready_window(fx, 12, SZ_1M, 1, &s->grp);
 		KUNIT_ASSERT_EQ(test, tce_register(s->client, s->ua, KVM_MEMORY),
 				0);
 	} else {
@@ -33,6 +33,25 @@ static void kvm_step(struct kvm_setup *s)
 {
 	if (s->between && !s->steps--)
 		s->between(s);
+}
+
+static void kvm_visit(void *data)
+{
+	kvm_step(data);
+}
+
+/* KVM may be preempted in the middle of an exchange as well, before we count down. */
+static void kvm_xchg(struct kvm_setup *s, unsigned long entry, unsigned long *hpa,
+		     enum dma_data_direction *dir)
+{
+	struct tce_visit visit = { .skip = 1, .call = kvm_visit, .data = s };
+	struct tce_mock *mock = tce_mock_current();
+
+	if (s->between)
+		mock->visit = &visit;
+	iommu_tce_xchg_no_kill(current->mm, s->tbl, entry, hpa, dir);
+	if (mock->visit == &visit)
+		mock->visit = NULL;
 }
 
 /* kvmppc_tce_iommu_mapped_dec(). Return: false for H_TOO_HARD */
@@ -70,7 +89,7 @@ static bool kvm_do_map(struct kvm_setup *s, unsigned long entry, unsigned long u
 	    mm_iommu_mapped_inc(mem))
 		return false;
 	kvm_step(s);
-	iommu_tce_xchg_no_kill(current->mm, s->tbl, entry, &hpa, &dir);
+	kvm_xchg(s, entry, &hpa, &dir);
 	kvm_step(s);
 	if (dir != DMA_NONE)
 		kvm_uncount(s, entry);
@@ -85,14 +104,14 @@ static bool kvm_do_unmap(struct kvm_setup *s, unsigned long entry)
 	enum dma_data_direction dir = DMA_NONE;
 	unsigned long hpa = 0;
 
-	iommu_tce_xchg_no_kill(current->mm, s->tbl, entry, &hpa, &dir);
+	kvm_xchg(s, entry, &hpa, &dir);
 	if (dir == DMA_NONE)
 		return true;
 	kvm_step(s);
 	if (kvm_uncount(s, entry))
 		return true;
 	kvm_step(s);
-	iommu_tce_xchg_no_kill(current->mm, s->tbl, entry, &hpa, &dir);
+	kvm_xchg(s, entry, &hpa, &dir);
 	return false;
 }
 
@@ -103,7 +122,7 @@ static void kvm_drop(struct kvm_setup *s, unsigned long entry)
 	unsigned long hpa = 0;
 
 	kvm_step(s);
-	iommu_tce_xchg_no_kill(current->mm, s->tbl, entry, &hpa, &dir);
+	kvm_xchg(s, entry, &hpa, &dir);
 }
 
 /* H_PUT_TCE of a page of the guest's, or of nothing if @ua is 0. Return: KVM could do it. */
@@ -118,6 +137,28 @@ bool kvm_put(struct kvm_setup *s, unsigned long entry, unsigned long ua)
 	if (!done)
 		kvm_drop(s, entry);
 	return done;
+}
+
+static void unmap_between(struct kvm_setup *s)
+{
+	s->between = NULL;
+	KUNIT_EXPECT_EQ(s->client->fx->test, tce_unmap(s->client, 0, SZ_4K), 0);
+}
+
+/*
+ * An UNMAP comes after KVM has put a page into entry 0, and before the cell says so: the page
+ * stays counted.
+ */
+void kvm_put_and_lose(struct kunit *test, struct kvm_setup *s)
+{
+	struct tce_fixture *fx = test->priv;
+
+	s->between = unmap_between;
+	s->steps = 3;
+	KUNIT_EXPECT_TRUE(test, kvm_put(s, 0, s->ua));
+	KUNIT_EXPECT_NULL(test, s->between);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, fx->mock->counted, 1);
 }
 
 /* H_STUFF_TCE of one entry. Return: KVM could do it. */

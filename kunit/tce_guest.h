@@ -13,7 +13,7 @@
 
 #include "tce_fixture.h"
 
-#define KVM_MEMORY	SZ_256K
+#define KVM_MEMORY	SZ_64K
 
 /**
  * struct kvm_setup - a container that KVM shares a table with
@@ -37,6 +37,7 @@ struct kvm_setup {
 
 void kvm_set_up(struct kunit *test, struct kvm_setup *s, bool v2);
 bool kvm_put(struct kvm_setup *s, unsigned long entry, unsigned long ua);
+void kvm_put_and_lose(struct kunit *test, struct kvm_setup *s);
 bool kvm_clear(struct kvm_setup *s, unsigned long entry);
 void kvm_expect_free(struct kunit *test, struct kvm_setup *s);
 int kvm_module_users(void);

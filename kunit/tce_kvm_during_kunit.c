@@ -13,7 +13,7 @@
 enum content { EMPTY, MAPPED, PUT, PUT_SAME, BEFORE_STATES };
 
 /* What a vCPU does to it */
-enum vcpu { PUTS, PUTS_ANOTHER, PUTS_NOTHING, CLEARS, GUESTS, NO_GUEST = GUESTS };
+enum vcpu { PUTS, PUTS_OTHER, CLEARS, GUESTS, NO_GUEST = GUESTS };
 
 /* What user space does to it */
 enum mapper { MAPS, MAPS_TWO, UNMAPS, UNMAPS_TWO, UNMAPS_AND_MAPS, MAPS_AND_UNMAPS,
@@ -26,16 +26,19 @@ enum mapper { MAPS, MAPS_TWO, UNMAPS, UNMAPS_TWO, UNMAPS_AND_MAPS, MAPS_AND_UNMA
 /**
  * struct race - an entry, and all who change it
  * @s: the container and KVM; &kvm_setup.ua is what MAP maps
- * @its: what KVM puts there
+ * @later: the second vCPU comes after the first one
+ * @its: what KVM puts there, but for PUTS_OTHER, which is of the other region
  * @before: what it holds at first
  * @guest: what the first vCPU does
  * @second: what the second one does
- * @early: and whether it does so before user space does something
+ * @early: whether the second one comes before user space, or before its exchange, and not
+ *	after it
  * @user: what user space does
  * @step: at which step of the first vCPU, or of user space
  */
 struct race {
 	struct kvm_setup s;
+	struct tce_visit later;
 	unsigned long its;
 	enum content before;
 	enum vcpu guest;
@@ -51,11 +54,8 @@ static void guest_does(struct race *race, enum vcpu guest)
 	case PUTS:
 		kvm_put(&race->s, 0, race->its);
 		break;
-	case PUTS_ANOTHER:
-		kvm_put(&race->s, 0, race->its + SZ_4K);
-		break;
-	case PUTS_NOTHING:
-		kvm_put(&race->s, 0, 0);
+	case PUTS_OTHER:
+		kvm_put(&race->s, 0, race->s.ua);
 		break;
 	case CLEARS:
 		kvm_clear(&race->s, 0);
@@ -119,11 +119,23 @@ static void both_do(struct kvm_setup *s)
 		guest_does(race, race->second);
 }
 
+static void second_visits(void *data)
+{
+	struct race *race = data;
+
+	guest_does(race, race->second);
+}
+
 static void guest_visits(void *data)
 {
 	struct race *race = data;
 
 	guest_does(race, race->guest);
+	race->later = (struct tce_visit) { .call = second_visits, .data = race };
+	if (race->early)
+		second_visits(race);
+	else
+		tce_mock_current()->visit = &race->later;
 }
 
 /* What @entry reaches is memory from @ua on. */
@@ -204,25 +216,25 @@ static bool race_end(struct kunit *test, struct race *race, bool raced)
 	struct tce_fixture *fx = test->priv;
 	struct mm_iommu_table_group_mem_t *mem;
 	struct kvm_setup *s = &race->s;
+	int i, when = (race->step + race->before + race->second + race->early) % 3;
 	bool good = true;
-	int i, n;
 
 	/* at once, or when KVM and user space have gone on */
-	if (race->step % 3 == 0)
+	if (when == 0)
 		good = all_held(race);
 	guest_does(race, race->user % 2 ? CLEARS : PUTS);
-	if (race->step % 3 == 1)
+	if (when == 1)
 		good = all_held(race);
 	user_unmaps(race, 1);
-	if (race->step % 3 == 2)
+	if (when == 2)
 		good = all_held(race);
 	KUNIT_EXPECT_EQ(test, tce_unmap(s->client, 0, SZ_64K), 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 	if (!raced)
 		KUNIT_EXPECT_EQ(test, fx->mock->counted, 0);
-	for (n = 0; n < 2; n++) {
-		mem = mm_iommu_lookup(current->mm, n ? s->ua : race->its, SZ_4K);
-		for (i = 0; mem && i < 4; i++)
+	for (i = 0; i < 8; i++) {
+		mem = mm_iommu_lookup(current->mm, i % 2 ? race->its : s->ua, SZ_4K);
+		if (mem)
 			mm_iommu_mapped_dec(mem);
 	}
 	fx->mock->counted = 0;
@@ -239,7 +251,7 @@ static bool race_end(struct kunit *test, struct race *race, bool raced)
 }
 
 /* Race number @n of all, but for the step. Return: false if there are no more. */
-static bool race_pick(struct race *race, unsigned int n, bool second)
+static bool race_pick(struct race *race, unsigned int n)
 {
 	race->user = n % USERS;
 	n /= USERS;
@@ -247,19 +259,19 @@ static bool race_pick(struct race *race, unsigned int n, bool second)
 	n /= GUESTS;
 	race->before = n % BEFORE_STATES;
 	n /= BEFORE_STATES;
-	race->early = n % 2;
-	race->second = !second ? NO_GUEST : n / 2 ? CLEARS : PUTS_ANOTHER;
-	return n / 2 < 1 + second && (second || !race->early);
+	race->early = n > GUESTS;
+	race->second = race->early ? PUTS_OTHER : n;
+	return n <= GUESTS + 1;
 }
 
 /* A vCPU is preempted at each step, and the others do what they do. */
-static void guest_is_preempted(struct kunit *test, bool second)
+static void guest_is_preempted(struct kunit *test)
 {
 	struct race race = {};
 	bool raced, good;
 	unsigned int n;
 
-	for (n = 0, good = true; good && race_pick(&race, n, second); n++) {
+	for (n = 0, good = true; good && race_pick(&race, n); n++) {
 		race.step = 0;
 		do {
 			race_begin(test, &race);
@@ -277,34 +289,23 @@ static void guest_is_preempted(struct kunit *test, bool second)
 	tce_expect_balance(test->priv);
 }
 
-static void one_vcpu(struct kunit *test)
-{
-	guest_is_preempted(test, false);
-}
-
-static void two_vcpus(struct kunit *test)
-{
-	guest_is_preempted(test, true);
-}
-
 /* A vCPU comes before and after each exchange of user space. */
 static void user_is_visited(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct race race = {};
+	struct tce_visit visit = { .call = guest_visits, .data = &race };
 	bool good, raced;
 	unsigned int n;
 
-	for (n = 0, good = true; good && race_pick(&race, n, false); n++) {
+	for (n = 0, good = true; good && race_pick(&race, n); n++) {
 		race.step = 0;
 		do {
 			race_begin(test, &race);
-			fx->mock->visit = &(struct tce_visit) {
-				.skip = race.step / 2, .after = race.step % 2,
-				.call = guest_visits, .data = &race,
-			};
+			visit.skip = race.step;
+			fx->mock->visit = &visit;
 			user_does(&race);
-			raced = !fx->mock->visit;
+			raced = fx->mock->visit != &visit;
 			fx->mock->visit = NULL;
 			race.step++;
 			good = race_end(test, &race, raced);
@@ -313,13 +314,6 @@ static void user_is_visited(struct kunit *test)
 	if (race.s.client)
 		tce_close(race.s.client);
 	tce_expect_balance(fx);
-}
-
-/* An UNMAP comes after KVM has put a page there, and before the cell says so. */
-static void unmap_between(struct kvm_setup *s)
-{
-	s->between = NULL;
-	KUNIT_EXPECT_EQ(s->client->fx->test, tce_unmap(s->client, 0, SZ_4K), 0);
 }
 
 /*
@@ -334,12 +328,7 @@ static void leftovers_go_beside_v1(struct kunit *test)
 	struct kvm_setup s;
 
 	kvm_set_up(test, &s, true);
-	s.between = unmap_between;
-	s.steps = 2;
-	KUNIT_EXPECT_TRUE(test, kvm_put(&s, 0, s.ua));
-	KUNIT_EXPECT_NULL(test, s.between);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-	KUNIT_EXPECT_EQ(test, fx->mock->counted, 1);
+	kvm_put_and_lose(test, &s);
 	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, s.ua, KVM_MEMORY), -EBUSY);
 	tce_close(s.client);
 	tce_settled(fx);
@@ -378,8 +367,7 @@ static void put_back_after_a_run(struct kunit *test)
 }
 
 static struct kunit_case tce_kvm_during_cases[] = {
-	KUNIT_CASE(one_vcpu),
-	KUNIT_CASE(two_vcpus),
+	KUNIT_CASE(guest_is_preempted),
 	KUNIT_CASE(user_is_visited),
 	KUNIT_CASE(leftovers_go_beside_v1),
 	KUNIT_CASE(put_back_after_a_run),

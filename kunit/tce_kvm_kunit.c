@@ -10,34 +10,14 @@
 #include "../tce_trace.h"
 #include "tce_guest.h"
 
-/**
- * struct removed - what is told of a window that goes
- * @windows: how many there were
- * @ours: entries that MAP has written
- * @others: entries that KVM may have written
- */
+/* What is told of a window that goes */
 struct removed {
 	unsigned int windows;
 	unsigned long ours;
 	unsigned long others;
 };
 
-static void unmap_what_kvm_put(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct kvm_setup s;
-	unsigned long i;
-
-	kvm_set_up(test, &s, true);
-	for (i = 0; i < 4; i++)
-		KUNIT_ASSERT_TRUE(test, kvm_put(&s, i, s.ua + i * SZ_4K));
-	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, 4 * SZ_4K, TCE_RW);
-	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_4K), 0);
-	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_64M), 0);
-	kvm_expect_free(test, &s);
-}
-
-static void unmap_what_kvm_cleared(struct kunit *test)
+static void unmap_what_kvm_put_and_cleared(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct kvm_setup s;
@@ -46,11 +26,13 @@ static void unmap_what_kvm_cleared(struct kunit *test)
 	kvm_set_up(test, &s, true);
 	for (i = 0; i < KVM_MEMORY / SZ_4K; i++)
 		KUNIT_ASSERT_TRUE(test, kvm_put(&s, i, s.ua + i * SZ_4K));
+	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, KVM_MEMORY, TCE_RW);
 	for (i = 0; i < KVM_MEMORY / SZ_4K; i += 3)
 		KUNIT_EXPECT_TRUE(test, i % 2 ? kvm_clear(&s, i) :
 						kvm_put(&s, i, 0));
 	tce_expect_empty(fx, s.grp, 0, 0, SZ_4K);
-	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_4K), 0);
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_EQ(test, tce_unmap(s.client, i * SZ_4K, SZ_4K), 0);
 	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, KVM_MEMORY), 0);
 	kvm_expect_free(test, &s);
 }
@@ -128,57 +110,6 @@ static void kvm_clears_and_page_is_dirty(struct kunit *test)
 	kvm_expect_free(test, &s);
 }
 
-/* The window, the group and the container go while the guest runs. */
-static void removed_under_kvm(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct kvm_setup s;
-
-	kvm_set_up(test, &s, true);
-	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 7, s.ua));
-	KUNIT_EXPECT_EQ(test, tce_remove(s.client, 0), 0);
-	kvm_expect_free(test, &s);
-	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
-}
-
-static void detached_under_kvm(struct kunit *test)
-{
-	struct kvm_setup s;
-
-	kvm_set_up(test, &s, true);
-	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 7, s.ua));
-	tce_detach(s.client, s.grp);
-	kvm_expect_free(test, &s);
-}
-
-static void closed_under_kvm(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct kvm_setup s;
-
-	kvm_set_up(test, &s, true);
-	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 7, s.ua));
-	tce_close(s.client);
-	tce_expect_balance(fx);
-}
-
-/* KVM counts what it finds: it must find what we have registered. */
-static void kvm_finds_registered_memory(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct kvm_setup s;
-	unsigned long large;
-
-	kvm_set_up(test, &s, true);
-	large = tce_plain(fx, SZ_2M);
-	KUNIT_EXPECT_NOT_NULL(test, mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY));
-	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, large, SZ_2M));
-	KUNIT_ASSERT_EQ(test, tce_register(s.client, large, SZ_2M), 0);
-	KUNIT_EXPECT_NOT_NULL(test, mm_iommu_lookup(current->mm, large, SZ_2M));
-	KUNIT_ASSERT_EQ(test, tce_unregister(s.client, large, SZ_2M), 0);
-	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, large, SZ_2M));
-}
-
 /* What the list is too full for, KVM leaves to us. */
 static void kvm_does_not_find_all(struct kunit *test)
 {
@@ -201,26 +132,6 @@ static void kvm_does_not_find_all(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, ua, KVM_MEMORY), 0);
 }
 
-/* KVM can do nothing in a table of v1: user space is asked, and pins are ours. */
-static void kvm_leaves_v1(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct kvm_setup s;
-	unsigned long i;
-
-	kvm_set_up(test, &s, false);
-	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, KVM_MEMORY, TCE_RW), 0);
-	for (i = 0; i <= KVM_MEMORY / SZ_4K; i++) {
-		KUNIT_EXPECT_FALSE(test, kvm_put(&s, i, 0));
-		KUNIT_EXPECT_FALSE(test, kvm_clear(&s, i));
-	}
-	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, KVM_MEMORY, TCE_RW);
-	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, KVM_MEMORY), 0);
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
-	tce_close(s.client);
-	tce_expect_balance(fx);
-}
-
 /*
  * A guest's page in place of one of v1, or in an entry that is empty: KVM leaves
  * that to user space, so that it neither writes over a pin nor counts a page of
@@ -230,7 +141,7 @@ static void kvm_can_not_map_in_v1(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *owner;
-	unsigned long other;
+	unsigned long other, i;
 	struct kvm_setup s;
 	int users;
 
@@ -239,8 +150,11 @@ static void kvm_can_not_map_in_v1(struct kunit *test)
 	other = tce_plain(fx, KVM_MEMORY);
 	KUNIT_ASSERT_EQ(test, tce_register(owner, other, KVM_MEMORY), 0);
 	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, KVM_MEMORY, TCE_RW), 0);
-	KUNIT_EXPECT_FALSE(test, kvm_put(&s, 3, other));
-	KUNIT_EXPECT_FALSE(test, kvm_put(&s, SZ_1M / SZ_4K, other));
+	for (i = 0; i <= KVM_MEMORY / SZ_4K; i++) {
+		KUNIT_EXPECT_FALSE(test, kvm_put(&s, i, other));
+		KUNIT_EXPECT_FALSE(test, kvm_put(&s, i, 0));
+		KUNIT_EXPECT_FALSE(test, kvm_clear(&s, i));
+	}
 	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, KVM_MEMORY, TCE_RW);
 	KUNIT_EXPECT_EQ(test, tce_unregister(owner, other, KVM_MEMORY), 0);
 
@@ -262,31 +176,12 @@ static void kvm_finds_a_new_v1_table(struct kunit *test)
 	struct tce_client *client = tce_ready(fx, false, NULL);
 
 	fx->mock->find = true;
-	TCE_REFUSED(fx, KVM_HAS_TABLE, EBUSY, tce_unmap(client, 0, SZ_4K));
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), -EBUSY);
+	tce_expect_why(fx, "KVM_HAS_TABLE");
 	KUNIT_ASSERT_NOT_NULL(test, fx->mock->found);
 	iommu_tce_table_put(fx->mock->found);
 	fx->mock->find = false;
 	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
-}
-
-/* A region in the kernel's list is marked dirty when it goes, if a device could write. */
-static void listed_region_is_dirty(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct kvm_setup s;
-	struct page *page;
-	u32 flags;
-
-	kvm_set_up(test, &s, true);
-	page = tce_page(fx, s.ua);
-	for (flags = TCE_R; flags <= TCE_W; flags++) {
-		KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, SZ_4K, flags), 0);
-		KUNIT_ASSERT_EQ(test, tce_unmap(s.client, 0, SZ_4K), 0);
-		ClearPageDirty(page);
-		KUNIT_ASSERT_EQ(test, tce_unregister(s.client, s.ua, KVM_MEMORY), 0);
-		KUNIT_EXPECT_EQ(test, PageDirty(page), flags == TCE_W);
-		KUNIT_ASSERT_EQ(test, tce_register(s.client, s.ua, KVM_MEMORY), 0);
-	}
 }
 
 /*
@@ -304,14 +199,8 @@ static void unmap_kills(struct kvm_setup *s)
 	KUNIT_EXPECT_EQ(test, tce_mock_stale(s->client->fx->mock), 0);
 }
 
-static void visit_unmap_kills(void *data)
-{
-	unmap_kills(data);
-}
-
 static void unmap_kills_what_kvm_emptied(struct kunit *test)
 {
-	struct tce_fixture *fx = test->priv;
 	struct kvm_setup s;
 	unsigned long n;
 
@@ -319,11 +208,10 @@ static void unmap_kills_what_kvm_emptied(struct kunit *test)
 		kvm_set_up(test, &s, true);
 		s.data = &n;
 		KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
-		fx->mock->visit = &(struct tce_visit) {
-			.after = true, .call = visit_unmap_kills, .data = &s,
-		};
+		s.between = unmap_kills;
+		s.steps = 0;
 		KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 0));
-		KUNIT_EXPECT_NULL(test, fx->mock->visit);
+		KUNIT_EXPECT_NULL(test, s.between);
 		kvm_expect_free(test, &s);
 		tce_close(s.client);
 	}
@@ -370,20 +258,13 @@ static void told_what_kvm_put(struct kunit *test)
 }
 
 static struct kunit_case tce_kvm_cases[] = {
-	KUNIT_CASE(unmap_what_kvm_put),
-	KUNIT_CASE(unmap_what_kvm_cleared),
+	KUNIT_CASE(unmap_what_kvm_put_and_cleared),
 	KUNIT_CASE(unmap_kills_what_kvm_emptied),
 	KUNIT_CASE(map_over_what_kvm_put),
 	KUNIT_CASE(kvm_puts_over_what_kvm_put),
 	KUNIT_CASE(kvm_leaves_what_is_mapped),
 	KUNIT_CASE(kvm_clears_and_page_is_dirty),
-	KUNIT_CASE(removed_under_kvm),
-	KUNIT_CASE(detached_under_kvm),
-	KUNIT_CASE(closed_under_kvm),
-	KUNIT_CASE(kvm_finds_registered_memory),
-	KUNIT_CASE(listed_region_is_dirty),
 	KUNIT_CASE(kvm_does_not_find_all),
-	KUNIT_CASE(kvm_leaves_v1),
 	KUNIT_CASE(kvm_can_not_map_in_v1),
 	KUNIT_CASE(kvm_finds_a_new_v1_table),
 	KUNIT_CASE(told_what_kvm_put),

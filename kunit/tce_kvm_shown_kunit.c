@@ -25,11 +25,7 @@ static void kvm_comes_later(struct kunit *test)
 
 	s.ua = tce_plain(fx, KVM_MEMORY);
 	for (v2 = 0; v2 < 2; v2++) {
-		s.client = v2 ? tce_ready_window(fx, 12, SZ_64M, 1, &s.grp) :
-				tce_ready(fx, false, &s.grp);
-		if (v2)
-			KUNIT_ASSERT_EQ(test, tce_register(s.client, s.ua,
-							   KVM_MEMORY), 0);
+		s.client = tce_ready_for(fx, v2, s.ua, KVM_MEMORY, &s.grp);
 		KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, KVM_MEMORY,
 					      TCE_RW), 0);
 		s.tbl = s.grp->tg.tables[0];
@@ -97,28 +93,6 @@ static void kvm_looks_a_table_up(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
 }
 
-/* KVM of another process, which was given the group, has regions that we don't know. */
-static void kvm_of_another_process(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	__be64 *(*cell_of)(struct iommu_table *tbl, long index, bool alloc);
-	struct mm_struct *mm = current->mm;
-	struct kvm_setup s;
-	__be64 *cell;
-
-	kvm_set_up(test, &s, true);
-	cell_of = s.tbl->it_ops->useraddrptr;
-	KUNIT_EXPECT_NOT_NULL(test, cell_of(s.tbl, 3, true));
-	/* it is only compared; but nobody else may run without it */
-	preempt_disable();
-	current->mm = NULL;
-	cell = cell_of(s.tbl, 3, true);
-	current->mm = mm;
-	preempt_enable();
-	KUNIT_EXPECT_NULL(test, cell);
-	KUNIT_EXPECT_EQ(test, fx->mock->counted, 0);
-}
-
 /*
  * KVM has put memory of this process into a table of another container, whose
  * group it was given. If there is one, the pages are not free again.
@@ -165,17 +139,17 @@ static void kvm_has_lost_count(struct kunit *test)
  * KVM keeps a table whose window is gone. On pseries it is but a number that somebody else
  * has by now. Nothing is written there.
  */
-static void keeps_a_table(struct kunit *test, bool hcalls)
+static void kvm_keeps_a_table(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client;
 	unsigned long writes;
 	struct kvm_setup s;
-	int v2, users;
+	int i, users;
 
-	fx->mock->hcalls = hcalls;
-	for (v2 = 0; v2 < 2; v2++) {
-		kvm_set_up(test, &s, v2);
+	for (i = 0; i < 4; i++) {
+		fx->mock->hcalls = i / 2;
+		kvm_set_up(test, &s, i % 2);
 		iommu_tce_table_get(s.tbl);
 		tce_close(s.client);
 		users = kvm_module_users();
@@ -196,16 +170,6 @@ static void keeps_a_table(struct kunit *test, bool hcalls)
 		tce_close(client);
 		tce_expect_balance(fx);
 	}
-}
-
-static void kvm_keeps_a_table(struct kunit *test)
-{
-	keeps_a_table(test, false);
-}
-
-static void kvm_keeps_a_table_of_pseries(struct kunit *test)
-{
-	keeps_a_table(test, true);
 }
 
 /*
@@ -236,6 +200,7 @@ struct odd_call {
 	struct kvm_setup *s;
 	unsigned long hpa;
 	enum dma_data_direction dir;
+	__be64 *cell;
 };
 
 static void odd_xchg(struct tce_fixture *fx, void *arg)
@@ -243,12 +208,16 @@ static void odd_xchg(struct tce_fixture *fx, void *arg)
 	struct odd_call *call = arg;
 	struct iommu_table *tbl = call->s->tbl;
 
+	call->cell = tbl->it_ops->useraddrptr(tbl, 3, true);
 	KUNIT_EXPECT_EQ(fx->test,
 			tbl->it_ops->xchg_no_kill(tbl, 0, &call->hpa, &call->dir), 0);
 }
 
-/* KVM of another process takes nothing out: it would count its own memory down. */
-static void kvm_of_another_process_takes_nothing(struct kunit *test)
+/*
+ * KVM of another process, which was given the group, has regions that we don't know. It
+ * neither takes anything out, since it would count its own memory down, nor puts anything.
+ */
+static void kvm_of_another_process(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct kvm_setup s;
@@ -258,6 +227,7 @@ static void kvm_of_another_process_takes_nothing(struct kunit *test)
 	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
 	tce_do_as_other(fx, true, odd_xchg, &call);
 	KUNIT_EXPECT_EQ(test, call.dir, DMA_TO_DEVICE);
+	KUNIT_EXPECT_NULL(test, call.cell);
 	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, SZ_4K, TCE_RW);
 	KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 0));
 	kvm_expect_free(test, &s);
@@ -273,6 +243,7 @@ static void kvm_puts_a_misaligned_address(struct kunit *test)
 	kvm_set_up(test, &s, true);
 	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
 	odd_xchg(fx, &call);
+	KUNIT_EXPECT_NOT_NULL(test, call.cell);
 	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, SZ_4K, TCE_RW);
 	/* without permissions it clears the entry */
 	call.hpa = 0x10;
@@ -312,13 +283,6 @@ static void kvm_keeps_a_table_and_so_does_the_bridge(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
 }
 
-/* An UNMAP comes after KVM has put a page there, and before the cell says so. */
-static void unmap_between(struct kvm_setup *s)
-{
-	s->between = NULL;
-	KUNIT_EXPECT_EQ(s->client->fx->test, tce_unmap(s->client, 0, SZ_4K), 0);
-}
-
 /*
  * What stays counted when the container closes may be in an entry, as far as anybody knows,
  * and a bridge has a window still. The pages are kept, though they are the container's no
@@ -332,10 +296,7 @@ static void counted_under_a_bridge(struct kunit *test)
 	unsigned long i;
 
 	kvm_set_up(test, &s, true);
-	s.between = unmap_between;
-	s.steps = 2;
-	KUNIT_EXPECT_TRUE(test, kvm_put(&s, 0, s.ua));
-	KUNIT_EXPECT_EQ(test, fx->mock->counted, 1);
+	kvm_put_and_lose(test, &s);
 	tce_fault_arm_sticky(fx->mock, TCE_FAULT_UNSET, -EIO);
 	KUNIT_EXPECT_EQ(test, tce_remove(s.client, 0), -EIO);
 	tce_fault_disarm(fx->mock);
@@ -353,13 +314,11 @@ static void counted_under_a_bridge(struct kunit *test)
 static struct kunit_case tce_kvm_shown_cases[] = {
 	KUNIT_CASE(kvm_comes_later),
 	KUNIT_CASE(kvm_looks_a_table_up),
-	KUNIT_CASE(kvm_of_another_process),
 	KUNIT_CASE(kvm_maps_elsewhere),
 	KUNIT_CASE(kvm_has_lost_count),
 	KUNIT_CASE(kvm_keeps_a_table),
-	KUNIT_CASE(kvm_keeps_a_table_of_pseries),
 	KUNIT_CASE(kvm_uses_operations_of_before),
-	KUNIT_CASE(kvm_of_another_process_takes_nothing),
+	KUNIT_CASE(kvm_of_another_process),
 	KUNIT_CASE(kvm_puts_a_misaligned_address),
 	KUNIT_CASE(counted_under_a_bridge),
 	KUNIT_CASE(kvm_keeps_a_table_and_so_does_the_bridge),

@@ -10,34 +10,28 @@
 
 #include "tce_fixture.h"
 
-/* A region of hugetlb memory that does not begin with a whole huge page. */
-static void v2_region_cuts_a_huge_page(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready_window(fx, 21, SZ_64M, 1, NULL);
-	unsigned long ua;
+/* Who has the memory, and where the ordinary pages of some cases are */
+static const struct huge_param {
+	const char *name;
+	bool kvm;
+	bool behind;
+} params[] = {
+	{ "before", false, false },
+	{ "behind", false, true },
+	{ "KVM, before", true, false },
+	{ "KVM, behind", true, true },
+};
 
-	tce_apart(fx);
-	ua = tce_memory(fx, TCE_MEM_HUGETLB, SZ_8M);
-	if (!ua || page_size(compound_head(tce_page(fx, ua))) != SZ_2M)
-		kunit_skip(test, "no hugetlb pages of 2M");
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua + SZ_1M, SZ_4M), 0);
-	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua + SZ_2M, SZ_2M, TCE_RW),
-			-EINVAL);
-	KUNIT_ASSERT_EQ(test, tce_unregister(client, ua + SZ_1M, SZ_4M), 0);
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_4M + SZ_1M), 0);
-	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_2M, TCE_RW), -EINVAL);
-	KUNIT_ASSERT_EQ(test, tce_unregister(client, ua, SZ_4M + SZ_1M), 0);
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua + SZ_2M, SZ_4M), 0);
-	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua + SZ_2M, SZ_4M, TCE_RW), 0);
-}
+KUNIT_ARRAY_PARAM_DESC(huge, params, name);
 
 /*
  * Ordinary pages behind a hugetlb page, or before it, in one region: none of
  * them may be mapped as a huge page, by KVM neither, and each by itself may.
  */
-static void v2_huge_and_ordinary(struct kunit *test, bool behind, bool kvm)
+static void v2_huge_and_ordinary(struct kunit *test)
 {
+	const struct huge_param *param = test->param_value;
+	bool behind = param->behind, kvm = param->kvm;
 	unsigned long rw = PROT_READ | PROT_WRITE;
 	struct tce_fixture *fx = test->priv;
 	unsigned long edge, huge, ua = 0, plain, hpa;
@@ -95,32 +89,13 @@ static void v2_huge_and_ordinary(struct kunit *test, bool behind, bool kvm)
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, 2 * huge), 0);
 }
 
-static void v2_ordinary_pages_behind_a_huge_one(struct kunit *test)
-{
-	v2_huge_and_ordinary(test, true, false);
-}
-
-static void v2_ordinary_pages_before_a_huge_one(struct kunit *test)
-{
-	v2_huge_and_ordinary(test, false, false);
-}
-
-static void v2_ordinary_pages_behind_a_huge_one_with_kvm(struct kunit *test)
-{
-	v2_huge_and_ordinary(test, true, true);
-}
-
-static void v2_ordinary_pages_before_a_huge_one_with_kvm(struct kunit *test)
-{
-	v2_huge_and_ordinary(test, false, true);
-}
-
 /*
  * Huge pages are mapped as such, if they are whole, whether their region is in
  * the kernel's list or not.
  */
-static void v2_huge_pages(struct kunit *test, bool kvm)
+static void v2_huge_pages(struct kunit *test)
 {
+	bool kvm = ((const struct huge_param *)test->param_value)->kvm;
 	struct tce_fixture *fx = test->priv;
 	unsigned long ua = 0, huge, cut;
 	struct tce_mock_group *grp;
@@ -159,24 +134,9 @@ static void v2_huge_pages(struct kunit *test, bool kvm)
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 }
 
-static void v2_huge_pages_by_themselves(struct kunit *test)
-{
-	v2_huge_pages(test, false);
-}
-
-static void v2_huge_pages_with_kvm(struct kunit *test)
-{
-	v2_huge_pages(test, true);
-}
-
 static struct kunit_case tce_map_huge_cases[] = {
-	KUNIT_CASE(v2_region_cuts_a_huge_page),
-	KUNIT_CASE(v2_ordinary_pages_behind_a_huge_one),
-	KUNIT_CASE(v2_ordinary_pages_before_a_huge_one),
-	KUNIT_CASE(v2_ordinary_pages_behind_a_huge_one_with_kvm),
-	KUNIT_CASE(v2_ordinary_pages_before_a_huge_one_with_kvm),
-	KUNIT_CASE(v2_huge_pages_by_themselves),
-	KUNIT_CASE(v2_huge_pages_with_kvm),
+	KUNIT_CASE_PARAM(v2_huge_and_ordinary, huge_gen_params),
+	KUNIT_CASE_PARAM(v2_huge_pages, huge_gen_params),
 	{}
 };
 

@@ -13,18 +13,7 @@
 #define SMALL	SZ_256K
 #define LARGE	(SZ_1M + SZ_256K)
 
-/**
- * struct map_shape - memory, and how it is mapped
- * @name: of the parameter
- * @v2: which interface
- * @shift: log2 of the IOMMU page; v1 has 12
- * @levels: of the table; v1 has 1
- * @hcalls: see &tce_mock.hcalls
- * @kvm: see &tce_mock.kvm
- * @kind: of the memory
- * @size: bytes
- * @guest: the process has KVM from the beginning
- */
+/* Memory, and how it is mapped */
 struct map_shape {
 	const char *name;
 	bool v2;
@@ -291,35 +280,6 @@ static void map_over_holes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 }
 
-/* A long run, in the middle of which something is mapped already. */
-static void map_over_one_entry(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct map_setup s;
-	unsigned long mid;
-
-	setup(test, &s);
-	mid = round_down(s.size / 2, s.step);
-	KUNIT_ASSERT_EQ(test, map(&s, mid, 0, s.step), 0);
-	KUNIT_EXPECT_EQ(test, map(&s, 0, 0, s.size), 0);
-	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, s.size, TCE_RW);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), s.size / s.step);
-}
-
-static void one_page_at_two_places(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct map_setup s;
-
-	setup(test, &s);
-	KUNIT_ASSERT_EQ(test, map(&s, 0, 0, s.step), 0);
-	KUNIT_ASSERT_EQ(test, map(&s, s.step, 0, s.step), 0);
-	KUNIT_ASSERT_EQ(test, tce_unmap(s.client, 0, s.step), 0);
-	tce_expect_mapped(fx, s.grp, 0, s.step, s.ua, s.step, TCE_RW);
-	KUNIT_ASSERT_EQ(test, tce_unmap(s.client, s.step, s.step), 0);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-}
-
 /* All directions, each changed into each. */
 static void directions(struct kunit *test)
 {
@@ -340,48 +300,6 @@ static void directions(struct kunit *test)
 					0);
 		}
 	}
-}
-
-/* One kill over the right range, where entries are written one by one. */
-static void kill_once(struct kunit *test)
-{
-	const struct map_shape *shape = test->param_value;
-	struct tce_fixture *fx = test->priv;
-	unsigned long kills, size;
-	struct map_setup s;
-
-	setup(test, &s);
-	if (shape->hcalls)
-		kunit_skip(test, "hypervisor calls do not need it");
-	if (!shape->guest)
-		kunit_skip(test, "runs may be written at once");
-	size = min(s.size, 8 * s.step);
-
-	kills = fx->mock->kills;
-	KUNIT_ASSERT_EQ(test, map(&s, s.step, 0, size), 0);
-	tce_expect_kill(fx, s.grp, 0, kills, s.step, size);
-
-	kills = fx->mock->kills;
-	KUNIT_ASSERT_EQ(test, map(&s, s.step, 0, size), 0);
-	tce_expect_kill(fx, s.grp, 0, kills, s.step, size);
-
-	kills = fx->mock->kills;
-	KUNIT_ASSERT_EQ(test, tce_unmap(s.client, s.step, size), 0);
-	tce_expect_kill(fx, s.grp, 0, kills, s.step, size);
-
-	kills = fx->mock->kills;
-	KUNIT_ASSERT_EQ(test, tce_unmap(s.client, s.step, size), 0);
-	if (kvm_may_clear(test))
-		tce_expect_kill(fx, s.grp, 0, kills, s.step, size);
-	else
-		KUNIT_EXPECT_EQ(test, fx->mock->kills, kills);
-
-	kills = fx->mock->kills;
-	KUNIT_ASSERT_EQ(test, map(&s, 0, 0, s.step), 0);
-	tce_expect_kill(fx, s.grp, 0, kills, 0, s.step);
-	kills = fx->mock->kills;
-	KUNIT_ASSERT_EQ(test, tce_unmap(s.client, 0, s.step), 0);
-	tce_expect_kill(fx, s.grp, 0, kills, 0, s.step);
 }
 
 /* What the device may have written is dirty when it is let go. */
@@ -508,19 +426,8 @@ static void memory_goes_away(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 }
 
+/* A process that is killed closes it as well. */
 static void closed_while_mapped(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct map_setup s;
-
-	setup(test, &s);
-	KUNIT_ASSERT_EQ(test, map(&s, 0, 0, s.size), 0);
-	tce_close(s.client);
-	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
-	tce_expect_balance(fx);
-}
-
-static void unmapped_by_a_dying_owner(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct map_setup s;
@@ -542,15 +449,11 @@ static struct kunit_case tce_map_cases[] = {
 	KUNIT_CASE_PARAM(replace_a_part, shape_gen_params),
 	KUNIT_CASE_PARAM(unmap_over_holes, shape_gen_params),
 	KUNIT_CASE_PARAM(map_over_holes, shape_gen_params),
-	KUNIT_CASE_PARAM(map_over_one_entry, shape_gen_params),
-	KUNIT_CASE_PARAM(one_page_at_two_places, shape_gen_params),
 	KUNIT_CASE_PARAM(directions, shape_gen_params),
-	KUNIT_CASE_PARAM(kill_once, shape_gen_params),
 	KUNIT_CASE_PARAM(written_pages_are_dirty, shape_gen_params),
 	KUNIT_CASE_PARAM(replaced_pages_are_dirty, shape_gen_params),
 	KUNIT_CASE_PARAM(memory_goes_away, shape_gen_params),
 	KUNIT_CASE_PARAM(closed_while_mapped, shape_gen_params),
-	KUNIT_CASE_PARAM(unmapped_by_a_dying_owner, shape_gen_params),
 	{}
 };
 

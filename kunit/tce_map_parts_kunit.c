@@ -19,11 +19,7 @@ static void parts_of_a_page(struct kunit *test)
 	if (PAGE_SIZE == SZ_4K)
 		kunit_skip(test, "the CPU's pages have 4K");
 	for (v2 = 0; v2 < 2; v2++) {
-		client = v2 ? tce_ready_window(fx, 12, SZ_64M, 1, &grp) :
-			      tce_ready(fx, false, &grp);
-		if (v2)
-			KUNIT_ASSERT_EQ(test, tce_register(client, ua,
-							   4 * PAGE_SIZE), 0);
+		client = tce_ready_for(fx, v2, ua, 4 * PAGE_SIZE, &grp);
 		/* from the middle of one page to the middle of another */
 		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua + 3 * SZ_4K,
 					      2 * PAGE_SIZE, TCE_RW), 0);
@@ -42,34 +38,6 @@ static void parts_of_a_page(struct kunit *test)
 		if (!v2)
 			KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 	}
-}
-
-/* One pin for all the parts that came together, as long as there is one. */
-static void parts_share_a_pin(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready(fx, false, NULL);
-	unsigned long ua = tce_plain(fx, PAGE_SIZE), at, table;
-
-	if (PAGE_SIZE == SZ_4K)
-		kunit_skip(test, "the CPU's pages have 4K");
-	KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
-	KUNIT_ASSERT_EQ(test, tce_disable(client), 0);
-	table = tce_charged(fx);
-	KUNIT_ASSERT_EQ(test, tce_enable(client), 0);
-	for (at = 0; at < PAGE_SIZE; at += 2 * SZ_4K) {
-		KUNIT_ASSERT_EQ(test, tce_map(client, at, ua + at, 2 * SZ_4K,
-					      TCE_RW), 0);
-		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 1);
-	}
-	for (at = 0; at < PAGE_SIZE; at += SZ_4K) {
-		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 1);
-		KUNIT_ASSERT_EQ(test, tce_unmap(client, at, SZ_4K), 0);
-	}
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
-	/* nor is it counted any more */
-	KUNIT_ASSERT_EQ(test, tce_disable(client), 0);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), table);
 }
 
 /* Nothing is left of a page whose entries are all there, in one way or another. */
@@ -237,32 +205,12 @@ static void parts_are_dirty(struct kunit *test)
 	}
 }
 
-/* v1: a page that the device could only read is none that it has written to. */
-static void one_entry_is_dirty(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready(fx, false, NULL);
-	unsigned long ua = tce_plain(fx, PAGE_SIZE);
-	struct page *page = tce_page(fx, ua);
-	int write;
-
-	for (write = 0; write < 2; write++) {
-		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K,
-					      write ? TCE_RW : TCE_R), 0);
-		ClearPageDirty(page);
-		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
-		KUNIT_EXPECT_EQ(test, PageDirty(page), write);
-	}
-}
-
 static struct kunit_case tce_map_parts_cases[] = {
 	KUNIT_CASE(parts_of_a_page),
-	KUNIT_CASE(parts_share_a_pin),
 	KUNIT_CASE(parts_alone),
 	KUNIT_CASE(parts_at_the_ends),
 	KUNIT_CASE(parts_of_two_runs),
 	KUNIT_CASE(parts_are_dirty),
-	KUNIT_CASE(one_entry_is_dirty),
 	{}
 };
 

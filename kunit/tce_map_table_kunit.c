@@ -23,11 +23,7 @@ static void one_run(struct kunit *test)
 	if (!ua)
 		kunit_skip(test, "this machine has no hugetlb pages");
 	for (v2 = 0; v2 < 2; v2++) {
-		client = v2 ? tce_ready_window(fx, 12, SZ_64M, 1, NULL) :
-			      tce_ready(fx, false, NULL);
-		if (v2)
-			KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_2M),
-					0);
+		client = tce_ready_for(fx, v2, ua, SZ_2M, NULL);
 		runs = fx->mock->runs;
 		writes = fx->mock->writes;
 		KUNIT_ASSERT_EQ(test, tce_map(client, SZ_4K, ua, SZ_2M, TCE_RW),
@@ -71,11 +67,10 @@ static void large_hole(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
 	unsigned long ua = tce_plain(fx, SZ_64K), kills;
+	struct tce_client *client = tce_ready_for(fx, true, ua, SZ_64K, &grp);
 	u64 second;
 
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_64K), 0);
 	for (second = 513 * SZ_4K; second <= 514 * SZ_4K; second += SZ_4K) {
 		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
 		KUNIT_ASSERT_EQ(test, tce_map(client, second, ua, SZ_4K,
@@ -90,7 +85,7 @@ static void large_hole(struct kunit *test)
 }
 
 /* A few pages, far apart in a large window, cleared by one UNMAP. */
-static void sparse_window(struct kunit *test, u32 levels)
+static void sparse(struct kunit *test, u32 levels)
 {
 	static const u64 places[] = {
 		0, SZ_1M, SZ_1G, SZ_1G + SZ_4K, (1ULL << 33) - SZ_4K,
@@ -118,14 +113,10 @@ static void sparse_window(struct kunit *test, u32 levels)
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, PAGE_SIZE), 0);
 }
 
-static void sparse_window_of_two_levels(struct kunit *test)
+static void sparse_window(struct kunit *test)
 {
-	sparse_window(test, 2);
-}
-
-static void sparse_window_of_five_levels(struct kunit *test)
-{
-	sparse_window(test, 5);
+	sparse(test, 2);
+	sparse(test, 5);
 }
 
 /* A killed process is not kept: MAP unmaps its range, UNMAP stops. */
@@ -138,11 +129,7 @@ static void killed_half_way(struct kunit *test)
 	int v2;
 
 	for (v2 = 0; v2 < 2; v2++) {
-		client = v2 ? tce_ready_window(fx, 12, SZ_64M, 1, &grp) :
-			      tce_ready(fx, false, &grp);
-		if (v2)
-			KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_32M),
-					0);
+		client = tce_ready_for(fx, v2, ua, SZ_32M, &grp);
 		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
 		tce_be_killed(true);
 		KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua + SZ_4K,
@@ -164,32 +151,6 @@ static void killed_half_way(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_32M), 0);
 		tce_expect_empty(fx, grp, 0, 0, SZ_32M);
 	}
-}
-
-/* Both windows of a container, and both of its groups. */
-static void two_windows_two_groups(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *a, *b;
-	struct tce_client *client = tce_ready(fx, true, &a);
-	unsigned long ua = tce_plain(fx, SMALL);
-	u64 start;
-
-	b = tce_group(fx);
-	KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SMALL), 0);
-	KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_1G, 1, &start), 0);
-	KUNIT_ASSERT_EQ(test, start, BIT_ULL(59));
-	KUNIT_ASSERT_EQ(test, tce_map(client, start + SZ_1M, ua, SMALL, TCE_R),
-			0);
-	KUNIT_ASSERT_EQ(test, tce_map(client, SZ_1M, ua, SMALL, TCE_W), 0);
-	tce_expect_mapped(fx, a, 1, start + SZ_1M, ua, SMALL, TCE_R);
-	tce_expect_mapped(fx, b, 1, start + SZ_1M, ua, SMALL, TCE_R);
-	tce_expect_mapped(fx, a, 0, SZ_1M, ua, SMALL, TCE_W);
-	tce_expect_mapped(fx, b, 0, SZ_1M, ua, SMALL, TCE_W);
-	KUNIT_ASSERT_EQ(test, tce_unmap(client, start, SZ_1G), 0);
-	tce_expect_empty(fx, b, 1, start + SZ_1M, SMALL);
-	tce_expect_mapped(fx, b, 0, SZ_1M, ua, SMALL, TCE_W);
 }
 
 /*
@@ -223,10 +184,8 @@ static struct kunit_case tce_map_table_cases[] = {
 	KUNIT_CASE(one_run),
 	KUNIT_CASE(one_run_behind_other_pages),
 	KUNIT_CASE(large_hole),
-	KUNIT_CASE(sparse_window_of_two_levels),
-	KUNIT_CASE(sparse_window_of_five_levels),
+	KUNIT_CASE(sparse_window),
 	KUNIT_CASE(killed_half_way),
-	KUNIT_CASE(two_windows_two_groups),
 	KUNIT_CASE(second_part_fails),
 	{}
 };

@@ -16,13 +16,7 @@
 
 static struct tce_mock *mock_now;
 
-/**
- * tce_mock_violation() - note that something does not hold
- * @mock: the platform
- * @fmt: what, as for printk()
- *
- * Context: any.
- */
+/* Note that something does not hold. */
 void tce_mock_violation(struct tce_mock *mock, const char *fmt, ...)
 {
 	va_list args;
@@ -50,14 +44,9 @@ void mock_check_asked(struct tce_mock_table *mt, unsigned long entry,
 				   what, entry, n);
 }
 
-/**
- * tce_mock_call() - a MAP or UNMAP begins
- * @mock: the platform
- * @ioba: first IOBA that it is about
- * @size: bytes
- *
- * From now on entries of others must not be touched. Not for calls that run
- * beside others. Undone by tce_mock_called().
+/*
+ * A MAP or UNMAP begins. From now on entries of others must not be touched. Not for calls that
+ * run beside others. Undone by tce_mock_called().
  */
 void tce_mock_call(struct tce_mock *mock, u64 ioba, u64 size)
 {
@@ -74,14 +63,9 @@ void tce_mock_call(struct tce_mock *mock, u64 ioba, u64 size)
 	spin_unlock(&mock->lock);
 }
 
-/**
- * tce_mock_called() - undo tce_mock_call()
- * @mock: the platform
- * @map: it was a MAP
- * @entries: if it succeeded, how many it was about; else 0
- *
- * Without faults a MAP of some entries kills once at most, and an UNMAP once
- * for each piece of the range: what is in between may be large.
+/*
+ * Undo tce_mock_call(). Without faults a MAP of some entries kills once at most, and an UNMAP
+ * once for each piece of the range: what is in between may be large.
  */
 void tce_mock_called(struct tce_mock *mock, bool map, u64 entries)
 {
@@ -98,12 +82,7 @@ void tce_mock_called(struct tce_mock *mock, bool map, u64 entries)
 	spin_unlock(&mock->lock);
 }
 
-/**
- * tce_mock_live() - entries that reach something, in all tables
- * @mock: the platform
- *
- * Return: their number.
- */
+/* Entries that reach something, in all tables. */
 unsigned long tce_mock_live(struct tce_mock *mock)
 {
 	struct tce_mock_table *mt;
@@ -118,12 +97,7 @@ unsigned long tce_mock_live(struct tce_mock *mock)
 	return n;
 }
 
-/**
- * tce_mock_stale() - entries that were changed and not killed, or not flushed
- * @mock: the platform
- *
- * Return: their number.
- */
+/* Entries that were changed and not killed, or not flushed. */
 unsigned long tce_mock_stale(struct tce_mock *mock)
 {
 	struct tce_mock_table *mt;
@@ -136,12 +110,7 @@ unsigned long tce_mock_stale(struct tce_mock *mock)
 	return n;
 }
 
-/**
- * tce_mock_tables() - tables that exist
- * @mock: the platform
- *
- * Return: their number.
- */
+/* Tables that exist. */
 unsigned int tce_mock_tables(struct tce_mock *mock)
 {
 	unsigned int n;
@@ -152,11 +121,7 @@ unsigned int tce_mock_tables(struct tce_mock *mock)
 	return n;
 }
 
-/**
- * tce_mock_snapshot() - what the devices can reach now
- * @mock: the platform
- * @snap: it is returned here; the same if and only if nothing has changed
- */
+/* What the devices can reach now. */
 void tce_mock_snapshot(struct tce_mock *mock, struct tce_snapshot *snap)
 {
 	struct tce_mock_group *grp;
@@ -181,22 +146,15 @@ void tce_mock_snapshot(struct tce_mock *mock, struct tce_snapshot *snap)
 			snap->sum += hash_64((u64)grp->hw[i] + i, 64);
 }
 
-/**
- * tce_mock_current() - the platform of the test that runs
- *
- * Return: the platform, NULL if there is none.
- */
+/* The platform of the test that runs. Return: the platform, NULL if there is none. */
 struct tce_mock *tce_mock_current(void)
 {
 	return mock_now;
 }
 
-/**
- * tce_mock_create() - switch a platform on
- *
- * There is only one at a time. Undone by tce_mock_destroy().
- *
- * Return: the platform; NULL if there is no memory.
+/*
+ * Switch a platform on. There is only one at a time. Undone by tce_mock_destroy(). Return: the
+ * platform; NULL if there is no memory.
  */
 struct tce_mock *tce_mock_create(void)
 {
@@ -213,10 +171,7 @@ struct tce_mock *tce_mock_create(void)
 	return mock;
 }
 
-/**
- * tce_mock_destroy() - switch it off
- * @mock: the platform, in no use
- */
+/* Switch it off. */
 void tce_mock_destroy(struct tce_mock *mock)
 {
 	struct tce_mock_tce *tce, *tmp;
@@ -235,4 +190,101 @@ void tce_mock_destroy(struct tce_mock *mock)
 	tce_mock_forget_groups(mock);
 	mock_now = NULL;
 	kfree(mock);
+}
+
+/* ---- calls that are made to fail; memory of the platform's own does not ---- */
+
+/*
+ * Switch allocation faults of this thread off. Return: what tce_quiet_end() wants to have back.
+ */
+unsigned int tce_quiet_begin(void)
+{
+	unsigned int nth = 0;
+
+#ifdef CONFIG_FAULT_INJECTION
+	nth = current->fail_nth;
+	current->fail_nth = 0;
+#endif
+	return nth;
+}
+
+/* Undo tce_quiet_begin(). */
+void tce_quiet_end(unsigned int nth)
+{
+#ifdef CONFIG_FAULT_INJECTION
+	current->fail_nth = nth;
+#endif
+}
+
+/*
+ * Make one call fail. Context: the thread that will do the calls. Undone by tce_fault_disarm().
+ */
+void tce_fault_arm(struct tce_mock *mock, enum tce_fault fault,
+		   unsigned int nth, int rc)
+{
+	mock->fault_left = nth;
+	mock->fault_rc = rc;
+	mock->fault_sticky = false;
+	mock->fault_hits = 0;
+	mock->fault = fault;
+	if (fault == TCE_FAULT_ALLOC)
+		tce_quiet_end(nth);
+}
+
+/* Make a call fail, and all that follow. Undone by tce_fault_disarm(). */
+void tce_fault_arm_from(struct tce_mock *mock, enum tce_fault fault,
+			unsigned int nth, int rc)
+{
+	tce_fault_arm(mock, fault, nth, rc);
+	mock->fault_sticky = true;
+}
+
+/* Make all calls fail. Undone by tce_fault_disarm(). */
+void tce_fault_arm_sticky(struct tce_mock *mock, enum tce_fault fault, int rc)
+{
+	tce_fault_arm_from(mock, fault, 1, rc);
+}
+
+/* Let calls succeed again. Return: how many calls were made to fail. */
+unsigned int tce_fault_disarm(struct tce_mock *mock)
+{
+	unsigned int left = tce_quiet_begin();
+
+	if (mock->fault == TCE_FAULT_ALLOC && mock->fault_left && !left)
+		mock->fault_hits = 1;
+	mock->fault = TCE_FAULT_NONE;
+	mock->fault_left = 0;
+	return mock->fault_hits;
+}
+
+/* Is this call to fail? Caller holds &tce_mock.lock. Return: true if it is. */
+bool tce_fault_hit(struct tce_mock *mock, enum tce_fault fault, int *rc)
+{
+	mock->asked[fault]++;
+	if (mock->fault != fault || !mock->fault_left)
+		return false;
+	if (mock->fault_left > 1) {
+		mock->fault_left--;
+		return false;
+	}
+	if (!mock->fault_sticky)
+		mock->fault_left = 0;
+	mock->fault_hits++;
+	*rc = mock->fault_rc;
+	return true;
+}
+
+/*
+ * Can this kernel make an allocation fail? It needs CONFIG_FAILSLAB, and to be told that
+ * GFP_KERNEL may fail, too. Return: true if it can.
+ */
+bool tce_fault_can_alloc(void)
+{
+	void *p;
+
+	tce_quiet_end(1);
+	p = kmalloc(16, GFP_KERNEL | __GFP_NOWARN);
+	tce_quiet_begin();
+	kfree(p);
+	return !p;
 }

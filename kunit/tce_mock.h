@@ -106,14 +106,12 @@ struct tce_gate {
 
 /**
  * struct tce_visit - somebody else changes the table while the driver does
- * @skip: calls of xchg_no_kill() before
- * @after: once the next one is done, rather than before it
+ * @skip: points before; each exchange of an entry has one before it and one after it
  * @call: what is done, once; atomic
  * @data: for it
  */
 struct tce_visit {
 	unsigned int skip;
-	bool after;
 	void (*call)(void *data);
 	void *data;
 };
@@ -145,7 +143,6 @@ struct tce_visit {
  * @kills: calls of tce_kill()
  * @kill_first: first entry of the last one
  * @kill_n: number of its entries
- * @flushes: calls of flush()
  * @lookups: calls of useraddrptr()
  * @calling: a MAP or UNMAP is under way, and no other call
  * @call_first: first IOBA that it is about
@@ -174,7 +171,7 @@ struct tce_visit {
  * @eeh_gate: the same for an EEH operation
  * @alloc_gate: the same as @gate for a thread that allocates some of the kernel's
  * @visit: who comes next; may be NULL
- * @kill_visit: the same for a kill, before it is done; skips none
+ * @kill_visit: the same for a kill or a clear, before it is done; skips none
  * @find: find a table as soon as it is made, as KVM can on pseries
  * @found: that table, with a reference
  * @refusals: checks that failed, as the tracepoint tells
@@ -210,7 +207,6 @@ struct tce_mock {
 	unsigned long kills;
 	unsigned long kill_first;
 	unsigned long kill_n;
-	unsigned long flushes;
 	unsigned long lookups;
 
 	bool calling;

@@ -310,15 +310,7 @@ struct iommu_table_group_ops tce_mock_other_group_ops = {
 	.release_ownership = mock_release_ownership,
 };
 
-/**
- * tce_mock_attach() - attach a group, as the VFIO core does
- * @iommu_data: the driver's container
- * @grp: the group
- *
- * Undone by tce_mock_detach().
- *
- * Return: what the driver says.
- */
+/* Attach a group, as the VFIO core does. Undone by tce_mock_detach(). */
 int tce_mock_attach(void *iommu_data, struct tce_mock_group *grp)
 {
 	int rc;
@@ -331,11 +323,7 @@ int tce_mock_attach(void *iommu_data, struct tce_mock_group *grp)
 	return rc;
 }
 
-/**
- * tce_mock_detach() - undo tce_mock_attach()
- * @iommu_data: the driver's container
- * @grp: the group
- */
+/* Undo tce_mock_attach(). */
 void tce_mock_detach(void *iommu_data, struct tce_mock_group *grp)
 {
 	tce_driver->detach_group(iommu_data, grp->group);
@@ -350,11 +338,7 @@ static void group_gone(void *data)
 	complete(&grp->gone);
 }
 
-/**
- * tce_mock_show_group() - does the driver find the tables of a group?
- * @grp: the group
- * @shown: it does
- */
+/* Does the driver find the tables of a group? */
 void tce_mock_show_group(struct tce_mock_group *grp, bool shown)
 {
 	if (shown)
@@ -363,15 +347,10 @@ void tce_mock_show_group(struct tce_mock_group *grp, bool shown)
 		iommu_group_set_iommudata(grp->group, NULL, NULL);
 }
 
-/**
- * tce_mock_add_group() - one more group, in no container yet
- * @mock: the platform
- *
- * Its properties, which may be changed before it is attached, are those of a
- * PowerNV bridge, but with a small default window.
- *
- * Return: the group, which lives as long as the platform; NULL if there is no
- * memory.
+/*
+ * One more group, in no container yet. Its properties, which may be changed before it is
+ * attached, are those of a PowerNV bridge, but with a small default window. Return: the group,
+ * which lives as long as the platform; NULL if there is no memory.
  */
 struct tce_mock_group *tce_mock_add_group(struct tce_mock *mock)
 {
@@ -400,12 +379,7 @@ struct tce_mock_group *tce_mock_add_group(struct tce_mock *mock)
 	return grp;
 }
 
-/**
- * tce_mock_forget_groups() - free all groups
- * @mock: the platform
- *
- * Return: the number of groups of which the driver has a reference still.
- */
+/* Free all groups. Return: the number of groups of which the driver has a reference still. */
 unsigned int tce_mock_forget_groups(struct tce_mock *mock)
 {
 	struct tce_mock_group *grp, *next;
@@ -429,13 +403,9 @@ static struct tce_mock_table *find_table(struct tce_mock *mock)
 					list);
 }
 
-/**
- * tce_mock_forget_bridges() - reset all bridges, and free what is left
- * @mock: the platform
- *
- * Like a machine that is switched off: takes what nobody gave back.
- *
- * Return: the number of tables that were left.
+/*
+ * Reset all bridges, and free what is left. Like a machine that is switched off: takes what
+ * nobody gave back. Return: the number of tables that were left.
  */
 unsigned int tce_mock_forget_bridges(struct tce_mock *mock)
 {

@@ -87,12 +87,9 @@ struct tce_mock_page *mock_page_count(struct tce_mock *mock,
 	return NULL;
 }
 
-/**
- * tce_mock_whole() - the driver knows that one pin holds all of a folio
- * @mock: the platform
- * @pfn: a page of the folio, which is pinned
- *
- * It stays so until none of its pages is pinned or reached. Context: atomic.
+/*
+ * The driver knows that one pin holds all of a folio. It stays so until none of its pages is
+ * pinned or reached. Context: atomic.
  */
 void tce_mock_whole(struct tce_mock *mock, unsigned long pfn)
 {
@@ -121,11 +118,7 @@ void tce_mock_whole(struct tce_mock *mock, unsigned long pfn)
 	tce_quiet_end(nth);
 }
 
-/**
- * tce_mock_pinned() - the driver has pinned a page
- * @mock: the platform
- * @pfn: the page
- */
+/* The driver has pinned a page. */
 void tce_mock_pinned(struct tce_mock *mock, unsigned long pfn)
 {
 	unsigned int nth = tce_quiet_begin();
@@ -136,11 +129,7 @@ void tce_mock_pinned(struct tce_mock *mock, unsigned long pfn)
 	tce_quiet_end(nth);
 }
 
-/**
- * tce_mock_unpinned() - the driver is about to end a pin
- * @mock: the platform
- * @pfn: the page
- */
+/* The driver is about to end a pin. */
 void tce_mock_unpinned(struct tce_mock *mock, unsigned long pfn)
 {
 	unsigned int nth = tce_quiet_begin();
@@ -155,13 +144,7 @@ void tce_mock_unpinned(struct tce_mock *mock, unsigned long pfn)
 	tce_quiet_end(nth);
 }
 
-/**
- * tce_mock_is_pinned() - has the driver pinned a page?
- * @mock: the platform
- * @pfn: the page
- *
- * Return: true if it has.
- */
+/* Has the driver pinned a page? Return: true if it has. */
 bool tce_mock_is_pinned(struct tce_mock *mock, unsigned long pfn)
 {
 	struct tce_mock_page *page;
@@ -174,12 +157,7 @@ bool tce_mock_is_pinned(struct tce_mock *mock, unsigned long pfn)
 	return pinned;
 }
 
-/**
- * tce_mock_pins() - pins that the driver owns
- * @mock: the platform
- *
- * Return: their number.
- */
+/* Pins that the driver owns. */
 unsigned long tce_mock_pins(struct tce_mock *mock)
 {
 	unsigned long n;

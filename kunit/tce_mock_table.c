@@ -52,28 +52,21 @@ static void call_visitor(struct tce_visit *visit)
 		visit->call(visit->data);
 }
 
-/* What somebody else kills is not the call's. */
-static void let_in(struct tce_mock *mock, struct tce_visit *visit)
-{
-	unsigned long kills = mock->kills;
-
-	call_visitor(visit);
-	mock->call_kills += mock->kills - kills;
-}
-
-/* Who comes now? Is not asked again. */
-static struct tce_visit *visitor(struct tce_mock *mock)
+/* Before and after an exchange somebody else may come. What they kill is not the call's. */
+static void let_in(struct tce_mock *mock)
 {
 	struct tce_visit *visit = mock->visit;
+	unsigned long kills = mock->kills;
 
 	if (!visit)
-		return NULL;
+		return;
 	if (visit->skip) {
 		visit->skip--;
-		return NULL;
+		return;
 	}
 	mock->visit = NULL;
-	return visit;
+	call_visitor(visit);
+	mock->call_kills += mock->kills - kills;
 }
 
 static int mock_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
@@ -83,14 +76,12 @@ static int mock_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 	struct tce_mock_table *mt = to_mock(tbl);
 	struct tce_mock *mock = mt->mock;
 	struct tce_mock_tce *old, *new = NULL;
-	struct tce_visit *visit = visitor(mock);
 	unsigned long entry = index;
 	int rc = 0;
 
 	if (*dir != DMA_NONE && READ_ONCE(mock->table_gate))
 		tce_pass_gate(mock, &mock->table_gate);
-	if (visit && !visit->after)
-		let_in(mock, visit);
+	let_in(mock);
 	spin_lock(&mock->lock);
 	if (!in_table(tbl, entry, 1)) {
 		tce_mock_violation(mock, "entry %lx is outside of the table",
@@ -127,8 +118,7 @@ static int mock_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 	mock_entry_stale(mt, entry, old);
 out:
 	spin_unlock(&mock->lock);
-	if (visit && visit->after)
-		let_in(mock, visit);
+	let_in(mock);
 	tce_quiet_end(nth);
 	return rc;
 }
@@ -191,9 +181,12 @@ static void mock_clear(struct iommu_table *tbl, long index, long npages)
 	unsigned int nth = tce_quiet_begin();
 	struct tce_mock_table *mt = to_mock(tbl);
 	struct tce_mock *mock = mt->mock;
+	struct tce_visit *visit = xchg(&mock->kill_visit, NULL);
 	unsigned long entry = index, i;
 	int rc;
 
+	if (visit)
+		call_visitor(visit);
 	spin_lock(&mock->lock);
 	mock->runs++;
 	if (npages <= 0 || !in_table(tbl, entry, npages)) {
@@ -327,7 +320,6 @@ static void mock_flush(struct iommu_table *tbl)
 	struct tce_mock_tce *tce, *next;
 
 	spin_lock(&mt->mock->lock);
-	mt->mock->flushes++;
 	mt->unflushed = false;
 	list_for_each_entry_safe(tce, next, &mt->cleared, list)
 		mock_entry_drop(mt, tce);
@@ -392,14 +384,7 @@ struct iommu_table_ops mock_hcall_table_ops = {
 	.free		= mock_free,
 };
 
-/**
- * tce_mock_entry() - what an entry says
- * @tbl: a table of this platform
- * @entry: entry
- * @hpa: what it reaches is returned here
- *
- * Return: how it reaches it, DMA_NONE if it reaches nothing.
- */
+/* What an entry says. Return: how it reaches it, DMA_NONE if it reaches nothing. */
 enum dma_data_direction tce_mock_entry(struct iommu_table *tbl,
 				       unsigned long entry, unsigned long *hpa)
 {
@@ -409,13 +394,7 @@ enum dma_data_direction tce_mock_entry(struct iommu_table *tbl,
 	return tce ? tce->dir : DMA_NONE;
 }
 
-/**
- * tce_mock_cell() - what user space's view of an entry says
- * @tbl: a table of this platform
- * @entry: entry
- *
- * Return: that, 0 if it has no cell.
- */
+/* What user space's view of an entry says. Return: that, 0 if it has no cell. */
 u64 tce_mock_cell(struct iommu_table *tbl, unsigned long entry)
 {
 	__be64 *cell = mock_useraddrptr(tbl, entry, false);

@@ -9,14 +9,7 @@
 
 #define MEMORY	SZ_256K
 
-/**
- * struct range_window - a window to be tested
- * @name: of the parameter
- * @start: first IOBA
- * @shift: log2 of the IOMMU page
- * @size: bytes
- * @levels: of the table
- */
+/* A window to be tested */
 struct range_window {
 	const char *name;
 	u64 start;
@@ -159,47 +152,6 @@ static void outside(struct kunit *test)
 	}
 }
 
-static void misaligned(struct kunit *test)
-{
-	struct range_setup s;
-
-	setup(test, &s);
-	expect_refused(test, &s, s.win->start + 1, s.step, -EINVAL);
-	expect_refused(test, &s, s.win->start + s.step / 2, s.step, -EINVAL);
-	expect_refused(test, &s, s.last + s.step - 1, s.step, -EINVAL);
-	expect_refused(test, &s, s.win->start, 1, -EINVAL);
-	expect_refused(test, &s, s.win->start, s.step - 1, -EINVAL);
-	expect_refused(test, &s, s.win->start, s.step + 1, -EINVAL);
-	expect_refused(test, &s, s.win->start, s.step / 2, -EINVAL);
-}
-
-static void misaligned_memory(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	unsigned long writes = fx->mock->writes;
-	struct range_setup s;
-
-	setup(test, &s);
-	KUNIT_EXPECT_EQ(test, tce_map(s.client, s.win->start, s.ua + 1, s.step,
-				      TCE_RW), -EINVAL);
-	KUNIT_EXPECT_EQ(test, tce_map(s.client, s.win->start,
-				      s.ua + s.step / 2, s.step, TCE_RW),
-			-EINVAL);
-	KUNIT_EXPECT_EQ(test, fx->mock->writes, writes);
-}
-
-static void nothing_at_all(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct range_setup s;
-
-	setup(test, &s);
-	KUNIT_EXPECT_EQ(test, tce_map(s.client, s.win->start, s.ua, 0, TCE_RW),
-			0);
-	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, s.last, 0), 0);
-	KUNIT_EXPECT_EQ(test, fx->mock->writes, 0);
-}
-
 /* Two windows, the second begins where the first ends. */
 static void side_by_side(struct kunit *test, struct tce_client **pclient,
 			 struct tce_mock_group **pgrp, u64 *second)
@@ -250,28 +202,11 @@ static void neighbours_do_not_meet(struct kunit *test)
 	tce_expect_mapped(fx, grp, 0, second - SZ_4K, ua, SZ_4K, TCE_RW);
 }
 
-static void no_window_at_all(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready(fx, true, NULL);
-	unsigned long ua = tce_plain(fx, SZ_64K);
-
-	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
-	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_64K, TCE_RW), -ENXIO);
-	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_64K), -ENXIO);
-	KUNIT_EXPECT_EQ(test, tce_map(client, ~0ULL, ua, SZ_64K, TCE_RW),
-			-ENXIO);
-}
-
 static struct kunit_case tce_range_cases[] = {
 	KUNIT_CASE_PARAM(accepted, window_gen_params),
 	KUNIT_CASE_PARAM(past_the_end, window_gen_params),
 	KUNIT_CASE_PARAM(outside, window_gen_params),
-	KUNIT_CASE_PARAM(misaligned, window_gen_params),
-	KUNIT_CASE_PARAM(misaligned_memory, window_gen_params),
-	KUNIT_CASE_PARAM(nothing_at_all, window_gen_params),
 	KUNIT_CASE(neighbours_do_not_meet),
-	KUNIT_CASE(no_window_at_all),
 	{}
 };
 

@@ -15,11 +15,11 @@ static unsigned long some;
 static void map_arguments(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
-	struct tce_client *v1 = tce_ready(fx, false, NULL);
 	unsigned long ua = tce_plain(fx, PAGE_SIZE), page = SZ_4K;
+	struct tce_client *client = tce_ready_for(fx, true, ua, PAGE_SIZE, NULL);
+	struct tce_client *v1 = tce_ready(fx, false, NULL);
 
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
+	KUNIT_ASSERT_EQ(test, tce_unmap(v1, 0, SZ_4K), 0);
 	TCE_REFUSED(fx, NO_WINDOW_THERE, ENXIO,
 		    tce_map(client, SZ_64M, ua, page, TCE_RW));
 	TCE_REFUSED(fx, IOBA_MISALIGNED, EINVAL,
@@ -93,24 +93,6 @@ static void the_platform(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
 }
 
-/* Regions of a process with KVM are in the kernel's list, which may refuse them. */
-static void the_kernels_list(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	unsigned long ua = tce_plain(fx, 2 * PAGE_SIZE);
-	struct tce_client *client;
-
-	tce_watch(fx);
-	client = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
-	tce_fault_arm(fx->mock, TCE_FAULT_REGISTER, 1, -EINVAL);
-	TCE_REFUSED(fx, KERNEL_LIST_NEW, EINVAL,
-		    tce_register(client, ua, PAGE_SIZE));
-	tce_fault_arm(fx->mock, TCE_FAULT_REGISTER, 1, -ENOMEM);
-	TCE_REFUSED(fx, KERNEL_LIST_NEW, ENOMEM,
-		    tce_register(client, ua, PAGE_SIZE));
-	tce_fault_disarm(fx->mock);
-}
-
 static void pinning(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -155,6 +137,8 @@ static void register_arguments(struct kunit *test)
 		    tce_register(client, 0, PAGE_SIZE));
 	TCE_REFUSED(fx, NOT_USER_MEMORY, EFAULT,
 		    tce_register(client, PAGE_OFFSET, PAGE_SIZE));
+	TCE_REFUSED(fx, MORE_THAN_MAPPED, ENOMEM,
+		    tce_register(client, tce_hole(fx, 1ULL << 40), 1ULL << 40));
 	/* as if it had mapped as much of a device */
 	total_vm = fx->mm->total_vm;
 	fx->mm->total_vm = ULONG_MAX;
@@ -170,6 +154,8 @@ static void register_arguments(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, ua);
 	TCE_REFUSED(fx, REGION_MISALIGNED, EINVAL,
 		    tce_unregister(client, ua, 1));
+	TCE_REFUSED(fx, REGION_MISALIGNED, EINVAL,
+		    tce_unregister(client, ua + 1, PAGE_SIZE));
 	TCE_REFUSED(fx, NO_SUCH_REGION, ENOENT,
 		    tce_unregister(client, ua, PAGE_SIZE));
 }
@@ -231,7 +217,6 @@ static struct kunit_case tce_refusal_memory_cases[] = {
 	KUNIT_CASE(map_arguments),
 	KUNIT_CASE(map_of_pages_too_small),
 	KUNIT_CASE(the_platform),
-	KUNIT_CASE(the_kernels_list),
 	KUNIT_CASE(pinning),
 	KUNIT_CASE(register_arguments),
 	KUNIT_CASE(no_memory),

@@ -13,13 +13,7 @@
 
 #include "tce_fixture.h"
 
-/**
- * tce_drop_cap() - become somebody whose locked memory is limited
- * @fx: the process
- * @pages: the limit, in CPU pages
- *
- * Undone by tce_restore_cap().
- */
+/* Become somebody whose locked memory is limited. Undone by tce_restore_cap(). */
 void tce_drop_cap(struct tce_fixture *fx, unsigned long pages)
 {
 	struct cred *cred = prepare_creds();
@@ -31,10 +25,7 @@ void tce_drop_cap(struct tce_fixture *fx, unsigned long pages)
 	override_creds(cred);
 }
 
-/**
- * tce_restore_cap() - undo tce_drop_cap()
- * @fx: the process
- */
+/* Undo tce_drop_cap(). */
 void tce_restore_cap(struct tce_fixture *fx)
 {
 	const struct cred *cred = current_cred();
@@ -43,10 +34,7 @@ void tce_restore_cap(struct tce_fixture *fx)
 	put_cred(cred);
 }
 
-/**
- * tce_be_killed() - have a SIGKILL pending
- * @killed: or not, any more
- */
+/* Have a SIGKILL pending. */
 void tce_be_killed(bool killed)
 {
 	if (killed) {
@@ -67,12 +55,9 @@ static void unwatch(void *data)
 	mmu_notifier_unregister(watcher, watcher->mm);
 }
 
-/**
- * tce_watch() - become a process that has KVM
- * @fx: the process
- *
- * The driver knows it by a notifier that watches its memory. Undone by the end
- * of the case.
+/*
+ * Become a process that has KVM. The driver knows it by a notifier that watches its memory.
+ * Undone by the end of the case.
  */
 void tce_watch(struct tce_fixture *fx)
 {
@@ -106,13 +91,7 @@ static int other_thread(void *data)
 	kthread_complete_and_exit(&other->done, 0);
 }
 
-/**
- * tce_do_as_other() - do something in another process
- * @fx: the process, which waits for it
- * @has_mm: whether the other has any memory (of its own)
- * @what: what to do
- * @arg: for @what
- */
+/* Do something in another process. */
 void tce_do_as_other(struct tce_fixture *fx, bool has_mm,
 		     void (*what)(struct tce_fixture *fx, void *arg),
 		     void *arg)
@@ -139,13 +118,9 @@ static int thread_fn(void *data)
 	kthread_complete_and_exit(&thread->done, 0);
 }
 
-/**
- * tce_thread_start() - do something in another thread of the process
- * @thread: on the stack; set up here
- * @client: the container that it uses
- * @what: what it does
- *
- * From now on calls are not checked one by one. Undone by tce_thread_join().
+/*
+ * Do something in another thread of the process. From now on calls are not checked one by one.
+ * Undone by tce_thread_join().
  */
 void tce_thread_start(struct tce_thread *thread, struct tce_client *client,
 		      void (*what)(struct tce_thread *thread))
@@ -165,12 +140,7 @@ void tce_thread_start(struct tce_thread *thread, struct tce_client *client,
 		KUNIT_FAIL_AND_ABORT(fx->test, "no more threads");
 }
 
-/**
- * tce_thread_join() - wait for a thread
- * @thread: the thread
- *
- * With the last one, all has to be settled.
- */
+/* Wait for a thread. With the last one, all has to be settled. */
 void tce_thread_join(struct tce_thread *thread)
 {
 	struct tce_fixture *fx = thread->view.fx;
@@ -179,4 +149,90 @@ void tce_thread_join(struct tce_thread *thread)
 	fx->slots &= ~BIT(thread->view.slot);
 	if (!--fx->busy)
 		tce_settled(fx);
+}
+
+unsigned long tce_shared;
+unsigned long tce_spare;
+
+const struct tce_op tce_map_shared = { TCE_MAP, 0, TCE_SHARED_SIZE, TCE_RW };
+const struct tce_op tce_map_first = { TCE_MAP, 0, SZ_4K, TCE_RW };
+const struct tce_op tce_register_spare = { TCE_REGISTER, .size = PAGE_SIZE, .spare = true };
+
+/* A container with a window, and memory that may be mapped there. */
+struct tce_client *tce_share(struct kunit *test, bool v2,
+			     struct tce_mock_group **pgrp)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client;
+
+	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
+	client = tce_ready_for(fx, v2, tce_shared, TCE_SHARED_SIZE, pgrp);
+	return client;
+}
+
+static long op_do(struct tce_client *client, const struct tce_op *op)
+{
+	unsigned long ua = op->spare ? tce_spare : tce_shared + op->from;
+	u64 start;
+
+	switch (op->call) {
+	case TCE_MAP:
+		return tce_map(client, op->ioba, ua, op->size, op->flags);
+	case TCE_UNMAP:
+		return tce_unmap(client, op->ioba, op->size);
+	case TCE_REGISTER:
+		return tce_register(client, ua, op->size);
+	case TCE_UNREGISTER:
+		return tce_unregister(client, ua, op->size);
+	case TCE_CREATE:
+		return tce_create(client, 12, op->size, 1, &start);
+	case TCE_REMOVE:
+		return tce_remove(client, op->ioba);
+	case TCE_ENABLE:
+		return tce_enable(client);
+	case TCE_DISABLE:
+		return tce_disable(client);
+	}
+	return -ENOTTY;
+}
+
+/* Do it, with a SIGKILL pending if it is to be killed. */
+long tce_op_do(struct tce_client *client, const struct tce_op *op)
+{
+	long rc;
+
+	if (op->killed)
+		tce_be_killed(true);
+	rc = op_do(client, op);
+	if (op->killed)
+		tce_be_killed(false);
+	return rc;
+}
+
+static void do_op(struct tce_thread *thread)
+{
+	thread->rc = tce_op_do(&thread->view, thread->op);
+}
+
+/* tce_thread_start() of one call */
+void tce_thread_op(struct tce_thread *thread, struct tce_client *client,
+		   const struct tce_op *op)
+{
+	thread->op = op;
+	tce_thread_start(thread, client, do_op);
+}
+
+/* Has it done what it had to do? */
+bool tce_thread_is_done(struct tce_thread *thread)
+{
+	return completion_done(&thread->done);
+}
+
+/* Hold up the next thread that gets there. */
+void tce_gate_close(struct tce_gate **where, struct tce_gate *gate)
+{
+	gate->skip = 0;
+	init_completion(&gate->reached);
+	init_completion(&gate->open);
+	*where = gate;
 }

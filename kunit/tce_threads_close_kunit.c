@@ -10,48 +10,13 @@
 
 #include <asm/mmu_context.h>
 
-#include "tce_together.h"
+#include "tce_fixture.h"
 
 static struct tce_client *leaving;
 
 static void leave(struct tce_thread *thread)
 {
 	tce_close(leaving);
-}
-
-/*
- * A container that closes waits for no REGISTER, be it of another container of the
- * process or its own. Its own finds out when it has its pages, and keeps none.
- */
-static void close_beside_register(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client;
-	struct tce_thread a, b;
-	struct tce_gate gate;
-	int kvm, own;
-
-	tce_spare = tce_plain(fx, PAGE_SIZE);
-	for (kvm = 0; kvm < 2; kvm++) {
-		if (kvm)
-			tce_watch(fx);
-		for (own = 0; own < 2; own++) {
-			client = tce_ready(fx, true, NULL);
-			leaving = own ? client : tce_ready(fx, true, NULL);
-			tce_gate_close(fx, &gate);
-			tce_thread_start(&a, client, tce_register_spare);
-			wait_for_completion(&gate.reached);
-			tce_thread_start(&b, leaving, leave);
-			tce_thread_join(&b);
-			KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&a));
-			complete(&gate.open);
-			tce_thread_join(&a);
-			KUNIT_EXPECT_EQ(test, a.rc, own ? -EINVAL : 0);
-			if (!own)
-				tce_close(client);
-			tce_expect_balance(fx);
-		}
-	}
 }
 
 /* A REGISTER gets to the gate only if there is a place for it in the kernel's list. */
@@ -105,8 +70,8 @@ static void places_in_the_list(struct kunit *test)
 	expect_one_place(test, client);
 
 	leaving = tce_open(fx, true);
-	tce_gate_close(fx, &gate);
-	tce_thread_start(&a, leaving, tce_register_spare);
+	tce_gate_close(&fx->mock->gate, &gate);
+	tce_thread_op(&a, leaving, &tce_register_spare);
 	reaches(test, &gate);
 	tce_thread_start(&b, leaving, leave);
 	tce_thread_join(&b);
@@ -117,54 +82,8 @@ static void places_in_the_list(struct kunit *test)
 }
 
 /*
- * So are the places of regions that go with the last container. Their number outlives it:
- * a REGISTER is under way for a container that is closed.
- */
-static void places_of_the_last_container(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client;
-	unsigned long first, i;
-	struct tce_thread a, b;
-	struct tce_gate gate;
-
-	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
-	tce_spare = tce_plain(fx, PAGE_SIZE);
-	client = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
-	leaving = tce_open(fx, true);
-	first = tce_fill_list(fx);
-	for (i = 1; i < fx->filled; i++)
-		KUNIT_ASSERT_EQ(test, tce_map(client, i * SZ_4K,
-					      first + i * PAGE_SIZE, SZ_4K,
-					      TCE_R), 0);
-	/* for the one that is under way */
-	KUNIT_ASSERT_EQ(test, tce_unregister(fx->filler, first, PAGE_SIZE), 0);
-	tce_gate_close(fx, &gate);
-	tce_thread_start(&a, leaving, tce_register_spare);
-	reaches(test, &gate);
-	tce_thread_start(&b, leaving, leave);
-	tce_thread_join(&b);
-	tce_empty_list(fx);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), i - 1);
-	tce_close(client);
-	client = tce_open(fx, true);
-	/* to be refused is enough to be known as one of the process's */
-	KUNIT_EXPECT_EQ(test, tce_register(client, tce_shared, 0), -EINVAL);
-	complete(&gate.open);
-	tce_thread_join(&a);
-	KUNIT_EXPECT_EQ(test, a.rc, -EINVAL);
-	for (i = 0; i < TCE_SHARED_SIZE; i += TCE_SHARED_SIZE / 2) {
-		KUNIT_ASSERT_EQ(test, tce_register(client, tce_shared + i,
-						   PAGE_SIZE), 0);
-		KUNIT_EXPECT_NOT_NULL(test,
-				      mm_iommu_lookup(current->mm, tce_shared + i,
-						      PAGE_SIZE));
-	}
-}
-
-/*
- * As close_beside_register() for v1, whose MAP pins. A detached group, and DISABLE, wait
- * for none either.
+ * A container that closes waits for no MAP of v1, which pins. A detached group, and DISABLE,
+ * wait for none either. REGISTER is in selftests/waits.
  */
 static void close_beside_map(struct kunit *test)
 {
@@ -181,8 +100,8 @@ static void close_beside_map(struct kunit *test)
 		client = tce_ready(fx, false, &grp);
 		KUNIT_ASSERT_EQ(test, tce_map(client, SZ_1M, tce_shared, SZ_64K,
 					      TCE_RW), 0);
-		tce_gate_close(fx, &gate);
-		tce_thread_start(&a, client, pages ? tce_map_shared : tce_map_first);
+		tce_gate_close(&fx->mock->gate, &gate);
+		tce_thread_op(&a, client, pages ? &tce_map_shared : &tce_map_first);
 		wait_for_completion(&gate.reached);
 		switch (how / 2) {
 		case 0:
@@ -245,11 +164,7 @@ static void close_beside_the_mmap_lock(struct kunit *test)
 	}
 }
 
-static void register_memory(struct tce_thread *thread)
-{
-	thread->rc = tce_register(&thread->view, tce_shared, TCE_SHARED_SIZE);
-}
-
+static const struct tce_op register_memory = { TCE_REGISTER, .size = TCE_SHARED_SIZE };
 /* To be refused is enough to be the one process that a container serves. */
 static void use_as_other(struct tce_fixture *fx, void *arg)
 {
@@ -282,12 +197,10 @@ static void first_container_of_a_process(struct kunit *test)
 	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
 	leaving = tce_open(fx, true);
 	tce_do_as_other(fx, true, use_as_other, leaving);
-	tce_gate_close(fx, &gate);
-	fx->mock->gate = NULL;
-	fx->mock->alloc_gate = &gate;
-	tce_thread_start(&a, first, register_memory);
+	tce_gate_close(&fx->mock->alloc_gate, &gate);
+	tce_thread_op(&a, first, &register_memory);
 	wait_for_completion(&gate.reached);
-	tce_thread_start(&b, second, register_memory);
+	tce_thread_op(&b, second, &register_memory);
 	tce_thread_start(&c, first, leave);
 	tce_thread_join(&b);
 	tce_thread_join(&c);
@@ -299,20 +212,14 @@ static void first_container_of_a_process(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), TCE_SHARED_SIZE >> PAGE_SHIFT);
 }
 
-static void create_window(struct tce_thread *thread)
-{
-	u64 start;
-
-	thread->rc = tce_create(&thread->view, 12, SZ_16M, 1, &start);
-}
-
+static const struct tce_op create_window = { TCE_CREATE, .size = SZ_16M };
 /*
  * The last container of a process closes, and lets go of what KVM seems to map
  * still. One that is new by then waits for that: before it registers the same, or
  * has a window in which KVM could map it again.
  */
 static void last_and_first_container(struct kunit *test,
-				     void (*what)(struct tce_thread *thread))
+				     const struct tce_op *op)
 {
 	struct mm_iommu_table_group_mem_t *mem;
 	struct tce_fixture *fx = test->priv;
@@ -332,11 +239,11 @@ static void last_and_first_container(struct kunit *test,
 	/* there are two containers: the pages are kept */
 	fx->mock->kept = true;
 
-	tce_gate_close(fx, &gate);
+	tce_gate_close(&fx->mock->gate, &gate);
 	gate.skip = 1;
 	tce_thread_start(&a, next, leave);
 	wait_for_completion(&gate.reached);
-	tce_thread_start(&b, next, what);
+	tce_thread_op(&b, next, op);
 	msleep(30);
 	KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&b));
 	complete(&gate.open);
@@ -345,7 +252,7 @@ static void last_and_first_container(struct kunit *test,
 	KUNIT_EXPECT_EQ(test, b.rc, 0);
 	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, tce_shared, TCE_SHARED_SIZE));
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock),
-			what == register_memory ? TCE_SHARED_SIZE >> PAGE_SHIFT : 0);
+			op == &register_memory ? TCE_SHARED_SIZE >> PAGE_SHIFT : 0);
 	tce_close(next);
 	for (i = 0; i < TCE_SHARED_SIZE; i += PAGE_SIZE)
 		put_page(tce_page(fx, tce_shared + i));
@@ -353,18 +260,16 @@ static void last_and_first_container(struct kunit *test,
 
 static void register_after_the_last_container(struct kunit *test)
 {
-	last_and_first_container(test, register_memory);
+	last_and_first_container(test, &register_memory);
 }
 
 static void create_after_the_last_container(struct kunit *test)
 {
-	last_and_first_container(test, create_window);
+	last_and_first_container(test, &create_window);
 }
 
 static struct kunit_case tce_threads_close_cases[] = {
-	KUNIT_CASE(close_beside_register),
 	KUNIT_CASE(places_in_the_list),
-	KUNIT_CASE(places_of_the_last_container),
 	KUNIT_CASE(close_beside_map),
 	KUNIT_CASE(close_beside_the_mmap_lock),
 	KUNIT_CASE(first_container_of_a_process),

@@ -6,28 +6,42 @@
  */
 #include <linux/delay.h>
 
-#include "tce_together.h"
+#include "tce_fixture.h"
 
 #define ROUNDS	100
 
-static void start_all(struct tce_thread *threads, int n,
-		      struct tce_client *client,
-		      void (*const *whats)(struct tce_thread *thread))
+#define THREADS	4
+
+typedef void (*thread_fn)(struct tce_thread *thread);
+
+static void start_all(struct tce_thread *threads, struct tce_client *client,
+		      const thread_fn *whats)
 {
 	int i;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < THREADS && whats[i]; i++)
 		tce_thread_start(&threads[i], client, whats[i]);
 }
 
-static void join_all(struct kunit *test, struct tce_thread *threads, int n)
+static void join_all(struct kunit *test, struct tce_thread *threads,
+		     const thread_fn *whats)
 {
 	int i;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < THREADS && whats[i]; i++)
 		tce_thread_join(&threads[i]);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < THREADS && whats[i]; i++)
 		KUNIT_EXPECT_EQ_MSG(test, threads[i].rc, 0, "thread %d", i);
+}
+
+/* Each of @whats in a thread of its own */
+static void all_at_once(struct kunit *test, struct tce_client *client,
+			const thread_fn *whats)
+{
+	struct tce_thread threads[THREADS];
+
+	start_all(threads, client, whats);
+	join_all(test, threads, whats);
 }
 
 static void keep_first_error(struct tce_thread *thread, long rc)
@@ -62,7 +76,7 @@ static void unmap_all(struct tce_thread *thread)
 	int i;
 
 	for (i = 0; i < ROUNDS; i++)
-		keep_first_error(thread, tce_unmap(&thread->view, 0, SZ_64M));
+		keep_first_error(thread, tce_unmap(&thread->view, 0, SZ_1M));
 }
 
 static void unmap_single_pages(struct tce_thread *thread)
@@ -77,18 +91,16 @@ static void unmap_single_pages(struct tce_thread *thread)
 
 static void map_and_unmap(struct kunit *test)
 {
-	static void (*const whats[])(struct tce_thread *thread) = {
+	static const thread_fn whats[THREADS] = {
 		map_all, map_single_pages, unmap_all, unmap_single_pages,
 	};
-	struct tce_thread threads[ARRAY_SIZE(whats)];
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client;
 	int v2;
 
 	for (v2 = 0; v2 < 2; v2++) {
 		client = tce_share(test, v2, NULL);
-		start_all(threads, ARRAY_SIZE(whats), client, whats);
-		join_all(test, threads, ARRAY_SIZE(whats));
+		all_at_once(test, client, whats);
 		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
 		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 		if (v2)
@@ -138,14 +150,12 @@ static void map_if_there(struct tce_thread *thread)
 
 static void windows_come_and_go(struct kunit *test)
 {
-	static void (*const whats[])(struct tce_thread *thread) = {
+	static const thread_fn whats[THREADS] = {
 		create_and_remove, map_if_there, map_if_there, map_all,
 	};
-	struct tce_thread threads[ARRAY_SIZE(whats)];
 	struct tce_client *client = tce_share(test, true, NULL);
 
-	start_all(threads, ARRAY_SIZE(whats), client, whats);
-	join_all(test, threads, ARRAY_SIZE(whats));
+	all_at_once(test, client, whats);
 	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, tce_shared, TCE_SHARED_SIZE), 0);
 }
@@ -159,10 +169,9 @@ static void first_map(struct tce_thread *thread)
 
 static void one_default_window(struct kunit *test)
 {
-	static void (*const whats[])(struct tce_thread *thread) = {
+	static const thread_fn whats[THREADS] = {
 		first_map, first_map, first_map, first_map,
 	};
-	struct tce_thread threads[ARRAY_SIZE(whats)];
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client;
 	int i;
@@ -171,8 +180,7 @@ static void one_default_window(struct kunit *test)
 	for (i = 0; i < 20; i++) {
 		client = tce_ready(fx, false, NULL);
 		fx->mock->created = 0;
-		start_all(threads, ARRAY_SIZE(whats), client, whats);
-		join_all(test, threads, ARRAY_SIZE(whats));
+		all_at_once(test, client, whats);
 		KUNIT_EXPECT_EQ(test, fx->mock->created, 1);
 		tce_close(client);
 	}
@@ -210,11 +218,10 @@ static void map_if_registered(struct tce_thread *thread)
 
 static void regions_come_and_go(struct kunit *test)
 {
-	static void (*const whats[])(struct tce_thread *thread) = {
+	static const thread_fn whats[THREADS] = {
 		register_and_unregister, register_and_unregister,
 		map_if_registered, map_if_registered,
 	};
-	struct tce_thread threads[ARRAY_SIZE(whats)];
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client;
 	int kvm;
@@ -223,8 +230,7 @@ static void regions_come_and_go(struct kunit *test)
 		if (kvm)
 			tce_watch(fx);
 		client = tce_share(test, true, NULL);
-		start_all(threads, ARRAY_SIZE(whats), client, whats);
-		join_all(test, threads, ARRAY_SIZE(whats));
+		all_at_once(test, client, whats);
 		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
 		KUNIT_EXPECT_EQ(test, tce_unregister(client, tce_shared, TCE_SHARED_SIZE),
 				0);
@@ -234,16 +240,20 @@ static void regions_come_and_go(struct kunit *test)
 /* Two containers with the same memory: each for itself. */
 static void two_containers(struct kunit *test)
 {
-	struct tce_thread threads[4];
 	struct tce_client *a = tce_share(test, true, NULL), *b;
 	struct tce_fixture *fx = test->priv;
+	struct tce_thread threads[THREADS];
+	int i;
 
 	b = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
 	tce_thread_start(&threads[0], a, register_and_unregister);
 	tce_thread_start(&threads[1], b, register_and_unregister);
 	tce_thread_start(&threads[2], a, map_if_registered);
 	tce_thread_start(&threads[3], b, map_if_registered);
-	join_all(test, threads, 4);
+	for (i = 0; i < THREADS; i++) {
+		tce_thread_join(&threads[i]);
+		KUNIT_EXPECT_EQ_MSG(test, threads[i].rc, 0, "thread %d", i);
+	}
 	KUNIT_EXPECT_EQ(test, tce_unmap(a, 0, SZ_64M), 0);
 	KUNIT_EXPECT_EQ(test, tce_unmap(b, 0, SZ_64M), 0);
 }
@@ -281,17 +291,15 @@ static void ask(struct tce_thread *thread)
 
 static void groups_come_and_go(struct kunit *test)
 {
-	static void (*const whats[])(struct tce_thread *thread) = {
+	static const thread_fn whats[THREADS] = {
 		attach_and_detach, ask, map_all, unmap_single_pages,
 	};
-	struct tce_thread threads[ARRAY_SIZE(whats)];
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *first;
 	struct tce_client *client = tce_share(test, true, &first);
 
 	second = tce_group(fx);
-	start_all(threads, ARRAY_SIZE(whats), client, whats);
-	join_all(test, threads, ARRAY_SIZE(whats));
+	all_at_once(test, client, whats);
 	KUNIT_EXPECT_NULL(test, second->hw[0]);
 	KUNIT_EXPECT_NOT_NULL(test, first->hw[0]);
 }
@@ -314,22 +322,22 @@ static void until_it_is_gone(struct tce_thread *thread)
 /* The container goes while ioctls are on their way to it. */
 static void released_while_in_use(struct kunit *test)
 {
-	static void (*const whats[])(struct tce_thread *thread) = {
+	static const thread_fn whats[THREADS] = {
 		until_it_is_gone, until_it_is_gone,
 	};
-	struct tce_thread threads[ARRAY_SIZE(whats)];
+	struct tce_thread threads[THREADS];
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client;
 	int i;
 
 	for (i = 0; i < 20; i++) {
 		client = tce_share(test, i & 1, NULL);
-		start_all(threads, ARRAY_SIZE(whats), client, whats);
+		start_all(threads, client, whats);
 		cond_resched();
 		if (i & 2)
 			msleep(2);
 		tce_close(client);
-		join_all(test, threads, ARRAY_SIZE(whats));
+		join_all(test, threads, whats);
 		tce_expect_balance(fx);
 	}
 }
@@ -362,16 +370,14 @@ static void open_and_close(struct tce_thread *thread)
 /* All containers of a process find each other, even if none was there before. */
 static void containers_come_and_go(struct kunit *test)
 {
-	static void (*const whats[])(struct tce_thread *thread) = {
+	static const thread_fn whats[THREADS] = {
 		open_and_close, open_and_close,
 	};
-	struct tce_thread threads[ARRAY_SIZE(whats)];
 	struct tce_fixture *fx = test->priv;
 
 	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
 	atomic_set(&arrived, 0);
-	start_all(threads, ARRAY_SIZE(whats), tce_open(fx, false), whats);
-	join_all(test, threads, ARRAY_SIZE(whats));
+	all_at_once(test, tce_open(fx, false), whats);
 	tce_expect_balance(fx);
 }
 
@@ -397,15 +403,13 @@ static void bind_and_close(struct tce_thread *thread)
 /* The last of a process's containers goes just when another one comes. */
 static void last_container_goes(struct kunit *test)
 {
-	static void (*const whats[])(struct tce_thread *thread) = {
+	static const thread_fn whats[THREADS] = {
 		bind_and_close, bind_and_close,
 	};
-	struct tce_thread threads[ARRAY_SIZE(whats)];
 	struct tce_fixture *fx = test->priv;
 
 	tce_shared = tce_plain(fx, PAGE_SIZE);
-	start_all(threads, ARRAY_SIZE(whats), tce_open(fx, false), whats);
-	join_all(test, threads, ARRAY_SIZE(whats));
+	all_at_once(test, tce_open(fx, false), whats);
 }
 
 static struct kunit_case tce_threads_cases[] = {

@@ -12,41 +12,17 @@
 
 #include "../tce_container.h"
 #include "../tce_region_inline.h"
-#include "tce_together.h"
+#include "tce_fixture.h"
 
-/* The same for who writes entries, rather than who pins pages */
-static void gate_close_table(struct tce_fixture *fx, struct tce_gate *gate)
-{
-	tce_gate_close(fx, gate);
-	fx->mock->gate = NULL;
-	fx->mock->table_gate = gate;
-}
-
-static void map_in_front(struct tce_thread *thread)
-{
-	thread->rc = tce_map(&thread->view, 0, tce_shared, SZ_64K, TCE_RW);
-}
-
-static void map_the_same(struct tce_thread *thread)
-{
-	thread->rc = tce_map(&thread->view, SZ_32K, tce_shared, SZ_64K, TCE_R);
-}
-
-static void map_one_of_the_same(struct tce_thread *thread)
-{
-	thread->rc = tce_map(&thread->view, SZ_32K, tce_shared, SZ_4K, TCE_R);
-}
-
-static void unmap_one_of_the_same(struct tce_thread *thread)
-{
-	thread->rc = tce_unmap(&thread->view, SZ_32K, SZ_4K);
-}
-
+static const struct tce_op unmap_one = { TCE_UNMAP, 0, SZ_4K };
+static const struct tce_op map_in_front = { TCE_MAP, 0, SZ_64K, TCE_RW };
 /* A call that wants entries at which another is at work waits for it. */
 static void same_range_waits(struct kunit *test)
 {
-	static void (*const whats[])(struct tce_thread *thread) = {
-		map_the_same, map_one_of_the_same, unmap_one_of_the_same,
+	static const struct tce_op whats[] = {
+		{ TCE_MAP, SZ_32K, SZ_64K, TCE_R },
+		{ TCE_MAP, SZ_32K, SZ_4K, TCE_R },
+		{ TCE_UNMAP, SZ_32K, SZ_4K },
 	};
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp;
@@ -56,10 +32,10 @@ static void same_range_waits(struct kunit *test)
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(whats); i++) {
-		gate_close_table(fx, &gate);
-		tce_thread_start(&a, client, map_in_front);
+		tce_gate_close(&fx->mock->table_gate, &gate);
+		tce_thread_op(&a, client, &map_in_front);
 		wait_for_completion(&gate.reached);
-		tce_thread_start(&b, client, whats[i]);
+		tce_thread_op(&b, client, &whats[i]);
 		msleep(30);
 		KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&b));
 		/* others are not kept */
@@ -75,7 +51,7 @@ static void same_range_waits(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, a.rc, 0);
 		KUNIT_EXPECT_EQ(test, b.rc, 0);
 		tce_expect_mapped(fx, grp, 0, 0, tce_shared, SZ_32K, TCE_RW);
-		if (whats[i] == unmap_one_of_the_same)
+		if (whats[i].call == TCE_UNMAP)
 			tce_expect_empty(fx, grp, 0, SZ_32K, SZ_4K);
 		else
 			tce_expect_mapped(fx, grp, 0, SZ_32K, tce_shared, SZ_4K,
@@ -83,21 +59,16 @@ static void same_range_waits(struct kunit *test)
 	}
 }
 
-/**
- * struct two_unmaps - an entry that is unmapped twice
- * @killing: the first has emptied it, and is about to kill it
- * @begun: the second has begun
- * @done: and is done
- * @waited: the first has waited for that
- */
-struct two_unmaps {
+/* A call that is made twice, by a second thread while the first invalidates the entry */
+struct two_calls {
 	struct completion killing;
 	struct completion begun;
 	struct completion done;
 	bool waited;
+	const struct tce_op *op;
 };
 
-static struct two_unmaps twice;
+static struct two_calls twice;
 
 /* Atomic. The second spins as well, so that two CPUs are in use. */
 static void let_the_second_try(void *unused)
@@ -112,94 +83,74 @@ static void let_the_second_try(void *unused)
 		mdelay(1);
 }
 
-static void unmap_the_only_one(struct tce_thread *thread)
-{
-	thread->rc = tce_unmap(&thread->view, 0, SZ_4K);
-}
-
-static void unmap_it_again(struct tce_thread *thread)
+static void call_again(struct tce_thread *thread)
 {
 	wait_for_completion(&twice.killing);
 	complete(&twice.begun);
-	unmap_the_only_one(thread);
+	thread->rc = tce_op_do(&thread->view, twice.op);
 	/* what the device can reach still, though it is unmapped */
 	if (!thread->rc && tce_mock_stale(thread->view.fx->mock))
 		thread->rc = -EBUSY;
 	complete(&twice.done);
 }
 
-/*
- * Who unmaps an entry that another has just emptied does not return before that entry
- * is killed (litmus/unmap-twice.litmus).
- */
-static void unmapped_is_killed(struct kunit *test)
+static const struct tce_op unregister_shared = { TCE_UNREGISTER, .size = TCE_SHARED_SIZE };
+
+/* Expect that the first call succeeds, and that the second one ends after it with @second. */
+static void call_twice(struct kunit *test, bool v2, const struct tce_op *op, long second)
 {
 	struct tce_visit visit = { .call = let_the_second_try };
+	struct tce_client *client = tce_share(test, v2, NULL);
 	struct tce_fixture *fx = test->priv;
-	struct tce_client *client;
 	struct tce_thread a, b;
-	int v2;
 
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, tce_shared, SZ_4K, TCE_RW), 0);
+	init_completion(&twice.killing);
+	init_completion(&twice.begun);
+	init_completion(&twice.done);
+	twice.op = op;
+	fx->mock->kill_visit = &visit;
+	tce_thread_start(&b, client, call_again);
+	tce_thread_op(&a, client, op);
+	tce_thread_join(&a);
+	tce_thread_join(&b);
+	KUNIT_EXPECT_TRUE(test, twice.waited);
+	KUNIT_EXPECT_EQ(test, a.rc, 0);
+	KUNIT_EXPECT_EQ(test, b.rc, second);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+}
+
+/*
+ * An UNMAP of an entry that another thread has just emptied does not return before that entry
+ * is invalidated (litmus/unmap-twice.litmus). An UNREGISTER of memory that is just being
+ * unmapped does not take it for its own.
+ */
+static void same_call_twice(struct kunit *test)
+{
 	/* the first spins until the second has begun */
 	if (num_online_cpus() < 2)
 		kunit_skip(test, "this machine has one CPU");
-	for (v2 = 0; v2 < 2; v2++) {
-		client = tce_share(test, v2, NULL);
-		KUNIT_ASSERT_EQ(test, tce_map(client, 0, tce_shared, SZ_4K, TCE_RW),
-				0);
-		init_completion(&twice.killing);
-		init_completion(&twice.begun);
-		init_completion(&twice.done);
-		fx->mock->kill_visit = &visit;
-		tce_thread_start(&b, client, unmap_it_again);
-		tce_thread_start(&a, client, unmap_the_only_one);
-		tce_thread_join(&a);
-		tce_thread_join(&b);
-		KUNIT_EXPECT_TRUE(test, twice.waited);
-		KUNIT_EXPECT_EQ(test, a.rc, 0);
-		KUNIT_EXPECT_EQ(test, b.rc, 0);
-		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-	}
+	call_twice(test, false, &unmap_one, 0);
+	call_twice(test, true, &unmap_one, 0);
+	call_twice(test, true, &unregister_shared, -ENOENT);
 }
 
 /* What is at work, in one_common_entry(), and those who come meanwhile */
 #define MIDDLE		SZ_1M
 #define MIDDLE_END	(MIDDLE + SZ_64K)
 
-static void map_the_middle(struct tce_thread *thread)
-{
-	thread->rc = tce_map(&thread->view, MIDDLE, tce_shared, SZ_64K, TCE_R);
-}
-
-static void unmap_the_first(struct tce_thread *thread)
-{
-	thread->rc = tce_unmap(&thread->view, MIDDLE, SZ_4K);
-}
-
-static void unmap_up_to_the_first(struct tce_thread *thread)
-{
-	thread->rc = tce_unmap(&thread->view, 0, MIDDLE + SZ_4K);
-}
-
-static void unmap_the_last(struct tce_thread *thread)
-{
-	thread->rc = tce_unmap(&thread->view, MIDDLE_END - SZ_4K, SZ_4K);
-}
-
-static void unmap_from_the_last(struct tce_thread *thread)
-{
-	thread->rc = tce_unmap(&thread->view, MIDDLE_END - SZ_4K, SZ_1M);
-}
-
+static const struct tce_op map_the_middle = { TCE_MAP, MIDDLE, SZ_64K, TCE_R };
 /*
  * So does one that has but one entry in common with it. Who has none, and none
  * that could share a pin with one of its entries, does not wait.
  */
 static void one_common_entry(struct kunit *test)
 {
-	static void (*const whats[])(struct tce_thread *thread) = {
-		unmap_the_first, unmap_up_to_the_first,
-		unmap_the_last, unmap_from_the_last,
+	static const struct tce_op whats[] = {
+		{ TCE_UNMAP, MIDDLE, SZ_4K },
+		{ TCE_UNMAP, 0, MIDDLE + SZ_4K },
+		{ TCE_UNMAP, MIDDLE_END - SZ_4K, SZ_4K },
+		{ TCE_UNMAP, MIDDLE_END - SZ_4K, SZ_1M },
 	};
 	static const struct {
 		u64 from;
@@ -217,10 +168,10 @@ static void one_common_entry(struct kunit *test)
 	int i, k;
 
 	for (i = 0; i < ARRAY_SIZE(whats); i++) {
-		gate_close_table(fx, &gate);
-		tce_thread_start(&a, client, map_the_middle);
+		tce_gate_close(&fx->mock->table_gate, &gate);
+		tce_thread_op(&a, client, &map_the_middle);
 		wait_for_completion(&gate.reached);
-		tce_thread_start(&b, client, whats[i]);
+		tce_thread_op(&b, client, &whats[i]);
 		msleep(30);
 		KUNIT_EXPECT_FALSE_MSG(test, tce_thread_is_done(&b), "%d", i);
 		for (k = 0; k < ARRAY_SIZE(near); k++)
@@ -245,12 +196,7 @@ static void one_common_entry(struct kunit *test)
 #define PIECES		(SZ_16M + PAGE_SIZE)
 #define LAST_PAGE	(SZ_16M - PAGE_SIZE / 2)
 
-static void map_in_pieces(struct tce_thread *thread)
-{
-	thread->rc = tce_map(&thread->view, 0, tce_shared + PAGE_SIZE / 2, PIECES,
-			     TCE_R);
-}
-
+static const struct tce_op map_in_pieces = { TCE_MAP, 0, PIECES, TCE_R, .from = PAGE_SIZE / 2 };
 /*
  * v1, and entries that share pins: the pages are looked up once, before the first
  * entry is written. User space may put others there meanwhile: the device gets
@@ -277,8 +223,8 @@ static void page_changes_under_a_map(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_map(client, LAST_PAGE, other, PAGE_SIZE / 2,
 				      TCE_R), 0);
 
-	gate_close_table(fx, &gate);
-	tce_thread_start(&thread, client, map_in_pieces);
+	tce_gate_close(&fx->mock->table_gate, &gate);
+	tce_thread_op(&thread, client, &map_in_pieces);
 	wait_for_completion(&gate.reached);
 	KUNIT_EXPECT_EQ(test, vm_mmap(file, at, PAGE_SIZE,
 				      PROT_READ | PROT_WRITE,
@@ -292,23 +238,12 @@ static void page_changes_under_a_map(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 }
 
-static void map_killed(struct tce_thread *thread)
-{
-	tce_be_killed(true);
-	map_the_same(thread);
-	tce_be_killed(false);
-}
-
-static void unmap_killed(struct tce_thread *thread)
-{
-	tce_be_killed(true);
-	thread->rc = tce_unmap(&thread->view, SZ_32K, SZ_64K);
-	tce_be_killed(false);
-}
-
 static void same_range_is_killed(struct kunit *test)
 {
-	static void (*const whats[])(struct tce_thread *thread) = { map_killed, unmap_killed };
+	static const struct tce_op whats[] = {
+		{ TCE_MAP, SZ_32K, SZ_64K, TCE_R, .killed = true },
+		{ TCE_UNMAP, SZ_32K, SZ_64K, .killed = true },
+	};
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_share(test, true, NULL);
 	struct tce_thread a, b;
@@ -316,10 +251,10 @@ static void same_range_is_killed(struct kunit *test)
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(whats); i++) {
-		gate_close_table(fx, &gate);
-		tce_thread_start(&a, client, map_in_front);
+		tce_gate_close(&fx->mock->table_gate, &gate);
+		tce_thread_op(&a, client, &map_in_front);
 		wait_for_completion(&gate.reached);
-		tce_thread_start(&b, client, whats[i]);
+		tce_thread_op(&b, client, &whats[i]);
 		tce_thread_join(&b);
 		KUNIT_EXPECT_EQ(test, b.rc, -EINTR);
 		complete(&gate.open);
@@ -351,7 +286,7 @@ static void many_at_once(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, threads);
 	KUNIT_ASSERT_NOT_NULL(test, gates);
 	while (n < AT_ONCE) {
-		gate_close_table(fx, &gates[n]);
+		tce_gate_close(&fx->mock->table_gate, &gates[n]);
 		tce_thread_start(&threads[n], client, map_far_apart);
 		/* from some number on they wait before they write anything */
 		if (!wait_for_completion_timeout(&gates[n++].reached, HZ / 10))
@@ -367,73 +302,6 @@ static void many_at_once(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, threads[i].rc, 0);
 }
 
-static void register_other(struct tce_thread *thread)
-{
-	thread->rc = tce_register(&thread->view, tce_shared + TCE_SHARED_SIZE / 2, PAGE_SIZE);
-}
-
-static void register_when_killed(struct tce_thread *thread)
-{
-	tce_be_killed(true);
-	thread->rc = tce_register(&thread->view, tce_shared, PAGE_SIZE);
-	tce_be_killed(false);
-}
-
-/*
- * REGISTER takes as long as its client likes: all but other REGISTERs goes on, and
- * those give up when they are killed.
- */
-static void register_keeps_nobody(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
-	unsigned long other = tce_plain(fx, PAGE_SIZE);
-	struct tce_thread a, b;
-	struct tce_gate gate;
-
-	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
-	KUNIT_ASSERT_EQ(test, tce_register(client, other, PAGE_SIZE), 0);
-	tce_gate_close(fx, &gate);
-	tce_thread_start(&a, client, register_other);
-	wait_for_completion(&gate.reached);
-	KUNIT_EXPECT_EQ(test, tce_map(client, 0, other, SZ_4K, TCE_RW), 0);
-	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
-	tce_thread_start(&b, client, register_when_killed);
-	tce_thread_join(&b);
-	KUNIT_EXPECT_EQ(test, b.rc, -EINTR);
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, other, PAGE_SIZE), 0);
-	complete(&gate.open);
-	tce_thread_join(&a);
-	KUNIT_EXPECT_EQ(test, a.rc, 0);
-}
-
-static void unmap_some(struct tce_thread *thread)
-{
-	thread->rc = tce_unmap(&thread->view, 0, TCE_SHARED_SIZE);
-}
-
-static void unmap_one(struct tce_thread *thread)
-{
-	thread->rc = tce_unmap(&thread->view, 0, SZ_4K);
-}
-
-static void remove_the_window(struct tce_thread *thread)
-{
-	thread->rc = tce_remove(&thread->view, 0);
-}
-
-static void killed_on_the_way(struct tce_thread *thread)
-{
-	tce_be_killed(true);
-	remove_the_window(thread);
-	tce_be_killed(false);
-}
-
-static void unregister_spare(struct tce_thread *thread)
-{
-	thread->rc = tce_unregister(&thread->view, tce_spare, PAGE_SIZE);
-}
-
 /*
  * Entries are written only while no region can come or go, and the other way
  * round. All containers of a process have the lock in common, so one more of
@@ -442,12 +310,18 @@ static void unregister_spare(struct tce_thread *thread)
 static void entries_and_regions_wait(struct kunit *test)
 {
 	static const struct {
-		void (*what)(struct tce_thread *thread);
+		struct tce_op op;
 		bool changes_regions;
 	} steps[] = {
-		{ tce_map_first }, { unmap_one }, { tce_map_shared }, { unmap_some },
-		{ tce_map_shared }, { killed_on_the_way }, { remove_the_window },
-		{ tce_register_spare, true }, { unregister_spare, true },
+		{ { TCE_MAP, 0, SZ_4K, TCE_RW } },
+		{ { TCE_UNMAP, 0, SZ_4K } },
+		{ { TCE_MAP, 0, TCE_SHARED_SIZE, TCE_RW } },
+		{ { TCE_UNMAP, 0, TCE_SHARED_SIZE } },
+		{ { TCE_MAP, 0, TCE_SHARED_SIZE, TCE_RW } },
+		{ { TCE_REMOVE, .killed = true } },
+		{ { TCE_REMOVE } },
+		{ { TCE_REGISTER, .size = PAGE_SIZE, .spare = true }, true },
+		{ { TCE_UNREGISTER, .size = PAGE_SIZE, .spare = true }, true },
 	};
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_share(test, true, NULL);
@@ -472,7 +346,7 @@ static void entries_and_regions_wait(struct kunit *test)
 			down_read(map_lock);
 		else
 			down_write(map_lock);
-		tce_thread_start(&thread, client, steps[i].what);
+		tce_thread_op(&thread, client, &steps[i].op);
 		msleep(30);
 		waited = !tce_thread_is_done(&thread);
 		if (steps[i].changes_regions)
@@ -480,7 +354,7 @@ static void entries_and_regions_wait(struct kunit *test)
 		else
 			up_write(map_lock);
 		tce_thread_join(&thread);
-		killed = steps[i].what == killed_on_the_way;
+		killed = steps[i].op.killed;
 		KUNIT_EXPECT_EQ_MSG(test, waited, !killed, "step %d", i);
 		KUNIT_EXPECT_EQ_MSG(test, thread.rc, killed ? -EINTR : 0,
 				    "step %d", i);
@@ -489,11 +363,7 @@ static void entries_and_regions_wait(struct kunit *test)
 	tce_mem_destroy(other);
 }
 
-static void map_two(struct tce_thread *thread)
-{
-	thread->rc = tce_map(&thread->view, 0, tce_shared, 2 * PAGE_SIZE, TCE_RW);
-}
-
+static const struct tce_op map_two = { TCE_MAP, 0, 2 * PAGE_SIZE, TCE_RW };
 /*
  * DISABLE gives back what was charged, except for the pages of a MAP in flight. That MAP is
  * refused then, and the next DISABLE gives back the rest.
@@ -514,10 +384,8 @@ static void disable_during_a_map(struct kunit *test)
 	table = tce_charged(fx);
 	for (int n = one ? 1 : 2; n <= 2; n++) {
 		KUNIT_ASSERT_EQ(test, tce_enable(client), 0);
-		tce_gate_close(fx, &gate);
-		if (n == 1)
-			swap(fx->mock->gate, fx->mock->alloc_gate);
-		tce_thread_start(&a, client, n == 1 ? tce_map_first : map_two);
+		tce_gate_close(n == 1 ? &fx->mock->alloc_gate : &fx->mock->gate, &gate);
+		tce_thread_op(&a, client, n == 1 ? &tce_map_first : &map_two);
 		wait_for_completion(&gate.reached);
 		KUNIT_EXPECT_EQ(test, tce_disable(client), 0);
 		KUNIT_EXPECT_EQ(test, tce_charged(fx), table + n);
@@ -529,11 +397,6 @@ static void disable_during_a_map(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, tce_disable(client), 0);
 		KUNIT_EXPECT_EQ(test, tce_charged(fx), table);
 	}
-}
-
-static void unregister_shared(struct tce_thread *thread)
-{
-	thread->rc = tce_unregister(&thread->view, tce_shared, TCE_SHARED_SIZE);
 }
 
 /*
@@ -557,7 +420,7 @@ static void map_before_unregister(struct kunit *test)
 	region = tce_region_find(process, tce_shared);
 	KUNIT_EXPECT_NOT_NULL(test, region);
 	KUNIT_EXPECT_NOT_NULL(test, region->mem);
-	tce_thread_start(&a, client, unregister_shared);
+	tce_thread_op(&a, client, &unregister_shared);
 	while (!rwsem_is_contended(&process->map_lock))
 		msleep(20);
 	ClearPageDirty(page);
@@ -572,12 +435,11 @@ static void map_before_unregister(struct kunit *test)
 
 static struct kunit_case tce_threads_wait_cases[] = {
 	KUNIT_CASE(same_range_waits),
-	KUNIT_CASE(unmapped_is_killed),
+	KUNIT_CASE(same_call_twice),
 	KUNIT_CASE(one_common_entry),
 	KUNIT_CASE(page_changes_under_a_map),
 	KUNIT_CASE(same_range_is_killed),
 	KUNIT_CASE(many_at_once),
-	KUNIT_CASE(register_keeps_nobody),
 	KUNIT_CASE(entries_and_regions_wait),
 	KUNIT_CASE(disable_during_a_map),
 	KUNIT_CASE(map_before_unregister),

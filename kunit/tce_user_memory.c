@@ -22,12 +22,11 @@ static char *hugetlb = "/dev/hugepages";
 module_param(hugetlb, charp, 0444);
 MODULE_PARM_DESC(hugetlb, "where hugetlbfs is mounted");
 
-static void stamp(unsigned long ua, unsigned long size, unsigned long from,
-		  unsigned long step)
+void tce_stamp(unsigned long ua, unsigned long size)
 {
 	unsigned long at;
 
-	for (at = from; at < size; at += step) {
+	for (at = 0; at < size; at += SZ_4K) {
 		u64 value = TCE_STAMP | (ua + at);
 
 		if (copy_to_user((void __user *)(ua + at), &value,
@@ -46,8 +45,8 @@ static void scatter(unsigned long ua, unsigned long size, unsigned long other)
 	unsigned long at;
 
 	for (at = 0; at < size; at += PAGE_SIZE) {
-		stamp(other + at, PAGE_SIZE, 0, PAGE_SIZE);
-		stamp(ua + size - PAGE_SIZE - at, PAGE_SIZE, 0, PAGE_SIZE);
+		tce_stamp(other + at, PAGE_SIZE);
+		tce_stamp(ua + size - PAGE_SIZE - at, PAGE_SIZE);
 	}
 }
 
@@ -105,7 +104,7 @@ static unsigned long contiguous(struct tce_fixture *fx, unsigned long size)
 			      MAP_PRIVATE | MAP_ANONYMOUS);
 		if (!ua)
 			return 0;
-		stamp(ua, all, 0, SZ_4K);
+		tce_stamp(ua, all);
 		for (at = 0, run = 0; at < all; at += PAGE_SIZE) {
 			unsigned long pfn = page_to_pfn(tce_page(fx, ua + at));
 
@@ -118,17 +117,10 @@ static unsigned long contiguous(struct tce_fixture *fx, unsigned long size)
 	return 0;
 }
 
-/**
- * tce_memory() - get a piece of user memory
- * @fx: the process
- * @kind: of what kind
- * @size: bytes, a multiple of PAGE_SIZE
- *
- * It is stamped (see the top of the file) if its kind can be written, starts
- * at a multiple of 16M, and nothing is mapped before and after it. It lives
- * as long as the process.
- *
- * Return: its address; 0 if this machine has no such memory.
+/*
+ * Get a piece of user memory. It is stamped (see the top of the file) if its kind can be
+ * written, starts at a multiple of 16M, and nothing is mapped before and after it. It lives as
+ * long as the process. Return: its address; 0 if this machine has no such memory.
  */
 unsigned long tce_memory(struct tce_fixture *fx, enum tce_mem_kind kind,
 			 unsigned long size)
@@ -171,17 +163,11 @@ unsigned long tce_memory(struct tce_fixture *fx, enum tce_mem_kind kind,
 		break;
 	}
 	if (ua)
-		stamp(ua, size, 0, SZ_4K);
+		tce_stamp(ua, size);
 	return ua;
 }
 
-/**
- * tce_file() - the file behind shared memory, to map it once more
- * @fx: the process
- * @ua: address of the memory
- *
- * Return: the file; the caller has a reference.
- */
+/* The file behind shared memory, to map it once more; the caller has a reference. */
 struct file *tce_file(struct tce_fixture *fx, unsigned long ua)
 {
 	struct vm_area_struct *vma;
@@ -196,23 +182,7 @@ struct file *tce_file(struct tce_fixture *fx, unsigned long ua)
 	return file;
 }
 
-/**
- * tce_stamp() - stamp user memory that is not from tce_memory()
- * @ua: its address
- * @size: bytes
- */
-void tce_stamp(unsigned long ua, unsigned long size)
-{
-	stamp(ua, size, 0, SZ_4K);
-}
-
-/**
- * tce_plain() - get a piece of user memory that is nothing special
- * @fx: the process
- * @size: bytes
- *
- * Return: its address.
- */
+/* Get a piece of user memory that is nothing special. */
 unsigned long tce_plain(struct tce_fixture *fx, unsigned long size)
 {
 	unsigned long ua = tce_memory(fx, TCE_MEM_PLAIN, PAGE_ALIGN(size));
@@ -221,13 +191,7 @@ unsigned long tce_plain(struct tce_fixture *fx, unsigned long size)
 	return ua;
 }
 
-/**
- * tce_hole() - get a range of user addresses where no memory is
- * @fx: the process
- * @size: bytes
- *
- * Return: its address.
- */
+/* Get a range of user addresses where no memory is. */
 unsigned long tce_hole(struct tce_fixture *fx, unsigned long size)
 {
 	unsigned long ua = fx->next_ua;
@@ -236,13 +200,7 @@ unsigned long tce_hole(struct tce_fixture *fx, unsigned long size)
 	return ua;
 }
 
-/**
- * tce_page() - the page behind a user address
- * @fx: the process
- * @ua: an address that is mapped
- *
- * Return: the page, on which no reference is held.
- */
+/* The page behind a user address. Return: the page, on which no reference is held. */
 struct page *tce_page(struct tce_fixture *fx, unsigned long ua)
 {
 	struct page *page;
@@ -252,13 +210,9 @@ struct page *tce_page(struct tce_fixture *fx, unsigned long ua)
 	return page;
 }
 
-/**
- * tce_holders() - who has a page?
- * @page: the page
- *
- * A new one is in a list of such as well, until others come.
- *
- * Return: how many have it but for that list.
+/*
+ * Who has a page? A new one is in a list of such as well, until others come. Return: how many
+ * have it but for that list.
  */
 int tce_holders(struct page *page)
 {
@@ -272,11 +226,9 @@ int tce_holders(struct page *page)
 	return n;
 }
 
-/**
- * tce_apart() - the next memory may have pages of another size
- * @fx: the process
- *
- * The hash MMU wants all pages of 256M to be of one size.
+/*
+ * The next memory may have pages of another size. The hash MMU wants all pages of 256M to be of
+ * one size.
  */
 void tce_apart(struct tce_fixture *fx)
 {

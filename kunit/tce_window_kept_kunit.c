@@ -53,21 +53,6 @@ static void bridge_keeps_a_window_at_detach(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 }
 
-static void bridge_keeps_all_windows_at_the_end(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	unsigned long ua;
-	struct tce_client *client = tce_two_windows(test, &grp, &ua);
-
-	fx->tables_left = 2;
-	tce_fault_arm_sticky(fx->mock, TCE_FAULT_UNSET, -5);
-	tce_close(client);
-	tce_fault_disarm(fx->mock);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-	tce_expect_balance(fx);
-}
-
 /*
  * The bridge keeps a table, and in it entries that could not be cleared: the
  * devices still reach the pages, so that they are kept, too.
@@ -99,7 +84,7 @@ static void bridge_keeps_pages(struct kunit *test)
  * The same with registered memory: its region is counted as mapped as long as
  * the process has containers, and then its pages stay, if nothing else does.
  */
-static void bridge_keeps_a_region(struct kunit *test, bool listed)
+static void keeps_a_region(struct kunit *test, bool listed)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp;
@@ -148,34 +133,12 @@ static void bridge_keeps_a_region(struct kunit *test, bool listed)
 
 static void bridge_keeps_a_listed_region(struct kunit *test)
 {
-	bridge_keeps_a_region(test, true);
+	keeps_a_region(test, true);
 }
 
 static void bridge_keeps_an_unlisted_region(struct kunit *test)
 {
-	bridge_keeps_a_region(test, false);
-}
-
-/* The bridge keeps what CREATE could not finish. */
-static void bridge_keeps_a_new_window(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *a, *b = tce_group(fx);
-	struct tce_client *client = tce_ready(fx, true, &a);
-	unsigned long locked = tce_charged(fx);
-	u64 start;
-
-	fx->tables_left = 1;
-	KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
-	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
-	fx->mock->also_unset = true;
-	tce_fault_arm(fx->mock, TCE_FAULT_SET, 2, -EPERM);
-	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start),
-			-EIO);
-	tce_fault_disarm(fx->mock);
-	fx->mock->also_unset = false;
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), locked);
-	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 1);
+	keeps_a_region(test, false);
 }
 
 /* It can't be told whether the bridge got it, and it can't be taken back. */
@@ -199,11 +162,9 @@ static void bridge_keeps_a_window_that_it_lost(struct kunit *test)
 static struct kunit_case tce_window_kept_cases[] = {
 	KUNIT_CASE(bridge_keeps_a_window),
 	KUNIT_CASE(bridge_keeps_a_window_at_detach),
-	KUNIT_CASE(bridge_keeps_all_windows_at_the_end),
 	KUNIT_CASE(bridge_keeps_pages),
 	KUNIT_CASE(bridge_keeps_a_listed_region),
 	KUNIT_CASE(bridge_keeps_an_unlisted_region),
-	KUNIT_CASE(bridge_keeps_a_new_window),
 	KUNIT_CASE(bridge_keeps_a_window_that_it_lost),
 	{}
 };

@@ -13,14 +13,7 @@ static unsigned long charge(u64 size, u32 shift)
 	return PAGE_ALIGN((size >> shift) * sizeof(u64)) >> PAGE_SHIFT;
 }
 
-/**
- * struct window_args - arguments of TCE_CREATE
- * @name: of the parameter
- * @shift: log2 of the IOMMU page
- * @size: bytes
- * @levels: of the table
- * @rc: expected
- */
+/* Arguments of TCE_CREATE */
 struct window_args {
 	const char *name;
 	u32 shift;
@@ -165,39 +158,6 @@ static void platform_says_why(struct kunit *test)
 	}
 }
 
-static void set_is_lost(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready(fx, true, &grp);
-	u64 start;
-
-	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
-	tce_fault_arm(fx->mock, TCE_FAULT_LINK, 1, 0);
-	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start),
-			-ENOMEM);
-	tce_fault_disarm(fx->mock);
-	KUNIT_EXPECT_NULL(test, grp->hw[0]);
-	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
-}
-
-static void table_without_cells(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready(fx, true, &grp);
-	unsigned long locked = tce_charged(fx);
-	u64 start;
-
-	fx->mock->no_userspace = true;
-	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), -ENOMEM);
-	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start),
-			-ENOMEM);
-	KUNIT_EXPECT_NULL(test, grp->hw[0]);
-	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), locked);
-}
-
 /* What pseries before 6.16 leaves of a window is freed all the same. */
 static void view_is_left(struct kunit *test)
 {
@@ -239,178 +199,68 @@ static void size_of_table_is_unknown(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 0, &start), 0);
 }
 
-/* pseries gives a device up for good when it gets no memory for a table. */
-static void table_beyond_all_memory(struct kunit *test)
+static void default_window_not_at_0(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready(fx, true, &grp);
-	unsigned long created = fx->mock->created;
-	u64 start;
+	struct tce_mock_group *grp = tce_group(fx);
+	struct tce_client *client = tce_open(fx, true);
+	unsigned long ua = tce_plain(fx, PAGE_SIZE);
 
-	fx->mock->hcalls = true;
-	grp->tg.max_levels = 1;
-	KUNIT_EXPECT_EQ(test, tce_create(client, 12, 1ULL << 53, 1, &start),
-			-ENOMEM);
-	KUNIT_EXPECT_EQ(test, fx->mock->created, created);
-}
-
-/* As much as there is may be asked for; it is the platform's to refuse. */
-static void table_of_all_memory(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready(fx, true, &grp);
-	u64 start;
-
-	fx->mock->hcalls = true;
-	grp->tg.max_levels = 1;
-	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
-	fx->mock->table_size = (totalram_pages() + 1) << PAGE_SHIFT;
-	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start),
-			-ENOMEM);
-	fx->mock->table_size -= PAGE_SIZE;
-	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
+	grp->tg.tce32_start = SZ_1G;
+	grp->start[0] = SZ_1G;
+	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
+	/* while it is pending, and when it is there */
+	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), -EINVAL);
+	KUNIT_EXPECT_EQ(test, tce_map(client, SZ_1G, ua, SZ_4K, TCE_RW), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), -ENXIO);
+	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), -EINVAL);
+	KUNIT_EXPECT_EQ(test, tce_remove(client, SZ_1G), 0);
+	tce_detach(client, grp);
+	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
+	KUNIT_EXPECT_EQ(test, tce_remove(client, SZ_1G), 0);
+	KUNIT_EXPECT_EQ(test, fx->mock->created, 1);
 }
 
 /*
- * v1: no memory for the window, or for its cells. Those of a window of usual
- * size are in pieces, of which none is ever refused, so this is a small one.
+ * pseries makes no window any more for a device for which it once could not make one. So
+ * the default window that was made for CREATE stays.
  */
-static void v1_no_memory_for_a_window(struct kunit *test)
+static void default_window_stays_on_pseries(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
-	unsigned int round, nth, failed;
-	unsigned long locked, refused = 0;
 	struct tce_mock_group *grp;
 	struct tce_client *client;
-	long rc;
-
-	tce_needs_faults(test);
-	/* twice each: where a slab had to grow, the next one has another number */
-	for (round = 0, failed = 1; failed || round % 2; round++) {
-		nth = round / 2 + 1;
-		client = tce_open(fx, false);
-		grp = tce_group(fx);
-		grp->tg.tce32_size = SZ_1M;
-		KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
-		KUNIT_ASSERT_EQ(test, tce_enable(client), 0);
-		locked = tce_charged(fx);
-		tce_fault_arm(fx->mock, TCE_FAULT_ALLOC, nth, 0);
-		rc = tce_unmap(client, 0, SZ_4K);
-		failed = tce_fault_disarm(fx->mock);
-		if (rc) {
-			/* copies can be made to fail, too */
-			if (!IS_ENABLED(CONFIG_FAULT_INJECTION_USERCOPY) ||
-			    rc != -EFAULT)
-				KUNIT_EXPECT_EQ_MSG(test, rc, -ENOMEM,
-						    "failure %u", nth);
-			if (rc == -ENOMEM)
-				refused |= BIT(nth);
-			KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
-			KUNIT_EXPECT_EQ(test, tce_charged(fx), locked);
-		}
-		tce_close(client);
-	}
-	KUNIT_EXPECT_EQ(test, rc, 0);
-	KUNIT_EXPECT_GE(test, hweight_long(refused), 2);
-}
-
-static void no_window_is_left(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready(fx, true, NULL);
-	unsigned long locked;
+	unsigned long ua, locked;
 	u64 start;
 
-	KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
+	fx->mock->hcalls = true;
+	client = tce_ready(fx, true, &grp);
+	ua = tce_plain(fx, PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
 	locked = tce_charged(fx);
+	tce_fault_arm(fx->mock, TCE_FAULT_CREATE, 2, -ENODEV);
 	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start),
-			-ENOSPC);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), locked);
-}
-
-static void remove_in_all_orders(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready(fx, true, &grp);
-	unsigned long locked = tce_charged(fx);
-	u64 first, second;
-	int order;
-
-	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
-	for (order = 0; order < 4; order++) {
-		KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_16M, 1, &first),
-				0);
-		KUNIT_EXPECT_EQ(test, first, 0);
-		KUNIT_ASSERT_EQ(test, tce_create(client, 16, SZ_1G, 1, &second),
-				0);
-		KUNIT_EXPECT_EQ(test, second, TCE_SECOND);
-		if (order & 1)
-			swap(first, second);
-		KUNIT_EXPECT_EQ(test, tce_remove(client, first), 0);
-		KUNIT_EXPECT_EQ(test, tce_remove(client, first), -EINVAL);
-		if (order & 2) {
-			u64 again;
-
-			/* the lowest that is free */
-			KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1,
-							 &again), 0);
-			KUNIT_EXPECT_EQ(test, again, first);
-			KUNIT_EXPECT_EQ(test, tce_remove(client, again), 0);
-		}
-		KUNIT_EXPECT_EQ(test, tce_remove(client, second), 0);
-		KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
-		KUNIT_EXPECT_EQ(test, tce_charged(fx), locked);
-	}
-}
-
-static void remove_by_a_wrong_address(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	unsigned long ua;
-	struct tce_client *client = tce_two_windows(test, &grp, &ua);
-
-	KUNIT_EXPECT_EQ(test, tce_remove(client, SZ_4K), -EINVAL);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, 1), -EINVAL);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, SZ_64M - SZ_4K), -EINVAL);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, TCE_SECOND + SZ_4K), -EINVAL);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, TCE_SECOND >> 12), -EINVAL);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, ~0ULL), -EINVAL);
+			-ENODEV);
+	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
+	tce_fault_arm_sticky(fx->mock, TCE_FAULT_CREATE, -ENODEV);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
 	tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
-	tce_expect_mapped(fx, grp, 1, TCE_SECOND, ua, SZ_4K, TCE_RW);
-}
-
-/* What is mapped in a window that is removed is let go; other windows stay. */
-static void remove_with_mappings(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	unsigned long ua;
-	struct tce_client *client = tce_two_windows(test, &grp, &ua);
-
+	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start),
+			-ENODEV);
+	tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
+	tce_fault_disarm(fx->mock);
 	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), 0);
-	tce_expect_mapped(fx, grp, 1, TCE_SECOND, ua, SZ_4K, TCE_RW);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, TCE_SECOND), 0);
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), locked);
 }
 
 static struct kunit_case tce_window_cases[] = {
 	KUNIT_CASE_PARAM(create, args_gen_params),
 	KUNIT_CASE_PARAM(platform_says_why, error_gen_params),
-	KUNIT_CASE(set_is_lost),
-	KUNIT_CASE(table_without_cells),
 	KUNIT_CASE(view_is_left),
 	KUNIT_CASE(size_of_table_is_unknown),
-	KUNIT_CASE(table_beyond_all_memory),
-	KUNIT_CASE(table_of_all_memory),
-	KUNIT_CASE(v1_no_memory_for_a_window),
-	KUNIT_CASE(no_window_is_left),
-	KUNIT_CASE(remove_in_all_orders),
-	KUNIT_CASE(remove_by_a_wrong_address),
-	KUNIT_CASE(remove_with_mappings),
+	KUNIT_CASE(default_window_not_at_0),
+	KUNIT_CASE(default_window_stays_on_pseries),
 	{}
 };
 

@@ -63,11 +63,7 @@ static void note_unpinned(struct page **pages, unsigned long n)
 		tce_mock_unpinned(mock, page_to_pfn(pages[i]));
 }
 
-/**
- * tce_pass_gate() - one thread is held up here, if the test wants that
- * @mock: the platform
- * @where: which gate of it
- */
+/* One thread is held up here, if the test wants that. */
 void tce_pass_gate(struct tce_mock *mock, struct tce_gate **where)
 {
 	struct tce_gate *gate = NULL;
