@@ -39,21 +39,31 @@ static int copy_arg(void *to, unsigned long arg, size_t min)
 	return 0;
 }
 
-/* There are flags that the command does not know. */
-static int refuse_flags(u32 flags)
-{
-	return TCE_REFUSE_VALUE(FLAGS, EINVAL, flags);
-}
-
-/* May the caller MAP and UNMAP? What is wrong with the argument is told to no one else. */
-static int check_may_map(struct tce_container *container)
-{
-	if (!READ_ONCE(container->enabled))
-		return TCE_REFUSE(NOT_ENABLED, EPERM);
-	if (!tce_container_owned(container))
-		return TCE_REFUSE(NOT_OWNER, EPERM);
-	return 0;
-}
+/**
+ * union tce_arg - the argument of a command, copied from the user
+ * @argsz: how many bytes of it there are
+ * @flags: what all of them have behind that
+ * @map: MAP_DMA
+ * @unmap: UNMAP_DMA
+ * @info: GET_INFO
+ * @reg: REGISTER_MEMORY and UNREGISTER_MEMORY
+ * @create: TCE_CREATE
+ * @remove: TCE_REMOVE
+ * @eeh: EEH_PE_OP
+ */
+union tce_arg {
+	struct {
+		u32 argsz;
+		u32 flags;
+	};
+	struct vfio_iommu_type1_dma_map map;
+	struct vfio_iommu_type1_dma_unmap unmap;
+	struct vfio_iommu_spapr_tce_info info;
+	struct vfio_iommu_spapr_register_memory reg;
+	struct vfio_iommu_spapr_tce_create create;
+	struct vfio_iommu_spapr_tce_remove remove;
+	struct vfio_eeh_pe_op eeh;
+};
 
 /* v1: MAP of any size. The pages are pinned while no lock is held. */
 static int map_pages(struct tce_container *container,
@@ -89,75 +99,44 @@ static int map_pages(struct tce_container *container,
 	return rc;
 }
 
-/* MAP where somebody may have to be waited for */
-static long ioctl_map(struct tce_container *container, unsigned long arg)
+/* MAP for which the caller may have to wait */
+static long ioctl_map(struct tce_container *container, union tce_arg *arg)
 {
-	struct vfio_iommu_type1_dma_map map = {};
-	enum dma_data_direction dir;
+	const struct vfio_iommu_type1_dma_map *map = &arg->map;
+	enum dma_data_direction dir = tce_map_dir(map->flags);
 	long rc;
 
-	rc = check_may_map(container) ?:
-	     copy_arg(&map, arg, offsetofend(typeof(map), size));
-	if (rc)
-		return rc;
-	dir = tce_map_dir(map.flags);
 	if (dir == DMA_NONE)
-		return refuse_flags(map.flags);
-
+		return TCE_REFUSE_VALUE(FLAGS, EINVAL, map->flags);
 	if (!container->mem.v2) {
-		rc = map_pages(container, &map, dir);
+		rc = map_pages(container, map, dir);
 	} else {
 		rc = tce_container_lock(container);
 		if (rc)
 			return rc;
-		rc = tce_space_map(&container->space, map.iova, map.vaddr,
-				   map.size, dir, NULL);
+		rc = tce_space_map(&container->space, map->iova, map->vaddr,
+				   map->size, dir, NULL);
 		tce_container_unlock(container);
 	}
-	trace_tce_map(container->id, map.iova, map.vaddr, map.size, map.flags,
-		      rc);
+	trace_tce_map(container->id, map->iova, map->vaddr, map->size,
+		      map->flags, rc);
 	return rc;
 }
 
-/* UNMAP where somebody may have to be waited for */
-static long ioctl_unmap(struct tce_container *container, unsigned long arg)
+/* UNMAP for which the caller may have to wait */
+static long ioctl_unmap(struct tce_container *container, union tce_arg *arg)
 {
-	struct vfio_iommu_type1_dma_unmap unmap = {};
+	const struct vfio_iommu_type1_dma_unmap *unmap = &arg->unmap;
 	long rc;
-
-	rc = check_may_map(container) ?:
-	     copy_arg(&unmap, arg, offsetofend(typeof(unmap), size));
-	if (rc)
-		return rc;
-	if (unmap.flags)
-		return refuse_flags(unmap.flags);
 
 	rc = tce_container_lock(container);
 	if (rc)
 		return rc;
-	rc = tce_space_unmap(&container->space, unmap.iova, unmap.size);
+	rc = tce_space_unmap(&container->space, unmap->iova, unmap->size);
 	tce_container_unlock(container);
-	trace_tce_unmap(container->id, unmap.iova, unmap.size, rc);
+	trace_tce_unmap(container->id, unmap->iova, unmap->size, rc);
 	return rc;
 }
-
-/**
- * union tce_arg - the argument of a command, copied from the user
- * @argsz: how many bytes of it there are
- * @info: GET_INFO
- * @reg: REGISTER_MEMORY and UNREGISTER_MEMORY
- * @create: TCE_CREATE
- * @remove: TCE_REMOVE
- * @eeh: EEH_PE_OP
- */
-union tce_arg {
-	u32 argsz;
-	struct vfio_iommu_spapr_tce_info info;
-	struct vfio_iommu_spapr_register_memory reg;
-	struct vfio_iommu_spapr_tce_create create;
-	struct vfio_iommu_spapr_tce_remove remove;
-	struct vfio_eeh_pe_op eeh;
-};
 
 static long ioctl_get_info(struct tce_container *container, union tce_arg *arg)
 {
@@ -182,92 +161,69 @@ static long ioctl_get_info(struct tce_container *container, union tce_arg *arg)
 	return table_group ? 0 : TCE_REFUSE(NO_GROUP, ENXIO);
 }
 
-/*
- * v1: enable the container if @paid is what its window costs. Return: 0; -EAGAIN if
- * it costs *@price; another errno.
- */
-static int try_enable(struct tce_container *container,
-		      struct tce_process *process, unsigned long paid,
-		      unsigned long *price)
+/* v1: what ENABLE has to charge. Return: 0; -EBUSY; -ENODEV; -EPERM */
+static int enable_price(struct tce_container *container, unsigned long *price)
 {
-	struct tce_space *space = &container->space;
-	struct iommu_table_group *table_group;
-	int rc;
+	struct iommu_table_group *table_group =
+		tce_space_table_group(&container->space);
 
-	rc = down_write_killable(&space->lock);
+	if (container->enabled)
+		return TCE_REFUSE(ENABLED_ALREADY, EBUSY);
+	if (!table_group)
+		return TCE_REFUSE(NO_GROUP, ENODEV);
+	if (!table_group->tce32_size)
+		return TCE_REFUSE(NO_32BIT_WINDOW, EPERM);
+	*price = table_group->tce32_size >> PAGE_SHIFT;
+	return 0;
+}
+
+static long enable(struct tce_container *container, void *unused,
+		   unsigned long *paid, unsigned long *price)
+{
+	int rc = enable_price(container, price);
+
 	if (rc)
 		return rc;
-	table_group = tce_space_table_group(space);
-	if (container->dead)
-		rc = TCE_REFUSE(CONTAINER_GONE, EINVAL);
-	else if (container->enabled)
-		rc = TCE_REFUSE(ENABLED_ALREADY, EBUSY);
-	else if (!table_group)
-		rc = TCE_REFUSE(NO_GROUP, ENODEV);
-	else if (!table_group->tce32_size)
-		rc = TCE_REFUSE(NO_32BIT_WINDOW, EPERM);
-	else
-		rc = tce_mem_bind(&container->mem, process);
-	if (!rc) {
-		*price = table_group->tce32_size >> PAGE_SHIFT;
-		rc = paid == *price ? 0 : -EAGAIN;
-	}
-	if (!rc) {
-		/* MAP and UNMAP look at it */
-		rc = down_write_killable(&container->mem.process->map_lock);
-	}
-	if (!rc) {
-		tce_pinned_allow(&container->mem.pinned, paid);
-		WRITE_ONCE(container->enabled, true);
-		up_write(&container->mem.process->map_lock);
-	}
-	up_write(&space->lock);
-	return rc;
+	if (*price > *paid)
+		return -EAGAIN;
+	tce_pinned_allow(&container->mem.pinned, *price);
+	*paid -= *price;
+	WRITE_ONCE(container->enabled, true);
+	return 0;
 }
 
 /*
- * v1: charge the whole window in advance. So no MAP of a well-behaved client fails for
+ * v1: charge the whole window in advance, so that no MAP of a well-behaved client fails for
  * lack of RLIMIT_MEMLOCK in the middle of a guest's life.
  */
 static long ioctl_enable(struct tce_container *container, union tce_arg *arg)
 {
-	struct tce_mem *mem = &container->mem;
-	struct tce_process *process = tce_mem_process(mem);
-	unsigned long paid = 0, price = 0;
+	unsigned long price;
 	long rc;
 
-	if (IS_ERR(process))
-		return PTR_ERR(process);
-	do {
-		rc = try_enable(container, process, paid, &price);
-		if (!rc)
-			break;
-		/* or another group has come since */
-		tce_account_uncharge(&mem->account, paid);
-		paid = price;
-		if (rc == -EAGAIN)
-			rc = tce_account_charge(&mem->account, price) ?: -EAGAIN;
-	} while (rc == -EAGAIN);
-	tce_account_settle(&mem->account);
-	if (process)
-		tce_process_put(process);
-	return rc;
+	/* An ENABLE that is refused does not bind the container to its caller. */
+	rc = down_read_killable(&container->space.lock);
+	if (rc)
+		return rc;
+	rc = enable_price(container, &price);
+	up_read(&container->space.lock);
+	return rc ?: tce_container_pay(container, enable, NULL);
 }
 
 static long ioctl_disable(struct tce_container *container, union tce_arg *arg)
 {
 	long rc;
 
-	rc = tce_space_lock_killable(&container->space);
+	/* A container that is not bound (litmus/bind.litmus) was never enabled. */
+	if (!smp_load_acquire(&container->mem.mm))
+		return 0;
+	rc = tce_container_lock_all(container);
 	if (rc)
 		return rc;
-	if (tce_container_owned(container))
-		tce_container_disable(container);
-	else
-		rc = TCE_REFUSE(NOT_OWNER, EPERM);
+	tce_container_disable(container);
 	tce_space_unlock(&container->space);
 	tce_account_settle(&container->mem.account);
-	return rc;
+	return 0;
 }
 
 static long ioctl_register(struct tce_container *container, union tce_arg *arg)
@@ -275,18 +231,15 @@ static long ioctl_register(struct tce_container *container, union tce_arg *arg)
 	struct tce_space *space = &container->space;
 	struct tce_mem *mem = &container->mem;
 	u64 ua = arg->reg.vaddr, size = arg->reg.size;
-	struct tce_found found;
 	int rc;
 
-	if (arg->reg.flags)
-		return refuse_flags(arg->reg.flags);
 	rc = tce_container_bind(container);
 	if (rc)
 		return rc;
 	up_write(&space->lock);
 
 	/* Pinning takes its time: nobody but other REGISTERs waits for it. */
-	rc = tce_registration_add(&mem->registered, ua, size, &found);
+	rc = tce_registration_add(&mem->registered, ua, size);
 	if (!rc && !READ_ONCE(container->enabled)) {
 		tce_space_lock(space);
 		if (!container->dead)
@@ -294,8 +247,7 @@ static long ioctl_register(struct tce_container *container, union tce_arg *arg)
 		tce_space_unlock(space);
 	}
 	tce_account_settle(&mem->account);
-	trace_tce_register(container->id, ua, size, found.page_shift,
-			   found.listed, rc);
+	trace_tce_register(container->id, ua, size, rc);
 	return rc;
 }
 
@@ -319,8 +271,6 @@ static long ioctl_unregister(struct tce_container *container,
 	u64 ua = arg->reg.vaddr, size = arg->reg.size;
 	int rc;
 
-	if (arg->reg.flags)
-		return refuse_flags(arg->reg.flags);
 	/* litmus/bind.litmus */
 	if (smp_load_acquire(&mem->mm) != current->mm)
 		return TCE_REFUSE(NOT_OWNER, EPERM);
@@ -333,50 +283,39 @@ static long ioctl_unregister(struct tce_container *container,
 
 static long ioctl_create(struct tce_container *container, union tce_arg *arg)
 {
-	struct vfio_iommu_spapr_tce_create *create = &arg->create;
-
-	if (create->flags)
-		return refuse_flags(create->flags);
-	return tce_container_create_windows(container, create);
+	return tce_container_pay(container, tce_container_create_windows,
+				 &arg->create);
 }
 
 static long remove_window(struct tce_container *container, u64 start)
 {
-	struct tce_space *space = &container->space;
-	int rc;
+	int rc = tce_container_lock_all(container);
 
-	rc = tce_container_lock_all(container);
 	if (rc)
 		return rc;
-	if (!tce_space_table_group(space))
-		rc = TCE_REFUSE(NO_GROUP, ENXIO);
-	else
-		rc = tce_space_remove_window(space, start);
-	tce_space_unlock(space);
+	rc = tce_space_remove_window(&container->space, start);
+	tce_space_unlock(&container->space);
 	tce_account_settle(&container->mem.account);
 	return rc;
 }
 
 static long ioctl_remove(struct tce_container *container, union tce_arg *arg)
 {
-	if (arg->remove.flags)
-		return refuse_flags(arg->remove.flags);
 	return remove_window(container, arg->remove.start_addr);
 }
 
 static long ioctl_eeh(struct tce_container *container, union tce_arg *arg)
 {
-	if (arg->eeh.flags)
-		return refuse_flags(arg->eeh.flags);
 	return tce_eeh_op(&container->space, &arg->eeh);
 }
 
 /**
- * struct tce_command - an ioctl, but for MAP and UNMAP
+ * struct tce_command - an ioctl
  * @cmd: its number
  * @v1: which containers know it
  * @v2: the same
  * @min: bytes that its argument must have; 0 if there is none
+ * @flags: those that it knows
  * @act: what it does
  */
 struct tce_command {
@@ -384,28 +323,34 @@ struct tce_command {
 	bool v1;
 	bool v2;
 	size_t min;
+	u32 flags;
 	long (*act)(struct tce_container *container, union tce_arg *arg);
 };
 
 static const struct tce_command tce_commands[] = {
+	{ VFIO_IOMMU_MAP_DMA, true, true,
+	  offsetofend(struct vfio_iommu_type1_dma_map, size),
+	  VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE, ioctl_map },
+	{ VFIO_IOMMU_UNMAP_DMA, true, true,
+	  offsetofend(struct vfio_iommu_type1_dma_unmap, size), 0, ioctl_unmap },
 	{ VFIO_IOMMU_SPAPR_TCE_GET_INFO, true, true,
 	  offsetofend(struct vfio_iommu_spapr_tce_info, dma32_window_size),
-	  ioctl_get_info },
-	{ VFIO_IOMMU_ENABLE, true, false, 0, ioctl_enable },
-	{ VFIO_IOMMU_DISABLE, true, false, 0, ioctl_disable },
+	  U32_MAX, ioctl_get_info },
+	{ VFIO_IOMMU_ENABLE, true, false, 0, 0, ioctl_enable },
+	{ VFIO_IOMMU_DISABLE, true, false, 0, 0, ioctl_disable },
 	{ VFIO_IOMMU_SPAPR_REGISTER_MEMORY, false, true,
-	  offsetofend(struct vfio_iommu_spapr_register_memory, size),
+	  offsetofend(struct vfio_iommu_spapr_register_memory, size), 0,
 	  ioctl_register },
 	{ VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, false, true,
-	  offsetofend(struct vfio_iommu_spapr_register_memory, size),
+	  offsetofend(struct vfio_iommu_spapr_register_memory, size), 0,
 	  ioctl_unregister },
 	{ VFIO_IOMMU_SPAPR_TCE_CREATE, false, true,
-	  offsetofend(struct vfio_iommu_spapr_tce_create, start_addr),
+	  offsetofend(struct vfio_iommu_spapr_tce_create, start_addr), 0,
 	  ioctl_create },
 	{ VFIO_IOMMU_SPAPR_TCE_REMOVE, false, true,
-	  offsetofend(struct vfio_iommu_spapr_tce_remove, start_addr),
+	  offsetofend(struct vfio_iommu_spapr_tce_remove, start_addr), 0,
 	  ioctl_remove },
-	{ VFIO_EEH_PE_OP, true, true, offsetofend(struct vfio_eeh_pe_op, op),
+	{ VFIO_EEH_PE_OP, true, true, offsetofend(struct vfio_eeh_pe_op, op), 0,
 	  ioctl_eeh },
 };
 
@@ -415,12 +360,15 @@ static int copy_command(const struct tce_command *command, union tce_arg *arg,
 {
 	int rc = command->min ? copy_arg(arg, from, command->min) : 0;
 
-	/* one EEH operation has more of it */
-	if (rc || command->cmd != VFIO_EEH_PE_OP ||
-	    arg->eeh.op != VFIO_EEH_PE_INJECT_ERR)
+	if (rc)
 		return rc;
+	if (arg->flags & ~command->flags)
+		return TCE_REFUSE_VALUE(FLAGS, EINVAL, arg->flags);
+	if (command->cmd != VFIO_EEH_PE_OP ||
+	    arg->eeh.op != VFIO_EEH_PE_INJECT_ERR)
+		return 0;
+	/* This operation has more of it, and user space may have changed what was there. */
 	rc = copy_arg(arg, from, offsetofend(struct vfio_eeh_pe_op, err.mask));
-	/* user space may have written to it since */
 	arg->eeh.op = VFIO_EEH_PE_INJECT_ERR;
 	return rc;
 }
@@ -463,21 +411,19 @@ long tce_command_do(struct tce_container *container, unsigned int cmd,
 	union tce_arg copy = {};
 	int i;
 
-	if (cmd == VFIO_IOMMU_MAP_DMA)
-		return ioctl_map(container, arg);
-	if (cmd == VFIO_IOMMU_UNMAP_DMA)
-		return ioctl_unmap(container, arg);
-
 	for (i = 0; i < ARRAY_SIZE(tce_commands); i++)
 		if (tce_commands[i].cmd == cmd &&
 		    (container->mem.v2 ? tce_commands[i].v2 : tce_commands[i].v1))
 			command = &tce_commands[i];
 
-	/* what is wrong with the call is told to its owner only */
+	/* What is wrong with the call is told to its owner only. */
 	if (!tce_container_owned(container))
 		return TCE_REFUSE(NOT_OWNER, EPERM);
 	if (!command)
 		return TCE_REFUSE_VALUE(NO_COMMAND, ENOTTY, cmd);
+	if ((cmd == VFIO_IOMMU_MAP_DMA || cmd == VFIO_IOMMU_UNMAP_DMA) &&
+	    !READ_ONCE(container->enabled))
+		return TCE_REFUSE(NOT_ENABLED, EPERM);
 	return copy_command(command, &copy, arg) ?:
 	       command->act(container, &copy) ?:
 	       copy_result(container, command, &copy, arg);

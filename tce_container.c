@@ -191,26 +191,28 @@ void tce_container_release(void *iommu_data)
 }
 
 /**
- * tce_container_older() - the newest of the containers that are older than one
+ * tce_container_older() - get the newest of the containers that are older than one
  * @id: &tce_container.id of that one; ULONG_MAX for the newest of all
  *
- * It may be gone when this returns. Look it up by tce_container_get().
+ * Undone by tce_container_put().
  *
- * Return: its &tce_container.id; 0 if there is none.
+ * Return: the container; NULL if there is none.
  */
-unsigned long tce_container_older(unsigned long id)
+struct tce_container *tce_container_older(unsigned long id)
 {
-	struct tce_container *container;
-	unsigned long found = 0;
+	struct tce_container *container, *found = NULL;
 	unsigned int i;
 
-	/* litmus/container-walk.litmus */
-	rcu_read_lock();
+	spin_lock(&tce_containers_lock);
 	for (i = 0; i < HASH_SIZE(tce_containers); i++)
-		hlist_for_each_entry_rcu(container, &tce_containers[i], node)
-			if (container->id < id && container->id > found)
-				found = container->id;
-	rcu_read_unlock();
+		hlist_for_each_entry(container, &tce_containers[i], node)
+			if (container->id < id &&
+			    (!found || container->id > found->id))
+				found = container;
+	/* release puts its reference after it has taken the container off the list */
+	if (found)
+		refcount_inc(&found->mem.users);
+	spin_unlock(&tce_containers_lock);
 	return found;
 }
 
@@ -281,50 +283,68 @@ bool tce_container_owned(struct tce_container *container)
 }
 
 /**
- * tce_container_create_windows() - create a window
+ * tce_container_pay() - charge for something, and do it
  * @container: the container
- * @create: which; NULL for the default window, if that is pending
+ * @act: does it, with the container locked by tce_container_lock_all(), and takes what it uses
+ *	off @paid; if @paid is not enough, it changes nothing, and returns -EAGAIN and what it
+ *	needs in @price
+ * @arg: for @act
  *
- * What the tables cost is charged before, since the lock that it takes may be held for
- * as long as the client likes.
+ * To charge takes the owner's mmap_lock, which a client can hold for as long as it likes, so
+ * that is done with no lock of ours held.
  *
- * Return: 0; -EPERM; an errno of tce_container_lock_all(), tce_space_price() or
- * tce_space_create_window().
+ * Return: what @act returns; an errno of tce_container_lock_all() or tce_account_charge().
  */
-long tce_container_create_windows(struct tce_container *container,
-				  struct vfio_iommu_spapr_tce_create *create)
+long tce_container_pay(struct tce_container *container,
+		       long (*act)(struct tce_container *container, void *arg,
+				   unsigned long *paid, unsigned long *price),
+		       void *arg)
 {
-	struct tce_space *space = &container->space;
+	struct tce_account *account = &container->mem.account;
 	unsigned long paid = 0, price = 0;
 	long rc;
 
 	for (;;) {
 		rc = tce_container_lock_all(container);
-		if (rc && !paid)
-			return rc;
 		if (rc)
 			break;
-		if (create || container->enabled)
-			rc = tce_space_price(space, create, &price);
-		else
-			rc = TCE_REFUSE(NOT_ENABLED, EPERM);
-		if (!rc && price <= paid)
-			rc = create ? tce_space_create_window(space, create,
-							      &paid) :
-				      tce_space_create_default(space, &paid);
-		else if (!rc)
-			rc = -EAGAIN;
-		tce_space_unlock(space);
+		rc = act(container, arg, &paid, &price);
+		tce_space_unlock(&container->space);
 		if (rc != -EAGAIN)
 			break;
-		rc = tce_account_charge(&container->mem.account, price - paid);
+		rc = tce_account_charge(account, price - paid);
 		if (rc)
 			break;
 		paid = price;
 	}
-	tce_account_uncharge(&container->mem.account, paid);
-	tce_account_settle(&container->mem.account);
+	tce_account_uncharge(account, paid);
+	tce_account_settle(account);
 	return rc;
+}
+
+/**
+ * tce_container_create_windows() - create a window
+ * @container: the container, locked by tce_container_lock_all()
+ * @create: struct vfio_iommu_spapr_tce_create; NULL for the default window, if that is pending
+ * @paid: see tce_container_pay()
+ * @price: the same
+ *
+ * Return: 0; -EPERM; -EAGAIN, see tce_container_pay(); an errno of tce_space_price() or
+ * tce_space_create_window().
+ */
+long tce_container_create_windows(struct tce_container *container, void *create,
+				  unsigned long *paid, unsigned long *price)
+{
+	struct tce_space *space = &container->space;
+	int rc;
+
+	if (!create && !container->enabled)
+		return TCE_REFUSE(NOT_ENABLED, EPERM);
+	rc = tce_space_price(space, create, price);
+	if (rc)
+		return rc;
+	return *price > *paid ? -EAGAIN :
+	       tce_space_create_window(space, create, paid);
 }
 
 /**
@@ -335,7 +355,7 @@ long tce_container_create_windows(struct tce_container *container,
  * tce_container_unlock().
  *
  * Return: 0; -EPERM; -EINVAL if the container is gone; -EINTR; an errno of
- * tce_container_create_windows().
+ * tce_container_pay() for the default window.
  */
 int tce_container_lock(struct tce_container *container)
 {
@@ -358,7 +378,9 @@ int tce_container_lock(struct tce_container *container)
 			return 0;
 		up_read(&container->mem.process->map_lock);
 		if (rc == -EAGAIN)
-			rc = tce_container_create_windows(container, NULL);
+			rc = tce_container_pay(container,
+					       tce_container_create_windows,
+					       NULL);
 		if (rc)
 			return rc;
 	}

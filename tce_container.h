@@ -44,14 +44,18 @@ void tce_container_exit(void);
 void *tce_container_open(bool v2);
 void tce_container_release(void *iommu_data);
 void tce_container_end(struct tce_container *container);
-unsigned long tce_container_older(unsigned long id);
+struct tce_container *tce_container_older(unsigned long id);
 long tce_container_closing(void);
 
 int tce_container_bind(struct tce_container *container);
 int tce_container_lock_all(struct tce_container *container);
 int tce_container_lock(struct tce_container *container);
-long tce_container_create_windows(struct tce_container *container,
-				  struct vfio_iommu_spapr_tce_create *create);
+long tce_container_pay(struct tce_container *container,
+		       long (*act)(struct tce_container *container, void *arg,
+				   unsigned long *paid, unsigned long *price),
+		       void *arg);
+long tce_container_create_windows(struct tce_container *container, void *create,
+				  unsigned long *paid, unsigned long *price);
 void tce_container_disable(struct tce_container *container);
 bool tce_container_owned(struct tce_container *container);
 

@@ -86,7 +86,11 @@ static long eeh_errno(u32 op, long rc)
 		rc = op == VFIO_EEH_PE_INJECT_ERR ? rc : -EIO;
 		break;
 	default:
-		rc = rc < 0 ? -EIO : rc;
+		/* only states are positive */
+		if (rc < 0)
+			rc = -EIO;
+		else if (op != VFIO_EEH_PE_GET_STATE)
+			rc = 0;
 	}
 	return rc;
 }
@@ -212,18 +216,12 @@ static int first_device(struct device *dev, void *found)
 	return 1;
 }
 
-/* What group_op() says instead of an errno or a state */
-#define GROUP_LEFT	LONG_MIN
-
 static long group_op(struct tce_group *grp, const struct vfio_eeh_pe_op *op)
 {
 	struct device *dev = NULL;
 	long rc = -ENODEV;
 	struct eeh_pe *pe;
 
-	/* it is not the client's any more */
-	if (READ_ONCE(grp->left))
-		return GROUP_LEFT;
 	/* its bus stays in memory with it */
 	iommu_group_for_each_dev(grp->group, &dev, first_device);
 	pe = eeh_iommu_group_to_pe(grp->group);
@@ -233,14 +231,6 @@ static long group_op(struct tce_group *grp, const struct vfio_eeh_pe_op *op)
 	return rc;
 }
 
-static long group_reset(struct tce_group *grp, const struct vfio_eeh_pe_op *op)
-{
-	/* who unplugs has it until the PE is gone */
-	pci_lock_rescan_remove();
-	pci_unlock_rescan_remove();
-	return group_op(grp, op);
-}
-
 static int job_thread(void *data)
 {
 	struct tce_eeh_job *job = data;
@@ -248,20 +238,21 @@ static int job_thread(void *data)
 	unsigned int i;
 
 	for (i = 0; i < job->n; i++) {
-		one = op_resets(job->op.op) ?
-			group_reset(job->groups[i], &job->op) :
-			group_op(job->groups[i], &job->op);
-		if (one == GROUP_LEFT)
+		if (op_resets(job->op.op)) {
+			/* whoever unplugs has it until the PE is gone */
+			pci_lock_rescan_remove();
+			pci_unlock_rescan_remove();
+		}
+		/* then it is not the client's any more */
+		if (READ_ONCE(job->groups[i]->left))
 			continue;
+		one = group_op(job->groups[i], &job->op);
 		if (one < 0) {
 			rc = one;
 			break;
 		}
 		rc = max(rc, one);
 	}
-	/* 0 but for the state; nothing else returns a positive value */
-	if (rc > 0 && job->op.op != VFIO_EEH_PE_GET_STATE)
-		rc = 0;
 	job->rc = rc;
 	job_end(job);
 	complete(&job->done);

@@ -146,41 +146,20 @@ void tce_process_join(struct tce_process *process, bool v2)
 }
 
 /**
- * tce_process_older() - the newest of the processes that are older than one
+ * tce_process_older() - get the newest of the processes that are older than one
  * @id: &tce_process.id of that one; ULONG_MAX for the newest of all
- *
- * It may be gone when this returns. Context: sleeps.
- *
- * Return: its &tce_process.id; 0 if there is none.
- */
-unsigned long tce_process_older(unsigned long id)
-{
-	struct tce_process *process;
-	unsigned long found = 0;
-
-	mutex_lock(&tce_processes_lock);
-	list_for_each_entry(process, &tce_processes, list)
-		if (process->id < id && process->id > found)
-			found = process->id;
-	mutex_unlock(&tce_processes_lock);
-	return found;
-}
-
-/**
- * tce_process_find() - find a process, and keep it
- * @id: &tce_process.id
  *
  * Undone by tce_process_put(). Context: sleeps.
  *
- * Return: the process; NULL if it is gone.
+ * Return: the process; NULL if there is none.
  */
-struct tce_process *tce_process_find(unsigned long id)
+struct tce_process *tce_process_older(unsigned long id)
 {
 	struct tce_process *process, *found = NULL;
 
 	mutex_lock(&tce_processes_lock);
 	list_for_each_entry(process, &tce_processes, list)
-		if (process->id == id)
+		if (process->id < id && (!found || process->id > found->id))
 			found = process;
 	if (found)
 		found->users++;
@@ -191,7 +170,7 @@ struct tce_process *tce_process_find(unsigned long id)
 /**
  * tce_process_put() - drop a reference
  * @process: of a container that is closed and no longer in use; or from tce_process_get()
- *	or tce_process_find()
+ *	or tce_process_older()
  */
 void tce_process_put(struct tce_process *process)
 {

@@ -35,7 +35,7 @@ enum tce_process_state {
  * @pid: of the process when it opened its first container
  * @open: its open containers of v2
  * @users: references: its containers, including those that are closed but still in use, and
- *	those from tce_process_get() and tce_process_find()
+ *	those from tce_process_get() and tce_process_older()
  * @mm: the process's memory, grabbed
  * @state: see enum tce_process_state
  * @map_lock: what MAP and UNMAP hold, for reading. It guards the windows of the process's
@@ -70,8 +70,7 @@ bool tce_process_alone(int containers);
 struct tce_process *tce_process_get(struct mm_struct *mm);
 void tce_process_join(struct tce_process *process, bool v2);
 void tce_process_put(struct tce_process *process);
-unsigned long tce_process_older(unsigned long id);
-struct tce_process *tce_process_find(unsigned long id);
+struct tce_process *tce_process_older(unsigned long id);
 struct rb_root tce_process_take_last(struct tce_process *process, int closed);
 void tce_process_worsen(struct tce_process *process,
 			enum tce_process_state state);

@@ -42,7 +42,7 @@ static struct tce_registration *registration_find(struct tce_registered *registe
 }
 
 static void registration_add(struct tce_registration *reg,
-			     struct tce_region *region, struct tce_found *found)
+			     struct tce_region *region)
 {
 	struct tce_registered *registered = reg->of;
 
@@ -50,8 +50,6 @@ static void registration_add(struct tce_registration *reg,
 	reg->region = region;
 	list_add(&reg->in_registered, &registered->regs);
 	list_add(&reg->in_region, &region->regs);
-	found->page_shift = region->page_shift;
-	found->listed = region->mem;
 }
 
 /*
@@ -111,8 +109,7 @@ static void abandon_last(struct tce_registered *registered, int closed)
 
 /* REGISTER of what no container has. Return: as tce_registration_add() */
 static int register_new(struct tce_registration *reg, unsigned long ua,
-			unsigned long npages, bool listable,
-			struct tce_found *found)
+			unsigned long npages, bool listable)
 {
 	struct tce_registered *registered = reg->of;
 	struct tce_process *process = registered->process;
@@ -137,7 +134,7 @@ static int register_new(struct tce_registration *reg, unsigned long ua,
 	if (!rc || orphan)
 		tce_region_insert(process, region);
 	if (!rc)
-		registration_add(reg, region, found);
+		registration_add(reg, region);
 	mutex_unlock(&process->region_lock);
 
 	if (orphan)
@@ -179,7 +176,6 @@ static int range_check(const struct tce_process *process, unsigned long ua,
  * @registered: of a bound container
  * @ua: start, a multiple of PAGE_SIZE
  * @size: bytes, a multiple of PAGE_SIZE
- * @found: what was found out is returned here
  *
  * Charges locked_vm. The same range registered by another container of the process is
  * shared and costs nothing. Undone by tce_registration_remove() and by
@@ -193,7 +189,7 @@ static int range_check(const struct tce_process *process, unsigned long ua,
  * address 0; -EINTR.
  */
 int tce_registration_add(struct tce_registered *registered, unsigned long ua,
-			 unsigned long size, struct tce_found *found)
+			 unsigned long size)
 {
 	struct tce_process *process = registered->process;
 	unsigned long npages = size >> PAGE_SHIFT;
@@ -202,7 +198,6 @@ int tce_registration_add(struct tce_registered *registered, unsigned long ua,
 	bool listable;
 	int rc;
 
-	*found = (struct tce_found){};
 	rc = range_check(process, ua, size);
 	if (rc)
 		return rc;
@@ -221,14 +216,14 @@ int tce_registration_add(struct tce_registered *registered, unsigned long ua,
 	listable = !region && tce_region_listable(process);
 	process->listed += listable;
 	if (!IS_ERR_OR_NULL(region))
-		registration_add(reg, region, found);
+		registration_add(reg, region);
 	mutex_unlock(&process->region_lock);
 
 	/* what was let go of need not be charged beside what comes */
 	tce_account_settle(registered->account);
 	rc = PTR_ERR_OR_ZERO(region);
 	if (!region)
-		rc = register_new(reg, ua, npages, listable, found);
+		rc = register_new(reg, ua, npages, listable);
 	if (rc)
 		goto err_unlock;
 	mutex_unlock(&process->registering);

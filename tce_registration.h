@@ -26,16 +26,6 @@ struct tce_registered {
 };
 
 /**
- * struct tce_found - what REGISTER has found out
- * @page_shift: see &tce_region.page_shift; 0 if it was refused
- * @listed: the kernel's list has the region
- */
-struct tce_found {
-	unsigned int page_shift;
-	bool listed;
-};
-
-/**
  * struct tce_registration - one container's use of a region
  * @in_registered: in &tce_registered.regs
  * @in_region: in &tce_region.regs
@@ -50,7 +40,7 @@ struct tce_registration {
 };
 
 int tce_registration_add(struct tce_registered *registered, unsigned long ua,
-			 unsigned long size, struct tce_found *found);
+			 unsigned long size);
 int tce_registration_remove(struct tce_registered *registered, unsigned long ua,
 			    unsigned long size,
 			    void (*unmap)(struct tce_registered *registered,

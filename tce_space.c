@@ -219,19 +219,15 @@ struct iommu_table_group *tce_space_table_group(struct tce_space *space)
 static int space_drop(struct tce_space *space, int num)
 {
 	struct tce_window *win = space->windows[num];
-	unsigned long ours = 0, others = 0;
 	struct tce_group *grp;
 	int rc = 0;
 
 	space->windows[num] = NULL;
-	if (trace_tce_window_remove_enabled())
-		tce_unmap_count(&win->table, &ours, &others);
 	tce_window_empty(win);
 	list_for_each_entry(grp, &space->groups, list)
 		if (tce_window_in(win, grp))
 			rc = tce_window_unset(win, grp) ?: rc;
-	trace_tce_window_remove(space->mem->container, win->num,
-				tce_table_start(&win->table), ours, others, rc);
+	trace_tce_window_remove(space->mem->container, num, rc);
 	tce_window_free(win);
 	return rc;
 }
@@ -246,51 +242,33 @@ static int space_next(const struct tce_space *space)
 	return num;
 }
 
-/* Add a window, in all bridges. Its number is returned in *@num. */
-static int space_try_add(struct tce_space *space, u32 shift, u64 size, u32 levels,
-			 u64 *start, unsigned long *paid)
+/* Add a window that tce_space_price() has nothing against, in all bridges. */
+static int space_add(struct tce_space *space, u32 shift, u64 size, u32 levels,
+		     u64 *start, unsigned long *paid)
 {
 	struct tce_group *grp = first_group(space);
 	int num = space_next(space), rc;
 	struct tce_window *win;
-	unsigned long price;
 
-	if (num == ARRAY_SIZE(space->windows))
-		return TCE_REFUSE(TOO_MANY_WINDOWS, ENOSPC);
-	rc = tce_window_check(grp->table_group, shift, size, levels);
-	if (rc)
-		return rc;
-	price = tce_window_price(grp->table_group, shift, size, levels);
-	if (price > *paid)
-		return TCE_REFUSE_VALUE(LOCKED_LIMIT, ENOMEM,
-					rlimit(RLIMIT_MEMLOCK));
 	win = tce_window_create(space->mem, grp, num, shift, size, levels);
-	if (IS_ERR(win))
-		return PTR_ERR(win);
-	win->charged = price;
-	*paid -= price;
-
+	rc = PTR_ERR_OR_ZERO(win);
+	if (rc)
+		goto out;
+	win->charged = tce_window_price(grp->table_group, shift, size, levels);
+	*paid -= win->charged;
 	space->windows[num] = win;
 	*start = tce_table_start(&win->table);
 	list_for_each_entry(grp, &space->groups, list) {
 		rc = tce_window_set(win, grp);
 		if (rc) {
 			space_drop(space, num);
-			return rc;
+			break;
 		}
 	}
-	return num;
-}
-
-/* Add a window, in all bridges. Its price is taken from *@paid. */
-static int space_add(struct tce_space *space, u32 shift, u64 size, u32 levels,
-		     u64 *start, unsigned long *paid)
-{
-	int num = space_try_add(space, shift, size, levels, start, paid);
-
-	trace_tce_window_create(space->mem->container, num,
-				num < 0 ? 0 : *start, size, shift, levels);
-	return min(num, 0);
+out:
+	trace_tce_window_create(space->mem->container, num, rc ? 0 : *start,
+				size, shift, levels, rc);
+	return rc;
 }
 
 /**
@@ -308,7 +286,8 @@ int tce_space_price(struct tce_space *space,
 		    unsigned long *price)
 {
 	struct iommu_table_group *table_group = tce_space_table_group(space);
-	int rc, num = space_next(space);
+	int num = space_next(space);
+	long npages;
 
 	space_assert_locked(space);
 	*price = 0;
@@ -316,20 +295,18 @@ int tce_space_price(struct tce_space *space,
 		return create ? TCE_REFUSE(NO_GROUP, ENXIO) :
 				TCE_REFUSE(NO_GROUP, ENODEV);
 	if (create) {
-		rc = tce_window_check(table_group, create->page_shift,
-				      create->window_size, create->levels);
-		if (rc)
-			return rc;
-		*price = tce_window_price(table_group, create->page_shift,
+		npages = tce_window_price(table_group, create->page_shift,
 					  create->window_size, create->levels);
+		if (npages < 0)
+			return npages;
+		*price = npages;
 	}
 	if (space->default_pending) {
-		rc = tce_window_check(table_group, IOMMU_PAGE_SHIFT_4K,
-				      table_group->tce32_size, 1);
-		if (rc)
-			return rc;
-		*price += tce_window_price(table_group, IOMMU_PAGE_SHIFT_4K,
-					   table_group->tce32_size, 1);
+		npages = tce_window_price(table_group, IOMMU_PAGE_SHIFT_4K,
+					  table_group->tce32_size, 1);
+		if (npages < 0)
+			return npages;
+		*price += npages;
 		num++;
 	}
 	return create && num >= ARRAY_SIZE(space->windows) ?
@@ -337,60 +314,41 @@ int tce_space_price(struct tce_space *space,
 }
 
 /**
- * tce_space_create_default() - create the default window if it is pending
- * @space: the space, locked by tce_space_lock(); a group is attached and the memory is
- *	bound
- * @paid: CPU pages that were charged for tables; what is used is taken off
- *
- * 4K pages over the platform's 32-bit range. Context: process.
- *
- * Return: 0, also if there was nothing to do; -ENODEV if there is no group; an errno as
- * tce_space_create_window(); -EBUSY, see tce_kvm_show().
- */
-int tce_space_create_default(struct tce_space *space, unsigned long *paid)
-{
-	struct iommu_table_group *table_group;
-	u64 start;
-	int rc;
-
-	space_assert_locked(space);
-	if (!space->default_pending)
-		return 0;
-	table_group = tce_space_table_group(space);
-	if (!table_group)
-		return TCE_REFUSE(NO_GROUP, ENODEV);
-	rc = space_add(space, IOMMU_PAGE_SHIFT_4K, table_group->tce32_size, 1,
-		       &start, paid);
-	if (!rc)
-		space->default_pending = false;
-	return rc;
-}
-
-/**
  * tce_space_create_window() - add a window
  * @space: the space, locked by tce_space_lock(); a group is attached and the memory is
  *	bound
- * @create: what is wanted; the first IOBA, which the platform chooses, is returned there
+ * @create: what is wanted; the first IOBA, which the platform chooses, is returned there.
+ *	NULL for the default window alone
  * @paid: CPU pages that were charged for tables, as tce_space_price() says; what is used
  *	is taken off
  *
- * A pending default window is created first and takes the first place. Undone by
- * tce_space_remove_window(). Context: process; sleeps.
+ * A pending default window, which has 4K pages over the platform's 32-bit range, is created
+ * first and takes the first place. Undone by tce_space_remove_window(). Context: process;
+ * sleeps.
  *
  * Return: 0; -EINVAL if the platform has no such windows; -ENOSPC if it has no more;
- * -ENOMEM if out of memory; -EPERM if the platform can't; -EIO. On any of them nothing
- * has changed, but that on pseries the default window is there now.
+ * -ENOMEM if out of memory; -EPERM if the platform can't; -EIO; -EBUSY, see tce_kvm_show(). On
+ * any of them nothing has changed, but that on pseries the default window is there now.
  */
 int tce_space_create_window(struct tce_space *space,
 			    struct vfio_iommu_spapr_tce_create *create,
 			    unsigned long *paid)
 {
 	bool pending = space->default_pending;
+	u64 start;
 	int rc;
 
-	rc = tce_space_create_default(space, paid);
-	if (rc)
-		return rc;
+	space_assert_locked(space);
+	if (pending) {
+		rc = space_add(space, IOMMU_PAGE_SHIFT_4K,
+			       tce_space_table_group(space)->tce32_size, 1,
+			       &start, paid);
+		if (rc)
+			return rc;
+		space->default_pending = false;
+	}
+	if (!create)
+		return 0;
 	rc = space_add(space, create->page_shift, create->window_size,
 		       create->levels, &create->start_addr, paid);
 	/*
@@ -413,8 +371,8 @@ int tce_space_create_window(struct tce_space *space,
  * Unmaps what is mapped there. A default window that is pending is removed by not
  * creating it.
  *
- * Return: 0; -EINVAL if no window starts there; another errno if a bridge refused,
- * though the window is gone.
+ * Return: 0; -ENXIO if no group is attached; -EINVAL if no window starts there; another errno
+ * if a bridge refused, though the window is gone.
  */
 int tce_space_remove_window(struct tce_space *space, u64 start)
 {
@@ -423,8 +381,9 @@ int tce_space_remove_window(struct tce_space *space, u64 start)
 	int i;
 
 	space_assert_locked(space);
-	if (space->default_pending && table_group &&
-	    start == table_group->tce32_start) {
+	if (!table_group)
+		return TCE_REFUSE(NO_GROUP, ENXIO);
+	if (space->default_pending && start == table_group->tce32_start) {
 		space->default_pending = false;
 		return 0;
 	}

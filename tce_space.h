@@ -53,24 +53,6 @@ static inline void tce_space_lock(struct tce_space *space)
 }
 
 /**
- * tce_space_lock_killable() - tce_space_lock(), unless the caller is killed
- * @space: the space
- *
- * Return: 0; -EINTR on SIGKILL.
- */
-static inline int tce_space_lock_killable(struct tce_space *space)
-{
-	int rc = down_write_killable(&space->lock);
-
-	if (!rc && space->mem->process) {
-		rc = down_write_killable(&space->mem->process->map_lock);
-		if (rc)
-			up_write(&space->lock);
-	}
-	return rc;
-}
-
-/**
  * tce_space_unlock() - undo tce_space_lock()
  * @space: the space
  */
@@ -90,7 +72,6 @@ struct iommu_table_group *tce_space_table_group(struct tce_space *space);
 int tce_space_price(struct tce_space *space,
 		    const struct vfio_iommu_spapr_tce_create *create,
 		    unsigned long *price);
-int tce_space_create_default(struct tce_space *space, unsigned long *paid);
 int tce_space_create_window(struct tce_space *space,
 			    struct vfio_iommu_spapr_tce_create *create,
 			    unsigned long *paid);

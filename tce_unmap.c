@@ -297,34 +297,6 @@ void tce_unmap_leftovers(struct tce_table *table)
 }
 
 /**
- * tce_unmap_count() - count what is mapped in a table
- * @table: the table, which KVM may change meanwhile
- * @ours: returns the number of entries that MAP has written, according to their cells
- * @others: returns the same for KVM
- *
- * Context: sleeps; reads each cell of the table.
- */
-void tce_unmap_count(struct tce_table *table, unsigned long *ours,
-		     unsigned long *others)
-{
-	unsigned long entry = table->tbl->it_offset, left, n;
-	unsigned long end = entry + table->tbl->it_size;
-	__be64 *cell;
-	u64 cookie;
-
-	*ours = 0;
-	*others = 0;
-	for (; entry < end; entry += left) {
-		cell = cells_from(table, entry, end, &left);
-		for (n = 0; cell && n < left; n++) {
-			cookie = tce_cell_read(&cell[n]);
-			*ours += !!(cookie & TCE_COOKIE_OURS);
-			*others += cookie && !(cookie & TCE_COOKIE_OURS);
-		}
-	}
-}
-
-/**
  * tce_unmap_memory() - v2: unmap some memory wherever it is mapped
  * @table: the table, which nobody but KVM uses
  * @ua: first byte

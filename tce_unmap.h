@@ -12,8 +12,6 @@ int tce_table_unmap(struct tce_table *table, unsigned long first,
 int tce_unmap_entries(struct tce_table *table, unsigned long first,
 		      unsigned long n, bool killable);
 void tce_unmap_table(struct tce_table *table);
-void tce_unmap_count(struct tce_table *table, unsigned long *ours,
-		     unsigned long *others);
 void tce_unmap_memory(struct tce_table *table, unsigned long ua,
 		      unsigned long size);
 void tce_unmap_leftovers(struct tce_table *table);

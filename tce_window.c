@@ -83,16 +83,16 @@ static bool level_too_large(struct iommu_table_group *table_group, u32 shift,
 }
 
 /**
- * tce_window_check() - could there be such a window?
+ * tce_window_price() - what a window's table is charged with, if there could be such a window
  * @table_group: the group that speaks for all
  * @shift: log2 of the IOMMU page
  * @size: bytes
  * @levels: of the table
  *
- * Return: 0; -EINVAL; -ENOMEM.
+ * Return: CPU pages; -EINVAL; -ENOMEM.
  */
-int tce_window_check(struct iommu_table_group *table_group, u32 shift,
-		     u64 size, u32 levels)
+long tce_window_price(struct iommu_table_group *table_group, u32 shift,
+		      u64 size, u32 levels)
 {
 	unsigned long bytes;
 
@@ -111,25 +111,7 @@ int tce_window_check(struct iommu_table_group *table_group, u32 shift,
 		return TCE_REFUSE(TABLE_TOO_LARGE, ENOMEM);
 	if (level_too_large(table_group, shift, size, levels))
 		return TCE_REFUSE_VALUE(LEVEL_TOO_LARGE, ENOMEM, levels);
-	return 0;
-}
-
-/**
- * tce_window_price() - what a window's table is charged with
- * @table_group: the group that speaks for all
- * @shift: log2 of the IOMMU page
- * @size: bytes
- * @levels: of the table
- *
- * Only for what tce_window_check() has nothing against.
- *
- * Return: CPU pages.
- */
-unsigned long tce_window_price(struct iommu_table_group *table_group,
-			       u32 shift, u64 size, u32 levels)
-{
-	return table_group->ops->get_table_size(shift, size, levels) >>
-		PAGE_SHIFT;
+	return bytes >> PAGE_SHIFT;
 }
 
 /**
@@ -196,13 +178,10 @@ int tce_window_set(struct tce_window *win, struct tce_group *grp)
 	 * powernv programs the bridge and then says 0, even if it had no
 	 * memory to note which groups to invalidate.
 	 */
-	if (!rc && !tce_window_in(win, grp)) {
-		tce_window_unset(win, grp);
-		return TCE_REFUSE(WINDOW_NOT_SET, ENOMEM);
-	}
-	if (rc)
+	if (rc || tce_window_in(win, grp))
 		return rc;
-	return 0;
+	tce_window_unset(win, grp);
+	return TCE_REFUSE(WINDOW_NOT_SET, ENOMEM);
 }
 
 /**

@@ -25,10 +25,8 @@ struct tce_window {
 	bool stuck;
 };
 
-int tce_window_check(struct iommu_table_group *table_group, u32 shift,
-		     u64 size, u32 levels);
-unsigned long tce_window_price(struct iommu_table_group *table_group,
-			       u32 shift, u64 size, u32 levels);
+long tce_window_price(struct iommu_table_group *table_group, u32 shift,
+		      u64 size, u32 levels);
 struct tce_window *tce_window_create(struct tce_mem *mem,
 				     struct tce_group *grp, int num, u32 shift,
 				     u64 size, u32 levels);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_debugfs: what root reads of the state. The cases do what seq_file does, so that
- * something can happen between two records.
+ * Suite tce_debugfs: what root reads of the state.
  */
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -14,68 +13,26 @@
 
 #define STATE_SIZE	SZ_64K
 
-/* Somebody who reads the state */
-struct reader {
-	struct seq_file m;
-	struct tce_look look;
-	loff_t pos;
-};
-
-static struct reader *reader_new(struct kunit *test)
+/* Read as seq_file does. Return: 0; -E2BIG if it begins anew with a larger buffer; -EINTR */
+static int read_state(struct kunit *test, char *buf, size_t size)
 {
-	struct reader *r = kunit_kzalloc(test, sizeof(*r), GFP_KERNEL);
+	struct seq_file m = { .buf = buf, .size = size };
+	int rc = tce_debugfs_show(&m, NULL);
 
-	KUNIT_ASSERT_NOT_NULL(test, r);
-	r->m.buf = kunit_kzalloc(test, STATE_SIZE, GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, r->m.buf);
-	r->m.size = STATE_SIZE;
-	r->m.private = &r->look;
-	return r;
+	KUNIT_EXPECT_LE(test, m.count, size);
+	if (rc || seq_has_overflowed(&m))
+		return rc ?: -E2BIG;
+	buf[m.count] = '\0';
+	return 0;
 }
 
-/* Shows the next record. Return: as tce_debugfs_ops.show() */
-static int reader_show(struct reader *r)
+static char *state(struct kunit *test)
 {
-	size_t before = r->m.count;
-	int rc = tce_debugfs_ops.show(&r->m, &r->look);
+	char *text = kunit_kzalloc(test, STATE_SIZE, GFP_KERNEL);
 
-	if (rc)
-		r->m.count = before;
-	r->m.buf[r->m.count] = '\0';
-	return rc;
-}
-
-/* Goes on. Return: false at the end */
-static bool reader_next(struct reader *r)
-{
-	void *more = tce_debugfs_ops.next(&r->m, &r->look, &r->pos);
-
-	/* a buffer is full: seq_file stops here, and starts again */
-	tce_debugfs_ops.stop(&r->m, more);
-	return tce_debugfs_ops.start(&r->m, &r->pos);
-}
-
-/* Shows all up to, and without, the first record of a kind. Return: whether there is one */
-static bool reader_until(struct kunit *test, struct reader *r,
-			 enum tce_look_at at)
-{
-	while (r->look.at != at) {
-		KUNIT_EXPECT_GE(test, reader_show(r), 0);
-		if (!reader_next(r))
-			return false;
-	}
-	return true;
-}
-
-static const char *state(struct kunit *test)
-{
-	struct reader *r = reader_new(test);
-
-	KUNIT_EXPECT_PTR_EQ(test, tce_debugfs_ops.start(&r->m, &r->pos),
-			    (void *)&r->look);
-	KUNIT_EXPECT_FALSE(test, reader_until(test, r, TCE_LOOK_END));
-	KUNIT_EXPECT_FALSE(test, seq_has_overflowed(&r->m));
-	return r->m.buf;
+	KUNIT_ASSERT_NOT_NULL(test, text);
+	KUNIT_EXPECT_EQ(test, read_state(test, text, STATE_SIZE), 0);
+	return text;
 }
 
 /* Is there just one line of this text? */
@@ -113,9 +70,8 @@ static void nothing_open(struct kunit *test)
 {
 	const char *text = state(test);
 
-	KUNIT_EXPECT_EQ(test, strncmp(text, "module format=1 version=", 24), 0);
+	KUNIT_EXPECT_EQ(test, strncmp(text, "module format=2 page_size=", 26), 0);
 	KUNIT_EXPECT_PTR_EQ(test, strchr(text, '\n'), strrchr(text, '\n'));
-	KUNIT_EXPECT_NOT_NULL(test, strstr(text, " page_size="));
 }
 
 static void not_used_yet(struct kunit *test)
@@ -165,7 +121,7 @@ static void v2_container(struct kunit *test)
 		    "window container=%lu number=1 start=0x%llx size=%u page_shift=16 levels=2 mapped=0 unmarked=0 charged=",
 		    number(client), start, SZ_1G);
 	expect_line(test, text,
-		    "process id=%lu tgid=%d state=sound kvm=0 listed=0 locked_vm=%lu alive=1 comm=",
+		    "process id=%lu tgid=%d state=sound kvm=0 locked_vm=%lu alive=1 comm=",
 		    id, task_tgid_nr(current), fx->mm->locked_vm << PAGE_SHIFT);
 	expect_line(test, text,
 		    "region process=%lu ua=0x%lx size=%u page_shift=%u listed=0 mapped=3 written=1 containers=%lu\n",
@@ -230,7 +186,7 @@ static void with_kvm(struct kunit *test)
 		    process_of(s.client)->id, s.ua, KVM_MEMORY, PAGE_SHIFT,
 		    number(s.client));
 	expect_line(test, text,
-		    "process id=%lu tgid=%d state=sound kvm=1 listed=2 locked_vm=%lu ",
+		    "process id=%lu tgid=%d state=sound kvm=1 locked_vm=%lu ",
 		    process_of(s.client)->id, task_tgid_nr(current),
 		    fx->mm->locked_vm << PAGE_SHIFT);
 }
@@ -281,78 +237,23 @@ static void strange_name(struct kunit *test)
 	expect_line(test, text, "process id=%lu ", process_of(client)->id);
 }
 
-/* All goes while it is read. A container that comes is shown if the list has not begun. */
-static void gone_meanwhile(struct kunit *test)
-{
-	static const enum tce_look_at at[] = {
-		TCE_LOOK_PROCESS, TCE_LOOK_REGION, TCE_LOOK_CONTAINER,
-		TCE_LOOK_WINDOW,
-	};
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client, *later;
-	unsigned long last;
-	struct reader *r;
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(at); i++) {
-		client = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
-		last = number(client);
-		r = reader_new(test);
-		tce_debugfs_ops.start(&r->m, &r->pos);
-		KUNIT_ASSERT_TRUE(test, reader_until(test, r, at[i]));
-		tce_close(client);
-		later = tce_open(fx, true);
-		KUNIT_EXPECT_EQ(test, reader_show(r), SEQ_SKIP);
-		KUNIT_EXPECT_FALSE(test, reader_until(test, r, TCE_LOOK_END));
-		KUNIT_EXPECT_GT(test, number(later), last);
-		KUNIT_EXPECT_EQ(test, !!strstr(r->m.buf, "\ncontainer id"),
-				at[i] != TCE_LOOK_CONTAINER);
-		KUNIT_EXPECT_NULL(test, strstr(r->m.buf, "\nwindow "));
-		tce_close(later);
-		tce_expect_balance(fx);
-	}
-}
-
-/* Regions and containers that go and come between two records */
-static void others_meanwhile(struct kunit *test)
+/* A buffer is full: seq_file begins anew with a larger one. */
+static void full_buffer(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
 	unsigned long ua = tce_plain(fx, 8 * PAGE_SIZE);
-	struct tce_client *old = tce_open(fx, true), *client = tce_open(fx, true);
-	struct reader *r = reader_new(test);
-	unsigned long id;
-	const char *at;
+	size_t size, all;
+	char *text;
 	int i;
 
-	for (i = 2; i < 6; i++)
+	for (i = 0; i < 8; i++)
 		KUNIT_ASSERT_EQ(test, tce_register(client, ua + i * PAGE_SIZE,
 						   PAGE_SIZE), 0);
-	id = process_of(client)->id;
-	tce_debugfs_ops.start(&r->m, &r->pos);
-	KUNIT_ASSERT_TRUE(test, reader_until(test, r, TCE_LOOK_REGION));
-	KUNIT_EXPECT_EQ(test, reader_show(r), 0);
-	for (i = 2; i < 4; i++)
-		KUNIT_ASSERT_EQ(test, tce_unregister(client, ua + i * PAGE_SIZE,
-						     PAGE_SIZE), 0);
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
-	KUNIT_ASSERT_TRUE(test, reader_next(r));
-	KUNIT_ASSERT_TRUE(test, reader_until(test, r, TCE_LOOK_CONTAINER));
-	for (i = 0; i < 7; i++) {
-		char line[64];
-
-		snprintf(line, sizeof(line), "\nregion process=%lu ua=0x%lx ",
-			 id, ua + i * PAGE_SIZE);
-		KUNIT_EXPECT_EQ(test, !!strstr(r->m.buf, line),
-				i == 2 || i == 4 || i == 5);
-	}
-	/* the newest is next; it goes, and the other one is still shown */
-	tce_close(client);
-	client = tce_open(fx, true);
-	KUNIT_EXPECT_FALSE(test, reader_until(test, r, TCE_LOOK_END));
-	expect_line(test, r->m.buf, "container id=%lu ", number(old));
-	at = strstr(r->m.buf, "\ncontainer ");
-	KUNIT_ASSERT_NOT_NULL(test, at);
-	KUNIT_EXPECT_NULL(test, strstr(at + 1, "\ncontainer "));
+	text = state(test);
+	all = strlen(text);
+	for (size = 64; size <= all; size += 64)
+		KUNIT_EXPECT_EQ(test, read_state(test, text, size), -E2BIG);
 }
 
 /* What stays for good is counted, and what a bridge keeps of v1 as well. */
@@ -382,51 +283,54 @@ static void kept_for_good(struct kunit *test)
 static DECLARE_COMPLETION(locked);
 static DECLARE_COMPLETION(unlock);
 
-static void hold_locks(struct tce_thread *thread)
+/* Of a client that is bound, the lock of its regions; of another one, that of its space */
+static void hold_lock(struct tce_thread *thread)
 {
 	struct tce_container *container = tce_container_find(thread->view.data);
+	struct tce_process *process = container->mem.process;
 
-	down_write(&container->space.lock);
-	mutex_lock(&container->mem.process->region_lock);
+	if (process)
+		mutex_lock(&process->region_lock);
+	else
+		down_write(&container->space.lock);
 	complete(&locked);
 	wait_for_completion(&unlock);
-	mutex_unlock(&container->mem.process->region_lock);
-	up_write(&container->space.lock);
+	if (process)
+		mutex_unlock(&process->region_lock);
+	else
+		up_write(&container->space.lock);
 }
 
-/* Who waits for a lock, or counts for long, can be killed. */
+/* Whoever waits for a lock, or counts for long, can be killed. */
 static void killed(struct kunit *test)
 {
-	static const enum tce_look_at at[] = {
-		TCE_LOOK_REGION, TCE_LOOK_CONTAINER, TCE_LOOK_WINDOW,
-	};
 	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready_window(fx, 12, 1ULL << 30, 1, NULL);
+	struct tce_client *client;
 	struct tce_thread thread;
-	struct reader *r;
-	int i, held;
+	char *text = state(test);
+	int bound, held;
 
-	for (i = 0; i < ARRAY_SIZE(at); i++) {
+	for (bound = 0; bound < 2; bound++) {
+		client = bound ? tce_ready_window(fx, 12, 1ULL << 30, 1, NULL) :
+				 tce_open(fx, true);
 		for (held = 0; held < 2; held++) {
-			r = reader_new(test);
-			tce_debugfs_ops.start(&r->m, &r->pos);
-			KUNIT_ASSERT_TRUE(test, reader_until(test, r, at[i]));
 			reinit_completion(&locked);
 			reinit_completion(&unlock);
 			if (held) {
-				tce_thread_start(&thread, client, hold_locks);
+				tce_thread_start(&thread, client, hold_lock);
 				wait_for_completion(&locked);
 			}
 			tce_be_killed(true);
-			KUNIT_EXPECT_EQ(test, reader_show(r),
-					held || at[i] == TCE_LOOK_WINDOW ?
-					-EINTR : 0);
+			KUNIT_EXPECT_EQ(test, read_state(test, text, STATE_SIZE),
+					-EINTR);
 			tce_be_killed(false);
 			complete(&unlock);
 			if (held)
 				tce_thread_join(&thread);
-			KUNIT_EXPECT_EQ(test, reader_show(r), 0);
+			KUNIT_EXPECT_EQ(test, read_state(test, text, STATE_SIZE),
+					0);
 		}
+		tce_close(client);
 	}
 }
 
@@ -439,8 +343,7 @@ static struct kunit_case tce_debugfs_cases[] = {
 	KUNIT_CASE(with_kvm),
 	KUNIT_CASE(shared_and_orphan),
 	KUNIT_CASE(strange_name),
-	KUNIT_CASE(gone_meanwhile),
-	KUNIT_CASE(others_meanwhile),
+	KUNIT_CASE(full_buffer),
 	KUNIT_CASE(kept_for_good),
 	KUNIT_CASE(killed),
 	{}

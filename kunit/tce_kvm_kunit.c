@@ -7,15 +7,7 @@
 
 #include <asm/mmu_context.h>
 
-#include "../tce_trace.h"
 #include "tce_guest.h"
-
-/* What is told of a window that goes */
-struct removed {
-	unsigned int windows;
-	unsigned long ours;
-	unsigned long others;
-};
 
 static void unmap_what_kvm_put_and_cleared(struct kunit *test)
 {
@@ -217,46 +209,6 @@ static void unmap_kills_what_kvm_emptied(struct kunit *test)
 	}
 }
 
-static void note_removed(void *data, unsigned long container, int num,
-			 u64 start, unsigned long ours, unsigned long others,
-			 long rc)
-{
-	struct removed *removed = data;
-
-	removed->windows++;
-	removed->ours = ours;
-	removed->others = others;
-}
-
-/* A window goes: it is told how much KVM has in it. */
-static void told_what_kvm_put(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct removed removed = {};
-	struct tce_client *v1;
-	struct kvm_setup s;
-	unsigned long i;
-
-	kvm_set_up(test, &s, true);
-	v1 = tce_ready(fx, false, NULL);
-	KUNIT_ASSERT_EQ(test, register_trace_tce_window_remove(note_removed,
-							       &removed), 0);
-	for (i = 0; i < 3; i++)
-		KUNIT_EXPECT_TRUE(test, kvm_put(&s, 2 * i, s.ua + i * SZ_4K));
-	KUNIT_EXPECT_EQ(test, tce_remove(s.client, 0), 0);
-	KUNIT_EXPECT_EQ(test, removed.windows, 1);
-	KUNIT_EXPECT_EQ(test, removed.ours, 0);
-	KUNIT_EXPECT_EQ(test, removed.others, 3);
-
-	KUNIT_EXPECT_EQ(test, tce_map(v1, SZ_64K, s.ua, 5 * SZ_4K, TCE_RW), 0);
-	tce_close(v1);
-	KUNIT_EXPECT_EQ(test, removed.windows, 2);
-	KUNIT_EXPECT_EQ(test, removed.ours, 5);
-	KUNIT_EXPECT_EQ(test, removed.others, 0);
-	unregister_trace_tce_window_remove(note_removed, &removed);
-	tracepoint_synchronize_unregister();
-}
-
 static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(unmap_what_kvm_put_and_cleared),
 	KUNIT_CASE(unmap_kills_what_kvm_emptied),
@@ -267,7 +219,6 @@ static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(kvm_does_not_find_all),
 	KUNIT_CASE(kvm_can_not_map_in_v1),
 	KUNIT_CASE(kvm_finds_a_new_v1_table),
-	KUNIT_CASE(told_what_kvm_put),
 	{}
 };
 

@@ -169,12 +169,12 @@ static void leave_something(struct tce_fixture *fx, void *arg)
 
 static bool is_remembered(unsigned long id)
 {
-	unsigned long other = ULONG_MAX;
+	struct tce_process *process = tce_process_older(id + 1);
+	bool found = process && process->id == id;
 
-	do {
-		other = tce_process_older(other);
-	} while (other > id);
-	return other == id;
+	if (process)
+		tce_process_put(process);
+	return found;
 }
 
 /* What is kept of a process goes when it is gone, though nobody else comes or goes. */

@@ -272,7 +272,7 @@ static void restless(void *arg)
 static void check_lines(char *text)
 {
 	static const char *const kinds[] = {
-		"module format=1 ", "process id=", "region process=",
+		"module format=2 ", "process id=", "region process=",
 		"container id=", "group container=", "window container=",
 	};
 	char *line, *next = text;

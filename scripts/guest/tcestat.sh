@@ -74,7 +74,7 @@ cat /tmp/said
 
 say "nothing is open"
 /tcestat || die "tcestat fails"
-holds "not s['containers'] and not s['processes'] and s['module']['references'] == 1"
+holds "not s['containers'] and not s['processes'] and s['module']['references'] == 0"
 
 for version in 1 2; do
 	say "a client, version $version"

@@ -15,8 +15,8 @@ PROGRAM = ROOT / "tools/tcestat"
 DEVICE = "0000:01:00.0"
 NAME = "vfio_iommu_spapr_tce"
 
-STATE = r"""module format=1 version=1.0 srcversion=ABC123 page_size=65536 references=5 closing=1 kvm_tables=1 kept=0 kept_tables=0
-process id=7 tgid=4711 state=sound kvm=1 listed=1 locked_vm=4294967296 alive=1 comm=qemu\040\033[31m\134x
+STATE = r"""module format=2 page_size=65536 closing=1 kvm_tables=1 kept=0 kept_tables=0
+process id=7 tgid=4711 state=sound kvm=1 locked_vm=4294967296 alive=1 comm=qemu\040\033[31m\134x
 region process=7 ua=0x7f0000000000 size=4294967296 page_shift=16 listed=1 mapped=? written=1 containers=3,2
 region process=7 ua=0x7f8000000000 size=65536 page_shift=16 listed=0 mapped=16 written=0 containers=-
 container id=3 version=2 process=7 enabled=1 default_pending=0 pinned=0 charged=0 owed=0
@@ -46,6 +46,7 @@ class Host(unittest.TestCase):
         self.file("proc/meminfo", "MemTotal: 8000000 kB\nHugePages_Total:       0\nHugePages_Free:        0\nHugepagesize:       2048 kB\n")
         self.file(f"sys/module/{NAME}/srcversion", "ABC123\n")
         self.file(f"sys/module/{NAME}/version", "1.0\n")
+        self.file(f"sys/module/{NAME}/refcnt", "4\n")
         self.file(f"sys/kernel/debug/{NAME}/state", STATE)
         self.file("dev/kvm", "")
         self.file("dev/vfio/5", "")
@@ -86,7 +87,7 @@ class State(Host):
         code, said, errors = self.run_it()
         self.assertEqual((code, errors), (0, ""))
         for text in (f"{NAME} 1.0, srcversion ABC123, Linux 6.12.95",
-                     "2 open containers, 1 closed containers that are still in use, 1 tables that KVM may look at, 1 this program",
+                     "2 open containers, 1 closed containers that are still in use, 1 tables that KVM may look at\n",
                      "container 3: version 2, process 4711 qemu", f"group 5: 0000:00:00.0 (pcieport), {DEVICE} (vfio-pci)",
                      "container 2: version 1, nobody's yet, not enabled", "the default window comes with the first MAP",
                      "pinned 64K, charged 128K", "VmLck 4G, 2 regions of 4194368K, has KVM"):
@@ -119,7 +120,7 @@ class State(Host):
         self.assertIn("LOST until the next boot: 128K of memory, 1 tables", self.run_it()[1])
 
     def test_what_can_not_be_read(self):
-        for text in ("", "nonsense\n", STATE.replace("format=1", "format=2"), STATE + "window container\n"):
+        for text in ("", "nonsense\n", STATE.replace("format=2", "format=3"), STATE + "window container\n"):
             self.file(f"sys/kernel/debug/{NAME}/state", text)
             code, said, errors = self.run_it()
             self.assertEqual((code, said), (2, ""), text)
