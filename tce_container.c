@@ -42,32 +42,17 @@
 struct hlist_head tce_containers[1 << TCE_CONTAINERS_BITS];
 static DEFINE_SPINLOCK(tce_containers_lock);
 static atomic_long_t tce_next_id = ATOMIC_LONG_INIT(0);
-static struct workqueue_struct *tce_workqueue;
 /* Containers that were released, and are still in use */
 static atomic_long_t tce_closing = ATOMIC_LONG_INIT(0);
 
 /**
- * tce_container_init() - get ready for containers
- *
- * Undone by tce_container_exit().
- *
- * Return: 0; -ENOMEM.
- */
-int tce_container_init(void)
-{
-	tce_workqueue = alloc_workqueue("vfio_spapr_tce", WQ_UNBOUND, 0);
-	return tce_workqueue ? 0 : -ENOMEM;
-}
-
-/**
- * tce_container_exit() - undo tce_container_init()
+ * tce_container_exit() - the module is about to go
  *
  * Context: there are no containers, and will be none.
  */
 void tce_container_exit(void)
 {
-	destroy_workqueue(tce_workqueue);
-	/* who has put the last reference may be preempted on his way out */
+	/* Whoever has put the last reference may be preempted before it has left our code. */
 	synchronize_rcu_tasks();
 	tce_process_exit();
 }
@@ -107,8 +92,7 @@ static void container_settle(struct work_struct *work)
 	if (tce_account_try_settle(&container->mem.account))
 		container_free(container);
 	else
-		queue_delayed_work(tce_workqueue, &container->settle,
-				   TCE_SETTLE_DELAY);
+		schedule_delayed_work(&container->settle, TCE_SETTLE_DELAY);
 }
 
 /**
@@ -131,7 +115,7 @@ void tce_container_end(struct tce_container *container)
 		}
 		usleep_range(100, 200);
 	}
-	queue_delayed_work(tce_workqueue, &container->settle, TCE_SETTLE_DELAY);
+	schedule_delayed_work(&container->settle, TCE_SETTLE_DELAY);
 }
 
 /**

@@ -194,13 +194,8 @@ static int __init tce_vfio_init(void)
 	int rc;
 
 	spapr_tce_iommu_ops_need();
-	rc = tce_container_init();
-	if (rc)
-		return rc;
 	rc = vfio_register_iommu_driver(&tce_vfio_ops);
-	if (rc)
-		tce_container_exit();
-	else
+	if (!rc)
 		tce_debugfs_init();
 	return rc;
 }

@@ -9,6 +9,7 @@
 #include <linux/mman.h>
 #include <linux/uaccess.h>
 
+#include "../tce_container.h"
 #include "tce_fixture.h"
 
 #define V1	1
@@ -153,6 +154,23 @@ static void from_another_process(struct kunit *test)
 	for_each_interface(test, expect_other_mm);
 }
 
+static void lock_it(struct tce_fixture *fx, void *arg)
+{
+	struct ioctl_call *call = arg;
+
+	call->rc = tce_container_lock(tce_container_find(call->client->data));
+}
+
+/* Another process has bound and enabled the container since MAP looked at its owner. */
+static void bound_after_the_look(struct kunit *test)
+{
+	struct ioctl_call arg = { .client = tce_ready(test->priv, true, NULL) };
+
+	tce_do_as_other(test->priv, true, lock_it, &arg);
+	KUNIT_EXPECT_EQ(test, arg.rc, -EPERM);
+	tce_expect_why(test->priv, "NOT_OWNER");
+}
+
 static void expect_gone(struct kunit *test, struct tce_client *client,
 			const struct ioctl_command *cmd)
 {
@@ -219,6 +237,7 @@ static struct kunit_case tce_ioctl_cases[] = {
 	KUNIT_CASE_PARAM(argument_cannot_be_read, command_gen_params),
 	KUNIT_CASE(argument_is_not_there_yet),
 	KUNIT_CASE_PARAM(from_another_process, command_gen_params),
+	KUNIT_CASE(bound_after_the_look),
 	KUNIT_CASE_PARAM(container_is_gone, command_gen_params),
 	KUNIT_CASE(info_cannot_be_written),
 	KUNIT_CASE(created_window_cannot_be_told),

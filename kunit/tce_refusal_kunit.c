@@ -158,6 +158,12 @@ static void the_platform(struct kunit *test)
 	mock->no_userspace = true;
 	TCE_REFUSED(fx, NO_USER_VIEW, ENOMEM,
 		    tce_create(client, 12, SZ_16M, 1, &start));
+	/* pseries has opened the window by then */
+	mock->hcalls = true;
+	TCE_REFUSED(fx, NO_USER_VIEW, ENOMEM,
+		    tce_create(client, 12, SZ_16M, 1, &start));
+	KUNIT_EXPECT_EQ(test, tce_mock_tables(mock), 0);
+	mock->hcalls = false;
 	mock->no_userspace = false;
 	mock->opaque = true;
 	TCE_REFUSED(fx, NO_USER_VIEW, ENOMEM,

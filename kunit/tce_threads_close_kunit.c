@@ -156,6 +156,8 @@ static void close_beside_the_mmap_lock(struct kunit *test)
 		for (tries = 0; tries < 200 && !tce_thread_is_done(&thread); tries++)
 			msleep(20);
 		KUNIT_EXPECT_TRUE(test, tce_thread_is_done(&thread));
+		/* it is tried again and again meanwhile */
+		msleep(300);
 		KUNIT_EXPECT_EQ(test, fx->mm->locked_vm, locked);
 		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 		mmap_read_unlock(fx->mm);
