@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Commands: a function for each ioctl. MAP and UNMAP are here for when somebody has to be
- * waited for; vfio_iommu_spapr_tce.c has the quick ones.
+ * Commands: a function for each ioctl. tce_command_do() copies and checks the argument, calls
+ * that function, and copies its result, with no lock held.
  *
- * A command copies its argument, validates, acts, and copies its answer. No lock is held
- * while it copies.
+ * MAP and UNMAP get here only if they may have to wait; otherwise they are done in
+ * vfio_iommu_spapr_tce.c.
  *
  * Locks: see tce_container.c.
  *
- * Never fails: nothing. A command that is refused says why: see tce_refusal.h.
+ * Never fails: nothing. Whoever refuses a command says why: see tce_refusal.h.
  */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -23,26 +23,26 @@
 #include "tce_refusal.h"
 #include "tce_trace.h"
 
-/* Copy the first @min bytes of an argument, and see that it has as many. */
+/* Copy the first @min bytes of an argument, and check that it has as many. */
 static int copy_arg(void *to, unsigned long arg, size_t min)
 {
 	/*
-	 * Linux 7.2 does not ask, but turns an address that is not the user's
-	 * into 1 << 63, which on powernv is the kernel's memory.
+	 * Linux 7.2 has no access_ok() in copy_from_user(), but masks a kernel address to
+	 * 1 << 63, which on powernv is memory of the kernel.
 	 */
 	if (!access_ok((void __user *)arg, min) ||
 	    copy_from_user(to, (void __user *)arg, min))
 		return TCE_REFUSE_VALUE(ARGUMENT_FAULT, EFAULT, arg);
-	/* all arguments begin with their own size */
+	/* Each argument begins with its size. */
 	if (*(u32 *)to < min)
 		return TCE_REFUSE_VALUE(ARGUMENT_SHORT, EINVAL, min);
 	return 0;
 }
 
 /**
- * union tce_arg - the argument of a command, copied from the user
- * @argsz: how many bytes of it there are
- * @flags: what all of them have behind that
+ * union tce_arg - the argument of a command, copied from user space
+ * @argsz: its size in bytes, the first field of each argument
+ * @flags: the second field of each argument
  * @map: MAP_DMA
  * @unmap: UNMAP_DMA
  * @info: GET_INFO
@@ -65,7 +65,7 @@ union tce_arg {
 	struct vfio_eeh_pe_op eeh;
 };
 
-/* v1: MAP of any size. The pages are pinned while no lock is held. */
+/* v1: MAP of any size. The pages are pinned with no lock held. */
 static int map_pages(struct tce_container *container,
 		     const struct vfio_iommu_type1_dma_map *map,
 		     enum dma_data_direction dir)
@@ -238,7 +238,7 @@ static long ioctl_register(struct tce_container *container, union tce_arg *arg)
 		return rc;
 	up_write(&space->lock);
 
-	/* Pinning takes its time: nobody but other REGISTERs waits for it. */
+	/* Only other REGISTERs of the process wait while the pages are pinned. */
 	rc = tce_registration_add(&mem->registered, ua, size);
 	if (!rc && !READ_ONCE(container->enabled)) {
 		tce_space_lock(space);
@@ -251,7 +251,7 @@ static long ioctl_register(struct tce_container *container, union tce_arg *arg)
 	return rc;
 }
 
-/* A container's mappings of memory that it no longer wants registered go. */
+/* UNREGISTER removes the container's own mappings of the memory first. */
 static void unmap_registered(struct tce_registered *registered,
 			     unsigned long ua, unsigned long size)
 {
@@ -312,10 +312,10 @@ static long ioctl_eeh(struct tce_container *container, union tce_arg *arg)
 /**
  * struct tce_command - an ioctl
  * @cmd: its number
- * @v1: which containers know it
- * @v2: the same
- * @min: bytes that its argument must have; 0 if there is none
- * @flags: those that it knows
+ * @v1: containers of v1 have it
+ * @v2: containers of v2 have it
+ * @min: the smallest size of its argument; 0 if it has none
+ * @flags: the flags that it knows
  * @act: what it does
  */
 struct tce_command {
@@ -367,13 +367,13 @@ static int copy_command(const struct tce_command *command, union tce_arg *arg,
 	if (command->cmd != VFIO_EEH_PE_OP ||
 	    arg->eeh.op != VFIO_EEH_PE_INJECT_ERR)
 		return 0;
-	/* This operation has more of it, and user space may have changed what was there. */
+	/* The argument of this operation is longer, and may have changed since it was read. */
 	rc = copy_arg(arg, from, offsetofend(struct vfio_eeh_pe_op, err.mask));
 	arg->eeh.op = VFIO_EEH_PE_INJECT_ERR;
 	return rc;
 }
 
-/* Give the user what the command has found out. Return: 0 or -EFAULT */
+/* Copy the result of a command to user space. Return: 0; -EFAULT */
 static long copy_result(struct tce_container *container,
 			const struct tce_command *command, union tce_arg *arg,
 			unsigned long to)
@@ -388,7 +388,7 @@ static long copy_result(struct tce_container *container,
 	}
 	if (!copy_to_user((void __user *)to, arg, size))
 		return 0;
-	/* a window whose address its owner does not know */
+	/* The client does not know the address of its window. */
 	if (command->cmd == VFIO_IOMMU_SPAPR_TCE_CREATE)
 		remove_window(container, arg->create.start_addr);
 	return TCE_REFUSE(ANSWER_FAULT, EFAULT);
@@ -400,9 +400,9 @@ static long copy_result(struct tce_container *container,
  * @cmd: the ioctl
  * @arg: its argument, in user space
  *
- * Context: sleeps for as long as the client likes, so with no lock held.
+ * Context: sleeps for as long as the client likes, and so with no lock held.
  *
- * Return: what the ioctl shall return.
+ * Return: the result of the ioctl.
  */
 long tce_command_do(struct tce_container *container, unsigned int cmd,
 		    unsigned long arg)
@@ -416,7 +416,7 @@ long tce_command_do(struct tce_container *container, unsigned int cmd,
 		    (container->mem.v2 ? tce_commands[i].v2 : tce_commands[i].v1))
 			command = &tce_commands[i];
 
-	/* What is wrong with the call is told to its owner only. */
+	/* Only the owner learns what is wrong with a call. */
 	if (!tce_container_owned(container))
 		return TCE_REFUSE(NOT_OWNER, EPERM);
 	if (!command)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Commands: what an ioctl does. */
+/* Commands: what each ioctl does. */
 #ifndef TCE_COMMAND_H
 #define TCE_COMMAND_H
 
@@ -13,10 +13,10 @@ long tce_command_do(struct tce_container *container, unsigned int cmd,
 		    unsigned long arg);
 
 /**
- * tce_map_dir() - which way do the flags of a MAP let data go?
+ * tce_map_dir() - the DMA direction of a MAP
  * @flags: VFIO_DMA_MAP_FLAG_*
  *
- * Return: the direction; DMA_NONE if they are not valid.
+ * Return: the direction; DMA_NONE if the flags are not valid.
  */
 static __always_inline enum dma_data_direction tce_map_dir(u32 flags)
 {

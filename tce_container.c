@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The life of a container, and its locks.
+ * Containers: how they are opened, found, locked and released.
  *
- * The VFIO core passes ioctls on without a lock. Another thread may take the last group
- * away, and with it the container, while an ioctl is on its way. So the core does not
- * keep a pointer, but a number that is never used twice. An ioctl looks it up.
+ * The VFIO core passes ioctls on without a lock. While an ioctl is under way, another thread
+ * can remove the last group and thereby the container. So the core gets a number instead of a
+ * pointer, which is never used again, and each ioctl looks the container up by it.
  *
- * Nobody waits for a client. An ioctl may sleep for as long as its client likes: in a
- * copy of its argument, in a page fault, in the kernel's EEH code. Meanwhile it holds a
- * reference that keeps the container's memory, and no more. Release does not wait for
- * it. The windows have gone with the last group by then. Release marks the container
- * dead. The last reference frees it, and keeps the module until then: rmmod fails. A MAP
- * or UNMAP that need not sleep in such a place holds the container by its lock alone,
- * taken under RCU.
+ * No client can make others wait. An ioctl may sleep for as long as its client likes, when it
+ * copies its argument, in a page fault, or in the kernel's EEH code. Meanwhile it has only a
+ * reference, which keeps the memory of the container but does not delay its release. Release
+ * comes after the last group has left, so that there is no window any more; it marks the
+ * container as dead, and the last reference frees it. Until then a container keeps the module
+ * loaded. A MAP or UNMAP that does not have to sleep takes no reference: it looks the container
+ * up and takes its lock in one RCU read-side critical section.
  *
  * Locks, in the order in which they are taken:
- *   &tce_process.registering	of the client alone
- *   the VFIO core's		around open, attach, detach and release, not ioctls
- *   &tce_space.lock		groups, windows, and what the container keeps beside them
+ *   &tce_process.registering	taken for the client only
+ *   the VFIO core's		held in open, attach, detach and release, but not in ioctls
+ *   &tce_space.lock		groups, windows, and the other fields of the container
  *   &tce_process.region_lock	registrations
  *   &tce_process.map_lock	what MAP and UNMAP use
  *   spans, and the locks of tce_pin.c and tce_process.c
- * With one of ours held but the first, nobody copies from or to user space, pins its
- * pages, takes its mmap_lock, or does EEH.
+ * With one of ours held, except for the first, we do not access user space, pin pages, take
+ * the mmap_lock or call EEH.
  *
  * Never fails: tce_container_release().
  */
@@ -34,15 +34,15 @@
 #include "tce_container.h"
 #include "tce_refusal.h"
 
-/* Tries to uncharge what is owed while a container is closed, for some ms, and the next */
+/* How often close tries to uncharge what is owed, and how long the work that follows waits */
 #define TCE_SETTLE_TRIES	50
 #define TCE_SETTLE_DELAY	(HZ / 10)
 
-/* Written under the lock, read under RCU. */
+/* Changed with the lock held, read under RCU */
 struct hlist_head tce_containers[1 << TCE_CONTAINERS_BITS];
 static DEFINE_SPINLOCK(tce_containers_lock);
 static atomic_long_t tce_next_id = ATOMIC_LONG_INIT(0);
-/* Containers that were released, and are still in use */
+/* Containers that were released but are still in use */
 static atomic_long_t tce_closing = ATOMIC_LONG_INIT(0);
 
 /**
@@ -58,11 +58,11 @@ void tce_container_exit(void)
 }
 
 /**
- * tce_container_closing() - how many containers were released, and are still in use?
+ * tce_container_closing() - count the containers that were released but are still in use
  *
- * Each keeps the module.
+ * Each of them keeps the module loaded.
  *
- * Return: that.
+ * Return: their number.
  */
 long tce_container_closing(void)
 {
@@ -74,12 +74,12 @@ static void container_free(struct tce_container *container)
 	atomic_long_dec(&tce_closing);
 	tce_mem_destroy(&container->mem);
 	/*
-	 * who has just found it, with its reference or lock, or comes by it
-	 * (litmus/container-get.litmus, litmus/container-lookup.litmus,
-	 * litmus/container-walk.litmus)
+	 * Lookups may have found it without getting a reference or the lock, or may be walking
+	 * past it (litmus/container-get.litmus, litmus/container-lookup.litmus,
+	 * litmus/container-walk.litmus).
 	 */
 	kfree_rcu(container, rcu);
-	/* release has taken it */
+	/* release has taken this reference */
 	module_put(THIS_MODULE);
 }
 
@@ -96,8 +96,8 @@ static void container_settle(struct work_struct *work)
 }
 
 /**
- * tce_container_end() - nobody uses a container any more that has been released
- * @container: the container; only for tce_container_put()
+ * tce_container_end() - free a container after the last put
+ * @container: the container, which has been released; only for tce_container_put()
  */
 void tce_container_end(struct tce_container *container)
 {
@@ -105,8 +105,8 @@ void tce_container_end(struct tce_container *container)
 
 	tce_mem_owe_all(&container->mem);
 	/*
-	 * Somebody may have the process's mmap_lock, mostly for a moment. Who closes does
-	 * not wait for longer than that.
+	 * The mmap_lock is usually held for a moment only, so it is worth a few tries. But a
+	 * client can hold it for as long as it likes, and close must not wait for that.
 	 */
 	for (tries = 0; tries < TCE_SETTLE_TRIES; tries++) {
 		if (tce_account_try_settle(&container->mem.account)) {
@@ -119,12 +119,12 @@ void tce_container_end(struct tce_container *container)
 }
 
 /**
- * tce_container_open() - make a container
- * @v2: which interface it speaks
+ * tce_container_open() - create a container
+ * @v2: which version of the ABI it has
  *
  * Undone by tce_container_release().
  *
- * Return: what the VFIO core shall know it by; -ENOMEM.
+ * Return: its number, in place of a pointer for the VFIO core; -ENOMEM.
  */
 void *tce_container_open(bool v2)
 {
@@ -148,9 +148,10 @@ void *tce_container_open(bool v2)
 
 /**
  * tce_container_release() - undo tce_container_open()
- * @iommu_data: what the VFIO core knows it by; all groups have been detached
+ * @iommu_data: its number; all groups have been detached
  *
- * Context: sleeps, but waits for no client. Who uses the container still keeps its memory.
+ * Ioctls that are under way keep the memory of the container. Context: sleeps, but does not wait
+ * for any client.
  */
 void tce_container_release(void *iommu_data)
 {
@@ -162,13 +163,13 @@ void tce_container_release(void *iommu_data)
 
 	tce_space_lock(&container->space);
 	tce_container_disable(container);
-	/* for those who have found it, but don't have the lock yet */
+	/* Ioctls may have found it, and be waiting for the lock. */
 	WRITE_ONCE(container->enabled, false);
 	container->dead = true;
 	tce_space_unlock(&container->space);
 
 	tce_mem_close(&container->mem);
-	/* the VFIO core lets go of the module after this, but others may be here still */
+	/* The VFIO core is about to put the module, but ioctls may still be running its code. */
 	__module_get(THIS_MODULE);
 	atomic_long_inc(&tce_closing);
 	tce_container_put(container);
@@ -201,10 +202,10 @@ struct tce_container *tce_container_older(unsigned long id)
 }
 
 /**
- * tce_container_bind() - make the caller's memory the container's
+ * tce_container_bind() - bind a container to the calling process, and lock its space
  * @container: the container
  *
- * Returns with &tce_space.lock held for writing, if it succeeds.
+ * On success &tce_space.lock is held for writing.
  *
  * Return: 0; -EINVAL if the container is gone; -EPERM, -ENOMEM as tce_mem_bind(); -EINTR.
  */
@@ -229,7 +230,7 @@ int tce_container_bind(struct tce_container *container)
 }
 
 /**
- * tce_container_lock_all() - tce_container_bind(), and tce_space_lock()
+ * tce_container_lock_all() - tce_container_bind(), and take the map_lock as well
  * @container: the container
  *
  * Undone by tce_space_unlock().
@@ -250,13 +251,13 @@ int tce_container_lock_all(struct tce_container *container)
 }
 
 /**
- * tce_container_owned() - may the caller give a container orders?
+ * tce_container_owned() - may the calling process use a container?
  * @container: the container
  *
- * A container maps one process's memory, and obeys that process only. Who asks with no
- * lock held may be told "yes" just before another process binds the container.
+ * A container maps the memory of one process, and obeys only that process. If there is no owner
+ * yet, and the caller has no lock, another process may become the owner right after this.
  *
- * Return: true if it is the owner, or if there is none yet.
+ * Return: true if the process is the owner, or if there is no owner yet.
  */
 bool tce_container_owned(struct tce_container *container)
 {
@@ -267,15 +268,15 @@ bool tce_container_owned(struct tce_container *container)
 }
 
 /**
- * tce_container_pay() - charge for something, and do it
+ * tce_container_pay() - do something that has to be charged first
  * @container: the container
- * @act: does it, with the container locked by tce_container_lock_all(), and takes what it uses
- *	off @paid; if @paid is not enough, it changes nothing, and returns -EAGAIN and what it
- *	needs in @price
+ * @act: does it, with the container locked by tce_container_lock_all(), and subtracts what it
+ *	uses from @paid. If @paid is not enough, it changes nothing, stores what it needs in
+ *	@price, and returns -EAGAIN
  * @arg: for @act
  *
- * To charge takes the owner's mmap_lock, which a client can hold for as long as it likes, so
- * that is done with no lock of ours held.
+ * Charging takes the owner's mmap_lock, which a client can hold for as long as it likes. So pages
+ * are charged with no lock of ours held, and the price is looked at again afterwards.
  *
  * Return: what @act returns; an errno of tce_container_lock_all() or tce_account_charge().
  */
@@ -307,9 +308,9 @@ long tce_container_pay(struct tce_container *container,
 }
 
 /**
- * tce_container_create_windows() - create a window
+ * tce_container_create_windows() - create a window, for tce_container_pay()
  * @container: the container, locked by tce_container_lock_all()
- * @create: struct vfio_iommu_spapr_tce_create; NULL for the default window, if that is pending
+ * @create: struct vfio_iommu_spapr_tce_create; NULL to create the default window if it is pending
  * @paid: see tce_container_pay()
  * @price: the same
  *
@@ -332,10 +333,10 @@ long tce_container_create_windows(struct tce_container *container, void *create,
 }
 
 /**
- * tce_container_lock() - lock what MAP and UNMAP use, as they want it
+ * tce_container_lock() - lock a container for MAP or UNMAP
  * @container: the container, of which the caller has a reference
  *
- * It is enabled then, and has its default window, if that was pending. Undone by
+ * On success the container is enabled, and has its default window if that was pending. Undone by
  * tce_container_unlock().
  *
  * Return: 0; -EPERM; -EINVAL if the container is gone; -EINTR; an errno of
@@ -371,10 +372,10 @@ int tce_container_lock(struct tce_container *container)
 }
 
 /**
- * tce_container_disable() - v1: take back what ENABLE has given
+ * tce_container_disable() - v1: undo ENABLE
  * @container: the container, locked by tce_space_lock()
  *
- * What was charged is not needed any more, so all that it paid for goes.
+ * Unmaps everything, because pages may only be pinned for as long as they are charged.
  */
 void tce_container_disable(struct tce_container *container)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A container, as VFIO knows it: the space that its devices see, and its user's memory. */
+/* A VFIO container: the I/O address space of its devices, and the user memory mapped there. */
 #ifndef TCE_CONTAINER_H
 #define TCE_CONTAINER_H
 
@@ -16,13 +16,13 @@
  * struct tce_container - a VFIO container
  * @node: in tce_containers
  * @rcu: for lookups
- * @id: what the VFIO core knows it by; see tce_container_is_v2()
- * @space: groups and windows; its lock guards what follows as well
+ * @id: the number that the VFIO core has in place of a pointer; see tce_container_is_v2()
+ * @space: groups and windows; its lock also guards the fields below
  * @mem: the user's memory
- * @enabled: v1: between ENABLE and DISABLE; v2: something was registered. Written with
- *	&tce_process.map_lock held as well, for MAP and UNMAP
+ * @enabled: v1: between ENABLE and DISABLE; v2: something was registered. Also guarded by
+ *	&tce_process.map_lock, because MAP and UNMAP read it
  * @dead: the VFIO core has released it
- * @settle: uncharges what is owed in the end, if that can't be done at once
+ * @settle: uncharges what is owed after the last put, if that is not possible at once
  */
 struct tce_container {
 	struct hlist_node node;
@@ -35,7 +35,7 @@ struct tce_container {
 	struct delayed_work settle;
 };
 
-/* Containers are found by id in so many buckets. */
+/* log2 of the number of hash buckets in which containers are found by id */
 #define TCE_CONTAINERS_BITS	8
 extern struct hlist_head tce_containers[1 << TCE_CONTAINERS_BITS];
 
@@ -59,8 +59,8 @@ void tce_container_disable(struct tce_container *container);
 bool tce_container_owned(struct tce_container *container);
 
 /**
- * tce_container_is_v2() - which interface does a container speak?
- * @iommu_data: what the VFIO core knows it by: a number that tells
+ * tce_container_is_v2() - which version of the ABI does a container have?
+ * @iommu_data: its number, whose lowest bit says so
  *
  * Return: true for v2.
  */
@@ -70,7 +70,7 @@ static __always_inline bool tce_container_is_v2(void *iommu_data)
 }
 
 /**
- * tce_container_bucket() - where is a container listed?
+ * tce_container_bucket() - the hash bucket that a container is in
  * @id: its number
  *
  * Return: the bucket.
@@ -82,12 +82,12 @@ static inline struct hlist_head *tce_container_bucket(unsigned long id)
 
 /**
  * tce_container_find() - find a container
- * @iommu_data: what the VFIO core knows it by
+ * @iommu_data: its number
  *
- * What is found stays while the caller is in an RCU read-side section
- * (litmus/container-walk.litmus). It also stays for the VFIO core, which calls nothing
- * else while it calls release.
- * In line, as MAP and UNMAP of one entry are: half a percent of each.
+ * The container remains valid while the caller is in an RCU read-side critical section
+ * (litmus/container-walk.litmus). For attach, detach and release it remains valid anyway,
+ * because the VFIO core serializes them. Inlined because a MAP or UNMAP of one entry would cost
+ * half a percent more otherwise.
  *
  * Return: the container; NULL if it has been released.
  */
@@ -106,10 +106,11 @@ tce_container_find(void *iommu_data)
 }
 
 /**
- * tce_container_get() - keep a container's memory, not the container
- * @iommu_data: what the VFIO core knows it by
+ * tce_container_get() - find a container and take a reference
+ * @iommu_data: its number
  *
- * litmus/container-get.litmus. Undone by tce_container_put().
+ * The reference keeps the memory of the container, but the VFIO core can release the container
+ * meanwhile (litmus/container-get.litmus). Undone by tce_container_put().
  *
  * Return: the container; NULL if it has been released.
  */
@@ -130,7 +131,7 @@ tce_container_get(void *iommu_data)
  * tce_container_put() - undo tce_container_get()
  * @container: the container
  *
- * Context: sleeps, for some ms at the most.
+ * Context: sleeps, for a few milliseconds at most.
  */
 static __always_inline void tce_container_put(struct tce_container *container)
 {
@@ -139,25 +140,24 @@ static __always_inline void tce_container_put(struct tce_container *container)
 }
 
 /**
- * tce_container_trylock() - lock what MAP and UNMAP use, if nobody has to be waited for
- * @container: the container; the caller keeps its memory
+ * tce_container_trylock() - tce_container_lock(), if that is possible without waiting
+ * @container: the container, which the caller prevents from being freed
  *
  * Undone by up_read() of &tce_process.map_lock, or tce_container_unlock().
  *
- * Return: false if somebody has to be waited for, or something is to be done first; see
- * tce_container_lock().
+ * Return: false if the caller would have to wait, or if something has to be done first: then
+ * use tce_container_lock().
  */
 static __always_inline bool tce_container_trylock(struct tce_container *container)
 {
 	/*
-	 * Who is bound has an owner and a lock, which stay the same
-	 * (litmus/bind.litmus, litmus/container-lookup.litmus). The trylock is also
-	 * the cheaper half of it.
+	 * The owner and the lock of a container that is bound never change
+	 * (litmus/bind.litmus, litmus/container-lookup.litmus).
 	 */
 	if (unlikely(smp_load_acquire(&container->mem.mm) != current->mm ||
 		     !down_read_trylock(&container->mem.process->map_lock)))
 		return false;
-	/* enabled: release is to come, and waits */
+	/* While it is enabled, release has not begun, and has to wait for this lock. */
 	if (likely(container->enabled && !container->space.default_pending))
 		return true;
 	up_read(&container->mem.process->map_lock);
@@ -165,12 +165,12 @@ static __always_inline bool tce_container_trylock(struct tce_container *containe
 }
 
 /**
- * tce_container_find_locked() - find a container, and tce_container_trylock()
- * @iommu_data: what the VFIO core knows it by
+ * tce_container_find_locked() - tce_container_find() and tce_container_trylock()
+ * @iommu_data: the container's number
  *
  * Undone by tce_container_unlock().
  *
- * Return: the container; NULL if it must be done by tce_container_lock().
+ * Return: the container; NULL if tce_container_lock() has to be used.
  */
 static __always_inline struct tce_container *
 tce_container_find_locked(void *iommu_data)
@@ -191,7 +191,10 @@ tce_container_find_locked(void *iommu_data)
  */
 static __always_inline void tce_container_unlock(struct tce_container *container)
 {
-	/* kfree_rcu() waits until the lock, too, is done with itself */
+	/*
+	 * Once it is unlocked the container can be released, and the process with the lock can
+	 * go. But both are freed by kfree_rcu().
+	 */
 	rcu_read_lock();
 	up_read(&container->mem.process->map_lock);
 	rcu_read_unlock();

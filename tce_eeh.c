@@ -1,29 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * EEH: the PE operations of VFIO_EEH_PE_OP, for each group of a container.
+ * EEH: the operations of VFIO_EEH_PE_OP, for each group of a container.
  *
- * An operation is done for one PE after the other and ends at the first that
- * fails. The state of a container is the worst of its PEs' states.
+ * An operation is done for one PE after the other, and ends at the first failure. The state of a
+ * container is the worst state of its PEs.
  *
- * The kernel's EEH code resets a PE under the locks of its devices and under that of
- * rescans. Root has those while he takes a device from its driver, and waits until the
- * client closes it. The client can't close it while one of its own threads sleeps in the
- * reset, where not even SIGKILL wakes it. So a kernel thread does the operation, and the
- * client waits for that thread, or leaves. The thread holds memory of groups and devices,
- * and the module: nothing that anybody waits for.
+ * The kernel's EEH code takes the locks of the PE's devices and the rescan lock when it resets a
+ * PE. Root holds these locks while a device is unbound from its driver, which has to wait until
+ * the client closes the device. But the client can't close it while one of its threads sleeps in
+ * a reset, where even SIGKILL does not wake it. So a kernel thread does the operation, and the
+ * client waits for that thread, or is killed. The thread has references of groups, of devices and
+ * of the module, and nobody waits for these.
  *
- * The kernel frees a PE when its last device is removed from the machine, and does not
- * ask who works with it. Who resets waits for an unplugging that is under way, and
- * looks after it if there is a PE. Nobody can keep off one that comes later.
+ * The kernel frees a PE when its last device is unplugged, even if the PE is in use. So a reset
+ * waits for an unplug that is under way, and looks for the PE afterwards. A later unplug cannot
+ * be prevented.
  *
- * Operations that begin with the same IOMMU group take turns before they get a thread, in
- * whichever container the group is. So there are no more threads than groups, however many
- * clients are killed and come again, and no reset waits for another after that look.
+ * Operations whose first group is the same IOMMU group take turns before they get a thread, even
+ * if they come from different containers. So there are never more threads than groups, however
+ * often clients are killed and started again, and no reset waits for another one between its look
+ * for the PE and its use.
  *
- * Locks: &tce_space.lock while the groups are listed, none after that. jobs_lock guards
- * the list of operations that have their turn.
+ * Locks: &tce_space.lock while the groups are listed, and none after that. jobs_lock guards the
+ * list of operations whose turn it is.
  *
- * Never fails: nothing. What firmware refuses is the client's to deal with.
+ * Never fails: nothing.
  */
 #include <linux/completion.h>
 #include <linux/device.h>
@@ -45,7 +46,7 @@
 #include "tce_refusal.h"
 #include "tce_space.h"
 
-/* Operations that have their turn, and clients that wait for it */
+/* Operations whose turn it is, and clients that wait for theirs */
 static LIST_HEAD(jobs);
 static DEFINE_SPINLOCK(jobs_lock);
 static DECLARE_WAIT_QUEUE_HEAD(jobs_wait);
@@ -53,11 +54,11 @@ static DECLARE_WAIT_QUEUE_HEAD(jobs_wait);
 /**
  * struct tce_eeh_job - an operation under way
  * @list: in jobs
- * @refs: of the client, and of the thread that does it
+ * @refs: one of the client, and one of the thread
  * @op: the operation
- * @rc: what came of it
- * @done: completed when it has ended
- * @n: groups
+ * @rc: its result
+ * @done: completed when the operation has ended
+ * @n: number of groups
  * @groups: the groups, with a reference of each
  */
 struct tce_eeh_job {
@@ -70,7 +71,7 @@ struct tce_eeh_job {
 	struct tce_group *groups[] __counted_by(n);
 };
 
-/* What the kernel's EEH code returns may come from firmware. */
+/* The kernel's EEH code may return codes of the firmware. */
 static long eeh_errno(u32 op, long rc)
 {
 	switch (rc) {
@@ -80,13 +81,13 @@ static long eeh_errno(u32 op, long rc)
 	case -EPERM:
 	case -ENOMEM:
 		break;
-	/* the platform can't inject such an error */
+	/* The platform can't inject this error. */
 	case -ERANGE:
 	case -ENXIO:
 		rc = op == VFIO_EEH_PE_INJECT_ERR ? rc : -EIO;
 		break;
 	default:
-		/* only states are positive */
+		/* Only a state can be positive. */
 		if (rc < 0)
 			rc = -EIO;
 		else if (op != VFIO_EEH_PE_GET_STATE)
@@ -131,7 +132,7 @@ static long pe_op(struct eeh_pe *pe, const struct vfio_eeh_pe_op *op)
 }
 
 /**
- * tce_eeh_enabled() - does this machine do EEH?
+ * tce_eeh_enabled() - does the machine support EEH?
  *
  * Return: true if it does.
  */
@@ -151,7 +152,7 @@ static void job_put(struct tce_eeh_job *job)
 	kfree(job);
 }
 
-/* List the groups of a space. Return: the job; -ENOMEM. Undone by job_put() */
+/* Create a job for the groups of a space. Return: the job; -ENOMEM. Undone by job_put() */
 static struct tce_eeh_job *job_create(struct tce_space *space,
 				      const struct vfio_eeh_pe_op *op)
 {
@@ -179,7 +180,7 @@ static struct tce_eeh_job *job_create(struct tce_space *space,
 	return job;
 }
 
-/* Have a turn, unless the group is another's. Undone by job_end() */
+/* Take the turn, unless another job has the group. Undone by job_end() */
 static bool job_begin(struct tce_eeh_job *job)
 {
 	struct tce_eeh_job *other;
@@ -203,7 +204,7 @@ static void job_end(struct tce_eeh_job *job)
 	wake_up_all(&jobs_wait);
 }
 
-/* What may wait for the locks of devices and of rescans */
+/* May the operation wait for device locks and the rescan lock? */
 static bool op_resets(u32 nr)
 {
 	return nr == VFIO_EEH_PE_ENABLE ||
@@ -222,7 +223,7 @@ static long group_op(struct tce_group *grp, const struct vfio_eeh_pe_op *op)
 	long rc = -ENODEV;
 	struct eeh_pe *pe;
 
-	/* its bus stays in memory with it */
+	/* The reference of a device keeps its bus, which EEH uses. */
 	iommu_group_for_each_dev(grp->group, &dev, first_device);
 	pe = eeh_iommu_group_to_pe(grp->group);
 	if (pe)
@@ -239,11 +240,11 @@ static int job_thread(void *data)
 
 	for (i = 0; i < job->n; i++) {
 		if (op_resets(job->op.op)) {
-			/* whoever unplugs has it until the PE is gone */
+			/* An unplug holds this lock until the PE is gone. */
 			pci_lock_rescan_remove();
 			pci_unlock_rescan_remove();
 		}
-		/* then it is not the client's any more */
+		/* It may be the host's again, or another client's. */
 		if (READ_ONCE(job->groups[i]->left))
 			continue;
 		one = group_op(job->groups[i], &job->op);
@@ -261,18 +262,17 @@ static int job_thread(void *data)
 }
 
 /**
- * tce_eeh_op() - one operation on the PEs of all groups
+ * tce_eeh_op() - do an EEH operation for all groups of a space
  * @space: the space, not locked
  * @op: the operation, with its arguments copied and its sizes checked
  *
- * Context: sleeps, with no lock held; a reset takes seconds. Caller keeps the module. A
- * group that leaves meanwhile is left alone, unless the operation has begun for it.
+ * A group that leaves meanwhile is skipped, unless the operation has already begun for it.
+ * Context: sleeps, with no lock held; a reset takes seconds. The caller keeps the module.
  *
- * Return: for VFIO_EEH_PE_GET_STATE the worst state (VFIO_EEH_PE_STATE_*),
- * else 0; -ENODEV if a group has no PE, or all have left; -EINVAL for an unknown operation or
- * error to inject; -ERANGE or -ENXIO for one that the platform can't inject; an
- * errno of the kernel's EEH code; -ENOMEM; -EINTR on SIGKILL, with the operation still
- * under way; -EIO for any other failure.
+ * Return: for VFIO_EEH_PE_GET_STATE the worst state (VFIO_EEH_PE_STATE_*), otherwise 0;
+ * -ENODEV if a group has no PE, or if all groups have left; -EINVAL for an unknown operation or
+ * error; -ERANGE or -ENXIO for an error that the platform can't inject; an errno of the kernel's
+ * EEH code; -ENOMEM; -EINTR on SIGKILL, while the operation goes on; -EIO for any other failure.
  */
 long tce_eeh_op(struct tce_space *space, const struct vfio_eeh_pe_op *op)
 {
@@ -280,7 +280,7 @@ long tce_eeh_op(struct tce_space *space, const struct vfio_eeh_pe_op *op)
 	struct tce_eeh_job *job;
 	long rc;
 
-	/* powernv would log a wrong type, each time */
+	/* powernv would log each unknown type. */
 	if (op->op == VFIO_EEH_PE_INJECT_ERR &&
 	    (op->err.type > EEH_ERR_TYPE_64 || op->err.func > EEH_ERR_FUNC_MAX))
 		return TCE_REFUSE(EEH_ERROR, EINVAL);
@@ -288,14 +288,14 @@ long tce_eeh_op(struct tce_space *space, const struct vfio_eeh_pe_op *op)
 	job = job_create(space, op);
 	if (IS_ERR(job))
 		return PTR_ERR(job);
-	/* without a group there is nothing to be done */
+	/* Without a group there is nothing to do. */
 	rc = 0;
 	if (job->n && wait_event_killable(jobs_wait, job_begin(job)))
 		rc = -EINTR;
 	if (rc || !job->n)
 		goto out_put;
 
-	/* the thread's, who puts it when it does not need our code any more */
+	/* The thread puts this reference when it no longer runs our code. */
 	__module_get(THIS_MODULE);
 	refcount_inc(&job->refs);
 	thread = kthread_run(job_thread, job, "tce-eeh");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* EEH: error handling of the PEs behind a container's groups. */
+/* EEH: error handling for the PEs of a container's groups. */
 #ifndef TCE_EEH_H
 #define TCE_EEH_H
 
@@ -14,9 +14,9 @@ bool tce_eeh_enabled(void);
 long tce_eeh_op(struct tce_space *space, const struct vfio_eeh_pe_op *op);
 #else
 /**
- * tce_eeh_enabled() - does the platform do EEH?
+ * tce_eeh_enabled() - does the machine support EEH?
  *
- * Return: false, for a kernel without it.
+ * Return: false, because the kernel does not.
  */
 static inline bool tce_eeh_enabled(void)
 {
@@ -24,11 +24,11 @@ static inline bool tce_eeh_enabled(void)
 }
 
 /**
- * tce_eeh_op() - an EEH operation on a container's groups
- * @space: the container's groups
- * @op: which
+ * tce_eeh_op() - do an EEH operation for all groups of a space
+ * @space: the space
+ * @op: the operation
  *
- * Return: -ENODEV, for a kernel without EEH.
+ * Return: -ENODEV, because the kernel has no EEH.
  */
 static inline long tce_eeh_op(struct tce_space *space,
 			      const struct vfio_eeh_pe_op *op)

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Groups: what is kept of one while it is in a space, or while EEH is done for it.
+ * Groups: how they are taken from the host and given back.
  *
- * The VFIO core claims a group before it attaches it, and the platform takes the host's
- * window and bypass away then. Two of the platform's habits are in the way:
- *  - It takes nothing from a host that has no window, because it had no memory for one when
- *    it got the group back. But the bypass, by which the device reaches all memory of the
- *    host, is on all the same. So both windows are cleared once more, whatever is there. On
- *    pseries a dynamic window of the host has this part. There the group is refused, since
- *    the platform resets all windows when it gets a group back.
- *  - It takes the group again for each function that is added to it meanwhile, and clears
- *    the client's window 0, and on PowerNV the bits of window 1. So while a group is taken,
- *    the platform's operations are a copy, in which this does nothing.
+ * The VFIO core claims a group before it attaches it, and the platform removes the host's window
+ * and bypass at that point. It has two shortcomings, which are made up for here:
+ *  - If the host has no window, because there was no memory for one when it got the group back,
+ *    the platform removes nothing. But the bypass, through which the device can reach all memory
+ *    of the host, may be on nevertheless. So both windows are cleared again, whatever is there. On
+ *    pseries the host may have a dynamic window instead of a bypass. Then the group is refused,
+ *    because the platform resets all windows when it gets a group back.
+ *  - When a function is added to a group that is taken, the platform takes the group again, which
+ *    removes window 0 of the client and, on PowerNV, clears window 1 in the bridge. So while a
+ *    group is taken, the platform uses a copy of its operations in which that does nothing.
  *
- * Locks: that of the space. The lock of the IOMMU group is taken in it, for which the core
- * has it while it calls take_ownership(). A group that has left its space says so in
- * &tce_group.left.
+ * Locks: that of the space. The lock of the IOMMU group, which the core holds while it calls
+ * take_ownership(), is taken inside it. &tce_group.left tells EEH operations, which hold no
+ * lock, that a group has left its space.
  *
  * Never fails: tce_group_give_back(), tce_group_put().
  */
@@ -33,8 +33,8 @@
 #include "tce_refusal.h"
 
 /*
- * Can user space have windows, and the cells in them? pseries has no operations of a group
- * up to Linux 6.3, and borrows some without cells up to 6.10.
+ * Does the platform support windows for user space? pseries has no group operations up to Linux
+ * 6.3, and up to 6.10 it borrows some whose tables have no view for user space.
  */
 static bool has_windows(const struct iommu_table_group *table_group)
 {
@@ -54,7 +54,7 @@ static bool has_windows(const struct iommu_table_group *table_group)
 }
 
 /**
- * tce_group_create() - keep a group
+ * tce_group_create() - allocate what is needed for a group in a space
  * @group: the group
  *
  * Undone by tce_group_put().
@@ -83,8 +83,8 @@ struct tce_group *tce_group_create(struct iommu_group *group)
 }
 
 /*
- * The host's own dynamic window, on pseries: unset_window() does not know of it, and the
- * platform leaves it to a group without a default window.
+ * Does the host have a dynamic window on pseries? unset_window() does not know it, and the
+ * platform does not remove it if the group has no default window.
  */
 static int has_host_window(struct device *dev, void *table_group)
 {
@@ -102,7 +102,7 @@ static long taken_already(struct iommu_table_group *table_group, struct device *
 	return 0;
 }
 
-/* A function that is added to a claimed group has got the client's table from the platform. */
+/* The platform gives a function that is added to a claimed group the client's table. */
 static int forget_table(struct device *dev, void *unused)
 {
 	set_iommu_table_base(dev, NULL);
@@ -112,7 +112,7 @@ static int forget_table(struct device *dev, void *unused)
 static void group_use(struct tce_group *grp, struct iommu_table_group_ops *ops)
 {
 	WRITE_ONCE(grp->table_group->ops, ops);
-	/* a function that is just added uses the others under the group's lock */
+	/* A function that is being added uses the old operations with the group's lock held. */
 	iommu_group_for_each_dev(grp->group, NULL, forget_table);
 }
 
@@ -122,8 +122,8 @@ static void group_use(struct tce_group *grp, struct iommu_table_group_ops *ops)
  *
  * Undone by tce_group_give_back(). Context: sleeps.
  *
- * Return: 0, and the group's devices reach nothing; -EPERM if the platform can't; -EIO if
- * the bridge does not let go of what the host had.
+ * Return: 0 if the group's devices can no longer reach anything; -EPERM if the platform can't;
+ * -EIO if the bridge keeps what the host had.
  */
 int tce_group_take(struct tce_group *grp)
 {
@@ -134,7 +134,7 @@ int tce_group_take(struct tce_group *grp)
 	if (rc)
 		return rc;
 	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES && !rc; i++) {
-		/* pseries, up to 6.13, looks into a table that is not there */
+		/* Up to 6.13 pseries dereferences the table without looking if there is one. */
 		if (table_group->max_levels <= 1 && !table_group->tables[i])
 			continue;
 		rc = table_group->ops->unset_window(table_group, i) ? -EIO : 0;
@@ -147,7 +147,7 @@ int tce_group_take(struct tce_group *grp)
 	}
 	grp->platform = table_group->ops;
 	grp->ops = *grp->platform;
-	/* older kernels have fewer arguments for it, or do not call it */
+	/* In older kernels it has fewer arguments, or is not called. */
 	grp->ops.take_ownership = (void *)taken_already;
 	group_use(grp, &grp->ops);
 	return 0;
@@ -164,11 +164,11 @@ void tce_group_give_back(struct tce_group *grp)
 }
 
 /**
- * tce_group_put() - let go of a group
+ * tce_group_put() - drop a reference of a group
  * @grp: the group
  *
- * Who does something for a group without &tce_space.lock has a reference of it, for which
- * nobody waits. It keeps the memory, not the group in its space.
+ * An EEH operation, which does not hold &tce_space.lock, has a reference of each of its groups.
+ * That keeps the memory, but a group can leave its space meanwhile.
  */
 void tce_group_put(struct tce_group *grp)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A group: an IOMMU group, that is a PE of the bridge, in the space of a container. */
+/* A group: an IOMMU group, which is a PE of the bridge, in the space of a container. */
 #ifndef TCE_GROUP_H
 #define TCE_GROUP_H
 
@@ -14,12 +14,12 @@ struct iommu_group;
 /**
  * struct tce_group - a group in a space
  * @list: in &tce_space.groups
- * @refs: of the space, and of who does EEH for it
- * @left: it is not in the space any more
- * @group: the group, of which this has a reference
- * @table_group: the platform's side of it; only while it has not left
- * @ops: what the platform's operations are while the group is taken
- * @platform: what they were
+ * @refs: one of the space, and one of each EEH operation that includes the group
+ * @left: it is no longer in the space
+ * @group: the IOMMU group, with a reference
+ * @table_group: the platform's side of the group; valid until the group has left
+ * @ops: the operations that the platform uses while the group is taken
+ * @platform: the platform's own operations
  */
 struct tce_group {
 	struct list_head list;

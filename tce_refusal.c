@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Refusals: the tracepoints, and the one of them that says why a call fails.
+ * Refusals: the tracepoints are defined here, and emitted when a call is refused.
  *
  * Locks: none.
  *
@@ -12,13 +12,12 @@
 #include "tce_trace.h"
 
 /**
- * tce_refuse() - a check of a client's call has failed
+ * tce_refuse() - trace that a check of a client's call has failed
  * @reason: the name of the check
  * @rc: the errno, negative
- * @value: what the check looked at; 0 if the name says it all
+ * @value: what the check looked at; 0 if the name says enough
  *
- * Out of line, so that callers have no more than a call in a path that is not taken.
- * Context: any.
+ * Out of line, to keep the hot paths small. Context: any.
  *
  * Return: @rc.
  */

@@ -2,11 +2,11 @@
 /*
  * Refusals: which check made a client's call fail.
  *
- * A client is told an errno, and most errnos have several causes. So the check that fails
- * also names itself to the tracepoint tce_refused. A call that succeeds pays nothing for it.
+ * A client gets an errno, and most errnos have several causes. So the check that fails also
+ * passes its name to the tracepoint tce_refused, which costs nothing while calls succeed.
  *
- * Two errnos need no other reason and go up without one: -EINTR of a wait that was killed, and
- * -EAGAIN, which no client sees.
+ * Two errnos are returned without a reason: -EINTR of a wait that was killed, and -EAGAIN, which
+ * is internal.
  */
 #ifndef TCE_REFUSAL_H
 #define TCE_REFUSAL_H
@@ -17,16 +17,16 @@
 int tce_refuse(const char *reason, int rc, u64 value);
 
 /*
- * A check fails: return TCE_REFUSE(NOT_ENABLED, EPERM). Documentation/tracepoints.rst explains
- * each reason, and each has a case in kunit/ that meets it (scripts/check-tracepoints).
+ * Usage: return TCE_REFUSE(NOT_ENABLED, EPERM); Documentation/tracepoints.rst explains each
+ * reason, and a case in kunit/ meets it (scripts/check-tracepoints).
  */
 #define TCE_REFUSE(reason, errno)	tce_refuse(#reason, -(errno), 0)
 
-/* The same with what the check looked at. */
+/* The same with the value that the check looked at. */
 #define TCE_REFUSE_VALUE(reason, errno, value)	\
 	tce_refuse(#reason, -(errno), value)
 
-/* What somebody else said, one of our ABI's errnos; 0 is no refusal. */
+/* The same with an errno of somebody else; 0 is no refusal. */
 #define TCE_REFUSE_BY(reason, rc)	({				\
 	int _rc = rc;							\
 									\

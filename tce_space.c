@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A space: the groups and windows of a container, and which window has an IOBA. The
- * kernel checks nothing for us. A table's operation that is given an entry outside its
- * table writes outside its table. So space_find() is the one door through which an IOBA
- * becomes an entry.
+ * The I/O address space of a container: its groups and windows, and the way from an IOBA to a
+ * TCE. The platform's operations do not check bounds, and would write outside the table if they
+ * were given an entry beyond its end. That is why space_find() is the only place where an IOBA
+ * is turned into an entry.
  *
- * A group that comes has been taken from the host (tce_group_take()), so that it has no
- * window, and gets those of the space. One that leaves has them taken out of its bridge,
- * and the last one takes them with it.
+ * A group that is attached is taken from the host first (tce_group_take()), so that it has no
+ * window of its own, and then gets those of the space. When a group is detached the windows are
+ * removed from its bridge, and with the last group they are freed.
  *
  * Locks, in the order in which they are taken:
- *   &tce_space.lock		see there
- *   &tce_process.map_lock	MAP and UNMAP hold it for reading; see tce_space_lock()
+ *   &tce_space.lock		see struct tce_space
+ *   &tce_process.map_lock	held by MAP and UNMAP for reading; see tce_space_lock()
  *   spans of a table		see tce_span.h
  *
  * Never fails: tce_space_detach(), tce_space_unmap_all().
@@ -74,7 +74,7 @@ static __always_inline int space_find(struct tce_space *space, u64 ioba,
 	return TCE_REFUSE(NO_WINDOW_THERE, ENXIO);
 }
 
-/* The same for MAP, where @ua has to be a multiple of the IOMMU page as well */
+/* The same for MAP, which also needs @ua to be a multiple of the IOMMU page */
 static __always_inline int space_find_map(struct tce_space *space, u64 ioba,
 					  u64 ua, u64 size,
 					  struct tce_table **found,
@@ -90,7 +90,7 @@ static __always_inline int space_find_map(struct tce_space *space, u64 ioba,
 }
 
 /**
- * tce_space_check() - could a range be mapped?
+ * tce_space_check() - check the arguments of a MAP of v1, before its pages are pinned
  * @space: the space, with &tce_process.map_lock held
  * @ioba: first I/O address
  * @ua: where the memory is in the caller's address space
@@ -113,16 +113,16 @@ int tce_space_check(struct tce_space *space, u64 ioba, u64 ua, u64 size)
 }
 
 /**
- * tce_space_map() - let the devices reach user memory
+ * tce_space_map() - map user memory for the devices
  * @space: the space, with &tce_process.map_lock held
  * @ioba: first I/O address
  * @ua: where the memory is in the caller's address space
  * @size: bytes; 0 maps nothing
  * @dir: what the devices may do
- * @pins: v1: the pages of just this memory
+ * @pins: v1: the pages of exactly this memory
  *
- * What was mapped there before is replaced. Undone by tce_space_unmap(). Context: the
- * owner of the memory; sleeps, but waits for no client.
+ * Replaces what was mapped there before. Undone by tce_space_unmap(). Context: the owner of
+ * the memory; sleeps, but does not wait for any client.
  *
  * Return: 0; -ENXIO if no window has @ioba; -EINVAL if misaligned or leaving the window;
  * or as tce_table_map().
@@ -146,8 +146,7 @@ int tce_space_map(struct tce_space *space, u64 ioba, u64 ua, u64 size,
  * @ioba: first I/O address
  * @size: bytes, of which not all need to be mapped; 0 unmaps nothing
  *
- * When it returns the devices can't reach the memory any more. Context: sleeps; need not
- * be the owner of the memory.
+ * When it returns the devices can no longer reach the memory. Context: sleeps; any process.
  *
  * Return: 0; -ENXIO if no window has @ioba; -EINVAL if misaligned or leaving the window;
  * or as tce_table_unmap().
@@ -165,7 +164,7 @@ int tce_space_unmap(struct tce_space *space, u64 ioba, u64 size)
 }
 
 /**
- * tce_space_unmap_all() - unmap all of all windows
+ * tce_space_unmap_all() - unmap everything in all windows
  * @space: the space, locked by tce_space_lock()
  */
 void tce_space_unmap_all(struct tce_space *space)
@@ -179,12 +178,12 @@ void tce_space_unmap_all(struct tce_space *space)
 }
 
 /**
- * tce_space_unmap_memory() - v2: unmap some memory, wherever it is mapped
+ * tce_space_unmap_memory() - v2: remove all mappings of some memory
  * @space: the space, with &tce_process.map_lock held for writing
  * @ua: first byte
  * @size: bytes
  *
- * Context: sleeps; looks at each cell of the space.
+ * Context: sleeps; looks at all windows from end to end.
  */
 void tce_space_unmap_memory(struct tce_space *space, u64 ua, u64 size)
 {
@@ -203,10 +202,12 @@ static struct tce_group *first_group(struct tce_space *space)
 }
 
 /**
- * tce_space_table_group() - the group that speaks for all
+ * tce_space_table_group() - the platform's side of the first group
  * @space: the space, locked
  *
- * Return: the platform's side of the first group; NULL if there is none.
+ * All groups of a space are of the same kind, so that one of them can be asked for all.
+ *
+ * Return: the table group; NULL if there is no group.
  */
 struct iommu_table_group *tce_space_table_group(struct tce_space *space)
 {
@@ -215,7 +216,7 @@ struct iommu_table_group *tce_space_table_group(struct tce_space *space)
 	return grp ? grp->table_group : NULL;
 }
 
-/* Take a window out of all bridges and free it. Return: 0 or the first errno */
+/* Remove a window from all bridges, and free it. Return: 0 or the first errno */
 static int space_drop(struct tce_space *space, int num)
 {
 	struct tce_window *win = space->windows[num];
@@ -232,7 +233,7 @@ static int space_drop(struct tce_space *space, int num)
 	return rc;
 }
 
-/* The number of the next window; ARRAY_SIZE() if there can be none. */
+/* The number of the next window; ARRAY_SIZE() if there can be no more. */
 static int space_next(const struct tce_space *space)
 {
 	int num = 0;
@@ -242,7 +243,7 @@ static int space_next(const struct tce_space *space)
 	return num;
 }
 
-/* Add a window that tce_space_price() has nothing against, in all bridges. */
+/* Add a window, which has passed tce_space_price(), to all bridges. */
 static int space_add(struct tce_space *space, u32 shift, u64 size, u32 levels,
 		     u64 *start, unsigned long *paid)
 {
@@ -272,14 +273,13 @@ out:
 }
 
 /**
- * tce_space_price() - what are the tables of windows charged with?
- * @space: the space, locked by tce_space_lock(), the memory is bound
+ * tce_space_price() - check whether windows could be created, and what has to be charged
+ * @space: the space, locked by tce_space_lock(); the memory is bound
  * @create: the window that is wanted; NULL for the default window alone
- * @price: CPU pages are returned here; that of the default window included, if it is
- *	pending
+ * @price: the CPU pages of the tables are returned here, including that of the default window
+ *	if it is pending
  *
- * Return: 0; what tce_space_create_window() would refuse without trying: -ENXIO if no
- * group is attached, -EINVAL, -EPERM, -ENOSPC, -ENOMEM.
+ * Return: 0; -ENXIO or -ENODEV if no group is attached; -EINVAL, -ENOSPC, -ENOMEM.
  */
 int tce_space_price(struct tce_space *space,
 		    const struct vfio_iommu_spapr_tce_create *create,
@@ -315,20 +315,18 @@ int tce_space_price(struct tce_space *space,
 
 /**
  * tce_space_create_window() - add a window
- * @space: the space, locked by tce_space_lock(); a group is attached and the memory is
- *	bound
+ * @space: the space, locked by tce_space_lock() since tce_space_price() has succeeded
  * @create: what is wanted; the first IOBA, which the platform chooses, is returned there.
  *	NULL for the default window alone
- * @paid: CPU pages that were charged for tables, as tce_space_price() says; what is used
- *	is taken off
+ * @paid: CPU pages that were charged for the tables; what is used is subtracted
  *
- * A pending default window, which has 4K pages over the platform's 32-bit range, is created
- * first and takes the first place. Undone by tce_space_remove_window(). Context: process;
- * sleeps.
+ * A pending default window, which has 4K pages and covers the platform's 32-bit range, is
+ * created first, and so becomes the first window. Undone by tce_space_remove_window().
+ * Context: process; sleeps.
  *
- * Return: 0; -EINVAL if the platform has no such windows; -ENOSPC if it has no more;
- * -ENOMEM if out of memory; -EPERM if the platform can't; -EIO; -EBUSY, see tce_kvm_show(). On
- * any of them nothing has changed, but that on pseries the default window is there now.
+ * Return: 0; -EINVAL if the platform does not support such a window; -ENOSPC if it has no more;
+ * -ENOMEM if out of memory; -EPERM if the platform can't; -EIO; -EBUSY, see tce_kvm_show(). If
+ * it fails nothing has changed, except that on pseries the default window may now exist.
  */
 int tce_space_create_window(struct tce_space *space,
 			    struct vfio_iommu_spapr_tce_create *create,
@@ -352,9 +350,8 @@ int tce_space_create_window(struct tce_space *space,
 	rc = space_add(space, create->page_shift, create->window_size,
 		       create->levels, &create->start_addr, paid);
 	/*
-	 * pseries (spapr_tce_create_table()) makes no window any more for a device for
-	 * which it once could not make one. It would not even make the default window
-	 * again. So what is there is kept.
+	 * After one failure pseries (spapr_tce_create_table()) creates no more windows for
+	 * a device, not even the default window again. So that one is kept there.
 	 */
 	if (rc && pending && space->windows[0]->table.ops->tce_kill) {
 		space_drop(space, 0);
@@ -368,8 +365,8 @@ int tce_space_create_window(struct tce_space *space,
  * @space: the space, locked by tce_space_lock()
  * @start: the window's first IOBA
  *
- * Unmaps what is mapped there. A default window that is pending is removed by not
- * creating it.
+ * Unmaps what is mapped there. A pending default window counts as removed, and is not
+ * created any more.
  *
  * Return: 0; -ENXIO if no group is attached; -EINVAL if no window starts there; another errno
  * if a bridge refused, though the window is gone.
@@ -396,8 +393,8 @@ int tce_space_remove_window(struct tce_space *space, u64 start)
 }
 
 /*
- * May a group join those that are there? If so, it is taken from the host. Return: 0;
- * -EINVAL; -EBUSY; -EPERM; -EIO
+ * Take a group from the host if it fits the version of the ABI and the groups of the space.
+ * Return: 0; -EINVAL; -EBUSY; -EPERM; -EIO
  */
 static int space_take(struct tce_space *space, struct tce_group *new)
 {
@@ -406,7 +403,7 @@ static int space_take(struct tce_space *space, struct tce_group *new)
 
 	if (space->mem->v2 && !table_group->max_dynamic_windows_supported)
 		return TCE_REFUSE(NO_DYNAMIC_WINDOWS, EINVAL);
-	/* v1 has no way to say which group's window is meant */
+	/* In v1 a client could not say which group's window it means. */
 	if (!space->mem->v2 && !list_empty(&space->groups))
 		return TCE_REFUSE(SECOND_GROUP, EBUSY);
 	list_for_each_entry(grp, &space->groups, list) {
@@ -422,18 +419,16 @@ static int space_take(struct tce_space *space, struct tce_group *new)
 }
 
 /**
- * tce_space_attach() - take a group in
+ * tce_space_attach() - add a group to a space
  * @space: the space, locked by tce_space_lock()
  * @group: the group, whose DMA ownership the VFIO core has claimed
  *
- * The windows of the space are put into the group's bridge. Undone by
- * tce_space_detach().
+ * The group's bridge gets the windows of the space. Undone by tce_space_detach().
  *
- * Return: 0; -ENODEV if the group has no TCE tables; -EINVAL if it has no dynamic windows
- * (v2); -EBUSY if attached already, or a second one (v1); -EPERM if it is not of the kind
- * of the others, or if KVM would call operations of ours in real mode; -EIO if the bridge
- * does not let go of what the host had; -ENOMEM; an errno of the platform. On any of them
- * nothing has changed.
+ * Return: 0; -ENODEV if the group has no TCE tables; -EINVAL if it does not support dynamic
+ * windows (v2); -EBUSY if it is attached already, or is a second one (v1); -EPERM if the others
+ * are of another kind, or if KVM would call our operations in real mode; -EIO if the bridge
+ * keeps what the host had; -ENOMEM; an errno of the platform. If it fails nothing has changed.
  */
 int tce_space_attach(struct tce_space *space, struct iommu_group *group)
 {
@@ -476,8 +471,8 @@ err_put:
  * @space: the space, locked by tce_space_lock()
  * @group: the group
  *
- * When it returns the group's devices reach none of the space's memory. The other groups
- * keep their mappings; with the last group the windows go.
+ * When it returns the group's devices can't reach any memory of the space. The other groups keep
+ * their mappings. When the last group leaves the windows are removed.
  */
 void tce_space_detach(struct tce_space *space, struct iommu_group *group)
 {
@@ -503,18 +498,18 @@ found:
 	list_del(&grp->list);
 	if (list_empty(&space->groups))
 		space->default_pending = false;
-	/* who is about to do something for the group sees it, or does it for us still */
+	/* EEH operations that have not begun skip the group from now on. */
 	WRITE_ONCE(grp->left, true);
 	trace_tce_detach(space->mem->container, iommu_group_id(group), 0);
 	tce_group_put(grp);
 }
 
 /**
- * tce_space_init() - start an empty space
+ * tce_space_init() - initialize an empty space
  * @space: zeroed
  * @mem: the memory that will be mapped in it
  *
- * Nothing is to be undone once all groups have been detached.
+ * Nothing has to be undone after all groups have been detached.
  */
 void tce_space_init(struct tce_space *space, struct tce_mem *mem)
 {

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * The space of a container: its groups, and its windows, which all groups share.
- */
+/* The I/O address space of a container: its groups, and the windows that all of them share. */
 #ifndef TCE_SPACE_H
 #define TCE_SPACE_H
 
@@ -22,13 +20,13 @@ struct vfio_iommu_spapr_tce_create;
 
 /**
  * struct tce_space - the I/O address space of a container
- * @lock: guards all of this, and what the container keeps beside it. What MAP and UNMAP
- *	use of it is guarded by &tce_process.map_lock as well, which is all that they
- *	take: who changes it holds both
+ * @lock: guards this structure and the container around it. What MAP and UNMAP use of it is
+ *	also guarded by &tce_process.map_lock, which is the only lock that they take, so it
+ *	is changed with both locks held
  * @mem: the user memory that is mapped
  * @groups: struct tce_group, oldest first
- * @windows: by the platform's number; NULL where there is none
- * @default_pending: the default window is to be created when first needed
+ * @windows: indexed by the platform's number; NULL where there is none
+ * @default_pending: the default window is created when it is first needed
  */
 struct tce_space {
 	struct rw_semaphore lock;
@@ -42,8 +40,8 @@ struct tce_space {
  * tce_space_lock() - lock a space for writing
  * @space: the space
  *
- * Before a container is bound (litmus/bind.litmus) nobody can map in it, and it has no
- * process whose lock could be taken. Undone by tce_space_unlock(). Context: sleeps.
+ * As long as a container is not bound to a process (litmus/bind.litmus) nothing can be mapped in
+ * it, and there is no map_lock to take. Undone by tce_space_unlock(). Context: sleeps.
  */
 static inline void tce_space_lock(struct tce_space *space)
 {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The life of a window: create a table, set the window in the bridge of each group,
- * withdraw it from them, free the table.
+ * Windows: create a table, set the window in the bridge of each group, remove it from them, and
+ * free the table.
  *
  * Locks: the caller has locked the space for writing (tce_space_lock()).
  *
- * Never fails: tce_window_empty(), tce_window_free(). A bridge may
- * not let go of a window. Then the window's table is never freed.
+ * Never fails: tce_window_empty(), tce_window_free(). If a bridge refuses to remove a window,
+ * the table of the window is never freed.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -23,13 +23,13 @@
 #include "tce_unmap.h"
 #include "tce_window.h"
 
-/* Tables that a bridge did not let go of */
+/* Tables that are never freed because a bridge refused to remove their window */
 static atomic_long_t tce_tables_kept = ATOMIC_LONG_INIT(0);
 
 /**
- * tce_window_kept() - how many tables has a bridge not let go of?
+ * tce_window_kept() - count the tables that are never freed
  *
- * Return: that, since the module was loaded.
+ * Return: their number since the module was loaded.
  */
 long tce_window_kept(void)
 {
@@ -37,8 +37,8 @@ long tce_window_kept(void)
 }
 
 /*
- * The platform's functions that make and charge a table return errnos, and, by mistake,
- * what firmware said. Errnos of our ABI pass. All else is -EIO.
+ * The platform's create_table() returns errnos, but sometimes a code of the firmware by mistake.
+ * Errnos of our ABI are passed on, and anything else becomes -EIO.
  */
 static int table_errno(long rc)
 {
@@ -56,8 +56,8 @@ static int table_errno(long rc)
 }
 
 /*
- * set_window() and unset_window() of powernv return what OPAL said, some of which look
- * like errnos; pseries, whose tables know no kill, has errnos.
+ * set_window() and unset_window() of powernv return codes of OPAL, some of which look like
+ * errnos. Those of pseries, whose tables have no tce_kill(), return errnos.
  */
 static int bridge_errno(const char *reason, const struct iommu_table_ops *ops,
 			long rc)
@@ -67,7 +67,7 @@ static int bridge_errno(const char *reason, const struct iommu_table_ops *ops,
 	return errno ? tce_refuse(reason, errno, 0) : 0;
 }
 
-/* The pages behind a level of a table can't be had: the platform would log. */
+/* Is a level of the table larger than the largest allocation? The platform would log a warning. */
 static bool level_too_large(struct iommu_table_group *table_group, u32 shift,
 			    u64 size, u32 levels)
 {
@@ -76,20 +76,20 @@ static bool level_too_large(struct iommu_table_group *table_group, u32 shift,
 	if (table_group->max_levels <= 1 || !levels)
 		return false;
 	bits = DIV_ROUND_UP(ilog2(size) - shift, levels);
-	/* more address bits than any bridge has: the platform's to refuse */
+	/* The platform refuses more address bits than a bridge has. */
 	if (bits * levels + shift >= 55)
 		return false;
 	return bits + ilog2(sizeof(u64)) > PAGE_SHIFT + MAX_PAGE_ORDER;
 }
 
 /**
- * tce_window_price() - what a window's table is charged with, if there could be such a window
- * @table_group: the group that speaks for all
+ * tce_window_price() - check whether a window could be created, and what has to be charged
+ * @table_group: the platform's side of a group of the space
  * @shift: log2 of the IOMMU page
  * @size: bytes
  * @levels: of the table
  *
- * Return: CPU pages; -EINVAL; -ENOMEM.
+ * Return: the CPU pages of its table; -EINVAL; -ENOMEM.
  */
 long tce_window_price(struct iommu_table_group *table_group, u32 shift,
 		      u64 size, u32 levels)
@@ -105,7 +105,7 @@ long tce_window_price(struct iommu_table_group *table_group, u32 shift,
 	bytes = table_group->ops->get_table_size(shift, size, levels);
 	if (!bytes)
 		return TCE_REFUSE_VALUE(TABLE_SIZE, EINVAL, levels);
-	/* on pseries a failed attempt is the device's last */
+	/* After one failure pseries creates no more windows for the device. */
 	if (table_group->max_levels <= 1 &&
 	    bytes >> PAGE_SHIFT > totalram_pages())
 		return TCE_REFUSE(TABLE_TOO_LARGE, ENOMEM);
@@ -115,7 +115,7 @@ long tce_window_price(struct iommu_table_group *table_group, u32 shift,
 }
 
 /**
- * tce_window_in() - does a group have a window?
+ * tce_window_in() - does a group have this window?
  * @win: the window
  * @grp: the group
  *
@@ -131,7 +131,7 @@ bool tce_window_in(const struct tce_window *win, const struct tce_group *grp)
  * @win: the window
  * @grp: the group
  *
- * A bridge that does not let go may go on to use the table, so that it is never freed.
+ * If the bridge refuses, it may continue to use the table, which is therefore never freed.
  *
  * Return: 0; an errno if the bridge refused.
  */
@@ -149,7 +149,7 @@ int tce_window_unset(struct tce_window *win, struct tce_group *grp)
 	if (!win->stuck)
 		atomic_long_inc(&tce_tables_kept);
 	win->stuck = true;
-	/* KVM finds no cell in a table of v1, and so counts nothing by it */
+	/* In a table of v1 KVM finds no cells, and so nothing that it could count. */
 	if (table->mem->v2)
 		tce_process_worsen(table->mem->process, TCE_PROCESS_STUCK);
 	pr_err_ratelimited("group %d: window %d can't be removed: %d; its table stays\n",
@@ -158,7 +158,7 @@ int tce_window_unset(struct tce_window *win, struct tce_group *grp)
 }
 
 /**
- * tce_window_set() - put a window into a group's bridge
+ * tce_window_set() - set a window in a group's bridge
  * @win: the window
  * @grp: the group
  *
@@ -175,8 +175,8 @@ int tce_window_set(struct tce_window *win, struct tce_group *grp)
 							   win->table.tbl));
 
 	/*
-	 * powernv programs the bridge and then says 0, even if it had no
-	 * memory to note which groups to invalidate.
+	 * powernv programs the bridge and then returns 0, even if it had no memory to
+	 * link the table to the group, which it would need for invalidations.
 	 */
 	if (rc || tce_window_in(win, grp))
 		return rc;
@@ -185,10 +185,11 @@ int tce_window_set(struct tce_window *win, struct tce_group *grp)
 }
 
 /**
- * tce_window_empty() - a window is about to go: nothing is mapped in it any more
+ * tce_window_empty() - unmap everything in a window that is about to be removed
  * @win: the window
  *
- * For tce_window_unset(), and tce_window_free() in the end. Context: sleeps.
+ * KVM can't map anything there afterwards. To be followed by tce_window_unset() for each group,
+ * and by tce_window_free(). Context: sleeps.
  */
 void tce_window_empty(struct tce_window *win)
 {
@@ -198,40 +199,40 @@ void tce_window_empty(struct tce_window *win)
 
 /**
  * tce_window_free() - undo tce_window_create()
- * @win: empty, and in no bridge but those that did not let go
+ * @win: empty, and in no bridge except those that refused to remove it
  */
 void tce_window_free(struct tce_window *win)
 {
 	struct tce_table *table = &win->table;
 
-	/* else the device may still reach what is left */
+	/* Otherwise the device may still reach what could not be cleared. */
 	if (!win->stuck)
 		tce_unmap_leftovers(table);
 	tce_kvm_free(table);
 	/*
-	 * KVM may just be finding it in a group, with no reference yet. It is waited for,
-	 * unless it is preempted (litmus/lookup.litmus).
+	 * KVM may be looking it up in a group, and not have taken its reference yet. This
+	 * waits for KVM, unless KVM is preempted (litmus/lookup.litmus).
 	 */
 	synchronize_rcu();
-	/* with what KVM was shown of it (litmus/shown-free.litmus) */
+	/* What was shown to KVM is freed with it (litmus/shown-free.litmus). */
 	iommu_tce_table_put(table->tbl);
 	tce_account_owe(&table->mem->account, win->charged);
 	kfree(win);
 }
 
 /**
- * tce_window_create() - make a window, which is in no bridge yet
+ * tce_window_create() - create a window, which is not set in any bridge yet
  * @mem: the memory that will be mapped
- * @grp: the group that speaks for all
+ * @grp: a group of the space
  * @num: the platform's number of the window
  * @shift: log2 of the IOMMU page
  * @size: bytes
  * @levels: of the table
  *
- * Undone by tce_window_empty(), and then tce_window_free(). Context: sleeps.
+ * Undone by tce_window_empty() and tce_window_free(). Context: sleeps.
  *
- * Return: the window; -EINVAL, -ENOSPC, -ENOMEM, -EPERM, -ENODEV, -EIO as the platform
- * says; -EBUSY, see tce_kvm_show().
+ * Return: the window; -EINVAL, -ENOSPC, -ENOMEM, -EPERM, -ENODEV or -EIO if the platform
+ * refuses; -EBUSY, see tce_kvm_show().
  */
 struct tce_window *tce_window_create(struct tce_mem *mem,
 				     struct tce_group *grp, int num, u32 shift,
@@ -264,7 +265,7 @@ struct tce_window *tce_window_create(struct tce_mem *mem,
 		return win;
 
 	tce_window_empty(win);
-	/* pseries has put it there already */
+	/* pseries sets the window when it creates the table. */
 	if (tce_window_in(win, grp))
 		tce_window_unset(win, grp);
 	tce_window_free(win);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A window: a range of IOBAs that a table translates, in the bridges of all groups. */
+/* A window: a range of IOBAs that a table translates for the devices of all groups. */
 #ifndef TCE_WINDOW_H
 #define TCE_WINDOW_H
 
@@ -15,8 +15,8 @@ struct tce_mem;
  * struct tce_window - a window
  * @table: its table
  * @num: the platform's number of the window
- * @charged: CPU pages of table that were charged
- * @stuck: a bridge did not let go of it, and may use the table for good
+ * @charged: CPU pages that were charged for the table
+ * @stuck: a bridge refused to remove it, and may use the table until the next boot
  */
 struct tce_window {
 	struct tce_table table;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO IOMMU backend for POWER TCE tables: the face to the VFIO core.
+ * VFIO IOMMU backend for POWER TCE tables: what the VFIO core calls.
  *
  * A container (/dev/vfio/vfio) that is set to VFIO_SPAPR_TCE_IOMMU (v1) or to
- * VFIO_SPAPR_TCE_v2_IOMMU (v2) is a struct tce_container here. MAP and UNMAP that need
- * nobody to be waited for are done here; all else is a command (tce_command.c).
+ * VFIO_SPAPR_TCE_v2_IOMMU (v2) is a struct tce_container here. MAP of v2 and UNMAP are done here
+ * if they can be done without waiting. Everything else is a command (tce_command.c).
  *
  * Locks: see tce_container.c. A quick MAP or UNMAP takes &tce_process.map_lock alone.
  *
@@ -32,8 +32,8 @@
 #include "tce_trace.h"
 
 /*
- * Copy a whole argument of @size bytes, a multiple of 8, if its page is there. Never
- * sleeps. False if it must be copied, or refused, by copy_arg().
+ * Copy an argument of @size bytes, which is a multiple of 8, without a page fault. If this
+ * returns false, copy_arg() has to copy or refuse it.
  */
 static __always_inline bool peek_arg(u64 *to, unsigned long arg, size_t size)
 {
@@ -56,7 +56,7 @@ out_enable:
 	return false;
 }
 
-/* v2: MAP that needs nobody to be waited for. -EAGAIN: by tce_command_do() */
+/* MAP of v2 that does not have to wait. Return: -EAGAIN if tce_command_do() has to do it */
 static __always_inline long map_quickly(void *iommu_data, unsigned long arg)
 {
 	struct vfio_iommu_type1_dma_map map __uninitialized;
@@ -80,7 +80,7 @@ static __always_inline long map_quickly(void *iommu_data, unsigned long arg)
 	return rc;
 }
 
-/* The same of UNMAP, for v1 as well */
+/* The same for UNMAP, also of v1 */
 static __always_inline long unmap_quickly(void *iommu_data, unsigned long arg)
 {
 	struct vfio_iommu_type1_dma_unmap unmap __uninitialized;
@@ -112,7 +112,7 @@ static long check_extension(unsigned long arg)
 	}
 }
 
-/* What can't be done quickly */
+/* Everything that may have to wait */
 static noinline long do_command(void *iommu_data, unsigned int cmd,
 				unsigned long arg)
 {
@@ -135,7 +135,7 @@ static long tce_vfio_ioctl(void *iommu_data, unsigned int cmd,
 		rc = map_quickly(iommu_data, arg);
 	else if (cmd == VFIO_IOMMU_UNMAP_DMA)
 		rc = unmap_quickly(iommu_data, arg);
-	/* asked of the driver too, with no container */
+	/* Also called without a container, to ask the driver. */
 	else if (cmd == VFIO_CHECK_EXTENSION)
 		return check_extension(arg);
 	if (likely(rc != -EAGAIN))
@@ -159,7 +159,7 @@ static int tce_vfio_attach_group(void *iommu_data, struct iommu_group *group,
 	int rc;
 
 	if (type == VFIO_EMULATED_IOMMU) {
-		/* it needs its pages pinned for it, which we don't do */
+		/* It would need a backend that pins pages for its driver. */
 		rc = TCE_REFUSE(EMULATED_DEVICE, EINVAL);
 	} else {
 		tce_space_lock(&container->space);
