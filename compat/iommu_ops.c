@@ -1,36 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * spapr_tce_iommu_ops.ko: IOMMU operations for the PCI bus of POWER, on kernels that have
- * none (before 6.4) and whose VFIO core wants them (since 5.19). Without them that core
+ * spapr_tce_iommu_ops.ko: IOMMU operations for the PCI bus of POWER, for kernels whose VFIO core
+ * needs them (since 5.19) but whose platform has none (before 6.4). Without them the VFIO core
  * refuses every device, whatever the backend.
  *
- * They do next to nothing. The platform makes the groups, and the backend takes a group
- * from the host. All that is left is to say that DMA is coherent, and to have a blocking
- * domain, which the kernel attaches when it claims a group.
+ * They do next to nothing, because the platform creates the groups and the backend takes a group
+ * from the host. They say that DMA is coherent, and provide the blocking domain that the kernel
+ * attaches when it claims a group.
  *
- * The kernel asks a device of a claimed group for its operations by way of dev->iommu,
- * and does not look whether there is one. So each PCI device has to be marked with one:
- * a device in a claimed group that is not would crash the host. That is why
+ * The kernel finds the operations of a device in a claimed group through dev->iommu, without a
+ * check for NULL. So each PCI device has to be marked, by a dev->iommu of ours, or the host would
+ * crash. That is why
  *
- * - to mark a device never fails;
- * - the bus gets its operations when all devices have been marked. No group can be
+ * - marking a device never fails;
+ * - the bus gets its operations only when all devices have been marked, and no group can be
  *   claimed before that;
- * - a device that comes is marked before it can join a group. The platform adds it to
- *   one after the bus has told of it;
- * - a claim looks at each mark, and fails where it finds none.
+ * - a new device is marked before it can join a group, because the platform adds it to a group
+ *   after the bus notifier has been called;
+ * - a claim checks the mark of each device, and fails if there is none.
  *
- * The bus gets its operations by hand. iommu_device_register() would leave them there if
- * it failed for lack of memory, and take the marks of devices off that have no group yet.
+ * The operations of the bus are set by hand: if iommu_device_register() failed for lack of memory
+ * it would leave them set, and it would remove the marks of devices that have no group yet.
  *
- * The kernel takes the mark off when the device goes, with the reference to this module.
+ * The kernel removes the mark of a device, and its reference to this module, when the device is
+ * removed.
  *
- * This module can't be unloaded. Groups keep its domain for good, and the bus keeps its
- * operations. So it is not a part of the backend, which can.
+ * This module can't be unloaded, because groups keep its domain and the bus keeps its operations.
+ * That is why it is separate from the backend, which can be unloaded.
  *
- * Locks: marking serializes those who mark. It is the last lock, taken below that of a
- * bus notifier, and that of PCI rescans.
+ * Locks: marking serializes calls of mark(). It is the last lock, taken inside that of the bus
+ * notifier and the rescan lock.
  *
- * Never fails: to mark a device; a claim, for lack of memory.
+ * Never fails: marking a device. A claim does not fail for lack of memory.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -46,7 +47,7 @@
 
 #include "iommu_ops.h"
 
-/* Else the VFIO core wants none yet, or the platform has some. Nothing is done then. */
+/* Otherwise the VFIO core does not need any, or the platform has some. */
 #ifdef TCE_NEEDS_IOMMU_OPS
 
 static struct iommu_device iommu;
@@ -64,12 +65,12 @@ static int mark(struct device *dev, void *unused)
 
 	mutex_lock(&marking);
 	if (!dev->iommu) {
-		/* small, once per device; and there is nobody to tell of a failure */
+		/* small, once per device, and a failure could not be reported */
 		param = kzalloc(sizeof(*param), GFP_KERNEL | __GFP_NOFAIL);
 		mutex_init(&param->lock);
 		param->iommu_dev = &iommu;
 		__module_get(THIS_MODULE);
-		/* litmus/mark.litmus: who finds it finds all of it */
+		/* Whoever sees the pointer sees what it points to (litmus/mark.litmus). */
 		smp_store_release(&dev->iommu, param);
 	}
 	mutex_unlock(&marking);
@@ -85,19 +86,19 @@ static bool ops_capable(enum iommu_cap cap)
 	return cap == IOMMU_CAP_CACHE_COHERENCY;
 }
 
-/* The platform makes the groups. The kernel takes a mark off, if there is one. */
+/* The platform creates the groups. After this the kernel removes a mark, if there is one. */
 static struct iommu_device *ops_probe_device(struct device *dev)
 {
 	return ERR_PTR(-ENODEV);
 }
 
-/* A group is claimed, or a device joins a claimed one. The backend does the rest. */
+/* Called when a group is claimed, or a device joins a claimed one. The backend does the rest. */
 static int blocking_attach(struct iommu_domain *domain, struct device *dev)
 {
 	return is_marked(dev) ? 0 : -ENODEV;
 }
 
-/* A group is released: the host gets it back from the backend. */
+/* Called when a group is released; the backend gives it back to the host. */
 #ifdef TCE_HAS_PLATFORM_DMA
 static void ops_set_platform_dma(struct device *dev)
 #else
@@ -118,7 +119,7 @@ static const struct iommu_domain_ops blocking_ops = {
 	.free		= blocking_free,
 };
 
-/* One for all groups: there is nothing in it. */
+/* One domain serves all groups, because there is nothing in it. */
 static struct iommu_domain blocking = {
 	.type		= IOMMU_DOMAIN_BLOCKED,
 	.ops		= &blocking_ops,
@@ -146,16 +147,16 @@ static int bus_event(struct notifier_block *nb, unsigned long event, void *dev)
 	return NOTIFY_DONE;
 }
 
-/* After the kernel's own, which asks ops_probe_device() */
+/* Called after the kernel's own notifier, which calls ops_probe_device() */
 static struct notifier_block bus_notifier = {
 	.notifier_call	= bus_event,
 	.priority	= INT_MIN,
 };
 
 /**
- * spapr_tce_iommu_ops_need() - have this module loaded
+ * spapr_tce_iommu_ops_need() - make the caller depend on this module
  *
- * Who calls it depends on this module, also where nobody follows soft dependencies.
+ * Unlike a soft dependency, this works with any loader.
  */
 void spapr_tce_iommu_ops_need(void)
 {
@@ -168,13 +169,13 @@ static int __init iommu_ops_init(void)
 
 	if (pci_bus_type.iommu_ops)
 		return 0;
-	/* the kernel wants a directory there when it takes a mark off */
+	/* The kernel needs this directory when it removes a mark. */
 	rc = iommu_device_sysfs_add(&iommu, NULL, NULL, "spapr-tce");
 	if (rc)
 		return rc;
 	iommu.ops = &ops;
 
-	/* a device that goes while it is marked would keep its mark */
+	/* A device that is removed while it is being marked would keep its mark. */
 	pci_lock_rescan_remove();
 	rc = bus_register_notifier(&pci_bus_type, &bus_notifier);
 	if (rc) {
@@ -184,8 +185,8 @@ static int __init iommu_ops_init(void)
 	}
 	bus_for_each_dev(&pci_bus_type, NULL, NULL, mark);
 	/*
-	 * litmus/claim.litmus: a claim at that moment may still find a device without
-	 * its mark. It fails then.
+	 * A claim that races with this may still find a device without its mark, and fails
+	 * then (litmus/claim.litmus).
 	 */
 	smp_store_release(&pci_bus_type.iommu_ops, &ops);
 	pci_unlock_rescan_remove();

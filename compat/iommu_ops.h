@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The VFIO core of Linux 5.19 and newer wants IOMMU operations of the PCI bus, which
- * POWER has since 6.4. Kernels between them get some by a module of this package
- * (iommu_ops.c), which this one depends on there.
+ * The VFIO core needs IOMMU operations of the PCI bus since Linux 5.19, and POWER has them since
+ * 6.4. For kernels in between a second module provides them (iommu_ops.c).
  */
 #ifndef TCE_COMPAT_IOMMU_OPS_H
 #define TCE_COMPAT_IOMMU_OPS_H
@@ -13,8 +12,8 @@
 #define TCE_NEEDS_IOMMU_OPS
 
 /*
- * The blocking domain of iommu_ops.c blocks nothing: it is the backend that takes the group
- * from the host. By the VFIO cdev a device is opened without a backend, with its bypass on.
+ * The blocking domain of iommu_ops.c blocks nothing, because the backend takes the group from the
+ * host. A device opened through the VFIO cdev has no backend, and would have its bypass on.
  */
 #ifdef CONFIG_VFIO_DEVICE_CDEV
 #error "a kernel with the VFIO cdev, whose POWER has no IOMMU operations, can't be made safe"

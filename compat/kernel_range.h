@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The kernels that this module supports, stated once.
+ * The kernels that this module supports.
  *
- * compat/ restates private structures of the kernel, which nobody has compared outside of
- * this range. A module that does not build is better than one that corrupts memory.
- * README and dkms.conf repeat the range; scripts/check-range compares the three.
+ * compat/ restates private structures of the kernel, which have not been compared outside this
+ * range, and a module that does not build is better than one that corrupts memory. README and
+ * dkms.conf repeat the range; scripts/check-range compares the three.
  *
- * The rest of the module is written for the newest of these kernels. The other headers here
- * give older ones what they lack.
+ * The rest of the module is written for the newest of these kernels. The other headers in this
+ * directory provide what older kernels lack.
  */
 #ifndef TCE_COMPAT_KERNEL_RANGE_H
 #define TCE_COMPAT_KERNEL_RANGE_H
@@ -21,7 +21,7 @@
 #error "vfio_iommu_spapr_tce supports Linux 5.14 to 7.3 only; see README.md"
 #endif
 
-/* RHEL 9 calls its kernel 5.14, with the VFIO of later years. No version tells that. */
+/* RHEL 9 calls its kernel 5.14 although it has a later VFIO, so the version does not tell. */
 #ifndef TCE_HAS_CLAIM
 #error "vfio_iommu_spapr_tce needs the VFIO of Linux 5.19 or newer; RHEL 9 has that in its 5.14"
 #endif

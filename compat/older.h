@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the headers of kernels before 6.12 lack, by macros and compat/probe. */
+/* What the headers of kernels before 6.12 lack, as seen by macros and compat/probe */
 #ifndef TCE_COMPAT_OLDER_H
 #define TCE_COMPAT_OLDER_H
 
@@ -63,7 +63,7 @@ static inline size_t list_count_nodes(struct list_head *head)
  */
 static inline void unpin_user_folio(struct folio *folio, unsigned long npages)
 {
-	/* each page of a folio has the folio's pins */
+	/* Pins are counted by the folio, whichever page is named. */
 	unpin_user_page_range_dirty_lock(&folio->page, npages, false);
 }
 #endif

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Who takes a group's window and bypass away from the host, and gives them back.
+ * Taking a group's window and bypass from the host, and giving them back.
  *
- * Since Linux 6.4 that is the VFIO core: when it claims a group's DMA ownership, the
- * platform is asked by its IOMMU operations. Before, the platform has none. The
- * backend asks it then: after the claim, so that no driver of the host is bound, and
- * before the core lets go of that.
+ * Since Linux 6.4 the platform has IOMMU operations that do this when the VFIO core claims a
+ * group. Before that the backend has to ask the platform: after the claim, when no driver of the
+ * host is bound any more, and before the core ends the claim.
  */
 #ifndef TCE_COMPAT_OWNERSHIP_H
 #define TCE_COMPAT_OWNERSHIP_H
@@ -17,11 +16,11 @@
 #ifdef TCE_HAS_BACKEND_OWNS
 
 /**
- * tce_ownership_take() - the host stops using a group
+ * tce_ownership_take() - take a group from the host
  * @table_group: the platform's side of the group
  *
- * A host that had no memory for its window, when it got the group back, has none. PowerNV
- * warns if such a group is taken.
+ * If the host has no window, because there was no memory for one when it got the group back,
+ * PowerNV would warn.
  *
  * Undone by tce_ownership_give_back(). Context: process.
  *
@@ -38,7 +37,7 @@ static inline int tce_ownership_take(struct iommu_table_group *table_group)
 }
 
 /**
- * tce_ownership_give_back() - the host has its group again
+ * tce_ownership_give_back() - give a group back to the host
  * @table_group: the platform's side of the group; it has no window
  */
 static inline void

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * On PowerNV KVM of RHEL 9 calls the operations of a table in real mode, where the memory
- * of a module is out of reach. So no operations of ours may be shown to it there, which
- * each table would need (tce_kvm.c).
+ * On PowerNV, KVM of RHEL 9 calls the operations of a table in real mode, where it can't access
+ * the memory of a module. So it must not be shown any operations of ours there, which each table
+ * would need (tce_kvm.c).
  */
 #ifndef TCE_COMPAT_REALMODE_H
 #define TCE_COMPAT_REALMODE_H

@@ -2,15 +2,14 @@
 /*
  * How a VFIO IOMMU backend registers with the VFIO core.
  *
- * The kernel keeps these declarations in its private drivers/vfio/vfio.h, so an external
- * module has to restate them. Symbol versions do not notice a wrong copy:
- * scripts/check-btf compares this one with the type information in the target kernel's own
- * vfio module.
+ * The kernel keeps these declarations in its private drivers/vfio/vfio.h, so an external module
+ * has to restate them. Symbol versions would not reveal a wrong copy, but scripts/check-btf
+ * compares it with the type information in the vfio module of each kernel.
  *
- * Since 6.3: 13 members, 104 bytes. Before, there is one more, notify, and the core reads it
- * when a container is closed. Distributions that carry parts of newer kernels may have
- * dropped it, which no header tells. So it is there for all kernels whose version is older:
- * a core that does not know it never looks behind the first 13.
+ * Since 6.3 there are 13 members in 104 bytes. Before that there is one more, notify, which the
+ * core calls when a container is closed. Distributions that carry parts of newer kernels may have
+ * dropped it, which no header tells. So it is there whenever the version is older than 6.3; a core
+ * that does not know it never looks behind the first 13 members.
  */
 #ifndef TCE_COMPAT_VFIO_OPS_H
 #define TCE_COMPAT_VFIO_OPS_H
