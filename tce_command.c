@@ -407,19 +407,18 @@ static long copy_result(struct tce_container *container,
 long tce_command_do(struct tce_container *container, unsigned int cmd,
 		    unsigned long arg)
 {
-	const struct tce_command *command = NULL;
+	const struct tce_command *command = tce_commands;
+	const struct tce_command *end = command + ARRAY_SIZE(tce_commands);
 	union tce_arg copy = {};
-	int i;
 
-	for (i = 0; i < ARRAY_SIZE(tce_commands); i++)
-		if (tce_commands[i].cmd == cmd &&
-		    (container->mem.v2 ? tce_commands[i].v2 : tce_commands[i].v1))
-			command = &tce_commands[i];
+	while (command < end && (command->cmd != cmd ||
+				 !(container->mem.v2 ? command->v2 : command->v1)))
+		command++;
 
 	/* Only the owner learns what is wrong with a call. */
 	if (!tce_container_owned(container))
 		return TCE_REFUSE(NOT_OWNER, EPERM);
-	if (!command)
+	if (command == end)
 		return TCE_REFUSE_VALUE(NO_COMMAND, ENOTTY, cmd);
 	if ((cmd == VFIO_IOMMU_MAP_DMA || cmd == VFIO_IOMMU_UNMAP_DMA) &&
 	    !READ_ONCE(container->enabled))
