@@ -240,18 +240,21 @@ static int map_chunk(struct tce_map *map, unsigned long *hpas, unsigned long n,
 /* Map @n entries. If this fails after the first was written, none of them is mapped. */
 static int map_entries(struct tce_map *map, unsigned long n)
 {
-	unsigned long few[TCE_CHUNK_STACK] __uninitialized, *many = NULL;
+	unsigned long few[TCE_CHUNK_STACK] __uninitialized;
+	unsigned long *many = NULL, *hpas = few;
 	unsigned long max = min(n, TCE_CHUNK);
 	int rc;
 
 	if (n > TCE_CHUNK_STACK)
 		many = kmalloc_array(max, sizeof(*many),
 				     GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY);
-	if (!many)
+	if (many)
+		hpas = many;
+	else
 		max = TCE_CHUNK_STACK;
 
 	for (;;) {
-		rc = map_chunk(map, many ?: few, n, max);
+		rc = map_chunk(map, hpas, n, max);
 		if (rc || map->done == n)
 			break;
 		if (fatal_signal_pending(current)) {
