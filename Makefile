@@ -88,6 +88,9 @@ into-tree:
 selftest: host
 	@scripts/selftest --kernel $(ROW) --machine $(MACHINE) --driver $(DRIVER) $(if $(TEST),--test "$$TEST")
 
+clients: host
+	@scripts/clients
+
 defects: host
 	@scripts/defects
 
@@ -141,4 +144,4 @@ help:
 	@echo '  MACHINE=$(MACHINE) one of: powernv8 powernv9 powernv10 pseries pseries-hash'
 
 .PHONY: module install uninstall install-dkms install-tools dist deb rpm clean hostcheck demo into-tree selftest defects \
-	fuzz kunit coverage mutation check quick kernels bench lint results docs host help
+	fuzz kunit coverage mutation check quick kernels bench clients lint results docs host help

@@ -27,6 +27,7 @@ PARTS = {
     "races": ("scripts/races", "Races and dying clients"),
     "fuzz": ("scripts/fuzz --million", "Random commands"),
     "guest": ("scripts/check-guest", "Guests"),
+    "clients": ("make clients", "Clients that others wrote"),
     "coverage": ("make coverage", "Coverage"),
     "mutation": ("make mutation", "Mutation"),
     "bench": ("make bench", "Instructions"),
