@@ -178,6 +178,7 @@ struct tce_entry {
  * @cell: its cell
  * @new: the new content; returns the old one, which is to be released by tce_holds_add()
  *	or tce_hold_put() after the entry has been invalidated
+ * @shared: &tce_table.shared, a constant in the loop of MAP
  *
  * In a shared table, the cell may not belong to the value that the exchange takes out. When
  * an entry is cleared, a cell that KVM has written in the meantime is left alone because it
@@ -192,9 +193,9 @@ struct tce_entry {
  */
 static __always_inline int tce_entry_swap(struct tce_table *table,
 					  unsigned long entry, __be64 *cell,
-					  struct tce_entry *new)
+					  struct tce_entry *new,
+					  const bool shared)
 {
-	const bool shared = table->shared;
 	u64 cookie = new->cookie;
 	__be64 old = 0;
 	int rc;

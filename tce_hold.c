@@ -134,18 +134,17 @@ bool tce_holds_grow(struct tce_holds *holds)
 	return true;
 }
 
-/* Collect @n more holds, which may be of the same as the last ones. */
-static __always_inline void holds_add(struct tce_holds *holds,
-				      unsigned long what, unsigned long n)
+/* Collect one more hold, which may be of the same as the last one. */
+static void holds_add(struct tce_holds *holds, unsigned long what)
 {
 	struct tce_hold *last = holds->next - 1;
 
 	if (last >= holds->first && last->what == what) {
-		last->n += n;
+		last->n++;
 		return;
 	}
 	holds->next->what = what;
-	holds->next->n = n;
+	holds->next->n = 1;
 	holds->next++;
 }
 
@@ -159,7 +158,7 @@ void tce_holds_add(struct tce_holds *holds, const struct tce_entry *old)
 	struct tce_region *region;
 
 	if (!holds->mem->v2) {
-		holds_add(holds, old->cookie, 1);
+		holds_add(holds, old->cookie);
 		return;
 	}
 	region = region_of(holds->mem, holds->region, old);
@@ -167,33 +166,28 @@ void tce_holds_add(struct tce_holds *holds, const struct tce_entry *old)
 		return;
 	holds->region = region;
 	holds_add(holds, (unsigned long)region |
-		  (old->cookie & TCE_COOKIE_OURS ? 0 : TCE_HOLD_KVMS), 1);
+		  (old->cookie & TCE_COOKIE_OURS ? 0 : TCE_HOLD_KVMS));
 }
 
 /**
- * tce_holds_take() - collect by the cookies alone
- * @holds: what was collected so far
- * @cells: cookies as they are in a table; a 0 ends them
- * @n: how many at most
+ * tce_hold_put_cells() - release what entries held, by their cookies alone
+ * @mem: the container's memory
+ * @cells: the cells of the entries, none of which is 0; they are set to 0
+ * @n: how many
  *
- * For entries of a table that is not shared. The cells are set to 0. Context: atomic.
- *
- * Return: how many cells were taken; fewer than there are if there is no more room.
+ * For entries that have been invalidated, of a table that is not shared. Context: sleeps.
  */
-unsigned long tce_holds_take(struct tce_holds *holds, __be64 *cells,
-			     unsigned long n)
+void tce_hold_put_cells(struct tce_mem *mem, __be64 *cells, unsigned long n)
 {
 	struct tce_region *region = NULL;
 	unsigned long i = 0, start;
 	u64 first, size;
 
-	while (i < n && holds->next != holds->end) {
+	while (i < n) {
 		first = tce_cell_read(&cells[i]);
-		if (!first)
-			break;
 		size = 1;
-		if (holds->mem->v2)
-			region = tce_region_find(holds->mem->process,
+		if (mem->v2)
+			region = tce_region_find(mem->process,
 						 first & ~TCE_COOKIE_OURS);
 		if (region) {
 			first = region->ua | TCE_COOKIE_OURS;
@@ -205,11 +199,10 @@ unsigned long tce_holds_take(struct tce_holds *holds, __be64 *cells,
 			tce_cell_write(&cells[i++], 0);
 		} while (i < n && tce_cell_read(&cells[i]) - first < size);
 		if (region)
-			holds_add(holds, (unsigned long)region, i - start);
-		else if (!holds->mem->v2)
-			holds_add(holds, first, i - start);
+			tce_region_drop(region, i - start);
+		else if (!mem->v2)
+			tce_pin_put(&mem->pinned, first, i - start);
 	}
-	return i;
 }
 
 /* KVM's mappings of a region are no more. The kernel counts them down one by one. */

@@ -50,11 +50,10 @@ void tce_holds_init(struct tce_holds *holds, struct tce_mem *mem);
 void tce_holds_destroy(struct tce_holds *holds);
 bool tce_holds_grow(struct tce_holds *holds);
 void tce_holds_add(struct tce_holds *holds, const struct tce_entry *old);
-unsigned long tce_holds_take(struct tce_holds *holds, __be64 *cells,
-			     unsigned long n);
 void tce_holds_release(struct tce_holds *holds);
 
 void tce_hold_put(struct tce_mem *mem, const struct tce_entry *old);
+void tce_hold_put_cells(struct tce_mem *mem, __be64 *cells, unsigned long n);
 
 /**
  * tce_holds_full() - is there no room for one more hold?

@@ -92,9 +92,10 @@ static int map_set_run(struct tce_map *map, const unsigned long *hpas,
 	return rc;
 }
 
-/* Write entries by an exchange each. Return: 0; -ENOMEM; -EIO, and &tce_map.done are written */
-static int map_exchange(struct tce_map *map, const unsigned long *hpas,
-			__be64 *cell, unsigned long n)
+static __always_inline int exchange_entries(struct tce_map *map,
+					    const unsigned long *hpas,
+					    __be64 *cell, unsigned long n,
+					    const bool shared)
 {
 	struct tce_table *table = map->table;
 	unsigned long step = 1UL << table->tbl->it_page_shift;
@@ -105,12 +106,11 @@ static int map_exchange(struct tce_map *map, const unsigned long *hpas,
 	struct tce_entry now;
 	int rc = 0;
 
-	map->exchanged = true;
 	for (i = 0; i < n; i++, ua += step) {
 		now.hpa = hpas[i];
 		now.dir = dir;
 		now.cookie = tce_mem_cookie(v2, ua, hpas[i], write);
-		rc = tce_entry_swap(table, entry + i, &cell[i], &now);
+		rc = tce_entry_swap(table, entry + i, &cell[i], &now, shared);
 		if (unlikely(rc))
 			break;
 		if (unlikely(now.cookie)) {
@@ -119,11 +119,29 @@ static int map_exchange(struct tce_map *map, const unsigned long *hpas,
 			if (tce_holds_full(&map->holds))
 				map_release(map);
 		}
-		if (!(i % TCE_EXCHANGE_MAX) && need_resched())
-			cond_resched();
 	}
 	map->done = from + i;
 	return TCE_REFUSE_BY(WRITE_ENTRY, rc);
+}
+
+/* Write entries by an exchange each. Return: 0; -ENOMEM; -EIO, and &tce_map.done are written */
+static int map_exchange(struct tce_map *map, const unsigned long *hpas,
+			__be64 *cell, unsigned long n)
+{
+	unsigned long i, now;
+	int rc = 0;
+
+	map->exchanged = true;
+	for (i = 0; !rc && i < n; i += now) {
+		now = min(n - i, TCE_EXCHANGE_MAX);
+		if (map->table->shared)
+			rc = exchange_entries(map, hpas + i, cell + i, now, true);
+		else
+			rc = exchange_entries(map, hpas + i, cell + i, now, false);
+		if (need_resched())
+			cond_resched();
+	}
+	return rc;
 }
 
 /*
@@ -335,7 +353,7 @@ static __always_inline int map_one(struct tce_table *table, unsigned long entry,
 				     write, &new.hpa);
 	if (likely(!rc)) {
 		new.cookie = tce_mem_cookie(mem->v2, ua, new.hpa, write);
-		rc = tce_entry_swap(table, entry, cell, &new);
+		rc = tce_entry_swap(table, entry, cell, &new, table->shared);
 		if (likely(!rc))
 			tce_table_kill_one(table, entry);
 		else

@@ -82,7 +82,8 @@ static void unmap_entry(struct tce_unmap *unmap, unsigned long entry,
 
 	if (tce_holds_full(&unmap->holds))
 		unmap_release(unmap);
-	if (unlikely(tce_entry_swap(unmap->table, entry, cell, &old))) {
+	if (unlikely(tce_entry_swap(unmap->table, entry, cell, &old,
+				    unmap->table->shared))) {
 		unmap->rc = unmap->rc ?: unmap_refused(unmap->table);
 		return;
 	}
@@ -101,15 +102,9 @@ static void unmap_entry(struct tce_unmap *unmap, unsigned long entry,
 static bool unmap_run(struct tce_unmap *unmap, unsigned long entry,
 		      __be64 *cell, unsigned long n)
 {
-	__be64 *end = cell + n;
-
 	if (!unmap->gone && !tce_table_clear(unmap->table, entry, n))
 		return false;
-	while (cell < end) {
-		if (tce_holds_full(&unmap->holds))
-			unmap_release(unmap);
-		cell += tce_holds_take(&unmap->holds, cell, end - cell);
-	}
+	tce_hold_put_cells(unmap->table->mem, cell, n);
 	return true;
 }
 
@@ -226,7 +221,7 @@ static __always_inline int unmap_one(struct tce_table *table,
 	if (unlikely(!tce_span_trylock_one(&table->spans)))
 		return -EAGAIN;
 	if (table->shared || likely(READ_ONCE(*cell))) {
-		rc = tce_entry_swap(table, entry, cell, &old);
+		rc = tce_entry_swap(table, entry, cell, &old, table->shared);
 		/*
 		 * Before the next UNMAP finds the entry empty, and tells its caller that it
 		 * is unmapped (litmus/unmap-twice.litmus)
