@@ -32,7 +32,7 @@
 #include "tce_entry.h"
 #include "tce_group.h"
 #include "tce_kvm.h"
-#include "tce_region_inline.h"
+#include "tce_region.h"
 #include "tce_window.h"
 
 /* Cells that are counted with the lock held: some microseconds */

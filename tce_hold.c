@@ -11,20 +11,19 @@
  *
  * Locks: the caller holds &tce_process.map_lock.
  *
- * Never fails: anything here. Without memory there is less room.
+ * Never fails: anything here.
  */
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/sizes.h>
-#include <linux/slab.h>
 
 #include "tce_entry.h"
 #include "tce_hold.h"
 #include "tce_page.h"
-#include "tce_region_inline.h"
+#include "tce_region.h"
 
-/* Holds that are collected before they must be released: a MiB of them */
-#define TCE_HOLDS_MAX	SZ_64K
+/* Entries of one hold, so that releasing it does not take long */
+#define TCE_HOLD_MAX	SZ_8K
 
 /* In &tce_hold.what: the kernel's list counts it, since KVM had put it there. */
 #define TCE_HOLD_KVMS	1UL
@@ -81,71 +80,24 @@ void tce_hold_put(struct tce_mem *mem, const struct tce_entry *old)
  * @holds: on the stack
  * @mem: whose memory
  *
- * Undone by tce_holds_destroy().
+ * Undone by tce_holds_release().
  */
 void tce_holds_init(struct tce_holds *holds, struct tce_mem *mem)
 {
 	holds->mem = mem;
 	holds->region = NULL;
-	holds->first = holds->few;
-	holds->next = holds->few;
-	holds->end = holds->few + TCE_HOLDS_INLINE;
-}
-
-/**
- * tce_holds_destroy() - release what was collected, and the rest
- * @holds: the entries have been killed
- *
- * As tce_holds_release().
- */
-void tce_holds_destroy(struct tce_holds *holds)
-{
-	if (holds->next != holds->first)
-		tce_holds_release(holds);
-	if (holds->first != holds->few)
-		kvfree(holds->first);
-}
-
-/**
- * tce_holds_grow() - make room; only for tce_holds_full()
- * @holds: full
- *
- * Return: whether there is room now.
- */
-bool tce_holds_grow(struct tce_holds *holds)
-{
-	unsigned long nr = holds->next - holds->first;
-	struct tce_hold *more;
-
-	/* in steps, so that no call pays for much more than it needs */
-	if (nr >= TCE_HOLDS_MAX)
-		return false;
-	/* for a moment; a cgroup's limit must not have us wait with a lock held */
-	more = kvmalloc_array(nr * 16, sizeof(*more),
-			      GFP_KERNEL | __GFP_NOWARN);
-	if (!more)
-		return false;
-	memcpy(more, holds->first, nr * sizeof(*more));
-	if (holds->first != holds->few)
-		kvfree(holds->first);
-	holds->first = more;
-	holds->next = more + nr;
-	holds->end = more + nr * 16;
-	return true;
+	holds->nr = 0;
 }
 
 /* Collect one more hold, which may be of the same as the last one. */
 static void holds_add(struct tce_holds *holds, unsigned long what)
 {
-	struct tce_hold *last = holds->next - 1;
+	struct tce_hold *last = &holds->holds[holds->nr - 1];
 
-	if (last >= holds->first && last->what == what) {
+	if (!holds->nr || last->what != what || last->n == TCE_HOLD_MAX)
+		holds->holds[holds->nr++] = (struct tce_hold){ .what = what, .n = 1 };
+	else
 		last->n++;
-		return;
-	}
-	holds->next->what = what;
-	holds->next->n = 1;
-	holds->next++;
 }
 
 /**
@@ -205,30 +157,18 @@ void tce_hold_put_cells(struct tce_mem *mem, __be64 *cells, unsigned long n)
 	}
 }
 
-/* KVM's mappings of a region are no more. The kernel counts them down one by one. */
-static void kvms_drop(struct tce_region *region, unsigned long n)
-{
-	while (n--)
-		mm_iommu_mapped_dec(region->mem);
-}
-
-/* A hold may stand for as many entries as a window has. */
 static void hold_drop(struct tce_mem *mem, struct tce_hold *hold)
 {
 	struct tce_region *region = (void *)(hold->what & ~TCE_HOLD_KVMS);
-	unsigned long now;
 
-	for (; hold->n; hold->n -= now) {
-		now = min_t(unsigned long, hold->n, SZ_8K);
-		if (!mem->v2)
-			tce_pin_put(&mem->pinned, hold->what, now);
-		else if (hold->what & TCE_HOLD_KVMS)
-			kvms_drop(region, now);
-		else
-			tce_region_drop(region, now);
-		if (now == SZ_8K)
-			cond_resched();
-	}
+	if (!mem->v2)
+		tce_pin_put(&mem->pinned, hold->what, hold->n);
+	else if (!(hold->what & TCE_HOLD_KVMS))
+		tce_region_drop(region, hold->n);
+	else
+		/* the kernel counts them down one by one */
+		while (hold->n--)
+			mm_iommu_mapped_dec(region->mem);
 }
 
 /**
@@ -239,12 +179,12 @@ static void hold_drop(struct tce_mem *mem, struct tce_hold *hold)
  */
 void tce_holds_release(struct tce_holds *holds)
 {
-	struct tce_hold *hold;
+	unsigned int i;
 
-	for (hold = holds->first; hold < holds->next; hold++) {
-		hold_drop(holds->mem, hold);
-		if (!((hold - holds->first + 1) % SZ_1K))
+	for (i = 0; i < holds->nr; i++) {
+		hold_drop(holds->mem, &holds->holds[i]);
+		if (need_resched())
 			cond_resched();
 	}
-	holds->next = holds->first;
+	holds->nr = 0;
 }

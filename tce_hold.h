@@ -26,29 +26,23 @@ struct tce_hold {
 	unsigned long n;
 };
 
-#define TCE_HOLDS_INLINE	16
+#define TCE_HOLDS	32
 
 /**
  * struct tce_holds - holds on user memory that wait for an invalidation
  * @mem: whose memory
  * @region: v2: the region that was found last
- * @first: the elements
- * @next: the next free element
- * @end: where they end
- * @few: the elements to begin with, so that a short call allocates nothing
+ * @nr: how many are collected
+ * @holds: they
  */
 struct tce_holds {
 	struct tce_mem *mem;
 	struct tce_region *region;
-	struct tce_hold *first;
-	struct tce_hold *next;
-	struct tce_hold *end;
-	struct tce_hold few[TCE_HOLDS_INLINE];
+	unsigned int nr;
+	struct tce_hold holds[TCE_HOLDS];
 };
 
 void tce_holds_init(struct tce_holds *holds, struct tce_mem *mem);
-void tce_holds_destroy(struct tce_holds *holds);
-bool tce_holds_grow(struct tce_holds *holds);
 void tce_holds_add(struct tce_holds *holds, const struct tce_entry *old);
 void tce_holds_release(struct tce_holds *holds);
 
@@ -59,13 +53,13 @@ void tce_hold_put_cells(struct tce_mem *mem, __be64 *cells, unsigned long n);
  * tce_holds_full() - is there no room for one more hold?
  * @holds: the holds
  *
- * To be asked before each entry is cleared. Context: may sleep to allocate.
+ * To be asked before each entry is cleared.
  *
  * Return: true if the holds must be released before the next is added.
  */
-static inline bool tce_holds_full(struct tce_holds *holds)
+static inline bool tce_holds_full(const struct tce_holds *holds)
 {
-	return holds->next == holds->end && !tce_holds_grow(holds);
+	return holds->nr == TCE_HOLDS;
 }
 
 #endif /* TCE_HOLD_H */

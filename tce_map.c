@@ -320,7 +320,6 @@ static noinline int map_range(struct tce_table *table, unsigned long first,
 	map.pins = pins;
 	tce_holds_init(&map.holds, table->mem);
 	rc = map_entries(&map, n);
-	tce_holds_destroy(&map.holds);
 
 out_unlock:
 	tce_span_unlock(&table->spans, span);

@@ -17,7 +17,7 @@
 #include "tce_memory.h"
 #include "tce_page.h"
 #include "tce_refusal.h"
-#include "tce_region_inline.h"
+#include "tce_region.h"
 
 /**
  * tce_mem_init() - start a container's user memory

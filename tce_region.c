@@ -36,7 +36,6 @@
 #include "tce_page.h"
 #include "tce_refusal.h"
 #include "tce_region.h"
-#include "tce_region_inline.h"
 
 /* More than a guest's memory comes in, few enough to walk */
 #define TCE_LISTED_MAX	256

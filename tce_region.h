@@ -10,12 +10,15 @@
 
 #include <linux/atomic.h>
 #include <linux/list.h>
+#include <linux/mm.h>
 #include <linux/rbtree.h>
 #include <linux/types.h>
 
 #include <asm/mmu_context.h>
 
+#include "tce_book.h"
 #include "tce_process.h"
+#include "tce_refusal.h"
 
 struct tce_account;
 
@@ -72,5 +75,139 @@ int tce_region_unlist(struct tce_region *region);
 
 long tce_region_get(struct tce_region *region, unsigned long ua,
 		    unsigned long n, unsigned int shift, unsigned long *hpas);
+
+/*
+ * In line, since a MAP or UNMAP of one entry would cost a fiftieth more if these were functions
+ * of tce_region.c, and the kernel's own driver is hardly dearer than that on pseries.
+ */
+
+/**
+ * tce_region_find() - the region that has an address
+ * @process: the process, with &tce_process.map_lock or &tce_process.region_lock held
+ * @ua: the address
+ *
+ * Return: the region; NULL if there is none.
+ */
+static __always_inline struct tce_region *
+tce_region_find(const struct tce_process *process, unsigned long ua)
+{
+	struct rb_node *node = process->regions.rb_node;
+
+	while (node) {
+		struct tce_region *region = rb_entry(node, struct tce_region,
+						     node);
+
+		if (ua < region->ua)
+			node = node->rb_left;
+		else if (ua >= tce_region_end(region))
+			node = node->rb_right;
+		else
+			return region;
+	}
+	return NULL;
+}
+
+/**
+ * tce_region_written() - a device is allowed to write to a region
+ * @region: the region
+ * @write: or is it not?
+ *
+ * It is remembered until the region is let go. Then its pages are marked dirty.
+ */
+static __always_inline void tce_region_written(struct tce_region *region,
+					       bool write)
+{
+	if (write && !READ_ONCE(region->written))
+		WRITE_ONCE(region->written, true);
+}
+
+/**
+ * tce_region_word() - the word of a grain
+ * @region: the region, which is not listed
+ * @ua: an address inside
+ *
+ * Return: where the word is.
+ */
+static __always_inline const unsigned long *
+tce_region_word(const struct tce_region *region, unsigned long ua)
+{
+	return &region->words[(ua >> TCE_GRAIN_SHIFT) -
+			      (region->ua >> TCE_GRAIN_SHIFT)];
+}
+
+/**
+ * tce_region_hpa() - where a byte of a region is
+ * @region: the region
+ * @ua: an address inside
+ *
+ * Return: its hpa; 0 if the kernel does not know, which is a fault of its list.
+ */
+static __always_inline unsigned long
+tce_region_hpa(const struct tce_region *region, unsigned long ua)
+{
+	unsigned long hpa;
+
+	if (!region->mem)
+		return tce_book_hpa(*tce_region_word(region, ua), ua);
+	if (mm_iommu_ua_to_hpa(region->mem, ua, 0, &hpa))
+		return 0;
+	return hpa;
+}
+
+/**
+ * tce_region_hold() - count more TCEs that MAP has put and that map a region
+ * @region: the region
+ * @n: TCEs
+ *
+ * Undone by tce_region_drop(). Context: atomic. Caller holds &tce_process.map_lock.
+ */
+static __always_inline void tce_region_hold(struct tce_region *region,
+					    unsigned long n)
+{
+	atomic64_add(n, &region->mapped);
+}
+
+/**
+ * tce_region_drop() - undo tce_region_hold(), tce_region_get()
+ * @region: the region
+ * @n: TCEs that map it no more
+ *
+ * Context: atomic. Caller holds &tce_process.map_lock.
+ */
+static __always_inline void tce_region_drop(struct tce_region *region,
+					    unsigned long n)
+{
+	atomic64_sub(n, &region->mapped);
+}
+
+/**
+ * tce_region_get_one() - tce_region_get() of one TCE
+ * @region: the region
+ * @ua: aligned to the IOMMU page
+ * @shift: log2 of the IOMMU page
+ * @hpa: the address is returned here
+ *
+ * Undone by tce_region_drop(). Context: atomic. Caller holds &tce_process.map_lock.
+ *
+ * Return: 0; -EINVAL as tce_region_get().
+ */
+static __always_inline int tce_region_get_one(struct tce_region *region,
+					      unsigned long ua,
+					      unsigned int shift,
+					      unsigned long *hpa)
+{
+	unsigned long size = 1UL << shift;
+
+	if (region->page_shift < shift || tce_region_end(region) - ua < size)
+		return TCE_REFUSE_VALUE(PAGE_TOO_SMALL, EINVAL,
+					1UL << region->page_shift);
+	*hpa = tce_region_hpa(region, ua);
+	/* the platform has a BUG_ON() for a misaligned address */
+	if (unlikely(!*hpa || *hpa & (size - 1)))
+		return TCE_REFUSE_VALUE(PAGE_TOO_SMALL, EINVAL,
+					1UL << region->page_shift);
+	tce_region_hold(region, 1);
+	return 0;
+}
 
 #endif /* TCE_REGION_H */

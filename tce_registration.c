@@ -27,7 +27,7 @@
 #include "tce_account.h"
 #include "tce_page.h"
 #include "tce_refusal.h"
-#include "tce_region_inline.h"
+#include "tce_region.h"
 #include "tce_registration.h"
 
 static struct tce_registration *registration_find(struct tce_registered *registered,

@@ -169,7 +169,6 @@ static int unmap_entries(struct tce_table *table, unsigned long first,
 	}
 
 	unmap_release(&unmap);
-	tce_holds_destroy(&unmap.holds);
 	return unmap.rc;
 }
 
