@@ -65,34 +65,39 @@ union tce_arg {
 	struct vfio_eeh_pe_op eeh;
 };
 
+static int check_window(struct tce_container *container,
+			const struct vfio_iommu_type1_dma_map *map)
+{
+	int rc = tce_container_lock(container);
+
+	if (rc)
+		return rc;
+	rc = tce_space_check(&container->space, map->iova, map->vaddr, map->size);
+	tce_container_unlock(container);
+	return rc;
+}
+
 /* v1: MAP of any size. The pages are pinned with no lock held. */
 static int map_pages(struct tce_container *container,
 		     const struct vfio_iommu_type1_dma_map *map,
 		     enum dma_data_direction dir)
 {
-	struct tce_space *space = &container->space;
 	struct tce_pins pins __uninitialized;
 	int rc;
 
 	/* to pin the page of one entry costs less than to look at the window twice */
-	if (map->size != SZ_4K) {
-		rc = tce_container_lock(container);
-		if (rc)
-			return rc;
-		rc = tce_space_check(space, map->iova, map->vaddr, map->size);
-		tce_container_unlock(container);
-		if (rc || !map->size)
-			return rc;
-	}
-
+	rc = map->size == SZ_4K ? 0 : check_window(container, map);
+	if (rc || !map->size)
+		return rc;
 	rc = tce_pins_get(&pins, &container->mem.pinned, map->vaddr,
 			  map->size, dir != DMA_TO_DEVICE);
+	/* a window that there is not is told of first, as for any other size */
 	if (rc)
-		return rc;
+		return check_window(container, map) ?: rc;
 	rc = tce_container_lock(container);
 	if (!rc) {
-		rc = tce_space_map(space, map->iova, map->vaddr, map->size,
-				   dir, &pins);
+		rc = tce_space_map(&container->space, map->iova, map->vaddr,
+				   map->size, dir, &pins);
 		tce_container_unlock(container);
 	}
 	tce_pins_put(&pins);

@@ -92,12 +92,13 @@ void tce_holds_init(struct tce_holds *holds, struct tce_mem *mem)
 /* Collect one more hold, which may be of the same as the last one. */
 static void holds_add(struct tce_holds *holds, unsigned long what)
 {
-	struct tce_hold *last = &holds->holds[holds->nr - 1];
+	struct tce_hold *next = holds->holds + holds->nr;
 
-	if (!holds->nr || last->what != what || last->n == TCE_HOLD_MAX)
-		holds->holds[holds->nr++] = (struct tce_hold){ .what = what, .n = 1 };
-	else
-		last->n++;
+	if (holds->nr && next[-1].what == what && next[-1].n < TCE_HOLD_MAX) {
+		next[-1].n++;
+		return;
+	}
+	holds->holds[holds->nr++] = (struct tce_hold){ .what = what, .n = 1 };
 }
 
 /**

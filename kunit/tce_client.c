@@ -289,7 +289,8 @@ static long watched_ioctl(struct tce_client *client, unsigned int cmd,
 		return tce_ioctl(client, cmd, arg, argsz);
 	tce_mock_call(mock, ioba, size);
 	rc = tce_ioctl(client, cmd, arg, argsz);
-	tce_mock_called(mock, cmd == VFIO_IOMMU_MAP_DMA, rc ? 0 : entries);
+	tce_mock_called(mock, cmd == VFIO_IOMMU_MAP_DMA || !client->v2,
+			rc ? 0 : entries);
 	return rc;
 }
 

@@ -9,6 +9,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
+#include "../tce_hold.h"
 #include "tce_mock_table.h"
 
 /* What an UNMAP may invalidate more than once is longer than that */
@@ -64,18 +65,19 @@ void tce_mock_call(struct tce_mock *mock, u64 ioba, u64 size)
 }
 
 /*
- * Undo tce_mock_call(). Without faults a MAP of some entries kills once at most, and an UNMAP
- * once for each piece of the range: what is in between may be large.
+ * Undo tce_mock_call(). Without faults a MAP kills once, and once more for each TCE_HOLDS pages
+ * that it replaces, as does an UNMAP of v1; one of v2 once for each piece of the range, since what
+ * is in between may be large.
  */
-void tce_mock_called(struct tce_mock *mock, bool map, u64 entries)
+void tce_mock_called(struct tce_mock *mock, bool holds, u64 entries)
 {
 	unsigned long kills, most = 1;
 
 	spin_lock(&mock->lock);
 	mock->calling = false;
 	kills = mock->kills - mock->call_kills;
-	if (entries > MOCK_KILL_PIECE)
-		most = map ? 1 + entries / SZ_64K : 1 + entries / MOCK_KILL_PIECE;
+	if (entries)
+		most += (entries - 1) / (holds ? TCE_HOLDS : MOCK_KILL_PIECE);
 	if (entries && !mock->fault && kills > most)
 		tce_mock_violation(mock, "%lu kills for %llu entries", kills,
 				   entries);

@@ -332,7 +332,7 @@ __printf(2, 3)
 void tce_mock_violation(struct tce_mock *mock, const char *fmt, ...);
 
 void tce_mock_call(struct tce_mock *mock, u64 ioba, u64 size);
-void tce_mock_called(struct tce_mock *mock, bool map, u64 entries);
+void tce_mock_called(struct tce_mock *mock, bool holds, u64 entries);
 
 void tce_fault_arm(struct tce_mock *mock, enum tce_fault fault,
 		   unsigned int nth, int rc);
