@@ -18,8 +18,10 @@
  *
  * Operations whose first group is the same IOMMU group take turns before they get a thread, even
  * if they come from different containers. So there are never more threads than groups, however
- * often clients are killed and started again, and no reset waits for another one between its look
- * for the PE and its use.
+ * often clients are killed and started again. In containers of one group, which is all that QEMU
+ * allows, no reset waits for another one between its look for the PE and its use. Another group
+ * of a container may be reset by two threads at once, if its client is killed in a reset and the
+ * next one has it in a container with another first group.
  *
  * Locks: &tce_space.lock while the groups are listed, and none after that. jobs_lock guards the
  * list of operations whose turn it is.
