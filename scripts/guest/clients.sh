@@ -1,8 +1,10 @@
 # shellcheck shell=dash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Clients that others wrote, with our driver and then with the kernel's own. Run by
-# scripts/clients, which makes a table of the lines that begin with ">> client|".
+# Clients that others wrote, with our driver or the kernel's own. Run by scripts/clients, which
+# makes a table of the lines that begin with ">> client|".
+#
+# Arguments: ours|intree CLIENT...
 
 depmod
 # shellcheck source=lib.sh
@@ -38,19 +40,16 @@ run() {
 	fi
 }
 
-# use DRIVER - unload the one, load the other
+# use DRIVER - load it and give it the card
 use() {
-	driver=$1
-	pci_unbind "$card"
-	modprobe -r vfio_pci vfio_iommu_spapr_tce || return 1
 	modprobe vfio || return 1
-	if [ "$driver" = intree ]; then
+	if [ "$1" = intree ]; then
 		rmmod vfio_iommu_spapr_tce 2>/dev/null
 		insmod "/lib/modules/$(uname -r)/kernel/drivers/vfio/vfio_iommu_spapr_tce.ko.xz" || return 1
 	fi
 	modprobe vfio-pci || return 1
 	vfio_bind "$card" || return 1
-	say "driver: $driver, $(cat /sys/module/vfio_iommu_spapr_tce/srcversion)"
+	say "driver: $1, $(cat /sys/module/vfio_iommu_spapr_tce/srcversion)"
 }
 
 # received - packets that have come to the other end
@@ -198,9 +197,9 @@ mkdir -p /dev/hugepages
 mountpoint -q /dev/hugepages || mount -t hugetlbfs hugetlbfs /dev/hugepages
 grep -E '^Huge' /proc/meminfo
 
-for driver in ours intree; do
-	use $driver || die "$driver: does not load"
-	for client in "$@"; do
-		"client_$client"
-	done
+driver=$1
+shift
+use "$driver" || die "$driver: does not load"
+for client in "$@"; do
+	"client_$client"
 done

@@ -41,20 +41,23 @@ def main(doc: str) -> int:
         die(f"which clients? One or more of {', '.join(CLIENTS)}")
     debian = path_from("debian-image", "trixie", *PACKAGES)
     module, place = output("debian-module", debian).split()
-    log = OUT / "clients" / "console.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    log.unlink(missing_ok=True)
-    status = subprocess.run([SCRIPTS / "vm", "--debian", debian, "--run", "clients", "--huge-pages", "--mem", "4G", "--log", log,
-                             "--timeout", "3000", "--stall", "600", "--file", f"{module}:{place}",
-                             "--file", f"{ROOT / 'tools/tcestat'}:/usr/local/bin/tcestat",
-                             "--file", f"{output('build-suite')}:/suite",
-                             *(f"--qemu={arg}" for arg in cards()), *(f"--arg={client}" for client in clients)]).returncode
-    rows = table(log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else [])
+    options = ["--file", f"{module}:{place}", "--file", f"{ROOT / 'tools/tcestat'}:/usr/local/bin/tcestat",
+               "--file", f"{output('build-suite')}:/suite", *(f"--qemu={arg}" for arg in cards())]
+    said: list[str] = []
+    for driver in ("ours", "intree"):
+        log = OUT / "clients" / f"{driver}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        status = subprocess.run([SCRIPTS / "vm", "--debian", debian, "--run", "clients", "--huge-pages", "--mem", "4G", "--log", log,
+                                 "--timeout", "3000", "--stall", "600", *options,
+                                 *(f"--arg={arg}" for arg in (driver, *clients))]).returncode
+        said += log.read_text(encoding="utf-8", errors="replace").splitlines()
+        said.append(f">> client|Linux|ends the boot without a complaint|{driver}|{'FAILED' if status else 'ok'}")
+    rows = table(said)
     ours = [row[3] for row in rows]
     passed, skipped = ours.count("ok"), sum(result.startswith("skipped") for result in ours)
     failed = len(ours) - passed - skipped
     print(rst_table([HEAD, *rows]))
-    if not status and passed and not failed and set(clients) == set(CLIENTS):
+    if not failed and set(clients) == set(CLIENTS):
         results.save("clients", [HEAD, *rows])
     print(f">> clients: {passed} passed, {failed} failed, {skipped} skipped")
-    return status or int(failed > 0 or not passed)
+    return int(failed > 0)
