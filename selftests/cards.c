@@ -263,7 +263,8 @@ static void end_all(void (*client)(void *), const char *group)
 		expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 		expect_rc(pins, pinned_settled(pins));
 	}
-	expect(mem_free_returns(free - 16 * MiB));
+	/* what the OOM killer has freed stays in the CPUs' own lists, which are not counted */
+	expect(mem_free_returns(free - (group ? 64 : 16) * MiB));
 }
 
 static void killed(struct tce *t __attribute__((unused)))
