@@ -41,34 +41,6 @@
 #define TCE_LISTED_MAX	256
 
 /**
- * tce_region_overlap() - some region that overlaps a range
- * @process: the process, with &tce_process.region_lock held
- * @ua: first byte of the range
- * @end: first byte behind it
- *
- * Return: a region; NULL if there is none.
- */
-struct tce_region *tce_region_overlap(const struct tce_process *process,
-				      unsigned long ua, unsigned long end)
-{
-	struct rb_node *node = process->regions.rb_node;
-
-	lockdep_assert_held(&process->region_lock);
-	while (node) {
-		struct tce_region *region = rb_entry(node, struct tce_region,
-						     node);
-
-		if (end <= region->ua)
-			node = node->rb_left;
-		else if (ua >= tce_region_end(region))
-			node = node->rb_right;
-		else
-			return region;
-	}
-	return NULL;
-}
-
-/**
  * tce_region_first() - the first region that overlaps a range
  * @process: the process, with &tce_process.region_lock held
  * @ua: first byte of the range

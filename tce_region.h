@@ -57,8 +57,6 @@ static inline unsigned long tce_region_end(const struct tce_region *region)
 	return region->ua + (region->npages << PAGE_SHIFT);
 }
 
-struct tce_region *tce_region_overlap(const struct tce_process *process,
-				      unsigned long ua, unsigned long end);
 struct tce_region *tce_region_first(const struct tce_process *process,
 				    unsigned long ua, unsigned long end);
 void tce_region_insert(struct tce_process *process, struct tce_region *region);

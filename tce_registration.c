@@ -83,7 +83,7 @@ static struct tce_region *region_share(struct tce_registered *registered,
 							EBUSY, ua));
 		return region;
 	}
-	while ((region = tce_region_overlap(process, ua, end))) {
+	while ((region = tce_region_first(process, ua, end))) {
 		if (tce_region_release(process, region))
 			return ERR_PTR(TCE_REFUSE_VALUE(OVERLAPS_MAPPED, EBUSY,
 							region->ua));
