@@ -91,7 +91,7 @@ static int map_pages(struct tce_container *container,
 		return rc;
 	rc = tce_pins_get(&pins, &container->mem.pinned, map->vaddr,
 			  map->size, dir != DMA_TO_DEVICE);
-	/* a window that there is not is told of first, as for any other size */
+	/* if there is no such window, that is the errno, as for any other size */
 	if (rc)
 		return check_window(container, map) ?: rc;
 	rc = tce_container_lock(container);

@@ -22,7 +22,7 @@
 #include "tce_page.h"
 #include "tce_region.h"
 
-/* Entries of one hold, so that releasing it does not take long */
+/* The most entries that one hold stands for, so that releasing it does not take long */
 #define TCE_HOLD_MAX	SZ_8K
 
 /* In &tce_hold.what: the kernel's list counts it, since KVM had put it there. */

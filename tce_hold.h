@@ -32,8 +32,8 @@ struct tce_hold {
  * struct tce_holds - holds on user memory that wait for an invalidation
  * @mem: whose memory
  * @region: v2: the region that was found last
- * @nr: how many are collected
- * @holds: they
+ * @nr: how many have been collected
+ * @holds: the first @nr of these are in use
  */
 struct tce_holds {
 	struct tce_mem *mem;
