@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/kunit: a good report, and what may be wrong with one."""
+import io
 import tempfile
 import unittest
+from contextlib import redirect_stdout
 from pathlib import Path
 from unittest.mock import patch
 
@@ -77,6 +79,17 @@ VM-END
     def test_firmware_speaks_into_a_line(self):
         torn = self.report.replace("    ok 3 many", "  [ 1827.356033926,4] Spent 1678 msecs in OPAL call 1!\n  ok 3 many")
         self.assertEqual(self.judge(torn), [])
+
+    def test_machine_without_a_report(self):
+        """What is known of it is shown, and the cases it lacks take one line."""
+        wrong = self.judge("[    1.0] the last line\n", [f"tce_one.{n}" for n in range(200)], code=vm.QEMU_ERROR)
+        self.assertEqual(len([w for w in wrong if "no result of" in w]), 1)
+        self.assertIn("QEMU failed", wrong)
+        with tempfile.TemporaryDirectory() as tmp, redirect_stdout(io.StringIO()) as out:
+            log = Path(tmp) / "kunit-x.log"
+            log.write_text("the last line\n")
+            command.tell(log, ">> vm: QEMU failed\n")
+        self.assertEqual(out.getvalue(), ">> vm: QEMU failed\n!! the last line\n")
 
     def test_failed(self):
         self.assertTrue(self.judge(self.report.replace("    ok 1 plain", "    not ok 1 plain")))
