@@ -263,8 +263,8 @@ static void end_all(void (*client)(void *), const char *group)
 		expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 		expect_rc(pins, pinned_settled(pins));
 	}
-	/* what the OOM killer has freed stays in the CPUs' own lists, which are not counted */
-	expect(mem_free_returns(free - (group ? 64 : 16) * MiB));
+	/* khugepaged may have taken a huge page, of 16 MiB on POWER8 */
+	expect(mem_free_returns(free - 32 * MiB));
 }
 
 static void killed(struct tce *t __attribute__((unused)))
