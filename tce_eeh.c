@@ -16,12 +16,10 @@
  * waits for an unplug that is under way, and looks for the PE afterwards. A later unplug cannot
  * be prevented.
  *
- * Operations whose first group is the same IOMMU group take turns before they get a thread, even
- * if they come from different containers. So there are never more threads than groups, however
- * often clients are killed and started again. In containers of one group, which is all that QEMU
- * allows, no reset waits for another one between its look for the PE and its use. Another group
- * of a container may be reset by two threads at once, if its client is killed in a reset and the
- * next one has it in a container with another first group.
+ * Operations that have an IOMMU group in common take turns before they get a thread, even if they
+ * come from different containers. So there are never more threads than groups, however often
+ * clients are killed and started again, and no reset waits for another one between its look for
+ * the PE and its use.
  *
  * Locks: &tce_space.lock while the groups are listed, and none after that. jobs_lock guards the
  * list of operations whose turn it is.
@@ -182,7 +180,19 @@ static struct tce_eeh_job *job_create(struct tce_space *space,
 	return job;
 }
 
-/* Take the turn, unless another job has the group. Undone by job_end() */
+static bool jobs_share_a_group(const struct tce_eeh_job *a,
+			       const struct tce_eeh_job *b)
+{
+	unsigned int i, k;
+
+	for (i = 0; i < a->n; i++)
+		for (k = 0; k < b->n; k++)
+			if (a->groups[i]->group == b->groups[k]->group)
+				return true;
+	return false;
+}
+
+/* Take the turn, unless another job has one of the groups. Undone by job_end() */
 static bool job_begin(struct tce_eeh_job *job)
 {
 	struct tce_eeh_job *other;
@@ -190,7 +200,7 @@ static bool job_begin(struct tce_eeh_job *job)
 
 	spin_lock(&jobs_lock);
 	list_for_each_entry(other, &jobs, list)
-		if (other->groups[0]->group == job->groups[0]->group)
+		if (jobs_share_a_group(job, other))
 			free = false;
 	if (free)
 		list_add(&job->list, &jobs);

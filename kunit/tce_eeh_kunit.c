@@ -271,6 +271,39 @@ static void keeps_nobody(struct kunit *test)
 	}
 }
 
+static void await_turn(struct tce_thread *thread)
+{
+	while (!tce_thread_is_done(thread) &&
+	       !(READ_ONCE(thread->task->__state) & TASK_WAKEKILL))
+		msleep(1);
+}
+
+/* A group is in another container by now, as its second one. */
+static void waits_for_any_group(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp, *other;
+	struct tce_thread first, second;
+	struct tce_client *client = tce_ready(fx, true, &grp), *next;
+	struct tce_gate gate;
+
+	tce_gate_close(&fx->mock->eeh_gate, &gate);
+	tce_thread_start(&first, client, reset_hot);
+	wait_for_completion(&gate.reached);
+	tce_detach(client, grp);
+	next = tce_ready(fx, true, &other);
+	KUNIT_ASSERT_EQ(test, tce_attach(next, grp), 0);
+	tce_thread_start(&second, next, reset_hot);
+	await_turn(&second);
+	KUNIT_EXPECT_EQ(test, other->eeh.calls + grp->eeh.calls, 0);
+	complete(&gate.open);
+	tce_thread_join(&first);
+	tce_thread_join(&second);
+	KUNIT_EXPECT_EQ(test, second.rc, 0);
+	KUNIT_EXPECT_EQ(test, other->eeh.calls, 1);
+	KUNIT_EXPECT_EQ(test, grp->eeh.calls, 2);
+}
+
 /* The only group leaves while another operation has it. */
 static void waits_for_its_turn(struct kunit *test)
 {
@@ -284,8 +317,7 @@ static void waits_for_its_turn(struct kunit *test)
 	tce_thread_start(&first, client, reset_hot);
 	wait_for_completion(&gate.reached);
 	tce_thread_start(&second, client, reset_hot);
-	while (!(READ_ONCE(second.task->__state) & TASK_WAKEKILL))
-		msleep(1);
+	await_turn(&second);
 	tce_detach(client, grp);
 	complete(&gate.open);
 	tce_thread_join(&first);
@@ -446,6 +478,7 @@ static struct kunit_case tce_eeh_cases[] = {
 	KUNIT_CASE_PARAM(inject, injected_gen_params),
 	KUNIT_CASE(keeps_nobody),
 	KUNIT_CASE(waits_for_its_turn),
+	KUNIT_CASE(waits_for_any_group),
 	KUNIT_CASE(holds_a_device),
 	KUNIT_CASE(killed),
 	KUNIT_CASE(one_thread_for_each_group),
