@@ -31,14 +31,14 @@ class Defects(unittest.TestCase):
         self.assertEqual(set(defects.wrong_rows([ROW], console.PASS, "")), {ROW, ""})
 
     def test_page(self):
-        """Each letter of the page has a row here, or names a KUnit case; and each row is there."""
+        """Each letter of the page has a test here, or names a KUnit case; and each test is there."""
         page = (ROOT / "Documentation/security.rst").read_text()
         described = dict(re.findall(r"^   \* - ([A-Z]{1,2})\n(.*?)(?=^   \* -|^\S)", page, re.M | re.S))
         self.assertGreater(len(described), 25)
         rows = {row[0] for row in defects.ROWS}
         self.assertLessEqual(rows, set(described))
         for letter in set(described) - rows:
-            self.assertRegex(described[letter], r"\bcases? ``tce_|rows? ``", letter)
+            self.assertRegex(described[letter], r"\bKUnit ``tce_|tests? ``", letter)
         sources = "".join(path.read_text() for path in (ROOT / "selftests").rglob("*.c"))
         for _, host, words, row in defects.ROWS:
             self.assertIn(host, defects.HOSTS)
