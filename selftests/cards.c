@@ -65,6 +65,26 @@ static uint64_t card_locks(const struct shape *s)
 	return table_bytes(card_shift(s), window_bytes(s), 1) + card_bytes();
 }
 
+static long huge_pages_free(void)
+{
+	return read_number("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "");
+}
+
+/*
+ * How many cards get pages of 2M, of which there were @free. The kernel promises the pages of a
+ * client that has ended to the next one at once, even if they are still pinned, and then has
+ * none for it: REGISTER is EFAULT. So nobody gets one before all of them have come back.
+ */
+static int huge_cards(long free)
+{
+	int i;
+
+	for (i = 0; i < 500 && huge_pages_free() < free; i++)
+		nap(20);
+	expect_eq(free, huge_pages_free());
+	return free / 2;
+}
+
 /* Memory for a card, or NULL if the machine has none of that kind. */
 static uint8_t *card_memory(const struct shape *s)
 {
@@ -114,6 +134,7 @@ struct cards {
 	const struct shape *s;
 	int first;
 	int last;
+	int huge;		/* so many of them can have pages of 2M */
 	volatile bool *go;	/* where it waits, if anywhere */
 	volatile bool *ready;
 };
@@ -128,11 +149,10 @@ static void use_cards(void *arg)
 		usleep(1000);
 	for (i = cards->first; i <= cards->last; i++) {
 		int container = open_card(i);
-		uint8_t *mem = card_memory(s);
 
-		if (!mem)
-			return;
-		expect_rc(0, __use_card(container, s, mem));
+		if (s->shift && i >= cards->huge)
+			break;
+		expect_rc(0, __use_card(container, s, card_memory(s)));
 	}
 	if (cards->ready)
 		*cards->ready = true;
@@ -141,10 +161,12 @@ static void use_cards(void *arg)
 static void one_process(struct tce *t __attribute__((unused)))
 {
 	struct cards cards = { .last = host.devices - 1 };
+	long free = huge_pages_free();
 	unsigned int i;
 
 	for (i = 0; i < sizeof(shapes) / sizeof(*shapes); i++) {
 		cards.s = &shapes[i];
+		cards.huge = huge_cards(free);
 		expect(ends(spawn(true, use_cards, &cards), LIMIT));
 	}
 }
@@ -153,12 +175,14 @@ static void many_processes(struct tce *t __attribute__((unused)))
 {
 	struct cards cards[MAX_DEVICES];
 	pid_t pid[MAX_DEVICES];
+	long free = huge_pages_free();
 	unsigned int i;
-	int d;
+	int d, huge;
 
 	for (i = 0; i < sizeof(shapes) / sizeof(*shapes); i++) {
+		huge = huge_cards(free);
 		for (d = 0; d < host.devices; d++) {
-			cards[d] = (struct cards){ &shapes[i], d, d };
+			cards[d] = (struct cards){ &shapes[i], d, d, huge };
 			pid[d] = spawn(true, use_cards, &cards[d]);
 		}
 		for (d = 0; d < host.devices; d++)
@@ -236,7 +260,7 @@ static void grows(void *arg)
 static void end_all(void (*client)(void *), const char *group)
 {
 	volatile bool *flags = alloc_shared(host.page);
-	struct cards cards = { &shapes[1], 0, host.devices - 1, flags, flags + 1 };
+	struct cards cards = { &shapes[1], 0, host.devices - 1, 0, flags, flags + 1 };
 	uint64_t free = 0, times = knob("CARD_TIMES", 5), i;
 	long pins = pinned();
 	char text[16];

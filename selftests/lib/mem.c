@@ -90,7 +90,7 @@ bool filled(const void *buf, size_t size, unsigned int seed)
 	return true;
 }
 
-static long long read_number(const char *path, const char *key)
+long long read_number(const char *path, const char *key)
 {
 	char line[256];
 	long long val = -1;

@@ -22,6 +22,8 @@ void nap(unsigned int ms);
 uint64_t next_random(uint64_t *state);
 void fill(void *buf, size_t size, unsigned int seed);
 bool filled(const void *buf, size_t size, unsigned int seed);
+/* What follows @key in a file of the kernel's, -1 if nothing does */
+long long read_number(const char *path, const char *key);
 /* Locked memory of this process in bytes (VmLck). */
 uint64_t locked(void);
 /* Pages pinned for DMA in the whole system, -1 when the kernel cannot tell. */
