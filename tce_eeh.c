@@ -12,9 +12,9 @@
  * client waits for that thread, or is killed. The thread has references of groups, of devices and
  * of the module, and nobody waits for these.
  *
- * The kernel frees a PE when its last device is unplugged, even if the PE is in use. So a reset
- * waits for an unplug that is under way, and looks for the PE afterwards. A later unplug cannot
- * be prevented.
+ * The kernel frees a PE when its last device is unplugged, even if the PE is in use. So what may
+ * sleep there waits for an unplug that is under way, and looks for the PE afterwards. A later
+ * unplug cannot be prevented.
  *
  * Operations that have an IOMMU group in common take turns before they get a thread, even if they
  * come from different containers. So there are never more threads than groups, however often
@@ -216,10 +216,10 @@ static void job_end(struct tce_eeh_job *job)
 	wake_up_all(&jobs_wait);
 }
 
-/* May the operation wait for device locks and the rescan lock? */
-static bool op_resets(u32 nr)
+/* May the operation wait for device locks and the rescan lock? pseries takes that to inject. */
+static bool op_waits(u32 nr)
 {
-	return nr == VFIO_EEH_PE_ENABLE ||
+	return nr == VFIO_EEH_PE_ENABLE || nr == VFIO_EEH_PE_INJECT_ERR ||
 	       (nr < ARRAY_SIZE(pe_resets) && nr >= VFIO_EEH_PE_RESET_DEACTIVATE);
 }
 
@@ -251,7 +251,7 @@ static int job_thread(void *data)
 	unsigned int i;
 
 	for (i = 0; i < job->n; i++) {
-		if (op_resets(job->op.op)) {
+		if (op_waits(job->op.op)) {
 			/* An unplug holds this lock until the PE is gone. */
 			pci_lock_rescan_remove();
 			pci_unlock_rescan_remove();

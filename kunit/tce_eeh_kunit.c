@@ -54,6 +54,7 @@ static const struct eeh_call calls[] = {
 	{ "hot reset", VFIO_EEH_PE_RESET_HOT, "reset", HOT },
 	{ "fundamental reset", VFIO_EEH_PE_RESET_FUNDAMENTAL, "reset", FUNDAMENTAL },
 	{ "configure", VFIO_EEH_PE_CONFIGURE, "configure", 0 },
+	{ "inject", VFIO_EEH_PE_INJECT_ERR, "inject_err", 0 },
 	{ "10", 10, NULL, 0 },
 	{ "2^31", 1U << 31, NULL, 0 },
 	{ "all bits", ~0U, NULL, 0 },
@@ -439,8 +440,8 @@ static void do_wanted(struct tce_thread *thread)
 	thread->rc = eeh_op(&thread->view, wanted);
 }
 
-/* A device is being unplugged: a reset waits until that is over, nothing else does. */
-static void resets_wait_for_unplugging(struct kunit *test)
+/* A device is being unplugged: what may sleep waits until that is over, nothing else does. */
+static void sleepers_wait_for_unplugging(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	const struct eeh_call *call;
@@ -448,22 +449,23 @@ static void resets_wait_for_unplugging(struct kunit *test)
 	struct tce_client *client = tce_ready(fx, true, &grp);
 	struct tce_thread thread;
 	unsigned int before, tries;
-	bool resets;
+	bool waits;
 
 	for (call = calls; call->what; call++) {
-		resets = call->op == VFIO_EEH_PE_ENABLE ||
-			 !strcmp(call->what, "reset");
+		waits = call->op == VFIO_EEH_PE_ENABLE ||
+			call->op == VFIO_EEH_PE_INJECT_ERR ||
+			!strcmp(call->what, "reset");
 		before = grp->eeh.calls;
 		wanted = call->op;
 		pci_lock_rescan_remove();
 		tce_thread_start(&thread, client, do_wanted);
-		for (tries = 0; tries < (resets ? 5 : 500) &&
+		for (tries = 0; tries < (waits ? 5 : 500) &&
 		     !completion_done(&thread.done); tries++)
 			msleep(20);
 		KUNIT_EXPECT_EQ_MSG(test, completion_done(&thread.done),
-				    !resets, "%s", call->name);
+				    !waits, "%s", call->name);
 		KUNIT_EXPECT_EQ_MSG(test, grp->eeh.calls - before,
-				    resets ? 0 : 1, "%s", call->name);
+				    waits ? 0 : 1, "%s", call->name);
 		pci_unlock_rescan_remove();
 		tce_thread_join(&thread);
 		KUNIT_EXPECT_EQ(test, grp->eeh.calls - before, 1);
@@ -482,7 +484,7 @@ static struct kunit_case tce_eeh_cases[] = {
 	KUNIT_CASE(holds_a_device),
 	KUNIT_CASE(killed),
 	KUNIT_CASE(one_thread_for_each_group),
-	KUNIT_CASE(resets_wait_for_unplugging),
+	KUNIT_CASE(sleepers_wait_for_unplugging),
 	{}
 };
 
