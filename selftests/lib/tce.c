@@ -17,6 +17,7 @@ void attach(struct tce *t, int version)
 	t->version = version;
 	t->group2 = -1;
 	t->enabled = false;
+	t->bounce = NULL;
 	t->container = open_container();
 	t->group = open_group(0);
 	set_container(t->group, t->container);
