@@ -279,7 +279,8 @@ out:
  * @price: the CPU pages of the tables are returned here, including that of the default window
  *	if it is pending
  *
- * Return: 0; -ENXIO or -ENODEV if no group is attached; -EINVAL, -ENOSPC, -ENOMEM.
+ * Return: 0; -ENXIO or -ENODEV if no group is attached; -ENXIO if only the default window is
+ * wanted, and the platform says that its size is 0; -EINVAL, -ENOSPC, -ENOMEM.
  */
 int tce_space_price(struct tce_space *space,
 		    const struct vfio_iommu_spapr_tce_create *create,
@@ -301,7 +302,10 @@ int tce_space_price(struct tce_space *space,
 			return npages;
 		*price = npages;
 	}
-	if (space->default_pending) {
+	if (space->default_pending && !table_group->tce32_size) {
+		if (!create)
+			return TCE_REFUSE(NO_32BIT_WINDOW, ENXIO);
+	} else if (space->default_pending) {
 		npages = tce_window_price(table_group, IOMMU_PAGE_SHIFT_4K,
 					  table_group->tce32_size, 1);
 		if (npages < 0)
@@ -321,8 +325,9 @@ int tce_space_price(struct tce_space *space,
  * @paid: CPU pages that were charged for the tables; what is used is subtracted
  *
  * A pending default window, which has 4K pages and covers the platform's 32-bit range, is
- * created first, and so becomes the first window. Undone by tce_space_remove_window().
- * Context: process; sleeps.
+ * created first, and so becomes the first window. A size of 0, which is what pseries says of
+ * 4 GiB or more, makes no window: the one that is wanted becomes the first.
+ * Undone by tce_space_remove_window(). Context: process; sleeps.
  *
  * Return: 0; -EINVAL if the platform does not support such a window; -ENOSPC if it has no more;
  * -ENOMEM if out of memory; -EPERM if the platform can't; -EIO; -EBUSY, see tce_kvm_show(). If
@@ -332,15 +337,15 @@ int tce_space_create_window(struct tce_space *space,
 			    struct vfio_iommu_spapr_tce_create *create,
 			    unsigned long *paid)
 {
-	bool pending = space->default_pending;
+	struct iommu_table_group *table_group = tce_space_table_group(space);
+	bool pending = space->default_pending && table_group->tce32_size;
 	u64 start;
 	int rc;
 
 	space_assert_locked(space);
 	if (pending) {
 		rc = space_add(space, IOMMU_PAGE_SHIFT_4K,
-			       tce_space_table_group(space)->tce32_size, 1,
-			       &start, paid);
+			       table_group->tce32_size, 1, &start, paid);
 		if (rc)
 			return rc;
 		space->default_pending = false;
@@ -349,6 +354,8 @@ int tce_space_create_window(struct tce_space *space,
 		return 0;
 	rc = space_add(space, create->page_shift, create->window_size,
 		       create->levels, &create->start_addr, paid);
+	if (!rc)
+		space->default_pending = false;
 	/*
 	 * After one failure pseries (spapr_tce_create_table()) creates no more windows for
 	 * a device, not even the default window again. So that one is kept there.

@@ -222,6 +222,43 @@ static void default_window_not_at_0(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fx->mock->created, 1);
 }
 
+/* pseries says 0 of a default window of 4 GiB or more, and only the low half of its start. */
+static void default_window_of_4g(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp = tce_group(fx);
+	struct tce_client *client = tce_open(fx, true);
+	unsigned long ua = tce_plain(fx, PAGE_SIZE);
+	u64 start;
+	int i;
+
+	fx->mock->hcalls = true;
+	grp->tg.tce32_size = 0;
+	grp->tg.max_levels = 1;
+	grp->tg.max_dynamic_windows_supported = 1;
+	grp->start[0] = TCE_SECOND;
+	/* whether the client removes it first or not */
+	for (i = 0; i < 2; i++) {
+		KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
+		KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
+		TCE_REFUSED(fx, NO_32BIT_WINDOW, ENXIO,
+			    tce_map(client, TCE_SECOND, ua, SZ_4K, TCE_RW));
+		KUNIT_EXPECT_EQ(test, tce_create(client, 13, SZ_16M, 1, &start),
+				-EINVAL);
+		if (i)
+			KUNIT_EXPECT_EQ(test, tce_remove(client, 0), 0);
+		KUNIT_EXPECT_EQ(test, tce_create(client, 16, SZ_16M, 1, &start), 0);
+		KUNIT_EXPECT_EQ(test, start, TCE_SECOND);
+		KUNIT_EXPECT_EQ(test, fx->mock->created, i + 1);
+		KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, 0, TCE_RW), -ENXIO);
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, start, SZ_16M), 0);
+		KUNIT_EXPECT_EQ(test, tce_remove(client, 0), -EINVAL);
+		KUNIT_EXPECT_EQ(test, tce_remove(client, start), 0);
+		KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, PAGE_SIZE), 0);
+		tce_detach(client, grp);
+	}
+}
+
 /*
  * pseries makes no window any more for a device for which it once could not make one. So
  * the default window that was made for CREATE stays.
@@ -260,6 +297,7 @@ static struct kunit_case tce_window_cases[] = {
 	KUNIT_CASE(view_is_left),
 	KUNIT_CASE(size_of_table_is_unknown),
 	KUNIT_CASE(default_window_not_at_0),
+	KUNIT_CASE(default_window_of_4g),
 	KUNIT_CASE(default_window_stays_on_pseries),
 	{}
 };
