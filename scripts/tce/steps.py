@@ -82,6 +82,7 @@ def runs() -> Iterator[Step]:
     for kernel, machine in MORE + [(other, host) for other in others() for host in hosts(other)]:
         yield (f"selftest {kernel} {machine}",
                ["selftest", "--kernel", kernel, "--machine", machine, "--env", f"TCE_USERS='{user(kernel)}'", *PATIENCE], False)
+    yield "handback pseries", ["check-system", "handback", "pseries"], False
     for kernel in others():
         if release(kernel) < (6, 4):        # it has its IOMMU operations from us
             sriov = ["--sriov"] if "sriov" in kernels.fragments(kernel) else []
