@@ -7,12 +7,12 @@
  *
  *	CARD_ENTRIES	of a window (32768; 2097152 with cards)
  *	CARD_MIB	registered and mapped for each (32)
- *	CARD_TIMES	they end in each way (5)
+ *
+ * They end five times in each way, TCE_TIMES as often.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/mman.h>
@@ -36,13 +36,6 @@ static const struct shape shapes[] = {
 	{ 0, 0, false }, { 0, 4 * MiB, true }, { 0, 16 * MiB, false },
 	{ 21, 0, true }, { 21, 4 * MiB, false },
 };
-
-static uint64_t knob(const char *name, uint64_t usual)
-{
-	const char *value = getenv(name);
-
-	return value ? strtoull(value, NULL, 0) : usual;
-}
 
 static uint64_t card_bytes(void)
 {
@@ -261,7 +254,7 @@ static void end_all(void (*client)(void *), const char *group)
 {
 	volatile bool *flags = alloc_shared(host.page);
 	struct cards cards = { &shapes[1], 0, host.devices - 1, 0, flags, flags + 1 };
-	uint64_t free = 0, times = knob("CARD_TIMES", 5), i;
+	uint64_t free = 0, times = 5 * knob("TCE_TIMES", 1), i;
 	long pins = pinned();
 	char text[16];
 	int status;

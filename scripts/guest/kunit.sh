@@ -19,7 +19,6 @@ if [ "$TCE_SUITES" = built-in ]; then
 fi
 prepare_suites
 
-debug=/sys/kernel/debug
 # insmod waits for each case; with KASAN on a busy machine that may take longer than
 # the minute after which the kernel thinks it hangs. KUnit itself gives a case 300 s.
 if [ -e /proc/sys/kernel/hung_task_timeout_secs ]; then
@@ -31,13 +30,6 @@ dmesg -n 7
 insmod /kunit/vfio_iommu_spapr_tce_kunit.ko ${TCE_BRIEF:+brief=1} || die "the suites' module does not load"
 rmmod vfio_iommu_spapr_tce_kunit || die "the suites' module cannot be unloaded"
 
-if [ -e "$debug/kmemleak" ]; then
-	# An object is only reported when it was seen twice.
-	echo scan >"$debug/kmemleak"
-	sleep 6
-	echo scan >"$debug/kmemleak"
-	cat "$debug/kmemleak"
-fi
 dmesg -n 5
 
 [ -z "$TCE_GCOV" ] || coverage_data

@@ -124,12 +124,19 @@ void kill_child(pid_t pid)
 		fail(__FILE__, __LINE__, "a process of the row ended by itself");
 }
 
+uint64_t knob(const char *name, uint64_t usual)
+{
+	const char *value = getenv(name);
+
+	return value ? strtoull(value, NULL, 0) : usual;
+}
+
 /* Everything here happens in the test's own process. */
 static void run_child(const struct test *test, unsigned int variant)
 {
 	struct tce t = { .container = -1, .group = -1, .group2 = -1 };
 
-	alarm(test->timeout ?: DEFAULT_TIMEOUT);
+	alarm((test->timeout ?: DEFAULT_TIMEOUT) * knob("TCE_TIMES", 1));
 	if (opt.memlock_set)
 		set_memlock(opt.memlock);
 	if (opt.uid && !(test->flags & APART)) {

@@ -47,6 +47,12 @@ struct test {
 int run_tests(int argc, char **argv, const char *suite, const struct test *tests,
 	      size_t count);
 
+/*
+ * A figure that the environment may change. With TCE_TIMES, rows about what is lost repeat what
+ * they do so many times as often, and all rows may take so many times as long.
+ */
+uint64_t knob(const char *name, uint64_t usual);
+
 #define TEST_MAIN(suite, tests)						\
 int main(int argc, char **argv)						\
 {									\
