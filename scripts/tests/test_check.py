@@ -85,7 +85,7 @@ class Check(unittest.TestCase):
             run = [name for name, _, _ in steps.runs()]
             self.assertEqual(run, ["selftest 6.1-64k powernv8", "selftest old-64k powernv8", "selftest old-64k powernv9",
                                    "selftest 6.1-be powernv9", "selftest 5.14-of-6.1-64k powernv9",
-                                   "selftest new-be powernv9", "selftest new-be pseries", "hotplug old-64k",
+                                   "selftest new-be powernv9", "selftest new-be pseries", "handback pseries", "hotplug old-64k",
                                    "hotplug 6.1-be", "hotplug 5.14-of-6.1-64k"])
 
     def test_source_tree(self):
