@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The emulated machines, as QEMU's arguments."""
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,6 +29,19 @@ def qemu_machine(machine: str) -> list[str]:
     if machine.startswith("powernv"):
         argv = [*argv, "-bios", output("guest-programs", "firmware")]
     return argv
+
+
+def with_huge_pages(argv: list[str], tree: Path) -> list[str]:
+    """The same powernv machine, which knows what the MMU of POWER9 offers: pages of 4K, 64K, 2M and 1G, and how TLB
+    invalidations call them. QEMU leaves that out of the device tree, which is had from it for this."""
+    subprocess.run([f"{arg},dumpdtb={tree}" if arg in MACHINES else arg for arg in argv], stdin=subprocess.DEVNULL,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    cpus = subprocess.run(["fdtget", "-l", tree, "/cpus"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    for cpu in cpus:
+        subprocess.run(["fdtput", "-t", "x", tree, f"/cpus/{cpu}", "ibm,processor-radix-AP-encodings",
+                        "c", "a0000010", "20000015", "4000001e"], check=True)
+    at = argv.index("-append")      # the tree has it
+    return [*argv[:at], *argv[at + 2:], "-dtb", str(tree)]
 
 
 def qemu_devices(machine: str, devices: Iterable[str]) -> list[str]:
