@@ -39,7 +39,7 @@ def main(doc: str) -> int:
     clients = p.parse_args().client or list(CLIENTS)
     if not set(clients) <= set(CLIENTS):
         die(f"which clients? One or more of {', '.join(CLIENTS)}")
-    debian = path_from("debian-image", "trixie", *PACKAGES)
+    debian = path_from("debian-image", *PACKAGES)
     module, place = output("debian-module", debian).split()
     options = ["--file", f"{module}:{place}", "--file", f"{ROOT / 'tools/tcestat'}:/usr/local/bin/tcestat",
                "--file", f"{output('build-suite')}:/suite", *(f"--qemu={arg}" for arg in cards())]
