@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """All faults that a mutant can have, derived from the text of the sources."""
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tce.ctext import mask
+from tce.ctext import functions, mask
 
 # (start, end, replacement), which never changes the number of lines
 Edit = tuple[int, int, str]
@@ -70,25 +69,20 @@ KINDS: tuple[Callable[[str], Iterator[list[Edit]]], ...] = (swapped, conditions,
 
 @dataclass(frozen=True)
 class Mutant:
-    """A source with one fault. The key names it by the text of its line, not by the line's number."""
+    """A source with one fault."""
 
     file: str
     line: int
-    key: str
+    change: str
     text: str
-
-
-def functions(code: str) -> Iterator[tuple[str, int, int]]:
-    """(name, start, end) of the bodies of all functions."""
-    for m in re.finditer(r"^(?=\w)[^;{}#=]*?\b(\w+)\([^;{}]*\)\s*\n\{\n(.*?)^\}", code, re.M | re.S):
-        yield m[1], m.start(2), m.end(2)
 
 
 def mutants_of(file: str, text: str) -> Iterator[Mutant]:
     """All mutants of a file. They differ from it and from each other."""
-    code, made, keys = mask(text), {text}, Counter[str]()
-    for function, start, end in functions(code):
-        body = code[start:end]
+    code, made = mask(text), {text}
+    for function in functions(code).values():
+        start = code.index(function) + function.index("\n{\n") + 3
+        body = code[start:start + len(function) - (function.index("\n{\n") + 3) - 1]
         for edits in (edits for kind in KINDS for edits in kind(body)):
             at = edits[0][0]
             at += len(body[at:]) - len(body[at:].lstrip())
@@ -102,6 +96,4 @@ def mutants_of(file: str, text: str) -> Iterator[Mutant]:
             made.add(new)
             line = text.count("\n", 0, start + at)
             before, after = (" ".join(t.splitlines()[line].split()) for t in (text, new))
-            key = f"{file} {function}\n- {before}\n+ {after}".rstrip()
-            keys[key] += 1
-            yield Mutant(file, line + 1, key.replace("\n", f" #{keys[key]}\n", 1) if keys[key] > 1 else key, new)
+            yield Mutant(file, line + 1, f"- {before}\n+ {after}", new)
