@@ -18,7 +18,7 @@ int tce_refuse(const char *reason, int rc, u64 value);
 
 /*
  * Usage: return TCE_REFUSE(NOT_ENABLED, EPERM); Documentation/tracepoints.rst explains each
- * reason, and a case in kunit/ meets it (scripts/check-tracepoints).
+ * reason, and a case in kunit/ meets it (scripts/tests/test_tracepoints.py).
  */
 #define TCE_REFUSE(reason, errno)	tce_refuse(#reason, -(errno), 0)
 

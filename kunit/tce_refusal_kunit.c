@@ -2,7 +2,7 @@
 /*
  * Suite tce_refusal: which check is said to have failed, for calls about containers,
  * groups, windows and EEH. tce_refusal_memory has those about memory. What takes more to
- * get there is asked for where other suites go. scripts/check-tracepoints finds a check
+ * get there is asked for where other suites go. scripts/tests/test_tracepoints.py finds a check
  * that no case asks for.
  */
 #include <linux/mm.h>
