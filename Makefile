@@ -79,7 +79,7 @@ hostcheck: module
 
 # Everything below runs anywhere: it gets its own tools and kernels.
 demo: host
-	@scripts/demo $(MACHINE) $(ROW)
+	@scripts/check-system demo $(MACHINE) $(ROW)
 
 # Into the source of a kernel; needs nothing but Python.
 into-tree:

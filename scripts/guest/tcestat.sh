@@ -34,10 +34,11 @@ os.execv(sys.argv[1], sys.argv[1:])' "$@"
 }
 PATH=$PATH:/usr/bin
 
-# holds TEXT - is this, as Python sees it, true of the state?
+# holds TEXT - is this, as Python sees it, true of the state? It may go on with more statements.
 holds() {
 	/tcestat --json >/tmp/json || die "tcestat --json fails"
-	python3 -c "import json; s = json.load(open('/tmp/json')); assert $1, s" || die "this is not so: $1"
+	echo "import json; s = json.load(open('/tmp/json')); assert $1" | sed 's/^\t//' >/tmp/holds
+	python3 /tmp/holds || { cat /tmp/json; die "this is not so: $1"; }
 }
 
 say "the doctor's commands, from the top"
@@ -80,12 +81,13 @@ for version in 1 2; do
 	say "a client, version $version"
 	hold $version wait
 	/tcestat || die "tcestat fails"
-	holds "[c['version'] for c in s['containers']] == [$version]"
-	holds "[g['number'] for g in s['containers'][0]['groups']] == [$group]"
-	holds "{'address': '$dev', 'driver': 'vfio-pci'} in s['containers'][0]['groups'][0]['devices']"
-	holds "s['containers'][0]['windows'][0]['mapped'] == 2 * (4 << 20) // 4096"
-	holds "[p['comm'] for p in s['processes']] == ['hold'] and s['processes'][0]['tgid'] == $holder"
-	holds "sum(r['size'] for p in s['processes'] for r in p['regions']) == ($version - 1) * (4 << 20)"
+	holds "[c['version'] for c in s['containers']] == [$version]
+	c, p = s['containers'][0], s['processes']
+	assert [g['number'] for g in c['groups']] == [$group]
+	assert {'address': '$dev', 'driver': 'vfio-pci'} in c['groups'][0]['devices']
+	assert c['windows'][0]['mapped'] == 2 * (4 << 20) // 4096
+	assert [x['comm'] for x in p] == ['hold'] and p[0]['tgid'] == $holder
+	assert sum(r['size'] for x in p for r in x['regions']) == ($version - 1) * (4 << 20)"
 	doctor
 	grep -q "^do: fuser -v /dev/vfio/$group " /tmp/said || die "no word of who has the group"
 	hold_killed

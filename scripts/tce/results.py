@@ -5,18 +5,13 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tce import paths
 from tce.cli import parser, say
 from tce.paths import ROOT
-from tce.tables import rst_table
-
-Cell = str | int | float
-Table = Sequence[Sequence[Cell]]        # its first row is the head
-Figures = Table | Mapping[str, Cell | Table]
 
 # The parts of the page: the command that measures each, and what it is about.
 PARTS = {
@@ -51,26 +46,13 @@ def machine() -> str:
 AT_START, BEGAN = commit(), time.monotonic()
 
 
-def save(name: str, figures: Figures, out: Path = paths.OUT, source: str = AT_START) -> None:
-    """Keep the figures of a complete run of the command that measures the part @name."""
+def save(name: str, said: str, out: Path = paths.OUT, source: str = AT_START) -> None:
+    """Keep what a complete run of the command that measures the part @name has said."""
     place = out / name / "result.json"
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(json.dumps({"date": time.strftime("%Y-%m-%d", time.gmtime()), "source": source, "machine": machine(),
-                                 "minutes": round((time.monotonic() - BEGAN) / 60), "figures": figures}, indent=1) + "\n",
+                                 "minutes": round((time.monotonic() - BEGAN) / 60), "said": said}, indent=1) + "\n",
                      encoding="utf-8")
-
-
-def tables(figures: Figures) -> Iterator[str]:
-    """The figures in reStructuredText: single values first, then a table for each that has rows."""
-    if not isinstance(figures, Mapping):
-        yield rst_table(figures)
-        return
-    single = [(what, value) for what, value in figures.items() if isinstance(value, (str, int, float))]
-    if single:
-        yield "\n".join(f"* {what}: {f'{value:,}' if isinstance(value, int) else value}" for what, value in single)
-    for what, value in figures.items():
-        if not isinstance(value, (str, int, float)):
-            yield f"{what}:\n\n{rst_table(value)}"
 
 
 def page(out: Path = paths.OUT) -> str:
@@ -86,14 +68,9 @@ def page(out: Path = paths.OUT) -> str:
             continue
         found = json.loads(place.read_text(encoding="utf-8"))
         took = f", in {found['minutes']} minutes" if found.get("minutes") else ""
-        text.append(f"``{command}``, {found['date']}, source {found['source']}, on {found['machine']}{took}.")
-        text += tables(found["figures"])
+        text.append(f"``{command}``, {found['date']}, source {found['source']}, on {found['machine']}{took}::")
+        text.append(textwrap.indent(found["said"].strip("\n"), "   "))
     return "\n\n".join(text) + "\n"
-
-
-def pairs(lines: Iterable[str]) -> dict[str, Cell]:
-    """What a shell script measured: a line "what<TAB>value" for each figure."""
-    return {what: int(value) if value.isdigit() else value for what, value in (line.rstrip("\n").split("\t") for line in lines)}
 
 
 def main(doc: str) -> int:
@@ -102,7 +79,7 @@ def main(doc: str) -> int:
     p.add_argument("source", nargs="?", default=AT_START)
     args = p.parse_args()
     if args.save:
-        save(args.save, pairs(sys.stdin), source=args.source)
+        save(args.save, sys.stdin.read(), source=args.source)
         return 0
     (ROOT / "Documentation/results.rst").write_text(page(), encoding="utf-8")
     missing = [name for name in PARTS if not (paths.OUT / name / "result.json").exists()]

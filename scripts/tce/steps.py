@@ -107,8 +107,8 @@ def machines() -> Iterator[Step]:
     yield "tcestat", ["check-system", "tcestat"], False
     # One engine, and some rows of two; scripts/check-hostcheck has the others, the refusals and the failures.
     yield "hostcheck powernv9", ["check-hostcheck", "--short"], False
-    yield "demo powernv9", ["demo", "powernv9"], False
-    yield "demo pseries", ["demo", "pseries"], False
+    yield "demo powernv9", ["check-system", "demo", "powernv9"], False
+    yield "demo pseries", ["check-system", "demo", "pseries"], False
     yield "refused 6.1-64k", ["check-system", "refused"], False
     yield "tracing powernv9", ["check-system", "tracing"], False
     for kernel in DEBIAN:

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import unittest
 
-from tce.clients import table
+from tce.paths import SCRIPTS
+from tests import load
+
+table = load(SCRIPTS / "clients").table
 
 
 class Clients(unittest.TestCase):

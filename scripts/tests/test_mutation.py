@@ -96,12 +96,12 @@ err_kill:
 
     def report(self, *hows):
         with contextlib.redirect_stdout(io.StringIO()) as said:
-            figures, good = command.report(list(zip(self.mutants, hows)), 7)
-        return figures, good, said.getvalue()
+            rate, good = command.report(list(zip(self.mutants, hows)), 7)
+        return rate, good, said.getvalue()
 
     def test_report(self):
-        figures, good, said = self.report(*["it"] * 9, "")
-        self.assertEqual((figures["caught"], figures["95 % interval"], good), ("9 of 10 (90.0 %)", "59.6 to 98.2 %", True))
+        rate, good, said = self.report(*["it"] * 9, "")
+        self.assertEqual((rate, good), ("9 of 10 caught (90.0 %), 95 % interval 59.6 to 98.2 %", True))
         self.assertIn("\ntce_map.c:9\n- 9\n+ x\n", said)
         self.assertFalse(self.report(*["it"] * 8, "", "")[1])
         self.assertFalse(self.report()[1])
