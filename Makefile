@@ -35,10 +35,10 @@ module:
 install: module
 	+$(KBUILD) INSTALL_MOD_PATH="$(INSTALL_MOD_PATH)" INSTALL_MOD_DIR=updates INSTALL_MOD_STRIP=$(INSTALL_MOD_STRIP) \
 		$(if $(wildcard $(KDIR)/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=) modules_install
-	@scripts/after-install "$(KDIR)" "$(INSTALL_MOD_PATH)"
+	@scripts/updates install "$(KDIR)" "$(INSTALL_MOD_PATH)"
 
 uninstall:
-	@scripts/uninstall "$(KDIR)" "$(INSTALL_MOD_PATH)"
+	@scripts/updates uninstall "$(KDIR)" "$(INSTALL_MOD_PATH)"
 
 # What the packages have: debian/rules and rpm/*.spec install by these two.
 PACKAGE = vfio-iommu-spapr-tce

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The kernels: the rows of data/kernels.conf and of source trees, and what scripts/fetch-kernel knows about each."""
-import re
 from pathlib import Path
 
 from tce.cli import path_from
@@ -44,15 +43,6 @@ def env(name: str) -> Kernel:
     """What fetch-kernel knows about a kernel, which it gets if it is not there."""
     lines = path_from("fetch-kernel", name).read_text().splitlines()
     return dict(line.split("=", 1) for line in lines)
-
-
-def source_of(kernel: Kernel) -> Path:
-    """The source tree that a kernel was built from."""
-    makefile = (Path(kernel["KDIR"]) / "Makefile").read_text()
-    found = re.search(r"^include (/\S+)/Makefile$", makefile, re.M)
-    if not found:
-        raise ValueError(f"{kernel['KDIR']} is not built from a source")
-    return Path(found[1])
 
 
 def make(kernel: Kernel, directory: Path, *more: str) -> list[str]:

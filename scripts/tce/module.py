@@ -29,13 +29,8 @@ def objects(kbuild: str) -> dict[str, str]:
 OBJECTS = {source: name for name, source in objects((ROOT / "Kbuild").read_text()).items()}
 
 
-def headers(root: Path = ROOT) -> list[Path]:
-    """What else an object depends on."""
-    return [root / "Kbuild", *sorted(root.glob("*.h")), *sorted(root.glob("compat/*.h"))]
-
-
 def sources() -> list[Path]:
-    return sorted([*headers(), *(ROOT / name for name in OBJECTS)])
+    return sorted([ROOT / "Kbuild", *ROOT.glob("*.h"), *ROOT.glob("compat/*.h"), *(ROOT / name for name in OBJECTS)])
 
 
 def face() -> str:
@@ -46,10 +41,10 @@ def face() -> str:
     raise ValueError("no file of the module registers a driver")
 
 
-def copy(to: Path, *directories: str, root: Path = ROOT) -> None:
+def copy(to: Path, *directories: str) -> None:
     """A copy of the sources, to build it there, with some of the directories."""
     shutil.rmtree(to, ignore_errors=True)
     for directory in ("compat", *directories):
-        shutil.copytree(root / directory, to / directory)
-    for file in (root / "Kbuild", *root.glob("*.[ch]")):
+        shutil.copytree(ROOT / directory, to / directory)
+    for file in (ROOT / "Kbuild", *ROOT.glob("*.[ch]")):
         shutil.copy2(file, to)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""scripts/after-install and say-reload: is it said which file wins, and that an old one is loaded?"""
+"""scripts/updates and say-reload: is it said which file wins, and that an old one is loaded?"""
 import os
 import subprocess
 import tempfile
@@ -32,8 +32,8 @@ class Install(unittest.TestCase):
         subprocess.run(["gcc", "-c", "-x", "c", "-", "-o", path], input=MODULE.format(version), text=True, check=True)
         return path
 
-    def after(self, chosen=None):
-        """What after-install says; @chosen: the file that modprobe would take, where that is a matter of chance."""
+    def after(self, chosen=None, what="install"):
+        """What it says; @chosen: the file that modprobe would take, where that is a matter of chance."""
         env = dict(os.environ)
         if chosen:
             fake = self.root / "bin/modinfo"
@@ -41,7 +41,7 @@ class Install(unittest.TestCase):
             fake.write_text(f'#!/bin/sh\ncase $* in *-k*) echo {chosen};; *) PATH=/sbin:/usr/sbin:/usr/bin exec modinfo "$@";; esac\n')
             fake.chmod(0o755)
             env["PATH"] = f"{fake.parent}:{env['PATH']}"
-        done = subprocess.run([SCRIPTS / "after-install", self.root, self.root], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        done = subprocess.run([SCRIPTS / "updates", what, self.root, self.root], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, env=env)
         return done.returncode, done.stdout
 
@@ -53,29 +53,24 @@ class Install(unittest.TestCase):
         self.assertIn(f"updates/{NAME}.ko", said)
 
     def test_dkms(self):
+        """DKMS of Debian, and of RHEL, where it puts modules that depmod looks at last."""
         ours = self.module("updates", "NEW")
-        theirs = self.module("updates/dkms", "OTHER")
-        for chosen, wanted in ((ours, 0), (theirs, 1)):
-            code, said = self.after(chosen)
-            self.assertEqual(code, wanted, said)
-            self.assertIn(f"now loads {chosen}", said)
-            self.assertIn("*** There are two builds", said)
-        self.module("updates/dkms", "NEW")
-        for chosen in (ours, theirs):
-            code, said = self.after(chosen)
-            self.assertEqual(code, 0, said)
-            self.assertIn("DKMS has installed the same build", said)
+        for where in ("updates/dkms", "extra"):
+            for version, wanted in (("OTHER", 1), ("NEW", 0)):
+                theirs = self.module(where, version)
+                for chosen, code in ((ours, 0), (theirs, wanted)):
+                    done, said = self.after(chosen)
+                    self.assertEqual(done, code, said)
+                    self.assertIn(f"now loads {chosen}\n", said)
+                    self.assertIn(f"*** DKMS has installed {theirs}", said)
+            theirs.unlink()
 
-    def test_dkms_of_rhel(self):
-        """Where it puts modules depmod looks last."""
-        ours = self.module("updates", "NEW")
-        theirs = self.module("extra", "OTHER")
-        code, said = self.after(ours)
-        self.assertEqual(code, 0, said)
-        self.assertIn(f"*** and, by DKMS, {theirs}", said)
-        code, said = self.after(theirs)
-        self.assertEqual(code, 1, said)
-        self.assertIn(f"would load {theirs}", said)
+    def test_uninstall(self):
+        self.module("updates", "NEW")
+        theirs = self.module("extra", "OLD")
+        code, said = self.after(what="uninstall")
+        self.assertEqual((code, "now loads " in said, (self.kernel / "updates").exists()), (0, True, False), said)
+        self.assertIn(f"now loads {theirs}\n", said)
 
     def test_target(self):
         """What a kernel's configuration says of VFIO."""
