@@ -7,7 +7,7 @@
 # shellcheck source=lib.sh
 . /guest/lib.sh
 
-export LD_LIBRARY_PATH=/python/lib PYTHONHOME=/python PYTHONDONTWRITEBYTECODE=1
+export LD_LIBRARY_PATH=/python/lib PYTHONHOME=/python
 mkdir -p /usr/bin
 ln -s /python/bin/python3 /usr/bin/python3
 
