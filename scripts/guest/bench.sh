@@ -3,10 +3,7 @@
 #
 # Counts what drivers cost, in this boot, one driver after the other.
 #
-# Environment:
-#   BENCH_DRIVERS  "intree ours" (default); /bench/DRIVER.ko, if there, is
-#                  loaded in place of the kernel's own
-#   BENCH_TESTS    tests of selftests/bench.c, all if empty
+# /bench/ours.ko is ours. /bench/control.ko, if there, is made to wait for a lock.
 
 # shellcheck source=lib.sh
 . /guest/lib.sh
@@ -20,7 +17,12 @@ for dev in $devices; do
 done
 
 bad=0
-for driver in ${BENCH_DRIVERS:-intree ours}; do
+for driver in intree ours control; do
+	tests=
+	if [ "$driver" = control ]; then
+		[ -f /bench/control.ko ] || continue
+		tests=second-cpu
+	fi
 	rmmod $MODULE || die "the driver stays"
 	regions=65536
 	if [ -f "/bench/$driver.ko" ]; then
@@ -31,8 +33,7 @@ for driver in ${BENCH_DRIVERS:-intree ours}; do
 		regions=4096
 	fi
 	say "$driver: $(cat /sys/module/$MODULE/srcversion)"
-	# shellcheck disable=SC2086 # a list of words
-	/bench/bench "$driver" "$regions" $BENCH_TESTS || bad=1
+	/bench/bench "$driver" "$regions" ${tests:+"$tests"} || bad=1
 done
 # once more: a message of the firmware may have hit a line
 cat /tmp/bench.csv

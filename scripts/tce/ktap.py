@@ -209,29 +209,11 @@ def summary(log: str) -> bool:
     return bool(passed and not failed and not wrong)
 
 
-def compare(log_a: str, log_b: str) -> None:
-    (a, wrong_a), (b, wrong_b) = (parse(script_output(log)) for log in (log_a, log_b))
-    names = [*a, *(n for n in b if n not in a)]
-    differ = [n for n in names if a.get(n) != b.get(n)]
-    heads = [Path(log).stem for log in (log_a, log_b)]
-    # Columns are named after what differs between the names of the logs.
-    words = [set(h.split("-")) for h in heads]
-    heads = ["-".join(w for w in h.split("-") if w in own - other) or h
-             for h, own, other in zip(heads, words, reversed(words))]
-    width = max([len(n) for n in differ] + [20])
-    print(f"{'':{width}}  {heads[0]:>8}  {heads[1]:>8}")
-    for n in differ:
-        print(f"{n:{width}}  {a.get(n, '-'):>8}  {b.get(n, '-'):>8}")
-    for state in ("pass", "FAIL", "skip"):
-        print(f"{'in all: ' + state:{width}}  {count(a, state):>8}  {count(b, state):>8}")
-    if wrong_a or wrong_b:
-        print(f"{'broken reports':{width}}  {len(wrong_a):>8}  {len(wrong_b):>8}")
-
-
 def main(doc: str) -> int:
     argv = sys.argv[1:]
-    if argv[:1] == ["--compare"] and len(argv) == 3:
-        compare(argv[1], argv[2])
+    if argv[:1] == ["--states"] and len(argv) == 2:
+        reader = read(script_output(argv[1]))
+        print("\n".join(sorted(f"{name}: {state}" for name, state in reader.results.items())))
         return 0
     if argv[:1] == ["--pin"]:
         pin_skips(argv[1:] or map(str, [*LOGS.glob("selftest-*-ours.log"), *LOGS.glob("kunit-*.log")]), whole=not argv[1:])

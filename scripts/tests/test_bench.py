@@ -60,7 +60,7 @@ class Bench(unittest.TestCase):
     def test_one_lock(self):
         """The control has to miss each goal, and to have its figures."""
         for waits, good in ((1, True), (0.02, False), (None, False)):
-            found = {} if waits is None else {("ours", what): waits for what in bench.BESIDE}
-            self.assertEqual({line.met for line in bench.controlled(bench.second_cpu(found))}, {good})
+            found = {} if waits is None else {("control", what): waits for what in bench.BESIDE}
+            self.assertEqual({line.met for line in bench.control(found)}, {good})
         text = bench.one_lock((ROOT / module.face()).read_text())
         self.assertEqual(text.count("one_at_a_time"), 2)

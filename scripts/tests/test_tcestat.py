@@ -101,20 +101,6 @@ class State(Host):
     def test_a_name_does_nothing_to_a_terminal(self):
         self.assertNotIn("\033", self.run_it()[1])
 
-    def test_json(self):
-        code, said, _ = self.run_it("--json")
-        state = json.loads(said)
-        self.assertEqual(code, 0)
-        self.assertEqual(state["module"]["version"], "1.0")
-        self.assertEqual([container["id"] for container in state["containers"]], [2, 3])
-        third = state["containers"][1]
-        self.assertEqual(third["groups"], [{"number": 5, "devices": [{"address": "0000:00:00.0", "driver": "pcieport"},
-                                                                      {"address": DEVICE, "driver": "vfio-pci"}]}])
-        self.assertEqual([window["mapped"] for window in third["windows"]], [16384, 0])
-        process, = state["processes"]
-        self.assertEqual(process["comm"], "qemu \033[31m\\x")
-        self.assertEqual([(region["mapped"], region["containers"]) for region in process["regions"]], [(None, [3, 2]), (16, [])])
-
     def test_what_is_lost(self):
         self.file(f"sys/kernel/debug/{NAME}/state", STATE.replace("kept=0 kept_tables=0", "kept=131072 kept_tables=1"))
         self.assertIn("LOST until the next boot: 128K of memory, 1 tables", self.run_it()[1])
