@@ -239,7 +239,6 @@ static void fundamental(struct tce *t)
 	reset(t, VFIO_EEH_PE_RESET_FUNDAMENTAL);
 }
 
-/* Windows of the client's own: in both slots, of all page sizes, of several levels. */
 /* Sizes of huge pages, as shifts, that some POWER host has. */
 static const unsigned int huge[] = { 16, 21, 24, 28, 30, 34 };
 
