@@ -51,20 +51,25 @@ static void v1_disable_without_the_group(struct kunit *test)
 static void v1_pins_are_charged(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready(fx, false, &grp);
-	unsigned long entries = SZ_64M / SZ_4K, more = min(entries, WINDOW + 40);
+	struct tce_mock_group *grp = tce_group(fx);
+	struct tce_client *client = tce_open(fx, false);
+	const unsigned long entries = SZ_4M / SZ_4K, window = SZ_4M >> PAGE_SHIFT;
+	const unsigned long table = PAGE_ALIGN(entries * sizeof(u64)) >> PAGE_SHIFT;
+	unsigned long more = min(entries, window + 40);
 	/* there each entry has a pin of its own: one page will do */
 	unsigned long pages = PAGE_SIZE == SZ_4K ? 1 : more, i;
 	unsigned long ua = tce_plain(fx, pages * PAGE_SIZE);
 	long refused = 0, enough;
 
-	for (i = 0; i < WINDOW; i++)
+	grp->tg.tce32_size = SZ_4M;
+	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
+	KUNIT_ASSERT_EQ(test, tce_enable(client), 0);
+	for (i = 0; i < window; i++)
 		KUNIT_ASSERT_EQ(test, tce_map(client, i * SZ_4K,
 					      ua + i % pages * PAGE_SIZE, SZ_4K,
 					      TCE_RW), 0);
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), WINDOW);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW + TABLE);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), window);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), window + table);
 	for (; i < more; i++) {
 		tce_drop_cap(fx, fx->mm->locked_vm);
 		refused = tce_map(client, i * SZ_4K,
@@ -72,26 +77,26 @@ static void v1_pins_are_charged(struct kunit *test)
 		tce_restore_cap(fx);
 		KUNIT_ASSERT_EQ(test, refused, -ENOMEM);
 		tce_expect_empty(fx, grp, 0, i * SZ_4K, SZ_4K);
-		KUNIT_ASSERT_EQ(test, tce_charged(fx), i + TABLE);
+		KUNIT_ASSERT_EQ(test, tce_charged(fx), i + table);
 		tce_drop_cap(fx, fx->mm->locked_vm + 1);
 		enough = tce_map(client, i * SZ_4K,
 				 ua + i % pages * PAGE_SIZE, SZ_4K, TCE_RW);
 		tce_restore_cap(fx);
 		KUNIT_ASSERT_EQ(test, enough, 0);
-		KUNIT_ASSERT_EQ(test, tce_charged(fx), i + 1 + TABLE);
+		KUNIT_ASSERT_EQ(test, tce_charged(fx), i + 1 + table);
 		KUNIT_ASSERT_EQ(test, tce_mock_pins(fx->mock), i + 1);
 	}
 	/* it is paid for until DISABLE, whatever is unmapped and mapped again */
 	for (i = 0; i < more; i++)
 		KUNIT_ASSERT_EQ(test, tce_unmap(client, i * SZ_4K, SZ_4K), 0);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), more + TABLE);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), more + table);
 	tce_drop_cap(fx, fx->mm->locked_vm);
-	enough = tce_map(client, 0, ua, min(pages, WINDOW) * PAGE_SIZE, TCE_RW);
+	enough = tce_map(client, 0, ua, min(pages, window) * PAGE_SIZE, TCE_RW);
 	tce_restore_cap(fx);
 	KUNIT_EXPECT_EQ(test, enough, 0);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), more + TABLE);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), more + table);
 	KUNIT_EXPECT_EQ(test, tce_disable(client), 0);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), TABLE);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), table);
 }
 
 /* A full window: a MAP has its pages before it lets go of those that it replaces. */

@@ -66,14 +66,6 @@ static struct tce_process *process_of(const struct tce_client *client)
 	return tce_container_find(client->data)->mem.process;
 }
 
-static void nothing_open(struct kunit *test)
-{
-	const char *text = state(test);
-
-	KUNIT_EXPECT_EQ(test, strncmp(text, "module format=2 page_size=", 26), 0);
-	KUNIT_EXPECT_NULL(test, strstr(text, "\ncontainer "));
-}
-
 static void not_used_yet(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -125,46 +117,6 @@ static void v2_container(struct kunit *test)
 	expect_line(test, text,
 		    "region process=%lu ua=0x%lx size=%u page_shift=%u listed=0 mapped=3 written=1 containers=%lu\n",
 		    id, ua, SZ_256K, PAGE_SHIFT, number(client));
-}
-
-static void v1_container(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready(fx, false, NULL);
-	unsigned long ua = tce_plain(fx, 2 * PAGE_SIZE), charged;
-	char mapped[64];
-	const char *text;
-
-	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, 2 * PAGE_SIZE, TCE_R), 0);
-	text = state(test);
-	charged = tce_container_find(client->data)->mem.pinned.charged;
-	KUNIT_EXPECT_GE(test, charged, 2);
-	expect_line(test, text,
-		    "container id=%lu version=1 process=%lu enabled=1 default_pending=0 pinned=%lu charged=%lu owed=0\n",
-		    number(client), process_of(client)->id, 2 * PAGE_SIZE,
-		    charged << PAGE_SHIFT);
-	snprintf(mapped, sizeof(mapped), " mapped=%lu unmarked=0 ",
-		 2 * PAGE_SIZE / SZ_4K);
-	KUNIT_EXPECT_NOT_NULL(test, strstr(text, mapped));
-}
-
-/* More entries than are counted at once, in two levels, at the begin and at the end */
-static void large_window(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready_window(fx, 12, 1ULL << 34, 2, NULL);
-	unsigned long ua = tce_plain(fx, SZ_8M);
-	int i;
-
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_8M), 0);
-	for (i = 0; i < 5; i++)
-		KUNIT_ASSERT_EQ(test, tce_map(client, i * SZ_8M + SZ_4K, ua,
-					      SZ_8M, TCE_RW), 0);
-	KUNIT_ASSERT_EQ(test, tce_map(client, (1ULL << 34) - SZ_4K, ua, SZ_4K,
-				      TCE_RW), 0);
-	expect_line(test, state(test),
-		    "window container=%lu number=0 start=0x0 size=%llu page_shift=12 levels=2 mapped=%u unmarked=0 charged=",
-		    number(client), 1ULL << 34, 5 * SZ_8M / SZ_4K + 1);
 }
 
 static void with_kvm(struct kunit *test)
@@ -334,11 +286,8 @@ static void killed(struct kunit *test)
 }
 
 static struct kunit_case tce_debugfs_cases[] = {
-	KUNIT_CASE(nothing_open),
 	KUNIT_CASE(not_used_yet),
 	KUNIT_CASE(v2_container),
-	KUNIT_CASE(v1_container),
-	KUNIT_CASE(large_window),
 	KUNIT_CASE(with_kvm),
 	KUNIT_CASE(shared_and_orphan),
 	KUNIT_CASE(strange_name),

@@ -141,8 +141,6 @@ static void refusals(struct kunit *test)
 	TCE_REFUSED(fx, EEH_ERROR, EINVAL, eeh(client, &op));
 	TCE_REFUSED(fx, EEH, EINVAL, eeh_op(client, 1000));
 	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, 1000);
-	grp->eeh_rc = -EPERM;
-	TCE_REFUSED(fx, EEH, EPERM, eeh_op(client, VFIO_EEH_PE_ENABLE));
 	grp->eeh_rc = -100;
 	TCE_REFUSED(fx, EEH, EIO, eeh_op(client, VFIO_EEH_PE_ENABLE));
 	grp->has_no_pe = true;

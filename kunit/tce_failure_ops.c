@@ -6,7 +6,8 @@
 #include "tce_failure.h"
 
 #define SMALL	ALIGN(24 * SZ_4K, PAGE_SIZE)
-#define LARGE	(SZ_1M + SZ_64K)
+/* runs are long enough to be cleared at once */
+#define LARGE	(SZ_512K + SZ_64K)
 #define PIECE	(8 * PAGE_SIZE)
 
 static long map_one(struct failure *f);
@@ -77,7 +78,7 @@ static void mapped_in_parts(struct failure *f)
 static void two_windows(struct failure *f)
 {
 	mapped(f);
-	KUNIT_ASSERT_EQ(f->test, tce_create(f->client, 16, SZ_1G, 1, &f->start),
+	KUNIT_ASSERT_EQ(f->test, tce_create(f->client, 16, SZ_64M, 1, &f->start),
 			0);
 }
 
@@ -485,14 +486,18 @@ void failure_init(struct kunit *test, struct failure *f)
 	f->fx->mock->kvm = f->op->kvm;
 	if (f->op->kvm)
 		tce_watch(f->fx);
-	/* KVM may have changed any entry of a window, so that all are cleared */
-	f->window = f->op->kvm ? SZ_2M : SZ_64M;
+	/* as small as can be: all of it is looked at each time */
+	f->window = f->op->levels > 1 && !f->op->kvm ? SZ_64M : SZ_2M;
 	f->grp = tce_group(f->fx);
+	f->grp->tg.tce32_size = SZ_2M;
 	f->other = tce_group(f->fx);
+	f->other->tg.tce32_size = SZ_2M;
 	f->a = tce_memory(f->fx, f->op->kind, f->op->size);
 	f->b = tce_memory(f->fx, f->op->kind, f->op->size);
 	KUNIT_ASSERT_NE(test, f->a, 0);
 	KUNIT_ASSERT_NE(test, f->b, 0);
+	if (f->op->kind == THP && !PageTransCompound(tce_page(f->fx, f->a)))
+		kunit_skip(test, "these pages are not huge");
 }
 
 /* Close what the operation has left open: nothing is pinned or charged then. */

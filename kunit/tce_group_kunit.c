@@ -30,10 +30,10 @@ static void attach_without_tables(struct kunit *test)
 		struct tce_client *client = tce_open(fx, v2);
 
 		tce_mock_show_group(grp, false);
-		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), -ENODEV);
+		TCE_REFUSED(fx, NO_TABLES, ENODEV, tce_attach(client, grp));
 		tce_mock_show_group(grp, true);
 		grp->tg.ops = NULL;
-		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), -ENODEV);
+		TCE_REFUSED(fx, NO_WINDOW_CALLS, ENODEV, tce_attach(client, grp));
 		for (i = 0; i < ARRAY_SIZE(missing); i++) {
 			ops = tce_mock_group_ops;
 			*(void **)missing[i] = NULL;

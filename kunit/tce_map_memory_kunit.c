@@ -43,24 +43,6 @@ static void v1_refuses(struct kunit *test)
 	expect_refused(client, -SZ_64K, SZ_128K, TCE_R);
 }
 
-static void v1_new_memory_at_the_same_address(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready(fx, false, &grp);
-	unsigned long ua = tce_plain(fx, SMALL), hpa, new_hpa;
-
-	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SMALL, TCE_RW), 0);
-	tce_mock_entry(grp->tg.tables[0], 0, &hpa);
-	KUNIT_ASSERT_EQ(test, vm_munmap(ua, SMALL), 0);
-	fx->next_ua = ua;
-	KUNIT_ASSERT_EQ(test, tce_plain(fx, SMALL), ua);
-	/* the first is still pinned, so the second is another */
-	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SMALL, TCE_RW), 0);
-	tce_mock_entry(grp->tg.tables[0], 0, &new_hpa);
-	KUNIT_EXPECT_NE(test, hpa, new_hpa);
-}
-
 static void v2_refuses(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -106,7 +88,6 @@ static void v2_new_memory_at_the_same_address(struct kunit *test)
 
 static struct kunit_case tce_map_memory_cases[] = {
 	KUNIT_CASE(v1_refuses),
-	KUNIT_CASE(v1_new_memory_at_the_same_address),
 	KUNIT_CASE(v2_refuses),
 	KUNIT_CASE(v2_new_memory_at_the_same_address),
 	{}

@@ -160,32 +160,6 @@ static void windows_come_and_go(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, tce_shared, TCE_SHARED_SIZE), 0);
 }
 
-/* The first to map creates the default window; there is only one. */
-static void first_map(struct tce_thread *thread)
-{
-	keep_first_error(thread, tce_map(&thread->view, 0, tce_shared, SZ_4K,
-					 TCE_RW));
-}
-
-static void one_default_window(struct kunit *test)
-{
-	static const thread_fn whats[THREADS] = {
-		first_map, first_map, first_map, first_map,
-	};
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client;
-	int i;
-
-	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
-	for (i = 0; i < 20; i++) {
-		client = tce_ready(fx, false, NULL);
-		fx->mock->created = 0;
-		all_at_once(test, client, whats);
-		KUNIT_EXPECT_EQ(test, fx->mock->created, 1);
-		tce_close(client);
-	}
-}
-
 static void register_and_unregister(struct tce_thread *thread)
 {
 	long rc;
@@ -256,52 +230,6 @@ static void two_containers(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, tce_unmap(a, 0, SZ_64M), 0);
 	KUNIT_EXPECT_EQ(test, tce_unmap(b, 0, SZ_64M), 0);
-}
-
-static struct tce_mock_group *second;
-
-static void attach_and_detach(struct tce_thread *thread)
-{
-	int i;
-
-	for (i = 0; i < ROUNDS; i++) {
-		keep_first_error(thread,
-				 tce_mock_attach(thread->view.data, second));
-		tce_mock_detach(thread->view.data, second);
-	}
-}
-
-static void ask(struct tce_thread *thread)
-{
-	struct vfio_iommu_spapr_tce_info info;
-	struct vfio_eeh_pe_op op = {
-		.argsz = sizeof(op), .op = VFIO_EEH_PE_GET_STATE,
-	};
-	int i;
-
-	for (i = 0; i < 4 * ROUNDS; i++) {
-		keep_first_error(thread, tce_info(&thread->view, &info));
-		if (IS_ENABLED(CONFIG_EEH))
-			keep_first_error(thread,
-					 tce_ioctl(&thread->view,
-						   VFIO_EEH_PE_OP, &op,
-						   sizeof(op)));
-	}
-}
-
-static void groups_come_and_go(struct kunit *test)
-{
-	static const thread_fn whats[THREADS] = {
-		attach_and_detach, ask, map_all, unmap_single_pages,
-	};
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *first;
-	struct tce_client *client = tce_share(test, true, &first);
-
-	second = tce_group(fx);
-	all_at_once(test, client, whats);
-	KUNIT_EXPECT_NULL(test, second->hw[0]);
-	KUNIT_EXPECT_NOT_NULL(test, first->hw[0]);
 }
 
 static void until_it_is_gone(struct tce_thread *thread)
@@ -416,10 +344,8 @@ static struct kunit_case tce_threads_cases[] = {
 	KUNIT_CASE(map_and_unmap),
 	KUNIT_CASE(map_and_unmap_beside_kvm),
 	KUNIT_CASE(windows_come_and_go),
-	KUNIT_CASE(one_default_window),
 	KUNIT_CASE(regions_come_and_go),
 	KUNIT_CASE(two_containers),
-	KUNIT_CASE(groups_come_and_go),
 	KUNIT_CASE(released_while_in_use),
 	KUNIT_CASE(containers_come_and_go),
 	KUNIT_CASE(last_container_goes),

@@ -200,17 +200,6 @@ static void both_leave(struct tce *t)
 	enable(t->container);
 }
 
-static void pending_over_leave(struct tce *t)
-{
-	uint8_t *mem = alloc(CHUNK, CHUNK);
-
-	need_sharing();
-	set_container(t->group2, t->container);
-	unset_container(t->group);
-	register_mem(t->container, mem, CHUNK);
-	map(t->container, mem, base(t), CHUNK, RW);
-}
-
 /* pseries: refused, and the one that is there goes on working. */
 static void second_refused(struct tce *t)
 {
@@ -295,8 +284,6 @@ static const struct test tests[] = {
 	  V2 | TWO | DMA },
 	{ "the last group to leave releases everything", both_leave,
 	  V2 | TWO },
-	{ "the default window is still to come after the first group left",
-	  pending_over_leave, V2 | TWO },
 	{ "a second group is EPERM where tables cannot be shared",
 	  second_refused, V2 | TWO | DMA | PSERIES },
 	{ "a function that comes to a claimed group takes no window away",

@@ -199,6 +199,7 @@ static void shows_container(struct tce *t)
 	expect_eq(0, field(window, "unmarked"));
 	if (t->version == 1) {
 		expect_eq(CHUNK, field(container, "pinned"));
+		expect(field(container, "charged") >= CHUNK);
 	} else {
 		region = line_with(text, "region", word("size", CHUNK),
 				   word("process", field(process, "id")));

@@ -277,25 +277,19 @@ static pid_t start_client(void (*run)(void *), struct tce *t, enum step step)
 	return client;
 }
 
-/* Who was killed is gone soon. */
-static void expect_dead(pid_t client)
+/* A client that waits dies when it is told to, and soon. */
+static void expect_dies(pid_t client)
 {
 	int i, status;
 
+	expect(lives(client));
+	kill(client, SIGKILL);
 	for (i = 0; i < LIMIT * 50; i++) {
 		if (waitpid(client, &status, WNOHANG) == client)
 			return;
 		nap(20);
 	}
 	fail(__FILE__, __LINE__, "the client can't be killed");
-}
-
-/* A client that waits dies when it is told to. */
-static void expect_dies(pid_t client)
-{
-	expect(lives(client));
-	kill(client, SIGKILL);
-	expect_dead(client);
 }
 
 /* Opens and maps what a client has, so that there is something to be given back. */

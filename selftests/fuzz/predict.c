@@ -71,18 +71,6 @@ static bool beyond_memory(const struct op *op)
 	return 8 * (op->b >> op->a) > 2 * machine.memory;
 }
 
-/* Levels are whole pages, and the hardware has 55 address bits for all of them. */
-static bool levels_fit(unsigned int shift, uint64_t size, unsigned int levels)
-{
-	unsigned int page_bits = __builtin_ctzl(host.page) - 3;
-	unsigned int bits = __builtin_ctzll(size) - shift;
-
-	bits = (bits + levels - 1) / levels;
-	if (bits < page_bits)
-		bits = page_bits;
-	return bits * levels + shift < 55;
-}
-
 /* The command needs a version of the interface. */
 static bool predict_version(const struct container *c, int version,
 			    struct wanted *want, bool *refused)

@@ -129,11 +129,6 @@ uint64_t mem_free(void)
 	return read_number("/proc/meminfo", "MemFree:") * 1024 + pages * sysconf(_SC_PAGESIZE);
 }
 
-uint64_t ram(void)
-{
-	return read_number("/proc/meminfo", "MemTotal:") * 1024;
-}
-
 /* What is freed after grace periods and by workers takes its time. */
 bool mem_free_returns(uint64_t want)
 {
