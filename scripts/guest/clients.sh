@@ -181,6 +181,44 @@ client_type1() {
 		"nvme://, which knows only type1, is refused with that reason" nvme
 }
 
+# contained LIMIT OPTIONS COMMAND... - alice runs it in a container of her own, as installation.rst says,
+# and may lock so much. The container has the programs of the host.
+contained() {
+	limit=$1 options=$2
+	shift 2
+	# shellcheck disable=SC2086 # words
+	prlimit --memlock="$limit" setpriv --reuid alice --regid alice --init-groups --reset-env \
+		env -C / XDG_RUNTIME_DIR=/run/alice podman --cgroup-manager=cgroupfs run --rm --cgroups=disabled \
+		--network=none --device=/dev/vfio --userns=keep-id --security-opt label=disable $options \
+		--volume=/usr:/usr:ro --rootfs /home/alice/root "$@" >/tmp/contained 2>&1
+	code=$?
+	cat /tmp/contained
+	return $code
+}
+# What the client and doctor say
+says() { grep -q "$1" /tmp/contained; }
+refused_without_group() {
+	! contained unlimited "" hold "$card" 2 exit && says "Permission denied" &&
+		! contained unlimited "" tcestat doctor "$card" --mem 64M && says keep-groups
+}
+refused_without_memlock() {
+	! contained 1048576 --group-add=keep-groups hold "$card" 2 exit && says ENOMEM &&
+		! contained 1048576 --group-add=keep-groups tcestat doctor "$card" --mem 64M && says limits.conf
+}
+client_podman() {
+	name="Podman $(podman --version | sed 's/.* //')"
+	groupadd -f vfio
+	chgrp vfio "/dev/vfio/$(pci_group "$card")"
+	chmod 660 "/dev/vfio/$(pci_group "$card")"
+	useradd -m -G vfio alice
+	mkdir -p /home/alice/root/dev /home/alice/root/etc /home/alice/root/proc /home/alice/root/sys /home/alice/root/usr /run/alice
+	for dir in bin lib lib64 sbin; do ln -sf "usr/$dir" "/home/alice/root/$dir"; done
+	chown -R alice:alice /home/alice /run/alice
+	run "$name" "rootless: a client opens the card and maps memory" contained unlimited --group-add=keep-groups hold "$card" 2 exit
+	run "$name" "rootless: without keep-groups EACCES, and doctor says why" refused_without_group
+	run "$name" "rootless: with 1 MiB to lock ENOMEM, and doctor says why" refused_without_memlock
+}
+
 say "host: $(. /etc/os-release && echo "$PRETTY_NAME"), Linux $(uname -r)"
 card=$(card_of 0)
 peer_card=$(card_of 1)
