@@ -69,7 +69,7 @@ class Install(unittest.TestCase):
         self.module("updates", "NEW")
         theirs = self.module("extra", "OLD")
         code, said = self.after(what="uninstall")
-        self.assertEqual((code, "now loads " in said, (self.kernel / "updates").exists()), (0, True, False), said)
+        self.assertEqual((code, (self.kernel / "updates").exists()), (0, False), said)
         self.assertIn(f"now loads {theirs}\n", said)
 
     def test_target(self):
