@@ -2,17 +2,17 @@
 /*
  * The book of a region: its pages are pinned here, and unpinned.
  *
- * Pages are pinned at their own addresses. As far as they follow each other in one folio,
- * all pins but the first are dropped at once. One is enough: it is a reference to the folio
- * (FOLL_PIN), and the kernel neither frees nor migrates a folio, nor splits it, while
- * somebody else has a reference. It may still split the page table's entry, and the client
- * may unmap a part of the folio, but the pages stay where they are. Which of them the client
- * had is what the dropped pins have shown.
+ * Each page is pinned at its own address. As far as pages are contiguous in one folio, all pins
+ * but the first are dropped at once. One is enough, because it is a reference to the folio
+ * (FOLL_PIN), and the kernel neither frees nor migrates nor splits a folio with an extra
+ * reference. The kernel may still split the page-table entry, and the client may unmap a part of
+ * the folio, but the pages stay where they are. The dropped pins have shown that the client had
+ * all of them.
  *
- * To pin 512 pages of 4K costs the kernel some 6,000 instructions, even of a huge page. And
- * on the hash MMU some kernels never return from pinning the later parts of a private huge
- * page. So the first page of a grain is pinned alone, and what one entry of the page table
- * maps from there on is not pinned again.
+ * Pinning 512 pages of 4K costs the kernel some 6,000 instructions, even if they are one huge
+ * page, and on the hash MMU some kernels never return from pinning the later parts of a private
+ * huge page. So the first page of a grain is pinned alone, and whatever its page-table entry maps
+ * beyond it is not pinned again.
  *
  * Locks: none. &tce_process.registering keeps others from pinning the same region.
  *
@@ -32,7 +32,7 @@
 #include "tce_page.h"
 #include "tce_refusal.h"
 
-/* The end of the part of a grain that a region has, which begins at @ua */
+/* The end of the part of a region that begins at @ua and is in one grain */
 static unsigned long part_end(unsigned long ua, unsigned long end)
 {
 	return min(end, (ua | (TCE_GRAIN - 1)) + 1);
@@ -46,7 +46,7 @@ static bool folio_has(struct page *page, unsigned long n)
 	return folio_page_idx(folio, page) + n <= folio_nr_pages(folio);
 }
 
-/* Do pages follow each other, all in one folio? */
+/* Are pages contiguous, all in one folio? */
 static bool pages_follow(struct page **pages, unsigned long n)
 {
 	unsigned long hpa = tce_page_hpa(pages[0]), i;
@@ -60,11 +60,11 @@ static bool pages_follow(struct page **pages, unsigned long n)
 }
 
 /*
- * Up to where does one entry of the page table map the folio of @page, which is at @ua? It
- * must let the client write. @page is pinned, but another thread may have mapped something
- * else since; no entry is ever half of one thing and half of another.
+ * Up to where does one page-table entry map the folio of @page, which is at @ua? The entry must
+ * let the client write. @page is pinned, but another thread may have mapped something else since;
+ * no entry ever maps parts of two folios.
  *
- * Return: that address, no matter where the region ends; @ua if it does not.
+ * Return: that address, no matter where the region ends; @ua if it does not map the folio.
  */
 static unsigned long mapped_end(struct page *page, unsigned long ua)
 {
@@ -75,7 +75,7 @@ static unsigned long mapped_end(struct page *page, unsigned long ua)
 
 	if (!folio_test_large(folio))
 		return ua;
-	/* the kernel frees no page table that a CPU may look at so */
+	/* while interrupts are off, the kernel does not free the page table */
 	local_irq_save(flags);
 	ptep = find_linux_pte(current->mm->pgd, ua, NULL, &shift);
 	if (ptep && shift >= TCE_GRAIN_SHIFT)
@@ -91,7 +91,7 @@ static unsigned long mapped_end(struct page *page, unsigned long ua)
 	if (folio_test_hugetlb(folio))
 		shift = folio_shift(folio);
 	before = (ua & ((1UL << shift) - 1)) >> PAGE_SHIFT;
-	/* pages of devices may be mapped as huge, and be smaller */
+	/* a huge mapping of device memory may consist of smaller folios */
 	if (folio_page_idx(folio, page) < before ||
 	    !folio_has(pfn_to_page(pfn - before), 1UL << (shift - PAGE_SHIFT)))
 		return ua;
@@ -99,8 +99,8 @@ static unsigned long mapped_end(struct page *page, unsigned long ua)
 }
 
 /*
- * Is a grain held by the pin of the one before, whose word is the one before? That goes for
- * all of a folio that follows.
+ * Is a grain held by the pin of the previous grain, because it continues the same folio?
+ * @word is that of the grain, and the previous one is in front of it.
  */
 static bool held_before(const unsigned long *word)
 {
@@ -111,9 +111,9 @@ static bool held_before(const unsigned long *word)
 }
 
 /*
- * How large an IOMMU page fits: as large as a hugetlb page, if what the region has of it
- * before this grain follows, too. Other large folios don't count, since the kernel may split
- * their entries. The alignment of the region is the caller's business.
+ * The largest IOMMU page that fits: a hugetlb page, if its part of the region before this grain
+ * is contiguous with it. Other large folios don't count, because the kernel may split their
+ * page-table entries. The caller checks the alignment of the region.
  */
 static unsigned int grain_page_shift(const unsigned long *words,
 				     unsigned long i, unsigned long ua,
@@ -128,7 +128,7 @@ static unsigned int grain_page_shift(const unsigned long *words,
 	return shift;
 }
 
-/* Unpin the first @n grains of a region, the last one first: it may be held by another. */
+/* Unpin the first @n grains of a region, from the last one on, which an earlier pin may hold. */
 static void grains_unpin(unsigned long *words, unsigned long n,
 			 unsigned long ua, unsigned long end, bool dirty)
 {
@@ -153,8 +153,8 @@ static void grains_unpin(unsigned long *words, unsigned long n,
 }
 
 /*
- * Pin the part of a grain from @ua to @end: all pages, or the first one only, if @try, and
- * if it is known how far others follow. That is returned in *@known.
+ * Pin the part of a grain from @ua to @end: all pages, or, with @try, only the first one if its
+ * page-table entry maps more. *@known then returns the end of what it maps.
  *
  * Return: 0; -ENOMEM; -EFAULT; -EINTR, and nothing is pinned.
  */
@@ -178,7 +178,7 @@ static int grain_pin(struct page **pages, unsigned long ua, unsigned long end,
 }
 
 /**
- * tce_book_pin() - pin a range of memory, and write down its pages
+ * tce_book_pin() - pin a range of memory, and record its pages
  * @words: room for as many as tce_book_words()
  * @ua: first byte
  * @npages: CPU pages

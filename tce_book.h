@@ -2,10 +2,10 @@
 /*
  * The book of a region: where its pages are, and their pins (v2).
  *
- * A region has a word for each grain, an aligned piece of TCE_GRAIN bytes. If the pages of
- * the grain follow each other in one folio, the word is the hpa of the grain, and one pin
- * holds them and those of the next grains that follow in the folio. Otherwise the word is an
- * array of the pages, each of which has a pin. No page of hugetlbfs is smaller than a grain.
+ * A region has a word for each grain, which is an aligned range of TCE_GRAIN bytes. If the pages
+ * of the grain are contiguous in one folio, the word is the hpa of the grain, and one pin holds
+ * them and those of the next grains in the same folio. Otherwise the word points to an array of
+ * the pages, each of which has a pin. No page of hugetlbfs is smaller than a grain.
  */
 #ifndef TCE_BOOK_H
 #define TCE_BOOK_H
@@ -15,7 +15,7 @@
 
 #include "tce_page.h"
 
-/* In a word: it is an array of pages, which begins with the grain's first page */
+/* Set in a word that points to an array of pages, which begins with the grain's first page */
 #define TCE_BOOK_ARRAY		1UL
 
 #define TCE_GRAIN_SHIFT		21
@@ -41,10 +41,10 @@ static inline unsigned long tce_book_words(unsigned long ua,
 }
 
 /**
- * tce_book_array() - the single pages of a grain
+ * tce_book_array() - the array of the pages of a grain
  * @word: its word
  *
- * Return: the array; NULL if the pages follow each other.
+ * Return: the array; NULL if the pages are contiguous.
  */
 static __always_inline struct page **tce_book_array(unsigned long word)
 {

@@ -21,8 +21,8 @@
  *   &tce_process.region_lock	registrations
  *   &tce_process.map_lock	what MAP and UNMAP use
  *   spans, and the locks of tce_pin.c and tce_process.c
- * With one of ours held, except for the first, we do not access user space, pin pages, take
- * the mmap_lock or call EEH.
+ * While one of the module's locks is held, except for the first, it does not access user space,
+ * pin pages, take the mmap_lock or call EEH.
  *
  * Never fails: tce_container_release().
  */
@@ -52,7 +52,7 @@ static atomic_long_t tce_closing = ATOMIC_LONG_INIT(0);
  */
 void tce_container_exit(void)
 {
-	/* Whoever has put the last reference may be preempted before it has left our code. */
+	/* A task that has put the last reference may be preempted before it has left this code. */
 	synchronize_rcu_tasks();
 	tce_process_exit();
 }
@@ -124,7 +124,7 @@ void tce_container_end(struct tce_container *container)
  *
  * Undone by tce_container_release().
  *
- * Return: its number, in place of a pointer for the VFIO core; -ENOMEM.
+ * Return: its number, which the VFIO core gets instead of a pointer; -ENOMEM.
  */
 void *tce_container_open(bool v2)
 {

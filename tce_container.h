@@ -16,7 +16,7 @@
  * struct tce_container - a VFIO container
  * @node: in tce_containers
  * @rcu: for lookups
- * @id: the number that the VFIO core has in place of a pointer; see tce_container_is_v2()
+ * @id: the number that the VFIO core has instead of a pointer; see tce_container_is_v2()
  * @space: groups and windows; its lock also guards the fields below
  * @mem: the user's memory
  * @enabled: v1: between ENABLE and DISABLE; v2: something was registered. Also guarded by

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Holds: entries that were cleared held pages (v1) or counted as mappings of regions
- * (v2). They are collected here, and let go after the entries have been killed.
+ * Holds: what cleared entries held, which is a pin (v1), or one mapping in the count of a region
+ * (v2). Holds are collected here, and released after the entries have been invalidated.
  *
- * What MAP has put is counted by the region, and only we count it down, by our cookies. What
- * KVM has put in a shared table the kernel's list counts. Its cookie may be of a moment
- * before, and so nothing is given back if the address is another. A region would rather be
- * counted as mapped until it is closed than be let go while it is mapped
- * (litmus/kvm-count.litmus).
+ * MAP's mappings are counted by the region, and only this file decrements that count, by the
+ * cookies that MAP has marked. KVM's mappings in a shared table are counted by the kernel's list.
+ * Their cookie may be outdated, so nothing is released unless the region has the same page at that
+ * address: we err on the side of counting a page as mapped (litmus/kvm-count.litmus).
  *
  * Locks: the caller holds &tce_process.map_lock.
  *
@@ -25,7 +24,7 @@
 /* The most entries that one hold stands for, so that releasing it does not take long */
 #define TCE_HOLD_MAX	SZ_8K
 
-/* In &tce_hold.what: the kernel's list counts it, since KVM had put it there. */
+/* In &tce_hold.what: KVM's mapping, which the kernel's list counts */
 #define TCE_HOLD_KVMS	1UL
 
 static bool region_has(const struct tce_region *region, unsigned long ua)
@@ -51,11 +50,11 @@ static struct tce_region *region_of(struct tce_mem *mem,
 }
 
 /**
- * tce_hold_put() - let go of what one entry held
+ * tce_hold_put() - release what one entry held
  * @mem: the container's memory
  * @old: what was in the entry, or was to be
  *
- * tce_holds_add() and tce_holds_release() at once, for an entry that has been killed, or
+ * tce_holds_add() and tce_holds_release() at once, for an entry that has been invalidated, or
  * was never written. Context: v2: atomic; v1: sleeps.
  */
 void tce_hold_put(struct tce_mem *mem, const struct tce_entry *old)
@@ -89,7 +88,7 @@ void tce_holds_init(struct tce_holds *holds, struct tce_mem *mem)
 	holds->nr = 0;
 }
 
-/* Collect one more hold, which may be of the same as the last one. */
+/* Collect one more hold, which may be of the same page or region as the last one. */
 static void holds_add(struct tce_holds *holds, unsigned long what)
 {
 	struct tce_hold *next = holds->holds + holds->nr;
@@ -146,7 +145,7 @@ void tce_hold_put_cells(struct tce_mem *mem, __be64 *cells, unsigned long n)
 			first = region->ua | TCE_COOKIE_OURS;
 			size = region->npages << PAGE_SHIFT;
 		}
-		/* all that are of the same page or region */
+		/* all of the same page or region */
 		start = i;
 		do {
 			tce_cell_write(&cells[i++], 0);
@@ -173,8 +172,8 @@ static void hold_drop(struct tce_mem *mem, struct tce_hold *hold)
 }
 
 /**
- * tce_holds_release() - let go, and start anew
- * @holds: what was collected; the entries have been killed
+ * tce_holds_release() - release what was collected, and start anew
+ * @holds: what was collected; the entries have been invalidated
  *
  * Context: sleeps.
  */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Holds: what cleared entries held, until it may be let go.
+ * Holds: what cleared entries held, until it may be released.
  *
- * An entry's page may be let go only after the entry was killed: until then the device
- * can reach it. So whoever clears entries collects what they held, kills them, and then
- * calls tce_holds_release().
+ * An entry's page may be released only after the entry has been invalidated, because the device
+ * can reach it until then. So whoever clears entries collects what they held, invalidates them,
+ * and then calls tce_holds_release().
  */
 #ifndef TCE_HOLD_H
 #define TCE_HOLD_H

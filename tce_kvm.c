@@ -43,7 +43,7 @@
 #include "tce_refusal.h"
 
 /**
- * struct tce_ops - a table's operations in place of the platform's
+ * struct tce_ops - operations of a table that replace the platform's
  * @ops: what KVM sees
  * @shown: the structure that they are part of
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * MAP: take hold of the memory, write the entries, invalidate them, and release what they
+ * MAP: take holds on the memory, write the entries, invalidate them, and release what they
  * held before. Whatever can be refused is refused before the first entry is written. A MAP that
  * fails later, because a level of the table needs memory, the platform refuses or the caller
  * is killed, leaves its range unmapped.
@@ -230,7 +230,7 @@ static void map_unhold(struct tce_map *map, const unsigned long *hpas,
 	}
 }
 
-/* Take hold of memory for up to @max of the entries that are left of @n, and write them. */
+/* Take holds for up to @max of the entries that are left of @n, and write these entries. */
 static int map_chunk(struct tce_map *map, unsigned long *hpas, unsigned long n,
 		     unsigned long max)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The memory of a container. Here alone it is decided whether that is v1's
- * (tce_pin.c) or v2's (tce_region.c, tce_registration.c).
+ * The memory of a container. This is the only file that decides between v1 (tce_pin.c) and v2
+ * (tce_region.c, tce_registration.c).
  *
- * A container serves one process, which the first call that needs memory binds it to.
+ * A container serves one process, to which the first call that needs memory binds it.
  *
  * Locks: the callers', &tce_process.map_lock as a rule; see the header of each file that
  * is called.
@@ -72,8 +72,8 @@ int tce_mem_bind(struct tce_mem *mem, struct tce_process *process)
 	if (mem->mm)
 		return mem->mm == current->mm ? 0 : TCE_REFUSE(NOT_OWNER, EPERM);
 	/*
-	 * The last container may be letting go of regions that KVM finds still: there
-	 * must not be a table yet for KVM to put them in.
+	 * The last container may be releasing regions that KVM can still find: there must not
+	 * be a table yet in which KVM could map them.
 	 */
 	rc = mutex_lock_killable(&process->region_lock);
 	if (rc)
@@ -86,13 +86,13 @@ int tce_mem_bind(struct tce_mem *mem, struct tce_process *process)
 	mem->registered.process = process;
 	mem->registered.account = &mem->account;
 	mmgrab(current->mm);
-	/* whoever sees it, without a lock, sees the rest as well (litmus/bind.litmus) */
+	/* a lockless reader that sees it sees the rest as well (litmus/bind.litmus) */
 	smp_store_release(&mem->mm, current->mm);
 	return 0;
 }
 
 /**
- * tce_mem_close() - let go of all that a container had registered
+ * tce_mem_close() - give up all registrations of a container
  * @mem: the container's memory, none of which its own windows map any more
  *
  * Context: sleeps, but waits for no client; need not be the owner of the memory.
@@ -167,7 +167,7 @@ int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
 }
 
 /**
- * tce_mem_get() - take hold of the memory behind some entries
+ * tce_mem_get() - take holds on the memory of some entries
  * @mem: a bound container's memory, with &tce_process.map_lock held
  * @pins: v1: the pages, none of which may be looked at twice
  * @ua: of the first entry, aligned to the IOMMU page
@@ -175,7 +175,7 @@ int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
  * @shift: log2 of the IOMMU page
  * @hpas: room for @n addresses, which are returned here
  *
- * Each hold is given back through a struct tce_holds. Context: waits for nobody.
+ * Each hold is released through a struct tce_holds. Context: waits for nobody.
  *
  * Return: how many of the entries could be served, at least 1 (v1: all); or -EINVAL (v2,
  * if tce_mem_check() was not asked).

@@ -22,8 +22,8 @@
  * struct tce_mem - the user memory of one container
  * @mm: whose memory it is; set once, last of all, by tce_mem_bind(), and grabbed until
  *	tce_mem_destroy(). NULL before.
- * @users: who uses this memory, or the container around it: ioctls, and one for the
- *	container itself
+ * @users: references to this memory and the container around it: those of ioctls, and one of
+ *	the container itself
  * @v2: pages are mapped out of registered regions, rather than pinned by the MAP
  * @account: what the owner is charged
  * @process: what it shares with the other containers of its process
@@ -58,7 +58,7 @@ int tce_mem_get_one(struct tce_mem *mem, struct tce_pins *pins,
 		    unsigned long *hpa);
 
 /**
- * tce_mem_cookie() - what a table shall remember of an entry's memory
+ * tce_mem_cookie() - what the cell of an entry says of its memory
  * @v2: &tce_mem.v2
  * @ua: where the owner sees the IOMMU page
  * @hpa: where it is

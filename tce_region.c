@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Regions: user memory that is pinned before it is mapped (v2). Regions of a process lie
+ * Regions: user memory that is pinned before it is mapped (v2). The regions of a process are
  * in a tree, and no two overlap.
  *
- * The kernel has a list of regions, too (mm_iommu_*). KVM finds there what a guest hands
- * to a device, and counts the mapping there. That list is walked from
- * end to end for each look-up, and what is put there the kernel pins page by page. So
- * only the first TCE_LISTED_MAX regions are put there ("listed"), and only those of a
- * process that may have KVM. The kernel's counter counts what KVM maps of them. Any other
- * region is pinned here, by the chunk. KVM passes mappings of it on to user space, which
- * then calls our MAP. What MAP maps is counted here, whether the region is listed or not.
+ * The kernel has a list of regions, too (mm_iommu_*), in which KVM looks up what a guest maps for
+ * a device, and counts the mapping. Each lookup walks that list from end to end, and the kernel
+ * pins its regions page by page. So at most TCE_LISTED_MAX regions are put there ("listed"), and
+ * only those of a process that may have KVM. Any other region is pinned here, in chunks, and KVM
+ * passes mappings of it on to user space, which then calls MAP. What MAP maps is counted here,
+ * whether the region is listed or not.
  *
- * A region is let go of only if nothing maps it. When the process's last container is
- * closed, what is counted still is of two kinds. What our counter has, KVM took out of
- * entries, so that nothing maps it, unless some bridge did not let go of a table. What the
- * kernel's counter has may be in a table of another container, or in one
- * that only KVM has. KVM finds a region by its address, so it would count down
- * whatever the process registers there next: the process is astray from then on.
+ * A region is released only if nothing maps it. When the process's last container is closed, what
+ * is still counted is of two kinds. What is counted here, KVM has removed from the entries, so
+ * that nothing maps it, unless a bridge did not release a window. What the kernel counts may be
+ * mapped in a table of another container, or in one that only KVM has. Because KVM finds a region
+ * by its address, it would decrement the count of whatever the process registers there next: the
+ * process is "astray" from then on.
  *
  * Locks: the callers'. The tree is read under &tce_process.map_lock or
  * &tce_process.region_lock, and written under both.
@@ -96,8 +95,8 @@ void tce_region_insert(struct tce_process *process, struct tce_region *region)
 }
 
 /*
- * The hpa of each of @n IOMMU pages of one grain, which are no smaller than the CPU's; of
- * one if it is no smaller than the grain.
+ * The hpas of up to @n IOMMU pages that are no smaller than the CPU's, as far as they are in
+ * one grain, or of one page if it is no smaller than the grain. Return: their number.
  */
 static unsigned long grain_hpas(const struct tce_region *region,
 				unsigned long ua, unsigned long n,
@@ -174,7 +173,7 @@ long tce_region_get(struct tce_region *region, unsigned long ua,
 					1UL << region->page_shift);
 	}
 	for (i = 0; i < n; ) {
-		/* the IOMMU pages of one page of the CPU's */
+		/* the IOMMU pages in one page of the CPU */
 		hpa = tce_region_hpa(region, ua);
 		sub = (PAGE_SIZE - offset_in_page(ua)) >> shift;
 		sub = min(sub, n - i);
@@ -185,7 +184,7 @@ long tce_region_get(struct tce_region *region, unsigned long ua,
 	return n;
 }
 
-/* The device is done with the region: tell the owners of its pages. */
+/* A device may have written to the region: tell the owners of its pages. */
 static void region_mark_dirty(struct tce_region *region)
 {
 	unsigned long i;
@@ -205,7 +204,7 @@ static void region_mark_dirty(struct tce_region *region)
 /*
  * The largest IOMMU page that fits everywhere: limited by the alignment of
  * the region and, beyond PAGE_SIZE, by its smallest hugetlb page. Other large
- * pages do not count, since they can be split under us.
+ * pages do not count, because they can be split at any time.
  */
 static unsigned int region_page_shift(struct tce_region *region)
 {
@@ -231,7 +230,7 @@ static unsigned int region_page_shift(struct tce_region *region)
 
 /*
  * Up to Linux 7.2 the kernel takes ordinary pages that follow a hugetlb page
- * in a region for huge ones, too, and would let KVM map them as such.
+ * in a region for huge ones, and would let KVM map them as such.
  */
 static bool region_mistaken(struct tce_region *region)
 {
@@ -275,7 +274,7 @@ int tce_region_unlist(struct tce_region *region)
 /**
  * tce_region_free() - undo tce_region_create()
  * @region: not in the tree any more, nor in the kernel's list
- * @account: pays for it no more
+ * @account: no longer charged for it
  */
 void tce_region_free(struct tce_region *region, struct tce_account *account)
 {
@@ -286,7 +285,7 @@ void tce_region_free(struct tce_region *region, struct tce_account *account)
 	kvfree(region);
 }
 
-/* Some device may still reach the region: its pages are never free again. */
+/* Some device may still reach the region, so its pages are never freed. */
 static void region_keep_pages(const struct tce_region *region)
 {
 	unsigned long i;
@@ -323,7 +322,7 @@ int tce_region_release(struct tce_process *process, struct tce_region *region)
 	mapped = atomic64_read(&region->mapped);
 	written = region->written;
 	if (!mapped && written && region->mem) {
-		/* marking sleeps, and the kernel's list unpins as it lets go */
+		/* marking sleeps, and removing it from the kernel's list unpins it */
 		region->written = false;
 		up_write(&process->map_lock);
 		region_mark_dirty(region);
@@ -344,10 +343,10 @@ int tce_region_release(struct tce_process *process, struct tce_region *region)
 }
 
 /**
- * tce_region_abandon() - let go of a region, whatever is counted
+ * tce_region_abandon() - release a region, whatever is counted
  * @process: has no v2 window any more; &tce_process.region_lock is held
  * @region: not in the tree any more; it is freed
- * @account: pays for it no more
+ * @account: no longer charged for it
  * @containers: 1 if the caller's container counts as open still, 0 if not
  *
  * What a device may still reach stays pinned for good.
@@ -389,10 +388,10 @@ void tce_region_abandon(struct tce_process *process, struct tce_region *region,
  * tce_region_listable() - may KVM need the next region?
  * @process: the process, with &tce_process.region_lock held
  *
- * A process that gets KVM later has none of the regions from before in the list. Its
- * guest's calls for them go to user space.
+ * If a process gets KVM later, its earlier regions are not in the list, and its guest's calls
+ * for them go to user space.
  *
- * Return: true if the next region shall be listed.
+ * Return: true if the next region is to be listed.
  */
 bool tce_region_listable(const struct tce_process *process)
 {
@@ -409,7 +408,7 @@ bool tce_region_listable(const struct tce_process *process)
  * @listable: put it into the kernel's list. It may not get there; see &tce_region.mem
  *
  * Charges locked_vm. Undone by tce_region_free(). Context: the owner of the memory;
- * sleeps for as long as he likes, ends early on SIGKILL.
+ * sleeps for as long as the client likes, ends early on SIGKILL.
  *
  * Return: the region; -ENOMEM; -EFAULT; -EINVAL; -EINTR.
  */

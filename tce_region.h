@@ -31,7 +31,7 @@ struct tce_account;
  * @page_shift: the largest IOMMU page that no backing page is smaller than
  * @written: some device may have written to it
  * @mem: the kernel's own entry if the region is listed, else NULL
- * @mapped: TCEs that map it, but for those that KVM has put, which @mem counts
+ * @mapped: TCEs that map it, except for those of KVM, which @mem counts
  * @words: if not listed: where its pages are, see tce_book.h
  */
 struct tce_region {
@@ -75,8 +75,8 @@ long tce_region_get(struct tce_region *region, unsigned long ua,
 		    unsigned long n, unsigned int shift, unsigned long *hpas);
 
 /*
- * In line, since a MAP or UNMAP of one entry would cost a fiftieth more if these were functions
- * of tce_region.c, and the kernel's own driver is hardly dearer than that on pseries.
+ * These are inline because a MAP or UNMAP of one entry would otherwise cost 2 % more, which on
+ * pseries is nearly all of its lead over the kernel's own driver.
  */
 
 /**
@@ -108,9 +108,9 @@ tce_region_find(const struct tce_process *process, unsigned long ua)
 /**
  * tce_region_written() - a device is allowed to write to a region
  * @region: the region
- * @write: or is it not?
+ * @write: false if it may only read
  *
- * It is remembered until the region is let go. Then its pages are marked dirty.
+ * This is remembered until the region is released, when its pages are marked dirty.
  */
 static __always_inline void tce_region_written(struct tce_region *region,
 					       bool write)
@@ -138,7 +138,7 @@ tce_region_word(const struct tce_region *region, unsigned long ua)
  * @region: the region
  * @ua: an address inside
  *
- * Return: its hpa; 0 if the kernel does not know, which is a fault of its list.
+ * Return: its hpa; 0 if the kernel's list does not have it, which would be a bug there.
  */
 static __always_inline unsigned long
 tce_region_hpa(const struct tce_region *region, unsigned long ua)
@@ -153,7 +153,7 @@ tce_region_hpa(const struct tce_region *region, unsigned long ua)
 }
 
 /**
- * tce_region_hold() - count more TCEs that MAP has put and that map a region
+ * tce_region_hold() - count TCEs by which MAP maps a region
  * @region: the region
  * @n: TCEs
  *
@@ -168,7 +168,7 @@ static __always_inline void tce_region_hold(struct tce_region *region,
 /**
  * tce_region_drop() - undo tce_region_hold(), tce_region_get()
  * @region: the region
- * @n: TCEs that map it no more
+ * @n: TCEs that no longer map it
  *
  * Context: atomic. Caller holds &tce_process.map_lock.
  */

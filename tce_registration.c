@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Registrations: REGISTER and UNREGISTER. All containers of a process share its regions.
- * The same range registered by two containers is one region with two registrations. Any
+ * If two containers register the same range, it is one region with two registrations. Any
  * other overlap is refused.
  *
- * A region goes with its last registration, but only if nothing maps it. UNREGISTER removes
- * the container's own mappings first, and is refused if something is left. Whoever closes a
- * container can't be refused. What it leaves mapped in other
- * containers stays as an orphan, pinned and charged, until the process's last container
- * is closed.
+ * A region is released with its last registration, but only if nothing maps it. UNREGISTER
+ * removes the container's own mappings first, and is refused if others are left. Closing a
+ * container can't be refused, so regions that other containers still map stay as orphans, pinned
+ * and charged, until the process's last container is closed.
  *
  * Locks, in the order in which they are taken:
  *   &tce_process.registering	one REGISTER of a process at a time. It is held while
  *				pages are pinned, for as long as the client likes.
- *				Nobody else takes it.
+ *				Nothing else takes it.
  *   &tce_process.region_lock	the registrations. Never held in a page fault.
  *   &tce_process.map_lock	the tree of regions; see tce_region.c
  *
@@ -53,8 +52,8 @@ static void registration_add(struct tce_registration *reg,
 }
 
 /*
- * Find the region that has a range already. What no container has registered any more is
- * released if nothing maps it: it has the pages of then, and what is there now may be others.
+ * Find the region of a range, if it exists. Orphans in the range are released if nothing maps
+ * them, because their pages may no longer be those at these addresses.
  *
  * Return: the region, to be shared; NULL if there is none; -EINVAL; -EBUSY.
  */
@@ -92,7 +91,7 @@ static struct tce_region *region_share(struct tce_registered *registered,
 	return NULL;
 }
 
-/* Let go of all regions if the process has no open container. @closed, see below */
+/* Release all regions if the process has no open container. @closed: see tce_process_take_last() */
 static void abandon_last(struct tce_registered *registered, int closed)
 {
 	struct tce_process *process = registered->process;
@@ -156,12 +155,12 @@ static int range_check(const struct tce_process *process, unsigned long ua,
 		return TCE_REFUSE(REGION_MISALIGNED, EINVAL);
 	if (ua + size - 1 < ua)
 		return TCE_REFUSE(REGION_WRAPS, EINVAL);
-	/* to KVM and to us, the cookie of address 0 says "nothing mapped" */
+	/* the cookie of address 0 would say that nothing is mapped */
 	if (!ua)
 		return TCE_REFUSE(REGION_AT_ZERO, EFAULT);
 	if (!access_ok((void __user *)ua, size))
 		return TCE_REFUSE(NOT_USER_MEMORY, EFAULT);
-	/* of devices there may be more memory than the host has, but not of nothing */
+	/* a process can map more device memory than the host has RAM, but not register a hole */
 	if (npages > totalram_pages() &&
 	    npages > READ_ONCE(process->mm->total_vm))
 		return TCE_REFUSE(MORE_THAN_MAPPED, ENOMEM);
@@ -219,7 +218,7 @@ int tce_registration_add(struct tce_registered *registered, unsigned long ua,
 		registration_add(reg, region);
 	mutex_unlock(&process->region_lock);
 
-	/* what was let go of need not be charged beside what comes */
+	/* orphans that were released must not count against the limit */
 	tce_account_settle(registered->account);
 	rc = PTR_ERR_OR_ZERO(region);
 	if (!region)
@@ -245,14 +244,14 @@ err_free:
  *	other container has registered it
  *
  * The kernel's own driver returns 0 for memory that is mapped, and QEMU and DPDK rely on that:
- * they later register whatever comes to the same address. So the mappings go as well. They go
- * with &tce_process.region_lock held, so that it is this region's mappings, whatever other
- * threads register meanwhile.
+ * they later register whatever is mapped at the same address. So the mappings are removed as
+ * well, with &tce_process.region_lock held, so that no other thread can register other memory
+ * at the address meanwhile.
  *
  * Context: process; sleeps.
  *
  * Return: 0; -EINVAL if misaligned; -ENOENT if the container has no region
- * of just these bounds; -EBUSY if it is mapped elsewhere; -EINTR.
+ * of exactly these bounds; -EBUSY if it is mapped elsewhere; -EINTR.
  */
 int tce_registration_remove(struct tce_registered *registered, unsigned long ua,
 			    unsigned long size,
@@ -304,7 +303,7 @@ out_unlock:
 }
 
 /**
- * tce_registration_remove_all() - let go of all that a container has registered
+ * tce_registration_remove_all() - give up all registrations of a container
  * @registered: of a bound container, none of whose windows is left
  *
  * Context: sleeps, but waits for no client; need not be the owner of the memory. Never

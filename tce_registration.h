@@ -14,7 +14,7 @@ struct tce_region;
 /**
  * struct tce_registered - what a container has registered
  * @process: whose memory it is
- * @account: who pays for it
+ * @account: what is charged
  * @regs: struct tce_registration; guarded by &tce_process.region_lock
  * @closed: nothing can be registered any more; guarded by &tce_process.region_lock
  */
