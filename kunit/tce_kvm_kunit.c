@@ -1,33 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Suite tce_kvm: KVM at the same table, between our calls. It counts mappings of
- * registered memory, and clears what it can't count.
+ * registered memory, and clears what it can't count. What one does after the other is in
+ * selftests/kvm.
  */
 #include <linux/page-flags.h>
 
 #include <asm/mmu_context.h>
 
 #include "tce_guest.h"
-
-static void unmap_what_kvm_put_and_cleared(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct kvm_setup s;
-	unsigned long i;
-
-	kvm_set_up(test, &s, true);
-	for (i = 0; i < KVM_MEMORY / SZ_4K; i++)
-		KUNIT_ASSERT_TRUE(test, kvm_put(&s, i, s.ua + i * SZ_4K));
-	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, KVM_MEMORY, TCE_RW);
-	for (i = 0; i < KVM_MEMORY / SZ_4K; i += 3)
-		KUNIT_EXPECT_TRUE(test, i % 2 ? kvm_clear(&s, i) :
-						kvm_put(&s, i, 0));
-	tce_expect_empty(fx, s.grp, 0, 0, SZ_4K);
-	for (i = 0; i < 2; i++)
-		KUNIT_EXPECT_EQ(test, tce_unmap(s.client, i * SZ_4K, SZ_4K), 0);
-	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, KVM_MEMORY), 0);
-	kvm_expect_free(test, &s);
-}
 
 static void map_over_what_kvm_put(struct kunit *test)
 {
@@ -43,22 +24,6 @@ static void map_over_what_kvm_put(struct kunit *test)
 	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, KVM_MEMORY, TCE_RW);
 	KUNIT_EXPECT_EQ(test, fx->mock->counted, 0);
 	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, KVM_MEMORY), 0);
-	kvm_expect_free(test, &s);
-}
-
-/* KVM replaces what it has put itself. */
-static void kvm_puts_over_what_kvm_put(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct kvm_setup s;
-
-	kvm_set_up(test, &s, true);
-	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
-	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua + SZ_4K));
-	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua + SZ_4K));
-	tce_expect_mapped(fx, s.grp, 0, 0, s.ua + SZ_4K, SZ_4K, TCE_RW);
-	KUNIT_EXPECT_EQ(test, fx->mock->counted, 1);
-	KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 0));
 	kvm_expect_free(test, &s);
 }
 
@@ -210,10 +175,8 @@ static void unmap_kills_what_kvm_emptied(struct kunit *test)
 }
 
 static struct kunit_case tce_kvm_cases[] = {
-	KUNIT_CASE(unmap_what_kvm_put_and_cleared),
 	KUNIT_CASE(unmap_kills_what_kvm_emptied),
 	KUNIT_CASE(map_over_what_kvm_put),
-	KUNIT_CASE(kvm_puts_over_what_kvm_put),
 	KUNIT_CASE(kvm_leaves_what_is_mapped),
 	KUNIT_CASE(kvm_clears_and_page_is_dirty),
 	KUNIT_CASE(kvm_does_not_find_all),
