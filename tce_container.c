@@ -276,7 +276,7 @@ bool tce_container_owned(struct tce_container *container)
  * @arg: for @act
  *
  * Charging takes the owner's mmap_lock, which a client can hold for as long as it likes. So pages
- * are charged with no lock of ours held, and the price is looked at again afterwards.
+ * are charged with none of the module's locks held, and the price is computed again afterwards.
  *
  * Return: what @act returns; an errno of tce_container_lock_all() or tce_account_charge().
  */

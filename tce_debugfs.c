@@ -3,16 +3,16 @@
  * The module's state as text: /sys/kernel/debug/vfio_iommu_spapr_tce/state, for root.
  * Documentation/tcestat.rst has the format.
  *
- * The text is made in a buffer of seq_file's, which begins anew with a larger one if it is full,
- * and is copied to user space when all of it is there. Meanwhile the reader has a reference of
+ * The text is produced in a buffer of seq_file, which restarts with a larger one if it is full,
+ * and is copied to user space when it is complete. Meanwhile the reader has a reference to
  * the process or container that it is showing, for which nobody waits, and takes a lock for the
- * time of one line, or to count a part of a window. So readers block nobody. They may have to
- * wait for these locks themselves, but can be killed.
+ * time of one line, or to count a part of a window. So readers block nobody. They may block on
+ * these locks themselves; the wait is killable.
  *
- * Processes and containers are shown from the newest to the oldest. Otherwise a client that
- * makes more and more of them would keep the reader busy.
+ * Processes and containers are shown from the newest to the oldest, so that a client can't keep
+ * the reader busy by creating more and more of them.
  *
- * MAP and UNMAP do nothing for this file, because the reader counts the entries.
+ * MAP and UNMAP do no work for this file, because the reader counts the entries.
  *
  * Locks: &tce_space.lock for reading, to show a container or a part of a window;
  * &tce_process.region_lock, to show one region. Never both.
@@ -35,7 +35,7 @@
 #include "tce_region.h"
 #include "tce_window.h"
 
-/* Cells that are counted with the lock held: some microseconds */
+/* Cells to count with the lock held, which takes some microseconds */
 #define TCE_COUNT_CHUNK	8192UL
 
 static struct dentry *tce_debugfs_dir;
@@ -54,7 +54,7 @@ static void show_region(struct seq_file *m, const struct tce_process *process,
 	seq_printf(m, "region process=%lu ua=0x%lx size=%llu page_shift=%u",
 		   process->id, region->ua, bytes(region->npages),
 		   region->page_shift);
-	/* the kernel keeps the counters of its list to itself */
+	/* the kernel does not export the counters of its list */
 	if (region->mem)
 		seq_puts(m, " listed=1 mapped=?");
 	else

@@ -5,7 +5,7 @@
  * fails later, because a level of the table needs memory, the platform refuses or the caller
  * is killed, leaves its range unmapped.
  *
- * Locks: the caller holds &tce_process.map_lock. A span keeps others away from the entries.
+ * Locks: the caller holds &tce_process.map_lock. The entries are locked by a span.
  *
  * Never fails: clearing its entries, unless the platform refuses to. What the device may still
  * reach is not released.

@@ -3,7 +3,7 @@
  * User pages, which are pinned for REGISTER (v2) and for MAP (v1).
  *
  * Locks: none. A client can make a page fault take as long as it likes, so callers hold only
- * what nobody but that client may wait for.
+ * locks for which nobody but that client waits.
  *
  * Never fails: tce_pages_unpin().
  */
@@ -13,7 +13,7 @@
 
 #include "tce_page.h"
 
-/* Pinning movable memory can fail while somebody else does the same. Retries, 1 ms apart */
+/* Pinning movable memory can fail if another task does the same. Retries, 1 ms apart */
 #define TCE_PIN_TRIES	20
 
 /**
@@ -45,7 +45,7 @@ unsigned long tce_pages_pin(struct page **pages, unsigned long ua,
 					  min_t(unsigned long, n - done,
 						TCE_PIN_CHUNK),
 					  flags, pages + done);
-		/* the page has to be migrated, but somebody else holds it for a moment */
+		/* the page has to be migrated, but has an extra reference for a moment */
 		if (got == -ENOMEM && tries++ < TCE_PIN_TRIES) {
 			msleep(1);
 			continue;

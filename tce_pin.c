@@ -10,10 +10,10 @@
  * pages before it knows which of them are pinned already and which it replaces, so a MAP
  * into a window that is nearly full can be charged for more than it adds.
  *
- * Locks: &tce_pinned.lock. Memory is pinned and charged with no lock of ours held, because
- * a client can make a page fault take as long as it likes.
+ * Locks: &tce_pinned.lock. Memory is pinned and charged with none of the module's locks held,
+ * because a client can make a page fault take as long as it likes.
  *
- * Never fails: taking pins for entries, and putting them.
+ * Never fails: giving pins to entries, and putting them.
  */
 #include <linux/hash.h>
 #include <linux/list.h>
@@ -114,7 +114,7 @@ static int pinned_add(struct tce_pinned *pinned, long n)
 	spin_unlock(&pinned->lock);
 	if (likely(more <= 0))
 		return 0;
-	/* the rest is for other MAPs to charge, which are at the same point */
+	/* concurrent MAPs charge the rest */
 	more = min(more, n);
 	rc = tce_account_charge(pinned->account, more);
 	if (rc)
@@ -154,7 +154,7 @@ static struct tce_pin *pin_use(struct tce_pinned *pinned, struct page *page,
 	return pin;
 }
 
-/* Give up a pin. It may be one that is not counted in the set. */
+/* Drop a pin, which need not be in the set. */
 static void unpin(struct tce_pinned *pinned, struct page *page)
 {
 	unpin_user_page(page);

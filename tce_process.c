@@ -4,7 +4,7 @@
  * tce_process: its registered regions, and the lock that MAP and UNMAP take.
  *
  * A process is usually forgotten with its last container. If KVM may still know addresses of
- * regions that are gone, it is remembered until its memory is gone.
+ * regions that were released, the process is remembered until its memory is gone.
  *
  * Locks: tce_processes_lock guards the list of processes and their counts. It is the
  * innermost lock: nothing is taken, waited for or allocated while it is held.

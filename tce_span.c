@@ -2,8 +2,8 @@
 /*
  * Spans: locks on ranges of a table's entries.
  *
- * Locks: &tce_spans.lock is the last lock of MAP and UNMAP. A span is a lock, too. It is taken,
- * and waited for, with &tce_process.map_lock held for reading.
+ * Locks: &tce_spans.lock is the innermost lock of MAP and UNMAP. A span is a lock, too, which is
+ * taken, and waited for, with &tce_process.map_lock held for reading.
  *
  * Never fails: anything except tce_span_lock(), which SIGKILL ends.
  */
@@ -49,7 +49,7 @@ static int span_take(struct tce_spans *spans, unsigned long first,
 	spin_lock(&spans->lock);
 	used = READ_ONCE(spans->used);
 	do {
-		/* for as long as it takes to exchange one entry */
+		/* spins while another CPU exchanges one entry */
 		while (used & TCE_SPAN_ONE) {
 			cpu_relax();
 			used = READ_ONCE(spans->used);
@@ -69,12 +69,12 @@ static int span_take(struct tce_spans *spans, unsigned long first,
 }
 
 /**
- * tce_span_lock() - keep others away from some entries
+ * tce_span_lock() - lock a range of entries
  * @spans: the table's spans
  * @first: first entry
  * @n: entries, at least 1
  *
- * Undone by tce_span_unlock(). Context: sleeps until nobody is working on these entries.
+ * Undone by tce_span_unlock(). Context: sleeps until no other call has locked any of them.
  *
  * Return: the span, which is not negative; -EINTR on SIGKILL.
  */

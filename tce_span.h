@@ -42,18 +42,18 @@ int tce_span_lock(struct tce_spans *spans, unsigned long first,
 void tce_span_unlock(struct tce_spans *spans, int span);
 
 /**
- * tce_span_trylock_one() - keep all others away from a table
+ * tce_span_trylock_one() - lock a whole table for the exchange of one entry
  * @spans: the table's spans
  *
  * This is for exchanging one entry and writing its cell (litmus/span-one.litmus,
  * litmus/unmap-twice.litmus), without sleeping in between. Undone by tce_span_unlock_one().
  * Inline because it is a tenth of the cost of a MAP of one entry.
  *
- * Return: false if somebody is working on the table; it does not wait.
+ * Return: false if another call is working on the table; it does not wait.
  */
 static __always_inline bool tce_span_trylock_one(struct tce_spans *spans)
 {
-	/* there, the platform must not allocate with preemption disabled */
+	/* with PREEMPT_RT, the platform must not allocate with preemption disabled */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
 		return false;
 	preempt_disable();
@@ -69,7 +69,7 @@ static __always_inline bool tce_span_trylock_one(struct tce_spans *spans)
  */
 static __always_inline void tce_span_unlock_one(struct tce_spans *spans)
 {
-	/* nobody else has changed it in the meantime, or sleeps until it changes */
+	/* no other CPU changes it meanwhile, or sleeps until it changes */
 	smp_store_release(&spans->used, 0);
 	preempt_enable();
 }

@@ -2,12 +2,12 @@
 /*
  * UNMAP: clear entries and collect what they held, invalidate them, and release it.
  *
- * Whoever takes a value out of an entry releases its page. In a shared table that can be KVM
- * (tce_kvm.c), and a cell can be 0 while its entry is live, so that each entry is exchanged
+ * Whoever removes an entry's value releases its page. In a shared table that can be KVM
+ * (tce_kvm.c), and a cell can be 0 while its entry is live, so each entry is exchanged
  * there whatever its cell says. In all other tables the cells tell what is mapped, and long
  * runs of entries are cleared by one operation of the platform.
  *
- * Locks: the caller holds &tce_process.map_lock. A span keeps others away from the entries.
+ * Locks: the caller holds &tce_process.map_lock. The entries are locked by a span.
  *
  * Never fails: unmapping what is mapped. If the platform refuses to clear an entry, its page
  * stays pinned, because the device may still reach it.
@@ -128,7 +128,7 @@ static unsigned long unmap_some(struct tce_unmap *unmap, unsigned long entry,
 	return max;
 }
 
-/* The cells from @entry on that are worth looking at in one go; as tce_table_cells() */
+/* The cells from @entry on that are processed in one go; as tce_table_cells() */
 static __be64 *cells_from(struct tce_table *table, unsigned long entry,
 			  unsigned long end, unsigned long *left)
 {
@@ -204,7 +204,7 @@ static noinline int unmap_range(struct tce_table *table, unsigned long first,
 
 /*
  * UNMAP of one entry, which costs clients that map page by page less than unmap_range() would.
- * Return: as tce_table_unmap(); -EAGAIN if somebody else is working on the table
+ * Return: as tce_table_unmap(); -EAGAIN if another call is working on the table
  */
 static __always_inline int unmap_one(struct tce_table *table,
 				     unsigned long entry)

@@ -9,8 +9,8 @@
  * attaches when it claims a group.
  *
  * The kernel finds the operations of a device in a claimed group through dev->iommu, without a
- * check for NULL. So each PCI device has to be marked, by a dev->iommu of ours, or the host would
- * crash. That is why
+ * check for NULL. So each PCI device has to be marked, by a dev->iommu of this module, or the host
+ * would crash. That is why
  *
  * - marking a device never fails;
  * - the bus gets its operations only when all devices have been marked, and no group can be

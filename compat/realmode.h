@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * On PowerNV, KVM of RHEL 9 calls the operations of a table in real mode, where it can't access
- * the memory of a module. So it must not be shown any operations of ours there, which each table
+ * the memory of a module. So KVM must not see operations of this module there, which each table
  * would need (tce_kvm.c).
  */
 #ifndef TCE_COMPAT_REALMODE_H
@@ -17,7 +17,7 @@
 
 #ifdef TCE_HAS_REALMODE
 
-/* The operations are told if they are called so. We never do. */
+/* An argument tells the operations that they are called in real mode, which we never do. */
 #define xchg_no_kill(tbl, index, hpa, dir) \
 	xchg_no_kill(tbl, index, hpa, dir, false)
 #define tce_kill(tbl, index, pages) \
@@ -30,7 +30,7 @@
 	closed_xchg(tbl, index, hpa, dir, bool realmode)
 
 /**
- * tce_realmode_check() - would KVM call operations of ours in real mode?
+ * tce_realmode_check() - would KVM call this module's operations in real mode?
  * @group: the group that is to be attached
  *
  * Return: 0; -EPERM, and a line in the log.
