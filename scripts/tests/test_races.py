@@ -47,9 +47,8 @@ class Races(unittest.TestCase):
         self.assertEqual(judge(self.good.replace(">> kcsan", ">> other"), vm.PASS), 1)
 
     def test_deaths(self):
-        text = "".join(f"50 clients killed, seed {n}, after 900 commands: nothing left\n" for n in range(4)) + \
-            ">> done: 200 clients killed\n"
+        text = "".join(f"50 clients killed, seed {n}, after 900 commands: nothing left\n" for n in range(4)) + ">> done\n"
         self.assertEqual(self.judge(text, rule=races.judge_deaths)[1], 0)
-        for less in (text.replace("seed 2", "seed x"), text.replace(">> done", "done"), "", text.replace("200", "0")):
+        for less in (text.replace("seed 2", "seed x"), text.replace(">> done", "done"), ""):
             self.assertEqual(self.judge(less, rule=races.judge_deaths)[1], 1, less)
         self.assertEqual(self.judge(text, vm.FAIL, races.judge_deaths)[1], 1)
