@@ -155,35 +155,6 @@ remove "$port"
 rescan "the port was removed"
 works "after the port was removed"
 
-if [ -z "$TCE_SHORT" ]; then
-	# Five times at least, however the two get in each other's way.
-	echo 0 >/tmp/went
-	(
-		went=0
-		while [ ! -e /tmp/clients-done ]; do
-			# A rescan during a reset, which VFIO makes, finds nothing.
-			if [ -e "$PCI/devices/$second" ]; then
-				remove "$second"
-				went=$((went + 1))
-				echo $went >/tmp/went.new
-				mv /tmp/went.new /tmp/went
-			fi
-			echo 1 >"$PCI/rescan"
-			nap
-		done
-	) &
-	coming=$!
-	for n in $(seq 60); do
-		/selftests/hold "$dev" "$version" exit || die "a client failed while a function came and went"
-		if [ "$n" -ge 3 ] && [ "$(cat /tmp/went)" -ge 5 ]; then break; fi
-	done
-	touch /tmp/clients-done
-	wait "$coming"
-	[ "$(cat /tmp/went)" -ge 5 ] || die "the function hardly came"
-	rescan "a function came and went while clients did"
-	works "after a function came and went while clients did"
-fi
-
 # Virtual functions come and go with their groups, of which each has its own.
 functions() { echo "$1" >"$PCI/devices/$pf/sriov_numvfs"; }
 function_nr() { basename "$(readlink -f "$PCI/devices/$pf/virtfn$1")"; }

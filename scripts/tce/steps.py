@@ -69,7 +69,7 @@ def runs() -> Iterator[Step]:
     yield "handback pseries", ["check-system", "handback", "pseries"], False
     for kernel in OPERATIONS:
         sriov = ["--sriov"] if "sriov" in kernels.fragments(kernel) else []
-        yield f"hotplug {kernel}", ["hotplug", "--short", *sriov, kernel], False
+        yield f"hotplug {kernel}", ["hotplug", *sriov, kernel], False
 
 
 def machines() -> Iterator[Step]:
@@ -85,9 +85,9 @@ def machines() -> Iterator[Step]:
     yield "packages", ["package", "check"], False
     yield "fuzz", ["fuzz", "--short"], False
     yield "handback powernv9", ["check-system", "handback"], False
-    yield "hotplug 6.1-64k", ["hotplug", "--short", "6.1-64k"], False
+    yield "hotplug 6.1-64k", ["hotplug", "6.1-64k"], False
     # with virtual functions, which need pages of 4K
-    yield "hotplug 6.12-4k", ["hotplug", "--short", "--sriov", "6.12-4k"], False
+    yield "hotplug 6.12-4k", ["hotplug", "--sriov", "6.12-4k"], False
     yield "tcestat", ["check-system", "tcestat"], False
     # One engine, and some rows of two; scripts/check-hostcheck has the others, the refusals and the failures.
     yield "hostcheck powernv9", ["check-hostcheck", "--short"], False
