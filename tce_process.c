@@ -7,7 +7,7 @@
  * regions that were released, the process is remembered until its memory is gone.
  *
  * Locks: tce_processes_lock guards the list of processes and their counts. It is the
- * innermost lock: nothing is taken, waited for or allocated while it is held.
+ * module's innermost lock: nothing is waited for or allocated while it is held.
  *
  * Never fails: all but tce_process_get().
  */
