@@ -129,7 +129,7 @@ class Vm(unittest.TestCase):
         """This machine's QEMU is used if it is new enough."""
         with tempfile.TemporaryDirectory() as tmp:
             qemu = Path(tmp, "qemu-system-ppc64")
-            for version, used in (("10.0.2", True), ("11.1.3", True), ("9.2.0", False), ("7.2.22", False)):
+            for version, used in (("11.1.3", True), ("12.0.0", True), ("10.0.13", False), ("7.2.22", False)):
                 qemu.write_text(f"#!/bin/sh\necho 'QEMU emulator version {version} (Debian)'\n")
                 qemu.chmod(0o755)
                 # what else there is must not be fetched for this
