@@ -61,12 +61,10 @@ live_tces() {
 report() {
 	cp "$TRACE"/trace "$OUT/$test.trace"
 	if guest_lives; then guest 20 'dmesg | grep pe-dma-window'; fi
-	if [ "$TCE_DRIVER" = ours ]; then
-		windows | while read -r line; do say "window: $line"; done
-		say "live TCEs: $(live_tces)"
-		say "MAP ioctls: $(count vfio_spapr_tce/tce_map), failed: $(($(count vfio_spapr_tce/tce_map) - $(count vfio_spapr_tce/tce_map 0)))"
-		say "UNMAP ioctls: $(count vfio_spapr_tce/tce_unmap), failed: $(($(count vfio_spapr_tce/tce_unmap) - $(count vfio_spapr_tce/tce_unmap 0)))"
-	fi
+	windows | while read -r line; do say "window: $line"; done
+	say "live TCEs: $(live_tces)"
+	say "MAP ioctls: $(count vfio_spapr_tce/tce_map), failed: $(($(count vfio_spapr_tce/tce_map) - $(count vfio_spapr_tce/tce_map 0)))"
+	say "UNMAP ioctls: $(count vfio_spapr_tce/tce_unmap), failed: $(($(count vfio_spapr_tce/tce_unmap) - $(count vfio_spapr_tce/tce_unmap 0)))"
 	if [ "$kvm_has_tables" = 1 ]; then
 		for event in put put_indirect stuff; do
 			say "$(hcall_name "$event"): $(count "hcall/$event"), done in the kernel: $(count "hcall/$event" 0)"
@@ -84,7 +82,6 @@ hcall_name() {
 
 # expect_windows N - so many were created, the first at 0, the second at 1<<59.
 expect_windows() {
-	[ "$TCE_DRIVER" = ours ] || return
 	starts=$(windows | sed 's/.*start=\([^ ]*\) .*/\1/' | sort | uniq | xargs)
 	case $1 in
 	1) [ "$starts" = 0x0 ] ;;
@@ -101,7 +98,7 @@ expect_ways() {
 		done
 		[ $(($(count hcall/put 0) + $(count hcall/put_indirect 0))) -gt 0 ] || fail "KVM put no TCE"
 		[ "$maps" = 0 ] || fail "$maps MAP ioctls, with KVM there should be none"
-	elif [ "$TCE_DRIVER" = ours ]; then
+	else
 		[ "$maps" -gt 0 ] || fail "no MAP ioctl reached us"
 		[ "$maps" = "$(count vfio_spapr_tce/tce_map 0)" ] || fail "MAP ioctls failed"
 	fi
@@ -110,14 +107,12 @@ expect_ways() {
 # expect_live MIB - all of a guest's memory is in its second window, page by page of
 # the host.
 expect_live() {
-	[ "$TCE_DRIVER" = ours ] || return
 	[ "$(live_tces)" = $(($1 * 16)) ] || fail "$(live_tces) live TCEs, not $(($1 * 16)), for $1 MiB in pages of 64 KiB"
 }
 
 # expect_outlived - a table stays when its window goes, until KVM has let go of it as
 # well; and then it does not stay. (We trace a removal when our reference is gone.)
 expect_outlived() {
-	[ "$TCE_DRIVER" = ours ] || return
 	outlived=$(awk '
 		/tce_attach:/ { removed = freed = 0 }
 		/tce_window_remove:/ { removed++; if (freed < removed) outlived++ }

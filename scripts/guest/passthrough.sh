@@ -5,7 +5,7 @@
 # in the emulated host; the arguments are tests: NAME is test_NAME below, and so is
 # ioctl-NAME: under KVM, but with the TCEs written by QEMU, as without KVM, only quicker.
 #
-# From the environment: GUEST_ACCEL (tcg or kvm), GUEST_MEM (1G), TCE_DRIVER,
+# From the environment: GUEST_ACCEL (tcg or kvm), GUEST_MEM (1G),
 # TCE_MACHINE (powernv9, or pseries: then this host is a partition itself).
 # Exit code: 0 all tests passed, 1 one or more did not.
 
@@ -67,7 +67,7 @@ pins() {
 	echo 1 >/proc/sys/vm/stat_refresh
 	awk '/^nr_foll_pin_acquired / { n += $2 } /^nr_foll_pin_released / { n -= $2 } END { print n + 0 }' /proc/vmstat
 }
-pins_are_back() { [ "$TCE_DRIVER" = intree ] || [ "$(pins)" = "$pins_before" ]; }
+pins_are_back() { [ "$(pins)" = "$pins_before" ]; }
 
 # transparent_huge_pages WHEN - always, or never, on a host that has any.
 transparent_huge_pages() {
@@ -180,7 +180,7 @@ test_huge() {
 	report
 	expect_windows 2
 	expect_live 2048
-	[ "$TCE_DRIVER" = intree ] || windows | grep -q 'num=1.* levels=2' || fail "not a window of two levels"
+	windows | grep -q 'num=1.* levels=2' || fail "not a window of two levels"
 	expect_ways
 	guest_stop
 }
@@ -250,10 +250,8 @@ test_v1() {
 	refuse="$refuse v2"
 	begin -global spapr-pci-host-bridge.ddw=off || return
 	report
-	if [ "$TCE_DRIVER" = ours ]; then
-		if grep -q tce_register: "$OUT/$test.trace"; then fail "memory was registered: that is the second version"; fi
-		expect_ways
-	fi
+	if grep -q tce_register: "$OUT/$test.trace"; then fail "memory was registered: that is the second version"; fi
+	expect_ways
 	guest_stop
 }
 
@@ -261,10 +259,8 @@ test_v1() {
 # us: state, reset, and what else it takes. The card's PE is frozen, as the bridge's
 # registers have it; the guest asks, is told, recovers its card, and it is not.
 test_eeh() {
-	if [ "$TCE_DRIVER" = ours ]; then
-		echo 'p:eeh/op tce_eeh_op op=+8(%gpr4):u32' >>"$TRACE"/kprobe_events
-		echo 'hist:keys=op' >"$TRACE"/events/eeh/op/trigger
-	fi
+	echo 'p:eeh/op tce_eeh_op op=+8(%gpr4):u32' >>"$TRACE"/kprobe_events
+	echo 'hist:keys=op' >"$TRACE"/events/eeh/op/trigger
 	echo 'r:eehstate/rc eeh_pe_get_state rc=$retval' >>"$TRACE"/kprobe_events
 	echo 'hist:keys=rc' >"$TRACE"/events/eehstate/rc/trigger
 	begin || return
@@ -284,12 +280,10 @@ test_eeh() {
 	[ "$(frozen "$pe")" = "0 0" ] || fail "the PE is still frozen after the recovery"
 	[ "$(count eehstate/rc 2)" -gt 0 ] || fail "the guest was not told of the error"
 	unfrozen "$pe"
-	if [ "$TCE_DRIVER" = ours ]; then
-		for op in "1 ENABLE" "4 GET_STATE" "5 RESET_DEACTIVATE" "6 RESET_HOT" "7 RESET_FUNDAMENTAL" "8 CONFIGURE"; do
-			say "EEH ${op#* }: $(count eeh/op "${op% *}")"
-		done
-		[ "$(count eeh/op 8)" -gt 0 ] || fail "no EEH call reached us"
-	fi
+	for op in "1 ENABLE" "4 GET_STATE" "5 RESET_DEACTIVATE" "6 RESET_HOT" "7 RESET_FUNDAMENTAL" "8 CONFIGURE"; do
+		say "EEH ${op#* }: $(count eeh/op "${op% *}")"
+	done
+	[ "$(count eeh/op 8)" -gt 0 ] || fail "no EEH call reached us"
 	report
 	guest_stop
 }
@@ -301,7 +295,7 @@ test_doc() {
 	doc group && doc bind && doc which && doc trace-on || return
 	begin || return
 	doc trace-read
-	[ "$TCE_DRIVER" = intree ] || grep -q 'tce_window_create: .* num=1 ' /tmp/doc || fail "the trace does not show the window"
+	grep -q 'tce_window_create: .* num=1 ' /tmp/doc || fail "the trace does not show the window"
 	guest_stop
 	doc give-back
 	[ "$(pci_driver "${cards%% *}")" = e1000e ] || fail "the card is not back"
@@ -322,9 +316,7 @@ test_memory() {
 	monitor device_add pc-dimm,id=dimm,memdev=more
 	guest 60 'for i in $(seq 50); do [ $(sed -n "s/MemTotal: *\\(.*\\) kB/\\1/p" /proc/meminfo) -gt 700000 ] && break; sleep 1; done; grep MemTotal /proc/meminfo; [ $i -lt 50 ]' ||
 		fail "the guest has no more memory than before"
-	if [ "$TCE_DRIVER" = ours ]; then
-		[ "$(grep -c tce_register: "$TRACE"/trace)" = 2 ] || fail "the new memory was not registered"
-	fi
+	[ "$(grep -c tce_register: "$TRACE"/trace)" = 2 ] || fail "the new memory was not registered"
 	# Most of the old memory is taken, so that packets lie in the new.
 	guest 60 'mount -o remount,size=90% /tmp; dd if=/dev/zero of=/tmp/hog bs=1M count=380 2>/dev/null; grep MemFree /proc/meminfo; ls -l /tmp/hog'
 	traffic
@@ -428,7 +420,7 @@ test_two() {
 	expect_windows 2
 	guest_stop
 }
-detached() { [ "$TCE_DRIVER" != ours ] || grep -q tce_detach: "$TRACE"/trace; }
+detached() { grep -q tce_detach: "$TRACE"/trace; }
 
 # ---- all of it ----
 
