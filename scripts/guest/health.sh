@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # What the kernel shows at the end of a guest even if it has said nothing: a lockdep that
-# has switched itself off, a taint that was not there when the guest began, and memory that
-# nobody points to. A line for each, which counts as a complaint of the kernel
-# (scripts/data/complaints).
+# has switched itself off, and a taint that was not there when the guest began. A line for
+# each, which counts as a complaint of the kernel (scripts/data/complaints).
 #
 # usage: health.sh TAINTED [PROC]
 #   TAINTED   what /proc/sys/kernel/tainted said at the begin
@@ -18,13 +17,4 @@ fi
 taint=$(($(cat "$proc/sys/kernel/tainted") & ~($1 | 1 << 12 | 1 << 13 | 1 << 18)))
 if [ "$taint" -ne 0 ]; then
 	echo "VM-COMPLAINT: the kernel is tainted by $taint"
-fi
-leaks=/sys/kernel/debug/kmemleak
-if [ -z "$2" ] && [ -e $leaks ]; then
-	# An object is only reported when it was seen twice.
-	echo scan >$leaks
-	sleep 6
-	echo scan >$leaks
-	cat $leaks
-	grep -c '^unreferenced' $leaks | sed 's/^/>> objects that kmemleak found: /'
 fi

@@ -29,7 +29,7 @@ fi
 dmesg -n 7
 insmod /kunit/vfio_iommu_spapr_tce_kunit.ko ${TCE_BRIEF:+brief=1} || die "the suites' module does not load"
 rmmod vfio_iommu_spapr_tce_kunit || die "the suites' module cannot be unloaded"
-
+lost_memory
 dmesg -n 5
 
 [ -z "$TCE_GCOV" ] || coverage_data

@@ -154,3 +154,15 @@ coverage_data() {
 	done
 	say "gcov end"
 }
+
+# lost_memory - have kmemleak say what nobody points to any more, if the kernel has it.
+lost_memory() {
+	leaks=/sys/kernel/debug/kmemleak
+	[ -e $leaks ] || return 0
+	# An object is only reported when it was seen twice.
+	echo scan >$leaks
+	sleep 6
+	echo scan >$leaks
+	cat $leaks
+	say "objects that kmemleak found: $(grep -c '^unreferenced' $leaks)"
+}

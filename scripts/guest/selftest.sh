@@ -92,6 +92,8 @@ for phase in ${TCE_PHASES:-safe dangerous}; do
 		done
 	done
 done
+# Where allocations are made to fail, the platform loses some by itself.
+[ -z "$TCE_TIMES" ] || lost_memory
 [ -z "$TCE_GCOV" ] || coverage_data
 # How much KCSAN, where there is one, has watched.
 grep -s watchpoints /sys/kernel/debug/kcsan | sed 's/^/>> kcsan: /'
