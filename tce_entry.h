@@ -184,7 +184,8 @@ struct tce_entry {
  * an entry is cleared, a cell that KVM has written in the meantime is left alone because it
  * belongs to the next value, and so is the cell of a value that KVM has just taken out,
  * because KVM counts the value down by that cell. A mapping of KVM's is counted down once, by
- * whoever replaces its cell (litmus/kvm-map.litmus).
+ * whoever replaces its cell (litmus/kvm-map.litmus). What MAP has mapped and a vCPU has taken out,
+ * because it looked at the cell before MAP marked it, stays counted (litmus/kvm-unmap.litmus).
  *
  * The entry is not invalidated. Context: may allocate a missing level of the table; see
  * tce_table_cells().

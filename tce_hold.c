@@ -5,8 +5,10 @@
  *
  * MAP's mappings are counted by the region, and only this file decrements that count, by the
  * cookies that MAP has marked. KVM's mappings in a shared table are counted by the kernel's list.
- * Their cookie may be outdated, so nothing is released unless the region has the same page at that
- * address: we err on the side of counting a page as mapped (litmus/kvm-count.litmus).
+ * In such a table the cookie may be that of another value. KVM writes its own late, and a vCPU may
+ * have taken out what MAP had mapped. So nothing is released unless the region has the page of the
+ * entry at that address: we err on the side of counting a page as mapped (litmus/kvm-count.litmus,
+ * litmus/kvm-unmap.litmus).
  *
  * Locks: the caller holds &tce_process.map_lock.
  *
@@ -41,9 +43,11 @@ static struct tce_region *region_of(struct tce_mem *mem,
 
 	if (!region || !region_has(region, ua))
 		region = tce_region_find(mem->process, ua);
-	if (!region || old->cookie & TCE_COOKIE_OURS)
+	if (!region || tce_region_hpa(region, ua) != old->hpa)
+		return NULL;
+	if (old->cookie & TCE_COOKIE_OURS)
 		return region;
-	if (!region->mem || tce_region_hpa(region, ua) != old->hpa)
+	if (!region->mem)
 		return NULL;
 	tce_region_written(region, tce_dir_writes(old->dir));
 	return region;

@@ -323,6 +323,57 @@ static void user_is_visited(struct kunit *test)
 	tce_expect_balance(fx);
 }
 
+static void unmaps_behind_the_exchange(void *data)
+{
+	struct race *race = data;
+
+	user_unmaps(race, 1);
+	guest_does(race, race->second);
+}
+
+static void maps_before_the_exchange(void *data)
+{
+	struct race *race = data;
+
+	user_maps(race, 1);
+	race->later = (struct tce_visit) { .call = unmaps_behind_the_exchange, .data = race };
+	tce_mock_current()->visit = &race->later;
+}
+
+/*
+ * A vCPU is preempted before its exchange and after it: what it takes out was mapped in between,
+ * and is no longer mapped when it decrements a count. The other vCPU may have put the same page
+ * there by then.
+ */
+static void guest_is_preempted_twice(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct race race = {};
+	unsigned int n, i;
+	bool good = true;
+
+	for (n = 0; good && n < 6 * BEFORE_STATES * GUESTS * GUESTS; n++) {
+		i = n;
+		race.step = i % 3;
+		i /= 3;
+		race.user = i % 2;
+		i /= 2;
+		race.before = i % BEFORE_STATES;
+		i /= BEFORE_STATES;
+		race.guest = i % GUESTS;
+		race.second = i / GUESTS;
+		race_begin(test, &race);
+		race.later = (struct tce_visit) { .call = maps_before_the_exchange, .data = &race };
+		fx->mock->visit = &race.later;
+		guest_does(&race, race.guest);
+		fx->mock->visit = NULL;
+		good = race_end(test, &race, true);
+	}
+	if (race.s.client)
+		tce_close(race.s.client);
+	tce_expect_balance(fx);
+}
+
 /*
  * What stays counted goes with the process's last container of v2. One of v1 has no part
  * in the regions, and keeps none.
@@ -375,6 +426,7 @@ static void put_back_after_a_run(struct kunit *test)
 
 static struct kunit_case tce_kvm_during_cases[] = {
 	KUNIT_CASE(guest_is_preempted),
+	KUNIT_CASE(guest_is_preempted_twice),
 	KUNIT_CASE(user_is_visited),
 	KUNIT_CASE(leftovers_go_beside_v1),
 	KUNIT_CASE(put_back_after_a_run),
