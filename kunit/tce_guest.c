@@ -29,22 +29,19 @@ void kvm_set_up(struct kunit *test, struct kvm_setup *s, bool v2)
 }
 
 /* Where KVM may be preempted: something else happens there, if the case wants it. */
-static void kvm_step(struct kvm_setup *s)
+static void kvm_step(void *data)
 {
+	struct kvm_setup *s = data;
+
 	if (s->between && !s->steps--)
 		s->between(s);
-}
-
-static void kvm_visit(void *data)
-{
-	kvm_step(data);
 }
 
 /* KVM may be preempted in the middle of an exchange as well, before we count down. */
 static void kvm_xchg(struct kvm_setup *s, unsigned long entry, unsigned long *hpa,
 		     enum dma_data_direction *dir)
 {
-	struct tce_visit visit = { .skip = 1, .call = kvm_visit, .data = s };
+	struct tce_visit visit = { .skip = 1, .call = kvm_step, .data = s };
 	struct tce_mock *mock = tce_mock_current();
 
 	if (s->between)

@@ -82,33 +82,26 @@ static void user_unmaps(struct race *race, unsigned long n)
 			tce_unmap(race->s.client, 0, n * SZ_4K), 0);
 }
 
+/* MAPs of so many entries, and UNMAPs of so many */
+static const int does[USERS][3] = {
+	[MAPS]			= { 1 },
+	[MAPS_TWO]		= { 2 },
+	[UNMAPS]		= { -1 },
+	[UNMAPS_TWO]		= { -2 },
+	[UNMAPS_AND_MAPS]	= { -1, 1 },
+	[MAPS_AND_UNMAPS]	= { 1, -1 },
+	[MAPS_BETWEEN_UNMAPS]	= { -1, 1, -1 },
+};
+
 static void user_does(struct race *race)
 {
-	switch (race->user) {
-	case MAPS:
-		user_maps(race, 1);
-		break;
-	case MAPS_TWO:
-		user_maps(race, 2);
-		break;
-	case UNMAPS:
-		user_unmaps(race, 1);
-		break;
-	case UNMAPS_TWO:
-		user_unmaps(race, 2);
-		break;
-	case UNMAPS_AND_MAPS:
-		user_unmaps(race, 1);
-		user_maps(race, 1);
-		break;
-	case MAPS_AND_UNMAPS:
-		user_maps(race, 1);
-		user_unmaps(race, 1);
-		break;
-	default:
-		user_unmaps(race, 1);
-		user_maps(race, 1);
-		user_unmaps(race, 1);
+	const int *n;
+
+	for (n = does[race->user]; n < does[race->user] + 3 && *n; n++) {
+		if (*n > 0)
+			user_maps(race, *n);
+		else
+			user_unmaps(race, -*n);
 	}
 }
 
@@ -341,27 +334,18 @@ static void maps_before_the_exchange(void *data)
 }
 
 /*
- * A vCPU is preempted before its exchange and after it: what it takes out was mapped in between,
- * and is no longer mapped when it decrements a count. The other vCPU may have put the same page
- * there by then.
+ * A vCPU is preempted before its exchange and after it: what it takes out was mapped in between, and is
+ * no longer when it decrements a count. The other vCPU may have put the same page there by then.
  */
 static void guest_is_preempted_twice(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct race race = {};
-	unsigned int n, i;
-	bool good = true;
+	unsigned int n;
+	bool good;
 
-	for (n = 0; good && n < 6 * BEFORE_STATES * GUESTS * GUESTS; n++) {
-		i = n;
-		race.step = i % 3;
-		i /= 3;
-		race.user = i % 2;
-		i /= 2;
-		race.before = i % BEFORE_STATES;
-		i /= BEFORE_STATES;
-		race.guest = i % GUESTS;
-		race.second = i / GUESTS;
+	for (n = 0, good = true; good && race_pick(&race, n); n++) {
+		race.step = n % 3;
 		race_begin(test, &race);
 		race.later = (struct tce_visit) { .call = maps_before_the_exchange, .data = &race };
 		fx->mock->visit = &race.later;
@@ -395,41 +379,11 @@ static void leftovers_go_beside_v1(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_map(v1, 0, s.ua, SZ_4K, TCE_RW), 0);
 }
 
-/*
- * A vCPU of another process, which was given the group, is preempted with a page in its
- * hand, and its KVM leaves. The page is unmapped with a run and given back. Then the vCPU
- * would put it back.
- */
-static void put_back_after_a_run(struct kunit *test)
-{
-	enum dma_data_direction dir = DMA_NONE;
-	struct tce_fixture *fx = test->priv;
-	unsigned long hpa = 0;
-	struct kvm_setup s;
-
-	s.ua = tce_memory(fx, TCE_MEM_CONTIGUOUS, KVM_MEMORY);
-	KUNIT_ASSERT_NE(test, s.ua, 0);
-	s.client = tce_ready_window(fx, 12, SZ_64M, 1, &s.grp);
-	s.tbl = s.grp->tg.tables[0];
-	KUNIT_ASSERT_EQ(test, tce_register(s.client, s.ua, KVM_MEMORY), 0);
-	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, KVM_MEMORY, TCE_RW), 0);
-
-	iommu_tce_table_get(s.tbl);
-	s.tbl->it_ops->xchg_no_kill(s.tbl, 3, &hpa, &dir);
-	KUNIT_EXPECT_NE(test, dir, DMA_NONE);
-	iommu_tce_table_put(s.tbl);
-	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, KVM_MEMORY), 0);
-	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, s.ua, KVM_MEMORY), 0);
-	s.tbl->it_ops->xchg_no_kill(s.tbl, 3, &hpa, &dir);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-}
-
 static struct kunit_case tce_kvm_during_cases[] = {
 	KUNIT_CASE(guest_is_preempted),
 	KUNIT_CASE(guest_is_preempted_twice),
 	KUNIT_CASE(user_is_visited),
 	KUNIT_CASE(leftovers_go_beside_v1),
-	KUNIT_CASE(put_back_after_a_run),
 	{}
 };
 
