@@ -677,7 +677,7 @@ static void out_of_memory(struct tce *t)
 	prepare_bypass(t);
 	/* so that a client's turn is short */
 	expect_rc(0, write_to("/proc/self/oom_score_adj", "-1000"));
-	size = (mem_free() - 128 * MiB) / host.page * host.page;
+	size = (mem_free() - 256 * MiB) / host.page * host.page;
 	most = mmap(NULL, size, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	expect(most != MAP_FAILED && !madvise(most, size, MADV_DONTFORK));
