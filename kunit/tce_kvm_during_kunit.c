@@ -334,8 +334,8 @@ static void maps_before_the_exchange(void *data)
 }
 
 /*
- * A vCPU is preempted before its exchange and after it: what it takes out was mapped in between, and is
- * no longer when it decrements a count. The other vCPU may have put the same page there by then.
+ * A vCPU is preempted before its exchange and after it. What it takes out was mapped in between,
+ * and is unmapped before it decrements a count; another vCPU may have put the same page there.
  */
 static void guest_is_preempted_twice(struct kunit *test)
 {

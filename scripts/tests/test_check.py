@@ -34,6 +34,11 @@ class Check(unittest.TestCase):
         self.assertEqual(self.count(">> a: 3 passed, 1 failed, 0 skipped\n"), (False, 3, 1, 0))
         self.assertEqual(self.count(">> a: 0 passed, 0 failed, 5 skipped\n"), (False, 0, 1, 5))
 
+    def test_why_a_machine_failed(self):
+        """That is shown, however much the step has said behind it."""
+        shown = check.reasons([">> vm a b c ours: QEMU failed (log: x)", ">> vm a b c ours: passed (log: x)", *["x"] * check.LAST])
+        self.assertEqual(shown[:2], [">> vm a b c ours: QEMU failed (log: x)", "x"])
+
     def machines(self, **logs):
         """The counts of steps that have run tests on hosts: {kernel: console}"""
         counter = Counter()

@@ -88,8 +88,8 @@ VM-END
         with tempfile.TemporaryDirectory() as tmp, redirect_stdout(io.StringIO()) as out:
             log = Path(tmp) / "kunit-x.log"
             log.write_text("the last line\n")
-            command.tell(log, ">> vm: QEMU failed\n")
-        self.assertEqual(out.getvalue(), ">> vm: QEMU failed\n!! the last line\n")
+            command.tell(log, "!! the last line\n>> vm: QEMU failed\n")
+        self.assertEqual(out.getvalue(), "!! the last line\n>> vm: QEMU failed\n")
 
     def test_failed(self):
         self.assertTrue(self.judge(self.report.replace("    ok 1 plain", "    not ok 1 plain")))
