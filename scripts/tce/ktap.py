@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tce import skips
-from tce.paths import LOGS
 
 # {test: "pass", "FAIL" or "skip"}
 Results = dict[str, str]
@@ -24,6 +23,9 @@ PLAN = re.compile(r"( *)1\.\.(\d+)")
 RESULT = re.compile(r"( *)(not )?ok (\d+) ?-? ?([^#]*?)(?: *# *(.*))?$")
 TOTAL = re.compile(r" *# (\w+): pass:\d+ fail:\d+ skip:\d+ total:(\d+)$")
 FAILED = re.compile(r" *# \w+: (?:EXPECTATION|ASSERTION) FAILED at ")
+
+# What scripts/guest/kunit.sh says then
+BUILT_IN = "\n>> the suites are built in, and have run\n"
 
 # A message of the kernel in the middle of a line, of which the rest follows.
 TORN = re.compile(r"(?<=[^\n])\[ *\d+\.\d{6}\] .*\n")
@@ -128,20 +130,15 @@ def read(text: str) -> Reader:
     return reader
 
 
-def parse(text: str) -> tuple[Results, list[str]]:
-    """Returns (results, [what is wrong with the reports])."""
-    reader = read(text)
-    return reader.results, reader.wrong
-
-
 def console(log: str | Path) -> str:
     return Path(log).read_text(encoding="utf-8", errors="replace")
 
 
 def script_output(log: str | Path) -> str:
-    """The part of a console log that counts: from the start of the guest script to its end. The kernel's log follows."""
+    """The part of a console log that counts: from the start of the guest script to its end. The kernel's log follows.
+    Suites that are built in have run before."""
     text = console(log)
-    return mend(text[max(text.find("\nVM-START"), 0):].split("\nVM-END")[0])
+    return mend(text[0 if BUILT_IN in text else max(text.find("\nVM-START"), 0):].split("\nVM-END")[0])
 
 
 def count(results: Results, state: str) -> int:
@@ -170,43 +167,31 @@ def judge_skips(log: str | Path, reader: Reader) -> list[str]:
     pins, whole = skips.load(skips.FILE.read_text()), not reader.wrong and is_whole(console(log))
     hosts = by_host(log, reader)
     if whole and (new := [host for host, said in hosts.items() if host not in pins and any(said.values())]):
-        print(f"note: nobody has said what {', '.join(new)} may skip: scripts/ktap --pin {log}; then review scripts/data/skips")
+        print(f"note: scripts/data/skips does not say what {', '.join(new)} may skip")
     return [f"{host}: {text}" for host, said in hosts.items() if host in pins
             for text in skips.judge(said, pins[host], whole)]
 
 
-def pin_skips(logs: Iterable[str | Path], whole: bool = True) -> None:
-    """Renew data/skips by logs of runs that have come to an end. @whole: only if they were to run all tests"""
-    head = [line for line in skips.FILE.read_text().splitlines(True) if line.startswith("#")]
-    pins = skips.load(skips.FILE.read_text())
-    for log in logs:
-        reader = read(script_output(log))
-        if reader.wrong or whole and not is_whole(console(log)):
-            print(f"{log}: not a whole run, left alone")
-            continue
-        for host, said in by_host(log, reader).items():
-            skips.pin(pins, host, said)
-    skips.FILE.write_text("".join(head) + skips.dump(pins))
+def judge(log: str | Path, wanted: Iterable[str] = ()) -> tuple[Reader, list[str]]:
+    """(what a log says, all that is wrong with it). @wanted: tests that must have a result"""
+    reader = read(script_output(log))
+    wrong = [f"not ok: {name}" for name, state in reader.results.items() if state == "FAIL"]
+    wrong += [f"broken report: {text}" for text in reader.wrong]
+    have = {name.split(": ")[0] for name in reader.results}
+    if missing := [name for name in wanted if name not in have]:
+        wrong.append(f"no result of {', '.join(missing[:5])}" + f" and {len(missing) - 5} more" * (len(missing) > 5))
+    if "pass" not in reader.results.values():
+        wrong.append("no test passed" + ": none has such a name" * ("1..0 # SKIP no such rows" in script_output(log)))
+    return reader, wrong + judge_skips(log, reader)
 
 
 def summary(log: str) -> bool:
     """Prints what a log says; returns whether it is good."""
-    reader = read(script_output(log))
-    results = reader.results
-    for name, state in results.items():
-        if state == "FAIL":
-            print(f"   not ok: {name}")
-    skipped_wrongly = judge_skips(log, reader)
-    wrong = [f"broken report: {text}" for text in reader.wrong] + skipped_wrongly
+    reader, wrong = judge(log)
     for text in wrong:
         print(f"   {text}")
-    if skipped_wrongly:
-        print(f"   if that is as it has to be: scripts/ktap --pin {log}; then review scripts/data/skips")
-    if "1..0 # SKIP no such rows" in script_output(log) and not results:
-        print("   no test has such a name")
-    passed, failed, skipped = (count(results, s) for s in ("pass", "FAIL", "skip"))
-    print(f">> {Path(log).stem}: {passed} passed, {failed + len(wrong)} failed, {skipped} skipped")
-    return bool(passed and not failed and not wrong)
+    print(f">> {Path(log).stem}: {count(reader.results, 'pass')} passed, {len(wrong)} failed, {count(reader.results, 'skip')} skipped")
+    return not wrong
 
 
 def main(doc: str) -> int:
@@ -214,9 +199,6 @@ def main(doc: str) -> int:
     if argv[:1] == ["--states"] and len(argv) == 2:
         reader = read(script_output(argv[1]))
         print("\n".join(sorted(f"{name}: {state}" for name, state in reader.results.items())))
-        return 0
-    if argv[:1] == ["--pin"]:
-        pin_skips(argv[1:] or map(str, [*LOGS.glob("selftest-*-ours.log"), *LOGS.glob("kunit-*.log")]), whole=not argv[1:])
         return 0
     if not argv or argv[0].startswith("-"):
         print(doc, file=sys.stderr)

@@ -19,8 +19,6 @@ PARTS = {
     "kernels": ("make kernels", "Further kernels"),
     "kunit": ("make kunit", "KUnit suites"),
     "defects": ("make defects", "Defects of the kernel's own driver"),
-    "races": ("scripts/races", "Races and dying clients"),
-    "fuzz": ("scripts/fuzz --million", "Random commands"),
     "guest": ("scripts/check-guest", "Guests"),
     "clients": ("make clients", "Clients that others wrote"),
     "coverage": ("make coverage", "Coverage"),

@@ -25,15 +25,6 @@ def load(text: str) -> Pins:
     return pins
 
 
-def dump(pins: Pins) -> str:
-    """The same as text: the hosts, and a line for each reason with a column for each host."""
-    lines = ["", *pins, ""]
-    for reason in sorted({reason for pinned in pins.values() for reason in pinned}):
-        counts = (pinned.get(reason, ".") for pinned in pins.values())
-        lines.append(" ".join(f"{'*' if count is None else count:>3}" for count in counts) + f"  {reason}")
-    return "\n".join(lines) + "\n"
-
-
 def by_reason(said: Said) -> dict[str, list[str]]:
     """The tests that were skipped: {reason: names}"""
     found: dict[str, list[str]] = {}
@@ -51,9 +42,3 @@ def judge(said: Said, pinned: Mapping[str, int | None], whole: bool) -> list[str
         if count is not None and (len(names) > count or whole and len(names) < count):
             wrong.append("\n      ".join([f"{len(names)} are skipped, and {count} may be: {reason}", *names]))
     return wrong
-
-
-def pin(pins: Pins, host: str, said: Said) -> None:
-    """Renew what is pinned of a host. What varies has to be said by hand, and stays."""
-    varies: dict[str, int | None] = {reason: None for reason, count in pins.get(host, {}).items() if count is None}
-    pins[host] = {reason: len(names) for reason, names in by_reason(said).items()} | varies

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The steps of scripts/check: what is run."""
+import itertools
 from collections.abc import Iterator
 
 from tce import kernels
@@ -59,6 +60,13 @@ def builds() -> Iterator[Step]:
 # A kernel that checks itself is slow, and a busy host makes it slower: only what hangs is to be ended.
 PATIENCE = ["--timeout", "5400", "--stall", "900"]
 
+# Tests of races on four processors: locks, memory, data races, and KVM at the same tables. Emulated processors stop for
+# longer than real ones, so that KCSAN has to watch for longer.
+RACING = ["--test", "races: *|faults: *"]
+RACES = {"kunit-6.12-4k": RACING, "kunit-6.12-64k": RACING,
+         "kunit-kcsan": [*RACING, "--append", "kcsan.udelay_task=400 kcsan.skip_watch=2000"],
+         "kvm-6.12-4k": ["--test", "kvm: *", "--module", "kvm-hv"]}
+
 
 def runs() -> Iterator[Step]:
     """Those that boot machines."""
@@ -66,6 +74,14 @@ def runs() -> Iterator[Step]:
         for machine in hosts.split():
             yield (f"selftest {kernel} {machine}",
                    ["selftest", "--kernel", kernel, "--machine", machine, "--env", f"TCE_USERS='{user(kernel)}'", *PATIENCE], False)
+    for kernel, more in RACES.items():
+        yield (f"races {kernel}", ["selftest", "--kernel", kernel, "--machine", "powernv9", "--as", "races", "--env", "TCE_USERS=root",
+               "--smp", "4", "--env", "TCE_SECONDS=5", *more, *PATIENCE], False)
+    for seed, (kernel, machine) in enumerate(itertools.product(("fuzz-6.12-4k", "kunit-6.12-64k"), BOTH.split()), 1):
+        yield (f"fuzz {kernel} {machine}", ["fuzz", "--kernel", kernel, "--machine", machine, "--seed", str(seed), "--args", "--rounds 70",
+               "--huge-pages", "--append", "slub_debug=-", "--seconds", "7000"], False)
+    for machine in BOTH.split():
+        yield f"deaths {machine}", ["check-system", "deaths", machine], False
     yield "handback pseries", ["check-system", "handback", "pseries"], False
     for kernel in OPERATIONS:
         sriov = ["--sriov"] if "sriov" in kernels.fragments(kernel) else []
@@ -83,7 +99,8 @@ def machines() -> Iterator[Step]:
     yield "guests under KVM", ["check-guest", "--short"], False
     yield "bench", ["bench", "--short"], False
     yield "packages", ["package", "check"], False
-    yield "fuzz", ["fuzz", "--short"], False
+    yield "fuzz 6.12-4k powernv9", ["fuzz", "--seconds", "25"], False
+    yield "fuzz 6.12-64k pseries", ["fuzz", "--kernel", "6.12-64k", "--machine", "pseries", "--seconds", "25", "--seed", "2"], False
     yield "handback powernv9", ["check-system", "handback"], False
     yield "hotplug 6.1-64k", ["hotplug", "6.1-64k"], False
     # with virtual functions, which need pages of 4K

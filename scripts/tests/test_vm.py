@@ -21,7 +21,7 @@ class Vm(unittest.TestCase):
         console = vm.Console(io.StringIO(), "none")
         for line in lines:
             console.line(line.encode() + b"\r\n")
-        return vm.judge(console, status, late)
+        return vm.judge(console, vm.complaints(console.lines)[0], status, late)
 
     def test_torn_line(self):
         """A message of the firmware in the midst of a line, and the next one: the line is whole again."""
@@ -105,6 +105,33 @@ class Vm(unittest.TestCase):
                      "pci 0000:01     : [PE# fd] Disabling 64-bit DMA bypass",
                      "WARNING: nvram corruption detected: 0-length partition"):
             self.assertEqual(self.judge(f"[    5.000000] {line}", "VM-VERDICT: 0"), vm.PASS, line)
+
+    race = """[    2.0] ==================================================================
+[    2.0] BUG: KCSAN: data-race in rcu_a / rcu_b
+[    2.0]
+[    2.0] write (marked) to 0xc0000000bff26415 of 1 bytes by task 14 on cpu 0:
+[    2.0]  rcu_b+0x148/0x8f4
+[    2.0]  rcu_gp_kthread+0x210/0x244
+[    2.0]
+[    2.0] read to 0xc0000000bff26415 of 1 bytes by task 1863 on cpu 1:
+[    2.0]  rcu_a+0x54/0x178
+[    2.0]  __cond_resched+0x2c/0x80
+[    2.0]  tce_vfio_ioctl+0x10bc/0x1424 [vfio_iommu_spapr_tce]
+[    2.0] =================================================================="""
+
+    def test_data_races(self):
+        """That of an access which the module has made, or what it called, is a complaint. The log at the end has all once more."""
+        def judged(race, *more):
+            return self.judge("VM-START", *race.splitlines(), *more, "VM-END", "[    2.0] BUG: KCSAN: the same", "VM-VERDICT: 0")
+        self.assertEqual(judged(self.race), vm.PASS)
+        self.assertEqual(judged(self.race + "\n" + self.race), vm.PASS)
+        self.assertEqual(judged(self.race, "WARNING: CPU: 0 PID: 1"), vm.SPLAT)
+        for ours in ("rcu_a+0x54/0x178", "__cond_resched+0x2c/0x80", "rcu_b+0x148/0x8f4"):
+            for module in ("vfio_iommu_spapr_tce", "vfio_iommu_spapr_tce_kunit"):
+                race = self.race.replace(ours, f"tce_x+0x54/0x178 [{module}]")
+                self.assertEqual(judged(race), vm.SPLAT, ours)
+                self.assertEqual(judged(self.race + "\n" + race), vm.SPLAT, ours)
+        self.assertEqual(judged("BUG: KCSAN: assert: race in x"), vm.SPLAT)
 
     def health(self, tainted, before=0, lockdep=None):
         """What a guest says of its kernel when it ends."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What a guest's console says, and what that is worth."""
 import re
+from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from tce.paths import DATA
@@ -14,6 +15,10 @@ SPLATS = re.compile("|".join(line for line in (DATA / "complaints").read_text().
 
 # A guest inside the guest has no nvram that its firmware has prepared.
 HARMLESS = "WARNING: nvram corruption detected: 0-length partition"
+
+# KCSAN's report of a data race: its title, and its stacks, of which two lines each are the access and what called it.
+RACE = re.compile(r"^.*BUG: (KCSAN: .*)\n((?:.*\n)*?).*={40,}", re.M)
+ACCESS = re.compile(r"^.*(?:read|write|assert).* by (?:task|interrupt).*\n((?:.*\n){,2})", re.M)
 
 # The firmware's messages, which come in the midst of a line, too: a host that is busy has it say
 # that its timer is stuck.
@@ -29,7 +34,7 @@ class Console:
     def __init__(self, log: TextIO, show: str) -> None:
         self.log, self.show = log, show
         self.verdict: int | None = None
-        self.splats: list[str] = []
+        self.lines: list[str] = []
         self.script_speaks = False
         self.torn = ""      # the begin of a line that such a message has hit
 
@@ -43,8 +48,7 @@ class Console:
             text, self.torn = self.torn + text, ""
         self.log.write(text + "\n")
         self.log.flush()
-        if SPLATS.search(text.replace(HARMLESS, "")):
-            self.splats.append(text)
+        self.lines.append(text)
         if not LAST_WORDS.match(text):
             self.verdict = None     # it was not the last word
         m = re.fullmatch(r"VM-VERDICT: (\d+)", text.strip())
@@ -60,10 +64,27 @@ class Console:
             print(text, flush=True)
 
 
-def judge(console: Console, qemu_status: int, late: bool) -> int:
+def complaints(lines: Iterable[str]) -> tuple[list[str], list[str]]:
+    """(the lines in which the kernel complains, the titles of data races that have nothing to do with the module)"""
+    others: list[str] = []
+
+    def unless_of_others(report: re.Match[str]) -> str:
+        accesses = ACCESS.findall(report[2])
+        if not accesses or "[vfio_iommu_spapr_tce" in "".join(accesses):
+            return report[0]
+        others.append(report[1])
+        return ""
+
+    # What comes then is the kernel's log, which repeats all reports.
+    said, _, log = "".join(f"{line}\n" for line in lines).partition("\nVM-END")
+    text = RACE.sub(unless_of_others, said) + re.sub(".*BUG: KCSAN: .*", "", log)
+    return [line for line in text.splitlines() if SPLATS.search(line.replace(HARMLESS, ""))], others
+
+
+def judge(console: Console, complaints: Sequence[str], qemu_status: int, late: bool) -> int:
     if late:
         return TIMEOUT
-    if console.splats:
+    if complaints:
         return SPLAT
     if qemu_status:
         return QEMU_ERROR
