@@ -183,6 +183,41 @@ static void pins(struct tce *t)
 	expect_rc(before, pinned_settled(before));
 }
 
+/*
+ * What a test client of IBM's does for ever: a gigabyte is registered and mapped in 16,384 pieces,
+ * unmapped by one call, and unregistered piece by piece. All is the same memory, at many addresses.
+ */
+static void piece_by_piece(struct tce *t)
+{
+	const uint64_t at = t->info.dma32_window_start, some = 64 * MiB;
+	int file = memfd_create("pieces", 0);
+	uint8_t *mem = mmap(NULL, GiB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t before, i;
+	long pins;
+
+	expect(mem != MAP_FAILED && file >= 0 && ftruncate(file, some) == 0);
+	for (i = 0; i < GiB; i += some)
+		expect(mmap(mem + i, some, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_POPULATE,
+			    file, 0) == mem + i);
+	close(file);
+	/* The window is created by the first call that needs it. */
+	register_mem(t->container, mem, CHUNK);
+	map(t->container, mem, at, CHUNK, RW);
+	unregister_mem(t->container, mem, CHUNK);
+	before = locked();
+	pins = pinned();
+	for (i = 0; i < GiB; i += CHUNK) {
+		register_mem(t->container, mem + i, CHUNK);
+		map(t->container, mem + i, at + i, CHUNK, RW);
+	}
+	expect_eq(before + GiB, locked());
+	unmap(t->container, at, GiB);
+	for (i = 0; i < GiB; i += CHUNK)
+		unregister_mem(t->container, mem + i, CHUNK);
+	expect_eq(before, locked());
+	expect_rc(pins, pinned_settled(pins));
+}
+
 /* A page of hugetlbfs has one pin, and is charged as if each part had one. */
 static void huge_pins(struct tce *t)
 {
@@ -842,6 +877,8 @@ static const struct test tests[] = {
 	  no_memory_there, V2 },
 	{ "REGISTER of nothing is EINVAL", nothing, V2 | DANGEROUS },
 	{ "pages are pinned from REGISTER to UNREGISTER", pins, V2 },
+	{ "16,384 pieces are registered and mapped one by one, and unmapped at once",
+	  piece_by_piece, V2 | DANGEROUS },
 	{ "a page of hugetlbfs has one pin, wherever its region begins", huge_pins,
 	  V2 | DMA },
 	{ "a page in the midst of a huge one is the device's", not_all_huge,
