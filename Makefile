@@ -120,7 +120,7 @@ kernels: host
 	@scripts/check --kernels
 
 bench: host
-	@scripts/bench $(if $(LINUX),--host $(KERNEL) $(MACHINE))
+	@scripts/bench $(if $(LINUX),$(KERNEL) $(MACHINE))
 
 lint: host
 	@scripts/lint

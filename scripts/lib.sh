@@ -139,4 +139,12 @@ kernel_row() {
 	read -ra row <<<"$line"
 }
 
+# write_env FILE CONFIG VARIABLE=VALUE... - what fetch-kernel prints the path of, for a kernel with this configuration
+write_env() {
+	local pages=4k order=big
+	if grep -q '^CONFIG_PPC_64K_PAGES=y' "$2"; then pages=64k; fi
+	if grep -q '^CONFIG_CPU_LITTLE_ENDIAN=y' "$2"; then order=little; fi
+	printf '%s\n' ARCH=powerpc "PAGE=$pages" "ENDIAN=$order" "${@:3}" >"$1"
+}
+
 kernel_names() { awk '/^[^#]/ {print $1}' "$SCRIPTS/data/kernels.conf"; }

@@ -10,12 +10,7 @@
 
 MODULE=vfio_iommu_spapr_tce
 
-devices=$(pci_find "$EDU")
-[ -n "$devices" ] || die "no edu device"
-for dev in $devices; do
-	vfio_bind "$dev" || die "$dev cannot be bound to vfio-pci"
-done
-
+edu_bind
 bad=0
 for driver in intree ours control; do
 	tests=

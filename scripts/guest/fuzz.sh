@@ -9,10 +9,7 @@
 # shellcheck source=lib.sh
 . /guest/lib.sh
 
-for dev in $(pci_find "$EDU"); do
-	vfio_bind "$dev" || die "$dev cannot be bound to vfio-pci"
-done
-tce_version || die "another driver is loaded"
+edu_bind
 case $TCE_DRIVER:$(modinfo -F filename vfio_iommu_spapr_tce) in
 ours:*/updates/* | intree:*/kernel/*) ;;
 *) die "not the driver that was asked for" ;;

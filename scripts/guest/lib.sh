@@ -57,6 +57,16 @@ vfio_bind() {
 	[ "$(pci_driver "$1")" = vfio-pci ] && [ -e "/dev/vfio/$(pci_group "$1")" ]
 }
 
+# edu_bind - give all edu devices, in $devices, to vfio-pci, and see that the driver is the one on the disk.
+edu_bind() {
+	devices=$(pci_find "$EDU")
+	[ -n "$devices" ] || die "no edu device"
+	for dev in $devices; do
+		vfio_bind "$dev" || die "$dev cannot be bound to vfio-pci"
+	done
+	tce_version || die "another driver is loaded"
+}
+
 # vfio_release ADDR - take it from vfio-pci and let the host's driver have it again.
 vfio_release() {
 	pci_unbind "$1"

@@ -45,14 +45,11 @@ run() {
 	esac
 }
 
-devices=$(pci_find "$EDU")
-[ -n "$devices" ] || die "no edu device"
+edu_bind
 for dev in $devices; do
-	vfio_bind "$dev" || die "$dev cannot be bound to vfio-pci"
 	# All that the user of the tests gets; root does not need to own it.
 	chown "$NOBODY" "/dev/vfio/$(pci_group "$dev")"
 done
-tce_version || die "another driver is loaded"
 if modprobe kvm-hv 2>/dev/null && [ -e /dev/kvm ]; then chown "$NOBODY" /dev/kvm; fi
 
 # For rows about huge pages, which skip where the host has none.

@@ -12,10 +12,7 @@ EVENT=/sys/kernel/tracing/events/vfio_spapr_tce/tce_refused
 LINE='reason=NOT_REGISTERED value=0x[0-9a-f]* rc=-22'
 KEYS='reason: NOT_REGISTERED *, rc: .*} hitcount: *[1-9]'
 
-for dev in $(pci_find "$EDU"); do
-	vfio_bind "$dev" || die "$dev cannot be bound to vfio-pci"
-done
-tce_version || die "another driver is loaded"
+edu_bind
 
 cat >/tmp/client <<'EOC'
 #!/bin/sh

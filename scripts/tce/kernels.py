@@ -9,18 +9,10 @@ Kernel = dict[str, str]
 
 
 def rows() -> dict[str, list[str]]:
-    """{name: the other columns of its row}"""
-    return read((DATA / "kernels.conf").read_text())
-
-
-def read(text: str) -> dict[str, list[str]]:
-    return {line.split()[0]: line.split()[1:] for line in text.splitlines() if line[:1] not in ("", "#")}
-
-
-def trees() -> dict[str, list[str]]:
-    """Those of source trees, which build-kernel --tree has added: the same"""
-    file = OUT / "kernels.conf"
-    return read(file.read_text()) if file.exists() else {}
+    """{name: the other columns of its row}, also of source trees, which build-kernel --tree has added"""
+    files = [file for file in (DATA / "kernels.conf", OUT / "kernels.conf") if file.exists()]
+    lines = [line.split() for file in files for line in file.read_text().splitlines() if line[:1] not in ("", "#")]
+    return {name: columns for name, *columns in lines}
 
 
 def built() -> dict[str, list[str]]:
@@ -30,8 +22,8 @@ def built() -> dict[str, list[str]]:
 
 def fragments(name: str) -> list[str]:
     """Those of a kernel's configuration; none of one that is not built here."""
-    row = (rows() | trees()).get(name, [])
-    return row[3].split(",") if row[:1] in (["source"], ["into-tree"], ["aged"], ["tree"]) else []
+    row = rows().get(name, ["debian"])
+    return [] if row[0] == "debian" else row[3].split(",")
 
 
 def is_in_tree(name: str) -> bool:

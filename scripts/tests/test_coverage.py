@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""scripts/coverage: what comes through the console, and lines that nothing runs."""
+"""scripts/coverage: what comes through the console."""
 import base64
 import gzip
 import unittest
@@ -11,11 +11,6 @@ coverage = load(SCRIPTS / "coverage")
 
 
 class Coverage(unittest.TestCase):
-    def test_unrun(self):
-        lines = [{"line_number": n, "count": int(n != 4), "gcovr/noncode": n < 3} for n in range(1, 8)]
-        lines[0]["count"] = 0
-        self.assertEqual(coverage.unrun({"tce_table.c": lines}), ["tce_table.c:4"])
-
     def test_data(self):
         data = base64.encodebytes(gzip.compress(b"x" * 500)).decode()
         text = f">> gcov /sys/kernel/debug/gcov/x/tce_table.gcda\n{data}>> gcov end\n"

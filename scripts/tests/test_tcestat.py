@@ -162,12 +162,6 @@ class Doctor(Host):
         self.assertEqual(code, 1)
         self.assertEqual([thing["what"] for thing in json.loads(said) if not thing["ok"]], ["KVM"])
 
-    def test_module(self):
-        for path in (self.root / f"sys/module/{NAME}").iterdir():
-            path.unlink()
-        (self.root / f"sys/module/{NAME}").rmdir()
-        self.assertEqual(self.bad(), [("module", f"modprobe {NAME}"), ("windows", f"tcestat doctor {DEVICE}")])
-
     def test_other_module_loaded(self):
         self.file(f"sys/module/{NAME}/srcversion", "0LD\n")
         self.assertEqual(self.bad()[0], ("module", f"modprobe -r {NAME} && modprobe {NAME}"))
@@ -176,14 +170,6 @@ class Doctor(Host):
         for file in (f"/lib/modules/6.12.95/kernel/drivers/vfio/{NAME}.ko.xz", ""):
             self.modinfo(file, "ABC123")
             self.assertEqual([what for what, _ in self.bad()], ["kernel", "windows"])
-
-    def test_device(self):
-        self.device(DEVICE, "5", "e1000e", "0x020000")
-        what, command = self.bad()[0]
-        self.assertEqual(what, "device")
-        self.assertIn(DEVICE, command)
-        self.device(DEVICE, "5", None, "0x020000")
-        self.assertEqual(self.bad()[0][0], "device")
 
     def test_others_of_the_group(self):
         self.device("0000:01:00.1", "5", "ahci", "0x010601")

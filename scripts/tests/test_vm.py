@@ -35,13 +35,13 @@ class Vm(unittest.TestCase):
         self.assertEqual(console.verdict, 0)
 
     def test_silent_machine_is_asked(self):
-        """Before it is ended: its monitor (here there is none), and its console by SysRq."""
+        """Before it is ended, on its console by SysRq."""
         script = "echo begun; dd bs=1 count=4 2>/dev/null | tr '\\017' '^'; echo; exec sleep 9"
-        with tempfile.TemporaryDirectory() as tmp, patch.object(command, "LAST_WORD", 0.1), patch("signal.signal"):
+        with patch.object(command, "LAST_WORD", 0.1), patch("signal.signal"):
             console = vm.Console(io.StringIO(), "none")
-            _, late = command.boot(["sh", "-c", script], console, 60, 0.1, Path(tmp) / "monitor")
+            _, late = command.boot(["sh", "-c", script], console, 60, 0.1)
             self.assertTrue(late)
-            self.assertRegex(console.log.getvalue(), r"^begun\n\^l\^w\n# monitor: .*No such file.*\n$")
+            self.assertRegex(console.log.getvalue(), r"^begun\n\^l\^w\n$")
 
     def test_busy_machine_has_time(self):
         """What it could not run is no time of its own."""
@@ -49,7 +49,7 @@ class Vm(unittest.TestCase):
         for late, delay in ((False, lambda _: time.monotonic() - begin), (True, lambda _: 0)):
             with patch.object(command, "LAST_WORD", 0.1), patch("signal.signal"), patch.object(command, "waited", delay):
                 console = vm.Console(io.StringIO(), "none")
-                self.assertEqual(command.boot(["sh", "-c", "sleep 1.2; exec <&-"], console, 0.6, 60, Path("/dev/null"))[1], late)
+                self.assertEqual(command.boot(["sh", "-c", "sleep 1.2; exec <&-"], console, 0.6, 60)[1], late)
         self.assertLess(command.waited(os.getpid()), time.monotonic() - begin + 3600)
 
     def test_pass(self):
@@ -72,21 +72,13 @@ class Vm(unittest.TestCase):
     def test_splats(self):
         for line in (
                 "Oops: Kernel access of bad area, sig: 11 [#1]",
-                "BUG: Kernel NULL pointer dereference on read at 0x00000010",
-                "BUG: sleeping function called from invalid context at mm/gup.c:1",
                 "WARNING: CPU: 0 PID: 57 at arch/powerpc/mm/init.c:1 destroy_context+0x1/0x2",
-                "WARNING: possible circular locking dependency detected",
-                "WARNING: suspicious RCU usage",
                 "Kernel panic - not syncing: Fatal exception",
                 "rcu: INFO: rcu_sched self-detected stall on CPU",
                 "INFO: task abi:61 blocked for more than 60 seconds.",
                 "UBSAN: shift-out-of-bounds in tce_table.c:1:2",
-                "kernel BUG at mm/slub.c:1!",
                 "list_del corruption. prev->next should be 1",
                 "refcount_t: underflow; use-after-free.",
-                "WARNING: abi/123 still has locks held!",
-                "WARNING: HARDIRQ-safe -> HARDIRQ-unsafe lock order detected",
-                "WARNING: bad unlock balance detected!",
                 "WARNING: at mm/gup.c:1 try_get_folio",
                 "INFO: possible irq lock inversion dependency detected",
                 "INFO: trying to register non-static key.",

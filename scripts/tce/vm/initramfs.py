@@ -2,7 +2,7 @@
 """What a guest boots with: programs, modules of its kernel, guest scripts, and what is asked for."""
 import argparse
 import os
-import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -21,24 +21,16 @@ MODULES = ["vfio-pci", module.NAME]
 DEVICE_MODULES = {"e1000e": "e1000e"}
 
 
-def module_name(path: str) -> str:
-    return re.sub(r"\.ko(\.\w+)?$", "", os.path.basename(path)).replace("-", "_")
-
-
-def module_files(moddir: Path, wanted: Iterable[str]) -> list[str]:
-    """Paths (relative to moddir) of the wanted modules and their dependencies."""
-    deps: dict[str, list[str]] = {}
-    for line in (moddir / "modules.dep").read_text().splitlines():
-        path, _, needs = line.partition(":")
-        deps[module_name(path)] = [path, *needs.split()]
-    builtin = {module_name(line) for line in (moddir / "modules.builtin").read_text().splitlines()}
-    files: list[str] = []
-    for name in (module_name(w) for w in wanted):
-        if name in deps:
-            files += deps[name]
-        elif name not in builtin:
+def module_files(kernel: Kernel, wanted: Iterable[str]) -> set[Path]:
+    """The files of the wanted modules, and of what they depend on."""
+    files = set()
+    for name in wanted:
+        done = subprocess.run(["modprobe", "-d", kernel["MODDIR"], "-S", kernel["KVER"], "--show-depends", name],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        if done.returncode:
             print(f"vm: note: the kernel has no module {name}", file=sys.stderr)
-    return sorted(set(files))
+        files |= {Path(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("insmod ")}
+    return files
 
 
 def copy_module(source: Path, target: Path) -> None:
@@ -66,8 +58,8 @@ def stage(root: Path, kernel: Kernel, args: argparse.Namespace) -> None:
     (target / "updates").mkdir(parents=True)
     wanted = MODULES + args.module
     wanted += [DEVICE_MODULES[d] for d in set(args.device) if d in DEVICE_MODULES]
-    for file in module_files(source, wanted):
-        copy_module(source / file, target / file)
+    for file in module_files(kernel, wanted):
+        copy_module(file, target / file.relative_to(source))
     for index in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
         if (source / index).exists():
             shutil.copy2(source / index, target / index)
@@ -92,7 +84,8 @@ def stage_scripts(root: Path, args: argparse.Namespace) -> None:
         shutil.copy2(script, root / "guest")
     (root / "guest/init").rename(root / "init")
     (root / "init").chmod(0o755)
-    env = [f"TCE_DRIVER={args.driver}", f"TCE_MACHINE={args.machine}", f"TCE_KERNEL={args.kernel}"]
+    env = [f"TCE_DRIVER={args.driver}", f"TCE_MACHINE={args.machine}", f"TCE_RUN={args.run}",
+           f"TCE_ARGS={shlex.quote(' '.join(args.arg))}"]
     (root / "guest/env").write_text("\n".join(env + args.env) + "\n")
     for pair in args.file:
         src, _, name = pair.partition(":")
