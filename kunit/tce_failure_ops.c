@@ -489,7 +489,8 @@ void failure_init(struct kunit *test, struct failure *f)
 	/* as small as can be: all of it is looked at each time */
 	f->window = f->op->levels > 1 && !f->op->kvm ? SZ_64M : SZ_2M;
 	f->grp = tce_group(f->fx);
-	f->grp->tg.tce32_size = SZ_2M;
+	/* twice what v1 maps: a MAP that replaces counts old pages and new ones */
+	f->grp->tg.tce32_size = max(SZ_2M, 2 * f->op->size);
 	f->other = tce_group(f->fx);
 	f->other->tg.tce32_size = SZ_2M;
 	f->a = tce_memory(f->fx, f->op->kind, f->op->size);
