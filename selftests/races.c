@@ -5,11 +5,13 @@
  * dangerous: a driver that loses a race corrupts memory.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -400,33 +402,65 @@ static void everything(struct tce *t)
 }
 
 /*
- * Killed in the middle of a command. Which command that is differs each time;
- * the next process must find everything free.
+ * Killed in the middle of commands of two threads, once with a child that has the same
+ * files. Which commands these are differs each time; the next process must find
+ * everything free.
  */
-static void killed(struct tce *t)
+static void *map_elsewhere(void *unused __attribute__((unused)))
+{
+	while (!over) {
+		__map(box->container, mem, base(box) + 64 * MiB, 4 * CHUNK, RW);
+		__unmap(box->container, base(box) + 64 * MiB, 4 * CHUNK);
+	}
+	return NULL;
+}
+
+static void killed_client(struct tce *t, int version, bool child)
 {
 	const size_t size = 32 * MiB;
-	int version = t->version, round;
 	uint8_t *big = alloc(size, CHUNK);
+	pid_t pid = getpid();
+	pthread_t thread;
+
+	attach(t, version);
+	prepare(t);
+	if (child && !fork()) {
+		while (getppid() == pid)
+			nap(10);
+		_exit(0);
+	}
+	expect(!pthread_create(&thread, NULL, map_elsewhere, NULL));
+	for (;;) {
+		allow(t, big, size);
+		map(t->container, big, base(t), size, RW);
+		map(t->container, big, base(t), size, R);
+		unmap(t->container, base(t), size);
+		if (version == 2)
+			unregister_mem(t->container, big, size);
+	}
+}
+
+static void killed(struct tce *t)
+{
+	int version = t->version, round, group, i;
 	long pins = pinned();
 	pid_t pid;
 
 	detach(t);
 	for (round = 0; round < 12; round++) {
 		pid = fork();
-		if (!pid) {
-			attach(t, version);
-			for (;;) {
-				allow(t, big, size);
-				map(t->container, big, base(t), size, RW);
-				map(t->container, big, base(t), size, R);
-				unmap(t->container, base(t), size);
-				if (version == 2)
-					unregister_mem(t->container, big, size);
-			}
-		}
+		if (!pid)
+			killed_client(t, version, round % 4 == 3);
 		nap(7 + round * 14);
 		kill_child(pid);
+		/* its child ends a moment later */
+		for (i = 0; i < 200; i++) {
+			group = __open_group(0);
+			if (group >= 0)
+				break;
+			nap(20);
+		}
+		expect_rc(0, close(group));
 		expect_rc(pins, pinned_settled(pins));
 	}
 	attach(t, version);
@@ -434,8 +468,51 @@ static void killed(struct tce *t)
 	map(t->container, mem, base(t), CHUNK, RW);
 }
 
+/* A client that begins and ends, while somebody unloads the driver whenever it can be. */
+static void comes_and_goes(void *arg)
+{
+	struct tce *t = arg;
+	long rc;
+
+	mem = alloc(CHUNK, CHUNK);
+	for (;;) {
+		t->container = open_container();
+		t->group = open_group(0);
+		set_container(t->group, t->container);
+		do {
+			rc = __set_iommu(t->container, t->version == 1 ? V1_IOMMU : V2_IOMMU);
+		} while (rc == -ENODEV);
+		expect_rc(0, rc);
+		get_info(t->container, &t->info);
+		t->enabled = false;
+		allow(t, mem, CHUNK);
+		map(t->container, mem, base(t), CHUNK, RW);
+		detach(t);
+	}
+}
+
+static void unload_load(struct tce *t)
+{
+	unsigned int unloaded = 0, refused = 0;
+	pid_t client = spawn(true, comes_and_goes, t);
+
+	while (unloaded < 5 || refused < 5) {
+		expect(lives(client));
+		if (syscall(__NR_delete_module, "vfio_iommu_spapr_tce", O_NONBLOCK)) {
+			refused++;
+			continue;
+		}
+		unloaded++;
+		expect_rc(0, system("modprobe vfio_iommu_spapr_tce"));
+	}
+	note("unloaded %u times, refused %u times", unloaded, refused);
+	kill_child(client);
+}
+
 static const struct test tests[] = {
-	{ "a process killed in a command leaves nothing", killed, BOTH },
+	{ "a process killed in a command leaves nothing", killed, BOTH | DANGEROUS },
+	{ "the driver is unloaded and loaded while a client comes and goes",
+	  unload_load, BOTH | APART | DANGEROUS },
 	{ "two first MAPs make one default window", one_default,
 	  BOTH | DANGEROUS },
 	{ "MAP against MAP of the same entries", map_map, BOTH | DANGEROUS },

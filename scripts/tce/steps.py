@@ -84,8 +84,6 @@ def runs() -> Iterator[Step]:
     # With its suites in it the driver serves nobody.
     yield "kunit into-tree-kunit powernv9", ["kunit", "--kernel", "into-tree-kunit", "--machine", "powernv9"], False
     yield "kunit.py into-tree", ["check-into-tree"], False
-    for machine in BOTH.split():
-        yield f"deaths {machine}", ["check-system", "deaths", machine], False
     yield "handback pseries", ["check-system", "handback", "pseries"], False
     for kernel in OPERATIONS:
         sriov = ["--sriov"] if "sriov" in kernels.fragments(kernel) else []
