@@ -9,7 +9,6 @@
 #   TCE_USERS   "root user" (default), or one of the two
 #   TCE_TEST    glob, or several with "|" between them: only rows with such a name
 #               (then not every program needs to have one)
-#   TCE_LIST    not empty: only print the names
 #   TCE_SECONDS how long the rows of races run at least (1)
 #   TCE_GCOV    not empty: with tracepoints on, and print the coverage data
 #
@@ -34,7 +33,7 @@ run() {
 		bad=$((bad + 1))
 		return
 	fi
-	set -- "$@" ${TCE_TEST:+--test "$TCE_TEST"} ${TCE_LIST:+--list}
+	set -- "$@" ${TCE_TEST:+--test "$TCE_TEST"}
 	say "$program $*"
 	"/selftests/$program" "$@"
 	status=$?

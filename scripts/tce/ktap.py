@@ -6,7 +6,6 @@ program; a failure in the second is not seen. Without a plan or out of order is 
 and so is a case that is skipped after an expectation of it has failed.
 """
 import re
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -192,15 +191,3 @@ def summary(log: str) -> bool:
         print(f"   {text}")
     print(f">> {Path(log).stem}: {count(reader.results, 'pass')} passed, {len(wrong)} failed, {count(reader.results, 'skip')} skipped")
     return not wrong
-
-
-def main(doc: str) -> int:
-    argv = sys.argv[1:]
-    if argv[:1] == ["--states"] and len(argv) == 2:
-        reader = read(script_output(argv[1]))
-        print("\n".join(sorted(f"{name}: {state}" for name, state in reader.results.items())))
-        return 0
-    if not argv or argv[0].startswith("-"):
-        print(doc, file=sys.stderr)
-        return 2
-    return 0 if all([summary(log) for log in argv]) else 1

@@ -25,20 +25,11 @@ def load(text: str) -> Pins:
     return pins
 
 
-def by_reason(said: Said) -> dict[str, list[str]]:
-    """The tests that were skipped: {reason: names}"""
-    found: dict[str, list[str]] = {}
-    for name, reason in said.items():
-        if reason is not None:
-            found.setdefault(reason, []).append(name)
-    return found
-
-
 def judge(said: Said, pinned: Mapping[str, int | None], whole: bool) -> list[str]:
     """What is wrong with the skips of a host. @whole: all of its tests have run"""
-    found, wrong = by_reason(said), []
-    for reason in sorted({*found, *pinned}):
-        names, count = found.get(reason, []), pinned.get(reason, 0)
+    wrong = []
+    for reason in sorted({why for why in said.values() if why is not None} | set(pinned)):
+        names, count = [name for name, why in said.items() if why == reason], pinned.get(reason, 0)
         if count is not None and (len(names) > count or whole and len(names) < count):
             wrong.append("\n      ".join([f"{len(names)} are skipped, and {count} may be: {reason}", *names]))
     return wrong
