@@ -41,7 +41,7 @@ static struct tce *box;
 static uint8_t *mem;			/* four chunks */
 static volatile bool over;
 
-#define MOST_SIDES	6
+#define MOST_SIDES	7
 
 static struct side {
 	void (*turn)(void);
@@ -237,6 +237,18 @@ static void asking(void)
 	expect(__check_extension(box->container, V2_IOMMU) == 1);
 }
 
+/* Root reads the module's state, where there is such a file. */
+static void reading_state(void)
+{
+	char text[4096];
+	FILE *f = fopen("/sys/kernel/debug/vfio_iommu_spapr_tce/state", "r");
+
+	while (f && fgets(text, sizeof(text), f))
+		expect(strchr(text, '\n'));
+	if (f)
+		fclose(f);
+}
+
 /* The rows: who runs against whom, and what must be so afterwards. */
 
 static pthread_barrier_t start_line;
@@ -381,10 +393,10 @@ static void map_neighbours(struct tce *t)
 static void everything(struct tce *t)
 {
 	static void (*const v1[])(void) = {
-		mapping_v1, mapping_v1, enabling, asking, unmapping_memory,
+		mapping_v1, mapping_v1, enabling, asking, unmapping_memory, reading_state,
 	};
 	static void (*const v2[])(void) = {
-		mapping, mapping, windows, registrations, asking, joining,
+		mapping, mapping, windows, registrations, asking, reading_state, joining,
 	};
 	uint64_t before = locked();
 	long pins = pinned();
@@ -393,9 +405,9 @@ static void everything(struct tce *t)
 	fleeting = alloc(CHUNK, CHUNK);
 	allow(t, fleeting, CHUNK);
 	if (t->version == 1)
-		contend_all(v1, 5);
+		contend_all(v1, 6);
 	else
-		contend_all(v2, host.powernv && t->group2 >= 0 ? 6 : 5);
+		contend_all(v2, host.powernv && t->group2 >= 0 ? 7 : 6);
 	detach(t);
 	expect_eq(before, locked());
 	expect_rc(pins, pinned_settled(pins));

