@@ -59,14 +59,6 @@ class IntoTree(unittest.TestCase):
         self.assertIn(": 1 files written", self.run_it(linux)[1])
         self.assertEqual(self.files(linux), have)
 
-    def test_other_names_of_a_file(self):
-        """The source may be a copy whose files are those of another one."""
-        linux = self.kernel()
-        subprocess.run(["cp", "-al", linux, f"{linux}.copy"], check=True)
-        self.run_it(f"{linux}.copy")
-        subprocess.run(["rm", "-r", f"{linux}.copy"], check=True)
-        self.assertEqual(self.files(linux), KERNEL)
-
     def test_refused(self):
         for name, text, said in (("Makefile", "VERSION = 6\n", "is no source of Linux 7.0 or newer"),
                                  ("drivers/vfio/vfio.h", "", "has no struct vfio_iommu_driver_ops"),

@@ -19,16 +19,6 @@ class Litmus(unittest.TestCase):
     def wrong(self, text=text, source=source, reasons="", name="x", kernel="void g(int i)\n{\n\tb(*p,\n\t  2);\n}\n"):
         return litmus.misfits({name: text}, {"tce_a.c": source}, lambda file: kernel, reasons)
 
-    def test_variants(self):
-        made = litmus.variants("x", self.text)
-        self.assertEqual(list(made), ["x", "x-barrier", "x-two"])
-        self.assertEqual([text.splitlines()[1].split()[2] for text in made.values()], ["Never", "Sometimes", "Sometimes"])
-        self.assertEqual(["smp_mb();" in text for text in made.values()], [True, False, False])
-        self.assertIn("\n\tsmp_wmb();\n", made["x-two"])
-        self.assertNotIn("b(*p", made["x"])
-        limit = litmus.variants("x", self.text.replace(" * code", " * limit: tce_a.c words\n * code"))
-        self.assertEqual([text.splitlines()[1].split()[2] for text in limit.values()], ["Sometimes", "Never", "Never"])
-
     def test_answers(self):
         with tempfile.TemporaryDirectory() as tmp:
             script, path = Path(tmp) / "scripts/checklitmus.sh", Path(tmp) / "x.litmus"

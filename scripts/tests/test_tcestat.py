@@ -150,9 +150,7 @@ class Doctor(Host):
 
     def test_command(self):
         code, said, _ = self.run_it("doctor", DEVICE[5:])
-        self.assertEqual(code, 0, said)
-        self.assertTrue(all(line.startswith("ok ") for line in said.splitlines()[:-1]), said)
-        self.assertEqual(said.splitlines()[-1], f">> doctor: {DEVICE}: all 9 are ok")
+        self.assertEqual((code, said.splitlines()[-1]), (0, f">> doctor: {DEVICE}: all 9 are ok"))
         (self.root / "dev/kvm").unlink()
         code, said, _ = self.run_it("doctor", DEVICE)
         self.assertEqual(code, 1)
@@ -162,14 +160,14 @@ class Doctor(Host):
         self.assertEqual(code, 1)
         self.assertEqual([thing["what"] for thing in json.loads(said) if not thing["ok"]], ["KVM"])
 
-    def test_other_module_loaded(self):
-        self.file(f"sys/module/{NAME}/srcversion", "0LD\n")
-        self.assertEqual(self.bad()[0], ("module", f"modprobe -r {NAME} && modprobe {NAME}"))
-
-    def test_kernels_own(self):
+    def test_other_module(self):
+        """The kernel's own is on the disk, and an older one is loaded."""
         for file in (f"/lib/modules/6.12.95/kernel/drivers/vfio/{NAME}.ko.xz", ""):
             self.modinfo(file, "ABC123")
             self.assertEqual([what for what, _ in self.bad()], ["kernel", "windows"])
+        self.file(f"sys/module/{NAME}/srcversion", "0LD\n")
+        self.modinfo(f"/lib/modules/6.12.95/updates/dkms/{NAME}.ko", "ABC123")
+        self.assertEqual(self.bad()[0], ("module", f"modprobe -r {NAME} && modprobe {NAME}"))
 
     def test_others_of_the_group(self):
         self.device("0000:01:00.1", "5", "ahci", "0x010601")
