@@ -4,9 +4,8 @@
 # Clients that others wrote, with our driver or the kernel's own. Run by scripts/clients, which
 # makes a table of the lines that begin with ">> client|".
 #
-# Arguments: ours|intree CLIENT...
+# Arguments: CLIENT...
 
-depmod
 # shellcheck source=lib.sh
 . /guest/lib.sh
 
@@ -20,40 +19,31 @@ card_of() {
 }
 
 # row CLIENT WHAT RESULT - a line of the table
-row() { echo ">> client|$1|$2|$driver|$3"; }
+row() { echo ">> client|$1|$2|$TCE_DRIVER|$3"; }
+
+# pins acquired|released - since the host's start, of all pages
+pins() {
+	cat /proc/sys/vm/stat_refresh
+	sed -n "s/^nr_foll_pin_$1 //p" /proc/vmstat
+}
+pinned() { echo $(($(pins acquired) - $(pins released))); }
 
 # run CLIENT WHAT COMMAND... - a row, from what the command returns
 run() {
-	client=$1 what=$2
+	client=$1 what=$2 result=ok pins=$(pinned)
 	shift 2
-	say "$client: $what, $driver"
-	if "$@" >/tmp/said 2>&1; then
-		row "$client" "$what" ok
-	else
+	say "$client: $what, $TCE_DRIVER"
+	if ! "$@" >/tmp/said 2>&1; then
 		sed 's/^/   /' /tmp/said | tail -n 200
-		row "$client" "$what" FAILED
+		result=FAILED
 	fi
-	# What a client has left behind would be seen by the next.
-	if [ "$driver" = ours ] && tcestat | grep -q '^container'; then
-		tcestat
-		row "$client" "$what: leaves nothing behind" FAILED
-	fi
-}
-
-# use DRIVER - load it and give it the card
-use() {
-	modprobe vfio || return 1
-	if [ "$1" = intree ]; then
-		rmmod vfio_iommu_spapr_tce 2>/dev/null
-		insmod "/lib/modules/$(uname -r)/kernel/drivers/vfio/vfio_iommu_spapr_tce.ko.xz" || return 1
-	fi
-	modprobe vfio-pci || return 1
-	vfio_bind "$card" || return 1
-	say "driver: $1, $(cat /sys/module/vfio_iommu_spapr_tce/srcversion)"
+	left=$(($(pinned) - pins))
+	[ $left -eq 0 ] || result="$result, leaves $left pages pinned"
+	row "$client" "$what" "$result"
 }
 
 # received - packets that have come to the other end
-received() { ip netns exec wire cat "/sys/class/net/$peer/statistics/rx_packets"; }
+received() { cat "/sys/class/net/$peer/statistics/rx_packets"; }
 
 # until_true SECONDS COMMAND... - wait for it
 until_true() {
@@ -68,44 +58,47 @@ until_true() {
 
 # pings ADDRESS - once the link is up, each of ten is answered
 pings() {
-	until_true 20 ip netns exec wire ping -q -c 1 -W 1 "$1"
-	ip netns exec wire ping -c 10 -i 0.3 -W 10 "$1" | tee /tmp/ping
+	until_true 20 ping -q -c 1 -W 1 "$1"
+	ping -c 10 -i 0.3 -W 10 "$1" | tee /tmp/ping
 	grep -q ' 0% packet loss' /tmp/ping
 }
 
-# testpmd ARGS... - start it with its commands on descriptor 9, and its words in /tmp/testpmd
-testpmd() {
+# start PROGRAM PROMPT ARGS... - one of DPDK's, with its commands on descriptor 9, and its words in /tmp/dpdk
+start() {
+	program=$1 prompt=$2
+	shift 2
 	rm -f /tmp/commands
 	mkfifo /tmp/commands
-	: >/tmp/testpmd
-	dpdk-testpmd -a "$port" "$@" </tmp/commands >/tmp/testpmd 2>&1 &
+	: >/tmp/dpdk
+	"$dpdk/lib/ld64.so.2" --library-path "$dpdk/lib" "$dpdk/bin/$program" -d "$dpdk/lib/librte_mempool_ring.so" \
+		-d "$dpdk/lib/librte_mempool_stack.so" -d "$dpdk/lib/librte_net_e1000.so" -a "$card" "$@" </tmp/commands >/tmp/dpdk 2>&1 &
 	pid=$!
 	exec 9>/tmp/commands
-	until_true 240 grep -q 'testpmd> ' /tmp/testpmd && return
+	until_true 240 grep -q "$prompt" /tmp/dpdk && return
 	kill -KILL "$pid"
 	wait "$pid"
 	exec 9>&-
-	cat /tmp/testpmd
+	cat /tmp/dpdk
 	return 1
 }
 
 # quit - end it, and have it end well
 quit() {
-	echo stop >&9
 	echo quit >&9
 	exec 9>&-
 	wait "$pid"
 	status=$?
-	cat /tmp/testpmd
+	cat /tmp/dpdk
 	return $status
 }
 
-options() { echo "$1 -- -i --nb-cores=1 --total-num-mbufs=4096"; }
+# testpmd OPTIONS ARG - of EAL, and its own
+# shellcheck disable=SC2086 # words
+testpmd() { start dpdk-testpmd 'testpmd> ' -l 0,1 $1 -- -i --nb-cores=1 --total-num-mbufs=4096 "$2"; }
 
 # dpdk_pings OPTIONS - it answers pings
 dpdk_pings() {
-	# shellcheck disable=SC2046 # words
-	testpmd -l 0,1 $(options "$1") --forward-mode=icmpecho || return 1
+	testpmd "$1" --forward-mode=icmpecho || return 1
 	echo start >&9
 	pings 10.1.0.9
 	answered=$?
@@ -114,8 +107,7 @@ dpdk_pings() {
 
 # dpdk_sends OPTIONS - 128 packets leave, and 128 arrive
 dpdk_sends() {
-	# shellcheck disable=SC2046 # words
-	testpmd -l 0,1 $(options "$1") --eth-peer=0,52:54:00:00:00:11 || return 1
+	testpmd "$1" --eth-peer=0,52:54:00:00:00:11 || return 1
 	sleep 1
 	before=$(received)
 	echo start tx_first 4 >&9
@@ -128,8 +120,7 @@ dpdk_sends() {
 
 # dpdk_dies OPTIONS - killed at work, and started again
 dpdk_dies() {
-	# shellcheck disable=SC2046 # words
-	testpmd -l 0,1 $(options "$1") --forward-mode=icmpecho || return 1
+	testpmd "$1" --forward-mode=icmpecho || return 1
 	echo start >&9
 	pings 10.1.0.9 || return 1
 	kill -KILL "$pid"
@@ -138,26 +129,51 @@ dpdk_dies() {
 	dpdk_pings "$1"
 }
 
+locked() { sed -n 's/^VmLck:[^0-9]*//p' "/proc/$pid/status"; }
+
+# dpdk_hotplug - memory comes and goes, while it has the card
+dpdk_hotplug() {
+	start dpdk-test 'RTE>>' || return 1
+	before=$(locked) came=$(pins acquired)
+	echo mempool_autotest >&9
+	until_true 240 grep -q '^Test [OF]' /tmp/dpdk
+	after=$(locked) came=$(($(pins acquired) - came))
+	quit && grep '^Test OK' /tmp/dpdk || return 1
+	echo "$came pins, locked: $before, then $after"
+	[ $came -gt 0 ] && [ "$before" = "$after" ]
+}
+
 client_dpdk() {
-	name="DPDK $(dpkg-query -W -f '${Version}' dpdk | sed 's/-.*//')"
-	port=$card
-	run "$name" "testpmd, pages of the system: answers pings" dpdk_pings "--no-huge -m 128"
-	run "$name" "testpmd, pages of the system: 128 packets arrive" dpdk_sends "--no-huge -m 128"
-	run "$name" "testpmd, 2M pages as they are needed: answers pings" dpdk_pings ""
-	run "$name" "testpmd, 2M pages as they are needed: 128 packets arrive" dpdk_sends ""
-	run "$name" "testpmd, 2M pages: killed and started again" dpdk_dies ""
+	for dpdk in /dpdk/*; do
+		name="DPDK $(cat "$dpdk/version")"
+		run "$name" "testpmd, pages of the system: answers pings" dpdk_pings "--no-huge -m 128"
+		run "$name" "testpmd, pages of the system: 128 packets arrive" dpdk_sends "--no-huge -m 128"
+		run "$name" "testpmd, 2M pages as they are needed: answers pings" dpdk_pings ""
+		run "$name" "testpmd, 2M pages as they are needed: 128 packets arrive" dpdk_sends ""
+		run "$name" "testpmd, 2M pages: killed and started again" dpdk_dies ""
+		run "$name" "mempool_autotest: memory comes and goes" dpdk_hotplug
+	done
 }
 
 # The kernel's VFIO selftests, built with a sPAPR mode by scripts/build-suite: each test is a row.
 suite() {
-	for program in /suite/*; do
-		"$program" "$card" >/tmp/suite 2>&1
+	for program in /suite/*/*; do
+		name="Linux $(basename "${program%/*}") selftests, $1" device=$card
+		case $program in
+		# It copies with an igb, and from addresses beyond a default window.
+		*driver_test)
+			[ "$1" = "created window" ] || continue
+			device=$(pci_find "$IGB")
+			vfio_bind "$device"
+			;;
+		esac
+		"$program" "$device" >/tmp/suite 2>&1
 		sed -n 's/^\(ok\|not ok\) [0-9]* \([^ ]*\)\(.*SKIP.*\)\{0,1\}.*/\1|\2|\3/p' /tmp/suite | while IFS='|' read -r result test skip; do
 			case $result$skip in
-			ok) row "Linux 7.2 selftests, $1" "$test" ok ;;
-			ok*) row "Linux 7.2 selftests, $1" "$test" "skipped:${skip#*SKIP}" ;;
+			ok) row "$name" "$test" ok ;;
+			ok*) row "$name" "$test" "skipped:${skip#*SKIP}" ;;
 			*)
-				row "Linux 7.2 selftests, $1" "$test" FAILED
+				row "$name" "$test" FAILED
 				sed 's/^/   /' /tmp/suite
 				;;
 			esac
@@ -219,25 +235,27 @@ client_podman() {
 	run "$name" "rootless: with 1 MiB to lock ENOMEM, and doctor says why" refused_without_memlock
 }
 
-say "host: $(. /etc/os-release && echo "$PRETTY_NAME"), Linux $(uname -r)"
+say "host: Linux $(uname -r)"
+modprobe e1000e
 card=$(card_of 0)
-peer_card=$(card_of 1)
-peer=$(basename "/sys/bus/pci/devices/$peer_card/net/"*)
+peer=$(basename "/sys/bus/pci/devices/$(card_of 1)/net/"*)
 if [ -z "$card" ] || [ -z "$peer" ]; then die "no cards"; fi
-# In a namespace of its own, what goes to an address of the host has to go over the wire.
-ip netns add wire
-ip link set "$peer" netns wire
-ip netns exec wire sh -c "echo 1 >/proc/sys/net/ipv6/conf/$peer/disable_ipv6"
-ip -n wire addr add 10.1.0.1/24 dev "$peer"
-ip -n wire link set "$peer" up
-echo 512 >/proc/sys/vm/nr_hugepages
-mkdir -p /dev/hugepages
-mountpoint -q /dev/hugepages || mount -t hugetlbfs hugetlbfs /dev/hugepages
+echo 1 >"/proc/sys/net/ipv6/conf/$peer/disable_ipv6"
+ip addr add 10.1.0.1/24 dev "$peer"
+ip link set "$peer" up
+echo 1 >/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages
+echo 256 >/proc/sys/vm/nr_hugepages
+mkdir -p /dev/hugepages /var/run
+grep -q ' /dev/hugepages ' /proc/mounts || mount -t hugetlbfs hugetlbfs /dev/hugepages
 grep -E '^Huge' /proc/meminfo
 
-driver=$1
-shift
-use "$driver" || die "$driver: does not load"
+case $TCE_DRIVER in ours) place=updates ;; intree) place=kernel ;; esac
+modprobe vfio
+rmmod vfio_iommu_spapr_tce 2>/dev/null
+insmod "$(find "/lib/modules/$(uname -r)/$place" -name 'vfio_iommu_spapr_tce.ko*')" ||
+	die "no driver"
+vfio_bind "$card" || die "not for VFIO"
+say "driver: $TCE_DRIVER, $(cat /sys/module/vfio_iommu_spapr_tce/srcversion)"
 for client in "$@"; do
 	"client_$client"
 done

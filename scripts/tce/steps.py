@@ -104,6 +104,8 @@ def machines() -> Iterator[Step]:
     yield "packages", ["package", "check"], False
     yield "fuzz 6.12-4k powernv9", ["fuzz", "--seconds", "25"], False
     yield "fuzz 6.12-64k pseries", ["fuzz", "--kernel", "6.12-64k", "--machine", "pseries", "--seconds", "25", "--seed", "2"], False
+    # DPDK and the kernel's VFIO selftests, one version of each; make clients has others, in a real Debian.
+    yield "clients", ["clients", "--short"], False
     yield "handback powernv9", ["check-system", "handback"], False
     yield "hotplug 6.1-64k", ["hotplug", "6.1-64k"], False
     # with virtual functions, which need pages of 4K
