@@ -4,7 +4,7 @@
 # For scripts/check-install: runs in a real Debian, as root, once it has started. /install has
 #   *.deb            the packages
 #   newer/           those of a newer version; source.tar.xz: its sources
-# The argument is which start this is, 1 or 2. The report is KTAP; each step says how long it took.
+# The argument is which start this is, 1 or 2. The report is KTAP.
 
 name=vfio_iommu_spapr_tce package=vfio-iommu-spapr-tce here=/install log=/install/log
 examples=/usr/share/doc/$package-tools/examples
@@ -15,55 +15,38 @@ cd $here || exit 1
 
 # check WORDS COMMAND... - does the command succeed?
 check() {
-	words=$1 began=$(cut -d. -f1 /proc/uptime)
+	words=$1
 	shift
-	if "$@" >$log 2>&1 </dev/null; then verdict=ok; else verdict="not ok"; fi
 	steps=$((steps + 1))
-	echo "$verdict $steps $words # $(($(cut -d. -f1 /proc/uptime) - began)) s"
-	if [ "$verdict" != ok ]; then
-		failed=$((failed + 1))
-		tail -n 15 $log | sed 's/^/# /'
-		tail -n 20 /var/lib/dkms/$package/*/build/make.log 2>/dev/null | sed 's/^/# /'
+	if "$@" >$log 2>&1 </dev/null; then
+		echo "ok $steps $words"
+		return
 	fi
+	echo "not ok $steps $words"
+	failed=$((failed + 1))
+	{ tail -n 15 $log; tail -n 20 /var/lib/dkms/$package/*/build/make.log 2>/dev/null; } | sed 's/^/# /'
 }
-not() { ! "$@"; }
-# prints TEXT COMMAND... - does the command print that? Its exit code is in $code.
-prints() {
+# Does the command print TEXT, and succeed?
+shown() {
 	text=$1
 	shift
-	if "$@" >$here/printed 2>&1; then code=0; else code=$?; fi
+	"$@" >$here/printed 2>&1
+	code=$?
 	cat $here/printed
-	grep -qF -- "$text" $here/printed
+	grep -qF -- "$text" $here/printed && [ $code -eq 0 ]
 }
-# Does the command print that, and succeed, or fail?
-shown() { prints "$@" && [ $code -eq 0 ]; }
-refused() { prints "$@" && [ $code -ne 0 ]; }
+# Does it print TEXT, and fail?
+refused() { ! shown "$@" && [ $code -ne 0 ] && grep -qF -- "$1" $here/printed; }
 
 # There is no network. What is asked for lies in apt's cache.
 apt_() { apt-get -q -y --no-install-recommends "$@"; }
-# apt, and what it said stays there for later steps
-apt_said() {
-	apt_ "$@" >$here/apt 2>&1
-	code=$?
-	cat $here/apt
-	return $code
-}
-said() { cat $here/apt; grep -qF "$1" $here/apt; }
-
 found() { modinfo -k "$1" -n $name | grep -F "/lib/modules/$1/$2"; }
 loaded() { [ "$(cat /sys/module/$name/srcversion)" = "$(modinfo -F srcversion $name)" ]; }
 version_is() { [ "$(cat /sys/module/$name/version 2>/dev/null)" = "$1" ]; }
-reload() { modprobe -r $name && modprobe $name; }
-# Its size does not tell: Debian 12 does not compress modules. (xz leaves what is not by xz as it is.)
-stripped() {
-	xz -dcf "$(modinfo -k "$1" -n $name)" >$here/module && readelf -SW $here/module >$here/sections &&
-		! grep -F .debug_ $here/sections
-}
-built() { dkms status $package -k "$1" | grep ': installed'; }
-other_kernel() { find /boot -name 'vmlinu[xz]-*' | sed 's/.*vmlinu[xz]-//' | grep -vxF "$running"; }
+# modprobe has loaded the file that it finds.
+reload() { modprobe -r $name && modprobe $name && loaded; }
 none_left() { [ -z "$(find /lib/modules/*/updates -name '*.ko*' 2>/dev/null)" ]; }
 signed() { modinfo "$1"; [ -n "$(modinfo -F sig_key "$1")" ]; }
-in_initramfs() { lsinitramfs /boot/initrd.img-"$1" | grep "$name"; }
 
 device=$(lspci -Dn -d 1234:11e8 | cut -d' ' -f1)
 at=/sys/bus/pci/devices/$device
@@ -78,21 +61,7 @@ owner_is() {
 }
 
 # As alice, with no more locked memory than a service has by itself, or as the example says
-service() {
-	cat >/run/systemd/system/client.service <<-EOF
-		[Service]
-		Type=oneshot
-		User=alice
-		StandardOutput=truncate:$here/client
-		StandardError=inherit
-		ExecStart=/usr/local/bin/demo 1
-	EOF
-	systemctl daemon-reload
-	systemctl start client.service
-	code=$?
-	cat $here/client
-	return $code
-}
+service() { systemd-run --quiet --collect --unit=client --uid=alice --wait --pipe /usr/local/bin/demo 1; }
 client() { prlimit --memlock=unlimited setpriv --reuid alice --regid alice --init-groups demo "$1"; }
 
 holder=
@@ -116,19 +85,11 @@ content() {
 }
 
 install_packages() {
-	check "before, modprobe finds the kernel's own driver" found "$running" kernel/drivers/vfio
-	check "there is no other kernel yet" [ -z "$(other_kernel)" ]
-	check "the kernel's own is loaded" modprobe $name
-	mkdir -p /lib/modules/4.19.0-99-powerpc64le/build/include
-	check "apt install, beside a kernel that is not supported" apt_said install $here/*.deb
-	check "it is said that another one is loaded" said "Another build of $name is loaded"
-	check "it is built for the running kernel" built "$running"
+	check "the kernel's own driver is loaded" modprobe $name
+	check "apt install says that another one is loaded" shown "Another build of $name is loaded" apt_ install $here/*.deb
 	check "modprobe finds it" found "$running" updates/dkms
-	check "it has no debug information" stripped "$running"
 	check "DKMS has signed it" signed $name
-	check "nothing is built for the other kernel" not built 4.19.0-99-powerpc64le
-	check "modprobe -r and modprobe, as it is said" reload
-	check "the module that is loaded is the new one" loaded
+	check "modprobe -r and modprobe load it, as it is said" reload
 }
 
 give_to_alice() {
@@ -142,14 +103,16 @@ give_to_alice() {
 	check "a service may lock too little for it" refused ENOMEM service
 	mkdir -p /etc/systemd/system/client.service.d
 	cp $examples/service-memlock.conf /etc/systemd/system/client.service.d/memlock.conf
+	systemctl daemon-reload
 	check "the example for services: it may" service
 	cp $examples/limits.conf /etc/security/limits.d/vfio.conf
 	check "the example for logins: alice may lock 4 GiB" shown 4259840 su - alice -c "ulimit -l"
-	sed "s/KERNEL==\"3\"/KERNEL==\"$group\"/" $examples/udev-one-device.rules >/etc/udev/rules.d/70-vfio-one-device.rules
-	check "the example for one device: udevadm" udevadm control --reload
-	check "the file is triggered" udevadm trigger --subsystem-match=vfio
-	check "it is alice's alone" owner_is alice root 600
-	rm /etc/udev/rules.d/70-vfio-one-device.rules
+	rule=/etc/udev/rules.d/70-vfio-one-device.rules
+	sed "s/KERNEL==\"3\"/KERNEL==\"$group\"/" $examples/udev-one-device.rules >$rule
+	udevadm control --reload
+	check "the example for one device is applied" udevadm trigger --subsystem-match=vfio
+	check "the file is alice's alone" owner_is alice root 600
+	rm $rule
 	udevadm control --reload
 	udevadm trigger --subsystem-match=vfio
 	check "without the example it is the group's again" owner_is root vfio 660
@@ -158,19 +121,15 @@ give_to_alice() {
 
 upgrade_packages() {
 	old=$(cat /sys/module/$name/version)
-	new=$(dpkg-deb -f $here/newer/$package-dkms_*.deb Version)
 	check "a container is open" keep
-	check "tcestat shows it" shown "process $holder hold" tcestat
-	check "apt install of a newer version meanwhile" apt_said install $here/newer/*.deb
-	check "it is said what has to be done" said "Another build of $name is loaded"
+	check "apt install of a newer version says what has to be done" \
+		shown "Another build of $name is loaded" apt_ install $here/newer/*.deb
 	check "the old module is there still" version_is "$old"
 	check "the container is open still" shown "process $holder hold" tcestat
 	check "modprobe -r does not take it away" refused "in use" modprobe -r $name
 	check "it is closed" let_go
-	check "another client uses the old module" client 2
-	check "it is built for the running kernel" built "$running"
 	check "modprobe -r and modprobe" reload
-	check "the newer module is loaded" version_is "$new"
+	check "the newer module is loaded" version_is "$(dpkg-deb -f $here/newer/$package-dkms_*.deb Version)"
 	check "a client uses it" client 2
 }
 
@@ -178,31 +137,27 @@ bind_at_start() {
 	check "driverctl is installed" apt_ install driverctl
 	echo >"$at"/driver_override
 	echo "$device" >"$at"/driver/unbind
-	check "the device has no driver" not bound
 	check "driverctl set-override" driverctl set-override "$device" vfio-pci
-	check "it is bound" bound
+	check "the device is bound" bound
 	check "and will be at each start" shown "$device" grep -rlx vfio-pci /etc/driverctl.d
 	# The device has no driver of its own. Without --noprobe this is an error on Debian 12.
 	check "driverctl unset-override" driverctl --noprobe unset-override "$device"
-	check "it is forgotten" not grep -rx vfio-pci /etc/driverctl.d
 	check "modprobe -r vfio-pci" modprobe -r vfio-pci
 	sed 's/8086:10d3/1234:11e8/' $examples/modprobe.conf >/etc/modprobe.d/vfio-pci.conf
 	cp $examples/modules-load.conf /etc/modules-load.d/vfio-pci.conf
 	check "the examples for the start of the machine" systemctl restart systemd-modules-load.service
-	check "the device is bound" bound
-	check "its group's file is for the group vfio" owner_is root vfio 660
+	check "the device is bound by them" bound
 	check "a client uses it" client 2
 }
 
 second_kernel() {
 	# shellcheck disable=SC2046 # words
 	check "a second kernel is installed" apt_ install $(cat /root/second/packages)
-	other=$(other_kernel)
-	check "it is built for that" built "$other"
-	check "modprobe will find it there" found "$other" updates/dkms
+	other=$(find /boot -name 'vmlinu[xz]-*' | sed 's/.*vmlinu[xz]-//' | grep -vxF "$running")
+	check "modprobe will find the module there" found "$other" updates/dkms
 	echo vfio-pci >>/etc/initramfs-tools/modules
 	check "update-initramfs with vfio-pci" update-initramfs -u -k "$other"
-	check "the module is in it" shown "updates/dkms/$name.ko" in_initramfs "$other"
+	check "the module is in it" shown "updates/dkms/$name.ko" lsinitramfs /boot/initrd.img-"$other"
 	echo "$other" >/root/second/kernel
 }
 
@@ -215,9 +170,8 @@ before_root() {
 started_with() {
 	check "this is the second kernel" [ "$running" = "$(cat /root/second/kernel)" ]
 	check "the module came from the initramfs" before_root
-	check "the device is bound to vfio-pci" bound
-	check "the module is ours" found "$running" updates/dkms
 	check "it is the one that was installed" loaded
+	check "the device is bound to vfio-pci" bound
 	check "its group's file is for the group vfio" owner_is root vfio 660
 	check "alice uses it" client 2
 }
@@ -241,17 +195,12 @@ beside_make_install() {
 own_driver_is_back() {
 	check "modprobe finds the kernel's own driver" found "$running" kernel/drivers/vfio
 	check "none of our modules is left" none_left
-	check "modprobe -r and modprobe" reload
-	check "the kernel's own driver is loaded" loaded
-	check "which is not ours" not [ -e /sys/kernel/debug/$name ]
+	check "modprobe -r and modprobe load the kernel's own driver" reload
 }
 
 remove_packages() {
 	check "the packages are removed" apt_ remove $package-dkms $package-tools
-	check "DKMS has forgotten it" not [ -e /var/lib/dkms/$package ]
 	own_driver_is_back
-	check "update-initramfs" update-initramfs -u -k "$running"
-	check "the kernel's own is in it" shown "kernel/drivers/vfio/$name.ko" in_initramfs "$running"
 }
 
 make_install() {
@@ -259,7 +208,6 @@ make_install() {
 	check "make install, without the packages: said that another one is loaded" shown "Another build of $name is loaded" make install
 	check "modprobe finds it" found "$running" updates
 	check "modprobe -r and modprobe" reload
-	check "the module that is loaded is the new one" loaded
 	check "a client uses it" demo 2
 	check "sign-file, as the guide says" sign
 	check "make install" make install
