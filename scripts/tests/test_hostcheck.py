@@ -3,7 +3,9 @@
 import json
 import re
 import subprocess
+import tempfile
 import unittest
+from pathlib import Path
 
 from tce.paths import SCRIPTS
 
@@ -19,13 +21,15 @@ not ok 3 hostcheck: v2: y
 """
 
 
-def shell(*commands):
-    """Run by the functions that the script makes reports with."""
+def report(ktap, more=""):
+    """The page and the JSON, by the functions that the script makes them with."""
     text = SCRIPT.read_text()
     functions = [re.search(rf"^{name}\(\) \{{\n.*?^\}}$", text, re.M | re.S)[0] for name in ("from_ktap", "report")]
     facts = "facts() { printf 'machine\\tIBM \"x\"\\nrows\\tonly *x*\\n'; }"
-    script = "\n".join(["steps=/dev/stdin tab='\t'", *functions, facts, *commands])
-    return subprocess.run(["sh", "-euc", script], input=KTAP, text=True, check=True, stdout=subprocess.PIPE).stdout
+    with tempfile.TemporaryDirectory() as out:
+        script = "\n".join([f"out={out}", *functions, facts, f"from_ktap '{more}' >$out/steps", "report"])
+        subprocess.run(["sh", "-euc", script], input=ktap, text=True, check=True)
+        return Path(out, "report.txt").read_text(), json.loads(Path(out, "report.json").read_text())
 
 
 class Hostcheck(unittest.TestCase):
@@ -34,18 +38,17 @@ class Hostcheck(unittest.TestCase):
             done = subprocess.run([SCRIPT, *wrong], stderr=subprocess.PIPE, text=True)
             self.assertEqual((done.returncode, done.stderr.startswith("hostcheck: ")), (2, True), wrong)
 
-    def test_json(self):
-        report = json.loads(shell("from_ktap ', again' | report json"))
-        self.assertEqual((report["machine"], report["verdict"]), ("IBM ?x?", "FAILED"))
-        self.assertEqual([list(step.values()) for step in report["steps"]], [
+    def test_report(self):
+        page, data = report(KTAP, ", again")
+        self.assertEqual((data["machine"], data["verdict"]), ("IBM ?x?", "FAILED"))
+        self.assertEqual([list(step.values()) for step in data["steps"]], [
             ["pass", "v1: what it does, again", '96 times MAP; a note with ?quotes? and a ?'],
             ["skip", "v2: x, again", "not here"],
             ["fail", "v2: y, again", "map.c:1: it is not so"]])
-
-    def test_text(self):
-        text = shell("from_ktap '' | report text")
-        for line in ("rows        only *x*", "skip  v2: x (not here)", "1 passed, 1 failed, 1 skipped: FAILED"):
-            self.assertIn(f"\n{line}\n", text)
+        for line in ("rows        only *x*", "skip  v2: x, again (not here)", "1 passed, 1 failed, 1 skipped: FAILED"):
+            self.assertIn(f"\n{line}\n", page)
 
     def test_nothing(self):
-        self.assertIn("\n0 passed, 0 failed, 0 skipped: FAILED\n", shell("from_ktap '' </dev/null | report text"))
+        page, data = report("")
+        self.assertIn("\n0 passed, 0 failed, 0 skipped: FAILED\n", page)
+        self.assertEqual((data["verdict"], data["steps"]), ("FAILED", []))
