@@ -71,10 +71,8 @@ clean:
 	rm -f $(foreach dir,. compat kunit,$(addprefix $(dir)/,*.o *.ko *.mod *.mod.c *.inc .*.cmd .*.d))
 
 # On a POWER host: one idle function of it, DEVICE=0000:01:00.0, shows whether the module works there.
-HOSTCHECK_PROGRAMS := $(addprefix $(CURDIR)/out/hostcheck/,hostcheck exclusive)
-
 hostcheck: module
-	@$(MAKE) -s -C selftests CROSS_COMPILE= STRICT= O=$(CURDIR)/out/hostcheck $(HOSTCHECK_PROGRAMS)
+	@$(MAKE) -s -C selftests CROSS_COMPILE= STRICT= O=$(CURDIR)/out/hostcheck $(CURDIR)/out/hostcheck/hostcheck
 	@scripts/hostcheck $(OPTIONS) $(DEVICE)
 
 # Everything below runs anywhere: it gets its own tools and kernels.

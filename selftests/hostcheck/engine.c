@@ -32,13 +32,6 @@ uint64_t now_ms(void)
 	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
 }
 
-uint64_t stress_end(void)
-{
-	const char *text = getenv("HOSTCHECK_SECONDS");
-
-	return now_ms() + 1000 * (text ? strtoul(text, NULL, 10) : 5);
-}
-
 /* A device that is gone, or frozen, reads as ones. */
 uint32_t get32(struct engine *e, uint32_t reg)
 {
@@ -107,6 +100,9 @@ int restart(struct engine *e)
 
 	if (pwrite(e->fd, &cmd, 2, e->config + PCI_COMMAND) != 2)
 		return -EIO;
+	/* It is frozen, or gone. */
+	if (get32(e, 0) == ~0u)
+		return -EIO;
 	return e->ops->start(e);
 }
 
@@ -148,7 +144,8 @@ void begin(struct engine *e, struct tce *t, size_t size)
 
 void end(struct engine *e)
 {
-	e->ops->stop(e);
+	if (e->ops->stop(e))
+		note("the device does not stop");
 	close(e->fd);
 	unmap(e->t->container, e->own_iova, ENGINE_OWN);
 }

@@ -62,8 +62,6 @@ static void start_queue(struct engine *e, uint32_t queue, uint64_t ring)
 
 static int reset(struct engine *e)
 {
-	if (get32(e, STATUS) == ~0u)
-		return -EIO;
 	set32(e, IMC, ~0u);
 	set32(e, RCTL, 0);
 	set32(e, TCTL, 0);
@@ -171,13 +169,7 @@ static int start(struct engine *e)
 	return transfer(e, e->own_iova + TX_DATA, e->own_iova + RX_DATA);
 }
 
-static void stop(struct engine *e)
-{
-	if (reset(e))
-		note("the card does not stop");
-}
-
 const struct engine_ops e1000e_engine = {
-	.name = "e1000e", .start = start, .stop = stop,
+	.name = "e1000e", .start = start, .stop = reset,
 	.put = put, .read = read_memory, .write = write_memory, .got = got,
 };

@@ -96,9 +96,6 @@ static int enable_controller(struct engine *e)
 	unsigned int ms = 500 * ((cap >> 24) + 1), page = cap2 >> 16 & 15;
 	int rc;
 
-	/* All ones: frozen, or gone. */
-	if (cap == ~0u)
-		return -EIO;
 	if (page > 4)
 		return -ENOTSUP;
 	rc = reset(e, ms);
@@ -137,10 +134,9 @@ static int start(struct engine *e)
 	return 0;
 }
 
-static void stop(struct engine *e)
+static int stop(struct engine *e)
 {
-	if (reset(e, 10 * ENGINE_MS))
-		note("the NVMe controller does not stop");
+	return reset(e, 10 * ENGINE_MS);
 }
 
 static void put(struct engine *e __attribute__((unused)), void *va, uint32_t token)

@@ -25,7 +25,7 @@ struct engine_ops {
 	const char *name;
 	/* Makes the device ready, whatever its state is. */
 	int (*start)(struct engine *e);
-	void (*stop)(struct engine *e);
+	int (*stop)(struct engine *e);
 	/* Lays out memory at @va so that the device which reads it tells @token. */
 	void (*put)(struct engine *e, void *va, uint32_t token);
 	/* The device reads at @iova: which token that was. */
@@ -88,8 +88,7 @@ void eeh_reset(struct tce *t, uint32_t kind);
 /* After an access that was not allowed: the device works again. */
 void recover(struct engine *e);
 
-/* HOSTCHECK_SECONDS from now, in milliseconds of the clock */
-uint64_t stress_end(void);
+/* Of the clock */
 uint64_t now_ms(void);
 
 /* Waits for @cond; says whether it came true. */
