@@ -147,6 +147,7 @@ bind_at_start() {
 	cp $examples/modules-load.conf /etc/modules-load.d/vfio-pci.conf
 	check "the examples for the start of the machine" systemctl restart systemd-modules-load.service
 	check "the device is bound by them" bound
+	check "its group's file is for the group vfio again" owner_is root vfio 660
 	check "a client uses it" client 2
 }
 
