@@ -45,24 +45,16 @@ class Install(unittest.TestCase):
                               text=True, env=env)
         return done.returncode, done.stdout
 
-    def test_ours(self):
-        self.module("kernel/drivers/vfio", "OLD")
-        self.module("updates", "NEW")
-        code, said = self.after()
-        self.assertEqual(code, 0, said)
-        self.assertIn(f"updates/{NAME}.ko", said)
-
     def test_dkms(self):
         """DKMS of Debian, and of RHEL, where it puts modules that depmod looks at last."""
         ours = self.module("updates", "NEW")
         for where in ("updates/dkms", "extra"):
-            for version, wanted in (("OTHER", 1), ("NEW", 0)):
-                theirs = self.module(where, version)
-                for chosen, code in ((ours, 0), (theirs, wanted)):
-                    done, said = self.after(chosen)
-                    self.assertEqual(done, code, said)
-                    self.assertIn(f"now loads {chosen}\n", said)
-                    self.assertIn(f"*** DKMS has installed {theirs}", said)
+            theirs = self.module(where, "OTHER")
+            for chosen, wanted in ((ours, 0), (theirs, 1)):
+                code, said = self.after(chosen)
+                self.assertEqual(code, wanted, said)
+                self.assertIn(f"now loads {chosen}\n", said)
+                self.assertIn(f"*** DKMS has installed {theirs}", said)
             theirs.unlink()
 
     def test_uninstall(self):
@@ -84,25 +76,17 @@ class Install(unittest.TestCase):
             done = subprocess.run([SCRIPTS / "check-target", self.root], stderr=subprocess.PIPE, text=True)
             self.assertEqual((done.returncode, "no containers" in done.stderr), (code, bool(code)), more)
 
-    def reload(self, release, loaded=None):
+    def reload(self, release, loaded):
         sys = self.root / "sys/module" / NAME
-        if loaded:
-            sys.mkdir(parents=True, exist_ok=True)
-            (sys / "srcversion").write_text(f"{loaded}\n")
-            (sys / "refcnt").write_text("3\n")
+        sys.mkdir(parents=True, exist_ok=True)
+        (sys / "srcversion").write_text(f"{loaded}\n")
         files = [self.kernel / where / f"{NAME}.ko" for where in ("updates/dkms", "extra", "updates")]
-        done = subprocess.run([SCRIPTS / "say-reload", release, *files], stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, env={**os.environ, "TCE_SYS": str(self.root / "sys")})
-        self.assertEqual(done.returncode, 0)
-        return done.stdout
+        return subprocess.run([SCRIPTS / "say-reload", release, *files], stdout=subprocess.PIPE, check=True, text=True,
+                              env={**os.environ, "TCE_SYS": str(self.root / "sys")}).stdout
 
     def test_reload(self):
         path = self.module("updates", "NEW")
-        self.assertEqual(self.reload(self.release), "")
-        self.assertEqual(self.reload(self.release, "NEW"), "")
-        for part in ("srcversion OLD, the new one is NEW", "3 users", f"modprobe -r {NAME}"):
-            self.assertIn(part, self.reload(self.release, "OLD"))
-        self.assertEqual(self.reload("6.1.0-other", "OLD"), "")
         subprocess.run(["xz", path], check=True)
-        self.assertIn("the new one is NEW", self.reload(self.release, "OLD"))
         self.assertEqual(self.reload(self.release, "NEW"), "")
+        self.assertIn("srcversion OLD, the new one is NEW", self.reload(self.release, "OLD"))
+        self.assertEqual(self.reload("6.1.0-other", "OLD"), "")
