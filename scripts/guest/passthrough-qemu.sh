@@ -72,7 +72,7 @@ guest_start() {
 	follow </tmp/g/con.out &
 	cat /tmp/g/mon.out >>"$OUT/$test.monitor" &
 	# shellcheck disable=SC2046 # several words
-	LD_LIBRARY_PATH=$TOOLS/lib LD_PRELOAD=$WORK/preload.so TCE_REFUSE="$refuse" TCE_KEEP="$keep" \
+	LD_LIBRARY_PATH=$TOOLS/lib LD_PRELOAD=$WORK/preload.so TCE_REFUSE="$refuse" \
 		"$TOOLS"/bin/qemu-system-ppc64 -L "$TOOLS"/share \
 		$(machine) -m "${mem:-$GUEST_MEM,slots=2,maxmem=4G}" -nodefaults -display none \
 		-chardev pipe,id=con,path=/tmp/g/con -serial chardev:con \

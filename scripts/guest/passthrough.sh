@@ -69,12 +69,6 @@ pins() {
 }
 pins_are_back() { [ "$(pins)" = "$pins_before" ]; }
 
-# transparent_huge_pages WHEN - always, or never, on a host that has any.
-transparent_huge_pages() {
-	[ ! -e /sys/kernel/mm/transparent_hugepage/enabled ] ||
-		echo "$1" >/sys/kernel/mm/transparent_hugepage/enabled
-}
-
 # Nothing of a guest's memory stays pinned, to the page. What is free besides differs by
 # what the kernel keeps in caches of its own and by our logs, which are in memory, too;
 # but no guest here has as little memory as LEAST_LOST.
@@ -307,49 +301,21 @@ doc() {
 	[ "$failed" = 0 ]
 }
 
-# Memory that the guest gets while it runs, and DMA into it.
+# Memory that the guest gets while it runs, that is taken away and plugged in once more, and DMA into it.
 test_memory() {
 	mem=512M,slots=2,maxmem=4G
 	begin || return
-	guest 10 'echo online >/sys/devices/system/memory/auto_online_blocks'
-	monitor object_add memory-backend-ram,id=more,size=512M
-	monitor device_add pc-dimm,id=dimm,memdev=more
-	guest 60 'for i in $(seq 50); do [ $(sed -n "s/MemTotal: *\\(.*\\) kB/\\1/p" /proc/meminfo) -gt 700000 ] && break; sleep 1; done; grep MemTotal /proc/meminfo; [ $i -lt 50 ]' ||
-		fail "the guest has no more memory than before"
-	[ "$(grep -c tce_register: "$TRACE"/trace)" = 2 ] || fail "the new memory was not registered"
+	monitor object_add memory-backend-ram,id=more,size=256M
+	plug 1 online_movable || return		# movable: what can be taken away again
+	step "the memory is unplugged"
+	monitor device_del dimm1
+	wait_for 240 traced unregister 1 || fail "the guest does not let go of the memory"
+	plug 2 online || return
 	# Most of the old memory is taken, so that packets lie in the new.
 	guest 60 'mount -o remount,size=90% /tmp; dd if=/dev/zero of=/tmp/hog bs=1M count=380 2>/dev/null; grep MemFree /proc/meminfo; ls -l /tmp/hog'
 	traffic
 	report
 	expect_windows 2
-	guest_stop
-}
-
-# Memory that is unplugged while a page of it is still mapped, as passthrough-preload.c sees
-# to: UNREGISTER unmaps it. Then it is plugged in again; and once more, when other memory is
-# in its place. REGISTER must succeed each time, for QEMU can't go on without it.
-test_replug() {
-	# pins tell how much memory is pinned only while each page has one
-	transparent_huge_pages never
-	keep=$((256 << 20)) pinned=''
-	mem=512M,slots=2,maxmem=4G
-	begin || return
-	monitor "object_add memory-backend-ram,id=more,size=$keep"
-	plug 1 online_movable && unplug 1 || return	# movable: what can be taken away again
-	plug 2 online_movable && unplug 2 || return
-	wait_for 10 kept REPLACE || fail "there is no other memory in its place"
-	plug 3 online || return
-	[ "$(kept MAP | grep -c ': 0$')" = 2 ] || fail "no page was kept mapped"
-	[ "$(kept REGISTER | sort -u | wc -l)" = 1 ] || fail "it is not always the same address"
-	# Each time the same memory is registered, or as much of other memory in its place.
-	say "pages pinned: $pinned"
-	[ "$(echo "$pinned" | xargs -n 1 | sort -u | wc -l)" = 1 ] || fail "the memory that was replaced is still pinned"
-	# Most of the old memory is taken, so that packets lie in the new.
-	guest 60 'mount -o remount,size=90% /tmp; dd if=/dev/zero of=/tmp/hog bs=1M count=380 2>/dev/null; grep MemFree /proc/meminfo; ls -l /tmp/hog'
-	traffic
-	report
-	expect_windows 2
-	expect_live 768
 	guest_stop
 }
 # plug N HOW - plug the memory in for the N-th time; the guest takes it into use like HOW.
@@ -360,24 +326,11 @@ plug() {
 	# its blocks are as large as that
 	guest 60 'for i in $(seq 50); do [ $(cat /sys/devices/system/memory/memory*/state | grep -c ^online) = 3 ] && break; sleep 1; done; grep MemTotal /proc/meminfo; [ $i -lt 50 ]' ||
 		fail "the guest has no more memory than before"
-	kept REGISTER
-	guest_lives || fail "QEMU did not survive it: $(grep -v ^keep "$OUT/$test.qemu" | head -n 1)"
-	[ "$(kept REGISTER | grep -c ': 0$')" = "$1" ] || fail "the memory was not registered"
-	pinned="$pinned $(pins)"
+	traced register $((1 + $1)) || fail "the memory was not registered"
 	[ "$failed" = 0 ]
 }
-# unplug N - unplug it again, for the N-th time.
-unplug() {
-	step "the memory is unplugged"
-	monitor "device_del dimm$1"
-	wait_for 240 unplugged "$1" || fail "the guest does not let go of the memory"
-	kept UNREGISTER
-	[ "$(kept UNREGISTER | grep -c ': 0$')" = "$1" ] || fail "UNREGISTER was refused"
-	[ "$failed" = 0 ]
-}
-unplugged() { [ "$(kept UNREGISTER | wc -l)" = "$1" ] || ! guest_lives; }
-# kept WHAT - what passthrough-preload.c told of that
-kept() { grep "^keep: $1 " "$OUT/$test.qemu"; }
+# traced WHAT N - that it was done so often
+traced() { [ "$(grep -c "tce_$1: .* rc=0" "$TRACE"/trace)" = "$2" ]; }
 
 # Two cards, each in a group of its own, in one container. One is taken out and put
 # back in while the other one works.
@@ -430,7 +383,7 @@ prepare
 say "host: Linux $(uname -r), cards: $cards"
 for test in "$@"; do
 	failed=0
-	mem='' initrd='' refuse='' keep='' guest_panic=''
+	mem='' initrd='' refuse='' guest_panic=''
 	# Does KVM write the TCEs?
 	kvm_has_tables=0
 	case $GUEST_ACCEL-$TCE_MACHINE-$test in
@@ -438,7 +391,6 @@ for test in "$@"; do
 	kvm-*) kvm_has_tables=1 ;;
 	esac
 	started=$(now)
-	transparent_huge_pages always
 	dmesg_from=$(($(dmesg | wc -l) + 1))
 	for card in $cards; do vfio_bind "$card" || die "$card cannot be bound to vfio-pci"; done
 	tce_version || die "another driver is loaded"
