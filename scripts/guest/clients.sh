@@ -105,13 +105,16 @@ dpdk_pings() {
 	quit && [ $answered -eq 0 ]
 }
 
+arrived() { [ $(($(received) - before)) -ge 128 ]; }
+
 # dpdk_sends OPTIONS - 128 packets leave, and 128 arrive
 dpdk_sends() {
 	testpmd "$1" --eth-peer=0,52:54:00:00:00:11 || return 1
 	sleep 1
 	before=$(received)
 	echo start tx_first 4 >&9
-	sleep 5
+	until_true 60 arrived
+	sleep 1
 	came=$(($(received) - before))
 	quit || return 1
 	echo "$came packets came"
