@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Tables as text."""
+import re
 from collections.abc import Sequence
 
 
 def aligned(rows: Sequence[Sequence[object]]) -> str:
-    """Columns: the first to the left, all others to the right."""
-    text = [[str(cell) for cell in row] for row in rows]
-    first, *others = (max(map(len, column)) for column in zip(*text))
-    return "\n".join("  ".join([row[0].ljust(first), *(cell.rjust(width) for cell, width in zip(row[1:], others))])
-                     for row in text)
+    """Below a row of headings: columns of numbers to the right, all others to the left."""
+    columns = []
+    for cells in zip(*([str(cell) for cell in row] for row in rows)):
+        side = str.rjust if all(re.fullmatch(r"[\d.,]*|-", cell) for cell in cells[1:]) else str.ljust
+        columns.append([side(cell, max(map(len, cells))) for cell in cells])
+    return "\n".join("  ".join(line).rstrip() for line in zip(*columns))
