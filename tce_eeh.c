@@ -87,11 +87,9 @@ static long eeh_errno(u32 op, long rc)
 		rc = op == VFIO_EEH_PE_INJECT_ERR ? rc : -EIO;
 		break;
 	default:
-		/* Only a state can be positive. */
-		if (rc < 0)
+		/* Positive is a state, or a code of the firmware that has not done it. */
+		if (rc < 0 || (rc > 0 && op != VFIO_EEH_PE_GET_STATE))
 			rc = -EIO;
-		else if (op != VFIO_EEH_PE_GET_STATE)
-			rc = 0;
 	}
 	return rc;
 }

@@ -85,11 +85,12 @@ static void operation(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, grp->eeh.args[0], call->arg);
 		if (!strcmp(call->what, "reset"))
 			KUNIT_EXPECT_EQ(test, grp->eeh.args[1], true);
-		/* only GET_STATE has a positive result */
+		/* only a state can be positive: anything else is firmware that has not done it */
 		for (grp->eeh_rc = VFIO_EEH_PE_STATE_NORMAL;
 		     grp->eeh_rc <= VFIO_EEH_PE_STATE_UNAVAIL; grp->eeh_rc++)
 			KUNIT_EXPECT_EQ(test, eeh_op(client, call->op),
-					call->op == VFIO_EEH_PE_GET_STATE ? grp->eeh_rc : 0);
+					!grp->eeh_rc || call->op == VFIO_EEH_PE_GET_STATE ?
+					grp->eeh_rc : -EIO);
 	}
 }
 
