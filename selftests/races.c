@@ -506,8 +506,12 @@ static void comes_and_goes(void *arg)
 static void unload_load(struct tce *t)
 {
 	unsigned int unloaded = 0, refused = 0;
-	pid_t client = spawn(true, comes_and_goes, t);
+	pid_t client;
 
+	/* the kernel warns if a module goes whose events have triggers */
+	if (getenv("TCE_GCOV"))
+		skip("the driver's events have triggers");
+	client = spawn(true, comes_and_goes, t);
 	while (unloaded < 5 || refused < 5) {
 		expect(lives(client));
 		if (syscall(__NR_delete_module, "vfio_iommu_spapr_tce", O_NONBLOCK)) {
