@@ -72,8 +72,8 @@ guest_start() {
 	follow </tmp/g/con.out &
 	cat /tmp/g/mon.out >>"$OUT/$test.monitor" &
 	# shellcheck disable=SC2046 # several words
-	LD_LIBRARY_PATH=$TOOLS/lib LD_PRELOAD=$WORK/preload.so TCE_REFUSE="$refuse" \
-		"$TOOLS"/bin/qemu-system-ppc64 -L "$TOOLS"/share \
+	LD_PRELOAD=$WORK/preload.so TCE_REFUSE="$refuse" \
+		"$TOOLS"/lib/ld64.so.2 --library-path "$TOOLS/lib" "$TOOLS"/bin/qemu-system-ppc64 -L "$TOOLS"/share \
 		$(machine) -m "${mem:-$GUEST_MEM,slots=2,maxmem=4G}" -nodefaults -display none \
 		-chardev pipe,id=con,path=/tmp/g/con -serial chardev:con \
 		-chardev pipe,id=mon,path=/tmp/g/mon -mon chardev=mon,mode=readline \
