@@ -8,7 +8,7 @@
  *
  * Locks: see tce_container.c.
  *
- * Never fails: nothing. Whoever refuses a command says why: see tce_refusal.h.
+ * Everything can fail. Whoever refuses a command says why: see tce_refusal.h.
  */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -85,13 +85,13 @@ static int map_pages(struct tce_container *container,
 	struct tce_pins pins __uninitialized;
 	int rc;
 
-	/* to pin the page of one entry costs less than to look at the window twice */
+	/* for one entry, pinning is cheaper than checking the window twice */
 	rc = map->size == SZ_4K ? 0 : check_window(container, map);
 	if (rc || !map->size)
 		return rc;
 	rc = tce_pins_get(&pins, &container->mem.pinned, map->vaddr,
 			  map->size, dir != DMA_TO_DEVICE);
-	/* if there is no such window, that is the errno, as for any other size */
+	/* what is wrong with the window comes first, as for any size */
 	if (rc)
 		return check_window(container, map) ?: rc;
 	rc = tce_container_lock(container);
@@ -166,7 +166,7 @@ static long ioctl_get_info(struct tce_container *container, union tce_arg *arg)
 	return table_group ? 0 : TCE_REFUSE(NO_GROUP, ENXIO);
 }
 
-/* v1: what ENABLE has to charge. Return: 0; -EBUSY; -ENODEV; -EPERM */
+/* v1: the CPU pages that ENABLE has to charge. Return: 0; -EBUSY; -ENODEV; -EPERM */
 static int enable_price(struct tce_container *container, unsigned long *price)
 {
 	struct iommu_table_group *table_group =

@@ -12,9 +12,9 @@
  * client waits for that thread, or is killed. The thread has references of groups, of devices and
  * of the module, and nobody waits for these.
  *
- * The kernel frees a PE when its last device is unplugged, even if the PE is in use. So what may
- * sleep there waits for an unplug that is under way, and looks for the PE afterwards. A later
- * unplug cannot be prevented.
+ * The kernel frees a PE when its last device is unplugged, even if the PE is in use. So an
+ * operation that may sleep first waits for an unplug that is under way, and then looks up the
+ * PE. A later unplug cannot be prevented.
  *
  * Operations that have an IOMMU group in common take turns before they get a thread, even if they
  * come from different containers. So there are never more threads than groups, however often
@@ -282,7 +282,8 @@ static int job_thread(void *data)
  * Return: for VFIO_EEH_PE_GET_STATE the worst state (VFIO_EEH_PE_STATE_*), otherwise 0;
  * -ENODEV if a group has no PE, or if all groups have left; -EINVAL for an unknown operation or
  * error; -ERANGE or -ENXIO for an error that the platform can't inject; an errno of the kernel's
- * EEH code; -ENOMEM; -EINTR on SIGKILL, while the operation goes on; -EIO for any other failure.
+ * EEH code; -ENOMEM; -EINTR on SIGKILL, though an operation that has begun goes on; -EIO for any
+ * other failure.
  */
 long tce_eeh_op(struct tce_space *space, const struct vfio_eeh_pe_op *op)
 {

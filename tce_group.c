@@ -3,12 +3,12 @@
  * Groups: how they are taken from the host and given back.
  *
  * The VFIO core claims a group before it attaches it, and the platform removes the host's window
- * and bypass at that point. It has two shortcomings, which are made up for here:
+ * and bypass at that point. The platform has two shortcomings, which are made up for here:
  *  - If the host has no window, because there was no memory for one when it got the group back,
  *    the platform removes nothing. But the bypass, through which the device can reach all memory
  *    of the host, may be on nevertheless. So both windows are cleared again, whatever is there. On
- *    pseries the host may have a dynamic window instead of a bypass. Then the group is refused,
- *    because the platform resets all windows when it gets a group back.
+ *    pseries the host may have a dynamic window instead of a bypass. That one can't be removed
+ *    here, so the group is refused, and the platform resets all windows when it gets it back.
  *  - When a function is added to a group that is taken, the platform takes the group again, which
  *    removes window 0 of the client and, on PowerNV, clears window 1 in the bridge. So while a
  *    group is taken, the platform uses a copy of its operations in which that does nothing.
@@ -59,7 +59,8 @@ static bool has_windows(const struct iommu_table_group *table_group)
  *
  * Undone by tce_group_put().
  *
- * Return: the group; -ENODEV if it has no TCE tables; -ENOMEM.
+ * Return: the group; -ENODEV if it has no TCE tables, or the kernel gives user space no windows
+ * there; -ENOMEM.
  */
 struct tce_group *tce_group_create(struct iommu_group *group)
 {
@@ -102,7 +103,7 @@ static long taken_already(struct iommu_table_group *table_group, struct device *
 	return 0;
 }
 
-/* The platform gives a function that is added to a claimed group the client's table. */
+/* A function added to a claimed group got the client's table: take it away. */
 static int forget_table(struct device *dev, void *unused)
 {
 	set_iommu_table_base(dev, NULL);
@@ -112,7 +113,7 @@ static int forget_table(struct device *dev, void *unused)
 static void group_use(struct tce_group *grp, struct iommu_table_group_ops *ops)
 {
 	WRITE_ONCE(grp->table_group->ops, ops);
-	/* A function that is being added uses the old operations with the group's lock held. */
+	/* Also waits for a function being added with the old operations. */
 	iommu_group_for_each_dev(grp->group, NULL, forget_table);
 }
 
@@ -122,8 +123,8 @@ static void group_use(struct tce_group *grp, struct iommu_table_group_ops *ops)
  *
  * Undone by tce_group_give_back(). Context: sleeps.
  *
- * Return: 0 if the group's devices can no longer reach anything; -EPERM if the platform can't;
- * -EIO if the bridge keeps what the host had.
+ * Return: 0 if the group's devices can no longer reach anything; -EPERM if the platform can't
+ * give the group up; -EIO if the bridge keeps what the host had.
  */
 int tce_group_take(struct tce_group *grp)
 {

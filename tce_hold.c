@@ -12,7 +12,7 @@
  *
  * Locks: the caller holds &tce_process.map_lock.
  *
- * Never fails: anything here.
+ * Nothing here can fail.
  */
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -34,7 +34,7 @@ static bool region_has(const struct tce_region *region, unsigned long ua)
 	return ua - region->ua < region->npages << PAGE_SHIFT;
 }
 
-/* v2: the region whose mapping a cleared entry was; NULL if none counts it. */
+/* v2: the region that counts a cleared entry's mapping; NULL if none does. */
 static struct tce_region *region_of(struct tce_mem *mem,
 				    struct tce_region *region,
 				    const struct tce_entry *old)
@@ -107,7 +107,7 @@ static void holds_add(struct tce_holds *holds, unsigned long what)
 /**
  * tce_holds_add() - collect what a cleared entry held
  * @holds: not full
- * @old: what was in the entry, and a cookie in its cell
+ * @old: what was in the entry; its cookie is not 0
  */
 void tce_holds_add(struct tce_holds *holds, const struct tce_entry *old)
 {
@@ -131,7 +131,8 @@ void tce_holds_add(struct tce_holds *holds, const struct tce_entry *old)
  * @cells: the cells of the entries, none of which is 0; they are set to 0
  * @n: how many
  *
- * For entries that have been invalidated, of a table that is not shared. Context: sleeps.
+ * The entries have been invalidated, or their table is in no bridge any more. It is not a
+ * shared one. Context: sleeps.
  */
 void tce_hold_put_cells(struct tce_mem *mem, __be64 *cells, unsigned long n)
 {

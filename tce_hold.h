@@ -18,7 +18,7 @@ struct tce_region;
 
 /**
  * struct tce_hold - what some cleared entries held
- * @what: v2: the region, | TCE_HOLD_KVMS; v1: the cookie
+ * @what: v2: the region, with TCE_HOLD_KVMS if KVM mapped it; v1: the cookie
  * @n: entries
  */
 struct tce_hold {

@@ -9,9 +9,9 @@
  * through the functions below:
  *  - A closed table accepts nothing, so that KVM leaves each call of the guest to user space.
  *    The exception is a call that finds its cell just before the table is closed, and which
- *    is lost with the window. All tables that are not shared are closed, and so are tables
- *    whose window goes. On pseries such a table is merely a number (LIOBN), which the next
- *    window gets, or the host.
+ *    is lost with the window. All tables that are not shared are closed, and so are
+ *    tables whose window goes, because on pseries such a table is merely a number (LIOBN),
+ *    which the next window or the host gets.
  *  - An open table is a shared one (&tce_table.shared). KVM of the owner's process may map
  *    memory where user space has mapped nothing, and may remove what KVM has mapped. What
  *    user space has mapped is left to user space.
@@ -215,8 +215,8 @@ static void shown_free(struct iommu_table *tbl)
 		shown->platform->free(tbl);
 	/*
 	 * pseries before 6.16 leaves the user view (d36e3f11fe8b is in stable kernels, but not in
-	 * RHEL 9.6 and 10.0). One that it has freed is NULL; that of PowerNV, which is, is not
-	 * in vmalloc's range.
+	 * RHEL 9.6 and 10.0). If pseries has freed it, it is NULL. PowerNV frees its own, which
+	 * is not in vmalloc's range.
 	 */
 	if (is_vmalloc_addr(tbl->it_userspace)) {
 		vfree(tbl->it_userspace);
@@ -280,7 +280,7 @@ int tce_kvm_prepare(struct tce_table *table)
  * tce_kvm_free() - undo tce_kvm_prepare()
  * @table: the table, which is about to be put, or has no @tbl
  *
- * If KVM has been shown it, it is freed with the platform's table.
+ * What has been shown to KVM is freed with the platform's table.
  */
 void tce_kvm_free(struct tce_table *table)
 {
@@ -295,8 +295,8 @@ void tce_kvm_free(struct tce_table *table)
  * @in_group: the platform has already given it to the group, with a reference, as pseries
  *	does
  *
- * Undone by tce_kvm_close(). Context: sleeps. It waits for KVM if that is just looking up the
- * table, unless KVM is preempted.
+ * The platform's operations come back when the table is freed. Context: sleeps. It waits for KVM
+ * if that is just looking up the table, unless KVM is preempted.
  *
  * Return: 0; -EBUSY if somebody has found the table already, and may use the platform's
  * operations.
@@ -305,7 +305,7 @@ int tce_kvm_show(struct tce_table *table, bool in_group)
 {
 	table_show(table, table->shared ? &table->shown->open :
 					  &table->shown->closed);
-	/* litmus/hide.litmus: whoever has the old ones is counted by then */
+	/* litmus/hide.litmus: whoever has the old ones has a reference now */
 	if (in_group)
 		synchronize_rcu();
 	return kref_read(&table->tbl->it_kref) == 1 + in_group ?

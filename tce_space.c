@@ -279,8 +279,8 @@ out:
  * @price: the CPU pages of the tables are returned here, including that of the default window
  *	if it is pending
  *
- * Return: 0; -ENXIO or -ENODEV if no group is attached; -ENXIO if only the default window is
- * wanted, and the platform says that its size is 0; -EINVAL, -ENOSPC, -ENOMEM.
+ * Return: 0; if no group is attached, -ENXIO, or -ENODEV without @create; -ENXIO if only the
+ * default window is wanted, and the platform says that its size is 0; -EINVAL, -ENOSPC, -ENOMEM.
  */
 int tce_space_price(struct tce_space *space,
 		    const struct vfio_iommu_spapr_tce_create *create,
@@ -325,8 +325,8 @@ int tce_space_price(struct tce_space *space,
  * @paid: CPU pages that were charged for the tables; what is used is subtracted
  *
  * A pending default window, which has 4K pages and covers the platform's 32-bit range, is
- * created first, and so becomes the first window. A size of 0, which is what pseries says of
- * 4 GiB or more, makes no window: the one that is wanted becomes the first.
+ * created first, and so becomes the first window. If the size of that range is 0, as pseries
+ * says of 4 GiB or more, there is no default window, and the one that is wanted is the first.
  * Undone by tce_space_remove_window(). Context: process; sleeps.
  *
  * Return: 0; -EINVAL if the platform does not support such a window; -ENOSPC if it has no more;
@@ -372,8 +372,8 @@ int tce_space_create_window(struct tce_space *space,
  * @space: the space, locked by tce_space_lock()
  * @start: the window's first IOBA
  *
- * Unmaps what is mapped there. A pending default window counts as removed, and is not
- * created any more.
+ * Unmaps what is mapped there. A pending default window that would start there is not created
+ * any more. Context: sleeps. Call tce_account_settle() after the unlock.
  *
  * Return: 0; -ENXIO if no group is attached; -EINVAL if no window starts there; another errno
  * if a bridge refused, though the window is gone.
@@ -478,8 +478,10 @@ err_put:
  * @space: the space, locked by tce_space_lock()
  * @group: the group
  *
- * When it returns the group's devices can't reach any memory of the space. The other groups keep
- * their mappings. When the last group leaves the windows are removed.
+ * When it returns the group's devices can't reach any memory of the space, unless other groups
+ * stay and the bridge refused to remove a window. The other groups keep their mappings. When the
+ * last group leaves the windows are removed. Context: sleeps. Call tce_account_settle() after the
+ * unlock.
  */
 void tce_space_detach(struct tce_space *space, struct iommu_group *group)
 {

@@ -20,9 +20,9 @@ struct vfio_iommu_spapr_tce_create;
 
 /**
  * struct tce_space - the I/O address space of a container
- * @lock: guards this structure and the container around it. What MAP and UNMAP use of it is
- *	also guarded by &tce_process.map_lock, which is the only lock that they take, so it
- *	is changed with both locks held
+ * @lock: guards this structure and the container around it. MAP and UNMAP do not take it: what
+ *	they use is also guarded by &tce_process.map_lock, and so is changed with both locks
+ *	held
  * @mem: the user memory that is mapped
  * @groups: struct tce_group, oldest first
  * @windows: indexed by the platform's number; NULL where there is none

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tables. Apart from the inline functions in tce_entry.h, and from KVM, only this file calls
- * the platform's operations on a table.
+ * Tables. Apart from the inline functions in tce_entry.h, and from tce_kvm.c on behalf of KVM,
+ * only this file calls the platform's operations on a table.
  *
  * Locks: the caller's. MAP and UNMAP hold &tce_process.map_lock and a span. Only KVM can race
  * with the creation or destruction of a table.
  *
- * Never fails: tce_table_clear(), which reports whether it had any effect; tce_table_kill().
+ * Never fails: tce_table_kill(). tce_table_clear() reports if it had no effect.
  */
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -21,8 +21,8 @@
 /* Entries that pseries sets at once, with interrupts disabled */
 #define TCE_SET_MAX_HCALL	512UL
 /*
- * The least number of entries in a row that are set or cleared by one operation. It has to be
- * worth an invalidation of its own, or else two hypervisor calls.
+ * The shortest run of entries that is set or cleared by one operation, which costs an
+ * invalidation of its own, or on pseries two hypervisor calls.
  */
 #define TCE_RUN_MIN_KILL	64
 #define TCE_RUN_MIN_HCALL	4
@@ -82,8 +82,8 @@ int tce_table_init(struct tce_table *table)
 						TCE_RUN_MIN_HCALL;
 	tce_spans_init(&table->spans);
 	/*
-	 * pseries does not say that it had no memory for the cells. Where they are is known
-	 * here, but has to be what the platform says, at the price of one leaf.
+	 * pseries does not report that it had no memory for the cells. And tce_table_cells()
+	 * computes where they are: check once that the platform agrees, which may cost a leaf.
 	 */
 	cell = tbl->it_userspace ? table->ops->useraddrptr(tbl, last, true) :
 				   NULL;
@@ -102,8 +102,10 @@ int tce_table_init(struct tce_table *table)
  *
  * The platform invalidates them as well. The cells are not touched.
  *
- * Return: 0; -ENOMEM; -EIO if the entries are not there, which the platform does not report.
- * Some may have been written in any case.
+ * Undone by tce_table_clear().
+ *
+ * Return: 0; -ENOMEM; -EIO if the last one is not there, which the platform does not report. On
+ * failure some may have been written.
  */
 int tce_table_set(struct tce_table *table, unsigned long entry,
 		  unsigned long n, unsigned long hpa,
@@ -144,7 +146,7 @@ unsigned long tce_table_set_max(const struct tce_table *table,
  *
  * The platform invalidates them as well. The cells are not touched.
  *
- * Return: false if they are still there, which pseries does not report.
+ * Return: false if the last one is still there, which pseries does not report.
  */
 bool tce_table_clear(struct tce_table *table, unsigned long entry,
 		     unsigned long n)

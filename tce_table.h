@@ -20,7 +20,7 @@
 
 struct tce_shown;
 
-/* Entries that are exchanged between two looks at signals: two hypervisor calls each */
+/* Entries exchanged before the CPU is yielded: two hypervisor calls each */
 #define TCE_EXCHANGE_MAX	512UL
 /* Entries that are cleared by one operation of the platform */
 #define TCE_CLEAR_MAX		8192UL

@@ -9,8 +9,8 @@
  *
  * Locks: the caller holds &tce_process.map_lock. The entries are locked by a span.
  *
- * Never fails: unmapping what is mapped. If the platform refuses to clear an entry, its page
- * stays pinned, because the device may still reach it.
+ * Never fails: tce_unmap_table(), tce_unmap_leftovers(), tce_unmap_memory(). If the platform
+ * refuses to clear an entry, its page stays pinned, because the device may still reach it.
  */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -27,9 +27,9 @@
  * struct tce_unmap - an UNMAP in progress
  * @table: the table
  * @holds: what has been collected and not yet released
- * @first: first entry to be invalidated before that
+ * @first: first entry to be invalidated before @holds are released
  * @end: end of the entries to be invalidated; 0 for none
- * @killable: a fatal signal ends the UNMAP
+ * @killable: a client's own call, which a fatal signal ends
  * @gone: the table is in no bridge any more, so that its entries reach nothing
  * @run_min: how many entries in a row are cleared by one operation
  * @rc: the first failure
@@ -87,7 +87,7 @@ static void unmap_entry(struct tce_unmap *unmap, unsigned long entry,
 		unmap->rc = unmap->rc ?: unmap_refused(unmap->table);
 		return;
 	}
-	/* KVM may have emptied it a moment ago without having invalidated it yet */
+	/* KVM may have emptied it and not invalidated it, for which a client's UNMAP waits */
 	if (old.dir != DMA_NONE || old.cookie || unmap->killable)
 		unmap_kill(unmap, entry);
 	if (old.cookie)
@@ -222,8 +222,8 @@ static __always_inline int unmap_one(struct tce_table *table,
 	if (table->shared || likely(READ_ONCE(*cell))) {
 		rc = tce_entry_swap(table, entry, cell, &old, table->shared);
 		/*
-		 * Before the next UNMAP finds the entry empty, and tells its caller that it
-		 * is unmapped (litmus/unmap-twice.litmus)
+		 * Under the lock, or else the next UNMAP could find the entry empty and report
+		 * it as unmapped too early (litmus/unmap-twice.litmus)
 		 */
 		if (likely(!rc))
 			tce_table_kill_one(table, entry);

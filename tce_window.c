@@ -105,7 +105,7 @@ long tce_window_price(struct iommu_table_group *table_group, u32 shift,
 	bytes = table_group->ops->get_table_size(shift, size, levels);
 	if (!bytes)
 		return TCE_REFUSE_VALUE(TABLE_SIZE, EINVAL, levels);
-	/* After one failure pseries creates no more windows for the device. */
+	/* Don't provoke a failure: pseries creates no more windows then. */
 	if (table_group->max_levels <= 1 &&
 	    bytes >> PAGE_SHIFT > totalram_pages())
 		return TCE_REFUSE(TABLE_TOO_LARGE, ENOMEM);
@@ -200,6 +200,9 @@ void tce_window_empty(struct tce_window *win)
 /**
  * tce_window_free() - undo tce_window_create()
  * @win: empty, and in no bridge except those that refused to remove it
+ *
+ * Context: sleeps. What was charged is owed: call tce_account_settle() after the last lock has been
+ * dropped.
  */
 void tce_window_free(struct tce_window *win)
 {

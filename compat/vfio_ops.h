@@ -51,11 +51,11 @@ enum vfio_iommu_notify_type {
  * @name: of the backend
  * @owner: the module
  * @open: a container chose this backend; returns its data
- * @release: the container is closed, or chose anew
+ * @release: the last group has left, or SET_IOMMU could not attach the groups
  * @ioctl: a command to the container that the core does not know
  * @attach_group: a group joins the container; the core owns its DMA
  * @detach_group: it leaves
- * @pin_pages: for emulated devices; so are the following, but the last
+ * @pin_pages: for emulated devices, as are all below but @group_iommu_domain
  * @unpin_pages: undoes @pin_pages
  * @register_device: a device can be told that memory goes away
  * @unregister_device: undoes @register_device
