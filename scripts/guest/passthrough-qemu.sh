@@ -33,9 +33,10 @@ follow() {
 		if [ -e /tmp/g/mangle ]; then mangle=1; fi	# it is meant to crash
 		case $line in	# it is only slow; what hangs meets a time limit here
 		*"blocked for more than "*|*"rcu: INFO: "*|*"detected stall"*) mangle=1 ;;
+		*"nvram corruption detected"*) mangle=1 ;;	# the first boot's, under QEMU 11
 		esac
 		if [ -n "$mangle" ]; then	# this is not trouble of the host
-			line=$(echo "$line" | sed 's/[aeiou]/_/g')
+			line=$(echo "$line" | sed 's/[aeiou]/_/g; s/WARNING/W_RNING/')
 		fi
 		echo "guest| $line"
 		case $line in
