@@ -169,6 +169,36 @@ class Doctor(Host):
         self.modinfo(f"/lib/modules/6.12.95/updates/dkms/{NAME}.ko", "ABC123")
         self.assertEqual(self.bad()[0], ("module", f"modprobe -r {NAME} && modprobe {NAME}"))
 
+    def test_modprobe_refuses(self):
+        """SUSE's configuration, of which /etc has the last word, or a kernel that wants signed modules."""
+        (self.root / f"sys/module/{NAME}/srcversion").unlink()
+        allow = ("module", f"modprobe {NAME}")
+        self.assertEqual(self.bad()[0], allow)
+        conf = "modprobe.d/10-unsupported-modules.conf"
+        self.file(f"lib/{conf}", "# text\nallow_unsupported_modules 0\n")
+        self.assertEqual(self.bad()[0], ("module", f"echo allow_unsupported_modules 1 >/etc/{conf}"))
+        self.file(f"etc/{conf}", "allow_unsupported_modules 1\n")
+        self.assertEqual(self.bad()[0], allow)
+        for file, off, on in (("sys/module/module/parameters/sig_enforce", "N", "Y"),
+                              ("sys/kernel/security/lockdown", "[none] integrity", "none [integrity]")):
+            for said, refused in ((on, True), (off, False)):
+                self.file(file, said + "\n")
+                self.assertEqual("/sign-file sha256 KEY CERT /lib/" in self.bad()[0][1], refused, (file, said))
+            self.file(file, on + "\n")
+            with mock.patch.object(tcestat, "modinfo", lambda field: {"signer": "me", "filename": "/x.ko"}.get(field)):
+                self.assertEqual(self.bad()[0], allow)
+                self.assertIn("me", self.look()[1].said)
+            self.file(file, off + "\n")
+
+    def test_cards_that_d3_stops(self):
+        self.file("sys/module/vfio_pci/parameters/disable_idle_d3", "N\n")
+        for name, number in (("vendor", "0x1014"), ("device", "0x06a7")):
+            self.assertEqual(self.bad(), [])
+            self.file(f"sys/bus/pci/devices/{DEVICE}/{name}", number + "\n")
+        self.assertEqual([what for what, _ in self.bad()], ["D3", "windows"])
+        self.file("sys/module/vfio_pci/parameters/disable_idle_d3", "Y\n")
+        self.assertEqual(self.bad(), [])
+
     def test_others_of_the_group(self):
         self.device("0000:01:00.1", "5", "ahci", "0x010601")
         self.assertEqual([what for what, _ in self.bad()], ["group", "windows"])
