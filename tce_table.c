@@ -12,6 +12,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
+#include <asm/firmware.h>
 #include <asm/tce.h>
 
 #include "tce_entry.h"
@@ -78,8 +79,7 @@ int tce_table_init(struct tce_table *table)
 
 	table->ops = tbl->it_ops;
 	table->shared = table->mem->v2 && tce_mm_has_kvm(table->mem->mm);
-	table->run_min = table->ops->tce_kill ? TCE_RUN_MIN_KILL :
-						TCE_RUN_MIN_HCALL;
+	table->run_min = table->ops->tce_kill ? TCE_RUN_MIN_KILL : TCE_RUN_MIN_HCALL;
 	tce_spans_init(&table->spans);
 	/*
 	 * pseries does not report that it had no memory for the cells. And tce_table_cells()
@@ -104,8 +104,8 @@ int tce_table_init(struct tce_table *table)
  *
  * Undone by tce_table_clear().
  *
- * Return: 0; -ENOMEM; -EIO if the last one is not there, which the platform does not report. On
- * failure some may have been written.
+ * Return: 0; -ENOMEM; -EIO if the last one is not there. The platform does not report that it was
+ * refused an entry, but it stops there. On failure some may have been written.
  */
 int tce_table_set(struct tce_table *table, unsigned long entry,
 		  unsigned long n, unsigned long hpa,
@@ -128,14 +128,17 @@ int tce_table_set(struct tce_table *table, unsigned long entry,
  * @dir: what the device may do
  *
  * Return: entries; 0 if it must not be used because set() of pseries lets a device read
- * whatever it may write.
+ * whatever it may write, or writes entry by entry and does not stop at one that is refused, for
+ * want of H_PUT_TCE_INDIRECT.
  */
 unsigned long tce_table_set_max(const struct tce_table *table,
 				enum dma_data_direction dir)
 {
 	if (dir == DMA_FROM_DEVICE)
 		return 0;
-	return table->ops->tce_kill ? ULONG_MAX : TCE_SET_MAX_HCALL;
+	if (table->ops->tce_kill)
+		return ULONG_MAX;
+	return firmware_has_feature(FW_FEATURE_PUT_TCE_IND) ? TCE_SET_MAX_HCALL : 0;
 }
 
 /**
@@ -144,13 +147,17 @@ unsigned long tce_table_set_max(const struct tce_table *table,
  * @entry: the first of them
  * @n: entries, at most TCE_CLEAR_MAX
  *
- * The platform invalidates them as well. The cells are not touched.
+ * The platform invalidates them as well. The cells are not touched. pseries does not report that an
+ * entry was refused. It stops there, so that the last one tells, unless it has to clear entry by
+ * entry for want of H_STUFF_TCE.
  *
- * Return: false if the last one is still there, which pseries does not report.
+ * Return: false if some may still be there.
  */
 bool tce_table_clear(struct tce_table *table, unsigned long entry,
 		     unsigned long n)
 {
+	if (!table->ops->tce_kill && !firmware_has_feature(FW_FEATURE_STUFF_TCE))
+		return false;
 	table->ops->clear(table->tbl, entry, n);
 	tce_table_flush(table);
 	return !(table->ops->get(table->tbl, entry + n - 1) &

@@ -85,7 +85,7 @@ static void large_hole(struct kunit *test)
 }
 
 /* A few pages, far apart in a large window, cleared by one UNMAP. */
-static void sparse(struct kunit *test, u32 levels)
+static void sparse_window(struct kunit *test)
 {
 	static const u64 places[] = {
 		0, SZ_1M, SZ_1G, SZ_1G + SZ_4K, (1ULL << 33) - SZ_4K,
@@ -96,27 +96,45 @@ static void sparse(struct kunit *test, u32 levels)
 	struct tce_mock_group *grp;
 	struct tce_client *client;
 	unsigned long lookups;
+	u32 levels;
 	int i;
 
-	client = tce_ready_window(fx, 12, 1ULL << 34, levels, &grp);
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
-	for (i = 0; i < ARRAY_SIZE(places); i++)
-		KUNIT_ASSERT_EQ(test, tce_map(client, places[i], ua, SZ_4K,
-					      TCE_RW), 0);
-	for (i = 0; i < ARRAY_SIZE(places); i++)
-		tce_expect_mapped(fx, grp, 0, places[i], ua, SZ_4K, TCE_RW);
-	lookups = fx->mock->lookups;
-	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, 1ULL << 34), 0);
-	/* the platform would have to be asked for one leaf after the other */
-	KUNIT_EXPECT_EQ(test, fx->mock->lookups, lookups);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, PAGE_SIZE), 0);
+	for (levels = 2; levels <= 5; levels += 3) {
+		client = tce_ready_window(fx, 12, 1ULL << 34, levels, &grp);
+		KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
+		for (i = 0; i < ARRAY_SIZE(places); i++)
+			KUNIT_ASSERT_EQ(test, tce_map(client, places[i], ua, SZ_4K,
+						      TCE_RW), 0);
+		for (i = 0; i < ARRAY_SIZE(places); i++)
+			tce_expect_mapped(fx, grp, 0, places[i], ua, SZ_4K, TCE_RW);
+		lookups = fx->mock->lookups;
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, 1ULL << 34), 0);
+		/* the platform would have to be asked for one leaf after the other */
+		KUNIT_EXPECT_EQ(test, fx->mock->lookups, lookups);
+		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+		KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, PAGE_SIZE), 0);
+	}
 }
 
-static void sparse_window(struct kunit *test)
+/*
+ * Firmware without calls for runs is asked for one entry at a time: the kernel's own loop goes on
+ * after an entry that is refused, and reports nothing.
+ */
+static void no_runs(struct kunit *test)
 {
-	sparse(test, 2);
-	sparse(test, 5);
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, SZ_1M);
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+
+	fx->mock->hcalls = true;
+	powerpc_firmware_features &= ~(FW_FEATURE_PUT_TCE_IND | FW_FEATURE_STUFF_TCE);
+	client = tce_ready_for(fx, true, ua, SZ_1M, &grp);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_1M, TCE_RW), 0);
+	tce_expect_mapped(fx, grp, 0, 0, ua, SZ_1M, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_1M), 0);
+	tce_expect_empty(fx, grp, 0, 0, SZ_1M);
+	KUNIT_EXPECT_EQ(test, fx->mock->runs, 0);
 }
 
 /* A killed process is not kept: MAP unmaps its range, UNMAP stops. */
@@ -185,6 +203,7 @@ static struct kunit_case tce_map_table_cases[] = {
 	KUNIT_CASE(one_run_behind_other_pages),
 	KUNIT_CASE(large_hole),
 	KUNIT_CASE(sparse_window),
+	KUNIT_CASE(no_runs),
 	KUNIT_CASE(killed_half_way),
 	KUNIT_CASE(second_part_fails),
 	{}

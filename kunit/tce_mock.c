@@ -170,6 +170,8 @@ struct tce_mock *tce_mock_create(void)
 	INIT_LIST_HEAD(&mock->listed);
 	INIT_LIST_HEAD(&mock->spare);
 	mock_now = mock;
+	/* only pseries looks at them */
+	powerpc_firmware_features |= FW_FEATURE_PUT_TCE_IND | FW_FEATURE_STUFF_TCE;
 	return mock;
 }
 

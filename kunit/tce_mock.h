@@ -29,6 +29,7 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
+#include <asm/firmware.h>
 #include <asm/iommu.h>
 
 struct iommu_group;

@@ -109,12 +109,9 @@ static void accepted(struct kunit *test)
 	expect_accepted(test, &s, s.last, s.step);
 	expect_accepted(test, &s, s.last + s.step - size, size);
 
-	KUNIT_EXPECT_EQ(test, tce_map(s.client, s.win->start, s.ua, s.step,
-				      TCE_RW), 0);
-	KUNIT_EXPECT_EQ(test, tce_map(s.client, s.last, s.ua, s.step, TCE_RW),
-			0);
-	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, s.win->start, s.win->size),
-			0);
+	KUNIT_EXPECT_EQ(test, tce_map(s.client, s.win->start, s.ua, s.step, TCE_RW), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(s.client, s.last, s.ua, s.step, TCE_RW), 0);
+	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, s.win->start, s.win->size), 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 }
 
@@ -153,43 +150,27 @@ static void outside(struct kunit *test)
 }
 
 /* Two windows, the second begins where the first ends. */
-static void side_by_side(struct kunit *test, struct tce_client **pclient,
-			 struct tce_mock_group **pgrp, u64 *second)
+static void neighbours_do_not_meet(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp = tce_group(fx);
 	struct tce_client *client = tce_open(fx, true);
-	u64 start;
+	unsigned long ua, writes;
+	u64 second;
 
 	grp->start[0] = SZ_1G;
 	grp->start[1] = SZ_1G + SZ_64M;
 	grp->tg.tce32_start = SZ_1G;
 	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
-	KUNIT_ASSERT_EQ(test, tce_create(client, 16, SZ_64M, 1, &start), 0);
-	KUNIT_ASSERT_EQ(test, start, SZ_1G + SZ_64M);
-	*second = start;
-	*pclient = client;
-	*pgrp = grp;
-}
-
-static void neighbours_do_not_meet(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client;
-	struct tce_mock_group *grp;
-	unsigned long ua, writes;
-	u64 second;
-
-	side_by_side(test, &client, &grp, &second);
+	KUNIT_ASSERT_EQ(test, tce_create(client, 16, SZ_64M, 1, &second), 0);
+	KUNIT_ASSERT_EQ(test, second, SZ_1G + SZ_64M);
 	ua = tce_plain(fx, SZ_128K);
 	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_128K), 0);
 
 	/* from the first into the second: no window has all of it */
 	writes = fx->mock->writes;
-	KUNIT_EXPECT_EQ(test, tce_map(client, second - SZ_64K, ua, SZ_128K,
-				      TCE_RW), -EINVAL);
-	KUNIT_EXPECT_EQ(test, tce_unmap(client, second - SZ_64K, SZ_128K),
-			-EINVAL);
+	KUNIT_EXPECT_EQ(test, tce_map(client, second - SZ_64K, ua, SZ_128K, TCE_RW), -EINVAL);
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, second - SZ_64K, SZ_128K), -EINVAL);
 	KUNIT_EXPECT_EQ(test, fx->mock->writes, writes);
 
 	/* each has its own page size */
