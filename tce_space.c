@@ -479,9 +479,13 @@ err_put:
  * @group: the group
  *
  * When it returns the group's devices can't reach any memory of the space, unless other groups
- * stay and the bridge refused to remove a window. The other groups keep their mappings. When the
- * last group leaves the windows are removed. Context: sleeps. Call tce_account_settle() after the
- * unlock.
+ * stay and the bridge refused to remove a window. Such a bridge misses all later invalidations,
+ * because the platform unlinks the group from the table anyway. But the core has disabled the
+ * group's devices, the host invalidates all that the bridge knows of them when it sets its own
+ * window, and no other space gets the group until the bridge has removed that window.
+ *
+ * The other groups keep their mappings. When the last group leaves the windows are removed.
+ * Context: sleeps. Call tce_account_settle() after the unlock.
  */
 void tce_space_detach(struct tce_space *space, struct iommu_group *group)
 {

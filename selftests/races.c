@@ -240,11 +240,12 @@ static void asking(void)
 /* Root reads the module's state, where there is such a file. */
 static void reading_state(void)
 {
-	char text[4096];
+	char text[4096], what[13];
 	FILE *f = fopen("/sys/kernel/debug/vfio_iommu_spapr_tce/state", "r");
 
 	while (f && fgets(text, sizeof(text), f))
-		expect(strchr(text, '\n'));
+		expect(strchr(text, '\n') && sscanf(text, "%12s ", what) == 1 &&
+		       strstr("module process region container group window", what));
 	if (f)
 		fclose(f);
 }
@@ -414,9 +415,9 @@ static void everything(struct tce *t)
 }
 
 /*
- * Killed in the middle of commands of two threads, once with a child that has the same
- * files. Which commands these are differs each time; the next process must find
- * everything free.
+ * Killed in the middle of commands of two threads, every fourth round with a child that has the
+ * same files. Which commands these are differs each time; the next process must find everything
+ * free.
  */
 static void *map_elsewhere(void *unused __attribute__((unused)))
 {
