@@ -56,8 +56,7 @@ cr=$(printf '\r')
 
 machine() {
 	# The mitigations are hardware that the emulator does not have.
-	machine=pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off
-	if [ "${GUEST_FIRMWARE-}" = vof ]; then machine=$machine,x-vof=on; fi
+	machine=pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off,x-vof=on
 	if [ "$GUEST_ACCEL" = kvm ]; then
 		echo "-M $machine,accel=kvm,cap-large-decr=off -cpu host"
 	else
@@ -75,7 +74,7 @@ guest_start() {
 	# shellcheck disable=SC2046 # several words
 	LD_PRELOAD=$WORK/preload.so TCE_REFUSE="$refuse" \
 		"$TOOLS"/lib/ld64.so.2 --library-path "$TOOLS/lib" "$TOOLS"/bin/qemu-system-ppc64 -L "$TOOLS"/share \
-		$(machine) -m "${mem:-$GUEST_MEM,slots=2,maxmem=4G}" -nodefaults -display none \
+		$(machine) -m "${mem:-${MEM}M,slots=2,maxmem=4G}" -nodefaults -display none \
 		-chardev pipe,id=con,path=/tmp/g/con -serial chardev:con \
 		-chardev pipe,id=mon,path=/tmp/g/mon -mon chardev=mon,mode=readline \
 		-kernel "$WORK"/vmlinux -initrd "$WORK/${initrd:-initrd}" \

@@ -1,13 +1,13 @@
 # shellcheck shell=dash disable=SC2016,SC2317
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# A POWER host that gives its network cards to a guest. Run by scripts/guest-run
+# A POWER host that gives its network cards to a guest. Run by scripts/check-guest
 # in the emulated host; the arguments are tests: NAME is test_NAME below, and so is
 # ioctl-NAME: under KVM, but with the TCEs written by QEMU, as without KVM, only quicker.
 #
-# From the environment: GUEST_ACCEL (tcg or kvm), GUEST_MEM (1G),
+# From the environment: GUEST_ACCEL (tcg or kvm),
 # TCE_MACHINE (powernv9, or pseries: then this host is a partition itself).
-# Exit code: 0 all tests passed, 1 one or more did not.
+# Exit code: 0 all tests passed, 1 one or more did not; the report is for scripts/ktap.
 
 # shellcheck source=lib.sh
 . /guest/lib.sh
@@ -22,6 +22,9 @@ TOOLS=/mnt/tools
 WORK=/mnt/work
 OUT=$WORK/out
 NET=10.0.2.2
+# MiB of a guest; one that is emulated in an emulated host has to be small
+MEM=1024
+if [ "$GUEST_ACCEL" = tcg ]; then MEM=512; fi
 # A guest in an emulated host is slow: no watchdogs, and nothing that it can do without.
 QUICK="nowatchdog cryptomgr.notests mitigations=off lsm= audit=0"
 
@@ -149,7 +152,7 @@ test_demo() {
 	begin || return
 	report
 	expect_windows 2
-	case $GUEST_MEM in *G) expect_live $((${GUEST_MEM%G} * 1024)) ;; *M) expect_live "${GUEST_MEM%M}" ;; esac
+	expect_live "$MEM"
 	expect_ways
 	guest_stop
 }
@@ -378,8 +381,10 @@ detached() { grep -q tce_detach: "$TRACE"/trace; }
 # ---- all of it ----
 
 started=$(now)
-all=0
+all=0 nth=0
 prepare
+echo "KTAP version 1"
+echo "1..$#"
 say "host: Linux $(uname -r), cards: $cards"
 for test in "$@"; do
 	failed=0
@@ -405,12 +410,9 @@ for test in "$@"; do
 	back
 	tracing_off
 	sync
-	if [ $failed = 0 ]; then
-		say "ok $test ($(($(now) - started)) s)"
-	else
-		say "NOT ok $test ($(($(now) - started)) s)"
-		all=1
-	fi
+	nth=$((nth + 1)) result=ok
+	if [ $failed != 0 ]; then result='not ok' all=1; fi
+	echo "$result $nth - $GUEST_ACCEL: $test # $(($(now) - started)) s"
 done
 umount $WORK
 exit $all
