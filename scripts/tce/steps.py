@@ -20,8 +20,7 @@ SELFTESTS = [("6.12-be", "powernv9", "root"), ("6.12-4k", "powernv9", "root"), (
 BOTH = "powernv9 pseries"
 MORE = {"6.12-64k": BOTH, "7.2-4k": "powernv9", "6.12-4k": "pseries", "5.14-of-6.12-64k": BOTH, "6.1-be": "powernv8 powernv9",
         "kasan-6.1-64k": "powernv9", "kunit-6.12-4k": BOTH, "kunit-6.12-64k": BOTH, "kunit-7.2-4k": BOTH, "kunit-kcsan": BOTH,
-        "fuzz-6.12-4k": BOTH, "kvm-6.12-4k": BOTH, "gcov-4k": BOTH, "gcov-64k": BOTH, "into-tree-y": BOTH, "into-tree-m": BOTH,
-        "into-tree-kunit": ""}
+        "into-tree-y": "powernv9", "into-tree-m": "pseries", "into-tree-kunit": ""}
 # These have their IOMMU operations from us.
 OPERATIONS = ("6.1-be", "kasan-6.1-64k")
 
@@ -64,9 +63,8 @@ PATIENCE = ["--timeout", "5400", "--stall", "900"]
 # Tests of races on four processors: locks, memory, data races, and KVM at the same tables. Emulated processors stop for
 # longer than real ones, so that KCSAN has to watch for longer.
 RACING = ["--test", "races: *|faults: *"]
-RACES = {"kunit-6.12-4k": RACING, "kunit-6.12-64k": RACING,
-         "kunit-kcsan": [*RACING, "--append", "kcsan.udelay_task=400 kcsan.skip_watch=2000"],
-         "kvm-6.12-4k": ["--test", "kvm: *", "--module", "kvm-hv"]}
+RACES = {"kunit-6.12-4k": ["--test", "races: *|faults: *|kvm: *", "--module", "kvm-hv"], "kunit-6.12-64k": RACING,
+         "kunit-kcsan": [*RACING, "--append", "kcsan.udelay_task=400 kcsan.skip_watch=2000"]}
 
 
 def runs() -> Iterator[Step]:
@@ -83,7 +81,7 @@ def runs() -> Iterator[Step]:
            ["selftest", "--kernel", "6.12-64k", "--machine", "pseries", "--as", "high-window", "--qemu=-global",
             "--qemu=spapr-pci-host-bridge.dma_win_addr=0x800000000000000", *PATIENCE, "--test",
             "cards: *|windows: v2: REMOVE clears*|windows: v2: CREATE accepts*|windows: v2: 64K*|windows: v2: clients with*"])
-    for seed, (kernel, machine) in enumerate(itertools.product(("fuzz-6.12-4k", "kunit-6.12-64k"), BOTH.split()), 1):
+    for seed, (kernel, machine) in enumerate(itertools.product(("kunit-6.12-4k", "kunit-6.12-64k"), BOTH.split()), 1):
         yield (f"fuzz {kernel} {machine}", ["fuzz", "--kernel", kernel, "--machine", machine, "--seed", str(seed), "--args", "--rounds 70",
                "--huge-pages", "--append", "slub_debug=-", "--seconds", "7000"])
     # With its suites in it the driver serves nobody.
