@@ -18,6 +18,8 @@ tracing_on() {
 			echo "r:hcall/put_indirect kvmppc_h_put_tce_indirect rc=\$retval"
 			echo "r:hcall/stuff kvmppc_h_stuff_tce rc=\$retval"
 			echo "p:tables/free pnv_pci_ioda2_table_free_pages"
+			echo "r:tables/given kvm_spapr_tce_attach_iommu_group rc=\$retval"
+			echo "p:tables/released kvm_spapr_tce_iommu_table_free"
 		} >$TRACE/kprobe_events || fail "KVM's hypercalls cannot be traced"
 	fi
 	tracing_switch 1 hist:keys=rc
