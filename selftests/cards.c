@@ -6,7 +6,7 @@
  * and parameters:
  *
  *	CARD_ENTRIES	of a window (32768; 2097152 with cards)
- *	CARD_MIB	registered and mapped for each (16)
+ *	CARD_MIB	registered and mapped for each (32)
  *
  * They end five times in each way, TCE_TIMES as often.
  */
@@ -33,13 +33,13 @@ struct shape {
 };
 
 static const struct shape shapes[] = {
-	{ 0, 0, false }, { 0, 4 * MiB, true }, { 0, 8 * MiB, false },
+	{ 0, 0, false }, { 0, 4 * MiB, true }, { 0, 16 * MiB, false },
 	{ 21, 0, true }, { 21, 4 * MiB, false },
 };
 
 static uint64_t card_bytes(void)
 {
-	return knob("CARD_MIB", 16) * MiB;
+	return knob("CARD_MIB", 32) * MiB;
 }
 
 static unsigned int card_shift(const struct shape *s)
