@@ -8,7 +8,7 @@
  *
  * Locks: see tce_container.c.
  *
- * Everything can fail. Whoever refuses a command says why: see tce_refusal.h.
+ * Everything here can fail. A check that refuses a command reports its name: see tce_refusal.h.
  */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>

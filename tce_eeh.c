@@ -9,8 +9,8 @@
  * PE. Root holds these locks while a device is unbound from its driver, which has to wait until
  * the client closes the device. But the client can't close it while one of its threads sleeps in
  * a reset, where even SIGKILL does not wake it. So a kernel thread does the operation, and the
- * client waits for that thread, or is killed. The thread has references of groups, of devices and
- * of the module, and nobody waits for these.
+ * client waits for that thread, or is killed. The thread holds references to groups, to devices
+ * and to the module, and nobody waits for these.
  *
  * The kernel frees a PE when its last device is unplugged, even if the PE is in use. So an
  * operation that may sleep first waits for an unplug that is under way, and then looks up the
@@ -18,13 +18,13 @@
  *
  * Operations that have an IOMMU group in common take turns before they get a thread, even if they
  * come from different containers. So there are never more threads than groups, however often
- * clients are killed and started again, and no reset waits for another one between its look for
- * the PE and its use.
+ * clients are killed and started again, and no reset waits for another one between looking up the
+ * PE and using it.
  *
  * Locks: &tce_space.lock while the groups are listed, and none after that. jobs_lock guards the
  * list of operations whose turn it is.
  *
- * Never fails: nothing.
+ * Everything here can fail.
  */
 #include <linux/completion.h>
 #include <linux/device.h>

@@ -8,17 +8,17 @@
  * KVM is shown operations of this module instead of the platform's, and changes entries only
  * through the functions below:
  *  - A closed table accepts nothing, so that KVM leaves each call of the guest to user space.
- *    The exception is a call that finds its cell just before the table is closed, and which
- *    is lost with the window. All tables that are not shared are closed, and so are
- *    tables whose window goes, because on pseries such a table is merely a number (LIOBN),
- *    which the next window or the host gets.
+ *    The exception is a call that finds its cell just before the table is closed, and whose
+ *    effect is lost with the window. All tables that are not shared are closed, and so are
+ *    tables whose window is removed, because on pseries such a table is merely a number
+ *    (LIOBN), which the next window or the host gets.
  *  - An open table is a shared one (&tce_table.shared). KVM of the owner's process may map
  *    memory where user space has mapped nothing, and may remove what KVM has mapped. What
  *    user space has mapped is left to user space.
- * Whoever takes a value out of an entry counts it down if the cell tells where that memory is,
- * and the value agrees. The cell is no more than a hint, because KVM writes it some time after
- * the entry, when something else may be mapped there (litmus/kvm-count.litmus). If the two do
- * not agree, the memory stays counted as mapped.
+ * Whoever removes a value from an entry decrements the count of the memory if the cell tells
+ * where that is, and the value agrees. The cell is no more than a hint, because KVM writes it
+ * some time after the entry, when something else may be mapped there (litmus/kvm-count.litmus).
+ * If the two do not agree, the memory stays counted as mapped.
  *
  * KVM may look at a table's operations at any time. So they stay until the table is freed, and
  * the module stays with them.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Refusals: the tracepoints are defined here, and emitted when a call is refused.
+ * Refusals: defines the tracepoints, and emits tce_refused when a call is refused.
  *
  * Locks: none.
  *
- * Never fails: anything here.
+ * Nothing here can fail.
  */
 #include "tce_refusal.h"
 

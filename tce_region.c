@@ -10,12 +10,12 @@
  * passes mappings of it on to user space, which then calls MAP. What MAP maps is counted here,
  * whether the region is listed or not.
  *
- * A region is released only if nothing maps it. When the process's last container is closed, what
- * is still counted is of two kinds. What is counted here, KVM has removed from the entries, so
- * that nothing maps it, unless a bridge did not release a window. What the kernel counts may be
- * mapped in a table of another container, or in one that only KVM has. Because KVM finds a region
- * by its address, it would decrement the count of whatever the process registers there next: the
- * process is "astray" from then on.
+ * A region is released only if nothing maps it. When the process's last container is closed,
+ * mappings may still be counted. Those that are counted here do not exist any more, because KVM
+ * has removed them from the entries, unless a bridge did not release a window. Those that the
+ * kernel counts may be in a table of another container, or in one that only KVM has. Because KVM
+ * finds a region by its address, it would decrement the count of whatever the process registers
+ * there next: the process is "astray" from then on.
  *
  * Locks: the callers'. The tree is read under &tce_process.map_lock or
  * &tce_process.region_lock, and written under both.

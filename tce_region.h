@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A region: a run of user memory that is pinned beforehand (v2).
+ * A region: a range of user memory that is pinned before it is mapped (v2).
  *
  * "ua" is a userspace address, "hpa" a host physical address. An IOMMU page is what one
  * TCE maps, 2^shift bytes. It may be smaller or larger than the CPU's page (PAGE_SIZE).

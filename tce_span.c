@@ -5,7 +5,7 @@
  * Locks: &tce_spans.lock is the innermost lock of MAP and UNMAP. A span is a lock, too, which is
  * taken, and waited for, with &tce_process.map_lock held for reading.
  *
- * Never fails: anything except tce_span_lock(), which SIGKILL ends.
+ * Only tce_span_lock() can fail, if the caller is killed while it waits.
  */
 #include <linux/processor.h>
 #include <linux/sched/signal.h>

@@ -19,8 +19,9 @@
  *   after the bus notifier has been called;
  * - a claim checks the mark of each device, and fails if there is none.
  *
- * The operations of the bus are set by hand: if iommu_device_register() failed for lack of memory
- * it would leave them set, and it would remove the marks of devices that have no group yet.
+ * The operations of the bus are set here rather than by iommu_device_register(), because that
+ * would leave them set if it failed for lack of memory, and would remove the marks of devices that
+ * have no group yet.
  *
  * The kernel removes the mark of a device, and its reference to this module, when the device is
  * removed.
@@ -28,8 +29,8 @@
  * This module can't be unloaded, because groups keep its domain and the bus keeps its operations.
  * That is why it is separate from the backend, which can be unloaded.
  *
- * Locks: marking serializes calls of mark(). It is the last lock, taken inside that of the bus
- * notifier and the rescan lock.
+ * Locks: marking serializes calls of mark(). It is the innermost lock, taken with that of the bus
+ * notifier or the rescan lock held.
  *
  * Never fails: marking a device. A claim does not fail for lack of memory.
  */

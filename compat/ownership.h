@@ -3,8 +3,9 @@
  * Taking a group's window and bypass from the host, and giving them back.
  *
  * Since Linux 6.4 the platform has IOMMU operations that do this when the VFIO core claims a
- * group. Before that the backend has to ask the platform: after the claim, when no driver of the
- * host is bound any more, and before the core ends the claim.
+ * group. On older kernels the backend has to ask the platform to do so. It takes a group after the
+ * core's claim, when no driver of the host is bound any more, and gives it back before the core
+ * ends that claim.
  */
 #ifndef TCE_COMPAT_OWNERSHIP_H
 #define TCE_COMPAT_OWNERSHIP_H
@@ -20,7 +21,7 @@
  * @table_group: the platform's side of the group
  *
  * If the host has no window, because there was no memory for one when it got the group back,
- * PowerNV would warn.
+ * there is nothing to take, and PowerNV would warn.
  *
  * Undone by tce_ownership_give_back(). Context: process.
  *

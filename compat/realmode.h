@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * On PowerNV, KVM of RHEL 9 calls the operations of a table in real mode, where it can't access
- * the memory of a module. So KVM must not see operations of this module there, which each table
- * would need (tce_kvm.c).
+ * the memory of a module. Because each table needs operations of this module that KVM calls
+ * (tce_kvm.c), the module refuses groups there.
  */
 #ifndef TCE_COMPAT_REALMODE_H
 #define TCE_COMPAT_REALMODE_H
@@ -17,13 +17,13 @@
 
 #ifdef TCE_HAS_REALMODE
 
-/* An argument tells the operations that they are called in real mode, which we never do. */
+/* The last argument says whether an operation is called in real mode, which we never do. */
 #define xchg_no_kill(tbl, index, hpa, dir) \
 	xchg_no_kill(tbl, index, hpa, dir, false)
 #define tce_kill(tbl, index, pages) \
 	tce_kill(tbl, index, pages, false)
 
-/* Those of tce_kvm.c */
+/* The operations that tce_kvm.c defines have that argument, too. */
 #define open_xchg(tbl, index, hpa, dir) \
 	open_xchg(tbl, index, hpa, dir, bool realmode)
 #define closed_xchg(tbl, index, hpa, dir) \

@@ -8,8 +8,8 @@
  *
  * Since 6.3 there are 13 members in 104 bytes. Before that there is one more, notify, which the
  * core calls when a container is closed. Distributions that carry parts of newer kernels may have
- * dropped it, which no header tells. So it is there whenever the version is older than 6.3; a core
- * that does not know it never looks behind the first 13 members.
+ * dropped it, but no header tells whether they have. So it is there whenever the version is older
+ * than 6.3, because a core that does not know it never looks beyond the first 13 members.
  */
 #ifndef TCE_COMPAT_VFIO_OPS_H
 #define TCE_COMPAT_VFIO_OPS_H

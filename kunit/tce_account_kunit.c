@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_account: what is charged to locked_vm, when it is given back, and
- * what becomes of those who have no more of it.
+ * Suite tce_account: what is charged to locked_vm, when it is uncharged, and what
+ * fails when the limit is reached.
  */
 #include "tce_fixture.h"
 
@@ -10,7 +10,7 @@
 /* CPU pages of its table */
 #define TABLE	(PAGE_ALIGN(SZ_64M / SZ_4K * sizeof(u64)) >> PAGE_SHIFT)
 
-/* The charge is given back, so what it paid for goes, too. */
+/* DISABLE gives back the charge, so the memory that it was for is unmapped, too. */
 static void v1_disable_unmaps(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -18,7 +18,7 @@ static void v1_disable_unmaps(struct kunit *test)
 	unsigned long ua = tce_plain(fx, SZ_1M);
 	u32 flags;
 
-	/* pages that the device may write are to be marked dirty, which goes another way */
+	/* pages that the device may write have to be marked dirty, on another path */
 	for (flags = TCE_R; flags <= TCE_RW; flags++) {
 		KUNIT_ASSERT_EQ(test, tce_enable(client), flags == TCE_R ? -EBUSY : 0);
 		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_1M, flags), 0);
@@ -29,7 +29,7 @@ static void v1_disable_unmaps(struct kunit *test)
 	}
 }
 
-/* ENABLE with a group, DISABLE after it left: the same is given back. */
+/* ENABLE with a group, and DISABLE after the group has left, which gives back the same. */
 static void v1_disable_without_the_group(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -86,7 +86,7 @@ static void v1_pins_are_charged(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, tce_charged(fx), i + 1 + table);
 		KUNIT_ASSERT_EQ(test, tce_mock_pins(fx->mock), i + 1);
 	}
-	/* it is paid for until DISABLE, whatever is unmapped and mapped again */
+	/* it stays charged until DISABLE, whatever is unmapped and mapped again */
 	for (i = 0; i < more; i++)
 		KUNIT_ASSERT_EQ(test, tce_unmap(client, i * SZ_4K, SZ_4K), 0);
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), more + table);
@@ -99,7 +99,7 @@ static void v1_pins_are_charged(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), table);
 }
 
-/* A full window: a MAP has its pages before it lets go of those that it replaces. */
+/* A full window: a MAP pins its pages before it releases those that it replaces. */
 static void v1_replaces_in_a_full_window(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -126,7 +126,7 @@ static void v1_replaces_in_a_full_window(struct kunit *test)
 	tce_restore_cap(fx);
 	KUNIT_EXPECT_EQ(test, enough, 0);
 	tce_expect_mapped(fx, grp, 0, SZ_1M, other, SZ_1M, TCE_RW);
-	/* what it had more stays charged until DISABLE */
+	/* what it pinned beyond that stays charged until DISABLE */
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW + TABLE + (SZ_1M >> PAGE_SHIFT));
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), WINDOW);
 	KUNIT_EXPECT_EQ(test, tce_disable(client), 0);
@@ -196,7 +196,7 @@ static void close_it(struct tce_fixture *fx, void *arg)
 	tce_close(arg);
 }
 
-/* Whoever closes a container: the owner gets its charge back. */
+/* The owner gets the charge back, whichever process closes the container. */
 static void closed_by_another_process(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_book: regions whose pages are large have one pin for each, as far as they are
- * known to be mapped as such.
+ * Suite tce_book: a region has one pin for each huge page, as far as the page is known to
+ * be mapped as a whole.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -21,7 +21,7 @@ static const struct book_kind {
 
 KUNIT_ARRAY_PARAM_DESC(kind, kinds, name);
 
-/* Pages follow each other in so much, or are pinned one by one */
+/* Within this size pages are either contiguous or pinned one by one. */
 #define GRAIN	SZ_2M
 
 /* What a case has */
@@ -97,9 +97,9 @@ static void one_pin_for_each(struct kunit *test)
 }
 
 /*
- * Of a private huge page some kernels make only the first part writable when it is first
- * written to, on the hash MMU with pages of 4K. They never return from pinning another part,
- * see Documentation/kernels.rst.
+ * With a hash MMU and pages of 4K, the first write to a private huge page makes only its first
+ * part writable in some kernels, which never return from pinning another part. See
+ * Documentation/kernels.rst.
  */
 static void private_hugetlb(struct kunit *test)
 {
@@ -209,7 +209,7 @@ static void one_is_not_whole(struct kunit *test)
 	expect_registered(test, &b, b.ua, b.huge + 8 * PAGE_SIZE, 1 + 8);
 }
 
-/* Each failure on the way: nothing is left, and the next try succeeds. */
+/* After each failure on the way nothing is left, and the next attempt succeeds. */
 static void pins_fail(struct kunit *test)
 {
 	const struct book_kind *kind = test->param_value;
@@ -278,7 +278,7 @@ static void register_shared(struct tce_thread *thread)
 	thread->rc = tce_register(&thread->view, tce_shared, shared_size);
 }
 
-/* A thread that registers stands still once its first pages are pinned. */
+/* A thread that registers is stopped once its first pages are pinned. */
 static void start_and_hold(struct book_case *b, struct tce_thread *thread,
 			   void (*fn)(struct tce_thread *thread))
 {
@@ -294,8 +294,8 @@ static void let_on(struct book_case *b, struct tce_thread *thread)
 }
 
 /*
- * Other memory comes to the address when the first pages there are pinned. What was pinned
- * before is registered as it was, and what comes after as it is then.
+ * Other memory is mapped at the address when the first pages there have been pinned. What was
+ * pinned before stays registered, and the rest is registered as it is by then.
  */
 static void another_thread_maps(struct kunit *test)
 {
@@ -345,7 +345,7 @@ static void another_thread_maps(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
 }
 
-/* The same pages, but no more to be written to: they are not registered. */
+/* The same pages, but not writable any more: they are not registered. */
 static void another_thread_protects(struct kunit *test)
 {
 	struct file *file;
@@ -371,7 +371,7 @@ static void register_shared_killed(struct tce_thread *thread)
 	tce_be_killed(false);
 }
 
-/* Killed when the first pages are pinned: no others are. */
+/* Killed when the first pages have been pinned, so no others are. */
 static void killed_amid(struct kunit *test)
 {
 	const struct book_kind *kind = test->param_value;

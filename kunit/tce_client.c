@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The containers of the process, their groups, windows and ioctls, and what the devices are
- * expected to reach, see tce_fixture.h.
+ * expected to reach. See tce_fixture.h.
  */
 #include <linux/slab.h>
 #include <linux/uaccess.h>

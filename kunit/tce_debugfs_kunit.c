@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_debugfs: what root reads of the state.
+ * Suite tce_debugfs: what root reads in the state file.
  */
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -35,7 +35,7 @@ static char *state(struct kunit *test)
 	return text;
 }
 
-/* Is there just one line of this text? */
+/* Is there exactly one line with this text? */
 __printf(3, 4)
 static void expect_line(struct kunit *test, const char *text,
 			const char *fmt, ...)
@@ -167,7 +167,7 @@ static void shared_and_orphan(struct kunit *test)
 		    id, orphan, SZ_64K, PAGE_SHIFT);
 }
 
-/* A line has its fields, whatever a process calls itself. */
+/* A line has its fields, whatever the name of the process contains. */
 static void strange_name(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -185,7 +185,7 @@ static void strange_name(struct kunit *test)
 	expect_line(test, text, "process id=%lu ", process_of(client)->id);
 }
 
-/* A buffer is full: seq_file begins anew with a larger one. */
+/* The buffer is full, so seq_file starts over with a larger one. */
 static void full_buffer(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -222,7 +222,7 @@ static void kept_for_good(struct kunit *test)
 	fx->mock->also_unset = false;
 	KUNIT_EXPECT_EQ(test, tce_window_kept(), tables + 1);
 	KUNIT_EXPECT_EQ(test, tce_account_kept(), pages + 2);
-	/* nobody else will ever do that */
+	/* nothing else will ever do that */
 	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
 	for (i = 0; i < 2; i++)
 		unpin_user_page(tce_page(fx, ua + i * PAGE_SIZE));
@@ -231,7 +231,7 @@ static void kept_for_good(struct kunit *test)
 static DECLARE_COMPLETION(locked);
 static DECLARE_COMPLETION(unlock);
 
-/* Of a client that is bound, the lock of its regions; of another one, that of its space */
+/* The lock of the regions for a client that is bound, and that of the space for another one */
 static void hold_lock(struct tce_thread *thread)
 {
 	struct tce_container *container = tce_container_find(thread->view.data);

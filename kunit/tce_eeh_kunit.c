@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_eeh: arguments of VFIO_EEH_PE_OP, what becomes of them, and what
- * user space is told of the PEs of a container's groups.
+ * Suite tce_eeh: which EEH operation each argument of VFIO_EEH_PE_OP becomes, and what it
+ * returns about the PEs of a container's groups.
  */
 #include <asm/iommu.h>
 
@@ -236,8 +236,8 @@ static void reset_when_killed(struct tce_thread *thread)
 }
 
 /*
- * An operation that takes long keeps nobody: the group may leave, and the container be
- * closed. A group that has left by its turn is left alone.
+ * An operation that takes long delays nobody: the group may leave, and the container be
+ * closed. A group that has left before its turn is skipped.
  */
 static void keeps_nobody(struct kunit *test)
 {
@@ -328,7 +328,7 @@ static void waits_for_its_turn(struct kunit *test)
 	TCE_MET(fx, EEH);
 }
 
-/* A PE's bus stays in memory for as long as it is asked: by a device that is held. */
+/* A reference to a device keeps the PE's bus in memory while the operation uses it. */
 static void holds_a_device(struct kunit *test)
 {
 	struct device *dev = root_device_register("tce_kunit");
@@ -355,8 +355,8 @@ static void holds_a_device(struct kunit *test)
 }
 
 /*
- * Who is killed does not wait for the end, be it that there is a thread to do it by then
- * or not.
+ * A client that is killed does not wait for the end of its operation, whether or not that
+ * has a thread by then.
  */
 static void killed(struct kunit *test)
 {

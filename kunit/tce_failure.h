@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Operations with something that they depend on failing, for the suites
- * tce_failure and tce_failure_clear.
+ * Operations in which something that they depend on fails, for the suites tce_failure
+ * and tce_failure_clear.
  */
 #ifndef TCE_KUNIT_FAILURE_H
 #define TCE_KUNIT_FAILURE_H

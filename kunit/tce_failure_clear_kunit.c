@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_failure_clear: what takes mappings and windows away fails: once, from then
- * on, or without a word. Nothing is let go that a device can reach.
+ * Suite tce_failure_clear: what removes mappings and windows fails once, for good, or
+ * without an errno. Nothing that a device can reach is released.
  */
 #include "tce_failure.h"
 
@@ -106,7 +106,7 @@ static void clear_and_no_memory(struct kunit *test)
 	clear_fails(test, true);
 }
 
-/* A run that is not cleared, and nobody says so, is cleared in another way. */
+/* A run that is not cleared, though no error is reported, is cleared in another way. */
 static void clear_is_lost(struct kunit *test)
 {
 	unsigned int hits;
@@ -127,7 +127,8 @@ static void clear_is_lost(struct kunit *test)
 
 /*
  * The platform refuses to exchange any entry, from the operation to the end of the
- * container: who is told of it is told the truth, and then devices reach nothing.
+ * container. A call that reports this has to report it correctly, and then devices
+ * reach nothing.
  */
 static void platform_is_dead(struct kunit *test)
 {

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_failure: every operation, with everything that it depends on
- * failing once: the first time, the second, and so on until nothing fails any
- * more. After each failure the devices reach what they reached before, or nothing by
- * the entries that a MAP has begun to write, nothing is leaked, and user space is told
- * the errno that it was promised.
+ * Suite tce_failure: in every operation, everything that it depends on fails once: the
+ * first call of it, then the second, and so on until none is left to fail. After each
+ * failure the devices reach what they reached before, or nothing by the entries that a
+ * MAP has begun to write, nothing is leaked, and user space gets the errno that is
+ * documented.
  *
  * The table of operations says which failure can meet which operation, and only
- * these pairs are parameters. The case nothing_fails holds the driver to
- * that table.
+ * these pairs are parameters. The case nothing_fails checks that table.
  */
 #include "tce_failure.h"
 
@@ -144,7 +143,7 @@ static void exchange(struct kunit *test)
 	fail_each(test, TCE_FAULT_XCHG, -4, -EIO, false);
 }
 
-/* And then there is no memory to note what is to be let go: that takes none. */
+/* And then memory is short while holds are collected, which needs none. */
 static void exchange_and_no_memory(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -164,7 +163,7 @@ static void set_is_lost(struct kunit *test)
 	fail_each(test, TCE_FAULT_LOST, 0, -EIO, false);
 }
 
-/* A window whose leaf can't be looked at is there, its cells are found otherwise. */
+/* A window whose leaf can't be looked at exists, and its cells are found in another way. */
 static void level(struct kunit *test)
 {
 	const struct failure_op *op = test->param_value;
@@ -182,7 +181,7 @@ static void registration(struct kunit *test)
 	fail_each(test, TCE_FAULT_REGISTER, -ENOMEM, -ENOMEM, false);
 }
 
-/* The bridge does not let go of what the host had. */
+/* The bridge does not release the host's windows. */
 static void take(struct kunit *test)
 {
 	fail_each(test, TCE_FAULT_TAKE, -5, -EIO, false);
@@ -212,9 +211,9 @@ static void set_window_is_lost(struct kunit *test)
 }
 
 /*
- * A bridge does not take a window, and from then on lets go of none: what had
- * been put into it before stays there, but the operation has failed all the
- * same, and nothing but tables is kept.
+ * A bridge does not accept a window, and from then on does not release any: what had been
+ * set in it before stays there, but the operation has failed all the same, and nothing but
+ * tables is kept.
  */
 static void set_and_unset_window(struct kunit *test)
 {
@@ -250,7 +249,7 @@ static void set_and_unset_window(struct kunit *test)
 		failure_never_met(&f, TCE_FAULT_SET);
 }
 
-/* MAP fails, and so does the attempt to unmap its range: still nothing is let go. */
+/* MAP fails, and so does unmapping its range; still nothing is released. */
 static void undo_fails(struct kunit *test)
 {
 	struct failure f;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The operations that can fail: the state in which each begins, what it does, which
- * failures can meet it, and what holds when it is done.
+ * failures can meet it, and what is true when it is done.
  */
 #include "tce_failure.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A process that uses VFIO, see tce_fixture.h: how it begins, what is settled after
- * each of its calls, and what is balanced at its end.
+ * A process that uses VFIO (see tce_fixture.h): how it begins, what is checked after
+ * each of its calls, and what has to be balanced at its end.
  */
 #include <linux/mm.h>
 #include <linux/mman.h>

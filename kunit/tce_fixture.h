@@ -3,9 +3,9 @@
  * What the cases of all suites share: a process with memory, containers that
  * are driven through the driver's VFIO operations, and what to expect of them.
  *
- * After every call it is checked that the platform saw no violation and that
- * nothing was left to be killed; at the end of every case, failed ones
- * included, that all pins, charges, tables and references are given back.
+ * After every call it checks that the platform saw no violation and that nothing
+ * is left to be killed; and at the end of every case, even of one that failed, that
+ * all pins, charges, tables and references have been given back.
  */
 #ifndef TCE_KUNIT_FIXTURE_H
 #define TCE_KUNIT_FIXTURE_H

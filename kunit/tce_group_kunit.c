@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_group: groups that come to a container and leave it, with their windows.
+ * Suite tce_group: groups that join a container and leave it, and their windows.
  */
 #include <linux/device.h>
 #include <linux/iommu.h>
@@ -11,7 +11,7 @@
 
 #include "tce_fixture.h"
 
-/* As pseries lends them, from Linux 6.4 to 6.10 */
+/* A table without cells, as pseries gives to clients from Linux 6.4 to 6.10 */
 static struct iommu_table_ops ops_without_cells;
 static struct iommu_table without_cells = { .it_ops = &ops_without_cells };
 
@@ -49,7 +49,7 @@ static void attach_without_tables(struct kunit *test)
 	}
 }
 
-/* PowerNV has nothing to take from a host without a table, and leaves its bypass on. */
+/* If the host has no table, PowerNV takes nothing from it, and leaves its bypass on. */
 static void host_keeps_its_bypass(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -67,7 +67,7 @@ static void host_keeps_its_bypass(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, grp->host[1]);
 }
 
-/* pseries does the same with a dynamic window, which only the device tree tells of. */
+/* pseries does the same with a dynamic window, which only the device tree shows. */
 static void host_keeps_its_dynamic_window(struct kunit *test)
 {
 	static const char *const windows[] = {

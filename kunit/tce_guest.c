@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM at a table, played by the thread of the case, see tce_guest.h.
+ * KVM at a table, played by the thread of the case. See tce_guest.h.
  */
 #include <linux/module.h>
 
@@ -177,7 +177,7 @@ void kvm_expect_free(struct kunit *test, struct kvm_setup *s)
 	KUNIT_EXPECT_EQ(test, tce_unregister(s->client, s->ua, KVM_MEMORY), 0);
 }
 
-/* Who keeps the module from being unloaded. Built in, it stays in any case: 0. */
+/* How many references keep the module loaded; 0 if it is built in. */
 int kvm_module_users(void)
 {
 #ifdef MODULE

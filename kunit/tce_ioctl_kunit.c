@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_ioctl: arguments that can't be read or written, and who may call. What else
- * arguments have to look like the test programs ask (selftests/abi).
+ * Suite tce_ioctl: arguments that can't be read or written, and which process may call.
+ * The test programs check all other demands on arguments (selftests/abi).
  */
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -60,7 +60,7 @@ static void expect_fault(struct kunit *test, struct tce_client *client,
 	u32 argsz = 64;
 
 	KUNIT_ASSERT_NE(test, page, 0);
-	/* nothing there, in no address space, only the first half there */
+	/* not mapped, outside of the address space, only the first half mapped */
 	KUNIT_EXPECT_EQ(test, tce_ioctl_raw(client, cmd->cmd, end), -EFAULT);
 	KUNIT_EXPECT_EQ(test, tce_ioctl_raw(client, cmd->cmd, 0), -EFAULT);
 	KUNIT_EXPECT_EQ(test, tce_ioctl_raw(client, cmd->cmd, -8UL), -EFAULT);
@@ -187,7 +187,7 @@ static void container_is_gone(struct kunit *test)
 	for_each_interface(test, expect_gone);
 }
 
-/* The page ends behind what is read, and the answer is longer. */
+/* The page ends right after what is read, but the answer is longer. */
 static void info_cannot_be_written(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_killed: who waits for a lock of the driver can be killed, in each command. What
- * was done before is undone, and the same command succeeds when it is given again.
+ * Suite tce_killed: a client that waits for a lock of the driver can be killed, in each
+ * command. What the command did before is undone, and it succeeds when it is repeated.
  */
 #include <linux/rcupdate.h>
 

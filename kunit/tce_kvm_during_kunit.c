@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Suite tce_kvm_during: KVM and a MAP or an UNMAP change the same entry at the same time,
- * each of them in the middle of the other, with a second vCPU or without. Whatever comes of
- * it, memory that an entry reaches is counted, and so is not given back. Only what follows
- * each other has to be counted exactly.
+ * each of them in the middle of the other, with a second vCPU or without. Whatever the result
+ * is, memory that an entry reaches is counted, and so is not released. The count has to be
+ * exact only if one follows the other.
  */
 #include <asm/mmu_context.h>
 
@@ -23,11 +23,11 @@ enum mapper { MAPS, MAPS_TWO, UNMAPS, UNMAPS_TWO, UNMAPS_AND_MAPS, MAPS_AND_UNMA
 #define OF_KVM	2
 #define OF_MAP	3
 
-/* Regions that are left over, before the container is closed: the kernel's list is short. */
+/* How many regions may stay counted before the container is closed: the kernel's list is short. */
 #define LEFT_MOST	64
 
 /**
- * struct race - an entry, and all who change it
+ * struct race - an entry, and everything that changes it
  * @s: the container and KVM; &kvm_setup.ua is what MAP maps
  * @later: the second vCPU comes after the first one
  * @its: what KVM puts there, but for PUTS_OTHER, which is of the other region
@@ -206,8 +206,8 @@ static void race_begin(struct kunit *test, struct race *race)
 }
 
 /*
- * What is left over is held; then nothing is. What was counted too often, which only a race
- * may have done, is set right.
+ * What stays counted is pinned, and after that nothing is. What was counted too often, which
+ * only a race may have caused, is corrected.
  */
 static bool race_end(struct kunit *test, struct race *race, bool raced)
 {

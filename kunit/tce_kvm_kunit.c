@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_kvm: KVM at the same table, between our calls. It counts mappings of
- * registered memory, and clears what it can't count. What one does after the other is in
- * selftests/kvm.
+ * Suite tce_kvm: KVM changes the same table between the driver's calls. It counts mappings
+ * of registered memory, and clears what it can't count. The test program selftests/kvm.c
+ * has the cases in which KVM and user space simply take turns.
  */
 #include <linux/page-flags.h>
 
@@ -27,7 +27,7 @@ static void map_over_what_kvm_put(struct kunit *test)
 	kvm_expect_free(test, &s);
 }
 
-/* What user space has mapped KVM leaves to user space, and exactly as it was. */
+/* KVM leaves what user space has mapped to user space, exactly as it was. */
 static void kvm_leaves_what_is_mapped(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -43,7 +43,7 @@ static void kvm_leaves_what_is_mapped(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, fx->mock->counted, 0);
 	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, KVM_MEMORY, TCE_RW);
-	/* what user space does then */
+	/* user space then does it */
 	KUNIT_EXPECT_EQ(test, tce_map(s.client, SZ_4K, s.ua, SZ_4K, TCE_RW), 0);
 	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_4K), 0);
 	KUNIT_EXPECT_TRUE(test, kvm_put(&s, 0, s.ua));
@@ -67,7 +67,7 @@ static void kvm_clears_and_page_is_dirty(struct kunit *test)
 	kvm_expect_free(test, &s);
 }
 
-/* What the list is too full for, KVM leaves to us. */
+/* KVM leaves mappings of regions for which the list is too full to us. */
 static void kvm_does_not_find_all(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -91,8 +91,8 @@ static void kvm_does_not_find_all(struct kunit *test)
 
 /*
  * A guest's page in place of one of v1, or in an entry that is empty: KVM leaves
- * that to user space, so that it neither writes over a pin nor counts a page of
- * another container that v1 could not count down.
+ * that to user space, so that it neither overwrites a pin nor counts a page of
+ * another container, whose count v1 could not decrement.
  */
 static void kvm_can_not_map_in_v1(struct kunit *test)
 {
@@ -126,7 +126,7 @@ static void kvm_can_not_map_in_v1(struct kunit *test)
 	tce_expect_balance(fx);
 }
 
-/* KVM has found the table before we hid its cells: it is not used. */
+/* KVM found the table before we hid its cells, so the table is not used. */
 static void kvm_finds_a_new_v1_table(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_kvm_shown: which tables and which memory KVM is shown, and what it goes
- * on to use when we have given them up.
+ * Suite tce_kvm_shown: which tables and which memory KVM can see, and what it still uses
+ * after the driver has released them.
  */
 
 #include <linux/completion.h>
@@ -12,8 +12,8 @@
 #include "tce_guest.h"
 
 /*
- * A process gets KVM when its windows are there already. KVM leaves their entries to user
- * space, whatever is registered later, until there is a new window.
+ * A process gets KVM when it already has windows. KVM leaves their entries to user space,
+ * whatever is registered later, until a new window is created.
  */
 static void kvm_comes_later(struct kunit *test)
 {
@@ -60,7 +60,7 @@ static void kvm_comes_later(struct kunit *test)
 static struct tce_mock_group *looked_up;
 static DECLARE_COMPLETION(looking);
 
-/* KVM looks a table up in a group, and has no reference of it yet. */
+/* KVM looks a table up in a group, and has no reference to it yet. */
 static void look_up(struct tce_thread *thread)
 {
 	struct tce_mock *mock = thread->view.fx->mock;
@@ -95,7 +95,7 @@ static void kvm_looks_a_table_up(struct kunit *test)
 
 /*
  * KVM has put memory of this process into a table of another container, whose
- * group it was given. If there is one, the pages are not free again.
+ * group it was given. If such a container exists, the pages are not released.
  */
 static void closed_and_mapped_elsewhere(struct kunit *test, bool other)
 {
@@ -136,8 +136,8 @@ static void kvm_has_lost_count(struct kunit *test)
 }
 
 /*
- * KVM keeps a table whose window is gone. On pseries it is but a number that somebody else
- * has by now. Nothing is written there.
+ * KVM keeps a table whose window is gone. On pseries the table is only a number, which some
+ * other window has by now. KVM writes nothing there.
  */
 static void kvm_keeps_a_table(struct kunit *test)
 {
@@ -215,7 +215,7 @@ static void odd_xchg(struct tce_fixture *fx, void *arg)
 
 /*
  * KVM of another process, which was given the group, has regions that we don't know. It
- * neither takes anything out, since it would count its own memory down, nor puts anything.
+ * removes nothing, because it would decrement the count of its own memory, and adds nothing.
  */
 static void kvm_of_another_process(struct kunit *test)
 {
@@ -233,7 +233,7 @@ static void kvm_of_another_process(struct kunit *test)
 	kvm_expect_free(test, &s);
 }
 
-/* What a guest can get past KVM's checks, and the platform has a BUG_ON() for. */
+/* A value that a guest can get past KVM's checks, and that would hit a BUG_ON() of the platform. */
 static void kvm_puts_a_misaligned_address(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -255,8 +255,8 @@ static void kvm_puts_a_misaligned_address(struct kunit *test)
 }
 
 /*
- * A bridge does not let go of a window. KVM puts nothing there any more, of the process's
- * next container neither.
+ * A bridge does not release a window. KVM maps nothing there any more, not even memory of
+ * the process's next container.
  */
 static void kvm_keeps_a_table_and_so_does_the_bridge(struct kunit *test)
 {
@@ -284,8 +284,8 @@ static void kvm_keeps_a_table_and_so_does_the_bridge(struct kunit *test)
 }
 
 /*
- * What stays counted when the container closes may be in an entry, as far as anybody knows,
- * and a bridge has a window still. The pages are kept, though they are the container's no
+ * What stays counted when the container closes may still be mapped by some entry, and a bridge
+ * still has a window. The pages are kept, though they do not belong to the container any
  * more.
  */
 static void counted_under_a_bridge(struct kunit *test)

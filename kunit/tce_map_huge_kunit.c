@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_map_huge: huge pages below the IOMMU pages of v2, alone and beside
+ * Suite tce_map_huge: huge CPU pages behind the IOMMU pages of v2, alone and next to
  * ordinary ones.
  */
 #include <linux/mm.h>
@@ -10,7 +10,7 @@
 
 #include "tce_fixture.h"
 
-/* Who has the memory, and where the ordinary pages of some cases are */
+/* Whether the process has KVM, and where the ordinary pages of some cases are */
 static const struct huge_param {
 	const char *name;
 	bool kvm;
@@ -25,8 +25,8 @@ static const struct huge_param {
 KUNIT_ARRAY_PARAM_DESC(huge, params, name);
 
 /*
- * Ordinary pages behind a hugetlb page, or before it, in one region: none of
- * them may be mapped as a huge page, by KVM neither, and each by itself may.
+ * Ordinary pages behind a hugetlb page, or before it, in one region: none of them
+ * may be mapped as a huge page, not by KVM either, but each may be mapped by itself.
  */
 static void v2_huge_and_ordinary(struct kunit *test)
 {

@@ -2,8 +2,8 @@
 /*
  * Suite tce_map: what MAP and UNMAP do, for all shapes of memory.
  *
- * The platform looks at every write (see tce_mock.h), so a case only has to
- * say what the device reaches in the end.
+ * The platform checks every write (see tce_mock.h), so a case only has to say what
+ * the device reaches in the end.
  */
 #include <linux/mm.h>
 
@@ -179,7 +179,7 @@ static void one_entry_at_a_time(struct kunit *test)
 		tce_expect_empty(fx, s.grp, 0, at, s.step);
 	}
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-	/* nothing is there any more: if KVM could have cleared it, it is killed again */
+	/* nothing is mapped any more; what KVM could have cleared is killed again */
 	kills = fx->mock->kills;
 	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, s.step), 0);
 	if (shape->guest && !shape->hcalls)
@@ -249,7 +249,7 @@ static void over_holes(struct kunit *test)
 	}
 }
 
-/* All directions, each changed into each, itself included. */
+/* Each direction is changed into each, including itself. */
 static void directions(struct kunit *test)
 {
 	static const u32 order[] = {
@@ -282,8 +282,8 @@ static void map_as(struct kunit *test, struct map_setup *s, bool singly,
 }
 
 /*
- * What the device may have written is dirty when it is let go or replaced by other memory,
- * whether it was mapped entry by entry or in one go. Nothing else is.
+ * Pages that the device may have written are dirty when they are released or replaced, whether
+ * they were mapped entry by entry or all at once. No other pages are.
  */
 static void written_pages_are_dirty(struct kunit *test)
 {
@@ -337,7 +337,7 @@ static void written_pages_are_dirty(struct kunit *test)
 	}
 }
 
-/* The owner unmaps the memory; the device goes on to reach it. */
+/* The owner unmaps the memory from its address space; the device still reaches it. */
 static void memory_goes_away(struct kunit *test)
 {
 	const struct map_shape *shape = test->param_value;
@@ -359,7 +359,7 @@ static void memory_goes_away(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 }
 
-/* A process that is killed closes it as well. */
+/* A process that is killed closes its container as well. */
 static void closed_while_mapped(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;

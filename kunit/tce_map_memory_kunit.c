@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_map_memory: which memory MAP takes, and which it refuses. A MAP that is
+ * Suite tce_map_memory: which memory MAP accepts, and which it refuses. A MAP that is
  * refused leaves nothing behind.
  */
 #include <linux/mm.h>

@@ -7,7 +7,7 @@
 
 #include "tce_fixture.h"
 
-/* 4K of a CPU page that is larger: each part is found, none lets go of all. */
+/* 4K of a larger CPU page: each part is found, and unmapping one does not release the page. */
 static void parts_of_a_page(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -40,7 +40,7 @@ static void parts_of_a_page(struct kunit *test)
 	}
 }
 
-/* Nothing is left of a page whose entries are all there, in one way or another. */
+/* Nothing is left of a page all of whose entries were mapped, however they are unmapped. */
 static void unmap_parts(struct kunit *test, struct tce_client *client,
 			unsigned long ua, int how)
 {
@@ -96,7 +96,7 @@ static void unmap_parts(struct kunit *test, struct tce_client *client,
 	}
 }
 
-/* A page has one pin, however its parts come, and whatever takes them away. */
+/* A page has one pin, however its parts are mapped, and whatever unmaps them. */
 static void parts_alone(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -172,7 +172,7 @@ static void parts_of_two_runs(struct kunit *test)
 	}
 }
 
-/* The part that the device could write goes first, by the entry or by the run. */
+/* The part that the device could write is unmapped first, as an entry or as a run. */
 static void parts_are_dirty(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;

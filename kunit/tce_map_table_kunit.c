@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_map_table: how entries are written. Runs of them are set and cleared at
- * once, and tables have holes, levels, and more than one bridge.
+ * Suite tce_map_table: how entries are written, in tables with holes and levels, and for
+ * more than one bridge. Runs of entries are set and cleared by one operation.
  */
 #include <linux/mm.h>
 #include <linux/mman.h>
@@ -35,7 +35,7 @@ static void one_run(struct kunit *test)
 	}
 }
 
-/* Nor does ordinary memory before it keep the rest from being written at once. */
+/* Even if ordinary memory comes before it, the rest is written at once. */
 static void one_run_behind_other_pages(struct kunit *test)
 {
 	unsigned long rw = PROT_READ | PROT_WRITE;
@@ -137,7 +137,7 @@ static void no_runs(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fx->mock->runs, 0);
 }
 
-/* A killed process is not kept: MAP unmaps its range, UNMAP stops. */
+/* A killed process need not wait for the end: MAP unmaps its range, UNMAP stops. */
 static void killed_half_way(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -172,8 +172,8 @@ static void killed_half_way(struct kunit *test)
 }
 
 /*
- * A MAP looks at its memory in parts, and fails in the second: what it has not written
- * is let go of, and what it has written is taken out again.
+ * A MAP checks its memory in parts, and fails in the second: what it has not written
+ * is released, and what it has written is unmapped.
  */
 static void second_part_fails(struct kunit *test)
 {

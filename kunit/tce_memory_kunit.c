@@ -104,7 +104,7 @@ static void unregister_while_mapped(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_register(client, stays, PAGE_SIZE), 0);
 	KUNIT_ASSERT_EQ(test, tce_map(client, SZ_32M, stays, SZ_4K, TCE_RW), 0);
 	pins = tce_mock_pins(fx->mock);
-	/* whoever is killed has done it, too */
+	/* if the client was killed, it has been done all the same */
 	tce_be_killed(true);
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), 0);
 	tce_be_killed(false);
@@ -155,7 +155,7 @@ static void unregister_while_others_map(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_map(b, 0, ua, size, TCE_RW), 0);
 	KUNIT_EXPECT_EQ(test, tce_unregister(b, ua, size), -ENOENT);
 	TCE_REFUSED(fx, REGION_MAPPED, EBUSY, tce_unregister(a, ua, size));
-	/* one of two containers may let it go: the other has it still */
+	/* one of two containers may unregister it, because the other still has it */
 	KUNIT_ASSERT_EQ(test, tce_register(b, ua, size), 0);
 	KUNIT_EXPECT_EQ(test, tce_unregister(a, ua, size), 0);
 	tce_expect_mapped(fx, grp, 0, 0, ua, size, TCE_RW);
@@ -163,7 +163,7 @@ static void unregister_while_others_map(struct kunit *test)
 	tce_expect_empty(fx, grp, 0, 0, size);
 }
 
-/* Its owner is closed, which can't be refused, while others map it. */
+/* The container that registered it is closed, which can't be refused, while another maps it. */
 static void closed_while_others_map(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -177,17 +177,17 @@ static void closed_while_others_map(struct kunit *test)
 	tce_close(a);
 	tce_expect_mapped(fx, grp, 0, 0, ua, size, TCE_RW);
 
-	/* nobody's, but still there: no other can take its place */
+	/* an orphan that is still mapped: no other region can take its place */
 	KUNIT_EXPECT_EQ(test, tce_unregister(b, ua, size), -ENOENT);
 	TCE_REFUSED(fx, OVERLAPS_MAPPED, EBUSY, tce_register(b, ua, size));
 	KUNIT_EXPECT_EQ(test, tce_unmap(b, 0, size), 0);
-	/* until nobody maps it any more */
+	/* until it is not mapped any more */
 	KUNIT_EXPECT_EQ(test, tce_register(b, ua, size), 0);
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), (size >> PAGE_SHIFT) + TABLE + 1);
 	KUNIT_EXPECT_EQ(test, tce_unregister(b, ua, size), 0);
 }
 
-/* Whether the pages have to be made or are there. */
+/* Pages that have to be allocated first, and pages that are there. */
 static void killed_while_registering(struct kunit *test)
 {
 	static const enum tce_mem_kind kinds[] = {

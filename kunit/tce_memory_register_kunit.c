@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_memory_register: what can be registered, by whom, and what is said when
- * it fails.
+ * Suite tce_memory_register: what can be registered, by which process, and the errno if
+ * it can't.
  */
 #include <linux/delay.h>
 #include <linux/file.h>
@@ -13,8 +13,8 @@
 #include "tce_fixture.h"
 
 /*
- * Containers hold the description of the process's memory, in case that they are
- * closed after its end, and let go of it.
+ * Containers hold a reference to the process's mm_struct, because they may be closed after
+ * its end, and release it.
  */
 static void memory_of_the_process(struct kunit *test)
 {
@@ -53,7 +53,7 @@ static void pinned_in_pieces(struct kunit *test)
 	tce_expect_mapped(fx, grp, 0, 0, ua, 8 * PAGE_SIZE, TCE_RW);
 }
 
-/* How pinning fails, and what user space is told. */
+/* How pinning fails, and which errno user space gets. */
 struct memory_error {
 	const char *name;
 	int from;
@@ -177,7 +177,7 @@ static bool is_remembered(unsigned long id)
 	return found;
 }
 
-/* What is kept of a process goes when it is gone, though nobody else comes or goes. */
+/* What is kept of a process is freed after it has ended, even if no container comes or goes. */
 static void process_is_gone(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The platform that watches, see tce_mock.h.
+ * The platform that checks what the driver does, see tce_mock.h.
  *
  * Locks: &tce_mock.lock guards everything and is taken last.
  */

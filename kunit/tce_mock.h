@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A platform that exists only in memory, and watches what the driver does.
+ * A platform that exists only in memory, and checks what the driver does.
  *
  * It offers what PowerNV and pseries offer to the driver: table groups whose
  * callbacks create tables and put them into a bridge, and tables whose entries
@@ -10,13 +10,14 @@
  *   - an address is written only while its pages are pinned;
  *   - no pin of a page ends while an entry reaches it, or could still reach it
  *     because the entry was changed but not killed;
- *   - what has to be flushed is, before its pages are let go;
- *   - no live entry is overwritten by an operation that does not tell what it
- *     was, or filled where the table has no memory for it yet;
+ *   - what has to be flushed is flushed before its pages are released;
+ *   - no live entry is overwritten by an operation that does not return the old value,
+ *     or filled where the table has no memory for it yet;
  *   - no table is freed while it is in a bridge;
  *   - a MAP or UNMAP writes and kills no entry that it was not asked for, and
- *     kills once, where it need not do so in pieces.
- * What does not hold is noted as a violation; the fixture fails the test.
+ *     kills all at once unless it has to do so in pieces.
+ * Whatever breaks one of these rules is recorded as a violation, for which the fixture
+ * fails the test.
  *
  * Any of its calls can be told to fail, see tce_fault_arm().
  */
@@ -171,7 +172,7 @@ struct tce_visit {
  *	not be one that writes a single entry
  * @eeh_gate: the same for an EEH operation
  * @alloc_gate: the same as @gate for a thread that allocates some of the kernel's
- * @visit: who comes next; may be NULL
+ * @visit: what happens at the next exchange; may be NULL
  * @kill_visit: the same for a kill or a clear, before it is done; skips none
  * @find: find a table as soon as it is made, as KVM can on pseries
  * @found: that table, with a reference

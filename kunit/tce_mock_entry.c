@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The books of entries, those that are live and those that are stale.
+ * The record of entries, both live and stale.
  *
  * An entry is "live" while it has a direction. When a live entry is changed,
  * what it reached is kept in its table's list of stale entries until a kill
  * covers it, because until then a bridge may still use the old translation;
  * an entry that was only filled is in that list as well, so that a missing
- * kill is noticed. Where the table has a flush(), runs that are set or cleared
- * are not done before it. Pages that live or stale entries of a table in some bridge
+ * kill is noticed. If the table has a flush(), runs count as set or cleared only
+ * after it. Pages that live or stale entries of a table in some bridge
  * reach are counted in &tce_mock_page.refs.
  *
- * Entries are in a plain hash, and are used again, as pages are (see
- * tce_mock_page.c).
+ * Entries are in a plain hash, and are reused, as pages are (see tce_mock_page.c).
  */
 #include <linux/hash.h>
 #include <linux/slab.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The operations of a table group: tables are made, and bridges are told of them.
+ * The operations of a table group: they create tables, and set them in bridges.
  */
 #include <linux/iommu.h>
 #include <linux/log2.h>

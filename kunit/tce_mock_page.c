@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The books of pages: who has pinned them, and how many entries reach them.
+ * The record of pages: how often each is pinned, and how many entries reach it.
  *
- * Pages come and go by the thousand, and each is looked up several times. A kernel
- * that checks locks, RCU and the allocator would spend most of its time on that: so
- * they are in a plain hash, and are used again.
+ * Pages come and go by the thousand, and each is looked up several times. They are in a
+ * plain hash, and are reused, because a kernel that checks locks, RCU and the allocator
+ * would otherwise spend most of its time on that.
  */
 #include <linux/hash.h>
 #include <linux/slab.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the parts of the platform know of one another: a table, its entries, and
- * the pages that they reach. Nobody else includes this.
+ * What the parts of the platform share: a table, its entries, and the pages that they
+ * reach. No other file includes this.
  */
 #ifndef TCE_KUNIT_MOCK_TABLE_H
 #define TCE_KUNIT_MOCK_TABLE_H

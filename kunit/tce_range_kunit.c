@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_range: which IOBAs and sizes MAP and UNMAP take.
+ * Suite tce_range: which IOBAs and sizes MAP and UNMAP accept.
  *
- * Everything is relative to windows that are placed where it hurts: at 0, in
- * the middle of the address space, one behind the other, at the very end.
+ * The windows are where mistakes are likely: at 0, in the middle of the address space,
+ * one right after the other, and at the very end.
  */
 #include "tce_fixture.h"
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_refusal: which check is said to have failed, for calls about containers,
- * groups, windows and EEH. tce_refusal_memory has those about memory. What takes more to
- * get there is asked for where other suites go. scripts/tests/test_tracepoints.py finds a check
- * that no case asks for.
+ * Suite tce_refusal: which check the tracepoint names, for calls about containers, groups,
+ * windows and EEH. tce_refusal_memory has those about memory. Checks that take more to reach
+ * are expected in other suites, which get there anyway. scripts/tests/test_tracepoints.py
+ * finds a check that no case expects.
  */
 #include <linux/mm.h>
 
@@ -75,14 +75,14 @@ static void groups(struct kunit *test)
 					     VFIO_EMULATED_IOMMU));
 	grp->tg.ops = &tce_mock_other_group_ops;
 	TCE_REFUSED(fx, OTHER_PLATFORM, EPERM, tce_attach(v2, grp));
-	/* alone it is as good as others */
+	/* alone it is as good as any other */
 	KUNIT_EXPECT_EQ(test, tce_attach(first, grp), 0);
 	tce_detach(first, grp);
 	grp->tg.ops = &tce_mock_group_ops;
 	grp->tg.max_dynamic_windows_supported = 0;
 	TCE_REFUSED(fx, NO_DYNAMIC_WINDOWS, EINVAL, tce_attach(v2, grp));
 	TCE_REFUSED(fx, SECOND_GROUP, EBUSY, tce_attach(v1, grp));
-	/* what user space falls back to then */
+	/* user space then falls back to this */
 	KUNIT_EXPECT_EQ(test, tce_attach(tce_open(fx, false), grp), 0);
 	grp->tg.max_dynamic_windows_supported = 2;
 	grp = tce_group(fx);
@@ -127,7 +127,7 @@ static void windows(struct kunit *test)
 	fx->mock->table_size = (totalram_pages() + 1) << PAGE_SHIFT;
 	TCE_REFUSED(fx, TABLE_TOO_LARGE, ENOMEM,
 		    tce_create(client, 12, SZ_16M, 1, &start));
-	/* as much as there is may be asked for; it is the platform's to refuse */
+	/* a table that just fits into the host's memory is left to the platform */
 	fx->mock->table_size -= PAGE_SIZE;
 	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
 	KUNIT_EXPECT_EQ(test, tce_remove(client, start), 0);

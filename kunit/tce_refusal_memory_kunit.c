@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_refusal_memory: which check is said to have failed, for calls about memory.
+ * Suite tce_refusal_memory: which check the tracepoint names, for calls about memory.
  * See tce_refusal_kunit.c.
  */
 #include <linux/mm.h>

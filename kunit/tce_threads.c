@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who else there is, see tce_fixture.h: threads, other processes, KVM, and what
- * the thread itself may do or has to expect.
+ * What runs beside the thread of the case (see tce_fixture.h): threads, other processes
+ * and KVM; and what the thread itself may do or has to expect.
  */
 #include <linux/completion.h>
 #include <linux/cred.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_threads_close: a container goes, or the first one comes, while the lock of
- * the process's regions is held.
+ * Suite tce_threads_close: a container is closed, or the first one is opened, while the
+ * lock of the process's regions is held.
  */
 #include <linux/delay.h>
 #include <linux/mm.h>
@@ -19,7 +19,7 @@ static void leave(struct tce_thread *thread)
 	tce_close(leaving);
 }
 
-/* A REGISTER gets to the gate only if there is a place for it in the kernel's list. */
+/* A REGISTER reaches the gate only if there is room for it in the kernel's list. */
 static void reaches(struct kunit *test, struct tce_gate *gate)
 {
 	struct tce_fixture *fx = test->priv;
@@ -46,8 +46,8 @@ static void expect_one_place(struct kunit *test, struct tce_client *client)
 }
 
 /*
- * The place in the list that a region had, or was to have, is the next one's: whether
- * it was unregistered, failed, or came too late for its container.
+ * The next region gets the place in the list that another one had, or was to have, whether
+ * that was unregistered, failed, or came too late for its container.
  */
 static void places_in_the_list(struct kunit *test)
 {
@@ -130,7 +130,7 @@ static void close_beside_map(struct kunit *test)
 }
 
 /*
- * Somebody has the mmap_lock of the process, for as long as he likes: close gives back
+ * Another thread holds the mmap_lock of the process for as long as it likes: close uncharges
  * what it owes when it can.
  */
 static void close_beside_the_mmap_lock(struct kunit *test)
@@ -167,7 +167,7 @@ static void close_beside_the_mmap_lock(struct kunit *test)
 }
 
 static const struct tce_op register_memory = { TCE_REGISTER, .size = TCE_SHARED_SIZE };
-/* To be refused is enough to be the one process that a container serves. */
+/* Even a refused call binds a container to the process that made it. */
 static void use_as_other(struct tce_fixture *fx, void *arg)
 {
 	struct vfio_iommu_spapr_register_memory reg = { .argsz = sizeof(reg) };
@@ -183,10 +183,10 @@ static void use_as_other(struct tce_fixture *fx, void *arg)
 }
 
 /*
- * The first container of a process is being made known, and waits for memory. Neither
- * another one of it waits for that, nor the last one of another process, which is about
- * to be forgotten, nor a group that joins the container. Both of the first process share
- * its regions.
+ * The first container of a process is being bound, and waits for memory. That delays neither
+ * another container of the process, nor the last one of another process, which is about to
+ * be forgotten, nor a group that joins the container. Both containers of the first process
+ * share its regions.
  */
 static void first_container_of_a_process(struct kunit *test)
 {
@@ -216,9 +216,9 @@ static void first_container_of_a_process(struct kunit *test)
 
 static const struct tce_op create_window = { TCE_CREATE, .size = SZ_16M };
 /*
- * The last container of a process closes, and lets go of what KVM seems to map
- * still. One that is new by then waits for that: before it registers the same, or
- * has a window in which KVM could map it again.
+ * The last container of a process closes, and releases what KVM still seems to map. A new
+ * container waits for that before it registers the same memory, or gets a window in which
+ * KVM could map it again.
  */
 static void last_and_first_container(struct kunit *test,
 				     const struct tce_op *op)

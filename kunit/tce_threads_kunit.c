@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_threads: several threads at the same container, each as fast as it can.
- * The platform looks at every write, lockdep and, where they are configured, KASAN and
- * KCSAN at everything else.
+ * Suite tce_threads: several threads use the same container, each as fast as it can.
+ * The platform checks every write; lockdep and, where configured, KASAN and KCSAN check
+ * everything else.
  */
 #include <linux/delay.h>
 
@@ -132,7 +132,7 @@ static void create_and_remove(struct tce_thread *thread)
 	}
 }
 
-/* In a window that comes and goes: both is right. */
+/* In a window that is created and removed meanwhile: success and -ENXIO are both right. */
 static void map_if_there(struct tce_thread *thread)
 {
 	long rc;
@@ -211,7 +211,7 @@ static void regions_come_and_go(struct kunit *test)
 	}
 }
 
-/* Two containers with the same memory: each for itself. */
+/* Two containers with the same memory, independent of each other. */
 static void two_containers(struct kunit *test)
 {
 	struct tce_client *a = tce_share(test, true, NULL), *b;
@@ -247,7 +247,7 @@ static void until_it_is_gone(struct tce_thread *thread)
 		thread->rc = rc;
 }
 
-/* The container goes while ioctls are on their way to it. */
+/* The container is released while ioctls are on their way to it. */
 static void released_while_in_use(struct kunit *test)
 {
 	static const thread_fn whats[THREADS] = {
@@ -272,7 +272,7 @@ static void released_while_in_use(struct kunit *test)
 
 static atomic_t arrived;
 
-/* The first of a process to register something, and the last to have it. */
+/* The first container of a process to register something, and the last to have it. */
 static void open_and_close(struct tce_thread *thread)
 {
 	void *data;
@@ -309,7 +309,7 @@ static void containers_come_and_go(struct kunit *test)
 	tce_expect_balance(fx);
 }
 
-/* To be refused is enough to be known as one of the process's. */
+/* Even a refused call binds the container to the process. */
 static void bind_and_close(struct tce_thread *thread)
 {
 	long rc;
@@ -328,7 +328,7 @@ static void bind_and_close(struct tce_thread *thread)
 	}
 }
 
-/* The last of a process's containers goes just when another one comes. */
+/* The last of a process's containers is closed just when another one is opened. */
 static void last_container_goes(struct kunit *test)
 {
 	static const thread_fn whats[THREADS] = {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_threads_wait: one thread is held up in the middle of a call, and others
+ * Suite tce_threads_wait: one thread is stopped in the middle of a call, and others
  * have to wait for it, or must not.
  */
 #include <linux/cpumask.h>
@@ -135,13 +135,13 @@ static void same_call_twice(struct kunit *test)
 	call_twice(test, true, &unregister_shared, -ENOENT);
 }
 
-/* What is at work, in one_common_entry(), and those who come meanwhile */
+/* The range of the first call in one_common_entry(), with which others overlap or not */
 #define MIDDLE		SZ_1M
 #define MIDDLE_END	(MIDDLE + SZ_64K)
 
 static const struct tce_op map_the_middle = { TCE_MAP, MIDDLE, SZ_64K, TCE_R };
 /*
- * So does one that has but one entry in common with it. Who has none, and none
+ * So does one that has only one entry in common with it. A call that has none, and none
  * that could share a pin with one of its entries, does not wait.
  */
 static void one_common_entry(struct kunit *test)
@@ -190,8 +190,8 @@ static void one_common_entry(struct kunit *test)
 }
 
 /*
- * A MAP of so much is done in pieces: each of 16M, if its memory begins with a
- * page of the CPU's. Here it begins with half of one.
+ * A MAP of this size is done in pieces: of 16M each, if its memory begins with a whole
+ * page of the CPU. Here it begins with half of one.
  */
 #define PIECES		(SZ_16M + PAGE_SIZE)
 #define LAST_PAGE	(SZ_16M - PAGE_SIZE / 2)
@@ -199,8 +199,8 @@ static void one_common_entry(struct kunit *test)
 static const struct tce_op map_in_pieces = { TCE_MAP, 0, PIECES, TCE_R, .from = PAGE_SIZE / 2 };
 /*
  * v1, and entries that share pins: the pages are looked up once, before the first
- * entry is written. User space may put others there meanwhile: the device gets
- * those of then, all of them.
+ * entry is written. User space may put others there meanwhile, but the device gets
+ * all of the pages that were looked up.
  */
 static void page_changes_under_a_map(struct kunit *test)
 {
@@ -303,9 +303,9 @@ static void many_at_once(struct kunit *test)
 }
 
 /*
- * Entries are written only while no region can come or go, and the other way
- * round. All containers of a process have the lock in common, so one more of
- * them, which the test does not reach through the driver, has it, too.
+ * Entries are written only while no region can be added or removed, and vice versa.
+ * All containers of a process share the lock, so another one of them, which the test
+ * does not reach through the driver, takes it, too.
  */
 static void entries_and_regions_wait(struct kunit *test)
 {

@@ -2,9 +2,9 @@
 /*
  * The memory of the process, see tce_fixture.h.
  *
- * User memory carries a stamp in every 4K, its own address with a few bits
- * more, so that "the device reaches this memory" can be seen by looking at
- * what is at the address in an entry, whoever may have mapped it.
+ * User memory has a stamp in every 4K, which is its own address with a few more bits.
+ * So what is at the address in an entry shows which memory the device reaches, whoever
+ * has mapped it.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -211,8 +211,8 @@ struct page *tce_page(struct tce_fixture *fx, unsigned long ua)
 }
 
 /*
- * Who has a page? A new one is in a list of such as well, until others come. Return: how many
- * have it but for that list.
+ * Count the references to a page. A new page may also be in a batch for the LRU lists, whose
+ * reference is not counted.
  */
 int tce_holders(struct page *page)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_window_kept: a bridge that refuses to let go of a window. What its entries
- * reach stays pinned or is cleared, whatever else goes.
+ * Suite tce_window_kept: a bridge that refuses to release a window. What its entries
+ * reach stays pinned or is cleared, whatever else is released.
  */
 #include <asm/mmu_context.h>
 
@@ -22,13 +22,13 @@ static void bridge_keeps_a_window(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
 	KUNIT_EXPECT_NOT_NULL(test, grp->hw[1]);
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 1);
-	/* to the container it is gone */
+	/* for the container it is gone */
 	KUNIT_EXPECT_EQ(test, tce_remove(client, TCE_SECOND), -EINVAL);
 	KUNIT_EXPECT_EQ(test, tce_map(client, TCE_SECOND, ua, SZ_4K, TCE_RW),
 			-ENXIO);
 	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, PAGE_SIZE), 0);
-	/* and another can take its place */
+	/* and another window can take its place */
 	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
 	KUNIT_EXPECT_EQ(test, start, TCE_SECOND);
 }
@@ -45,7 +45,7 @@ static void bridge_keeps_a_window_at_detach(struct kunit *test)
 	tce_fault_arm_sticky(fx->mock, TCE_FAULT_UNSET, -5);
 	tce_detach(client, b);
 	tce_fault_disarm(fx->mock);
-	/* the first group goes on */
+	/* the first group is not affected */
 	tce_expect_mapped(fx, a, 0, 0, ua, SZ_4K, TCE_RW);
 	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
 	tce_detach(client, a);
@@ -74,15 +74,15 @@ static void bridge_keeps_pages(struct kunit *test)
 	tce_expect_mapped(fx, grp, 0, 0, ua, 2 * PAGE_SIZE, TCE_RW);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 2);
 
-	/* nobody else will ever do that */
+	/* nothing else will ever do that */
 	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
 	for (i = 0; i < 2; i++)
 		unpin_user_page(tce_page(fx, ua + i * PAGE_SIZE));
 }
 
 /*
- * The same with registered memory: its region is counted as mapped as long as
- * the process has containers, and then its pages stay, if nothing else does.
+ * The same with registered memory: its region counts as mapped as long as the process
+ * has containers, and after that its pages are kept, but nothing else is.
  */
 static void keeps_a_region(struct kunit *test, bool listed)
 {
@@ -114,7 +114,7 @@ static void keeps_a_region(struct kunit *test, bool listed)
 	tce_unpinned(fx);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 	KUNIT_EXPECT_EQ(test, fx->mm->locked_vm, fx->locked_vm);
-	/* not even the process has them any more */
+	/* the process does not have them any more either */
 	KUNIT_ASSERT_EQ(test, vm_munmap(ua, 2 * PAGE_SIZE), 0);
 	KUNIT_EXPECT_NOT_NULL(test, grp->hw[0]);
 	for (i = 0; i < 2; i++) {
@@ -141,7 +141,7 @@ static void bridge_keeps_an_unlisted_region(struct kunit *test)
 	keeps_a_region(test, false);
 }
 
-/* It can't be told whether the bridge got it, and it can't be taken back. */
+/* It is unknown whether the bridge has the window, and the window can't be removed. */
 static void bridge_keeps_a_window_that_it_lost(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;

@@ -7,7 +7,7 @@
 
 #include "tce_fixture.h"
 
-/* CPU pages that the table of such a window is charged with */
+/* CPU pages that are charged for the table of such a window */
 static unsigned long charge(u64 size, u32 shift)
 {
 	return PAGE_ALIGN((size >> shift) * sizeof(u64)) >> PAGE_SHIFT;
@@ -58,7 +58,7 @@ static void create(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), locked);
 }
 
-/* Platforms report errnos and what their firmware says. */
+/* Platforms return errnos, or codes of their firmware. */
 struct window_error {
 	const char *name;
 	int from;
@@ -82,8 +82,8 @@ static const struct window_error errors[] = {
 KUNIT_ARRAY_PARAM_DESC(error, errors, name);
 
 /*
- * What makes a table says errnos on both platforms, as does what puts a window into the
- * bridge on pseries; on powernv that says OPAL's numbers, some of which look like errnos.
+ * The operation that creates a table returns errnos on both platforms, as does the one that
+ * sets a window on pseries; on powernv that returns codes of OPAL, some of which look like errnos.
  */
 static void platform_says_why(struct kunit *test)
 {
@@ -129,7 +129,7 @@ static void platform_says_why(struct kunit *test)
 	}
 }
 
-/* What pseries before 6.16 leaves of a window is freed all the same. */
+/* What pseries before 6.16 leaks of a window is freed all the same. */
 static void view_is_left(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -149,7 +149,7 @@ static void view_is_left(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, vmalloc_to_page(view));
 }
 
-/* pseries can't say how large a table with levels would be. */
+/* pseries can't tell how large a table with levels would be. */
 static void size_of_table_is_unknown(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -193,7 +193,7 @@ static void default_window_not_at_0(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fx->mock->created, 1);
 }
 
-/* pseries says 0 of a default window of 4 GiB or more, and only the low half of its start. */
+/* pseries reports size 0 for a default window of 4 GiB or more, and the low half of its start. */
 static void default_window_of_4g(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -231,8 +231,8 @@ static void default_window_of_4g(struct kunit *test)
 }
 
 /*
- * pseries makes no window any more for a device for which it once could not make one. So
- * the default window that was made for CREATE stays.
+ * pseries creates no more windows for a device after it once failed to create one. So the
+ * default window that was created for CREATE stays.
  */
 static void default_window_stays_on_pseries(struct kunit *test)
 {

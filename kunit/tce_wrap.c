@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What stands between the driver and the kernel in the suites' module.
+ * The layer between the driver and the kernel in the suites' module.
  *
  * The driver's call of f() arrives in __wrap_f(), and __real_f() is the kernel's.
- * The linker sees to that (see Kbuild.include), or the preprocessor where the suites
- * are a part of the kernel.
+ * The linker does this (see Kbuild.include), or the preprocessor if the suites are a
+ * part of the kernel.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
