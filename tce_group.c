@@ -11,7 +11,8 @@
  *    here, so the group is refused, and the platform resets all windows when it gets it back.
  *  - When a function is added to a group that is taken, the platform takes the group again, which
  *    removes window 0 of the client and, on PowerNV, clears window 1 in the bridge. So while a
- *    group is taken, the platform uses a copy of its operations whose take_ownership() does nothing.
+ *    group is taken, the platform uses a copy of its operations, whose take_ownership() does
+ *    nothing.
  *
  * Locks: that of the space. The lock of the IOMMU group, which the core holds while it calls
  * take_ownership(), is taken inside it. &tce_group.left tells EEH operations, which hold no

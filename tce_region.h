@@ -23,12 +23,12 @@
 struct tce_account;
 
 /**
- * struct tce_region - a run of user memory that is pinned for DMA
+ * struct tce_region - a range of user memory that is pinned for DMA
  * @node: in &tce_process.regions
  * @ua: first byte; page aligned
  * @npages: length in CPU pages
  * @regs: registrations of it; empty for an orphan; guarded by &tce_process.region_lock
- * @page_shift: the largest IOMMU page that no backing page is smaller than
+ * @page_shift: log2 of the largest IOMMU page for which all backing pages are large enough
  * @written: some device may have written to it
  * @mem: the kernel's own entry if the region is listed, else NULL
  * @mapped: TCEs that map it, except for those of KVM, which @mem counts
