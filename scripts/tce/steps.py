@@ -39,7 +39,6 @@ def sequential() -> Iterator[Step]:
         suites = ["TCE_KUNIT=1"] if kernel == "6.12-be" else []
         yield f"build {kernel}", ["build-module", kernel, "W=1", *sparse, *suites]
     yield "build 6.12-clang", ["build-module", "6.12-clang", "W=1"]
-    yield "emulator", ["check-emulator"]
 
 
 def user(kernel: str) -> str:
