@@ -10,8 +10,6 @@
 #   net_up IF ADDR       bring a network card up, with an address
 #   net_get SIZE SEED    fetch a file from the peer and check it
 #   net_put SIZE         send a file to the peer, which answers with its checksum
-#   card_remove ADDR     let go of a card that is to be unplugged
-#   card_add             take it again when it is back
 
 export PATH=/bin:/sbin HOME=/root
 PEER=10.0.2.100
@@ -44,21 +42,6 @@ net_put() {
 	} | nc "${2:-$PEER}" 80 | tail -n 1)
 	echo "sent $1 bytes: $want, the peer has ${got:-nothing}"
 	[ "$want" = "$got" ]
-}
-
-# card_remove ADDR - let go of a card, as the host wants to have it back.
-card_remove() {
-	node=$(readlink -f "/sys/bus/pci/devices/$1/of_node")
-	drc=$(od -An -tx1 "$node/ibm,my-drc-index" | tr -d ' ')
-	echo "$drc" >/tmp/drc
-	echo 1 >"/sys/bus/pci/devices/$1/remove"
-	echo "dt remove index 0x$drc" >/sys/kernel/dlpar && drc release "$drc"
-}
-
-# card_add - take the card that was removed before.
-card_add() {
-	drc=$(cat /tmp/drc)
-	drc acquire "$drc" && echo "dt add index 0x$drc" >/sys/kernel/dlpar && echo 1 >/sys/bus/pci/rescan
 }
 
 /bin/busybox mkdir -p /sbin /proc /sys /dev /tmp /root /run
