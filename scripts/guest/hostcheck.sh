@@ -226,20 +226,6 @@ case_interrupt() {
 	wants "interrupted" ended 130
 }
 
-# The program dies, not the script, which has the same name.
-kill_program() {
-	for process in /proc/[0-9]*; do
-		if tr '\0' ' ' <"$process/cmdline" | grep -q 'hostcheck --device'; then kill -KILL "${process#/proc/}"; fi
-	done 2>/dev/null
-}
-case_crash() {
-	ready "$1"
-	amid kill_program
-	wants "the program died: no word" reported '^fail .*the program came to its end'
-	wants "the program died: not given back" reported "^pass .*the host's own driver works again"
-	wants "the program died" ended 1
-}
-
 # It may not use memory, and so never answers: the command register is written again and again, without
 # a new process, so that no client finds it otherwise. (The first four bytes can't be written.) Then the
 # other rows are not even tried.

@@ -56,7 +56,9 @@ for _ in 1 2 3 4 5 6 7 8; do
 	sh -c "$command" || die "the command fails"
 done
 [ -n "$done" ] || die "there was nothing to do, which can't be: nobody has loaded the module"
-[ "$(grep -c '^do:' /tmp/said)" -eq 1 ] || die "there is more to do than KVM"
+grep -q '^>> doctor: .*: 1 of [0-9]* to be done' /tmp/said || die "there is more to do than KVM"
+/tcestat doctor "$dev" --json | python3 -c 'import json, sys; assert [t["what"] for t in json.load(sys.stdin) if not t["ok"]] == ["KVM"]' ||
+	die "the JSON says something else"
 grep -q "^ok  windows: .* for DMA of 32 bits" /tmp/said || die "no word of windows"
 [ "$(pci_driver "$dev")" = vfio-pci ] || die "vfio-pci does not have it"
 tce_version || die "another driver is loaded"
