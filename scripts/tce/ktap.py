@@ -9,8 +9,6 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from tce import skips
-
 # {test: "pass", "FAIL" or "skip"}
 Results = dict[str, str]
 
@@ -144,33 +142,6 @@ def count(results: Results, state: str) -> int:
     return sum(r == state for r in results.values())
 
 
-def by_host(log: str | Path, reader: Reader) -> dict[str, dict[str, str | None]]:
-    """What was skipped, for tce.skips: a host is a log and, if test programs have run, a user."""
-    name = Path(log).stem.removesuffix("-ours")
-    hosts: dict[str, dict[str, str | None]] = {}
-    for test in reader.results:
-        m = re.fullmatch(r"(user: )?(.*?)(?: \(\d+\))?", test)
-        assert m
-        host = name if name.startswith("kunit-") else f"{name}:{'user' if m[1] else 'root'}"
-        hosts.setdefault(host, {})[m[2]] = reader.reasons.get(test)
-    return hosts
-
-
-def is_whole(text: str) -> bool:
-    """Were all tests to run, or only some that somebody has named?"""
-    return not re.search(r"^>> \w+ --\w+.* --test |kunit\.filter_glob=", text, re.M)
-
-
-def judge_skips(log: str | Path, reader: Reader) -> list[str]:
-    """What is wrong with the tests that were skipped, as far as data/skips knows the host."""
-    pins, whole = skips.load(skips.FILE.read_text()), not reader.wrong and is_whole(console(log))
-    hosts = by_host(log, reader)
-    if whole and (new := [host for host, said in hosts.items() if host not in pins and any(said.values())]):
-        print(f"note: scripts/data/skips does not say what {', '.join(new)} may skip")
-    return [f"{host}: {text}" for host, said in hosts.items() if host in pins
-            for text in skips.judge(said, pins[host], whole)]
-
-
 def judge(log: str | Path, wanted: Iterable[str] = ()) -> tuple[Reader, list[str]]:
     """(what a log says, all that is wrong with it). @wanted: tests that must have a result"""
     reader = read(script_output(log))
@@ -181,7 +152,7 @@ def judge(log: str | Path, wanted: Iterable[str] = ()) -> tuple[Reader, list[str
         wrong.append(f"no result of {', '.join(missing[:5])}" + f" and {len(missing) - 5} more" * (len(missing) > 5))
     if "pass" not in reader.results.values():
         wrong.append("no test passed" + ": none has such a name" * ("1..0 # SKIP no such rows" in script_output(log)))
-    return reader, wrong + judge_skips(log, reader)
+    return reader, wrong
 
 
 def summary(log: str) -> bool:

@@ -11,7 +11,7 @@ from tce.paths import ROOT, SCRIPTS
 from tests import load
 
 check = load(SCRIPTS / "check")
-Counter = check.Check
+
 
 
 def report(*lines):
@@ -20,7 +20,7 @@ def report(*lines):
 
 class Check(unittest.TestCase):
     def count(self, output, good=True):
-        counter = Counter()
+        counter = check.Check(whole=False)
         good, _ = counter.count("step", ["x"], output, good)
         return good, *counter.totals(), counter.skipped.total()
 
@@ -40,7 +40,7 @@ class Check(unittest.TestCase):
 
     def machines(self, **logs):
         """The counts of steps that have run tests on hosts: {kernel: console}"""
-        counter = Counter()
+        counter = check.Check(whole=False)
         with tempfile.TemporaryDirectory() as tmp, patch("tce.paths.LOGS", Path(tmp)):
             for kernel, text in logs.items():
                 what, ours = ("kunit", "") if kernel.startswith("kunit") else ("selftest", "-ours")
@@ -59,6 +59,8 @@ class Check(unittest.TestCase):
         self.assertIn("2 tests on 2 hosts, 0 KUnit cases on 0, 0 other checks, 2 skipped (by reason: 2 x no page)", text)
         self.assertIn("skipped everywhere: a: z", text)
         self.assertEqual(text[-1], "2 passed, 0 failed")
+        counter.whole = True    # and z has passed nowhere
+        self.assertEqual(counter.totals(), (2, 1))
         self.assertEqual(self.machines(a=report("ok 1 a: x"), b=report("not ok 1 a: x", "ok 2 a: y")).totals(), (1, 1))
         # the kernel complained
         self.assertEqual(self.machines(a=report("ok 1 a: x") + "BUG").totals(), (1, 1))

@@ -5,7 +5,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from tce.paths import ROOT, SCRIPTS
+from tce.paths import SCRIPTS
 from tests import load
 
 tree = load(SCRIPTS / "into-tree")

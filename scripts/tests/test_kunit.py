@@ -5,7 +5,6 @@ import tempfile
 import unittest
 from contextlib import redirect_stdout
 from pathlib import Path
-from unittest.mock import patch
 
 from tce import ktap
 from tce.paths import SCRIPTS
@@ -19,13 +18,11 @@ command = load(SCRIPTS / "kunit")
 class Kunit(unittest.TestCase):
     wanted = ["tce_one.plain", "tce_one.other", "tce_one.many"]
 
-    def judge(self, report, wanted=None, code=0, pins="", around="firmware\nVM-START\n{}VM-END\n"):
+    def judge(self, report, wanted=None, code=0, around="firmware\nVM-START\n{}VM-END\n"):
         with tempfile.TemporaryDirectory() as tmp:
-            log, skips = Path(tmp) / "kunit-x.log", Path(tmp) / "skips"
+            log = Path(tmp) / "kunit-x.log"
             log.write_text(around.format(report))
-            skips.write_text(pins)
-            with patch("tce.skips.FILE", skips):
-                return command.judge(log, code, wanted or self.wanted)[1]
+            return command.judge(log, code, wanted or self.wanted)[1]
 
     def compare(self, *states, everywhere=True):
         runs = []
@@ -58,12 +55,6 @@ class Kunit(unittest.TestCase):
             log.write_text("the last line\n")
             command.tell(log, "!! the last line\n>> vm: QEMU failed\n")
         self.assertEqual(out.getvalue(), "!! the last line\n>> vm: QEMU failed\n")
-
-    def test_skips_are_pinned(self):
-        pins = "kunit-x\n\n  1  no such memory\n"
-        self.assertEqual(self.judge(KUNIT, pins=pins), [])
-        for old, new in (("such", "other"), (" # SKIP no such memory", ""), ("ok 1 v1", "ok 1 v1 # SKIP no such memory")):
-            self.assertTrue(self.judge(KUNIT.replace(old, new), pins=pins), new)
 
     def test_compare(self):
         self.assertEqual(self.compare(["skip", "skip"], ["skip", "pass"]), [])
