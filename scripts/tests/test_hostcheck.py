@@ -21,14 +21,18 @@ not ok 3 hostcheck: v2: y
 """
 
 
-def report(ktap, more=""):
-    """The page and the JSON, by the functions that the script makes them with."""
-    text = SCRIPT.read_text()
-    functions = [re.search(rf"^{name}\(\) \{{\n.*?^\}}$", text, re.M | re.S)[0] for name in ("from_ktap", "report")]
+def run(commands, **how):
+    """What these print that use functions of the script."""
+    functions = re.findall(r"^(?:nodes|steps_of_ktap|report)\(\) \{\n.*?^\}$", SCRIPT.read_text(), re.M | re.S)
+    return subprocess.run(["sh", "-euc", "\n".join([*functions, *commands])], text=True, check=True,
+                          stdout=subprocess.PIPE, **how).stdout
+
+
+def report(ktap):
+    """The page and the JSON."""
     facts = "facts() { printf 'machine\\tIBM \"x\"\\nrows\\tonly *x*\\n'; }"
     with tempfile.TemporaryDirectory() as out:
-        script = "\n".join([f"out={out}", *functions, facts, f"from_ktap '{more}' >$out/steps", "report"])
-        subprocess.run(["sh", "-euc", script], input=ktap, text=True, check=True)
+        run([f"out={out}", facts, "steps_of_ktap >$out/steps", "report"], input=ktap)
         return Path(out, "report.txt").read_text(), json.loads(Path(out, "report.json").read_text())
 
 
@@ -38,17 +42,22 @@ class Hostcheck(unittest.TestCase):
             done = subprocess.run([SCRIPT, *wrong], stderr=subprocess.PIPE, text=True)
             self.assertEqual((done.returncode, done.stderr.startswith("hostcheck: ")), (2, True), wrong)
 
+    def test_nodes(self):
+        with tempfile.TemporaryDirectory() as path:
+            for name in "nvme/nvme1/nvme0c1n1", "nvme/nvme1/nvme12n1", "nvme/nvme1/hwmon0", "net/eth0":
+                Path(path, name).mkdir(parents=True)
+            self.assertEqual(run([f"path={path}", "nodes"]).split(), ["nvme0n1", "nvme12n1", "eth0"])
+
     def test_report(self):
-        page, data = report(KTAP, ", again")
+        page, data = report(KTAP)
         self.assertEqual((data["machine"], data["verdict"]), ("IBM ?x?", "FAILED"))
         self.assertEqual([list(step.values()) for step in data["steps"]], [
-            ["pass", "v1: what it does, again", '96 times MAP; a note with ?quotes? and a ?'],
-            ["skip", "v2: x, again", "not here"],
-            ["fail", "v2: y, again", "map.c:1: it is not so"]])
-        for line in ("rows        only *x*", "skip  v2: x, again (not here)", "1 passed, 1 failed, 1 skipped: FAILED"):
+            ["pass", "v1: what it does", '96 times MAP; a note with ?quotes? and a ?'],
+            ["skip", "v2: x", "not here"],
+            ["fail", "v2: y", "map.c:1: it is not so"]])
+        for line in ("rows        only *x*", "skip  v2: x (not here)", "1 passed, 1 failed, 1 skipped: FAILED"):
             self.assertIn(f"\n{line}\n", page)
 
     def test_nothing(self):
-        page, data = report("")
-        self.assertIn("\n0 passed, 0 failed, 0 skipped: FAILED\n", page)
-        self.assertEqual((data["verdict"], data["steps"]), ("FAILED", []))
+        for ktap in "", "1..0 # SKIP no such rows\n", "1..1\nok 1 x # SKIP y\n", KTAP.replace("1..3", "1..4"):
+            self.assertEqual(report(ktap)[1]["steps"][-1]["step"], "the tests were run", ktap)

@@ -79,18 +79,17 @@ static uint32_t config_get(struct engine *e, unsigned int at)
 
 static const struct engine_ops *find(struct engine *e)
 {
-	uint32_t class = config_get(e, PCI_CLASS) >> 8;
+	uint32_t class = config_get(e, PCI_CLASS) >> 8, id = config_get(e, PCI_ID);
 	size_t i;
 
-	e->id = config_get(e, PCI_ID);
 	if (class == 0x010802)
 		return &nvme_engine;
 	if (class == 0x0c0330)
 		return &xhci_engine;
 	for (i = 0; i < sizeof(e1000e_ids) / sizeof(*e1000e_ids); i++)
-		if (e->id == ((uint32_t)e1000e_ids[i] << 16 | 0x8086))
+		if (id == ((uint32_t)e1000e_ids[i] << 16 | 0x8086))
 			return &e1000e_engine;
-	skip("there is no engine for devices %04x:%04x", e->id & 0xffff, e->id >> 16);
+	skip("there is no engine for devices %04x:%04x", id & 0xffff, id >> 16);
 }
 
 int restart(struct engine *e)

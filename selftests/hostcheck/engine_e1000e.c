@@ -162,8 +162,7 @@ static int start(struct engine *e)
 	e->tokens = 0x7fffffff;
 	e->span = FRAME;
 	e->reads = true;
-	e->wide = true;
-	snprintf(e->what, sizeof(e->what), "e1000e, 8086:%04x, in loopback", e->id >> 16);
+	snprintf(e->what, sizeof(e->what), "e1000e in loopback");
 	/* Is it in loopback? Better known before the rows ask for more. */
 	put(e, e->own + TX_DATA, 1);
 	return transfer(e, e->own_iova + TX_DATA, e->own_iova + RX_DATA);

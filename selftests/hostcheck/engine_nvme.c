@@ -31,6 +31,7 @@
 
 #define ENTRIES			16
 #define IDENTIFY		0x06
+#define  CONTROLLER		1
 #define SET_FEATURES		0x09
 #define GET_FEATURES		0x0a
 #define TIMESTAMP		0x0e
@@ -79,11 +80,6 @@ static int admin(struct engine *e, uint8_t opcode, uint64_t data, uint32_t cdw10
 	return status & 0x7ff ? -EIO : 0;
 }
 
-static int identify(struct engine *e, uint64_t iova)
-{
-	return admin(e, IDENTIFY, iova, 1);
-}
-
 static int reset(struct engine *e, unsigned int ms)
 {
 	set32(e, CC, get32(e, CC) & ~CC_ENABLE);
@@ -96,8 +92,6 @@ static int enable_controller(struct engine *e)
 	unsigned int ms = 500 * ((cap >> 24) + 1), page = cap2 >> 16 & 15;
 	int rc;
 
-	if (page > 4)
-		return -ENOTSUP;
 	rc = reset(e, ms);
 	if (rc)
 		return rc;
@@ -120,7 +114,7 @@ static int start(struct engine *e)
 	int rc = enable_controller(e), i;
 
 	if (!rc)
-		rc = identify(e, e->own_iova + KNOWN);
+		rc = admin(e, IDENTIFY, e->own_iova + KNOWN, CONTROLLER);
 	if (rc)
 		return rc;
 	snprintf(e->what, sizeof(e->what), "NVMe %.40s", known + 24);
@@ -130,7 +124,6 @@ static int start(struct engine *e)
 	e->reads = queue.timestamp;
 	e->tokens = queue.timestamp ? 0x7fffffff : 1;
 	e->span = PAGE;
-	e->wide = true;
 	return 0;
 }
 
@@ -168,7 +161,7 @@ static int read_memory(struct engine *e, uint64_t iova, uint32_t *token)
 /* All of Identify, and over the first bytes of it the token. */
 static int write_memory(struct engine *e, uint64_t iova, uint32_t token)
 {
-	int rc = identify(e, iova);
+	int rc = admin(e, IDENTIFY, iova, CONTROLLER);
 
 	if (rc || !queue.timestamp)
 		return rc;

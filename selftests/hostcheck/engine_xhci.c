@@ -17,6 +17,7 @@
 /* Capabilities */
 #define HCSPARAMS2		0x08
 #define HCCPARAMS1		0x10
+#define  HCC_64BIT		1u
 #define DBOFF			0x14
 #define RTSOFF			0x18
 /* Operational registers */
@@ -168,18 +169,17 @@ static int start(struct engine *e)
 		return rc;
 	memset(e->own, 0, ENGINE_OWN);
 	make_noops(e);
-	rc = give_scratch(e);
+	/* Windows may begin beyond 32 bits. */
+	rc = get32(e, HCCPARAMS1) & HCC_64BIT ? give_scratch(e) : -ENOTSUP;
 	if (rc)
 		return rc;
 	set32(e, CONFIG, 1);
 	set64(e, DCBAAP, e->own_iova + CONTEXTS);
-	snprintf(e->what, sizeof(e->what), "xHCI %x.%02x, %04x:%04x",
-		 get32(e, 0) >> 24, get32(e, 0) >> 16 & 0xff,
-		 e->id & 0xffff, e->id >> 16);
+	snprintf(e->what, sizeof(e->what), "xHCI %x.%02x", get32(e, 0) >> 24,
+		 get32(e, 0) >> 16 & 0xff);
 	e->tokens = NOOPS_SIZE / NOOP_STEP - 1;
 	e->span = EVENTS_COUNT * sizeof(struct trb);
 	e->reads = true;
-	e->wide = get32(e, HCCPARAMS1) & 1;
 	return 0;
 }
 

@@ -43,7 +43,6 @@ struct engine {
 	struct tce *t;
 	int fd;				/* of the device */
 	uint64_t config, bar;		/* where they are in it */
-	uint32_t id;
 	uint8_t *own;			/* ENGINE_OWN bytes, at @own_iova */
 	uint64_t own_iova;
 	/* For the row: 16 MiB, and more, are free from @iova on. */
@@ -55,7 +54,6 @@ struct engine {
 	uint32_t tokens;		/* a mask */
 	size_t span;			/* bytes that a write may change */
 	bool reads;			/* read() can tell */
-	bool wide;			/* it drives 64 address bits */
 };
 
 /*
