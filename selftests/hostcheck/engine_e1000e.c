@@ -68,10 +68,7 @@ static int reset(struct engine *e)
 	nap(10);
 	set32(e, CTRL, get32(e, CTRL) | CTRL_RESET);
 	nap(20);
-	if (!until(ENGINE_MS, !(get32(e, CTRL) & CTRL_RESET)))
-		return -ETIMEDOUT;
-	set32(e, IMC, ~0u);
-	return 0;
+	return until(ENGINE_MS, !(get32(e, CTRL) & CTRL_RESET)) ? 0 : -ETIMEDOUT;
 }
 
 static volatile uint32_t *set_descriptor(struct engine *e, size_t ring, uint64_t data,
