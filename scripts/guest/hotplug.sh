@@ -158,7 +158,7 @@ works "after the port was removed"
 # Virtual functions come and go with their groups, of which each has its own.
 functions() { echo "$1" >"$PCI/devices/$pf/sriov_numvfs"; }
 function_nr() { basename "$(readlink -f "$PCI/devices/$pf/virtfn$1")"; }
-if [ -n "$TCE_SRIOV" ]; then
+if [ -n "${TCE_SRIOV-}" ]; then
 	pf=$(pci_find "$IGB")
 	modprobe pci-pf-stub || die "pci-pf-stub does not load"
 	pci_unbind "$pf"

@@ -27,13 +27,10 @@ BUILT_IN = "\n>> the suites are built in, and have run\n"
 # A message of the kernel in the middle of a line, of which the rest follows.
 TORN = re.compile(r"(?<=[^\n])\[ *\d+\.\d{6}\] .*\n")
 
-# The same of the firmware, which speaks into the kernel's lines as well.
-FIRMWARE = re.compile(r"\[ *\d+\.\d{9},\d\] .*\n")
-
 
 def mend(text: str) -> str:
-    """Console output with the lines of programs as they were before the kernel and the firmware spoke into them."""
-    return TORN.sub("", FIRMWARE.sub("", text))
+    """Console output with the lines of programs as they were before the kernel spoke into them."""
+    return TORN.sub("", text)
 
 
 class Report:

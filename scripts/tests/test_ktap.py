@@ -49,8 +49,7 @@ class Ktap(unittest.TestCase):
             self.assertFalse(self.good(KUNIT.replace(line, line.replace("ok", "not ok"))), line)
 
     def test_torn_line(self):
-        for said in ("[ 1827.356033926,4] Spent 1678 msecs in OPAL call 1!", "[    1.000001] tick"):
-            self.assertTrue(self.good(ktap.mend(KUNIT.replace("    ok 3 many", f"  {said}\n  ok 3 many"))), said)
+        self.assertTrue(self.good(ktap.mend(KUNIT.replace("    ok 3 many", "  [    1.000001] tick\n  ok 3 many"))))
 
     def test_skip_after_failure(self):
         """KUnit says that it was skipped then."""

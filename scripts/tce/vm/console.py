@@ -60,8 +60,6 @@ class Console:
             self.script_speaks = False
         elif self.script_speaks and self.show == "script":
             print(text, flush=True)
-        if self.show == "all":
-            print(text, flush=True)
 
 
 def complaints(lines: Iterable[str]) -> tuple[list[str], list[str]]:

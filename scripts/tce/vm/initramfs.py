@@ -17,9 +17,6 @@ from tce.paths import OUT, SCRIPTS
 # Modules that every guest gets, with what they depend on.
 MODULES = ["vfio-pci", module.NAME]
 
-# Devices whose host driver is a module.
-DEVICE_MODULES = {"e1000e": "e1000e"}
-
 
 def module_files(kernel: Kernel, wanted: Iterable[str]) -> set[Path]:
     """The files of the wanted modules, and of what they depend on."""
@@ -46,7 +43,7 @@ def copy_module(source: Path, target: Path) -> None:
 
 def stage(root: Path, kernel: Kernel, args: argparse.Namespace) -> None:
     """Put everything that the guest needs under root."""
-    shutil.copytree(path_from("userland", kernel["ENDIAN"]), root, symlinks=True)
+    shutil.copytree(path_from("guest-programs", f"userland-{kernel['ENDIAN']}"), root, symlinks=True)
     for sub in ("etc", "proc", "sys", "dev"):
         (root / sub).mkdir()
     (root / "etc/passwd").write_text("root::0:0:root:/root:/bin/sh\n"
@@ -56,9 +53,8 @@ def stage(root: Path, kernel: Kernel, args: argparse.Namespace) -> None:
     source = Path(kernel["MODDIR"]) / "lib/modules" / kernel["KVER"]
     target = root / "lib/modules" / kernel["KVER"]
     (target / "updates").mkdir(parents=True)
-    wanted = MODULES + args.module
-    wanted += [DEVICE_MODULES[d] for d in set(args.device) if d in DEVICE_MODULES]
-    for file in module_files(kernel, wanted):
+    of_devices = {"e1000e"} & set(args.device)      # whose host driver is a module of the same name
+    for file in module_files(kernel, [*MODULES, *args.module, *of_devices]):
         copy_module(file, target / file.relative_to(source))
     for index in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
         if (source / index).exists():
