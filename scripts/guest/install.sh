@@ -185,14 +185,6 @@ sign() {
 # By the certificate that signed it
 ours_is_signed() { signed $name && [ "$(modinfo -F signer $name)" = check ]; }
 
-beside_make_install() {
-	check "make" make_it
-	cd /root/$package-* || return
-	check "make install beside the package: said that there are two" shown "DKMS has installed" make install
-	check "make uninstall" make uninstall
-	check "modprobe finds that of the package" found "$running" updates/dkms
-}
-
 own_driver_is_back() {
 	check "modprobe finds the kernel's own driver" found "$running" kernel/drivers/vfio
 	check "none of our modules is left" none_left
@@ -205,6 +197,7 @@ remove_packages() {
 }
 
 make_install() {
+	check "make" make_it
 	cd /root/$package-* || return
 	check "make install, without the packages: said that another one is loaded" shown "Another build of $name is loaded" make install
 	check "modprobe finds it" found "$running" updates
@@ -227,7 +220,6 @@ if [ "$start" = 1 ]; then
 	second_kernel
 else
 	started_with
-	beside_make_install
 	remove_packages
 	make_install
 fi
