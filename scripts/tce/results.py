@@ -56,8 +56,8 @@ def save(name: str, said: str, out: Path = paths.OUT, source: str = AT_START) ->
 def page(out: Path = paths.OUT) -> str:
     """Documentation/results.rst."""
     text = [".. SPDX-License-Identifier: GPL-2.0-only", "=======\nResults\n=======",
-            "``make results`` writes this page from what the commands below have left in ``out/``. No other page has\n"
-            "measured figures. All machines were emulated; the times are those of the machine that emulated them."]
+            "``make results`` writes this page from what the commands below have left in ``out/``. No other page\n"
+            "repeats these figures. All machines were emulated; the times are those of the machine that emulated them."]
     for name, (command, title) in PARTS.items():
         text.append(f"{title}\n{'=' * len(title)}")
         place = out / name / "result.json"
