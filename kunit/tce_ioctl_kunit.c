@@ -175,11 +175,20 @@ static void expect_gone(struct kunit *test, struct tce_client *client,
 			const struct ioctl_command *cmd)
 {
 	struct tce_fixture *fx = test->priv;
-	void *data = client->data;
+	void *data = client->data, *other = NULL;
 
 	tce_close(client);
+	/* Not even if another one is where it was. */
+	do {
+		if (other)
+			tce_driver->release(other);
+		other = tce_driver->open(VFIO_SPAPR_TCE_v2_IOMMU);
+		KUNIT_ASSERT_FALSE(test, IS_ERR(other));
+	} while (tce_container_bucket((unsigned long)other) !=
+		 tce_container_bucket((unsigned long)data));
 	TCE_REFUSED(fx, CONTAINER_GONE, EINVAL,
 		    tce_driver->ioctl(data, cmd->cmd, 0));
+	tce_driver->release(other);
 }
 
 static void container_is_gone(struct kunit *test)

@@ -462,10 +462,10 @@ static void plug_in(struct tce *t)
 	expect_eq(before, locked());
 }
 
-/* A MAP has replaced what was there: UNREGISTER of that takes the new mappings not along. */
+/* A MAP has replaced what was there by what follows it: UNREGISTER takes the new mappings not along. */
 static void unregister_replacing(struct tce *t)
 {
-	uint8_t *old = alloc(CHUNK, CHUNK), *new = alloc(CHUNK, CHUNK);
+	uint8_t *old = alloc(2 * CHUNK, CHUNK), *new = old + CHUNK;
 
 	register_mem(t->container, old, CHUNK);
 	register_mem(t->container, new, CHUNK);
