@@ -182,7 +182,7 @@ static int open_exchange(struct iommu_table *tbl, const struct tce_shown *shown,
 	if (platform->tce_kill)
 		platform->tce_kill(tbl, index, 1);
 	mb(); /* litmus/unpin.litmus: the device can no longer reach it */
-	if (*dir != DMA_NONE && cell)
+	if (cell)
 		kvm_uncount(tbl, cell, *hpa, *dir);
 	*hpa = 0;
 	*dir = DMA_NONE;
@@ -286,7 +286,6 @@ void tce_kvm_free(struct tce_table *table)
 {
 	if (!table->tbl || table->tbl->it_ops == table->ops)
 		kfree(table->shown);
-	table->shown = NULL;
 }
 
 /**

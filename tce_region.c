@@ -315,13 +315,12 @@ static void region_keep_pages(const struct tce_region *region)
  */
 int tce_region_release(struct tce_process *process, struct tce_region *region)
 {
-	bool mapped, written;
+	bool mapped;
 
 	lockdep_assert_held(&process->region_lock);
 	down_write(&process->map_lock);
 	mapped = atomic64_read(&region->mapped);
-	written = region->written;
-	if (!mapped && written && region->mem) {
+	if (!mapped && region->written && region->mem) {
 		/* marking sleeps, and removing it from the kernel's list unpins it */
 		region->written = false;
 		up_write(&process->map_lock);
@@ -329,7 +328,6 @@ int tce_region_release(struct tce_process *process, struct tce_region *region)
 		down_write(&process->map_lock);
 		/* a MAP that came in between may have been unmapped again */
 		mapped = atomic64_read(&region->mapped) || region->written;
-		region->written = true;
 	}
 	if (!mapped && region->mem)
 		mapped = tce_region_unlist(region);

@@ -509,8 +509,6 @@ found:
 	}
 	tce_group_give_back(grp);
 	list_del(&grp->list);
-	if (list_empty(&space->groups))
-		space->default_pending = false;
 	/* EEH operations that have not begun skip the group from now on. */
 	WRITE_ONCE(grp->left, true);
 	trace_tce_detach(space->mem->container, iommu_group_id(group), 0);

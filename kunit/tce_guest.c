@@ -38,17 +38,19 @@ static void kvm_step(void *data)
 }
 
 /* KVM may be preempted in the middle of an exchange as well, before we count down. */
-static void kvm_xchg(struct kvm_setup *s, unsigned long entry, unsigned long *hpa,
+static long kvm_xchg(struct kvm_setup *s, unsigned long entry, unsigned long *hpa,
 		     enum dma_data_direction *dir)
 {
 	struct tce_visit visit = { .skip = 1, .call = kvm_step, .data = s };
 	struct tce_mock *mock = tce_mock_current();
+	long rc;
 
 	if (s->between)
 		mock->visit = &visit;
-	iommu_tce_xchg_no_kill(current->mm, s->tbl, entry, hpa, dir);
+	rc = iommu_tce_xchg_no_kill(current->mm, s->tbl, entry, hpa, dir);
 	if (mock->visit == &visit)
 		mock->visit = NULL;
+	return rc;
 }
 
 /* kvmppc_tce_iommu_mapped_dec(). Return: false for H_TOO_HARD */
@@ -86,7 +88,10 @@ static bool kvm_do_map(struct kvm_setup *s, unsigned long entry, unsigned long u
 	    mm_iommu_mapped_inc(mem))
 		return false;
 	kvm_step(s);
-	kvm_xchg(s, entry, &hpa, &dir);
+	if (kvm_xchg(s, entry, &hpa, &dir)) {
+		mm_iommu_mapped_dec(mem);
+		return false;
+	}
 	kvm_step(s);
 	if (dir != DMA_NONE)
 		kvm_uncount(s, entry);

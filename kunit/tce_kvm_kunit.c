@@ -67,6 +67,19 @@ static void kvm_clears_and_page_is_dirty(struct kunit *test)
 	kvm_expect_free(test, &s);
 }
 
+/* KVM hears of it when the platform refuses an entry, and leaves the call to user space. */
+static void kvm_is_refused(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct kvm_setup s;
+
+	kvm_set_up(test, &s, true);
+	tce_fault_arm(fx->mock, TCE_FAULT_XCHG, 1, -EIO);
+	KUNIT_EXPECT_FALSE(test, kvm_put(&s, 0, s.ua));
+	KUNIT_EXPECT_TRUE(test, tce_fault_disarm(fx->mock));
+	kvm_expect_free(test, &s);
+}
+
 /* KVM leaves mappings of regions for which the list is too full to us. */
 static void kvm_does_not_find_all(struct kunit *test)
 {
@@ -179,6 +192,7 @@ static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(map_over_what_kvm_put),
 	KUNIT_CASE(kvm_leaves_what_is_mapped),
 	KUNIT_CASE(kvm_clears_and_page_is_dirty),
+	KUNIT_CASE(kvm_is_refused),
 	KUNIT_CASE(kvm_does_not_find_all),
 	KUNIT_CASE(kvm_can_not_map_in_v1),
 	KUNIT_CASE(kvm_finds_a_new_v1_table),

@@ -216,11 +216,15 @@ static void default_window_of_4g(struct kunit *test)
 			    tce_map(client, TCE_SECOND, ua, SZ_4K, TCE_RW));
 		KUNIT_EXPECT_EQ(test, tce_create(client, 13, SZ_16M, 1, &start),
 				-EINVAL);
+		tce_fault_arm(fx->mock, TCE_FAULT_CREATE, 1, -EIO);
+		KUNIT_EXPECT_EQ(test, tce_create(client, 16, SZ_16M, 1, &start), -EIO);
+		KUNIT_EXPECT_TRUE(test, tce_fault_disarm(fx->mock));
 		if (i)
 			KUNIT_EXPECT_EQ(test, tce_remove(client, 0), 0);
 		KUNIT_EXPECT_EQ(test, tce_create(client, 16, SZ_16M, 1, &start), 0);
 		KUNIT_EXPECT_EQ(test, start, TCE_SECOND);
-		KUNIT_EXPECT_EQ(test, fx->mock->created, i + 1);
+		/* with the one that failed */
+		KUNIT_EXPECT_EQ(test, fx->mock->created, 2 * (i + 1));
 		KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, 0, TCE_RW), -ENXIO);
 		KUNIT_EXPECT_EQ(test, tce_unmap(client, start, SZ_16M), 0);
 		KUNIT_EXPECT_EQ(test, tce_remove(client, 0), -EINVAL);
