@@ -162,6 +162,9 @@ dpdk_function() {
 }
 
 client_dpdk() {
+	# A DPDK of Debian's version would load the drivers of Debian's Open vSwitch in addition to its own.
+	drivers=$(echo /usr/lib/*-linux-gnu/dpdk)
+	[ ! -d "$drivers" ] || mount -t tmpfs none "$drivers"
 	for dpdk in /dpdk/*; do
 		name="DPDK $(cat "$dpdk/version")"
 		run "$name" "testpmd, pages of the system: answers pings" dpdk_pings "--no-huge -m 128"
@@ -172,6 +175,7 @@ client_dpdk() {
 		run "$name" "mempool_autotest: memory comes and goes" dpdk_hotplug
 	done
 	run "$name" "testpmd, a virtual function of an igb: answers pings" dpdk_function
+	[ ! -d "$drivers" ] || umount "$drivers"
 }
 
 # The kernel's VFIO selftests, built with a sPAPR mode by scripts/build-suite: each test is a row.
