@@ -196,6 +196,22 @@ static void container_is_gone(struct kunit *test)
 	for_each_interface(test, expect_gone);
 }
 
+/* GET_INFO says what the platform's side of the group has. */
+static void info_is_the_platforms(struct kunit *test)
+{
+	struct vfio_iommu_spapr_tce_info info = { .argsz = sizeof(info) };
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, true, &grp);
+
+	grp->tg.tce32_start = SZ_1G;
+	KUNIT_EXPECT_EQ(test, tce_info(client, &info), 0);
+	KUNIT_EXPECT_EQ(test, info.dma32_window_start, grp->tg.tce32_start);
+	KUNIT_EXPECT_EQ(test, info.dma32_window_size, grp->tg.tce32_size);
+	KUNIT_EXPECT_EQ(test, info.ddw.pgsizes, grp->tg.pgsizes);
+	KUNIT_EXPECT_EQ(test, info.ddw.levels, grp->tg.max_levels);
+}
+
 /* The page ends right after what is read, but the answer is longer. */
 static void info_cannot_be_written(struct kunit *test)
 {
@@ -217,6 +233,7 @@ static struct kunit_case tce_ioctl_cases[] = {
 	KUNIT_CASE_PARAM(from_another_process, command_gen_params),
 	KUNIT_CASE(bound_after_the_look),
 	KUNIT_CASE_PARAM(container_is_gone, command_gen_params),
+	KUNIT_CASE(info_is_the_platforms),
 	KUNIT_CASE(info_cannot_be_written),
 	{}
 };
