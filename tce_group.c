@@ -113,7 +113,8 @@ static int forget_table(struct device *dev, void *unused)
 
 static void group_use(struct tce_group *grp, struct iommu_table_group_ops *ops)
 {
-	WRITE_ONCE(grp->table_group->ops, ops);
+	/* A function may be added now: whoever sees them sees their contents, as shown-ops.litmus. */
+	smp_store_release(&grp->table_group->ops, ops);
 	/* Also waits for a function being added with the old operations. */
 	iommu_group_for_each_dev(grp->group, NULL, forget_table);
 }

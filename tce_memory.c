@@ -28,7 +28,6 @@
  */
 void tce_mem_init(struct tce_mem *mem, bool v2)
 {
-	tce_process_count(1);
 	refcount_set(&mem->users, 1);
 	mem->v2 = v2;
 	tce_pinned_init(&mem->pinned, &mem->account);
@@ -101,7 +100,6 @@ void tce_mem_close(struct tce_mem *mem)
 {
 	if (mem->process && mem->v2)
 		tce_registration_remove_all(&mem->registered);
-	tce_process_count(-1);
 }
 
 /**

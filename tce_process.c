@@ -28,30 +28,6 @@ static LIST_HEAD(tce_processes);
 static unsigned long tce_process_last;
 static void forget_processes(struct work_struct *unused);
 static DECLARE_DELAYED_WORK(tce_forget, forget_processes);
-/* Open containers of all processes */
-static atomic_t tce_containers_open = ATOMIC_INIT(0);
-
-/**
- * tce_process_count() - a container has been opened, or closed
- * @containers: 1 or -1
- */
-void tce_process_count(int containers)
-{
-	atomic_add(containers, &tce_containers_open);
-}
-
-/**
- * tce_process_alone() - is there no other open container in the system?
- * @containers: 1 if the caller's is still counted, 0 if not
- *
- * Containers of v1 count as well, because KVM may know their tables from before.
- *
- * Return: true if not.
- */
-bool tce_process_alone(int containers)
-{
-	return atomic_read(&tce_containers_open) <= containers;
-}
 
 static void process_free(struct tce_process *process)
 {

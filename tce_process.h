@@ -65,8 +65,6 @@ struct tce_process {
 	struct rcu_head rcu;
 };
 
-void tce_process_count(int containers);
-bool tce_process_alone(int containers);
 struct tce_process *tce_process_get(struct mm_struct *mm);
 void tce_process_join(struct tce_process *process, bool v2);
 void tce_process_put(struct tce_process *process);

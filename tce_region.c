@@ -345,32 +345,25 @@ int tce_region_release(struct tce_process *process, struct tce_region *region)
  * @process: has no v2 window any more; &tce_process.region_lock is held
  * @region: not in the tree any more; it is freed
  * @account: no longer charged for it
- * @containers: 1 if the caller's container counts as open still, 0 if not
  *
- * What a device may still reach stays pinned for good.
+ * What a device may still reach stays pinned for good. That takes a bridge that kept a window: all
+ * tables in which KVM could map the region were closed and cleared with their windows, so what
+ * KVM still counts then are counts that it lost (litmus/kvm-count.litmus).
  */
 void tce_region_abandon(struct tce_process *process, struct tce_region *region,
-			struct tce_account *account, int containers)
+			struct tce_account *account)
 {
-	bool kept = false;
+	bool stuck = READ_ONCE(process->state) == TCE_PROCESS_STUCK, kept;
 
 	lockdep_assert_held(&process->region_lock);
 	if (region->mem && region->written)
 		region_mark_dirty(region);
-	if (atomic64_read(&region->mapped) &&
-	    READ_ONCE(process->state) == TCE_PROCESS_STUCK) {
+	kept = stuck && atomic64_read(&region->mapped);
+	if (kept)
 		region_keep_pages(region);
-		kept = true;
-	}
 	while (region->mem && tce_region_unlist(region)) {
 		tce_process_worsen(process, TCE_PROCESS_ASTRAY);
-		/*
-		 * another container may have come since the last look
-		 * (litmus/abandon.litmus)
-		 */
-		smp_mb();
-		if (!kept && (!tce_process_alone(containers) ||
-			      READ_ONCE(process->state) == TCE_PROCESS_STUCK)) {
+		if (stuck && !kept) {
 			region_keep_pages(region);
 			kept = true;
 		}

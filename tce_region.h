@@ -68,7 +68,7 @@ struct tce_region *tce_region_create(struct tce_process *process,
 void tce_region_free(struct tce_region *region, struct tce_account *account);
 int tce_region_release(struct tce_process *process, struct tce_region *region);
 void tce_region_abandon(struct tce_process *process, struct tce_region *region,
-			struct tce_account *account, int containers);
+			struct tce_account *account);
 int tce_region_unlist(struct tce_region *region);
 
 long tce_region_get(struct tce_region *region, unsigned long ua,

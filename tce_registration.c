@@ -101,8 +101,7 @@ static void abandon_last(struct tce_registered *registered, int closed)
 	mutex_lock(&process->region_lock);
 	regions = tce_process_take_last(process, closed);
 	rbtree_postorder_for_each_entry_safe(region, next, &regions, node)
-		tce_region_abandon(process, region, registered->account,
-				   closed);
+		tce_region_abandon(process, region, registered->account);
 	mutex_unlock(&process->region_lock);
 }
 

@@ -228,7 +228,6 @@ static void last_and_first_container(struct kunit *test,
 	struct tce_client *next = tce_open(fx, true);
 	struct tce_thread a, b;
 	struct tce_gate gate;
-	unsigned long i;
 
 	tce_watch(fx);
 	KUNIT_ASSERT_EQ(test, tce_attach(next, tce_group(fx)), 0);
@@ -238,8 +237,6 @@ static void last_and_first_container(struct kunit *test,
 	mem = mm_iommu_lookup(current->mm, tce_shared, TCE_SHARED_SIZE);
 	KUNIT_ASSERT_NOT_NULL(test, mem);
 	KUNIT_ASSERT_EQ(test, mm_iommu_mapped_inc(mem), 0);
-	/* there are two containers: the pages are kept */
-	fx->mock->kept = true;
 
 	tce_gate_close(&fx->mock->gate, &gate);
 	gate.skip = 1;
@@ -256,8 +253,6 @@ static void last_and_first_container(struct kunit *test,
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock),
 			op == &register_memory ? TCE_SHARED_SIZE >> PAGE_SHIFT : 0);
 	tce_close(next);
-	for (i = 0; i < TCE_SHARED_SIZE; i += PAGE_SIZE)
-		put_page(tce_page(fx, tce_shared + i));
 }
 
 static void register_after_the_last_container(struct kunit *test)
