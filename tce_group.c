@@ -113,7 +113,7 @@ static int forget_table(struct device *dev, void *unused)
 
 static void group_use(struct tce_group *grp, struct iommu_table_group_ops *ops)
 {
-	/* A function may be added now: whoever sees them sees their contents, as shown-ops.litmus. */
+	/* a function that is being added sees what they contain (litmus/shown-ops.litmus) */
 	smp_store_release(&grp->table_group->ops, ops);
 	/* Also waits for a function being added with the old operations. */
 	iommu_group_for_each_dev(grp->group, NULL, forget_table);
