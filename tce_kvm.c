@@ -109,7 +109,8 @@ static __be64 *open_useraddr(struct iommu_table *tbl, long index, bool alloc)
 	/* KVM of another process counts regions that are not known here */
 	if (!alloc || current->mm != shown->mm)
 		return closed_useraddr(tbl, index, alloc);
-	cell = shown->platform->useraddrptr(tbl, index, true);
+	/* MAP makes missing levels, one at a time, see map_range() */
+	cell = shown->platform->useraddrptr(tbl, index, false);
 	return cell && !cell_marked(cell) ? cell : NULL;
 }
 

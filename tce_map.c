@@ -296,11 +296,16 @@ static noinline int map_range(struct tce_table *table, unsigned long first,
 			      enum dma_data_direction dir,
 			      struct tce_pins *pins)
 {
-	unsigned int shift = table->tbl->it_page_shift;
+	struct iommu_table *tbl = table->tbl;
+	unsigned int shift = tbl->it_page_shift;
 	struct tce_map map __uninitialized;
 	int span, rc;
 
-	span = tce_span_lock(&table->spans, first, n);
+	/* if two calls need the same new level, the platform leaks a part of one: one by one */
+	if (tbl->it_indirect_levels)
+		span = tce_span_lock(&table->spans, 0, tbl->it_offset + tbl->it_size);
+	else
+		span = tce_span_lock(&table->spans, first, n);
 	if (span < 0)
 		return span;
 	rc = tce_mem_check(table->mem, ua, n << shift, shift,
@@ -342,9 +347,9 @@ static __always_inline int map_one(struct tce_table *table, unsigned long entry,
 	__be64 *cell;
 	int rc = -EAGAIN;
 
-	cell = tce_table_cells(table, entry, true, &left);
+	cell = tce_table_cells(table, entry, false, &left);
 	if (unlikely(!cell))
-		return TCE_REFUSE(LEVEL_MEMORY, ENOMEM);
+		return -EAGAIN;
 	if (unlikely(!tce_span_trylock_one(&table->spans)))
 		return -EAGAIN;
 	if (likely(!READ_ONCE(*cell)))
