@@ -209,21 +209,25 @@ static void region_mark_dirty(struct tce_region *region)
 static unsigned int region_page_shift(struct tce_region *region)
 {
 	unsigned int shift = __ffs(region->ua | region->npages << PAGE_SHIFT);
-	unsigned long i;
+	unsigned long i, hpa = 0;
 
 	if (!region->mem)
 		return min(shift, region->page_shift);
-	for (i = 0; i < region->npages && shift > PAGE_SHIFT; ) {
-		unsigned long hpa = tce_region_hpa(region,
-					       region->ua + (i << PAGE_SHIFT));
-		struct page *page = pfn_to_page(PHYS_PFN(hpa));
-		struct page *head = compound_head(page);
+	for (i = 0; i < region->npages && shift > PAGE_SHIFT; i++) {
+		unsigned long ua = region->ua + (i << PAGE_SHIFT);
+		unsigned long before = hpa;
+		struct page *head;
 
-		if (!PageHuge(page))
+		hpa = tce_region_hpa(region, ua);
+		head = compound_head(pfn_to_page(PHYS_PFN(hpa)));
+		/* as grain_page_shift(): a client may have single pages of a huge one */
+		if (!PageHuge(head) ||
+		    (i && !IS_ALIGNED(ua, page_size(head)) &&
+		     hpa != before + PAGE_SIZE))
 			return PAGE_SHIFT;
 		shift = min(shift, page_shift(head));
-		i += compound_nr(head) - (page_to_pfn(page) - page_to_pfn(head));
-		cond_resched();
+		if (!(i % TCE_PIN_CHUNK))
+			cond_resched();
 	}
 	return shift;
 }
