@@ -11,10 +11,23 @@
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 
+#include "compat/older.h"
 #include "tce_page.h"
 
 /* Pinning movable memory can fail if another task does the same. Retries, 1 ms apart */
 #define TCE_PIN_TRIES	20
+
+static long pin_some(struct page **pages, unsigned long ua, unsigned long n,
+		     bool write)
+{
+	unsigned int flags = FOLL_LONGTERM | (write ? FOLL_WRITE : TCE_FOLL_READ);
+	long got = pin_user_pages_fast(ua, n, flags, pages);
+
+	/* the client may only read the first page, too */
+	if (TCE_FOLL_READ && !write && got == -EFAULT)
+		got = pin_user_pages_fast(ua, 1, FOLL_LONGTERM, pages);
+	return got;
+}
 
 /**
  * tce_pages_pin() - pin pages for as long as a device may use them
@@ -32,7 +45,6 @@
 unsigned long tce_pages_pin(struct page **pages, unsigned long ua,
 			    unsigned long n, bool write, int *rc)
 {
-	const unsigned int flags = FOLL_LONGTERM | (write ? FOLL_WRITE : 0);
 	unsigned long done = 0;
 	unsigned int tries = 0;
 	long got;
@@ -41,10 +53,9 @@ unsigned long tce_pages_pin(struct page **pages, unsigned long ua,
 	while (done < n) {
 		/* present pages are pinned without checking for signals */
 		got = fatal_signal_pending(current) ? -EINTR :
-		      pin_user_pages_fast(ua + (done << PAGE_SHIFT),
-					  min_t(unsigned long, n - done,
-						TCE_PIN_CHUNK),
-					  flags, pages + done);
+		      pin_some(pages + done, ua + (done << PAGE_SHIFT),
+			       min_t(unsigned long, n - done, TCE_PIN_CHUNK),
+			       write);
 		/* the page has to be migrated, but has an extra reference for a moment */
 		if (got == -ENOMEM && tries++ < TCE_PIN_TRIES) {
 			msleep(1);

@@ -8,6 +8,7 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
+#include <linux/version.h>
 
 #include "found.inc"
 
@@ -31,6 +32,17 @@
 #else
 #define __uninitialized
 #endif
+#endif
+
+/*
+ * How to pin what a device may only read. Since 6.2 such a long-term pin follows the process.
+ * Before, it can be of the zero page or of the page cache, which the process leaves behind
+ * when it writes.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define TCE_FOLL_READ	FOLL_WRITE
+#else
+#define TCE_FOLL_READ	0
 #endif
 
 #ifndef TCE_HAS_LIST_COUNT
