@@ -145,7 +145,7 @@ int tce_group_take(struct tce_group *grp)
 	if (!rc && iommu_group_for_each_dev(grp->group, table_group, has_host_window))
 		rc = -EIO;
 	if (rc) {
-		tce_ownership_give_back(table_group);
+		tce_ownership_give_back(grp->group, table_group);
 		return TCE_REFUSE_BY(HOST_KEEPS_GROUP, rc);
 	}
 	grp->platform = table_group->ops;
@@ -163,7 +163,7 @@ int tce_group_take(struct tce_group *grp)
 void tce_group_give_back(struct tce_group *grp)
 {
 	group_use(grp, grp->platform);
-	tce_ownership_give_back(grp->table_group);
+	tce_ownership_give_back(grp->group, grp->table_group);
 }
 
 /**

@@ -10,6 +10,9 @@
 #ifndef TCE_COMPAT_OWNERSHIP_H
 #define TCE_COMPAT_OWNERSHIP_H
 
+#include <linux/iommu.h>
+
+#include <asm/firmware.h>
 #include <asm/iommu.h>
 
 #include "found.inc"
@@ -39,10 +42,12 @@ static inline int tce_ownership_take(struct iommu_table_group *table_group)
 
 /**
  * tce_ownership_give_back() - give a group back to the host
+ * @group: the group
  * @table_group: the platform's side of the group; it has no window
  */
 static inline void
-tce_ownership_give_back(struct iommu_table_group *table_group)
+tce_ownership_give_back(struct iommu_group *group,
+			struct iommu_table_group *table_group)
 {
 	table_group->ops->release_ownership(table_group);
 }
@@ -54,9 +59,30 @@ static inline int tce_ownership_take(struct iommu_table_group *table_group)
 	return 0;
 }
 
-static inline void
-tce_ownership_give_back(struct iommu_table_group *table_group)
+#ifdef TCE_HAS_RELEASE_DEVICE
+/*
+ * pseries restores the host's default window for the first device that it is told of, and then
+ * gives that device alone the window's table. The core's call that follows finds it done.
+ */
+static inline int ownership_restore(struct device *dev, void *data)
 {
+	struct iommu_table_group *table_group = data;
+
+	if (!table_group->tables[0])
+		table_group->ops->release_ownership(table_group, dev);
+	set_iommu_table_base(dev, table_group->tables[0]);
+	return 0;
+}
+#endif
+
+static inline void
+tce_ownership_give_back(struct iommu_group *group,
+			struct iommu_table_group *table_group)
+{
+#ifdef TCE_HAS_RELEASE_DEVICE
+	if (firmware_has_feature(FW_FEATURE_LPAR))
+		iommu_group_for_each_dev(group, table_group, ownership_restore);
+#endif
 }
 
 #endif
