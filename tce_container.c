@@ -321,15 +321,17 @@ long tce_container_create_windows(struct tce_container *container, void *create,
 				  unsigned long *paid, unsigned long *price)
 {
 	struct tce_space *space = &container->space;
+	struct tce_price of;
 	int rc;
 
 	if (!create && !container->enabled)
 		return TCE_REFUSE(NOT_ENABLED, EPERM);
-	rc = tce_space_price(space, create, price);
+	rc = tce_space_price(space, create, &of);
 	if (rc)
 		return rc;
+	*price = of.pending + of.wanted;
 	return *price > *paid ? -EAGAIN :
-	       tce_space_create_window(space, create, paid);
+	       tce_space_create_window(space, create, &of, paid);
 }
 
 /**

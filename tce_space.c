@@ -243,9 +243,9 @@ static int space_next(const struct tce_space *space)
 	return num;
 }
 
-/* Add a window, which has passed tce_space_price(), to all bridges. */
+/* Add a window, for whose table @price CPU pages were charged, to all bridges. */
 static int space_add(struct tce_space *space, u32 shift, u64 size, u32 levels,
-		     u64 *start, unsigned long *paid)
+		     unsigned long price, u64 *start, unsigned long *paid)
 {
 	struct tce_group *grp = first_group(space);
 	int num = space_next(space), rc;
@@ -255,8 +255,8 @@ static int space_add(struct tce_space *space, u32 shift, u64 size, u32 levels,
 	rc = PTR_ERR_OR_ZERO(win);
 	if (rc)
 		goto out;
-	win->charged = tce_window_price(grp->table_group, shift, size, levels);
-	*paid -= win->charged;
+	win->charged = price;
+	*paid -= price;
 	space->windows[num] = win;
 	*start = tce_table_start(&win->table);
 	list_for_each_entry(grp, &space->groups, list) {
@@ -276,22 +276,21 @@ out:
  * tce_space_price() - check whether windows could be created, and what has to be charged
  * @space: the space, locked by tce_space_lock(); the memory is bound
  * @create: the window that is wanted; NULL for the default window alone
- * @price: the CPU pages of the tables are returned here, including that of the default window
- *	if it is pending
+ * @price: returned here
  *
  * Return: 0; if no group is attached, -ENXIO, or -ENODEV without @create; -ENXIO if only the
  * default window is wanted, and the platform says that its size is 0; -EINVAL, -ENOSPC, -ENOMEM.
  */
 int tce_space_price(struct tce_space *space,
 		    const struct vfio_iommu_spapr_tce_create *create,
-		    unsigned long *price)
+		    struct tce_price *price)
 {
 	struct iommu_table_group *table_group = tce_space_table_group(space);
 	int num = space_next(space);
 	long npages;
 
 	space_assert_locked(space);
-	*price = 0;
+	*price = (struct tce_price){};
 	if (!table_group)
 		return create ? TCE_REFUSE(NO_GROUP, ENXIO) :
 				TCE_REFUSE(NO_GROUP, ENODEV);
@@ -300,7 +299,7 @@ int tce_space_price(struct tce_space *space,
 					  create->window_size, create->levels);
 		if (npages < 0)
 			return npages;
-		*price = npages;
+		price->wanted = npages;
 	}
 	if (space->default_pending && !table_group->tce32_size) {
 		if (!create)
@@ -310,7 +309,7 @@ int tce_space_price(struct tce_space *space,
 					  table_group->tce32_size, 1);
 		if (npages < 0)
 			return npages;
-		*price += npages;
+		price->pending = npages;
 		num++;
 	}
 	return create && num >= ARRAY_SIZE(space->windows) ?
@@ -322,6 +321,7 @@ int tce_space_price(struct tce_space *space,
  * @space: the space, locked by tce_space_lock() since tce_space_price() has succeeded
  * @create: what is wanted; the first IOBA, which the platform chooses, is returned there.
  *	NULL for the default window alone
+ * @price: what tce_space_price() has returned
  * @paid: CPU pages that were charged for the tables; what is used is subtracted
  *
  * A pending default window, which has 4K pages and covers the platform's 32-bit range, is
@@ -335,7 +335,7 @@ int tce_space_price(struct tce_space *space,
  */
 int tce_space_create_window(struct tce_space *space,
 			    struct vfio_iommu_spapr_tce_create *create,
-			    unsigned long *paid)
+			    const struct tce_price *price, unsigned long *paid)
 {
 	struct iommu_table_group *table_group = tce_space_table_group(space);
 	bool pending = space->default_pending && table_group->tce32_size;
@@ -345,7 +345,8 @@ int tce_space_create_window(struct tce_space *space,
 	space_assert_locked(space);
 	if (pending) {
 		rc = space_add(space, IOMMU_PAGE_SHIFT_4K,
-			       table_group->tce32_size, 1, &start, paid);
+			       table_group->tce32_size, 1, price->pending,
+			       &start, paid);
 		if (rc)
 			return rc;
 		space->default_pending = false;
@@ -353,7 +354,7 @@ int tce_space_create_window(struct tce_space *space,
 	if (!create)
 		return 0;
 	rc = space_add(space, create->page_shift, create->window_size,
-		       create->levels, &create->start_addr, paid);
+		       create->levels, price->wanted, &create->start_addr, paid);
 	if (!rc)
 		space->default_pending = false;
 	/*

@@ -37,6 +37,16 @@ struct tce_space {
 };
 
 /**
+ * struct tce_price - what has to be charged for the tables of new windows, in CPU pages
+ * @pending: for the default window; 0 if it is not pending
+ * @wanted: for the window that is wanted
+ */
+struct tce_price {
+	unsigned long pending;
+	unsigned long wanted;
+};
+
+/**
  * tce_space_lock() - lock a space for writing
  * @space: the space
  *
@@ -69,10 +79,10 @@ struct iommu_table_group *tce_space_table_group(struct tce_space *space);
 
 int tce_space_price(struct tce_space *space,
 		    const struct vfio_iommu_spapr_tce_create *create,
-		    unsigned long *price);
+		    struct tce_price *price);
 int tce_space_create_window(struct tce_space *space,
 			    struct vfio_iommu_spapr_tce_create *create,
-			    unsigned long *paid);
+			    const struct tce_price *price, unsigned long *paid);
 int tce_space_remove_window(struct tce_space *space, u64 start);
 
 int tce_space_check(struct tce_space *space, u64 ioba, u64 ua, u64 size);
