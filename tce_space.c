@@ -508,10 +508,10 @@ found:
 		else
 			tce_window_unset(space->windows[i], grp);
 	}
-	tce_group_give_back(grp);
 	list_del(&grp->list);
-	/* EEH operations that have not begun skip the group from now on. */
+	/* EEH operations that have not begun skip the group before the host gets it. */
 	WRITE_ONCE(grp->left, true);
+	tce_group_give_back(grp);
 	trace_tce_detach(space->mem->container, iommu_group_id(group), 0);
 	tce_group_put(grp);
 }
