@@ -12,6 +12,7 @@
  */
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
 #include "tce_memory.h"
@@ -136,7 +137,8 @@ void tce_mem_destroy(struct tce_mem *mem)
  * After it, tce_mem_get() for v2 does not fail as long as the lock is held.
  *
  * Return: 0; -EINVAL if some IOMMU page is not inside one registered region, or is larger
- * than the pages behind it (v2); -EFAULT if the range can't be user memory (v1).
+ * than the pages behind it (v2); -EINTR on SIGKILL (v2); -EFAULT if the range can't be user
+ * memory (v1).
  */
 int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
 		  unsigned int shift, bool write)
@@ -160,6 +162,11 @@ int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
 						1UL << region->page_shift);
 		tce_region_written(region, write);
 		ua = tce_region_end(region);
+		/* there may be as many regions as pages */
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (need_resched())
+			cond_resched();
 	}
 	return 0;
 }
