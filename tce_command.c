@@ -257,16 +257,19 @@ static long ioctl_register(struct tce_container *container, union tce_arg *arg)
 }
 
 /* UNREGISTER removes the container's own mappings of the memory first. */
-static void unmap_registered(struct tce_registered *registered,
-			     unsigned long ua, unsigned long size)
+static int unmap_registered(struct tce_registered *registered,
+			    unsigned long ua, unsigned long size)
 {
 	struct tce_container *container =
 		container_of(registered, struct tce_container, mem.registered);
 	struct tce_process *process = registered->process;
+	int rc = down_write_killable(&process->map_lock);
 
-	down_write(&process->map_lock);
-	tce_space_unmap_memory(&container->space, ua, size);
+	if (rc)
+		return rc;
+	rc = tce_space_unmap_memory(&container->space, ua, size);
 	up_write(&process->map_lock);
+	return rc;
 }
 
 static long ioctl_unregister(struct tce_container *container,

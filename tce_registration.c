@@ -254,8 +254,8 @@ err_free:
  */
 int tce_registration_remove(struct tce_registered *registered, unsigned long ua,
 			    unsigned long size,
-			    void (*unmap)(struct tce_registered *registered,
-					  unsigned long ua, unsigned long size))
+			    int (*unmap)(struct tce_registered *registered,
+					 unsigned long ua, unsigned long size))
 {
 	struct tce_process *process = registered->process;
 	struct tce_region *region, *released = NULL;
@@ -280,13 +280,12 @@ int tce_registration_remove(struct tce_registered *registered, unsigned long ua,
 	if (list_is_singular(&region->regs)) {
 		rc = tce_region_release(process, region);
 		if (rc) {
-			unmap(registered, ua, size);
-			rc = tce_region_release(process, region);
+			rc = unmap(registered, ua, size);
+			if (!rc && tce_region_release(process, region))
+				rc = TCE_REFUSE(REGION_MAPPED, EBUSY);
 		}
-		if (rc) {
-			rc = TCE_REFUSE(REGION_MAPPED, EBUSY);
+		if (rc)
 			goto out_unlock;
-		}
 		released = region;
 	} else {
 		list_del(&reg->in_region);

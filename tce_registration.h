@@ -43,8 +43,8 @@ int tce_registration_add(struct tce_registered *registered, unsigned long ua,
 			 unsigned long size);
 int tce_registration_remove(struct tce_registered *registered, unsigned long ua,
 			    unsigned long size,
-			    void (*unmap)(struct tce_registered *registered,
-					  unsigned long ua, unsigned long size));
+			    int (*unmap)(struct tce_registered *registered,
+					 unsigned long ua, unsigned long size));
 void tce_registration_remove_all(struct tce_registered *registered);
 
 #endif /* TCE_REGISTRATION_H */

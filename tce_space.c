@@ -184,15 +184,18 @@ void tce_space_unmap_all(struct tce_space *space)
  * @size: bytes
  *
  * Context: sleeps; looks at all windows from end to end.
+ *
+ * Return: 0; -EINTR on SIGKILL.
  */
-void tce_space_unmap_memory(struct tce_space *space, u64 ua, u64 size)
+int tce_space_unmap_memory(struct tce_space *space, u64 ua, u64 size)
 {
-	int i;
+	int i, rc = 0;
 
 	lockdep_assert_held_write(&space->mem->process->map_lock);
-	for (i = 0; i < ARRAY_SIZE(space->windows); i++)
+	for (i = 0; !rc && i < ARRAY_SIZE(space->windows); i++)
 		if (space->windows[i])
-			tce_unmap_memory(&space->windows[i]->table, ua, size);
+			rc = tce_unmap_memory(&space->windows[i]->table, ua, size);
+	return rc;
 }
 
 static struct tce_group *first_group(struct tce_space *space)

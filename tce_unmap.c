@@ -9,8 +9,8 @@
  *
  * Locks: the caller holds &tce_process.map_lock. The entries are locked by a span.
  *
- * Never fails: tce_unmap_table(), tce_unmap_leftovers(), tce_unmap_memory(). If the platform
- * refuses to clear an entry, its page stays pinned, because the device may still reach it.
+ * Never fails: tce_unmap_table(). If the platform refuses to clear an entry, its page stays pinned,
+ * because the device may still reach it.
  */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -275,43 +275,47 @@ static void unmap_all(struct tce_table *table, bool gone)
  */
 void tce_unmap_table(struct tce_table *table)
 {
-	unmap_all(table, false);
+	tce_unmap_entries(table, table->tbl->it_offset, table->tbl->it_size, false);
 }
 
-/**
- * tce_unmap_leftovers() - release what tce_unmap_table() could not clear
- * @table: the table, which is in no bridge any more, so that nothing in it reaches a page
- *
- * This is for v1 only. Regions of v2 are released with the process's last container.
- */
-void tce_unmap_leftovers(struct tce_table *table)
+/* How many cells in a row say that they map some of the memory, or that they do not? */
+static unsigned long cells_of(const __be64 *cell, unsigned long max,
+			      unsigned long ua, unsigned long size, bool do_map)
 {
-	if (table->stale && !table->mem->v2)
-		unmap_all(table, true);
+	unsigned long n = 0;
+
+	while (n < max &&
+	       ((tce_cell_read(&cell[n]) & ~TCE_COOKIE_OURS) - ua < size) == do_map)
+		n++;
+	return n;
 }
 
 /**
  * tce_unmap_memory() - v2: unmap some memory wherever it is mapped
  * @table: the table, which nobody but KVM uses
- * @ua: first byte
+ * @ua: first byte, which is not 0
  * @size: bytes
  *
- * Context: sleeps; reads each cell of the table.
+ * What the platform refuses to clear stays counted. Context: sleeps; reads each cell of the table.
+ *
+ * Return: 0; -EINTR on SIGKILL.
  */
-void tce_unmap_memory(struct tce_table *table, unsigned long ua,
-		      unsigned long size)
+int tce_unmap_memory(struct tce_table *table, unsigned long ua,
+		     unsigned long size)
 {
 	unsigned long entry = table->tbl->it_offset, left, n;
 	unsigned long end = entry + table->tbl->it_size;
 	__be64 *cell;
-	u64 cookie;
 
-	for (; entry < end; entry += left) {
+	for (; entry < end; entry += n) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		cell = cells_from(table, entry, end, &left);
-		for (n = 0; cell && n < left; n++) {
-			cookie = tce_cell_read(&cell[n]);
-			if (cookie && (cookie & ~TCE_COOKIE_OURS) - ua < size)
-				tce_unmap_entries(table, entry + n, 1, true);
-		}
+		n = cell ? cells_of(cell, left, ua, size, false) : left;
+		if (n)
+			continue;
+		n = cells_of(cell, left, ua, size, true);
+		tce_unmap_entries(table, entry, n, true);
 	}
+	return 0;
 }

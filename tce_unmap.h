@@ -11,9 +11,10 @@ int tce_table_unmap(struct tce_table *table, unsigned long first,
 		    unsigned long n);
 int tce_unmap_entries(struct tce_table *table, unsigned long first,
 		      unsigned long n, bool killable);
+void tce_unmap_failed(struct tce_table *table, unsigned long first,
+		      unsigned long n);
 void tce_unmap_table(struct tce_table *table);
-void tce_unmap_memory(struct tce_table *table, unsigned long ua,
-		      unsigned long size);
-void tce_unmap_leftovers(struct tce_table *table);
+int tce_unmap_memory(struct tce_table *table, unsigned long ua,
+		     unsigned long size);
 
 #endif /* TCE_UNMAP_H */
