@@ -284,7 +284,7 @@ static int map_entries(struct tce_map *map, unsigned long n)
 	}
 	map_release(map);
 	if (rc && map->done)
-		tce_unmap_entries(map->table, map->first, n, false);
+		tce_unmap_failed(map->table, map->first, n);
 
 	kfree(many);
 	return rc;

@@ -141,11 +141,20 @@ unsigned long tce_table_set_max(const struct tce_table *table,
 	return firmware_has_feature(FW_FEATURE_PUT_TCE_IND) ? TCE_SET_MAX_HCALL : 0;
 }
 
+static bool clear_entries(struct tce_table *table, unsigned long entry,
+			  unsigned long n)
+{
+	table->ops->clear(table->tbl, entry, n);
+	tce_table_flush(table);
+	return !(table->ops->get(table->tbl, entry + n - 1) &
+		 (TCE_PCI_READ | TCE_PCI_WRITE));
+}
+
 /**
  * tce_table_clear() - clear a run of entries by one operation of the platform
  * @table: the table
  * @entry: the first of them
- * @n: entries, at most TCE_CLEAR_MAX
+ * @n: entries, at most TCE_CLEAR_MAX, none of which is empty
  *
  * The platform invalidates them as well. The cells are not touched. pseries does not report that an
  * entry was refused. It stops there, so that the last one tells, unless it has to clear entry by
@@ -158,10 +167,28 @@ bool tce_table_clear(struct tce_table *table, unsigned long entry,
 {
 	if (!table->ops->tce_kill && !firmware_has_feature(FW_FEATURE_STUFF_TCE))
 		return false;
-	table->ops->clear(table->tbl, entry, n);
-	tce_table_flush(table);
-	return !(table->ops->get(table->tbl, entry + n - 1) &
-		 (TCE_PCI_READ | TCE_PCI_WRITE));
+	return clear_entries(table, entry, n);
+}
+
+/**
+ * tce_table_wipe() - clear a new table that KVM has found before it was hidden
+ * @table: of one level
+ *
+ * Nothing is released, because KVM counts what it has written. If the platform refuses to clear an
+ * entry, it tries again when it frees the table. Context: sleeps.
+ */
+void tce_table_wipe(struct tce_table *table)
+{
+	struct iommu_table *tbl = table->tbl;
+	unsigned long at, n;
+
+	for (at = 0; at < tbl->it_size; at += n) {
+		n = min(tbl->it_size - at, TCE_CLEAR_MAX);
+		clear_entries(table, tbl->it_offset + at, n);
+		cond_resched();
+	}
+	if (tbl->it_userspace)
+		memset(tbl->it_userspace, 0, tbl->it_size * sizeof(__be64));
 }
 
 /**

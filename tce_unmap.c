@@ -30,7 +30,6 @@
  * @first: first entry to be invalidated before @holds are released
  * @end: end of the entries to be invalidated; 0 for none
  * @killable: a client's own call, which a fatal signal ends
- * @gone: the table is in no bridge any more, so that its entries reach nothing
  * @run_min: how many entries in a row are cleared by one operation
  * @rc: the first failure
  */
@@ -40,7 +39,6 @@ struct tce_unmap {
 	unsigned long first;
 	unsigned long end;
 	bool killable;
-	bool gone;
 	unsigned long run_min;
 	int rc;
 };
@@ -142,9 +140,8 @@ static __be64 *cells_from(struct tce_table *table, unsigned long entry,
 	return cell;
 }
 
-/* See tce_unmap_entries(), and &tce_unmap.gone. */
 static int unmap_entries(struct tce_table *table, unsigned long first,
-			 unsigned long n, bool killable, bool gone)
+			 unsigned long n, unsigned long run_min, bool killable)
 {
 	unsigned long end = first + n, entry = first, left;
 	struct tce_unmap unmap __uninitialized;
@@ -153,9 +150,7 @@ static int unmap_entries(struct tce_table *table, unsigned long first,
 	unmap.table = table;
 	unmap.end = 0;
 	unmap.killable = killable;
-	unmap.gone = gone;
-	/* a run that is the whole range saves an invalidation, however short it is */
-	unmap.run_min = gone ? 1 : min_t(unsigned long, table->run_min, n);
+	unmap.run_min = run_min;
 	unmap.rc = 0;
 	tce_holds_init(&unmap.holds, table->mem);
 
@@ -186,7 +181,26 @@ static int unmap_entries(struct tce_table *table, unsigned long first,
 int tce_unmap_entries(struct tce_table *table, unsigned long first,
 		      unsigned long n, bool killable)
 {
-	return unmap_entries(table, first, n, killable, false);
+	/* a run that is the whole range saves an invalidation, however short it is */
+	return unmap_entries(table, first, n,
+			     min_t(unsigned long, table->run_min, n), killable);
+}
+
+/**
+ * tce_unmap_failed() - clear what a MAP has written before it failed
+ * @table: the table
+ * @first: first entry, in a span of the caller's
+ * @n: entries
+ *
+ * Each is exchanged: after a run that the platform refused midway, an operation that clears the
+ * whole run could be refused as well, and the run's empty end would hide that.
+ *
+ * Context: sleeps, and can't be killed.
+ */
+void tce_unmap_failed(struct tce_table *table, unsigned long first,
+		      unsigned long n)
+{
+	unmap_entries(table, first, n, ULONG_MAX, false);
 }
 
 /* UNMAP of @n entries, at least 1. Return: as tce_table_unmap() */
