@@ -155,6 +155,23 @@ static void kvm_uncount(const struct iommu_table *tbl, __be64 *cell,
 	mm_iommu_mapped_dec(mem);
 }
 
+/*
+ * Does an address that KVM wants to put have a page as large as the entry? Up to Linux 7.2 the
+ * kernel's list takes ordinary pages that follow a hugetlb page in a region for huge ones.
+ */
+static bool page_fits(const struct iommu_table *tbl, unsigned long hpa)
+{
+	struct folio *folio;
+
+	/* a guest can get past KVM's checks, and the platform has a BUG_ON() for it */
+	if (hpa & ~IOMMU_PAGE_MASK(tbl))
+		return false;
+	if (tbl->it_page_shift <= PAGE_SHIFT)
+		return true;
+	folio = page_folio(pfn_to_page(PHYS_PFN(hpa)));
+	return folio_test_hugetlb(folio) && folio_shift(folio) >= tbl->it_page_shift;
+}
+
 /* The part of open_xchg() that tce_kvm_close() waits for */
 static int open_exchange(struct iommu_table *tbl, const struct tce_shown *shown,
 			 long index, unsigned long *hpa,
@@ -171,8 +188,7 @@ static int open_exchange(struct iommu_table *tbl, const struct tce_shown *shown,
 	/* what user space has mapped, or what KVM puts back in its place */
 	if (*dir == DMA_NONE ? cell && cell_marked(cell) : !*hpa)
 		return leave_to_user(hpa, dir);
-	/* a guest can get this past KVM's checks, and the platform has a BUG_ON() for it */
-	if (*dir != DMA_NONE && *hpa & ~IOMMU_PAGE_MASK(tbl))
+	if (*dir != DMA_NONE && !page_fits(tbl, *hpa))
 		return leave_to_user(hpa, dir);
 	/* an entry without permissions is an empty one */
 	if (*dir == DMA_NONE)

@@ -232,35 +232,6 @@ static unsigned int region_page_shift(struct tce_region *region)
 	return shift;
 }
 
-/*
- * Up to Linux 7.2 the kernel takes ordinary pages that follow a hugetlb page
- * in a region for huge ones, and would let KVM map them as such.
- */
-static bool region_mistaken(struct tce_region *region)
-{
-	unsigned long hpa;
-
-	return region->mem &&
-	       !mm_iommu_ua_to_hpa(region->mem, region->ua,
-				   region->page_shift + 1, &hpa);
-}
-
-/* Return: 0; an errno */
-static int region_pin(struct tce_process *process, struct tce_region *region)
-{
-	/* waits for the process's own mmap_lock, as the page faults do */
-	int rc = account_locked_vm(process->mm, region->npages, true);
-
-	if (rc)
-		return TCE_REFUSE_VALUE(LOCKED_LIMIT, ENOMEM,
-					rlimit(RLIMIT_MEMLOCK));
-	rc = tce_book_pin(region->words, region->ua, region->npages,
-			  &region->page_shift);
-	if (rc)
-		account_locked_vm(process->mm, region->npages, false);
-	return rc;
-}
-
 /**
  * tce_region_unlist() - take a region off the kernel's list
  * @region: a listed one
@@ -400,7 +371,7 @@ bool tce_region_listable(const struct tce_process *process)
  * @process: the process, with &tce_process.registering held
  * @ua: first byte
  * @npages: CPU pages
- * @listable: put it into the kernel's list. It may not get there; see &tce_region.mem
+ * @listable: put it into the kernel's list
  *
  * Charges locked_vm. Undone by tce_region_free(). Context: the owner of the memory;
  * sleeps for as long as the client likes, ends early on SIGKILL.
@@ -416,10 +387,16 @@ struct tce_region *tce_region_create(struct tce_process *process,
 	long rc;
 
 	lockdep_assert_held(&process->registering);
+	/* This waits for the process's own mmap_lock, as page faults do. mm_iommu_new() charges. */
+	if (!listable && account_locked_vm(process->mm, npages, true))
+		return ERR_PTR(TCE_REFUSE_VALUE(LOCKED_LIMIT, ENOMEM,
+						rlimit(RLIMIT_MEMLOCK)));
 	region = kvzalloc(struct_size(region, words, words),
 			  GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!region)
-		return ERR_PTR(TCE_REFUSE(REGION_MEMORY, ENOMEM));
+	if (!region) {
+		rc = TCE_REFUSE(REGION_MEMORY, ENOMEM);
+		goto err_uncharge;
+	}
 	region->ua = ua;
 	region->npages = npages;
 	INIT_LIST_HEAD(&region->regs);
@@ -432,19 +409,17 @@ struct tce_region *tce_region_create(struct tce_process *process,
 		else if (rc)
 			rc = tce_pin_errno("KERNEL_LIST_NEW", rc, ua);
 	} else {
-		rc = region_pin(process, region);
+		rc = tce_book_pin(region->words, ua, npages, &region->page_shift);
 	}
-	if (rc) {
-		kvfree(region);
-		return ERR_PTR(rc);
-	}
-
+	if (rc)
+		goto err_free;
 	region->page_shift = region_page_shift(region);
-	/* -EBUSY if KVM maps it already: then it can't be taken back */
-	if (region_mistaken(region) &&
-	    !mm_iommu_put(process->mm, region->mem)) {
-		kvfree(region);
-		return tce_region_create(process, ua, npages, false);
-	}
 	return region;
+
+err_free:
+	kvfree(region);
+err_uncharge:
+	if (!listable)
+		account_locked_vm(process->mm, npages, false);
+	return ERR_PTR(rc);
 }

@@ -120,7 +120,7 @@ static int register_new(struct tce_registration *reg, unsigned long ua,
 	rc = PTR_ERR_OR_ZERO(region);
 
 	mutex_lock(&process->region_lock);
-	if (listable && (rc || !region->mem))
+	if (listable && rc)
 		process->listed--;
 	if (!rc && registered->closed) {
 		rc = TCE_REFUSE(CONTAINER_GONE, EINVAL);
