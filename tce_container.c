@@ -54,7 +54,6 @@ void tce_container_exit(void)
 {
 	/* A task that has put the last reference may be preempted before it has left this code. */
 	synchronize_rcu_tasks();
-	tce_process_exit();
 }
 
 /**

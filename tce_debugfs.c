@@ -71,11 +71,6 @@ static void show_region(struct seq_file *m, const struct tce_process *process,
 
 static int show_process(struct seq_file *m, struct tce_process *process)
 {
-	static const char *const states[] = {
-		[TCE_PROCESS_SOUND] = "sound",
-		[TCE_PROCESS_ASTRAY] = "astray",
-		[TCE_PROCESS_STUCK] = "stuck",
-	};
 	char comm[TASK_COMM_LEN] = "";
 	struct task_struct *task;
 	struct tce_region *region;
@@ -86,9 +81,9 @@ static int show_process(struct seq_file *m, struct tce_process *process)
 	if (task)
 		get_task_comm(comm, task);
 	rcu_read_unlock();
-	seq_printf(m, "process id=%lu tgid=%d state=%s kvm=%d locked_vm=%llu alive=%d comm=",
+	seq_printf(m, "process id=%lu tgid=%d window_kept=%d kvm=%d locked_vm=%llu alive=%d comm=",
 		   process->id, pid_nr(process->pid),
-		   states[READ_ONCE(process->state)],
+		   READ_ONCE(process->window_kept),
 		   tce_mm_has_kvm(process->mm),
 		   /* of a moment ago */
 		   bytes(data_race(process->mm->locked_vm)), !!task);

@@ -8,7 +8,7 @@
 struct seq_file;
 
 /* Raised when a field changes its meaning or goes, but not when one is added */
-#define TCE_DEBUGFS_FORMAT	2
+#define TCE_DEBUGFS_FORMAT	3
 
 int tce_debugfs_show(struct seq_file *m, void *unused);
 

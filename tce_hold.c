@@ -66,7 +66,8 @@ void tce_hold_put(struct tce_mem *mem, const struct tce_entry *old)
 	struct tce_region *region;
 
 	if (!mem->v2) {
-		tce_pin_put(&mem->pinned, old->cookie, 1);
+		if (old->cookie & TCE_COOKIE_OURS)
+			tce_pin_put(&mem->pinned, old->cookie, 1);
 		return;
 	}
 	region = region_of(mem, NULL, old);
@@ -114,7 +115,8 @@ void tce_holds_add(struct tce_holds *holds, const struct tce_entry *old)
 	struct tce_region *region;
 
 	if (!holds->mem->v2) {
-		holds_add(holds, old->cookie);
+		if (old->cookie & TCE_COOKIE_OURS)
+			holds_add(holds, old->cookie);
 		return;
 	}
 	region = region_of(holds->mem, holds->region, old);
@@ -131,21 +133,22 @@ void tce_holds_add(struct tce_holds *holds, const struct tce_entry *old)
  * @cells: the cells of the entries, none of which is 0; they are set to 0
  * @n: how many
  *
- * The entries have been invalidated, or their table is in no bridge any more. It is not a
- * shared one. Context: sleeps.
+ * The entries, which are not those of a shared table, have been invalidated. A cell that KVM has
+ * written, because it had looked it up before the table was hidden, holds nothing. Context: sleeps.
  */
 void tce_hold_put_cells(struct tce_mem *mem, __be64 *cells, unsigned long n)
 {
-	struct tce_region *region = NULL;
+	struct tce_region *region;
 	unsigned long i = 0, start;
 	u64 first, size;
+	bool ours;
 
 	while (i < n) {
 		first = tce_cell_read(&cells[i]);
 		size = 1;
-		if (mem->v2)
-			region = tce_region_find(mem->process,
-						 first & ~TCE_COOKIE_OURS);
+		ours = first & TCE_COOKIE_OURS;
+		region = mem->v2 && ours ?
+			tce_region_find(mem->process, first & ~TCE_COOKIE_OURS) : NULL;
 		if (region) {
 			first = region->ua | TCE_COOKIE_OURS;
 			size = region->npages << PAGE_SHIFT;
@@ -157,7 +160,7 @@ void tce_hold_put_cells(struct tce_mem *mem, __be64 *cells, unsigned long n)
 		} while (i < n && tce_cell_read(&cells[i]) - first < size);
 		if (region)
 			tce_region_drop(region, i - start);
-		else if (!mem->v2)
+		else if (!mem->v2 && ours)
 			tce_pin_put(&mem->pinned, first, i - start);
 	}
 }

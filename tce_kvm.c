@@ -306,30 +306,49 @@ void tce_kvm_free(struct tce_table *table)
 }
 
 /**
- * tce_kvm_show() - hide the platform's operations on a table from KVM
+ * tce_kvm_hide() - hide the platform's operations on a table from KVM
  * @table: a new table, after tce_table_init()
  * @in_group: the platform has already given it to the group, with a reference, as pseries
- *	does
+ *	does, so that KVM can have found it
  *
- * The platform's operations come back when the table is freed. Context: sleeps. It waits for KVM
- * if that is just looking up the table, unless KVM is preempted.
+ * Until now KVM of any process could write entries and cells with the platform's operations. If
+ * there is a sign of that, all of them are cleared, and nothing is released for them: KVM has
+ * counted its own. To be followed by tce_kvm_open(). The platform's operations come back when the
+ * table is freed. Context: sleeps. It waits for KVM if that is just using the table, unless KVM is
+ * preempted.
  *
- * Return: 0; -EBUSY if somebody has found the table already, and may use the platform's
- * operations.
+ * Return: 0; -EBUSY if KVM has found the table, which can't be used then.
  */
-int tce_kvm_show(struct tce_table *table, bool in_group)
+int tce_kvm_hide(struct tce_table *table, bool in_group)
 {
-	table_show(table, table->shared ? &table->shown->open :
-					  &table->shown->closed);
-	/* litmus/hide.litmus: whoever has the old ones has a reference now */
+	struct iommu_table *tbl = table->tbl;
+
+	table_show(table, &table->shown->closed);
+	/* litmus/hide.litmus: whoever has the old ones has a reference now, or has written a cell */
 	if (in_group)
 		synchronize_rcu();
-	return kref_read(&table->tbl->it_kref) == 1 + in_group ?
-		0 : TCE_REFUSE(KVM_HAS_TABLE, EBUSY);
+	if (kref_read(&tbl->it_kref) == 1 + in_group &&
+	    (!in_group || !tbl->it_userspace ||
+	     !memchr_inv(tbl->it_userspace, 0, tbl->it_size * sizeof(__be64))))
+		return 0;
+	tce_table_wipe(table);
+	return TCE_REFUSE(KVM_HAS_TABLE, EBUSY);
 }
 
 /**
- * tce_kvm_close() - close a table, whose window goes
+ * tce_kvm_open() - let KVM use a table, if it is a shared one
+ * @table: a hidden table
+ *
+ * Undone by tce_kvm_close().
+ */
+void tce_kvm_open(struct tce_table *table)
+{
+	if (table->shared)
+		table_show(table, &table->shown->open);
+}
+
+/**
+ * tce_kvm_close() - undo tce_kvm_open(), because the window goes
  * @table: the table
  *
  * KVM can no longer map anything there. Context: sleeps until KVM has finished what it is

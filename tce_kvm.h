@@ -9,7 +9,8 @@
 
 int tce_kvm_prepare(struct tce_table *table);
 void tce_kvm_free(struct tce_table *table);
-int tce_kvm_show(struct tce_table *table, bool in_group);
+int tce_kvm_hide(struct tce_table *table, bool in_group);
+void tce_kvm_open(struct tce_table *table);
 void tce_kvm_close(struct tce_table *table);
 long tce_kvm_tables(void);
 

@@ -3,9 +3,6 @@
  * The processes that have containers. All containers of a process share one struct
  * tce_process: its registered regions, and the lock that MAP and UNMAP take.
  *
- * A process is usually forgotten with its last container. If KVM may still know addresses of
- * regions that were released, the process is remembered until its memory is gone.
- *
  * Locks: tce_processes_lock guards the list of processes and their counts. It is the
  * module's innermost lock: nothing is waited for or allocated while it is held.
  *
@@ -16,18 +13,13 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
-#include <linux/workqueue.h>
 
 #include "tce_process.h"
-
-/* How long a process may be gone before it is forgotten */
-#define TCE_FORGET_DELAY	(2 * HZ)
 
 static DEFINE_MUTEX(tce_processes_lock);
 static LIST_HEAD(tce_processes);
 static unsigned long tce_process_last;
-static void forget_processes(struct work_struct *unused);
-static DECLARE_DELAYED_WORK(tce_forget, forget_processes);
+DECLARE_RWSEM(tce_create_lock);
 
 static void process_free(struct tce_process *process)
 {
@@ -39,30 +31,6 @@ static void process_free(struct tce_process *process)
 	mutex_destroy(&process->region_lock);
 	/* a lookup may have just found its lock (litmus/container-lookup.litmus) */
 	kfree_rcu(process, rcu);
-}
-
-/*
- * Forget processes that have exited and have no containers. Nothing announces that: a notifier
- * would have to be registered under the process's mmap_lock, which closing a container must
- * not wait for. So processes that are still alive are looked at again later.
- */
-static void forget_processes(struct work_struct *unused)
-{
-	struct tce_process *process, *next;
-	bool later = false;
-
-	mutex_lock(&tce_processes_lock);
-	list_for_each_entry_safe(process, next, &tce_processes, list) {
-		if (process->users)
-			continue;
-		if (atomic_read(&process->mm->mm_users))
-			later = true;
-		else
-			process_free(process);
-	}
-	mutex_unlock(&tce_processes_lock);
-	if (later)
-		schedule_delayed_work(&tce_forget, TCE_FORGET_DELAY);
 }
 
 /**
@@ -151,12 +119,8 @@ struct tce_process *tce_process_older(unsigned long id)
 void tce_process_put(struct tce_process *process)
 {
 	mutex_lock(&tce_processes_lock);
-	if (!--process->users) {
-		if (READ_ONCE(process->state) == TCE_PROCESS_SOUND)
-			process_free(process);
-		else
-			schedule_delayed_work(&tce_forget, TCE_FORGET_DELAY);
-	}
+	if (!--process->users)
+		process_free(process);
 	mutex_unlock(&tce_processes_lock);
 }
 
@@ -180,36 +144,4 @@ struct rb_root tce_process_take_last(struct tce_process *process, int closed)
 		swap(regions, process->regions);
 	mutex_unlock(&tce_processes_lock);
 	return regions;
-}
-
-/**
- * tce_process_worsen() - the kernel's counts have become less reliable
- * @process: the process
- * @state: the best that its state can be from now on
- *
- * Never undone. Context: any.
- */
-void tce_process_worsen(struct tce_process *process,
-			enum tce_process_state state)
-{
-	enum tce_process_state now = READ_ONCE(process->state);
-
-	while (now < state && !try_cmpxchg(&process->state, &now, state))
-		;
-}
-
-/**
- * tce_process_exit() - forget all processes
- *
- * Context: there are no containers, and will be none.
- */
-void tce_process_exit(void)
-{
-	struct tce_process *process, *next;
-
-	cancel_delayed_work_sync(&tce_forget);
-	mutex_lock(&tce_processes_lock);
-	list_for_each_entry_safe(process, next, &tce_processes, list)
-		process_free(process);
-	mutex_unlock(&tce_processes_lock);
 }

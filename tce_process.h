@@ -12,22 +12,6 @@
 #include <linux/types.h>
 
 /**
- * enum tce_process_state - how reliable the kernel's counts of a process are
- * @TCE_PROCESS_SOUND: KVM has no address of a region that is gone
- * @TCE_PROCESS_ASTRAY: KVM may have such an address, and would count down whatever is
- *	registered there next, so no region is put into the kernel's list any more
- * @TCE_PROCESS_STUCK: in addition, a bridge kept a window, so pages that are counted as
- *	mapped at the end are never freed
- *
- * The last two states are permanent: the process is remembered until its memory is gone.
- */
-enum tce_process_state {
-	TCE_PROCESS_SOUND,
-	TCE_PROCESS_ASTRAY,
-	TCE_PROCESS_STUCK,
-};
-
-/**
  * struct tce_process - a process that has containers
  * @list: all of them; guarded by a lock of tce_process.c, as are @open and
  *	@users
@@ -37,7 +21,8 @@ enum tce_process_state {
  * @users: references: its containers, including those that are closed but still in use, and
  *	those from tce_process_get() and tce_process_older()
  * @mm: the process's memory, grabbed
- * @state: see enum tce_process_state
+ * @window_kept: a bridge did not release a window of v2: pages that are counted as mapped when the
+ *	last container of v2 is closed are never freed. Never cleared
  * @map_lock: what MAP and UNMAP hold, for reading. It guards the windows of the process's
  *	containers, which are changed with &tce_space.lock held as well, and @regions,
  *	which are changed with @region_lock held as well. Only tce_process_take_last()
@@ -56,7 +41,7 @@ struct tce_process {
 	unsigned int open;
 	unsigned int users;
 	struct mm_struct *mm;
-	enum tce_process_state state;
+	bool window_kept;
 	struct rw_semaphore map_lock;
 	struct mutex registering;
 	struct mutex region_lock;
@@ -70,9 +55,12 @@ void tce_process_join(struct tce_process *process, bool v2);
 void tce_process_put(struct tce_process *process);
 struct tce_process *tce_process_older(unsigned long id);
 struct rb_root tce_process_take_last(struct tce_process *process, int closed);
-void tce_process_worsen(struct tce_process *process,
-			enum tce_process_state state);
-void tce_process_exit(void);
+
+/*
+ * Held for reading while pseries creates a table, which KVM of any process can find and write to
+ * before it is hidden. Taken inside of all locks above.
+ */
+extern struct rw_semaphore tce_create_lock;
 
 /**
  * tce_mm_has_kvm() - may KVM write entries and cells for a process?

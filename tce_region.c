@@ -11,11 +11,9 @@
  * whether the region is listed or not.
  *
  * A region is released only if nothing maps it. When the process's last container is closed,
- * mappings may still be counted. Those that are counted here do not exist any more, because KVM
- * has removed them from the entries, unless a bridge did not release a window. Those that the
- * kernel counts may be in a table of another container, or in one that only KVM has. Because KVM
- * finds a region by its address, it would decrement the count of whatever the process registers
- * there next: the process is "astray" from then on.
+ * mappings may still be counted, here or in the kernel's list, because a vCPU that races with
+ * another one or with MAP can lose a count. They do not exist any more, unless a bridge did not
+ * release a window.
  *
  * Locks: the callers'. The tree is read under &tce_process.map_lock or
  * &tce_process.region_lock, and written under both.
@@ -323,27 +321,31 @@ int tce_region_release(struct tce_process *process, struct tce_region *region)
  *
  * What a device may still reach stays pinned for good. That takes a bridge that kept a window: all
  * tables in which KVM could map the region were closed and cleared with their windows, so what
- * KVM still counts then are counts that it lost (litmus/kvm-count.litmus).
+ * KVM still counts then are counts that it lost (litmus/kvm-count.litmus). Only in a table that
+ * pseries is just creating, perhaps for another process, KVM can have mapped it. So if something is
+ * counted, this waits for such a table to be hidden and cleared.
  */
 void tce_region_abandon(struct tce_process *process, struct tce_region *region,
 			struct tce_account *account)
 {
-	bool stuck = READ_ONCE(process->state) == TCE_PROCESS_STUCK, kept;
+	bool keep = READ_ONCE(process->window_kept);
 
 	lockdep_assert_held(&process->region_lock);
 	if (region->mem && region->written)
 		region_mark_dirty(region);
-	kept = stuck && atomic64_read(&region->mapped);
-	if (kept)
+	if (keep && atomic64_read(&region->mapped)) {
 		region_keep_pages(region);
-	while (region->mem && tce_region_unlist(region)) {
-		tce_process_worsen(process, TCE_PROCESS_ASTRAY);
-		if (stuck && !kept) {
+		keep = false;
+	}
+	if (region->mem && tce_region_unlist(region)) {
+		if (keep)
 			region_keep_pages(region);
-			kept = true;
-		}
-		mm_iommu_mapped_dec(region->mem);
-		cond_resched();
+		down_write(&tce_create_lock);
+		do {
+			mm_iommu_mapped_dec(region->mem);
+			cond_resched();
+		} while (tce_region_unlist(region));
+		up_write(&tce_create_lock);
 	}
 	if (region->mem)
 		process->listed--;
@@ -362,7 +364,6 @@ void tce_region_abandon(struct tce_process *process, struct tce_region *region,
 bool tce_region_listable(const struct tce_process *process)
 {
 	return tce_mm_has_kvm(process->mm) &&
-	       READ_ONCE(process->state) == TCE_PROCESS_SOUND &&
 	       process->listed < TCE_LISTED_MAX;
 }
 

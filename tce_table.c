@@ -6,7 +6,7 @@
  * Locks: the caller's. MAP and UNMAP hold &tce_process.map_lock and a span. Only KVM can race
  * with the creation or destruction of a table.
  *
- * Never fails: tce_table_kill(). tce_table_clear() reports if it had no effect.
+ * Never fails: tce_table_kill().
  */
 #include <linux/mm.h>
 #include <linux/sched.h>

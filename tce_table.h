@@ -33,7 +33,6 @@ struct tce_shown;
  * @shown: what KVM can be shown
  * @run_min: how many entries in a row are worth setting or clearing by one operation
  * @shared: KVM may map memory there, because the process had KVM when the table was created
- * @stale: the platform has refused to clear some entry, which still holds its page
  * @spans: the ranges of entries that MAPs and UNMAPs are working on
  */
 struct tce_table {
@@ -43,7 +42,6 @@ struct tce_table {
 	struct tce_shown *shown;
 	unsigned int run_min;
 	bool shared;
-	bool stale;
 	struct tce_spans spans;
 };
 
@@ -57,6 +55,7 @@ unsigned long tce_table_set_max(const struct tce_table *table,
 				enum dma_data_direction dir);
 bool tce_table_clear(struct tce_table *table, unsigned long entry,
 		     unsigned long n);
+void tce_table_wipe(struct tce_table *table);
 void tce_table_kill(struct tce_table *table, unsigned long first,
 		    unsigned long n);
 

@@ -43,13 +43,6 @@ struct tce_unmap {
 	int rc;
 };
 
-/* The platform refused to clear an entry, which keeps its page. */
-static int unmap_refused(struct tce_table *table)
-{
-	WRITE_ONCE(table->stale, true);
-	return TCE_REFUSE(CLEAR_ENTRY, EIO);
-}
-
 static void unmap_release(struct tce_unmap *unmap)
 {
 	if (unmap->end)
@@ -82,7 +75,7 @@ static void unmap_entry(struct tce_unmap *unmap, unsigned long entry,
 		unmap_release(unmap);
 	if (unlikely(tce_entry_swap(unmap->table, entry, cell, &old,
 				    unmap->table->shared))) {
-		unmap->rc = unmap->rc ?: unmap_refused(unmap->table);
+		unmap->rc = unmap->rc ?: TCE_REFUSE(CLEAR_ENTRY, EIO);
 		return;
 	}
 	/* KVM may have emptied it and not invalidated it, for which a client's UNMAP waits */
@@ -100,7 +93,7 @@ static void unmap_entry(struct tce_unmap *unmap, unsigned long entry,
 static bool unmap_run(struct tce_unmap *unmap, unsigned long entry,
 		      __be64 *cell, unsigned long n)
 {
-	if (!unmap->gone && !tce_table_clear(unmap->table, entry, n))
+	if (!tce_table_clear(unmap->table, entry, n))
 		return false;
 	tce_hold_put_cells(unmap->table->mem, cell, n);
 	return true;
@@ -242,7 +235,7 @@ static __always_inline int unmap_one(struct tce_table *table,
 		if (likely(!rc))
 			tce_table_kill_one(table, entry);
 		else
-			rc = unmap_refused(table);
+			rc = TCE_REFUSE(CLEAR_ENTRY, EIO);
 	}
 	tce_span_unlock_one(&table->spans);
 
@@ -271,14 +264,6 @@ int tce_table_unmap(struct tce_table *table, unsigned long first,
 	if (likely(rc != -EAGAIN))
 		return rc;
 	return n ? unmap_range(table, first, n) : 0;
-}
-
-/* Clear all of a table, unless there was no memory for its cells and nothing is mapped. */
-static void unmap_all(struct tce_table *table, bool gone)
-{
-	if (table->tbl->it_userspace)
-		unmap_entries(table, table->tbl->it_offset, table->tbl->it_size,
-			      false, gone);
 }
 
 /**

@@ -151,7 +151,7 @@ int tce_window_unset(struct tce_window *win, struct tce_group *grp)
 	win->stuck = true;
 	/* In a table of v1 KVM finds no cells, and so nothing that it could count. */
 	if (table->mem->v2)
-		tce_process_worsen(table->mem->process, TCE_PROCESS_STUCK);
+		WRITE_ONCE(table->mem->process->window_kept, true);
 	pr_err_ratelimited("group %d: window %d can't be removed: %d; its table stays\n",
 			   iommu_group_id(grp->group), win->num, rc);
 	return rc;
@@ -208,9 +208,6 @@ void tce_window_free(struct tce_window *win)
 {
 	struct tce_table *table = &win->table;
 
-	/* Otherwise the device may still reach what could not be cleared. */
-	if (!win->stuck)
-		tce_unmap_leftovers(table);
 	tce_kvm_free(table);
 	/*
 	 * KVM may be looking it up in a group, and not have taken its reference yet. This
@@ -221,6 +218,26 @@ void tce_window_free(struct tce_window *win)
 	iommu_tce_table_put(table->tbl);
 	tce_account_owe(&table->mem->account, win->charged);
 	kfree(win);
+}
+
+/* Make the table, in which nothing is mapped, and which KVM can't use. Return: 0; an errno */
+static int window_make_table(struct tce_window *win, struct tce_group *grp,
+			     u32 shift, u64 size, u32 levels)
+{
+	struct iommu_table_group *table_group = grp->table_group;
+	struct tce_table *table = &win->table;
+	int rc, hidden;
+
+	rc = table_errno(table_group->ops->create_table(table_group, win->num,
+							shift, size, levels,
+							&table->tbl));
+	if (rc) {
+		table->tbl = NULL;
+		return TCE_REFUSE_BY(CREATE_TABLE, rc);
+	}
+	rc = tce_table_init(table);
+	hidden = tce_kvm_hide(table, tce_window_in(win, grp));
+	return rc ?: hidden;
 }
 
 /**
@@ -235,13 +252,14 @@ void tce_window_free(struct tce_window *win)
  * Undone by tce_window_empty() and tce_window_free(). Context: sleeps.
  *
  * Return: the window; -EINVAL, -ENOSPC, -ENOMEM, -EPERM, -ENODEV or -EIO if the platform
- * refuses; -EBUSY, see tce_kvm_show().
+ * refuses; -EBUSY, see tce_kvm_hide(); -EINTR on SIGKILL.
  */
 struct tce_window *tce_window_create(struct tce_mem *mem,
 				     struct tce_group *grp, int num, u32 shift,
 				     u64 size, u32 levels)
 {
-	struct iommu_table_group *table_group = grp->table_group;
+	/* pseries puts the table into the group before anybody can hide it */
+	bool findable = grp->table_group->max_levels <= 1;
 	struct tce_table *table;
 	struct tce_window *win;
 	int rc;
@@ -255,19 +273,18 @@ struct tce_window *tce_window_create(struct tce_mem *mem,
 	rc = tce_kvm_prepare(table);
 	if (rc)
 		goto err_free;
-	rc = table_errno(table_group->ops->create_table(table_group, num, shift,
-							size, levels,
-							&table->tbl));
-	rc = TCE_REFUSE_BY(CREATE_TABLE, rc);
+	rc = findable ? down_read_killable(&tce_create_lock) : 0;
 	if (rc)
 		goto err_unprepare;
-	rc = tce_table_init(table);
-	if (!rc)
-		rc = tce_kvm_show(table, tce_window_in(win, grp));
-	if (!rc)
+	rc = window_make_table(win, grp, shift, size, levels);
+	if (findable)
+		up_read(&tce_create_lock);
+	if (!rc) {
+		tce_kvm_open(table);
 		return win;
-
-	tce_window_empty(win);
+	}
+	if (!table->tbl)
+		goto err_unprepare;
 	/* pseries sets the window when it creates the table. */
 	if (tce_window_in(win, grp))
 		tce_window_unset(win, grp);
@@ -275,7 +292,6 @@ struct tce_window *tce_window_create(struct tce_mem *mem,
 	return ERR_PTR(rc);
 
 err_unprepare:
-	table->tbl = NULL;
 	tce_kvm_free(table);
 err_free:
 	kfree(win);

@@ -109,7 +109,7 @@ static void v2_container(struct kunit *test)
 		    "window container=%lu number=1 start=0x%llx size=%u page_shift=16 levels=2 mapped=0 unmarked=0 charged=",
 		    number(client), start, SZ_1G);
 	expect_line(test, text,
-		    "process id=%lu tgid=%d state=sound kvm=0 locked_vm=%lu alive=1 comm=",
+		    "process id=%lu tgid=%d window_kept=0 kvm=0 locked_vm=%lu alive=1 comm=",
 		    id, task_tgid_nr(current), fx->mm->locked_vm << PAGE_SHIFT);
 	expect_line(test, text,
 		    "region process=%lu ua=0x%lx size=%u page_shift=%u listed=0 mapped=3 written=1 containers=%lu\n",
@@ -134,7 +134,7 @@ static void with_kvm(struct kunit *test)
 		    process_of(s.client)->id, s.ua, KVM_MEMORY, PAGE_SHIFT,
 		    number(s.client));
 	expect_line(test, text,
-		    "process id=%lu tgid=%d state=sound kvm=1 locked_vm=%lu ",
+		    "process id=%lu tgid=%d window_kept=0 kvm=1 locked_vm=%lu ",
 		    process_of(s.client)->id, task_tgid_nr(current),
 		    fx->mm->locked_vm << PAGE_SHIFT);
 }

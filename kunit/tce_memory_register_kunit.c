@@ -3,13 +3,10 @@
  * Suite tce_memory_register: what can be registered, by which process, and the errno if
  * it can't.
  */
-#include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mman.h>
-#include <linux/sched/mm.h>
 
-#include "../tce_memory.h"
 #include "tce_fixture.h"
 
 /*
@@ -127,79 +124,12 @@ static void registering_with_the_kernel_fails(struct kunit *test)
 		tce_expect_why(fx, "KERNEL_LIST_NEW");
 }
 
-/**
- * struct gone - a process of which something is kept, even without a container
- * @mem: its container's memory
- * @id: the process's number
- */
-struct gone {
-	struct tce_mem mem;
-	unsigned long id;
-};
-
-static int mem_join(struct tce_mem *mem)
-{
-	struct tce_process *process;
-	int rc;
-
-	tce_mem_init(mem, true);
-	process = tce_mem_process(mem);
-	if (IS_ERR_OR_NULL(process))
-		return -ENOMEM;
-	rc = tce_mem_bind(mem, process);
-	tce_process_put(process);
-	return rc;
-}
-
-static void mem_leave(struct tce_mem *mem)
-{
-	tce_mem_close(mem);
-	tce_mem_destroy(mem);
-}
-
-static void leave_something(struct tce_fixture *fx, void *arg)
-{
-	struct gone *gone = arg;
-
-	KUNIT_EXPECT_EQ(fx->test, mem_join(&gone->mem), 0);
-	gone->id = gone->mem.process->id;
-	tce_process_worsen(gone->mem.process, TCE_PROCESS_STUCK);
-	mem_leave(&gone->mem);
-}
-
-static bool is_remembered(unsigned long id)
-{
-	struct tce_process *process = tce_process_older(id + 1);
-	bool found = process && process->id == id;
-
-	if (process)
-		tce_process_put(process);
-	return found;
-}
-
-/* What is kept of a process is freed after it has ended, even if no container comes or goes. */
-static void process_is_gone(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct gone *gone;
-	int i;
-
-	gone = kunit_kzalloc(test, sizeof(*gone), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, gone);
-	tce_do_as_other(fx, true, leave_something, gone);
-	for (i = 0; i < 1500 && is_remembered(gone->id); i++)
-		msleep(20);
-	KUNIT_EXPECT_GT(test, i, 0);
-	KUNIT_EXPECT_FALSE(test, is_remembered(gone->id));
-}
-
 static struct kunit_case tce_memory_register_cases[] = {
 	KUNIT_CASE(memory_of_the_process),
 	KUNIT_CASE(pinned_in_pieces),
 	KUNIT_CASE_PARAM(pinning_fails, error_gen_params),
 	KUNIT_CASE(pinning_fails_for_a_moment),
 	KUNIT_CASE_PARAM(registering_with_the_kernel_fails, error_gen_params),
-	KUNIT_CASE(process_is_gone),
 	{}
 };
 

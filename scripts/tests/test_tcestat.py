@@ -14,8 +14,8 @@ PROGRAM = ROOT / "tools/tcestat"
 DEVICE = "0000:01:00.0"
 NAME = "vfio_iommu_spapr_tce"
 
-STATE = r"""module format=2 page_size=65536 closing=1 kvm_tables=1 kept=0 kept_tables=0
-process id=7 tgid=4711 state=sound kvm=1 locked_vm=4294967296 alive=1 comm=qemu\040\033[31m\134x
+STATE = r"""module format=3 page_size=65536 closing=1 kvm_tables=1 kept=0 kept_tables=0
+process id=7 tgid=4711 window_kept=0 kvm=1 locked_vm=4294967296 alive=1 comm=qemu\040\033[31m\134x
 region process=7 ua=0x7f0000000000 size=4294967296 page_shift=16 listed=1 mapped=? written=1 containers=3,2
 region process=7 ua=0x7f8000000000 size=65536 page_shift=16 listed=0 mapped=16 written=0 containers=-
 container id=3 version=2 process=7 enabled=1 default_pending=0 pinned=0 charged=0 owed=0
@@ -105,7 +105,7 @@ class State(Host):
         self.assertIn("LOST until the next boot: 128K of memory, 1 tables", self.run_it()[1])
 
     def test_what_can_not_be_read(self):
-        for text in ("", "nonsense\n", STATE.replace("format=2", "format=3"), STATE + "window container\n"):
+        for text in ("", "nonsense\n", STATE.replace("format=3", "format=4"), STATE + "window container\n"):
             self.file(f"sys/kernel/debug/{NAME}/state", text)
             code, said, errors = self.run_it()
             self.assertEqual((code, said), (2, ""), text)
