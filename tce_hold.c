@@ -34,16 +34,19 @@ static bool region_has(const struct tce_region *region, unsigned long ua)
 	return ua - region->ua < region->npages << PAGE_SHIFT;
 }
 
-/* v2: the region that counts a cleared entry's mapping; NULL if none does. */
+/*
+ * v2: the region that counts a cleared entry's mapping; NULL if none does. In a shared table the
+ * value may not be the cell's. In any other it is, or the platform has refused to write it.
+ */
 static struct tce_region *region_of(struct tce_mem *mem,
 				    struct tce_region *region,
-				    const struct tce_entry *old)
+				    const struct tce_entry *old, bool shared)
 {
 	unsigned long ua = old->cookie & ~TCE_COOKIE_OURS;
 
 	if (!region || !region_has(region, ua))
 		region = tce_region_find(mem->process, ua);
-	if (!region || tce_region_hpa(region, ua) != old->hpa)
+	if (!region || (shared && tce_region_hpa(region, ua) != old->hpa))
 		return NULL;
 	if (old->cookie & TCE_COOKIE_OURS)
 		return region;
@@ -57,11 +60,12 @@ static struct tce_region *region_of(struct tce_mem *mem,
  * tce_hold_put() - release what one entry held
  * @mem: the container's memory
  * @old: what was in the entry, or was to be
+ * @shared: &tce_table.shared
  *
  * tce_holds_add() and tce_holds_release() at once, for an entry that has been invalidated, or
  * was never written. Context: v2: atomic; v1: sleeps.
  */
-void tce_hold_put(struct tce_mem *mem, const struct tce_entry *old)
+void tce_hold_put(struct tce_mem *mem, const struct tce_entry *old, bool shared)
 {
 	struct tce_region *region;
 
@@ -70,7 +74,7 @@ void tce_hold_put(struct tce_mem *mem, const struct tce_entry *old)
 			tce_pin_put(&mem->pinned, old->cookie, 1);
 		return;
 	}
-	region = region_of(mem, NULL, old);
+	region = region_of(mem, NULL, old, shared);
 	if (!region)
 		return;
 	if (likely(old->cookie & TCE_COOKIE_OURS))
@@ -83,12 +87,14 @@ void tce_hold_put(struct tce_mem *mem, const struct tce_entry *old)
  * tce_holds_init() - start to collect
  * @holds: on the stack
  * @mem: whose memory
+ * @shared: &tce_table.shared
  *
  * Undone by tce_holds_release().
  */
-void tce_holds_init(struct tce_holds *holds, struct tce_mem *mem)
+void tce_holds_init(struct tce_holds *holds, struct tce_mem *mem, bool shared)
 {
 	holds->mem = mem;
+	holds->shared = shared;
 	holds->region = NULL;
 	holds->nr = 0;
 }
@@ -119,7 +125,7 @@ void tce_holds_add(struct tce_holds *holds, const struct tce_entry *old)
 			holds_add(holds, old->cookie);
 		return;
 	}
-	region = region_of(holds->mem, holds->region, old);
+	region = region_of(holds->mem, holds->region, old, holds->shared);
 	if (!region)
 		return;
 	holds->region = region;

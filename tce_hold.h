@@ -31,22 +31,24 @@ struct tce_hold {
 /**
  * struct tce_holds - holds on user memory that wait for an invalidation
  * @mem: whose memory
+ * @shared: of a shared table
  * @region: v2: the region that was found last
  * @nr: how many have been collected
  * @holds: the first @nr of these are in use
  */
 struct tce_holds {
 	struct tce_mem *mem;
+	bool shared;
 	struct tce_region *region;
 	unsigned int nr;
 	struct tce_hold holds[TCE_HOLDS];
 };
 
-void tce_holds_init(struct tce_holds *holds, struct tce_mem *mem);
+void tce_holds_init(struct tce_holds *holds, struct tce_mem *mem, bool shared);
 void tce_holds_add(struct tce_holds *holds, const struct tce_entry *old);
 void tce_holds_release(struct tce_holds *holds);
 
-void tce_hold_put(struct tce_mem *mem, const struct tce_entry *old);
+void tce_hold_put(struct tce_mem *mem, const struct tce_entry *old, bool shared);
 void tce_hold_put_cells(struct tce_mem *mem, __be64 *cells, unsigned long n);
 
 /**

@@ -226,7 +226,7 @@ static void map_unhold(struct tce_map *map, const unsigned long *hpas,
 		held.cookie = tce_mem_cookie(map->table->mem->v2,
 					     map_ua(map, map->done + i),
 					     hpas[i], tce_dir_writes(map->dir));
-		tce_hold_put(map->table->mem, &held);
+		tce_hold_put(map->table->mem, &held, false);
 	}
 }
 
@@ -323,7 +323,7 @@ static noinline int map_range(struct tce_table *table, unsigned long first,
 	map.killed = 0;
 	map.exchanged = false;
 	map.pins = pins;
-	tce_holds_init(&map.holds, table->mem);
+	tce_holds_init(&map.holds, table->mem, table->shared);
 	rc = map_entries(&map, n);
 
 out_unlock:
@@ -367,7 +367,7 @@ static __always_inline int map_one(struct tce_table *table, unsigned long entry,
 
 	/* what was not written, or what KVM has mapped there since */
 	if (unlikely(new.cookie))
-		tce_hold_put(mem, &new);
+		tce_hold_put(mem, &new, table->shared);
 	return rc;
 }
 

@@ -153,7 +153,7 @@ int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
 		return TCE_REFUSE(UA_WRAPS, EINVAL);
 
 	lockdep_assert_held(&mem->process->map_lock);
-	while (ua < end) {
+	for (;;) {
 		region = tce_region_find(mem->process, ua);
 		if (!region)
 			return TCE_REFUSE_VALUE(NOT_REGISTERED, EINVAL, ua);
@@ -162,13 +162,14 @@ int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
 						1UL << region->page_shift);
 		tce_region_written(region, write);
 		ua = tce_region_end(region);
+		if (ua >= end)
+			return 0;
 		/* there may be as many regions as pages */
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		if (need_resched())
 			cond_resched();
 	}
-	return 0;
 }
 
 /**

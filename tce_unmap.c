@@ -145,7 +145,7 @@ static int unmap_entries(struct tce_table *table, unsigned long first,
 	unmap.killable = killable;
 	unmap.run_min = run_min;
 	unmap.rc = 0;
-	tce_holds_init(&unmap.holds, table->mem);
+	tce_holds_init(&unmap.holds, table->mem, table->shared);
 
 	while (entry < end) {
 		cell = cells_from(table, entry, end, &left);
@@ -240,7 +240,7 @@ static __always_inline int unmap_one(struct tce_table *table,
 	tce_span_unlock_one(&table->spans);
 
 	if (likely(old.cookie))
-		tce_hold_put(table->mem, &old);
+		tce_hold_put(table->mem, &old, table->shared);
 	return rc;
 }
 
@@ -275,6 +275,28 @@ int tce_table_unmap(struct tce_table *table, unsigned long first,
 void tce_unmap_table(struct tce_table *table)
 {
 	tce_unmap_entries(table, table->tbl->it_offset, table->tbl->it_size, false);
+}
+
+/**
+ * tce_unmap_leftovers() - v1: release what tce_unmap_table() could not clear
+ * @table: the table, which is in no bridge any more, so that nothing in it reaches a page
+ *
+ * Regions of v2 are released with the process's last container. Context: sleeps.
+ */
+void tce_unmap_leftovers(struct tce_table *table)
+{
+	unsigned long entry = table->tbl->it_offset, left, n;
+	unsigned long end = entry + table->tbl->it_size;
+	__be64 *cell;
+
+	for (; entry < end; entry += n) {
+		cell = cells_from(table, entry, end, &left);
+		n = cell ? tce_cells_run(cell, left, true) : left;
+		if (n)
+			continue;
+		n = tce_cells_run(cell, left, false);
+		tce_hold_put_cells(table->mem, cell, n);
+	}
 }
 
 /* How many cells in a row say that they map some of the memory, or that they do not? */

@@ -14,6 +14,7 @@ int tce_unmap_entries(struct tce_table *table, unsigned long first,
 void tce_unmap_failed(struct tce_table *table, unsigned long first,
 		      unsigned long n);
 void tce_unmap_table(struct tce_table *table);
+void tce_unmap_leftovers(struct tce_table *table);
 int tce_unmap_memory(struct tce_table *table, unsigned long ua,
 		     unsigned long size);
 

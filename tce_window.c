@@ -208,6 +208,9 @@ void tce_window_free(struct tce_window *win)
 {
 	struct tce_table *table = &win->table;
 
+	/* Otherwise the device may still reach what could not be cleared. */
+	if (!win->stuck && !table->mem->v2 && table->tbl->it_userspace)
+		tce_unmap_leftovers(table);
 	tce_kvm_free(table);
 	/*
 	 * KVM may be looking it up in a group, and not have taken its reference yet. This

@@ -139,21 +139,6 @@ static void kvm_can_not_map_in_v1(struct kunit *test)
 	tce_expect_balance(fx);
 }
 
-/* KVM found the table before we hid its cells, so the table is not used. */
-static void kvm_finds_a_new_v1_table(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready(fx, false, NULL);
-
-	fx->mock->find = true;
-	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), -EBUSY);
-	tce_expect_why(fx, "KVM_HAS_TABLE");
-	KUNIT_ASSERT_NOT_NULL(test, fx->mock->found);
-	iommu_tce_table_put(fx->mock->found);
-	fx->mock->find = false;
-	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
-}
-
 /*
  * A vCPU is preempted after it has taken an entry out, before it has killed it. An UNMAP
  * that finds nothing there kills it all the same: when it returns, the device reaches
@@ -195,7 +180,6 @@ static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(kvm_is_refused),
 	KUNIT_CASE(kvm_does_not_find_all),
 	KUNIT_CASE(kvm_can_not_map_in_v1),
-	KUNIT_CASE(kvm_finds_a_new_v1_table),
 	{}
 };
 

@@ -174,8 +174,9 @@ struct tce_visit {
  * @alloc_gate: the same as @gate for a thread that allocates some of the kernel's
  * @visit: what happens at the next exchange; may be NULL
  * @kill_visit: the same for a kill or a clear, before it is done; skips none
- * @find: find a table as soon as it is made, as KVM can on pseries
- * @found: that table, with a reference
+ * @find: what KVM does with a table as soon as it is made, as it can on pseries, and before the
+ *	driver knows of it; may sleep, and may be NULL
+ * @find_data: for it
  * @refusals: checks that failed, as the tracepoint tells
  * @refused: the last one
  * @met: the reasons of all of them
@@ -234,8 +235,8 @@ struct tce_mock {
 	struct tce_gate *eeh_gate;
 	struct tce_visit *visit;
 	struct tce_visit *kill_visit;
-	bool find;
-	struct iommu_table *found;
+	void (*find)(struct iommu_table *tbl, void *data);
+	void *find_data;
 
 	unsigned int refusals;
 	struct tce_mock_refused refused;

@@ -160,8 +160,11 @@ static long mock_create_table(struct iommu_table_group *tg, int num, u32 shift,
 		tg->tables[num] = iommu_tce_table_get(tbl);
 		spin_unlock(&grp->mock->lock);
 	}
-	if (grp->mock->find)
-		grp->mock->found = iommu_tce_table_get(tbl);
+	if (grp->mock->find) {
+		/* whatever the driver was called for, this has to be cleared */
+		grp->mock->calling = false;
+		grp->mock->find(tbl, grp->mock->find_data);
+	}
 out:
 	tce_quiet_end(nth);
 	return rc;

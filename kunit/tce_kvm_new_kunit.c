@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Suite tce_kvm_new: pseries puts a table into its group before create_table() returns, so KVM
+ * can find it, and write to it, before it is hidden.
+ */
+#include <linux/delay.h>
+#include <linux/mman.h>
+
+#include <asm/mmu_context.h>
+
+#include "tce_guest.h"
+
+/**
+ * struct finder - KVM that finds a table
+ * @name: of the case
+ * @v2: whose table it is
+ * @kvm: the process has KVM, so that a table of v2 is shared
+ * @entries: that KVM writes, side by side
+ * @own: it is KVM of this process, which counts in the same list
+ * @leaves: it is gone again before create_table() returns
+ * @no_cells: there is no memory for cells, so that KVM can write nothing
+ */
+static const struct finder {
+	const char *name;
+	bool v2;
+	bool kvm;
+	unsigned int entries;
+	bool own;
+	bool leaves;
+	bool no_cells;
+} finders[] = {
+	{ "v1", false, true, 1, true },
+	{ "v1, another process", false, true, 1, false },
+	{ "v1, and leaves", false, true, 1, true, true },
+	{ "v2, not shared", true, false, 4, false },
+	{ "v2, not shared, and leaves", true, false, 4, false, true },
+	{ "v2, shared", true, true, 1, true },
+	{ "v2, shared, another process", true, true, 4, false },
+	{ "v2, shared, and leaves", true, true, 1, true, true },
+	{ "no cells", true, true, 0, false, false, true },
+	{ "only finds it", false, true, 0, false },
+};
+
+KUNIT_ARRAY_PARAM_DESC(finder, finders, name);
+
+/**
+ * struct find - how it goes for one of them
+ * @test: the case
+ * @ua: memory that this process has registered, and KVM's guest has at the same address
+ * @found: the table, with a reference
+ */
+struct find {
+	struct kunit *test;
+	unsigned long ua;
+	struct iommu_table *found;
+};
+
+/* KVM of another process, whose memory of that address is the same, and which counts elsewhere */
+static void put_as_other(struct find *find, struct iommu_table *tbl, unsigned long entry)
+{
+	unsigned long hpa = page_to_phys(tce_page(find->test->priv, find->ua));
+	__be64 *cell = tbl->it_ops->useraddrptr(tbl, entry, true);
+	enum dma_data_direction dir = DMA_BIDIRECTIONAL;
+
+	KUNIT_ASSERT_NOT_NULL(find->test, cell);
+	KUNIT_EXPECT_EQ(find->test, iommu_tce_xchg_no_kill(current->mm, tbl, entry, &hpa, &dir), 0);
+	*cell = cpu_to_be64(find->ua);
+}
+
+static void find_table(struct iommu_table *tbl, void *data)
+{
+	struct find *find = data;
+	const struct finder *finder = find->test->param_value;
+	struct kvm_setup s = { .tbl = tbl };
+	unsigned int i;
+
+	for (i = 0; i < finder->entries; i++)
+		if (finder->own)
+			KUNIT_EXPECT_TRUE(find->test, kvm_put(&s, tbl->it_offset + i, find->ua));
+		else
+			put_as_other(find, tbl, tbl->it_offset + i);
+	if (!finder->leaves)
+		find->found = iommu_tce_table_get(tbl);
+}
+
+/* The table is not used, and nothing that KVM has written there is taken for the module's own. */
+static void kvm_finds_a_new_table(struct kunit *test)
+{
+	const struct finder *finder = test->param_value;
+	struct tce_fixture *fx = test->priv;
+	struct find find = { .test = test };
+	struct tce_mock_group *grp = tce_group(fx);
+	unsigned int kvms = finder->own ? finder->entries : 0;
+	struct tce_client *owner, *client;
+	struct tce_state before;
+	u64 start;
+	int i;
+
+	fx->mock->hcalls = true;
+	grp->tg.max_levels = 1;
+	if (finder->kvm)
+		tce_watch(fx);
+	/* what would be counted down is mapped elsewhere */
+	find.ua = tce_plain(fx, KVM_MEMORY);
+	owner = tce_ready_window(fx, 12, SZ_1M, 1, NULL);
+	KUNIT_ASSERT_EQ(test, tce_register(owner, find.ua, KVM_MEMORY), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(owner, 0, find.ua, KVM_MEMORY, TCE_RW), 0);
+	client = tce_open(fx, finder->v2);
+	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
+	if (!finder->v2)
+		KUNIT_ASSERT_EQ(test, tce_enable(client), 0);
+
+	tce_get_state(fx, &before);
+	fx->mock->no_userspace = finder->no_cells;
+	fx->mock->find = find_table;
+	fx->mock->find_data = &find;
+	KUNIT_EXPECT_EQ(test, finder->v2 ? tce_create(client, 12, SZ_64K, 1, &start) :
+					   tce_unmap(client, 0, SZ_4K),
+			finder->no_cells ? -ENOMEM : -EBUSY);
+	tce_expect_why(fx, "KVM_HAS_TABLE");
+	fx->mock->find = NULL;
+	fx->mock->no_userspace = false;
+	if (find.found)
+		iommu_tce_table_put(find.found);
+	before.counted += kvms;
+	tce_expect_state(fx, &before, finder->name);
+
+	/* and without KVM all is as ever */
+	KUNIT_EXPECT_EQ(test, finder->v2 ? tce_create(client, 12, SZ_64K, 1, &start) :
+					   tce_unmap(client, 0, SZ_4K), 0);
+	tce_close(client);
+	KUNIT_EXPECT_EQ(test, tce_unmap(owner, 0, KVM_MEMORY), 0);
+	for (i = 0; i < kvms; i++)
+		mm_iommu_mapped_dec(mm_iommu_lookup(current->mm, find.ua, KVM_MEMORY));
+	KUNIT_EXPECT_EQ(test, tce_unregister(owner, find.ua, KVM_MEMORY), 0);
+}
+
+/**
+ * struct leave - the last container of a process closes while another process makes a table
+ * @client: that container
+ * @maker: the other one
+ * @ua: what it has registered, and KVM maps
+ * @thread: closes it
+ */
+struct leave {
+	struct tce_client *client;
+	struct tce_client *maker;
+	unsigned long ua;
+	struct tce_thread thread;
+};
+
+static void close_last(struct tce_thread *thread)
+{
+	struct leave *leave = container_of(thread, struct leave, thread);
+
+	tce_close(leave->client);
+}
+
+static void leave_meanwhile(struct iommu_table *tbl, void *data)
+{
+	struct leave *leave = data;
+	struct kunit *test = leave->client->fx->test;
+
+	tce_thread_start(&leave->thread, leave->client, close_last);
+	msleep(100);
+	KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&leave->thread));
+	KUNIT_EXPECT_TRUE(test, tce_mock_pins(leave->client->fx->mock));
+}
+
+static void make_as_other(struct tce_fixture *fx, void *arg)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap), .size = SZ_4K };
+	struct leave *leave = arg;
+	unsigned long ua;
+
+	ua = vm_mmap(NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	KUNIT_EXPECT_EQ(fx->test, copy_to_user((void __user *)ua, &unmap, sizeof(unmap)), 0);
+	KUNIT_EXPECT_EQ(fx->test, tce_ioctl_raw(leave->maker, VFIO_IOMMU_ENABLE, 0), 0);
+	fx->mock->find = leave_meanwhile;
+	fx->mock->find_data = leave;
+	KUNIT_EXPECT_EQ(fx->test, tce_ioctl_raw(leave->maker, VFIO_IOMMU_UNMAP_DMA, ua), 0);
+	fx->mock->find = NULL;
+}
+
+/*
+ * KVM has mapped a process's memory in a table that another process is making. When the first process
+ * leaves, the memory stays pinned until that table is hidden and cleared.
+ */
+static void kvm_has_mapped_in_a_new_table(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct mm_iommu_table_group_mem_t *mem;
+	struct tce_mock_group *grp = tce_group(fx);
+	struct leave leave = {};
+
+	fx->mock->hcalls = true;
+	grp->tg.max_levels = 1;
+	tce_watch(fx);
+	leave.ua = tce_plain(fx, KVM_MEMORY);
+	leave.client = tce_open(fx, true);
+	KUNIT_ASSERT_EQ(test, tce_register(leave.client, leave.ua, KVM_MEMORY), 0);
+	mem = mm_iommu_lookup(current->mm, leave.ua, KVM_MEMORY);
+	KUNIT_ASSERT_NOT_NULL(test, mem);
+	KUNIT_ASSERT_EQ(test, mm_iommu_mapped_inc(mem), 0);
+	leave.maker = tce_open(fx, false);
+	KUNIT_ASSERT_EQ(test, tce_attach(leave.maker, grp), 0);
+
+	tce_do_as_other(fx, true, make_as_other, &leave);
+	tce_thread_join(&leave.thread);
+	tce_expect_balance(fx);
+}
+
+static struct kunit_case tce_kvm_new_cases[] = {
+	KUNIT_CASE_PARAM(kvm_finds_a_new_table, finder_gen_params),
+	KUNIT_CASE(kvm_has_mapped_in_a_new_table),
+	{}
+};
+
+TCE_SUITE(tce_kvm_new);
