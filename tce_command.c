@@ -258,7 +258,7 @@ static long ioctl_register(struct tce_container *container, union tce_arg *arg)
 
 /* UNREGISTER removes the container's own mappings of the memory first. */
 static int unmap_registered(struct tce_registered *registered,
-			    unsigned long ua, unsigned long size)
+			    const struct tce_region *region)
 {
 	struct tce_container *container =
 		container_of(registered, struct tce_container, mem.registered);
@@ -267,7 +267,7 @@ static int unmap_registered(struct tce_registered *registered,
 
 	if (rc)
 		return rc;
-	rc = tce_space_unmap_memory(&container->space, ua, size);
+	rc = tce_space_unmap_region(&container->space, region);
 	up_write(&process->map_lock);
 	return rc;
 }

@@ -94,6 +94,11 @@ static __always_inline unsigned long tce_cells_run(const __be64 *cell,
 {
 	unsigned long n = 0;
 
+	/* most of a large window is empty */
+	while (empty && n + 4 <= max &&
+	       !(READ_ONCE(cell[n]) | READ_ONCE(cell[n + 1]) |
+		 READ_ONCE(cell[n + 2]) | READ_ONCE(cell[n + 3])))
+		n += 4;
 	while (n < max && !READ_ONCE(cell[n]) == empty)
 		n++;
 	return n;

@@ -239,7 +239,7 @@ err_free:
  * @registered: of a bound container
  * @ua: start, as registered
  * @size: bytes, as registered
- * @unmap: is called to remove the container's mappings of the range, if it is mapped and no
+ * @unmap: is called to remove the container's mappings of the region, if it is mapped and no
  *	other container has registered it
  *
  * The kernel's own driver returns 0 for memory that is mapped, and QEMU and DPDK rely on that:
@@ -255,7 +255,7 @@ err_free:
 int tce_registration_remove(struct tce_registered *registered, unsigned long ua,
 			    unsigned long size,
 			    int (*unmap)(struct tce_registered *registered,
-					 unsigned long ua, unsigned long size))
+					 const struct tce_region *region))
 {
 	struct tce_process *process = registered->process;
 	struct tce_region *region, *released = NULL;
@@ -280,7 +280,7 @@ int tce_registration_remove(struct tce_registered *registered, unsigned long ua,
 	if (list_is_singular(&region->regs)) {
 		rc = tce_region_release(process, region);
 		if (rc) {
-			rc = unmap(registered, ua, size);
+			rc = unmap(registered, region);
 			if (!rc && tce_region_release(process, region))
 				rc = TCE_REFUSE(REGION_MAPPED, EBUSY);
 		}

@@ -44,7 +44,7 @@ int tce_registration_add(struct tce_registered *registered, unsigned long ua,
 int tce_registration_remove(struct tce_registered *registered, unsigned long ua,
 			    unsigned long size,
 			    int (*unmap)(struct tce_registered *registered,
-					 unsigned long ua, unsigned long size));
+					 const struct tce_region *region));
 void tce_registration_remove_all(struct tce_registered *registered);
 
 #endif /* TCE_REGISTRATION_H */

@@ -178,23 +178,22 @@ void tce_space_unmap_all(struct tce_space *space)
 }
 
 /**
- * tce_space_unmap_memory() - v2: remove all mappings of some memory
+ * tce_space_unmap_region() - v2: remove all mappings of a region
  * @space: the space, with &tce_process.map_lock held for writing
- * @ua: first byte
- * @size: bytes
+ * @region: the region
  *
- * Context: sleeps; looks at all windows from end to end.
+ * Context: sleeps; may look at all windows from end to end.
  *
  * Return: 0; -EINTR on SIGKILL.
  */
-int tce_space_unmap_memory(struct tce_space *space, u64 ua, u64 size)
+int tce_space_unmap_region(struct tce_space *space, const struct tce_region *region)
 {
 	int i, rc = 0;
 
 	lockdep_assert_held_write(&space->mem->process->map_lock);
 	for (i = 0; !rc && i < ARRAY_SIZE(space->windows); i++)
 		if (space->windows[i])
-			rc = tce_unmap_memory(&space->windows[i]->table, ua, size);
+			rc = tce_unmap_region(&space->windows[i]->table, region);
 	return rc;
 }
 
@@ -333,7 +332,7 @@ int tce_space_price(struct tce_space *space,
  * Undone by tce_space_remove_window(). Context: process; sleeps.
  *
  * Return: 0; -EINVAL if the platform does not support such a window; -ENOSPC if it has no more;
- * -ENOMEM if out of memory; -EPERM if the platform can't; -EIO; -EBUSY, see tce_kvm_show(). If
+ * -ENOMEM if out of memory; -EPERM if the platform can't; -EIO; -EBUSY, see tce_kvm_hide(). If
  * it fails nothing has changed, except that on pseries the default window may now exist.
  */
 int tce_space_create_window(struct tce_space *space,

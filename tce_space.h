@@ -90,6 +90,6 @@ int tce_space_map(struct tce_space *space, u64 ioba, u64 ua, u64 size,
 		  enum dma_data_direction dir, struct tce_pins *pins);
 int tce_space_unmap(struct tce_space *space, u64 ioba, u64 size);
 void tce_space_unmap_all(struct tce_space *space);
-int tce_space_unmap_memory(struct tce_space *space, u64 ua, u64 size);
+int tce_space_unmap_region(struct tce_space *space, const struct tce_region *region);
 
 #endif /* TCE_SPACE_H */

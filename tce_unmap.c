@@ -18,6 +18,7 @@
 #include "tce_entry.h"
 #include "tce_hold.h"
 #include "tce_refusal.h"
+#include "tce_region.h"
 #include "tce_unmap.h"
 
 /* A gap of so many entries splits an invalidation in two */
@@ -299,44 +300,43 @@ void tce_unmap_leftovers(struct tce_table *table)
 	}
 }
 
-/* How many cells in a row say that they map some of the memory, or that they do not? */
-static unsigned long cells_of(const __be64 *cell, unsigned long max,
-			      unsigned long ua, unsigned long size, bool do_map)
+static bool cell_is_of(const __be64 *cell, const struct tce_region *region)
 {
-	unsigned long n = 0;
-
-	while (n < max &&
-	       ((tce_cell_read(&cell[n]) & ~TCE_COOKIE_OURS) - ua < size) == do_map)
-		n++;
-	return n;
+	return (tce_cell_read(cell) & ~TCE_COOKIE_OURS) - region->ua <
+	       region->npages << PAGE_SHIFT;
 }
 
 /**
- * tce_unmap_memory() - v2: unmap some memory wherever it is mapped
+ * tce_unmap_region() - v2: unmap a region wherever it is mapped
  * @table: the table, which nobody but KVM uses
- * @ua: first byte, which is not 0
- * @size: bytes
+ * @region: the region
  *
- * What the platform refuses to clear stays counted. Context: sleeps; reads each cell of the table.
+ * What the platform refuses to clear stays counted. Context: sleeps; reads the cells until nothing
+ * is counted any more, or to the end of the table if KVM may have mapped some of the region.
  *
  * Return: 0; -EINTR on SIGKILL.
  */
-int tce_unmap_memory(struct tce_table *table, unsigned long ua,
-		     unsigned long size)
+int tce_unmap_region(struct tce_table *table, const struct tce_region *region)
 {
 	unsigned long entry = table->tbl->it_offset, left, n;
 	unsigned long end = entry + table->tbl->it_size;
 	__be64 *cell;
 
-	for (; entry < end; entry += n) {
+	for (; entry < end && tce_region_is_counted(region); entry += n) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cell = cells_from(table, entry, end, &left);
-		n = cell ? cells_of(cell, left, ua, size, false) : left;
+		n = cell ? tce_cells_run(cell, left, true) : left;
 		if (n)
 			continue;
-		n = cells_of(cell, left, ua, size, true);
-		tce_unmap_entries(table, entry, n, true);
+		while (n < left && cell_is_of(&cell[n], region))
+			n++;
+		if (n)
+			tce_unmap_entries(table, entry, n, true);
+		else
+			while (n < left && tce_cell_read(&cell[n]) &&
+			       !cell_is_of(&cell[n], region))
+				n++;
 	}
 	return 0;
 }

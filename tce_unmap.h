@@ -5,6 +5,7 @@
 
 #include <linux/types.h>
 
+struct tce_region;
 struct tce_table;
 
 int tce_table_unmap(struct tce_table *table, unsigned long first,
@@ -15,7 +16,6 @@ void tce_unmap_failed(struct tce_table *table, unsigned long first,
 		      unsigned long n);
 void tce_unmap_table(struct tce_table *table);
 void tce_unmap_leftovers(struct tce_table *table);
-int tce_unmap_memory(struct tce_table *table, unsigned long ua,
-		     unsigned long size);
+int tce_unmap_region(struct tce_table *table, const struct tce_region *region);
 
 #endif /* TCE_UNMAP_H */

@@ -3,6 +3,9 @@
  * Suite tce_account: what is charged to locked_vm, when it is uncharged, and what
  * fails when the limit is reached.
  */
+#include <linux/mm.h>
+#include <linux/mman.h>
+
 #include "tce_fixture.h"
 
 /* CPU pages of v1's whole default window */
@@ -171,6 +174,28 @@ static void limit_of_regions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), pages);
 }
 
+/* What is over the limit is refused before anything is allocated for it, however large it is. */
+static void charged_before_it_is_allocated(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_open(fx, true);
+	const unsigned long size = 1UL << 42;
+	struct tce_state before;
+	unsigned long ua;
+	long rc;
+
+	ua = vm_mmap(NULL, 0, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(ua));
+
+	tce_get_state(fx, &before);
+	tce_drop_cap(fx, fx->locked_vm);
+	rc = tce_register(client, ua, size);
+	tce_restore_cap(fx);
+	KUNIT_EXPECT_EQ(test, rc, -ENOMEM);
+	tce_expect_why(fx, "LOCKED_LIMIT");
+	tce_expect_state(fx, &before, "REGISTER");
+}
+
 /* The first window fits, the second does not: neither is left. */
 static void v2_second_table_is_over_the_limit(struct kunit *test)
 {
@@ -223,6 +248,7 @@ static struct kunit_case tce_account_cases[] = {
 	KUNIT_CASE(v1_pins_are_charged),
 	KUNIT_CASE(v1_replaces_in_a_full_window),
 	KUNIT_CASE_PARAM(limit_of_regions, size_gen_params),
+	KUNIT_CASE(charged_before_it_is_allocated),
 	KUNIT_CASE(v2_second_table_is_over_the_limit),
 	KUNIT_CASE(closed_by_another_process),
 	{}

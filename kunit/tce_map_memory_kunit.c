@@ -74,9 +74,28 @@ static void v2_new_memory_at_the_same_address(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, hpa, page_to_phys(now));
 }
 
+/* There may be as many regions as pages: who is killed need not wait until each has been looked at. */
+static void v2_killed_between_regions(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, SMALL);
+	struct tce_client *client = tce_ready_for(fx, true, ua, SMALL / 2, NULL);
+	struct tce_state before;
+
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua + SMALL / 2, SMALL / 2), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua + SMALL / 2, SZ_4K, TCE_RW), 0);
+	tce_get_state(fx, &before);
+	tce_be_killed(true);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SMALL, TCE_RW), -EINTR);
+	tce_be_killed(false);
+	tce_expect_state(fx, &before, "MAP");
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SMALL, TCE_RW), 0);
+}
+
 static struct kunit_case tce_map_memory_cases[] = {
 	KUNIT_CASE(v1_refuses),
 	KUNIT_CASE(v2_new_memory_at_the_same_address),
+	KUNIT_CASE(v2_killed_between_regions),
 	{}
 };
 

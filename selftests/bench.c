@@ -281,6 +281,32 @@ static void register_hugetlb(int version)
 		register_of("v2 REGISTER of hugetlb memory per 2 MiB", mem, HUGE);
 }
 
+/* UNREGISTER takes along what is mapped. The kernel's own driver refuses it until that is unmapped. */
+static void unregister_mapped(int version)
+{
+	struct tce t = { .container = -1, .group = -1, .group2 = -1 };
+	uint64_t cost[REPS], size = 64 * MiB, iova;
+	uint8_t *mem = scattered(size);
+	long pins;
+	int r;
+
+	attach(&t, version);
+	iova = t.info.dma32_window_start + 64 * MiB;
+	pins = pinned();
+	for (r = 0; r < REPS; r++) {
+		register_mem(t.container, mem, size);
+		map(t.container, mem, iova, size, RW);
+		cost[r] = counted({
+			if (!strcmp(driver, "intree"))
+				unmap(t.container, iova, size);
+			unregister_mem(t.container, mem, size);
+		});
+		pinned_settled(pins);
+	}
+	row_of(1.0 * median(cost, REPS) / (size / TCE),
+	       "v%d UNREGISTER of 64 MiB that are mapped per TCE", version);
+}
+
 /* A page more or less, with few regions and with many */
 static void many_regions(int version)
 {
@@ -391,6 +417,7 @@ static const struct {
 	{ "ranges", ranges_hugetlb, 2 },
 	{ "register", register_scattered, 2 },
 	{ "register", register_hugetlb, 2 },
+	{ "unregister", unregister_mapped, 2 },
 	{ "regions", many_regions, 2 },
 	/* The emulated hypervisor serves one CPU at a time. */
 	{ "second-cpu", second_cpu, 1, true },
