@@ -324,7 +324,7 @@ int tce_kvm_hide(struct tce_table *table, bool in_group)
 	struct iommu_table *tbl = table->tbl;
 
 	table_show(table, &table->shown->closed);
-	/* litmus/hide.litmus: whoever has the old ones has a reference now, or has written a cell */
+	/* litmus/hide.litmus: who has the old ones has a reference now, or has written a cell */
 	if (in_group)
 		synchronize_rcu();
 	if (kref_read(&tbl->it_kref) == 1 + in_group &&

@@ -60,9 +60,15 @@ static inline int tce_ownership_take(struct iommu_table_group *table_group)
 }
 
 #ifdef TCE_HAS_RELEASE_DEVICE
-/*
+/**
+ * ownership_restore() - give one device back to the host
+ * @dev: the device
+ * @data: the platform's side of its group
+ *
  * pseries restores the host's default window for the first device that it is told of, and then
  * gives that device alone the window's table. The core's call that follows finds it done.
+ *
+ * Return: 0.
  */
 static inline int ownership_restore(struct device *dev, void *data)
 {

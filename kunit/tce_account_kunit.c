@@ -179,7 +179,7 @@ static void charged_before_it_is_allocated(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_open(fx, true);
-	const unsigned long size = 1UL << 42;
+	const unsigned long size = 1UL << 46;
 	struct tce_state before;
 	unsigned long ua;
 	long rc;

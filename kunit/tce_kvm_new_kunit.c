@@ -20,7 +20,7 @@
  * @leaves: it is gone again before create_table() returns
  * @no_cells: there is no memory for cells, so that KVM can write nothing
  */
-static const struct finder {
+struct finder {
 	const char *name;
 	bool v2;
 	bool kvm;
@@ -28,7 +28,9 @@ static const struct finder {
 	bool own;
 	bool leaves;
 	bool no_cells;
-} finders[] = {
+};
+
+static const struct finder finders[] = {
 	{ "v1", false, true, 1, true },
 	{ "v1, another process", false, true, 1, false },
 	{ "v1, and leaves", false, true, 1, true, true },
@@ -183,8 +185,8 @@ static void make_as_other(struct tce_fixture *fx, void *arg)
 }
 
 /*
- * KVM has mapped a process's memory in a table that another process is making. When the first process
- * leaves, the memory stays pinned until that table is hidden and cleared.
+ * KVM has mapped a process's memory in a table that another process is making. When the first
+ * process leaves, the memory stays pinned until that table is hidden and cleared.
  */
 static void kvm_has_mapped_in_a_new_table(struct kunit *test)
 {

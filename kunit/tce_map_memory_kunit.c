@@ -74,7 +74,7 @@ static void v2_new_memory_at_the_same_address(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, hpa, page_to_phys(now));
 }
 
-/* There may be as many regions as pages: who is killed need not wait until each has been looked at. */
+/* There may be as many regions as pages, and who is killed need not wait for all of them. */
 static void v2_killed_between_regions(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
