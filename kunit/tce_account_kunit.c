@@ -3,9 +3,6 @@
  * Suite tce_account: what is charged to locked_vm, when it is uncharged, and what
  * fails when the limit is reached.
  */
-#include <linux/mm.h>
-#include <linux/mman.h>
-
 #include "tce_fixture.h"
 
 /* CPU pages of v1's whole default window */
@@ -174,26 +171,29 @@ static void limit_of_regions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), pages);
 }
 
-/* What is over the limit is refused before anything is allocated for it, however large it is. */
+/* What is over the limit is refused before anything of its size is allocated. */
 static void charged_before_it_is_allocated(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_open(fx, true);
-	const unsigned long size = 1UL << 46;
-	struct tce_state before;
-	unsigned long ua;
+	unsigned long ua = tce_plain(fx, SZ_64K);
+	unsigned int nth, hits;
 	long rc;
 
-	ua = vm_mmap(NULL, 0, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, 0);
-	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(ua));
-
-	tce_get_state(fx, &before);
-	tce_drop_cap(fx, fx->locked_vm);
-	rc = tce_register(client, ua, size);
-	tce_restore_cap(fx);
-	KUNIT_EXPECT_EQ(test, rc, -ENOMEM);
-	tce_expect_why(fx, "LOCKED_LIMIT");
-	tce_expect_state(fx, &before, "REGISTER");
+	tce_needs_faults(test);
+	/* what a container allocates only once */
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_64K), 0);
+	KUNIT_ASSERT_EQ(test, tce_unregister(client, ua, SZ_64K), 0);
+	for (nth = 1, hits = 1; hits; nth++) {
+		tce_drop_cap(fx, fx->locked_vm);
+		tce_fault_arm(fx->mock, TCE_FAULT_ALLOC, nth, 0);
+		rc = tce_register(client, ua, SZ_64K);
+		hits = tce_fault_disarm(fx->mock);
+		tce_restore_cap(fx);
+		KUNIT_EXPECT_EQ(test, rc, -ENOMEM);
+	}
+	TCE_MET(fx, LOCKED_LIMIT);
+	KUNIT_EXPECT_FALSE(test, tce_met(fx->mock, "REGION_MEMORY"));
 }
 
 /* The first window fits, the second does not: neither is left. */
