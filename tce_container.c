@@ -34,8 +34,7 @@
 #include "tce_container.h"
 #include "tce_refusal.h"
 
-/* How often close tries to uncharge what is owed, and how long the work that follows waits */
-#define TCE_SETTLE_TRIES	50
+/* How long close waits before it tries again to uncharge what is owed */
 #define TCE_SETTLE_DELAY	(HZ / 10)
 
 /* Changed with the lock held, read under RCU */
@@ -44,17 +43,6 @@ static DEFINE_SPINLOCK(tce_containers_lock);
 static atomic_long_t tce_next_id = ATOMIC_LONG_INIT(0);
 /* Containers that were released but are still in use */
 static atomic_long_t tce_closing = ATOMIC_LONG_INIT(0);
-
-/**
- * tce_container_exit() - the module is about to go
- *
- * Context: there are no containers, and will be none.
- */
-void tce_container_exit(void)
-{
-	/* A task that has put the last reference may be preempted before it has left this code. */
-	synchronize_rcu_tasks();
-}
 
 /**
  * tce_container_closing() - count the containers that were released but are still in use
@@ -82,6 +70,7 @@ static void container_free(struct tce_container *container)
 	module_put(THIS_MODULE);
 }
 
+/* A client can hold the mmap_lock for as long as it likes, and close must not wait for that. */
 static void container_settle(struct work_struct *work)
 {
 	struct tce_container *container = container_of(to_delayed_work(work),
@@ -100,21 +89,8 @@ static void container_settle(struct work_struct *work)
  */
 void tce_container_end(struct tce_container *container)
 {
-	int tries;
-
 	tce_mem_owe_all(&container->mem);
-	/*
-	 * The mmap_lock is usually held for a moment only, so it is worth a few tries. But a
-	 * client can hold it for as long as it likes, and close must not wait for that.
-	 */
-	for (tries = 0; tries < TCE_SETTLE_TRIES; tries++) {
-		if (tce_account_try_settle(&container->mem.account)) {
-			container_free(container);
-			return;
-		}
-		usleep_range(100, 200);
-	}
-	schedule_delayed_work(&container->settle, TCE_SETTLE_DELAY);
+	container_settle(&container->settle.work);
 }
 
 /**

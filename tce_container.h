@@ -39,7 +39,6 @@ struct tce_container {
 #define TCE_CONTAINERS_BITS	8
 extern struct hlist_head tce_containers[1 << TCE_CONTAINERS_BITS];
 
-void tce_container_exit(void);
 void *tce_container_open(bool v2);
 void tce_container_release(void *iommu_data);
 void tce_container_end(struct tce_container *container);

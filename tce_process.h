@@ -57,8 +57,8 @@ struct tce_process *tce_process_older(unsigned long id);
 struct rb_root tce_process_take_last(struct tce_process *process, int closed);
 
 /*
- * Held for reading while pseries creates a table, which KVM of any process can find and write to
- * before it is hidden. Taken inside of all locks above.
+ * Held for reading while a table is created, because on pseries KVM of any process can find it, and
+ * write to it, before it is hidden. Taken inside of all locks above.
  */
 extern struct rw_semaphore tce_create_lock;
 

@@ -134,8 +134,12 @@ static __be64 *cells_from(struct tce_table *table, unsigned long entry,
 	return cell;
 }
 
+/*
+ * Clear some entries, each of them by an exchange if @exchange is set. If it is @killable, SIGKILL
+ * ends it. Return: as tce_table_unmap()
+ */
 static int unmap_entries(struct tce_table *table, unsigned long first,
-			 unsigned long n, unsigned long run_min, bool killable)
+			 unsigned long n, bool exchange, bool killable)
 {
 	unsigned long end = first + n, entry = first, left;
 	struct tce_unmap unmap __uninitialized;
@@ -144,7 +148,8 @@ static int unmap_entries(struct tce_table *table, unsigned long first,
 	unmap.table = table;
 	unmap.end = 0;
 	unmap.killable = killable;
-	unmap.run_min = run_min;
+	/* a run that is the whole range saves an invalidation, however short it is */
+	unmap.run_min = exchange ? ULONG_MAX : min_t(unsigned long, table->run_min, n);
 	unmap.rc = 0;
 	tce_holds_init(&unmap.holds, table->mem, table->shared);
 
@@ -162,25 +167,6 @@ static int unmap_entries(struct tce_table *table, unsigned long first,
 }
 
 /**
- * tce_unmap_entries() - clear some entries
- * @table: the table
- * @first: first entry, in a span of the caller's unless nobody else uses the table
- * @n: entries
- * @killable: give up on SIGKILL
- *
- * Context: sleeps.
- *
- * Return: as tce_table_unmap().
- */
-int tce_unmap_entries(struct tce_table *table, unsigned long first,
-		      unsigned long n, bool killable)
-{
-	/* a run that is the whole range saves an invalidation, however short it is */
-	return unmap_entries(table, first, n,
-			     min_t(unsigned long, table->run_min, n), killable);
-}
-
-/**
  * tce_unmap_failed() - clear what a MAP has written before it failed
  * @table: the table
  * @first: first entry, in a span of the caller's
@@ -194,7 +180,7 @@ int tce_unmap_entries(struct tce_table *table, unsigned long first,
 void tce_unmap_failed(struct tce_table *table, unsigned long first,
 		      unsigned long n)
 {
-	unmap_entries(table, first, n, ULONG_MAX, false);
+	unmap_entries(table, first, n, true, false);
 }
 
 /* UNMAP of @n entries, at least 1. Return: as tce_table_unmap() */
@@ -205,7 +191,7 @@ static noinline int unmap_range(struct tce_table *table, unsigned long first,
 
 	if (span < 0)
 		return span;
-	rc = tce_unmap_entries(table, first, n, true);
+	rc = unmap_entries(table, first, n, false, true);
 	tce_span_unlock(&table->spans, span);
 	return rc;
 }
@@ -275,7 +261,7 @@ int tce_table_unmap(struct tce_table *table, unsigned long first,
  */
 void tce_unmap_table(struct tce_table *table)
 {
-	tce_unmap_entries(table, table->tbl->it_offset, table->tbl->it_size, false);
+	unmap_entries(table, table->tbl->it_offset, table->tbl->it_size, false, false);
 }
 
 /**
@@ -332,7 +318,7 @@ int tce_unmap_region(struct tce_table *table, const struct tce_region *region)
 		while (n < left && cell_is_of(&cell[n], region))
 			n++;
 		if (n)
-			tce_unmap_entries(table, entry, n, true);
+			unmap_entries(table, entry, n, false, true);
 		else
 			while (n < left && tce_cell_read(&cell[n]) &&
 			       !cell_is_of(&cell[n], region))

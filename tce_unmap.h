@@ -10,8 +10,6 @@ struct tce_table;
 
 int tce_table_unmap(struct tce_table *table, unsigned long first,
 		    unsigned long n);
-int tce_unmap_entries(struct tce_table *table, unsigned long first,
-		      unsigned long n, bool killable);
 void tce_unmap_failed(struct tce_table *table, unsigned long first,
 		      unsigned long n);
 void tce_unmap_table(struct tce_table *table);

@@ -223,26 +223,6 @@ void tce_window_free(struct tce_window *win)
 	kfree(win);
 }
 
-/* Make the table, in which nothing is mapped, and which KVM can't use. Return: 0; an errno */
-static int window_make_table(struct tce_window *win, struct tce_group *grp,
-			     u32 shift, u64 size, u32 levels)
-{
-	struct iommu_table_group *table_group = grp->table_group;
-	struct tce_table *table = &win->table;
-	int rc, hidden;
-
-	rc = table_errno(table_group->ops->create_table(table_group, win->num,
-							shift, size, levels,
-							&table->tbl));
-	if (rc) {
-		table->tbl = NULL;
-		return TCE_REFUSE_BY(CREATE_TABLE, rc);
-	}
-	rc = tce_table_init(table);
-	hidden = tce_kvm_hide(table, tce_window_in(win, grp));
-	return rc ?: hidden;
-}
-
 /**
  * tce_window_create() - create a window, which is not set in any bridge yet
  * @mem: the memory that will be mapped
@@ -261,11 +241,10 @@ struct tce_window *tce_window_create(struct tce_mem *mem,
 				     struct tce_group *grp, int num, u32 shift,
 				     u64 size, u32 levels)
 {
-	/* pseries puts the table into the group before anybody can hide it */
-	bool findable = grp->table_group->max_levels <= 1;
+	struct iommu_table_group *table_group = grp->table_group;
 	struct tce_table *table;
 	struct tce_window *win;
-	int rc;
+	int rc, hidden;
 
 	win = kzalloc(sizeof(*win), GFP_KERNEL);
 	if (!win)
@@ -276,12 +255,21 @@ struct tce_window *tce_window_create(struct tce_mem *mem,
 	rc = tce_kvm_prepare(table);
 	if (rc)
 		goto err_free;
-	rc = findable ? down_read_killable(&tce_create_lock) : 0;
+	rc = down_read_killable(&tce_create_lock);
 	if (rc)
 		goto err_unprepare;
-	rc = window_make_table(win, grp, shift, size, levels);
-	if (findable)
-		up_read(&tce_create_lock);
+	rc = table_errno(table_group->ops->create_table(table_group, num, shift,
+							size, levels,
+							&table->tbl));
+	if (rc) {
+		rc = TCE_REFUSE_BY(CREATE_TABLE, rc);
+		table->tbl = NULL;
+	} else {
+		rc = tce_table_init(table);
+		hidden = tce_kvm_hide(table, tce_window_in(win, grp));
+		rc = rc ?: hidden;
+	}
+	up_read(&tce_create_lock);
 	if (!rc) {
 		tce_kvm_open(table);
 		return win;

@@ -16,6 +16,7 @@
 
 #include <linux/iommu.h>
 #include <linux/module.h>
+#include <linux/rcupdate.h>
 #include <linux/sizes.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
@@ -204,7 +205,8 @@ static void __exit tce_vfio_exit(void)
 {
 	tce_debugfs_exit();
 	vfio_unregister_iommu_driver(&tce_vfio_ops);
-	tce_container_exit();
+	/* A task that has put the last reference may be preempted before it has left this code. */
+	synchronize_rcu_tasks();
 }
 
 module_init(tce_vfio_init);

@@ -30,8 +30,8 @@
 #error "vfio_iommu_spapr_tce is a driver for 64-bit POWER (set ARCH=powerpc CROSS_COMPILE=...)"
 #endif
 
-#if !IS_ENABLED(CONFIG_SPAPR_TCE_IOMMU)
-#error "this kernel has no sPAPR TCE IOMMU (CONFIG_SPAPR_TCE_IOMMU)"
+#if !IS_ENABLED(CONFIG_SPAPR_TCE_IOMMU) || !IS_ENABLED(CONFIG_EEH)
+#error "this kernel has no sPAPR TCE IOMMU (CONFIG_SPAPR_TCE_IOMMU), or no PCI and so no EEH"
 #endif
 
 /*

@@ -389,7 +389,6 @@ void __wrap_mm_iommu_mapped_dec(struct mm_iommu_table_group_mem_t *mem)
 	__real_mm_iommu_mapped_dec(mem);
 }
 
-#ifdef CONFIG_EEH
 /* To the driver a PE is only a pointer to pass on: ours is the group. */
 static int note_eeh(struct eeh_pe *pe, const char *what, unsigned long arg0,
 		    unsigned long arg1, unsigned long arg2, unsigned long arg3)
@@ -442,4 +441,3 @@ int __wrap_eeh_pe_inject_err(struct eeh_pe *pe, int type, int func,
 {
 	return note_eeh(pe, "inject_err", type, func, addr, mask);
 }
-#endif
