@@ -2,6 +2,7 @@
 /*
  * Suite tce_group: groups that join a container and leave it, and their windows.
  */
+#include <kunit/test-bug.h>
 #include <linux/device.h>
 #include <linux/iommu.h>
 #include <linux/of.h>
@@ -9,6 +10,8 @@
 
 #include <asm/pci-bridge.h>
 
+#include "../tce_container.h"
+#include "../tce_group.h"
 #include "tce_fixture.h"
 
 /* A table without cells, as pseries gives to clients from Linux 6.4 to 6.10 */
@@ -118,6 +121,58 @@ static void function_comes_to_a_claimed_group(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, grp->host_table);
 }
 
+/* What pseries restores when a group is given back: one table, for the first device only */
+static struct iommu_table host_table;
+static struct tce_group *leaving;
+static unsigned int restored;
+
+static void restore_host(struct iommu_table_group *tg, struct device *dev)
+{
+	/* an EEH operation that has not begun must not reset a device of the host's */
+	KUNIT_EXPECT_TRUE(kunit_get_current_test(), READ_ONCE(leaving->left));
+	if (tg->tables[0])
+		return;
+	restored++;
+	tg->tables[0] = &host_table;
+	set_iommu_table_base(dev, &host_table);
+}
+
+static void each_device_gets_the_hosts_table(struct kunit *test)
+{
+	static struct iommu_table_group_ops ops;
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_open(fx, true);
+	struct tce_mock_group *grp = tce_group(fx);
+	struct device *devs[2];
+	char name[] = "tce_kunit0";
+	int i;
+
+	ops = tce_mock_group_ops;
+	ops.release_ownership = restore_host;
+	grp->tg.ops = &ops;
+	for (i = 0; i < ARRAY_SIZE(devs); i++, name[9]++) {
+		devs[i] = root_device_register(name);
+		KUNIT_ASSERT_FALSE(test, IS_ERR(devs[i]));
+		KUNIT_EXPECT_EQ(test, iommu_group_add_device(grp->group, devs[i]), 0);
+	}
+	KUNIT_EXPECT_EQ(test, tce_attach(client, grp), 0);
+	leaving = list_first_entry(&tce_container_find(client->data)->space.groups,
+				   struct tce_group, list);
+	refcount_inc(&leaving->refs);
+	restored = 0;
+	powerpc_firmware_features |= FW_FEATURE_LPAR;
+	tce_detach(client, grp);
+	KUNIT_EXPECT_EQ(test, restored, 1);
+	for (i = 0; i < ARRAY_SIZE(devs); i++) {
+		KUNIT_EXPECT_PTR_EQ(test, get_iommu_table_base(devs[i]), &host_table);
+		iommu_group_remove_device(devs[i]);
+		root_device_unregister(devs[i]);
+	}
+	tce_group_put(leaving);
+	grp->tg.tables[0] = NULL;
+	grp->tg.ops = &tce_mock_group_ops;
+}
+
 static void detach_of_a_stranger(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -134,6 +189,7 @@ static struct kunit_case tce_group_cases[] = {
 	KUNIT_CASE(host_keeps_its_bypass),
 	KUNIT_CASE(host_keeps_its_dynamic_window),
 	KUNIT_CASE(function_comes_to_a_claimed_group),
+	KUNIT_CASE(each_device_gets_the_hosts_table),
 	KUNIT_CASE(detach_of_a_stranger),
 	{}
 };
