@@ -6,12 +6,14 @@
  * it likes, in a page fault of another thread. So pages are charged before any lock is taken,
  * and a caller that holds a lock only records what is owed and settles it later.
  *
- * Locks: none of its own. mmap_lock is taken by tce_account_charge(),
- * tce_account_uncharge() and tce_account_settle().
+ * Locks: none of its own. mmap_lock is taken by tce_account_charge() and tce_account_settle().
  *
  * Never fails: to uncharge, to owe, to settle.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/mm.h>
+#include <linux/printk.h>
 #include <linux/rwsem.h>
 #include <linux/sched/signal.h>
 
@@ -23,36 +25,31 @@ static atomic_long_t tce_kept = ATOMIC_LONG_INIT(0);
 
 /**
  * tce_account_charge() - charge pages to the owner's locked_vm
- * @account: the account of a bound container
+ * @mm: the owner's memory
  * @npages: CPU pages
  *
- * Undone by tce_account_uncharge() or tce_account_owe(). Context: process; waits for the
+ * Undone by account_locked_vm() or tce_account_owe(). Context: process; waits for the
  * owner's mmap_lock, so no lock may be held that anybody but the owner wants.
  *
  * Return: 0; -ENOMEM if the caller's RLIMIT_MEMLOCK does not allow it.
  */
-int tce_account_charge(struct tce_account *account, unsigned long npages)
+int tce_account_charge(struct mm_struct *mm, unsigned long npages)
 {
-	return account_locked_vm(account->mm, npages, true) ?
-		TCE_REFUSE_VALUE(LOCKED_LIMIT, ENOMEM, rlimit(RLIMIT_MEMLOCK)) : 0;
-}
+	unsigned long limit = rlimit(RLIMIT_MEMLOCK);
 
-/**
- * tce_account_uncharge() - undo tce_account_charge()
- * @account: the same
- * @npages: CPU pages, no more than were charged; 0 is nothing
- *
- * Context: as tce_account_charge().
- */
-void tce_account_uncharge(struct tce_account *account, unsigned long npages)
-{
-	account_locked_vm(account->mm, npages, false);
+	if (!account_locked_vm(mm, npages, true))
+		return 0;
+	pr_warn_ratelimited("%s[%d]: %lu KiB of locked memory refused: %lu KiB are in use, and RLIMIT_MEMLOCK is %lu KiB\n",
+			    current->comm, task_tgid_nr(current),
+			    npages << (PAGE_SHIFT - 10),
+			    data_race(mm->locked_vm) << (PAGE_SHIFT - 10), limit >> 10);
+	return TCE_REFUSE_VALUE(LOCKED_LIMIT, ENOMEM, limit);
 }
 
 /**
  * tce_account_owe() - undo tce_account_charge(), but later
  * @account: the same
- * @npages: as for tce_account_uncharge()
+ * @npages: CPU pages, no more than were charged; 0 is nothing
  *
  * Context: any. Call tce_account_settle() after the last lock has been dropped.
  */
@@ -70,8 +67,7 @@ void tce_account_owe(struct tce_account *account, unsigned long npages)
 void tce_account_settle(struct tce_account *account)
 {
 	if (atomic_long_read(&account->owed))
-		tce_account_uncharge(account,
-				     atomic_long_xchg(&account->owed, 0));
+		account_locked_vm(account->mm, atomic_long_xchg(&account->owed, 0), false);
 }
 
 /**

@@ -17,8 +17,7 @@ struct tce_account {
 	atomic_long_t owed;
 };
 
-int tce_account_charge(struct tce_account *account, unsigned long npages);
-void tce_account_uncharge(struct tce_account *account, unsigned long npages);
+int tce_account_charge(struct mm_struct *mm, unsigned long npages);
 void tce_account_owe(struct tce_account *account, unsigned long npages);
 void tce_account_settle(struct tce_account *account);
 bool tce_account_try_settle(struct tce_account *account);

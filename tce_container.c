@@ -272,12 +272,12 @@ long tce_container_pay(struct tce_container *container,
 		tce_space_unlock(&container->space);
 		if (rc != -EAGAIN)
 			break;
-		rc = tce_account_charge(account, price - paid);
+		rc = tce_account_charge(account->mm, price - paid);
 		if (rc)
 			break;
 		paid = price;
 	}
-	tce_account_uncharge(account, paid);
+	tce_account_owe(account, paid);
 	tce_account_settle(account);
 	return rc;
 }

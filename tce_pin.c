@@ -116,7 +116,7 @@ static int pinned_add(struct tce_pinned *pinned, long n)
 		return 0;
 	/* concurrent MAPs charge the rest */
 	more = min(more, n);
-	rc = tce_account_charge(pinned->account, more);
+	rc = tce_account_charge(pinned->account->mm, more);
 	if (rc)
 		atomic_long_sub(n, &pinned->pages);
 	else

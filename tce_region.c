@@ -388,10 +388,10 @@ struct tce_region *tce_region_create(struct tce_process *process,
 	long rc;
 
 	lockdep_assert_held(&process->registering);
-	/* This waits for the process's own mmap_lock, as page faults do. mm_iommu_new() charges. */
-	if (!listable && account_locked_vm(process->mm, npages, true))
-		return ERR_PTR(TCE_REFUSE_VALUE(LOCKED_LIMIT, ENOMEM,
-						rlimit(RLIMIT_MEMLOCK)));
+	/* this waits for the process's own mmap_lock, as page faults do */
+	rc = tce_account_charge(process->mm, npages);
+	if (rc)
+		return ERR_PTR(rc);
 	region = kvzalloc(struct_size(region, words, words),
 			  GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!region) {
@@ -403,6 +403,8 @@ struct tce_region *tce_region_create(struct tce_process *process,
 	INIT_LIST_HEAD(&region->regs);
 
 	if (listable) {
+		/* it charges the pages itself */
+		account_locked_vm(process->mm, npages, false);
 		rc = mm_iommu_new(process->mm, ua, npages, &region->mem);
 		/* a short pin is reported as the number of pages */
 		if (rc == -EINVAL)
@@ -419,8 +421,9 @@ struct tce_region *tce_region_create(struct tce_process *process,
 
 err_free:
 	kvfree(region);
+	if (listable)
+		return ERR_PTR(rc);
 err_uncharge:
-	if (!listable)
-		account_locked_vm(process->mm, npages, false);
+	account_locked_vm(process->mm, npages, false);
 	return ERR_PTR(rc);
 }

@@ -179,19 +179,6 @@ static __always_inline void tce_region_drop(struct tce_region *region,
 }
 
 /**
- * tce_region_is_counted() - may TCEs map a region?
- * @region: the region
- *
- * KVM's are counted in the kernel's list, which does not tell how many there are.
- *
- * Return: false if none does.
- */
-static inline bool tce_region_is_counted(const struct tce_region *region)
-{
-	return region->mem || atomic64_read(&region->mapped);
-}
-
-/**
  * tce_region_get_one() - tce_region_get() of one TCE
  * @region: the region
  * @ua: aligned to the IOMMU page

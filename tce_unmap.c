@@ -308,7 +308,8 @@ int tce_unmap_region(struct tce_table *table, const struct tce_region *region)
 	unsigned long end = entry + table->tbl->it_size;
 	__be64 *cell;
 
-	for (; entry < end && tce_region_is_counted(region); entry += n) {
+	/* the kernel's list does not tell how often KVM maps it */
+	for (; entry < end && (region->mem || atomic64_read(&region->mapped)); entry += n) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cell = cells_from(table, entry, end, &left);
