@@ -87,7 +87,7 @@ class State(Host):
         code, said, errors = self.run_it()
         self.assertEqual((code, errors), (0, ""))
         for text in (f"{NAME} 1.0, srcversion ABC123, Linux 6.12.95",
-                     "2 open containers, 1 closed containers still in use, 1 tables that KVM may still use\n",
+                     "2 open containers, 1 closed container still in use, 1 table that KVM may still use\n",
                      "container 3: version 2, process 4711 qemu", f"group 5: 0000:00:00.0 (pcieport), {DEVICE} (vfio-pci)",
                      "container 2: version 1, nobody's yet, not enabled", "the default window is created by the first MAP",
                      "pinned 64K, charged 128K", "VmLck 4G, 2 regions of 4194368K, has KVM"):
