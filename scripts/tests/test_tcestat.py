@@ -130,7 +130,8 @@ class Doctor(Host):
         root.start()
         self.addCleanup(root.stop)
 
-    def look(self, mem=4 << 30, huge=False, cards=0, managed=False, unit=None, device=DEVICE, info=(32, 1, 0, 1 << 30, 1 << 12 | 1 << 16, 2, 5)):
+    def look(self, mem=4 << 30, huge=False, cards=0, managed=False, unit=None, device=DEVICE,
+             info=(32, 1, 0, 1 << 30, 1 << 12 | 1 << 16, 2, 5)):
         def ask(_system, group):
             self.assertEqual(group, "5")
             if isinstance(info, OSError):
@@ -208,7 +209,8 @@ class Doctor(Host):
 
     def test_group_of_the_file(self):
         """IBM's tools give the files to another group than ours; and root's group is not one to join."""
-        for gid, mode, command in ((4711, 0o660, "usermod -aG sentient "), (4711, 0o600, "chgrp vfio /dev/vfio/5 "), (0, 0o660, "chgrp vfio /dev/vfio/5 ")):
+        for gid, mode, command in ((4711, 0o660, "usermod -aG sentient "), (4711, 0o600, "chgrp vfio /dev/vfio/5 "),
+                                   (0, 0o660, "chgrp vfio /dev/vfio/5 ")):
             stat = mock.Mock(st_gid=gid, st_mode=0o020000 | mode)
             with mock.patch.object(tcestat.grp, "getgrgid", lambda gid: mock.Mock(gr_name={0: "root", 4711: "sentient"}[gid])):
                 self.assertTrue(tcestat.join_group("dev/vfio/5", stat, "vfio")[1].startswith(command), (gid, mode))
