@@ -62,7 +62,7 @@ def page(out: Path = paths.OUT) -> str:
         text.append(f"{title}\n{'=' * len(title)}")
         place = out / name / "result.json"
         if not place.exists():
-            text.append(f"Missing: ``{command}`` was not run to a good end.")
+            text.append(f"No complete run of ``{command}`` is recorded.")
             continue
         found = json.loads(place.read_text(encoding="utf-8"))
         took = f", in {found['minutes']} minutes" if found.get("minutes") else ""

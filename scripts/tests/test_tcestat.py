@@ -198,6 +198,14 @@ class Doctor(Host):
         self.file(f"sys/module/{NAME}/srcversion", "INTREE\n")
         self.assertEqual([what for what, _ in self.bad(device=None)], ["module", "next kernel"])
 
+    def test_not_loaded_yet(self):
+        """That harms nobody who has no device to give away, unless the kernel would refuse it."""
+        (self.root / f"sys/module/{NAME}/srcversion").unlink()
+        self.assertEqual(self.bad(device=None), [])
+        self.assertEqual([what for what, _ in self.bad()], ["module", "windows"])
+        self.file("sys/module/module/parameters/sig_enforce", "Y\n")
+        self.assertEqual([what for what, _ in self.bad(device=None)], ["module"])
+
     def test_without_a_device(self):
         code, said, _ = self.run_it("doctor")
         self.assertEqual((code, said.splitlines()[-1]), (0, ">> doctor: this host: all 2 are ok"))
