@@ -133,9 +133,9 @@ docs: host
 host:
 	@scripts/setup-host
 
-# The commands are described in README.md.
+# The commands are described in CONTRIBUTING.md.
 help:
-	@sed -n '/^## Install/,/^## Limits/{/^    /p}' README.md
+	@sed -n '/^## Commands/,/^## /{/^    /p}' CONTRIBUTING.md
 	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/data/kernels.conf)'
 	@echo '  LINUX=/path/to/source  instead of KERNEL, for demo, selftest, fuzz, kunit and bench: a kernel that is built from there;'
 	@echo '                     CONFIG=4k-pages,debug: more fragments of scripts/data/configs, or files *.config'

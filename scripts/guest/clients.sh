@@ -225,7 +225,7 @@ client_type1() {
 	run "libblkio $(dpkg-query -W -f '${Version}' libblkio1)" "virtio-blk-vfio-pci, with x86's ioctl numbers, is refused" blkio
 }
 
-# contained LIMIT OPTIONS COMMAND... - alice runs it in a container of her own, as installation.rst says,
+# contained LIMIT OPTIONS COMMAND... - alice runs it in a container of her own, as partition.rst says,
 # and may lock so much. The container has the programs of the host, and a control group below her own.
 contained() {
 	limit=$1 options=$2 group=/sys/fs/cgroup/alice-$((groups += 1))
@@ -298,7 +298,7 @@ client_ovs() {
 	ip link set "$peer" netns far
 	ip -n far addr add 10.1.0.1/24 dev "$peer"
 	ip -n far link set "$peer" up
-	# Its program may lie where DPDK wants its memory: see security.rst.
+	# Its program may lie where DPDK wants its memory: see limits.rst.
 	ovs-vsctl --no-wait set Open_vSwitch . other_config:dpdk-init=true other_config:pmd-cpu-mask=2 \
 		other_config:dpdk-extra="-a $card --base-virtaddr=0x2000000000" \
 		-- add-br bridge -- set bridge bridge datapath_type=netdev \

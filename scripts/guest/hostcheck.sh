@@ -72,7 +72,7 @@ not() { ! "$@"; }
 said() { grep -q "$1" /tmp/said; }
 reported() { grep -q "$1" $OUT/report.txt; }
 
-# complete - does the report have each fact, and what the rows say?
+# complete - does the report have each fact, and what the tests say?
 complete() {
 	for fact in machine firmware cpu platform phb kernel "page size" "function" engine module date; do
 		grep -q "^  \"$fact\": \"..*\",$" $OUT/report.json || return 1
@@ -99,9 +99,9 @@ case_passes() {
 # Only the tests in which engines differ: what make check has time for. Each reset by EEH
 # takes the emulated firmware ten seconds.
 case_some() {
-	case_passes "$1" --rows '*: the device *|*replaced another*|*IOMMU pages*|*killed*|*mapped*, the device*'
+	case_passes "$1" --tests '*: the device *|*replaced another*|*IOMMU pages*|*killed*|*mapped*, the device*'
 	wants "tests that nobody wanted" not reported 'leave the mappings'
-	wants "it does not say that tests were left out" reported '^rows  *only'
+	wants "it does not say that tests were left out" reported '^tests  *only'
 }
 
 # Each access that was not allowed stops the device, as hardware does it. The bridge has
@@ -111,7 +111,7 @@ case_frozen() {
 	bridge=$(bridge_at "$dev")
 	pe=$(($(cat "/sys/bus/pci/devices/$dev/eeh_pe_config_addr")))
 	export HOSTCHECK_STRAY=". /guest/passthrough-bridge.sh; bridge=$bridge; freeze $pe"
-	hostcheck "$dev" --yes --rows '*mapped*, the device*'
+	hostcheck "$dev" --yes --tests '*mapped*, the device*'
 	unfrozen "$pe"
 	wants "not all has passed" ended 0
 	wants "not all tests were stopped" [ "$(grep -c '^pass .*mapped.*1 freeze, from which' $OUT/report.txt)" -eq 4 ]
@@ -131,7 +131,7 @@ case_refuse() {
 	refuses "$(first nvme)" "nobody is there to be asked"
 	wants "it does not say what it takes" said "is taken from its driver nvme,"
 	wants "it does not say which disk goes" said "these are gone: nvme0n1$"
-	refuses "$(first 1b36:0005)" "no engine for" --yes
+	refuses "$(first 1b36:0005)" "no driver here for" --yes
 	hostcheck 0099:01:00.0 --yes
 	wants "a function that does not exist is taken" ended 2
 }
@@ -184,7 +184,7 @@ amid() {
 	) &
 	echo $! >/tmp/later
 	export HOSTCHECK_SECONDS=60
-	hostcheck "$dev" --yes --rows '*replaced another*'
+	hostcheck "$dev" --yes --tests '*replaced another*'
 }
 
 # fails CODE WORDS - and says why, and the host's own driver works again
@@ -218,7 +218,7 @@ case_never() {
 	rm -rf $OUT
 	overwrite &
 	echo $! >/tmp/later
-	hostcheck "$dev" --yes --rows '*nothing beside it'
+	hostcheck "$dev" --yes --tests '*nothing beside it'
 	fails 1 'nothing beside it'
 }
 

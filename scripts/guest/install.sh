@@ -81,7 +81,7 @@ let_go() { kill "$holder" && ! wait "$holder"; }
 content() {
 	tcestat doctor "$device" --mem 64M >$here/doctor
 	cat $here/doctor
-	grep -q '^>> doctor' $here/doctor && ! grep '^do:' $here/doctor | grep -v '# KVM:'
+	grep -q '^>> doctor' $here/doctor && ! grep '^do:' $here/doctor | grep -v '^do: KVM:'
 }
 
 install_packages() {
@@ -98,7 +98,7 @@ give_to_alice() {
 	check "its group's file is for the group vfio" owner_is root vfio 660
 	useradd -m alice
 	check "alice can't use it" refused "Permission denied" client 2
-	check "adduser alice vfio" adduser alice vfio
+	check "usermod -aG vfio alice" usermod -aG vfio alice
 	check "alice can" client 2
 	check "a service may lock too little for it" refused ENOMEM service
 	mkdir -p /etc/systemd/system/client.service.d

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What commands measure: kept in out/NAME/result.json, and put into Documentation/results.rst."""
+"""What commands measure: kept in out/NAME/result.json, and put into Documentation/results.rst and its pictures."""
 import json
 import os
 import re
@@ -9,7 +9,7 @@ import textwrap
 import time
 from pathlib import Path
 
-from tce import paths
+from tce import paths, plots
 from tce.cli import parser, say
 from tce.paths import ROOT
 
@@ -24,6 +24,14 @@ PARTS = {
     "coverage": ("make coverage", "Coverage"),
     "mutation": ("make mutation", "Mutation"),
     "bench": ("make bench", "Instructions"),
+}
+
+
+# Made of what "make bench" has said: the file, what it shows, and how it is drawn.
+PICTURES = {
+    "cost-regions.svg": ("instructions of a call for one page against the number of registered regions: the in-tree driver's "
+                         "cost grows with them", plots.regions),
+    "cost-tce.svg": ("instructions per TCE of MAP and UNMAP, for both versions, both drivers, PowerNV and partition", plots.entries),
 }
 
 
@@ -62,12 +70,14 @@ def page(out: Path = paths.OUT) -> str:
         text.append(f"{title}\n{'=' * len(title)}")
         place = out / name / "result.json"
         if not place.exists():
-            text.append(f"Missing: ``{command}`` was not run to a good end.")
+            text.append(f"No complete run of ``{command}`` is recorded.")
             continue
         found = json.loads(place.read_text(encoding="utf-8"))
         took = f", in {found['minutes']} minutes" if found.get("minutes") else ""
         text.append(f"``{command}``, {found['date']}, source {found['source']}, on {found['machine']}{took}::")
         text.append(textwrap.indent(found["said"].strip("\n"), "   "))
+        if name == "bench":
+            text.append("\n".join(f".. image:: {file}\n   :alt: {alt}" for file, (alt, _) in PICTURES.items()))
     return "\n\n".join(text) + "\n"
 
 
@@ -80,6 +90,11 @@ def main(doc: str) -> int:
         save(args.save, sys.stdin.read(), source=args.source)
         return 0
     (ROOT / "Documentation/results.rst").write_text(page(), encoding="utf-8")
+    bench = paths.OUT / "bench/result.json"
+    if bench.exists():
+        found = plots.figures(json.loads(bench.read_text(encoding="utf-8"))["said"])
+        for file, (_, draw) in PICTURES.items():
+            (ROOT / "Documentation" / file).write_text(draw(found), encoding="utf-8")
     missing = [name for name in PARTS if not (paths.OUT / name / "result.json").exists()]
     say(f"results: Documentation/results.rst is written{', without ' + ', '.join(missing) if missing else ''}")
     return 0

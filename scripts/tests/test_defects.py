@@ -31,14 +31,14 @@ class Defects(unittest.TestCase):
         self.assertEqual(set(defects.wrong_rows([ROW], console.PASS, "")), {ROW, ""})
 
     def test_page(self):
-        """Each letter of the page has a test here, or names a KUnit case; and each test is there."""
+        """Each name of the page has a test here, or names a KUnit case; and each test is there."""
         page = (ROOT / "Documentation/security.rst").read_text()
-        described = dict(re.findall(r"^   \* - ([A-Z]{1,2})\n(.*?)(?=^   \* -|^\S)", page, re.M | re.S))
+        described = dict(re.findall(r"^   \* - ``([a-z0-9-]+)``\n(.*?)(?=^   \* -|^\S)", page, re.M | re.S))
         self.assertGreater(len(described), 25)
         rows = {row[0] for row in defects.ROWS}
         self.assertLessEqual(rows, set(described))
-        for letter in set(described) - rows:
-            self.assertRegex(described[letter], r"\bKUnit ``tce_|tests? ``", letter)
+        for name in set(described) - rows:
+            self.assertRegex(described[name], r"\bKUnit ``tce_|tests? ``", name)
         sources = "".join(path.read_text() for path in (ROOT / "selftests").rglob("*.c"))
         for _, host, words, row in defects.ROWS:
             self.assertIn(host, defects.HOSTS)

@@ -30,7 +30,7 @@ def run(commands, **how):
 
 def report(ktap):
     """The page and the JSON."""
-    facts = "facts() { printf 'machine\\tIBM \"x\"\\nrows\\tonly *x*\\n'; }"
+    facts = "facts() { printf 'machine\\tIBM \"x\"\\ntests\\tonly *x*\\n'; }"
     with tempfile.TemporaryDirectory() as out:
         run([f"out={out}", facts, "steps_of_ktap >$out/steps", "report"], input=ktap)
         return Path(out, "report.txt").read_text(), json.loads(Path(out, "report.json").read_text())
@@ -38,7 +38,7 @@ def report(ktap):
 
 class Hostcheck(unittest.TestCase):
     def test_options(self):
-        for wrong in ((), ("--bad", "x"), ("a", "b"), ("--rows",)):
+        for wrong in ((), ("--bad", "x"), ("a", "b"), ("--tests",)):
             done = subprocess.run([SCRIPT, *wrong], stderr=subprocess.PIPE, text=True)
             self.assertEqual((done.returncode, done.stderr.startswith("hostcheck: ")), (2, True), wrong)
 
@@ -55,7 +55,7 @@ class Hostcheck(unittest.TestCase):
             ["pass", "v1: what it does", '96 times MAP; a note with ?quotes? and a ?'],
             ["skip", "v2: x", "not here"],
             ["fail", "v2: y", "map.c:1: it is not so"]])
-        for line in ("rows        only *x*", "skip  v2: x (not here)", "1 passed, 1 failed, 1 skipped: FAILED"):
+        for line in ("tests       only *x*", "skip  v2: x (not here)", "1 passed, 1 failed, 1 skipped: FAILED"):
             self.assertIn(f"\n{line}\n", page)
 
     def test_nothing(self):

@@ -71,7 +71,8 @@ class Host(unittest.TestCase):
 
     def modinfo(self, file, srcversion):
         """What modprobe would load."""
-        path = self.file("bin/modinfo", f'#!/bin/sh\ncase $2 in filename) echo {file};; srcversion) echo {srcversion};; esac\n')
+        path = self.file("bin/modinfo", f'#!/bin/sh\n[ "$3" != -k ] || {{ cat {self.root}/lib/modules/$4/says; exit; }}\n'
+                                        f'case $2 in filename) echo {file};; srcversion) echo {srcversion};; esac\n')
         path.chmod(0o755)
         os.environ["PATH"] = f"{path.parent}:{os.environ['PATH']}"
         self.addCleanup(os.environ.__setitem__, "PATH", os.environ["PATH"].partition(":")[2])
@@ -86,9 +87,9 @@ class State(Host):
         code, said, errors = self.run_it()
         self.assertEqual((code, errors), (0, ""))
         for text in (f"{NAME} 1.0, srcversion ABC123, Linux 6.12.95",
-                     "2 open containers, 1 closed containers that are still in use, 1 tables that KVM may look at\n",
+                     "2 open containers, 1 closed container still in use, 1 table that KVM may still use\n",
                      "container 3: version 2, process 4711 qemu", f"group 5: 0000:00:00.0 (pcieport), {DEVICE} (vfio-pci)",
-                     "container 2: version 1, nobody's yet, not enabled", "the default window comes with the first MAP",
+                     "container 2: version 1, nobody's yet, not enabled", "the default window is created by the first MAP",
                      "pinned 64K, charged 128K", "VmLck 4G, 2 regions of 4194368K, has KVM"):
             self.assertIn(text, said)
         rows = [line.split() for line in said.splitlines()]
@@ -129,13 +130,14 @@ class Doctor(Host):
         root.start()
         self.addCleanup(root.stop)
 
-    def look(self, mem=4 << 30, huge=False, cards=0, info=(32, 1, 0, 1 << 30, 1 << 12 | 1 << 16, 2, 5)):
+    def look(self, mem=4 << 30, huge=False, cards=0, managed=False, unit=None, device=DEVICE,
+             info=(32, 1, 0, 1 << 30, 1 << 12 | 1 << 16, 2, 5)):
         def ask(_system, group):
             self.assertEqual(group, "5")
             if isinstance(info, OSError):
                 raise info
             return info
-        return tcestat.examine(tcestat.System(str(self.root)), DEVICE, mem, huge, ask, cards)
+        return tcestat.examine(tcestat.System(str(self.root)), device, mem, huge, ask, cards, managed, unit)
 
     def bad(self, **options):
         return [(line.what, line.command) for line in self.look(**options) if line.command]
@@ -175,7 +177,88 @@ class Doctor(Host):
             with mock.patch.object(tcestat, "modinfo", lambda field: {"signer": "me", "filename": "/x.ko"}.get(field)):
                 self.assertEqual(self.bad()[0], allow)
                 self.assertIn("me", self.look()[1].said)
+            # sign-file can't sign what is compressed
+            with mock.patch.object(tcestat, "modinfo", lambda field: {"filename": "/x.ko.xz"}.get(field)):
+                self.assertRegex(self.bad()[0][1], "^xz -d /x.ko.xz && .*/sign-file sha256 KEY CERT /x.ko && depmod$")
             self.file(file, off + "\n")
+
+    def test_next_kernel(self):
+        """Without a device: will each installed kernel load this module? A directory without an index is no kernel's."""
+        ours, intree = f"updates/dkms/{NAME}.ko", f"kernel/drivers/vfio/{NAME}.ko.xz"
+        for release, file in (("6.12.95", intree), ("6.12.107", ours), ("6.12.9", "")):
+            self.file(f"lib/modules/{release}/modules.dep", "")
+            self.file(f"lib/modules/{release}/says", f"/lib/modules/{release}/{file}\n" if file else "")
+        (self.root / "lib/modules/7.1").mkdir()
+        self.assertEqual(self.bad(device=None), [])
+        self.assertEqual([line.what for line in self.look(device=None)], ["kernel", "module", "next kernel"])
+        self.file("lib/modules/6.12.113/modules.dep", "")
+        self.file("lib/modules/6.12.113/says", f"/lib/modules/6.12.113/{intree}\n")
+        self.assertEqual(self.bad(device=None), [("next kernel", "dkms autoinstall -k 6.12.113")])
+        # the in-tree driver is loaded, as after a boot of such a kernel
+        self.file(f"sys/module/{NAME}/srcversion", "INTREE\n")
+        self.assertEqual([what for what, _ in self.bad(device=None)], ["module", "next kernel"])
+
+    def test_not_loaded_yet(self):
+        """That harms nobody who has no device to give away, unless the kernel would refuse it."""
+        (self.root / f"sys/module/{NAME}/srcversion").unlink()
+        self.assertEqual(self.bad(device=None), [])
+        self.assertEqual([what for what, _ in self.bad()], ["module", "windows"])
+        self.file("sys/module/module/parameters/sig_enforce", "Y\n")
+        self.assertEqual([what for what, _ in self.bad(device=None)], ["module"])
+
+    def test_without_a_device(self):
+        code, said, _ = self.run_it("doctor")
+        self.assertEqual((code, said.splitlines()[-1]), (0, ">> doctor: this host: all 2 are ok"))
+        self.file(f"sys/module/{NAME}/srcversion", "INTREE\n")
+        code, said, _ = self.run_it("doctor")
+        self.assertEqual(code, 1)
+        # the reason, and then the command
+        self.assertRegex(said, f"do: module: loaded is version 1.0, srcversion INTREE, .*\n      (sudo .*)?modprobe -r {NAME} &&")
+
+    def test_group_of_the_file(self):
+        """IBM's tools give the files to another group than ours; and root's group is not one to join."""
+        for gid, mode, command in ((4711, 0o660, "usermod -aG sentient "), (4711, 0o600, "chgrp vfio /dev/vfio/5 "),
+                                   (0, 0o660, "chgrp vfio /dev/vfio/5 ")):
+            stat = mock.Mock(st_gid=gid, st_mode=0o020000 | mode)
+            with mock.patch.object(tcestat.grp, "getgrgid", lambda gid: mock.Mock(gr_name={0: "root", 4711: "sentient"}[gid])):
+                self.assertTrue(tcestat.join_group("dev/vfio/5", stat, "vfio")[1].startswith(command), (gid, mode))
+        with mock.patch.object(tcestat.System, "usable", lambda _self, name: "vfio" not in name):
+            self.assertEqual([what for what, _ in self.bad()], ["access", "windows"])
+
+    def test_managed(self):
+        """libvirt binds the device by itself, but of the others in its group only what the guest has, too."""
+        self.device(DEVICE, "5", "e1000e", "0x020000")
+        self.assertEqual([what for what, _ in self.bad()], ["device", "windows"])
+        self.assertEqual(self.bad(managed=True), [])
+        self.device("0000:01:00.1", "5", "ahci", "0x010601")
+        self.assertEqual(self.bad(managed=True), [("group", "virsh nodedev-detach pci_0000_01_00_1")])
+
+    def test_selinux(self):
+        self.file("proc/self/attr/current", "system_u:system_r:container_t:s0:c1,c2\0")
+        self.assertEqual(self.bad(), [])
+        with mock.patch.object(tcestat.System, "usable", lambda _self, name: "vfio" not in name):
+            self.assertEqual([what for what, _ in self.bad()], ["SELinux", "access", "windows"])
+            self.file("proc/self/attr/current", "system_u:system_r:spc_t:s0\0")
+            self.assertEqual([what for what, _ in self.bad()], ["access", "windows"])
+
+    def test_unit(self):
+        """A service has limits of its own, whatever those of the shell are."""
+        need = (4 << 30) + (64 << 20)
+        path = self.file("bin/systemctl", "")
+        path.chmod(0o755)
+        for limit, good in ((str(need), True), (str(need - 1), False), ("infinity", True)):
+            path.write_text(f"#!/bin/sh\nprintf 'LoadState=loaded\\nLimitMEMLOCK={limit}\\n'\n")
+            bad = self.bad(unit="podman.service")
+            self.assertEqual(bad == [], good, limit)
+        self.file("proc/self/limits", LIMITS.format(65536, 65536))
+        self.assertEqual(self.bad(unit="podman.service"), [])
+        path.write_text("#!/bin/sh\nprintf 'LoadState=loaded\\nLimitMEMLOCK=65536\\n'\n")
+        what, command = self.bad(unit="podman.service")[0]
+        self.assertEqual(what, "memlock")
+        self.assertIn(f'LimitMEMLOCK={need}\\n" >/etc/systemd/system/podman.service.d/memlock.conf', command)
+        path.write_text("#!/bin/sh\nprintf 'LoadState=not-found\\nLimitMEMLOCK=65536\\n'\n")
+        with self.assertRaises(tcestat.Stop):
+            self.look(unit="podman.service")
 
     def test_cards_that_d3_stops(self):
         self.file("sys/module/vfio_pci/parameters/disable_idle_d3", "N\n")
@@ -219,6 +302,8 @@ class Doctor(Host):
         """What a client without a guest locks: for each card a window's memory and its table."""
         need = 3 * ((128 << 30) + (128 << 30) // os.sysconf("SC_PAGE_SIZE") * 8)
         (self.root / "dev/kvm").unlink()
+        # nobody's search for a free card is disturbed
+        self.assertEqual(self.bad(mem=128 << 30, cards=3, info=OSError(16, "busy")), [])
         for limit, command in ((need, []), (need - 1, [("memlock", f"prlimit --pid $$ --memlock={need}")])):
             self.file("proc/self/limits", LIMITS.format(limit, limit))
             self.assertEqual(self.bad(mem=128 << 30, cards=3), command)

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The two pictures of what "make bench" has measured, as SVG that is readable without colour."""
+import math
+import re
+from collections.abc import Iterable, Iterator
+
+from tce.cli import die
+
+# {host: {what is measured: (in-tree, ours)}}
+Figures = dict[str, dict[str, tuple[float, float]]]
+HOSTS = {"powernv9, 6.12-4k": "PowerNV", "pseries, 6.12-4k": "partition"}
+CALLS = {"REGISTER": "M-5-5h10v10h-10z", "MAP": "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0z", "UNMAP": "M0-6 6 5h-12z"}
+FILLS = ("url(#h)", "#555")      # in-tree, ours
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 780, 420, 80, 220, 50, 60
+
+
+def figures(said: str) -> Figures:
+    """What the command has said."""
+    found: Figures = {}
+    host = ""
+    for line in said.splitlines():
+        line = line.strip()
+        if m := re.fullmatch(r"(\w+, [\w.-]+)", line):
+            host = m[1]
+            found[host] = {}
+        elif m := re.match(r"(.*\S) {2,}([\d.,]+) +([\d.,]+)(?: |$)", line):
+            intree, ours = (float(m[n].replace(",", "")) for n in (2, 3))
+            found[host][m[1]] = intree, ours
+    return found
+
+
+def figure(found: Figures, host: str, what: str) -> tuple[float, float]:
+    if what not in found.get(host, {}):
+        die(f"make bench has no figure for {what} ({host})")
+    return found[host][what]
+
+
+def text(x: float, y: float, words: str, more: str = "") -> str:
+    return f'<text x="{x:.0f}" y="{y:.0f}"{more}>{words}</text>'
+
+
+def upright(bottom: float, words: str) -> str:
+    """What the vertical axis is."""
+    y = (TOP + bottom) / 2
+    return text(18, y, words, f' text-anchor="middle" transform="rotate(-90 18 {y:.0f})"')
+
+
+def svg(title: str, parts: Iterable[str]) -> str:
+    return "\n".join((f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
+                      'font-family="sans-serif" font-size="13">',
+                      "<!-- SPDX-License-Identifier: GPL-2.0-only. Made by make results -->", f"<title>{title}</title>",
+                      f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
+                      text(LEFT, 26, title, ' font-weight="bold" font-size="15"'), *parts, "</svg>", ""))
+
+
+def scale(value: float, low: float, high: float, begin: float, end: float) -> float:
+    """Where a value lies on a logarithmic axis."""
+    return begin + (math.log(value) - math.log(low)) / (math.log(high) - math.log(low)) * (end - begin)
+
+
+def series(found: Figures, host: str) -> Iterator[tuple[str, int, list[tuple[float, float]]]]:
+    """The call, 0 for in-tree or 1 for ours, and (regions, instructions)."""
+    for call in CALLS:
+        label = next((what for what in found.get(host, {}) if re.match(rf"v2 {call} of a page with [\d,]+ regions \(in-tree", what)), None)
+        if label is None:
+            die(f"make bench has no figure for {call} with many regions ({host})")
+        ours, intree = (int(n.replace(",", "")) for n in re.findall(r"[\d,]{3,}", label)[:2])
+        few, many = (figure(found, host, f"v2 {call} of a page with {n} regions") for n in ("64", "many"))
+        for which, most in enumerate((intree, ours)):
+            yield call, which, [(64, few[which]), (most, many[which])]
+
+
+def regions(found: Figures) -> str:
+    """What a call for one page costs, against the number of regions that are registered."""
+    bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
+    parts = []
+    for n in (1000, 10_000, 100_000):
+        y = scale(n, 1000, 100_000, bottom, TOP)
+        parts += [f'<path d="M{LEFT} {y:.0f}H{right}" stroke="#ccc"/>', text(LEFT - 8, y + 4, f"{n:,}", ' text-anchor="end"')]
+    for n in (64, 1024, 4096, 65_536):
+        parts.append(text(scale(n, 64, 65_536, LEFT, right), bottom + 20, f"{n:,}", ' text-anchor="middle"'))
+    parts += [text((LEFT + right) / 2, bottom + 44, "registered regions", ' text-anchor="middle"'),
+              upright(bottom, "instructions per call")]
+    key = TOP + 20
+    for call, which, points in series(found, "powernv9, 6.12-4k"):
+        fill, dash = ("#fff", ' stroke-dasharray="7 4"') if which == 0 else ("#000", "")
+        at = [(scale(n, 64, 65_536, LEFT, right), scale(cost, 1000, 100_000, bottom, TOP)) for n, cost in points]
+        at_key = [(right + 25.0, float(key)), (right + 75.0, float(key))]
+        for (x, y), (x2, y2) in (at, at_key):
+            parts.append(f'<path d="M{x:.1f} {y:.1f}L{x2:.1f} {y2:.1f}" fill="none" stroke="#000" stroke-width="1.6"{dash}/>')
+            parts += [f'<path d="{CALLS[call]}" transform="translate({a:.1f} {b:.1f})" fill="{fill}" stroke="#000"/>'
+                      for a, b in ((x, y), (x2, y2))]
+        parts.append(text(right + 88, key + 4, f"{call}, {('in-tree', 'ours')[which]}"))
+        key += 28
+    return svg("Cost of a call for one page, PowerNV, 4K pages", parts)
+
+
+def entries(found: Figures) -> str:
+    """What an entry of a long call costs, with each version of the interface."""
+    bottom, right = HEIGHT - BOTTOM, WIDTH - 20
+    bars = [(place, f"{version} {call}", figure(found, host, f"{version} {call} of 4 MiB scattered per TCE"))
+            for host, place in HOSTS.items() for version in ("v1", "v2") for call in ("MAP", "UNMAP")]
+    most = max(max(pair) for _, _, pair in bars)
+    step, wide = (right - LEFT) / len(bars), 34
+    parts = ['<defs><pattern id="h" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+             '<rect width="6" height="6" fill="#fff"/><path d="M0 0V6" stroke="#000" stroke-width="2"/></pattern></defs>',
+             f'<path d="M{LEFT} {bottom}H{right}" stroke="#000"/>',
+             upright(bottom, "instructions per TCE")]
+    for n, (place, what, pair) in enumerate(bars):
+        x = LEFT + n * step
+        for which, cost in enumerate(pair):
+            tall = cost / most * (bottom - TOP - 30)
+            a = x + 6 + which * (wide + 2)
+            parts += [f'<rect x="{a:.1f}" y="{bottom - tall:.1f}" width="{wide}" height="{tall:.1f}" fill="{FILLS[which]}" '
+                      'stroke="#000"/>', text(a + wide / 2, bottom - tall - 4, f"{cost:,.0f}", ' text-anchor="middle" font-size="11"')]
+        parts.append(text(x + 7 + wide, bottom + 18, what, ' text-anchor="middle"'))
+        if n % 4 == 0:
+            parts.append(text(x + 2 * step, bottom + 42, place, ' text-anchor="middle" font-weight="bold"'))
+    for which, name in enumerate(("in-tree", "ours")):
+        x = right - 190 + 100 * which
+        parts += [f'<rect x="{x}" y="16" width="14" height="14" fill="{FILLS[which]}" stroke="#000"/>', text(x + 20, 28, name)]
+    return svg("Cost per TCE in calls of 4 MiB of scattered 4K pages", parts)

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The pictures of what make bench has measured: each figure is there, and where it belongs."""
+import re
+import unittest
+import xml.etree.ElementTree as ET
+
+from tce import plots
+
+HEAD = "what  in-tree  ours  goal\n"
+REGIONS = "".join(f"""v2 {call} of a page with 65,536 regions (in-tree 4,096) : 64      9.51  1.07  <= 1.3: met
+v2 {call} of a page with 64 regions      {cost:,}  {cost // 2:,}
+v2 {call} of a page with many regions  {cost * 10:,}  {cost // 2 + 1:,}
+""" for call, cost in (("REGISTER", 8000), ("MAP", 4000), ("UNMAP", 2400)))
+TCES = "".join(f"{version} {call} of 4 MiB scattered per TCE  {cost}.5  {cost / 4}  <= 130: met\n"
+               for version, cost in (("v1", 400), ("v2", 100)) for call in ("MAP", "UNMAP"))
+SAID = f"powernv9, 6.12-4k\n{HEAD}{REGIONS}{TCES}\npseries, 6.12-4k\n{HEAD}{TCES}"
+
+
+class Plots(unittest.TestCase):
+    def test_figures(self):
+        found = plots.figures(SAID)
+        self.assertEqual(found["powernv9, 6.12-4k"]["v2 MAP of a page with many regions"], (40000, 2001))
+        self.assertEqual(found["pseries, 6.12-4k"]["v1 MAP of 4 MiB scattered per TCE"], (400.5, 100))
+
+    def test_regions(self):
+        """A line ends where its figures are: ten times as much is half of the axis, and only ours goes to its end."""
+        said = plots.regions(plots.figures(SAID))
+        ET.fromstring(said)
+        lines = [tuple(map(float, m)) for m in re.findall(r'd="M([\d.]+) ([\d.]+)L([\d.]+) ([\d.]+)"', said)][::2]
+        self.assertEqual(len(lines), 6)
+        axis = plots.HEIGHT - plots.BOTTOM - plots.TOP
+        for (x, y, x2, y2), (_, _, x3, y3) in zip(lines[::2], lines[1::2]):
+            self.assertAlmostEqual(y - y2, axis / 2, 0)
+            self.assertEqual(x, plots.LEFT)
+            self.assertLess(x2, x3)
+            self.assertEqual(x3, plots.WIDTH - plots.RIGHT)
+            self.assertGreater(y3, y2)
+        self.assertEqual(len(set(lines)), 6)
+
+    def test_entries(self):
+        said = plots.entries(plots.figures(SAID))
+        ET.fromstring(said)
+        tall = [float(h) for h in re.findall(r'width="34" height="([\d.]+)"', said)]
+        self.assertEqual(len(tall), 16)
+        for intree, ours in zip(tall[::2], tall[1::2]):
+            self.assertAlmostEqual(intree / ours, 4, 0)
+        self.assertEqual(tall[:8], tall[8:])
+
+    def test_missing(self):
+        """Nothing is drawn of what was not measured."""
+        for draw in (plots.regions, plots.entries):
+            for said in ("", SAID.replace("UNMAP", "OTHER")):
+                with self.assertRaises(SystemExit):
+                    draw(plots.figures(said))
