@@ -42,6 +42,7 @@ int tce_account_charge(struct mm_struct *mm, unsigned long npages)
 	pr_warn_ratelimited("%s[%d]: %lu KiB of locked memory refused: %lu KiB are in use, and RLIMIT_MEMLOCK is %lu KiB\n",
 			    current->comm, task_tgid_nr(current),
 			    npages << (PAGE_SHIFT - 10),
+			    /* of a moment ago */
 			    data_race(mm->locked_vm) << (PAGE_SHIFT - 10), limit >> 10);
 	return TCE_REFUSE_VALUE(LOCKED_LIMIT, ENOMEM, limit);
 }
