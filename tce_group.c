@@ -104,19 +104,28 @@ static long taken_already(struct iommu_table_group *table_group, struct device *
 	return 0;
 }
 
-/* A function added to a claimed group got the client's table: take it away. */
-static int forget_table(struct device *dev, void *unused)
+/*
+ * A function added to a claimed group got the client's table: take it away. pseries, which @restore
+ * is for, restores the host's default window for the first device that it is told of, and gives that
+ * device alone the table. The core's own call, which follows, finds that done.
+ */
+static int reset_table(struct device *dev, void *restore)
 {
-	set_iommu_table_base(dev, NULL);
+	struct iommu_table_group *table_group = restore;
+
+	if (restore && !table_group->tables[0])
+		table_group->ops->release_ownership(table_group, dev);
+	set_iommu_table_base(dev, restore ? table_group->tables[0] : NULL);
 	return 0;
 }
 
-static void group_use(struct tce_group *grp, struct iommu_table_group_ops *ops)
+static void group_use(struct tce_group *grp, struct iommu_table_group_ops *ops,
+		      struct iommu_table_group *restore)
 {
 	/* a function that is being added sees what they contain (litmus/shown-ops.litmus) */
 	smp_store_release(&grp->table_group->ops, ops);
 	/* Also waits for a function being added with the old operations. */
-	iommu_group_for_each_dev(grp->group, NULL, forget_table);
+	iommu_group_for_each_dev(grp->group, restore, reset_table);
 }
 
 /**
@@ -144,15 +153,15 @@ int tce_group_take(struct tce_group *grp)
 	}
 	if (!rc && iommu_group_for_each_dev(grp->group, table_group, has_host_window))
 		rc = -EIO;
+	grp->platform = table_group->ops;
 	if (rc) {
-		tce_ownership_give_back(grp->group, table_group);
+		tce_group_give_back(grp);
 		return TCE_REFUSE_BY(HOST_KEEPS_GROUP, rc);
 	}
-	grp->platform = table_group->ops;
 	grp->ops = *grp->platform;
 	/* In older kernels it has fewer arguments, or is not called. */
 	grp->ops.take_ownership = (void *)taken_already;
-	group_use(grp, &grp->ops);
+	group_use(grp, &grp->ops, NULL);
 	return 0;
 }
 
@@ -162,8 +171,9 @@ int tce_group_take(struct tce_group *grp)
  */
 void tce_group_give_back(struct tce_group *grp)
 {
-	group_use(grp, grp->platform);
-	tce_ownership_give_back(grp->group, grp->table_group);
+	group_use(grp, grp->platform,
+		  firmware_has_feature(FW_FEATURE_LPAR) ? grp->table_group : NULL);
+	tce_ownership_give_back(grp->table_group);
 }
 
 /**

@@ -161,15 +161,12 @@ static void kvm_uncount(const struct iommu_table *tbl, __be64 *cell,
  */
 static bool page_fits(const struct iommu_table *tbl, unsigned long hpa)
 {
-	struct folio *folio;
+	struct folio *folio = page_folio(pfn_to_page(PHYS_PFN(hpa)));
 
 	/* a guest can get past KVM's checks, and the platform has a BUG_ON() for it */
-	if (hpa & ~IOMMU_PAGE_MASK(tbl))
-		return false;
-	if (tbl->it_page_shift <= PAGE_SHIFT)
-		return true;
-	folio = page_folio(pfn_to_page(PHYS_PFN(hpa)));
-	return folio_test_hugetlb(folio) && folio_shift(folio) >= tbl->it_page_shift;
+	return !(hpa & ~IOMMU_PAGE_MASK(tbl)) &&
+	       (tbl->it_page_shift <= PAGE_SHIFT ||
+		(folio_test_hugetlb(folio) && folio_shift(folio) >= tbl->it_page_shift));
 }
 
 /* The part of open_xchg() that tce_kvm_close() waits for */

@@ -10,9 +10,6 @@
 #ifndef TCE_COMPAT_OWNERSHIP_H
 #define TCE_COMPAT_OWNERSHIP_H
 
-#include <linux/iommu.h>
-
-#include <asm/firmware.h>
 #include <asm/iommu.h>
 
 #include "found.inc"
@@ -42,12 +39,10 @@ static inline int tce_ownership_take(struct iommu_table_group *table_group)
 
 /**
  * tce_ownership_give_back() - give a group back to the host
- * @group: the group
  * @table_group: the platform's side of the group; it has no window
  */
 static inline void
-tce_ownership_give_back(struct iommu_group *group,
-			struct iommu_table_group *table_group)
+tce_ownership_give_back(struct iommu_table_group *table_group)
 {
 	table_group->ops->release_ownership(table_group);
 }
@@ -59,38 +54,16 @@ static inline int tce_ownership_take(struct iommu_table_group *table_group)
 	return 0;
 }
 
-#ifdef TCE_HAS_RELEASE_DEVICE
-/**
- * ownership_restore() - give one device back to the host
- * @dev: the device
- * @data: the platform's side of its group
- *
- * pseries restores the host's default window for the first device that it is told of, and then
- * gives that device alone the window's table. The core's call that follows finds it done.
- *
- * Return: 0.
- */
-static inline int ownership_restore(struct device *dev, void *data)
-{
-	struct iommu_table_group *table_group = data;
-
-	if (!table_group->tables[0])
-		table_group->ops->release_ownership(table_group, dev);
-	set_iommu_table_base(dev, table_group->tables[0]);
-	return 0;
-}
-#endif
-
 static inline void
-tce_ownership_give_back(struct iommu_group *group,
-			struct iommu_table_group *table_group)
+tce_ownership_give_back(struct iommu_table_group *table_group)
 {
-#ifdef TCE_HAS_RELEASE_DEVICE
-	if (firmware_has_feature(FW_FEATURE_LPAR))
-		iommu_group_for_each_dev(group, table_group, ownership_restore);
-#endif
 }
 
+#endif
+
+/* For pseries, whose windows this module can't use where its platform is not told of a device */
+#ifndef TCE_HAS_RELEASE_DEVICE
+#define release_ownership(table_group, dev)	release_ownership(table_group)
 #endif
 
 #endif /* TCE_COMPAT_OWNERSHIP_H */

@@ -12,11 +12,12 @@ enum dma_data_direction { NONE }; enum iommu_cap { CAP }; struct iommu_table; st
 struct device; struct page; struct list_head { int x; };
 """
 OLD = """struct iommu_table_ops { int (*xchg_no_kill)(struct iommu_table *, long, unsigned long *, enum dma_data_direction *, bool); };
-struct iommu_table_group_ops { void (*take_ownership)(struct iommu_table_group *); };
+struct iommu_table_group_ops { void (*take_ownership)(struct iommu_table_group *); void (*release_ownership)(struct iommu_table_group *); };
 struct iommu_ops { bool (*capable)(enum iommu_cap); };
 """
 NEW = """struct iommu_table_ops { int (*xchg_no_kill)(struct iommu_table *, long, unsigned long *, enum dma_data_direction *); };
-struct iommu_table_group_ops { long (*take_ownership)(struct iommu_table_group *, struct device *); };
+struct iommu_table_group_ops { long (*take_ownership)(struct iommu_table_group *, struct device *);
+	void (*release_ownership)(struct iommu_table_group *, struct device *); };
 struct iommu_ops { bool (*capable)(struct device *, enum iommu_cap); };
 int iommu_group_claim_dma_owner(struct iommu_group *, void *);
 bool iommu_group_has_isolated_msi(struct iommu_group *);
@@ -43,7 +44,7 @@ class Probe(unittest.TestCase):
         self.assertEqual(self.probe(OLD), (0, ["REALMODE", "BACKEND_OWNS"], ""))
 
     def test_new(self):
-        self.assertEqual(self.probe(NEW), (0, ["CLAIM", "CAPABLE_DEVICE", "PLATFORM_DMA", "UNPIN_FOLIO", "LIST_COUNT"], ""))
+        self.assertEqual(self.probe(NEW), (0, ["RELEASE_DEVICE", "CLAIM", "CAPABLE_DEVICE", "PLATFORM_DMA", "UNPIN_FOLIO", "LIST_COUNT"], ""))
 
     def refused(self, words, *args, **more):
         status, _, said = self.probe(*args, **more)
