@@ -132,6 +132,27 @@ static void operation_fails(struct kunit *test)
 			result->injected ?: result->to);
 }
 
+/* A container of two groups has not done what one of them has not done. */
+static void one_of_two_groups_fails(struct kunit *test)
+{
+	const struct eeh_call *call = test->param_value;
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *groups[2];
+	struct tce_client *client = tce_ready(fx, true, &groups[0]);
+	int i;
+
+	if (!call->what)
+		kunit_skip(test, "no operation");
+	groups[1] = tce_group(fx);
+	KUNIT_ASSERT_EQ(test, tce_attach(client, groups[1]), 0);
+	for (i = 0; i < 2; i++) {
+		groups[i]->eeh_rc = -ENOENT;
+		KUNIT_EXPECT_EQ(test, eeh_op(client, call->op), -ENOENT);
+		groups[i]->eeh_rc = 0;
+	}
+	KUNIT_EXPECT_EQ(test, eeh_op(client, call->op), 0);
+}
+
 static void refusals(struct kunit *test)
 {
 	struct vfio_eeh_pe_op op = { .op = VFIO_EEH_PE_INJECT_ERR, .err.type = 2 };
@@ -474,6 +495,7 @@ static void sleepers_wait_for_unplugging(struct kunit *test)
 static struct kunit_case tce_eeh_cases[] = {
 	KUNIT_CASE_PARAM(operation, call_gen_params),
 	KUNIT_CASE_PARAM(operation_fails, result_gen_params),
+	KUNIT_CASE_PARAM(one_of_two_groups_fails, call_gen_params),
 	KUNIT_CASE(refusals),
 	KUNIT_CASE(no_memory),
 	KUNIT_CASE_PARAM(inject, injected_gen_params),

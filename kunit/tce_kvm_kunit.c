@@ -67,6 +67,31 @@ static void kvm_clears_and_page_is_dirty(struct kunit *test)
 	kvm_expect_free(test, &s);
 }
 
+/* A device may have written to what KVM has mapped, and UNMAP or REMOVE has taken out. */
+static void what_kvm_mapped_is_dirty(struct kunit *test)
+{
+	struct kvm_setup s;
+	struct page *page;
+	int how;
+
+	for (how = 0; how < 3; how++) {
+		kvm_set_up(test, &s, true);
+		page = tce_page(test->priv, s.ua);
+		KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
+		ClearPageDirty(page);
+		if (how == 0)
+			KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_4K), 0);
+		else if (how == 1)
+			KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_1M), 0);
+		else
+			KUNIT_EXPECT_EQ(test, tce_remove(s.client, 0), 0);
+		kvm_expect_free(test, &s);
+		tce_unpinned(test->priv);
+		KUNIT_EXPECT_TRUE(test, PageDirty(page));
+		tce_close(s.client);
+	}
+}
+
 /* KVM hears of it when the platform refuses an entry, and leaves the call to user space. */
 static void kvm_is_refused(struct kunit *test)
 {
@@ -177,6 +202,7 @@ static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(map_over_what_kvm_put),
 	KUNIT_CASE(kvm_leaves_what_is_mapped),
 	KUNIT_CASE(kvm_clears_and_page_is_dirty),
+	KUNIT_CASE(what_kvm_mapped_is_dirty),
 	KUNIT_CASE(kvm_is_refused),
 	KUNIT_CASE(kvm_does_not_find_all),
 	KUNIT_CASE(kvm_can_not_map_in_v1),

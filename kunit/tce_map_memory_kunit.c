@@ -74,6 +74,30 @@ static void v2_new_memory_at_the_same_address(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, hpa, page_to_phys(now));
 }
 
+/* A device may have written to each region that a MAP was about, not just to the last. */
+static void v2_both_regions_are_dirty(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, SMALL);
+	struct tce_client *client = tce_ready_for(fx, true, ua, SMALL / 2, NULL);
+	struct page *first = tce_page(fx, ua), *last = tce_page(fx, ua + SMALL / 2);
+	unsigned int write;
+
+	for (write = 0; write < 2; write++) {
+		if (write)
+			KUNIT_ASSERT_EQ(test, tce_register(client, ua, SMALL / 2), 0);
+		KUNIT_ASSERT_EQ(test, tce_register(client, ua + SMALL / 2, SMALL / 2), 0);
+		KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SMALL, write ? TCE_RW : TCE_R), 0);
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SMALL), 0);
+		ClearPageDirty(first);
+		ClearPageDirty(last);
+		KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, SMALL / 2), 0);
+		KUNIT_EXPECT_EQ(test, tce_unregister(client, ua + SMALL / 2, SMALL / 2), 0);
+		KUNIT_EXPECT_EQ(test, PageDirty(first), write);
+		KUNIT_EXPECT_EQ(test, PageDirty(last), write);
+	}
+}
+
 /* There may be as many regions as pages, and who is killed need not wait for all of them. */
 static void v2_killed_between_regions(struct kunit *test)
 {
@@ -95,6 +119,7 @@ static void v2_killed_between_regions(struct kunit *test)
 static struct kunit_case tce_map_memory_cases[] = {
 	KUNIT_CASE(v1_refuses),
 	KUNIT_CASE(v2_new_memory_at_the_same_address),
+	KUNIT_CASE(v2_both_regions_are_dirty),
 	KUNIT_CASE(v2_killed_between_regions),
 	{}
 };

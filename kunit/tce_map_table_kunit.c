@@ -171,6 +171,36 @@ static void killed_half_way(struct kunit *test)
 	}
 }
 
+/* Holes between the entries, so that each is exchanged: what a killed UNMAP has taken out is released. */
+static void killed_between_holes(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	const unsigned long size = 32 * PAGE_SIZE;
+	unsigned long ua = tce_plain(fx, size), at;
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+	int v2;
+
+	for (v2 = 0; v2 < 2; v2++) {
+		client = tce_ready_for(fx, v2, ua, size, &grp);
+		for (at = 0; at < size; at += 2 * PAGE_SIZE)
+			KUNIT_ASSERT_EQ(test, tce_map(client, at, ua + at, SZ_4K, TCE_RW), 0);
+		tce_be_killed(true);
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, size), -EINTR);
+		tce_be_killed(false);
+		tce_expect_empty(fx, grp, 0, 0, SZ_4K);
+		tce_expect_mapped(fx, grp, 0, size - 2 * PAGE_SIZE, ua + size - 2 * PAGE_SIZE, SZ_4K,
+				  TCE_RW);
+		if (!v2)
+			KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), tce_mock_live(fx->mock));
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, size), 0);
+		if (v2)
+			KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), 0);
+		tce_close(client);
+		tce_expect_balance(fx);
+	}
+}
+
 /*
  * A MAP checks its memory in parts, and fails in the second: what it has not written
  * is released, and what it has written is unmapped.
@@ -205,6 +235,7 @@ static struct kunit_case tce_map_table_cases[] = {
 	KUNIT_CASE(sparse_window),
 	KUNIT_CASE(no_runs),
 	KUNIT_CASE(killed_half_way),
+	KUNIT_CASE(killed_between_holes),
 	KUNIT_CASE(second_part_fails),
 	{}
 };

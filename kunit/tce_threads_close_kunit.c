@@ -266,6 +266,49 @@ static void create_after_the_last_container(struct kunit *test)
 	last_and_first_container(test, &create_window);
 }
 
+/*
+ * A container closes while it registers memory, and KVM finds that in the kernel's list before it
+ * is taken off. It goes with the last container of the process, and not before.
+ */
+static void register_late_beside_kvm(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct mm_iommu_table_group_mem_t *mem;
+	struct tce_gate before, after;
+	struct tce_thread a, b;
+	struct tce_client *other;
+	int last;
+
+	tce_watch(fx);
+	for (last = 0; last < 2; last++) {
+		tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
+		other = last ? NULL : tce_ready(fx, true, NULL);
+		leaving = tce_open(fx, true);
+		tce_gate_close(&fx->mock->gate, &before);
+		tce_thread_op(&a, leaving, &register_memory);
+		wait_for_completion(&before.reached);
+		tce_thread_start(&b, leaving, leave);
+		tce_thread_join(&b);
+		tce_gate_close(&fx->mock->gate, &after);
+		complete(&before.open);
+		wait_for_completion(&after.reached);
+		mem = mm_iommu_lookup(current->mm, tce_shared, TCE_SHARED_SIZE);
+		KUNIT_ASSERT_NOT_NULL(test, mem);
+		KUNIT_EXPECT_EQ(test, mm_iommu_mapped_inc(mem), 0);
+		complete(&after.open);
+		tce_thread_join(&a);
+		KUNIT_EXPECT_EQ(test, a.rc, -EINVAL);
+		if (other) {
+			KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock),
+					(TCE_SHARED_SIZE >> PAGE_SHIFT) + 1);
+			KUNIT_EXPECT_EQ(test, tce_register(other, tce_shared, TCE_SHARED_SIZE),
+					-EBUSY);
+			tce_close(other);
+		}
+		tce_expect_balance(fx);
+	}
+}
+
 static struct kunit_case tce_threads_close_cases[] = {
 	KUNIT_CASE(places_in_the_list),
 	KUNIT_CASE(close_beside_map),
@@ -273,6 +316,7 @@ static struct kunit_case tce_threads_close_cases[] = {
 	KUNIT_CASE(first_container_of_a_process),
 	KUNIT_CASE(register_after_the_last_container),
 	KUNIT_CASE(create_after_the_last_container),
+	KUNIT_CASE(register_late_beside_kvm),
 	{}
 };
 
