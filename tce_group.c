@@ -105,16 +105,16 @@ static long taken_already(struct iommu_table_group *table_group, struct device *
 }
 
 /*
- * A function added to a claimed group got the client's table: take it away. pseries, which @restore
- * is for, restores the host's default window for the first device that it is told of, and gives that
- * device alone the table. The core's own call, which follows, finds that done.
+ * A function added to a claimed group got the client's table: take it away. pseries, which
+ * @restore is for, restores the host's default window for the first device that it is told of,
+ * and gives that device alone the table. The core's own call, which follows, finds that done.
  */
 static int reset_table(struct device *dev, void *restore)
 {
 	struct iommu_table_group *table_group = restore;
 
 	if (restore && !table_group->tables[0])
-		table_group->ops->release_ownership(table_group, dev);
+		tce_ownership_give_back_device(table_group, dev);
 	set_iommu_table_base(dev, restore ? table_group->tables[0] : NULL);
 	return 0;
 }

@@ -171,7 +171,7 @@ static void killed_half_way(struct kunit *test)
 	}
 }
 
-/* Holes between the entries, so that each is exchanged: what a killed UNMAP has taken out is released. */
+/* Holes between the entries: each is exchanged, and what a killed UNMAP took out is released. */
 static void killed_between_holes(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -189,8 +189,8 @@ static void killed_between_holes(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, size), -EINTR);
 		tce_be_killed(false);
 		tce_expect_empty(fx, grp, 0, 0, SZ_4K);
-		tce_expect_mapped(fx, grp, 0, size - 2 * PAGE_SIZE, ua + size - 2 * PAGE_SIZE, SZ_4K,
-				  TCE_RW);
+		at = size - 2 * PAGE_SIZE;
+		tce_expect_mapped(fx, grp, 0, at, ua + at, SZ_4K, TCE_RW);
 		if (!v2)
 			KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), tce_mock_live(fx->mock));
 		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, size), 0);
