@@ -114,7 +114,7 @@ static int reset_table(struct device *dev, void *restore)
 	struct iommu_table_group *table_group = restore;
 
 	if (restore && !table_group->tables[0])
-		tce_ownership_give_back_device(table_group, dev);
+		table_group->ops->release_ownership(table_group, dev);
 	set_iommu_table_base(dev, restore ? table_group->tables[0] : NULL);
 	return 0;
 }

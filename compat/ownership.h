@@ -61,20 +61,9 @@ tce_ownership_give_back(struct iommu_table_group *table_group)
 
 #endif
 
-/**
- * tce_ownership_give_back_device() - let pseries restore the host's default window
- * @table_group: the group's side of the platform
- * @dev: a device of the group; older platforms, whose windows this module can't use, want none
- */
-static inline void
-tce_ownership_give_back_device(struct iommu_table_group *table_group,
-			       struct device *dev)
-{
-#ifdef TCE_HAS_RELEASE_DEVICE
-	table_group->ops->release_ownership(table_group, dev);
-#else
-	table_group->ops->release_ownership(table_group);
+/* For pseries, whose windows this module can't use where its platform is not told of a device */
+#ifndef TCE_HAS_RELEASE_DEVICE
+#define release_ownership(table_group, dev)	release_ownership(((void)(dev), table_group))
 #endif
-}
 
 #endif /* TCE_COMPAT_OWNERSHIP_H */
