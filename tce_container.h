@@ -1,16 +1,104 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A VFIO container: the I/O address space of its devices, and the user memory mapped there. */
 #ifndef TCE_CONTAINER_H
 #define TCE_CONTAINER_H
 
+#include <linux/dma-direction.h>
 #include <linux/hashtable.h>
+#include <linux/list.h>
 #include <linux/rcupdate.h>
+#include <linux/rwsem.h>
 #include <linux/sched.h>
 #include <linux/types.h>
+#include <linux/vfio.h>
 #include <linux/workqueue.h>
 
-#include "tce_memory.h"
-#include "tce_space.h"
+#include <asm/iommu.h>
+
+#include "tce_window.h"
+
+/* The I/O address space of a container: its groups, and the windows that all of them share. */
+
+struct iommu_group;
+struct page;
+struct tce_pins;
+struct tce_window;
+struct vfio_iommu_spapr_tce_create;
+
+/**
+ * struct tce_space - the I/O address space of a container
+ * @lock: guards this structure and the container around it. MAP and UNMAP do not take it: what
+ *	they use is also guarded by &tce_process.map_lock, and so is changed with both locks
+ *	held
+ * @mem: the user memory that is mapped
+ * @groups: struct tce_group, oldest first
+ * @windows: indexed by the platform's number; NULL where there is none
+ * @default_pending: the default window is created when it is first needed
+ */
+struct tce_space {
+	struct rw_semaphore lock;
+	struct tce_mem *mem;
+	struct list_head groups;
+	struct tce_window *windows[IOMMU_TABLE_GROUP_MAX_TABLES];
+	bool default_pending;
+};
+
+/**
+ * struct tce_price - what has to be charged for the tables of new windows, in CPU pages
+ * @pending: for the default window; 0 if it is not pending
+ * @wanted: for the window that is wanted
+ */
+struct tce_price {
+	unsigned long pending;
+	unsigned long wanted;
+};
+
+/**
+ * tce_space_lock() - lock a space for writing
+ * @space: the space
+ *
+ * As long as a container is not bound to a process (litmus/bind.litmus) nothing can be mapped in
+ * it, and there is no map_lock to take. Undone by tce_space_unlock(). Context: sleeps.
+ */
+static inline void tce_space_lock(struct tce_space *space)
+{
+	down_write(&space->lock);
+	if (space->mem->process)
+		down_write(&space->mem->process->map_lock);
+}
+
+/**
+ * tce_space_unlock() - undo tce_space_lock()
+ * @space: the space
+ */
+static inline void tce_space_unlock(struct tce_space *space)
+{
+	if (space->mem->process)
+		up_write(&space->mem->process->map_lock);
+	up_write(&space->lock);
+}
+
+void tce_space_init(struct tce_space *space, struct tce_mem *mem);
+
+int tce_space_attach(struct tce_space *space, struct iommu_group *group);
+void tce_space_detach(struct tce_space *space, struct iommu_group *group);
+struct iommu_table_group *tce_space_table_group(struct tce_space *space);
+
+int tce_space_price(struct tce_space *space,
+		    const struct vfio_iommu_spapr_tce_create *create,
+		    struct tce_price *price);
+int tce_space_create_window(struct tce_space *space,
+			    struct vfio_iommu_spapr_tce_create *create,
+			    const struct tce_price *price, unsigned long *paid);
+int tce_space_remove_window(struct tce_space *space, u64 start);
+
+int tce_space_check(struct tce_space *space, u64 ioba, u64 ua, u64 size);
+int tce_space_map(struct tce_space *space, u64 ioba, u64 ua, u64 size,
+		  enum dma_data_direction dir, struct tce_pins *pins);
+int tce_space_unmap(struct tce_space *space, u64 ioba, u64 size);
+void tce_space_unmap_all(struct tce_space *space);
+int tce_space_unmap_region(struct tce_space *space, const struct tce_region *region);
+
+/* A VFIO container: the I/O address space of its devices, and the user memory mapped there. */
 
 /**
  * struct tce_container - a VFIO container
@@ -198,5 +286,26 @@ static __always_inline void tce_container_unlock(struct tce_container *container
 	up_read(&container->mem.process->map_lock);
 	rcu_read_unlock();
 }
+
+/* EEH: error handling for the PEs of a container's groups. */
+
+struct tce_space;
+
+bool tce_eeh_enabled(void);
+long tce_eeh_op(struct tce_space *space, const struct vfio_eeh_pe_op *op);
+
+/*
+ * The module's state, which root can read in debugfs. Documentation/tcestat.rst has the format.
+ */
+
+struct seq_file;
+
+/* Raised when a field changes its meaning or goes, but not when one is added */
+#define TCE_DEBUGFS_FORMAT	3
+
+int tce_debugfs_show(struct seq_file *m, void *unused);
+
+void tce_debugfs_init(void);
+void tce_debugfs_exit(void);
 
 #endif /* TCE_CONTAINER_H */

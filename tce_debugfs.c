@@ -28,12 +28,6 @@
 #include <linux/string_helpers.h>
 
 #include "tce_container.h"
-#include "tce_debugfs.h"
-#include "tce_entry.h"
-#include "tce_group.h"
-#include "tce_kvm.h"
-#include "tce_region.h"
-#include "tce_window.h"
 
 /* Cells to count with the lock held, which takes some microseconds */
 #define TCE_COUNT_CHUNK	8192UL

@@ -41,10 +41,8 @@
 #include <asm/eeh.h>
 
 #include "compat/older.h"
-#include "tce_eeh.h"
-#include "tce_group.h"
-#include "tce_refusal.h"
-#include "tce_space.h"
+#include "tce_container.h"
+#include "tce_trace.h"
 
 /* Operations whose turn it is, and clients that wait for theirs */
 static LIST_HEAD(jobs);

@@ -1,4 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/iommu.h>
+#include <linux/of.h>
+#include <linux/pci.h>
+#include <linux/slab.h>
+
+#include <asm/pci-bridge.h>
+
+#include "compat/ownership.h"
+#include "tce_trace.h"
+#include "tce_window.h"
+
 /*
  * Groups: how they are taken from the host and given back.
  *
@@ -20,18 +33,6 @@
  *
  * Never fails: tce_group_give_back(), tce_group_put().
  */
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
-#include <linux/iommu.h>
-#include <linux/of.h>
-#include <linux/pci.h>
-#include <linux/slab.h>
-
-#include <asm/pci-bridge.h>
-
-#include "compat/ownership.h"
-#include "tce_group.h"
-#include "tce_refusal.h"
 
 /*
  * Does the platform support windows for user space? pseries has no group operations up to Linux

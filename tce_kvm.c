@@ -38,9 +38,8 @@
 #include <asm/mmu_context.h>
 
 #include "compat/realmode.h"
-#include "tce_entry.h"
-#include "tce_kvm.h"
-#include "tce_refusal.h"
+#include "tce_table.h"
+#include "tce_trace.h"
 
 /**
  * struct tce_ops - operations of a table that replace the platform's

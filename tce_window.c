@@ -1,13 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Windows: create a table, set the window in the bridge of each group, remove it from them, and
- * free the table.
- *
- * Locks: the caller has locked the space for writing (tce_space_lock()).
- *
- * Never fails: tce_window_empty(), tce_window_free(). If a bridge refuses to remove a window,
- * the table of the window is never freed.
- */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/iommu.h>
@@ -17,11 +8,19 @@
 #include <linux/slab.h>
 
 #include "compat/older.h"
-#include "tce_group.h"
-#include "tce_kvm.h"
-#include "tce_refusal.h"
-#include "tce_unmap.h"
+#include "tce_table.h"
+#include "tce_trace.h"
 #include "tce_window.h"
+
+/*
+ * Windows: create a table, set the window in the bridge of each group, remove it from them, and
+ * free the table.
+ *
+ * Locks: the caller has locked the space for writing (tce_space_lock()).
+ *
+ * Never fails: tce_window_empty(), tce_window_free(). If a bridge refuses to remove a window,
+ * the table of the window is never freed.
+ */
 
 /* Tables that are never freed because a bridge refused to remove their window */
 static atomic_long_t tce_tables_kept = ATOMIC_LONG_INIT(0);

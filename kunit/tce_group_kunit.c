@@ -11,7 +11,7 @@
 #include <asm/pci-bridge.h>
 
 #include "../tce_container.h"
-#include "../tce_group.h"
+#include "../tce_window.h"
 #include "tce_fixture.h"
 
 /* A table without cells, as pseries gives to clients from Linux 6.4 to 6.10 */

@@ -6,7 +6,7 @@
 #include <linux/rcupdate.h>
 
 #include "../tce_container.h"
-#include "../tce_process.h"
+#include "../tce_mm.h"
 #include "tce_fixture.h"
 
 #define KILLED_WAIT	(30 * HZ)

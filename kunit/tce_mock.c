@@ -9,7 +9,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
-#include "../tce_hold.h"
+#include "../tce_table.h"
 #include "tce_mock_table.h"
 
 /* What an UNMAP may invalidate more than once is longer than that */

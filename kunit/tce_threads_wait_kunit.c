@@ -11,7 +11,7 @@
 #include <linux/mman.h>
 
 #include "../tce_container.h"
-#include "../tce_region.h"
+#include "../tce_prereg.h"
 #include "tce_fixture.h"
 
 static const struct tce_op unmap_one = { TCE_UNMAP, 0, SZ_4K };

@@ -6,8 +6,6 @@
  *
  * Nothing here can fail.
  */
-#include "tce_refusal.h"
-
 #define CREATE_TRACE_POINTS
 #include "tce_trace.h"
 

@@ -1,4 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <linux/hash.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "tce_mm.h"
+#include "tce_trace.h"
+#include "tce_v1.h"
+
 /*
  * Pins: in v1, MAP pins the memory that it maps, and UNMAP unpins it.
  *
@@ -15,15 +24,6 @@
  *
  * Never fails: giving pins to entries, and putting them.
  */
-#include <linux/hash.h>
-#include <linux/list.h>
-#include <linux/mm.h>
-#include <linux/slab.h>
-
-#include "tce_account.h"
-#include "tce_page.h"
-#include "tce_pin.h"
-#include "tce_refusal.h"
 
 /**
  * struct tce_pin - a pinned page that is larger than a TCE

@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * A region: a range of user memory that is pinned before it is mapped (v2).
- *
- * "ua" is a userspace address, "hpa" a host physical address. An IOMMU page is what one
- * TCE maps, 2^shift bytes. It may be smaller or larger than the CPU's page (PAGE_SIZE).
- */
-#ifndef TCE_REGION_H
-#define TCE_REGION_H
+#ifndef TCE_PREREG_H
+#define TCE_PREREG_H
 
 #include <linux/atomic.h>
 #include <linux/list.h>
@@ -16,9 +10,80 @@
 
 #include <asm/mmu_context.h>
 
-#include "tce_book.h"
-#include "tce_process.h"
-#include "tce_refusal.h"
+#include "tce_mm.h"
+#include "tce_trace.h"
+
+/*
+ * The book of a region: where its pages are, and their pins (v2).
+ *
+ * A region has a word for each grain, which is an aligned range of TCE_GRAIN bytes. If the pages
+ * of the grain are contiguous in one folio, the word is the hpa of the grain, and one pin holds
+ * them and those of the next grains in the same folio. Otherwise the word points to an array of
+ * the pages, each of which has a pin. No page of hugetlbfs is smaller than a grain.
+ */
+
+/* Set in a word that points to an array of pages, which begins with the grain's first page */
+#define TCE_BOOK_ARRAY		1UL
+
+#define TCE_GRAIN_SHIFT		21
+#define TCE_GRAIN		BIT(TCE_GRAIN_SHIFT)
+
+int tce_book_pin(unsigned long *words, unsigned long ua, unsigned long npages,
+		 unsigned int *page_shift);
+void tce_book_unpin(unsigned long *words, unsigned long ua,
+		    unsigned long npages, bool dirty);
+
+/**
+ * tce_book_words() - how many words does a region need?
+ * @ua: first byte
+ * @npages: CPU pages, at least 1
+ *
+ * Return: that.
+ */
+static inline unsigned long tce_book_words(unsigned long ua,
+					   unsigned long npages)
+{
+	return ((ua + (npages << PAGE_SHIFT) - 1) >> TCE_GRAIN_SHIFT) -
+		(ua >> TCE_GRAIN_SHIFT) + 1;
+}
+
+/**
+ * tce_book_array() - the array of the pages of a grain
+ * @word: its word
+ *
+ * Return: the array; NULL if the pages are contiguous.
+ */
+static __always_inline struct page **tce_book_array(unsigned long word)
+{
+	return word & TCE_BOOK_ARRAY ? (struct page **)(word ^ TCE_BOOK_ARRAY) :
+				       NULL;
+}
+
+/**
+ * tce_book_hpa() - where a byte of a region is
+ * @word: the word of its grain
+ * @ua: where user space sees it
+ *
+ * Return: its hpa.
+ */
+static __always_inline unsigned long tce_book_hpa(unsigned long word,
+						  unsigned long ua)
+{
+	unsigned long offset = ua & (TCE_GRAIN - 1);
+	struct page **pages = tce_book_array(word);
+
+	if (unlikely(pages))
+		return tce_page_hpa(pages[offset >> PAGE_SHIFT]) +
+			offset_in_page(ua);
+	return word + offset;
+}
+
+/*
+ * A region: a range of user memory that is pinned before it is mapped (v2).
+ *
+ * "ua" is a userspace address, "hpa" a host physical address. An IOMMU page is what one
+ * TCE maps, 2^shift bytes. It may be smaller or larger than the CPU's page (PAGE_SIZE).
+ */
 
 struct tce_account;
 
@@ -208,4 +273,45 @@ static __always_inline int tce_region_get_one(struct tce_region *region,
 	return 0;
 }
 
-#endif /* TCE_REGION_H */
+/* Registrations: which container has registered which regions (v2). */
+
+struct tce_account;
+struct tce_region;
+
+/**
+ * struct tce_registered - what a container has registered
+ * @process: whose memory it is
+ * @account: what is charged
+ * @regs: struct tce_registration; guarded by &tce_process.region_lock
+ * @closed: nothing can be registered any more; guarded by &tce_process.region_lock
+ */
+struct tce_registered {
+	struct tce_process *process;
+	struct tce_account *account;
+	struct list_head regs;
+	bool closed;
+};
+
+/**
+ * struct tce_registration - one container's use of a region
+ * @in_registered: in &tce_registered.regs
+ * @in_region: in &tce_region.regs
+ * @of: whose it is
+ * @region: what is registered
+ */
+struct tce_registration {
+	struct list_head in_registered;
+	struct list_head in_region;
+	struct tce_registered *of;
+	struct tce_region *region;
+};
+
+int tce_registration_add(struct tce_registered *registered, unsigned long ua,
+			 unsigned long size);
+int tce_registration_remove(struct tce_registered *registered, unsigned long ua,
+			    unsigned long size,
+			    int (*unmap)(struct tce_registered *registered,
+					 const struct tce_region *region));
+void tce_registration_remove_all(struct tce_registered *registered);
+
+#endif /* TCE_PREREG_H */

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Pins: user memory that MAP of v1 pins, and UNMAP unpins. */
-#ifndef TCE_PIN_H
-#define TCE_PIN_H
+#ifndef TCE_V1_H
+#define TCE_V1_H
 
 #include <linux/atomic.h>
 #include <linux/mm.h>
 #include <linux/sizes.h>
 #include <linux/spinlock_types.h>
 #include <linux/types.h>
+
+/* Pins: user memory that MAP of v1 pins, and UNMAP unpins. */
 
 struct tce_account;
 
@@ -81,4 +82,4 @@ static __always_inline u64 tce_pin_cookie(struct page *page, bool write)
 	return (unsigned long)page | (write ? TCE_WRITE : 0);
 }
 
-#endif /* TCE_PIN_H */
+#endif /* TCE_V1_H */
