@@ -14,8 +14,8 @@
  *
  * MAP and UNMAP do no work for this file, because the reader counts the entries.
  *
- * Locks: &tce_space.lock for reading, to show a container or a part of a window;
- * &tce_process.region_lock, to show one region. Never both.
+ * Locks: &tce_container.lock for reading, to show a container or a part of a window;
+ * &tce_mm.prereg_lock, to show one range of preregistered memory. Never both.
  *
  * Never fails: tce_debugfs_init(). Without debugfs there is no file, and nothing else changes.
  */
@@ -28,8 +28,9 @@
 #include <linux/string_helpers.h>
 
 #include "tce_container.h"
+#include "tce_prereg.h"
 
-/* Cells to count with the lock held, which takes some microseconds */
+/* Userspace entries to count with the lock held, which takes some microseconds */
 #define TCE_COUNT_CHUNK	8192UL
 
 static struct dentry *tce_debugfs_dir;
@@ -39,48 +40,45 @@ static unsigned long long bytes(unsigned long npages)
 	return (unsigned long long)npages << PAGE_SHIFT;
 }
 
-static void show_region(struct seq_file *m, const struct tce_process *process,
-			const struct tce_region *region)
+static void show_prereg(struct seq_file *m, const struct tce_mm *tmm,
+			const struct tce_prereg *prereg)
 {
-	const struct tce_registration *reg;
+	const struct tce_prereg_ref *ref;
 	char before = '=';
 
 	seq_printf(m, "region process=%lu ua=0x%lx size=%llu page_shift=%u",
-		   process->id, region->ua, bytes(region->npages),
-		   region->page_shift);
-	/* the kernel does not export the counters of its list */
-	if (region->mem)
-		seq_puts(m, " listed=1 mapped=?");
+		   tmm->id, prereg->ua, bytes(prereg->npages), prereg->page_shift);
+	/* the kernel does not export the counters of KVM's list */
+	if (prereg->mem)
+		seq_puts(m, " kvm_list=1 mapped=?");
 	else
-		seq_printf(m, " listed=0 mapped=%lld",
-			   (long long)atomic64_read(&region->mapped));
-	seq_printf(m, " written=%d containers", READ_ONCE(region->written));
-	list_for_each_entry(reg, &region->regs, in_region) {
-		seq_printf(m, "%c%lu", before,
-			   container_of(reg->of, struct tce_mem, registered)->container);
+		seq_printf(m, " kvm_list=0 mapped=%lld",
+			   (long long)atomic64_read(&prereg->mapped));
+	seq_printf(m, " written=%d containers", READ_ONCE(prereg->written));
+	list_for_each_entry(ref, &prereg->refs, in_prereg) {
+		seq_printf(m, "%c%lu", before, ref->mem->container);
 		before = ',';
 	}
 	seq_puts(m, before == '=' ? "=-\n" : "\n");
 }
 
-static int show_process(struct seq_file *m, struct tce_process *process)
+static int show_mm(struct seq_file *m, struct tce_mm *tmm)
 {
 	char comm[TASK_COMM_LEN] = "";
 	struct task_struct *task;
-	struct tce_region *region;
+	struct tce_prereg *prereg;
 	unsigned long ua = 0;
 
 	rcu_read_lock();
-	task = pid_task(process->pid, PIDTYPE_TGID);
+	task = pid_task(tmm->pid, PIDTYPE_TGID);
 	if (task)
 		get_task_comm(comm, task);
 	rcu_read_unlock();
-	seq_printf(m, "process id=%lu tgid=%d window_kept=%d kvm=%d locked_vm=%llu alive=%d comm=",
-		   process->id, pid_nr(process->pid),
-		   READ_ONCE(process->window_kept),
-		   tce_mm_has_kvm(process->mm),
+	seq_printf(m, "process id=%lu tgid=%d table_leaked=%d kvm=%d locked_vm=%llu alive=%d comm=",
+		   tmm->id, pid_nr(tmm->pid), READ_ONCE(tmm->table_leaked),
+		   tce_mm_has_kvm(tmm->mm),
 		   /* of a moment ago */
-		   bytes(data_race(process->mm->locked_vm)), !!task);
+		   bytes(data_race(tmm->mm->locked_vm)), !!task);
 	/* a process can give itself any name */
 	seq_escape_str(m, comm, ESCAPE_OCTAL | ESCAPE_NAP | ESCAPE_APPEND,
 		       " =\"\\");
@@ -88,16 +86,16 @@ static int show_process(struct seq_file *m, struct tce_process *process)
 
 	do {
 		if (fatal_signal_pending(current) ||
-		    mutex_lock_killable(&process->region_lock))
+		    mutex_lock_killable(&tmm->prereg_lock))
 			return -EINTR;
-		region = tce_region_first(process, ua, ULONG_MAX);
-		if (region) {
-			show_region(m, process, region);
-			ua = tce_region_end(region);
+		prereg = tce_prereg_first(tmm, ua, ULONG_MAX);
+		if (prereg) {
+			show_prereg(m, tmm, prereg);
+			ua = tce_prereg_end(prereg);
 		}
-		mutex_unlock(&process->region_lock);
+		mutex_unlock(&tmm->prereg_lock);
 		cond_resched();
-	} while (region && !seq_has_overflowed(m));
+	} while (prereg && !seq_has_overflowed(m));
 	return 0;
 }
 
@@ -105,41 +103,40 @@ static int show_process(struct seq_file *m, struct tce_process *process)
 static int show_window(struct seq_file *m, struct tce_container *container,
 		       int num)
 {
-	unsigned long at = 0, mapped = 0, unmarked = 0, size, left, i;
+	unsigned long at = 0, mapped = 0, by_kvm = 0, size, left, i;
 	struct iommu_table *tbl;
 	struct tce_window *win;
-	const __be64 *cells;
-	u64 cookie;
+	const __be64 *pua;
+	u64 val;
 
 	do {
 		if (fatal_signal_pending(current) ||
-		    down_read_killable(&container->space.lock))
+		    down_read_killable(&container->lock))
 			return -EINTR;
-		win = container->space.windows[num];
+		win = container->windows[num];
 		tbl = win ? win->table.tbl : NULL;
 		size = tbl ? tbl->it_size : 0;
 		if (at < size) {
-			cells = tce_table_cells(&win->table, tbl->it_offset + at,
-						false, &left);
-			left = min(left, cells ? TCE_COUNT_CHUNK : size);
+			pua = tce_table_pua(&win->table, tbl->it_offset + at, false, &left);
+			left = min(left, pua ? TCE_COUNT_CHUNK : size);
 			left = min(left, size - at);
-			for (i = 0; cells && i < left; i++) {
-				cookie = tce_cell_read(&cells[i]);
-				mapped += !!cookie;
-				unmarked += cookie && !(cookie & TCE_COOKIE_OURS);
+			for (i = 0; pua && i < left; i++) {
+				val = tce_pua_read(&pua[i]);
+				mapped += !!val;
+				by_kvm += val && !(val & TCE_UA_VFIO);
 			}
 			at += left;
 			if (at == size)
-				seq_printf(m, "window container=%lu number=%d start=0x%llx size=%llu page_shift=%lu levels=%lu mapped=%lu unmarked=%lu charged=%llu kvm=%d\n",
+				seq_printf(m, "window container=%lu number=%d start=0x%llx size=%llu page_shift=%lu levels=%lu mapped=%lu by_kvm=%lu charged=%llu kvm=%d\n",
 					   container->id, num,
 					   tce_table_start(&win->table),
 					   (u64)size << tbl->it_page_shift,
 					   tbl->it_page_shift,
 					   tbl->it_indirect_levels + 1, mapped,
-					   unmarked, bytes(win->charged),
+					   by_kvm, bytes(win->charged),
 					   win->table.shared);
 		}
-		up_read(&container->space.lock);
+		up_read(&container->lock);
 		cond_resched();
 	} while (at < size);
 	return 0;
@@ -147,23 +144,23 @@ static int show_window(struct seq_file *m, struct tce_container *container,
 
 static int show_container(struct seq_file *m, struct tce_container *container)
 {
-	struct tce_mem *mem = &container->mem;
+	const struct tce_memory *mem = &container->mem;
+	const struct tce_v1 *v1 = mem->v1;
 	struct tce_group *grp;
 	int i, rc = 0;
 
-	if (down_read_killable(&container->space.lock))
+	if (down_read_killable(&container->lock))
 		return -EINTR;
-	seq_printf(m, "container id=%lu version=%d process=%lu enabled=%d default_pending=%d pinned=%llu charged=%llu owed=%llu\n",
-		   container->id, mem->v2 ? 2 : 1,
-		   mem->process ? mem->process->id : 0,
-		   container->enabled, container->space.default_pending,
-		   bytes(atomic_long_read(&mem->pinned.pages)),
-		   bytes(READ_ONCE(mem->pinned.charged)),
-		   bytes(atomic_long_read(&mem->account.owed)));
-	list_for_each_entry(grp, &container->space.groups, list)
+	seq_printf(m, "container id=%lu version=%d process=%lu enabled=%d default_pending=%d pinned=%llu charged=%llu uncharge=%llu\n",
+		   container->id, v1 ? 1 : 2, mem->tmm ? mem->tmm->id : 0,
+		   container->enabled, container->default_pending,
+		   bytes(v1 ? atomic_long_read(&v1->pages) : 0),
+		   bytes(v1 ? READ_ONCE(v1->charged) : 0),
+		   bytes(atomic_long_read(&mem->uncharge)));
+	list_for_each_entry(grp, &container->groups, list)
 		seq_printf(m, "group container=%lu number=%d\n", container->id,
 			   iommu_group_id(grp->group));
-	up_read(&container->space.lock);
+	up_read(&container->lock);
 
 	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES && !rc; i++)
 		rc = show_window(m, container, i);
@@ -182,24 +179,24 @@ static int show_container(struct seq_file *m, struct tce_container *container)
 int tce_debugfs_show(struct seq_file *m, void *unused)
 {
 	struct tce_container *container;
-	struct tce_process *process;
+	struct tce_mm *tmm;
 	unsigned long id;
 	int rc = 0;
 
-	seq_printf(m, "module format=%d page_size=%lu closing=%ld kvm_tables=%ld kept=%llu kept_tables=%ld\n",
+	seq_printf(m, "module format=%d page_size=%lu closing=%ld kvm_tables=%ld leaked=%llu leaked_tables=%ld\n",
 		   TCE_DEBUGFS_FORMAT, PAGE_SIZE, tce_container_closing(),
-		   tce_kvm_tables(), bytes(tce_account_kept()),
-		   tce_window_kept());
+		   tce_kvm_tables(), bytes(tce_leaked_pages()),
+		   tce_window_leaked());
 	for (id = ULONG_MAX; !rc && !seq_has_overflowed(m); ) {
-		process = tce_process_older(id);
-		if (!process)
+		tmm = tce_mm_next(id);
+		if (!tmm)
 			break;
-		id = process->id;
-		rc = show_process(m, process);
-		tce_process_put(process);
+		id = tmm->id;
+		rc = show_mm(m, tmm);
+		tce_mm_put(tmm);
 	}
 	for (id = ULONG_MAX; !rc && !seq_has_overflowed(m); ) {
-		container = tce_container_older(id);
+		container = tce_container_next(id);
 		if (!container)
 			break;
 		id = container->id;

@@ -8,20 +8,20 @@
  * The kernel's EEH code takes the locks of the PE's devices and the rescan lock when it resets a
  * PE. Root holds these locks while a device is unbound from its driver, which has to wait until
  * the client closes the device. But the client can't close it while one of its threads sleeps in
- * a reset, where even SIGKILL does not wake it. So a kernel thread does the operation, and the
- * client waits for that thread, or is killed. The thread holds references to groups, to devices
- * and to the module, and nobody waits for these.
+ * a reset, where even SIGKILL does not wake it. So a work item does the operation, and the client
+ * waits for that, or is killed. The work item holds references to groups and devices, for which
+ * nobody waits. Only the removal of the module waits for it.
  *
  * The kernel frees a PE when its last device is unplugged, even if the PE is in use. So an
  * operation that may sleep first waits for an unplug that is under way, and then looks up the
  * PE. A later unplug cannot be prevented.
  *
- * Operations that have an IOMMU group in common take turns before they get a thread, even if they
- * come from different containers. So there are never more threads than groups, however often
+ * Operations that have an IOMMU group in common take turns before they are queued, even if they
+ * come from different containers. So there are never more work items than groups, however often
  * clients are killed and started again, and no reset waits for another one between looking up the
  * PE and using it.
  *
- * Locks: &tce_space.lock while the groups are listed, and none after that. jobs_lock guards the
+ * Locks: &tce_container.lock while the groups are listed, and none after that. jobs_lock guards the
  * list of operations whose turn it is.
  *
  * Everything here can fail.
@@ -30,13 +30,12 @@
 #include <linux/device.h>
 #include <linux/err.h>
 #include <linux/iommu.h>
-#include <linux/kthread.h>
-#include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/refcount.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include <asm/eeh.h>
 
@@ -48,11 +47,13 @@
 static LIST_HEAD(jobs);
 static DEFINE_SPINLOCK(jobs_lock);
 static DECLARE_WAIT_QUEUE_HEAD(jobs_wait);
+static struct workqueue_struct *jobs_wq;
 
 /**
  * struct tce_eeh_job - an operation under way
  * @list: in jobs
- * @refs: one of the client, and one of the thread
+ * @refs: one of the client, and one of @work
+ * @work: does it
  * @op: the operation
  * @rc: its result
  * @done: completed when the operation has ended
@@ -62,6 +63,7 @@ static DECLARE_WAIT_QUEUE_HEAD(jobs_wait);
 struct tce_eeh_job {
 	struct list_head list;
 	refcount_t refs;
+	struct work_struct work;
 	struct vfio_eeh_pe_op op;
 	long rc;
 	struct completion done;
@@ -127,15 +129,7 @@ static long pe_op(struct eeh_pe *pe, const struct vfio_eeh_pe_op *op)
 	return eeh_errno(nr, rc);
 }
 
-/**
- * tce_eeh_enabled() - does the machine support EEH?
- *
- * Return: true if it does.
- */
-bool tce_eeh_enabled(void)
-{
-	return eeh_enabled();
-}
+static void job_work(struct work_struct *work);
 
 static void job_put(struct tce_eeh_job *job)
 {
@@ -148,30 +142,31 @@ static void job_put(struct tce_eeh_job *job)
 	kfree(job);
 }
 
-/* Create a job for the groups of a space. Return: the job; -ENOMEM. Undone by job_put() */
-static struct tce_eeh_job *job_create(struct tce_space *space,
+/* Create a job for the groups of a container. Return: the job; -ENOMEM. Undone by job_put() */
+static struct tce_eeh_job *job_create(struct tce_container *container,
 				      const struct vfio_eeh_pe_op *op)
 {
 	struct tce_eeh_job *job;
 	struct tce_group *grp;
 	unsigned int n;
 
-	down_read(&space->lock);
-	n = list_count_nodes(&space->groups);
+	down_read(&container->lock);
+	n = list_count_nodes(&container->groups);
 	job = kzalloc(struct_size(job, groups, n), GFP_KERNEL);
 	if (!job) {
-		up_read(&space->lock);
+		up_read(&container->lock);
 		return ERR_PTR(TCE_REFUSE(EEH_MEMORY, ENOMEM));
 	}
 	job->n = n;
 	n = 0;
-	list_for_each_entry(grp, &space->groups, list) {
+	list_for_each_entry(grp, &container->groups, list) {
 		refcount_inc(&grp->refs);
 		job->groups[n++] = grp;
 	}
-	up_read(&space->lock);
+	up_read(&container->lock);
 	refcount_set(&job->refs, 1);
 	init_completion(&job->done);
+	INIT_WORK(&job->work, job_work);
 	job->op = *op;
 	return job;
 }
@@ -240,9 +235,9 @@ static long group_op(struct tce_group *grp, const struct vfio_eeh_pe_op *op)
 	return rc;
 }
 
-static int job_thread(void *data)
+static void job_work(struct work_struct *work)
 {
-	struct tce_eeh_job *job = data;
+	struct tce_eeh_job *job = container_of(work, struct tce_eeh_job, work);
 	long rc = -ENODEV, one;
 	unsigned int i;
 
@@ -266,12 +261,11 @@ static int job_thread(void *data)
 	job_end(job);
 	complete(&job->done);
 	job_put(job);
-	module_put_and_kthread_exit(0);
 }
 
 /**
- * tce_eeh_op() - do an EEH operation for all groups of a space
- * @space: the space, not locked
+ * tce_eeh_op() - do an EEH operation for all groups of a container
+ * @container: the container, not locked
  * @op: the operation, with its arguments copied and its sizes checked
  *
  * A group that leaves meanwhile is skipped, unless the operation has already begun for it.
@@ -283,43 +277,42 @@ static int job_thread(void *data)
  * EEH code; -ENOMEM; -EINTR on SIGKILL, though an operation that has begun goes on; -EIO for any
  * other failure.
  */
-long tce_eeh_op(struct tce_space *space, const struct vfio_eeh_pe_op *op)
+long tce_eeh_op(struct tce_container *container, const struct vfio_eeh_pe_op *op)
 {
-	struct task_struct *thread;
 	struct tce_eeh_job *job;
-	long rc;
+	long rc = 0;
 
 	/* powernv would log each unknown type. */
 	if (op->op == VFIO_EEH_PE_INJECT_ERR &&
 	    (op->err.type > EEH_ERR_TYPE_64 || op->err.func > EEH_ERR_FUNC_MAX))
 		return TCE_REFUSE(EEH_ERROR, EINVAL);
 
-	job = job_create(space, op);
+	job = job_create(container, op);
 	if (IS_ERR(job))
 		return PTR_ERR(job);
 	/* Without a group there is nothing to do. */
-	rc = 0;
-	if (job->n && wait_event_killable(jobs_wait, job_begin(job)))
+	if (job->n && wait_event_killable(jobs_wait, job_begin(job))) {
 		rc = -EINTR;
-	if (rc || !job->n)
-		goto out_put;
-
-	/* The thread puts this reference when it no longer runs our code. */
-	__module_get(THIS_MODULE);
-	refcount_inc(&job->refs);
-	thread = kthread_run(job_thread, job, "tce-eeh");
-	if (IS_ERR(thread)) {
-		rc = PTR_ERR(thread) == -EINTR ?
-			-EINTR : TCE_REFUSE(EEH_THREAD, ENOMEM);
-		job_end(job);
-		module_put(THIS_MODULE);
-		job_put(job);
-	} else {
+	} else if (job->n) {
+		refcount_inc(&job->refs);
+		queue_work(jobs_wq, &job->work);
 		rc = wait_for_completion_killable(&job->done) ? -EINTR : job->rc;
 		if (rc < 0 && rc != -EINTR)
 			rc = tce_refuse("EEH", rc, op->op);
 	}
-out_put:
 	job_put(job);
 	return rc;
+}
+
+/* Undone by tce_eeh_exit(). Return: 0; -ENOMEM */
+int tce_eeh_init(void)
+{
+	jobs_wq = alloc_workqueue("tce-eeh", WQ_UNBOUND, 0);
+	return jobs_wq ? 0 : -ENOMEM;
+}
+
+/* Waits for operations whose clients were killed. */
+void tce_eeh_exit(void)
+{
+	destroy_workqueue(jobs_wq);
 }

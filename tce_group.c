@@ -1,4 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Groups: how the host gives up their ownership, and gets it back.
+ *
+ * The VFIO core claims a group before it attaches it, and the platform removes the host's window
+ * and bypass at that point. The platform has two shortcomings, which are made up for here:
+ *  - If the host has no window, because there was no memory for one when it got the group back,
+ *    the platform removes nothing. But the bypass, through which the device can reach all memory
+ *    of the host, may be on nevertheless. So both windows are cleared again, whatever is there. On
+ *    pseries the host may have a dynamic window instead of a bypass. That one can't be removed
+ *    here, so the group is refused, and the platform resets all windows when it gets it back.
+ *  - When a function is added to a claimed group, the platform takes the ownership again, which
+ *    removes window 0 of the client and, on PowerNV, clears window 1 in the bridge. So while this
+ *    module has the ownership, the platform uses a copy of its operations, whose take_ownership()
+ *    does nothing.
+ *
+ * Locks: that of the container. The lock of the IOMMU group, which the core holds while it calls
+ * take_ownership(), is taken inside it. &tce_group.left tells EEH operations, which hold no
+ * lock, that a group has left its container.
+ *
+ * Never fails: tce_group_release_ownership(), tce_group_put().
+ */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/iommu.h>
@@ -11,28 +32,6 @@
 #include "compat/ownership.h"
 #include "tce_trace.h"
 #include "tce_window.h"
-
-/*
- * Groups: how they are taken from the host and given back.
- *
- * The VFIO core claims a group before it attaches it, and the platform removes the host's window
- * and bypass at that point. The platform has two shortcomings, which are made up for here:
- *  - If the host has no window, because there was no memory for one when it got the group back,
- *    the platform removes nothing. But the bypass, through which the device can reach all memory
- *    of the host, may be on nevertheless. So both windows are cleared again, whatever is there. On
- *    pseries the host may have a dynamic window instead of a bypass. That one can't be removed
- *    here, so the group is refused, and the platform resets all windows when it gets it back.
- *  - When a function is added to a group that is taken, the platform takes the group again, which
- *    removes window 0 of the client and, on PowerNV, clears window 1 in the bridge. So while a
- *    group is taken, the platform uses a copy of its operations, whose take_ownership() does
- *    nothing.
- *
- * Locks: that of the space. The lock of the IOMMU group, which the core holds while it calls
- * take_ownership(), is taken inside it. &tce_group.left tells EEH operations, which hold no
- * lock, that a group has left its space.
- *
- * Never fails: tce_group_give_back(), tce_group_put().
- */
 
 /*
  * Does the platform support windows for user space? pseries has no group operations up to Linux
@@ -56,7 +55,7 @@ static bool has_windows(const struct iommu_table_group *table_group)
 }
 
 /**
- * tce_group_create() - allocate what is needed for a group in a space
+ * tce_group_create() - allocate what is needed for a group in a container
  * @group: the group
  *
  * Undone by tce_group_put().
@@ -123,22 +122,22 @@ static int reset_table(struct device *dev, void *restore)
 static void group_use(struct tce_group *grp, struct iommu_table_group_ops *ops,
 		      struct iommu_table_group *restore)
 {
-	/* a function that is being added sees what they contain (litmus/shown-ops.litmus) */
+	/* a function that is being added sees their contents (litmus/kvm-ops.litmus) */
 	smp_store_release(&grp->table_group->ops, ops);
 	/* Also waits for a function being added with the old operations. */
 	iommu_group_for_each_dev(grp->group, restore, reset_table);
 }
 
 /**
- * tce_group_take() - take a group from the host
+ * tce_group_take_ownership() - take a group's ownership from the host
  * @grp: the group, which the VFIO core has claimed
  *
- * Undone by tce_group_give_back(). Context: sleeps.
+ * Undone by tce_group_release_ownership(). Context: sleeps.
  *
  * Return: 0 if the group's devices can no longer reach anything; -EPERM if the platform can't
  * give the group up; -EIO if the bridge keeps what the host had.
  */
-int tce_group_take(struct tce_group *grp)
+int tce_group_take_ownership(struct tce_group *grp)
 {
 	struct iommu_table_group *table_group = grp->table_group;
 	int i, rc;
@@ -156,7 +155,7 @@ int tce_group_take(struct tce_group *grp)
 		rc = -EIO;
 	grp->platform = table_group->ops;
 	if (rc) {
-		tce_group_give_back(grp);
+		tce_group_release_ownership(grp);
 		return TCE_REFUSE_BY(HOST_KEEPS_GROUP, rc);
 	}
 	grp->ops = *grp->platform;
@@ -167,10 +166,10 @@ int tce_group_take(struct tce_group *grp)
 }
 
 /**
- * tce_group_give_back() - undo tce_group_take()
+ * tce_group_release_ownership() - undo tce_group_take_ownership()
  * @grp: the group, which has no window
  */
-void tce_group_give_back(struct tce_group *grp)
+void tce_group_release_ownership(struct tce_group *grp)
 {
 	group_use(grp, grp->platform,
 		  firmware_has_feature(FW_FEATURE_LPAR) ? grp->table_group : NULL);
@@ -181,8 +180,8 @@ void tce_group_give_back(struct tce_group *grp)
  * tce_group_put() - drop a reference of a group
  * @grp: the group
  *
- * An EEH operation, which does not hold &tce_space.lock, has a reference of each of its groups.
- * That keeps the memory, but a group can leave its space meanwhile.
+ * An EEH operation, which does not hold &tce_container.lock, has a reference of each of its groups.
+ * That keeps the memory, but a group can leave its container meanwhile.
  */
 void tce_group_put(struct tce_group *grp)
 {

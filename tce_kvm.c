@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM, and what it is shown of a table.
+ * KVM, and what it is allowed of a table.
  *
  * KVM may take a reference to a table of its own process, or of another process that was
- * given the table's group, and then change entries and cells whenever a guest asks for it.
- * It takes no lock that this module could take, and an entry and its cell are two words. So
- * KVM is shown operations of this module instead of the platform's, and changes entries only
+ * given the table's group, and then change TCEs and userspace entries whenever a guest asks for it.
+ * It takes no lock that this module could take, and an entry and its userspace entry are two words.
+ * So KVM sees operations of this module instead of the platform's, and changes entries only
  * through the functions below:
- *  - A closed table accepts nothing, so that KVM leaves each call of the guest to user space.
- *    The exception is a call that finds its cell just before the table is closed, and whose
- *    effect is lost with the window. All tables that are not shared are closed, and so are
+ *  - In a blocked table nothing is done, so that KVM leaves each call of the guest to user space.
+ *    The exception is a call that finds its userspace entry just before the table is blocked, and
+ *    whose effect is lost with the window. All tables that are not shared are blocked, and so are
  *    tables whose window is removed, because on pseries such a table is merely a number
  *    (LIOBN), which the next window or the host gets.
- *  - An open table is a shared one (&tce_table.shared). KVM of the owner's process may map
+ *  - KVM is allowed to use a shared table (&tce_table.shared). KVM of the owner's process may map
  *    memory where user space has mapped nothing, and may remove what KVM has mapped. What
  *    user space has mapped is left to user space.
- * Whoever removes a value from an entry decrements the count of the memory if the cell tells
- * where that is, and the value agrees. The cell is no more than a hint, because KVM writes it
- * some time after the entry, when something else may be mapped there (litmus/kvm-count.litmus).
- * If the two do not agree, the memory stays counted as mapped.
+ * Whoever removes a value from an entry decrements the count of the memory if the userspace entry
+ * tells where that is, and the value agrees. The userspace entry is no more than a hint, because
+ * KVM writes it some time after the entry, when something else may be mapped there
+ * (litmus/kvm-count.litmus). If the two do not agree, the memory stays counted as mapped.
  *
  * KVM may look at a table's operations at any time. So they stay until the table is freed, and
  * the module stays with them.
  *
  * Locks: none. Only KVM can race with the creation or destruction of a table.
  *
- * Never fails: tce_kvm_close().
+ * Never fails: tce_kvm_block().
  */
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -37,84 +37,79 @@
 
 #include <asm/mmu_context.h>
 
-#include "compat/realmode.h"
 #include "tce_table.h"
 #include "tce_trace.h"
 
 /**
  * struct tce_ops - operations of a table that replace the platform's
  * @ops: what KVM sees
- * @shown: the structure that they are part of
+ * @kvm_ops: the structure that they are part of
  */
 struct tce_ops {
 	struct iommu_table_ops ops;
-	struct tce_shown *shown;
+	struct tce_kvm_ops *kvm_ops;
 };
 
 /**
- * struct tce_shown - what KVM can be shown of a table
+ * struct tce_kvm_ops - what KVM can see of a table
  * @platform: the platform's operations, which this module still uses
  * @mm: the memory of the owner's process, only for comparison
- * @open: the operations of a table that KVM may use
- * @closed: the operations of a table that KVM may not use
+ * @allowed: the operations of a table that KVM may use
+ * @blocked: the operations of a table that KVM may not use
  */
-struct tce_shown {
+struct tce_kvm_ops {
 	struct iommu_table_ops *platform;
 	struct mm_struct *mm;
-	struct tce_ops open;
-	struct tce_ops closed;
+	struct tce_ops allowed;
+	struct tce_ops blocked;
 };
 
-/* The cell that makes KVM give up, because no region has this address */
-static __be64 tce_kvm_gives_up = cpu_to_be64(TCE_COOKIE_OURS);
+/* The userspace entry that makes KVM give up, because this address can't be registered */
+static __be64 tce_kvm_no_ua = cpu_to_be64(TCE_UA_VFIO);
 
 /* Tables that have operations of this module */
-static atomic_long_t tce_tables_shown = ATOMIC_LONG_INIT(0);
+static atomic_long_t tce_tables_with_ops = ATOMIC_LONG_INIT(0);
 
-/**
- * tce_kvm_tables() - how many tables have operations of this module?
- *
- * Return: their number; each of them keeps the module loaded.
- */
+/* How many tables have operations of this module? Each of them keeps the module loaded. */
 long tce_kvm_tables(void)
 {
-	return atomic_long_read(&tce_tables_shown);
+	return atomic_long_read(&tce_tables_with_ops);
 }
 
 /* For a table that has operations of this module, which may change but never go. */
-static struct tce_shown *table_shown(struct iommu_table *tbl)
+static struct tce_kvm_ops *table_kvm_ops(struct iommu_table *tbl)
 {
 	struct iommu_table_ops *ops = READ_ONCE(tbl->it_ops);
 
-	return container_of(ops, struct tce_ops, ops)->shown;
+	return container_of(ops, struct tce_ops, ops)->kvm_ops;
 }
 
-static bool cell_marked(const __be64 *cell)
+static bool pua_is_vfio(const __be64 *pua)
 {
-	return READ_ONCE(*cell) & cpu_to_be64(TCE_COOKIE_OURS);
+	return READ_ONCE(*pua) & cpu_to_be64(TCE_UA_VFIO);
 }
 
-/* KVM asks with @alloc for a cell to write, and without for one to count down by. */
-static __be64 *closed_useraddr(struct iommu_table *tbl, long index, bool alloc)
+/* KVM asks with @alloc for an entry to write, and without for one to count down by. */
+static __be64 *blocked_useraddr(struct iommu_table *tbl, long index, bool alloc)
 {
-	return alloc ? NULL : &tce_kvm_gives_up;
+	return alloc ? NULL : &tce_kvm_no_ua;
 }
 
-static __be64 *open_useraddr(struct iommu_table *tbl, long index, bool alloc)
+static __be64 *allowed_useraddr(struct iommu_table *tbl, long index, bool alloc)
 {
-	const struct tce_shown *shown = table_shown(tbl);
-	__be64 *cell;
+	const struct tce_kvm_ops *kvm_ops = table_kvm_ops(tbl);
+	__be64 *pua;
 
-	/* KVM of another process counts regions that are not known here */
-	if (!alloc || current->mm != shown->mm)
-		return closed_useraddr(tbl, index, alloc);
-	/* MAP makes missing levels, one at a time, see map_range() */
-	cell = shown->platform->useraddrptr(tbl, index, false);
-	return cell && !cell_marked(cell) ? cell : NULL;
+	/* KVM of another process counts memory that is not known here */
+	if (!alloc || current->mm != kvm_ops->mm)
+		return blocked_useraddr(tbl, index, alloc);
+	/* only MAP makes missing levels, because the platform leaks some if two calls do */
+	pua = kvm_ops->platform->useraddrptr(tbl, index, false);
+	return pua && !pua_is_vfio(pua) ? pua : NULL;
 }
 
 /*
- * Pretend that something has been taken out. KVM finds no region for tce_kvm_gives_up, so it
+ * Pretend that something has been taken out. KVM finds no memory for tce_kvm_no_ua, so it
  * tries to put the value back, which is ignored as well, and leaves the call to user space.
  */
 static int leave_to_user(unsigned long *hpa, enum dma_data_direction *dir)
@@ -124,30 +119,30 @@ static int leave_to_user(unsigned long *hpa, enum dma_data_direction *dir)
 	return 0;
 }
 
-static int closed_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
-		       enum dma_data_direction *dir)
+static int blocked_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
+			enum dma_data_direction *dir)
 {
 	return leave_to_user(hpa, dir);
 }
 
 /*
- * Count down what was taken out of an entry and invalidated, if the cell tells what it was. The
- * page is marked dirty before, because it may be freed as soon as it is not counted.
+ * Count down what was taken out of an entry and invalidated, if the userspace entry tells what it
+ * was. The page is marked dirty before, because it may be freed as soon as it is not counted.
  */
-static void kvm_uncount(const struct iommu_table *tbl, __be64 *cell,
+static void kvm_uncount(const struct iommu_table *tbl, __be64 *pua,
 			unsigned long hpa, enum dma_data_direction dir)
 {
 	struct mm_iommu_table_group_mem_t *mem;
-	__be64 was = READ_ONCE(*cell);
+	__be64 was = READ_ONCE(*pua);
 	unsigned long its;
 
-	if (!was || was & cpu_to_be64(TCE_COOKIE_OURS))
+	if (!was || was & cpu_to_be64(TCE_UA_VFIO))
 		return;
 	mem = mm_iommu_lookup(current->mm, be64_to_cpu(was),
 			      1UL << tbl->it_page_shift);
-	/* MAP may be about to count it down by the same cell (litmus/kvm-map.litmus) */
+	/* MAP may be about to count it down by the same entry (litmus/kvm-map.litmus) */
 	if (!mem || mm_iommu_ua_to_hpa(mem, be64_to_cpu(was), 0, &its) ||
-	    its != hpa || !tce_cell_replace(cell, was, 0))
+	    its != hpa || !tce_pua_replace(pua, was, 0))
 		return;
 	if (tce_dir_writes(dir))
 		SetPageDirty(pfn_to_page(PHYS_PFN(hpa)));
@@ -156,7 +151,7 @@ static void kvm_uncount(const struct iommu_table *tbl, __be64 *cell,
 
 /*
  * Does an address that KVM wants to put have a page as large as the entry? Up to Linux 7.2 the
- * kernel's list takes ordinary pages that follow a hugetlb page in a region for huge ones.
+ * KVM's list takes ordinary pages that follow a hugetlb page in a range for huge ones.
  */
 static bool page_fits(const struct iommu_table *tbl, unsigned long hpa)
 {
@@ -168,21 +163,21 @@ static bool page_fits(const struct iommu_table *tbl, unsigned long hpa)
 		(folio_test_hugetlb(folio) && folio_shift(folio) >= tbl->it_page_shift));
 }
 
-/* The part of open_xchg() that tce_kvm_close() waits for */
-static int open_exchange(struct iommu_table *tbl, const struct tce_shown *shown,
-			 long index, unsigned long *hpa,
-			 enum dma_data_direction *dir)
+/* The part of allowed_xchg() that tce_kvm_block() waits for */
+static int allowed_exchange(struct iommu_table *tbl, const struct tce_kvm_ops *kvm_ops,
+			    long index, unsigned long *hpa,
+			    enum dma_data_direction *dir)
 {
-	struct iommu_table_ops *platform = shown->platform;
-	__be64 *cell;
+	struct iommu_table_ops *platform = kvm_ops->platform;
+	__be64 *pua;
 	int rc;
 
-	/* the window has gone, or this is KVM of another process, which counts other regions */
-	if (READ_ONCE(tbl->it_ops) != &shown->open.ops || current->mm != shown->mm)
+	/* the window has gone, or this is KVM of another process, which counts other memory */
+	if (READ_ONCE(tbl->it_ops) != &kvm_ops->allowed.ops || current->mm != kvm_ops->mm)
 		return leave_to_user(hpa, dir);
-	cell = platform->useraddrptr(tbl, index, false);
+	pua = platform->useraddrptr(tbl, index, false);
 	/* what user space has mapped, or what KVM puts back in its place */
-	if (*dir == DMA_NONE ? cell && cell_marked(cell) : !*hpa)
+	if (*dir == DMA_NONE ? pua && pua_is_vfio(pua) : !*hpa)
 		return leave_to_user(hpa, dir);
 	if (*dir != DMA_NONE && !page_fits(tbl, *hpa))
 		return leave_to_user(hpa, dir);
@@ -195,8 +190,8 @@ static int open_exchange(struct iommu_table *tbl, const struct tce_shown *shown,
 	if (platform->tce_kill)
 		platform->tce_kill(tbl, index, 1);
 	mb(); /* litmus/unpin.litmus: the device can no longer reach it */
-	if (cell)
-		kvm_uncount(tbl, cell, *hpa, *dir);
+	if (pua)
+		kvm_uncount(tbl, pua, *hpa, *dir);
 	*hpa = 0;
 	*dir = DMA_NONE;
 	return 0;
@@ -206,26 +201,26 @@ static int open_exchange(struct iommu_table *tbl, const struct tce_shown *shown,
  * KVM exchanges an entry. Everything that has to be done for the old value is done here, so
  * KVM is told that there was none.
  */
-static int open_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
-		     enum dma_data_direction *dir)
+static int allowed_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
+			enum dma_data_direction *dir)
 {
 	int rc;
 
 	rcu_read_lock();
-	rc = open_exchange(tbl, table_shown(tbl), index, hpa, dir);
+	rc = allowed_exchange(tbl, table_kvm_ops(tbl), index, hpa, dir);
 	rcu_read_unlock();
 	return rc;
 }
 
-/* Nobody uses the table any more, nor what KVM was shown (litmus/shown-free.litmus). */
-static void shown_free(struct iommu_table *tbl)
+/* Nobody uses the table any more, nor what KVM saw of it (litmus/kvm-ops-free.litmus). */
+static void kvm_ops_free(struct iommu_table *tbl)
 {
-	struct tce_shown *shown = table_shown(tbl);
+	struct tce_kvm_ops *kvm_ops = table_kvm_ops(tbl);
 
 	/* its free() may tell tables apart by their operations */
-	tbl->it_ops = shown->platform;
-	if (shown->platform->free)
-		shown->platform->free(tbl);
+	tbl->it_ops = kvm_ops->platform;
+	if (kvm_ops->platform->free)
+		kvm_ops->platform->free(tbl);
 	/*
 	 * pseries before 6.16 leaves the user view (d36e3f11fe8b is in stable kernels, but not in
 	 * RHEL 9.6 and 10.0). If pseries has freed it, it is NULL. PowerNV frees its own, which
@@ -235,70 +230,70 @@ static void shown_free(struct iommu_table *tbl)
 		vfree(tbl->it_userspace);
 		tbl->it_userspace = NULL;
 	}
-	kfree(shown);
-	atomic_long_dec(&tce_tables_shown);
+	kfree(kvm_ops);
+	atomic_long_dec(&tce_tables_with_ops);
 	module_put(THIS_MODULE);
 }
 
-static void ops_init(struct tce_ops *ops, struct tce_shown *shown)
+static void ops_init(struct tce_ops *ops, struct tce_kvm_ops *kvm_ops)
 {
-	ops->shown = shown;
-	ops->ops = *shown->platform;
-	/* open_xchg() invalidates */
+	ops->kvm_ops = kvm_ops;
+	ops->ops = *kvm_ops->platform;
+	/* allowed_xchg() invalidates */
 	ops->ops.tce_kill = NULL;
-	ops->ops.free = shown_free;
+	ops->ops.free = kvm_ops_free;
 }
 
-/* The table keeps the module, and what KVM is shown, until it is freed. */
-static void shown_init(struct tce_table *table)
+/* The table keeps the module, and what KVM sees, until it is freed. */
+static void kvm_ops_init(struct tce_table *table)
 {
-	struct tce_shown *shown = table->shown;
+	struct tce_kvm_ops *kvm_ops = table->kvm_ops;
 
 	__module_get(THIS_MODULE);
-	atomic_long_inc(&tce_tables_shown);
-	shown->platform = table->ops;
-	shown->mm = table->mem->mm;
-	ops_init(&shown->open, shown);
-	shown->open.ops.useraddrptr = open_useraddr;
-	shown->open.ops.xchg_no_kill = open_xchg;
-	ops_init(&shown->closed, shown);
-	shown->closed.ops.useraddrptr = closed_useraddr;
-	shown->closed.ops.xchg_no_kill = closed_xchg;
+	atomic_long_inc(&tce_tables_with_ops);
+	kvm_ops->platform = table->ops;
+	kvm_ops->mm = table->mem->tmm->mm;
+	ops_init(&kvm_ops->allowed, kvm_ops);
+	kvm_ops->allowed.ops.useraddrptr = allowed_useraddr;
+	kvm_ops->allowed.ops.xchg_no_kill = allowed_xchg;
+	ops_init(&kvm_ops->blocked, kvm_ops);
+	kvm_ops->blocked.ops.useraddrptr = blocked_useraddr;
+	kvm_ops->blocked.ops.xchg_no_kill = blocked_xchg;
 }
 
 /* Show KVM other operations of a table. */
-static void table_show(struct tce_table *table, struct tce_ops *ops)
+static void show_kvm(struct tce_table *table, struct tce_ops *ops)
 {
 	if (table->tbl->it_ops == table->ops)
-		shown_init(table);
-	/* litmus/shown-ops.litmus: whoever sees them sees their contents */
+		kvm_ops_init(table);
+	/* pairs with KVM's address dependency: it sees their contents (litmus/kvm-ops.litmus) */
 	smp_store_release(&table->tbl->it_ops, &ops->ops);
 }
 
 /**
- * tce_kvm_prepare() - allocate what KVM can be shown of a table
+ * tce_kvm_prepare() - allocate what KVM can see of a table
  * @table: a new table, without @tbl yet
  *
- * This is done first so that tce_kvm_close() can't fail. Undone by tce_kvm_free().
+ * This is done first so that tce_kvm_block() can't fail. Undone by tce_kvm_free().
  *
  * Return: 0; -ENOMEM.
  */
 int tce_kvm_prepare(struct tce_table *table)
 {
-	table->shown = kzalloc(sizeof(*table->shown), GFP_KERNEL);
-	return table->shown ? 0 : TCE_REFUSE(SHOWN_MEMORY, ENOMEM);
+	table->kvm_ops = kzalloc(sizeof(*table->kvm_ops), GFP_KERNEL);
+	return table->kvm_ops ? 0 : TCE_REFUSE(KVM_OPS_MEMORY, ENOMEM);
 }
 
 /**
  * tce_kvm_free() - undo tce_kvm_prepare()
  * @table: the table, which is about to be put, or has no @tbl
  *
- * What has been shown to KVM is freed with the platform's table.
+ * What KVM may have seen is freed with the platform's table.
  */
 void tce_kvm_free(struct tce_table *table)
 {
 	if (!table->tbl || table->tbl->it_ops == table->ops)
-		kfree(table->shown);
+		kfree(table->kvm_ops);
 }
 
 /**
@@ -307,11 +302,11 @@ void tce_kvm_free(struct tce_table *table)
  * @in_group: the platform has already given it to the group, with a reference, as pseries
  *	does, so that KVM can have found it
  *
- * Until now KVM of any process could write entries and cells with the platform's operations. If
- * there is a sign of that, all of them are cleared, and nothing is released for them: KVM has
- * counted its own. To be followed by tce_kvm_open(). The platform's operations come back when the
- * table is freed. Context: sleeps. It waits for KVM if that is just using the table, unless KVM is
- * preempted.
+ * Until now KVM of any process could write TCEs and userspace entries with the platform's
+ * operations. If there is a sign of that, all of them are cleared, and nothing is put for them:
+ * KVM has counted its own. To be followed by tce_kvm_allow(). The platform's operations come back
+ * when the table is freed. Context: sleeps. It waits for KVM if that is just using the table,
+ * unless KVM is preempted.
  *
  * Return: 0; -EBUSY if KVM has found the table, which can't be used then.
  */
@@ -319,8 +314,8 @@ int tce_kvm_hide(struct tce_table *table, bool in_group)
 {
 	struct iommu_table *tbl = table->tbl;
 
-	table_show(table, &table->shown->closed);
-	/* litmus/hide.litmus: who has the old ones has a reference now, or has written a cell */
+	show_kvm(table, &table->kvm_ops->blocked);
+	/* litmus/hide.litmus: KVM with the old ones has a reference now, or has written a pua */
 	if (in_group)
 		synchronize_rcu();
 	if (kref_read(&tbl->it_kref) == 1 + in_group &&
@@ -332,31 +327,31 @@ int tce_kvm_hide(struct tce_table *table, bool in_group)
 }
 
 /**
- * tce_kvm_open() - let KVM use a table, if it is a shared one
+ * tce_kvm_allow() - let KVM use a table, if it is a shared one
  * @table: a hidden table
  *
- * Undone by tce_kvm_close().
+ * Undone by tce_kvm_block().
  */
-void tce_kvm_open(struct tce_table *table)
+void tce_kvm_allow(struct tce_table *table)
 {
 	if (table->shared)
-		table_show(table, &table->shown->open);
+		show_kvm(table, &table->kvm_ops->allowed);
 }
 
 /**
- * tce_kvm_close() - undo tce_kvm_open(), because the window goes
+ * tce_kvm_block() - undo tce_kvm_allow(), because the window goes
  * @table: the table
  *
  * KVM can no longer map anything there. Context: sleeps until KVM has finished what it is
  * doing there.
  */
-void tce_kvm_close(struct tce_table *table)
+void tce_kvm_block(struct tce_table *table)
 {
-	if (table->tbl->it_ops == &table->shown->closed.ops)
+	if (table->tbl->it_ops == &table->kvm_ops->blocked.ops)
 		return;
-	table_show(table, &table->shown->closed);
+	show_kvm(table, &table->kvm_ops->blocked);
 	/*
-	 * litmus/bury.litmus: even KVM that has no reference yet may have the old ones, so
+	 * litmus/kvm-block.litmus: even KVM that has no reference yet may have the old ones, so
 	 * this can't be skipped if there are no other references.
 	 */
 	synchronize_rcu();

@@ -1,829 +1,424 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/*
+ * MAP and UNMAP of a table's entries, and how the memory behind removed entries is put.
+ *
+ * Memory is put only after its entries were invalidated, because the device can reach it until
+ * then. Both commands work in chunks. A chunk takes the table's lock, changes entries, invalidates
+ * them, puts what they had mapped, and drops the lock. So commands whose ranges overlap may
+ * interleave by chunks, which is safe, since an entry changes together with its userspace
+ * entry, and whoever finds an entry empty knows that it was invalidated.
+ *
+ * Whoever removes a value from an entry puts its page: unpins it (v1), or counts down the mappings
+ * of the preregistered memory (v2). MAP's mappings are counted here, and those of KVM in KVM's
+ * list. In a shared table whoever removes the value can be KVM, a userspace entry can be 0 while
+ * its entry is live, and it can be that of another value, because KVM writes it late. So each entry
+ * is exchanged there, and nothing is put unless the memory has the page of the entry at that
+ * address: we err on the side of counting a page as mapped (litmus/kvm-count.litmus,
+ * litmus/kvm-unmap.litmus). In all other tables the userspace entries tell what is mapped, and long
+ * runs of entries are written and cleared by one operation of the platform.
+ *
+ * Whatever MAP can refuse is refused before the first entry is written. A MAP that fails later,
+ * because a level of the table needs memory, the platform refuses or the caller is killed, leaves
+ * its range unmapped.
+ *
+ * Locks: the caller holds &tce_mm.map_lock, for reading in a client's command. &tce_table.lock is
+ * taken here.
+ *
+ * Never fails: tce_table_unmap_all(). If the platform refuses to clear an entry, its page stays
+ * pinned or counted, because the device may still reach it.
+ */
 #include <linux/mm.h>
 #include <linux/sched.h>
-#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
-#include <linux/sizes.h>
-#include <linux/slab.h>
-#include <linux/uaccess.h>
 
-#include "tce_mm.h"
+#include "compat/older.h"
 #include "tce_prereg.h"
 #include "tce_table.h"
 #include "tce_trace.h"
 
-/*
- * Holds: what cleared entries held, which is a pin (v1), or one mapping in the count of a region
- * (v2). Holds are collected here, and released after the entries have been invalidated.
- *
- * MAP's mappings are counted by the region, and only this file decrements that count, by the
- * cookies that MAP has marked. KVM's mappings in a shared table are counted by the kernel's list.
- * In such a table the cookie may be that of another value. KVM writes its own late, and a vCPU may
- * have taken out what MAP had mapped. So nothing is released unless the region has the page of the
- * entry at that address: we err on the side of counting a page as mapped (litmus/kvm-count.litmus,
- * litmus/kvm-unmap.litmus).
- *
- * Locks: the caller holds &tce_process.map_lock.
- *
- * Nothing here can fail.
- */
+/* Entries between which the CPU may be yielded: on pseries two hypervisor calls each */
+#define TCE_YIELD	512UL
+/* A gap of so many entries splits an invalidation in two */
+#define TCE_INVALIDATE_GAP	512
+#define TCE_GATHER_MAX	32
 
-/* The most entries that one hold stands for, so that releasing it does not take long */
-#define TCE_HOLD_MAX	SZ_8K
-
-/* In &tce_hold.what: KVM's mapping, which the kernel's list counts */
-#define TCE_HOLD_KVMS	1UL
-
-static bool region_has(const struct tce_region *region, unsigned long ua)
-{
-	return ua - region->ua < region->npages << PAGE_SHIFT;
-}
-
-/*
- * v2: the region that counts a cleared entry's mapping; NULL if none does. In a shared table the
- * value may not be the cell's. In any other it is, or the platform has refused to write it.
- */
-static struct tce_region *region_of(struct tce_mem *mem,
-				    struct tce_region *region,
-				    const struct tce_entry *old, bool shared)
-{
-	unsigned long ua = old->cookie & ~TCE_COOKIE_OURS;
-
-	if (!region || !region_has(region, ua))
-		region = tce_region_find(mem->process, ua);
-	if (!region || (shared && tce_region_hpa(region, ua) != old->hpa))
-		return NULL;
-	if (old->cookie & TCE_COOKIE_OURS)
-		return region;
-	if (!region->mem)
-		return NULL;
-	tce_region_written(region, tce_dir_writes(old->dir));
-	return region;
-}
+/* In &tce_gather.put: KVM's mapping, which KVM's list counts */
+#define TCE_PUT_KVM	1UL
 
 /**
- * tce_hold_put() - release what one entry held
- * @mem: the container's memory
- * @old: what was in the entry, or was to be
- * @shared: &tce_table.shared
- *
- * tce_holds_add() and tce_holds_release() at once, for an entry that has been invalidated, or
- * was never written. Context: v2: atomic; v1: sleeps.
+ * struct tce_gather - what waits for an invalidation
+ * @table: the table, with &tce_table.lock held
+ * @prereg: v2: what was found last
+ * @first: first entry to be invalidated
+ * @end: end of the entries to be invalidated; 0 for none
+ * @nr: how many elements of @put are in use
+ * @put: v1: a userspace entry; v2: the preregistered memory, with TCE_PUT_KVM if KVM mapped
+ *	it; and how many entries had that
  */
-void tce_hold_put(struct tce_mem *mem, const struct tce_entry *old, bool shared)
-{
-	struct tce_region *region;
+struct tce_gather {
+	struct tce_table *table;
+	struct tce_prereg *prereg;
+	unsigned long first;
+	unsigned long end;
+	unsigned int nr;
+	struct {
+		unsigned long what;
+		unsigned long n;
+	} put[TCE_GATHER_MAX];
+};
 
-	if (!mem->v2) {
-		if (old->cookie & TCE_COOKIE_OURS)
-			tce_pin_put(&mem->pinned, old->cookie, 1);
+static void prereg_unmapped(struct tce_prereg *prereg, unsigned long n)
+{
+	atomic64_sub(n, &prereg->mapped);
+}
+
+/* KVM's list is counted down one by one. */
+static void kvm_unmapped(struct tce_prereg *prereg, unsigned long n)
+{
+	while (n--)
+		mm_iommu_mapped_dec(prereg->mem);
+}
+
+/*
+ * v2: what counts the mapping of a removed entry, which may be @prereg; NULL if nothing does. In a
+ * shared table the value may not be that of the userspace entry. In any other it is, or the
+ * platform has refused to write it.
+ */
+static struct tce_prereg *find_mapped(const struct tce_table *table,
+				      struct tce_prereg *prereg,
+				      const struct tce_entry *old)
+{
+	unsigned long ua = old->val & ~TCE_UA_VFIO;
+
+	if (!prereg || ua - prereg->ua >= prereg->npages << PAGE_SHIFT)
+		prereg = tce_prereg_find(table->mem->tmm, ua);
+	if (!prereg || (table->shared && tce_prereg_hpa(prereg, ua) != old->hpa))
+		return NULL;
+	if (old->val & TCE_UA_VFIO)
+		return prereg;
+	if (!prereg->mem)
+		return NULL;
+	if (tce_dir_writes(old->dir))
+		tce_prereg_written(prereg);
+	return prereg;
+}
+
+/* Put what an entry had, which was invalidated, or never written. Context: v1: sleeps */
+static void put_entry(struct tce_table *table, const struct tce_entry *old)
+{
+	struct tce_memory *mem = table->mem;
+	struct tce_prereg *prereg;
+
+	if (mem->v1) {
+		if (old->val & TCE_UA_VFIO)
+			tce_v1_put(mem->v1, old->val, 1);
 		return;
 	}
-	region = region_of(mem, NULL, old, shared);
-	if (!region)
+	prereg = find_mapped(table, NULL, old);
+	if (!prereg)
 		return;
-	if (likely(old->cookie & TCE_COOKIE_OURS))
-		tce_region_drop(region, 1);
+	if (likely(old->val & TCE_UA_VFIO))
+		prereg_unmapped(prereg, 1);
 	else
-		mm_iommu_mapped_dec(region->mem);
+		mm_iommu_mapped_dec(prereg->mem);
 }
 
-/**
- * tce_holds_init() - start to collect
- * @holds: on the stack
- * @mem: whose memory
- * @shared: &tce_table.shared
- *
- * Undone by tce_holds_release().
+/*
+ * Put what invalidated entries had by their userspace entries alone, and clear these. This is not
+ * for shared tables. Userspace entries that KVM has written, because it had found the table before
+ * it was hidden, stand for nothing. Context: sleeps.
  */
-void tce_holds_init(struct tce_holds *holds, struct tce_mem *mem, bool shared)
+static void put_puas(struct tce_table *table, __be64 *pua, unsigned long n)
 {
-	holds->mem = mem;
-	holds->shared = shared;
-	holds->region = NULL;
-	holds->nr = 0;
-}
-
-/* Collect one more hold, which may be of the same page or region as the last one. */
-static void holds_add(struct tce_holds *holds, unsigned long what)
-{
-	struct tce_hold *next = holds->holds + holds->nr;
-
-	if (holds->nr && next[-1].what == what && next[-1].n < TCE_HOLD_MAX) {
-		next[-1].n++;
-		return;
-	}
-	holds->holds[holds->nr++] = (struct tce_hold){ .what = what, .n = 1 };
-}
-
-/**
- * tce_holds_add() - collect what a cleared entry held
- * @holds: not full
- * @old: what was in the entry; its cookie is not 0
- */
-void tce_holds_add(struct tce_holds *holds, const struct tce_entry *old)
-{
-	struct tce_region *region;
-
-	if (!holds->mem->v2) {
-		if (old->cookie & TCE_COOKIE_OURS)
-			holds_add(holds, old->cookie);
-		return;
-	}
-	region = region_of(holds->mem, holds->region, old, holds->shared);
-	if (!region)
-		return;
-	holds->region = region;
-	holds_add(holds, (unsigned long)region |
-		  (old->cookie & TCE_COOKIE_OURS ? 0 : TCE_HOLD_KVMS));
-}
-
-/**
- * tce_hold_put_cells() - release what entries held, by their cookies alone
- * @mem: the container's memory
- * @cells: the cells of the entries, none of which is 0; they are set to 0
- * @n: how many
- *
- * The entries, which are not those of a shared table, have been invalidated. A cell that KVM has
- * written, because it had looked it up before the table was hidden, holds nothing. Context: sleeps.
- */
-void tce_hold_put_cells(struct tce_mem *mem, __be64 *cells, unsigned long n)
-{
-	struct tce_region *region;
+	struct tce_memory *mem = table->mem;
 	unsigned long i = 0, start;
+	struct tce_prereg *prereg;
 	u64 first, size;
 	bool ours;
 
 	while (i < n) {
-		first = tce_cell_read(&cells[i]);
-		size = 1;
-		ours = first & TCE_COOKIE_OURS;
-		region = mem->v2 && ours ?
-			tce_region_find(mem->process, first & ~TCE_COOKIE_OURS) : NULL;
-		if (region) {
-			first = region->ua | TCE_COOKIE_OURS;
-			size = region->npages << PAGE_SHIFT;
+		first = tce_pua_read(&pua[i]);
+		if (!first) {
+			i++;
+			continue;
 		}
-		/* all of the same page or region */
+		size = 1;
+		ours = first & TCE_UA_VFIO;
+		prereg = !mem->v1 && ours ?
+			tce_prereg_find(mem->tmm, first & ~TCE_UA_VFIO) : NULL;
+		if (prereg) {
+			first = prereg->ua | TCE_UA_VFIO;
+			size = prereg->npages << PAGE_SHIFT;
+		}
+		/* all of the same page or preregistered memory */
 		start = i;
 		do {
-			tce_cell_write(&cells[i++], 0);
-		} while (i < n && tce_cell_read(&cells[i]) - first < size);
-		if (region)
-			tce_region_drop(region, i - start);
-		else if (!mem->v2 && ours)
-			tce_pin_put(&mem->pinned, first, i - start);
+			tce_pua_write(&pua[i++], 0);
+		} while (i < n && tce_pua_read(&pua[i]) - first < size);
+		if (prereg)
+			prereg_unmapped(prereg, i - start);
+		else if (mem->v1 && ours)
+			tce_v1_put(mem->v1, first, i - start);
 	}
 }
 
-static void hold_drop(struct tce_mem *mem, struct tce_hold *hold)
+static void gather_init(struct tce_gather *gather, struct tce_table *table)
 {
-	struct tce_region *region = (void *)(hold->what & ~TCE_HOLD_KVMS);
-
-	if (!mem->v2)
-		tce_pin_put(&mem->pinned, hold->what, hold->n);
-	else if (!(hold->what & TCE_HOLD_KVMS))
-		tce_region_drop(region, hold->n);
-	else
-		/* the kernel counts them down one by one */
-		while (hold->n--)
-			mm_iommu_mapped_dec(region->mem);
+	gather->table = table;
+	gather->prereg = NULL;
+	gather->end = 0;
+	gather->nr = 0;
 }
 
-/**
- * tce_holds_release() - release what was collected, and start anew
- * @holds: what was collected; the entries have been invalidated
- *
- * Context: sleeps.
- */
-void tce_holds_release(struct tce_holds *holds)
+/* Invalidate entries, and put what they had. Context: sleeps. */
+static void gather_flush(struct tce_gather *gather)
 {
+	struct tce_memory *mem = gather->table->mem;
+	unsigned long what, n;
 	unsigned int i;
 
-	for (i = 0; i < holds->nr; i++) {
-		hold_drop(holds->mem, &holds->holds[i]);
-		if (need_resched())
-			cond_resched();
-	}
-	holds->nr = 0;
-}
-
-/*
- * MAP: take holds on the memory, write the entries, invalidate them, and release what they
- * held before. Whatever can be refused is refused before the first entry is written. A MAP that
- * fails later, because a level of the table needs memory, the platform refuses or the caller
- * is killed, leaves its range unmapped.
- *
- * Locks: the caller holds &tce_process.map_lock. The entries are locked by a span.
- *
- * Never fails: clearing its entries, unless the platform refuses to. What the device may still
- * reach is not released.
- */
-
-/* Entries whose memory is looked up at once */
-#define TCE_CHUNK	4096UL
-/* The same if their addresses are to fit on the stack */
-#define TCE_CHUNK_STACK	16
-
-/**
- * struct tce_map - a MAP in progress
- * @table: the table
- * @first: first entry
- * @done: entries written so far
- * @killed: how many of them need no invalidation any more
- * @ua: address of the memory for @first
- * @dir: what the device may do
- * @run_min: how many entries in a row are written by one operation
- * @exchanged: some entries were exchanged, and need to be invalidated
- * @pins: v1: the pages
- * @holds: what was replaced, to be released after the invalidation
- */
-struct tce_map {
-	struct tce_table *table;
-	unsigned long first;
-	unsigned long done;
-	unsigned long killed;
-	unsigned long ua;
-	enum dma_data_direction dir;
-	unsigned long run_min;
-	bool exchanged;
-	struct tce_pins *pins;
-	struct tce_holds holds;
-};
-
-static unsigned long map_ua(const struct tce_map *map, unsigned long done)
-{
-	return map->ua + (done << map->table->tbl->it_page_shift);
-}
-
-/* Make what was written visible to the devices, and release what was there before. */
-static void map_release(struct tce_map *map)
-{
-	if (map->exchanged)
-		tce_table_kill(map->table, map->first + map->killed,
-			       map->done - map->killed);
+	if (gather->end)
+		tce_table_invalidate(gather->table, gather->first,
+				     gather->end - gather->first);
 	else
-		tce_table_flush(map->table);
-	map->killed = map->done;
-	tce_holds_release(&map->holds);
-}
-
-/*
- * Write a run of empty entries, whose memory is contiguous, by one operation of the platform,
- * which invalidates them as well.
- *
- * Return: 0; -ENOMEM; -EIO. The entries count as written in any case, so that they are cleared.
- */
-static int map_set_run(struct tce_map *map, const unsigned long *hpas,
-		       __be64 *cell, unsigned long n)
-{
-	unsigned long step = 1UL << map->table->tbl->it_page_shift;
-	unsigned long ua = map_ua(map, map->done), i;
-	bool v2 = map->table->mem->v2, write = tce_dir_writes(map->dir);
-	int rc;
-
-	rc = tce_table_set(map->table, map->first + map->done, n, hpas[0],
-			   map->dir);
-	for (i = 0; i < n; i++, ua += step)
-		tce_cell_write(&cell[i],
-			       tce_mem_cookie(v2, ua, hpas[i], write));
-	map->done += n;
-	return rc;
-}
-
-static __always_inline int exchange_entries(struct tce_map *map,
-					    const unsigned long *hpas,
-					    __be64 *cell, unsigned long n,
-					    const bool shared)
-{
-	struct tce_table *table = map->table;
-	unsigned long step = 1UL << table->tbl->it_page_shift;
-	unsigned long from = map->done, ua = map_ua(map, from), i;
-	unsigned long entry = map->first + from;
-	enum dma_data_direction dir = map->dir;
-	bool v2 = table->mem->v2, write = tce_dir_writes(dir);
-	struct tce_entry now;
-	int rc = 0;
-
-	for (i = 0; i < n; i++, ua += step) {
-		now.hpa = hpas[i];
-		now.dir = dir;
-		now.cookie = tce_mem_cookie(v2, ua, hpas[i], write);
-		rc = tce_entry_swap(table, entry + i, &cell[i], &now, shared);
-		if (unlikely(rc))
-			break;
-		if (unlikely(now.cookie)) {
-			map->done = from + i + 1;
-			tce_holds_add(&map->holds, &now);
-			if (tce_holds_full(&map->holds))
-				map_release(map);
-		}
-	}
-	map->done = from + i;
-	return TCE_REFUSE_BY(WRITE_ENTRY, rc);
-}
-
-/* Write entries by an exchange each. Return: 0; -ENOMEM; -EIO, and &tce_map.done are written */
-static int map_exchange(struct tce_map *map, const unsigned long *hpas,
-			__be64 *cell, unsigned long n)
-{
-	unsigned long i, now;
-	int rc = 0;
-
-	map->exchanged = true;
-	for (i = 0; !rc && i < n; i += now) {
-		now = min(n - i, TCE_EXCHANGE_MAX);
-		if (map->table->shared)
-			rc = exchange_entries(map, hpas + i, cell + i, now, true);
+		tce_table_flush(gather->table);
+	gather->end = 0;
+	for (i = 0; i < gather->nr; i++) {
+		what = gather->put[i].what;
+		n = gather->put[i].n;
+		if (mem->v1)
+			tce_v1_put(mem->v1, what, n);
+		else if (!(what & TCE_PUT_KVM))
+			prereg_unmapped((struct tce_prereg *)what, n);
 		else
-			rc = exchange_entries(map, hpas + i, cell + i, now, false);
-		if (need_resched())
-			cond_resched();
+			kvm_unmapped((struct tce_prereg *)(what ^ TCE_PUT_KVM), n);
 	}
-	return rc;
+	gather->nr = 0;
 }
 
-/*
- * From @at on, find the next run of adjacent IOMMU pages that is long enough. It must contain
- * half of the least such run at a multiple of that half, so that only a few pages of scattered
- * memory have to be looked at.
- */
-static bool find_run(const struct tce_map *map, const unsigned long *hpas,
-		     unsigned long at, unsigned long n, unsigned long *run,
-		     unsigned long *end)
+/* An entry has to be invalidated. */
+static __always_inline void gather_entry(struct tce_gather *gather, unsigned long entry)
 {
-	unsigned int shift = map->table->tbl->it_page_shift;
-	unsigned long half = map->run_min / 2, i, a, b;
-
-	for (i = at; i + half <= n; i = max(b, i + half)) {
-		b = i;
-		if (hpas[i + half - 1] - hpas[i] != (half - 1) << shift)
-			continue;
-		for (a = i; a > at; a--)
-			if (hpas[a - 1] + (1UL << shift) != hpas[a])
-				break;
-		for (b = i + 1; b < n; b++)
-			if (hpas[b - 1] + (1UL << shift) != hpas[b])
-				break;
-		if (b - a >= map->run_min) {
-			*run = a;
-			*end = b;
-			return true;
-		}
-	}
-	return false;
+	if (gather->end && entry - gather->end > TCE_INVALIDATE_GAP)
+		gather_flush(gather);
+	if (!gather->end)
+		gather->first = entry;
+	gather->end = entry + 1;
 }
 
-/*
- * Write the next @n entries, whose cells are all in one leaf. Return: 0; -ENOMEM; -EIO, and
- * &tce_map.done are written
- */
-static int map_write(struct tce_map *map, const unsigned long *hpas,
-		     __be64 *cell, unsigned long n)
+/* What an entry had is to be put after the invalidation. */
+static void gather_put(struct tce_gather *gather, const struct tce_entry *old)
 {
-	/*
-	 * set() does not check that it got the memory for a missing leaf, so the first entry
-	 * of a leaf is exchanged.
-	 */
-	unsigned long at = map->table->tbl->it_indirect_levels ? 1 : 0;
-	unsigned long max = tce_table_set_max(map->table, map->dir);
-	unsigned long from = 0, run, end;
-	int rc;
+	struct tce_table *table = gather->table;
+	struct tce_prereg *prereg;
+	unsigned long what;
 
-	/* [from, run) are exchanged, and [run, end) may be set */
-	while (!map->table->shared && max &&
-	       find_run(map, hpas, at, n, &run, &end)) {
-		if (end - run > max)
-			end = run + max;
-		at = end;
-		if (tce_cells_run(cell + run, end - run, true) < end - run)
-			continue;
-		if (from < run) {
-			rc = map_exchange(map, hpas + from, cell + from,
-					  run - from);
-			if (rc)
-				return rc;
-		}
-		rc = map_set_run(map, hpas + run, cell + run, end - run);
-		if (rc)
-			return rc;
-		from = end;
+	if (table->mem->v1) {
+		what = old->val;
+		if (!(what & TCE_UA_VFIO))
+			return;
+	} else {
+		prereg = find_mapped(table, gather->prereg, old);
+		if (!prereg)
+			return;
+		gather->prereg = prereg;
+		what = (unsigned long)prereg | (old->val & TCE_UA_VFIO ? 0 : TCE_PUT_KVM);
 	}
-	return from < n ? map_exchange(map, hpas + from, cell + from, n - from)
-			: 0;
+	if (gather->nr && gather->put[gather->nr - 1].what == what) {
+		gather->put[gather->nr - 1].n++;
+		return;
+	}
+	if (gather->nr == TCE_GATHER_MAX)
+		gather_flush(gather);
+	gather->put[gather->nr].what = what;
+	gather->put[gather->nr++].n = 1;
 }
 
-/* Release what is held for @n entries that were not written. */
-static void map_unhold(struct tce_map *map, const unsigned long *hpas,
-		       unsigned long n)
+/* Clear entries by an exchange of each, in a shared table. Return: 0, or the first failure */
+static int unmap_shared(struct tce_gather *gather, unsigned long entry, __be64 *pua,
+			unsigned long n, bool client)
 {
-	struct tce_entry held = { .dir = map->dir };
+	struct tce_table *table = gather->table;
+	struct tce_entry old;
 	unsigned long i;
+	int rc = 0;
 
 	for (i = 0; i < n; i++) {
-		held.hpa = hpas[i];
-		held.cookie = tce_mem_cookie(map->table->mem->v2,
-					     map_ua(map, map->done + i),
-					     hpas[i], tce_dir_writes(map->dir));
-		tce_hold_put(map->table->mem, &held, false);
-	}
-}
-
-/* Take holds for up to @max of the entries that are left of @n, and write these entries. */
-static int map_chunk(struct tce_map *map, unsigned long *hpas, unsigned long n,
-		     unsigned long max)
-{
-	struct tce_table *table = map->table;
-	unsigned long from = map->done, left, written;
-	__be64 *cell;
-	long got;
-	int rc;
-
-	cell = tce_table_cells(table, map->first + from, true, &left);
-	if (!cell)
-		return TCE_REFUSE(LEVEL_MEMORY, ENOMEM);
-	got = tce_mem_get(table->mem, map->pins, map_ua(map, from),
-			  min3(n - from, max, left), table->tbl->it_page_shift,
-			  hpas);
-	if (got < 0)
-		return got;
-	rc = map_write(map, hpas, cell, got);
-	written = map->done - from;
-	if (rc)
-		map_unhold(map, hpas + written, got - written);
-	return rc;
-}
-
-/* Map @n entries. If this fails after the first was written, none of them is mapped. */
-static int map_entries(struct tce_map *map, unsigned long n)
-{
-	unsigned long few[TCE_CHUNK_STACK] __uninitialized;
-	unsigned long *many = NULL, *hpas = few;
-	unsigned long max = min(n, TCE_CHUNK);
-	int rc;
-
-	if (n > TCE_CHUNK_STACK)
-		many = kmalloc_array(max, sizeof(*many),
-				     GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY);
-	if (many)
-		hpas = many;
-	else
-		max = TCE_CHUNK_STACK;
-
-	for (;;) {
-		rc = map_chunk(map, hpas, n, max);
-		if (rc || map->done == n)
-			break;
-		if (fatal_signal_pending(current)) {
-			rc = -EINTR;
-			break;
+		old = (struct tce_entry){ .dir = DMA_NONE };
+		if (tce_entry_swap(table, entry + i, &pua[i], &old, true)) {
+			rc = TCE_REFUSE(CLEAR_ENTRY, EIO);
+			continue;
 		}
-		if (need_resched())
+		/* KVM may have emptied it and not invalidated it, for which a client waits */
+		if (old.dir != DMA_NONE || old.val || client)
+			gather_entry(gather, entry + i);
+		if (old.val)
+			gather_put(gather, &old);
+		if (!(i % TCE_YIELD))
 			cond_resched();
 	}
-	map_release(map);
-	if (rc && map->done)
-		tce_unmap_failed(map->table, map->first, n);
-
-	kfree(many);
-	return rc;
-}
-
-/* MAP of @n entries, at least 1. Return: as tce_table_map() */
-static noinline int map_range(struct tce_table *table, unsigned long first,
-			      unsigned long ua, unsigned long n,
-			      enum dma_data_direction dir,
-			      struct tce_pins *pins)
-{
-	struct iommu_table *tbl = table->tbl;
-	unsigned int shift = tbl->it_page_shift;
-	struct tce_map map __uninitialized;
-	int span, rc;
-
-	/* if two calls need the same new level, the platform leaks a part of one: one by one */
-	if (tbl->it_indirect_levels)
-		span = tce_span_lock(&table->spans, 0, tbl->it_offset + tbl->it_size);
-	else
-		span = tce_span_lock(&table->spans, first, n);
-	if (span < 0)
-		return span;
-	rc = tce_mem_check(table->mem, ua, n << shift, shift,
-			   tce_dir_writes(dir));
-	if (rc)
-		goto out_unlock;
-
-	map.table = table;
-	map.first = first;
-	map.done = 0;
-	map.ua = ua;
-	map.dir = dir;
-	/* a run that is the whole range saves an invalidation, however short it is */
-	map.run_min = clamp_t(unsigned long, n, 2, table->run_min);
-	map.killed = 0;
-	map.exchanged = false;
-	map.pins = pins;
-	tce_holds_init(&map.holds, table->mem, table->shared);
-	rc = map_entries(&map, n);
-
-out_unlock:
-	tce_span_unlock(&table->spans, span);
-	return rc;
-}
-
-/*
- * MAP of one entry that is empty, which costs clients that map page by page less than
- * map_range() would. Return: as tce_table_map(); -EAGAIN if it has to be done by map_range()
- */
-static __always_inline int map_one(struct tce_table *table, unsigned long entry,
-				   unsigned long ua,
-				   enum dma_data_direction dir,
-				   struct tce_pins *pins)
-{
-	struct tce_mem *mem = table->mem;
-	bool write = tce_dir_writes(dir);
-	struct tce_entry new = { .dir = dir };
-	unsigned long left;
-	__be64 *cell;
-	int rc = -EAGAIN;
-
-	cell = tce_table_cells(table, entry, false, &left);
-	if (unlikely(!cell))
-		return -EAGAIN;
-	if (unlikely(!tce_span_trylock_one(&table->spans)))
-		return -EAGAIN;
-	if (likely(!READ_ONCE(*cell)))
-		rc = tce_mem_get_one(mem, pins, ua, table->tbl->it_page_shift,
-				     write, &new.hpa);
-	if (likely(!rc)) {
-		new.cookie = tce_mem_cookie(mem->v2, ua, new.hpa, write);
-		rc = tce_entry_swap(table, entry, cell, &new, table->shared);
-		if (likely(!rc))
-			tce_table_kill_one(table, entry);
-		else
-			rc = TCE_REFUSE_BY(WRITE_ENTRY, rc);
-	}
-	tce_span_unlock_one(&table->spans);
-
-	/* what was not written, or what KVM has mapped there since */
-	if (unlikely(new.cookie))
-		tce_hold_put(mem, &new, table->shared);
 	return rc;
 }
 
 /**
- * tce_table_map() - MAP
+ * struct tce_unmap - a chunk of an UNMAP in a table that is not shared
  * @table: the table
- * @first: first entry
- * @ua: address of the memory, aligned to the IOMMU page
- * @n: entries; 0 maps nothing
- * @dir: what the devices may do
- * @pins: v1: the pages of exactly this memory
- *
- * Whatever was mapped there before is replaced. Undone by tce_table_unmap(). Context: the
- * owner of the memory; sleeps, but waits for no client.
- *
- * Return: 0; -EINVAL or -EFAULT as tce_mem_check(), or -EINTR on SIGKILL, and nothing has
- * changed; -ENOMEM, -EIO if the platform refused, or -EINTR, and none of the entries is
- * mapped, unless it was the first one that failed, and nothing has changed.
- */
-int tce_table_map(struct tce_table *table, unsigned long first,
-		  unsigned long ua, unsigned long n,
-		  enum dma_data_direction dir, struct tce_pins *pins)
-{
-	int rc = n == 1 ? map_one(table, first, ua, dir, pins) : -EAGAIN;
-
-	if (likely(rc != -EAGAIN))
-		return rc;
-	return n ? map_range(table, first, ua, n, dir, pins) : 0;
-}
-
-/*
- * UNMAP: clear entries and collect what they held, invalidate them, and release it.
- *
- * Whoever removes an entry's value releases its page. In a shared table that can be KVM
- * (tce_kvm.c), and a cell can be 0 while its entry is live, so each entry is exchanged
- * there whatever its cell says. In all other tables the cells tell what is mapped, and long
- * runs of entries are cleared by one operation of the platform.
- *
- * Locks: the caller holds &tce_process.map_lock. The entries are locked by a span.
- *
- * Never fails: tce_unmap_table(). If the platform refuses to clear an entry, its page stays pinned,
- * because the device may still reach it.
- */
-
-/* A gap of so many entries splits an invalidation in two */
-#define TCE_KILL_GAP	512
-
-/**
- * struct tce_unmap - an UNMAP in progress
- * @table: the table
- * @holds: what has been collected and not yet released
- * @first: first entry to be invalidated before @holds are released
- * @end: end of the entries to be invalidated; 0 for none
- * @killable: a client's own call, which a fatal signal ends
- * @run_min: how many entries in a row are cleared by one operation
- * @rc: the first failure
+ * @entry: first entry of the chunk
+ * @pua: its userspace entry
+ * @first: first entry that was exchanged, and has to be invalidated
+ * @end: end of these entries; 0 for none
+ * @rc: the last failure
  */
 struct tce_unmap {
 	struct tce_table *table;
-	struct tce_holds holds;
+	unsigned long entry;
+	__be64 *pua;
 	unsigned long first;
 	unsigned long end;
-	bool killable;
-	unsigned long run_min;
 	int rc;
 };
 
-static void unmap_release(struct tce_unmap *unmap)
+/* Invalidate what was exchanged, and put what it had. */
+static void unmap_flush(struct tce_unmap *unmap)
 {
-	if (unmap->end)
-		tce_table_kill(unmap->table, unmap->first,
-			       unmap->end - unmap->first);
-	else
-		tce_table_flush(unmap->table);
+	unsigned long n = unmap->end - unmap->first;
+
+	if (!unmap->end)
+		return;
+	tce_table_invalidate(unmap->table, unmap->first, n);
+	put_puas(unmap->table, unmap->pua + (unmap->first - unmap->entry), n);
 	unmap->end = 0;
-	tce_holds_release(&unmap->holds);
 }
 
-/* An entry has to be invalidated before anything is released. */
-static __always_inline void unmap_kill(struct tce_unmap *unmap,
-				       unsigned long entry)
+/* Clear an entry by an exchange. If the platform refuses that, the entry keeps what it has. */
+static void unmap_exchange(struct tce_unmap *unmap, unsigned long entry)
 {
-	if (unmap->end && entry - unmap->end > TCE_KILL_GAP)
-		unmap_release(unmap);
+	enum dma_data_direction dir = DMA_NONE;
+	unsigned long hpa = 0;
+
+	if (entry - unmap->end > TCE_INVALIDATE_GAP)
+		unmap_flush(unmap);
+	if (unmap->table->ops->xchg_no_kill(unmap->table->tbl, entry, &hpa, &dir)) {
+		unmap_flush(unmap);
+		unmap->rc = TCE_REFUSE(CLEAR_ENTRY, EIO);
+		return;
+	}
 	if (!unmap->end)
 		unmap->first = entry;
 	unmap->end = entry + 1;
 }
 
-/* Clear one entry by an exchange. */
-static void unmap_entry(struct tce_unmap *unmap, unsigned long entry,
-			__be64 *cell)
+/* Clear @n entries in a table that is not shared, runs of @run_min and more by one operation. */
+static int unmap_runs(struct tce_table *table, unsigned long entry, __be64 *pua,
+		      unsigned long n, unsigned long run_min)
 {
-	struct tce_entry old = { .dir = DMA_NONE };
+	struct tce_unmap unmap = { .table = table, .entry = entry, .pua = pua };
+	unsigned long i, k, run;
 
-	if (tce_holds_full(&unmap->holds))
-		unmap_release(unmap);
-	if (unlikely(tce_entry_swap(unmap->table, entry, cell, &old,
-				    unmap->table->shared))) {
-		unmap->rc = unmap->rc ?: TCE_REFUSE(CLEAR_ENTRY, EIO);
-		return;
-	}
-	/* KVM may have emptied it and not invalidated it, for which a client's UNMAP waits */
-	if (old.dir != DMA_NONE || old.cookie || unmap->killable)
-		unmap_kill(unmap, entry);
-	if (old.cookie)
-		tce_holds_add(&unmap->holds, &old);
-}
-
-/*
- * Clear a run of entries by one operation of the platform, which invalidates them as well and
- * is cheaper than an exchange of each. Their cells tell what they held, so this is not for
- * shared tables. Return: false if the entries are still there, and have to be exchanged
- */
-static bool unmap_run(struct tce_unmap *unmap, unsigned long entry,
-		      __be64 *cell, unsigned long n)
-{
-	if (!tce_table_clear(unmap->table, entry, n))
-		return false;
-	tce_hold_put_cells(unmap->table->mem, cell, n);
-	return true;
-}
-
-/* Clear the first of @max entries whose cells are alike. Return: how many */
-static unsigned long unmap_some(struct tce_unmap *unmap, unsigned long entry,
-				__be64 *cell, unsigned long max)
-{
-	unsigned long n;
-
-	if (!unmap->table->shared) {
-		n = tce_cells_run(cell, max, true);
-		if (n)
-			return n;
-		max = tce_cells_run(cell, max, false);
-		if (max >= unmap->run_min && unmap_run(unmap, entry, cell, max))
-			return max;
-	}
-	max = min(max, TCE_EXCHANGE_MAX);
-	for (n = 0; n < max; n++)
-		unmap_entry(unmap, entry + n, cell + n);
-	return max;
-}
-
-/* The cells from @entry on that are processed in one go; as tce_table_cells() */
-static __be64 *cells_from(struct tce_table *table, unsigned long entry,
-			  unsigned long end, unsigned long *left)
-{
-	__be64 *cell = tce_table_cells(table, entry, false, left);
-
-	*left = min(*left, end - entry);
-	if (cell)
-		*left = min(*left, TCE_CLEAR_MAX);
-	if (need_resched())
-		cond_resched();
-	return cell;
-}
-
-/*
- * Clear some entries, each of them by an exchange if @exchange is set. If it is @killable, SIGKILL
- * ends it. Return: as tce_table_unmap()
- */
-static int unmap_entries(struct tce_table *table, unsigned long first,
-			 unsigned long n, bool exchange, bool killable)
-{
-	unsigned long end = first + n, entry = first, left;
-	struct tce_unmap unmap __uninitialized;
-	__be64 *cell;
-
-	unmap.table = table;
-	unmap.end = 0;
-	unmap.killable = killable;
-	/* a run that is the whole range saves an invalidation, however short it is */
-	unmap.run_min = exchange ? ULONG_MAX : min_t(unsigned long, table->run_min, n);
-	unmap.rc = 0;
-	tce_holds_init(&unmap.holds, table->mem, table->shared);
-
-	while (entry < end) {
-		cell = cells_from(table, entry, end, &left);
-		entry += cell ? unmap_some(&unmap, entry, cell, left) : left;
-		if (killable && entry < end && fatal_signal_pending(current)) {
-			unmap.rc = -EINTR;
-			break;
+	for (i = 0; i < n; i += run) {
+		i += tce_pua_run(pua + i, n - i, true);
+		run = tce_pua_run(pua + i, n - i, false);
+		if (run && run >= run_min && tce_table_clear(table, entry + i, run)) {
+			put_puas(table, pua + i, run);
+			continue;
+		}
+		for (k = 0; k < run; k++) {
+			unmap_exchange(&unmap, entry + i + k);
+			if (!(k % TCE_YIELD))
+				cond_resched();
 		}
 	}
-
-	unmap_release(&unmap);
+	unmap_flush(&unmap);
 	return unmap.rc;
 }
 
-/**
- * tce_unmap_failed() - clear what a MAP has written before it failed
- * @table: the table
- * @first: first entry, in a span of the caller's
- * @n: entries
- *
- * Each is exchanged: after a run that the platform refused midway, an operation that clears the
- * whole run could be refused as well, and the run's empty end would hide that.
- *
- * Context: sleeps, and can't be killed.
- */
-void tce_unmap_failed(struct tce_table *table, unsigned long first,
-		      unsigned long n)
+/* How an UNMAP is done */
+#define TCE_UNMAP_CLIENT	1	/* a client waits for it, and may be killed */
+#define TCE_UNMAP_EXCHANGE	2	/* never by runs */
+
+/* UNMAP of up to @max entries from @entry on. Return: how many, or -EINTR; failures are in @rc */
+static long unmap_chunk(struct tce_table *table, unsigned long entry, unsigned long max,
+			unsigned long run_min, unsigned int how, int *rc)
 {
-	unmap_entries(table, first, n, true, false);
+	struct tce_gather gather __uninitialized;
+	unsigned long n;
+	__be64 *pua;
+	int failed;
+
+	if (!(how & TCE_UNMAP_CLIENT))
+		mutex_lock(&table->lock);
+	else if (mutex_lock_killable(&table->lock))
+		return -EINTR;
+	pua = tce_table_pua(table, entry, false, &n);
+	n = min(n, max);
+	if (!pua)
+		goto out;
+	n = min(n, TCE_CHUNK);
+	if (table->shared) {
+		gather_init(&gather, table);
+		failed = unmap_shared(&gather, entry, pua, n, how & TCE_UNMAP_CLIENT);
+		gather_flush(&gather);
+	} else {
+		failed = unmap_runs(table, entry, pua, n, run_min);
+	}
+	*rc = failed ?: *rc;
+out:
+	mutex_unlock(&table->lock);
+	return n;
 }
 
-/* UNMAP of @n entries, at least 1. Return: as tce_table_unmap() */
-static noinline int unmap_range(struct tce_table *table, unsigned long first,
-				unsigned long n)
+/* UNMAP of @n entries. Return: as tce_table_unmap() */
+static int unmap_entries(struct tce_table *table, unsigned long first, unsigned long n,
+			 unsigned int how)
 {
-	int span = tce_span_lock(&table->spans, first, n), rc;
+	unsigned long done = 0, run_min;
+	int rc = 0;
+	long some;
 
-	if (span < 0)
-		return span;
-	rc = unmap_entries(table, first, n, false, true);
-	tce_span_unlock(&table->spans, span);
+	/* a run that is the whole range saves an invalidation, however short it is */
+	run_min = how & TCE_UNMAP_EXCHANGE ? ULONG_MAX :
+		  min_t(unsigned long, table->run_min, n);
+	while (done < n) {
+		some = unmap_chunk(table, first + done, n - done, run_min, how, &rc);
+		if (some < 0)
+			return some;
+		done += some;
+		if (how & TCE_UNMAP_CLIENT && done < n && fatal_signal_pending(current))
+			return -EINTR;
+		if (need_resched())
+			cond_resched();
+	}
 	return rc;
 }
 
-/*
- * UNMAP of one entry, which costs clients that map page by page less than unmap_range() would.
- * Return: as tce_table_unmap(); -EAGAIN if another call is working on the table
- */
-static __always_inline int unmap_one(struct tce_table *table,
-				     unsigned long entry)
+/* UNMAP of one entry, which costs clients that map page by page less than unmap_entries() */
+static int unmap_one(struct tce_table *table, unsigned long entry)
 {
 	struct tce_entry old = { .dir = DMA_NONE };
 	unsigned long left;
-	__be64 *cell;
-	int rc = 0;
+	__be64 *pua;
+	int rc;
 
-	cell = tce_table_cells(table, entry, false, &left);
-	if (unlikely(!cell))
-		return 0;
-	if (unlikely(!tce_span_trylock_one(&table->spans)))
-		return -EAGAIN;
-	if (table->shared || likely(READ_ONCE(*cell))) {
-		rc = tce_entry_swap(table, entry, cell, &old, table->shared);
-		/*
-		 * Under the lock, or else the next UNMAP could find the entry empty and report
-		 * it as unmapped too early (litmus/unmap-twice.litmus)
-		 */
+	rc = mutex_lock_killable(&table->lock);
+	if (unlikely(rc))
+		return rc;
+	pua = tce_table_pua(table, entry, false, &left);
+	if (pua && (table->shared || likely(READ_ONCE(*pua)))) {
+		rc = tce_entry_swap(table, entry, pua, &old, table->shared);
 		if (likely(!rc))
-			tce_table_kill_one(table, entry);
+			tce_table_invalidate_one(table, entry);
 		else
 			rc = TCE_REFUSE(CLEAR_ENTRY, EIO);
 	}
-	tce_span_unlock_one(&table->spans);
-
-	if (likely(old.cookie))
-		tce_hold_put(table->mem, &old, table->shared);
+	mutex_unlock(&table->lock);
+	if (likely(old.val))
+		put_entry(table, &old);
 	return rc;
 }
 
 /**
  * tce_table_unmap() - UNMAP
- * @table: the table
+ * @table: the table, with &tce_mm.map_lock held
  * @first: first entry
  * @n: entries, not all of which need to be mapped
  *
@@ -833,248 +428,255 @@ static __always_inline int unmap_one(struct tce_table *table,
  * Return: 0; -EINTR on SIGKILL; -EIO if the platform refused to clear some entry, which keeps
  * its page.
  */
-int tce_table_unmap(struct tce_table *table, unsigned long first,
-		    unsigned long n)
+int tce_table_unmap(struct tce_table *table, unsigned long first, unsigned long n)
 {
-	int rc = n == 1 ? unmap_one(table, first) : -EAGAIN;
+	return n == 1 ? unmap_one(table, first) :
+	       unmap_entries(table, first, n, TCE_UNMAP_CLIENT);
+}
 
-	if (likely(rc != -EAGAIN))
-		return rc;
-	return n ? unmap_range(table, first, n) : 0;
+/* Clear all entries of a table that nobody but KVM uses. Context: sleeps, and can't be killed. */
+void tce_table_unmap_all(struct tce_table *table)
+{
+	unmap_entries(table, table->tbl->it_offset, table->tbl->it_size, 0);
+}
+
+static bool pua_is_of(const __be64 *pua, const struct tce_prereg *prereg)
+{
+	return (tce_pua_read(pua) & ~TCE_UA_VFIO) - prereg->ua < prereg->npages << PAGE_SHIFT;
 }
 
 /**
- * tce_unmap_table() - clear all entries of a table
- * @table: the table, which nobody but KVM uses
+ * tce_table_unmap_prereg() - v2: unmap preregistered memory wherever it is mapped
+ * @table: the table, with &tce_mm.map_lock held for writing
+ * @prereg: the memory
  *
- * Context: sleeps, and can't be killed.
- */
-void tce_unmap_table(struct tce_table *table)
-{
-	unmap_entries(table, table->tbl->it_offset, table->tbl->it_size, false, false);
-}
-
-/**
- * tce_unmap_leftovers() - v1: release what tce_unmap_table() could not clear
- * @table: the table, which is in no bridge any more, so that nothing in it reaches a page
- *
- * Regions of v2 are released with the process's last container. Context: sleeps.
- */
-void tce_unmap_leftovers(struct tce_table *table)
-{
-	unsigned long entry = table->tbl->it_offset, left, n;
-	unsigned long end = entry + table->tbl->it_size;
-	__be64 *cell;
-
-	for (; entry < end; entry += n) {
-		cell = cells_from(table, entry, end, &left);
-		n = cell ? tce_cells_run(cell, left, true) : left;
-		if (n)
-			continue;
-		n = tce_cells_run(cell, left, false);
-		tce_hold_put_cells(table->mem, cell, n);
-	}
-}
-
-static bool cell_is_of(const __be64 *cell, const struct tce_region *region)
-{
-	return (tce_cell_read(cell) & ~TCE_COOKIE_OURS) - region->ua <
-	       region->npages << PAGE_SHIFT;
-}
-
-/**
- * tce_unmap_region() - v2: unmap a region wherever it is mapped
- * @table: the table, which nobody but KVM uses
- * @region: the region
- *
- * What the platform refuses to clear stays counted. Context: sleeps; reads the cells until nothing
- * is counted any more, or to the end of the table if KVM may have mapped some of the region.
+ * What the platform refuses to clear stays counted. Context: sleeps; reads the userspace entries
+ * until nothing is counted any more, or to the end of the table if KVM may have mapped some of it.
  *
  * Return: 0; -EINTR on SIGKILL.
  */
-int tce_unmap_region(struct tce_table *table, const struct tce_region *region)
+int tce_table_unmap_prereg(struct tce_table *table, const struct tce_prereg *prereg)
 {
 	unsigned long entry = table->tbl->it_offset, left, n;
 	unsigned long end = entry + table->tbl->it_size;
-	__be64 *cell;
+	__be64 *pua;
 
-	/* the kernel's list does not tell how often KVM maps it */
-	for (; entry < end && (region->mem || atomic64_read(&region->mapped)); entry += n) {
+	/* KVM's list does not tell how often KVM maps it */
+	for (; entry < end && (prereg->mem || atomic64_read(&prereg->mapped)); entry += n) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		cell = cells_from(table, entry, end, &left);
-		n = cell ? tce_cells_run(cell, left, true) : left;
+		if (need_resched())
+			cond_resched();
+		pua = tce_table_pua(table, entry, false, &left);
+		left = min(left, end - entry);
+		if (!pua) {
+			n = left;
+			continue;
+		}
+		left = min(left, TCE_CHUNK);
+		n = tce_pua_run(pua, left, true);
 		if (n)
 			continue;
-		while (n < left && cell_is_of(&cell[n], region))
+		while (n < left && pua_is_of(&pua[n], prereg))
 			n++;
 		if (n)
-			unmap_entries(table, entry, n, false, true);
+			unmap_entries(table, entry, n, TCE_UNMAP_CLIENT);
 		else
-			while (n < left && tce_cell_read(&cell[n]) &&
-			       !cell_is_of(&cell[n], region))
+			while (n < left && tce_pua_read(&pua[n]) && !pua_is_of(&pua[n], prereg))
 				n++;
 	}
 	return 0;
 }
 
+/**
+ * struct tce_map - a MAP in progress
+ * @table: the table
+ * @first: first entry
+ * @done: entries written so far
+ * @ua: address of the memory for @first
+ * @dir: what the device may do
+ * @run_min: how many entries in a row are written by one operation
+ * @run_max: at most so many
+ * @prereg: v2: the memory of the chunk
+ * @batch: v1: the pages
+ */
+struct tce_map {
+	struct tce_table *table;
+	unsigned long first;
+	unsigned long done;
+	unsigned long ua;
+	enum dma_data_direction dir;
+	unsigned long run_min;
+	unsigned long run_max;
+	struct tce_prereg *prereg;
+	struct tce_v1_batch *batch;
+};
+
+static __always_inline unsigned long map_hpa(const struct tce_map *map, unsigned long ua)
+{
+	if (likely(map->prereg))
+		return tce_prereg_hpa(map->prereg, ua);
+	return tce_v1_hpa(map->batch, ua);
+}
+
 /*
- * The memory of a container. This is the only file that decides between v1 (tce_v1.c) and v2
- * (tce_prereg.c, tce_prereg.c).
- *
- * A container serves one process, to which the first call that needs memory binds it.
- *
- * Locks: the callers', &tce_process.map_lock as a rule; see the header of each file that
- * is called.
- *
- * Never fails: tce_mem_close(), tce_mem_destroy().
+ * Write a run of empty entries, whose memory is contiguous, by one operation of the platform, which
+ * invalidates them as well. Return: 0; -ENOMEM; -EIO. They count as written in any case, so that
+ * they are cleared.
  */
-
-/**
- * tce_mem_init() - start a container's user memory
- * @mem: zeroed
- * @v2: which of the two interfaces the container speaks
- *
- * Undone by tce_mem_close(), and then tce_mem_destroy().
- */
-void tce_mem_init(struct tce_mem *mem, bool v2)
+static int map_run(struct tce_map *map, __be64 *pua, unsigned long ua, unsigned long hpa,
+		   unsigned long n)
 {
-	refcount_set(&mem->users, 1);
-	mem->v2 = v2;
-	tce_pinned_init(&mem->pinned, &mem->account);
-	INIT_LIST_HEAD(&mem->registered.regs);
-}
-
-/**
- * tce_mem_process() - get the process that a container is to be bound to
- * @mem: the container's memory
- *
- * Undone by tce_process_put(). Context: no lock held, as tce_process_get().
- *
- * Return: the caller's process; NULL if the container is bound; -EPERM if the caller has no
- * memory; -ENOMEM.
- */
-struct tce_process *tce_mem_process(struct tce_mem *mem)
-{
-	/* litmus/bind.litmus */
-	if (smp_load_acquire(&mem->mm))
-		return NULL;
-	if (!current->mm)
-		return ERR_PTR(TCE_REFUSE(NOT_OWNER, EPERM));
-	return tce_process_get(current->mm) ?:
-	       ERR_PTR(TCE_REFUSE(PROCESS_MEMORY, ENOMEM));
-}
-
-/**
- * tce_mem_bind() - make the caller's memory the container's
- * @mem: the container's memory
- * @process: from tce_mem_process()
- *
- * Context: process; caller keeps other calls for @mem out.
- *
- * Return: 0, also if it was bound to the same memory before; -EPERM if to another one;
- * -EINTR.
- */
-int tce_mem_bind(struct tce_mem *mem, struct tce_process *process)
-{
+	unsigned long step = 1UL << map->table->tbl->it_page_shift, i;
+	const struct tce_memory *mem = map->table->mem;
+	bool write = tce_dir_writes(map->dir);
 	int rc;
 
-	if (mem->mm)
-		return mem->mm == current->mm ? 0 : TCE_REFUSE(NOT_OWNER, EPERM);
-	/*
-	 * The last container may be releasing regions that KVM can still find: there must not
-	 * be a table yet in which KVM could map them.
-	 */
-	rc = mutex_lock_killable(&process->region_lock);
+	if (map->batch)
+		tce_v1_take(map->batch, ua, n);
+	rc = tce_table_set(map->table, map->first + map->done, n, hpa, map->dir);
+	for (i = 0; i < n; i++)
+		tce_pua_write(&pua[i], tce_val(mem, ua + i * step, hpa + i * step, write));
+	map->done += n;
+	return rc;
+}
+
+/* Write entries by an exchange of each. Return: 0; -ENOMEM; -EIO, and &tce_map.done are written */
+static __always_inline int exchange(struct tce_map *map, struct tce_gather *gather, __be64 *pua,
+				    unsigned long ua, unsigned long n, const bool shared)
+{
+	struct tce_table *table = map->table;
+	unsigned long step = 1UL << table->tbl->it_page_shift, i;
+	unsigned long entry = map->first + map->done;
+	bool write = tce_dir_writes(map->dir);
+	struct tce_entry now;
+	int rc = 0;
+
+	for (i = 0; i < n; i++, ua += step) {
+		now.hpa = map_hpa(map, ua);
+		now.dir = map->dir;
+		now.val = tce_val(table->mem, ua, now.hpa, write);
+		rc = tce_entry_swap(table, entry + i, &pua[i], &now, shared);
+		if (unlikely(rc))
+			break;
+		gather_entry(gather, entry + i);
+		if (unlikely(now.val))
+			gather_put(gather, &now);
+	}
+	map->done += i;
+	/* entries that were not written do not keep what they have taken */
+	for (; map->batch && i < n; i++, ua += step)
+		tce_v1_put(table->mem->v1, tce_val(table->mem, ua, map_hpa(map, ua), write), 1);
+	return TCE_REFUSE_BY(WRITE_ENTRY, rc);
+}
+
+static int map_exchange(struct tce_map *map, struct tce_gather *gather, __be64 *pua,
+			unsigned long ua, unsigned long n)
+{
+	if (map->batch)
+		tce_v1_take(map->batch, ua, n);
+	return map->table->shared ? exchange(map, gather, pua, ua, n, true) :
+				    exchange(map, gather, pua, ua, n, false);
+}
+
+/*
+ * Write some of @n entries, whose memory and userspace entries are all in one piece. A run is found
+ * where half of the least run is contiguous, so that only few pages of scattered memory have to be
+ * looked at. Return: 0; -ENOMEM; -EIO, and &tce_map.done are written
+ */
+static int map_some(struct tce_map *map, struct tce_gather *gather, __be64 *pua,
+		    unsigned long ua, unsigned long n)
+{
+	unsigned int shift = map->table->tbl->it_page_shift;
+	unsigned long half = map->run_min / 2, hpa, run;
+
+	if (!map->run_max)
+		return map_exchange(map, gather, pua, ua, min(n, TCE_YIELD));
+	if (n < map->run_min ||
+	    map_hpa(map, ua + ((half - 1) << shift)) != map_hpa(map, ua) + ((half - 1) << shift))
+		return map_exchange(map, gather, pua, ua, min(n, half));
+	n = min(n, map->run_max);
+	if (map->batch)
+		run = tce_v1_extent(map->batch, ua, n << shift, &hpa) >> shift;
+	else
+		run = tce_prereg_extent(map->prereg, ua, n << shift, &hpa) >> shift;
+	if (run < map->run_min || tce_pua_run(pua, run, true) < run)
+		return map_exchange(map, gather, pua, ua, clamp(run, 1UL, TCE_YIELD));
+	return map_run(map, pua, ua, hpa, run);
+}
+
+/* Map up to @max entries. Return: 0; -EINTR; -ENOMEM; -EIO */
+static int map_chunk(struct tce_map *map, unsigned long max)
+{
+	struct tce_table *table = map->table;
+	unsigned int shift = table->tbl->it_page_shift;
+	unsigned long from = map->done, ua = map->ua + (from << shift), n, at;
+	struct tce_gather gather __uninitialized;
+	__be64 *pua;
+	int rc;
+
+	rc = mutex_lock_killable(&table->lock);
 	if (rc)
 		return rc;
-	tce_process_join(process, mem->v2);
-	mutex_unlock(&process->region_lock);
-
-	mem->process = process;
-	mem->account.mm = current->mm;
-	mem->registered.process = process;
-	mem->registered.account = &mem->account;
-	mmgrab(current->mm);
-	/* a lockless reader that sees it sees the rest as well (litmus/bind.litmus) */
-	smp_store_release(&mem->mm, current->mm);
-	return 0;
+	pua = tce_table_pua(table, map->first + from, true, &n);
+	if (!pua) {
+		rc = TCE_REFUSE(LEVEL_MEMORY, ENOMEM);
+		goto out_unlock;
+	}
+	n = min3(n, max, TCE_CHUNK);
+	if (!table->mem->v1) {
+		map->prereg = tce_prereg_find(table->mem->tmm, ua);
+		n = min(n, (tce_prereg_end(map->prereg) - ua) >> shift);
+		atomic64_add(n, &map->prereg->mapped);
+	}
+	gather_init(&gather, table);
+	/*
+	 * set() does not check that it got the memory for a missing level, so the first entry of a
+	 * chunk is exchanged.
+	 */
+	if (table->tbl->it_indirect_levels)
+		rc = map_exchange(map, &gather, pua, ua, 1);
+	while (!rc && map->done - from < n) {
+		at = map->done - from;
+		rc = map_some(map, &gather, pua + at, ua + (at << shift), n - at);
+		if (need_resched())
+			cond_resched();
+	}
+	gather_flush(&gather);
+	if (map->prereg)
+		prereg_unmapped(map->prereg, from + n - map->done);
+out_unlock:
+	mutex_unlock(&table->lock);
+	return rc;
 }
 
-/**
- * tce_mem_close() - give up all registrations of a container
- * @mem: the container's memory, none of which its own windows map any more
- *
- * Context: sleeps, but waits for no client; need not be the owner of the memory.
- */
-void tce_mem_close(struct tce_mem *mem)
+/* An IOMMU page has no page as large behind it. */
+static int too_small(const struct tce_prereg *prereg)
 {
-	if (mem->process && mem->v2)
-		tce_registration_remove_all(&mem->registered);
+	return TCE_REFUSE_VALUE(PAGE_TOO_SMALL, EINVAL, 1UL << prereg->page_shift);
 }
 
-/**
- * tce_mem_owe_all() - nothing that was charged is needed any more
- * @mem: of a container that is closed, and that nobody uses any more
- */
-void tce_mem_owe_all(struct tce_mem *mem)
-{
-	tce_account_owe(&mem->account, mem->pinned.charged);
-	mem->pinned.charged = 0;
-}
-
-/**
- * tce_mem_destroy() - undo tce_mem_init()
- * @mem: closed, nobody uses it any more, and nothing is owed
- */
-void tce_mem_destroy(struct tce_mem *mem)
-{
-	if (mem->process)
-		tce_process_put(mem->process);
-	if (mem->mm)
-		mmdrop(mem->mm);
-	tce_pinned_destroy(&mem->pinned);
-}
-
-/**
- * tce_mem_check() - may this memory be mapped?
- * @mem: a bound container's memory, with &tce_process.map_lock held
- * @ua: start, aligned to the IOMMU page
- * @size: bytes, a multiple of the IOMMU page
- * @shift: log2 of the IOMMU page
- * @write: the device will be allowed to write
- *
- * After it, tce_mem_get() for v2 does not fail as long as the lock is held.
- *
- * Return: 0; -EINVAL if some IOMMU page is not inside one registered region, or is larger
- * than the pages behind it (v2); -EINTR on SIGKILL (v2); -EFAULT if the range can't be user
- * memory (v1).
- */
-int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
-		  unsigned int shift, bool write)
+/* v2: may this memory be mapped? Return: 0; -EINVAL; -EINTR on SIGKILL */
+static int check_memory(struct tce_memory *mem, unsigned long ua, unsigned long size,
+			unsigned int shift, bool write)
 {
 	unsigned long end = ua + size;
-	struct tce_region *region;
+	struct tce_prereg *prereg;
 
-	if (!mem->v2)
-		return access_ok((void __user *)ua, size) ?
-			0 : TCE_REFUSE(NOT_USER_MEMORY, EFAULT);
 	if (end < ua)
 		return TCE_REFUSE(UA_WRAPS, EINVAL);
-
-	lockdep_assert_held(&mem->process->map_lock);
 	for (;;) {
-		region = tce_region_find(mem->process, ua);
-		if (!region)
+		prereg = tce_prereg_find(mem->tmm, ua);
+		if (!prereg)
 			return TCE_REFUSE_VALUE(NOT_REGISTERED, EINVAL, ua);
-		if (region->page_shift < shift)
-			return TCE_REFUSE_VALUE(PAGE_TOO_SMALL, EINVAL,
-						1UL << region->page_shift);
-		tce_region_written(region, write);
-		ua = tce_region_end(region);
+		if (prereg->page_shift < shift)
+			return too_small(prereg);
+		if (write)
+			tce_prereg_written(prereg);
+		ua = tce_prereg_end(prereg);
 		if (ua >= end)
 			return 0;
-		/* there may be as many regions as pages */
+		/* there may be as many as pages */
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		if (need_resched())
@@ -1082,64 +684,117 @@ int tce_mem_check(struct tce_mem *mem, unsigned long ua, unsigned long size,
 	}
 }
 
-/**
- * tce_mem_get() - take holds on the memory of some entries
- * @mem: a bound container's memory, with &tce_process.map_lock held
- * @pins: v1: the pages, none of which may be looked at twice
- * @ua: of the first entry, aligned to the IOMMU page
- * @n: entries wanted, at least 1
- * @shift: log2 of the IOMMU page
- * @hpas: room for @n addresses, which are returned here
- *
- * Each hold is released through a struct tce_holds. Context: waits for nobody.
- *
- * Return: how many of the entries could be served, at least 1 (v1: all); or -EINVAL (v2,
- * if tce_mem_check() was not asked).
- */
-long tce_mem_get(struct tce_mem *mem, struct tce_pins *pins, unsigned long ua,
-		 unsigned long n, unsigned int shift, unsigned long *hpas)
+/* MAP of one entry, which costs clients that map page by page less than map_entries() */
+static int map_one(struct tce_table *table, unsigned long entry, unsigned long ua,
+		   enum dma_data_direction dir, struct tce_v1_batch *batch)
 {
-	struct tce_region *region;
+	struct tce_memory *mem = table->mem;
+	unsigned int shift = table->tbl->it_page_shift;
+	struct tce_entry new = { .dir = dir };
+	struct tce_prereg *prereg = NULL;
+	unsigned long left;
+	__be64 *pua;
+	int rc;
 
-	if (!mem->v2) {
-		tce_pins_take(pins, ua, n, hpas);
-		return n;
+	if (batch) {
+		new.hpa = tce_v1_hpa(batch, ua);
+	} else {
+		prereg = tce_prereg_find(mem->tmm, ua);
+		if (unlikely(!prereg))
+			return TCE_REFUSE_VALUE(NOT_REGISTERED, EINVAL, ua);
+		if (unlikely(prereg->page_shift < shift))
+			return too_small(prereg);
+		if (tce_dir_writes(dir))
+			tce_prereg_written(prereg);
+		new.hpa = tce_prereg_hpa(prereg, ua);
 	}
-	region = tce_region_find(mem->process, ua);
-	if (!region)
-		return TCE_REFUSE_VALUE(NOT_REGISTERED, EINVAL, ua);
-	return tce_region_get(region, ua, n, shift, hpas);
+	rc = mutex_lock_killable(&table->lock);
+	if (unlikely(rc))
+		return rc;
+	pua = tce_table_pua(table, entry, true, &left);
+	if (unlikely(!pua)) {
+		rc = TCE_REFUSE(LEVEL_MEMORY, ENOMEM);
+		goto out_unlock;
+	}
+	if (prereg)
+		atomic64_inc(&prereg->mapped);
+	else
+		tce_v1_take(batch, ua, 1);
+	new.val = tce_val(mem, ua, new.hpa, tce_dir_writes(dir));
+	rc = tce_entry_swap(table, entry, pua, &new, table->shared);
+	if (likely(!rc))
+		tce_table_invalidate_one(table, entry);
+	else
+		rc = TCE_REFUSE_BY(WRITE_ENTRY, rc);
+out_unlock:
+	mutex_unlock(&table->lock);
+	/* what was there before, or what could not be written */
+	if (unlikely(new.val))
+		put_entry(table, &new);
+	return rc;
+}
+
+/* MAP of @n entries. Return: as tce_table_map() */
+static int map_entries(struct tce_table *table, unsigned long first, unsigned long ua,
+		       unsigned long n, enum dma_data_direction dir,
+		       struct tce_v1_batch *batch)
+{
+	unsigned int shift = table->tbl->it_page_shift;
+	unsigned long run_max = table->shared ? 0 : tce_table_set_max(table, dir);
+	struct tce_map map = {
+		.table = table,
+		.first = first,
+		.ua = ua,
+		.dir = dir,
+		/* a run that is the whole range saves an invalidation, however short it is */
+		.run_min = clamp_t(unsigned long, n, 2, table->run_min),
+		.run_max = run_max,
+		.batch = batch,
+	};
+	int rc;
+
+	if (!batch) {
+		rc = check_memory(table->mem, ua, n << shift, shift, tce_dir_writes(dir));
+		if (rc)
+			return rc;
+	}
+	do {
+		rc = map_chunk(&map, n - map.done);
+		if (!rc && map.done < n && fatal_signal_pending(current))
+			rc = -EINTR;
+		if (need_resched())
+			cond_resched();
+	} while (!rc && map.done < n);
+	/*
+	 * A run that the platform refused midway could be refused when it is cleared as well, and
+	 * its empty end would hide that.
+	 */
+	if (rc && map.done)
+		unmap_entries(table, first, n, TCE_UNMAP_EXCHANGE);
+	return rc;
 }
 
 /**
- * tce_mem_get_one() - tce_mem_check() and tce_mem_get() for one entry
- * @mem: a bound container's memory, with &tce_process.map_lock held
- * @pins: v1: the page
- * @ua: aligned to the IOMMU page
- * @shift: log2 of the IOMMU page
- * @write: the device will be allowed to write
- * @hpa: the address is returned here
+ * tce_table_map() - MAP
+ * @table: the table, with &tce_mm.map_lock held
+ * @first: first entry
+ * @ua: address of the memory, aligned to the IOMMU page
+ * @n: entries; 0 maps nothing
+ * @dir: what the devices may do
+ * @batch: v1: the pages of exactly this memory
  *
- * Undone by tce_hold_put(). Context: atomic.
+ * Whatever was mapped there before is replaced. Undone by tce_table_unmap(). Context: the owner
+ * of the memory; sleeps, but waits for no other client.
  *
- * Return: 0; -EINVAL as those two (v2).
+ * Return: 0; -EINVAL if some IOMMU page is not inside of one preregistered range, or is larger than
+ * the pages behind it (v2), or -EINTR on SIGKILL, and nothing has changed; -ENOMEM, -EIO if the
+ * platform refused, or -EINTR, and none of the entries is mapped, unless it was the first one that
+ * failed, and nothing has changed.
  */
-int tce_mem_get_one(struct tce_mem *mem, struct tce_pins *pins,
-		    unsigned long ua, unsigned int shift, bool write,
-		    unsigned long *hpa)
+int tce_table_map(struct tce_table *table, unsigned long first, unsigned long ua, unsigned long n,
+		  enum dma_data_direction dir, struct tce_v1_batch *batch)
 {
-	struct tce_region *region;
-	int rc;
-
-	if (!mem->v2) {
-		tce_pins_take(pins, ua, 1, hpa);
-		return 0;
-	}
-	region = tce_region_find(mem->process, ua);
-	rc = region ? tce_region_get_one(region, ua, shift, hpa) :
-		      TCE_REFUSE_VALUE(NOT_REGISTERED, EINVAL, ua);
-	if (unlikely(rc))
-		return rc;
-	tce_region_written(region, write);
-	return 0;
+	if (n == 1)
+		return map_one(table, first, ua, dir, batch);
+	return n ? map_entries(table, first, ua, n, dir, batch) : 0;
 }

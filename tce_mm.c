@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the containers of one mm share: their locks, the tree of preregistered memory, and
+ * locked_vm; and how pages of the mm are pinned.
+ *
+ * Charging and uncharging take the mmap_lock, which a client can hold for as long as it likes, in
+ * a page fault of another thread. So pages are charged before any lock is taken, and whoever holds
+ * a lock leaves the uncharging to a later tce_uncharge(). For the same reason pages are pinned
+ * with no lock held but one for which only that client waits.
+ *
+ * Locks: tce_mms_lock guards the list and its counts. It is the innermost lock: nothing is
+ * waited for or allocated while it is held.
+ *
+ * Never fails: everything but tce_mm_get(), tce_charge() and tce_pin_pages().
+ */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/atomic.h>
 #include <linux/delay.h>
-#include <linux/mm.h>
 #include <linux/pid.h>
 #include <linux/printk.h>
-#include <linux/rwsem.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -15,172 +26,132 @@
 #include "tce_mm.h"
 #include "tce_trace.h"
 
-/*
- * The processes that have containers. All containers of a process share one struct
- * tce_process: its registered regions, and the lock that MAP and UNMAP take.
- *
- * Locks: tce_processes_lock guards the list of processes and their counts. It is the
- * module's innermost lock: nothing is waited for or allocated while it is held.
- *
- * Never fails: all but tce_process_get().
- */
+/* Pinning movable memory can fail if another task does the same. Retries, 1 ms apart */
+#define TCE_PIN_TRIES	20
 
-static DEFINE_MUTEX(tce_processes_lock);
-static LIST_HEAD(tce_processes);
-static unsigned long tce_process_last;
-DECLARE_RWSEM(tce_create_lock);
+static DEFINE_MUTEX(tce_mms_lock);
+static LIST_HEAD(tce_mms);
+static unsigned long tce_mm_last_id;
 
-static void process_free(struct tce_process *process)
+/* CPU pages of all containers that stay pinned until the next boot */
+static atomic_long_t tce_leaked = ATOMIC_LONG_INIT(0);
+
+static void mm_free(struct tce_mm *tmm)
 {
-	lockdep_assert_held(&tce_processes_lock);
-	list_del(&process->list);
-	mmdrop(process->mm);
-	put_pid(process->pid);
-	mutex_destroy(&process->registering);
-	mutex_destroy(&process->region_lock);
-	/* a lookup may have just found its lock (litmus/container-lookup.litmus) */
-	kfree_rcu(process, rcu);
+	lockdep_assert_held(&tce_mms_lock);
+	list_del(&tmm->list);
+	mmdrop(tmm->mm);
+	put_pid(tmm->pid);
+	mutex_destroy(&tmm->registering);
+	mutex_destroy(&tmm->prereg_lock);
+	kfree(tmm);
 }
 
 /**
- * tce_process_get() - find the process of some memory, or remember it
- * @mm: the memory
+ * tce_mm_get() - find what belongs to an mm, or create it
+ * @mm: the kernel's
  *
- * Undone by tce_process_put(). Context: no lock held, because a client at its cgroup's limit
- * is throttled here.
+ * Undone by tce_mm_put(). Context: no lock held, because a client at its cgroup's limit is
+ * throttled here.
  *
- * Return: the process; NULL if there is no memory.
+ * Return: it; NULL if out of memory.
  */
-struct tce_process *tce_process_get(struct mm_struct *mm)
+struct tce_mm *tce_mm_get(struct mm_struct *mm)
 {
-	struct tce_process *process, *new;
+	struct tce_mm *tmm, *new;
 
 	new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
 	if (!new)
 		return NULL;
-	mutex_lock(&tce_processes_lock);
-	list_for_each_entry(process, &tce_processes, list)
-		if (process->mm == mm)
+	mutex_lock(&tce_mms_lock);
+	list_for_each_entry(tmm, &tce_mms, list)
+		if (tmm->mm == mm)
 			goto found;
 
-	process = new;
+	tmm = new;
 	new = NULL;
 	mmgrab(mm);
-	process->mm = mm;
-	process->id = ++tce_process_last;
-	process->pid = get_pid(task_tgid(current));
-	init_rwsem(&process->map_lock);
-	mutex_init(&process->registering);
-	mutex_init(&process->region_lock);
-	process->regions = RB_ROOT;
-	list_add(&process->list, &tce_processes);
+	tmm->mm = mm;
+	tmm->id = ++tce_mm_last_id;
+	tmm->pid = get_pid(task_tgid(current));
+	init_rwsem(&tmm->map_lock);
+	mutex_init(&tmm->registering);
+	mutex_init(&tmm->prereg_lock);
+	tmm->preregs = RB_ROOT;
+	list_add(&tmm->list, &tce_mms);
 found:
-	process->users++;
-	mutex_unlock(&tce_processes_lock);
+	tmm->users++;
+	mutex_unlock(&tce_mms_lock);
 	kfree(new);
-	return process;
+	return tmm;
 }
 
-/**
- * tce_process_join() - add a container to a process
- * @process: the process, with &tce_process.region_lock held
- * @v2: the container shares the regions
- *
- * Undone by tce_process_take_last(), when one of v2 is closed, and then
- * tce_process_put().
- */
-void tce_process_join(struct tce_process *process, bool v2)
+/* Add a container. Undone by tce_mm_take_last(), if it is one of v2, and then tce_mm_put(). */
+void tce_mm_join(struct tce_mm *tmm, bool v2)
 {
-	lockdep_assert_held(&process->region_lock);
-	mutex_lock(&tce_processes_lock);
-	process->open += v2;
-	process->users++;
-	mutex_unlock(&tce_processes_lock);
+	lockdep_assert_held(&tmm->prereg_lock);
+	mutex_lock(&tce_mms_lock);
+	tmm->open += v2;
+	tmm->users++;
+	mutex_unlock(&tce_mms_lock);
 }
 
-/**
- * tce_process_older() - get the newest of the processes that are older than one
- * @id: &tce_process.id of that one; ULONG_MAX for the newest of all
- *
- * Undone by tce_process_put(). Context: sleeps.
- *
- * Return: the process; NULL if there is none.
- */
-struct tce_process *tce_process_older(unsigned long id)
+/* The newest that is older than @id, or NULL. Undone by tce_mm_put(). */
+struct tce_mm *tce_mm_next(unsigned long id)
 {
-	struct tce_process *process, *found = NULL;
+	struct tce_mm *tmm, *found = NULL;
 
-	mutex_lock(&tce_processes_lock);
-	list_for_each_entry(process, &tce_processes, list)
-		if (process->id < id && (!found || process->id > found->id))
-			found = process;
+	mutex_lock(&tce_mms_lock);
+	list_for_each_entry(tmm, &tce_mms, list)
+		if (tmm->id < id && (!found || tmm->id > found->id))
+			found = tmm;
 	if (found)
 		found->users++;
-	mutex_unlock(&tce_processes_lock);
+	mutex_unlock(&tce_mms_lock);
 	return found;
 }
 
-/**
- * tce_process_put() - drop a reference
- * @process: of a container that is closed and no longer in use; or from tce_process_get()
- *	or tce_process_older()
- */
-void tce_process_put(struct tce_process *process)
+void tce_mm_put(struct tce_mm *tmm)
 {
-	mutex_lock(&tce_processes_lock);
-	if (!--process->users)
-		process_free(process);
-	mutex_unlock(&tce_processes_lock);
+	mutex_lock(&tce_mms_lock);
+	if (!--tmm->users)
+		mm_free(tmm);
+	mutex_unlock(&tce_mms_lock);
 }
 
 /**
- * tce_process_take_last() - take the regions of a process with no container of v2 open
- * @process: the process, with &tce_process.region_lock held
+ * tce_mm_take_last() - take the preregistered memory, if no container of v2 is open any more
+ * @tmm: with &tce_mm.prereg_lock held, for which a container that is being bound waits first
  * @closed: 1 if the caller's container has just been closed, 0 if it was before
  *
- * A container that is being bound waits for &tce_process.region_lock first.
+ * Context: without &tce_mm.map_lock, because nothing can be mapped any more.
  *
- * Return: its regions, if it has no open container any more; else none.
+ * Return: the tree, which is empty if another container is open.
  */
-struct rb_root tce_process_take_last(struct tce_process *process, int closed)
+struct rb_root tce_mm_take_last(struct tce_mm *tmm, int closed)
 {
-	struct rb_root regions = RB_ROOT;
+	struct rb_root preregs = RB_ROOT;
 
-	lockdep_assert_held(&process->region_lock);
-	mutex_lock(&tce_processes_lock);
-	process->open -= closed;
-	if (!process->open)
-		swap(regions, process->regions);
-	mutex_unlock(&tce_processes_lock);
-	return regions;
+	lockdep_assert_held(&tmm->prereg_lock);
+	mutex_lock(&tce_mms_lock);
+	tmm->open -= closed;
+	if (!tmm->open)
+		swap(preregs, tmm->preregs);
+	mutex_unlock(&tce_mms_lock);
+	return preregs;
 }
 
-/*
- * The account of a container: pages charged to its owner's locked_vm.
- *
- * Charging and uncharging take the owner's mmap_lock, which a client can hold for as long as
- * it likes, in a page fault of another thread. So pages are charged before any lock is taken,
- * and a caller that holds a lock only records what is owed and settles it later.
- *
- * Locks: none of its own. mmap_lock is taken by tce_account_charge() and tce_account_settle().
- *
- * Never fails: to uncharge, to owe, to settle.
- */
-
-/* CPU pages of all containers that stay pinned until the next boot */
-static atomic_long_t tce_kept = ATOMIC_LONG_INIT(0);
-
 /**
- * tce_account_charge() - charge pages to the owner's locked_vm
- * @mm: the owner's memory
+ * tce_charge() - charge pages to locked_vm
+ * @mm: the caller's
  * @npages: CPU pages
  *
- * Undone by account_locked_vm() or tce_account_owe(). Context: process; waits for the
- * owner's mmap_lock, so no lock may be held that anybody but the owner wants.
+ * Undone by account_locked_vm() or tce_uncharge_later(). Context: waits for the mmap_lock, so no
+ * lock may be held that anybody but the caller's process wants.
  *
- * Return: 0; -ENOMEM if the caller's RLIMIT_MEMLOCK does not allow it.
+ * Return: 0; -ENOMEM if RLIMIT_MEMLOCK does not allow it.
  */
-int tce_account_charge(struct mm_struct *mm, unsigned long npages)
+int tce_charge(struct mm_struct *mm, unsigned long npages)
 {
 	unsigned long limit = rlimit(RLIMIT_MEMLOCK);
 
@@ -195,82 +166,88 @@ int tce_account_charge(struct mm_struct *mm, unsigned long npages)
 }
 
 /**
- * tce_account_owe() - undo tce_account_charge(), but later
- * @account: the same
- * @npages: CPU pages, no more than were charged; 0 is nothing
+ * tce_charge_again() - the condition of a loop that has to charge before it acts
+ * @mem: the memory of a container that is bound
+ * @charged: what is charged and was not used, in CPU pages; 0 at first
+ * @price: what is needed, if @rc is -EAGAIN
+ * @rc: the result of a turn of the loop, which takes the locks and acts, or finds that @charged is
+ *	not enough, changes nothing, and says -EAGAIN; returns the result of it all
  *
- * Context: any. Call tce_account_settle() after the last lock has been dropped.
+ * Context: as tce_charge().
+ *
+ * Return: true if the loop is to go on.
  */
-void tce_account_owe(struct tce_account *account, unsigned long npages)
+bool tce_charge_again(struct tce_memory *mem, unsigned long *charged,
+		      unsigned long price, long *rc)
 {
-	atomic_long_add(npages, &account->owed);
+	if (*rc == -EAGAIN) {
+		*rc = tce_charge(mem->tmm->mm, price - *charged);
+		if (!*rc) {
+			*charged = price;
+			return true;
+		}
+	}
+	if (*charged)
+		tce_uncharge_later(mem, *charged);
+	/* of another process the mmap_lock is not waited for */
+	if (mem->tmm && mem->tmm->mm == current->mm)
+		tce_uncharge(mem);
+	return false;
 }
 
-/**
- * tce_account_settle() - uncharge what is owed
- * @account: the account
- *
- * Context: as tce_account_charge().
- */
-void tce_account_settle(struct tce_account *account)
+/* Undo tce_charge(). Context: any. tce_uncharge() has to follow when the last lock is dropped. */
+void tce_uncharge_later(struct tce_memory *mem, unsigned long npages)
 {
-	if (atomic_long_read(&account->owed))
-		account_locked_vm(account->mm, atomic_long_xchg(&account->owed, 0), false);
+	atomic_long_add(npages, &mem->uncharge);
 }
 
-/**
- * tce_account_try_settle() - uncharge what is owed, if the mmap_lock is free
- * @account: the account, which has no other users left
- *
- * Context: process, any. Does not wait.
- *
- * Return: true if nothing is owed any more.
- */
-bool tce_account_try_settle(struct tce_account *account)
+/* Do what tce_uncharge_later() has put off. Context: as tce_charge(). */
+void tce_uncharge(struct tce_memory *mem)
 {
-	unsigned long npages = atomic_long_read(&account->owed);
-
-	if (!npages)
-		return true;
-	/* the kernel has no mmap_write_trylock(); no mapping is changed here */
-	if (!down_write_trylock(&account->mm->mmap_lock))
-		return false;
-	__account_locked_vm(account->mm, npages, false, current, true);
-	up_write(&account->mm->mmap_lock);
-	atomic_long_sub(npages, &account->owed);
-	return true;
-}
-
-/**
- * tce_account_keep() - count pages that a device may still reach, and that are never freed
- * @npages: CPU pages; 0 is nothing
- */
-void tce_account_keep(unsigned long npages)
-{
-	atomic_long_add(npages, &tce_kept);
-}
-
-/**
- * tce_account_kept() - how many pages are never freed?
- *
- * Return: CPU pages, since the module was loaded.
- */
-unsigned long tce_account_kept(void)
-{
-	return atomic_long_read(&tce_kept);
+	if (atomic_long_read(&mem->uncharge))
+		account_locked_vm(mem->tmm->mm, atomic_long_xchg(&mem->uncharge, 0), false);
 }
 
 /*
- * User pages, which are pinned for REGISTER (v2) and for MAP (v1).
- *
- * Locks: none. A client can make a page fault take as long as it likes, so callers hold only
- * locks for which nobody but that client waits.
- *
- * Never fails: tce_pages_unpin().
+ * tce_uncharge(), if the mmap_lock is free. Nobody else uses @mem. Context: waits for nobody.
+ * Return: true if nothing is left.
  */
+bool tce_uncharge_try(struct tce_memory *mem)
+{
+	unsigned long npages = atomic_long_read(&mem->uncharge);
+	struct mm_struct *mm;
 
-/* Pinning movable memory can fail if another task does the same. Retries, 1 ms apart */
-#define TCE_PIN_TRIES	20
+	if (!npages)
+		return true;
+	mm = mem->tmm->mm;
+	/* the kernel has no mmap_write_trylock(); no mapping is changed here */
+	if (!down_write_trylock(&mm->mmap_lock))
+		return false;
+	__account_locked_vm(mm, npages, false, current, true);
+	up_write(&mm->mmap_lock);
+	atomic_long_set(&mem->uncharge, 0);
+	return true;
+}
+
+/* A device may still reach these pages, so they are never unpinned. */
+void tce_leak_pages(unsigned long npages)
+{
+	atomic_long_add(npages, &tce_leaked);
+}
+
+/* How many pages were leaked since the module was loaded? */
+unsigned long tce_leaked_pages(void)
+{
+	return atomic_long_read(&tce_leaked);
+}
+
+/* The errno if pin_user_pages() returned @rc instead of a number of pages, and stopped at @ua */
+int tce_pin_errno(const char *reason, long rc, u64 ua)
+{
+	if (rc == -EINTR)
+		return -EINTR;
+	return tce_refuse(reason, rc == -ENOMEM ? -ENOMEM : -EFAULT, ua);
+}
 
 static long pin_some(struct page **pages, unsigned long ua, unsigned long n,
 		     bool write)
@@ -285,20 +262,20 @@ static long pin_some(struct page **pages, unsigned long ua, unsigned long n,
 }
 
 /**
- * tce_pages_pin() - pin pages for as long as a device may use them
+ * tce_pin_pages() - pin pages for as long as a device may use them
  * @pages: array for the pages
  * @ua: userspace address of the first
  * @n: number of pages
  * @write: a device will be allowed to write
  * @rc: returns 0, or why not all could be pinned: -ENOMEM, -EFAULT or -EINTR
  *
- * Undone by tce_pages_unpin(). Context: the owner of the memory. Sleeps for as long as the
- * client likes, but SIGKILL ends it early.
+ * Undone by tce_unpin_pages(). Context: the owner of the memory. Sleeps for as long as the client
+ * likes, but SIGKILL ends it early.
  *
  * Return: how many pages are pinned, which the caller has to undo even if it is not all.
  */
-unsigned long tce_pages_pin(struct page **pages, unsigned long ua,
-			    unsigned long n, bool write, int *rc)
+unsigned long tce_pin_pages(struct page **pages, unsigned long ua, unsigned long n,
+			    bool write, int *rc)
 {
 	unsigned long done = 0;
 	unsigned int tries = 0;
@@ -317,8 +294,7 @@ unsigned long tce_pages_pin(struct page **pages, unsigned long ua,
 			continue;
 		}
 		if (got <= 0) {
-			*rc = tce_pin_errno("PIN", got,
-					    ua + (done << PAGE_SHIFT));
+			*rc = tce_pin_errno("PIN", got, ua + (done << PAGE_SHIFT));
 			break;
 		}
 		done += got;
@@ -328,12 +304,8 @@ unsigned long tce_pages_pin(struct page **pages, unsigned long ua,
 	return done;
 }
 
-/**
- * tce_pages_unpin() - undo tce_pages_pin()
- * @pages: the pages, none of which a device has written to
- * @n: number of pages
- */
-void tce_pages_unpin(struct page **pages, unsigned long n)
+/* Undo tce_pin_pages(). No device has written to the pages. */
+void tce_unpin_pages(struct page **pages, unsigned long n)
 {
 	unsigned long now;
 

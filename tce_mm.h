@@ -1,84 +1,110 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+/* What the containers of one mm share, what is charged to it, and how its pages are pinned. */
 #ifndef TCE_MM_H
 #define TCE_MM_H
 
 #include <linux/atomic.h>
-#include <linux/bits.h>
-#include <linux/compiler.h>
-#include <linux/errno.h>
 #include <linux/io.h>
 #include <linux/list.h>
 #include <linux/mm.h>
-#include <linux/mm_types.h>
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
-#include <linux/rcupdate.h>
 #include <linux/rwsem.h>
 #include <linux/sizes.h>
 #include <linux/types.h>
 
-#include "tce_trace.h"
-
-/* The process: what all containers of one process share. */
+struct pid;
+struct tce_v1;
 
 /**
- * struct tce_process - a process that has containers
- * @list: all of them; guarded by a lock of tce_process.c, as are @open and
- *	@users
- * @id: its number
+ * struct tce_mm - the memory of a process that has containers
+ * @list: all of them; guarded by a lock of tce_mm.c, as are @open and @users
+ * @id: its number in the state file
  * @pid: of the process when it opened its first container
  * @open: its open containers of v2
- * @users: references: its containers, including those that are closed but still in use, and
- *	those from tce_process_get() and tce_process_older()
- * @mm: the process's memory, grabbed
- * @window_kept: a bridge did not release a window of v2: pages that are counted as mapped when the
- *	last container of v2 is closed are never freed. Never cleared
- * @map_lock: what MAP and UNMAP hold, for reading. It guards the windows of the process's
- *	containers, which are changed with &tce_space.lock held as well, and @regions,
- *	which are changed with @region_lock held as well. Only tce_process_take_last()
- *	does without it, because nothing can be mapped by then
- * @registering: serializes REGISTER; held while pages are pinned, for as long as the
- *	client likes
- * @region_lock: guards the registrations, and @listed
- * @regions: v2: tree of struct tce_region by address; no two overlap
- * @listed: regions that are in the kernel's list
- * @rcu: a lookup may take the @map_lock of a container's process after both are gone
+ * @users: references: those of containers, also of closed ones that are still in use, and of
+ *	tce_mm_get() and tce_mm_next()
+ * @mm: the kernel's, grabbed
+ * @table_leaked: a bridge did not release a window of v2: pages that are still counted as mapped
+ *	when the last container of v2 is closed are never freed. Never cleared
+ * @map_lock: held for reading by MAP and UNMAP. It guards the windows of all containers of the mm,
+ *	which are changed with &tce_container.lock held as well, and @preregs, which are changed
+ *	with @prereg_lock held as well
+ * @registering: serializes REGISTER; held while pages are pinned, for as long as the client likes
+ * @prereg_lock: guards the references of containers to preregistered memory, and @listed
+ * @preregs: v2: tree of struct tce_prereg by address; no two overlap
+ * @listed: how many of them are in KVM's list
  */
-struct tce_process {
+struct tce_mm {
 	struct list_head list;
 	unsigned long id;
 	struct pid *pid;
 	unsigned int open;
 	unsigned int users;
 	struct mm_struct *mm;
-	bool window_kept;
+	bool table_leaked;
 	struct rw_semaphore map_lock;
 	struct mutex registering;
-	struct mutex region_lock;
-	struct rb_root regions;
+	struct mutex prereg_lock;
+	struct rb_root preregs;
 	unsigned int listed;
-	struct rcu_head rcu;
 };
 
-struct tce_process *tce_process_get(struct mm_struct *mm);
-void tce_process_join(struct tce_process *process, bool v2);
-void tce_process_put(struct tce_process *process);
-struct tce_process *tce_process_older(unsigned long id);
-struct rb_root tce_process_take_last(struct tce_process *process, int closed);
+/**
+ * struct tce_memory - a container's memory, as the files below the container know it
+ * @tmm: whose memory it is; NULL until the container is bound to a process, which happens once
+ *	(litmus/bind.litmus)
+ * @v1: what MAP has pinned; NULL if this is v2, where memory is registered before
+ * @refs: v2: struct tce_prereg_ref; guarded by &tce_mm.prereg_lock, as is @closed
+ * @closed: nothing can be registered any more
+ * @uncharge: CPU pages that are charged to the mm but no longer needed
+ * @container: the container's number, for traces and the state file
+ */
+struct tce_memory {
+	struct tce_mm *tmm;
+	struct tce_v1 *v1;
+	struct list_head refs;
+	bool closed;
+	atomic_long_t uncharge;
+	unsigned long container;
+};
+
+struct tce_mm *tce_mm_get(struct mm_struct *mm);
+void tce_mm_join(struct tce_mm *tmm, bool v2);
+struct tce_mm *tce_mm_next(unsigned long id);
+void tce_mm_put(struct tce_mm *tmm);
+struct rb_root tce_mm_take_last(struct tce_mm *tmm, int closed);
+
+int tce_charge(struct mm_struct *mm, unsigned long npages);
+bool tce_charge_again(struct tce_memory *mem, unsigned long *charged,
+		      unsigned long price, long *rc);
+void tce_uncharge_later(struct tce_memory *mem, unsigned long npages);
+void tce_uncharge(struct tce_memory *mem);
+bool tce_uncharge_try(struct tce_memory *mem);
+void tce_leak_pages(unsigned long npages);
+unsigned long tce_leaked_pages(void);
+
+/* Pages to pin at once: enough to be cheap, and few enough to react to SIGKILL */
+#define TCE_PIN_CHUNK	SZ_8K
+
+unsigned long tce_pin_pages(struct page **pages, unsigned long ua, unsigned long n,
+			    bool write, int *rc);
+int tce_pin_errno(const char *reason, long rc, u64 ua);
+void tce_unpin_pages(struct page **pages, unsigned long n);
+
+/* The host physical address (hpa) of a page */
+static __always_inline unsigned long tce_page_hpa(struct page *page)
+{
+	/*
+	 * Without vmemmap the kernel derives a page's number from its flags. They may change
+	 * at any time, except for the bits that are used here.
+	 */
+	return data_race(page_to_phys(page));
+}
 
 /*
- * Held for reading while a table is created, because on pseries KVM of any process can find it, and
- * write to it, before it is hidden. Taken inside of all locks above.
- */
-extern struct rw_semaphore tce_create_lock;
-
-/**
- * tce_mm_has_kvm() - may KVM write entries and cells for a process?
- * @mm: its memory
- *
- * KVM watches the process's memory by an MMU notifier.
- *
- * Return: false if not. Once true, it stays so.
+ * May KVM write entries and userspace entries for a process? KVM watches the process's memory by an
+ * MMU notifier. Once this is true, it stays so.
  */
 static __always_inline bool tce_mm_has_kvm(const struct mm_struct *mm)
 {
@@ -89,72 +115,5 @@ static __always_inline bool tce_mm_has_kvm(const struct mm_struct *mm)
 	return false;
 #endif
 }
-
-/* The account: what a container's owner is charged for, in locked_vm. */
-
-/**
- * struct tce_account - what a container is charged
- * @mm: the owner's memory; set when the container is bound, before anything is charged
- * @owed: CPU pages that are charged but no longer needed
- */
-struct tce_account {
-	struct mm_struct *mm;
-	atomic_long_t owed;
-};
-
-int tce_account_charge(struct mm_struct *mm, unsigned long npages);
-void tce_account_owe(struct tce_account *account, unsigned long npages);
-void tce_account_settle(struct tce_account *account);
-bool tce_account_try_settle(struct tce_account *account);
-
-void tce_account_keep(unsigned long npages);
-unsigned long tce_account_kept(void);
-
-/* Pinned user pages: what regions (v2) and pins (v1) have in common. */
-
-/*
- * A table has a cookie for the memory of each entry. In v2 it is the userspace address, which
- * KVM keeps in the same place, with this bit set. The bit distinguishes the cookies of MAP from
- * those of KVM, and no process can have registered such an address. The cookies of v1 have the
- * bit set because they are kernel addresses; see tce_pin_cookie().
- */
-#define TCE_COOKIE_OURS	BIT_ULL(63)
-
-/* Pages to pin at once: enough to be cheap, and few enough to react to SIGKILL */
-#define TCE_PIN_CHUNK	SZ_8K
-
-/**
- * tce_page_hpa() - the address of a page
- * @page: the page
- *
- * Return: its hpa.
- */
-static __always_inline unsigned long tce_page_hpa(struct page *page)
-{
-	/*
-	 * Without vmemmap the kernel derives a page's number from its flags. They may change
-	 * at any time, except for the bits that are used here.
-	 */
-	return data_race(page_to_phys(page));
-}
-
-/**
- * tce_pin_errno() - the errno if pages could not be pinned
- * @reason: the name of the check
- * @rc: what pin_user_pages_fast() returned instead of the number of pages
- * @ua: the address at which it stopped
- *
- * Return: -ENOMEM, -EINTR or -EFAULT.
- */
-static inline int tce_pin_errno(const char *reason, long rc, u64 ua)
-{
-	if (rc == -EINTR)
-		return -EINTR;
-	return tce_refuse(reason, rc == -ENOMEM ? -ENOMEM : -EFAULT, ua);
-}
-
-unsigned long tce_pages_pin(struct page **pages, unsigned long ua,
-			    unsigned long n, bool write, int *rc);
-void tce_pages_unpin(struct page **pages, unsigned long n);
 
 #endif /* TCE_MM_H */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Refusals: defines the tracepoints, and emits tce_refused when a call is refused.
+ * Defines the tracepoints, and emits tce_refused with the reason when a call is refused.
  *
  * Locks: none.
  *

@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /*
- * Refusals: which check made a client's call fail.
+ * Reasons: which check made a client's call fail.
  *
  * A client gets an errno, and most errnos have several causes. So the check that fails also
  * passes its name to the tracepoint tce_refused, which costs nothing while calls succeed.

@@ -1,15 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <linux/hash.h>
-#include <linux/list.h>
-#include <linux/mm.h>
-#include <linux/slab.h>
-
-#include "tce_mm.h"
-#include "tce_trace.h"
-#include "tce_v1.h"
-
 /*
- * Pins: in v1, MAP pins the memory that it maps, and UNMAP unpins it.
+ * v1: MAP pins the memory that it maps, and UNMAP unpins it.
  *
  * With 4K pages each TCE has a pin of its own, so that a window can't pin more than ENABLE
  * has charged. A larger page is pinned only once, because a client that maps 4K of each
@@ -19,128 +10,123 @@
  * pages before it knows which of them are pinned already and which it replaces, so a MAP
  * into a window that is nearly full can be charged for more than it adds.
  *
- * Locks: &tce_pinned.lock. Memory is pinned and charged with none of the module's locks held,
+ * Locks: &tce_v1.lock. Memory is pinned and charged with none of the module's locks held,
  * because a client can make a page fault take as long as it likes.
  *
- * Never fails: giving pins to entries, and putting them.
+ * Never fails: giving pages to entries, and putting them.
  */
+#include <linux/hash.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "tce_trace.h"
+#include "tce_v1.h"
 
 /**
- * struct tce_pin - a pinned page that is larger than a TCE
- * @node: in &tce_pinned.set
- * @page: the page, which has one pin and counts as one page in &tce_pinned.pages
+ * struct tce_v1_page - a pinned page that is larger than a TCE
+ * @node: in &tce_v1.set
+ * @page: the page, which has one pin and counts as one page in &tce_v1.pages
  * @uses: TCEs that map it, and MAPs that are about to
  */
-struct tce_pin {
+struct tce_v1_page {
 	struct hlist_node node;
 	struct page *page;
 	long uses;
 };
 
-/**
- * tce_pinned_init() - prepare for a container's pins
- * @pinned: zeroed
- * @account: the account to be charged
- *
- * Undone by tce_pinned_destroy().
- */
-void tce_pinned_init(struct tce_pinned *pinned, struct tce_account *account)
+/* Undone by tce_v1_free(). Return: NULL if out of memory */
+struct tce_v1 *tce_v1_create(void)
 {
-	pinned->account = account;
-	spin_lock_init(&pinned->lock);
+	struct tce_v1 *v1 = kvzalloc(sizeof(*v1), GFP_KERNEL);
+
+	if (v1)
+		spin_lock_init(&v1->lock);
+	return v1;
 }
 
-/**
- * tce_pinned_destroy() - undo tce_pinned_init()
- * @pinned: no longer used by anybody
- *
- * Pages that a bridge may still reach stay pinned for good.
- */
-void tce_pinned_destroy(struct tce_pinned *pinned)
+/* Nobody uses it any more. Pages that a bridge may still reach stay pinned for good. */
+void tce_v1_free(struct tce_v1 *v1)
 {
+	struct tce_v1_page *shared;
 	struct hlist_node *next;
-	struct tce_pin *pin;
 	int i;
 
-	tce_account_keep(atomic_long_read(&pinned->pages));
-	for (i = 0; i < ARRAY_SIZE(pinned->set); i++)
-		hlist_for_each_entry_safe(pin, next, &pinned->set[i], node)
-			kfree(pin);
+	tce_leak_pages(atomic_long_read(&v1->pages));
+	for (i = 0; i < ARRAY_SIZE(v1->set); i++)
+		hlist_for_each_entry_safe(shared, next, &v1->set[i], node)
+			kfree(shared);
+	kvfree(v1);
+}
+
+/* So many CPU pages were charged. Undone by tce_v1_disallow(). Context: any. */
+void tce_v1_allow(struct tce_v1 *v1, unsigned long npages)
+{
+	spin_lock(&v1->lock);
+	v1->charged += npages;
+	spin_unlock(&v1->lock);
 }
 
 /**
- * tce_pinned_allow() - ENABLE has charged a window
- * @pinned: the pins of a bound container
- * @npages: CPU pages
+ * tce_v1_disallow() - DISABLE: uncharge everything, but what a MAP in flight has pinned
+ * @mem: the memory of a container in which nothing is mapped any more
  *
- * Undone by tce_pinned_disallow(). Context: any.
+ * Context: any; to be followed by tce_uncharge().
  */
-void tce_pinned_allow(struct tce_pinned *pinned, unsigned long npages)
+void tce_v1_disallow(struct tce_memory *mem)
 {
-	spin_lock(&pinned->lock);
-	pinned->charged += npages;
-	spin_unlock(&pinned->lock);
-}
-
-/**
- * tce_pinned_disallow() - DISABLE gives back the charge
- * @pinned: the pins of a bound container, in which nothing is mapped any more
- *
- * What a MAP in flight has pinned remains charged. Context: any. Call tce_account_settle()
- * after the last lock has been dropped.
- */
-void tce_pinned_disallow(struct tce_pinned *pinned)
-{
+	struct tce_v1 *v1 = mem->v1;
 	long excess;
 
-	spin_lock(&pinned->lock);
-	excess = pinned->charged - atomic_long_read(&pinned->pages);
+	spin_lock(&v1->lock);
+	excess = v1->charged - atomic_long_read(&v1->pages);
 	if (excess > 0) {
-		pinned->charged -= excess;
-		tce_account_owe(pinned->account, excess);
+		v1->charged -= excess;
+		tce_uncharge_later(mem, excess);
 	}
-	spin_unlock(&pinned->lock);
+	spin_unlock(&v1->lock);
 }
 
 /* Count @n pages that are to be pinned, and charge what is not charged yet. */
-static int pinned_add(struct tce_pinned *pinned, long n)
+static int count_pages(struct tce_memory *mem, long n)
 {
+	struct tce_v1 *v1 = mem->v1;
 	long more;
 	int rc;
 
-	spin_lock(&pinned->lock);
-	atomic_long_add(n, &pinned->pages);
-	more = atomic_long_read(&pinned->pages) - pinned->charged;
-	spin_unlock(&pinned->lock);
+	spin_lock(&v1->lock);
+	atomic_long_add(n, &v1->pages);
+	more = atomic_long_read(&v1->pages) - v1->charged;
+	spin_unlock(&v1->lock);
 	if (likely(more <= 0))
 		return 0;
 	/* concurrent MAPs charge the rest */
 	more = min(more, n);
-	rc = tce_account_charge(pinned->account->mm, more);
+	rc = tce_charge(mem->tmm->mm, more);
 	if (rc)
-		atomic_long_sub(n, &pinned->pages);
+		atomic_long_sub(n, &v1->pages);
 	else
-		tce_pinned_allow(pinned, more);
+		tce_v1_allow(v1, more);
 	return rc;
 }
 
 /*
- * Count @n more uses of a page in the set, or fewer. @pin is added if the page is not there.
- * Return: the struct tce_pin that is not needed, or no longer, and is to be freed; or NULL.
+ * Count @n more uses of a page in the set, or fewer. @new is added if the page is not there.
+ * Return: the struct tce_v1_page that is not needed, or no longer, and is to be freed; or NULL.
  */
-static struct tce_pin *pin_use(struct tce_pinned *pinned, struct page *page,
-			       long n, struct tce_pin *pin)
+static struct tce_v1_page *page_use(struct tce_v1 *v1, struct page *page, long n,
+				    struct tce_v1_page *new)
 {
-	struct hlist_head *bucket = &pinned->set[hash_ptr(page, TCE_SET_BITS)];
-	struct tce_pin *found;
+	struct hlist_head *bucket = &v1->set[hash_ptr(page, TCE_V1_SET_BITS)];
+	struct tce_v1_page *found;
 
-	spin_lock(&pinned->lock);
+	spin_lock(&v1->lock);
 	hlist_for_each_entry(found, bucket, node)
 		if (found->page == page)
 			break;
 	if (!found) {
-		found = pin;
-		pin = NULL;
+		found = new;
+		new = NULL;
 		found->page = page;
 		found->uses = 0;
 		hlist_add_head(&found->node, bucket);
@@ -148,155 +134,169 @@ static struct tce_pin *pin_use(struct tce_pinned *pinned, struct page *page,
 	found->uses += n;
 	if (!found->uses) {
 		hlist_del(&found->node);
-		pin = found;
+		new = found;
 	}
-	spin_unlock(&pinned->lock);
-	return pin;
+	spin_unlock(&v1->lock);
+	return new;
 }
 
 /* Drop a pin, which need not be in the set. */
-static void unpin(struct tce_pinned *pinned, struct page *page)
+static void unpin(struct tce_v1 *v1, struct page *page)
 {
 	unpin_user_page(page);
-	atomic_long_dec(&pinned->pages);
+	atomic_long_dec(&v1->pages);
 }
 
 /**
- * tce_pin_put() - undo tce_pins_take()
- * @pinned: the container's pins
- * @cookie: says which page, and whether the device may have written to it
- * @n: entries that mapped the page
+ * tce_v1_put() - undo tce_v1_take()
+ * @v1: what the container has pinned
+ * @val: which page, and whether the device may have written to it; see tce_v1_val()
+ * @n: entries that mapped the page, and have been invalidated or were never written
  *
- * The entries have been invalidated, or were never written. Context: sleeps.
+ * Context: sleeps.
  */
-void tce_pin_put(struct tce_pinned *pinned, u64 cookie, unsigned long n)
+void tce_v1_put(struct tce_v1 *v1, u64 val, unsigned long n)
 {
-	struct page *page = (struct page *)(cookie & ~TCE_WRITE);
-	struct tce_pin *pin;
+	struct page *page = (struct page *)(val & ~TCE_V1_WRITE);
+	struct tce_v1_page *shared;
 
-	if (cookie & TCE_WRITE && !PageDirty(page))
+	if (val & TCE_V1_WRITE && !PageDirty(page))
 		set_page_dirty_lock(page);
 	if (TCE_PER_PAGE > 1) {
-		pin = pin_use(pinned, page, -n, NULL);
-		if (!pin)
+		shared = page_use(v1, page, -n, NULL);
+		if (!shared)
 			return;
-		kfree(pin);
+		kfree(shared);
 		n = 1;
 	}
 	while (n--)
-		unpin(pinned, page);
+		unpin(v1, page);
 }
 
 /* Put pages into the set after they were pinned. Return: 0; -ENOMEM */
-static int pins_share(struct tce_pins *pins, unsigned long n)
+static int share_pages(struct tce_v1_batch *batch, unsigned long n)
 {
-	struct tce_pin *pin;
+	struct tce_v1 *v1 = batch->mem->v1;
+	struct tce_v1_page *shared;
 	struct page *page;
 
-	for (; pins->n < n; pins->n++) {
-		page = pins->pages[pins->n];
-		pin = kmalloc(sizeof(*pin), GFP_KERNEL_ACCOUNT);
-		if (!pin) {
-			tce_pages_unpin(pins->pages + pins->n, n - pins->n);
+	for (; batch->n < n; batch->n++) {
+		page = batch->pages[batch->n];
+		shared = kmalloc(sizeof(*shared), GFP_KERNEL_ACCOUNT);
+		if (!shared) {
+			tce_unpin_pages(batch->pages + batch->n, n - batch->n);
 			return TCE_REFUSE(PIN_SET_MEMORY, ENOMEM);
 		}
-		pin = pin_use(pins->pinned, page, 1, pin);
-		if (pin)
-			unpin(pins->pinned, page);
-		kfree(pin);
+		shared = page_use(v1, page, 1, shared);
+		if (shared)
+			unpin(v1, page);
+		kfree(shared);
 	}
 	return 0;
 }
 
 /**
- * tce_pins_get() - pin the pages for a MAP
- * @pins: on the stack
- * @pinned: the pins of a bound container; no lock is held
+ * tce_v1_pin() - pin the pages for a MAP
+ * @batch: on the stack
+ * @mem: the memory of a bound container; no lock is held
  * @ua: first byte
  * @size: bytes, at least 1
  * @write: whether the device will be allowed to write
  *
- * Undone by tce_pins_put(). Context: the owner of the memory. Sleeps for as long as the
+ * Undone by tce_v1_unpin(). Context: the owner of the memory. Sleeps for as long as the
  * client likes, but SIGKILL ends it early.
  *
- * Return: 0; -EFAULT; -ENOMEM, also if RLIMIT_MEMLOCK does not allow to pin as much;
- * -EINTR.
+ * Return: 0; -EFAULT; -ENOMEM, also if RLIMIT_MEMLOCK does not allow to pin as much; -EINTR.
  */
-int tce_pins_get(struct tce_pins *pins, struct tce_pinned *pinned,
-		 unsigned long ua, unsigned long size, bool write)
+int tce_v1_pin(struct tce_v1_batch *batch, struct tce_memory *mem,
+	       unsigned long ua, unsigned long size, bool write)
 {
 	unsigned long n = PFN_UP(offset_in_page(ua) + size), done = 0;
 	int rc;
 
-	pins->pinned = pinned;
-	pins->ua = ua & PAGE_MASK;
-	pins->n = 0;
-	pins->taken = 0;
-	pins->pages = pins->few;
-	if (n > TCE_PINS_INLINE)
-		pins->pages = kvmalloc_array(n, sizeof(*pins->pages),
-					     GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!pins->pages)
+	batch->mem = mem;
+	batch->ua = ua & PAGE_MASK;
+	batch->n = 0;
+	batch->taken = 0;
+	batch->pages = batch->few;
+	if (n > TCE_V1_INLINE)
+		batch->pages = kvmalloc_array(n, sizeof(*batch->pages),
+					      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!batch->pages)
 		return TCE_REFUSE(PINS_MEMORY, ENOMEM);
 
-	rc = pinned_add(pinned, n);
+	rc = count_pages(mem, n);
 	if (rc) {
-		tce_pins_put(pins);
+		tce_v1_unpin(batch);
 		return rc;
 	}
-	done = tce_pages_pin(pins->pages, pins->ua, n, write, &rc);
+	done = tce_pin_pages(batch->pages, batch->ua, n, write, &rc);
 	if (TCE_PER_PAGE == 1)
-		pins->n = done;
+		batch->n = done;
 	else
-		rc = pins_share(pins, done) ?: rc;
+		rc = share_pages(batch, done) ?: rc;
 	if (rc) {
-		atomic_long_sub(n - pins->n, &pinned->pages);
-		tce_pins_put(pins);
+		atomic_long_sub(n - batch->n, &mem->v1->pages);
+		tce_v1_unpin(batch);
 	}
 	return rc;
 }
 
-/**
- * tce_pins_put() - undo tce_pins_get(), except for what entries have taken
- * @pins: the pages
- */
-void tce_pins_put(struct tce_pins *pins)
+/* Undo tce_v1_pin(), but for what entries have taken. */
+void tce_v1_unpin(struct tce_v1_batch *batch)
 {
-	for (; pins->taken < pins->n; pins->taken++) {
-		tce_pin_put(pins->pinned,
-			    tce_pin_cookie(pins->pages[pins->taken], false), 1);
+	for (; batch->taken < batch->n; batch->taken++) {
+		tce_v1_put(batch->mem->v1, tce_v1_val(batch->pages[batch->taken], false), 1);
 		if (need_resched())
 			cond_resched();
 	}
-	if (pins->pages != pins->few)
-		kvfree(pins->pages);
+	if (batch->pages != batch->few)
+		kvfree(batch->pages);
 }
 
 /**
- * tce_pins_take() - give entries the pins of the pages that they will map
- * @pins: the pages, which have to be taken in their order
+ * tce_v1_extent() - how much memory is contiguous from an address on?
+ * @batch: the pages
+ * @ua: the address
+ * @max: bytes to look at, all of them in @batch
+ * @hpa: returns where the first byte is
+ *
+ * Return: bytes.
+ */
+unsigned long tce_v1_extent(const struct tce_v1_batch *batch, unsigned long ua,
+			    unsigned long max, unsigned long *hpa)
+{
+	unsigned long at = (ua - batch->ua) >> PAGE_SHIFT;
+	unsigned long size = PAGE_SIZE - offset_in_page(ua);
+
+	*hpa = tce_page_hpa(batch->pages[at]) + offset_in_page(ua);
+	while (size < max && tce_page_hpa(batch->pages[++at]) == *hpa + size)
+		size += PAGE_SIZE;
+	return min(size, max);
+}
+
+/**
+ * tce_v1_take() - give entries the pins of the pages that they will map
+ * @batch: the pages, which have to be taken in their order
  * @ua: address of the first entry's memory
  * @n: entries
- * @hpas: array for @n addresses, which are returned here
  *
- * Undone by tce_pin_put(). Context: waits for nobody.
+ * Undone by tce_v1_put(). Context: waits for nobody.
  */
-void tce_pins_take(struct tce_pins *pins, unsigned long ua, unsigned long n,
-		   unsigned long *hpas)
+void tce_v1_take(struct tce_v1_batch *batch, unsigned long ua, unsigned long n)
 {
-	unsigned long at = (ua - pins->ua) >> PAGE_SHIFT, hpa, some, more;
-	unsigned long *end = hpas + n;
+	unsigned long at = (ua - batch->ua) >> PAGE_SHIFT, some, more;
 
-	for (; hpas < end; at++, ua = 0) {
-		hpa = tce_page_hpa(pins->pages[at]) + offset_in_page(ua);
-		some = (PAGE_SIZE - offset_in_page(ua)) / SZ_4K;
-		some = min_t(unsigned long, some, end - hpas);
-		/* the first entry gets the use that tce_pins_get() has counted */
-		more = some - (at == pins->taken);
-		pins->taken = at + 1;
-		if (TCE_PER_PAGE > 1 && more)
-			pin_use(pins->pinned, pins->pages[at], more, NULL);
-		for (; some--; hpa += SZ_4K)
-			*hpas++ = hpa;
+	if (TCE_PER_PAGE == 1) {
+		batch->taken = at + n;
+		return;
+	}
+	for (; n; n -= some, at++, ua = 0) {
+		some = min_t(unsigned long, (PAGE_SIZE - offset_in_page(ua)) / SZ_4K, n);
+		/* the first entry gets the use that share_pages() has counted */
+		more = some - (at == batch->taken);
+		batch->taken = at + 1;
+		if (more)
+			page_use(batch->mem->v1, batch->pages[at], more, NULL);
 	}
 }

@@ -1,4 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Windows: create a table, set the window in the bridge of each group, remove it from them, and
+ * free the table.
+ *
+ * Locks: the caller has locked the container for writing (tce_container_lock_all()).
+ *
+ * Never fails: tce_window_empty(), tce_window_free(). If a bridge refuses to release a window,
+ * the table of the window is never freed.
+ */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/iommu.h>
@@ -8,31 +17,17 @@
 #include <linux/slab.h>
 
 #include "compat/older.h"
-#include "tce_table.h"
+#include "tce_prereg.h"
 #include "tce_trace.h"
 #include "tce_window.h"
 
-/*
- * Windows: create a table, set the window in the bridge of each group, remove it from them, and
- * free the table.
- *
- * Locks: the caller has locked the space for writing (tce_space_lock()).
- *
- * Never fails: tce_window_empty(), tce_window_free(). If a bridge refuses to remove a window,
- * the table of the window is never freed.
- */
+/* Tables that are never freed because a bridge refused to release their window */
+static atomic_long_t tce_tables_leaked = ATOMIC_LONG_INIT(0);
 
-/* Tables that are never freed because a bridge refused to remove their window */
-static atomic_long_t tce_tables_kept = ATOMIC_LONG_INIT(0);
-
-/**
- * tce_window_kept() - count the tables that are never freed
- *
- * Return: their number since the module was loaded.
- */
-long tce_window_kept(void)
+/* How many since the module was loaded? */
+long tce_window_leaked(void)
 {
-	return atomic_long_read(&tce_tables_kept);
+	return atomic_long_read(&tce_tables_leaked);
 }
 
 /*
@@ -83,7 +78,7 @@ static bool level_too_large(struct iommu_table_group *table_group, u32 shift,
 
 /**
  * tce_window_price() - check whether a window could be created, and what has to be charged
- * @table_group: the platform's side of a group of the space
+ * @table_group: the platform's side of a group of the container
  * @shift: log2 of the IOMMU page
  * @size: bytes
  * @levels: of the table
@@ -114,18 +109,6 @@ long tce_window_price(struct iommu_table_group *table_group, u32 shift,
 }
 
 /**
- * tce_window_in() - does a group have this window?
- * @win: the window
- * @grp: the group
- *
- * Return: true if it does.
- */
-bool tce_window_in(const struct tce_window *win, const struct tce_group *grp)
-{
-	return grp->table_group->tables[win->num] == win->table.tbl;
-}
-
-/**
  * tce_window_unset() - undo tce_window_set()
  * @win: the window
  * @grp: the group
@@ -145,12 +128,12 @@ int tce_window_unset(struct tce_window *win, struct tce_group *grp)
 	if (!rc)
 		return 0;
 	iommu_tce_table_get(table->tbl);
-	if (!win->stuck)
-		atomic_long_inc(&tce_tables_kept);
-	win->stuck = true;
-	/* In a table of v1 KVM finds no cells, and so nothing that it could count. */
-	if (table->mem->v2)
-		WRITE_ONCE(table->mem->process->window_kept, true);
+	if (!win->leaked)
+		atomic_long_inc(&tce_tables_leaked);
+	win->leaked = true;
+	/* In a table of v1 KVM finds no userspace entries, and so nothing that it could count. */
+	if (!table->mem->v1)
+		WRITE_ONCE(table->mem->tmm->table_leaked, true);
 	pr_err_ratelimited("group %d: window %d can't be removed: %d; its table stays\n",
 			   iommu_group_id(grp->group), win->num, rc);
 	return rc;
@@ -192,40 +175,36 @@ int tce_window_set(struct tce_window *win, struct tce_group *grp)
  */
 void tce_window_empty(struct tce_window *win)
 {
-	tce_kvm_close(&win->table);
-	tce_unmap_table(&win->table);
+	tce_kvm_block(&win->table);
+	tce_table_unmap_all(&win->table);
 }
 
 /**
  * tce_window_free() - undo tce_window_create()
- * @win: empty, and in no bridge except those that refused to remove it
+ * @win: empty, and in no bridge except those that refused to release it
  *
- * Context: sleeps. What was charged is owed: call tce_account_settle() after the last lock has been
- * dropped.
+ * Context: sleeps; tce_uncharge() has to follow after the last lock was dropped.
  */
 void tce_window_free(struct tce_window *win)
 {
 	struct tce_table *table = &win->table;
 
-	/* Otherwise the device may still reach what could not be cleared. */
-	if (!win->stuck && !table->mem->v2 && table->tbl->it_userspace)
-		tce_unmap_leftovers(table);
 	tce_kvm_free(table);
 	/*
 	 * KVM may be looking it up in a group, and not have taken its reference yet. This
 	 * waits for KVM, unless KVM is preempted (litmus/lookup.litmus).
 	 */
 	synchronize_rcu();
-	/* What was shown to KVM is freed with it (litmus/shown-free.litmus). */
+	/* What KVM may have seen is freed with it (litmus/kvm-ops-free.litmus). */
 	iommu_tce_table_put(table->tbl);
-	tce_account_owe(&table->mem->account, win->charged);
+	tce_uncharge_later(table->mem, win->charged);
 	kfree(win);
 }
 
 /**
  * tce_window_create() - create a window, which is not set in any bridge yet
  * @mem: the memory that will be mapped
- * @grp: a group of the space
+ * @grp: a group of the container
  * @num: the platform's number of the window
  * @shift: log2 of the IOMMU page
  * @size: bytes
@@ -236,9 +215,8 @@ void tce_window_free(struct tce_window *win)
  * Return: the window; -EINVAL, -ENOSPC, -ENOMEM, -EPERM, -ENODEV or -EIO if the platform
  * refuses; -EBUSY, see tce_kvm_hide(); -EINTR on SIGKILL.
  */
-struct tce_window *tce_window_create(struct tce_mem *mem,
-				     struct tce_group *grp, int num, u32 shift,
-				     u64 size, u32 levels)
+struct tce_window *tce_window_create(struct tce_memory *mem, struct tce_group *grp,
+				     int num, u32 shift, u64 size, u32 levels)
 {
 	struct iommu_table_group *table_group = grp->table_group;
 	struct tce_table *table;
@@ -270,7 +248,7 @@ struct tce_window *tce_window_create(struct tce_mem *mem,
 	}
 	up_read(&tce_create_lock);
 	if (!rc) {
-		tce_kvm_open(table);
+		tce_kvm_allow(table);
 		return win;
 	}
 	if (!table->tbl)

@@ -65,6 +65,12 @@ static inline size_t list_count_nodes(struct list_head *head)
 }
 #endif
 
+/* Until 6.4 */
+#ifdef TCE_HAS_PIN_VMAS
+#define pin_user_pages(start, nr_pages, flags, pages) \
+	pin_user_pages(start, nr_pages, flags, pages, NULL)
+#endif
+
 #ifndef TCE_HAS_UNPIN_FOLIO
 /**
  * unpin_user_folio() - release pins of one folio

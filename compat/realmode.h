@@ -24,10 +24,10 @@
 	tce_kill(tbl, index, pages, false)
 
 /* The operations that tce_kvm.c defines have that argument, too. */
-#define open_xchg(tbl, index, hpa, dir) \
-	open_xchg(tbl, index, hpa, dir, bool realmode)
-#define closed_xchg(tbl, index, hpa, dir) \
-	closed_xchg(tbl, index, hpa, dir, bool realmode)
+#define allowed_xchg(tbl, index, hpa, dir) \
+	allowed_xchg(tbl, index, hpa, dir, bool realmode)
+#define blocked_xchg(tbl, index, hpa, dir) \
+	blocked_xchg(tbl, index, hpa, dir, bool realmode)
 
 /**
  * tce_realmode_check() - would KVM call this module's operations in real mode?

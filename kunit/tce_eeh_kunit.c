@@ -193,7 +193,6 @@ static void no_memory(struct kunit *test)
 	tce_needs_faults(test);
 	tce_fail_allocations(fx, true, attached, enable_pe);
 	TCE_MET(fx, EEH_MEMORY);
-	TCE_MET(fx, EEH_THREAD);
 }
 
 /* An error to inject */

@@ -156,7 +156,7 @@ static void each_device_gets_the_hosts_table(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, iommu_group_add_device(grp->group, devs[i]), 0);
 	}
 	KUNIT_EXPECT_EQ(test, tce_attach(client, grp), 0);
-	leaving = list_first_entry(&tce_container_find(client->data)->space.groups,
+	leaving = list_first_entry(&tce_container_find(client->data)->groups,
 				   struct tce_group, list);
 	refcount_inc(&leaving->refs);
 	restored = 0;

@@ -171,24 +171,29 @@ static void bound_after_the_look(struct kunit *test)
 	tce_expect_why(test->priv, "NOT_OWNER");
 }
 
+/* More than there are hash buckets of containers */
+#define OTHERS	512
+
 static void expect_gone(struct kunit *test, struct tce_client *client,
 			const struct ioctl_command *cmd)
 {
 	struct tce_fixture *fx = test->priv;
-	void *data = client->data, *other = NULL;
+	void *data = client->data, **others;
+	int i;
+
+	others = kunit_kcalloc(test, OTHERS, sizeof(*others), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, others);
 
 	tce_close(client);
-	/* Not even if another one is where it was. */
-	do {
-		if (other)
-			tce_driver->release(other);
-		other = tce_driver->open(VFIO_SPAPR_TCE_v2_IOMMU);
-		KUNIT_ASSERT_FALSE(test, IS_ERR(other));
-	} while (tce_container_bucket((unsigned long)other) !=
-		 tce_container_bucket((unsigned long)data));
+	/* Not even if another one is in the same hash bucket. */
+	for (i = 0; i < OTHERS; i++) {
+		others[i] = tce_driver->open(VFIO_SPAPR_TCE_v2_IOMMU);
+		KUNIT_ASSERT_FALSE(test, IS_ERR(others[i]));
+	}
 	TCE_REFUSED(fx, CONTAINER_GONE, EINVAL,
 		    tce_driver->ioctl(data, cmd->cmd, 0));
-	tce_driver->release(other);
+	while (i--)
+		tce_driver->release(others[i]);
 }
 
 static void container_is_gone(struct kunit *test)

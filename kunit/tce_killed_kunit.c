@@ -63,33 +63,33 @@ KUNIT_ARRAY_PARAM_DESC(wait, waits, name);
 
 static void take(struct tce_container *container, enum held held)
 {
-	struct tce_process *process = container->mem.process;
+	struct tce_mm *tmm = container->mem.tmm;
 
 	switch (held) {
 	case SPACE:
-		return down_write(&container->space.lock);
+		return down_write(&container->lock);
 	case MAP_LOCK:
-		return down_write(&process->map_lock);
+		return down_write(&tmm->map_lock);
 	case REGISTERING:
-		return mutex_lock(&process->registering);
+		return mutex_lock(&tmm->registering);
 	case REGIONS:
-		return mutex_lock(&process->region_lock);
+		return mutex_lock(&tmm->prereg_lock);
 	}
 }
 
 static void give_back(struct tce_container *container, enum held held)
 {
-	struct tce_process *process = container->mem.process;
+	struct tce_mm *tmm = container->mem.tmm;
 
 	switch (held) {
 	case SPACE:
-		return up_write(&container->space.lock);
+		return up_write(&container->lock);
 	case MAP_LOCK:
-		return up_write(&process->map_lock);
+		return up_write(&tmm->map_lock);
 	case REGISTERING:
-		return mutex_unlock(&process->registering);
+		return mutex_unlock(&tmm->registering);
 	case REGIONS:
-		return mutex_unlock(&process->region_lock);
+		return mutex_unlock(&tmm->prereg_lock);
 	}
 }
 

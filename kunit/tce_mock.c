@@ -9,9 +9,10 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
-#include "../tce_table.h"
 #include "tce_mock_table.h"
 
+/* So many pages are put after one invalidation, if not all are in the same memory */
+#define MOCK_GATHER	32
 /* What an UNMAP may invalidate more than once is longer than that */
 #define MOCK_KILL_PIECE	512
 
@@ -65,9 +66,9 @@ void tce_mock_call(struct tce_mock *mock, u64 ioba, u64 size)
 }
 
 /*
- * Undo tce_mock_call(). Without faults a MAP kills once, and once more for each TCE_HOLDS pages
+ * Undo tce_mock_call(). Without faults a MAP kills once, and once more for each MOCK_GATHER pages
  * that it replaces, as does an UNMAP of v1; one of v2 once for each piece of the range, since what
- * is in between may be large.
+ * is in between may be large. In a table of several levels each leaf is invalidated by itself.
  */
 void tce_mock_called(struct tce_mock *mock, bool holds, u64 entries)
 {
@@ -77,7 +78,9 @@ void tce_mock_called(struct tce_mock *mock, bool holds, u64 entries)
 	mock->calling = false;
 	kills = mock->kills - mock->call_kills;
 	if (entries)
-		most += (entries - 1) / (holds ? TCE_HOLDS : MOCK_KILL_PIECE);
+		most += (entries - 1) / (holds ? MOCK_GATHER : MOCK_KILL_PIECE);
+	if (entries && mock->level_size)
+		most += DIV_ROUND_UP(entries, mock->level_size);
 	if (entries && !mock->fault && kills > most)
 		tce_mock_violation(mock, "%lu kills for %llu entries", kills,
 				   entries);

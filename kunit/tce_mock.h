@@ -162,12 +162,12 @@ struct tce_visit {
  * @no_userspace: tables come without it_userspace
  * @leaves_view: free() leaves it_userspace, in vmalloc's memory, as pseries before 6.16 does;
  *	for tables of one level
+ * @level_size: entries in a level of the last table that has several; 0 if there was none
  * @kept: pages that are not pinned may be reached: the test sees to it that
  *	somebody holds them
  * @gate: where the next thread that pins memory, or takes a region from the
  *	kernel's list, has to wait; may be NULL
  * @pinned_gate: where the next thread that has pinned memory has to wait
- * @blind: page tables show no huge page
  * @table_gate: where the next thread that writes entries of a MAP stops, which must
  *	not be one that writes a single entry
  * @eeh_gate: the same for an EEH operation
@@ -212,6 +212,7 @@ struct tce_mock {
 	unsigned long kill_n;
 	unsigned long lookups;
 
+	unsigned long level_size;
 	bool calling;
 	u64 call_first;
 	u64 call_last;
@@ -229,7 +230,6 @@ struct tce_mock {
 
 	struct tce_gate *gate;
 	struct tce_gate *pinned_gate;
-	bool blind;
 	struct tce_gate *alloc_gate;
 	struct tce_gate *table_gate;
 	struct tce_gate *eeh_gate;

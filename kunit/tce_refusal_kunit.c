@@ -240,7 +240,7 @@ static void no_memory(struct kunit *test)
 	tce_fail_allocations(fx, true, attached, create);
 	TCE_MET(fx, PROCESS_MEMORY);
 	TCE_MET(fx, WINDOW_MEMORY);
-	TCE_MET(fx, SHOWN_MEMORY);
+	TCE_MET(fx, KVM_OPS_MEMORY);
 	tce_fail_allocations(fx, false, enabled, first_window);
 }
 

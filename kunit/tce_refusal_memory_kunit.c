@@ -144,7 +144,7 @@ static void register_arguments(struct kunit *test)
 	fx->mm->total_vm = ULONG_MAX;
 	/* where a process may have so many addresses */
 	if (access_ok((void __user *)ua, 1UL << 48))
-		TCE_REFUSED(fx, MORE_THAN_BOOKS, ENOMEM,
+		TCE_REFUSED(fx, REGION_TOO_LARGE, ENOMEM,
 			    tce_register(client, ua, 1UL << 48));
 	fx->mm->total_vm = total_vm;
 
@@ -204,7 +204,7 @@ static void no_memory(struct kunit *test)
 	tce_fail_allocations(fx, true, nothing, reg);
 	TCE_MET(fx, REGISTRATION_MEMORY);
 	TCE_MET(fx, REGION_MEMORY);
-	TCE_MET(fx, BOOKS_MEMORY);
+	TCE_MET(fx, REGION_PAGES_MEMORY);
 	tce_fail_allocations(fx, false, v1_ready, map);
 	TCE_MET(fx, PINS_MEMORY);
 	/* the set is of pages that are larger than an entry */

@@ -16,8 +16,8 @@
 
 static const struct tce_op unmap_one = { TCE_UNMAP, 0, SZ_4K };
 static const struct tce_op map_in_front = { TCE_MAP, 0, SZ_64K, TCE_RW };
-/* A call that wants entries at which another is at work waits for it. */
-static void same_range_waits(struct kunit *test)
+/* A call waits for the chunk of another one in the same table. */
+static void same_table_waits(struct kunit *test)
 {
 	static const struct tce_op whats[] = {
 		{ TCE_MAP, SZ_32K, SZ_64K, TCE_R },
@@ -38,13 +38,6 @@ static void same_range_waits(struct kunit *test)
 		tce_thread_op(&b, client, &whats[i]);
 		msleep(30);
 		KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&b));
-		/* others are not kept */
-		KUNIT_EXPECT_EQ(test, tce_map(client, SZ_1M, tce_shared, SZ_64K,
-					      TCE_RW), 0);
-		KUNIT_EXPECT_EQ(test, tce_unmap(client, SZ_1M, SZ_64K), 0);
-		KUNIT_EXPECT_EQ(test, tce_map(client, SZ_1M, tce_shared, SZ_4K,
-					      TCE_RW), 0);
-		KUNIT_EXPECT_EQ(test, tce_unmap(client, SZ_1M, SZ_4K), 0);
 		complete(&gate.open);
 		tce_thread_join(&a);
 		tce_thread_join(&b);
@@ -135,60 +128,6 @@ static void same_call_twice(struct kunit *test)
 	call_twice(test, true, &unregister_shared, -ENOENT);
 }
 
-/* The range of the first call in one_common_entry(), with which others overlap or not */
-#define MIDDLE		SZ_1M
-#define MIDDLE_END	(MIDDLE + SZ_64K)
-
-static const struct tce_op map_the_middle = { TCE_MAP, MIDDLE, SZ_64K, TCE_R };
-/*
- * So does one that has only one entry in common with it. A call that has none, and none
- * that could share a pin with one of its entries, does not wait.
- */
-static void one_common_entry(struct kunit *test)
-{
-	static const struct tce_op whats[] = {
-		{ TCE_UNMAP, MIDDLE, SZ_4K },
-		{ TCE_UNMAP, 0, MIDDLE + SZ_4K },
-		{ TCE_UNMAP, MIDDLE_END - SZ_4K, SZ_4K },
-		{ TCE_UNMAP, MIDDLE_END - SZ_4K, SZ_1M },
-	};
-	static const struct {
-		u64 from;
-		u64 to;
-	} near[] = {
-		{ 0, MIDDLE - PAGE_SIZE + SZ_4K },
-		{ MIDDLE - PAGE_SIZE, MIDDLE - PAGE_SIZE + SZ_4K },
-		{ MIDDLE_END - SZ_4K + PAGE_SIZE, SZ_2M },
-		{ MIDDLE_END - SZ_4K + PAGE_SIZE, MIDDLE_END + PAGE_SIZE },
-	};
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_share(test, false, NULL);
-	struct tce_thread a, b;
-	struct tce_gate gate;
-	int i, k;
-
-	for (i = 0; i < ARRAY_SIZE(whats); i++) {
-		tce_gate_close(&fx->mock->table_gate, &gate);
-		tce_thread_op(&a, client, &map_the_middle);
-		wait_for_completion(&gate.reached);
-		tce_thread_op(&b, client, &whats[i]);
-		msleep(30);
-		KUNIT_EXPECT_FALSE_MSG(test, tce_thread_is_done(&b), "%d", i);
-		for (k = 0; k < ARRAY_SIZE(near); k++)
-			KUNIT_EXPECT_EQ(test,
-					tce_unmap(client, near[k].from,
-						  near[k].to - near[k].from), 0);
-		complete(&gate.open);
-		tce_thread_join(&a);
-		tce_thread_join(&b);
-		KUNIT_EXPECT_EQ(test, a.rc, 0);
-		KUNIT_EXPECT_EQ(test, b.rc, 0);
-		/* it came second */
-		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 15);
-		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4M), 0);
-	}
-}
-
 /*
  * A MAP of this size is done in pieces: of 16M each, if its memory begins with a whole
  * page of the CPU. Here it begins with half of one.
@@ -238,7 +177,7 @@ static void page_changes_under_a_map(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 }
 
-static void same_range_is_killed(struct kunit *test)
+static void same_table_is_killed(struct kunit *test)
 {
 	static const struct tce_op whats[] = {
 		{ TCE_MAP, SZ_32K, SZ_64K, TCE_R, .killed = true },
@@ -263,49 +202,8 @@ static void same_range_is_killed(struct kunit *test)
 	}
 }
 
-/* More calls at work than a window has places for. */
-#define AT_ONCE	24
-
-static void map_far_apart(struct tce_thread *thread)
-{
-	thread->rc = tce_map(&thread->view,
-			     SZ_1M + thread->view.slot * SZ_1M, tce_shared,
-			     SZ_64K, TCE_RW);
-}
-
-static void many_at_once(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_share(test, false, NULL);
-	struct tce_thread *threads;
-	struct tce_gate *gates;
-	int i, n = 0;
-
-	threads = kunit_kcalloc(test, AT_ONCE, sizeof(*threads), GFP_KERNEL);
-	gates = kunit_kcalloc(test, AT_ONCE, sizeof(*gates), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, threads);
-	KUNIT_ASSERT_NOT_NULL(test, gates);
-	while (n < AT_ONCE) {
-		tce_gate_close(&fx->mock->table_gate, &gates[n]);
-		tce_thread_start(&threads[n], client, map_far_apart);
-		/* from some number on they wait before they write anything */
-		if (!wait_for_completion_timeout(&gates[n++].reached, HZ / 10))
-			break;
-	}
-	KUNIT_EXPECT_GE(test, n, 8);
-	for (i = 0; i < n; i++)
-		complete_all(&gates[i].open);
-	for (i = 0; i < n; i++)
-		tce_thread_join(&threads[i]);
-	fx->mock->table_gate = NULL;
-	for (i = 0; i < n; i++)
-		KUNIT_EXPECT_EQ(test, threads[i].rc, 0);
-}
-
 /*
- * Entries are written only while no region can be added or removed, and vice versa.
- * All containers of a process share the lock, so another one of them, which the test
- * does not reach through the driver, takes it, too.
+ * Entries are written only while no memory can be registered or unregistered, and vice versa.
  */
 static void entries_and_regions_wait(struct kunit *test)
 {
@@ -325,22 +223,16 @@ static void entries_and_regions_wait(struct kunit *test)
 	};
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_share(test, true, NULL);
-	struct tce_process *process;
 	struct tce_thread thread;
-	struct tce_mem *other;
 	bool waited, killed;
+	struct tce_mm *tmm;
 	int i;
 
 	tce_spare = tce_plain(fx, PAGE_SIZE);
-	other = kunit_kzalloc(test, sizeof(*other), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, other);
-	tce_mem_init(other, true);
-	process = tce_mem_process(other);
-	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(process));
-	KUNIT_EXPECT_EQ(test, tce_mem_bind(other, process), 0);
-	tce_process_put(process);
-	for (i = 0; other->process && i < ARRAY_SIZE(steps); i++) {
-		struct rw_semaphore *map_lock = &other->process->map_lock;
+	tmm = tce_mm_get(fx->mm);
+	KUNIT_ASSERT_NOT_NULL(test, tmm);
+	for (i = 0; i < ARRAY_SIZE(steps); i++) {
+		struct rw_semaphore *map_lock = &tmm->map_lock;
 
 		if (steps[i].changes_regions)
 			down_read(map_lock);
@@ -359,8 +251,7 @@ static void entries_and_regions_wait(struct kunit *test)
 		KUNIT_EXPECT_EQ_MSG(test, thread.rc, killed ? -EINTR : 0,
 				    "step %d", i);
 	}
-	tce_mem_close(other);
-	tce_mem_destroy(other);
+	tce_mm_put(tmm);
 }
 
 static const struct tce_op map_two = { TCE_MAP, 0, 2 * PAGE_SIZE, TCE_RW };
@@ -406,27 +297,27 @@ static void disable_during_a_map(struct kunit *test)
 static void map_before_unregister(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
-	struct tce_process *process;
-	struct tce_region *region;
+	struct tce_prereg *prereg;
+	struct tce_mm *tmm;
 	struct tce_client *client;
 	struct tce_thread a;
 	struct page *page;
 
 	tce_watch(fx);
 	client = tce_share(test, true, NULL);
-	process = tce_container_find(client->data)->mem.process;
+	tmm = tce_container_find(client->data)->mem.tmm;
 	page = tce_page(fx, tce_shared);
-	down_read(&process->map_lock);
-	region = tce_region_find(process, tce_shared);
-	KUNIT_EXPECT_NOT_NULL(test, region);
-	KUNIT_EXPECT_NOT_NULL(test, region->mem);
+	down_read(&tmm->map_lock);
+	prereg = tce_prereg_find(tmm, tce_shared);
+	KUNIT_EXPECT_NOT_NULL(test, prereg);
+	KUNIT_EXPECT_NOT_NULL(test, prereg->mem);
 	tce_thread_op(&a, client, &unregister_shared);
-	while (!rwsem_is_contended(&process->map_lock))
+	while (!rwsem_is_contended(&tmm->map_lock))
 		msleep(20);
 	ClearPageDirty(page);
 	/* as the MAP does with this lock held */
-	tce_region_written(region, true);
-	up_read(&process->map_lock);
+	tce_prereg_written(prereg);
+	up_read(&tmm->map_lock);
 	tce_thread_join(&a);
 	fx->busy = false;
 	KUNIT_EXPECT_EQ(test, a.rc, 0);
@@ -434,12 +325,10 @@ static void map_before_unregister(struct kunit *test)
 }
 
 static struct kunit_case tce_threads_wait_cases[] = {
-	KUNIT_CASE(same_range_waits),
+	KUNIT_CASE(same_table_waits),
 	KUNIT_CASE(same_call_twice),
-	KUNIT_CASE(one_common_entry),
 	KUNIT_CASE(page_changes_under_a_map),
-	KUNIT_CASE(same_range_is_killed),
-	KUNIT_CASE(many_at_once),
+	KUNIT_CASE(same_table_is_killed),
 	KUNIT_CASE(entries_and_regions_wait),
 	KUNIT_CASE(disable_during_a_map),
 	KUNIT_CASE(map_before_unregister),

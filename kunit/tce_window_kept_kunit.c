@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_window_kept: a bridge that refuses to release a window. What its entries
+ * Suite tce_window_leaked: a bridge that refuses to release a window. What its entries
  * reach stays pinned or is cleared, whatever else is released.
  */
 #include <asm/mmu_context.h>

@@ -88,8 +88,8 @@ static void check_account(struct tce_mock *mock, gfp_t flags)
 {
 #ifdef CONFIG_LOCKDEP
 	static const char *const locks[] = {
-		"&space->lock", "&process->map_lock", "&process->region_lock",
-		"tce_processes_lock",
+		"&container->lock", "&tmm->map_lock", "&tmm->prereg_lock",
+		"tce_mms_lock",
 	};
 	int i;
 
@@ -198,39 +198,10 @@ long __wrap_pin_user_pages(unsigned long start, unsigned long nr_pages,
 	}
 	rc = __real_pin_user_pages(start, nr_pages, gup_flags, pages);
 	note_pinned(pages, rc);
+	/* the driver pins one page of a hugetlb page so */
+	if (rc > 0 && tce_mock_current())
+		tce_mock_whole(tce_mock_current(), page_to_pfn(pages[0]));
 	return rc;
-}
-
-static bool is_folio_pinned(struct tce_mock *mock, struct folio *folio)
-{
-	unsigned long i, n = folio_nr_pages(folio);
-
-	for (i = 0; i < n; i++)
-		if (tce_mock_is_pinned(mock, folio_pfn(folio) + i))
-			return true;
-	return false;
-}
-
-/*
- * The driver asks whether what it has pinned is mapped as a huge page. By now it may be other
- * memory, which nobody has pinned. The mock counts the pins of a huge page by the folio.
- */
-pte_t *__wrap___find_linux_pte(pgd_t *pgdir, unsigned long ea, bool *is_thp,
-			       unsigned int *hshift)
-{
-	pte_t *entry = __real___find_linux_pte(pgdir, ea, is_thp, hshift);
-	struct tce_mock *mock = tce_mock_current();
-	unsigned long pfn;
-
-	if (!mock || !entry || !*hshift)
-		return entry;
-	if (mock->blind)
-		return NULL;
-	pfn = pte_pfn(READ_ONCE(*entry));
-	if (pte_hw_valid(READ_ONCE(*entry)) && pfn_valid(pfn) &&
-	    is_folio_pinned(mock, page_folio(pfn_to_page(pfn))))
-		tce_mock_whole(mock, pfn);
-	return entry;
 }
 
 void __wrap_unpin_user_page(struct page *page)

@@ -38,10 +38,6 @@ long __real_pin_user_pages(unsigned long start, unsigned long nr_pages,
 			   unsigned int gup_flags, struct page **pages);
 long __wrap_pin_user_pages(unsigned long start, unsigned long nr_pages,
 			   unsigned int gup_flags, struct page **pages);
-pte_t *__real___find_linux_pte(pgd_t *pgdir, unsigned long ea, bool *is_thp,
-			       unsigned int *hshift);
-pte_t *__wrap___find_linux_pte(pgd_t *pgdir, unsigned long ea, bool *is_thp,
-			       unsigned int *hshift);
 void __real_unpin_user_page(struct page *page);
 void __wrap_unpin_user_page(struct page *page);
 void __real_unpin_user_pages(struct page **pages, unsigned long npages);

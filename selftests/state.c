@@ -193,7 +193,7 @@ static void shows_container(struct tce *t)
 	expect_eq(told->info.dma32_window_size, field(window, "size"));
 	expect_eq(12, field(window, "page_shift"));
 	expect_eq(CHUNK / 4096, field(window, "mapped"));
-	expect_eq(0, field(window, "unmarked"));
+	expect_eq(0, field(window, "by_kvm"));
 	if (t->version == 1) {
 		expect_eq(CHUNK, field(container, "pinned"));
 		expect(field(container, "charged") >= CHUNK);

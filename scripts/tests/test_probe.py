@@ -14,6 +14,7 @@ struct device; struct page; struct list_head { int x; };
 OLD = """struct iommu_table_ops { int (*xchg_no_kill)(struct iommu_table *, long, unsigned long *, enum dma_data_direction *, bool); };
 struct iommu_table_group_ops { void (*take_ownership)(struct iommu_table_group *); void (*release_ownership)(struct iommu_table_group *); };
 struct iommu_ops { bool (*capable)(enum iommu_cap); };
+long pin_user_pages(unsigned long, unsigned long, unsigned int, struct page **, struct vm_area_struct **);
 """
 NEW = """struct iommu_table_ops { int (*xchg_no_kill)(struct iommu_table *, long, unsigned long *, enum dma_data_direction *); };
 struct iommu_table_group_ops { long (*take_ownership)(struct iommu_table_group *, struct device *);
@@ -24,6 +25,7 @@ bool iommu_group_has_isolated_msi(struct iommu_group *);
 struct folio;
 void unpin_user_folio(struct folio *, unsigned long);
 static inline size_t list_count_nodes(struct list_head *head) { return head->x; }
+long pin_user_pages(unsigned long, unsigned long, unsigned int, struct page **);
 """
 
 
@@ -41,7 +43,7 @@ class Probe(unittest.TestCase):
         return done.returncode, [line.split("_HAS_")[1] for line in done.stdout.splitlines() if line.startswith("#define")], done.stderr
 
     def test_old(self):
-        self.assertEqual(self.probe(OLD), (0, ["REALMODE", "BACKEND_OWNS"], ""))
+        self.assertEqual(self.probe(OLD), (0, ["REALMODE", "BACKEND_OWNS", "PIN_VMAS"], ""))
 
     def test_new(self):
         known = ["RELEASE_DEVICE", "CLAIM", "CAPABLE_DEVICE", "PLATFORM_DMA", "UNPIN_FOLIO", "LIST_COUNT"]

@@ -14,15 +14,15 @@ PROGRAM = ROOT / "tools/tcestat"
 DEVICE = "0000:01:00.0"
 NAME = "vfio_iommu_spapr_tce"
 
-STATE = r"""module format=3 page_size=65536 closing=1 kvm_tables=1 kept=0 kept_tables=0
-process id=7 tgid=4711 window_kept=0 kvm=1 locked_vm=4294967296 alive=1 comm=qemu\040\033[31m\134x
-region process=7 ua=0x7f0000000000 size=4294967296 page_shift=16 listed=1 mapped=? written=1 containers=3,2
-region process=7 ua=0x7f8000000000 size=65536 page_shift=16 listed=0 mapped=16 written=0 containers=-
-container id=3 version=2 process=7 enabled=1 default_pending=0 pinned=0 charged=0 owed=0
+STATE = r"""module format=4 page_size=65536 closing=1 kvm_tables=1 leaked=0 leaked_tables=0
+process id=7 tgid=4711 table_leaked=0 kvm=1 locked_vm=4294967296 alive=1 comm=qemu\040\033[31m\134x
+region process=7 ua=0x7f0000000000 size=4294967296 page_shift=16 kvm_list=1 mapped=? written=1 containers=3,2
+region process=7 ua=0x7f8000000000 size=65536 page_shift=16 kvm_list=0 mapped=16 written=0 containers=-
+container id=3 version=2 process=7 enabled=1 default_pending=0 pinned=0 charged=0 uncharge=0
 group container=3 number=5
-window container=3 number=0 start=0x0 size=1073741824 page_shift=16 levels=1 mapped=16384 unmarked=16000 charged=131072 kvm=1
-window container=3 number=1 start=0x800000000000000 size=4294967296 page_shift=16 levels=2 mapped=0 unmarked=0 charged=0 kvm=0
-container id=2 version=1 process=0 enabled=0 default_pending=1 pinned=65536 charged=131072 owed=65536
+window container=3 number=0 start=0x0 size=1073741824 page_shift=16 levels=1 mapped=16384 by_kvm=16000 charged=131072 kvm=1
+window container=3 number=1 start=0x800000000000000 size=4294967296 page_shift=16 levels=2 mapped=0 by_kvm=0 charged=0 kvm=0
+container id=2 version=1 process=0 enabled=0 default_pending=1 pinned=65536 charged=131072 uncharge=65536
 """
 
 LIMITS = "Limit                     Soft Limit           Hard Limit           Units\n" \
@@ -102,11 +102,11 @@ class State(Host):
         self.assertNotIn("\033", self.run_it()[1])
 
     def test_what_is_lost(self):
-        self.file(f"sys/kernel/debug/{NAME}/state", STATE.replace("kept=0 kept_tables=0", "kept=131072 kept_tables=1"))
+        self.file(f"sys/kernel/debug/{NAME}/state", STATE.replace("leaked=0 leaked_tables=0", "leaked=131072 leaked_tables=1"))
         self.assertIn("LOST until the next boot: 128K of memory, 1 tables", self.run_it()[1])
 
     def test_what_can_not_be_read(self):
-        for text in ("", "nonsense\n", STATE.replace("format=3", "format=4"), STATE + "window container\n"):
+        for text in ("", "nonsense\n", STATE.replace("format=4", "format=4"), STATE + "window container\n"):
             self.file(f"sys/kernel/debug/{NAME}/state", text)
             code, said, errors = self.run_it()
             self.assertEqual((code, said), (2, ""), text)
