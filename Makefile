@@ -6,6 +6,7 @@
 #   ARCH, CROSS_COMPILE, CC, W, C    as for the kernel itself
 #   INSTALL_MOD_PATH or DESTDIR      where to install (default: this system)
 #   INSTALL_MOD_STRIP= (empty)       install debug information, too
+#   FORCE=1                          install to this system although it would serve nobody here
 #   KERNEL, MACHINE, DRIVER, TEST, SUITE    what to test with, see "make help"
 #   LINUX, CONFIG     instead of KERNEL: a kernel's source tree, and what its configuration is to have
 
@@ -33,6 +34,7 @@ module:
 # Distributions keep their signing key to themselves: without one, kbuild would only
 # complain that it cannot sign.
 install: module
+	@$(if $(FORCE)$(INSTALL_MOD_PATH),,scripts/can-serve "$(KDIR)" || { echo "To install it all the same: make install FORCE=1" >&2; false; })
 	+$(KBUILD) INSTALL_MOD_PATH="$(INSTALL_MOD_PATH)" INSTALL_MOD_DIR=updates INSTALL_MOD_STRIP=$(INSTALL_MOD_STRIP) \
 		$(if $(wildcard $(KDIR)/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=) modules_install
 	@scripts/updates install "$(KDIR)" "$(INSTALL_MOD_PATH)"
@@ -51,7 +53,7 @@ install-dkms:
 	install -m 644 dkms.conf Kbuild $(filter-out %.mod.c,$(wildcard *.c)) $(wildcard *.h) $(SOURCE_DIR)
 	install -m 644 $(filter-out %.mod.c,$(wildcard compat/*.[ch])) $(SOURCE_DIR)/compat
 	install -m 755 compat/probe $(SOURCE_DIR)/compat
-	install -m 755 scripts/say-reload $(SOURCE_DIR)/scripts
+	install -m 755 scripts/can-serve scripts/say-reload $(SOURCE_DIR)/scripts
 	install -D -m 644 -t $(DESTDIR)/usr/share/doc/$(PACKAGE)-dkms README.md CHANGELOG.md
 
 install-tools:

@@ -7,8 +7,6 @@
 
 /* CPU pages of v1's whole default window */
 #define WINDOW	(SZ_64M >> PAGE_SHIFT)
-/* CPU pages of its table */
-#define TABLE	(PAGE_ALIGN(SZ_64M / SZ_4K * sizeof(u64)) >> PAGE_SHIFT)
 
 /* DISABLE gives back the charge, so the memory that it was for is unmapped, too. */
 static void v1_disable_unmaps(struct kunit *test)
@@ -25,7 +23,7 @@ static void v1_disable_unmaps(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, tce_disable(client), 0);
 		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
-		KUNIT_EXPECT_EQ(test, tce_charged(fx), TABLE);
+		KUNIT_EXPECT_EQ(test, tce_charged(fx), fx->mock->priced);
 	}
 }
 
@@ -54,7 +52,6 @@ static void v1_pins_are_charged(struct kunit *test)
 	struct tce_mock_group *grp = tce_group(fx);
 	struct tce_client *client = tce_open(fx, false);
 	const unsigned long entries = SZ_4M / SZ_4K, window = SZ_4M >> PAGE_SHIFT;
-	const unsigned long table = PAGE_ALIGN(entries * sizeof(u64)) >> PAGE_SHIFT;
 	unsigned long more = min(entries, window + 40);
 	/* there each entry has a pin of its own: one page will do */
 	unsigned long pages = PAGE_SIZE == SZ_4K ? 1 : more, i;
@@ -69,7 +66,7 @@ static void v1_pins_are_charged(struct kunit *test)
 					      ua + i % pages * PAGE_SIZE, SZ_4K,
 					      TCE_RW), 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), window);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), window + table);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), window + fx->mock->priced);
 	for (; i < more; i++) {
 		tce_drop_cap(fx, fx->mm->locked_vm);
 		refused = tce_map(client, i * SZ_4K,
@@ -77,26 +74,26 @@ static void v1_pins_are_charged(struct kunit *test)
 		tce_restore_cap(fx);
 		KUNIT_ASSERT_EQ(test, refused, -ENOMEM);
 		tce_expect_empty(fx, grp, 0, i * SZ_4K, SZ_4K);
-		KUNIT_ASSERT_EQ(test, tce_charged(fx), i + table);
+		KUNIT_ASSERT_EQ(test, tce_charged(fx), i + fx->mock->priced);
 		tce_drop_cap(fx, fx->mm->locked_vm + 1);
 		enough = tce_map(client, i * SZ_4K,
 				 ua + i % pages * PAGE_SIZE, SZ_4K, TCE_RW);
 		tce_restore_cap(fx);
 		KUNIT_ASSERT_EQ(test, enough, 0);
-		KUNIT_ASSERT_EQ(test, tce_charged(fx), i + 1 + table);
+		KUNIT_ASSERT_EQ(test, tce_charged(fx), i + 1 + fx->mock->priced);
 		KUNIT_ASSERT_EQ(test, tce_mock_pins(fx->mock), i + 1);
 	}
 	/* it stays charged until DISABLE, whatever is unmapped and mapped again */
 	for (i = 0; i < more; i++)
 		KUNIT_ASSERT_EQ(test, tce_unmap(client, i * SZ_4K, SZ_4K), 0);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), more + table);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), more + fx->mock->priced);
 	tce_drop_cap(fx, fx->mm->locked_vm);
 	enough = tce_map(client, 0, ua, min(pages, window) * PAGE_SIZE, TCE_RW);
 	tce_restore_cap(fx);
 	KUNIT_EXPECT_EQ(test, enough, 0);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), more + table);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), more + fx->mock->priced);
 	KUNIT_EXPECT_EQ(test, tce_disable(client), 0);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), table);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), fx->mock->priced);
 }
 
 /* A full window: a MAP pins its pages before it releases those that it replaces. */
@@ -119,7 +116,7 @@ static void v1_replaces_in_a_full_window(struct kunit *test)
 	tce_restore_cap(fx);
 	KUNIT_EXPECT_EQ(test, refused, -ENOMEM);
 	tce_expect_mapped(fx, grp, 0, SZ_1M, ua + SZ_1M % size, SZ_1M, TCE_RW);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW + TABLE);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW + fx->mock->priced);
 
 	tce_drop_cap(fx, fx->mm->locked_vm + (SZ_1M >> PAGE_SHIFT));
 	enough = tce_map(client, SZ_1M, other, SZ_1M, TCE_RW);
@@ -127,10 +124,11 @@ static void v1_replaces_in_a_full_window(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, enough, 0);
 	tce_expect_mapped(fx, grp, 0, SZ_1M, other, SZ_1M, TCE_RW);
 	/* what it pinned beyond that stays charged until DISABLE */
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW + TABLE + (SZ_1M >> PAGE_SHIFT));
+	KUNIT_EXPECT_EQ(test, tce_charged(fx),
+			WINDOW + fx->mock->priced + (SZ_1M >> PAGE_SHIFT));
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), WINDOW);
 	KUNIT_EXPECT_EQ(test, tce_disable(client), 0);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), TABLE);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), fx->mock->priced);
 }
 
 static const struct account_size {
@@ -206,14 +204,16 @@ static void v2_second_table_is_over_the_limit(struct kunit *test)
 	u64 start;
 	long rc;
 
-	tce_drop_cap(fx, fx->mm->locked_vm + TABLE);
+	/* room for one of two tables of 5 pages, but for one page */
+	fx->mock->table_size = 5 * PAGE_SIZE;
+	tce_drop_cap(fx, fx->mm->locked_vm + 9);
 	rc = tce_create(client, 12, SZ_64M, 1, &start);
 	tce_restore_cap(fx);
 	KUNIT_EXPECT_EQ(test, rc, -ENOMEM);
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), before);
 	KUNIT_EXPECT_NULL(test, grp->hw[0]);
 	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_64M, 1, &start), 0);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), before + 2 * TABLE);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), before + 10);
 }
 
 static void close_it(struct tce_fixture *fx, void *arg)

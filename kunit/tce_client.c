@@ -48,7 +48,9 @@ void tce_close(struct tce_client *client)
 	for (i = 0; i < TCE_CLIENT_GROUPS; i++)
 		if (client->groups[i])
 			tce_mock_detach(client->data, client->groups[i]);
+	atomic_inc(&client->fx->mock->calls);
 	tce_driver->release(client->data);
+	atomic_dec(&client->fx->mock->calls);
 	list_del(&client->list);
 	client->fx->slots &= ~BIT(client->slot);
 	if (!client->fx->busy)
@@ -173,13 +175,23 @@ struct tce_client *tce_two_windows(struct kunit *test,
 	return client;
 }
 
+static long call(struct tce_client *client, unsigned int cmd, unsigned long arg)
+{
+	long rc;
+
+	atomic_inc(&client->fx->mock->calls);
+	rc = tce_driver->ioctl(client->data, cmd, arg);
+	atomic_dec(&client->fx->mock->calls);
+	return rc;
+}
+
 /* With an argument that is in user memory already */
 long tce_ioctl_raw(struct tce_client *client, unsigned int cmd,
 		   unsigned long arg)
 {
 	/* of use only if nobody else is at work */
 	unsigned int refusals = data_race(client->fx->mock->refusals);
-	long rc = tce_driver->ioctl(client->data, cmd, arg);
+	long rc = call(client, cmd, arg);
 
 	if (!client->fx->busy) {
 		tce_expect_told(client->fx, refusals, rc);
@@ -200,7 +212,7 @@ long tce_ioctl(struct tce_client *client, unsigned int cmd, void *arg,
 	if (copy_to_user(uarg, arg, size))
 		return -EFAULT;
 	tce_quiet_end(nth);
-	rc = tce_driver->ioctl(client->data, cmd, client->arg);
+	rc = call(client, cmd, client->arg);
 	nth = tce_quiet_begin();
 	if (!client->fx->busy) {
 		tce_expect_told(client->fx, refusals, rc);
@@ -342,11 +354,12 @@ void tce_fail_allocations(struct tce_fixture *fx, bool v2,
 	}
 }
 
+/* What the bridge translates with */
 static struct iommu_table *table_of(struct tce_fixture *fx,
 				    struct tce_mock_group *grp, int num)
 {
-	KUNIT_ASSERT_NOT_NULL(fx->test, grp->tg.tables[num]);
-	return grp->tg.tables[num];
+	KUNIT_ASSERT_NOT_NULL(fx->test, grp->hw[num]);
+	return grp->hw[num];
 }
 
 static enum dma_data_direction dir_of(u32 flags)

@@ -85,6 +85,7 @@ static void v2_container(struct kunit *test)
 	unsigned long ua = tce_plain(fx, SZ_256K), id;
 	struct tce_mock_group *grp, *other = tce_group(fx);
 	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
+	unsigned long charged = fx->mock->priced << PAGE_SHIFT;
 	const char *text;
 	u64 start;
 
@@ -102,8 +103,8 @@ static void v2_container(struct kunit *test)
 	expect_line(test, text, "group container=%lu number=%d\n",
 		    number(client), iommu_group_id(other->group));
 	expect_line(test, text,
-		    "window container=%lu number=0 start=0x0 size=%u page_shift=12 levels=1 mapped=3 by_kvm=0 charged=%u kvm=0\n",
-		    number(client), SZ_64M, SZ_128K);
+		    "window container=%lu number=0 start=0x0 size=%u page_shift=12 levels=1 mapped=3 by_kvm=0 charged=%lu kvm=0\n",
+		    number(client), SZ_64M, charged);
 	expect_line(test, text,
 		    "window container=%lu number=1 start=0x%llx size=%u page_shift=16 levels=2 mapped=0 by_kvm=0 charged=",
 		    number(client), start, SZ_1G);
@@ -127,7 +128,7 @@ static void with_kvm(struct kunit *test)
 	text = state(test);
 	expect_line(test, text,
 		    "window container=%lu number=0 start=0x0 size=%u page_shift=12 levels=1 mapped=2 by_kvm=1 charged=%lu kvm=1\n",
-		    number(s.client), SZ_1M, PAGE_SIZE);
+		    number(s.client), SZ_1M, fx->mock->priced << PAGE_SHIFT);
 	expect_line(test, text,
 		    "region process=%lu ua=0x%lx size=%u page_shift=%u kvm_list=1 mapped=? written=0 containers=%lu\n",
 		    mm_of(s.client)->id, s.ua, KVM_MEMORY, PAGE_SHIFT,

@@ -158,9 +158,37 @@ static void set(struct kunit *test)
 	fail_each(test, TCE_FAULT_BUILD, -ENOMEM, -ENOMEM, false);
 }
 
+/*
+ * A run is not written, or only from its start to some entry. From then on no run is, nor is one
+ * cleared from its start to its end.
+ */
 static void set_is_lost(struct kunit *test)
 {
-	fail_each(test, TCE_FAULT_LOST, 0, -EIO, false);
+	struct failure f;
+	unsigned int nth;
+	int done;
+	long rc;
+
+	failure_init(test, &f);
+	for (done = 0; done < f.op->size / SZ_4K; done = 2 * done + 1) {
+		for (nth = 1; ; nth = failure_next(nth)) {
+			f.op->setup(&f);
+			tce_fault_arm_from(f.fx->mock, TCE_FAULT_LOST, nth, done);
+			rc = f.op->run(&f);
+			if (!tce_fault_disarm(f.fx->mock))
+				break;
+			KUNIT_EXPECT_EQ_MSG(test, rc, -EIO, "failure %u after %d", nth, done);
+			failure_expect_unmapped(&f);
+			failure_clean_up(&f);
+		}
+		KUNIT_EXPECT_EQ(test, rc, 0);
+		failure_expect_done(&f);
+		failure_clean_up(&f);
+		if (nth == 1)
+			break;
+	}
+	if (nth == 1)
+		failure_never_met(&f, TCE_FAULT_LOST);
 }
 
 /* A window whose leaf can't be looked at exists, and its cells are found in another way. */

@@ -26,8 +26,12 @@ enum mapper { MAPS, MAPS_TWO, UNMAPS, UNMAPS_TWO, UNMAPS_AND_MAPS, MAPS_AND_UNMA
 /* How many regions may stay counted before the container is closed: the kernel's list is short. */
 #define LEFT_MOST	64
 
+/* In a table of levels only some of the races are tried: every so many */
+#define SOME	11
+
 /**
  * struct race - an entry, and everything that changes it
+ * @levels: of the table
  * @s: the container and KVM; &kvm_setup.ua is what MAP maps
  * @later: the second vCPU comes after the first one
  * @its: what KVM puts there, but for PUTS_OTHER, which is of the other region
@@ -41,6 +45,7 @@ enum mapper { MAPS, MAPS_TWO, UNMAPS, UNMAPS_TWO, UNMAPS_AND_MAPS, MAPS_AND_UNMA
  * @left: how many regions are left over
  */
 struct race {
+	u32 levels;
 	struct kvm_setup s;
 	struct tce_visit later;
 	unsigned long its;
@@ -188,7 +193,7 @@ static void race_begin(struct kunit *test, struct race *race)
 
 	s->between = NULL;
 	if (!s->client) {
-		kvm_set_up(test, s, true);
+		kvm_set_up_levels(test, s, race->levels);
 		race->its = tce_plain(test->priv, KVM_MEMORY);
 		KUNIT_ASSERT_EQ(test, tce_register(s->client, race->its,
 						   KVM_MEMORY), 0);
@@ -265,13 +270,13 @@ static bool race_pick(struct race *race, unsigned int n)
 }
 
 /* A vCPU is preempted at each step, and the others do what they do. */
-static void guest_is_preempted(struct kunit *test)
+static void preempt_guest(struct kunit *test, u32 levels)
 {
-	struct race race = {};
+	struct race race = { .levels = levels };
 	bool raced, good;
 	unsigned int n;
 
-	for (n = 0, good = true; good && race_pick(&race, n); n++) {
+	for (n = 0, good = true; good && race_pick(&race, n); n += levels > 1 ? SOME : 1) {
 		race.step = 0;
 		do {
 			race_begin(test, &race);
@@ -289,16 +294,21 @@ static void guest_is_preempted(struct kunit *test)
 	tce_expect_balance(test->priv);
 }
 
+static void guest_is_preempted(struct kunit *test)
+{
+	preempt_guest(test, 1);
+}
+
 /* A vCPU comes before and after each exchange of user space. */
-static void user_is_visited(struct kunit *test)
+static void visit_user(struct kunit *test, u32 levels)
 {
 	struct tce_fixture *fx = test->priv;
-	struct race race = {};
+	struct race race = { .levels = levels };
 	struct tce_visit visit = { .call = guest_visits, .data = &race };
 	bool good, raced;
 	unsigned int n;
 
-	for (n = 0, good = true; good && race_pick(&race, n); n++) {
+	for (n = 0, good = true; good && race_pick(&race, n); n += levels > 1 ? SOME : 1) {
 		race.step = 0;
 		do {
 			race_begin(test, &race);
@@ -314,6 +324,17 @@ static void user_is_visited(struct kunit *test)
 	if (race.s.client)
 		tce_close(race.s.client);
 	tce_expect_balance(fx);
+}
+
+static void user_is_visited(struct kunit *test)
+{
+	visit_user(test, 1);
+}
+
+static void races_in_levels(struct kunit *test)
+{
+	preempt_guest(test, 3);
+	visit_user(test, 3);
 }
 
 static void unmaps_behind_the_exchange(void *data)
@@ -340,7 +361,7 @@ static void maps_before_the_exchange(void *data)
 static void guest_is_preempted_twice(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
-	struct race race = {};
+	struct race race = { .levels = 1 };
 	unsigned int n;
 	bool good;
 
@@ -383,6 +404,7 @@ static struct kunit_case tce_kvm_during_cases[] = {
 	KUNIT_CASE(guest_is_preempted),
 	KUNIT_CASE(guest_is_preempted_twice),
 	KUNIT_CASE(user_is_visited),
+	KUNIT_CASE(races_in_levels),
 	KUNIT_CASE(leftovers_go_beside_v1),
 	{}
 };

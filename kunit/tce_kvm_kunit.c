@@ -92,6 +92,33 @@ static void what_kvm_mapped_is_dirty(struct kunit *test)
 	}
 }
 
+/* KVM makes no level of a table. Where MAP has made one, KVM maps as anywhere else. */
+static void kvm_in_a_table_of_levels(struct kunit *test)
+{
+	const unsigned long far = SZ_512K / SZ_4K;
+	struct kvm_setup s;
+	int how;
+
+	for (how = 0; how < 3; how++) {
+		kvm_set_up_levels(test, &s, 3);
+		KUNIT_EXPECT_FALSE(test, kvm_put(&s, far, s.ua));
+		KUNIT_ASSERT_EQ(test, tce_map(s.client, far * SZ_4K, s.ua, SZ_4K, TCE_RW), 0);
+		KUNIT_EXPECT_FALSE(test, kvm_put(&s, far, s.ua + SZ_4K));
+		KUNIT_ASSERT_EQ(test, tce_unmap(s.client, far * SZ_4K, SZ_4K), 0);
+		KUNIT_EXPECT_TRUE(test, kvm_put(&s, far, s.ua));
+		KUNIT_EXPECT_TRUE(test, kvm_put(&s, 1, s.ua));
+		KUNIT_EXPECT_EQ(test, tce_unmap(s.client, SZ_4K, SZ_4K), 0);
+		if (how == 0)
+			KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_1M), 0);
+		else if (how == 1)
+			KUNIT_EXPECT_EQ(test, tce_remove(s.client, 0), 0);
+		else
+			KUNIT_EXPECT_TRUE(test, kvm_clear(&s, far));
+		kvm_expect_free(test, &s);
+		tce_close(s.client);
+	}
+}
+
 /* KVM hears of it when the platform refuses an entry, and leaves the call to user space. */
 static void kvm_is_refused(struct kunit *test)
 {
@@ -203,6 +230,7 @@ static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(kvm_leaves_what_is_mapped),
 	KUNIT_CASE(kvm_clears_and_page_is_dirty),
 	KUNIT_CASE(what_kvm_mapped_is_dirty),
+	KUNIT_CASE(kvm_in_a_table_of_levels),
 	KUNIT_CASE(kvm_is_refused),
 	KUNIT_CASE(kvm_does_not_find_all),
 	KUNIT_CASE(kvm_can_not_map_in_v1),

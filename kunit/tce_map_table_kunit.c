@@ -85,6 +85,26 @@ static void large_hole(struct kunit *test)
 	}
 }
 
+/* Firmware is asked for no more than 65,536 at once: then what comes behind is invalidated, too. */
+static void many_are_invalidated(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, PAGE_SIZE), kills;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready_window(fx, 12, SZ_512M, 1, &grp);
+	const u64 step = 512 * SZ_4K, size = 65536ULL * SZ_4K;
+	u64 at;
+
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
+	for (at = 0; at < size + 2 * step; at += step)
+		KUNIT_ASSERT_EQ(test, tce_map(client, at, ua, SZ_4K, TCE_RW), 0);
+	kills = fx->mock->kills;
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_512M), 0);
+	tce_expect_kill(fx, grp, 0, kills + 1, size, step + SZ_4K);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, PAGE_SIZE), 0);
+}
+
 /* A few pages, far apart in a large window, cleared by one UNMAP. */
 static void sparse_window(struct kunit *test)
 {
@@ -236,6 +256,7 @@ static struct kunit_case tce_map_table_cases[] = {
 	KUNIT_CASE(one_run),
 	KUNIT_CASE(one_run_behind_other_pages),
 	KUNIT_CASE(large_hole),
+	KUNIT_CASE(many_are_invalidated),
 	KUNIT_CASE(sparse_window),
 	KUNIT_CASE(no_runs),
 	KUNIT_CASE(killed_half_way),

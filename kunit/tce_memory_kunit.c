@@ -26,9 +26,6 @@ static const struct memory_size sizes[] = {
 
 KUNIT_ARRAY_PARAM_DESC(size, sizes, name);
 
-/* CPU pages of the table of a window of 64M */
-#define TABLE	(PAGE_ALIGN(SZ_64M / SZ_4K * sizeof(u64)) >> PAGE_SHIFT)
-
 static unsigned long size_of(struct kunit *test)
 {
 	const struct memory_size *param = test->param_value;
@@ -185,7 +182,7 @@ static void closed_while_others_map(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_unmap(b, 0, size), 0);
 	/* until it is not mapped any more */
 	KUNIT_EXPECT_EQ(test, tce_register(b, ua, size), 0);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), (size >> PAGE_SHIFT) + TABLE + 1);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), (size >> PAGE_SHIFT) + fx->mock->priced + 1);
 	KUNIT_EXPECT_EQ(test, tce_unregister(b, ua, size), 0);
 }
 

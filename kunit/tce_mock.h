@@ -10,10 +10,14 @@
  *   - an address is written only while its pages are pinned;
  *   - no pin of a page ends while an entry reaches it, or could still reach it
  *     because the entry was changed but not killed;
- *   - what has to be flushed is flushed before its pages are released;
+ *   - what has to be flushed is flushed before its pages are released, which devices may
+ *     reach until then;
  *   - no live entry is overwritten by an operation that does not return the old value,
  *     or filled where the table has no memory for it yet;
- *   - no table is freed while it is in a bridge;
+ *   - nothing is killed that a bridge may use which is not linked to the table any more, because
+ *     the bridge does not hear of that;
+ *   - no table is freed while it is in a bridge, and on pseries, which would leave them to the
+ *     next user of the window, none with live entries;
  *   - a MAP or UNMAP writes and kills no entry that it was not asked for, and
  *     kills all at once unless it has to do so in pieces.
  * Whatever breaks one of these rules is recorded as a violation, for which the fixture
@@ -62,8 +66,8 @@ struct tce_mock_refused {
  * @TCE_FAULT_XCHG: xchg_no_kill()
  * @TCE_FAULT_CLEAR: xchg_no_kill() when it clears an entry
  * @TCE_FAULT_BUILD: set() of a table
- * @TCE_FAULT_LOST: set() or clear() of a table, which do nothing and do not say
- *	so
+ * @TCE_FAULT_LOST: set() or clear() of a table, which do not say so; a result > 0 does so many
+ *	of the entries, but not the last, and the next one half as many
  * @TCE_FAULT_LEVEL: useraddrptr() when it has to add a level
  * @TCE_FAULT_PIN: pinning of user pages by the driver; a result > 0 pins so
  *	many of the pages
@@ -146,6 +150,7 @@ struct tce_visit {
  * @kill_first: first entry of the last one
  * @kill_n: number of its entries
  * @lookups: calls of useraddrptr()
+ * @calls: calls that are under way, of all kinds
  * @calling: a MAP or UNMAP is under way, and no other call
  * @call_first: first IOBA that it is about
  * @call_last: last IOBA, less than @call_first if it is about none
@@ -159,6 +164,7 @@ struct tce_visit {
  * @also_unset: unset_window() fails, too, while a fault is armed
  * @size_is_unknown: get_table_size() says ~0, as pseries does for levels > 1
  * @table_size: get_table_size() says this, if not 0
+ * @priced: CPU pages that it has said of the tables that exist
  * @no_userspace: tables come without it_userspace
  * @leaves_view: free() leaves it_userspace, in vmalloc's memory, as pseries before 6.16 does;
  *	for tables of one level
@@ -213,6 +219,7 @@ struct tce_mock {
 	unsigned long lookups;
 
 	unsigned long level_size;
+	atomic_t calls;
 	bool calling;
 	u64 call_first;
 	u64 call_last;
@@ -224,6 +231,7 @@ struct tce_mock {
 	bool also_unset;
 	bool size_is_unknown;
 	unsigned long table_size;
+	unsigned long priced;
 	bool no_userspace;
 	bool leaves_view;
 	bool kept;
@@ -266,7 +274,9 @@ struct tce_mock_eeh {
  * @group: the IOMMU group
  * @gone: completed when nobody has a reference of @group any more
  * @hw: the tables that the bridge translates with
- * @stuck: a window that the bridge refused to let go of
+ * @stuck: a window that the bridge refused to let go of. PowerNV unlinks it from its table all the
+ *	same, and pseries does not
+ * @open: the group is in a container: its devices may do DMA
  * @host: what the host had is still in the bridge: its window, and its bypass
  * @host_table: the platform remembers that, and takes it away with the group
  * @used: a window was set since the group was claimed
@@ -283,6 +293,7 @@ struct tce_mock_group {
 	struct completion gone;
 	struct iommu_table *hw[IOMMU_TABLE_GROUP_MAX_TABLES];
 	bool stuck[IOMMU_TABLE_GROUP_MAX_TABLES];
+	bool open;
 	bool host[IOMMU_TABLE_GROUP_MAX_TABLES];
 	bool host_table;
 	bool used;

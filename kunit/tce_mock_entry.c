@@ -6,8 +6,8 @@
  * what it reached is kept in its table's list of stale entries until a kill
  * covers it, because until then a bridge may still use the old translation;
  * an entry that was only filled is in that list as well, so that a missing
- * kill is noticed. If the table has a flush(), runs count as set or cleared only
- * after it. Pages that live or stale entries of a table in some bridge
+ * kill is noticed. If the table has a flush(), a kill has no effect before that, nor
+ * has a run. Pages that live or stale entries of a table in some bridge
  * reach are counted in &tce_mock_page.refs.
  *
  * Entries are in a plain hash, and are reused, as pages are (see tce_mock_page.c).
@@ -115,7 +115,7 @@ void mock_drop_stale(struct tce_mock_table *mt)
 
 	list_for_each_entry_safe(tce, next, &mt->stale, list)
 		mock_entry_drop(mt, tce);
-	list_for_each_entry_safe(tce, next, &mt->cleared, list)
+	list_for_each_entry_safe(tce, next, &mt->killed, list)
 		mock_entry_drop(mt, tce);
 	mt->unflushed = false;
 }

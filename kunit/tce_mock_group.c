@@ -26,7 +26,8 @@ static unsigned long mock_get_table_size(u32 shift, u64 size, u32 levels)
 		return ~0UL;
 	if (tce_mock_current()->table_size)
 		return tce_mock_current()->table_size;
-	return round_up((size >> shift) * sizeof(u64), PAGE_SIZE);
+	/* and a page for each level, so that it can't be guessed */
+	return round_up((size >> shift) * sizeof(u64), PAGE_SIZE) + levels * PAGE_SIZE;
 }
 
 static int table_fill(struct tce_mock_group *grp, struct iommu_table *tbl,
@@ -76,10 +77,12 @@ static int table_fill(struct tce_mock_group *grp, struct iommu_table *tbl,
 	mt->tbl = tbl;
 	xa_init(&mt->leaves);
 	INIT_LIST_HEAD(&mt->stale);
-	INIT_LIST_HEAD(&mt->cleared);
+	INIT_LIST_HEAD(&mt->killed);
 	INIT_LIST_HEAD(&mt->live);
 
+	mt->price = mock_get_table_size(shift, size, levels) >> PAGE_SHIFT;
 	spin_lock(&mt->mock->lock);
+	mt->mock->priced += mt->price;
 	list_add(&mt->list, &mt->mock->tables);
 	spin_unlock(&mt->mock->lock);
 	return 0;
@@ -215,27 +218,33 @@ out:
 	return rc;
 }
 
+static bool refuses_to_unset(struct tce_mock *mock, int *rc)
+{
+	*rc = -EIO;
+	return (mock->also_unset && mock->fault) || tce_fault_hit(mock, TCE_FAULT_UNSET, rc);
+}
+
 static long mock_unset_window(struct iommu_table_group *tg, int num)
 {
 	struct tce_mock_group *grp = to_group(tg);
 	struct tce_mock *mock = grp->mock;
 	struct iommu_table *linked = NULL, *kvm = NULL;
 	unsigned int nth = tce_quiet_begin();
-	int rc = 0;
+	int rc;
 
 	might_sleep();
 	spin_lock(&mock->lock);
 	if (!grp->hw[num]) {
+		rc = 0;
 		if (grp->used)
 			tce_mock_violation(mock, "window %d is unset, but is not set",
 					   num);
 		if (!tce_fault_hit(mock, TCE_FAULT_TAKE, &rc))
 			grp->host[num] = false;
-	} else if (mock->also_unset && mock->fault) {
+	} else if (refuses_to_unset(mock, &rc)) {
 		grp->stuck[num] = true;
-		rc = -EIO;
-	} else if (tce_fault_hit(mock, TCE_FAULT_UNSET, &rc)) {
-		grp->stuck[num] = true;
+		if (!mock->hcalls)
+			swap(linked, tg->tables[num]);
 	} else {
 		struct tce_mock_table *mt = to_mock(grp->hw[num]);
 
@@ -244,9 +253,9 @@ static long mock_unset_window(struct iommu_table_group *tg, int num)
 			mt->kvm = false;
 			kvm = mt->tbl;
 		}
-		linked = tg->tables[num];
+		swap(linked, tg->tables[num]);
 		grp->hw[num] = NULL;
-		tg->tables[num] = NULL;
+		rc = 0;
 	}
 	spin_unlock(&mock->lock);
 
@@ -260,7 +269,7 @@ static long mock_unset_window(struct iommu_table_group *tg, int num)
 
 /*
  * As PowerNV does it: what the host has goes, if there is a table of its own to tell. If the
- * table is a client's, that goes.
+ * table is a client's, that goes. pseries puts one that is stuck, whether that helps or not.
  */
 static long mock_take_ownership(struct iommu_table_group *tg, struct device *dev)
 {
@@ -272,8 +281,13 @@ static long mock_take_ownership(struct iommu_table_group *tg, struct device *dev
 		grp->host[0] = false;
 		grp->host[1] = false;
 	}
-	if (!tbl || grp->stuck[0])
+	if (!tbl)
 		return 0;
+	if (grp->stuck[0]) {
+		tg->tables[0] = NULL;
+		iommu_tce_table_put(tbl);
+		return 0;
+	}
 	spin_lock(&grp->mock->lock);
 	if (grp->hw[1])
 		table_reach(to_mock(grp->hw[1]), -1);
@@ -287,10 +301,21 @@ static long mock_take_ownership(struct iommu_table_group *tg, struct device *dev
 static void mock_release_ownership(struct iommu_table_group *tg, struct device *dev)
 {
 	struct tce_mock_group *grp = to_group(tg);
+	int i;
 
 	grp->used = false;
 	if (tg->tables[0])
 		return;
+	/* on PowerNV that takes the place of what is stuck, unless the bridge refuses it as well */
+	spin_lock(&grp->mock->lock);
+	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++) {
+		if (!grp->stuck[i] || grp->mock->hcalls || grp->mock->fault)
+			continue;
+		table_reach(to_mock(grp->hw[i]), -1);
+		grp->hw[i] = NULL;
+		grp->stuck[i] = false;
+	}
+	spin_unlock(&grp->mock->lock);
 	grp->host_table = true;
 	grp->host[0] = true;
 	grp->host[1] = true;
@@ -321,16 +346,22 @@ int tce_mock_attach(void *iommu_data, struct tce_mock_group *grp)
 
 	if (grp->tg.ops)
 		grp->tg.ops->take_ownership(&grp->tg, NULL);
+	atomic_inc(&grp->mock->calls);
 	rc = tce_driver->attach_group(iommu_data, grp->group, VFIO_IOMMU);
+	atomic_dec(&grp->mock->calls);
+	grp->open = !rc;
 	if (rc && grp->tg.ops)
 		grp->tg.ops->release_ownership(&grp->tg, NULL);
 	return rc;
 }
 
-/* Undo tce_mock_attach(). */
+/* Undo tce_mock_attach(). The devices have been switched off. */
 void tce_mock_detach(void *iommu_data, struct tce_mock_group *grp)
 {
+	grp->open = false;
+	atomic_inc(&grp->mock->calls);
 	tce_driver->detach_group(iommu_data, grp->group);
+	atomic_dec(&grp->mock->calls);
 	grp->tg.ops->release_ownership(&grp->tg, NULL);
 }
 
@@ -413,25 +444,21 @@ static struct tce_mock_table *find_table(struct tce_mock *mock)
  */
 unsigned int tce_mock_forget_bridges(struct tce_mock *mock)
 {
+	unsigned int left = tce_mock_tables(mock);
 	struct tce_mock_table *mt;
 	struct tce_mock_group *grp;
-	unsigned int left = 0;
 	int i;
 
 	tce_fault_disarm(mock);
 	list_for_each_entry(grp, &mock->groups, list)
 		for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++)
-			if (grp->hw[i]) {
-				left++;
+			if (grp->hw[i])
 				mock_unset_window(&grp->tg, i);
-			}
 
 	while ((mt = find_table(mock))) {
 		struct iommu_table *tbl = mt->tbl;
 		unsigned int refs = kref_read(&tbl->it_kref);
 
-		if (!left)
-			left++;
 		while (refs--)
 			iommu_tce_table_put(tbl);
 	}

@@ -19,6 +19,30 @@ static bool in_table(const struct iommu_table *tbl, unsigned long entry,
 	       entry - tbl->it_offset <= tbl->it_size - n;
 }
 
+/* Does a device use it by a bridge that the platform does not tell what is killed? */
+static bool misses_kills(const struct tce_mock_table *mt)
+{
+	struct tce_mock_group *grp;
+	int i;
+
+	list_for_each_entry(grp, &mt->mock->groups, list)
+		for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++)
+			if (grp->open && grp->hw[i] == mt->tbl && grp->tg.tables[i] != mt->tbl)
+				return true;
+	return false;
+}
+
+/* How many of these entries does the platform set or clear before it stops without a word? */
+static long not_lost(struct tce_mock *mock, long n)
+{
+	int done;
+
+	if (!tce_fault_hit(mock, TCE_FAULT_LOST, &done))
+		return n;
+	mock->fault_rc = done / 2;
+	return min_t(long, done, n - 1);
+}
+
 static bool has_flush(const struct tce_mock_table *mt)
 {
 	return mt->tbl->it_ops->flush;
@@ -145,10 +169,7 @@ static int mock_set(struct iommu_table *tbl, long index, long npages,
 	}
 	if (tce_fault_hit(mock, TCE_FAULT_BUILD, &rc))
 		goto out;
-	if (tce_fault_hit(mock, TCE_FAULT_LOST, &rc)) {
-		rc = 0;
-		goto out;
-	}
+	npages = not_lost(mock, npages);
 	/* pseries lets the device read what it may write */
 	if (mock->hcalls && dir == DMA_FROM_DEVICE)
 		dir = DMA_BIDIRECTIONAL;
@@ -183,7 +204,7 @@ static void mock_clear(struct iommu_table *tbl, long index, long npages)
 	struct tce_mock *mock = mt->mock;
 	struct tce_visit *visit = xchg(&mock->kill_visit, NULL);
 	unsigned long entry = index, i;
-	int rc;
+	struct list_head *cleared;
 
 	if (visit)
 		call_visitor(visit);
@@ -194,13 +215,13 @@ static void mock_clear(struct iommu_table *tbl, long index, long npages)
 				   entry, npages);
 		goto out;
 	}
-	if (tce_fault_hit(mock, TCE_FAULT_LOST, &rc))
-		goto out;
+	npages = not_lost(mock, npages);
+	cleared = misses_kills(mt) ? &mt->stale : &mt->killed;
 	for (i = 0; i < npages; i++) {
 		struct tce_mock_tce *old = mock_entry_swap(mt, entry + i, NULL);
 
 		if (old)
-			list_add(&old->list, &mt->cleared);
+			list_add(&old->list, cleared);
 	}
 	mt->unflushed = true;
 	if (!has_flush(mt))
@@ -228,6 +249,14 @@ static unsigned long mock_get(struct iommu_table *tbl, long index)
 	return value;
 }
 
+static void drop_killed(struct tce_mock_table *mt)
+{
+	struct tce_mock_tce *tce, *next;
+
+	list_for_each_entry_safe(tce, next, &mt->killed, list)
+		mock_entry_drop(mt, tce);
+}
+
 static void mock_kill(struct iommu_table *tbl, unsigned long index,
 		      unsigned long pages)
 {
@@ -235,6 +264,7 @@ static void mock_kill(struct iommu_table *tbl, unsigned long index,
 	struct tce_mock *mock = mt->mock;
 	struct tce_visit *visit = xchg(&mock->kill_visit, NULL);
 	struct tce_mock_tce *tce, *next;
+	bool misses;
 
 	if (visit)
 		call_visitor(visit);
@@ -246,12 +276,15 @@ static void mock_kill(struct iommu_table *tbl, unsigned long index,
 		tce_mock_violation(mock, "kill of %lx+%lx is outside of the table",
 				   index, pages);
 	mock_check_asked(mt, index, pages, "kill");
-	/* KVM, which kills while nobody calls, does not flush */
-	if (mock->calling)
-		mt->unflushed = has_flush(mt);
+	misses = misses_kills(mt);
 	list_for_each_entry_safe(tce, next, &mt->stale, list)
-		if (tce->entry >= index && tce->entry - index < pages)
-			mock_entry_drop(mt, tce);
+		if (tce->entry >= index && tce->entry - index < pages && !misses)
+			list_move(&tce->list, &mt->killed);
+	/* KVM, which kills while nobody calls, orders that in another way */
+	if (has_flush(mt) && atomic_read(&mock->calls))
+		mt->unflushed = true;
+	else
+		drop_killed(mt);
 	spin_unlock(&mock->lock);
 }
 
@@ -317,12 +350,10 @@ static void nodes_free(struct iommu_table *tbl, __be64 *node,
 static void mock_flush(struct iommu_table *tbl)
 {
 	struct tce_mock_table *mt = to_mock(tbl);
-	struct tce_mock_tce *tce, *next;
 
 	spin_lock(&mt->mock->lock);
 	mt->unflushed = false;
-	list_for_each_entry_safe(tce, next, &mt->cleared, list)
-		mock_entry_drop(mt, tce);
+	drop_killed(mt);
 	spin_unlock(&mt->mock->lock);
 }
 
@@ -344,12 +375,15 @@ static void mock_free(struct iommu_table *tbl)
 		}
 	}
 	mock_drop_stale(mt);
+	if (mock->hcalls && !mock->fault && !list_empty(&mt->live))
+		tce_mock_violation(mock, "a table is freed with live entries");
 	list_for_each_entry_safe(tce, next, &mt->live, list) {
 		mock_entry_ref(mt, tce, -1);
 		list_del(&tce->list);
 		mock_entry_put(mock, tce);
 	}
 	list_del(&mt->list);
+	mock->priced -= mt->price;
 	spin_unlock(&mock->lock);
 
 	xa_destroy(&mt->leaves);

@@ -17,6 +17,7 @@
  * @list: in &tce_mock.tables
  * @mock: the platform
  * @tbl: the table
+ * @price: what get_table_size() has said of it, in CPU pages
  * @bridges: how many bridges it is in
  * @kvm: KVM has a reference
  * @live: live entries (struct tce_mock_tce)
@@ -24,7 +25,7 @@
  * @leaves: for which it_level_size entries a table of several levels has memory
  * @root: cells, or the top level of a tree of them; see mock_useraddrptr()
  * @stale: changed and not yet killed (struct tce_mock_tce)
- * @cleared: cleared as a run, which kills, and not yet flushed
+ * @killed: killed, or cleared as a run, which kills, and not yet flushed
  * @unflushed: the driver has set, cleared or killed entries since the last
  *	flush, where there is something to flush
  */
@@ -32,6 +33,7 @@ struct tce_mock_table {
 	struct list_head list;
 	struct tce_mock *mock;
 	struct iommu_table *tbl;
+	unsigned long price;
 	unsigned int bridges;
 	bool kvm;
 	struct list_head live;
@@ -39,7 +41,7 @@ struct tce_mock_table {
 	struct xarray leaves;
 	__be64 *root;
 	struct list_head stale;
-	struct list_head cleared;
+	struct list_head killed;
 	bool unflushed;
 };
 

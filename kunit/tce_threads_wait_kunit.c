@@ -52,6 +52,55 @@ static void same_table_waits(struct kunit *test)
 	}
 }
 
+/*
+ * A MAP makes missing levels of a table, so that all other calls wait for it, also in a window that
+ * does not begin at 0.
+ */
+#define FAR	(TCE_SECOND + SZ_64M - SZ_64K)
+
+static void table_of_levels(struct kunit *test)
+{
+	static const struct tce_op map_second = { TCE_MAP, TCE_SECOND, SZ_64K, TCE_RW };
+	static const struct {
+		struct tce_op op;
+		u64 left;
+	} steps[] = {
+		{ { TCE_UNMAP, TCE_SECOND, SZ_64K }, 0 },
+		{ { TCE_UNMAP, TCE_SECOND + SZ_4K, SZ_4K }, SZ_64K - SZ_4K },
+		{ { TCE_UNMAP, TCE_SECOND, SZ_64M }, 0 },
+		{ { TCE_MAP, TCE_SECOND, SZ_64K, TCE_R }, SZ_64K },
+		{ { TCE_MAP, FAR, SZ_64K, TCE_RW }, SZ_128K },
+		{ { TCE_MAP, FAR, SZ_4K, TCE_RW }, SZ_64K + SZ_4K },
+		{ { TCE_REMOVE, TCE_SECOND }, 0 },
+	};
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_share(test, true, NULL);
+	struct tce_thread a, b;
+	struct tce_gate gate;
+	u64 start;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(steps); i++) {
+		KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_64M, 3, &start), 0);
+		KUNIT_ASSERT_EQ(test, start, TCE_SECOND);
+		tce_gate_close(&fx->mock->table_gate, &gate);
+		tce_thread_op(&a, client, &map_second);
+		wait_for_completion(&gate.reached);
+		tce_thread_op(&b, client, &steps[i].op);
+		msleep(30);
+		KUNIT_EXPECT_FALSE_MSG(test, tce_thread_is_done(&b), "step %d", i);
+		complete(&gate.open);
+		tce_thread_join(&a);
+		tce_thread_join(&b);
+		KUNIT_EXPECT_EQ_MSG(test, a.rc, 0, "step %d", i);
+		KUNIT_EXPECT_EQ_MSG(test, b.rc, 0, "step %d", i);
+		KUNIT_EXPECT_EQ_MSG(test, tce_mock_live(fx->mock), steps[i].left / SZ_4K,
+				    "step %d", i);
+		if (steps[i].op.call != TCE_REMOVE)
+			KUNIT_ASSERT_EQ(test, tce_remove(client, start), 0);
+	}
+}
+
 /* A call that is made twice, by a second thread while the first invalidates the entry */
 struct two_calls {
 	struct completion killing;
@@ -326,6 +375,7 @@ static void map_before_unregister(struct kunit *test)
 
 static struct kunit_case tce_threads_wait_cases[] = {
 	KUNIT_CASE(same_table_waits),
+	KUNIT_CASE(table_of_levels),
 	KUNIT_CASE(same_call_twice),
 	KUNIT_CASE(page_changes_under_a_map),
 	KUNIT_CASE(same_table_is_killed),

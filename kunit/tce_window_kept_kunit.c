@@ -53,6 +53,27 @@ static void bridge_keeps_a_window_at_detach(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 }
 
+/* On pseries it stays in its group, from which the platform takes it for the next client. */
+static void group_keeps_a_window(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+
+	fx->mock->hcalls = true;
+	client = tce_ready_window(fx, 12, SZ_1M, 1, &grp);
+	grp->tg.max_levels = 1;
+	fx->tables_left = 1;
+	tce_fault_arm(fx->mock, TCE_FAULT_UNSET, 1, -ENODEV);
+	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), -ENODEV);
+	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
+	KUNIT_EXPECT_PTR_EQ(test, grp->tg.tables[0], grp->hw[0]);
+	tce_detach(client, grp);
+	KUNIT_EXPECT_EQ(test, tce_attach(client, grp), 0);
+	KUNIT_EXPECT_NULL(test, grp->tg.tables[0]);
+	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 1);
+}
+
 /*
  * The bridge keeps a table, and in it entries that could not be cleared: the
  * devices still reach the pages, so that they are kept, too.
@@ -105,12 +126,12 @@ static void keeps_a_region(struct kunit *test, bool listed)
 	fx->mock->also_unset = true;
 	tce_fault_arm_sticky(fx->mock, TCE_FAULT_CLEAR, -4);
 	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), -EIO);
-	tce_fault_disarm(fx->mock);
-	fx->mock->also_unset = false;
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, 2 * PAGE_SIZE), -EBUSY);
 
 	fx->mock->kept = true;
 	tce_close(client);
+	tce_fault_disarm(fx->mock);
+	fx->mock->also_unset = false;
 	tce_unpinned(fx);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 	KUNIT_EXPECT_EQ(test, fx->mm->locked_vm, fx->locked_vm);
@@ -162,6 +183,7 @@ static void bridge_keeps_a_window_that_it_lost(struct kunit *test)
 static struct kunit_case tce_window_kept_cases[] = {
 	KUNIT_CASE(bridge_keeps_a_window),
 	KUNIT_CASE(bridge_keeps_a_window_at_detach),
+	KUNIT_CASE(group_keeps_a_window),
 	KUNIT_CASE(bridge_keeps_pages),
 	KUNIT_CASE(bridge_keeps_a_listed_region),
 	KUNIT_CASE(bridge_keeps_an_unlisted_region),

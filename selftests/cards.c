@@ -289,7 +289,8 @@ static void killed(struct tce *t __attribute__((unused)))
 	end_all(stays, NULL);
 }
 
-static void out_of_memory(struct tce *t __attribute__((unused)))
+/* A control group whose members get so much memory; undone by unlimit() */
+static void limit_memory(uint64_t bytes)
 {
 	char limit[24];
 
@@ -301,15 +302,57 @@ static void out_of_memory(struct tce *t __attribute__((unused)))
 		skip("this kernel has no limit of memory");
 	}
 	mkdir(CGROUP "/pod", 0755);
-	snprintf(limit, sizeof(limit), "%llu",
-		 (unsigned long long)(host.devices * card_bytes() + 64 * MiB));
+	snprintf(limit, sizeof(limit), "%llu", (unsigned long long)bytes);
 	expect_rc(0, write_to(CGROUP "/pod/memory.max", limit));
 	/* the kernel tells at length whom it killed */
 	write_to("/proc/sys/kernel/printk", "1");
-	end_all(grows, CGROUP "/pod/cgroup.procs");
+}
+
+static void unlimit(void)
+{
 	write_to("/proc/sys/kernel/printk", "5");
 	rmdir(CGROUP "/pod");
 	umount(CGROUP);
+}
+
+static void out_of_memory(struct tce *t __attribute__((unused)))
+{
+	limit_memory(host.devices * card_bytes() + 64 * MiB);
+	end_all(grows, CGROUP "/pod/cgroup.procs");
+	unlimit();
+}
+
+/* The book of so much has 128 MiB, and is made before anybody sees that nothing is there to pin. */
+#define RESERVED	(32ULL << 40)
+
+static void registers(void *arg)
+{
+	volatile long *rc = arg;
+	void *mem = mmap(NULL, RESERVED, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int container = open_card(0);
+
+	expect(mem != MAP_FAILED);
+	while (!*rc)
+		usleep(1000);
+	*rc = __register(container, mem, RESERVED);
+}
+
+static void bounded(struct tce *t __attribute__((unused)))
+{
+	volatile long *rc = alloc_shared(host.page);
+	char text[16];
+	int status;
+	pid_t pid;
+
+	limit_memory(64 * MiB);
+	*rc = 0;
+	pid = spawn(true, registers, (void *)rc);
+	snprintf(text, sizeof(text), "%d", pid);
+	expect_rc(0, write_to(CGROUP "/pod/cgroup.procs", text));
+	*rc = 1;
+	expect(waitpid(pid, &status, 0) == pid);
+	expect((WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) || *rc == -ENOMEM);
+	unlimit();
 }
 
 static const struct test tests[] = {
@@ -318,6 +361,7 @@ static const struct test tests[] = {
 	{ "memory to lock for each card is enough, a page less is ENOMEM", memlock, V2 | APART },
 	{ "who is killed with all cards leaves nothing", killed, V2 | APART },
 	{ "a container that runs out of memory leaves nothing", out_of_memory, V2 | APART },
+	{ "a control group's limit bounds what REGISTER allocates", bounded, V2 | APART },
 };
 
 TEST_MAIN("cards", tests)

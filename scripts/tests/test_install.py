@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""scripts/updates and say-reload: is it said which file wins, and that an old one is loaded?"""
+"""scripts/updates, say-reload and can-serve: is it said which file wins, that an old one is loaded, and that the
+module would serve nobody?"""
 import os
 import subprocess
 import tempfile
@@ -75,6 +76,32 @@ class Install(unittest.TestCase):
             config.write_text(some + more)
             done = subprocess.run([SCRIPTS / "check-target", self.root], stderr=subprocess.PIPE, text=True)
             self.assertEqual((done.returncode, "no containers" in done.stderr), (code, bool(code)), more)
+
+    def test_serves(self):
+        """Nobody where KVM has real mode, or the platform no windows; by the headers of the kernel, wherever they are."""
+        cpuinfo = self.root / "cpuinfo"
+        config = self.root / "include/config/auto.conf"
+        config.parent.mkdir(parents=True)
+        old = "void (*release_ownership)(struct iommu_table_group *table_group);\n"
+        new = "void (*release_ownership)(struct iommu_table_group *table_group,\n\t\tstruct device *dev);\n"
+        real = "int (*xchg_no_kill)(struct iommu_table *tbl,\n\t\tenum dma_data_direction *direction,\n\t\tbool realmode);\n"
+        kvm = "CONFIG_KVM_BOOK3S_HV_POSSIBLE=y\n"
+        for place in ("", "source", "common"):
+            header = self.root / place / "arch/powerpc/include/asm/iommu.h"
+            header.parent.mkdir(parents=True)
+            (self.root / "Makefile").write_text(f"include {self.root}/common/Makefile\n" if place == "common" else "")
+            for machine, text, options, reason in (
+                    ("pSeries", new, kvm, ""), ("pSeries", new + real, kvm, ""), ("pSeries", old, kvm, "Linux 6.11"),
+                    ("PowerNV", old, kvm, ""), ("PowerNV", old + real, "", ""), ("PowerNV", old + real, kvm, "real mode"),
+                    ("other", old + real, kvm, "")):
+                cpuinfo.write_text(f"cpu\t\t: POWER9\nplatform\t: {machine}\n")
+                header.write_text(text)
+                config.write_text(options)
+                done = subprocess.run([SCRIPTS / "can-serve", self.root], stderr=subprocess.PIPE, text=True,
+                                      env={**os.environ, "TCE_CPUINFO": str(cpuinfo)})
+                self.assertEqual((done.returncode, len(done.stderr.splitlines())), (int(bool(reason)),) * 2, (place, machine, text, options))
+                self.assertIn(reason, done.stderr)
+            header.unlink()
 
     def reload(self, release, loaded):
         sys = self.root / "sys/module" / NAME
