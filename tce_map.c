@@ -36,10 +36,6 @@
 #include "tce_table.h"
 #include "tce_trace.h"
 
-/* Entries between which the CPU may be yielded: on pseries two hypervisor calls each */
-#define TCE_YIELD	512UL
-/* A gap of so many entries splits an invalidation in two */
-#define TCE_INVALIDATE_GAP	512
 #define TCE_GATHER_MAX	32
 
 /* In &tce_gather.put: KVM's mapping, which KVM's list counts */
@@ -199,8 +195,6 @@ static void gather_flush(struct tce_gather *gather)
 /* An entry has to be invalidated. */
 static __always_inline void gather_entry(struct tce_gather *gather, unsigned long entry)
 {
-	if (gather->end && entry - gather->end > TCE_INVALIDATE_GAP)
-		gather_flush(gather);
 	if (!gather->end)
 		gather->first = entry;
 	gather->end = entry + 1;
@@ -254,8 +248,6 @@ static int unmap_shared(struct tce_gather *gather, unsigned long entry, __be64 *
 			gather_entry(gather, entry + i);
 		if (old.val)
 			gather_put(gather, &old);
-		if (!(i % TCE_YIELD))
-			cond_resched();
 	}
 	return rc;
 }
@@ -296,8 +288,6 @@ static void unmap_exchange(struct tce_unmap *unmap, unsigned long entry)
 	enum dma_data_direction dir = DMA_NONE;
 	unsigned long hpa = 0;
 
-	if (entry - unmap->end > TCE_INVALIDATE_GAP)
-		unmap_flush(unmap);
 	if (unmap->table->ops->xchg_no_kill(unmap->table->tbl, entry, &hpa, &dir)) {
 		unmap_flush(unmap);
 		unmap->rc = TCE_REFUSE(CLEAR_ENTRY, EIO);
@@ -322,11 +312,8 @@ static int unmap_runs(struct tce_table *table, unsigned long entry, __be64 *pua,
 			put_puas(table, pua + i, run);
 			continue;
 		}
-		for (k = 0; k < run; k++) {
+		for (k = 0; k < run; k++)
 			unmap_exchange(&unmap, entry + i + k);
-			if (!(k % TCE_YIELD))
-				cond_resched();
-		}
 	}
 	unmap_flush(&unmap);
 	return unmap.rc;
@@ -591,7 +578,7 @@ static int map_some(struct tce_map *map, struct tce_gather *gather, __be64 *pua,
 	unsigned long half = map->run_min / 2, hpa, run;
 
 	if (!map->run_max)
-		return map_exchange(map, gather, pua, ua, min(n, TCE_YIELD));
+		return map_exchange(map, gather, pua, ua, n);
 	if (n < map->run_min ||
 	    map_hpa(map, ua + ((half - 1) << shift)) != map_hpa(map, ua) + ((half - 1) << shift))
 		return map_exchange(map, gather, pua, ua, min(n, half));
@@ -601,8 +588,33 @@ static int map_some(struct tce_map *map, struct tce_gather *gather, __be64 *pua,
 	else
 		run = tce_prereg_extent(map->prereg, ua, n << shift, &hpa) >> shift;
 	if (run < map->run_min || tce_pua_run(pua, run, true) < run)
-		return map_exchange(map, gather, pua, ua, clamp(run, 1UL, TCE_YIELD));
+		return map_exchange(map, gather, pua, ua, max(run, 1UL));
 	return map_run(map, pua, ua, hpa, run);
+}
+
+/* Map @n entries of a chunk, whose memory is in one piece. Return: 0; -ENOMEM; -EIO */
+static int map_part(struct tce_map *map, struct tce_gather *gather, __be64 *pua,
+		    unsigned long ua, unsigned long n)
+{
+	unsigned int shift = map->table->tbl->it_page_shift;
+	unsigned long from = map->done, at;
+	int rc = 0;
+
+	if (map->prereg)
+		atomic64_add(n, &map->prereg->mapped);
+	/*
+	 * set() does not check that it got the memory for a missing level, so the first entry is
+	 * exchanged.
+	 */
+	if (map->table->tbl->it_indirect_levels)
+		rc = map_exchange(map, gather, pua, ua, 1);
+	while (!rc && map->done - from < n) {
+		at = map->done - from;
+		rc = map_some(map, gather, pua + at, ua + (at << shift), n - at);
+	}
+	if (map->prereg)
+		prereg_unmapped(map->prereg, from + n - map->done);
+	return rc;
 }
 
 /* Map up to @max entries. Return: 0; -EINTR; -ENOMEM; -EIO */
@@ -610,7 +622,7 @@ static int map_chunk(struct tce_map *map, unsigned long max)
 {
 	struct tce_table *table = map->table;
 	unsigned int shift = table->tbl->it_page_shift;
-	unsigned long from = map->done, ua = map->ua + (from << shift), n, at;
+	unsigned long from = map->done, ua, n, part;
 	struct tce_gather gather __uninitialized;
 	__be64 *pua;
 	int rc;
@@ -624,27 +636,17 @@ static int map_chunk(struct tce_map *map, unsigned long max)
 		goto out_unlock;
 	}
 	n = min3(n, max, TCE_CHUNK);
-	if (!table->mem->v1) {
-		map->prereg = tce_prereg_find(table->mem->tmm, ua);
-		n = min(n, (tce_prereg_end(map->prereg) - ua) >> shift);
-		atomic64_add(n, &map->prereg->mapped);
-	}
 	gather_init(&gather, table);
-	/*
-	 * set() does not check that it got the memory for a missing level, so the first entry of a
-	 * chunk is exchanged.
-	 */
-	if (table->tbl->it_indirect_levels)
-		rc = map_exchange(map, &gather, pua, ua, 1);
 	while (!rc && map->done - from < n) {
-		at = map->done - from;
-		rc = map_some(map, &gather, pua + at, ua + (at << shift), n - at);
-		if (need_resched())
-			cond_resched();
+		ua = map->ua + (map->done << shift);
+		part = from + n - map->done;
+		if (!map->batch) {
+			map->prereg = tce_prereg_find(table->mem->tmm, ua);
+			part = min(part, (tce_prereg_end(map->prereg) - ua) >> shift);
+		}
+		rc = map_part(map, &gather, pua + (map->done - from), ua, part);
 	}
 	gather_flush(&gather);
-	if (map->prereg)
-		prereg_unmapped(map->prereg, from + n - map->done);
 out_unlock:
 	mutex_unlock(&table->lock);
 	return rc;

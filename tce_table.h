@@ -34,8 +34,12 @@
 struct tce_kvm_ops;
 struct tce_prereg;
 
-/* Entries that MAP and UNMAP change with the table's lock held */
-#define TCE_CHUNK		4096UL
+/*
+ * Entries that MAP and UNMAP change with the table's lock held: enough for one invalidation to cost
+ * little, and few enough for others not to wait long. On pseries it may take two hypervisor calls
+ * for each.
+ */
+#define TCE_CHUNK		512UL
 
 /*
  * In a userspace entry that MAP has written. In v2 the rest is the userspace address, where KVM

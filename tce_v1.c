@@ -15,9 +15,12 @@
  *
  * Never fails: giving pages to entries, and putting them.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/hash.h>
 #include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/printk.h>
 #include <linux/slab.h>
 
 #include "tce_trace.h"
@@ -45,14 +48,19 @@ struct tce_v1 *tce_v1_create(void)
 	return v1;
 }
 
-/* Nobody uses it any more. Pages that a bridge may still reach stay pinned for good. */
+/* Nobody uses it any more. Pages of entries that could not be cleared stay pinned for good. */
 void tce_v1_free(struct tce_v1 *v1)
 {
+	unsigned long pages = atomic_long_read(&v1->pages);
 	struct tce_v1_page *shared;
 	struct hlist_node *next;
 	int i;
 
-	tce_leak_pages(atomic_long_read(&v1->pages));
+	if (pages) {
+		tce_leak_pages(pages);
+		pr_warn_ratelimited("%lu pages of entries that could not be cleared stay pinned for good\n",
+				    pages);
+	}
 	for (i = 0; i < ARRAY_SIZE(v1->set); i++)
 		hlist_for_each_entry_safe(shared, next, &v1->set[i], node)
 			kfree(shared);

@@ -407,49 +407,33 @@ static void reset_until_killed(struct tce_thread *thread)
 	disallow_signal(SIGKILL);
 }
 
-static unsigned int eeh_threads(void)
-{
-	struct task_struct *p;
-	unsigned int n = 0;
-
-	rcu_read_lock();
-	for_each_process(p)
-		n += !strcmp(p->comm, "tce-eeh");
-	rcu_read_unlock();
-	return n;
-}
-
 /*
  * Root unplugs a device, and waits for something. Meanwhile a client asks for a reset, is
- * killed, and comes again with another container.
+ * killed, and does it again: only the first one is done.
  */
-static void one_thread_for_each_group(struct kunit *test)
+static void one_at_a_time(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp = tce_group(fx);
-	struct tce_client *client;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, true, &grp);
+	unsigned int before = grp->eeh.calls, round, tries;
 	struct tce_thread thread;
-	unsigned int round, tries;
 
 	pci_lock_rescan_remove();
 	for (round = 0; round < 4; round++) {
-		client = tce_open(fx, true);
-		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), 0);
 		tce_thread_start(&thread, client, reset_until_killed);
-		for (tries = 0; tries < 20 && eeh_threads() <= round; tries++)
-			msleep(20);
+		msleep(50);
 		send_sig(SIGKILL, thread.task, 1);
 		tce_thread_join(&thread);
 		fx->busy = false;
 		KUNIT_EXPECT_EQ(test, thread.rc, -EINTR);
-		tce_close(client);
 	}
-	KUNIT_EXPECT_EQ(test, eeh_threads(), 1);
 	pci_unlock_rescan_remove();
-	for (tries = 0; tries < 500 && eeh_threads(); tries++)
+	for (tries = 0; tries < 500 && grp->eeh.calls == before; tries++)
 		msleep(20);
-	KUNIT_EXPECT_EQ(test, eeh_threads(), 0);
-	KUNIT_EXPECT_EQ(test, grp->eeh.calls, 0);
+	/* comes after all of them */
+	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_RESET_HOT), 0);
+	KUNIT_EXPECT_EQ(test, grp->eeh.calls, before + 2);
 }
 
 static u32 wanted;
@@ -503,7 +487,7 @@ static struct kunit_case tce_eeh_cases[] = {
 	KUNIT_CASE(waits_for_any_group),
 	KUNIT_CASE(holds_a_device),
 	KUNIT_CASE(killed),
-	KUNIT_CASE(one_thread_for_each_group),
+	KUNIT_CASE(one_at_a_time),
 	KUNIT_CASE(sleepers_wait_for_unplugging),
 	{}
 };

@@ -63,7 +63,7 @@ static void one_run_behind_other_pages(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fx->mock->runs, 1);
 }
 
-/* A large hole between two entries is not invalidated with them, a small one is. */
+/* A hole between two entries is invalidated with them, but not if it is larger than a chunk. */
 static void large_hole(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -72,37 +72,17 @@ static void large_hole(struct kunit *test)
 	struct tce_client *client = tce_ready_for(fx, true, ua, SZ_64K, &grp);
 	u64 second;
 
-	for (second = 513 * SZ_4K; second <= 514 * SZ_4K; second += SZ_4K) {
+	for (second = 511 * SZ_4K; second <= 512 * SZ_4K; second += SZ_4K) {
 		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
 		KUNIT_ASSERT_EQ(test, tce_map(client, second, ua, SZ_4K,
 					      TCE_RW), 0);
 		kills = fx->mock->kills;
 		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
-		if (second == 513 * SZ_4K)
+		if (second == 511 * SZ_4K)
 			tce_expect_kill(fx, grp, 0, kills, 0, second + SZ_4K);
 		else	/* the second one of two */
 			tce_expect_kill(fx, grp, 0, kills + 1, second, SZ_4K);
 	}
-}
-
-/* Firmware is asked for no more than 65,536 at once: then what comes behind is invalidated, too. */
-static void many_are_invalidated(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	unsigned long ua = tce_plain(fx, PAGE_SIZE), kills;
-	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready_window(fx, 12, SZ_512M, 1, &grp);
-	const u64 step = 512 * SZ_4K, size = 65536ULL * SZ_4K;
-	u64 at;
-
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
-	for (at = 0; at < size + 2 * step; at += step)
-		KUNIT_ASSERT_EQ(test, tce_map(client, at, ua, SZ_4K, TCE_RW), 0);
-	kills = fx->mock->kills;
-	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_512M), 0);
-	tce_expect_kill(fx, grp, 0, kills + 1, size, step + SZ_4K);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, PAGE_SIZE), 0);
 }
 
 /* A few pages, far apart in a large window, cleared by one UNMAP. */
@@ -195,8 +175,8 @@ static void killed_half_way(struct kunit *test)
 /* Holes between the entries: each is exchanged, and what a killed UNMAP took out is released. */
 static void killed_between_holes(struct kunit *test)
 {
-	/* entries that an UNMAP clears before it looks whether it is killed */
-	const u64 second = 4096 * SZ_4K;
+	/* behind the entries that an UNMAP clears before it looks whether it is killed */
+	const u64 second = 1024 * SZ_4K;
 	struct tce_fixture *fx = test->priv;
 	const unsigned long size = 32 * PAGE_SIZE;
 	unsigned long ua = tce_plain(fx, size), at;
@@ -256,7 +236,6 @@ static struct kunit_case tce_map_table_cases[] = {
 	KUNIT_CASE(one_run),
 	KUNIT_CASE(one_run_behind_other_pages),
 	KUNIT_CASE(large_hole),
-	KUNIT_CASE(many_are_invalidated),
 	KUNIT_CASE(sparse_window),
 	KUNIT_CASE(no_runs),
 	KUNIT_CASE(killed_half_way),

@@ -52,6 +52,43 @@ static void same_table_waits(struct kunit *test)
 	}
 }
 
+/* Entries that a MAP writes with the table's lock held */
+#define CHUNK	512
+
+static const struct tce_op map_long = { TCE_MAP, 0, SZ_8M, TCE_W };
+
+/* A call waits for a chunk of a long one, or for the next one as well, but not for all of it. */
+static void waits_for_a_chunk(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, true, NULL);
+	struct tce_gate first, fourth;
+	struct tce_thread a, b;
+	unsigned long left;
+
+	tce_shared = tce_plain(fx, SZ_8M);
+	KUNIT_ASSERT_EQ(test, tce_register(client, tce_shared, SZ_8M), 0);
+	tce_gate_close(&fx->mock->table_gate, &first);
+	tce_thread_op(&a, client, &map_long);
+	wait_for_completion(&first.reached);
+	tce_thread_op(&b, client, &unmap_one);
+	msleep(30);
+	KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&b));
+	tce_gate_close(&fx->mock->table_gate, &fourth);
+	fourth.skip = 3 * CHUNK;
+	complete(&first.open);
+	wait_for_completion(&fourth.reached);
+	left = wait_for_completion_timeout(&b.done, 10 * HZ);
+	KUNIT_EXPECT_NE(test, left, 0);
+	if (left)
+		complete(&b.done);
+	complete(&fourth.open);
+	tce_thread_join(&a);
+	tce_thread_join(&b);
+	KUNIT_EXPECT_EQ(test, a.rc, 0);
+	KUNIT_EXPECT_EQ(test, b.rc, 0);
+}
+
 /*
  * A MAP makes missing levels of a table, so that all other calls wait for it, also in a window that
  * does not begin at 0.
@@ -375,6 +412,7 @@ static void map_before_unregister(struct kunit *test)
 
 static struct kunit_case tce_threads_wait_cases[] = {
 	KUNIT_CASE(same_table_waits),
+	KUNIT_CASE(waits_for_a_chunk),
 	KUNIT_CASE(table_of_levels),
 	KUNIT_CASE(same_call_twice),
 	KUNIT_CASE(page_changes_under_a_map),

@@ -12,7 +12,6 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/perf_event.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +26,6 @@
 #define TCE		4096ULL		/* windows here have 4K pages */
 #define REPS		9
 #define PROBES		33
-#define LONG_CALLS	50
-#define SHORT_CALLS	500
 #define HUGE		(2 * MiB)
 
 static const char *driver = "?";
@@ -338,78 +335,10 @@ static void many_regions(int version)
 	}
 }
 
-/*
- * How often two CPUs of a container wait for each other, where one makes long calls and the
- * other makes calls of one entry in another range: the locks that a thread may sleep for and
- * did not get at once. With one lock for all it is one for each long call. When the host of an
- * emulated machine lets its CPUs run has no part in it, except that they have to meet: so the
- * second one has to end some calls before it is over.
- */
-static struct beside {
-	struct tce t;
-	uint8_t *page;
-	unsigned long calls;
-	uint64_t waits;
-	bool over;
-} beside;
-
-static int waits_open(void)
-{
-	/* 1 is a spinlock: the platform's, and those under pinning */
-	return tracepoint("lock/contention_begin", "flags != 1");
-}
-
-static void *short_calls(void *arg)
-{
-	uint64_t iova = beside.t.info.dma32_window_start + 128 * MiB;
-	int waits = waits_open();
-
-	stay_on(1);
-	while (!__atomic_load_n(&beside.over, __ATOMIC_RELAXED)) {
-		map(beside.t.container, beside.page, iova, TCE, RW);
-		unmap(beside.t.container, iova, TCE);
-		__atomic_fetch_add(&beside.calls, 2, __ATOMIC_RELAXED);
-	}
-	beside.waits = perf_read(waits);
-	return arg;
-}
-
-static void second_cpu(int version)
-{
-	uint64_t size = version == 1 ? 16 * MiB : 64 * MiB, iova, n;
-	uint8_t *mem = scattered(size);
-	int waits = waits_open();
-	pthread_t thread;
-
-	expect(sysconf(_SC_NPROCESSORS_ONLN) >= 2);
-	beside.t = (struct tce){ .container = -1, .group = -1, .group2 = -1 };
-	attach(&beside.t, version);
-	iova = beside.t.info.dma32_window_start + 64 * MiB;
-	beside.page = scattered(host.page);
-	allow(&beside.t, mem, size);
-	if (version == 2)
-		allow(&beside.t, beside.page, host.page);
-	/* The first MAP makes the window. The kernel's own driver takes no lock for that. */
-	map(beside.t.container, beside.page, iova, TCE, RW);
-	unmap(beside.t.container, iova, TCE);
-	if (pthread_create(&thread, NULL, short_calls, NULL))
-		fail(__FILE__, __LINE__, "pthread_create: %m");
-	for (n = 0; n < LONG_CALLS ||
-		    __atomic_load_n(&beside.calls, __ATOMIC_RELAXED) < SHORT_CALLS; n += 2) {
-		map(beside.t.container, mem, iova, size, RW);
-		unmap(beside.t.container, iova, size);
-	}
-	__atomic_store_n(&beside.over, true, __ATOMIC_RELAXED);
-	pthread_join(thread, NULL);
-	row_of(1.0 * (perf_read(waits) + beside.waits) / n,
-	       "v%d waits for a lock per long call beside a second CPU", version);
-}
-
 static const struct {
 	const char *name;
 	void (*run)(int version);
 	int version;
-	bool powernv;			/* only there */
 } benches[] = {
 	{ "ranges", ranges_scattered, 1 },
 	{ "ranges", ranges_hugetlb, 1 },
@@ -419,9 +348,6 @@ static const struct {
 	{ "register", register_hugetlb, 2 },
 	{ "unregister", unregister_mapped, 2 },
 	{ "regions", many_regions, 2 },
-	/* The emulated hypervisor serves one CPU at a time. */
-	{ "second-cpu", second_cpu, 1, true },
-	{ "second-cpu", second_cpu, 2, true },
 };
 
 /* In a process of its own, so that nothing is left of it. Returns whether it was good. */
@@ -463,7 +389,7 @@ int main(int argc, char **argv)
 
 		for (j = 3; j < argc; j++)
 			wanted |= !strcmp(argv[j], benches[i].name);
-		if (!wanted || (benches[i].powernv && !host.powernv))
+		if (!wanted)
 			continue;
 		done++;
 		failed += !run(i);

@@ -3,7 +3,7 @@
 #
 # Counts what drivers cost, in this boot, one driver after the other.
 #
-# /bench/ours.ko is ours. /bench/control.ko, if there, is made to wait for a lock.
+# /bench/ours.ko is ours.
 
 # shellcheck source=lib.sh
 . /guest/lib.sh
@@ -12,12 +12,7 @@ MODULE=vfio_iommu_spapr_tce
 
 edu_bind
 bad=0
-for driver in intree ours control; do
-	tests=
-	if [ "$driver" = control ]; then
-		[ -f /bench/control.ko ] || continue
-		tests=second-cpu
-	fi
+for driver in intree ours; do
 	rmmod $MODULE || die "the driver stays"
 	regions=65536
 	if [ -f "/bench/$driver.ko" ]; then
@@ -28,7 +23,7 @@ for driver in intree ours control; do
 		regions=4096
 	fi
 	say "$driver: $(cat /sys/module/$MODULE/srcversion)"
-	/bench/bench "$driver" "$regions" ${tests:+"$tests"} || bad=1
+	/bench/bench "$driver" "$regions" || bad=1
 done
 # once more: a message of the firmware may have hit a line
 cat /tmp/bench.csv

@@ -106,7 +106,7 @@ class State(Host):
         self.assertIn("LOST until the next boot: 128K of memory, 1 tables", self.run_it()[1])
 
     def test_what_can_not_be_read(self):
-        for text in ("", "nonsense\n", STATE.replace("format=4", "format=4"), STATE + "window container\n"):
+        for text in ("", "nonsense\n", STATE.replace("format=4", "format=5"), STATE + "window container\n"):
             self.file(f"sys/kernel/debug/{NAME}/state", text)
             code, said, errors = self.run_it()
             self.assertEqual((code, said), (2, ""), text)
