@@ -577,11 +577,10 @@ static int map_some(struct tce_map *map, struct tce_gather *gather, __be64 *pua,
 	unsigned int shift = map->table->tbl->it_page_shift;
 	unsigned long half = map->run_min / 2, hpa, run;
 
-	if (!map->run_max)
+	if (!map->run_max || n < map->run_min)
 		return map_exchange(map, gather, pua, ua, n);
-	if (n < map->run_min ||
-	    map_hpa(map, ua + ((half - 1) << shift)) != map_hpa(map, ua) + ((half - 1) << shift))
-		return map_exchange(map, gather, pua, ua, min(n, half));
+	if (map_hpa(map, ua + ((half - 1) << shift)) != map_hpa(map, ua) + ((half - 1) << shift))
+		return map_exchange(map, gather, pua, ua, half);
 	n = min(n, map->run_max);
 	if (map->batch)
 		run = tce_v1_extent(map->batch, ua, n << shift, &hpa) >> shift;

@@ -14,7 +14,7 @@ LEFT_ALONE = re.compile(r"\b((smp_)?[rw]?mb(__\w+)?|barrier|cond_resched|need_re
                         r"|trace_\w+|pr_(err|warn|info|debug)\w*|BUILD_BUG\w*|mutex_destroy|xa_destroy)\(")
 
 LOCKS = (("spin_lock", "spin_unlock"), ("mutex_lock", "mutex_unlock"), ("down_write", "up_write"), ("down_read", "up_read"),
-         ("rcu_read_lock", "rcu_read_unlock"), ("tce_space_lock", "tce_space_unlock"))
+         ("rcu_read_lock", "rcu_read_unlock"), ("lock_for_core", "unlock_all"))
 SWAPS = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==", "&&": "||", "||": "&&", "+": "-", "-": "+",
          "<<": ">>", ">>": "<<", "+=": "-=", "-=": "+=", "true": "false", "false": "true", "DMA_NONE": "DMA_BIDIRECTIONAL",
          "DMA_FROM_DEVICE": "DMA_TO_DEVICE", "DMA_BIDIRECTIONAL": "DMA_TO_DEVICE", "TCE_PCI_READ": "TCE_PCI_WRITE",
