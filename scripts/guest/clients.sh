@@ -191,16 +191,11 @@ suite() {
 			;;
 		esac
 		"$program" "$device" >/tmp/suite 2>&1
-		sed -n 's/^\(ok\|not ok\) [0-9]* \([^ ]*\)\(.*SKIP.*\)\{0,1\}.*/\1|\2|\3/p' /tmp/suite | while IFS='|' read -r result test skip; do
-			case $result$skip in
-			ok) row "$name" "$test" ok ;;
-			ok*) row "$name" "$test" "skipped:${skip#*SKIP}" ;;
-			*)
-				row "$name" "$test" FAILED
-				sed 's/^/   /' /tmp/suite
-				;;
-			esac
-		done
+		ktap_rows $? </tmp/suite >/tmp/rows
+		while IFS='|' read -r result test why; do
+			row "$name" "$test" "$result${why:+: $why}"
+		done </tmp/rows
+		! grep -q ^FAILED /tmp/rows || sed 's/^/   /' /tmp/suite
 	done
 }
 client_suite() {

@@ -134,6 +134,24 @@ window_back() {
 			grep -cE 'Setting up window#0|Enabling 64-bit DMA bypass')" -eq 2 ]
 }
 
+# ktap_rows STATUS - "ok|TEST", "skipped|TEST|REASON" or "FAILED|TEST" for each result on stdin, of a program that
+# ended with this exit code. One failure more if it ended badly, or with other results than it has announced, or none:
+# a program that dies would otherwise only have fewer.
+ktap_rows() {
+	awk -v status="$1" '
+		/^1\.\.[0-9]/ { plans++; planned = substr($1, 4) }
+		/^(not )?ok [0-9]/ {
+			came++
+			bad = sub(/^not /, "")
+			reason = match($0, /# *SKIP */) ? substr($0, RSTART + RLENGTH) : ""
+			print (bad ? "FAILED|" : RSTART ? "skipped|" : "ok|") $3 (RSTART && !bad ? "|" reason : "")
+		}
+		END {
+			if (status || plans != 1 || !came || planned + 0 != came)
+				printf "FAILED|ends well, with all results|exit code %d, %d of %s\n", status, came, plans == 1 ? planned : "?"
+		}'
+}
+
 # prepare_suites - what the KUnit suites want of the machine.
 prepare_suites() {
 	# They make the n-th allocation of a thread fail, whatever its flags are, and do
