@@ -2,6 +2,7 @@
 """scripts/vm: what a console is worth."""
 import io
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -155,3 +156,28 @@ class Vm(unittest.TestCase):
                 done = subprocess.run([SCRIPTS / "guest-programs", "qemu"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
                                       env={"PATH": f"{tmp}:/usr/bin:/bin", "XDG_CACHE_HOME": tmp if used else "/dev/null"})
                 self.assertEqual(done.stdout.strip(), tmp if used else "", version)
+                # another one will do if that can't be had
+                done = subprocess.run([SCRIPTS / "guest-programs", "qemu-old"], stdout=subprocess.PIPE, text=True, check=True,
+                                      env={"PATH": f"{tmp}:/usr/bin:/bin", "XDG_CACHE_HOME": tmp})
+                self.assertEqual(done.stdout.strip(), tmp, version)
+
+    def test_demo_without_the_newest_emulator(self):
+        """It has one processor, and says why; all else goes on as usual."""
+        with tempfile.TemporaryDirectory() as tmp:
+            scripts = Path(tmp, "scripts")
+            scripts.mkdir()
+            for name, text in (("guest-programs", f'[ "$1" != qemu ] || [ $HAVE ] || {{ echo no sid today >&2; exit 2; }}; echo {tmp}/$1'),
+                               ("build-module", ""), ("build-selftests", "echo /programs"), ("vm", 'echo "$TCE_QEMU" "$@"')):
+                (scripts / name).write_text(f"#!/bin/sh\n{text}\n")
+            Path(tmp, "qemu-old").mkdir()
+            Path(tmp, "qemu-old/qemu-system-ppc64").write_text("#!/bin/sh\necho QEMU emulator version 7.2.22\n")
+            for name in ("check-system", "lib.sh"):
+                shutil.copy2(SCRIPTS / name, scripts / name)
+            for file in (*scripts.iterdir(), Path(tmp, "qemu-old/qemu-system-ppc64")):
+                file.chmod(0o755)
+            for have in ("", "1"):
+                done = subprocess.run([scripts / "check-system", "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                      env={"PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": tmp, "HAVE": have}, check=True)
+                self.assertEqual(done.stdout.split()[0], f"{tmp}/{'qemu' if have else 'qemu-old'}")
+                self.assertEqual("--smp 1" in done.stdout, not have)
+                self.assertEqual("no sid today" in done.stderr and "version 7.2.22" in done.stderr, not have)
