@@ -44,6 +44,6 @@ class Clients(unittest.TestCase):
     def test_suite_that_dies(self) -> None:
         end = "ends well, with all results: FAILED: exit code"
         self.assertEqual(self.suite(REPORT + "; kill -SEGV $$"), ["a.b.c: ok", f"{end} 139, 1 of 3", "(1, 1, 0)"])
-        for program, said in ((REPORT + REST + "; exit 1", "1, 3 of 3"), (REPORT, "0, 1 of 3"), ("", "0, 0 of ?"), ("echo 1..0", "0, 0 of 0"),
-                              ((REPORT + REST).replace("1..3", ""), "0, 3 of ?")):
+        for program, said in ((REPORT + REST + "; exit 1", "1, 3 of 3"), (REPORT, "0, 1 of 3"), ("", "0, 0 of ?"),
+                              ("echo 1..0", "0, 0 of 0"), ((REPORT + REST).replace("1..3", ""), "0, 3 of ?")):
             self.assertEqual(self.suite(program)[-2], f"{end} {said}", program)
