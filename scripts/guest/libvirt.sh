@@ -88,7 +88,7 @@ seen() {
 import json, sys
 container, = json.load(sys.stdin)['containers']
 first, second = container['windows']
-live = second['unmarked'] << second['page_shift']
+live = second['by_kvm'] << second['page_shift']
 print(f'>> second window at {second[\"start\"]:#x}: {live} bytes are mapped by KVM')
 sys.exit(second['start'] != 1 << 59 or live != $MEMORY)" || die "the second window does not have the guest's memory"
 }
