@@ -192,12 +192,13 @@ static void gather_flush(struct tce_gather *gather)
 	gather->nr = 0;
 }
 
-/* An entry has to be invalidated. */
-static __always_inline void gather_entry(struct tce_gather *gather, unsigned long entry)
+/* The entries from @first to @end have to be invalidated, and what is between them and others. */
+static __always_inline void gather_entries(struct tce_gather *gather, unsigned long first,
+					   unsigned long end)
 {
 	if (!gather->end)
-		gather->first = entry;
-	gather->end = entry + 1;
+		gather->first = first;
+	gather->end = end;
 }
 
 /* What an entry had is to be put after the invalidation. */
@@ -245,7 +246,7 @@ static int unmap_shared(struct tce_gather *gather, unsigned long entry, __be64 *
 		}
 		/* KVM may have emptied it and not invalidated it, for which a client waits */
 		if (old.dir != DMA_NONE || old.val || client)
-			gather_entry(gather, entry + i);
+			gather_entries(gather, entry + i, entry + i + 1);
 		if (old.val)
 			gather_put(gather, &old);
 	}
@@ -534,22 +535,30 @@ static __always_inline int exchange(struct tce_map *map, struct tce_gather *gath
 {
 	struct tce_table *table = map->table;
 	unsigned long step = 1UL << table->tbl->it_page_shift, i;
-	unsigned long entry = map->first + map->done;
+	unsigned long entry = map->first + map->done, from = 0;
+	unsigned long hpa = map_hpa(map, ua);
 	bool write = tce_dir_writes(map->dir);
 	struct tce_entry now;
 	int rc = 0;
 
-	for (i = 0; i < n; i++, ua += step) {
-		now.hpa = map_hpa(map, ua);
+	for (i = 0; i < n; i++, ua += step, hpa += step) {
+		if (PAGE_SIZE == SZ_4K || !offset_in_page(ua))
+			hpa = map_hpa(map, ua);
+		now.hpa = hpa;
 		now.dir = map->dir;
-		now.val = tce_val(table->mem, ua, now.hpa, write);
+		now.val = tce_val(table->mem, ua, hpa, write);
 		rc = tce_entry_swap(table, entry + i, &pua[i], &now, shared);
 		if (unlikely(rc))
 			break;
-		gather_entry(gather, entry + i);
-		if (unlikely(now.val))
+		if (unlikely(now.val)) {
+			gather_entries(gather, entry + from, entry + i + 1);
 			gather_put(gather, &now);
+			if (!gather->end)
+				from = i + 1;
+		}
 	}
+	if (i > from)
+		gather_entries(gather, entry + from, entry + i);
 	map->done += i;
 	/* entries that were not written do not keep what they have taken */
 	for (; map->batch && i < n; i++, ua += step)

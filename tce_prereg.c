@@ -47,6 +47,9 @@
 #include "tce_prereg.h"
 #include "tce_trace.h"
 
+/* Pages that are pinned at once: those of a block, or of some blocks if there are few in a block */
+#define TCE_PIN_AHEAD	512UL
+
 /* Ranges in KVM's list: more than a guest's memory comes in, few enough to walk */
 #define TCE_LISTED_MAX	256
 
@@ -137,7 +140,7 @@ static void unpin_blocks(unsigned long *blocks, unsigned long n, unsigned long u
  *
  * Return: 1 if it is pinned; 0 if this is other memory; -EINTR, -ENOMEM or -EFAULT.
  */
-static long pin_hugetlb(struct page **page, unsigned long ua, unsigned long *known)
+static int pin_hugetlb(struct page **page, unsigned long ua, unsigned long *known)
 {
 	struct mm_struct *mm = current->mm;
 	struct vm_area_struct *vma;
@@ -155,20 +158,52 @@ static long pin_hugetlb(struct page **page, unsigned long ua, unsigned long *kno
 }
 
 /*
- * Pin the part of a block from @ua to @end: all pages, or only the first one of a hugetlb page, and
- * then @known returns where that ends. Return: 0; -ENOMEM; -EFAULT; -EINTR, and nothing is pinned.
+ * Record the pages of a block, of which the first @n are pinned, and which begins at @ua. If they
+ * are contiguous, all pins but one are dropped, or all of them if the block before has one.
+ *
+ * Return: log2 of the largest IOMMU page that fits; -ENOMEM, and they are still pinned.
  */
-static int pin_block(struct page **pages, unsigned long ua, unsigned long end,
-		     unsigned long *known)
+static int record_block(unsigned long *blocks, unsigned long i, unsigned long ua,
+			struct page **pages, unsigned long n)
 {
-	unsigned long done;
-	int rc = pin_hugetlb(pages, ua, known);
+	unsigned long skip = (ua & (TCE_BLOCK - 1)) >> PAGE_SHIFT;
+	struct folio *folio = page_folio(pages[0]);
 
+	if (!is_contiguous(pages, n)) {
+		pages = kmemdup(pages, n * sizeof(*pages), GFP_KERNEL_ACCOUNT);
+		if (!pages)
+			return TCE_REFUSE(REGION_PAGES_MEMORY, ENOMEM);
+		blocks[i] = (unsigned long)(pages - skip) | TCE_BLOCK_PAGES;
+		return PAGE_SHIFT;
+	}
+	blocks[i] = tce_page_hpa(pages[0]) - (skip << PAGE_SHIFT);
+	n -= !i || !is_held_before(blocks + i);
+	if (n)
+		unpin_user_folio(folio, n);
+	return block_page_shift(blocks, i, ua, folio);
+}
+
+/*
+ * Pin pages from @ua on, at most TCE_PIN_AHEAD, and up to the end of a block or of the range. Of a
+ * hugetlb page only one is pinned, and then @known returns where that ends. @n returns how many.
+ * Return: 0; -ENOMEM; -EFAULT; -EINTR, and none is pinned.
+ */
+static int pin_ahead(struct page **pages, unsigned long ua, unsigned long end,
+		     unsigned long *n, unsigned long *known)
+{
+	unsigned long skip = (ua & (TCE_BLOCK - 1)) >> PAGE_SHIFT;
+	int rc = 0;
+
+	/* pinning all of a few larger pages costs less than to look for the VMA */
+	if (PAGE_SIZE == SZ_4K)
+		rc = pin_hugetlb(pages, ua, known);
+	*n = max(rc, 0);
 	if (rc)
 		return min(rc, 0);
-	done = tce_pin_pages(pages, ua, (end - ua) >> PAGE_SHIFT, true, &rc);
+	*n = tce_pin_pages(pages, ua, min((end - ua) >> PAGE_SHIFT, TCE_PIN_AHEAD - skip), true,
+			   &rc);
 	if (rc)
-		tce_unpin_pages(pages, done);
+		tce_unpin_pages(pages, *n);
 	return rc;
 }
 
@@ -188,12 +223,14 @@ static int pin_block(struct page **pages, unsigned long ua, unsigned long end,
 static int pin_blocks(unsigned long *blocks, unsigned long ua, unsigned long npages,
 		      unsigned int *page_shift)
 {
-	unsigned long end = ua + (npages << PAGE_SHIFT), at, next, i, n;
-	unsigned long room = min(npages, TCE_BLOCK >> PAGE_SHIFT), known = ua;
-	struct page **pages = NULL;
-	struct folio *folio;
-	int rc;
+	unsigned long end = ua + (npages << PAGE_SHIFT), at, next, i;
+	unsigned long known = ua, left = 0, n;
+	struct page **pages, **first = NULL;
+	int rc = 0;
 
+	pages = kmalloc_array(min(npages, TCE_PIN_AHEAD), sizeof(*pages), GFP_KERNEL_ACCOUNT);
+	if (!pages)
+		return TCE_REFUSE(REGION_PAGES_MEMORY, ENOMEM);
 	*page_shift = BITS_PER_LONG;
 	for (at = ua, i = 0; at < end; at = next, i++) {
 		next = block_end(at, end);
@@ -201,32 +238,26 @@ static int pin_blocks(unsigned long *blocks, unsigned long ua, unsigned long npa
 			blocks[i] = blocks[i - 1] + TCE_BLOCK;
 			continue;
 		}
-		if (!pages)
-			pages = kmalloc_array(room, sizeof(*pages), GFP_KERNEL_ACCOUNT);
-		rc = pages ? pin_block(pages, at, next, &known) :
-			     TCE_REFUSE(REGION_PAGES_MEMORY, ENOMEM);
-		if (rc) {
-			kfree(pages);
-			unpin_blocks(blocks, i, ua, end, false);
-			return rc;
+		if (!left) {
+			first = pages;
+			rc = pin_ahead(pages, at, end, &left, &known);
+			if (rc)
+				break;
 		}
-		n = at < known ? 1 : (next - at) >> PAGE_SHIFT;
-		blocks[i] = (at & (TCE_BLOCK - 1)) >> PAGE_SHIFT;
-		if (!is_contiguous(pages, n)) {
-			blocks[i] = (unsigned long)(pages - blocks[i]) | TCE_BLOCK_PAGES;
-			*page_shift = PAGE_SHIFT;
-			pages = NULL;
-			continue;
+		n = min((next - at) >> PAGE_SHIFT, left);
+		rc = record_block(blocks, i, at, first, n);
+		if (rc < 0) {
+			tce_unpin_pages(first, left);
+			break;
 		}
-		blocks[i] = tce_page_hpa(pages[0]) - (blocks[i] << PAGE_SHIFT);
-		folio = page_folio(pages[0]);
-		*page_shift = min(*page_shift, block_page_shift(blocks, i, at, folio));
-		n -= !i || !is_held_before(blocks + i);
-		if (n)
-			unpin_user_folio(folio, n);
+		*page_shift = min_t(unsigned int, *page_shift, rc);
+		first += n;
+		left -= n;
 	}
 	kfree(pages);
-	return 0;
+	if (rc < 0)
+		unpin_blocks(blocks, i, ua, end, false);
+	return min(rc, 0);
 }
 
 /* tce_prereg_extent() within one block */
