@@ -3,11 +3,12 @@
  * Takes a device as a client would, maps memory for it and keeps it: what is
  * left then is for the kernel to clean up, by close or by SIGKILL.
  *
- * usage: hold PCI-ADDRESS 1|2 exit|wait|lose
+ * usage: hold PCI-ADDRESS 1|2 exit|wait|lose|idle
  *   exit   closes everything without a cleaning command and ends
  *   wait   says "holding" and waits to be killed
  *   lose   says "holding" with the device's file not open, maps and unmaps, and ends
  *          when the group was taken from it
+ *   idle   as wait, but maps nothing: where the platform has no window for clients
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -39,15 +40,29 @@ static int lose(struct tce *t, uint8_t *mem, uint64_t start)
 	return rc == -EINVAL && !locked() ? 0 : 1;
 }
 
+static uint64_t map_some(struct tce *t, uint8_t *mem)
+{
+	uint64_t start = t->info.dma32_window_start;
+
+	allow(t, mem, SIZE);
+	if (t->version == 2) {
+		remove_window(t->container, start);
+		create(t->container, 12, GiB, 1, &start);
+	}
+	map(t->container, mem, start, SIZE, RW);
+	map(t->container, mem, start + 64 * MiB, SIZE, R);
+	return start;
+}
+
 int main(int argc, char **argv)
 {
 	struct tce t;
-	uint64_t start;
+	uint64_t start = 0;
 	uint8_t *mem;
 	int version = argc == 4 ? atoi(argv[2]) : 0, fd;
 
 	if (version < 1 || version > 2) {
-		fprintf(stderr, "usage: %s PCI-ADDRESS 1|2 exit|wait|lose\n",
+		fprintf(stderr, "usage: %s PCI-ADDRESS 1|2 exit|wait|lose|idle\n",
 			argv[0]);
 		return 2;
 	}
@@ -58,15 +73,8 @@ int main(int argc, char **argv)
 	}
 	attach(&t, version);
 	mem = alloc(SIZE, 64 * KiB);
-	allow(&t, mem, SIZE);
-	if (version == 2) {
-		remove_window(t.container, t.info.dma32_window_start);
-		create(t.container, 12, GiB, 1, &start);
-	} else {
-		start = t.info.dma32_window_start;
-	}
-	map(t.container, mem, start, SIZE, RW);
-	map(t.container, mem, start + 64 * MiB, SIZE, R);
+	if (strcmp(argv[3], "idle"))
+		start = map_some(&t, mem);
 	if (strcmp(argv[3], "lose")) {
 		fd = __raw(t.group, VFIO_GROUP_GET_DEVICE_FD, argv[1]);
 		if (fd < 0) {
@@ -77,7 +85,7 @@ int main(int argc, char **argv)
 	printf("holding %s: v%d, %llu KiB locked\n", argv[1], version,
 	       (unsigned long long)locked() / 1024);
 	fflush(stdout);
-	if (!strcmp(argv[3], "wait"))
+	if (!strcmp(argv[3], "wait") || !strcmp(argv[3], "idle"))
 		pause();
 	if (!strcmp(argv[3], "lose"))
 		return lose(&t, mem, start);

@@ -1,23 +1,25 @@
 # shellcheck shell=dash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# A network card that clients get and the host gets back: ". /guest/card.sh". $dev is
-# the card. With the host's own driver it must have link and ping; on PowerNV the
-# host's DMA window and bypass must have been taken away and returned.
+# A network card that clients get and the host gets back: ". /guest/card.sh". $cards are its
+# functions of that kind, and $dev is the last one. With the host's own driver each must have link and
+# ping; on PowerNV the host's DMA window and bypass must have been taken away and returned.
 
 # shellcheck source=lib.sh
 . /guest/lib.sh
 
 PEER=10.0.2.2	# QEMU's user network
 
-dev=$(pci_find "$E1000E" | head -n 1)
-[ -n "$dev" ] || die "no e1000e"
+cards=$(pci_find "$E1000E")
+[ -n "$cards" ] || die "no e1000e"
+dev=$(echo "$cards" | tail -n 1)
 modprobe e1000e || die "e1000e does not load"
 
-# network ROUND - bring the card up with its own driver and ask the peer.
-network() {
-	[ "$(pci_driver "$dev")" = e1000e ] || die "$1: driven by '$(pci_driver "$dev")'"
-	net=$(basename "/sys/bus/pci/devices/$dev/net/"*)
+# network ROUND - bring the card up with its own driver and ask the peer, a function at a time.
+network() { for card in $cards; do function_works "$1"; done; }
+function_works() {
+	[ "$(pci_driver "$card")" = e1000e ] || die "$1: $card is driven by '$(pci_driver "$card")'"
+	net=$(basename "/sys/bus/pci/devices/$card/net/"*)
 	ip addr replace 10.0.2.15/24 dev "$net" || die "$1: $net gets no address"
 	ip link set "$net" up || die "$1: $net does not come up"
 	for _ in $(seq 50); do

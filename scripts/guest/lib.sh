@@ -93,7 +93,7 @@ tce_version() {
 # nap - some tenths of a second; the big-endian busybox knows whole ones only
 nap() { sleep 0.2 2>/dev/null || sleep 1; }
 
-# hold VERSION wait|lose - a client in the background that has $dev.
+# hold VERSION wait|lose|idle - a client in the background that has $dev.
 hold() {
 	# The client's own shell empties it too late: what the last one said would count.
 	: >/tmp/hold

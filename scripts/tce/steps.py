@@ -108,6 +108,7 @@ def machines() -> Iterator[Step]:
     # DPDK and the kernel's VFIO selftests, one version of each; make clients has others, in a real Debian.
     yield "clients", ["clients", "--short"]
     yield "handback powernv9", ["check-system", "handback"]
+    yield "second pseries", ["check-system", "second"]
     for kernel in ("6.1-64k", "6.12-4k"):
         yield f"hotplug {kernel}", ["check-system", "hotplug", "powernv9", kernel]
     yield "tcestat", ["check-system", "tcestat"]

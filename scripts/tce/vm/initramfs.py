@@ -53,7 +53,7 @@ def stage(root: Path, kernel: Kernel, args: argparse.Namespace) -> None:
     source = Path(kernel["MODDIR"]) / "lib/modules" / kernel["KVER"]
     target = root / "lib/modules" / kernel["KVER"]
     (target / "updates").mkdir(parents=True)
-    of_devices = {"e1000e"} & set(args.device)      # whose host driver is a module of the same name
+    of_devices = {"e1000e"} & set("/".join(args.device).split("/"))      # whose host driver is a module of the same name
     for file in module_files(kernel, [*MODULES, *args.module, *of_devices]):
         copy_module(file, target / file.relative_to(source))
     for index in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):

@@ -45,7 +45,7 @@ def with_huge_pages(argv: list[str], tree: Path) -> list[str]:
 
 
 def qemu_devices(machine: str, devices: Iterable[str]) -> list[str]:
-    """QEMU arguments which give every device an IOMMU group of its own."""
+    """QEMU arguments which give every device an IOMMU group of its own. One that is called A/B has two functions."""
     argv: list[str] = []
     for n, device in enumerate(devices):
         if machine.startswith("powernv"):
@@ -54,16 +54,16 @@ def qemu_devices(machine: str, devices: Iterable[str]) -> list[str]:
             bus, slot = ("pci.0" if n == 0 else f"phb{n}.0"), "0x1"
             if n > 0:
                 argv += ["-device", f"spapr-pci-host-bridge,index={n},id=phb{n}"]
-        kind = device.split(",")[0]
-        if kind == "e1000e":        # no ROM: that is a package of its own
-            argv += ["-netdev", f"user,id=net{n}"]
-            device += f",romfile=,netdev=net{n}"
-        elif kind == "edu" and "dma_mask" not in device:
-            device += ",dma_mask=0xffffffffffffffff"    # also reaches windows high up
         # vfio-pci resets the bus at each open and close of the only device on it, which
         # takes the firmware 5 s. With a second function, which has no driver, it does not.
-        argv += ["-device", f"{device},multifunction=on,bus={bus},addr={slot}",
-                 "-device", f"pci-testdev,bus={bus},addr={slot}.1"]
+        for function, name in enumerate((device if "/" in device else f"{device}/pci-testdev").split("/")):
+            kind, net = name.split(",")[0], f"net{n}.{function}"
+            if kind == "e1000e":        # no ROM: that is a package of its own
+                argv += ["-netdev", f"user,id={net}"]
+                name += f",romfile=,netdev={net}"
+            elif kind == "edu" and "dma_mask" not in name:
+                name += ",dma_mask=0xffffffffffffffff"    # also reaches windows high up
+            argv += ["-device", f"{name},{'' if function else 'multifunction=on,'}bus={bus},addr={slot}{f'.{function}' * bool(function)}"]
     return argv
 
 
