@@ -78,7 +78,7 @@ static void kvm_unmapped(struct tce_prereg *prereg, unsigned long n)
 /*
  * v2: what counts the mapping of a removed entry, which may be @prereg; NULL if nothing does. In a
  * shared table the value may not be that of the userspace entry. In any other it is, or the
- * platform has refused to write it.
+ * platform has refused to write it, or KVM has written the userspace entry, as in put_puas().
  */
 static struct tce_prereg *find_mapped(const struct tce_table *table,
 				      struct tce_prereg *prereg,
@@ -92,7 +92,7 @@ static struct tce_prereg *find_mapped(const struct tce_table *table,
 		return NULL;
 	if (old->val & TCE_UA_VFIO)
 		return prereg;
-	if (!prereg->mem)
+	if (!table->shared || !prereg->mem)
 		return NULL;
 	if (tce_dir_writes(old->dir))
 		tce_prereg_written(prereg);

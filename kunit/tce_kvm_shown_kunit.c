@@ -57,6 +57,41 @@ static void kvm_comes_later(struct kunit *test)
 	}
 }
 
+/*
+ * A vCPU has looked up where it writes an address, and does so after the table was hidden: what it
+ * has written there stands for nothing, and what KVM maps elsewhere stays counted.
+ */
+static void kvm_writes_late(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, KVM_MEMORY);
+	struct mm_iommu_table_group_mem_t *mem;
+	struct tce_client *clients[4];
+	struct tce_mock_group *groups[4];
+	int i;
+
+	/* while the process has no KVM */
+	for (i = 0; i < 4; i++)
+		clients[i] = tce_ready_window(fx, 12, SZ_64M, 1, &groups[i]);
+	tce_watch(fx);
+	for (i = 0; i < 4; i++) {
+		KUNIT_ASSERT_EQ(test, tce_register(clients[i], ua, KVM_MEMORY), 0);
+		mem = mm_iommu_lookup(current->mm, ua, KVM_MEMORY);
+		KUNIT_ASSERT_NOT_NULL(test, mem);
+		KUNIT_ASSERT_EQ(test, mm_iommu_mapped_inc(mem), 0);
+		groups[i]->tg.tables[0]->it_userspace[0] = cpu_to_be64(ua);
+		if (i == 0)
+			KUNIT_EXPECT_EQ(test, tce_map(clients[i], 0, ua, SZ_4K, TCE_RW), 0);
+		if (i == 1)
+			KUNIT_EXPECT_EQ(test, tce_map(clients[i], 0, ua, KVM_MEMORY, TCE_RW), 0);
+		KUNIT_EXPECT_EQ(test, tce_unmap(clients[i], 0, i == 2 ? SZ_4K : SZ_64M), 0);
+		KUNIT_EXPECT_EQ_MSG(test, fx->mock->counted, 1, "%d", i);
+		KUNIT_EXPECT_EQ(test, tce_unregister(clients[i], ua, KVM_MEMORY), -EBUSY);
+		mm_iommu_mapped_dec(mem);
+		KUNIT_EXPECT_EQ(test, tce_unregister(clients[i], ua, KVM_MEMORY), 0);
+	}
+}
+
 static struct tce_mock_group *looked_up;
 static DECLARE_COMPLETION(looking);
 
@@ -295,6 +330,7 @@ static void counted_under_a_bridge(struct kunit *test)
 
 static struct kunit_case tce_kvm_shown_cases[] = {
 	KUNIT_CASE(kvm_comes_later),
+	KUNIT_CASE(kvm_writes_late),
 	KUNIT_CASE(kvm_looks_a_table_up),
 	KUNIT_CASE(kvm_has_lost_count),
 	KUNIT_CASE(kvm_keeps_a_table),
