@@ -149,20 +149,6 @@ static void kvm_uncount(const struct iommu_table *tbl, __be64 *pua,
 	mm_iommu_mapped_dec(mem);
 }
 
-/*
- * Does an address that KVM wants to put have a page as large as the entry? Up to Linux 7.2 the
- * KVM's list takes ordinary pages that follow a hugetlb page in a range for huge ones.
- */
-static bool page_fits(const struct iommu_table *tbl, unsigned long hpa)
-{
-	struct folio *folio = page_folio(pfn_to_page(PHYS_PFN(hpa)));
-
-	/* a guest can get past KVM's checks, and the platform has a BUG_ON() for it */
-	return !(hpa & ~IOMMU_PAGE_MASK(tbl)) &&
-	       (tbl->it_page_shift <= PAGE_SHIFT ||
-		(folio_test_hugetlb(folio) && folio_shift(folio) >= tbl->it_page_shift));
-}
-
 /* The part of allowed_xchg() that tce_kvm_block() waits for */
 static int allowed_exchange(struct iommu_table *tbl, const struct tce_kvm_ops *kvm_ops,
 			    long index, unsigned long *hpa,
@@ -179,7 +165,8 @@ static int allowed_exchange(struct iommu_table *tbl, const struct tce_kvm_ops *k
 	/* what user space has mapped, or what KVM puts back in its place */
 	if (*dir == DMA_NONE ? pua && pua_is_vfio(pua) : !*hpa)
 		return leave_to_user(hpa, dir);
-	if (*dir != DMA_NONE && !page_fits(tbl, *hpa))
+	/* a guest can get past KVM's checks, and the platform has a BUG_ON() for it */
+	if (*dir != DMA_NONE && *hpa & ~IOMMU_PAGE_MASK(tbl))
 		return leave_to_user(hpa, dir);
 	/* an entry without permissions is an empty one */
 	if (*dir == DMA_NONE)

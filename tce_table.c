@@ -76,7 +76,13 @@ int tce_table_init(struct tce_table *table)
 	__be64 *pua;
 
 	table->ops = tbl->it_ops;
-	table->shared = !table->mem->v1 && tce_mm_has_kvm(table->mem->tmm->mm);
+	/*
+	 * KVM does not see whether the process has all of a page that is larger than the CPU's: its
+	 * list takes ordinary pages that follow a hugetlb page for huge ones, and single pages of a
+	 * huge one, which udmabuf maps, for all of it.
+	 */
+	table->shared = !table->mem->v1 && tbl->it_page_shift <= PAGE_SHIFT &&
+			tce_mm_has_kvm(table->mem->tmm->mm);
 	table->run_min = table->ops->tce_kill ? TCE_RUN_MIN_KILL : TCE_RUN_MIN_HCALL;
 	mutex_init(&table->lock);
 	/*
