@@ -420,9 +420,9 @@ void tce_expect_empty(struct tce_fixture *fx, struct tce_mock_group *grp,
 				   ioba + at, hpa);
 			return;
 		}
-		if (tce_mock_cell(tbl, entry)) {
-			KUNIT_FAIL(fx->test, "%llx: the cell still has %llx",
-				   ioba + at, tce_mock_cell(tbl, entry));
+		if (tce_mock_pua(tbl, entry)) {
+			KUNIT_FAIL(fx->test, "%llx: the userspace entry still has %llx",
+				   ioba + at, tce_mock_pua(tbl, entry));
 			return;
 		}
 	}

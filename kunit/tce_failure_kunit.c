@@ -143,7 +143,7 @@ static void exchange(struct kunit *test)
 	fail_each(test, TCE_FAULT_XCHG, -4, -EIO, false);
 }
 
-/* And then memory is short while holds are collected, which needs none. */
+/* And then memory is short while what was replaced is gathered, which needs none. */
 static void exchange_and_no_memory(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -191,7 +191,7 @@ static void set_is_lost(struct kunit *test)
 		failure_never_met(&f, TCE_FAULT_LOST);
 }
 
-/* A window whose leaf can't be looked at exists, and its cells are found in another way. */
+/* A window whose leaf can't be looked at exists, and its userspace entries are found elsewhere. */
 static void level(struct kunit *test)
 {
 	const struct failure_op *op = test->param_value;

@@ -14,9 +14,9 @@
 #include "../tce_window.h"
 #include "tce_fixture.h"
 
-/* A table without cells, as pseries gives to clients from Linux 6.4 to 6.10 */
-static struct iommu_table_ops ops_without_cells;
-static struct iommu_table without_cells = { .it_ops = &ops_without_cells };
+/* A table without userspace entries, as pseries gives to clients from Linux 6.4 to 6.10 */
+static struct iommu_table_ops ops_without_pua;
+static struct iommu_table without_pua = { .it_ops = &ops_without_pua };
 
 static void attach_without_tables(struct kunit *test)
 {
@@ -44,7 +44,7 @@ static void attach_without_tables(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, tce_attach(client, grp), -ENODEV);
 		}
 		grp->tg.ops = &tce_mock_group_ops;
-		grp->tg.tables[1] = &without_cells;
+		grp->tg.tables[1] = &without_pua;
 		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), -ENODEV);
 		grp->tg.tables[1] = NULL;
 		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), 0);

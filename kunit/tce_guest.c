@@ -69,31 +69,31 @@ static long kvm_xchg(struct kvm_setup *s, unsigned long entry, unsigned long *hp
 /* kvmppc_tce_iommu_mapped_dec(). Return: false for H_TOO_HARD */
 static bool kvm_uncount(struct kvm_setup *s, unsigned long entry)
 {
-	__be64 *cell = s->tbl->it_ops->useraddrptr(s->tbl, entry, false);
+	__be64 *pua = s->tbl->it_ops->useraddrptr(s->tbl, entry, false);
 	struct mm_iommu_table_group_mem_t *mem;
 
-	if (!cell)
+	if (!pua)
 		return true;
 	kvm_step(s);
-	mem = mm_iommu_lookup(current->mm, be64_to_cpu(*cell), SZ_4K);
+	mem = mm_iommu_lookup(current->mm, be64_to_cpu(*pua), SZ_4K);
 	if (!mem)
 		return false;
 	kvm_step(s);
 	mm_iommu_mapped_dec(mem);
 	kvm_step(s);
-	*cell = 0;
+	*pua = 0;
 	return true;
 }
 
 /* kvmppc_tce_iommu_do_map() */
 static bool kvm_do_map(struct kvm_setup *s, unsigned long entry, unsigned long ua)
 {
-	__be64 *cell = s->tbl->it_ops->useraddrptr(s->tbl, entry, true);
+	__be64 *pua = s->tbl->it_ops->useraddrptr(s->tbl, entry, true);
 	enum dma_data_direction dir = DMA_BIDIRECTIONAL;
 	struct mm_iommu_table_group_mem_t *mem;
 	unsigned long hpa;
 
-	if (!cell)
+	if (!pua)
 		return false;
 	kvm_step(s);
 	mem = mm_iommu_lookup(current->mm, ua, SZ_4K);
@@ -109,7 +109,7 @@ static bool kvm_do_map(struct kvm_setup *s, unsigned long entry, unsigned long u
 	if (dir != DMA_NONE)
 		kvm_uncount(s, entry);
 	kvm_step(s);
-	*cell = cpu_to_be64(ua);
+	*pua = cpu_to_be64(ua);
 	return true;
 }
 
@@ -161,8 +161,8 @@ static void unmap_between(struct kvm_setup *s)
 }
 
 /*
- * An UNMAP comes after KVM has put a page into entry 0, and before the cell says so: the page
- * stays counted.
+ * An UNMAP comes after KVM has put a page into entry 0, and before the userspace entry says so: the
+ * page stays counted.
  */
 void kvm_put_and_lose(struct kunit *test, struct kvm_setup *s)
 {

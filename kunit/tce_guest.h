@@ -2,7 +2,7 @@
 /*
  * KVM at the same table. It has the table from the group, finds the guest's
  * memory in the kernel's list, counts its mappings there, and changes entries
- * and cells in the same way, but with no lock in common.
+ * and userspace entries in the same way, but with no lock in common.
  *
  * What KVM does is played by the thread of the case, between our calls, in the middle of
  * one of them, or with one of them in the middle of it: step by step as

@@ -13,7 +13,7 @@
 
 /* What somebody else holds */
 enum held {
-	SPACE,
+	CONTAINER,
 	MAP_LOCK,
 	REGISTERING,
 	REGIONS,
@@ -33,15 +33,15 @@ static const struct tce_op disable = { TCE_DISABLE };
 static const struct tce_op map_some = { TCE_MAP, 0, SZ_64K, TCE_RW };
 
 static const struct wait waits[] = {
-	{ "ENABLE beside attach", false, SPACE, &disable, { TCE_ENABLE } },
+	{ "ENABLE beside attach", false, CONTAINER, &disable, { TCE_ENABLE } },
 	{ "ENABLE beside MAP", false, MAP_LOCK, &disable, { TCE_ENABLE } },
-	{ "DISABLE beside attach", false, SPACE, NULL, { TCE_DISABLE } },
+	{ "DISABLE beside attach", false, CONTAINER, NULL, { TCE_DISABLE } },
 	{ "DISABLE beside MAP", false, MAP_LOCK, NULL, { TCE_DISABLE } },
 	{ "v1 MAP beside DISABLE", false, MAP_LOCK, NULL, { TCE_MAP, 0, SZ_64K, TCE_RW } },
 	{ "v1 UNMAP beside DISABLE", false, MAP_LOCK, &map_some, { TCE_UNMAP, 0, SZ_64K } },
-	{ "CREATE beside attach", true, SPACE, NULL, { TCE_CREATE, .size = SZ_64M } },
+	{ "CREATE beside attach", true, CONTAINER, NULL, { TCE_CREATE, .size = SZ_64M } },
 	{ "CREATE beside MAP", true, MAP_LOCK, NULL, { TCE_CREATE, .size = SZ_64M } },
-	{ "REMOVE beside attach", true, SPACE, NULL, { TCE_REMOVE } },
+	{ "REMOVE beside attach", true, CONTAINER, NULL, { TCE_REMOVE } },
 	{ "REMOVE beside MAP", true, MAP_LOCK, NULL, { TCE_REMOVE } },
 	{ "MAP of one entry beside REMOVE", true, MAP_LOCK, NULL,
 	  { TCE_MAP, 0, SZ_4K, TCE_RW } },
@@ -66,7 +66,7 @@ static void take(struct tce_container *container, enum held held)
 	struct tce_mm *tmm = container->mem.tmm;
 
 	switch (held) {
-	case SPACE:
+	case CONTAINER:
 		return down_write(&container->lock);
 	case MAP_LOCK:
 		return down_write(&tmm->map_lock);
@@ -82,7 +82,7 @@ static void give_back(struct tce_container *container, enum held held)
 	struct tce_mm *tmm = container->mem.tmm;
 
 	switch (held) {
-	case SPACE:
+	case CONTAINER:
 		return up_write(&container->lock);
 	case MAP_LOCK:
 		return up_write(&tmm->map_lock);

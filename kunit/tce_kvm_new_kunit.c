@@ -18,7 +18,7 @@
  * @entries: that KVM writes, side by side
  * @own: it is KVM of this process, which counts in the same list
  * @leaves: it is gone again before create_table() returns
- * @no_cells: there is no memory for cells, so that KVM can write nothing
+ * @no_pua: there is no memory for userspace entries, so that KVM can write nothing
  */
 struct finder {
 	const char *name;
@@ -27,7 +27,7 @@ struct finder {
 	unsigned int entries;
 	bool own;
 	bool leaves;
-	bool no_cells;
+	bool no_pua;
 };
 
 static const struct finder finders[] = {
@@ -39,7 +39,7 @@ static const struct finder finders[] = {
 	{ "v2, shared", true, true, 1, true },
 	{ "v2, shared, another process", true, true, 4, false },
 	{ "v2, shared, and leaves", true, true, 1, true, true },
-	{ "no cells", true, true, 0, false, false, true },
+	{ "no userspace entries", true, true, 0, false, false, true },
 	{ "only finds it", false, true, 0, false },
 };
 
@@ -61,12 +61,12 @@ struct find {
 static void put_as_other(struct find *find, struct iommu_table *tbl, unsigned long entry)
 {
 	unsigned long hpa = page_to_phys(tce_page(find->test->priv, find->ua));
-	__be64 *cell = tbl->it_ops->useraddrptr(tbl, entry, true);
+	__be64 *pua = tbl->it_ops->useraddrptr(tbl, entry, true);
 	enum dma_data_direction dir = DMA_BIDIRECTIONAL;
 
-	KUNIT_ASSERT_NOT_NULL(find->test, cell);
+	KUNIT_ASSERT_NOT_NULL(find->test, pua);
 	KUNIT_EXPECT_EQ(find->test, iommu_tce_xchg_no_kill(current->mm, tbl, entry, &hpa, &dir), 0);
-	*cell = cpu_to_be64(find->ua);
+	*pua = cpu_to_be64(find->ua);
 }
 
 static void find_table(struct iommu_table *tbl, void *data)
@@ -113,12 +113,12 @@ static void kvm_finds_a_new_table(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, tce_enable(client), 0);
 
 	tce_get_state(fx, &before);
-	fx->mock->no_userspace = finder->no_cells;
+	fx->mock->no_userspace = finder->no_pua;
 	fx->mock->find = find_table;
 	fx->mock->find_data = &find;
 	KUNIT_EXPECT_EQ(test, finder->v2 ? tce_create(client, 12, SZ_64K, 1, &start) :
 					   tce_unmap(client, 0, SZ_4K),
-			finder->no_cells ? -ENOMEM : -EBUSY);
+			finder->no_pua ? -ENOMEM : -EBUSY);
 	tce_expect_why(fx, "KVM_HAS_TABLE");
 	fx->mock->find = NULL;
 	fx->mock->no_userspace = false;

@@ -217,7 +217,7 @@ struct odd_call {
 	struct kvm_setup *s;
 	unsigned long hpa;
 	enum dma_data_direction dir;
-	__be64 *cell;
+	__be64 *pua;
 };
 
 static void odd_xchg(struct tce_fixture *fx, void *arg)
@@ -225,7 +225,7 @@ static void odd_xchg(struct tce_fixture *fx, void *arg)
 	struct odd_call *call = arg;
 	struct iommu_table *tbl = call->s->tbl;
 
-	call->cell = tbl->it_ops->useraddrptr(tbl, 3, true);
+	call->pua = tbl->it_ops->useraddrptr(tbl, 3, true);
 	KUNIT_EXPECT_EQ(fx->test,
 			tbl->it_ops->xchg_no_kill(tbl, 0, &call->hpa, &call->dir), 0);
 }
@@ -244,7 +244,7 @@ static void kvm_of_another_process(struct kunit *test)
 	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
 	tce_do_as_other(fx, true, odd_xchg, &call);
 	KUNIT_EXPECT_EQ(test, call.dir, DMA_TO_DEVICE);
-	KUNIT_EXPECT_NULL(test, call.cell);
+	KUNIT_EXPECT_NULL(test, call.pua);
 	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, SZ_4K, TCE_RW);
 	KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 0));
 	kvm_expect_free(test, &s);
@@ -260,7 +260,7 @@ static void kvm_puts_a_misaligned_address(struct kunit *test)
 	kvm_set_up(test, &s, true);
 	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
 	odd_xchg(fx, &call);
-	KUNIT_EXPECT_NOT_NULL(test, call.cell);
+	KUNIT_EXPECT_NOT_NULL(test, call.pua);
 	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, SZ_4K, TCE_RW);
 	/* without permissions it clears the entry */
 	call.hpa = 0x10;

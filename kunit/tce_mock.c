@@ -70,7 +70,7 @@ void tce_mock_call(struct tce_mock *mock, u64 ioba, u64 size)
  * that it replaces, as does an UNMAP of v1; one of v2 once for each piece of the range, since what
  * is in between may be large. In a table of several levels each leaf is invalidated by itself.
  */
-void tce_mock_called(struct tce_mock *mock, bool holds, u64 entries)
+void tce_mock_called(struct tce_mock *mock, bool gathers, u64 entries)
 {
 	unsigned long kills, most = 1;
 
@@ -78,7 +78,7 @@ void tce_mock_called(struct tce_mock *mock, bool holds, u64 entries)
 	mock->calling = false;
 	kills = mock->kills - mock->call_kills;
 	if (entries)
-		most += (entries - 1) / (holds ? MOCK_GATHER : MOCK_KILL_PIECE);
+		most += (entries - 1) / (gathers ? MOCK_GATHER : MOCK_KILL_PIECE);
 	if (entries && mock->level_size)
 		most += DIV_ROUND_UP(entries, mock->level_size);
 	if (entries && !mock->fault && kills > most)
@@ -138,12 +138,12 @@ void tce_mock_snapshot(struct tce_mock *mock, struct tce_snapshot *snap)
 	list_for_each_entry(mt, &mock->tables, list) {
 		snap->tables++;
 		list_for_each_entry(tce, &mt->live, list) {
-			u64 cell = tce_mock_cell(mt->tbl, tce->entry);
+			u64 pua = tce_mock_pua(mt->tbl, tce->entry);
 
 			snap->n++;
 			snap->sum += hash_64(hash_64(tce->entry, 64) +
 					     tce->hpa + tce->dir, 64) ^
-				     hash_64(cell, 64);
+				     hash_64(pua, 64);
 		}
 	}
 	list_for_each_entry(grp, &mock->groups, list)

@@ -160,7 +160,7 @@ struct tce_visit {
  *	is made
  * @kvm: KVM takes a reference to each table that is put into a bridge, and
  *	drops it when the table leaves the last one
- * @opaque: the cells of tables with several levels can't be walked
+ * @opaque: the userspace entries of tables with several levels can't be walked
  * @also_unset: unset_window() fails, too, while a fault is armed
  * @size_is_unknown: get_table_size() says ~0, as pseries does for levels > 1
  * @table_size: get_table_size() says this, if not 0
@@ -306,7 +306,7 @@ struct tce_mock_group {
 /**
  * struct tce_snapshot - what the devices can reach, to compare with later
  * @n: number of live entries
- * @sum: of all that can be said about them, their cells included
+ * @sum: of all that can be said about them, their userspace entries included
  * @tables: number of tables
  */
 struct tce_snapshot {
@@ -330,7 +330,7 @@ unsigned int tce_mock_forget_groups(struct tce_mock *mock);
 
 enum dma_data_direction tce_mock_entry(struct iommu_table *tbl,
 				       unsigned long entry, unsigned long *hpa);
-u64 tce_mock_cell(struct iommu_table *tbl, unsigned long entry);
+u64 tce_mock_pua(struct iommu_table *tbl, unsigned long entry);
 unsigned long tce_mock_live(struct tce_mock *mock);
 unsigned long tce_mock_stale(struct tce_mock *mock);
 unsigned int tce_mock_tables(struct tce_mock *mock);
@@ -346,7 +346,7 @@ __printf(2, 3)
 void tce_mock_violation(struct tce_mock *mock, const char *fmt, ...);
 
 void tce_mock_call(struct tce_mock *mock, u64 ioba, u64 size);
-void tce_mock_called(struct tce_mock *mock, bool holds, u64 entries);
+void tce_mock_called(struct tce_mock *mock, bool gathers, u64 entries);
 
 void tce_fault_arm(struct tce_mock *mock, enum tce_fault fault,
 		   unsigned int nth, int rc);

@@ -12,8 +12,8 @@
 #include "tce_mock_table.h"
 #include "tce_wrap.h"
 
-/* More cells than this in one piece are more than a real platform has */
-#define MOCK_MAX_CELLS	SZ_2M
+/* More userspace entries than this in one piece are more than a real platform has */
+#define MOCK_MAX_PUAS	SZ_2M
 
 static struct tce_mock_group *to_group(struct iommu_table_group *tg)
 {
@@ -49,7 +49,7 @@ static int table_fill(struct tce_mock_group *grp, struct iommu_table *tbl,
 		tbl->it_level_size = 1UL << DIV_ROUND_UP(bits, levels);
 		grp->mock->level_size = tbl->it_level_size;
 	}
-	if (tbl->it_level_size > MOCK_MAX_CELLS)
+	if (tbl->it_level_size > MOCK_MAX_PUAS)
 		return -ENOMEM;
 
 	mt = kzalloc(sizeof(*mt), GFP_KERNEL);

@@ -289,7 +289,7 @@ static void mock_kill(struct iommu_table *tbl, unsigned long index,
 }
 
 /*
- * Cells are in a tree with the levels of the table, in the format in which
+ * Userspace entries are in a tree with the levels of the table, in the format in which
  * PowerNV keeps both; a node has it_level_size entries.
  */
 static __be64 *mock_useraddrptr(struct iommu_table *tbl, long index,
@@ -300,13 +300,13 @@ static __be64 *mock_useraddrptr(struct iommu_table *tbl, long index,
 	struct tce_mock *mock = mt->mock;
 	unsigned long entry = index, at = entry - tbl->it_offset;
 	unsigned int bits = ilog2(tbl->it_level_size), level;
-	__be64 *node = mt->root, *cell = NULL;
+	__be64 *node = mt->root, *pua = NULL;
 	int rc;
 
 	spin_lock(&mock->lock);
 	mock->lookups++;
 	if (!in_table(tbl, entry, 1)) {
-		tce_mock_violation(mock, "cell %lx is outside of the table",
+		tce_mock_violation(mock, "userspace entry %lx is outside of the table",
 				   entry);
 		goto out;
 	}
@@ -327,11 +327,11 @@ static __be64 *mock_useraddrptr(struct iommu_table *tbl, long index,
 		node = __va(be64_to_cpu(*slot) &
 			    ~(TCE_PCI_READ | TCE_PCI_WRITE));
 	}
-	cell = node + (at & (tbl->it_level_size - 1));
+	pua = node + (at & (tbl->it_level_size - 1));
 out:
 	spin_unlock(&mock->lock);
 	tce_quiet_end(nth);
-	return cell;
+	return pua;
 }
 
 static void nodes_free(struct iommu_table *tbl, __be64 *node,
@@ -428,10 +428,10 @@ enum dma_data_direction tce_mock_entry(struct iommu_table *tbl,
 	return tce ? tce->dir : DMA_NONE;
 }
 
-/* What user space's view of an entry says. Return: that, 0 if it has no cell. */
-u64 tce_mock_cell(struct iommu_table *tbl, unsigned long entry)
+/* What user space's view of an entry says. Return: that, 0 if it has no userspace entry. */
+u64 tce_mock_pua(struct iommu_table *tbl, unsigned long entry)
 {
-	__be64 *cell = mock_useraddrptr(tbl, entry, false);
+	__be64 *pua = mock_useraddrptr(tbl, entry, false);
 
-	return cell ? be64_to_cpu(READ_ONCE(*cell)) : 0;
+	return pua ? be64_to_cpu(READ_ONCE(*pua)) : 0;
 }

@@ -23,7 +23,7 @@
  * @live: live entries (struct tce_mock_tce)
  * @buckets: hash of the same, by their number
  * @leaves: for which it_level_size entries a table of several levels has memory
- * @root: cells, or the top level of a tree of them; see mock_useraddrptr()
+ * @root: userspace entries, or the top level of a tree of them; see mock_useraddrptr()
  * @stale: changed and not yet killed (struct tce_mock_tce)
  * @killed: killed, or cleared as a run, which kills, and not yet flushed
  * @unflushed: the driver has set, cleared or killed entries since the last

@@ -189,7 +189,7 @@ static void attached(struct tce_client *client)
 {
 	struct tce_mock_group *grp = tce_group(client->fx);
 
-	/* whose cells are in one piece */
+	/* whose userspace entries are in one piece */
 	grp->tg.tce32_size = SZ_1M;
 	KUNIT_ASSERT_EQ(client->fx->test, tce_attach(client, grp), 0);
 }

@@ -201,7 +201,7 @@ static void call_twice(struct kunit *test, bool v2, const struct tce_op *op, lon
 
 /*
  * An UNMAP of an entry that another thread has just emptied does not return before that entry
- * is invalidated (litmus/unmap-twice.litmus). An UNREGISTER of memory that is just being
+ * is invalidated, because it waits for the table's lock. An UNREGISTER of memory that is just being
  * unmapped does not take it for its own.
  */
 static void same_call_twice(struct kunit *test)

@@ -322,7 +322,7 @@ static void out_of_memory(struct tce *t __attribute__((unused)))
 	unlimit();
 }
 
-/* The book of so much has 128 MiB, and is made before anybody sees that nothing is there to pin. */
+/* The blocks of so much take 128 MiB, and are allocated before anything is pinned. */
 #define RESERVED	(32ULL << 40)
 
 static void registers(void *arg)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_book: preregistered memory has one pin for each huge page that is mapped as a whole.
+ * Suite tce_blocks: preregistered memory has one pin for each huge page that is mapped as a whole.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -10,7 +10,7 @@
 
 #include "tce_fixture.h"
 
-static const struct book_kind {
+static const struct blocks_kind {
 	const char *name;
 	enum tce_mem_kind kind;
 } kinds[] = {
@@ -21,10 +21,10 @@ static const struct book_kind {
 KUNIT_ARRAY_PARAM_DESC(kind, kinds, name);
 
 /* Within this size pages are either contiguous or pinned one by one. */
-#define GRAIN	SZ_2M
+#define BLOCK	SZ_2M
 
 /* What a case has */
-struct book_case {
+struct blocks_case {
 	struct tce_fixture *fx;
 	struct tce_mock_group *grp;
 	struct tce_client *client;
@@ -35,8 +35,8 @@ struct book_case {
 };
 
 /* @n huge pages, and a container with a window of 4K pages. */
-static void book_init(struct kunit *test, struct book_case *b,
-		      enum tce_mem_kind kind, unsigned long n)
+static void blocks_init(struct kunit *test, struct blocks_case *b,
+			enum tce_mem_kind kind, unsigned long n)
 {
 	struct tce_fixture *fx = test->priv;
 
@@ -54,13 +54,13 @@ static void book_init(struct kunit *test, struct book_case *b,
 	b->pins = tce_mock_pins(fx->mock);
 }
 
-static long pins_of(struct book_case *b)
+static long pins_of(struct blocks_case *b)
 {
 	return tce_mock_pins(b->fx->mock) - b->pins;
 }
 
 /* All of a range can be mapped, and each entry reaches the page that is at its address. */
-static void expect_all(struct kunit *test, struct book_case *b, unsigned long ua,
+static void expect_all(struct kunit *test, struct blocks_case *b, unsigned long ua,
 		       unsigned long size)
 {
 	KUNIT_ASSERT_EQ(test, tce_map(b->client, 0, ua, size, TCE_RW), 0);
@@ -72,7 +72,7 @@ static void expect_all(struct kunit *test, struct book_case *b, unsigned long ua
 	KUNIT_ASSERT_EQ(test, tce_unmap(b->client, 0, size), 0);
 }
 
-static void expect_registered(struct kunit *test, struct book_case *b, unsigned long ua,
+static void expect_registered(struct kunit *test, struct blocks_case *b, unsigned long ua,
 			      unsigned long size, unsigned long pins)
 {
 	unsigned long charged = tce_charged(b->fx);
@@ -87,12 +87,12 @@ static void expect_registered(struct kunit *test, struct book_case *b, unsigned 
 
 static void one_pin_for_each(struct kunit *test)
 {
-	const struct book_kind *kind = test->param_value;
-	struct book_case b;
+	const struct blocks_kind *kind = test->param_value;
+	struct blocks_case b;
 
 	u64 start;
 
-	book_init(test, &b, kind->kind, 2);
+	blocks_init(test, &b, kind->kind, 2);
 	expect_registered(test, &b, b.ua, b.huge, 1);
 	expect_registered(test, &b, b.ua, SZ_32M, SZ_32M / b.huge);
 	/* IOMMU pages of hugetlbfs can be as large as there */
@@ -111,11 +111,11 @@ static void one_pin_for_each(struct kunit *test)
  */
 static void private_hugetlb(struct kunit *test)
 {
-	struct book_case b;
+	struct blocks_case b;
 	struct file *file;
 	unsigned long i;
 
-	book_init(test, &b, TCE_MEM_HUGETLB, 2);
+	blocks_init(test, &b, TCE_MEM_HUGETLB, 2);
 	file = tce_file(b.fx, b.ua);
 	KUNIT_EXPECT_EQ(test, vm_mmap(file, b.ua, 2 * b.huge, PROT_READ | PROT_WRITE,
 				      MAP_PRIVATE | MAP_FIXED, SZ_256M), b.ua);
@@ -134,10 +134,10 @@ static void private_hugetlb(struct kunit *test)
 /* A region that begins and ends within huge pages. */
 static void cut_off(struct kunit *test)
 {
-	const struct book_kind *kind = test->param_value;
-	struct book_case b;
+	const struct blocks_kind *kind = test->param_value;
+	struct blocks_case b;
 
-	book_init(test, &b, kind->kind, 3);
+	blocks_init(test, &b, kind->kind, 3);
 	expect_registered(test, &b, b.ua + PAGE_SIZE, 3 * b.huge - 2 * PAGE_SIZE, 3);
 	expect_registered(test, &b, b.ua + b.huge - PAGE_SIZE, b.huge + 2 * PAGE_SIZE, 3);
 }
@@ -145,10 +145,10 @@ static void cut_off(struct kunit *test)
 /* Regions of a part of a huge page; IOMMU pages that are larger than the CPU's fit. */
 static void parts_of_hugetlb(struct kunit *test)
 {
-	struct book_case b;
+	struct blocks_case b;
 	u64 start;
 
-	book_init(test, &b, TCE_MEM_HUGETLB, 2);
+	blocks_init(test, &b, TCE_MEM_HUGETLB, 2);
 	expect_registered(test, &b, b.ua + SZ_64K, SZ_64K, 1);
 	expect_registered(test, &b, b.ua + b.huge - SZ_64K, SZ_128K, 2);
 	KUNIT_ASSERT_EQ(test, tce_create(b.client, 16, SZ_64M, 1, &start), 0);
@@ -161,17 +161,17 @@ static void parts_of_hugetlb(struct kunit *test)
 /* Huge pages that the kernel may split are mapped by IOMMU pages of the CPU's size. */
 static void transparent_pages_do_not_count(struct kunit *test)
 {
-	struct book_case b;
+	struct blocks_case b;
 	u64 start;
 
-	book_init(test, &b, TCE_MEM_THP, 1);
+	blocks_init(test, &b, TCE_MEM_THP, 1);
 	KUNIT_ASSERT_EQ(test, tce_create(b.client, 21, SZ_64M, 1, &start), 0);
 	KUNIT_ASSERT_EQ(test, tce_register(b.client, b.ua, SZ_16M), 0);
 	KUNIT_EXPECT_EQ(test, tce_map(b.client, start, b.ua, SZ_2M, TCE_RW), -EINVAL);
 }
 
 /* One page in the middle of the second huge page is another one. */
-static void put_another_page(struct kunit *test, struct book_case *b)
+static void put_another_page(struct kunit *test, struct blocks_case *b)
 {
 	unsigned long at = b->ua + b->huge + 5 * PAGE_SIZE;
 
@@ -182,14 +182,14 @@ static void put_another_page(struct kunit *test, struct book_case *b)
 
 static void one_is_not_whole(struct kunit *test)
 {
-	const unsigned long single = GRAIN / PAGE_SIZE;
+	const unsigned long single = BLOCK / PAGE_SIZE;
 	unsigned long rest, cut;
-	struct book_case b;
+	struct blocks_case b;
 
-	book_init(test, &b, TCE_MEM_THP, 3);
+	blocks_init(test, &b, TCE_MEM_THP, 3);
 	put_another_page(test, &b);
 	/* what else there is of the huge page */
-	rest = b.huge > GRAIN;
+	rest = b.huge > BLOCK;
 	expect_registered(test, &b, b.ua, 3 * b.huge, 2 + rest + single);
 	/* and it is the first, or the last, and not all of it in the region */
 	cut = b.huge + 3 * PAGE_SIZE;
@@ -200,12 +200,12 @@ static void one_is_not_whole(struct kunit *test)
 /* After each failure on the way nothing is left, and the next attempt succeeds. */
 static void pins_fail(struct kunit *test)
 {
-	const struct book_kind *kind = test->param_value;
-	struct book_case b;
+	const struct blocks_kind *kind = test->param_value;
+	struct blocks_case b;
 	unsigned int nth;
 	long rc;
 
-	book_init(test, &b, kind->kind, 3);
+	blocks_init(test, &b, kind->kind, 3);
 	if (kind->kind == TCE_MEM_THP)
 		put_another_page(test, &b);
 	for (nth = 1; ; nth++) {
@@ -223,12 +223,12 @@ static void pins_fail(struct kunit *test)
 
 static void allocations_fail(struct kunit *test)
 {
-	const struct book_kind *kind = test->param_value;
-	struct book_case b;
+	const struct blocks_kind *kind = test->param_value;
+	struct blocks_case b;
 	unsigned int nth;
 	long rc;
 
-	book_init(test, &b, kind->kind, 3);
+	blocks_init(test, &b, kind->kind, 3);
 	tce_needs_faults(test);
 	if (kind->kind == TCE_MEM_THP)
 		put_another_page(test, &b);
@@ -249,10 +249,10 @@ static void allocations_fail(struct kunit *test)
 
 static void killed(struct kunit *test)
 {
-	const struct book_kind *kind = test->param_value;
-	struct book_case b;
+	const struct blocks_kind *kind = test->param_value;
+	struct blocks_case b;
 
-	book_init(test, &b, kind->kind, 2);
+	blocks_init(test, &b, kind->kind, 2);
 	tce_be_killed(true);
 	KUNIT_EXPECT_EQ(test, tce_register(b.client, b.ua, SZ_32M), -EINTR);
 	tce_be_killed(false);
@@ -267,7 +267,7 @@ static void register_shared(struct tce_thread *thread)
 }
 
 /* A thread that registers is stopped once its first pages are pinned. */
-static void start_and_hold(struct book_case *b, struct tce_thread *thread,
+static void start_and_hold(struct blocks_case *b, struct tce_thread *thread,
 			   void (*fn)(struct tce_thread *thread))
 {
 	tce_gate_close(&b->fx->mock->pinned_gate, &b->gate);
@@ -275,7 +275,7 @@ static void start_and_hold(struct book_case *b, struct tce_thread *thread,
 	wait_for_completion(&b->gate.reached);
 }
 
-static void let_on(struct book_case *b, struct tce_thread *thread)
+static void let_on(struct blocks_case *b, struct tce_thread *thread)
 {
 	complete(&b->gate.open);
 	tce_thread_join(thread);
@@ -291,10 +291,10 @@ static void another_thread_maps(struct kunit *test)
 	struct page *before[3];
 	struct iommu_table *tbl;
 	struct tce_thread a;
-	struct book_case b;
+	struct blocks_case b;
 	int i;
 
-	book_init(test, &b, TCE_MEM_THP, 4);
+	blocks_init(test, &b, TCE_MEM_THP, 4);
 	size = 2 * b.huge;
 	tce_shared = b.ua;
 	shared_size = size;
@@ -336,9 +336,9 @@ static void register_shared_killed(struct tce_thread *thread)
 static void killed_amid(struct kunit *test)
 {
 	struct tce_thread a;
-	struct book_case b;
+	struct blocks_case b;
 
-	book_init(test, &b, TCE_MEM_THP, 2);
+	blocks_init(test, &b, TCE_MEM_THP, 2);
 	tce_shared = b.ua;
 	shared_size = SZ_32M;
 	tce_fault_arm(b.fx->mock, TCE_FAULT_PIN, 2, -EFAULT);
@@ -351,7 +351,7 @@ static void killed_amid(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
 }
 
-static struct kunit_case tce_book_cases[] = {
+static struct kunit_case tce_blocks_cases[] = {
 	KUNIT_CASE_PARAM(one_pin_for_each, kind_gen_params),
 	KUNIT_CASE(private_hugetlb),
 	KUNIT_CASE_PARAM(cut_off, kind_gen_params),
@@ -366,4 +366,4 @@ static struct kunit_case tce_book_cases[] = {
 	{}
 };
 
-TCE_SUITE(tce_book);
+TCE_SUITE(tce_blocks);
