@@ -68,16 +68,16 @@ static unsigned long count_blocks(unsigned long ua, unsigned long npages)
 		(ua >> TCE_BLOCK_SHIFT) + 1;
 }
 
-/* Are @n pages contiguous, all in one folio? */
+/* Do @n pages follow each other in one folio? */
 static bool is_contiguous(struct page **pages, unsigned long n)
 {
 	struct folio *folio = page_folio(pages[0]);
-	unsigned long hpa = tce_page_hpa(pages[0]), i;
+	unsigned long first = folio_page_idx(folio, pages[0]), i;
 
-	if (folio_page_idx(folio, pages[0]) + n > folio_nr_pages(folio))
+	if (first + n > folio_nr_pages(folio))
 		return false;
 	for (i = 1; i < n; i++)
-		if (tce_page_hpa(pages[i]) != hpa + (i << PAGE_SHIFT))
+		if (pages[i] != folio_page(folio, first + i))
 			return false;
 	return true;
 }

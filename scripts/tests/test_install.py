@@ -99,7 +99,8 @@ class Install(unittest.TestCase):
                 config.write_text(options)
                 done = subprocess.run([SCRIPTS / "can-serve", self.root], stderr=subprocess.PIPE, text=True,
                                       env={**os.environ, "TCE_CPUINFO": str(cpuinfo)})
-                self.assertEqual((done.returncode, len(done.stderr.splitlines())), (int(bool(reason)),) * 2, (place, machine, text, options))
+                said = done.returncode, len(done.stderr.splitlines())
+                self.assertEqual(said, (int(bool(reason)),) * 2, (place, machine, text, options))
                 self.assertIn(reason, done.stderr)
             header.unlink()
 
