@@ -3,7 +3,7 @@
  * Windows: create a table, set the window in the bridge of each group, remove it from them, and
  * free the table.
  *
- * Locks: the caller has locked the container for writing (tce_container_lock_all()).
+ * Locks: the caller has locked the container for writing (lock_all(), lock_for_core()).
  *
  * Never fails: tce_window_empty(), tce_window_free(). If a bridge refuses to release a window,
  * the table of the window is never freed.
