@@ -57,8 +57,6 @@ install-dkms:
 	install -D -m 644 -t $(DESTDIR)/usr/share/doc/$(PACKAGE)-dkms README.md CHANGELOG.md
 
 install-tools:
-	install -D -m 644 -t $(DESTDIR)/usr/lib/udev/rules.d tools/60-vfio-spapr-tce.rules
-	install -D -m 644 -t $(DESTDIR)/usr/lib/sysusers.d tools/vfio-spapr-tce.conf
 	install -D -m 755 -t $(DESTDIR)/usr/bin tools/tcestat
 	install -D -m 644 -t $(DESTDIR)/usr/share/man/man4 tools/$(MODULE).4
 	install -D -m 644 -t $(DESTDIR)/usr/share/man/man8 tools/tcestat.8
