@@ -68,7 +68,7 @@ rc=0
 as_nobody /tcestat doctor "$dev" >/tmp/said 2>&1 || rc=$?
 cat /tmp/said
 [ $rc -eq 1 ] || die "exit code $rc"
-grep -A1 '^do: access: ' /tmp/said | grep -q "^ *sudo .*chgrp vfio /dev/vfio/$group " || die "no word of the group's file"
+grep -A1 '^do: access: ' /tmp/said | grep -q "^ *sudo chown nobody /dev/vfio/$group$" || die "no word of the group's file"
 grep -A1 '^do: memlock: ' /tmp/said | grep -q '^ *sudo prlimit .*--memlock=4362076160$' || die "no word of locked memory"
 echo "somebody:x:4711:" >>/etc/group
 chgrp 4711 "/dev/vfio/$group"

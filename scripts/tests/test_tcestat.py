@@ -193,6 +193,13 @@ class Doctor(Host):
         self.assertEqual([line.what for line in self.look(device=None)], ["kernel", "module", "next kernel"])
         self.file("lib/modules/6.12.113/modules.dep", "")
         self.file("lib/modules/6.12.113/says", f"/lib/modules/6.12.113/{intree}\n")
+        # Headers build it on Debian. If they are there already, DKMS has not been asked, or failed.
+        for which, command in ((lambda name, **_: name, "apt install linux-headers-6.12.113"),
+                               (lambda name, **_: None if name == "apt" else name,
+                                "dnf install kernel-devel-6.12.113 && dkms autoinstall -k 6.12.113")):
+            with mock.patch.object(tcestat.shutil, "which", which):
+                self.assertEqual(tcestat.build(tcestat.System(str(self.root)), "6.12.113"), command)
+        self.file("lib/modules/6.12.113/build/Makefile", "")
         self.assertEqual(self.bad(device=None), [("next kernel", "dkms autoinstall -k 6.12.113")])
         # the in-tree driver is loaded, as after a boot of such a kernel
         self.file(f"sys/module/{NAME}/srcversion", "INTREE\n")
@@ -217,11 +224,11 @@ class Doctor(Host):
 
     def test_group_of_the_file(self):
         """IBM's tools give the files to another group than ours; and root's group is not one to join."""
-        for gid, mode, command in ((4711, 0o660, "usermod -aG sentient "), (4711, 0o600, "chgrp vfio /dev/vfio/5 "),
-                                   (0, 0o660, "chgrp vfio /dev/vfio/5 ")):
+        for gid, mode, command in ((4711, 0o660, "usermod -aG sentient "), (4711, 0o600, f"chown {tcestat.user()} /dev/vfio/5"),
+                                   (0, 0o660, f"chown {tcestat.user()} /dev/vfio/5")):
             stat = mock.Mock(st_gid=gid, st_mode=0o020000 | mode)
             with mock.patch.object(tcestat.grp, "getgrgid", lambda gid: mock.Mock(gr_name={0: "root", 4711: "sentient"}[gid])):
-                self.assertTrue(tcestat.join_group("dev/vfio/5", stat, "vfio")[1].startswith(command), (gid, mode))
+                self.assertTrue(tcestat.join_group("dev/vfio/5", stat)[1].startswith(command), (gid, mode))
         with mock.patch.object(tcestat.System, "usable", lambda _self, name: "vfio" not in name):
             self.assertEqual([what for what, _ in self.bad()], ["access", "windows"])
 
@@ -265,9 +272,10 @@ class Doctor(Host):
         for name, number in (("vendor", "0x1014"), ("device", "0x06a7")):
             self.assertEqual(self.bad(), [])
             self.file(f"sys/bus/pci/devices/{DEVICE}/{name}", number + "\n")
-        self.assertEqual([what for what, _ in self.bad()], ["D3", "windows"])
+        self.assertEqual([what for what, _ in self.bad()], ["D3"])
         self.file("sys/module/vfio_pci/parameters/disable_idle_d3", "Y\n")
-        self.assertEqual(self.bad(), [])
+        # IBM's library may be probing them
+        self.assertEqual(self.bad(info=OSError(16, "busy")), [])
 
     def test_others_of_the_group(self):
         self.device("0000:01:00.1", "5", "ahci", "0x010601")
