@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # For scripts/check-install: runs in a real Debian, as root, once it has started. /install has
-#   *.deb            the packages
-#   newer/           those of a newer version; source.tar.xz: its sources
+#   first.tar.xz     the sources, as "make dist" makes them; source.tar.xz: those of a newer version
+#   newer/           the packages of that
+#   doc/             the commands of README.md and Documentation/installation.rst
 # The argument is which start this is, 1 or 2. The report is KTAP.
 
 name=vfio_iommu_spapr_tce package=vfio-iommu-spapr-tce here=/install log=/install/log
 examples=/usr/share/doc/$package-tools/examples
-export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export DEBIAN_FRONTEND=noninteractive HOME=/root LC_ALL=C.UTF-8 PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 running=$(uname -r)
 start=$1 steps=0 failed=0
 cd $here || exit 1
@@ -38,8 +39,11 @@ shown() {
 # Does it print TEXT, and fail?
 refused() { ! shown "$@" && [ $code -ne 0 ] && grep -qF -- "$1" $here/printed; }
 
-# There is no network. What is asked for lies in apt's cache.
-apt_() { apt-get -q -y --no-install-recommends "$@"; }
+# The very commands that a document shows to an administrator
+doc() {
+	sed 's/^ *//' $here/doc/"$1"
+	sh -e $here/doc/"$1"
+}
 found() { modinfo -k "$1" -n $name | grep -F "/lib/modules/$1/$2"; }
 loaded() { [ "$(cat /sys/module/$name/srcversion)" = "$(modinfo -F srcversion $name)" ]; }
 version_is() { [ "$(cat /sys/module/$name/version 2>/dev/null)" = "$1" ]; }
@@ -84,21 +88,29 @@ content() {
 	grep -q '^>> doctor' $here/doctor && ! grep '^do:' $here/doctor | grep -v '^do: KVM:'
 }
 
+# There is no network. What apt is asked for lies in its cache.
 install_packages() {
-	check "the kernel's own driver is loaded" modprobe $name
-	check "apt install says that another one is loaded" shown "Another build of $name is loaded" apt_ install $here/*.deb
-	check "modprobe finds it" found "$running" updates/dkms
+	mkdir /root/first
+	tar -xf $here/first.tar.xz -C /root/first
+	cd /root/first/* || return
+	check "the in-tree driver is loaded" modprobe $name
+	check "the commands of the README, which say that another one is loaded" shown "Another build of $name is loaded" doc debian
+	check "DKMS has built it" found "$running" updates/dkms
 	check "DKMS has signed it" signed $name
-	check "modprobe -r and modprobe load it, as it is said" reload
+	check "it is loaded" loaded
+	check "the commands that check it" shown /updates/dkms/ doc check
+	check "modprobe -r and modprobe" doc reload
+	check "tcestat doctor is content with this host" tcestat doctor
 }
 
 give_to_alice() {
-	check "modprobe vfio-pci" modprobe vfio-pci
 	check "the device is bound to vfio-pci" bind
-	check "its group's file is for the group vfio" owner_is root vfio 660
+	check "its group's file is for root alone" owner_is root root 600
 	useradd -m alice
 	check "alice can't use it" refused "Permission denied" client 2
-	check "usermod -aG vfio alice" usermod -aG vfio alice
+	sed -i 's/NAME/alice/' $here/doc/permissions
+	check "the commands that give it to a group" doc permissions
+	check "its group's file is for the group vfio" owner_is root vfio 660
 	check "alice can" client 2
 	check "a service may lock too little for it" refused ENOMEM service
 	mkdir -p /etc/systemd/system/client.service.d
@@ -123,7 +135,7 @@ upgrade_packages() {
 	old=$(cat /sys/module/$name/version)
 	check "a container is open" keep
 	check "apt install of a newer version says what has to be done" \
-		shown "Another build of $name is loaded" apt_ install $here/newer/*.deb
+		shown "Another build of $name is loaded" apt-get -q install $here/newer/*.deb
 	check "the old module is there still" version_is "$old"
 	check "the container is open still" shown "process $holder hold" tcestat
 	check "modprobe -r does not take it away" refused "in use" modprobe -r $name
@@ -134,7 +146,7 @@ upgrade_packages() {
 }
 
 bind_at_start() {
-	check "driverctl is installed" apt_ install driverctl
+	check "driverctl is installed" apt-get -q install driverctl
 	echo >"$at"/driver_override
 	echo "$device" >"$at"/driver/unbind
 	check "driverctl set-override" driverctl set-override "$device" vfio-pci
@@ -151,14 +163,31 @@ bind_at_start() {
 	check "a client uses it" client 2
 }
 
-second_kernel() {
-	# shellcheck disable=SC2046 # words
-	check "a second kernel is installed" apt_ install $(cat /root/second/packages)
+# The kernel of the backports, as an update that brings no headers
+kernel_update() {
+	check "the headers' metapackage is removed" apt-get -q remove linux-headers-powerpc64le
+	check "apt updates the kernel, and reports no failure" apt-get -q install -t trixie-backports linux-image-powerpc64le
 	other=$(find /boot -name 'vmlinu[xz]-*' | sed 's/.*vmlinu[xz]-//' | grep -vxF "$running")
+	check "that one would load the in-tree driver" found "$other" kernel/drivers/vfio
+	check "tcestat doctor fails, and says so" refused "$other would load the in-tree driver" tcestat doctor
+	sed 's/^/# /' $here/printed
+	helps=$(sed -n '/^do:/{n;p;}' $here/printed)
+	cp $examples/tcestat-doctor.service /etc/systemd/system
+	systemctl daemon-reload
+	check "so does its service" refused failed systemctl start tcestat-doctor
+	check "systemctl --failed shows it" shown tcestat-doctor systemctl --failed
+	check "what tcestat doctor says to do" sh -ec "$helps"
 	check "modprobe will find the module there" found "$other" updates/dkms
+	check "tcestat doctor is content" tcestat doctor
+	check "and so is its service" systemctl start tcestat-doctor
+	check "the headers' metapackage is back" apt-get -q install -t trixie-backports linux-headers-powerpc64le
 	echo vfio-pci >>/etc/initramfs-tools/modules
 	check "update-initramfs with vfio-pci" update-initramfs -u -k "$other"
 	check "the module is in it" shown "updates/dkms/$name.ko" lsinitramfs /boot/initrd.img-"$other"
+	# for scripts/check-install
+	mkdir /root/second
+	cp /boot/vmlinu[xz]-"$other" /root/second/vmlinux
+	cp /boot/initrd.img-"$other" /root/second/initrd
 	echo "$other" >/root/second/kernel
 }
 
@@ -177,38 +206,50 @@ started_with() {
 	check "alice uses it" client 2
 }
 
-make_it() { tar -xf $here/source.tar.xz -C /root && cd /root/$package-* && make "-j$(nproc)"; }
 sign() {
+	sed -i 's/KEY/key.pem/; s/CERT/cert.der/' $here/doc/sign
 	openssl req -new -x509 -newkey rsa:2048 -keyout key.pem -outform DER -out cert.der -nodes -days 9 -subj /CN=check &&
-		strip -g $name.ko && /lib/modules/"$running"/build/scripts/sign-file sha256 key.pem cert.der $name.ko && signed ./$name.ko
+		doc sign && signed ./$name.ko
 }
 # By the certificate that signed it
 ours_is_signed() { signed $name && [ "$(modinfo -F signer $name)" = check ]; }
 
 own_driver_is_back() {
-	check "modprobe finds the kernel's own driver" found "$running" kernel/drivers/vfio
+	check "modprobe finds the in-tree driver" found "$running" kernel/drivers/vfio
 	check "none of our modules is left" none_left
-	check "modprobe -r and modprobe load the kernel's own driver" reload
+	check "modprobe -r and modprobe load the in-tree driver" doc reload
 }
 
 remove_packages() {
-	check "the packages are removed" apt_ remove $package-dkms $package-tools
+	check "the packages are removed" doc remove
 	own_driver_is_back
 }
 
 make_install() {
-	check "make" make_it
+	tar -xf $here/source.tar.xz -C /root
 	cd /root/$package-* || return
-	check "make install, without the packages: said that another one is loaded" shown "Another build of $name is loaded" make install
+	check "make install, without the packages: said that another one is loaded" \
+		shown "Another build of $name is loaded" doc make-install
 	check "modprobe finds it" found "$running" updates
-	check "modprobe -r and modprobe" reload
+	check "modprobe -r and modprobe" doc reload
+	check "tcestat is there as well" tcestat
+	check "a client uses it" demo 2
+	check "it is loaded by hand" doc by-hand
 	check "a client uses it" demo 2
 	check "sign-file, as the guide says" sign
 	check "make install" make install
 	check "what is installed has that signature" ours_is_signed
 	check "modprobe loads it" reload
-	check "make uninstall" make uninstall
+	check "make uninstall" doc uninstall
 	own_driver_is_back
+}
+
+# Debian's rpm has no database here in which make would be found.
+make_rpm() {
+	check "rpmbuild is installed" apt-get -q install rpm
+	check "rpmbuild" rpmbuild -tb --nodeps $here/source.tar.xz
+	check "what it has built has tcestat" shown /usr/bin/tcestat rpm -qlp /root/rpmbuild/RPMS/noarch/$package-tools-*.rpm
+	check "and the module's sources" shown /dkms.conf rpm -qlp /root/rpmbuild/RPMS/noarch/$package-dkms-*.rpm
 }
 
 echo "KTAP version 1"
@@ -217,11 +258,12 @@ if [ "$start" = 1 ]; then
 	give_to_alice
 	upgrade_packages
 	bind_at_start
-	second_kernel
+	kernel_update
 else
 	started_with
 	remove_packages
 	make_install
+	make_rpm
 fi
 sync
 echo "1..$steps"
