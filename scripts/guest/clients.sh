@@ -8,6 +8,8 @@
 
 # shellcheck source=lib.sh
 . /guest/lib.sh
+# shellcheck source=spyre.sh
+. /guest/spyre.sh
 
 # card_of N - the address of the card with that MAC address
 card_of() {
@@ -146,11 +148,18 @@ dpdk_hotplug() {
 	[ $came -gt 0 ] && [ "$before" = "$after" ]
 }
 
-# dpdk_function - a virtual function of the igb, which the host keeps, answers pings
-dpdk_function() {
-	pf=/sys/bus/pci/devices/$(pci_find "$IGB") kept=$card
+# functions N - that many virtual functions of the igb, at $pf, which the host keeps, and takes back before
+functions() {
+	pf=/sys/bus/pci/devices/$(pci_find "$IGB")
 	modprobe igb
-	until_true 20 [ -e "$pf/net" ] && echo 1 >"$pf/sriov_numvfs" && ip link set "$(ls "$pf/net")" up || return 1
+	vfio_release "$(basename "$pf")"
+	until_true 20 [ -e "$pf/net" ] && echo "$1" >"$pf/sriov_numvfs" && ip link set "$(ls "$pf/net")" up
+}
+
+# dpdk_function - one of them answers pings
+dpdk_function() {
+	kept=$card
+	functions 1 || return 1
 	card=$(basename "$(readlink "$pf/virtfn0")")
 	# QEMU loses the interrupt with which the igb hears of a reset.
 	echo >"/sys/bus/pci/devices/$card/reset_method"
@@ -218,53 +227,6 @@ client_type1() {
 	run "QEMU $(dpkg-query -W -f '${Version}' qemu-utils | sed 's/^[0-9]*://; s/[+-].*//')" \
 		"nvme://, which knows only type1, is refused with that reason" nvme
 	run "libblkio $(dpkg-query -W -f '${Version}' libblkio1)" "virtio-blk-vfio-pci, with x86's ioctl numbers, is refused" blkio
-}
-
-# contained LIMIT OPTIONS COMMAND... - alice runs it in a container of her own, as partition.rst says,
-# and may lock so much. The container has the programs of the host, and a control group below her own.
-contained() {
-	limit=$1 options=$2 group=/sys/fs/cgroup/alice-$((groups += 1))
-	shift 2
-	mkdir "$group"
-	chown alice "$group" "$group/cgroup.procs" "$group/cgroup.subtree_control"
-	# shellcheck disable=SC2086 # words
-	sh -c 'echo 0 >"$0/cgroup.procs" && exec "$@"' "$group" \
-		prlimit --memlock="$limit" setpriv --reuid alice --regid alice --init-groups --reset-env \
-		env -C / XDG_RUNTIME_DIR=/run/alice podman --cgroup-manager=cgroupfs run --rm --cgroups=split \
-		--network=none --device=/dev/vfio --userns=keep-id --security-opt label=disable $options \
-		--volume=/usr:/usr:ro --rootfs /home/alice/root "$@" >/tmp/contained 2>&1
-	code=$?
-	cat /tmp/contained
-	return $code
-}
-# What the client and doctor say
-says() { grep -q "$1" /tmp/contained; }
-refused_without_group() {
-	! contained unlimited "" hold "$card" 2 exit && says "Permission denied" &&
-		! contained unlimited "" tcestat doctor "$card" --mem 64M && says keep-groups
-}
-refused_without_memlock() {
-	! contained 1048576 --group-add=keep-groups hold "$card" 2 exit && says ENOMEM &&
-		! contained 1048576 --group-add=keep-groups tcestat doctor "$card" --mem 64M && says limits.conf
-}
-killed_by_limit() {
-	contained unlimited "--group-add=keep-groups --memory=4m" hold "$card" 2 exit
-	[ $code -eq 137 ] && dmesg | grep 'Memory cgroup out of memory: Killed process .*(hold)' &&
-		[ "$(cat /sys/module/vfio_iommu_spapr_tce/refcnt)" -eq 0 ]
-}
-client_podman() {
-	name="Podman $(podman --version | sed 's/.* //')"
-	groupadd -f vfio
-	chgrp vfio "/dev/vfio/$(pci_group "$card")"
-	chmod 660 "/dev/vfio/$(pci_group "$card")"
-	useradd -m -G vfio alice
-	mkdir -p /home/alice/root/dev /home/alice/root/etc /home/alice/root/proc /home/alice/root/sys /home/alice/root/usr /run/alice
-	for dir in bin lib lib64 sbin; do ln -sf "usr/$dir" "/home/alice/root/$dir"; done
-	chown -R alice:alice /home/alice /run/alice
-	run "$name" "rootless: a client opens the card and maps memory" contained unlimited "--group-add=keep-groups --memory=64m" hold "$card" 2 exit
-	run "$name" "rootless: without keep-groups EACCES, and doctor says why" refused_without_group
-	run "$name" "rootless: with 1 MiB to lock ENOMEM, and doctor says why" refused_without_memlock
-	run "$name" "rootless: with a limit of 4 MiB of memory it is killed" killed_by_limit
 }
 
 # Open vSwitch with DPDK, as Debian's service: a bridge with the card and an address of the host's. Of each
