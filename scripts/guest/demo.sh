@@ -59,7 +59,7 @@ case $file in
 */updates/*) ours=0 ;;
 *) ours=1 ;;
 esac
-[ "$TCE_DRIVER" = intree ] || step $ours "it is" "ours, not the kernel's own"
+[ "$TCE_DRIVER" = intree ] || step $ours "it is" "this module, not the in-tree driver"
 check "it is loaded" "srcversion ${loaded:-none}" \
 	test "$loaded" = "$(/bin/modinfo -F srcversion vfio_iommu_spapr_tce)"
 
