@@ -48,7 +48,7 @@
 #include "tce_trace.h"
 
 /* Pages that are pinned at once: those of a block, or of some blocks if there are few in a block */
-#define TCE_PIN_AHEAD	512UL
+#define TCE_PIN_AHEAD	2048UL
 
 /* Ranges in KVM's list: more than a guest's memory comes in, few enough to walk */
 #define TCE_LISTED_MAX	256
@@ -72,23 +72,23 @@ static unsigned long count_blocks(unsigned long ua, unsigned long npages)
 static bool is_contiguous(struct page **pages, unsigned long n)
 {
 	struct folio *folio = page_folio(pages[0]);
-	unsigned long first = folio_page_idx(folio, pages[0]), i;
+	unsigned long first = folio_page_idx(folio, pages[0]), i = 0;
 
 	if (first + n > folio_nr_pages(folio))
 		return false;
-	for (i = 1; i < n; i++)
-		if (pages[i] != folio_page(folio, first + i))
+	/* two at a time, since there are many of them */
+	for (; i + 2 <= n; i += 2)
+		if (pages[i] != folio_page(folio, first + i) ||
+		    pages[i + 1] != folio_page(folio, first + i + 1))
 			return false;
-	return true;
+	return i == n || pages[i] == folio_page(folio, first + i);
 }
 
-/* Does the pin of the block before hold this one too, because it continues the same folio? */
-static bool is_held_before(const unsigned long *block)
+/* Does the pin of the block before hold this one too, which continues it in the same @folio? */
+static bool is_held_before(const unsigned long *block, const struct folio *folio)
 {
-	unsigned long pfn = PHYS_PFN(block[0]);
-
-	return !tce_block_pages(block[0]) && block[0] == block[-1] + TCE_BLOCK &&
-	       page_folio(pfn_to_page(pfn)) == page_folio(pfn_to_page(pfn - 1));
+	return block[0] == block[-1] + TCE_BLOCK &&
+	       page_folio(pfn_to_page(PHYS_PFN(block[0]) - 1)) == folio;
 }
 
 /*
@@ -126,9 +126,10 @@ static void unpin_blocks(unsigned long *blocks, unsigned long n, unsigned long u
 			unpin_user_pages_dirty_lock(pages, (block_end(at, end) - at) >> PAGE_SHIFT,
 						    dirty);
 			kfree(pages);
-		} else if (!n || !is_held_before(blocks + n)) {
+		} else {
 			page = pfn_to_page(PHYS_PFN(blocks[n] + offset));
-			unpin_user_pages_dirty_lock(&page, 1, dirty);
+			if (!n || !is_held_before(blocks + n, page_folio(page)))
+				unpin_user_pages_dirty_lock(&page, 1, dirty);
 		}
 		cond_resched();
 	}
@@ -177,7 +178,7 @@ static int record_block(unsigned long *blocks, unsigned long i, unsigned long ua
 		return PAGE_SHIFT;
 	}
 	blocks[i] = tce_page_hpa(pages[0]) - (skip << PAGE_SHIFT);
-	n -= !i || !is_held_before(blocks + i);
+	n -= !i || !is_held_before(blocks + i, folio);
 	if (n)
 		unpin_user_folio(folio, n);
 	return block_page_shift(blocks, i, ua, folio);
