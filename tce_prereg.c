@@ -48,7 +48,7 @@
 #include "tce_trace.h"
 
 /* Pages that are pinned at once: those of a block, or of some blocks if there are few in a block */
-#define TCE_PIN_AHEAD	2048UL
+#define TCE_PIN_AHEAD	1024UL
 
 /* Ranges in KVM's list: more than a guest's memory comes in, few enough to walk */
 #define TCE_LISTED_MAX	256
@@ -68,26 +68,23 @@ static unsigned long count_blocks(unsigned long ua, unsigned long npages)
 		(ua >> TCE_BLOCK_SHIFT) + 1;
 }
 
-/* Do @n pages follow each other in one folio? */
-static bool is_contiguous(struct page **pages, unsigned long n)
+/* Do @n pages, of which @folio has the first, follow each other in it? */
+static bool is_contiguous(struct page **pages, unsigned long n, struct folio *folio)
 {
-	struct folio *folio = page_folio(pages[0]);
-	unsigned long first = folio_page_idx(folio, pages[0]), i = 0;
+	unsigned long first = folio_page_idx(folio, pages[0]), i, differ = 0;
 
 	if (first + n > folio_nr_pages(folio))
 		return false;
-	/* two at a time, since there are many of them */
-	for (; i + 2 <= n; i += 2)
-		if (pages[i] != folio_page(folio, first + i) ||
-		    pages[i + 1] != folio_page(folio, first + i + 1))
-			return false;
-	return i == n || pages[i] == folio_page(folio, first + i);
+	/* without a branch for each of them */
+	for (i = 0; i < n; i++)
+		differ |= (unsigned long)pages[i] ^ (unsigned long)folio_page(folio, first + i);
+	return !differ;
 }
 
 /* Does the pin of the block before hold this one too, which continues it in the same @folio? */
-static bool is_held_before(const unsigned long *block, const struct folio *folio)
+static bool is_held_before(const unsigned long *block, struct folio *folio)
 {
-	return block[0] == block[-1] + TCE_BLOCK &&
+	return folio_shift(folio) > TCE_BLOCK_SHIFT && block[0] == block[-1] + TCE_BLOCK &&
 	       page_folio(pfn_to_page(PHYS_PFN(block[0]) - 1)) == folio;
 }
 
@@ -170,7 +167,7 @@ static int record_block(unsigned long *blocks, unsigned long i, unsigned long ua
 	unsigned long skip = (ua & (TCE_BLOCK - 1)) >> PAGE_SHIFT;
 	struct folio *folio = page_folio(pages[0]);
 
-	if (!is_contiguous(pages, n)) {
+	if (!is_contiguous(pages, n, folio)) {
 		pages = kmemdup(pages, n * sizeof(*pages), GFP_KERNEL_ACCOUNT);
 		if (!pages)
 			return TCE_REFUSE(REGION_PAGES_MEMORY, ENOMEM);
