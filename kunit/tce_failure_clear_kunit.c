@@ -6,10 +6,10 @@
 #include "tce_failure.h"
 
 OPS_THAT(fails_to_unset_window, failure_meets(op, TCE_FAULT_UNSET))
-OPS_THAT(fails_to_clear, op->never && failure_may_meet(op, TCE_FAULT_CLEAR))
-OPS_THAT(fails_to_clear_runs, op->never && failure_may_meet(op, TCE_FAULT_LOST))
+OPS_THAT(fails_to_clear, op->never && failure_meets(op, TCE_FAULT_CLEAR))
+OPS_THAT(fails_to_clear_runs, op->never && failure_meets(op, TCE_FAULT_LOST))
 /* what is pinned for v1 then stays so, see tce_debugfs.kept_for_good */
-OPS_THAT(fails_with_the_platform, op->v2 && failure_may_meet(op, TCE_FAULT_XCHG))
+OPS_THAT(fails_with_the_platform, op->v2 && failure_meets(op, TCE_FAULT_XCHG))
 
 /*
  * A bridge keeps a window. REMOVE says so, whoever else takes windows away can't;

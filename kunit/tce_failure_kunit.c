@@ -12,10 +12,10 @@
 #include "tce_failure.h"
 
 OPS_THAT(every, true)
-OPS_THAT(fails_to_exchange, !op->never && failure_may_meet(op, TCE_FAULT_XCHG))
+OPS_THAT(fails_to_exchange, !op->never && failure_meets(op, TCE_FAULT_XCHG))
 /* one entry needs no more room than there is */
 OPS_THAT(fails_to_exchange_many, fails_to_exchange_op(op) && op->run == failure_map)
-OPS_THAT(fails_to_set, !op->never && failure_may_meet(op, TCE_FAULT_BUILD))
+OPS_THAT(fails_to_set, !op->never && failure_meets(op, TCE_FAULT_BUILD))
 OPS_THAT(fails_to_grow, failure_meets(op, TCE_FAULT_LEVEL))
 OPS_THAT(fails_to_pin, failure_meets(op, TCE_FAULT_PIN))
 OPS_THAT(fails_to_register, failure_meets(op, TCE_FAULT_REGISTER))

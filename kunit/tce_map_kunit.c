@@ -52,11 +52,11 @@ static const struct map_shape shapes[] = {
 	{ "v2, four levels", 1, 12, 4, 0, 0, TCE_MEM_PLAIN, LARGE },
 	{ "v2, four levels, scattered", 1, 12, 4, 0, 0, TCE_MEM_SCATTERED, SMALL },
 	{ "v2, 64K", 1, 16, 1, 0, 0, TCE_MEM_PLAIN, LARGE },
-	{ "v2, 64K, scattered", 1, 16, 1, 0, 0, TCE_MEM_SCATTERED, SMALL },
+	{ "v2, 64K, scattered", 1, 16, 1, 0, 0, TCE_MEM_SCATTERED, LARGE },
 	{ "v2, 4K of hugetlb", 1, 12, 1, 0, 0, TCE_MEM_HUGETLB, SZ_2M },
 	{ "v2, 64K of hugetlb", 1, 16, 1, 0, 0, TCE_MEM_HUGETLB, SZ_4M },
 	{ "v2, 2M of hugetlb", 1, 21, 1, 0, 0, TCE_MEM_HUGETLB, SZ_8M },
-	{ "v2, 16M of hugetlb", 1, 24, 1, 0, 0, TCE_MEM_HUGETLB, SZ_32M },
+	{ "v2, 16M of hugetlb", 1, 24, 1, 0, 0, TCE_MEM_HUGETLB, 3 * SZ_16M },
 	{ "v2, guest, small", 1, 12, 1, 0, 1, TCE_MEM_PLAIN, SMALL, true },
 	{ "v2, guest, large", 1, 12, 1, 0, 1, TCE_MEM_PLAIN, LARGE, true },
 	{ "v2, guest, four levels", 1, 12, 4, 0, 1, TCE_MEM_SCATTERED, SMALL, true },
@@ -303,15 +303,13 @@ static void written_pages_are_dirty(struct kunit *test)
 	int i, k;
 
 	setup(test, &s);
-	if (shape->kind == TCE_MEM_HUGETLB)
-		kunit_skip(test, "hugetlb pages are always dirty");
 	other = memory(test, &s);
 	if (shape->v2)
 		KUNIT_ASSERT_EQ(test, tce_unregister(s.client, s.ua, s.size),
 				0);
 	for (k = 0; k < ARRAY_SIZE(ways) * ARRAY_SIZE(flags); k++) {
 		i = k / ARRAY_SIZE(flags);
-		size = i ? max(PAGE_SIZE, SZ_64K) : s.size;
+		size = i ? max3(PAGE_SIZE, (unsigned long)SZ_64K, s.step) : s.size;
 		first = tce_page(fx, s.ua);
 		last = tce_page(fx, s.ua + size - PAGE_SIZE);
 		if (shape->v2)

@@ -50,6 +50,19 @@ static void scatter(unsigned long ua, unsigned long size, unsigned long other)
 	}
 }
 
+/* Are two of the pages neighbours all the same, as what other cases have left may be? */
+static bool has_neighbours(struct tce_fixture *fx, unsigned long ua, unsigned long size)
+{
+	unsigned long at, pfn, last = 0;
+
+	for (at = 0; at < size; at += PAGE_SIZE, last = pfn) {
+		pfn = page_to_pfn(tce_page(fx, ua + at));
+		if (pfn == last + 1)
+			return true;
+	}
+	return false;
+}
+
 static unsigned long map_user(struct tce_fixture *fx, struct file *file,
 			      unsigned long size, unsigned long prot,
 			      unsigned long flags)
@@ -129,6 +142,7 @@ unsigned long tce_memory(struct tce_fixture *fx, enum tce_mem_kind kind,
 	unsigned long rw = PROT_READ | PROT_WRITE;
 	unsigned long ua = 0, other;
 	struct file *file;
+	int tries;
 
 	switch (kind) {
 	case TCE_MEM_PLAIN:
@@ -138,10 +152,15 @@ unsigned long tce_memory(struct tce_fixture *fx, enum tce_mem_kind kind,
 		ua = map_user(fx, NULL, size, rw, private);
 		break;
 	case TCE_MEM_SCATTERED:
-		other = map_small(fx, size);
-		ua = map_small(fx, size);
-		if (ua && other)
+		for (tries = 0; tries < 16; tries++) {
+			other = map_small(fx, size);
+			ua = map_small(fx, size);
+			if (!ua || !other)
+				return 0;
 			scatter(ua, size, other);
+			if (!has_neighbours(fx, ua, size))
+				break;
+		}
 		break;
 	case TCE_MEM_UNTOUCHED:
 		return map_user(fx, NULL, size, rw, private);
