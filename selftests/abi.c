@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -153,6 +154,21 @@ static void info_short(struct tce *t)
 	}
 }
 
+/* What the machine offers, as somebody has written it down who did not ask the driver. */
+static void expect_offered(const struct tce *t)
+{
+	const char *offers = getenv("TCE_OFFERS");
+	unsigned long long sizes;
+	unsigned int windows, levels;
+
+	if (!offers || !*offers)
+		return;
+	expect(sscanf(offers, "%u %u %llx", &windows, &levels, &sizes) == 3);
+	expect_eq(windows, t->info.ddw.max_dynamic_windows_supported);
+	expect_eq(levels, t->info.ddw.levels);
+	expect_eq(sizes, t->info.ddw.pgsizes);
+}
+
 static void info(struct tce *t)
 {
 	if (t->version == 1) {
@@ -173,6 +189,7 @@ static void info(struct tce *t)
 	     t->info.dma32_window_start + t->info.dma32_window_size - 1,
 	     t->info.ddw.pgsizes, t->info.ddw.max_dynamic_windows_supported,
 	     t->info.ddw.levels);
+	expect_offered(t);
 }
 
 static void unknown_commands(struct tce *t)

@@ -534,7 +534,8 @@ static void large_windows(struct tce *t)
 	}
 	note("%llu clients, MemFree: %llu KiB before, %llu after", (unsigned long long)clients,
 	     (unsigned long long)free / 1024, (unsigned long long)mem_free() / 1024);
-	expect(mem_free_returns(free - 64 * MiB));
+	/* khugepaged may have taken a huge page, of 16 MiB on POWER8 */
+	expect(mem_free_returns(free - 20 * MiB));
 }
 
 static const struct test tests[] = {

@@ -17,10 +17,9 @@
 # shellcheck source=lib.sh
 . /guest/lib.sh
 
-# Written out, so that a program that is missing is noticed. Of the optional ones
-# all may be skipped: faults needs a kernel with fault injection, kvm a host with KVM.
+# Written out, so that a program that is missing is noticed. All of two others may be skipped: faults
+# needs a kernel with fault injection, kvm a host with KVM.
 PROGRAMS="abi dma memory windows groups eeh clients cards state races waits"
-OPTIONAL="faults kvm"
 NOBODY=65534
 
 ran=
@@ -77,20 +76,27 @@ trace_for() {
 }
 TRACING=/sys/kernel/tracing
 
-for phase in ${TCE_PHASES:-safe dangerous}; do
-	for user in ${TCE_USERS:-root user}; do
-		[ -z "$TCE_GCOV" ] || trace_for "$phase-$user"
-		for program in $PROGRAMS $OPTIONAL; do
-			case $user in
-			root) run "$program" "--$phase" ;;
-			user) run "$program" "--$phase" --uid "$NOBODY" \
-				--memlock unlimited --prefix "user: " ;;
-			esac
+# all PROGRAM... - in each phase, as each user
+all() {
+	for phase in ${TCE_PHASES:-safe dangerous}; do
+		for user in ${TCE_USERS:-root user}; do
+			[ -z "$TCE_GCOV" ] || trace_for "$phase-$user"
+			for program in "$@"; do
+				case $user in
+				root) run "$program" "--$phase" ;;
+				user) run "$program" "--$phase" --uid "$NOBODY" \
+					--memlock unlimited --prefix "user: " ;;
+				esac
+			done
 		done
 	done
-done
+}
+
+# shellcheck disable=SC2086 # words
+all $PROGRAMS kvm
 # Where allocations are made to fail, the platform loses some by itself.
-[ -z "$TCE_TIMES" ] || lost_memory
+lost_memory
+all faults
 [ -z "$TCE_GCOV" ] || coverage_data
 # How much KCSAN, where there is one, has watched.
 grep -s watchpoints /sys/kernel/debug/kcsan | sed 's/^/>> kcsan: /'

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from tce import kernels, skips
+
 # {test: "pass", "FAIL" or "skip"}
 Results = dict[str, str]
 
@@ -20,6 +22,9 @@ PLAN = re.compile(r"( *)1\.\.(\d+)")
 RESULT = re.compile(r"( *)(not )?ok (\d+) ?-? ?([^#]*?)(?: *# *(.*))?$")
 TOTAL = re.compile(r" *# (\w+): pass:\d+ fail:\d+ skip:\d+ total:(\d+)$")
 FAILED = re.compile(r" *# \w+: (?:EXPECTATION|ASSERTION) FAILED at ")
+
+# What scripts/guest/lib.sh says where the kernel has kmemleak
+LOOKED = ">> objects that kmemleak found: "
 
 # What scripts/guest/kunit.sh says then
 BUILT_IN = "\n>> the suites are built in, and have run\n"
@@ -139,22 +144,26 @@ def count(results: Results, state: str) -> int:
     return sum(r == state for r in results.values())
 
 
-def judge(log: str | Path, wanted: Iterable[str] = ()) -> tuple[Reader, list[str]]:
-    """(what a log says, all that is wrong with it). @wanted: tests that must have a result"""
+def judge(log: str | Path, wanted: Iterable[str] = (), host: skips.Host | None = None) -> tuple[Reader, list[str]]:
+    """(what a log says, all that is wrong with it). @wanted: tests that must have a result; @host: which may not skip all"""
     reader = read(script_output(log))
     wrong = [f"not ok: {name}" for name, state in reader.results.items() if state == "FAIL"]
     wrong += [f"broken report: {text}" for text in reader.wrong]
     have = {name.split(": ")[0] for name in reader.results}
     if missing := [name for name in wanted if name not in have]:
         wrong.append(f"no result of {', '.join(missing[:5])}" + f" and {len(missing) - 5} more" * (len(missing) > 5))
+    if host:
+        wrong += skips.unexpected(host, reader.reasons)
+        if "kmemleak" in kernels.fragments(host.kernel) and LOOKED not in script_output(log):
+            wrong.append("nobody has looked for lost memory")
     if "pass" not in reader.results.values():
         wrong.append("no test passed" + ": none has such a name" * ("1..0 # SKIP no such rows" in script_output(log)))
     return reader, wrong
 
 
-def summary(log: str) -> bool:
+def summary(log: str, host: skips.Host | None = None) -> bool:
     """Prints what a log says; returns whether it is good."""
-    reader, wrong = judge(log)
+    reader, wrong = judge(log, host=host)
     for text in wrong:
         print(f"   {text}")
     print(f">> {Path(log).stem}: {count(reader.results, 'pass')} passed, {len(wrong)} failed, {count(reader.results, 'skip')} skipped")

@@ -65,11 +65,37 @@ class Check(unittest.TestCase):
         # the kernel complained
         self.assertEqual(self.machines(a=report("ok 1 a: x") + "BUG").totals(), (1, 1))
 
+    def test_floor(self):
+        """A step in which fewer tests pass than once has failed, and so has one of which nobody has written that down."""
+        counter = check.Check(whole=True)
+        counter.floors = {"step": 4, "lint": 0, "other": 1}
+        for name, said, good in (("step", "4 passed", True), ("step", "3 passed", False), ("new", "3 passed", False), ("other", "", False),
+                                 ("plain", "", True)):
+            output = f">> a: {said}, 0 failed, 0 skipped\n" if said else "nothing"
+            self.assertEqual(counter.count(name, ["x"], output, True)[0], good, name)
+        self.assertEqual(counter.totals(), (11, 3))
+        counter.whole = False       # what has no floor may be part of something
+        self.assertTrue(counter.count("new", ["x"], ">> a: 3 passed, 0 failed, 0 skipped\n", True)[0])
+
+    def test_floors(self):
+        """They are those of steps of make check; each that boots the test programs or the suites has one."""
+        names = dict(steps.machines())
+        self.assertLessEqual(set(steps.floors()), set(names))
+        self.assertLessEqual({name for name, command in names.items() if command[0] in ("selftest", "kunit", *check.ROWS_OF)},
+                             set(steps.floors()))
+        self.assertTrue(all(steps.floors().values()))
+
     def test_cases(self):
         lines = ("    KTAP version 1", "    # Subtest: s", "    1..2", "        KTAP version 1", "        # Subtest: c", "        ok 1 v1",
                  "        ok 2 v2 # SKIP no page", "    # c: pass:1 fail:0 skip:1 total:2", "    ok 1 c", "    ok 2 d", "ok 1 s")
         counter = self.machines(kunit=report(*lines).replace("1..11", "1..1"))
         self.assertEqual((counter.totals(), counter.cases.hosts, counter.skipped.total()), ((2, 0), 1, 1))
+        # A parameter that nothing in all of make check has tried
+        self.assertIn("skipped everywhere: s.c: v2", counter.summary(5).splitlines())
+        counter.whole = True
+        self.assertEqual(counter.totals(), (2, 1))
+        counter.cases.add({"s.c\0v2": {"pass"}})
+        self.assertEqual(counter.totals(), (2, 0))
 
     def test_rows_of_others(self):
         """Rows that a step runs beside other tests are not skipped everywhere."""
