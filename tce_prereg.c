@@ -48,7 +48,7 @@
 #include "tce_trace.h"
 
 /* Pages that are pinned at once: those of a block, or of some blocks if there are few in a block */
-#define TCE_PIN_AHEAD	1024UL
+#define TCE_PIN_AHEAD	2048UL
 
 /* Ranges in KVM's list: more than a guest's memory comes in, few enough to walk */
 #define TCE_LISTED_MAX	256
@@ -75,7 +75,8 @@ static bool is_contiguous(struct page **pages, unsigned long n, struct folio *fo
 
 	if (first + n > folio_nr_pages(folio))
 		return false;
-	/* without a branch for each of them */
+	/* a tenth of what REGISTER of huge pages costs with pages of 64K */
+#pragma GCC unroll 8
 	for (i = 0; i < n; i++)
 		differ |= (unsigned long)pages[i] ^ (unsigned long)folio_page(folio, first + i);
 	return !differ;
