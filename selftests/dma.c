@@ -435,6 +435,27 @@ static void readonly_memory(struct tce *t)
 	expect(!memcmp(t->bounce, mem, PROBE));
 }
 
+/*
+ * Memory that only the device's reads have looked at so far: of nothing, and of a file. The first
+ * write gives the process a page of its own, which the device has to have as well.
+ */
+static void written_later(struct tce *t)
+{
+	uint8_t *mem = alloc(2 * CHUNK, CHUNK);
+	int fd = memfd_create("file", 0);
+
+	expect(!ftruncate(fd, CHUNK) && pwrite(fd, "x", 1, 0) == 1);
+	expect(mmap(mem, CHUNK, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == mem);
+	expect(mmap(mem + CHUNK, CHUNK, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_FIXED, fd, 0) == mem + CHUNK);
+	allow(t, mem, 2 * CHUNK);
+	bounce_at(t, base(t) - CHUNK);
+	map(t->container, mem, base(t), 2 * CHUNK, R);
+	expect(can_read(t, base(t), mem));
+	expect(can_read(t, base(t) + CHUNK, mem + CHUNK));
+}
+
 /* A page that DMA uses stays this process's own page over a fork. */
 static void fork_keeps(struct tce *t)
 {
@@ -537,6 +558,8 @@ static const struct test tests[] = {
 	  refused_changes_nothing, V2 | DMA | DANGEROUS },
 	{ "memory that is read-only for the process can be read by the device",
 	  readonly_memory, V1 | DMA },
+	{ "what the process writes for the first time after MAP is read by the device", written_later,
+	  BOTH | DMA },
 	{ "fork does not part the process from its DMA memory", fork_keeps,
 	  BOTH | DMA },
 	{ "memory that the process unmapped is not reused under DMA",
