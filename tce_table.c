@@ -178,8 +178,8 @@ bool tce_table_clear(struct tce_table *table, unsigned long entry,
  * tce_table_wipe() - clear a new table that KVM has found before it was hidden
  * @table: of one level
  *
- * Nothing is released, because KVM counts what it has written. If the platform refuses to clear an
- * entry, it tries again when it frees the table. Context: sleeps.
+ * Nothing is released, because KVM counts what it has written. What the platform refuses to clear
+ * reaches nothing once the window is removed, which comes next. Context: sleeps.
  */
 void tce_table_wipe(struct tce_table *table)
 {
