@@ -207,7 +207,7 @@ static long open(struct failure *f)
 #define NOTHING		0
 #define EXCHANGES	FAULT(XCHG)
 #define SETS_RUNS	(FAULT(BUILD) | FAULT(LOST))
-/* the first entry of each leaf by exchange, and the others by the run if the memory is in one piece */
+/* the first entry of each leaf by exchange, the others by the run if memory is in one piece */
 #define GROWS		(FAULT(LEVEL) | FAULT(XCHG) | MAY(FAULT(BUILD) | FAULT(LOST)))
 #define GROWS_RUNS	(FAULT(LEVEL) | FAULT(XCHG) | SETS_RUNS)
 #define GROWS_BY_ONE	(FAULT(LEVEL) | FAULT(XCHG))
