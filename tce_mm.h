@@ -10,7 +10,6 @@
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
 #include <linux/rwsem.h>
-#include <linux/sizes.h>
 #include <linux/types.h>
 
 struct pid;
@@ -85,7 +84,7 @@ void tce_leak_pages(unsigned long npages);
 unsigned long tce_leaked_pages(void);
 
 /* Pages to pin at once: enough to be cheap, and few enough to react to SIGKILL */
-#define TCE_PIN_CHUNK	SZ_8K
+#define TCE_PIN_CHUNK	8192UL
 
 unsigned long tce_pin_pages(struct page **pages, unsigned long ua, unsigned long n,
 			    bool write, int *rc);

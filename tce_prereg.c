@@ -47,9 +47,6 @@
 #include "tce_prereg.h"
 #include "tce_trace.h"
 
-/* Pages that are pinned at once: those of a block, or of some blocks if there are few in a block */
-#define TCE_PIN_AHEAD	2048UL
-
 /* Ranges in KVM's list: more than a guest's memory comes in, few enough to walk */
 #define TCE_LISTED_MAX	256
 
@@ -183,7 +180,7 @@ static int record_block(unsigned long *blocks, unsigned long i, unsigned long ua
 }
 
 /*
- * Pin pages from @ua on, at most TCE_PIN_AHEAD, and up to the end of a block or of the range. Of a
+ * Pin pages from @ua on, at most TCE_PIN_CHUNK, and up to the end of a block or of the range. Of a
  * hugetlb page only one is pinned, and then @known returns where that ends. @n returns how many.
  * Return: 0; -ENOMEM; -EFAULT; -EINTR, and none is pinned.
  */
@@ -199,7 +196,7 @@ static int pin_ahead(struct page **pages, unsigned long ua, unsigned long end,
 	*n = max(rc, 0);
 	if (rc)
 		return min(rc, 0);
-	*n = tce_pin_pages(pages, ua, min((end - ua) >> PAGE_SHIFT, TCE_PIN_AHEAD - skip), true,
+	*n = tce_pin_pages(pages, ua, min((end - ua) >> PAGE_SHIFT, TCE_PIN_CHUNK - skip), true,
 			   &rc);
 	if (rc)
 		tce_unpin_pages(pages, *n);
@@ -227,7 +224,7 @@ static int pin_blocks(unsigned long *blocks, unsigned long ua, unsigned long npa
 	struct page **pages, **first = NULL;
 	int rc = 0;
 
-	pages = kmalloc_array(min(npages, TCE_PIN_AHEAD), sizeof(*pages), GFP_KERNEL_ACCOUNT);
+	pages = kvmalloc_array(min(npages, TCE_PIN_CHUNK), sizeof(*pages), GFP_KERNEL_ACCOUNT);
 	if (!pages)
 		return TCE_REFUSE(REGION_PAGES_MEMORY, ENOMEM);
 	*page_shift = BITS_PER_LONG;
@@ -253,7 +250,7 @@ static int pin_blocks(unsigned long *blocks, unsigned long ua, unsigned long npa
 		first += n;
 		left -= n;
 	}
-	kfree(pages);
+	kvfree(pages);
 	if (rc < 0)
 		unpin_blocks(blocks, i, ua, end, false);
 	return min(rc, 0);

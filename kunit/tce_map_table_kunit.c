@@ -59,7 +59,7 @@ static void one_run_behind_other_pages(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, few + SZ_2M, TCE_RW), 0);
 	/* the run is found where half of the least one is contiguous */
 	KUNIT_EXPECT_LE(test, fx->mock->asked[TCE_FAULT_XCHG],
-			exchanges + few / SZ_4K + SZ_128K / SZ_4K);
+			exchanges + few / SZ_4K + SZ_256K / SZ_4K);
 	KUNIT_EXPECT_EQ(test, fx->mock->runs, 1);
 }
 
