@@ -9,7 +9,7 @@ from tce.paths import ROOT
 
 COMMON = """typedef _Bool bool; typedef unsigned long size_t;
 enum dma_data_direction { NONE }; enum iommu_cap { CAP }; struct iommu_table; struct iommu_table_group; struct iommu_group;
-struct device; struct page; struct list_head { int x; };
+struct device; struct page; struct vm_area_struct; struct list_head { int x; };
 """
 OLD = """struct iommu_table_ops { int (*xchg_no_kill)(struct iommu_table *, long, unsigned long *, enum dma_data_direction *, bool); };
 struct iommu_table_group_ops { void (*take_ownership)(struct iommu_table_group *); void (*release_ownership)(struct iommu_table_group *); };
