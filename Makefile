@@ -18,7 +18,7 @@ INSTALL_MOD_STRIP ?= $(if $(shell tail -c 28 $(MODULE).ko | grep -ax '~Module si
 KERNEL ?= 6.12-4k
 # Part of a name will do: 6.1 is the first row of kernels.conf that begins so. Asked for in recipes only.
 ROW = $(or $(shell awk -v k='$(KERNEL)' '$$1 == k || index($$1, k "-") == 1 {print $$1; exit}' scripts/data/kernels.conf),$(KERNEL))
-ifneq ($(and $(LINUX),$(filter demo selftest fuzz kunit bench,$(MAKECMDGOALS))),)
+ifneq ($(and $(LINUX),$(filter demo selftest kunit bench,$(MAKECMDGOALS))),)
 override KERNEL := $(or $(shell scripts/build-kernel --tree "$(LINUX)" "$(CONFIG)"),$(error LINUX=$(LINUX) can't be tested with))
 endif
 MACHINE ?= powernv9
@@ -79,22 +79,8 @@ hostcheck: module
 demo: host
 	@scripts/check-system demo $(MACHINE) $(ROW)
 
-# Into the source of a kernel; needs nothing but Python.
-into-tree:
-	@scripts/into-tree "$(LINUX)"
-
 selftest: host
 	@scripts/selftest --kernel $(ROW) --machine $(MACHINE) --driver $(DRIVER) $(if $(TEST),--test "$$TEST")
-
-clients: host
-	@scripts/clients
-
-defects: host
-	@scripts/defects
-
-fuzz: host
-	@scripts/fuzz --kernel $(ROW) --machine $(MACHINE) --driver $(DRIVER) \
-		--seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) $(if $(REPLAY),--replay "$(REPLAY)")
 
 # One suite runs on one machine, unless another one is asked for.
 given = $(if $(filter file,$(origin $1)),$(if $(SUITE),$3),$2)
@@ -102,33 +88,14 @@ kunit: host
 	@scripts/kunit $(call given,KERNEL,--kernel $(ROW),--kernel 6.12-be) $(call given,MACHINE,--machine $(MACHINE),--machine powernv9) \
 		$(if $(SUITE),--filter "$$SUITE")
 
-coverage: host
-	@scripts/coverage
-
-mutation: host
-	@scripts/mutation $(if $(SEED),--seed $(SEED))
-
-check: host
-	@scripts/check
-
-quick: host
-	@scripts/check lint judges kunit 'selftest 7.2-4k'
+bench: host
+	@scripts/bench $(if $(LINUX),$(KERNEL) $(MACHINE))
 
 kernels: host
 	@scripts/check --kernels
 
-bench: host
-	@scripts/bench $(if $(LINUX),$(KERNEL) $(MACHINE))
-
-lint: host
-	@scripts/lint
-
-# From what the commands that measure have left in out/
-results: host
-	@scripts/results
-
-docs: host
-	@scripts/docs
+check clients lint docs: host
+	@scripts/$@
 
 host:
 	@scripts/setup-host
@@ -137,9 +104,9 @@ host:
 help:
 	@sed -n '/^## Commands/,/^## /{/^    /p}' CONTRIBUTING.md
 	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/data/kernels.conf)'
-	@echo '  LINUX=/path/to/source  instead of KERNEL, for demo, selftest, fuzz, kunit and bench: a kernel that is built from there;'
+	@echo '  LINUX=/path/to/source  instead of KERNEL, for demo, selftest, kunit and bench: a kernel that is built from there;'
 	@echo '                     CONFIG=4k-pages,debug: more fragments of scripts/data/configs, or files *.config'
 	@echo '  MACHINE=$(MACHINE) one of: powernv8 powernv9 powernv10 pseries pseries-hash'
 
-.PHONY: module install uninstall install-dkms install-tools dist deb rpm clean hostcheck demo into-tree selftest defects \
-	fuzz kunit coverage mutation check quick kernels bench clients lint results docs host help
+.PHONY: module install uninstall install-dkms install-tools dist deb rpm clean hostcheck demo selftest kunit bench kernels check \
+	clients lint docs host help

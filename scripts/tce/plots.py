@@ -48,7 +48,7 @@ def upright(bottom: float, words: str) -> str:
 def svg(title: str, parts: Iterable[str]) -> str:
     return "\n".join((f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
                       'font-family="sans-serif" font-size="13">',
-                      "<!-- SPDX-License-Identifier: GPL-2.0-only. Made by make results -->", f"<title>{title}</title>",
+                      "<!-- SPDX-License-Identifier: GPL-2.0-only. Made by scripts/results -->", f"<title>{title}</title>",
                       f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
                       text(LEFT, 26, title, ' font-weight="bold" font-size="15"'), *parts, "</svg>", ""))
 

@@ -18,11 +18,11 @@ PARTS = {
     "check": ("make check", "All tests"),
     "kernels": ("make kernels", "Further kernels"),
     "kunit": ("make kunit", "KUnit suites"),
-    "defects": ("make defects", "Defects of the kernel's own driver"),
+    "defects": ("scripts/defects", "Defects of the kernel's own driver"),
     "guest": ("scripts/check-guest", "Guests"),
     "clients": ("make clients", "Clients that others wrote"),
-    "coverage": ("make coverage", "Coverage"),
-    "mutation": ("make mutation", "Mutation"),
+    "coverage": ("scripts/coverage", "Coverage"),
+    "mutation": ("scripts/mutation", "Mutation"),
     "bench": ("make bench", "Instructions"),
 }
 
@@ -64,7 +64,7 @@ def save(name: str, said: str, out: Path = paths.OUT, source: str = AT_START) ->
 def page(out: Path = paths.OUT) -> str:
     """Documentation/results.rst."""
     text = [".. SPDX-License-Identifier: GPL-2.0-only", "=======\nResults\n=======",
-            "``make results`` writes this page from what the commands below have left in ``out/``. No other page\n"
+            "``scripts/results`` writes this page from what the commands below have left in ``out/``. No other page\n"
             "repeats these figures. All machines were emulated; the times are those of the machine that emulated them."]
     for name, (command, title) in PARTS.items():
         text.append(f"{title}\n{'=' * len(title)}")

@@ -106,7 +106,7 @@ class Check(unittest.TestCase):
         self.assertEqual((counter.totals(), counter.rows.nowhere()), ((6, 0), []))
 
     def test_kernels(self):
-        """Each row is booted by make check, make kernels or make coverage, but for what is only compiled for."""
+        """Each row is booted by make check, make kernels or scripts/coverage, but for what is only compiled for."""
         rows = {name for name, row in kernels.rows().items() if row[0] not in ("clang", "tree")}
         self.assertEqual(rows, {*steps.BOOTED, *steps.MORE, *(kernel for kernel, *_ in load(SCRIPTS / "coverage").RUNS)})
         self.assertEqual({name for name, command in steps.machines() if command[0] == "selftest"}
