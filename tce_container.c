@@ -50,8 +50,8 @@
 #include "tce_prereg.h"
 #include "tce_trace.h"
 
-/* How long to wait before trying again to uncharge a closed container */
-#define TCE_UNCHARGE_DELAY	(HZ / 10)
+/* How long to wait before trying again to free a closed container */
+#define TCE_FREE_DELAY		(HZ / 10)
 
 /* By id; changed with the lock held, read under RCU */
 static DEFINE_HASHTABLE(tce_containers, 8);
@@ -136,16 +136,19 @@ static void container_free(struct tce_container *container)
 	module_put(THIS_MODULE);
 }
 
-/* A client can hold the mmap_lock for as long as it likes, and close must not wait for that. */
-static void container_uncharge(struct work_struct *work)
+/*
+ * Free what a closed container has, now or later: close must not wait for the mmap_lock, which a
+ * client can hold for as long as it likes, nor for counts of KVM, which a guest can raise.
+ */
+static void container_clear(struct work_struct *work)
 {
 	struct tce_container *container =
-		container_of(to_delayed_work(work), struct tce_container, uncharge);
+		container_of(to_delayed_work(work), struct tce_container, clear);
 
-	if (tce_uncharge_try(&container->mem))
+	if (tce_prereg_drain(&container->mem) && tce_uncharge_try(&container->mem))
 		container_free(container);
 	else
-		schedule_delayed_work(&container->uncharge, TCE_UNCHARGE_DELAY);
+		schedule_delayed_work(&container->clear, TCE_FREE_DELAY);
 }
 
 /* Context: sleeps, for a few milliseconds at most. */
@@ -158,7 +161,7 @@ void tce_container_put(struct tce_container *container)
 	/* what MAPs in flight had pinned when it was disabled */
 	if (v1)
 		tce_uncharge_later(&container->mem, v1->charged);
-	container_uncharge(&container->uncharge.work);
+	container_clear(&container->clear.work);
 }
 
 /**
@@ -188,7 +191,8 @@ void *tce_container_open(bool v2)
 	INIT_LIST_HEAD(&container->groups);
 	INIT_LIST_HEAD(&container->mem.refs);
 	container->mem.container = container->id;
-	INIT_DELAYED_WORK(&container->uncharge, container_uncharge);
+	INIT_LIST_HEAD(&container->mem.abandoned);
+	INIT_DELAYED_WORK(&container->clear, container_clear);
 
 	spin_lock(&tce_containers_lock);
 	hash_add_rcu(tce_containers, &container->node, container->id);
@@ -919,7 +923,8 @@ err_put:
  * Return: 0; -ENODEV if the group has no TCE tables; -EINVAL if it does not support dynamic
  * windows (v2); -EBUSY if it is attached already, or is a second one (v1); -EPERM if the others
  * are of another kind, or if KVM would call our operations in real mode; -EIO if the bridge
- * keeps what the host had; -ENOMEM; an errno of the platform. If it fails nothing has changed.
+ * keeps what the host had; -ENOMEM; an errno of the platform. If it fails nothing has changed,
+ * except that a bridge may refuse to release a window that it has got.
  */
 int tce_container_attach(struct tce_container *container, struct iommu_group *group)
 {

@@ -29,7 +29,7 @@ struct seq_file;
  * @enabled: v1: between ENABLE and DISABLE; v2: something was registered
  * @dead: the VFIO core has released it
  * @mem: the user's memory
- * @uncharge: uncharges what is left after the last put, if that is not possible at once
+ * @clear: frees it after the last put, if that is not possible at once
  */
 struct tce_container {
 	struct hlist_node node;
@@ -43,7 +43,7 @@ struct tce_container {
 	bool enabled;
 	bool dead;
 	struct tce_memory mem;
-	struct delayed_work uncharge;
+	struct delayed_work clear;
 };
 
 void *tce_container_open(bool v2);

@@ -56,6 +56,7 @@ struct tce_mm {
  * @v1: what MAP has pinned; NULL if this is v2, where memory is registered before
  * @refs: v2: struct tce_prereg_ref; guarded by &tce_mm.prereg_lock, as is @closed
  * @closed: nothing can be registered any more
+ * @abandoned: v2: struct tce_prereg that only KVM's counts keep; guarded by &tce_mm.prereg_lock
  * @uncharge: CPU pages that are charged to the mm but no longer needed
  * @container: the container's number, for traces and the state file
  */
@@ -64,6 +65,7 @@ struct tce_memory {
 	struct tce_v1 *v1;
 	struct list_head refs;
 	bool closed;
+	struct list_head abandoned;
 	atomic_long_t uncharge;
 	unsigned long container;
 };

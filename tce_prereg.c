@@ -31,7 +31,7 @@
  *				under both
  *   tce_create_lock		see there
  *
- * Never fails: tce_prereg_close(), tce_prereg_free().
+ * Never fails: tce_prereg_close(), tce_prereg_drain(), tce_prereg_free().
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -49,6 +49,15 @@
 
 /* Ranges in KVM's list: more than a guest's memory comes in, few enough to walk */
 #define TCE_LISTED_MAX	256
+
+/*
+ * Pages to pin at once: enough that a call costs little beside them, and few enough that zeroing
+ * the array (init_on_alloc) does
+ */
+#define TCE_PIN_AHEAD	1024UL
+
+/* Counts of KVM to take back at once: some milliseconds */
+#define TCE_DRAIN_CHUNK	BIT(18)
 
 DECLARE_RWSEM(tce_create_lock);
 
@@ -73,7 +82,7 @@ static bool is_contiguous(struct page **pages, unsigned long n, struct folio *fo
 	if (first + n > folio_nr_pages(folio))
 		return false;
 	/* a tenth of what REGISTER of huge pages costs with pages of 64K */
-#pragma GCC unroll 8
+#pragma GCC unroll 16
 	for (i = 0; i < n; i++)
 		differ |= (unsigned long)pages[i] ^ (unsigned long)folio_page(folio, first + i);
 	return !differ;
@@ -180,7 +189,7 @@ static int record_block(unsigned long *blocks, unsigned long i, unsigned long ua
 }
 
 /*
- * Pin pages from @ua on, at most TCE_PIN_CHUNK, and up to the end of a block or of the range. Of a
+ * Pin pages from @ua on, at most TCE_PIN_AHEAD, and up to the end of a block or of the range. Of a
  * hugetlb page only one is pinned, and then @known returns where that ends. @n returns how many.
  * Return: 0; -ENOMEM; -EFAULT; -EINTR, and none is pinned.
  */
@@ -196,7 +205,7 @@ static int pin_ahead(struct page **pages, unsigned long ua, unsigned long end,
 	*n = max(rc, 0);
 	if (rc)
 		return min(rc, 0);
-	*n = tce_pin_pages(pages, ua, min((end - ua) >> PAGE_SHIFT, TCE_PIN_CHUNK - skip), true,
+	*n = tce_pin_pages(pages, ua, min((end - ua) >> PAGE_SHIFT, TCE_PIN_AHEAD - skip), true,
 			   &rc);
 	if (rc)
 		tce_unpin_pages(pages, *n);
@@ -224,7 +233,7 @@ static int pin_blocks(unsigned long *blocks, unsigned long ua, unsigned long npa
 	struct page **pages, **first = NULL;
 	int rc = 0;
 
-	pages = kvmalloc_array(min(npages, TCE_PIN_CHUNK), sizeof(*pages), GFP_KERNEL_ACCOUNT);
+	pages = kmalloc_array(min(npages, TCE_PIN_AHEAD), sizeof(*pages), GFP_KERNEL_ACCOUNT);
 	if (!pages)
 		return TCE_REFUSE(REGION_PAGES_MEMORY, ENOMEM);
 	*page_shift = BITS_PER_LONG;
@@ -250,7 +259,7 @@ static int pin_blocks(unsigned long *blocks, unsigned long ua, unsigned long npa
 		first += n;
 		left -= n;
 	}
-	kvfree(pages);
+	kfree(pages);
 	if (rc < 0)
 		unpin_blocks(blocks, i, ua, end, false);
 	return min(rc, 0);
@@ -451,13 +460,9 @@ static int prereg_remove(struct tce_mm *tmm, struct tce_prereg *prereg)
 }
 
 /*
- * Free what is not in the tree any more, whatever is counted, because no window of v2 is left.
- *
- * What a device may still reach stays pinned for good. That takes a bridge that did not release a
- * window: all tables in which KVM could map it were blocked and cleared with their windows, so what
- * KVM still counts then are counts that it lost (litmus/kvm-count.litmus). Only in a table that
- * pseries is just creating, perhaps for another process, KVM can have mapped it. So if something is
- * counted, this waits for such a table to be hidden and cleared.
+ * Free what is not in the tree any more, whatever is counted, because no window of v2 is left. What
+ * KVM counts is left to tce_prereg_drain(). What a device may still reach stays pinned for good.
+ * That takes a bridge that did not release a window.
  */
 static void prereg_abandon(struct tce_mm *tmm, struct tce_prereg *prereg, struct tce_memory *mem)
 {
@@ -470,19 +475,56 @@ static void prereg_abandon(struct tce_mm *tmm, struct tce_prereg *prereg, struct
 		prereg_leak(prereg);
 		keep = false;
 	}
+	if (prereg->mem)
+		tmm->listed--;
 	if (prereg->mem && prereg_delist(prereg)) {
 		if (keep)
 			prereg_leak(prereg);
-		down_write(&tce_create_lock);
-		do {
-			mm_iommu_mapped_dec(prereg->mem);
-			cond_resched();
-		} while (prereg_delist(prereg));
-		up_write(&tce_create_lock);
+		list_add(&prereg->refs, &mem->abandoned);
+	} else {
+		tce_prereg_free(prereg, mem);
 	}
-	if (prereg->mem)
-		tmm->listed--;
-	tce_prereg_free(prereg, mem);
+}
+
+/* Take back some of KVM's counts. Return: as prereg_delist() */
+static int prereg_uncount(struct tce_prereg *prereg)
+{
+	unsigned long i;
+	int rc;
+
+	down_write(&tce_create_lock);
+	/* it stops at 0, more or less */
+	for (i = 0; i < TCE_DRAIN_CHUNK; i++)
+		mm_iommu_mapped_dec(prereg->mem);
+	rc = prereg_delist(prereg);
+	up_write(&tce_create_lock);
+	return rc;
+}
+
+/**
+ * tce_prereg_drain() - free some of the memory that only KVM's counts keep
+ * @mem: the memory of a container that nobody uses any more
+ *
+ * All tables in which KVM could map it were blocked and cleared with their windows, so these are
+ * counts that KVM has lost (litmus/kvm-count.litmus), or that a guest has raised, by as many as
+ * it likes. Only in a table that pseries is just creating, perhaps for another process, KVM can
+ * have mapped it, until that is hidden and cleared. So while memory is taken off KVM's list no
+ * table is created. Creating one waits no longer than for TCE_DRAIN_CHUNK counts.
+ *
+ * Return: true if nothing is left; otherwise it has to be called again.
+ */
+bool tce_prereg_drain(struct tce_memory *mem)
+{
+	struct tce_prereg *prereg, *next;
+
+	list_for_each_entry_safe(prereg, next, &mem->abandoned, refs) {
+		if (prereg_uncount(prereg))
+			return false;
+		list_del(&prereg->refs);
+		tce_prereg_free(prereg, mem);
+		cond_resched();
+	}
+	return true;
 }
 
 /* Free all memory if the mm has no open container of v2. @closed: see tce_mm_take_last() */

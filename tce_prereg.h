@@ -28,7 +28,8 @@
  * @node: in &tce_mm.preregs
  * @ua: first byte; page aligned
  * @npages: length in CPU pages
- * @refs: the references of containers; empty for an orphan; guarded by &tce_mm.prereg_lock
+ * @refs: the references of containers; empty for an orphan; guarded by &tce_mm.prereg_lock.
+ *	When no container is left: in &tce_memory.abandoned
  * @page_shift: log2 of the largest IOMMU page for which all backing pages are large enough
  * @written: some device may have written to it
  * @mem: the kernel's own structure if it is in KVM's list, else NULL
@@ -71,6 +72,7 @@ struct tce_prereg_ref *tce_prereg_find_ref(struct tce_memory *mem, unsigned long
 int tce_prereg_unregister(struct tce_prereg_ref *ref, struct tce_prereg **unused);
 void tce_prereg_free(struct tce_prereg *prereg, struct tce_memory *mem);
 void tce_prereg_close(struct tce_memory *mem);
+bool tce_prereg_drain(struct tce_memory *mem);
 
 struct tce_prereg *tce_prereg_first(const struct tce_mm *tmm, unsigned long ua,
 				    unsigned long end);

@@ -245,6 +245,12 @@ struct tce_window *tce_window_create(struct tce_memory *mem, struct tce_group *g
 		rc = tce_table_init(table);
 		hidden = tce_kvm_hide(table, tce_window_in(win, grp));
 		rc = rc ?: hidden;
+		/*
+		 * pseries sets the window when it creates the table. If the table could not be
+		 * cleared, a device can reach what KVM has mapped there until this is undone.
+		 */
+		if (rc && tce_window_in(win, grp))
+			tce_window_unset(win, grp);
 	}
 	up_read(&tce_create_lock);
 	if (!rc) {
@@ -253,9 +259,6 @@ struct tce_window *tce_window_create(struct tce_memory *mem, struct tce_group *g
 	}
 	if (!table->tbl)
 		goto err_unprepare;
-	/* pseries sets the window when it creates the table. */
-	if (tce_window_in(win, grp))
-		tce_window_unset(win, grp);
 	tce_window_free(win);
 	return ERR_PTR(rc);
 

@@ -57,16 +57,23 @@ struct find {
 	struct iommu_table *found;
 };
 
-/* KVM of another process, whose memory of that address is the same, and which counts elsewhere */
-static void put_as_other(struct find *find, struct iommu_table *tbl, unsigned long entry)
+/* What KVM does when it maps, but for its count */
+static void put_at(struct kunit *test, struct iommu_table *tbl, unsigned long entry,
+		   unsigned long ua, unsigned long hpa)
 {
-	unsigned long hpa = page_to_phys(tce_page(find->test->priv, find->ua));
 	__be64 *pua = tbl->it_ops->useraddrptr(tbl, entry, true);
 	enum dma_data_direction dir = DMA_BIDIRECTIONAL;
 
-	KUNIT_ASSERT_NOT_NULL(find->test, pua);
-	KUNIT_EXPECT_EQ(find->test, iommu_tce_xchg_no_kill(current->mm, tbl, entry, &hpa, &dir), 0);
-	*pua = cpu_to_be64(find->ua);
+	KUNIT_ASSERT_NOT_NULL(test, pua);
+	KUNIT_EXPECT_EQ(test, iommu_tce_xchg_no_kill(current->mm, tbl, entry, &hpa, &dir), 0);
+	*pua = cpu_to_be64(ua);
+}
+
+/* KVM of another process, whose memory of that address is the same, and which counts elsewhere */
+static void put_as_other(struct find *find, struct iommu_table *tbl, unsigned long entry)
+{
+	put_at(find->test, tbl, entry, find->ua,
+	       page_to_phys(tce_page(find->test->priv, find->ua)));
 }
 
 static void find_table(struct iommu_table *tbl, void *data)
@@ -142,12 +149,14 @@ static void kvm_finds_a_new_table(struct kunit *test)
  * @client: that container
  * @maker: the other one
  * @ua: what it has registered, and KVM maps
+ * @hpa: where that is, if KVM maps it in this table, and nothing can be cleared there
  * @thread: closes it
  */
 struct leave {
 	struct tce_client *client;
 	struct tce_client *maker;
 	unsigned long ua;
+	unsigned long hpa;
 	struct tce_thread thread;
 };
 
@@ -161,12 +170,18 @@ static void close_last(struct tce_thread *thread)
 static void leave_meanwhile(struct iommu_table *tbl, void *data)
 {
 	struct leave *leave = data;
-	struct kunit *test = leave->client->fx->test;
+	struct tce_fixture *fx = leave->client->fx;
+	struct kunit *test = fx->test;
 
+	if (leave->hpa) {
+		put_at(test, tbl, tbl->it_offset, leave->ua, leave->hpa);
+		tce_fault_arm_sticky(fx->mock, TCE_FAULT_LOST, 0);
+		fx->mock->unset_ms = 100;
+	}
 	tce_thread_start(&leave->thread, leave->client, close_last);
 	msleep(100);
 	KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&leave->thread));
-	KUNIT_EXPECT_TRUE(test, tce_mock_pins(leave->client->fx->mock));
+	KUNIT_EXPECT_TRUE(test, tce_mock_pins(fx->mock));
 }
 
 static void make_as_other(struct tce_fixture *fx, void *arg)
@@ -180,15 +195,19 @@ static void make_as_other(struct tce_fixture *fx, void *arg)
 	KUNIT_EXPECT_EQ(fx->test, tce_ioctl_raw(leave->maker, VFIO_IOMMU_ENABLE, 0), 0);
 	fx->mock->find = leave_meanwhile;
 	fx->mock->find_data = leave;
-	KUNIT_EXPECT_EQ(fx->test, tce_ioctl_raw(leave->maker, VFIO_IOMMU_UNMAP_DMA, ua), 0);
+	KUNIT_EXPECT_EQ(fx->test, tce_ioctl_raw(leave->maker, VFIO_IOMMU_UNMAP_DMA, ua),
+			leave->hpa ? -EBUSY : 0);
 	fx->mock->find = NULL;
+	fx->mock->unset_ms = 0;
+	tce_fault_disarm(fx->mock);
 }
 
 /*
  * KVM has mapped a process's memory in a table that another process is making. When the first
- * process leaves, the memory stays pinned until that table is hidden and cleared.
+ * process leaves, the memory stays pinned until that table is hidden and cleared, or, if the
+ * hypervisor refuses to clear it, until its window is removed.
  */
-static void kvm_has_mapped_in_a_new_table(struct kunit *test)
+static void maps_in_a_new_table(struct kunit *test, bool cleared)
 {
 	struct tce_fixture *fx = test->priv;
 	struct mm_iommu_table_group_mem_t *mem;
@@ -204,6 +223,8 @@ static void kvm_has_mapped_in_a_new_table(struct kunit *test)
 	mem = mm_iommu_lookup(current->mm, leave.ua, KVM_MEMORY);
 	KUNIT_ASSERT_NOT_NULL(test, mem);
 	KUNIT_ASSERT_EQ(test, mm_iommu_mapped_inc(mem), 0);
+	if (!cleared)
+		KUNIT_ASSERT_EQ(test, mm_iommu_ua_to_hpa(mem, leave.ua, 0, &leave.hpa), 0);
 	leave.maker = tce_open(fx, false);
 	KUNIT_ASSERT_EQ(test, tce_attach(leave.maker, grp), 0);
 
@@ -212,9 +233,20 @@ static void kvm_has_mapped_in_a_new_table(struct kunit *test)
 	tce_expect_balance(fx);
 }
 
+static void kvm_has_mapped_in_a_new_table(struct kunit *test)
+{
+	maps_in_a_new_table(test, true);
+}
+
+static void new_table_is_not_cleared(struct kunit *test)
+{
+	maps_in_a_new_table(test, false);
+}
+
 static struct kunit_case tce_kvm_new_cases[] = {
 	KUNIT_CASE_PARAM(kvm_finds_a_new_table, finder_gen_params),
 	KUNIT_CASE(kvm_has_mapped_in_a_new_table),
+	KUNIT_CASE(new_table_is_not_cleared),
 	{}
 };
 

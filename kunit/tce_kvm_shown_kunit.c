@@ -153,6 +153,37 @@ static void kvm_has_lost_count(struct kunit *test)
 }
 
 /*
+ * A guest has raised the count by very much. Taking it back keeps neither the close waiting nor
+ * whoever creates a table, and the pages go all the same.
+ */
+static void kvm_has_lost_many_counts(struct kunit *test)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client;
+	struct kvm_setup s;
+	struct page *page;
+	unsigned int i;
+
+	kvm_set_up(test, &s, true);
+	page = tce_page(fx, s.ua);
+	mem = mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY);
+	KUNIT_ASSERT_NOT_NULL(test, mem);
+	for (i = 0; i < 600000; i++)
+		KUNIT_ASSERT_EQ(test, mm_iommu_mapped_inc(mem), 0);
+	tce_close(s.client);
+	KUNIT_EXPECT_NOT_NULL(test, mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY));
+	client = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
+	tce_close(client);
+	for (i = 0; i < 500 && mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY); i++)
+		msleep(20);
+	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY));
+	rcu_barrier();
+	KUNIT_EXPECT_EQ(test, tce_holders(page), 1);
+	tce_expect_balance(fx);
+}
+
+/*
  * KVM keeps a table whose window is gone. On pseries the table is only a number, which some
  * other window has by now. KVM writes nothing there.
  */
@@ -333,6 +364,7 @@ static struct kunit_case tce_kvm_shown_cases[] = {
 	KUNIT_CASE(kvm_writes_late),
 	KUNIT_CASE(kvm_looks_a_table_up),
 	KUNIT_CASE(kvm_has_lost_count),
+	KUNIT_CASE(kvm_has_lost_many_counts),
 	KUNIT_CASE(kvm_keeps_a_table),
 	KUNIT_CASE(kvm_uses_operations_of_before),
 	KUNIT_CASE(kvm_of_another_process),

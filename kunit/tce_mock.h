@@ -169,6 +169,7 @@ struct tce_visit {
  * @leaves_view: free() leaves it_userspace, in vmalloc's memory, as pseries before 6.16 does;
  *	for tables of one level
  * @level_size: entries in a level of the last table that has several; 0 if there was none
+ * @unset_ms: how long unset_window() takes, before it does anything
  * @kept: pages that are not pinned may be reached: the test sees to it that
  *	somebody holds them
  * @gate: where the next thread that pins memory, or takes a region from the
@@ -234,6 +235,7 @@ struct tce_mock {
 	unsigned long priced;
 	bool no_userspace;
 	bool leaves_view;
+	unsigned int unset_ms;
 	bool kept;
 
 	struct tce_gate *gate;

@@ -2,6 +2,7 @@
 /*
  * The operations of a table group: they create tables, and set them in bridges.
  */
+#include <linux/delay.h>
 #include <linux/iommu.h>
 #include <linux/log2.h>
 #include <linux/rcupdate.h>
@@ -232,6 +233,8 @@ static long mock_unset_window(struct iommu_table_group *tg, int num)
 	unsigned int nth = tce_quiet_begin();
 	int rc;
 
+	if (mock->unset_ms)
+		msleep(mock->unset_ms);
 	might_sleep();
 	spin_lock(&mock->lock);
 	if (!grp->hw[num]) {

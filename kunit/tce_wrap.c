@@ -12,6 +12,7 @@
 
 #include <asm/mmu_context.h>
 
+#include "../tce_prereg.h"
 #include "../tce_trace.h"
 #include "tce_mock.h"
 #include "tce_wrap.h"
@@ -23,12 +24,14 @@ const struct vfio_iommu_driver_ops *tce_driver;
  * @list: in &tce_mock.listed
  * @mem: the kernel's
  * @npages: length in pages
+ * @counted: as the kernel counts it
  * @pfns: the pages
  */
 struct listed {
 	struct list_head list;
 	struct mm_iommu_table_group_mem_t *mem;
 	unsigned long npages;
+	long counted;
 	unsigned long pfns[];
 };
 
@@ -266,6 +269,7 @@ static void note_listed(struct tce_mock *mock,
 	}
 	listed->mem = mem;
 	listed->npages = npages;
+	listed->counted = 0;
 	for (i = 0; i < npages; i++) {
 		if (mm_iommu_ua_to_hpa(mem, ua + i * PAGE_SIZE, 0, &hpa))
 			tce_mock_violation(mock, "a new region lacks a page");
@@ -279,16 +283,42 @@ out:
 	tce_quiet_end(nth);
 }
 
+static struct listed *find_listed(struct tce_mock *mock, struct mm_iommu_table_group_mem_t *mem)
+{
+	struct listed *listed;
+
+	lockdep_assert_held(&mock->lock);
+	list_for_each_entry(listed, &mock->listed, list)
+		if (listed->mem == mem)
+			return listed;
+	return NULL;
+}
+
+/*
+ * The kernel counts down to what it begins with, and no further. The driver may only rely on that
+ * when it takes back what KVM has lost, which is when no table can be created.
+ */
+static void note_counted(struct tce_mock *mock, struct mm_iommu_table_group_mem_t *mem, int by)
+{
+	struct listed *listed;
+
+	spin_lock(&mock->lock);
+	listed = find_listed(mock, mem);
+	if (by > 0 || !rwsem_is_locked(&tce_create_lock) || !listed || listed->counted)
+		mock->counted += by;
+	if (listed)
+		listed->counted = max(listed->counted + by, 0L);
+	spin_unlock(&mock->lock);
+}
+
 static void note_unlisted(struct tce_mock *mock,
 			  struct mm_iommu_table_group_mem_t *mem)
 {
-	struct listed *listed, *found = NULL;
+	struct listed *found;
 	unsigned long i;
 
 	spin_lock(&mock->lock);
-	list_for_each_entry(listed, &mock->listed, list)
-		if (listed->mem == mem)
-			found = listed;
+	found = find_listed(mock, mem);
 	if (found)
 		list_del(&found->list);
 	mock->unlisted = true;
@@ -340,11 +370,8 @@ long __wrap_mm_iommu_mapped_inc(struct mm_iommu_table_group_mem_t *mem)
 	struct tce_mock *mock = tce_mock_current();
 	long rc = __real_mm_iommu_mapped_inc(mem);
 
-	if (!rc && mock) {
-		spin_lock(&mock->lock);
-		mock->counted++;
-		spin_unlock(&mock->lock);
-	}
+	if (!rc && mock)
+		note_counted(mock, mem, 1);
 	return rc;
 }
 
@@ -352,11 +379,8 @@ void __wrap_mm_iommu_mapped_dec(struct mm_iommu_table_group_mem_t *mem)
 {
 	struct tce_mock *mock = tce_mock_current();
 
-	if (mock) {
-		spin_lock(&mock->lock);
-		mock->counted--;
-		spin_unlock(&mock->lock);
-	}
+	if (mock)
+		note_counted(mock, mem, -1);
 	__real_mm_iommu_mapped_dec(mem);
 }
 
