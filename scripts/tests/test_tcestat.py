@@ -103,7 +103,7 @@ class State(Host):
 
     def test_what_is_lost(self):
         self.file(f"sys/kernel/debug/{NAME}/state", STATE.replace("leaked=0 leaked_tables=0", "leaked=131072 leaked_tables=1"))
-        self.assertIn("LOST until the next boot: 128K of memory, 1 tables", self.run_it()[1])
+        self.assertIn("LOST until the next boot: 128K of memory, 1 table ", self.run_it()[1])
 
     def test_what_can_not_be_read(self):
         for text in ("", "nonsense\n", STATE.replace("format=4", "format=5"), STATE + "window container\n"):
@@ -220,7 +220,7 @@ class Doctor(Host):
         code, said, _ = self.run_it("doctor")
         self.assertEqual(code, 1)
         # the reason, and then the command
-        self.assertRegex(said, f"do: module: loaded is version 1.0, srcversion INTREE, .*\n      (sudo .*)?modprobe -r {NAME} &&")
+        self.assertRegex(said, f"do: module: another build is loaded, version 1.0, srcversion INTREE; .*\n      (sudo .*)?modprobe -r {NAME} &&")
 
     def test_group_of_the_file(self):
         """IBM's tools give the files to another group than ours; and root's group is not one to join."""
