@@ -237,6 +237,8 @@ class Doctor(Host):
         self.device(DEVICE, "5", "e1000e", "0x020000")
         self.assertEqual([what for what, _ in self.bad()], ["device", "windows"])
         self.assertEqual(self.bad(managed=True), [])
+        self.file("proc/self/limits", LIMITS.format(65536, 65536))
+        self.assertEqual(self.bad(managed=True), [])
         self.device("0000:01:00.1", "5", "ahci", "0x010601")
         self.assertEqual(self.bad(managed=True), [("group", "virsh nodedev-detach pci_0000_01_00_1")])
 
