@@ -220,7 +220,7 @@ class Doctor(Host):
         code, said, _ = self.run_it("doctor")
         self.assertEqual(code, 1)
         # the reason, and then the command
-        self.assertRegex(said, f"do: module: another build is loaded, version 1.0, srcversion INTREE; .*\n      (sudo .*)?modprobe -r {NAME} &&")
+        self.assertRegex(said, f"do: module: another build is loaded, .* srcversion INTREE; .*\n      (sudo .*)?modprobe -r {NAME} &&")
 
     def test_group_of_the_file(self):
         """IBM's tools give the files to another group than ours; and root's group is not one to join."""
