@@ -247,7 +247,8 @@ make_install() {
 # Debian's rpm has no database here in which make would be found.
 make_rpm() {
 	check "rpmbuild is installed" apt-get -q install rpm
-	check "rpmbuild" rpmbuild -tb --nodeps $here/source.tar.xz
+	sed -i 's/rpmbuild/& --nodeps/' $here/doc/rpmbuild
+	check "rpmbuild" doc rpmbuild
 	check "what it has built has tcestat" shown /usr/bin/tcestat rpm -qlp /root/rpmbuild/RPMS/noarch/$package-tools-*.rpm
 	check "and the module's sources" shown /dkms.conf rpm -qlp /root/rpmbuild/RPMS/noarch/$package-dkms-*.rpm
 }

@@ -18,7 +18,7 @@ PARTS = {
     "check": ("make check", "All tests"),
     "kernels": ("make kernels", "Further kernels"),
     "kunit": ("make kunit", "KUnit suites"),
-    "defects": ("scripts/defects", "Defects of the kernel's own driver"),
+    "defects": ("scripts/defects", "Defects of the in-tree driver"),
     "guest": ("scripts/check-guest", "Guests"),
     "clients": ("make clients", "Clients that others wrote"),
     "coverage": ("scripts/coverage", "Coverage"),
