@@ -30,9 +30,11 @@ struct tce_v1;
  *	which are changed with &tce_container.lock held as well, and @preregs, which are changed
  *	with @prereg_lock held as well
  * @registering: serializes REGISTER; held while pages are pinned, for as long as the client likes
- * @prereg_lock: guards the references of containers to preregistered memory, and @listed
+ * @prereg_lock: guards the references of containers to preregistered memory, @listed and @abandoned
  * @preregs: v2: tree of struct tce_prereg by address; no two overlap
- * @listed: how many of them are in KVM's list
+ * @listed: how many are in KVM's list
+ * @abandoned: how many of these are in no tree any more, but in &tce_memory.abandoned. They came
+ *	there when no container of v2 was open
  */
 struct tce_mm {
 	struct list_head list;
@@ -47,6 +49,7 @@ struct tce_mm {
 	struct mutex prereg_lock;
 	struct rb_root preregs;
 	unsigned int listed;
+	unsigned int abandoned;
 };
 
 /**
@@ -115,6 +118,15 @@ static __always_inline bool tce_mm_has_kvm(const struct mm_struct *mm)
 #else
 	return false;
 #endif
+}
+
+/*
+ * May KVM map memory of a process for itself? Not while its list has memory that is about to be
+ * freed. A container that asks is bound, so that no more of it comes.
+ */
+static inline bool tce_mm_allows_kvm(const struct tce_mm *tmm)
+{
+	return tce_mm_has_kvm(tmm->mm) && !READ_ONCE(tmm->abandoned);
 }
 
 #endif /* TCE_MM_H */

@@ -475,41 +475,48 @@ static void prereg_abandon(struct tce_mm *tmm, struct tce_prereg *prereg, struct
 		prereg_leak(prereg);
 		keep = false;
 	}
-	if (prereg->mem)
-		tmm->listed--;
 	if (prereg->mem && prereg_delist(prereg)) {
 		if (keep)
 			prereg_leak(prereg);
 		list_add(&prereg->refs, &mem->abandoned);
-	} else {
-		tce_prereg_free(prereg, mem);
+		tmm->abandoned++;
+		return;
 	}
+	if (prereg->mem)
+		tmm->listed--;
+	tce_prereg_free(prereg, mem);
 }
 
-/* Take back some of KVM's counts. Return: as prereg_delist() */
-static int prereg_uncount(struct tce_prereg *prereg)
+/* Take back some of KVM's counts, which end at 0. Return: as prereg_delist() */
+static int prereg_uncount(struct tce_mm *tmm, struct tce_prereg *prereg)
 {
 	unsigned long i;
 	int rc;
 
 	down_write(&tce_create_lock);
-	/* it stops at 0, more or less */
 	for (i = 0; i < TCE_DRAIN_CHUNK; i++)
 		mm_iommu_mapped_dec(prereg->mem);
 	rc = prereg_delist(prereg);
 	up_write(&tce_create_lock);
-	return rc;
+	if (rc)
+		return rc;
+	mutex_lock(&tmm->prereg_lock);
+	tmm->listed--;
+	WRITE_ONCE(tmm->abandoned, tmm->abandoned - 1);
+	mutex_unlock(&tmm->prereg_lock);
+	return 0;
 }
 
 /**
  * tce_prereg_drain() - free some of the memory that only KVM's counts keep
  * @mem: the memory of a container that nobody uses any more
  *
- * All tables in which KVM could map it were blocked and cleared with their windows, so these are
- * counts that KVM has lost (litmus/kvm-count.litmus), or that a guest has raised, by as many as
- * it likes. Only in a table that pseries is just creating, perhaps for another process, KVM can
- * have mapped it, until that is hidden and cleared. So while memory is taken off KVM's list no
- * table is created. Creating one waits no longer than for TCE_DRAIN_CHUNK counts.
+ * All tables in which KVM could map it were blocked and cleared with their windows, and KVM is not
+ * allowed to use new ones (tce_mm_allows_kvm()). So these are counts that KVM has lost
+ * (litmus/kvm-count.litmus), or that a guest has raised, by as many as it likes. Only in a table
+ * that pseries is just creating, perhaps for another process, KVM can have mapped it, until that
+ * is hidden and cleared. So while memory is taken off KVM's list no table is created. Creating one
+ * waits no longer than for TCE_DRAIN_CHUNK counts.
  *
  * Return: true if nothing is left; otherwise it has to be called again.
  */
@@ -518,7 +525,7 @@ bool tce_prereg_drain(struct tce_memory *mem)
 	struct tce_prereg *prereg, *next;
 
 	list_for_each_entry_safe(prereg, next, &mem->abandoned, refs) {
-		if (prereg_uncount(prereg))
+		if (prereg_uncount(mem->tmm, prereg))
 			return false;
 		list_del(&prereg->refs);
 		tce_prereg_free(prereg, mem);
@@ -756,7 +763,7 @@ int tce_prereg_register(struct tce_memory *mem, unsigned long ua, unsigned long 
 		goto err_unlock;
 	prereg = prereg_share(mem, ua, npages);
 	/* If a process gets KVM later, what it has registered before is not in KVM's list. */
-	listed = !prereg && tce_mm_has_kvm(tmm->mm) && tmm->listed < TCE_LISTED_MAX;
+	listed = !prereg && tce_mm_allows_kvm(tmm) && tmm->listed < TCE_LISTED_MAX;
 	tmm->listed += listed;
 	if (!IS_ERR_OR_NULL(prereg))
 		add_ref(ref, prereg);

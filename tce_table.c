@@ -82,7 +82,7 @@ int tce_table_init(struct tce_table *table)
 	 * huge one, which udmabuf maps, for all of it.
 	 */
 	table->shared = !table->mem->v1 && tbl->it_page_shift <= PAGE_SHIFT &&
-			tce_mm_has_kvm(table->mem->tmm->mm);
+			tce_mm_allows_kvm(table->mem->tmm);
 	table->run_min = table->ops->tce_kill ? TCE_RUN_MIN_KILL : TCE_RUN_MIN_HCALL;
 	mutex_init(&table->lock);
 	/*

@@ -164,6 +164,7 @@ static void kvm_has_lost_many_counts(struct kunit *test)
 	struct kvm_setup s;
 	struct page *page;
 	unsigned int i;
+	u64 start;
 
 	kvm_set_up(test, &s, true);
 	page = tce_page(fx, s.ua);
@@ -173,13 +174,23 @@ static void kvm_has_lost_many_counts(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, mm_iommu_mapped_inc(mem), 0);
 	tce_close(s.client);
 	KUNIT_EXPECT_NOT_NULL(test, mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY));
-	client = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
-	tce_close(client);
+	/* KVM could map it there, and then it must not go */
+	client = tce_ready_window(fx, 12, SZ_64M, 1, &s.grp);
+	s.tbl = s.grp->tg.tables[0];
+	KUNIT_EXPECT_FALSE(test, kvm_put(&s, 0, s.ua));
 	for (i = 0; i < 500 && mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY); i++)
 		msleep(20);
 	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY));
 	rcu_barrier();
 	KUNIT_EXPECT_EQ(test, tce_holders(page), 1);
+	/* afterwards a new window is KVM's again */
+	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
+	KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_64M, 1, &start), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(client, s.ua, KVM_MEMORY), 0);
+	s.tbl = s.grp->tg.tables[0];
+	KUNIT_EXPECT_TRUE(test, kvm_put(&s, 0, s.ua));
+	KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 0));
+	tce_close(client);
 	tce_expect_balance(fx);
 }
 

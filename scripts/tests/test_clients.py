@@ -30,8 +30,8 @@ class Clients(unittest.TestCase):
             file.parent.mkdir()
             file.write_text(f"#!/bin/sh\n{program}\n")
             file.chmod(0o755)
-            text = "\n".join([f". {SCRIPTS}/guest/lib.sh", *functions, "suite it"])
-            text = text.replace("/tmp/", f"{tmp}/").replace(" /suite/", f" {tmp}/")
+            text = "\n".join([*functions, "suite it"]).replace("/tmp/", f"{tmp}/").replace(" /suite/", f" {tmp}/")
+            text = f". {SCRIPTS}/guest/lib.sh\n{text}"
             done = subprocess.run(["sh", "-c", text], env={"TCE_DRIVER": "ours", "PATH": "/usr/bin:/bin"}, stdout=subprocess.PIPE,
                                   text=True, check=True)
         rows = command.table(done.stdout.splitlines())
