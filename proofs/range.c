@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * MAP and UNMAP hand to a table what lies inside of one window, and nothing else: a call is accepted
+ * if and only if one window has all of it, and all is aligned to that window's pages. What is handed
+ * over is what was asked for. A refusal has the documented errno, and reaches no table. The check of
+ * a MAP of v1, before it pins, says the same.
+ *
+ * Assumed of the platform: a window ends at 2^64 at most, and no two have the same address.
+ *
+ * each: SHIFT=12,16,21,24,28,30,34 WINDOWS=3 CALL=MAP,UNMAP
+ * each: SHIFT=12 WINDOWS=0,1,2 CALL=MAP,CHECK
+ * unwind: 3
+ *
+ * control beyond: tce_container.c
+ *	*n > tbl->it_size - at ?
+ *	*n > tbl->it_size ?
+ * control behind: tce_container.c
+ *	|| at >= tbl->it_size)
+ *	|| at > tbl->it_size)
+ * control size: tce_container.c
+ *	if ((ioba | size) &
+ *	if (ioba &
+ * control ua: tce_container.c SHIFT=34
+ *	return ua & ((1UL <<
+ *	return ua & ((1U <<
+ * control empty: tce_container.c WINDOWS=1
+ *	at >= tbl->it_size)
+ *	at >= tbl->it_size || !size)
+ * control user: tce_container.c WINDOWS=1 CALL=CHECK
+ *	return access_ok((void __user *)ua, size) ?
+ *	return true ?
+ */
+#include "../tce_container.c"
+#include "../tce_trace.c"
+
+enum { MAP, UNMAP, CHECK };
+
+/* The page shift of the other window */
+#define OTHER	16
+
+static struct {
+	int calls;
+	struct tce_table *table;
+	unsigned long first, n, ua;
+} got;
+
+static int reached(struct tce_table *table, unsigned long first, unsigned long ua, unsigned long n)
+{
+	got.calls++;
+	got.table = table;
+	got.first = first;
+	got.ua = ua;
+	got.n = n;
+	return 0;
+}
+
+int tce_table_map(struct tce_table *table, unsigned long first, unsigned long ua, unsigned long n,
+		  enum dma_data_direction dir, struct tce_v1_batch *batch)
+{
+	return reached(table, first, ua, n);
+}
+
+int tce_table_unmap(struct tce_table *table, unsigned long first, unsigned long n)
+{
+	return reached(table, first, 0, n);
+}
+
+static struct iommu_table tables[2];
+static struct tce_window windows[2];
+static struct tce_mm tmm;
+
+static wide start_of(int i)
+{
+	return (wide)tables[i].it_offset << tables[i].it_page_shift;
+}
+
+static wide length_of(int i)
+{
+	return (wide)tables[i].it_size << tables[i].it_page_shift;
+}
+
+static bool has(int i, u64 ioba)
+{
+	return ioba >= start_of(i) && (wide)ioba - start_of(i) < length_of(i);
+}
+
+static bool aligned(int i, u64 x)
+{
+	return x >> tables[i].it_page_shift << tables[i].it_page_shift == x;
+}
+
+int main(void)
+{
+	struct tce_container c = { .mem.tmm = &tmm };
+	u64 ioba = any_u64(), ua = any_u64(), size = any_u64();
+	bool none = true;
+	int i, rc, want;
+
+	for (i = 0; i < 2; i++) {
+		tables[i].it_page_shift = i ? OTHER : SHIFT;
+		/* anything; relative to ioba, which helps the solver */
+		tables[i].it_offset = (ioba >> tables[i].it_page_shift) - any_ulong();
+		tables[i].it_size = any_ulong();
+		assume(start_of(i) + length_of(i) <= (wide)1 << 64);
+		windows[i].table.tbl = &tables[i];
+		if (WINDOWS & BIT(i))
+			c.windows[i] = &windows[i];
+	}
+	assume(!has(0, ioba) || !has(1, ioba));
+
+	if (CALL == MAP)
+		rc = tce_container_map(&c, ioba, ua, size, DMA_BIDIRECTIONAL, NULL);
+	else if (CALL == UNMAP)
+		rc = tce_container_unmap(&c, ioba, size);
+	else
+		rc = tce_container_check(&c, ioba, ua, size);
+
+	for (i = 0; i < 2; i++) {
+		if (!c.windows[i] || !has(i, ioba))
+			continue;
+		none = false;
+		want = 0;
+		if (!aligned(i, ioba) || !aligned(i, size) || (CALL != UNMAP && !aligned(i, ua)) ||
+		    (wide)ioba - start_of(i) + size > length_of(i))
+			want = -EINVAL;
+		else if (CALL == CHECK && size && (wide)ua + size > TASK_SIZE_MAX)
+			want = -EFAULT;
+		prove(rc == want);
+		prove(got.calls == (!rc && CALL != CHECK));
+		if (got.calls) {
+			prove(got.table == &windows[i].table);
+			prove((wide)got.first << tables[i].it_page_shift == ioba);
+			prove((wide)got.n << tables[i].it_page_shift == size);
+			prove(CALL == UNMAP || got.ua == ua);
+		}
+	}
+	if (none) {
+		prove(rc == -ENXIO);
+		prove(!got.calls);
+	}
+	return 0;
+}

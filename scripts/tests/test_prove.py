@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""scripts/prove: what counts as proved, what as refuted, and what as neither."""
+import tempfile
+import unittest
+from pathlib import Path
+
+from tce.paths import SCRIPTS
+from tests import load
+
+prove = load(SCRIPTS / "prove")
+
+GOOD = "[main.assertion.1] line 9 x == 1: SUCCESS"
+BAD = "[main.assertion.2] line 9 x == 1: FAILURE"
+SHIFT = "[f.undefined-shift.1] line 9 shift distance too large in 1 << x: FAILURE"
+PROVED, REFUTED = "VERIFICATION SUCCESSFUL", "VERIFICATION FAILED"
+
+
+class Prove(unittest.TestCase):
+    def test_verdict(self):
+        for want, *said in (("proved", GOOD, PROVED), ("refuted", GOOD, BAD, REFUTED), ("refuted", GOOD, SHIFT, REFUTED),
+                            # nothing is stated, not done, or cut off
+                            ("neither", PROVED), ("neither", ""), ("neither", GOOD), ("neither", GOOD),
+                            ("neither", GOOD, SHIFT.replace("FAILURE", "UNKNOWN"), PROVED),
+                            ("neither", GOOD, BAD, SHIFT.replace("FAILURE", "ERROR"), REFUTED),
+                            ("neither", SHIFT.replace("FAILURE", "SUCCESS"), PROVED),
+                            # the bound, or a function that is not there
+                            ("neither", GOOD, "[f.unwind.0] line 9 unwinding assertion loop 0: FAILURE", REFUTED),
+                            ("neither", GOOD, BAD, "[main.no-body.g] line 9 no body for callee g: FAILURE", REFUTED)):
+            self.assertEqual(prove.verdict("\n".join(said) + "\n"), want, said)
+
+    def test_runs(self):
+        with tempfile.TemporaryDirectory() as tmp:
+            top, program = Path(tmp), Path(tmp) / "cbmc"
+            (top / "kernel.h").touch()
+            (top / "x.c").write_text("int main(void) { return 0; }\n")
+            for said, code, seconds, want in ((f"{GOOD}\n{PROVED}", 0, 300, "proved"), (f"{GOOD}\n{PROVED}", 6, 300, "neither"),
+                                              (f"{GOOD}\n{BAD}\n{REFUTED}", 10, 300, "refuted"), (f"{GOOD}\n{PROVED}", 10, 300, "neither"),
+                                              (f"{GOOD}\n{BAD}\n{REFUTED}", 0, 300, "neither"),
+                                              (f"{GOOD}\n{PROVED}\n' && sleep 9 && echo '", 0, 1, "neither")):
+                program.write_text(f"#!/bin/sh\necho '{said}'\nexit {code}\n")
+                program.chmod(0o755)
+                prove.SECONDS = seconds
+                found = prove.cbmc(program, top / "x.c", top / "x.log", "1", {})
+                self.assertEqual(found.split(":")[0], want, (said, code, found))
+            (top / "x.c").write_text("#error no\n")
+            self.assertEqual(prove.cbmc(program, top / "x.c", top / "x.log", "1", {}), "gcc failed")
+
+    def test_changed(self):
+        self.assertEqual(prove.changed("a = b;\n", "b", "c"), "a = c;\n")
+        for old, new in (("x", "y"), ("a", "a"), (" ", "")):
+            self.assertRaises(ValueError, prove.changed, "a = b;\n", old, new)
+
+    def test_combinations(self):
+        self.assertEqual(prove.combinations(" * each: A=1,2 B=3\n * each: A=4\n"), [{"A": "1", "B": "3"}, {"A": "2", "B": "3"}, {"A": "4"}])
+        self.assertEqual(prove.combinations("/* nothing */\n"), [{}])
