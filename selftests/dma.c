@@ -154,7 +154,7 @@ enum { WHOLE, PIECES, REPLACE, WAYS };
 
 static void give_back(struct tce *t, unsigned int way)
 {
-	const size_t size = MiB;
+	const size_t size = 8 * MiB;
 	uint8_t *mem = alloc(size, CHUNK), *new = alloc(size, CHUNK);
 	size_t at;
 
@@ -166,7 +166,8 @@ static void give_back(struct tce *t, unsigned int way)
 	for (at = CHUNK - 4096; way == PIECES && at < size; at += CHUNK)
 		unmap(t->container, base(t) + at, 4096);
 	edu_keep_writing(&t->edu, base(t), 0, PROBE);
-	nap(5);
+	/* it begins after 100 ms */
+	nap(150);
 	if (way == REPLACE)
 		map(t->container, new, base(t), size, R);
 	else
@@ -174,10 +175,12 @@ static void give_back(struct tce *t, unsigned int way)
 	if (t->version == 2)
 		unregister_mem(t->container, mem, size);
 	mem = alloc(size, CHUNK);
-	fill(mem, size, way);
+	for (at = 0; at < size; at += host.page)
+		fill(mem + at, PROBE, way);
 	nap(5);
 	edu_stop(&t->edu);
-	expect(filled(mem, size, way));
+	for (at = 0; at < size; at += host.page)
+		expect(filled(mem + at, PROBE, way));
 	unmap(t->container, base(t), size);
 	if (t->version == 2)
 		unregister_mem(t->container, new, size);
@@ -194,7 +197,7 @@ static void given_back(struct tce *t)
 	bounce_at(t, base(t) - CHUNK);
 	fill(t->bounce, PROBE, WAYS);
 	edu_read(&t->edu, t->bounce_iova, 0, PROBE);
-	for (i = 0; i < 2 * WAYS; i++)
+	for (i = 0; i < 4 * WAYS; i++)
 		give_back(t, i % WAYS);
 }
 
