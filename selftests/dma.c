@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -115,6 +116,89 @@ static void unmap_piece(struct tce *t)
 	expect(!can_write(t, base(t) + 2 * CHUNK - PROBE,
 			  mem + 2 * CHUNK - PROBE));
 	expect(can_write(t, base(t) + 2 * CHUNK, mem + 2 * CHUNK));
+}
+
+/* The device has used each of the pages before, with nothing between that and UNMAP. */
+static void unmap_used(struct tce *t)
+{
+	uint8_t *mem = prepare_dma(t, CHUNK);
+	static const unsigned int used[] = { 0, 2, 6, 7 };
+	const unsigned int hole = 3;
+	size_t i;
+
+	map(t->container, mem, base(t), 8 * 4096, RW);
+	unmap(t->container, base(t) + hole * 4096, 4096);
+	for (i = 0; i < sizeof(used) / sizeof(*used); i++)
+		expect(can_write(t, base(t) + used[i] * 4096, mem + used[i] * 4096));
+	unmap(t->container, base(t), 8 * 4096);
+	for (i = 0; i < sizeof(used) / sizeof(*used); i++)
+		expect(!can_write(t, base(t) + used[i] * 4096, mem + used[i] * 4096));
+}
+
+static void unmap_one_used(struct tce *t)
+{
+	uint8_t *mem = prepare_dma(t, CHUNK);
+
+	map(t->container, mem, base(t), CHUNK, RW);
+	expect(can_write(t, base(t) + 4096, mem + 4096));
+	unmap(t->container, base(t) + 4096, 4096);
+	expect(!can_write(t, base(t) + 4096, mem + 4096));
+}
+
+/*
+ * The process gives its memory back to the system while the device writes to the first page, so
+ * that the page is free at the moment at which the driver has released it. A device that still
+ * writes then is seen here, or by the kernel, if that checks free pages (page_poison=1).
+ */
+enum { WHOLE, PIECES, REPLACE, WAYS };
+
+static void give_back(struct tce *t, unsigned int way)
+{
+	const size_t size = 8 * MiB;
+	uint8_t *mem = alloc(size, CHUNK), *new = alloc(size, CHUNK);
+	size_t at;
+
+	allow(t, mem, size);
+	allow(t, new, size);
+	map(t->container, mem, base(t), size, RW);
+	expect(!munmap(mem, size));
+	/* so that the driver finds no long run in it */
+	for (at = CHUNK - 4096; way == PIECES && at < size; at += CHUNK)
+		unmap(t->container, base(t) + at, 4096);
+	edu_keep_writing(&t->edu, base(t), 0, PROBE);
+	/* it begins after 100 ms */
+	nap(150);
+	if (way == REPLACE)
+		map(t->container, new, base(t), size, R);
+	else
+		unmap(t->container, base(t), size);
+	if (t->version == 2)
+		unregister_mem(t->container, mem, size);
+	mem = alloc(size, CHUNK);
+	for (at = 0; at < size; at += host.page)
+		fill(mem + at, PROBE, way);
+	nap(5);
+	edu_stop(&t->edu);
+	for (at = 0; at < size; at += host.page)
+		expect(filled(mem + at, PROBE, way));
+	unmap(t->container, base(t), size);
+	if (t->version == 2)
+		unregister_mem(t->container, new, size);
+	munmap(mem, size);
+	munmap(new, size);
+}
+
+static void given_back(struct tce *t)
+{
+	unsigned int i;
+
+	/* of a huge page nothing is free before all of it is */
+	expect(!prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0));
+	bounce_at(t, base(t) - CHUNK);
+	fill(t->bounce, PROBE, WAYS);
+	edu_read(&t->edu, t->bounce_iova, 0, PROBE);
+	for (i = 0; i < 4 * WAYS; i++)
+		give_back(t, i % WAYS);
 }
 
 static void replaced(struct tce *t)
@@ -536,6 +620,10 @@ static const struct test tests[] = {
 	  BOTH | DMA },
 	{ "UNMAP takes the memory away from the device", unmapped, BOTH | DMA },
 	{ "UNMAP of a piece leaves the rest", unmap_piece, BOTH | DMA },
+	{ "UNMAP takes away a page that the device has used", unmap_one_used,
+	  BOTH | DMA },
+	{ "UNMAP takes away each of the pages that the device has used",
+	  unmap_used, BOTH | DMA },
 	{ "MAP over a mapping replaces it", replaced, BOTH | DMA },
 	{ "pages are pinned while mapped, and no longer", pins_follow,
 	  V1 | DMA },
@@ -564,6 +652,8 @@ static const struct test tests[] = {
 	  BOTH | DMA },
 	{ "memory that the process unmapped is not reused under DMA",
 	  munmapped, BOTH | DMA },
+	{ "a device that writes all the time does not write to what was given back",
+	  given_back, BOTH | DMA },
 	{ "memory that the process moved is the device's as before", moved,
 	  BOTH | DMA },
 };

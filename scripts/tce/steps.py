@@ -89,6 +89,7 @@ def runs() -> Iterator[Step]:
     for seed, (kernel, machine) in enumerate(itertools.product(("kunit-6.12-4k", "kunit-6.12-64k"), BOTH.split()), 1):
         yield (f"fuzz {kernel} {machine}", ["fuzz", "--kernel", kernel, "--machine", machine, "--seed", str(seed), "--args", "--rounds 70",
                "--huge-pages", "--append", "slub_debug=-", "--seconds", "7000"])
+    yield "invalidation", ["invalidation"]
     # With its suites in it the driver serves nobody.
     yield "kunit into-tree-kunit powernv9", ["kunit", "--kernel", "into-tree-kunit", "--machine", "powernv9"]
     yield "kunit.py into-tree", ["check-into-tree"]

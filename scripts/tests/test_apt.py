@@ -15,14 +15,15 @@ NOISE = "echo Get:1 some index; echo 'E: sid does not fit its signature' >&2; ex
 PROGRAMS = {
     "apt-get": f"""case "$*" in
         *indextargets*) echo http://mirror/debian/ bookworm main ;;
+        *--only-source*) for p; do :; done; echo "$p" >>"$COUNT.source"; case $* in *=1:10.0) exit 100 ;; esac ;;
         *--print-uris*) for p in "$@"; do case $p in NOTHING|-*|download) ;; *) echo "'u' $p.deb 1" ;; esac; done ;;
         *update*) echo >>"$COUNT"; {NOISE} ;;
         *download*) for p in "$@"; do touch "$p.deb"; done 2>/dev/null; echo Get:1 noise ;;
         *install*) echo Setting up noise; exit ${{INSTALL_FAILS:-0}} ;;
         esac""",
-    "apt-cache": "echo ${KNOWN-package}",
+    "apt-cache": 'echo "${KNOWN-package}"',
     "dpkg-deb": "", "dpkg-query": "", "sudo": '"$@"',
-    "dpkg": "echo amd64",
+    "dpkg": 'case $1 in --compare*) exec /usr/bin/dpkg "$@" ;; esac; echo amd64',
 }
 
 
@@ -71,6 +72,15 @@ class Apt(unittest.TestCase):
     def test_no_index(self):
         code, said = self.get("a", UPDATE_FAILS="100", KNOWN="")
         self.assertEqual((code, "could not be fetched" in said), (2, True))
+
+    def test_source(self):
+        """The oldest that will do, and the next one if the mirror does not have it."""
+        known = "".join(f"Version: {version}\n" for version in ("1:11.1", "1:7.2", "1:10.2", "1:10.0"))
+        for least, asked, code in (((), ["1:7.2"], 0), (("1:10",), ["1:10.0", "1:10.2"], 0), (("1:12",), [], 2)):
+            shutil.rmtree(self.top / "out", ignore_errors=True)
+            (self.top / "count.source").write_text("")
+            self.assertEqual(self.run_it("private-apt", "source", self.top / "out", "qemu", *least, KNOWN=known)[0], code)
+            self.assertEqual((self.top / "count.source").read_text().split(), [f"qemu={version}" for version in asked])
 
     def test_setup_host(self):
         """What apt says is shown if it fails; an index is not what this is about."""

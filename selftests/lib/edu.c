@@ -29,6 +29,7 @@
 #define EDU_CMD			0x98
 #define  EDU_CMD_START		0x1
 #define  EDU_CMD_TO_MEMORY	0x2
+#define  EDU_CMD_AGAIN		0x8	/* scripts/data/qemu/edu-repeat.patch */
 #define EDU_BUFFER		0x40000
 
 #define PCI_COMMAND		0x04
@@ -78,7 +79,7 @@ static int edu_start(struct edu *edu, int fd, void *bar)
 			return -ENXIO;
 	}
 	/* A process that was killed may have left a transfer on its way. */
-	wait_idle(edu);
+	edu_stop(edu);
 	return 0;
 }
 
@@ -148,14 +149,20 @@ void edu_close(struct edu *edu)
 	close(edu->fd);
 }
 
-static void transfer(struct edu *edu, uint64_t src, uint64_t dst, size_t len,
-		     uint64_t cmd)
+static void start(struct edu *edu, uint64_t src, uint64_t dst, size_t len,
+		  uint64_t cmd)
 {
 	expect(len <= EDU_MAX);
 	reg_write(edu, EDU_SRC, src);
 	reg_write(edu, EDU_DST, dst);
 	reg_write(edu, EDU_COUNT, len);
 	reg_write(edu, EDU_CMD, cmd | EDU_CMD_START);
+}
+
+static void transfer(struct edu *edu, uint64_t src, uint64_t dst, size_t len,
+		     uint64_t cmd)
+{
+	start(edu, src, dst, len, cmd);
 	wait_idle(edu);
 }
 
@@ -169,6 +176,17 @@ void edu_read(struct edu *edu, uint64_t iova, unsigned int off, size_t len)
 void edu_write(struct edu *edu, uint64_t iova, unsigned int off, size_t len)
 {
 	transfer(edu, EDU_BUFFER + off, iova, len, EDU_CMD_TO_MEMORY);
+}
+
+void edu_keep_writing(struct edu *edu, uint64_t iova, unsigned int off, size_t len)
+{
+	start(edu, EDU_BUFFER + off, iova, len, EDU_CMD_TO_MEMORY | EDU_CMD_AGAIN);
+}
+
+void edu_stop(struct edu *edu)
+{
+	reg_write(edu, EDU_CMD, 0);
+	wait_idle(edu);
 }
 
 void edu_copy(struct edu *edu, uint64_t from, uint64_t to, size_t len)

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""scripts/invalidation: what has seen a control, and that each control is what it says."""
+import unittest
+
+from tce.paths import ROOT, SCRIPTS
+from tests import load
+
+invalidation = load(SCRIPTS / "invalidation")
+
+ROW, OTHER = "dma: v1: first", "dma: v2: second"
+NOTE = "# dma.c:1: !can_write(t, base(t), mem) is not true\n"
+
+
+def console(*results, before=""):
+    lines = "".join(f"{result} {n} user: {row}\n" for n, (result, row) in enumerate(results, 1))
+    return f"VM-START\nKTAP version 1\n1..{len(results)}\n{before}{lines}\nVM-END\n"
+
+
+class Invalidation(unittest.TestCase):
+    def unseen(self, text, words=invalidation.REACHED):
+        return invalidation.unseen(invalidation.Control("powernv9", "x.c", (), (ROW, OTHER), words), "\n" + text)
+
+    def test_unseen(self):
+        """Each test has to fail, and for that reason."""
+        both = (("not ok", ROW), ("not ok", OTHER))
+        self.assertEqual(self.unseen(console(*both, before=NOTE)), [])
+        self.assertEqual(self.unseen(console(*both)), [ROW, OTHER])
+        self.assertEqual(self.unseen(console(("not ok", ROW), ("ok", OTHER), before=NOTE)), [OTHER])
+        self.assertEqual(self.unseen(console(("not ok", ROW), before=NOTE)), [OTHER])
+        self.assertEqual(self.unseen("", words=invalidation.POISON), [ROW, OTHER])
+        self.assertEqual(self.unseen(console(*both, before=NOTE), words=invalidation.POISON), [ROW, OTHER])
+        poison = "[    9.000000] pagealloc: memory corruption\n"
+        self.assertEqual(self.unseen(console(("ok", ROW), ("ok", OTHER)) + poison, words=invalidation.POISON), [])
+        self.assertEqual(self.unseen(console(("ok", ROW)) + poison, words=invalidation.POISON), [OTHER])
+
+    def test_controls(self):
+        """Each changes the module, as its sources are today, and its tests are there."""
+        rows = "".join(path.read_text() for path in (ROOT / "selftests").glob("*.c"))
+        for name, control in invalidation.CONTROLS.items():
+            text = (ROOT / control.file).read_text()
+            self.assertNotEqual(invalidation.changed(text, control), text, name)
+            self.assertIn(control.machine, invalidation.MACHINES)
+            for row in control.rows:
+                self.assertIn(f'"{row.split(": ", 2)[2]}"', rows)
+        with self.assertRaises(ValueError):
+            invalidation.changed("another text", control)
