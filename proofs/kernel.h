@@ -29,7 +29,8 @@ ANY(u64, u64)
 ANY(int, int)
 ANY(long, long)
 ANY(ulong, unsigned long)
-ANY(bool, bool)
+
+static inline bool any_bool(void) { return any_int() != 0; }
 
 /* Numbers of a specification, which can't wrap */
 typedef unsigned __int128 wide;
@@ -53,11 +54,15 @@ typedef unsigned __int128 wide;
 #define smp_load_acquire(p)	(*(p))
 #define smp_store_release(p, v)	(*(p) = (v))
 #define mb()			((void)0)
+#define cmpxchg_relaxed(p, o, v) ({ typeof(*(p)) _c = *(p); if (_c == (o)) *(p) = (v); _c; })
 #define xchg(p, v)		({ typeof(*(p)) _x = *(p); *(p) = (v); _x; })
 
 typedef struct { int n; } refcount_t;
 typedef struct { long n; } atomic_long_t, atomic64_t;
 #define ATOMIC_LONG_INIT(n)	{ n }
+#define atomic64_read		atomic_long_read
+#define atomic64_add		atomic_long_add
+#define atomic64_inc		atomic_long_inc
 #define atomic_long_read(a)	((a)->n)
 #define atomic_long_set(a, v)	((a)->n = (v))
 #define atomic_long_add(v, a)	((a)->n += (v))
@@ -105,6 +110,7 @@ typedef struct mutex spinlock_t;
 #define down_write(lock)	((void)0)
 #define up_read(lock)		((void)0)
 #define up_write(lock)		((void)0)
+#define spin_lock_init(lock)	((void)0)
 #define spin_lock(lock)		((void)0)
 #define spin_unlock(lock)	((void)0)
 #define lockdep_assert_held(l)	((void)0)
@@ -158,7 +164,10 @@ typedef struct mutex spinlock_t;
 #define TCE_HAS_LIST_COUNT
 #define TCE_HAS_UNPIN_FOLIO
 
+/* A page is known by its address, and the linear mapping has bit 63 set. */
 struct page;
+#define pfn_to_page(pfn)	((struct page *)((unsigned long)(pfn) << PAGE_SHIFT | BIT(63)))
+#define page_to_phys(page)	((unsigned long)(page) & ~BIT(63))
 enum { GFP_KERNEL, GFP_KERNEL_ACCOUNT, __GFP_NOWARN, FOLL_WRITE, FOLL_LONGTERM, RLIMIT_MEMLOCK,
 	FW_FEATURE_PUT_TCE_IND, FW_FEATURE_STUFF_TCE, HZ };
 

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A userspace entry says what MAP has put there: it is never 0, it can be told from what KVM writes, and
+ * it decodes to the userspace address (v2), or to the page and whether the device may write (v1). An
+ * exchange that the platform refuses changes nothing. Any other leaves the new value and returns the
+ * old one, but in a shared table nothing of KVM's if the entry was empty and is left so.
+ *
+ * Assumed: addresses of user space have bit 63 clear, those of struct page have it set, and bit 0 clear.
+ *
+ * each: V1=0,1 SHARED=0,1
+ *
+ * control mark: tce_table.h
+ *	return ua | TCE_UA_VFIO;
+ *	return ua;
+ * control write: tce_v1.h V1=1
+ *	(write ? TCE_V1_WRITE : 0)
+ *	(write ? 0 : TCE_V1_WRITE)
+ * control refused: tce_table.h
+ *	if (unlikely(rc))
+ *	if (unlikely(rc == -ENOMEM))
+ * control old: tce_table.h
+ *	new->val = tce_pua_read(pua);
+ *	new->val = val;
+ * control shared: tce_table.h SHARED=1
+ *	new->val = be64_to_cpu(old);
+ *	new->val = old;
+ */
+#include "../tce_table.h"
+#include "../tce_v1.c"
+
+static enum dma_data_direction live;
+static unsigned long where;
+static int refuses;
+
+static int exchange(struct iommu_table *tbl, long index, unsigned long *hpa,
+		    enum dma_data_direction *dir)
+{
+	enum dma_data_direction was = live;
+	unsigned long old = where;
+
+	if (refuses)
+		return refuses;
+	live = *dir;
+	where = *hpa;
+	*dir = was;
+	*hpa = old;
+	return 0;
+}
+
+
+int main(void)
+{
+	struct iommu_table_ops ops = { .xchg_no_kill = exchange };
+	struct tce_table table = { .ops = &ops };
+	struct tce_memory mem = {};
+	unsigned long ua = any_ulong(), hpa = any_ulong() << PAGE_SHIFT;
+	bool write = any_bool(), empties = any_bool();
+	struct tce_entry entry;
+	__be64 pua, was;
+	u64 val, old;
+	int rc;
+
+	assume(ua < TASK_SIZE_MAX && hpa < 1UL << 52);
+	mem.v1 = V1 ? (struct tce_v1 *)1 : NULL;
+	val = tce_val(&mem, ua, hpa, write);
+	prove(val & TCE_UA_VFIO);
+	if (V1) {
+		prove((struct page *)(val & ~TCE_V1_WRITE) == pfn_to_page(hpa >> PAGE_SHIFT));
+		prove(!!(val & TCE_V1_WRITE) == write);
+	} else {
+		prove((val & ~TCE_UA_VFIO) == ua);
+	}
+
+	where = any_ulong();
+	live = any_bool() ? DMA_NONE : DMA_BIDIRECTIONAL;
+	refuses = any_int();
+	old = any_u64();
+	was = cpu_to_be64(old);
+	pua = was;
+	entry = (struct tce_entry){
+		.hpa = empties ? 0 : hpa,
+		.dir = empties ? DMA_NONE : DMA_TO_DEVICE,
+		.val = empties ? 0 : val,
+	};
+	rc = tce_entry_swap(&table, 0, &pua, &entry, SHARED);
+	prove(rc == (refuses == -ENOMEM ? -ENOMEM : refuses ? -EIO : 0));
+	if (rc) {
+		prove(pua == was);
+		prove(entry.val == (empties ? 0 : val));
+		return 0;
+	}
+	if (SHARED && empties && entry.dir == DMA_NONE && !(old & TCE_UA_VFIO)) {
+		/* KVM emptied it, and is about to count down by what it finds here */
+		prove(pua == was && !entry.val);
+		return 0;
+	}
+	prove(be64_to_cpu(pua) == (empties ? 0 : val));
+	prove(entry.val == old);
+	return 0;
+}
