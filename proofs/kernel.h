@@ -171,6 +171,8 @@ struct page;
 enum { GFP_KERNEL, GFP_KERNEL_ACCOUNT, __GFP_NOWARN, FOLL_WRITE, FOLL_LONGTERM, RLIMIT_MEMLOCK,
 	FW_FEATURE_PUT_TCE_IND, FW_FEATURE_STUFF_TCE, HZ };
 
+unsigned long totalram_pages(void);
+
 /* Where user space ends */
 #define TASK_SIZE_MAX		(1UL << 52)
 #define access_ok(p, size)	((size) <= TASK_SIZE_MAX && (unsigned long)(p) <= TASK_SIZE_MAX - (size))

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * CREATE asks the platform for the size of a table only with arguments for which it has an answer: a
+ * page size that it offers, a power of 2 that is at least one page, no more levels than it has. The
+ * price is what the platform answers, in whole CPU pages, and so is 0 for a table that is smaller than
+ * one, as pseries has them. Where the platform has several levels, none that it would accept is larger than the
+ * largest allocation. A refusal is EINVAL or ENOMEM.
+ *
+ * Assumed of the platform: a table has at most 5 levels.
+ *
+ * unwind: 65
+ * each: LEVELS=0,1,2,3,4,5,6 MAX_LEVELS=1,5
+ *
+ * control page: tce_window.c LEVELS=1
+ *	!(table_group->pgsizes & BIT(shift)))
+ *	!table_group->pgsizes)
+ * control wide: tce_window.c LEVELS=1
+ *	if (shift >= BITS_PER_LONG ||
+ *	if (
+ * control power: tce_window.c LEVELS=1
+ *	if (!is_power_of_2(size) || size
+ *	if (size
+ * control small: tce_window.c LEVELS=1
+ *	|| size < BIT(shift))
+ *	|| !size)
+ * control levels: tce_window.c LEVELS=2
+ *	if (levels > max_t(u32, table_group->max_levels, 1))
+ *	if (levels > max_t(u32, table_group->max_levels, 2))
+ * control round: tce_window.c LEVELS=1
+ *	return bytes >> PAGE_SHIFT;
+ *	return (bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
+ * control large: tce_window.c LEVELS=2 MAX_LEVELS=5
+ *	return bits + ilog2(sizeof(u64)) >
+ *	return bits >
+ * control divide: tce_window.c LEVELS=0 MAX_LEVELS=5
+ *	if (table_group->max_levels <= 1 || !levels)
+ *	if (table_group->max_levels <= 1)
+ */
+#include "../tce_window.c"
+#include "../tce_trace.c"
+
+static struct iommu_table_group group;
+static u32 shift;
+static u64 size;
+static unsigned long answer, ram;
+static int asked;
+
+unsigned long totalram_pages(void)
+{
+	return ram;
+}
+
+static unsigned long get_table_size(u32 its_shift, u64 its_size, u32 levels)
+{
+	asked++;
+	prove(its_shift == shift && its_size == size && levels == LEVELS);
+	prove(shift < 64 && group.pgsizes >> shift & 1);
+	prove(size && !(size & (size - 1)) && size >> shift);
+	prove(levels <= MAX_LEVELS);
+	return answer;
+}
+
+int main(void)
+{
+	struct iommu_table_group_ops ops = { .get_table_size = get_table_size };
+	unsigned int bits, each;
+	long price;
+
+	shift = any_u32();
+	size = any_u64();
+	answer = any_ulong();
+	ram = any_ulong();
+	group.pgsizes = any_u64();
+	group.max_levels = MAX_LEVELS;
+	group.ops = &ops;
+
+	price = tce_window_price(&group, shift, size, LEVELS);
+
+	prove(asked <= 1);
+	if (price < 0) {
+		prove(price == -EINVAL || price == -ENOMEM);
+		return 0;
+	}
+	prove(asked && answer);
+	prove((wide)price << PAGE_SHIFT <= answer && answer - ((wide)price << PAGE_SHIFT) < PAGE_SIZE);
+	/* pseries has it in one piece, of the hypervisor's memory; it may not be more than there is */
+	prove(MAX_LEVELS > 1 || price <= ram);
+	if (MAX_LEVELS > 1 && LEVELS) {
+		for (bits = 0; size >> bits > 1; bits++)
+			;
+		each = (bits - shift + LEVELS - 1) / LEVELS;
+		/* powernv refuses what has more address bits than a bridge */
+		prove(each * LEVELS + shift >= 55 || each + 3 <= PAGE_SHIFT + MAX_PAGE_ORDER);
+	}
+	return 0;
+}
