@@ -166,6 +166,7 @@ typedef struct mutex spinlock_t;
 
 /* A page is known by its address, and the linear mapping has bit 63 set. */
 struct page;
+struct folio;
 #define pfn_to_page(pfn)	((struct page *)((unsigned long)(pfn) << PAGE_SHIFT | BIT(63)))
 #define page_to_phys(page)	((unsigned long)(page) & ~BIT(63))
 enum { GFP_KERNEL, GFP_KERNEL_ACCOUNT, __GFP_NOWARN, FOLL_WRITE, FOLL_LONGTERM, RLIMIT_MEMLOCK,

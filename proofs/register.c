@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * REGISTER accepts whole pages of user memory, not at address 0, no more than the process or the host
+ * has, and nothing else. What is allocated for it has a place for each of its blocks: the walk of
+ * pin_blocks() goes from its first byte to its end by parts of blocks, each in the place where a
+ * look-up of any of its addresses looks, and pins no more pages at once than its array has.
+ *
+ * Assumed: user memory ends at 2^52.
+ *
+ * each: SHIFT=12,16
+ *
+ * control empty: tce_prereg.c
+ *	if (!size)
+ *	if (!ua)
+ * control wraps: tce_prereg.c
+ *	if (ua + size - 1 < ua)
+ *	if (ua + size < ua)
+ * control zero: tce_prereg.c
+ *	if (!ua)
+ *	if (false)
+ * control hole: tce_prereg.c
+ *	if (npages > totalram_pages() && npages > READ_ONCE(tmm->mm->total_vm))
+ *	if (npages > totalram_pages())
+ * control count: tce_prereg.c
+ *	(ua >> TCE_BLOCK_SHIFT) + 1;
+ *	(ua >> TCE_BLOCK_SHIFT);
+ * control last: tce_prereg.c
+ *	return ((ua + (npages << PAGE_SHIFT) - 1) >> TCE_BLOCK_SHIFT) -
+ *	return ((npages << PAGE_SHIFT) >> TCE_BLOCK_SHIFT) -
+ * control block: tce_prereg.c
+ *	return min(end, (ua | (TCE_BLOCK - 1)) + 1);
+ *	return min(end, ua + TCE_BLOCK);
+ * control ahead: tce_prereg.c SHIFT=16
+ *	min((end - ua) >> PAGE_SHIFT, TCE_PIN_AHEAD - skip)
+ *	min((end - ua) >> PAGE_SHIFT, TCE_PIN_AHEAD + skip)
+ */
+#undef PAGE_SHIFT
+#define PAGE_SHIFT	SHIFT
+
+#include "../tce_prereg.c"
+#include "../tce_trace.c"
+
+static unsigned long ram, asked;
+
+unsigned long totalram_pages(void)
+{
+	return ram;
+}
+
+/* What is pinned ahead is what the array has room for. */
+unsigned long tce_pin_pages(struct page **pages, unsigned long ua, unsigned long n, bool write,
+			    int *rc)
+{
+	asked = n;
+	*rc = 0;
+	return n;
+}
+
+static bool whole_pages(u64 x)
+{
+	return x >> PAGE_SHIFT << PAGE_SHIFT == x;
+}
+
+static int want(u64 ua, u64 size, unsigned long mapped)
+{
+	wide end = (wide)ua + size;
+
+	if (!size || !whole_pages(ua) || !whole_pages(size) || end > (wide)1 << 64)
+		return -EINVAL;
+	if (!ua || end > TASK_SIZE_MAX)
+		return -EFAULT;
+	if (size >> PAGE_SHIFT > ram && size >> PAGE_SHIFT > mapped)
+		return -ENOMEM;
+	return 0;
+}
+
+int main(void)
+{
+	struct mm_struct mm = { .total_vm = any_ulong() };
+	struct tce_mm tmm = { .mm = &mm };
+	unsigned long ua = any_ulong(), size = any_ulong(), at, blocks, n, next, known;
+	int rc;
+
+	ram = any_ulong();
+	rc = check_range(&tmm, ua, size);
+	prove(rc == want(ua, size, mm.total_vm) ||
+	      (rc == -ENOMEM && (size >> TCE_BLOCK_SHIFT) + 2 >= SZ_128M));
+	if (rc)
+		return 0;
+
+	blocks = count_blocks(ua, size >> PAGE_SHIFT);
+	prove(blocks && blocks < SZ_128M);
+	/* of any byte, and so of one where the walk has come to */
+	at = ua + any_ulong();
+	assume(at >= ua && at < ua + size);
+	prove((at >> TCE_BLOCK_SHIFT) - (ua >> TCE_BLOCK_SHIFT) < blocks);
+
+	assume(whole_pages(at));
+	next = block_end(at, ua + size);
+	prove(next > at && next <= ua + size && whole_pages(next));
+	prove((next - 1) >> TCE_BLOCK_SHIFT == at >> TCE_BLOCK_SHIFT);
+	prove(next == ua + size || (next & (TCE_BLOCK - 1)) == 0);
+
+	if (PAGE_SIZE > SZ_4K) {
+		rc = pin_ahead(NULL, at, ua + size, &n, &known);
+		prove(!rc && n == asked && n && n <= TCE_PIN_AHEAD && n <= size >> PAGE_SHIFT);
+		/* it ends with a block, or with all of it */
+		prove(at + (n << PAGE_SHIFT) == ua + size ||
+		      ((at + (n << PAGE_SHIFT)) & (TCE_BLOCK - 1)) == 0);
+	}
+	return 0;
+}
