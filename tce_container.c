@@ -50,8 +50,8 @@
 #include "tce_prereg.h"
 #include "tce_trace.h"
 
-/* How long to wait before trying again to free a closed container */
-#define TCE_FREE_DELAY		(HZ / 10)
+/* How long to wait before trying again to uncharge a closed container */
+#define TCE_UNCHARGE_DELAY	(HZ / 10)
 
 /* By id; changed with the lock held, read under RCU */
 static DEFINE_HASHTABLE(tce_containers, 8);
@@ -145,10 +145,12 @@ static void container_clear(struct work_struct *work)
 	struct tce_container *container =
 		container_of(to_delayed_work(work), struct tce_container, clear);
 
-	if (tce_prereg_drain(&container->mem) && tce_uncharge_try(&container->mem))
-		container_free(container);
+	if (!tce_prereg_drain(&container->mem))
+		schedule_delayed_work(&container->clear, 1);
+	else if (!tce_uncharge_try(&container->mem))
+		schedule_delayed_work(&container->clear, TCE_UNCHARGE_DELAY);
 	else
-		schedule_delayed_work(&container->clear, TCE_FREE_DELAY);
+		container_free(container);
 }
 
 /* Context: sleeps, for a few milliseconds at most. */

@@ -56,8 +56,8 @@
  */
 #define TCE_PIN_AHEAD	1024UL
 
-/* Counts of KVM to take back at once: some milliseconds */
-#define TCE_DRAIN_CHUNK	BIT(18)
+/* Counts of KVM to take back at once: less than a millisecond */
+#define TCE_DRAIN_CHUNK	BIT(16)
 
 DECLARE_RWSEM(tce_create_lock);
 
@@ -460,9 +460,31 @@ static int prereg_remove(struct tce_mm *tmm, struct tce_prereg *prereg)
 }
 
 /*
- * Free what is not in the tree any more, whatever is counted, because no window of v2 is left. What
- * KVM counts is left to tce_prereg_drain(). What a device may still reach stays pinned for good.
- * That takes a bridge that did not release a window.
+ * Take back some of KVM's counts, which end at 0, and take it off KVM's list.
+ *
+ * All tables in which KVM could map it were blocked and cleared with their windows, and KVM is not
+ * allowed to use new ones (tce_mm_allows_kvm()). So these are counts that KVM has lost
+ * (litmus/kvm-count.litmus), or that a guest has raised, by as many as it likes. Only in a table
+ * that pseries is just creating, perhaps for another process, KVM can have mapped it, until that
+ * is hidden and cleared. So no table is created meanwhile. Return: as prereg_delist()
+ */
+static int prereg_uncount(struct tce_prereg *prereg)
+{
+	unsigned long i;
+	int rc;
+
+	down_write(&tce_create_lock);
+	for (i = 0; i < TCE_DRAIN_CHUNK; i++)
+		mm_iommu_mapped_dec(prereg->mem);
+	rc = prereg_delist(prereg);
+	up_write(&tce_create_lock);
+	return rc;
+}
+
+/*
+ * Free what is not in the tree any more, whatever is counted, because no window of v2 is left. If
+ * KVM counts very much, that is left to tce_prereg_drain(). What a device may still reach stays
+ * pinned for good. That takes a bridge that did not release a window.
  */
 static void prereg_abandon(struct tce_mm *tmm, struct tce_prereg *prereg, struct tce_memory *mem)
 {
@@ -478,45 +500,20 @@ static void prereg_abandon(struct tce_mm *tmm, struct tce_prereg *prereg, struct
 	if (prereg->mem && prereg_delist(prereg)) {
 		if (keep)
 			prereg_leak(prereg);
-		list_add(&prereg->refs, &mem->abandoned);
-		tmm->abandoned++;
-		return;
+		if (prereg_uncount(prereg)) {
+			list_add(&prereg->refs, &mem->abandoned);
+			tmm->abandoned++;
+			return;
+		}
 	}
 	if (prereg->mem)
 		tmm->listed--;
 	tce_prereg_free(prereg, mem);
 }
 
-/* Take back some of KVM's counts, which end at 0. Return: as prereg_delist() */
-static int prereg_uncount(struct tce_mm *tmm, struct tce_prereg *prereg)
-{
-	unsigned long i;
-	int rc;
-
-	down_write(&tce_create_lock);
-	for (i = 0; i < TCE_DRAIN_CHUNK; i++)
-		mm_iommu_mapped_dec(prereg->mem);
-	rc = prereg_delist(prereg);
-	up_write(&tce_create_lock);
-	if (rc)
-		return rc;
-	mutex_lock(&tmm->prereg_lock);
-	tmm->listed--;
-	WRITE_ONCE(tmm->abandoned, tmm->abandoned - 1);
-	mutex_unlock(&tmm->prereg_lock);
-	return 0;
-}
-
 /**
- * tce_prereg_drain() - free some of the memory that only KVM's counts keep
+ * tce_prereg_drain() - free memory that only KVM's counts keep
  * @mem: the memory of a container that nobody uses any more
- *
- * All tables in which KVM could map it were blocked and cleared with their windows, and KVM is not
- * allowed to use new ones (tce_mm_allows_kvm()). So these are counts that KVM has lost
- * (litmus/kvm-count.litmus), or that a guest has raised, by as many as it likes. Only in a table
- * that pseries is just creating, perhaps for another process, KVM can have mapped it, until that
- * is hidden and cleared. So while memory is taken off KVM's list no table is created. Creating one
- * waits no longer than for TCE_DRAIN_CHUNK counts.
  *
  * Return: true if nothing is left; otherwise it has to be called again.
  */
@@ -525,8 +522,12 @@ bool tce_prereg_drain(struct tce_memory *mem)
 	struct tce_prereg *prereg, *next;
 
 	list_for_each_entry_safe(prereg, next, &mem->abandoned, refs) {
-		if (prereg_uncount(mem->tmm, prereg))
+		if (prereg_uncount(prereg))
 			return false;
+		mutex_lock(&mem->tmm->prereg_lock);
+		mem->tmm->listed--;
+		WRITE_ONCE(mem->tmm->abandoned, mem->tmm->abandoned - 1);
+		mutex_unlock(&mem->tmm->prereg_lock);
 		list_del(&prereg->refs);
 		tce_prereg_free(prereg, mem);
 		cond_resched();
