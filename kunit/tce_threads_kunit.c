@@ -242,8 +242,11 @@ static void until_it_is_gone(struct tce_thread *thread)
 			rc = tce_unmap(&thread->view, 0, TCE_SHARED_SIZE);
 		cond_resched();
 	} while (!rc);
-	/* its group has left, or it has; that of v1 is disabled before */
-	if (rc != -EINVAL && rc != -ENXIO && (rc != -EPERM || thread->view.v2))
+	/*
+	 * its group has left, maybe before the default window was created, or it has; that of v1 is
+	 * disabled before
+	 */
+	if (rc != -EINVAL && rc != -ENXIO && rc != -ENODEV && (rc != -EPERM || thread->view.v2))
 		thread->rc = rc;
 }
 
