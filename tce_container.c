@@ -138,22 +138,22 @@ static void container_free(struct tce_container *container)
 
 /*
  * Free what a closed container has, now or later: close must not wait for the mmap_lock, which a
- * client can hold for as long as it likes, nor for counts of KVM, which a guest can raise.
+ * client can hold for as long as it likes, nor for KVM's counts, which a guest can raise at will.
  */
-static void container_clear(struct work_struct *work)
+static void container_free_work(struct work_struct *work)
 {
 	struct tce_container *container =
-		container_of(to_delayed_work(work), struct tce_container, clear);
+		container_of(to_delayed_work(work), struct tce_container, free_work);
 
 	if (!tce_prereg_drain(&container->mem))
-		schedule_delayed_work(&container->clear, 1);
+		schedule_delayed_work(&container->free_work, 1);
 	else if (!tce_uncharge_try(&container->mem))
-		schedule_delayed_work(&container->clear, TCE_UNCHARGE_DELAY);
+		schedule_delayed_work(&container->free_work, TCE_UNCHARGE_DELAY);
 	else
 		container_free(container);
 }
 
-/* Context: sleeps, for a few milliseconds at most. */
+/* Context: sleeps, for less than a second. */
 void tce_container_put(struct tce_container *container)
 {
 	struct tce_v1 *v1 = container->mem.v1;
@@ -163,7 +163,7 @@ void tce_container_put(struct tce_container *container)
 	/* what MAPs in flight had pinned when it was disabled */
 	if (v1)
 		tce_uncharge_later(&container->mem, v1->charged);
-	container_clear(&container->clear.work);
+	container_free_work(&container->free_work.work);
 }
 
 /**
@@ -194,7 +194,7 @@ void *tce_container_open(bool v2)
 	INIT_LIST_HEAD(&container->mem.refs);
 	container->mem.container = container->id;
 	INIT_LIST_HEAD(&container->mem.abandoned);
-	INIT_DELAYED_WORK(&container->clear, container_clear);
+	INIT_DELAYED_WORK(&container->free_work, container_free_work);
 
 	spin_lock(&tce_containers_lock);
 	hash_add_rcu(tce_containers, &container->node, container->id);

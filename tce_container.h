@@ -29,7 +29,7 @@ struct seq_file;
  * @enabled: v1: between ENABLE and DISABLE; v2: something was registered
  * @dead: the VFIO core has released it
  * @mem: the user's memory
- * @clear: frees it after the last put, if that is not possible at once
+ * @free_work: frees it after the last put, if that is not possible at once
  */
 struct tce_container {
 	struct hlist_node node;
@@ -43,7 +43,7 @@ struct tce_container {
 	bool enabled;
 	bool dead;
 	struct tce_memory mem;
-	struct delayed_work clear;
+	struct delayed_work free_work;
 };
 
 void *tce_container_open(bool v2);

@@ -33,8 +33,8 @@ struct tce_v1;
  * @prereg_lock: guards the references of containers to preregistered memory, @listed and @abandoned
  * @preregs: v2: tree of struct tce_prereg by address; no two overlap
  * @listed: how many are in KVM's list
- * @abandoned: how many of these are in no tree any more, but in &tce_memory.abandoned. They came
- *	there when no container of v2 was open
+ * @abandoned: how many of these are no longer in the tree, but in &tce_memory.abandoned. It grows
+ *	only while no container of v2 is open, and is decremented with @map_lock held as well
  */
 struct tce_mm {
 	struct list_head list;
@@ -88,8 +88,11 @@ bool tce_uncharge_try(struct tce_memory *mem);
 void tce_leak_pages(unsigned long npages);
 unsigned long tce_leaked_pages(void);
 
-/* Pages to pin at once: enough to be cheap, and few enough to react to SIGKILL */
-#define TCE_PIN_CHUNK	8192UL
+/*
+ * Pages to pin at once: enough that a call costs little beside them, and few enough to react to
+ * SIGKILL, and that zeroing an array of them (init_on_alloc) costs little, too
+ */
+#define TCE_PIN_CHUNK	1024UL
 
 unsigned long tce_pin_pages(struct page **pages, unsigned long ua, unsigned long n,
 			    bool write, int *rc);
@@ -122,11 +125,11 @@ static __always_inline bool tce_mm_has_kvm(const struct mm_struct *mm)
 
 /*
  * May KVM map memory of a process for itself? Not while its list has memory that is about to be
- * freed. A container that asks is bound, so that no more of it comes.
+ * freed. Asked for a container that is open, with &tce_mm.map_lock or &tce_mm.prereg_lock held.
  */
 static inline bool tce_mm_allows_kvm(const struct tce_mm *tmm)
 {
-	return tce_mm_has_kvm(tmm->mm) && !READ_ONCE(tmm->abandoned);
+	return tce_mm_has_kvm(tmm->mm) && !tmm->abandoned;
 }
 
 #endif /* TCE_MM_H */

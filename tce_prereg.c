@@ -50,12 +50,6 @@
 /* Ranges in KVM's list: more than a guest's memory comes in, few enough to walk */
 #define TCE_LISTED_MAX	256
 
-/*
- * Pages to pin at once: enough that a call costs little beside them, and few enough that zeroing
- * the array (init_on_alloc) does
- */
-#define TCE_PIN_AHEAD	1024UL
-
 /* Counts of KVM to take back at once: less than a millisecond */
 #define TCE_DRAIN_CHUNK	BIT(16)
 
@@ -189,7 +183,7 @@ static int record_block(unsigned long *blocks, unsigned long i, unsigned long ua
 }
 
 /*
- * Pin pages from @ua on, at most TCE_PIN_AHEAD, and up to the end of a block or of the range. Of a
+ * Pin pages from @ua on, at most TCE_PIN_CHUNK, and up to the end of a block or of the range. Of a
  * hugetlb page only one is pinned, and then @known returns where that ends. @n returns how many.
  * Return: 0; -ENOMEM; -EFAULT; -EINTR, and none is pinned.
  */
@@ -205,7 +199,7 @@ static int pin_ahead(struct page **pages, unsigned long ua, unsigned long end,
 	*n = max(rc, 0);
 	if (rc)
 		return min(rc, 0);
-	*n = tce_pin_pages(pages, ua, min((end - ua) >> PAGE_SHIFT, TCE_PIN_AHEAD - skip), true,
+	*n = tce_pin_pages(pages, ua, min((end - ua) >> PAGE_SHIFT, TCE_PIN_CHUNK - skip), true,
 			   &rc);
 	if (rc)
 		tce_unpin_pages(pages, *n);
@@ -233,7 +227,7 @@ static int pin_blocks(unsigned long *blocks, unsigned long ua, unsigned long npa
 	struct page **pages, **first = NULL;
 	int rc = 0;
 
-	pages = kmalloc_array(min(npages, TCE_PIN_AHEAD), sizeof(*pages), GFP_KERNEL_ACCOUNT);
+	pages = kmalloc_array(min(npages, TCE_PIN_CHUNK), sizeof(*pages), GFP_KERNEL_ACCOUNT);
 	if (!pages)
 		return TCE_REFUSE(REGION_PAGES_MEMORY, ENOMEM);
 	*page_shift = BITS_PER_LONG;
@@ -478,13 +472,14 @@ static int prereg_uncount(struct tce_prereg *prereg)
 		mm_iommu_mapped_dec(prereg->mem);
 	rc = prereg_delist(prereg);
 	up_write(&tce_create_lock);
+	cond_resched();
 	return rc;
 }
 
 /*
  * Free what is not in the tree any more, whatever is counted, because no window of v2 is left. If
- * KVM counts very much, that is left to tce_prereg_drain(). What a device may still reach stays
- * pinned for good. That takes a bridge that did not release a window.
+ * KVM counts more than is taken back at once, the rest is left to tce_prereg_drain(). What a device
+ * may still reach stays pinned for good. That takes a bridge that did not release a window.
  */
 static void prereg_abandon(struct tce_mm *tmm, struct tce_prereg *prereg, struct tce_memory *mem)
 {
@@ -520,17 +515,19 @@ static void prereg_abandon(struct tce_mm *tmm, struct tce_prereg *prereg, struct
 bool tce_prereg_drain(struct tce_memory *mem)
 {
 	struct tce_prereg *prereg, *next;
+	struct tce_mm *tmm = mem->tmm;
 
 	list_for_each_entry_safe(prereg, next, &mem->abandoned, refs) {
 		if (prereg_uncount(prereg))
 			return false;
-		mutex_lock(&mem->tmm->prereg_lock);
-		mem->tmm->listed--;
-		WRITE_ONCE(mem->tmm->abandoned, mem->tmm->abandoned - 1);
-		mutex_unlock(&mem->tmm->prereg_lock);
+		mutex_lock(&tmm->prereg_lock);
+		down_write(&tmm->map_lock);
 		list_del(&prereg->refs);
+		tmm->listed--;
+		tmm->abandoned--;
+		up_write(&tmm->map_lock);
+		mutex_unlock(&tmm->prereg_lock);
 		tce_prereg_free(prereg, mem);
-		cond_resched();
 	}
 	return true;
 }

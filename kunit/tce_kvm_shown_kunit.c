@@ -128,21 +128,29 @@ static void kvm_looks_a_table_up(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
 }
 
+/* A client whose memory is counted @n times, though nothing maps it. Return: its first page */
+static struct page *set_up_counted(struct kunit *test, struct kvm_setup *s, unsigned int n)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+
+	kvm_set_up(test, s, true);
+	mem = mm_iommu_lookup(current->mm, s->ua, KVM_MEMORY);
+	KUNIT_ASSERT_NOT_NULL(test, mem);
+	while (n--)
+		KUNIT_ASSERT_EQ(test, mm_iommu_mapped_inc(mem), 0);
+	return tce_page(test->priv, s->ua);
+}
+
 /* KVM has lost a count. It keeps no pages, whoever else has a container. */
 static void kvm_has_lost_count(struct kunit *test)
 {
-	struct mm_iommu_table_group_mem_t *mem;
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *also;
 	struct kvm_setup s;
 	struct page *page;
 
-	kvm_set_up(test, &s, true);
+	page = set_up_counted(test, &s, 1);
 	also = tce_open(fx, false);
-	page = tce_page(fx, s.ua);
-	mem = mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY);
-	KUNIT_ASSERT_NOT_NULL(test, mem);
-	KUNIT_ASSERT_EQ(test, mm_iommu_mapped_inc(mem), 0);
 	tce_close(s.client);
 	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY));
 	/* the pin is given back after a grace period */
@@ -153,12 +161,11 @@ static void kvm_has_lost_count(struct kunit *test)
 }
 
 /*
- * A guest has raised the count by very much. Taking it back keeps neither the close waiting nor
- * whoever creates a table, and the pages go all the same.
+ * A guest has raised the count far beyond what is taken back at once. Neither the close nor whoever
+ * creates a table waits for the rest, and the pages are released all the same.
  */
 static void kvm_has_lost_many_counts(struct kunit *test)
 {
-	struct mm_iommu_table_group_mem_t *mem;
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client;
 	struct kvm_setup s;
@@ -166,12 +173,7 @@ static void kvm_has_lost_many_counts(struct kunit *test)
 	unsigned int i;
 	u64 start;
 
-	kvm_set_up(test, &s, true);
-	page = tce_page(fx, s.ua);
-	mem = mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY);
-	KUNIT_ASSERT_NOT_NULL(test, mem);
-	for (i = 0; i < 600000; i++)
-		KUNIT_ASSERT_EQ(test, mm_iommu_mapped_inc(mem), 0);
+	page = set_up_counted(test, &s, 600000);
 	tce_close(s.client);
 	KUNIT_EXPECT_NOT_NULL(test, mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY));
 	/* KVM could map it there, and then it must not go */

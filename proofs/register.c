@@ -31,8 +31,8 @@
  *	return min(end, (ua | (TCE_BLOCK - 1)) + 1);
  *	return min(end, ua + TCE_BLOCK);
  * control ahead: tce_prereg.c SHIFT=16
- *	min((end - ua) >> PAGE_SHIFT, TCE_PIN_AHEAD - skip)
- *	min((end - ua) >> PAGE_SHIFT, TCE_PIN_AHEAD + skip)
+ *	min((end - ua) >> PAGE_SHIFT, TCE_PIN_CHUNK - skip)
+ *	min((end - ua) >> PAGE_SHIFT, TCE_PIN_CHUNK + skip)
  */
 #undef PAGE_SHIFT
 #define PAGE_SHIFT	SHIFT
@@ -103,7 +103,7 @@ int main(void)
 
 	if (PAGE_SIZE > SZ_4K) {
 		rc = pin_ahead(NULL, at, ua + size, &n, &known);
-		prove(!rc && n == asked && n && n <= TCE_PIN_AHEAD && n <= size >> PAGE_SHIFT);
+		prove(!rc && n == asked && n && n <= TCE_PIN_CHUNK && n <= size >> PAGE_SHIFT);
 		/* it ends with a block, or with all of it */
 		prove(at + (n << PAGE_SHIFT) == ua + size ||
 		      ((at + (n << PAGE_SHIFT)) & (TCE_BLOCK - 1)) == 0);

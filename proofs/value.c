@@ -47,7 +47,6 @@ static int exchange(struct iommu_table *tbl, long index, unsigned long *hpa,
 	return 0;
 }
 
-
 int main(void)
 {
 	struct iommu_table_ops ops = { .xchg_no_kill = exchange };

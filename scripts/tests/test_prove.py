@@ -18,6 +18,8 @@ PROVED, REFUTED = "VERIFICATION SUCCESSFUL", "VERIFICATION FAILED"
 class Prove(unittest.TestCase):
     def test_verdict(self):
         for want, *said in (("proved", GOOD, PROVED), ("refuted", GOOD, BAD, REFUTED), ("refuted", GOOD, SHIFT, REFUTED),
+                            # what follows on a broken rule of C is not known
+                            ("refuted", GOOD, SHIFT, BAD.replace("FAILURE", "UNKNOWN"), REFUTED),
                             # nothing is stated, not done, or cut off
                             ("neither", PROVED), ("neither", ""), ("neither", GOOD), ("neither", GOOD),
                             ("neither", GOOD, SHIFT.replace("FAILURE", "UNKNOWN"), PROVED),
