@@ -57,14 +57,7 @@
 static DEFINE_HASHTABLE(tce_containers, 8);
 static DEFINE_SPINLOCK(tce_containers_lock);
 static atomic_long_t tce_last_id = ATOMIC_LONG_INIT(0);
-/* Containers that were released but are still in use */
-static atomic_long_t tce_closing = ATOMIC_LONG_INIT(0);
-
-/* How many released containers are still in use? Each of them keeps the module loaded. */
-long tce_container_closing(void)
-{
-	return atomic_long_read(&tce_closing);
-}
+atomic_long_t tce_closing = ATOMIC_LONG_INIT(0);
 
 /* Find a container that the caller, the VFIO core, has not released. */
 struct tce_container *tce_container_find(void *iommu_data)
@@ -80,14 +73,10 @@ struct tce_container *tce_container_find(void *iommu_data)
 	return container;
 }
 
-/**
- * tce_container_get() - find a container and take a reference
- * @iommu_data: its number
- *
- * The reference keeps the memory of the container, but the VFIO core can release the container
- * meanwhile (litmus/container-get.litmus). Undone by tce_container_put().
- *
- * Return: the container; NULL if it was released.
+/*
+ * Find a container and take a reference, which keeps its memory, though the VFIO core can release
+ * it meanwhile (litmus/container-get.litmus). Undone by tce_container_put(). Return: NULL if it was
+ * released
  */
 struct tce_container *tce_container_get(void *iommu_data)
 {
@@ -166,14 +155,7 @@ void tce_container_put(struct tce_container *container)
 	container_free_work(&container->free_work.work);
 }
 
-/**
- * tce_container_open() - create a container
- * @v2: which version of the ABI it has
- *
- * Undone by tce_container_release().
- *
- * Return: its number, which the VFIO core gets instead of a pointer; -ENOMEM.
- */
+/* Undone by tce_container_release(). Return: the container's number; -ENOMEM */
 void *tce_container_open(bool v2)
 {
 	struct tce_container *container;
@@ -202,14 +184,9 @@ void *tce_container_open(bool v2)
 	return (void *)container->id;
 }
 
-/**
- * tce_container_owned() - may the calling process use a container?
- * @container: the container
- *
- * A container maps the memory of one process, and obeys only that process. If there is no owner
- * yet, and the caller has no lock, another process may become the owner right after this.
- *
- * Return: true if the process is the owner, or if there is no owner yet.
+/*
+ * Is the calling process the owner of the container, or is there no owner yet? Another process may
+ * become the owner right after this, unless the caller has the lock.
  */
 bool tce_container_owned(struct tce_container *container)
 {
@@ -243,10 +220,8 @@ static int bind_mm(struct tce_container *container, struct tce_mm *tmm)
 }
 
 /**
- * tce_container_bind() - bind a container to the calling process, and lock it
+ * tce_container_bind() - bind a container to the calling process, and lock it for writing
  * @container: the container
- *
- * On success &tce_container.lock is held for writing.
  *
  * Return: 0; -EINVAL if the container is gone; -EPERM if it is another process's, or if the caller
  * has no memory; -ENOMEM; -EINTR.
@@ -403,14 +378,9 @@ static __always_inline int find_entries_for(struct tce_container *container, u64
 		TCE_REFUSE(UA_MISALIGNED, EINVAL) : 0;
 }
 
-/**
- * tce_container_check() - check the arguments of a MAP of v1, before its pages are pinned
- * @container: locked by tce_container_lock()
- * @ioba: first I/O address
- * @ua: where the memory is in the caller's address space
- * @size: bytes
- *
- * Return: 0; -ENXIO or -EINVAL, as tce_container_map(); -EFAULT if the range can't be user memory.
+/*
+ * Check the arguments of a MAP of v1, before its pages are pinned. Return: as find_entries_for();
+ * -EFAULT if the range can't be user memory
  */
 int tce_container_check(struct tce_container *container, u64 ioba, u64 ua, u64 size)
 {
@@ -424,17 +394,9 @@ int tce_container_check(struct tce_container *container, u64 ioba, u64 ua, u64 s
 	return access_ok((void __user *)ua, size) ? 0 : TCE_REFUSE(NOT_USER_MEMORY, EFAULT);
 }
 
-/**
- * tce_container_map() - map user memory for the devices
- * @container: locked by tce_container_lock()
- * @ioba: first I/O address
- * @ua: where the memory is in the caller's address space
- * @size: bytes; 0 maps nothing
- * @dir: what the devices may do
- * @batch: v1: the pages of exactly this memory
- *
- * Return: 0; -ENXIO if no window has @ioba; -EINVAL if misaligned or leaving the window;
- * or as tce_table_map().
+/*
+ * MAP, with the container locked by tce_container_lock(). @batch: v1: the pages of exactly this
+ * memory. Return: as find_entries_for() or tce_table_map()
  */
 int tce_container_map(struct tce_container *container, u64 ioba, u64 ua, u64 size,
 		      enum dma_data_direction dir, struct tce_v1_batch *batch)
@@ -447,15 +409,7 @@ int tce_container_map(struct tce_container *container, u64 ioba, u64 ua, u64 siz
 	return rc ?: tce_table_map(table, first, ua, n, dir, batch);
 }
 
-/**
- * tce_container_unmap() - undo tce_container_map()
- * @container: locked by tce_container_lock()
- * @ioba: first I/O address
- * @size: bytes, of which not all need to be mapped; 0 unmaps nothing
- *
- * Return: 0; -ENXIO if no window has @ioba; -EINVAL if misaligned or leaving the window;
- * or as tce_table_unmap().
- */
+/* UNMAP, likewise. Return: as find_entries() or tce_table_unmap() */
 int tce_container_unmap(struct tce_container *container, u64 ioba, u64 size)
 {
 	struct tce_table *table;
@@ -491,7 +445,8 @@ static int drop_window(struct tce_container *container, int num)
 	int rc = 0;
 
 	container->windows[num] = NULL;
-	tce_window_empty(win);
+	tce_kvm_block(&win->table);
+	tce_table_unmap_all(&win->table);
 	list_for_each_entry(grp, &container->groups, list)
 		if (tce_window_in(win, grp))
 			rc = tce_window_unset(win, grp) ?: rc;

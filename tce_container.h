@@ -52,7 +52,9 @@ struct tce_container *tce_container_find(void *iommu_data);
 struct tce_container *tce_container_get(void *iommu_data);
 struct tce_container *tce_container_next(unsigned long id);
 void tce_container_put(struct tce_container *container);
-long tce_container_closing(void);
+
+/* Containers that were released but are still in use; each keeps the module loaded */
+extern atomic_long_t tce_closing;
 
 bool tce_container_owned(struct tce_container *container);
 int tce_container_bind(struct tce_container *container);

@@ -167,15 +167,7 @@ static int show_container(struct seq_file *m, struct tce_container *container)
 	return rc;
 }
 
-/**
- * tce_debugfs_show() - show the whole state
- * @m: where
- * @unused: of seq_file
- *
- * Context: sleeps, no lock held.
- *
- * Return: 0; -EINTR on SIGKILL.
- */
+/* The whole state. Context: sleeps, no lock held. Return: 0; -EINTR on SIGKILL */
 int tce_debugfs_show(struct seq_file *m, void *unused)
 {
 	struct tce_container *container;
@@ -184,9 +176,10 @@ int tce_debugfs_show(struct seq_file *m, void *unused)
 	int rc = 0;
 
 	seq_printf(m, "module format=%d page_size=%lu closing=%ld kvm_tables=%ld leaked=%llu leaked_tables=%ld\n",
-		   TCE_DEBUGFS_FORMAT, PAGE_SIZE, tce_container_closing(),
-		   tce_kvm_tables(), bytes(tce_leaked_pages()),
-		   tce_window_leaked());
+		   TCE_DEBUGFS_FORMAT, PAGE_SIZE, atomic_long_read(&tce_closing),
+		   atomic_long_read(&tce_kvm_tables),
+		   bytes(atomic_long_read(&tce_leaked_pages)),
+		   atomic_long_read(&tce_leaked_tables));
 	for (id = ULONG_MAX; !rc && !seq_has_overflowed(m); ) {
 		tmm = tce_mm_next(id);
 		if (!tmm)
@@ -207,11 +200,7 @@ int tce_debugfs_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(tce_debugfs);
 
-/**
- * tce_debugfs_init() - offer the state
- *
- * Undone by tce_debugfs_exit().
- */
+/* Undone by tce_debugfs_exit(). */
 void tce_debugfs_init(void)
 {
 	tce_debugfs_dir = debugfs_create_dir("vfio_iommu_spapr_tce", NULL);
@@ -219,11 +208,7 @@ void tce_debugfs_init(void)
 			    &tce_debugfs_fops);
 }
 
-/**
- * tce_debugfs_exit() - undo tce_debugfs_init()
- *
- * Context: the file is not open, since an open one keeps the module.
- */
+/* The file is not open, since an open one keeps the module. */
 void tce_debugfs_exit(void)
 {
 	debugfs_remove(tce_debugfs_dir);

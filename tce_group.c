@@ -165,10 +165,7 @@ int tce_group_take_ownership(struct tce_group *grp)
 	return 0;
 }
 
-/**
- * tce_group_release_ownership() - undo tce_group_take_ownership()
- * @grp: the group, which has no window
- */
+/* Undo tce_group_take_ownership(). The group has no window. */
 void tce_group_release_ownership(struct tce_group *grp)
 {
 	group_use(grp, grp->platform,
@@ -176,13 +173,7 @@ void tce_group_release_ownership(struct tce_group *grp)
 	tce_ownership_give_back(grp->table_group);
 }
 
-/**
- * tce_group_put() - drop a reference of a group
- * @grp: the group
- *
- * An EEH operation, which does not hold &tce_container.lock, has a reference of each of its groups.
- * That keeps the memory, but a group can leave its container meanwhile.
- */
+/* Drop a reference, which keeps the memory. A group can leave its container meanwhile. */
 void tce_group_put(struct tce_group *grp)
 {
 	if (!refcount_dec_and_test(&grp->refs))

@@ -67,14 +67,7 @@ struct tce_kvm_ops {
 /* The userspace entry that makes KVM give up, because this address can't be registered */
 static __be64 tce_kvm_no_ua = cpu_to_be64(TCE_UA_VFIO);
 
-/* Tables that have operations of this module */
-static atomic_long_t tce_tables_with_ops = ATOMIC_LONG_INIT(0);
-
-/* How many tables have operations of this module? Each of them keeps the module loaded. */
-long tce_kvm_tables(void)
-{
-	return atomic_long_read(&tce_tables_with_ops);
-}
+atomic_long_t tce_kvm_tables = ATOMIC_LONG_INIT(0);
 
 /* For a table that has operations of this module, which may change but never go. */
 static struct tce_kvm_ops *table_kvm_ops(struct iommu_table *tbl)
@@ -218,7 +211,7 @@ static void kvm_ops_free(struct iommu_table *tbl)
 		tbl->it_userspace = NULL;
 	}
 	kfree(kvm_ops);
-	atomic_long_dec(&tce_tables_with_ops);
+	atomic_long_dec(&tce_kvm_tables);
 	module_put(THIS_MODULE);
 }
 
@@ -237,7 +230,7 @@ static void kvm_ops_init(struct tce_table *table)
 	struct tce_kvm_ops *kvm_ops = table->kvm_ops;
 
 	__module_get(THIS_MODULE);
-	atomic_long_inc(&tce_tables_with_ops);
+	atomic_long_inc(&tce_kvm_tables);
 	kvm_ops->platform = table->ops;
 	kvm_ops->mm = table->mem->tmm->mm;
 	ops_init(&kvm_ops->allowed, kvm_ops);
@@ -257,13 +250,9 @@ static void show_kvm(struct tce_table *table, struct tce_ops *ops)
 	smp_store_release(&table->tbl->it_ops, &ops->ops);
 }
 
-/**
- * tce_kvm_prepare() - allocate what KVM can see of a table
- * @table: a new table, without @tbl yet
- *
- * This is done first so that tce_kvm_block() can't fail. Undone by tce_kvm_free().
- *
- * Return: 0; -ENOMEM.
+/*
+ * Allocate what KVM can see of a table that does not exist yet, so that tce_kvm_block() can't fail.
+ * Undone by tce_kvm_free(). Return: 0; -ENOMEM
  */
 int tce_kvm_prepare(struct tce_table *table)
 {
@@ -271,12 +260,7 @@ int tce_kvm_prepare(struct tce_table *table)
 	return table->kvm_ops ? 0 : TCE_REFUSE(KVM_OPS_MEMORY, ENOMEM);
 }
 
-/**
- * tce_kvm_free() - undo tce_kvm_prepare()
- * @table: the table, which is about to be put, or has no @tbl
- *
- * What KVM may have seen is freed with the platform's table.
- */
+/* Called before the table is put. What KVM may have seen is freed with it. */
 void tce_kvm_free(struct tce_table *table)
 {
 	if (!table->tbl || table->tbl->it_ops == table->ops)
@@ -313,24 +297,16 @@ int tce_kvm_hide(struct tce_table *table, bool in_group)
 	return TCE_REFUSE(KVM_HAS_TABLE, EBUSY);
 }
 
-/**
- * tce_kvm_allow() - let KVM use a table, if it is a shared one
- * @table: a hidden table
- *
- * Undone by tce_kvm_block().
- */
+/* Let KVM use a table that was hidden, if it is a shared one. Undone by tce_kvm_block(). */
 void tce_kvm_allow(struct tce_table *table)
 {
 	if (table->shared)
 		show_kvm(table, &table->kvm_ops->allowed);
 }
 
-/**
- * tce_kvm_block() - undo tce_kvm_allow(), because the window goes
- * @table: the table
- *
- * KVM can no longer map anything there. Context: sleeps until KVM has finished what it is
- * doing there.
+/*
+ * Undo tce_kvm_allow(), because the window goes: KVM can no longer map anything there. Context:
+ * sleeps until KVM has finished what it is doing there.
  */
 void tce_kvm_block(struct tce_table *table)
 {

@@ -44,7 +44,6 @@
 /**
  * struct tce_gather - what waits for an invalidation
  * @table: the table, with &tce_table.lock held
- * @prereg: v2: what was found last
  * @first: first entry to be invalidated
  * @end: end of the entries to be invalidated; 0 for none
  * @nr: how many elements of @put are in use
@@ -53,7 +52,6 @@
  */
 struct tce_gather {
 	struct tce_table *table;
-	struct tce_prereg *prereg;
 	unsigned long first;
 	unsigned long end;
 	unsigned int nr;
@@ -68,55 +66,56 @@ static void prereg_unmapped(struct tce_prereg *prereg, unsigned long n)
 	atomic64_sub(n, &prereg->mapped);
 }
 
-/* KVM's list is counted down one by one. */
-static void kvm_unmapped(struct tce_prereg *prereg, unsigned long n)
-{
-	while (n--)
-		mm_iommu_mapped_dec(prereg->mem);
-}
-
 /*
- * v2: what counts the mapping of a removed entry, which may be @prereg; NULL if nothing does. In a
- * shared table the value may not be that of the userspace entry. In any other it is, or the
+ * What has to be put for a removed entry, as in &tce_gather.put; 0 for nothing. @before is what
+ * another one had, or 0.
+ *
+ * In a shared table the value may not be that of the userspace entry. In any other it is, or the
  * platform has refused to write it, or KVM has written the userspace entry, as in put_puas().
  */
-static struct tce_prereg *find_mapped(const struct tce_table *table,
-				      struct tce_prereg *prereg,
-				      const struct tce_entry *old)
+static __always_inline unsigned long what_to_put(const struct tce_table *table,
+						 unsigned long before,
+						 const struct tce_entry *old)
 {
+	struct tce_prereg *prereg = (struct tce_prereg *)(before & ~TCE_PUT_KVM);
 	unsigned long ua = old->val & ~TCE_UA_VFIO;
+	bool ours = old->val & TCE_UA_VFIO;
 
+	if (table->mem->v1)
+		return ours ? old->val : 0;
 	if (!prereg || ua - prereg->ua >= prereg->npages << PAGE_SHIFT)
 		prereg = tce_prereg_find(table->mem->tmm, ua);
 	if (!prereg || (table->shared && tce_prereg_hpa(prereg, ua) != old->hpa))
-		return NULL;
-	if (old->val & TCE_UA_VFIO)
-		return prereg;
+		return 0;
+	if (likely(ours))
+		return (unsigned long)prereg;
 	if (!table->shared || !prereg->mem)
-		return NULL;
+		return 0;
 	if (tce_dir_writes(old->dir))
 		tce_prereg_written(prereg);
-	return prereg;
+	return (unsigned long)prereg | TCE_PUT_KVM;
 }
 
-/* Put what an entry had, which was invalidated, or never written. Context: v1: sleeps */
-static void put_entry(struct tce_table *table, const struct tce_entry *old)
+/* Put what @n entries had, which were invalidated, or never written. Context: v1: sleeps */
+static void put_memory(const struct tce_table *table, unsigned long what, unsigned long n)
 {
-	struct tce_memory *mem = table->mem;
-	struct tce_prereg *prereg;
+	struct tce_prereg *prereg = (struct tce_prereg *)(what & ~TCE_PUT_KVM);
 
-	if (mem->v1) {
-		if (old->val & TCE_UA_VFIO)
-			tce_v1_put(mem->v1, old->val, 1);
-		return;
-	}
-	prereg = find_mapped(table, NULL, old);
-	if (!prereg)
-		return;
-	if (likely(old->val & TCE_UA_VFIO))
-		prereg_unmapped(prereg, 1);
+	if (table->mem->v1)
+		tce_v1_put(table->mem->v1, what, n);
+	else if (likely(!(what & TCE_PUT_KVM)))
+		prereg_unmapped(prereg, n);
 	else
-		mm_iommu_mapped_dec(prereg->mem);
+		while (n--)	/* KVM's list is counted down one by one */
+			mm_iommu_mapped_dec(prereg->mem);
+}
+
+static noinline void put_entry(const struct tce_table *table, const struct tce_entry *old)
+{
+	unsigned long what = what_to_put(table, 0, old);
+
+	if (likely(what))
+		put_memory(table, what, 1);
 }
 
 /*
@@ -161,7 +160,6 @@ static void put_puas(struct tce_table *table, __be64 *pua, unsigned long n)
 static void gather_init(struct tce_gather *gather, struct tce_table *table)
 {
 	gather->table = table;
-	gather->prereg = NULL;
 	gather->end = 0;
 	gather->nr = 0;
 }
@@ -169,8 +167,6 @@ static void gather_init(struct tce_gather *gather, struct tce_table *table)
 /* Invalidate entries, and put what they had. Context: sleeps. */
 static void gather_flush(struct tce_gather *gather)
 {
-	struct tce_memory *mem = gather->table->mem;
-	unsigned long what, n;
 	unsigned int i;
 
 	if (gather->end)
@@ -179,16 +175,8 @@ static void gather_flush(struct tce_gather *gather)
 	else
 		tce_table_flush(gather->table);
 	gather->end = 0;
-	for (i = 0; i < gather->nr; i++) {
-		what = gather->put[i].what;
-		n = gather->put[i].n;
-		if (mem->v1)
-			tce_v1_put(mem->v1, what, n);
-		else if (!(what & TCE_PUT_KVM))
-			prereg_unmapped((struct tce_prereg *)what, n);
-		else
-			kvm_unmapped((struct tce_prereg *)(what ^ TCE_PUT_KVM), n);
-	}
+	for (i = 0; i < gather->nr; i++)
+		put_memory(gather->table, gather->put[i].what, gather->put[i].n);
 	gather->nr = 0;
 }
 
@@ -204,22 +192,12 @@ static __always_inline void gather_entries(struct tce_gather *gather, unsigned l
 /* What an entry had is to be put after the invalidation. */
 static void gather_put(struct tce_gather *gather, const struct tce_entry *old)
 {
-	struct tce_table *table = gather->table;
-	struct tce_prereg *prereg;
-	unsigned long what;
+	unsigned long before = gather->nr ? gather->put[gather->nr - 1].what : 0;
+	unsigned long what = what_to_put(gather->table, before, old);
 
-	if (table->mem->v1) {
-		what = old->val;
-		if (!(what & TCE_UA_VFIO))
-			return;
-	} else {
-		prereg = find_mapped(table, gather->prereg, old);
-		if (!prereg)
-			return;
-		gather->prereg = prereg;
-		what = (unsigned long)prereg | (old->val & TCE_UA_VFIO ? 0 : TCE_PUT_KVM);
-	}
-	if (gather->nr && gather->put[gather->nr - 1].what == what) {
+	if (!what)
+		return;
+	if (what == before) {
 		gather->put[gather->nr - 1].n++;
 		return;
 	}

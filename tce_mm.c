@@ -33,8 +33,7 @@ static DEFINE_MUTEX(tce_mms_lock);
 static LIST_HEAD(tce_mms);
 static unsigned long tce_mm_last_id;
 
-/* CPU pages of all containers that stay pinned until the next boot */
-static atomic_long_t tce_leaked = ATOMIC_LONG_INIT(0);
+atomic_long_t tce_leaked_pages = ATOMIC_LONG_INIT(0);
 
 static void mm_free(struct tce_mm *tmm)
 {
@@ -47,14 +46,9 @@ static void mm_free(struct tce_mm *tmm)
 	kfree(tmm);
 }
 
-/**
- * tce_mm_get() - find what belongs to an mm, or create it
- * @mm: the kernel's
- *
- * Undone by tce_mm_put(). Context: no lock held, because a client at its cgroup's limit is
- * throttled here.
- *
- * Return: it; NULL if out of memory.
+/*
+ * Find what belongs to an mm, or create it. Undone by tce_mm_put(). Context: no lock held, because
+ * a client at its cgroup's limit is throttled here. Return: NULL if out of memory
  */
 struct tce_mm *tce_mm_get(struct mm_struct *mm)
 {
@@ -227,18 +221,6 @@ bool tce_uncharge_try(struct tce_memory *mem)
 	up_write(&mm->mmap_lock);
 	atomic_long_set(&mem->uncharge, 0);
 	return true;
-}
-
-/* A device may still reach these pages, so they are never unpinned. */
-void tce_leak_pages(unsigned long npages)
-{
-	atomic_long_add(npages, &tce_leaked);
-}
-
-/* How many pages were leaked since the module was loaded? */
-unsigned long tce_leaked_pages(void)
-{
-	return atomic_long_read(&tce_leaked);
 }
 
 /* The errno if pin_user_pages() returned @rc instead of a number of pages, and stopped at @ua */

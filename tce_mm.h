@@ -85,8 +85,9 @@ bool tce_charge_again(struct tce_memory *mem, unsigned long *charged,
 void tce_uncharge_later(struct tce_memory *mem, unsigned long npages);
 void tce_uncharge(struct tce_memory *mem);
 bool tce_uncharge_try(struct tce_memory *mem);
-void tce_leak_pages(unsigned long npages);
-unsigned long tce_leaked_pages(void);
+
+/* CPU pages of all containers that stay pinned until the next boot, as a device may reach them */
+extern atomic_long_t tce_leaked_pages;
 
 /*
  * Pages to pin at once: enough that a call costs little beside them, and few enough to react to

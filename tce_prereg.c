@@ -420,7 +420,7 @@ static void prereg_leak(const struct tce_prereg *prereg)
 		if (!(i % TCE_PIN_CHUNK))
 			cond_resched();
 	}
-	tce_leak_pages(prereg->npages);
+	atomic_long_add(prereg->npages, &tce_leaked_pages);
 	pr_warn_ratelimited("%lu pages that a device may still reach are kept for good\n",
 			    prereg->npages);
 }
@@ -506,11 +506,9 @@ static void prereg_abandon(struct tce_mm *tmm, struct tce_prereg *prereg, struct
 	tce_prereg_free(prereg, mem);
 }
 
-/**
- * tce_prereg_drain() - free memory that only KVM's counts keep
- * @mem: the memory of a container that nobody uses any more
- *
- * Return: true if nothing is left; otherwise it has to be called again.
+/*
+ * Free memory that only KVM's counts keep. Nobody uses the container any more. Return: true if
+ * nothing is left; otherwise it has to be called again
  */
 bool tce_prereg_drain(struct tce_memory *mem)
 {

@@ -63,12 +63,7 @@ __be64 *tce_table_walk(struct tce_table *table, unsigned long at, unsigned long 
 	return &node[at & (tbl->it_level_size - 1)];
 }
 
-/**
- * tce_table_init() - prepare a new table for use
- * @table: zeroed, but for @tbl and @mem
- *
- * Return: 0; -ENOMEM.
- */
+/* Prepare a new table, which is zeroed but for @tbl and @mem. Return: 0; -ENOMEM */
 int tce_table_init(struct tce_table *table)
 {
 	struct iommu_table *tbl = table->tbl;
@@ -126,14 +121,10 @@ int tce_table_set(struct tce_table *table, unsigned long entry,
 		0 : TCE_REFUSE(SET_RUN, EIO);
 }
 
-/**
- * tce_table_set_max() - how many entries can tce_table_set() write?
- * @table: the table
- * @dir: what the device may do
- *
- * Return: entries; 0 if it must not be used because set() of pseries lets a device read
- * whatever it may write, or writes entry by entry and does not stop at one that is refused, for
- * want of H_PUT_TCE_INDIRECT.
+/*
+ * How many entries can tce_table_set() write? 0 if it must not be used, because set() of pseries
+ * lets a device read whatever it may write, or writes entry by entry and does not stop at one that
+ * is refused, for want of H_PUT_TCE_INDIRECT.
  */
 unsigned long tce_table_set_max(const struct tce_table *table,
 				enum dma_data_direction dir)

@@ -91,7 +91,9 @@ void tce_kvm_free(struct tce_table *table);
 int tce_kvm_hide(struct tce_table *table, bool in_group);
 void tce_kvm_allow(struct tce_table *table);
 void tce_kvm_block(struct tce_table *table);
-long tce_kvm_tables(void);
+
+/* Tables that have operations of this module, each of which keeps the module loaded */
+extern atomic_long_t tce_kvm_tables;
 
 /* May the device write? */
 static __always_inline bool tce_dir_writes(enum dma_data_direction dir)

@@ -9,16 +9,7 @@
 #define CREATE_TRACE_POINTS
 #include "tce_trace.h"
 
-/**
- * tce_refuse() - trace that a check of a client's call has failed
- * @reason: the name of the check
- * @rc: the errno, negative
- * @value: what the check looked at; 0 if the name says enough
- *
- * Out of line, to keep the hot paths small. Context: any.
- *
- * Return: @rc.
- */
+/* Out of line, to keep the hot paths small. */
 noinline __cold int tce_refuse(const char *reason, int rc, u64 value)
 {
 	trace_tce_refused(reason, value, rc);

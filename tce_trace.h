@@ -18,7 +18,7 @@
  * Two errnos are returned without a reason: -EINTR of a wait that was killed, and -EAGAIN, which
  * is internal.
  */
-int tce_refuse(const char *reason, int rc, u64 value);
+int tce_refuse(const char *reason, int rc, u64 value);	/* returns @rc, negative */
 
 /*
  * Usage: return TCE_REFUSE(NOT_ENABLED, EPERM); Documentation/tracepoints.rst explains each

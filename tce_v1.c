@@ -57,7 +57,7 @@ void tce_v1_free(struct tce_v1 *v1)
 	int i;
 
 	if (pages) {
-		tce_leak_pages(pages);
+		atomic_long_add(pages, &tce_leaked_pages);
 		pr_warn_ratelimited("%lu pages of entries that could not be cleared stay pinned for good\n",
 				    pages);
 	}
@@ -75,11 +75,9 @@ void tce_v1_allow(struct tce_v1 *v1, unsigned long npages)
 	spin_unlock(&v1->lock);
 }
 
-/**
- * tce_v1_disallow() - DISABLE: uncharge everything, but what a MAP in flight has pinned
- * @mem: the memory of a container in which nothing is mapped any more
- *
- * Context: any; to be followed by tce_uncharge().
+/*
+ * DISABLE, when nothing is mapped any more: uncharge everything, but what a MAP in flight has
+ * pinned. Context: any; to be followed by tce_uncharge().
  */
 void tce_v1_disallow(struct tce_memory *mem)
 {

@@ -5,7 +5,7 @@
  *
  * Locks: the caller has locked the container for writing (lock_all(), lock_for_core()).
  *
- * Never fails: tce_window_empty(), tce_window_free(). If a bridge refuses to release a window,
+ * Never fails: tce_window_free(). If a bridge refuses to release a window,
  * the table of the window is never freed.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -21,14 +21,7 @@
 #include "tce_trace.h"
 #include "tce_window.h"
 
-/* Tables that are never freed because a bridge refused to release their window */
-static atomic_long_t tce_tables_leaked = ATOMIC_LONG_INIT(0);
-
-/* How many since the module was loaded? */
-long tce_window_leaked(void)
-{
-	return atomic_long_read(&tce_tables_leaked);
-}
+atomic_long_t tce_leaked_tables = ATOMIC_LONG_INIT(0);
 
 /*
  * The platform's create_table() returns errnos, but sometimes a code of the firmware by mistake.
@@ -129,7 +122,7 @@ int tce_window_unset(struct tce_window *win, struct tce_group *grp)
 		return 0;
 	iommu_tce_table_get(table->tbl);
 	if (!win->leaked)
-		atomic_long_inc(&tce_tables_leaked);
+		atomic_long_inc(&tce_leaked_tables);
 	win->leaked = true;
 	/* In a table of v1 KVM finds no userspace entries, and so nothing that it could count. */
 	if (!table->mem->v1)
@@ -167,21 +160,8 @@ int tce_window_set(struct tce_window *win, struct tce_group *grp)
 }
 
 /**
- * tce_window_empty() - unmap everything in a window that is about to be removed
- * @win: the window
- *
- * KVM can't map anything there afterwards. To be followed by tce_window_unset() for each group,
- * and by tce_window_free(). Context: sleeps.
- */
-void tce_window_empty(struct tce_window *win)
-{
-	tce_kvm_block(&win->table);
-	tce_table_unmap_all(&win->table);
-}
-
-/**
  * tce_window_free() - undo tce_window_create()
- * @win: empty, and in no bridge except those that refused to release it
+ * @win: blocked for KVM, empty, and in no bridge except those that refused to release it
  *
  * Context: sleeps; tce_uncharge() has to follow after the last lock was dropped.
  */
@@ -210,7 +190,7 @@ void tce_window_free(struct tce_window *win)
  * @size: bytes
  * @levels: of the table
  *
- * Undone by tce_window_empty() and tce_window_free(). Context: sleeps.
+ * Undone by tce_kvm_block(), tce_table_unmap_all() and tce_window_free(). Context: sleeps.
  *
  * Return: the window; -EINVAL, -ENOSPC, -ENOMEM, -EPERM, -ENODEV or -EIO if the platform
  * refuses; -EBUSY, see tce_kvm_hide(); -EINTR on SIGKILL.

@@ -59,12 +59,13 @@ long tce_window_price(struct iommu_table_group *table_group, u32 shift, u64 size
 		      u32 levels);
 struct tce_window *tce_window_create(struct tce_memory *mem, struct tce_group *grp,
 				     int num, u32 shift, u64 size, u32 levels);
-void tce_window_empty(struct tce_window *win);
 void tce_window_free(struct tce_window *win);
 
 int tce_window_set(struct tce_window *win, struct tce_group *grp);
 int tce_window_unset(struct tce_window *win, struct tce_group *grp);
-long tce_window_leaked(void);
+
+/* Tables that are never freed, because a bridge refused to release their window */
+extern atomic_long_t tce_leaked_tables;
 
 /* Does a group have this window? */
 static inline bool tce_window_in(const struct tce_window *win, const struct tce_group *grp)

@@ -208,10 +208,10 @@ static void full_buffer(struct kunit *test)
 static void kept_for_good(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
-	unsigned long pages = tce_leaked_pages();
+	unsigned long pages = atomic_long_read(&tce_leaked_pages);
 	struct tce_client *client = tce_ready(fx, false, NULL);
 	unsigned long ua = tce_plain(fx, 2 * PAGE_SIZE);
-	long tables = tce_window_leaked();
+	long tables = atomic_long_read(&tce_leaked_tables);
 	int i;
 
 	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, 2 * PAGE_SIZE, TCE_RW), 0);
@@ -220,8 +220,8 @@ static void kept_for_good(struct kunit *test)
 	tce_close(client);
 	tce_fault_disarm(fx->mock);
 	fx->mock->also_unset = false;
-	KUNIT_EXPECT_EQ(test, tce_window_leaked(), tables + 1);
-	KUNIT_EXPECT_EQ(test, tce_leaked_pages(), pages + 2);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&tce_leaked_tables), tables + 1);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&tce_leaked_pages), pages + 2);
 	/* nothing else will ever do that */
 	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
 	for (i = 0; i < 2; i++)
