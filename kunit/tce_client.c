@@ -40,6 +40,16 @@ struct tce_client *tce_open(struct tce_fixture *fx, bool v2)
 	return NULL;
 }
 
+/* The devices have been switched off. */
+static void detach(struct tce_client *client, struct tce_mock_group *grp)
+{
+	grp->open = false;
+	atomic_inc(&grp->mock->calls);
+	tce_driver->detach_group(client->data, grp->group);
+	atomic_dec(&grp->mock->calls);
+	grp->tg.ops->release_ownership(&grp->tg, NULL);
+}
+
 /* Undo tce_open(), as the VFIO core does. */
 void tce_close(struct tce_client *client)
 {
@@ -47,7 +57,7 @@ void tce_close(struct tce_client *client)
 
 	for (i = 0; i < TCE_CLIENT_GROUPS; i++)
 		if (client->groups[i])
-			tce_mock_detach(client->data, client->groups[i]);
+			detach(client, client->groups[i]);
 	atomic_inc(&client->fx->mock->calls);
 	tce_driver->release(client->data);
 	atomic_dec(&client->fx->mock->calls);
@@ -58,11 +68,19 @@ void tce_close(struct tce_client *client)
 	kfree(client);
 }
 
+/* Attach a group, as the VFIO core does. Undone by tce_detach(). */
 int tce_attach(struct tce_client *client, struct tce_mock_group *grp)
 {
-	int rc = tce_mock_attach(client->data, grp);
-	int i;
+	int rc, i;
 
+	if (grp->tg.ops)
+		grp->tg.ops->take_ownership(&grp->tg, NULL);
+	atomic_inc(&grp->mock->calls);
+	rc = tce_driver->attach_group(client->data, grp->group, VFIO_IOMMU);
+	atomic_dec(&grp->mock->calls);
+	grp->open = !rc;
+	if (rc && grp->tg.ops)
+		grp->tg.ops->release_ownership(&grp->tg, NULL);
 	tce_settled(client->fx);
 	for (i = 0; !rc && i < TCE_CLIENT_GROUPS; i++) {
 		if (!client->groups[i]) {
@@ -80,7 +98,7 @@ void tce_detach(struct tce_client *client, struct tce_mock_group *grp)
 	for (i = 0; i < TCE_CLIENT_GROUPS; i++)
 		if (client->groups[i] == grp)
 			client->groups[i] = NULL;
-	tce_mock_detach(client->data, grp);
+	detach(client, grp);
 	if (!client->fx->busy)
 		tce_settled(client->fx);
 }

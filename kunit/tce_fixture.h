@@ -14,7 +14,9 @@
 #include <linux/sizes.h>
 #include <linux/vfio.h>
 
-#include "tce_mock.h"
+#include "tce_mock_group.h"
+#include "tce_mock_page.h"
+#include "tce_mock_table.h"
 #include "tce_wrap.h"
 
 #define TCE_R	VFIO_DMA_MAP_FLAG_READ
@@ -273,6 +275,5 @@ void tce_thread_op(struct tce_thread *thread, struct tce_client *client,
 		   const struct tce_op *op);
 bool tce_thread_is_done(struct tce_thread *thread);
 void tce_thread_join(struct tce_thread *thread);
-void tce_gate_close(struct tce_gate **where, struct tce_gate *gate);
 
 #endif /* TCE_KUNIT_FIXTURE_H */

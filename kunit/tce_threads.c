@@ -227,12 +227,3 @@ bool tce_thread_is_done(struct tce_thread *thread)
 {
 	return completion_done(&thread->done);
 }
-
-/* Hold up the next thread that gets there. */
-void tce_gate_close(struct tce_gate **where, struct tce_gate *gate)
-{
-	gate->skip = 0;
-	init_completion(&gate->reached);
-	init_completion(&gate->open);
-	*where = gate;
-}
