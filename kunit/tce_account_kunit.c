@@ -3,7 +3,7 @@
  * Suite tce_account: what is charged to locked_vm, when it is uncharged, and what
  * fails when the limit is reached.
  */
-#include "tce_fixture.h"
+#include "tce_threads.h"
 
 /* CPU pages of v1's whole default window */
 #define WINDOW	(SZ_64M >> PAGE_SHIFT)

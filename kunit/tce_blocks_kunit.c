@@ -8,7 +8,7 @@
 #include <linux/mman.h>
 #include <linux/sched/signal.h>
 
-#include "tce_fixture.h"
+#include "tce_threads.h"
 
 static const struct blocks_kind {
 	const char *name;

@@ -1,89 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The containers of the process, their groups, windows and ioctls, and what the devices are
- * expected to reach. See tce_fixture.h.
+ * Containers that are ready for use, their ioctls, and what the devices are expected to reach.
  */
-#include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include <asm/mmu_context.h>
 
-#include "tce_fixture.h"
-
-struct tce_mock_group *tce_group(struct tce_fixture *fx)
-{
-	struct tce_mock_group *grp = tce_mock_add_group(fx->mock);
-
-	KUNIT_ASSERT_NOT_NULL(fx->test, grp);
-	return grp;
-}
-
-/* A new container, which the end of the case closes if nobody else does */
-struct tce_client *tce_open(struct tce_fixture *fx, bool v2)
-{
-	struct tce_client *client = kzalloc(sizeof(*client), GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(fx->test, client);
-	client->fx = fx;
-	client->v2 = v2;
-	client->slot = ffz(fx->slots);
-	client->arg = fx->args + 64 * client->slot;
-	client->data = tce_driver->open(v2 ? VFIO_SPAPR_TCE_v2_IOMMU :
-					     VFIO_SPAPR_TCE_IOMMU);
-	if (!IS_ERR_OR_NULL(client->data)) {
-		fx->slots |= BIT(client->slot);
-		list_add(&client->list, &fx->clients);
-		return client;
-	}
-	kfree(client);
-	KUNIT_FAIL_AND_ABORT(fx->test, "a container can't be opened");
-	return NULL;
-}
-
-/* Undo tce_open(), as the VFIO core does. */
-void tce_close(struct tce_client *client)
-{
-	int i;
-
-	for (i = 0; i < TCE_CLIENT_GROUPS; i++)
-		if (client->groups[i])
-			tce_mock_detach(client->data, client->groups[i]);
-	atomic_inc(&client->fx->mock->calls);
-	tce_driver->release(client->data);
-	atomic_dec(&client->fx->mock->calls);
-	list_del(&client->list);
-	client->fx->slots &= ~BIT(client->slot);
-	if (!client->fx->busy)
-		tce_settled(client->fx);
-	kfree(client);
-}
-
-int tce_attach(struct tce_client *client, struct tce_mock_group *grp)
-{
-	int rc = tce_mock_attach(client->data, grp);
-	int i;
-
-	tce_settled(client->fx);
-	for (i = 0; !rc && i < TCE_CLIENT_GROUPS; i++) {
-		if (!client->groups[i]) {
-			client->groups[i] = grp;
-			break;
-		}
-	}
-	return rc;
-}
-
-void tce_detach(struct tce_client *client, struct tce_mock_group *grp)
-{
-	int i;
-
-	for (i = 0; i < TCE_CLIENT_GROUPS; i++)
-		if (client->groups[i] == grp)
-			client->groups[i] = NULL;
-	tce_mock_detach(client->data, grp);
-	if (!client->fx->busy)
-		tce_settled(client->fx);
-}
+#include "tce_client.h"
 
 /* A container with a group, in which MAP works. For v2 that takes some registered memory. */
 struct tce_client *tce_ready(struct tce_fixture *fx, bool v2,

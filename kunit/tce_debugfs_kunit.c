@@ -9,6 +9,7 @@
 #include "../tce_container.h"
 #include "../tce_window.h"
 #include "tce_guest.h"
+#include "tce_threads.h"
 
 #define STATE_SIZE	SZ_64K
 

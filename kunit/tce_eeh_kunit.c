@@ -12,7 +12,7 @@
 #include <linux/sched/signal.h>
 #include <linux/string.h>
 
-#include "tce_fixture.h"
+#include "tce_threads.h"
 
 /* The kernel's numbers, as its EEH code gets them */
 #define OPT_DISABLE	0

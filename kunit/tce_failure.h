@@ -6,7 +6,7 @@
 #ifndef TCE_KUNIT_FAILURE_H
 #define TCE_KUNIT_FAILURE_H
 
-#include "tce_fixture.h"
+#include "tce_client.h"
 
 struct failure;
 

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A process that uses VFIO (see tce_fixture.h): how it begins, what is checked after
- * each of its calls, and what has to be balanced at its end.
+ * A process that uses VFIO (see tce_fixture.h): how it begins, what it may become, its
+ * containers and their groups, what is checked after each of its calls, and what has to be
+ * balanced at its end.
  */
+#include <linux/cred.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/mmu_notifier.h>
 #include <linux/module.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vmstat.h>
 
@@ -122,6 +127,157 @@ void tce_expect_balance(struct tce_fixture *fx)
 unsigned long tce_charged(struct tce_fixture *fx)
 {
 	return fx->mm->locked_vm - fx->locked_vm;
+}
+
+/* Become somebody whose locked memory is limited. Undone by tce_restore_cap(). */
+void tce_drop_cap(struct tce_fixture *fx, unsigned long pages)
+{
+	struct cred *cred = prepare_creds();
+
+	KUNIT_ASSERT_NOT_NULL(fx->test, cred);
+	cap_lower(cred->cap_effective, CAP_IPC_LOCK);
+	/* this thread's own, since it is a process of its own */
+	current->signal->rlim[RLIMIT_MEMLOCK].rlim_cur = pages << PAGE_SHIFT;
+	override_creds(cred);
+}
+
+/* Undo tce_drop_cap(). */
+void tce_restore_cap(struct tce_fixture *fx)
+{
+	const struct cred *cred = current_cred();
+
+	revert_creds(current_real_cred());
+	put_cred(cred);
+}
+
+/* Have a SIGKILL pending. */
+void tce_be_killed(bool killed)
+{
+	if (killed) {
+		sigaddset(&current->pending.signal, SIGKILL);
+		set_tsk_thread_flag(current, TIF_SIGPENDING);
+	} else {
+		sigdelset(&current->pending.signal, SIGKILL);
+		clear_tsk_thread_flag(current, TIF_SIGPENDING);
+	}
+}
+
+static const struct mmu_notifier_ops watch_ops = {};
+
+static void unwatch(void *data)
+{
+	struct mmu_notifier *watcher = data;
+
+	mmu_notifier_unregister(watcher, watcher->mm);
+}
+
+/*
+ * Become a process that has KVM. The driver knows it by a notifier that watches its memory.
+ * Undone by the end of the case.
+ */
+void tce_watch(struct tce_fixture *fx)
+{
+	struct mmu_notifier *watcher;
+
+	watcher = kunit_kzalloc(fx->test, sizeof(*watcher), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(fx->test, watcher);
+	watcher->ops = &watch_ops;
+	KUNIT_ASSERT_EQ(fx->test, mmu_notifier_register(watcher, fx->mm), 0);
+	KUNIT_ASSERT_EQ(fx->test, kunit_add_action_or_reset(fx->test, unwatch,
+							    watcher), 0);
+}
+
+struct tce_mock_group *tce_group(struct tce_fixture *fx)
+{
+	struct tce_mock_group *grp = tce_mock_add_group(fx->mock);
+
+	KUNIT_ASSERT_NOT_NULL(fx->test, grp);
+	return grp;
+}
+
+/* A new container, which the end of the case closes if nobody else does */
+struct tce_client *tce_open(struct tce_fixture *fx, bool v2)
+{
+	struct tce_client *client = kzalloc(sizeof(*client), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(fx->test, client);
+	client->fx = fx;
+	client->v2 = v2;
+	client->slot = ffz(fx->slots);
+	client->arg = fx->args + 64 * client->slot;
+	client->data = tce_driver->open(v2 ? VFIO_SPAPR_TCE_v2_IOMMU :
+					     VFIO_SPAPR_TCE_IOMMU);
+	if (!IS_ERR_OR_NULL(client->data)) {
+		fx->slots |= BIT(client->slot);
+		list_add(&client->list, &fx->clients);
+		return client;
+	}
+	kfree(client);
+	KUNIT_FAIL_AND_ABORT(fx->test, "a container can't be opened");
+	return NULL;
+}
+
+/* The devices have been switched off. */
+static void detach(struct tce_client *client, struct tce_mock_group *grp)
+{
+	grp->open = false;
+	atomic_inc(&grp->mock->calls);
+	tce_driver->detach_group(client->data, grp->group);
+	atomic_dec(&grp->mock->calls);
+	grp->tg.ops->release_ownership(&grp->tg, NULL);
+}
+
+/* Undo tce_open(), as the VFIO core does. */
+void tce_close(struct tce_client *client)
+{
+	int i;
+
+	for (i = 0; i < TCE_CLIENT_GROUPS; i++)
+		if (client->groups[i])
+			detach(client, client->groups[i]);
+	atomic_inc(&client->fx->mock->calls);
+	tce_driver->release(client->data);
+	atomic_dec(&client->fx->mock->calls);
+	list_del(&client->list);
+	client->fx->slots &= ~BIT(client->slot);
+	if (!client->fx->busy)
+		tce_settled(client->fx);
+	kfree(client);
+}
+
+/* Attach a group, as the VFIO core does. Undone by tce_detach(). */
+int tce_attach(struct tce_client *client, struct tce_mock_group *grp)
+{
+	int rc, i;
+
+	if (grp->tg.ops)
+		grp->tg.ops->take_ownership(&grp->tg, NULL);
+	atomic_inc(&grp->mock->calls);
+	rc = tce_driver->attach_group(client->data, grp->group, VFIO_IOMMU);
+	atomic_dec(&grp->mock->calls);
+	grp->open = !rc;
+	if (rc && grp->tg.ops)
+		grp->tg.ops->release_ownership(&grp->tg, NULL);
+	tce_settled(client->fx);
+	for (i = 0; !rc && i < TCE_CLIENT_GROUPS; i++) {
+		if (!client->groups[i]) {
+			client->groups[i] = grp;
+			break;
+		}
+	}
+	return rc;
+}
+
+void tce_detach(struct tce_client *client, struct tce_mock_group *grp)
+{
+	int i;
+
+	for (i = 0; i < TCE_CLIENT_GROUPS; i++)
+		if (client->groups[i] == grp)
+			client->groups[i] = NULL;
+	detach(client, grp);
+	if (!client->fx->busy)
+		tce_settled(client->fx);
 }
 
 /* Skip the case if this kernel can't make allocations fail. */

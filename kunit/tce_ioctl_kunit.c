@@ -10,7 +10,7 @@
 #include <linux/uaccess.h>
 
 #include "../tce_container.h"
-#include "tce_fixture.h"
+#include "tce_threads.h"
 
 #define V1	1
 #define V2	2

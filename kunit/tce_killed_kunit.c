@@ -7,7 +7,7 @@
 
 #include "../tce_container.h"
 #include "../tce_mm.h"
-#include "tce_fixture.h"
+#include "tce_threads.h"
 
 #define KILLED_WAIT	(30 * HZ)
 

@@ -9,6 +9,7 @@
 #include <asm/mmu_context.h>
 
 #include "tce_guest.h"
+#include "tce_threads.h"
 
 /**
  * struct finder - KVM that finds a table

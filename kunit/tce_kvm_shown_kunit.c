@@ -10,6 +10,7 @@
 #include <asm/mmu_context.h>
 
 #include "tce_guest.h"
+#include "tce_threads.h"
 
 /*
  * A process gets KVM when it already has windows. KVM leaves their entries to user space,

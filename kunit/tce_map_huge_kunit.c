@@ -8,7 +8,7 @@
 
 #include <asm/mmu_context.h>
 
-#include "tce_fixture.h"
+#include "tce_client.h"
 
 /* Whether the process has KVM, and where the ordinary pages of some cases are */
 static const struct huge_param {

@@ -7,7 +7,7 @@
  */
 #include <linux/mm.h>
 
-#include "tce_fixture.h"
+#include "tce_client.h"
 
 /* Some runs of entries are long enough to be cleared at once: more than 64. */
 #define SMALL	SZ_128K

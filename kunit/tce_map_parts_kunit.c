@@ -5,7 +5,7 @@
  */
 #include <linux/mm.h>
 
-#include "tce_fixture.h"
+#include "tce_client.h"
 
 /* 4K of a larger CPU page: each part is found, and unmapping one does not release the page. */
 static void parts_of_a_page(struct kunit *test)

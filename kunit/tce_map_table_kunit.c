@@ -6,7 +6,7 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 
-#include "tce_fixture.h"
+#include "tce_client.h"
 
 #define SMALL	SZ_256K
 

@@ -6,7 +6,7 @@
  */
 #include <linux/mman.h>
 
-#include "tce_fixture.h"
+#include "tce_client.h"
 
 /* How large a region is */
 struct memory_size {

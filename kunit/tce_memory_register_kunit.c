@@ -7,7 +7,7 @@
 #include <linux/fs.h>
 #include <linux/mman.h>
 
-#include "tce_fixture.h"
+#include "tce_client.h"
 
 /*
  * Containers hold a reference to the process's mm_struct, because they may be closed after

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The platform that checks what the driver does, see tce_mock.h.
+ * The platform that checks what the driver does, see tce_mock.h: its begin and end, and where
+ * its other parts note violations, hold threads up, and fail.
  *
  * Locks: &tce_mock.lock guards everything and is taken last.
  */
-#include <linux/hash.h>
-#include <linux/iommu.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
-#include "tce_mock_table.h"
+#include "tce_mock.h"
 
 /* So many pages are put after one invalidation, if not all are in the same memory */
 #define MOCK_GATHER	32
@@ -30,20 +29,6 @@ void tce_mock_violation(struct tce_mock *mock, const char *fmt, ...)
 		va_end(args);
 	}
 	mock->nr_violations++;
-}
-
-/* What the call that is under way was not asked to do, it must not do. */
-void mock_check_asked(struct tce_mock_table *mt, unsigned long entry,
-		      unsigned long n, const char *what)
-{
-	const struct tce_mock *mock = mt->mock;
-	unsigned int shift = mt->tbl->it_page_shift;
-	u64 last = ((u64)(entry + n) << shift) - 1;
-
-	if (mock->calling && ((u64)entry << shift < mock->call_first ||
-			      last > mock->call_last))
-		tce_mock_violation(mt->mock, "%s of %lx+%lx, which nobody asked for",
-				   what, entry, n);
 }
 
 /*
@@ -126,31 +111,6 @@ unsigned int tce_mock_tables(struct tce_mock *mock)
 	return n;
 }
 
-/* What the devices can reach now. */
-void tce_mock_snapshot(struct tce_mock *mock, struct tce_snapshot *snap)
-{
-	struct tce_mock_group *grp;
-	struct tce_mock_table *mt;
-	struct tce_mock_tce *tce;
-	int i;
-
-	memset(snap, 0, sizeof(*snap));
-	list_for_each_entry(mt, &mock->tables, list) {
-		snap->tables++;
-		list_for_each_entry(tce, &mt->live, list) {
-			u64 pua = tce_mock_pua(mt->tbl, tce->entry);
-
-			snap->n++;
-			snap->sum += hash_64(hash_64(tce->entry, 64) +
-					     tce->hpa + tce->dir, 64) ^
-				     hash_64(pua, 64);
-		}
-	}
-	list_for_each_entry(grp, &mock->groups, list)
-		for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++)
-			snap->sum += hash_64((u64)grp->hw[i] + i, 64);
-}
-
 /* The platform of the test that runs. Return: the platform, NULL if there is none. */
 struct tce_mock *tce_mock_current(void)
 {
@@ -178,7 +138,7 @@ struct tce_mock *tce_mock_create(void)
 	return mock;
 }
 
-/* Switch it off. */
+/* Switch it off: its groups and tables are gone. */
 void tce_mock_destroy(struct tce_mock *mock)
 {
 	struct tce_mock_tce *tce, *tmp;
@@ -186,7 +146,6 @@ void tce_mock_destroy(struct tce_mock *mock)
 	struct hlist_node *at;
 	int i;
 
-	tce_mock_forget_bridges(mock);
 	list_for_each_entry_safe(tce, tmp, &mock->spare, list)
 		kfree(tce);
 	for (i = 0; i < ARRAY_SIZE(mock->pages); i++)
@@ -194,9 +153,34 @@ void tce_mock_destroy(struct tce_mock *mock)
 			kfree(page);
 	hlist_for_each_entry_safe(page, at, &mock->spare_pages, node)
 		kfree(page);
-	tce_mock_forget_groups(mock);
 	mock_now = NULL;
 	kfree(mock);
+}
+
+/* Hold up the next thread that gets there. */
+void tce_gate_close(struct tce_gate **where, struct tce_gate *gate)
+{
+	gate->skip = 0;
+	init_completion(&gate->reached);
+	init_completion(&gate->open);
+	*where = gate;
+}
+
+/* One thread is held up here, if the test wants that. */
+void tce_pass_gate(struct tce_mock *mock, struct tce_gate **where)
+{
+	struct tce_gate *gate = NULL;
+
+	spin_lock(&mock->lock);
+	if (*where && (*where)->skip)
+		(*where)->skip--;
+	else
+		swap(gate, *where);
+	spin_unlock(&mock->lock);
+	if (gate) {
+		complete(&gate->reached);
+		wait_for_completion(&gate->open);
+	}
 }
 
 /* ---- calls that are made to fail; memory of the platform's own does not ---- */

@@ -33,14 +33,12 @@
 #include <linux/list.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
+#include <linux/xarray.h>
 
 #include <asm/firmware.h>
 #include <asm/iommu.h>
 
 struct iommu_group;
-
-/* First IOBA of a group's second window */
-#define TCE_SECOND	BIT_ULL(59)
 
 /* Different reasons of a case that are kept */
 #define TCE_REASONS_KEPT	64
@@ -94,6 +92,7 @@ enum tce_fault {
 };
 
 #define TCE_PAGES_BITS		10
+#define TCE_TABLE_BITS		9
 
 #define TCE_VIOLATIONS_KEPT	6
 #define TCE_VIOLATION_LEN	100
@@ -306,44 +305,78 @@ struct tce_mock_group {
 };
 
 /**
- * struct tce_snapshot - what the devices can reach, to compare with later
- * @n: number of live entries
- * @sum: of all that can be said about them, their userspace entries included
- * @tables: number of tables
+ * struct tce_mock_table - what is behind a table
+ * @list: in &tce_mock.tables
+ * @mock: the platform
+ * @tbl: the table
+ * @price: what get_table_size() has said of it, in CPU pages
+ * @bridges: how many bridges it is in
+ * @kvm: KVM has a reference
+ * @live: live entries (struct tce_mock_tce)
+ * @buckets: hash of the same, by their number
+ * @leaves: for which it_level_size entries a table of several levels has memory
+ * @root: userspace entries, or the top level of a tree of them; see mock_useraddrptr()
+ * @stale: changed and not yet killed (struct tce_mock_tce)
+ * @killed: killed, or cleared as a run, which kills, and not yet flushed
+ * @unflushed: the driver has set, cleared or killed entries since the last
+ *	flush, where there is something to flush
  */
-struct tce_snapshot {
-	unsigned long n;
-	u64 sum;
-	unsigned int tables;
+struct tce_mock_table {
+	struct list_head list;
+	struct tce_mock *mock;
+	struct iommu_table *tbl;
+	unsigned long price;
+	unsigned int bridges;
+	bool kvm;
+	struct list_head live;
+	struct hlist_head buckets[BIT(TCE_TABLE_BITS)];
+	struct xarray leaves;
+	__be64 *root;
+	struct list_head stale;
+	struct list_head killed;
+	bool unflushed;
 };
 
-extern struct iommu_table_group_ops tce_mock_group_ops;
-extern struct iommu_table_group_ops tce_mock_other_group_ops;
+/**
+ * struct tce_mock_tce - a live or stale entry
+ * @list: in one of the lists of &struct tce_mock_table, or in &tce_mock.spare
+ * @node: in &tce_mock_table.buckets, if live
+ * @entry: its number
+ * @hpa: what it reaches
+ * @dir: how; DMA_NONE for one that was empty before
+ */
+struct tce_mock_tce {
+	struct list_head list;
+	struct hlist_node node;
+	unsigned long entry;
+	unsigned long hpa;
+	enum dma_data_direction dir;
+};
+
+/**
+ * struct tce_mock_page - a page that is pinned or reached
+ * @node: in &tce_mock.pages, or in &tce_mock.spare_pages
+ * @pfn: its number
+ * @pins: pins that the driver owns
+ * @refs: entries in bridges that reach it or may
+ * @whole: it stands for all of its folio
+ */
+struct tce_mock_page {
+	struct hlist_node node;
+	unsigned long pfn;
+	long pins;
+	long refs;
+	bool whole;
+};
 
 struct tce_mock *tce_mock_create(void);
 void tce_mock_destroy(struct tce_mock *mock);
 struct tce_mock *tce_mock_current(void);
 
-struct tce_mock_group *tce_mock_add_group(struct tce_mock *mock);
-void tce_mock_show_group(struct tce_mock_group *grp, bool shown);
-int tce_mock_attach(void *iommu_data, struct tce_mock_group *grp);
-void tce_mock_detach(void *iommu_data, struct tce_mock_group *grp);
-unsigned int tce_mock_forget_groups(struct tce_mock *mock);
-
-enum dma_data_direction tce_mock_entry(struct iommu_table *tbl,
-				       unsigned long entry, unsigned long *hpa);
-u64 tce_mock_pua(struct iommu_table *tbl, unsigned long entry);
 unsigned long tce_mock_live(struct tce_mock *mock);
 unsigned long tce_mock_stale(struct tce_mock *mock);
 unsigned int tce_mock_tables(struct tce_mock *mock);
-void tce_mock_snapshot(struct tce_mock *mock, struct tce_snapshot *snap);
-unsigned int tce_mock_forget_bridges(struct tce_mock *mock);
 
-void tce_mock_whole(struct tce_mock *mock, unsigned long pfn);
-void tce_mock_pinned(struct tce_mock *mock, unsigned long pfn);
-void tce_mock_unpinned(struct tce_mock *mock, unsigned long pfn);
-bool tce_mock_is_pinned(struct tce_mock *mock, unsigned long pfn);
-unsigned long tce_mock_pins(struct tce_mock *mock);
 __printf(2, 3)
 void tce_mock_violation(struct tce_mock *mock, const char *fmt, ...);
 
@@ -358,6 +391,9 @@ void tce_fault_arm_sticky(struct tce_mock *mock, enum tce_fault fault, int rc);
 unsigned int tce_fault_disarm(struct tce_mock *mock);
 bool tce_fault_hit(struct tce_mock *mock, enum tce_fault fault, int *rc);
 bool tce_fault_can_alloc(void);
+
+void tce_gate_close(struct tce_gate **where, struct tce_gate *gate);
+void tce_pass_gate(struct tce_mock *mock, struct tce_gate **where);
 
 unsigned int tce_quiet_begin(void);
 void tce_quiet_end(unsigned int nth);

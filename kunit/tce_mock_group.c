@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The operations of a table group: they create tables, and set them in bridges.
+ * Groups and their bridges. The operations of a table group create tables, and set them in
+ * bridges.
  */
 #include <linux/delay.h>
+#include <linux/hash.h>
 #include <linux/iommu.h>
 #include <linux/log2.h>
 #include <linux/rcupdate.h>
@@ -10,8 +12,8 @@
 #include <linux/vmalloc.h>
 #include <linux/xarray.h>
 
+#include "tce_mock_group.h"
 #include "tce_mock_table.h"
-#include "tce_wrap.h"
 
 /* More userspace entries than this in one piece are more than a real platform has */
 #define MOCK_MAX_PUAS	SZ_2M
@@ -89,39 +91,18 @@ static int table_fill(struct tce_mock_group *grp, struct iommu_table *tbl,
 	return 0;
 }
 
-/* One bridge more (@n is 1) or less (-1) reaches what the table's entries do. */
-static void table_reach(struct tce_mock_table *mt, int n)
-{
-	struct tce_mock_tce *tce;
-
-	if (n < 0 && mt->bridges == 1) {
-		mock_drop_stale(mt);
-		list_for_each_entry(tce, &mt->live, list)
-			mock_entry_ref(mt, tce, -1);
-	}
-	mt->bridges += n;
-	if (n > 0 && mt->bridges == 1) {
-		list_for_each_entry(tce, &mt->stale, list)
-			mock_entry_ref(mt, tce, 1);
-		list_for_each_entry(tce, &mt->live, list) {
-			mock_check_held(mt, tce->entry, tce->hpa);
-			mock_entry_ref(mt, tce, 1);
-		}
-	}
-}
-
 /* What was stuck there is lost, and its reference with it. */
 static void bridge_set(struct tce_mock_group *grp, int num,
 		       struct iommu_table *tbl)
 {
 	if (grp->hw[num])
-		table_reach(to_mock(grp->hw[num]), -1);
+		mock_table_reach(to_mock(grp->hw[num]), -1);
 	if (grp->host[0] || grp->host[1])
 		tce_mock_violation(grp->mock, "a client has the host's window or bypass");
 	grp->stuck[num] = false;
 	grp->used = true;
 	grp->hw[num] = tbl;
-	table_reach(to_mock(tbl), 1);
+	mock_table_reach(to_mock(tbl), 1);
 }
 
 static long mock_create_table(struct iommu_table_group *tg, int num, u32 shift,
@@ -251,7 +232,7 @@ static long mock_unset_window(struct iommu_table_group *tg, int num)
 	} else {
 		struct tce_mock_table *mt = to_mock(grp->hw[num]);
 
-		table_reach(mt, -1);
+		mock_table_reach(mt, -1);
 		if (mt->kvm && !mt->bridges) {
 			mt->kvm = false;
 			kvm = mt->tbl;
@@ -293,7 +274,7 @@ static long mock_take_ownership(struct iommu_table_group *tg, struct device *dev
 	}
 	spin_lock(&grp->mock->lock);
 	if (grp->hw[1])
-		table_reach(to_mock(grp->hw[1]), -1);
+		mock_table_reach(to_mock(grp->hw[1]), -1);
 	grp->hw[1] = NULL;
 	spin_unlock(&grp->mock->lock);
 	mock_unset_window(tg, 0);
@@ -314,7 +295,7 @@ static void mock_release_ownership(struct iommu_table_group *tg, struct device *
 	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++) {
 		if (!grp->stuck[i] || grp->mock->hcalls || grp->mock->fault)
 			continue;
-		table_reach(to_mock(grp->hw[i]), -1);
+		mock_table_reach(to_mock(grp->hw[i]), -1);
 		grp->hw[i] = NULL;
 		grp->stuck[i] = false;
 	}
@@ -341,32 +322,6 @@ struct iommu_table_group_ops tce_mock_other_group_ops = {
 	.take_ownership	= mock_take_ownership,
 	.release_ownership = mock_release_ownership,
 };
-
-/* Attach a group, as the VFIO core does. Undone by tce_mock_detach(). */
-int tce_mock_attach(void *iommu_data, struct tce_mock_group *grp)
-{
-	int rc;
-
-	if (grp->tg.ops)
-		grp->tg.ops->take_ownership(&grp->tg, NULL);
-	atomic_inc(&grp->mock->calls);
-	rc = tce_driver->attach_group(iommu_data, grp->group, VFIO_IOMMU);
-	atomic_dec(&grp->mock->calls);
-	grp->open = !rc;
-	if (rc && grp->tg.ops)
-		grp->tg.ops->release_ownership(&grp->tg, NULL);
-	return rc;
-}
-
-/* Undo tce_mock_attach(). The devices have been switched off. */
-void tce_mock_detach(void *iommu_data, struct tce_mock_group *grp)
-{
-	grp->open = false;
-	atomic_inc(&grp->mock->calls);
-	tce_driver->detach_group(iommu_data, grp->group);
-	atomic_dec(&grp->mock->calls);
-	grp->tg.ops->release_ownership(&grp->tg, NULL);
-}
 
 static void group_gone(void *data)
 {
@@ -415,6 +370,31 @@ struct tce_mock_group *tce_mock_add_group(struct tce_mock *mock)
 	tce_mock_show_group(grp, true);
 	list_add_tail(&grp->list, &mock->groups);
 	return grp;
+}
+
+/* What the devices can reach now. */
+void tce_mock_snapshot(struct tce_mock *mock, struct tce_snapshot *snap)
+{
+	struct tce_mock_group *grp;
+	struct tce_mock_table *mt;
+	struct tce_mock_tce *tce;
+	int i;
+
+	memset(snap, 0, sizeof(*snap));
+	list_for_each_entry(mt, &mock->tables, list) {
+		snap->tables++;
+		list_for_each_entry(tce, &mt->live, list) {
+			u64 pua = tce_mock_pua(mt->tbl, tce->entry);
+
+			snap->n++;
+			snap->sum += hash_64(hash_64(tce->entry, 64) +
+					     tce->hpa + tce->dir, 64) ^
+				     hash_64(pua, 64);
+		}
+	}
+	list_for_each_entry(grp, &mock->groups, list)
+		for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++)
+			snap->sum += hash_64((u64)grp->hw[i] + i, 64);
 }
 
 /* Free all groups. Return: the number of groups of which the driver has a reference still. */

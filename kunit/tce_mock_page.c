@@ -9,7 +9,7 @@
 #include <linux/hash.h>
 #include <linux/slab.h>
 
-#include "tce_mock_table.h"
+#include "tce_mock_page.h"
 
 static struct tce_mock_page *page_of(struct tce_mock *mock, unsigned long pfn)
 {
@@ -142,19 +142,6 @@ void tce_mock_unpinned(struct tce_mock *mock, unsigned long pfn)
 				   pfn);
 	spin_unlock(&mock->lock);
 	tce_quiet_end(nth);
-}
-
-/* Has the driver pinned a page? Return: true if it has. */
-bool tce_mock_is_pinned(struct tce_mock *mock, unsigned long pfn)
-{
-	struct tce_mock_page *page;
-	bool pinned;
-
-	spin_lock(&mock->lock);
-	page = mock_page_find(mock, pfn);
-	pinned = page && page->pins;
-	spin_unlock(&mock->lock);
-	return pinned;
 }
 
 /* Pins that the driver owns. */

@@ -5,7 +5,7 @@
  * The windows are where mistakes are likely: at 0, in the middle of the address space,
  * one right after the other, and at the very end.
  */
-#include "tce_fixture.h"
+#include "tce_client.h"
 
 #define MEMORY	SZ_256K
 

@@ -7,7 +7,7 @@
  */
 #include <linux/mm.h>
 
-#include "tce_fixture.h"
+#include "tce_client.h"
 
 static void any_call(struct kunit *test)
 {

@@ -5,7 +5,7 @@
  */
 #include <linux/mm.h>
 
-#include "tce_fixture.h"
+#include "tce_client.h"
 
 /* Memory that is mapped in the cases of failed allocations */
 #define SOME	(32 * PAGE_SIZE)

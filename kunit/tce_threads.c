@@ -1,75 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What runs beside the thread of the case (see tce_fixture.h): threads, other processes
- * and KVM; and what the thread itself may do or has to expect.
+ * What runs beside the thread of the case: other threads, and other processes.
  */
 #include <linux/completion.h>
-#include <linux/cred.h>
 #include <linux/kthread.h>
-#include <linux/mm.h>
 #include <linux/mman.h>
-#include <linux/mmu_notifier.h>
-#include <linux/sched/signal.h>
 
-#include "tce_fixture.h"
-
-/* Become somebody whose locked memory is limited. Undone by tce_restore_cap(). */
-void tce_drop_cap(struct tce_fixture *fx, unsigned long pages)
-{
-	struct cred *cred = prepare_creds();
-
-	KUNIT_ASSERT_NOT_NULL(fx->test, cred);
-	cap_lower(cred->cap_effective, CAP_IPC_LOCK);
-	/* this thread's own, since it is a process of its own */
-	current->signal->rlim[RLIMIT_MEMLOCK].rlim_cur = pages << PAGE_SHIFT;
-	override_creds(cred);
-}
-
-/* Undo tce_drop_cap(). */
-void tce_restore_cap(struct tce_fixture *fx)
-{
-	const struct cred *cred = current_cred();
-
-	revert_creds(current_real_cred());
-	put_cred(cred);
-}
-
-/* Have a SIGKILL pending. */
-void tce_be_killed(bool killed)
-{
-	if (killed) {
-		sigaddset(&current->pending.signal, SIGKILL);
-		set_tsk_thread_flag(current, TIF_SIGPENDING);
-	} else {
-		sigdelset(&current->pending.signal, SIGKILL);
-		clear_tsk_thread_flag(current, TIF_SIGPENDING);
-	}
-}
-
-static const struct mmu_notifier_ops watch_ops = {};
-
-static void unwatch(void *data)
-{
-	struct mmu_notifier *watcher = data;
-
-	mmu_notifier_unregister(watcher, watcher->mm);
-}
-
-/*
- * Become a process that has KVM. The driver knows it by a notifier that watches its memory.
- * Undone by the end of the case.
- */
-void tce_watch(struct tce_fixture *fx)
-{
-	struct mmu_notifier *watcher;
-
-	watcher = kunit_kzalloc(fx->test, sizeof(*watcher), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(fx->test, watcher);
-	watcher->ops = &watch_ops;
-	KUNIT_ASSERT_EQ(fx->test, mmu_notifier_register(watcher, fx->mm), 0);
-	KUNIT_ASSERT_EQ(fx->test, kunit_add_action_or_reset(fx->test, unwatch,
-							    watcher), 0);
-}
+#include "tce_threads.h"
 
 struct other {
 	struct tce_fixture *fx;
@@ -226,13 +163,4 @@ void tce_thread_op(struct tce_thread *thread, struct tce_client *client,
 bool tce_thread_is_done(struct tce_thread *thread)
 {
 	return completion_done(&thread->done);
-}
-
-/* Hold up the next thread that gets there. */
-void tce_gate_close(struct tce_gate **where, struct tce_gate *gate)
-{
-	gate->skip = 0;
-	init_completion(&gate->reached);
-	init_completion(&gate->open);
-	*where = gate;
 }

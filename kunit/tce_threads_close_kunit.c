@@ -10,7 +10,7 @@
 
 #include <asm/mmu_context.h>
 
-#include "tce_fixture.h"
+#include "tce_threads.h"
 
 static struct tce_client *leaving;
 

@@ -6,7 +6,7 @@
  */
 #include <linux/delay.h>
 
-#include "tce_fixture.h"
+#include "tce_threads.h"
 
 #define ROUNDS	100
 

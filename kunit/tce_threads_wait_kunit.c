@@ -12,7 +12,7 @@
 
 #include "../tce_container.h"
 #include "../tce_prereg.h"
-#include "tce_fixture.h"
+#include "tce_threads.h"
 
 static const struct tce_op unmap_one = { TCE_UNMAP, 0, SZ_4K };
 static const struct tce_op map_in_front = { TCE_MAP, 0, SZ_64K, TCE_RW };

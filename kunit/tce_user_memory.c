@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The memory of the process, see tce_fixture.h.
+ * The memory of the process.
  *
  * User memory has a stamp in every 4K, which is its own address with a few more bits.
  * So what is at the address in an entry shows which memory the device reaches, whoever
@@ -14,7 +14,7 @@
 #include <linux/module.h>
 #include <linux/uaccess.h>
 
-#include "tce_fixture.h"
+#include "tce_user_memory.h"
 
 #define UA_ALIGN	SZ_16M
 

@@ -5,7 +5,7 @@
  */
 #include <asm/mmu_context.h>
 
-#include "tce_fixture.h"
+#include "tce_client.h"
 
 /* A bridge keeps a window: its table is empty and is never freed. */
 static void bridge_keeps_a_window(struct kunit *test)

@@ -5,7 +5,7 @@
  */
 #include <linux/mm.h>
 
-#include "tce_fixture.h"
+#include "tce_client.h"
 
 /* Arguments of TCE_CREATE. Those that are refused are in selftests/windows. */
 struct window_args {

@@ -14,7 +14,7 @@
 
 #include "../tce_prereg.h"
 #include "../tce_trace.h"
-#include "tce_mock.h"
+#include "tce_mock_page.h"
 #include "tce_wrap.h"
 
 const struct vfio_iommu_driver_ops *tce_driver;
@@ -64,23 +64,6 @@ static void note_unpinned(struct page **pages, unsigned long n)
 
 	for (i = 0; mock && i < n; i++)
 		tce_mock_unpinned(mock, page_to_pfn(pages[i]));
-}
-
-/* One thread is held up here, if the test wants that. */
-void tce_pass_gate(struct tce_mock *mock, struct tce_gate **where)
-{
-	struct tce_gate *gate = NULL;
-
-	spin_lock(&mock->lock);
-	if (*where && (*where)->skip)
-		(*where)->skip--;
-	else
-		swap(gate, *where);
-	spin_unlock(&mock->lock);
-	if (gate) {
-		complete(&gate->reached);
-		wait_for_completion(&gate->open);
-	}
 }
 
 /*

@@ -17,10 +17,6 @@ struct mm_struct;
 /* What the driver has registered: the way into it */
 extern const struct vfio_iommu_driver_ops *tce_driver;
 
-struct tce_gate;
-struct tce_mock;
-void tce_pass_gate(struct tce_mock *mock, struct tce_gate **where);
-
 int __wrap_vfio_register_iommu_driver(const struct vfio_iommu_driver_ops *ops);
 void
 __wrap_vfio_unregister_iommu_driver(const struct vfio_iommu_driver_ops *ops);

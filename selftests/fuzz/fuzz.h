@@ -4,8 +4,7 @@
  * three groups, each with a prediction that the machine has to meet.
  *
  *   gen.c	makes operations, most of them sensible in the model's state
- *   exec.c	does one, and compares what happened with what the model says; dma.c is
- *		the memory and the devices
+ *   exec.c	does one, with real DMA, and compares what happened with what the model says
  *   model.c	knows the ABI: predict.c says what must happen, apply.c what state that
  *		leaves
  *   ../fuzz.c	rounds, each in a process of its own, and shortens what fails
@@ -204,21 +203,10 @@ bool model_may_create_default(const struct op *op);
 void gen_seed(uint64_t seed);
 void gen_op(struct op *op);
 
-/* exec.c: by index of struct op, -1 where nothing is open */
-extern int group_fd[GROUPS];
+/* exec.c */
 extern const char *const op_names[OP_KINDS];
 void exec_init(unsigned int how);
 void exec_op(const struct op *op);
 void exec_end(unsigned int how);
-void disagree(enum wrong wrong, long got, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4), noreturn));
-
-/* dma.c */
-extern uint8_t *arena, *before;
-uint8_t *page_start(unsigned int p);
-void page_fill(unsigned int p);
-void map_pages(unsigned int p, unsigned int n);
-void map_huge(void);
-void exec_dma(const struct op *op);
 
 #endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a container is asked, and what to expect of it, see tce_client.c. */
+#ifndef TCE_KUNIT_CLIENT_H
+#define TCE_KUNIT_CLIENT_H
+
+#include "tce_mock_table.h"
+#include "tce_user_memory.h"
+
+#define TCE_R	VFIO_DMA_MAP_FLAG_READ
+#define TCE_W	VFIO_DMA_MAP_FLAG_WRITE
+#define TCE_RW	(TCE_R | TCE_W)
+
+/* What a call that fails does not change */
+struct tce_state {
+	struct tce_snapshot snap;
+	unsigned long pins;
+	unsigned long locked;
+	long counted;
+};
+
+struct tce_client *tce_ready(struct tce_fixture *fx, bool v2,
+			     struct tce_mock_group **pgrp);
+unsigned long tce_fill_list(struct tce_fixture *fx);
+struct tce_client *tce_ready_window(struct tce_fixture *fx, u32 shift,
+				    u64 size, u32 levels,
+				    struct tce_mock_group **pgrp);
+struct tce_client *tce_ready_for(struct tce_fixture *fx, bool v2, unsigned long ua,
+				 unsigned long size, struct tce_mock_group **pgrp);
+struct tce_client *tce_two_windows(struct kunit *test,
+				   struct tce_mock_group **pgrp,
+				   unsigned long *ua);
+
+long tce_ioctl_raw(struct tce_client *client, unsigned int cmd,
+		   unsigned long arg);
+long tce_ioctl(struct tce_client *client, unsigned int cmd, void *arg,
+	       size_t size);
+long tce_info(struct tce_client *client,
+	      struct vfio_iommu_spapr_tce_info *info);
+long tce_enable(struct tce_client *client);
+long tce_disable(struct tce_client *client);
+long tce_register(struct tce_client *client, u64 ua, u64 size);
+long tce_unregister(struct tce_client *client, u64 ua, u64 size);
+long tce_create(struct tce_client *client, u32 shift, u64 size, u32 levels,
+		u64 *start);
+long tce_remove(struct tce_client *client, u64 start);
+long tce_map(struct tce_client *client, u64 ioba, u64 ua, u64 size, u32 flags);
+long tce_unmap(struct tce_client *client, u64 ioba, u64 size);
+void tce_fail_allocations(struct tce_fixture *fx, bool v2,
+			  void (*setup)(struct tce_client *client),
+			  long (*what)(struct tce_client *client));
+
+void tce_expect_mapped(struct tce_fixture *fx, struct tce_mock_group *grp,
+		       int num, u64 ioba, unsigned long ua, u64 size,
+		       u32 flags);
+void tce_expect_empty(struct tce_fixture *fx, struct tce_mock_group *grp,
+		      int num, u64 ioba, u64 size);
+void tce_expect_kill(struct tce_fixture *fx, struct tce_mock_group *grp,
+		     int num, unsigned long kills, u64 ioba, u64 size);
+
+void tce_get_state(struct tce_fixture *fx, struct tce_state *state);
+void tce_expect_state(struct tce_fixture *fx, const struct tce_state *before,
+		      const char *what);
+void tce_expect_told(struct tce_fixture *fx, unsigned int refusals, long rc);
+void tce_expect_why(struct tce_fixture *fx, const char *reason);
+bool tce_met(const struct tce_mock *mock, const char *reason);
+
+/* Expect that a call is refused, by the check @name, and changes nothing. */
+#define TCE_REFUSED(fx, name, errno, call) do {				\
+	struct tce_fixture *_fx = fx;					\
+	struct tce_state _before;					\
+									\
+	tce_get_state(_fx, &_before);					\
+	_fx->mock->refused.reason = NULL;				\
+	KUNIT_EXPECT_EQ(_fx->test, call, -(errno));			\
+	tce_expect_why(_fx, #name);					\
+	tce_expect_state(_fx, &_before, #name);				\
+} while (0)
+
+/* Expect that some call of the case was refused by the check @name. */
+#define TCE_MET(fx, name) do {						\
+	struct tce_fixture *_fx = fx;					\
+									\
+	KUNIT_EXPECT_TRUE_MSG(_fx->test, tce_met(_fx->mock, #name), #name); \
+} while (0)
+
+#endif /* TCE_KUNIT_CLIENT_H */

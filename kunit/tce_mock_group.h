@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Table groups and their bridges, see tce_mock_group.c. */
+#ifndef TCE_KUNIT_MOCK_GROUP_H
+#define TCE_KUNIT_MOCK_GROUP_H
+
+#include "tce_mock.h"
+
+/* First IOBA of a group's second window */
+#define TCE_SECOND	BIT_ULL(59)
+
+/**
+ * struct tce_snapshot - what the devices can reach, to compare with later
+ * @n: number of live entries
+ * @sum: of all that can be said about them, their userspace entries included
+ * @tables: number of tables
+ */
+struct tce_snapshot {
+	unsigned long n;
+	u64 sum;
+	unsigned int tables;
+};
+
+extern struct iommu_table_group_ops tce_mock_group_ops;
+extern struct iommu_table_group_ops tce_mock_other_group_ops;
+
+struct tce_mock_group *tce_mock_add_group(struct tce_mock *mock);
+void tce_mock_show_group(struct tce_mock_group *grp, bool shown);
+unsigned int tce_mock_forget_groups(struct tce_mock *mock);
+void tce_mock_snapshot(struct tce_mock *mock, struct tce_snapshot *snap);
+unsigned int tce_mock_forget_bridges(struct tce_mock *mock);
+
+#endif /* TCE_KUNIT_MOCK_GROUP_H */

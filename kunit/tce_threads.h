@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What runs beside the thread of a case, see tce_threads.c. */
+#ifndef TCE_KUNIT_THREADS_H
+#define TCE_KUNIT_THREADS_H
+
+#include "tce_client.h"
+
+void tce_do_as_other(struct tce_fixture *fx, bool has_mm,
+		     void (*what)(struct tce_fixture *fx, void *arg),
+		     void *arg);
+
+#define TCE_SHARED_SIZE	SZ_256K
+
+/* Memory of TCE_SHARED_SIZE bytes that the threads of a case share, and a page */
+extern unsigned long tce_shared;
+extern unsigned long tce_spare;
+
+struct tce_client *tce_share(struct kunit *test, bool v2,
+			     struct tce_mock_group **pgrp);
+
+/* A call, about the shared memory from @from on, or about the spare page */
+struct tce_op {
+	enum {
+		TCE_MAP, TCE_UNMAP, TCE_REGISTER, TCE_UNREGISTER, TCE_CREATE, TCE_REMOVE,
+		TCE_ENABLE, TCE_DISABLE,
+	} call;
+	u64 ioba;
+	u64 size;
+	u32 flags;
+	unsigned long from;
+	bool spare;
+	bool killed;
+};
+
+extern const struct tce_op tce_map_shared;
+extern const struct tce_op tce_map_first;
+extern const struct tce_op tce_register_spare;
+
+long tce_op_do(struct tce_client *client, const struct tce_op *op);
+
+/**
+ * struct tce_thread - another thread of the process
+ * @view: the container, with room for this thread's own arguments
+ * @what: what it does
+ * @op: or the call that it makes
+ * @task: the thread
+ * @done: completed when it has done it
+ * @rc: what it has to say
+ */
+struct tce_thread {
+	struct tce_client view;
+	void (*what)(struct tce_thread *thread);
+	const struct tce_op *op;
+	struct task_struct *task;
+	struct completion done;
+	long rc;
+};
+
+void tce_thread_start(struct tce_thread *thread, struct tce_client *client,
+		      void (*what)(struct tce_thread *thread));
+void tce_thread_op(struct tce_thread *thread, struct tce_client *client,
+		   const struct tce_op *op);
+bool tce_thread_is_done(struct tce_thread *thread);
+void tce_thread_join(struct tce_thread *thread);
+
+#endif /* TCE_KUNIT_THREADS_H */
