@@ -52,12 +52,12 @@ def machine() -> str:
 AT_START, BEGAN = commit(), time.monotonic()
 
 
-def save(name: str, said: str, out: Path = paths.OUT, source: str = AT_START) -> None:
-    """Keep what a complete run of the command that measures the part @name has said."""
+def save(name: str, said: str, out: Path = paths.OUT, source: str = AT_START, minutes: float | None = None) -> None:
+    """Keep what a complete run of the command that measures the part @name has said. @minutes: that it took, if not this process alone"""
     place = out / name / "result.json"
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(json.dumps({"date": time.strftime("%Y-%m-%d", time.gmtime()), "source": source, "machine": machine(),
-                                 "minutes": round((time.monotonic() - BEGAN) / 60), "said": said}, indent=1) + "\n",
+                                 "minutes": round(minutes or (time.monotonic() - BEGAN) / 60), "said": said}, indent=1) + "\n",
                      encoding="utf-8")
 
 
