@@ -13,7 +13,7 @@ def _blank(match: re.Match[str]) -> str:
 
 def without_comments(text: str) -> str:
     """The text with comments blanked, at the same length."""
-    return re.sub(COMMENT, _blank, text, flags=re.S)
+    return re.sub(rf"{COMMENT}|{STRING}", lambda m: m[0] if m[0][0] == '"' else _blank(m), text, flags=re.S)
 
 
 @functools.lru_cache

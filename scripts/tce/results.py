@@ -13,19 +13,27 @@ from tce import paths, plots
 from tce.cli import parser, say
 from tce.paths import ROOT
 
-# The parts of the page: the command that measures each, and what it is about.
+# The parts of the page, those with long lists last: the command that measures each, and what it is about.
 PARTS = {
-    "check": ("make check", "All tests"),
-    "kernels": ("make kernels", "Further kernels"),
-    "kunit": ("make kunit", "KUnit suites"),
-    "defects": ("scripts/defects", "Defects of the in-tree driver"),
-    "guest": ("scripts/check-guest", "Guests"),
+    "bench": ("make bench", "Instructions"),
     "clients": ("make clients", "Clients that others wrote"),
+    "guest": ("scripts/check-guest", "Guests"),
+    "defects": ("scripts/defects", "Defects of the in-tree driver"),
     "coverage": ("scripts/coverage", "Coverage"),
     "mutation": ("scripts/mutation", "Mutation"),
-    "bench": ("make bench", "Instructions"),
+    # With KASAN, lockdep and KCSAN, which the suites of "make check" don't have
+    "kunit": ("make kunit", "KUnit suites"),
+    "check": ("make check", "All tests"),
+    "kernels": ("make kernels", "Further kernels"),
 }
 
+# What is recorded of a part: its last good run, and a later one that failed, with the names of the expressions' groups
+Record = dict[str, dict[str, str]]
+SOURCE = r"(?P<date>[\d-]+), source (?P<source>[\w.-]+)(?: \([^()]*\))?"
+FORMS = {
+    "failed": re.compile(rf"^The last run, {SOURCE}, failed: ``(?P<line>.*)``$", re.M),
+    "good": re.compile(rf"^``.*``, {SOURCE}, on (?P<machine>.*?)(?:, in (?P<minutes>\d+) minutes)?::\n\n(?P<said>(?:(?:   .*)?\n)+)", re.M),
+}
 
 # Made of what "make bench" has said: the file, what it shows, and how it is drawn.
 PICTURES = {
@@ -52,49 +60,114 @@ def machine() -> str:
 AT_START, BEGAN = commit(), time.monotonic()
 
 
-def save(name: str, said: str, out: Path = paths.OUT, source: str = AT_START) -> None:
-    """Keep what a complete run of the command that measures the part @name has said."""
+def keep(name: str, out: Path, what: dict[str, object]) -> None:
     place = out / name / "result.json"
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(json.dumps({"date": time.strftime("%Y-%m-%d", time.gmtime()), "source": source, "machine": machine(),
-                                 "minutes": round((time.monotonic() - BEGAN) / 60), "said": said}, indent=1) + "\n",
-                     encoding="utf-8")
+    place.write_text(json.dumps(what, indent=1) + "\n", encoding="utf-8")
 
 
-def page(out: Path = paths.OUT) -> str:
+def load(name: str, out: Path) -> dict[str, object]:
+    place = out / name / "result.json"
+    return dict(json.loads(place.read_text(encoding="utf-8"))) if place.exists() else {}
+
+
+def today() -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime())
+
+
+def save(name: str, said: str, out: Path = paths.OUT, source: str = AT_START, minutes: float | None = None) -> None:
+    """Keep what a complete run of the command that measures the part @name has said. @minutes: that it took, if not only
+    this process"""
+    keep(name, out, {"date": today(), "source": source, "machine": machine(),
+                     "minutes": round(minutes or (time.monotonic() - BEGAN) / 60), "said": said})
+
+
+def failed(name: str, line: str, out: Path = paths.OUT, source: str = AT_START) -> None:
+    """Keep that a complete run failed, and the line that says so, beside the last good one."""
+    keep(name, out, {**load(name, out), "failed": {"date": today(), "source": source, "line": line}})
+
+
+def found(name: str, out: Path) -> Record:
+    """What the command has left."""
+    good = load(name, out)
+    bad = good.pop("failed", {})
+    assert isinstance(bad, dict)
+    return {kind: {key: str(value) for key, value in what.items()} for kind, what in (("failed", bad), ("good", good)) if what}
+
+
+def on_page(text: str) -> dict[str, Record]:
+    """What the page has of each part."""
+    blocks = re.split(r"^(\S.*)\n=+\n\n", text, flags=re.M)
+    by_title = dict(zip(blocks[1::2], blocks[2::2]))
+    records: dict[str, Record] = {}
+    for name, (_, title) in PARTS.items():
+        matches = ((kind, form.search(by_title.get(title, ""))) for kind, form in FORMS.items())
+        records[name] = {kind: {key: value or "" for key, value in m.groupdict().items()} for kind, m in matches if m}
+        if "good" in records[name]:
+            records[name]["good"]["said"] = re.sub("^   ", "", records[name]["good"]["said"], flags=re.M)
+    return records
+
+
+def newer(old: Record, new: Record) -> Record:
+    """What the page has, unless a command has left something that is not older."""
+    last = max((what["date"] for what in old.values()), default="")
+    if "good" in new and new["good"]["date"] >= last:
+        return new
+    if "failed" in new and new["failed"]["date"] >= last:
+        return {**old, "failed": new["failed"]}
+    return old
+
+
+def has_changed(source: str, root: Path = ROOT) -> bool:
+    """Is the module of this source another one than that of the tree at hand, or is the source unknown?"""
+    return subprocess.run(["git", "-C", root, "diff", "--quiet", source, "--", ":(glob)*.[ch]", "compat", "Kbuild"],
+                          stderr=subprocess.DEVNULL).returncode != 0
+
+
+def page(records: dict[str, Record], root: Path = ROOT) -> str:
     """Documentation/results.rst."""
+    def when(what: dict[str, str]) -> str:
+        return f"{what['date']}, source {what['source']}{' (the module has changed since)' * has_changed(what['source'], root)}"
+
     text = [".. SPDX-License-Identifier: GPL-2.0-only", "=======\nResults\n=======",
-            "``scripts/results`` writes this page from what the commands below have left in ``out/``. No other page\n"
-            "repeats these figures. All machines were emulated; the times are those of the machine that emulated them."]
+            "``scripts/results`` writes this page from what the commands below have left in ``out/``. What a command has\n"
+            "not measured again stays as it is. No other page repeats these figures. All machines were emulated; the times\n"
+            "are those of the machine that emulated them."]
+    if missing := [f"``{command}``" for name, (command, _) in PARTS.items() if "good" not in records[name]]:
+        text.append(f"No complete run is recorded of {', '.join(missing)}.")
     for name, (command, title) in PARTS.items():
-        text.append(f"{title}\n{'=' * len(title)}")
-        place = out / name / "result.json"
-        if not place.exists():
-            text.append(f"No complete run of ``{command}`` is recorded.")
-            continue
-        found = json.loads(place.read_text(encoding="utf-8"))
-        took = f", in {found['minutes']} minutes" if found.get("minutes") else ""
-        text.append(f"``{command}``, {found['date']}, source {found['source']}, on {found['machine']}{took}::")
-        text.append(textwrap.indent(found["said"].strip("\n"), "   "))
-        if name == "bench":
+        if records[name]:
+            text.append(f"{title}\n{'=' * len(title)}")
+        if bad := records[name].get("failed"):
+            text.append(f"The last run, {when(bad)}, failed: ``{bad['line'].replace('`', chr(39))}``")
+        if good := records[name].get("good"):
+            took = f", in {good['minutes']} minutes" if good.get("minutes", "") not in ("", "0") else ""
+            text += [f"``{command}``, {when(good)}, on {good['machine']}{took}::", textwrap.indent(good["said"].strip("\n"), "   ")]
+        if name == "bench" and good:
             text.append("\n".join(f".. image:: {file}\n   :alt: {alt}" for file, (alt, _) in PICTURES.items()))
     return "\n\n".join(text) + "\n"
 
 
 def main(doc: str) -> int:
     p = parser(doc)
+    p.add_argument("--failed", action="store_true")
     p.add_argument("save", nargs="?", choices=PARTS)
     p.add_argument("source", nargs="?", default=AT_START)
     args = p.parse_args()
+    if args.failed and args.save:
+        failed(args.save, sys.stdin.read().strip(), source=args.source)
+        return 0
     if args.save:
         save(args.save, sys.stdin.read(), source=args.source)
         return 0
-    (ROOT / "Documentation/results.rst").write_text(page(), encoding="utf-8")
-    bench = paths.OUT / "bench/result.json"
-    if bench.exists():
-        found = plots.figures(json.loads(bench.read_text(encoding="utf-8"))["said"])
+    place = ROOT / "Documentation/results.rst"
+    old = on_page(place.read_text(encoding="utf-8"))
+    records = {name: newer(old[name], found(name, paths.OUT)) for name in PARTS}
+    place.write_text(page(records), encoding="utf-8")
+    if "good" in records["bench"]:
+        figures = plots.figures(records["bench"]["good"]["said"])
         for file, (_, draw) in PICTURES.items():
-            (ROOT / "Documentation" / file).write_text(draw(found), encoding="utf-8")
-    missing = [name for name in PARTS if not (paths.OUT / name / "result.json").exists()]
-    say(f"results: Documentation/results.rst is written{', without ' + ', '.join(missing) if missing else ''}")
+            (ROOT / "Documentation" / file).write_text(draw(figures), encoding="utf-8")
+    kept = [name for name in PARTS if records[name] and records[name] == old[name]]
+    say(f"results: Documentation/results.rst is written{', and as it was: ' + ', '.join(kept) if kept else ''}")
     return 0

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/bench: figures that meet all goals, and what may be wrong with them."""
+import contextlib
+import io
 import unittest
+from unittest.mock import patch
 
 from tce.paths import SCRIPTS
 from tests import load
@@ -41,3 +44,16 @@ class Bench(unittest.TestCase):
             found = {**self.figures(), key: value}
             self.assertEqual(list(self.judge(found).values()).count(False), 1, key)
             self.assertEqual(sum("MISSED" in row[-1] for row in bench.table(bench.lines(found, *bench.HOSTS[0]))), 1)
+
+    def test_recorded(self):
+        """A run of all hosts is recorded, as good or as failed, and a run of one host is not."""
+        for args, figures, code, recorded in (([], self.figures, 0, "save"), ([], lambda _: {}, 1, "failed"),
+                                              ([], lambda _: None, 2, "failed"), (bench.HOSTS[0], self.figures, 0, ""),
+                                              (bench.HOSTS[0], lambda _: None, 2, "")):
+            with patch("sys.argv", ["bench", *args]), patch.object(bench, "measure", lambda host, log, figures=figures: figures(host)), \
+                    patch.object(bench.results, "save") as save, patch.object(bench.results, "failed") as failed, \
+                    contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                with self.assertRaises(SystemExit) as end:
+                    raise SystemExit(bench.main(""))
+            self.assertEqual(end.exception.code, code)
+            self.assertEqual((save.call_count, failed.call_count), (recorded == "save", recorded == "failed"))

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/check: how steps are counted."""
+import io
 import subprocess
 import tempfile
 import unittest
+from contextlib import redirect_stdout
 from pathlib import Path
 from unittest.mock import patch
 
@@ -64,6 +66,28 @@ class Check(unittest.TestCase):
         self.assertEqual(self.machines(a=report("ok 1 a: x"), b=report("not ok 1 a: x", "ok 2 a: y")).totals(), (1, 1))
         # the kernel complained
         self.assertEqual(self.machines(a=report("ok 1 a: x") + "BUG").totals(), (1, 1))
+
+    def test_page(self):
+        """The totals come first, and what is good and has no tests takes one line."""
+        counter = self.machines(a=report("ok 1 a: x", "ok 2 a: y # SKIP no page"))
+        counter.said = {"lint": "good", "a": "1 tests, 1 skipped", "docs": "good"}
+        self.assertEqual(counter.for_page().splitlines(), [
+            "1 passed, 0 failed", "1 tests on 1 hosts, 0 KUnit cases on 0, 0 other checks, 1 skipped", "a: 1 tests, 1 skipped",
+            "good: lint, docs"])
+
+    def test_recorded(self):
+        """Only a complete run is recorded, and as what it was."""
+        for args, recorded in (([], "check"), (["--kernels"], "kernels"), (["lint"], None)):
+            for failed in (0, 1):
+                def run(counter, *_, failed=failed):
+                    counter.passed, counter.failed = 1, failed
+                with patch("sys.argv", ["check", *args]), patch.object(check, "run", run), patch.object(check.results, "save") as save, \
+                        patch.object(check.results, "failed") as bad, patch.object(check, "LOGS", Path("/tmp")), \
+                        redirect_stdout(io.StringIO()):
+                    self.assertEqual(check.main(""), failed)
+                called = {True: save, False: bad}[not failed]
+                self.assertEqual([call.args[0] for call in called.call_args_list], [recorded] * bool(recorded))
+                self.assertEqual(save.call_count + bad.call_count, bool(recorded))
 
     def test_floor(self):
         """A step in which fewer tests pass than once has failed, and so has one of which nobody has written that down."""

@@ -2,6 +2,8 @@
 """scripts/mutation: which faults there are, what catches them, and what is said of a sample."""
 import contextlib
 import io
+import json
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -117,32 +119,111 @@ err_kill:
         self.assertEqual(({m.of_meaning for m in halves[0]}, {m.of_meaning for m in halves[1]}), ({True}, {False}))
         self.assertEqual(len(halves[0]) + len(halves[1]), len(mutants))
 
-    def test_sample(self):
-        """Half of each, without what does not compile."""
+    def setUp(self):
+        tmp = tempfile.TemporaryDirectory()
+        self.addCleanup(tmp.cleanup)
+        self.place = Path(tmp.name) / "cache/key.json"
+
+    def known(self):
+        return command.Known(self.place)
+
+    def sample(self, known, count=9):
+        """The sample, and what was built for it."""
         built = []
 
         class Builder:
-            keep = staticmethod(lambda to: None)
-
             def build(self, mutant, to):
-                built.append(mutant)
+                built.append(mutant.line)
                 return mutant.line != 3
 
         with patch.object(command, "Builder", Builder):
-            sample = command.build_sample([self.mutants, self.mutants[10:]], 9)
+            return list(command.sample([self.mutants, self.mutants[10:]], count, known)), built
+
+    def test_sample(self):
+        """Half of each, without what does not compile."""
+        sample, built = self.sample(self.known())
         self.assertEqual([m.line for m, _ in sample], [0, 1, 2, 4, 5, 10, 11, 12, 13])
         self.assertEqual(len({to for _, to in sample}), 9)
+        self.assertEqual(built, [0, 1, 2, 3, 4, 5, 10, 11, 12, 13])
+
+    def test_known_sample(self):
+        """What is known is not built again, and the sample is the same."""
+        known = self.known()
+        self.sample(known)
+        known.add(self.mutants[1], "kunit: x")
+        known.add(self.mutants[10], "")
+        sample, built = self.sample(self.known())
+        self.assertEqual([m.line for m, _ in sample], [0, 1, 2, 4, 5, 10, 11, 12, 13])
+        self.assertEqual([what for _, what in sample if isinstance(what, Outcome)], [Outcome("kunit: x"), Outcome()])
+        self.assertEqual(built, [0, 2, 4, 5, 11, 12, 13])
+        self.assertEqual(len({to for _, to in sample}), 9)
+
+    def test_built_when_needed(self):
+        """No more than one mutant waits for a machine, and none is built after the time limit."""
+        begun = []
+
+        def chosen():
+            for mutant in self.mutants:
+                begun.append(mutant)
+                yield mutant, Path("m")
+
+        def attempt(modules, name, good, to_end):
+            if to_end:
+                return Outcome()
+            self.assertLessEqual(len(begun), int(name) + 2)
+            return Outcome("it")
+
+        with self.quiet():
+            command.try_all(chosen(), 1000, 1, self.known(), attempt=attempt)
+            self.assertEqual(len(begun), 20)
+            begun.clear()
+            with self.assertRaises(SystemExit):
+                command.try_all(chosen(), 20, 1, self.known(), 0, lambda *_: Outcome())
+        self.assertEqual(len(begun), 1)
 
     def test_published(self):
         """A figure is kept only if it is that of the whole sample that the module itself draws."""
         for args, kept in (([], 1), (["--seed", "7"], 0), (["--count", "5"], 0), (["--seed", "7", "--count", str(command.COUNT)], 0)):
             with patch.object(sys, "argv", ["mutation", *args]), patch.object(command, "mutants_of", return_value=[]), \
-                    patch.object(command, "build_sample", return_value=[]), \
+                    patch.object(command, "all_that_decides", return_value="key"), \
                     patch.object(command, "try_all", return_value=[]), patch.object(command.results, "save") as save, \
-                    patch.object(command.shutil, "rmtree"), contextlib.redirect_stdout(io.StringIO()), \
-                    contextlib.redirect_stderr(io.StringIO()):
+                    patch.object(command.shutil, "rmtree"), self.quiet():
                 self.assertEqual(command.main(""), 1)
-            self.assertEqual(save.call_count, kept, args)
+                with patch.object(command, "try_all", side_effect=command.UnmodifiedFails("it")), \
+                        patch.object(command.results, "failed") as failed, self.assertRaises(SystemExit):
+                    command.main("")
+            self.assertEqual((save.call_count, failed.call_count), (kept, kept), args)
+
+    def test_all_that_decides(self):
+        """A comment decides nothing; code, a test, a script of the guest and a kernel do."""
+        top = self.place.parent
+        for place in ("compat", "kunit", "selftests/lib", "scripts/guest"):
+            (top / place).mkdir(parents=True)
+        names = ("Kbuild", "tce_map.c", "compat/older.h", "kunit/tce_kunit.c", "selftests/lib/tce.c", "complaints",
+                 *(f"scripts/guest/{name}" for name in ("init", "lib.sh", "health.sh", "kunit.sh", "selftest.sh")))
+        for name in names:
+            (top / name).write_text('a("//"); /* one */\n')
+
+        def decided(kernel="/kernel/key1"):
+            with patch.object(command, "ROOT", top), patch.object(command, "SCRIPTS", top / "scripts"), \
+                    patch.object(command, "DATA", top), patch.object(command.kernels, "env", lambda _: {"KDIR": kernel}):
+                return command.all_that_decides()
+
+        before = decided()
+        (top / "tce_map.c").write_text('a("//");\n\n/* two */')
+        (top / "tce_map.mod.c").write_text("a")
+        (top / "scripts/guest/demo.sh").write_text("a")
+        self.assertEqual(decided(), before)
+        seen = {before, decided("/kernel/key2")}
+        for name in names:
+            (top / name).write_text('a("//"); b();\n')
+            seen.add(decided())
+        self.assertEqual(len(seen), len(names) + 2)
+
+    @contextlib.contextmanager
+    def quiet(self):
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
+            yield said
 
     def test_caught(self):
         console = ("VM-START\n>> abi --safe\nTAP version 13\nok 1 - map: one\nok 2 - map: two\nok 3 - eeh # SKIP none\n"
@@ -158,7 +239,7 @@ err_kill:
         self.assertEqual(why(0, console, good + Counter(["map: two"])), "map: two does not pass")
         self.assertIn("eeh does not pass", why(vm.FAIL, "", good))
         # A run that has not come to its end has shown what it has said, and nothing else.
-        for code in (vm.TIMEOUT, vm.NO_VERDICT, vm.QEMU_ERROR):
+        for code in (vm.TIMEOUT, vm.NO_VERDICT, vm.QEMU_ERROR, vm.ENDED):
             self.assertEqual(why(code, console.replace("ok 1 - map: one\n", ""), good), "")
             self.assertEqual(why(code, console.replace("ok 1 -", "not ok 1 -"), good), "map: one")
             self.assertIn("blocked for more", why(code, console + "INFO: task x:1 blocked for more than 60 seconds.\n", good))
@@ -168,7 +249,7 @@ err_kill:
         left = list(runs)
         good = {what: passed("ok 1 x\n") for what in command.STAGES}
         with patch.object(command, "boot", lambda *_: left.pop(0)):
-            how = command.attempt(Path("m"), "1", good)
+            how = command.attempt(Path("m"), "1", good, False)
         self.assertEqual(left, [])
         return how
 
@@ -181,30 +262,102 @@ err_kill:
         self.assertEqual(self.attempt(late, (1, "not ok 1 x\n")), Outcome("kunit: x"))
         self.assertEqual(self.attempt(late, dead), Outcome(unknown="kunit: QEMU failed"))
         self.assertEqual(self.attempt(good, late, late), Outcome(unknown="selftest: time limit"))
+        # What we have ended ourselves is caught by what was seen, and by nothing else.
+        self.assertEqual(self.attempt((vm.ENDED, "not ok 2 y\n")), Outcome("kunit: y"))
+        self.assertEqual(self.attempt(*[(vm.ENDED, "")] * 2), Outcome(unknown="kunit: ended at the first failure"))
 
-    mutants = [Mutant("tce_map.c", n, f"- {n}\n+ x", "", "other" if n < 5 else "swapped") for n in range(20)]
+    def test_interrupted_run(self):
+        """A run that somebody has ended has no outcome."""
+        done = [subprocess.CompletedProcess((), code, "") for code in (130, 143, -9, -2, vm.USAGE)]
+        for one in done:
+            with patch.object(command.subprocess, "run", return_value=one), patch.object(command, "output", return_value=""), \
+                    patch.object(command, "LOGS", self.place.parent), self.quiet(), self.assertRaises(SystemExit):
+                command.boot("kunit", Path("m"), "1", False)
+
+    mutants = [Mutant("tce_map.c", n, f"- {n}\n+ x", f"{n}", "other" if n < 5 else "swapped") for n in range(20)]
 
     def test_try(self):
         built = [(m, Path(str(m.line))) for m in self.mutants]
         for bad in (None, 1, 3):
             controls = []
 
-            def attempt(modules, name, good, bad=bad, controls=controls):
+            def attempt(modules, name, good, to_end, bad=bad, controls=controls):
+                self.assertEqual(to_end, modules.name == "good")
                 if modules.name != "good":
                     return Outcome("it" * (name != "4"))
                 controls.append(name)
                 return Outcome(unknown="slow" * (len(controls) == bad))
 
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
+            with self.quiet():
                 if bad:
-                    with self.assertRaises(SystemExit) as end:
-                        command.try_all(built, 1, attempt)
-                    self.assertEqual(end.exception.code, 2)
-                    self.assertIn("inconclusive", said.getvalue())
+                    with self.assertRaisesRegex(command.UnmodifiedFails, "inconclusive"):
+                        command.try_all(built, 20, 1, self.known(), attempt=attempt)
                 else:
-                    tried = command.try_all(built, 1, attempt)
+                    tried = command.try_all(built, 20, 2, self.known(), attempt=attempt)
+                    self.assertEqual([m.line for m, _ in tried], list(range(20)))
                     self.assertEqual([how.caught for *_, how in tried], ["it"] * 4 + [""] + ["it"] * 15)
                     self.assertEqual(len(controls), command.CONTROLS + 1)
+
+    def resumed(self, how, known=None):
+        """(what has caught all, the numbers of those that were booted): it goes so with these"""
+        names = []
+
+        def attempt(modules, name, good, to_end):
+            if not to_end:
+                names.append(int(name))
+            return Outcome() if to_end else how
+
+        known = known or self.known()
+        built = [(m, Outcome(known.mutants[known.name(m)]) if known.name(m) in known.mutants else Path(str(m.line))) for m in self.mutants]
+        with self.quiet():
+            return [how.caught for _, how in command.try_all(built, 20, 1, known, attempt=attempt)], names
+
+    def test_kept(self):
+        """What was caught or has survived is known the next time, and what is inconclusive is not."""
+        hows, names = self.resumed(Outcome(unknown="slow"))
+        self.assertEqual((hows, names), ([""] * 20, list(range(20))))
+        self.assertFalse(self.place.exists())
+        for n, how in ((0, "kunit: x"), (7, ""), (8, None)):
+            self.known().add(self.mutants[n], how)
+        self.assertEqual(list(self.known().mutants.values()), ["kunit: x", "", None])
+        known = self.known()
+        del known.mutants[known.name(self.mutants[8])]
+        hows, names = self.resumed(Outcome("it"), known)
+        self.assertEqual(hows, ["kunit: x", *["it"] * 6, "", *["it"] * 12])
+        self.assertEqual(names, [n for n in range(20) if n not in (0, 7)])
+        self.assertEqual(self.resumed(Outcome("other")), (hows, []))
+        self.assertGreater(json.loads(self.place.read_text())["minutes"], 0)
+
+    def test_time_limit(self):
+        """What was tried until then is kept, and the rest is for another run."""
+        minute = [0]
+
+        def attempt(modules, name, good, to_end):
+            minute[0] += not to_end
+            return Outcome("it" * (not to_end))
+
+        with patch.object(command.time, "monotonic", lambda: minute[0]), self.quiet() as said, self.assertRaises(SystemExit) as end:
+            command.try_all([(m, Path("m")) for m in self.mutants], 20, 1, self.known(), 4.5, attempt)
+        self.assertEqual(end.exception.code, 2)
+        self.assertIn("to be continued: 5 of 20", said.getvalue())
+        self.assertEqual(self.resumed(Outcome("it")), (["it"] * 20, list(range(5, 20))))
+
+    def test_module_that_fails(self):
+        """If a test fails with the module as it is, nothing counts that was seen so far, nor what others find meanwhile."""
+        for how, left in ((Outcome(unknown="slow"), 1), (Outcome("it"), 0)):
+            self.known().add(self.mutants[0], "kunit: x")
+            known, one = self.known(), Path("1")
+            with self.quiet(), self.assertRaises(command.UnmodifiedFails):
+                command.try_all([(self.mutants[1], one)], 20, 1, known, attempt=lambda *_, how=how: how)
+            known.add(self.mutants[2], "it")
+            self.assertEqual(self.place.exists(), bool(left))
+
+    def test_mutants_are_told_apart(self):
+        """By the text, because two lines of a file may change in the same way; not by comments."""
+        name = command.Known.name
+        one = Mutant("tce_map.c", 1, "- a;\n+ ;", "/* one */ ; a;")
+        self.assertNotEqual(name(one), name(Mutant("tce_map.c", 1, "- a;\n+ ;", "/* one */ a; ;")))
+        self.assertEqual(name(one), name(Mutant("tce_map.c", 3, "- a;\n+ ;", "/* two */\n\n ; a;")))
 
     def report(self, *hows):
         with contextlib.redirect_stdout(io.StringIO()) as said:
@@ -214,7 +367,7 @@ err_kill:
     def test_report(self):
         rate, good, said = self.report(*[Outcome("it")] * 9, Outcome())
         self.assertEqual((rate, good), ("9 of 10 caught (90.0 %), 95 % interval 59.6 to 98.2 %; 5 of 5 of meaning and 4 of 5 of syntax;"
-                                        " 0 inconclusive", False))
+                                        " 0 inconclusive; seed 7; goal, by the lower end, 92 %: MISSED", False))
         self.assertIn("\ntce_map.c:9 (swapped)\n- 9\n+ x\n", said)
         # what has shown nothing is not caught
         rate, _, said = self.report(*[Outcome("it")] * 9, Outcome(unknown="kunit: time limit"))
@@ -228,4 +381,5 @@ err_kill:
         for caught, good in ((192, True), (190, False)):
             tried = [(self.mutants[0], Outcome("it" * (n < caught))) for n in range(200)]
             with contextlib.redirect_stdout(io.StringIO()):
-                self.assertEqual(command.report(tried, 7)[1], good)
+                rate, met = command.report(tried, 7)
+            self.assertEqual((met, "MISSED" in rate), (good, not good))
