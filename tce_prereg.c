@@ -23,13 +23,10 @@
  * where they are. Of a hugetlb page only one page is pinned to begin with, because a hugetlb VMA
  * maps all of it or nothing.
  *
- * Locks, in the order in which they are taken:
- *   &tce_mm.registering	one REGISTER of an mm at a time. It is held while pages are pinned,
- *				for as long as the client likes. Nothing else takes it.
- *   &tce_mm.prereg_lock	the references. Never held in a page fault.
- *   &tce_mm.map_lock		the tree, which is read under either of these two, and changed
- *				under both
- *   tce_create_lock		see there
+ * Locks: those of struct tce_mm, and tce_create_lock; tce_container.c has their order. Only REGISTER
+ * takes &tce_mm.registering, and holds it while pages are pinned, for as long as the client likes.
+ * &tce_mm.prereg_lock, which guards the references, is never held in a page fault. The tree is read
+ * with that or &tce_mm.map_lock held, and changed with both.
  *
  * Never fails: tce_prereg_close(), tce_prereg_drain(), tce_prereg_free().
  */
