@@ -465,9 +465,9 @@ static int next_window(const struct tce_container *container)
 	return num;
 }
 
-/* Add a window, for whose table @price CPU pages were charged, to all bridges. */
+/* Add a window, for whose table @npages were charged, to all bridges. */
 static int add_window(struct tce_container *container, u32 shift, u64 size, u32 levels,
-		      unsigned long price, u64 *start, unsigned long *charged)
+		      unsigned long npages, u64 *start, unsigned long *charged)
 {
 	struct tce_group *grp = first_group(container);
 	int num = next_window(container), rc;
@@ -477,8 +477,8 @@ static int add_window(struct tce_container *container, u32 shift, u64 size, u32 
 	rc = PTR_ERR_OR_ZERO(win);
 	if (rc)
 		goto out;
-	win->charged = price;
-	*charged -= price;
+	win->charged = npages;
+	*charged -= npages;
 	container->windows[num] = win;
 	*start = tce_table_start(&win->table);
 	list_for_each_entry(grp, &container->groups, list) {
@@ -495,11 +495,11 @@ out:
 
 /*
  * CREATE, with the container locked by lock_all(); @create is NULL for the default window alone.
- * @charged and @price: see tce_charge_again(). Return: -EAGAIN, or as tce_container_create()
+ * @charged and @need: see tce_charge_again(). Return: -EAGAIN, or as tce_container_create()
  */
 static long create_windows(struct tce_container *container,
 			   struct vfio_iommu_spapr_tce_create *create,
-			   unsigned long *charged, unsigned long *price)
+			   unsigned long *charged, unsigned long *need)
 {
 	struct iommu_table_group *table_group = tce_container_table_group(container);
 	long for_default = 0, for_wanted = 0;
@@ -513,7 +513,7 @@ static long create_windows(struct tce_container *container,
 	if (!table_group)
 		return create ? TCE_REFUSE(NO_GROUP, ENXIO) : TCE_REFUSE(NO_GROUP, ENODEV);
 	if (create) {
-		for_wanted = tce_window_price(table_group, create->page_shift,
+		for_wanted = tce_window_pages(table_group, create->page_shift,
 					      create->window_size, create->levels);
 		if (for_wanted < 0)
 			return for_wanted;
@@ -523,15 +523,15 @@ static long create_windows(struct tce_container *container,
 	if (container->default_pending && !pending && !create)
 		return TCE_REFUSE(NO_32BIT_WINDOW, ENXIO);
 	if (pending) {
-		for_default = tce_window_price(table_group, IOMMU_PAGE_SHIFT_4K,
+		for_default = tce_window_pages(table_group, IOMMU_PAGE_SHIFT_4K,
 					       table_group->tce32_size, 1);
 		if (for_default < 0)
 			return for_default;
 	}
 	if (create && next_window(container) + pending >= ARRAY_SIZE(container->windows))
 		return TCE_REFUSE(TOO_MANY_WINDOWS, ENOSPC);
-	*price = for_default + for_wanted;
-	if (*price > *charged)
+	*need = for_default + for_wanted;
+	if (*need > *charged)
 		return -EAGAIN;
 
 	if (pending) {
@@ -576,16 +576,16 @@ static long create_windows(struct tce_container *container,
 long tce_container_create(struct tce_container *container,
 			  struct vfio_iommu_spapr_tce_create *create)
 {
-	unsigned long charged = 0, price = 0;
+	unsigned long charged = 0, need = 0;
 	long rc;
 
 	do {
 		rc = lock_all(container);
 		if (!rc) {
-			rc = create_windows(container, create, &charged, &price);
+			rc = create_windows(container, create, &charged, &need);
 			unlock_all(container);
 		}
-	} while (tce_charge_again(&container->mem, &charged, price, &rc));
+	} while (tce_charge_again(&container->mem, &charged, need, &rc));
 	return rc;
 }
 
@@ -631,8 +631,8 @@ long tce_container_remove(struct tce_container *container, u64 start)
 	return rc;
 }
 
-/* v1: the CPU pages that ENABLE has to charge. Return: 0; -EBUSY; -ENODEV; -EPERM */
-static int enable_price(struct tce_container *container, unsigned long *price)
+/* v1: @need returns what ENABLE has to charge. Return: 0; -EBUSY; -ENODEV; -EPERM */
+static int check_enable(struct tce_container *container, unsigned long *need)
 {
 	struct iommu_table_group *table_group = tce_container_table_group(container);
 
@@ -642,21 +642,21 @@ static int enable_price(struct tce_container *container, unsigned long *price)
 		return TCE_REFUSE(NO_GROUP, ENODEV);
 	if (!table_group->tce32_size)
 		return TCE_REFUSE(NO_32BIT_WINDOW, EPERM);
-	*price = table_group->tce32_size >> PAGE_SHIFT;
+	*need = table_group->tce32_size >> PAGE_SHIFT;
 	return 0;
 }
 
 static long enable(struct tce_container *container, unsigned long *charged,
-		   unsigned long *price)
+		   unsigned long *need)
 {
-	int rc = enable_price(container, price);
+	int rc = check_enable(container, need);
 
 	if (rc)
 		return rc;
-	if (*price > *charged)
+	if (*need > *charged)
 		return -EAGAIN;
-	tce_v1_allow(container->mem.v1, *price);
-	*charged -= *price;
+	tce_v1_allow(container->mem.v1, *need);
+	*charged -= *need;
 	WRITE_ONCE(container->enabled, true);
 	return 0;
 }
@@ -673,24 +673,24 @@ static long enable(struct tce_container *container, unsigned long *charged,
  */
 long tce_container_enable(struct tce_container *container)
 {
-	unsigned long charged = 0, price = 0;
+	unsigned long charged = 0, need = 0;
 	long rc;
 
 	/* An ENABLE that is refused does not bind the container to its caller. */
 	rc = down_read_killable(&container->lock);
 	if (rc)
 		return rc;
-	rc = enable_price(container, &price);
+	rc = check_enable(container, &need);
 	up_read(&container->lock);
 	if (rc)
 		return rc;
 	do {
 		rc = lock_all(container);
 		if (!rc) {
-			rc = enable(container, &charged, &price);
+			rc = enable(container, &charged, &need);
 			unlock_all(container);
 		}
-	} while (tce_charge_again(&container->mem, &charged, price, &rc));
+	} while (tce_charge_again(&container->mem, &charged, need, &rc));
 	return rc;
 }
 

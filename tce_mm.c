@@ -163,7 +163,7 @@ int tce_charge(struct mm_struct *mm, unsigned long npages)
  * tce_charge_again() - the condition of a loop that has to charge before it acts
  * @mem: the memory of a container that is bound
  * @charged: what is charged and was not used, in CPU pages; 0 at first
- * @price: what is needed, if @rc is -EAGAIN
+ * @need: CPU pages that have to be charged, if @rc is -EAGAIN
  * @rc: the result of a turn of the loop, which takes the locks and acts, or finds that @charged is
  *	not enough, changes nothing, and says -EAGAIN; returns the result of it all
  *
@@ -172,12 +172,12 @@ int tce_charge(struct mm_struct *mm, unsigned long npages)
  * Return: true if the loop is to go on.
  */
 bool tce_charge_again(struct tce_memory *mem, unsigned long *charged,
-		      unsigned long price, long *rc)
+		      unsigned long need, long *rc)
 {
 	if (*rc == -EAGAIN) {
-		*rc = tce_charge(mem->tmm->mm, price - *charged);
+		*rc = tce_charge(mem->tmm->mm, need - *charged);
 		if (!*rc) {
-			*charged = price;
+			*charged = need;
 			return true;
 		}
 	}

@@ -81,7 +81,7 @@ struct rb_root tce_mm_take_last(struct tce_mm *tmm, int closed);
 
 int tce_charge(struct mm_struct *mm, unsigned long npages);
 bool tce_charge_again(struct tce_memory *mem, unsigned long *charged,
-		      unsigned long price, long *rc);
+		      unsigned long need, long *rc);
 void tce_uncharge_later(struct tce_memory *mem, unsigned long npages);
 void tce_uncharge(struct tce_memory *mem);
 bool tce_uncharge_try(struct tce_memory *mem);

@@ -70,7 +70,7 @@ static bool level_too_large(struct iommu_table_group *table_group, u32 shift,
 }
 
 /**
- * tce_window_price() - check whether a window could be created, and what has to be charged
+ * tce_window_pages() - check whether a window could be created, and how large its table is
  * @table_group: the platform's side of a group of the container
  * @shift: log2 of the IOMMU page
  * @size: bytes
@@ -78,7 +78,7 @@ static bool level_too_large(struct iommu_table_group *table_group, u32 shift,
  *
  * Return: the CPU pages of its table; -EINVAL; -ENOMEM.
  */
-long tce_window_price(struct iommu_table_group *table_group, u32 shift,
+long tce_window_pages(struct iommu_table_group *table_group, u32 shift,
 		      u64 size, u32 levels)
 {
 	unsigned long bytes;

@@ -55,7 +55,7 @@ struct tce_window {
 	bool leaked;
 };
 
-long tce_window_price(struct iommu_table_group *table_group, u32 shift, u64 size,
+long tce_window_pages(struct iommu_table_group *table_group, u32 shift, u64 size,
 		      u32 levels);
 struct tce_window *tce_window_create(struct tce_memory *mem, struct tce_group *grp,
 				     int num, u32 shift, u64 size, u32 levels);

@@ -74,7 +74,7 @@ int main(void)
 	group.max_levels = MAX_LEVELS;
 	group.ops = &ops;
 
-	price = tce_window_price(&group, shift, size, LEVELS);
+	price = tce_window_pages(&group, shift, size, LEVELS);
 
 	prove(asked <= 1);
 	if (price < 0) {
