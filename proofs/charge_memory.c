@@ -22,9 +22,9 @@
  * control refused: tce_v1.c
  *	atomic_long_sub(n, &v1->pages);
  *	atomic_long_sub(more, &v1->pages);
- * control twice: tce_prereg.c CALL=REGISTER LISTED=1
- *	if (listed)
- *	if (!listed)
+ * control listed: tce_prereg.c CALL=REGISTER LISTED=1
+ *	rc = mm_iommu_new(tmm->mm, ua, npages, &prereg->mem);
+ *	rc = mm_iommu_new(tmm->mm, ua, npages + 1, &prereg->mem);
  * control pins: tce_prereg.c CALL=REGISTER LISTED=0 NPAGES=1 PAGE_SHIFT=16
  *	goto err_uncharge;
  *	return ERR_PTR(rc);
