@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_range: which IOBAs and sizes MAP and UNMAP accept. What they refuse is proved by proofs/range.c.
+ * Suite tce_range: which IOBAs and sizes MAP and UNMAP accept. What they refuse is proved by
+ * proofs/range.c.
  *
  * The windows are where mistakes are likely: at 0, in the middle of the address space,
  * one right after the other, and at the very end.
