@@ -90,15 +90,6 @@ static bool freed;
 static struct tce_container *only;
 static bool turn(struct tce_memory *mem, unsigned long *charged, unsigned long price, long *rc);
 
-#undef hash_for_each_possible_rcu
-#define hash_for_each_possible_rcu(table, p, m, key) for (p = only; p->id != (key); p = NULL)
-#define hash_del_rcu(node)		((void)(node))
-#define to_delayed_work(w)		container_of(w, struct delayed_work, work)
-#define schedule_delayed_work(w, d)	((void)(w))
-#define atomic_long_inc_return(a)	(++(a)->n)
-#define __module_get(m)			((void)0)
-#define module_put(m)			(freed = true)
-
 #define tce_charge_again		turn
 #include "../tce_container.c"
 #undef tce_charge_again

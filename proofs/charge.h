@@ -72,3 +72,19 @@ static int __account_locked_vm(struct mm_struct *its, unsigned long pages, bool 
 #define kzalloc(size, flags)	(any_bool() ? NULL : some(size))
 static void kfree(void *p) {}
 #define kvfree			kfree
+#define kvzalloc			kzalloc
+#define folio_page_idx(folio, page)	any_ulong()
+#define folio_nr_pages(folio)		any_ulong()
+#define folio_test_hugetlb(folio)	any_bool()
+#define unpin_user_folio(folio, n)	((void)(n))
+#define unpin_user_pages_dirty_lock(pages, n, dirty) ((void)(n))
+
+/* The only container there is */
+#undef hash_for_each_possible_rcu
+#define hash_for_each_possible_rcu(table, p, m, key) for (p = only; p->id != (key); p = NULL)
+#define hash_del_rcu(node)		((void)(node))
+#define to_delayed_work(w)		container_of(w, struct delayed_work, work)
+#define schedule_delayed_work(w, d)	((void)(w))
+#define atomic_long_inc_return(a)	(++(a)->n)
+#define __module_get(m)			((void)0)
+#define module_put(m)			(freed = true)

@@ -47,12 +47,6 @@ static struct folio *page_folio(struct page *page);
 static struct page *folio_page(struct folio *folio, unsigned long n);
 static unsigned int folio_shift(struct folio *folio);
 
-#define kvzalloc			kzalloc
-#define folio_page_idx(folio, page)	any_ulong()
-#define folio_nr_pages(folio)		any_ulong()
-#define folio_test_hugetlb(folio)	any_bool()
-#define unpin_user_folio(folio, n)	((void)(n))
-#define unpin_user_pages_dirty_lock(pages, n, dirty) ((void)(n))
 #include "../tce_v1.c"
 #include "../tce_prereg.c"
 #include "../tce_trace.c"
