@@ -136,8 +136,7 @@ static const struct account_size {
 	unsigned long size;
 	bool kvm;
 } sizes[] = {
-	{ "64K", SZ_64K }, { "256K", SZ_256K }, { "1M", SZ_1M }, { "4M", SZ_4M },
-	{ "64K, KVM", SZ_64K, true }, { "4M, KVM", SZ_4M, true },
+	{ "4M", SZ_4M }, { "4M, KVM", SZ_4M, true },
 };
 
 KUNIT_ARRAY_PARAM_DESC(size, sizes, name);

@@ -8,8 +8,13 @@
  * defines itself. scripts/prove refuses a call of anything that has no body, but for any_...(), which
  * are the values that a proof is about.
  *
- * These repeat facts of the kernel (6.12), and are to be read against it: the structures of
- * asm/iommu.h, the permission bits, lists, error pointers and access_ok().
+ * This was read against the headers of Linux 6.12. It differs from them on purpose in these:
+ *  - structures have only the members that the module uses, so their offsets are others;
+ *  - a list's deleted entry keeps its pointers, and rb nodes have no parent, for which proofs have their own calls;
+ *  - min(), max() and clamp_t() do not check that the types of their arguments agree, and evaluate as min_t() does;
+ *  - struct_size() does not saturate, and ilog2(0) and __ffs(0), which the kernel has as -1 and undefined, are failures;
+ *  - an atomic operation is a plain one, because there is one task, and cmpxchg_relaxed() never fails without reason;
+ *  - GFP, FOLL and firmware flags are numbers that mean nothing.
  */
 typedef unsigned char u8;
 typedef unsigned int u32, __u32;
@@ -58,6 +63,8 @@ typedef unsigned __int128 wide;
 #define xchg(p, v)		({ typeof(*(p)) _x = *(p); *(p) = (v); _x; })
 
 typedef struct { int n; } refcount_t;
+#define refcount_inc(r)		((r)->n++)
+#define refcount_dec_and_test(r) (!--(r)->n)
 typedef struct { long n; } atomic_long_t, atomic64_t;
 #define ATOMIC_LONG_INIT(n)	{ n }
 #define atomic64_read		atomic_long_read
@@ -86,11 +93,12 @@ typedef struct { long n; } atomic_long_t, atomic64_t;
 #define ENOTTY	25
 #define ENOSPC	28
 
-#define ERR_PTR(rc)		((void *)(long)(rc))
+/* A macro would let CBMC 6.6 drop the (long), and so the sign. */
+static inline void *ERR_PTR(long rc) { return (void *)rc; }
 #define PTR_ERR(p)		((long)(p))
 #define IS_ERR(p)		((unsigned long)(p) >= -4095UL)
 #define IS_ERR_OR_NULL(p)	(!(p) || IS_ERR(p))
-#define PTR_ERR_OR_ZERO(p)	(IS_ERR(p) ? PTR_ERR(p) : 0)
+#define PTR_ERR_OR_ZERO(p)	((int)(IS_ERR(p) ? PTR_ERR(p) : 0))
 
 /* Locks */
 struct mutex { int unused; };
@@ -106,6 +114,8 @@ typedef struct mutex spinlock_t;
 #define mutex_lock(lock)	((void)0)
 #define mutex_unlock(lock)	((void)0)
 #define mutex_init(lock)	((void)0)
+#define mutex_destroy(lock)	((void)0)
+#define init_rwsem(lock)	((void)0)
 #define down_read(lock)		((void)0)
 #define down_write(lock)	((void)0)
 #define up_read(lock)		((void)0)
@@ -174,8 +184,8 @@ enum { GFP_KERNEL, GFP_KERNEL_ACCOUNT, __GFP_NOWARN, FOLL_WRITE, FOLL_LONGTERM, 
 
 unsigned long totalram_pages(void);
 
-/* Where user space ends */
-#define TASK_SIZE_MAX		(1UL << 52)
+/* Where user space ends, with pages of 64K or 4K */
+#define TASK_SIZE_MAX		(PAGE_SHIFT > 12 ? 1UL << 52 : 1UL << 46)
 #define access_ok(p, size)	((size) <= TASK_SIZE_MAX && (unsigned long)(p) <= TASK_SIZE_MAX - (size))
 
 /* Lists */
@@ -221,6 +231,11 @@ static inline void list_del(struct list_head *at)
 {
 	at->next->prev = at->prev;
 	at->prev->next = at->next;
+}
+
+static inline void list_add_tail(struct list_head *new, struct list_head *head)
+{
+	list_add(new, head->prev);
 }
 
 /* Tasks and work */

@@ -5,8 +5,6 @@
  * pin_blocks() goes from its first byte to its end by parts of blocks, each in the place where a
  * look-up of any of its addresses looks, and pins no more pages at once than its array has.
  *
- * Assumed: user memory ends at 2^52.
- *
  * each: SHIFT=12,16
  *
  * control empty: tce_prereg.c

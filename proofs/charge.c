@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a process is charged for a container is what the container holds: the tables of its windows, what ENABLE
+ * and MAP have charged in v1, what CREATE or ENABLE has charged and not used yet, and what is to be uncharged later.
+ * Each command keeps it so, whatever fails: one turn of the loop of CREATE (CREATE, with DEFAULT for the default
+ * window alone) and what the loop does between its turns (AGAIN), all of ENABLE, whose state other tasks change
+ * between its turns, REMOVE, DISABLE, the last group that leaves (LEAVE), release (CLOSE), and what is left of a closed
+ * container (FREE). A command that is refused holds no more than before, but on pseries for the default window,
+ * windows cost their price, and nothing is charged any more for a container that is freed. locked_vm is
+ * changed without the mmap_lock being waited for, or by the process itself.
+ *
+ * Assumed: a container has up to two windows and one group. A window's table is in the group from set_window(), or on
+ * pseries from create_table(), until unset_window(). What is charged in all is less than 2^48 pages, with windows in
+ * CREATE less than 2^16, because the sums of more bits take too long.
+ *
+ * each: CALL=CREATE PAGE_SHIFT=12 PENDING=0,1 PSERIES=0,1 V1=0 BITS=16
+ * each: CALL=DEFAULT PAGE_SHIFT=12 PENDING=1 PSERIES=0,1 V1=0,1 BITS=16
+ * each: CALL=AGAIN,REMOVE,LEAVE,CLOSE,FREE PAGE_SHIFT=12 PENDING=1 PSERIES=0 V1=0 BITS=48
+ * each: CALL=LEAVE,CLOSE,FREE,ENABLE,DISABLE PAGE_SHIFT=12 PENDING=1 PSERIES=0 V1=1 BITS=48
+ * unwind: 4
+ *
+ * control used: tce_container.c
+ *	*charged -= price;
+ *	*charged -= 0;
+ * control price: tce_container.c
+ *	win->charged = price;
+ *	win->charged = *charged;
+ * control stays: tce_container.c PENDING=1
+ *	drop_window(container, 0);
+ *	container->windows[0] = NULL;
+ * control default: tce_container.c CALL=DEFAULT PENDING=1
+ *	for_default, &start, charged);
+ *	for_wanted, &start, charged);
+ * control again: tce_mm.c CALL=AGAIN
+ *	price - *charged);
+ *	price);
+ * control left: tce_mm.c CALL=AGAIN
+ *	tce_uncharge_later(mem, *charged);
+ *	tce_uncharge_later(mem, price);
+ * control remove: tce_container.c CALL=REMOVE
+ *	return drop_window(container, i);
+ *	return container->windows[i] = NULL, 0;
+ * control leave: tce_window.c CALL=LEAVE
+ *	tce_uncharge_later(table->mem, win->charged);
+ *	tce_uncharge_later(table->mem, 1);
+ * control enable: tce_container.c CALL=ENABLE V1=1
+ *	*charged -= *price;
+ *	*charged = 0;
+ * control disable: tce_v1.c CALL=DISABLE V1=1
+ *	v1->charged -= excess;
+ *	v1->charged = 0;
+ * control close: tce_container.c CALL=CLOSE V1=1
+ *	tce_uncharge_later(&container->mem, v1->charged);
+ *	tce_uncharge_later(&container->mem, 0);
+ * control free: tce_container.c CALL=FREE
+ *	else if (!tce_uncharge_try(&container->mem))
+ *	else if (false)
+ */
+#include "charge.h"
+#include "../tce_mm.h"
+#include "../tce_window.h"
+
+/* Nothing is charged there. */
+#define tce_mm_get	mm_get
+#define tce_mm_put	mm_put
+#define tce_mm_join	mm_join
+#include "../tce_mm.c"
+#undef tce_mm_get
+#undef tce_mm_put
+#undef tce_mm_join
+
+/* What it frees beside is not charged. */
+#define tce_v1_free	v1_free
+#include "../tce_v1.c"
+#undef tce_v1_free
+
+/* price shows what it is. */
+#define tce_window_price	window_price
+#include "../tce_window.c"
+#undef tce_window_price
+
+/* By which tce_window_price() can tell the window that is wanted from the default window, which has one level */
+#define CREATE_LEVELS	2
+/* May there be windows at first? Fewer of them are quicker to prove where they are not touched. */
+#define WINDOWS	(CALL == REMOVE || CALL == LEAVE || (CALL == CREATE && !PENDING))
+
+enum { CREATE, DEFAULT, AGAIN, REMOVE, ENABLE, DISABLE, LEAVE, CLOSE, FREE };
+
+static bool freed;
+static struct tce_container *only;
+static bool turn(struct tce_memory *mem, unsigned long *charged, unsigned long price, long *rc);
+
+#define tce_charge_again		turn
+#include "../tce_container.c"
+#undef tce_charge_again
+#include "../tce_trace.c"
+
+static struct tce_container c;
+static struct tce_v1 v1;
+static struct tce_group group;
+static struct iommu_table_group table_group;
+static struct tce_mm tmm;
+static struct iommu_table_ops ops;
+/* What CREATE or ENABLE has charged between two turns */
+static unsigned long *unused;
+/* What was held for windows and by ENABLE when the turn began, and what CREATE's windows cost */
+static unsigned long before, price_of_default, price_of_wanted;
+
+static unsigned long used(void)
+{
+	unsigned long sum = V1 && c.users.n ? (unsigned long)v1.charged : 0;
+	int i;
+
+	for (i = 0; i < 2; i++)
+		sum += c.windows[i] ? c.windows[i]->charged : 0;
+	return sum;
+}
+
+/* The default window is pending only as long as there is none, so that it becomes the first one. */
+static bool pending_first(void)
+{
+	return !c.default_pending || (!c.windows[0] && !c.windows[1]);
+}
+
+static unsigned long held(void)
+{
+	return freed ? 0 : used() + (unsigned long)c.mem.uncharge.n + (unused ? *unused : 0);
+}
+
+static struct tce_window *any_window(int i)
+{
+	struct tce_window *win = some(sizeof(*win));
+
+	win->table.tbl = some(sizeof(struct iommu_table));
+	win->table.mem = &c.mem;
+	win->table.ops = &ops;
+	win->num = i;
+	win->charged = any_amount();
+	win->table.tbl->it_offset = any_ulong();
+	return win;
+}
+
+static void any_state(void)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		c.windows[i] = WINDOWS && c.mem.tmm && any_bool() ? any_window(i) : NULL;
+		table_group.tables[i] = c.windows[i] && any_bool() ? c.windows[i]->table.tbl : NULL;
+	}
+	c.default_pending = PENDING && (CALL == CREATE || any_bool());
+	c.enabled = any_bool();
+	c.dead = any_bool();
+	c.mem.uncharge.n = c.mem.tmm ? any_amount() : 0;
+	v1.charged = V1 && c.mem.tmm ? any_amount() : 0;
+	v1.pages.n = any_amount();
+	assume(pending_first());
+	suppose();
+	before = used();
+	price_of_default = price_of_wanted = 0;
+}
+
+/* Other tasks may do anything between two turns, and what a turn finds charged may be anything. */
+static bool turn(struct tce_memory *mem, unsigned long *charged, unsigned long price, long *rc)
+{
+	static bool again;
+
+	unused = charged;
+	check();
+	if (!tce_charge_again(mem, charged, price, rc)) {
+		unused = NULL;
+		return false;
+	}
+	check();
+	prove(!*rc && *charged == price);
+	assume(!again);
+	again = true;
+	*charged = any_amount();
+	any_state();
+	return true;
+}
+
+long tce_window_price(struct iommu_table_group *table_group, u32 shift, u64 size, u32 levels)
+{
+	unsigned long price = any_amount();
+
+	if (any_bool())
+		return -EINVAL;
+	if (levels == CREATE_LEVELS)
+		price_of_wanted = price;
+	else
+		price_of_default = price;
+	return price;
+}
+
+static long create_table(struct iommu_table_group *table_group, int num, u32 shift, u64 size,
+			 u32 levels, struct iommu_table **tbl)
+{
+	if (any_bool())
+		return any_int() | 1;
+	*tbl = some(sizeof(**tbl));
+	(*tbl)->it_offset = any_ulong();
+	if (PSERIES)
+		table_group->tables[num] = *tbl;
+	return 0;
+}
+
+static long set_window(struct iommu_table_group *table_group, int num, struct iommu_table *tbl)
+{
+	if (any_bool())
+		table_group->tables[num] = tbl;
+	return any_int();
+}
+
+static long unset_window(struct iommu_table_group *table_group, int num)
+{
+	table_group->tables[num] = NULL;
+	return any_int();
+}
+
+static void kill(struct iommu_table *tbl, unsigned long index, unsigned long n)
+{
+}
+
+int tce_table_init(struct tce_table *table)
+{
+	table->ops = &ops;
+	return any_bool() ? -ENOMEM : 0;
+}
+
+int tce_kvm_prepare(struct tce_table *table)
+{
+	return any_bool() ? -ENOMEM : 0;
+}
+
+int tce_kvm_hide(struct tce_table *table, bool in_group)
+{
+	return any_bool() ? -EBUSY : 0;
+}
+
+struct tce_mm *tce_mm_get(struct mm_struct *its)
+{
+	prove(its == &mm);
+	return any_bool() ? NULL : &tmm;
+}
+
+void tce_mm_put(struct tce_mm *tmm) {}
+void tce_mm_join(struct tce_mm *tmm, bool v2) {}
+void tce_kvm_allow(struct tce_table *table) {}
+void tce_kvm_block(struct tce_table *table) {}
+void tce_kvm_free(struct tce_table *table) {}
+void tce_table_unmap_all(struct tce_table *table) {}
+void tce_v1_free(struct tce_v1 *v1) {}
+void iommu_tce_table_get(struct iommu_table *tbl) {}
+void iommu_tce_table_put(struct iommu_table *tbl) {}
+int iommu_group_id(struct iommu_group *group) { return 0; }
+void tce_group_release_ownership(struct tce_group *grp) {}
+void tce_group_put(struct tce_group *grp) {}
+struct rw_semaphore tce_create_lock;
+
+/* Memory that was held elsewhere is to be uncharged. */
+static void give_back(struct tce_memory *mem)
+{
+	unsigned long pages = mem->tmm && !mem->v1 ? any_amount() : 0;
+
+	assume(mm.locked_vm + pages < MOST);
+	mm.locked_vm += pages;
+	tce_uncharge_later(mem, pages);
+}
+
+void tce_prereg_close(struct tce_memory *mem)
+{
+	give_back(mem);
+}
+
+bool tce_prereg_drain(struct tce_memory *mem)
+{
+	give_back(mem);
+	return any_bool();
+}
+
+static long call(void)
+{
+	struct vfio_iommu_spapr_tce_create create = { .levels = CREATE_LEVELS };
+	unsigned long price = any_amount();
+	bool again;
+	long rc;
+
+	switch (CALL) {
+	case CREATE:
+	case DEFAULT:
+		rc = create_windows(&c, CALL == CREATE ? &create : NULL, unused, &price);
+		prove(rc != -EAGAIN || price > *unused);
+		return rc;
+	case AGAIN:
+		rc = price > *unused && any_bool() ? -EAGAIN : any_long();
+		assume(rc != -EAGAIN || price > *unused);
+		again = tce_charge_again(&c.mem, unused, price, &rc);
+		prove(!again || (!rc && *unused == price));
+		if (!again)
+			unused = NULL;
+		return rc;
+	case REMOVE:
+		return tce_container_remove(&c, any_u64());
+	case ENABLE:
+		return tce_container_enable(&c);
+	case DISABLE:
+		return tce_container_disable(&c);
+	case LEAVE:
+		tce_container_detach(&c, group.group);
+		return 0;
+	case CLOSE:
+		tce_container_release((void *)c.id);
+		return 0;
+	default:
+		container_free_work(&c.free_work.work);
+		return 0;
+	}
+}
+
+int main(void)
+{
+	struct iommu_table_group_ops platform = {
+		.create_table = create_table, .set_window = set_window, .unset_window = unset_window,
+	};
+	unsigned long charged = any_amount();
+	struct mm_struct other;
+	long rc;
+
+	tmm.mm = &mm;
+	current = &task;
+	task.mm = any_bool() ? &mm : NULL;
+	ops.tce_kill = PSERIES ? NULL : kill;
+
+	only = &c;
+	c.id = 1;
+	c.users.n = any_int();
+	assume(CALL == FREE ? !c.users.n : c.users.n > 0);
+	c.mem.v1 = V1 ? &v1 : NULL;
+	c.mem.tmm = any_bool() ? &tmm : NULL;
+	if (c.mem.tmm && any_bool())
+		task.mm = &other;
+	INIT_LIST_HEAD(&c.groups);
+	table_group.ops = &platform;
+	table_group.tce32_size = any_u32();
+	table_group.tce32_start = any_u32();
+	group.table_group = &table_group;
+	group.group = (struct iommu_group *)&group;
+	list_add(&group.list, &c.groups);
+	if (CALL == CREATE || CALL == DEFAULT || CALL == AGAIN) {
+		/* a turn of their loop, which has locked the container */
+		unused = &charged;
+		c.mem.tmm = &tmm;
+		task.mm = &mm;
+	}
+	any_state();
+
+	rc = call();
+	check();
+	prove(freed || pending_first());
+	if (!freed && rc) {
+		/* pseries keeps the default window, and REMOVE says what the bridge has refused */
+		if (PSERIES && used() != before)
+			prove(c.windows[0] && used() == before + price_of_default);
+		else
+			prove(used() == before || CALL == REMOVE);
+	} else if (CALL == CREATE || CALL == DEFAULT) {
+		prove(used() == before + price_of_default + price_of_wanted);
+	}
+	return 0;
+}
