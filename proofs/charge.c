@@ -6,7 +6,7 @@
  * window alone) and what the loop does between its turns (AGAIN), all of ENABLE, whose state other tasks change
  * between its turns, REMOVE, DISABLE, the last group that leaves (LEAVE), release (CLOSE), and what is left of a closed
  * container (FREE). A command that is refused holds no more than before, but on pseries for the default window,
- * windows cost their price, and nothing is charged any more for a container that is freed. locked_vm is
+ * a window is charged the pages of its table, and nothing is charged any more for a container that is freed. locked_vm is
  * changed without the mmap_lock being waited for, or by the process itself.
  *
  * Assumed: a container has up to two windows and one group. A window's table is in the group from set_window(), or on
@@ -20,10 +20,10 @@
  * unwind: 4
  *
  * control used: tce_container.c
- *	*charged -= price;
+ *	*charged -= npages;
  *	*charged -= 0;
- * control price: tce_container.c
- *	win->charged = price;
+ * control window: tce_container.c
+ *	win->charged = npages;
  *	win->charged = *charged;
  * control stays: tce_container.c PENDING=1
  *	drop_window(container, 0);
@@ -32,11 +32,11 @@
  *	for_default, &start, charged);
  *	for_wanted, &start, charged);
  * control again: tce_mm.c CALL=AGAIN
- *	price - *charged);
- *	price);
+ *	need - *charged);
+ *	need);
  * control left: tce_mm.c CALL=AGAIN
  *	tce_uncharge_later(mem, *charged);
- *	tce_uncharge_later(mem, price);
+ *	tce_uncharge_later(mem, need);
  * control remove: tce_container.c CALL=REMOVE
  *	return drop_window(container, i);
  *	return container->windows[i] = NULL, 0;
@@ -44,7 +44,7 @@
  *	tce_uncharge_later(table->mem, win->charged);
  *	tce_uncharge_later(table->mem, 1);
  * control enable: tce_container.c CALL=ENABLE V1=1
- *	*charged -= *price;
+ *	*charged -= *need;
  *	*charged = 0;
  * control disable: tce_v1.c CALL=DISABLE V1=1
  *	v1->charged -= excess;
@@ -74,12 +74,12 @@
 #include "../tce_v1.c"
 #undef tce_v1_free
 
-/* price shows what it is. */
-#define tce_window_price	window_price
+/* window.c shows what it is. */
+#define tce_window_pages	window_pages
 #include "../tce_window.c"
-#undef tce_window_price
+#undef tce_window_pages
 
-/* By which tce_window_price() can tell the window that is wanted from the default window, which has one level */
+/* By which tce_window_pages() can tell the window that is wanted from the default window, which has one level */
 #define CREATE_LEVELS	2
 /* May there be windows at first? Fewer of them are quicker to prove where they are not touched. */
 #define WINDOWS	(CALL == REMOVE || CALL == LEAVE || (CALL == CREATE && !PENDING))
@@ -88,7 +88,7 @@ enum { CREATE, DEFAULT, AGAIN, REMOVE, ENABLE, DISABLE, LEAVE, CLOSE, FREE };
 
 static bool freed;
 static struct tce_container *only;
-static bool turn(struct tce_memory *mem, unsigned long *charged, unsigned long price, long *rc);
+static bool turn(struct tce_memory *mem, unsigned long *charged, unsigned long need, long *rc);
 
 #define tce_charge_again		turn
 #include "../tce_container.c"
@@ -104,7 +104,7 @@ static struct iommu_table_ops ops;
 /* What CREATE or ENABLE has charged between two turns */
 static unsigned long *unused;
 /* What was held for windows and by ENABLE when the turn began, and what CREATE's windows cost */
-static unsigned long before, price_of_default, price_of_wanted;
+static unsigned long before, pages_of_default, pages_of_wanted;
 
 static unsigned long used(void)
 {
@@ -157,22 +157,22 @@ static void any_state(void)
 	assume(pending_first());
 	suppose();
 	before = used();
-	price_of_default = price_of_wanted = 0;
+	pages_of_default = pages_of_wanted = 0;
 }
 
 /* Other tasks may do anything between two turns, and what a turn finds charged may be anything. */
-static bool turn(struct tce_memory *mem, unsigned long *charged, unsigned long price, long *rc)
+static bool turn(struct tce_memory *mem, unsigned long *charged, unsigned long need, long *rc)
 {
 	static bool again;
 
 	unused = charged;
 	check();
-	if (!tce_charge_again(mem, charged, price, rc)) {
+	if (!tce_charge_again(mem, charged, need, rc)) {
 		unused = NULL;
 		return false;
 	}
 	check();
-	prove(!*rc && *charged == price);
+	prove(!*rc && *charged == need);
 	assume(!again);
 	again = true;
 	*charged = any_amount();
@@ -180,17 +180,17 @@ static bool turn(struct tce_memory *mem, unsigned long *charged, unsigned long p
 	return true;
 }
 
-long tce_window_price(struct iommu_table_group *table_group, u32 shift, u64 size, u32 levels)
+long tce_window_pages(struct iommu_table_group *table_group, u32 shift, u64 size, u32 levels)
 {
-	unsigned long price = any_amount();
+	unsigned long npages = any_amount();
 
 	if (any_bool())
 		return -EINVAL;
 	if (levels == CREATE_LEVELS)
-		price_of_wanted = price;
+		pages_of_wanted = npages;
 	else
-		price_of_default = price;
-	return price;
+		pages_of_default = npages;
+	return npages;
 }
 
 static long create_table(struct iommu_table_group *table_group, int num, u32 shift, u64 size,
@@ -282,21 +282,21 @@ bool tce_prereg_drain(struct tce_memory *mem)
 static long call(void)
 {
 	struct vfio_iommu_spapr_tce_create create = { .levels = CREATE_LEVELS };
-	unsigned long price = any_amount();
+	unsigned long need = any_amount();
 	bool again;
 	long rc;
 
 	switch (CALL) {
 	case CREATE:
 	case DEFAULT:
-		rc = create_windows(&c, CALL == CREATE ? &create : NULL, unused, &price);
-		prove(rc != -EAGAIN || price > *unused);
+		rc = create_windows(&c, CALL == CREATE ? &create : NULL, unused, &need);
+		prove(rc != -EAGAIN || need > *unused);
 		return rc;
 	case AGAIN:
-		rc = price > *unused && any_bool() ? -EAGAIN : any_long();
-		assume(rc != -EAGAIN || price > *unused);
-		again = tce_charge_again(&c.mem, unused, price, &rc);
-		prove(!again || (!rc && *unused == price));
+		rc = need > *unused && any_bool() ? -EAGAIN : any_long();
+		assume(rc != -EAGAIN || need > *unused);
+		again = tce_charge_again(&c.mem, unused, need, &rc);
+		prove(!again || (!rc && *unused == need));
 		if (!again)
 			unused = NULL;
 		return rc;
@@ -361,11 +361,11 @@ int main(void)
 	if (!freed && rc) {
 		/* pseries keeps the default window, and REMOVE says what the bridge has refused */
 		if (PSERIES && used() != before)
-			prove(c.windows[0] && used() == before + price_of_default);
+			prove(c.windows[0] && used() == before + pages_of_default);
 		else
 			prove(used() == before || CALL == REMOVE);
 	} else if (CALL == CREATE || CALL == DEFAULT) {
-		prove(used() == before + price_of_default + price_of_wanted);
+		prove(used() == before + pages_of_default + pages_of_wanted);
 	}
 	return 0;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * CREATE asks the platform for the size of a table only with arguments for which it has an answer: a
- * page size that it offers, a power of 2 that is at least one page, no more levels than it has. The
- * price is what the platform answers, in whole CPU pages, and so is 0 for a table that is smaller than
+ * page size that it offers, a power of 2 that is at least one page, no more levels than it has. What
+ * the window is charged is the answer in whole CPU pages, and so is 0 for a table that is smaller than
  * one, as pseries has them. Where the platform has several levels, none that it would accept is larger than the
  * largest allocation. A refusal is EINVAL or ENOMEM.
  *
@@ -64,7 +64,7 @@ int main(void)
 {
 	struct iommu_table_group_ops ops = { .get_table_size = get_table_size };
 	unsigned int bits, each;
-	long price;
+	long pages;
 
 	shift = any_u32();
 	size = any_u64();
@@ -74,17 +74,17 @@ int main(void)
 	group.max_levels = MAX_LEVELS;
 	group.ops = &ops;
 
-	price = tce_window_pages(&group, shift, size, LEVELS);
+	pages = tce_window_pages(&group, shift, size, LEVELS);
 
 	prove(asked <= 1);
-	if (price < 0) {
-		prove(price == -EINVAL || price == -ENOMEM);
+	if (pages < 0) {
+		prove(pages == -EINVAL || pages == -ENOMEM);
 		return 0;
 	}
 	prove(asked && answer);
-	prove((wide)price << PAGE_SHIFT <= answer && answer - ((wide)price << PAGE_SHIFT) < PAGE_SIZE);
+	prove((wide)pages << PAGE_SHIFT <= answer && answer - ((wide)pages << PAGE_SHIFT) < PAGE_SIZE);
 	/* pseries has it in one piece, of the hypervisor's memory; it may not be more than there is */
-	prove(MAX_LEVELS > 1 || price <= ram);
+	prove(MAX_LEVELS > 1 || pages <= ram);
 	if (MAX_LEVELS > 1 && LEVELS) {
 		for (bits = 0; size >> bits > 1; bits++)
 			;
