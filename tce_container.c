@@ -42,6 +42,7 @@
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -289,17 +290,12 @@ static void assert_locked_all(struct tce_container *container)
 		lockdep_assert_held_write(&container->mem.tmm->map_lock);
 }
 
-/**
- * tce_container_lock() - lock a container for MAP or UNMAP
- * @container: the container
- *
- * On success the container is enabled, and has its default window if that was pending. Undone by
- * tce_container_unlock().
- *
- * Return: 0; -EPERM; -EINVAL if the container is gone; -EINTR; for the default window, an errno of
- * tce_container_create().
+/*
+ * Lock a container for MAP or UNMAP: it is enabled, and has its default window if that was
+ * pending. Undone by unlock_for_map(). Return: 0; -EPERM; -EINVAL if the container is gone; -EINTR;
+ * for the default window, an errno of tce_container_create()
  */
-int tce_container_lock(struct tce_container *container)
+static int lock_for_map(struct tce_container *container)
 {
 	/* pairs with bind_mm() (litmus/bind.litmus) */
 	struct tce_mm *tmm = smp_load_acquire(&container->mem.tmm);
@@ -325,7 +321,7 @@ int tce_container_lock(struct tce_container *container)
 	}
 }
 
-void tce_container_unlock(struct tce_container *container)
+static void unlock_for_map(struct tce_container *container)
 {
 	up_read(&container->mem.tmm->map_lock);
 }
@@ -379,45 +375,93 @@ static __always_inline int find_entries_for(struct tce_container *container, u64
 }
 
 /*
- * Check the arguments of a MAP of v1, before its pages are pinned. Return: as find_entries_for();
- * -EFAULT if the range can't be user memory
+ * Check the arguments of a MAP of v1, before its pages are pinned. Return: as lock_for_map() or
+ * find_entries_for(); -EFAULT if the range can't be user memory
  */
-int tce_container_check(struct tce_container *container, u64 ioba, u64 ua, u64 size)
+static int check_map(struct tce_container *container, u64 ioba, u64 ua, u64 size)
 {
 	struct tce_table *table;
 	unsigned long first, n;
-	int rc;
+	int rc = lock_for_map(container);
 
-	rc = find_entries_for(container, ioba, ua, size, &table, &first, &n);
-	if (rc || !n)
+	if (rc)
 		return rc;
-	return access_ok((void __user *)ua, size) ? 0 : TCE_REFUSE(NOT_USER_MEMORY, EFAULT);
+	rc = find_entries_for(container, ioba, ua, size, &table, &first, &n);
+	if (!rc && n && !access_ok((void __user *)ua, size))
+		rc = TCE_REFUSE(NOT_USER_MEMORY, EFAULT);
+	unlock_for_map(container);
+	return rc;
 }
 
-/*
- * MAP, with the container locked by tce_container_lock(). @batch: v1: the pages of exactly this
- * memory. Return: as find_entries_for() or tce_table_map()
+/* @batch: v1: the pages of exactly this memory */
+static __always_inline int map_range(struct tce_container *container, u64 ioba, u64 ua, u64 size,
+				     enum dma_data_direction dir, struct tce_v1_batch *batch)
+{
+	struct tce_table *table;
+	unsigned long first, n;
+	int rc = lock_for_map(container);
+
+	if (unlikely(rc))
+		return rc;
+	rc = find_entries_for(container, ioba, ua, size, &table, &first, &n) ?:
+	     tce_table_map(table, first, ua, n, dir, batch);
+	unlock_for_map(container);
+	return rc;
+}
+
+/* MAP of v1. The pages are pinned with no lock held. */
+static noinline int map_v1(struct tce_container *container, u64 ioba, u64 ua, u64 size,
+			   enum dma_data_direction dir)
+{
+	struct tce_v1_batch batch __uninitialized;
+	int rc;
+
+	/* for one entry, pinning is cheaper than checking the window twice */
+	rc = size == SZ_4K ? 0 : check_map(container, ioba, ua, size);
+	if (rc || !size)
+		return rc;
+	rc = tce_v1_pin(&batch, &container->mem, ua, size, tce_dir_writes(dir));
+	/* what is wrong with the window comes first, as for any size */
+	if (rc)
+		return check_map(container, ioba, ua, size) ?: rc;
+	rc = map_range(container, ioba, ua, size, dir, &batch);
+	tce_v1_unpin(&batch);
+	return rc;
+}
+
+/**
+ * tce_container_map() - MAP
+ * @container: the container, not locked
+ * @ioba: first I/O address
+ * @ua: where the memory is in the caller's address space
+ * @size: bytes; 0 maps nothing
+ * @dir: what the devices may do
+ *
+ * Undone by tce_container_unmap(). Context: the owner of the memory; sleeps, ends early on SIGKILL.
+ *
+ * Return: 0; -ENXIO if no window has @ioba; -EINVAL if misaligned or leaving the window; as
+ * lock_for_map(), tce_table_map(), or in v1 tce_v1_pin().
  */
 int tce_container_map(struct tce_container *container, u64 ioba, u64 ua, u64 size,
-		      enum dma_data_direction dir, struct tce_v1_batch *batch)
+		      enum dma_data_direction dir)
 {
-	struct tce_table *table;
-	unsigned long first, n;
-	int rc;
-
-	rc = find_entries_for(container, ioba, ua, size, &table, &first, &n);
-	return rc ?: tce_table_map(table, first, ua, n, dir, batch);
+	return container->mem.v1 ? map_v1(container, ioba, ua, size, dir) :
+				   map_range(container, ioba, ua, size, dir, NULL);
 }
 
-/* UNMAP, likewise. Return: as find_entries() or tce_table_unmap() */
+/* UNMAP. Return: as lock_for_map(), find_entries() or tce_table_unmap() */
 int tce_container_unmap(struct tce_container *container, u64 ioba, u64 size)
 {
 	struct tce_table *table;
 	unsigned long first, n;
-	int rc;
+	int rc = lock_for_map(container);
 
-	rc = find_entries(container, ioba, size, &table, &first, &n);
-	return rc ?: tce_table_unmap(table, first, n);
+	if (unlikely(rc))
+		return rc;
+	rc = find_entries(container, ioba, size, &table, &first, &n) ?:
+	     tce_table_unmap(table, first, n);
+	unlock_for_map(container);
+	return rc;
 }
 
 static struct tce_group *first_group(struct tce_container *container)

@@ -58,8 +58,6 @@ extern atomic_long_t tce_closing;
 
 bool tce_container_owned(struct tce_container *container);
 int tce_container_bind(struct tce_container *container);
-int tce_container_lock(struct tce_container *container);
-void tce_container_unlock(struct tce_container *container);
 
 int tce_container_attach(struct tce_container *container, struct iommu_group *group);
 void tce_container_detach(struct tce_container *container, struct iommu_group *group);
@@ -73,9 +71,8 @@ long tce_container_create(struct tce_container *container,
 			  struct vfio_iommu_spapr_tce_create *create);
 long tce_container_remove(struct tce_container *container, u64 start);
 
-int tce_container_check(struct tce_container *container, u64 ioba, u64 ua, u64 size);
 int tce_container_map(struct tce_container *container, u64 ioba, u64 ua, u64 size,
-		      enum dma_data_direction dir, struct tce_v1_batch *batch);
+		      enum dma_data_direction dir);
 int tce_container_unmap(struct tce_container *container, u64 ioba, u64 size);
 
 /* tce_eeh.c */

@@ -23,10 +23,10 @@
  * where they are. Of a hugetlb page only one page is pinned to begin with, because a hugetlb VMA
  * maps all of it or nothing.
  *
- * Locks: those of struct tce_mm, and tce_create_lock; tce_container.c has their order. Only REGISTER
- * takes &tce_mm.registering, and holds it while pages are pinned, for as long as the client likes.
- * &tce_mm.prereg_lock, which guards the references, is never held in a page fault. The tree is read
- * with that or &tce_mm.map_lock held, and changed with both.
+ * Locks: those of struct tce_mm, and tce_create_lock; tce_container.c has their order. Only
+ * REGISTER takes &tce_mm.registering, and holds it while pages are pinned, for as long as the
+ * client likes. &tce_mm.prereg_lock, which guards the references, is never held in a page fault.
+ * The tree is read with that or &tce_mm.map_lock held, and changed with both.
  *
  * Never fails: tce_prereg_close(), tce_prereg_drain(), tce_prereg_free().
  */

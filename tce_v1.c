@@ -101,8 +101,7 @@ static int count_pages(struct tce_memory *mem, long n)
 	int rc;
 
 	spin_lock(&v1->lock);
-	atomic_long_add(n, &v1->pages);
-	more = atomic_long_read(&v1->pages) - v1->charged;
+	more = atomic_long_add_return_relaxed(n, &v1->pages) - v1->charged;
 	spin_unlock(&v1->lock);
 	if (likely(more <= 0))
 		return 0;
@@ -194,9 +193,10 @@ static int share_pages(struct tce_v1_batch *batch, unsigned long n)
 			return TCE_REFUSE(PIN_SET_MEMORY, ENOMEM);
 		}
 		shared = page_use(v1, page, 1, shared);
-		if (shared)
+		if (shared) {
 			unpin(v1, page);
-		kfree(shared);
+			kfree(shared);
+		}
 	}
 	return 0;
 }

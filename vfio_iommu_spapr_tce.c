@@ -17,7 +17,6 @@
 #include <linux/iommu.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
-#include <linux/sizes.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 
@@ -71,53 +70,6 @@ static __always_inline enum dma_data_direction map_dir(u32 flags)
 	}
 }
 
-static int check_window(struct tce_container *container,
-			const struct vfio_iommu_type1_dma_map *map)
-{
-	int rc = tce_container_lock(container);
-
-	if (rc)
-		return rc;
-	rc = tce_container_check(container, map->iova, map->vaddr, map->size);
-	tce_container_unlock(container);
-	return rc;
-}
-
-static __always_inline int map_locked(struct tce_container *container,
-				      const struct vfio_iommu_type1_dma_map *map,
-				      enum dma_data_direction dir,
-				      struct tce_v1_batch *batch)
-{
-	int rc = tce_container_lock(container);
-
-	if (unlikely(rc))
-		return rc;
-	rc = tce_container_map(container, map->iova, map->vaddr, map->size, dir, batch);
-	tce_container_unlock(container);
-	return rc;
-}
-
-/* MAP of v1. The pages are pinned with no lock held. */
-static noinline int map_v1(struct tce_container *container,
-			   const struct vfio_iommu_type1_dma_map *map,
-			   enum dma_data_direction dir)
-{
-	struct tce_v1_batch batch __uninitialized;
-	int rc;
-
-	/* for one entry, pinning is cheaper than checking the window twice */
-	rc = map->size == SZ_4K ? 0 : check_window(container, map);
-	if (rc || !map->size)
-		return rc;
-	rc = tce_v1_pin(&batch, &container->mem, map->vaddr, map->size, dir != DMA_TO_DEVICE);
-	/* what is wrong with the window comes first, as for any size */
-	if (rc)
-		return check_window(container, map) ?: rc;
-	rc = map_locked(container, map, dir, &batch);
-	tce_v1_unpin(&batch);
-	return rc;
-}
-
 static long ioctl_map(struct tce_container *container, unsigned long arg)
 {
 	struct vfio_iommu_type1_dma_map map __uninitialized;
@@ -131,8 +83,7 @@ static long ioctl_map(struct tce_container *container, unsigned long arg)
 	dir = map_dir(map.flags);
 	if (unlikely(dir == DMA_NONE))
 		return TCE_REFUSE_VALUE(FLAGS, EINVAL, map.flags);
-	rc = container->mem.v1 ? map_v1(container, &map, dir) :
-				 map_locked(container, &map, dir, NULL);
+	rc = tce_container_map(container, map.iova, map.vaddr, map.size, dir);
 	trace_tce_map(container->id, map.iova, map.vaddr, map.size, map.flags, rc);
 	return rc;
 }
@@ -145,11 +96,7 @@ static long ioctl_unmap(struct tce_container *container, unsigned long arg)
 	rc = copy_flags_arg(&unmap, arg, offsetofend(typeof(unmap), size), 0);
 	if (unlikely(rc))
 		return rc;
-	rc = tce_container_lock(container);
-	if (unlikely(rc))
-		return rc;
 	rc = tce_container_unmap(container, unmap.iova, unmap.size);
-	tce_container_unlock(container);
 	trace_tce_unmap(container->id, unmap.iova, unmap.size, rc);
 	return rc;
 }

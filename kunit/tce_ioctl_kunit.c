@@ -154,19 +154,19 @@ static void from_another_process(struct kunit *test)
 	for_each_interface(test, expect_other_mm);
 }
 
-static void lock_it(struct tce_fixture *fx, void *arg)
+static void unmap_it(struct tce_fixture *fx, void *arg)
 {
 	struct ioctl_call *call = arg;
 
-	call->rc = tce_container_lock(tce_container_find(call->client->data));
+	call->rc = tce_container_unmap(tce_container_find(call->client->data), 0, 0);
 }
 
-/* Another process has bound and enabled the container since MAP looked at its owner. */
+/* Another process has bound and enabled the container since UNMAP looked at its owner. */
 static void bound_after_the_look(struct kunit *test)
 {
 	struct ioctl_call arg = { .client = tce_ready(test->priv, true, NULL) };
 
-	tce_do_as_other(test->priv, true, lock_it, &arg);
+	tce_do_as_other(test->priv, true, unmap_it, &arg);
 	KUNIT_EXPECT_EQ(test, arg.rc, -EPERM);
 	tce_expect_why(test->priv, "NOT_OWNER");
 }

@@ -73,6 +73,7 @@ typedef struct { long n; } atomic_long_t, atomic64_t;
 #define atomic_long_read(a)	((a)->n)
 #define atomic_long_set(a, v)	((a)->n = (v))
 #define atomic_long_add(v, a)	((a)->n += (v))
+#define atomic_long_add_return_relaxed atomic_long_add
 #define atomic_long_sub(v, a)	((a)->n -= (v))
 #define atomic_long_inc(a)	((a)->n++)
 #define atomic_long_dec(a)	((a)->n--)
