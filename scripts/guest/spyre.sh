@@ -97,7 +97,8 @@ freezes() {
 	contained unlimited "" hold "$card" 2 eeh &
 	job=$!
 	for word in holding "recovered 1" "recovered 2" "recovered 3" "recovered 4"; do
-		if until_true 120 says "$word"; then freeze "$pe"; fi
+		until_true 120 says "$word" || break
+		freeze "$pe"
 	done
 	until_true 120 says "recovered 5"
 	recovered=$?
