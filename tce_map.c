@@ -478,11 +478,10 @@ struct tce_map {
 	struct tce_v1_batch *batch;
 };
 
-static __always_inline unsigned long map_hpa(const struct tce_map *map, unsigned long ua)
+static __always_inline unsigned long map_hpa(const struct tce_prereg *prereg,
+					     const struct tce_v1_batch *batch, unsigned long ua)
 {
-	if (likely(map->prereg))
-		return tce_prereg_hpa(map->prereg, ua);
-	return tce_v1_hpa(map->batch, ua);
+	return likely(prereg) ? tce_prereg_hpa(prereg, ua) : tce_v1_hpa(batch, ua);
 }
 
 /*
@@ -494,7 +493,6 @@ static int map_run(struct tce_map *map, __be64 *pua, unsigned long ua, unsigned 
 		   unsigned long n)
 {
 	unsigned long step = 1UL << map->table->tbl->it_page_shift, i;
-	const struct tce_memory *mem = map->table->mem;
 	bool write = tce_dir_writes(map->dir);
 	int rc;
 
@@ -502,7 +500,7 @@ static int map_run(struct tce_map *map, __be64 *pua, unsigned long ua, unsigned 
 		tce_v1_take(map->batch, ua, n);
 	rc = tce_table_set(map->table, map->first + map->done, n, hpa, map->dir);
 	for (i = 0; i < n; i++)
-		tce_pua_write(&pua[i], tce_val(mem, ua + i * step, hpa + i * step, write));
+		tce_pua_write(&pua[i], tce_val(map->batch, ua + i * step, hpa + i * step, write));
 	map->done += n;
 	return rc;
 }
@@ -514,17 +512,20 @@ static __always_inline int exchange(struct tce_map *map, struct tce_gather *gath
 	struct tce_table *table = map->table;
 	unsigned long step = 1UL << table->tbl->it_page_shift, i;
 	unsigned long entry = map->first + map->done, from = 0;
-	unsigned long hpa = map_hpa(map, ua);
-	bool write = tce_dir_writes(map->dir);
+	const struct tce_prereg *prereg = map->prereg;
+	const struct tce_v1_batch *batch = map->batch;
+	unsigned long hpa = map_hpa(prereg, batch, ua);
+	enum dma_data_direction dir = map->dir;
+	bool write = tce_dir_writes(dir);
 	struct tce_entry now;
 	int rc = 0;
 
 	for (i = 0; i < n; i++, ua += step, hpa += step) {
 		if (PAGE_SIZE == SZ_4K || !offset_in_page(ua))
-			hpa = map_hpa(map, ua);
+			hpa = map_hpa(prereg, batch, ua);
 		now.hpa = hpa;
-		now.dir = map->dir;
-		now.val = tce_val(table->mem, ua, hpa, write);
+		now.dir = dir;
+		now.val = tce_val(batch, ua, hpa, write);
 		rc = tce_entry_swap(table, entry + i, &pua[i], &now, shared);
 		if (unlikely(rc))
 			break;
@@ -539,8 +540,8 @@ static __always_inline int exchange(struct tce_map *map, struct tce_gather *gath
 		gather_entries(gather, entry + from, entry + i);
 	map->done += i;
 	/* entries that were not written do not keep what they have taken */
-	for (; map->batch && i < n; i++, ua += step)
-		tce_v1_put(table->mem->v1, tce_val(table->mem, ua, map_hpa(map, ua), write), 1);
+	for (; batch && i < n; i++, ua += step)
+		tce_v1_put(batch->mem->v1, tce_val(true, ua, tce_v1_hpa(batch, ua), write), 1);
 	return TCE_REFUSE_BY(WRITE_ENTRY, rc);
 }
 
@@ -563,10 +564,12 @@ static int map_some(struct tce_map *map, struct tce_gather *gather, __be64 *pua,
 {
 	unsigned int shift = map->table->tbl->it_page_shift;
 	unsigned long half = map->run_min / 2, hpa, run;
+	unsigned long ahead = (half - 1) << shift;
 
 	if (!map->run_max || n < map->run_min)
 		return map_exchange(map, gather, pua, ua, n);
-	if (map_hpa(map, ua + ((half - 1) << shift)) != map_hpa(map, ua) + ((half - 1) << shift))
+	hpa = map_hpa(map->prereg, map->batch, ua);
+	if (map_hpa(map->prereg, map->batch, ua + ahead) != hpa + ahead)
 		return map_exchange(map, gather, pua, ua, half);
 	n = min(n, map->run_max);
 	if (map->batch)
@@ -708,7 +711,7 @@ static int map_one(struct tce_table *table, unsigned long entry, unsigned long u
 		atomic64_inc(&prereg->mapped);
 	else
 		tce_v1_take(batch, ua, 1);
-	new.val = tce_val(mem, ua, new.hpa, tce_dir_writes(dir));
+	new.val = tce_val(batch, ua, new.hpa, tce_dir_writes(dir));
 	rc = tce_entry_swap(table, entry, pua, &new, table->shared);
 	if (likely(!rc))
 		tce_table_invalidate_one(table, entry);

@@ -102,10 +102,9 @@ static __always_inline bool tce_dir_writes(enum dma_data_direction dir)
 }
 
 /* What the userspace entry says of an IOMMU page: never 0 */
-static __always_inline u64 tce_val(const struct tce_memory *mem, unsigned long ua,
-				   unsigned long hpa, bool write)
+static __always_inline u64 tce_val(bool v1, unsigned long ua, unsigned long hpa, bool write)
 {
-	if (likely(!mem->v1))
+	if (likely(!v1))
 		return ua | TCE_UA_VFIO;
 	return tce_v1_val(pfn_to_page(PHYS_PFN(hpa)), write);
 }

@@ -5,8 +5,8 @@
  *
  * Locks: the caller has locked the container for writing (lock_all(), lock_for_core()).
  *
- * Never fails: tce_window_free(). If a bridge refuses to release a window,
- * the table of the window is never freed.
+ * Never fails: tce_window_free(). If a bridge refuses to release a window, the table of the window
+ * is never freed.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

@@ -51,7 +51,6 @@ int main(void)
 {
 	struct iommu_table_ops ops = { .xchg_no_kill = exchange };
 	struct tce_table table = { .ops = &ops };
-	struct tce_memory mem = {};
 	unsigned long ua = any_ulong(), hpa = any_ulong() << PAGE_SHIFT;
 	bool write = any_bool(), empties = any_bool();
 	struct tce_entry entry;
@@ -60,8 +59,7 @@ int main(void)
 	int rc;
 
 	assume(ua < TASK_SIZE_MAX && hpa < 1UL << 52);
-	mem.v1 = V1 ? (struct tce_v1 *)1 : NULL;
-	val = tce_val(&mem, ua, hpa, write);
+	val = tce_val(V1, ua, hpa, write);
 	prove(val & TCE_UA_VFIO);
 	if (V1) {
 		prove((struct page *)(val & ~TCE_V1_WRITE) == pfn_to_page(hpa >> PAGE_SHIFT));
