@@ -33,11 +33,10 @@ as_alice() { setpriv --reuid alice --regid alice --init-groups --reset-env env -
 # contained LIMIT EDIT COMMAND... - alice starts it as partition.rst says, after sed's EDIT of that, and may lock so much.
 # The container has the programs of the host, and a control group below her own.
 contained() {
-	limit=$1 group=/sys/fs/cgroup/alice-$((groups += 1))
+	limit=$1 group=$(mktemp -d /sys/fs/cgroup/alice-XXXXXX)
 	sed "$2; s,podman run,podman --cgroup-manager=cgroupfs run --rm --cgroups=split --network=none --volume=/usr:/usr:ro,
 		s,IMAGE,--rootfs /home/alice/root \"\$@\"," "/doc/${block-podman}" >/tmp/contained.sh
 	shift 2
-	mkdir "$group"
 	chown alice "$group" "$group/cgroup.procs" "$group/cgroup.subtree_control"
 	sh -c 'echo 0 >"$0/cgroup.procs" && exec "$@"' "$group" prlimit --memlock="$limit" \
 		setpriv --reuid alice --regid alice --init-groups --reset-env env -C / "XDG_RUNTIME_DIR=/run/user/$(uid)" \
