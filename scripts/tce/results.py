@@ -87,6 +87,14 @@ def failed(name: str, line: str, out: Path = paths.OUT, source: str = AT_START) 
     keep(name, out, {**load(name, out), "failed": {"date": today(), "source": source, "line": line}})
 
 
+def record(name: str, good: bool, said: str, line: str) -> None:
+    """Keep what a complete run has said, or that it failed, and the line that says so."""
+    if good:
+        save(name, said)
+    else:
+        failed(name, line)
+
+
 def found(name: str, out: Path) -> Record:
     """What the command has left."""
     good = load(name, out)
