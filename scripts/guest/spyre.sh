@@ -37,6 +37,7 @@ contained() {
 	sed "$2; s,podman run,podman --cgroup-manager=cgroupfs run --rm --cgroups=split --network=none --volume=/usr:/usr:ro,
 		s,IMAGE,--rootfs /home/alice/root \"\$@\"," "/doc/${block-podman}" >/tmp/contained.sh
 	shift 2
+	chmod 755 "$group"
 	chown alice "$group" "$group/cgroup.procs" "$group/cgroup.subtree_control"
 	sh -c 'echo 0 >"$0/cgroup.procs" && exec "$@"' "$group" prlimit --memlock="$limit" \
 		setpriv --reuid alice --regid alice --init-groups --reset-env env -C / "XDG_RUNTIME_DIR=/run/user/$(uid)" \
