@@ -89,7 +89,8 @@ four_cards() {
 	return $held
 }
 
-# The card is frozen five times; then the client is killed, and another one starts.
+# The card is frozen five times; then the client is killed, and another one starts. The client stands still while
+# the bridge's registers are written: its question for the PE's state makes the firmware use them, too.
 freezes() {
 	pe=$(($(cat "/sys/bus/pci/devices/$card/eeh_pe_config_addr")))
 	bridge=$(bridge_at "$card")
@@ -98,7 +99,9 @@ freezes() {
 	job=$!
 	for word in holding "recovered 1" "recovered 2" "recovered 3" "recovered 4"; do
 		until_true 120 says "$word" || break
+		pkill -STOP -x hold
 		freeze "$pe"
+		pkill -CONT -x hold
 	done
 	until_true 120 says "recovered 5"
 	recovered=$?
