@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_threads: several threads use the same container, each as fast as it can.
- * The platform checks every write; lockdep and, where configured, KASAN and KCSAN check
- * everything else.
+ * Suite tce_threads: several threads register and map memory, and open and close containers of the
+ * process, each as fast as it can. The mock checks every write; lockdep and, where configured,
+ * KASAN and KCSAN check everything else. Other races are in selftests/races.c.
  */
-#include <linux/delay.h>
-
 #include "tce_threads.h"
 
 #define ROUNDS	100
@@ -14,150 +12,25 @@
 
 typedef void (*thread_fn)(struct tce_thread *thread);
 
-static void start_all(struct tce_thread *threads, struct tce_client *client,
-		      const thread_fn *whats)
+/* Each of @whats in a thread of its own */
+static void all_at_once(struct kunit *test, struct tce_client *client,
+			const thread_fn *whats)
 {
+	struct tce_thread threads[THREADS];
 	int i;
 
 	for (i = 0; i < THREADS && whats[i]; i++)
 		tce_thread_start(&threads[i], client, whats[i]);
-}
-
-static void join_all(struct kunit *test, struct tce_thread *threads,
-		     const thread_fn *whats)
-{
-	int i;
-
 	for (i = 0; i < THREADS && whats[i]; i++)
 		tce_thread_join(&threads[i]);
 	for (i = 0; i < THREADS && whats[i]; i++)
 		KUNIT_EXPECT_EQ_MSG(test, threads[i].rc, 0, "thread %d", i);
 }
 
-/* Each of @whats in a thread of its own */
-static void all_at_once(struct kunit *test, struct tce_client *client,
-			const thread_fn *whats)
-{
-	struct tce_thread threads[THREADS];
-
-	start_all(threads, client, whats);
-	join_all(test, threads, whats);
-}
-
 static void keep_first_error(struct tce_thread *thread, long rc)
 {
 	if (!thread->rc)
 		thread->rc = rc;
-}
-
-static void map_all(struct tce_thread *thread)
-{
-	int i;
-
-	for (i = 0; i < ROUNDS; i++)
-		keep_first_error(thread, tce_map(&thread->view, 0, tce_shared,
-						 TCE_SHARED_SIZE, TCE_RW));
-}
-
-static void map_single_pages(struct tce_thread *thread)
-{
-	u64 at;
-	int i;
-
-	for (i = 0; i < ROUNDS; i++) {
-		at = (i * 7 * SZ_4K) % TCE_SHARED_SIZE;
-		keep_first_error(thread, tce_map(&thread->view, at,
-						 tce_shared + at, SZ_4K, TCE_RW));
-	}
-}
-
-static void unmap_all(struct tce_thread *thread)
-{
-	int i;
-
-	for (i = 0; i < ROUNDS; i++)
-		keep_first_error(thread, tce_unmap(&thread->view, 0, SZ_1M));
-}
-
-static void unmap_single_pages(struct tce_thread *thread)
-{
-	int i;
-
-	for (i = 0; i < ROUNDS; i++)
-		keep_first_error(thread,
-				 tce_unmap(&thread->view,
-					   (i * 5 * SZ_4K) % TCE_SHARED_SIZE, SZ_4K));
-}
-
-static void map_and_unmap(struct kunit *test)
-{
-	static const thread_fn whats[THREADS] = {
-		map_all, map_single_pages, unmap_all, unmap_single_pages,
-	};
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client;
-	int v2;
-
-	for (v2 = 0; v2 < 2; v2++) {
-		client = tce_share(test, v2, NULL);
-		all_at_once(test, client, whats);
-		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
-		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-		if (v2)
-			KUNIT_EXPECT_EQ(test, tce_unregister(client, tce_shared,
-							     TCE_SHARED_SIZE), 0);
-	}
-}
-
-/* With KVM the entries are exchanged one by one. */
-static void map_and_unmap_beside_kvm(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-
-	fx->mock->kvm = true;
-	map_and_unmap(test);
-	tce_watch(fx);
-	map_and_unmap(test);
-}
-
-static void create_and_remove(struct tce_thread *thread)
-{
-	u64 start;
-	int i;
-
-	for (i = 0; i < ROUNDS; i++) {
-		keep_first_error(thread, tce_create(&thread->view, 12, SZ_16M,
-						    1, &start));
-		keep_first_error(thread, tce_remove(&thread->view, start));
-	}
-}
-
-/* In a window that is created and removed meanwhile: success and -ENXIO are both right. */
-static void map_if_there(struct tce_thread *thread)
-{
-	long rc;
-	int i;
-
-	for (i = 0; i < 4 * ROUNDS; i++) {
-		rc = tce_map(&thread->view, 1ULL << 59, tce_shared, TCE_SHARED_SIZE, TCE_RW);
-		if (rc != -ENXIO)
-			keep_first_error(thread, rc);
-		rc = tce_unmap(&thread->view, 1ULL << 59, TCE_SHARED_SIZE);
-		if (rc != -ENXIO)
-			keep_first_error(thread, rc);
-	}
-}
-
-static void windows_come_and_go(struct kunit *test)
-{
-	static const thread_fn whats[THREADS] = {
-		create_and_remove, map_if_there, map_if_there, map_all,
-	};
-	struct tce_client *client = tce_share(test, true, NULL);
-
-	all_at_once(test, client, whats);
-	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, tce_shared, TCE_SHARED_SIZE), 0);
 }
 
 static void register_and_unregister(struct tce_thread *thread)
@@ -232,47 +105,6 @@ static void two_containers(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_unmap(b, 0, SZ_64M), 0);
 }
 
-static void until_it_is_gone(struct tce_thread *thread)
-{
-	long rc;
-
-	do {
-		rc = tce_map(&thread->view, 0, tce_shared, TCE_SHARED_SIZE, TCE_RW);
-		if (!rc)
-			rc = tce_unmap(&thread->view, 0, TCE_SHARED_SIZE);
-		cond_resched();
-	} while (!rc);
-	/*
-	 * its group has left, maybe before the default window was created, or it has; that of v1 is
-	 * disabled before
-	 */
-	if (rc != -EINVAL && rc != -ENXIO && rc != -ENODEV && (rc != -EPERM || thread->view.v2))
-		thread->rc = rc;
-}
-
-/* The container is released while ioctls are on their way to it. */
-static void released_while_in_use(struct kunit *test)
-{
-	static const thread_fn whats[THREADS] = {
-		until_it_is_gone, until_it_is_gone,
-	};
-	struct tce_thread threads[THREADS];
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client;
-	int i;
-
-	for (i = 0; i < 20; i++) {
-		client = tce_share(test, i & 1, NULL);
-		start_all(threads, client, whats);
-		cond_resched();
-		if (i & 2)
-			msleep(2);
-		tce_close(client);
-		join_all(test, threads, whats);
-		tce_expect_balance(fx);
-	}
-}
-
 static atomic_t arrived;
 
 /* The first container of a process to register something, and the last to have it. */
@@ -344,12 +176,8 @@ static void last_container_goes(struct kunit *test)
 }
 
 static struct kunit_case tce_threads_cases[] = {
-	KUNIT_CASE(map_and_unmap),
-	KUNIT_CASE(map_and_unmap_beside_kvm),
-	KUNIT_CASE(windows_come_and_go),
 	KUNIT_CASE(regions_come_and_go),
 	KUNIT_CASE(two_containers),
-	KUNIT_CASE(released_while_in_use),
 	KUNIT_CASE(containers_come_and_go),
 	KUNIT_CASE(last_container_goes),
 	{}
