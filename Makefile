@@ -61,6 +61,7 @@ install-tools:
 	install -D -m 644 -t $(DESTDIR)/usr/share/man/man4 tools/$(MODULE).4
 	install -D -m 644 -t $(DESTDIR)/usr/share/man/man8 tools/tcestat.8
 	install -D -m 644 -t $(EXAMPLES_DIR) $(wildcard tools/examples/*)
+	install -D -m 644 -t $(dir $(EXAMPLES_DIR))Documentation $(wildcard Documentation/*.rst Documentation/*.svg)
 
 dist deb rpm: host
 	@scripts/package $@

@@ -220,7 +220,7 @@ class Doctor(Host):
         code, said, _ = self.run_it("doctor")
         self.assertEqual(code, 1)
         # the reason, and then the command
-        self.assertRegex(said, f"do: module: another build is loaded, .* srcversion INTREE; .*\n      (sudo .*)?modprobe -r {NAME} &&")
+        self.assertRegex(said, f"do: module: the in-tree driver or another build is loaded, .* srcversion INTREE; .*\n      (sudo .*)?modprobe -r {NAME} &&")
 
     def test_group_of_the_file(self):
         """IBM's tools give the files to another group than ours; and root's group is not one to join."""
@@ -309,14 +309,18 @@ class Doctor(Host):
         self.assertEqual(self.bad(mem=1 << 40), [])
 
     def test_cards(self):
-        """What a client without a guest locks: for each card a window's memory and its table."""
-        need = 3 * ((128 << 30) + (128 << 30) // os.sysconf("SC_PAGE_SIZE") * 8)
+        """What a client without a guest locks: for each card a window's memory, its table and that of the default window."""
+        need = 3 * ((128 << 30) + 8 * ((128 << 30) // os.sysconf("SC_PAGE_SIZE") + (2 << 30) // 4096))
         (self.root / "dev/kvm").unlink()
         # nobody's search for a free card is disturbed
         self.assertEqual(self.bad(mem=128 << 30, cards=3, info=OSError(16, "busy")), [])
         for limit, command in ((need, []), (need - 1, [("memlock", f"prlimit --pid $$ --memlock={need}")])):
             self.file("proc/self/limits", LIMITS.format(limit, limit))
             self.assertEqual(self.bad(mem=128 << 30, cards=3), command)
+        # a userspace entry for each TCE
+        self.file("proc/cpuinfo", "platform\t: PowerNV\n")
+        self.file("proc/self/limits", LIMITS.format(need, need))
+        self.assertEqual([what for what, _ in self.bad(mem=128 << 30, cards=3)], ["memlock"])
 
     def test_rootless_container(self):
         """What it was not started with: the groups of its user, memory to lock. Its capabilities are none."""
