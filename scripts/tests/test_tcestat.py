@@ -220,7 +220,8 @@ class Doctor(Host):
         code, said, _ = self.run_it("doctor")
         self.assertEqual(code, 1)
         # the reason, and then the command
-        self.assertRegex(said, f"do: module: the in-tree driver or another build is loaded, .* srcversion INTREE; .*\n      (sudo .*)?modprobe -r {NAME} &&")
+        self.assertRegex(said, "do: module: the in-tree driver or another build is loaded, .* srcversion INTREE; .*\n"
+                              f"      (sudo .*)?modprobe -r {NAME} &&")
 
     def test_group_of_the_file(self):
         """IBM's tools give the files to another group than ours; and root's group is not one to join."""
