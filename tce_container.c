@@ -175,7 +175,6 @@ void *tce_container_open(bool v2)
 	init_rwsem(&container->lock);
 	INIT_LIST_HEAD(&container->groups);
 	INIT_LIST_HEAD(&container->mem.refs);
-	container->mem.container = container->id;
 	INIT_LIST_HEAD(&container->mem.abandoned);
 	INIT_DELAYED_WORK(&container->free_work, container_free_work);
 
@@ -220,22 +219,17 @@ static int bind_mm(struct tce_container *container, struct tce_mm *tmm)
 	return 0;
 }
 
-/**
- * tce_container_bind() - bind a container to the calling process, and lock it for writing
- * @container: the container
- *
- * Return: 0; -EINVAL if the container is gone; -EPERM if it is another process's, or if the caller
- * has no memory; -ENOMEM; -EINTR.
+/*
+ * Bind a container to the calling process, and lock it for writing. Return: 0; -EINVAL if the
+ * container is gone; -EPERM if it is another process's; -ENOMEM; -EINTR
  */
-int tce_container_bind(struct tce_container *container)
+static int bind_and_lock(struct tce_container *container)
 {
 	struct tce_mm *tmm = NULL;
 	int rc;
 
 	/* pairs with bind_mm() (litmus/bind.litmus) */
 	if (!smp_load_acquire(&container->mem.tmm)) {
-		if (!current->mm)
-			return TCE_REFUSE(NOT_OWNER, EPERM);
 		tmm = tce_mm_get(current->mm);
 		if (!tmm)
 			return TCE_REFUSE(PROCESS_MEMORY, ENOMEM);
@@ -252,10 +246,10 @@ int tce_container_bind(struct tce_container *container)
 	return rc;
 }
 
-/* Bind it, and keep MAP and UNMAP out as well. Return: as tce_container_bind() */
+/* Bind it, and keep MAP and UNMAP out as well. Return: as bind_and_lock() */
 static int lock_all(struct tce_container *container)
 {
-	int rc = tce_container_bind(container);
+	int rc = bind_and_lock(container);
 
 	if (rc)
 		return rc;
@@ -612,7 +606,7 @@ static long create_windows(struct tce_container *container,
  * first, and so becomes the first window. Undone by tce_container_remove(). Context: no lock held,
  * since charging takes the mmap_lock.
  *
- * Return: 0; as tce_container_bind(); without a group -ENXIO, or -ENODEV without @create; -EINVAL
+ * Return: 0; as bind_and_lock(); without a group -ENXIO, or -ENODEV without @create; -EINVAL
  * if the platform does not support such a window; -ENOSPC if it has no more; -ENOMEM if out of
  * memory or over RLIMIT_MEMLOCK; -EPERM if the platform can't; -EIO; -EBUSY, see tce_kvm_hide().
  * If it fails nothing has changed, except that on pseries the default window may now exist.
@@ -660,7 +654,7 @@ static int remove_window(struct tce_container *container, u64 start)
  * Unmaps what is mapped there. A pending default window that would start there is not created
  * any more. Context: sleeps, no lock held.
  *
- * Return: 0; as tce_container_bind(); -ENXIO if no group is attached; -EINVAL if no window starts
+ * Return: 0; as bind_and_lock(); -ENXIO if no group is attached; -EINVAL if no window starts
  * there; another errno if a bridge refused, though the window is gone.
  */
 long tce_container_remove(struct tce_container *container, u64 start)
@@ -697,6 +691,8 @@ static long enable(struct tce_container *container, unsigned long *charged,
 
 	if (rc)
 		return rc;
+	/* what DISABLE had left for a MAP in flight */
+	tce_v1_disallow(&container->mem);
 	if (*need > *charged)
 		return -EAGAIN;
 	tce_v1_allow(container->mem.v1, *need);
@@ -713,7 +709,7 @@ static long enable(struct tce_container *container, unsigned long *charged,
  * life. Context: no lock held.
  *
  * Return: 0; -EBUSY if it is enabled; -ENODEV without a group; -EPERM if that has no 32-bit window;
- * -ENOMEM; as tce_container_bind().
+ * -ENOMEM; as bind_and_lock().
  */
 long tce_container_enable(struct tce_container *container)
 {
@@ -751,7 +747,7 @@ static void disable(struct tce_container *container)
 	tce_v1_disallow(&container->mem);
 }
 
-/* v1: DISABLE. Return: 0; as tce_container_bind() */
+/* v1: DISABLE. Return: 0; as bind_and_lock() */
 long tce_container_disable(struct tce_container *container)
 {
 	long rc;
@@ -776,11 +772,11 @@ long tce_container_disable(struct tce_container *container)
  *
  * Context: no lock held. Only other REGISTERs of the process wait while the pages are pinned.
  *
- * Return: as tce_container_bind() or tce_prereg_register().
+ * Return: as bind_and_lock() or tce_prereg_register().
  */
 long tce_container_register(struct tce_container *container, u64 ua, u64 size)
 {
-	int rc = tce_container_bind(container);
+	int rc = bind_and_lock(container);
 
 	if (rc)
 		return rc;

@@ -44,6 +44,7 @@ static void show_prereg(struct seq_file *m, const struct tce_mm *tmm,
 			const struct tce_prereg *prereg)
 {
 	const struct tce_prereg_ref *ref;
+	struct tce_container *container;
 	char before = '=';
 
 	seq_printf(m, "region process=%lu ua=0x%lx size=%llu page_shift=%u",
@@ -56,7 +57,8 @@ static void show_prereg(struct seq_file *m, const struct tce_mm *tmm,
 			   (long long)atomic64_read(&prereg->mapped));
 	seq_printf(m, " written=%d containers", READ_ONCE(prereg->written));
 	list_for_each_entry(ref, &prereg->refs, in_prereg) {
-		seq_printf(m, "%c%lu", before, ref->mem->container);
+		container = container_of(ref->mem, struct tce_container, mem);
+		seq_printf(m, "%c%lu", before, container->id);
 		before = ',';
 	}
 	seq_puts(m, before == '=' ? "=-\n" : "\n");

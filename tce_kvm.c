@@ -120,10 +120,9 @@ static int blocked_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 
 /*
  * Count down what was taken out of an entry and invalidated, if the userspace entry tells what it
- * was. The page is marked dirty before, because it may be freed as soon as it is not counted.
+ * was.
  */
-static void kvm_uncount(const struct iommu_table *tbl, __be64 *pua,
-			unsigned long hpa, enum dma_data_direction dir)
+static void kvm_uncount(const struct iommu_table *tbl, __be64 *pua, unsigned long hpa)
 {
 	struct mm_iommu_table_group_mem_t *mem;
 	__be64 was = READ_ONCE(*pua);
@@ -137,8 +136,6 @@ static void kvm_uncount(const struct iommu_table *tbl, __be64 *pua,
 	if (!mem || mm_iommu_ua_to_hpa(mem, be64_to_cpu(was), 0, &its) ||
 	    its != hpa || !tce_pua_replace(pua, was, 0))
 		return;
-	if (tce_dir_writes(dir))
-		SetPageDirty(pfn_to_page(PHYS_PFN(hpa)));
 	mm_iommu_mapped_dec(mem);
 }
 
@@ -170,8 +167,10 @@ static int allowed_exchange(struct iommu_table *tbl, const struct tce_kvm_ops *k
 	if (platform->tce_kill)
 		platform->tce_kill(tbl, index, 1);
 	mb(); /* litmus/unpin.litmus: the device can no longer reach it */
+	/* before it is not counted any more, and may be freed */
+	tce_entry_dirty(*hpa, *dir);
 	if (pua)
-		kvm_uncount(tbl, pua, *hpa, *dir);
+		kvm_uncount(tbl, pua, *hpa);
 	*hpa = 0;
 	*dir = DMA_NONE;
 	return 0;
@@ -244,8 +243,6 @@ static void kvm_ops_init(struct tce_table *table)
 /* Show KVM other operations of a table. */
 static void show_kvm(struct tce_table *table, struct tce_ops *ops)
 {
-	if (table->tbl->it_ops == table->ops)
-		kvm_ops_init(table);
 	/* pairs with KVM's address dependency: it sees their contents (litmus/kvm-ops.litmus) */
 	smp_store_release(&table->tbl->it_ops, &ops->ops);
 }
@@ -260,11 +257,10 @@ int tce_kvm_prepare(struct tce_table *table)
 	return table->kvm_ops ? 0 : TCE_REFUSE(KVM_OPS_MEMORY, ENOMEM);
 }
 
-/* Called before the table is put. What KVM may have seen is freed with it. */
+/* For a table that was not created. That of another one is freed with it (kvm_ops_free()). */
 void tce_kvm_free(struct tce_table *table)
 {
-	if (!table->tbl || table->tbl->it_ops == table->ops)
-		kfree(table->kvm_ops);
+	kfree(table->kvm_ops);
 }
 
 /**
@@ -285,12 +281,15 @@ int tce_kvm_hide(struct tce_table *table, bool in_group)
 {
 	struct iommu_table *tbl = table->tbl;
 
+	kvm_ops_init(table);
 	show_kvm(table, &table->kvm_ops->blocked);
+	if (!in_group)
+		return 0;
 	/* litmus/hide.litmus: KVM with the old ones has a reference now, or has written a pua */
-	if (in_group)
-		synchronize_rcu();
-	if (kref_read(&tbl->it_kref) == 1 + in_group &&
-	    (!in_group || !tbl->it_userspace ||
+	synchronize_rcu();
+	/* the references of the window and of the group */
+	if (kref_read(&tbl->it_kref) == 2 &&
+	    (!tbl->it_userspace ||
 	     !memchr_inv(tbl->it_userspace, 0, tbl->it_size * sizeof(__be64))))
 		return 0;
 	tce_table_wipe(table);

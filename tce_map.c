@@ -91,8 +91,6 @@ static __always_inline unsigned long what_to_put(const struct tce_table *table,
 		return (unsigned long)prereg;
 	if (!table->shared || !prereg->mem)
 		return 0;
-	if (tce_dir_writes(old->dir))
-		tce_prereg_written(prereg);
 	return (unsigned long)prereg | TCE_PUT_KVM;
 }
 
@@ -287,7 +285,7 @@ static int unmap_runs(struct tce_table *table, unsigned long entry, __be64 *pua,
 	for (i = 0; i < n; i += run) {
 		i += tce_pua_run(pua + i, n - i, true);
 		run = tce_pua_run(pua + i, n - i, false);
-		if (run && run >= run_min && tce_table_clear(table, entry + i, run)) {
+		if (run >= run_min && tce_table_clear(table, entry + i, run)) {
 			put_puas(table, pua + i, run);
 			continue;
 		}
@@ -461,8 +459,8 @@ int tce_table_unmap_prereg(struct tce_table *table, const struct tce_prereg *pre
  * @done: entries written so far
  * @ua: address of the memory for @first
  * @dir: what the device may do
- * @run_min: how many entries in a row are written by one operation
- * @run_max: at most so many
+ * @run_min: how many entries in a row are written by one operation, if @may_set
+ * @may_set: see tce_table_may_set()
  * @prereg: v2: the memory of the chunk
  * @batch: v1: the pages
  */
@@ -473,7 +471,7 @@ struct tce_map {
 	unsigned long ua;
 	enum dma_data_direction dir;
 	unsigned long run_min;
-	unsigned long run_max;
+	bool may_set;
 	struct tce_prereg *prereg;
 	struct tce_v1_batch *batch;
 };
@@ -566,12 +564,11 @@ static int map_some(struct tce_map *map, struct tce_gather *gather, __be64 *pua,
 	unsigned long half = map->run_min / 2, hpa, run;
 	unsigned long ahead = (half - 1) << shift;
 
-	if (!map->run_max || n < map->run_min)
+	if (!map->may_set || n < map->run_min)
 		return map_exchange(map, gather, pua, ua, n);
 	hpa = map_hpa(map->prereg, map->batch, ua);
 	if (map_hpa(map->prereg, map->batch, ua + ahead) != hpa + ahead)
 		return map_exchange(map, gather, pua, ua, half);
-	n = min(n, map->run_max);
 	if (map->batch)
 		run = tce_v1_extent(map->batch, ua, n << shift, &hpa) >> shift;
 	else
@@ -731,7 +728,6 @@ static int map_entries(struct tce_table *table, unsigned long first, unsigned lo
 		       struct tce_v1_batch *batch)
 {
 	unsigned int shift = table->tbl->it_page_shift;
-	unsigned long run_max = table->shared ? 0 : tce_table_set_max(table, dir);
 	struct tce_map map = {
 		.table = table,
 		.first = first,
@@ -739,7 +735,7 @@ static int map_entries(struct tce_table *table, unsigned long first, unsigned lo
 		.dir = dir,
 		/* a run that is the whole range saves an invalidation, however short it is */
 		.run_min = clamp_t(unsigned long, n, 2, table->run_min),
-		.run_max = run_max,
+		.may_set = !table->shared && tce_table_may_set(table, dir),
 		.batch = batch,
 	};
 	int rc;

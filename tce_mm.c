@@ -175,6 +175,8 @@ bool tce_charge_again(struct tce_memory *mem, unsigned long *charged,
 		      unsigned long need, long *rc)
 {
 	if (*rc == -EAGAIN) {
+		/* what is not needed any more may be all that is missing */
+		tce_uncharge(mem);
 		*rc = tce_charge(mem->tmm->mm, need - *charged);
 		if (!*rc) {
 			*charged = need;

@@ -61,7 +61,6 @@ struct tce_mm {
  * @closed: nothing can be registered any more
  * @abandoned: v2: struct tce_prereg that only KVM's counts keep; guarded by &tce_mm.prereg_lock
  * @uncharge: CPU pages that are charged to the mm but no longer needed
- * @container: the container's number, for traces and the state file
  */
 struct tce_memory {
 	struct tce_mm *tmm;
@@ -70,7 +69,6 @@ struct tce_memory {
 	bool closed;
 	struct list_head abandoned;
 	atomic_long_t uncharge;
-	unsigned long container;
 };
 
 struct tce_mm *tce_mm_get(struct mm_struct *mm);

@@ -457,14 +457,16 @@ static int prereg_remove(struct tce_mm *tmm, struct tce_prereg *prereg)
  * allowed to use new ones (tce_mm_allows_kvm()). So these are counts that KVM has lost
  * (litmus/kvm-count.litmus), or that a guest has raised, by as many as it likes. Only in a table
  * that pseries is just creating, perhaps for another process, KVM can have mapped it, until that
- * is hidden and cleared. So no table is created meanwhile. Return: as prereg_delist()
+ * is hidden and cleared. So no table is created meanwhile, and while one is, which takes another
+ * client as long as it likes, nothing is done. Return: 0; -EBUSY: to be called again
  */
 static int prereg_uncount(struct tce_prereg *prereg)
 {
 	unsigned long i;
 	int rc;
 
-	down_write(&tce_create_lock);
+	if (!down_write_trylock(&tce_create_lock))
+		return -EBUSY;
 	for (i = 0; i < TCE_DRAIN_CHUNK; i++)
 		mm_iommu_mapped_dec(prereg->mem);
 	rc = prereg_delist(prereg);
@@ -475,7 +477,8 @@ static int prereg_uncount(struct tce_prereg *prereg)
 
 /*
  * Free what is not in the tree any more, whatever is counted, because no window of v2 is left. If
- * KVM counts more than is taken back at once, the rest is left to tce_prereg_drain(). What a device
+ * KVM counts more than is taken back at once, or can't be stopped from counting now, the rest is left to
+ * tce_prereg_drain(). What a device
  * may still reach stays pinned for good. That takes a bridge that did not release a window.
  */
 static void prereg_abandon(struct tce_mm *tmm, struct tce_prereg *prereg, struct tce_memory *mem)
@@ -805,7 +808,7 @@ struct tce_prereg_ref *tce_prereg_find_ref(struct tce_memory *mem, unsigned long
 /**
  * tce_prereg_unregister() - drop a container's reference
  * @ref: the reference, with &tce_mm.prereg_lock held
- * @unused: returns what tce_prereg_free() is to be called for, after the lock; or NULL
+ * @unused: set to what tce_prereg_free() is to be called for after the lock, if to anything
  *
  * Return: 0; -EBUSY if it is the last reference, and TCEs map the memory. Nothing has changed then.
  */
@@ -813,7 +816,6 @@ int tce_prereg_unregister(struct tce_prereg_ref *ref, struct tce_prereg **unused
 {
 	struct tce_prereg *prereg = ref->prereg;
 
-	*unused = NULL;
 	if (list_is_singular(&prereg->refs)) {
 		if (prereg_remove(ref->mem->tmm, prereg))
 			return -EBUSY;

@@ -21,7 +21,6 @@
 #include "tce_trace.h"
 
 /* Entries that pseries sets at once, with interrupts disabled */
-#define TCE_SET_MAX_HCALL	512UL
 /*
  * The shortest run of entries that is set or cleared by one operation, which costs an
  * invalidation of its own, or on pseries two hypervisor calls.
@@ -95,7 +94,7 @@ int tce_table_init(struct tce_table *table)
  * tce_table_set() - write a run of entries by one operation of the platform
  * @table: the table
  * @entry: the first of them; all are empty
- * @n: entries, no more than tce_table_set_max()
+ * @n: entries, no more than %TCE_CHUNK
  * @hpa: the start of their memory, which is contiguous
  * @dir: what the device may do
  *
@@ -122,18 +121,13 @@ int tce_table_set(struct tce_table *table, unsigned long entry,
 }
 
 /*
- * How many entries can tce_table_set() write? 0 if it must not be used, because set() of pseries
- * lets a device read whatever it may write, or writes entry by entry and does not stop at one that
- * is refused, for want of H_PUT_TCE_INDIRECT.
+ * May tce_table_set() be used? Not where set() of pseries lets a device read whatever it may write,
+ * or writes entry by entry and does not stop at one that is refused, for want of H_PUT_TCE_INDIRECT.
  */
-unsigned long tce_table_set_max(const struct tce_table *table,
-				enum dma_data_direction dir)
+bool tce_table_may_set(const struct tce_table *table, enum dma_data_direction dir)
 {
-	if (dir == DMA_FROM_DEVICE)
-		return 0;
-	if (table->ops->tce_kill)
-		return ULONG_MAX;
-	return firmware_has_feature(FW_FEATURE_PUT_TCE_IND) ? TCE_SET_MAX_HCALL : 0;
+	return dir != DMA_FROM_DEVICE &&
+	       (table->ops->tce_kill || firmware_has_feature(FW_FEATURE_PUT_TCE_IND));
 }
 
 static bool clear_entries(struct tce_table *table, unsigned long entry,

@@ -20,7 +20,9 @@
 
 #include <linux/compiler.h>
 #include <linux/dma-direction.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/page-flags.h>
 #include <linux/pfn.h>
 #include <linux/types.h>
 
@@ -73,7 +75,7 @@ int tce_table_init(struct tce_table *table);
 __be64 *tce_table_walk(struct tce_table *table, unsigned long at, unsigned long *hole);
 int tce_table_set(struct tce_table *table, unsigned long entry, unsigned long n,
 		  unsigned long hpa, enum dma_data_direction dir);
-unsigned long tce_table_set_max(const struct tce_table *table, enum dma_data_direction dir);
+bool tce_table_may_set(const struct tce_table *table, enum dma_data_direction dir);
 bool tce_table_clear(struct tce_table *table, unsigned long entry, unsigned long n);
 void tce_table_wipe(struct tce_table *table);
 void tce_table_invalidate(struct tce_table *table, unsigned long first, unsigned long n);
@@ -223,6 +225,13 @@ struct tce_entry {
 	u64 val;
 };
 
+/* A device may have written to what KVM had mapped there, until it was taken out. It is still counted. */
+static inline void tce_entry_dirty(unsigned long hpa, enum dma_data_direction dir)
+{
+	if (tce_dir_writes(dir))
+		SetPageDirty(pfn_to_page(PHYS_PFN(hpa)));
+}
+
 /**
  * tce_entry_swap() - exchange the content of an entry and its userspace entry
  * @table: the table, with &tce_table.lock held
@@ -256,6 +265,7 @@ static __always_inline int tce_entry_swap(struct tce_table *table, unsigned long
 		tce_pua_write(pua, val);
 		return 0;
 	}
+	tce_entry_dirty(new->hpa, new->dir);
 	if (!val && new->dir == DMA_NONE && !(old & cpu_to_be64(TCE_UA_VFIO))) {
 		old = 0;
 	} else if (!tce_pua_replace(pua, old, cpu_to_be64(val))) {

@@ -169,7 +169,6 @@ void tce_window_free(struct tce_window *win)
 {
 	struct tce_table *table = &win->table;
 
-	tce_kvm_free(table);
 	/*
 	 * KVM may be looking it up in a group, and not have taken its reference yet. This
 	 * waits for KVM, unless KVM is preempted (litmus/lookup.litmus).

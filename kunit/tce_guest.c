@@ -154,28 +154,6 @@ bool kvm_put(struct kvm_setup *s, unsigned long entry, unsigned long ua)
 	return done;
 }
 
-static void unmap_between(struct kvm_setup *s)
-{
-	s->between = NULL;
-	KUNIT_EXPECT_EQ(s->client->fx->test, tce_unmap(s->client, 0, SZ_4K), 0);
-}
-
-/*
- * An UNMAP comes after KVM has put a page into entry 0, and before the userspace entry says so: the
- * page stays counted.
- */
-void kvm_put_and_lose(struct kunit *test, struct kvm_setup *s)
-{
-	struct tce_fixture *fx = test->priv;
-
-	s->between = unmap_between;
-	s->steps = 3;
-	KUNIT_EXPECT_TRUE(test, kvm_put(s, 0, s->ua));
-	KUNIT_EXPECT_NULL(test, s->between);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-	KUNIT_EXPECT_EQ(test, fx->mock->counted, 1);
-}
-
 /* H_STUFF_TCE of one entry. Return: KVM could do it. */
 bool kvm_clear(struct kvm_setup *s, unsigned long entry)
 {
@@ -183,6 +161,34 @@ bool kvm_clear(struct kvm_setup *s, unsigned long entry)
 
 	iommu_tce_kill(s->tbl, entry, 1);
 	return done;
+}
+
+static void unmap_between(struct kvm_setup *s)
+{
+	s->between = NULL;
+	KUNIT_EXPECT_EQ(s->client->fx->test, tce_unmap(s->client, 0, SZ_4K), 0);
+}
+
+static void clear_between(struct kvm_setup *s)
+{
+	s->between = NULL;
+	KUNIT_EXPECT_TRUE(s->client->fx->test, kvm_clear(s, 0));
+}
+
+/*
+ * An UNMAP, or another vCPU, comes after KVM has put a page into entry 0, and before the userspace
+ * entry says so: the page stays counted.
+ */
+void kvm_put_and_lose(struct kunit *test, struct kvm_setup *s, bool vcpu)
+{
+	struct tce_fixture *fx = test->priv;
+
+	s->between = vcpu ? clear_between : unmap_between;
+	s->steps = 3;
+	KUNIT_EXPECT_TRUE(test, kvm_put(s, 0, s->ua));
+	KUNIT_EXPECT_NULL(test, s->between);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, fx->mock->counted, 1);
 }
 
 /* All regions can be given back: nothing is counted that is not there. */

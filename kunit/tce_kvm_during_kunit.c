@@ -391,7 +391,7 @@ static void leftovers_go_beside_v1(struct kunit *test)
 	struct kvm_setup s;
 
 	kvm_set_up(test, &s, true);
-	kvm_put_and_lose(test, &s);
+	kvm_put_and_lose(test, &s, false);
 	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, s.ua, KVM_MEMORY), -EBUSY);
 	tce_close(s.client);
 	tce_settled(fx);

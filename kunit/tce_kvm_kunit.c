@@ -92,6 +92,24 @@ static void what_kvm_mapped_is_dirty(struct kunit *test)
 	}
 }
 
+/* It is dirty, too, if the userspace entry does not say yet what was taken out. */
+static void lost_count_is_dirty(struct kunit *test)
+{
+	struct kvm_setup s;
+	struct page *page;
+	int vcpu;
+
+	for (vcpu = 0; vcpu < 2; vcpu++) {
+		kvm_set_up(test, &s, true);
+		page = tce_page(test->priv, s.ua);
+		ClearPageDirty(page);
+		kvm_put_and_lose(test, &s, vcpu);
+		KUNIT_EXPECT_TRUE(test, PageDirty(page));
+		tce_close(s.client);
+		tce_expect_balance(test->priv);
+	}
+}
+
 /* KVM makes no level of a table. Where MAP has made one, KVM maps as anywhere else. */
 static void kvm_in_a_table_of_levels(struct kunit *test)
 {
@@ -230,6 +248,7 @@ static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(kvm_leaves_what_is_mapped),
 	KUNIT_CASE(kvm_clears_and_page_is_dirty),
 	KUNIT_CASE(what_kvm_mapped_is_dirty),
+	KUNIT_CASE(lost_count_is_dirty),
 	KUNIT_CASE(kvm_in_a_table_of_levels),
 	KUNIT_CASE(kvm_is_refused),
 	KUNIT_CASE(kvm_does_not_find_all),

@@ -173,6 +173,7 @@ static void leave_meanwhile(struct iommu_table *tbl, void *data)
 	struct leave *leave = data;
 	struct tce_fixture *fx = leave->client->fx;
 	struct kunit *test = fx->test;
+	int ms;
 
 	if (leave->hpa) {
 		put_at(test, tbl, tbl->it_offset, leave->ua, leave->hpa);
@@ -180,8 +181,11 @@ static void leave_meanwhile(struct iommu_table *tbl, void *data)
 		fx->mock->unset_ms = 100;
 	}
 	tce_thread_start(&leave->thread, leave->client, close_last);
+	for (ms = 0; ms < 10000 && !tce_thread_is_done(&leave->thread); ms += 10)
+		msleep(10);
+	/* it waits for no other client's table */
+	KUNIT_EXPECT_TRUE(test, tce_thread_is_done(&leave->thread));
 	msleep(100);
-	KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&leave->thread));
 	KUNIT_EXPECT_TRUE(test, tce_mock_pins(fx->mock));
 }
 
@@ -214,6 +218,7 @@ static void maps_in_a_new_table(struct kunit *test, bool cleared)
 	struct mm_iommu_table_group_mem_t *mem;
 	struct tce_mock_group *grp = tce_group(fx);
 	struct leave leave = {};
+	int ms;
 
 	fx->mock->hcalls = true;
 	grp->tg.max_levels = 1;
@@ -231,6 +236,8 @@ static void maps_in_a_new_table(struct kunit *test, bool cleared)
 
 	tce_do_as_other(fx, true, make_as_other, &leave);
 	tce_thread_join(&leave.thread);
+	for (ms = 0; ms < 10000 && tce_mock_pins(fx->mock); ms += 10)
+		msleep(10);
 	tce_expect_balance(fx);
 }
 

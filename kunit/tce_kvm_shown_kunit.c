@@ -358,7 +358,7 @@ static void counted_under_a_bridge(struct kunit *test)
 	unsigned long i;
 
 	kvm_set_up(test, &s, true);
-	kvm_put_and_lose(test, &s);
+	kvm_put_and_lose(test, &s, false);
 	tce_fault_arm_sticky(fx->mock, TCE_FAULT_UNSET, -EIO);
 	KUNIT_EXPECT_EQ(test, tce_remove(s.client, 0), -EIO);
 	tce_fault_disarm(fx->mock);

@@ -343,20 +343,21 @@ static void entries_and_regions_wait(struct kunit *test)
 static const struct tce_op map_two = { TCE_MAP, 0, 2 * PAGE_SIZE, TCE_RW };
 /*
  * DISABLE gives back what was charged, except for the pages of a MAP in flight. That MAP is
- * refused then, and the next DISABLE gives back the rest.
+ * refused then, and the next ENABLE or DISABLE gives back the rest.
  */
 static void disable_during_a_map(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	/* a pin of one page is counted before there is anything to wait for, but for this */
 	bool one = PAGE_SIZE > SZ_4K;
+	unsigned long table, window;
 	struct tce_client *client;
-	unsigned long table;
 	struct tce_thread a;
 	struct tce_gate gate;
 
 	client = tce_share(test, false, NULL);
 	KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
+	window = tce_charged(fx);
 	KUNIT_ASSERT_EQ(test, tce_disable(client), 0);
 	table = tce_charged(fx);
 	for (int n = one ? 1 : 2; n <= 2; n++) {
@@ -371,6 +372,11 @@ static void disable_during_a_map(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, a.rc, -EPERM);
 		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 		KUNIT_EXPECT_EQ(test, tce_charged(fx), table + n);
+		/* there is room for the window, but not for that as well */
+		tce_drop_cap(fx, fx->locked_vm + window);
+		KUNIT_EXPECT_EQ(test, tce_enable(client), 0);
+		tce_restore_cap(fx);
+		KUNIT_EXPECT_EQ(test, tce_charged(fx), window);
 		KUNIT_EXPECT_EQ(test, tce_disable(client), 0);
 		KUNIT_EXPECT_EQ(test, tce_charged(fx), table);
 	}
