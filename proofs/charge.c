@@ -10,13 +10,14 @@
  * changed without the mmap_lock being waited for, or by the process itself.
  *
  * Assumed: a container has up to two windows and one group. A window's table is in the group from set_window(), or on
- * pseries from create_table(), until unset_window(). What is charged in all is less than 2^48 pages, with windows in
- * CREATE less than 2^16, because the sums of more bits take too long.
+ * pseries from create_table(), until unset_window(). What is charged in all is less than 2^48 pages, in CREATE and
+ * ENABLE less than 2^16, because the sums of more bits take too long. An ioctl() is not a kernel thread's.
  *
  * each: CALL=CREATE PAGE_SHIFT=12 PENDING=0,1 PSERIES=0,1 V1=0 BITS=16
  * each: CALL=DEFAULT PAGE_SHIFT=12 PENDING=1 PSERIES=0,1 V1=0,1 BITS=16
  * each: CALL=AGAIN,REMOVE,LEAVE,CLOSE,FREE PAGE_SHIFT=12 PENDING=1 PSERIES=0 V1=0 BITS=48
- * each: CALL=LEAVE,CLOSE,FREE,ENABLE,DISABLE PAGE_SHIFT=12 PENDING=1 PSERIES=0 V1=1 BITS=48
+ * each: CALL=ENABLE PAGE_SHIFT=12 PENDING=1 PSERIES=0 V1=1 BITS=16
+ * each: CALL=LEAVE,CLOSE,FREE,DISABLE PAGE_SHIFT=12 PENDING=1 PSERIES=0 V1=1 BITS=48
  * unwind: 4
  *
  * control used: tce_container.c
@@ -329,7 +330,7 @@ int main(void)
 
 	tmm.mm = &mm;
 	current = &task;
-	task.mm = any_bool() ? &mm : NULL;
+	task.mm = CALL == REMOVE || CALL == ENABLE || CALL == DISABLE || any_bool() ? &mm : NULL;
 	ops.tce_kill = PSERIES ? NULL : kill;
 
 	only = &c;
@@ -343,6 +344,7 @@ int main(void)
 	INIT_LIST_HEAD(&c.groups);
 	table_group.ops = &platform;
 	table_group.tce32_size = any_u32();
+	assume(CALL != ENABLE || table_group.tce32_size >> PAGE_SHIFT < MOST);
 	table_group.tce32_start = any_u32();
 	group.table_group = &table_group;
 	group.group = (struct iommu_group *)&group;
@@ -359,11 +361,14 @@ int main(void)
 	check();
 	prove(freed || pending_first());
 	if (!freed && rc) {
-		/* pseries keeps the default window, and REMOVE says what the bridge has refused */
+		/*
+		 * pseries keeps the default window, REMOVE says what the bridge has refused, and ENABLE gives back
+		 * what DISABLE had left
+		 */
 		if (PSERIES && used() != before)
 			prove(c.windows[0] && used() == before + pages_of_default);
 		else
-			prove(used() == before || CALL == REMOVE);
+			prove(used() == before || CALL == REMOVE || (CALL == ENABLE && used() < before));
 	} else if (CALL == CREATE || CALL == DEFAULT) {
 		prove(used() == before + pages_of_default + pages_of_wanted);
 	}

@@ -3,7 +3,8 @@
  * A userspace entry says what MAP has put there: it is never 0, it can be told from what KVM writes, and
  * it decodes to the userspace address (v2), or to the page and whether the device may write (v1). An
  * exchange that the platform refuses changes nothing. Any other leaves the new value and returns the
- * old one, but in a shared table nothing of KVM's if the entry was empty and is left so.
+ * old one, but in a shared table nothing of KVM's if the entry was empty and is left so. What a device may have written
+ * through a shared table is marked dirty.
  *
  * Assumed: addresses of user space have bit 63 clear, those of struct page have it set, and bit 0 clear.
  *
@@ -24,6 +25,9 @@
  * control shared: tce_table.h SHARED=1
  *	new->val = be64_to_cpu(old);
  *	new->val = old;
+ * control dirty: tce_table.h SHARED=1
+ *	tce_entry_dirty(new->hpa, new->dir);
+ *	tce_entry_dirty(new->hpa, DMA_NONE);
  */
 #include "../tce_table.h"
 #include "../tce_v1.c"
@@ -68,7 +72,7 @@ int main(void)
 		prove((val & ~TCE_UA_VFIO) == ua);
 	}
 
-	where = any_ulong();
+	where = any_ulong() & PAGE_MASK;
 	live = any_bool() ? DMA_NONE : DMA_BIDIRECTIONAL;
 	refuses = any_int();
 	old = any_u64();
@@ -86,6 +90,8 @@ int main(void)
 		prove(entry.val == (empties ? 0 : val));
 		return 0;
 	}
+	if (SHARED && tce_dir_writes(entry.dir))
+		prove(dirty == pfn_to_page(PHYS_PFN(entry.hpa)));
 	if (SHARED && empties && entry.dir == DMA_NONE && !(old & TCE_UA_VFIO)) {
 		/* KVM emptied it, and is about to count down by what it finds here */
 		prove(pua == was && !entry.val);
