@@ -477,9 +477,9 @@ static int prereg_uncount(struct tce_prereg *prereg)
 
 /*
  * Free what is not in the tree any more, whatever is counted, because no window of v2 is left. If
- * KVM counts more than is taken back at once, or can't be stopped from counting now, the rest is left to
- * tce_prereg_drain(). What a device
- * may still reach stays pinned for good. That takes a bridge that did not release a window.
+ * KVM counts more than is taken back at once, or a table is just being created, the rest is left to
+ * tce_prereg_drain(). What a device may still reach stays pinned for good. That takes a bridge that
+ * did not release a window.
  */
 static void prereg_abandon(struct tce_mm *tmm, struct tce_prereg *prereg, struct tce_memory *mem)
 {

@@ -121,8 +121,9 @@ int tce_table_set(struct tce_table *table, unsigned long entry,
 }
 
 /*
- * May tce_table_set() be used? Not where set() of pseries lets a device read whatever it may write,
- * or writes entry by entry and does not stop at one that is refused, for want of H_PUT_TCE_INDIRECT.
+ * May tce_table_set() be used? Not where set() of pseries lets a device read whatever it may
+ * write, or writes entry by entry and does not stop at one that is refused, for want of
+ * H_PUT_TCE_INDIRECT.
  */
 bool tce_table_may_set(const struct tce_table *table, enum dma_data_direction dir)
 {

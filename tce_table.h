@@ -225,7 +225,7 @@ struct tce_entry {
 	u64 val;
 };
 
-/* A device may have written to what KVM had mapped there, until it was taken out. It is still counted. */
+/* A device may have written to what was taken out of a shared table, and is counted still. */
 static inline void tce_entry_dirty(unsigned long hpa, enum dma_data_direction dir)
 {
 	if (tce_dir_writes(dir))
