@@ -184,7 +184,8 @@ test_huge() {
 	expect_windows 2
 	expect_live 2048
 	windows | grep -q 'num=1.* levels=2' || fail "not a window of two levels"
-	expect_ways
+	# The only call in which the guest puts TCEs finds levels missing, which KVM does not make.
+	expect_maps
 	guest_stop
 }
 
