@@ -29,7 +29,6 @@
  */
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/page-flags.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>

@@ -808,7 +808,8 @@ struct tce_prereg_ref *tce_prereg_find_ref(struct tce_memory *mem, unsigned long
 /**
  * tce_prereg_unregister() - drop a container's reference
  * @ref: the reference, with &tce_mm.prereg_lock held
- * @unused: set to what tce_prereg_free() is to be called for after the lock, if to anything
+ * @unused: set to what tce_prereg_free() is to be called for after the lock; unchanged if that is
+ *	nothing
  *
  * Return: 0; -EBUSY if it is the last reference, and TCEs map the memory. Nothing has changed then.
  */

@@ -20,7 +20,6 @@
 #include "tce_table.h"
 #include "tce_trace.h"
 
-/* Entries that pseries sets at once, with interrupts disabled */
 /*
  * The shortest run of entries that is set or cleared by one operation, which costs an
  * invalidation of its own, or on pseries two hypervisor calls.

@@ -39,7 +39,7 @@ struct tce_prereg;
 /*
  * Entries that MAP and UNMAP change with the table's lock held: enough for one invalidation to cost
  * little, and few enough for others not to wait long. On pseries it may take two hypervisor calls
- * for each.
+ * for each, and a run of them is set with interrupts disabled.
  */
 #define TCE_CHUNK		512UL
 
@@ -225,7 +225,7 @@ struct tce_entry {
 	u64 val;
 };
 
-/* A device may have written to what was taken out of a shared table, and is counted still. */
+/* The device may have written to what was taken out of a shared table, which is still counted. */
 static inline void tce_entry_dirty(unsigned long hpa, enum dma_data_direction dir)
 {
 	if (tce_dir_writes(dir))
