@@ -927,7 +927,7 @@ static void memory_client(void *arg)
 	pthread_join(thread, NULL);
 	/* It came too late: there is no container any more. */
 	expect(shared->result[0] < 0);
-	expect_eq(before, locked());
+	expect_eq(before, locked_settled(before));
 }
 
 static pid_t start_memory(struct tce *t)

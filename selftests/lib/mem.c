@@ -104,6 +104,18 @@ uint64_t locked(void)
 	return read_number("/proc/self/status", "VmLck:") * 1024;
 }
 
+uint64_t locked_settled(uint64_t want)
+{
+	uint64_t now = locked();
+	int i;
+
+	for (i = 0; i < 200 && now != want; i++) {
+		nap(20);
+		now = locked();
+	}
+	return now;
+}
+
 /* With what the CPUs keep in lists of their own: many MiB, after a process has ended. */
 uint64_t mem_free(void)
 {

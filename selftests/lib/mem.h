@@ -25,6 +25,11 @@ bool filled(const void *buf, size_t size, unsigned int seed);
 long long read_number(const char *path, const char *key);
 /* Locked memory of this process in bytes (VmLck). */
 uint64_t locked(void);
+/*
+ * The same, when it is expected to get to @want: close waits for nobody, and leaves the uncharging
+ * for later if another thread faults or ends at that moment.
+ */
+uint64_t locked_settled(uint64_t want);
 /* Pages pinned for DMA in the whole system, -1 when the kernel cannot tell. */
 long pinned(void);
 /* The same, and those that were released; exact for root only. */
