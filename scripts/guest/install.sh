@@ -163,11 +163,15 @@ bind_at_start() {
 	check "a client uses it" client 2
 }
 
-# The kernel of the backports, as an update that brings no headers
+# The kernel of the backports, as an update: with the headers' metapackage, and then without it
 kernel_update() {
-	check "the headers' metapackage is removed" apt-get -q remove linux-headers-powerpc64le
-	check "apt updates the kernel, and reports no failure" apt-get -q install -t trixie-backports linux-image-powerpc64le
+	check "apt updates the kernel and its headers" \
+		apt-get -q install -t trixie-backports linux-image-powerpc64le linux-headers-powerpc64le
 	other=$(find /boot -name 'vmlinu[xz]-*' | sed 's/.*vmlinu[xz]-//' | grep -vxF "$running")
+	check "DKMS has built the module for that one" found "$other" updates/dkms
+	check "tcestat doctor is content" tcestat doctor
+	check "that kernel is removed" apt-get -q purge "linux-image-$other" "linux-headers-$other"
+	check "apt updates the kernel alone, and reports no failure" apt-get -q install -t trixie-backports linux-image-powerpc64le
 	check "that one would load the in-tree driver" found "$other" kernel/drivers/vfio
 	check "tcestat doctor fails, and says so" refused "$other would load the in-tree driver" tcestat doctor
 	sed 's/^/# /' $here/printed

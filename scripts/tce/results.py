@@ -18,6 +18,8 @@ PARTS = {
     "bench": ("make bench", "Instructions"),
     "clients": ("make clients", "Clients that others wrote"),
     "guest": ("scripts/check-guest", "Guests"),
+    "install": ("scripts/check-install", "Installation on Debian 13"),
+    "libvirt": ("scripts/check-libvirt", "libvirt of Debian 13"),
     "defects": ("scripts/defects", "Defects of the in-tree driver"),
     "coverage": ("scripts/coverage", "Coverage"),
     "mutation": ("scripts/mutation", "Mutation"),

@@ -25,7 +25,7 @@ class Results(unittest.TestCase):
         self.commit = self.committed()
 
     def git(self, *args):
-        return subprocess.run(["git", "-C", self.top, "-c", "user.name=x", "-c", "user.email=x@example.org", *args], check=True,
+        return subprocess.run(["git", "-C", self.top, "-c", "user.name=x", "-c", "user.email=x@invalid", *args], check=True,
                               stdout=subprocess.PIPE, text=True).stdout.strip()
 
     def committed(self):

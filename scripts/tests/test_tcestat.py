@@ -194,13 +194,30 @@ class Doctor(Host):
         self.file("lib/modules/6.12.113/modules.dep", "")
         self.file("lib/modules/6.12.113/says", f"/lib/modules/6.12.113/{intree}\n")
         # Headers build it on Debian. If they are there already, DKMS has not been asked, or failed.
-        for which, command in ((lambda name, **_: name, "apt install linux-headers-6.12.113"),
-                               (lambda name, **_: None if name == "apt" else name,
-                                "dnf install kernel-devel-6.12.113 && dkms autoinstall -k 6.12.113")):
-            with mock.patch.object(tcestat.shutil, "which", which):
-                self.assertEqual(tcestat.build(tcestat.System(str(self.root)), "6.12.113"), command)
+        for there, build, remove in (("apt", "apt install linux-headers-6.12.113", "apt purge linux-image-6.12.113"),
+                                     ("dnf", "dnf install kernel-devel-6.12.113 && dkms autoinstall -k 6.12.113",
+                                      "dnf remove kernel-core-6.12.113"),
+                                     ("zypper", "zypper install kernel-default-devel && dkms autoinstall -k 6.12.113",
+                                      "zypper remove kernel-default-6.12.113")):
+            with mock.patch.object(tcestat.shutil, "which", lambda name, there=there, **_: name if name == there else None):
+                self.assertEqual(tcestat.build(tcestat.System(str(self.root)), "6.12.113"), build)
+                self.assertEqual(tcestat.remove_kernel("6.12.113"), remove)
         self.file("lib/modules/6.12.113/build/Makefile", "")
         self.assertEqual(self.bad(device=None), [("next kernel", "dkms autoinstall -k 6.12.113")])
+        # DKMS skips it
+        package = "usr/src/vfio-iommu-spapr-tce-1.0"
+        self.file(f"{package}/scripts/can-serve", 'case $1 in *6.12.113*) exit "$(cat "${0%/*}/code")";; esac\n')
+        build, remove = "dkms autoinstall -k 6.12.113", "apt purge linux-image-6.12.113"
+        for pattern, code, command in ((r"^6\.1[0-9]+", 0, build), (r"^6\.1[0-9]+", 1, remove), ("^7", 0, remove)):
+            self.file(f"{package}/dkms.conf", f'#\nBUILD_EXCLUSIVE_KERNEL="{pattern}"\n')
+            self.file(f"{package}/scripts/code", str(code))
+            with mock.patch.object(tcestat.shutil, "which", lambda name, **_: name):
+                self.assertEqual(self.bad(device=None), [("next kernel", command)])
+        self.modinfo(f"/lib/modules/6.12.95/{intree}", "INTREE")
+        self.assertEqual(self.bad(device=None)[0], ("kernel", f"man 4 {NAME}"))
+        self.file("etc/dkms/vfio-iommu-spapr-tce.conf", "FORCE=1\n")
+        self.assertIn(("next kernel", build), self.bad(device=None))
+        self.modinfo(f"/lib/modules/6.12.95/{ours}", "ABC123")
         # the in-tree driver is loaded, as after a boot of such a kernel
         self.file(f"sys/module/{NAME}/srcversion", "INTREE\n")
         self.assertEqual([what for what, _ in self.bad(device=None)], ["module", "next kernel"])
