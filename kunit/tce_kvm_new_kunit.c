@@ -173,7 +173,6 @@ static void leave_meanwhile(struct iommu_table *tbl, void *data)
 	struct leave *leave = data;
 	struct tce_fixture *fx = leave->client->fx;
 	struct kunit *test = fx->test;
-	int ms;
 
 	if (leave->hpa) {
 		put_at(test, tbl, tbl->it_offset, leave->ua, leave->hpa);
@@ -181,10 +180,8 @@ static void leave_meanwhile(struct iommu_table *tbl, void *data)
 		fx->mock->unset_ms = 100;
 	}
 	tce_thread_start(&leave->thread, leave->client, close_last);
-	for (ms = 0; ms < 10000 && !tce_thread_is_done(&leave->thread); ms += 10)
-		msleep(10);
 	/* it waits for no other client's table */
-	KUNIT_EXPECT_TRUE(test, tce_thread_is_done(&leave->thread));
+	KUNIT_EXPECT_TRUE(test, tce_thread_ends(&leave->thread));
 	msleep(100);
 	KUNIT_EXPECT_TRUE(test, tce_mock_pins(fx->mock));
 }

@@ -164,3 +164,13 @@ bool tce_thread_is_done(struct tce_thread *thread)
 {
 	return completion_done(&thread->done);
 }
+
+/* Does it within 30 seconds? */
+bool tce_thread_ends(struct tce_thread *thread)
+{
+	if (!wait_for_completion_timeout(&thread->done, 30 * HZ))
+		return false;
+	/* for tce_thread_join() */
+	complete(&thread->done);
+	return true;
+}

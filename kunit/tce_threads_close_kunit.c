@@ -139,7 +139,7 @@ static void close_beside_the_mmap_lock(struct kunit *test)
 	struct tce_client *client;
 	unsigned long ua = tce_plain(fx, TCE_SHARED_SIZE), locked;
 	struct tce_thread thread;
-	int how, tries;
+	int how;
 
 	for (how = 0; how < 3; how++) {
 		if (how == 2)
@@ -153,9 +153,7 @@ static void close_beside_the_mmap_lock(struct kunit *test)
 		locked = fx->mm->locked_vm;
 		mmap_read_lock(fx->mm);
 		tce_thread_start(&thread, client, leave);
-		for (tries = 0; tries < 200 && !tce_thread_is_done(&thread); tries++)
-			msleep(20);
-		KUNIT_EXPECT_TRUE(test, tce_thread_is_done(&thread));
+		KUNIT_EXPECT_TRUE(test, tce_thread_ends(&thread));
 		/* it is tried again and again meanwhile */
 		msleep(300);
 		KUNIT_EXPECT_EQ(test, fx->mm->locked_vm, locked);

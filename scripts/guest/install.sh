@@ -170,7 +170,8 @@ kernel_update() {
 	other=$(find /boot -name 'vmlinu[xz]-*' | sed 's/.*vmlinu[xz]-//' | grep -vxF "$running")
 	check "DKMS has built the module for that one" found "$other" updates/dkms
 	check "tcestat doctor is content" tcestat doctor
-	check "that kernel is removed" apt-get -q purge "linux-image-$other" "linux-headers-$other"
+	check "that kernel is removed" apt-get -q purge "linux-*-$other"
+	check "nothing is left of it" [ ! -e "/lib/modules/$other/modules.dep" ]
 	check "apt updates the kernel alone, and reports no failure" apt-get -q install -t trixie-backports linux-image-powerpc64le
 	check "that one would load the in-tree driver" found "$other" kernel/drivers/vfio
 	check "tcestat doctor fails, and says so" refused "$other would load the in-tree driver" tcestat doctor

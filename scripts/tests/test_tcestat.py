@@ -188,13 +188,17 @@ class Doctor(Host):
         for release, file in (("6.12.95", intree), ("6.12.107", ours), ("6.12.9", "")):
             self.file(f"lib/modules/{release}/modules.dep", "")
             self.file(f"lib/modules/{release}/says", f"/lib/modules/{release}/{file}\n" if file else "")
+            self.file(f"lib/modules/{release}/{file or 'other.ko'}", "")
         (self.root / "lib/modules/7.1").mkdir()
         self.assertEqual(self.bad(device=None), [])
         self.assertEqual([line.what for line in self.look(device=None)], ["kernel", "module", "next kernel"])
         self.file("lib/modules/6.12.113/modules.dep", "")
         self.file("lib/modules/6.12.113/says", f"/lib/modules/6.12.113/{intree}\n")
+        # DKMS 3.2 leaves the index of a kernel that is removed as it was, and the kernel may be installed again
+        self.assertEqual(self.bad(device=None), [("next kernel", "depmod 6.12.113")])
+        self.file(f"lib/modules/6.12.113/{intree}", "")
         # Headers build it on Debian. If they are there already, DKMS has not been asked, or failed.
-        for there, build, remove in (("apt", "apt install linux-headers-6.12.113", "apt purge linux-image-6.12.113"),
+        for there, build, remove in (("apt", "apt install linux-headers-6.12.113", "apt purge 'linux-*-6.12.113'"),
                                      ("dnf", "dnf install kernel-devel-6.12.113 && dkms autoinstall -k 6.12.113",
                                       "dnf remove kernel-core-6.12.113"),
                                      ("zypper", "zypper install kernel-default-devel && dkms autoinstall -k 6.12.113",
@@ -207,7 +211,7 @@ class Doctor(Host):
         # DKMS skips it
         package = "usr/src/vfio-iommu-spapr-tce-1.0"
         self.file(f"{package}/scripts/can-serve", 'case $1 in *6.12.113*) exit "$(cat "${0%/*}/code")";; esac\n')
-        build, remove = "dkms autoinstall -k 6.12.113", "apt purge linux-image-6.12.113"
+        build, remove = "dkms autoinstall -k 6.12.113", "apt purge 'linux-*-6.12.113'"
         for pattern, code, command in ((r"^6\.1[0-9]+", 0, build), (r"^6\.1[0-9]+", 1, remove), ("^7", 0, remove)):
             self.file(f"{package}/dkms.conf", f'#\nBUILD_EXCLUSIVE_KERNEL="{pattern}"\n')
             self.file(f"{package}/scripts/code", str(code))
