@@ -165,7 +165,7 @@ bool tce_thread_is_done(struct tce_thread *thread)
 	return completion_done(&thread->done);
 }
 
-/* Does it within 30 seconds? */
+/* Does it get there within 30 seconds, which is for a thread that hangs and not for a slow one? */
 bool tce_thread_ends(struct tce_thread *thread)
 {
 	if (!wait_for_completion_timeout(&thread->done, 30 * HZ))

@@ -41,6 +41,9 @@ as_root() {
 	fi
 }
 
+# Which source this is, as git names it, for scripts/results
+source_name() { git -C "$ROOT" describe --always --dirty --abbrev=12 2>/dev/null || echo unknown; }
+
 # Hold the lock NAME until this script ends, so that two runs never build the
 # same cache entry at once.
 lock() {

@@ -104,16 +104,21 @@ uint64_t locked(void)
 	return read_number("/proc/self/status", "VmLck:") * 1024;
 }
 
+/* What @ask says, as soon as that is @want, or else after four seconds. */
+#define settled(ask, want) ({						\
+	typeof(want) now_ = (ask);					\
+	int i_;								\
+									\
+	for (i_ = 0; i_ < 200 && now_ != (want); i_++) {		\
+		nap(20);						\
+		now_ = (ask);						\
+	}								\
+	now_;								\
+})
+
 uint64_t locked_settled(uint64_t want)
 {
-	uint64_t now = locked();
-	int i;
-
-	for (i = 0; i < 200 && now != want; i++) {
-		nap(20);
-		now = locked();
-	}
-	return now;
+	return settled(locked(), want);
 }
 
 /* With what the CPUs keep in lists of their own: many MiB, after a process has ended. */
@@ -210,14 +215,7 @@ long pinned(void)
 /* Regions are released after an RCU grace period. */
 long pinned_settled(long want)
 {
-	long now = pinned();
-	int i;
-
-	for (i = 0; i < 200 && now != want; i++) {
-		nap(20);
-		now = pinned();
-	}
-	return now;
+	return settled(pinned(), want);
 }
 
 void drop_root(void)
