@@ -210,21 +210,33 @@ class Doctor(Host):
         self.assertEqual(self.bad(device=None), [("next kernel", "dkms autoinstall -k 6.12.113")])
         # DKMS skips it
         package = "usr/src/vfio-iommu-spapr-tce-1.0"
-        self.file(f"{package}/scripts/can-serve", 'case $1 in *6.12.113*) exit "$(cat "${0%/*}/code")";; esac\n')
         build, remove = "dkms autoinstall -k 6.12.113", "apt purge 'linux-*-6.12.113'"
-        for pattern, code, command in ((r"^6\.1[0-9]+", 0, build), (r"^6\.1[0-9]+", 1, remove), ("^7", 0, remove)):
+        for pattern, command in ((r"^6\.1[0-9]+", build), ("^7", remove)):
             self.file(f"{package}/dkms.conf", f'#\nBUILD_EXCLUSIVE_KERNEL="{pattern}"\n')
-            self.file(f"{package}/scripts/code", str(code))
             with mock.patch.object(tcestat.shutil, "which", lambda name, **_: name):
                 self.assertEqual(self.bad(device=None), [("next kernel", command)])
         self.modinfo(f"/lib/modules/6.12.95/{intree}", "INTREE")
         self.assertEqual(self.bad(device=None)[0], ("kernel", f"man 4 {NAME}"))
-        self.file("etc/dkms/vfio-iommu-spapr-tce.conf", "FORCE=1\n")
+        self.file("etc/dkms/vfio-iommu-spapr-tce.conf", "# all the same\nFORCE=1\n")
         self.assertIn(("next kernel", build), self.bad(device=None))
         self.modinfo(f"/lib/modules/6.12.95/{ours}", "ABC123")
         # the in-tree driver is loaded, as after a boot of such a kernel
         self.file(f"sys/module/{NAME}/srcversion", "INTREE\n")
         self.assertEqual([what for what, _ in self.bad(device=None)], ["module", "next kernel"])
+
+    def test_nobody_served(self):
+        """The package's can-serve is asked about this machine, and nothing is run from another directory."""
+        package = "usr/src/vfio-iommu-spapr-tce-1.0"
+        self.file(f"{package}/dkms.conf", 'BUILD_EXCLUSIVE_KERNEL="^6"\n')
+        self.file(f"{package}/scripts/can-serve", f"touch {self.root}/ran; exit 1\n")
+        system = tcestat.System(str(self.root))
+        self.assertFalse(tcestat.is_skipped(system, "6.12.113"))
+        self.assertFalse((self.root / "ran").exists())
+        system.real = True
+        for code, skipped in ((1, True), (0, False), (2, False), (127, False)):
+            with mock.patch.object(tcestat.subprocess, "run", return_value=mock.Mock(returncode=code)) as run:
+                self.assertEqual(tcestat.is_skipped(system, "6.12.113"), skipped)
+            self.assertEqual(run.call_args[0][0], ["bash", f"/{package}/scripts/can-serve", "/lib/modules/6.12.113/build"])
 
     def test_not_loaded_yet(self):
         """That harms nobody who has no device to give away, unless the kernel would refuse it."""
