@@ -10,7 +10,10 @@ from tce.cli import die
 Figures = dict[str, dict[str, tuple[float, float]]]
 HOSTS = {"powernv9, 6.12-4k": "PowerNV", "pseries, 6.12-4k": "partition"}
 CALLS = {"REGISTER": "M-5-5h10v10h-10z", "MAP": "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0z", "UNMAP": "M0-6 6 5h-12z"}
-FILLS = ("url(#h)", "#555")      # in-tree, ours
+# Each in-tree, ours
+NAMES = ("in-tree", "ours")
+FILLS = ("url(#h)", "#555")
+DASHES = (' stroke-dasharray="7 4"', "")
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 780, 420, 80, 220, 50, 60
 
 
@@ -70,29 +73,36 @@ def series(found: Figures, host: str) -> Iterator[tuple[str, int, list[tuple[flo
             yield call, which, [(64, few[which]), (most, many[which])]
 
 
+def line(call: str, which: int, x: float, y: float, x2: float, y2: float) -> Iterator[str]:
+    """From one mark of a call to another. @which: 0 in-tree, 1 ours"""
+    yield f'<path d="M{x:.1f} {y:.1f}L{x2:.1f} {y2:.1f}" fill="none" stroke="#000" stroke-width="1.6"{DASHES[which]}/>'
+    for a, b in ((x, y), (x2, y2)):
+        yield f'<path d="{CALLS[call]}" transform="translate({a:.1f} {b:.1f})" fill="{("#fff", "#000")[which]}" stroke="#000"/>'
+
+
 def regions(found: Figures) -> str:
     """What a call for one page costs, against the number of regions that are registered."""
-    bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
+    bottom, right, gap = HEIGHT - BOTTOM, WIDTH - RIGHT, 64
+    wide = (right - LEFT - gap) / len(HOSTS)
     parts = []
     for n in (1000, 10_000, 100_000):
         y = scale(n, 1000, 100_000, bottom, TOP)
         parts += [f'<path d="M{LEFT} {y:.0f}H{right}" stroke="#ccc"/>', text(LEFT - 8, y + 4, f"{n:,}", ' text-anchor="end"')]
-    for n in (64, 1024, 4096, 65_536):
-        parts.append(text(scale(n, 64, 65_536, LEFT, right), bottom + 20, f"{n:,}", ' text-anchor="middle"'))
-    parts += [text((LEFT + right) / 2, bottom + 44, "registered regions", ' text-anchor="middle"'),
+    parts += [text((LEFT + right) / 2, bottom + 52, "registered regions", ' text-anchor="middle"'),
               upright(bottom, "instructions per call")]
-    key = TOP + 20
-    for call, which, points in series(found, "powernv9, 6.12-4k"):
-        fill, dash = ("#fff", ' stroke-dasharray="7 4"') if which == 0 else ("#000", "")
-        at = [(scale(n, 64, 65_536, LEFT, right), scale(cost, 1000, 100_000, bottom, TOP)) for n, cost in points]
-        at_key = [(right + 25.0, float(key)), (right + 75.0, float(key))]
-        for (x, y), (x2, y2) in (at, at_key):
-            parts.append(f'<path d="M{x:.1f} {y:.1f}L{x2:.1f} {y2:.1f}" fill="none" stroke="#000" stroke-width="1.6"{dash}/>')
-            parts += [f'<path d="{CALLS[call]}" transform="translate({a:.1f} {b:.1f})" fill="{fill}" stroke="#000"/>'
-                      for a, b in ((x, y), (x2, y2))]
-        parts.append(text(right + 88, key + 4, f"{call}, {('in-tree', 'ours')[which]}"))
-        key += 28
-    return svg("Cost of a call for one page, PowerNV, 4K pages", parts)
+    for number, (host, place) in enumerate(HOSTS.items()):
+        left = LEFT + number * (wide + gap)
+        parts.append(text(left + wide / 2, bottom + 36, place, ' text-anchor="middle" font-weight="bold"'))
+        for n in (64, 1024, 4096, 65_536):
+            parts.append(text(scale(n, 64, 65_536, left, left + wide), bottom + 18, f"{n:,}", ' text-anchor="middle" font-size="12"'))
+        for call, which, points in series(found, host):
+            parts += line(call, which, *(at for n, cost in points for at in (scale(n, 64, 65_536, left, left + wide),
+                                                                             scale(cost, 1000, 100_000, bottom, TOP))))
+    for number, call in enumerate(CALLS):
+        for which, name in enumerate(NAMES):
+            key = TOP + 20 + 28 * (2 * number + which)
+            parts += [*line(call, which, right + 25, key, right + 75, key), text(right + 88, key + 4, f"{call}, {name}")]
+    return svg("Cost of a call for one page, with pages of 4K", parts)
 
 
 def entries(found: Figures) -> str:
@@ -116,7 +126,7 @@ def entries(found: Figures) -> str:
         parts.append(text(x + 7 + wide, bottom + 18, what, ' text-anchor="middle"'))
         if n % 4 == 0:
             parts.append(text(x + 2 * step, bottom + 42, place, ' text-anchor="middle" font-weight="bold"'))
-    for which, name in enumerate(("in-tree", "ours")):
+    for which, name in enumerate(NAMES):
         x = right - 190 + 100 * which
         parts += [f'<rect x="{x}" y="16" width="14" height="14" fill="{FILLS[which]}" stroke="#000"/>', text(x + 20, 28, name)]
     return svg("Cost per TCE in calls of 4 MiB of scattered 4K pages", parts)
