@@ -16,13 +16,13 @@ from tce.paths import ROOT
 # The parts of the page, those with long lists last: the command that measures each, and what it is about.
 PARTS = {
     "bench": ("make bench", "Instructions"),
-    "clients": ("make clients", "Clients that others wrote"),
     "guest": ("scripts/check-guest", "Guests"),
     "install": ("scripts/check-install", "Installation on Debian 13"),
     "libvirt": ("scripts/check-libvirt", "libvirt of Debian 13"),
-    "defects": ("scripts/defects", "Defects of the in-tree driver"),
-    "coverage": ("scripts/coverage", "Coverage"),
     "mutation": ("scripts/mutation", "Mutation"),
+    "coverage": ("scripts/coverage", "Coverage"),
+    "clients": ("make clients", "Clients that others wrote"),
+    "defects": ("scripts/defects", "Defects of the in-tree driver"),
     # With KASAN, lockdep and KCSAN, which the suites of "make check" don't have
     "kunit": ("make kunit", "KUnit suites"),
     "check": ("make check", "All tests"),
@@ -39,8 +39,8 @@ FORMS = {
 
 # Made of what "make bench" has said: the file, what it shows, and how it is drawn.
 PICTURES = {
-    "cost-regions.svg": ("instructions of a call for one page against the number of registered regions: the in-tree driver's "
-                         "cost grows with them", plots.regions),
+    "cost-regions.svg": ("instructions of a call for one page against the number of registered regions, PowerNV and partition: the "
+                         "in-tree driver's cost grows with them", plots.regions),
     "cost-tce.svg": ("instructions per TCE of MAP and UNMAP, for both versions, both drivers, PowerNV and partition", plots.entries),
 }
 
@@ -150,11 +150,12 @@ def page(records: dict[str, Record], root: Path = ROOT) -> str:
             text.append(f"{title}\n{'=' * len(title)}")
         if bad := records[name].get("failed"):
             text.append(f"The last run, {when(bad)}, failed: ``{bad['line'].replace('`', chr(39))}``")
-        if good := records[name].get("good"):
-            took = f", in {good['minutes']} minutes" if good.get("minutes", "") not in ("", "0") else ""
-            text += [f"``{command}``, {when(good)}, on {good['machine']}{took}::", textwrap.indent(good["said"].strip("\n"), "   ")]
+        good = records[name].get("good")
         if name == "bench" and good:
             text.append("\n".join(f".. image:: {file}\n   :alt: {alt}" for file, (alt, _) in PICTURES.items()))
+        if good:
+            took = f", in {good['minutes']} minutes" if good.get("minutes", "") not in ("", "0") else ""
+            text += [f"``{command}``, {when(good)}, on {good['machine']}{took}::", textwrap.indent(good["said"].strip("\n"), "   ")]
     return "\n\n".join(text) + "\n"
 
 

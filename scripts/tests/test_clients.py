@@ -21,6 +21,14 @@ class Clients(unittest.TestCase):
                 ">> client|B|waits|ours|skipped: no wire\n"]
         self.assertEqual(command.table(said), [("A 1", "moves", "FAILED", "ok"), ("B", "waits", "-", "skipped: no wire")])
 
+    def test_brief(self) -> None:
+        """Of the kernel's tests what passes is counted, of the others and of what fails nothing is left out."""
+        one, two = "Linux 1 selftests, default window", "Linux 1 selftests, created window"
+        rows = [("B", "waits", "ok", "ok"), ("B", "goes", "ok", "ok"), (one, "a", "ok", "ok"), (one, "b", "ok", "ok"),
+                (one, "c", "FAILED", "ok"), (one, "d", "ok", "ok"), (two, "a", "ok", "ok")]
+        self.assertEqual(list(command.brief(rows)), [*rows[:2], (one, "2 tests", "ok", "ok"), rows[4], (one, "1 tests", "ok", "ok"),
+                                                     (two, "1 tests", "ok", "ok")])
+
     def suite(self, program: str) -> list[str]:
         """What clients.sh makes of a program of the suite: how each of its rows went, with the counts."""
         functions = re.findall(r"^(?:row|suite)\(\) \{(?: [^\n]* \}|\n.*?^\})$", (SCRIPTS / "guest/clients.sh").read_text(), re.M | re.S)
