@@ -359,16 +359,19 @@ err_kill:
         self.assertNotEqual(name(one), name(Mutant("tce_map.c", 1, "- a;\n+ ;", "/* one */ a; ;")))
         self.assertEqual(name(one), name(Mutant("tce_map.c", 3, "- a;\n+ ;", "/* two */\n\n ; a;")))
 
-    def report(self, *hows):
-        with contextlib.redirect_stdout(io.StringIO()) as said:
-            rate, good = command.report(list(zip(self.mutants, hows)), 7)
-        return rate, good, said.getvalue()
+    def report(self, *hows, why=""):
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            said, good = command.report(list(zip(self.mutants, hows)), 7, command.reasons(why))
+        rate, *more = said.split("\n", 1)
+        self.assertEqual(out.getvalue(), f"{''.join(more)}\n>> mutation: {rate}\n")
+        return rate, good, out.getvalue()
 
     def test_report(self):
         rate, good, said = self.report(*[Outcome("it")] * 9, Outcome())
         self.assertEqual((rate, good), ("9 of 10 caught (90.0 %), 95 % interval 59.6 to 98.2 %; 5 of 5 of meaning and 4 of 5 of syntax;"
-                                        " 0 inconclusive; seed 7; goal, by the lower end, 92 %: MISSED", False))
-        self.assertIn("\ntce_map.c:9 (swapped)\n- 9\n+ x\n", said)
+                                        " 0 inconclusive; seed 7; goal, by the lower end, 92 %: MISSED, 0 of the others have a reason",
+                                        False))
+        self.assertIn("\ntce_map.c:9 (swapped)\n- 9\n+ x\nNo reason is known.\n", said)
         # what has shown nothing is not caught
         rate, _, said = self.report(*[Outcome("it")] * 9, Outcome(unknown="kunit: time limit"))
         self.assertIn("9 of 10 caught", rate)
@@ -376,10 +379,22 @@ err_kill:
         self.assertIn("Inconclusive:\n\ntce_map.c:9 (swapped)\n- 9\n+ x\nkunit: time limit\n", said)
         self.assertFalse(self.report()[1])
 
+    def test_reasons(self):
+        """Each is for one survivor with that change, and for none that is inconclusive."""
+        why = "# all\n\ntce_map.c\n- 9\n+ x\nNobody\nasks.\n\ntce_map.c\n- 8\n+ x\nAs before.\n"
+        two = [Outcome("it")] * 8 + [Outcome()] * 2
+        rate, good, said = self.report(*two, why=why)
+        self.assertTrue(good)
+        self.assertIn("MISSED, 2 of the others have a reason", rate)
+        self.assertIn("- 9\n+ x\nNobody asks.\n", said)
+        self.assertFalse(self.report(*two, why=why.replace("- 8", "- 9"))[1])
+        self.assertFalse(self.report(*two[:9], Outcome(unknown="time"), why=why)[1])
+        self.assertFalse(self.report(why=why)[1])
+
     def test_goal(self):
         """The lower end of the interval decides."""
         for caught, good in ((192, True), (190, False)):
             tried = [(self.mutants[0], Outcome("it" * (n < caught))) for n in range(200)]
             with contextlib.redirect_stdout(io.StringIO()):
-                rate, met = command.report(tried, 7)
+                rate, met = command.report(tried, 7, {})
             self.assertEqual((met, "MISSED" in rate), (good, not good))
