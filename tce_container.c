@@ -196,6 +196,24 @@ bool tce_container_owned(struct tce_container *container)
 	return current->mm && (!tmm || tmm->mm == current->mm);
 }
 
+/* Is this the caller's? NULL is nobody's. Return: 0; -EPERM */
+static int check_owner(const struct tce_mm *tmm)
+{
+	return likely(tmm && tmm->mm == current->mm) ? 0 : TCE_REFUSE(NOT_OWNER, EPERM);
+}
+
+/* The refusal of what needs ENABLE (v1) or REGISTER (v2) before. Return: -EPERM */
+int tce_container_not_enabled(void)
+{
+	return TCE_REFUSE(NOT_ENABLED, EPERM);
+}
+
+/* The refusal of what an ioctl asks of a container that was released meanwhile. Return: -EINVAL */
+static int container_gone(void)
+{
+	return TCE_REFUSE(CONTAINER_GONE, EINVAL);
+}
+
 /* Make the caller's memory that of the container. Return: 0; -EPERM; -EINTR */
 static int bind_mm(struct tce_container *container, struct tce_mm *tmm)
 {
@@ -204,7 +222,7 @@ static int bind_mm(struct tce_container *container, struct tce_mm *tmm)
 
 	lockdep_assert_held_write(&container->lock);
 	if (mem->tmm)
-		return mem->tmm->mm == current->mm ? 0 : TCE_REFUSE(NOT_OWNER, EPERM);
+		return check_owner(mem->tmm);
 	/*
 	 * The last container may be releasing memory that KVM can still find: there must not be a
 	 * table yet in which KVM could map it.
@@ -236,8 +254,7 @@ static int bind_and_lock(struct tce_container *container)
 	}
 	rc = down_write_killable(&container->lock);
 	if (!rc) {
-		rc = container->dead ? TCE_REFUSE(CONTAINER_GONE, EINVAL) :
-				       bind_mm(container, tmm);
+		rc = container->dead ? container_gone() : bind_mm(container, tmm);
 		if (rc)
 			up_write(&container->lock);
 	}
@@ -293,11 +310,10 @@ static int lock_for_map(struct tce_container *container)
 {
 	/* pairs with bind_mm() (litmus/bind.litmus) */
 	struct tce_mm *tmm = smp_load_acquire(&container->mem.tmm);
-	int rc;
+	int rc = check_owner(tmm);
 
-	if (unlikely(!tmm || tmm->mm != current->mm))
-		return tce_container_owned(container) ? TCE_REFUSE(NOT_ENABLED, EPERM) :
-							TCE_REFUSE(NOT_OWNER, EPERM);
+	if (unlikely(rc))
+		return rc;
 	for (;;) {
 		rc = down_read_killable(&tmm->map_lock);
 		if (rc)
@@ -305,9 +321,9 @@ static int lock_for_map(struct tce_container *container)
 		if (likely(container->enabled && !container->default_pending))
 			return 0;
 		if (container->dead)
-			rc = TCE_REFUSE(CONTAINER_GONE, EINVAL);
+			rc = container_gone();
 		else if (!container->enabled)
-			rc = TCE_REFUSE(NOT_ENABLED, EPERM);
+			rc = tce_container_not_enabled();
 		up_read(&tmm->map_lock);
 		rc = rc ?: tce_container_create(container, NULL);
 		if (rc)
@@ -468,11 +484,33 @@ static struct tce_group *first_group(struct tce_container *container)
  * The platform's side of the first group of a locked container; NULL if there is none. All groups
  * of a container are of the same kind, so that one of them can be asked for all.
  */
-struct iommu_table_group *tce_container_table_group(struct tce_container *container)
+static struct iommu_table_group *table_group_of(struct tce_container *container)
 {
 	struct tce_group *grp = first_group(container);
 
 	return grp ? grp->table_group : NULL;
+}
+
+/* GET_INFO. Return: 0; -ENXIO if no group is attached */
+int tce_container_info(struct tce_container *container, struct vfio_iommu_spapr_tce_info *info)
+{
+	struct iommu_table_group *table_group;
+
+	down_read(&container->lock);
+	table_group = table_group_of(container);
+	if (table_group) {
+		info->dma32_window_start = table_group->tce32_start;
+		info->dma32_window_size = table_group->tce32_size;
+	}
+	if (table_group && !container->mem.v1) {
+		info->flags = VFIO_IOMMU_SPAPR_INFO_DDW;
+		info->ddw.pgsizes = table_group->pgsizes;
+		info->ddw.max_dynamic_windows_supported =
+			table_group->max_dynamic_windows_supported;
+		info->ddw.levels = table_group->max_levels;
+	}
+	up_read(&container->lock);
+	return table_group ? 0 : TCE_REFUSE(NO_GROUP, ENXIO);
 }
 
 /* Remove a window from all bridges, and free it. Return: 0 or the first errno */
@@ -539,7 +577,7 @@ static long create_windows(struct tce_container *container,
 			   struct vfio_iommu_spapr_tce_create *create,
 			   unsigned long *charged, unsigned long *need)
 {
-	struct iommu_table_group *table_group = tce_container_table_group(container);
+	struct iommu_table_group *table_group = table_group_of(container);
 	long for_default = 0, for_wanted = 0;
 	bool pending;
 	u64 start;
@@ -547,7 +585,7 @@ static long create_windows(struct tce_container *container,
 
 	assert_locked_all(container);
 	if (!create && !container->enabled)
-		return TCE_REFUSE(NOT_ENABLED, EPERM);
+		return tce_container_not_enabled();
 	if (!table_group)
 		return create ? TCE_REFUSE(NO_GROUP, ENXIO) : TCE_REFUSE(NO_GROUP, ENODEV);
 	if (create) {
@@ -629,7 +667,7 @@ long tce_container_create(struct tce_container *container,
 
 static int remove_window(struct tce_container *container, u64 start)
 {
-	struct iommu_table_group *table_group = tce_container_table_group(container);
+	struct iommu_table_group *table_group = table_group_of(container);
 	int i;
 
 	assert_locked_all(container);
@@ -672,7 +710,7 @@ long tce_container_remove(struct tce_container *container, u64 start)
 /* v1: @need returns what ENABLE has to charge. Return: 0; -EBUSY; -ENODEV; -EPERM */
 static int check_enable(struct tce_container *container, unsigned long *need)
 {
-	struct iommu_table_group *table_group = tce_container_table_group(container);
+	struct iommu_table_group *table_group = table_group_of(container);
 
 	if (container->enabled)
 		return TCE_REFUSE(ENABLED_ALREADY, EBUSY);
@@ -752,7 +790,7 @@ long tce_container_disable(struct tce_container *container)
 {
 	long rc;
 
-	/* A container that is not bound (litmus/bind.litmus) was never enabled. */
+	/* pairs with bind_mm() (litmus/bind.litmus): a container that is not bound was never enabled */
 	if (!smp_load_acquire(&container->mem.tmm))
 		return 0;
 	rc = lock_all(container);
@@ -829,10 +867,10 @@ long tce_container_unregister(struct tce_container *container, u64 ua, u64 size)
 	struct tce_mm *tmm = smp_load_acquire(&container->mem.tmm);
 	struct tce_prereg *unused = NULL;
 	struct tce_prereg_ref *ref;
-	int rc;
+	int rc = check_owner(tmm);
 
-	if (!tmm || tmm->mm != current->mm)
-		return TCE_REFUSE(NOT_OWNER, EPERM);
+	if (rc)
+		return rc;
 	rc = mutex_lock_killable(&tmm->prereg_lock);
 	if (rc)
 		return rc;

@@ -57,10 +57,12 @@ void tce_container_put(struct tce_container *container);
 extern atomic_long_t tce_closing;
 
 bool tce_container_owned(struct tce_container *container);
+int tce_container_not_enabled(void);
 
 int tce_container_attach(struct tce_container *container, struct iommu_group *group);
 void tce_container_detach(struct tce_container *container, struct iommu_group *group);
-struct iommu_table_group *tce_container_table_group(struct tce_container *container);
+int tce_container_info(struct tce_container *container,
+		       struct vfio_iommu_spapr_tce_info *info);
 
 long tce_container_enable(struct tce_container *container);
 long tce_container_disable(struct tce_container *container);

@@ -50,7 +50,7 @@ static void show_prereg(struct seq_file *m, const struct tce_mm *tmm,
 	seq_printf(m, "region process=%lu ua=0x%lx size=%llu page_shift=%u",
 		   tmm->id, prereg->ua, bytes(prereg->npages), prereg->page_shift);
 	/* the kernel does not export the counters of KVM's list */
-	if (prereg->mem)
+	if (prereg->mm_iommu)
 		seq_puts(m, " kvm_list=1 mapped=?");
 	else
 		seq_printf(m, " kvm_list=0 mapped=%lld",

@@ -122,7 +122,10 @@ static int reset_table(struct device *dev, void *restore)
 static void group_use(struct tce_group *grp, struct iommu_table_group_ops *ops,
 		      struct iommu_table_group *restore)
 {
-	/* a function that is being added sees their contents (litmus/kvm-ops.litmus) */
+	/*
+	 * pairs with the address dependency of a function that is being added: it sees their
+	 * contents (litmus/kvm-ops.litmus)
+	 */
 	smp_store_release(&grp->table_group->ops, ops);
 	/* Also waits for a function being added with the old operations. */
 	iommu_group_for_each_dev(grp->group, restore, reset_table);

@@ -248,18 +248,13 @@ static void show_kvm(struct tce_table *table, struct tce_ops *ops)
 
 /*
  * Allocate what KVM can see of a table that does not exist yet, so that tce_kvm_block() can't fail.
- * Undone by tce_kvm_free(). Return: 0; -ENOMEM
+ * Undone by kfree() of &tce_table.kvm_ops, until tce_kvm_hide() has given them to the table, with
+ * which they are freed (kvm_ops_free()). Return: 0; -ENOMEM
  */
 int tce_kvm_prepare(struct tce_table *table)
 {
 	table->kvm_ops = kzalloc(sizeof(*table->kvm_ops), GFP_KERNEL);
 	return table->kvm_ops ? 0 : TCE_REFUSE(KVM_OPS_MEMORY, ENOMEM);
-}
-
-/* For a table that was not created. That of another one is freed with it (kvm_ops_free()). */
-void tce_kvm_free(struct tce_table *table)
-{
-	kfree(table->kvm_ops);
 }
 
 /**

@@ -61,11 +61,6 @@ struct tce_gather {
 	} put[TCE_GATHER_MAX];
 };
 
-static void prereg_unmapped(struct tce_prereg *prereg, unsigned long n)
-{
-	atomic64_sub(n, &prereg->mapped);
-}
-
 /*
  * What has to be put for a removed entry, as in &tce_gather.put; 0 for nothing. @before is what
  * another one had, or 0.
@@ -79,17 +74,17 @@ static __always_inline unsigned long what_to_put(const struct tce_table *table,
 {
 	struct tce_prereg *prereg = (struct tce_prereg *)(before & ~TCE_PUT_KVM);
 	unsigned long ua = old->val & ~TCE_UA_VFIO;
-	bool ours = old->val & TCE_UA_VFIO;
+	bool from_map = old->val & TCE_UA_VFIO;
 
 	if (table->mem->v1)
-		return ours ? old->val : 0;
+		return from_map ? old->val : 0;
 	if (!prereg || ua - prereg->ua >= prereg->npages << PAGE_SHIFT)
 		prereg = tce_prereg_find(table->mem->tmm, ua);
 	if (!prereg || (table->shared && tce_prereg_hpa(prereg, ua) != old->hpa))
 		return 0;
-	if (likely(ours))
+	if (likely(from_map))
 		return (unsigned long)prereg;
-	if (!table->shared || !prereg->mem)
+	if (!table->shared || !prereg->mm_iommu)
 		return 0;
 	return (unsigned long)prereg | TCE_PUT_KVM;
 }
@@ -102,10 +97,10 @@ static void put_memory(const struct tce_table *table, unsigned long what, unsign
 	if (table->mem->v1)
 		tce_v1_put(table->mem->v1, what, n);
 	else if (likely(!(what & TCE_PUT_KVM)))
-		prereg_unmapped(prereg, n);
+		atomic64_sub(n, &prereg->mapped);
 	else
 		while (n--)	/* KVM's list is counted down one by one */
-			mm_iommu_mapped_dec(prereg->mem);
+			mm_iommu_mapped_dec(prereg->mm_iommu);
 }
 
 static noinline void put_entry(const struct tce_table *table, const struct tce_entry *old)
@@ -127,7 +122,7 @@ static void put_puas(struct tce_table *table, __be64 *pua, unsigned long n)
 	unsigned long i = 0, start;
 	struct tce_prereg *prereg;
 	u64 first, size;
-	bool ours;
+	bool from_map;
 
 	while (i < n) {
 		first = tce_pua_read(&pua[i]);
@@ -136,8 +131,8 @@ static void put_puas(struct tce_table *table, __be64 *pua, unsigned long n)
 			continue;
 		}
 		size = 1;
-		ours = first & TCE_UA_VFIO;
-		prereg = !mem->v1 && ours ?
+		from_map = first & TCE_UA_VFIO;
+		prereg = !mem->v1 && from_map ?
 			tce_prereg_find(mem->tmm, first & ~TCE_UA_VFIO) : NULL;
 		if (prereg) {
 			first = prereg->ua | TCE_UA_VFIO;
@@ -149,8 +144,8 @@ static void put_puas(struct tce_table *table, __be64 *pua, unsigned long n)
 			tce_pua_write(&pua[i++], 0);
 		} while (i < n && tce_pua_read(&pua[i]) - first < size);
 		if (prereg)
-			prereg_unmapped(prereg, i - start);
-		else if (mem->v1 && ours)
+			atomic64_sub(i - start, &prereg->mapped);
+		else if (mem->v1 && from_map)
 			tce_v1_put(mem->v1, first, i - start);
 	}
 }
@@ -229,71 +224,58 @@ static int unmap_shared(struct tce_gather *gather, unsigned long entry, __be64 *
 	return rc;
 }
 
-/**
- * struct tce_unmap - a chunk of an UNMAP in a table that is not shared
- * @table: the table
- * @entry: first entry of the chunk
- * @pua: its userspace entry
- * @first: first entry that was exchanged, and has to be invalidated
- * @end: end of these entries; 0 for none
- * @rc: the last failure
+/*
+ * Invalidate what was exchanged, and put what it had by its userspace entries. @pua is that of
+ * @entry.
  */
-struct tce_unmap {
-	struct tce_table *table;
-	unsigned long entry;
-	__be64 *pua;
-	unsigned long first;
-	unsigned long end;
-	int rc;
-};
-
-/* Invalidate what was exchanged, and put what it had. */
-static void unmap_flush(struct tce_unmap *unmap)
+static void gather_flush_puas(struct tce_gather *gather, unsigned long entry, __be64 *pua)
 {
-	unsigned long n = unmap->end - unmap->first;
+	unsigned long first = gather->first, end = gather->end;
 
-	if (!unmap->end)
+	if (!end)
 		return;
-	tce_table_invalidate(unmap->table, unmap->first, n);
-	put_puas(unmap->table, unmap->pua + (unmap->first - unmap->entry), n);
-	unmap->end = 0;
+	gather_flush(gather);
+	put_puas(gather->table, pua + (first - entry), end - first);
 }
 
-/* Clear an entry by an exchange. If the platform refuses that, the entry keeps what it has. */
-static void unmap_exchange(struct tce_unmap *unmap, unsigned long entry)
+/* Clear an entry by an exchange. Return: false if the platform refused: it keeps what it has */
+static bool unmap_exchange(struct tce_gather *gather, unsigned long entry)
 {
+	struct tce_table *table = gather->table;
 	enum dma_data_direction dir = DMA_NONE;
 	unsigned long hpa = 0;
 
-	if (unmap->table->ops->xchg_no_kill(unmap->table->tbl, entry, &hpa, &dir)) {
-		unmap_flush(unmap);
-		unmap->rc = TCE_REFUSE(CLEAR_ENTRY, EIO);
-		return;
-	}
-	if (!unmap->end)
-		unmap->first = entry;
-	unmap->end = entry + 1;
+	if (table->ops->xchg_no_kill(table->tbl, entry, &hpa, &dir))
+		return false;
+	gather_entries(gather, entry, entry + 1);
+	return true;
 }
 
 /* Clear @n entries in a table that is not shared, runs of @run_min and more by one operation. */
-static int unmap_runs(struct tce_table *table, unsigned long entry, __be64 *pua,
+static int unmap_runs(struct tce_gather *gather, unsigned long entry, __be64 *pua,
 		      unsigned long n, unsigned long run_min)
 {
-	struct tce_unmap unmap = { .table = table, .entry = entry, .pua = pua };
-	unsigned long i, k, run;
+	struct tce_table *table = gather->table;
+	unsigned long i, end, run;
+	int rc = 0;
 
-	for (i = 0; i < n; i += run) {
+	for (i = 0; i < n; i = end) {
 		i += tce_pua_run(pua + i, n - i, true);
 		run = tce_pua_run(pua + i, n - i, false);
+		end = i + run;
 		if (run >= run_min && tce_table_clear(table, entry + i, run)) {
 			put_puas(table, pua + i, run);
 			continue;
 		}
-		for (k = 0; k < run; k++)
-			unmap_exchange(&unmap, entry + i + k);
+		for (; i < end; i++) {
+			if (likely(unmap_exchange(gather, entry + i)))
+				continue;
+			gather_flush_puas(gather, entry, pua);
+			rc = TCE_REFUSE(CLEAR_ENTRY, EIO);
+		}
 	}
-	unmap_flush(&unmap);
-	return unmap.rc;
+	gather_flush_puas(gather, entry, pua);
+	return rc;
 }
 
 /* How an UNMAP is done */
@@ -318,12 +300,12 @@ static long unmap_chunk(struct tce_table *table, unsigned long entry, unsigned l
 	if (!pua)
 		goto out;
 	n = min(n, TCE_CHUNK);
+	gather_init(&gather, table);
 	if (table->shared) {
-		gather_init(&gather, table);
 		failed = unmap_shared(&gather, entry, pua, n, how & TCE_UNMAP_CLIENT);
 		gather_flush(&gather);
 	} else {
-		failed = unmap_runs(table, entry, pua, n, run_min);
+		failed = unmap_runs(&gather, entry, pua, n, run_min);
 	}
 	*rc = failed ?: *rc;
 out:
@@ -426,7 +408,7 @@ int tce_table_unmap_prereg(struct tce_table *table, const struct tce_prereg *pre
 	__be64 *pua;
 
 	/* KVM's list does not tell how often KVM maps it */
-	for (; entry < end && (prereg->mem || atomic64_read(&prereg->mapped)); entry += n) {
+	for (; entry < end && (prereg->mm_iommu || atomic64_read(&prereg->mapped)); entry += n) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		if (need_resched())
@@ -599,7 +581,7 @@ static int map_part(struct tce_map *map, struct tce_gather *gather, __be64 *pua,
 		rc = map_some(map, gather, pua + at, ua + (at << shift), n - at);
 	}
 	if (map->prereg)
-		prereg_unmapped(map->prereg, from + n - map->done);
+		atomic64_sub(from + n - map->done, &map->prereg->mapped);
 	return rc;
 }
 

@@ -30,11 +30,11 @@ struct tce_v1;
  *	which are changed with &tce_container.lock held as well, and @preregs, which are changed
  *	with @prereg_lock held as well
  * @registering: serializes REGISTER; held while pages are pinned, for as long as the client likes
- * @prereg_lock: guards the references of containers to preregistered memory, @listed and @abandoned
+ * @prereg_lock: guards the references of containers to preregistered memory, and the two counts
  * @preregs: v2: tree of struct tce_prereg by address; no two overlap
  * @listed: how many are in KVM's list
- * @abandoned: how many of these are no longer in the tree, but in &tce_memory.abandoned. It grows
- *	only while no container of v2 is open, and is decremented with @map_lock held as well
+ * @nr_abandoned: how many of these are no longer in the tree, but in &tce_memory.abandoned. It
+ *	grows only while no container of v2 is open, and is decremented with @map_lock held as well
  */
 struct tce_mm {
 	struct list_head list;
@@ -49,7 +49,7 @@ struct tce_mm {
 	struct mutex prereg_lock;
 	struct rb_root preregs;
 	unsigned int listed;
-	unsigned int abandoned;
+	unsigned int nr_abandoned;
 };
 
 /**
@@ -128,7 +128,7 @@ static __always_inline bool tce_mm_has_kvm(const struct mm_struct *mm)
  */
 static inline bool tce_mm_allows_kvm(const struct tce_mm *tmm)
 {
-	return tce_mm_has_kvm(tmm->mm) && !tmm->abandoned;
+	return tce_mm_has_kvm(tmm->mm) && !tmm->nr_abandoned;
 }
 
 #endif /* TCE_MM_H */

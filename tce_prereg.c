@@ -265,7 +265,7 @@ static unsigned long extent_in_block(const struct tce_prereg *prereg, unsigned l
 
 	*hpa = tce_prereg_hpa(prereg, ua);
 	max = min(max, left);
-	if (!prereg->mem && !tce_block_pages(tce_prereg_block(prereg, ua)))
+	if (!prereg->mm_iommu && !tce_block_pages(tce_prereg_block(prereg, ua)))
 		return max;
 	while (size < max && tce_prereg_hpa(prereg, ua + size) == *hpa + size)
 		size += PAGE_SIZE;
@@ -362,7 +362,7 @@ static unsigned int largest_page_shift(struct tce_prereg *prereg)
 	unsigned long i, ua, before, hpa = 0;
 	struct page *head;
 
-	if (!prereg->mem)
+	if (!prereg->mm_iommu)
 		return min(shift, prereg->page_shift);
 	for (i = 0; i < prereg->npages && shift > PAGE_SHIFT; i++) {
 		ua = prereg->ua + (i << PAGE_SHIFT);
@@ -381,12 +381,12 @@ static unsigned int largest_page_shift(struct tce_prereg *prereg)
 }
 
 /*
- * Take it off KVM's list. Without an mm the kernel does not uncharge it, for which it would wait
+ * Take it off KVM's list, upon which the kernel unpins it after a grace period. Without an mm the kernel does not uncharge it, for which it would wait
  * for the mmap_lock; tce_prereg_free() does. Return: 0; -EBUSY while it is counted as mapped.
  */
 static int prereg_delist(struct tce_prereg *prereg)
 {
-	return mm_iommu_put(NULL, prereg->mem) == -EBUSY ? -EBUSY : 0;
+	return mm_iommu_put(NULL, prereg->mm_iommu) == -EBUSY ? -EBUSY : 0;
 }
 
 /**
@@ -398,7 +398,7 @@ static int prereg_delist(struct tce_prereg *prereg)
  */
 void tce_prereg_free(struct tce_prereg *prereg, struct tce_memory *mem)
 {
-	if (!prereg->mem)
+	if (!prereg->mm_iommu)
 		unpin_blocks(prereg->blocks, count_blocks(prereg->ua, prereg->npages),
 			     prereg->ua, tce_prereg_end(prereg), prereg->written);
 	tce_uncharge_later(mem, prereg->npages);
@@ -430,7 +430,7 @@ static int prereg_remove(struct tce_mm *tmm, struct tce_prereg *prereg)
 	lockdep_assert_held(&tmm->prereg_lock);
 	down_write(&tmm->map_lock);
 	mapped = atomic64_read(&prereg->mapped);
-	if (!mapped && prereg->written && prereg->mem) {
+	if (!mapped && prereg->written && prereg->mm_iommu) {
 		/* marking sleeps, and taking it off KVM's list unpins it */
 		prereg->written = false;
 		up_write(&tmm->map_lock);
@@ -439,11 +439,11 @@ static int prereg_remove(struct tce_mm *tmm, struct tce_prereg *prereg)
 		/* a MAP that came in between may have been unmapped again */
 		mapped = atomic64_read(&prereg->mapped) || prereg->written;
 	}
-	if (!mapped && prereg->mem)
+	if (!mapped && prereg->mm_iommu)
 		mapped = prereg_delist(prereg);
 	if (!mapped) {
 		rb_erase(&prereg->node, &tmm->preregs);
-		if (prereg->mem)
+		if (prereg->mm_iommu)
 			tmm->listed--;
 	}
 	up_write(&tmm->map_lock);
@@ -451,7 +451,7 @@ static int prereg_remove(struct tce_mm *tmm, struct tce_prereg *prereg)
 }
 
 /*
- * Take back some of KVM's counts, which end at 0, and take it off KVM's list.
+ * Take back some of KVM's counts, which end where nothing is mapped, and take it off KVM's list.
  *
  * All tables in which KVM could map it were blocked and cleared with their windows, and KVM is not
  * allowed to use new ones (tce_mm_allows_kvm()). So these are counts that KVM has lost
@@ -468,7 +468,7 @@ static int prereg_uncount(struct tce_prereg *prereg)
 	if (!down_write_trylock(&tce_create_lock))
 		return -EBUSY;
 	for (i = 0; i < TCE_DRAIN_CHUNK; i++)
-		mm_iommu_mapped_dec(prereg->mem);
+		mm_iommu_mapped_dec(prereg->mm_iommu);
 	rc = prereg_delist(prereg);
 	up_write(&tce_create_lock);
 	cond_resched();
@@ -486,22 +486,22 @@ static void prereg_abandon(struct tce_mm *tmm, struct tce_prereg *prereg, struct
 	bool keep = READ_ONCE(tmm->table_leaked);
 
 	lockdep_assert_held(&tmm->prereg_lock);
-	if (prereg->mem && prereg->written)
+	if (prereg->mm_iommu && prereg->written)
 		prereg_mark_dirty(prereg);
 	if (keep && atomic64_read(&prereg->mapped)) {
 		prereg_leak(prereg);
 		keep = false;
 	}
-	if (prereg->mem && prereg_delist(prereg)) {
+	if (prereg->mm_iommu && prereg_delist(prereg)) {
 		if (keep)
 			prereg_leak(prereg);
 		if (prereg_uncount(prereg)) {
 			list_add(&prereg->refs, &mem->abandoned);
-			tmm->abandoned++;
+			tmm->nr_abandoned++;
 			return;
 		}
 	}
-	if (prereg->mem)
+	if (prereg->mm_iommu)
 		tmm->listed--;
 	tce_prereg_free(prereg, mem);
 }
@@ -522,7 +522,7 @@ bool tce_prereg_drain(struct tce_memory *mem)
 		down_write(&tmm->map_lock);
 		list_del(&prereg->refs);
 		tmm->listed--;
-		tmm->abandoned--;
+		tmm->nr_abandoned--;
 		up_write(&tmm->map_lock);
 		mutex_unlock(&tmm->prereg_lock);
 		tce_prereg_free(prereg, mem);
@@ -580,7 +580,7 @@ static struct tce_prereg *prereg_create(struct tce_mm *tmm, unsigned long ua,
 	if (listed) {
 		/* it charges the pages itself */
 		account_locked_vm(tmm->mm, npages, false);
-		rc = mm_iommu_new(tmm->mm, ua, npages, &prereg->mem);
+		rc = mm_iommu_new(tmm->mm, ua, npages, &prereg->mm_iommu);
 		/* a short pin is reported as the number of pages */
 		if (rc == -EINVAL)
 			rc = TCE_REFUSE(KERNEL_LIST_NEW, EINVAL);
@@ -676,8 +676,8 @@ static int register_new(struct tce_prereg_ref *ref, unsigned long ua,
 	if (!rc && mem->closed) {
 		rc = TCE_REFUSE(CONTAINER_GONE, EINVAL);
 		/* KVM may have found it in its list, and mapped it */
-		orphan = prereg->mem && prereg_delist(prereg);
-		if (prereg->mem && !orphan)
+		orphan = prereg->mm_iommu && prereg_delist(prereg);
+		if (prereg->mm_iommu && !orphan)
 			tmm->listed--;
 	}
 	if (!rc || orphan)

@@ -32,11 +32,11 @@
  *	When no container is left: in &tce_memory.abandoned
  * @page_shift: log2 of the largest IOMMU page for which all backing pages are large enough
  * @written: some device may have written to it
- * @mem: the kernel's own structure if it is in KVM's list, else NULL
- * @mapped: TCEs that map it, except for those of KVM, which @mem counts
- * @blocks: without @mem: for each aligned block of 2 MiB, its hpa if it is contiguous in one folio.
- *	One pin then holds it, and the next blocks as far as they continue it in the same folio.
- *	Otherwise the address of an array of its pages, each of which has a pin, with
+ * @mm_iommu: the kernel's own structure if it is in KVM's list, else NULL
+ * @mapped: TCEs that map it, except for those of KVM, which @mm_iommu counts
+ * @blocks: without @mm_iommu: for each aligned block of 2 MiB, its hpa if it is contiguous in one
+ *	folio. One pin then holds it, and the next blocks as far as they continue it in the same
+ *	folio. Otherwise the address of an array of its pages, each of which has a pin, with
  *	TCE_BLOCK_PAGES set. A part of a block at the beginning or end of the range has the
  *	value that the whole block would have
  */
@@ -47,7 +47,7 @@ struct tce_prereg {
 	struct list_head refs;
 	unsigned int page_shift;
 	bool written;
-	struct mm_iommu_table_group_mem_t *mem;
+	struct mm_iommu_table_group_mem_t *mm_iommu;
 	atomic64_t mapped;
 	unsigned long blocks[];
 };
@@ -140,8 +140,8 @@ tce_prereg_hpa(const struct tce_prereg *prereg, unsigned long ua)
 	unsigned long offset = ua & (TCE_BLOCK - 1), block, hpa;
 	struct page **pages;
 
-	if (prereg->mem)
-		return mm_iommu_ua_to_hpa(prereg->mem, ua, 0, &hpa) ? 0 : hpa;
+	if (prereg->mm_iommu)
+		return mm_iommu_ua_to_hpa(prereg->mm_iommu, ua, 0, &hpa) ? 0 : hpa;
 	block = tce_prereg_block(prereg, ua);
 	pages = tce_block_pages(block);
 	if (likely(!pages))

@@ -89,7 +89,6 @@ int tce_table_unmap_prereg(struct tce_table *table, const struct tce_prereg *pre
 
 /* tce_kvm.c */
 int tce_kvm_prepare(struct tce_table *table);
-void tce_kvm_free(struct tce_table *table);
 int tce_kvm_hide(struct tce_table *table, bool in_group);
 void tce_kvm_allow(struct tce_table *table);
 void tce_kvm_block(struct tce_table *table);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Windows: create a table, set the window in the bridge of each group, remove it from them, and
- * free the table.
+ * free the table. Which IOMMU pages, levels and windows there are is the platform's decision
+ * (struct iommu_table_group). Which memory fits a large IOMMU page, REGISTER finds out
+ * (&tce_prereg.page_shift).
  *
  * Locks: the caller has locked the container for writing (lock_all(), lock_for_core()).
  *
@@ -242,7 +244,7 @@ struct tce_window *tce_window_create(struct tce_memory *mem, struct tce_group *g
 	return ERR_PTR(rc);
 
 err_unprepare:
-	tce_kvm_free(table);
+	kfree(table->kvm_ops);
 err_free:
 	kfree(win);
 	return ERR_PTR(rc);

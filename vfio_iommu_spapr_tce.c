@@ -105,7 +105,6 @@ static long ioctl_get_info(struct tce_container *container, unsigned long arg)
 {
 	struct vfio_iommu_spapr_tce_info info = {};
 	const size_t min = offsetofend(typeof(info), dma32_window_size);
-	struct iommu_table_group *table_group;
 	size_t size;
 	long rc;
 
@@ -113,22 +112,9 @@ static long ioctl_get_info(struct tce_container *container, unsigned long arg)
 	if (rc)
 		return rc;
 	info = (struct vfio_iommu_spapr_tce_info){ .argsz = info.argsz };
-	down_read(&container->lock);
-	table_group = tce_container_table_group(container);
-	if (table_group) {
-		info.dma32_window_start = table_group->tce32_start;
-		info.dma32_window_size = table_group->tce32_size;
-	}
-	if (table_group && !container->mem.v1) {
-		info.flags = VFIO_IOMMU_SPAPR_INFO_DDW;
-		info.ddw.pgsizes = table_group->pgsizes;
-		info.ddw.max_dynamic_windows_supported =
-			table_group->max_dynamic_windows_supported;
-		info.ddw.levels = table_group->max_levels;
-	}
-	up_read(&container->lock);
-	if (!table_group)
-		return TCE_REFUSE(NO_GROUP, ENXIO);
+	rc = tce_container_info(container, &info);
+	if (rc)
+		return rc;
 	size = info.argsz >= sizeof(info) ? sizeof(info) : min;
 	if (copy_to_user((void __user *)arg, &info, size))
 		return TCE_REFUSE(ANSWER_FAULT, EFAULT);
@@ -220,7 +206,7 @@ static __always_inline long do_ioctl(struct tce_container *container, unsigned i
 	case VFIO_IOMMU_MAP_DMA:
 	case VFIO_IOMMU_UNMAP_DMA:
 		if (unlikely(!READ_ONCE(container->enabled)))
-			return TCE_REFUSE(NOT_ENABLED, EPERM);
+			return tce_container_not_enabled();
 		return cmd == VFIO_IOMMU_MAP_DMA ? ioctl_map(container, arg) :
 						   ioctl_unmap(container, arg);
 	case VFIO_IOMMU_SPAPR_TCE_GET_INFO:

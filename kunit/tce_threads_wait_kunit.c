@@ -398,7 +398,7 @@ static void map_before_unregister(struct kunit *test)
 	down_read(&tmm->map_lock);
 	prereg = tce_prereg_find(tmm, tce_shared);
 	KUNIT_EXPECT_NOT_NULL(test, prereg);
-	KUNIT_EXPECT_NOT_NULL(test, prereg->mem);
+	KUNIT_EXPECT_NOT_NULL(test, prereg->mm_iommu);
 	tce_thread_op(&a, client, &unregister_shared);
 	while (!rwsem_is_contended(&tmm->map_lock))
 		msleep(20);

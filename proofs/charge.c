@@ -249,7 +249,6 @@ void tce_mm_put(struct tce_mm *tmm) {}
 void tce_mm_join(struct tce_mm *tmm, bool v2) {}
 void tce_kvm_allow(struct tce_table *table) {}
 void tce_kvm_block(struct tce_table *table) {}
-void tce_kvm_free(struct tce_table *table) {}
 void tce_table_unmap_all(struct tce_table *table) {}
 void tce_v1_free(struct tce_v1 *v1) {}
 void iommu_tce_table_get(struct iommu_table *tbl) {}

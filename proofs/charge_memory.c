@@ -23,8 +23,8 @@
  *	atomic_long_sub(n, &v1->pages);
  *	atomic_long_sub(more, &v1->pages);
  * control listed: tce_prereg.c CALL=REGISTER LISTED=1
- *	rc = mm_iommu_new(tmm->mm, ua, npages, &prereg->mem);
- *	rc = mm_iommu_new(tmm->mm, ua, npages + 1, &prereg->mem);
+ *	rc = mm_iommu_new(tmm->mm, ua, npages, &prereg->mm_iommu);
+ *	rc = mm_iommu_new(tmm->mm, ua, npages + 1, &prereg->mm_iommu);
  * control pins: tce_prereg.c CALL=REGISTER LISTED=0 NPAGES=1 PAGE_SHIFT=16
  *	goto err_uncharge;
  *	return ERR_PTR(rc);
@@ -162,7 +162,7 @@ int main(void)
 		break;
 	case UNREGISTER:
 		prereg = some(sizeof(*prereg));
-		prereg->mem = (struct mm_iommu_table_group_mem_t *)1;
+		prereg->mm_iommu = (struct mm_iommu_table_group_mem_t *)1;
 		prereg->npages = any_amount();
 		assume(prereg->npages <= registered);
 		registered -= prereg->npages;

@@ -12,9 +12,6 @@ SUITES = f"{NAME}_kunit"
 # What some kernels lack (compat/iommu_ops.c), on which either driver depends there
 IOMMU_OPS = "spapr_tce_iommu_ops"
 
-# What the file that registers the driver has.
-FACE = r"^static const struct vfio_iommu_driver_ops \w+ = \{$"
-
 
 def objects(kbuild: str) -> dict[str, str]:
     """{object: C file it is made of}, both without a path."""
@@ -31,14 +28,6 @@ OBJECTS = {source: name for name, source in objects((ROOT / "Kbuild").read_text(
 
 def sources() -> list[Path]:
     return sorted([ROOT / "Kbuild", *ROOT.glob("*.h"), *ROOT.glob("compat/*.h"), *(ROOT / name for name in OBJECTS)])
-
-
-def face() -> str:
-    """The C file that registers the driver."""
-    for name in OBJECTS:
-        if re.search(FACE, (ROOT / name).read_text(), re.M):
-            return name
-    raise ValueError("no file of the module registers a driver")
 
 
 def copy(to: Path, *directories: str) -> None:
