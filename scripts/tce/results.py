@@ -13,20 +13,20 @@ from tce import paths, plots
 from tce.cli import parser, say
 from tce.paths import ROOT
 
-# The parts of the page, those with long lists last: the command that measures each, and what it is about.
+# The parts of the page, verdicts first and long lists last: the command that measures each, and what it is about.
 PARTS = {
-    "bench": ("make bench", "Instructions"),
+    "check": ("make check", "All tests"),
+    "kernels": ("make kernels", "Further kernels"),
+    # With KASAN, lockdep and KCSAN, which the suites of "make check" don't have
+    "kunit": ("make kunit", "KUnit suites"),
     "guest": ("scripts/check-guest", "Guests"),
     "install": ("scripts/check-install", "Installation on Debian 13"),
     "libvirt": ("scripts/check-libvirt", "libvirt of Debian 13"),
-    "mutation": ("scripts/mutation", "Mutation"),
     "coverage": ("scripts/coverage", "Coverage"),
     "clients": ("make clients", "Clients that others wrote"),
+    "mutation": ("scripts/mutation", "Mutation"),
     "defects": ("scripts/defects", "Defects of the in-tree driver"),
-    # With KASAN, lockdep and KCSAN, which the suites of "make check" don't have
-    "kunit": ("make kunit", "KUnit suites"),
-    "check": ("make check", "All tests"),
-    "kernels": ("make kernels", "Further kernels"),
+    "bench": ("make bench", "Instructions"),
 }
 
 # What is recorded of a part: its last good run, and a later one that failed, with the names of the expressions' groups

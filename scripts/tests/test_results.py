@@ -51,10 +51,10 @@ class Results(unittest.TestCase):
         self.record("bench", "2026-01-01")
         old = self.write()
         self.assertIn(f"``make bench``, 2026-01-01, source {self.commit}, on {results.machine()}, in 7 minutes::\n\n   one\n\n"
-                      "     two  3\n\nClients", old)
+                      "     two  3\n", old)
         self.assertLess(old.index(".. image:: cost-regions.svg"), old.index("make bench``, "))
-        self.assertLess(old.index("make bench``, "), old.index("make clients``, "))
-        self.assertRegex(old, r"No complete run is recorded of ``scripts/check-guest``, .*``make check``, ``make kernels``\.")
+        self.assertLess(old.index("make clients``, "), old.index("make bench``, "))
+        self.assertRegex(old, r"No complete run is recorded of ``make check``, ``make kernels``, .*``scripts/defects``\.")
         self.out.rename(self.top / "gone")
         self.assertEqual(self.write(old), old)
         self.record("clients", "2026-01-02", said="second")
