@@ -20,7 +20,7 @@ class Bench(unittest.TestCase):
             for what, value in (("v1 MAP of 4 MiB scattered per TCE", 90), ("v1 UNMAP of 4 MiB scattered per TCE", 90),
                                 ("v2 MAP of 4 MiB scattered per TCE", 100), ("v2 UNMAP of 4 MiB scattered per TCE", 70),
                                 ("v2 REGISTER of hugetlb memory per 2 MiB", 900), ("v2 UNREGISTER of 64 MiB that are mapped per TCE", 170),
-                                ("v2 MAP of one entry scattered per TCE", 2000)):
+                                *((f"{call} of one entry scattered per TCE", 2000) for call in bench.ONE_ENTRY)):
                 found[driver, what] = value * factor
             for op in ("REGISTER", "MAP", "UNMAP"):
                 for count in ("64", "many"):
@@ -29,10 +29,10 @@ class Bench(unittest.TestCase):
 
     def judge(self, found, host=bench.HOSTS[0]):
         """{what: met} of the goals"""
-        return {line.what: line.met for line in bench.lines(found, *host) if line.goal}
+        return {line.what: line.met for line in bench.lines(found, *host) if line.goal and not line.aim}
 
     def test_goals_are_there(self):
-        for host, count in zip(bench.HOSTS, (8, 7, 3)):
+        for host, count in zip(bench.HOSTS, (12, 11, 7)):
             for found in (self.figures(host), {}):
                 self.assertEqual(list(self.judge(found, host).values()), [bool(found)] * count, host)
 
@@ -40,10 +40,25 @@ class Bench(unittest.TestCase):
         for key, value in ((("ours", "v2 MAP of 4 MiB scattered per TCE"), 131), (("ours", "v2 UNMAP of 4 MiB scattered per TCE"), 81),
                            (("ours", "v2 REGISTER of hugetlb memory per 2 MiB"), 4001),
                            (("ours", "v2 UNREGISTER of 64 MiB that are mapped per TCE"), 201),
-                           (("ours", "v1 MAP of 4 MiB scattered per TCE"), 343), (("ours", "v2 MAP of a page with many regions"), 2700)):
+                           (("ours", "v1 MAP of 4 MiB scattered per TCE"), 343), (("ours", "v2 MAP of a page with many regions"), 2700),
+                           (("ours", "v1 MAP of one entry scattered per TCE"), 9601),
+                           (("ours", "v2 UNMAP of one entry scattered per TCE"), 8801)):
             found = {**self.figures(), key: value}
             self.assertEqual(list(self.judge(found).values()).count(False), 1, key)
             self.assertEqual(sum("MISSED" in row[-1] for row in bench.table(bench.lines(found, *bench.HOSTS[0]))), 1)
+
+    def test_aim(self):
+        """It is seen that one is missed, and it fails nothing."""
+        what = "v1 UNMAP of 4 MiB scattered per TCE"
+        for value, word in ((161, "MISSED"), (160, "met")):
+            found = {**self.figures(), ("ours", what): value}
+            self.assertTrue(all(self.judge(found).values()))
+            with patch("sys.argv", ["bench", *bench.HOSTS[0]]), patch.object(bench, "measure", lambda *_, found=found: found), \
+                    contextlib.redirect_stdout(io.StringIO()) as said:
+                self.assertEqual(bench.main(""), 0)
+            self.assertRegex(said.getvalue(), rf"(?m)^{what} +360 +{value} +aim <= 160: {word}$")
+            self.assertIn(f"\nnote: powernv9, 6.12-4k: {what}: {value}, aim <= 160: {word}\n", said.getvalue())
+            self.assertIn(">> bench: 12 passed, 0 failed, 0 skipped\n", said.getvalue())
 
     def test_recorded(self):
         """A run of all hosts is recorded, as good or as failed, and a run of one host is not."""
