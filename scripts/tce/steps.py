@@ -92,6 +92,7 @@ def runs() -> Iterator[Step]:
     yield "kunit into-tree-kunit powernv9", ["kunit", "--kernel", "into-tree-kunit", "--machine", "powernv9"]
     yield "kunit.py into-tree", ["check-into-tree"]
     yield "handback pseries", ["check-system", "handback", "pseries"]
+    yield "demo powernv9 old QEMU", ["check-system", "demo-old"]
     for kernel in OPERATIONS:
         yield f"hotplug {kernel}", ["check-system", "hotplug", "powernv9", kernel]
 

@@ -196,9 +196,10 @@ class Vm(unittest.TestCase):
                 shutil.copy2(SCRIPTS / name, scripts / name)
             for file in (*scripts.iterdir(), Path(tmp, "qemu-old/qemu-system-ppc64")):
                 file.chmod(0o755)
-            for have in ("", "1"):
-                done = subprocess.run([scripts / "check-system", "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            for name, have, old in (("demo", "", True), ("demo", "1", False), ("demo-old", "1", True)):
+                done = subprocess.run([scripts / "check-system", name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                       env={"PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": tmp, "HAVE": have}, check=True)
-                self.assertEqual(done.stdout.split()[0], f"{tmp}/{'qemu' if have else 'qemu-old'}")
-                self.assertEqual("--smp 1" in done.stdout, not have)
-                self.assertEqual("no sid today" in done.stderr and "version 7.2.22" in done.stderr, not have)
+                self.assertEqual(done.stdout.split()[0], f"{tmp}/{'qemu-old' if old else 'qemu'}")
+                self.assertIn("--run demo ", done.stdout)
+                self.assertEqual("--smp 1" in done.stdout, old)
+                self.assertEqual(("no sid today" in done.stderr, "version 7.2.22" in done.stderr), (not have, old))
