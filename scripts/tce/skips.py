@@ -39,9 +39,11 @@ def rules(text: str | None = None) -> Iterator[Rule]:
 
 def unexpected(host: Host, reasons: Mapping[str, str]) -> list[str]:
     """What is wrong with the skips of this host. @reasons: {test: why it was skipped}"""
-    if host.kernel not in steps.BOOTED:
+    known = [rule for rule in rules() if matches(host.machine, rule.machines)]
+    if host.kernel in steps.BOOTED:
+        known = [rule for rule in known if matches(host.kernel, rule.kernels)]
+    elif host.what != "selftest" or host.kernel not in steps.MORE:
         return []
-    known = [rule for rule in rules() if matches(host.kernel, rule.kernels) and matches(host.machine, rule.machines)]
     wrong = []
     for test, reason in reasons.items():
         who = "kunit" if host.what == "kunit" else "user" if test.startswith("user: ") else "root"

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/invalidation: what has seen a control, and that each control is what it says."""
+import tempfile
 import unittest
+from pathlib import Path
 
 from tce.paths import ROOT, SCRIPTS
 from tests import load
@@ -32,6 +34,19 @@ class Invalidation(unittest.TestCase):
         poison = "[    9.000000] pagealloc: memory corruption\n"
         self.assertEqual(self.unseen(console(("ok", ROW), ("ok", OTHER)) + poison, words=invalidation.POISON), [])
         self.assertEqual(self.unseen(console(("ok", ROW)) + poison, words=invalidation.POISON), [OTHER])
+
+    def test_wrong(self):
+        """The module passes only if the tests do that the controls are seen by, and none is skipped without need."""
+        rows = [row for control in invalidation.CONTROLS.values() if control.machine == "powernv8" for row in control.rows]
+        good = [("ok", row) for row in dict.fromkeys(rows)]
+        for more, faults in (((), 0), ((("ok", "kvm: v2: x # SKIP this host has no KVM"),), 0),
+                             ((("ok", "windows: v2: x # SKIP the platform has one window"),), 1)):
+            with tempfile.TemporaryDirectory() as tmp:
+                log = Path(tmp, "log")
+                log.write_text(f"\n{console(*good, *more)}VM-VERDICT: 0\n")
+                self.assertEqual(len(invalidation.wrong("powernv8", log)), faults, more)
+                log.write_text(f"\n{console(*good[1:], *more)}VM-VERDICT: 0\n")
+                self.assertGreater(len(invalidation.wrong("powernv8", log)), faults, more)
 
     def test_controls(self):
         """Each changes the module, as its sources are today, and its tests are there."""

@@ -31,7 +31,11 @@ class Skips(unittest.TestCase):
                 ("6.12-64k", "powernv9-kvm", "kvm: x", "this host has no KVM", False),
                 ("6.12-be", "powernv9", "user: faults: x", "needs root", True),
                 ("6.12-be", "powernv9", "faults: x", "needs root", False),
-                ("kunit-6.12-4k", "powernv9", "faults: x", "whatever it is", True)):
+                ("kunit-6.12-4k", "powernv9-races", "faults: x", "whatever it is", False),
+                ("kunit-6.12-4k", "powernv9-races", "kvm: x", "this host has no KVM", False),
+                ("kasan-6.1-64k", "powernv9", "eeh: x", "no /dev/mem", True),
+                ("kasan-6.1-64k", "powernv9", "eeh: x", "this host has no EEH", False),
+                ("linux-of-somebody", "powernv9", "faults: x", "whatever it is", True)):
             self.assertEqual(not unexpected(Host("selftest", kernel, machine), {test: reason}), good, (kernel, machine, reason))
 
     def test_console(self):
