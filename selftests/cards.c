@@ -322,37 +322,99 @@ static void out_of_memory(struct tce *t __attribute__((unused)))
 	unlimit();
 }
 
-/* The blocks of so much take 128 MiB, and are allocated before anything is pinned. */
-#define RESERVED	(32ULL << 40)
-
-static void registers(void *arg)
+/* A client waits until it is in the control group: what it has by then is not charged to that. */
+static void wait_for_group(volatile long *rc)
 {
-	volatile long *rc = arg;
-	void *mem = mmap(NULL, RESERVED, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	int container = open_card(0);
-
-	expect(mem != MAP_FAILED);
-	while (!*rc)
+	*rc = 1;
+	while (*rc == 1)
 		usleep(1000);
-	*rc = __register(container, mem, RESERVED);
 }
 
-static void bounded(struct tce *t __attribute__((unused)))
+/* @client leaves in its argument what it was told, in a control group of @bytes. */
+static void expect_bounded(uint64_t bytes, void (*client)(void *))
 {
 	volatile long *rc = alloc_shared(host.page);
 	char text[16];
 	int status;
 	pid_t pid;
 
-	limit_memory(64 * MiB);
-	*rc = 0;
-	pid = spawn(true, registers, (void *)rc);
+	limit_memory(bytes);
+	pid = spawn(true, client, (void *)rc);
+	while (*rc != 1 && lives(pid))
+		usleep(1000);
 	snprintf(text, sizeof(text), "%d", pid);
 	expect_rc(0, write_to(CGROUP "/pod/cgroup.procs", text));
-	*rc = 1;
+	*rc = 0;
 	expect(waitpid(pid, &status, 0) == pid);
 	expect((WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) || *rc == -ENOMEM);
 	unlimit();
+}
+
+/* The blocks of so much take 128 MiB, and are allocated before anything is pinned. */
+#define RESERVED	(32ULL << 40)
+
+static void registers_reserved(void *rc)
+{
+	void *mem = mmap(NULL, RESERVED, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int container = open_card(0);
+
+	expect(mem != MAP_FAILED);
+	wait_for_group(rc);
+	*(volatile long *)rc = __register(container, mem, RESERVED);
+}
+
+/* Each of so many pages has a record of its own, of 8 bytes: the same memory, at many addresses */
+#define SCATTERED	(1ULL << 20)
+
+static void registers_scattered(void *rc)
+{
+	const uint64_t size = SCATTERED * host.page, some = 64 * MiB;
+	uint8_t *mem = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int container = open_card(0), file = memfd_create("scattered", 0);
+	uint64_t at;
+
+	expect(mem != MAP_FAILED && file >= 0 && ftruncate(file, some) == 0);
+	for (at = 0; at < size; at += some)
+		expect(mmap(mem + at, some, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_POPULATE,
+			    file, 0) == mem + at);
+	wait_for_group(rc);
+	*(volatile long *)rc = __register(container, mem, size);
+}
+
+static void bounded(struct tce *t __attribute__((unused)))
+{
+	expect_bounded(64 * MiB, registers_reserved);
+	expect_bounded(4 * MiB, registers_scattered);
+}
+
+/* v1's set has 32 bytes for each page that is pinned: 256 KiB with pages of 64K */
+#define PINNED		(512 * MiB)
+
+static void maps_piece_by_piece(void *rc)
+{
+	int container = open_container();
+	struct vfio_iommu_spapr_tce_info info;
+	uint8_t *mem = alloc(PINNED, MiB);
+	uint64_t at;
+	long done;
+
+	set_container(open_group(0), container);
+	set_iommu(container, V1_IOMMU);
+	get_info(container, &info);
+	enable(container);
+	/* which creates the window */
+	unmap(container, info.dma32_window_start, MiB);
+	wait_for_group(rc);
+	for (at = 0, done = 0; !done && at < PINNED; at += MiB)
+		done = __map(container, mem + at, info.dma32_window_start + at, MiB, RW);
+	*(volatile long *)rc = done;
+}
+
+static void bounded_set(struct tce *t __attribute__((unused)))
+{
+	if (host.page == 4096)
+		skip("the CPU's pages are no larger than the window's");
+	expect_bounded(128 * KiB, maps_piece_by_piece);
 }
 
 static const struct test tests[] = {
@@ -362,6 +424,7 @@ static const struct test tests[] = {
 	{ "who is killed with all cards leaves nothing", killed, V2 | APART },
 	{ "a container that runs out of memory leaves nothing", out_of_memory, V2 | APART },
 	{ "a control group's limit bounds what REGISTER allocates", bounded, V2 | APART },
+	{ "a control group's limit bounds the set of pinned pages", bounded_set, V1 | APART },
 };
 
 TEST_MAIN("cards", tests)
