@@ -29,7 +29,7 @@ class Plots(unittest.TestCase):
         lines = [tuple(map(float, m)) for m in re.findall(r'd="M([\d.]+) ([\d.]+)L([\d.]+) ([\d.]+)"', said)]
         axis = plots.HEIGHT - plots.BOTTOM - plots.TOP
         places, key = (lines[:6], lines[6:12]), lines[12:]
-        for (x, y, x2, y2), (_, _, x3, y3) in zip(lines[:12:2], lines[1:12:2]):
+        for (_, y, x2, y2), (_, _, x3, y3) in zip(lines[:12:2], lines[1:12:2]):
             self.assertAlmostEqual(y - y2, axis / 2, 0)
             self.assertLess(x2, x3)
             self.assertGreater(y3, y2)
