@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/prove: what counts as proved, what as refuted, and what as neither."""
+import contextlib
+import io
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from tce.paths import SCRIPTS
 from tests import load
@@ -46,6 +49,23 @@ class Prove(unittest.TestCase):
                 self.assertEqual(found.split(":")[0], want, (said, code, found))
             (top / "x.c").write_text("#error no\n")
             self.assertEqual(prove.cbmc(program, top / "x.c", top / "x.log", "1", {}), "gcc failed")
+
+    def test_controls(self):
+        good = " * each: A=1\n * unwind: 2\n *\n * control a-b: f.c A=1\n *\told\n *\tnew\n"
+        self.assertEqual(prove.controls(good), [("a-b", "f.c", " A=1", "old", "new")])
+        self.assertEqual(prove.controls("/* nothing */\n"), [])
+        for old, new in (("control a-b", "contrl a-b"), ("control a-b", "control a b"), (" f.c A=1", ""), ("b: f", "b f"), (" * control", " *  control"),
+                         (" *\told\n", ""), (" *\tnew", " *        new"), ("new\n", "new\n *\tnew\n"), ("each:", "each"), ("unwind: 2", "unwind: two"),
+                         (" *\n", " * control a-b: f.c\n *\told\n *\tnew\n")):
+            self.assertEqual(good.count(old), 1, old)
+            self.assertRaises(ValueError, prove.controls, good.replace(old, new))
+
+    def test_not_understood(self):
+        with tempfile.TemporaryDirectory() as tmp, mock.patch.object(prove, "ROOT", Path(tmp)), contextlib.redirect_stdout(io.StringIO()) as said:
+            (Path(tmp) / "proofs").mkdir()
+            (Path(tmp) / "proofs/x.c").write_text("/*\n * control x\n */\n")
+            self.assertEqual(prove.prove(Path("/nowhere"), "x"), (0, 1))
+        self.assertTrue(said.getvalue().startswith("FAIL "))
 
     def test_changed(self):
         self.assertEqual(prove.changed("a = b;\n", "b", "c"), "a = c;\n")
