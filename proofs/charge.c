@@ -7,7 +7,8 @@
  * between its turns, REMOVE, DISABLE, the last group that leaves (LEAVE), release (CLOSE), and what is left of a closed
  * container (FREE). A command that is refused holds no more than before, but on pseries for the default window,
  * a window is charged the pages of its table, and nothing is charged any more for a container that is freed. locked_vm is
- * changed without the mmap_lock being waited for, or by the process itself.
+ * changed without the mmap_lock being waited for, or by the process itself. REMOVE drops the window that starts where
+ * it was told, from the container and from the group, and no other.
  *
  * Assumed: a container has up to two windows and one group. A window's table is in the group from set_window(), or on
  * pseries from create_table(), until unset_window(). What is charged in all is less than 2^48 pages, in CREATE and
@@ -41,6 +42,12 @@
  * control remove: tce_container.c CALL=REMOVE
  *	return drop_window(container, i);
  *	return container->windows[i] = NULL, 0;
+ * control start: tce_container.c CALL=REMOVE
+ *	tce_table_start(&container->windows[i]->table) == start)
+ *	tce_table_start(&container->windows[i]->table) >= start)
+ * control bridge: tce_container.c CALL=REMOVE
+ *	if (tce_window_in(win, grp))
+ *	if (!tce_window_in(win, grp))
  * control leave: tce_window.c CALL=LEAVE
  *	tce_uncharge_later(table->mem, win->charged);
  *	tce_uncharge_later(table->mem, 1);
@@ -104,6 +111,9 @@ static struct tce_mm tmm;
 static struct iommu_table_ops ops;
 /* What CREATE or ENABLE has charged between two turns */
 static unsigned long *unused;
+/* The windows when the turn began, whether the group had them, and whether the default window was pending */
+static struct tce_window *had[2];
+static bool in_group[2], was_pending;
 /* What was held for windows and by ENABLE when the turn began, and what CREATE's windows cost */
 static unsigned long before, pages_of_default, pages_of_wanted;
 
@@ -138,6 +148,7 @@ static struct tce_window *any_window(int i)
 	win->num = i;
 	win->charged = any_amount();
 	win->table.tbl->it_offset = any_ulong();
+	win->table.tbl->it_page_shift = any_u32() % 64;
 	return win;
 }
 
@@ -147,7 +158,8 @@ static void any_state(void)
 
 	for (i = 0; i < 2; i++) {
 		c.windows[i] = WINDOWS && c.mem.tmm && any_bool() ? any_window(i) : NULL;
-		table_group.tables[i] = c.windows[i] && any_bool() ? c.windows[i]->table.tbl : NULL;
+		in_group[i] = c.windows[i] && any_bool();
+		table_group.tables[i] = in_group[i] ? c.windows[i]->table.tbl : NULL;
 	}
 	c.default_pending = PENDING && (CALL == CREATE || any_bool());
 	c.enabled = any_bool();
@@ -156,6 +168,9 @@ static void any_state(void)
 	v1.charged = V1 && c.mem.tmm ? any_amount() : 0;
 	v1.pages.n = any_amount();
 	assume(pending_first());
+	had[0] = c.windows[0];
+	had[1] = c.windows[1];
+	was_pending = c.default_pending;
 	suppose();
 	before = used();
 	pages_of_default = pages_of_wanted = 0;
@@ -279,6 +294,26 @@ bool tce_prereg_drain(struct tce_memory *mem)
 	return any_bool();
 }
 
+static long remove(void)
+{
+	u64 start = any_u64();
+	long rc = tce_container_remove(&c, start);
+	int i, gone = was_pending && !c.default_pending;
+
+	for (i = 0; i < 2; i++) {
+		if (c.windows[i] != had[i]) {
+			prove(!c.windows[i] && tce_table_start(&had[i]->table) == start);
+			prove(table_group.tables[i] != had[i]->table.tbl);
+			gone++;
+		} else if (had[i]) {
+			prove(in_group[i] == (table_group.tables[i] == had[i]->table.tbl));
+		}
+	}
+	/* a bridge may refuse to let go of one that is gone */
+	prove(gone <= 1 && (rc || gone));
+	return rc;
+}
+
 static long call(void)
 {
 	struct vfio_iommu_spapr_tce_create create = { .levels = CREATE_LEVELS };
@@ -301,7 +336,7 @@ static long call(void)
 			unused = NULL;
 		return rc;
 	case REMOVE:
-		return tce_container_remove(&c, any_u64());
+		return remove();
 	case ENABLE:
 		return tce_container_enable(&c);
 	case DISABLE:

@@ -328,3 +328,17 @@ struct vfio_iommu_spapr_tce_create {
 	u32 resv2;
 	u64 start_addr;
 };
+
+#define VFIO_IOMMU_SPAPR_INFO_DDW	1
+
+struct vfio_iommu_spapr_tce_info {
+	u32 argsz;
+	u32 flags;
+	u32 dma32_window_start;
+	u32 dma32_window_size;
+	struct {
+		u64 pgsizes;
+		u32 max_dynamic_windows_supported;
+		u32 levels;
+	} ddw;
+};

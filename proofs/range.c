@@ -3,12 +3,18 @@
  * MAP and UNMAP hand to a table what lies inside of one window, and nothing else: a call is accepted
  * if and only if one window has all of it, and all is aligned to that window's pages. What is handed
  * over is what was asked for. A refusal has the documented errno, and reaches no table. The check of
- * a MAP of v1, before it pins, says the same.
+ * a MAP of v1, before it pins, says the same. Where the container is not enabled, or the caller not its owner, a call
+ * is refused before that, and so is one that is killed while it waits.
  *
- * Assumed of the platform: a window ends at 2^64 at most, and no two have the same address.
+ * Assumed of the platform: a window ends at 2^64 at most, and no two have the same address. Assumed of the
+ * container: one that is dead is not enabled, and its default window is not pending, which charge.c has. With STATE=SERVES
+ * it is enabled and the caller's, because that does not depend on the pages; nor does what MAP and UNMAP do on the CPU's.
  *
- * each: SHIFT=12,16,21,24,28,30,34 WINDOWS=3 CALL=MAP,UNMAP
- * each: SHIFT=12 WINDOWS=0,1,2 CALL=MAP,CHECK
+ * each: SHIFT=12 WINDOWS=3 CALL=MAP,UNMAP STATE=ANY_STATE
+ * each: SHIFT=12 WINDOWS=0,1,2 CALL=MAP,CHECK STATE=ANY_STATE
+ * each: SHIFT=12 WINDOWS=1 CALL=CHECK STATE=ANY_STATE PAGE_SHIFT=12
+ * each: SHIFT=16,21,24,28,30,34 WINDOWS=3 CALL=MAP,UNMAP STATE=SERVES
+ * each: SHIFT=25,26,27 WINDOWS=3 CALL=MAP STATE=SERVES
  * unwind: 3
  *
  * control beyond: tce_container.c
@@ -26,14 +32,32 @@
  * control empty: tce_container.c WINDOWS=1
  *	at >= tbl->it_size)
  *	at >= tbl->it_size || !size)
+ * control nowhere: tce_container.c WINDOWS=0
+ *	(NO_WINDOW_THERE, ENXIO)
+ *	(NO_WINDOW_THERE, EINVAL)
+ * control killed: tce_container.c WINDOWS=1
+ *	rc = down_read_killable(&tmm->map_lock);
+ *	down_read_killable(&tmm->map_lock), rc = 0;
+ * control enabled: tce_container.c WINDOWS=1
+ *	if (likely(container->enabled && !container->default_pending))
+ *	if (likely(!container->default_pending))
+ * control owner: tce_container.c WINDOWS=1
+ *	return likely(tmm && tmm->mm == current->mm) ? 0 :
+ *	return likely(tmm && current->mm) ? 0 :
  * control user: tce_container.c WINDOWS=1 CALL=CHECK
  *	if (!rc && n && !access_ok((void __user *)ua, size))
  *	if (false)
  */
+/* Was the wait for the lock ended by SIGKILL? */
+static _Bool was_killed;
+#undef killed
+#define killed(lock)	((was_killed = any_bool()) ? -EINTR : 0)
+
 #include "../tce_container.c"
 #include "../tce_trace.c"
 
 enum { MAP, UNMAP, CHECK };
+enum { ANY_STATE, SERVES };
 
 /* The page shift of the other window */
 #define OTHER	16
@@ -67,7 +91,7 @@ int tce_table_unmap(struct tce_table *table, unsigned long first, unsigned long 
 
 static struct iommu_table tables[2];
 static struct tce_window windows[2];
-static struct mm_struct mm;
+static struct mm_struct mm, other;
 static struct tce_mm tmm = { .mm = &mm };
 
 static wide start_of(int i)
@@ -92,8 +116,12 @@ static bool aligned(int i, u64 x)
 
 int main(void)
 {
-	struct tce_container c = { .mem.tmm = &tmm, .enabled = true };
-	struct task_struct task = { .mm = &mm };
+	struct tce_container c = {
+		.mem.tmm = STATE == SERVES || any_bool() ? &tmm : NULL,
+		.enabled = STATE == SERVES || any_bool(),
+		.dead = any_bool(),
+	};
+	struct task_struct task = { .mm = STATE == SERVES || any_bool() ? &mm : any_bool() ? &other : NULL };
 	u64 ioba = any_u64(), ua = any_u64(), size = any_u64();
 	bool none = true;
 	int i, rc, want;
@@ -109,6 +137,7 @@ int main(void)
 			c.windows[i] = &windows[i];
 	}
 	assume(!has(0, ioba) || !has(1, ioba));
+	assume(!c.dead || !c.enabled);
 	current = &task;
 
 	if (CALL == MAP)
@@ -118,8 +147,9 @@ int main(void)
 	else
 		rc = check_map(&c, ioba, ua, size);
 
-	if (rc == -EINTR) {	/* while it waited for the lock */
+	if (was_killed || !c.mem.tmm || task.mm != &mm || !c.enabled) {
 		prove(!got.calls);
+		prove(rc == (was_killed ? -EINTR : c.mem.tmm && task.mm == &mm && c.dead ? -EINVAL : -EPERM));
 		return 0;
 	}
 	for (i = 0; i < 2; i++) {

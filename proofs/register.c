@@ -10,18 +10,27 @@
  * control empty: tce_prereg.c
  *	if (!size)
  *	if (!ua)
+ * control aligned: tce_prereg.c
+ *	return TCE_REFUSE(REGION_MISALIGNED, EINVAL);
+ *	return PAGE_ALIGNED(size) ? 0 : TCE_REFUSE(REGION_MISALIGNED, EINVAL);
  * control wraps: tce_prereg.c
  *	if (ua + size - 1 < ua)
  *	if (ua + size < ua)
  * control zero: tce_prereg.c
  *	if (!ua)
  *	if (false)
+ * control user: tce_prereg.c
+ *	if (!access_ok((void __user *)ua, size))
+ *	if (!access_ok((void __user *)ua, 0))
  * control hole: tce_prereg.c
  *	if (npages > totalram_pages() && npages > READ_ONCE(tmm->mm->total_vm))
  *	if (npages > totalram_pages())
  * control count: tce_prereg.c
  *	(ua >> TCE_BLOCK_SHIFT) + 1;
  *	(ua >> TCE_BLOCK_SHIFT);
+ * control most: tce_prereg.c SHIFT=16
+ *	count_blocks(ua, npages) >= SZ_128M)
+ *	count_blocks(ua, npages) > SZ_128M)
  * control last: tce_prereg.c
  *	return ((ua + (npages << PAGE_SHIFT) - 1) >> TCE_BLOCK_SHIFT) -
  *	return ((npages << PAGE_SHIFT) >> TCE_BLOCK_SHIFT) -

@@ -28,6 +28,9 @@
  * control dirty: tce_table.h SHARED=1
  *	tce_entry_dirty(new->hpa, new->dir);
  *	tce_entry_dirty(new->hpa, DMA_NONE);
+ * control emptied: tce_table.h SHARED=1
+ *	if (!val && new->dir == DMA_NONE &&
+ *	if (false &&
  */
 #include "../tce_table.h"
 #include "../tce_v1.c"

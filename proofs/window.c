@@ -35,6 +35,9 @@
  * control divide: tce_window.c LEVELS=0 MAX_LEVELS=5
  *	if (table_group->max_levels <= 1 || !levels)
  *	if (table_group->max_levels <= 1)
+ * control ram: tce_window.c LEVELS=1
+ *	bytes >> PAGE_SHIFT > totalram_pages())
+ *	bytes >> PAGE_SHIFT > totalram_pages() + 1)
  */
 #include "../tce_window.c"
 #include "../tce_trace.c"
