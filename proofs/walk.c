@@ -6,10 +6,12 @@
  * is what is left of the last level.
  *
  * Assumed of the platform: each level has it_level_size slots, a power of two, and an entry of an
- * upper level is 0, or leads to a level below.
+ * upper level is 0, or leads to a level below. A table of one level has any size below 2^48
+ * entries.
  *
- * each: LEVELS=0,1,2,3 SLOTS=512,8192
- * each: LEVELS=4 SLOTS=512
+ * each: LEVELS=0 SLOTS=1
+ * each: LEVELS=1,2,3 SLOTS=512,2048,4096,8192,16384,32768
+ * each: LEVELS=4 SLOTS=512,2048,4096
  * unwind: 6
  *
  * control slot: tce_table.c LEVELS=2
@@ -77,7 +79,7 @@ int main(void)
 		.it_level_size = SLOTS,
 		.it_userspace = NODE(LEVELS),
 		.it_offset = any_ulong(),
-		.it_size = 1UL << ((LEVELS + 1) * BITS),
+		.it_size = LEVELS ? 1UL << ((LEVELS + 1) * BITS) : any_ulong(),
 	};
 	struct tce_table table = { .tbl = &tbl };
 	unsigned long left;
@@ -86,6 +88,7 @@ int main(void)
 	at = any_ulong();
 	assume(at < tbl.it_size);
 	assume((wide)tbl.it_offset + tbl.it_size <= ULONG_MAX);
+	assume(LEVELS || tbl.it_size < BIT(48));
 
 	found = tce_table_pua(&table, tbl.it_offset + at, false, &left);
 
@@ -94,8 +97,8 @@ int main(void)
 		prove(left == BIT(level * BITS) - at % BIT(level * BITS));
 	} else {
 		prove(!level);
-		prove((unsigned long)found == (unsigned long)NODE(0) + at % SLOTS * sizeof(*found));
-		prove(left == SLOTS - at % SLOTS);
+		prove((unsigned long)found == (unsigned long)NODE(0) + (LEVELS ? at % SLOTS : at) * sizeof(*found));
+		prove(left == (LEVELS ? SLOTS - at % SLOTS : tbl.it_size - at));
 	}
 	return 0;
 }
