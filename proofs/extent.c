@@ -8,6 +8,7 @@
  * five userspace entries. Of a block whose pages are known one by one, CBMC does not find an end.
  *
  * each: CALL=V1,BLOCKS,PUAS
+ * each: CALL=V1,BLOCKS PAGE_SHIFT=12
  * unwind: 6
  *
  * control page: tce_v1.c CALL=V1

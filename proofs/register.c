@@ -3,7 +3,8 @@
  * REGISTER accepts whole pages of user memory, not at address 0, no more than the process or the host
  * has, and nothing else. What is allocated for it has a place for each of its blocks: the walk of
  * pin_blocks() goes from its first byte to its end by parts of blocks, each in the place where a
- * look-up of any of its addresses looks, and pins no more pages at once than its array has.
+ * look-up of any of its addresses looks, and pins no more pages at once than its array has. Where the pages of a
+ * block are recorded one by one, a look-up of an address finds the page that is pinned there.
  *
  * each: SHIFT=12,16
  *
@@ -40,9 +41,37 @@
  * control ahead: tce_prereg.c SHIFT=16
  *	min((end - ua) >> PAGE_SHIFT, TCE_PIN_CHUNK - skip)
  *	min((end - ua) >> PAGE_SHIFT, TCE_PIN_CHUNK + skip)
+ * control skip: tce_prereg.c
+ *	(unsigned long)(pages - skip) | TCE_BLOCK_PAGES;
+ *	(unsigned long)pages | TCE_BLOCK_PAGES;
+ * control known: tce_prereg.c SHIFT=12
+ *	*n = max(rc, 0);
+ *	*n = TCE_PIN_CHUNK + 1;
  */
 #undef PAGE_SHIFT
 #define PAGE_SHIFT	SHIFT
+
+/* Memory that may be of hugetlbfs, and pages of which no two follow each other */
+struct vm_area_struct { int unused; };
+static struct vm_area_struct area;
+static _Bool is_huge;
+static long pin_one(void);
+
+#define mmap_read_lock_killable(mm)	killed(mm)
+#define mmap_read_unlock(mm)		((void)0)
+#define vma_lookup(mm, ua)		(any_bool() ? &area : NULL)
+#define is_vm_hugetlb_page(vma)		(is_huge = any_bool())
+#define hstate_vma(vma)			(vma)
+#define huge_page_size(size)		(1UL << (21 + any_u32() % 14))
+#define pin_user_pages(ua, n, flags, page) pin_one()
+#define page_folio(page)		((struct folio *)NULL)
+#define folio_page_idx(folio, page)	0
+#define folio_nr_pages(folio)		0
+#define kmemdup(p, size, flags)		(any_bool() ? NULL : (p))
+
+/* What counts is which element of the array is looked at. */
+#include "../tce_mm.h"
+#define tce_page_hpa(page)		((unsigned long)&(page) << PAGE_SHIFT)
 
 #include "../tce_prereg.c"
 #include "../tce_trace.c"
@@ -63,6 +92,16 @@ unsigned long tce_pin_pages(struct page **pages, unsigned long ua, unsigned long
 	return n;
 }
 
+static long pin_one(void)
+{
+	return any_bool() ? 1 : any_bool() ? 0 : -ENOMEM;
+}
+
+int tce_pin_errno(const char *reason, long rc, u64 ua)
+{
+	return rc == -ENOMEM ? -ENOMEM : -EFAULT;
+}
+
 static bool whole_pages(u64 x)
 {
 	return x >> PAGE_SHIFT << PAGE_SHIFT == x;
@@ -81,13 +120,29 @@ static int want(u64 ua, u64 size, unsigned long mapped)
 	return 0;
 }
 
+/* The part of a block from @at on to @next, whose pages are known one by one, and any byte of it */
+static void look_up(unsigned long at, unsigned long next)
+{
+	unsigned long space[sizeof(struct tce_prereg) / sizeof(long) + 1], byte = any_ulong();
+	struct tce_prereg *p = (struct tce_prereg *)space;
+	struct page **pages = (struct page **)BIT(40);
+	p->mm_iommu = NULL;
+	p->ua = at;
+	assume(byte >= at && byte < next);
+	if (record_block(p->blocks, 0, at, pages, (next - at) >> PAGE_SHIFT) < 0)
+		return;
+	prove(tce_prereg_hpa(p, byte) == tce_page_hpa(pages[(byte - at) >> PAGE_SHIFT]) + offset_in_page(byte));
+}
+
 int main(void)
 {
 	struct mm_struct mm = { .total_vm = any_ulong() };
 	struct tce_mm tmm = { .mm = &mm };
+	struct task_struct task = { .mm = &mm };
 	unsigned long ua = any_ulong(), size = any_ulong(), at, blocks, n, next, known;
 	int rc;
 
+	current = &task;
 	ram = any_ulong();
 	rc = check_range(&tmm, ua, size);
 	prove(rc == want(ua, size, mm.total_vm) ||
@@ -108,12 +163,19 @@ int main(void)
 	prove((next - 1) >> TCE_BLOCK_SHIFT == at >> TCE_BLOCK_SHIFT);
 	prove(next == ua + size || (next & (TCE_BLOCK - 1)) == 0);
 
-	if (PAGE_SIZE > SZ_4K) {
-		rc = pin_ahead(NULL, at, ua + size, &n, &known);
-		prove(!rc && n == asked && n && n <= TCE_PIN_CHUNK && n <= size >> PAGE_SHIFT);
+	known = ua;
+	rc = pin_ahead(NULL, at, ua + size, &n, &known);
+	prove(rc ? PAGE_SIZE == SZ_4K && !n : n && n <= TCE_PIN_CHUNK && n <= size >> PAGE_SHIFT);
+	if (!rc && n == asked) {
 		/* it ends with a block, or with all of it */
 		prove(at + (n << PAGE_SHIFT) == ua + size ||
 		      ((at + (n << PAGE_SHIFT)) & (TCE_BLOCK - 1)) == 0);
+		prove(n >= (next - at) >> PAGE_SHIFT);
+	} else if (!rc) {
+		/* of a page of hugetlbfs, up to where that ends */
+		prove(is_huge && n == 1 && known >= (at | (TCE_BLOCK - 1)) + 1 && (known & (TCE_BLOCK - 1)) == 0);
 	}
+	if (at == ua || (at & (TCE_BLOCK - 1)) == 0)
+		look_up(at, next);
 	return 0;
 }

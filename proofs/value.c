@@ -8,7 +8,7 @@
  *
  * Assumed: addresses of user space have bit 63 clear, those of struct page have it set, and bit 0 clear.
  *
- * each: V1=0,1 SHARED=0,1
+ * each: V1=0,1 SHARED=0,1 PAGE_SHIFT=16,12
  *
  * control mark: tce_table.h
  *	return ua | TCE_UA_VFIO;
