@@ -54,14 +54,16 @@ class Prove(unittest.TestCase):
         good = " * each: A=1\n * unwind: 2\n *\n * control a-b: f.c A=1\n *\told\n *\tnew\n"
         self.assertEqual(prove.controls(good), [("a-b", "f.c", " A=1", "old", "new")])
         self.assertEqual(prove.controls("/* nothing */\n"), [])
-        for old, new in (("control a-b", "contrl a-b"), ("control a-b", "control a b"), (" f.c A=1", ""), ("b: f", "b f"), (" * control", " *  control"),
-                         (" *\told\n", ""), (" *\tnew", " *        new"), ("new\n", "new\n *\tnew\n"), ("each:", "each"), ("unwind: 2", "unwind: two"),
+        for old, new in (("control a-b", "contrl a-b"), ("control a-b", "control a b"), (" f.c A=1", ""), ("b: f", "b f"),
+                         (" * control", " *  control"), (" *\told\n", ""), (" *\tnew", " *        new"), ("new\n", "new\n *\tnew\n"),
+                         ("each:", "each"), ("unwind: 2", "unwind: two"),
                          (" *\n", " * control a-b: f.c\n *\told\n *\tnew\n")):
             self.assertEqual(good.count(old), 1, old)
             self.assertRaises(ValueError, prove.controls, good.replace(old, new))
 
     def test_not_understood(self):
-        with tempfile.TemporaryDirectory() as tmp, mock.patch.object(prove, "ROOT", Path(tmp)), contextlib.redirect_stdout(io.StringIO()) as said:
+        with (tempfile.TemporaryDirectory() as tmp, mock.patch.object(prove, "ROOT", Path(tmp)),
+              contextlib.redirect_stdout(io.StringIO()) as said):
             (Path(tmp) / "proofs").mkdir()
             (Path(tmp) / "proofs/x.c").write_text("/*\n * control x\n */\n")
             self.assertEqual(prove.prove(Path("/nowhere"), "x"), (0, 1))
