@@ -54,7 +54,7 @@ class Prove(unittest.TestCase):
         good = " * each: A=1\n * unwind: 2\n *\n * control a-b: f.c A=1\n *\told\n *\tnew\n"
         self.assertEqual(prove.controls(good), [("a-b", "f.c", " A=1", "old", "new")])
         self.assertEqual(prove.controls("/* nothing */\n"), [])
-        for old, new in (("control a-b", "contrl a-b"), ("control a-b", "control a b"), (" f.c A=1", ""), ("b: f", "b f"),
+        for old, new in (("control a-b", "controls a-b"), ("control a-b", "control a b"), (" f.c A=1", ""), ("b: f", "b f"),
                          (" * control", " *  control"), (" *\told\n", ""), (" *\tnew", " *        new"), ("new\n", "new\n *\tnew\n"),
                          ("each:", "each"), ("unwind: 2", "unwind: two"),
                          (" *\n", " * control a-b: f.c\n *\told\n *\tnew\n")):
