@@ -65,7 +65,7 @@ static long pin_one(void);
 #define huge_page_size(size)		(1UL << (21 + any_u32() % 14))
 #define pin_user_pages(ua, n, flags, page) pin_one()
 #define page_folio(page)		((struct folio *)NULL)
-#define folio_page_idx(folio, page)	0
+#define folio_page_idx(folio, page)	1
 #define folio_nr_pages(folio)		0
 #define kmemdup(p, size, flags)		(any_bool() ? NULL : (p))
 
@@ -126,6 +126,7 @@ static void look_up(unsigned long at, unsigned long next)
 	unsigned long space[sizeof(struct tce_prereg) / sizeof(long) + 1], byte = any_ulong();
 	struct tce_prereg *p = (struct tce_prereg *)space;
 	struct page **pages = (struct page **)BIT(40);
+
 	p->mm_iommu = NULL;
 	p->ua = at;
 	assume(byte >= at && byte < next);

@@ -9,7 +9,7 @@
  * upper level is 0, or leads to a level below. A table of one level has any size below 2^48
  * entries.
  *
- * each: LEVELS=0 SLOTS=1
+ * each: LEVELS=0 SLOTS=512
  * each: LEVELS=1,2,3 SLOTS=512,2048,4096,8192,16384,32768
  * each: LEVELS=4 SLOTS=512,2048,4096
  * unwind: 6
