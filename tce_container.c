@@ -790,7 +790,7 @@ long tce_container_disable(struct tce_container *container)
 {
 	long rc;
 
-	/* pairs with bind_mm() (litmus/bind.litmus): a container that is not bound was never enabled */
+	/* pairs with bind_mm() (litmus/bind.litmus): what is not bound was never enabled */
 	if (!smp_load_acquire(&container->mem.tmm))
 		return 0;
 	rc = lock_all(container);
