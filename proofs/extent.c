@@ -8,7 +8,7 @@
  * five userspace entries. Of a block whose pages are known one by one, CBMC does not find an end.
  *
  * each: CALL=V1,BLOCKS,PUAS
- * each: CALL=V1,BLOCKS PAGE_SHIFT=12
+ * each: CALL=V1 PAGE_SHIFT=12
  * unwind: 6
  *
  * control page: tce_v1.c CALL=V1
@@ -69,7 +69,7 @@ static void prereg(void)
 	unsigned long at = any_ulong(), max = any_ulong(), byte = any_ulong(), size, hpa;
 	int i;
 
-	p->mem = NULL;
+	p->mm_iommu = NULL;
 	p->ua = any_ulong() & PAGE_MASK;
 	p->npages = any_ulong();
 	assume(p->ua < TASK_SIZE_MAX && p->npages && p->npages <= PIECES * TCE_BLOCK >> PAGE_SHIFT);

@@ -8,12 +8,12 @@
  *
  * Assumed of the platform: a window ends at 2^64 at most, and no two have the same address. Assumed of the
  * container: one that is dead is not enabled, and its default window is not pending, which charge.c has. With STATE=SERVES
- * it is enabled and the caller's, because that does not depend on the pages; nor does what MAP and UNMAP do on the CPU's.
+ * it is enabled and the caller's, because that does not depend on windows and pages; nor does what MAP and UNMAP do on the CPU's.
  *
- * each: SHIFT=12 WINDOWS=3 CALL=MAP,UNMAP STATE=ANY_STATE
- * each: SHIFT=12 WINDOWS=0,1,2 CALL=MAP,CHECK STATE=ANY_STATE
+ * each: SHIFT=12 WINDOWS=1 CALL=MAP,UNMAP,CHECK STATE=ANY_STATE
  * each: SHIFT=12 WINDOWS=1 CALL=CHECK STATE=ANY_STATE PAGE_SHIFT=12
- * each: SHIFT=16,21,24,28,30,34 WINDOWS=3 CALL=MAP,UNMAP STATE=SERVES
+ * each: SHIFT=12 WINDOWS=0,2 CALL=MAP,CHECK STATE=SERVES
+ * each: SHIFT=12,16,21,24,28,30,34 WINDOWS=3 CALL=MAP,UNMAP STATE=SERVES
  * each: SHIFT=25,26,27 WINDOWS=3 CALL=MAP STATE=SERVES
  * unwind: 3
  *
