@@ -381,8 +381,9 @@ static unsigned int largest_page_shift(struct tce_prereg *prereg)
 }
 
 /*
- * Take it off KVM's list, upon which the kernel unpins it after a grace period. Without an mm the kernel does not uncharge it, for which it would wait
- * for the mmap_lock; tce_prereg_free() does. Return: 0; -EBUSY while it is counted as mapped.
+ * Take it off KVM's list, upon which the kernel unpins it after a grace period. Without an mm the
+ * kernel does not uncharge it, for which it would wait for the mmap_lock; tce_prereg_free() does.
+ * Return: 0; -EBUSY while it is counted as mapped.
  */
 static int prereg_delist(struct tce_prereg *prereg)
 {
