@@ -363,20 +363,15 @@ static void registers_reserved(void *rc)
 	*(volatile long *)rc = __register(container, mem, RESERVED);
 }
 
-/* Each of so many pages has a record of its own, of 8 bytes: the same memory, at many addresses */
+/* Each of so many pages has a record of its own, of 8 bytes */
 #define SCATTERED	(1ULL << 20)
 
 static void registers_scattered(void *rc)
 {
-	const uint64_t size = SCATTERED * host.page, some = 64 * MiB;
-	uint8_t *mem = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	int container = open_card(0), file = memfd_create("scattered", 0);
-	uint64_t at;
+	const uint64_t size = SCATTERED * host.page;
+	void *mem = alloc_repeated(size);
+	int container = open_card(0);
 
-	expect(mem != MAP_FAILED && file >= 0 && ftruncate(file, some) == 0);
-	for (at = 0; at < size; at += some)
-		expect(mmap(mem + at, some, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_POPULATE,
-			    file, 0) == mem + at);
 	wait_for_group(rc);
 	*(volatile long *)rc = __register(container, mem, size);
 }

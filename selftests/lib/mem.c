@@ -36,6 +36,21 @@ void *alloc_shared(size_t size)
 	return p;
 }
 
+void *alloc_repeated(uint64_t size)
+{
+	const uint64_t some = 64 * MiB;
+	int file = memfd_create("repeated", 0);
+	uint8_t *mem = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t at;
+
+	expect(mem != MAP_FAILED && file >= 0 && ftruncate(file, some) == 0);
+	for (at = 0; at < size; at += some)
+		expect(mmap(mem + at, some, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_POPULATE,
+			    file, 0) == mem + at);
+	close(file);
+	return mem;
+}
+
 uint8_t *alloc_huge(size_t size, void *at)
 {
 	uint8_t *p = mmap(at, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |

@@ -16,6 +16,8 @@
 void *alloc(size_t size, size_t align);
 /* Zeroed memory that this process and its children share. */
 void *alloc_shared(size_t size);
+/* The same 64 MiB again and again, at addresses that follow each other. */
+void *alloc_repeated(uint64_t size);
 /* Huge pages of 2 MiB, at @at or anywhere; skips the row where there are none. */
 uint8_t *alloc_huge(size_t size, void *at);
 void nap(unsigned int ms);
