@@ -150,10 +150,9 @@ def page(records: dict[str, Record], root: Path = ROOT) -> str:
             text.append(f"{title}\n{'=' * len(title)}")
         if bad := records[name].get("failed"):
             text.append(f"The last run, {when(bad)}, failed: ``{bad['line'].replace('`', chr(39))}``")
-        good = records[name].get("good")
-        if name == "bench" and good:
-            text.append("\n".join(f".. image:: {file}\n   :alt: {alt}" for file, (alt, _) in PICTURES.items()))
-        if good:
+        if good := records[name].get("good"):
+            if name == "bench":
+                text.append("\n".join(f".. image:: {file}\n   :alt: {alt}" for file, (alt, _) in PICTURES.items()))
             took = f", in {good['minutes']} minutes" if good.get("minutes", "") not in ("", "0") else ""
             text += [f"``{command}``, {when(good)}, on {good['machine']}{took}::", textwrap.indent(good["said"].strip("\n"), "   ")]
     return "\n\n".join(text) + "\n"
