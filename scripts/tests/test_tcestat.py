@@ -87,7 +87,7 @@ class State(Host):
         code, said, errors = self.run_it()
         self.assertEqual((code, errors), (0, ""))
         for text in (f"{NAME} 1.0, srcversion ABC123, Linux 6.12.95",
-                     "2 open containers, 1 closed container still in use, 1 table that KVM may still use\n",
+                     "2 open containers, 1 closed container still in use, 1 table\n",
                      "container 3: version 2, process 4711 qemu", f"group 5: 0000:00:00.0 (pcieport), {DEVICE} (vfio-pci)",
                      "container 2: version 1, nobody's yet, not enabled", "the default window is created by the first MAP",
                      "pinned 64K, charged 128K", "VmLck 4G, 2 regions of 4194368K, has KVM"):
@@ -202,7 +202,7 @@ class Doctor(Host):
                                      ("dnf", "dnf install kernel-devel-6.12.113 && dkms autoinstall -k 6.12.113",
                                       "dnf remove kernel-core-6.12.113"),
                                      ("zypper", "zypper install kernel-default-devel && dkms autoinstall -k 6.12.113",
-                                      "zypper remove kernel-default-6.12.113")):
+                                      "rpm -e $(rpm -qf /lib/modules/6.12.113/modules.builtin)")):
             with mock.patch.object(tcestat.shutil, "which", lambda name, there=there, **_: name if name == there else None):
                 self.assertEqual(tcestat.build(tcestat.System(str(self.root)), "6.12.113"), build)
                 self.assertEqual(tcestat.remove_kernel("6.12.113"), remove)
@@ -243,8 +243,18 @@ class Doctor(Host):
         (self.root / f"sys/module/{NAME}/srcversion").unlink()
         self.assertEqual(self.bad(device=None), [])
         self.assertEqual([what for what, _ in self.bad()], ["module", "windows"])
+        # VFIO is there, and has loaded none.
+        (self.root / "sys/module/vfio").mkdir()
+        self.assertEqual([what for what, _ in self.bad(device=None)], ["module"])
+        (self.root / "sys/module/vfio").rmdir()
         self.file("sys/module/module/parameters/sig_enforce", "Y\n")
         self.assertEqual([what for what, _ in self.bad(device=None)], ["module"])
+
+    def test_options_need_a_device(self):
+        for options in (["--mem", "1G"], ["--cards", "8"], ["--unit", "podman.service"], ["--managed"], ["--huge-pages"]):
+            code, said, error = self.run_it("doctor", *options)
+            self.assertEqual((code, said), (2, ""), options)
+            self.assertIn("tcestat doctor DEVICE", error)
 
     def test_without_a_device(self):
         code, said, _ = self.run_it("doctor")
