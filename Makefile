@@ -62,6 +62,7 @@ install-tools:
 	install -D -m 644 -t $(DESTDIR)/usr/share/man/man8 tools/tcestat.8
 	install -D -m 644 -t $(EXAMPLES_DIR) $(wildcard tools/examples/*)
 	install -D -m 644 -t $(dir $(EXAMPLES_DIR))Documentation $(wildcard Documentation/*.rst Documentation/*.svg)
+	install -m 644 -t $(dir $(EXAMPLES_DIR)) $(wildcard *.md)
 
 dist deb rpm: host
 	@scripts/package $@

@@ -170,7 +170,7 @@ case_refuse_net() {
 # Somebody may have a device of it.
 case_refuse_module() {
 	modprobe vfio_iommu_spapr_tce
-	refuses "$(first xhci)" "vfio_iommu_spapr_tce is in use" --yes
+	refuses "$(first xhci)" "vfio_iommu_spapr_tce is loaded" --yes
 	rmmod vfio_iommu_spapr_tce vfio
 }
 

@@ -93,7 +93,7 @@ install_packages() {
 	mkdir /root/first
 	tar -xf $here/first.tar.xz -C /root/first
 	cd /root/first/* || return
-	check "the in-tree driver is loaded" modprobe $name
+	check "VFIO is loaded, with the in-tree driver" modprobe vfio-pci
 	check "the commands of the README, which say that another one is loaded" shown "Another build of $name is loaded" doc debian
 	check "DKMS has built it" found "$running" updates/dkms
 	check "DKMS has signed it" signed $name
