@@ -233,18 +233,6 @@ int tce_pin_errno(const char *reason, long rc, u64 ua)
 	return tce_refuse(reason, rc == -ENOMEM ? -ENOMEM : -EFAULT, ua);
 }
 
-static long pin_some(struct page **pages, unsigned long ua, unsigned long n,
-		     bool write)
-{
-	unsigned int flags = FOLL_LONGTERM | (write ? FOLL_WRITE : TCE_FOLL_READ);
-	long got = pin_user_pages_fast(ua, n, flags, pages);
-
-	/* the client may only read the first page, too */
-	if (TCE_FOLL_READ && !write && got == -EFAULT)
-		got = pin_user_pages_fast(ua, 1, FOLL_LONGTERM, pages);
-	return got;
-}
-
 /**
  * tce_pin_pages() - pin pages for as long as a device may use them
  * @pages: array for the pages
@@ -269,9 +257,10 @@ unsigned long tce_pin_pages(struct page **pages, unsigned long ua, unsigned long
 	while (done < n) {
 		/* present pages are pinned without checking for signals */
 		got = fatal_signal_pending(current) ? -EINTR :
-		      pin_some(pages + done, ua + (done << PAGE_SHIFT),
-			       min_t(unsigned long, n - done, TCE_PIN_CHUNK),
-			       write);
+		      pin_user_pages_fast(ua + (done << PAGE_SHIFT),
+					  min_t(unsigned long, n - done, TCE_PIN_CHUNK),
+					  FOLL_LONGTERM | (write ? FOLL_WRITE : 0),
+					  pages + done);
 		/* the page has to be migrated, but has an extra reference for a moment */
 		if (got == -ENOMEM && tries++ < TCE_PIN_TRIES) {
 			msleep(1);

@@ -35,14 +35,24 @@
 #endif
 
 /*
- * How to pin what a device may only read. Since 6.2 such a long-term pin follows the process.
- * Before, it can be of the zero page or of the page cache, which the process leaves behind
- * when it writes.
+ * Since 6.2 a long-term pin of what a device may only read follows the process. Before, it can be
+ * of the zero page or of the page cache, which the process leaves behind when it writes. So the
+ * page is pinned as if the device wrote, unless the process may not write either.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
-#define TCE_FOLL_READ	FOLL_WRITE
-#else
-#define TCE_FOLL_READ	0
+static inline int tce_pin_user_pages_fast(unsigned long start, int nr_pages,
+					  unsigned int gup_flags,
+					  struct page **pages)
+{
+	int got = pin_user_pages_fast(start, nr_pages, gup_flags | FOLL_WRITE,
+				      pages);
+
+	if (got == -EFAULT && !(gup_flags & FOLL_WRITE))
+		got = pin_user_pages_fast(start, 1, gup_flags, pages);
+	return got;
+}
+
+#define pin_user_pages_fast	tce_pin_user_pages_fast
 #endif
 
 #ifndef TCE_HAS_LIST_COUNT
