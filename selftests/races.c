@@ -513,6 +513,7 @@ static void unload_load(struct tce *t)
 	/* the kernel warns if a module goes whose events have triggers */
 	if (getenv("TCE_GCOV"))
 		skip("the driver's events have triggers");
+	needs_module();
 	client = spawn(true, comes_and_goes, t);
 	while (unloaded < 5 || refused < 5) {
 		expect(lives(client));

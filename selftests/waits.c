@@ -755,6 +755,7 @@ static void argument_unload(struct tce *t)
 	int i, tries;
 	long rc;
 
+	needs_module();
 	for (i = 0; i < CALLS; i++) {
 		if (!has_call(t->version, i))
 			continue;

@@ -131,6 +131,12 @@ uint64_t knob(const char *name, uint64_t usual)
 	return value ? strtoull(value, NULL, 0) : usual;
 }
 
+void needs_module(void)
+{
+	if (access("/sys/module/vfio_iommu_spapr_tce/initstate", F_OK))
+		skip("the driver is built in");
+}
+
 /* Everything here happens in the test's own process. */
 static void run_child(const struct test *test, unsigned int variant)
 {

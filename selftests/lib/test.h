@@ -53,6 +53,9 @@ int run_tests(int argc, char **argv, const char *suite, const struct test *tests
  */
 uint64_t knob(const char *name, uint64_t usual);
 
+/* For what unloads the driver: skips where it is a part of the kernel. */
+void needs_module(void);
+
 #define TEST_MAIN(suite, tests)						\
 int main(int argc, char **argv)						\
 {									\
