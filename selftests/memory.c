@@ -8,7 +8,6 @@
 #include <linux/mman.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -863,20 +862,6 @@ static void by_close(struct tce *t)
 	expect_rc(pins, pinned_settled(pins));
 }
 
-/* Then what was freed stays away for long. */
-static bool has_quarantine(void)
-{
-	FILE *f = fopen("/proc/kallsyms", "r");
-	bool found = false;
-	char line[256];
-
-	while (f && !found && fgets(line, sizeof(line), f))
-		found = strstr(line, " kasan_quarantine_put");
-	if (f)
-		fclose(f);
-	return found;
-}
-
 /*
  * So many turns that a page which is lost in each call is twice what may be missing for another reason. What is
  * smaller is for kmemleak, see scripts/guest/selftest.sh.
@@ -889,7 +874,7 @@ static void loses_nothing(struct tce *t)
 	uint64_t at, free = 0;
 	unsigned int i;
 
-	if (has_quarantine())
+	if (find_line("/proc/kallsyms", " kasan_quarantine_put"))
 		skip("KASAN keeps what was freed");
 	for (i = 0; i < warm + turns; i++) {
 		if (i == warm)	/* the first ones fill caches */

@@ -44,6 +44,8 @@ def unexpected(host: Host, reasons: Mapping[str, str]) -> list[str]:
         known = [rule for rule in known if matches(host.kernel, rule.kernels)]
     elif host.what != "selftest" or host.kernel not in steps.MORE:
         return []
+    else:
+        known = [rule for rule in known if matches(host.kernel, rule.kernels) or any(matches(k, rule.kernels) for k in steps.BOOTED)]
     wrong = []
     for test, reason in reasons.items():
         who = "kunit" if host.what == "kunit" else "user" if test.startswith("user: ") else "root"

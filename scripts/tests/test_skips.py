@@ -35,6 +35,9 @@ class Skips(unittest.TestCase):
                 ("kunit-6.12-4k", "powernv9-races", "kvm: x", "this host has no KVM", False),
                 ("kasan-6.1-64k", "powernv9", "eeh: x", "no /dev/mem", True),
                 ("kasan-6.1-64k", "powernv9", "eeh: x", "this host has no EEH", False),
+                ("kasan-6.1-64k", "powernv9", "memory: x", "KASAN keeps what was freed", True),
+                ("kunit-7.2-4k", "powernv9", "memory: x", "KASAN keeps what was freed", False),
+                ("6.12-be", "powernv9", "memory: x", "KASAN keeps what was freed", False),
                 ("linux-of-somebody", "powernv9", "faults: x", "whatever it is", True)):
             self.assertEqual(not unexpected(Host("selftest", kernel, machine), {test: reason}), good, (kernel, machine, reason))
 

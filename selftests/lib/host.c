@@ -195,7 +195,7 @@ bool host_second(int device, bool there)
 	return !access(path, F_OK) == there;
 }
 
-static bool find_line(const char *path, const char *text)
+bool find_line(const char *path, const char *text)
 {
 	char line[256];
 	bool found = false;

@@ -43,6 +43,8 @@ bool host_second(int device, bool there);
 int log_open(void);
 /* How many lines came since that have the text? EPIPE: some were lost, and this is no count. */
 unsigned int lines_with(int fd, const char *text);
+/* Is the text in a line of the file? */
+bool find_line(const char *path, const char *text);
 /* Writes to a file of the kernel's: 0 or -errno. */
 long write_to(const char *path, const char *text);
 
