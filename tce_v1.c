@@ -23,6 +23,7 @@
 #include <linux/printk.h>
 #include <linux/slab.h>
 
+#include "compat/older.h"
 #include "tce_trace.h"
 #include "tce_v1.h"
 

@@ -8,6 +8,7 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
+#include <linux/pagemap.h>
 #include <linux/version.h>
 
 #include "found.inc"
@@ -53,6 +54,38 @@ static inline int tce_pin_user_pages_fast(unsigned long start, int nr_pages,
 }
 
 #define pin_user_pages_fast	tce_pin_user_pages_fast
+#endif
+
+/*
+ * Since 6.5 no page of a file whose file system keeps track of writes is pinned for long. Before,
+ * it can be of FUSE, whose server holds the page's lock for as long as it likes. So nobody waits
+ * for a page's lock: without it, the page is only flagged, as mm_iommu_put() does.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+static inline int tce_set_page_dirty(struct page *page)
+{
+	if (trylock_page(page)) {
+		set_page_dirty(page);
+		unlock_page(page);
+	} else {
+		SetPageDirty(page);
+	}
+	return 0;
+}
+
+static inline void tce_unpin_user_pages_dirty(struct page **pages,
+					      unsigned long npages, bool dirty)
+{
+	unsigned long i;
+
+	for (i = 0; dirty && i < npages; i++)
+		if (!PageDirty(pages[i]))
+			tce_set_page_dirty(pages[i]);
+	unpin_user_pages(pages, npages);
+}
+
+#define set_page_dirty_lock		tce_set_page_dirty
+#define unpin_user_pages_dirty_lock	tce_unpin_user_pages_dirty
 #endif
 
 #ifndef TCE_HAS_LIST_COUNT

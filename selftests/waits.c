@@ -6,11 +6,12 @@
  * away, not another client, and not the client's own close.
  *
  * A page that never comes is one of userfaultfd: the kernel asks user space for it, and
- * nobody answers. The rows take devices from vfio-pci, so that they stay root; their
+ * nobody answers. A page whose lock is kept is one of FUSE. The rows take devices from vfio-pci, so that they stay root; their
  * clients are processes of their own with the rights of the tests' user.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
@@ -19,7 +20,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -41,6 +45,7 @@ enum step {
 	CLOSE,			/* row: close all that is open */
 	CLOSED,			/* client: done */
 	SERVE,			/* row: provide the page */
+	WRITTEN,		/* server: it has what it does not take */
 	STEPS
 };
 
@@ -49,6 +54,7 @@ struct shared {
 	/* the call of each thread, as far as it has come */
 	volatile bool returned[MOST_THREADS];
 	volatile long result[MOST_THREADS];
+	volatile bool page_stays;	/* the FUSE server takes no more */
 };
 
 #define expect_others_go_on(t, when) do {				\
@@ -262,18 +268,22 @@ static void open_box2(int version)
 	attach_other(&box2, version);
 }
 
-/* A client that has come so far. */
-static pid_t start_client(void (*run)(void *), struct tce *t, enum step step)
+/* A client that has come so far; after share() */
+static pid_t begin_client(void (*run)(void *), struct tce *t, enum step step)
 {
-	pid_t client;
+	pid_t client = spawn(true, run, &t->version);
 
-	share();
-	client = spawn(true, run, &t->version);
 	if (!hears_of(client, step)) {
 		ends(client, 0);
 		fail(__FILE__, __LINE__, "the client does not begin");
 	}
 	return client;
+}
+
+static pid_t start_client(void (*run)(void *), struct tce *t, enum step step)
+{
+	share();
+	return begin_client(run, t, step);
 }
 
 /* A client that waits dies when it is told to, and soon. */
@@ -960,6 +970,156 @@ static void memory_served(struct tce *t)
 	expect_rc(pins, pinned_settled(pins));
 }
 
+/*
+ * A page whose lock a FUSE server keeps. In the end it does not answer WRITE, and who writes to the
+ * page then waits for that with the lock held. Linux from 6.5 on pins no such page.
+ */
+
+#define FUSE_DIR	"/tmp/fuse"
+#define FUSE_FILE_ID	2
+
+static int fuse;
+
+static void fuse_answer(const struct fuse_in_header *in, const void *answer, size_t size)
+{
+	struct fuse_out_header head = {
+		.len = sizeof(head) + size, .unique = in->unique, .error = answer ? 0 : -EOPNOTSUPP,
+	};
+	struct iovec parts[] = { { &head, sizeof(head) }, { (void *)answer, size } };
+
+	expect(writev(fuse, parts, 2) == head.len);
+}
+
+static struct fuse_attr fuse_attr(uint64_t id)
+{
+	return (struct fuse_attr){
+		.ino = id, .size = CHUNK, .nlink = 1,
+		.mode = id == FUSE_FILE_ID ? S_IFREG | 0666 : S_IFDIR | 0777,
+	};
+}
+
+static void fuse_serve(void *fd)
+{
+	static union {
+		struct fuse_in_header head;
+		uint8_t room[MiB];
+	} in;
+	static uint8_t zeros[CHUNK];
+	const struct fuse_read_in *read_in = (void *)(&in.head + 1);
+	const struct fuse_write_in *write_in = (void *)(&in.head + 1);
+	struct fuse_init_out init = {
+		.major = FUSE_KERNEL_VERSION, .minor = FUSE_KERNEL_MINOR_VERSION,
+		.max_write = CHUNK,
+	};
+	struct fuse_entry_out entry = {
+		.nodeid = FUSE_FILE_ID, .entry_valid = 1000, .attr_valid = 1000,
+		.attr = fuse_attr(FUSE_FILE_ID),
+	};
+	struct fuse_open_out opened = { .fh = 1 };
+	struct fuse_write_out written = {};
+	struct fuse_attr_out attr = { .attr_valid = 1000 };
+
+	fuse = *(int *)fd;
+	while (read(fuse, &in, sizeof(in)) > 0) {
+		switch (in.head.opcode) {
+		case FUSE_INIT:
+			fuse_answer(&in.head, &init, sizeof(init));
+			break;
+		case FUSE_LOOKUP:
+			fuse_answer(&in.head, &entry, sizeof(entry));
+			break;
+		case FUSE_GETATTR:
+			attr.attr = fuse_attr(in.head.nodeid);
+			fuse_answer(&in.head, &attr, sizeof(attr));
+			break;
+		case FUSE_OPEN:
+			fuse_answer(&in.head, &opened, sizeof(opened));
+			break;
+		case FUSE_READ:
+			expect(read_in->size <= sizeof(zeros));
+			fuse_answer(&in.head, zeros, read_in->size);
+			break;
+		case FUSE_WRITE:
+			if (shared->page_stays) {
+				tell(WRITTEN);
+				break;
+			}
+			written.size = write_in->size;
+			fuse_answer(&in.head, &written, sizeof(written));
+			break;
+		case FUSE_FORGET:
+		case FUSE_BATCH_FORGET:
+			break;
+		default:
+			fuse_answer(&in.head, NULL, 0);
+		}
+	}
+}
+
+/* It has nothing else of the client's. */
+static void page_writer(int fd)
+{
+	while (!shared->page_stays)
+		nap(20);
+	do {
+		*memory = ++shared->result[0];
+	} while (!sync_file_range(fd, 0, CHUNK, SYNC_FILE_RANGE_WRITE));
+	_exit(0);
+}
+
+static void page_client(void *arg)
+{
+	int version = *(int *)arg, fd = open(FUSE_DIR "/file", O_RDWR | O_CLOEXEC);
+	long rc, writes;
+
+	expect(fd >= 0);
+	memory = mmap(NULL, CHUNK, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	expect(memory != MAP_FAILED);
+	if (!fork())
+		page_writer(fd);
+	open_box(version);
+	rc = version == 1 ? 0 : __register(box.container, memory, CHUNK);
+	if (!rc)
+		rc = __map(box.container, memory, base(&box) + CHUNK, CHUNK, RW);
+	if (rc == -EFAULT)
+		skip("this kernel pins no page of FUSE");
+	expect_rc(0, rc);
+	shared->page_stays = true;
+	obey(WRITTEN);
+	do {
+		writes = shared->result[0];
+		nap(500);
+	} while (writes != shared->result[0]);
+	tell(CALLED);
+	obey(CLOSE);
+	close_box();
+	for (;;)
+		pause();
+}
+
+static void page_close(struct tce *t)
+{
+	char options[100];
+	pid_t server, client;
+
+	expect(system("modprobe -q fuse") >= 0);
+	fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (fuse < 0)
+		skip("this kernel has no FUSE");
+	mkdir(FUSE_DIR, 0755);
+	snprintf(options, sizeof(options),
+		 "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", fuse);
+	expect(!mount("fuse", FUSE_DIR, "fuse", 0, options));
+	share();
+	server = spawn(false, fuse_serve, &fuse);
+	close(fuse);
+	client = begin_client(page_client, t, CALLED);
+	expect_all_go_on(t, "the lock of a client's page");
+	kill_child(server);
+	expect_dies(client);
+	umount2(FUSE_DIR, MNT_DETACH);
+}
+
 static const struct test tests[] = {
 	{ "root unbinds a device that EEH operations wait for", eeh_unbind,
 	  BOTH | APART | TWO | DANGEROUS },
@@ -981,6 +1141,8 @@ static const struct test tests[] = {
 	  memory_unbind, BOTH | APART | TWO | DANGEROUS },
 	{ "close does not wait for one of many pages, which comes at last",
 	  memory_served, BOTH | APART | TWO | DANGEROUS },
+	{ "nobody waits for the lock of a page, which a FUSE server keeps",
+	  page_close, BOTH | APART | TWO | DANGEROUS },
 };
 
 TEST_MAIN("waits", tests)
