@@ -923,7 +923,7 @@ static int attach(struct tce_container *container, struct iommu_group *group)
 		return PTR_ERR(grp);
 	rc = take_ownership(container, grp);
 	if (rc)
-		goto err_put;
+		goto err_free;
 
 	for (i = 0; i < ARRAY_SIZE(container->windows); i++) {
 		if (!container->windows[i])
@@ -943,8 +943,8 @@ err_unset:
 		if (container->windows[i])
 			tce_window_unset(container->windows[i], grp);
 	tce_group_release_ownership(grp);
-err_put:
-	tce_group_put(grp);
+err_free:
+	tce_group_free(grp);
 	return rc;
 }
 
@@ -1007,11 +1007,9 @@ found:
 			tce_window_unset(container->windows[i], grp);
 	}
 	list_del(&grp->list);
-	/* EEH operations that have not begun skip the group before the host gets it. */
-	WRITE_ONCE(grp->left, true);
 	tce_group_release_ownership(grp);
 	trace_tce_detach(container->id, iommu_group_id(group), 0);
-	tce_group_put(grp);
+	tce_group_free(grp);
 out_unlock:
 	unlock_all(container);
 }

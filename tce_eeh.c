@@ -9,8 +9,8 @@
  * PE. Root holds these locks while a device is unbound from its driver, which has to wait until
  * the client closes the device. But the client can't close it while one of its threads sleeps in
  * a reset, where even SIGKILL does not wake it. So a work item does the operation, and the client
- * waits for that, or is killed. The work item holds references to groups and devices, for which
- * nobody waits. Only the removal of the module waits for it.
+ * waits for that, or is killed. The work item holds a reference to a device, for which nobody
+ * waits. Only the removal of the module waits for it.
  *
  * The kernel frees a PE when its last device is unplugged, even if the PE is in use. So an
  * operation that may sleep first waits for an unplug that is under way, and then looks up the
@@ -21,8 +21,8 @@
  * clients are killed and started again, and no reset waits for another one between looking up the
  * PE and using it.
  *
- * Locks: &tce_container.lock while the groups are listed, and none after that. jobs_lock guards the
- * list of operations whose turn it is.
+ * Locks: &tce_container.lock while the groups are listed, &tce_group.lock while a PE is looked up,
+ * and none during the operation. jobs_lock guards the list of operations whose turn it is.
  *
  * Everything here can fail.
  */
@@ -58,7 +58,7 @@ static struct workqueue_struct *jobs_wq;
  * @rc: its result
  * @done: completed when the operation has ended
  * @n: number of groups
- * @groups: the groups, with a reference of each
+ * @groups: the groups, with a reference of each, which does not keep its IOMMU group
  */
 struct tce_eeh_job {
 	struct list_head list;
@@ -220,25 +220,31 @@ static int first_device(struct device *dev, void *found)
 	return 1;
 }
 
-static long group_op(struct tce_group *grp, const struct vfio_eeh_pe_op *op)
+/*
+ * Look up the PE of a group, and a device, whose reference keeps its bus, which EEH uses.
+ * Return: false if the group has left, and may be the host's again, or another client's
+ */
+static bool find_pe(struct tce_group *grp, struct eeh_pe **pe, struct device **dev)
 {
-	struct device *dev = NULL;
-	long rc = -ENODEV;
-	struct eeh_pe *pe;
+	bool here;
 
-	/* The reference of a device keeps its bus, which EEH uses. */
-	iommu_group_for_each_dev(grp->group, &dev, first_device);
-	pe = eeh_iommu_group_to_pe(grp->group);
-	if (pe)
-		rc = pe_op(pe, op);
-	put_device(dev);
-	return rc;
+	*dev = NULL;
+	mutex_lock(&grp->lock);
+	here = !grp->left;
+	if (here) {
+		iommu_group_for_each_dev(grp->group, dev, first_device);
+		*pe = eeh_iommu_group_to_pe(grp->group);
+	}
+	mutex_unlock(&grp->lock);
+	return here;
 }
 
 static void job_work(struct work_struct *work)
 {
 	struct tce_eeh_job *job = container_of(work, struct tce_eeh_job, work);
 	long rc = -ENODEV, one;
+	struct device *dev;
+	struct eeh_pe *pe;
 	unsigned int i;
 
 	for (i = 0; i < job->n; i++) {
@@ -247,10 +253,10 @@ static void job_work(struct work_struct *work)
 			pci_lock_rescan_remove();
 			pci_unlock_rescan_remove();
 		}
-		/* It may be the host's again, or another client's. */
-		if (READ_ONCE(job->groups[i]->left))
+		if (!find_pe(job->groups[i], &pe, &dev))
 			continue;
-		one = group_op(job->groups[i], &job->op);
+		one = pe ? pe_op(pe, &job->op) : -ENODEV;
+		put_device(dev);
 		if (one < 0) {
 			rc = one;
 			break;

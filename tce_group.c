@@ -15,10 +15,14 @@
  *    does nothing.
  *
  * Locks: that of the container. The lock of the IOMMU group, which the core holds while it calls
- * take_ownership(), is taken inside it. &tce_group.left tells EEH operations, which hold no
- * lock, that a group has left its container.
+ * take_ownership(), is taken inside it. &tce_group.lock, which is taken between these two, is for
+ * EEH operations, which do not hold the container's: it keeps the group from leaving.
  *
- * Never fails: tce_group_release_ownership(), tce_group_put().
+ * The platform frees a PE with its last device, and expects that the IOMMU group goes with it. So
+ * an EEH operation, which may end long after the group has left, keeps the struct tce_group, but
+ * not the IOMMU group.
+ *
+ * Never fails: tce_group_release_ownership(), tce_group_free(), tce_group_put().
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -58,7 +62,7 @@ static bool has_windows(const struct iommu_table_group *table_group)
  * tce_group_create() - allocate what is needed for a group in a container
  * @group: the group
  *
- * Undone by tce_group_put().
+ * Undone by tce_group_free().
  *
  * Return: the group; -ENODEV if it has no TCE tables, or the kernel gives user space no windows
  * there; -ENOMEM.
@@ -79,6 +83,7 @@ struct tce_group *tce_group_create(struct iommu_group *group)
 	if (!grp)
 		return ERR_PTR(TCE_REFUSE(GROUP_MEMORY, ENOMEM));
 	refcount_set(&grp->refs, 1);
+	mutex_init(&grp->lock);
 	grp->group = iommu_group_ref_get(group);
 	grp->table_group = table_group;
 	return grp;
@@ -168,19 +173,30 @@ int tce_group_take_ownership(struct tce_group *grp)
 	return 0;
 }
 
-/* Undo tce_group_take_ownership(). The group has no window. */
+/*
+ * Undo tce_group_take_ownership(). The group has no window. EEH operations that have not begun
+ * skip it from now on.
+ */
 void tce_group_release_ownership(struct tce_group *grp)
 {
+	mutex_lock(&grp->lock);
+	grp->left = true;
+	mutex_unlock(&grp->lock);
 	group_use(grp, grp->platform,
 		  firmware_has_feature(FW_FEATURE_LPAR) ? grp->table_group : NULL);
 	tce_ownership_give_back(grp->table_group);
 }
 
-/* Drop a reference, which keeps the memory. A group can leave its container meanwhile. */
+/* Undo tce_group_create(). EEH operations may keep the memory. */
+void tce_group_free(struct tce_group *grp)
+{
+	iommu_group_put(grp->group);
+	tce_group_put(grp);
+}
+
+/* Drop a reference, which keeps the memory, but not the IOMMU group. */
 void tce_group_put(struct tce_group *grp)
 {
-	if (!refcount_dec_and_test(&grp->refs))
-		return;
-	iommu_group_put(grp->group);
-	kfree(grp);
+	if (refcount_dec_and_test(&grp->refs))
+		kfree(grp);
 }

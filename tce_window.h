@@ -20,8 +20,9 @@ struct iommu_group;
  * struct tce_group - a group in a container
  * @list: in &tce_container.groups
  * @refs: one of the container, and one of each EEH operation that includes the group
+ * @lock: of @left, which the holder keeps as it is
  * @left: it is no longer in the container
- * @group: the IOMMU group, with a reference
+ * @group: the IOMMU group, with a reference until the group has left
  * @table_group: the platform's side of the group; valid until the group has left
  * @ops: the operations that the platform uses while this module has the ownership
  * @platform: the platform's own operations
@@ -29,6 +30,7 @@ struct iommu_group;
 struct tce_group {
 	struct list_head list;
 	refcount_t refs;
+	struct mutex lock;
 	bool left;
 	struct iommu_group *group;
 	struct iommu_table_group *table_group;
@@ -39,6 +41,7 @@ struct tce_group {
 struct tce_group *tce_group_create(struct iommu_group *group);
 int tce_group_take_ownership(struct tce_group *grp);
 void tce_group_release_ownership(struct tce_group *grp);
+void tce_group_free(struct tce_group *grp);
 void tce_group_put(struct tce_group *grp);
 
 /**

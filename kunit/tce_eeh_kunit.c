@@ -255,8 +255,8 @@ static void reset_when_killed(struct tce_thread *thread)
 }
 
 /*
- * An operation that takes long delays nobody: the group may leave, and the container be
- * closed. A group that has left before its turn is skipped.
+ * An operation that takes long delays nobody: the group may leave and be unplugged, and the
+ * container be closed. A group that has left before its turn is skipped.
  */
 static void keeps_nobody(struct kunit *test)
 {
@@ -279,6 +279,10 @@ static void keeps_nobody(struct kunit *test)
 			tce_close(client);
 		else if (how == 1)
 			tce_detach(client, b);
+		if (how == 0)
+			KUNIT_EXPECT_TRUE(test, tce_mock_unplug(a));
+		if (how < 2)
+			KUNIT_EXPECT_TRUE(test, tce_mock_unplug(b));
 		KUNIT_EXPECT_FALSE(test, completion_done(&thread.done));
 		complete(&gate.open);
 		tce_thread_join(&thread);

@@ -328,7 +328,7 @@ static void group_gone(void *data)
 	struct tce_mock_group *grp =
 		container_of(data, struct tce_mock_group, tg);
 
-	complete(&grp->gone);
+	complete_all(&grp->gone);
 }
 
 /* Does the driver find the tables of a group? */
@@ -397,6 +397,16 @@ void tce_mock_snapshot(struct tce_mock *mock, struct tce_snapshot *snap)
 			snap->sum += hash_64((u64)grp->hw[i] + i, 64);
 }
 
+/* Unplug the last device of a group. Return: has the group gone, as the platform requires? */
+bool tce_mock_unplug(struct tce_mock_group *grp)
+{
+	if (grp->group)
+		iommu_group_put(grp->group);
+	grp->group = NULL;
+	/* a kernel that looks for such faults frees groups only later */
+	return wait_for_completion_timeout(&grp->gone, 10 * HZ);
+}
+
 /* Free all groups. Return: the number of groups of which the driver has a reference still. */
 unsigned int tce_mock_forget_groups(struct tce_mock *mock)
 {
@@ -405,9 +415,7 @@ unsigned int tce_mock_forget_groups(struct tce_mock *mock)
 
 	list_for_each_entry_safe(grp, next, &mock->groups, list) {
 		list_del(&grp->list);
-		iommu_group_put(grp->group);
-		/* a kernel that looks for such faults frees groups only later */
-		if (wait_for_completion_timeout(&grp->gone, 10 * HZ))
+		if (tce_mock_unplug(grp))
 			kfree(grp);
 		else
 			held++;

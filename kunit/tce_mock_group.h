@@ -25,6 +25,7 @@ extern struct iommu_table_group_ops tce_mock_other_group_ops;
 
 struct tce_mock_group *tce_mock_add_group(struct tce_mock *mock);
 void tce_mock_show_group(struct tce_mock_group *grp, bool shown);
+bool tce_mock_unplug(struct tce_mock_group *grp);
 unsigned int tce_mock_forget_groups(struct tce_mock *mock);
 void tce_mock_snapshot(struct tce_mock *mock, struct tce_snapshot *snap);
 unsigned int tce_mock_forget_bridges(struct tce_mock *mock);
