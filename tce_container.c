@@ -28,7 +28,7 @@
  *   &tce_container.lock	groups, windows, and the other fields of the container
  *   &tce_mm.prereg_lock	references to preregistered memory
  *   &tce_mm.map_lock		what MAP and UNMAP use
- *   tce_create_lock		to take memory off KVM's list
+ *   tce_create_lock		while a table is created
  *   &tce_table.lock		entries, by chunks
  *   &tce_v1.lock, and the lock of tce_mm.c
  * While one of the module's locks is held, except for the first, it does not access user space,
@@ -877,9 +877,9 @@ long tce_container_unregister(struct tce_container *container, u64 ua, u64 size)
 	ref = tce_prereg_find_ref(&container->mem, ua, size);
 	if (IS_ERR(ref)) {
 		rc = PTR_ERR(ref);
-	} else if (tce_prereg_unregister(ref, false, &unused)) {
+	} else if (tce_prereg_unregister(ref, &unused)) {
 		rc = unmap_prereg(container, ref->prereg);
-		if (!rc && tce_prereg_unregister(ref, true, &unused))
+		if (!rc && tce_prereg_unregister(ref, &unused))
 			rc = TCE_REFUSE(REGION_MAPPED, EBUSY);
 	}
 	mutex_unlock(&tmm->prereg_lock);

@@ -50,10 +50,7 @@
 /* Counts of KVM to take back at once: less than a millisecond */
 #define TCE_DRAIN_CHUNK	BIT(16)
 
-DEFINE_MUTEX(tce_create_lock);
-
-/* Tables being created in which KVM can map */
-static unsigned int creating;
+DECLARE_RWSEM(tce_create_lock);
 
 /* Where the block that has @ua ends, or the range does */
 static unsigned long block_end(unsigned long ua, unsigned long end)
@@ -383,38 +380,14 @@ static unsigned int largest_page_shift(struct tce_prereg *prereg)
 	return shift;
 }
 
-/**
- * tce_prereg_creating() - a table is created
- * @by: 1 before it, -1 when it is hidden from KVM and cleared; 0 if KVM does not see it before
- *
- * Meanwhile KVM, also of another process, can map in the table by the platform's operations, with
- * which it may count memory too high or too low. So none is taken off KVM's list.
- */
-void tce_prereg_creating(int by)
-{
-	mutex_lock(&tce_create_lock);
-	creating += by;
-	mutex_unlock(&tce_create_lock);
-}
-
 /*
- * Take back @counts of KVM's, which end where nothing is mapped, and take it off KVM's list, upon
- * which the kernel unpins it after a grace period. Without an mm the kernel does not uncharge it,
- * for which it would wait for the mmap_lock; tce_prereg_free() does.
- * Return: 0; -EBUSY while it is counted as mapped; -EAGAIN while a table is created
+ * Take it off KVM's list, upon which the kernel unpins it after a grace period. Without an mm the
+ * kernel does not uncharge it, for which it would wait for the mmap_lock; tce_prereg_free() does.
+ * Return: 0; -EBUSY while it is counted as mapped.
  */
-static int prereg_delist(struct tce_prereg *prereg, unsigned long counts)
+static int prereg_delist(struct tce_prereg *prereg)
 {
-	int rc = -EAGAIN;
-
-	mutex_lock(&tce_create_lock);
-	if (!creating) {
-		while (counts--)
-			mm_iommu_mapped_dec(prereg->mm_iommu);
-		rc = mm_iommu_put(NULL, prereg->mm_iommu) == -EBUSY ? -EBUSY : 0;
-	}
-	mutex_unlock(&tce_create_lock);
-	return rc;
+	return mm_iommu_put(NULL, prereg->mm_iommu) == -EBUSY ? -EBUSY : 0;
 }
 
 /**
@@ -450,11 +423,10 @@ static void prereg_leak(const struct tce_prereg *prereg)
 			    prereg->npages);
 }
 
-/* Take it out of the tree, for tce_prereg_free(). Return: 0; -EBUSY while TCEs map it; -EAGAIN */
+/* Take it out of the tree, for tce_prereg_free(). Return: 0; -EBUSY while TCEs map it */
 static int prereg_remove(struct tce_mm *tmm, struct tce_prereg *prereg)
 {
 	bool mapped;
-	int rc;
 
 	lockdep_assert_held(&tmm->prereg_lock);
 	down_write(&tmm->map_lock);
@@ -468,30 +440,38 @@ static int prereg_remove(struct tce_mm *tmm, struct tce_prereg *prereg)
 		/* a MAP that came in between may have been unmapped again */
 		mapped = atomic64_read(&prereg->mapped) || prereg->written;
 	}
-	rc = mapped ? -EBUSY : 0;
-	if (!rc && prereg->mm_iommu)
-		rc = prereg_delist(prereg, 0);
-	if (!rc) {
+	if (!mapped && prereg->mm_iommu)
+		mapped = prereg_delist(prereg);
+	if (!mapped) {
 		rb_erase(&prereg->node, &tmm->preregs);
 		if (prereg->mm_iommu)
 			tmm->listed--;
 	}
 	up_write(&tmm->map_lock);
-	return rc;
+	return mapped ? -EBUSY : 0;
 }
 
 /*
- * Take back some of KVM's counts, and take it off KVM's list.
+ * Take back some of KVM's counts, which end where nothing is mapped, and take it off KVM's list.
  *
  * All tables in which KVM could map it were blocked and cleared with their windows, and KVM is not
  * allowed to use new ones (tce_mm_allows_kvm()). So these are counts that KVM has lost
- * (litmus/kvm-count.litmus), or that a guest has raised, by as many as it likes. Return: 0;
- * -EBUSY, -EAGAIN: to be called again
+ * (litmus/kvm-count.litmus), or that a guest has raised, by as many as it likes. Only in a table
+ * that pseries is just creating, perhaps for another process, KVM can have mapped it, until that
+ * is hidden and cleared. So no table is created meanwhile, and while one is, which takes another
+ * client as long as it likes, nothing is done. Return: 0; -EBUSY: to be called again
  */
 static int prereg_uncount(struct tce_prereg *prereg)
 {
-	int rc = prereg_delist(prereg, TCE_DRAIN_CHUNK);
+	unsigned long i;
+	int rc;
 
+	if (!down_write_trylock(&tce_create_lock))
+		return -EBUSY;
+	for (i = 0; i < TCE_DRAIN_CHUNK; i++)
+		mm_iommu_mapped_dec(prereg->mm_iommu);
+	rc = prereg_delist(prereg);
+	up_write(&tce_create_lock);
 	cond_resched();
 	return rc;
 }
@@ -513,7 +493,7 @@ static void prereg_abandon(struct tce_mm *tmm, struct tce_prereg *prereg, struct
 		prereg_leak(prereg);
 		keep = false;
 	}
-	if (prereg->mm_iommu && prereg_delist(prereg, 0)) {
+	if (prereg->mm_iommu && prereg_delist(prereg)) {
 		if (keep)
 			prereg_leak(prereg);
 		if (prereg_uncount(prereg)) {
@@ -697,7 +677,7 @@ static int register_new(struct tce_prereg_ref *ref, unsigned long ua,
 	if (!rc && mem->closed) {
 		rc = TCE_REFUSE(CONTAINER_GONE, EINVAL);
 		/* KVM may have found it in its list, and mapped it */
-		orphan = prereg->mm_iommu && prereg_delist(prereg, 0);
+		orphan = prereg->mm_iommu && prereg_delist(prereg);
 		if (prereg->mm_iommu && !orphan)
 			tmm->listed--;
 	}
@@ -829,26 +809,19 @@ struct tce_prereg_ref *tce_prereg_find_ref(struct tce_memory *mem, unsigned long
 /**
  * tce_prereg_unregister() - drop a container's reference
  * @ref: the reference, with &tce_mm.prereg_lock held
- * @unmapped: nothing of the container maps it
  * @unused: set to what tce_prereg_free() is to be called for after the lock; unchanged if that is
  *	nothing
  *
- * While a table is created, the memory may become an orphan if it is @unmapped.
- *
- * Return: 0; if it is the last reference, -EBUSY if TCEs map the memory, or -EAGAIN if they may.
- * Nothing has changed then.
+ * Return: 0; -EBUSY if it is the last reference, and TCEs map the memory. Nothing has changed then.
  */
-int tce_prereg_unregister(struct tce_prereg_ref *ref, bool unmapped, struct tce_prereg **unused)
+int tce_prereg_unregister(struct tce_prereg_ref *ref, struct tce_prereg **unused)
 {
 	struct tce_prereg *prereg = ref->prereg;
-	int rc;
 
 	if (list_is_singular(&prereg->refs)) {
-		rc = prereg_remove(ref->mem->tmm, prereg);
-		if (!rc)
-			*unused = prereg;
-		else if (!unmapped || rc == -EBUSY)
-			return rc;
+		if (prereg_remove(ref->mem->tmm, prereg))
+			return -EBUSY;
+		*unused = prereg;
 	}
 	list_del(&ref->in_prereg);
 	list_del(&ref->in_memory);

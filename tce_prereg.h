@@ -69,7 +69,7 @@ struct tce_prereg_ref {
 int tce_prereg_register(struct tce_memory *mem, unsigned long ua, unsigned long size);
 struct tce_prereg_ref *tce_prereg_find_ref(struct tce_memory *mem, unsigned long ua,
 					   unsigned long size);
-int tce_prereg_unregister(struct tce_prereg_ref *ref, bool unmapped, struct tce_prereg **unused);
+int tce_prereg_unregister(struct tce_prereg_ref *ref, struct tce_prereg **unused);
 void tce_prereg_free(struct tce_prereg *prereg, struct tce_memory *mem);
 void tce_prereg_close(struct tce_memory *mem);
 bool tce_prereg_drain(struct tce_memory *mem);
@@ -79,10 +79,11 @@ struct tce_prereg *tce_prereg_first(const struct tce_mm *tmm, unsigned long ua,
 unsigned long tce_prereg_extent(const struct tce_prereg *prereg, unsigned long ua,
 				unsigned long max, unsigned long *hpa);
 
-/* Held to take memory off KVM's list. Taken inside of all locks of struct tce_mm. */
-extern struct mutex tce_create_lock;
-
-void tce_prereg_creating(int by);
+/*
+ * Held for reading while a table is created, because on pseries KVM of any process can find it, and
+ * write to it, before it is hidden. Taken inside of all locks of struct tce_mm.
+ */
+extern struct rw_semaphore tce_create_lock;
 
 /* The first byte behind preregistered memory */
 static inline unsigned long tce_prereg_end(const struct tce_prereg *prereg)

@@ -194,7 +194,7 @@ void tce_window_free(struct tce_window *win)
  * Undone by tce_kvm_block(), tce_table_unmap_all() and tce_window_free(). Context: sleeps.
  *
  * Return: the window; -EINVAL, -ENOSPC, -ENOMEM, -EPERM, -ENODEV or -EIO if the platform
- * refuses; -EBUSY, see tce_kvm_hide().
+ * refuses; -EBUSY, see tce_kvm_hide(); -EINTR on SIGKILL.
  */
 struct tce_window *tce_window_create(struct tce_memory *mem, struct tce_group *grp,
 				     int num, u32 shift, u64 size, u32 levels)
@@ -202,8 +202,6 @@ struct tce_window *tce_window_create(struct tce_memory *mem, struct tce_group *g
 	struct iommu_table_group *table_group = grp->table_group;
 	struct tce_table *table;
 	struct tce_window *win;
-	/* pseries lets KVM of any process find the table, and map in it, before it is hidden */
-	int shown = table_group->max_levels <= 1;
 	int rc, hidden;
 
 	win = kzalloc(sizeof(*win), GFP_KERNEL);
@@ -215,7 +213,9 @@ struct tce_window *tce_window_create(struct tce_memory *mem, struct tce_group *g
 	rc = tce_kvm_prepare(table);
 	if (rc)
 		goto err_free;
-	tce_prereg_creating(shown);
+	rc = down_read_killable(&tce_create_lock);
+	if (rc)
+		goto err_unprepare;
 	rc = table_errno(table_group->ops->create_table(table_group, num, shift,
 							size, levels,
 							&table->tbl));
@@ -233,15 +233,17 @@ struct tce_window *tce_window_create(struct tce_memory *mem, struct tce_group *g
 		if (rc && tce_window_in(win, grp))
 			tce_window_unset(win, grp);
 	}
-	tce_prereg_creating(-shown);
+	up_read(&tce_create_lock);
 	if (!rc) {
 		tce_kvm_allow(table);
 		return win;
 	}
-	if (table->tbl) {
-		tce_window_free(win);
-		return ERR_PTR(rc);
-	}
+	if (!table->tbl)
+		goto err_unprepare;
+	tce_window_free(win);
+	return ERR_PTR(rc);
+
+err_unprepare:
 	kfree(table->kvm_ops);
 err_free:
 	kfree(win);

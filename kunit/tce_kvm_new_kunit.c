@@ -146,19 +146,16 @@ static void kvm_finds_a_new_table(struct kunit *test)
 }
 
 /**
- * struct leave - a process unregisters memory or closes its last container, while another one makes
- *	a table
+ * struct leave - the last container of a process closes while another process makes a table
  * @client: that container
  * @maker: the other one
- * @meanwhile: called when KVM finds the table
  * @ua: what it has registered, and KVM maps
  * @hpa: where that is, if KVM maps it in this table, and nothing can be cleared there
- * @thread: of the first process
+ * @thread: closes it
  */
 struct leave {
 	struct tce_client *client;
 	struct tce_client *maker;
-	void (*meanwhile)(struct iommu_table *tbl, void *data);
 	unsigned long ua;
 	unsigned long hpa;
 	struct tce_thread thread;
@@ -198,7 +195,7 @@ static void make_as_other(struct tce_fixture *fx, void *arg)
 	ua = vm_mmap(NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, 0);
 	KUNIT_EXPECT_EQ(fx->test, copy_to_user((void __user *)ua, &unmap, sizeof(unmap)), 0);
 	KUNIT_EXPECT_EQ(fx->test, tce_ioctl_raw(leave->maker, VFIO_IOMMU_ENABLE, 0), 0);
-	fx->mock->find = leave->meanwhile;
+	fx->mock->find = leave_meanwhile;
 	fx->mock->find_data = leave;
 	KUNIT_EXPECT_EQ(fx->test, tce_ioctl_raw(leave->maker, VFIO_IOMMU_UNMAP_DMA, ua),
 			leave->hpa ? -EBUSY : 0);
@@ -217,7 +214,7 @@ static void maps_in_a_new_table(struct kunit *test, bool cleared)
 	struct tce_fixture *fx = test->priv;
 	struct mm_iommu_table_group_mem_t *mem;
 	struct tce_mock_group *grp = tce_group(fx);
-	struct leave leave = { .meanwhile = leave_meanwhile };
+	struct leave leave = {};
 	int ms;
 
 	fx->mock->hcalls = true;
@@ -251,62 +248,10 @@ static void new_table_is_not_cleared(struct kunit *test)
 	maps_in_a_new_table(test, false);
 }
 
-static void unregister(struct tce_thread *thread)
-{
-	struct leave *leave = container_of(thread, struct leave, thread);
-
-	thread->rc = tce_unregister(&thread->view, leave->ua, KVM_MEMORY);
-}
-
-static void unregister_meanwhile(struct iommu_table *tbl, void *data)
-{
-	struct leave *leave = data;
-	struct tce_fixture *fx = leave->client->fx;
-
-	tce_thread_start(&leave->thread, leave->client, unregister);
-	tce_thread_join(&leave->thread);
-	KUNIT_EXPECT_EQ(fx->test, leave->thread.rc, 0);
-	KUNIT_EXPECT_EQ(fx->test, tce_mock_live(fx->mock), 0);
-}
-
-/*
- * In a table that pseries is creating, KVM can lose the count of what is mapped. So memory in
- * KVM's list stays there if it is unregistered meanwhile, until it is registered again.
- */
-static void unregisters_beside_a_new_table(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct leave leave = { .meanwhile = unregister_meanwhile };
-	unsigned int levels;
-
-	fx->mock->hcalls = true;
-	tce_watch(fx);
-	leave.ua = tce_plain(fx, KVM_MEMORY);
-	leave.client = tce_ready_window(fx, 12, SZ_1M, 1, NULL);
-	for (levels = 1; levels < 3; levels++) {
-		grp = tce_group(fx);
-		grp->tg.max_levels = levels;
-		leave.maker = tce_open(fx, false);
-		KUNIT_ASSERT_EQ(test, tce_attach(leave.maker, grp), 0);
-		KUNIT_ASSERT_EQ(test, tce_register(leave.client, leave.ua, KVM_MEMORY), 0);
-		KUNIT_ASSERT_EQ(test, tce_map(leave.client, 0, leave.ua, KVM_MEMORY, TCE_RW), 0);
-		tce_do_as_other(fx, true, make_as_other, &leave);
-		KUNIT_EXPECT_EQ(test, !!mm_iommu_lookup(current->mm, leave.ua, KVM_MEMORY),
-				levels == 1);
-		KUNIT_EXPECT_EQ(test, tce_unregister(leave.client, leave.ua, KVM_MEMORY), -ENOENT);
-		KUNIT_EXPECT_EQ(test, tce_register(leave.client, leave.ua, KVM_MEMORY), 0);
-		KUNIT_EXPECT_EQ(test, tce_unregister(leave.client, leave.ua, KVM_MEMORY), 0);
-		KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, leave.ua, KVM_MEMORY));
-		tce_close(leave.maker);
-	}
-}
-
 static struct kunit_case tce_kvm_new_cases[] = {
 	KUNIT_CASE_PARAM(kvm_finds_a_new_table, finder_gen_params),
 	KUNIT_CASE(kvm_has_mapped_in_a_new_table),
 	KUNIT_CASE(new_table_is_not_cleared),
-	KUNIT_CASE(unregisters_beside_a_new_table),
 	{}
 };
 

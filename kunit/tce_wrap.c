@@ -287,7 +287,7 @@ static void note_counted(struct tce_mock *mock, struct mm_iommu_table_group_mem_
 
 	spin_lock(&mock->lock);
 	listed = find_listed(mock, mem);
-	if (by > 0 || !mutex_is_locked(&tce_create_lock) || !listed || listed->counted)
+	if (by > 0 || !rwsem_is_locked(&tce_create_lock) || !listed || listed->counted)
 		mock->counted += by;
 	if (listed)
 		listed->counted = max(listed->counted + by, 0L);

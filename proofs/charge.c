@@ -297,7 +297,7 @@ void iommu_tce_table_put(struct iommu_table *tbl) {}
 int iommu_group_id(struct iommu_group *group) { return 0; }
 void tce_group_release_ownership(struct tce_group *grp) {}
 void tce_group_free(struct tce_group *grp) {}
-void tce_prereg_creating(int by) {}
+struct rw_semaphore tce_create_lock;
 
 /* Memory that was held elsewhere is to be uncharged. */
 static void give_back(struct tce_memory *mem)
