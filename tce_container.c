@@ -29,6 +29,7 @@
  *   &tce_mm.prereg_lock	references to preregistered memory
  *   &tce_mm.map_lock		what MAP and UNMAP use
  *   tce_create_lock		while a table is created
+ *   &tce_group.lock		while EEH looks a PE up
  *   &tce_table.lock		entries, by chunks
  *   &tce_v1.lock, and the lock of tce_mm.c
  * While one of the module's locks is held, except for the first, it does not access user space,

@@ -171,6 +171,7 @@ static struct tce_eeh_job *job_create(struct tce_container *container,
 	return job;
 }
 
+/* Of a group that has gone only the address is left. Who gets that waits without need. */
 static bool jobs_share_a_group(const struct tce_eeh_job *a,
 			       const struct tce_eeh_job *b)
 {

@@ -20,9 +20,9 @@ struct iommu_group;
  * struct tce_group - a group in a container
  * @list: in &tce_container.groups
  * @refs: one of the container, and one of each EEH operation that includes the group
- * @lock: of @left, which the holder keeps as it is
+ * @lock: as long as it is held, the group does not leave
  * @left: it is no longer in the container
- * @group: the IOMMU group, with a reference until the group has left
+ * @group: the IOMMU group, with a reference until it has left
  * @table_group: the platform's side of the group; valid until the group has left
  * @ops: the operations that the platform uses while this module has the ownership
  * @platform: the platform's own operations

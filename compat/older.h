@@ -57,9 +57,9 @@ static inline int tce_pin_user_pages_fast(unsigned long start, int nr_pages,
 #endif
 
 /*
- * Since 6.5 no page of a file whose file system keeps track of writes is pinned for long. Before,
- * it can be of FUSE, whose server holds the page's lock for as long as it likes. So nobody waits
- * for a page's lock: without it, the page is only flagged, as mm_iommu_put() does.
+ * Since 6.5 no page of a file whose file system keeps track of writes is pinned for writing.
+ * Before, it can be of FUSE, whose server holds the page's lock for as long as it likes. So nobody
+ * waits for a page's lock: without it, the page is only flagged, as mm_iommu_put() does.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
 static inline int tce_set_page_dirty(struct page *page)

@@ -6,8 +6,9 @@
  * away, not another client, and not the client's own close.
  *
  * A page that never comes is one of userfaultfd: the kernel asks user space for it, and
- * nobody answers. A page whose lock is kept is one of FUSE. The rows take devices from vfio-pci, so that they stay root; their
- * clients are processes of their own with the rights of the tests' user.
+ * nobody answers. A page whose lock is kept is one of FUSE. The rows take devices from
+ * vfio-pci, so that they stay root; their clients are processes of their own with the
+ * rights of the tests' user.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -1067,15 +1069,32 @@ static void page_writer(int fd)
 	_exit(0);
 }
 
+/* Does it sleep where no signal wakes it, for longer than for a moment? */
+static bool stays_asleep(pid_t pid)
+{
+	long writes = shared->result[0];
+	char path[32], state = 0;
+	FILE *f;
+
+	nap(500);
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "r");
+	expect(f && fscanf(f, "%*d %*s %c", &state) == 1);
+	fclose(f);
+	return state == 'D' && writes == shared->result[0];
+}
+
 static void page_client(void *arg)
 {
 	int version = *(int *)arg, fd = open(FUSE_DIR "/file", O_RDWR | O_CLOEXEC);
-	long rc, writes;
+	pid_t writer;
+	long rc;
 
 	expect(fd >= 0);
 	memory = mmap(NULL, CHUNK, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	expect(memory != MAP_FAILED);
-	if (!fork())
+	writer = fork();
+	if (!writer)
 		page_writer(fd);
 	open_box(version);
 	rc = version == 1 ? 0 : __register(box.container, memory, CHUNK);
@@ -1086,10 +1105,8 @@ static void page_client(void *arg)
 	expect_rc(0, rc);
 	shared->page_stays = true;
 	obey(WRITTEN);
-	do {
-		writes = shared->result[0];
-		nap(500);
-	} while (writes != shared->result[0]);
+	while (!stays_asleep(writer))
+		;
 	tell(CALLED);
 	obey(CLOSE);
 	close_box();
@@ -1106,6 +1123,8 @@ static void page_close(struct tce *t)
 	fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	if (fuse < 0)
 		skip("this kernel has no FUSE");
+	/* what is mounted goes with the row */
+	expect(!unshare(CLONE_NEWNS) && !mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
 	mkdir(FUSE_DIR, 0755);
 	snprintf(options, sizeof(options),
 		 "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", fuse);
@@ -1117,7 +1136,6 @@ static void page_close(struct tce *t)
 	expect_all_go_on(t, "the lock of a client's page");
 	kill_child(server);
 	expect_dies(client);
-	umount2(FUSE_DIR, MNT_DETACH);
 }
 
 static const struct test tests[] = {
