@@ -320,6 +320,16 @@ static void close_box(void)
 	tell(CLOSED);
 }
 
+/* For a client that waits by now: it closes when it is told to, and lives on until it is killed. */
+static void await_close(void)
+{
+	tell(CALLED);
+	obey(CLOSE);
+	close_box();
+	for (;;)
+		pause();
+}
+
 static void expect_closes(const char *what)
 {
 	tell(CLOSE);
@@ -729,11 +739,7 @@ static void argument_client(void *arg)
 		waiting++;
 	}
 	expect(waiting);
-	tell(CALLED);
-	obey(CLOSE);
-	close_box();
-	for (;;)
-		pause();
+	await_close();
 }
 
 static pid_t start_arguments(struct tce *t, int first, int last)
@@ -858,11 +864,7 @@ static void create_client(void *arg)
 	if (tries == 500)
 		skip("CREATE was quicker each time");
 	note("CREATE waits, after %d tries", tries + 1);
-	tell(CALLED);
-	obey(CLOSE);
-	close_box();
-	for (;;)
-		pause();
+	await_close();
 }
 
 static void create_close(struct tce *t)
@@ -1107,11 +1109,7 @@ static void page_client(void *arg)
 	obey(WRITTEN);
 	while (!stays_asleep(writer))
 		;
-	tell(CALLED);
-	obey(CLOSE);
-	close_box();
-	for (;;)
-		pause();
+	await_close();
 }
 
 static void page_close(struct tce *t)
