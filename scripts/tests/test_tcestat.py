@@ -174,11 +174,13 @@ class Doctor(Host):
                 self.file(file, said + "\n")
                 self.assertEqual("/sign-file sha256 KEY CERT /lib/" in self.bad()[0][1], refused, (file, said))
             self.file(file, on + "\n")
-            with mock.patch.object(tcestat, "modinfo", lambda field: {"signer": "me", "filename": "/x.ko"}.get(field)):
+            with mock.patch.object(tcestat, "modinfo", lambda field, **_: {"signer": "me", "filename": "/x.ko"}.get(field)):
                 self.assertEqual(self.bad()[0], allow)
                 self.assertIn("me", self.look()[1].said)
+                # the kernel may not know that key
+                self.assertEqual(self.bad(device=None), [allow])
             # sign-file can't sign what is compressed
-            with mock.patch.object(tcestat, "modinfo", lambda field: {"filename": "/x.ko.xz"}.get(field)):
+            with mock.patch.object(tcestat, "modinfo", lambda field, **_: {"filename": "/x.ko.xz"}.get(field)):
                 self.assertRegex(self.bad()[0][1], "^xz -d /x.ko.xz && .*/sign-file sha256 KEY CERT /x.ko && depmod$")
             self.file(file, off + "\n")
 
@@ -348,9 +350,24 @@ class Doctor(Host):
             self.assertEqual(self.bad(), [("memlock", command)] if command else [], (soft, hard))
         # as much as the guest is large
         self.assertEqual(self.bad(mem=1 << 40)[0][0], "memlock")
+        # the tables grow with the guest, by powers of two
+        for gib, mib in ((128, 64), (129, 128), (257, 256), (1024, 512)):
+            need = (gib << 30) + (mib << 20)
+            self.file("proc/self/limits", LIMITS.format(need, need))
+            self.assertEqual(self.bad(mem=gib << 30), [])
+            self.assertEqual([what for what, _ in self.bad(mem=(gib << 30) + 1)], ["memlock"])
         # root has no limit
         self.file("proc/self/status", "CapEff:\t000001ffffffffff\n")
         self.assertEqual(self.bad(mem=1 << 40), [])
+
+    def test_kvm(self):
+        """A kernel without KVM leaves nothing to do."""
+        (self.root / "dev/kvm").unlink()
+        self.assertEqual(self.bad(), [("KVM", tcestat.as_root("modprobe kvm-hv || modprobe kvm-pr"))])
+        with mock.patch.object(tcestat, "modinfo", lambda field, release=None, name=NAME:
+                               None if name.startswith("kvm") else {"filename": "/x.ko", "srcversion": "ABC123"}[field]):
+            self.assertEqual(self.bad(), [])
+            self.assertIn("this kernel has none", self.look()[7].said)
 
     def test_cards(self):
         """What a client without a guest locks: for each card a window's memory, its table and that of the default window."""
