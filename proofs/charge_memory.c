@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What a process is charged for memory is what is pinned, or about to be. MAP of v1 charges what exceeds the charge
- * of ENABLE, so that no page is pinned that is not
- * charged, or about to be by another MAP (MAP). REGISTER charges a region, in KVM's list or not, and what is refused is uncharged at
- * once, or by the kernel (REGISTER). What a region was charged is uncharged when it is freed (UNREGISTER).
+ * of ENABLE, so that no page is pinned that is not charged, or about to be by another MAP (MAP). REGISTER charges a
+ * region, in KVM's list or not, and what is refused is uncharged at once, or by the kernel (REGISTER). What a region
+ * was charged is uncharged when it is freed (UNREGISTER).
  *
  * Assumed: the kernel's own list charges what it takes, and nothing if it fails, and does not uncharge without an mm.
  * A region that is not in the list has NPAGES pages in one block, because pinning more loops by its data.
  *
  * each: CALL=MAP LISTED=0 PAGE_SHIFT=12 BITS=40 NPAGES=0
  * each: CALL=REGISTER,UNREGISTER LISTED=1 PAGE_SHIFT=12,16 BITS=40 NPAGES=0
- * each: CALL=REGISTER LISTED=0 PAGE_SHIFT=16 BITS=40 NPAGES=1,2
+ * each: CALL=REGISTER,UNREGISTER LISTED=0 PAGE_SHIFT=16 BITS=40 NPAGES=1,2
  * unwind: 4
  *
  * control more: tce_v1.c
@@ -28,7 +28,7 @@
  * control pins: tce_prereg.c CALL=REGISTER LISTED=0 NPAGES=1 PAGE_SHIFT=16
  *	goto err_uncharge;
  *	return ERR_PTR(rc);
- * control free: tce_prereg.c CALL=UNREGISTER LISTED=1
+ * control free: tce_prereg.c CALL=UNREGISTER LISTED=0 NPAGES=2
  *	tce_uncharge_later(mem, prereg->npages);
  *	tce_uncharge_later(mem, 1);
  */
@@ -161,11 +161,15 @@ int main(void)
 			registered += n;
 		break;
 	case UNREGISTER:
-		prereg = some(sizeof(*prereg));
-		prereg->mm_iommu = (struct mm_iommu_table_group_mem_t *)1;
-		prereg->npages = any_amount();
-		assume(prereg->npages <= registered);
-		registered -= prereg->npages;
+		prereg = some(sizeof(*prereg) + sizeof(*prereg->blocks));
+		if (LISTED)
+			prereg->mm_iommu = (struct mm_iommu_table_group_mem_t *)1;
+		else
+			prereg->blocks[0] = any_ulong();
+		prereg->ua = TCE_BLOCK + PAGE_SIZE;
+		prereg->npages = n;
+		assume(n <= registered);
+		registered -= n;
 		tce_prereg_free(prereg, &mem);
 		break;
 	}
