@@ -128,17 +128,25 @@ static uint8_t *reserve(size_t size)
 	return (uint8_t *)(((uintptr_t)p + HUGE - 1) / HUGE * HUGE);
 }
 
-/* Single pages in an order that has nothing to do with their addresses */
+/* Single pages in an order that has nothing to do with their addresses; no two make a run. */
 static uint8_t *scattered(size_t size)
 {
 	size_t n = size / host.page, stride = 104729 % n, i, at;
-	uint8_t *p = reserve(size);
+	uint8_t *p = reserve(size), *page;
 
 	madvise(p, size, MADV_NOHUGEPAGE);
 	/* a power of two and an odd number: each page's turn comes */
 	stride |= 1;
 	for (i = at = 0; i < n; i++, at = (at + stride) % n)
 		p[at * host.page] = 1;
+	for (page = p + host.page; page < p + size; page += host.page) {
+		/* Another page comes to where one is moved away. */
+		while (real_address(page) == real_address(page - host.page) + host.page) {
+			expect(mremap(page, host.page, host.page,
+				      MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL) != MAP_FAILED);
+			*page = 1;
+		}
+	}
 	return p;
 }
 

@@ -297,27 +297,20 @@ static void movable_zone(uint64_t *start, uint64_t *end)
 		fclose(f);
 }
 
-/* How many of the pages of @mem are there; -1 if the kernel doesn't tell. */
+/* How many of the pages of @mem lie there; -1 if the kernel doesn't tell. */
 static long pages_in_zone(uint8_t *mem, size_t size, uint64_t start,
 			  uint64_t end)
 {
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	uint64_t entry, pfn;
 	long count = 0;
+	uint64_t pfn;
 	size_t at;
 
-	for (at = 0; at < size && count >= 0; at += host.page) {
-		if (pread(fd, &entry, sizeof(entry),
-			  ((uintptr_t)mem + at) / host.page * 8) !=
-		    sizeof(entry))
-			entry = 0;
-		pfn = entry & ((1ULL << 55) - 1);
+	for (at = 0; at < size; at += host.page) {
+		pfn = real_address(mem + at) / host.page;
 		if (!pfn)
-			count = -1;
-		else if (pfn >= start && pfn < end)
-			count++;
+			return -1;
+		count += pfn >= start && pfn < end;
 	}
-	close(fd);
 	return count;
 }
 

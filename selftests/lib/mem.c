@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "host.h"
 #include "mem.h"
 #include "result.h"
 
@@ -60,6 +61,18 @@ uint8_t *alloc_huge(size_t size, void *at)
 		skip("this host has no huge pages of 2 MiB");
 	memset(p, 0, size);
 	return p;
+}
+
+uint64_t real_address(const void *va)
+{
+	uint64_t entry = 0;
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || pread(fd, &entry, sizeof(entry),
+			    (uintptr_t)va / host.page * sizeof(entry)) != sizeof(entry))
+		fail(__FILE__, __LINE__, "pagemap: %m");
+	close(fd);
+	return (entry & ((1ULL << 55) - 1)) * host.page;
 }
 
 void nap(unsigned int ms)

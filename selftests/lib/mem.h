@@ -20,6 +20,8 @@ void *alloc_shared(size_t size);
 void *alloc_repeated(uint64_t size);
 /* Huge pages of 2 MiB, at @at or anywhere; skips the row where there are none. */
 uint8_t *alloc_huge(size_t size, void *at);
+/* Where the page of @va lies in the host's memory, for root; else 0 */
+uint64_t real_address(const void *va);
 void nap(unsigned int ms);
 void fill(void *buf, size_t size, unsigned int seed);
 bool filled(const void *buf, size_t size, unsigned int seed);
