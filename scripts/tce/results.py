@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tce import paths, plots
 from tce.cli import parser, say
+from tce.ctext import code_of
 from tce.paths import ROOT
 
 # The parts of the page, verdicts first and long lists last: the command that measures each, and what it is about.
@@ -129,9 +130,15 @@ def newer(old: Record, new: Record) -> Record:
 
 
 def has_changed(source: str, root: Path = ROOT) -> bool:
-    """Is the module of this source another one than that of the tree at hand, or is the source unknown?"""
-    return subprocess.run(["git", "-C", root, "diff", "--quiet", source, "--", ":(glob)*.[ch]", "compat", "Kbuild"],
-                          stderr=subprocess.DEVNULL).returncode != 0
+    """Is the module of this source another one than that of the tree at hand, but for comments, or is the source unknown?"""
+    def git(*args: str) -> str:
+        return subprocess.run(["git", "-C", root, *args], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+
+    try:
+        return any(code_of(name, git("show", f"{source}:{name}")) != code_of(name, (root / name).read_text())
+                   for name in git("diff", "--name-only", source, "--", ":(glob)*.[ch]", "compat", "Kbuild").split())
+    except (subprocess.CalledProcessError, FileNotFoundError):
+        return True
 
 
 def page(records: dict[str, Record], root: Path = ROOT) -> str:

@@ -69,10 +69,11 @@ class Results(unittest.TestCase):
         self.record("clients", "2026-01-01", "1 failed")
         old = self.write()
         self.assertNotIn(MARK, old)
-        for file, changed in (("scripts/x.c", False), ("kunit/y.c", False), ("tce_map.c", True), ("Kbuild", True),
-                              ("compat/older.h", True)):
+        for file, text, changed in (("scripts/x.c", "two\n", False), ("kunit/y.c", "two\n", False), ("tce_map.c", "two\n", True),
+                                    ("tce_map.c", "/* why */\none\n", False), ("Kbuild", "two\n", True),
+                                    ("compat/older.h", "two\n", True)):
             for commit in (False, True):
-                (self.top / file).write_text("two\n")
+                (self.top / file).write_text(text)
                 if commit:
                     self.committed()
                 new = self.write(old)
@@ -82,6 +83,8 @@ class Results(unittest.TestCase):
             (self.top / file).write_text("one\n")
             self.committed()
             self.assertEqual(self.write(new), old)
+        (self.top / "tce_map.c").unlink()
+        self.assertIn(MARK, self.write(old))
         self.out.rename(self.top / "gone")
         for unknown in ("unknown", f"{self.commit}-dirty", "0123456789ab"):
             self.assertIn(f"source {unknown}{MARK}, on", self.write(old.replace(self.commit, unknown)))
