@@ -33,7 +33,7 @@
  *   &tce_table.lock		entries, by chunks
  *   &tce_v1.lock, and the lock of tce_mm.c
  * While one of the module's locks is held, except for the first, it does not access user space,
- * pin pages, take the mmap_lock or call EEH.
+ * pin pages, take the mmap_lock or start an EEH operation.
  *
  * Never fails: tce_container_release(), tce_container_detach().
  */

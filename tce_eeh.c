@@ -171,7 +171,10 @@ static struct tce_eeh_job *job_create(struct tce_container *container,
 	return job;
 }
 
-/* Of a group that has gone only the address is left. Who gets that waits without need. */
+/*
+ * Of a group that has gone only the address is left. A new group that gets this address waits
+ * although it need not.
+ */
 static bool jobs_share_a_group(const struct tce_eeh_job *a,
 			       const struct tce_eeh_job *b)
 {

@@ -4,11 +4,12 @@
  *
  * All containers of an mm share it. If two containers register the same range, there is one struct
  * tce_prereg with two references; any other overlap is refused. It is released with its last
- * reference, but only if nothing maps it. UNREGISTER removes the container's own mappings first,
- * and is refused if others are left. Closing a container can't be refused, so memory that other
- * containers still map stays as an orphan, pinned and charged, until the last container of the mm
- * is closed. Mappings may still be counted then, because a vCPU that races with another one or
- * with MAP can lose a count. They do not exist any more, unless a bridge did not release a window.
+ * reference, but only if nothing maps it. If something does, UNREGISTER removes the container's own
+ * mappings, and is refused if others are left. Closing a container can't be refused, so memory that
+ * other containers still map stays as an orphan, pinned and charged, until nothing maps it and its
+ * address is registered again, or the last container of the mm is closed. Mappings may still be
+ * counted then, because a vCPU that races with another one or with MAP can lose a count. They do
+ * not exist any more, unless a bridge did not release a window.
  *
  * KVM has a list of its own (mm_iommu), in which it looks up what a guest maps for a device, and
  * counts the mapping. Each look-up walks that list from end to end, and the kernel pins what is in

@@ -2,8 +2,8 @@
 /*
  * Tables: the platform's operations on them.
  *
- * Apart from the inline functions in tce_table.h, and from tce_kvm.c on behalf of KVM, only this
- * file calls these operations.
+ * Only this file and the inline functions in tce_table.h call these operations, and besides them
+ * unmap_exchange() for UNMAP, and tce_kvm.c on behalf of KVM.
  *
  * Locks: the caller holds &tce_table.lock. Only KVM can race with the creation or destruction of a
  * table.
