@@ -91,7 +91,6 @@ typedef struct { long n; } atomic_long_t, atomic64_t;
 #define EBUSY	16
 #define ENODEV	19
 #define EINVAL	22
-#define ENOTTY	25
 #define ENOSPC	28
 
 /* A macro would let CBMC 6.6 drop the (long), and so the sign. */
@@ -137,13 +136,11 @@ typedef struct mutex spinlock_t;
 
 /* Numbers */
 #define BITS_PER_LONG		64
-#define INT_MAX			0x7fffffff
 #define ULONG_MAX		(~0UL)
 #define BIT(n)			(1UL << (n))
 #define BIT_ULL(n)		(1ULL << (n))
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 #define DIV_ROUND_UP(n, d)	(((n) + (d) - 1) / (d))
-#define ALIGN(x, a)		(((x) + ((typeof(x))(a) - 1)) & ~((typeof(x))(a) - 1))
 #define IS_ALIGNED(x, a)	(!((x) & ((typeof(x))(a) - 1)))
 #define min_t(t, a, b)		({ t _a = (a), _b = (b); _a < _b ? _a : _b; })
 #define max_t(t, a, b)		({ t _a = (a), _b = (b); _a > _b ? _a : _b; })
@@ -159,7 +156,6 @@ typedef struct mutex spinlock_t;
 #define cpu_to_be64(x)		((__be64)__builtin_bswap64(x))
 #define be64_to_cpu(x)		((u64)__builtin_bswap64(x))
 #define SZ_4K			0x1000UL
-#define SZ_64K			0x10000UL
 #define SZ_128M			0x8000000UL
 
 /* Pages. scripts/prove defines PAGE_SHIFT. */

@@ -555,7 +555,7 @@ static void *processor(void *arg)
 	return arg;
 }
 
-/* Does the device write to this memory, by the end of one entry and the begin of the next? */
+/* Does the device write to this memory, by the end of one entry and the beginning of the next? */
 static bool writes(uint8_t *mem)
 {
 	uint64_t i;

@@ -116,9 +116,9 @@ if [ -e "$UPDATES/$OPS.ko" ]; then
 	[ "$TCE_DRIVER" = intree ] || modprobe vfio_iommu_spapr_tce
 	modprobe vfio_iommu_spapr_tce
 	(sleep 30; touch /tmp/enough) &
-	wait "$trying" || say "who tried was too early for the backend"
+	wait "$trying" || say "the client came before the backend was loaded"
 	touch /tmp/enough
-	[ "$(pci_driver "$dev")" = vfio-pci ] || die "who tried all the time never got the device"
+	[ "$(pci_driver "$dev")" = vfio-pci ] || die "the client that kept trying never got the device"
 	[ -e "$CLASS" ] || die "$OPS is loaded and does nothing"
 	rescan "loaded"
 fi

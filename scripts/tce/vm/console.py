@@ -41,7 +41,7 @@ class Console:
         self.verdict: int | None = None
         self.lines: list[str] = []
         self.script_speaks = False
-        self.torn = ""      # the begin of a line that such a message has hit
+        self.torn = ""      # the beginning of a line that such a message has hit
 
     def line(self, raw: bytes) -> None:
         text = raw.decode("utf-8", "replace").replace("\r", "").rstrip("\n")
