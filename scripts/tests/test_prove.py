@@ -2,6 +2,7 @@
 """scripts/prove: what counts as proved, what as refuted, and what as neither."""
 import contextlib
 import io
+import shutil
 import tempfile
 import unittest
 from pathlib import Path
@@ -44,11 +45,40 @@ class Prove(unittest.TestCase):
                                               (f"{GOOD}\n{PROVED}\n' && sleep 9 && echo '", 0, 1, "neither")):
                 program.write_text(f"#!/bin/sh\necho '{said}'\nexit {code}\n")
                 program.chmod(0o755)
-                prove.SECONDS = seconds
+                prove.SECONDS, prove.KEPT = seconds, top / "none"
+                shutil.rmtree(top / "none", ignore_errors=True)
                 found = prove.cbmc(program, top / "x.c", top / "x.log", "1", {})
                 self.assertEqual(found.split(":")[0], want, (said, code, found))
             (top / "x.c").write_text("#error no\n")
             self.assertEqual(prove.cbmc(program, top / "x.c", top / "x.log", "1", {}), "gcc failed")
+
+    def test_kept(self):
+        """What was decided is not asked again, until the text, the macros, the bound or the program is another one."""
+        with tempfile.TemporaryDirectory() as tmp:
+            top, program = Path(tmp), Path(tmp) / "cbmc"
+            prove.SECONDS, prove.KEPT = 300, top / "kept"
+            (top / "kernel.h").touch()
+            (top / "x.c").write_text("int main(void) { return A; }\n")
+
+            def ask(name="cbmc", unwind="1", a="1"):
+                return prove.cbmc(top / name, top / "x.c", top / "x.log", unwind, {"A": a})
+
+            def says(*lines, code=0):
+                program.write_text(f"#!/bin/sh\necho '{chr(10).join(lines)}'\nexit {code}\n")
+                program.chmod(0o755)
+
+            says(GOOD, code=1)
+            self.assertIn("neither", ask())
+            says(GOOD, PROVED)
+            self.assertEqual(ask(), "proved")
+            says(GOOD, BAD, REFUTED, code=10)
+            (top / "other").symlink_to(program)
+            self.assertEqual([ask(), ask(unwind="2"), ask(a="2"), ask("other"), ask()],
+                             ["proved (kept)", "refuted", "refuted", "refuted", "proved (kept)"])
+            (top / "x.c").write_text("/* why */\n\nint main(void)\n{ return A; }\n")
+            self.assertEqual(ask(), "proved (kept)")
+            (top / "x.c").write_text("int main(void) { return -A; }\n")
+            self.assertEqual(ask(), "refuted")
 
     def test_controls(self):
         good = " * each: A=1\n * unwind: 2\n *\n * control a-b: f.c A=1\n *\told\n *\tnew\n"
