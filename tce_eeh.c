@@ -172,7 +172,7 @@ static struct tce_eeh_job *job_create(struct tce_container *container,
 }
 
 /*
- * Of a group that has gone only the address is left. A new group that gets this address waits
+ * Only the address of a group that has gone is left. A new group that gets this address waits
  * although it need not.
  */
 static bool jobs_share_a_group(const struct tce_eeh_job *a,

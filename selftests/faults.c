@@ -703,7 +703,7 @@ static const struct test tests[] = {
 	{ "the same of a group with one function", one_function,
 	  V2 | POWERNV | DANGEROUS },
 	{ "the same of one that is killed since the host is out of memory", out_of_memory,
-	  V2 | POWERNV | DANGEROUS },
+	  V2 | POWERNV | DANGEROUS, 600 },
 };
 
 TEST_MAIN("faults", tests)

@@ -62,7 +62,7 @@ def builds() -> Iterator[Step]:
 
 
 # A kernel that checks itself is slow, and a busy host makes it slower: only what hangs is to be ended.
-PATIENCE = ["--timeout", "5400", "--stall", "900"]
+PATIENCE = ["--timeout", "5400", "--stall", "900", "--env", "TCE_PATIENCE=3"]
 
 # Tests of races on four processors: locks, memory, data races, and KVM at the same tables. Emulated processors stop for
 # longer than real ones, so that KCSAN has to watch for longer.
@@ -107,7 +107,7 @@ def machines() -> Iterator[Step]:
     """The steps that run side by side: those that boot emulated machines, which mostly wait,
     and what may run beside them. What is short comes last, so that no processor is idle long."""
     yield "lint", ["lint"]
-    # Nine minutes of a processor.
+    # Nine minutes of a processor, if nothing is known yet.
     yield "prove", ["prove"]
     # make kunit has these on kernels that check more.
     for kernel, machine in KUNITS:

@@ -45,7 +45,7 @@ class Prove(unittest.TestCase):
                                               (f"{GOOD}\n{PROVED}\n' && sleep 9 && echo '", 0, 1, "neither")):
                 program.write_text(f"#!/bin/sh\necho '{said}'\nexit {code}\n")
                 program.chmod(0o755)
-                prove.SECONDS, prove.KEPT = seconds, top / "none"
+                prove.SECONDS, prove.KNOWN = seconds, top / "none"
                 shutil.rmtree(top / "none", ignore_errors=True)
                 found = prove.cbmc(program, top / "x.c", top / "x.log", "1", {})
                 self.assertEqual(found.split(":")[0], want, (said, code, found))
@@ -56,7 +56,7 @@ class Prove(unittest.TestCase):
         """What was decided is not asked again, until the text, the macros, the bound or the program is another one."""
         with tempfile.TemporaryDirectory() as tmp:
             top, program = Path(tmp), Path(tmp) / "cbmc"
-            prove.SECONDS, prove.KEPT = 300, top / "kept"
+            prove.SECONDS, prove.KNOWN = 300, top / "kept"
             (top / "kernel.h").touch()
             (top / "x.c").write_text("int main(void) { return A; }\n")
 
@@ -74,9 +74,15 @@ class Prove(unittest.TestCase):
             says(GOOD, BAD, REFUTED, code=10)
             (top / "other").symlink_to(program)
             self.assertEqual([ask(), ask(unwind="2"), ask(a="2"), ask("other"), ask()],
-                             ["proved (kept)", "refuted", "refuted", "refuted", "proved (kept)"])
+                             ["proved (known)", "refuted", "refuted", "refuted", "proved (known)"])
+            # what is cut off is no verdict
+            for file in prove.KNOWN.iterdir():
+                file.write_text(GOOD)
+            says(GOOD, PROVED)
+            self.assertEqual([ask(), ask()], ["proved", "proved (known)"])
+            says(GOOD, BAD, REFUTED, code=10)
             (top / "x.c").write_text("/* why */\n\nint main(void)\n{ return A; }\n")
-            self.assertEqual(ask(), "proved (kept)")
+            self.assertEqual(ask(), "proved (known)")
             (top / "x.c").write_text("int main(void) { return -A; }\n")
             self.assertEqual(ask(), "refuted")
 

@@ -68,7 +68,9 @@ uint64_t real_address(const void *va)
 	uint64_t entry = 0;
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 
-	if (fd < 0 || pread(fd, &entry, sizeof(entry),
+	if (fd < 0)
+		return 0;
+	if (pread(fd, &entry, sizeof(entry),
 			    (uintptr_t)va / host.page * sizeof(entry)) != sizeof(entry))
 		fail(__FILE__, __LINE__, "pagemap: %m");
 	close(fd);
