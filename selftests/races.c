@@ -68,6 +68,7 @@ static void contend_all(void (*const *turns)(void), int n)
 	pthread_t threads[MOST_SIDES];
 	const char *wanted = getenv("TCE_SECONDS");
 	int seconds = wanted ? atoi(wanted) : SECONDS;
+	int most = MOST_SECONDS * knob("TCE_PATIENCE", 1);
 	unsigned long least = 0;
 	int i, second;
 
@@ -76,7 +77,7 @@ static void contend_all(void (*const *turns)(void), int n)
 		sides[i] = (struct side){ .turn = turns[i] };
 	for (i = 0; i < n; i++)
 		expect(!pthread_create(&threads[i], NULL, side_loop, &sides[i]));
-	for (second = 1; second <= seconds + MOST_SECONDS; second++) {
+	for (second = 1; second <= seconds + most; second++) {
 		sleep(1);
 		least = sides[0].turns;
 		for (i = 1; i < n; i++)

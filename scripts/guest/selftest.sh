@@ -10,6 +10,7 @@
 #   TCE_TEST    glob, or several with "|" between them: only rows with such a name
 #               (then not every program needs to have one)
 #   TCE_SECONDS how long the rows of races run at least (1)
+#   TCE_PATIENCE how many times as long any row may take (1), on slow kernels
 #   TCE_GCOV    not empty: with tracepoints on, and print the coverage data
 #
 # Good only if every program ran and had nothing to complain about.

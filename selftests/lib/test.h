@@ -49,7 +49,8 @@ int run_tests(int argc, char **argv, const char *suite, const struct test *tests
 
 /*
  * A figure that the environment may change. With TCE_TIMES, rows about what is lost repeat what
- * they do so many times as often, and all rows may take so many times as long.
+ * they do so many times as often, and all rows may take so many times as long, as they may with
+ * TCE_PATIENCE.
  */
 uint64_t knob(const char *name, uint64_t usual);
 
