@@ -128,30 +128,17 @@ static uint8_t *reserve(size_t size)
 	return (uint8_t *)(((uintptr_t)p + HUGE - 1) / HUGE * HUGE);
 }
 
-/* Single pages in an order that has nothing to do with their addresses; no two make a run. */
+/* Single pages in an order that has nothing to do with their addresses */
 static uint8_t *scattered(size_t size)
 {
 	size_t n = size / host.page, stride = 104729 % n, i, at;
-	uint8_t *p = reserve(size), *page;
-	uint64_t before;
+	uint8_t *p = reserve(size);
 
 	madvise(p, size, MADV_NOHUGEPAGE);
 	/* a power of two and an odd number: each page's turn comes */
 	stride |= 1;
 	for (i = at = 0; i < n; i++, at = (at + stride) % n)
 		p[at * host.page] = 1;
-	before = real_address(p);
-	for (page = p + host.page; page < p + size; page += host.page) {
-		uint64_t real;
-
-		/* Another page comes to where one is moved away. */
-		while ((real = real_address(page)) == before + host.page) {
-			expect(mremap(page, host.page, host.page,
-				      MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL) != MAP_FAILED);
-			*page = 1;
-		}
-		before = real;
-	}
 	return p;
 }
 
