@@ -10,12 +10,12 @@
  * pointer, which is never used again, and each ioctl looks the container up by it and takes a
  * reference.
  *
- * No client can make others wait. An ioctl may sleep for as long as its client likes, when it
- * copies its argument, in a page fault, or in the kernel's EEH code. Meanwhile it has only a
- * reference, which keeps the memory of the container but does not delay its release. Release
- * comes after the last group has left, so that there is no window any more; it marks the
- * container as dead, and the last reference frees it. Until then a container keeps the module
- * loaded.
+ * No client can make others wait, except in EEH while root unplugs a device. An ioctl may sleep
+ * for as long as its client likes, when it copies its argument, in a page fault, or in the
+ * kernel's EEH code. Meanwhile it has only a reference, which keeps the memory of the container
+ * but does not delay its release. Release comes after the last group has left, so that there is
+ * no window any more; it marks the container as dead, and the last reference frees it. Until then
+ * a container keeps the module loaded.
  *
  * A container serves one process, to which the first call that needs memory binds it. When a group
  * is attached its ownership is taken from the host, so that it has no window of its own, and
