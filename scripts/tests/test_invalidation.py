@@ -3,6 +3,7 @@
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from tce.paths import ROOT, SCRIPTS
 from tests import load
@@ -34,6 +35,17 @@ class Invalidation(unittest.TestCase):
         poison = "[    9.000000] pagealloc: memory corruption\n"
         self.assertEqual(self.unseen(console(("ok", ROW), ("ok", OTHER)) + poison, words=invalidation.POISON), [])
         self.assertEqual(self.unseen(console(("ok", ROW)) + poison, words=invalidation.POISON), [OTHER])
+
+    def test_boot(self):
+        """A machine whose firmware hangs has tried nothing, and is started once more, but no other one is."""
+        hangs, begins = "OPAL\n", "OPAL\n" + console(("not ok", ROW))
+        for consoles, times in (([begins], 1), ([hangs, begins], 2), ([hangs, hangs], 2)):
+            with tempfile.TemporaryDirectory() as logs, mock.patch.object(invalidation, "LOGS", Path(logs)), \
+                    mock.patch.object(invalidation, "run_vm") as run:
+                left = list(consoles)
+                run.side_effect = lambda _machine, log, _more, left=left: log.write_text(left.pop(0)) and mock.Mock(returncode=1)
+                self.assertEqual(invalidation.boot("powernv9", "x", []).read_text(), consoles[-1])
+            self.assertEqual(run.call_count, times)
 
     def test_wrong(self):
         """The module passes only if the tests do that the controls are seen by, and none is skipped without need."""
