@@ -869,6 +869,9 @@ static void loses_nothing(struct tce *t)
 
 	if (find_line("/proc/kallsyms", " kasan_quarantine_put"))
 		skip("KASAN keeps what was freed");
+	/* DISABLE looks at all 2^19 entries of the default window */
+	if (t->version == 1 && host.page == 4096)
+		skip("with small pages that takes too many turns");
 	for (i = 0; i < warm + turns; i++) {
 		if (i == warm)	/* the first ones fill caches */
 			free = mem_free();
