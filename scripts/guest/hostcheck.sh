@@ -237,6 +237,7 @@ case_unplug() {
 
 # As on a real host: busybox's shell prefers its own modprobe, which knows nothing of soft dependencies.
 sed -i 's,modprobe vfio,/bin/&,g' /hostcheck/scripts/hostcheck
+grep -q /bin/modprobe /hostcheck/scripts/hostcheck || die "hostcheck loads VFIO in another way"
 for module in nvme xhci-pci e1000e bridge; do modprobe $module 2>/dev/null; done
 sleep 3
 bad=
