@@ -90,12 +90,19 @@ static __be64 *blocked_useraddr(struct iommu_table *tbl, long index, bool alloc)
 static __be64 *allowed_useraddr(struct iommu_table *tbl, long index, bool alloc)
 {
 	const struct tce_kvm_ops *kvm_ops = table_kvm_ops(tbl);
+	unsigned long hole;
 	__be64 *pua;
 
 	/* KVM of another process counts memory that is not known here */
 	if (!alloc || current->mm != kvm_ops->mm)
 		return blocked_useraddr(tbl, index, alloc);
-	/* only MAP makes missing levels, because the platform leaks some if two calls do */
+	/*
+	 * Only MAP makes missing levels, be it of the TCEs or of the userspace entries, because the
+	 * platform leaks some if two calls do.
+	 */
+	if (tbl->it_indirect_levels &&
+	    !tce_table_walk(tbl, (__be64 *)tbl->it_base, index - tbl->it_offset, &hole))
+		return NULL;
 	pua = kvm_ops->platform->useraddrptr(tbl, index, false);
 	return pua && !pua_is_vfio(pua) ? pua : NULL;
 }

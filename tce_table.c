@@ -28,8 +28,9 @@
 #define TCE_RUN_MIN_HCALL	4
 
 /**
- * tce_table_walk() - find the userspace entry of an entry in a table of several levels
- * @table: the table
+ * tce_table_walk() - find an entry, or its userspace entry, in a table of several levels
+ * @tbl: the table
+ * @node: its top level: it_base or it_userspace
  * @at: the entry's place in the table, counted from 0
  * @hole: if a level is missing, returns how many entries from this one on are missing with it
  *
@@ -38,14 +39,13 @@
  * tables that the bridge walks: an entry of an upper level is the real address of the next
  * one, | 3, in big endian.
  *
- * Return: the userspace entry; NULL if a level is missing.
+ * Return: the entry; NULL if a level is missing.
  */
-__be64 *tce_table_walk(struct tce_table *table, unsigned long at, unsigned long *hole)
+__be64 *tce_table_walk(const struct iommu_table *tbl, __be64 *node,
+		       unsigned long at, unsigned long *hole)
 {
-	struct iommu_table *tbl = table->tbl;
 	unsigned int bits = ilog2(tbl->it_level_size);
 	unsigned int level;
-	__be64 *node = tbl->it_userspace;
 
 	for (level = tbl->it_indirect_levels; level; level--) {
 		unsigned long below = 1UL << (level * bits);

@@ -72,7 +72,8 @@ struct tce_table {
 };
 
 int tce_table_init(struct tce_table *table);
-__be64 *tce_table_walk(struct tce_table *table, unsigned long at, unsigned long *hole);
+__be64 *tce_table_walk(const struct iommu_table *tbl, __be64 *node,
+		       unsigned long at, unsigned long *hole);
 int tce_table_set(struct tce_table *table, unsigned long entry, unsigned long n,
 		  unsigned long hpa, enum dma_data_direction dir);
 bool tce_table_may_set(const struct tce_table *table, enum dma_data_direction dir);
@@ -180,7 +181,7 @@ static __always_inline __be64 *tce_table_pua(struct tce_table *table, unsigned l
 	*left = tbl->it_level_size - (at & (tbl->it_level_size - 1));
 	if (alloc)
 		return table->ops->useraddrptr(tbl, entry, true);
-	return tce_table_walk(table, at, left);
+	return tce_table_walk(tbl, tbl->it_userspace, at, left);
 }
 
 /*

@@ -113,7 +113,8 @@ static void lost_count_is_dirty(struct kunit *test)
 /* KVM makes no level of a table. Where MAP has made one, KVM maps as anywhere else. */
 static void kvm_in_a_table_of_levels(struct kunit *test)
 {
-	const unsigned long far = SZ_512K / SZ_4K;
+	const unsigned long near = SZ_256K / SZ_4K, far = SZ_512K / SZ_4K, last = SZ_1M / SZ_4K - 1;
+	struct tce_fixture *fx = test->priv;
 	struct kvm_setup s;
 	int how;
 
@@ -126,6 +127,14 @@ static void kvm_in_a_table_of_levels(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, kvm_put(&s, far, s.ua));
 		KUNIT_EXPECT_TRUE(test, kvm_put(&s, 1, s.ua));
 		KUNIT_EXPECT_EQ(test, tce_unmap(s.client, SZ_4K, SZ_4K), 0);
+		/* CREATE makes the levels of the last userspace entry, but not those of its TCE, */
+		KUNIT_EXPECT_FALSE(test, kvm_put(&s, last, s.ua));
+		/* and a MAP that fails may leave an entry so */
+		tce_fault_arm(fx->mock, TCE_FAULT_LEVEL, 3, -ENOMEM);
+		KUNIT_EXPECT_EQ(test, tce_map(s.client, near * SZ_4K, s.ua, SZ_4K, TCE_RW),
+				-ENOMEM);
+		KUNIT_EXPECT_TRUE(test, tce_fault_disarm(fx->mock));
+		KUNIT_EXPECT_FALSE(test, kvm_put(&s, near, s.ua));
 		if (how == 0)
 			KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_1M), 0);
 		else if (how == 1)

@@ -66,7 +66,7 @@ struct tce_mock_refused {
  * @TCE_FAULT_BUILD: set() of a table
  * @TCE_FAULT_LOST: set() or clear() of a table, which do not say so; a result > 0 does so many
  *	of the entries, but not the last, and the next one half as many
- * @TCE_FAULT_LEVEL: useraddrptr() when it has to add a level
+ * @TCE_FAULT_LEVEL: useraddrptr() or xchg_no_kill() when it has to add a level
  * @TCE_FAULT_PIN: pinning of user pages by the driver; a result > 0 pins so
  *	many of the pages
  * @TCE_FAULT_REGISTER: mm_iommu_new()
@@ -314,12 +314,12 @@ struct tce_mock_group {
  * @kvm: KVM has a reference
  * @live: live entries (struct tce_mock_tce)
  * @buckets: hash of the same, by their number
- * @leaves: for which it_level_size entries a table of several levels has memory
- * @root: userspace entries, or the top level of a tree of them; see mock_useraddrptr()
+ * @root: userspace entries, or the top level of a tree of them; see mock_walk()
  * @stale: changed and not yet killed (struct tce_mock_tce)
  * @killed: killed, or cleared as a run, which kills, and not yet flushed
  * @unflushed: the driver has set, cleared or killed entries since the last
  *	flush, where there is something to flush
+ * @tces: the top level of a table of several levels, whose leaves are not used; see mock_walk()
  */
 struct tce_mock_table {
 	struct list_head list;
@@ -330,11 +330,11 @@ struct tce_mock_table {
 	bool kvm;
 	struct list_head live;
 	struct hlist_head buckets[BIT(TCE_TABLE_BITS)];
-	struct xarray leaves;
 	__be64 *root;
 	struct list_head stale;
 	struct list_head killed;
 	bool unflushed;
+	__be64 tces[];
 };
 
 /**

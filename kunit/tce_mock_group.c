@@ -55,7 +55,7 @@ static int table_fill(struct tce_mock_group *grp, struct iommu_table *tbl,
 	if (tbl->it_level_size > MOCK_MAX_PUAS)
 		return -ENOMEM;
 
-	mt = kzalloc(sizeof(*mt), GFP_KERNEL);
+	mt = kzalloc(struct_size(mt, tces, levels > 1 ? tbl->it_level_size : 0), GFP_KERNEL);
 	if (!mt)
 		return -ENOMEM;
 	/* the nodes of a tree are found by their real addresses */
@@ -75,10 +75,9 @@ static int table_fill(struct tce_mock_group *grp, struct iommu_table *tbl,
 					     sizeof(__be64), GFP_KERNEL);
 	if (grp->mock->no_userspace)
 		tbl->it_userspace = NULL;
-	tbl->it_base = (unsigned long)mt;
+	tbl->it_base = (unsigned long)mt->tces;
 	mt->mock = grp->mock;
 	mt->tbl = tbl;
-	xa_init(&mt->leaves);
 	INIT_LIST_HEAD(&mt->stale);
 	INIT_LIST_HEAD(&mt->killed);
 	INIT_LIST_HEAD(&mt->live);

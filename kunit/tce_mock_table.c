@@ -17,7 +17,6 @@
 #include <linux/log2.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
-#include <linux/xarray.h>
 
 #include <asm/tce.h>
 
@@ -241,10 +240,35 @@ static bool has_flush(const struct tce_mock_table *mt)
 	return mt->tbl->it_ops->flush;
 }
 
-static unsigned long leaf_of(const struct iommu_table *tbl,
-			     unsigned long entry)
+/*
+ * The TCEs and the userspace entries of a table of several levels are in a tree each, in the format
+ * of PowerNV; a node has it_level_size entries. Return: the entry in its leaf; NULL if a level is
+ * missing, with @alloc because there is no memory for it.
+ */
+static __be64 *mock_walk(struct iommu_table *tbl, __be64 *node, unsigned long entry, bool alloc)
 {
-	return (entry - tbl->it_offset) / tbl->it_level_size;
+	unsigned long at = entry - tbl->it_offset;
+	unsigned int bits = ilog2(tbl->it_level_size), level;
+	int rc;
+
+	for (level = tbl->it_indirect_levels; level; level--) {
+		__be64 *slot = node + ((at >> (level * bits)) &
+				       (tbl->it_level_size - 1));
+
+		if (!*slot) {
+			if (!alloc || tce_fault_hit(to_mock(tbl)->mock, TCE_FAULT_LEVEL, &rc))
+				return NULL;
+			node = kcalloc(tbl->it_level_size, sizeof(*node),
+				       GFP_ATOMIC);
+			if (!node)
+				return NULL;
+			*slot = cpu_to_be64(__pa(node) | TCE_PCI_READ |
+					    TCE_PCI_WRITE);
+		}
+		node = __va(be64_to_cpu(*slot) &
+			    ~(TCE_PCI_READ | TCE_PCI_WRITE));
+	}
+	return node + (at & (tbl->it_level_size - 1));
 }
 
 /*
@@ -320,10 +344,11 @@ static int mock_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 		tce_mock_violation(mock, "entry %lx is cleared, but to %lx",
 				   entry, *hpa);
 	if (*dir != DMA_NONE) {
+		if (!mock_walk(tbl, mt->tces, entry, true)) {
+			rc = -ENOMEM;
+			goto out;
+		}
 		new = mock_entry_new(mock, *hpa, *dir);
-		if (tbl->it_indirect_levels)
-			xa_store(&mt->leaves, leaf_of(tbl, entry),
-				 xa_mk_value(1), GFP_ATOMIC);
 	}
 	old = mock_entry_swap(mt, entry, new);
 	*hpa = old ? old->hpa : 0;
@@ -372,8 +397,7 @@ static int mock_set(struct iommu_table *tbl, long index, long npages,
 			mock_entry_new(mock, __pa(uaddr) + (i << tbl->it_page_shift),
 				       dir);
 
-		if (tbl->it_indirect_levels &&
-		    !xa_load(&mt->leaves, leaf_of(tbl, entry + i)))
+		if (!mock_walk(tbl, mt->tces, entry + i, false))
 			tce_mock_violation(mock, "set of %lx, for which the table has no memory",
 					   entry + i);
 		old = mock_entry_swap(mt, entry + i, new);
@@ -473,20 +497,14 @@ static void mock_kill(struct iommu_table *tbl, unsigned long index,
 	spin_unlock(&mock->lock);
 }
 
-/*
- * Userspace entries are in a tree with the levels of the table, in the format in which
- * PowerNV keeps both; a node has it_level_size entries.
- */
 static __be64 *mock_useraddrptr(struct iommu_table *tbl, long index,
 				bool alloc)
 {
 	unsigned int nth = tce_quiet_begin();
 	struct tce_mock_table *mt = to_mock(tbl);
 	struct tce_mock *mock = mt->mock;
-	unsigned long entry = index, at = entry - tbl->it_offset;
-	unsigned int bits = ilog2(tbl->it_level_size), level;
-	__be64 *node = mt->root, *pua = NULL;
-	int rc;
+	unsigned long entry = index;
+	__be64 *pua = NULL;
 
 	spin_lock(&mock->lock);
 	mock->lookups++;
@@ -495,41 +513,26 @@ static __be64 *mock_useraddrptr(struct iommu_table *tbl, long index,
 				   entry);
 		goto out;
 	}
-	for (level = tbl->it_indirect_levels; level; level--) {
-		__be64 *slot = node + ((at >> (level * bits)) &
-				       (tbl->it_level_size - 1));
-
-		if (!*slot) {
-			if (!alloc || tce_fault_hit(mock, TCE_FAULT_LEVEL, &rc))
-				goto out;
-			node = kcalloc(tbl->it_level_size, sizeof(*node),
-				       GFP_ATOMIC);
-			if (!node)
-				goto out;
-			*slot = cpu_to_be64(__pa(node) | TCE_PCI_READ |
-					    TCE_PCI_WRITE);
-		}
-		node = __va(be64_to_cpu(*slot) &
-			    ~(TCE_PCI_READ | TCE_PCI_WRITE));
-	}
-	pua = node + (at & (tbl->it_level_size - 1));
+	pua = mock_walk(tbl, mt->root, entry, alloc);
 out:
 	spin_unlock(&mock->lock);
 	tce_quiet_end(nth);
 	return pua;
 }
 
-static void nodes_free(struct iommu_table *tbl, __be64 *node,
-		       unsigned int level)
+/* Free the @level levels below a node. */
+static void nodes_free(struct iommu_table *tbl, __be64 *node, unsigned int level)
 {
 	unsigned long i;
 
-	for (i = 0; level && i < tbl->it_level_size; i++)
-		if (node[i])
-			nodes_free(tbl, __va(be64_to_cpu(node[i]) &
-					     ~(TCE_PCI_READ | TCE_PCI_WRITE)),
-				   level - 1);
-	kvfree(node);
+	for (i = 0; level && i < tbl->it_level_size; i++) {
+		__be64 *below = __va(be64_to_cpu(node[i]) & ~(TCE_PCI_READ | TCE_PCI_WRITE));
+
+		if (!node[i])
+			continue;
+		nodes_free(tbl, below, level - 1);
+		kfree(below);
+	}
 }
 
 static void mock_flush(struct iommu_table *tbl)
@@ -571,11 +574,12 @@ static void mock_free(struct iommu_table *tbl)
 	mock->priced -= mt->price;
 	spin_unlock(&mock->lock);
 
-	xa_destroy(&mt->leaves);
 	if (tbl->it_userspace != mt->root)
 		kvfree(tbl->it_userspace);
+	nodes_free(tbl, mt->tces, tbl->it_indirect_levels);
+	nodes_free(tbl, mt->root, tbl->it_indirect_levels);
 	if (!mock->leaves_view) {
-		nodes_free(tbl, mt->root, tbl->it_indirect_levels);
+		kvfree(mt->root);
 		tbl->it_userspace = NULL;
 	}
 	kfree(mt);

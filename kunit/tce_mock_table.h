@@ -10,7 +10,7 @@ extern struct iommu_table_ops mock_hcall_table_ops;
 
 static inline struct tce_mock_table *to_mock(struct iommu_table *tbl)
 {
-	return (struct tce_mock_table *)tbl->it_base;
+	return container_of((__be64 *)tbl->it_base, struct tce_mock_table, tces[0]);
 }
 
 void mock_table_reach(struct tce_mock_table *mt, int n);

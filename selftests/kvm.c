@@ -380,6 +380,36 @@ static void larger_pages(struct tce *t)
 }
 
 /*
+ * Two calls that make the same level of a table lose memory of the host. So KVM leaves an entry to us
+ * whose level is missing, even if its userspace entry is there, as the last one of a window is.
+ */
+static void missing_levels(struct tce *t)
+{
+	const uint64_t last = 256 * MiB - 4096, middle = 128 * MiB;
+	uint64_t start;
+
+	if (t->info.ddw.levels < 2)
+		skip("this hardware has tables of one level");
+	guest_init();
+	allow(t, guest.mem, GUEST_SIZE);
+	remove_window(t->container, t->info.dma32_window_start);
+	create(t->container, 12, 256 * MiB, 2, &start);
+	expect_eq(t->info.dma32_window_start, start);
+	bounce_at(t, start);
+	give_table(t);
+	expect_rc(NOT_IN_KERNEL, put(start + middle, 0));
+	expect_rc(NOT_IN_KERNEL, put(start + last, 0));
+	map(t->container, guest.mem, start + last, 4096, RW);
+	unmap(t->container, start + last, 4096);
+	expect_rc(0, put(start + last, 4096));
+	expect(reaches(t, start + last, 4096));
+	expect_rc(0, clear(start + last, 1));
+	expect(!reaches(t, start + last, 4096));
+	expect_rc(NOT_IN_KERNEL, put(start + middle, 0));
+	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+}
+
+/*
  * Huge pages of hugetlbfs and ordinary ones behind them are one region. An entry of 2 MiB may only
  * be put for the first: the others are of 2 MiB by address alone, even if they happen to be a
  * transparent huge page. The guest tries that from before REGISTER on.
@@ -738,6 +768,8 @@ static const struct test tests[] = {
 	{ "a guest that comes later maps what was registered before it", later,
 	  V2 | DMA | POWERNV },
 	{ "a guest's page may be many of the table's", larger_pages,
+	  V2 | DMA | POWERNV },
+	{ "KVM leaves it to MAP to make levels of a table", missing_levels,
 	  V2 | DMA | POWERNV },
 	{ "a guest can't have ordinary pages behind a huge one as huge",
 	  behind_a_huge_one, V2 | DMA | POWERNV | DANGEROUS },
