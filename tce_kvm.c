@@ -14,7 +14,7 @@
  *    (LIOBN), which the next window or the host gets.
  *  - KVM is allowed to use a shared table (&tce_table.shared). KVM of the owner's process may map
  *    memory where user space has mapped nothing, and may remove what KVM has mapped. What
- *    user space has mapped is left to user space.
+ *    user space has mapped, and what needs a new level of the table, is left to user space.
  * Whoever removes a value from an entry decrements the count of the memory if the userspace entry
  * tells where that is, and the value agrees. The userspace entry is no more than a hint, because
  * KVM writes it some time after the entry, when something else may be mapped there
@@ -87,6 +87,12 @@ static __be64 *blocked_useraddr(struct iommu_table *tbl, long index, bool alloc)
 	return alloc ? NULL : &tce_kvm_no_ua;
 }
 
+/* KVM may have looked at the first entry of a hypercall alone, as it did until autumn 2026. */
+static bool in_table(const struct iommu_table *tbl, unsigned long index)
+{
+	return index - tbl->it_offset < tbl->it_size;
+}
+
 static __be64 *allowed_useraddr(struct iommu_table *tbl, long index, bool alloc)
 {
 	const struct tce_kvm_ops *kvm_ops = table_kvm_ops(tbl);
@@ -94,7 +100,7 @@ static __be64 *allowed_useraddr(struct iommu_table *tbl, long index, bool alloc)
 	__be64 *pua;
 
 	/* KVM of another process counts memory that is not known here */
-	if (!alloc || current->mm != kvm_ops->mm)
+	if (!alloc || current->mm != kvm_ops->mm || !in_table(tbl, index))
 		return blocked_useraddr(tbl, index, alloc);
 	/*
 	 * Only MAP makes missing levels, be it of the TCEs or of the userspace entries, because the
@@ -155,7 +161,8 @@ static int allowed_exchange(struct iommu_table *tbl, const struct tce_kvm_ops *k
 	int rc;
 
 	/* the window has gone, or this is KVM of another process, which counts other memory */
-	if (READ_ONCE(tbl->it_ops) != &kvm_ops->allowed.ops || current->mm != kvm_ops->mm)
+	if (READ_ONCE(tbl->it_ops) != &kvm_ops->allowed.ops || current->mm != kvm_ops->mm ||
+	    !in_table(tbl, index))
 		return leave_to_user(hpa, dir);
 	pua = platform->useraddrptr(tbl, index, false);
 	/* what user space has mapped, or what KVM puts back in its place */

@@ -272,7 +272,7 @@ static const struct failure_op ops[] = {
 	  CREATES },
 	{ "v2: create, with the default window", 1, 1, attached, failure_create, PLAIN, SMALL,
 	  CREATES },
-	/* whose first leaf is made at once, to look at it */
+	/* whose last leaf is made at once, to look at it */
 	{ "v2: create, four levels", 1, 4, with_window, failure_create, PLAIN, SMALL,
 	  CREATES | FAULT(LEVEL) },
 	{ "v2: remove", 1, 1, mapped, failure_remove, SCATTERED, LARGE,

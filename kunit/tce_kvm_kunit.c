@@ -146,6 +146,28 @@ static void kvm_in_a_table_of_levels(struct kunit *test)
 	}
 }
 
+/* A hypercall for many entries may end past the end of the table. */
+static void kvm_past_the_end(struct kunit *test)
+{
+	struct kvm_setup s;
+	unsigned long end;
+	u32 levels;
+
+	for (levels = 1; levels <= 3; levels += 2) {
+		kvm_set_up_levels(test, &s, levels);
+		end = s.tbl->it_offset + s.tbl->it_size;
+		KUNIT_ASSERT_EQ(test, tce_map(s.client, SZ_1M - SZ_4K, s.ua, SZ_4K, TCE_RW), 0);
+		KUNIT_ASSERT_EQ(test, tce_unmap(s.client, SZ_1M - SZ_4K, SZ_4K), 0);
+		KUNIT_EXPECT_TRUE(test, kvm_put(&s, end - 1, s.ua));
+		KUNIT_EXPECT_FALSE(test, kvm_put(&s, end, s.ua));
+		KUNIT_EXPECT_TRUE(test, kvm_clear(&s, end - 1));
+		KUNIT_EXPECT_FALSE(test, kvm_clear(&s, end));
+		KUNIT_EXPECT_FALSE(test, kvm_clear(&s, ULONG_MAX));
+		kvm_expect_free(test, &s);
+		tce_close(s.client);
+	}
+}
+
 /* KVM hears of it when the platform refuses an entry, and leaves the call to user space. */
 static void kvm_is_refused(struct kunit *test)
 {
@@ -259,6 +281,7 @@ static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(what_kvm_mapped_is_dirty),
 	KUNIT_CASE(lost_count_is_dirty),
 	KUNIT_CASE(kvm_in_a_table_of_levels),
+	KUNIT_CASE(kvm_past_the_end),
 	KUNIT_CASE(kvm_is_refused),
 	KUNIT_CASE(kvm_does_not_find_all),
 	KUNIT_CASE(kvm_can_not_map_in_v1),

@@ -33,7 +33,6 @@
 #include <linux/list.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
-#include <linux/xarray.h>
 
 #include <asm/firmware.h>
 #include <asm/iommu.h>

@@ -10,7 +10,6 @@
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
-#include <linux/xarray.h>
 
 #include "tce_mock_group.h"
 #include "tce_mock_table.h"

@@ -28,6 +28,8 @@
 #define LIST			0x2000	/* of TCEs, for H_PUT_TCE_INDIRECT */
 #define DATA			0x100000
 #define GUEST_SIZE		(2 * MiB)
+#define GUEST_WINDOW		(256 * MiB)
+#define H_PARAMETER		(-4)
 #define LIOBN			0x80000000UL
 #define MSR_SF			(1ULL << 63)
 #define MSR_LE			1ULL
@@ -195,7 +197,7 @@ static void give_table_as(struct tce *t, uint32_t shift)
 		.liobn = LIOBN,
 		.page_shift = shift,
 		.offset = t->info.dma32_window_start >> shift,
-		.size = 256 * MiB >> shift,
+		.size = GUEST_WINDOW >> shift,
 	};
 	struct kvm_create_device device = { .type = KVM_DEV_TYPE_VFIO };
 
@@ -379,24 +381,51 @@ static void larger_pages(struct tce *t)
 	unregister_mem(t->container, guest.mem, GUEST_SIZE);
 }
 
+/* A window of the guest's size, with memory at its start that DMA probes go by */
+static void create_for_guest(struct tce *t, uint32_t levels)
+{
+	uint64_t start;
+
+	guest_init();
+	allow(t, guest.mem, GUEST_SIZE);
+	remove_window(t->container, t->info.dma32_window_start);
+	create(t->container, 12, GUEST_WINDOW, levels, &start);
+	expect_eq(t->info.dma32_window_start, start);
+	bounce_at(t, start);
+	give_table(t);
+}
+
+/* KVM may look at the first entry of a hypercall alone; behind the last one is memory of the host. */
+static void past_the_end(struct tce *t)
+{
+	uint64_t last = t->info.dma32_window_start + GUEST_WINDOW - 4096;
+	long rc;
+
+	create_for_guest(t, 1);
+	expect_rc(0, put(last, 0));
+	expect(reaches(t, last, 0));
+	rc = put_list(last, 2);
+	expect(rc == NOT_IN_KERNEL || rc == H_PARAMETER);
+	expect_rc(0, put(last, 4096));
+	rc = clear(last, 2);
+	expect(rc == NOT_IN_KERNEL || rc == H_PARAMETER);
+	rc = clear(last, 1UL << 40);
+	expect(rc == NOT_IN_KERNEL || rc == H_PARAMETER);
+	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+}
+
 /*
  * Two calls that make the same level of a table lose memory of the host. So KVM leaves an entry to us
  * whose level is missing, even if its userspace entry is there, as the last one of a window is.
  */
 static void missing_levels(struct tce *t)
 {
-	const uint64_t last = 256 * MiB - 4096, middle = 128 * MiB;
-	uint64_t start;
+	const uint64_t start = t->info.dma32_window_start;
+	const uint64_t last = GUEST_WINDOW - 4096, middle = GUEST_WINDOW / 2;
 
 	if (t->info.ddw.levels < 2)
 		skip("this hardware has tables of one level");
-	guest_init();
-	allow(t, guest.mem, GUEST_SIZE);
-	remove_window(t->container, t->info.dma32_window_start);
-	create(t->container, 12, 256 * MiB, 2, &start);
-	expect_eq(t->info.dma32_window_start, start);
-	bounce_at(t, start);
-	give_table(t);
+	create_for_guest(t, 2);
 	expect_rc(NOT_IN_KERNEL, put(start + middle, 0));
 	expect_rc(NOT_IN_KERNEL, put(start + last, 0));
 	map(t->container, guest.mem, start + last, 4096, RW);
@@ -769,6 +798,8 @@ static const struct test tests[] = {
 	  V2 | DMA | POWERNV },
 	{ "a guest's page may be many of the table's", larger_pages,
 	  V2 | DMA | POWERNV },
+	{ "a guest's hypercall ends at the end of the table", past_the_end,
+	  V2 | DMA | POWERNV | DANGEROUS },
 	{ "KVM leaves it to MAP to make levels of a table", missing_levels,
 	  V2 | DMA | POWERNV },
 	{ "a guest can't have ordinary pages behind a huge one as huge",
