@@ -6,7 +6,7 @@
 #   ARCH, CROSS_COMPILE, CC, W, C    as for the kernel itself
 #   INSTALL_MOD_PATH or DESTDIR      where to install (default: this system)
 #   INSTALL_MOD_STRIP= (empty)       install debug information, too
-#   FORCE=1                          install to this system although it would serve nobody here
+#   FORCE=1                          install to this system although it does not work here
 #   KERNEL, MACHINE, DRIVER, TEST, SUITE    what to test with, see "make help"
 #   LINUX, CONFIG     instead of KERNEL: a kernel's source tree, and what its configuration is to have
 
@@ -99,6 +99,9 @@ kernels: host
 check clients lint docs: host
 	@scripts/$@
 
+results:
+	@scripts/results
+
 host:
 	@scripts/setup-host
 
@@ -111,4 +114,4 @@ help:
 	@echo '  MACHINE=$(MACHINE) one of: powernv8 powernv9 powernv10 pseries pseries-hash'
 
 .PHONY: module install uninstall install-dkms install-tools dist deb rpm clean hostcheck demo selftest kunit bench kernels check \
-	clients lint docs host help
+	clients lint docs results host help
