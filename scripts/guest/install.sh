@@ -101,6 +101,10 @@ install_packages() {
 	check "the commands that check it" shown /updates/dkms/ doc check
 	check "modprobe -r and modprobe" doc reload
 	check "tcestat doctor is content with this host" tcestat doctor
+	check "what a report has" shown '"format": ' doc report
+	check "the in-tree driver, to compare with" doc in-tree
+	check "is loaded then" refused "in-tree driver or another build" tcestat doctor
+	check "modprobe -r and modprobe" doc reload
 }
 
 give_to_alice() {
@@ -177,15 +181,14 @@ kernel_update() {
 	check "tcestat doctor fails, and says so" refused "$other would load the in-tree driver" tcestat doctor
 	sed 's/^/# /' $here/printed
 	helps=$(sed -n '/^do:/{n;p;}' $here/printed)
-	cp $examples/tcestat-doctor.service /etc/systemd/system
-	systemctl daemon-reload
+	check "the commands that have systemd run it" doc monitor
 	check "so does its service" refused failed systemctl start tcestat-doctor
 	check "systemctl --failed shows it" shown tcestat-doctor systemctl --failed
 	check "what tcestat doctor says to do" sh -ec "$helps"
 	check "modprobe will find the module there" found "$other" updates/dkms
 	check "tcestat doctor is content" tcestat doctor
 	check "and so is its service" systemctl start tcestat-doctor
-	check "the headers' metapackage is back" apt-get -q install -t trixie-backports linux-headers-powerpc64le
+	check "the headers' metapackage is back" doc backports
 	echo vfio-pci >>/etc/initramfs-tools/modules
 	check "update-initramfs with vfio-pci" update-initramfs -u -k "$other"
 	check "the module is in it" shown "updates/dkms/$name.ko" lsinitramfs /boot/initrd.img-"$other"

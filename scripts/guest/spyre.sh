@@ -13,8 +13,8 @@ NEED="--cards 1 --mem 8M"
 
 # What IBM's ServiceReport looks for, with the numbers of this card; then the machine starts.
 host_configured() {
-	cp /examples/modules-load.conf /etc/modules-load.d/vfio-pci.conf
-	echo "options vfio-pci ids=$E1000E disable_idle_d3=yes" >/etc/modprobe.d/vfio-pci.conf
+	sed 's/^ *//' /doc/modules-load >/etc/modules-load.d/vfio-pci.conf
+	sed "s/^ *//; s/ids=[^ ]*/ids=$E1000E/" /doc/modprobe >/etc/modprobe.d/vfio-pci.conf
 	echo 'SUBSYSTEM=="vfio", GROUP:="sentient", MODE:="0660"' >/etc/udev/rules.d/95-sentient.rules
 	pci_unbind "$card"
 	echo >"/sys/bus/pci/devices/$card/driver_override"
