@@ -265,6 +265,7 @@ struct delayed_work { struct work_struct work; };
 /* asm/iommu.h, as far as the module looks into it */
 #define IOMMU_TABLE_GROUP_MAX_TABLES	2
 #define IOMMU_PAGE_SHIFT_4K		12
+#define IOMMU_PAGE_MASK(tbl)		(~((1 << (tbl)->it_page_shift) - 1))
 #define TCE_PCI_WRITE			0x2UL
 #define TCE_PCI_READ			0x1UL
 
@@ -283,6 +284,7 @@ struct iommu_table_ops {
 	void (*clear)(struct iommu_table *tbl, long index, long n);
 	unsigned long (*get)(struct iommu_table *tbl, long index);
 	void (*flush)(struct iommu_table *tbl);
+	void (*free)(struct iommu_table *tbl);
 };
 
 struct iommu_table {
@@ -291,6 +293,7 @@ struct iommu_table {
 	unsigned long it_level_size;
 	unsigned long it_offset;
 	unsigned long it_page_shift;
+	unsigned long it_base;
 	__be64 *it_userspace;
 	struct iommu_table_ops *it_ops;
 };

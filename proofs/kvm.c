@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Whatever entry KVM names, and whatever it wants to write there: only entries of the table reach the platform's
+ * operations, and only as long as KVM may use the table and is the owner's. KVM gets a userspace entry to write only if
+ * no level is missing and MAP has mapped nothing there. It never takes out what MAP has mapped, nor writes an address
+ * that is no IOMMU page's. After an exchange, which is invalidated at once, KVM is told that nothing was
+ * there, and the memory is counted down if and only if its userspace entry agreed, which is empty then. Otherwise KVM
+ * is told the opposite of what it asked for, so that it leaves the hypercall to user space.
+ *
+ * Assumed of the platform: an exchange that is refused changes nothing, and a table ends below 2^63 entries. KVM of
+ * another vCPU does nothing meanwhile.
+ *
+ * each: SHIFT=12,16 LEVELS=0,2
+ *
+ * control table: tce_kvm.c
+ *	return index - tbl->it_offset < tbl->it_size;
+ *	return index < tbl->it_offset + tbl->it_size;
+ * control owner: tce_kvm.c
+ *	&kvm_ops->allowed.ops || current->mm != kvm_ops->mm ||
+ *	&kvm_ops->allowed.ops ||
+ * control blocked: tce_kvm.c
+ *	if (READ_ONCE(tbl->it_ops) != &kvm_ops->allowed.ops || current
+ *	if (current
+ * control levels: tce_kvm.c LEVELS=2
+ *	if (tbl->it_indirect_levels &&
+ *	if (false &&
+ * control place: tce_kvm.c LEVELS=2
+ *	(__be64 *)tbl->it_base, index - tbl->it_offset, &hole)
+ *	(__be64 *)tbl->it_base, index, &hole)
+ * control mapped: tce_kvm.c
+ *	return pua && !pua_is_vfio(pua) ? pua : NULL;
+ *	return pua;
+ * control taken: tce_kvm.c
+ *	if (*dir == DMA_NONE ? pua && pua_is_vfio(pua) : !*hpa)
+ *	if (*dir != DMA_NONE && !*hpa)
+ * control aligned: tce_kvm.c
+ *	if (*dir != DMA_NONE && *hpa & ~IOMMU_PAGE_MASK(tbl))
+ *	if (false)
+ * control empty: tce_kvm.c
+ *	if (*dir == DMA_NONE)
+ *	if (false)
+ * control killed: tce_kvm.c
+ *	if (platform->tce_kill)
+ *	if (false)
+ * control agreed: tce_kvm.c
+ *	its != hpa || !tce_pua_replace
+ *	!tce_pua_replace
+ * control told: tce_kvm.c
+ *	*dir = *dir == DMA_NONE ? DMA_TO_DEVICE : DMA_NONE;
+ *	*dir = DMA_NONE;
+ */
+#define mm_iommu_lookup		lookup
+#define mm_iommu_ua_to_hpa	ua_to_hpa
+#define mm_iommu_mapped_dec	count_down
+#define kref_read(kref)		any_int()	/* of tce_kvm_hide(), which is not called */
+
+struct mm_iommu_table_group_mem_t;
+struct mm_struct;
+
+static struct mm_iommu_table_group_mem_t *lookup(struct mm_struct *its, unsigned long ua, unsigned long size);
+static long ua_to_hpa(struct mm_iommu_table_group_mem_t *mem, unsigned long ua, unsigned int shift, unsigned long *hpa);
+static void count_down(struct mm_iommu_table_group_mem_t *mem);
+
+#include "../tce_kvm.c"
+#include "../tce_trace.c"
+
+static struct iommu_table tbl;
+static struct mm_struct mm;
+static bool allowed, owned, level_missing, pua_missing, kill;
+static long index;
+static __be64 pua, was;
+static enum dma_data_direction live;
+static unsigned long there, kept, said;
+static unsigned int exchanges, kills, counts;
+static int refused;
+
+static bool inside(void)
+{
+	return (wide)index >= tbl.it_offset && (wide)index < (wide)tbl.it_offset + tbl.it_size;
+}
+
+__be64 *tce_table_walk(const struct iommu_table *of, __be64 *node, unsigned long at, unsigned long *hole)
+{
+	prove(of == &tbl && LEVELS && (unsigned long)node == tbl.it_base);
+	prove(inside() && at == index - tbl.it_offset);
+	return level_missing ? NULL : &pua;
+}
+
+static __be64 *userspace_entry(struct iommu_table *of, long at, bool alloc)
+{
+	prove(of == &tbl && at == index && inside() && !alloc);
+	return pua_missing ? NULL : &pua;
+}
+
+static int exchange(struct iommu_table *of, long at, unsigned long *hpa, enum dma_data_direction *dir)
+{
+	enum dma_data_direction old = live;
+	unsigned long old_hpa = there;
+
+	exchanges++;
+	prove(of == &tbl && at == index && inside());
+	prove(allowed && owned);
+	if (*dir == DMA_NONE)
+		prove(!*hpa && (pua_missing || !(be64_to_cpu(was) & TCE_UA_VFIO)));
+	else
+		prove(*hpa && *hpa % BIT(SHIFT) == 0);
+	if (refused)
+		return refused;
+	live = *dir;
+	there = *hpa;
+	*dir = old;
+	*hpa = old_hpa;
+	return 0;
+}
+
+static void invalidate(struct iommu_table *of, unsigned long at, unsigned long n)
+{
+	prove(of == &tbl && at == index && n == 1 && exchanges);
+	kills++;
+}
+
+/* KVM's list may know the address or not, and says any page for it. */
+static struct mm_iommu_table_group_mem_t *lookup(struct mm_struct *its, unsigned long ua, unsigned long size)
+{
+	prove(its == &mm && ua == be64_to_cpu(was) && size == BIT(SHIFT));
+	return any_bool() ? (struct mm_iommu_table_group_mem_t *)&mm : NULL;
+}
+
+static long ua_to_hpa(struct mm_iommu_table_group_mem_t *mem, unsigned long ua, unsigned int shift, unsigned long *hpa)
+{
+	*hpa = said;
+	return any_bool() ? -EFAULT : 0;
+}
+
+static void count_down(struct mm_iommu_table_group_mem_t *mem)
+{
+	prove(kills == kill && said == kept && !pua);
+	counts++;
+}
+
+int main(void)
+{
+	struct iommu_table_ops platform = { .useraddrptr = userspace_entry, .xchg_no_kill = exchange };
+	struct mm_struct other;
+	struct task_struct task;
+	struct tce_kvm_ops kvm_ops = { .platform = &platform, .mm = &mm };
+	enum dma_data_direction dir, asked;
+	unsigned long hpa = any_ulong();
+	bool alloc = any_bool();
+	__be64 *found;
+	int rc;
+
+	tbl.it_offset = any_ulong();
+	tbl.it_size = any_ulong();
+	tbl.it_page_shift = SHIFT;
+	tbl.it_indirect_levels = LEVELS;
+	tbl.it_base = any_ulong();
+	assume((wide)tbl.it_offset + tbl.it_size < BIT(63));
+	kvm_ops.allowed.kvm_ops = &kvm_ops;
+	kvm_ops.blocked.kvm_ops = &kvm_ops;
+	allowed = any_bool();
+	owned = any_bool();
+	tbl.it_ops = allowed ? &kvm_ops.allowed.ops : &kvm_ops.blocked.ops;
+	task.mm = owned ? &mm : &other;
+	current = &task;
+	index = any_long();
+	level_missing = LEVELS && any_bool();
+	pua_missing = LEVELS && any_bool();
+	was = any_u64();
+	pua = was;
+	kill = any_bool();
+	if (kill)
+		platform.tce_kill = invalidate;
+
+	found = allowed_useraddr(&tbl, index, alloc);
+	if (alloc)
+		prove(!found || (found == &pua && owned && inside() && !level_missing && !(be64_to_cpu(was) & TCE_UA_VFIO)));
+	else
+		prove(found == &tce_kvm_no_ua);
+
+	said = any_ulong();
+	refused = any_int();
+	live = any_bool() ? DMA_NONE : DMA_TO_DEVICE;
+	there = any_ulong();
+	kept = there;
+	dir = any_int();
+	assume(dir == DMA_BIDIRECTIONAL || dir == DMA_TO_DEVICE || dir == DMA_FROM_DEVICE || dir == DMA_NONE);
+	asked = dir;
+	rc = allowed_xchg(&tbl, index, &hpa, &dir);
+	if (!exchanges) {
+		prove(!rc && !hpa && (dir == DMA_NONE) == (asked != DMA_NONE));
+		prove(pua == was && !kills && !counts);
+	} else if (refused) {
+		prove(rc == refused && pua == was && !kills && !counts);
+	} else {
+		prove(!rc && !hpa && dir == DMA_NONE);
+		prove(exchanges == 1 && kills == kill);
+		prove(counts ? !pua : pua == was);
+	}
+	return 0;
+}
