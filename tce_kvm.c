@@ -87,7 +87,7 @@ static __be64 *blocked_useraddr(struct iommu_table *tbl, long index, bool alloc)
 	return alloc ? NULL : &tce_kvm_no_ua;
 }
 
-/* KVM may have looked at the first entry of a hypercall alone, as it did until autumn 2026. */
+/* iommu_tce_check_ioba() of older kernels has told KVM of the first entry of a hypercall alone. */
 static bool in_table(const struct iommu_table *tbl, unsigned long index)
 {
 	return index - tbl->it_offset < tbl->it_size;

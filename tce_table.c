@@ -5,8 +5,8 @@
  * Only this file and the inline functions in tce_table.h call these operations, and besides them
  * unmap_exchange() for UNMAP, and tce_kvm.c on behalf of KVM.
  *
- * Locks: the caller holds &tce_table.lock, except for look-ups, because no level goes before its
- * table. Only KVM can race with the creation or destruction of a table.
+ * Locks: the caller holds &tce_table.lock, except for look-ups, because no level is freed before
+ * the table. Only KVM can race with the creation or destruction of a table.
  *
  * Never fails: tce_table_invalidate().
  */

@@ -105,6 +105,7 @@ install_packages() {
 	check "the in-tree driver, to compare with" doc in-tree
 	check "is loaded then" refused "in-tree driver or another build" tcestat doctor
 	check "modprobe -r and modprobe" doc reload
+	check "it is loaded" loaded
 }
 
 give_to_alice() {
