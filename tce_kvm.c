@@ -87,7 +87,7 @@ static __be64 *blocked_useraddr(struct iommu_table *tbl, long index, bool alloc)
 	return alloc ? NULL : &tce_kvm_no_ua;
 }
 
-/* iommu_tce_check_ioba() of older kernels has told KVM of the first entry of a hypercall alone. */
+/* In older kernels, iommu_tce_check_ioba() checks only the first entry of a hypercall. */
 static bool in_table(const struct iommu_table *tbl, unsigned long index)
 {
 	return index - tbl->it_offset < tbl->it_size;
@@ -103,8 +103,8 @@ static __be64 *allowed_useraddr(struct iommu_table *tbl, long index, bool alloc)
 	if (!alloc || current->mm != kvm_ops->mm || !in_table(tbl, index))
 		return blocked_useraddr(tbl, index, alloc);
 	/*
-	 * Only MAP makes missing levels, be it of the TCEs or of the userspace entries, because the
-	 * platform leaks some if two calls do.
+	 * Only MAP makes missing levels, of TCEs or of userspace entries, because the platform
+	 * leaks one if two calls make it.
 	 */
 	if (tbl->it_indirect_levels &&
 	    !tce_table_walk(tbl, (__be64 *)tbl->it_base, index - tbl->it_offset, &hole))
@@ -160,7 +160,10 @@ static int allowed_exchange(struct iommu_table *tbl, const struct tce_kvm_ops *k
 	__be64 *pua;
 	int rc;
 
-	/* the window has gone, or this is KVM of another process, which counts other memory */
+	/*
+	 * the window has gone, or this is KVM of another process, which counts other memory, or
+	 * there is no such entry
+	 */
 	if (READ_ONCE(tbl->it_ops) != &kvm_ops->allowed.ops || current->mm != kvm_ops->mm ||
 	    !in_table(tbl, index))
 		return leave_to_user(hpa, dir);

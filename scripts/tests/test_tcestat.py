@@ -207,7 +207,7 @@ class Doctor(Host):
                 self.assertEqual(tcestat.build(tcestat.System(str(self.root)), "6.12.113"), build)
         self.file("lib/modules/6.12.113/build/Makefile", "")
         self.assertEqual(self.bad(device=None), [("next kernel", "dkms autoinstall -k 6.12.113")])
-        # DKMS skips it. An older one than that which runs is booted only if somebody asks for it.
+        # DKMS skips it. It is taken for a fallback if the running kernel is newer, for which nothing is installed here.
         package = "usr/src/vfio-iommu-spapr-tce-1.0"
         build, manual = "dkms autoinstall -k 6.12.113", f"man 4 {NAME}"
         for pattern, running, bad in ((r"^6\.1[0-9]+", "6.12.95", [("next kernel", build)]), ("^7", "6.12.95", [("next kernel", manual)]),
@@ -215,7 +215,7 @@ class Doctor(Host):
             self.file(f"{package}/dkms.conf", f'#\nBUILD_EXCLUSIVE_KERNEL="{pattern}"\n')
             self.file("proc/sys/kernel/osrelease", f"{running}\n")
             with mock.patch.object(tcestat.shutil, "which", lambda name, **_: name):
-                self.assertEqual([line for line in self.bad(device=None) if line[0] == "next kernel"], bad)
+                self.assertEqual(self.bad(device=None), bad)
         self.file("proc/sys/kernel/osrelease", "6.12.95\n")
         self.modinfo(f"/lib/modules/6.12.95/{intree}", "INTREE")
         self.assertEqual(self.bad(device=None)[0], ("kernel", f"man 4 {NAME}"))
