@@ -207,11 +207,12 @@ class Doctor(Host):
                 self.assertEqual(tcestat.build(tcestat.System(str(self.root)), "6.12.113"), build)
         self.file("lib/modules/6.12.113/build/Makefile", "")
         self.assertEqual(self.bad(device=None), [("next kernel", "dkms autoinstall -k 6.12.113")])
-        # DKMS skips it. It is taken for a fallback if the running kernel is newer, for which nothing is installed here.
+        # An older kernel is a fallback, whether DKMS skips it or not. For the running one nothing is installed here.
         package = "usr/src/vfio-iommu-spapr-tce-1.0"
         build, manual = "dkms autoinstall -k 6.12.113", f"man 4 {NAME}"
+        newer = "6.13.0-1-powerpc64le"
         for pattern, running, bad in ((r"^6\.1[0-9]+", "6.12.95", [("next kernel", build)]), ("^7", "6.12.95", [("next kernel", manual)]),
-                                      ("^7", "6.13.0-1-powerpc64le", [])):
+                                      (r"^6\.1[0-9]+", newer, []), ("^7", newer, [])):
             self.file(f"{package}/dkms.conf", f'#\nBUILD_EXCLUSIVE_KERNEL="{pattern}"\n')
             self.file("proc/sys/kernel/osrelease", f"{running}\n")
             with mock.patch.object(tcestat.shutil, "which", lambda name, **_: name):
