@@ -514,7 +514,7 @@ int tce_container_info(struct tce_container *container, struct vfio_iommu_spapr_
 	return table_group ? 0 : TCE_REFUSE(NO_GROUP, ENXIO);
 }
 
-/* Remove a window from all bridges, and free it. Return: 0 or the first errno */
+/* Remove a window from all bridges, and free it. Return: 0; an errno if a bridge refused */
 static int drop_window(struct tce_container *container, int num)
 {
 	struct tce_window *win = container->windows[num];

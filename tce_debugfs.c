@@ -7,7 +7,8 @@
  * and is copied to user space when it is complete. Meanwhile the reader has a reference to
  * the process or container that it is showing, for which nobody waits, and takes a lock for the
  * time of one line, or to count a part of a window. So readers block nobody. They may block on
- * these locks themselves; the wait is killable.
+ * these locks themselves; the wait is killable. A reader that has the last reference frees what it
+ * has shown, as the client would have.
  *
  * Processes and containers are shown from the newest to the oldest, so that a client can't keep
  * the reader busy by creating more and more of them.

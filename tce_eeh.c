@@ -24,7 +24,7 @@
  * Locks: &tce_container.lock while the groups are listed, &tce_group.lock while a PE is looked up,
  * and none during the operation. jobs_lock guards the list of operations whose turn it is.
  *
- * Everything here can fail.
+ * Never fails: job_end(), job_put(), tce_eeh_exit().
  */
 #include <linux/completion.h>
 #include <linux/device.h>

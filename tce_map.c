@@ -620,7 +620,7 @@ out_unlock:
 	return rc;
 }
 
-/* An IOMMU page has no page as large behind it. */
+/* The memory is in smaller pages than the IOMMU page. */
 static int too_small(const struct tce_prereg *prereg)
 {
 	return TCE_REFUSE_VALUE(PAGE_TOO_SMALL, EINVAL, 1UL << prereg->page_shift);

@@ -185,7 +185,7 @@ bool tce_charge_again(struct tce_memory *mem, unsigned long *charged,
 	}
 	if (*charged)
 		tce_uncharge_later(mem, *charged);
-	/* of another process the mmap_lock is not waited for */
+	/* don't wait for the mmap_lock of another process */
 	if (mem->tmm && mem->tmm->mm == current->mm)
 		tce_uncharge(mem);
 	return false;

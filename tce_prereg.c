@@ -12,12 +12,12 @@
  * not exist any more, unless a bridge did not release a window.
  *
  * KVM has a list of its own (mm_iommu), in which it looks up what a guest maps for a device, and
- * counts the mapping. Each look-up walks that list from end to end, and the kernel pins what is in
- * it page by page. So at most TCE_LISTED_MAX ranges are put there, and only those of a process that
+ * counts the mapping. Each look-up walks that list, and the kernel pins what is in it page by page.
+ * So at most TCE_LISTED_MAX ranges are put there, and only those of a process that
  * may have KVM. All others are pinned here, and KVM leaves mappings of them to user space, which
  * then calls MAP. What MAP maps is counted here, wherever the range is.
  *
- * Each page is pinned at its own address, to show that the client has it. As far as pages are
+ * Each page is pinned at its own address, to verify that the client may use it. As far as pages are
  * contiguous in one folio, all pins but the first are dropped at once. One is enough, because it
  * is a reference to the folio (FOLL_PIN), and the kernel neither frees nor migrates nor splits a
  * folio with an extra reference. The client may unmap a part of the folio, but the pages stay
@@ -296,7 +296,7 @@ unsigned long tce_prereg_extent(const struct tce_prereg *prereg, unsigned long u
 	return size;
 }
 
-/* The first that overlaps [@ua, @end), with &tce_mm.prereg_lock held; NULL if none does */
+/* Find the first that overlaps [@ua, @end), with &tce_mm.prereg_lock held; NULL if none does */
 struct tce_prereg *tce_prereg_first(const struct tce_mm *tmm, unsigned long ua,
 				    unsigned long end)
 {
@@ -396,7 +396,8 @@ static int prereg_delist(struct tce_prereg *prereg)
  * @prereg: from tce_prereg_unregister()
  * @mem: the memory of the container that is uncharged, by a tce_uncharge() that has to follow
  *
- * Context: sleeps, but waits for no client.
+ * What was in KVM's list is unpinned by the kernel instead. Context: sleeps, but waits for no
+ * client.
  */
 void tce_prereg_free(struct tce_prereg *prereg, struct tce_memory *mem)
 {
@@ -478,7 +479,7 @@ static int prereg_uncount(struct tce_prereg *prereg)
 }
 
 /*
- * Free what is not in the tree any more, whatever is counted, because no window of v2 is left. If
+ * Free what is not in the tree any more, even if counts are left, because no window of v2 is. If
  * KVM counts more than is taken back at once, or a table is just being created, the rest is left to
  * tce_prereg_drain(). What a device may still reach stays pinned for good. That takes a bridge that
  * did not release a window.
@@ -834,9 +835,9 @@ int tce_prereg_unregister(struct tce_prereg_ref *ref, struct tce_prereg **unused
  * tce_prereg_close() - drop all references of a container
  * @mem: the memory of a container that is bound, and has no windows
  *
- * Memory that other containers map stays until the last of them is closed. A REGISTER that is
- * under way undoes itself when it has its pages. Context: sleeps, but waits for no client; need
- * not be the owner of the memory.
+ * Memory that other containers map stays until nothing maps it and its address is registered
+ * again, or the last of them is closed. A REGISTER that is under way undoes itself when it has its
+ * pages. Context: sleeps, but waits for no client; need not be the owner of the memory.
  */
 void tce_prereg_close(struct tce_memory *mem)
 {

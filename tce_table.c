@@ -122,8 +122,8 @@ int tce_table_set(struct tce_table *table, unsigned long entry,
 
 /*
  * May tce_table_set() be used? Not where set() of pseries lets a device read whatever it may
- * write, or writes entry by entry and does not stop at one that is refused, for want of
- * H_PUT_TCE_INDIRECT.
+ * write, or, without H_PUT_TCE_INDIRECT, writes entry by entry and does not stop at one that is
+ * refused.
  */
 bool tce_table_may_set(const struct tce_table *table, enum dma_data_direction dir)
 {
@@ -148,7 +148,7 @@ static bool clear_entries(struct tce_table *table, unsigned long entry,
  *
  * The platform invalidates them as well. The userspace entries are not touched. pseries does not
  * report that an entry was refused. It stops there, so that the last one tells, unless it has to
- * clear entry by entry for want of H_STUFF_TCE.
+ * clear entry by entry, without H_STUFF_TCE.
  *
  * Return: false if some may still be there.
  */

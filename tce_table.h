@@ -57,7 +57,8 @@ struct tce_prereg;
  * @mem: the memory that is mapped
  * @kvm_ops: what KVM may see
  * @run_min: how many entries in a row are worth setting or clearing by one operation
- * @shared: KVM may map memory there, because the process had KVM when the table was created
+ * @shared: KVM may map memory there: v2, pages no larger than the CPU's, and a process that could
+ *	have KVM when the table was created (tce_mm_allows_kvm())
  * @lock: held while entries are changed and invalidated, by MAP and UNMAP for a chunk at a time.
  *	KVM does not take it
  */

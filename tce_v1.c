@@ -118,7 +118,7 @@ static int count_pages(struct tce_memory *mem, long n)
 
 /*
  * Count @n more uses of a page in the set, or fewer. @new is added if the page is not there.
- * Return: the struct tce_v1_page that is not needed, or no longer, and is to be freed; or NULL.
+ * Return: what to free: @new if it was not needed, the entry whose last use this was, or NULL.
  */
 static struct tce_v1_page *page_use(struct tce_v1 *v1, struct page *page, long n,
 				    struct tce_v1_page *new)

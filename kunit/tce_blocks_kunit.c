@@ -104,6 +104,20 @@ static void one_pin_for_each(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
 }
 
+/* A device may write to whatever is registered. */
+static void readonly_hugetlb(struct kunit *test)
+{
+	struct blocks_case b;
+	struct file *file;
+
+	blocks_init(test, &b, TCE_MEM_HUGETLB, 2);
+	file = tce_file(b.fx, b.ua);
+	KUNIT_EXPECT_EQ(test, vm_mmap(file, b.ua, 2 * b.huge, PROT_READ, MAP_SHARED | MAP_FIXED, 0),
+			b.ua);
+	fput(file);
+	TCE_REFUSED(b.fx, PIN, EFAULT, tce_register(b.client, b.ua, b.huge));
+}
+
 /*
  * With a hash MMU and pages of 4K, the first write to a private huge page makes only its first
  * part writable in some kernels, which never return from pinning another part. See
@@ -354,6 +368,7 @@ static void killed_amid(struct kunit *test)
 
 static struct kunit_case tce_blocks_cases[] = {
 	KUNIT_CASE_PARAM(one_pin_for_each, kind_gen_params),
+	KUNIT_CASE(readonly_hugetlb),
 	KUNIT_CASE(private_hugetlb),
 	KUNIT_CASE_PARAM(cut_off, kind_gen_params),
 	KUNIT_CASE(parts_of_hugetlb),

@@ -132,6 +132,30 @@ static void clear_is_lost(struct kunit *test)
 		failure_never_met(&f, TCE_FAULT_LOST);
 }
 
+/* An entry in the first chunk of an UNMAP can't be cleared. All others are, and UNMAP says so. */
+static void clear_fails_in_the_first_chunk(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, SZ_8M);
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+	int v2;
+
+	for (v2 = 0; v2 < 2; v2++) {
+		client = tce_ready_for(fx, v2, ua, SZ_8M, &grp);
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_8M, TCE_RW), 0);
+		/* so that the first entry is no part of a run, which is cleared in another way */
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, SZ_4K, SZ_4K), 0);
+		tce_fault_arm(fx->mock, TCE_FAULT_CLEAR, 1, -4);
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_8M), -EIO);
+		KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
+		tce_expect_empty(fx, grp, 0, SZ_4M, SZ_4M);
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_8M), 0);
+		tce_expect_empty(fx, grp, 0, 0, SZ_8M);
+		tce_close(client);
+	}
+}
+
 /*
  * The platform refuses to exchange any entry, from the operation to the end of the
  * container. A call that reports this has to report it correctly, and then devices
@@ -168,6 +192,7 @@ static struct kunit_case tce_failure_clear_cases[] = {
 	KUNIT_CASE_PARAM(clear_once, fails_to_clear_gen_params),
 	KUNIT_CASE_PARAM(clear_for_good, fails_to_clear_gen_params),
 	KUNIT_CASE_PARAM(clear_and_no_memory, fails_to_clear_gen_params),
+	KUNIT_CASE(clear_fails_in_the_first_chunk),
 	KUNIT_CASE_PARAM(clear_is_lost, fails_to_clear_runs_gen_params),
 	KUNIT_CASE_PARAM(platform_is_dead, fails_with_the_platform_gen_params),
 	{}

@@ -379,6 +379,31 @@ static void guest_is_preempted_twice(struct kunit *test)
 	tce_expect_balance(fx);
 }
 
+static void puts_what_was_cleared(void *data)
+{
+	struct kvm_setup *s = data;
+
+	s->steps = kvm_put(s, 0, s->ua);
+}
+
+/* A vCPU puts an entry that REMOVE has cleared already: that is left to user space. */
+static void remove_is_visited(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_visit visit = { .skip = 1, .call = puts_what_was_cleared };
+	struct kvm_setup s;
+
+	kvm_set_up(test, &s, true);
+	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, 2 * SZ_4K, TCE_RW), 0);
+	s.steps = -1;
+	visit.data = &s;
+	fx->mock->visit = &visit;
+	KUNIT_EXPECT_EQ(test, tce_remove(s.client, 0), 0);
+	KUNIT_EXPECT_EQ(test, s.steps, false);
+	KUNIT_EXPECT_EQ(test, fx->mock->counted, 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, s.ua, KVM_MEMORY), 0);
+}
+
 /*
  * What stays counted goes with the process's last container of v2. One of v1 has no part
  * in the regions, and keeps none.
@@ -405,6 +430,7 @@ static struct kunit_case tce_kvm_during_cases[] = {
 	KUNIT_CASE(guest_is_preempted_twice),
 	KUNIT_CASE(user_is_visited),
 	KUNIT_CASE(races_in_levels),
+	KUNIT_CASE(remove_is_visited),
 	KUNIT_CASE(leftovers_go_beside_v1),
 	{}
 };

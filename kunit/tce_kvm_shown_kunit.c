@@ -9,6 +9,7 @@
 
 #include <asm/mmu_context.h>
 
+#include "../tce_container.h"
 #include "tce_guest.h"
 #include "tce_threads.h"
 
@@ -129,6 +130,18 @@ static void kvm_looks_a_table_up(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
 }
 
+/* How many of the process's regions are in the kernel's list, as the driver counts them */
+static unsigned int listed(struct tce_client *client)
+{
+	struct tce_mm *tmm = tce_container_find(client->data)->mem.tmm;
+	unsigned int n;
+
+	mutex_lock(&tmm->prereg_lock);
+	n = tmm->listed;
+	mutex_unlock(&tmm->prereg_lock);
+	return n;
+}
+
 /* A client whose memory is counted @n times, though nothing maps it. Return: its first page */
 static struct page *set_up_counted(struct kunit *test, struct kvm_setup *s, unsigned int n)
 {
@@ -151,9 +164,12 @@ static void kvm_has_lost_count(struct kunit *test)
 	struct page *page;
 
 	page = set_up_counted(test, &s, 1);
-	also = tce_open(fx, false);
+	also = tce_ready(fx, false, NULL);
+	/* with a page that kvm_set_up() has registered */
+	KUNIT_EXPECT_EQ(test, listed(also), 2);
 	tce_close(s.client);
 	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY));
+	KUNIT_EXPECT_EQ(test, listed(also), 0);
 	/* the pin is given back after a grace period */
 	rcu_barrier();
 	KUNIT_EXPECT_EQ(test, tce_holders(page), 1);
@@ -181,11 +197,17 @@ static void kvm_has_lost_many_counts(struct kunit *test)
 	client = tce_ready_window(fx, 12, SZ_64M, 1, &s.grp);
 	s.tbl = s.grp->tg.tables[0];
 	KUNIT_EXPECT_FALSE(test, kvm_put(&s, 0, s.ua));
+	/* until then, what is registered anew does not come to the list, where that is still */
+	KUNIT_EXPECT_EQ(test, tce_register(client, s.ua, KVM_MEMORY), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, s.ua, KVM_MEMORY), 0);
 	for (i = 0; i < 500 && mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY); i++)
 		msleep(20);
 	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY));
 	rcu_barrier();
 	KUNIT_EXPECT_EQ(test, tce_holders(page), 1);
+	for (i = 0; i < 500 && listed(client); i++)
+		msleep(20);
+	KUNIT_EXPECT_EQ(test, listed(client), 0);
 	/* afterwards a new window is KVM's again */
 	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
 	KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_64M, 1, &start), 0);
@@ -373,6 +395,27 @@ static void counted_under_a_bridge(struct kunit *test)
 		put_page(tce_page(fx, s.ua + i));
 }
 
+/* A bridge has kept a window of v1, in which KVM maps nothing. What stays counted is given back. */
+static void counted_beside_a_bridge_of_v1(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *v1 = tce_ready(fx, false, NULL);
+	struct kvm_setup s;
+	struct page *page;
+
+	/* the default window is made by the first MAP or UNMAP */
+	KUNIT_ASSERT_EQ(test, tce_unmap(v1, 0, SZ_4K), 0);
+	page = set_up_counted(test, &s, 1);
+	tce_fault_arm_sticky(fx->mock, TCE_FAULT_UNSET, -EIO);
+	tce_close(v1);
+	tce_fault_disarm(fx->mock);
+	tce_close(s.client);
+	tce_unpinned(fx);
+	rcu_barrier();
+	KUNIT_EXPECT_EQ(test, tce_holders(page), 1);
+	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
+}
+
 static struct kunit_case tce_kvm_shown_cases[] = {
 	KUNIT_CASE(kvm_comes_later),
 	KUNIT_CASE(kvm_writes_late),
@@ -384,6 +427,7 @@ static struct kunit_case tce_kvm_shown_cases[] = {
 	KUNIT_CASE(kvm_of_another_process),
 	KUNIT_CASE(kvm_puts_a_misaligned_address),
 	KUNIT_CASE(counted_under_a_bridge),
+	KUNIT_CASE(counted_beside_a_bridge_of_v1),
 	KUNIT_CASE(kvm_keeps_a_table_and_so_does_the_bridge),
 	{}
 };

@@ -50,6 +50,11 @@ static void register_and_unregister(struct kunit *test)
 	tce_expect_balance(fx);
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), -ENOENT);
 	KUNIT_EXPECT_EQ(test, tce_register(client, ua, size), 0);
+	/* what is not mapped goes, even if the client is being killed */
+	tce_be_killed(true);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), 0);
+	tce_be_killed(false);
+	tce_expect_balance(fx);
 }
 
 /* The same memory in two containers is pinned and charged once. */
@@ -180,8 +185,10 @@ static void closed_while_others_map(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_unregister(b, ua, size), -ENOENT);
 	TCE_REFUSED(fx, OVERLAPS_MAPPED, EBUSY, tce_register(b, ua, size));
 	KUNIT_EXPECT_EQ(test, tce_unmap(b, 0, size), 0);
-	/* until it is not mapped any more */
+	/* until it is not mapped any more; what the orphan was charged is free for it */
+	tce_drop_cap(fx, fx->mm->locked_vm);
 	KUNIT_EXPECT_EQ(test, tce_register(b, ua, size), 0);
+	tce_restore_cap(fx);
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), (size >> PAGE_SHIFT) + fx->mock->priced + 1);
 	KUNIT_EXPECT_EQ(test, tce_unregister(b, ua, size), 0);
 }

@@ -10,6 +10,7 @@
 
 #include <asm/mmu_context.h>
 
+#include "../tce_container.h"
 #include "tce_threads.h"
 
 static struct tce_client *leaving;
@@ -307,6 +308,35 @@ static void register_late_beside_kvm(struct kunit *test)
 	}
 }
 
+/* It closes while it waits to register what another container has registered already. */
+static void register_late_what_is_shared(struct kunit *test)
+{
+	struct tce_client *other = tce_open(test->priv, true);
+	struct tce_fixture *fx = test->priv;
+	struct tce_container *container;
+	struct tce_thread a, b;
+	struct tce_mm *tmm;
+
+	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
+	KUNIT_ASSERT_EQ(test, tce_register(other, tce_shared, TCE_SHARED_SIZE), 0);
+	tmm = tce_container_find(other->data)->mem.tmm;
+	leaving = tce_open(fx, true);
+	container = tce_container_find(leaving->data);
+	mutex_lock(&tmm->registering);
+	tce_thread_op(&a, leaving, &register_memory);
+	/* once it is bound, it is on its way to that lock */
+	while (!smp_load_acquire(&container->mem.tmm))
+		msleep(20);
+	tce_thread_start(&b, leaving, leave);
+	tce_thread_join(&b);
+	KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&a));
+	mutex_unlock(&tmm->registering);
+	tce_thread_join(&a);
+	KUNIT_EXPECT_EQ(test, a.rc, -EINVAL);
+	TCE_MET(fx, CONTAINER_GONE);
+	KUNIT_EXPECT_EQ(test, tce_unregister(other, tce_shared, TCE_SHARED_SIZE), 0);
+}
+
 static struct kunit_case tce_threads_close_cases[] = {
 	KUNIT_CASE(places_in_the_list),
 	KUNIT_CASE(close_beside_map),
@@ -315,6 +345,7 @@ static struct kunit_case tce_threads_close_cases[] = {
 	KUNIT_CASE(register_after_the_last_container),
 	KUNIT_CASE(create_after_the_last_container),
 	KUNIT_CASE(register_late_beside_kvm),
+	KUNIT_CASE(register_late_what_is_shared),
 	{}
 };
 

@@ -412,6 +412,49 @@ static void map_before_unregister(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, PageDirty(page));
 }
 
+/*
+ * A MAP and an UNMAP come while UNREGISTER waits for a page's lock to mark it. What the device has
+ * written meanwhile is marked, too.
+ */
+static void map_while_it_is_marked(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client;
+	struct tce_prereg *prereg;
+	struct page *first, *last;
+	struct tce_mm *tmm;
+	struct tce_thread a;
+	int ms;
+
+	tce_watch(fx);
+	client = tce_share(test, true, NULL);
+	tmm = tce_container_find(client->data)->mem.tmm;
+	first = tce_page(fx, tce_shared);
+	last = tce_page(fx, tce_shared + TCE_SHARED_SIZE - PAGE_SIZE);
+	mutex_lock(&tmm->prereg_lock);
+	prereg = tce_prereg_first(tmm, tce_shared, tce_shared + 1);
+	mutex_unlock(&tmm->prereg_lock);
+	KUNIT_ASSERT_NOT_NULL(test, prereg);
+	KUNIT_EXPECT_NOT_NULL(test, prereg->mm_iommu);
+	ClearPageDirty(first);
+	lock_page(last);
+	ClearPageDirty(last);
+	tce_prereg_written(prereg);
+	tce_thread_op(&a, client, &unregister_shared);
+	/* it has marked the first page, and will wait for the last one */
+	for (ms = 0; ms < 10000 && !PageDirty(first); ms += 20)
+		msleep(20);
+	KUNIT_EXPECT_TRUE(test, PageDirty(first));
+	ClearPageDirty(first);
+	tce_prereg_written(prereg);
+	unlock_page(last);
+	tce_thread_join(&a);
+	fx->busy = false;
+	KUNIT_EXPECT_EQ(test, a.rc, 0);
+	KUNIT_EXPECT_TRUE(test, PageDirty(first));
+	KUNIT_EXPECT_TRUE(test, PageDirty(last));
+}
+
 static struct kunit_case tce_threads_wait_cases[] = {
 	KUNIT_CASE(same_table_waits),
 	KUNIT_CASE(waits_for_a_chunk),
@@ -422,6 +465,7 @@ static struct kunit_case tce_threads_wait_cases[] = {
 	KUNIT_CASE(entries_and_regions_wait),
 	KUNIT_CASE(disable_during_a_map),
 	KUNIT_CASE(map_before_unregister),
+	KUNIT_CASE(map_while_it_is_marked),
 	{}
 };
 

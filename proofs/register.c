@@ -4,7 +4,9 @@
  * has, and nothing else. What is allocated for it has a place for each of its blocks: the walk of
  * pin_blocks() goes from its first byte to its end by parts of blocks, each in the place where a
  * look-up of any of its addresses looks, and pins no more pages at once than its array has. Where the pages of a
- * block are recorded one by one, a look-up of an address finds the page that is pinned there.
+ * block are recorded one by one, a look-up of an address finds the page that is pinned there. A block
+ * allows larger IOMMU pages than the CPU's only if all of such a page is of hugetlbfs, contiguous with the block
+ * before, and as aligned as in user space.
  *
  * each: SHIFT=12,16
  *
@@ -47,6 +49,15 @@
  * control known: tce_prereg.c SHIFT=12
  *	*n = max(rc, 0);
  *	*n = TCE_PIN_CHUNK + 1;
+ * control split: tce_prereg.c
+ *	if (!folio_test_hugetlb(folio) ||
+ *	if (
+ * control moved: tce_prereg.c
+ *	!IS_ALIGNED(blocks[i] - (ua & ~(TCE_BLOCK - 1)), 1UL << shift) ||
+ *	!IS_ALIGNED(blocks[i] - (ua & ~(TCE_BLOCK - 1)), TCE_BLOCK) ||
+ * control apart: tce_prereg.c
+ *	(i && !IS_ALIGNED(ua, 1UL << shift) && blocks[i] != blocks[i - 1] + TCE_BLOCK))
+ *	(i && !IS_ALIGNED(ua, 1UL << shift) && blocks[i] == blocks[i - 1]))
  */
 #undef PAGE_SHIFT
 #define PAGE_SHIFT	SHIFT
@@ -102,6 +113,19 @@ int tce_pin_errno(const char *reason, long rc, u64 ua)
 	return rc == -ENOMEM ? -ENOMEM : -EFAULT;
 }
 
+static _Bool hugetlb;
+static unsigned int folio_log;
+
+static _Bool folio_test_hugetlb(struct folio *folio)
+{
+	return hugetlb;
+}
+
+static unsigned int folio_shift(struct folio *folio)
+{
+	return folio_log;
+}
+
 static bool whole_pages(u64 x)
 {
 	return x >> PAGE_SHIFT << PAGE_SHIFT == x;
@@ -133,6 +157,22 @@ static void look_up(unsigned long at, unsigned long next)
 	if (record_block(p->blocks, 0, at, pages, (next - at) >> PAGE_SHIFT) < 0)
 		return;
 	prove(tce_prereg_hpa(p, byte) == tce_page_hpa(pages[(byte - at) >> PAGE_SHIFT]) + offset_in_page(byte));
+}
+
+/* A block, or the part of the first one from @ua on, and the IOMMU pages that it allows */
+static void larger_pages(unsigned long ua, bool is_first)
+{
+	unsigned long blocks[2] = { any_ulong(), any_ulong() }, i = !is_first;
+	unsigned int shift;
+
+	hugetlb = any_bool();
+	folio_log = PAGE_SHIFT + any_u32() % 24;
+	shift = block_page_shift(blocks, i, ua, NULL);
+	prove(shift == PAGE_SHIFT || (hugetlb && shift == folio_log));
+	if (shift == PAGE_SHIFT)
+		return;
+	prove(((blocks[i] + (ua & (TCE_BLOCK - 1)) - ua) & (BIT(shift) - 1)) == 0);
+	prove(is_first || (ua & (BIT(shift) - 1)) == 0 || blocks[1] == blocks[0] + TCE_BLOCK);
 }
 
 int main(void)
@@ -178,5 +218,6 @@ int main(void)
 	}
 	if (at == ua || (at & (TCE_BLOCK - 1)) == 0)
 		look_up(at, next);
+	larger_pages(at, at == ua);
 	return 0;
 }

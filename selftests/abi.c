@@ -17,7 +17,7 @@
 
 #define INFO_V1_SIZE	16	/* before ddw was added */
 #define INFO_SIZE	32
-#define BAD_POINTER	((void *)8)
+#define BAD_POINTER	((void *)0xc000000000000000UL)	/* of the kernel */
 
 /* Only type and number: the direction bits of _IO() differ by architecture. */
 #define expect_number(nr, cmd)	expect_eq(';' << 8 | (nr), (cmd) & 0xffff)
