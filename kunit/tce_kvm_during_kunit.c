@@ -390,7 +390,7 @@ static void puts_what_was_cleared(void *data)
 static void remove_is_visited(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
-	struct tce_visit visit = { .skip = 1, .call = puts_what_was_cleared };
+	struct tce_visit visit = { .skip = 2, .call = puts_what_was_cleared };
 	struct kvm_setup s;
 
 	kvm_set_up(test, &s, true);
