@@ -13,9 +13,9 @@
  *
  * KVM has a list of its own (mm_iommu), in which it looks up what a guest maps for a device, and
  * counts the mapping. Each look-up walks that list, and the kernel pins what is in it page by page.
- * So at most TCE_LISTED_MAX ranges are put there, and only those of a process that
- * may have KVM. All others are pinned here, and KVM leaves mappings of them to user space, which
- * then calls MAP. What MAP maps is counted here, wherever the range is.
+ * So at most TCE_LISTED_MAX ranges are put there, and only those of a process that may have KVM.
+ * All others are pinned here, and KVM leaves mappings of them to user space, which then calls MAP.
+ * What MAP maps is counted here, wherever the range is.
  *
  * Each page is pinned at its own address, to verify that the client may use it. As far as pages are
  * contiguous in one folio, all pins but the first are dropped at once. One is enough, because it

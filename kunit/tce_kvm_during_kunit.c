@@ -382,8 +382,9 @@ static void guest_is_preempted_twice(struct kunit *test)
 static void puts_what_was_cleared(void *data)
 {
 	struct kvm_setup *s = data;
+	bool *put = s->data;
 
-	s->steps = kvm_put(s, 0, s->ua);
+	*put = kvm_put(s, 0, s->ua);
 }
 
 /* A vCPU puts an entry that REMOVE has cleared already: that is left to user space. */
@@ -392,14 +393,15 @@ static void remove_is_visited(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	struct tce_visit visit = { .skip = 2, .call = puts_what_was_cleared };
 	struct kvm_setup s;
+	bool put = true;
 
 	kvm_set_up(test, &s, true);
 	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, 2 * SZ_4K, TCE_RW), 0);
-	s.steps = -1;
+	s.data = &put;
 	visit.data = &s;
 	fx->mock->visit = &visit;
 	KUNIT_EXPECT_EQ(test, tce_remove(s.client, 0), 0);
-	KUNIT_EXPECT_EQ(test, s.steps, false);
+	KUNIT_EXPECT_FALSE(test, put);
 	KUNIT_EXPECT_EQ(test, fx->mock->counted, 0);
 	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, s.ua, KVM_MEMORY), 0);
 }
