@@ -233,6 +233,18 @@ int tce_pin_errno(const char *reason, long rc, u64 ua)
 	return tce_refuse(reason, rc == -ENOMEM ? -ENOMEM : -EFAULT, ua);
 }
 
+/*
+ * Is @got worth another try, after a moment? A page that has to be migrated can't be as long as
+ * somebody else has an extra reference. @tries counts, from 0. Context: sleeps.
+ */
+bool tce_pin_again(long got, unsigned int *tries)
+{
+	if (got != -ENOMEM || (*tries)++ == TCE_PIN_TRIES)
+		return false;
+	msleep(1);
+	return true;
+}
+
 /**
  * tce_pin_pages() - pin pages for as long as a device may use them
  * @pages: array for the pages
@@ -261,11 +273,8 @@ unsigned long tce_pin_pages(struct page **pages, unsigned long ua, unsigned long
 					  min_t(unsigned long, n - done, TCE_PIN_CHUNK),
 					  FOLL_LONGTERM | (write ? FOLL_WRITE : 0),
 					  pages + done);
-		/* the page has to be migrated, but has an extra reference for a moment */
-		if (got == -ENOMEM && tries++ < TCE_PIN_TRIES) {
-			msleep(1);
+		if (tce_pin_again(got, &tries))
 			continue;
-		}
 		if (got <= 0) {
 			*rc = tce_pin_errno("PIN", got, ua + (done << PAGE_SHIFT));
 			break;

@@ -141,16 +141,20 @@ static int pin_hugetlb(struct page **page, unsigned long ua, unsigned long *know
 {
 	struct mm_struct *mm = current->mm;
 	struct vm_area_struct *vma;
-	long got = 0;
+	unsigned int tries = 0;
+	long got;
 
-	if (mmap_read_lock_killable(mm))
-		return -EINTR;
-	vma = vma_lookup(mm, ua);
-	if (vma && is_vm_hugetlb_page(vma)) {
-		*known = (ua | (huge_page_size(hstate_vma(vma)) - 1)) + 1;
-		got = pin_user_pages(ua, 1, FOLL_WRITE | FOLL_LONGTERM, page) ?: -EFAULT;
-	}
-	mmap_read_unlock(mm);
+	do {
+		if (mmap_read_lock_killable(mm))
+			return -EINTR;
+		got = 0;
+		vma = vma_lookup(mm, ua);
+		if (vma && is_vm_hugetlb_page(vma))
+			got = pin_user_pages(ua, 1, FOLL_WRITE | FOLL_LONGTERM, page) ?: -EFAULT;
+		if (got > 0)
+			*known = (ua | (huge_page_size(hstate_vma(vma)) - 1)) + 1;
+		mmap_read_unlock(mm);
+	} while (tce_pin_again(got, &tries));
 	return got < 0 ? tce_pin_errno("PIN", got, ua) : got;
 }
 

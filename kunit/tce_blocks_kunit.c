@@ -235,6 +235,26 @@ static void pins_fail(struct kunit *test)
 	expect_all(test, &b, b.ua, 3 * b.huge);
 }
 
+/* Pages that have to move, while somebody else holds them for a moment */
+static void pins_fail_for_a_moment(struct kunit *test)
+{
+	const struct blocks_kind *kind = test->param_value;
+	struct blocks_case b;
+	unsigned int nth;
+
+	blocks_init(test, &b, kind->kind, 3);
+	for (nth = 1; ; nth++) {
+		tce_fault_arm(b.fx->mock, TCE_FAULT_PIN, nth, -ENOMEM);
+		KUNIT_ASSERT_EQ(test, tce_register(b.client, b.ua, 3 * b.huge), 0);
+		if (!tce_fault_disarm(b.fx->mock))
+			break;
+		KUNIT_EXPECT_EQ(test, pins_of(&b), 3);
+		expect_all(test, &b, b.ua, 3 * b.huge);
+		KUNIT_EXPECT_EQ(test, tce_unregister(b.client, b.ua, 3 * b.huge), 0);
+	}
+	KUNIT_EXPECT_GT(test, nth, 1);
+}
+
 static void allocations_fail(struct kunit *test)
 {
 	const struct blocks_kind *kind = test->param_value;
@@ -375,6 +395,7 @@ static struct kunit_case tce_blocks_cases[] = {
 	KUNIT_CASE(transparent_pages_do_not_count),
 	KUNIT_CASE(one_is_not_whole),
 	KUNIT_CASE_PARAM(pins_fail, kind_gen_params),
+	KUNIT_CASE_PARAM(pins_fail_for_a_moment, kind_gen_params),
 	KUNIT_CASE_PARAM(allocations_fail, kind_gen_params),
 	KUNIT_CASE_PARAM(killed, kind_gen_params),
 	KUNIT_CASE(killed_amid),

@@ -3,12 +3,13 @@
  * REGISTER accepts whole pages of user memory, not at address 0, no more than the process or the host
  * has, and nothing else. What is allocated for it has a place for each of its blocks: the walk of
  * pin_blocks() goes from its first byte to its end by parts of blocks, each in the place where a
- * look-up of any of its addresses looks, and pins no more pages at once than its array has. Where the pages of a
- * block are recorded one by one, a look-up of an address finds the page that is pinned there. A block
- * allows larger IOMMU pages than the CPU's only if all of such a page is of hugetlbfs, contiguous with the block
- * before, and as aligned as in user space.
+ * look-up of any of its addresses looks, and pins no more pages at once than its array has. Only what is pinned
+ * counts as known. Where the pages of a block are recorded one by one, a look-up of an address finds the page that
+ * is pinned there. A block allows larger IOMMU pages than the CPU's only if all of such a page is of hugetlbfs,
+ * contiguous with the block before, and as aligned as in user space.
  *
  * each: SHIFT=12,16
+ * unwind: 2
  *
  * control empty: tce_prereg.c
  *	if (!size)
@@ -49,6 +50,9 @@
  * control known: tce_prereg.c SHIFT=12
  *	*n = max(rc, 0);
  *	*n = TCE_PIN_CHUNK + 1;
+ * control failed: tce_prereg.c SHIFT=12
+ *	if (got > 0)
+ *	if (got)
  * control split: tce_prereg.c
  *	if (!folio_test_hugetlb(folio) ||
  *	if (
@@ -106,6 +110,11 @@ unsigned long tce_pin_pages(struct page **pages, unsigned long ua, unsigned long
 static long pin_one(void)
 {
 	return any_bool() ? 1 : any_bool() ? 0 : -ENOMEM;
+}
+
+bool tce_pin_again(long got, unsigned int *tries)
+{
+	return got == -ENOMEM && !(*tries)++;
 }
 
 int tce_pin_errno(const char *reason, long rc, u64 ua)
@@ -207,6 +216,7 @@ int main(void)
 	known = ua;
 	rc = pin_ahead(NULL, at, ua + size, &n, &known);
 	prove(rc ? PAGE_SIZE == SZ_4K && !n : n && n <= TCE_PIN_CHUNK && n <= size >> PAGE_SHIFT);
+	prove(known == ua || (!rc && n != asked));
 	if (!rc && n == asked) {
 		/* it ends with a block, or with all of it */
 		prove(at + (n << PAGE_SHIFT) == ua + size ||
