@@ -33,6 +33,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/delay.h>
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
@@ -48,8 +49,11 @@
 /* Ranges in KVM's list: more than a guest's memory comes in, few enough to walk */
 #define TCE_LISTED_MAX	256
 
-/* Counts of KVM to take back at once: less than a millisecond */
+/* Counts of KVM to take back with tce_create_lock held: a few milliseconds at most */
 #define TCE_DRAIN_CHUNK	BIT(16)
+
+/* How often in one go: with 1, vCPUs could raise counts faster than they are taken back */
+#define TCE_DRAIN_CHUNKS	8
 
 DECLARE_RWSEM(tce_create_lock);
 
@@ -465,30 +469,34 @@ static int prereg_remove(struct tce_mm *tmm, struct tce_prereg *prereg)
  * (litmus/kvm-count.litmus), or that a guest has raised, by as many as it likes. Only in a table
  * that pseries is just creating, perhaps for another process, KVM can have mapped it, until that
  * is hidden and cleared. So no table is created meanwhile, and while one is, which takes another
- * client as long as it likes, nothing is done. Return: 0; -EBUSY: to be called again
+ * client as long as it likes, nothing is done. @chunks: how many times TCE_DRAIN_CHUNK may be taken
+ * back; returns what is left of that. Return: 0; -EBUSY: to be called again
  */
-static int prereg_uncount(struct tce_prereg *prereg)
+static int prereg_uncount(struct tce_prereg *prereg, unsigned int *chunks)
 {
 	unsigned long i;
-	int rc;
+	int rc = -EBUSY;
 
-	if (!down_write_trylock(&tce_create_lock))
-		return -EBUSY;
-	for (i = 0; i < TCE_DRAIN_CHUNK; i++)
-		mm_iommu_mapped_dec(prereg->mm_iommu);
-	rc = prereg_delist(prereg);
-	up_write(&tce_create_lock);
-	cond_resched();
+	while (rc && *chunks && down_write_trylock(&tce_create_lock)) {
+		--*chunks;
+		for (i = 0; i < TCE_DRAIN_CHUNK; i++)
+			mm_iommu_mapped_dec(prereg->mm_iommu);
+		rc = prereg_delist(prereg);
+		up_write(&tce_create_lock);
+		/* other work items of this CPU run only while this one sleeps */
+		usleep_range(50, 100);
+	}
 	return rc;
 }
 
 /*
  * Free what is not in the tree any more, even if counts are left, because no window of v2 is. If
- * KVM counts more than is taken back at once, or a table is just being created, the rest is left to
+ * KVM counts more than @chunks allow, or a table is just being created, the rest is left to
  * tce_prereg_drain(). What a device may still reach stays pinned for good. That takes a bridge that
  * did not release a window.
  */
-static void prereg_abandon(struct tce_mm *tmm, struct tce_prereg *prereg, struct tce_memory *mem)
+static void prereg_abandon(struct tce_mm *tmm, struct tce_prereg *prereg, struct tce_memory *mem,
+			   unsigned int *chunks)
 {
 	bool keep = READ_ONCE(tmm->table_leaked);
 
@@ -502,7 +510,7 @@ static void prereg_abandon(struct tce_mm *tmm, struct tce_prereg *prereg, struct
 	if (prereg->mm_iommu && prereg_delist(prereg)) {
 		if (keep)
 			prereg_leak(prereg);
-		if (prereg_uncount(prereg)) {
+		if (prereg_uncount(prereg, chunks)) {
 			list_add(&prereg->refs, &mem->abandoned);
 			tmm->nr_abandoned++;
 			return;
@@ -519,11 +527,12 @@ static void prereg_abandon(struct tce_mm *tmm, struct tce_prereg *prereg, struct
  */
 bool tce_prereg_drain(struct tce_memory *mem)
 {
+	unsigned int chunks = TCE_DRAIN_CHUNKS;
 	struct tce_prereg *prereg, *next;
 	struct tce_mm *tmm = mem->tmm;
 
 	list_for_each_entry_safe(prereg, next, &mem->abandoned, refs) {
-		if (prereg_uncount(prereg))
+		if (prereg_uncount(prereg, &chunks))
 			return false;
 		mutex_lock(&tmm->prereg_lock);
 		down_write(&tmm->map_lock);
@@ -540,6 +549,7 @@ bool tce_prereg_drain(struct tce_memory *mem)
 /* Free all memory if the mm has no open container of v2. @closed: see tce_mm_take_last() */
 static void abandon_last(struct tce_memory *mem, int closed)
 {
+	unsigned int chunks = TCE_DRAIN_CHUNKS;
 	struct tce_prereg *prereg, *next;
 	struct tce_mm *tmm = mem->tmm;
 	struct rb_root preregs;
@@ -547,7 +557,7 @@ static void abandon_last(struct tce_memory *mem, int closed)
 	mutex_lock(&tmm->prereg_lock);
 	preregs = tce_mm_take_last(tmm, closed);
 	rbtree_postorder_for_each_entry_safe(prereg, next, &preregs, node)
-		prereg_abandon(tmm, prereg, mem);
+		prereg_abandon(tmm, prereg, mem, &chunks);
 	mutex_unlock(&tmm->prereg_lock);
 }
 
@@ -647,6 +657,8 @@ static struct tce_prereg *prereg_share(struct tce_memory *mem, unsigned long ua,
 	/* no orphan is released if anything in the range is not one */
 	for (prereg = tce_prereg_first(tmm, ua, end); prereg && prereg->ua < end;
 	     prereg = rb_entry_safe(rb_next(&prereg->node), struct tce_prereg, node)) {
+		if (need_resched())
+			cond_resched();
 		if (list_empty(&prereg->refs))
 			continue;
 		if (prereg->ua != ua || prereg->npages != npages)

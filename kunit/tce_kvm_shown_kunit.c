@@ -10,6 +10,7 @@
 #include <asm/mmu_context.h>
 
 #include "../tce_container.h"
+#include "../tce_prereg.h"
 #include "tce_guest.h"
 #include "tce_threads.h"
 
@@ -177,20 +178,36 @@ static void kvm_has_lost_count(struct kunit *test)
 	tce_expect_balance(fx);
 }
 
+static struct tce_gate creating;
+
+/* Somebody creates a table, and takes long. */
+static void be_creating(struct tce_thread *thread)
+{
+	down_read(&tce_create_lock);
+	complete(&creating.reached);
+	wait_for_completion_timeout(&creating.open, 30 * HZ);
+	up_read(&tce_create_lock);
+}
+
 /*
- * A guest has raised the count far beyond what is taken back at once. Neither the close nor whoever
- * creates a table waits for the rest, and the pages are released all the same.
+ * A guest has raised the count, and while a table is created nothing is taken back. Neither the
+ * close nor whoever creates another table waits for that, and the pages are released afterwards.
  */
 static void kvm_has_lost_many_counts(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client;
+	static struct tce_thread thread;
 	struct kvm_setup s;
 	struct page *page;
 	unsigned int i;
 	u64 start;
 
 	page = set_up_counted(test, &s, 600000);
+	init_completion(&creating.reached);
+	init_completion(&creating.open);
+	tce_thread_start(&thread, s.client, be_creating);
+	wait_for_completion(&creating.reached);
 	tce_close(s.client);
 	KUNIT_EXPECT_NOT_NULL(test, mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY));
 	/* KVM could map it there, and then it must not go */
@@ -200,6 +217,8 @@ static void kvm_has_lost_many_counts(struct kunit *test)
 	/* until then, what is registered anew does not come to the list, where that is still */
 	KUNIT_EXPECT_EQ(test, tce_register(client, s.ua, KVM_MEMORY), 0);
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, s.ua, KVM_MEMORY), 0);
+	complete(&creating.open);
+	tce_thread_join(&thread);
 	for (i = 0; i < 500 && mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY); i++)
 		msleep(20);
 	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY));
