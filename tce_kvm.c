@@ -178,8 +178,12 @@ static int allowed_exchange(struct iommu_table *tbl, const struct tce_kvm_ops *k
 	if (*dir == DMA_NONE)
 		*hpa = 0;
 	rc = platform->xchg_no_kill(tbl, index, hpa, dir);
+	/*
+	 * KVM warns of any error. What can't be cleared can be left to user space, but of a value
+	 * that can't be written KVM would think that it has been.
+	 */
 	if (rc)
-		return rc;
+		return *dir == DMA_NONE ? leave_to_user(hpa, dir) : rc;
 	if (platform->tce_kill)
 		platform->tce_kill(tbl, index, 1);
 	mb(); /* litmus/unpin.litmus: the device can no longer reach it */

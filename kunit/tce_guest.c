@@ -119,7 +119,10 @@ static bool kvm_do_unmap(struct kvm_setup *s, unsigned long entry)
 	enum dma_data_direction dir = DMA_NONE;
 	unsigned long hpa = 0;
 
-	kvm_xchg(s, entry, &hpa, &dir);
+	if (kvm_xchg(s, entry, &hpa, &dir)) {
+		tce_mock_violation(tce_mock_current(), "KVM warns of entry %lx", entry);
+		return false;
+	}
 	if (dir == DMA_NONE)
 		return true;
 	kvm_step(s);

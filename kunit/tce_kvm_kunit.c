@@ -181,6 +181,26 @@ static void kvm_is_refused(struct kunit *test)
 	kvm_expect_free(test, &s);
 }
 
+/* An entry that can't be cleared stays mapped and counted, and is left to user space. */
+static void kvm_can_not_clear(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct kvm_setup s;
+
+	kvm_set_up(test, &s, true);
+	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
+	tce_fault_arm(fx->mock, TCE_FAULT_CLEAR, 1, -EIO);
+	KUNIT_EXPECT_FALSE(test, kvm_clear(&s, 0));
+	KUNIT_EXPECT_TRUE(test, tce_fault_disarm(fx->mock));
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 1);
+	KUNIT_EXPECT_EQ(test, fx->mock->counted, 1);
+	/* with H_PUT_TCE, KVM tries a second time */
+	tce_fault_arm(fx->mock, TCE_FAULT_CLEAR, 1, -EIO);
+	KUNIT_EXPECT_FALSE(test, kvm_put(&s, 0, 0));
+	KUNIT_EXPECT_TRUE(test, tce_fault_disarm(fx->mock));
+	kvm_expect_free(test, &s);
+}
+
 /* KVM leaves mappings of regions for which the list is too full to us. */
 static void kvm_does_not_find_all(struct kunit *test)
 {
@@ -283,6 +303,7 @@ static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(kvm_in_a_table_of_levels),
 	KUNIT_CASE(kvm_past_the_end),
 	KUNIT_CASE(kvm_is_refused),
+	KUNIT_CASE(kvm_can_not_clear),
 	KUNIT_CASE(kvm_does_not_find_all),
 	KUNIT_CASE(kvm_can_not_map_in_v1),
 	{}

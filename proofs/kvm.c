@@ -8,8 +8,9 @@
  *
  * After an exchange, which is invalidated at once, KVM is told that nothing was there. What the device may have written
  * is marked dirty, and then counted down, once, if and only if the userspace entry agrees, which is empty then. If the
- * platform refuses, KVM is told so, and nothing else happens. In all other cases it is told the opposite of what it has
- * asked for, so that it leaves the hypercall to user space.
+ * platform refuses to write an address, KVM is told so, and nothing else happens. In all other cases, also if the
+ * platform refuses to clear an entry, KVM is told the opposite of what it has asked for, so that it leaves the hypercall
+ * to user space.
  *
  * Assumed: a table ends below 2^63 entries; an exchange that the platform refuses changes nothing; an empty entry has no
  * address; no memory of a process is at the real address 0. Between the two calls KVM may lose the table,
@@ -44,6 +45,9 @@
  * control empty: tce_kvm.c
  *	if (*dir == DMA_NONE)
  *	if (false)
+ * control warned: tce_kvm.c
+ *	return *dir == DMA_NONE ? leave_to_user(hpa, dir) : rc;
+ *	return rc;
  * control killed: tce_kvm.c
  *	if (platform->tce_kill)
  *	if (false)
@@ -226,9 +230,9 @@ int main(void)
 		written = pfn_to_page(PHYS_PFN(there));
 	agrees = !pua_missing && was && !mapped_by_user() && known && translated && said == kept;
 	rc = allowed_xchg(&tbl, index, &hpa, &dir);
-	if (!exchanges) {
+	if (!exchanges || (refused && asked == DMA_NONE)) {
 		prove(!rc && !hpa && dir == (asked == DMA_NONE ? DMA_TO_DEVICE : DMA_NONE));
-		prove(pua == was && !kills && !counts && !dirty);
+		prove(exchanges <= 1 && pua == was && !kills && !counts && !dirty);
 	} else if (refused) {
 		prove(rc == refused && exchanges == 1);
 		prove(pua == was && !kills && !counts && !dirty);
