@@ -427,8 +427,12 @@ static noinline int map_v1(struct tce_container *container, u64 ioba, u64 ua, u6
 	struct tce_v1_batch batch __uninitialized;
 	int rc;
 
-	/* for one entry, pinning is cheaper than checking the window twice */
-	rc = size == SZ_4K ? 0 : check_map(container, ioba, ua, size);
+	/*
+	 * For one entry, pinning is cheaper than checking the window twice, but only the owner may
+	 * be charged. Pairs with bind_mm() (litmus/bind.litmus).
+	 */
+	rc = size == SZ_4K ? check_owner(smp_load_acquire(&container->mem.tmm)) :
+			     check_map(container, ioba, ua, size);
 	if (rc || !size)
 		return rc;
 	rc = tce_v1_pin(&batch, &container->mem, ua, size, tce_dir_writes(dir));

@@ -154,21 +154,35 @@ static void from_another_process(struct kunit *test)
 	for_each_interface(test, expect_other_mm);
 }
 
-static void unmap_it(struct tce_fixture *fx, void *arg)
+static void map_and_unmap(struct tce_fixture *fx, void *arg)
 {
 	struct ioctl_call *call = arg;
+	struct tce_container *container = tce_container_find(call->client->data);
+	unsigned long ua = vm_mmap(NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS, 0);
 
-	call->rc = tce_container_unmap(tce_container_find(call->client->data), 0, 0);
+	KUNIT_EXPECT_EQ(fx->test, tce_container_map(container, 0, ua, SZ_4K, DMA_BIDIRECTIONAL),
+			-EPERM);
+	tce_expect_why(fx, "NOT_OWNER");
+	call->rc = tce_container_unmap(container, 0, 0);
 }
 
-/* Another process has bound and enabled the container since UNMAP looked at its owner. */
+/* Another process has bound and enabled the container since MAP or UNMAP looked at its owner. */
 static void bound_after_the_look(struct kunit *test)
 {
-	struct ioctl_call arg = { .client = tce_ready(test->priv, true, NULL) };
+	struct tce_fixture *fx = test->priv;
+	struct ioctl_call arg = {};
+	unsigned int pins;
+	int v2;
 
-	tce_do_as_other(test->priv, true, unmap_it, &arg);
-	KUNIT_EXPECT_EQ(test, arg.rc, -EPERM);
-	tce_expect_why(test->priv, "NOT_OWNER");
+	for (v2 = 0; v2 < 2; v2++) {
+		arg.client = tce_ready(fx, v2, NULL);
+		pins = fx->mock->asked[TCE_FAULT_PIN];
+		tce_do_as_other(fx, true, map_and_unmap, &arg);
+		KUNIT_EXPECT_EQ(test, arg.rc, -EPERM);
+		tce_expect_why(fx, "NOT_OWNER");
+		KUNIT_EXPECT_EQ(test, fx->mock->asked[TCE_FAULT_PIN], pins);
+	}
 }
 
 /* More than there are hash buckets of containers */
