@@ -313,13 +313,8 @@ static void past_the_end(struct tce *t)
 	map(t->container, mem + CHUNK, last, 4096, RW);
 	expect(can_write(t, last, mem + CHUNK));
 	expect_rc(-EINVAL, __map(t->container, mem, last, 8192, RW));
-	expect_rc(-EINVAL, __map(t->container, mem, last, CHUNK, RW));
-	expect_rc(-EINVAL, __map(t->container, mem, last - CHUNK + 8192, CHUNK,
-				 RW));
-	/* iova + size wraps to something below iova, to 0, and to iova. */
-	expect_rc(-EINVAL, __map(t->container, mem, last, -4096ULL, RW));
+	/* iova + size wraps */
 	expect_rc(-EINVAL, __map(t->container, mem, last, -last, RW));
-	expect_rc(-EINVAL, __map(t->container, mem, last, -last + 4096, RW));
 	/* Refused before the first entry was written. */
 	expect(can_write(t, last, mem + CHUNK));
 	expect(!can_write(t, last, mem));
@@ -336,10 +331,6 @@ static void unmap_past_the_end(struct tce *t)
 	need_reach(last);
 	map(t->container, mem, last, 4096, RW);
 	expect_rc(-EINVAL, __unmap(t->container, last, 8192));
-	expect_rc(-EINVAL, __unmap(t->container, last, CHUNK));
-	expect_rc(-EINVAL, __unmap(t->container, t->info.dma32_window_start,
-				   (uint64_t)t->info.dma32_window_size + 4096));
-	expect_rc(-EINVAL, __unmap(t->container, last, -4096ULL));
 	expect_rc(-EINVAL, __unmap(t->container, last, -last));
 	/* Refused as a whole: the mapping is still there. */
 	expect(can_write(t, last, mem));
@@ -351,12 +342,8 @@ static void misaligned(struct tce *t)
 	uint64_t at = base(t);
 
 	expect_rc(-EINVAL, __map(t->container, mem, at + 1, CHUNK, RW));
-	expect_rc(-EINVAL, __map(t->container, mem, at + 2048, CHUNK, RW));
-	expect_rc(-EINVAL, __map(t->container, mem + 1, at, CHUNK, RW));
 	expect_rc(-EINVAL, __map(t->container, mem + 2048, at, CHUNK, RW));
-	expect_rc(-EINVAL, __map(t->container, mem, at, 1, RW));
 	expect_rc(-EINVAL, __map(t->container, mem, at, CHUNK + 2048, RW));
-	expect_rc(-EINVAL, __map(t->container, mem, at, 4095, RW));
 	expect(!can_write(t, at, mem));
 }
 
@@ -367,8 +354,6 @@ static void unmap_misaligned(struct tce *t)
 
 	map(t->container, mem, at, 2 * CHUNK, RW);
 	expect_rc(-EINVAL, __unmap(t->container, at + 1, 4096));
-	expect_rc(-EINVAL, __unmap(t->container, at + 2048, CHUNK));
-	expect_rc(-EINVAL, __unmap(t->container, at, 1));
 	expect_rc(-EINVAL, __unmap(t->container, at, CHUNK + 2048));
 	expect(can_write(t, at, mem));
 	expect(can_write(t, at + CHUNK, mem + CHUNK));
