@@ -266,6 +266,21 @@ err_kill:
         self.assertEqual(self.attempt((vm.ENDED, "not ok 2 y\n")), Outcome("kunit: y"))
         self.assertEqual(self.attempt(*[(vm.ENDED, "")] * 2), Outcome(unknown="kunit: ended at the first failure"))
 
+    def test_time_limit_of_a_test(self):
+        """It is no catch either."""
+        log = self.place.parent / "mutation-1-kunit.log"
+        said = {"# ended by signal 14 (Alarm clock)": True, "[   9.1]     # x: try timed out": True,
+                "[   9.1]     # x: test case timed out": True, "# ended by signal 11 (Segmentation fault)": False}
+        for line, late in said.items():
+            text = f"ok 1 a\n{line}\nnot ok 2 x\n"
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.write_text(text)
+            with patch.object(command.subprocess, "run", return_value=subprocess.CompletedProcess((), vm.ENDED)), \
+                    patch.object(command, "output", return_value=""), patch.object(command, "LOGS", log.parent):
+                code, seen = command.boot("kunit", Path("m"), "1", False)
+            self.assertEqual((code, why(code, seen, Counter())), (vm.TIMEOUT, "") if late else (vm.ENDED, "x"))
+            self.assertIn("ok 1 a", seen)
+
     def test_interrupted_run(self):
         """A run that somebody has ended has no outcome."""
         done = [subprocess.CompletedProcess((), code, "") for code in (130, 143, -9, -2, vm.USAGE)]
