@@ -102,8 +102,8 @@ class Check(unittest.TestCase):
         self.assertTrue(counter.count("new", ["x"], ">> a: 3 passed, 0 failed, 0 skipped\n", True)[0])
 
     def test_floors(self):
-        """They are those of steps of make check; each that boots the test programs or the suites has one."""
-        names = dict(steps.machines())
+        """They are those of steps; each that boots the test programs or the suites has one."""
+        names = dict([*steps.machines(), *steps.runs()])
         self.assertLessEqual(set(steps.floors()), set(names))
         self.assertLessEqual({name for name, command in names.items() if command[0] in ("selftest", "kunit", *check.ROWS_OF)},
                              set(steps.floors()))
