@@ -24,9 +24,9 @@ PARTS = {
     "install": ("scripts/check-install", "Installation on Debian 13"),
     "libvirt": ("scripts/check-libvirt", "libvirt of Debian 13"),
     "coverage": ("scripts/coverage", "Coverage"),
-    "clients": ("make clients", "Clients that others wrote"),
     "mutation": ("scripts/mutation", "Mutation"),
     "defects": ("scripts/defects", "Defects of the in-tree driver"),
+    "clients": ("make clients", "Clients that others wrote"),
     "bench": ("make bench", "Instructions"),
 }
 
