@@ -74,7 +74,7 @@ reported() { grep -q "$1" $OUT/report.txt; }
 
 # complete - does the report have each fact, and what the tests say?
 complete() {
-	for fact in machine firmware cpu platform phb kernel "page size" "function" engine module date; do
+	for fact in machine firmware cpu platform phb kernel "page size" "function" controller module date; do
 		grep -q "^  \"$fact\": \"..*\",$" $OUT/report.json || return 1
 	done
 	grep -q '"pass", "step": "v2: .*"note": "..*"' $OUT/report.json

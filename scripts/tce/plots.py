@@ -11,10 +11,10 @@ Figures = dict[str, dict[str, tuple[float, float]]]
 HOSTS = {"powernv9, 6.12-4k": "PowerNV", "pseries, 6.12-4k": "partition"}
 CALLS = {"REGISTER": "M-5-5h10v10h-10z", "MAP": "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0z", "UNMAP": "M0-6 6 5h-12z"}
 # Each in-tree, ours
-NAMES = ("in-tree", "ours")
+NAMES = ("in-tree", "this module")
 FILLS = ("url(#h)", "#555")
 DASHES = (' stroke-dasharray="7 4"', "")
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 780, 420, 80, 220, 50, 60
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 810, 420, 80, 250, 50, 60
 
 
 def figures(said: str) -> Figures:
