@@ -179,8 +179,8 @@ static int allowed_exchange(struct iommu_table *tbl, const struct tce_kvm_ops *k
 		*hpa = 0;
 	rc = platform->xchg_no_kill(tbl, index, hpa, dir);
 	/*
-	 * KVM warns of any error. What can't be cleared can be left to user space, but of a value
-	 * that can't be written KVM would think that it has been.
+	 * KVM warns of any error. An entry that can't be cleared can be left to user space instead.
+	 * One that can't be written can't, because KVM would take it for written.
 	 */
 	if (rc)
 		return *dir == DMA_NONE ? leave_to_user(hpa, dir) : rc;

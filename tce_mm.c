@@ -234,8 +234,8 @@ int tce_pin_errno(const char *reason, long rc, u64 ua)
 }
 
 /*
- * Is @got worth another try, after a moment? A page that has to be migrated can't be as long as
- * somebody else has an extra reference. @tries counts, from 0. Context: sleeps.
+ * Is @got worth another try, after a moment? A page can't be migrated while somebody else holds a
+ * reference to it, which is often only for a moment. @tries counts, from 0. Context: sleeps.
  */
 bool tce_pin_again(long got, unsigned int *tries)
 {

@@ -52,7 +52,7 @@
 /* Counts of KVM to take back with tce_create_lock held: a few milliseconds at most */
 #define TCE_DRAIN_CHUNK	BIT(16)
 
-/* How often in one go: with 1, vCPUs could raise counts faster than they are taken back */
+/* Chunks in one go: with only one, vCPUs could raise counts faster than they are taken back */
 #define TCE_DRAIN_CHUNKS	8
 
 DECLARE_RWSEM(tce_create_lock);
