@@ -143,16 +143,21 @@ static unsigned int listed(struct tce_client *client)
 	return n;
 }
 
-/* A client whose memory is counted @n times, though nothing maps it. Return: its first page */
-static struct page *set_up_counted(struct kunit *test, struct kvm_setup *s, unsigned int n)
+/* Registered memory is counted @n times, though nothing maps it. */
+static void count_memory(struct kunit *test, unsigned long ua, unsigned int n)
 {
-	struct mm_iommu_table_group_mem_t *mem;
+	struct mm_iommu_table_group_mem_t *mem = mm_iommu_lookup(current->mm, ua, KVM_MEMORY);
 
-	kvm_set_up(test, s, true);
-	mem = mm_iommu_lookup(current->mm, s->ua, KVM_MEMORY);
 	KUNIT_ASSERT_NOT_NULL(test, mem);
 	while (n--)
 		KUNIT_ASSERT_EQ(test, mm_iommu_mapped_inc(mem), 0);
+}
+
+/* A client whose memory is counted @n times. Return: its first page */
+static struct page *set_up_counted(struct kunit *test, struct kvm_setup *s, unsigned int n)
+{
+	kvm_set_up(test, s, true);
+	count_memory(test, s->ua, n);
 	return tce_page(test->priv, s->ua);
 }
 
@@ -235,6 +240,39 @@ static void kvm_has_lost_many_counts(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, kvm_put(&s, 0, s.ua));
 	KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 0));
 	tce_close(client);
+	tce_expect_balance(fx);
+}
+
+/*
+ * A guest has raised the counts of three regions, each by half of what a close takes back at most.
+ * The rest is left to a work item.
+ */
+static void kvm_has_lost_too_many_counts(struct kunit *test)
+{
+	const unsigned int half = 8 * 65536;
+	struct tce_fixture *fx = test->priv;
+	struct page *pages[3];
+	unsigned long ua[3];
+	struct kvm_setup s;
+	int i, n;
+
+	pages[0] = set_up_counted(test, &s, half);
+	ua[0] = s.ua;
+	for (i = 1; i < 3; i++) {
+		ua[i] = tce_plain(fx, KVM_MEMORY);
+		KUNIT_ASSERT_EQ(test, tce_register(s.client, ua[i], KVM_MEMORY), 0);
+		count_memory(test, ua[i], half);
+		pages[i] = tce_page(fx, ua[i]);
+	}
+	fx->mock->taken_back = 0;
+	tce_close(s.client);
+	KUNIT_EXPECT_LE(test, fx->mock->taken_back, 2UL * half);
+	for (i = 0; i < 3; i++) {
+		for (n = 0; n < 500 && mm_iommu_lookup(current->mm, ua[i], KVM_MEMORY); n++)
+			msleep(20);
+		rcu_barrier();
+		KUNIT_EXPECT_EQ(test, tce_holders(pages[i]), 1);
+	}
 	tce_expect_balance(fx);
 }
 
@@ -441,6 +479,7 @@ static struct kunit_case tce_kvm_shown_cases[] = {
 	KUNIT_CASE(kvm_looks_a_table_up),
 	KUNIT_CASE(kvm_has_lost_count),
 	KUNIT_CASE(kvm_has_lost_many_counts),
+	KUNIT_CASE(kvm_has_lost_too_many_counts),
 	KUNIT_CASE(kvm_keeps_a_table),
 	KUNIT_CASE(kvm_uses_operations_of_before),
 	KUNIT_CASE(kvm_of_another_process),

@@ -132,6 +132,7 @@ struct tce_visit {
  * @listed: regions in the kernel's list (see tce_wrap.c)
  * @unlisted: some have left it lately
  * @counted: mappings of them that the driver counts
+ * @taken_back: how often it has counted one down, but for what work items do
  * @spare: entries that are not in use
  * @fault: what is to fail
  * @fault_left: calls until it does
@@ -199,6 +200,7 @@ struct tce_mock {
 	struct list_head listed;
 	bool unlisted;
 	long counted;
+	unsigned long taken_back;
 	struct list_head spare;
 
 	enum tce_fault fault;

@@ -291,6 +291,8 @@ static void note_counted(struct tce_mock *mock, struct mm_iommu_table_group_mem_
 		mock->counted += by;
 	if (listed)
 		listed->counted = max(listed->counted + by, 0L);
+	if (by < 0 && !(current->flags & PF_WQ_WORKER))
+		mock->taken_back++;
 	spin_unlock(&mock->lock);
 }
 
