@@ -90,9 +90,10 @@ class Prove(unittest.TestCase):
         good = " * each: A=1\n * unwind: 2\n *\n * control a-b: f.c A=1\n *\told\n *\tnew\n"
         self.assertEqual(prove.controls(good), [("a-b", "f.c", " A=1", "old", "new")])
         self.assertEqual(prove.controls("/* nothing */\n"), [])
+        self.assertEqual(prove.UNWIND.findall(" * unwind: 2 f.0:3 f.1:4\n"), ["2 f.0:3 f.1:4"])
         for old, new in (("control a-b", "controls a-b"), ("control a-b", "control a b"), (" f.c A=1", ""), ("b: f", "b f"),
                          (" * control", " *  control"), (" *\told\n", ""), (" *\tnew", " *        new"), ("new\n", "new\n *\tnew\n"),
-                         ("each:", "each"), ("unwind: 2", "unwind: two"),
+                         ("each:", "each"), ("unwind: 2", "unwind: two"), ("unwind: 2", "unwind: 2 f.0"),
                          (" *\n", " * control a-b: f.c\n *\told\n *\tnew\n")):
             self.assertEqual(good.count(old), 1, old)
             self.assertRaises(ValueError, prove.controls, good.replace(old, new))
