@@ -7,20 +7,20 @@
  *
  * The commands of one entry put what they took if the platform refuses.
  *
- * Shown for either of two entries in a row, and for the commands of one. What MAP, or UNMAP of a shared table, has taken out of others may be
- * waiting then, with no or one place left in the list (WAITING), so that it holds for any number of entries, one after
- * the other.
+ * Shown for two entries in a row, which have any userspace entries, and for the commands of one. What MAP, or UNMAP of
+ * a shared table, has taken out of others may be waiting then, with one place left in the list (WAITING), so that it
+ * holds for any number of entries, one after the other; the list is the same for v2. It is told of one registered region
+ * (v2) or userspace entry (v1), which is any.
  *
- * Assumed: nothing else in the call has the same memory (v2) or value (v1), so that it can be told which is put; an
- * exchange that the platform refuses changes nothing, an empty entry has no address, and clear() invalidates.
+ * Assumed: what MAP writes, and what is waiting, is not of that region; an exchange that the platform refuses changes
+ * nothing, an empty entry has no address, and clear() invalidates.
  *
  * each: CALL=MAP V1=1 SHARED=0 WAITING=0,31
- * each: CALL=MAP V1=0 SHARED=0,1 WAITING=31
- * each: CALL=UNMAP V1=0 SHARED=1 WAITING=31
- * each: CALL=UNMAP V1=0,1 SHARED=0 WAITING=0
+ * each: CALL=MAP,UNMAP V1=0 SHARED=0,1 WAITING=0
+ * each: CALL=UNMAP V1=1 SHARED=0 WAITING=0
  * each: CALL=MAP_ONE,UNMAP_ONE V1=0 SHARED=0,1 WAITING=0
  * each: CALL=MAP_ONE,UNMAP_ONE V1=1 SHARED=0 WAITING=0
- * unwind: 4 gather_flush.0:34 any_gather.0:33
+ * unwind: 3 gather_flush.0:34 any_gather.0:33 put_memory.0:4
  *
  * control full: tce_map.c WAITING=31
  *	if (gather->nr == TCE_GATHER_MAX)
@@ -37,6 +37,12 @@
  * control same: tce_map.c
  *	if (what == before) {
  *	if (what == before || !before) {
+ * control both: tce_map.c
+ *	gather->put[gather->nr - 1].n++;
+ *	(void)0;
+ * control run: tce_map.c CALL=UNMAP V1=0
+ *	atomic64_sub(i - start, &prereg->mapped);
+ *	atomic64_sub(1, &prereg->mapped);
  * control live: tce_map.c CALL=UNMAP V1=0 SHARED=1
  *	if (old.dir != DMA_NONE || old.val || client)
  *	if (old.val || client)
@@ -80,20 +86,37 @@ enum { MAP, UNMAP, MAP_ONE, UNMAP_ONE };
 
 #define N	2
 
-static unsigned long first, at;		/* the entries, and which of them is looked at */
-static __be64 pua[N + 1];
-static u64 was;				/* the userspace entry that it had */
-static unsigned long there;		/* and the address */
-static enum dma_data_direction live;
+/* An entry of the call */
+static struct {
+	u64 was;			/* its userspace entry, */
+	unsigned long there;		/* address */
+	enum dma_data_direction live;	/* and direction before */
+	bool agrees;			/* it has to be put if it is taken out */
+	bool taken, invalidated;
+} of[N];
+
+static unsigned long first;
+static __be64 pua[N];
 static struct tce_prereg its, others;
-static bool taken, invalidated;
+static u64 val;				/* the value that is looked at */
 static unsigned long puts;
 static long took;			/* of the memory that MAP writes */
 
+static unsigned long to_put(bool invalidated)
+{
+	unsigned long n = 0;
+	int i;
+
+	for (i = 0; i < N; i++)
+		n += of[i].agrees && of[i].taken && (of[i].invalidated || !invalidated);
+	return n;
+}
+
 static void put(unsigned long n)
 {
-	prove(taken && invalidated);
+	prove(n <= N);
 	puts += n;
+	prove(puts <= to_put(true));
 }
 
 static void sub(long n, void *from)
@@ -110,9 +133,9 @@ void mm_iommu_mapped_dec(struct mm_iommu_table_group_mem_t *mem)
 		put(1);
 }
 
-void tce_v1_put(struct tce_v1 *v1, u64 val, unsigned long n)
+void tce_v1_put(struct tce_v1 *v1, u64 its_val, unsigned long n)
 {
-	if (val == was)
+	if (its_val == val)
 		put(n);
 	else
 		took -= n;
@@ -145,31 +168,34 @@ static enum dma_data_direction any_dir(void)
 
 static int platform_xchg(struct iommu_table *tbl, long index, unsigned long *hpa, enum dma_data_direction *dir)
 {
-	int rc = any_bool() ? 0 : any_bool() ? -ENOMEM : -EIO;
+	unsigned long i = (unsigned long)index - first;
 
-	prove((unsigned long)index - first < N);
-	if (rc)
-		return rc;
-	*hpa = any_ulong();
-	*dir = any_dir();
-	if (index == first + at) {
-		prove(!taken);
-		taken = true;
-		*hpa = there;
-		*dir = live;
-	}
+	prove(i < N && !of[i].taken);
+	if (any_bool())
+		return any_bool() ? -ENOMEM : -EIO;
+	of[i].taken = true;
+	*hpa = of[i].there;
+	*dir = of[i].live;
 	return 0;
+}
+
+static void invalidate(unsigned long from, unsigned long n)
+{
+	unsigned long i;
+
+	for (i = 0; i < N; i++)
+		if (of[i].taken && first + i - from < n)
+			of[i].invalidated = true;
 }
 
 void tce_table_invalidate(struct tce_table *table, unsigned long from, unsigned long n)
 {
-	if (taken && first + at - from < n)
-		invalidated = true;
+	invalidate(from, n);
 }
 
 static void kill(struct iommu_table *tbl, unsigned long from, unsigned long n)
 {
-	tce_table_invalidate(NULL, from, n);
+	invalidate(from, n);
 }
 
 __be64 *tce_table_pua(struct tce_table *table, unsigned long entry, bool alloc, unsigned long *left)
@@ -181,36 +207,49 @@ __be64 *tce_table_pua(struct tce_table *table, unsigned long entry, bool alloc, 
 
 bool tce_table_clear(struct tce_table *table, unsigned long from, unsigned long n)
 {
+	unsigned long i;
+
 	prove(from - first < N && n <= N - (from - first));
 	if (any_bool())
 		return false;
-	if (first + at - from < n)
-		taken = invalidated = true;
+	for (i = 0; i < N; i++) {
+		if (first + i - from >= n)
+			continue;
+		prove(!of[i].taken);
+		of[i].taken = true;
+	}
+	invalidate(from, n);
 	return true;
-}
-
-static bool is_its(u64 val)
-{
-	if (V1)
-		return val == was;
-	return (val & ~TCE_UA_VFIO) >= its.ua && (val & ~TCE_UA_VFIO) < tce_prereg_end(&its);
 }
 
 /* What others have had is waiting, of entries before these. */
 static void any_gather(struct tce_gather *gather)
 {
-	unsigned long what = V1 ? 3 : (unsigned long)&others;
 	int i;
 
-	assume(!V1 || what != was);
 	gather->nr = WAITING;
 	gather->first = any_ulong();
 	gather->end = any_ulong();
 	assume(!gather->end || (gather->first < gather->end && gather->end <= first));
 	for (i = 0; i < WAITING; i++) {
-		gather->put[i].what = what;
+		gather->put[i].what = V1 ? 3 : (unsigned long)&others;
 		gather->put[i].n = 1;
 	}
+}
+
+static void any_entry(int i)
+{
+	u64 was = any_u64(), ua = was & ~TCE_UA_VFIO;
+
+	of[i].was = was;
+	of[i].live = any_dir();
+	of[i].there = of[i].live == DMA_NONE ? 0 : any_ulong();
+	if (V1)
+		of[i].agrees = was == val && was & TCE_UA_VFIO;
+	else
+		of[i].agrees = ua >= its.ua && ua < tce_prereg_end(&its) &&
+			       (SHARED ? of[i].there == hpa_of(ua) : was & TCE_UA_VFIO);
+	pua[i] = cpu_to_be64(was);
 }
 
 int main(void)
@@ -221,43 +260,37 @@ int main(void)
 	struct tce_mm tmm = { .preregs.rb_node = &its.node };
 	struct tce_memory mem = { .tmm = &tmm, .v1 = V1 ? &v1 : NULL };
 	struct tce_table table = { .tbl = &tbl, .ops = &ops, .mem = &mem, .shared = SHARED };
-	struct page *pages[N + 1];
-	struct tce_v1_batch batch = { .mem = &mem, .n = N + 1, .pages = pages };
+	struct page *pages[N];
+	struct tce_v1_batch batch = { .mem = &mem, .n = N, .pages = pages };
 	struct tce_gather gather;
 	struct tce_map map = { .table = &table, .dir = any_dir() };
 	unsigned long n = any_ulong(), run_min = any_ulong(), ua, i;
-	bool client = any_bool(), agrees;
+	bool client = any_bool();
 
 	its.ua = BIT(32);
 	its.npages = 2;
 	its.mm_iommu = (struct mm_iommu_table_group_mem_t *)&its;
 	its.node.rb_right = &others.node;
 	others.ua = tce_prereg_end(&its);
-	others.npages = N + 1;
+	others.npages = N;
 	others.page_shift = PAGE_SHIFT;
 	others.mm_iommu = (struct mm_iommu_table_group_mem_t *)&others;
 
 	first = any_ulong();
-	at = any_ulong();
-	assume(n && n <= (ONE ? 1 : N) && at < n && first < BIT(63) - N);
-	was = any_u64();
-	assume(!was || is_its(was));
-	for (i = 0; i < N; i++) {
-		pua[i] = i == at ? cpu_to_be64(was) : any_u64();
-		assume(i == at || !pua[i] || !is_its(be64_to_cpu(pua[i])));
-	}
-	live = any_dir();
-	there = live == DMA_NONE ? 0 : any_ulong();
-	agrees = V1 || !SHARED ? was & TCE_UA_VFIO : was && there == hpa_of(was & ~TCE_UA_VFIO);
+	assume(n && n <= (ONE ? 1 : N) && first < BIT(63) - N);
+	val = any_u64();
+	assume(val != 3);
+	for (i = 0; i < N; i++)
+		any_entry(i);
 	any_gather(&gather);
 	gather.table = &table;
 
 	assume(map.dir != DMA_NONE);
 	ua = others.ua + (any_ulong() % (PAGE_SIZE >> 12) << 12);
 	batch.ua = others.ua;
-	for (i = 0; i <= N; i++) {
+	for (i = 0; i < N; i++) {
 		pages[i] = pfn_to_page(any_u32());
-		assume(tce_v1_val(pages[i], false) != was && tce_v1_val(pages[i], true) != was);
+		assume(tce_v1_val(pages[i], false) != val && tce_v1_val(pages[i], true) != val);
 	}
 
 	if (CALL == MAP) {
@@ -271,10 +304,13 @@ int main(void)
 		else
 			exchange(&map, &gather, pua, ua, n, false);
 		gather_flush(&gather);
-		prove(map.done <= n && taken == (at < map.done));
+		prove(map.done <= n);
+		for (i = 0; i < N; i++)
+			prove(of[i].taken == (i < map.done));
 	} else if (CALL == MAP_ONE) {
-		prove(!map_one(&table, first, ua, map.dir, V1 ? &batch : NULL) == taken);
-		prove((V1 ? took : took + others.mapped.n) == taken);
+		prove(!map_one(&table, first, ua, map.dir, V1 ? &batch : NULL) == of[0].taken);
+		if (!of[0].taken || of[0].agrees)
+			prove((V1 ? took : took + others.mapped.n) == of[0].taken);
 	} else if (CALL == UNMAP_ONE) {
 		unmap_one(&table, first);
 		client = true;
@@ -287,12 +323,14 @@ int main(void)
 		unmap_runs(&gather, first, pua, n, run_min);
 	}
 
-	if (MAPS || !SHARED || client || live != DMA_NONE)
-		prove(!taken || invalidated);
-	prove(puts == (taken && agrees));
-	if (!taken || (!MAPS && SHARED && live == DMA_NONE && !(was & TCE_UA_VFIO)))
-		prove(pua[at] == cpu_to_be64(was));
-	else
-		prove(MAPS || !pua[at]);
+	prove(puts == to_put(false));
+	for (i = 0; i < N; i++) {
+		if (MAPS || !SHARED || client || of[i].live != DMA_NONE)
+			prove(!of[i].taken || of[i].invalidated);
+		if (!of[i].taken || (!MAPS && SHARED && of[i].live == DMA_NONE && !(of[i].was & TCE_UA_VFIO)))
+			prove(pua[i] == cpu_to_be64(of[i].was));
+		else
+			prove(MAPS || !pua[i]);
+	}
 	return 0;
 }
