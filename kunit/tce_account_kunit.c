@@ -103,7 +103,7 @@ static void v1_replaces_in_a_full_window(struct kunit *test)
 	struct tce_mock_group *grp;
 	struct tce_client *client = tce_ready(fx, false, &grp);
 	unsigned long size = PAGE_SIZE == SZ_4K ? SZ_1M : SZ_64M;
-	unsigned long ua = tce_plain(fx, size), other = tce_plain(fx, SZ_1M);
+	unsigned long ua = tce_plain(fx, size), other = tce_plain(fx, SZ_2M);
 	long refused, enough;
 	u64 at;
 
@@ -127,6 +127,10 @@ static void v1_replaces_in_a_full_window(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_charged(fx),
 			WINDOW + fx->mock->priced + (SZ_1M >> PAGE_SHIFT));
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), WINDOW);
+	/* half of this is charged by now: only the rest is */
+	KUNIT_EXPECT_EQ(test, tce_map(client, SZ_2M, other, SZ_2M, TCE_RW), 0);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx),
+			WINDOW + fx->mock->priced + (SZ_2M >> PAGE_SHIFT));
 	KUNIT_EXPECT_EQ(test, tce_disable(client), 0);
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), fx->mock->priced);
 }

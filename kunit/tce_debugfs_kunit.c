@@ -84,6 +84,7 @@ static void v2_container(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	unsigned long ua = tce_plain(fx, SZ_256K), id;
+	long tables = atomic_long_read(&tce_kvm_tables);
 	struct tce_mock_group *grp, *other = tce_group(fx);
 	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
 	unsigned long charged = fx->mock->priced << PAGE_SHIFT;
@@ -115,6 +116,9 @@ static void v2_container(struct kunit *test)
 	expect_line(test, text,
 		    "region process=%lu ua=0x%lx size=%u page_shift=%u kvm_list=0 mapped=3 written=1 containers=%lu\n",
 		    id, ua, SZ_256K, PAGE_SHIFT, number(client));
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&tce_kvm_tables), tables + 2);
+	tce_close(client);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&tce_kvm_tables), tables);
 }
 
 static void with_kvm(struct kunit *test)

@@ -67,6 +67,7 @@ static void operation(struct kunit *test)
 	const struct eeh_call *call = test->param_value;
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp;
+	unsigned int refusals;
 	int v2;
 
 	for (v2 = 0; v2 < 2; v2++) {
@@ -78,7 +79,9 @@ static void operation(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, grp->eeh.calls, 0);
 			continue;
 		}
+		refusals = fx->mock->refusals;
 		KUNIT_EXPECT_EQ(test, eeh_op(client, call->op), 0);
+		KUNIT_EXPECT_EQ(test, fx->mock->refusals, refusals);
 		KUNIT_EXPECT_EQ(test, grp->eeh.calls, 1);
 		KUNIT_ASSERT_NOT_NULL(test, grp->eeh.what);
 		KUNIT_EXPECT_STREQ(test, grp->eeh.what, call->what);
@@ -318,6 +321,7 @@ static void waits_for_any_group(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_attach(next, grp), 0);
 	tce_thread_start(&second, next, reset_hot);
 	await_turn(&second);
+	msleep(30);
 	KUNIT_EXPECT_EQ(test, other->eeh.calls + grp->eeh.calls, 0);
 	complete(&gate.open);
 	tce_thread_join(&first);
@@ -325,6 +329,55 @@ static void waits_for_any_group(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, second.rc, 0);
 	KUNIT_EXPECT_EQ(test, other->eeh.calls, 1);
 	KUNIT_EXPECT_EQ(test, grp->eeh.calls, 2);
+}
+
+/* An operation has a group as its second one, which is in another container by now. */
+static void waits_for_the_second_group(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *other, *grp = tce_group(fx);
+	struct tce_client *client = tce_ready(fx, true, &other), *next;
+	struct tce_thread first, second;
+	struct tce_gate gate;
+
+	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
+	tce_gate_close(&fx->mock->eeh_gate, &gate);
+	tce_thread_start(&first, client, reset_hot);
+	wait_for_completion(&gate.reached);
+	tce_detach(client, grp);
+	next = tce_open(fx, true);
+	KUNIT_ASSERT_EQ(test, tce_attach(next, grp), 0);
+	tce_thread_start(&second, next, reset_hot);
+	await_turn(&second);
+	/* it may also wait for what is done for it */
+	msleep(30);
+	KUNIT_EXPECT_EQ(test, grp->eeh.calls, 0);
+	complete(&gate.open);
+	tce_thread_join(&first);
+	tce_thread_join(&second);
+	KUNIT_EXPECT_EQ(test, second.rc, 0);
+	KUNIT_EXPECT_EQ(test, grp->eeh.calls, 1);
+}
+
+/* Operations of two clients with a group each do not wait for each other. */
+static void different_groups(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp, *other;
+	struct tce_client *client = tce_ready(fx, true, &grp);
+	struct tce_client *another = tce_ready(fx, true, &other);
+	struct tce_thread thread;
+	struct tce_gate gate;
+
+	tce_gate_close(&fx->mock->eeh_gate, &gate);
+	tce_thread_start(&thread, client, reset_hot);
+	wait_for_completion(&gate.reached);
+	KUNIT_EXPECT_EQ(test, eeh_op(another, VFIO_EEH_PE_RESET_HOT), 0);
+	KUNIT_EXPECT_EQ(test, other->eeh.calls, 1);
+	KUNIT_EXPECT_FALSE(test, completion_done(&thread.done));
+	complete(&gate.open);
+	tce_thread_join(&thread);
+	KUNIT_EXPECT_EQ(test, thread.rc, 0);
 }
 
 /* The only group leaves while another operation has it. */
@@ -354,27 +407,36 @@ static void waits_for_its_turn(struct kunit *test)
 /* A reference to a device keeps the PE's bus in memory while the operation uses it. */
 static void holds_a_device(struct kunit *test)
 {
-	struct device *dev = root_device_register("tce_kunit");
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp;
 	struct tce_client *client = tce_ready(fx, true, &grp);
+	unsigned int refs[2], i, more = 0;
+	char name[] = "tce_kunit0";
+	struct device *devs[2];
 	struct tce_thread thread;
 	struct tce_gate gate;
-	unsigned int refs;
 
-	KUNIT_ASSERT_FALSE(test, IS_ERR(dev));
-	KUNIT_EXPECT_EQ(test, iommu_group_add_device(grp->group, dev), 0);
-	refs = kref_read(&dev->kobj.kref);
+	for (i = 0; i < 2; i++, name[9]++) {
+		devs[i] = root_device_register(name);
+		KUNIT_ASSERT_FALSE(test, IS_ERR(devs[i]));
+		KUNIT_EXPECT_EQ(test, iommu_group_add_device(grp->group, devs[i]), 0);
+	}
+	for (i = 0; i < 2; i++)
+		refs[i] = kref_read(&devs[i]->kobj.kref);
 	tce_gate_close(&fx->mock->eeh_gate, &gate);
 	tce_thread_start(&thread, client, reset_hot);
 	wait_for_completion(&gate.reached);
-	KUNIT_EXPECT_EQ(test, kref_read(&dev->kobj.kref), refs + 1);
+	for (i = 0; i < 2; i++)
+		more += kref_read(&devs[i]->kobj.kref) - refs[i];
+	KUNIT_EXPECT_EQ(test, more, 1);
 	complete(&gate.open);
 	tce_thread_join(&thread);
 	KUNIT_EXPECT_EQ(test, thread.rc, 0);
-	KUNIT_EXPECT_EQ(test, kref_read(&dev->kobj.kref), refs);
-	iommu_group_remove_device(dev);
-	root_device_unregister(dev);
+	for (i = 0; i < 2; i++) {
+		KUNIT_EXPECT_EQ(test, kref_read(&devs[i]->kobj.kref), refs[i]);
+		iommu_group_remove_device(devs[i]);
+		root_device_unregister(devs[i]);
+	}
 }
 
 /*
@@ -488,6 +550,8 @@ static struct kunit_case tce_eeh_cases[] = {
 	KUNIT_CASE(keeps_nobody),
 	KUNIT_CASE(waits_for_its_turn),
 	KUNIT_CASE(waits_for_any_group),
+	KUNIT_CASE(waits_for_the_second_group),
+	KUNIT_CASE(different_groups),
 	KUNIT_CASE(holds_a_device),
 	KUNIT_CASE(killed),
 	KUNIT_CASE(one_at_a_time),

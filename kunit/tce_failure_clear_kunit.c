@@ -187,12 +187,32 @@ static void platform_is_dead(struct kunit *test)
 		failure_never_met(&f, TCE_FAULT_XCHG);
 }
 
+/* Entries that a device may only write are not taken for empty ones either. */
+static void clear_of_write_only_is_lost(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, SZ_512K);
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+	int v2;
+
+	for (v2 = 0; v2 < 2; v2++) {
+		client = tce_ready_for(fx, v2, ua, SZ_512K, &grp);
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_512K, TCE_W), 0);
+		tce_fault_arm_sticky(fx->mock, TCE_FAULT_LOST, 0);
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_512K), 0);
+		KUNIT_EXPECT_GE(test, tce_fault_disarm(fx->mock), 1);
+		tce_expect_empty(fx, grp, 0, 0, SZ_512K);
+	}
+}
+
 static struct kunit_case tce_failure_clear_cases[] = {
 	KUNIT_CASE_PARAM(unset_window, fails_to_unset_window_gen_params),
 	KUNIT_CASE_PARAM(clear_once, fails_to_clear_gen_params),
 	KUNIT_CASE_PARAM(clear_for_good, fails_to_clear_gen_params),
 	KUNIT_CASE_PARAM(clear_and_no_memory, fails_to_clear_gen_params),
 	KUNIT_CASE(clear_fails_in_the_first_chunk),
+	KUNIT_CASE(clear_of_write_only_is_lost),
 	KUNIT_CASE_PARAM(clear_is_lost, fails_to_clear_runs_gen_params),
 	KUNIT_CASE_PARAM(platform_is_dead, fails_with_the_platform_gen_params),
 	{}

@@ -130,6 +130,8 @@ static void restore_host(struct iommu_table_group *tg, struct device *dev)
 {
 	/* an EEH operation that has not begun must not reset a device of the host's */
 	KUNIT_EXPECT_TRUE(kunit_get_current_test(), READ_ONCE(leaving->left));
+	/* a function that is added from now on finds what the platform has */
+	KUNIT_EXPECT_PTR_EQ(kunit_get_current_test(), tg->ops, leaving->platform);
 	if (tg->tables[0])
 		return;
 	restored++;
@@ -184,12 +186,45 @@ static void detach_of_a_stranger(struct kunit *test)
 	tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
 }
 
+/* A group that joins has the container's windows, also if its process is being killed. */
+static void joins_while_killed(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
+	struct tce_mock_group *grp = tce_group(fx);
+
+	tce_be_killed(true);
+	KUNIT_EXPECT_EQ(test, tce_attach(client, grp), 0);
+	tce_be_killed(false);
+	KUNIT_EXPECT_NOT_NULL(test, grp->hw[0]);
+	tce_detach(client, grp);
+	KUNIT_EXPECT_NULL(test, grp->hw[0]);
+	KUNIT_EXPECT_PTR_EQ(test, grp->tg.ops, &tce_mock_group_ops);
+}
+
+/* REMOVE takes a window from all groups. */
+static void removed_from_each_group(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *a, *b = tce_group(fx);
+	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, &a);
+
+	KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
+	KUNIT_ASSERT_NOT_NULL(test, b->hw[0]);
+	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), 0);
+	KUNIT_EXPECT_NULL(test, a->hw[0]);
+	KUNIT_EXPECT_NULL(test, b->hw[0]);
+	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
+}
+
 static struct kunit_case tce_group_cases[] = {
 	KUNIT_CASE(attach_without_tables),
 	KUNIT_CASE(host_keeps_its_bypass),
 	KUNIT_CASE(host_keeps_its_dynamic_window),
 	KUNIT_CASE(function_comes_to_a_claimed_group),
 	KUNIT_CASE(each_device_gets_the_hosts_table),
+	KUNIT_CASE(joins_while_killed),
+	KUNIT_CASE(removed_from_each_group),
 	KUNIT_CASE(detach_of_a_stranger),
 	{}
 };

@@ -120,6 +120,10 @@ static void who_waits_is_killed(struct kunit *test)
 	take(container, wait->held);
 	tce_thread_start(&caller, client, call_killed);
 	ended = tce_thread_ends(&caller);
+	if (wait->first && ended) {
+		KUNIT_EXPECT_NULL(test, tce_container_find(client->data)->mem.tmm);
+		KUNIT_EXPECT_TRUE(test, mutex_is_locked(&container->mem.tmm->prereg_lock));
+	}
 	give_back(container, wait->held);
 	tce_thread_join(&caller);
 	KUNIT_EXPECT_TRUE_MSG(test, ended, "it could not be killed");
@@ -127,8 +131,41 @@ static void who_waits_is_killed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_op_do(client, &wait->op), 0);
 }
 
+/* What the VFIO core asks for, which nobody can interrupt, is done completely. */
+static void core_goes_on(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, PAGE_SIZE);
+	struct tce_mock_group *grp = tce_group(fx);
+	struct tce_client *client;
+	u64 start;
+	int v2;
+
+	for (v2 = 0; v2 < 2; v2++) {
+		tce_be_killed(true);
+		client = tce_open(fx, v2);
+		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), 0);
+		tce_be_killed(false);
+		if (v2) {
+			KUNIT_EXPECT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
+			KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
+		} else {
+			KUNIT_EXPECT_EQ(test, tce_enable(client), 0);
+		}
+		KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
+		tce_be_killed(true);
+		tce_detach(client, grp);
+		KUNIT_EXPECT_NULL(test, grp->hw[0]);
+		KUNIT_EXPECT_PTR_EQ(test, grp->tg.ops, &tce_mock_group_ops);
+		tce_close(client);
+		tce_be_killed(false);
+		tce_expect_balance(fx);
+	}
+}
+
 static struct kunit_case tce_killed_cases[] = {
 	KUNIT_CASE_PARAM(who_waits_is_killed, wait_gen_params),
+	KUNIT_CASE(core_goes_on),
 	{}
 };
 

@@ -222,6 +222,8 @@ static bool race_end(struct kunit *test, struct race *race, bool raced)
 	int i, when = (race->step + race->before + race->second + race->early) % 3;
 	bool good = true;
 
+	/* KVM has an entry beside those that are raced for */
+	KUNIT_EXPECT_GE(test, fx->mock->counted, 1);
 	/* at once, or when KVM and user space have gone on */
 	if (when == 0)
 		good = all_held(race);
@@ -427,10 +429,39 @@ static void leftovers_go_beside_v1(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_map(v1, 0, s.ua, SZ_4K, TCE_RW), 0);
 }
 
+static void puts_and_is_killed(void *data)
+{
+	struct race *race = data;
+
+	kvm_put(&race->s, 0, race->its);
+	tce_be_killed(true);
+}
+
+/* MAP of one entry is done completely, even if it is killed, and KVM has just been there. */
+static void map_is_visited_and_killed(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct race race = { .levels = 1 };
+	struct tce_visit visit = { .call = puts_and_is_killed, .data = &race };
+
+	kvm_set_up(test, &race.s, true);
+	race.its = tce_plain(fx, KVM_MEMORY);
+	KUNIT_ASSERT_EQ(test, tce_register(race.s.client, race.its, KVM_MEMORY), 0);
+	fx->mock->visit = &visit;
+	KUNIT_EXPECT_EQ(test, tce_map(race.s.client, 0, race.s.ua, SZ_4K, TCE_RW), 0);
+	tce_be_killed(false);
+	KUNIT_EXPECT_EQ(test, tce_unmap(race.s.client, 0, SZ_4K), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(race.s.client, race.s.ua, KVM_MEMORY), 0);
+	/* what KVM has lost goes with the container */
+	tce_close(race.s.client);
+	tce_expect_balance(fx);
+}
+
 static struct kunit_case tce_kvm_during_cases[] = {
 	KUNIT_CASE(guest_is_preempted),
 	KUNIT_CASE(guest_is_preempted_twice),
 	KUNIT_CASE(user_is_visited),
+	KUNIT_CASE(map_is_visited_and_killed),
 	KUNIT_CASE(races_in_levels),
 	KUNIT_CASE(remove_is_visited),
 	KUNIT_CASE(leftovers_go_beside_v1),

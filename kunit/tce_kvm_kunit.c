@@ -57,13 +57,18 @@ static void kvm_clears_and_page_is_dirty(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	struct kvm_setup s;
 	struct page *page;
+	int killed;
 
 	kvm_set_up(test, &s, true);
 	page = tce_page(fx, s.ua);
-	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
-	ClearPageDirty(page);
-	KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 0));
-	KUNIT_EXPECT_TRUE(test, PageDirty(page));
+	for (killed = 0; killed < 2; killed++) {
+		KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
+		ClearPageDirty(page);
+		tce_be_killed(killed);
+		KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 0));
+		tce_be_killed(false);
+		KUNIT_EXPECT_TRUE(test, PageDirty(page));
+	}
 	kvm_expect_free(test, &s);
 }
 
@@ -116,11 +121,15 @@ static void kvm_in_a_table_of_levels(struct kunit *test)
 	const unsigned long near = SZ_256K / SZ_4K, far = SZ_512K / SZ_4K, last = SZ_1M / SZ_4K - 1;
 	struct tce_fixture *fx = test->priv;
 	struct kvm_setup s;
+	unsigned int asked;
 	int how;
 
 	for (how = 0; how < 3; how++) {
 		kvm_set_up_levels(test, &s, 3);
+		asked = fx->mock->asked[TCE_FAULT_LEVEL];
 		KUNIT_EXPECT_FALSE(test, kvm_put(&s, far, s.ua));
+		KUNIT_EXPECT_TRUE(test, kvm_clear(&s, far));
+		KUNIT_EXPECT_EQ(test, fx->mock->asked[TCE_FAULT_LEVEL], asked);
 		KUNIT_ASSERT_EQ(test, tce_map(s.client, far * SZ_4K, s.ua, SZ_4K, TCE_RW), 0);
 		KUNIT_EXPECT_FALSE(test, kvm_put(&s, far, s.ua + SZ_4K));
 		KUNIT_ASSERT_EQ(test, tce_unmap(s.client, far * SZ_4K, SZ_4K), 0);

@@ -3,6 +3,7 @@
  * Suite tce_kvm_new: pseries puts a table into its group before create_table() returns, so KVM
  * can find it, and write to it, before it is hidden.
  */
+#include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/mman.h>
 
@@ -248,10 +249,65 @@ static void new_table_is_not_cleared(struct kunit *test)
 	maps_in_a_new_table(test, false);
 }
 
+static struct iommu_table *looked_at;
+static DECLARE_COMPLETION(made);
+static DECLARE_COMPLETION(looking);
+
+static void look_up(struct tce_thread *thread)
+{
+	wait_for_completion(&made);
+	rcu_read_lock();
+	complete(&looking);
+	mdelay(200);
+	iommu_tce_table_get(looked_at);
+	rcu_read_unlock();
+}
+
+static void let_look(struct iommu_table *tbl, void *data)
+{
+	looked_at = tbl;
+	complete(&made);
+	wait_for_completion(&looking);
+}
+
+/* KVM has found it, and takes its reference while it is being hidden. */
+static void kvm_is_just_looking(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp = tce_group(fx);
+	struct tce_client *client = tce_open(fx, true);
+	struct tce_thread thread;
+	int killed;
+	u64 start;
+	long rc;
+
+	/* the reader keeps one of them busy */
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "this machine has one CPU");
+	fx->mock->hcalls = true;
+	grp->tg.max_levels = 1;
+	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
+	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
+	for (killed = 0; killed < 2; killed++) {
+		reinit_completion(&made);
+		reinit_completion(&looking);
+		tce_thread_start(&thread, client, look_up);
+		fx->mock->find = let_look;
+		tce_be_killed(killed);
+		rc = tce_create(client, 12, SZ_64K, 1, &start);
+		tce_be_killed(false);
+		fx->mock->find = NULL;
+		tce_thread_join(&thread);
+		KUNIT_EXPECT_EQ(test, rc, -EBUSY);
+		iommu_tce_table_put(looked_at);
+	}
+}
+
 static struct kunit_case tce_kvm_new_cases[] = {
 	KUNIT_CASE_PARAM(kvm_finds_a_new_table, finder_gen_params),
 	KUNIT_CASE(kvm_has_mapped_in_a_new_table),
 	KUNIT_CASE(new_table_is_not_cleared),
+	KUNIT_CASE(kvm_is_just_looking),
 	{}
 };
 

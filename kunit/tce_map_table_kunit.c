@@ -26,8 +26,11 @@ static void one_run(struct kunit *test)
 		client = tce_ready_for(fx, v2, ua, SZ_2M, NULL);
 		runs = fx->mock->runs;
 		writes = fx->mock->writes;
+		/* all of it, and invalidated, even if it is killed; v1 would end while it pins */
+		tce_be_killed(v2);
 		KUNIT_ASSERT_EQ(test, tce_map(client, SZ_4K, ua, SZ_2M, TCE_RW),
 				0);
+		tce_be_killed(false);
 		KUNIT_EXPECT_EQ(test, fx->mock->runs, runs + 1);
 		KUNIT_EXPECT_EQ(test, fx->mock->writes, writes + SZ_2M / SZ_4K);
 		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
@@ -82,6 +85,24 @@ static void large_hole(struct kunit *test)
 			tce_expect_kill(fx, grp, 0, kills, 0, second + SZ_4K);
 		else	/* the second one of two */
 			tce_expect_kill(fx, grp, 0, kills + 1, second, SZ_4K);
+	}
+}
+
+/* UNMAP of a range that ends with empty entries does not touch what is behind them. */
+static void hole_at_the_end(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, SZ_64K);
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+	int v2;
+
+	for (v2 = 0; v2 < 2; v2++) {
+		client = tce_ready_for(fx, v2, ua, SZ_64K, &grp);
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
+		KUNIT_ASSERT_EQ(test, tce_map(client, 5 * SZ_4K, ua, SZ_4K, TCE_RW), 0);
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, 4 * SZ_4K), 0);
+		tce_expect_mapped(fx, grp, 0, 5 * SZ_4K, ua, SZ_4K, TCE_RW);
 	}
 }
 
@@ -151,6 +172,11 @@ static void killed_half_way(struct kunit *test)
 		client = tce_ready_for(fx, v2, ua, SZ_32M, &grp);
 		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
 		tce_be_killed(true);
+		/* one entry is done at once, and completely; v1 would not pin */
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
+		tce_be_killed(v2);
+		KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
+		tce_be_killed(true);
 		KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua + SZ_4K,
 					      SZ_32M - SZ_4K, TCE_RW), -EINTR);
 		tce_be_killed(false);
@@ -182,9 +208,14 @@ static void killed_between_holes(struct kunit *test)
 	unsigned long ua = tce_plain(fx, size), at;
 	struct tce_mock_group *grp;
 	struct tce_client *client;
-	int v2;
+	int how;
 
-	for (v2 = 0; v2 < 2; v2++) {
+	for (how = 0; how < 3; how++) {
+		bool v2 = how;
+
+		/* entries are exchanged in a table that is shared with KVM */
+		if (how == 2)
+			tce_watch(fx);
 		client = tce_ready_for(fx, v2, ua, size, &grp);
 		for (at = 0; at < size; at += 2 * PAGE_SIZE)
 			KUNIT_ASSERT_EQ(test, tce_map(client, at, ua + at, SZ_4K, TCE_RW), 0);
@@ -236,6 +267,7 @@ static struct kunit_case tce_map_table_cases[] = {
 	KUNIT_CASE(one_run),
 	KUNIT_CASE(one_run_behind_other_pages),
 	KUNIT_CASE(large_hole),
+	KUNIT_CASE(hole_at_the_end),
 	KUNIT_CASE(sparse_window),
 	KUNIT_CASE(no_runs),
 	KUNIT_CASE(killed_half_way),

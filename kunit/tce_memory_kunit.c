@@ -6,6 +6,7 @@
  */
 #include <linux/mman.h>
 
+#include "../tce_mm.h"
 #include "tce_client.h"
 
 /* How large a region is */
@@ -45,6 +46,7 @@ static void register_and_unregister(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), size >> PAGE_SHIFT);
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), size >> PAGE_SHIFT);
 	TCE_REFUSED(fx, REGISTERED_ALREADY, EBUSY, tce_register(client, ua, size));
+	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, ua);
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), size >> PAGE_SHIFT);
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), 0);
 	tce_expect_balance(fx);
@@ -184,6 +186,7 @@ static void closed_while_others_map(struct kunit *test)
 	/* an orphan that is still mapped: no other region can take its place */
 	KUNIT_EXPECT_EQ(test, tce_unregister(b, ua, size), -ENOENT);
 	TCE_REFUSED(fx, OVERLAPS_MAPPED, EBUSY, tce_register(b, ua, size));
+	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, ua);
 	KUNIT_EXPECT_EQ(test, tce_unmap(b, 0, size), 0);
 	/* until it is not mapped any more; what the orphan was charged is free for it */
 	tce_drop_cap(fx, fx->mm->locked_vm);
@@ -229,9 +232,43 @@ static void failed_register_enables_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
 }
 
+/* What the container maps in its second window goes, too, where it has no first one. */
+static void unregister_in_the_second_window(struct kunit *test)
+{
+	struct tce_mock_group *grp;
+	unsigned long ua;
+	struct tce_client *client = tce_two_windows(test, &grp, &ua);
+
+	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, PAGE_SIZE), 0);
+	tce_expect_empty(test->priv, grp, 1, TCE_SECOND, SZ_4K);
+}
+
+/* It begins and ends within a block, and is more than is pinned at once. */
+static void cut_off_and_large(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long pages = TCE_PIN_CHUNK + SZ_2M / PAGE_SIZE - 2, size = pages * PAGE_SIZE;
+	unsigned long ua = tce_plain(fx, size + 2 * PAGE_SIZE) + PAGE_SIZE, at, part;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready_for(fx, true, ua, size, &grp);
+
+	/* and the page of tce_ready() */
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), pages + 1);
+	for (at = 0; at < size; at += part) {
+		part = min_t(unsigned long, size - at, SZ_32M);
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua + at, part, TCE_RW), 0);
+		tce_expect_mapped(fx, grp, 0, 0, ua + at, part, TCE_RW);
+	}
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 1);
+}
+
 static struct kunit_case tce_memory_cases[] = {
 	KUNIT_CASE_PARAM(register_and_unregister, size_gen_params),
 	KUNIT_CASE(failed_register_enables_nothing),
+	KUNIT_CASE(unregister_in_the_second_window),
+	KUNIT_CASE(cut_off_and_large),
 	KUNIT_CASE_PARAM(shared_by_two_containers, size_gen_params),
 	KUNIT_CASE_PARAM(unregister_while_mapped, size_gen_params),
 	KUNIT_CASE_PARAM(register_in_its_place, size_gen_params),

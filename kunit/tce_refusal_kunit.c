@@ -7,6 +7,7 @@
  */
 #include <linux/mm.h>
 
+#include "../compat/older.h"
 #include "tce_client.h"
 
 static void any_call(struct kunit *test)
@@ -115,6 +116,10 @@ static void windows(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, 6);
 	TCE_REFUSED(fx, LEVEL_TOO_LARGE, ENOMEM,
 		    tce_create(client, 12, 1ULL << 46, 1, &start));
+	/* twice what can be allocated */
+	TCE_REFUSED(fx, LEVEL_TOO_LARGE, ENOMEM,
+		    tce_create(client, 12, 1ULL << (12 + PAGE_SHIFT + MAX_PAGE_ORDER - 2), 1,
+			       &start));
 	ops = tce_mock_group_ops;
 	grp->tg.ops = &ops;
 	ops.get_table_size = no_size;

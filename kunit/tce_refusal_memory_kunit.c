@@ -18,6 +18,7 @@ static void map_arguments(struct kunit *test)
 	unsigned long ua = tce_plain(fx, PAGE_SIZE), page = SZ_4K;
 	struct tce_client *client = tce_ready_for(fx, true, ua, PAGE_SIZE, NULL);
 	struct tce_client *v1 = tce_ready(fx, false, NULL);
+	unsigned long hole = tce_hole(fx, SZ_64K);
 
 	KUNIT_ASSERT_EQ(test, tce_unmap(v1, 0, SZ_4K), 0);
 	TCE_REFUSED(fx, NO_WINDOW_THERE, ENXIO,
@@ -29,6 +30,9 @@ static void map_arguments(struct kunit *test)
 		    tce_map(client, SZ_64M - page, ua, 2 * page, TCE_RW));
 	TCE_REFUSED(fx, UA_MISALIGNED, EINVAL,
 		    tce_map(client, 0, ua + 1, page, TCE_RW));
+	/* before anything is pinned */
+	TCE_REFUSED(fx, UA_MISALIGNED, EINVAL, tce_map(v1, 0, hole + 1, page, TCE_RW));
+	TCE_REFUSED(fx, UA_MISALIGNED, EINVAL, tce_map(v1, 0, hole + 1, 2 * page, TCE_RW));
 	TCE_REFUSED(fx, UA_WRAPS, EINVAL,
 		    tce_map(client, 0, -page, 2 * page, TCE_RW));
 	/* one entry, and a range */
@@ -137,6 +141,9 @@ static void register_arguments(struct kunit *test)
 		    tce_register(client, 0, PAGE_SIZE));
 	TCE_REFUSED(fx, NOT_USER_MEMORY, EFAULT,
 		    tce_register(client, PAGE_OFFSET, PAGE_SIZE));
+	/* it ends where all addresses end, but does not wrap */
+	TCE_REFUSED(fx, NOT_USER_MEMORY, EFAULT,
+		    tce_register(client, -PAGE_SIZE, PAGE_SIZE));
 	TCE_REFUSED(fx, MORE_THAN_MAPPED, ENOMEM,
 		    tce_register(client, tce_hole(fx, 1ULL << 40), 1ULL << 40));
 	/* as if it had mapped as much of a device */

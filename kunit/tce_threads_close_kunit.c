@@ -11,6 +11,8 @@
 #include <asm/mmu_context.h>
 
 #include "../tce_container.h"
+#include "../tce_mm.h"
+#include "../tce_prereg.h"
 #include "tce_threads.h"
 
 static struct tce_client *leaving;
@@ -213,6 +215,60 @@ static void first_container_of_a_process(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), TCE_SHARED_SIZE >> PAGE_SHIFT);
 }
 
+/* Containers of a process share its regions, whoever has opened one meanwhile. */
+static void another_process_comes_between(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *a = tce_open(fx, true), *b = tce_open(fx, true);
+
+	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
+	KUNIT_ASSERT_EQ(test, tce_register(a, tce_shared, TCE_SHARED_SIZE), 0);
+	tce_do_as_other(fx, true, use_as_other, tce_open(fx, true));
+	KUNIT_EXPECT_EQ(test, tce_register(b, tce_shared, TCE_SHARED_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), TCE_SHARED_SIZE >> PAGE_SHIFT);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), TCE_SHARED_SIZE >> PAGE_SHIFT);
+}
+
+/* A command that has found the container before it is closed is told that it is gone. */
+static void map_after_the_close(struct kunit *test)
+{
+	struct tce_client *client = tce_share(test, true, NULL);
+	struct tce_container *container = tce_container_get(client->data);
+
+	KUNIT_ASSERT_NOT_NULL(test, container);
+	tce_close(client);
+	KUNIT_EXPECT_EQ(test, tce_container_map(container, 0, tce_shared, SZ_4K,
+						DMA_TO_DEVICE), -EINVAL);
+	KUNIT_EXPECT_EQ(test, tce_container_unmap(container, 0, SZ_4K), -EINVAL);
+	tce_container_put(container);
+}
+
+/* Close drops no reference to a region while somebody else has the lock of the regions. */
+static void close_beside_regions(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *other = tce_open(fx, true);
+	struct tce_prereg *prereg;
+	struct tce_thread a;
+	struct tce_mm *tmm;
+	int ms;
+
+	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
+	leaving = tce_open(fx, true);
+	KUNIT_ASSERT_EQ(test, tce_register(other, tce_shared, TCE_SHARED_SIZE), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(leaving, tce_shared, TCE_SHARED_SIZE), 0);
+	tmm = tce_container_find(other->data)->mem.tmm;
+	mutex_lock(&tmm->prereg_lock);
+	tce_thread_start(&a, other, leave);
+	for (ms = 0; ms < 10000 && !(READ_ONCE(a.task->__state) & TASK_UNINTERRUPTIBLE); ms += 20)
+		msleep(20);
+	prereg = tce_prereg_first(tmm, tce_shared, tce_shared + 1);
+	KUNIT_ASSERT_NOT_NULL(test, prereg);
+	KUNIT_EXPECT_FALSE(test, list_is_singular(&prereg->refs));
+	mutex_unlock(&tmm->prereg_lock);
+	tce_thread_join(&a);
+}
+
 static const struct tce_op create_window = { TCE_CREATE, .size = SZ_16M };
 /*
  * The last container of a process closes, and releases what KVM still seems to map. A new
@@ -342,6 +398,9 @@ static struct kunit_case tce_threads_close_cases[] = {
 	KUNIT_CASE(close_beside_map),
 	KUNIT_CASE(close_beside_the_mmap_lock),
 	KUNIT_CASE(first_container_of_a_process),
+	KUNIT_CASE(another_process_comes_between),
+	KUNIT_CASE(map_after_the_close),
+	KUNIT_CASE(close_beside_regions),
 	KUNIT_CASE(register_after_the_last_container),
 	KUNIT_CASE(create_after_the_last_container),
 	KUNIT_CASE(register_late_beside_kvm),

@@ -424,6 +424,7 @@ static void map_while_it_is_marked(struct kunit *test)
 	struct page *first, *last;
 	struct tce_mm *tmm;
 	struct tce_thread a;
+	bool free;
 	int ms;
 
 	tce_watch(fx);
@@ -445,6 +446,11 @@ static void map_while_it_is_marked(struct kunit *test)
 	for (ms = 0; ms < 10000 && !PageDirty(first); ms += 20)
 		msleep(20);
 	KUNIT_EXPECT_TRUE(test, PageDirty(first));
+	/* and no MAP waits for that */
+	free = down_read_trylock(&tmm->map_lock);
+	KUNIT_EXPECT_TRUE(test, free);
+	if (free)
+		up_read(&tmm->map_lock);
 	ClearPageDirty(first);
 	tce_prereg_written(prereg);
 	unlock_page(last);
@@ -453,6 +459,52 @@ static void map_while_it_is_marked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, a.rc, 0);
 	KUNIT_EXPECT_TRUE(test, PageDirty(first));
 	KUNIT_EXPECT_TRUE(test, PageDirty(last));
+}
+
+static struct tce_gate reading;
+
+/* Somebody reads what the process maps, and takes long. */
+static void be_reading(struct tce_thread *thread)
+{
+	struct tce_mm *tmm = tce_container_find(thread->view.data)->mem.tmm;
+
+	down_read(&tmm->map_lock);
+	complete(&reading.reached);
+	wait_for_completion_timeout(&reading.open, 30 * HZ);
+	up_read(&tmm->map_lock);
+}
+
+/*
+ * UNREGISTER finds that the region is mapped, and is killed while it waits to unmap it. It waits
+ * behind one reader before, and the other gets the lock in between.
+ */
+static void unregister_is_killed_in_between(struct kunit *test)
+{
+	static const struct tce_op op = { TCE_UNREGISTER, .size = TCE_SHARED_SIZE,
+					  .killed = true };
+	struct tce_client *client = tce_share(test, true, NULL);
+	struct tce_mm *tmm = tce_container_find(client->data)->mem.tmm;
+	struct tce_thread a, b;
+	int ms;
+
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, tce_shared, SZ_4K, TCE_RW), 0);
+	init_completion(&reading.reached);
+	init_completion(&reading.open);
+	down_read(&tmm->map_lock);
+	tce_thread_op(&a, client, &op);
+	for (ms = 0; ms < 10000 && !rwsem_is_contended(&tmm->map_lock); ms += 20)
+		msleep(20);
+	tce_thread_start(&b, client, be_reading);
+	msleep(100);
+	up_read(&tmm->map_lock);
+	wait_for_completion(&reading.reached);
+	KUNIT_EXPECT_TRUE(test, tce_thread_ends(&a));
+	complete(&reading.open);
+	tce_thread_join(&a);
+	tce_thread_join(&b);
+	KUNIT_EXPECT_EQ(test, a.rc, -EINTR);
+	KUNIT_EXPECT_FALSE(test, rwsem_is_locked(&tmm->map_lock));
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, tce_shared, TCE_SHARED_SIZE), 0);
 }
 
 static struct kunit_case tce_threads_wait_cases[] = {
@@ -466,6 +518,7 @@ static struct kunit_case tce_threads_wait_cases[] = {
 	KUNIT_CASE(disable_during_a_map),
 	KUNIT_CASE(map_before_unregister),
 	KUNIT_CASE(map_while_it_is_marked),
+	KUNIT_CASE(unregister_is_killed_in_between),
 	{}
 };
 

@@ -5,6 +5,7 @@
  */
 #include <asm/mmu_context.h>
 
+#include "../tce_mm.h"
 #include "tce_client.h"
 
 /* A bridge keeps a window: its table is empty and is never freed. */
@@ -110,6 +111,7 @@ static void keeps_a_region(struct kunit *test, bool listed)
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp;
 	struct tce_client *client;
+	long leaked = atomic_long_read(&tce_leaked_pages);
 	struct page *pages[2];
 	unsigned long ua;
 	int i;
@@ -129,10 +131,14 @@ static void keeps_a_region(struct kunit *test, bool listed)
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, 2 * PAGE_SIZE), -EBUSY);
 
 	fx->mock->kept = true;
+	/* all the same if its process is being killed */
+	tce_be_killed(true);
 	tce_close(client);
+	tce_be_killed(false);
 	tce_fault_disarm(fx->mock);
 	fx->mock->also_unset = false;
 	tce_unpinned(fx);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&tce_leaked_pages), leaked + 2);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 	KUNIT_EXPECT_EQ(test, fx->mm->locked_vm, fx->locked_vm);
 	/* the process does not have them any more either */

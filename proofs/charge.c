@@ -6,7 +6,7 @@
  * window alone) and what the loop does between its turns (AGAIN), all of ENABLE, whose state other tasks change
  * between its turns, REMOVE, DISABLE, the last group that leaves (LEAVE), release (CLOSE), and what is left of a closed
  * container (FREE). A command that is refused holds no more than before, but on pseries for the default window,
- * a window is charged the pages of its table, and nothing is charged any more for a container that is freed. locked_vm is
+ * a window is charged the pages of its table, which is the one that was priced, and nothing is charged any more for a container that is freed. locked_vm is
  * changed without the mmap_lock being waited for, or by the process itself. REMOVE drops the window that starts where
  * it was told, from the container and from the group, and no other.
  *
@@ -44,6 +44,9 @@
  * control remove: tce_container.c CALL=REMOVE
  *	return drop_window(container, i);
  *	return container->windows[i] = NULL, 0;
+ * control shift: tce_container.c
+ *	rc = add_window(container, create->page_shift, create->window_size, create->levels,
+ *	rc = add_window(container, 12, create->window_size, create->levels,
  * control start: tce_container.c CALL=REMOVE
  *	tce_table_start(&container->windows[i]->table) == start)
  *	tce_table_start(&container->windows[i]->table) >= start)
@@ -222,6 +225,12 @@ static bool turn(struct tce_memory *mem, unsigned long *charged, unsigned long n
 	return true;
 }
 
+/* What the default window, and the one that is wanted, were when they were priced */
+static struct {
+	u32 shift;
+	u64 size;
+} priced[2];
+
 long tce_window_pages(struct iommu_table_group *table_group, u32 shift, u64 size, u32 levels)
 {
 	unsigned long npages = any_amount();
@@ -232,12 +241,15 @@ long tce_window_pages(struct iommu_table_group *table_group, u32 shift, u64 size
 		pages_of_wanted = npages;
 	else
 		pages_of_default = npages;
+	priced[levels == CREATE_LEVELS].shift = shift;
+	priced[levels == CREATE_LEVELS].size = size;
 	return npages;
 }
 
 static long create_table(struct iommu_table_group *table_group, int num, u32 shift, u64 size,
 			 u32 levels, struct iommu_table **tbl)
 {
+	prove(shift == priced[levels == CREATE_LEVELS].shift && size == priced[levels == CREATE_LEVELS].size);
 	if (any_bool())
 		return any_int() | 1;
 	*tbl = some(sizeof(**tbl));
@@ -342,7 +354,9 @@ static long remove(void)
 
 static long call(void)
 {
-	struct vfio_iommu_spapr_tce_create create = { .levels = CREATE_LEVELS };
+	struct vfio_iommu_spapr_tce_create create = {
+		.page_shift = any_u32(), .window_size = any_u64(), .levels = CREATE_LEVELS,
+	};
 	unsigned long need = any_amount();
 	bool again;
 	long rc;

@@ -5,7 +5,8 @@
  * all that MAP has written; of a shared table, for a client, also what was empty. No entry is exchanged but those of the
  * call, and none twice.
  *
- * The commands of one entry put what they took if the platform refuses.
+ * The commands of one entry put what they took if the platform refuses. UNMAP goes through its range part by part, and
+ * leaves none out (PARTS, shown for up to two missing levels, which are parts of any length).
  *
  * Shown for two entries in a row, which have any userspace entries, and for the commands of one. What MAP, or UNMAP of
  * a shared table, has taken out of others may be waiting then, with one place left in the list (WAITING), so that it
@@ -20,6 +21,7 @@
  * each: CALL=UNMAP V1=1 SHARED=0 WAITING=0
  * each: CALL=MAP_ONE,UNMAP_ONE V1=0 SHARED=0,1 WAITING=0
  * each: CALL=MAP_ONE,UNMAP_ONE V1=1 SHARED=0 WAITING=0
+ * each: CALL=PARTS V1=0 SHARED=0 WAITING=0
  * unwind: 3 gather_flush.0:34 any_gather.0:33 put_memory.0:4
  *
  * control full: tce_map.c WAITING=31
@@ -67,6 +69,12 @@
  * control written: tce_map.c CALL=MAP_ONE
  *	if (unlikely(new.val))
  *	if (unlikely(new.val && !rc))
+ * control parts: tce_map.c CALL=PARTS
+ *	n = min(n, max);
+ *	n = min(n, max + 1);
+ * control done: tce_map.c CALL=PARTS
+ *	unmap_chunk(table, first + done, n - done, run_min, how, &rc);
+ *	unmap_chunk(table, first, n - done, run_min, how, &rc);
  * control early: tce_table.h CALL=UNMAP_ONE
  *	table->ops->tce_kill(table->tbl, entry, 1);
  *	(void)entry;
@@ -79,7 +87,7 @@ static void sub(long n, void *from);
 #include "../tce_map.c"
 #include "../tce_trace.c"
 
-enum { MAP, UNMAP, MAP_ONE, UNMAP_ONE };
+enum { MAP, UNMAP, MAP_ONE, UNMAP_ONE, PARTS };
 
 #define MAPS	(CALL == MAP || CALL == MAP_ONE)
 #define ONE	(CALL == MAP_ONE || CALL == UNMAP_ONE)
@@ -198,10 +206,20 @@ static void kill(struct iommu_table *tbl, unsigned long from, unsigned long n)
 	invalidate(from, n);
 }
 
+static unsigned long next, end;		/* of PARTS: the next part, and the end of the range */
+
 __be64 *tce_table_pua(struct tce_table *table, unsigned long entry, bool alloc, unsigned long *left)
 {
-	prove(entry == first);
+	static unsigned int parts;
+
 	*left = any_ulong();
+	if (CALL == PARTS) {
+		prove(entry == next && entry < end);
+		assume(*left && (++parts < 2 || *left >= end - entry));
+		next += min(*left, end - entry);
+		return NULL;
+	}
+	prove(entry == first);
 	return any_bool() ? pua : NULL;
 }
 
@@ -311,6 +329,13 @@ int main(void)
 		prove(!map_one(&table, first, ua, map.dir, V1 ? &batch : NULL) == of[0].taken);
 		if (!of[0].taken || of[0].agrees)
 			prove((V1 ? took : took + others.mapped.n) == of[0].taken);
+	} else if (CALL == PARTS) {
+		next = first;
+		end = first + any_ulong();
+		assume(end >= first && end < BIT(63));
+		i = unmap_entries(&table, first, end - first, any_u32());
+		prove(i == -EINTR || (!i && next == end));
+		return 0;
 	} else if (CALL == UNMAP_ONE) {
 		unmap_one(&table, first);
 		client = true;

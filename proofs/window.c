@@ -9,7 +9,7 @@
  * Assumed of the platform: a table has at most 5 levels.
  *
  * unwind: 65
- * each: LEVELS=0,1,2,3,4,5,6 MAX_LEVELS=1,5 PAGE_SHIFT=16,12
+ * each: LEVELS=0,1,2,3,4,5,6,4294967295 MAX_LEVELS=1,5 PAGE_SHIFT=16,12
  *
  * control page: tce_window.c LEVELS=1
  *	!(table_group->pgsizes & BIT(shift)))

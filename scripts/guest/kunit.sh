@@ -23,6 +23,8 @@ prepare_suites
 # the minute after which the kernel thinks it hangs. KUnit itself gives a case 300 s.
 if [ -e /proc/sys/kernel/hung_task_timeout_secs ]; then
 	echo 240 >/proc/sys/kernel/hung_task_timeout_secs
+	# before KUnit gives up, which tells nothing of what hangs
+	echo 10 >/proc/sys/kernel/hung_task_check_interval_secs
 fi
 
 # From here on the kernel's messages are what it is about.

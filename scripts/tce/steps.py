@@ -107,7 +107,7 @@ def machines() -> Iterator[Step]:
     """The steps that run side by side: those that boot emulated machines, which mostly wait,
     and what may run beside them. What is short comes last, so that no processor is idle long."""
     yield "lint", ["lint"]
-    # Nine minutes of a processor, if nothing is known yet.
+    # Ten minutes of a processor, if nothing is known yet.
     yield "prove", ["prove"]
     # make kunit has these on kernels that check more.
     for kernel, machine in KUNITS:

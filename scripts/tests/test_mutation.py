@@ -406,6 +406,17 @@ err_kill:
         self.assertFalse(self.report(*two[:9], Outcome(unknown="time"), why=why)[1])
         self.assertFalse(self.report(why=why)[1])
 
+    def test_listed(self):
+        """What no test has to catch is not built, and has survived; only as many as have a reason."""
+        why = command.reasons("tce_map.c\n- 1\n+ x\nNobody asks.\n\ntce_map.c\n- 11\n+ x\nNor here.\n")
+        known = self.known()
+        known.add(self.mutants[11], "it")
+        command.leave_out(known, [self.mutants[1], self.mutants[1], *self.mutants], why)
+        sample, built = self.sample(known)
+        self.assertEqual([(m.line, what) for m, what in sample if isinstance(what, Outcome)], [(1, Outcome()), (11, Outcome())])
+        self.assertEqual(built, [0, 2, 3, 4, 5, 10, 12, 13])
+        self.assertEqual(why["tce_map.c", "- 1\n+ x"], ["Nobody asks."])
+
     def test_goal(self):
         """The lower end of the interval decides."""
         for caught, good in ((192, True), (190, False)):
