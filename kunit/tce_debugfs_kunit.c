@@ -287,6 +287,25 @@ static void killed(struct kunit *test)
 	}
 }
 
+/* Each container is shown, from the newest to the oldest. */
+static void all_containers(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *clients[16];
+	char line[40];
+	const char *at;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(clients); i++)
+		clients[i] = tce_open(fx, i % 2);
+	at = state(test);
+	while (i--) {
+		snprintf(line, sizeof(line), "\ncontainer id=%lu ", number(clients[i]));
+		at = strstr(at, line);
+		KUNIT_ASSERT_NOT_NULL_MSG(test, at, "%s", line);
+	}
+}
+
 static struct kunit_case tce_debugfs_cases[] = {
 	KUNIT_CASE(not_used_yet),
 	KUNIT_CASE(v2_container),
@@ -296,6 +315,7 @@ static struct kunit_case tce_debugfs_cases[] = {
 	KUNIT_CASE(full_buffer),
 	KUNIT_CASE(kept_for_good),
 	KUNIT_CASE(killed),
+	KUNIT_CASE(all_containers),
 	{}
 };
 

@@ -163,7 +163,10 @@ static void each_device_gets_the_hosts_table(struct kunit *test)
 	refcount_inc(&leaving->refs);
 	restored = 0;
 	powerpc_firmware_features |= FW_FEATURE_LPAR;
+	/* all the same if its process is being killed */
+	tce_be_killed(true);
 	tce_detach(client, grp);
+	tce_be_killed(false);
 	KUNIT_EXPECT_EQ(test, restored, 1);
 	for (i = 0; i < ARRAY_SIZE(devs); i++) {
 		KUNIT_EXPECT_PTR_EQ(test, get_iommu_table_base(devs[i]), &host_table);
@@ -194,10 +197,18 @@ static void joins_while_killed(struct kunit *test)
 	struct tce_mock_group *grp = tce_group(fx);
 
 	tce_be_killed(true);
+	/* nor does it keep a window to which it could not be linked */
+	tce_fault_arm(fx->mock, TCE_FAULT_LINK, 1, 0);
+	KUNIT_EXPECT_EQ(test, tce_attach(client, grp), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
+	KUNIT_EXPECT_NULL(test, grp->hw[0]);
 	KUNIT_EXPECT_EQ(test, tce_attach(client, grp), 0);
 	tce_be_killed(false);
 	KUNIT_EXPECT_NOT_NULL(test, grp->hw[0]);
+	/* and loses them, when it leaves */
+	tce_be_killed(true);
 	tce_detach(client, grp);
+	tce_be_killed(false);
 	KUNIT_EXPECT_NULL(test, grp->hw[0]);
 	KUNIT_EXPECT_PTR_EQ(test, grp->tg.ops, &tce_mock_group_ops);
 }

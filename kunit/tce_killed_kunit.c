@@ -7,6 +7,7 @@
 
 #include "../tce_container.h"
 #include "../tce_mm.h"
+#include "../tce_prereg.h"
 #include "tce_threads.h"
 
 /* What somebody else holds */
@@ -15,6 +16,7 @@ enum held {
 	MAP_LOCK,
 	REGISTERING,
 	REGIONS,
+	CREATION,
 };
 
 /* A command, be it the container's first one, and a lock that it waits for */
@@ -39,6 +41,7 @@ static const struct wait waits[] = {
 	{ "v1 UNMAP beside DISABLE", false, MAP_LOCK, &map_some, { TCE_UNMAP, 0, SZ_64K } },
 	{ "CREATE beside attach", true, CONTAINER, NULL, { TCE_CREATE, .size = SZ_64M } },
 	{ "CREATE beside MAP", true, MAP_LOCK, NULL, { TCE_CREATE, .size = SZ_64M } },
+	{ "CREATE beside KVM's counts", true, CREATION, NULL, { TCE_CREATE, .size = SZ_64M } },
 	{ "REMOVE beside attach", true, CONTAINER, NULL, { TCE_REMOVE } },
 	{ "REMOVE beside MAP", true, MAP_LOCK, NULL, { TCE_REMOVE } },
 	{ "MAP of one entry beside REMOVE", true, MAP_LOCK, NULL,
@@ -72,6 +75,8 @@ static void take(struct tce_container *container, enum held held)
 		return mutex_lock(&tmm->registering);
 	case REGIONS:
 		return mutex_lock(&tmm->prereg_lock);
+	case CREATION:
+		return down_write(&tce_create_lock);
 	}
 }
 
@@ -88,6 +93,8 @@ static void give_back(struct tce_container *container, enum held held)
 		return mutex_unlock(&tmm->registering);
 	case REGIONS:
 		return mutex_unlock(&tmm->prereg_lock);
+	case CREATION:
+		return up_write(&tce_create_lock);
 	}
 }
 
@@ -103,12 +110,17 @@ static void call_killed(struct tce_thread *thread)
 static void who_waits_is_killed(struct kunit *test)
 {
 	const struct wait *wait = test->param_value;
-	struct tce_client *client = tce_share(test, wait->v2, NULL);
+	struct tce_client *first = tce_open(test->priv, true), *client;
 	struct tce_container *container;
 	struct tce_thread caller;
 	bool ended;
 
 	tce_spare = tce_plain(test->priv, PAGE_SIZE);
+	/* the locks of the process were made by a call that was killed */
+	tce_be_killed(true);
+	KUNIT_EXPECT_EQ(test, tce_register(first, tce_spare, PAGE_SIZE), -EINTR);
+	tce_be_killed(false);
+	client = tce_share(test, wait->v2, NULL);
 	if (wait->before)
 		KUNIT_ASSERT_EQ(test, tce_op_do(client, wait->before), 0);
 	/* it stays: the client has it open */

@@ -79,17 +79,20 @@ static void what_kvm_mapped_is_dirty(struct kunit *test)
 	struct page *page;
 	int how;
 
-	for (how = 0; how < 3; how++) {
+	/* the second time its process is being killed */
+	for (how = 0; how < 6; how++) {
 		kvm_set_up(test, &s, true);
 		page = tce_page(test->priv, s.ua);
 		KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
 		ClearPageDirty(page);
-		if (how == 0)
+		tce_be_killed(how >= 3);
+		if (how % 3 == 0)
 			KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_4K), 0);
-		else if (how == 1)
+		else if (how % 3 == 1)
 			KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_1M), 0);
 		else
 			KUNIT_EXPECT_EQ(test, tce_remove(s.client, 0), 0);
+		tce_be_killed(false);
 		kvm_expect_free(test, &s);
 		tce_unpinned(test->priv);
 		KUNIT_EXPECT_TRUE(test, PageDirty(page));

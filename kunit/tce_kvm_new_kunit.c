@@ -34,7 +34,7 @@ struct finder {
 
 static const struct finder finders[] = {
 	{ "v1", false, true, 1, true },
-	{ "v1, another process", false, true, 1, false },
+	{ "v1, another process", false, true, 2, false },
 	{ "v1, and leaves", false, true, 1, true, true },
 	{ "v2, not shared", true, false, 4, false },
 	{ "v2, not shared, and leaves", true, false, 4, false, true },
@@ -85,11 +85,15 @@ static void find_table(struct iommu_table *tbl, void *data)
 	struct kvm_setup s = { .tbl = tbl };
 	unsigned int i;
 
-	for (i = 0; i < finder->entries; i++)
+	for (i = 0; i < finder->entries; i++) {
+		/* at both ends */
+		unsigned long entry = tbl->it_offset + (i % 2 ? tbl->it_size - i : i);
+
 		if (finder->own)
-			KUNIT_EXPECT_TRUE(find->test, kvm_put(&s, tbl->it_offset + i, find->ua));
+			KUNIT_EXPECT_TRUE(find->test, kvm_put(&s, entry, find->ua));
 		else
-			put_as_other(find, tbl, tbl->it_offset + i);
+			put_as_other(find, tbl, entry);
+	}
 	if (!finder->leaves)
 		find->found = iommu_tce_table_get(tbl);
 }

@@ -173,12 +173,15 @@ static void kvm_has_lost_count(struct kunit *test)
 	also = tce_ready(fx, false, NULL);
 	/* with a page that kvm_set_up() has registered */
 	KUNIT_EXPECT_EQ(test, listed(also), 2);
+	ClearPageDirty(page);
 	tce_close(s.client);
 	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY));
 	KUNIT_EXPECT_EQ(test, listed(also), 0);
 	/* the pin is given back after a grace period */
 	rcu_barrier();
 	KUNIT_EXPECT_EQ(test, tce_holders(page), 1);
+	/* nothing could write there */
+	KUNIT_EXPECT_FALSE(test, PageDirty(page));
 	tce_close(also);
 	tce_expect_balance(fx);
 }

@@ -28,8 +28,14 @@ static void v1_refuses(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_ready(fx, false, NULL);
 	unsigned long ua = tce_memory(fx, TCE_MEM_READONLY, SMALL);
+	unsigned int pins;
 
 	KUNIT_EXPECT_EQ(test, tce_map(client, SZ_32M, ua, SMALL, TCE_R), 0);
+	/* what is wrong with the addresses is found before anything is pinned */
+	pins = fx->mock->asked[TCE_FAULT_PIN];
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua + SZ_2K, SMALL, TCE_R), -EINVAL);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, -SZ_64K, SZ_64K, TCE_R), -EFAULT);
+	KUNIT_EXPECT_EQ(test, fx->mock->asked[TCE_FAULT_PIN], pins);
 	expect_refused(client, ua, SMALL, TCE_W);
 	expect_refused(client, ua, SMALL, TCE_RW);
 	/* there is no memory, or not all of it, or it is the kernel's */
@@ -116,11 +122,34 @@ static void v2_killed_between_regions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SMALL, TCE_RW), 0);
 }
 
+/* MAP replaces pages of two regions, the first of which is larger than their addresses. */
+static void v2_replaces_in_two_regions(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long low, large, other;
+	struct tce_client *client;
+
+	fx->next_ua = SZ_1M;
+	low = tce_plain(fx, PAGE_SIZE);
+	large = tce_plain(fx, SZ_32M);
+	other = tce_plain(fx, 2 * PAGE_SIZE);
+	KUNIT_ASSERT_LT(test, low + large, SZ_32M);
+	client = tce_ready_for(fx, true, large, SZ_32M, NULL);
+	KUNIT_ASSERT_EQ(test, tce_register(client, low, PAGE_SIZE), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(client, other, 2 * PAGE_SIZE), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, large, SZ_4K, TCE_RW), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(client, SZ_4K, low, SZ_4K, TCE_RW), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, other, 2 * SZ_4K, TCE_RW), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, low, PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, large, SZ_32M), 0);
+}
+
 static struct kunit_case tce_map_memory_cases[] = {
 	KUNIT_CASE(v1_refuses),
 	KUNIT_CASE(v2_new_memory_at_the_same_address),
 	KUNIT_CASE(v2_both_regions_are_dirty),
 	KUNIT_CASE(v2_killed_between_regions),
+	KUNIT_CASE(v2_replaces_in_two_regions),
 	{}
 };
 

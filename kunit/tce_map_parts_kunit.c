@@ -4,8 +4,9 @@
  * entries share a page, and its pin ends with the last of them.
  */
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 
-#include "tce_client.h"
+#include "tce_threads.h"
 
 /* 4K of a larger CPU page: each part is found, and unmapping one does not release the page. */
 static void parts_of_a_page(struct kunit *test)
@@ -129,7 +130,7 @@ static void parts_at_the_ends(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp;
 	struct tce_client *client = tce_ready(fx, false, &grp);
-	unsigned long ua = tce_plain(fx, 2 * PAGE_SIZE);
+	unsigned long ua = tce_memory(fx, TCE_MEM_SCATTERED, 2 * PAGE_SIZE);
 	unsigned long last = PAGE_SIZE - SZ_4K;
 	u64 end = grp->tg.tce32_size;
 
@@ -205,12 +206,41 @@ static void parts_are_dirty(struct kunit *test)
 	}
 }
 
+static void map_shared_killed(struct tce_thread *thread)
+{
+	thread->rc = tce_map(&thread->view, SZ_1M, tce_shared, 2 * PAGE_SIZE, TCE_R);
+	tce_be_killed(false);
+}
+
+/* Killed while it pins what is pinned already: kmemleak looks for what was allocated for that. */
+static void killed_while_sharing(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, false, NULL);
+	struct tce_thread a;
+	struct tce_gate gate;
+
+	if (PAGE_SIZE == SZ_4K)
+		kunit_skip(test, "the CPU's pages have 4K");
+	tce_shared = tce_plain(fx, 2 * PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, tce_shared, 2 * PAGE_SIZE, TCE_R), 0);
+	tce_gate_close(&fx->mock->alloc_gate, &gate);
+	tce_thread_start(&a, client, map_shared_killed);
+	wait_for_completion(&gate.reached);
+	sigaddset(&a.task->pending.signal, SIGKILL);
+	set_tsk_thread_flag(a.task, TIF_SIGPENDING);
+	complete(&gate.open);
+	tce_thread_join(&a);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 2);
+}
+
 static struct kunit_case tce_map_parts_cases[] = {
 	KUNIT_CASE(parts_of_a_page),
 	KUNIT_CASE(parts_alone),
 	KUNIT_CASE(parts_at_the_ends),
 	KUNIT_CASE(parts_of_two_runs),
 	KUNIT_CASE(parts_are_dirty),
+	KUNIT_CASE(killed_while_sharing),
 	{}
 };
 

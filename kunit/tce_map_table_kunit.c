@@ -198,6 +198,22 @@ static void killed_half_way(struct kunit *test)
 	}
 }
 
+/* A MAP that is done in one chunk is done and invalidated, even if it is killed. */
+static void killed_in_the_last_chunk(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, SZ_64K);
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready_for(fx, true, ua, SZ_64K, &grp);
+
+	/* so that no run of empty entries is set at once */
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
+	tce_be_killed(true);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_64K, TCE_RW), 0);
+	tce_be_killed(false);
+	tce_expect_mapped(fx, grp, 0, 0, ua, SZ_64K, TCE_RW);
+}
+
 /* Holes between the entries: each is exchanged, and what a killed UNMAP took out is released. */
 static void killed_between_holes(struct kunit *test)
 {
@@ -263,6 +279,35 @@ static void second_part_fails(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), 0);
 }
 
+static void be_killed(void *unused)
+{
+	tce_be_killed(true);
+}
+
+/* v1 is killed when all is pinned and an entry is written, and perhaps the next one is refused. */
+static void killed_after_the_pins(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, false, NULL);
+	unsigned long ua = tce_plain(fx, SZ_8M);
+	struct tce_visit visit;
+	int refused;
+
+	for (refused = 0; refused < 2; refused++) {
+		visit = (struct tce_visit){ .call = be_killed };
+		fx->mock->visit = &visit;
+		if (refused)
+			tce_fault_arm(fx->mock, TCE_FAULT_XCHG, 2, -4);
+		/* entry by entry, wherever the pages are */
+		KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_8M, TCE_W),
+				refused ? -EIO : -EINTR);
+		tce_be_killed(false);
+		KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), refused);
+		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+	}
+}
+
 static struct kunit_case tce_map_table_cases[] = {
 	KUNIT_CASE(one_run),
 	KUNIT_CASE(one_run_behind_other_pages),
@@ -271,8 +316,10 @@ static struct kunit_case tce_map_table_cases[] = {
 	KUNIT_CASE(sparse_window),
 	KUNIT_CASE(no_runs),
 	KUNIT_CASE(killed_half_way),
+	KUNIT_CASE(killed_in_the_last_chunk),
 	KUNIT_CASE(killed_between_holes),
 	KUNIT_CASE(second_part_fails),
+	KUNIT_CASE(killed_after_the_pins),
 	{}
 };
 

@@ -234,13 +234,19 @@ static void map_after_the_close(struct kunit *test)
 {
 	struct tce_client *client = tce_share(test, true, NULL);
 	struct tce_container *container = tce_container_get(client->data);
+	int ms;
 
 	KUNIT_ASSERT_NOT_NULL(test, container);
 	tce_close(client);
+	KUNIT_EXPECT_GE(test, atomic_long_read(&tce_closing), 1);
 	KUNIT_EXPECT_EQ(test, tce_container_map(container, 0, tce_shared, SZ_4K,
 						DMA_TO_DEVICE), -EINVAL);
 	KUNIT_EXPECT_EQ(test, tce_container_unmap(container, 0, SZ_4K), -EINVAL);
 	tce_container_put(container);
+	/* and those of other cases, in a moment */
+	for (ms = 0; ms < 10000 && atomic_long_read(&tce_closing); ms += 10)
+		msleep(10);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&tce_closing), 0);
 }
 
 /* Close drops no reference to a region while somebody else has the lock of the regions. */
@@ -393,6 +399,38 @@ static void register_late_what_is_shared(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_unregister(other, tce_shared, TCE_SHARED_SIZE), 0);
 }
 
+/*
+ * A REGISTER that has released an orphan waits for the mmap_lock, which somebody holds for as long
+ * as they like. A container that closes does not wait for that.
+ */
+static void close_beside_an_orphan(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *first = tce_open(fx, true);
+	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
+	unsigned long ua = tce_plain(fx, PAGE_SIZE);
+	struct tce_thread a, b;
+	int ms;
+
+	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
+	KUNIT_ASSERT_EQ(test, tce_register(first, tce_shared, TCE_SHARED_SIZE), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, tce_shared, SZ_4K, TCE_R), 0);
+	tce_close(first);
+	KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
+	leaving = tce_open(fx, true);
+	KUNIT_ASSERT_EQ(test, tce_register(leaving, ua, PAGE_SIZE), 0);
+	mmap_read_lock(fx->mm);
+	tce_thread_op(&a, client, &register_memory);
+	for (ms = 0; ms < 10000 && !mmap_lock_is_contended(fx->mm); ms += 20)
+		msleep(20);
+	tce_thread_start(&b, client, leave);
+	KUNIT_EXPECT_TRUE(test, tce_thread_ends(&b));
+	mmap_read_unlock(fx->mm);
+	tce_thread_join(&a);
+	tce_thread_join(&b);
+	KUNIT_EXPECT_EQ(test, a.rc, 0);
+}
+
 static struct kunit_case tce_threads_close_cases[] = {
 	KUNIT_CASE(places_in_the_list),
 	KUNIT_CASE(close_beside_map),
@@ -405,6 +443,7 @@ static struct kunit_case tce_threads_close_cases[] = {
 	KUNIT_CASE(create_after_the_last_container),
 	KUNIT_CASE(register_late_beside_kvm),
 	KUNIT_CASE(register_late_what_is_shared),
+	KUNIT_CASE(close_beside_an_orphan),
 	{}
 };
 

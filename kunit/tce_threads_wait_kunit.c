@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/sched/signal.h>
 
 #include "../tce_container.h"
 #include "../tce_prereg.h"
@@ -370,7 +371,10 @@ static void disable_during_a_map(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, tce_charged(fx), table + n);
 		/* there is room for the window, but not for that as well */
 		tce_drop_cap(fx, fx->locked_vm + window);
+		/* all the same if it is being killed */
+		tce_be_killed(n == 2);
 		KUNIT_EXPECT_EQ(test, tce_enable(client), 0);
+		tce_be_killed(false);
 		tce_restore_cap(fx);
 		KUNIT_EXPECT_EQ(test, tce_charged(fx), window);
 		KUNIT_EXPECT_EQ(test, tce_disable(client), 0);
@@ -507,6 +511,35 @@ static void unregister_is_killed_in_between(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, tce_shared, TCE_SHARED_SIZE), 0);
 }
 
+static void register_until_killed(struct tce_thread *thread)
+{
+	thread->rc = tce_op_do(&thread->view, &tce_register_spare);
+	tce_be_killed(false);
+}
+
+/* It is killed when all is pinned. That is registered all the same, and other memory can be. */
+static void register_is_killed_at_the_end(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_open(fx, true);
+	struct tce_thread a;
+	struct tce_gate gate;
+
+	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
+	tce_spare = tce_plain(fx, PAGE_SIZE);
+	tce_gate_close(&fx->mock->pinned_gate, &gate);
+	tce_thread_start(&a, client, register_until_killed);
+	wait_for_completion(&gate.reached);
+	sigaddset(&a.task->pending.signal, SIGKILL);
+	set_tsk_thread_flag(a.task, TIF_SIGPENDING);
+	complete(&gate.open);
+	tce_thread_join(&a);
+	KUNIT_EXPECT_EQ(test, a.rc, 0);
+	KUNIT_EXPECT_EQ(test, tce_register(client, tce_shared, TCE_SHARED_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, tce_spare, PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(client, tce_shared, TCE_SHARED_SIZE), 0);
+}
+
 static struct kunit_case tce_threads_wait_cases[] = {
 	KUNIT_CASE(same_table_waits),
 	KUNIT_CASE(waits_for_a_chunk),
@@ -519,6 +552,7 @@ static struct kunit_case tce_threads_wait_cases[] = {
 	KUNIT_CASE(map_before_unregister),
 	KUNIT_CASE(map_while_it_is_marked),
 	KUNIT_CASE(unregister_is_killed_in_between),
+	KUNIT_CASE(register_is_killed_at_the_end),
 	{}
 };
 

@@ -150,7 +150,7 @@ static void unmap_one_used(struct tce *t)
  * that the page is free at the moment at which the driver has released it. A device that still
  * writes then is seen here, or by the kernel, if that checks free pages (page_poison=1).
  */
-enum { WHOLE, PIECES, REPLACE, WAYS };
+enum { WHOLE, PIECES, REPLACE, DISABLED, WAYS };
 
 static void give_back(struct tce *t, unsigned int way)
 {
@@ -170,6 +170,8 @@ static void give_back(struct tce *t, unsigned int way)
 	nap(150);
 	if (way == REPLACE)
 		map(t->container, new, base(t), size, R);
+	else if (way == DISABLED && t->version == 1)
+		disable(t->container);
 	else
 		unmap(t->container, base(t), size);
 	if (t->version == 2)
@@ -181,6 +183,8 @@ static void give_back(struct tce *t, unsigned int way)
 	edu_stop(&t->edu);
 	for (at = 0; at < size; at += host.page)
 		expect(filled(mem + at, PROBE, way));
+	if (way == DISABLED && t->version == 1)
+		enable(t->container);
 	unmap(t->container, base(t), size);
 	if (t->version == 2)
 		unregister_mem(t->container, new, size);
@@ -199,6 +203,31 @@ static void given_back(struct tce *t)
 	edu_read(&t->edu, t->bounce_iova, 0, PROBE);
 	for (i = 0; i < 4 * WAYS; i++)
 		give_back(t, i % WAYS);
+}
+
+/*
+ * A MAP begins in the midst of a page and goes on in the next one. Two pages are mapped in either
+ * order, one of which is not that in which they lie in memory.
+ */
+static void from_the_midst(struct tce *t)
+{
+	int fd = memfd_create("pages", 0), i, k;
+	uint8_t *mem;
+
+	expect(!ftruncate(fd, 2 * CHUNK));
+	bounce_at(t, base(t) - CHUNK);
+	for (i = 0; i < 2; i++) {
+		mem = alloc(2 * CHUNK, CHUNK);
+		for (k = 0; k < 2; k++)
+			expect(mmap(mem + k * CHUNK, CHUNK, PROT_READ | PROT_WRITE,
+				    MAP_SHARED | MAP_FIXED, fd, (i ^ k) * CHUNK) == mem + k * CHUNK);
+		allow(t, mem, 2 * CHUNK);
+		map(t->container, mem + 6 * 4096, base(t), 20 * 4096, RW);
+		expect(can_read(t, base(t) + 9 * 4096, mem + 15 * 4096));
+		expect(can_read(t, base(t) + 10 * 4096, mem + CHUNK));
+		unmap(t->container, base(t), 20 * 4096);
+	}
+	close(fd);
 }
 
 static void replaced(struct tce *t)
@@ -609,6 +638,7 @@ static const struct test tests[] = {
 	  BOTH | DMA },
 	{ "UNMAP takes away each of the pages that the device has used",
 	  unmap_used, BOTH | DMA },
+	{ "MAP from the midst of a page goes on in the next one", from_the_midst, BOTH | DMA },
 	{ "MAP over a mapping replaces it", replaced, BOTH | DMA },
 	{ "pages are pinned while mapped, and no longer", pins_follow,
 	  V1 | DMA },
