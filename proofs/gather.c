@@ -69,9 +69,6 @@
  * control written: tce_map.c CALL=MAP_ONE
  *	if (unlikely(new.val))
  *	if (unlikely(new.val && !rc))
- * control parts: tce_map.c CALL=PARTS
- *	n = min(n, max);
- *	n = min(n, max + 1);
  * control done: tce_map.c CALL=PARTS
  *	unmap_chunk(table, first + done, n - done, run_min, how, &rc);
  *	unmap_chunk(table, first, n - done, run_min, how, &rc);
