@@ -331,7 +331,7 @@ static void waits_for_any_group(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, grp->eeh.calls, 2);
 }
 
-/* An operation has a group as its second one, which is in another container by now. */
+/* The second group of an operation is in another container by now, whose operation has to wait. */
 static void waits_for_the_second_group(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -349,7 +349,7 @@ static void waits_for_the_second_group(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_attach(next, grp), 0);
 	tce_thread_start(&second, next, reset_hot);
 	await_turn(&second);
-	/* it may also wait for what is done for it */
+	/* it may be waiting for its own operation instead */
 	msleep(30);
 	KUNIT_EXPECT_EQ(test, grp->eeh.calls, 0);
 	complete(&gate.open);
@@ -416,11 +416,16 @@ static void holds_a_device(struct kunit *test)
 	struct tce_thread thread;
 	struct tce_gate gate;
 
-	for (i = 0; i < 2; i++, name[9]++) {
+	for (i = 0; i < 2; i++, name[9]++)
 		devs[i] = root_device_register(name);
-		KUNIT_ASSERT_FALSE(test, IS_ERR(devs[i]));
-		KUNIT_EXPECT_EQ(test, iommu_group_add_device(grp->group, devs[i]), 0);
+	if (IS_ERR(devs[0]) || IS_ERR(devs[1])) {
+		for (i = 0; i < 2; i++)
+			if (!IS_ERR(devs[i]))
+				root_device_unregister(devs[i]);
+		KUNIT_FAIL_AND_ABORT(test, "there is no device");
 	}
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_EQ(test, iommu_group_add_device(grp->group, devs[i]), 0);
 	for (i = 0; i < 2; i++)
 		refs[i] = kref_read(&devs[i]->kobj.kref);
 	tce_gate_close(&fx->mock->eeh_gate, &gate);

@@ -450,6 +450,7 @@ static void map_is_visited_and_killed(struct kunit *test)
 	fx->mock->visit = &visit;
 	KUNIT_EXPECT_EQ(test, tce_map(race.s.client, 0, race.s.ua, SZ_4K, TCE_RW), 0);
 	tce_be_killed(false);
+	fx->mock->visit = NULL;
 	KUNIT_EXPECT_EQ(test, tce_unmap(race.s.client, 0, SZ_4K), 0);
 	KUNIT_EXPECT_EQ(test, tce_unregister(race.s.client, race.s.ua, KVM_MEMORY), 0);
 	/* what KVM has lost goes with the container */

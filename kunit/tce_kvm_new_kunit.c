@@ -17,7 +17,7 @@
  * @name: of the case
  * @v2: whose table it is
  * @kvm: the process has KVM, so that a table of v2 is shared
- * @entries: that KVM writes, side by side
+ * @entries: how many KVM writes, by turns at both ends
  * @own: it is KVM of this process, which counts in the same list
  * @leaves: it is gone again before create_table() returns
  * @no_pua: there is no memory for userspace entries, so that KVM can write nothing
@@ -259,11 +259,12 @@ static DECLARE_COMPLETION(looking);
 
 static void look_up(struct tce_thread *thread)
 {
-	wait_for_completion(&made);
+	if (!wait_for_completion_timeout(&made, 30 * HZ))
+		return;
 	rcu_read_lock();
 	complete(&looking);
 	mdelay(200);
-	iommu_tce_table_get(looked_at);
+	thread->rc = !!iommu_tce_table_get(looked_at);
 	rcu_read_unlock();
 }
 
@@ -274,7 +275,7 @@ static void let_look(struct iommu_table *tbl, void *data)
 	wait_for_completion(&looking);
 }
 
-/* KVM has found it, and takes its reference while it is being hidden. */
+/* KVM has found a new table, and takes its reference while that is being hidden. */
 static void kvm_is_just_looking(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -303,7 +304,9 @@ static void kvm_is_just_looking(struct kunit *test)
 		fx->mock->find = NULL;
 		tce_thread_join(&thread);
 		KUNIT_EXPECT_EQ(test, rc, -EBUSY);
-		iommu_tce_table_put(looked_at);
+		KUNIT_EXPECT_EQ(test, thread.rc, 1);
+		if (thread.rc)
+			iommu_tce_table_put(looked_at);
 	}
 }
 

@@ -227,12 +227,12 @@ static void kvm_has_lost_many_counts(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, s.ua, KVM_MEMORY), 0);
 	complete(&creating.open);
 	tce_thread_join(&thread);
-	for (i = 0; i < 500 && mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY); i++)
+	for (i = 0; i < 3000 && mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY); i++)
 		msleep(20);
 	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY));
 	rcu_barrier();
 	KUNIT_EXPECT_EQ(test, tce_holders(page), 1);
-	for (i = 0; i < 500 && listed(client); i++)
+	for (i = 0; i < 3000 && listed(client); i++)
 		msleep(20);
 	KUNIT_EXPECT_EQ(test, listed(client), 0);
 	/* afterwards a new window is KVM's again */
@@ -274,8 +274,9 @@ static void kvm_has_lost_too_many_counts(struct kunit *test)
 	tce_be_killed(false);
 	KUNIT_EXPECT_LE(test, fx->mock->taken_back, 2UL * half);
 	for (i = 0; i < 3; i++) {
-		for (n = 0; n < 500 && mm_iommu_lookup(current->mm, ua[i], KVM_MEMORY); n++)
+		for (n = 0; n < 3000 && mm_iommu_lookup(current->mm, ua[i], KVM_MEMORY); n++)
 			msleep(20);
+		KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, ua[i], KVM_MEMORY));
 		rcu_barrier();
 		KUNIT_EXPECT_EQ(test, tce_holders(pages[i]), 1);
 	}

@@ -122,7 +122,10 @@ static void v2_killed_between_regions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SMALL, TCE_RW), 0);
 }
 
-/* MAP replaces pages of two regions, the first of which is larger than their addresses. */
+/*
+ * MAP replaces pages of two regions. The first is larger than the sum of their addresses, so that
+ * it matters whether its address is subtracted or added.
+ */
 static void v2_replaces_in_two_regions(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;

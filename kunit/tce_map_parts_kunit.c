@@ -136,6 +136,7 @@ static void parts_at_the_ends(struct kunit *test)
 
 	if (PAGE_SIZE == SZ_4K)
 		kunit_skip(test, "the CPU's pages have 4K");
+	KUNIT_ASSERT_NE(test, ua, 0);
 	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua + last, 2 * SZ_4K, TCE_RW),
 			0);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 2);

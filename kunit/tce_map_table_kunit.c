@@ -284,7 +284,10 @@ static void be_killed(void *unused)
 	tce_be_killed(true);
 }
 
-/* v1 is killed when all is pinned and an entry is written, and perhaps the next one is refused. */
+/*
+ * v1 is killed once all is pinned, just before it writes the first entry. The second time the next
+ * entry is refused as well.
+ */
 static void killed_after_the_pins(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -302,6 +305,7 @@ static void killed_after_the_pins(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_8M, TCE_W),
 				refused ? -EIO : -EINTR);
 		tce_be_killed(false);
+		fx->mock->visit = NULL;
 		KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), refused);
 		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);

@@ -132,7 +132,7 @@ struct tce_visit {
  * @listed: regions in the kernel's list (see tce_wrap.c)
  * @unlisted: some have left it lately
  * @counted: mappings of them that the driver counts
- * @taken_back: how often it has counted one down, but for what work items do
+ * @taken_back: how often it has counted one down, except in work items
  * @spare: entries that are not in use
  * @fault: what is to fail
  * @fault_left: calls until it does

@@ -30,7 +30,7 @@ static void map_arguments(struct kunit *test)
 		    tce_map(client, SZ_64M - page, ua, 2 * page, TCE_RW));
 	TCE_REFUSED(fx, UA_MISALIGNED, EINVAL,
 		    tce_map(client, 0, ua + 1, page, TCE_RW));
-	/* before anything is pinned */
+	/* that comes first, even where there is no memory */
 	TCE_REFUSED(fx, UA_MISALIGNED, EINVAL, tce_map(v1, 0, hole + 1, page, TCE_RW));
 	TCE_REFUSED(fx, UA_MISALIGNED, EINVAL, tce_map(v1, 0, hole + 1, 2 * page, TCE_RW));
 	TCE_REFUSED(fx, UA_WRAPS, EINVAL,

@@ -474,7 +474,7 @@ static void be_reading(struct tce_thread *thread)
 
 	down_read(&tmm->map_lock);
 	complete(&reading.reached);
-	wait_for_completion_timeout(&reading.open, 30 * HZ);
+	wait_for_completion_timeout(&reading.open, 90 * HZ);
 	up_read(&tmm->map_lock);
 }
 

@@ -6,9 +6,9 @@
  * window alone) and what the loop does between its turns (AGAIN), all of ENABLE, whose state other tasks change
  * between its turns, REMOVE, DISABLE, the last group that leaves (LEAVE), release (CLOSE), and what is left of a closed
  * container (FREE). A command that is refused holds no more than before, but on pseries for the default window,
- * a window is charged the pages of its table, which is the one that was priced, and nothing is charged any more for a container that is freed. locked_vm is
- * changed without the mmap_lock being waited for, or by the process itself. REMOVE drops the window that starts where
- * it was told, from the container and from the group, and no other.
+ * a window is charged the pages of its table, which is the one that was priced, and nothing is charged any more for a
+ * container that is freed. locked_vm is changed without the mmap_lock being waited for, or by the process itself. REMOVE
+ * drops the window that starts where it was told, from the container and from the group, and no other.
  *
  * Assumed: a container has up to two windows and one group. A window's table is in the group from set_window(), or on
  * pseries from create_table(), until unset_window(). What is charged in all is less than 2^48 pages, in ENABLE and in

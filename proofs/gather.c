@@ -10,8 +10,8 @@
  *
  * Shown for two entries in a row, which have any userspace entries, and for the commands of one. What MAP, or UNMAP of
  * a shared table, has taken out of others may be waiting then, with one place left in the list (WAITING), so that it
- * holds for any number of entries, one after the other; the list is the same for v2. It is told of one registered region
- * (v2) or userspace entry (v1), which is any.
+ * holds for any number of entries, one after the other; the list is the same for v2. The proof follows one registered
+ * region (v2) or userspace entry (v1), which may be any.
  *
  * Assumed: what MAP writes, and what is waiting, is not of that region; an exchange that the platform refuses changes
  * nothing, an empty entry has no address, and clear() invalidates.
@@ -100,7 +100,7 @@ static struct {
 	bool taken, invalidated;
 } of[N];
 
-static unsigned long first;
+static unsigned long first, count;	/* the entries of the call */
 static __be64 pua[N];
 static struct tce_prereg its, others;
 static u64 val;				/* the value that is looked at */
@@ -175,7 +175,7 @@ static int platform_xchg(struct iommu_table *tbl, long index, unsigned long *hpa
 {
 	unsigned long i = (unsigned long)index - first;
 
-	prove(i < N && !of[i].taken);
+	prove(i < count && !of[i].taken);
 	if (any_bool())
 		return any_bool() ? -ENOMEM : -EIO;
 	of[i].taken = true;
@@ -224,7 +224,7 @@ bool tce_table_clear(struct tce_table *table, unsigned long from, unsigned long 
 {
 	unsigned long i;
 
-	prove(from - first < N && n <= N - (from - first));
+	prove(from - first < count && n <= count - (from - first));
 	if (any_bool())
 		return false;
 	for (i = 0; i < N; i++) {
@@ -293,6 +293,7 @@ int main(void)
 
 	first = any_ulong();
 	assume(n && n <= (ONE ? 1 : N) && first < BIT(63) - N);
+	count = n;
 	val = any_u64();
 	assume(val != 3);
 	for (i = 0; i < N; i++)

@@ -170,7 +170,7 @@ static void give_back(struct tce *t, unsigned int way)
 	nap(150);
 	if (way == REPLACE)
 		map(t->container, new, base(t), size, R);
-	else if (way == DISABLED && t->version == 1)
+	else if (way == DISABLED)
 		disable(t->container);
 	else
 		unmap(t->container, base(t), size);
@@ -183,7 +183,7 @@ static void give_back(struct tce *t, unsigned int way)
 	edu_stop(&t->edu);
 	for (at = 0; at < size; at += host.page)
 		expect(filled(mem + at, PROBE, way));
-	if (way == DISABLED && t->version == 1)
+	if (way == DISABLED)
 		enable(t->container);
 	unmap(t->container, base(t), size);
 	if (t->version == 2)
@@ -202,14 +202,15 @@ static void given_back(struct tce *t)
 	fill(t->bounce, PROBE, WAYS);
 	edu_read(&t->edu, t->bounce_iova, 0, PROBE);
 	for (i = 0; i < 4 * WAYS; i++)
-		give_back(t, i % WAYS);
+		if (t->version == 1 || i % WAYS != DISABLED)
+			give_back(t, i % WAYS);
 }
 
 /*
- * A MAP begins in the midst of a page and goes on in the next one. Two pages are mapped in either
- * order, one of which is not that in which they lie in memory.
+ * A MAP begins in the middle of a page and continues in the next one. Two pages of a file are mapped
+ * in both orders, in one of which they do not follow each other in memory.
  */
-static void from_the_midst(struct tce *t)
+static void from_the_middle(struct tce *t)
 {
 	int fd = memfd_create("pages", 0), i, k;
 	uint8_t *mem;
@@ -638,7 +639,7 @@ static const struct test tests[] = {
 	  BOTH | DMA },
 	{ "UNMAP takes away each of the pages that the device has used",
 	  unmap_used, BOTH | DMA },
-	{ "MAP from the midst of a page goes on in the next one", from_the_midst, BOTH | DMA },
+	{ "MAP that begins in the middle of a page continues in the next one", from_the_middle, BOTH | DMA },
 	{ "MAP over a mapping replaces it", replaced, BOTH | DMA },
 	{ "pages are pinned while mapped, and no longer", pins_follow,
 	  V1 | DMA },

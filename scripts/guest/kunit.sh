@@ -19,12 +19,12 @@ if [ "$TCE_SUITES" = built-in ]; then
 fi
 prepare_suites
 
-# insmod waits for each case; with KASAN on a busy machine that may take longer than
-# the minute after which the kernel thinks it hangs. KUnit itself gives a case 300 s.
+# insmod waits for each case; with KASAN on a busy machine that may take longer than the minute
+# after which the kernel thinks it hangs. KUnit itself gives a case 300 s. What hangs is to be
+# reported before that, because KUnit does not say where.
 if [ -e /proc/sys/kernel/hung_task_timeout_secs ]; then
-	echo 240 >/proc/sys/kernel/hung_task_timeout_secs
-	# before KUnit gives up, which tells nothing of what hangs
-	echo 10 >/proc/sys/kernel/hung_task_check_interval_secs
+	echo 280 >/proc/sys/kernel/hung_task_timeout_secs
+	echo 5 >/proc/sys/kernel/hung_task_check_interval_secs
 fi
 
 # From here on the kernel's messages are what it is about.

@@ -406,16 +406,18 @@ err_kill:
         self.assertFalse(self.report(*two[:9], Outcome(unknown="time"), why=why)[1])
         self.assertFalse(self.report(why=why)[1])
 
-    def test_listed(self):
-        """What no test has to catch is not built, and has survived; only as many as have a reason."""
+    def test_left_out(self):
+        """What no test has to catch is not built, and has survived, whatever is known of it; if it can be told apart."""
         why = command.reasons("tce_map.c\n- 1\n+ x\nNobody asks.\n\ntce_map.c\n- 11\n+ x\nNor here.\n")
         known = self.known()
         known.add(self.mutants[11], "it")
-        command.leave_out(known, [self.mutants[1], self.mutants[1], *self.mutants], why)
+        known.left_out = command.left_out(self.mutants, why)
         sample, built = self.sample(known)
         self.assertEqual([(m.line, what) for m, what in sample if isinstance(what, Outcome)], [(1, Outcome()), (11, Outcome())])
         self.assertEqual(built, [0, 2, 3, 4, 5, 10, 12, 13])
-        self.assertEqual(why["tce_map.c", "- 1\n+ x"], ["Nobody asks."])
+        self.assertNotIn(known.name(self.mutants[1]), self.known().mutants)
+        twice = [*self.mutants, Mutant("tce_map.c", 99, self.mutants[1].change, "elsewhere")]
+        self.assertEqual(command.left_out(twice, why), {known.name(self.mutants[11])})
 
     def test_goal(self):
         """The lower end of the interval decides."""
