@@ -402,7 +402,9 @@ err_kill:
         self.assertTrue(good)
         self.assertIn("MISSED, 2 of the others have a reason", rate)
         self.assertIn("- 9\n+ x\nNobody asks.\n", said)
+        self.assertEqual(command.for_page(f"{rate}\n{said}").replace("\n", " "), rate)
         self.assertFalse(self.report(*two, why=why.replace("- 8", "- 9"))[1])
+        self.assertIn("- 8\n", command.for_page("x\n" + self.report(*two, why=why.replace("- 8", "- 9"))[2]))
         self.assertFalse(self.report(*two[:9], Outcome(unknown="time"), why=why)[1])
         self.assertFalse(self.report(why=why)[1])
 
