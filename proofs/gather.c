@@ -39,7 +39,7 @@
  * control same: tce_map.c
  *	if (what == before) {
  *	if (what == before || !before) {
- * control both: tce_map.c
+ * control both: tce_map.c CALL=UNMAP V1=0 SHARED=1
  *	gather->put[gather->nr - 1].n++;
  *	(void)0;
  * control run: tce_map.c CALL=UNMAP V1=0
