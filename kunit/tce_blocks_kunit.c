@@ -6,7 +6,6 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
-#include <linux/sched/signal.h>
 
 #include "tce_threads.h"
 
@@ -360,12 +359,6 @@ static void another_thread_maps(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
 }
 
-static void register_shared_killed(struct tce_thread *thread)
-{
-	register_shared(thread);
-	tce_be_killed(false);
-}
-
 /* Killed when the first pages have been pinned, so no others are. */
 static void killed_amid(struct kunit *test)
 {
@@ -377,9 +370,8 @@ static void killed_amid(struct kunit *test)
 	shared_size = SZ_32M;
 	/* a short pin, so that it is not done with one */
 	tce_fault_arm(b.fx->mock, TCE_FAULT_PIN, 1, 3);
-	start_and_hold(&b, &a, register_shared_killed);
-	sigaddset(&a.task->pending.signal, SIGKILL);
-	set_tsk_thread_flag(a.task, TIF_SIGPENDING);
+	start_and_hold(&b, &a, register_shared);
+	tce_thread_kill(&a);
 	let_on(&b, &a);
 	KUNIT_EXPECT_EQ(test, tce_fault_disarm(b.fx->mock), 1);
 	KUNIT_EXPECT_EQ(test, a.rc, -EINTR);

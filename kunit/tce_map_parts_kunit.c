@@ -4,7 +4,6 @@
  * entries share a page, and its pin ends with the last of them.
  */
 #include <linux/mm.h>
-#include <linux/sched/signal.h>
 
 #include "tce_threads.h"
 
@@ -207,15 +206,10 @@ static void parts_are_dirty(struct kunit *test)
 	}
 }
 
-static void map_shared_killed(struct tce_thread *thread)
-{
-	thread->rc = tce_map(&thread->view, SZ_1M, tce_shared, 2 * PAGE_SIZE, TCE_R);
-	tce_be_killed(false);
-}
-
 /* Killed while it pins what is pinned already: kmemleak looks for what was allocated for that. */
 static void killed_while_sharing(struct kunit *test)
 {
+	static const struct tce_op again = { TCE_MAP, SZ_1M, 2 * PAGE_SIZE, TCE_R };
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_ready(fx, false, NULL);
 	struct tce_thread a;
@@ -226,10 +220,9 @@ static void killed_while_sharing(struct kunit *test)
 	tce_shared = tce_plain(fx, 2 * PAGE_SIZE);
 	KUNIT_ASSERT_EQ(test, tce_map(client, 0, tce_shared, 2 * PAGE_SIZE, TCE_R), 0);
 	tce_gate_close(&fx->mock->alloc_gate, &gate);
-	tce_thread_start(&a, client, map_shared_killed);
+	tce_thread_op(&a, client, &again);
 	wait_for_completion(&gate.reached);
-	sigaddset(&a.task->pending.signal, SIGKILL);
-	set_tsk_thread_flag(a.task, TIF_SIGPENDING);
+	tce_thread_kill(&a);
 	complete(&gate.open);
 	tce_thread_join(&a);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 2);

@@ -5,6 +5,7 @@
 #include <linux/completion.h>
 #include <linux/kthread.h>
 #include <linux/mman.h>
+#include <linux/sched/signal.h>
 
 #include "tce_threads.h"
 
@@ -51,6 +52,8 @@ static int thread_fn(void *data)
 
 	kthread_use_mm(mm);
 	thread->what(thread);
+	/* tce_thread_kill() */
+	tce_be_killed(false);
 	kthread_unuse_mm(mm);
 	kthread_complete_and_exit(&thread->done, 0);
 }
@@ -75,6 +78,13 @@ void tce_thread_start(struct tce_thread *thread, struct tce_client *client,
 	thread->task = kthread_run(thread_fn, thread, "tce_thread");
 	if (IS_ERR(thread->task))
 		KUNIT_FAIL_AND_ABORT(fx->test, "no more threads");
+}
+
+/* tce_be_killed() for a thread that waits at a gate, up to its end */
+void tce_thread_kill(struct tce_thread *thread)
+{
+	sigaddset(&thread->task->pending.signal, SIGKILL);
+	set_tsk_thread_flag(thread->task, TIF_SIGPENDING);
 }
 
 /* Wait for a thread. With the last one, all has to be settled. */

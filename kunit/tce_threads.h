@@ -60,6 +60,7 @@ void tce_thread_start(struct tce_thread *thread, struct tce_client *client,
 		      void (*what)(struct tce_thread *thread));
 void tce_thread_op(struct tce_thread *thread, struct tce_client *client,
 		   const struct tce_op *op);
+void tce_thread_kill(struct tce_thread *thread);
 bool tce_thread_is_done(struct tce_thread *thread);
 bool tce_thread_ends(struct tce_thread *thread);
 void tce_thread_join(struct tce_thread *thread);

@@ -9,7 +9,6 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
-#include <linux/sched/signal.h>
 
 #include "../tce_container.h"
 #include "../tce_prereg.h"
@@ -511,12 +510,6 @@ static void unregister_is_killed_in_between(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, tce_shared, TCE_SHARED_SIZE), 0);
 }
 
-static void register_until_killed(struct tce_thread *thread)
-{
-	thread->rc = tce_op_do(&thread->view, &tce_register_spare);
-	tce_be_killed(false);
-}
-
 /* It is killed when all is pinned. That is registered all the same, and other memory can be. */
 static void register_is_killed_at_the_end(struct kunit *test)
 {
@@ -528,10 +521,9 @@ static void register_is_killed_at_the_end(struct kunit *test)
 	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
 	tce_spare = tce_plain(fx, PAGE_SIZE);
 	tce_gate_close(&fx->mock->pinned_gate, &gate);
-	tce_thread_start(&a, client, register_until_killed);
+	tce_thread_op(&a, client, &tce_register_spare);
 	wait_for_completion(&gate.reached);
-	sigaddset(&a.task->pending.signal, SIGKILL);
-	set_tsk_thread_flag(a.task, TIF_SIGPENDING);
+	tce_thread_kill(&a);
 	complete(&gate.open);
 	tce_thread_join(&a);
 	KUNIT_EXPECT_EQ(test, a.rc, 0);
