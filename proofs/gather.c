@@ -10,21 +10,22 @@
  *
  * Shown for two entries in a row, which have any userspace entries, and for the commands of one. What MAP, or UNMAP of
  * a shared table, has taken out of others may be waiting then, with one place left in the list (WAITING), so that it
- * holds for any number of entries, one after the other; the list is the same for v2. The proof follows one registered
- * region (v2) or userspace entry (v1), which may be any.
+ * holds for any number of entries, one after the other; the list is the same for v2. All that waits is put in less than
+ * PUTS turns. The proof follows one registered region (v2) or userspace entry (v1), which may be any.
  *
  * Assumed: what MAP writes, and what is waiting, is not of that region; an exchange that the platform refuses changes
  * nothing, an empty entry has no address, and clear() invalidates.
  *
- * each: CALL=MAP V1=1 SHARED=0 WAITING=0,31
- * each: CALL=MAP,UNMAP V1=0 SHARED=0,1 WAITING=0
- * each: CALL=UNMAP V1=1 SHARED=0 WAITING=0
- * each: CALL=MAP_ONE,UNMAP_ONE V1=0 SHARED=0,1 WAITING=0
- * each: CALL=MAP_ONE,UNMAP_ONE V1=1 SHARED=0 WAITING=0
- * each: CALL=PARTS V1=0 SHARED=0 WAITING=0
- * unwind: 3 gather_flush.0:34 any_gather.0:33 put_memory.0:4
+ * each: CALL=MAP V1=1 SHARED=0 WAITING=0 PUTS=3
+ * each: CALL=MAP V1=1 SHARED=0 WAITING=31 PUTS=34
+ * each: CALL=MAP,UNMAP V1=0 SHARED=0,1 WAITING=0 PUTS=3
+ * each: CALL=UNMAP V1=1 SHARED=0 WAITING=0 PUTS=3
+ * each: CALL=MAP_ONE,UNMAP_ONE V1=0 SHARED=0,1 WAITING=0 PUTS=3
+ * each: CALL=MAP_ONE,UNMAP_ONE V1=1 SHARED=0 WAITING=0 PUTS=3
+ * each: CALL=PARTS V1=0 SHARED=0 WAITING=0 PUTS=3
+ * unwind: 3 gather_flush.0:PUTS any_gather.0:33 put_memory.0:4
  *
- * control full: tce_map.c WAITING=31
+ * control full: tce_map.c WAITING=31 PUTS=34
  *	if (gather->nr == TCE_GATHER_MAX)
  *	if (false)
  * control first: tce_map.c

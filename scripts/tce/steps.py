@@ -33,10 +33,14 @@ BUILT = ("6.12-be", "gcov-64k")
 BOOTED = (*DEBIAN, *BUILT)
 
 
-def sequential() -> Iterator[Step]:
-    """The steps that run one after the other."""
+def fetched() -> Iterator[Step]:
+    """The kernels, which are made one after the other."""
     for kernel in (*BOOTED, "6.12-clang"):
         yield f"kernel {kernel}", ["fetch-kernel", kernel]
+
+
+def built() -> Iterator[Step]:
+    """The modules. What needs one waits for its build, or makes it."""
     for kernel in BOOTED:
         # Debian's headers of 7.x lack a script that C= needs; sparse complains about 6.1's own.
         sparse = [] if kernel.startswith(("6.1-", "7.")) else ["C=2"]
@@ -104,8 +108,9 @@ def floors() -> dict[str, int]:
 
 
 def machines() -> Iterator[Step]:
-    """The steps that run side by side: those that boot emulated machines, which mostly wait,
+    """The steps that run side by side: builds, those that boot emulated machines, which mostly wait,
     and what may run beside them. What is short comes last, so that no processor is idle long."""
+    yield from built()
     yield "lint", ["lint"]
     # Ten minutes of a processor, if nothing is known yet.
     yield "prove", ["prove"]

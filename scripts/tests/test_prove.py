@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/prove: what counts as proved, what as refuted, and what as neither."""
+import concurrent.futures
 import contextlib
 import io
 import shutil
@@ -75,6 +76,8 @@ class Prove(unittest.TestCase):
             (top / "other").symlink_to(program)
             self.assertEqual([ask(), ask(unwind="2"), ask(a="2"), ask("other"), ask()],
                              ["proved (known)", "refuted", "refuted", "refuted", "proved (known)"])
+            # a bound that is a macro is that macro's value
+            self.assertEqual([ask(unwind="1 f.0:A", a="7"), ask(unwind="1 f.0:7", a="7")], ["refuted", "refuted (known)"])
             # what is cut off is no verdict
             for file in prove.KNOWN.iterdir():
                 file.write_text(GOOD)
@@ -103,7 +106,8 @@ class Prove(unittest.TestCase):
               contextlib.redirect_stdout(io.StringIO()) as said):
             (Path(tmp) / "proofs").mkdir()
             (Path(tmp) / "proofs/x.c").write_text("/*\n * control x\n */\n")
-            self.assertEqual(prove.prove(Path("/nowhere"), "x"), (0, 1))
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                self.assertEqual(prove.judge("x", prove.begun(pool, Path("/nowhere"), "x")), (0, 1))
         self.assertTrue(said.getvalue().startswith("FAIL "))
 
     def test_changed(self):
