@@ -22,6 +22,7 @@ PARTS = {
     "kunit": ("make kunit", "KUnit suites"),
     "guest": ("scripts/check-guest", "Guests"),
     "install": ("scripts/check-install", "Installation on Debian 13"),
+    "fresh": ("scripts/check-fresh", "The first run on a new machine"),
     "libvirt": ("scripts/check-libvirt", "libvirt of Debian 13"),
     "coverage": ("scripts/coverage", "Coverage"),
     "mutation": ("scripts/mutation", "Mutation"),

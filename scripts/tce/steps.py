@@ -112,7 +112,7 @@ def machines() -> Iterator[Step]:
     and what may run beside them. What is short comes last, so that no processor is idle long."""
     yield from built()
     yield "lint", ["lint"]
-    # Ten minutes of a processor, if nothing is known yet.
+    # Seven minutes of a processor, if nothing is known yet.
     yield "prove", ["prove"]
     # make kunit has these on kernels that check more.
     for kernel, machine in KUNITS:
