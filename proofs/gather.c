@@ -8,9 +8,9 @@
  * The commands of one entry put what they took if the platform refuses. UNMAP goes through its range part by part, and
  * leaves none out (PARTS, shown for up to two missing levels, which are parts of any length).
  *
- * Shown for two entries in a row, which have any userspace entries, and for the commands of one. What MAP, or UNMAP of
- * a shared table, has taken out of others may be waiting then, with one place left in the list (WAITING), so that it
- * holds for any number of entries, one after the other; the list is the same for v2. All that waits is put in less than
+ * Shown for two entries in a row, which have any userspace entries, and for the commands of one. What MAP of v1, or UNMAP
+ * of a shared table, has taken out of others may be waiting then, with one place left in the list (WAITING), so that it
+ * holds for any number of entries, one after the other; MAP of v2 has the same list. All that waits is put in less than
  * PUTS turns. The proof follows one registered region (v2) or userspace entry (v1), which may be any.
  *
  * Assumed: what MAP writes, and what is waiting, is not of that region; an exchange that the platform refuses changes
@@ -19,6 +19,7 @@
  * each: CALL=MAP V1=1 SHARED=0 WAITING=0 PUTS=3
  * each: CALL=MAP V1=1 SHARED=0 WAITING=31 PUTS=34
  * each: CALL=MAP,UNMAP V1=0 SHARED=0,1 WAITING=0 PUTS=3
+ * each: CALL=UNMAP V1=0 SHARED=1 WAITING=31 PUTS=34
  * each: CALL=UNMAP V1=1 SHARED=0 WAITING=0 PUTS=3
  * each: CALL=MAP_ONE,UNMAP_ONE V1=0 SHARED=0,1 WAITING=0 PUTS=3
  * each: CALL=MAP_ONE,UNMAP_ONE V1=1 SHARED=0 WAITING=0 PUTS=3
@@ -28,6 +29,9 @@
  * control full: tce_map.c WAITING=31 PUTS=34
  *	if (gather->nr == TCE_GATHER_MAX)
  *	if (false)
+ * control filled: tce_map.c CALL=UNMAP V1=0 SHARED=1 WAITING=31 PUTS=34
+ *	if (gather->end)
+ *	if (gather->end && gather->nr < TCE_GATHER_MAX)
  * control first: tce_map.c
  *	gather_entries(gather, entry + from, entry + i + 1);
  *	gather_entries(gather, entry + i, entry + i + 1);
