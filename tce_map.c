@@ -6,7 +6,8 @@
  * then. Both commands work in chunks. A chunk takes the table's lock, changes entries, invalidates
  * them, puts what they had mapped, and drops the lock. So commands whose ranges overlap may
  * interleave by chunks, which is safe, since an entry changes together with its userspace
- * entry, and whoever finds an entry empty knows that it was invalidated.
+ * entry, an empty entry was invalidated, and what a MAP has not written yet does not depend on
+ * what it has: memory stays registered (v2), or pinned by the batch (v1), until the last chunk.
  *
  * Whoever removes a value from an entry puts its page: unpins it (v1), or counts down the mappings
  * of the preregistered memory (v2). MAP's mappings are counted here, and those of KVM in KVM's

@@ -31,7 +31,7 @@
  * struct tce_v1_page - a pinned page that is larger than a TCE
  * @node: in &tce_v1.set
  * @page: the page, which has one pin and counts as one page in &tce_v1.pages
- * @uses: TCEs that map it, and MAPs that are about to
+ * @uses: TCEs that map it, and MAPs under way that may
  */
 struct tce_v1_page {
 	struct hlist_node node;
@@ -249,7 +249,7 @@ int tce_v1_pin(struct tce_v1_batch *batch, struct tce_memory *mem,
 	return rc;
 }
 
-/* Undo tce_v1_pin(), but for what entries have taken. */
+/* Undo tce_v1_pin(), but for the pins that entries have taken. */
 void tce_v1_unpin(struct tce_v1_batch *batch)
 {
 	for (; batch->taken < batch->n; batch->taken++) {
@@ -288,11 +288,14 @@ unsigned long tce_v1_extent(const struct tce_v1_batch *batch, unsigned long ua,
  * @ua: address of the first entry's memory
  * @n: entries
  *
+ * On larger pages the batch keeps its own use of each page until tce_v1_unpin(), because another
+ * thread may unmap the entries of a page before the next chunk of MAP maps the rest of it.
+ *
  * Undone by tce_v1_put(). Context: waits for nobody.
  */
 void tce_v1_take(struct tce_v1_batch *batch, unsigned long ua, unsigned long n)
 {
-	unsigned long at = (ua - batch->ua) >> PAGE_SHIFT, some, more;
+	unsigned long at = (ua - batch->ua) >> PAGE_SHIFT, some;
 
 	if (TCE_PER_PAGE == 1) {
 		batch->taken = at + n;
@@ -300,10 +303,6 @@ void tce_v1_take(struct tce_v1_batch *batch, unsigned long ua, unsigned long n)
 	}
 	for (; n; n -= some, at++, ua = 0) {
 		some = min_t(unsigned long, (PAGE_SIZE - offset_in_page(ua)) / SZ_4K, n);
-		/* the first entry gets the use that share_pages() has counted */
-		more = some - (at == batch->taken);
-		batch->taken = at + 1;
-		if (more)
-			page_use(batch->mem->v1, batch->pages[at], more, NULL);
+		page_use(batch->mem->v1, batch->pages[at], some, NULL);
 	}
 }
