@@ -10,7 +10,11 @@
  * the client closes the device. But the client can't close it while one of its threads sleeps in
  * a reset, where even SIGKILL does not wake it. So a work item does the operation, and the client
  * waits for that, or is killed. The work item holds a reference to a device, for which nobody
- * waits. Only the removal of the module waits for it.
+ * waits, and one to the module, so that the removal of the module is refused rather than waits.
+ *
+ * The rescan lock may never be free again: in some kernels the EEH recovery (eehd) deadlocks with
+ * itself while it holds it. Then operations of all groups hang in their work items, and only these.
+ * GET_STATE takes no such lock, so that its caller does it at once, whatever else is under way.
  *
  * The kernel frees a PE when its last device is unplugged, even if the PE is in use. So an
  * operation that may sleep first waits for an unplug that is under way, and then looks up the
@@ -26,12 +30,17 @@
  *
  * Never fails: job_end(), job_put(), tce_eeh_exit().
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/completion.h>
 #include <linux/device.h>
 #include <linux/err.h>
 #include <linux/iommu.h>
+#include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/printk.h>
 #include <linux/refcount.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
@@ -42,6 +51,9 @@
 #include "compat/older.h"
 #include "tce_container.h"
 #include "tce_trace.h"
+
+/* After this a client is told in the kernel log; a reset takes a few seconds */
+#define JOB_PATIENCE	(20 * HZ)
 
 /* Operations whose turn it is, and clients that wait for theirs */
 static LIST_HEAD(jobs);
@@ -243,9 +255,9 @@ static bool find_pe(struct tce_group *grp, struct eeh_pe **pe, struct device **d
 	return here;
 }
 
-static void job_work(struct work_struct *work)
+/* Do it for each group. Return: the result of the last one, or the worst state */
+static long job_do(struct tce_eeh_job *job)
 {
-	struct tce_eeh_job *job = container_of(work, struct tce_eeh_job, work);
 	long rc = -ENODEV, one;
 	struct device *dev;
 	struct eeh_pe *pe;
@@ -261,16 +273,41 @@ static void job_work(struct work_struct *work)
 			continue;
 		one = pe ? pe_op(pe, &job->op) : -ENODEV;
 		put_device(dev);
-		if (one < 0) {
-			rc = one;
-			break;
-		}
+		if (one < 0)
+			return one;
 		rc = max(rc, one);
 	}
-	job->rc = rc;
+	return rc;
+}
+
+static void job_work(struct work_struct *work)
+{
+	struct tce_eeh_job *job = container_of(work, struct tce_eeh_job, work);
+
+	job->rc = job_do(job);
 	job_end(job);
 	complete(&job->done);
 	job_put(job);
+	/* tce_eeh_exit() waits until this has returned */
+	module_put(THIS_MODULE);
+}
+
+/* Queue a job whose turn it is, and wait for its end. Return: its result; -EINTR if killed */
+static long job_run(struct tce_eeh_job *job)
+{
+	long left;
+
+	refcount_inc(&job->refs);
+	__module_get(THIS_MODULE);
+	queue_work(jobs_wq, &job->work);
+	left = wait_for_completion_killable_timeout(&job->done, JOB_PATIENCE);
+	if (!left) {
+		pr_warn_ratelimited("%s[%d]: EEH operation %u has not ended after %d seconds; it may wait for the PCI rescan lock, which an unplug or the kernel's EEH recovery (eehd) holds\n",
+				    current->comm, task_tgid_nr(current), job->op.op,
+				    JOB_PATIENCE / HZ);
+		left = wait_for_completion_killable(&job->done) ?: 1;
+	}
+	return left < 0 ? -EINTR : job->rc;
 }
 
 /**
@@ -279,7 +316,7 @@ static void job_work(struct work_struct *work)
  * @op: the operation, with its arguments copied and its sizes checked
  *
  * A group that leaves meanwhile is skipped, unless the operation has already begun for it.
- * Context: sleeps, with no lock held; a reset takes seconds. The caller keeps the module.
+ * Context: sleeps, with no lock held; a reset takes seconds.
  *
  * Return: for VFIO_EEH_PE_GET_STATE the worst state (VFIO_EEH_PE_STATE_*), otherwise 0;
  * -ENODEV if a group has no PE, or if all groups have left; -EINVAL for an unknown operation or
@@ -290,7 +327,7 @@ static void job_work(struct work_struct *work)
 long tce_eeh_op(struct tce_container *container, const struct vfio_eeh_pe_op *op)
 {
 	struct tce_eeh_job *job;
-	long rc = 0;
+	long rc;
 
 	/* powernv would log each unknown type. */
 	if (op->op == VFIO_EEH_PE_INJECT_ERR &&
@@ -301,15 +338,16 @@ long tce_eeh_op(struct tce_container *container, const struct vfio_eeh_pe_op *op
 	if (IS_ERR(job))
 		return PTR_ERR(job);
 	/* Without a group there is nothing to do. */
-	if (job->n && wait_event_killable(jobs_wait, job_begin(job))) {
+	if (!job->n)
+		rc = 0;
+	else if (op->op == VFIO_EEH_PE_GET_STATE)
+		rc = job_do(job);
+	else if (wait_event_killable(jobs_wait, job_begin(job)))
 		rc = -EINTR;
-	} else if (job->n) {
-		refcount_inc(&job->refs);
-		queue_work(jobs_wq, &job->work);
-		rc = wait_for_completion_killable(&job->done) ? -EINTR : job->rc;
-		if (rc < 0 && rc != -EINTR)
-			rc = tce_refuse("EEH", rc, op->op);
-	}
+	else
+		rc = job_run(job);
+	if (rc < 0 && rc != -EINTR)
+		rc = tce_refuse("EEH", rc, op->op);
 	job_put(job);
 	return rc;
 }
@@ -321,7 +359,7 @@ int tce_eeh_init(void)
 	return jobs_wq ? 0 : -ENOMEM;
 }
 
-/* Waits for operations whose clients were killed. */
+/* No operation is under way, but for the end of job_work(). */
 void tce_eeh_exit(void)
 {
 	destroy_workqueue(jobs_wq);

@@ -8,6 +8,7 @@
 #include <linux/delay.h>
 #include <linux/device.h>
 #include <linux/iommu.h>
+#include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/sched/signal.h>
 #include <linux/string.h>
@@ -380,6 +381,42 @@ static void different_groups(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, thread.rc, 0);
 }
 
+static int module_users(void)
+{
+#ifdef MODULE
+	return module_refcount(THIS_MODULE);
+#else
+	return 0;
+#endif
+}
+
+/*
+ * An operation hangs, as when the rescan lock never gets free: GET_STATE of the same group does not wait
+ * for it, nor does the group's leaving, and the module stays as long as it hangs.
+ */
+static void one_hangs(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, true, &grp);
+	int users = module_users();
+	struct tce_thread thread;
+	struct tce_gate gate;
+
+	tce_gate_close(&fx->mock->eeh_gate, &gate);
+	tce_thread_start(&thread, client, reset_hot);
+	wait_for_completion(&gate.reached);
+	KUNIT_EXPECT_EQ(test, module_users(), users + IS_ENABLED(MODULE));
+	grp->eeh_rc = VFIO_EEH_PE_STATE_STOPPED;
+	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_GET_STATE), VFIO_EEH_PE_STATE_STOPPED);
+	grp->eeh_rc = 0;
+	tce_detach(client, grp);
+	KUNIT_EXPECT_FALSE(test, completion_done(&thread.done));
+	complete(&gate.open);
+	tce_thread_join(&thread);
+	KUNIT_EXPECT_EQ(test, thread.rc, 0);
+}
+
 /* The only group leaves while another operation has it. */
 static void waits_for_its_turn(struct kunit *test)
 {
@@ -557,6 +594,7 @@ static struct kunit_case tce_eeh_cases[] = {
 	KUNIT_CASE(waits_for_any_group),
 	KUNIT_CASE(waits_for_the_second_group),
 	KUNIT_CASE(different_groups),
+	KUNIT_CASE(one_hangs),
 	KUNIT_CASE(holds_a_device),
 	KUNIT_CASE(killed),
 	KUNIT_CASE(one_at_a_time),
