@@ -526,6 +526,7 @@ static int drop_window(struct tce_container *container, int num)
 	int rc = 0;
 
 	container->windows[num] = NULL;
+	list_del(&win->table.in_mm);
 	tce_kvm_block(&win->table);
 	tce_table_unmap_all(&win->table);
 	list_for_each_entry(grp, &container->groups, list)
@@ -561,6 +562,7 @@ static int add_window(struct tce_container *container, u32 shift, u64 size, u32 
 	win->charged = npages;
 	*charged -= npages;
 	container->windows[num] = win;
+	list_add(&win->table.in_mm, &container->mem.tmm->tables);
 	*start = tce_table_start(&win->table);
 	list_for_each_entry(grp, &container->groups, list) {
 		rc = tce_window_set(win, grp);
@@ -836,22 +838,6 @@ long tce_container_register(struct tce_container *container, u64 ua, u64 size)
 	return rc;
 }
 
-/* Remove a container's own mappings of preregistered memory. Return: 0; -EINTR */
-static int unmap_prereg(struct tce_container *container, const struct tce_prereg *prereg)
-{
-	struct tce_mm *tmm = container->mem.tmm;
-	int rc = down_write_killable(&tmm->map_lock);
-	int i;
-
-	if (rc)
-		return rc;
-	for (i = 0; !rc && i < ARRAY_SIZE(container->windows); i++)
-		if (container->windows[i])
-			rc = tce_table_unmap_prereg(&container->windows[i]->table, prereg);
-	up_write(&tmm->map_lock);
-	return rc;
-}
-
 /**
  * tce_container_unregister() - v2: UNREGISTER
  * @container: the container
@@ -859,12 +845,13 @@ static int unmap_prereg(struct tce_container *container, const struct tce_prereg
  * @size: bytes, as registered
  *
  * The in-tree driver returns 0 for memory that is mapped, and QEMU and DPDK rely on that: they
- * later register whatever is mapped at the same address. So the mappings are removed as well, with
- * &tce_mm.prereg_lock held, so that no other thread can register other memory at the address
- * meanwhile. Context: no lock held.
+ * later register whatever is mapped at the same address. So the container's mappings are removed as
+ * well, also if another container has registered the same, and with &tce_mm.prereg_lock held, so
+ * that no other thread can register other memory at the address meanwhile. Context: no lock held.
  *
  * Return: 0; -EPERM if the caller is not the owner; -EINVAL if misaligned; -ENOENT if the container
- * has nothing of exactly these bounds; -EBUSY if it is mapped elsewhere; -EINTR.
+ * has nothing of exactly these bounds; -EBUSY if it is the last to have registered it, and it is
+ * mapped elsewhere; -EINTR.
  */
 long tce_container_unregister(struct tce_container *container, u64 ua, u64 size)
 {
@@ -882,8 +869,12 @@ long tce_container_unregister(struct tce_container *container, u64 ua, u64 size)
 	ref = tce_prereg_find_ref(&container->mem, ua, size);
 	if (IS_ERR(ref)) {
 		rc = PTR_ERR(ref);
-	} else if (tce_prereg_unregister(ref, &unused)) {
-		rc = unmap_prereg(container, ref->prereg);
+	} else if (tce_prereg_is_shared(ref) || tce_prereg_unregister(ref, &unused)) {
+		rc = down_write_killable(&tmm->map_lock);
+		if (!rc) {
+			rc = tce_table_unmap_prereg(&container->mem, ref->prereg);
+			up_write(&tmm->map_lock);
+		}
 		if (!rc && tce_prereg_unregister(ref, &unused))
 			rc = TCE_REFUSE(REGION_MAPPED, EBUSY);
 	}

@@ -392,45 +392,74 @@ static bool pua_is_of(const __be64 *pua, const struct tce_prereg *prereg)
 	return (tce_pua_read(pua) & ~TCE_UA_VFIO) - prereg->ua < prereg->npages << PAGE_SHIFT;
 }
 
+/* How many of @max entries in a row map preregistered memory, or something else? */
+static unsigned long pua_run_of(const __be64 *pua, unsigned long max,
+				const struct tce_prereg *prereg, bool of)
+{
+	unsigned long n = 0;
+
+	while (n < max && READ_ONCE(pua[n]) && pua_is_of(&pua[n], prereg) == of)
+		n++;
+	return n;
+}
+
+/*
+ * Look at the next entries of a table, which are empty, or all map preregistered memory, or none of
+ * them does. If they do, unmap them, or count them in @others if that is not NULL.
+ */
+static void unmap_next(struct tce_table *table, const struct tce_prereg *prereg, s64 *others)
+{
+	unsigned long entry = table->tbl->it_offset + table->at, n, run;
+	__be64 *pua = tce_table_pua(table, entry, false, &n);
+
+	n = min(n, table->tbl->it_size - table->at);
+	if (pua) {
+		n = min(n, TCE_CHUNK);
+		run = pua_run_of(pua, n, prereg, true);
+		if (run && others)
+			*others += run;
+		else if (run)
+			unmap_entries(table, entry, run, TCE_UNMAP_CLIENT);
+		n = run ?: tce_pua_run(pua, n, true) ?: pua_run_of(pua, n, prereg, false);
+	}
+	table->seen += n;
+	table->at += n;
+	if (table->at == table->tbl->it_size)
+		table->at = 0;
+}
+
 /**
- * tce_table_unmap_prereg() - v2: unmap preregistered memory wherever it is mapped
- * @table: the table, with &tce_mm.map_lock held for writing
- * @prereg: the memory
+ * tce_table_unmap_prereg() - v2: unmap what a container maps of preregistered memory
+ * @mem: the container's memory, with &tce_mm.map_lock held for writing
+ * @prereg: the preregistered memory
  *
- * What the platform refuses to clear stays counted. Context: sleeps; reads the userspace entries
- * until nothing is counted any more, or to the end of the table if KVM may have mapped some of it.
+ * What the platform refuses to clear stays counted. Other containers of the mm keep their mappings.
+ * These are counted as well, so that the search ends when all are found. It goes through the tables
+ * side by side, and begins where the last one ended, because clients often map and unregister memory
+ * in the same order, and in all containers alike. Context: sleeps.
  *
  * Return: 0; -EINTR on SIGKILL.
  */
-int tce_table_unmap_prereg(struct tce_table *table, const struct tce_prereg *prereg)
+int tce_table_unmap_prereg(struct tce_memory *mem, const struct tce_prereg *prereg)
 {
-	unsigned long entry = table->tbl->it_offset, left, n;
-	unsigned long end = entry + table->tbl->it_size;
-	__be64 *pua;
+	struct tce_table *table, *next;
+	s64 others = 0;
 
+	list_for_each_entry(table, &mem->tmm->tables, in_mm)
+		table->seen = 0;
 	/* KVM's list does not tell how often KVM maps it */
-	for (; entry < end && (prereg->mm_iommu || atomic64_read(&prereg->mapped)); entry += n) {
+	while (prereg->mm_iommu || atomic64_read(&prereg->mapped) > others) {
+		next = NULL;
+		list_for_each_entry(table, &mem->tmm->tables, in_mm)
+			if (table->seen < table->tbl->it_size && (!next || table->seen < next->seen))
+				next = table;
+		if (!next)
+			break;
+		unmap_next(next, prereg, next->mem == mem ? NULL : &others);
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		if (need_resched())
 			cond_resched();
-		pua = tce_table_pua(table, entry, false, &left);
-		left = min(left, end - entry);
-		if (!pua) {
-			n = left;
-			continue;
-		}
-		left = min(left, TCE_CHUNK);
-		n = tce_pua_run(pua, left, true);
-		if (n)
-			continue;
-		while (n < left && pua_is_of(&pua[n], prereg))
-			n++;
-		if (n)
-			unmap_entries(table, entry, n, TCE_UNMAP_CLIENT);
-		else
-			while (n < left && tce_pua_read(&pua[n]) && !pua_is_of(&pua[n], prereg))
-				n++;
 	}
 	return 0;
 }

@@ -71,6 +71,7 @@ struct tce_mm *tce_mm_get(struct mm_struct *mm)
 	init_rwsem(&tmm->map_lock);
 	mutex_init(&tmm->registering);
 	mutex_init(&tmm->prereg_lock);
+	INIT_LIST_HEAD(&tmm->tables);
 	tmm->preregs = RB_ROOT;
 	list_add(&tmm->list, &tce_mms);
 found:

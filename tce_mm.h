@@ -24,13 +24,15 @@ struct tce_v1;
  * @users: references: those of containers, also of closed ones that are still in use, and of
  *	tce_mm_get() and tce_mm_next()
  * @mm: the kernel's, grabbed
- * @table_leaked: a bridge did not release a window of v2: pages that are still counted as mapped
- *	when the last container of v2 is closed are never freed. Never cleared
- * @map_lock: held for reading by MAP and UNMAP. It guards the windows of all containers of the mm,
- *	which are changed with &tce_container.lock held as well, and @preregs, which are changed
- *	with @prereg_lock held as well
+ * @table_leaked: a bridge did not release a window of v2, or the hypervisor keeps entries of one:
+ *	pages that are still counted as mapped when the last container of v2 is closed are never freed.
+ *	Never cleared
+ * @map_lock: held for reading by MAP and UNMAP. It guards the windows of all containers of the mm
+ *	and @tables, which are changed with &tce_container.lock held as well, and @preregs, which are
+ *	changed with @prereg_lock held as well
  * @registering: serializes REGISTER; held while pages are pinned, for as long as the client likes
  * @prereg_lock: guards the references of containers to preregistered memory, and the two counts
+ * @tables: struct tce_table of these windows
  * @preregs: v2: tree of struct tce_prereg by address; no two overlap
  * @listed: how many are in KVM's list
  * @nr_abandoned: how many of these are no longer in the tree, but in &tce_memory.abandoned. It
@@ -47,6 +49,7 @@ struct tce_mm {
 	struct rw_semaphore map_lock;
 	struct mutex registering;
 	struct mutex prereg_lock;
+	struct list_head tables;
 	struct rb_root preregs;
 	unsigned int listed;
 	unsigned int nr_abandoned;

@@ -836,7 +836,7 @@ int tce_prereg_unregister(struct tce_prereg_ref *ref, struct tce_prereg **unused
 {
 	struct tce_prereg *prereg = ref->prereg;
 
-	if (list_is_singular(&prereg->refs)) {
+	if (!tce_prereg_is_shared(ref)) {
 		if (prereg_remove(ref->mem->tmm, prereg))
 			return -EBUSY;
 		*unused = prereg;

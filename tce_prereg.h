@@ -85,6 +85,12 @@ unsigned long tce_prereg_extent(const struct tce_prereg *prereg, unsigned long u
  */
 extern struct rw_semaphore tce_create_lock;
 
+/* Has another container registered the same, with &tce_mm.prereg_lock held? */
+static inline bool tce_prereg_is_shared(const struct tce_prereg_ref *ref)
+{
+	return !list_is_singular(&ref->prereg->refs);
+}
+
 /* The first byte behind preregistered memory */
 static inline unsigned long tce_prereg_end(const struct tce_prereg *prereg)
 {

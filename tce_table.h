@@ -20,6 +20,7 @@
 
 #include <linux/compiler.h>
 #include <linux/dma-direction.h>
+#include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/page-flags.h>
@@ -55,6 +56,9 @@ struct tce_prereg;
  * @tbl: the platform's table; this is one reference to it, and groups and KVM may have others
  * @ops: the platform's operations, while KVM sees those in @tbl; see tce_kvm.c
  * @mem: the memory that is mapped
+ * @in_mm: in &tce_mm.tables
+ * @at: where the next UNREGISTER begins to look, counted from 0
+ * @seen: how many entries it has looked at
  * @kvm_ops: what KVM may see
  * @run_min: how many entries in a row are worth setting or clearing by one operation
  * @shared: KVM may map memory there: v2, pages no larger than the CPU's, and a process that could
@@ -66,6 +70,9 @@ struct tce_table {
 	struct iommu_table *tbl;
 	struct iommu_table_ops *ops;
 	struct tce_memory *mem;
+	struct list_head in_mm;
+	unsigned long at;
+	unsigned long seen;
 	struct tce_kvm_ops *kvm_ops;
 	unsigned int run_min;
 	bool shared;
@@ -86,8 +93,8 @@ void tce_table_invalidate(struct tce_table *table, unsigned long first, unsigned
 int tce_table_map(struct tce_table *table, unsigned long first, unsigned long ua,
 		  unsigned long n, enum dma_data_direction dir, struct tce_v1_batch *batch);
 int tce_table_unmap(struct tce_table *table, unsigned long first, unsigned long n);
-void tce_table_unmap_all(struct tce_table *table);
-int tce_table_unmap_prereg(struct tce_table *table, const struct tce_prereg *prereg);
+bool tce_table_unmap_all(struct tce_table *table);
+int tce_table_unmap_prereg(struct tce_memory *mem, const struct tce_prereg *prereg);
 
 /* tce_kvm.c */
 int tce_kvm_prepare(struct tce_table *table);

@@ -169,6 +169,42 @@ static void unregister_while_others_map(struct kunit *test)
 	tce_expect_empty(fx, grp, 0, 0, size);
 }
 
+/*
+ * Two containers of a process have registered and mapped the same memory. Each UNREGISTER takes its own
+ * mappings away, wherever the last one has ended its search, and so none is refused.
+ */
+static void unregister_takes_its_own(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long size = size_of(test), ua = tce_plain(fx, 4 * size), at;
+	struct tce_mock_group *grps[2];
+	struct tce_client *clients[2];
+	int order, i, k, n, who;
+
+	for (i = 0; i < 2; i++)
+		clients[i] = tce_ready_window(fx, 12, SZ_64M, 1, &grps[i]);
+	for (order = 0; order < 8; order++) {
+		for (i = 0; i < 2; i++) {
+			for (k = 0; k < 4; k++) {
+				/* at the same places, or the second one the other way round */
+				n = i && order & 1 ? 3 - k : k;
+				KUNIT_ASSERT_EQ(test, tce_register(clients[i], ua + k * size, size), 0);
+				KUNIT_ASSERT_EQ(test, tce_map(clients[i], n * SZ_4M, ua + k * size, size,
+							      TCE_RW), 0);
+			}
+		}
+		for (n = 0; n < 8; n++) {
+			who = order & 2 ? n & 1 : n / 4;
+			k = order & 2 ? n / 2 : n & 3;
+			k = order & 4 ? 3 - k : k;
+			KUNIT_EXPECT_EQ(test, tce_unregister(clients[who], ua + k * size, size), 0);
+			at = who && order & 1 ? 3 - k : k;
+			tce_expect_empty(fx, grps[who], 0, at * SZ_4M, size);
+			KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), (7 - n) * (size >> 12));
+		}
+	}
+}
+
 /* The container that registered it is closed, which can't be refused, while another maps it. */
 static void closed_while_others_map(struct kunit *test)
 {
@@ -273,6 +309,7 @@ static struct kunit_case tce_memory_cases[] = {
 	KUNIT_CASE_PARAM(unregister_while_mapped, size_gen_params),
 	KUNIT_CASE_PARAM(register_in_its_place, size_gen_params),
 	KUNIT_CASE_PARAM(unregister_while_others_map, size_gen_params),
+	KUNIT_CASE_PARAM(unregister_takes_its_own, size_gen_params),
 	KUNIT_CASE_PARAM(closed_while_others_map, size_gen_params),
 	KUNIT_CASE_PARAM(killed_while_registering, size_gen_params),
 	{}

@@ -462,21 +462,36 @@ static void unregister_replacing(struct tce *t)
 }
 
 /*
- * Mapped by one container, registered by both: the last to let go is refused while the
- * other one maps it.
+ * Registered and mapped by two containers: each UNREGISTER takes its own mappings away, so that the last one is not
+ * refused, and what comes to the address afterwards is new.
  */
 static void shared_region_mapped(struct tce *t)
 {
 	uint8_t *mem = alloc(CHUNK, CHUNK);
-	int other = open_container();
+	int other = open_container(), turn;
 
 	set_container(t->group2, other);
 	set_iommu(other, V2_IOMMU);
-	register_mem(t->container, mem, CHUNK);
-	register_mem(other, mem, CHUNK);
 	bounce_at(t, base(t) - CHUNK);
+	for (turn = 0; turn < 2; turn++) {
+		register_mem(t->container, mem, CHUNK);
+		register_mem(other, mem, CHUNK);
+		map(other, mem, base(t) + turn * MiB, CHUNK, RW);
+		map(t->container, mem, base(t), CHUNK, RW);
+		expect(can_write(t, base(t), mem));
+		if (turn)
+			unregister_mem(other, mem, CHUNK);
+		else
+			unregister_mem(t->container, mem, CHUNK);
+		expect_eq(turn, can_write(t, base(t), mem));
+		unregister_mem(turn ? t->container : other, mem, CHUNK);
+		expect(!can_write(t, base(t), mem));
+		expect(mmap(mem, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == mem);
+		memset(mem, 0, CHUNK);
+	}
+	/* Mapped by one that has not registered it: that has to unmap it first. */
+	register_mem(other, mem, CHUNK);
 	map(t->container, mem, base(t), CHUNK, RW);
-	unregister_mem(t->container, mem, CHUNK);
 	expect(can_write(t, base(t), mem));
 	expect_rc(-EBUSY, __unregister(other, mem, CHUNK));
 	expect(can_write(t, base(t), mem));
@@ -923,7 +938,7 @@ static const struct test tests[] = {
 	  V2 | DMA | DANGEROUS },
 	{ "UNREGISTER leaves what MAP has put in its place", unregister_replacing,
 	  V2 | DMA | DANGEROUS },
-	{ "shared memory that is mapped is held by the last registration",
+	{ "UNREGISTER of shared memory takes its own mappings away",
 	  shared_region_mapped, V2 | TWO | DMA | DANGEROUS },
 	{ "REGISTER over RLIMIT_MEMLOCK is ENOMEM", limit_register, V2 },
 	{ "CAP_IPC_LOCK is above RLIMIT_MEMLOCK", limit_register_root, V2 },
