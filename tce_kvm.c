@@ -303,9 +303,7 @@ int tce_kvm_hide(struct tce_table *table, bool in_group)
 	/* litmus/hide.litmus: KVM with the old ones has a reference now, or has written a pua */
 	synchronize_rcu();
 	/* the references of the window and of the group */
-	if (kref_read(&tbl->it_kref) == 2 &&
-	    (!tbl->it_userspace ||
-	     !memchr_inv(tbl->it_userspace, 0, tbl->it_size * sizeof(__be64))))
+	if (kref_read(&tbl->it_kref) == 2 && tce_table_is_new(table))
 		return 0;
 	tce_table_wipe(table);
 	return TCE_REFUSE(KVM_HAS_TABLE, EBUSY);

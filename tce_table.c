@@ -160,6 +160,24 @@ bool tce_table_clear(struct tce_table *table, unsigned long entry,
 	return clear_entries(table, entry, n);
 }
 
+/*
+ * Has KVM written no userspace entry of a new table of one level? pseries has up to 8 GiB of them.
+ * Context: sleeps.
+ */
+bool tce_table_is_new(const struct tce_table *table)
+{
+	const struct iommu_table *tbl = table->tbl;
+	unsigned long at, n;
+
+	for (at = 0; tbl->it_userspace && at < tbl->it_size; at += n) {
+		n = min(tbl->it_size - at, TCE_CHUNK);
+		if (memchr_inv(tbl->it_userspace + at, 0, n * sizeof(__be64)))
+			return false;
+		cond_resched();
+	}
+	return true;
+}
+
 /**
  * tce_table_wipe() - clear a new table that KVM has found before it was hidden
  * @table: of one level
@@ -175,10 +193,10 @@ void tce_table_wipe(struct tce_table *table)
 	for (at = 0; at < tbl->it_size; at += n) {
 		n = min(tbl->it_size - at, TCE_CHUNK);
 		clear_entries(table, tbl->it_offset + at, n);
+		if (tbl->it_userspace)
+			memset(tbl->it_userspace + at, 0, n * sizeof(__be64));
 		cond_resched();
 	}
-	if (tbl->it_userspace)
-		memset(tbl->it_userspace, 0, tbl->it_size * sizeof(__be64));
 }
 
 /**

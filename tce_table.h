@@ -86,6 +86,7 @@ int tce_table_set(struct tce_table *table, unsigned long entry, unsigned long n,
 		  unsigned long hpa, enum dma_data_direction dir);
 bool tce_table_may_set(const struct tce_table *table, enum dma_data_direction dir);
 bool tce_table_clear(struct tce_table *table, unsigned long entry, unsigned long n);
+bool tce_table_is_new(const struct tce_table *table);
 void tce_table_wipe(struct tce_table *table);
 void tce_table_invalidate(struct tce_table *table, unsigned long first, unsigned long n);
 
