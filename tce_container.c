@@ -510,8 +510,7 @@ int tce_container_info(struct tce_container *container, struct vfio_iommu_spapr_
 	if (table_group && !container->mem.v1) {
 		info->flags = VFIO_IOMMU_SPAPR_INFO_DDW;
 		info->ddw.pgsizes = table_group->pgsizes;
-		info->ddw.max_dynamic_windows_supported =
-			table_group->max_dynamic_windows_supported;
+		info->ddw.max_dynamic_windows_supported = tce_window_most(table_group);
 		info->ddw.levels = table_group->max_levels;
 	}
 	up_read(&container->lock);
@@ -528,7 +527,9 @@ static int drop_window(struct tce_container *container, int num)
 	container->windows[num] = NULL;
 	list_del(&win->table.in_mm);
 	tce_kvm_block(&win->table);
-	tce_table_unmap_all(&win->table);
+	/* of its default window pseries tells the hypervisor nothing, which keeps what is left there */
+	if (!tce_table_unmap_all(&win->table) && !win->table.ops->tce_kill)
+		tce_window_leak(win);
 	list_for_each_entry(grp, &container->groups, list)
 		if (tce_window_in(win, grp))
 			rc = tce_window_unset(win, grp) ?: rc;
@@ -537,12 +538,12 @@ static int drop_window(struct tce_container *container, int num)
 	return rc;
 }
 
-/* The number of the next window; ARRAY_SIZE() if there can be no more */
+/* The number of the next window, for which tce_window_room() has found room */
 static int next_window(const struct tce_container *container)
 {
 	int num = 0;
 
-	while (num < ARRAY_SIZE(container->windows) && container->windows[num])
+	while (container->windows[num])
 		num++;
 	return num;
 }
@@ -611,8 +612,12 @@ static long create_windows(struct tce_container *container,
 		if (for_default < 0)
 			return for_default;
 	}
-	if (create && next_window(container) + pending >= ARRAY_SIZE(container->windows))
-		return TCE_REFUSE(TOO_MANY_WINDOWS, ENOSPC);
+	if (create) {
+		rc = tce_window_room(table_group, container->windows, pending,
+				     create->page_shift, create->window_size);
+		if (rc)
+			return rc;
+	}
 	*need = for_default + for_wanted;
 	if (*need > *charged)
 		return -EAGAIN;

@@ -3,7 +3,7 @@
  * Groups: how the host gives up their ownership, and gets it back.
  *
  * The VFIO core claims a group before it attaches it, and the platform removes the host's window
- * and bypass at that point. The platform has two shortcomings, which are made up for here:
+ * and bypass at that point. The platform has three shortcomings, which are made up for here:
  *  - If the host has no window, because there was no memory for one when it got the group back,
  *    the platform removes nothing. But the bypass, through which the device can reach all memory
  *    of the host, may be on nevertheless. So both windows are cleared again, whatever is there. On
@@ -13,6 +13,8 @@
  *    removes window 0 of the client and, on PowerNV, clears window 1 in the bridge. So while this
  *    module has the ownership, the platform uses a copy of its operations, whose take_ownership()
  *    does nothing.
+ *  - pseries takes the default window from the host in the device tree only, and the hypervisor's
+ *    table keeps what the host's driver has left there. So its entries are cleared.
  *
  * Locks: that of the container. The lock of the IOMMU group, which the core holds while it calls
  * take_ownership(), is taken inside it. &tce_group.lock, which is taken between these two, is for
@@ -31,6 +33,8 @@
 #include <linux/pci.h>
 #include <linux/slab.h>
 
+#include <asm/firmware.h>
+#include <asm/hvcall.h>
 #include <asm/pci-bridge.h>
 
 #include "compat/ownership.h"
@@ -89,19 +93,65 @@ struct tce_group *tce_group_create(struct iommu_group *group)
 	return grp;
 }
 
+/* Clear @n entries of a table of the hypervisor's. Return: 0, or the hypervisor's code */
+static long clear_tces(unsigned long liobn, u64 ioba, u64 n)
+{
+	long rc = 0;
+
+	if (firmware_has_feature(FW_FEATURE_STUFF_TCE))
+		return plpar_hcall_norets(H_STUFF_TCE, liobn, ioba, 0UL, n);
+	for (; n && !rc; n--, ioba += IOMMU_PAGE_SIZE_4K)
+		rc = plpar_hcall_norets(H_PUT_TCE, liobn, ioba, 0UL);
+	return rc;
+}
+
 /*
- * Does the host have a dynamic window on pseries? unset_window() does not know it, and the
- * platform does not remove it if the group has no default window.
+ * Clear the default window of pseries, which the platform takes from the host without telling the
+ * hypervisor: a device could reach what the host's driver had left mapped there. It is described by
+ * its LIOBN, start and size. Return: 0, also if the hypervisor has no such window; -EIO
  */
-static int has_host_window(struct device *dev, void *table_group)
+static int clear_default_window(const struct device_node *dn)
+{
+	const __be32 *prop;
+	u64 at, start, size, n;
+	int len, rc;
+
+	prop = of_get_property(dn, "ibm,dma-window", &len);
+	if (!prop)
+		prop = of_get_property(dn, "ibm,dma-window-saved", &len);
+	if (!prop || !IS_ENABLED(CONFIG_PPC_PSERIES))
+		return 0;
+	len /= sizeof(*prop);
+	if (len < 5)
+		return -EIO;
+	start = of_read_number(prop + len - 4, 2);
+	size = of_read_number(prop + len - 2, 2);
+	for (at = 0; at < size; at += n * IOMMU_PAGE_SIZE_4K) {
+		n = min_t(u64, (size - at) >> IOMMU_PAGE_SHIFT_4K, TCE_CHUNK);
+		rc = clear_tces(be32_to_cpu(*prop), start + at, n);
+		if (rc)
+			return rc == H_PARAMETER && !at ? 0 : -EIO;
+		cond_resched();
+	}
+	return 0;
+}
+
+/*
+ * Take from the host what pseries leaves it. Of a dynamic window unset_window() does not know, and
+ * the platform does not remove it if the group has no default window. Return: 0; -EIO
+ */
+static int clear_host_windows(struct device *dev, void *table_group)
 {
 	struct device_node *dn = dev->of_node;
 
 	while (dn && PCI_DN(dn) && PCI_DN(dn)->table_group != table_group)
 		dn = dn->parent;
-	return dn && PCI_DN(dn) &&
-	       (of_find_property(dn, "linux,direct64-ddr-window-info", NULL) ||
-		of_find_property(dn, "linux,dma64-ddr-window-info", NULL));
+	if (!dn || !PCI_DN(dn))
+		return 0;
+	if (of_find_property(dn, "linux,direct64-ddr-window-info", NULL) ||
+	    of_find_property(dn, "linux,dma64-ddr-window-info", NULL))
+		return -EIO;
+	return clear_default_window(dn);
 }
 
 static long taken_already(struct iommu_table_group *table_group, struct device *dev)
@@ -159,8 +209,8 @@ int tce_group_take_ownership(struct tce_group *grp)
 			continue;
 		rc = table_group->ops->unset_window(table_group, i) ? -EIO : 0;
 	}
-	if (!rc && iommu_group_for_each_dev(grp->group, table_group, has_host_window))
-		rc = -EIO;
+	if (!rc)
+		rc = iommu_group_for_each_dev(grp->group, table_group, clear_host_windows);
 	grp->platform = table_group->ops;
 	if (rc) {
 		tce_group_release_ownership(grp);

@@ -25,8 +25,8 @@
  * Locks: the caller holds &tce_mm.map_lock, for reading in a client's command. &tce_table.lock is
  * taken here.
  *
- * Never fails: tce_table_unmap_all(). If the platform refuses to clear an entry, its page stays
- * pinned or counted, because the device may still reach it.
+ * If the platform refuses to clear an entry, its page stays pinned or counted, because the device
+ * may still reach it.
  */
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -381,10 +381,13 @@ int tce_table_unmap(struct tce_table *table, unsigned long first, unsigned long 
 	       unmap_entries(table, first, n, TCE_UNMAP_CLIENT);
 }
 
-/* Clear all entries of a table that nobody but KVM uses. Context: sleeps, and can't be killed. */
-void tce_table_unmap_all(struct tce_table *table)
+/*
+ * Clear all entries of a table that nobody but KVM uses. Context: sleeps, and can't be killed.
+ * Return: false if the platform has refused some, which keep what they map
+ */
+bool tce_table_unmap_all(struct tce_table *table)
 {
-	unmap_entries(table, table->tbl->it_offset, table->tbl->it_size, 0);
+	return !unmap_entries(table, table->tbl->it_offset, table->tbl->it_size, 0);
 }
 
 static bool pua_is_of(const __be64 *pua, const struct tce_prereg *prereg)

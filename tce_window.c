@@ -103,6 +103,73 @@ long tce_window_pages(struct iommu_table_group *table_group, u32 shift,
 	return bytes >> PAGE_SHIFT;
 }
 
+/* Is this the default window of pseries, which knows it by its page and size alone? */
+static bool is_default(const struct iommu_table_group *table_group, u32 shift, u64 size)
+{
+	return shift == IOMMU_PAGE_SHIFT_4K && size <= table_group->tce32_size;
+}
+
+static bool has_default(const struct iommu_table_group *table_group, const struct tce_window *win)
+{
+	const struct iommu_table *tbl = win ? win->table.tbl : NULL;
+
+	return tbl && is_default(table_group, tbl->it_page_shift,
+				 (u64)tbl->it_size << tbl->it_page_shift);
+}
+
+/* How many windows can there be? pseries says -1 if it has only the default window. */
+unsigned int tce_window_most(const struct iommu_table_group *table_group)
+{
+	u32 most = table_group->max_dynamic_windows_supported;
+
+	return most > IOMMU_TABLE_GROUP_MAX_TABLES ? 1 : most;
+}
+
+/**
+ * tce_window_room() - check whether there is room for one more window
+ * @table_group: the platform's side of a group of the container
+ * @windows: what the container has
+ * @pending: the default window is created before
+ * @shift: log2 of the IOMMU page
+ * @size: bytes
+ *
+ * What pseries can't give must not be asked for, since it loses the table, or never creates a window
+ * for the device again. It has the default window and one of its own, which it keeps as a property
+ * of one name. The default window can't come back while the other one is there.
+ *
+ * Return: 0; -ENOSPC; -EPERM if the default window would have to come back.
+ */
+int tce_window_room(const struct iommu_table_group *table_group,
+		    struct tce_window *const *windows, bool pending, u32 shift, u64 size)
+{
+	bool default_here = pending || has_default(table_group, windows[0]);
+	bool none = !windows[0] && !pending;
+
+	if (!none && windows[1])
+		return TCE_REFUSE(TOO_MANY_WINDOWS, ENOSPC);
+	if (table_group->max_levels > 1)
+		return 0;
+	if (windows[1])
+		return TCE_REFUSE(TOO_MANY_WINDOWS, EPERM);
+	if (!none && (!default_here || tce_window_most(table_group) == 1))
+		return TCE_REFUSE(TOO_MANY_WINDOWS, ENOSPC);
+	/* -1: there are none but the default window */
+	if (table_group->max_dynamic_windows_supported > IOMMU_TABLE_GROUP_MAX_TABLES &&
+	    !is_default(table_group, shift, size))
+		return TCE_REFUSE(TOO_MANY_WINDOWS, ENOSPC);
+	return 0;
+}
+
+/*
+ * A device may go on to use what is counted as mapped. The entries of v1 have pins of their own, and
+ * KVM finds no userspace entries in its tables, and so nothing that it could count.
+ */
+void tce_window_leak(struct tce_window *win)
+{
+	if (!win->table.mem->v1)
+		WRITE_ONCE(win->table.mem->tmm->table_leaked, true);
+}
+
 /**
  * tce_window_unset() - undo tce_window_set()
  * @win: the window
@@ -126,9 +193,7 @@ int tce_window_unset(struct tce_window *win, struct tce_group *grp)
 	if (!win->leaked)
 		atomic_long_inc(&tce_leaked_tables);
 	win->leaked = true;
-	/* In a table of v1 KVM finds no userspace entries, and so nothing that it could count. */
-	if (!table->mem->v1)
-		WRITE_ONCE(table->mem->tmm->table_leaked, true);
+	tce_window_leak(win);
 	pr_err_ratelimited("group %d: window %d can't be removed: %d; its table stays\n",
 			   iommu_group_id(grp->group), win->num, rc);
 	return rc;
@@ -182,6 +247,33 @@ void tce_window_free(struct tce_window *win)
 	kfree(win);
 }
 
+/*
+ * Ask the platform for a table. pseries may have less room than it says, or refuse for a reason of
+ * the hypervisor's. It loses a table then, or tries no more, and logs each attempt: so it is not
+ * asked for the same or more again until the group has left.
+ */
+static int create_table(struct tce_window *win, struct tce_group *grp, u32 shift, u64 size,
+			u32 levels)
+{
+	struct iommu_table_group *table_group = grp->table_group;
+	u64 entries = is_default(table_group, shift, size) ? 0 : size >> shift;
+	int rc;
+
+	if (grp->refused && entries >= grp->refused_entries)
+		return TCE_REFUSE_BY(CREATE_TABLE, grp->refused);
+	rc = table_errno(table_group->ops->create_table(table_group, win->num, shift, size,
+							levels, &win->table.tbl));
+	if (!rc)
+		return 0;
+	win->table.tbl = NULL;
+	if (table_group->max_levels <= 1) {
+		grp->refused = rc;
+		/* -EINVAL: the largest block that is free has fewer entries */
+		grp->refused_entries = rc == -EINVAL ? entries : 0;
+	}
+	return TCE_REFUSE_BY(CREATE_TABLE, rc);
+}
+
 /**
  * tce_window_create() - create a window, which is not set in any bridge yet
  * @mem: the memory that will be mapped
@@ -199,7 +291,6 @@ void tce_window_free(struct tce_window *win)
 struct tce_window *tce_window_create(struct tce_memory *mem, struct tce_group *grp,
 				     int num, u32 shift, u64 size, u32 levels)
 {
-	struct iommu_table_group *table_group = grp->table_group;
 	struct tce_table *table;
 	struct tce_window *win;
 	int rc, hidden;
@@ -216,13 +307,8 @@ struct tce_window *tce_window_create(struct tce_memory *mem, struct tce_group *g
 	rc = down_read_killable(&tce_create_lock);
 	if (rc)
 		goto err_unprepare;
-	rc = table_errno(table_group->ops->create_table(table_group, num, shift,
-							size, levels,
-							&table->tbl));
-	if (rc) {
-		rc = TCE_REFUSE_BY(CREATE_TABLE, rc);
-		table->tbl = NULL;
-	} else {
+	rc = create_table(win, grp, shift, size, levels);
+	if (!rc) {
 		rc = tce_table_init(table);
 		hidden = tce_kvm_hide(table, tce_window_in(win, grp));
 		rc = rc ?: hidden;

@@ -26,6 +26,8 @@ struct iommu_group;
  * @table_group: the platform's side of the group; valid until the group has left
  * @ops: the operations that the platform uses while this module has the ownership
  * @platform: the platform's own operations
+ * @refused: pseries: the errno with which the platform has refused a table; 0 for none
+ * @refused_entries: tables of as many entries, and larger ones, are refused as well
  */
 struct tce_group {
 	struct list_head list;
@@ -36,6 +38,8 @@ struct tce_group {
 	struct iommu_table_group *table_group;
 	struct iommu_table_group_ops ops;
 	struct iommu_table_group_ops *platform;
+	int refused;
+	u64 refused_entries;
 };
 
 struct tce_group *tce_group_create(struct iommu_group *group);
@@ -60,12 +64,16 @@ struct tce_window {
 
 long tce_window_pages(struct iommu_table_group *table_group, u32 shift, u64 size,
 		      u32 levels);
+unsigned int tce_window_most(const struct iommu_table_group *table_group);
+int tce_window_room(const struct iommu_table_group *table_group,
+		    struct tce_window *const *windows, bool pending, u32 shift, u64 size);
 struct tce_window *tce_window_create(struct tce_memory *mem, struct tce_group *grp,
 				     int num, u32 shift, u64 size, u32 levels);
 void tce_window_free(struct tce_window *win);
 
 int tce_window_set(struct tce_window *win, struct tce_group *grp);
 int tce_window_unset(struct tce_window *win, struct tce_group *grp);
+void tce_window_leak(struct tce_window *win);
 
 /* Tables that are never freed, because a bridge refused to release their window */
 extern atomic_long_t tce_leaked_tables;

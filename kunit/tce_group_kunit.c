@@ -8,6 +8,7 @@
 #include <linux/of.h>
 #include <linux/pci.h>
 
+#include <asm/hvcall.h>
 #include <asm/pci-bridge.h>
 
 #include "../tce_container.h"
@@ -70,39 +71,98 @@ static void host_keeps_its_bypass(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, grp->host[1]);
 }
 
+/* A device behind a bridge, whose window the device tree shows as pseries does */
+struct tree {
+	struct device *dev;
+	struct pci_dn slot_dn, dn;
+	struct device_node slot, node;
+	struct property window;
+};
+
+static void tree_add(struct kunit *test, struct tree *tree, struct tce_mock_group *grp)
+{
+	*tree = (struct tree){ .dev = root_device_register("tce_kunit") };
+	KUNIT_ASSERT_FALSE(test, IS_ERR(tree->dev));
+	tree->slot_dn.table_group = &grp->tg;
+	tree->slot.data = &tree->slot_dn;
+	tree->node.data = &tree->dn;
+	tree->node.parent = &tree->slot;
+	tree->dev->of_node = &tree->node;
+	KUNIT_EXPECT_EQ(test, iommu_group_add_device(grp->group, tree->dev), 0);
+}
+
+static void tree_remove(struct tree *tree)
+{
+	iommu_group_remove_device(tree->dev);
+	tree->dev->of_node = NULL;
+	root_device_unregister(tree->dev);
+}
+
 /* pseries does the same with a dynamic window, which only the device tree shows. */
 static void host_keeps_its_dynamic_window(struct kunit *test)
 {
 	static const char *const windows[] = {
 		"linux,direct64-ddr-window-info", "linux,dma64-ddr-window-info",
 	};
-	struct device *dev = root_device_register("tce_kunit");
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_open(fx, true);
 	struct tce_mock_group *grp = tce_group(fx);
-	struct pci_dn slot_dn = { .table_group = &grp->tg }, dn = {};
-	struct property window = {};
-	struct device_node slot = { .data = &slot_dn };
-	struct device_node node = { .data = &dn, .parent = &slot };
+	struct tree tree;
 	int i;
 
-	KUNIT_ASSERT_FALSE(test, IS_ERR(dev));
-	dev->of_node = &node;
-	KUNIT_EXPECT_EQ(test, iommu_group_add_device(grp->group, dev), 0);
+	tree_add(test, &tree, grp);
 	for (i = 0; i < ARRAY_SIZE(windows); i++) {
-		window.name = (char *)windows[i];
-		slot.properties = &window;
+		tree.window.name = (char *)windows[i];
+		tree.slot.properties = &tree.window;
 		TCE_REFUSED(fx, HOST_KEEPS_GROUP, EIO, tce_attach(client, grp));
-		slot.properties = NULL;
+		tree.slot.properties = NULL;
 		/* of something behind the same bridge */
-		node.properties = &window;
+		tree.node.properties = &tree.window;
 		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), 0);
 		tce_detach(client, grp);
-		node.properties = NULL;
+		tree.node.properties = NULL;
 	}
-	iommu_group_remove_device(dev);
-	dev->of_node = NULL;
-	root_device_unregister(dev);
+	tree_remove(&tree);
+}
+
+/* pseries takes the default window without telling the hypervisor, which keeps what is mapped there. */
+static void default_window_is_cleared(struct kunit *test)
+{
+	static const char *const names[] = { "ibm,dma-window", "ibm,dma-window-saved" };
+	__be32 window[] = { cpu_to_be32(TCE_LIOBN), 0, 0, 0, cpu_to_be32(SZ_4M + SZ_4K) };
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_open(fx, true);
+	struct tce_mock_group *grp = tce_group(fx);
+	struct tree tree;
+	int i, rc;
+
+	tree_add(test, &tree, grp);
+	tree.window.value = window;
+	tree.slot.properties = &tree.window;
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		tree.window.name = (char *)names[i];
+		tree.window.length = sizeof(window);
+		fx->mock->cleared = 0;
+		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), 0);
+		KUNIT_EXPECT_EQ(test, fx->mock->cleared, SZ_4M + SZ_4K);
+		tce_detach(client, grp);
+		/* the hypervisor has no such window; it refuses, or has less */
+		for (rc = 0; rc < 4; rc++) {
+			fx->mock->cleared = 0;
+			tce_fault_arm(fx->mock, TCE_FAULT_HCALL, 1 + rc / 2,
+				      rc & 1 ? H_HARDWARE : H_PARAMETER);
+			if (rc) {
+				TCE_REFUSED(fx, HOST_KEEPS_GROUP, EIO, tce_attach(client, grp));
+			} else {
+				KUNIT_EXPECT_EQ(test, tce_attach(client, grp), 0);
+				tce_detach(client, grp);
+			}
+			KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
+		}
+		tree.window.length = sizeof(window) - sizeof(*window);
+		TCE_REFUSED(fx, HOST_KEEPS_GROUP, EIO, tce_attach(client, grp));
+	}
+	tree_remove(&tree);
 }
 
 /* PowerNV takes the group from the host once more then. */
@@ -232,6 +292,7 @@ static struct kunit_case tce_group_cases[] = {
 	KUNIT_CASE(attach_without_tables),
 	KUNIT_CASE(host_keeps_its_bypass),
 	KUNIT_CASE(host_keeps_its_dynamic_window),
+	KUNIT_CASE(default_window_is_cleared),
 	KUNIT_CASE(function_comes_to_a_claimed_group),
 	KUNIT_CASE(each_device_gets_the_hosts_table),
 	KUNIT_CASE(joins_while_killed),

@@ -69,6 +69,7 @@ struct tce_mock_refused {
  * @TCE_FAULT_PIN: pinning of user pages by the driver; a result > 0 pins so
  *	many of the pages
  * @TCE_FAULT_REGISTER: mm_iommu_new()
+ * @TCE_FAULT_HCALL: the driver's own hypervisor calls; the result is the hypervisor's code
  * @TCE_FAULT_ALLOC: any allocation of memory by the current thread
  * @TCE_FAULTS: how many there are of these
  */
@@ -86,6 +87,7 @@ enum tce_fault {
 	TCE_FAULT_LEVEL,
 	TCE_FAULT_PIN,
 	TCE_FAULT_REGISTER,
+	TCE_FAULT_HCALL,
 	TCE_FAULT_ALLOC,
 	TCE_FAULTS,
 };
@@ -142,6 +144,7 @@ struct tce_visit {
  * @asked: how often each of these could have failed; allocations are not counted
  * @then_no_memory: after an xchg_no_kill() that was made to fail the next
  *	allocation by the same thread fails, too
+ * @cleared: where the driver's own hypervisor calls are to clear the next entry; they have begun at 0
  * @created: create_table() was called so often
  * @writes: entries written, one by one or in runs
  * @runs: runs of entries written by one operation
@@ -211,6 +214,7 @@ struct tce_mock {
 	unsigned int asked[TCE_FAULTS];
 	bool then_no_memory;
 
+	u64 cleared;
 	unsigned long created;
 	unsigned long writes;
 	unsigned long runs;

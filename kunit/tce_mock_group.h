@@ -8,6 +8,9 @@
 /* First IOBA of a group's second window */
 #define TCE_SECOND	BIT_ULL(59)
 
+/* Of the host's default window, where the device tree shows one */
+#define TCE_LIOBN	0x80000005UL
+
 /**
  * struct tce_snapshot - what the devices can reach, to compare with later
  * @n: number of live entries

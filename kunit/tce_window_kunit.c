@@ -213,15 +213,11 @@ static void default_window_of_4g(struct kunit *test)
 			    tce_map(client, TCE_SECOND, ua, SZ_4K, TCE_RW));
 		KUNIT_EXPECT_EQ(test, tce_create(client, 13, SZ_16M, 1, &start),
 				-EINVAL);
-		tce_fault_arm(fx->mock, TCE_FAULT_CREATE, 1, -EIO);
-		KUNIT_EXPECT_EQ(test, tce_create(client, 16, SZ_16M, 1, &start), -EIO);
-		KUNIT_EXPECT_TRUE(test, tce_fault_disarm(fx->mock));
 		if (i)
 			KUNIT_EXPECT_EQ(test, tce_remove(client, 0), 0);
 		KUNIT_EXPECT_EQ(test, tce_create(client, 16, SZ_16M, 1, &start), 0);
 		KUNIT_EXPECT_EQ(test, start, TCE_SECOND);
-		/* with the one that failed */
-		KUNIT_EXPECT_EQ(test, fx->mock->created, 2 * (i + 1));
+		KUNIT_EXPECT_EQ(test, fx->mock->created, i + 1);
 		KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, 0, TCE_RW), -ENXIO);
 		KUNIT_EXPECT_EQ(test, tce_unmap(client, start, SZ_16M), 0);
 		KUNIT_EXPECT_EQ(test, tce_remove(client, 0), -EINVAL);
@@ -263,6 +259,110 @@ static void default_window_stays_on_pseries(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), locked);
 }
 
+/* What a client of pseries has before it asks for one more window */
+enum have { PENDING, DEFAULT, BOTH, ONLY_OTHER, NONE, OTHER, HAVES };
+
+static const struct room {
+	const char *name;
+	u32 most;		/* what the platform says */
+	/* of CREATE for the default window, and for another one; 1: can't be reached */
+	int rc[HAVES][2];
+} rooms[] = {
+	{ "2 windows", 2, { [BOTH] = { -ENOSPC, -ENOSPC }, [ONLY_OTHER] = { -EPERM, -EPERM },
+			    [OTHER] = { -ENOSPC, -ENOSPC } } },
+	{ "1 window", 1, { [PENDING] = { -ENOSPC, -ENOSPC }, [DEFAULT] = { -ENOSPC, -ENOSPC },
+			   [BOTH] = { 1 }, [ONLY_OTHER] = { 1 }, [OTHER] = { -ENOSPC, -ENOSPC } } },
+	{ "only the default window", -1, { [PENDING] = { -ENOSPC, -ENOSPC },
+					   [DEFAULT] = { -ENOSPC, -ENOSPC }, [BOTH] = { 1 },
+					   [ONLY_OTHER] = { 1 }, [NONE] = { 0, -ENOSPC },
+					   [OTHER] = { 1 } } },
+};
+
+KUNIT_ARRAY_PARAM_DESC(room, rooms, name);
+
+static void reach(struct kunit *test, struct tce_client *client, enum have have)
+{
+	u64 start;
+
+	if (have == DEFAULT)
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
+	if (have == NONE || have == OTHER)
+		KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
+	if (have == BOTH || have == ONLY_OTHER || have == OTHER)
+		KUNIT_ASSERT_EQ(test, tce_create(client, 16, SZ_16M, 1, &start), 0);
+	if (have == ONLY_OTHER)
+		KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
+}
+
+/*
+ * pseries is asked only for what it can give: it would never create a window for the device again,
+ * or lose a table. Whatever a client has tried, the next one has all that can be had.
+ */
+static void room_on_pseries(struct kunit *test)
+{
+	const struct room *room = test->param_value;
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp = tce_group(fx);
+	struct tce_client *client;
+	unsigned long asked;
+	enum have have;
+	int other, rc;
+	u64 start;
+
+	fx->mock->hcalls = true;
+	grp->tg.max_levels = 1;
+	grp->tg.max_dynamic_windows_supported = room->most;
+	for (have = PENDING; have < HAVES; have++) {
+		for (other = 0; other < 2 && room->rc[have][0] != 1; other++) {
+			client = tce_open(fx, true);
+			KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
+			KUNIT_ASSERT_EQ(test, tce_register(client, tce_plain(fx, PAGE_SIZE), PAGE_SIZE), 0);
+			reach(test, client, have);
+			asked = fx->mock->created;
+			rc = tce_create(client, other ? 16 : 12, SZ_16M, 1, &start);
+			KUNIT_EXPECT_EQ_MSG(test, rc, room->rc[have][other], "%d %d", have, other);
+			if (rc)
+				KUNIT_EXPECT_EQ(test, fx->mock->created, asked);
+			tce_close(client);
+		}
+	}
+}
+
+/* What the hypervisor has refused, it is not asked for again until the group has left. */
+static void refused_by_the_hypervisor(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp = tce_group(fx);
+	struct tce_client *client = tce_open(fx, true);
+	int i, rc, asked = 0;
+	u64 start;
+
+	fx->mock->hcalls = true;
+	grp->tg.max_levels = 1;
+	for (i = 0; i < 4; i++) {
+		/* too large for the largest block that is free; or no more windows at all */
+		rc = i & 1 ? -ENODEV : -EINVAL;
+		KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
+		KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
+		tce_fault_arm(fx->mock, TCE_FAULT_CREATE, 1, rc);
+		KUNIT_EXPECT_EQ(test, tce_create(client, 16, SZ_16M, 1, &start), rc);
+		KUNIT_EXPECT_TRUE(test, tce_fault_disarm(fx->mock));
+		KUNIT_EXPECT_EQ(test, fx->mock->created, ++asked);
+		KUNIT_EXPECT_EQ(test, tce_create(client, 16, SZ_16M, 1, &start), rc);
+		KUNIT_EXPECT_EQ(test, tce_create(client, 16, SZ_32M, 1, &start), rc);
+		KUNIT_EXPECT_EQ(test, fx->mock->created, asked);
+		rc = i & 1 ? rc : 0;
+		KUNIT_EXPECT_EQ(test, tce_create(client, 16, SZ_8M, 1, &start), rc);
+		if (!rc)
+			KUNIT_EXPECT_EQ(test, tce_remove(client, start), 0);
+		/* the default window does not come out of that block */
+		KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_32M, 1, &start), rc);
+		asked += rc ? 0 : 2;
+		KUNIT_EXPECT_EQ(test, fx->mock->created, asked);
+		tce_detach(client, grp);
+	}
+}
+
 static struct kunit_case tce_window_cases[] = {
 	KUNIT_CASE_PARAM(create, args_gen_params),
 	KUNIT_CASE_PARAM(platform_says_why, error_gen_params),
@@ -271,6 +371,8 @@ static struct kunit_case tce_window_cases[] = {
 	KUNIT_CASE(default_window_not_at_0),
 	KUNIT_CASE(default_window_of_4g),
 	KUNIT_CASE(default_window_stays_on_pseries),
+	KUNIT_CASE_PARAM(room_on_pseries, room_gen_params),
+	KUNIT_CASE(refused_by_the_hypervisor),
 	{}
 };
 

@@ -10,10 +10,12 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include <asm/hvcall.h>
 #include <asm/mmu_context.h>
 
 #include "../tce_prereg.h"
 #include "../tce_trace.h"
+#include "tce_mock_group.h"
 #include "tce_mock_page.h"
 #include "tce_wrap.h"
 
@@ -383,6 +385,35 @@ static int note_eeh(struct eeh_pe *pe, const char *what, unsigned long arg0,
 	grp->eeh.args[2] = arg2;
 	grp->eeh.args[3] = arg3;
 	return grp->eeh_rc;
+}
+
+/* H_STUFF_TCE, or H_PUT_TCE for an entry: clears entries, from 0 on */
+long __wrap_plpar_hcall_norets(unsigned long opcode, ...)
+{
+	struct tce_mock *mock = tce_mock_current();
+	unsigned long liobn, tce, n = 1;
+	va_list args;
+	u64 ioba;
+	int rc = 0;
+
+	va_start(args, opcode);
+	liobn = va_arg(args, unsigned long);
+	ioba = va_arg(args, u64);
+	tce = va_arg(args, unsigned long);
+	if (opcode == H_STUFF_TCE)
+		n = va_arg(args, unsigned long);
+	va_end(args);
+	spin_lock(&mock->lock);
+	if (tce_fault_hit(mock, TCE_FAULT_HCALL, &rc))
+		goto out;
+	if ((opcode != H_STUFF_TCE && opcode != H_PUT_TCE) || liobn != TCE_LIOBN || tce ||
+	    ioba != mock->cleared || n > 512)
+		tce_mock_violation(mock, "hypervisor call %lx: LIOBN %lx, %llx, %lx, %lu", opcode,
+				   liobn, ioba, tce, n);
+	mock->cleared = ioba + n * SZ_4K;
+out:
+	spin_unlock(&mock->lock);
+	return rc;
 }
 
 struct eeh_pe *__wrap_eeh_iommu_group_to_pe(struct iommu_group *group)

@@ -66,6 +66,8 @@ long __wrap_mm_iommu_mapped_inc(struct mm_iommu_table_group_mem_t *mem);
 void __real_mm_iommu_mapped_dec(struct mm_iommu_table_group_mem_t *mem);
 void __wrap_mm_iommu_mapped_dec(struct mm_iommu_table_group_mem_t *mem);
 
+long __wrap_plpar_hcall_norets(unsigned long opcode, ...);
+
 struct eeh_pe *__wrap_eeh_iommu_group_to_pe(struct iommu_group *group);
 int __wrap_eeh_pe_set_option(struct eeh_pe *pe, int option);
 int __wrap_eeh_pe_get_state(struct eeh_pe *pe);

@@ -126,9 +126,24 @@ static void slots(struct tce *t)
 		create(t->container, 12, 128 * MiB, 1, &a);
 		expect_eq(first(t), a);
 		remove_window(t->container, a);
+	} else {
+		/* Another one would have to come back, or have the second one's name. */
+		expect_rc(-EPERM, __create(t->container, 12, 256 * MiB, 1, &c));
+		expect_rc(-EPERM, __create(t->container, 16, some_size(16), 1, &c));
 	}
 	remove_window(t->container, b);
 	expect_eq(before, locked());
+	if (!host.powernv) {
+		/* Only one may be without the default one, and that one can come back afterwards. */
+		create(t->container, 16, some_size(16), 1, &c);
+		expect_rc(-ENOSPC, __create(t->container, 16, some_size(16), 1, &b));
+		expect_rc(-ENOSPC, __create(t->container, 12, 256 * MiB, 1, &b));
+		remove_window(t->container, c);
+		create(t->container, 12, 256 * MiB, 1, &c);
+		expect_eq(a, c);
+		remove_window(t->container, c);
+		expect_eq(before, locked());
+	}
 	expect_rc(-EINVAL, __remove(t->container, a));
 	expect_rc(-EINVAL, __remove(t->container, b));
 	expect_rc(-EINVAL, __remove(t->container, 1ULL << 40));

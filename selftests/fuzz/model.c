@@ -213,7 +213,8 @@ bool model_create_slot(const struct container *c, const struct op *op, int *num,
 	uint64_t limit = machine.info[2].dma32_window_size;
 
 	*num = !c->window[0].used ? 0 : 1;
-	if (c->window[*num].used)
+	/* A partition has one window beside the default one. */
+	if (c->window[*num].used || c->window[0].dynamic)
 		return false;
 	*dynamic = !host.powernv && (*num || op->a != 12 || op->b > limit);
 	return true;

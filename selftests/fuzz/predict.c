@@ -409,11 +409,8 @@ static bool allows_create(const struct op *op, const struct container *c)
 	if (host.powernv || c->version != 2)
 		return true;
 	/* Maybe too much for the hypervisor, and the driver can't tell. */
-	if (op->b > 2 * GiB && power_of_two(op->b) && op->a < 64 &&
-	    op->b >> op->a && !beyond_memory(op))
-		return false;
-	/* A second window of the hypervisor's own. */
-	return !(c->window[0].dynamic && !c->window[1].used);
+	return !(op->b > 2 * GiB && power_of_two(op->b) && op->a < 64 &&
+		 op->b >> op->a && !beyond_memory(op));
 }
 
 bool model_allows(const struct op *op)
