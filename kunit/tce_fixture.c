@@ -8,7 +8,6 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/mmu_notifier.h>
-#include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -18,13 +17,6 @@
 #include "tce_fixture.h"
 
 #define FIRST_UA	0x20000000UL
-
-static bool brief;
-module_param(brief, bool, 0444);
-MODULE_PARM_DESC(brief, "say which case begins, and begin none after one has failed");
-
-/* Some case has failed. */
-static bool failed;
 
 /* Long-term pins before the last case */
 static long last_pins;
@@ -294,11 +286,6 @@ int tce_fixture_init(struct kunit *test)
 
 	/* what the case before, with another parameter, has left there */
 	test->priv = NULL;
-	if (brief) {
-		if (failed)
-			kunit_skip(test, "another case has failed");
-		pr_info("tce_kunit: case %s\n", test->name);
-	}
 
 	fx = kunit_kzalloc(test, sizeof(*fx), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, fx);
@@ -332,8 +319,6 @@ void tce_fixture_exit(struct kunit *test)
 	struct tce_client *client, *next;
 	unsigned int left;
 
-	if (READ_ONCE(test->status) == KUNIT_FAILURE)
-		failed = true;
 	if (!fx)
 		return;
 	if (fx->mock) {
@@ -348,7 +333,5 @@ void tce_fixture_exit(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, tce_mock_forget_groups(fx->mock), 0);
 		tce_mock_destroy(fx->mock);
 	}
-	if (READ_ONCE(test->status) == KUNIT_FAILURE)
-		failed = true;
 	mmdrop(fx->mm);
 }

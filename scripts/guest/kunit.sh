@@ -7,7 +7,6 @@
 #
 # Environment:
 #   TCE_GCOV    not empty: print the coverage data in the end
-#   TCE_BRIEF   not empty: begin no case after one has failed
 #   TCE_SUITES  built-in, if they are
 
 # shellcheck source=lib.sh
@@ -29,7 +28,7 @@ fi
 
 # From here on the kernel's messages are what it is about.
 dmesg -n 7
-insmod /kunit/vfio_iommu_spapr_tce_kunit.ko ${TCE_BRIEF:+brief=1} || die "the suites' module does not load"
+insmod /kunit/vfio_iommu_spapr_tce_kunit.ko || die "the suites' module does not load"
 rmmod vfio_iommu_spapr_tce_kunit || die "the suites' module cannot be unloaded"
 lost_memory
 dmesg -n 5

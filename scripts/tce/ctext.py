@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """C as text: comments, and where functions are. For code in the kernel's style."""
-import functools
 import re
 
 COMMENT = r"/\*.*?\*/|//[^\n]*"
@@ -21,12 +20,6 @@ def code_of(name: str, text: str) -> str:
     if not name.endswith((".c", ".h")):
         return text
     return "\n".join(filter(None, (" ".join(line.split()) for line in without_comments(text).splitlines())))
-
-
-@functools.lru_cache
-def mask(text: str) -> str:
-    """The text with comments and strings blanked, at the same length."""
-    return re.sub(rf"{COMMENT}|{STRING}", _blank, text, flags=re.S)
 
 
 def squeeze(text: str) -> str:

@@ -26,10 +26,6 @@ def objects(kbuild: str) -> dict[str, str]:
 OBJECTS = {source: name for name, source in objects((ROOT / "Kbuild").read_text()).items()}
 
 
-def sources() -> list[Path]:
-    return sorted([ROOT / "Kbuild", *ROOT.glob("*.h"), *ROOT.glob("compat/*.h"), *(ROOT / name for name in OBJECTS)])
-
-
 def copy(to: Path, *directories: str) -> None:
     """A copy of the sources, to build it there, with some of the directories."""
     shutil.rmtree(to, ignore_errors=True)

@@ -25,7 +25,6 @@ PARTS = {
     "fresh": ("scripts/check-fresh", "The first run on a new machine"),
     "libvirt": ("scripts/check-libvirt", "libvirt of Debian 13"),
     "coverage": ("scripts/coverage", "Coverage"),
-    "mutation": ("scripts/mutation", "Mutation"),
     "defects": ("scripts/defects", "Defects of the in-tree driver"),
     "clients": ("make clients", "Clients that others wrote"),
     "bench": ("make bench", "Instructions"),

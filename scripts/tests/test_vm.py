@@ -35,27 +35,6 @@ class Vm(unittest.TestCase):
             "VM-VERDICT: 0"])
         self.assertEqual(console.verdict, 0)
 
-    def until_failure(self, *lines, stays=True):
-        """How the run of a machine ends that says this and stays, if the first failure is to end it."""
-        script = 'for line; do echo "$line"; done; [ "$0" = ends ] || exec sleep 60'
-        console = vm.Console(io.StringIO(), "none", until_failure=True)
-        with patch("signal.signal"):
-            status, late = command.boot(["sh", "-c", script, "stays" if stays else "ends", *lines], console, 20, 20)
-        return vm.judge(console, vm.complaints(console.lines)[0], status, late)
-
-    def test_until_failure(self):
-        """The first failure ends the run, and nothing else does."""
-        for line in ("not ok 3 a: b", "[    9.000000]         not ok 2 v1", "not ok 1 - a # b", "[    9.0] BUG: it", "VM-COMPLAINT: x"):
-            self.assertEqual(self.until_failure("VM-START", "ok 1 x", line), vm.ENDED, line)
-            self.assertNotEqual(self.judge(line, "VM-VERDICT: 1"), vm.ENDED, line)
-            self.assertIn(vm.failure(["x", line]), line)
-            self.assertTrue(vm.failure(["x", line]))
-        for code, lines in ((vm.PASS, ("ok 1 not ok 2 x", "# not ok 2 x", "1..2", "ok 2 y # SKIP not ok", "VM-VERDICT: 0")),
-                            (vm.PASS, ("VM-START", *self.race.splitlines(), "VM-END", "VM-VERDICT: 0")),
-                            (vm.SPLAT, ("BUG: KCSAN: assert: race in x", "VM-VERDICT: 0")), (vm.FAIL, ("VM-VERDICT: 1",))):
-            self.assertEqual(self.until_failure(*lines, stays=False), code, lines)
-            self.assertEqual(bool(vm.failure(lines)), code == vm.SPLAT, lines)
-
     def test_silent_machine_is_asked(self):
         """Before it is ended, on its console by SysRq."""
         script = "echo begun; dd bs=1 count=4 2>/dev/null | tr '\\017' '^'; echo; exec sleep 9"

@@ -6,15 +6,11 @@ from typing import TextIO
 
 from tce.paths import DATA
 
-PASS, FAIL, USAGE, SPLAT, TIMEOUT, NO_VERDICT, QEMU_ERROR, ENDED = range(8)
-MEANING = ("passed", "the guest script failed", "not run", "the kernel complained", "time limit",
-           "no verdict", "QEMU failed", "ended at the first failure")
+PASS, FAIL, USAGE, SPLAT, TIMEOUT, NO_VERDICT, QEMU_ERROR = range(7)
+MEANING = ("passed", "the guest script failed", "not run", "the kernel complained", "time limit", "no verdict", "QEMU failed")
 
 # What a healthy kernel never prints, one regular expression a line.
 SPLATS = re.compile("|".join(line for line in (DATA / "complaints").read_text().splitlines() if line and line[0] != "#"))
-
-# A test that has failed, of a program or of the suites, which speak through the kernel's log.
-NOT_OK = re.compile(r"(?:\[ *\d+\.\d+\])? *not ok \d+ -? ?(.*?)(?: *#.*)?$")
 
 # A guest inside the guest has no nvram that its firmware has prepared.
 HARMLESS = "WARNING: nvram corruption detected: 0-length partition"
@@ -32,12 +28,10 @@ LAST_WORDS = re.compile(r"\[ *\d+\.\d+[],]|$")
 
 
 class Console:
-    """Follows the guest's console: writes the log, shows what is wanted, finds the verdict. @until_failure: the first
-    failure is to end the run"""
+    """Follows the guest's console: writes the log, shows what is wanted, finds the verdict."""
 
-    def __init__(self, log: TextIO, show: str, until_failure: bool = False) -> None:
-        self.log, self.show, self.until_failure = log, show, until_failure
-        self.ended = False
+    def __init__(self, log: TextIO, show: str) -> None:
+        self.log, self.show = log, show
         self.verdict: int | None = None
         self.lines: list[str] = []
         self.script_speaks = False
@@ -54,9 +48,6 @@ class Console:
         self.log.write(text + "\n")
         self.log.flush()
         self.lines.append(text)
-        # A data race can be judged only when all of its report is there.
-        if self.until_failure and "KCSAN:" not in text and failure([text]):
-            self.ended = True
         if not LAST_WORDS.match(text):
             self.verdict = None     # it was not the last word
         m = re.fullmatch(r"VM-VERDICT: (\d+)", text.strip())
@@ -87,15 +78,7 @@ def complaints(lines: Iterable[str]) -> tuple[list[str], list[str]]:
     return [line for line in text.splitlines() if SPLATS.search(line.replace(HARMLESS, ""))], others
 
 
-def failure(lines: Sequence[str]) -> str:
-    """The first test that has failed, or else the first complaint."""
-    failed = next(filter(None, map(NOT_OK.match, lines)), None)
-    return (failed[1] or failed[0]) if failed else next(iter(complaints(lines)[0]), "")
-
-
 def judge(console: Console, complaints: Sequence[str], qemu_status: int, late: bool) -> int:
-    if console.ended:
-        return ENDED
     if late:
         return TIMEOUT
     if complaints:
