@@ -22,11 +22,6 @@ def code_of(name: str, text: str) -> str:
     return "\n".join(filter(None, (" ".join(line.split()) for line in without_comments(text).splitlines())))
 
 
-def squeeze(text: str) -> str:
-    """The same whatever the line breaks and tabs are."""
-    return re.sub(r"(?<=\() | (?=\))", "", " ".join(text.split()))
-
-
 def functions(code: str) -> dict[str, str]:
     """{name: its head and body}, of C without comments."""
     found = {}
