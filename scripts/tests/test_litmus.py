@@ -42,7 +42,8 @@ class Litmus(unittest.TestCase):
             self.assertEqual(self.wrong(source=self.source.replace(old, new)), [], new)
         self.assertEqual(self.wrong(source="\n".join(reversed(self.source.split("\n\n")))), [])
         for old, new in (("smp_mb();", "smp_wmb();"), ("f(int", "k(int"), ("\tsmp_mb();", "\t/* smp_mb(); */"), ("void h", "void k"),
-                         ("litmus/x.litmus", "x"), ("litmus/x", "litmus/y"), ("return b;", "return xchg(&b, 1);"), ("return b;", "smp_mb();")):
+                         ("litmus/x.litmus", "x"), ("litmus/x", "litmus/y"),
+                         ("return b;", "return xchg(&b, 1);"), ("return b;", "smp_mb();")):
             self.assertIn(old, self.source)
             self.assertTrue(self.wrong(source=self.source.replace(old, new)), new)
         for old, new in ((" [barrier]", ""), ("[barrier]", "[other]"), ("// control", "//"), ("smp_mb [barrier]", "[barrier]"),
