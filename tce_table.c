@@ -90,6 +90,12 @@ int tce_table_init(struct tce_table *table)
 	return 0;
 }
 
+/* IBM's patches that bring iommufd add an argument: whether the address is a physical one. */
+#ifdef TCE_HAS_SET_PHYS
+#define set(tbl, entry, n, ua, dir, attrs) \
+	set(tbl, entry, n, ua, dir, attrs, false)
+#endif
+
 /**
  * tce_table_set() - write a run of entries by one operation of the platform
  * @table: the table

@@ -55,7 +55,7 @@ void tce_v1_free(struct tce_v1 *v1)
 	unsigned long pages = atomic_long_read(&v1->pages);
 	struct tce_v1_page *shared;
 	struct hlist_node *next;
-	int i;
+	unsigned int i;
 
 	if (pages) {
 		atomic_long_add(pages, &tce_leaked_pages);

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tce.cli import path_from
-from tce.paths import DATA, OUT
+from tce.paths import DATA, OUT, SCRIPTS
 
 Kernel = dict[str, str]
 
@@ -39,5 +39,6 @@ def env(name: str) -> Kernel:
 
 def make(kernel: Kernel, directory: Path, *more: str) -> list[str]:
     """The command that builds the modules in a directory."""
-    return ["make", "-s", "-C", kernel["KDIR"], f"M={directory}", f"ARCH={kernel['ARCH']}",
+    chroot = [str(SCRIPTS / "in-sid")] if kernel["TOOLCHAIN"] == "sid" else []
+    return [*chroot, "make", "-s", "-C", kernel["KDIR"], f"M={directory}", f"ARCH={kernel['ARCH']}",
             f"CROSS_COMPILE={kernel['CROSS_COMPILE']}", kernel["COMPILER"], *more, "modules"]

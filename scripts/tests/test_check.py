@@ -130,9 +130,10 @@ class Check(unittest.TestCase):
         self.assertEqual((counter.totals(), counter.rows.nowhere()), ((6, 0), []))
 
     def test_kernels(self):
-        """Each row is booted by make check, make kernels or scripts/coverage, but for what is only compiled for."""
+        """Each row is booted by make check, make kernels, scripts/coverage or defects, but for what is only compiled for."""
         rows = {name for name, row in kernels.rows().items() if row[0] not in ("clang", "tree")}
-        self.assertEqual(rows, {*steps.BOOTED, *steps.MORE, *(kernel for kernel, *_ in load(SCRIPTS / "coverage").RUNS)})
+        others = {kernel for kernel, *_ in (*load(SCRIPTS / "coverage").RUNS, *load(SCRIPTS / "defects").HOSTS.values())}
+        self.assertEqual(rows, {*steps.BOOTED, *steps.MORE, *others})
         self.assertEqual({name for name, command in steps.machines() if command[0] == "selftest"}
                          & {name for name, *_ in steps.runs()}, set())
 

@@ -11,12 +11,14 @@ COMMON = """typedef _Bool bool; typedef unsigned long size_t;
 enum dma_data_direction { NONE }; enum iommu_cap { CAP }; struct iommu_table; struct iommu_table_group; struct iommu_group;
 struct device; struct page; struct vm_area_struct; struct list_head { int x; };
 """
-OLD = """struct iommu_table_ops { int (*xchg_no_kill)(struct iommu_table *, long, unsigned long *, enum dma_data_direction *, bool); };
+OLD = """struct iommu_table_ops { int (*xchg_no_kill)(struct iommu_table *, long, unsigned long *, enum dma_data_direction *, bool);
+	int (*set)(struct iommu_table *, long, long, unsigned long, enum dma_data_direction, unsigned long); };
 struct iommu_table_group_ops { void (*take_ownership)(struct iommu_table_group *); void (*release_ownership)(struct iommu_table_group *); };
 struct iommu_ops { bool (*capable)(enum iommu_cap); };
 long pin_user_pages(unsigned long, unsigned long, unsigned int, struct page **, struct vm_area_struct **);
 """
-NEW = """struct iommu_table_ops { int (*xchg_no_kill)(struct iommu_table *, long, unsigned long *, enum dma_data_direction *); };
+NEW = """struct iommu_table_ops { int (*xchg_no_kill)(struct iommu_table *, long, unsigned long *, enum dma_data_direction *);
+	int (*set)(struct iommu_table *, long, long, unsigned long, enum dma_data_direction, unsigned long); };
 struct iommu_table_group_ops { long (*take_ownership)(struct iommu_table_group *, struct device *);
 	void (*release_ownership)(struct iommu_table_group *, struct device *); };
 struct iommu_ops { bool (*capable)(struct device *, enum iommu_cap); };
@@ -48,6 +50,7 @@ class Probe(unittest.TestCase):
     def test_new(self):
         known = ["RELEASE_DEVICE", "CLAIM", "CAPABLE_DEVICE", "PLATFORM_DMA", "UNPIN_FOLIO", "LIST_COUNT"]
         self.assertEqual(self.probe(NEW), (0, known, ""))
+        self.assertEqual(self.probe(NEW.replace("unsigned long); };", "unsigned long, bool); };")), (0, ["SET_PHYS", *known], ""))
 
     def refused(self, words, *args, **more):
         status, _, said = self.probe(*args, **more)
