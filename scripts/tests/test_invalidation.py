@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/invalidation: what has seen a control, and that each control is what it says."""
+import re
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 from unittest import mock
 
+from tce import ctext
 from tce.paths import ROOT, SCRIPTS
 from tests import load
 
@@ -21,7 +24,7 @@ def console(*results, before=""):
 
 class Invalidation(unittest.TestCase):
     def unseen(self, text, words=invalidation.REACHED):
-        return invalidation.unseen(invalidation.Control("powernv9", "x.c", (), (ROW, OTHER), words), "\n" + text)
+        return invalidation.unseen(invalidation.Control("powernv9", "x.c", "f", "", (ROW, OTHER), words), "\n" + text)
 
     def test_unseen(self):
         """Each test has to fail, and for that reason."""
@@ -67,7 +70,21 @@ class Invalidation(unittest.TestCase):
             text = (ROOT / control.file).read_text()
             self.assertNotEqual(invalidation.changed(text, control), text, name)
             self.assertIn(control.machine, invalidation.MACHINES)
+            # what it replaces is called there
+            called = ctext.functions(ctext.without_comments(text))[control.function].split("{", 1)[1]
+            for callee in re.findall(r"^#define (\w+)", control.inside, re.M):
+                self.assertRegex(called, rf"\b{callee}\s*\(", name)
             for row in control.rows:
                 self.assertIn(f'"{row.split(": ", 2)[2]}"', rows)
         with self.assertRaises(ValueError):
             invalidation.changed("another text", control)
+
+    def test_changed(self):
+        """The macros are in force in the function alone."""
+        text = ("static int g(int i)\n{\n\treturn i;\n}\n\n/* f() { */\nstatic int f(void)\n{\n\treturn g(1);\n}\n\n"
+                "int main(void)\n{\n\treturn f() * g(3);\n}\n")
+        control = invalidation.Control("powernv9", "x.c", "f", "#define g(i) (g(i) + 1)\n", (ROW,), behind="#define f() (f() + 5)\n")
+        with tempfile.TemporaryDirectory() as tmp:
+            (Path(tmp) / "x.c").write_text(invalidation.changed(text, control))
+            subprocess.run(["gcc", f"{tmp}/x.c", "-o", f"{tmp}/x"], check=True)
+            self.assertEqual(subprocess.run([f"{tmp}/x"]).returncode, (2 + 5) * 3)
