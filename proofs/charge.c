@@ -23,51 +23,16 @@
  * each: CALL=LEAVE,CLOSE,FREE,DISABLE PAGE_SHIFT=12 PENDING=1 PSERIES=0 V1=1 BITS=48
  * unwind: 4
  *
- * control used: tce_container.c
- *	*charged -= npages;
- *	*charged -= 0;
- * control window: tce_container.c
- *	win->charged = npages;
- *	win->charged = *charged;
- * control stays: tce_container.c PENDING=1 BITS=16
- *	drop_window(container, 0);
- *	container->windows[0] = NULL;
- * control default: tce_container.c CALL=DEFAULT PENDING=1
- *	for_default, &start, charged);
- *	for_wanted, &start, charged);
- * control again: tce_mm.c CALL=AGAIN
- *	need - *charged);
- *	need);
- * control left: tce_mm.c CALL=AGAIN
- *	tce_uncharge_later(mem, *charged);
- *	tce_uncharge_later(mem, need);
- * control remove: tce_container.c CALL=REMOVE
- *	return drop_window(container, i);
- *	return container->windows[i] = NULL, 0;
- * control shift: tce_container.c
- *	rc = add_window(container, create->page_shift, create->window_size, create->levels,
- *	rc = add_window(container, 12, create->window_size, create->levels,
- * control start: tce_container.c CALL=REMOVE
- *	tce_table_start(&container->windows[i]->table) == start)
- *	tce_table_start(&container->windows[i]->table) >= start)
- * control bridge: tce_container.c CALL=REMOVE
- *	if (tce_window_in(win, grp))
- *	if (!tce_window_in(win, grp))
- * control leave: tce_window.c CALL=LEAVE
- *	tce_uncharge_later(table->mem, win->charged);
- *	tce_uncharge_later(table->mem, 1);
- * control enable: tce_container.c CALL=ENABLE V1=1 BITS=16
- *	*charged -= *need;
- *	*charged = 0;
- * control disable: tce_v1.c CALL=DISABLE V1=1
- *	v1->charged -= excess;
- *	v1->charged = 0;
- * control close: tce_container.c CALL=CLOSE V1=1
- *	tce_uncharge_later(&container->mem, v1->charged);
- *	tce_uncharge_later(&container->mem, 0);
- * control free: tce_container.c CALL=FREE
- *	else if (!tce_uncharge_try(&container->mem))
- *	else if (false)
+ * control: add_window create_windows create_table(any) CALL=CREATE PENDING=0 PSERIES=0
+ * control: add_window CALL=DEFAULT PSERIES=0 V1=0
+ * control: add_window CALL=DEFAULT PSERIES=1 V1=0
+ * control: tce_charge_again account_locked_vm(any) CALL=AGAIN
+ * control: tce_container_remove remove_window(any) lock_all tce_window_unset unset_window(any) CALL=REMOVE
+ * control: bind_and_lock tce_charge_again CALL=ENABLE
+ * control: tce_container_disable tce_v1_disallow CALL=DISABLE
+ * control: tce_window_free CALL=LEAVE V1=0
+ * control: tce_uncharge_later __account_locked_vm(any) CALL=CLOSE V1=1
+ * control: container_free_work tce_uncharge_try CALL=FREE V1=0
  */
 #include "charge.h"
 #include "../tce_mm.h"
@@ -294,7 +259,8 @@ int tce_kvm_hide(struct tce_table *table, bool in_group)
 
 struct tce_mm *tce_mm_get(struct mm_struct *its)
 {
-	prove(its == &mm);
+	/* the only one that there is */
+	assume(its == &mm);
 	return any_bool() ? NULL : &tmm;
 }
 

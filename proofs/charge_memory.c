@@ -13,24 +13,10 @@
  * each: CALL=REGISTER,UNREGISTER LISTED=0 PAGE_SHIFT=16 BITS=40 NPAGES=1,2
  * unwind: 4
  *
- * control more: tce_v1.c
- *	more = min(more, n);
- *	more = min(more, 1L);
- * control allow: tce_v1.c
- *	tce_v1_allow(v1, more);
- *	tce_v1_allow(v1, n);
- * control refused: tce_v1.c
- *	atomic_long_sub(n, &v1->pages);
- *	atomic_long_sub(more, &v1->pages);
- * control listed: tce_prereg.c CALL=REGISTER LISTED=1
- *	rc = mm_iommu_new(tmm->mm, ua, npages, &prereg->mm_iommu);
- *	rc = mm_iommu_new(tmm->mm, ua, npages + 1, &prereg->mm_iommu);
- * control pins: tce_prereg.c CALL=REGISTER LISTED=0 NPAGES=1 PAGE_SHIFT=16
- *	goto err_uncharge;
- *	return ERR_PTR(rc);
- * control free: tce_prereg.c CALL=UNREGISTER LISTED=0 NPAGES=2
- *	tce_uncharge_later(mem, prereg->npages);
- *	tce_uncharge_later(mem, 1);
+ * control: count_pages tce_charge tce_v1_allow CALL=MAP
+ * control: tce_charge account_locked_vm prereg_create CALL=REGISTER LISTED=1 PAGE_SHIFT=16
+ * control: tce_charge account_locked_vm pin_blocks CALL=REGISTER LISTED=0 NPAGES=1
+ * control: tce_uncharge_later tce_prereg_free CALL=UNREGISTER LISTED=0 NPAGES=2
  */
 #include "charge.h"
 #include "../tce_mm.h"

@@ -11,18 +11,9 @@
  * each: CALL=V1 PAGE_SHIFT=12
  * unwind: 6
  *
- * control page: tce_v1.c CALL=V1
- *	tce_page_hpa(batch->pages[++at]) == *hpa + size)
- *	batch->pages[++at])
- * control max: tce_v1.c CALL=V1
- *	return min(size, max);
- *	return size;
- * control block: tce_prereg.c CALL=BLOCKS
- *	if (next != *hpa + size)
- *	if (!next)
- * control four: tce_table.h CALL=PUAS
- *	READ_ONCE(pua[n + 2]) | READ_ONCE(pua[n + 3])))
- *	READ_ONCE(pua[n + 2])))
+ * control: tce_v1_extent CALL=V1
+ * control: tce_prereg_extent tce_prereg_hpa CALL=BLOCKS
+ * control: tce_pua_run CALL=PUAS
  */
 #include "../tce_prereg.c"
 #include "../tce_v1.c"

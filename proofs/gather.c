@@ -26,60 +26,13 @@
  * each: CALL=PARTS V1=0 SHARED=0 WAITING=0 PUTS=3
  * unwind: 3 gather_flush.0:PUTS any_gather.0:33 put_memory.0:4
  *
- * control full: tce_map.c WAITING=31 PUTS=34
- *	if (gather->nr == TCE_GATHER_MAX)
- *	if (false)
- * control filled: tce_map.c CALL=UNMAP V1=0 SHARED=1 WAITING=31 PUTS=34
- *	if (gather->end)
- *	if (gather->end && gather->nr < TCE_GATHER_MAX)
- * control first: tce_map.c
- *	gather_entries(gather, entry + from, entry + i + 1);
- *	gather_entries(gather, entry + i, entry + i + 1);
- * control rest: tce_map.c
- *	if (i > from)
- *	if (false)
- * control last: tce_map.c
- *	gather->end = end;
- *	gather->end = end - 1;
- * control same: tce_map.c
- *	if (what == before) {
- *	if (what == before || !before) {
- * control both: tce_map.c CALL=UNMAP V1=0 SHARED=1
- *	gather->put[gather->nr - 1].n++;
- *	(void)0;
- * control run: tce_map.c CALL=UNMAP V1=0
- *	atomic64_sub(i - start, &prereg->mapped);
- *	atomic64_sub(1, &prereg->mapped);
- * control live: tce_map.c CALL=UNMAP V1=0 SHARED=1
- *	if (old.dir != DMA_NONE || old.val || client)
- *	if (old.val || client)
- * control client: tce_map.c CALL=UNMAP V1=0 SHARED=1
- *	if (old.dir != DMA_NONE || old.val || client)
- *	if (old.dir != DMA_NONE || old.val)
- * control agreed: tce_map.c V1=0 SHARED=1
- *	tce_prereg_hpa(prereg, ua) != old->hpa))
- *	false))
- * control cleared: tce_map.c CALL=UNMAP
- *	tce_pua_write(&pua[i++], 0);
- *	i++;
- * control next: tce_map.c CALL=UNMAP
- *	tce_pua_read(&pua[i]) - first < size);
- *	tce_pua_read(&pua[i]) - first <= size);
- * control refused: tce_map.c CALL=UNMAP
- *	if (table->ops->xchg_no_kill(table->tbl, entry, &hpa, &dir))
- *	if (table->ops->xchg_no_kill(table->tbl, entry, &hpa, &dir) == -EINVAL)
- * control kept: tce_map.c CALL=MAP_ONE
- *	tce_v1_take(batch, ua, 1);
- *	tce_v1_take(batch, ua, 2);
- * control written: tce_map.c CALL=MAP_ONE
- *	if (unlikely(new.val))
- *	if (unlikely(new.val && !rc))
- * control done: tce_map.c CALL=PARTS
- *	unmap_chunk(table, first + done, n - done, run_min, how, &rc);
- *	unmap_chunk(table, first, n - done, run_min, how, &rc);
- * control early: tce_table.h CALL=UNMAP_ONE
- *	table->ops->tce_kill(table->tbl, entry, 1);
- *	(void)entry;
+ * control: gather_flush gather_put gather_entries what_to_put put_memory exchange CALL=MAP V1=1 WAITING=0
+ * control: gather_flush gather_put CALL=MAP V1=1 WAITING=31
+ * control: gather_flush unmap_exchange put_puas tce_pua_write gather_flush_puas CALL=UNMAP V1=1
+ * control: gather_put gather_entries what_to_put unmap_shared CALL=UNMAP V1=0 SHARED=1 WAITING=0
+ * control: unmap_chunk CALL=PARTS
+ * control: put_entry tce_table_invalidate_one map_one CALL=MAP_ONE V1=1
+ * control: put_entry tce_table_invalidate_one tce_entry_swap CALL=UNMAP_ONE V1=0 SHARED=1
  */
 struct mm_iommu_table_group_mem_t;
 

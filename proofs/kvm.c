@@ -18,54 +18,8 @@
  *
  * each: SHIFT=12,16 LEVELS=0,2
  *
- * control table: tce_kvm.c
- *	return index - tbl->it_offset < tbl->it_size;
- *	return index < tbl->it_offset + tbl->it_size;
- * control owner: tce_kvm.c
- *	&kvm_ops->allowed.ops || current->mm != kvm_ops->mm ||
- *	&kvm_ops->allowed.ops ||
- * control blocked: tce_kvm.c
- *	if (READ_ONCE(tbl->it_ops) != &kvm_ops->allowed.ops || current
- *	if (current
- * control levels: tce_kvm.c LEVELS=2
- *	if (tbl->it_indirect_levels &&
- *	if (false &&
- * control place: tce_kvm.c LEVELS=2
- *	(__be64 *)tbl->it_base, index - tbl->it_offset, &hole)
- *	(__be64 *)tbl->it_base, index, &hole)
- * control mapped: tce_kvm.c
- *	return pua && !pua_is_vfio(pua) ? pua : NULL;
- *	return pua;
- * control taken: tce_kvm.c
- *	if (*dir == DMA_NONE ? pua && pua_is_vfio(pua) : !*hpa)
- *	if (*dir != DMA_NONE && !*hpa)
- * control aligned: tce_kvm.c
- *	if (*dir != DMA_NONE && *hpa & ~IOMMU_PAGE_MASK(tbl))
- *	if (false)
- * control empty: tce_kvm.c
- *	if (*dir == DMA_NONE)
- *	if (false)
- * control warned: tce_kvm.c
- *	return *dir == DMA_NONE ? leave_to_user(hpa, dir) : rc;
- *	return rc;
- * control killed: tce_kvm.c
- *	if (platform->tce_kill)
- *	if (false)
- * control agreed: tce_kvm.c
- *	its != hpa || !tce_pua_replace
- *	!tce_pua_replace
- * control told: tce_kvm.c
- *	*dir = *dir == DMA_NONE ? DMA_TO_DEVICE : DMA_NONE;
- *	*dir = DMA_NONE;
- * control which: tce_kvm.c LEVELS=2
- *	pua = kvm_ops->platform->useraddrptr(tbl, index, false);
- *	pua = tce_table_walk(tbl, (__be64 *)tbl->it_base, index - tbl->it_offset, &hole);
- * control dirty: tce_kvm.c
- *	tce_entry_dirty(*hpa, *dir);
- *	tce_entry_dirty(*hpa, DMA_NONE);
- * control counted: tce_kvm.c
- *	mm_iommu_mapped_dec(mem);
- *	(void)mem;
+ * control: in_table pua_is_vfio allowed_useraddr leave_to_user kvm_uncount allowed_exchange tce_pua_replace tce_entry_dirty exchange invalidate(any) lookup(any) LEVELS=0
+ * control: allowed_useraddr tce_table_walk(any) seen LEVELS=2
  */
 #define mm_iommu_lookup		lookup
 #define mm_iommu_ua_to_hpa	ua_to_hpa
@@ -88,10 +42,16 @@ static bool allowed, owned, level_missing, pua_missing, kill, known, translated,
 static long index;
 static __be64 tce, pua, was;
 static enum dma_data_direction live;
-static unsigned long there, kept, said;
+static unsigned long there, kept, said, base;
 static unsigned int exchanges, kills, counts;
 static struct page *written;
 static int refused;
+
+/* What the module gets to see of the state, which is another one in a control */
+static unsigned long seen(unsigned long what)
+{
+	return what;
+}
 
 static bool inside(void)
 {
@@ -105,7 +65,7 @@ static bool mapped_by_user(void)
 
 __be64 *tce_table_walk(const struct iommu_table *of, __be64 *node, unsigned long at, unsigned long *hole)
 {
-	prove(of == &tbl && LEVELS && (unsigned long)node == tbl.it_base);
+	prove(of == &tbl && LEVELS && (unsigned long)node == base);
 	prove(inside() && at == index - tbl.it_offset);
 	return level_missing ? NULL : &tce;
 }
@@ -174,7 +134,7 @@ static enum dma_data_direction any_dir(void)
 static void any_state(struct tce_kvm_ops *kvm_ops)
 {
 	allowed = any_bool();
-	tbl.it_ops = allowed ? &kvm_ops->allowed.ops : &kvm_ops->blocked.ops;
+	tbl.it_ops = seen(allowed) ? &kvm_ops->allowed.ops : &kvm_ops->blocked.ops;
 	was = any_u64();
 	pua = was;
 }
@@ -193,14 +153,15 @@ int main(void)
 
 	tbl.it_offset = any_ulong();
 	tbl.it_size = any_ulong();
-	tbl.it_page_shift = SHIFT;
+	tbl.it_page_shift = seen(SHIFT);
 	tbl.it_indirect_levels = LEVELS;
-	tbl.it_base = any_ulong();
+	base = any_ulong();
+	tbl.it_base = seen(base);
 	assume((wide)tbl.it_offset + tbl.it_size < BIT(63));
 	kvm_ops.allowed.kvm_ops = &kvm_ops;
 	kvm_ops.blocked.kvm_ops = &kvm_ops;
 	owned = any_bool();
-	task.mm = owned ? &mm : &other;
+	task.mm = seen(owned) ? &mm : &other;
 	current = &task;
 	index = any_long();
 	level_missing = LEVELS && any_bool();

@@ -17,36 +17,10 @@
  * each: SHIFT=12,21,34 WINDOWS=3 CALL=MAP,UNMAP STATE=SERVES
  * unwind: 3
  *
- * control beyond: tce_container.c
- *	*n > tbl->it_size - at ?
- *	*n > tbl->it_size ?
- * control behind: tce_container.c
- *	|| at >= tbl->it_size)
- *	|| at > tbl->it_size)
- * control size: tce_container.c
- *	if ((ioba | size) &
- *	if (ioba &
- * control ua: tce_container.c SHIFT=34
- *	return ua & ((1UL <<
- *	return ua & ((1U <<
- * control empty: tce_container.c WINDOWS=1
- *	at >= tbl->it_size)
- *	at >= tbl->it_size || !size)
- * control nowhere: tce_container.c WINDOWS=0
- *	(NO_WINDOW_THERE, ENXIO)
- *	(NO_WINDOW_THERE, EINVAL)
- * control killed: tce_container.c WINDOWS=1
- *	rc = down_read_killable(&tmm->map_lock);
- *	down_read_killable(&tmm->map_lock), rc = 0;
- * control enabled: tce_container.c WINDOWS=1
- *	if (likely(container->enabled && !container->default_pending))
- *	if (likely(!container->default_pending))
- * control owner: tce_container.c WINDOWS=1
- *	return likely(tmm && tmm->mm == current->mm) ? 0 :
- *	return likely(tmm && current->mm) ? 0 :
- * control user: tce_container.c WINDOWS=1 CALL=CHECK
- *	if (!rc && n && !access_ok((void __user *)ua, size))
- *	if (false)
+ * control: find_entries tce_container_map lock_for_map reached(any) check_owner WINDOWS=1 CALL=MAP
+ * control: find_entries_for reached(any) WINDOWS=3 CALL=MAP SHIFT=12
+ * control: check_map check_owner WINDOWS=1 CALL=CHECK
+ * control: find_entries WINDOWS=0 CALL=MAP
  */
 /* Was the wait for the lock ended by SIGKILL? */
 static _Bool was_killed;

@@ -11,57 +11,8 @@
  * each: SHIFT=12,16
  * unwind: 2
  *
- * control empty: tce_prereg.c
- *	if (!size)
- *	if (!ua)
- * control aligned: tce_prereg.c
- *	return TCE_REFUSE(REGION_MISALIGNED, EINVAL);
- *	return PAGE_ALIGNED(size) ? 0 : TCE_REFUSE(REGION_MISALIGNED, EINVAL);
- * control wraps: tce_prereg.c
- *	if (ua + size - 1 < ua)
- *	if (ua + size < ua)
- * control zero: tce_prereg.c
- *	if (!ua)
- *	if (false)
- * control user: tce_prereg.c
- *	if (!access_ok((void __user *)ua, size))
- *	if (!access_ok((void __user *)ua, 0))
- * control hole: tce_prereg.c
- *	if (npages > totalram_pages() && npages > READ_ONCE(tmm->mm->total_vm))
- *	if (npages > totalram_pages())
- * control count: tce_prereg.c
- *	(ua >> TCE_BLOCK_SHIFT) + 1;
- *	(ua >> TCE_BLOCK_SHIFT);
- * control most: tce_prereg.c SHIFT=16
- *	count_blocks(ua, npages) >= SZ_128M)
- *	count_blocks(ua, npages) > SZ_128M)
- * control last: tce_prereg.c
- *	return ((ua + (npages << PAGE_SHIFT) - 1) >> TCE_BLOCK_SHIFT) -
- *	return ((npages << PAGE_SHIFT) >> TCE_BLOCK_SHIFT) -
- * control block: tce_prereg.c
- *	return min(end, (ua | (TCE_BLOCK - 1)) + 1);
- *	return min(end, ua + TCE_BLOCK);
- * control ahead: tce_prereg.c SHIFT=16
- *	min((end - ua) >> PAGE_SHIFT, TCE_PIN_CHUNK - skip)
- *	min((end - ua) >> PAGE_SHIFT, TCE_PIN_CHUNK + skip)
- * control skip: tce_prereg.c
- *	(unsigned long)(pages - skip) | TCE_BLOCK_PAGES;
- *	(unsigned long)pages | TCE_BLOCK_PAGES;
- * control known: tce_prereg.c SHIFT=12
- *	*n = max(rc, 0);
- *	*n = TCE_PIN_CHUNK + 1;
- * control failed: tce_prereg.c SHIFT=12
- *	if (got > 0)
- *	if (got)
- * control split: tce_prereg.c
- *	if (!folio_test_hugetlb(folio) ||
- *	if (
- * control moved: tce_prereg.c
- *	!IS_ALIGNED(blocks[i] - (ua & ~(TCE_BLOCK - 1)), 1UL << shift) ||
- *	!IS_ALIGNED(blocks[i] - (ua & ~(TCE_BLOCK - 1)), TCE_BLOCK) ||
- * control apart: tce_prereg.c
- *	(i && !IS_ALIGNED(ua, 1UL << shift) && blocks[i] != blocks[i - 1] + TCE_BLOCK))
- *	(i && !IS_ALIGNED(ua, 1UL << shift) && blocks[i] == blocks[i - 1]))
+ * control: check_range count_blocks block_end pin_ahead record_block block_page_shift SHIFT=16
+ * control: pin_hugetlb pin_ahead SHIFT=12
  */
 #undef PAGE_SHIFT
 #define PAGE_SHIFT	SHIFT

@@ -10,27 +10,9 @@
  *
  * each: V1=0,1 SHARED=0,1 PAGE_SHIFT=16,12
  *
- * control mark: tce_table.h
- *	return ua | TCE_UA_VFIO;
- *	return ua;
- * control write: tce_v1.h V1=1
- *	(write ? TCE_V1_WRITE : 0)
- *	(write ? 0 : TCE_V1_WRITE)
- * control refused: tce_table.h
- *	if (unlikely(rc))
- *	if (unlikely(rc == -ENOMEM))
- * control old: tce_table.h
- *	new->val = tce_pua_read(pua);
- *	new->val = val;
- * control shared: tce_table.h SHARED=1
- *	new->val = be64_to_cpu(old);
- *	new->val = old;
- * control dirty: tce_table.h SHARED=1
- *	tce_entry_dirty(new->hpa, new->dir);
- *	tce_entry_dirty(new->hpa, DMA_NONE);
- * control emptied: tce_table.h SHARED=1
- *	if (!val && new->dir == DMA_NONE &&
- *	if (false &&
+ * control: tce_val tce_entry_swap tce_pua_read tce_pua_write
+ * control: tce_val V1=1
+ * control: tce_pua_replace tce_entry_dirty tce_entry_swap(any) SHARED=1
  */
 #include "../tce_table.h"
 #include "../tce_v1.c"

@@ -15,27 +15,8 @@
  * each: LEVELS=4 SLOTS=512,2048,4096
  * unwind: 6
  *
- * control slot: tce_table.c LEVELS=2
- *	(at / below) & (tbl->it_level_size - 1)
- *	at / below
- * control below: tce_table.c LEVELS=2
- *	1UL << (level * bits)
- *	1UL << ((level - 1) * bits)
- * control hole: tce_table.c LEVELS=2
- *	*hole = below - (at & (below - 1));
- *	*hole = below;
- * control last: tce_table.c LEVELS=2
- *	return &node[at & (tbl->it_level_size - 1)];
- *	return &node[at];
- * control bits: tce_table.c LEVELS=2
- *	__va(next & ~(TCE_PCI_READ | TCE_PCI_WRITE));
- *	__va(next & ~TCE_PCI_READ);
- * control offset: tce_table.h
- *	unsigned long at = entry - tbl->it_offset;
- *	unsigned long at = entry;
- * control left: tce_table.h LEVELS=1
- *	(at & (tbl->it_level_size - 1));
- *	(at & (tbl->it_level_size - 1)) + 1;
+ * control: tce_table_walk tce_table_walk(any) tce_table_pua read_slot LEVELS=2
+ * control: tce_table_pua LEVELS=0
  */
 #include "../tce_table.h"
 

@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import io
 import shutil
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
@@ -43,7 +44,9 @@ class Prove(unittest.TestCase):
             for said, code, seconds, want in ((f"{GOOD}\n{PROVED}", 0, 300, "proved"), (f"{GOOD}\n{PROVED}", 6, 300, "neither"),
                                               (f"{GOOD}\n{BAD}\n{REFUTED}", 10, 300, "refuted"), (f"{GOOD}\n{PROVED}", 10, 300, "neither"),
                                               (f"{GOOD}\n{BAD}\n{REFUTED}", 0, 300, "neither"),
-                                              (f"{GOOD}\n{PROVED}\n' && sleep 9 && echo '", 0, 1, "neither")):
+                                              # what only waits has time
+                                              (f"{GOOD}\n{PROVED}' && sleep 2; echo '", 0, 1, "proved"),
+                                              (f"{GOOD}\n{PROVED}\n' && while :; do :; done; echo '", 0, 1, "neither")):
                 program.write_text(f"#!/bin/sh\necho '{said}'\nexit {code}\n")
                 program.chmod(0o755)
                 prove.SECONDS, prove.KNOWN = seconds, top / "none"
@@ -90,16 +93,55 @@ class Prove(unittest.TestCase):
             self.assertEqual(ask(), "refuted")
 
     def test_controls(self):
-        good = " * each: A=1\n * unwind: 2\n *\n * control a-b: f.c A=1\n *\told\n *\tnew\n"
-        self.assertEqual(prove.controls(good), [("a-b", "f.c", " A=1", "old", "new")])
+        good = " * each: A=1,2 B=3\n * each: A=4\n * unwind: 2\n *\n * control: f g(any)\n * control: f A=2\n"
+        first, second = {"A": "1", "B": "3"}, {"A": "2", "B": "3"}
+        self.assertEqual(prove.controls(good), [("f", first), ("g(any)", first), ("f", second)])
         self.assertEqual(prove.controls("/* nothing */\n"), [])
         self.assertEqual(prove.UNWIND.findall(" * unwind: 2 f.0:3 f.1:4\n"), ["2 f.0:3 f.1:4"])
-        for old, new in (("control a-b", "controls a-b"), ("control a-b", "control a b"), (" f.c A=1", ""), ("b: f", "b f"),
-                         (" * control", " *  control"), (" *\told\n", ""), (" *\tnew", " *        new"), ("new\n", "new\n *\tnew\n"),
-                         ("each:", "each"), ("unwind: 2", "unwind: two"), ("unwind: 2", "unwind: 2 f.0"),
-                         (" *\n", " * control a-b: f.c\n *\told\n *\tnew\n")):
+        for old, new in (("control: f g", "controls: f g"), ("control: f A", "control f A"), ("f A=2", "A=2"), ("f A=2", "f A=2 g"),
+                         ("f A=2", "f A=5"), ("f A=2", "f A=4 B=3"), (" * control: f A", " *  control: f A"), ("g(any)", "g(all)"),
+                         ("each: A=1", "each A=1"), ("unwind: 2", "unwind: two"), ("unwind: 2", "unwind: 2 f.0")):
             self.assertEqual(good.count(old), 1, old)
-            self.assertRaises(ValueError, prove.controls, good.replace(old, new))
+            with self.assertRaises(ValueError, msg=new):
+                prove.controls(good.replace(old, new))
+
+    def test_made_wrong(self):
+        """Compiled, with any_bool() as a switch: what is called does nothing or what it does, with what it was given or other numbers."""
+        text = ("static _Bool any_bool(void);\nstatic int seen, *at;\nstatic int f(int a, const char *s);\n# 1 \"x.c\"\n"
+                "static inline int\nf(int a,\n  const char *s)\n{\n\tif (a)\n\t\tseen = a + *s;\n\treturn 7;\n}\n"
+                "int g(void)\n{\n\tseen = 1;\n\treturn 7;\n}\nstatic void h(int n)\n{\n\tseen = n;\n}\n"
+                "static _Bool any_bool(void)\n{\n\treturn DOES;\n}\n"
+                "int main(void) { int was; at = &was; CALL; return __builtin_printf(\"%d\", seen); }\n")
+        with tempfile.TemporaryDirectory() as tmp:
+            for wrong, call, done in (("f", 'f(2, "\\1")', "3"), ("g", "g()", "1"), ("h", "h(5)", "5"), ("f(any)", 'f(2, "\\1")', ""),
+                                      ("h(any)", "h(5)", "")):
+                for does in (0, 1):
+                    made = prove.made_wrong(text, wrong)
+                    self.assertEqual(made.count("\n"), text.count("\n"))
+                    (Path(tmp) / "x.c").write_text(made)
+                    subprocess.run(["gcc", "-w", f"-DDOES={does}", f"-DCALL={call}", f"{tmp}/x.c", "-o", f"{tmp}/x"], check=True)
+                    said = subprocess.run([f"{tmp}/x"], stdout=subprocess.PIPE, text=True).stdout
+                    if done or not does:
+                        self.assertEqual(said, done if does else "0", (wrong, does))
+        self.assertIn("any_a", prove.made_wrong(text, "f(any)"))
+        self.assertNotIn("any_s", prove.made_wrong(text, "f(any)"))
+        self.assertRaises(ValueError, prove.made_wrong, text, "k")
+        self.assertRaises(ValueError, prove.made_wrong, text + "int g(void)\n{\n}\n", "g")
+
+    def test_each_statement_fails_once(self):
+        with tempfile.TemporaryDirectory() as tmp, mock.patch.object(prove, "OUT", Path(tmp)):
+            for second, lines, want in ((BAD, [BAD], 0), (BAD, [SHIFT], 1), (BAD.replace("2", "3").replace("x == 1", "y"), [BAD], 1),
+                                        (BAD.replace("main", "f"), [BAD], 1), (BAD, [BAD.replace("main", "real_main")], 0),
+                                        (BAD, [BAD.replace("FAILURE", "UNKNOWN")], 1), (BAD, [BAD.replace("line 9", "line 10")], 0)):
+                (Path(tmp) / "a.log").write_text(f"{second.replace('FAILURE', 'SUCCESS')}\n")
+                (Path(tmp) / "b.log").write_text("\n".join(lines) + "\n")
+                futures = []
+                for verdict in ("proved", "refuted"):
+                    futures.append(concurrent.futures.Future())
+                    futures[-1].set_result(verdict)
+                with contextlib.redirect_stdout(io.StringIO()) as said:
+                    failed = prove.judge("x", [("a", "proved", futures[0]), ("b", "refuted", futures[1])])[1]
+                self.assertEqual(failed, want, (second, lines, said.getvalue()))
 
     def test_not_understood(self):
         with (tempfile.TemporaryDirectory() as tmp, mock.patch.object(prove, "ROOT", Path(tmp)),
@@ -109,11 +151,6 @@ class Prove(unittest.TestCase):
             with concurrent.futures.ThreadPoolExecutor(1) as pool:
                 self.assertEqual(prove.judge("x", prove.begun(pool, Path("/nowhere"), "x")), (0, 1))
         self.assertTrue(said.getvalue().startswith("FAIL "))
-
-    def test_changed(self):
-        self.assertEqual(prove.changed("a = b;\n", "b", "c"), "a = c;\n")
-        for old, new in (("x", "y"), ("a", "a"), (" ", "")):
-            self.assertRaises(ValueError, prove.changed, "a = b;\n", old, new)
 
     def test_combinations(self):
         self.assertEqual(prove.combinations(" * each: A=1,2 B=3\n * each: A=4\n"), [{"A": "1", "B": "3"}, {"A": "2", "B": "3"}, {"A": "4"}])
