@@ -4,6 +4,7 @@
  * CREATE and REMOVE, page sizes, levels, and what all of that is charged.
  */
 #define _GNU_SOURCE
+#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -491,6 +492,42 @@ static void unmap_huge(struct tce *t)
 	expect(seconds() - begun < 20);
 }
 
+/*
+ * A driver of the host (module/host_map.c) leaves a page mapped in the host's window. A client that has no window there
+ * does not reach it.
+ */
+
+#define HOST_MAP	"/sys/module/host_map/parameters/"
+#define HOST_MAP_FILL	0x5a
+
+static void left_by_the_host(struct tce *t)
+{
+	const char *pci = host.device[0].pci;
+	uint64_t handle, start;
+	size_t i, seen = 0;
+	char path[80];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver_override", pci);
+	expect(write_to(path, "none") >= 0);
+	expect(write_to("/sys/bus/pci/drivers/vfio-pci/unbind", pci) >= 0);
+	expect(write_to(HOST_MAP "map", pci) >= 0);
+	handle = read_number(HOST_MAP "handle", "");
+	expect(host_restore());
+
+	attach(t, 2);
+	expect_rc(0, edu_open(&t->edu, t->group, 0));
+	remove_window(t->container, first(t));
+	/* elsewhere in a partition, and not in use at that address on PowerNV */
+	create(t->container, 12, 4 * GiB, 1, &start);
+	bounce_at(t, start + 64 * KiB);
+	expect(handle - start >= 128 * KiB);
+	memset(t->bounce, 0, EDU_MAX);
+	edu_copy(&t->edu, handle, t->bounce_iova, EDU_MAX);
+	for (i = 0; i < EDU_MAX; i++)
+		seen += ((uint8_t *)t->bounce)[i] == HOST_MAP_FILL;
+	expect_eq(0, seen);
+}
+
 /* What failed or was repeated leaves nothing. */
 
 /* The window cannot be told to the caller, who could never remove it. */
@@ -549,6 +586,7 @@ static const struct test tests[] = {
 	{ "MAP or UNMAP creates the default window", default_by_map, BOTH },
 	{ "a refused CREATE leaves the default window usable",
 	  default_after_refusal, V2 | DMA },
+	{ "what the host has left mapped is not the client's", left_by_the_host, BARE | APART | DANGEROUS },
 	{ "two windows at their places, then ENOSPC", slots, V2 },
 	{ "REMOVE clears the window and uncounts its mappings",
 	  removed_is_cleared, V2 | DMA },

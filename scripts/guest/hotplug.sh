@@ -65,7 +65,7 @@ load_failing() {
 	echo 99 >"$DEBUG/fail_page_alloc/min-order"
 	echo N >"$DEBUG/failslab/ignore-gfp-wait"
 	echo 0 >"$DEBUG/failslab/verbose"
-	insmod /fail_load.ko || die "fail_load does not load"
+	insmod /selftests/fail_load.ko || die "fail_load does not load"
 	nth=1
 	echo $nth >"$FAIL/nth"
 	until insmod "$UPDATES/$OPS.ko" 2>/tmp/insmod; do
@@ -108,7 +108,7 @@ if [ -e "$UPDATES/$OPS.ko" ]; then
 	) &
 	trying=$!
 	sleep 2
-	if [ -e /fail_load.ko ]; then
+	if [ -e /selftests/fail_load.ko ]; then
 		load_failing
 	else
 		modprobe "$OPS" || die "$OPS does not load"

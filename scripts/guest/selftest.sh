@@ -45,6 +45,7 @@ run() {
 }
 
 edu_bind
+insmod /selftests/host_map.ko || die "host_map does not load"
 for dev in $devices; do
 	# All that the user of the tests gets; root does not need to own it.
 	chown "$NOBODY" "/dev/vfio/$(pci_group "$dev")"
