@@ -238,7 +238,7 @@ int tce_pin_errno(const char *reason, long rc, u64 ua)
  * Is @got worth another try, after a moment? A page can't be migrated while somebody else holds a
  * reference to it, which is often only for a moment. @tries counts, from 0. Context: sleeps.
  */
-bool tce_pin_again(long got, unsigned int *tries)
+static bool pin_again(long got, unsigned int *tries)
 {
 	if (got != -ENOMEM || (*tries)++ == TCE_PIN_TRIES)
 		return false;
@@ -274,7 +274,7 @@ unsigned long tce_pin_pages(struct page **pages, unsigned long ua, unsigned long
 					  min_t(unsigned long, n - done, TCE_PIN_CHUNK),
 					  FOLL_LONGTERM | (write ? FOLL_WRITE : 0),
 					  pages + done);
-		if (tce_pin_again(got, &tries))
+		if (pin_again(got, &tries))
 			continue;
 		if (got <= 0) {
 			*rc = tce_pin_errno("PIN", got, ua + (done << PAGE_SHIFT));

@@ -99,7 +99,6 @@ extern atomic_long_t tce_leaked_pages;
 unsigned long tce_pin_pages(struct page **pages, unsigned long ua, unsigned long n,
 			    bool write, int *rc);
 int tce_pin_errno(const char *reason, long rc, u64 ua);
-bool tce_pin_again(long got, unsigned int *tries);
 void tce_unpin_pages(struct page **pages, unsigned long n);
 
 /* The host physical address (hpa) of a page */

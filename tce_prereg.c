@@ -136,30 +136,27 @@ static void unpin_blocks(unsigned long *blocks, unsigned long n, unsigned long u
 }
 
 /*
- * Pin one page of a hugetlb page, and return in @known where that ends in user space. The mmap_lock
- * keeps the client from mapping something else there meanwhile.
+ * Pin one page of a hugetlb page that is there, and return in @known where that ends in user space.
+ * The mmap_lock keeps the client from mapping something else there meanwhile. Nothing is faulted in
+ * while it is held, because userfaultfd would not be waited for.
  *
- * Return: 1 if it is pinned; 0 if this is other memory; -EINTR, -ENOMEM or -EFAULT.
+ * Return: 1 if it is pinned; 0 if it has to be pinned as other memory is; -EINTR.
  */
 static int pin_hugetlb(struct page **page, unsigned long ua, unsigned long *known)
 {
 	struct mm_struct *mm = current->mm;
 	struct vm_area_struct *vma;
-	unsigned int tries = 0;
-	long got;
+	long got = 0;
 
-	do {
-		if (mmap_read_lock_killable(mm))
-			return -EINTR;
-		got = 0;
-		vma = vma_lookup(mm, ua);
-		if (vma && is_vm_hugetlb_page(vma))
-			got = pin_user_pages(ua, 1, FOLL_WRITE | FOLL_LONGTERM, page) ?: -EFAULT;
-		if (got > 0)
-			*known = (ua | (huge_page_size(hstate_vma(vma)) - 1)) + 1;
-		mmap_read_unlock(mm);
-	} while (tce_pin_again(got, &tries));
-	return got < 0 ? tce_pin_errno("PIN", got, ua) : got;
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	vma = vma_lookup(mm, ua);
+	if (vma && is_vm_hugetlb_page(vma))
+		got = pin_user_pages(ua, 1, FOLL_WRITE | FOLL_LONGTERM | FOLL_NOFAULT, page);
+	if (got > 0)
+		*known = (ua | (huge_page_size(hstate_vma(vma)) - 1)) + 1;
+	mmap_read_unlock(mm);
+	return got == -EINTR ? got : max(got, 0L);
 }
 
 /*

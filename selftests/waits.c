@@ -13,6 +13,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <linux/mman.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
@@ -975,6 +976,85 @@ static void memory_served(struct tce *t)
 }
 
 /*
+ * Memory that user space provides as soon as it is asked, whatever it consists of. The client waits
+ * for it in MAP (v1) or REGISTER (v2), and then has it.
+ */
+
+#define SERVED		(4 * MiB)
+
+static size_t unit;			/* what is provided at once */
+
+static void *provide_all(void *arg __attribute__((unused)))
+{
+	uint8_t *source = alloc(unit, unit);
+	struct uffdio_copy copy = { .src = (uintptr_t)source, .len = unit };
+	struct uffd_msg msg;
+	uint8_t *at;
+
+	for (at = memory; at < memory + SERVED; at += unit) {
+		while (!asked(&msg, 100))
+			;
+		expect_eq((uintptr_t)at, msg.arg.pagefault.address & -(uint64_t)unit);
+		memset(source, ++shared->result[1], unit);
+		copy.dst = (uintptr_t)at;
+		expect_rc(0, __raw(uffd, UFFDIO_COPY, &copy));
+	}
+	return NULL;
+}
+
+static void expect_provided(const char *what, int version)
+{
+	pthread_t thread;
+	uint8_t *at;
+	long rc;
+
+	if (memory == MAP_FAILED) {
+		note("this host has no %s", what);
+		return;
+	}
+	init_userfaults();
+	keep_back(memory, SERVED);
+	shared->result[1] = 0;
+	expect(!pthread_create(&thread, NULL, provide_all, NULL));
+	open_box(version);
+	rc = version == 1 ? 0 : __register(box.container, memory, SERVED);
+	if (!rc)
+		rc = __map(box.container, memory, base(&box) + SERVED, SERVED, RW);
+	if (host.kernel < 612 && rc == -EFAULT)
+		skip("this kernel pins no page that user space is asked for");
+	if (rc)
+		fail(__FILE__, __LINE__, "%s: %ld", what, rc);
+	pthread_join(thread, NULL);
+	for (at = memory; at < memory + SERVED; at += unit)
+		expect_eq((uint8_t)((at - memory) / unit + 1), *at);
+	close(uffd);
+	detach(&box);
+}
+
+static void provided_client(void *arg)
+{
+	int version = *(int *)arg;
+
+	unit = host.page;
+	memory = alloc(SERVED, SERVED);
+	expect_provided("pages", version);
+	memory = alloc_shared(SERVED);
+	expect_provided("shared memory", version);
+	unit = 2 * MiB;
+	memory = mmap(NULL, SERVED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB |
+		      MAP_HUGE_2MB, -1, 0);
+	expect_provided("huge pages", version);
+}
+
+static void memory_provided(struct tce *t)
+{
+	allow_userfaults();
+	share();
+	if (!ends(spawn(true, provided_client, &t->version), LIMIT))
+		fail(__FILE__, __LINE__, "the command does not end");
+}
+
+/*
  * A page whose lock a FUSE server keeps. In the end it does not answer WRITE, and who writes to the
  * page then waits for that with the lock held. Linux from 6.5 on pins no such page.
  */
@@ -1157,6 +1237,7 @@ static const struct test tests[] = {
 	  memory_unbind, BOTH | APART | TWO | DANGEROUS },
 	{ "close does not wait for one of many pages, which comes at last",
 	  memory_served, BOTH | APART | TWO | DANGEROUS },
+	{ "memory that comes as soon as it is asked for is the device's", memory_provided, BOTH | APART },
 	{ "nobody waits for the lock of a page, which a FUSE server keeps",
 	  page_close, BOTH | APART | TWO | DANGEROUS },
 };
