@@ -230,6 +230,51 @@ static void huge_pins(struct tce *t)
 	expect_eq(charged, locked());
 }
 
+/* Memory is pinned by REGISTER (v2) or by MAP (v1). */
+static long __allow_and_map(struct tce *t, uint8_t *mem, size_t size)
+{
+	return __allow(t, mem, size) ?: __map(t->container, mem, base(t), size, RW);
+}
+
+/*
+ * There are fewer huge pages than were mapped, which MAP_NORESERVE allows (and a control group: for
+ * the kernel both are the same).
+ */
+static void huge_used_up(struct tce *t)
+{
+	static const char pool[] = "/sys/kernel/mm/hugepages/hugepages-2048kB/";
+	const size_t huge = 2 * MiB;
+	char file[sizeof(pool) + 16];
+	uint8_t *rest, *mem;
+	uint64_t charged;
+	long pins, free;
+
+	snprintf(file, sizeof(file), "%sfree_hugepages", pool);
+	free = read_number(file, "");
+	if (free < 3)
+		skip("this host has no huge pages of 2 MiB");
+	rest = alloc_huge((free - 1) * huge, NULL);
+	mem = mmap(NULL, 2 * huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
+		   MAP_NORESERVE | MAP_HUGETLB | MAP_HUGE_2MB, -1, 0);
+	expect(mem != MAP_FAILED);
+	/* which has the window */
+	bounce_at(t, base(t) - CHUNK);
+	pins = pinned();
+	charged = locked();
+	expect_rc(-EFAULT, __allow_and_map(t, mem, 2 * huge));
+	expect_rc(pins, pinned_settled(pins));
+	expect_eq(charged, locked());
+	/* what there is can be had, and all of it when there is more */
+	expect_rc(0, __allow_and_map(t, mem, huge));
+	expect(can_write(t, base(t), mem));
+	munmap(rest, huge);
+	unmap(t->container, base(t), huge);
+	if (t->version == 2)
+		unregister_mem(t->container, mem, huge);
+	expect_rc(0, __allow_and_map(t, mem, 2 * huge));
+	expect(can_write(t, base(t) + huge, mem + huge));
+}
+
 /* Memory of huge pages, of which one has a single page in its midst. */
 static void not_all_huge(struct tce *t)
 {
@@ -925,6 +970,7 @@ static const struct test tests[] = {
 	  piece_by_piece, V2 | DANGEROUS },
 	{ "a page of hugetlbfs has one pin, wherever its region begins", huge_pins,
 	  V2 | DMA },
+	{ "huge pages that are used up are EFAULT, and cost nothing", huge_used_up, BOTH | DMA },
 	{ "a page in the midst of a huge one is the device's", not_all_huge,
 	  V2 | DMA },
 	{ "pages of movable memory move out of it before a device gets them",
