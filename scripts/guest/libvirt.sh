@@ -27,36 +27,26 @@ doc() {
 	sed '/^$/d; s/^/   /' /tmp/doc
 }
 
-# The emulated processor needs what the document has for one without mitigations.
-# The large decrementer is one more thing that the emulated processor does not have, and
-# libvirt has no word for it.
+# The document's guest.xml, as it is but for less memory, with a kernel that starts at once, and with what the document has for
+# a processor without mitigations, as the emulated one is. The large decrementer is one more thing that this one does not
+# have, and libvirt has no word for it.
 domain() {
-	cat <<-EOF
-		<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
-		  <name>guest</name>
-		$(cat max-memory.xml)
-		  <memory unit='b'>$MEMORY</memory>
-		  <vcpu>1</vcpu>
-		  <os>
-		    <type arch='ppc64le' machine='pseries'>hvm</type>
-		    <kernel>/var/lib/libvirt/images/vmlinux</kernel>
-		    <initrd>/var/lib/libvirt/images/initrd</initrd>
-		    <cmdline>console=hvc0 rdinit=/init nowatchdog cryptomgr.notests mitigations=off lsm= audit=0</cmdline>
-		  </os>
-		$(sed '/<features>/r mitigations.xml' features.xml)
-		  <cpu mode='host-passthrough'/>
-		  <devices>
-		    <emulator>/usr/bin/qemu-system-ppc64</emulator>
-		$(cat card.xml)
-		    <console type='pty'/>
-		  </devices>
-		  <qemu:commandline>
-		    <qemu:arg value='-machine'/>
-		    <qemu:arg value='cap-large-decr=off'/>
-		  </qemu:commandline>
-		</domain>
-	EOF
+	sed -e "s,<memory unit='GiB'>4</memory>,<memory unit='b'>$MEMORY</memory>," \
+		-e "s,<domain type='kvm'>,<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>," \
+		-e "/<type arch=/r kernel.xml" -e "/<features>/r mitigations.xml" -e "/<\/devices>/r more.xml" guest.xml
 }
+cat >kernel.xml <<-EOF
+	<kernel>/var/lib/libvirt/images/vmlinux</kernel>
+	<initrd>/var/lib/libvirt/images/initrd</initrd>
+	<cmdline>console=hvc0 rdinit=/init nowatchdog cryptomgr.notests mitigations=off lsm= audit=0</cmdline>
+EOF
+cat >more.xml <<-EOF
+	<qemu:commandline>
+	  <qemu:arg value='-machine'/>
+	  <qemu:arg value='cap-large-decr=off'/>
+	</qemu:commandline>
+EOF
+truncate -s 64M /var/lib/libvirt/images/guest.img
 
 # start - by virsh; the guest has the card then, and a file goes both ways.
 start() {
@@ -105,7 +95,8 @@ lost_card() { ! has_card; }
 
 say "host: $(. /etc/os-release && echo "$PRETTY_NAME"), Linux $(uname -r), card: $dev"
 [ ! -e /sys/module/vfio_pci ] || die "vfio-pci is loaded already"
-domain >guest.xml
+domain >changed.xml
+mv changed.xml guest.xml
 
 doc virsh-define
 mark detached

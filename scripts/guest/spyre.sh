@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # For scripts/guest/clients.sh: a host as IBM's Spyre cards have it, with other cards in their place. Users start
-# clients in containers of Podman, by the commands of Documentation/partition.rst (in /doc).
+# clients in containers of Podman, by the commands of Documentation/containers.rst and partition.rst (in /doc).
 
 # shellcheck source=passthrough-bridge.sh
 . /guest/passthrough-bridge.sh
@@ -30,7 +30,7 @@ host_configured() {
 uid() { id -u alice; }
 as_alice() { setpriv --reuid alice --regid alice --init-groups --reset-env env -C / "XDG_RUNTIME_DIR=/run/user/$(uid)" "$@"; }
 
-# contained LIMIT EDIT COMMAND... - alice starts it as partition.rst says, after sed's EDIT of that, and may lock so much.
+# contained LIMIT EDIT COMMAND... - alice starts it as containers.rst says, after sed's EDIT of that, and may lock so much.
 # The container has the programs of the host, and a control group below her own.
 contained() {
 	limit=$1 group=$(mktemp -d /sys/fs/cgroup/alice-XXXXXX)

@@ -132,10 +132,13 @@ def machines() -> Iterator[Step]:
     for kernel in ("6.1-64k", "6.12-4k"):
         yield f"hotplug {kernel}", ["check-system", "hotplug", "powernv9", kernel]
     yield "tcestat", ["check-system", "tcestat"]
+    for machine, kernel in (("powernv9", "6.12-4k"), ("powernv9", "6.12-64k"), ("pseries", "6.12-4k"), ("pseries", "6.12-64k")):
+        yield f"memlock {kernel} {machine}", ["check-system", "memlock", machine, kernel]
     # One engine, and some rows of two; scripts/check-hostcheck has the others, the refusals and the failures.
     yield "hostcheck powernv9", ["check-hostcheck", "--short"]
     yield "demo powernv9", ["check-system", "demo", "powernv9"]
     yield "demo pseries", ["check-system", "demo", "pseries"]
+    yield "closed 6.12-4k", ["check-system", "closed"]
     yield "refused 6.1-64k", ["check-system", "refused"]
     yield "tracing powernv9", ["check-system", "tracing"]
     for kernel in DEBIAN:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """tools/tcestat on files that look like a host's: does it show what is there, and miss nothing that a card lacks?"""
+import json
 import os
 import subprocess
 import tempfile
@@ -26,7 +27,8 @@ container id=2 version=1 process=0 enabled=0 default_pending=1 pinned=65536 char
 """
 
 LIMITS = "Limit                     Soft Limit           Hard Limit           Units\n" \
-         "Max locked memory         {:<20} {:<20} bytes\n"
+         "Max locked memory         {:<20} {:<20} bytes\n" \
+         "Max open files            1024                 1048576              files\n"
 
 
 tcestat = load(PROGRAM)
@@ -40,6 +42,7 @@ class Host(unittest.TestCase):
         self.addCleanup(tmp.cleanup)
         self.root = Path(tmp.name)
         self.file("proc/sys/kernel/osrelease", "6.12.95\n")
+        self.file("proc/sys/kernel/version", "#1 SMP Debian 6.12.95-1\n")
         self.file("proc/self/limits", LIMITS.format("unlimited", "unlimited"))
         self.file("proc/self/status", "Name:\tx\nCapEff:\t0000000000000000\n")
         self.file("proc/meminfo", "MemTotal: 8000000 kB\nHugePages_Total:       0\nHugePages_Free:        0\nHugepagesize:       2048 kB\n")
@@ -62,6 +65,8 @@ class Host(unittest.TestCase):
     def device(self, address, group, driver, kind):
         at = self.root / f"sys/bus/pci/devices/{address}"
         self.file(f"sys/bus/pci/devices/{address}/class", kind + "\n")
+        self.file(f"sys/bus/pci/devices/{address}/reset_method", "flr bus\n")
+        self.file(f"sys/bus/pci/devices/{address}/power/runtime_status", "active\n")
         (at / "driver").unlink(missing_ok=True)
         if driver:
             (at / "driver").symlink_to(f"../../drivers/{driver}")
@@ -89,7 +94,7 @@ class State(Host):
         for text in (f"{NAME} 1.0, srcversion ABC123, Linux 6.12.95",
                      "2 open containers, 1 closed container still in use, 1 table\n",
                      "container 3: version 2, process 4711 qemu", f"group 5: 0000:00:00.0 (pcieport), {DEVICE} (vfio-pci)",
-                     "container 2: version 1, nobody's yet, not enabled", "the default window is created by the first MAP",
+                     "container 2: version 1, not bound to a process yet, not enabled", "the default window is created by the first MAP",
                      "pinned 64K, charged 128K", "VmLck 4G, 2 regions of 4194368K, has KVM"):
             self.assertIn(text, said)
         rows = [line.split() for line in said.splitlines()]
@@ -130,23 +135,29 @@ class Doctor(Host):
         root.start()
         self.addCleanup(root.stop)
 
-    def look(self, mem=4 << 30, huge=False, cards=0, managed=False, unit=None, device=DEVICE,
-             info=(32, 1, 0, 1 << 30, 1 << 12 | 1 << 16, 2, 5)):
+    def look(self, device=DEVICE, info=(32, 1, 0, 1 << 30, 1 << 12 | 1 << 16, 2, 5), **client):
         def ask(_system, group):
             self.assertEqual(group, "5")
             if isinstance(info, OSError):
                 raise info
             return info
-        return tcestat.examine(tcestat.System(str(self.root)), device, mem, huge, ask, cards, managed, unit)
+        return tcestat.examine(tcestat.System(str(self.root)), device, tcestat.Client(**client), ask)
+
+    def host(self, loaded=False):
+        """What is checked without a device"""
+        system = tcestat.System(str(self.root))
+        return [*tcestat.loaded_and_installed(system, False), *([] if loaded else tcestat.other_kernels(system))]
 
     def bad(self, **options):
-        return [(line.what, line.command) for line in self.look(**options) if line.command]
+        lines = self.host() if options.get("device", DEVICE) is None else self.look(**options)
+        return [(line.what, line.command) for line in lines if line.command]
 
     def test_all_ok(self):
         lines = self.look()
         self.assertEqual([line.command for line in lines], [None] * len(lines))
         self.assertEqual([line.what for line in lines],
-                         ["kernel", "module", "device", "group", "access", "windows", "memlock", "KVM", "huge pages"])
+                         ["kernel", "module", "device", "group", "access", "windows", "reset", "memlock", "KVM", "preemption",
+                          "huge pages"])
         self.assertIn("1024 MiB at 0x0 for DMA of 32 bits; 2 in all, pages of 4K 64K, up to 5 levels", lines[5].said)
 
     def test_other_module(self):
@@ -193,7 +204,7 @@ class Doctor(Host):
             self.file(f"lib/modules/{release}/{file or 'other.ko'}", "")
         (self.root / "lib/modules/7.1").mkdir()
         self.assertEqual(self.bad(device=None), [])
-        self.assertEqual([line.what for line in self.look(device=None)], ["kernel", "module", "next kernel"])
+        self.assertEqual([line.what for line in self.host()], ["kernel", "module", "next kernel"])
         self.file("lib/modules/6.12.113/modules.dep", "")
         self.file("lib/modules/6.12.113/says", f"/lib/modules/6.12.113/{intree}\n")
         # DKMS 3.2 leaves the index of a kernel that is removed as it was, and the kernel may be installed again
@@ -257,14 +268,15 @@ class Doctor(Host):
         self.assertEqual([what for what, _ in self.bad(device=None)], ["module"])
 
     def test_options_need_a_device(self):
-        for options in (["--mem", "1G"], ["--cards", "8"], ["--unit", "podman.service"], ["--managed"], ["--huge-pages"]):
+        for options in (["--mem", "1G"], ["--maxmem", "1G"], ["--cards", "8"], ["--unit", "podman.service"], ["--managed"],
+                        ["--huge-pages"]):
             code, said, error = self.run_it("doctor", *options)
             self.assertEqual((code, said), (2, ""), options)
             self.assertIn("tcestat doctor DEVICE", error)
 
     def test_without_a_device(self):
         code, said, _ = self.run_it("doctor")
-        self.assertEqual((code, said.splitlines()[-1]), (0, ">> doctor: this host: all 2 are ok"))
+        self.assertEqual((code, said.splitlines()[-1]), (0, ">> doctor: this host: all 2 checks passed"))
         self.file(f"sys/module/{NAME}/srcversion", "INTREE\n")
         code, said, _ = self.run_it("doctor")
         self.assertEqual(code, 1)
@@ -302,7 +314,7 @@ class Doctor(Host):
 
     def test_unit(self):
         """A service has limits of its own, whatever those of the shell are."""
-        need = (4 << 30) + (64 << 20)
+        need = self.need(4 << 30)
         path = self.file("bin/systemctl", "")
         path.chmod(0o755)
         for limit, good in ((str(need), True), (str(need - 1), False), ("infinity", True)):
@@ -321,13 +333,31 @@ class Doctor(Host):
 
     def test_cards_that_d3_stops(self):
         self.file("sys/module/vfio_pci/parameters/disable_idle_d3", "N\n")
+        status = f"sys/bus/pci/devices/{DEVICE}/power/runtime_status"
         for name, number in (("vendor", "0x1014"), ("device", "0x06a7")):
             self.assertEqual(self.bad(), [])
             self.file(f"sys/bus/pci/devices/{DEVICE}/{name}", number + "\n")
         self.assertEqual([what for what, _ in self.bad()], ["D3"])
+        self.file(status, "suspended\n")
+        self.assertIn("has put", self.look()[4].said)
+        # the parameter was changed when vfio-pci was loaded already, which looks at it once
         self.file("sys/module/vfio_pci/parameters/disable_idle_d3", "Y\n")
+        self.assertEqual(self.bad(), [("D3", "modprobe -r vfio-pci; modprobe vfio-pci")])
+        self.file(status, "active\n")
         # IBM's library may be probing them
         self.assertEqual(self.bad(info=OSError(16, "busy")), [])
+        # crun wants as many open files as IBM's tools ask for
+        self.assertEqual([what for what, _ in self.bad(cards=1)], ["files"])
+        self.file("proc/self/limits", LIMITS.format("unlimited", "unlimited").replace("1048576  ", "134217728"))
+        self.assertEqual(self.bad(cards=1), [])
+
+    def test_our_own_limits(self):
+        """A kernel that is preempted, if it has KVM, and a card that can't be reset"""
+        self.file("proc/sys/kernel/version", "#1 SMP PREEMPT Debian 7.2.11-1\n")
+        self.assertEqual([what for what, _ in self.bad()], ["preemption"])
+        self.assertEqual(self.bad(cards=1), [])
+        (self.root / f"sys/bus/pci/devices/{DEVICE}/reset_method").unlink()
+        self.assertEqual([what for what, _ in self.bad()], ["reset", "preemption"])
 
     def test_others_of_the_group(self):
         self.device("0000:01:00.1", "5", "ahci", "0x010601")
@@ -347,21 +377,20 @@ class Doctor(Host):
             self.assertEqual(self.bad(info=OSError(errno, "")), [("windows", "dmesg | tail")])
         self.assertIn("no others", self.look(info=(32, 0, 0, 1 << 30, 0, 0, 0))[5].said)
 
+    def need(self, mem, maxmem=8 << 30):
+        return tcestat.total(tcestat.guest_parts(tcestat.host_of(tcestat.System(str(self.root))), mem, maxmem))
+
     def test_locked_memory(self):
-        need = (4 << 30) + (64 << 20)
+        need = self.need(4 << 30)
         for soft, hard, command in ((need, need, None), (need - 1, need, f"ulimit -l {need // 1024}"),
                                     (65536, need - 1, f"prlimit --pid $$ --memlock={need}"),
                                     (65536, "unlimited", f"ulimit -l {need // 1024}")):
             self.file("proc/self/limits", LIMITS.format(soft, hard))
             self.assertEqual(self.bad(), [("memlock", command)] if command else [], (soft, hard))
-        # as much as the guest is large
+        # as much as the guest is large, and its tables grow with what it may become
+        self.file("proc/self/limits", LIMITS.format(need, need))
         self.assertEqual(self.bad(mem=1 << 40)[0][0], "memlock")
-        # the tables grow with the guest, by powers of two
-        for gib, mib in ((128, 64), (129, 128), (257, 256), (1024, 512)):
-            need = (gib << 30) + (mib << 20)
-            self.file("proc/self/limits", LIMITS.format(need, need))
-            self.assertEqual(self.bad(mem=gib << 30), [])
-            self.assertEqual([what for what, _ in self.bad(mem=(gib << 30) + 1)], ["memlock"])
+        self.assertEqual(self.bad(maxmem=1 << 40)[0][0], "memlock")
         # root has no limit
         self.file("proc/self/status", "CapEff:\t000001ffffffffff\n")
         self.assertEqual(self.bad(mem=1 << 40), [])
@@ -373,18 +402,19 @@ class Doctor(Host):
         with mock.patch.object(tcestat, "modinfo", lambda field, release=None, name=NAME:
                                None if name.startswith("kvm") else {"filename": "/x.ko", "srcversion": "ABC123"}[field]):
             self.assertEqual(self.bad(), [])
-            self.assertIn("this kernel has none", self.look()[7].said)
+            self.assertIn("this kernel has none", self.look()[8].said)
+            self.assertNotIn("preemption", [line.what for line in self.look()])
 
     def test_cards(self):
-        """What a client without a guest locks: for each card a window's memory, its table and that of the default window."""
-        need = 3 * ((128 << 30) + 8 * ((128 << 30) // os.sysconf("SC_PAGE_SIZE") + (2 << 30) // 4096))
+        """A program without a guest needs neither KVM nor a free group."""
+        need = tcestat.total(tcestat.card_parts(tcestat.host_of(tcestat.System(str(self.root))), 128 << 30, 3))
         (self.root / "dev/kvm").unlink()
-        # nobody's search for a free card is disturbed
+        # another program's search for a free card is not disturbed
         self.assertEqual(self.bad(mem=128 << 30, cards=3, info=OSError(16, "busy")), [])
         for limit, command in ((need, []), (need - 1, [("memlock", f"prlimit --pid $$ --memlock={need}")])):
             self.file("proc/self/limits", LIMITS.format(limit, limit))
             self.assertEqual(self.bad(mem=128 << 30, cards=3), command)
-        # a userspace entry for each TCE
+        # PowerNV has the table, too
         self.file("proc/cpuinfo", "platform\t: PowerNV\n")
         self.file("proc/self/limits", LIMITS.format(need, need))
         self.assertEqual([what for what, _ in self.bad(mem=128 << 30, cards=3)], ["memlock"])
@@ -405,10 +435,68 @@ class Doctor(Host):
         self.assertIn("--group-add=keep-groups", command)
 
     def test_huge_pages(self):
-        self.assertEqual(self.bad(huge=True), [("huge pages", "sysctl vm.nr_hugepages=2048")])
+        self.assertEqual(self.bad(huge_pages=True), [("huge pages", "sysctl vm.nr_hugepages=2048")])
         self.file("proc/meminfo", "HugePages_Total: 2100\nHugePages_Free: 2048\nHugepagesize: 2048 kB\n")
-        self.assertEqual(self.bad(huge=True), [])
-        self.assertEqual(self.bad(huge=True, mem=(4 << 30) + 1), [("huge pages", "sysctl vm.nr_hugepages=2101")])
+        self.assertEqual(self.bad(huge_pages=True), [])
+        self.assertEqual(self.bad(huge_pages=True, mem=(4 << 30) + 1), [("huge pages", "sysctl vm.nr_hugepages=2101")])
         self.file("proc/meminfo", "MemTotal: 1 kB\n")
-        self.assertEqual(self.bad(huge=True)[0][0], "huge pages")
+        self.assertEqual(self.bad(huge_pages=True)[0][0], "huge pages")
         self.assertEqual(self.bad(), [])
+
+
+class Amounts(unittest.TestCase):
+    """Locked memory: what was seen in emulated hosts, and that no page has a number of its own."""
+
+    def test_seen(self):
+        # a guest of 256 MiB with maxmem=32G, on 4K: its second window's table, and what was in use before
+        parts = [part.bytes >> 10 for part in tcestat.guest_parts(tcestat.Host(4096, True), 256 << 20, 32 << 30)]
+        self.assertEqual((parts[2], parts[0] + parts[1] + parts[3]), (262208, 268340))
+        # Spyre in a partition: 8 bytes for each page of 64K
+        self.assertEqual(tcestat.card_parts(tcestat.Host(65536, False), 128 << 30, 8)[1].bytes, 8 * (16 << 20))
+
+    def test_pages_quote_it(self):
+        """Each command "tcestat memlock" that a page shows with what it prints, and the numbers of the examples"""
+        shown = 0
+        for page in [*(ROOT / "Documentation").glob("*.rst"), ROOT / "README.md", ROOT / "tools/tcestat.8"]:
+            lines = [line.strip() for line in page.read_text().replace("\\-", "-").splitlines()]
+            for i, line in enumerate(lines):
+                if line.startswith("$ tcestat memlock "):
+                    done = subprocess.run([PROGRAM, *line.split()[2:]], stdout=subprocess.PIPE, text=True, check=True)
+                    said = [text.strip() for text in done.stdout.splitlines()]
+                    self.assertEqual(lines[i + 1:i + 1 + len(said)], said, page.name)
+                    shown += 1
+        self.assertGreaterEqual(shown, 3)
+        need = tcestat.total(tcestat.guest_parts(tcestat.Host(4096, True), 4 << 30, 8 << 30))
+        self.assertIn(f"@vfio - memlock {need // 1024}\n", (ROOT / "tools/examples/limits.conf").read_text())
+        self.assertIn(f"LimitMEMLOCK={need}\n", (ROOT / "tools/examples/service-memlock.conf").read_text())
+
+
+class Interface(Host):
+    def test_help(self):
+        """One option a line, for each command; and the version of the module"""
+        for command in ([], ["doctor"], ["memlock"], ["report"]):
+            done = subprocess.run([PROGRAM, *command, "--help"], stdout=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "200"})
+            self.assertEqual(done.returncode, 0)
+            options = [line for line in done.stdout.partition("options:")[2].splitlines() if line.startswith("  -")]
+            self.assertGreater(len(options), 1)
+            self.assertEqual([line for line in options if len(line.split()) < 3], [], command)
+        said = subprocess.run([PROGRAM, "--version"], stdout=subprocess.PIPE, text=True).stdout
+        self.assertIn(f'MODULE_VERSION("{said.split()[1]}")', (ROOT / f"{NAME}.c").read_text())
+
+    def test_json(self):
+        """A format, which monitoring can rely on"""
+        code, said, _ = self.run_it("doctor", "--loaded", "--json")
+        state = json.loads(said)
+        self.assertEqual((code, state["format"], state["ok"], state["device"]), (0, 1, True, None))
+        self.assertEqual([sorted(check) for check in state["checks"]], [["do", "ok", "said", "what"]] * 2)
+
+    def test_loaded(self):
+        """The running kernel alone: what decides whether a guest may start now"""
+        release = "6.12.113"
+        self.file(f"lib/modules/{release}/modules.dep", "")
+        self.file(f"lib/modules/{release}/says", f"/lib/modules/{release}/kernel/drivers/vfio/{NAME}.ko\n")
+        self.file(f"lib/modules/{release}/kernel/drivers/vfio/{NAME}.ko", "")
+        self.assertEqual((self.run_it("doctor")[0], self.run_it("doctor", "--loaded")[0]), (1, 0))
+        self.file(f"sys/module/{NAME}/srcversion", "INTREE\n")
+        self.assertEqual(self.run_it("doctor", "--loaded")[0], 1)
+        self.assertEqual(self.run_it("doctor", DEVICE, "--loaded")[0], 2)
