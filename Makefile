@@ -53,14 +53,16 @@ install-dkms:
 	install -m 644 dkms.conf Kbuild $(filter-out %.mod.c,$(wildcard *.c)) $(wildcard *.h) $(SOURCE_DIR)
 	install -m 644 $(filter-out %.mod.c,$(wildcard compat/*.[ch])) $(SOURCE_DIR)/compat
 	install -m 755 compat/probe $(SOURCE_DIR)/compat
-	install -m 755 scripts/can-serve scripts/say-reload $(SOURCE_DIR)/scripts
+	install -m 755 scripts/can-serve scripts/dkms-all scripts/say-reload $(SOURCE_DIR)/scripts
 	install -D -m 644 -t $(DESTDIR)/usr/share/doc/$(PACKAGE)-dkms README.md CHANGELOG.md
 
 install-tools:
 	install -D -m 755 -t $(DESTDIR)/usr/bin tools/tcestat
 	install -D -m 644 -t $(DESTDIR)/usr/share/man/man4 tools/$(MODULE).4
 	install -D -m 644 -t $(DESTDIR)/usr/share/man/man8 tools/tcestat.8
-	install -D -m 644 -t $(EXAMPLES_DIR) $(wildcard tools/examples/*)
+	install -D -m 644 -t $(DESTDIR)/usr/lib/systemd/system $(wildcard tools/systemd/*)
+	install -D -m 644 -t $(EXAMPLES_DIR) $(filter-out %.py,$(wildcard tools/examples/*))
+	install -m 755 -t $(EXAMPLES_DIR) $(wildcard tools/examples/*.py)
 	install -D -m 644 -t $(dir $(EXAMPLES_DIR))Documentation $(wildcard Documentation/*.rst Documentation/*.svg)
 	install -m 644 -t $(dir $(EXAMPLES_DIR)) $(wildcard *.md)
 

@@ -5,7 +5,7 @@
 #   first.tar.xz     the sources, as "make dist" makes them; source.tar.xz: those of a newer version
 #   newer/           the packages of that
 #   doc/             the commands of README.md and Documentation/installation.rst
-# The argument is which start this is, 1 or 2. The report is KTAP.
+# The argument is which start this is, 1 to 3. The report is KTAP.
 
 name=vfio_iommu_spapr_tce package=vfio-iommu-spapr-tce here=/install log=/install/log
 examples=/usr/share/doc/$package-tools/examples
@@ -101,7 +101,9 @@ install_packages() {
 	check "the commands that check it" shown /updates/dkms/ doc check
 	check "modprobe -r and modprobe" doc reload
 	check "tcestat doctor is content with this host" tcestat doctor
-	check "what a report has" shown '"format": ' doc report
+	sed -i "s/ADDRESS/$device/" $here/doc/report
+	check "a report" doc report
+	check "it has the state, and the kernel's log" grep -q '"format": 4' tcestat-report.txt
 	check "the in-tree driver, to compare with" doc in-tree
 	check "is loaded then" refused "in-tree driver or another build" tcestat doctor
 	check "modprobe -r and modprobe" doc reload
@@ -181,24 +183,59 @@ kernel_update() {
 	check "that one would load the in-tree driver" found "$other" kernel/drivers/vfio
 	check "tcestat doctor fails, and says so" refused "$other would load the in-tree driver" tcestat doctor
 	sed 's/^/# /' $here/printed
-	helps=$(sed -n '/^do:/{n;p;}' $here/printed)
+	check "of the running kernel it says no such thing" tcestat doctor --loaded
 	check "the commands that have systemd run it" doc monitor
-	check "so does its service" refused failed systemctl start tcestat-doctor
+	check "its service fails" refused failed systemctl start tcestat-doctor
 	check "systemctl --failed shows it" shown tcestat-doctor systemctl --failed
-	check "what tcestat doctor says to do" sh -ec "$helps"
-	check "modprobe will find the module there" found "$other" updates/dkms
-	check "tcestat doctor is content" tcestat doctor
-	check "and so is its service" systemctl start tcestat-doctor
-	check "the headers' metapackage is back" doc backports
+	check "the timer waits" shown tcestat-doctor.timer systemctl list-timers
+	check "the command that refuses the in-tree driver" doc fail-closed
+	check "our module is loaded nevertheless" doc reload
+	check "a guest with the card starts" guest_with_card
 	echo vfio-pci >>/etc/initramfs-tools/modules
 	check "update-initramfs with vfio-pci" update-initramfs -u -k "$other"
-	check "the module is in it" shown "updates/dkms/$name.ko" lsinitramfs /boot/initrd.img-"$other"
-	# for scripts/check-install
-	mkdir /root/second
-	cp /boot/vmlinu[xz]-"$other" /root/second/vmlinux
-	cp /boot/initrd.img-"$other" /root/second/initrd
-	echo "$other" >/root/second/kernel
+	next_start "$other"
 }
+
+# for scripts/check-install
+next_start() {
+	mkdir -p /root/next
+	cp /boot/vmlinu[xz]-"$1" /root/next/vmlinux
+	cp /boot/initrd.img-"$1" /root/next/initrd
+	echo "$1" >/root/next/kernel
+}
+
+# QEMU makes a guest with these devices, and is told to quit before it runs.
+guest() {
+	echo quit | timeout 600 qemu-system-ppc64 -M pseries,accel=tcg,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off \
+		-cpu power9 -m 256M -nodefaults -display none -S -monitor stdio "$@"
+}
+guest_with_card() { guest -device vfio-pci,host="$device"; }
+
+# The kernel has come without its headers, and nothing has built the module for it.
+fails_closed() {
+	check "this is the second kernel" [ "$running" = "$(cat /root/next/kernel)" ]
+	check "which has the in-tree driver only" found "$running" kernel/drivers/vfio
+	check "no driver is loaded" [ ! -e /sys/module/$name ]
+	check "the device is bound to vfio-pci" bound
+	check "a guest without a card starts" guest
+	check "a guest with the card does not" not guest_with_card
+	check "the kernel log says why" shown "there is only the in-tree driver, which vfio-only-this-module.conf" dmesg
+	check "so does modprobe" refused "see tcestat doctor" modprobe $name
+	check "tcestat doctor --loaded fails" refused "only the in-tree driver is installed" tcestat doctor --loaded
+	helps=$(sed -n '/^do:/{n;p;}' $here/printed)
+	check "what it says to do: $helps" sh -ec "$helps"
+	check "modprobe finds the module" found "$running" updates/dkms
+	check "and loads it" modprobe $name
+	check "it is loaded" loaded
+	check "the guest with the card starts" guest_with_card
+	check "tcestat doctor is content" tcestat doctor
+	check "and so is its service" systemctl restart tcestat-doctor
+	check "the headers' metapackage is back" doc backports
+	check "update-initramfs" update-initramfs -u -k "$running"
+	check "the module is in it" shown "updates/dkms/$name.ko" lsinitramfs /boot/initrd.img-"$running"
+	next_start "$running"
+}
+not() { ! "$@"; }
 
 # Which came first?
 before_root() {
@@ -207,7 +244,7 @@ before_root() {
 	echo "$order" | grep -q mounted && echo "$order" | head -n 1 | grep -q "$name: "
 }
 started_with() {
-	check "this is the second kernel" [ "$running" = "$(cat /root/second/kernel)" ]
+	check "this is the second kernel" [ "$running" = "$(cat /root/next/kernel)" ]
 	check "the module came from the initramfs" before_root
 	check "it is the one that was installed" loaded
 	check "the device is bound to vfio-pci" bound
@@ -230,6 +267,7 @@ own_driver_is_back() {
 }
 
 remove_packages() {
+	rm /etc/modprobe.d/vfio-only-this-module.conf
 	check "the packages are removed" doc remove
 	own_driver_is_back
 }
@@ -269,6 +307,8 @@ if [ "$start" = 1 ]; then
 	upgrade_packages
 	bind_at_start
 	kernel_update
+elif [ "$start" = 2 ]; then
+	fails_closed
 else
 	started_with
 	remove_packages

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""scripts/updates, say-reload and can-serve: is it said which file wins, that an old one is loaded, and that the
-module would serve nobody?"""
+"""scripts/updates, say-reload, can-serve and dkms-all: is it said which file wins, that an old one is loaded, that the
+module would serve no client, and for which kernels it was built?"""
 import os
 import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 
-from tce.paths import SCRIPTS
+from tce.paths import ROOT, SCRIPTS
 
 NAME = "vfio_iommu_spapr_tce"
 MODULE = '__attribute__((section(".modinfo"), used)) static const char s[] = "srcversion={}";' \
@@ -103,6 +103,68 @@ class Install(unittest.TestCase):
                 self.assertEqual(said, (1, 1) if reason else (0, 0), (place, machine, text, options))
                 self.assertIn(reason, done.stderr)
             header.unlink()
+
+    def test_serves_in_an_image(self):
+        """An image that is built in a partition may be for another machine."""
+        header = self.root / "arch/powerpc/include/asm/iommu.h"
+        header.parent.mkdir(parents=True)
+        header.write_text("void (*release_ownership)(struct iommu_table_group *table_group);\n")
+        (self.root / "cpuinfo").write_text("platform\t: pSeries\n")
+        # /proc/cpuinfo can't be another one here: the script with another path in it
+        script = self.root / "can-serve"
+        script.write_text((SCRIPTS / "can-serve").read_text().replace("-/proc/cpuinfo}", f"-{self.root}/cpuinfo}}"))
+        fake = self.root / "bin/systemd-detect-virt"
+        fake.parent.mkdir()
+        for where, code in (("--container", 0), ("--chroot", 0), ("nowhere", 1)):
+            fake.write_text(f'#!/bin/sh\n[ "$2" = {where} ]\n')
+            fake.chmod(0o755)
+            done = subprocess.run(["bash", script, self.root], stderr=subprocess.DEVNULL,
+                                  env={**os.environ, "PATH": f"{fake.parent}:{os.environ['PATH']}"})
+            self.assertEqual(done.returncode, code, where)
+
+    def test_dkms_all(self):
+        """Each kernel that has headers, one after the other, and never an error: what the .rpm runs."""
+        fake = self.root / "bin/dkms"
+        fake.parent.mkdir()
+        fake.write_text(f'#!/bin/sh\necho "$*" >>{self.root}/asked\n'
+                        'case $* in *6.1-bad*) exit 10;; *4.18*) exit 77;; "add "*) exit 3;; esac\n')
+        fake.chmod(0o755)
+        modules = self.root / "modules"
+        for kernel, headers in (("6.1-bad", True), ("6.12-good", True), ("6.12-none", False), ("4.18-old", True), ("7.1-good", True)):
+            (modules / kernel / "build").mkdir(parents=True)
+            if headers:
+                (modules / kernel / "build/Makefile").touch()
+
+        def run():
+            env = {**os.environ, "TCE_MODULES": str(modules), "PATH": f"{fake.parent}:{os.environ['PATH']}"}
+            return subprocess.run([SCRIPTS / "dkms-all", "x", "1.0~rc1"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  text=True, check=True, env=env).stdout
+        said = run()
+        self.assertIn("built for 6.12-good 7.1-good\n", said)
+        self.assertIn("NOT built for 6.1-bad,", said)
+        asked = (self.root / "asked").read_text().splitlines()
+        self.assertEqual([line.split()[-1] for line in asked[1:]], ["4.18-old", "6.1-bad", "6.12-good", "7.1-good"])
+        # an image without a kernel
+        for path in sorted(modules.rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+        self.assertIn("built for no kernel\n", run())
+
+    def test_only_this_module(self):
+        """The example that refuses the in-tree driver: its rule, as modprobe would run it"""
+        rule = (ROOT / "tools/examples/vfio-only-this-module.conf").read_text().splitlines()[-1]
+        command = rule.removeprefix(f"install {NAME} ").replace("/dev/kmsg", str(self.root / "kmsg"))
+        command = command.replace("/sbin/modprobe", str(self.root / "modprobe"))
+        self.assertNotEqual(command, rule)
+        modprobe = self.root / "modprobe"
+        for file, ours in ((f"updates/dkms/{NAME}.ko.xz", True), (f"updates/{NAME}.ko", True), (f"extra/{NAME}.ko.xz", True),
+                           (f"kernel/drivers/vfio/{NAME}.ko.xz", False), ("", False)):
+            path = f"insmod /lib/modules/6.12/kernel/drivers/vfio/vfio.ko\ninsmod /lib/modules/6.12/{file}" if file else ""
+            modprobe.write_text(f"#!/bin/sh\ncase $* in *--show-depends*) printf '%s\\n' '{path}';; *) touch {self.root}/inserted;; esac\n")
+            modprobe.chmod(0o755)
+            done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True)
+            self.assertEqual((done.returncode, (self.root / "inserted").exists()), (0, True) if ours else (1, False), file)
+            self.assertEqual("tcestat doctor" in done.stderr, not ours)
+            (self.root / "inserted").unlink(missing_ok=True)
 
     def reload(self, release, loaded):
         sys = self.root / "sys/module" / NAME
