@@ -128,7 +128,7 @@ refuses() {
 }
 
 case_refuse() {
-	refuses "$(first nvme)" "nobody is there to be asked"
+	refuses "$(first nvme)" "no terminal"
 	wants "it does not say what it takes" said "is taken from its driver nvme,"
 	wants "it does not say which disk goes" said "these are gone: nvme0n1$"
 	refuses "$(first 1b36:0005)" "no driver here for" --yes

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The two pictures of what "make bench" has measured, as SVG that is readable without colour."""
+"""Pictures of what "make bench" has measured, and of what tcestat computes, as SVG that is readable without colour."""
+import json
 import math
 import re
+import subprocess
 from collections.abc import Iterable, Iterator
 
 from tce.cli import die
+from tce.paths import ROOT
 
 # {host: {what is measured: (in-tree, ours)}}
 Figures = dict[str, dict[str, tuple[float, float]]]
@@ -93,7 +96,7 @@ def regions(found: Figures) -> str:
     for number, (host, place) in enumerate(HOSTS.items()):
         left = LEFT + number * (wide + gap)
         parts.append(text(left + wide / 2, bottom + 36, place, ' text-anchor="middle" font-weight="bold"'))
-        for n in (64, 1024, 4096, 65_536):
+        for n in (64, 4096, 65_536):
             parts.append(text(scale(n, 64, 65_536, left, left + wide), bottom + 18, f"{n:,}", ' text-anchor="middle" font-size="12"'))
         for call, which, points in series(found, host):
             parts += line(call, which, *(at for n, cost in points for at in (scale(n, 64, 65_536, left, left + wide),
@@ -130,3 +133,39 @@ def entries(found: Figures) -> str:
         x = right - 190 + 100 * which
         parts += [f'<rect x="{x}" y="16" width="14" height="14" fill="{FILLS[which]}" stroke="#000"/>', text(x + 20, 28, name)]
     return svg("Cost per TCE in calls of 4 MiB of scattered 4K pages", parts)
+
+
+# What the picture of locked memory compares: words, and the options of "tcestat memlock"
+LOCKED = (("guest on PowerNV, 64K", "--mem 16G --maxmem 128G --page 64K --platform powernv"),
+          ("guest on PowerNV, 4K", "--mem 16G --maxmem 128G --page 4K --platform powernv"),
+          ("guest in a partition, 64K", "--mem 16G --maxmem 128G --page 64K --platform pseries"),
+          ("guest in a partition, 4K", "--mem 16G --maxmem 128G --page 4K --platform pseries"),
+          ("8 Spyre cards, 64K", "--cards 8 --mem 128G --page 64K --platform pseries"))
+LOCKED_FILLS = ("#555", "url(#h)", "#fff")
+
+
+def locked() -> str:
+    """What is locked beside the memory itself, by tcestat's arithmetic."""
+    bars = []
+    for name, options in LOCKED:
+        said = subprocess.run([ROOT / "tools/tcestat", "memlock", "--json", *options.split()], stdout=subprocess.PIPE, check=True).stdout
+        # The memory itself; tables; what is not a table. Cards have none of that, but two tables.
+        sizes = [part["bytes"] >> 20 for part in json.loads(said)["parts"]]
+        bars.append((name, sizes[0], [sizes[-1], sum(sizes[1:-2]), sizes[-2]] if "maxmem" in options else [0, sizes[1], sizes[2]]))
+    left, right, step = 210, WIDTH - 190, 58
+    most = max(sum(parts) for *_, parts in bars)
+    parts = ['<defs><pattern id="h" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+             '<rect width="6" height="6" fill="#fff"/><path d="M0 0V6" stroke="#000" stroke-width="2"/></pattern></defs>']
+    for n, (name, memory, sizes) in enumerate(bars):
+        y, x = TOP + 12 + n * step, float(left)
+        parts.append(text(left - 10, y + 21, name, ' text-anchor="end"'))
+        for size, fill in zip((sizes[1], sizes[2], sizes[0]), LOCKED_FILLS):
+            wide = size / most * (right - left)
+            parts.append(f'<rect x="{x:.1f}" y="{y}" width="{wide:.1f}" height="32" fill="{fill}" stroke="#000"/>')
+            x += wide
+        parts.append(text(x + 8, y + 21, f"{sum(sizes):,} MiB, and {memory >> 10:,} GiB"))
+    for n, (name, fill) in enumerate(zip(("tables of windows", "KVM's or default tables", "QEMU's video memory, …"), LOCKED_FILLS)):
+        x = left + n * 190
+        parts += [f'<rect x="{x}" y="{HEIGHT - 54}" width="14" height="14" fill="{fill}" stroke="#000"/>', text(x + 20, HEIGHT - 42, name)]
+    parts.append(text(LEFT, HEIGHT - 18, "Guest: 16 GiB, maxmem=128G. Each card: a window of 128 GiB. 4K, 64K: pages of the host's kernel."))
+    return svg("Locked memory beside the memory itself", parts)

@@ -181,6 +181,7 @@ def main(doc: str) -> int:
     old = on_page(place.read_text(encoding="utf-8"))
     records = {name: newer(old[name], found(name, paths.OUT)) for name in PARTS}
     place.write_text(page(records), encoding="utf-8")
+    (ROOT / "Documentation/memlock.svg").write_text(plots.locked(), encoding="utf-8")
     if "good" in records["bench"]:
         figures = plots.figures(records["bench"]["good"]["said"])
         for file, (_, draw) in PICTURES.items():

@@ -5,6 +5,7 @@ import unittest
 import xml.etree.ElementTree as ET
 
 from tce import plots
+from tce.paths import ROOT
 
 HEAD = "what  in-tree  ours  goal\n"
 REGIONS = "".join(f"""v2 {call} of a page with 65,536 regions (in-tree 4,096) : 64      9.51  1.07  <= 1.3: met
@@ -49,6 +50,12 @@ class Plots(unittest.TestCase):
         for intree, ours in zip(tall[::2], tall[1::2]):
             self.assertAlmostEqual(intree / ours, 4, 0)
         self.assertEqual(tall[:8], tall[8:])
+
+    def test_locked(self):
+        """The picture of locked memory is as tcestat computes it; scripts/results draws it anew."""
+        said = plots.locked()
+        ET.fromstring(said)
+        self.assertEqual(said, (ROOT / "Documentation/memlock.svg").read_text())
 
     def test_missing(self):
         """Nothing is drawn of what was not measured."""
