@@ -34,7 +34,7 @@ module:
 # Distributions keep their signing key to themselves: without one, kbuild would only
 # complain that it cannot sign.
 install: module
-	@$(if $(FORCE)$(INSTALL_MOD_PATH),,scripts/can-serve "$(KDIR)" || { echo "To install it all the same: make install FORCE=1" >&2; false; })
+	@$(if $(FORCE)$(INSTALL_MOD_PATH),,scripts/can-serve "$(KDIR)" || { echo "To install it anyway: make install FORCE=1" >&2; false; })
 	+$(KBUILD) INSTALL_MOD_PATH="$(INSTALL_MOD_PATH)" INSTALL_MOD_DIR=updates INSTALL_MOD_STRIP=$(INSTALL_MOD_STRIP) \
 		$(if $(wildcard $(KDIR)/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=) modules_install
 	@scripts/updates install "$(KDIR)" "$(INSTALL_MOD_PATH)"

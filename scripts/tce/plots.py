@@ -167,5 +167,5 @@ def locked() -> str:
     for n, (name, fill) in enumerate(zip(("tables of windows", "KVM's or default tables", "QEMU's video memory, …"), LOCKED_FILLS)):
         x = left + n * 190
         parts += [f'<rect x="{x}" y="{HEIGHT - 54}" width="14" height="14" fill="{fill}" stroke="#000"/>', text(x + 20, HEIGHT - 42, name)]
-    parts.append(text(LEFT, HEIGHT - 18, "Guest: 16 GiB, maxmem=128G. Each card: a window of 128 GiB. 4K, 64K: pages of the host's kernel."))
+    parts.append(text(LEFT, HEIGHT - 18, "Guest: 16 GiB, maxmem=128G. Card: a window of 128 GiB. 4K, 64K: pages of the host's kernel."))
     return svg("Locked memory beside the memory itself", parts)
