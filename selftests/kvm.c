@@ -2,107 +2,22 @@
 /*
  * KVM at the same tables. A process here is what QEMU is to a guest: it has a
  * container, and a virtual machine whose hypercalls KVM answers by itself, in the
- * tables of the container's windows, without a lock in common. The guest is five
- * instructions: it makes the hypercall that it is told, and asks for the next one.
+ * tables of the container's windows, without a lock in common (lib/guest.h).
  *
  * Needs a host with KVM; the rows are skipped where there is none.
  */
 #define _GNU_SOURCE
 #include <endian.h>
-#include <fcntl.h>
-#include <linux/kvm.h>
 #include <linux/mman.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "guest.h"
 #include "test.h"
 
-#define H_PUT_TCE		0x20
-#define H_STUFF_TCE		0x138
-#define H_PUT_TCE_INDIRECT	0x13c
-#define NEXT			0x7ff0	/* no hypercall: back to us */
-#define TCE_RW			3
-#define CODE			0x1000
-#define LIST			0x2000	/* of TCEs, for H_PUT_TCE_INDIRECT */
-#define DATA			0x100000
-#define GUEST_SIZE		(2 * MiB)
-#define GUEST_WINDOW		(256 * MiB)
-#define H_PARAMETER		(-4)
-#define LIOBN			0x80000000UL
-#define MSR_SF			(1ULL << 63)
-#define MSR_LE			1ULL
-#define NOT_IN_KERNEL		9999	/* KVM left the hypercall to us */
-
-struct guest {
-	int kvm, vm, vfio, table;
-	uint8_t *mem;
-};
-
-/* The guest: its memory, its hypercalls, and the table that KVM is given. */
-
-static struct guest guest;
-
-/* Each thread that makes a hypercall is a processor. */
-static __thread int vcpu;
-static __thread struct kvm_run *run;
-
-static long enter(void)
-{
-	long rc;
-
-	do {
-		rc = __raw(vcpu, KVM_RUN, NULL);
-	} while (rc == -EINTR);
-	expect_rc(0, rc);
-	expect_eq(KVM_EXIT_PAPR_HCALL, run->exit_reason);
-	return run->papr_hcall.nr;
-}
-
-static void enable_cap(int fd, uint32_t cap, uint64_t a, uint64_t b)
-{
-	struct kvm_enable_cap arg = { .cap = cap, .args = { a, b } };
-
-	expect_rc(0, __raw(fd, KVM_ENABLE_CAP, &arg));
-}
-
-/* A processor that waits for its first order */
-static void vcpu_init(void)
-{
-	struct kvm_regs regs = { .pc = CODE + 8, .msr = MSR_SF };
-	static unsigned long id;
-	long size = __raw(guest.kvm, KVM_GET_VCPU_MMAP_SIZE, NULL);
-
-	vcpu = __raw(guest.vm, KVM_CREATE_VCPU,
-		     (void *)__atomic_fetch_add(&id, 1, __ATOMIC_RELAXED));
-	expect(vcpu >= 0);
-	enable_cap(vcpu, KVM_CAP_PPC_PAPR, 0, 0);
-	run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
-	expect(run != MAP_FAILED);
-	if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
-		regs.msr |= MSR_LE;
-	expect_rc(0, __raw(vcpu, KVM_SET_REGS, &regs));
-	expect_rc(NEXT, enter());
-}
-
-static long hcall(uint64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
-{
-	long rc = 0;
-
-	if (!run)
-		vcpu_init();
-	run->papr_hcall.ret = nr;
-	run->papr_hcall.args[0] = a;
-	run->papr_hcall.args[1] = b;
-	run->papr_hcall.args[2] = c;
-	run->papr_hcall.args[3] = d;
-	while (enter() != NEXT) {
-		rc = NOT_IN_KERNEL;
-		run->papr_hcall.ret = 0;
-	}
-	return rc ?: (long)run->papr_hcall.args[0];
-}
+#define DATA			0x100000	/* in the guest's memory */
 
 static long put(uint64_t iova, uint64_t offset)
 {
@@ -116,75 +31,13 @@ static long clear(uint64_t iova, uint64_t pages)
 
 static long put_list(uint64_t iova, unsigned int pages)
 {
-	uint64_t *list = (uint64_t *)(guest.mem + LIST);
+	uint64_t *list = (uint64_t *)(guest.mem + GUEST_LIST);
 	unsigned int i;
 
 	/* big endian, whatever the guest is */
 	for (i = 0; i < pages; i++)
 		list[i] = htobe64((DATA + i * 4096) | TCE_RW);
-	return hcall(H_PUT_TCE_INDIRECT, LIOBN, iova, LIST, pages);
-}
-
-/* Memory that the guest has, too. */
-static void add_memory(uint32_t slot, uint64_t at, void *mem, uint64_t size)
-{
-	struct kvm_userspace_memory_region region = {
-		.slot = slot,
-		.guest_phys_addr = at,
-		.memory_size = size,
-		.userspace_addr = (uintptr_t)mem,
-	};
-
-	expect_rc(0, __raw(guest.vm, KVM_SET_USER_MEMORY_REGION, &region));
-}
-
-/* A machine without processors */
-static void guest_init(void)
-{
-	static const uint32_t code[] = {
-		0x44000022,		/* sc 1: what was ordered */
-		0x7c641b78,		/* mr r4,r3 */
-		0x38600000 | NEXT,	/* li r3,NEXT */
-		0x44000022,		/* sc 1 */
-		0x4bfffff0,		/* b the first one */
-	};
-
-	guest.kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	if (guest.kvm < 0)
-		skip("this host has no KVM");
-	guest.vm = __raw(guest.kvm, KVM_CREATE_VM, NULL);
-	expect(guest.vm >= 0);
-	enable_cap(guest.vm, KVM_CAP_PPC_ENABLE_HCALL, H_PUT_TCE, 1);
-	enable_cap(guest.vm, KVM_CAP_PPC_ENABLE_HCALL, H_PUT_TCE_INDIRECT, 1);
-	enable_cap(guest.vm, KVM_CAP_PPC_ENABLE_HCALL, H_STUFF_TCE, 1);
-	if (!guest.mem)
-		guest.mem = alloc(GUEST_SIZE, CHUNK);
-	memcpy(guest.mem + CODE, code, sizeof(code));
-	add_memory(0, 0, guest.mem, GUEST_SIZE);
-}
-
-static long vfio_attr(uint64_t attr, void *arg)
-{
-	struct kvm_device_attr set = {
-		.group = KVM_DEV_VFIO_GROUP,
-		.attr = attr,
-		.addr = (uintptr_t)arg,
-	};
-
-	return __raw(guest.vfio, KVM_SET_DEVICE_ATTR, &set);
-}
-
-/* KVM gets the tables of the group, as they are. */
-static void add_group(struct tce *t)
-{
-	struct kvm_vfio_spapr_tce both = {
-		.groupfd = t->group,
-		.tablefd = guest.table,
-	};
-	int32_t group = t->group;
-
-	expect_rc(0, vfio_attr(KVM_DEV_VFIO_GROUP_ADD, &group));
-	expect_rc(0, vfio_attr(KVM_DEV_VFIO_GROUP_SET_SPAPR_TCE, &both));
+	return hcall(H_PUT_TCE_INDIRECT, LIOBN, iova, GUEST_LIST, pages);
 }
 
 /*
@@ -193,19 +46,8 @@ static void add_group(struct tce *t)
  */
 static void give_table_as(struct tce *t, uint32_t shift)
 {
-	struct kvm_create_spapr_tce_64 table = {
-		.liobn = LIOBN,
-		.page_shift = shift,
-		.offset = t->info.dma32_window_start >> shift,
-		.size = GUEST_WINDOW >> shift,
-	};
-	struct kvm_create_device device = { .type = KVM_DEV_TYPE_VFIO };
-
-	guest.table = __raw(guest.vm, KVM_CREATE_SPAPR_TCE_64, &table);
-	expect(guest.table >= 0);
-	expect_rc(0, __raw(guest.vm, KVM_CREATE_DEVICE, &device));
-	guest.vfio = device.fd;
-	add_group(t);
+	guest_view(t->info.dma32_window_start, shift);
+	expect_rc(0, guest_add_group(t->group));
 }
 
 static void give_table(struct tce *t)
@@ -476,7 +318,7 @@ static void behind_a_huge_one(struct tce *t)
 	madvise(mem, size, MADV_HUGEPAGE);
 	memset(mem + HUGE_ONES, 0, huge);
 	alloc_huge(HUGE_ONES, mem);
-	add_memory(1, HUGE_AT, mem, size);
+	guest_add_memory(1, HUGE_AT, mem, size);
 	remove_window(t->container, t->info.dma32_window_start);
 	create(t->container, 21, GiB, 1, &start);
 	expect_eq(t->info.dma32_window_start, start);
@@ -632,7 +474,7 @@ static void same_entries(struct tce *t)
 	pthread_t thread[2];
 
 	prepare(t);
-	add_memory(1, MORE, mem, ROUNDS * CHUNK);
+	guest_add_memory(1, MORE, mem, ROUNDS * CHUNK);
 	fill(t->bounce, 16, 1);
 	edu_read(&t->edu, t->bounce_iova, 0, 16);
 	same.t = t;
@@ -706,7 +548,6 @@ static void *clear_loop(void *arg)
 
 static void comes_and_goes(struct tce *t)
 {
-	int32_t group = t->group;
 	pthread_t thread;
 	int round;
 
@@ -723,8 +564,8 @@ static void comes_and_goes(struct tce *t)
 		allow(t, guest.mem, GUEST_SIZE);
 		unmap(t->container, base(t), CHUNK);
 		/* Without the old tables, of which there would be more and more. */
-		expect_rc(0, vfio_attr(KVM_DEV_VFIO_GROUP_DEL, &group));
-		add_group(t);
+		expect_rc(0, guest_del_group(t->group));
+		expect_rc(0, guest_add_group(t->group));
 		wait_for_turns(1);
 	}
 	over = true;
