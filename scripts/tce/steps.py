@@ -73,6 +73,11 @@ PATIENCE = ["--timeout", "5400", "--stall", "900", "--env", "TCE_PATIENCE=3"]
 RACES = {"kunit-6.12-4k": ["--test", "races: *|faults: *|kvm: *", "--module", "kvm-hv"],
          "kunit-kcsan": ["--test", "races: *|faults: *", "--append", "kcsan.udelay_task=400 kcsan.skip_watch=2000"]}
 
+# Any calls at once, five minutes of each interface, where the kernel checks itself: with KVM, pages of 64K, a partition,
+# and data races.
+STORMS = {"kunit-6.12-4k": ("powernv9", ["--module", "kvm-hv"]), "kasan-6.1-64k": ("powernv9", []), "kunit-6.12-64k": ("pseries", []),
+          "kunit-7.2-4k": ("pseries", []), "kunit-kcsan": ("powernv9", RACES["kunit-kcsan"][2:])}
+
 
 def runs() -> Iterator[Step]:
     """Those that boot machines."""
@@ -83,6 +88,9 @@ def runs() -> Iterator[Step]:
     for kernel, more in RACES.items():
         yield (f"races {kernel}", ["selftest", "--kernel", kernel, "--machine", "powernv9", "--as", "races", "--env", "TCE_USERS=root",
                "--smp", "4", "--env", "TCE_SECONDS=5", *more, *PATIENCE])
+    for kernel, (machine, more) in STORMS.items():
+        yield (f"storm {kernel} {machine}", ["selftest", "--kernel", kernel, "--machine", machine, "--as", "storm", "--env", "TCE_USERS=root",
+               "--env", "TCE_SECONDS=300", "--test", "storm: *", *more, *PATIENCE])
     # The default window is where PowerVM has the only one of a virtual function. The other tests want it at 0.
     yield ("selftest 6.12-64k pseries high-window",
            ["selftest", "--kernel", "6.12-64k", "--machine", "pseries", "--as", "high-window", "--qemu=-global",
@@ -144,6 +152,8 @@ def machines() -> Iterator[Step]:
     for kernel in DEBIAN:
         yield f"btf {kernel}", ["check-btf", kernel]
     yield "the judges of this harness", ["check-judges"]
+    # The control that a storm has to notice, and some minutes for all of them
+    yield "storm old", ["storm", "old"]
     yield "docs", ["docs"]
     # Ten seconds; a minute more the first time, with 200 MB to download.
     yield "litmus", ["litmus"]
