@@ -414,8 +414,9 @@ static __always_inline int map_range(struct tce_container *container, u64 ioba, 
 
 	if (unlikely(rc))
 		return rc;
-	rc = find_entries_for(container, ioba, ua, size, &table, &first, &n) ?:
-	     tce_table_map(table, first, ua, n, dir, batch);
+	rc = find_entries_for(container, ioba, ua, size, &table, &first, &n);
+	tce_gap(MAP, unlock_for_map(container), down_read(&container->mem.tmm->map_lock));
+	rc = rc ?: tce_table_map(table, first, ua, n, dir, batch);
 	unlock_for_map(container);
 	return rc;
 }
@@ -872,6 +873,7 @@ long tce_container_unregister(struct tce_container *container, u64 ua, u64 size)
 	if (rc)
 		return rc;
 	ref = tce_prereg_find_ref(&container->mem, ua, size);
+	tce_gap(UNREGISTER, mutex_unlock(&tmm->prereg_lock), mutex_lock(&tmm->prereg_lock));
 	if (IS_ERR(ref)) {
 		rc = PTR_ERR(ref);
 	} else if (tce_prereg_is_shared(ref) || tce_prereg_unregister(ref, &unused)) {

@@ -4,6 +4,7 @@
 #define TCE_MM_H
 
 #include <linux/atomic.h>
+#include <linux/delay.h>
 #include <linux/io.h>
 #include <linux/list.h>
 #include <linux/mm.h>
@@ -14,6 +15,22 @@
 
 struct pid;
 struct tce_v1;
+
+/*
+ * A module that is wrong on purpose drops a lock for a moment at one of these places, and takes it
+ * again: "make TCE_GAP=MAP". scripts/storm has to notice. Usually there are no gaps.
+ */
+#ifndef TCE_GAP_AT
+#define TCE_GAP_AT	TCE_GAP_NOWHERE
+#endif
+enum { TCE_GAP_NOWHERE, TCE_GAP_MAP, TCE_GAP_UNREGISTER, TCE_GAP_SWAP };
+#define tce_gap(at, drop, take) do {		\
+	if (TCE_GAP_AT == TCE_GAP_##at) {	\
+		drop;				\
+		usleep_range(10, 20);		\
+		take;				\
+	}					\
+} while (0)
 
 /**
  * struct tce_mm - the memory of a process that has containers
