@@ -10,7 +10,7 @@ from typing import Any
 
 
 def tcestat(*command: str) -> tuple[int, Any]:
-    done = subprocess.run(["tcestat", *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    done = subprocess.run(["tcestat", *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
     return done.returncode, json.loads(done.stdout or "null")
 
 
