@@ -189,7 +189,7 @@ static void unregister_takes_its_own(struct kunit *test)
 				/* at the same places, or the second one the other way round */
 				n = i && order & 1 ? 3 - k : k;
 				KUNIT_ASSERT_EQ(test, tce_register(clients[i], ua + k * size, size), 0);
-				KUNIT_ASSERT_EQ(test, tce_map(clients[i], n * SZ_4M, ua + k * size, size,
+				KUNIT_ASSERT_EQ(test, tce_map(clients[i], n * SZ_8M, ua + k * size, size,
 							      TCE_RW), 0);
 			}
 		}
@@ -199,7 +199,7 @@ static void unregister_takes_its_own(struct kunit *test)
 			k = order & 4 ? 3 - k : k;
 			KUNIT_EXPECT_EQ(test, tce_unregister(clients[who], ua + k * size, size), 0);
 			at = who && order & 1 ? 3 - k : k;
-			tce_expect_empty(fx, grps[who], 0, at * SZ_4M, size);
+			tce_expect_empty(fx, grps[who], 0, at * SZ_8M, size);
 			KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), (7 - n) * (size >> 12));
 		}
 	}
