@@ -159,14 +159,14 @@ static void limit_of_regions(struct kunit *test)
 
 	if (param->kvm)
 		tce_watch(fx);
-	tce_drop_cap(fx, fx->locked_vm + pages - 1);
+	tce_drop_cap(fx, pages - 1);
 	too_little = tce_register(client, ua, size);
 	tce_restore_cap(fx);
 	KUNIT_EXPECT_EQ(test, too_little, -ENOMEM);
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 
-	tce_drop_cap(fx, fx->locked_vm + pages);
+	tce_drop_cap(fx, pages);
 	enough = tce_register(client, ua, size);
 	no_more = tce_register(client, more, PAGE_SIZE);
 	tce_restore_cap(fx);
@@ -189,7 +189,7 @@ static void charged_before_it_is_allocated(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_64K), 0);
 	KUNIT_ASSERT_EQ(test, tce_unregister(client, ua, SZ_64K), 0);
 	for (nth = 1, hits = 1; hits; nth++) {
-		tce_drop_cap(fx, fx->locked_vm);
+		tce_drop_cap(fx, 0);
 		tce_fault_arm(fx->mock, TCE_FAULT_ALLOC, nth, 0);
 		rc = tce_register(client, ua, SZ_64K);
 		hits = tce_fault_disarm(fx->mock);

@@ -10,13 +10,21 @@
 #define TCE_W	VFIO_DMA_MAP_FLAG_WRITE
 #define TCE_RW	(TCE_R | TCE_W)
 
-/* What a call that fails does not change */
-struct tce_state {
-	struct tce_snapshot snap;
-	unsigned long pins;
-	unsigned long locked;
-	long counted;
-};
+/* A generator of parameters from @next(prev, desc). Linux 6.18 gives it its case as well. */
+#ifdef kunit_register_params_array
+#define TCE_GENERATOR(name, next)					\
+static const void *name##_gen_params(struct kunit *test,		\
+				     const void *prev, char *desc)	\
+{									\
+	return next(prev, desc);					\
+}
+#else
+#define TCE_GENERATOR(name, next)					\
+static const void *name##_gen_params(const void *prev, char *desc)	\
+{									\
+	return next(prev, desc);					\
+}
+#endif
 
 struct tce_client *tce_ready(struct tce_fixture *fx, bool v2,
 			     struct tce_mock_group **pgrp);
@@ -57,9 +65,6 @@ void tce_expect_empty(struct tce_fixture *fx, struct tce_mock_group *grp,
 void tce_expect_kill(struct tce_fixture *fx, struct tce_mock_group *grp,
 		     int num, unsigned long kills, u64 ioba, u64 size);
 
-void tce_get_state(struct tce_fixture *fx, struct tce_state *state);
-void tce_expect_state(struct tce_fixture *fx, const struct tce_state *before,
-		      const char *what);
 void tce_expect_told(struct tce_fixture *fx, unsigned int refusals, long rc);
 void tce_expect_why(struct tce_fixture *fx, const char *reason);
 bool tce_met(const struct tce_mock *mock, const char *reason);

@@ -2,6 +2,7 @@
 /*
  * Suite tce_debugfs: what root reads in the state file.
  */
+#include <linux/delay.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
@@ -31,7 +32,9 @@ static char *state(struct kunit *test)
 	char *text = kunit_kzalloc(test, STATE_SIZE, GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, text);
-	KUNIT_EXPECT_EQ(test, read_state(test, text, STATE_SIZE), 0);
+	/* so that each line follows another one */
+	text[0] = '\n';
+	KUNIT_EXPECT_EQ(test, read_state(test, text + 1, STATE_SIZE - 1), 0);
 	return text;
 }
 
@@ -117,8 +120,6 @@ static void v2_container(struct kunit *test)
 		    "region process=%lu ua=0x%lx size=%u page_shift=%u kvm_list=0 mapped=3 written=1 containers=%lu\n",
 		    id, ua, SZ_256K, PAGE_SHIFT, number(client));
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&tce_kvm_tables), tables + 2);
-	tce_close(client);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&tce_kvm_tables), tables);
 }
 
 static void with_kvm(struct kunit *test)
@@ -205,32 +206,86 @@ static void full_buffer(struct kunit *test)
 						   PAGE_SIZE), 0);
 	text = state(test);
 	all = strlen(text);
-	for (size = 64; size <= all; size += 64)
+	for (size = 64; size < all; size += 64)
 		KUNIT_EXPECT_EQ(test, read_state(test, text, size), -E2BIG);
 }
 
-/* What stays for good is counted, and what a bridge keeps of v1 as well. */
+/* What stays for good is counted, of v1 and v2, and a process whose table a bridge has is known. */
 static void kept_for_good(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
-	unsigned long pages = atomic_long_read(&tce_leaked_pages);
-	struct tce_client *client = tce_ready(fx, false, NULL);
 	unsigned long ua = tce_plain(fx, 2 * PAGE_SIZE);
-	long tables = atomic_long_read(&tce_leaked_tables);
-	int i;
+	struct page *pages[] = { tce_page(fx, ua), tce_page(fx, ua + PAGE_SIZE) };
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+	int v2, i;
 
-	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, 2 * PAGE_SIZE, TCE_RW), 0);
-	fx->mock->also_unset = true;
-	tce_fault_arm_sticky(fx->mock, TCE_FAULT_CLEAR, -4);
+	fx->mock->kept = true;
+	for (v2 = 0; v2 < 2; v2++) {
+		client = tce_ready_for(fx, v2, ua, 2 * PAGE_SIZE, &grp);
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, 2 * PAGE_SIZE, TCE_RW), 0);
+		grp->keeps = true;
+		tce_fault_arm_sticky(fx->mock, TCE_FAULT_CLEAR, -4);
+		tce_detach(client, grp);
+		expect_line(test, state(test),
+			    "process id=%lu tgid=%d table_leaked=%d kvm=0 locked_vm=%lu alive=1 ",
+			    mm_of(client)->id, task_tgid_nr(current), v2,
+			    fx->mm->locked_vm << PAGE_SHIFT);
+		tce_close(client);
+		tce_fault_disarm(fx->mock);
+		fx->pages_left += 2;
+		expect_line(test, state(test),
+			    "module format=4 page_size=%lu closing=0 kvm_tables=%ld leaked=%lu leaked_tables=%ld\n",
+			    PAGE_SIZE, fx->begun.n[TCE_HIDDEN_TABLES] + 1,
+			    (fx->begun.n[TCE_LEAKED_PAGES] + fx->pages_left) << PAGE_SHIFT,
+			    fx->begun.n[TCE_LEAKED_TABLES] + v2 + 1);
+		/* nothing else will ever do that */
+		KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
+		for (i = 0; i < 2; i++)
+			v2 ? put_page(pages[i]) : unpin_user_page(pages[i]);
+	}
+}
+
+/* What a group has left charged, and a container that is closed and can't give that back yet */
+static void given_back_later(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
+	unsigned long id = mm_of(client)->id, priced = fx->mock->priced << PAGE_SHIFT;
+	const char *text;
+
+	tce_detach(client, grp);
+	expect_line(test, state(test),
+		    "container id=%lu version=2 process=%lu enabled=1 default_pending=0 pinned=0 charged=0 uncharge=%lu\n",
+		    number(client), id, priced);
+	mmap_read_lock(fx->mm);
 	tce_close(client);
-	tce_fault_disarm(fx->mock);
-	fx->mock->also_unset = false;
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&tce_leaked_tables), tables + 1);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&tce_leaked_pages), pages + 2);
-	/* nothing else will ever do that */
-	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
-	for (i = 0; i < 2; i++)
-		unpin_user_page(tce_page(fx, ua + i * PAGE_SIZE));
+	text = state(test);
+	mmap_read_unlock(fx->mm);
+	expect_line(test, text, "module format=4 page_size=%lu closing=1 ", PAGE_SIZE);
+	expect_line(test, text, "process id=%lu tgid=%d ", id, task_tgid_nr(current));
+	KUNIT_EXPECT_NULL(test, strstr(text, "\ncontainer "));
+}
+
+/* A process that has ended, and somebody else has its container open still */
+static void process_has_ended(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_open(fx, true);
+	const char *text = NULL;
+	int tries;
+
+	tce_do_as_other(fx, true, tce_use_as_other, client);
+	KUNIT_ASSERT_NOT_NULL(test, mm_of(client));
+	/* it is on its way still */
+	for (tries = 0; tries < 100 && !(text && strstr(text, " alive=0 ")); tries++) {
+		msleep(20);
+		text = state(test);
+	}
+	expect_line(test, text,
+		    "process id=%lu tgid=%d table_leaked=0 kvm=0 locked_vm=0 alive=0 comm=\n",
+		    mm_of(client)->id, pid_nr(mm_of(client)->pid));
 }
 
 static DECLARE_COMPLETION(locked);
@@ -314,6 +369,8 @@ static struct kunit_case tce_debugfs_cases[] = {
 	KUNIT_CASE(strange_name),
 	KUNIT_CASE(full_buffer),
 	KUNIT_CASE(kept_for_good),
+	KUNIT_CASE(given_back_later),
+	KUNIT_CASE(process_has_ended),
 	KUNIT_CASE(killed),
 	KUNIT_CASE(all_containers),
 	{}

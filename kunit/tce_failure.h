@@ -24,6 +24,9 @@ struct failure;
  * @never: it never fails, whatever happens
  * @hcalls: see &tce_mock.hcalls
  * @kvm: the process has KVM, and so has each table
+ * @elsewhere: one of the table's on the other platform, or with two of a kind: which failures meet
+ *	it is found out
+ * @two: the container has two groups, and the memory is two regions
  */
 struct failure_op {
 	const char *name;
@@ -37,6 +40,8 @@ struct failure_op {
 	bool never;
 	bool hcalls;
 	bool kvm;
+	bool elsewhere;
+	bool two;
 };
 
 /**
@@ -73,30 +78,21 @@ struct failure {
 const void *failure_next_op(const struct failure_op *prev, char *desc,
 			    bool (*applies)(const struct failure_op *op));
 
-/* Linux 6.18 gives a generator its case as well. */
-#ifdef kunit_register_params_array
-#define GENERATOR(name)							\
-static const void *name##_gen_params(struct kunit *test,		\
-				     const void *prev, char *desc)	\
-{									\
-	return failure_next_op(prev, desc, name##_op);				\
-}
-#else
-#define GENERATOR(name)							\
-static const void *name##_gen_params(const void *prev, char *desc)	\
-{									\
-	return failure_next_op(prev, desc, name##_op);				\
-}
-#endif
-
-/* The operations for which @condition is true. */
-#define OPS_THAT(name, condition)					\
+/* The operations for which @condition is true, as the table has them, or elsewhere. */
+#define OPS_THAT(name, condition)	OPS_OF(name, !op->elsewhere && (condition))
+#define OPS_ELSEWHERE(name, condition)	OPS_OF(name, op->elsewhere && (condition))
+#define OPS_OF(name, condition)						\
 static bool name##_op(const struct failure_op *op)			\
 {									\
 	return condition;						\
 }									\
 									\
-GENERATOR(name)
+static const void *name##_next(const void *prev, char *desc)		\
+{									\
+	return failure_next_op(prev, desc, name##_op);			\
+}									\
+									\
+TCE_GENERATOR(name, name##_next)
 
 /* Operations that are something special */
 long failure_map(struct failure *f);
@@ -112,6 +108,7 @@ bool failure_meets(const struct failure_op *op, enum tce_fault fault);
 bool failure_may_meet(const struct failure_op *op, enum tce_fault fault);
 void failure_init(struct kunit *test, struct failure *f);
 void failure_clean_up(struct failure *f);
+bool failure_asks(struct kunit *test, unsigned int asked[TCE_FAULTS]);
 unsigned int failure_next_after(unsigned int nth, unsigned int all);
 unsigned int failure_next(unsigned int nth);
 void failure_never_met(struct failure *f, enum tce_fault fault);

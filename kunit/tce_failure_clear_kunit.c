@@ -3,12 +3,14 @@
  * Suite tce_failure_clear: what removes mappings and windows fails once, for good, or
  * without an errno. Nothing that a device can reach is released.
  */
+#include "../tce_mm.h"
 #include "tce_failure.h"
 
 OPS_THAT(fails_to_unset_window, failure_meets(op, TCE_FAULT_UNSET))
 OPS_THAT(fails_to_clear, op->never && failure_meets(op, TCE_FAULT_CLEAR))
 OPS_THAT(fails_to_clear_runs, op->never && failure_meets(op, TCE_FAULT_LOST))
 /* what is pinned for v1 then stays so, see tce_debugfs.kept_for_good */
+OPS_ELSEWHERE(clear_elsewhere, op->never && op->meets)
 OPS_THAT(fails_with_the_platform, op->v2 && failure_meets(op, TCE_FAULT_XCHG))
 
 /*
@@ -165,8 +167,8 @@ static void platform_is_dead(struct kunit *test)
 {
 	struct failure f;
 	unsigned int hits;
+	long rc, left;
 	bool told;
-	long rc;
 
 	failure_init(test, &f);
 	f.op->setup(&f);
@@ -182,6 +184,9 @@ static void platform_is_dead(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rc, hits && told ? -EIO : 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_live(f.fx->mock), 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_tables(f.fx->mock), 0);
+	/* what is left in a table of pseries the next user of the window reaches */
+	left = atomic_long_read(&tce_leaked_pages) - f.fx->begun.n[TCE_LEAKED_PAGES];
+	f.fx->pages_left = f.op->hcalls && left ? f.op->size >> PAGE_SHIFT : 0;
 	tce_expect_balance(f.fx);
 	if (!hits)
 		failure_never_met(&f, TCE_FAULT_XCHG);
@@ -206,6 +211,26 @@ static void clear_of_write_only_is_lost(struct kunit *test)
 	}
 }
 
+/* The same on the other platform, with two groups, and with two regions. */
+static void clear_elsewhere(struct kunit *test)
+{
+	const struct failure_op *op = test->param_value;
+	unsigned int asked[TCE_FAULTS];
+
+	if (!failure_asks(test, asked))
+		KUNIT_FAIL(test, "it asks for nothing");
+	if (asked[TCE_FAULT_UNSET])
+		unset_window(test);
+	if (asked[TCE_FAULT_CLEAR]) {
+		clear_once(test);
+		clear_for_good(test);
+	}
+	if (asked[TCE_FAULT_LOST])
+		clear_is_lost(test);
+	if (asked[TCE_FAULT_XCHG] && op->v2)
+		platform_is_dead(test);
+}
+
 static struct kunit_case tce_failure_clear_cases[] = {
 	KUNIT_CASE_PARAM(unset_window, fails_to_unset_window_gen_params),
 	KUNIT_CASE_PARAM(clear_once, fails_to_clear_gen_params),
@@ -215,6 +240,7 @@ static struct kunit_case tce_failure_clear_cases[] = {
 	KUNIT_CASE(clear_of_write_only_is_lost),
 	KUNIT_CASE_PARAM(clear_is_lost, fails_to_clear_runs_gen_params),
 	KUNIT_CASE_PARAM(platform_is_dead, fails_with_the_platform_gen_params),
+	KUNIT_CASE_PARAM(clear_elsewhere, clear_elsewhere_gen_params),
 	{}
 };
 

@@ -13,12 +13,33 @@
 static long map_one(struct failure *f);
 static long map_into_other_leaves(struct failure *f);
 static long map_one_into_other_leaf(struct failure *f);
+static long attach_other(struct failure *f);
+static long detach(struct failure *f);
+
+/* Can it have a second group? On pseries groups share no tables. */
+static bool shares_groups(const struct failure_op *op)
+{
+	return !op->hcalls && op->run != attach_other && op->run != detach;
+}
+
+/* REGISTER or UNREGISTER of memory, which may be two regions */
+static void each_region(struct failure *f, unsigned long ua,
+			long (*call)(struct tce_client *client, u64 ua, u64 size))
+{
+	unsigned long first = f->op->two ? PAGE_ALIGN(f->op->size / 2) : f->op->size;
+
+	KUNIT_EXPECT_EQ(f->test, call(f->client, ua, first), 0);
+	if (first < f->op->size)
+		KUNIT_EXPECT_EQ(f->test, call(f->client, ua + first, f->op->size - first), 0);
+}
 
 /* A container with a group; nothing else was done yet. */
 static void attached(struct failure *f)
 {
 	f->client = tce_open(f->fx, f->op->v2);
 	KUNIT_ASSERT_EQ(f->test, tce_attach(f->client, f->grp), 0);
+	if (f->op->two && shares_groups(f->op))
+		KUNIT_ASSERT_EQ(f->test, tce_attach(f->client, f->other), 0);
 }
 
 static void with_window(struct failure *f)
@@ -39,8 +60,8 @@ static void ready(struct failure *f)
 	with_window(f);
 	if (!f->op->v2)
 		return;
-	KUNIT_ASSERT_EQ(f->test, tce_register(f->client, f->a, f->op->size), 0);
-	KUNIT_ASSERT_EQ(f->test, tce_register(f->client, f->b, f->op->size), 0);
+	each_region(f, f->a, tce_register);
+	each_region(f, f->b, tce_register);
 	f->registered = f->op->run == failure_map || f->op->run == map_one ||
 			f->op->run == failure_unmap || f->op->run == failure_unmap_one ||
 			f->op->run == map_into_other_leaves ||
@@ -348,17 +369,44 @@ static const struct failure_op ops[] = {
 	  CLEARS | UNSETS, .never = true },
 };
 
+/* With which of these an operation of the table is done elsewhere */
+enum { ON_HCALLS = 1, WITH_TWO = 2, WAYS = 4 };
+
+/* Is an operation done in this way, too? */
+static bool has_way(const struct failure_op *op, unsigned int way)
+{
+	if (way & ON_HCALLS &&
+	    (op->hcalls || op->kvm || op->levels > 1 || op->run == attach_other ||
+	     (op->setup == attached && op->run == failure_create)))
+		return false;
+	if (way & WITH_TWO && (!op->v2 || op->setup == nothing || op->setup == opened))
+		return false;
+	/* huge pages take long, and are huge in any way */
+	return op->kind != THP;
+}
+
 /* The next operation that @applies to, as a generator of parameters has to say it. */
 const void *failure_next_op(const struct failure_op *prev, char *desc,
 			    bool (*applies)(const struct failure_op *op))
 {
-	const struct failure_op *op = prev ? prev + 1 : ops;
+	static struct failure_op all[ARRAY_SIZE(ops) * WAYS];
+	unsigned int i = prev ? prev - all + 1 : 0;
 
-	for (; op < ops + ARRAY_SIZE(ops); op++) {
-		if (!applies(op))
+	for (; i < ARRAY_SIZE(all); i++) {
+		const struct failure_op *op = &ops[i / WAYS];
+		unsigned int way = i % WAYS;
+
+		if (way && !has_way(op, way))
 			continue;
-		strscpy(desc, op->name, KUNIT_PARAM_DESC_SIZE);
-		return op;
+		all[i] = *op;
+		all[i].elsewhere = way;
+		all[i].hcalls |= way & ON_HCALLS;
+		all[i].two = way & WITH_TWO;
+		if (!applies(&all[i]))
+			continue;
+		snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s%s%s", op->name,
+			 way & ON_HCALLS ? ", on pseries" : "", way & WITH_TWO ? ", with two" : "");
+		return &all[i];
 	}
 	return NULL;
 }
@@ -491,7 +539,9 @@ void failure_init(struct kunit *test, struct failure *f)
 	/* twice what v1 maps: a MAP that replaces counts old pages and new ones */
 	f->grp->tg.tce32_size = max(SZ_2M, 2 * f->op->size);
 	f->other = tce_group(f->fx);
-	f->other->tg.tce32_size = SZ_2M;
+	f->other->tg.tce32_size = f->grp->tg.tce32_size;
+	if (f->op->elsewhere && f->op->hcalls)
+		f->grp->tg.max_levels = 1;
 	f->a = tce_memory(f->fx, f->op->kind, f->op->size);
 	f->b = tce_memory(f->fx, f->op->kind, f->op->size);
 	KUNIT_ASSERT_NE(test, f->a, 0);
@@ -507,16 +557,33 @@ void failure_clean_up(struct failure *f)
 	/* memory that is mapped no more can be given back: nothing is miscounted */
 	if (f->client && f->op->v2 && f->registered) {
 		KUNIT_EXPECT_EQ(f->test, tce_unmap(f->client, 0, f->window), 0);
-		KUNIT_EXPECT_EQ(f->test, tce_unregister(f->client, f->a,
-							f->op->size), 0);
-		KUNIT_EXPECT_EQ(f->test, tce_unregister(f->client, f->b,
-							f->op->size), 0);
+		each_region(f, f->a, tce_unregister);
+		each_region(f, f->b, tce_unregister);
 	}
 	f->registered = false;
 	if (f->client)
 		tce_close(f->client);
 	f->client = NULL;
 	tce_expect_balance(f->fx);
+}
+
+/* What an operation asks for if nothing fails. Return: it is anything */
+bool failure_asks(struct kunit *test, unsigned int asked[TCE_FAULTS])
+{
+	enum tce_fault fault;
+	struct failure f;
+	bool any = false;
+
+	failure_init(test, &f);
+	f.op->setup(&f);
+	memset(f.fx->mock->asked, 0, sizeof(f.fx->mock->asked));
+	KUNIT_EXPECT_EQ(test, f.op->run(&f), 0);
+	memcpy(asked, f.fx->mock->asked, sizeof(f.fx->mock->asked));
+	for (fault = TCE_FAULT_NONE + 1; fault < TCE_FAULTS; fault++)
+		any |= asked[fault];
+	failure_expect_done(&f);
+	failure_clean_up(&f);
+	return any;
 }
 
 /* Each of the first @all, and then fewer and fewer. */
@@ -534,5 +601,7 @@ unsigned int failure_next(unsigned int nth)
 /* The failure was never asked for: the table is wrong, or the driver. */
 void failure_never_met(struct failure *f, enum tce_fault fault)
 {
-	KUNIT_FAIL(f->test, "the table says so, but it does not ask for failure %d", fault);
+	/* elsewhere another memory may lie in another way */
+	if (!f->op->elsewhere)
+		KUNIT_FAIL(f->test, "the table says so, but it does not ask for failure %d", fault);
 }

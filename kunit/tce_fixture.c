@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A process that uses VFIO (see tce_fixture.h): how it begins, what it may become, its
- * containers and their groups, what is checked after each of its calls, and what has to be
- * balanced at its end.
+ * containers and their groups, what is checked after each of its calls, and its end.
  */
 #include <linux/cred.h>
+#include <linux/iommu.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/mmu_notifier.h>
@@ -12,64 +12,10 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include <linux/vmstat.h>
 
 #include "tce_fixture.h"
 
 #define FIRST_UA	0x20000000UL
-
-/* Long-term pins before the last case */
-static long last_pins;
-
-/* Long-term pins in the whole system, what the CPUs have not added included */
-static long foll_pins(void)
-{
-	static const enum node_stat_item items[] = {
-		NR_FOLL_PIN_ACQUIRED, NR_FOLL_PIN_RELEASED
-	};
-	long n[2];
-	int i, node, cpu;
-
-	for (i = 0; i < 2; i++) {
-		n[i] = atomic_long_read(&vm_node_stat[items[i]]);
-		for_each_online_node(node) {
-			struct per_cpu_nodestat __percpu *stats =
-				NODE_DATA(node)->per_cpu_nodestats;
-
-			for_each_online_cpu(cpu)
-				n[i] += per_cpu_ptr(stats, cpu)->vm_node_stat_diff[items[i]];
-		}
-	}
-	return n[0] - n[1];
-}
-
-/*
- * The same, when it is @expected or has stayed something else: a CPU that adds
- * its own to the others has them nowhere for a moment.
- */
-static long foll_pins_settled(long expected)
-{
-	int tries;
-
-	for (tries = 0; tries < 10 && foll_pins() != expected; tries++)
-		schedule_timeout_uninterruptible(1);
-	return foll_pins();
-}
-
-/*
- * What is charged, when it is @expected or has stayed something else: who closes a
- * container does not wait for the process's mmap_lock, but has it given back later.
- */
-static unsigned long locked_vm_settled(struct tce_fixture *fx,
-				       unsigned long expected)
-{
-	int tries;
-
-	for (tries = 0; tries < 50 && READ_ONCE(fx->mm->locked_vm) != expected;
-	     tries++)
-		schedule_timeout_uninterruptible(HZ / 20);
-	return READ_ONCE(fx->mm->locked_vm);
-}
 
 /* Check that the last call left nothing undone. */
 void tce_settled(struct tce_fixture *fx)
@@ -100,25 +46,10 @@ void tce_unpinned(struct tce_fixture *fx)
 	fx->mock->unlisted = false;
 }
 
-/* Check that nothing is pinned or charged. */
-void tce_expect_balance(struct tce_fixture *fx)
-{
-	tce_unpinned(fx);
-	KUNIT_EXPECT_EQ(fx->test, tce_mock_pins(fx->mock), fx->filled);
-	KUNIT_EXPECT_EQ(fx->test, fx->mock->refs, 0);
-	KUNIT_EXPECT_EQ(fx->test, fx->mock->counted, 0);
-	KUNIT_EXPECT_EQ(fx->test,
-			locked_vm_settled(fx, fx->locked_vm + fx->filled),
-			fx->locked_vm + fx->filled);
-	KUNIT_EXPECT_EQ(fx->test,
-			foll_pins_settled(fx->foll_pins + fx->filled),
-			fx->foll_pins + fx->filled);
-}
-
 /* What the driver has charged the process with. Return: that, in CPU pages. */
 unsigned long tce_charged(struct tce_fixture *fx)
 {
-	return fx->mm->locked_vm - fx->locked_vm;
+	return fx->mm->locked_vm - fx->begun.n[TCE_LOCKED];
 }
 
 /* Become somebody whose locked memory is limited. Undone by tce_restore_cap(). */
@@ -209,13 +140,44 @@ struct tce_client *tce_open(struct tce_fixture *fx, bool v2)
 	return NULL;
 }
 
+/* A call begins, which some event will tell of. */
+void tce_forget_event(struct tce_client *client)
+{
+	if (!client->fx->busy)
+		client->fx->mock->told.event = NULL;
+}
+
+/*
+ * Expect that the last event of a call tells what it was, and that there was one if the call has
+ * succeeded, but for REMOVE of a window that was pending.
+ */
+void tce_expect_event(struct tce_client *client, const char *event, const u64 args[5], long rc)
+{
+	const struct tce_mock_told *told = &client->fx->mock->told;
+	struct kunit *test = client->fx->test;
+	int i;
+
+	if (client->fx->busy || (!told->event && (rc || !strcmp(event, "remove"))))
+		return;
+	KUNIT_EXPECT_STREQ(test, told->event ?: "none", event);
+	KUNIT_EXPECT_EQ(test, told->container, (unsigned long)client->data);
+	for (i = 0; i < ARRAY_SIZE(told->args); i++)
+		KUNIT_EXPECT_EQ_MSG(test, told->args[i], args[i], "%s: field %d", event, i);
+	KUNIT_EXPECT_EQ(test, told->rc, rc);
+}
+
 /* The devices have been switched off. */
 static void detach(struct tce_client *client, struct tce_mock_group *grp)
 {
+	bool member = grp->open;
+
 	grp->open = false;
+	tce_forget_event(client);
 	atomic_inc(&grp->mock->calls);
 	tce_driver->detach_group(client->data, grp->group);
 	atomic_dec(&grp->mock->calls);
+	if (member)
+		tce_expect_event(client, "detach", (u64[5]) { iommu_group_id(grp->group) }, 0);
 	grp->tg.ops->release_ownership(&grp->tg, NULL);
 }
 
@@ -244,9 +206,11 @@ int tce_attach(struct tce_client *client, struct tce_mock_group *grp)
 
 	if (grp->tg.ops)
 		grp->tg.ops->take_ownership(&grp->tg, NULL);
+	tce_forget_event(client);
 	atomic_inc(&grp->mock->calls);
 	rc = tce_driver->attach_group(client->data, grp->group, VFIO_IOMMU);
 	atomic_dec(&grp->mock->calls);
+	tce_expect_event(client, "attach", (u64[5]) { iommu_group_id(grp->group) }, rc);
 	grp->open = !rc;
 	if (rc && grp->tg.ops)
 		grp->tg.ops->release_ownership(&grp->tg, NULL);
@@ -302,13 +266,10 @@ int tce_fixture_init(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, clear_user((void __user *)fx->args, PAGE_SIZE), 0);
 	mmgrab(current->mm);
 	fx->mm = current->mm;
-	fx->locked_vm = fx->mm->locked_vm;
-	fx->foll_pins = foll_pins_settled(last_pins);
-	last_pins = fx->foll_pins;
-
 	fx->mock = tce_mock_create();
 	test->priv = fx;
 	KUNIT_ASSERT_NOT_NULL(test, fx->mock);
+	tce_begin(fx);
 	return 0;
 }
 
@@ -317,7 +278,7 @@ void tce_fixture_exit(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client, *next;
-	unsigned int left;
+	unsigned int stuck;
 
 	if (!fx)
 		return;
@@ -327,8 +288,8 @@ void tce_fixture_exit(struct kunit *test)
 			tce_close(client);
 		fx->filled = 0;
 		tce_settled(fx);
-		left = tce_mock_forget_bridges(fx->mock);
-		KUNIT_EXPECT_EQ(test, left, fx->tables_left);
+		stuck = tce_mock_stuck(fx->mock);
+		KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), stuck);
 		tce_expect_balance(fx);
 		KUNIT_EXPECT_EQ(test, tce_mock_forget_groups(fx->mock), 0);
 		tce_mock_destroy(fx->mock);

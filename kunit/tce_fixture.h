@@ -5,7 +5,7 @@
  *
  * After every call it checks that the platform saw no violation and that nothing
  * is left to be killed; and at the end of every case, even of one that failed, that
- * all pins, charges, tables and references have been given back.
+ * all that the driver counts is as before (tce_state.c).
  */
 #ifndef TCE_KUNIT_FIXTURE_H
 #define TCE_KUNIT_FIXTURE_H
@@ -30,6 +30,26 @@ static struct kunit_suite suite##_suite = {				\
 };									\
 kunit_test_suite(suite##_suite)
 
+/*
+ * What is counted, named in tce_state.c. While containers are open, the balance is of what comes
+ * before TCE_ENTRIES.
+ */
+enum tce_count {
+	TCE_PINS, TCE_REACHED, TCE_COUNTED, TCE_LOCKED, TCE_FOLL_PINS,
+	TCE_ENTRIES, TCE_SUM, TCE_TABLES, TCE_HIDDEN_TABLES,
+	TCE_LEAKED_TABLES, TCE_LEAKED_PAGES, TCE_CLOSING, TCE_MODULE,
+	TCE_CONTAINERS, TCE_CONTAINER_REFS, TCE_ENABLED, TCE_PENDING, TCE_GROUPS, TCE_WINDOWS,
+	TCE_V1_PAGES, TCE_V1_CHARGED, TCE_UNCHARGE,
+	TCE_MM_USERS, TCE_MM_OPEN, TCE_MM_LEAKED, TCE_LISTED, TCE_ABANDONED,
+	TCE_REGIONS, TCE_REGION_REFS, TCE_MAPPED,
+	TCE_COUNTS,
+};
+
+/* All of it, at one time */
+struct tce_state {
+	long n[TCE_COUNTS];
+};
+
 /**
  * struct tce_fixture - a process that uses VFIO
  * @test: the case
@@ -42,9 +62,8 @@ kunit_test_suite(suite##_suite)
  * @busy: how many other threads are at work: calls can't be checked one by one
  * @filler: has the regions of tce_fill_list()
  * @filled: pages of these
- * @tables_left: tables that will stay in bridges for good
- * @locked_vm: of @mm at the start
- * @foll_pins: long-term pins in the whole system at the start
+ * @pages_left: pages that the driver has to keep for good
+ * @begun: what there was at the start
  */
 struct tce_fixture {
 	struct kunit *test;
@@ -57,9 +76,8 @@ struct tce_fixture {
 	unsigned int busy;
 	struct tce_client *filler;
 	unsigned int filled;
-	unsigned int tables_left;
-	unsigned long locked_vm;
-	long foll_pins;
+	unsigned int pages_left;
+	struct tce_state begun;
 };
 
 /**
@@ -87,6 +105,13 @@ void tce_fixture_exit(struct kunit *test);
 void tce_needs_faults(struct kunit *test);
 void tce_settled(struct tce_fixture *fx);
 void tce_unpinned(struct tce_fixture *fx);
+void tce_forget_event(struct tce_client *client);
+void tce_expect_event(struct tce_client *client, const char *event, const u64 args[5], long rc);
+void tce_begin(struct tce_fixture *fx);
+void tce_get_state(struct tce_fixture *fx, struct tce_state *state);
+void tce_expect_state(struct tce_fixture *fx, const struct tce_state *before, const char *what);
+void tce_expect_less(struct tce_fixture *fx, const struct tce_state *before, const char *what,
+		     u64 less);
 void tce_expect_balance(struct tce_fixture *fx);
 unsigned long tce_charged(struct tce_fixture *fx);
 

@@ -137,7 +137,7 @@ static void kvm_finds_a_new_table(struct kunit *test)
 	fx->mock->no_userspace = false;
 	if (find.found)
 		iommu_tce_table_put(find.found);
-	before.counted += kvms;
+	before.n[TCE_COUNTED] += kvms;
 	tce_expect_state(fx, &before, finder->name);
 
 	/* and without KVM all is as ever */

@@ -453,6 +453,7 @@ static void counted_under_a_bridge(struct kunit *test)
 	tce_be_killed(true);
 	tce_close(s.client);
 	tce_be_killed(false);
+	fx->pages_left = KVM_MEMORY >> PAGE_SHIFT;
 	tce_unpinned(fx);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 	KUNIT_EXPECT_EQ(test, tce_holders(page), 2);

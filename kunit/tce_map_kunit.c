@@ -357,18 +357,28 @@ static void memory_goes_away(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 }
 
-/* A process that is killed closes its container as well. */
+/*
+ * A process that is killed closes its container as well. What the device may have written to is
+ * dirty.
+ */
 static void closed_while_mapped(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
+	struct page *first, *last;
 	struct map_setup s;
 
 	setup(test, &s);
+	first = tce_page(fx, s.ua);
+	last = tce_page(fx, s.ua + s.size - PAGE_SIZE);
+	ClearPageDirty(first);
+	ClearPageDirty(last);
 	KUNIT_ASSERT_EQ(test, map(&s, 0, 0, s.size), 0);
 	tce_be_killed(true);
 	tce_close(s.client);
 	tce_be_killed(false);
 	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
+	KUNIT_EXPECT_TRUE(test, PageDirty(first));
+	KUNIT_EXPECT_TRUE(test, PageDirty(last));
 	tce_expect_balance(fx);
 }
 

@@ -111,6 +111,19 @@ unsigned int tce_mock_tables(struct tce_mock *mock)
 	return n;
 }
 
+/* Tables that exist because a bridge has refused to release them. */
+unsigned int tce_mock_stuck(struct tce_mock *mock)
+{
+	struct tce_mock_table *mt;
+	unsigned int n = 0;
+
+	spin_lock(&mock->lock);
+	list_for_each_entry(mt, &mock->tables, list)
+		n += mt->stuck;
+	spin_unlock(&mock->lock);
+	return n;
+}
+
 /* The platform of the test that runs. Return: the platform, NULL if there is none. */
 struct tce_mock *tce_mock_current(void)
 {

@@ -53,6 +53,20 @@ struct tce_mock_refused {
 };
 
 /**
+ * struct tce_mock_told - the last event, other than a refusal, that a tracepoint told of
+ * @event: its name; NULL if there was none
+ * @container: the number of the container
+ * @args: its other fields, in their order
+ * @rc: the last of them
+ */
+struct tce_mock_told {
+	const char *event;
+	unsigned long container;
+	u64 args[5];
+	long rc;
+};
+
+/**
  * enum tce_fault - what can be made to fail
  * @TCE_FAULT_NONE: nothing
  * @TCE_FAULT_CREATE: create_table()
@@ -61,7 +75,7 @@ struct tce_mock_refused {
  * @TCE_FAULT_UNSET: unset_window()
  * @TCE_FAULT_TAKE: unset_window() of a group that has no window yet
  * @TCE_FAULT_XCHG: xchg_no_kill()
- * @TCE_FAULT_CLEAR: xchg_no_kill() when it clears an entry
+ * @TCE_FAULT_CLEAR: xchg_no_kill() when it clears an entry; for good: clear() as well
  * @TCE_FAULT_BUILD: set() of a table
  * @TCE_FAULT_LOST: set() or clear() of a table, which do not say so; a result > 0 does so many
  *	of the entries, but not the last, and the next one half as many
@@ -163,7 +177,6 @@ struct tce_visit {
  * @kvm: KVM takes a reference to each table that is put into a bridge, and
  *	drops it when the table leaves the last one
  * @opaque: the userspace entries of tables with several levels can't be walked
- * @also_unset: unset_window() fails, too, while a fault is armed
  * @size_is_unknown: get_table_size() says ~0, as pseries does for levels > 1
  * @table_size: get_table_size() says this, if not 0
  * @priced: CPU pages that it has said of the tables that exist
@@ -171,6 +184,7 @@ struct tce_visit {
  * @leaves_view: free() leaves it_userspace, in vmalloc's memory, as pseries before 6.16 does;
  *	for tables of one level
  * @level_size: entries in a level of the last table that has several; 0 if there was none
+ * @ever_stuck: tables that a bridge has refused to release, so that they are never freed
  * @unset_ms: how long unset_window() takes, before it does anything
  * @kept: pages that are not pinned may be reached: the test sees to it that
  *	somebody holds them
@@ -189,6 +203,7 @@ struct tce_visit {
  * @refusals: checks that failed, as the tracepoint tells
  * @refused: the last one
  * @met: the reasons of all of them
+ * @told: what else the tracepoints tell
  * @nr_violations: in all
  * @violations: the first ones
  */
@@ -233,12 +248,12 @@ struct tce_mock {
 	bool hcalls;
 	bool kvm;
 	bool opaque;
-	bool also_unset;
 	bool size_is_unknown;
 	unsigned long table_size;
 	unsigned long priced;
 	bool no_userspace;
 	bool leaves_view;
+	unsigned int ever_stuck;
 	unsigned int unset_ms;
 	bool kept;
 
@@ -255,6 +270,7 @@ struct tce_mock {
 	unsigned int refusals;
 	struct tce_mock_refused refused;
 	const char *met[TCE_REASONS_KEPT];
+	struct tce_mock_told told;
 
 	unsigned int nr_violations;
 	char violations[TCE_VIOLATIONS_KEPT][TCE_VIOLATION_LEN];
@@ -280,6 +296,7 @@ struct tce_mock_eeh {
  * @group: the IOMMU group
  * @gone: completed when nobody has a reference of @group any more
  * @hw: the tables that the bridge translates with
+ * @keeps: unset_window() fails, too, while a fault is armed
  * @stuck: a window that the bridge refused to let go of. PowerNV unlinks it from its table all the
  *	same, and pseries does not
  * @open: the group is in a container: its devices may do DMA
@@ -298,6 +315,7 @@ struct tce_mock_group {
 	struct iommu_group *group;
 	struct completion gone;
 	struct iommu_table *hw[IOMMU_TABLE_GROUP_MAX_TABLES];
+	bool keeps;
 	bool stuck[IOMMU_TABLE_GROUP_MAX_TABLES];
 	bool open;
 	bool host[IOMMU_TABLE_GROUP_MAX_TABLES];
@@ -317,6 +335,7 @@ struct tce_mock_group {
  * @price: what get_table_size() has said of it, in CPU pages
  * @bridges: how many bridges it is in
  * @kvm: KVM has a reference
+ * @stuck: a bridge has refused to release it
  * @live: live entries (struct tce_mock_tce)
  * @buckets: hash of the same, by their number
  * @root: userspace entries, or the top level of a tree of them; see mock_walk()
@@ -333,6 +352,7 @@ struct tce_mock_table {
 	unsigned long price;
 	unsigned int bridges;
 	bool kvm;
+	bool stuck;
 	struct list_head live;
 	struct hlist_head buckets[BIT(TCE_TABLE_BITS)];
 	__be64 *root;
@@ -381,6 +401,7 @@ struct tce_mock *tce_mock_current(void);
 unsigned long tce_mock_live(struct tce_mock *mock);
 unsigned long tce_mock_stale(struct tce_mock *mock);
 unsigned int tce_mock_tables(struct tce_mock *mock);
+unsigned int tce_mock_stuck(struct tce_mock *mock);
 
 __printf(2, 3)
 void tce_mock_violation(struct tce_mock *mock, const char *fmt, ...);

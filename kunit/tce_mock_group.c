@@ -219,10 +219,12 @@ out:
 	return rc;
 }
 
-static bool refuses_to_unset(struct tce_mock *mock, int *rc)
+static bool refuses_to_unset(struct tce_mock_group *grp, int *rc)
 {
+	struct tce_mock *mock = grp->mock;
+
 	*rc = -EIO;
-	return (mock->also_unset && mock->fault) || tce_fault_hit(mock, TCE_FAULT_UNSET, rc);
+	return (grp->keeps && mock->fault) || tce_fault_hit(mock, TCE_FAULT_UNSET, rc);
 }
 
 static long mock_unset_window(struct iommu_table_group *tg, int num)
@@ -244,8 +246,10 @@ static long mock_unset_window(struct iommu_table_group *tg, int num)
 					   num);
 		if (!tce_fault_hit(mock, TCE_FAULT_TAKE, &rc))
 			grp->host[num] = false;
-	} else if (refuses_to_unset(mock, &rc)) {
+	} else if (refuses_to_unset(grp, &rc)) {
 		grp->stuck[num] = true;
+		mock->ever_stuck += !to_mock(grp->hw[num])->stuck;
+		to_mock(grp->hw[num])->stuck = true;
 		if (!mock->hcalls)
 			swap(linked, tg->tables[num]);
 	} else {

@@ -432,6 +432,8 @@ static void mock_clear(struct iommu_table *tbl, long index, long npages)
 				   entry, npages);
 		goto out;
 	}
+	if (mock->fault == TCE_FAULT_CLEAR && mock->fault_sticky && mock->fault_left == 1)
+		goto out;
 	npages = not_lost(mock, npages);
 	cleared = misses_kills(mt) ? &mt->stale : &mt->killed;
 	for (i = 0; i < npages; i++) {
@@ -563,7 +565,7 @@ static void mock_free(struct iommu_table *tbl)
 		}
 	}
 	mock_drop_stale(mt);
-	if (mock->hcalls && !mock->fault && !list_empty(&mt->live))
+	if (mock->hcalls && !mock->fault && !mt->stuck && !list_empty(&mt->live))
 		tce_mock_violation(mock, "a table is freed with live entries");
 	list_for_each_entry_safe(tce, next, &mt->live, list) {
 		mock_entry_ref(mt, tce, -1);

@@ -3,9 +3,13 @@
  * What runs beside the thread of the case: other threads, and other processes.
  */
 #include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/kthread.h>
 #include <linux/mman.h>
+#include <linux/mutex.h>
+#include <linux/rwsem.h>
 #include <linux/sched/signal.h>
+#include <linux/uaccess.h>
 
 #include "tce_threads.h"
 
@@ -43,6 +47,21 @@ void tce_do_as_other(struct tce_fixture *fx, bool has_mm,
 	thread = kthread_run(other_thread, &other, "tce_other");
 	KUNIT_ASSERT_FALSE(fx->test, IS_ERR(thread));
 	wait_for_completion(&other.done);
+}
+
+/* Even a refused call binds a container to the process that made it. */
+void tce_use_as_other(struct tce_fixture *fx, void *arg)
+{
+	struct vfio_iommu_spapr_register_memory reg = { .argsz = sizeof(reg) };
+	unsigned long ua;
+
+	ua = vm_mmap(NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	KUNIT_EXPECT_EQ(fx->test, copy_to_user((void __user *)ua, &reg,
+					       sizeof(reg)), 0);
+	KUNIT_EXPECT_EQ(fx->test,
+			tce_ioctl_raw(arg, VFIO_IOMMU_SPAPR_REGISTER_MEMORY,
+				      ua), -EINVAL);
 }
 
 static int thread_fn(void *data)
@@ -183,4 +202,30 @@ bool tce_thread_ends(struct tce_thread *thread)
 	/* for tce_thread_join() */
 	complete(&thread->done);
 	return true;
+}
+
+bool tce_mutex_is_contended(void *lock)
+{
+	struct mutex *mutex = lock;
+
+	/* MUTEX_FLAG_WAITERS */
+	return atomic_long_read(&mutex->owner) & 1;
+}
+
+bool tce_rwsem_is_contended(void *lock)
+{
+	return rwsem_is_contended(lock);
+}
+
+/*
+ * Does a thread come to wait for a lock, for which nobody else waits? Return: true as soon as it
+ * does; false if it is done, or has not got there after 30 seconds.
+ */
+bool tce_thread_waits(struct tce_thread *thread, bool (*contended)(void *lock), void *lock)
+{
+	int ms;
+
+	for (ms = 0; ms < 30000 && !contended(lock) && !tce_thread_is_done(thread); ms += 20)
+		msleep(20);
+	return contended(lock) && !tce_thread_is_done(thread);
 }

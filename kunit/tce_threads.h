@@ -9,6 +9,8 @@ void tce_do_as_other(struct tce_fixture *fx, bool has_mm,
 		     void (*what)(struct tce_fixture *fx, void *arg),
 		     void *arg);
 
+void tce_use_as_other(struct tce_fixture *fx, void *arg);
+
 #define TCE_SHARED_SIZE	SZ_256K
 
 /* Memory of TCE_SHARED_SIZE bytes that the threads of a case share, and a page */
@@ -63,6 +65,11 @@ void tce_thread_op(struct tce_thread *thread, struct tce_client *client,
 void tce_thread_kill(struct tce_thread *thread);
 bool tce_thread_is_done(struct tce_thread *thread);
 bool tce_thread_ends(struct tce_thread *thread);
+bool tce_thread_waits(struct tce_thread *thread, bool (*contended)(void *lock), void *lock);
+#define TCE_WAITS_MUTEX(thread, lock)	tce_thread_waits(thread, tce_mutex_is_contended, lock)
+#define TCE_WAITS_RWSEM(thread, lock)	tce_thread_waits(thread, tce_rwsem_is_contended, lock)
+bool tce_mutex_is_contended(void *lock);
+bool tce_rwsem_is_contended(void *lock);
 void tce_thread_join(struct tce_thread *thread);
 
 #endif /* TCE_KUNIT_THREADS_H */

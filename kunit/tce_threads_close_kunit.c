@@ -5,8 +5,6 @@
  */
 #include <linux/delay.h>
 #include <linux/mm.h>
-#include <linux/mman.h>
-#include <linux/uaccess.h>
 
 #include <asm/mmu_context.h>
 
@@ -160,6 +158,8 @@ static void close_beside_the_mmap_lock(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, tce_thread_ends(&thread));
 		/* it is tried again and again meanwhile */
 		msleep(300);
+		KUNIT_EXPECT_EQ(test, atomic_long_read(&tce_closing),
+				fx->begun.n[TCE_CLOSING] + 1);
 		KUNIT_EXPECT_EQ(test, fx->mm->locked_vm, locked);
 		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 		mmap_read_unlock(fx->mm);
@@ -169,21 +169,6 @@ static void close_beside_the_mmap_lock(struct kunit *test)
 }
 
 static const struct tce_op register_memory = { TCE_REGISTER, .size = TCE_SHARED_SIZE };
-/* Even a refused call binds a container to the process that made it. */
-static void use_as_other(struct tce_fixture *fx, void *arg)
-{
-	struct vfio_iommu_spapr_register_memory reg = { .argsz = sizeof(reg) };
-	unsigned long ua;
-
-	ua = vm_mmap(NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS, 0);
-	KUNIT_EXPECT_EQ(fx->test, copy_to_user((void __user *)ua, &reg,
-					       sizeof(reg)), 0);
-	KUNIT_EXPECT_EQ(fx->test,
-			tce_ioctl_raw(arg, VFIO_IOMMU_SPAPR_REGISTER_MEMORY,
-				      ua), -EINVAL);
-}
-
 /*
  * The first container of a process is being bound, and waits for memory. That delays neither
  * another container of the process, nor the last one of another process, which is about to
@@ -200,7 +185,7 @@ static void first_container_of_a_process(struct kunit *test)
 
 	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
 	leaving = tce_open(fx, true);
-	tce_do_as_other(fx, true, use_as_other, leaving);
+	tce_do_as_other(fx, true, tce_use_as_other, leaving);
 	tce_gate_close(&fx->mock->alloc_gate, &gate);
 	tce_thread_op(&a, first, &register_memory);
 	wait_for_completion(&gate.reached);
@@ -224,7 +209,7 @@ static void another_process_comes_between(struct kunit *test)
 
 	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
 	KUNIT_ASSERT_EQ(test, tce_register(a, tce_shared, TCE_SHARED_SIZE), 0);
-	tce_do_as_other(fx, true, use_as_other, tce_open(fx, true));
+	tce_do_as_other(fx, true, tce_use_as_other, tce_open(fx, true));
 	KUNIT_EXPECT_EQ(test, tce_register(b, tce_shared, TCE_SHARED_SIZE), 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), TCE_SHARED_SIZE >> PAGE_SHIFT);
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), TCE_SHARED_SIZE >> PAGE_SHIFT);
@@ -233,21 +218,17 @@ static void another_process_comes_between(struct kunit *test)
 /* A command that has found the container before it is closed is told that it is gone. */
 static void map_after_the_close(struct kunit *test)
 {
+	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_share(test, true, NULL);
 	struct tce_container *container = tce_container_get(client->data);
-	int ms;
 
 	KUNIT_ASSERT_NOT_NULL(test, container);
 	tce_close(client);
-	KUNIT_EXPECT_GE(test, atomic_long_read(&tce_closing), 1);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&tce_closing), fx->begun.n[TCE_CLOSING] + 1);
 	KUNIT_EXPECT_EQ(test, tce_container_map(container, 0, tce_shared, SZ_4K,
 						DMA_TO_DEVICE), -EINVAL);
 	KUNIT_EXPECT_EQ(test, tce_container_unmap(container, 0, SZ_4K), -EINVAL);
 	tce_container_put(container);
-	/* and those of other cases, in a moment */
-	for (ms = 0; ms < 10000 && atomic_long_read(&tce_closing); ms += 10)
-		msleep(10);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&tce_closing), 0);
 }
 
 /* Close drops no reference to a region while somebody else has the lock of the regions. */
@@ -259,7 +240,6 @@ static void close_beside_regions(struct kunit *test)
 	struct tce_thread a;
 	struct tce_mm *tmm;
 	size_t refs = 0;
-	int ms;
 
 	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
 	leaving = tce_open(fx, true);
@@ -268,9 +248,7 @@ static void close_beside_regions(struct kunit *test)
 	tmm = tce_container_find(other->data)->mem.tmm;
 	mutex_lock(&tmm->prereg_lock);
 	tce_thread_start(&a, other, leave);
-	for (ms = 0; ms < 10000 && !tce_thread_is_done(&a) &&
-	     !(READ_ONCE(a.task->__state) & TASK_UNINTERRUPTIBLE); ms += 20)
-		msleep(20);
+	KUNIT_EXPECT_TRUE(test, TCE_WAITS_MUTEX(&a, &tmm->prereg_lock));
 	prereg = tce_prereg_first(tmm, tce_shared, tce_shared + 1);
 	if (prereg)
 		refs = list_count_nodes(&prereg->refs);
@@ -293,6 +271,7 @@ static void last_and_first_container(struct kunit *test,
 	struct tce_client *next = tce_open(fx, true);
 	struct tce_thread a, b;
 	struct tce_gate gate;
+	struct tce_mm *tmm;
 
 	tce_watch(fx);
 	KUNIT_ASSERT_EQ(test, tce_attach(next, tce_group(fx)), 0);
@@ -302,14 +281,14 @@ static void last_and_first_container(struct kunit *test,
 	mem = mm_iommu_lookup(current->mm, tce_shared, TCE_SHARED_SIZE);
 	KUNIT_ASSERT_NOT_NULL(test, mem);
 	KUNIT_ASSERT_EQ(test, mm_iommu_mapped_inc(mem), 0);
+	tmm = tce_container_find(leaving->data)->mem.tmm;
 
 	tce_gate_close(&fx->mock->gate, &gate);
 	gate.skip = 1;
 	tce_thread_start(&a, next, leave);
 	wait_for_completion(&gate.reached);
 	tce_thread_op(&b, next, op);
-	msleep(30);
-	KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&b));
+	KUNIT_EXPECT_TRUE(test, TCE_WAITS_MUTEX(&b, &tmm->prereg_lock));
 	complete(&gate.open);
 	tce_thread_join(&a);
 	tce_thread_join(&b);
@@ -379,7 +358,6 @@ static void register_late_what_is_shared(struct kunit *test)
 {
 	struct tce_client *other = tce_open(test->priv, true);
 	struct tce_fixture *fx = test->priv;
-	struct tce_container *container;
 	struct tce_thread a, b;
 	struct tce_mm *tmm;
 
@@ -387,12 +365,9 @@ static void register_late_what_is_shared(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_register(other, tce_shared, TCE_SHARED_SIZE), 0);
 	tmm = tce_container_find(other->data)->mem.tmm;
 	leaving = tce_open(fx, true);
-	container = tce_container_find(leaving->data);
 	mutex_lock(&tmm->registering);
 	tce_thread_op(&a, leaving, &register_memory);
-	/* once it is bound, it is on its way to that lock */
-	while (!smp_load_acquire(&container->mem.tmm))
-		msleep(20);
+	KUNIT_EXPECT_TRUE(test, TCE_WAITS_MUTEX(&a, &tmm->registering));
 	tce_thread_start(&b, leaving, leave);
 	tce_thread_join(&b);
 	KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&a));

@@ -16,6 +16,17 @@
 
 static const struct tce_op unmap_one = { TCE_UNMAP, 0, SZ_4K };
 static const struct tce_op map_in_front = { TCE_MAP, 0, SZ_64K, TCE_RW };
+
+static struct tce_container *container_of_client(const struct tce_client *client)
+{
+	return tce_container_find(client->data);
+}
+
+static struct mutex *table_lock(const struct tce_client *client, int num)
+{
+	return &container_of_client(client)->windows[num]->table.lock;
+}
+
 /* A call waits for the chunk of another one in the same table. */
 static void same_table_waits(struct kunit *test)
 {
@@ -36,8 +47,7 @@ static void same_table_waits(struct kunit *test)
 		tce_thread_op(&a, client, &map_in_front);
 		wait_for_completion(&gate.reached);
 		tce_thread_op(&b, client, &whats[i]);
-		msleep(30);
-		KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&b));
+		KUNIT_EXPECT_TRUE(test, TCE_WAITS_MUTEX(&b, table_lock(client, 0)));
 		complete(&gate.open);
 		tce_thread_join(&a);
 		tce_thread_join(&b);
@@ -71,8 +81,7 @@ static void waits_for_a_chunk(struct kunit *test)
 	tce_thread_op(&a, client, &map_long);
 	wait_for_completion(&first.reached);
 	tce_thread_op(&b, client, &unmap_one);
-	msleep(30);
-	KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&b));
+	KUNIT_EXPECT_TRUE(test, TCE_WAITS_MUTEX(&b, table_lock(client, 0)));
 	tce_gate_close(&fx->mock->table_gate, &fourth);
 	fourth.skip = 3 * CHUNK;
 	complete(&first.open);
@@ -108,8 +117,10 @@ static void table_of_levels(struct kunit *test)
 	};
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_share(test, true, NULL);
+	struct tce_container *container = container_of_client(client);
 	struct tce_thread a, b;
 	struct tce_gate gate;
+	bool waits;
 	u64 start;
 	int i;
 
@@ -120,8 +131,10 @@ static void table_of_levels(struct kunit *test)
 		tce_thread_op(&a, client, &map_second);
 		wait_for_completion(&gate.reached);
 		tce_thread_op(&b, client, &steps[i].op);
-		msleep(30);
-		KUNIT_EXPECT_FALSE_MSG(test, tce_thread_is_done(&b), "step %d", i);
+		waits = steps[i].op.call == TCE_REMOVE ?
+			TCE_WAITS_RWSEM(&b, &container->mem.tmm->map_lock) :
+			TCE_WAITS_MUTEX(&b, table_lock(client, 1));
+		KUNIT_EXPECT_TRUE_MSG(test, waits, "step %d", i);
 		complete(&gate.open);
 		tce_thread_join(&a);
 		tce_thread_join(&b);
@@ -321,8 +334,7 @@ static void entries_and_regions_wait(struct kunit *test)
 		else
 			down_write(map_lock);
 		tce_thread_op(&thread, client, &steps[i].op);
-		msleep(30);
-		waited = !tce_thread_is_done(&thread);
+		waited = TCE_WAITS_RWSEM(&thread, map_lock);
 		if (steps[i].changes_regions)
 			up_read(map_lock);
 		else
@@ -369,7 +381,7 @@ static void disable_during_a_map(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 		KUNIT_EXPECT_EQ(test, tce_charged(fx), table + n);
 		/* there is room for the window, but not for that as well */
-		tce_drop_cap(fx, fx->locked_vm + window);
+		tce_drop_cap(fx, window);
 		/* all the same if it is being killed */
 		tce_be_killed(n == 2);
 		KUNIT_EXPECT_EQ(test, tce_enable(client), 0);
@@ -396,15 +408,14 @@ static void map_before_unregister(struct kunit *test)
 
 	tce_watch(fx);
 	client = tce_share(test, true, NULL);
-	tmm = tce_container_find(client->data)->mem.tmm;
+	tmm = container_of_client(client)->mem.tmm;
 	page = tce_page(fx, tce_shared);
 	down_read(&tmm->map_lock);
 	prereg = tce_prereg_find(tmm, tce_shared);
 	KUNIT_EXPECT_NOT_NULL(test, prereg);
 	KUNIT_EXPECT_NOT_NULL(test, prereg->mm_iommu);
 	tce_thread_op(&a, client, &unregister_shared);
-	while (!rwsem_is_contended(&tmm->map_lock))
-		msleep(20);
+	KUNIT_EXPECT_TRUE(test, TCE_WAITS_RWSEM(&a, &tmm->map_lock));
 	ClearPageDirty(page);
 	/* as the MAP does with this lock held */
 	tce_prereg_written(prereg);
@@ -432,7 +443,7 @@ static void map_while_it_is_marked(struct kunit *test)
 
 	tce_watch(fx);
 	client = tce_share(test, true, NULL);
-	tmm = tce_container_find(client->data)->mem.tmm;
+	tmm = container_of_client(client)->mem.tmm;
 	first = tce_page(fx, tce_shared);
 	last = tce_page(fx, tce_shared + TCE_SHARED_SIZE - PAGE_SIZE);
 	mutex_lock(&tmm->prereg_lock);
@@ -465,12 +476,14 @@ static void map_while_it_is_marked(struct kunit *test)
 }
 
 static struct tce_gate reading;
+static DECLARE_COMPLETION(reading_begins);
 
 /* Somebody reads what the process maps, and takes long. */
 static void be_reading(struct tce_thread *thread)
 {
 	struct tce_mm *tmm = tce_container_find(thread->view.data)->mem.tmm;
 
+	complete(&reading_begins);
 	down_read(&tmm->map_lock);
 	complete(&reading.reached);
 	wait_for_completion_timeout(&reading.open, 90 * HZ);
@@ -486,19 +499,22 @@ static void unregister_is_killed_in_between(struct kunit *test)
 	static const struct tce_op op = { TCE_UNREGISTER, .size = TCE_SHARED_SIZE,
 					  .killed = true };
 	struct tce_client *client = tce_share(test, true, NULL);
-	struct tce_mm *tmm = tce_container_find(client->data)->mem.tmm;
+	struct tce_mm *tmm = container_of_client(client)->mem.tmm;
 	struct tce_thread a, b;
 	int ms;
 
 	KUNIT_ASSERT_EQ(test, tce_map(client, 0, tce_shared, SZ_4K, TCE_RW), 0);
 	init_completion(&reading.reached);
 	init_completion(&reading.open);
+	reinit_completion(&reading_begins);
 	down_read(&tmm->map_lock);
 	tce_thread_op(&a, client, &op);
-	for (ms = 0; ms < 10000 && !rwsem_is_contended(&tmm->map_lock); ms += 20)
-		msleep(20);
+	KUNIT_EXPECT_TRUE(test, TCE_WAITS_RWSEM(&a, &tmm->map_lock));
 	tce_thread_start(&b, client, be_reading);
-	msleep(100);
+	/* it sleeps nowhere before */
+	for (ms = 0; ms < 30000 && !(READ_ONCE(b.task->__state) & TASK_UNINTERRUPTIBLE &&
+				     completion_done(&reading_begins)); ms += 20)
+		msleep(20);
 	up_read(&tmm->map_lock);
 	wait_for_completion(&reading.reached);
 	KUNIT_EXPECT_TRUE(test, tce_thread_ends(&a));

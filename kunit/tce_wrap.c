@@ -137,10 +137,61 @@ static void note_refused(void *data, const char *reason, u64 value, int rc)
 	spin_unlock(&mock->lock);
 }
 
+static void note_told(const char *event, unsigned long container, const u64 args[5], long rc)
+{
+	struct tce_mock *mock = tce_mock_current();
+
+	if (!mock)
+		return;
+	spin_lock(&mock->lock);
+	mock->told = (struct tce_mock_told){ event, container, .rc = rc };
+	memcpy(mock->told.args, args, sizeof(mock->told.args));
+	spin_unlock(&mock->lock);
+}
+
+static void note_map(void *data, unsigned long container, u64 ioba, u64 ua, u64 size, u32 flags,
+		     long rc)
+{
+	note_told("map", container, (u64[5]) { ioba, ua, size, flags }, rc);
+}
+
+static void note_create(void *data, unsigned long container, int num, u64 start, u64 size,
+			u32 shift, u32 levels, int rc)
+{
+	note_told("create", container, (u64[5]) { num, start, size, shift, levels }, rc);
+}
+
+#define NOTE_RANGE(event)						\
+static void note_##event(void *data, unsigned long container, u64 start, u64 size, long rc) \
+{									\
+	note_told(#event, container, (u64[5]) { start, size }, rc);	\
+}
+
+#define NOTE_NUMBER(event)						\
+static void note_##event(void *data, unsigned long container, int num, long rc)	\
+{									\
+	note_told(#event, container, (u64[5]) { num }, rc);		\
+}
+
+NOTE_RANGE(unmap)
+NOTE_RANGE(register)
+NOTE_RANGE(unregister)
+NOTE_NUMBER(remove)
+NOTE_NUMBER(attach)
+NOTE_NUMBER(detach)
+
 int __wrap_vfio_register_iommu_driver(const struct vfio_iommu_driver_ops *ops)
 {
 	tce_driver = ops;
-	return register_trace_tce_refused(note_refused, NULL);
+	return register_trace_tce_refused(note_refused, NULL) ?:
+	       register_trace_tce_map(note_map, NULL) ?:
+	       register_trace_tce_unmap(note_unmap, NULL) ?:
+	       register_trace_tce_register(note_register, NULL) ?:
+	       register_trace_tce_unregister(note_unregister, NULL) ?:
+	       register_trace_tce_window_create(note_create, NULL) ?:
+	       register_trace_tce_window_remove(note_remove, NULL) ?:
+	       register_trace_tce_attach(note_attach, NULL) ?:
+	       register_trace_tce_detach(note_detach, NULL);
 }
 
 void
@@ -148,6 +199,14 @@ __wrap_vfio_unregister_iommu_driver(const struct vfio_iommu_driver_ops *ops)
 {
 	tce_driver = NULL;
 	unregister_trace_tce_refused(note_refused, NULL);
+	unregister_trace_tce_map(note_map, NULL);
+	unregister_trace_tce_unmap(note_unmap, NULL);
+	unregister_trace_tce_register(note_register, NULL);
+	unregister_trace_tce_unregister(note_unregister, NULL);
+	unregister_trace_tce_window_create(note_create, NULL);
+	unregister_trace_tce_window_remove(note_remove, NULL);
+	unregister_trace_tce_attach(note_attach, NULL);
+	unregister_trace_tce_detach(note_detach, NULL);
 	tracepoint_synchronize_unregister();
 }
 

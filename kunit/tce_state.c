@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What there is: all that a call which fails leaves as it is, and that is as before when the last
+ * container has gone. Whatever a leak or a forgotten step would change is counted here, and nowhere
+ * else.
+ */
+#include <linux/mm.h>
+#include <linux/rbtree.h>
+#include <linux/vmstat.h>
+
+#include "../tce_container.h"
+#include "../tce_prereg.h"
+#include "tce_guest.h"
+
+static const char *const names[TCE_COUNTS] = {
+	[TCE_PINS] = "pins",
+	[TCE_REACHED] = "pages that entries reach",
+	[TCE_COUNTED] = "mappings of regions in the kernel's list",
+	[TCE_LOCKED] = "locked_vm",
+	[TCE_FOLL_PINS] = "pins of the whole system",
+	[TCE_ENTRIES] = "live entries",
+	[TCE_SUM] = "what the devices reach",
+	[TCE_TABLES] = "tables",
+	[TCE_HIDDEN_TABLES] = "kvm_tables",
+	[TCE_LEAKED_TABLES] = "leaked_tables",
+	[TCE_LEAKED_PAGES] = "leaked pages",
+	[TCE_CLOSING] = "closing containers",
+	[TCE_MODULE] = "references of the module, but for those of tables",
+	[TCE_CONTAINERS] = "containers",
+	[TCE_CONTAINER_REFS] = "references of containers",
+	[TCE_ENABLED] = "enabled",
+	[TCE_PENDING] = "default_pending",
+	[TCE_GROUPS] = "groups",
+	[TCE_WINDOWS] = "windows",
+	[TCE_V1_PAGES] = "v1 pages",
+	[TCE_V1_CHARGED] = "v1 charged",
+	[TCE_UNCHARGE] = "uncharge",
+	[TCE_MM_USERS] = "references of processes, but for those of containers",
+	[TCE_MM_OPEN] = "open containers of processes that are none",
+	[TCE_MM_LEAKED] = "table_leaked",
+	[TCE_LISTED] = "listed",
+	[TCE_ABANDONED] = "nr_abandoned",
+	[TCE_REGIONS] = "regions",
+	[TCE_REGION_REFS] = "references of regions",
+	[TCE_MAPPED] = "mappings of regions",
+};
+
+/* Long-term pins in the whole system, what the CPUs have not added included */
+static long foll_pins(void)
+{
+	static const enum node_stat_item items[] = {
+		NR_FOLL_PIN_ACQUIRED, NR_FOLL_PIN_RELEASED
+	};
+	long n[2];
+	int i, node, cpu;
+
+	for (i = 0; i < 2; i++) {
+		n[i] = atomic_long_read(&vm_node_stat[items[i]]);
+		for_each_online_node(node) {
+			struct per_cpu_nodestat __percpu *stats =
+				NODE_DATA(node)->per_cpu_nodestats;
+
+			for_each_online_cpu(cpu)
+				n[i] += per_cpu_ptr(stats, cpu)->vm_node_stat_diff[items[i]];
+		}
+	}
+	return n[0] - n[1];
+}
+
+static void count_platform(struct tce_mock *mock, struct tce_state *state)
+{
+	struct tce_snapshot snap;
+
+	tce_mock_snapshot(mock, &snap);
+	state->n[TCE_ENTRIES] = snap.n;
+	state->n[TCE_SUM] = snap.sum;
+	state->n[TCE_TABLES] = snap.tables;
+	state->n[TCE_PINS] = tce_mock_pins(mock);
+	state->n[TCE_REACHED] = mock->refs;
+	state->n[TCE_COUNTED] = mock->counted;
+}
+
+static void count_container(const struct tce_container *container, struct tce_state *state)
+{
+	const struct tce_memory *mem = &container->mem;
+	int i;
+
+	state->n[TCE_CONTAINERS]++;
+	/* without the one that is held here */
+	state->n[TCE_CONTAINER_REFS] += refcount_read(&container->users) - 1;
+	state->n[TCE_ENABLED] += container->enabled;
+	state->n[TCE_PENDING] += container->default_pending;
+	state->n[TCE_GROUPS] += list_count_nodes((struct list_head *)&container->groups);
+	for (i = 0; i < ARRAY_SIZE(container->windows); i++)
+		state->n[TCE_WINDOWS] += !!container->windows[i];
+	state->n[TCE_UNCHARGE] += atomic_long_read(&mem->uncharge);
+	if (mem->v1) {
+		state->n[TCE_V1_PAGES] += atomic_long_read(&mem->v1->pages);
+		state->n[TCE_V1_CHARGED] += mem->v1->charged;
+	}
+	/* the first call binds it, also one that is refused */
+	state->n[TCE_MM_USERS] -= !!mem->tmm;
+	state->n[TCE_MM_OPEN] -= mem->tmm && !mem->v1;
+}
+
+static void count_mm(const struct tce_mm *tmm, struct tce_state *state)
+{
+	const struct tce_prereg *prereg;
+	struct rb_node *node;
+
+	state->n[TCE_MM_USERS] += tmm->users - 1;
+	state->n[TCE_MM_OPEN] += tmm->open;
+	state->n[TCE_MM_LEAKED] += tmm->table_leaked;
+	state->n[TCE_LISTED] += tmm->listed;
+	state->n[TCE_ABANDONED] += tmm->nr_abandoned;
+	for (node = rb_first(&tmm->preregs); node; node = rb_next(node)) {
+		prereg = rb_entry(node, struct tce_prereg, node);
+		state->n[TCE_REGIONS]++;
+		state->n[TCE_REGION_REFS] +=
+			list_count_nodes((struct list_head *)&prereg->refs);
+		state->n[TCE_MAPPED] += atomic64_read(&prereg->mapped);
+	}
+}
+
+/*
+ * References of the module, but for those of tables and of closing containers. The work item of an
+ * EEH operation drops its own when its client may have gone on.
+ */
+static long module_users(void)
+{
+	static long least = LONG_MAX;
+	long users;
+	int tries;
+
+	for (tries = 0; tries < 20; tries++) {
+		users = kvm_module_users();
+		if (__is_defined(MODULE))
+			users -= atomic_long_read(&tce_kvm_tables) + atomic_long_read(&tce_closing);
+		if (users <= least)
+			break;
+		schedule_timeout_uninterruptible(1);
+	}
+	least = min(least, users);
+	return users;
+}
+
+/* What there is now, while nobody else is at work */
+void tce_get_state(struct tce_fixture *fx, struct tce_state *state)
+{
+	struct tce_container *container;
+	struct tce_mm *tmm;
+	unsigned long id;
+
+	memset(state, 0, sizeof(*state));
+	tce_unpinned(fx);
+	count_platform(fx->mock, state);
+	state->n[TCE_LOCKED] = READ_ONCE(fx->mm->locked_vm);
+	state->n[TCE_FOLL_PINS] = foll_pins();
+	state->n[TCE_HIDDEN_TABLES] = atomic_long_read(&tce_kvm_tables);
+	state->n[TCE_LEAKED_TABLES] = atomic_long_read(&tce_leaked_tables);
+	state->n[TCE_LEAKED_PAGES] = atomic_long_read(&tce_leaked_pages);
+	state->n[TCE_CLOSING] = atomic_long_read(&tce_closing);
+	state->n[TCE_MODULE] = module_users();
+	for (id = ULONG_MAX; (container = tce_container_next(id)); tce_container_put(container)) {
+		count_container(container, state);
+		id = container->id;
+	}
+	for (id = ULONG_MAX; (tmm = tce_mm_next(id)); tce_mm_put(tmm)) {
+		count_mm(tmm, state);
+		id = tmm->id;
+	}
+}
+
+/* Are the first @n as wanted, what the devices reach in an empty table not included? */
+static bool same(const struct tce_state *now, const struct tce_state *want, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		if (now->n[i] != want->n[i] && i != TCE_SUM)
+			return false;
+	return true;
+}
+
+/* @less: what may be less than wanted, a bit for each; the sum is anything then */
+static void expect(struct tce_fixture *fx, const struct tce_state *now,
+		   const struct tce_state *want, unsigned int n, const char *what, u64 less)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		if (!(less & BIT_ULL(i)))
+			KUNIT_EXPECT_EQ_MSG(fx->test, now->n[i], want->n[i], "%s: %s", what,
+					    names[i]);
+		else if (i != TCE_SUM)
+			KUNIT_EXPECT_LE_MSG(fx->test, now->n[i], want->n[i], "%s: %s", what,
+					    names[i]);
+}
+
+/*
+ * Expect that a call which has failed, @what, has changed nothing, except that it has taken @less
+ * away.
+ */
+void tce_expect_less(struct tce_fixture *fx, const struct tce_state *before, const char *what,
+		     u64 less)
+{
+	struct tce_state now;
+
+	tce_get_state(fx, &now);
+	/* others pin pages, too, and those of the driver are counted by the mock */
+	now.n[TCE_FOLL_PINS] = before->n[TCE_FOLL_PINS];
+	expect(fx, &now, before, TCE_COUNTS, what, less);
+}
+
+/* ... nothing at all. */
+void tce_expect_state(struct tce_fixture *fx, const struct tce_state *before, const char *what)
+{
+	tce_expect_less(fx, before, what, 0);
+}
+
+/*
+ * What a case begins with: the pins with which the case before has ended, once each CPU has added
+ * its own.
+ */
+void tce_begin(struct tce_fixture *fx)
+{
+	static long pins;
+	int tries;
+
+	tce_get_state(fx, &fx->begun);
+	for (tries = 0; tries < 10 && fx->begun.n[TCE_FOLL_PINS] != pins; tries++) {
+		schedule_timeout_uninterruptible(1);
+		tce_get_state(fx, &fx->begun);
+	}
+	pins = fx->begun.n[TCE_FOLL_PINS];
+}
+
+/*
+ * Expect that all is as it was when the case began, except for what the platform has refused to
+ * give back; if containers are open, that nothing is pinned or charged. Some is given back later:
+ * close waits neither for the mmap_lock nor for KVM, and a CPU that adds its own counts to the
+ * others has them nowhere for a moment.
+ */
+void tce_expect_balance(struct tce_fixture *fx)
+{
+	unsigned int n = list_empty(&fx->clients) ? TCE_COUNTS : TCE_FOLL_PINS + 1, tries, stuck;
+	struct tce_state want = fx->begun, now;
+
+	stuck = tce_mock_stuck(fx->mock);
+	want.n[TCE_PINS] += fx->filled;
+	want.n[TCE_LOCKED] += fx->filled;
+	want.n[TCE_FOLL_PINS] += fx->filled;
+	want.n[TCE_TABLES] += stuck;
+	want.n[TCE_HIDDEN_TABLES] += stuck;
+	want.n[TCE_LEAKED_TABLES] += fx->mock->ever_stuck;
+	want.n[TCE_LEAKED_PAGES] += fx->pages_left;
+	tce_get_state(fx, &now);
+	for (tries = 0; tries < 60 && !same(&now, &want, n); tries++) {
+		schedule_timeout_uninterruptible(tries < 10 ? 1 : HZ / 20);
+		tce_get_state(fx, &now);
+	}
+	/* empty tables in bridges that keep them */
+	expect(fx, &now, &want, n, "balance", BIT_ULL(TCE_SUM));
+}
