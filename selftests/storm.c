@@ -65,7 +65,7 @@ static void *thread(void *arg)
 			w->task = 0;
 			w->now = KINDS;
 			if (status && !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
-				fail(__FILE__, __LINE__, "thread %d ends with status %#x in %s", w->id,
+				fail(__FILE__, __LINE__, "task %d ends with status %#x in %s", w->id,
 				     status, kinds[w->call.kind]);
 		}
 		pthread_barrier_wait(&barrier);
