@@ -27,7 +27,7 @@ enum { TCE_GAP_NOWHERE, TCE_GAP_MAP, TCE_GAP_UNREGISTER, TCE_GAP_SWAP };
 #define tce_gap(at, drop, take) do {		\
 	if (TCE_GAP_AT == TCE_GAP_##at) {	\
 		drop;				\
-		usleep_range(10, 20);		\
+		usleep_range(200, 300);		\
 		take;				\
 	}					\
 } while (0)
