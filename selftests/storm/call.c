@@ -29,11 +29,11 @@ const char *const kinds[KINDS] = {
 /* How often each kind is drawn, by interface. What an interface does not have it refuses. */
 static const unsigned char weights[3][KINDS] = {
 	[1] = { [MAP] = 12, [UNMAP] = 12, [REGISTER] = 1, [UNREGISTER] = 1, [CREATE] = 1,
-		[REMOVE] = 1, [ENABLE] = 8, [DISABLE] = 1, [GET_INFO] = 3, [EEH] = 3, [LEAVE] = 2,
-		[CLOSE] = 2, [HCALL] = 4, [GIVE] = 1, [MEMORY] = 4, [FORK] = 2, [STATE] = 3 },
+		[REMOVE] = 1, [ENABLE] = 8, [DISABLE] = 1, [GET_INFO] = 3, [EEH] = 3, [LEAVE] = 1,
+		[CLOSE] = 1, [HCALL] = 4, [GIVE] = 1, [MEMORY] = 4, [FORK] = 2, [STATE] = 3 },
 	[2] = { [MAP] = 12, [UNMAP] = 8, [REGISTER] = 9, [UNREGISTER] = 4, [CREATE] = 4,
-		[REMOVE] = 4, [ENABLE] = 1, [DISABLE] = 1, [GET_INFO] = 3, [EEH] = 3, [LEAVE] = 2,
-		[CLOSE] = 2, [HCALL] = 10, [GIVE] = 4, [MEMORY] = 4, [FORK] = 2, [STATE] = 3 },
+		[REMOVE] = 4, [ENABLE] = 1, [DISABLE] = 1, [GET_INFO] = 3, [EEH] = 3, [LEAVE] = 1,
+		[CLOSE] = 1, [HCALL] = 10, [GIVE] = 4, [MEMORY] = 4, [FORK] = 2, [STATE] = 3 },
 };
 
 static int content;			/* a file with what the arena contains */
@@ -122,7 +122,7 @@ static uint64_t ioba(struct worker *w)
 	/* v1 has no second window */
 	uint64_t start = r.start[chance(w, r.slot[w->call.slot].version == 2 ? 3 : 16)];
 
-	if (chance(w, 16))		/* up to the end, and beyond */
+	if (chance(w, 32))		/* up to the end, and beyond */
 		return start + r.size - PLAYGROUND + place(w, PLAYGROUND);
 	return start + place(w, PLAYGROUND) + (chance(w, 32) ? 2048 : 0);
 }
@@ -163,14 +163,16 @@ void make_call(struct worker *w)
 		c->a = ioba(w);
 		c->b = length(w);
 		c->c = place(w, ARENA_SIZE) + (chance(w, 32) ? 512 : 0);
-		if (chance(w, 8)) {
+		if (c->b > ARENA_SIZE - c->c && !chance(w, 4))
+			c->b = ARENA_SIZE - c->c;
+		if (chance(w, 16)) {
 			c->a = r.start[chance(w, 2)];
 			c->b = r.size << draw(&w->random, 2);
 		}
 		break;
 	case REGISTER:
 	case UNREGISTER:
-		i = draw(&w->random, chance(w, 2) ? REGIONS : REGIONS / 2);
+		i = draw(&w->random, chance(w, 3) ? REGIONS : 4);
 		c->a = (uintptr_t)r.region[i].at;
 		c->b = r.region[i].size;
 		break;
