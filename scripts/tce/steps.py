@@ -75,8 +75,9 @@ RACES = {"kunit-6.12-4k": ["--test", "races: *|faults: *|kvm: *", "--module", "k
 
 # Any calls at once, five minutes of each interface, where the kernel checks itself: with KVM, pages of 64K, a partition,
 # and data races.
-STORMS = {"kunit-6.12-4k": ("powernv9", ["--module", "kvm-hv"]), "kasan-6.1-64k": ("powernv9", []), "kunit-6.12-64k": ("pseries", []),
-          "kunit-7.2-4k": ("pseries", []), "kunit-kcsan": ("powernv9", RACES["kunit-kcsan"][2:])}
+STORMS: dict[str, tuple[str, list[str]]] = {
+    "kunit-6.12-4k": ("powernv9", ["--module", "kvm-hv"]), "kasan-6.1-64k": ("powernv9", []), "kunit-6.12-64k": ("pseries", []),
+    "kunit-7.2-4k": ("pseries", []), "kunit-kcsan": ("powernv9", RACES["kunit-kcsan"][2:])}
 
 
 def runs() -> Iterator[Step]:
