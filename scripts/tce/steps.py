@@ -90,8 +90,8 @@ def runs() -> Iterator[Step]:
         yield (f"races {kernel}", ["selftest", "--kernel", kernel, "--machine", "powernv9", "--as", "races", "--env", "TCE_USERS=root",
                "--smp", "4", "--env", "TCE_SECONDS=5", *more, *PATIENCE])
     for kernel, (machine, more) in STORMS.items():
-        yield (f"storm {kernel} {machine}", ["selftest", "--kernel", kernel, "--machine", machine, "--as", "storm", "--env", "TCE_USERS=root",
-               "--env", "TCE_SECONDS=300", "--test", "storm: *", *more, *PATIENCE])
+        yield (f"storm {kernel} {machine}", ["selftest", "--kernel", kernel, "--machine", machine, "--as", "storm", "--test", "storm: *",
+               "--env", "TCE_USERS=root", "--env", "TCE_SECONDS=300", *more, *PATIENCE])
     # The default window is where PowerVM has the only one of a virtual function. The other tests want it at 0.
     yield ("selftest 6.12-64k pseries high-window",
            ["selftest", "--kernel", "6.12-64k", "--machine", "pseries", "--as", "high-window", "--qemu=-global",
