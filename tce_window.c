@@ -252,7 +252,7 @@ void tce_window_free(struct tce_window *win)
  * the hypervisor's. It loses a table then, or tries no more, and logs each attempt: so it is not
  * asked for the same or more again until the group has left.
  */
-static int create_table(struct tce_window *win, struct tce_group *grp, u32 shift, u64 size,
+static int ask_for_table(struct tce_window *win, struct tce_group *grp, u32 shift, u64 size,
 			u32 levels)
 {
 	struct iommu_table_group *table_group = grp->table_group;
@@ -307,7 +307,7 @@ struct tce_window *tce_window_create(struct tce_memory *mem, struct tce_group *g
 	rc = down_read_killable(&tce_create_lock);
 	if (rc)
 		goto err_unprepare;
-	rc = create_table(win, grp, shift, size, levels);
+	rc = ask_for_table(win, grp, shift, size, levels);
 	if (!rc) {
 		rc = tce_table_init(table);
 		hidden = tce_kvm_hide(table, tce_window_in(win, grp));

@@ -133,6 +133,7 @@ static struct tce_window *any_window(int i)
 	win->table.tbl = some(sizeof(struct iommu_table));
 	win->table.mem = &c.mem;
 	win->table.ops = &ops;
+	INIT_LIST_HEAD(&win->table.in_mm);
 	win->num = i;
 	win->charged = any_amount();
 	win->table.tbl->it_offset = any_ulong();
@@ -144,6 +145,7 @@ static void any_state(void)
 {
 	int i;
 
+	INIT_LIST_HEAD(&tmm.tables);
 	for (i = 0; i < 2; i++) {
 		c.windows[i] = WINDOWS && c.mem.tmm && any_bool() ? any_window(i) : NULL;
 		in_group[i] = c.windows[i] && any_bool();
@@ -268,7 +270,7 @@ void tce_mm_put(struct tce_mm *tmm) {}
 void tce_mm_join(struct tce_mm *tmm, bool v2) {}
 void tce_kvm_allow(struct tce_table *table) {}
 void tce_kvm_block(struct tce_table *table) {}
-void tce_table_unmap_all(struct tce_table *table) {}
+bool tce_table_unmap_all(struct tce_table *table) { return any_bool(); }
 void tce_v1_free(struct tce_v1 *v1) {}
 void iommu_tce_table_get(struct iommu_table *tbl) {}
 void iommu_tce_table_put(struct iommu_table *tbl) {}

@@ -178,7 +178,7 @@ struct folio;
 #define page_to_phys(page)	((unsigned long)(page) & ~BIT(63))
 static struct page *dirty;
 #define SetPageDirty(page)	((void)(dirty = (page)))
-enum { GFP_KERNEL, GFP_KERNEL_ACCOUNT, __GFP_NOWARN, FOLL_WRITE, FOLL_LONGTERM, RLIMIT_MEMLOCK,
+enum { GFP_KERNEL, GFP_KERNEL_ACCOUNT, __GFP_NOWARN, FOLL_WRITE, FOLL_LONGTERM, FOLL_NOFAULT, RLIMIT_MEMLOCK,
 	FW_FEATURE_PUT_TCE_IND, FW_FEATURE_STUFF_TCE, HZ };
 
 unsigned long totalram_pages(void);
