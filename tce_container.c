@@ -528,7 +528,7 @@ static int drop_window(struct tce_container *container, int num)
 	container->windows[num] = NULL;
 	list_del(&win->table.in_mm);
 	tce_kvm_block(&win->table);
-	/* of its default window pseries tells the hypervisor nothing, which keeps what is left there */
+	/* pseries does not tell the hypervisor that its default window goes, with what is left */
 	if (!tce_table_unmap_all(&win->table) && !win->table.ops->tce_kill)
 		tce_window_leak(win);
 	list_for_each_entry(grp, &container->groups, list)

@@ -438,8 +438,8 @@ static void unmap_next(struct tce_table *table, const struct tce_prereg *prereg,
  *
  * What the platform refuses to clear stays counted. Other containers of the mm keep their mappings.
  * These are counted as well, so that the search ends when all are found. It goes through the tables
- * side by side, and begins where the last one ended, because clients often map and unregister memory
- * in the same order, and in all containers alike. Context: sleeps.
+ * side by side, and begins where the last one ended, because clients often map and unregister
+ * memory in the same order, and in all containers alike. Context: sleeps.
  *
  * Return: 0; -EINTR on SIGKILL.
  */
@@ -454,7 +454,8 @@ int tce_table_unmap_prereg(struct tce_memory *mem, const struct tce_prereg *prer
 	while (prereg->mm_iommu || atomic64_read(&prereg->mapped) > others) {
 		next = NULL;
 		list_for_each_entry(table, &mem->tmm->tables, in_mm)
-			if (table->seen < table->tbl->it_size && (!next || table->seen < next->seen))
+			if (table->seen < table->tbl->it_size &&
+			    (!next || table->seen < next->seen))
 				next = table;
 		if (!next)
 			break;

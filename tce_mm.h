@@ -42,11 +42,11 @@ enum { TCE_GAP_NOWHERE, TCE_GAP_MAP, TCE_GAP_UNREGISTER, TCE_GAP_SWAP };
  *	tce_mm_get() and tce_mm_next()
  * @mm: the kernel's, grabbed
  * @table_leaked: a bridge did not release a window of v2, or the hypervisor keeps entries of one:
- *	pages that are still counted as mapped when the last container of v2 is closed are never freed.
- *	Never cleared
+ *	pages that are still counted as mapped when the last container of v2 is closed are never
+ *	freed. Never cleared
  * @map_lock: held for reading by MAP and UNMAP. It guards the windows of all containers of the mm
- *	and @tables, which are changed with &tce_container.lock held as well, and @preregs, which are
- *	changed with @prereg_lock held as well
+ *	and @tables, which are changed with &tce_container.lock held as well, and @preregs, which
+ *	are changed with @prereg_lock held as well
  * @registering: serializes REGISTER; held while pages are pinned, for as long as the client likes
  * @prereg_lock: guards the references of containers to preregistered memory, and the two counts
  * @tables: struct tce_table of these windows

@@ -41,8 +41,8 @@ struct tce_v1 {
  * @mem: the container's memory
  * @ua: address of the first page
  * @n: number of pages
- * @taken: how many pins have been given to entries; with larger pages the batch keeps its own use of
- *	each, and this stays 0
+ * @taken: how many pins have been given to entries; with larger pages the batch keeps its own use
+ *	of each, and this stays 0
  * @pages: the pages
  * @few: storage for @pages if there are only a few
  */

@@ -133,9 +133,9 @@ unsigned int tce_window_most(const struct iommu_table_group *table_group)
  * @shift: log2 of the IOMMU page
  * @size: bytes
  *
- * What pseries can't give must not be asked for, since it loses the table, or never creates a window
- * for the device again. It has the default window and one of its own, which it keeps as a property
- * of one name. The default window can't come back while the other one is there.
+ * What pseries can't give must not be asked for, since it loses the table, or never creates a
+ * window for the device again. It has the default window and one of its own, which it keeps as a
+ * property of one name. The default window can't come back while the other one is there.
  *
  * Return: 0; -ENOSPC; -EPERM if the default window would have to come back.
  */
@@ -161,8 +161,8 @@ int tce_window_room(const struct iommu_table_group *table_group,
 }
 
 /*
- * A device may go on to use what is counted as mapped. The entries of v1 have pins of their own, and
- * KVM finds no userspace entries in its tables, and so nothing that it could count.
+ * A device may go on to use what is counted as mapped. The entries of v1 have pins of their own,
+ * and KVM finds no userspace entries in its tables, and so nothing that it could count.
  */
 void tce_window_leak(struct tce_window *win)
 {
@@ -253,7 +253,7 @@ void tce_window_free(struct tce_window *win)
  * asked for the same or more again until the group has left.
  */
 static int ask_for_table(struct tce_window *win, struct tce_group *grp, u32 shift, u64 size,
-			u32 levels)
+			 u32 levels)
 {
 	struct iommu_table_group *table_group = grp->table_group;
 	u64 entries = is_default(table_group, shift, size) ? 0 : size >> shift;

@@ -212,7 +212,8 @@ long tce_create(struct tce_client *client, u32 shift, u64 size, u32 levels,
 	/* the last one of two, if the default window was pending; what is undone comes later */
 	if (!rc)
 		tce_expect_event(client, "create",
-				 (u64[5]) { num_at(client, *start), *start, size, shift, levels }, 0);
+				 (u64[5]) { num_at(client, *start), *start, size, shift,
+					    levels }, 0);
 	return rc;
 }
 

@@ -125,7 +125,7 @@ static void host_keeps_its_dynamic_window(struct kunit *test)
 	tree_remove(&tree);
 }
 
-/* pseries takes the default window without telling the hypervisor, which keeps what is mapped there. */
+/* pseries takes the default window without telling the hypervisor, which keeps what is there. */
 static void default_window_is_cleared(struct kunit *test)
 {
 	static const char *const names[] = { "ibm,dma-window", "ibm,dma-window-saved" };

@@ -170,8 +170,8 @@ static void unregister_while_others_map(struct kunit *test)
 }
 
 /*
- * Two containers of a process have registered and mapped the same memory. Each UNREGISTER takes its own
- * mappings away, wherever the last one has ended its search, and so none is refused.
+ * Two containers of a process have registered and mapped the same memory. Each UNREGISTER takes its
+ * own mappings away, wherever the last one has ended its search, and so none is refused.
  */
 static void unregister_takes_its_own(struct kunit *test)
 {
@@ -188,8 +188,9 @@ static void unregister_takes_its_own(struct kunit *test)
 			for (k = 0; k < 4; k++) {
 				/* at the same places, or the second one the other way round */
 				n = i && order & 1 ? 3 - k : k;
-				KUNIT_ASSERT_EQ(test, tce_register(clients[i], ua + k * size, size), 0);
-				KUNIT_ASSERT_EQ(test, tce_map(clients[i], n * SZ_8M, ua + k * size, size,
+				at = ua + k * size;
+				KUNIT_ASSERT_EQ(test, tce_register(clients[i], at, size), 0);
+				KUNIT_ASSERT_EQ(test, tce_map(clients[i], n * SZ_8M, at, size,
 							      TCE_RW), 0);
 			}
 		}

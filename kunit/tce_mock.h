@@ -158,7 +158,7 @@ struct tce_visit {
  * @asked: how often each of these could have failed; allocations are not counted
  * @then_no_memory: after an xchg_no_kill() that was made to fail the next
  *	allocation by the same thread fails, too
- * @cleared: where the driver's own hypervisor calls are to clear the next entry; they have begun at 0
+ * @cleared: where the driver's own hypervisor calls are to clear the next entry, from 0 on
  * @created: create_table() was called so often
  * @writes: entries written, one by one or in runs
  * @runs: runs of entries written by one operation

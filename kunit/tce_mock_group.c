@@ -136,7 +136,7 @@ static long mock_create_table(struct iommu_table_group *tg, int num, u32 shift,
 	if (num < 0 || num >= IOMMU_TABLE_GROUP_MAX_TABLES)
 		tce_mock_violation(grp->mock, "window %d is created", num);
 	if (tg->max_levels <= 1 && hypervisor_cannot(grp, num, shift, size))
-		tce_mock_violation(grp->mock, "window %d is asked for, which pseries can't give", num);
+		tce_mock_violation(grp->mock, "window %d is asked for, which can't be", num);
 	spin_lock(&grp->mock->lock);
 	hit = tce_fault_hit(grp->mock, TCE_FAULT_CREATE, &rc);
 	spin_unlock(&grp->mock->lock);

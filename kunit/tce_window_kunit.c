@@ -302,9 +302,9 @@ static void room_on_pseries(struct kunit *test)
 {
 	const struct room *room = test->param_value;
 	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, PAGE_SIZE), asked;
 	struct tce_mock_group *grp = tce_group(fx);
 	struct tce_client *client;
-	unsigned long asked;
 	enum have have;
 	int other, rc;
 	u64 start;
@@ -316,7 +316,7 @@ static void room_on_pseries(struct kunit *test)
 		for (other = 0; other < 2 && room->rc[have][0] != 1; other++) {
 			client = tce_open(fx, true);
 			KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
-			KUNIT_ASSERT_EQ(test, tce_register(client, tce_plain(fx, PAGE_SIZE), PAGE_SIZE), 0);
+			KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
 			reach(test, client, have);
 			asked = fx->mock->created;
 			rc = tce_create(client, other ? 16 : 12, SZ_16M, 1, &start);

@@ -83,14 +83,15 @@ class Apt(unittest.TestCase):
 
     def test_security(self):
         """Its archive is the machine's own, wherever that is, in whatever order; without one it is left out."""
-        main, security = "http://mirror/debian/ {} main", "http://mirror/debian-security/ {}-security main"
+        mirror = "http://mirror/" + "debian"
+        main, security = mirror + "/ {} main", mirror + "-security/ {}-security main"
         other = "http://other/apt/ bookworm main", "http://other/apt/ bookworm-security main"
         for release in ("bookworm", "trixie"):
             targets = main.format(release), main.format(f"{release}-updates"), security.format(release), *other
             for order in (targets, targets[::-1]):
                 known = self.suites(*order, release=release)
                 for suite in ("bookworm", "trixie"):
-                    self.assertEqual((known[suite], known[f"{suite}-security"]), ("http://mirror/debian", "http://mirror/debian-security"))
+                    self.assertEqual((known[suite], known[f"{suite}-security"]), (mirror, f"{mirror}-security"))
         self.assertEqual(self.suites(main.format("bookworm"), "http://safe/ bookworm-security main")["trixie-security"], "http://safe")
         self.assertEqual(self.suites("mirror+file:/etc/apt/mirrors/debian-security.list stable-security main",
                                      "mirror+file:/etc/apt/mirrors/debian.list stable main")["bookworm-security"],
