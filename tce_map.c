@@ -390,9 +390,12 @@ bool tce_table_unmap_all(struct tce_table *table)
 	return !unmap_entries(table, table->tbl->it_offset, table->tbl->it_size, 0);
 }
 
+/* Does an entry map preregistered memory? KVM has mapped it only if it is in KVM's list. */
 static bool pua_is_of(const __be64 *pua, const struct tce_prereg *prereg)
 {
-	return (tce_pua_read(pua) & ~TCE_UA_VFIO) - prereg->ua < prereg->npages << PAGE_SHIFT;
+	u64 val = tce_pua_read(pua) | (prereg->mm_iommu ? TCE_UA_VFIO : 0);
+
+	return val - (prereg->ua | TCE_UA_VFIO) < prereg->npages << PAGE_SHIFT;
 }
 
 /* How many of @max entries in a row map preregistered memory, or something else? */
@@ -410,7 +413,7 @@ static unsigned long pua_run_of(const __be64 *pua, unsigned long max,
  * Look at the next entries of a table, which are empty, or all map preregistered memory, or none of
  * them does. If they do, unmap them, or count them in @others if that is not NULL.
  */
-static void unmap_next(struct tce_table *table, const struct tce_prereg *prereg, s64 *others)
+static void unmap_next(struct tce_table *table, const struct tce_prereg *prereg, long *others)
 {
 	unsigned long entry = table->tbl->it_offset + table->at, n, run;
 	__be64 *pua = tce_table_pua(table, entry, false, &n);
@@ -446,7 +449,7 @@ static void unmap_next(struct tce_table *table, const struct tce_prereg *prereg,
 int tce_table_unmap_prereg(struct tce_memory *mem, const struct tce_prereg *prereg)
 {
 	struct tce_table *table, *next;
-	s64 others = 0;
+	long others = 0;
 
 	list_for_each_entry(table, &mem->tmm->tables, in_mm)
 		table->seen = 0;

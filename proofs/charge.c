@@ -29,11 +29,12 @@
  * control: tce_charge_again account_locked_vm(any) CALL=AGAIN
  * control: tce_container_remove remove_window(any) lock_all tce_window_unset unset_window(any) CALL=REMOVE
  * control: bind_and_lock tce_charge_again CALL=ENABLE
- * control: tce_container_disable tce_v1_disallow CALL=DISABLE
+ * control: tce_container_disable CALL=DISABLE
  * control: tce_window_free CALL=LEAVE V1=0
  * control: tce_uncharge_later __account_locked_vm(any) CALL=CLOSE V1=1
- * control: container_free_work tce_uncharge_try CALL=FREE V1=0
+ * control: tce_uncharge_try CALL=FREE V1=0
  */
+#define OTHERS	1
 #include "charge.h"
 #include "../tce_mm.h"
 #include "../tce_window.h"
@@ -202,7 +203,7 @@ long tce_window_pages(struct iommu_table_group *table_group, u32 shift, u64 size
 {
 	unsigned long npages = any_amount();
 
-	if (any_bool())
+	if (any_bool() || shift >= BITS_PER_LONG)
 		return -EINVAL;
 	if (levels == CREATE_LEVELS)
 		pages_of_wanted = npages;

@@ -15,7 +15,7 @@
  *
  * control: count_pages tce_charge tce_v1_allow CALL=MAP
  * control: tce_charge account_locked_vm prereg_create CALL=REGISTER LISTED=1 PAGE_SHIFT=16
- * control: tce_charge account_locked_vm pin_blocks CALL=REGISTER LISTED=0 NPAGES=1
+ * control: tce_charge account_locked_vm(any) pin_blocks CALL=REGISTER LISTED=0 NPAGES=1
  * control: tce_uncharge_later tce_prereg_free CALL=UNREGISTER LISTED=0 NPAGES=2
  */
 #include "charge.h"
