@@ -211,10 +211,10 @@ static void check_device(struct edu *edu, int fd, const struct window *win)
 
 static bool usable(const struct window *win)
 {
-	return win->page <= 64 * KiB && (host.wide || win->start < SECOND_WINDOW);
+	return win->page <= host.page && (host.wide || win->start < SECOND_WINDOW);
 }
 
-/* A window that the device and the yard can use; if there is none, the default window of a new container */
+/* A window that the device and the yard, of ordinary pages, can use; if there is none, the default window of a new container */
 static void choose_window(int slot, struct window windows[2], int n, struct window *win)
 {
 	int at = n ? draw(&r.random, n) : 0, i;
