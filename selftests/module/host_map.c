@@ -23,19 +23,25 @@ static int map(const char *val, const struct kernel_param *kp)
 	struct pci_dev *pdev;
 	struct page *page;
 	dma_addr_t addr;
+	int rc = 0;
 
 	if (sscanf(val, "%x:%x:%x.%x", &domain, &bus, &slot, &func) != 4)
 		return -EINVAL;
-	pdev = pci_get_domain_bus_and_slot(domain, bus, PCI_DEVFN(slot, func));
 	page = alloc_page(GFP_KERNEL);
-	if (!pdev || !page || dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(32)))
-		return -ENODEV;
+	if (!page)
+		return -ENOMEM;
 	memset(page_address(page), HOST_MAP_FILL, PAGE_SIZE);
+	pdev = pci_get_domain_bus_and_slot(domain, bus, PCI_DEVFN(slot, func));
+	if (!pdev)
+		return -ENODEV;
+	if (dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(32)))
+		rc = -EIO;
 	addr = dma_map_page(&pdev->dev, page, 0, PAGE_SIZE, DMA_BIDIRECTIONAL);
-	if (dma_mapping_error(&pdev->dev, addr))
-		return -EIO;
+	if (rc || dma_mapping_error(&pdev->dev, addr))
+		rc = -EIO;
 	handle = addr;
-	return 0;
+	pci_dev_put(pdev);
+	return rc;
 }
 
 static const struct kernel_param_ops map_ops = { .set = map };
