@@ -390,22 +390,23 @@ bool tce_table_unmap_all(struct tce_table *table)
 	return !unmap_entries(table, table->tbl->it_offset, table->tbl->it_size, 0);
 }
 
-/* Does an entry map preregistered memory? KVM has mapped it only if it is in KVM's list. */
-static bool pua_is_of(const __be64 *pua, const struct tce_prereg *prereg)
+/*
+ * How many of @max entries in a row map preregistered memory, or something else? KVM maps only what
+ * is in its list.
+ */
+static __always_inline unsigned long pua_run_of(const __be64 *pua, unsigned long max,
+						const struct tce_prereg *prereg, const bool of)
 {
-	u64 val = tce_pua_read(pua) | (prereg->mm_iommu ? TCE_UA_VFIO : 0);
+	const u64 first = prereg->ua | TCE_UA_VFIO, size = prereg->npages << PAGE_SHIFT;
+	const u64 by_kvm = prereg->mm_iommu ? TCE_UA_VFIO : 0;
+	unsigned long n;
+	u64 val;
 
-	return val - (prereg->ua | TCE_UA_VFIO) < prereg->npages << PAGE_SHIFT;
-}
-
-/* How many of @max entries in a row map preregistered memory, or something else? */
-static unsigned long pua_run_of(const __be64 *pua, unsigned long max,
-				const struct tce_prereg *prereg, bool of)
-{
-	unsigned long n = 0;
-
-	while (n < max && READ_ONCE(pua[n]) && pua_is_of(&pua[n], prereg) == of)
-		n++;
+	for (n = 0; n < max; n++) {
+		val = tce_pua_read(&pua[n]);
+		if (((val | by_kvm) - first < size) != of || (!of && !val))
+			break;
+	}
 	return n;
 }
 
@@ -415,13 +416,20 @@ static unsigned long pua_run_of(const __be64 *pua, unsigned long max,
  */
 static void unmap_next(struct tce_table *table, const struct tce_prereg *prereg, long *others)
 {
-	unsigned long entry = table->tbl->it_offset + table->at, n, run;
-	__be64 *pua = tce_table_pua(table, entry, false, &n);
+	unsigned long size = table->tbl->it_size, at, entry, n, run;
+	__be64 *pua;
 
-	n = min(n, table->tbl->it_size - table->at);
+	at = table->from + table->seen;
+	if (at >= size)
+		at -= size;
+	entry = table->tbl->it_offset + at;
+	pua = tce_table_pua(table, entry, false, &n);
+	n = min3(n, size - at, size - table->seen);
 	if (pua) {
 		n = min(n, TCE_CHUNK);
 		run = pua_run_of(pua, n, prereg, true);
+		if (run && table->found == size)
+			table->found = at;
 		if (run && others)
 			*others += run;
 		else if (run)
@@ -429,9 +437,6 @@ static void unmap_next(struct tce_table *table, const struct tce_prereg *prereg,
 		n = run ?: tce_pua_run(pua, n, true) ?: pua_run_of(pua, n, prereg, false);
 	}
 	table->seen += n;
-	table->at += n;
-	if (table->at == table->tbl->it_size)
-		table->at = 0;
 }
 
 /**
@@ -441,8 +446,9 @@ static void unmap_next(struct tce_table *table, const struct tce_prereg *prereg,
  *
  * What the platform refuses to clear stays counted. Other containers of the mm keep their mappings.
  * These are counted as well, so that the search ends when all are found. It goes through the tables
- * side by side, and begins where the last one ended, because clients often map and unregister
- * memory in the same order, and in all containers alike. Context: sleeps.
+ * side by side, and begins where the last one has first found something, because clients often map
+ * and unregister memory in the same order or at the same place, and in all containers alike.
+ * Context: sleeps.
  *
  * Return: 0; -EINTR on SIGKILL.
  */
@@ -451,8 +457,12 @@ int tce_table_unmap_prereg(struct tce_memory *mem, const struct tce_prereg *prer
 	struct tce_table *table, *next;
 	long others = 0;
 
-	list_for_each_entry(table, &mem->tmm->tables, in_mm)
+	list_for_each_entry(table, &mem->tmm->tables, in_mm) {
+		if (table->found < table->tbl->it_size)
+			table->from = table->found;
+		table->found = table->tbl->it_size;
 		table->seen = 0;
+	}
 	/* KVM's list does not tell how often KVM maps it */
 	while (prereg->mm_iommu || atomic64_read(&prereg->mapped) > others) {
 		next = NULL;

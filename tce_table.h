@@ -57,8 +57,9 @@ struct tce_prereg;
  * @ops: the platform's operations, while KVM sees those in @tbl; see tce_kvm.c
  * @mem: the memory that is mapped
  * @in_mm: in &tce_mm.tables
- * @at: where the next UNREGISTER begins to look, counted from 0
+ * @from: where UNREGISTER has begun to look, counted from 0
  * @seen: how many entries it has looked at
+ * @found: where it has first found something, and the next one begins; else &iommu_table.it_size
  * @kvm_ops: what KVM may see
  * @run_min: how many entries in a row are worth setting or clearing by one operation
  * @shared: KVM may map memory there: v2, pages no larger than the CPU's, and a process that could
@@ -71,8 +72,9 @@ struct tce_table {
 	struct iommu_table_ops *ops;
 	struct tce_memory *mem;
 	struct list_head in_mm;
-	unsigned long at;
+	unsigned long from;
 	unsigned long seen;
+	unsigned long found;
 	struct tce_kvm_ops *kvm_ops;
 	unsigned int run_min;
 	bool shared;

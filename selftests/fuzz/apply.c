@@ -158,10 +158,8 @@ static void apply_unregister(struct container *c, const struct op *op)
 	struct region *r = &model.region[i];
 
 	r->users &= ~(1u << (c - model.object));
-	if (!r->users) {
-		entries_of_region_drop(c, i);
-		r->used = false;
-	}
+	entries_of_region_drop(c, i);
+	r->used = r->users;
 }
 
 static void apply_create(struct container *c, const struct op *op)
