@@ -24,6 +24,7 @@
  * unwind: 4
  *
  * control: add_window create_windows create_table(any) CALL=CREATE PENDING=0 PSERIES=0
+ * control: drop_window tce_uncharge_later CALL=CREATE PENDING=1 PSERIES=1
  * control: add_window CALL=DEFAULT PSERIES=0 V1=0
  * control: add_window CALL=DEFAULT PSERIES=1 V1=0
  * control: tce_charge_again account_locked_vm(any) CALL=AGAIN
