@@ -22,8 +22,7 @@ static int map(const char *val, const struct kernel_param *kp)
 	unsigned int domain, bus, slot, func;
 	struct pci_dev *pdev;
 	struct page *page;
-	dma_addr_t addr;
-	int rc = 0;
+	int rc;
 
 	if (sscanf(val, "%x:%x:%x.%x", &domain, &bus, &slot, &func) != 4)
 		return -EINVAL;
@@ -34,12 +33,10 @@ static int map(const char *val, const struct kernel_param *kp)
 	pdev = pci_get_domain_bus_and_slot(domain, bus, PCI_DEVFN(slot, func));
 	if (!pdev)
 		return -ENODEV;
-	if (dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(32)))
+	rc = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(32));
+	handle = dma_map_page(&pdev->dev, page, 0, PAGE_SIZE, DMA_BIDIRECTIONAL);
+	if (!rc && dma_mapping_error(&pdev->dev, handle))
 		rc = -EIO;
-	addr = dma_map_page(&pdev->dev, page, 0, PAGE_SIZE, DMA_BIDIRECTIONAL);
-	if (rc || dma_mapping_error(&pdev->dev, addr))
-		rc = -EIO;
-	handle = addr;
 	pci_dev_put(pdev);
 	return rc;
 }
