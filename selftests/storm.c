@@ -166,9 +166,13 @@ static void draw_round(int version, uint64_t seed)
 
 static void guest_begin(void)
 {
+	int i;
+
 	guest_init();
 	guest_add_memory(1, GUEST_ARENA, ARENA, ARENA_SIZE);
 	guest_view(r.start[0], 12);
+	for (i = 0; i < r.groups; i++)
+		guest_add_group(r.group[i]);
 }
 
 /* Everything is closed, and this process is charged for nothing. */
