@@ -980,9 +980,9 @@ static void memory_served(struct tce *t)
  * for it in MAP (v1) or REGISTER (v2), and then has it.
  */
 
-#define SERVED		(4 * MiB)
+#define UNITS		32		/* of ordinary pages */
 
-static size_t unit;			/* what is provided at once */
+static size_t unit, provided;		/* at once, and all of it */
 
 static void *provide_all(void *arg __attribute__((unused)))
 {
@@ -991,7 +991,7 @@ static void *provide_all(void *arg __attribute__((unused)))
 	struct uffd_msg msg;
 	uint8_t *at;
 
-	for (at = memory; at < memory + SERVED; at += unit) {
+	for (at = memory; at < memory + provided; at += unit) {
 		while (!asked(&msg, 100))
 			;
 		expect_eq((uintptr_t)at, msg.arg.pagefault.address & -(uint64_t)unit);
@@ -1013,19 +1013,19 @@ static void expect_provided(const char *what, int version)
 		return;
 	}
 	init_userfaults();
-	keep_back(memory, SERVED);
+	keep_back(memory, provided);
 	shared->result[1] = 0;
 	expect(!pthread_create(&thread, NULL, provide_all, NULL));
 	open_box(version);
-	rc = version == 1 ? 0 : __register(box.container, memory, SERVED);
+	rc = version == 1 ? 0 : __register(box.container, memory, provided);
 	if (!rc)
-		rc = __map(box.container, memory, base(&box) + SERVED, SERVED, RW);
+		rc = __map(box.container, memory, base(&box) + CHUNK, provided, RW);
 	if (host.kernel < 612 && rc == -EFAULT)
 		skip("this kernel pins no page that user space is asked for");
 	if (rc)
 		fail(__FILE__, __LINE__, "%s: %ld", what, rc);
 	pthread_join(thread, NULL);
-	for (at = memory; at < memory + SERVED; at += unit)
+	for (at = memory; at < memory + provided; at += unit)
 		expect_eq((uint8_t)((at - memory) / unit + 1), *at);
 	close(uffd);
 	detach(&box);
@@ -1036,12 +1036,14 @@ static void provided_client(void *arg)
 	int version = *(int *)arg;
 
 	unit = host.page;
-	memory = alloc(SERVED, SERVED);
+	provided = UNITS * unit;
+	memory = alloc(provided, unit);
 	expect_provided("pages", version);
-	memory = alloc_shared(SERVED);
+	memory = alloc_shared(provided);
 	expect_provided("shared memory", version);
 	unit = 2 * MiB;
-	memory = mmap(NULL, SERVED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB |
+	provided = 2 * unit;
+	memory = mmap(NULL, provided, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB |
 		      MAP_HUGE_2MB, -1, 0);
 	expect_provided("huge pages", version);
 }
