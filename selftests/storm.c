@@ -32,8 +32,6 @@
 #define STACK		(64 * KiB)
 #define LOST		(8 * MiB)	/* what the platform may lose, and other counts be off */
 
-enum { END_GROUPS_FIRST, END_CONTAINERS_FIRST, END_EXIT, END_KILLED, ENDS };
-
 struct round r;
 struct tally *tally;
 

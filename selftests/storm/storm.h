@@ -32,6 +32,9 @@ enum kind {
 	LEAVE, CLOSE, HCALL, GIVE, MEMORY, FORK, STATE, KINDS
 };
 
+/* How a round ends */
+enum { END_GROUPS_FIRST, END_CONTAINERS_FIRST, END_EXIT, END_KILLED, ENDS };
+
 struct call {
 	enum kind kind;
 	int slot, group, how;
