@@ -182,12 +182,8 @@ static void attach_other(struct tce *t, int version)
 {
 	uint8_t *mem = alloc(CHUNK, CHUNK);
 
-	*t = (struct tce){ .version = version, .group2 = -1 };
-	t->container = open_container();
-	t->group = open_group(host.other);
-	set_container(t->group, t->container);
-	set_iommu(t->container, version == 1 ? V1_IOMMU : V2_IOMMU);
-	get_info(t->container, &t->info);
+	*t = (struct tce){ .group2 = -1 };
+	attach_at(t, version, host.other);
 	allow(t, mem, CHUNK);
 	map(t->container, mem, base(t), CHUNK, RW);
 }
