@@ -121,6 +121,7 @@ static void stretch(int pause)
 	struct worker *w;
 	int i;
 
+	spots_init();
 	for (i = 0; i < r.workers; i++) {
 		w = &r.worker[i];
 		w->favourite = favourites[draw(&r.random, 7)];
