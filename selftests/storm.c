@@ -330,7 +330,7 @@ static bool all_met(bool say)
 	return all && tally->pauses;
 }
 
-static void report(unsigned int rounds)
+static void report(unsigned int rounds, unsigned int seconds)
 {
 	enum kind a, b;
 	unsigned long least = ~0UL;
@@ -341,8 +341,8 @@ static void report(unsigned int rounds)
 				least = tally->both[a][b];
 		note("%-32s %6lu done, %6lu refused", kinds[a], tally->done[a], tally->refused[a]);
 	}
-	note("%u rounds, each pair of kinds met %lu times at least; %lu pauses, %lu accesses by the device",
-	     rounds, least, tally->pauses, tally->probes);
+	note("%u rounds in %u s, each pair of kinds met %lu times at least; %lu pauses, %lu accesses by the device",
+	     rounds, seconds, least, tally->pauses, tally->probes);
 }
 
 static void storm(struct tce *t)
@@ -368,7 +368,7 @@ static void storm(struct tce *t)
 		if (!n)
 			free = mem_free();
 	}
-	report(n);
+	report(n, time(NULL) - begun);
 	/* with the counters of what is leaked */
 	for (i = 0; i < 200; i++) {
 		state_text(after, sizeof(after));

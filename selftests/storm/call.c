@@ -210,7 +210,8 @@ void make_call(struct worker *w)
 		break;
 	case REGISTER:
 	case UNREGISTER:
-		i = draw(&w->random, chance(w, 3) ? REGIONS : 4);
+		/* odd ones are in the way of others, and go sooner */
+		i = draw(&w->random, chance(w, 6) == (c->kind == REGISTER) ? REGIONS : 4);
 		c->a = (uintptr_t)r.region[i].at;
 		c->b = r.region[i].size;
 		break;
