@@ -495,18 +495,23 @@ static void unmap_huge(struct tce *t)
 #define HOST_MAP	"/sys/module/host_map/parameters/"
 #define HOST_MAP_FILL	0x5a
 
-static void left_by_the_host(struct tce *t)
+/* Takes the device from vfio-pci, and maps a page for it. Return: its bus address */
+static uint64_t map_as_host(const char *pci)
 {
-	const char *pci = host.device[0].pci;
-	uint64_t handle, start;
-	size_t i, seen = 0;
 	char path[80];
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver_override", pci);
 	expect(write_to(path, "none") >= 0);
 	expect(write_to("/sys/bus/pci/drivers/vfio-pci/unbind", pci) >= 0);
 	expect(write_to(HOST_MAP "map", pci) >= 0);
-	handle = read_number(HOST_MAP "handle", "");
+	return read_number(HOST_MAP "handle", "");
+}
+
+static void left_by_the_host(struct tce *t)
+{
+	uint64_t handle = map_as_host(host.device[0].pci), start;
+	size_t i, seen = 0;
+
 	expect(host_restore());
 
 	attach(t, 2);
@@ -521,6 +526,41 @@ static void left_by_the_host(struct tce *t)
 	for (i = 0; i < EDU_MAX; i++)
 		seen += ((uint8_t *)t->bounce)[i] == HOST_MAP_FILL;
 	expect_eq(0, seen);
+}
+
+/* Leaves a mapping where the host has its own, for the host to take away. */
+static void use_window(void *arg)
+{
+	struct tce *t = arg;
+	uint8_t *mem;
+
+	attach(t, t->version);
+	mem = alloc(CHUNK, CHUNK);
+	allow(t, mem, CHUNK);
+	map(t->container, mem, first(t), CHUNK, RW);
+}
+
+/*
+ * After a client the host's driver has its window again: a device that addresses 32 bits reaches what
+ * it is given there, and nothing of the client's.
+ */
+static void host_again(struct tce *t)
+{
+	const char *pci = host.device[0].pci;
+	uint64_t handle;
+	struct edu edu;
+	long filled;
+
+	expect(ends(spawn(true, use_window, t), 60));
+	handle = map_as_host(pci);
+	expect(handle < 4 * GiB);
+	filled = read_number(HOST_MAP "filled", "");
+	expect_rc(host.page / 2, filled);
+	expect_rc(0, edu_open_host(&edu, 0));
+	edu_copy(&edu, handle, handle + filled, KiB);
+	expect_rc(filled + KiB, read_number(HOST_MAP "filled", ""));
+	edu_close(&edu);
+	expect(write_to(HOST_MAP "unmap", pci) >= 0);
 }
 
 /* What failed or was repeated leaves nothing. */
@@ -582,6 +622,7 @@ static const struct test tests[] = {
 	{ "a refused CREATE leaves the default window usable",
 	  default_after_refusal, V2 | DMA },
 	{ "what the host has left mapped is not the client's", left_by_the_host, BARE | APART | DANGEROUS },
+	{ "after a client the host has its own window", host_again, BOTH | APART | DANGEROUS },
 	{ "two windows at their places, then ENOSPC", slots, V2 },
 	{ "REMOVE clears the window and uncounts its mappings",
 	  removed_is_cleared, V2 | DMA },
