@@ -35,6 +35,7 @@
 struct round r;
 struct tally *tally;
 
+static struct tce *row;
 static pthread_barrier_t barrier;
 
 /* The task that makes a thread's calls: a process of its own, with the same memory and files. */
@@ -114,10 +115,34 @@ static void watch(bool last)
 	}
 }
 
+/* Can it succeed in the row, or on this host? */
+static bool counts(enum kind kind)
+{
+	switch (kind) {
+	case REGISTER:
+	case UNREGISTER:
+	case CREATE:
+	case REMOVE:
+		return row->version == 2;
+	case ENABLE:
+	case DISABLE:
+		return row->version == 1;
+	case EEH:
+		return host.powernv;
+	case HCALL:
+	case GIVE:
+		return row->version == 2 && !access("/dev/kvm", R_OK | W_OK);
+	case STATE:
+		return !access("/sys/kernel/debug/vfio_iommu_spapr_tce/state", R_OK);
+	default:
+		return true;
+	}
+}
+
 /* The calls of all threads until a pause. Each has a kind that it makes more often. */
 static void stretch(int pause)
 {
-	static const enum kind favourites[] = { MAP, MAP, UNMAP, UNMAP, REGISTER, ENABLE, KINDS };
+	static const enum kind favourites[] = { MAP, MAP, UNMAP, UNMAP, KINDS, KINDS, KINDS };
 	struct worker *w;
 	int i;
 
@@ -125,10 +150,9 @@ static void stretch(int pause)
 	for (i = 0; i < r.workers; i++) {
 		w = &r.worker[i];
 		w->favourite = favourites[draw(&r.random, 7)];
-		if (w->favourite == KINDS)
+		while (w->favourite == KINDS || !counts(w->favourite) ||
+		       (!r.kvm && (w->favourite == HCALL || w->favourite == GIVE)))
 			w->favourite = draw(&r.random, KINDS);
-		if (!r.kvm && (w->favourite == HCALL || w->favourite == GIVE))
-			w->favourite = STATE;
 		w->seed = draw(&r.random, ~0ULL);
 		w->now = KINDS;
 		w->left = CALLS;
@@ -192,7 +216,6 @@ static void close_all(uint64_t before)
 	expect_eq(before, locked_settled(before));
 }
 
-static struct tce *row;
 static uint64_t round_seed;
 
 static void round_process(void *unused __attribute__((unused)))
@@ -273,30 +296,6 @@ static void run_round(long pins)
 	expect_rc(pins, pinned_settled(pins));
 	expect(ends(spawn(true, next_client, (void *)(intptr_t)(1 + draw(&round_seed, 2))),
 		    60 * knob("TCE_PATIENCE", 1)));
-}
-
-/* Can it succeed in the row, or on this host? */
-static bool counts(enum kind kind)
-{
-	switch (kind) {
-	case REGISTER:
-	case UNREGISTER:
-	case CREATE:
-	case REMOVE:
-		return row->version == 2;
-	case ENABLE:
-	case DISABLE:
-		return row->version == 1;
-	case EEH:
-		return host.powernv;
-	case HCALL:
-	case GIVE:
-		return row->version == 2 && !access("/dev/kvm", R_OK | W_OK);
-	case STATE:
-		return !access("/sys/kernel/debug/vfio_iommu_spapr_tce/state", R_OK);
-	default:
-		return true;
-	}
 }
 
 /* Those that nobody can refuse, or only while the container has no driver */
