@@ -25,7 +25,7 @@
 
 #define SECONDS		15
 #define MOST_SECONDS	300
-#define CALLS		300	/* of a thread, until there is a pause */
+#define CALLS		200	/* of a thread, until there is a pause */
 #define PAUSES		2
 #define HANGS		60	/* seconds without a call that ends */
 #define LEAST		10	/* successes and refusals of each kind */
@@ -150,7 +150,8 @@ static void stretch(int pause)
 	for (i = 0; i < r.workers; i++) {
 		w = &r.worker[i];
 		w->favourite = favourites[draw(&r.random, 7)];
-		while (w->favourite == KINDS || !counts(w->favourite) ||
+		while (w->favourite == KINDS || !counts(w->favourite) || w->favourite == LEAVE ||
+		       w->favourite == CLOSE ||
 		       (!r.kvm && (w->favourite == HCALL || w->favourite == GIVE)))
 			w->favourite = draw(&r.random, KINDS);
 		w->seed = draw(&r.random, ~0ULL);

@@ -26,14 +26,17 @@ const char *const kinds[KINDS] = {
 	[FORK] = "fork", [STATE] = "the state file",
 };
 
-/* How often each kind is drawn, by interface. What an interface does not have it refuses. */
+/*
+ * How often each kind is drawn, by interface. What an interface does not have it refuses. Whatever a
+ * container has is gone when it closes, so that this is rare.
+ */
 static const unsigned char weights[3][KINDS] = {
-	[1] = { [MAP] = 12, [UNMAP] = 12, [REGISTER] = 1, [UNREGISTER] = 1, [CREATE] = 1,
-		[REMOVE] = 1, [ENABLE] = 8, [DISABLE] = 1, [GET_INFO] = 3, [EEH] = 3, [LEAVE] = 1,
-		[CLOSE] = 1, [HCALL] = 4, [GIVE] = 1, [MEMORY] = 4, [FORK] = 2, [STATE] = 3 },
-	[2] = { [MAP] = 12, [UNMAP] = 8, [REGISTER] = 9, [UNREGISTER] = 4, [CREATE] = 4,
-		[REMOVE] = 4, [ENABLE] = 1, [DISABLE] = 1, [GET_INFO] = 3, [EEH] = 3, [LEAVE] = 1,
-		[CLOSE] = 1, [HCALL] = 10, [GIVE] = 4, [MEMORY] = 4, [FORK] = 2, [STATE] = 3 },
+	[1] = { [MAP] = 24, [UNMAP] = 24, [REGISTER] = 1, [UNREGISTER] = 1, [CREATE] = 1,
+		[REMOVE] = 1, [ENABLE] = 14, [DISABLE] = 3, [GET_INFO] = 6, [EEH] = 6, [LEAVE] = 1,
+		[CLOSE] = 1, [HCALL] = 8, [GIVE] = 2, [MEMORY] = 8, [FORK] = 4, [STATE] = 5 },
+	[2] = { [MAP] = 26, [UNMAP] = 16, [REGISTER] = 20, [UNREGISTER] = 6, [CREATE] = 10,
+		[REMOVE] = 4, [ENABLE] = 1, [DISABLE] = 1, [GET_INFO] = 6, [EEH] = 6, [LEAVE] = 1,
+		[CLOSE] = 1, [HCALL] = 20, [GIVE] = 6, [MEMORY] = 8, [FORK] = 4, [STATE] = 5 },
 };
 
 static int content;			/* a file with what the arena contains */
@@ -250,10 +253,12 @@ long join(int group)
 	return rc;
 }
 
-static long leave(int group)
+static long leave(int group, bool twice)
 {
 	long rc = __unset_container(r.group[group]);
 
+	if (twice)
+		rc = __unset_container(r.group[group]);
 	join(group);
 	return rc;
 }
@@ -269,7 +274,7 @@ static long close_container(const struct call *c)
 	close(fd);
 	for (i = 0; i < r.groups; i++)
 		if (slot_of(i) == c->slot)
-			leave(i);
+			leave(i, false);
 	return 0;
 }
 
@@ -380,7 +385,7 @@ static long do_kind(struct worker *w, const struct call *c)
 	case EEH:	/* no reset: it takes seconds, and selftests/eeh has it */
 		return __eeh(fd, eeh[c->how % 8]);
 	case LEAVE:
-		return leave(c->group);
+		return leave(c->group, c->how % 2);
 	case CLOSE:
 		return close_container(c);
 	case HCALL:
