@@ -23,7 +23,7 @@ struct tce_v1;
 #ifndef TCE_GAP_AT
 #define TCE_GAP_AT	TCE_GAP_NOWHERE
 #endif
-enum { TCE_GAP_NOWHERE, TCE_GAP_MAP, TCE_GAP_UNREGISTER, TCE_GAP_SWAP };
+enum { TCE_GAP_NOWHERE, TCE_GAP_MAP, TCE_GAP_UNREGISTER, TCE_GAP_USE };
 #define tce_gap(at, drop, take) do {		\
 	if (TCE_GAP_AT == TCE_GAP_##at) {	\
 		drop;				\

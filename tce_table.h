@@ -271,7 +271,6 @@ static __always_inline int tce_entry_swap(struct tce_table *table, unsigned long
 	if (unlikely(rc))
 		return rc == -ENOMEM ? -ENOMEM : -EIO;
 
-	tce_gap(SWAP, mutex_unlock(&table->lock), mutex_lock(&table->lock));
 	if (likely(!shared)) {
 		new->val = tce_pua_read(pua);
 		tce_pua_write(pua, val);

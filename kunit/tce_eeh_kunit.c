@@ -298,7 +298,18 @@ static void keeps_nobody(struct kunit *test)
 	}
 }
 
-static void await_turn(struct tce_thread *thread)
+/* How many users does the module have, but for @n? Nobody counts those of what is built in. */
+static int module_users(int n)
+{
+#ifdef MODULE
+	return module_refcount(THIS_MODULE) - n;
+#else
+	return 0;
+#endif
+}
+
+/* It sleeps for its operation, or for its turn. An operation whose turn it is holds the module. */
+static void await_sleep(struct tce_thread *thread)
 {
 	while (!tce_thread_is_done(thread) &&
 	       !(READ_ONCE(thread->task->__state) & TASK_WAKEKILL))
@@ -313,6 +324,7 @@ static void waits_for_any_group(struct kunit *test)
 	struct tce_thread first, second;
 	struct tce_client *client = tce_ready(fx, true, &grp), *next;
 	struct tce_gate gate;
+	int users;
 
 	tce_gate_close(&fx->mock->eeh_gate, &gate);
 	tce_thread_start(&first, client, reset_hot);
@@ -320,9 +332,10 @@ static void waits_for_any_group(struct kunit *test)
 	tce_detach(client, grp);
 	next = tce_ready(fx, true, &other);
 	KUNIT_ASSERT_EQ(test, tce_attach(next, grp), 0);
+	users = module_users(0);
 	tce_thread_start(&second, next, reset_hot);
-	await_turn(&second);
-	msleep(30);
+	await_sleep(&second);
+	KUNIT_EXPECT_EQ(test, module_users(0), users);
 	KUNIT_EXPECT_EQ(test, other->eeh.calls + grp->eeh.calls, 0);
 	complete(&gate.open);
 	tce_thread_join(&first);
@@ -340,6 +353,7 @@ static void waits_for_the_second_group(struct kunit *test)
 	struct tce_client *client = tce_ready(fx, true, &other), *next;
 	struct tce_thread first, second;
 	struct tce_gate gate;
+	int users;
 
 	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
 	tce_gate_close(&fx->mock->eeh_gate, &gate);
@@ -348,10 +362,10 @@ static void waits_for_the_second_group(struct kunit *test)
 	tce_detach(client, grp);
 	next = tce_open(fx, true);
 	KUNIT_ASSERT_EQ(test, tce_attach(next, grp), 0);
+	users = module_users(0);
 	tce_thread_start(&second, next, reset_hot);
-	await_turn(&second);
-	/* it may be waiting for its own operation instead */
-	msleep(30);
+	await_sleep(&second);
+	KUNIT_EXPECT_EQ(test, module_users(0), users);
 	KUNIT_EXPECT_EQ(test, grp->eeh.calls, 0);
 	complete(&gate.open);
 	tce_thread_join(&first);
@@ -379,16 +393,6 @@ static void different_groups(struct kunit *test)
 	complete(&gate.open);
 	tce_thread_join(&thread);
 	KUNIT_EXPECT_EQ(test, thread.rc, 0);
-}
-
-/* How many users does the module have, but for @n? Nobody counts those of what is built in. */
-static int module_users(int n)
-{
-#ifdef MODULE
-	return module_refcount(THIS_MODULE) - n;
-#else
-	return 0;
-#endif
 }
 
 /*
@@ -431,7 +435,7 @@ static void waits_for_its_turn(struct kunit *test)
 	tce_thread_start(&first, client, reset_hot);
 	wait_for_completion(&gate.reached);
 	tce_thread_start(&second, client, reset_hot);
-	await_turn(&second);
+	await_sleep(&second);
 	tce_detach(client, grp);
 	complete(&gate.open);
 	tce_thread_join(&first);
@@ -530,7 +534,7 @@ static void one_at_a_time(struct kunit *test)
 	pci_lock_rescan_remove();
 	for (round = 0; round < 4; round++) {
 		tce_thread_start(&thread, client, reset_until_killed);
-		msleep(50);
+		await_sleep(&thread);
 		send_sig(SIGKILL, thread.task, 1);
 		tce_thread_join(&thread);
 		fx->busy = false;
@@ -559,7 +563,7 @@ static void sleepers_wait_for_unplugging(struct kunit *test)
 	struct tce_mock_group *grp;
 	struct tce_client *client = tce_ready(fx, true, &grp);
 	struct tce_thread thread;
-	unsigned int before, tries;
+	unsigned int before, lockers, tries;
 	bool waits;
 
 	for (call = calls; call->what; call++) {
@@ -569,10 +573,13 @@ static void sleepers_wait_for_unplugging(struct kunit *test)
 		before = grp->eeh.calls;
 		wanted = call->op;
 		pci_lock_rescan_remove();
+		lockers = atomic_read(&fx->mock->lockers);
 		tce_thread_start(&thread, client, do_wanted);
-		for (tries = 0; tries < (waits ? 5 : 500) &&
-		     !completion_done(&thread.done); tries++)
+		for (tries = 0; tries < 1500 && !completion_done(&thread.done) &&
+		     atomic_read(&fx->mock->lockers) == lockers; tries++)
 			msleep(20);
+		KUNIT_EXPECT_EQ_MSG(test, atomic_read(&fx->mock->lockers) - lockers, waits,
+				    "%s", call->name);
 		KUNIT_EXPECT_EQ_MSG(test, completion_done(&thread.done),
 				    !waits, "%s", call->name);
 		KUNIT_EXPECT_EQ_MSG(test, grp->eeh.calls - before,

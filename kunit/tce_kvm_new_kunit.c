@@ -9,6 +9,7 @@
 
 #include <asm/mmu_context.h>
 
+#include "../tce_container.h"
 #include "tce_guest.h"
 #include "tce_threads.h"
 
@@ -176,6 +177,7 @@ static void close_last(struct tce_thread *thread)
 static void leave_meanwhile(struct iommu_table *tbl, void *data)
 {
 	struct leave *leave = data;
+	struct tce_container *leaving = tce_container_find(leave->client->data);
 	struct tce_fixture *fx = leave->client->fx;
 	struct kunit *test = fx->test;
 
@@ -187,7 +189,8 @@ static void leave_meanwhile(struct iommu_table *tbl, void *data)
 	tce_thread_start(&leave->thread, leave->client, close_last);
 	/* it waits for no other client's table */
 	KUNIT_EXPECT_TRUE(test, tce_thread_ends(&leave->thread));
-	msleep(100);
+	/* and tries again later, which is now */
+	KUNIT_EXPECT_TRUE(test, flush_delayed_work(&leaving->free_work));
 	KUNIT_EXPECT_TRUE(test, tce_mock_pins(fx->mock));
 }
 
@@ -259,11 +262,18 @@ static DECLARE_COMPLETION(looking);
 
 static void look_up(struct tce_thread *thread)
 {
+	const struct iommu_table_ops *ops;
+	int ms;
+
 	if (!wait_for_completion_timeout(&made, 30 * HZ))
 		return;
 	rcu_read_lock();
+	ops = READ_ONCE(looked_at->it_ops);
 	complete(&looking);
-	mdelay(200);
+	/* until it is hidden, and is given some time to be found unused */
+	for (ms = 0; ms < 5000 && READ_ONCE(looked_at->it_ops) == ops; ms++)
+		mdelay(1);
+	mdelay(50);
 	thread->rc = !!iommu_tce_table_get(looked_at);
 	rcu_read_unlock();
 }

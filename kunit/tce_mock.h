@@ -195,6 +195,7 @@ struct tce_visit {
  *	not be one that writes a single entry
  * @eeh_gate: the same for an EEH operation
  * @alloc_gate: the same as @gate for a thread that allocates some of the kernel's
+ * @lockers: tasks that have come to the rescan lock, so far
  * @visit: what happens at the next exchange; may be NULL
  * @kill_visit: the same for a kill or a clear, before it is done; skips none
  * @find: what KVM does with a table as soon as it is made, as it can on pseries, and before the
@@ -262,6 +263,7 @@ struct tce_mock {
 	struct tce_gate *alloc_gate;
 	struct tce_gate *table_gate;
 	struct tce_gate *eeh_gate;
+	atomic_t lockers;
 	struct tce_visit *visit;
 	struct tce_visit *kill_visit;
 	void (*find)(struct iommu_table *tbl, void *data);

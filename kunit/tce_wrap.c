@@ -7,6 +7,7 @@
  * part of the kernel.
  */
 #include <linux/mm.h>
+#include <linux/pci.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -473,6 +474,16 @@ long __wrap_plpar_hcall_norets(unsigned long opcode, ...)
 out:
 	spin_unlock(&mock->lock);
 	return rc;
+}
+
+/* Says who comes to the lock, which the case may hold. */
+void __wrap_pci_lock_rescan_remove(void)
+{
+	struct tce_mock *mock = tce_mock_current();
+
+	if (mock)
+		atomic_inc(&mock->lockers);
+	__real_pci_lock_rescan_remove();
 }
 
 struct eeh_pe *__wrap_eeh_iommu_group_to_pe(struct iommu_group *group)

@@ -68,6 +68,9 @@ void __wrap_mm_iommu_mapped_dec(struct mm_iommu_table_group_mem_t *mem);
 
 long __wrap_plpar_hcall_norets(unsigned long opcode, ...);
 
+void __real_pci_lock_rescan_remove(void);
+void __wrap_pci_lock_rescan_remove(void);
+
 struct eeh_pe *__wrap_eeh_iommu_group_to_pe(struct iommu_group *group);
 int __wrap_eeh_pe_set_option(struct eeh_pe *pe, int option);
 int __wrap_eeh_pe_get_state(struct eeh_pe *pe);

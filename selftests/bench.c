@@ -332,6 +332,43 @@ static void many_regions(int version)
 	}
 }
 
+/*
+ * UNREGISTER takes along what its container maps, and not what another container of the process
+ * does, which has the same memory and is there as well the second time.
+ */
+static void shared_regions(int version)
+{
+	struct tce t[2] = {
+		{ .container = -1, .group = -1, .group2 = -1 },
+		{ .container = -1, .group = -1, .group2 = -1 },
+	};
+	const uint64_t count = 4096;
+	uint8_t *mem = repeated(count * host.page);
+	uint64_t cost, i, iova[2];
+	int both, k;
+
+	attach(&t[0], version);
+	attach_at(&t[1], version, host.other);
+	for (both = 0; both < 2; both++) {
+		for (k = 0; k <= both; k++) {
+			iova[k] = t[k].info.dma32_window_start + 64 * MiB;
+			for (i = 0; i < count; i++) {
+				register_mem(t[k].container, mem + i * host.page, host.page);
+				map(t[k].container, mem + i * host.page, iova[k] + i * host.page,
+				    host.page, RW);
+			}
+		}
+		for (i = cost = 0; i < count; i++)
+			cost += counted({
+				if (!strcmp(driver, "intree"))
+					unmap(t[0].container, iova[0] + i * host.page, host.page);
+				unregister_mem(t[0].container, mem + i * host.page, host.page);
+			});
+		row_of(1.0 * cost / count, "v%d UNREGISTER of 4096 mapped regions per region %s",
+		       version, both ? "shared by two containers" : "of one container");
+	}
+}
+
 static const struct {
 	const char *name;
 	void (*run)(int version);
@@ -345,6 +382,7 @@ static const struct {
 	{ "register", register_hugetlb, 2 },
 	{ "unregister", unregister_mapped, 2 },
 	{ "regions", many_regions, 2 },
+	{ "shared", shared_regions, 2 },
 };
 
 /* In a process of its own, so that nothing is left of it. Returns whether it was good. */

@@ -626,6 +626,44 @@ static void moved(struct tce *t)
 	}
 }
 
+/* Memory that is where it can be pinned for long, and not marked dirty by having been moved there */
+static uint8_t *clean_memory(struct tce *t, unsigned int seed)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+
+	fill(mem, CHUNK, seed);
+	allow(t, mem, CHUNK);
+	map(t->container, mem, base(t), CHUNK, R);
+	unmap(t->container, base(t), CHUNK);
+	if (t->version == 2)
+		unregister_mem(t->container, mem, CHUNK);
+	expect(!madvise(mem, CHUNK, MADV_FREE));
+	fill(mem, CHUNK, seed);
+	allow(t, mem, CHUNK);
+	expect(!is_dirty(mem));
+	return mem;
+}
+
+/* Who writes the page back has to know. Nothing is unmapped or unregistered before. */
+static void dirty_at_close(struct tce *t)
+{
+	uint8_t *written, *read;
+
+	if (geteuid())
+		skip("needs root");
+	written = clean_memory(t, 1);
+	read = clean_memory(t, 2);
+	bounce_at(t, base(t) - CHUNK);
+	map(t->container, written, base(t), CHUNK, RW);
+	map(t->container, read, base(t) + CHUNK, CHUNK, R);
+	expect(can_write(t, base(t), written));
+	expect(can_read(t, base(t) + CHUNK, read));
+	edu_close(&t->edu);
+	detach(t);
+	expect(is_dirty(written));
+	expect(!is_dirty(read));
+}
+
 static const struct test tests[] = {
 	{ "memory gets to the device and back, byte by byte", round_trip,
 	  BOTH | DMA },
@@ -671,6 +709,8 @@ static const struct test tests[] = {
 	{ "a device that writes all the time does not write to what was given back",
 	  given_back, BOTH | DMA },
 	{ "memory that the process moved is the device's as before", moved,
+	  BOTH | DMA },
+	{ "a page that the device has written to is dirty when the container is closed", dirty_at_close,
 	  BOTH | DMA },
 };
 

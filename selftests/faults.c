@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -689,6 +690,44 @@ static void out_of_memory(struct tce *t)
 	expect_eq(0, reached);
 }
 
+#define DRIVER	"vfio_iommu_spapr_tce"
+#define LOADS	32	/* more than its start has allocations */
+
+/*
+ * The driver does not load because one of its start's allocations fails, or it can do without that one.
+ * Then it works, and in either case it can be loaded again.
+ */
+static void loading(struct tce *t)
+{
+	unsigned int nth, failed = 0;
+	char number[16];
+
+	needs_module();
+	need_faults();
+	/* an allocation of pages can fail without that of the object, which then takes fewer */
+	write_to("/sys/kernel/debug/fail_page_alloc/min-order", "99");
+	expect_rc(0, system("insmod /selftests/fail_load.ko which=" DRIVER));
+	for (nth = 0; nth <= LOADS; nth++) {
+		expect_rc(0, syscall(SYS_delete_module, DRIVER, O_NONBLOCK));
+		snprintf(number, sizeof(number), "%u", nth);
+		expect(write_to("/sys/module/fail_load/parameters/nth", number) >= 0);
+		if (!system("modprobe " DRIVER " 2>/dev/null")) {
+			attach(t, 1 + nth % 2);
+			detach(t);
+			continue;
+		}
+		failed++;
+		expect(access("/sys/module/" DRIVER, F_OK));
+		expect(access("/sys/kernel/debug/" DRIVER, F_OK));
+		expect(write_to("/sys/module/fail_load/parameters/nth", "0") >= 0);
+		expect_rc(0, system("modprobe " DRIVER));
+	}
+	expect_rc(0, system("rmmod fail_load"));
+	note("%u of %u loads failed", failed, LOADS);
+	/* the workqueue, and what the core remembers the driver by */
+	expect(failed >= 2 && failed < LOADS);
+}
+
 static const struct test tests[] = {
 	{ "attaching, and allowing memory", acquire,
 	  BOTH | DANGEROUS },
@@ -707,6 +746,7 @@ static const struct test tests[] = {
 	  V2 | POWERNV | DANGEROUS },
 	{ "the same of one that is killed since the host is out of memory", out_of_memory,
 	  V2 | POWERNV | DANGEROUS, 600 },
+	{ "loading that fails midway", loading, BARE | APART | DANGEROUS, 120 },
 };
 
 TEST_MAIN("faults", tests)

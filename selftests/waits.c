@@ -182,12 +182,8 @@ static void attach_other(struct tce *t, int version)
 {
 	uint8_t *mem = alloc(CHUNK, CHUNK);
 
-	*t = (struct tce){ .version = version, .group2 = -1 };
-	t->container = open_container();
-	t->group = open_group(host.other);
-	set_container(t->group, t->container);
-	set_iommu(t->container, version == 1 ? V1_IOMMU : V2_IOMMU);
-	get_info(t->container, &t->info);
+	*t = (struct tce){ .group2 = -1 };
+	attach_at(t, version, host.other);
 	allow(t, mem, CHUNK);
 	map(t->container, mem, base(t), CHUNK, RW);
 }
@@ -264,6 +260,11 @@ static pid_t start_taking(void (*take)(void *), int device)
 }
 
 static struct tce box, box2;		/* the client's */
+
+static long unload(void)
+{
+	return syscall(__NR_delete_module, "vfio_iommu_spapr_tce", O_NONBLOCK) ? -errno : 0;
+}
 
 /* The client's other container */
 static void open_box2(int version)
@@ -562,6 +563,58 @@ static void eeh_killed(struct tce *t)
 	}
 }
 
+/* Keeps the other device open, so that root's unplugging holds the lock that resets wait for */
+static void keeping_client(void *arg)
+{
+	open_box2(*(int *)arg);
+	open_device(box2.group, host.other);
+	tell(CLOSED);
+	for (;;)
+		pause();
+}
+
+static int module_users(void)
+{
+	return read_number("/sys/module/vfio_iommu_spapr_tce/refcnt", "");
+}
+
+/*
+ * The driver can't be unloaded while the operation of a client that was killed waits, and whoever
+ * tries is told at once. Afterwards it can.
+ */
+static void eeh_unload(struct tce *t)
+{
+	pid_t client, keeper, root;
+	int users, i;
+
+	needs_module();
+	need_firmware();
+	again = false;
+	first_op = VFIO_EEH_PE_RESET_HOT;
+	last_op = first_op;
+	share();
+	keeper = begin_client(keeping_client, t, CLOSED);
+	users = module_users();
+	client = begin_client(eeh_client, t, OPENED);
+	root = start_taking(unplug, host.other);
+	tell(CALL);
+	expect(hears(CALLED));
+	expect(!shared->returned[first_op]);
+	expect_dies(client);
+	for (i = 0; i < LIMIT * 50 && module_users() > users + 1; i++)
+		nap(20);
+	expect_rc(users + 1, module_users());
+	expect(unload() < 0);
+	expect(lives(root));
+	expect_dies(keeper);
+	expect(ends(root, LIMIT));
+	for (i = 0; i < LIMIT * 50 && unload(); i++)
+		nap(20);
+	expect(i < LIMIT * 50);
+	expect_rc(0, system("modprobe vfio_iommu_spapr_tce"));
+	eeh_mend(t);
+}
+
 static void eeh_unbind(struct tce *t)
 {
 	eeh_against(t, unbind, true);
@@ -759,15 +812,7 @@ static void argument_unbind(struct tce *t)
 	expect_dies(client);
 }
 
-/*
- * The driver can't be unloaded while a command is in it, though its container is gone.
- */
-static long unload(void)
-{
-	return syscall(__NR_delete_module, "vfio_iommu_spapr_tce",
-		       O_NONBLOCK) ? -errno : 0;
-}
-
+/* The driver can't be unloaded while a command is in it, though its container is gone. */
 static void argument_unload(struct tce *t)
 {
 	pid_t client;
@@ -1229,6 +1274,8 @@ static const struct test tests[] = {
 	  V2 | APART | TWO | DANGEROUS },
 	{ "a group leaves its container while an EEH operation waits", eeh_unset,
 	  BOTH | APART | TWO | DANGEROUS },
+	{ "the driver is not unloaded while the EEH operation of a killed client waits", eeh_unload,
+	  V2 | APART | TWO | DANGEROUS },
 	{ "root does not wait for arguments that never come", argument_unbind,
 	  BOTH | APART | TWO | DANGEROUS },
 	{ "the driver is not unloaded while a command waits for its argument",

@@ -108,7 +108,7 @@ if [ -e "$UPDATES/$OPS.ko" ]; then
 	) &
 	trying=$!
 	sleep 2
-	if [ -e /selftests/fail_load.ko ]; then
+	if [ -e /proc/self/fail-nth ]; then
 		load_failing
 	else
 		modprobe "$OPS" || die "$OPS does not load"

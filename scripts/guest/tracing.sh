@@ -9,7 +9,7 @@
 
 EVENT=/sys/kernel/tracing/events/vfio_spapr_tce/tce_refused
 # What it shows of a refusal: the text of the event, or the keys of a histogram
-LINE='reason=NOT_REGISTERED value=0x[0-9a-f]* rc=-22'
+LINE='reason=NOT_REGISTERED value=0x[1-9a-f][0-9a-f]*000 rc=-22'
 KEYS='reason: NOT_REGISTERED *, rc: .*} hitcount: *[1-9]'
 
 edu_bind
@@ -64,6 +64,16 @@ for event in tce_attach:.*rc=0 tce_register:.*rc=0 tce_window_create:.*rc=0 tce_
 	tce_unregister:.*rc=0 tce_window_remove:.*rc=0 tce_detach:.*rc=0; do
 	grep "$event" /sys/kernel/tracing/trace | grep -q 'container=[1-9]' || die "no $event"
 done
+# what is not registered is what the MAP was about, or a part of it that is
+awk '
+	function hex(text, n, i) { n = 0; for (i = 3; i <= length(text); i++) n = n * 16 + index("0123456789abcdef", substr(text, i, 1)) - 1; return n }
+	{ for (i = 1; i <= NF; i++) if (split($i, f, "=") == 2) v[f[1]] = f[2] }
+	/tce_refused: reason=NOT_REGISTERED / { value = v["value"] }
+	/tce_map: .* rc=-22/ && value != "" {
+		if (hex(value) < hex(v["ua"]) || hex(value) >= hex(v["ua"]) + hex(v["size"])) { print value " for " $0; bad = 1 }
+		value = ""; n++
+	}
+	END { exit bad || !n }' /sys/kernel/tracing/trace || die "tce_refused names another address than tce_map"
 # one container's number is the same in all of them
 number=$(sed -n 's/.*tce_attach: container=\([0-9]*\) .*/\1/p' /sys/kernel/tracing/trace | head -n 1)
 for event in register window_create map window_remove detach; do

@@ -137,7 +137,7 @@ extern struct model model;
 /* What went wrong, by what noticed it. */
 enum wrong {
 	WRONG_NOTHING, WRONG_RESULT, WRONG_LOCKED, WRONG_PINNED, WRONG_WINDOW,
-	WRONG_DMA, WRONG_END, WRONG_CRASH, WRONGS
+	WRONG_DMA, WRONG_END, WRONG_CRASH, WRONG_IDLE, WRONGS
 };
 
 /* Shared by the process of a round and its parent. */

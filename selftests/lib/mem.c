@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/kernel-page-flags.h>
 #include <linux/mman.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +76,18 @@ uint64_t real_address(const void *va)
 		fail(__FILE__, __LINE__, "pagemap: %m");
 	close(fd);
 	return (entry & ((1ULL << 55) - 1)) * host.page;
+}
+
+bool is_dirty(const void *va)
+{
+	uint64_t flags = 0;
+	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || pread(fd, &flags, sizeof(flags),
+			    real_address(va) / host.page * sizeof(flags)) != sizeof(flags))
+		fail(__FILE__, __LINE__, "kpageflags: %m");
+	close(fd);
+	return flags & 1 << KPF_DIRTY;
 }
 
 void nap(unsigned int ms)

@@ -22,6 +22,8 @@ void *alloc_repeated(uint64_t size);
 uint8_t *alloc_huge(size_t size, void *at);
 /* Where the page of @va lies in the host's memory, for root; else 0 */
 uint64_t real_address(const void *va);
+/* Is the page of @va marked dirty? For root */
+bool is_dirty(const void *va);
 void nap(unsigned int ms);
 void fill(void *buf, size_t size, unsigned int seed);
 bool filled(const void *buf, size_t size, unsigned int seed);

@@ -12,17 +12,22 @@
 /* Bit 59 selects the second window on PowerNV. */
 #define SECOND_WINDOW	(1ULL << 59)
 
-void attach(struct tce *t, int version)
+void attach_at(struct tce *t, int version, int device)
 {
 	t->version = version;
 	t->group2 = -1;
 	t->enabled = false;
 	t->bounce = NULL;
 	t->container = open_container();
-	t->group = open_group(0);
+	t->group = open_group(device);
 	set_container(t->group, t->container);
 	set_iommu(t->container, version == 1 ? V1_IOMMU : V2_IOMMU);
 	get_info(t->container, &t->info);
+}
+
+void attach(struct tce *t, int version)
+{
+	attach_at(t, version, 0);
 }
 
 void detach(struct tce *t)

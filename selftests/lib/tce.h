@@ -29,8 +29,9 @@ struct tce {
 /* host_init(), and tries what the device can do. */
 void tce_init(void);
 
-/* Opens a container with device 0 in it; undone by detach(). */
+/* Opens a container with device 0 in it, or with that one; undone by detach(). */
 void attach(struct tce *t, int version);
+void attach_at(struct tce *t, int version, int device);
 void detach(struct tce *t);
 
 /* Allows DMA to @va: ENABLE for v1 (once), REGISTER for v2. */

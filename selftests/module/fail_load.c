@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * fail_load.ko: while spapr_tce_iommu_ops starts, its allocation number nth fails.
+ * fail_load.ko: while the module "which" starts, its allocation number nth fails.
  *
  * A task's own fail-nth would count from the system call on. The kernel's loader gets along
  * without much of what it asks for, so that the module would be there before its start is
  * reached. This counts from the tracepoint which the loader has before that. The first
  * allocation is the loader's own still.
  *
- * Used by scripts/guest/hotplug.sh, built by scripts/build-selftests.
+ * Used by scripts/guest/hotplug.sh and selftests/faults.c, built by scripts/build-selftests.
  */
 #include <linux/module.h>
 #include <linux/sched.h>
@@ -18,11 +18,15 @@ static unsigned int nth;
 module_param(nth, uint, 0600);
 MODULE_PARM_DESC(nth, "which allocation fails, 1 is the first");
 
+static char *which = "spapr_tce_iommu_ops";
+module_param(which, charp, 0400);
+MODULE_PARM_DESC(which, "the module");
+
 static struct tracepoint *loaded;
 
 static void module_loaded(void *data, struct module *module)
 {
-	if (!strcmp(module->name, "spapr_tce_iommu_ops"))
+	if (!strcmp(module->name, which))
 		current->fail_nth = nth;
 }
 

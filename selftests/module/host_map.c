@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * host_map.ko: a driver of the host that does not unmap what it has mapped for DMA.
+ * host_map.ko: a driver of the host, which may not unmap what it has mapped for DMA.
  *
- * "echo 0000:01:00.0 >parameters/map" maps a page for that device below 4 GiB, full of HOST_MAP_FILL, and
- * parameters/handle has its bus address. The page stays mapped and in memory for good.
+ * "echo 0000:01:00.0 >parameters/map" maps a page for that device below 4 GiB, the first half of it
+ * full of HOST_MAP_FILL. parameters/handle has its bus address, and parameters/filled how many bytes
+ * of it have that value now. The page stays mapped and in memory until it is unmapped by
+ * parameters/unmap in the same way.
  *
  * Used by selftests/windows.c, built by scripts/build-selftests.
  */
@@ -16,23 +18,30 @@
 #define HOST_MAP_FILL	0x5a
 
 static unsigned long handle;
+static struct page *page;
+
+static struct pci_dev *find(const char *val)
+{
+	unsigned int domain, bus, slot, func;
+
+	if (sscanf(val, "%x:%x:%x.%x", &domain, &bus, &slot, &func) != 4)
+		return NULL;
+	return pci_get_domain_bus_and_slot(domain, bus, PCI_DEVFN(slot, func));
+}
 
 static int map(const char *val, const struct kernel_param *kp)
 {
-	unsigned int domain, bus, slot, func;
-	struct pci_dev *pdev;
-	struct page *page;
+	struct pci_dev *pdev = find(val);
 	int rc;
 
-	if (sscanf(val, "%x:%x:%x.%x", &domain, &bus, &slot, &func) != 4)
-		return -EINVAL;
-	page = alloc_page(GFP_KERNEL);
-	if (!page)
-		return -ENOMEM;
-	memset(page_address(page), HOST_MAP_FILL, PAGE_SIZE);
-	pdev = pci_get_domain_bus_and_slot(domain, bus, PCI_DEVFN(slot, func));
 	if (!pdev)
 		return -ENODEV;
+	page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	if (!page) {
+		pci_dev_put(pdev);
+		return -ENOMEM;
+	}
+	memset(page_address(page), HOST_MAP_FILL, PAGE_SIZE / 2);
 	rc = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(32));
 	handle = dma_map_page(&pdev->dev, page, 0, PAGE_SIZE, DMA_BIDIRECTIONAL);
 	if (!rc && dma_mapping_error(&pdev->dev, handle))
@@ -41,12 +50,40 @@ static int map(const char *val, const struct kernel_param *kp)
 	return rc;
 }
 
+static int unmap(const char *val, const struct kernel_param *kp)
+{
+	struct pci_dev *pdev = find(val);
+
+	if (!pdev || !page)
+		return -ENODEV;
+	dma_unmap_page(&pdev->dev, handle, PAGE_SIZE, DMA_BIDIRECTIONAL);
+	pci_dev_put(pdev);
+	__free_page(page);
+	page = NULL;
+	return 0;
+}
+
+static int filled(char *buf, const struct kernel_param *kp)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; page && i < PAGE_SIZE; i++)
+		n += ((u8 *)page_address(page))[i] == HOST_MAP_FILL;
+	return sysfs_emit(buf, "%u\n", n);
+}
+
 static const struct kernel_param_ops map_ops = { .set = map };
+static const struct kernel_param_ops unmap_ops = { .set = unmap };
+static const struct kernel_param_ops filled_ops = { .get = filled };
 
 module_param_cb(map, &map_ops, NULL, 0200);
 MODULE_PARM_DESC(map, "the device to map a page for");
+module_param_cb(unmap, &unmap_ops, NULL, 0200);
+MODULE_PARM_DESC(unmap, "the device to unmap the last page for");
 module_param(handle, ulong, 0444);
 MODULE_PARM_DESC(handle, "the page's bus address");
+module_param_cb(filled, &filled_ops, NULL, 0444);
+MODULE_PARM_DESC(filled, "how much of the page is full");
 
 MODULE_LICENSE("GPL");
-MODULE_DESCRIPTION("Leave a page mapped for DMA");
+MODULE_DESCRIPTION("Map a page for DMA as the host does");

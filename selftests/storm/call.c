@@ -26,14 +26,17 @@ const char *const kinds[KINDS] = {
 	[FORK] = "fork", [STATE] = "the state file",
 };
 
-/* How often each kind is drawn, by interface. What an interface does not have it refuses. */
+/*
+ * How often each kind is drawn, by interface. What an interface does not have it refuses. Whatever a
+ * container has is gone when it closes, so that this is rare.
+ */
 static const unsigned char weights[3][KINDS] = {
-	[1] = { [MAP] = 12, [UNMAP] = 12, [REGISTER] = 1, [UNREGISTER] = 1, [CREATE] = 1,
-		[REMOVE] = 1, [ENABLE] = 8, [DISABLE] = 1, [GET_INFO] = 3, [EEH] = 3, [LEAVE] = 1,
-		[CLOSE] = 1, [HCALL] = 4, [GIVE] = 1, [MEMORY] = 4, [FORK] = 2, [STATE] = 3 },
-	[2] = { [MAP] = 12, [UNMAP] = 8, [REGISTER] = 9, [UNREGISTER] = 4, [CREATE] = 4,
-		[REMOVE] = 4, [ENABLE] = 1, [DISABLE] = 1, [GET_INFO] = 3, [EEH] = 3, [LEAVE] = 1,
-		[CLOSE] = 1, [HCALL] = 10, [GIVE] = 4, [MEMORY] = 4, [FORK] = 2, [STATE] = 3 },
+	[1] = { [MAP] = 24, [UNMAP] = 24, [REGISTER] = 1, [UNREGISTER] = 1, [CREATE] = 1,
+		[REMOVE] = 1, [ENABLE] = 14, [DISABLE] = 3, [GET_INFO] = 6, [EEH] = 6, [LEAVE] = 1,
+		[CLOSE] = 1, [HCALL] = 8, [GIVE] = 2, [MEMORY] = 8, [FORK] = 4, [STATE] = 5 },
+	[2] = { [MAP] = 26, [UNMAP] = 16, [REGISTER] = 20, [UNREGISTER] = 6, [CREATE] = 10,
+		[REMOVE] = 4, [ENABLE] = 1, [DISABLE] = 1, [GET_INFO] = 6, [EEH] = 6, [LEAVE] = 1,
+		[CLOSE] = 1, [HCALL] = 20, [GIVE] = 6, [MEMORY] = 8, [FORK] = 4, [STATE] = 5 },
 };
 
 static int content;			/* a file with what the arena contains */
@@ -93,6 +96,20 @@ void regions_init(void)
 	}
 }
 
+/* Where neither the window nor the memory has to begin with a large page */
+void spots_init(void)
+{
+	struct spot *spot;
+
+	for (spot = r.spot; spot < r.spot + SPOTS; spot++) {
+		spot->group = draw(&r.random, r.groups);
+		spot->size = (PAGES + 1 + draw(&r.random, 2 * PAGES)) * PAGE;
+		spot->at = draw(&r.random, (ARENA_SIZE - spot->size) / PAGE) * PAGE;
+		spot->iova = r.start[r.slot[slot_of(spot->group)].version == 2 && !draw(&r.random, 3)] +
+			     draw(&r.random, (PLAYGROUND - spot->size) / PAGE) * PAGE;
+	}
+}
+
 /* One in @n */
 static bool chance(struct worker *w, unsigned int n)
 {
@@ -127,6 +144,22 @@ static uint64_t ioba(struct worker *w)
 	return start + place(w, PLAYGROUND) + (chance(w, 32) ? 2048 : 0);
 }
 
+/* All of the spot for MAP and sometimes others, and otherwise what is around the end of a chunk of it */
+static void aim(struct worker *w, const struct spot *spot)
+{
+	struct call *c = &w->call;
+	uint64_t from = 0;
+
+	c->b = spot->size;
+	if (!chance(w, c->kind == MAP ? 8 : 2)) {
+		from = (1 + draw(&w->random, spot->size / PAGE / PAGES)) * PAGES - 1 - draw(&w->random, 17);
+		from *= PAGE;
+		c->b = (1 + draw(&w->random, 32)) * PAGE;
+	}
+	c->a = spot->iova + from;
+	c->c = spot->at + from;
+}
+
 static enum kind draw_kind(struct worker *w, int version)
 {
 	unsigned int sum = 0, at, i;
@@ -144,12 +177,16 @@ static enum kind draw_kind(struct worker *w, int version)
 void make_call(struct worker *w)
 {
 	static const uint32_t shifts[] = { 12, 12, 12, 16, 16, 21, 13, 70 };
+	const struct spot *spot;
 	struct call *c = &w->call;
+	bool aims;
 	int i;
 
 	/* the same whatever has become of those before, of which one may have been killed */
 	w->random = w->seed + --w->left;
-	c->group = draw(&w->random, r.groups);
+	spot = &r.spot[draw(&w->random, SPOTS)];
+	aims = !chance(w, 3);
+	c->group = aims ? spot->group : (int)draw(&w->random, r.groups);
 	c->slot = slot_of(c->group);
 	c->kind = draw_kind(w, r.slot[c->slot].version);
 	if (chance(w, 2))
@@ -160,6 +197,10 @@ void make_call(struct worker *w)
 	case MAP:
 	case UNMAP:
 	case HCALL:
+		if (aims) {
+			aim(w, spot);
+			break;
+		}
 		c->a = ioba(w);
 		c->b = length(w);
 		c->c = place(w, ARENA_SIZE) + (chance(w, 32) ? 512 : 0);
@@ -172,7 +213,8 @@ void make_call(struct worker *w)
 		break;
 	case REGISTER:
 	case UNREGISTER:
-		i = draw(&w->random, chance(w, 3) ? REGIONS : 4);
+		/* odd ones are in the way of others, and go sooner */
+		i = draw(&w->random, chance(w, 6) == (c->kind == REGISTER) ? REGIONS : 4);
 		c->a = (uintptr_t)r.region[i].at;
 		c->b = r.region[i].size;
 		break;
@@ -187,7 +229,8 @@ void make_call(struct worker *w)
 		c->a = r.start[chance(w, 2)] + (chance(w, 4) ? place(w, PLAYGROUND) : 0);
 		break;
 	case MEMORY:
-		c->a = place(w, ARENA_SIZE) / host.page * host.page;
+		c->a = aims ? spot->at + draw(&w->random, spot->size) : place(w, ARENA_SIZE);
+		c->a = c->a / host.page * host.page;
 		c->b = (length(w) + host.page - 1) / host.page * host.page;
 		if (c->b > ARENA_SIZE - c->a)
 			c->b = ARENA_SIZE - c->a;
@@ -210,10 +253,12 @@ long join(int group)
 	return rc;
 }
 
-static long leave(int group)
+static long leave(int group, bool twice)
 {
 	long rc = __unset_container(r.group[group]);
 
+	if (twice)
+		rc = __unset_container(r.group[group]);
 	join(group);
 	return rc;
 }
@@ -229,7 +274,7 @@ static long close_container(const struct call *c)
 	close(fd);
 	for (i = 0; i < r.groups; i++)
 		if (slot_of(i) == c->slot)
-			leave(i);
+			leave(i, false);
 	return 0;
 }
 
@@ -294,6 +339,19 @@ long state_text(char *text, size_t size)
 	return len ? 0 : -EIO;
 }
 
+/* Each line of it says what it is about, though all of that comes and goes. */
+static void check_lines(char *text)
+{
+	char *end, *space;
+
+	for (; (end = strchr(text, '\n')); text = end + 1) {
+		space = memchr(text, ' ', end - text);
+		if (space)
+			*space = '\0';
+		expect(space && strstr("module process region container group window", text));
+	}
+}
+
 static long do_kind(struct worker *w, const struct call *c)
 {
 	static const uint8_t eeh[] = { VFIO_EEH_PE_GET_STATE, VFIO_EEH_PE_GET_STATE,
@@ -303,6 +361,7 @@ static long do_kind(struct worker *w, const struct call *c)
 	int fd = r.slot[c->slot].fd;
 	char text[2048];
 	uint64_t start;
+	long rc;
 
 	switch (c->kind) {
 	case MAP:
@@ -326,7 +385,7 @@ static long do_kind(struct worker *w, const struct call *c)
 	case EEH:	/* no reset: it takes seconds, and selftests/eeh has it */
 		return __eeh(fd, eeh[c->how % 8]);
 	case LEAVE:
-		return leave(c->group);
+		return leave(c->group, c->how % 2);
 	case CLOSE:
 		return close_container(c);
 	case HCALL:
@@ -341,7 +400,10 @@ static long do_kind(struct worker *w, const struct call *c)
 	case FORK:
 		return fork_child(c);
 	default:
-		return state_text(text, sizeof(text));
+		rc = state_text(text, sizeof(text));
+		if (!rc)
+			check_lines(text);
+		return rc;
 	}
 }
 

@@ -26,6 +26,7 @@
 #define WORKERS		4
 #define SLOTS		2
 #define REGIONS		24
+#define SPOTS		2
 
 enum kind {
 	MAP, UNMAP, REGISTER, UNREGISTER, CREATE, REMOVE, ENABLE, DISABLE, GET_INFO, EEH,
@@ -39,6 +40,12 @@ struct call {
 	enum kind kind;
 	int slot, group, how;
 	uint64_t a, b, c, any;
+};
+
+/* What several threads aim at: a MAP of more than one chunk, and what is around its chunks' ends */
+struct spot {
+	int group;
+	uint64_t iova, at, size;	/* @at in the arena */
 };
 
 /* A thread of the round. The task that makes its calls may be killed, and is replaced then. */
@@ -71,6 +78,7 @@ struct round {
 	} region[REGIONS];
 	uint64_t start[2];		/* of windows */
 	uint64_t size;			/* of the default window */
+	struct spot spot[SPOTS];	/* others after each pause */
 	struct worker worker[WORKERS];
 	long pins;
 };
@@ -97,6 +105,7 @@ static inline int slot_of(int group)
 void arena_init(void);
 void arena_fill_holes(void);
 void regions_init(void);
+void spots_init(void);
 void make_call(struct worker *w);
 void do_call(struct worker *w);
 long join(int group);
