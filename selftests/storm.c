@@ -30,6 +30,7 @@
 #define HANGS		60	/* seconds without a call that ends */
 #define LEAST		10	/* successes and refusals of each kind */
 #define STACK		(64 * KiB)
+#define TABLE		(16 * MiB)	/* with its userspace entries, at most */
 #define LOST		(8 * MiB)	/* what the platform may lose, and other counts be off */
 
 struct round r;
@@ -195,7 +196,7 @@ static void guest_begin(void)
 	guest_init();
 	guest_add_memory(1, GUEST_ARENA, ARENA, ARENA_SIZE);
 	guest_view(r.start[0], 12);
-	for (i = 0; i < r.groups; i++)
+	for (i = 0; i < r.containers; i++)
 		guest_add_group(r.group[i]);
 }
 
@@ -345,18 +346,35 @@ static void report(unsigned int rounds, unsigned int seconds)
 	     rounds, seconds, least, tally->pauses, tally->probes);
 }
 
+/*
+ * KVM keeps a table for good if it is given it a second time, as when a group of two leaves and joins:
+ * it loses a reference. Takes the number of these out of what the state file says.
+ */
+static long without_kvm(char *text)
+{
+	char *at = strstr(text, " kvm_tables="), *end;
+	long n;
+
+	if (!at)
+		return 0;
+	n = strtol(strchr(at, '=') + 1, &end, 10);
+	memmove(at, end, strlen(end) + 1);
+	return n;
+}
+
 static void storm(struct tce *t)
 {
 	uint64_t seconds = knob("TCE_SECONDS", SECONDS), rounds = knob("TCE_ROUNDS", 0);
 	uint64_t first = knob("TCE_ROUND", 1), n, seed = knob("TCE_SEED", 1), free = 0;
 	char before[2048] = "", after[2048] = "";
 	time_t begun = time(NULL), most = MOST_SECONDS * knob("TCE_PATIENCE", 1);
-	long pins = pinned();
+	long pins = pinned(), kept = 0;
 	int i;
 
 	row = t;
 	tally = alloc_shared(sizeof(*tally));
 	state_text(before, sizeof(before));
+	without_kvm(before);
 	for (n = 0; rounds ? n < rounds : time(NULL) - begun < (time_t)seconds || !all_met(false); n++) {
 		if (!rounds && time(NULL) - begun > (time_t)seconds + most) {
 			all_met(true);
@@ -372,13 +390,16 @@ static void storm(struct tce *t)
 	/* with the counters of what is leaked */
 	for (i = 0; i < 200; i++) {
 		state_text(after, sizeof(after));
+		kept = without_kvm(after);
 		if (!strcmp(before, after))
 			break;
 		nap(20);
 	}
 	if (strcmp(before, after))
 		fail(__FILE__, __LINE__, "the state file says\n# %s# and has said\n# %s", after, before);
-	expect(mem_free_returns(free - LOST));
+	if (kept)
+		note("KVM keeps %ld tables", kept);
+	expect(mem_free_returns(free - LOST - kept * TABLE));
 }
 
 static const struct test tests[] = {

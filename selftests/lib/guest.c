@@ -142,25 +142,19 @@ static long vfio_attr(uint64_t attr, void *arg)
 	return __raw(guest.vfio, KVM_SET_DEVICE_ATTR, &set);
 }
 
-/* The tables that the group has now, of a group that KVM has already */
-long guest_set_group(int32_t group)
+long guest_add_group(int32_t group)
 {
 	struct kvm_vfio_spapr_tce both = {
 		.groupfd = group,
 		.tablefd = guest.table,
 	};
 
-	return vfio_attr(KVM_DEV_VFIO_GROUP_SET_SPAPR_TCE, &both);
+	return vfio_attr(KVM_DEV_VFIO_GROUP_ADD, &group) ?:
+	       vfio_attr(KVM_DEV_VFIO_GROUP_SET_SPAPR_TCE, &both);
 }
 
-long guest_add_group(int32_t group)
-{
-	return vfio_attr(KVM_DEV_VFIO_GROUP_ADD, &group) ?: guest_set_group(group);
-}
-
-/* KVM warns of a group that goes and was given no table. */
+/* KVM warns if this comes between the two calls of guest_add_group(). */
 long guest_del_group(int32_t group)
 {
-	guest_set_group(group);
 	return vfio_attr(KVM_DEV_VFIO_GROUP_DEL, &group);
 }

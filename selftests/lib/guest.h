@@ -37,7 +37,6 @@ void guest_add_memory(uint32_t slot, uint64_t at, void *mem, uint64_t size);
 void guest_view(uint64_t start, uint32_t shift);
 /* KVM gets the tables that the group has now: 0 or -errno. */
 long guest_add_group(int32_t group);
-long guest_set_group(int32_t group);
 long guest_del_group(int32_t group);
 /* Each thread that makes a hypercall is a processor. */
 long hcall(uint64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d);

@@ -390,9 +390,9 @@ static long do_kind(struct worker *w, const struct call *c)
 		return close_container(c);
 	case HCALL:
 		return hypercall(w, c);
-	case GIVE:	/* where the group can't be taken away halfway: see guest_del_group() */
-		if (r.kills || r.end == END_KILLED || w->id != c->group)
-			return guest_set_group(r.group[c->group]);
+	case GIVE:	/* not halfway, and the table once: see guest_del_group() and without_kvm() */
+		if (r.kills || r.end == END_KILLED || w->id != c->group || c->group >= r.containers)
+			return -EBUSY;
 		guest_del_group(r.group[c->group]);
 		return guest_add_group(r.group[c->group]);
 	case MEMORY:
