@@ -70,7 +70,7 @@ static void round_child(bool make, int n, unsigned int how)
 	exec_init(how);
 	for (i = 0; i < n; i++) {
 		if (make)
-			gen_op(&ops[i]);
+			gen_op(&ops[i], i ? &ops[i - 1] : NULL);
 		report->ops = i + 1;
 		report->at = i;
 		report->kind = ops[i].kind;

@@ -201,7 +201,7 @@ bool model_may_create_default(const struct op *op);
 
 /* gen.c */
 void gen_seed(uint64_t seed);
-void gen_op(struct op *op);
+void gen_op(struct op *op, const struct op *before);
 
 /* exec.c */
 extern const char *const op_names[OP_KINDS];

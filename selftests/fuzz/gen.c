@@ -318,7 +318,7 @@ static void gen_structure(struct op *op)
 	static const uint8_t kinds[] = {
 		OP_CLOSE_CONTAINER, OP_OPEN_GROUP, OP_CLOSE_GROUP,
 		OP_SET_CONTAINER, OP_SET_CONTAINER, OP_UNSET_CONTAINER,
-		OP_SET_IOMMU,
+		OP_UNSET_CONTAINER, OP_UNSET_CONTAINER, OP_SET_IOMMU,
 	};
 
 	op->kind = pick(kinds);
@@ -392,11 +392,11 @@ static void gen_any(struct op *op)
 		return;
 	if (dice < 1200)
 		dice = 1800 + below(8200);
-	if (dice < 1216)
+	if (dice < 1240)
 		gen_structure(op);
-	else if (dice < 1242)
+	else if (dice < 1266)
 		gen_dma(op);
-	else if (dice < 1250)
+	else if (dice < 1274)
 		op->kind = OP_PINNED;
 	else if (dice < 1500)
 		op->kind = OP_LOCKED;
@@ -408,8 +408,14 @@ static void gen_any(struct op *op)
 		gen_setup(op);
 }
 
-void gen_op(struct op *op)
+/* @before: the operation before it in the round, or NULL */
+void gen_op(struct op *op, const struct op *before)
 {
+	/* A group soon joins a container again. It leaves once more before that, which is refused. */
+	if (before && before->kind == OP_UNSET_CONTAINER && one_in(2)) {
+		*op = *before;
+		return;
+	}
 	do {
 		gen_any(op);
 	} while (!model_allows(op));
