@@ -24,7 +24,8 @@
  * an EEH operation, which may end long after the group has left, keeps the struct tce_group, but
  * not the IOMMU group.
  *
- * Never fails: tce_group_release_ownership(), tce_group_free(), tce_group_put().
+ * Never fails: tce_group_release_ownership(), tce_group_hide_tables(), tce_group_free(),
+ * tce_group_put().
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -235,6 +236,16 @@ void tce_group_release_ownership(struct tce_group *grp)
 	group_use(grp, grp->platform,
 		  firmware_has_feature(FW_FEATURE_LPAR) ? grp->table_group : NULL);
 	tce_ownership_give_back(grp->table_group);
+}
+
+/*
+ * Take the client's tables away from the host's DMA API. pseries gives it each one that is not the
+ * default window's, and a driver of the host that unmaps late would clear an entry of it, or use it
+ * after it was freed.
+ */
+void tce_group_hide_tables(struct tce_group *grp)
+{
+	iommu_group_for_each_dev(grp->group, NULL, reset_table);
 }
 
 /* Undo tce_group_create(). EEH operations may keep the memory. */

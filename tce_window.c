@@ -263,8 +263,10 @@ static int ask_for_table(struct tce_window *win, struct tce_group *grp, u32 shif
 		return TCE_REFUSE_BY(CREATE_TABLE, grp->refused);
 	rc = table_errno(table_group->ops->create_table(table_group, win->num, shift, size,
 							levels, &win->table.tbl));
-	if (!rc)
+	if (!rc) {
+		tce_group_hide_tables(grp);
 		return 0;
+	}
 	win->table.tbl = NULL;
 	if (table_group->max_levels <= 1) {
 		grp->refused = rc;

@@ -45,6 +45,7 @@ struct tce_group {
 struct tce_group *tce_group_create(struct iommu_group *group);
 int tce_group_take_ownership(struct tce_group *grp);
 void tce_group_release_ownership(struct tce_group *grp);
+void tce_group_hide_tables(struct tce_group *grp);
 void tce_group_free(struct tce_group *grp);
 void tce_group_put(struct tce_group *grp);
 

@@ -489,7 +489,7 @@ static void unmap_huge(struct tce *t)
 
 /*
  * A driver of the host (module/host_map.c) leaves a page mapped in the host's window. A client that has no window there
- * does not reach it.
+ * does not reach it, and keeps what it has mapped itself when that driver unmaps the page after all.
  */
 
 #define HOST_MAP	"/sys/module/host_map/parameters/"
@@ -507,25 +507,48 @@ static uint64_t map_as_host(const char *pci)
 	return read_number(HOST_MAP "handle", "");
 }
 
-static void left_by_the_host(struct tce *t)
+/* The host's driver leaves a page mapped, at the address that this returns; the client has another window, at *@start. */
+static uint64_t left_mapped(struct tce *t, uint64_t *start)
 {
-	uint64_t handle = map_as_host(host.device[0].pci), start;
-	size_t i, seen = 0;
+	uint64_t handle = map_as_host(host.device[0].pci);
 
+	expect(handle < 4 * GiB - MiB);
 	expect(host_restore());
-
 	attach(t, 2);
 	expect_rc(0, edu_open(&t->edu, t->group, 0));
 	remove_window(t->container, first(t));
-	/* elsewhere in a partition, and on PowerNV not in use where the host's window was */
-	create(t->container, 12, 4 * GiB, 1, &start);
-	bounce_at(t, start + 4 * GiB - MiB);
-	expect(handle < 4 * GiB - MiB);
+	/* elsewhere in a partition, and on PowerNV where the host's window was */
+	create(t->container, 12, 4 * GiB, 1, start);
+	bounce_at(t, *start + 4 * GiB - MiB);
+	return handle;
+}
+
+static void left_by_the_host(struct tce *t)
+{
+	uint64_t start, handle = left_mapped(t, &start);
+	size_t i, seen = 0;
+
 	memset(t->bounce, 0, EDU_MAX);
 	edu_copy(&t->edu, handle, t->bounce_iova, EDU_MAX);
 	for (i = 0; i < EDU_MAX; i++)
 		seen += ((uint8_t *)t->bounce)[i] == HOST_MAP_FILL;
 	expect_eq(0, seen);
+}
+
+static void unmapped_late_by_the_host(struct tce *t)
+{
+	uint64_t start, handle = left_mapped(t, &start), iova = start + handle - first(t);
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+
+	register_mem(t->container, mem, CHUNK);
+	map(t->container, mem, iova, CHUNK, RW);
+	expect(can_write(t, iova, mem));
+	/* The kernel warns if it looks for the page in a window of the client's. */
+	expect(write_to(HOST_MAP "unmap", host.device[0].pci) >= 0);
+	expect(can_write(t, iova, mem));
+	expect(can_read(t, iova, mem));
+	unmap(t->container, iova, CHUNK);
+	unregister_mem(t->container, mem, CHUNK);
 }
 
 /* Leaves a mapping where the host has its own, for the host to take away. */
@@ -622,6 +645,7 @@ static const struct test tests[] = {
 	{ "a refused CREATE leaves the default window usable",
 	  default_after_refusal, V2 | DMA },
 	{ "what the host has left mapped is not the client's", left_by_the_host, BARE | APART | DANGEROUS },
+	{ "what the host unmaps late stays mapped for the client", unmapped_late_by_the_host, BARE | APART | DANGEROUS },
 	{ "after a client the host has its own window", host_again, BOTH | APART | DANGEROUS },
 	{ "two windows at their places, then ENOSPC", slots, V2 },
 	{ "REMOVE clears the window and uncounts its mappings",
