@@ -10,8 +10,10 @@
  * usage: bench DRIVER REGIONS [TEST...]
  */
 #define _GNU_SOURCE
+#include <endian.h>
 #include <fcntl.h>
 #include <linux/perf_event.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "guest.h"
 #include "tce.h"
 
 #define TCE		4096ULL		/* windows here have 4K pages */
@@ -369,6 +372,209 @@ static void shared_regions(int version)
 	}
 }
 
+/*
+ * What a guest's hypercall for TCEs costs, which KVM does by itself in the container's table, or
+ * leaves to us, who do what QEMU does then.
+ */
+#define TCES		512U		/* the most that one hypercall takes */
+#define PROCESSORS	4
+#define GUESTS_HUGE	(256 * MiB)	/* the guest's address of huge pages */
+#define DATA		(64 * KiB)	/* the guest's address of ordinary ones */
+#define LISTED		256		/* regions that KVM can find */
+#define OPAL_TCE_KILL	"opcode == 126"
+
+static const struct shape {
+	unsigned int guest, table;	/* log2 of the guest's page, and of the table's */
+	const char *name;
+} shapes[] = {
+	{ 12, 12, "guest 4K on 4K" },
+	{ 16, 12, "guest 64K on 4K" },
+	{ 16, 16, "guest 64K on 64K" },
+	{ 21, 21, "guest 2M on 2M" },
+};
+
+static struct {
+	const struct shape *shape;
+	struct tce t;
+	uint8_t *mem;			/* what the guest maps, */
+	uint64_t at, size;		/* where it has it */
+} ours;
+
+/* The TCEs of a processor, each of which has a range and a list of its own */
+static uint64_t iova_of(int cpu)
+{
+	return ours.t.info.dma32_window_start + ((uint64_t)cpu * TCES << ours.shape->guest);
+}
+
+static uint64_t offset_of(unsigned int tce)
+{
+	return ((uint64_t)tce << ours.shape->guest) % ours.size;
+}
+
+static void put_tces(int cpu, unsigned int n)
+{
+	uint64_t page = 1ULL << ours.shape->guest;
+	unsigned int i;
+	long rc;
+
+	if (n == 1)
+		rc = hcall(H_PUT_TCE, LIOBN, iova_of(cpu), ours.at | TCE_RW, 0);
+	else
+		rc = hcall(H_PUT_TCE_INDIRECT, LIOBN, iova_of(cpu), GUEST_LIST + cpu * 4096, n);
+	if (rc != NOT_IN_KERNEL)
+		expect_rc(0, rc);
+	else
+		for (i = 0; i < n; i++)
+			map(ours.t.container, ours.mem + offset_of(i), iova_of(cpu) + i * page, page, RW);
+}
+
+static void clear_tces(int cpu, unsigned int n)
+{
+	uint64_t page = 1ULL << ours.shape->guest;
+	long rc = hcall(H_STUFF_TCE, LIOBN, iova_of(cpu), 0, n);
+	unsigned int i;
+
+	if (rc != NOT_IN_KERNEL)
+		expect_rc(0, rc);
+	else
+		for (i = 0; i < n; i++)
+			unmap(ours.t.container, iova_of(cpu) + i * page, page);
+}
+
+/* What is measured; each finds what the one before it has left. */
+static const struct {
+	const char *name;
+	void (*call)(int cpu, unsigned int n);
+	unsigned int n;
+} hypercalls[] = {
+	{ "H_STUFF_TCE of empty entries", clear_tces, TCES },
+	{ "H_PUT_TCE", put_tces, 1 },
+	{ "H_STUFF_TCE of one entry", clear_tces, 1 },
+	{ "H_PUT_TCE_INDIRECT", put_tces, TCES },
+	{ "H_PUT_TCE_INDIRECT over mapped entries", put_tces, TCES },
+	{ "H_STUFF_TCE", clear_tces, TCES },
+};
+
+#define HYPERCALLS	(sizeof(hypercalls) / sizeof(*hypercalls))
+
+/* What @counter counts, per TCE; a hypercall that does nothing is taken off. */
+static void hypercall_rows(int counter, const char *which)
+{
+	uint64_t val[HYPERCALLS + 1][REPS], start;
+	size_t i;
+	int r;
+
+	for (r = 0; r < REPS; r++) {
+		for (i = 0; i <= HYPERCALLS; i++) {
+			start = perf_read(counter);
+			if (i < HYPERCALLS)
+				hypercalls[i].call(0, hypercalls[i].n);
+			else
+				hcall(H_STUFF_TCE, LIOBN, iova_of(0), 0, 0);
+			val[i][r] = perf_read(counter) - start;
+		}
+	}
+	start = least(val[HYPERCALLS], REPS);
+	for (i = 0; i < HYPERCALLS; i++)
+		row_of(1.0 * (least(val[i], REPS) - start) / hypercalls[i].n, "%s %s%s per TCE",
+		       ours.shape->name, hypercalls[i].name, which);
+}
+
+static pthread_barrier_t together;
+
+/* A virtual processor that maps and unmaps. Returns its instructions. */
+static void *processor(void *arg)
+{
+	int cpu = (intptr_t)arg, r, counter;
+	uint64_t start = 0;
+
+	stay_on(cpu % sysconf(_SC_NPROCESSORS_ONLN));
+	counter = perf_open(PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS);
+	for (r = -1; r < REPS; r++) {
+		pthread_barrier_wait(&together);
+		if (!r)
+			start = perf_read(counter);
+		put_tces(cpu, TCES);
+		clear_tces(cpu, TCES);
+	}
+	return (void *)(intptr_t)(perf_read(counter) - start);
+}
+
+/* Not the least: what processors cost each other is in some calls only. */
+static void processor_rows(int processors)
+{
+	pthread_t threads[PROCESSORS];
+	uint64_t sum = 0;
+	void *cost;
+	int i;
+
+	pthread_barrier_init(&together, NULL, processors);
+	for (i = 0; i < processors; i++)
+		pthread_create(&threads[i], NULL, processor, (void *)(intptr_t)i);
+	for (i = 0; i < processors; i++) {
+		pthread_join(threads[i], &cost);
+		sum += (intptr_t)cost;
+	}
+	row_of(1.0 * sum / (processors * REPS * TCES), "%s map and unmap with %d virtual processors per TCE",
+	       ours.shape->name, processors);
+}
+
+static void guest_calls(int which)
+{
+	uint64_t *list, start, size = GUEST_WINDOW;
+	int i, cpu, kills;
+	uint8_t *more;
+
+	ours.shape = &shapes[which];
+	if (access("/dev/kvm", F_OK) || (1ULL << ours.shape->table > host.page && ours.shape->table < 21))
+		return;
+	guest_init();
+	attach(&ours.t, 2);
+	if (ours.shape->guest == 21) {
+		size = GiB;
+		ours.at = GUESTS_HUGE;
+		ours.size = 8 * MiB;
+		ours.mem = hugetlb(ours.size);
+		if (!ours.mem || !has_shift(&ours.t, 21))
+			return;
+		guest_add_memory(1, ours.at, ours.mem, ours.size);
+	} else {
+		ours.at = DATA;
+		ours.size = GUEST_SIZE - DATA;
+		ours.mem = guest.mem + DATA;
+	}
+	for (cpu = 0; cpu < PROCESSORS; cpu++) {
+		list = (uint64_t *)(guest.mem + GUEST_LIST + cpu * 4096);
+		/* big endian, whatever the guest is */
+		for (i = 0; i < (int)TCES; i++)
+			list[i] = htobe64((ours.at + offset_of(i)) | TCE_RW);
+	}
+	if (ours.shape->guest == 21)
+		register_mem(ours.t.container, ours.mem, ours.size);
+	else
+		register_mem(ours.t.container, guest.mem, GUEST_SIZE);
+	remove_window(ours.t.container, ours.t.info.dma32_window_start);
+	create(ours.t.container, ours.shape->table, size, 1, &start);
+	expect_eq(ours.t.info.dma32_window_start, start);
+	guest_view(start, size, ours.shape->guest);
+	expect_rc(0, guest_add_group(ours.t.group));
+
+	hypercall_rows(insns, "");
+	kills = tracepoint("powerpc/opal_entry", OPAL_TCE_KILL);
+	hypercall_rows(kills, " invalidations");
+	close(kills);
+	if (ours.shape->guest == 21)
+		return;
+	processor_rows(1);
+	processor_rows(PROCESSORS);
+	/* the kernel looks at the newest first */
+	more = reserve(LISTED * CHUNK);
+	memset(more, 1, LISTED * CHUNK);
+	for (i = 1; i < LISTED; i++)
+		register_mem(ours.t.container, more + i * CHUNK, host.page);
+	hypercall_rows(insns, " with 256 regions");
+}
+
 static const struct {
 	const char *name;
 	void (*run)(int version);
@@ -383,6 +589,10 @@ static const struct {
 	{ "unregister", unregister_mapped, 2 },
 	{ "regions", many_regions, 2 },
 	{ "shared", shared_regions, 2 },
+	{ "guest", guest_calls, 0 },
+	{ "guest", guest_calls, 1 },
+	{ "guest", guest_calls, 2 },
+	{ "guest", guest_calls, 3 },
 };
 
 /* In a process of its own, so that nothing is left of it. Returns whether it was good. */

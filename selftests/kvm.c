@@ -46,7 +46,7 @@ static long put_list(uint64_t iova, unsigned int pages)
  */
 static void give_table_as(struct tce *t, uint32_t shift)
 {
-	guest_view(t->info.dma32_window_start, shift);
+	guest_view(t->info.dma32_window_start, GUEST_WINDOW, shift);
 	expect_rc(0, guest_add_group(t->group));
 }
 

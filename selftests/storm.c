@@ -202,7 +202,7 @@ static void guest_begin(void)
 
 	guest_init();
 	guest_add_memory(1, GUEST_ARENA, ARENA, ARENA_SIZE);
-	guest_view(r.start[0], 12);
+	guest_view(r.start[0], GUEST_WINDOW, 12);
 	for (i = 0; i < r.containers; i++)
 		guest_add_group(r.group[i]);
 }

@@ -11,6 +11,7 @@
 MODULE=vfio_iommu_spapr_tce
 
 edu_bind
+modprobe kvm-hv 2>/dev/null || say "no KVM"
 bad=0
 for driver in intree ours; do
 	rmmod $MODULE || die "the driver stays"

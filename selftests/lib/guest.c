@@ -115,13 +115,13 @@ void guest_init(void)
 	guest_add_memory(0, 0, guest.mem, GUEST_SIZE);
 }
 
-void guest_view(uint64_t start, uint32_t shift)
+void guest_view(uint64_t start, uint64_t size, uint32_t shift)
 {
 	struct kvm_create_spapr_tce_64 table = {
 		.liobn = LIOBN,
 		.page_shift = shift,
 		.offset = start >> shift,
-		.size = GUEST_WINDOW >> shift,
+		.size = size >> shift,
 	};
 	struct kvm_create_device device = { .type = KVM_DEV_TYPE_VFIO };
 

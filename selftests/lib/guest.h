@@ -34,7 +34,7 @@ void guest_init(void);
 /* Memory that the guest has, too. */
 void guest_add_memory(uint32_t slot, uint64_t at, void *mem, uint64_t size);
 /* Its view of a window at @start, in pages of its own, for guest_add_group(). */
-void guest_view(uint64_t start, uint32_t shift);
+void guest_view(uint64_t start, uint64_t size, uint32_t shift);
 /* KVM gets the tables that the group has now: 0 or -errno. */
 long guest_add_group(int32_t group);
 long guest_del_group(int32_t group);
