@@ -20,18 +20,30 @@
  * KVM writes it some time after the entry, when something else may be mapped there
  * (litmus/kvm-count.litmus). If the two do not agree, the memory stays counted as mapped.
  *
+ * KVM exchanges the entries of one page of the guest, and then asks for one invalidation of them.
+ * What it has taken out in between waits in a struct tce_kvm_taken, and is counted down after that
+ * (litmus/kvm-taken.litmus). KVM does not ask after an error, when it takes out what it has just
+ * put (kvmppc_clear_tce()). That waits for the next hypercall of the same processor, or for
+ * tce_kvm_settle(), and stays counted meanwhile.
+ *
  * KVM may look at a table's operations at any time. So they stay until the table is freed, and
  * the module stays with them.
  *
- * Locks: none. Only KVM can race with the creation or destruction of a table.
+ * Locks: &tce_kvm_taken.lock, the innermost. Only KVM can race with the creation or destruction of a
+ * table.
  *
- * Never fails: tce_kvm_block().
+ * Never fails: tce_kvm_block(), tce_kvm_settle().
  */
+#include <linux/cache.h>
+#include <linux/cpumask.h>
+#include <linux/log2.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/vmalloc.h>
 
 #include <asm/mmu_context.h>
@@ -49,18 +61,42 @@ struct tce_ops {
 	struct tce_kvm_ops *kvm_ops;
 };
 
+/* More processors of a guest than this share what waits, as do those of a host with fewer. */
+#define TCE_KVM_TAKEN_MAX	256U
+
+/**
+ * struct tce_kvm_taken - what a processor of the guest has taken out, and is not invalidated
+ * @lock: guards the rest
+ * @first: the first of the entries
+ * @end: what follows the last of them
+ * @mem: what all of them mapped: memory in the kernel's list, from which it does not go, because
+ *	what is taken out stays counted
+ * @n: how often it is to be counted down; 0 if nothing waits
+ */
+struct tce_kvm_taken {
+	spinlock_t lock;
+	unsigned long first;
+	unsigned long end;
+	struct mm_iommu_table_group_mem_t *mem;
+	unsigned long n;
+} ____cacheline_aligned_in_smp;
+
 /**
  * struct tce_kvm_ops - what KVM can see of a table
  * @platform: the platform's operations, which this module still uses
  * @mm: the memory of the owner's process, only for comparison
  * @allowed: the operations of a table that KVM may use
  * @blocked: the operations of a table that KVM may not use
+ * @nr_taken: how many elements @taken has: a power of two
+ * @taken: what waits for an invalidation; a processor of the guest uses the element of its thread
  */
 struct tce_kvm_ops {
 	struct iommu_table_ops *platform;
 	struct mm_struct *mm;
 	struct tce_ops allowed;
 	struct tce_ops blocked;
+	unsigned int nr_taken;
+	struct tce_kvm_taken *taken;
 };
 
 /* The userspace entry that makes KVM give up, because this address can't be registered */
@@ -87,29 +123,36 @@ static __be64 *blocked_useraddr(struct iommu_table *tbl, long index, bool alloc)
 	return alloc ? NULL : &tce_kvm_no_ua;
 }
 
-/* In older kernels, iommu_tce_check_ioba() checks only the first entry of a hypercall. */
-static bool in_table(const struct iommu_table *tbl, unsigned long index)
+/* Out of line, like all that is only done for some entries: KVM calls us for each one. */
+static noinline __be64 *pua_in_levels(const struct iommu_table *tbl, unsigned long at)
 {
-	return index - tbl->it_offset < tbl->it_size;
+	unsigned long left;
+
+	return tce_table_walk(tbl, tbl->it_userspace, at, &left);
+}
+
+/* The userspace entry at a place in the table, counted from 0; NULL if a level is missing */
+static __be64 *pua_at(const struct iommu_table *tbl, unsigned long at)
+{
+	return tbl->it_indirect_levels ? pua_in_levels(tbl, at) : tbl->it_userspace + at;
 }
 
 static __be64 *allowed_useraddr(struct iommu_table *tbl, long index, bool alloc)
 {
 	const struct tce_kvm_ops *kvm_ops = table_kvm_ops(tbl);
-	unsigned long hole;
+	unsigned long at = index - tbl->it_offset, left;
 	__be64 *pua;
 
 	/* KVM of another process counts memory that is not known here */
-	if (!alloc || current->mm != kvm_ops->mm || !in_table(tbl, index))
+	if (!alloc || current->mm != kvm_ops->mm || at >= tbl->it_size)
 		return blocked_useraddr(tbl, index, alloc);
 	/*
 	 * Only MAP makes missing levels, of TCEs or of userspace entries, because the platform
 	 * leaks one if two calls make it.
 	 */
-	if (tbl->it_indirect_levels &&
-	    !tce_table_walk(tbl, (__be64 *)tbl->it_base, index - tbl->it_offset, &hole))
+	if (tbl->it_indirect_levels && !tce_table_walk(tbl, (__be64 *)tbl->it_base, at, &left))
 		return NULL;
-	pua = kvm_ops->platform->useraddrptr(tbl, index, false);
+	pua = pua_at(tbl, at);
 	return pua && !pua_is_vfio(pua) ? pua : NULL;
 }
 
@@ -130,33 +173,131 @@ static int blocked_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 	return leave_to_user(hpa, dir);
 }
 
-/*
- * Count down what was taken out of an entry and invalidated, if the userspace entry tells what it
- * was.
- */
-static void kvm_uncount(const struct iommu_table *tbl, __be64 *pua, unsigned long hpa)
+static void blocked_kill(struct iommu_table *tbl, unsigned long index, unsigned long pages)
 {
-	struct mm_iommu_table_group_mem_t *mem;
-	__be64 was = READ_ONCE(*pua);
-	unsigned long its;
-
-	if (!was || was & cpu_to_be64(TCE_UA_VFIO))
-		return;
-	mem = mm_iommu_lookup(current->mm, be64_to_cpu(was),
-			      1UL << tbl->it_page_shift);
-	/* MAP may be about to count it down by the same entry (litmus/kvm-map.litmus) */
-	if (!mem || mm_iommu_ua_to_hpa(mem, be64_to_cpu(was), 0, &its) ||
-	    its != hpa || !tce_pua_replace(pua, was, 0))
-		return;
-	mm_iommu_mapped_dec(mem);
 }
 
-/* The part of allowed_xchg() that tce_kvm_block() waits for */
-static int allowed_exchange(struct iommu_table *tbl, const struct tce_kvm_ops *kvm_ops,
-			    long index, unsigned long *hpa,
-			    enum dma_data_direction *dir)
+static void kvm_invalidate(struct iommu_table *tbl, const struct tce_kvm_ops *kvm_ops,
+			   unsigned long first, unsigned long n)
 {
-	struct iommu_table_ops *platform = kvm_ops->platform;
+	if (kvm_ops->platform->tce_kill)
+		kvm_ops->platform->tce_kill(tbl, first, n);
+}
+
+/* Count down what is invalidated. */
+static void kvm_uncount(struct iommu_table *tbl, struct mm_iommu_table_group_mem_t *mem,
+			unsigned long n)
+{
+	/* with an mb(), litmus/unpin.litmus: the device can no longer reach it */
+	iommu_flush_tce(tbl);
+	while (n--)
+		mm_iommu_mapped_dec(mem);
+}
+
+/* Where it waits, what the current processor of the guest takes out */
+static struct tce_kvm_taken *kvm_taken(struct tce_kvm_ops *kvm_ops)
+{
+	return &kvm_ops->taken[current->pid & (kvm_ops->nr_taken - 1)];
+}
+
+/* The region that @hpa is of, and @ua as well, which may be @likely; NULL if they do not agree */
+static struct mm_iommu_table_group_mem_t *
+kvm_region(const struct iommu_table *tbl, struct mm_iommu_table_group_mem_t *likely,
+	   unsigned long ua, unsigned long hpa)
+{
+	struct mm_iommu_table_group_mem_t *mem = likely;
+	unsigned long its;
+
+	if (!mem || mm_iommu_ua_to_hpa(mem, ua, 0, &its)) {
+		mem = mm_iommu_lookup(current->mm, ua, 1UL << tbl->it_page_shift);
+		if (!mem || mm_iommu_ua_to_hpa(mem, ua, 0, &its))
+			return NULL;
+	}
+	return its == hpa ? mem : NULL;
+}
+
+/* False if other entries wait there, or other memory */
+static bool taken_add(struct tce_kvm_taken *taken, struct mm_iommu_table_group_mem_t *mem,
+		      unsigned long index)
+{
+	if (!taken->n) {
+		taken->first = index;
+		taken->end = index;
+		taken->mem = mem;
+	}
+	if (mem != taken->mem || index - taken->first > taken->end - taken->first)
+		return false;
+	taken->end = max(taken->end, index + 1);
+	WRITE_ONCE(taken->n, taken->n + 1);
+	return true;
+}
+
+/*
+ * What was taken out of an entry waits for KVM's invalidation, and is then counted down, if the
+ * userspace entry tells what it was.
+ */
+static void kvm_take(struct iommu_table *tbl, struct tce_kvm_ops *kvm_ops, unsigned long index,
+		     __be64 *pua, unsigned long hpa)
+{
+	struct tce_kvm_taken *taken = kvm_taken(kvm_ops);
+	struct mm_iommu_table_group_mem_t *mem;
+	__be64 was = READ_ONCE(*pua);
+	unsigned long ua = be64_to_cpu(was);
+	bool waits;
+
+	/*
+	 * MAP may be about to count it down by the same entry (litmus/kvm-map.litmus). From here
+	 * on the region can't leave the list: it is counted, and nobody else counts it down.
+	 */
+	if (!ua || ua & TCE_UA_VFIO || !tce_pua_replace(pua, was, 0))
+		return;
+	spin_lock(&taken->lock);
+	mem = kvm_region(tbl, taken->n ? taken->mem : NULL, ua, hpa);
+	waits = mem && taken_add(taken, mem, index);
+	spin_unlock(&taken->lock);
+	if (!mem) {
+		/* it belongs to what somebody else takes out */
+		tce_pua_replace(pua, 0, was);
+	} else if (!waits) {
+		kvm_invalidate(tbl, kvm_ops, index, 1);
+		kvm_uncount(tbl, mem, 1);
+	}
+}
+
+/*
+ * The platform has refused an exchange. KVM warns of any error. An entry that can't be cleared can
+ * be left to user space instead. One that can't be written can't, because KVM would take it for
+ * written.
+ */
+static noinline int kvm_refused(unsigned long *hpa, enum dma_data_direction *dir, bool clear, int rc)
+{
+	return clear ? leave_to_user(hpa, dir) : rc;
+}
+
+/* An exchange has taken something out. KVM is told that there was nothing. */
+static noinline int kvm_taken_out(struct iommu_table *tbl, unsigned long index,
+				  unsigned long *hpa, enum dma_data_direction *dir)
+{
+	__be64 *pua = pua_at(tbl, index - tbl->it_offset);
+
+	/* before it is not counted any more, and may be freed */
+	tce_entry_dirty(*hpa, *dir);
+	if (pua)
+		kvm_take(tbl, table_kvm_ops(tbl), index, pua, *hpa);
+	*hpa = 0;
+	*dir = DMA_NONE;
+	return 0;
+}
+
+/*
+ * KVM exchanges an entry. Everything that has to be done for the old value is done here or waits
+ * for allowed_kill(). What was put into an empty entry needs only KVM's own invalidation.
+ */
+static int allowed_exchange(struct iommu_table *tbl, const struct tce_kvm_ops *kvm_ops,
+			    long index, unsigned long *hpa, enum dma_data_direction *dir)
+{
+	unsigned long at = index - tbl->it_offset;
+	bool clear = *dir == DMA_NONE;
 	__be64 *pua;
 	int rc;
 
@@ -165,41 +306,29 @@ static int allowed_exchange(struct iommu_table *tbl, const struct tce_kvm_ops *k
 	 * there is no such entry
 	 */
 	if (READ_ONCE(tbl->it_ops) != &kvm_ops->allowed.ops || current->mm != kvm_ops->mm ||
-	    !in_table(tbl, index))
+	    at >= tbl->it_size)
 		return leave_to_user(hpa, dir);
-	pua = platform->useraddrptr(tbl, index, false);
-	/* what user space has mapped, or what KVM puts back in its place */
-	if (*dir == DMA_NONE ? pua && pua_is_vfio(pua) : !*hpa)
-		return leave_to_user(hpa, dir);
-	/* a guest can get past KVM's checks, and the platform has a BUG_ON() for it */
-	if (*dir != DMA_NONE && *hpa & ~IOMMU_PAGE_MASK(tbl))
-		return leave_to_user(hpa, dir);
-	/* an entry without permissions is an empty one */
-	if (*dir == DMA_NONE)
+	if (clear) {
+		pua = pua_at(tbl, at);
+		/* what user space has mapped */
+		if (pua && pua_is_vfio(pua))
+			return leave_to_user(hpa, dir);
+		/* an entry without permissions is an empty one */
 		*hpa = 0;
-	rc = platform->xchg_no_kill(tbl, index, hpa, dir);
-	/*
-	 * KVM warns of any error. An entry that can't be cleared can be left to user space instead.
-	 * One that can't be written can't, because KVM would take it for written.
-	 */
+	} else if (!*hpa || *hpa & ~IOMMU_PAGE_MASK(tbl)) {
+		/*
+		 * what KVM puts back in the place of what user space has mapped; or a guest has got
+		 * past KVM's checks, for which the platform has a BUG_ON()
+		 */
+		return leave_to_user(hpa, dir);
+	}
+	rc = kvm_ops->platform->xchg_no_kill(tbl, index, hpa, dir);
 	if (rc)
-		return *dir == DMA_NONE ? leave_to_user(hpa, dir) : rc;
-	if (platform->tce_kill)
-		platform->tce_kill(tbl, index, 1);
-	mb(); /* litmus/unpin.litmus: the device can no longer reach it */
-	/* before it is not counted any more, and may be freed */
-	tce_entry_dirty(*hpa, *dir);
-	if (pua)
-		kvm_uncount(tbl, pua, *hpa);
-	*hpa = 0;
-	*dir = DMA_NONE;
-	return 0;
+		return kvm_refused(hpa, dir, clear, rc);
+	return *dir == DMA_NONE ? 0 : kvm_taken_out(tbl, index, hpa, dir);
 }
 
-/*
- * KVM exchanges an entry. Everything that has to be done for the old value is done here, so
- * KVM is told that there was none.
- */
+/* In an RCU section, for which tce_kvm_block() waits */
 static int allowed_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 			enum dma_data_direction *dir)
 {
@@ -209,6 +338,55 @@ static int allowed_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 	rc = allowed_exchange(tbl, table_kvm_ops(tbl), index, hpa, dir);
 	rcu_read_unlock();
 	return rc;
+}
+
+/*
+ * Take what waits, invalidate it, and count it down. With @n, invalidate these entries as well. What
+ * is taken was taken out of its entry before, so that no invalidation comes too early for it.
+ */
+static void kvm_settle(struct iommu_table *tbl, const struct tce_kvm_ops *kvm_ops,
+		       struct tce_kvm_taken *taken, unsigned long first, unsigned long n)
+{
+	struct mm_iommu_table_group_mem_t *mem = NULL;
+	unsigned long from = 0, end = 0, counts = 0;
+
+	/* a thread sees what it has taken out itself */
+	if (READ_ONCE(taken->n)) {
+		spin_lock(&taken->lock);
+		from = taken->first;
+		end = taken->end;
+		mem = taken->mem;
+		counts = taken->n;
+		WRITE_ONCE(taken->n, 0);
+		spin_unlock(&taken->lock);
+	}
+	if (counts && (from - first >= n || end - first > n))
+		kvm_invalidate(tbl, kvm_ops, from, end - from);
+	if (n)
+		kvm_invalidate(tbl, kvm_ops, first, n);
+	if (counts)
+		kvm_uncount(tbl, mem, counts);
+}
+
+/* KVM asks for the invalidation of what it has exchanged, some of which may not be there. */
+static void allowed_kill(struct iommu_table *tbl, unsigned long index, unsigned long pages)
+{
+	struct tce_kvm_ops *kvm_ops = table_kvm_ops(tbl);
+	unsigned long at = index - tbl->it_offset;
+
+	rcu_read_lock();
+	/* as in allowed_exchange(); tce_kvm_block() does it for a window that goes */
+	if (READ_ONCE(tbl->it_ops) == &kvm_ops->allowed.ops && current->mm == kvm_ops->mm &&
+	    at < tbl->it_size)
+		kvm_settle(tbl, kvm_ops, kvm_taken(kvm_ops), index, min(pages, tbl->it_size - at));
+	rcu_read_unlock();
+}
+
+/* Undo tce_kvm_prepare(). */
+void tce_kvm_unprepare(struct tce_kvm_ops *kvm_ops)
+{
+	kfree(kvm_ops->taken);
+	kfree(kvm_ops);
 }
 
 /* Nobody uses the table any more, nor what KVM saw of it (litmus/kvm-ops-free.litmus). */
@@ -229,7 +407,7 @@ static void kvm_ops_free(struct iommu_table *tbl)
 		vfree(tbl->it_userspace);
 		tbl->it_userspace = NULL;
 	}
-	kfree(kvm_ops);
+	tce_kvm_unprepare(kvm_ops);
 	atomic_long_dec(&tce_kvm_tables);
 	module_put(THIS_MODULE);
 }
@@ -238,8 +416,6 @@ static void ops_init(struct tce_ops *ops, struct tce_kvm_ops *kvm_ops)
 {
 	ops->kvm_ops = kvm_ops;
 	ops->ops = *kvm_ops->platform;
-	/* allowed_xchg() invalidates */
-	ops->ops.tce_kill = NULL;
 	ops->ops.free = kvm_ops_free;
 }
 
@@ -255,9 +431,12 @@ static void kvm_ops_init(struct tce_table *table)
 	ops_init(&kvm_ops->allowed, kvm_ops);
 	kvm_ops->allowed.ops.useraddrptr = allowed_useraddr;
 	kvm_ops->allowed.ops.xchg_no_kill = allowed_xchg;
+	kvm_ops->allowed.ops.tce_kill = allowed_kill;
 	ops_init(&kvm_ops->blocked, kvm_ops);
 	kvm_ops->blocked.ops.useraddrptr = blocked_useraddr;
 	kvm_ops->blocked.ops.xchg_no_kill = blocked_xchg;
+	/* not NULL, because KVM reads it once to ask and once to call */
+	kvm_ops->blocked.ops.tce_kill = blocked_kill;
 }
 
 /* Show KVM other operations of a table. */
@@ -269,13 +448,26 @@ static void show_kvm(struct tce_table *table, struct tce_ops *ops)
 
 /*
  * Allocate what KVM can see of a table that does not exist yet, so that tce_kvm_block() can't fail.
- * Undone by kfree() of &tce_table.kvm_ops, until tce_kvm_hide() has given them to the table, with
+ * Undone by tce_kvm_unprepare(), until tce_kvm_hide() has given them to the table, with
  * which they are freed (kvm_ops_free()). Return: 0; -ENOMEM
  */
 int tce_kvm_prepare(struct tce_table *table)
 {
-	table->kvm_ops = kzalloc(sizeof(*table->kvm_ops), GFP_KERNEL);
-	return table->kvm_ops ? 0 : TCE_REFUSE(KVM_OPS_MEMORY, ENOMEM);
+	unsigned int n = min(roundup_pow_of_two(num_possible_cpus()), TCE_KVM_TAKEN_MAX);
+	struct tce_kvm_ops *kvm_ops = kzalloc(sizeof(*kvm_ops), GFP_KERNEL);
+
+	if (!kvm_ops)
+		return TCE_REFUSE(KVM_OPS_MEMORY, ENOMEM);
+	kvm_ops->taken = kcalloc(n, sizeof(*kvm_ops->taken), GFP_KERNEL);
+	if (!kvm_ops->taken) {
+		kfree(kvm_ops);
+		return TCE_REFUSE(KVM_OPS_MEMORY, ENOMEM);
+	}
+	kvm_ops->nr_taken = n;
+	while (n--)
+		spin_lock_init(&kvm_ops->taken[n].lock);
+	table->kvm_ops = kvm_ops;
+	return 0;
 }
 
 /**
@@ -317,6 +509,19 @@ void tce_kvm_allow(struct tce_table *table)
 }
 
 /*
+ * Invalidate and count down what KVM has taken out, and what waits because KVM did not ask for it
+ * after an error, or not yet. Context: sleeps
+ */
+void tce_kvm_settle(struct tce_table *table)
+{
+	struct tce_kvm_ops *kvm_ops = table->kvm_ops;
+	unsigned int i;
+
+	for (i = 0; i < kvm_ops->nr_taken; i++)
+		kvm_settle(table->tbl, kvm_ops, &kvm_ops->taken[i], 0, 0);
+}
+
+/*
  * Undo tce_kvm_allow(), because the window goes: KVM can no longer map anything there. Context:
  * sleeps until KVM has finished what it is doing there.
  */
@@ -330,4 +535,6 @@ void tce_kvm_block(struct tce_table *table)
 	 * this can't be skipped if there are no other references.
 	 */
 	synchronize_rcu();
+	/* KVM no longer does it */
+	tce_kvm_settle(table);
 }

@@ -478,6 +478,11 @@ int tce_table_unmap_prereg(struct tce_memory *mem, const struct tce_prereg *prer
 		if (need_resched())
 			cond_resched();
 	}
+	if (!prereg->mm_iommu)
+		return 0;
+	/* what KVM has taken out of them is still counted */
+	list_for_each_entry(table, &mem->tmm->tables, in_mm)
+		tce_kvm_settle(table);
 	return 0;
 }
 

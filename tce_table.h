@@ -101,9 +101,11 @@ int tce_table_unmap_prereg(struct tce_memory *mem, const struct tce_prereg *prer
 
 /* tce_kvm.c */
 int tce_kvm_prepare(struct tce_table *table);
+void tce_kvm_unprepare(struct tce_kvm_ops *kvm_ops);
 int tce_kvm_hide(struct tce_table *table, bool in_group);
 void tce_kvm_allow(struct tce_table *table);
 void tce_kvm_block(struct tce_table *table);
+void tce_kvm_settle(struct tce_table *table);
 
 /* Tables that have operations of this module, each of which keeps the module loaded */
 extern atomic_long_t tce_kvm_tables;

@@ -332,7 +332,7 @@ struct tce_window *tce_window_create(struct tce_memory *mem, struct tce_group *g
 	return ERR_PTR(rc);
 
 err_unprepare:
-	kfree(table->kvm_ops);
+	tce_kvm_unprepare(table->kvm_ops);
 err_free:
 	kfree(win);
 	return ERR_PTR(rc);

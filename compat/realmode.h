@@ -28,6 +28,10 @@
 	allowed_xchg(tbl, index, hpa, dir, bool realmode)
 #define blocked_xchg(tbl, index, hpa, dir) \
 	blocked_xchg(tbl, index, hpa, dir, bool realmode)
+#define allowed_kill(tbl, index, pages) \
+	allowed_kill(tbl, index, pages, bool realmode)
+#define blocked_kill(tbl, index, pages) \
+	blocked_kill(tbl, index, pages, bool realmode)
 
 /**
  * tce_realmode_check() - would KVM call this module's operations in real mode?

@@ -63,6 +63,8 @@ struct tce_state {
  * @filler: has the regions of tce_fill_list()
  * @filled: pages of these
  * @pages_left: pages that the driver has to keep for good
+ * @hypercalls: of KVM that are under way, the invalidation of which is still to come
+ * @kvm_left: KVM may have taken out entries, and does not ask for their invalidation
  * @begun: what there was at the start
  */
 struct tce_fixture {
@@ -77,6 +79,8 @@ struct tce_fixture {
 	struct tce_client *filler;
 	unsigned int filled;
 	unsigned int pages_left;
+	unsigned int hypercalls;
+	bool kvm_left;
 	struct tce_state begun;
 };
 

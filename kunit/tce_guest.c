@@ -4,6 +4,8 @@
  */
 #include <linux/module.h>
 
+#include <kunit/test-bug.h>
+
 #include <asm/mmu_context.h>
 
 #include "tce_guest.h"
@@ -143,27 +145,66 @@ static void kvm_drop(struct kvm_setup *s, unsigned long entry)
 	kvm_xchg(s, entry, &hpa, &dir);
 }
 
-/* H_PUT_TCE of a page of the guest's, or of nothing if @ua is 0. Return: KVM could do it. */
-bool kvm_put(struct kvm_setup *s, unsigned long entry, unsigned long ua)
+/* KVM asks for the invalidation at the end, and after an error not of what it then takes out. */
+static void hypercall_begins(void)
 {
-	bool done;
+	struct tce_fixture *fx = kunit_get_current_test()->priv;
 
-	if (ua && !mm_iommu_lookup(current->mm, ua, SZ_4K))
-		return false;
-	done = ua ? kvm_do_map(s, entry, ua) : kvm_do_unmap(s, entry);
-	iommu_tce_kill(s->tbl, entry, 1);
-	if (!done)
-		kvm_drop(s, entry);
+	fx->hypercalls++;
+}
+
+static bool hypercall_ends(bool done)
+{
+	struct tce_fixture *fx = kunit_get_current_test()->priv;
+
+	fx->hypercalls--;
+	fx->kvm_left |= !done;
 	return done;
 }
 
-/* H_STUFF_TCE of one entry. Return: KVM could do it. */
+/*
+ * H_PUT_TCE of a page of the guest's, which is @n pages of the table, or of nothing if @ua is 0.
+ * Return: KVM could do it.
+ */
+bool kvm_put_page(struct kvm_setup *s, unsigned long entry, unsigned long ua, unsigned long n)
+{
+	unsigned long i;
+	bool done = true;
+
+	if (ua && !mm_iommu_lookup(current->mm, ua, SZ_4K))
+		return false;
+	hypercall_begins();
+	for (i = 0; done && i < n; i++)
+		done = ua ? kvm_do_map(s, entry + i, ua + i * SZ_4K) : kvm_do_unmap(s, entry + i);
+	kvm_step(s);
+	iommu_tce_kill(s->tbl, entry, n);
+	for (i = 0; !done && i < n; i++)
+		kvm_drop(s, entry + i);
+	return hypercall_ends(done);
+}
+
+bool kvm_put(struct kvm_setup *s, unsigned long entry, unsigned long ua)
+{
+	return kvm_put_page(s, entry, ua, 1);
+}
+
+/* H_STUFF_TCE of one page of the guest's. Return: KVM could do it. */
+bool kvm_clear_page(struct kvm_setup *s, unsigned long entry, unsigned long n)
+{
+	unsigned long i;
+	bool done = true;
+
+	hypercall_begins();
+	for (i = 0; done && i < n; i++)
+		done = kvm_do_unmap(s, entry + i);
+	kvm_step(s);
+	iommu_tce_kill(s->tbl, entry, n);
+	return hypercall_ends(done);
+}
+
 bool kvm_clear(struct kvm_setup *s, unsigned long entry)
 {
-	bool done = kvm_do_unmap(s, entry);
-
-	iommu_tce_kill(s->tbl, entry, 1);
-	return done;
+	return kvm_clear_page(s, entry, 1);
 }
 
 static void unmap_between(struct kvm_setup *s)

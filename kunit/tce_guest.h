@@ -37,8 +37,10 @@ struct kvm_setup {
 
 void kvm_set_up(struct kunit *test, struct kvm_setup *s, bool v2);
 void kvm_set_up_levels(struct kunit *test, struct kvm_setup *s, u32 levels);
+bool kvm_put_page(struct kvm_setup *s, unsigned long entry, unsigned long ua, unsigned long n);
 bool kvm_put(struct kvm_setup *s, unsigned long entry, unsigned long ua);
 void kvm_put_and_lose(struct kunit *test, struct kvm_setup *s, bool vcpu);
+bool kvm_clear_page(struct kvm_setup *s, unsigned long entry, unsigned long n);
 bool kvm_clear(struct kvm_setup *s, unsigned long entry);
 void kvm_expect_free(struct kunit *test, struct kvm_setup *s);
 int kvm_module_users(void);

@@ -237,6 +237,8 @@ static bool race_end(struct kunit *test, struct race *race, bool raced)
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 	if (!raced)
 		KUNIT_EXPECT_EQ(test, fx->mock->counted, 0);
+	/* with what waits for the next hypercall */
+	kvm_clear(s, 0);
 	for (i = 0; i < 8; i++) {
 		mem = mm_iommu_lookup(current->mm, i % 2 ? race->its : s->ua, SZ_4K);
 		if (mem)

@@ -206,10 +206,14 @@ static void kvm_can_not_clear(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, tce_fault_disarm(fx->mock));
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 1);
 	KUNIT_EXPECT_EQ(test, fx->mock->counted, 1);
-	/* with H_PUT_TCE, KVM tries a second time */
+	/* with H_PUT_TCE, KVM tries a second time, and does not ask for an invalidation of that */
 	tce_fault_arm(fx->mock, TCE_FAULT_CLEAR, 1, -EIO);
 	KUNIT_EXPECT_FALSE(test, kvm_put(&s, 0, 0));
 	KUNIT_EXPECT_TRUE(test, tce_fault_disarm(fx->mock));
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, fx->mock->counted, 1);
+	/* the next hypercall does */
+	KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 1));
 	kvm_expect_free(test, &s);
 }
 

@@ -359,6 +359,7 @@ static void odd_xchg(struct tce_fixture *fx, void *arg)
 	call->pua = tbl->it_ops->useraddrptr(tbl, 3, true);
 	KUNIT_EXPECT_EQ(fx->test,
 			tbl->it_ops->xchg_no_kill(tbl, 0, &call->hpa, &call->dir), 0);
+	iommu_tce_kill(tbl, 0, 1);
 }
 
 /*

@@ -198,6 +198,7 @@ struct tce_visit {
  * @lockers: tasks that have come to the rescan lock, so far
  * @visit: what happens at the next exchange; may be NULL
  * @kill_visit: the same for a kill or a clear, before it is done; skips none
+ * @killed_visit: the same for a kill, when it is done
  * @find: what KVM does with a table as soon as it is made, as it can on pseries, and before the
  *	driver knows of it; may sleep, and may be NULL
  * @find_data: for it
@@ -266,6 +267,7 @@ struct tce_mock {
 	atomic_t lockers;
 	struct tce_visit *visit;
 	struct tce_visit *kill_visit;
+	struct tce_visit *killed_visit;
 	void (*find)(struct iommu_table *tbl, void *data);
 	void *find_data;
 

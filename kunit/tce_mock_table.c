@@ -497,6 +497,9 @@ static void mock_kill(struct iommu_table *tbl, unsigned long index,
 	else
 		drop_killed(mt);
 	spin_unlock(&mock->lock);
+	visit = xchg(&mock->killed_visit, NULL);
+	if (visit)
+		call_visitor(visit);
 }
 
 static __be64 *mock_useraddrptr(struct iommu_table *tbl, long index,

@@ -50,6 +50,7 @@ typedef unsigned __int128 wide;
 #define noinline
 #define __always_inline		inline
 #define __uninitialized
+#define ____cacheline_aligned_in_smp
 #define likely(x)		(x)
 #define unlikely(x)		(x)
 #define READ_ONCE(x)		(x)
@@ -151,6 +152,8 @@ typedef struct mutex spinlock_t;
 #define swap(a, b)		({ typeof(a) _s = (a); (a) = (b); (b) = _s; })
 #define struct_size(p, m, n)	(sizeof(*(p)) + sizeof((p)->m[0]) * (n))
 #define is_power_of_2(n)	((n) && !((n) & ((n) - 1)))
+#define roundup_pow_of_two(n)	(1UL << ilog2(2 * (n) - 1))
+#define num_possible_cpus()	any_u32()
 #define ilog2(n)		(63 - __builtin_clzll(n))
 #define __ffs(n)		((unsigned long)__builtin_ctzl(n))
 #define cpu_to_be64(x)		((__be64)__builtin_bswap64(x))
@@ -247,6 +250,7 @@ struct mm_struct {
 
 struct task_struct {
 	struct mm_struct *mm;
+	int pid;
 	char comm[16];
 };
 

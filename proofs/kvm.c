@@ -6,46 +6,80 @@
  * makes no level if KVM has got one first, as it does. It never takes out what MAP has mapped, nor writes an address that
  * does not begin an IOMMU page.
  *
- * After an exchange, which is invalidated at once, KVM is told that nothing was there. What the device may have written
- * is marked dirty, and then counted down, once, if and only if the userspace entry agrees, which is empty then. If the
- * platform refuses to write an address, KVM is told so, and nothing else happens. In all other cases, also if the
- * platform refuses to clear an entry, KVM is told the opposite of what it has asked for, so that it leaves the hypercall
- * to user space.
+ * After an exchange KVM is told that nothing was there. What the device may have written is marked dirty. If the
+ * userspace entry agrees with what was taken out, it is empty then, and this is counted down once: if the entry
+ * continues what waits for the same processor, and belongs to the same region, only when KVM asks for an invalidation, and
+ * at once, with an invalidation of its own, if not. If the two do not agree, nothing is counted down and the
+ * userspace entry is what it was. If the platform refuses to write an address, KVM is told so, and nothing else happens. In
+ * all other cases, also if the platform refuses to clear an entry, KVM is told the opposite of what it has asked for, so
+ * that it leaves the hypercall to user space.
+ *
+ * KVM's invalidation covers what it names of the table. It and tce_kvm_settle() count down what waits, all of it once and
+ * after its own invalidation. A table that KVM may not use any more, or of another process, is not invalidated.
  *
  * Assumed: a table ends below 2^63 entries; an exchange that the platform refuses changes nothing; an empty entry has no
- * address; no memory of a process is at the real address 0. Between the two calls KVM may lose the table,
- * and MAP may change the userspace entry; during one of them nothing else happens.
+ * address; no memory of a process is at the real address 0; a table of one level has at most two entries; not more than two
+ * wait in an element. Between the calls KVM
+ * may lose the table, and MAP may change the userspace entry; during one of them nothing else happens.
  *
- * each: SHIFT=12,16 LEVELS=0,2
+ * each: CALL=XCHG SHIFT=12,16 LEVELS=0,2
+ * each: CALL=KILL,SETTLE SHIFT=12 LEVELS=0
+ * unwind: 4
  *
- * control: in_table pua_is_vfio allowed_useraddr leave_to_user kvm_uncount allowed_exchange tce_pua_replace tce_entry_dirty exchange invalidate(any) lookup(any) LEVELS=0
- * control: allowed_useraddr tce_table_walk(any) seen LEVELS=2
+ * control: pua_is_vfio allowed_useraddr leave_to_user kvm_take kvm_region(any) taken_add(any) kvm_invalidate(any) kvm_uncount iommu_flush_tce allowed_exchange(any) tce_pua_replace tce_entry_dirty exchange invalidate(any) lookup(any) ua_to_hpa pua_at(any) kvm_taken kvm_taken_out(any) kvm_refused CALL=XCHG LEVELS=0
+ * control: allowed_useraddr tce_table_walk(any) pua_in_levels(any) seen CALL=XCHG LEVELS=2
+ * control: kvm_settle(any) kvm_invalidate(any) kvm_uncount allowed_kill(any) CALL=KILL
+ * control: kvm_settle kvm_invalidate(any) kvm_uncount tce_kvm_settle CALL=SETTLE
  */
+#define XCHG	0
+#define KILL	1
+#define SETTLE	2
+
 #define mm_iommu_lookup		lookup
 #define mm_iommu_ua_to_hpa	ua_to_hpa
 #define mm_iommu_mapped_dec	count_down
 #define kref_read(kref)		any_int()	/* of tce_kvm_hide(), which is not called */
 
-struct mm_iommu_table_group_mem_t;
-struct mm_struct;
-
 static struct mm_iommu_table_group_mem_t *lookup(struct mm_struct *its, unsigned long ua, unsigned long size);
 static long ua_to_hpa(struct mm_iommu_table_group_mem_t *mem, unsigned long ua, unsigned int shift, unsigned long *hpa);
 static void count_down(struct mm_iommu_table_group_mem_t *mem);
 
+/* Of another type than the platform's, so that CBMC does not take them for these */
+#define allowed_xchg(tbl, index, hpa, dir)	allowed_xchg(tbl, index, hpa, dir, int other)
+#define blocked_xchg(tbl, index, hpa, dir)	blocked_xchg(tbl, index, hpa, dir, int other)
+#define allowed_kill(tbl, index, pages)		allowed_kill(tbl, index, pages, int other)
+#define blocked_kill(tbl, index, pages)		blocked_kill(tbl, index, pages, int other)
 #include "../tce_kvm.c"
 #include "../tce_trace.c"
+#undef allowed_xchg
+#undef allowed_kill
 
+/* A region of the kernel's list */
+struct mm_iommu_table_group_mem_t {
+	bool has_ua;
+	unsigned long hpa;
+};
+
+static struct tce_kvm_taken element, *const taken = &element;
+static struct tce_kvm_ops kvm_ops = { .nr_taken = 1, .taken = &element };
 static struct iommu_table tbl;
 static struct mm_struct mm;
-static bool allowed, owned, level_missing, pua_missing, kill, known, translated, asked_first;
+static struct task_struct task;
+static struct mm_iommu_table_group_mem_t region[2], *listed;
+static struct tce_kvm_taken was_taken;
+static bool allowed, owned, level_missing, pua_missing, kill, asked_first, exchanging, flushed;
 static long index;
-static __be64 tce, pua, was;
+static __be64 tce, puas[2], was;
+static __be64 *pua = puas;		/* of the entry, if there is one */
 static enum dma_data_direction live;
-static unsigned long there, kept, said, base;
+static unsigned long there, base;
 static unsigned int exchanges, kills, counts;
 static struct page *written;
 static int refused;
+
+/* Entries that any one stands for: of those that wait, and of those that KVM wants to have invalidated */
+static unsigned long waiting, asked;
+static bool stale, unasked;
 
 /* What the module gets to see of the state, which is another one in a control */
 static unsigned long seen(unsigned long what)
@@ -53,9 +87,14 @@ static unsigned long seen(unsigned long what)
 	return what;
 }
 
+static bool in_table(wide at)
+{
+	return at >= tbl.it_offset && at < (wide)tbl.it_offset + tbl.it_size;
+}
+
 static bool inside(void)
 {
-	return (wide)index >= tbl.it_offset && (wide)index < (wide)tbl.it_offset + tbl.it_size;
+	return in_table((unsigned long)index);
 }
 
 static bool mapped_by_user(void)
@@ -65,15 +104,11 @@ static bool mapped_by_user(void)
 
 __be64 *tce_table_walk(const struct iommu_table *of, __be64 *node, unsigned long at, unsigned long *hole)
 {
-	prove(of == &tbl && LEVELS && (unsigned long)node == base);
+	prove(of == &tbl && LEVELS && ((unsigned long)node == base || node == puas));
 	prove(inside() && at == index - tbl.it_offset);
+	if (node == puas)
+		return pua_missing ? NULL : pua;
 	return level_missing ? NULL : &tce;
-}
-
-static __be64 *userspace_entry(struct iommu_table *of, long at, bool alloc)
-{
-	prove(of == &tbl && at == index && inside() && !alloc);
-	return pua_missing ? NULL : &pua;
 }
 
 static int exchange(struct iommu_table *of, long at, unsigned long *hpa, enum dma_data_direction *dir)
@@ -101,25 +136,43 @@ static int exchange(struct iommu_table *of, long at, unsigned long *hpa, enum dm
 
 static void invalidate(struct iommu_table *of, unsigned long at, unsigned long n)
 {
-	prove(of == &tbl && at == index && n == 1 && exchanges);
+	prove(of == &tbl && n && in_table(at) && in_table((wide)at + n - 1));
+	prove(!exchanging || (exchanges && at == index && n == 1));
+	if (waiting - at < n)
+		stale = false;
+	if (asked - at < n)
+		unasked = false;
 	kills++;
+	flushed = false;
+}
+
+void iommu_flush_tce(struct iommu_table *of)
+{
+	flushed = true;
 }
 
 static struct mm_iommu_table_group_mem_t *lookup(struct mm_struct *its, unsigned long ua, unsigned long size)
 {
 	prove(its == &mm && ua == be64_to_cpu(was) && size == BIT(SHIFT));
-	return known ? (struct mm_iommu_table_group_mem_t *)&mm : NULL;
+	return listed;
 }
 
 static long ua_to_hpa(struct mm_iommu_table_group_mem_t *mem, unsigned long ua, unsigned int shift, unsigned long *hpa)
 {
-	*hpa = said;
-	return translated ? 0 : -EFAULT;
+	prove(ua == be64_to_cpu(was) && !shift);
+	if (!mem->has_ua)
+		return -EFAULT;
+	*hpa = mem->hpa;
+	return 0;
 }
 
 static void count_down(struct mm_iommu_table_group_mem_t *mem)
 {
-	prove(kills == kill && dirty == written && !pua);
+	if (exchanging)
+		prove(kills == kill && dirty == written && !*pua);
+	else
+		prove(!(kill && stale) && mem == was_taken.mem);
+	prove(flushed);
 	counts++;
 }
 
@@ -131,25 +184,131 @@ static enum dma_data_direction any_dir(void)
 	return dir;
 }
 
-static void any_state(struct tce_kvm_ops *kvm_ops)
+static void any_state(void)
 {
 	allowed = any_bool();
-	tbl.it_ops = seen(allowed) ? &kvm_ops->allowed.ops : &kvm_ops->blocked.ops;
+	tbl.it_ops = seen(allowed) ? &kvm_ops.allowed.ops : &kvm_ops.blocked.ops;
 	was = any_u64();
-	pua = was;
+	*pua = was;
+}
+
+static struct tce_kvm_taken any_taken(void)
+{
+	struct tce_kvm_taken any = { .first = any_ulong(), .end = any_ulong(), .mem = &region[any_bool()], .n = any_u32() };
+
+	assume(any.n <= 2);
+	assume(!any.n || (any.first < any.end && in_table(any.first) && in_table(any.end - 1)));
+	return any;
+}
+
+static bool same(const struct tce_kvm_taken *a, const struct tce_kvm_taken *b)
+{
+	return a->n == b->n && (!a->n || (a->first == b->first && a->end == b->end && a->mem == b->mem));
+}
+
+/* The region that the userspace entry and what was taken out are both of */
+static struct mm_iommu_table_group_mem_t *agreed(unsigned long hpa)
+{
+	struct mm_iommu_table_group_mem_t *mem = was_taken.n && was_taken.mem->has_ua ? was_taken.mem : listed;
+
+	if (pua_missing || !was || mapped_by_user() || !mem || !mem->has_ua || mem->hpa != hpa)
+		return NULL;
+	return mem;
+}
+
+static void useraddr(void)
+{
+	bool alloc = any_bool();
+	__be64 *found;
+
+	any_state();
+	found = allowed_useraddr(&tbl, index, alloc);
+	if (alloc)
+		prove(!found || (found == pua && owned && inside() && !level_missing && !mapped_by_user()));
+	else
+		prove(found == &tce_kvm_no_ua);
+	asked_first = alloc && found;
+}
+
+static void xchg_no_kill(void)
+{
+	enum dma_data_direction dir = any_dir(), wanted = dir;
+	unsigned long hpa = any_ulong(), kept;
+	struct mm_iommu_table_group_mem_t *mem;
+	bool adds;
+	int rc;
+
+	any_state();
+	refused = any_int();
+	live = any_dir();
+	there = live == DMA_NONE ? 0 : any_ulong();
+	kept = there;
+	if (tce_dir_writes(live))
+		written = pfn_to_page(PHYS_PFN(there));
+	mem = live == DMA_NONE ? NULL : agreed(kept);
+	adds = !was_taken.n || (mem == was_taken.mem && (unsigned long)index >= was_taken.first &&
+			       (unsigned long)index <= was_taken.end);
+	exchanging = true;
+	rc = allowed_xchg(&tbl, index, &hpa, &dir, 0);
+	exchanging = false;
+	if (!exchanges || (refused && wanted == DMA_NONE)) {
+		prove(!rc && !hpa && dir == (wanted == DMA_NONE ? DMA_TO_DEVICE : DMA_NONE));
+		prove(exchanges <= 1 && *pua == was && !kills && !counts && !dirty && same(taken, &was_taken));
+	} else if (refused) {
+		prove(rc == refused && exchanges == 1);
+		prove(*pua == was && !kills && !counts && !dirty && same(taken, &was_taken));
+	} else {
+		prove(!rc && !hpa && dir == DMA_NONE && exchanges == 1);
+		prove(dirty == written && *pua == (mem ? 0 : was));
+		prove(counts == (mem && !adds) && kills == (counts && kill));
+		if (!mem || !adds) {
+			prove(same(taken, &was_taken));
+			return;
+		}
+		prove(taken->n == was_taken.n + 1 && taken->mem == mem &&
+		      (!was_taken.n || (taken->first == was_taken.first && taken->end - was_taken.end <= 1)));
+		prove((unsigned long)index - taken->first < taken->end - taken->first && in_table(taken->first) && in_table(taken->end - 1));
+	}
+}
+
+static void begin_invalidation(void)
+{
+	any_state();
+	waiting = any_ulong();
+	stale = was_taken.n;
+	assume(!stale || (waiting >= was_taken.first && waiting < was_taken.end));
+}
+
+static void invalidation(void)
+{
+	unsigned long first = any_ulong(), pages = any_ulong();
+	bool done;
+
+	begin_invalidation();
+	asked = any_ulong();
+	assume(pages);
+	unasked = in_table(asked) && asked >= first && asked - first < pages;
+	done = allowed && owned && in_table(first);
+	allowed_kill(&tbl, first, pages, 0);
+	if (done)
+		prove(!taken->n && counts == was_taken.n && !(kill && (stale || unasked)));
+	else
+		prove(same(taken, &was_taken) && !counts && !kills);
+}
+
+static void settle(void)
+{
+	struct tce_table table = { .tbl = &tbl, .kvm_ops = &kvm_ops };
+
+	begin_invalidation();
+	tce_kvm_settle(&table);
+	prove(!taken->n && counts == was_taken.n && !(kill && stale));
 }
 
 int main(void)
 {
-	struct iommu_table_ops platform = { .useraddrptr = userspace_entry, .xchg_no_kill = exchange };
+	struct iommu_table_ops platform = { .xchg_no_kill = exchange };
 	struct mm_struct other;
-	struct task_struct task;
-	struct tce_kvm_ops kvm_ops = { .platform = &platform, .mm = &mm };
-	enum dma_data_direction dir = any_dir(), asked = dir;
-	unsigned long hpa = any_ulong();
-	bool alloc = any_bool(), agrees;
-	__be64 *found;
-	int rc;
 
 	tbl.it_offset = any_ulong();
 	tbl.it_size = any_ulong();
@@ -158,50 +317,41 @@ int main(void)
 	base = any_ulong();
 	tbl.it_base = seen(base);
 	assume((wide)tbl.it_offset + tbl.it_size < BIT(63));
+	assume(LEVELS || tbl.it_size <= 2);
+	assume(base != (unsigned long)puas);
+	tbl.it_userspace = puas;
+	kvm_ops.platform = &platform;
+	kvm_ops.mm = &mm;
 	kvm_ops.allowed.kvm_ops = &kvm_ops;
 	kvm_ops.blocked.kvm_ops = &kvm_ops;
 	owned = any_bool();
 	task.mm = seen(owned) ? &mm : &other;
+	task.pid = any_int();
 	current = &task;
 	index = any_long();
+	if (!LEVELS && inside())
+		pua = &puas[index - tbl.it_offset];
 	level_missing = LEVELS && any_bool();
 	pua_missing = LEVELS && any_bool();
 	kill = any_bool();
 	if (kill)
 		platform.tce_kill = invalidate;
+	region[0].has_ua = any_bool();
+	region[0].hpa = any_ulong();
+	region[1].has_ua = any_bool();
+	region[1].hpa = any_ulong();
+	assume(region[0].hpa && region[1].hpa);
+	listed = any_bool() ? &region[any_bool()] : NULL;
+	*taken = any_taken();
+	was_taken = *taken;
 
-	any_state(&kvm_ops);
-	found = allowed_useraddr(&tbl, index, alloc);
-	if (alloc)
-		prove(!found || (found == &pua && owned && inside() && !level_missing && !mapped_by_user()));
-	else
-		prove(found == &tce_kvm_no_ua);
-
-	asked_first = alloc && found;
-	any_state(&kvm_ops);
-	known = any_bool();
-	translated = any_bool();
-	said = any_ulong();
-	assume(said);
-	refused = any_int();
-	live = any_dir();
-	there = live == DMA_NONE ? 0 : any_ulong();
-	kept = there;
-	if (tce_dir_writes(live))
-		written = pfn_to_page(PHYS_PFN(there));
-	agrees = !pua_missing && was && !mapped_by_user() && known && translated && said == kept;
-	rc = allowed_xchg(&tbl, index, &hpa, &dir);
-	if (!exchanges || (refused && asked == DMA_NONE)) {
-		prove(!rc && !hpa && dir == (asked == DMA_NONE ? DMA_TO_DEVICE : DMA_NONE));
-		prove(exchanges <= 1 && pua == was && !kills && !counts && !dirty);
-	} else if (refused) {
-		prove(rc == refused && exchanges == 1);
-		prove(pua == was && !kills && !counts && !dirty);
+	if (CALL == KILL) {
+		invalidation();
+	} else if (CALL == SETTLE) {
+		settle();
 	} else {
-		prove(!rc && !hpa && dir == DMA_NONE);
-		prove(exchanges == 1 && kills == kill && dirty == written);
-		prove(counts == agrees);
-		prove(pua == (agrees ? 0 : was));
+		useraddr();
+		xchg_no_kill();
 	}
 	return 0;
 }
