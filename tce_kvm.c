@@ -29,8 +29,8 @@
  * KVM may look at a table's operations at any time. So they stay until the table is freed, and
  * the module stays with them.
  *
- * Locks: &tce_kvm_taken.lock, the innermost. Only KVM can race with the creation or destruction of a
- * table.
+ * Locks: &tce_kvm_taken.lock, the innermost. Only KVM can race with the creation or destruction of
+ * a table.
  *
  * Never fails: tce_kvm_block(), tce_kvm_settle().
  */
@@ -269,7 +269,8 @@ static void kvm_take(struct iommu_table *tbl, struct tce_kvm_ops *kvm_ops, unsig
  * be left to user space instead. One that can't be written can't, because KVM would take it for
  * written.
  */
-static noinline int kvm_refused(unsigned long *hpa, enum dma_data_direction *dir, bool clear, int rc)
+static noinline int kvm_refused(unsigned long *hpa, enum dma_data_direction *dir, bool clear,
+				int rc)
 {
 	return clear ? leave_to_user(hpa, dir) : rc;
 }
@@ -341,8 +342,8 @@ static int allowed_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 }
 
 /*
- * Take what waits, invalidate it, and count it down. With @n, invalidate these entries as well. What
- * is taken was taken out of its entry before, so that no invalidation comes too early for it.
+ * Take what waits, invalidate it, and count it down. With @n, invalidate these entries as well.
+ * What is taken was taken out of its entry before, so that no invalidation comes too early for it.
  */
 static void kvm_settle(struct iommu_table *tbl, const struct tce_kvm_ops *kvm_ops,
 		       struct tce_kvm_taken *taken, unsigned long first, unsigned long n)

@@ -175,8 +175,8 @@ static void close_last(struct tce_thread *thread)
 }
 
 /*
- * The work of a closed container tries every jiffy, and sets its timer once more. It is not flushed,
- * because the caller holds locks.
+ * The work of a closed container tries every jiffy, and sets its timer once more. It is not
+ * flushed, because the caller holds locks.
  */
 static bool tries_again(struct tce_container *leaving)
 {

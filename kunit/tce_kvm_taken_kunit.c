@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_kvm_taken: what KVM takes out of entries waits until KVM asks for one invalidation of all
- * entries of a guest's page. It is not counted down before that, by whatever else is done meanwhile, and
- * not lost if KVM never asks.
+ * Suite tce_kvm_taken: what KVM takes out of entries waits until KVM asks for one invalidation of
+ * all entries of a guest's page. It is not counted down before that, by whatever else is done
+ * meanwhile, and not lost if KVM never asks.
  */
 #include <asm/mmu_context.h>
 
@@ -80,7 +80,8 @@ enum end { HYPERCALL, FAR_HYPERCALL, UNREGISTER, UNMAP, REMOVE, CLOSE, ENDS };
 
 /*
  * KVM can't do all of a guest's page, because user space has mapped a part of it. Then it takes out
- * again what it has put, after its invalidation. The device still reaches that, and so it stays counted.
+ * again what it has put, after its invalidation. The device still reaches that, and so it stays
+ * counted.
  */
 static void taken_after_an_error(struct kunit *test)
 {
