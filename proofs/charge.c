@@ -270,8 +270,10 @@ struct tce_mm *tce_mm_get(struct mm_struct *its)
 
 void tce_mm_put(struct tce_mm *tmm) {}
 void tce_mm_join(struct tce_mm *tmm, bool v2) {}
+void tce_kvm_unprepare(struct tce_kvm_ops *kvm_ops) {}
 void tce_kvm_allow(struct tce_table *table) {}
 void tce_kvm_block(struct tce_table *table) {}
+void tce_group_hide_tables(struct tce_group *grp) {}
 bool tce_table_unmap_all(struct tce_table *table) { return any_bool(); }
 void tce_v1_free(struct tce_v1 *v1) {}
 void iommu_tce_table_get(struct iommu_table *tbl) {}
