@@ -83,7 +83,7 @@ cat /tmp/said
 
 say "a report"
 /tcestat report "$dev" --file /tmp/report || die "no report"
-for text in "format=" "MMU" "==== dmesg" "module: the installed build is loaded" "reset_method"; do
+for text in '"format":' "MMU" "==== dmesg" "module: the installed build is loaded" "reset_method"; do
 	grep -q "$text" /tmp/report || { cat /tmp/report; die "the report lacks $text"; }
 done
 
