@@ -123,7 +123,7 @@ static __be64 *blocked_useraddr(struct iommu_table *tbl, long index, bool alloc)
 	return alloc ? NULL : &tce_kvm_no_ua;
 }
 
-/* Out of line, like all that is only done for some entries: KVM calls us for each one. */
+/* Out of line, as is everything that only some entries need, because KVM calls us for each one. */
 static noinline __be64 *pua_in_levels(const struct iommu_table *tbl, unsigned long at)
 {
 	unsigned long left;
@@ -194,7 +194,7 @@ static void kvm_uncount(struct iommu_table *tbl, struct mm_iommu_table_group_mem
 		mm_iommu_mapped_dec(mem);
 }
 
-/* Where it waits, what the current processor of the guest takes out */
+/* Where what the current processor of the guest takes out waits */
 static struct tce_kvm_taken *kvm_taken(struct tce_kvm_ops *kvm_ops)
 {
 	return &kvm_ops->taken[current->pid & (kvm_ops->nr_taken - 1)];
@@ -264,17 +264,6 @@ static void kvm_take(struct iommu_table *tbl, struct tce_kvm_ops *kvm_ops, unsig
 	}
 }
 
-/*
- * The platform has refused an exchange. KVM warns of any error. An entry that can't be cleared can
- * be left to user space instead. One that can't be written can't, because KVM would take it for
- * written.
- */
-static noinline int kvm_refused(unsigned long *hpa, enum dma_data_direction *dir, bool clear,
-				int rc)
-{
-	return clear ? leave_to_user(hpa, dir) : rc;
-}
-
 /* An exchange has taken something out. KVM is told that there was nothing. */
 static noinline int kvm_taken_out(struct iommu_table *tbl, unsigned long index,
 				  unsigned long *hpa, enum dma_data_direction *dir)
@@ -324,8 +313,12 @@ static int allowed_exchange(struct iommu_table *tbl, const struct tce_kvm_ops *k
 		return leave_to_user(hpa, dir);
 	}
 	rc = kvm_ops->platform->xchg_no_kill(tbl, index, hpa, dir);
+	/*
+	 * KVM warns of any error. An entry that can't be cleared can be left to user space instead.
+	 * One that can't be written can't, because KVM would take it for written.
+	 */
 	if (rc)
-		return kvm_refused(hpa, dir, clear, rc);
+		return clear ? leave_to_user(hpa, dir) : rc;
 	return *dir == DMA_NONE ? 0 : kvm_taken_out(tbl, index, hpa, dir);
 }
 
@@ -457,10 +450,9 @@ int tce_kvm_prepare(struct tce_table *table)
 	unsigned int n = min(roundup_pow_of_two(num_possible_cpus()), TCE_KVM_TAKEN_MAX);
 	struct tce_kvm_ops *kvm_ops = kzalloc(sizeof(*kvm_ops), GFP_KERNEL);
 
-	if (!kvm_ops)
-		return TCE_REFUSE(KVM_OPS_MEMORY, ENOMEM);
-	kvm_ops->taken = kcalloc(n, sizeof(*kvm_ops->taken), GFP_KERNEL);
-	if (!kvm_ops->taken) {
+	if (kvm_ops)
+		kvm_ops->taken = kcalloc(n, sizeof(*kvm_ops->taken), GFP_KERNEL);
+	if (!kvm_ops || !kvm_ops->taken) {
 		kfree(kvm_ops);
 		return TCE_REFUSE(KVM_OPS_MEMORY, ENOMEM);
 	}
@@ -510,8 +502,9 @@ void tce_kvm_allow(struct tce_table *table)
 }
 
 /*
- * Invalidate and count down what KVM has taken out, and what waits because KVM did not ask for it
- * after an error, or not yet. Context: sleeps
+ * Invalidate what KVM has taken out without having asked for its invalidation, be it after an error
+ * or because that is still to come, and count it down. Context: with &tce_mm.map_lock held for
+ * writing, so that the table stays; does not sleep.
  */
 void tce_kvm_settle(struct tce_table *table)
 {
@@ -536,6 +529,6 @@ void tce_kvm_block(struct tce_table *table)
 	 * this can't be skipped if there are no other references.
 	 */
 	synchronize_rcu();
-	/* KVM no longer does it */
+	/* from now on KVM's own call does nothing */
 	tce_kvm_settle(table);
 }

@@ -26,7 +26,7 @@
  * each: CALL=KILL,SETTLE SHIFT=12 LEVELS=0
  * unwind: 4
  *
- * control: pua_is_vfio allowed_useraddr leave_to_user kvm_take kvm_region(any) taken_add(any) kvm_invalidate(any) kvm_uncount iommu_flush_tce allowed_exchange(any) tce_pua_replace tce_entry_dirty exchange invalidate(any) lookup(any) ua_to_hpa pua_at(any) kvm_taken kvm_taken_out(any) kvm_refused CALL=XCHG LEVELS=0
+ * control: pua_is_vfio allowed_useraddr leave_to_user kvm_take kvm_region(any) taken_add(any) kvm_invalidate(any) kvm_uncount iommu_flush_tce allowed_exchange(any) tce_pua_replace tce_entry_dirty exchange invalidate(any) lookup(any) ua_to_hpa pua_at(any) kvm_taken kvm_taken_out(any) CALL=XCHG LEVELS=0
  * control: allowed_useraddr tce_table_walk(any) pua_in_levels(any) seen CALL=XCHG LEVELS=2
  * control: kvm_settle(any) kvm_invalidate(any) kvm_uncount allowed_kill(any) CALL=KILL
  * control: kvm_settle kvm_invalidate(any) kvm_uncount tce_kvm_settle CALL=SETTLE
