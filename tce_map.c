@@ -18,6 +18,10 @@
  * litmus/kvm-unmap.litmus). In all other tables the userspace entries tell what is mapped, and long
  * runs of entries are written and cleared by one operation of the platform.
  *
+ * MAP reads its memory extent by extent (read_next()) and writes each of them, to empty entries by
+ * one operation of the platform (write_run()), or by an exchange of each (write_each()). UNMAP
+ * likewise has erase_run() and erase_each(). A command for one entry is a chunk of one.
+ *
  * Whatever MAP can refuse is refused before the first entry is written. A MAP that fails later,
  * because a level of the table needs memory, the platform refuses or the caller is killed, leaves
  * its range unmapped.
@@ -37,10 +41,33 @@
 #include "tce_table.h"
 #include "tce_trace.h"
 
+/*
+ * Scattered pages of v1 have a holder each. So many are put by one invalidation, when they are
+ * replaced or single ones unmapped.
+ */
 #define TCE_GATHER_MAX	32
 
-/* In &tce_gather.put: KVM's mapping, which KVM's list counts */
-#define TCE_PUT_KVM	1UL
+/**
+ * struct tce_holder - what keeps the memory of entries, and counts them
+ * @first: the userspace entry of its first byte, which also tells who has mapped it
+ * @size: how many bytes it has; 0 if there is nothing to be put
+ * @region: v2: the preregistered memory, whose list counts KVM's mappings; NULL for a page of v1
+ */
+struct tce_holder {
+	u64 first;
+	u64 size;
+	struct tce_prereg *region;
+};
+
+/**
+ * struct tce_put - what has to be put
+ * @holder: to whom
+ * @n: for how many entries
+ */
+struct tce_put {
+	struct tce_holder holder;
+	unsigned long n;
+};
 
 /**
  * struct tce_gather - what waits for an invalidation
@@ -48,107 +75,57 @@
  * @first: first entry to be invalidated
  * @end: end of the entries to be invalidated; 0 for none
  * @nr: how many elements of @put are in use
- * @put: v1: a userspace entry; v2: the preregistered memory, with TCE_PUT_KVM if KVM mapped
- *	it; and how many entries had that
+ * @put: what is put then
  */
 struct tce_gather {
 	struct tce_table *table;
 	unsigned long first;
 	unsigned long end;
 	unsigned int nr;
-	struct {
-		unsigned long what;
-		unsigned long n;
-	} put[TCE_GATHER_MAX];
+	struct tce_put put[TCE_GATHER_MAX];
 };
 
-/*
- * What has to be put for a removed entry, as in &tce_gather.put; 0 for nothing. @before is what
- * another one had, or 0.
- *
- * In a shared table the value may not be that of the userspace entry. In any other it is, or the
- * platform has refused to write it, or KVM has written the userspace entry, as in put_puas().
- */
-static __always_inline unsigned long what_to_put(const struct tce_table *table,
-						 unsigned long before,
-						 const struct tce_entry *old)
+static __always_inline bool is_held_by(const struct tce_holder *holder, u64 val)
 {
-	struct tce_prereg *prereg = (struct tce_prereg *)(before & ~TCE_PUT_KVM);
-	unsigned long ua = old->val & ~TCE_UA_VFIO;
-	bool from_map = old->val & TCE_UA_VFIO;
-
-	if (table->mem->v1)
-		return from_map ? old->val : 0;
-	if (!prereg || ua - prereg->ua >= prereg->npages << PAGE_SHIFT)
-		prereg = tce_prereg_find(table->mem->tmm, ua);
-	if (!prereg || (table->shared && tce_prereg_hpa(prereg, ua) != old->hpa))
-		return 0;
-	if (likely(from_map))
-		return (unsigned long)prereg;
-	if (!table->shared || !prereg->mm_iommu)
-		return 0;
-	return (unsigned long)prereg | TCE_PUT_KVM;
+	return val - holder->first < holder->size;
 }
 
-/* Put what @n entries had, which were invalidated, or never written. Context: v1: sleeps */
-static void put_memory(const struct tce_table *table, unsigned long what, unsigned long n)
+/*
+ * What a userspace entry stands for. One that KVM has written does in a shared table only: in any
+ * other, KVM has done so because it had found the table before it was hidden.
+ */
+static __always_inline struct tce_holder find_holder(const struct tce_table *table, u64 val)
 {
-	struct tce_prereg *prereg = (struct tce_prereg *)(what & ~TCE_PUT_KVM);
+	struct tce_prereg *region;
+	bool by_map = val & TCE_UA_VFIO;
 
 	if (table->mem->v1)
-		tce_v1_put(table->mem->v1, what, n);
-	else if (likely(!(what & TCE_PUT_KVM)))
-		atomic64_sub(n, &prereg->mapped);
+		return (struct tce_holder){ val & PAGE_MASK, by_map ? PAGE_SIZE : 0 };
+	region = tce_prereg_find(table->mem->tmm, val & ~TCE_UA_VFIO);
+	if (!region || (!by_map && (!table->shared || !region->mm_iommu)))
+		return (struct tce_holder){ 0 };
+	return (struct tce_holder){
+		region->ua | (val & TCE_UA_VFIO), region->npages << PAGE_SHIFT, region
+	};
+}
+
+/* Count down what KVM has mapped, one by one, in KVM's list. */
+static noinline void put_kvm(const struct tce_prereg *region, unsigned long n)
+{
+	while (n--)
+		mm_iommu_mapped_dec(region->mm_iommu);
+}
+
+/* Put what @n entries had, which were invalidated. Context: v1: sleeps */
+static __always_inline void put_holder(const struct tce_table *table,
+				       const struct tce_holder *holder, unsigned long n)
+{
+	if (table->mem->v1)
+		tce_v1_put(table->mem->v1, holder->first & ~TCE_UA_VFIO, n);
+	else if (likely(holder->first & TCE_UA_VFIO))
+		atomic64_sub(n, &holder->region->mapped);
 	else
-		while (n--)	/* KVM's list is counted down one by one */
-			mm_iommu_mapped_dec(prereg->mm_iommu);
-}
-
-static noinline void put_entry(const struct tce_table *table, const struct tce_entry *old)
-{
-	unsigned long what = what_to_put(table, 0, old);
-
-	if (likely(what))
-		put_memory(table, what, 1);
-}
-
-/*
- * Put what invalidated entries had by their userspace entries alone, and clear these. This is not
- * for shared tables. Userspace entries that KVM has written, because it had found the table before
- * it was hidden, stand for nothing. Context: sleeps.
- */
-static void put_puas(struct tce_table *table, __be64 *pua, unsigned long n)
-{
-	struct tce_memory *mem = table->mem;
-	unsigned long i = 0, start;
-	struct tce_prereg *prereg;
-	u64 first, size;
-	bool from_map;
-
-	while (i < n) {
-		first = tce_pua_read(&pua[i]);
-		if (!first) {
-			i++;
-			continue;
-		}
-		size = 1;
-		from_map = first & TCE_UA_VFIO;
-		prereg = !mem->v1 && from_map ?
-			tce_prereg_find(mem->tmm, first & ~TCE_UA_VFIO) : NULL;
-		if (prereg) {
-			first = prereg->ua | TCE_UA_VFIO;
-			size = prereg->npages << PAGE_SHIFT;
-		}
-		/* all of the same page or preregistered memory */
-		start = i;
-		do {
-			tce_pua_write(&pua[i++], 0);
-		} while (i < n && tce_pua_read(&pua[i]) - first < size);
-		if (prereg)
-			atomic64_sub(i - start, &prereg->mapped);
-		else if (mem->v1 && from_map)
-			tce_v1_put(mem->v1, first, i - start);
-	}
+		put_kvm(holder->region, n);
 }
 
 static void gather_init(struct tce_gather *gather, struct tce_table *table)
@@ -158,20 +135,25 @@ static void gather_init(struct tce_gather *gather, struct tce_table *table)
 	gather->nr = 0;
 }
 
-/* Invalidate entries, and put what they had. Context: sleeps. */
-static void gather_flush(struct tce_gather *gather)
+static noinline void gather_put_all(struct tce_gather *gather)
 {
 	unsigned int i;
 
+	for (i = 0; i < gather->nr; i++)
+		put_holder(gather->table, &gather->put[i].holder, gather->put[i].n);
+	gather->nr = 0;
+}
+
+/* Invalidate entries, and put what they had. Context: sleeps. */
+static __always_inline void gather_flush(struct tce_gather *gather)
+{
 	if (gather->end)
-		tce_table_invalidate(gather->table, gather->first,
-				     gather->end - gather->first);
+		tce_table_invalidate(gather->table, gather->first, gather->end - gather->first);
 	else
 		tce_table_flush(gather->table);
 	gather->end = 0;
-	for (i = 0; i < gather->nr; i++)
-		put_memory(gather->table, gather->put[i].what, gather->put[i].n);
-	gather->nr = 0;
+	if (gather->nr)
+		gather_put_all(gather);
 }
 
 /* The entries from @first to @end have to be invalidated, and what is between them and others. */
@@ -183,36 +165,80 @@ static __always_inline void gather_entries(struct tce_gather *gather, unsigned l
 	gather->end = end;
 }
 
+/*
+ * Does a region have the page of an entry? In a shared table the value may not be that of the
+ * userspace entry. In any other it is, or the platform has refused to write it.
+ */
+static noinline bool has_page(const struct tce_prereg *region, const struct tce_entry *old)
+{
+	return tce_prereg_hpa(region, old->val & ~TCE_UA_VFIO) == old->hpa;
+}
+
 /* What an entry had is to be put after the invalidation. */
 static void gather_put(struct tce_gather *gather, const struct tce_entry *old)
 {
-	unsigned long before = gather->nr ? gather->put[gather->nr - 1].what : 0;
-	unsigned long what = what_to_put(gather->table, before, old);
+	const struct tce_table *table = gather->table;
+	struct tce_put *last = gather->put + gather->nr - 1;
+	struct tce_holder holder;
 
-	if (!what)
+	holder = gather->nr && is_held_by(&last->holder, old->val) ? last->holder :
+								     find_holder(table, old->val);
+	if (!holder.size || (table->shared && !has_page(holder.region, old)))
 		return;
-	if (what == before) {
-		gather->put[gather->nr - 1].n++;
+	if (gather->nr && holder.first == last->holder.first) {
+		last->n++;
 		return;
 	}
 	if (gather->nr == TCE_GATHER_MAX)
 		gather_flush(gather);
-	gather->put[gather->nr].what = what;
-	gather->put[gather->nr++].n = 1;
+	gather->put[gather->nr++] = (struct tce_put){ holder, 1 };
 }
 
-/* Clear entries by an exchange of each, in a shared table. Return: 0, or the first failure */
-static int unmap_shared(struct tce_gather *gather, unsigned long entry, __be64 *pua,
-			unsigned long n, bool client)
+/*
+ * How many entries in a row are worth one operation of the platform? A run that is all of a call's
+ * @n entries saves an invalidation, however short it is.
+ */
+static unsigned long least_run(const struct tce_table *table, unsigned long n)
 {
-	struct tce_table *table = gather->table;
+	return table->shared ? ULONG_MAX : clamp_t(unsigned long, n, 2, table->run_min);
+}
+
+/*
+ * Clear a run of entries by one operation of the platform, which invalidates them, and put what
+ * they had by their userspace entries alone. This is not for shared tables. Context: sleeps.
+ * Return: false if the platform may have refused some, and nothing was put
+ */
+static noinline bool erase_run(struct tce_table *table, unsigned long entry, __be64 *pua,
+			       unsigned long n)
+{
+	unsigned long i = 0, start;
+	struct tce_holder holder;
+
+	if (!tce_table_clear(table, entry, n))
+		return false;
+	while (i < n) {
+		holder = find_holder(table, tce_pua_read(&pua[i]));
+		start = i;
+		do {
+			tce_pua_write(&pua[i++], 0);
+		} while (i < n && is_held_by(&holder, tce_pua_read(&pua[i])));
+		if (holder.size)
+			put_holder(table, &holder, i - start);
+	}
+	return true;
+}
+
+/* Clear entries by an exchange of each. Return: 0; -EIO if the platform refused some */
+static __always_inline int erase_each(struct tce_gather *gather, unsigned long entry, __be64 *pua,
+				      unsigned long n, bool client)
+{
 	struct tce_entry old;
 	unsigned long i;
 	int rc = 0;
 
 	for (i = 0; i < n; i++) {
 		old = (struct tce_entry){ .dir = DMA_NONE };
-		if (tce_entry_swap(table, entry + i, &pua[i], &old, true)) {
+		if (tce_entry_swap(gather->table, entry + i, &pua[i], &old)) {
 			rc = TCE_REFUSE(CLEAR_ENTRY, EIO);
 			continue;
 		}
@@ -226,73 +252,39 @@ static int unmap_shared(struct tce_gather *gather, unsigned long entry, __be64 *
 }
 
 /*
- * Invalidate what was exchanged, and put what it had by its userspace entries. @pua is that of
- * @entry.
+ * Clear entries, but in a table that is not shared not those that are empty. Return: as
+ * erase_each()
  */
-static void gather_flush_puas(struct tce_gather *gather, unsigned long entry, __be64 *pua)
-{
-	unsigned long first = gather->first, end = gather->end;
-
-	if (!end)
-		return;
-	gather_flush(gather);
-	put_puas(gather->table, pua + (first - entry), end - first);
-}
-
-/* Clear an entry by an exchange. Return: false if the platform refused: it keeps what it has */
-static bool unmap_exchange(struct tce_gather *gather, unsigned long entry)
+static __always_inline int erase(struct tce_gather *gather, unsigned long entry, __be64 *pua,
+				 unsigned long n, unsigned long run_min, bool client)
 {
 	struct tce_table *table = gather->table;
-	enum dma_data_direction dir = DMA_NONE;
-	unsigned long hpa = 0;
-
-	if (table->ops->xchg_no_kill(table->tbl, entry, &hpa, &dir))
-		return false;
-	gather_entries(gather, entry, entry + 1);
-	return true;
-}
-
-/* Clear @n entries in a table that is not shared, runs of @run_min and more by one operation. */
-static int unmap_runs(struct tce_gather *gather, unsigned long entry, __be64 *pua,
-		      unsigned long n, unsigned long run_min)
-{
-	struct tce_table *table = gather->table;
-	unsigned long i, end, run;
+	unsigned long i, run;
 	int rc = 0;
 
-	for (i = 0; i < n; i = end) {
-		i += tce_pua_run(pua + i, n - i, true);
-		run = tce_pua_run(pua + i, n - i, false);
-		end = i + run;
-		if (run >= run_min && tce_table_clear(table, entry + i, run)) {
-			put_puas(table, pua + i, run);
-			continue;
-		}
-		for (; i < end; i++) {
-			if (likely(unmap_exchange(gather, entry + i)))
-				continue;
-			gather_flush_puas(gather, entry, pua);
-			rc = TCE_REFUSE(CLEAR_ENTRY, EIO);
-		}
+	for (i = 0; i < n; i += run) {
+		run = table->shared ? n : tce_pua_run(pua + i, n - i, false);
+		if (!run)
+			run = tce_pua_run(pua + i, n - i, true);
+		else if (run < run_min || !erase_run(table, entry + i, pua + i, run))
+			rc = erase_each(gather, entry + i, pua + i, run, client) ?: rc;
 	}
-	gather_flush_puas(gather, entry, pua);
 	return rc;
 }
 
-/* How an UNMAP is done */
-#define TCE_UNMAP_CLIENT	1	/* a client waits for it, and may be killed */
-#define TCE_UNMAP_EXCHANGE	2	/* never by runs */
-
-/* UNMAP of up to @max entries from @entry on. Return: how many, or -EINTR; failures are in @rc */
+/*
+ * UNMAP of up to @max entries from @entry on. Return: how many, or -EINTR; the first failure is
+ * in @rc
+ */
 static long unmap_chunk(struct tce_table *table, unsigned long entry, unsigned long max,
-			unsigned long run_min, unsigned int how, int *rc)
+			unsigned long run_min, bool client, int *rc)
 {
 	struct tce_gather gather __uninitialized;
 	unsigned long n;
 	__be64 *pua;
 	int failed;
 
-	if (!(how & TCE_UNMAP_CLIENT))
+	if (!client)
 		mutex_lock(&table->lock);
 	else if (mutex_lock_killable(&table->lock))
 		return -EINTR;
@@ -302,64 +294,35 @@ static long unmap_chunk(struct tce_table *table, unsigned long entry, unsigned l
 		goto out;
 	n = min(n, TCE_CHUNK);
 	gather_init(&gather, table);
-	if (table->shared) {
-		failed = unmap_shared(&gather, entry, pua, n, how & TCE_UNMAP_CLIENT);
-		gather_flush(&gather);
-	} else {
-		failed = unmap_runs(&gather, entry, pua, n, run_min);
-	}
-	*rc = failed ?: *rc;
+	failed = erase(&gather, entry, pua, n, run_min, client);
+	gather_flush(&gather);
+	if (failed)
+		*rc = failed;
 out:
 	mutex_unlock(&table->lock);
 	return n;
 }
 
-/* UNMAP of @n entries. Return: as tce_table_unmap() */
+/*
+ * UNMAP of @n entries. @client: one waits for it, and may be killed. Return: as tce_table_unmap()
+ */
 static int unmap_entries(struct tce_table *table, unsigned long first, unsigned long n,
-			 unsigned int how)
+			 unsigned long run_min, bool client)
 {
-	unsigned long done = 0, run_min;
+	unsigned long done = 0;
 	int rc = 0;
 	long some;
 
-	/* a run that is the whole range saves an invalidation, however short it is */
-	run_min = how & TCE_UNMAP_EXCHANGE ? ULONG_MAX :
-		  min_t(unsigned long, table->run_min, n);
 	while (done < n) {
-		some = unmap_chunk(table, first + done, n - done, run_min, how, &rc);
+		some = unmap_chunk(table, first + done, n - done, run_min, client, &rc);
 		if (some < 0)
 			return some;
 		done += some;
-		if (how & TCE_UNMAP_CLIENT && done < n && fatal_signal_pending(current))
+		if (client && done < n && fatal_signal_pending(current))
 			return -EINTR;
 		if (need_resched())
 			cond_resched();
 	}
-	return rc;
-}
-
-/* UNMAP of one entry, which costs clients that map page by page less than unmap_entries() */
-static int unmap_one(struct tce_table *table, unsigned long entry)
-{
-	struct tce_entry old = { .dir = DMA_NONE };
-	unsigned long left;
-	__be64 *pua;
-	int rc;
-
-	rc = mutex_lock_killable(&table->lock);
-	if (unlikely(rc))
-		return rc;
-	pua = tce_table_pua(table, entry, false, &left);
-	if (pua && (table->shared || likely(READ_ONCE(*pua)))) {
-		rc = tce_entry_swap(table, entry, pua, &old, table->shared);
-		if (likely(!rc))
-			tce_table_invalidate_one(table, entry);
-		else
-			rc = TCE_REFUSE(CLEAR_ENTRY, EIO);
-	}
-	mutex_unlock(&table->lock);
-	if (likely(old.val))
-		put_entry(table, &old);
 	return rc;
 }
 
@@ -377,8 +340,7 @@ static int unmap_one(struct tce_table *table, unsigned long entry)
  */
 int tce_table_unmap(struct tce_table *table, unsigned long first, unsigned long n)
 {
-	return n == 1 ? unmap_one(table, first) :
-	       unmap_entries(table, first, n, TCE_UNMAP_CLIENT);
+	return unmap_entries(table, first, n, least_run(table, n), true);
 }
 
 /*
@@ -387,7 +349,9 @@ int tce_table_unmap(struct tce_table *table, unsigned long first, unsigned long 
  */
 bool tce_table_unmap_all(struct tce_table *table)
 {
-	return !unmap_entries(table, table->tbl->it_offset, table->tbl->it_size, 0);
+	unsigned long n = table->tbl->it_size;
+
+	return !unmap_entries(table, table->tbl->it_offset, n, least_run(table, n), false);
 }
 
 /*
@@ -433,7 +397,7 @@ static void unmap_next(struct tce_table *table, const struct tce_prereg *prereg,
 		if (run && others)
 			*others += run;
 		else if (run)
-			unmap_entries(table, entry, run, TCE_UNMAP_CLIENT);
+			tce_table_unmap(table, entry, run);
 		n = run ?: tce_pua_run(pua, n, true) ?: pua_run_of(pua, n, prereg, false);
 	}
 	table->seen += n;
@@ -487,214 +451,238 @@ int tce_table_unmap_prereg(struct tce_memory *mem, const struct tce_prereg *prer
 }
 
 /**
- * struct tce_map - a MAP in progress
- * @table: the table
- * @first: first entry
- * @done: entries written so far
- * @ua: address of the memory for @first
- * @dir: what the device may do
- * @run_min: how many entries in a row are written by one operation, if @may_set
- * @may_set: see tce_table_may_set()
- * @prereg: v2: the memory of the chunk
- * @batch: v1: the pages
+ * struct tce_extent - the memory of entries that follow each other
+ * @ua: its first byte in user space
+ * @entries: how many
+ * @hpa: where it is, if it is contiguous and has &tce_reader.run_min entries or more
  */
-struct tce_map {
-	struct tce_table *table;
-	unsigned long first;
-	unsigned long done;
+struct tce_extent {
 	unsigned long ua;
-	enum dma_data_direction dir;
-	unsigned long run_min;
-	bool may_set;
-	struct tce_prereg *prereg;
-	struct tce_v1_batch *batch;
+	unsigned long entries;
+	unsigned long hpa;
 };
 
-static __always_inline unsigned long map_hpa(const struct tce_prereg *prereg,
-					     const struct tce_v1_batch *batch, unsigned long ua)
+/**
+ * struct tce_reader - reads the memory of a MAP, extent by extent
+ * @mem: the container's memory
+ * @batch: v1: the pages of the MAP
+ * @region: v2: where the next byte is, or the last one was
+ * @ua: the next byte
+ * @held: how many entries from there on are counted already
+ * @shift: log2 of the IOMMU page
+ * @run_min: how many entries in a row are worth one operation of the platform
+ */
+struct tce_reader {
+	struct tce_memory *mem;
+	struct tce_v1_batch *batch;
+	struct tce_prereg *region;
+	unsigned long ua;
+	unsigned long held;
+	unsigned int shift;
+	unsigned long run_min;
+};
+
+/* Where a byte is, of @region or of the batch */
+static __always_inline unsigned long read_hpa(const struct tce_reader *reader, unsigned long ua)
 {
-	return likely(prereg) ? tce_prereg_hpa(prereg, ua) : tce_v1_hpa(batch, ua);
+	return likely(!reader->batch) ? tce_prereg_hpa(reader->region, ua) :
+					tce_v1_hpa(reader->batch, ua);
 }
 
 /*
- * Write a run of empty entries, whose memory is contiguous, by one operation of the platform, which
- * invalidates them as well. Return: 0; -ENOMEM; -EIO. They count as written in any case, so that
- * they are cleared.
+ * How many of @n entries map memory that is contiguous? @hpa returns where it is. Only few pages of
+ * scattered memory are looked at.
  */
-static int map_run(struct tce_map *map, __be64 *pua, unsigned long ua, unsigned long hpa,
-		   unsigned long n)
+static unsigned long read_run(const struct tce_reader *reader, unsigned long n, unsigned long *hpa)
 {
-	unsigned long step = 1UL << map->table->tbl->it_page_shift, i;
-	bool write = tce_dir_writes(map->dir);
-	int rc;
+	unsigned long half = reader->run_min / 2, ahead = (half - 1) << reader->shift;
+	unsigned long ua = reader->ua, size = n << reader->shift;
 
-	if (map->batch)
-		tce_v1_take(map->batch, ua, n);
-	rc = tce_table_set(map->table, map->first + map->done, n, hpa, map->dir);
-	for (i = 0; i < n; i++)
-		tce_pua_write(&pua[i], tce_val(map->batch, ua + i * step, hpa + i * step, write));
-	map->done += n;
+	if (read_hpa(reader, ua + ahead) != read_hpa(reader, ua) + ahead)
+		return half;
+	size = reader->batch ? tce_v1_extent(reader->batch, ua, size, hpa) :
+			       tce_prereg_extent(reader->region, ua, size, hpa);
+	return size >> reader->shift ?: 1;
+}
+
+/* Count up to @n entries as mapped: all of v1, and of v2 those of one region. */
+static void read_hold(struct tce_reader *reader, unsigned long n)
+{
+	if (reader->batch) {
+		tce_v1_take(reader->batch, reader->ua, n);
+	} else {
+		if (reader->ua >= tce_prereg_end(reader->region))
+			reader->region = tce_prereg_find(reader->mem->tmm, reader->ua);
+		n = min(n, (tce_prereg_end(reader->region) - reader->ua) >> reader->shift);
+		atomic64_add(n, &reader->region->mapped);
+	}
+	reader->held = n;
+}
+
+/* The last @n entries that were read, and what is held beyond, are not counted any more. */
+static void read_undo(struct tce_reader *reader, unsigned long n)
+{
+	unsigned long ua = reader->ua - (n << reader->shift);
+
+	n += reader->held;
+	if (reader->batch)
+		tce_v1_untake(reader->batch, ua, n);
+	else
+		atomic64_sub(n, &reader->region->mapped);
+}
+
+/* The next memory, for up to @max entries, which are counted as mapped */
+static struct tce_extent read_next(struct tce_reader *reader, unsigned long max)
+{
+	struct tce_extent extent = { .ua = reader->ua };
+
+	if (!reader->held)
+		read_hold(reader, max);
+	extent.entries = min(max, reader->held);
+	if (extent.entries >= reader->run_min)
+		extent.entries = read_run(reader, extent.entries, &extent.hpa);
+	reader->ua += extent.entries << reader->shift;
+	reader->held -= extent.entries;
+	return extent;
+}
+
+/**
+ * struct tce_map - a MAP in progress
+ * @table: the table
+ * @entry: the next entry
+ * @left: entries from there on
+ * @pua: the userspace entry of @entry, in a chunk
+ * @dir: what the device may do
+ * @reader: where the memory is
+ */
+struct tce_map {
+	struct tce_table *table;
+	unsigned long entry;
+	unsigned long left;
+	__be64 *pua;
+	enum dma_data_direction dir;
+	struct tce_reader reader;
+};
+
+/*
+ * Write an extent to empty entries by one operation of the platform, which invalidates them as
+ * well. Return: 0; -ENOMEM; -EIO. They count as written in any case, so that they are cleared.
+ */
+static noinline int write_run(struct tce_map *map, struct tce_extent *extent)
+{
+	unsigned long step = 1UL << map->reader.shift, n = extent->entries, offset = 0, i;
+	bool write = tce_dir_writes(map->dir);
+	int rc = tce_table_set(map->table, map->entry, n, extent->hpa, map->dir);
+
+	for (i = 0; i < n; i++, offset += step)
+		tce_pua_write(&map->pua[i], tce_val(map->reader.batch, extent->ua + offset,
+						    extent->hpa + offset, write));
+	extent->entries = 0;
 	return rc;
 }
 
-/* Write entries by an exchange of each. Return: 0; -ENOMEM; -EIO, and &tce_map.done are written */
-static __always_inline int exchange(struct tce_map *map, struct tce_gather *gather, __be64 *pua,
-				    unsigned long ua, unsigned long n, const bool shared)
+/*
+ * Write an extent by an exchange of each entry. Return: 0; -ENOMEM; -EIO, and what is left in
+ * @extent is not written
+ */
+static __always_inline int write_each(struct tce_map *map, struct tce_gather *gather,
+				      struct tce_extent *extent)
 {
-	struct tce_table *table = map->table;
-	unsigned long step = 1UL << table->tbl->it_page_shift, i;
-	unsigned long entry = map->first + map->done, from = 0;
-	const struct tce_prereg *prereg = map->prereg;
-	const struct tce_v1_batch *batch = map->batch;
-	unsigned long hpa = map_hpa(prereg, batch, ua);
+	const struct tce_reader reader = map->reader;
+	unsigned long step = 1UL << reader.shift, n = extent->entries, from = 0, i;
+	unsigned long entry = map->entry, ua = extent->ua, hpa = read_hpa(&reader, ua);
 	enum dma_data_direction dir = map->dir;
+	struct tce_table *table = map->table;
 	bool write = tce_dir_writes(dir);
+	__be64 *pua = map->pua;
 	struct tce_entry now;
 	int rc = 0;
 
 	for (i = 0; i < n; i++, ua += step, hpa += step) {
 		if (PAGE_SIZE == SZ_4K || !offset_in_page(ua))
-			hpa = map_hpa(prereg, batch, ua);
-		now.hpa = hpa;
-		now.dir = dir;
-		now.val = tce_val(batch, ua, hpa, write);
-		rc = tce_entry_swap(table, entry + i, &pua[i], &now, shared);
+			hpa = read_hpa(&reader, ua);
+		now = (struct tce_entry){ hpa, dir, tce_val(reader.batch, ua, hpa, write) };
+		rc = tce_entry_swap(table, entry + i, &pua[i], &now);
 		if (unlikely(rc))
 			break;
 		if (unlikely(now.val)) {
 			gather_entries(gather, entry + from, entry + i + 1);
 			gather_put(gather, &now);
-			if (!gather->end)
-				from = i + 1;
+			from = i + 1;
 		}
 	}
 	if (i > from)
 		gather_entries(gather, entry + from, entry + i);
-	map->done += i;
-	/* entries that were not written do not keep what they have taken */
-	for (; batch && i < n; i++, ua += step)
-		tce_v1_put(batch->mem->v1, tce_val(true, ua, tce_v1_hpa(batch, ua), write), 1);
+	extent->entries -= i;
 	return TCE_REFUSE_BY(WRITE_ENTRY, rc);
 }
 
-static int map_exchange(struct tce_map *map, struct tce_gather *gather, __be64 *pua,
-			unsigned long ua, unsigned long n)
+/* Is an extent written by one operation? */
+static __always_inline bool is_run(const struct tce_map *map, const struct tce_extent *extent)
 {
-	if (map->batch)
-		tce_v1_take(map->batch, ua, n);
-	return map->table->shared ? exchange(map, gather, pua, ua, n, true) :
-				    exchange(map, gather, pua, ua, n, false);
+	return extent->entries >= map->reader.run_min &&
+	       tce_pua_run(map->pua, extent->entries, true) == extent->entries;
 }
 
-/*
- * Write some of @n entries, whose memory and userspace entries are all in one piece. A run is found
- * where half of the least run is contiguous, so that only few pages of scattered memory have to be
- * looked at. Return: 0; -ENOMEM; -EIO, and &tce_map.done are written
- */
-static int map_some(struct tce_map *map, struct tce_gather *gather, __be64 *pua,
-		    unsigned long ua, unsigned long n)
-{
-	unsigned int shift = map->table->tbl->it_page_shift;
-	unsigned long half = map->run_min / 2, hpa, run;
-	unsigned long ahead = (half - 1) << shift;
-
-	if (!map->may_set || n < map->run_min)
-		return map_exchange(map, gather, pua, ua, n);
-	hpa = map_hpa(map->prereg, map->batch, ua);
-	if (map_hpa(map->prereg, map->batch, ua + ahead) != hpa + ahead)
-		return map_exchange(map, gather, pua, ua, half);
-	if (map->batch)
-		run = tce_v1_extent(map->batch, ua, n << shift, &hpa) >> shift;
-	else
-		run = tce_prereg_extent(map->prereg, ua, n << shift, &hpa) >> shift;
-	if (run < map->run_min || tce_pua_run(pua, run, true) < run)
-		return map_exchange(map, gather, pua, ua, max(run, 1UL));
-	return map_run(map, pua, ua, hpa, run);
-}
-
-/* Map @n entries of a chunk, whose memory is in one piece. Return: 0; -ENOMEM; -EIO */
-static int map_part(struct tce_map *map, struct tce_gather *gather, __be64 *pua,
-		    unsigned long ua, unsigned long n)
-{
-	unsigned int shift = map->table->tbl->it_page_shift;
-	unsigned long from = map->done, at;
-	int rc = 0;
-
-	if (map->prereg)
-		atomic64_add(n, &map->prereg->mapped);
-	/*
-	 * set() does not check that it got the memory for a missing level, so the first entry is
-	 * exchanged.
-	 */
-	if (map->table->tbl->it_indirect_levels)
-		rc = map_exchange(map, gather, pua, ua, 1);
-	while (!rc && map->done - from < n) {
-		at = map->done - from;
-		rc = map_some(map, gather, pua + at, ua + (at << shift), n - at);
-	}
-	if (map->prereg)
-		atomic64_sub(from + n - map->done, &map->prereg->mapped);
-	return rc;
-}
-
-/* Map up to @max entries. Return: 0; -EINTR; -ENOMEM; -EIO */
-static int map_chunk(struct tce_map *map, unsigned long max)
+/* Map a chunk. Return: 0; -EINTR; -ENOMEM; -EIO */
+static int map_chunk(struct tce_map *map)
 {
 	struct tce_table *table = map->table;
-	unsigned int shift = table->tbl->it_page_shift;
-	unsigned long from = map->done, ua, n, part;
 	struct tce_gather gather __uninitialized;
-	__be64 *pua;
+	struct tce_extent extent;
+	unsigned long n, end;
 	int rc;
 
 	rc = mutex_lock_killable(&table->lock);
 	if (rc)
 		return rc;
-	pua = tce_table_pua(table, map->first + from, true, &n);
-	if (!pua) {
+	map->pua = tce_table_pua(table, map->entry, true, &n);
+	if (!map->pua) {
 		rc = TCE_REFUSE(LEVEL_MEMORY, ENOMEM);
 		goto out_unlock;
 	}
-	n = min3(n, max, TCE_CHUNK);
+	end = map->left - min3(n, map->left, TCE_CHUNK);
 	gather_init(&gather, table);
-	while (!rc && map->done - from < n) {
-		ua = map->ua + (map->done << shift);
-		part = from + n - map->done;
-		if (!map->batch) {
-			map->prereg = tce_prereg_find(table->mem->tmm, ua);
-			part = min(part, (tce_prereg_end(map->prereg) - ua) >> shift);
-		}
-		rc = map_part(map, &gather, pua + (map->done - from), ua, part);
+	while (!rc && map->left > end) {
+		n = tce_table_has_level(table, map->entry) ? map->left - end : 1;
+		extent = read_next(&map->reader, n);
+		n = extent.entries;
+		rc = is_run(map, &extent) ? write_run(map, &extent) :
+					    write_each(map, &gather, &extent);
+		n -= extent.entries;
+		map->entry += n;
+		map->pua += n;
+		map->left -= n;
 	}
+	if (rc)
+		read_undo(&map->reader, extent.entries);
 	gather_flush(&gather);
 out_unlock:
 	mutex_unlock(&table->lock);
 	return rc;
 }
 
-/* The memory is in smaller pages than the IOMMU page. */
-static int too_small(const struct tce_prereg *prereg)
-{
-	return TCE_REFUSE_VALUE(PAGE_TOO_SMALL, EINVAL, 1UL << prereg->page_shift);
-}
-
-/* v2: may this memory be mapped? Return: 0; -EINVAL; -EINTR on SIGKILL */
+/*
+ * v2: may this memory be mapped? @first returns the region where it begins. Return: 0; -EINVAL;
+ * -EINTR on SIGKILL
+ */
 static int check_memory(struct tce_memory *mem, unsigned long ua, unsigned long size,
-			unsigned int shift, bool write)
+			unsigned int shift, bool write, struct tce_prereg **first)
 {
 	unsigned long end = ua + size;
 	struct tce_prereg *prereg;
 
 	if (end < ua)
 		return TCE_REFUSE(UA_WRAPS, EINVAL);
-	for (;;) {
+	for (*first = NULL;;) {
 		prereg = tce_prereg_find(mem->tmm, ua);
 		if (!prereg)
 			return TCE_REFUSE_VALUE(NOT_REGISTERED, EINVAL, ua);
 		if (prereg->page_shift < shift)
-			return too_small(prereg);
+			return TCE_REFUSE_VALUE(PAGE_TOO_SMALL, EINVAL, 1UL << prereg->page_shift);
 		if (write)
 			tce_prereg_written(prereg);
+		*first = *first ?: prereg;
 		ua = tce_prereg_end(prereg);
 		if (ua >= end)
 			return 0;
@@ -704,95 +692,6 @@ static int check_memory(struct tce_memory *mem, unsigned long ua, unsigned long 
 		if (need_resched())
 			cond_resched();
 	}
-}
-
-/* MAP of one entry, which costs clients that map page by page less than map_entries() */
-static int map_one(struct tce_table *table, unsigned long entry, unsigned long ua,
-		   enum dma_data_direction dir, struct tce_v1_batch *batch)
-{
-	struct tce_memory *mem = table->mem;
-	unsigned int shift = table->tbl->it_page_shift;
-	struct tce_entry new = { .dir = dir };
-	struct tce_prereg *prereg = NULL;
-	unsigned long left;
-	__be64 *pua;
-	int rc;
-
-	if (batch) {
-		new.hpa = tce_v1_hpa(batch, ua);
-	} else {
-		prereg = tce_prereg_find(mem->tmm, ua);
-		if (unlikely(!prereg))
-			return TCE_REFUSE_VALUE(NOT_REGISTERED, EINVAL, ua);
-		if (unlikely(prereg->page_shift < shift))
-			return too_small(prereg);
-		if (tce_dir_writes(dir))
-			tce_prereg_written(prereg);
-		new.hpa = tce_prereg_hpa(prereg, ua);
-	}
-	rc = mutex_lock_killable(&table->lock);
-	if (unlikely(rc))
-		return rc;
-	pua = tce_table_pua(table, entry, true, &left);
-	if (unlikely(!pua)) {
-		rc = TCE_REFUSE(LEVEL_MEMORY, ENOMEM);
-		goto out_unlock;
-	}
-	if (prereg)
-		atomic64_inc(&prereg->mapped);
-	else
-		tce_v1_take(batch, ua, 1);
-	new.val = tce_val(batch, ua, new.hpa, tce_dir_writes(dir));
-	rc = tce_entry_swap(table, entry, pua, &new, table->shared);
-	if (likely(!rc))
-		tce_table_invalidate_one(table, entry);
-	else
-		rc = TCE_REFUSE_BY(WRITE_ENTRY, rc);
-out_unlock:
-	mutex_unlock(&table->lock);
-	/* what was there before, or what could not be written */
-	if (unlikely(new.val))
-		put_entry(table, &new);
-	return rc;
-}
-
-/* MAP of @n entries. Return: as tce_table_map() */
-static int map_entries(struct tce_table *table, unsigned long first, unsigned long ua,
-		       unsigned long n, enum dma_data_direction dir,
-		       struct tce_v1_batch *batch)
-{
-	unsigned int shift = table->tbl->it_page_shift;
-	struct tce_map map = {
-		.table = table,
-		.first = first,
-		.ua = ua,
-		.dir = dir,
-		/* a run that is the whole range saves an invalidation, however short it is */
-		.run_min = clamp_t(unsigned long, n, 2, table->run_min),
-		.may_set = !table->shared && tce_table_may_set(table, dir),
-		.batch = batch,
-	};
-	int rc;
-
-	if (!batch) {
-		rc = check_memory(table->mem, ua, n << shift, shift, tce_dir_writes(dir));
-		if (rc)
-			return rc;
-	}
-	do {
-		rc = map_chunk(&map, n - map.done);
-		if (!rc && map.done < n && fatal_signal_pending(current))
-			rc = -EINTR;
-		if (need_resched())
-			cond_resched();
-	} while (!rc && map.done < n);
-	/*
-	 * A run that the platform refused midway could be refused when it is cleared as well, and
-	 * its empty end would hide that.
-	 */
-	if (rc && map.done)
-		unmap_entries(table, first, n, TCE_UNMAP_EXCHANGE);
-	return rc;
 }
 
 /**
@@ -815,7 +714,37 @@ static int map_entries(struct tce_table *table, unsigned long first, unsigned lo
 int tce_table_map(struct tce_table *table, unsigned long first, unsigned long ua, unsigned long n,
 		  enum dma_data_direction dir, struct tce_v1_batch *batch)
 {
-	if (n == 1)
-		return map_one(table, first, ua, dir, batch);
-	return n ? map_entries(table, first, ua, n, dir, batch) : 0;
+	unsigned int shift = table->tbl->it_page_shift;
+	bool write = tce_dir_writes(dir);
+	struct tce_map map = {
+		.table = table,
+		.entry = first,
+		.left = n,
+		.dir = dir,
+		.reader = {
+			.mem = table->mem,
+			.batch = batch,
+			.ua = ua,
+			.shift = shift,
+			.run_min = tce_table_may_set(table, dir) ? least_run(table, n) : ULONG_MAX,
+		},
+	};
+	int rc = 0;
+
+	if (!batch && n)
+		rc = check_memory(table->mem, ua, n << shift, shift, write, &map.reader.region);
+	while (!rc && map.left) {
+		rc = map_chunk(&map);
+		if (!rc && map.left && fatal_signal_pending(current))
+			rc = -EINTR;
+		if (need_resched())
+			cond_resched();
+	}
+	/*
+	 * A run that the platform refused midway could be refused when it is cleared as well, and
+	 * its empty end would hide that.
+	 */
+	if (rc && map.left < n)
+		unmap_entries(table, first, n, ULONG_MAX, true);
+	return rc;
 }

@@ -2,13 +2,11 @@
 /*
  * Tables: the platform's operations on them.
  *
- * Only this file and the inline functions in tce_table.h call these operations, and besides them
- * unmap_exchange() for UNMAP, and tce_kvm.c on behalf of KVM.
+ * Only this file and the inline functions in tce_table.h call these operations, and tce_kvm.c on
+ * behalf of KVM.
  *
  * Locks: the caller holds &tce_table.lock, except for look-ups, because no level is freed before
  * the table. Only KVM can race with the creation or destruction of a table.
- *
- * Never fails: tce_table_invalidate().
  */
 #include <linux/log2.h>
 #include <linux/mm.h>
@@ -203,20 +201,4 @@ void tce_table_wipe(struct tce_table *table)
 			memset(tbl->it_userspace + at, 0, n * sizeof(__be64));
 		cond_resched();
 	}
-}
-
-/**
- * tce_table_invalidate() - invalidate entries
- * @table: the table
- * @first: the first of them
- * @n: entries, at most TCE_CHUNK, which firmware may do one by one
- *
- * When it returns, the device can no longer reach what these entries mapped before, and its
- * pages may be put (litmus/unpin.litmus).
- */
-void tce_table_invalidate(struct tce_table *table, unsigned long first, unsigned long n)
-{
-	if (table->ops->tce_kill)
-		table->ops->tce_kill(table->tbl, first, n);
-	tce_table_flush(table);
 }

@@ -46,8 +46,8 @@ struct tce_prereg;
 
 /*
  * In a userspace entry that MAP has written. In v2 the rest is the userspace address, where KVM
- * keeps it as well, but no process can have registered one with this bit. The entries of v1 have
- * the bit set because they are kernel addresses; see tce_v1_val().
+ * keeps it as well, but no process can have registered one with this bit. In v1 it is what
+ * tce_v1_val() makes of the hpa.
  */
 #define TCE_UA_VFIO		BIT_ULL(63)
 
@@ -90,7 +90,6 @@ bool tce_table_may_set(const struct tce_table *table, enum dma_data_direction di
 bool tce_table_clear(struct tce_table *table, unsigned long entry, unsigned long n);
 bool tce_table_is_new(const struct tce_table *table);
 void tce_table_wipe(struct tce_table *table);
-void tce_table_invalidate(struct tce_table *table, unsigned long first, unsigned long n);
 
 /* tce_map.c */
 int tce_table_map(struct tce_table *table, unsigned long first, unsigned long ua,
@@ -121,7 +120,7 @@ static __always_inline u64 tce_val(bool v1, unsigned long ua, unsigned long hpa,
 {
 	if (likely(!v1))
 		return ua | TCE_UA_VFIO;
-	return tce_v1_val(pfn_to_page(PHYS_PFN(hpa)), write);
+	return tce_v1_val(hpa, write) | TCE_UA_VFIO;
 }
 
 /*
@@ -198,6 +197,19 @@ static __always_inline __be64 *tce_table_pua(struct tce_table *table, unsigned l
 }
 
 /*
+ * Is there the level that has an entry? set() does not check that it got the memory for one, but an
+ * exchange does.
+ */
+static __always_inline bool tce_table_has_level(const struct tce_table *table, unsigned long entry)
+{
+	const struct iommu_table *tbl = table->tbl;
+	unsigned long hole;
+
+	return likely(!tbl->it_indirect_levels) ||
+	       tce_table_walk(tbl, (__be64 *)tbl->it_base, entry - tbl->it_offset, &hole);
+}
+
+/*
  * Wait for the invalidations that were started: iommu_flush_tce(), inline. Writing an entry is a
  * store to memory, and invalidating it a store to the bridge, and what follows must not overtake
  * either (litmus/unpin.litmus). Hypervisor calls are complete when they return, but do not order
@@ -211,12 +223,20 @@ static __always_inline void tce_table_flush(struct tce_table *table)
 		mb(); /* litmus/unpin.litmus */
 }
 
-/* tce_table_invalidate() for one entry */
-static __always_inline void tce_table_invalidate_one(struct tce_table *table,
-						     unsigned long entry)
+/**
+ * tce_table_invalidate() - invalidate entries
+ * @table: the table
+ * @first: the first of them
+ * @n: entries, at most TCE_CHUNK, which firmware may do one by one
+ *
+ * When it returns, the device can no longer reach what these entries mapped before, and its
+ * pages may be put (litmus/unpin.litmus).
+ */
+static __always_inline void tce_table_invalidate(struct tce_table *table, unsigned long first,
+						 unsigned long n)
 {
 	if (likely(table->ops->tce_kill))
-		table->ops->tce_kill(table->tbl, entry, 1);
+		table->ops->tce_kill(table->tbl, first, n);
 	tce_table_flush(table);
 }
 
@@ -251,7 +271,6 @@ static inline void tce_entry_dirty(unsigned long hpa, enum dma_data_direction di
  * @entry: the entry
  * @pua: its userspace entry
  * @new: the new content; returns the old one, which is to be put after the entry was invalidated
- * @shared: &tce_table.shared, a constant in the loop of MAP
  *
  * In a shared table, the userspace entry may not belong to the value that the exchange takes out.
  * The entry is not invalidated. Context: may allocate a missing level of the table.
@@ -259,35 +278,30 @@ static inline void tce_entry_dirty(unsigned long hpa, enum dma_data_direction di
  * Return: 0; -ENOMEM or -EIO if the platform refused, and nothing has changed.
  */
 static __always_inline int tce_entry_swap(struct tce_table *table, unsigned long entry,
-					  __be64 *pua, struct tce_entry *new,
-					  const bool shared)
+					  __be64 *pua, struct tce_entry *new)
 {
-	u64 val = new->val;
-	__be64 old = 0;
-	int rc;
+	u64 val = new->val, old = tce_pua_read(pua);
+	int rc = table->ops->xchg_no_kill(table->tbl, entry, &new->hpa, &new->dir);
 
-	if (unlikely(shared))
-		old = READ_ONCE(*pua);
-	rc = table->ops->xchg_no_kill(table->tbl, entry, &new->hpa, &new->dir);
 	/* powernv returns -ENOMEM, and pseries the hypervisor's own codes */
 	if (unlikely(rc))
 		return rc == -ENOMEM ? -ENOMEM : -EIO;
 
-	if (likely(!shared)) {
-		new->val = tce_pua_read(pua);
+	if (likely(!table->shared)) {
 		tce_pua_write(pua, val);
+		new->val = old;
 		return 0;
 	}
 	tce_entry_dirty(new->hpa, new->dir);
-	if (!val && new->dir == DMA_NONE && !(old & cpu_to_be64(TCE_UA_VFIO))) {
+	if (!val && new->dir == DMA_NONE && !(old & TCE_UA_VFIO)) {
 		old = 0;
-	} else if (!tce_pua_replace(pua, old, cpu_to_be64(val))) {
+	} else if (!tce_pua_replace(pua, cpu_to_be64(old), cpu_to_be64(val))) {
 		if (val)
 			tce_pua_write(pua, val);
-		if (!(old & cpu_to_be64(TCE_UA_VFIO)))
+		if (!(old & TCE_UA_VFIO))
 			old = 0;
 	}
-	new->val = be64_to_cpu(old);
+	new->val = old;
 	return 0;
 }
 

@@ -164,7 +164,7 @@ static void unpin(struct tce_v1 *v1, struct page *page)
  */
 void tce_v1_put(struct tce_v1 *v1, u64 val, unsigned long n)
 {
-	struct page *page = (struct page *)(val & ~TCE_V1_WRITE);
+	struct page *page = pfn_to_page(PHYS_PFN(val & ~TCE_V1_WRITE));
 	struct tce_v1_page *shared;
 
 	if (val & TCE_V1_WRITE && !PageDirty(page))
@@ -254,7 +254,7 @@ int tce_v1_pin(struct tce_v1_batch *batch, struct tce_memory *mem,
 void tce_v1_unpin(struct tce_v1_batch *batch)
 {
 	for (; batch->taken < batch->n; batch->taken++) {
-		tce_v1_put(batch->mem->v1, tce_v1_val(batch->pages[batch->taken], false), 1);
+		tce_v1_put(batch->mem->v1, tce_page_hpa(batch->pages[batch->taken]), 1);
 		if (need_resched())
 			cond_resched();
 	}
@@ -283,6 +283,19 @@ unsigned long tce_v1_extent(const struct tce_v1_batch *batch, unsigned long ua,
 	return min(size, max);
 }
 
+/* Larger pages: @n entries, each a TCE, use the pages from @ua on, or if it is negative no more. */
+static void count_uses(struct tce_v1_batch *batch, unsigned long ua, long n)
+{
+	unsigned long at = (ua - batch->ua) >> PAGE_SHIFT;
+	long some;
+
+	for (; n; n -= some, at++, ua = 0) {
+		some = (PAGE_SIZE - offset_in_page(ua)) / SZ_4K;
+		some = clamp_t(long, n, -some, some);
+		page_use(batch->mem->v1, batch->pages[at], some, NULL);
+	}
+}
+
 /**
  * tce_v1_take() - give entries the pins of the pages that they will map
  * @batch: the pages, which have to be taken in their order
@@ -292,18 +305,21 @@ unsigned long tce_v1_extent(const struct tce_v1_batch *batch, unsigned long ua,
  * On larger pages the batch keeps its own use of each page until tce_v1_unpin(), because another
  * thread may unmap the entries of a page before the next chunk of MAP maps the rest of it.
  *
- * Undone by tce_v1_put(). Context: waits for nobody.
+ * Undone by tce_v1_put(), or tce_v1_untake(). Context: waits for nobody.
  */
 void tce_v1_take(struct tce_v1_batch *batch, unsigned long ua, unsigned long n)
 {
-	unsigned long at = (ua - batch->ua) >> PAGE_SHIFT, some;
+	if (TCE_PER_PAGE == 1)
+		batch->taken += n;
+	else
+		count_uses(batch, ua, n);
+}
 
-	if (TCE_PER_PAGE == 1) {
-		batch->taken = at + n;
-		return;
-	}
-	for (; n; n -= some, at++, ua = 0) {
-		some = min_t(unsigned long, (PAGE_SIZE - offset_in_page(ua)) / SZ_4K, n);
-		page_use(batch->mem->v1, batch->pages[at], some, NULL);
-	}
+/* Take back the last @n that were given, for entries that were not written. */
+void tce_v1_untake(struct tce_v1_batch *batch, unsigned long ua, unsigned long n)
+{
+	if (TCE_PER_PAGE == 1)
+		batch->taken -= n;
+	else
+		count_uses(batch, ua, -(long)n);
 }

@@ -11,8 +11,8 @@
 
 #include "tce_mm.h"
 
-/* Bit 0 of a v1 userspace entry, which otherwise is the struct page: the device may write */
-#define TCE_V1_WRITE	1UL
+/* In a v1 userspace entry, which otherwise is an hpa: the device may write */
+#define TCE_V1_WRITE	BIT_ULL(62)
 
 /* TCEs of v1, which map 4K each, that fit into one of the CPU's pages */
 #define TCE_PER_PAGE	(PAGE_SIZE / SZ_4K)
@@ -66,12 +66,13 @@ void tce_v1_unpin(struct tce_v1_batch *batch);
 unsigned long tce_v1_extent(const struct tce_v1_batch *batch, unsigned long ua,
 			    unsigned long max, unsigned long *hpa);
 void tce_v1_take(struct tce_v1_batch *batch, unsigned long ua, unsigned long n);
+void tce_v1_untake(struct tce_v1_batch *batch, unsigned long ua, unsigned long n);
 void tce_v1_put(struct tce_v1 *v1, u64 val, unsigned long n);
 
-/* The userspace entry for a page, whose address has bit 63 set like every kernel address */
-static __always_inline u64 tce_v1_val(struct page *page, bool write)
+/* The userspace entry of an hpa, but for bit 63. Its offset in the page does not matter. */
+static __always_inline u64 tce_v1_val(unsigned long hpa, bool write)
 {
-	return (unsigned long)page | (write ? TCE_V1_WRITE : 0);
+	return hpa | (write ? TCE_V1_WRITE : 0);
 }
 
 /* Where a byte of a batch is */

@@ -5,34 +5,34 @@
  * all that MAP has written; of a shared table, for a client, also what was empty. No entry is exchanged but those of the
  * call, and none twice.
  *
- * The commands of one entry put what they took if the platform refuses. UNMAP goes through its range part by part, and
- * leaves none out (PARTS, shown for up to two missing levels, which are parts of any length).
+ * UNMAP goes through its range part by part, and leaves none out (PARTS, shown for up to two missing levels, which are
+ * parts of any length). What a MAP's chunk has not written is not counted (CHUNK).
  *
- * Shown for two entries in a row, which have any userspace entries, and for the commands of one. What MAP of v1, or UNMAP
- * of a shared table, has taken out of others may be waiting then, with one place left in the list (WAITING), so that it
- * holds for any number of entries, one after the other; MAP of v2 has the same list. All that waits is put in less than
- * PUTS turns. The proof follows one registered region (v2) or userspace entry (v1), which may be any.
+ * Shown for two entries in a row, which have any userspace entries. What MAP of v1, or an UNMAP that exchanges, has taken
+ * out of others may be waiting then, with one place left in the list (WAITING), so that it holds for any number of
+ * entries, one after the other; MAP of v2 has the same list. All that waits is put in less than PUTS turns. The proof
+ * follows one registered region (v2) or page (v1), which may be any.
  *
  * Assumed: what MAP writes, and what is waiting, is not of that region; an exchange that the platform refuses changes
- * nothing, an empty entry has no address, and clear() invalidates.
+ * nothing, an empty entry has no address, and clear() and set() invalidate.
  *
  * each: CALL=MAP V1=1 SHARED=0 WAITING=0 PUTS=3
  * each: CALL=MAP V1=1 SHARED=0 WAITING=31 PUTS=34
- * each: CALL=MAP,UNMAP V1=0 SHARED=0,1 WAITING=0 PUTS=3
+ * each: CALL=MAP,UNMAP,CHUNK V1=0 SHARED=0,1 WAITING=0 PUTS=3
  * each: CALL=UNMAP V1=0 SHARED=1 WAITING=31 PUTS=34
  * each: CALL=UNMAP V1=1 SHARED=0 WAITING=0 PUTS=3
- * each: CALL=MAP_ONE,UNMAP_ONE V1=0 SHARED=0,1 WAITING=0 PUTS=3
- * each: CALL=MAP_ONE,UNMAP_ONE V1=1 SHARED=0 WAITING=0 PUTS=3
+ * each: CALL=UNMAP V1=1 SHARED=0 WAITING=31 PUTS=34
+ * each: CALL=CHUNK V1=1 SHARED=0 WAITING=0 PUTS=3
  * each: CALL=PARTS V1=0 SHARED=0 WAITING=0 PUTS=3
- * unwind: 3 gather_flush.0:PUTS any_gather.0:33 put_memory.0:4
+ * unwind: 3 gather_put_all.0:PUTS any_gather.0:33 put_kvm.0:4
  *
- * control: gather_flush gather_put gather_entries what_to_put put_memory exchange CALL=MAP V1=1 WAITING=0
- * control: gather_flush gather_put CALL=MAP V1=1 WAITING=31
- * control: gather_flush unmap_exchange put_puas tce_pua_write gather_flush_puas CALL=UNMAP V1=1
- * control: gather_put gather_entries what_to_put unmap_shared CALL=UNMAP V1=0 SHARED=1 WAITING=0
+ * control: gather_put_all tce_table_invalidate gather_put gather_entries find_holder put_holder write_each CALL=MAP V1=1 WAITING=0
+ * control: gather_put_all gather_put CALL=MAP V1=1 WAITING=31
+ * control: gather_put_all tce_table_invalidate erase_run tce_pua_write erase_each CALL=UNMAP V1=1 WAITING=0
+ * control: gather_put gather_entries find_holder erase_each CALL=UNMAP V1=0 SHARED=1 WAITING=0
  * control: unmap_chunk CALL=PARTS
- * control: put_entry tce_table_invalidate_one map_one CALL=MAP_ONE V1=1
- * control: put_entry tce_table_invalidate_one tce_entry_swap CALL=UNMAP_ONE V1=0 SHARED=1
+ * control: read_hold read_undo write_run CALL=CHUNK V1=1
+ * control: read_hold read_undo CALL=CHUNK V1=0
  */
 struct mm_iommu_table_group_mem_t;
 
@@ -42,10 +42,9 @@ static void sub(long n, void *from);
 #include "../tce_map.c"
 #include "../tce_trace.c"
 
-enum { MAP, UNMAP, MAP_ONE, UNMAP_ONE, PARTS };
+enum { MAP, UNMAP, CHUNK, PARTS };
 
-#define MAPS	(CALL == MAP || CALL == MAP_ONE)
-#define ONE	(CALL == MAP_ONE || CALL == UNMAP_ONE)
+#define MAPS	(CALL == MAP || CALL == CHUNK)
 
 #define N	2
 
@@ -61,7 +60,7 @@ static struct {
 static unsigned long first, count;	/* the entries of the call */
 static __be64 pua[N];
 static struct tce_prereg its, others;
-static u64 val;				/* the value that is looked at */
+static u64 val;				/* the value that is looked at, of a page of v1 */
 static unsigned long puts;
 static long took;			/* of the memory that MAP writes */
 
@@ -81,6 +80,10 @@ static void put(unsigned long n)
 	puts += n;
 	prove(puts <= to_put(true));
 }
+
+/* The page of v1, and whether it is written, that a userspace entry has; and one that is not looked at */
+#define PAGE_OF(val)	((val) & PAGE_MASK & ~TCE_UA_VFIO)
+#define ELSEWHERE	(TCE_UA_VFIO | 3UL << PAGE_SHIFT)
 
 static void sub(long n, void *from)
 {
@@ -107,6 +110,24 @@ void tce_v1_put(struct tce_v1 *v1, u64 its_val, unsigned long n)
 void tce_v1_take(struct tce_v1_batch *batch, unsigned long ua, unsigned long n)
 {
 	took += n;
+}
+
+void tce_v1_untake(struct tce_v1_batch *batch, unsigned long ua, unsigned long n)
+{
+	took -= n;
+}
+
+unsigned long tce_v1_extent(const struct tce_v1_batch *batch, unsigned long ua, unsigned long max, unsigned long *hpa)
+{
+	unsigned long size = any_ulong();
+
+	assume(size && size <= max);
+	return size;
+}
+
+unsigned long tce_prereg_extent(const struct tce_prereg *prereg, unsigned long ua, unsigned long max, unsigned long *hpa)
+{
+	return tce_v1_extent(NULL, ua, max, hpa);
 }
 
 /* Pages of preregistered memory, which is in KVM's list, are as far apart as in user space. */
@@ -151,11 +172,6 @@ static void invalidate(unsigned long from, unsigned long n)
 			of[i].invalidated = true;
 }
 
-void tce_table_invalidate(struct tce_table *table, unsigned long from, unsigned long n)
-{
-	invalidate(from, n);
-}
-
 static void kill(struct iommu_table *tbl, unsigned long from, unsigned long n)
 {
 	invalidate(from, n);
@@ -195,6 +211,27 @@ bool tce_table_clear(struct tce_table *table, unsigned long from, unsigned long 
 	return true;
 }
 
+bool tce_table_has_level(const struct tce_table *table, unsigned long entry)
+{
+	return any_bool();
+}
+
+int tce_table_set(struct tce_table *table, unsigned long from, unsigned long n, unsigned long hpa,
+		  enum dma_data_direction dir)
+{
+	unsigned long i;
+
+	prove(from - first < count && n <= count - (from - first));
+	for (i = 0; i < N; i++) {
+		if (first + i - from >= n)
+			continue;
+		prove(!of[i].taken && !pua[i]);
+		of[i].taken = true;
+	}
+	invalidate(from, n);
+	return any_bool() ? -EIO : 0;
+}
+
 /* What others have had is waiting, of entries before these. */
 static void any_gather(struct tce_gather *gather)
 {
@@ -205,7 +242,8 @@ static void any_gather(struct tce_gather *gather)
 	gather->end = any_ulong();
 	assume(!gather->end || (gather->first < gather->end && gather->end <= first));
 	for (i = 0; i < WAITING; i++) {
-		gather->put[i].what = V1 ? 3 : (unsigned long)&others;
+		gather->put[i].holder = V1 ? (struct tce_holder){ ELSEWHERE, PAGE_SIZE } :
+			(struct tce_holder){ others.ua | TCE_UA_VFIO, others.npages << PAGE_SHIFT, &others };
 		gather->put[i].n = 1;
 	}
 }
@@ -218,10 +256,13 @@ static void any_entry(int i)
 	of[i].live = any_dir();
 	of[i].there = of[i].live == DMA_NONE ? 0 : any_ulong();
 	if (V1)
-		of[i].agrees = was == val && was & TCE_UA_VFIO;
+		of[i].agrees = PAGE_OF(was) == val && was & TCE_UA_VFIO;
 	else
 		of[i].agrees = ua >= its.ua && ua < tce_prereg_end(&its) &&
 			       (SHARED ? of[i].there == hpa_of(ua) : was & TCE_UA_VFIO);
+	/* of what the chunk writes itself nothing was there */
+	if (CALL == CHUNK)
+		assume(V1 ? of[i].agrees || !(was & TCE_UA_VFIO) : ua < others.ua || ua >= tce_prereg_end(&others));
 	pua[i] = cpu_to_be64(was);
 }
 
@@ -236,9 +277,11 @@ int main(void)
 	struct page *pages[N];
 	struct tce_v1_batch batch = { .mem = &mem, .n = N, .pages = pages };
 	struct tce_gather gather;
-	struct tce_map map = { .table = &table, .dir = any_dir() };
+	struct tce_extent extent;
+	struct tce_map map = { .table = &table, .dir = any_dir(), .pua = pua };
 	unsigned long n = any_ulong(), run_min = any_ulong(), ua, i;
 	bool client = any_bool();
+	int rc;
 
 	its.ua = BIT(32);
 	its.npages = 2;
@@ -250,10 +293,11 @@ int main(void)
 	others.mm_iommu = (struct mm_iommu_table_group_mem_t *)&others;
 
 	first = any_ulong();
-	assume(n && n <= (ONE ? 1 : N) && first < BIT(63) - N);
+	assume(n && n <= N && first < BIT(63) - N);
+	assume(run_min > 1);
 	count = n;
-	val = any_u64();
-	assume(val != 3);
+	val = PAGE_OF(any_u64());
+	assume(val != PAGE_OF(ELSEWHERE));
 	for (i = 0; i < N; i++)
 		any_entry(i);
 	any_gather(&gather);
@@ -264,46 +308,42 @@ int main(void)
 	batch.ua = others.ua;
 	for (i = 0; i < N; i++) {
 		pages[i] = pfn_to_page(any_u32());
-		assume(tce_v1_val(pages[i], false) != val && tce_v1_val(pages[i], true) != val);
+		assume(PAGE_OF(tce_v1_val(tce_page_hpa(pages[i]), false)) != val);
+		assume(PAGE_OF(tce_v1_val(tce_page_hpa(pages[i]), true)) != val);
 	}
+	map.entry = first;
+	map.left = n;
+	map.reader = (struct tce_reader){ .mem = &mem, .batch = V1 ? &batch : NULL, .region = &others, .ua = ua,
+					  .shift = 12, .run_min = SHARED ? ULONG_MAX : run_min };
 
-	if (CALL == MAP) {
-		map.first = first;
-		if (V1)
-			map.batch = &batch;
-		else
-			map.prereg = &others;
-		if (SHARED)
-			exchange(&map, &gather, pua, ua, n, true);
-		else
-			exchange(&map, &gather, pua, ua, n, false);
-		gather_flush(&gather);
-		prove(map.done <= n);
-		for (i = 0; i < N; i++)
-			prove(of[i].taken == (i < map.done));
-	} else if (CALL == MAP_ONE) {
-		prove(!map_one(&table, first, ua, map.dir, V1 ? &batch : NULL) == of[0].taken);
-		if (!of[0].taken || of[0].agrees)
-			prove((V1 ? took : took + others.mapped.n) == of[0].taken);
-	} else if (CALL == PARTS) {
+	if (CALL == PARTS) {
 		next = first;
 		end = first + any_ulong();
 		assume(end >= first && end < BIT(63));
-		i = unmap_entries(&table, first, end - first, any_u32());
-		prove(i == -EINTR || (!i && next == end));
+		rc = unmap_entries(&table, first, end - first, run_min, client);
+		prove(rc == -EINTR || (!rc && next == end));
 		return 0;
-	} else if (CALL == UNMAP_ONE) {
-		unmap_one(&table, first);
-		client = true;
-	} else if (SHARED) {
-		unmap_shared(&gather, first, pua, n, client);
+	}
+	if (CALL == CHUNK) {
+		rc = map_chunk(&map);
+		prove(rc || !map.left);
+		prove((V1 ? took : took + others.mapped.n) == n - map.left);
+	} else if (CALL == MAP) {
+		extent = (struct tce_extent){ ua, n };
+		rc = write_each(&map, &gather, &extent);
 		gather_flush(&gather);
+		prove(!rc == !extent.entries);
+		map.left = extent.entries;
 	} else {
-		gather_init(&gather, &table);
-		assume(run_min);
-		unmap_runs(&gather, first, pua, n, run_min);
+		erase(&gather, first, pua, n, SHARED ? ULONG_MAX : run_min, client);
+		gather_flush(&gather);
 	}
 
+	if (MAPS) {
+		prove(map.left <= n);
+		for (i = 0; i < N; i++)
+			prove(of[i].taken == (i < n - map.left));
+	}
 	prove(puts == to_put(false));
 	for (i = 0; i < N; i++) {
 		if (MAPS || !SHARED || client || of[i].live != DMA_NONE)

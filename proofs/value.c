@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A userspace entry says what MAP has put there: it is never 0, it can be told from what KVM writes, and
- * it decodes to the userspace address (v2), or to the page and whether the device may write (v1). An
+ * it decodes to the userspace address (v2), or to the hpa and whether the device may write (v1). An
  * exchange that the platform refuses changes nothing. Any other leaves the new value and returns the
  * old one, but in a shared table nothing of KVM's if the entry was empty and is left so. What a device may have written
  * through a shared table is marked dirty.
  *
- * Assumed: addresses of user space have bit 63 clear, those of struct page have it set, and bit 0 clear.
+ * Assumed: addresses of user space have bit 63 clear, and hpas have at most 52 bits.
  *
  * each: V1=0,1 SHARED=0,1 PAGE_SHIFT=16,12
  *
  * control: tce_val tce_entry_swap tce_pua_read tce_pua_write
  * control: tce_val V1=1
- * control: tce_pua_replace tce_entry_dirty tce_entry_swap(any) SHARED=1
+ * control: tce_pua_replace tce_pua_read tce_entry_dirty tce_entry_swap(any) SHARED=1
  */
 #include "../tce_table.h"
 #include "../tce_v1.c"
@@ -39,7 +39,7 @@ static int exchange(struct iommu_table *tbl, long index, unsigned long *hpa,
 int main(void)
 {
 	struct iommu_table_ops ops = { .xchg_no_kill = exchange };
-	struct tce_table table = { .ops = &ops };
+	struct tce_table table = { .ops = &ops, .shared = SHARED };
 	unsigned long ua = any_ulong(), hpa = any_ulong() << PAGE_SHIFT;
 	bool write = any_bool(), empties = any_bool();
 	struct tce_entry entry;
@@ -51,7 +51,7 @@ int main(void)
 	val = tce_val(V1, ua, hpa, write);
 	prove(val & TCE_UA_VFIO);
 	if (V1) {
-		prove((struct page *)(val & ~TCE_V1_WRITE) == pfn_to_page(hpa >> PAGE_SHIFT));
+		prove((val & ~TCE_UA_VFIO & ~TCE_V1_WRITE) == hpa);
 		prove(!!(val & TCE_V1_WRITE) == write);
 	} else {
 		prove((val & ~TCE_UA_VFIO) == ua);
@@ -68,7 +68,7 @@ int main(void)
 		.dir = empties ? DMA_NONE : DMA_TO_DEVICE,
 		.val = empties ? 0 : val,
 	};
-	rc = tce_entry_swap(&table, 0, &pua, &entry, SHARED);
+	rc = tce_entry_swap(&table, 0, &pua, &entry);
 	prove(rc == (refuses == -ENOMEM ? -ENOMEM : refuses ? -EIO : 0));
 	if (rc) {
 		prove(pua == was);
