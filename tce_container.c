@@ -551,7 +551,7 @@ static int next_window(const struct tce_container *container)
 
 /* Add a window, for whose table @npages were charged, to all bridges. */
 static int add_window(struct tce_container *container, u32 shift, u64 size, u32 levels,
-		      unsigned long npages, u64 *start, unsigned long *charged)
+		      unsigned long npages, u64 *start, struct tce_charge *charge)
 {
 	struct tce_group *grp = first_group(container);
 	int num = next_window(container), rc;
@@ -561,8 +561,7 @@ static int add_window(struct tce_container *container, u32 shift, u64 size, u32 
 	rc = PTR_ERR_OR_ZERO(win);
 	if (rc)
 		goto out;
-	win->charged = npages;
-	*charged -= npages;
+	win->charged = tce_charge_commit(charge, npages);
 	container->windows[num] = win;
 	list_add(&win->table.in_mm, &container->mem.tmm->tables);
 	*start = tce_table_start(&win->table);
@@ -579,13 +578,12 @@ out:
 }
 
 /*
- * CREATE, with the container locked by lock_all(); @create is NULL for the default window alone.
- * @charged and @need: see tce_charge_again(). Return: -EAGAIN, or as tce_container_create()
+ * CREATE, for act_charged(); @arg is NULL for the default window alone. Return: -EAGAIN, or as
+ * tce_container_create()
  */
-static long create_windows(struct tce_container *container,
-			   struct vfio_iommu_spapr_tce_create *create,
-			   unsigned long *charged, unsigned long *need)
+static long create_windows(struct tce_container *container, struct tce_charge *charge, void *arg)
 {
+	struct vfio_iommu_spapr_tce_create *create = arg;
 	struct iommu_table_group *table_group = table_group_of(container);
 	long for_default = 0, for_wanted = 0;
 	bool pending;
@@ -619,13 +617,13 @@ static long create_windows(struct tce_container *container,
 		if (rc)
 			return rc;
 	}
-	*need = for_default + for_wanted;
-	if (*need > *charged)
-		return -EAGAIN;
+	rc = tce_charge_need(charge, for_default + for_wanted);
+	if (rc)
+		return rc;
 
 	if (pending) {
 		rc = add_window(container, IOMMU_PAGE_SHIFT_4K, table_group->tce32_size, 1,
-				for_default, &start, charged);
+				for_default, &start, charge);
 		if (rc)
 			return rc;
 		container->default_pending = false;
@@ -633,7 +631,7 @@ static long create_windows(struct tce_container *container,
 	if (!create)
 		return 0;
 	rc = add_window(container, create->page_shift, create->window_size, create->levels,
-			for_wanted, &create->start_addr, charged);
+			for_wanted, &create->start_addr, charge);
 	if (!rc)
 		container->default_pending = false;
 	/*
@@ -644,6 +642,28 @@ static long create_windows(struct tce_container *container,
 		drop_window(container, 0);
 		container->default_pending = true;
 	}
+	return rc;
+}
+
+/*
+ * Charge what @act needs, and call it with the container locked. It says how much that is by
+ * tce_charge_need(), and changes nothing until it is reserved. Return: as bind_and_lock(),
+ * tce_charge() or @act
+ */
+static long act_charged(struct tce_container *container,
+			long (*act)(struct tce_container *, struct tce_charge *, void *), void *arg)
+{
+	struct tce_charge charge = {};
+	long rc;
+
+	do {
+		rc = tce_charge_reserve(&charge, &container->mem) ?: lock_all(container);
+		if (rc)
+			break;
+		rc = act(container, &charge, arg);
+		unlock_all(container);
+	} while (rc == -EAGAIN);
+	tce_charge_settle(&charge, &container->mem);
 	return rc;
 }
 
@@ -665,17 +685,7 @@ static long create_windows(struct tce_container *container,
 long tce_container_create(struct tce_container *container,
 			  struct vfio_iommu_spapr_tce_create *create)
 {
-	unsigned long charged = 0, need = 0;
-	long rc;
-
-	do {
-		rc = lock_all(container);
-		if (!rc) {
-			rc = create_windows(container, create, &charged, &need);
-			unlock_all(container);
-		}
-	} while (tce_charge_again(&container->mem, &charged, need, &rc));
-	return rc;
+	return act_charged(container, create_windows, create);
 }
 
 static int remove_window(struct tce_container *container, u64 start)
@@ -720,8 +730,8 @@ long tce_container_remove(struct tce_container *container, u64 start)
 	return rc;
 }
 
-/* v1: @need returns what ENABLE has to charge. Return: 0; -EBUSY; -ENODEV; -EPERM */
-static int check_enable(struct tce_container *container, unsigned long *need)
+/* v1: Return: CPU pages that ENABLE has to charge; -EBUSY; -ENODEV; -EPERM */
+static long check_enable(struct tce_container *container)
 {
 	struct iommu_table_group *table_group = table_group_of(container);
 
@@ -731,23 +741,23 @@ static int check_enable(struct tce_container *container, unsigned long *need)
 		return TCE_REFUSE(NO_GROUP, ENODEV);
 	if (!table_group->tce32_size)
 		return TCE_REFUSE(NO_32BIT_WINDOW, EPERM);
-	*need = table_group->tce32_size >> PAGE_SHIFT;
-	return 0;
+	return table_group->tce32_size >> PAGE_SHIFT;
 }
 
-static long enable(struct tce_container *container, unsigned long *charged,
-		   unsigned long *need)
+/* ENABLE, for act_charged(). Return: -EAGAIN, or as tce_container_enable() */
+static long enable(struct tce_container *container, struct tce_charge *charge, void *arg)
 {
-	int rc = check_enable(container, need);
+	long npages = check_enable(container);
+	int rc;
 
-	if (rc)
-		return rc;
+	if (npages < 0)
+		return npages;
 	/* what DISABLE had left for a MAP in flight */
 	tce_v1_disallow(&container->mem);
-	if (*need > *charged)
-		return -EAGAIN;
-	tce_v1_allow(container->mem.v1, *need);
-	*charged -= *need;
+	rc = tce_charge_need(charge, npages);
+	if (rc)
+		return rc;
+	tce_v1_allow(container->mem.v1, tce_charge_commit(charge, npages));
 	WRITE_ONCE(container->enabled, true);
 	return 0;
 }
@@ -764,25 +774,15 @@ static long enable(struct tce_container *container, unsigned long *charged,
  */
 long tce_container_enable(struct tce_container *container)
 {
-	unsigned long charged = 0, need = 0;
 	long rc;
 
 	/* An ENABLE that is refused does not bind the container to its caller. */
 	rc = down_read_killable(&container->lock);
 	if (rc)
 		return rc;
-	rc = check_enable(container, &need);
+	rc = check_enable(container);
 	up_read(&container->lock);
-	if (rc)
-		return rc;
-	do {
-		rc = lock_all(container);
-		if (!rc) {
-			rc = enable(container, &charged, &need);
-			unlock_all(container);
-		}
-	} while (tce_charge_again(&container->mem, &charged, need, &rc));
-	return rc;
+	return rc < 0 ? rc : act_charged(container, enable, NULL);
 }
 
 /* v1: undo ENABLE. Unmaps everything, because pages may only be pinned while they are charged. */

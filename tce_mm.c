@@ -161,35 +161,36 @@ int tce_charge(struct mm_struct *mm, unsigned long npages)
 }
 
 /**
- * tce_charge_again() - the condition of a loop that has to charge before it acts
- * @mem: the memory of a container that is bound
- * @charged: what is charged and was not used, in CPU pages; 0 at first
- * @need: CPU pages that have to be charged, if @rc is -EAGAIN
- * @rc: the result of a turn of the loop, which takes the locks and acts, or finds that @charged is
- *	not enough, changes nothing, and says -EAGAIN; returns the result of it all
+ * tce_charge_reserve() - charge what a command needs, before it takes its locks
+ * @charge: what is reserved, and what tce_charge_need() was asked for
+ * @mem: the memory of the container, which is bound if something is needed
  *
- * Context: as tce_charge().
+ * Undone by tce_charge_settle(). Context: as tce_charge().
  *
- * Return: true if the loop is to go on.
+ * Return: 0; as tce_charge().
  */
-bool tce_charge_again(struct tce_memory *mem, unsigned long *charged,
-		      unsigned long need, long *rc)
+int tce_charge_reserve(struct tce_charge *charge, struct tce_memory *mem)
 {
-	if (*rc == -EAGAIN) {
-		/* what is not needed any more may be all that is missing */
-		tce_uncharge(mem);
-		*rc = tce_charge(mem->tmm->mm, need - *charged);
-		if (!*rc) {
-			*charged = need;
-			return true;
-		}
-	}
-	if (*charged)
-		tce_uncharge_later(mem, *charged);
+	int rc;
+
+	if (charge->need <= charge->left)
+		return 0;
+	/* what is not needed any more may be all that is missing */
+	tce_uncharge(mem);
+	rc = tce_charge(mem->tmm->mm, charge->need - charge->left);
+	if (!rc)
+		charge->left = charge->need;
+	return rc;
+}
+
+/* Uncharge what is reserved and was not used. Context: as tce_charge(). */
+void tce_charge_settle(struct tce_charge *charge, struct tce_memory *mem)
+{
+	if (charge->left)
+		tce_uncharge_later(mem, charge->left);
 	/* don't wait for the mmap_lock of another process */
 	if (mem->tmm && mem->tmm->mm == current->mm)
 		tce_uncharge(mem);
-	return false;
 }
 
 /* Undo tce_charge(). Context: any. tce_uncharge() has to follow when the last lock is dropped. */

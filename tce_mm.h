@@ -91,6 +91,16 @@ struct tce_memory {
 	atomic_long_t uncharge;
 };
 
+/**
+ * struct tce_charge - what a command charges before it takes its locks
+ * @left: CPU pages that are charged and not used
+ * @need: CPU pages that it has found to need, with the locks held
+ */
+struct tce_charge {
+	unsigned long left;
+	unsigned long need;
+};
+
 struct tce_mm *tce_mm_get(struct mm_struct *mm);
 void tce_mm_join(struct tce_mm *tmm, bool v2);
 struct tce_mm *tce_mm_next(unsigned long id);
@@ -98,11 +108,25 @@ void tce_mm_put(struct tce_mm *tmm);
 struct rb_root tce_mm_take_last(struct tce_mm *tmm, int closed);
 
 int tce_charge(struct mm_struct *mm, unsigned long npages);
-bool tce_charge_again(struct tce_memory *mem, unsigned long *charged,
-		      unsigned long need, long *rc);
+int tce_charge_reserve(struct tce_charge *charge, struct tce_memory *mem);
+void tce_charge_settle(struct tce_charge *charge, struct tce_memory *mem);
 void tce_uncharge_later(struct tce_memory *mem, unsigned long npages);
 void tce_uncharge(struct tce_memory *mem);
 bool tce_uncharge_try(struct tce_memory *mem);
+
+/* Is as much reserved as a command needs? Return: 0; -EAGAIN: tce_charge_reserve() has to come first */
+static inline int tce_charge_need(struct tce_charge *charge, unsigned long npages)
+{
+	charge->need = npages;
+	return npages > charge->left ? -EAGAIN : 0;
+}
+
+/* Use pages that are reserved. Return: how many, for whoever uncharges them later */
+static inline unsigned long tce_charge_commit(struct tce_charge *charge, unsigned long npages)
+{
+	charge->left -= npages;
+	return npages;
+}
 
 /* CPU pages of all containers that stay pinned until the next boot, as a device may reach them */
 extern atomic_long_t tce_leaked_pages;

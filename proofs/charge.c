@@ -3,7 +3,7 @@
  * What a process is charged for a container is what the container holds: the tables of its windows, what ENABLE
  * and MAP have charged in v1, what CREATE or ENABLE has charged and not used yet, and what is to be uncharged later.
  * Each command keeps it so, whatever fails: one turn of the loop of CREATE (CREATE, with DEFAULT for the default
- * window alone) and what the loop does between its turns (AGAIN), all of ENABLE, whose state other tasks change
+ * window alone) and what the loop does around its turns (AROUND), all of ENABLE, whose state other tasks change
  * between its turns, REMOVE, DISABLE, the last group that leaves (LEAVE), release (CLOSE), and what is left of a closed
  * container (FREE). A command that is refused holds no more than before, but on pseries for the default window,
  * a window is charged the pages of its table, which is the one that was priced, and nothing is charged any more for a
@@ -18,7 +18,7 @@
  * each: CALL=CREATE PAGE_SHIFT=12 PENDING=0 PSERIES=0,1 V1=0 BITS=48
  * each: CALL=CREATE PAGE_SHIFT=12 PENDING=1 PSERIES=0,1 V1=0 BITS=16
  * each: CALL=DEFAULT PAGE_SHIFT=12 PENDING=1 PSERIES=0,1 V1=0,1 BITS=48
- * each: CALL=AGAIN,REMOVE,LEAVE,CLOSE,FREE PAGE_SHIFT=12 PENDING=1 PSERIES=0 V1=0 BITS=48
+ * each: CALL=AROUND,REMOVE,LEAVE,CLOSE,FREE PAGE_SHIFT=12 PENDING=1 PSERIES=0 V1=0 BITS=48
  * each: CALL=ENABLE PAGE_SHIFT=12 PENDING=1 PSERIES=0 V1=1 BITS=16
  * each: CALL=LEAVE,CLOSE,FREE,DISABLE PAGE_SHIFT=12 PENDING=1 PSERIES=0 V1=1 BITS=48
  * unwind: 4
@@ -27,9 +27,9 @@
  * control: drop_window tce_uncharge_later CALL=CREATE PENDING=1 PSERIES=1
  * control: add_window CALL=DEFAULT PSERIES=0 V1=0
  * control: add_window CALL=DEFAULT PSERIES=1 V1=0
- * control: tce_charge_again account_locked_vm(any) CALL=AGAIN
+ * control: tce_charge_reserve tce_charge_settle account_locked_vm(any) CALL=AROUND
  * control: tce_container_remove remove_window(any) lock_all tce_window_unset unset_window(any) CALL=REMOVE
- * control: bind_and_lock tce_charge_again CALL=ENABLE
+ * control: bind_and_lock tce_charge_reserve tce_charge_need CALL=ENABLE
  * control: tce_container_disable CALL=DISABLE
  * control: tce_window_free CALL=LEAVE V1=0
  * control: tce_uncharge_later __account_locked_vm(any) CALL=CLOSE V1=1
@@ -64,15 +64,18 @@
 /* May there be windows at first? Fewer of them are quicker to prove where they are not touched. */
 #define WINDOWS	(CALL == REMOVE || CALL == LEAVE || (CALL == CREATE && !PENDING))
 
-enum { CREATE, DEFAULT, AGAIN, REMOVE, ENABLE, DISABLE, LEAVE, CLOSE, FREE };
+enum { CREATE, DEFAULT, AROUND, REMOVE, ENABLE, DISABLE, LEAVE, CLOSE, FREE };
 
 static bool freed;
 static struct tce_container *only;
-static bool turn(struct tce_memory *mem, unsigned long *charged, unsigned long need, long *rc);
+static int reserve(struct tce_charge *charge, struct tce_memory *mem);
+static void settle(struct tce_charge *charge, struct tce_memory *mem);
 
-#define tce_charge_again		turn
+#define tce_charge_reserve	reserve
+#define tce_charge_settle	settle
 #include "../tce_container.c"
-#undef tce_charge_again
+#undef tce_charge_reserve
+#undef tce_charge_settle
 #include "../tce_trace.c"
 
 static struct tce_container c;
@@ -81,7 +84,8 @@ static struct tce_group group;
 static struct iommu_table_group table_group;
 static struct tce_mm tmm;
 static struct iommu_table_ops ops;
-/* What CREATE or ENABLE has charged between two turns */
+/* What CREATE or ENABLE has charged, but not used */
+static struct tce_charge charge;
 static unsigned long *unused;
 /* The windows when the turn began, whether the group had them, and whether the default window was pending */
 static struct tce_window *had[2];
@@ -174,24 +178,31 @@ static void any_state(void)
 	pages_of_default = pages_of_wanted = 0;
 }
 
-/* Other tasks may do anything between two turns, and what a turn finds charged may be anything. */
-static bool turn(struct tce_memory *mem, unsigned long *charged, unsigned long need, long *rc)
+/* Other tasks may do anything between two turns, and what a turn finds reserved may be anything: one turn is all. */
+static int reserve(struct tce_charge *charge, struct tce_memory *mem)
 {
 	static bool again;
+	int rc;
 
-	unused = charged;
+	unused = &charge->left;
 	check();
-	if (!tce_charge_again(mem, charged, need, rc)) {
-		unused = NULL;
-		return false;
-	}
+	rc = tce_charge_reserve(charge, mem);
 	check();
-	prove(!*rc && *charged == need);
+	prove(rc || charge->left >= charge->need);
+	if (rc)
+		return rc;
 	assume(!again);
 	again = true;
-	*charged = any_amount();
+	charge->left = mem->tmm ? any_amount() : 0;
 	any_state();
-	return true;
+	return 0;
+}
+
+static void settle(struct tce_charge *charge, struct tce_memory *mem)
+{
+	check();
+	tce_charge_settle(charge, mem);
+	unused = NULL;
 }
 
 /* What the default window, and the one that is wanted, were when they were priced */
@@ -329,24 +340,20 @@ static long call(void)
 	struct vfio_iommu_spapr_tce_create create = {
 		.page_shift = any_u32(), .window_size = any_u64(), .levels = CREATE_LEVELS,
 	};
-	unsigned long need = any_amount();
-	bool again;
 	long rc;
 
 	switch (CALL) {
 	case CREATE:
 	case DEFAULT:
-		rc = create_windows(&c, CALL == CREATE ? &create : NULL, unused, &need);
-		prove(rc != -EAGAIN || need > *unused);
+		rc = create_windows(&c, &charge, CALL == CREATE ? &create : NULL);
+		prove(rc != -EAGAIN || charge.need > charge.left);
 		return rc;
-	case AGAIN:
-		rc = need > *unused && any_bool() ? -EAGAIN : any_long();
-		assume(rc != -EAGAIN || need > *unused);
-		again = tce_charge_again(&c.mem, unused, need, &rc);
-		prove(!again || (!rc && *unused == need));
-		if (!again)
-			unused = NULL;
-		return rc;
+	case AROUND:
+		charge.need = any_amount();
+		if (any_bool())
+			return reserve(&charge, &c.mem);
+		settle(&charge, &c.mem);
+		return 0;
 	case REMOVE:
 		return remove();
 	case ENABLE:
@@ -370,7 +377,6 @@ int main(void)
 	struct iommu_table_group_ops platform = {
 		.create_table = create_table, .set_window = set_window, .unset_window = unset_window,
 	};
-	unsigned long charged = any_amount();
 	struct mm_struct other;
 	long rc;
 
@@ -395,9 +401,10 @@ int main(void)
 	group.table_group = &table_group;
 	group.group = (struct iommu_group *)&group;
 	list_add(&group.list, &c.groups);
-	if (CALL == CREATE || CALL == DEFAULT || CALL == AGAIN) {
+	if (CALL == CREATE || CALL == DEFAULT || CALL == AROUND) {
 		/* a turn of their loop, which has locked the container */
-		unused = &charged;
+		charge.left = any_amount();
+		unused = &charge.left;
 		c.mem.tmm = &tmm;
 		task.mm = &mm;
 	}
