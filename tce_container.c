@@ -26,7 +26,7 @@
  *   &tce_mm.registering	taken for the client only
  *   the VFIO core's		held in open, attach, detach and release, but not in ioctls
  *   &tce_container.lock	groups, windows, and the other fields of the container
- *   &tce_mm.prereg_lock	references to preregistered memory
+ *   &tce_mm.region_lock	references to preregistered memory
  *   &tce_mm.map_lock		what MAP and UNMAP use
  *   tce_create_lock		while a table is created
  *   &tce_group.lock		while EEH looks a PE up
@@ -49,7 +49,7 @@
 
 #include "compat/realmode.h"
 #include "tce_container.h"
-#include "tce_prereg.h"
+#include "tce_region.h"
 #include "tce_trace.h"
 
 /* How long to wait before trying again to uncharge a closed container */
@@ -136,7 +136,7 @@ static void container_free_work(struct work_struct *work)
 	struct tce_container *container =
 		container_of(to_delayed_work(work), struct tce_container, free_work);
 
-	if (!tce_prereg_drain(&container->mem))
+	if (!tce_region_drain(&container->mem))
 		schedule_delayed_work(&container->free_work, 1);
 	else if (!tce_uncharge_try(&container->mem))
 		schedule_delayed_work(&container->free_work, TCE_UNCHARGE_DELAY);
@@ -228,11 +228,11 @@ static int bind_mm(struct tce_container *container, struct tce_mm *tmm)
 	 * The last container may be releasing memory that KVM can still find: there must not be a
 	 * table yet in which KVM could map it.
 	 */
-	rc = mutex_lock_killable(&tmm->prereg_lock);
+	rc = mutex_lock_killable(&tmm->region_lock);
 	if (rc)
 		return rc;
 	tce_mm_join(tmm, !mem->v1);
-	mutex_unlock(&tmm->prereg_lock);
+	mutex_unlock(&tmm->region_lock);
 	/* pairs with smp_load_acquire() of &tce_memory.tmm (litmus/bind.litmus) */
 	smp_store_release(&mem->tmm, tmm);
 	return 0;
@@ -823,7 +823,7 @@ long tce_container_disable(struct tce_container *container)
  *
  * Context: no lock held. Only other REGISTERs of the process wait while the pages are pinned.
  *
- * Return: as bind_and_lock() or tce_prereg_register().
+ * Return: as bind_and_lock() or tce_region_register().
  */
 long tce_container_register(struct tce_container *container, u64 ua, u64 size)
 {
@@ -833,7 +833,7 @@ long tce_container_register(struct tce_container *container, u64 ua, u64 size)
 		return rc;
 	up_write(&container->lock);
 
-	rc = tce_prereg_register(&container->mem, ua, size);
+	rc = tce_region_register(&container->mem, ua, size);
 	if (!rc && !READ_ONCE(container->enabled)) {
 		lock_for_core(container);
 		if (!container->dead)
@@ -852,7 +852,7 @@ long tce_container_register(struct tce_container *container, u64 ua, u64 size)
  *
  * The in-tree driver returns 0 for memory that is mapped, and QEMU and DPDK rely on that: they
  * later register whatever is mapped at the same address. So the container's mappings are removed as
- * well, also if another container has registered the same, and with &tce_mm.prereg_lock held, so
+ * well, also if another container has registered the same, and with &tce_mm.region_lock held, so
  * that no other thread can register other memory at the address meanwhile. Context: no lock held.
  *
  * Return: 0; -EPERM if the caller is not the owner; -EINVAL if misaligned; -ENOENT if the container
@@ -863,31 +863,31 @@ long tce_container_unregister(struct tce_container *container, u64 ua, u64 size)
 {
 	/* pairs with bind_mm() (litmus/bind.litmus) */
 	struct tce_mm *tmm = smp_load_acquire(&container->mem.tmm);
-	struct tce_prereg *unused = NULL;
-	struct tce_prereg_ref *ref;
+	struct tce_region *unused = NULL;
+	struct tce_region_ref *ref;
 	int rc = check_owner(tmm);
 
 	if (rc)
 		return rc;
-	rc = mutex_lock_killable(&tmm->prereg_lock);
+	rc = mutex_lock_killable(&tmm->region_lock);
 	if (rc)
 		return rc;
-	ref = tce_prereg_find_ref(&container->mem, ua, size);
-	tce_gap(UNREGISTER, mutex_unlock(&tmm->prereg_lock), mutex_lock(&tmm->prereg_lock));
+	ref = tce_region_find_ref(&container->mem, ua, size);
+	tce_gap(UNREGISTER, mutex_unlock(&tmm->region_lock), mutex_lock(&tmm->region_lock));
 	if (IS_ERR(ref)) {
 		rc = PTR_ERR(ref);
-	} else if (tce_prereg_is_shared(ref) || tce_prereg_unregister(ref, &unused)) {
+	} else if (tce_region_is_shared(ref) || tce_region_unregister(ref, &unused)) {
 		rc = down_write_killable(&tmm->map_lock);
 		if (!rc) {
-			rc = tce_table_unmap_prereg(&container->mem, ref->prereg);
+			rc = tce_table_unmap_region(&container->mem, ref->region);
 			up_write(&tmm->map_lock);
 		}
-		if (!rc && tce_prereg_unregister(ref, &unused))
+		if (!rc && tce_region_unregister(ref, &unused))
 			rc = TCE_REFUSE(REGION_MAPPED, EBUSY);
 	}
-	mutex_unlock(&tmm->prereg_lock);
+	mutex_unlock(&tmm->region_lock);
 	if (unused)
-		tce_prereg_free(unused, &container->mem);
+		tce_region_free(unused, &container->mem);
 	tce_uncharge(&container->mem);
 	return rc;
 }
@@ -1042,7 +1042,7 @@ void tce_container_release(void *iommu_data)
 	unlock_all(container);
 
 	if (mem->tmm && !mem->v1)
-		tce_prereg_close(mem);
+		tce_region_close(mem);
 	/* The VFIO core is about to put the module, but ioctls may still be running its code. */
 	__module_get(THIS_MODULE);
 	atomic_long_inc(&tce_closing);

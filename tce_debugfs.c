@@ -16,7 +16,7 @@
  * MAP and UNMAP do no work for this file, because the reader counts the entries.
  *
  * Locks: &tce_container.lock for reading, to show a container or a part of a window;
- * &tce_mm.prereg_lock, to show one range of preregistered memory. Never both.
+ * &tce_mm.region_lock, to show one range of preregistered memory. Never both.
  *
  * Never fails: tce_debugfs_init(). Without debugfs there is no file, and nothing else changes.
  */
@@ -29,7 +29,7 @@
 #include <linux/string_helpers.h>
 
 #include "tce_container.h"
-#include "tce_prereg.h"
+#include "tce_region.h"
 
 /* Userspace entries to count with the lock held, which takes some microseconds */
 #define TCE_COUNT_CHUNK	8192UL
@@ -41,23 +41,23 @@ static unsigned long long bytes(unsigned long npages)
 	return (unsigned long long)npages << PAGE_SHIFT;
 }
 
-static void show_prereg(struct seq_file *m, const struct tce_mm *tmm,
-			const struct tce_prereg *prereg)
+static void show_region(struct seq_file *m, const struct tce_mm *tmm,
+			const struct tce_region *region)
 {
-	const struct tce_prereg_ref *ref;
+	const struct tce_region_ref *ref;
 	struct tce_container *container;
 	char before = '=';
 
 	seq_printf(m, "region process=%lu ua=0x%lx size=%llu page_shift=%u",
-		   tmm->id, prereg->ua, bytes(prereg->npages), prereg->page_shift);
+		   tmm->id, region->ua, bytes(region->npages), region->page_shift);
 	/* the kernel does not export the counters of KVM's list */
-	if (prereg->mm_iommu)
+	if (region->mm_iommu)
 		seq_puts(m, " kvm_list=1 mapped=?");
 	else
 		seq_printf(m, " kvm_list=0 mapped=%lld",
-			   (long long)atomic64_read(&prereg->mapped));
-	seq_printf(m, " written=%d containers", READ_ONCE(prereg->written));
-	list_for_each_entry(ref, &prereg->refs, in_prereg) {
+			   (long long)atomic64_read(&region->mapped));
+	seq_printf(m, " written=%d containers", READ_ONCE(region->written));
+	list_for_each_entry(ref, &region->refs, in_region) {
 		container = container_of(ref->mem, struct tce_container, mem);
 		seq_printf(m, "%c%lu", before, container->id);
 		before = ',';
@@ -69,7 +69,7 @@ static int show_mm(struct seq_file *m, struct tce_mm *tmm)
 {
 	char comm[TASK_COMM_LEN] = "";
 	struct task_struct *task;
-	struct tce_prereg *prereg;
+	struct tce_region *region;
 	unsigned long ua = 0;
 
 	rcu_read_lock();
@@ -89,16 +89,16 @@ static int show_mm(struct seq_file *m, struct tce_mm *tmm)
 
 	do {
 		if (fatal_signal_pending(current) ||
-		    mutex_lock_killable(&tmm->prereg_lock))
+		    mutex_lock_killable(&tmm->region_lock))
 			return -EINTR;
-		prereg = tce_prereg_first(tmm, ua, ULONG_MAX);
-		if (prereg) {
-			show_prereg(m, tmm, prereg);
-			ua = tce_prereg_end(prereg);
+		region = tce_region_first(tmm, ua, ULONG_MAX);
+		if (region) {
+			show_region(m, tmm, region);
+			ua = tce_region_end(region);
 		}
-		mutex_unlock(&tmm->prereg_lock);
+		mutex_unlock(&tmm->region_lock);
 		cond_resched();
-	} while (prereg && !seq_has_overflowed(m));
+	} while (region && !seq_has_overflowed(m));
 	return 0;
 }
 

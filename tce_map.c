@@ -37,7 +37,7 @@
 #include <linux/sched/signal.h>
 
 #include "compat/older.h"
-#include "tce_prereg.h"
+#include "tce_region.h"
 #include "tce_table.h"
 #include "tce_trace.h"
 
@@ -56,7 +56,7 @@
 struct tce_holder {
 	u64 first;
 	u64 size;
-	struct tce_prereg *region;
+	struct tce_region *region;
 };
 
 /**
@@ -96,12 +96,12 @@ static __always_inline bool is_held_by(const struct tce_holder *holder, u64 val)
  */
 static __always_inline struct tce_holder find_holder(const struct tce_table *table, u64 val)
 {
-	struct tce_prereg *region;
+	struct tce_region *region;
 	bool by_map = val & TCE_UA_VFIO;
 
 	if (table->mem->v1)
 		return (struct tce_holder){ val & PAGE_MASK, by_map ? PAGE_SIZE : 0 };
-	region = tce_prereg_find(table->mem->tmm, val & ~TCE_UA_VFIO);
+	region = tce_region_find(table->mem->tmm, val & ~TCE_UA_VFIO);
 	if (!region || (!by_map && (!table->shared || !region->mm_iommu)))
 		return (struct tce_holder){ 0 };
 	return (struct tce_holder){
@@ -110,7 +110,7 @@ static __always_inline struct tce_holder find_holder(const struct tce_table *tab
 }
 
 /* Count down what KVM has mapped, one by one, in KVM's list. */
-static noinline void put_kvm(const struct tce_prereg *region, unsigned long n)
+static noinline void put_kvm(const struct tce_region *region, unsigned long n)
 {
 	while (n--)
 		mm_iommu_mapped_dec(region->mm_iommu);
@@ -169,9 +169,9 @@ static __always_inline void gather_entries(struct tce_gather *gather, unsigned l
  * Does a region have the page of an entry? In a shared table the value may not be that of the
  * userspace entry. In any other it is, or the platform has refused to write it.
  */
-static noinline bool has_page(const struct tce_prereg *region, const struct tce_entry *old)
+static noinline bool has_page(const struct tce_region *region, const struct tce_entry *old)
 {
-	return tce_prereg_hpa(region, old->val & ~TCE_UA_VFIO) == old->hpa;
+	return tce_region_hpa(region, old->val & ~TCE_UA_VFIO) == old->hpa;
 }
 
 /* What an entry had is to be put after the invalidation. */
@@ -359,10 +359,10 @@ bool tce_table_unmap_all(struct tce_table *table)
  * is in its list.
  */
 static __always_inline unsigned long pua_run_of(const __be64 *pua, unsigned long max,
-						const struct tce_prereg *prereg, const bool of)
+						const struct tce_region *region, const bool of)
 {
-	const u64 first = prereg->ua | TCE_UA_VFIO, size = prereg->npages << PAGE_SHIFT;
-	const u64 by_kvm = prereg->mm_iommu ? TCE_UA_VFIO : 0;
+	const u64 first = region->ua | TCE_UA_VFIO, size = region->npages << PAGE_SHIFT;
+	const u64 by_kvm = region->mm_iommu ? TCE_UA_VFIO : 0;
 	unsigned long n;
 	u64 val;
 
@@ -378,7 +378,7 @@ static __always_inline unsigned long pua_run_of(const __be64 *pua, unsigned long
  * Look at the next entries of a table, which are empty, or all map preregistered memory, or none of
  * them does. If they do, unmap them, or count them in @others if that is not NULL.
  */
-static void unmap_next(struct tce_table *table, const struct tce_prereg *prereg, long *others)
+static void unmap_next(struct tce_table *table, const struct tce_region *region, long *others)
 {
 	unsigned long size = table->tbl->it_size, at, entry, n, run;
 	__be64 *pua;
@@ -391,22 +391,22 @@ static void unmap_next(struct tce_table *table, const struct tce_prereg *prereg,
 	n = min3(n, size - at, size - table->seen);
 	if (pua) {
 		n = min(n, TCE_CHUNK);
-		run = pua_run_of(pua, n, prereg, true);
+		run = pua_run_of(pua, n, region, true);
 		if (run && table->found == size)
 			table->found = at;
 		if (run && others)
 			*others += run;
 		else if (run)
 			tce_table_unmap(table, entry, run);
-		n = run ?: tce_pua_run(pua, n, true) ?: pua_run_of(pua, n, prereg, false);
+		n = run ?: tce_pua_run(pua, n, true) ?: pua_run_of(pua, n, region, false);
 	}
 	table->seen += n;
 }
 
 /**
- * tce_table_unmap_prereg() - v2: unmap what a container maps of preregistered memory
+ * tce_table_unmap_region() - v2: unmap what a container maps of preregistered memory
  * @mem: the container's memory, with &tce_mm.map_lock held for writing
- * @prereg: the preregistered memory
+ * @region: the preregistered memory
  *
  * What the platform refuses to clear stays counted. Other containers of the mm keep their mappings.
  * These are counted as well, so that the search ends when all are found. It goes through the tables
@@ -416,7 +416,7 @@ static void unmap_next(struct tce_table *table, const struct tce_prereg *prereg,
  *
  * Return: 0; -EINTR on SIGKILL.
  */
-int tce_table_unmap_prereg(struct tce_memory *mem, const struct tce_prereg *prereg)
+int tce_table_unmap_region(struct tce_memory *mem, const struct tce_region *region)
 {
 	struct tce_table *table, *next;
 	long others = 0;
@@ -428,7 +428,7 @@ int tce_table_unmap_prereg(struct tce_memory *mem, const struct tce_prereg *prer
 		table->seen = 0;
 	}
 	/* KVM's list does not tell how often KVM maps it */
-	while (prereg->mm_iommu || atomic64_read(&prereg->mapped) > others) {
+	while (region->mm_iommu || atomic64_read(&region->mapped) > others) {
 		next = NULL;
 		list_for_each_entry(table, &mem->tmm->tables, in_mm)
 			if (table->seen < table->tbl->it_size &&
@@ -436,13 +436,13 @@ int tce_table_unmap_prereg(struct tce_memory *mem, const struct tce_prereg *prer
 				next = table;
 		if (!next)
 			break;
-		unmap_next(next, prereg, next->mem == mem ? NULL : &others);
+		unmap_next(next, region, next->mem == mem ? NULL : &others);
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		if (need_resched())
 			cond_resched();
 	}
-	if (!prereg->mm_iommu)
+	if (!region->mm_iommu)
 		return 0;
 	/* what KVM has taken out of them is still counted */
 	list_for_each_entry(table, &mem->tmm->tables, in_mm)
@@ -475,7 +475,7 @@ struct tce_extent {
 struct tce_reader {
 	struct tce_memory *mem;
 	struct tce_v1_batch *batch;
-	struct tce_prereg *region;
+	struct tce_region *region;
 	unsigned long ua;
 	unsigned long held;
 	unsigned int shift;
@@ -485,7 +485,7 @@ struct tce_reader {
 /* Where a byte is, of @region or of the batch */
 static __always_inline unsigned long read_hpa(const struct tce_reader *reader, unsigned long ua)
 {
-	return likely(!reader->batch) ? tce_prereg_hpa(reader->region, ua) :
+	return likely(!reader->batch) ? tce_region_hpa(reader->region, ua) :
 					tce_v1_hpa(reader->batch, ua);
 }
 
@@ -501,7 +501,7 @@ static unsigned long read_run(const struct tce_reader *reader, unsigned long n, 
 	if (read_hpa(reader, ua + ahead) != read_hpa(reader, ua) + ahead)
 		return half;
 	size = reader->batch ? tce_v1_extent(reader->batch, ua, size, hpa) :
-			       tce_prereg_extent(reader->region, ua, size, hpa);
+			       tce_region_extent(reader->region, ua, size, hpa);
 	return size >> reader->shift ?: 1;
 }
 
@@ -511,9 +511,9 @@ static void read_hold(struct tce_reader *reader, unsigned long n)
 	if (reader->batch) {
 		tce_v1_take(reader->batch, reader->ua, n);
 	} else {
-		if (reader->ua >= tce_prereg_end(reader->region))
-			reader->region = tce_prereg_find(reader->mem->tmm, reader->ua);
-		n = min(n, (tce_prereg_end(reader->region) - reader->ua) >> reader->shift);
+		if (reader->ua >= tce_region_end(reader->region))
+			reader->region = tce_region_find(reader->mem->tmm, reader->ua);
+		n = min(n, (tce_region_end(reader->region) - reader->ua) >> reader->shift);
 		atomic64_add(n, &reader->region->mapped);
 	}
 	reader->held = n;
@@ -667,23 +667,23 @@ out_unlock:
  * -EINTR on SIGKILL
  */
 static int check_memory(struct tce_memory *mem, unsigned long ua, unsigned long size,
-			unsigned int shift, bool write, struct tce_prereg **first)
+			unsigned int shift, bool write, struct tce_region **first)
 {
 	unsigned long end = ua + size;
-	struct tce_prereg *prereg;
+	struct tce_region *region;
 
 	if (end < ua)
 		return TCE_REFUSE(UA_WRAPS, EINVAL);
 	for (*first = NULL;;) {
-		prereg = tce_prereg_find(mem->tmm, ua);
-		if (!prereg)
+		region = tce_region_find(mem->tmm, ua);
+		if (!region)
 			return TCE_REFUSE_VALUE(NOT_REGISTERED, EINVAL, ua);
-		if (prereg->page_shift < shift)
-			return TCE_REFUSE_VALUE(PAGE_TOO_SMALL, EINVAL, 1UL << prereg->page_shift);
+		if (region->page_shift < shift)
+			return TCE_REFUSE_VALUE(PAGE_TOO_SMALL, EINVAL, 1UL << region->page_shift);
 		if (write)
-			tce_prereg_written(prereg);
-		*first = *first ?: prereg;
-		ua = tce_prereg_end(prereg);
+			tce_region_written(region);
+		*first = *first ?: region;
+		ua = tce_region_end(region);
 		if (ua >= end)
 			return 0;
 		/* there may be as many as pages */

@@ -42,7 +42,7 @@ static void mm_free(struct tce_mm *tmm)
 	mmdrop(tmm->mm);
 	put_pid(tmm->pid);
 	mutex_destroy(&tmm->registering);
-	mutex_destroy(&tmm->prereg_lock);
+	mutex_destroy(&tmm->region_lock);
 	kfree(tmm);
 }
 
@@ -70,9 +70,9 @@ struct tce_mm *tce_mm_get(struct mm_struct *mm)
 	tmm->pid = get_pid(task_tgid(current));
 	init_rwsem(&tmm->map_lock);
 	mutex_init(&tmm->registering);
-	mutex_init(&tmm->prereg_lock);
+	mutex_init(&tmm->region_lock);
 	INIT_LIST_HEAD(&tmm->tables);
-	tmm->preregs = RB_ROOT;
+	tmm->regions = RB_ROOT;
 	list_add(&tmm->list, &tce_mms);
 found:
 	tmm->users++;
@@ -84,7 +84,7 @@ found:
 /* Add a container. Undone by tce_mm_take_last(), if it is one of v2, and then tce_mm_put(). */
 void tce_mm_join(struct tce_mm *tmm, bool v2)
 {
-	lockdep_assert_held(&tmm->prereg_lock);
+	lockdep_assert_held(&tmm->region_lock);
 	mutex_lock(&tce_mms_lock);
 	tmm->open += v2;
 	tmm->users++;
@@ -116,7 +116,7 @@ void tce_mm_put(struct tce_mm *tmm)
 
 /**
  * tce_mm_take_last() - take the preregistered memory, if no container of v2 is open any more
- * @tmm: with &tce_mm.prereg_lock held, for which a container that is being bound waits first
+ * @tmm: with &tce_mm.region_lock held, for which a container that is being bound waits first
  * @closed: 1 if the caller's container has just been closed, 0 if it was before
  *
  * Context: without &tce_mm.map_lock, because nothing can be mapped any more.
@@ -125,15 +125,15 @@ void tce_mm_put(struct tce_mm *tmm)
  */
 struct rb_root tce_mm_take_last(struct tce_mm *tmm, int closed)
 {
-	struct rb_root preregs = RB_ROOT;
+	struct rb_root regions = RB_ROOT;
 
-	lockdep_assert_held(&tmm->prereg_lock);
+	lockdep_assert_held(&tmm->region_lock);
 	mutex_lock(&tce_mms_lock);
 	tmm->open -= closed;
 	if (!tmm->open)
-		swap(preregs, tmm->preregs);
+		swap(regions, tmm->regions);
 	mutex_unlock(&tce_mms_lock);
-	return preregs;
+	return regions;
 }
 
 /**

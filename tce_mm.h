@@ -45,12 +45,12 @@ enum { TCE_GAP_NOWHERE, TCE_GAP_MAP, TCE_GAP_UNREGISTER, TCE_GAP_USE };
  *	pages that are still counted as mapped when the last container of v2 is closed are never
  *	freed. Never cleared
  * @map_lock: held for reading by MAP and UNMAP. It guards the windows of all containers of the mm
- *	and @tables, which are changed with &tce_container.lock held as well, and @preregs, which
- *	are changed with @prereg_lock held as well
+ *	and @tables, which are changed with &tce_container.lock held as well, and @regions, which
+ *	are changed with @region_lock held as well
  * @registering: serializes REGISTER; held while pages are pinned, for as long as the client likes
- * @prereg_lock: guards the references of containers to preregistered memory, and the two counts
+ * @region_lock: guards the references of containers to preregistered memory, and the two counts
  * @tables: struct tce_table of these windows
- * @preregs: v2: tree of struct tce_prereg by address; no two overlap
+ * @regions: v2: tree of struct tce_region by address; no two overlap
  * @listed: how many are in KVM's list
  * @nr_abandoned: how many of these are no longer in the tree, but in &tce_memory.abandoned. It
  *	grows only while no container of v2 is open, and is decremented with @map_lock held as well
@@ -65,9 +65,9 @@ struct tce_mm {
 	bool table_leaked;
 	struct rw_semaphore map_lock;
 	struct mutex registering;
-	struct mutex prereg_lock;
+	struct mutex region_lock;
 	struct list_head tables;
-	struct rb_root preregs;
+	struct rb_root regions;
 	unsigned int listed;
 	unsigned int nr_abandoned;
 };
@@ -77,9 +77,9 @@ struct tce_mm {
  * @tmm: whose memory it is; NULL until the container is bound to a process, which happens once
  *	(litmus/bind.litmus)
  * @v1: what MAP has pinned; NULL if this is v2, where memory is registered before
- * @refs: v2: struct tce_prereg_ref; guarded by &tce_mm.prereg_lock, as is @closed
+ * @refs: v2: struct tce_region_ref; guarded by &tce_mm.region_lock, as is @closed
  * @closed: nothing can be registered any more
- * @abandoned: v2: struct tce_prereg that only KVM's counts keep; guarded by &tce_mm.prereg_lock
+ * @abandoned: v2: struct tce_region that only KVM's counts keep; guarded by &tce_mm.region_lock
  * @uncharge: CPU pages that are charged to the mm but no longer needed
  */
 struct tce_memory {
@@ -114,7 +114,7 @@ void tce_uncharge_later(struct tce_memory *mem, unsigned long npages);
 void tce_uncharge(struct tce_memory *mem);
 bool tce_uncharge_try(struct tce_memory *mem);
 
-/* Is as much reserved as a command needs? Return: 0; -EAGAIN: tce_charge_reserve() has to come first */
+/* Is as much reserved as a command needs? Return: 0; -EAGAIN, upon which it is reserved */
 static inline int tce_charge_need(struct tce_charge *charge, unsigned long npages)
 {
 	charge->need = npages;
@@ -168,7 +168,7 @@ static __always_inline bool tce_mm_has_kvm(const struct mm_struct *mm)
 
 /*
  * May KVM map memory of a process for itself? Not while its list has memory that is about to be
- * freed. Asked for a container that is open, with &tce_mm.map_lock or &tce_mm.prereg_lock held.
+ * freed. Asked for a container that is open, with &tce_mm.map_lock or &tce_mm.region_lock held.
  */
 static inline bool tce_mm_allows_kvm(const struct tce_mm *tmm)
 {

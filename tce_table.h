@@ -35,7 +35,7 @@
 #include "tce_v1.h"
 
 struct tce_kvm_ops;
-struct tce_prereg;
+struct tce_region;
 
 /*
  * Entries that MAP and UNMAP change with the table's lock held: enough for one invalidation to cost
@@ -96,7 +96,7 @@ int tce_table_map(struct tce_table *table, unsigned long first, unsigned long ua
 		  unsigned long n, enum dma_data_direction dir, struct tce_v1_batch *batch);
 int tce_table_unmap(struct tce_table *table, unsigned long first, unsigned long n);
 bool tce_table_unmap_all(struct tce_table *table);
-int tce_table_unmap_prereg(struct tce_memory *mem, const struct tce_prereg *prereg);
+int tce_table_unmap_region(struct tce_memory *mem, const struct tce_region *region);
 
 /* tce_kvm.c */
 int tce_kvm_prepare(struct tce_table *table);

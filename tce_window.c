@@ -3,7 +3,7 @@
  * Windows: create a table, set the window in the bridge of each group, remove it from them, and
  * free the table. Which IOMMU pages, levels and windows there are is the platform's decision
  * (struct iommu_table_group). Which memory fits a large IOMMU page, REGISTER finds out
- * (&tce_prereg.page_shift).
+ * (&tce_region.page_shift).
  *
  * Locks: the caller has locked the container for writing (lock_all(), lock_for_core()).
  *
@@ -19,7 +19,7 @@
 #include <linux/slab.h>
 
 #include "compat/older.h"
-#include "tce_prereg.h"
+#include "tce_region.h"
 #include "tce_trace.h"
 #include "tce_window.h"
 

@@ -299,13 +299,13 @@ static void hold_lock(struct tce_thread *thread)
 	struct tce_mm *tmm = container->mem.tmm;
 
 	if (tmm)
-		mutex_lock(&tmm->prereg_lock);
+		mutex_lock(&tmm->region_lock);
 	else
 		down_write(&container->lock);
 	complete(&locked);
 	wait_for_completion(&unlock);
 	if (tmm)
-		mutex_unlock(&tmm->prereg_lock);
+		mutex_unlock(&tmm->region_lock);
 	else
 		up_write(&container->lock);
 }

@@ -7,7 +7,7 @@
 
 #include "../tce_container.h"
 #include "../tce_mm.h"
-#include "../tce_prereg.h"
+#include "../tce_region.h"
 #include "tce_threads.h"
 
 /* What somebody else holds */
@@ -74,7 +74,7 @@ static void take(struct tce_container *container, enum held held)
 	case REGISTERING:
 		return mutex_lock(&tmm->registering);
 	case REGIONS:
-		return mutex_lock(&tmm->prereg_lock);
+		return mutex_lock(&tmm->region_lock);
 	case CREATION:
 		return down_write(&tce_create_lock);
 	}
@@ -92,7 +92,7 @@ static void give_back(struct tce_container *container, enum held held)
 	case REGISTERING:
 		return mutex_unlock(&tmm->registering);
 	case REGIONS:
-		return mutex_unlock(&tmm->prereg_lock);
+		return mutex_unlock(&tmm->region_lock);
 	case CREATION:
 		return up_write(&tce_create_lock);
 	}
@@ -134,7 +134,7 @@ static void who_waits_is_killed(struct kunit *test)
 	ended = tce_thread_ends(&caller);
 	if (wait->first && ended) {
 		KUNIT_EXPECT_NULL(test, tce_container_find(client->data)->mem.tmm);
-		KUNIT_EXPECT_TRUE(test, mutex_is_locked(&container->mem.tmm->prereg_lock));
+		KUNIT_EXPECT_TRUE(test, mutex_is_locked(&container->mem.tmm->region_lock));
 	}
 	give_back(container, wait->held);
 	tce_thread_join(&caller);

@@ -10,7 +10,7 @@
 #include <asm/mmu_context.h>
 
 #include "../tce_container.h"
-#include "../tce_prereg.h"
+#include "../tce_region.h"
 #include "tce_guest.h"
 #include "tce_threads.h"
 
@@ -137,9 +137,9 @@ static unsigned int listed(struct tce_client *client)
 	struct tce_mm *tmm = tce_container_find(client->data)->mem.tmm;
 	unsigned int n;
 
-	mutex_lock(&tmm->prereg_lock);
+	mutex_lock(&tmm->region_lock);
 	n = tmm->listed;
-	mutex_unlock(&tmm->prereg_lock);
+	mutex_unlock(&tmm->region_lock);
 	return n;
 }
 

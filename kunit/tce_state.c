@@ -9,7 +9,7 @@
 #include <linux/vmstat.h>
 
 #include "../tce_container.h"
-#include "../tce_prereg.h"
+#include "../tce_region.h"
 #include "tce_guest.h"
 
 static const char *const names[TCE_COUNTS] = {
@@ -105,7 +105,7 @@ static void count_container(const struct tce_container *container, struct tce_st
 
 static void count_mm(const struct tce_mm *tmm, struct tce_state *state)
 {
-	const struct tce_prereg *prereg;
+	const struct tce_region *region;
 	struct rb_node *node;
 
 	state->n[TCE_MM_USERS] += tmm->users - 1;
@@ -113,12 +113,12 @@ static void count_mm(const struct tce_mm *tmm, struct tce_state *state)
 	state->n[TCE_MM_LEAKED] += tmm->table_leaked;
 	state->n[TCE_LISTED] += tmm->listed;
 	state->n[TCE_ABANDONED] += tmm->nr_abandoned;
-	for (node = rb_first(&tmm->preregs); node; node = rb_next(node)) {
-		prereg = rb_entry(node, struct tce_prereg, node);
+	for (node = rb_first(&tmm->regions); node; node = rb_next(node)) {
+		region = rb_entry(node, struct tce_region, node);
 		state->n[TCE_REGIONS]++;
 		state->n[TCE_REGION_REFS] +=
-			list_count_nodes((struct list_head *)&prereg->refs);
-		state->n[TCE_MAPPED] += atomic64_read(&prereg->mapped);
+			list_count_nodes((struct list_head *)&region->refs);
+		state->n[TCE_MAPPED] += atomic64_read(&region->mapped);
 	}
 }
 

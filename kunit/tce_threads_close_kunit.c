@@ -11,7 +11,7 @@
 #include "../compat/older.h"
 #include "../tce_container.h"
 #include "../tce_mm.h"
-#include "../tce_prereg.h"
+#include "../tce_region.h"
 #include "tce_threads.h"
 
 static struct tce_client *leaving;
@@ -236,7 +236,7 @@ static void close_beside_regions(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *other = tce_open(fx, true);
-	struct tce_prereg *prereg;
+	struct tce_region *region;
 	struct tce_thread a;
 	struct tce_mm *tmm;
 	size_t refs = 0;
@@ -246,13 +246,13 @@ static void close_beside_regions(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_register(other, tce_shared, TCE_SHARED_SIZE), 0);
 	KUNIT_ASSERT_EQ(test, tce_register(leaving, tce_shared, TCE_SHARED_SIZE), 0);
 	tmm = tce_container_find(other->data)->mem.tmm;
-	mutex_lock(&tmm->prereg_lock);
+	mutex_lock(&tmm->region_lock);
 	tce_thread_start(&a, other, leave);
-	KUNIT_EXPECT_TRUE(test, TCE_WAITS_MUTEX(&a, &tmm->prereg_lock));
-	prereg = tce_prereg_first(tmm, tce_shared, tce_shared + 1);
-	if (prereg)
-		refs = list_count_nodes(&prereg->refs);
-	mutex_unlock(&tmm->prereg_lock);
+	KUNIT_EXPECT_TRUE(test, TCE_WAITS_MUTEX(&a, &tmm->region_lock));
+	region = tce_region_first(tmm, tce_shared, tce_shared + 1);
+	if (region)
+		refs = list_count_nodes(&region->refs);
+	mutex_unlock(&tmm->region_lock);
 	tce_thread_join(&a);
 	KUNIT_EXPECT_EQ(test, refs, 2);
 }
@@ -288,7 +288,7 @@ static void last_and_first_container(struct kunit *test,
 	tce_thread_start(&a, next, leave);
 	wait_for_completion(&gate.reached);
 	tce_thread_op(&b, next, op);
-	KUNIT_EXPECT_TRUE(test, TCE_WAITS_MUTEX(&b, &tmm->prereg_lock));
+	KUNIT_EXPECT_TRUE(test, TCE_WAITS_MUTEX(&b, &tmm->region_lock));
 	complete(&gate.open);
 	tce_thread_join(&a);
 	tce_thread_join(&b);

@@ -11,7 +11,7 @@
 #include <linux/mman.h>
 
 #include "../tce_container.h"
-#include "../tce_prereg.h"
+#include "../tce_region.h"
 #include "tce_threads.h"
 
 static const struct tce_op unmap_one = { TCE_UNMAP, 0, SZ_4K };
@@ -400,7 +400,7 @@ static void disable_during_a_map(struct kunit *test)
 static void map_before_unregister(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
-	struct tce_prereg *prereg;
+	struct tce_region *region;
 	struct tce_mm *tmm;
 	struct tce_client *client;
 	struct tce_thread a;
@@ -411,14 +411,14 @@ static void map_before_unregister(struct kunit *test)
 	tmm = container_of_client(client)->mem.tmm;
 	page = tce_page(fx, tce_shared);
 	down_read(&tmm->map_lock);
-	prereg = tce_prereg_find(tmm, tce_shared);
-	KUNIT_EXPECT_NOT_NULL(test, prereg);
-	KUNIT_EXPECT_NOT_NULL(test, prereg->mm_iommu);
+	region = tce_region_find(tmm, tce_shared);
+	KUNIT_EXPECT_NOT_NULL(test, region);
+	KUNIT_EXPECT_NOT_NULL(test, region->mm_iommu);
 	tce_thread_op(&a, client, &unregister_shared);
 	KUNIT_EXPECT_TRUE(test, TCE_WAITS_RWSEM(&a, &tmm->map_lock));
 	ClearPageDirty(page);
 	/* as the MAP does with this lock held */
-	tce_prereg_written(prereg);
+	tce_region_written(region);
 	up_read(&tmm->map_lock);
 	tce_thread_join(&a);
 	fx->busy = false;
@@ -434,7 +434,7 @@ static void map_while_it_is_marked(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client;
-	struct tce_prereg *prereg;
+	struct tce_region *region;
 	struct page *first, *last;
 	struct tce_mm *tmm;
 	struct tce_thread a;
@@ -446,15 +446,15 @@ static void map_while_it_is_marked(struct kunit *test)
 	tmm = container_of_client(client)->mem.tmm;
 	first = tce_page(fx, tce_shared);
 	last = tce_page(fx, tce_shared + TCE_SHARED_SIZE - PAGE_SIZE);
-	mutex_lock(&tmm->prereg_lock);
-	prereg = tce_prereg_first(tmm, tce_shared, tce_shared + 1);
-	mutex_unlock(&tmm->prereg_lock);
-	KUNIT_ASSERT_NOT_NULL(test, prereg);
-	KUNIT_EXPECT_NOT_NULL(test, prereg->mm_iommu);
+	mutex_lock(&tmm->region_lock);
+	region = tce_region_first(tmm, tce_shared, tce_shared + 1);
+	mutex_unlock(&tmm->region_lock);
+	KUNIT_ASSERT_NOT_NULL(test, region);
+	KUNIT_EXPECT_NOT_NULL(test, region->mm_iommu);
 	ClearPageDirty(first);
 	lock_page(last);
 	ClearPageDirty(last);
-	tce_prereg_written(prereg);
+	tce_region_written(region);
 	tce_thread_op(&a, client, &unregister_shared);
 	/* it has marked the first page, and will wait for the last one */
 	for (ms = 0; ms < 10000 && !PageDirty(first); ms += 20)
@@ -466,7 +466,7 @@ static void map_while_it_is_marked(struct kunit *test)
 	if (free)
 		up_read(&tmm->map_lock);
 	ClearPageDirty(first);
-	tce_prereg_written(prereg);
+	tce_region_written(region);
 	unlock_page(last);
 	tce_thread_join(&a);
 	fx->busy = false;

@@ -14,7 +14,7 @@
 #include <asm/hvcall.h>
 #include <asm/mmu_context.h>
 
-#include "../tce_prereg.h"
+#include "../tce_region.h"
 #include "../tce_trace.h"
 #include "tce_mock_group.h"
 #include "tce_mock_page.h"
@@ -77,7 +77,7 @@ static void check_account(struct tce_mock *mock, gfp_t flags)
 {
 #ifdef CONFIG_LOCKDEP
 	static const char *const locks[] = {
-		"&container->lock", "&tmm->map_lock", "&tmm->prereg_lock",
+		"&container->lock", "&tmm->map_lock", "&tmm->region_lock",
 		"tce_mms_lock",
 	};
 	int i;

@@ -304,12 +304,12 @@ static void give_back(struct tce_memory *mem)
 	tce_uncharge_later(mem, pages);
 }
 
-void tce_prereg_close(struct tce_memory *mem)
+void tce_region_close(struct tce_memory *mem)
 {
 	give_back(mem);
 }
 
-bool tce_prereg_drain(struct tce_memory *mem)
+bool tce_region_drain(struct tce_memory *mem)
 {
 	give_back(mem);
 	return any_bool();

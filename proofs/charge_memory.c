@@ -14,9 +14,9 @@
  * unwind: 4
  *
  * control: count_pages tce_charge tce_v1_allow CALL=MAP
- * control: tce_charge account_locked_vm prereg_create CALL=REGISTER LISTED=1 PAGE_SHIFT=16
+ * control: tce_charge account_locked_vm region_create CALL=REGISTER LISTED=1 PAGE_SHIFT=16
  * control: tce_charge account_locked_vm(any) pin_blocks CALL=REGISTER LISTED=0 NPAGES=1
- * control: tce_uncharge_later tce_prereg_free CALL=UNREGISTER LISTED=0 NPAGES=2
+ * control: tce_uncharge_later tce_region_free CALL=UNREGISTER LISTED=0 NPAGES=2
  */
 #include "charge.h"
 #include "../tce_mm.h"
@@ -34,7 +34,7 @@ static struct page *folio_page(struct folio *folio, unsigned long n);
 static unsigned int folio_shift(struct folio *folio);
 
 #include "../tce_v1.c"
-#include "../tce_prereg.c"
+#include "../tce_region.c"
 #include "../tce_trace.c"
 
 enum { MAP, REGISTER, UNREGISTER };
@@ -125,7 +125,7 @@ long mm_iommu_new(struct mm_struct *its, unsigned long ua, unsigned long npages,
 int main(void)
 {
 	unsigned long n = NPAGES ?: any_amount(), was;
-	struct tce_prereg *prereg;
+	struct tce_region *region;
 	int rc;
 
 	current = &task;
@@ -142,21 +142,21 @@ int main(void)
 		break;
 	case REGISTER:
 		/* an odd page, so that the size of the pages behind it is not looked for */
-		prereg = prereg_create(&tmm, TCE_BLOCK + PAGE_SIZE, n, LISTED);
-		if (!IS_ERR(prereg))
+		region = region_create(&tmm, TCE_BLOCK + PAGE_SIZE, n, LISTED);
+		if (!IS_ERR(region))
 			registered += n;
 		break;
 	case UNREGISTER:
-		prereg = some(sizeof(*prereg) + sizeof(*prereg->blocks));
+		region = some(sizeof(*region) + sizeof(*region->blocks));
 		if (LISTED)
-			prereg->mm_iommu = (struct mm_iommu_table_group_mem_t *)1;
+			region->mm_iommu = (struct mm_iommu_table_group_mem_t *)1;
 		else
-			prereg->blocks[0] = any_ulong();
-		prereg->ua = TCE_BLOCK + PAGE_SIZE;
-		prereg->npages = n;
+			region->blocks[0] = any_ulong();
+		region->ua = TCE_BLOCK + PAGE_SIZE;
+		region->npages = n;
 		assume(n <= registered);
 		registered -= n;
-		tce_prereg_free(prereg, &mem);
+		tce_region_free(region, &mem);
 		break;
 	}
 	check();

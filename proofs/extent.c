@@ -12,10 +12,10 @@
  * unwind: 6
  *
  * control: tce_v1_extent CALL=V1
- * control: tce_prereg_extent tce_prereg_hpa CALL=BLOCKS
+ * control: tce_region_extent tce_region_hpa CALL=BLOCKS
  * control: tce_pua_run CALL=PUAS
  */
-#include "../tce_prereg.c"
+#include "../tce_region.c"
 #include "../tce_v1.c"
 #include "../tce_table.h"
 #include "../tce_trace.c"
@@ -53,10 +53,10 @@ static void v1(void)
 	prove(size == max || tce_v1_hpa(&batch, at + size) != hpa + size);
 }
 
-static void prereg(void)
+static void region(void)
 {
-	unsigned long space[sizeof(struct tce_prereg) / sizeof(long) + PIECES];
-	struct tce_prereg *p = (struct tce_prereg *)space;
+	unsigned long space[sizeof(struct tce_region) / sizeof(long) + PIECES];
+	struct tce_region *p = (struct tce_region *)space;
 	unsigned long at = any_ulong(), max = any_ulong(), byte = any_ulong(), size, hpa;
 	int i;
 
@@ -65,15 +65,15 @@ static void prereg(void)
 	p->npages = any_ulong();
 	assume(p->ua < TASK_SIZE_MAX && p->npages && p->npages <= PIECES * TCE_BLOCK >> PAGE_SHIFT);
 	assume(count_blocks(p->ua, p->npages) <= PIECES);
-	assume(at >= p->ua && at < tce_prereg_end(p) && max && max <= tce_prereg_end(p) - at);
+	assume(at >= p->ua && at < tce_region_end(p) && max && max <= tce_region_end(p) - at);
 	for (i = 0; i < PIECES; i++)
 		p->blocks[i] = any_page_hpa();
 
-	size = tce_prereg_extent(p, at, max, &hpa);
+	size = tce_region_extent(p, at, max, &hpa);
 	prove(size && size <= max);
 	assume(byte < size);
-	prove(tce_prereg_hpa(p, at + byte) == hpa + byte);
-	prove(size == max || tce_prereg_hpa(p, at + size) != hpa + size);
+	prove(tce_region_hpa(p, at + byte) == hpa + byte);
+	prove(size == max || tce_region_hpa(p, at + size) != hpa + size);
 }
 
 static void puas(void)
@@ -97,6 +97,6 @@ int main(void)
 	else if (CALL == PUAS)
 		puas();
 	else
-		prereg();
+		region();
 	return 0;
 }

@@ -59,7 +59,7 @@ static struct {
 
 static unsigned long first, count;	/* the entries of the call */
 static __be64 pua[N];
-static struct tce_prereg its, others;
+static struct tce_region its, others;
 static u64 val;				/* the value that is looked at, of a page of v1 */
 static unsigned long puts;
 static long took;			/* of the memory that MAP writes */
@@ -125,7 +125,7 @@ unsigned long tce_v1_extent(const struct tce_v1_batch *batch, unsigned long ua, 
 	return size;
 }
 
-unsigned long tce_prereg_extent(const struct tce_prereg *prereg, unsigned long ua, unsigned long max, unsigned long *hpa)
+unsigned long tce_region_extent(const struct tce_region *region, unsigned long ua, unsigned long max, unsigned long *hpa)
 {
 	return tce_v1_extent(NULL, ua, max, hpa);
 }
@@ -258,11 +258,11 @@ static void any_entry(int i)
 	if (V1)
 		of[i].agrees = PAGE_OF(was) == val && was & TCE_UA_VFIO;
 	else
-		of[i].agrees = ua >= its.ua && ua < tce_prereg_end(&its) &&
+		of[i].agrees = ua >= its.ua && ua < tce_region_end(&its) &&
 			       (SHARED ? of[i].there == hpa_of(ua) : was & TCE_UA_VFIO);
 	/* of what the chunk writes itself nothing was there */
 	if (CALL == CHUNK)
-		assume(V1 ? of[i].agrees || !(was & TCE_UA_VFIO) : ua < others.ua || ua >= tce_prereg_end(&others));
+		assume(V1 ? of[i].agrees || !(was & TCE_UA_VFIO) : ua < others.ua || ua >= tce_region_end(&others));
 	pua[i] = cpu_to_be64(was);
 }
 
@@ -271,7 +271,7 @@ int main(void)
 	struct iommu_table_ops ops = { .xchg_no_kill = platform_xchg, .tce_kill = kill };
 	struct iommu_table tbl = { .it_page_shift = 12 };
 	struct tce_v1 v1;
-	struct tce_mm tmm = { .preregs.rb_node = &its.node };
+	struct tce_mm tmm = { .regions.rb_node = &its.node };
 	struct tce_memory mem = { .tmm = &tmm, .v1 = V1 ? &v1 : NULL };
 	struct tce_table table = { .tbl = &tbl, .ops = &ops, .mem = &mem, .shared = SHARED };
 	struct page *pages[N];
@@ -287,7 +287,7 @@ int main(void)
 	its.npages = 2;
 	its.mm_iommu = (struct mm_iommu_table_group_mem_t *)&its;
 	its.node.rb_right = &others.node;
-	others.ua = tce_prereg_end(&its);
+	others.ua = tce_region_end(&its);
 	others.npages = N;
 	others.page_shift = PAGE_SHIFT;
 	others.mm_iommu = (struct mm_iommu_table_group_mem_t *)&others;

@@ -39,7 +39,7 @@ static long pin_one(void);
 #include "../tce_mm.h"
 #define tce_page_hpa(page)		((unsigned long)&(page) << PAGE_SHIFT)
 
-#include "../tce_prereg.c"
+#include "../tce_region.c"
 #include "../tce_trace.c"
 
 static unsigned long ram, asked;
@@ -102,8 +102,8 @@ static int want(u64 ua, u64 size, unsigned long mapped)
 /* The part of a block from @at on to @next, whose pages are known one by one, and any byte of it */
 static void look_up(unsigned long at, unsigned long next)
 {
-	unsigned long space[sizeof(struct tce_prereg) / sizeof(long) + 1], byte = any_ulong();
-	struct tce_prereg *p = (struct tce_prereg *)space;
+	unsigned long space[sizeof(struct tce_region) / sizeof(long) + 1], byte = any_ulong();
+	struct tce_region *p = (struct tce_region *)space;
 	struct page **pages = (struct page **)BIT(40);
 
 	p->mm_iommu = NULL;
@@ -111,7 +111,7 @@ static void look_up(unsigned long at, unsigned long next)
 	assume(byte >= at && byte < next);
 	if (record_block(p->blocks, 0, at, pages, (next - at) >> PAGE_SHIFT) < 0)
 		return;
-	prove(tce_prereg_hpa(p, byte) == tce_page_hpa(pages[(byte - at) >> PAGE_SHIFT]) + offset_in_page(byte));
+	prove(tce_region_hpa(p, byte) == tce_page_hpa(pages[(byte - at) >> PAGE_SHIFT]) + offset_in_page(byte));
 }
 
 /* A block, or the part of the first one from @ua on, and the IOMMU pages that it allows */

@@ -3,7 +3,7 @@
  * v2: preregistered memory, which REGISTER pins and charges before it can be mapped.
  *
  * All containers of an mm share it. If two containers register the same range, there is one struct
- * tce_prereg with two references; any other overlap is refused. It is released with its last
+ * tce_region with two references; any other overlap is refused. It is released with its last
  * reference, but only if nothing maps it. If something does, UNREGISTER removes the container's own
  * mappings, and is refused if others are left. Closing a container can't be refused, so memory that
  * other containers still map stays as an orphan, pinned and charged, until nothing maps it and its
@@ -26,10 +26,10 @@
  *
  * Locks: those of struct tce_mm, and tce_create_lock; tce_container.c has their order. Only
  * REGISTER takes &tce_mm.registering, and holds it while pages are pinned, for as long as the
- * client likes. &tce_mm.prereg_lock, which guards the references, is never held in a page fault.
+ * client likes. &tce_mm.region_lock, which guards the references, is never held in a page fault.
  * The tree is read with that or &tce_mm.map_lock held, and changed with both.
  *
- * Never fails: tce_prereg_close(), tce_prereg_drain(), tce_prereg_free().
+ * Never fails: tce_region_close(), tce_region_drain(), tce_region_free().
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -43,7 +43,7 @@
 #include <linux/uaccess.h>
 
 #include "compat/older.h"
-#include "tce_prereg.h"
+#include "tce_region.h"
 #include "tce_trace.h"
 
 /* Ranges in KVM's list: more than a guest's memory comes in, few enough to walk */
@@ -262,38 +262,38 @@ static int pin_blocks(unsigned long *blocks, unsigned long ua, unsigned long npa
 	return min(rc, 0);
 }
 
-/* tce_prereg_extent() within one block */
-static unsigned long extent_in_block(const struct tce_prereg *prereg, unsigned long ua,
+/* tce_region_extent() within one block */
+static unsigned long extent_in_block(const struct tce_region *region, unsigned long ua,
 				     unsigned long max, unsigned long *hpa)
 {
 	unsigned long left = TCE_BLOCK - (ua & (TCE_BLOCK - 1));
 	unsigned long size = PAGE_SIZE - offset_in_page(ua);
 
-	*hpa = tce_prereg_hpa(prereg, ua);
+	*hpa = tce_region_hpa(region, ua);
 	max = min(max, left);
-	if (!prereg->mm_iommu && !tce_block_pages(tce_prereg_block(prereg, ua)))
+	if (!region->mm_iommu && !tce_block_pages(tce_region_block(region, ua)))
 		return max;
-	while (size < max && tce_prereg_hpa(prereg, ua + size) == *hpa + size)
+	while (size < max && tce_region_hpa(region, ua + size) == *hpa + size)
 		size += PAGE_SIZE;
 	return min(size, max);
 }
 
 /**
- * tce_prereg_extent() - how much preregistered memory is contiguous from an address on?
- * @prereg: where it is
+ * tce_region_extent() - how much preregistered memory is contiguous from an address on?
+ * @region: where it is
  * @ua: the address
- * @max: bytes to look at, all of them in @prereg
- * @hpa: returns where the first byte is; 0 as tce_prereg_hpa()
+ * @max: bytes to look at, all of them in @region
+ * @hpa: returns where the first byte is; 0 as tce_region_hpa()
  *
  * Return: bytes.
  */
-unsigned long tce_prereg_extent(const struct tce_prereg *prereg, unsigned long ua,
+unsigned long tce_region_extent(const struct tce_region *region, unsigned long ua,
 				unsigned long max, unsigned long *hpa)
 {
-	unsigned long size = extent_in_block(prereg, ua, max, hpa), more, next;
+	unsigned long size = extent_in_block(region, ua, max, hpa), more, next;
 
 	while (size < max && !((ua + size) & (TCE_BLOCK - 1))) {
-		more = extent_in_block(prereg, ua + size, max - size, &next);
+		more = extent_in_block(region, ua + size, max - size, &next);
 		if (next != *hpa + size)
 			break;
 		size += more;
@@ -301,54 +301,54 @@ unsigned long tce_prereg_extent(const struct tce_prereg *prereg, unsigned long u
 	return size;
 }
 
-/* Find the first that overlaps [@ua, @end), with &tce_mm.prereg_lock held; NULL if none does */
-struct tce_prereg *tce_prereg_first(const struct tce_mm *tmm, unsigned long ua,
+/* Find the first that overlaps [@ua, @end), with &tce_mm.region_lock held; NULL if none does */
+struct tce_region *tce_region_first(const struct tce_mm *tmm, unsigned long ua,
 				    unsigned long end)
 {
-	struct rb_node *node = tmm->preregs.rb_node;
-	struct tce_prereg *first = NULL;
+	struct rb_node *node = tmm->regions.rb_node;
+	struct tce_region *first = NULL;
 
-	lockdep_assert_held(&tmm->prereg_lock);
+	lockdep_assert_held(&tmm->region_lock);
 	while (node) {
-		struct tce_prereg *prereg = rb_entry(node, struct tce_prereg, node);
+		struct tce_region *region = rb_entry(node, struct tce_region, node);
 
-		if (tce_prereg_end(prereg) <= ua) {
+		if (tce_region_end(region) <= ua) {
 			node = node->rb_right;
 		} else {
-			first = prereg;
+			first = region;
 			node = node->rb_left;
 		}
 	}
 	return first && first->ua < end ? first : NULL;
 }
 
-/* Undone by prereg_remove(). Context: sleeps until no MAP and no UNMAP of the mm is under way. */
-static void prereg_insert(struct tce_mm *tmm, struct tce_prereg *prereg)
+/* Undone by region_remove(). Context: sleeps until no MAP and no UNMAP of the mm is under way. */
+static void region_insert(struct tce_mm *tmm, struct tce_region *region)
 {
-	struct rb_node **link = &tmm->preregs.rb_node, *parent = NULL;
+	struct rb_node **link = &tmm->regions.rb_node, *parent = NULL;
 
-	lockdep_assert_held(&tmm->prereg_lock);
+	lockdep_assert_held(&tmm->region_lock);
 	down_write(&tmm->map_lock);
 	while (*link) {
 		parent = *link;
-		if (prereg->ua < rb_entry(parent, struct tce_prereg, node)->ua)
+		if (region->ua < rb_entry(parent, struct tce_region, node)->ua)
 			link = &parent->rb_left;
 		else
 			link = &parent->rb_right;
 	}
-	rb_link_node(&prereg->node, parent, link);
-	rb_insert_color(&prereg->node, &tmm->preregs);
+	rb_link_node(&region->node, parent, link);
+	rb_insert_color(&region->node, &tmm->regions);
 	up_write(&tmm->map_lock);
 }
 
 /* A device may have written to it: tell the owners of its pages. */
-static void prereg_mark_dirty(struct tce_prereg *prereg)
+static void region_mark_dirty(struct tce_region *region)
 {
 	unsigned long i, hpa;
 	struct page *page;
 
-	for (i = 0; i < prereg->npages; i++) {
-		hpa = tce_prereg_hpa(prereg, prereg->ua + (i << PAGE_SHIFT));
+	for (i = 0; i < region->npages; i++) {
+		hpa = tce_region_hpa(region, region->ua + (i << PAGE_SHIFT));
 		page = pfn_to_page(PHYS_PFN(hpa));
 		if (hpa && !PageDirty(page))
 			set_page_dirty_lock(page);
@@ -362,18 +362,18 @@ static void prereg_mark_dirty(struct tce_prereg *prereg)
  * PAGE_SIZE, by its smallest hugetlb page. Other large pages do not count, because they can be
  * split at any time.
  */
-static unsigned int largest_page_shift(struct tce_prereg *prereg)
+static unsigned int largest_page_shift(struct tce_region *region)
 {
-	unsigned int shift = __ffs(prereg->ua | prereg->npages << PAGE_SHIFT);
+	unsigned int shift = __ffs(region->ua | region->npages << PAGE_SHIFT);
 	unsigned long i, ua, before, hpa = 0;
 	struct page *head;
 
-	if (!prereg->mm_iommu)
-		return min(shift, prereg->page_shift);
-	for (i = 0; i < prereg->npages && shift > PAGE_SHIFT; i++) {
-		ua = prereg->ua + (i << PAGE_SHIFT);
+	if (!region->mm_iommu)
+		return min(shift, region->page_shift);
+	for (i = 0; i < region->npages && shift > PAGE_SHIFT; i++) {
+		ua = region->ua + (i << PAGE_SHIFT);
 		before = hpa;
-		hpa = tce_prereg_hpa(prereg, ua);
+		hpa = tce_region_hpa(region, ua);
 		head = compound_head(pfn_to_page(PHYS_PFN(hpa)));
 		/* as block_page_shift() */
 		if (!PageHuge(head) || !IS_ALIGNED(hpa - ua, page_size(head)) ||
@@ -388,70 +388,70 @@ static unsigned int largest_page_shift(struct tce_prereg *prereg)
 
 /*
  * Take it off KVM's list, upon which the kernel unpins it after a grace period. Without an mm the
- * kernel does not uncharge it, for which it would wait for the mmap_lock; tce_prereg_free() does.
+ * kernel does not uncharge it, for which it would wait for the mmap_lock; tce_region_free() does.
  * Return: 0; -EBUSY while it is counted as mapped.
  */
-static int prereg_delist(struct tce_prereg *prereg)
+static int region_delist(struct tce_region *region)
 {
-	return mm_iommu_put(NULL, prereg->mm_iommu) == -EBUSY ? -EBUSY : 0;
+	return mm_iommu_put(NULL, region->mm_iommu) == -EBUSY ? -EBUSY : 0;
 }
 
 /**
- * tce_prereg_free() - unpin and free preregistered memory
- * @prereg: from tce_prereg_unregister()
+ * tce_region_free() - unpin and free preregistered memory
+ * @region: from tce_region_unregister()
  * @mem: the memory of the container that is uncharged, by a tce_uncharge() that has to follow
  *
  * What was in KVM's list is unpinned by the kernel instead. Context: sleeps, but waits for no
  * client.
  */
-void tce_prereg_free(struct tce_prereg *prereg, struct tce_memory *mem)
+void tce_region_free(struct tce_region *region, struct tce_memory *mem)
 {
-	if (!prereg->mm_iommu)
-		unpin_blocks(prereg->blocks, count_blocks(prereg->ua, prereg->npages),
-			     prereg->ua, tce_prereg_end(prereg), prereg->written);
-	tce_uncharge_later(mem, prereg->npages);
-	kvfree(prereg);
+	if (!region->mm_iommu)
+		unpin_blocks(region->blocks, count_blocks(region->ua, region->npages),
+			     region->ua, tce_region_end(region), region->written);
+	tce_uncharge_later(mem, region->npages);
+	kvfree(region);
 }
 
 /* Some device may still reach it, so its pages are never freed. */
-static void prereg_leak(const struct tce_prereg *prereg)
+static void region_leak(const struct tce_region *region)
 {
 	unsigned long i, hpa;
 
-	for (i = 0; i < prereg->npages; i++) {
-		hpa = tce_prereg_hpa(prereg, prereg->ua + (i << PAGE_SHIFT));
+	for (i = 0; i < region->npages; i++) {
+		hpa = tce_region_hpa(region, region->ua + (i << PAGE_SHIFT));
 		if (hpa)
 			get_page(pfn_to_page(PHYS_PFN(hpa)));
 		if (!(i % TCE_PIN_CHUNK))
 			cond_resched();
 	}
-	atomic_long_add(prereg->npages, &tce_leaked_pages);
+	atomic_long_add(region->npages, &tce_leaked_pages);
 	pr_warn_ratelimited("%lu pages that a device may still reach are kept for good\n",
-			    prereg->npages);
+			    region->npages);
 }
 
-/* Take it out of the tree, for tce_prereg_free(). Return: 0; -EBUSY while TCEs map it */
-static int prereg_remove(struct tce_mm *tmm, struct tce_prereg *prereg)
+/* Take it out of the tree, for tce_region_free(). Return: 0; -EBUSY while TCEs map it */
+static int region_remove(struct tce_mm *tmm, struct tce_region *region)
 {
 	bool mapped;
 
-	lockdep_assert_held(&tmm->prereg_lock);
+	lockdep_assert_held(&tmm->region_lock);
 	down_write(&tmm->map_lock);
-	mapped = atomic64_read(&prereg->mapped);
-	if (!mapped && prereg->written && prereg->mm_iommu) {
+	mapped = atomic64_read(&region->mapped);
+	if (!mapped && region->written && region->mm_iommu) {
 		/* marking sleeps, and taking it off KVM's list unpins it */
-		prereg->written = false;
+		region->written = false;
 		up_write(&tmm->map_lock);
-		prereg_mark_dirty(prereg);
+		region_mark_dirty(region);
 		down_write(&tmm->map_lock);
 		/* a MAP that came in between may have been unmapped again */
-		mapped = atomic64_read(&prereg->mapped) || prereg->written;
+		mapped = atomic64_read(&region->mapped) || region->written;
 	}
-	if (!mapped && prereg->mm_iommu)
-		mapped = prereg_delist(prereg);
+	if (!mapped && region->mm_iommu)
+		mapped = region_delist(region);
 	if (!mapped) {
-		rb_erase(&prereg->node, &tmm->preregs);
-		if (prereg->mm_iommu)
+		rb_erase(&region->node, &tmm->regions);
+		if (region->mm_iommu)
 			tmm->listed--;
 	}
 	up_write(&tmm->map_lock);
@@ -469,7 +469,7 @@ static int prereg_remove(struct tce_mm *tmm, struct tce_prereg *prereg)
  * client as long as it likes, nothing is done. @chunks: how many times TCE_DRAIN_CHUNK may be taken
  * back; returns what is left of that. Return: 0; -EBUSY: to be called again
  */
-static int prereg_uncount(struct tce_prereg *prereg, unsigned int *chunks)
+static int region_uncount(struct tce_region *region, unsigned int *chunks)
 {
 	unsigned long i;
 	int rc = -EBUSY;
@@ -477,8 +477,8 @@ static int prereg_uncount(struct tce_prereg *prereg, unsigned int *chunks)
 	while (rc && *chunks && down_write_trylock(&tce_create_lock)) {
 		--*chunks;
 		for (i = 0; i < TCE_DRAIN_CHUNK; i++)
-			mm_iommu_mapped_dec(prereg->mm_iommu);
-		rc = prereg_delist(prereg);
+			mm_iommu_mapped_dec(region->mm_iommu);
+		rc = region_delist(region);
 		up_write(&tce_create_lock);
 		/* other work items of this CPU run only while this one sleeps */
 		usleep_range(50, 100);
@@ -489,56 +489,56 @@ static int prereg_uncount(struct tce_prereg *prereg, unsigned int *chunks)
 /*
  * Free what is not in the tree any more, even if counts are left, because no window of v2 is. If
  * KVM counts more than @chunks allow, or a table is just being created, the rest is left to
- * tce_prereg_drain(). What a device may still reach stays pinned for good. That takes a bridge that
+ * tce_region_drain(). What a device may still reach stays pinned for good. That takes a bridge that
  * did not release a window.
  */
-static void prereg_abandon(struct tce_mm *tmm, struct tce_prereg *prereg, struct tce_memory *mem,
+static void region_abandon(struct tce_mm *tmm, struct tce_region *region, struct tce_memory *mem,
 			   unsigned int *chunks)
 {
 	bool keep = READ_ONCE(tmm->table_leaked);
 
-	lockdep_assert_held(&tmm->prereg_lock);
-	if (prereg->mm_iommu && prereg->written)
-		prereg_mark_dirty(prereg);
-	if (keep && atomic64_read(&prereg->mapped)) {
-		prereg_leak(prereg);
+	lockdep_assert_held(&tmm->region_lock);
+	if (region->mm_iommu && region->written)
+		region_mark_dirty(region);
+	if (keep && atomic64_read(&region->mapped)) {
+		region_leak(region);
 		keep = false;
 	}
-	if (prereg->mm_iommu && prereg_delist(prereg)) {
+	if (region->mm_iommu && region_delist(region)) {
 		if (keep)
-			prereg_leak(prereg);
-		if (prereg_uncount(prereg, chunks)) {
-			list_add(&prereg->refs, &mem->abandoned);
+			region_leak(region);
+		if (region_uncount(region, chunks)) {
+			list_add(&region->refs, &mem->abandoned);
 			tmm->nr_abandoned++;
 			return;
 		}
 	}
-	if (prereg->mm_iommu)
+	if (region->mm_iommu)
 		tmm->listed--;
-	tce_prereg_free(prereg, mem);
+	tce_region_free(region, mem);
 }
 
 /*
  * Free memory that only KVM's counts keep. Nobody uses the container any more. Return: true if
  * nothing is left; otherwise it has to be called again
  */
-bool tce_prereg_drain(struct tce_memory *mem)
+bool tce_region_drain(struct tce_memory *mem)
 {
 	unsigned int chunks = TCE_DRAIN_CHUNKS;
-	struct tce_prereg *prereg, *next;
+	struct tce_region *region, *next;
 	struct tce_mm *tmm = mem->tmm;
 
-	list_for_each_entry_safe(prereg, next, &mem->abandoned, refs) {
-		if (prereg_uncount(prereg, &chunks))
+	list_for_each_entry_safe(region, next, &mem->abandoned, refs) {
+		if (region_uncount(region, &chunks))
 			return false;
-		mutex_lock(&tmm->prereg_lock);
+		mutex_lock(&tmm->region_lock);
 		down_write(&tmm->map_lock);
-		list_del(&prereg->refs);
+		list_del(&region->refs);
 		tmm->listed--;
 		tmm->nr_abandoned--;
 		up_write(&tmm->map_lock);
-		mutex_unlock(&tmm->prereg_lock);
-		tce_prereg_free(prereg, mem);
+		mutex_unlock(&tmm->region_lock);
+		tce_region_free(region, mem);
 	}
 	return true;
 }
@@ -547,19 +547,19 @@ bool tce_prereg_drain(struct tce_memory *mem)
 static void abandon_last(struct tce_memory *mem, int closed)
 {
 	unsigned int chunks = TCE_DRAIN_CHUNKS;
-	struct tce_prereg *prereg, *next;
+	struct tce_region *region, *next;
 	struct tce_mm *tmm = mem->tmm;
-	struct rb_root preregs;
+	struct rb_root regions;
 
-	mutex_lock(&tmm->prereg_lock);
-	preregs = tce_mm_take_last(tmm, closed);
-	rbtree_postorder_for_each_entry_safe(prereg, next, &preregs, node)
-		prereg_abandon(tmm, prereg, mem, &chunks);
-	mutex_unlock(&tmm->prereg_lock);
+	mutex_lock(&tmm->region_lock);
+	regions = tce_mm_take_last(tmm, closed);
+	rbtree_postorder_for_each_entry_safe(region, next, &regions, node)
+		region_abandon(tmm, region, mem, &chunks);
+	mutex_unlock(&tmm->region_lock);
 }
 
 /**
- * prereg_create() - pin memory, which is in no tree yet
+ * region_create() - pin memory, which is in no tree yet
  * @tmm: with &tce_mm.registering held
  * @ua: first byte
  * @npages: CPU pages
@@ -570,11 +570,11 @@ static void abandon_last(struct tce_memory *mem, int closed)
  *
  * Return: it; -ENOMEM; -EFAULT; -EINVAL; -EINTR.
  */
-static struct tce_prereg *prereg_create(struct tce_mm *tmm, unsigned long ua,
+static struct tce_region *region_create(struct tce_mm *tmm, unsigned long ua,
 					unsigned long npages, bool listed)
 {
 	unsigned long n = listed ? 0 : count_blocks(ua, npages);
-	struct tce_prereg *prereg;
+	struct tce_region *region;
 	long rc;
 
 	lockdep_assert_held(&tmm->registering);
@@ -582,34 +582,34 @@ static struct tce_prereg *prereg_create(struct tce_mm *tmm, unsigned long ua,
 	rc = tce_charge(tmm->mm, npages);
 	if (rc)
 		return ERR_PTR(rc);
-	prereg = kvzalloc(struct_size(prereg, blocks, n), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!prereg) {
+	region = kvzalloc(struct_size(region, blocks, n), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!region) {
 		rc = TCE_REFUSE(REGION_MEMORY, ENOMEM);
 		goto err_uncharge;
 	}
-	prereg->ua = ua;
-	prereg->npages = npages;
-	INIT_LIST_HEAD(&prereg->refs);
+	region->ua = ua;
+	region->npages = npages;
+	INIT_LIST_HEAD(&region->refs);
 
 	if (listed) {
 		/* it charges the pages itself */
 		account_locked_vm(tmm->mm, npages, false);
-		rc = mm_iommu_new(tmm->mm, ua, npages, &prereg->mm_iommu);
+		rc = mm_iommu_new(tmm->mm, ua, npages, &region->mm_iommu);
 		/* a short pin is reported as the number of pages */
 		if (rc == -EINVAL)
 			rc = TCE_REFUSE(KERNEL_LIST_NEW, EINVAL);
 		else if (rc)
 			rc = tce_pin_errno("KERNEL_LIST_NEW", rc, ua);
 	} else {
-		rc = pin_blocks(prereg->blocks, ua, npages, &prereg->page_shift);
+		rc = pin_blocks(region->blocks, ua, npages, &region->page_shift);
 	}
 	if (rc)
 		goto err_free;
-	prereg->page_shift = largest_page_shift(prereg);
-	return prereg;
+	region->page_shift = largest_page_shift(region);
+	return region;
 
 err_free:
-	kvfree(prereg);
+	kvfree(region);
 	if (listed)
 		return ERR_PTR(rc);
 err_uncharge:
@@ -617,22 +617,22 @@ err_uncharge:
 	return ERR_PTR(rc);
 }
 
-static struct tce_prereg_ref *find_ref(struct tce_memory *mem, struct tce_prereg *prereg)
+static struct tce_region_ref *find_ref(struct tce_memory *mem, struct tce_region *region)
 {
-	struct tce_prereg_ref *ref;
+	struct tce_region_ref *ref;
 
-	list_for_each_entry(ref, &prereg->refs, in_prereg)
+	list_for_each_entry(ref, &region->refs, in_region)
 		if (ref->mem == mem)
 			return ref;
 	return NULL;
 }
 
-static void add_ref(struct tce_prereg_ref *ref, struct tce_prereg *prereg)
+static void add_ref(struct tce_region_ref *ref, struct tce_region *region)
 {
-	lockdep_assert_held(&ref->mem->tmm->prereg_lock);
-	ref->prereg = prereg;
+	lockdep_assert_held(&ref->mem->tmm->region_lock);
+	ref->region = region;
 	list_add(&ref->in_memory, &ref->mem->refs);
-	list_add(&ref->in_prereg, &prereg->refs);
+	list_add(&ref->in_region, &region->refs);
 }
 
 /*
@@ -641,71 +641,71 @@ static void add_ref(struct tce_prereg_ref *ref, struct tce_prereg *prereg)
  *
  * Return: what is to be shared; NULL if there is none; -EINVAL; -EBUSY.
  */
-static struct tce_prereg *prereg_share(struct tce_memory *mem, unsigned long ua,
+static struct tce_region *region_share(struct tce_memory *mem, unsigned long ua,
 				       unsigned long npages)
 {
 	unsigned long end = ua + (npages << PAGE_SHIFT);
 	struct tce_mm *tmm = mem->tmm;
-	struct tce_prereg *prereg;
+	struct tce_region *region;
 
-	lockdep_assert_held(&tmm->prereg_lock);
+	lockdep_assert_held(&tmm->region_lock);
 	if (mem->closed)
 		return ERR_PTR(TCE_REFUSE(CONTAINER_GONE, EINVAL));
 	/* no orphan is released if anything in the range is not one */
-	for (prereg = tce_prereg_first(tmm, ua, end); prereg && prereg->ua < end;
-	     prereg = rb_entry_safe(rb_next(&prereg->node), struct tce_prereg, node)) {
+	for (region = tce_region_first(tmm, ua, end); region && region->ua < end;
+	     region = rb_entry_safe(rb_next(&region->node), struct tce_region, node)) {
 		if (need_resched())
 			cond_resched();
-		if (list_empty(&prereg->refs))
+		if (list_empty(&region->refs))
 			continue;
-		if (prereg->ua != ua || prereg->npages != npages)
-			return ERR_PTR(TCE_REFUSE_VALUE(OVERLAPS, EINVAL, prereg->ua));
-		if (find_ref(mem, prereg))
+		if (region->ua != ua || region->npages != npages)
+			return ERR_PTR(TCE_REFUSE_VALUE(OVERLAPS, EINVAL, region->ua));
+		if (find_ref(mem, region))
 			return ERR_PTR(TCE_REFUSE_VALUE(REGISTERED_ALREADY, EBUSY, ua));
-		return prereg;
+		return region;
 	}
-	while ((prereg = tce_prereg_first(tmm, ua, end))) {
-		if (prereg_remove(tmm, prereg))
-			return ERR_PTR(TCE_REFUSE_VALUE(OVERLAPS_MAPPED, EBUSY, prereg->ua));
-		tce_prereg_free(prereg, mem);
+	while ((region = tce_region_first(tmm, ua, end))) {
+		if (region_remove(tmm, region))
+			return ERR_PTR(TCE_REFUSE_VALUE(OVERLAPS_MAPPED, EBUSY, region->ua));
+		tce_region_free(region, mem);
 	}
 	return NULL;
 }
 
-/* REGISTER of what no container has. Return: as tce_prereg_register() */
-static int register_new(struct tce_prereg_ref *ref, unsigned long ua,
+/* REGISTER of what no container has. Return: as tce_region_register() */
+static int register_new(struct tce_region_ref *ref, unsigned long ua,
 			unsigned long npages, bool listed)
 {
 	struct tce_memory *mem = ref->mem;
 	struct tce_mm *tmm = mem->tmm;
-	struct tce_prereg *prereg;
+	struct tce_region *region;
 	bool orphan = false;
 	int rc;
 
 	/* as long as the client likes */
-	prereg = prereg_create(tmm, ua, npages, listed);
-	rc = PTR_ERR_OR_ZERO(prereg);
+	region = region_create(tmm, ua, npages, listed);
+	rc = PTR_ERR_OR_ZERO(region);
 
-	mutex_lock(&tmm->prereg_lock);
+	mutex_lock(&tmm->region_lock);
 	if (listed && rc)
 		tmm->listed--;
 	if (!rc && mem->closed) {
 		rc = TCE_REFUSE(CONTAINER_GONE, EINVAL);
 		/* KVM may have found it in its list, and mapped it */
-		orphan = prereg->mm_iommu && prereg_delist(prereg);
-		if (prereg->mm_iommu && !orphan)
+		orphan = region->mm_iommu && region_delist(region);
+		if (region->mm_iommu && !orphan)
 			tmm->listed--;
 	}
 	if (!rc || orphan)
-		prereg_insert(tmm, prereg);
+		region_insert(tmm, region);
 	if (!rc)
-		add_ref(ref, prereg);
-	mutex_unlock(&tmm->prereg_lock);
+		add_ref(ref, region);
+	mutex_unlock(&tmm->region_lock);
 
 	if (orphan)
 		abandon_last(mem, 0);
-	else if (rc && !IS_ERR(prereg))
-		tce_prereg_free(prereg, mem);
+	else if (rc && !IS_ERR(region))
+		tce_region_free(region, mem);
 	return rc;
 }
 
@@ -735,13 +735,13 @@ static int check_range(const struct tce_mm *tmm, unsigned long ua, unsigned long
 }
 
 /**
- * tce_prereg_register() - REGISTER: pin a range of memory for DMA
+ * tce_region_register() - REGISTER: pin a range of memory for DMA
  * @mem: the memory of a bound container
  * @ua: start, a multiple of PAGE_SIZE
  * @size: bytes, a multiple of PAGE_SIZE
  *
  * Charges locked_vm. The same range registered by another container of the mm is shared and
- * costs nothing. Undone by tce_prereg_unregister() and by tce_prereg_close(). Context: the owner
+ * costs nothing. Undone by tce_region_unregister() and by tce_region_close(). Context: the owner
  * of the memory; sleeps, ends early on SIGKILL; tce_uncharge() has to follow.
  *
  * Return: 0; -EINVAL if misaligned, empty or overlapping other preregistered memory, or if the
@@ -750,12 +750,12 @@ static int check_range(const struct tce_mm *tmm, unsigned long ua, unsigned long
  * -EFAULT if the range is not all writable memory that can be pinned, or begins at
  * address 0; -EINTR.
  */
-int tce_prereg_register(struct tce_memory *mem, unsigned long ua, unsigned long size)
+int tce_region_register(struct tce_memory *mem, unsigned long ua, unsigned long size)
 {
 	unsigned long npages = size >> PAGE_SHIFT;
 	struct tce_mm *tmm = mem->tmm;
-	struct tce_prereg_ref *ref;
-	struct tce_prereg *prereg;
+	struct tce_region_ref *ref;
+	struct tce_region *region;
 	bool listed;
 	int rc;
 
@@ -770,21 +770,21 @@ int tce_prereg_register(struct tce_memory *mem, unsigned long ua, unsigned long 
 	rc = mutex_lock_killable(&tmm->registering);
 	if (rc)
 		goto err_free;
-	rc = mutex_lock_killable(&tmm->prereg_lock);
+	rc = mutex_lock_killable(&tmm->region_lock);
 	if (rc)
 		goto err_unlock;
-	prereg = prereg_share(mem, ua, npages);
+	region = region_share(mem, ua, npages);
 	/* If a process gets KVM later, what it has registered before is not in KVM's list. */
-	listed = !prereg && tce_mm_allows_kvm(tmm) && tmm->listed < TCE_LISTED_MAX;
+	listed = !region && tce_mm_allows_kvm(tmm) && tmm->listed < TCE_LISTED_MAX;
 	tmm->listed += listed;
-	if (!IS_ERR_OR_NULL(prereg))
-		add_ref(ref, prereg);
-	mutex_unlock(&tmm->prereg_lock);
+	if (!IS_ERR_OR_NULL(region))
+		add_ref(ref, region);
+	mutex_unlock(&tmm->region_lock);
 
 	/* orphans that were released must not count against the limit */
 	tce_uncharge(mem);
-	rc = PTR_ERR_OR_ZERO(prereg);
-	if (!prereg)
+	rc = PTR_ERR_OR_ZERO(region);
+	if (!region)
 		rc = register_new(ref, ua, npages, listed);
 	if (rc)
 		goto err_unlock;
@@ -799,76 +799,76 @@ err_free:
 }
 
 /**
- * tce_prereg_find_ref() - find what a container has registered
- * @mem: the memory of a bound container, with &tce_mm.prereg_lock held
+ * tce_region_find_ref() - find what a container has registered
+ * @mem: the memory of a bound container, with &tce_mm.region_lock held
  * @ua: start, as registered
  * @size: bytes, as registered
  *
  * Return: the reference; -EINVAL if misaligned; -ENOENT if there is none with these bounds.
  */
-struct tce_prereg_ref *tce_prereg_find_ref(struct tce_memory *mem, unsigned long ua,
+struct tce_region_ref *tce_region_find_ref(struct tce_memory *mem, unsigned long ua,
 					   unsigned long size)
 {
-	struct tce_prereg_ref *ref = NULL;
-	struct tce_prereg *prereg;
+	struct tce_region_ref *ref = NULL;
+	struct tce_region *region;
 
-	lockdep_assert_held(&mem->tmm->prereg_lock);
+	lockdep_assert_held(&mem->tmm->region_lock);
 	if (!PAGE_ALIGNED(ua) || !PAGE_ALIGNED(size))
 		return ERR_PTR(TCE_REFUSE(REGION_MISALIGNED, EINVAL));
-	prereg = mem->closed ? NULL : tce_prereg_find(mem->tmm, ua);
-	if (prereg && prereg->ua == ua && prereg->npages == size >> PAGE_SHIFT)
-		ref = find_ref(mem, prereg);
+	region = mem->closed ? NULL : tce_region_find(mem->tmm, ua);
+	if (region && region->ua == ua && region->npages == size >> PAGE_SHIFT)
+		ref = find_ref(mem, region);
 	return ref ?: ERR_PTR(TCE_REFUSE(NO_SUCH_REGION, ENOENT));
 }
 
 /**
- * tce_prereg_unregister() - drop a container's reference
- * @ref: the reference, with &tce_mm.prereg_lock held
- * @unused: set to what tce_prereg_free() is to be called for after the lock; unchanged if that is
+ * tce_region_unregister() - drop a container's reference
+ * @ref: the reference, with &tce_mm.region_lock held
+ * @unused: set to what tce_region_free() is to be called for after the lock; unchanged if that is
  *	nothing
  *
  * Return: 0; -EBUSY if it is the last reference, and TCEs map the memory. Nothing has changed then.
  */
-int tce_prereg_unregister(struct tce_prereg_ref *ref, struct tce_prereg **unused)
+int tce_region_unregister(struct tce_region_ref *ref, struct tce_region **unused)
 {
-	struct tce_prereg *prereg = ref->prereg;
+	struct tce_region *region = ref->region;
 
-	if (!tce_prereg_is_shared(ref)) {
-		if (prereg_remove(ref->mem->tmm, prereg))
+	if (!tce_region_is_shared(ref)) {
+		if (region_remove(ref->mem->tmm, region))
 			return -EBUSY;
-		*unused = prereg;
+		*unused = region;
 	}
-	list_del(&ref->in_prereg);
+	list_del(&ref->in_region);
 	list_del(&ref->in_memory);
 	kfree(ref);
 	return 0;
 }
 
 /**
- * tce_prereg_close() - drop all references of a container
+ * tce_region_close() - drop all references of a container
  * @mem: the memory of a container that is bound, and has no windows
  *
  * Memory that other containers map stays until nothing maps it and its address is registered
  * again, or the last of them is closed. A REGISTER that is under way undoes itself when it has its
  * pages. Context: sleeps, but waits for no client; need not be the owner of the memory.
  */
-void tce_prereg_close(struct tce_memory *mem)
+void tce_region_close(struct tce_memory *mem)
 {
-	struct tce_prereg_ref *ref, *next;
+	struct tce_region_ref *ref, *next;
 	struct tce_mm *tmm = mem->tmm;
-	struct tce_prereg *prereg;
+	struct tce_region *region;
 
-	mutex_lock(&tmm->prereg_lock);
+	mutex_lock(&tmm->region_lock);
 	mem->closed = true;
 	list_for_each_entry_safe(ref, next, &mem->refs, in_memory) {
-		prereg = ref->prereg;
-		list_del(&ref->in_prereg);
+		region = ref->region;
+		list_del(&ref->in_region);
 		kfree(ref);
-		if (list_empty(&prereg->refs) && !prereg_remove(tmm, prereg))
-			tce_prereg_free(prereg, mem);
+		if (list_empty(&region->refs) && !region_remove(tmm, region))
+			tce_region_free(region, mem);
 		cond_resched();
 	}
 	INIT_LIST_HEAD(&mem->refs);
-	mutex_unlock(&tmm->prereg_lock);
+	mutex_unlock(&tmm->region_lock);
 	abandon_last(mem, 1);
 }

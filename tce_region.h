@@ -5,8 +5,8 @@
  * "ua" is a userspace address, "hpa" a host physical address. An IOMMU page is what one
  * TCE maps, 2^shift bytes. It may be smaller or larger than the CPU's page (PAGE_SIZE).
  */
-#ifndef TCE_PREREG_H
-#define TCE_PREREG_H
+#ifndef TCE_REGION_H
+#define TCE_REGION_H
 
 #include <linux/atomic.h>
 #include <linux/list.h>
@@ -20,15 +20,15 @@
 
 #define TCE_BLOCK_SHIFT		21
 #define TCE_BLOCK		BIT(TCE_BLOCK_SHIFT)
-/* In &tce_prereg.blocks: this is the address of an array of pages */
+/* In &tce_region.blocks: this is the address of an array of pages */
 #define TCE_BLOCK_PAGES		1UL
 
 /**
- * struct tce_prereg - a range of user memory that is pinned for DMA
- * @node: in &tce_mm.preregs
+ * struct tce_region - a range of user memory that is pinned for DMA
+ * @node: in &tce_mm.regions
  * @ua: first byte; page aligned
  * @npages: length in CPU pages
- * @refs: the references of containers; empty for an orphan; guarded by &tce_mm.prereg_lock.
+ * @refs: the references of containers; empty for an orphan; guarded by &tce_mm.region_lock.
  *	When no container is left: in &tce_memory.abandoned
  * @page_shift: log2 of the largest IOMMU page for which all backing pages are large enough
  * @written: some device may have written to it
@@ -40,7 +40,7 @@
  *	TCE_BLOCK_PAGES set. A part of a block at the beginning or end of the range has the
  *	value that the whole block would have
  */
-struct tce_prereg {
+struct tce_region {
 	struct rb_node node;
 	unsigned long ua;
 	unsigned long npages;
@@ -53,30 +53,30 @@ struct tce_prereg {
 };
 
 /**
- * struct tce_prereg_ref - a container's reference to preregistered memory
+ * struct tce_region_ref - a container's reference to preregistered memory
  * @in_memory: in &tce_memory.refs
- * @in_prereg: in &tce_prereg.refs
+ * @in_region: in &tce_region.refs
  * @mem: whose it is
- * @prereg: what was registered
+ * @region: what was registered
  */
-struct tce_prereg_ref {
+struct tce_region_ref {
 	struct list_head in_memory;
-	struct list_head in_prereg;
+	struct list_head in_region;
 	struct tce_memory *mem;
-	struct tce_prereg *prereg;
+	struct tce_region *region;
 };
 
-int tce_prereg_register(struct tce_memory *mem, unsigned long ua, unsigned long size);
-struct tce_prereg_ref *tce_prereg_find_ref(struct tce_memory *mem, unsigned long ua,
+int tce_region_register(struct tce_memory *mem, unsigned long ua, unsigned long size);
+struct tce_region_ref *tce_region_find_ref(struct tce_memory *mem, unsigned long ua,
 					   unsigned long size);
-int tce_prereg_unregister(struct tce_prereg_ref *ref, struct tce_prereg **unused);
-void tce_prereg_free(struct tce_prereg *prereg, struct tce_memory *mem);
-void tce_prereg_close(struct tce_memory *mem);
-bool tce_prereg_drain(struct tce_memory *mem);
+int tce_region_unregister(struct tce_region_ref *ref, struct tce_region **unused);
+void tce_region_free(struct tce_region *region, struct tce_memory *mem);
+void tce_region_close(struct tce_memory *mem);
+bool tce_region_drain(struct tce_memory *mem);
 
-struct tce_prereg *tce_prereg_first(const struct tce_mm *tmm, unsigned long ua,
+struct tce_region *tce_region_first(const struct tce_mm *tmm, unsigned long ua,
 				    unsigned long end);
-unsigned long tce_prereg_extent(const struct tce_prereg *prereg, unsigned long ua,
+unsigned long tce_region_extent(const struct tce_region *region, unsigned long ua,
 				unsigned long max, unsigned long *hpa);
 
 /*
@@ -85,45 +85,45 @@ unsigned long tce_prereg_extent(const struct tce_prereg *prereg, unsigned long u
  */
 extern struct rw_semaphore tce_create_lock;
 
-/* Has another container registered the same, with &tce_mm.prereg_lock held? */
-static inline bool tce_prereg_is_shared(const struct tce_prereg_ref *ref)
+/* Has another container registered the same, with &tce_mm.region_lock held? */
+static inline bool tce_region_is_shared(const struct tce_region_ref *ref)
 {
-	return !list_is_singular(&ref->prereg->refs);
+	return !list_is_singular(&ref->region->refs);
 }
 
 /* The first byte behind preregistered memory */
-static inline unsigned long tce_prereg_end(const struct tce_prereg *prereg)
+static inline unsigned long tce_region_end(const struct tce_region *region)
 {
-	return prereg->ua + (prereg->npages << PAGE_SHIFT);
+	return region->ua + (region->npages << PAGE_SHIFT);
 }
 
 /*
- * Find the preregistered memory that has an address, with &tce_mm.map_lock or &tce_mm.prereg_lock
+ * Find the preregistered memory that has an address, with &tce_mm.map_lock or &tce_mm.region_lock
  * held. Return: NULL if there is none. Inline, as are those below, for MAP and UNMAP of one entry.
  */
-static __always_inline struct tce_prereg *
-tce_prereg_find(const struct tce_mm *tmm, unsigned long ua)
+static __always_inline struct tce_region *
+tce_region_find(const struct tce_mm *tmm, unsigned long ua)
 {
-	struct rb_node *node = tmm->preregs.rb_node;
+	struct rb_node *node = tmm->regions.rb_node;
 
 	while (node) {
-		struct tce_prereg *prereg = rb_entry(node, struct tce_prereg, node);
+		struct tce_region *region = rb_entry(node, struct tce_region, node);
 
-		if (ua < prereg->ua)
+		if (ua < region->ua)
 			node = node->rb_left;
-		else if (ua >= tce_prereg_end(prereg))
+		else if (ua >= tce_region_end(region))
 			node = node->rb_right;
 		else
-			return prereg;
+			return region;
 	}
 	return NULL;
 }
 
 /* A device may write to it: its pages are marked dirty when it is unregistered. */
-static __always_inline void tce_prereg_written(struct tce_prereg *prereg)
+static __always_inline void tce_region_written(struct tce_region *region)
 {
-	if (!READ_ONCE(prereg->written))
-		WRITE_ONCE(prereg->written, true);
+	if (!READ_ONCE(region->written))
+		WRITE_ONCE(region->written, true);
 }
 
 /* The array of the pages of a block; NULL if the block is contiguous */
@@ -132,27 +132,27 @@ static __always_inline struct page **tce_block_pages(unsigned long block)
 	return block & TCE_BLOCK_PAGES ? (struct page **)(block ^ TCE_BLOCK_PAGES) : NULL;
 }
 
-/* What &tce_prereg.blocks has for an address */
+/* What &tce_region.blocks has for an address */
 static __always_inline unsigned long
-tce_prereg_block(const struct tce_prereg *prereg, unsigned long ua)
+tce_region_block(const struct tce_region *region, unsigned long ua)
 {
-	return prereg->blocks[(ua >> TCE_BLOCK_SHIFT) - (prereg->ua >> TCE_BLOCK_SHIFT)];
+	return region->blocks[(ua >> TCE_BLOCK_SHIFT) - (region->ua >> TCE_BLOCK_SHIFT)];
 }
 
 /* The hpa of a byte; 0 if KVM's list does not have it, which would be a bug there */
 static __always_inline unsigned long
-tce_prereg_hpa(const struct tce_prereg *prereg, unsigned long ua)
+tce_region_hpa(const struct tce_region *region, unsigned long ua)
 {
 	unsigned long offset = ua & (TCE_BLOCK - 1), block, hpa;
 	struct page **pages;
 
-	if (prereg->mm_iommu)
-		return mm_iommu_ua_to_hpa(prereg->mm_iommu, ua, 0, &hpa) ? 0 : hpa;
-	block = tce_prereg_block(prereg, ua);
+	if (region->mm_iommu)
+		return mm_iommu_ua_to_hpa(region->mm_iommu, ua, 0, &hpa) ? 0 : hpa;
+	block = tce_region_block(region, ua);
 	pages = tce_block_pages(block);
 	if (likely(!pages))
 		return block + offset;
 	return tce_page_hpa(pages[offset >> PAGE_SHIFT]) + offset_in_page(ua);
 }
 
-#endif /* TCE_PREREG_H */
+#endif /* TCE_REGION_H */
