@@ -26,7 +26,7 @@
  *   &tce_mm.registering	taken for the client only
  *   the VFIO core's		held in open, attach, detach and release, but not in ioctls
  *   &tce_container.lock	groups, windows, and the other fields of the container
- *   &tce_mm.region_lock	references to preregistered memory
+ *   &tce_mm.region_lock	references to regions
  *   &tce_mm.map_lock		what MAP and UNMAP use
  *   tce_create_lock		while a table is created
  *   &tce_group.lock		while EEH looks a PE up
@@ -176,7 +176,7 @@ void *tce_container_open(bool v2)
 	init_rwsem(&container->lock);
 	INIT_LIST_HEAD(&container->groups);
 	INIT_LIST_HEAD(&container->mem.refs);
-	INIT_LIST_HEAD(&container->mem.abandoned);
+	INIT_LIST_HEAD(&container->mem.draining);
 	INIT_DELAYED_WORK(&container->free_work, container_free_work);
 
 	spin_lock(&tce_containers_lock);
@@ -844,50 +844,15 @@ long tce_container_register(struct tce_container *container, u64 ua, u64 size)
 	return rc;
 }
 
-/**
- * tce_container_unregister() - v2: UNREGISTER
- * @container: the container
- * @ua: start, as registered
- * @size: bytes, as registered
- *
- * The in-tree driver returns 0 for memory that is mapped, and QEMU and DPDK rely on that: they
- * later register whatever is mapped at the same address. So the container's mappings are removed as
- * well, also if another container has registered the same, and with &tce_mm.region_lock held, so
- * that no other thread can register other memory at the address meanwhile. Context: no lock held.
- *
- * Return: 0; -EPERM if the caller is not the owner; -EINVAL if misaligned; -ENOENT if the container
- * has nothing of exactly these bounds; -EBUSY if it is the last to have registered it, and it is
- * mapped elsewhere; -EINTR.
- */
+/* v2: UNREGISTER. Return: as tce_region_unregister(); -EPERM if the caller is not the owner */
 long tce_container_unregister(struct tce_container *container, u64 ua, u64 size)
 {
 	/* pairs with bind_mm() (litmus/bind.litmus) */
-	struct tce_mm *tmm = smp_load_acquire(&container->mem.tmm);
-	struct tce_region *unused = NULL;
-	struct tce_region_ref *ref;
-	int rc = check_owner(tmm);
+	int rc = check_owner(smp_load_acquire(&container->mem.tmm));
 
 	if (rc)
 		return rc;
-	rc = mutex_lock_killable(&tmm->region_lock);
-	if (rc)
-		return rc;
-	ref = tce_region_find_ref(&container->mem, ua, size);
-	tce_gap(UNREGISTER, mutex_unlock(&tmm->region_lock), mutex_lock(&tmm->region_lock));
-	if (IS_ERR(ref)) {
-		rc = PTR_ERR(ref);
-	} else if (tce_region_is_shared(ref) || tce_region_unregister(ref, &unused)) {
-		rc = down_write_killable(&tmm->map_lock);
-		if (!rc) {
-			rc = tce_table_unmap_region(&container->mem, ref->region);
-			up_write(&tmm->map_lock);
-		}
-		if (!rc && tce_region_unregister(ref, &unused))
-			rc = TCE_REFUSE(REGION_MAPPED, EBUSY);
-	}
-	mutex_unlock(&tmm->region_lock);
-	if (unused)
-		tce_region_free(unused, &container->mem);
+	rc = tce_region_unregister(&container->mem, ua, size, tce_table_unmap_region);
 	tce_uncharge(&container->mem);
 	return rc;
 }

@@ -16,7 +16,7 @@
  * MAP and UNMAP do no work for this file, because the reader counts the entries.
  *
  * Locks: &tce_container.lock for reading, to show a container or a part of a window;
- * &tce_mm.region_lock, to show one range of preregistered memory. Never both.
+ * &tce_mm.region_lock, to show one region. Never both.
  *
  * Never fails: tce_debugfs_init(). Without debugfs there is no file, and nothing else changes.
  */

@@ -10,7 +10,7 @@
  * what it has: memory stays registered (v2), or pinned by the batch (v1), until the last chunk.
  *
  * Whoever removes a value from an entry puts its page: unpins it (v1), or counts down the mappings
- * of the preregistered memory (v2). MAP's mappings are counted here, and those of KVM in KVM's
+ * of the region (v2). MAP's mappings are counted here, and those of KVM in KVM's
  * list. In a shared table whoever removes the value can be KVM, a userspace entry can be 0 while
  * its entry is live, and it can be that of another value, because KVM writes it late. So each entry
  * is exchanged there, and nothing is put unless the memory has the page of the entry at that
@@ -51,7 +51,7 @@
  * struct tce_holder - what keeps the memory of entries, and counts them
  * @first: the userspace entry of its first byte, which also tells who has mapped it
  * @size: how many bytes it has; 0 if there is nothing to be put
- * @region: v2: the preregistered memory, whose list counts KVM's mappings; NULL for a page of v1
+ * @region: v2: the region; NULL for a page of v1
  */
 struct tce_holder {
 	u64 first;
@@ -355,7 +355,7 @@ bool tce_table_unmap_all(struct tce_table *table)
 }
 
 /*
- * How many of @max entries in a row map preregistered memory, or something else? KVM maps only what
+ * How many of @max entries in a row map a region, or something else? KVM maps only what
  * is in its list.
  */
 static __always_inline unsigned long pua_run_of(const __be64 *pua, unsigned long max,
@@ -375,7 +375,7 @@ static __always_inline unsigned long pua_run_of(const __be64 *pua, unsigned long
 }
 
 /*
- * Look at the next entries of a table, which are empty, or all map preregistered memory, or none of
+ * Look at the next entries of a table, which are empty, or all map the region, or none of
  * them does. If they do, unmap them, or count them in @others if that is not NULL.
  */
 static void unmap_next(struct tce_table *table, const struct tce_region *region, long *others)
@@ -404,9 +404,9 @@ static void unmap_next(struct tce_table *table, const struct tce_region *region,
 }
 
 /**
- * tce_table_unmap_region() - v2: unmap what a container maps of preregistered memory
+ * tce_table_unmap_region() - v2: unmap what a container maps of a region
  * @mem: the container's memory, with &tce_mm.map_lock held for writing
- * @region: the preregistered memory
+ * @region: the region
  *
  * What the platform refuses to clear stays counted. Other containers of the mm keep their mappings.
  * These are counted as well, so that the search ends when all are found. It goes through the tables
@@ -706,7 +706,7 @@ static int check_memory(struct tce_memory *mem, unsigned long ua, unsigned long 
  * Whatever was mapped there before is replaced. Undone by tce_table_unmap(). Context: the owner
  * of the memory; sleeps, but waits for no other client.
  *
- * Return: 0; -EINVAL if some IOMMU page is not inside of one preregistered range, or is larger than
+ * Return: 0; -EINVAL if some IOMMU page is not inside of one region, or is larger than
  * the pages behind it (v2), or -EINTR on SIGKILL, and nothing has changed; -ENOMEM, -EIO if the
  * platform refused, or -EINTR, and none of the entries is mapped, unless it was the first one that
  * failed, and nothing has changed.

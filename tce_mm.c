@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the containers of one mm share: their locks, the tree of preregistered memory, and
+ * What the containers of one mm share: their locks, the tree of regions, and
  * locked_vm; and how pages of the mm are pinned.
  *
  * Charging and uncharging take the mmap_lock, which a client can hold for as long as it likes, in
@@ -81,7 +81,7 @@ found:
 	return tmm;
 }
 
-/* Add a container. Undone by tce_mm_take_last(), if it is one of v2, and then tce_mm_put(). */
+/* Add a container. Undone by tce_mm_take_regions(), if it is one of v2, and then tce_mm_put(). */
 void tce_mm_join(struct tce_mm *tmm, bool v2)
 {
 	lockdep_assert_held(&tmm->region_lock);
@@ -115,7 +115,7 @@ void tce_mm_put(struct tce_mm *tmm)
 }
 
 /**
- * tce_mm_take_last() - take the preregistered memory, if no container of v2 is open any more
+ * tce_mm_take_regions() - take the regions, if no container of v2 is open any more
  * @tmm: with &tce_mm.region_lock held, for which a container that is being bound waits first
  * @closed: 1 if the caller's container has just been closed, 0 if it was before
  *
@@ -123,7 +123,7 @@ void tce_mm_put(struct tce_mm *tmm)
  *
  * Return: the tree, which is empty if another container is open.
  */
-struct rb_root tce_mm_take_last(struct tce_mm *tmm, int closed)
+struct rb_root tce_mm_take_regions(struct tce_mm *tmm, int closed)
 {
 	struct rb_root regions = RB_ROOT;
 

@@ -48,11 +48,11 @@ enum { TCE_GAP_NOWHERE, TCE_GAP_MAP, TCE_GAP_UNREGISTER, TCE_GAP_USE };
  *	and @tables, which are changed with &tce_container.lock held as well, and @regions, which
  *	are changed with @region_lock held as well
  * @registering: serializes REGISTER; held while pages are pinned, for as long as the client likes
- * @region_lock: guards the references of containers to preregistered memory, and the two counts
+ * @region_lock: guards the references of containers to regions, and the two counts
  * @tables: struct tce_table of these windows
  * @regions: v2: tree of struct tce_region by address; no two overlap
  * @listed: how many are in KVM's list
- * @nr_abandoned: how many of these are no longer in the tree, but in &tce_memory.abandoned. It
+ * @nr_draining: how many of these are no longer in the tree, but in &tce_memory.draining. It
  *	grows only while no container of v2 is open, and is decremented with @map_lock held as well
  */
 struct tce_mm {
@@ -69,7 +69,7 @@ struct tce_mm {
 	struct list_head tables;
 	struct rb_root regions;
 	unsigned int listed;
-	unsigned int nr_abandoned;
+	unsigned int nr_draining;
 };
 
 /**
@@ -79,7 +79,7 @@ struct tce_mm {
  * @v1: what MAP has pinned; NULL if this is v2, where memory is registered before
  * @refs: v2: struct tce_region_ref; guarded by &tce_mm.region_lock, as is @closed
  * @closed: nothing can be registered any more
- * @abandoned: v2: struct tce_region that only KVM's counts keep; guarded by &tce_mm.region_lock
+ * @draining: v2: struct tce_region that only KVM's counts keep; guarded by &tce_mm.region_lock
  * @uncharge: CPU pages that are charged to the mm but no longer needed
  */
 struct tce_memory {
@@ -87,7 +87,7 @@ struct tce_memory {
 	struct tce_v1 *v1;
 	struct list_head refs;
 	bool closed;
-	struct list_head abandoned;
+	struct list_head draining;
 	atomic_long_t uncharge;
 };
 
@@ -105,7 +105,7 @@ struct tce_mm *tce_mm_get(struct mm_struct *mm);
 void tce_mm_join(struct tce_mm *tmm, bool v2);
 struct tce_mm *tce_mm_next(unsigned long id);
 void tce_mm_put(struct tce_mm *tmm);
-struct rb_root tce_mm_take_last(struct tce_mm *tmm, int closed);
+struct rb_root tce_mm_take_regions(struct tce_mm *tmm, int closed);
 
 int tce_charge(struct mm_struct *mm, unsigned long npages);
 int tce_charge_reserve(struct tce_charge *charge, struct tce_memory *mem);
@@ -172,7 +172,7 @@ static __always_inline bool tce_mm_has_kvm(const struct mm_struct *mm)
  */
 static inline bool tce_mm_allows_kvm(const struct tce_mm *tmm)
 {
-	return tce_mm_has_kvm(tmm->mm) && !tmm->nr_abandoned;
+	return tce_mm_has_kvm(tmm->mm) && !tmm->nr_draining;
 }
 
 #endif /* TCE_MM_H */

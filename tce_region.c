@@ -1,15 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * v2: preregistered memory, which REGISTER pins and charges before it can be mapped.
+ * Regions: memory that REGISTER of v2 pins and charges before it can be mapped.
  *
- * All containers of an mm share it. If two containers register the same range, there is one struct
- * tce_region with two references; any other overlap is refused. It is released with its last
- * reference, but only if nothing maps it. If something does, UNREGISTER removes the container's own
- * mappings, and is refused if others are left. Closing a container can't be refused, so memory that
- * other containers still map stays as an orphan, pinned and charged, until nothing maps it and its
- * address is registered again, or the last container of the mm is closed. Mappings may still be
- * counted then, because a vCPU that races with another one or with MAP can lose a count. They do
- * not exist any more, unless a bridge did not release a window.
+ * The containers of an mm share its regions. If two of them register the same range there is one
+ * region with two references; any other overlap is refused. A region lives like this:
+ *
+ *	     REGISTER
+ *	         v         close, while other containers map it
+ *	     referenced ----------------------------------------> orphan
+ *	         | UNREGISTER or close,                              | REGISTER of its address,
+ *	         | and no TCE maps it                                | and no TCE maps it
+ *	         v                                                   |
+ *	       freed <-----------------------------------------------+
+ *
+ * UNREGISTER removes the container's own mappings first, and is refused if others are left, which a
+ * close can't be: so there are orphans, which stay pinned and charged. When the last container of
+ * the mm is closed no window is left, and all regions go, in whatever state. Mappings may still be
+ * counted then, because a vCPU that races with another one or with MAP can lose a count:
+ *
+ *	     referenced, orphan --> draining, while KVM counts mappings --> freed
+ *	                       \-> leaked, if a bridge did not release a window
  *
  * KVM has a list of its own (mm_iommu), in which it looks up what a guest maps for a device, and
  * counts the mapping. Each look-up walks that list, and the kernel pins what is in it page by page.
@@ -29,7 +39,7 @@
  * client likes. &tce_mm.region_lock, which guards the references, is never held in a page fault.
  * The tree is read with that or &tce_mm.map_lock held, and changed with both.
  *
- * Never fails: tce_region_close(), tce_region_drain(), tce_region_free().
+ * Never fails: tce_region_close(), tce_region_drain().
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -279,7 +289,7 @@ static unsigned long extent_in_block(const struct tce_region *region, unsigned l
 }
 
 /**
- * tce_region_extent() - how much preregistered memory is contiguous from an address on?
+ * tce_region_extent() - how much of a region is contiguous from an address on?
  * @region: where it is
  * @ua: the address
  * @max: bytes to look at, all of them in @region
@@ -387,30 +397,68 @@ static unsigned int largest_page_shift(struct tce_region *region)
 }
 
 /*
- * Take it off KVM's list, upon which the kernel unpins it after a grace period. Without an mm the
- * kernel does not uncharge it, for which it would wait for the mmap_lock; tce_region_free() does.
- * Return: 0; -EBUSY while it is counted as mapped.
+ * Take a region off KVM's list, upon which the kernel unpins it after a grace period. Without an mm
+ * the kernel does not uncharge it, for which it would wait for the mmap_lock; region_free() does.
+ * Return: 0; -EBUSY while KVM counts it as mapped.
  */
 static int region_delist(struct tce_region *region)
 {
 	return mm_iommu_put(NULL, region->mm_iommu) == -EBUSY ? -EBUSY : 0;
 }
 
-/**
- * tce_region_free() - unpin and free preregistered memory
- * @region: from tce_region_unregister()
- * @mem: the memory of the container that is uncharged, by a tce_uncharge() that has to follow
- *
- * What was in KVM's list is unpinned by the kernel instead. Context: sleeps, but waits for no
- * client.
+/*
+ * Unpin and free a region that has left the tree and KVM's list. Context: sleeps, but waits for no
+ * client; tce_uncharge() has to follow.
  */
-void tce_region_free(struct tce_region *region, struct tce_memory *mem)
+static void region_free(struct tce_region *region, struct tce_memory *mem)
 {
+	/* what was in KVM's list the kernel unpins */
 	if (!region->mm_iommu)
 		unpin_blocks(region->blocks, count_blocks(region->ua, region->npages),
 			     region->ua, tce_region_end(region), region->written);
 	tce_uncharge_later(mem, region->npages);
 	kvfree(region);
+}
+
+/* Free regions that region_unlink() has taken out of the tree. Context: as region_free() */
+static void free_unlinked(struct list_head *unlinked, struct tce_memory *mem)
+{
+	struct tce_region *region, *next;
+
+	list_for_each_entry_safe(region, next, unlinked, out)
+		region_free(region, mem);
+}
+
+/*
+ * Take a region out of the tree and add it to @unlinked, unless TCEs map it. Return: 0; -EBUSY if
+ * they do
+ */
+static int region_unlink(struct tce_mm *tmm, struct tce_region *region, struct list_head *unlinked)
+{
+	bool mapped = true;
+
+	lockdep_assert_held(&tmm->region_lock);
+	if (atomic64_read(&region->mapped))
+		return -EBUSY;
+	down_write(&tmm->map_lock);
+	if (region->mm_iommu && region->written && !atomic64_read(&region->mapped)) {
+		/* marking sleeps, and taking it off KVM's list unpins it */
+		region->written = false;
+		up_write(&tmm->map_lock);
+		region_mark_dirty(region);
+		down_write(&tmm->map_lock);
+	}
+	/* a MAP that came in between may have been unmapped again, and have written */
+	if (!atomic64_read(&region->mapped) && !(region->mm_iommu && region->written))
+		mapped = region->mm_iommu && region_delist(region);
+	if (!mapped) {
+		rb_erase(&region->node, &tmm->regions);
+		list_add(&region->out, unlinked);
+		if (region->mm_iommu)
+			tmm->listed--;
+	}
+	up_write(&tmm->map_lock);
+	return mapped ? -EBUSY : 0;
 }
 
 /* Some device may still reach it, so its pages are never freed. */
@@ -430,36 +478,9 @@ static void region_leak(const struct tce_region *region)
 			    region->npages);
 }
 
-/* Take it out of the tree, for tce_region_free(). Return: 0; -EBUSY while TCEs map it */
-static int region_remove(struct tce_mm *tmm, struct tce_region *region)
-{
-	bool mapped;
-
-	lockdep_assert_held(&tmm->region_lock);
-	down_write(&tmm->map_lock);
-	mapped = atomic64_read(&region->mapped);
-	if (!mapped && region->written && region->mm_iommu) {
-		/* marking sleeps, and taking it off KVM's list unpins it */
-		region->written = false;
-		up_write(&tmm->map_lock);
-		region_mark_dirty(region);
-		down_write(&tmm->map_lock);
-		/* a MAP that came in between may have been unmapped again */
-		mapped = atomic64_read(&region->mapped) || region->written;
-	}
-	if (!mapped && region->mm_iommu)
-		mapped = region_delist(region);
-	if (!mapped) {
-		rb_erase(&region->node, &tmm->regions);
-		if (region->mm_iommu)
-			tmm->listed--;
-	}
-	up_write(&tmm->map_lock);
-	return mapped ? -EBUSY : 0;
-}
-
 /*
- * Take back some of KVM's counts, which end where nothing is mapped, and take it off KVM's list.
+ * Take back some of KVM's counts of a region, which end where nothing is mapped, and take it off
+ * KVM's list.
  *
  * All tables in which KVM could map it were blocked and cleared with their windows, and KVM is not
  * allowed to use new ones (tce_mm_allows_kvm()). So these are counts that KVM has lost
@@ -469,7 +490,7 @@ static int region_remove(struct tce_mm *tmm, struct tce_region *region)
  * client as long as it likes, nothing is done. @chunks: how many times TCE_DRAIN_CHUNK may be taken
  * back; returns what is left of that. Return: 0; -EBUSY: to be called again
  */
-static int region_uncount(struct tce_region *region, unsigned int *chunks)
+static int drain_some(struct tce_region *region, unsigned int *chunks)
 {
 	unsigned long i;
 	int rc = -EBUSY;
@@ -487,40 +508,38 @@ static int region_uncount(struct tce_region *region, unsigned int *chunks)
 }
 
 /*
- * Free what is not in the tree any more, even if counts are left, because no window of v2 is. If
- * KVM counts more than @chunks allow, or a table is just being created, the rest is left to
+ * The end of a region that is not in the tree any more, because no window of v2 is left. If KVM
+ * counts more than @chunks allow, or a table is just being created, the rest is left to
  * tce_region_drain(). What a device may still reach stays pinned for good. That takes a bridge that
  * did not release a window.
  */
-static void region_abandon(struct tce_mm *tmm, struct tce_region *region, struct tce_memory *mem,
-			   unsigned int *chunks)
+static void region_end(struct tce_region *region, struct tce_memory *mem, unsigned int *chunks)
 {
-	bool keep = READ_ONCE(tmm->table_leaked);
+	bool leak = READ_ONCE(mem->tmm->table_leaked), mapped = atomic64_read(&region->mapped);
+	struct tce_mm *tmm = mem->tmm;
 
 	lockdep_assert_held(&tmm->region_lock);
 	if (region->mm_iommu && region->written)
 		region_mark_dirty(region);
-	if (keep && atomic64_read(&region->mapped)) {
+	if (leak && mapped)
 		region_leak(region);
-		keep = false;
-	}
 	if (region->mm_iommu && region_delist(region)) {
-		if (keep)
+		if (leak && !mapped)
 			region_leak(region);
-		if (region_uncount(region, chunks)) {
-			list_add(&region->refs, &mem->abandoned);
-			tmm->nr_abandoned++;
+		if (drain_some(region, chunks)) {
+			list_add(&region->out, &mem->draining);
+			tmm->nr_draining++;
 			return;
 		}
 	}
 	if (region->mm_iommu)
 		tmm->listed--;
-	tce_region_free(region, mem);
+	region_free(region, mem);
 }
 
 /*
- * Free memory that only KVM's counts keep. Nobody uses the container any more. Return: true if
- * nothing is left; otherwise it has to be called again
+ * Go on with regions that only KVM's counts keep. Nobody uses the container any more. Return: true
+ * if nothing is left; otherwise it has to be called again
  */
 bool tce_region_drain(struct tce_memory *mem)
 {
@@ -528,23 +547,23 @@ bool tce_region_drain(struct tce_memory *mem)
 	struct tce_region *region, *next;
 	struct tce_mm *tmm = mem->tmm;
 
-	list_for_each_entry_safe(region, next, &mem->abandoned, refs) {
-		if (region_uncount(region, &chunks))
+	list_for_each_entry_safe(region, next, &mem->draining, out) {
+		if (drain_some(region, &chunks))
 			return false;
 		mutex_lock(&tmm->region_lock);
 		down_write(&tmm->map_lock);
-		list_del(&region->refs);
+		list_del(&region->out);
 		tmm->listed--;
-		tmm->nr_abandoned--;
+		tmm->nr_draining--;
 		up_write(&tmm->map_lock);
 		mutex_unlock(&tmm->region_lock);
-		tce_region_free(region, mem);
+		region_free(region, mem);
 	}
 	return true;
 }
 
-/* Free all memory if the mm has no open container of v2. @closed: see tce_mm_take_last() */
-static void abandon_last(struct tce_memory *mem, int closed)
+/* End all regions if the mm has no open container of v2. @closed: see tce_mm_take_regions() */
+static void end_regions(struct tce_memory *mem, int closed)
 {
 	unsigned int chunks = TCE_DRAIN_CHUNKS;
 	struct tce_region *region, *next;
@@ -552,10 +571,52 @@ static void abandon_last(struct tce_memory *mem, int closed)
 	struct rb_root regions;
 
 	mutex_lock(&tmm->region_lock);
-	regions = tce_mm_take_last(tmm, closed);
+	regions = tce_mm_take_regions(tmm, closed);
 	rbtree_postorder_for_each_entry_safe(region, next, &regions, node)
-		region_abandon(tmm, region, mem, &chunks);
+		region_end(region, mem, &chunks);
 	mutex_unlock(&tmm->region_lock);
+}
+
+static struct tce_region_ref *find_ref(struct tce_memory *mem, struct tce_region *region)
+{
+	struct tce_region_ref *ref;
+
+	list_for_each_entry(ref, &region->refs, in_region)
+		if (ref->mem == mem)
+			return ref;
+	return NULL;
+}
+
+/* Undone by drop_ref(). */
+static void add_ref(struct tce_region_ref *ref, struct tce_region *region)
+{
+	lockdep_assert_held(&ref->mem->tmm->region_lock);
+	ref->region = region;
+	list_add(&ref->in_memory, &ref->mem->refs);
+	list_add(&ref->in_region, &region->refs);
+}
+
+static void drop_ref(struct tce_region_ref *ref)
+{
+	lockdep_assert_held(&ref->mem->tmm->region_lock);
+	list_del(&ref->in_region);
+	list_del(&ref->in_memory);
+	kfree(ref);
+}
+
+/* Has another container registered the same? */
+static bool is_shared(const struct tce_region_ref *ref)
+{
+	return !list_is_singular(&ref->region->refs);
+}
+
+/*
+ * With its last reference a region is taken out of the tree. Return: 0; -EBUSY if there are others,
+ * or TCEs map it
+ */
+static int unlink_last(struct tce_region_ref *ref, struct list_head *unlinked)
+{
+	return is_shared(ref) ? -EBUSY : region_unlink(ref->mem->tmm, ref->region, unlinked);
 }
 
 /**
@@ -617,32 +678,14 @@ err_uncharge:
 	return ERR_PTR(rc);
 }
 
-static struct tce_region_ref *find_ref(struct tce_memory *mem, struct tce_region *region)
-{
-	struct tce_region_ref *ref;
-
-	list_for_each_entry(ref, &region->refs, in_region)
-		if (ref->mem == mem)
-			return ref;
-	return NULL;
-}
-
-static void add_ref(struct tce_region_ref *ref, struct tce_region *region)
-{
-	lockdep_assert_held(&ref->mem->tmm->region_lock);
-	ref->region = region;
-	list_add(&ref->in_memory, &ref->mem->refs);
-	list_add(&ref->in_region, &region->refs);
-}
-
 /*
- * Find the preregistered memory of a range, if it exists. Orphans in the range are released if
- * nothing maps them, because their pages may no longer be those at these addresses.
+ * Find the region of a range, if there is one. Orphans in the range are taken out of the tree if
+ * no TCE maps them, because their pages may no longer be those at these addresses.
  *
  * Return: what is to be shared; NULL if there is none; -EINVAL; -EBUSY.
  */
 static struct tce_region *region_share(struct tce_memory *mem, unsigned long ua,
-				       unsigned long npages)
+				       unsigned long npages, struct list_head *unlinked)
 {
 	unsigned long end = ua + (npages << PAGE_SHIFT);
 	struct tce_mm *tmm = mem->tmm;
@@ -651,7 +694,7 @@ static struct tce_region *region_share(struct tce_memory *mem, unsigned long ua,
 	lockdep_assert_held(&tmm->region_lock);
 	if (mem->closed)
 		return ERR_PTR(TCE_REFUSE(CONTAINER_GONE, EINVAL));
-	/* no orphan is released if anything in the range is not one */
+	/* no orphan goes if anything in the range is not one */
 	for (region = tce_region_first(tmm, ua, end); region && region->ua < end;
 	     region = rb_entry_safe(rb_next(&region->node), struct tce_region, node)) {
 		if (need_resched())
@@ -664,11 +707,9 @@ static struct tce_region *region_share(struct tce_memory *mem, unsigned long ua,
 			return ERR_PTR(TCE_REFUSE_VALUE(REGISTERED_ALREADY, EBUSY, ua));
 		return region;
 	}
-	while ((region = tce_region_first(tmm, ua, end))) {
-		if (region_remove(tmm, region))
+	while ((region = tce_region_first(tmm, ua, end)))
+		if (region_unlink(tmm, region, unlinked))
 			return ERR_PTR(TCE_REFUSE_VALUE(OVERLAPS_MAPPED, EBUSY, region->ua));
-		tce_region_free(region, mem);
-	}
 	return NULL;
 }
 
@@ -679,7 +720,8 @@ static int register_new(struct tce_region_ref *ref, unsigned long ua,
 	struct tce_memory *mem = ref->mem;
 	struct tce_mm *tmm = mem->tmm;
 	struct tce_region *region;
-	bool orphan = false;
+	LIST_HEAD(unlinked);
+	bool closed;
 	int rc;
 
 	/* as long as the client likes */
@@ -687,26 +729,24 @@ static int register_new(struct tce_region_ref *ref, unsigned long ua,
 	rc = PTR_ERR_OR_ZERO(region);
 
 	mutex_lock(&tmm->region_lock);
-	if (listed && rc)
-		tmm->listed--;
-	if (!rc && mem->closed) {
-		rc = TCE_REFUSE(CONTAINER_GONE, EINVAL);
-		/* KVM may have found it in its list, and mapped it */
-		orphan = region->mm_iommu && region_delist(region);
-		if (region->mm_iommu && !orphan)
-			tmm->listed--;
+	if (rc) {
+		tmm->listed -= listed;
+		mutex_unlock(&tmm->region_lock);
+		return rc;
 	}
-	if (!rc || orphan)
-		region_insert(tmm, region);
-	if (!rc)
+	region_insert(tmm, region);
+	closed = mem->closed;
+	if (closed)
+		region_unlink(tmm, region, &unlinked);
+	else
 		add_ref(ref, region);
 	mutex_unlock(&tmm->region_lock);
-
-	if (orphan)
-		abandon_last(mem, 0);
-	else if (rc && !IS_ERR(region))
-		tce_region_free(region, mem);
-	return rc;
+	if (!closed)
+		return 0;
+	free_unlinked(&unlinked, mem);
+	/* KVM may have found it in its list, and mapped it */
+	end_regions(mem, 0);
+	return TCE_REFUSE(CONTAINER_GONE, EINVAL);
 }
 
 /* Can this be registered at all? Return: 0; -EINVAL; -EFAULT; -ENOMEM */
@@ -744,7 +784,7 @@ static int check_range(const struct tce_mm *tmm, unsigned long ua, unsigned long
  * costs nothing. Undone by tce_region_unregister() and by tce_region_close(). Context: the owner
  * of the memory; sleeps, ends early on SIGKILL; tce_uncharge() has to follow.
  *
- * Return: 0; -EINVAL if misaligned, empty or overlapping other preregistered memory, or if the
+ * Return: 0; -EINVAL if misaligned, empty or overlapping another region, or if the
  * container is closed; -EBUSY if this container has it already, or if it overlaps what a
  * closed container has left mapped in another; -ENOMEM if out of memory or over RLIMIT_MEMLOCK;
  * -EFAULT if the range is not all writable memory that can be pinned, or begins at
@@ -756,6 +796,7 @@ int tce_region_register(struct tce_memory *mem, unsigned long ua, unsigned long 
 	struct tce_mm *tmm = mem->tmm;
 	struct tce_region_ref *ref;
 	struct tce_region *region;
+	LIST_HEAD(unlinked);
 	bool listed;
 	int rc;
 
@@ -773,7 +814,7 @@ int tce_region_register(struct tce_memory *mem, unsigned long ua, unsigned long 
 	rc = mutex_lock_killable(&tmm->region_lock);
 	if (rc)
 		goto err_unlock;
-	region = region_share(mem, ua, npages);
+	region = region_share(mem, ua, npages, &unlinked);
 	/* If a process gets KVM later, what it has registered before is not in KVM's list. */
 	listed = !region && tce_mm_allows_kvm(tmm) && tmm->listed < TCE_LISTED_MAX;
 	tmm->listed += listed;
@@ -781,7 +822,8 @@ int tce_region_register(struct tce_memory *mem, unsigned long ua, unsigned long 
 		add_ref(ref, region);
 	mutex_unlock(&tmm->region_lock);
 
-	/* orphans that were released must not count against the limit */
+	/* orphans that are gone must not count against the limit */
+	free_unlinked(&unlinked, mem);
 	tce_uncharge(mem);
 	rc = PTR_ERR_OR_ZERO(region);
 	if (!region)
@@ -798,21 +840,13 @@ err_free:
 	return rc;
 }
 
-/**
- * tce_region_find_ref() - find what a container has registered
- * @mem: the memory of a bound container, with &tce_mm.region_lock held
- * @ua: start, as registered
- * @size: bytes, as registered
- *
- * Return: the reference; -EINVAL if misaligned; -ENOENT if there is none with these bounds.
- */
-struct tce_region_ref *tce_region_find_ref(struct tce_memory *mem, unsigned long ua,
-					   unsigned long size)
+/* What a container has registered with these bounds. Return: the reference; -EINVAL; -ENOENT */
+static struct tce_region_ref *find_registered(struct tce_memory *mem, unsigned long ua,
+					      unsigned long size)
 {
 	struct tce_region_ref *ref = NULL;
 	struct tce_region *region;
 
-	lockdep_assert_held(&mem->tmm->region_lock);
 	if (!PAGE_ALIGNED(ua) || !PAGE_ALIGNED(size))
 		return ERR_PTR(TCE_REFUSE(REGION_MISALIGNED, EINVAL));
 	region = mem->closed ? NULL : tce_region_find(mem->tmm, ua);
@@ -821,54 +855,86 @@ struct tce_region_ref *tce_region_find_ref(struct tce_memory *mem, unsigned long
 	return ref ?: ERR_PTR(TCE_REFUSE(NO_SUCH_REGION, ENOENT));
 }
 
-/**
- * tce_region_unregister() - drop a container's reference
- * @ref: the reference, with &tce_mm.region_lock held
- * @unused: set to what tce_region_free() is to be called for after the lock; unchanged if that is
- *	nothing
- *
- * Return: 0; -EBUSY if it is the last reference, and TCEs map the memory. Nothing has changed then.
- */
-int tce_region_unregister(struct tce_region_ref *ref, struct tce_region **unused)
+/* Unmap a region for its container, and drop the reference. Return: as tce_region_unregister() */
+static int unregister(struct tce_region_ref *ref, struct list_head *unlinked,
+		      int (*unmap)(struct tce_memory *, const struct tce_region *))
 {
-	struct tce_region *region = ref->region;
+	struct tce_mm *tmm = ref->mem->tmm;
+	int rc;
 
-	if (!tce_region_is_shared(ref)) {
-		if (region_remove(ref->mem->tmm, region))
-			return -EBUSY;
-		*unused = region;
+	/* Tables are searched only if TCEs may map it. */
+	if (unlink_last(ref, unlinked)) {
+		rc = down_write_killable(&tmm->map_lock);
+		if (rc)
+			return rc;
+		rc = unmap(ref->mem, ref->region);
+		up_write(&tmm->map_lock);
+		if (rc)
+			return rc;
+		if (!is_shared(ref) && unlink_last(ref, unlinked))
+			return TCE_REFUSE(REGION_MAPPED, EBUSY);
 	}
-	list_del(&ref->in_region);
-	list_del(&ref->in_memory);
-	kfree(ref);
+	drop_ref(ref);
 	return 0;
+}
+
+/**
+ * tce_region_unregister() - UNREGISTER: undo tce_region_register()
+ * @mem: the memory of a bound container
+ * @ua: start, as registered
+ * @size: bytes, as registered
+ * @unmap: unmaps what a container maps of a region; called with &tce_mm.map_lock held for writing
+ *
+ * The in-tree driver returns 0 for memory that is mapped, and QEMU and DPDK rely on that: they
+ * later register whatever is mapped at the same address. So the container's mappings are removed as
+ * well, also if another container has registered the same, and with &tce_mm.region_lock held, so
+ * that no other thread can register other memory at the address meanwhile. Context: sleeps, ends
+ * early on SIGKILL; tce_uncharge() has to follow.
+ *
+ * Return: 0; -EINVAL if misaligned; -ENOENT if the container has nothing of exactly these bounds;
+ * -EBUSY if it is the last to have registered it, and it is mapped elsewhere; -EINTR. If it fails
+ * the region stays registered.
+ */
+int tce_region_unregister(struct tce_memory *mem, unsigned long ua, unsigned long size,
+			  int (*unmap)(struct tce_memory *, const struct tce_region *))
+{
+	struct tce_mm *tmm = mem->tmm;
+	struct tce_region_ref *ref;
+	LIST_HEAD(unlinked);
+	int rc;
+
+	rc = mutex_lock_killable(&tmm->region_lock);
+	if (rc)
+		return rc;
+	ref = find_registered(mem, ua, size);
+	tce_gap(UNREGISTER, mutex_unlock(&tmm->region_lock), mutex_lock(&tmm->region_lock));
+	rc = IS_ERR(ref) ? PTR_ERR(ref) : unregister(ref, &unlinked, unmap);
+	mutex_unlock(&tmm->region_lock);
+	free_unlinked(&unlinked, mem);
+	return rc;
 }
 
 /**
  * tce_region_close() - drop all references of a container
  * @mem: the memory of a container that is bound, and has no windows
  *
- * Memory that other containers map stays until nothing maps it and its address is registered
- * again, or the last of them is closed. A REGISTER that is under way undoes itself when it has its
- * pages. Context: sleeps, but waits for no client; need not be the owner of the memory.
+ * Regions that other containers map stay. A REGISTER that is under way undoes itself when it has
+ * its pages. Context: sleeps, but waits for no client; need not be the owner of the memory.
  */
 void tce_region_close(struct tce_memory *mem)
 {
 	struct tce_region_ref *ref, *next;
 	struct tce_mm *tmm = mem->tmm;
-	struct tce_region *region;
+	LIST_HEAD(unlinked);
 
 	mutex_lock(&tmm->region_lock);
 	mem->closed = true;
 	list_for_each_entry_safe(ref, next, &mem->refs, in_memory) {
-		region = ref->region;
-		list_del(&ref->in_region);
-		kfree(ref);
-		if (list_empty(&region->refs) && !region_remove(tmm, region))
-			tce_region_free(region, mem);
+		unlink_last(ref, &unlinked);
+		drop_ref(ref);
 		cond_resched();
 	}
-	INIT_LIST_HEAD(&mem->refs);
 	mutex_unlock(&tmm->region_lock);
-	abandon_last(mem, 1);
+	free_unlinked(&unlinked, mem);
+	end_regions(mem, 1);
 }

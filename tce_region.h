@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * v2: preregistered memory.
+ * Regions, the preregistered memory of v2.
  *
  * "ua" is a userspace address, "hpa" a host physical address. An IOMMU page is what one
  * TCE maps, 2^shift bytes. It may be smaller or larger than the CPU's page (PAGE_SIZE).
@@ -26,10 +26,10 @@
 /**
  * struct tce_region - a range of user memory that is pinned for DMA
  * @node: in &tce_mm.regions
+ * @out: when it is no longer there: in &tce_memory.draining, or about to be freed
  * @ua: first byte; page aligned
  * @npages: length in CPU pages
- * @refs: the references of containers; empty for an orphan; guarded by &tce_mm.region_lock.
- *	When no container is left: in &tce_memory.abandoned
+ * @refs: the references of containers; empty for an orphan; guarded by &tce_mm.region_lock
  * @page_shift: log2 of the largest IOMMU page for which all backing pages are large enough
  * @written: some device may have written to it
  * @mm_iommu: the kernel's own structure if it is in KVM's list, else NULL
@@ -41,7 +41,10 @@
  *	value that the whole block would have
  */
 struct tce_region {
-	struct rb_node node;
+	union {
+		struct rb_node node;
+		struct list_head out;
+	};
 	unsigned long ua;
 	unsigned long npages;
 	struct list_head refs;
@@ -53,7 +56,7 @@ struct tce_region {
 };
 
 /**
- * struct tce_region_ref - a container's reference to preregistered memory
+ * struct tce_region_ref - a container's reference to a region
  * @in_memory: in &tce_memory.refs
  * @in_region: in &tce_region.refs
  * @mem: whose it is
@@ -67,10 +70,8 @@ struct tce_region_ref {
 };
 
 int tce_region_register(struct tce_memory *mem, unsigned long ua, unsigned long size);
-struct tce_region_ref *tce_region_find_ref(struct tce_memory *mem, unsigned long ua,
-					   unsigned long size);
-int tce_region_unregister(struct tce_region_ref *ref, struct tce_region **unused);
-void tce_region_free(struct tce_region *region, struct tce_memory *mem);
+int tce_region_unregister(struct tce_memory *mem, unsigned long ua, unsigned long size,
+			  int (*unmap)(struct tce_memory *, const struct tce_region *));
 void tce_region_close(struct tce_memory *mem);
 bool tce_region_drain(struct tce_memory *mem);
 
@@ -85,20 +86,14 @@ unsigned long tce_region_extent(const struct tce_region *region, unsigned long u
  */
 extern struct rw_semaphore tce_create_lock;
 
-/* Has another container registered the same, with &tce_mm.region_lock held? */
-static inline bool tce_region_is_shared(const struct tce_region_ref *ref)
-{
-	return !list_is_singular(&ref->region->refs);
-}
-
-/* The first byte behind preregistered memory */
+/* The first byte behind a region */
 static inline unsigned long tce_region_end(const struct tce_region *region)
 {
 	return region->ua + (region->npages << PAGE_SHIFT);
 }
 
 /*
- * Find the preregistered memory that has an address, with &tce_mm.map_lock or &tce_mm.region_lock
+ * Find the region that has an address, with &tce_mm.map_lock or &tce_mm.region_lock
  * held. Return: NULL if there is none. Inline, as are those below, for MAP and UNMAP of one entry.
  */
 static __always_inline struct tce_region *

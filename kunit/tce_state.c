@@ -39,7 +39,7 @@ static const char *const names[TCE_COUNTS] = {
 	[TCE_MM_OPEN] = "open containers of processes that are none",
 	[TCE_MM_LEAKED] = "table_leaked",
 	[TCE_LISTED] = "listed",
-	[TCE_ABANDONED] = "nr_abandoned",
+	[TCE_DRAINING] = "nr_draining",
 	[TCE_REGIONS] = "regions",
 	[TCE_REGION_REFS] = "references of regions",
 	[TCE_MAPPED] = "mappings of regions",
@@ -112,7 +112,7 @@ static void count_mm(const struct tce_mm *tmm, struct tce_state *state)
 	state->n[TCE_MM_OPEN] += tmm->open;
 	state->n[TCE_MM_LEAKED] += tmm->table_leaked;
 	state->n[TCE_LISTED] += tmm->listed;
-	state->n[TCE_ABANDONED] += tmm->nr_abandoned;
+	state->n[TCE_DRAINING] += tmm->nr_draining;
 	for (node = rb_first(&tmm->regions); node; node = rb_next(node)) {
 		region = rb_entry(node, struct tce_region, node);
 		state->n[TCE_REGIONS]++;

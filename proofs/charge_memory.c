@@ -16,7 +16,7 @@
  * control: count_pages tce_charge tce_v1_allow CALL=MAP
  * control: tce_charge account_locked_vm region_create CALL=REGISTER LISTED=1 PAGE_SHIFT=16
  * control: tce_charge account_locked_vm(any) pin_blocks CALL=REGISTER LISTED=0 NPAGES=1
- * control: tce_uncharge_later tce_region_free CALL=UNREGISTER LISTED=0 NPAGES=2
+ * control: tce_uncharge_later region_free CALL=UNREGISTER LISTED=0 NPAGES=2
  */
 #include "charge.h"
 #include "../tce_mm.h"
@@ -156,7 +156,7 @@ int main(void)
 		region->npages = n;
 		assume(n <= registered);
 		registered -= n;
-		tce_region_free(region, &mem);
+		region_free(region, &mem);
 		break;
 	}
 	check();
