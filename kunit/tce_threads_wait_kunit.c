@@ -491,8 +491,8 @@ static void be_reading(struct tce_thread *thread)
 }
 
 /*
- * UNREGISTER finds that the region is mapped, and is killed while it waits to unmap it. It waits
- * behind one reader before, and the other gets the lock in between.
+ * UNREGISTER waits for a MAP, finds that the region is mapped, and is killed while it waits to unmap
+ * it, because another reader gets the lock in between.
  */
 static void unregister_is_killed_in_between(struct kunit *test)
 {
@@ -500,16 +500,19 @@ static void unregister_is_killed_in_between(struct kunit *test)
 					  .killed = true };
 	struct tce_client *client = tce_share(test, true, NULL);
 	struct tce_mm *tmm = container_of_client(client)->mem.tmm;
+	struct tce_region *region;
 	struct tce_thread a, b;
 	int ms;
 
-	KUNIT_ASSERT_EQ(test, tce_map(client, 0, tce_shared, SZ_4K, TCE_RW), 0);
 	init_completion(&reading.reached);
 	init_completion(&reading.open);
 	reinit_completion(&reading_begins);
 	down_read(&tmm->map_lock);
+	region = tce_region_find(tmm, tce_shared);
 	tce_thread_op(&a, client, &op);
 	KUNIT_EXPECT_TRUE(test, TCE_WAITS_RWSEM(&a, &tmm->map_lock));
+	/* as the MAP does with this lock held */
+	atomic64_inc(&region->mapped);
 	tce_thread_start(&b, client, be_reading);
 	/* it sleeps nowhere before */
 	for (ms = 0; ms < 30000 && !(READ_ONCE(b.task->__state) & TASK_UNINTERRUPTIBLE &&
@@ -523,6 +526,7 @@ static void unregister_is_killed_in_between(struct kunit *test)
 	tce_thread_join(&b);
 	KUNIT_EXPECT_EQ(test, a.rc, -EINTR);
 	KUNIT_EXPECT_FALSE(test, rwsem_is_locked(&tmm->map_lock));
+	atomic64_dec(&region->mapped);
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, tce_shared, TCE_SHARED_SIZE), 0);
 }
 
