@@ -726,7 +726,8 @@ int tce_table_map(struct tce_table *table, unsigned long first, unsigned long ua
 			.batch = batch,
 			.ua = ua,
 			.shift = shift,
-			.run_min = tce_table_may_set(table, dir) ? least_run(table, n) : ULONG_MAX,
+			.run_min = n > 1 && tce_table_may_set(table, dir) ?
+				   least_run(table, n) : ULONG_MAX,
 		},
 	};
 	int rc = 0;
