@@ -164,12 +164,12 @@ void *tce_container_open(bool v2)
 
 	container = kzalloc(sizeof(*container), GFP_KERNEL);
 	if (!container)
-		return ERR_PTR(TCE_REFUSE(CONTAINER_MEMORY, ENOMEM));
+		return ERR_PTR(TCE_REFUSE(-ENOMEM));
 	if (!v2)
 		container->mem.v1 = tce_v1_create();
 	if (!v2 && !container->mem.v1) {
 		kfree(container);
-		return ERR_PTR(TCE_REFUSE(CONTAINER_MEMORY, ENOMEM));
+		return ERR_PTR(TCE_REFUSE(-ENOMEM));
 	}
 	container->id = atomic_long_inc_return(&tce_last_id);
 	refcount_set(&container->users, 1);
@@ -200,19 +200,19 @@ bool tce_container_owned(struct tce_container *container)
 /* Is this the caller's? NULL is nobody's. Return: 0; -EPERM */
 static int check_owner(const struct tce_mm *tmm)
 {
-	return likely(tmm && tmm->mm == current->mm) ? 0 : TCE_REFUSE(NOT_OWNER, EPERM);
+	return likely(tmm && tmm->mm == current->mm) ? 0 : TCE_REFUSE_WHY(NOT_OWNER, -EPERM, 0);
 }
 
 /* The refusal of what needs ENABLE (v1) or REGISTER (v2) before. Return: -EPERM */
 int tce_container_not_enabled(void)
 {
-	return TCE_REFUSE(NOT_ENABLED, EPERM);
+	return TCE_REFUSE_WHY(NOT_ENABLED, -EPERM, 0);
 }
 
 /* The refusal of what an ioctl asks of a container that was released meanwhile. Return: -EINVAL */
 static int container_gone(void)
 {
-	return TCE_REFUSE(CONTAINER_GONE, EINVAL);
+	return TCE_REFUSE(-EINVAL);
 }
 
 /* Make the caller's memory that of the container. Return: 0; -EPERM; -EINTR */
@@ -251,7 +251,7 @@ static int bind_and_lock(struct tce_container *container)
 	if (!smp_load_acquire(&container->mem.tmm)) {
 		tmm = tce_mm_get(current->mm);
 		if (!tmm)
-			return TCE_REFUSE(PROCESS_MEMORY, ENOMEM);
+			return TCE_REFUSE(-ENOMEM);
 	}
 	rc = down_write_killable(&container->lock);
 	if (!rc) {
@@ -365,11 +365,11 @@ static __always_inline int find_entries(struct tce_container *container, u64 iob
 		if (*first < tbl->it_offset || at >= tbl->it_size)
 			continue;
 		if ((ioba | size) & ((1UL << shift) - 1))
-			return TCE_REFUSE(IOBA_MISALIGNED, EINVAL);
+			return TCE_REFUSE_WHY(IOBA_MISALIGNED, -EINVAL, 0);
 		*n = size >> shift;
-		return *n > tbl->it_size - at ? TCE_REFUSE(BEYOND_WINDOW, EINVAL) : 0;
+		return *n > tbl->it_size - at ? TCE_REFUSE(-EINVAL) : 0;
 	}
-	return TCE_REFUSE(NO_WINDOW_THERE, ENXIO);
+	return TCE_REFUSE_WHY(NO_WINDOW_THERE, -ENXIO, 0);
 }
 
 /* The same for MAP, which also needs @ua to be a multiple of the IOMMU page */
@@ -382,7 +382,7 @@ static __always_inline int find_entries_for(struct tce_container *container, u64
 	if (unlikely(rc))
 		return rc;
 	return ua & ((1UL << (*found)->tbl->it_page_shift) - 1) ?
-		TCE_REFUSE(UA_MISALIGNED, EINVAL) : 0;
+		TCE_REFUSE_WHY(UA_MISALIGNED, -EINVAL, 0) : 0;
 }
 
 /*
@@ -399,7 +399,7 @@ static int check_map(struct tce_container *container, u64 ioba, u64 ua, u64 size
 		return rc;
 	rc = find_entries_for(container, ioba, ua, size, &table, &first, &n);
 	if (!rc && n && !access_ok((void __user *)ua, size))
-		rc = TCE_REFUSE(NOT_USER_MEMORY, EFAULT);
+		rc = TCE_REFUSE(-EFAULT);
 	unlock_for_map(container);
 	return rc;
 }
@@ -515,7 +515,7 @@ int tce_container_info(struct tce_container *container, struct vfio_iommu_spapr_
 		info->ddw.levels = table_group->max_levels;
 	}
 	up_read(&container->lock);
-	return table_group ? 0 : TCE_REFUSE(NO_GROUP, ENXIO);
+	return table_group ? 0 : TCE_REFUSE(-ENXIO);
 }
 
 /* Remove a window from all bridges, and free it. Return: 0; an errno if a bridge refused */
@@ -594,7 +594,7 @@ static long create_windows(struct tce_container *container, struct tce_charge *c
 	if (!create && !container->enabled)
 		return tce_container_not_enabled();
 	if (!table_group)
-		return create ? TCE_REFUSE(NO_GROUP, ENXIO) : TCE_REFUSE(NO_GROUP, ENODEV);
+		return create ? TCE_REFUSE(-ENXIO) : TCE_REFUSE(-ENODEV);
 	if (create) {
 		for_wanted = tce_window_pages(table_group, create->page_shift,
 					      create->window_size, create->levels);
@@ -604,7 +604,7 @@ static long create_windows(struct tce_container *container, struct tce_charge *c
 	/* pseries says that the size is 0 if it is 4 GiB or more: there is no default window */
 	pending = container->default_pending && table_group->tce32_size;
 	if (container->default_pending && !pending && !create)
-		return TCE_REFUSE(NO_32BIT_WINDOW, ENXIO);
+		return TCE_REFUSE(-ENXIO);
 	if (pending) {
 		for_default = tce_window_pages(table_group, IOMMU_PAGE_SHIFT_4K,
 					       table_group->tce32_size, 1);
@@ -695,7 +695,7 @@ static int remove_window(struct tce_container *container, u64 start)
 
 	assert_locked_all(container);
 	if (!table_group)
-		return TCE_REFUSE(NO_GROUP, ENXIO);
+		return TCE_REFUSE(-ENXIO);
 	if (container->default_pending && start == table_group->tce32_start) {
 		container->default_pending = false;
 		return 0;
@@ -704,7 +704,7 @@ static int remove_window(struct tce_container *container, u64 start)
 		if (container->windows[i] &&
 		    tce_table_start(&container->windows[i]->table) == start)
 			return drop_window(container, i);
-	return TCE_REFUSE(NO_SUCH_WINDOW, EINVAL);
+	return TCE_REFUSE(-EINVAL);
 }
 
 /**
@@ -736,11 +736,11 @@ static long check_enable(struct tce_container *container)
 	struct iommu_table_group *table_group = table_group_of(container);
 
 	if (container->enabled)
-		return TCE_REFUSE(ENABLED_ALREADY, EBUSY);
+		return TCE_REFUSE(-EBUSY);
 	if (!table_group)
-		return TCE_REFUSE(NO_GROUP, ENODEV);
+		return TCE_REFUSE(-ENODEV);
 	if (!table_group->tce32_size)
-		return TCE_REFUSE(NO_32BIT_WINDOW, EPERM);
+		return TCE_REFUSE(-EPERM);
 	return table_group->tce32_size >> PAGE_SHIFT;
 }
 
@@ -865,18 +865,18 @@ static int take_ownership(struct tce_container *container, struct tce_group *new
 	struct tce_group *grp;
 
 	if (!v1 && !table_group->max_dynamic_windows_supported)
-		return TCE_REFUSE(NO_DYNAMIC_WINDOWS, EINVAL);
+		return TCE_REFUSE(-EINVAL);
 	/* In v1 a client could not say which group's window it means. */
 	if (v1 && !list_empty(&container->groups))
-		return TCE_REFUSE(SECOND_GROUP, EBUSY);
+		return TCE_REFUSE_WHY(SECOND_GROUP, -EBUSY, 0);
 	list_for_each_entry(grp, &container->groups, list) {
 		if (grp->group == new->group)
-			return TCE_REFUSE(ATTACHED_ALREADY, EBUSY);
+			return TCE_REFUSE(-EBUSY);
 		if (grp->table_group->ops->create_table != table_group->ops->create_table)
-			return TCE_REFUSE(OTHER_PLATFORM, EPERM);
+			return TCE_REFUSE(-EPERM);
 	}
 	if (tce_realmode_check(new->group))
-		return TCE_REFUSE(REAL_MODE, EPERM);
+		return TCE_REFUSE_WHY(REAL_MODE, -EPERM, 0);
 	return tce_group_take_ownership(new);
 }
 

@@ -167,7 +167,7 @@ static struct tce_eeh_job *job_create(struct tce_container *container,
 	job = kzalloc(struct_size(job, groups, n), GFP_KERNEL);
 	if (!job) {
 		up_read(&container->lock);
-		return ERR_PTR(TCE_REFUSE(EEH_MEMORY, ENOMEM));
+		return ERR_PTR(TCE_REFUSE(-ENOMEM));
 	}
 	job->n = n;
 	n = 0;
@@ -332,7 +332,7 @@ long tce_eeh_op(struct tce_container *container, const struct vfio_eeh_pe_op *op
 	/* powernv would log each unknown type. */
 	if (op->op == VFIO_EEH_PE_INJECT_ERR &&
 	    (op->err.type > EEH_ERR_TYPE_64 || op->err.func > EEH_ERR_FUNC_MAX))
-		return TCE_REFUSE(EEH_ERROR, EINVAL);
+		return TCE_REFUSE(-EINVAL);
 
 	job = job_create(container, op);
 	if (IS_ERR(job))
@@ -347,7 +347,7 @@ long tce_eeh_op(struct tce_container *container, const struct vfio_eeh_pe_op *op
 	else
 		rc = job_run(job);
 	if (rc < 0 && rc != -EINTR)
-		rc = tce_refuse("EEH", rc, op->op);
+		rc = TCE_REFUSE_VALUE(rc, op->op);
 	job_put(job);
 	return rc;
 }

@@ -78,15 +78,15 @@ struct tce_group *tce_group_create(struct iommu_group *group)
 	struct tce_group *grp;
 
 	if (!table_group)
-		return ERR_PTR(TCE_REFUSE(NO_TABLES, ENODEV));
+		return ERR_PTR(TCE_REFUSE(-ENODEV));
 	if (!has_windows(table_group)) {
 		pr_err_ratelimited("group %d: this kernel gives no windows to user space here; for pseries, boot Linux 6.11, RHEL 9.6, SLES 15 SP7 or newer\n",
 				   iommu_group_id(group));
-		return ERR_PTR(TCE_REFUSE(NO_WINDOW_CALLS, ENODEV));
+		return ERR_PTR(TCE_REFUSE_WHY(NO_WINDOW_CALLS, -ENODEV, 0));
 	}
 	grp = kzalloc(sizeof(*grp), GFP_KERNEL);
 	if (!grp)
-		return ERR_PTR(TCE_REFUSE(GROUP_MEMORY, ENOMEM));
+		return ERR_PTR(TCE_REFUSE(-ENOMEM));
 	refcount_set(&grp->refs, 1);
 	mutex_init(&grp->lock);
 	grp->group = iommu_group_ref_get(group);
@@ -201,7 +201,7 @@ int tce_group_take_ownership(struct tce_group *grp)
 	struct iommu_table_group *table_group = grp->table_group;
 	int i, rc;
 
-	rc = TCE_REFUSE_BY(HOST_KEEPS_GROUP, tce_ownership_take(table_group));
+	rc = TCE_REFUSE_WHY(HOST_KEEPS_GROUP, tce_ownership_take(table_group), 0);
 	if (rc)
 		return rc;
 	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES && !rc; i++) {
@@ -215,7 +215,7 @@ int tce_group_take_ownership(struct tce_group *grp)
 	grp->platform = table_group->ops;
 	if (rc) {
 		tce_group_release_ownership(grp);
-		return TCE_REFUSE_BY(HOST_KEEPS_GROUP, rc);
+		return TCE_REFUSE_WHY(HOST_KEEPS_GROUP, rc, 0);
 	}
 	grp->ops = *grp->platform;
 	/* In older kernels it has fewer arguments, or is not called. */

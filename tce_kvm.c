@@ -454,7 +454,7 @@ int tce_kvm_prepare(struct tce_table *table)
 		kvm_ops->taken = kcalloc(n, sizeof(*kvm_ops->taken), GFP_KERNEL);
 	if (!kvm_ops || !kvm_ops->taken) {
 		kfree(kvm_ops);
-		return TCE_REFUSE(KVM_OPS_MEMORY, ENOMEM);
+		return TCE_REFUSE(-ENOMEM);
 	}
 	kvm_ops->nr_taken = n;
 	while (n--)
@@ -491,7 +491,7 @@ int tce_kvm_hide(struct tce_table *table, bool in_group)
 	if (kref_read(&tbl->it_kref) == 2 && tce_table_is_new(table))
 		return 0;
 	tce_table_wipe(table);
-	return TCE_REFUSE(KVM_HAS_TABLE, EBUSY);
+	return TCE_REFUSE_WHY(KVM_HAS_TABLE, -EBUSY, 0);
 }
 
 /* Let KVM use a table that was hidden, if it is a shared one. Undone by tce_kvm_block(). */

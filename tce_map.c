@@ -239,7 +239,7 @@ static __always_inline int erase_each(struct tce_gather *gather, unsigned long e
 	for (i = 0; i < n; i++) {
 		old = (struct tce_entry){ .dir = DMA_NONE };
 		if (tce_entry_swap(gather->table, entry + i, &pua[i], &old)) {
-			rc = TCE_REFUSE(CLEAR_ENTRY, EIO);
+			rc = TCE_REFUSE(-EIO);
 			continue;
 		}
 		/* KVM may have emptied it and not invalidated it, for which a client waits */
@@ -614,7 +614,7 @@ static __always_inline int write_each(struct tce_map *map, struct tce_gather *ga
 	if (i > from)
 		gather_entries(gather, entry + from, entry + i);
 	extent->entries -= i;
-	return TCE_REFUSE_BY(WRITE_ENTRY, rc);
+	return unlikely(rc) ? TCE_REFUSE(rc) : 0;
 }
 
 /* Is an extent written by one operation? */
@@ -638,7 +638,7 @@ static int map_chunk(struct tce_map *map)
 		return rc;
 	map->pua = tce_table_pua(table, map->entry, true, &n);
 	if (!map->pua) {
-		rc = TCE_REFUSE(LEVEL_MEMORY, ENOMEM);
+		rc = TCE_REFUSE(-ENOMEM);
 		goto out_unlock;
 	}
 	end = map->left - min3(n, map->left, TCE_CHUNK);
@@ -673,13 +673,13 @@ static int check_memory(struct tce_memory *mem, unsigned long ua, unsigned long 
 	struct tce_region *region;
 
 	if (end < ua)
-		return TCE_REFUSE(UA_WRAPS, EINVAL);
+		return TCE_REFUSE(-EINVAL);
 	for (*first = NULL;;) {
 		region = tce_region_find(mem->tmm, ua);
 		if (!region)
-			return TCE_REFUSE_VALUE(NOT_REGISTERED, EINVAL, ua);
+			return TCE_REFUSE_WHY(NOT_REGISTERED, -EINVAL, ua);
 		if (region->page_shift < shift)
-			return TCE_REFUSE_VALUE(PAGE_TOO_SMALL, EINVAL, 1UL << region->page_shift);
+			return TCE_REFUSE_WHY(PAGE_TOO_SMALL, -EINVAL, 1UL << region->page_shift);
 		if (write)
 			tce_region_written(region);
 		*first = *first ?: region;

@@ -157,7 +157,7 @@ int tce_charge(struct mm_struct *mm, unsigned long npages)
 			    npages << (PAGE_SHIFT - 10),
 			    /* of a moment ago */
 			    data_race(mm->locked_vm) << (PAGE_SHIFT - 10), limit >> 10);
-	return TCE_REFUSE_VALUE(LOCKED_LIMIT, ENOMEM, limit);
+	return TCE_REFUSE_WHY(LOCKED_LIMIT, -ENOMEM, limit);
 }
 
 /**
@@ -228,11 +228,11 @@ bool tce_uncharge_try(struct tce_memory *mem)
 }
 
 /* The errno if pin_user_pages() returned @rc instead of a number of pages, and stopped at @ua */
-int tce_pin_errno(const char *reason, long rc, u64 ua)
+int tce_pin_errno(long rc, u64 ua)
 {
 	if (rc == -EINTR)
 		return -EINTR;
-	return tce_refuse(reason, rc == -ENOMEM ? -ENOMEM : -EFAULT, ua);
+	return TCE_REFUSE_WHY(PIN, rc == -ENOMEM ? -ENOMEM : -EFAULT, ua);
 }
 
 /*
@@ -278,7 +278,7 @@ unsigned long tce_pin_pages(struct page **pages, unsigned long ua, unsigned long
 		if (pin_again(got, &tries))
 			continue;
 		if (got <= 0) {
-			*rc = tce_pin_errno("PIN", got, ua + (done << PAGE_SHIFT));
+			*rc = tce_pin_errno(got, ua + (done << PAGE_SHIFT));
 			break;
 		}
 		done += got;

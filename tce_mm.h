@@ -139,7 +139,7 @@ extern atomic_long_t tce_leaked_pages;
 
 unsigned long tce_pin_pages(struct page **pages, unsigned long ua, unsigned long n,
 			    bool write, int *rc);
-int tce_pin_errno(const char *reason, long rc, u64 ua);
+int tce_pin_errno(long rc, u64 ua);
 void tce_unpin_pages(struct page **pages, unsigned long n);
 
 /* The host physical address (hpa) of a page */

@@ -184,7 +184,7 @@ static int record_block(unsigned long *blocks, unsigned long i, unsigned long ua
 	if (!is_contiguous(pages, n, folio)) {
 		pages = kmemdup(pages, n * sizeof(*pages), GFP_KERNEL_ACCOUNT);
 		if (!pages)
-			return TCE_REFUSE(REGION_PAGES_MEMORY, ENOMEM);
+			return TCE_REFUSE(-ENOMEM);
 		blocks[i] = (unsigned long)(pages - skip) | TCE_BLOCK_PAGES;
 		return PAGE_SHIFT;
 	}
@@ -242,7 +242,7 @@ static int pin_blocks(unsigned long *blocks, unsigned long ua, unsigned long npa
 
 	pages = kmalloc_array(min(npages, TCE_PIN_CHUNK), sizeof(*pages), GFP_KERNEL_ACCOUNT);
 	if (!pages)
-		return TCE_REFUSE(REGION_PAGES_MEMORY, ENOMEM);
+		return TCE_REFUSE(-ENOMEM);
 	*page_shift = BITS_PER_LONG;
 	for (at = ua, i = 0; at < end; at = next, i++) {
 		next = block_end(at, end);
@@ -645,7 +645,7 @@ static struct tce_region *region_create(struct tce_mm *tmm, unsigned long ua,
 		return ERR_PTR(rc);
 	region = kvzalloc(struct_size(region, blocks, n), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!region) {
-		rc = TCE_REFUSE(REGION_MEMORY, ENOMEM);
+		rc = TCE_REFUSE(-ENOMEM);
 		goto err_uncharge;
 	}
 	region->ua = ua;
@@ -658,9 +658,9 @@ static struct tce_region *region_create(struct tce_mm *tmm, unsigned long ua,
 		rc = mm_iommu_new(tmm->mm, ua, npages, &region->mm_iommu);
 		/* a short pin is reported as the number of pages */
 		if (rc == -EINVAL)
-			rc = TCE_REFUSE(KERNEL_LIST_NEW, EINVAL);
+			rc = TCE_REFUSE(-EINVAL);
 		else if (rc)
-			rc = tce_pin_errno("KERNEL_LIST_NEW", rc, ua);
+			rc = tce_pin_errno(rc, ua);
 	} else {
 		rc = pin_blocks(region->blocks, ua, npages, &region->page_shift);
 	}
@@ -693,7 +693,7 @@ static struct tce_region *region_share(struct tce_memory *mem, unsigned long ua,
 
 	lockdep_assert_held(&tmm->region_lock);
 	if (mem->closed)
-		return ERR_PTR(TCE_REFUSE(CONTAINER_GONE, EINVAL));
+		return ERR_PTR(TCE_REFUSE(-EINVAL));
 	/* no orphan goes if anything in the range is not one */
 	for (region = tce_region_first(tmm, ua, end); region && region->ua < end;
 	     region = rb_entry_safe(rb_next(&region->node), struct tce_region, node)) {
@@ -702,14 +702,14 @@ static struct tce_region *region_share(struct tce_memory *mem, unsigned long ua,
 		if (list_empty(&region->refs))
 			continue;
 		if (region->ua != ua || region->npages != npages)
-			return ERR_PTR(TCE_REFUSE_VALUE(OVERLAPS, EINVAL, region->ua));
+			return ERR_PTR(TCE_REFUSE_VALUE(-EINVAL, region->ua));
 		if (find_ref(mem, region))
-			return ERR_PTR(TCE_REFUSE_VALUE(REGISTERED_ALREADY, EBUSY, ua));
+			return ERR_PTR(TCE_REFUSE_WHY(REGISTERED_ALREADY, -EBUSY, ua));
 		return region;
 	}
 	while ((region = tce_region_first(tmm, ua, end)))
 		if (region_unlink(tmm, region, unlinked))
-			return ERR_PTR(TCE_REFUSE_VALUE(OVERLAPS_MAPPED, EBUSY, region->ua));
+			return ERR_PTR(TCE_REFUSE_VALUE(-EBUSY, region->ua));
 	return NULL;
 }
 
@@ -746,7 +746,7 @@ static int register_new(struct tce_region_ref *ref, unsigned long ua,
 	free_unlinked(&unlinked, mem);
 	/* KVM may have found it in its list, and mapped it */
 	end_regions(mem, 0);
-	return TCE_REFUSE(CONTAINER_GONE, EINVAL);
+	return TCE_REFUSE(-EINVAL);
 }
 
 /* Can this be registered at all? Return: 0; -EINVAL; -EFAULT; -ENOMEM */
@@ -755,22 +755,22 @@ static int check_range(const struct tce_mm *tmm, unsigned long ua, unsigned long
 	unsigned long npages = size >> PAGE_SHIFT;
 
 	if (!size)
-		return TCE_REFUSE(REGION_EMPTY, EINVAL);
+		return TCE_REFUSE(-EINVAL);
 	if (!PAGE_ALIGNED(ua) || !PAGE_ALIGNED(size))
-		return TCE_REFUSE(REGION_MISALIGNED, EINVAL);
+		return TCE_REFUSE(-EINVAL);
 	if (ua + size - 1 < ua)
-		return TCE_REFUSE(REGION_WRAPS, EINVAL);
+		return TCE_REFUSE(-EINVAL);
 	/* the userspace entry for address 0 would say that nothing is mapped */
 	if (!ua)
-		return TCE_REFUSE(REGION_AT_ZERO, EFAULT);
+		return TCE_REFUSE(-EFAULT);
 	if (!access_ok((void __user *)ua, size))
-		return TCE_REFUSE(NOT_USER_MEMORY, EFAULT);
+		return TCE_REFUSE(-EFAULT);
 	/* a process can map more device memory than the host has RAM, but not register a hole */
 	if (npages > totalram_pages() && npages > READ_ONCE(tmm->mm->total_vm))
-		return TCE_REFUSE(MORE_THAN_MAPPED, ENOMEM);
+		return TCE_REFUSE(-ENOMEM);
 	/* kvmalloc() has a limit of INT_MAX, and older kernels warn */
 	if (count_blocks(ua, npages) >= SZ_128M)
-		return TCE_REFUSE(REGION_TOO_LARGE, ENOMEM);
+		return TCE_REFUSE(-ENOMEM);
 	return 0;
 }
 
@@ -805,7 +805,7 @@ int tce_region_register(struct tce_memory *mem, unsigned long ua, unsigned long 
 		return rc;
 	ref = kzalloc(sizeof(*ref), GFP_KERNEL_ACCOUNT);
 	if (!ref)
-		return TCE_REFUSE(REGISTRATION_MEMORY, ENOMEM);
+		return TCE_REFUSE(-ENOMEM);
 	ref->mem = mem;
 
 	rc = mutex_lock_killable(&tmm->registering);
@@ -848,11 +848,11 @@ static struct tce_region_ref *find_registered(struct tce_memory *mem, unsigned l
 	struct tce_region *region;
 
 	if (!PAGE_ALIGNED(ua) || !PAGE_ALIGNED(size))
-		return ERR_PTR(TCE_REFUSE(REGION_MISALIGNED, EINVAL));
+		return ERR_PTR(TCE_REFUSE(-EINVAL));
 	region = mem->closed ? NULL : tce_region_find(mem->tmm, ua);
 	if (region && region->ua == ua && region->npages == size >> PAGE_SHIFT)
 		ref = find_ref(mem, region);
-	return ref ?: ERR_PTR(TCE_REFUSE(NO_SUCH_REGION, ENOENT));
+	return ref ?: ERR_PTR(TCE_REFUSE_WHY(NO_SUCH_REGION, -ENOENT, 0));
 }
 
 /* Unmap a region for its container, and drop the reference. Return: as tce_region_unregister() */
@@ -872,7 +872,7 @@ static int unregister(struct tce_region_ref *ref, struct list_head *unlinked,
 		if (rc)
 			return rc;
 		if (!is_shared(ref) && unlink_last(ref, unlinked))
-			return TCE_REFUSE(REGION_MAPPED, EBUSY);
+			return TCE_REFUSE_WHY(REGION_MAPPED, -EBUSY, 0);
 	}
 	drop_ref(ref);
 	return 0;

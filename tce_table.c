@@ -84,7 +84,7 @@ int tce_table_init(struct tce_table *table)
 	 */
 	pua = tbl->it_userspace ? table->ops->useraddrptr(tbl, last, true) : NULL;
 	if (!pua || pua != tce_table_pua(table, last, false, &left))
-		return TCE_REFUSE(NO_USER_VIEW, ENOMEM);
+		return TCE_REFUSE(-ENOMEM);
 	return 0;
 }
 
@@ -117,11 +117,11 @@ int tce_table_set(struct tce_table *table, unsigned long entry,
 	unsigned long tce;
 
 	if (table->ops->set(tbl, entry, n, (unsigned long)__va(hpa), dir, 0))
-		return TCE_REFUSE(SET_RUN, ENOMEM);
+		return TCE_REFUSE(-ENOMEM);
 	tce = table->ops->get(tbl, entry + n - 1);
 	tce &= ~(TCE_PCI_READ | TCE_PCI_WRITE);
 	return tce == hpa + ((n - 1) << tbl->it_page_shift) ?
-		0 : TCE_REFUSE(SET_RUN, EIO);
+		0 : TCE_REFUSE(-EIO);
 }
 
 /*

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Defines the tracepoints, and emits tce_refused with the reason when a call is refused.
+ * Defines the tracepoints, and emits tce_refused when a call is refused.
  *
  * Locks: none.
  *
@@ -10,8 +10,10 @@
 #include "tce_trace.h"
 
 /* Out of line, to keep the hot paths small. */
-noinline __cold int tce_refuse(const char *reason, int rc, u64 value)
+noinline __cold int tce_refuse(const char *function, int line, const char *reason, int rc,
+			       u64 value)
 {
-	trace_tce_refused(reason, value, rc);
+	if (rc)
+		trace_tce_refused(function, line, reason, value, rc);
 	return rc;
 }

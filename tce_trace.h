@@ -10,32 +10,23 @@
 #include <linux/types.h>
 
 /*
- * Reasons: which check made a client's call fail.
- *
- * A client gets an errno, and most errnos have several causes. So the check that fails also
- * passes its name to the tracepoint tce_refused, which costs nothing while calls succeed.
- *
- * Two errnos are returned without a reason: -EINTR of a wait that was killed, and -EAGAIN, which
- * is internal.
+ * Most errnos have several causes. So whatever refuses a client's call also tells the tracepoint
+ * tce_refused where that is, which costs nothing while calls succeed. Two errnos are returned
+ * without it: -EINTR of a wait that was killed, and -EAGAIN, which is internal.
  */
-int tce_refuse(const char *reason, int rc, u64 value);	/* returns @rc, negative */
+int tce_refuse(const char *function, int line, const char *reason, int rc, u64 value);
+
+/* Return: @rc, a negative errno; 0 is no refusal */
+#define TCE_REFUSE(rc)			TCE_REFUSE_VALUE(rc, 0)
+
+/* The same with the value that was looked at */
+#define TCE_REFUSE_VALUE(rc, value)	tce_refuse(__func__, __LINE__, "", rc, value)
 
 /*
- * Usage: return TCE_REFUSE(NOT_ENABLED, EPERM); Documentation/tracepoints.rst explains each
- * reason, and a case in kunit/ meets it (scripts/tests/test_tracepoints.py).
+ * The same with a name, for what an administrator can do something about;
+ * Documentation/tracepoints.rst explains it.
  */
-#define TCE_REFUSE(reason, errno)	tce_refuse(#reason, -(errno), 0)
-
-/* The same with the value that the check looked at. */
-#define TCE_REFUSE_VALUE(reason, errno, value)	\
-	tce_refuse(#reason, -(errno), value)
-
-/* The same with an errno of somebody else; 0 is no refusal. */
-#define TCE_REFUSE_BY(reason, rc)	({				\
-	int _rc = rc;							\
-									\
-	_rc ? tce_refuse(#reason, _rc, 0) : 0;				\
-})
+#define TCE_REFUSE_WHY(reason, rc, value)	tce_refuse(__func__, __LINE__, #reason, rc, value)
 #endif
 
 #undef TRACE_SYSTEM
@@ -48,20 +39,24 @@ int tce_refuse(const char *reason, int rc, u64 value);	/* returns @rc, negative 
 #include <linux/vfio.h>
 
 TRACE_EVENT(tce_refused,
-	TP_PROTO(const char *reason, u64 value, int rc),
-	TP_ARGS(reason, value, rc),
+	TP_PROTO(const char *function, int line, const char *reason, u64 value, int rc),
+	TP_ARGS(function, line, reason, value, rc),
 	TP_STRUCT__entry(
+		__array(char, function, 32)
+		__field(int, line)
 		__array(char, reason, 24)
 		__field(u64, value)
 		__field(int, rc)
 	),
 	TP_fast_assign(
+		strscpy(__entry->function, function, 32);
+		__entry->line = line;
 		strscpy(__entry->reason, reason, 24);
 		__entry->value = value;
 		__entry->rc = rc;
 	),
-	TP_printk("reason=%s value=0x%llx rc=%d", __entry->reason,
-		  __entry->value, __entry->rc)
+	TP_printk("reason=%s value=0x%llx rc=%d at=%s:%d", __entry->reason, __entry->value,
+		  __entry->rc, __entry->function, __entry->line)
 );
 
 TRACE_EVENT(tce_map,

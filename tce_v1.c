@@ -192,7 +192,7 @@ static int share_pages(struct tce_v1_batch *batch, unsigned long n)
 		shared = kmalloc(sizeof(*shared), GFP_KERNEL_ACCOUNT);
 		if (!shared) {
 			tce_unpin_pages(batch->pages + batch->n, n - batch->n);
-			return TCE_REFUSE(PIN_SET_MEMORY, ENOMEM);
+			return TCE_REFUSE(-ENOMEM);
 		}
 		shared = page_use(v1, page, 1, shared);
 		if (shared) {
@@ -231,7 +231,7 @@ int tce_v1_pin(struct tce_v1_batch *batch, struct tce_memory *mem,
 		batch->pages = kvmalloc_array(n, sizeof(*batch->pages),
 					      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!batch->pages)
-		return TCE_REFUSE(PINS_MEMORY, ENOMEM);
+		return TCE_REFUSE(-ENOMEM);
 
 	rc = count_pages(mem, n);
 	if (rc) {

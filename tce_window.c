@@ -48,12 +48,9 @@ static int table_errno(long rc)
  * set_window() and unset_window() of powernv return codes of OPAL, some of which look like
  * errnos. Those of pseries, whose tables have no tce_kill(), return errnos.
  */
-static int bridge_errno(const char *reason, const struct iommu_table_ops *ops,
-			long rc)
+static int bridge_errno(const struct iommu_table_ops *ops, long rc)
 {
-	int errno = rc && ops->tce_kill ? -EIO : table_errno(rc);
-
-	return errno ? tce_refuse(reason, errno, 0) : 0;
+	return rc && ops->tce_kill ? -EIO : table_errno(rc);
 }
 
 /* Is a level of the table larger than the largest allocation? The platform would log a warning. */
@@ -86,20 +83,20 @@ long tce_window_pages(struct iommu_table_group *table_group, u32 shift,
 	unsigned long bytes;
 
 	if (shift >= BITS_PER_LONG || !(table_group->pgsizes & BIT(shift)))
-		return TCE_REFUSE_VALUE(WINDOW_PAGE, EINVAL, shift);
+		return TCE_REFUSE_VALUE(-EINVAL, shift);
 	if (!is_power_of_2(size) || size < BIT(shift))
-		return TCE_REFUSE(WINDOW_SIZE, EINVAL);
+		return TCE_REFUSE(-EINVAL);
 	if (levels > max_t(u32, table_group->max_levels, 1))
-		return TCE_REFUSE_VALUE(WINDOW_LEVELS, EINVAL, levels);
+		return TCE_REFUSE_VALUE(-EINVAL, levels);
 	bytes = table_group->ops->get_table_size(shift, size, levels);
 	if (!bytes)
-		return TCE_REFUSE_VALUE(TABLE_SIZE, EINVAL, levels);
+		return TCE_REFUSE_VALUE(-EINVAL, levels);
 	/* Don't provoke a failure: pseries creates no more windows then. */
 	if (table_group->max_levels <= 1 &&
 	    bytes >> PAGE_SHIFT > totalram_pages())
-		return TCE_REFUSE(TABLE_TOO_LARGE, ENOMEM);
+		return TCE_REFUSE_WHY(TABLE_TOO_LARGE, -ENOMEM, 0);
 	if (level_too_large(table_group, shift, size, levels))
-		return TCE_REFUSE_VALUE(LEVEL_TOO_LARGE, ENOMEM, levels);
+		return TCE_REFUSE_WHY(LEVEL_TOO_LARGE, -ENOMEM, levels);
 	return bytes >> PAGE_SHIFT;
 }
 
@@ -146,17 +143,17 @@ int tce_window_room(const struct iommu_table_group *table_group,
 	bool none = !windows[0] && !pending;
 
 	if (!none && windows[1])
-		return TCE_REFUSE(TOO_MANY_WINDOWS, ENOSPC);
+		return TCE_REFUSE_WHY(TOO_MANY_WINDOWS, -ENOSPC, 0);
 	if (table_group->max_levels > 1)
 		return 0;
 	if (windows[1])
-		return TCE_REFUSE(TOO_MANY_WINDOWS, EPERM);
+		return TCE_REFUSE_WHY(TOO_MANY_WINDOWS, -EPERM, 0);
 	if (!none && (!default_here || tce_window_most(table_group) == 1))
-		return TCE_REFUSE(TOO_MANY_WINDOWS, ENOSPC);
+		return TCE_REFUSE_WHY(TOO_MANY_WINDOWS, -ENOSPC, 0);
 	/* -1: there are none but the default window */
 	if (table_group->max_dynamic_windows_supported > IOMMU_TABLE_GROUP_MAX_TABLES &&
 	    !is_default(table_group, shift, size))
-		return TCE_REFUSE(TOO_MANY_WINDOWS, ENOSPC);
+		return TCE_REFUSE_WHY(TOO_MANY_WINDOWS, -ENOSPC, 0);
 	return 0;
 }
 
@@ -183,9 +180,7 @@ int tce_window_unset(struct tce_window *win, struct tce_group *grp)
 {
 	struct iommu_table_group *table_group = grp->table_group;
 	struct tce_table *table = &win->table;
-	int rc = bridge_errno("UNSET_WINDOW", table->ops,
-			      table_group->ops->unset_window(table_group,
-							     win->num));
+	int rc = bridge_errno(table->ops, table_group->ops->unset_window(table_group, win->num));
 
 	if (!rc)
 		return 0;
@@ -196,7 +191,7 @@ int tce_window_unset(struct tce_window *win, struct tce_group *grp)
 	tce_window_leak(win);
 	pr_err_ratelimited("group %d: window %d can't be removed: %d; its table stays\n",
 			   iommu_group_id(grp->group), win->num, rc);
-	return rc;
+	return TCE_REFUSE(rc);
 }
 
 /**
@@ -211,19 +206,17 @@ int tce_window_unset(struct tce_window *win, struct tce_group *grp)
 int tce_window_set(struct tce_window *win, struct tce_group *grp)
 {
 	struct iommu_table_group *table_group = grp->table_group;
-	int rc = bridge_errno("SET_WINDOW", win->table.ops,
-			      table_group->ops->set_window(table_group,
-							   win->num,
-							   win->table.tbl));
+	int rc = bridge_errno(win->table.ops, table_group->ops->set_window(table_group, win->num,
+									   win->table.tbl));
 
 	/*
 	 * powernv programs the bridge and then returns 0, even if it had no memory to
 	 * link the table to the group, which it would need for invalidations.
 	 */
 	if (rc || tce_window_in(win, grp))
-		return rc;
+		return TCE_REFUSE(rc);
 	tce_window_unset(win, grp);
-	return TCE_REFUSE(WINDOW_NOT_SET, ENOMEM);
+	return TCE_REFUSE(-ENOMEM);
 }
 
 /**
@@ -260,7 +253,7 @@ static int ask_for_table(struct tce_window *win, struct tce_group *grp, u32 shif
 	int rc;
 
 	if (grp->refused && entries >= grp->refused_entries)
-		return TCE_REFUSE_BY(CREATE_TABLE, grp->refused);
+		return TCE_REFUSE(grp->refused);
 	rc = table_errno(table_group->ops->create_table(table_group, win->num, shift, size,
 							levels, &win->table.tbl));
 	if (!rc) {
@@ -273,7 +266,7 @@ static int ask_for_table(struct tce_window *win, struct tce_group *grp, u32 shif
 		/* -EINVAL: the largest block that is free has fewer entries */
 		grp->refused_entries = rc == -EINVAL ? entries : 0;
 	}
-	return TCE_REFUSE_BY(CREATE_TABLE, rc);
+	return TCE_REFUSE(rc);
 }
 
 /**
@@ -299,7 +292,7 @@ struct tce_window *tce_window_create(struct tce_memory *mem, struct tce_group *g
 
 	win = kzalloc(sizeof(*win), GFP_KERNEL);
 	if (!win)
-		return ERR_PTR(TCE_REFUSE(WINDOW_MEMORY, ENOMEM));
+		return ERR_PTR(TCE_REFUSE(-ENOMEM));
 	win->num = num;
 	table = &win->table;
 	table->mem = mem;

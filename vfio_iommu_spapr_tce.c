@@ -8,7 +8,7 @@
  *
  * Locks: see tce_container.c.
  *
- * Never fails: detach, release. Whatever refuses an ioctl says why; see TCE_REFUSE().
+ * Never fails: detach, release. What refuses an ioctl says so by TCE_REFUSE().
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -37,10 +37,10 @@ static __always_inline int copy_arg(void *to, unsigned long arg, size_t min)
 	 */
 	if (unlikely(!access_ok((void __user *)arg, min) ||
 		     copy_from_user(to, (void __user *)arg, min)))
-		return TCE_REFUSE_VALUE(ARGUMENT_FAULT, EFAULT, arg);
+		return TCE_REFUSE_VALUE(-EFAULT, arg);
 	/* Each argument begins with its size. */
 	if (unlikely(*(u32 *)to < min))
-		return TCE_REFUSE_VALUE(ARGUMENT_SHORT, EINVAL, min);
+		return TCE_REFUSE_VALUE(-EINVAL, min);
 	return 0;
 }
 
@@ -51,7 +51,7 @@ static __always_inline int copy_flags_arg(void *to, unsigned long arg, size_t mi
 	u32 flags = ((u32 *)to)[1];
 
 	if (likely(!rc) && unlikely(flags & ~known))
-		return TCE_REFUSE_VALUE(FLAGS, EINVAL, flags);
+		return TCE_REFUSE_VALUE(-EINVAL, flags);
 	return rc;
 }
 
@@ -82,7 +82,7 @@ static long ioctl_map(struct tce_container *container, unsigned long arg)
 		return rc;
 	dir = map_dir(map.flags);
 	if (unlikely(dir == DMA_NONE))
-		return TCE_REFUSE_VALUE(FLAGS, EINVAL, map.flags);
+		return TCE_REFUSE_VALUE(-EINVAL, map.flags);
 	rc = tce_container_map(container, map.iova, map.vaddr, map.size, dir);
 	trace_tce_map(container->id, map.iova, map.vaddr, map.size, map.flags, rc);
 	return rc;
@@ -117,7 +117,7 @@ static long ioctl_get_info(struct tce_container *container, unsigned long arg)
 		return rc;
 	size = info.argsz >= sizeof(info) ? sizeof(info) : min;
 	if (copy_to_user((void __user *)arg, &info, size))
-		return TCE_REFUSE(ANSWER_FAULT, EFAULT);
+		return TCE_REFUSE(-EFAULT);
 	return 0;
 }
 
@@ -154,7 +154,7 @@ static long ioctl_create(struct tce_container *container, unsigned long arg)
 		return rc;
 	/* The client does not know the address of its window. */
 	tce_container_remove(container, create.start_addr);
-	return TCE_REFUSE(ANSWER_FAULT, EFAULT);
+	return TCE_REFUSE(-EFAULT);
 }
 
 static long ioctl_remove(struct tce_container *container, unsigned long arg)
@@ -201,7 +201,7 @@ static __always_inline long do_ioctl(struct tce_container *container, unsigned i
 
 	/* Only the owner learns what is wrong with a call. */
 	if (unlikely(!tce_container_owned(container)))
-		return TCE_REFUSE(NOT_OWNER, EPERM);
+		return TCE_REFUSE_WHY(NOT_OWNER, -EPERM, 0);
 	switch (cmd) {
 	case VFIO_IOMMU_MAP_DMA:
 	case VFIO_IOMMU_UNMAP_DMA:
@@ -235,7 +235,7 @@ static __always_inline long do_ioctl(struct tce_container *container, unsigned i
 			return ioctl_remove(container, arg);
 		break;
 	}
-	return TCE_REFUSE_VALUE(NO_COMMAND, ENOTTY, cmd);
+	return TCE_REFUSE_VALUE(-ENOTTY, cmd);
 }
 
 static long tce_vfio_ioctl(void *iommu_data, unsigned int cmd, unsigned long arg)
@@ -248,7 +248,7 @@ static long tce_vfio_ioctl(void *iommu_data, unsigned int cmd, unsigned long arg
 		return check_extension(arg);
 	container = tce_container_get(iommu_data);
 	if (unlikely(!container))
-		return TCE_REFUSE(CONTAINER_GONE, EINVAL);
+		return TCE_REFUSE(-EINVAL);
 	rc = do_ioctl(container, cmd, arg);
 	tce_container_put(container);
 	return rc;
@@ -260,7 +260,7 @@ static void *tce_vfio_open(unsigned long arg)
 
 	if (arg == VFIO_SPAPR_TCE_IOMMU || v2)
 		return tce_container_open(v2);
-	return ERR_PTR(TCE_REFUSE_VALUE(CONTAINER_TYPE, EINVAL, arg));
+	return ERR_PTR(TCE_REFUSE_VALUE(-EINVAL, arg));
 }
 
 static int tce_vfio_attach_group(void *iommu_data, struct iommu_group *group,
@@ -268,7 +268,7 @@ static int tce_vfio_attach_group(void *iommu_data, struct iommu_group *group,
 {
 	/* It would need a backend that pins pages for its driver. */
 	if (type == VFIO_EMULATED_IOMMU)
-		return TCE_REFUSE(EMULATED_DEVICE, EINVAL);
+		return TCE_REFUSE(-EINVAL);
 	return tce_container_attach(tce_container_find(iommu_data), group);
 }
 

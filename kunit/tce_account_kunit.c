@@ -197,7 +197,7 @@ static void charged_before_it_is_allocated(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, rc, -ENOMEM);
 	}
 	TCE_MET(fx, LOCKED_LIMIT);
-	KUNIT_EXPECT_FALSE(test, tce_met(fx->mock, "REGION_MEMORY"));
+	KUNIT_EXPECT_FALSE(test, tce_met(fx->mock, "region_create"));
 }
 
 /* The first window fits, the second does not: neither is left. */

@@ -393,18 +393,18 @@ void tce_expect_told(struct tce_fixture *fx, unsigned int refusals, long rc)
 }
 
 /* Expect a reason for the last refusal. */
-void tce_expect_why(struct tce_fixture *fx, const char *reason)
+void tce_expect_why(struct tce_fixture *fx, const char *by)
 {
-	KUNIT_EXPECT_STREQ(fx->test, fx->mock->refused.reason ?: "none", reason);
+	KUNIT_EXPECT_STREQ(fx->test, fx->mock->refused.by ?: "none", by);
 }
 
 /* Has a check failed in this case? Return: true if it has. */
-bool tce_met(const struct tce_mock *mock, const char *reason)
+bool tce_met(const struct tce_mock *mock, const char *by)
 {
 	int i;
 
 	for (i = 0; i < TCE_REASONS_KEPT && mock->met[i]; i++)
-		if (!strcmp(mock->met[i], reason))
+		if (!strcmp(mock->met[i], by))
 			return true;
 	return false;
 }

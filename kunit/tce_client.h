@@ -66,26 +66,26 @@ void tce_expect_kill(struct tce_fixture *fx, struct tce_mock_group *grp,
 		     int num, unsigned long kills, u64 ioba, u64 size);
 
 void tce_expect_told(struct tce_fixture *fx, unsigned int refusals, long rc);
-void tce_expect_why(struct tce_fixture *fx, const char *reason);
-bool tce_met(const struct tce_mock *mock, const char *reason);
+void tce_expect_why(struct tce_fixture *fx, const char *by);
+bool tce_met(const struct tce_mock *mock, const char *by);
 
-/* Expect that a call is refused, by the check @name, and changes nothing. */
-#define TCE_REFUSED(fx, name, errno, call) do {				\
+/* Expect that a call is refused, for a reason or else by a function, and changes nothing. */
+#define TCE_REFUSED(fx, why, errno, call) do {				\
 	struct tce_fixture *_fx = fx;					\
 	struct tce_state _before;					\
 									\
 	tce_get_state(_fx, &_before);					\
-	_fx->mock->refused.reason = NULL;				\
+	_fx->mock->refused.by = NULL;					\
 	KUNIT_EXPECT_EQ(_fx->test, call, -(errno));			\
-	tce_expect_why(_fx, #name);					\
-	tce_expect_state(_fx, &_before, #name);				\
+	tce_expect_why(_fx, #why);					\
+	tce_expect_state(_fx, &_before, #why);				\
 } while (0)
 
-/* Expect that some call of the case was refused by the check @name. */
-#define TCE_MET(fx, name) do {						\
+/* Expect that some call of the case was refused for a reason or else by a function. */
+#define TCE_MET(fx, why) do {						\
 	struct tce_fixture *_fx = fx;					\
 									\
-	KUNIT_EXPECT_TRUE_MSG(_fx->test, tce_met(_fx->mock, #name), #name); \
+	KUNIT_EXPECT_TRUE_MSG(_fx->test, tce_met(_fx->mock, #why), #why); \
 } while (0)
 
 #endif /* TCE_KUNIT_CLIENT_H */

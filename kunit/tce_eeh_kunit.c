@@ -163,14 +163,14 @@ static void refusals(struct kunit *test)
 	struct tce_mock_group *grp;
 	struct tce_client *client = tce_ready(fx, true, &grp);
 
-	TCE_REFUSED(fx, EEH_ERROR, EINVAL, eeh(client, &op));
-	TCE_REFUSED(fx, EEH, EINVAL, eeh_op(client, 1000));
+	TCE_REFUSED(fx, tce_eeh_op, EINVAL, eeh(client, &op));
+	TCE_REFUSED(fx, tce_eeh_op, EINVAL, eeh_op(client, 1000));
 	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, 1000);
 	grp->eeh_rc = -100;
-	TCE_REFUSED(fx, EEH, EIO, eeh_op(client, VFIO_EEH_PE_ENABLE));
+	TCE_REFUSED(fx, tce_eeh_op, EIO, eeh_op(client, VFIO_EEH_PE_ENABLE));
 	grp->has_no_pe = true;
-	TCE_REFUSED(fx, EEH, ENODEV, eeh_op(client, VFIO_EEH_PE_ENABLE));
-	TCE_REFUSED(fx, EEH, ENODEV, eeh_op(client, VFIO_EEH_PE_GET_STATE));
+	TCE_REFUSED(fx, tce_eeh_op, ENODEV, eeh_op(client, VFIO_EEH_PE_ENABLE));
+	TCE_REFUSED(fx, tce_eeh_op, ENODEV, eeh_op(client, VFIO_EEH_PE_GET_STATE));
 }
 
 static void attached(struct tce_client *client)
@@ -195,7 +195,7 @@ static void no_memory(struct kunit *test)
 
 	tce_needs_faults(test);
 	tce_fail_allocations(fx, true, attached, enable_pe);
-	TCE_MET(fx, EEH_MEMORY);
+	TCE_MET(fx, job_create);
 }
 
 /* An error to inject */
@@ -443,7 +443,7 @@ static void waits_for_its_turn(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, first.rc, 0);
 	KUNIT_EXPECT_EQ(test, second.rc, -ENODEV);
 	KUNIT_EXPECT_EQ(test, grp->eeh.calls, 1);
-	TCE_MET(fx, EEH);
+	TCE_MET(fx, tce_eeh_op);
 }
 
 /* A reference to a device keeps the PE's bus in memory while the operation uses it. */

@@ -204,7 +204,7 @@ static void expect_gone(struct kunit *test, struct tce_client *client,
 		others[i] = tce_driver->open(VFIO_SPAPR_TCE_v2_IOMMU);
 		KUNIT_ASSERT_FALSE(test, IS_ERR(others[i]));
 	}
-	TCE_REFUSED(fx, CONTAINER_GONE, EINVAL,
+	TCE_REFUSED(fx, tce_vfio_ioctl, EINVAL,
 		    tce_driver->ioctl(data, cmd->cmd, 0));
 	while (i--)
 		tce_driver->release(others[i]);
@@ -242,7 +242,7 @@ static void info_cannot_be_written(struct kunit *test)
 
 	KUNIT_ASSERT_NE(test, page, 0);
 	KUNIT_ASSERT_EQ(test, put_user(argsz, (u32 __user *)at), 0);
-	TCE_REFUSED(fx, ANSWER_FAULT, EFAULT,
+	TCE_REFUSED(fx, ioctl_get_info, EFAULT,
 		    tce_ioctl_raw(client, VFIO_IOMMU_SPAPR_TCE_GET_INFO, at));
 }
 

@@ -222,7 +222,7 @@ static void closed_while_others_map(struct kunit *test)
 
 	/* an orphan that is still mapped: no other region can take its place */
 	KUNIT_EXPECT_EQ(test, tce_unregister(b, ua, size), -ENOENT);
-	TCE_REFUSED(fx, OVERLAPS_MAPPED, EBUSY, tce_register(b, ua, size));
+	TCE_REFUSED(fx, region_share, EBUSY, tce_register(b, ua, size));
 	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, ua);
 	KUNIT_EXPECT_EQ(test, tce_unmap(b, 0, size), 0);
 	/* until it is not mapped any more; what the orphan was charged is free for it */

@@ -121,7 +121,7 @@ static void registering_with_the_kernel_fails(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
 	KUNIT_EXPECT_EQ(test, rc, from == -EINVAL ? -EINVAL : err->to);
 	if (rc != -EINTR)
-		tce_expect_why(fx, "KERNEL_LIST_NEW");
+		tce_expect_why(fx, from == -EINVAL ? "region_create" : "PIN");
 }
 
 static struct kunit_case tce_memory_register_cases[] = {

@@ -39,16 +39,16 @@
 
 struct iommu_group;
 
-/* Different reasons of a case that are kept */
+/* Reasons and functions of a case that are kept */
 #define TCE_REASONS_KEPT	64
 
 /**
  * struct tce_mock_refused - the last refusal that the tracepoint told of
- * @reason: the check; NULL if there was none
+ * @by: the reason, or else the function; NULL if there was none
  * @value: what it looked at
  */
 struct tce_mock_refused {
-	const char *reason;
+	const char *by;
 	u64 value;
 };
 

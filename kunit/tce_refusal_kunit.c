@@ -16,22 +16,22 @@ static void any_call(struct kunit *test)
 	struct tce_client *client = tce_ready(fx, true, NULL);
 	u32 arg[16] = { 4 };
 
-	TCE_REFUSED(fx, ARGUMENT_FAULT, EFAULT,
+	TCE_REFUSED(fx, copy_arg, EFAULT,
 		    tce_ioctl_raw(client, VFIO_IOMMU_SPAPR_TCE_REMOVE, -8UL));
-	TCE_REFUSED(fx, ARGUMENT_SHORT, EINVAL,
+	TCE_REFUSED(fx, copy_arg, EINVAL,
 		    tce_ioctl(client, VFIO_IOMMU_SPAPR_TCE_REMOVE, arg,
 			      sizeof(arg)));
 	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, 16);
 	arg[0] = 64;
 	arg[1] = 8;
-	TCE_REFUSED(fx, FLAGS, EINVAL,
+	TCE_REFUSED(fx, copy_flags_arg, EINVAL,
 		    tce_ioctl(client, VFIO_IOMMU_SPAPR_TCE_REMOVE, arg,
 			      sizeof(arg)));
 	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, 8);
-	TCE_REFUSED(fx, FLAGS, EINVAL, tce_map(client, 0, 0, SZ_4K, 4));
-	TCE_REFUSED(fx, FLAGS, EINVAL,
+	TCE_REFUSED(fx, ioctl_map, EINVAL, tce_map(client, 0, 0, SZ_4K, 4));
+	TCE_REFUSED(fx, copy_flags_arg, EINVAL,
 		    tce_ioctl(client, VFIO_IOMMU_UNMAP_DMA, arg, sizeof(arg)));
-	TCE_REFUSED(fx, NO_COMMAND, ENOTTY, tce_enable(client));
+	TCE_REFUSED(fx, do_ioctl, ENOTTY, tce_enable(client));
 	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, VFIO_IOMMU_ENABLE);
 }
 
@@ -43,21 +43,21 @@ static void containers(struct kunit *test)
 	struct tce_mock_group *grp = tce_group(fx);
 	u64 start;
 
-	TCE_REFUSED(fx, CONTAINER_TYPE, EINVAL,
+	TCE_REFUSED(fx, tce_vfio_open, EINVAL,
 		    PTR_ERR(tce_driver->open(VFIO_TYPE1_IOMMU)));
-	TCE_REFUSED(fx, NO_GROUP, ENXIO, tce_info(v1, &info));
-	TCE_REFUSED(fx, NO_GROUP, ENXIO, tce_info(v2, &info));
-	TCE_REFUSED(fx, NO_GROUP, ENODEV, tce_enable(v1));
-	TCE_REFUSED(fx, NO_GROUP, ENXIO, tce_create(v2, 12, SZ_16M, 1, &start));
-	TCE_REFUSED(fx, NO_GROUP, ENXIO, tce_remove(v2, 0));
+	TCE_REFUSED(fx, tce_container_info, ENXIO, tce_info(v1, &info));
+	TCE_REFUSED(fx, tce_container_info, ENXIO, tce_info(v2, &info));
+	TCE_REFUSED(fx, check_enable, ENODEV, tce_enable(v1));
+	TCE_REFUSED(fx, create_windows, ENXIO, tce_create(v2, 12, SZ_16M, 1, &start));
+	TCE_REFUSED(fx, remove_window, ENXIO, tce_remove(v2, 0));
 	TCE_REFUSED(fx, NOT_ENABLED, EPERM, tce_unmap(v1, 0, SZ_4K));
 	TCE_REFUSED(fx, NOT_ENABLED, EPERM, tce_map(v2, 0, 0, SZ_4K, TCE_RW));
 	KUNIT_ASSERT_EQ(test, tce_attach(v1, grp), 0);
 	grp->tg.tce32_size = 0;
-	TCE_REFUSED(fx, NO_32BIT_WINDOW, EPERM, tce_enable(v1));
+	TCE_REFUSED(fx, check_enable, EPERM, tce_enable(v1));
 	grp->tg.tce32_size = SZ_64M;
 	KUNIT_ASSERT_EQ(test, tce_enable(v1), 0);
-	TCE_REFUSED(fx, ENABLED_ALREADY, EBUSY, tce_enable(v1));
+	TCE_REFUSED(fx, check_enable, EBUSY, tce_enable(v1));
 	KUNIT_EXPECT_EQ(test, tce_disable(v1), 0);
 	KUNIT_EXPECT_EQ(test, tce_disable(v1), 0);
 	KUNIT_EXPECT_EQ(test, tce_enable(v1), 0);
@@ -71,24 +71,24 @@ static void groups(struct kunit *test)
 	struct tce_client *first = tce_open(fx, true);
 	struct tce_mock_group *grp = tce_group(fx);
 
-	TCE_REFUSED(fx, EMULATED_DEVICE, EINVAL,
+	TCE_REFUSED(fx, tce_vfio_attach_group, EINVAL,
 		    tce_driver->attach_group(v2->data, grp->group,
 					     VFIO_EMULATED_IOMMU));
 	grp->tg.ops = &tce_mock_other_group_ops;
-	TCE_REFUSED(fx, OTHER_PLATFORM, EPERM, tce_attach(v2, grp));
+	TCE_REFUSED(fx, take_ownership, EPERM, tce_attach(v2, grp));
 	/* alone it is as good as any other */
 	KUNIT_EXPECT_EQ(test, tce_attach(first, grp), 0);
 	tce_detach(first, grp);
 	grp->tg.ops = &tce_mock_group_ops;
 	grp->tg.max_dynamic_windows_supported = 0;
-	TCE_REFUSED(fx, NO_DYNAMIC_WINDOWS, EINVAL, tce_attach(v2, grp));
+	TCE_REFUSED(fx, take_ownership, EINVAL, tce_attach(v2, grp));
 	TCE_REFUSED(fx, SECOND_GROUP, EBUSY, tce_attach(v1, grp));
 	/* user space then falls back to this */
 	KUNIT_EXPECT_EQ(test, tce_attach(tce_open(fx, false), grp), 0);
 	grp->tg.max_dynamic_windows_supported = 2;
 	grp = tce_group(fx);
 	KUNIT_ASSERT_EQ(test, tce_attach(v2, grp), 0);
-	TCE_REFUSED(fx, ATTACHED_ALREADY, EBUSY, tce_attach(v2, grp));
+	TCE_REFUSED(fx, take_ownership, EBUSY, tce_attach(v2, grp));
 }
 
 static unsigned long no_size(u32 shift, u64 size, u32 levels)
@@ -106,12 +106,12 @@ static void windows(struct kunit *test)
 	u64 start;
 	int i;
 
-	TCE_REFUSED(fx, WINDOW_PAGE, EINVAL,
+	TCE_REFUSED(fx, tce_window_pages, EINVAL,
 		    tce_create(client, 13, SZ_16M, 1, &start));
 	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, 13);
-	TCE_REFUSED(fx, WINDOW_SIZE, EINVAL,
+	TCE_REFUSED(fx, tce_window_pages, EINVAL,
 		    tce_create(client, 12, SZ_16M - 1, 1, &start));
-	TCE_REFUSED(fx, WINDOW_LEVELS, EINVAL,
+	TCE_REFUSED(fx, tce_window_pages, EINVAL,
 		    tce_create(client, 12, SZ_16M, 6, &start));
 	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, 6);
 	TCE_REFUSED(fx, LEVEL_TOO_LARGE, ENOMEM,
@@ -123,7 +123,7 @@ static void windows(struct kunit *test)
 	ops = tce_mock_group_ops;
 	grp->tg.ops = &ops;
 	ops.get_table_size = no_size;
-	TCE_REFUSED(fx, TABLE_SIZE, EINVAL,
+	TCE_REFUSED(fx, tce_window_pages, EINVAL,
 		    tce_create(client, 12, SZ_16M, 1, &start));
 	grp->tg.ops = &tce_mock_group_ops;
 	grp->tg.max_levels = 1;
@@ -140,7 +140,7 @@ static void windows(struct kunit *test)
 	grp->tg.max_levels = 5;
 	KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
 	for (i = 0; i < ARRAY_SIZE(elsewhere); i++)
-		TCE_REFUSED(fx, NO_SUCH_WINDOW, EINVAL, tce_remove(client, elsewhere[i]));
+		TCE_REFUSED(fx, remove_window, EINVAL, tce_remove(client, elsewhere[i]));
 	TCE_REFUSED(fx, TOO_MANY_WINDOWS, ENOSPC,
 		    tce_create(client, 12, SZ_16M, 1, &start));
 }
@@ -154,32 +154,32 @@ static void the_platform(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
 	mock->no_userspace = true;
-	TCE_REFUSED(fx, NO_USER_VIEW, ENOMEM,
+	TCE_REFUSED(fx, tce_table_init, ENOMEM,
 		    tce_create(client, 12, SZ_16M, 1, &start));
 	/* pseries has opened the window by then */
 	mock->hcalls = true;
-	TCE_REFUSED(fx, NO_USER_VIEW, ENOMEM,
+	TCE_REFUSED(fx, tce_table_init, ENOMEM,
 		    tce_create(client, 12, SZ_16M, 1, &start));
 	KUNIT_EXPECT_EQ(test, tce_mock_tables(mock), 0);
 	mock->hcalls = false;
 	mock->no_userspace = false;
 	mock->opaque = true;
-	TCE_REFUSED(fx, NO_USER_VIEW, ENOMEM,
+	TCE_REFUSED(fx, tce_table_init, ENOMEM,
 		    tce_create(client, 12, SZ_16M, 2, &start));
 	mock->opaque = false;
 	tce_fault_arm(mock, TCE_FAULT_CREATE, 1, -ENOSPC);
-	TCE_REFUSED(fx, CREATE_TABLE, ENOSPC,
+	TCE_REFUSED(fx, ask_for_table, ENOSPC,
 		    tce_create(client, 12, SZ_16M, 1, &start));
 	tce_fault_arm(mock, TCE_FAULT_SET, 1, -EPERM);
-	TCE_REFUSED(fx, SET_WINDOW, EIO,
+	TCE_REFUSED(fx, tce_window_set, EIO,
 		    tce_create(client, 12, SZ_16M, 1, &start));
 	tce_fault_arm(mock, TCE_FAULT_LINK, 1, 0);
-	TCE_REFUSED(fx, WINDOW_NOT_SET, ENOMEM,
+	TCE_REFUSED(fx, tce_window_set, ENOMEM,
 		    tce_create(client, 12, SZ_16M, 1, &start));
 	KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
 	tce_fault_arm(mock, TCE_FAULT_UNSET, 1, -EIO);
 	KUNIT_EXPECT_EQ(test, tce_remove(client, start), -EIO);
-	tce_expect_why(fx, "UNSET_WINDOW");
+	tce_expect_why(fx, "tce_window_unset");
 	tce_fault_disarm(mock);
 }
 
@@ -236,13 +236,13 @@ static void no_memory(struct kunit *test)
 	tce_needs_faults(test);
 	tce_group(fx);
 	tce_fail_allocations(fx, true, nothing, open_another);
-	TCE_MET(fx, CONTAINER_MEMORY);
+	TCE_MET(fx, tce_container_open);
 	tce_fail_allocations(fx, true, nothing, attach);
-	TCE_MET(fx, GROUP_MEMORY);
+	TCE_MET(fx, tce_group_create);
 	tce_fail_allocations(fx, true, attached, create);
-	TCE_MET(fx, PROCESS_MEMORY);
-	TCE_MET(fx, WINDOW_MEMORY);
-	TCE_MET(fx, KVM_OPS_MEMORY);
+	TCE_MET(fx, bind_and_lock);
+	TCE_MET(fx, tce_window_create);
+	TCE_MET(fx, tce_kvm_prepare);
 	tce_fail_allocations(fx, false, enabled, first_window);
 }
 

@@ -26,14 +26,14 @@ static void map_arguments(struct kunit *test)
 	TCE_REFUSED(fx, IOBA_MISALIGNED, EINVAL,
 		    tce_map(client, 1, ua, page, TCE_RW));
 	TCE_REFUSED(fx, IOBA_MISALIGNED, EINVAL, tce_unmap(client, 0, 1));
-	TCE_REFUSED(fx, BEYOND_WINDOW, EINVAL,
+	TCE_REFUSED(fx, find_entries, EINVAL,
 		    tce_map(client, SZ_64M - page, ua, 2 * page, TCE_RW));
 	TCE_REFUSED(fx, UA_MISALIGNED, EINVAL,
 		    tce_map(client, 0, ua + 1, page, TCE_RW));
 	/* that comes first, even where there is no memory */
 	TCE_REFUSED(fx, UA_MISALIGNED, EINVAL, tce_map(v1, 0, hole + 1, page, TCE_RW));
 	TCE_REFUSED(fx, UA_MISALIGNED, EINVAL, tce_map(v1, 0, hole + 1, 2 * page, TCE_RW));
-	TCE_REFUSED(fx, UA_WRAPS, EINVAL,
+	TCE_REFUSED(fx, check_memory, EINVAL,
 		    tce_map(client, 0, -page, 2 * page, TCE_RW));
 	/* one entry, and a range */
 	TCE_REFUSED(fx, NOT_REGISTERED, EINVAL,
@@ -42,7 +42,7 @@ static void map_arguments(struct kunit *test)
 	TCE_REFUSED(fx, NOT_REGISTERED, EINVAL,
 		    tce_map(client, 0, ua, 2 * PAGE_SIZE, TCE_RW));
 	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, ua + PAGE_SIZE);
-	TCE_REFUSED(fx, NOT_USER_MEMORY, EFAULT,
+	TCE_REFUSED(fx, check_map, EFAULT,
 		    tce_map(v1, 0, PAGE_OFFSET, 2 * page, TCE_RW));
 }
 
@@ -76,23 +76,23 @@ static void the_platform(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_register(client, ua, size), 0);
 	KUNIT_ASSERT_EQ(test, tce_register(tall, ua, size), 0);
 	tce_fault_arm(mock, TCE_FAULT_XCHG, 1, -4);
-	TCE_REFUSED(fx, WRITE_ENTRY, EIO, tce_map(client, 0, ua, SZ_4K, TCE_RW));
+	TCE_REFUSED(fx, write_each, EIO, tce_map(client, 0, ua, SZ_4K, TCE_RW));
 	tce_fault_arm(mock, TCE_FAULT_XCHG, 1, -ENOMEM);
-	TCE_REFUSED(fx, WRITE_ENTRY, ENOMEM,
+	TCE_REFUSED(fx, write_each, ENOMEM,
 		    tce_map(client, 0, ua, SZ_4K, TCE_RW));
 	tce_fault_arm(mock, TCE_FAULT_BUILD, 1, -ENOMEM);
-	TCE_REFUSED(fx, SET_RUN, ENOMEM, tce_map(client, 0, ua, size, TCE_RW));
+	TCE_REFUSED(fx, tce_table_set, ENOMEM, tce_map(client, 0, ua, size, TCE_RW));
 	tce_fault_arm(mock, TCE_FAULT_LOST, 1, 0);
-	TCE_REFUSED(fx, SET_RUN, EIO, tce_map(client, 0, ua, size, TCE_RW));
+	TCE_REFUSED(fx, tce_table_set, EIO, tce_map(client, 0, ua, size, TCE_RW));
 	tce_fault_arm(mock, TCE_FAULT_LEVEL, 1, 0);
-	TCE_REFUSED(fx, LEVEL_MEMORY, ENOMEM,
+	TCE_REFUSED(fx, map_chunk, ENOMEM,
 		    tce_map(tall, SZ_16M, ua, SZ_4K, TCE_RW));
 	tce_fault_arm(mock, TCE_FAULT_LEVEL, 1, 0);
-	TCE_REFUSED(fx, LEVEL_MEMORY, ENOMEM,
+	TCE_REFUSED(fx, map_chunk, ENOMEM,
 		    tce_map(tall, SZ_16M, ua, size, TCE_RW));
 	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
 	tce_fault_arm(mock, TCE_FAULT_CLEAR, 1, -4);
-	TCE_REFUSED(fx, CLEAR_ENTRY, EIO, tce_unmap(client, 0, SZ_4K));
+	TCE_REFUSED(fx, erase_each, EIO, tce_unmap(client, 0, SZ_4K));
 	tce_fault_disarm(mock);
 	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
 }
@@ -130,38 +130,38 @@ static void register_arguments(struct kunit *test)
 	unsigned long ua = tce_plain(fx, 4 * PAGE_SIZE), total_vm;
 	struct tce_client *client = tce_open(fx, true);
 
-	TCE_REFUSED(fx, REGION_EMPTY, EINVAL, tce_register(client, ua, 0));
-	TCE_REFUSED(fx, REGION_MISALIGNED, EINVAL,
+	TCE_REFUSED(fx, check_range, EINVAL, tce_register(client, ua, 0));
+	TCE_REFUSED(fx, check_range, EINVAL,
 		    tce_register(client, ua + 1, PAGE_SIZE));
-	TCE_REFUSED(fx, REGION_MISALIGNED, EINVAL,
+	TCE_REFUSED(fx, check_range, EINVAL,
 		    tce_register(client, ua, PAGE_SIZE + 1));
-	TCE_REFUSED(fx, REGION_WRAPS, EINVAL,
+	TCE_REFUSED(fx, check_range, EINVAL,
 		    tce_register(client, ua, -PAGE_SIZE));
-	TCE_REFUSED(fx, REGION_AT_ZERO, EFAULT,
+	TCE_REFUSED(fx, check_range, EFAULT,
 		    tce_register(client, 0, PAGE_SIZE));
-	TCE_REFUSED(fx, NOT_USER_MEMORY, EFAULT,
+	TCE_REFUSED(fx, check_range, EFAULT,
 		    tce_register(client, PAGE_OFFSET, PAGE_SIZE));
 	/* it ends where all addresses end, but does not wrap */
-	TCE_REFUSED(fx, NOT_USER_MEMORY, EFAULT,
+	TCE_REFUSED(fx, check_range, EFAULT,
 		    tce_register(client, -PAGE_SIZE, PAGE_SIZE));
-	TCE_REFUSED(fx, MORE_THAN_MAPPED, ENOMEM,
+	TCE_REFUSED(fx, check_range, ENOMEM,
 		    tce_register(client, tce_hole(fx, 1ULL << 40), 1ULL << 40));
 	/* as if it had mapped as much of a device */
 	total_vm = fx->mm->total_vm;
 	fx->mm->total_vm = ULONG_MAX;
 	/* where a process may have so many addresses */
 	if (access_ok((void __user *)ua, 1UL << 48))
-		TCE_REFUSED(fx, REGION_TOO_LARGE, ENOMEM,
+		TCE_REFUSED(fx, check_range, ENOMEM,
 			    tce_register(client, ua, 1UL << 48));
 	fx->mm->total_vm = total_vm;
 
 	KUNIT_ASSERT_EQ(test, tce_register(client, ua, 2 * PAGE_SIZE), 0);
-	TCE_REFUSED(fx, OVERLAPS, EINVAL,
+	TCE_REFUSED(fx, region_share, EINVAL,
 		    tce_register(client, ua + PAGE_SIZE, 2 * PAGE_SIZE));
 	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, ua);
-	TCE_REFUSED(fx, REGION_MISALIGNED, EINVAL,
+	TCE_REFUSED(fx, find_registered, EINVAL,
 		    tce_unregister(client, ua, 1));
-	TCE_REFUSED(fx, REGION_MISALIGNED, EINVAL,
+	TCE_REFUSED(fx, find_registered, EINVAL,
 		    tce_unregister(client, ua + 1, PAGE_SIZE));
 	TCE_REFUSED(fx, NO_SUCH_REGION, ENOENT,
 		    tce_unregister(client, ua, PAGE_SIZE));
@@ -209,14 +209,15 @@ static void no_memory(struct kunit *test)
 	tce_group(fx);
 	some = tce_plain(fx, SOME);
 	tce_fail_allocations(fx, true, nothing, reg);
-	TCE_MET(fx, REGISTRATION_MEMORY);
-	TCE_MET(fx, REGION_MEMORY);
-	TCE_MET(fx, REGION_PAGES_MEMORY);
+	TCE_MET(fx, tce_region_register);
+	TCE_MET(fx, region_create);
+	TCE_MET(fx, pin_blocks);
+	TCE_MET(fx, record_block);
 	tce_fail_allocations(fx, false, v1_ready, map);
-	TCE_MET(fx, PINS_MEMORY);
+	TCE_MET(fx, tce_v1_pin);
 	/* the set is of pages that are larger than an entry */
 	if (PAGE_SIZE > SZ_4K)
-		TCE_MET(fx, PIN_SET_MEMORY);
+		TCE_MET(fx, share_pages);
 	tce_fail_allocations(fx, false, v1_attached, enable);
 }
 

@@ -374,7 +374,7 @@ static void register_late_what_is_shared(struct kunit *test)
 	mutex_unlock(&tmm->registering);
 	tce_thread_join(&a);
 	KUNIT_EXPECT_EQ(test, a.rc, -EINVAL);
-	TCE_MET(fx, CONTAINER_GONE);
+	TCE_MET(fx, region_share);
 	KUNIT_EXPECT_EQ(test, tce_unregister(other, tce_shared, TCE_SHARED_SIZE), 0);
 }
 

@@ -118,8 +118,10 @@ static void check_flags(unsigned int flags)
 }
 
 /* A check of the driver's fails. */
-static void note_refused(void *data, const char *reason, u64 value, int rc)
+static void note_refused(void *data, const char *function, int line, const char *reason, u64 value,
+			 int rc)
 {
+	const char *by = *reason ? reason : function;
 	struct tce_mock *mock = tce_mock_current();
 	int i;
 
@@ -127,12 +129,12 @@ static void note_refused(void *data, const char *reason, u64 value, int rc)
 		return;
 	spin_lock(&mock->lock);
 	mock->refusals++;
-	mock->refused.reason = reason;
+	mock->refused.by = by;
 	mock->refused.value = value;
 	for (i = 0; i < TCE_REASONS_KEPT; i++) {
 		if (!mock->met[i])
-			mock->met[i] = reason;
-		if (!strcmp(mock->met[i], reason))
+			mock->met[i] = by;
+		if (!strcmp(mock->met[i], by))
 			break;
 	}
 	spin_unlock(&mock->lock);
