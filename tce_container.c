@@ -149,7 +149,7 @@ void tce_container_put(struct tce_container *container)
 {
 	struct tce_v1 *v1 = container->mem.v1;
 
-	if (likely(!refcount_dec_and_test(&container->users)))
+	if (!refcount_dec_and_test(&container->users))
 		return;
 	/* what MAPs in flight had pinned when it was disabled */
 	if (v1)
@@ -200,7 +200,7 @@ bool tce_container_owned(struct tce_container *container)
 /* Is this the caller's? NULL is nobody's. Return: 0; -EPERM */
 static int check_owner(const struct tce_mm *tmm)
 {
-	return likely(tmm && tmm->mm == current->mm) ? 0 : TCE_REFUSE_WHY(NOT_OWNER, -EPERM, 0);
+	return tmm && tmm->mm == current->mm ? 0 : TCE_REFUSE_WHY(NOT_OWNER, -EPERM, 0);
 }
 
 /* The refusal of what needs ENABLE (v1) or REGISTER (v2) before. Return: -EPERM */
@@ -313,13 +313,13 @@ static int lock_for_map(struct tce_container *container)
 	struct tce_mm *tmm = smp_load_acquire(&container->mem.tmm);
 	int rc = check_owner(tmm);
 
-	if (unlikely(rc))
+	if (rc)
 		return rc;
 	for (;;) {
 		rc = down_read_killable(&tmm->map_lock);
 		if (rc)
 			return rc;
-		if (likely(container->enabled && !container->default_pending))
+		if (container->enabled && !container->default_pending)
 			return 0;
 		if (container->dead)
 			rc = container_gone();
@@ -379,7 +379,7 @@ static __always_inline int find_entries_for(struct tce_container *container, u64
 {
 	int rc = find_entries(container, ioba, size, found, first, n);
 
-	if (unlikely(rc))
+	if (rc)
 		return rc;
 	return ua & ((1UL << (*found)->tbl->it_page_shift) - 1) ?
 		TCE_REFUSE_WHY(UA_MISALIGNED, -EINVAL, 0) : 0;
@@ -412,7 +412,7 @@ static __always_inline int map_range(struct tce_container *container, u64 ioba, 
 	unsigned long first, n;
 	int rc = lock_for_map(container);
 
-	if (unlikely(rc))
+	if (rc)
 		return rc;
 	rc = find_entries_for(container, ioba, ua, size, &table, &first, &n);
 	tce_gap(MAP, unlock_for_map(container), down_read(&container->mem.tmm->map_lock));
@@ -472,7 +472,7 @@ int tce_container_unmap(struct tce_container *container, u64 ioba, u64 size)
 	unsigned long first, n;
 	int rc = lock_for_map(container);
 
-	if (unlikely(rc))
+	if (rc)
 		return rc;
 	rc = find_entries(container, ioba, size, &table, &first, &n) ?:
 	     tce_table_unmap(table, first, n);

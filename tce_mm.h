@@ -160,7 +160,7 @@ static __always_inline bool tce_mm_has_kvm(const struct mm_struct *mm)
 {
 #ifdef CONFIG_MMU_NOTIFIER
 	/* mm_has_notifiers(), but read once */
-	return unlikely(READ_ONCE(mm->notifier_subscriptions));
+	return READ_ONCE(mm->notifier_subscriptions);
 #else
 	return false;
 #endif

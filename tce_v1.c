@@ -104,7 +104,7 @@ static int count_pages(struct tce_memory *mem, long n)
 	spin_lock(&v1->lock);
 	more = atomic_long_add_return_relaxed(n, &v1->pages) - v1->charged;
 	spin_unlock(&v1->lock);
-	if (likely(more <= 0))
+	if (more <= 0)
 		return 0;
 	/* concurrent MAPs charge the rest */
 	more = min(more, n);

@@ -35,11 +35,11 @@ static __always_inline int copy_arg(void *to, unsigned long arg, size_t min)
 	 * Linux 7.2 has no access_ok() in copy_from_user(), but masks a kernel address to
 	 * 1 << 63, which on powernv is memory of the kernel.
 	 */
-	if (unlikely(!access_ok((void __user *)arg, min) ||
-		     copy_from_user(to, (void __user *)arg, min)))
+	if (!access_ok((void __user *)arg, min) ||
+	    copy_from_user(to, (void __user *)arg, min))
 		return TCE_REFUSE_VALUE(-EFAULT, arg);
 	/* Each argument begins with its size. */
-	if (unlikely(*(u32 *)to < min))
+	if (*(u32 *)to < min)
 		return TCE_REFUSE_VALUE(-EINVAL, min);
 	return 0;
 }
@@ -50,7 +50,7 @@ static __always_inline int copy_flags_arg(void *to, unsigned long arg, size_t mi
 	int rc = copy_arg(to, arg, min);
 	u32 flags = ((u32 *)to)[1];
 
-	if (likely(!rc) && unlikely(flags & ~known))
+	if (!rc && flags & ~known)
 		return TCE_REFUSE_VALUE(-EINVAL, flags);
 	return rc;
 }
@@ -78,10 +78,10 @@ static long ioctl_map(struct tce_container *container, unsigned long arg)
 
 	rc = copy_flags_arg(&map, arg, offsetofend(typeof(map), size),
 			    VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE);
-	if (unlikely(rc))
+	if (rc)
 		return rc;
 	dir = map_dir(map.flags);
-	if (unlikely(dir == DMA_NONE))
+	if (dir == DMA_NONE)
 		return TCE_REFUSE_VALUE(-EINVAL, map.flags);
 	rc = tce_container_map(container, map.iova, map.vaddr, map.size, dir);
 	trace_tce_map(container->id, map.iova, map.vaddr, map.size, map.flags, rc);
@@ -94,7 +94,7 @@ static long ioctl_unmap(struct tce_container *container, unsigned long arg)
 	long rc;
 
 	rc = copy_flags_arg(&unmap, arg, offsetofend(typeof(unmap), size), 0);
-	if (unlikely(rc))
+	if (rc)
 		return rc;
 	rc = tce_container_unmap(container, unmap.iova, unmap.size);
 	trace_tce_unmap(container->id, unmap.iova, unmap.size, rc);
@@ -200,12 +200,12 @@ static __always_inline long do_ioctl(struct tce_container *container, unsigned i
 	bool v1 = container->mem.v1;
 
 	/* Only the owner learns what is wrong with a call. */
-	if (unlikely(!tce_container_owned(container)))
+	if (!tce_container_owned(container))
 		return TCE_REFUSE_WHY(NOT_OWNER, -EPERM, 0);
 	switch (cmd) {
 	case VFIO_IOMMU_MAP_DMA:
 	case VFIO_IOMMU_UNMAP_DMA:
-		if (unlikely(!READ_ONCE(container->enabled)))
+		if (!READ_ONCE(container->enabled))
 			return tce_container_not_enabled();
 		return cmd == VFIO_IOMMU_MAP_DMA ? ioctl_map(container, arg) :
 						   ioctl_unmap(container, arg);
@@ -247,7 +247,7 @@ static long tce_vfio_ioctl(void *iommu_data, unsigned int cmd, unsigned long arg
 	if (cmd == VFIO_CHECK_EXTENSION)
 		return check_extension(arg);
 	container = tce_container_get(iommu_data);
-	if (unlikely(!container))
+	if (!container)
 		return TCE_REFUSE(-EINVAL);
 	rc = do_ioctl(container, cmd, arg);
 	tce_container_put(container);
