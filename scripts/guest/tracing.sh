@@ -9,8 +9,8 @@
 
 EVENT=/sys/kernel/tracing/events/vfio_spapr_tce/tce_refused
 # What it shows of a refusal: the text of the event, or the keys of a histogram
-LINE='reason=NOT_REGISTERED value=0x[1-9a-f][0-9a-f]*000 rc=-22'
-KEYS='reason: NOT_REGISTERED *, rc: .*} hitcount: *[1-9]'
+LINE='reason=NOT_REGISTERED value=0x[1-9a-f][0-9a-f]*000 rc=-22 at=check_memory:[1-9]'
+KEYS='reason: NOT_REGISTERED *, function: check_memory *, rc: .*} hitcount: *[1-9]'
 
 edu_bind
 
@@ -27,7 +27,7 @@ grep -q 'ok .*MAP refuses memory' /tmp/client.out || die "the client has not don
 clean() {
 	echo 0 >"$EVENT/enable"
 	echo 0 >"$EVENT/filter"
-	echo '!hist:keys=reason,rc' >"$EVENT/trigger" 2>/dev/null
+	echo '!hist:keys=reason,function,rc' >"$EVENT/trigger" 2>/dev/null
 	echo >/sys/kernel/tracing/trace
 }
 
