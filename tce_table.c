@@ -1,204 +1,751 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tables: the platform's operations on them.
+ * MAP and UNMAP of a table's entries, and how the memory behind removed entries is put.
  *
- * Only this file and the inline functions in tce_table.h call these operations, and tce_kvm.c on
- * behalf of KVM.
+ * Memory is put only after its entries were invalidated, because the device can reach it until
+ * then. Both commands work in chunks. A chunk takes the table's lock, changes entries, invalidates
+ * them, puts what they had mapped, and drops the lock. So commands whose ranges overlap may
+ * interleave by chunks, which is safe, since an entry changes together with its userspace
+ * entry, an empty entry was invalidated, and what a MAP has not written yet does not depend on
+ * what it has: memory stays registered (v2), or pinned by the batch (v1), until the last chunk.
  *
- * Locks: the caller holds &tce_table.lock, except for look-ups, because no level is freed before
- * the table. Only KVM can race with the creation or destruction of a table.
+ * Whoever removes a value from an entry puts its page: unpins it (v1), or counts down the mappings
+ * of the region (v2). MAP's mappings are counted here, and those of KVM in KVM's
+ * list. In a shared table whoever removes the value can be KVM, a userspace entry can be 0 while
+ * its entry is live, and it can be that of another value, because KVM writes it late. So each entry
+ * is exchanged there, and nothing is put unless the memory has the page of the entry at that
+ * address: we err on the side of counting a page as mapped (litmus/kvm-count.litmus,
+ * litmus/kvm-unmap.litmus). In all other tables the userspace entries tell what is mapped, and long
+ * runs of entries are written and cleared by one operation of the platform.
+ *
+ * MAP reads its memory extent by extent (read_next()) and writes each of them, to empty entries by
+ * one operation of the platform (write_run()), or by an exchange of each (write_each()). UNMAP
+ * likewise has erase_run() and erase_each(). A command for one entry is a chunk of one.
+ *
+ * Whatever MAP can refuse is refused before the first entry is written. A MAP that fails later,
+ * because a level of the table needs memory, the platform refuses or the caller is killed, leaves
+ * its range unmapped.
+ *
+ * Locks: the caller holds &tce_mm.map_lock, for reading in a client's command. &tce_table.lock is
+ * taken here.
+ *
+ * If the platform refuses to clear an entry, its page stays pinned or counted, because the device
+ * may still reach it.
  */
-#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 
-#include <asm/firmware.h>
-#include <asm/tce.h>
-
+#include "compat/older.h"
+#include "tce_region.h"
 #include "tce_table.h"
 #include "tce_trace.h"
 
 /*
- * The shortest run of entries that is set or cleared by one operation, which costs an
- * invalidation of its own, or on pseries two hypervisor calls.
+ * Scattered pages of v1 have a holder each. So many are put by one invalidation, when they are
+ * replaced or single ones unmapped.
  */
-#define TCE_RUN_MIN_KILL	64
-#define TCE_RUN_MIN_HCALL	4
+#define TCE_GATHER_MAX	32
 
 /**
- * tce_table_walk() - find an entry, or its userspace entry, in a table of several levels
- * @tbl: the table
- * @node: its top level: it_base or it_userspace
- * @at: the entry's place in the table, counted from 0
- * @hole: if a level is missing, returns how many entries from this one on are missing with it
- *
- * The platform's own look-up does not tell at which level it ended, so that most of a window
- * of 2^46 bytes would have to be tried leaf by leaf. The format is that of the indirect TCE
- * tables that the bridge walks: an entry of an upper level is the real address of the next
- * one, | 3, in big endian.
- *
- * Return: the entry; NULL if a level is missing.
+ * struct tce_holder - what keeps the memory of entries, and counts them
+ * @first: the userspace entry of its first byte, which also tells who has mapped it
+ * @size: how many bytes it has; 0 if there is nothing to be put
+ * @region: v2: the region; NULL for a page of v1
  */
-__be64 *tce_table_walk(const struct iommu_table *tbl, __be64 *node,
-		       unsigned long at, unsigned long *hole)
+struct tce_holder {
+	u64 first;
+	u64 size;
+	struct tce_region *region;
+};
+
+/**
+ * struct tce_put - what has to be put
+ * @holder: to whom
+ * @n: for how many entries
+ */
+struct tce_put {
+	struct tce_holder holder;
+	unsigned long n;
+};
+
+/**
+ * struct tce_gather - what waits for an invalidation
+ * @table: the table, with &tce_table.lock held
+ * @first: first entry to be invalidated
+ * @end: end of the entries to be invalidated; 0 for none
+ * @nr: how many elements of @put are in use
+ * @put: what is put then
+ */
+struct tce_gather {
+	struct tce_table *table;
+	unsigned long first;
+	unsigned long end;
+	unsigned int nr;
+	struct tce_put put[TCE_GATHER_MAX];
+};
+
+static __always_inline bool is_held_by(const struct tce_holder *holder, u64 val)
 {
-	unsigned int bits = ilog2(tbl->it_level_size);
-	unsigned int level;
+	return val - holder->first < holder->size;
+}
 
-	for (level = tbl->it_indirect_levels; level; level--) {
-		unsigned long below = 1UL << (level * bits);
-		unsigned long slot = (at / below) & (tbl->it_level_size - 1);
-		/* litmus/level.litmus: MAP may just have made the level that KVM finds here */
-		u64 next = tce_pua_read(&node[slot]);
+/*
+ * What a userspace entry stands for. One that KVM has written does in a shared table only: in any
+ * other, KVM has done so because it had found the table before it was hidden.
+ */
+static __always_inline struct tce_holder find_holder(const struct tce_table *table, u64 val)
+{
+	struct tce_region *region;
+	bool by_map = val & TCE_UA_VFIO;
 
-		if (!next) {
-			*hole = below - (at & (below - 1));
-			return NULL;
-		}
-		node = __va(next & ~(TCE_PCI_READ | TCE_PCI_WRITE));
+	if (table->mem->v1)
+		return (struct tce_holder){ val & PAGE_MASK, by_map ? PAGE_SIZE : 0 };
+	region = tce_region_find(table->mem->tmm, val & ~TCE_UA_VFIO);
+	if (!region || (!by_map && (!table->shared || !region->mm_iommu)))
+		return (struct tce_holder){ 0 };
+	return (struct tce_holder){
+		region->ua | (val & TCE_UA_VFIO), region->npages << PAGE_SHIFT, region
+	};
+}
+
+/* Count down what KVM has mapped, one by one, in KVM's list. */
+static noinline void put_kvm(const struct tce_region *region, unsigned long n)
+{
+	while (n--)
+		mm_iommu_mapped_dec(region->mm_iommu);
+}
+
+/* Put what @n entries had, which were invalidated. Context: v1: sleeps */
+static __always_inline void put_holder(const struct tce_table *table,
+				       const struct tce_holder *holder, unsigned long n)
+{
+	if (table->mem->v1)
+		tce_v1_put(table->mem->v1, holder->first & ~TCE_UA_VFIO, n);
+	else if (likely(holder->first & TCE_UA_VFIO))
+		atomic64_sub(n, &holder->region->mapped);
+	else
+		put_kvm(holder->region, n);
+}
+
+static void gather_init(struct tce_gather *gather, struct tce_table *table)
+{
+	gather->table = table;
+	gather->end = 0;
+	gather->nr = 0;
+}
+
+static noinline void gather_put_all(struct tce_gather *gather)
+{
+	unsigned int i;
+
+	for (i = 0; i < gather->nr; i++)
+		put_holder(gather->table, &gather->put[i].holder, gather->put[i].n);
+	gather->nr = 0;
+}
+
+/* Invalidate entries, and put what they had. Context: sleeps. */
+static __always_inline void gather_flush(struct tce_gather *gather)
+{
+	if (gather->end)
+		tce_table_invalidate(gather->table, gather->first, gather->end - gather->first);
+	else
+		tce_table_flush(gather->table);
+	gather->end = 0;
+	if (gather->nr)
+		gather_put_all(gather);
+}
+
+/* The entries from @first to @end have to be invalidated, and what is between them and others. */
+static __always_inline void gather_entries(struct tce_gather *gather, unsigned long first,
+					   unsigned long end)
+{
+	if (!gather->end)
+		gather->first = first;
+	gather->end = end;
+}
+
+/*
+ * Does a region have the page of an entry? In a shared table the value may not be that of the
+ * userspace entry. In any other it is, or the platform has refused to write it.
+ */
+static noinline bool has_page(const struct tce_region *region, const struct tce_entry *old)
+{
+	return tce_region_hpa(region, old->val & ~TCE_UA_VFIO) == old->hpa;
+}
+
+/* What an entry had is to be put after the invalidation. */
+static void gather_put(struct tce_gather *gather, const struct tce_entry *old)
+{
+	const struct tce_table *table = gather->table;
+	struct tce_put *last = gather->put + gather->nr - 1;
+	struct tce_holder holder;
+
+	holder = gather->nr && is_held_by(&last->holder, old->val) ? last->holder :
+								     find_holder(table, old->val);
+	if (!holder.size || (table->shared && !has_page(holder.region, old)))
+		return;
+	if (gather->nr && holder.first == last->holder.first) {
+		last->n++;
+		return;
 	}
-	return &node[at & (tbl->it_level_size - 1)];
-}
-
-/* Prepare a new table, which is zeroed but for @tbl and @mem. Return: 0; -ENOMEM */
-int tce_table_init(struct tce_table *table)
-{
-	struct iommu_table *tbl = table->tbl;
-	unsigned long last = tbl->it_offset + tbl->it_size - 1, left;
-	__be64 *pua;
-
-	table->ops = tbl->it_ops;
-	/*
-	 * KVM does not see whether the process has all of a page that is larger than the CPU's: its
-	 * list takes ordinary pages that follow a hugetlb page for huge ones, and single pages of a
-	 * huge one, which udmabuf maps, for all of it.
-	 */
-	table->shared = !table->mem->v1 && tbl->it_page_shift <= PAGE_SHIFT &&
-			tce_mm_allows_kvm(table->mem->tmm);
-	table->run_min = table->ops->tce_kill ? TCE_RUN_MIN_KILL : TCE_RUN_MIN_HCALL;
-	mutex_init(&table->lock);
-	/*
-	 * pseries does not report that it had no memory for the userspace entries. And
-	 * tce_table_pua() computes where they are: check once that the platform agrees, which may
-	 * cost a leaf.
-	 */
-	pua = tbl->it_userspace ? table->ops->useraddrptr(tbl, last, true) : NULL;
-	if (!pua || pua != tce_table_pua(table, last, false, &left))
-		return TCE_REFUSE(-ENOMEM);
-	return 0;
-}
-
-/* IBM's patches that bring iommufd add an argument: whether the address is a physical one. */
-#ifdef TCE_HAS_SET_PHYS
-#define set(tbl, entry, n, ua, dir, attrs) \
-	set(tbl, entry, n, ua, dir, attrs, false)
-#endif
-
-/**
- * tce_table_set() - write a run of entries by one operation of the platform
- * @table: the table
- * @entry: the first of them; all are empty
- * @n: entries, no more than %TCE_CHUNK
- * @hpa: the start of their memory, which is contiguous
- * @dir: what the device may do
- *
- * The platform invalidates them as well. The userspace entries are not touched.
- *
- * Undone by tce_table_clear().
- *
- * Return: 0; -ENOMEM; -EIO if the last one is not there. The platform does not report that it was
- * refused an entry, but it stops there. On failure some may have been written.
- */
-int tce_table_set(struct tce_table *table, unsigned long entry,
-		  unsigned long n, unsigned long hpa,
-		  enum dma_data_direction dir)
-{
-	struct iommu_table *tbl = table->tbl;
-	unsigned long tce;
-
-	if (table->ops->set(tbl, entry, n, (unsigned long)__va(hpa), dir, 0))
-		return TCE_REFUSE(-ENOMEM);
-	tce = table->ops->get(tbl, entry + n - 1);
-	tce &= ~(TCE_PCI_READ | TCE_PCI_WRITE);
-	return tce == hpa + ((n - 1) << tbl->it_page_shift) ?
-		0 : TCE_REFUSE(-EIO);
+	if (gather->nr == TCE_GATHER_MAX)
+		gather_flush(gather);
+	gather->put[gather->nr++] = (struct tce_put){ holder, 1 };
 }
 
 /*
- * May tce_table_set() be used? Not where set() of pseries lets a device read whatever it may
- * write, or, without H_PUT_TCE_INDIRECT, writes entry by entry and does not stop at one that is
- * refused.
+ * How many entries in a row are worth one operation of the platform? A run that is all of a call's
+ * @n entries saves an invalidation, however short it is.
  */
-bool tce_table_may_set(const struct tce_table *table, enum dma_data_direction dir)
+static unsigned long least_run(const struct tce_table *table, unsigned long n)
 {
-	return dir != DMA_FROM_DEVICE &&
-	       (table->ops->tce_kill || firmware_has_feature(FW_FEATURE_PUT_TCE_IND));
+	return table->shared ? ULONG_MAX : clamp_t(unsigned long, n, 2, table->run_min);
 }
 
-static bool clear_entries(struct tce_table *table, unsigned long entry,
-			  unsigned long n)
-{
-	table->ops->clear(table->tbl, entry, n);
-	tce_table_flush(table);
-	return !(table->ops->get(table->tbl, entry + n - 1) &
-		 (TCE_PCI_READ | TCE_PCI_WRITE));
-}
-
-/**
- * tce_table_clear() - clear a run of entries by one operation of the platform
- * @table: the table
- * @entry: the first of them
- * @n: entries, at most TCE_CHUNK, none of which is empty
- *
- * The platform invalidates them as well. The userspace entries are not touched. pseries does not
- * report that an entry was refused. It stops there, so that the last one tells, unless it has to
- * clear entry by entry, without H_STUFF_TCE.
- *
- * Return: false if some may still be there.
+/*
+ * Clear a run of entries by one operation of the platform, which invalidates them, and put what
+ * they had by their userspace entries alone. This is not for shared tables. Context: sleeps.
+ * Return: false if the platform may have refused some, and nothing was put
  */
-bool tce_table_clear(struct tce_table *table, unsigned long entry,
-		     unsigned long n)
+static noinline bool erase_run(struct tce_table *table, unsigned long entry, __be64 *pua,
+			       unsigned long n)
 {
-	if (!table->ops->tce_kill && !firmware_has_feature(FW_FEATURE_STUFF_TCE))
+	unsigned long i = 0, start;
+	struct tce_holder holder;
+
+	if (!tce_table_clear(table, entry, n))
 		return false;
-	return clear_entries(table, entry, n);
-}
-
-/*
- * Has KVM written no userspace entry of a new table of one level? pseries has up to 8 GiB of them.
- * Context: sleeps.
- */
-bool tce_table_is_new(const struct tce_table *table)
-{
-	const struct iommu_table *tbl = table->tbl;
-	unsigned long at, n;
-
-	for (at = 0; tbl->it_userspace && at < tbl->it_size; at += n) {
-		n = min(tbl->it_size - at, TCE_CHUNK);
-		if (memchr_inv(tbl->it_userspace + at, 0, n * sizeof(__be64)))
-			return false;
-		cond_resched();
+	while (i < n) {
+		holder = find_holder(table, tce_pua_read(&pua[i]));
+		start = i;
+		do {
+			tce_pua_write(&pua[i++], 0);
+		} while (i < n && is_held_by(&holder, tce_pua_read(&pua[i])));
+		if (holder.size)
+			put_holder(table, &holder, i - start);
 	}
 	return true;
 }
 
-/**
- * tce_table_wipe() - clear a new table that KVM has found before it was hidden
- * @table: of one level
- *
- * Nothing is released, because KVM counts what it has written. What the platform refuses to clear
- * reaches nothing once the window is removed, which comes next. Context: sleeps.
- */
-void tce_table_wipe(struct tce_table *table)
+/* Clear entries by an exchange of each. Return: 0; -EIO if the platform refused some */
+static __always_inline int erase_each(struct tce_gather *gather, unsigned long entry, __be64 *pua,
+				      unsigned long n, bool client)
 {
-	struct iommu_table *tbl = table->tbl;
-	unsigned long at, n;
+	struct tce_entry old;
+	unsigned long i;
+	int rc = 0;
 
-	for (at = 0; at < tbl->it_size; at += n) {
-		n = min(tbl->it_size - at, TCE_CHUNK);
-		clear_entries(table, tbl->it_offset + at, n);
-		if (tbl->it_userspace)
-			memset(tbl->it_userspace + at, 0, n * sizeof(__be64));
-		cond_resched();
+	for (i = 0; i < n; i++) {
+		old = (struct tce_entry){ .dir = DMA_NONE };
+		if (tce_entry_swap(gather->table, entry + i, &pua[i], &old)) {
+			rc = TCE_REFUSE(-EIO);
+			continue;
+		}
+		/* KVM may have emptied it and not invalidated it, for which a client waits */
+		if (old.dir != DMA_NONE || old.val || client)
+			gather_entries(gather, entry + i, entry + i + 1);
+		if (old.val)
+			gather_put(gather, &old);
 	}
+	return rc;
+}
+
+/*
+ * Clear entries, but in a table that is not shared not those that are empty. Return: as
+ * erase_each()
+ */
+static __always_inline int erase(struct tce_gather *gather, unsigned long entry, __be64 *pua,
+				 unsigned long n, unsigned long run_min, bool client)
+{
+	struct tce_table *table = gather->table;
+	unsigned long i, run;
+	int rc = 0;
+
+	for (i = 0; i < n; i += run) {
+		run = table->shared ? n : tce_pua_run(pua + i, n - i, false);
+		if (!run)
+			run = tce_pua_run(pua + i, n - i, true);
+		else if (run < run_min || !erase_run(table, entry + i, pua + i, run))
+			rc = erase_each(gather, entry + i, pua + i, run, client) ?: rc;
+	}
+	return rc;
+}
+
+/*
+ * UNMAP of up to @max entries from @entry on. Return: how many, or -EINTR; the first failure is
+ * in @rc
+ */
+static long unmap_chunk(struct tce_table *table, unsigned long entry, unsigned long max,
+			unsigned long run_min, bool client, int *rc)
+{
+	struct tce_gather gather __uninitialized;
+	unsigned long n;
+	__be64 *pua;
+	int failed;
+
+	if (!client)
+		mutex_lock(&table->lock);
+	else if (mutex_lock_killable(&table->lock))
+		return -EINTR;
+	pua = tce_table_pua(table, entry, false, &n);
+	n = min(n, max);
+	if (!pua)
+		goto out;
+	n = min(n, TCE_CHUNK);
+	gather_init(&gather, table);
+	failed = erase(&gather, entry, pua, n, run_min, client);
+	gather_flush(&gather);
+	if (failed)
+		*rc = failed;
+out:
+	mutex_unlock(&table->lock);
+	return n;
+}
+
+/*
+ * UNMAP of @n entries. @client: one waits for it, and may be killed. Return: as tce_table_unmap()
+ */
+static int unmap_entries(struct tce_table *table, unsigned long first, unsigned long n,
+			 unsigned long run_min, bool client)
+{
+	unsigned long done = 0;
+	int rc = 0;
+	long some;
+
+	while (done < n) {
+		some = unmap_chunk(table, first + done, n - done, run_min, client, &rc);
+		if (some < 0)
+			return some;
+		done += some;
+		if (client && done < n && fatal_signal_pending(current))
+			return -EINTR;
+		if (need_resched())
+			cond_resched();
+	}
+	return rc;
+}
+
+/**
+ * tce_table_unmap() - UNMAP
+ * @table: the table, with &tce_mm.map_lock held
+ * @first: first entry
+ * @n: entries, not all of which need to be mapped
+ *
+ * When it returns, the devices can no longer reach the memory. Context: sleeps; need not be
+ * the owner of the memory.
+ *
+ * Return: 0; -EINTR on SIGKILL; -EIO if the platform refused to clear some entry, which keeps
+ * its page.
+ */
+int tce_table_unmap(struct tce_table *table, unsigned long first, unsigned long n)
+{
+	return unmap_entries(table, first, n, least_run(table, n), true);
+}
+
+/*
+ * Clear all entries of a table that nobody but KVM uses. Context: sleeps, and can't be killed.
+ * Return: false if the platform has refused some, which keep what they map
+ */
+bool tce_table_unmap_all(struct tce_table *table)
+{
+	unsigned long n = table->tbl->it_size;
+
+	return !unmap_entries(table, table->tbl->it_offset, n, least_run(table, n), false);
+}
+
+/*
+ * How many of @max entries in a row map a region, or something else? KVM maps only what
+ * is in its list.
+ */
+static __always_inline unsigned long pua_run_of(const __be64 *pua, unsigned long max,
+						const struct tce_region *region, const bool of)
+{
+	const u64 first = region->ua | TCE_UA_VFIO, size = region->npages << PAGE_SHIFT;
+	const u64 by_kvm = region->mm_iommu ? TCE_UA_VFIO : 0;
+	unsigned long n;
+	u64 val;
+
+	for (n = 0; n < max; n++) {
+		val = tce_pua_read(&pua[n]);
+		if (((val | by_kvm) - first < size) != of || (!of && !val))
+			break;
+	}
+	return n;
+}
+
+/*
+ * Look at the next entries of a table, which are empty, or all map the region, or none of
+ * them does. If they do, unmap them, or count them in @others if that is not NULL.
+ */
+static void unmap_next(struct tce_table *table, const struct tce_region *region, long *others)
+{
+	unsigned long size = table->tbl->it_size, at, entry, n, run;
+	__be64 *pua;
+
+	at = table->from + table->seen;
+	if (at >= size)
+		at -= size;
+	entry = table->tbl->it_offset + at;
+	pua = tce_table_pua(table, entry, false, &n);
+	n = min3(n, size - at, size - table->seen);
+	if (pua) {
+		n = min(n, TCE_CHUNK);
+		run = pua_run_of(pua, n, region, true);
+		if (run && table->found == size)
+			table->found = at;
+		if (run && others)
+			*others += run;
+		else if (run)
+			tce_table_unmap(table, entry, run);
+		n = run ?: tce_pua_run(pua, n, true) ?: pua_run_of(pua, n, region, false);
+	}
+	table->seen += n;
+}
+
+/**
+ * tce_table_unmap_region() - v2: unmap what a container maps of a region
+ * @mem: the container's memory, with &tce_mm.map_lock held for writing
+ * @region: the region
+ *
+ * What the platform refuses to clear stays counted. Other containers of the mm keep their mappings.
+ * These are counted as well, so that the search ends when all are found. It goes through the tables
+ * side by side, and begins where the last one has first found something, because clients often map
+ * and unregister memory in the same order or at the same place, and in all containers alike.
+ * Context: sleeps.
+ *
+ * Return: 0; -EINTR on SIGKILL.
+ */
+int tce_table_unmap_region(struct tce_memory *mem, const struct tce_region *region)
+{
+	struct tce_table *table, *next;
+	long others = 0;
+
+	list_for_each_entry(table, &mem->tmm->tables, in_mm) {
+		if (table->found < table->tbl->it_size)
+			table->from = table->found;
+		table->found = table->tbl->it_size;
+		table->seen = 0;
+	}
+	/* KVM's list does not tell how often KVM maps it */
+	while (region->mm_iommu || atomic64_read(&region->mapped) > others) {
+		next = NULL;
+		list_for_each_entry(table, &mem->tmm->tables, in_mm)
+			if (table->seen < table->tbl->it_size &&
+			    (!next || table->seen < next->seen))
+				next = table;
+		if (!next)
+			break;
+		unmap_next(next, region, next->mem == mem ? NULL : &others);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (need_resched())
+			cond_resched();
+	}
+	if (!region->mm_iommu)
+		return 0;
+	/* what KVM has taken out of them is still counted */
+	list_for_each_entry(table, &mem->tmm->tables, in_mm)
+		tce_kvm_settle(table);
+	return 0;
+}
+
+/**
+ * struct tce_extent - the memory of entries that follow each other
+ * @ua: its first byte in user space
+ * @entries: how many
+ * @hpa: where it is, if it is contiguous and has &tce_reader.run_min entries or more
+ */
+struct tce_extent {
+	unsigned long ua;
+	unsigned long entries;
+	unsigned long hpa;
+};
+
+/**
+ * struct tce_reader - reads the memory of a MAP, extent by extent
+ * @mem: the container's memory
+ * @batch: v1: the pages of the MAP
+ * @region: v2: where the next byte is, or the last one was
+ * @ua: the next byte
+ * @held: how many entries from there on are counted already
+ * @shift: log2 of the IOMMU page
+ * @run_min: how many entries in a row are worth one operation of the platform
+ */
+struct tce_reader {
+	struct tce_memory *mem;
+	struct tce_v1_batch *batch;
+	struct tce_region *region;
+	unsigned long ua;
+	unsigned long held;
+	unsigned int shift;
+	unsigned long run_min;
+};
+
+/* Where a byte is, of @region or of the batch */
+static __always_inline unsigned long read_hpa(const struct tce_reader *reader, unsigned long ua)
+{
+	return likely(!reader->batch) ? tce_region_hpa(reader->region, ua) :
+					tce_v1_hpa(reader->batch, ua);
+}
+
+/*
+ * How many of @n entries map memory that is contiguous? @hpa returns where it is. Only few pages of
+ * scattered memory are looked at.
+ */
+static unsigned long read_run(const struct tce_reader *reader, unsigned long n, unsigned long *hpa)
+{
+	unsigned long half = reader->run_min / 2, ahead = (half - 1) << reader->shift;
+	unsigned long ua = reader->ua, size = n << reader->shift;
+
+	if (read_hpa(reader, ua + ahead) != read_hpa(reader, ua) + ahead)
+		return half;
+	size = reader->batch ? tce_v1_extent(reader->batch, ua, size, hpa) :
+			       tce_region_extent(reader->region, ua, size, hpa);
+	return size >> reader->shift ?: 1;
+}
+
+/* Count up to @n entries as mapped: all of v1, and of v2 those of one region. */
+static void read_hold(struct tce_reader *reader, unsigned long n)
+{
+	if (reader->batch) {
+		tce_v1_take(reader->batch, reader->ua, n);
+	} else {
+		if (reader->ua >= tce_region_end(reader->region))
+			reader->region = tce_region_find(reader->mem->tmm, reader->ua);
+		n = min(n, (tce_region_end(reader->region) - reader->ua) >> reader->shift);
+		atomic64_add(n, &reader->region->mapped);
+	}
+	reader->held = n;
+}
+
+/* The last @n entries that were read, and what is held beyond, are not counted any more. */
+static void read_undo(struct tce_reader *reader, unsigned long n)
+{
+	unsigned long ua = reader->ua - (n << reader->shift);
+
+	n += reader->held;
+	if (reader->batch)
+		tce_v1_untake(reader->batch, ua, n);
+	else
+		atomic64_sub(n, &reader->region->mapped);
+}
+
+/* The next memory, for up to @max entries, which are counted as mapped */
+static struct tce_extent read_next(struct tce_reader *reader, unsigned long max)
+{
+	struct tce_extent extent = { .ua = reader->ua };
+
+	if (!reader->held)
+		read_hold(reader, max);
+	extent.entries = min(max, reader->held);
+	if (extent.entries >= reader->run_min)
+		extent.entries = read_run(reader, extent.entries, &extent.hpa);
+	reader->ua += extent.entries << reader->shift;
+	reader->held -= extent.entries;
+	return extent;
+}
+
+/**
+ * struct tce_map - a MAP in progress
+ * @table: the table
+ * @entry: the next entry
+ * @left: entries from there on
+ * @pua: the userspace entry of @entry, in a chunk
+ * @dir: what the device may do
+ * @reader: where the memory is
+ */
+struct tce_map {
+	struct tce_table *table;
+	unsigned long entry;
+	unsigned long left;
+	__be64 *pua;
+	enum dma_data_direction dir;
+	struct tce_reader reader;
+};
+
+/*
+ * Write an extent to empty entries by one operation of the platform, which invalidates them as
+ * well. Return: 0; -ENOMEM; -EIO. They count as written in any case, so that they are cleared.
+ */
+static noinline int write_run(struct tce_map *map, struct tce_extent *extent)
+{
+	unsigned long step = 1UL << map->reader.shift, n = extent->entries, offset = 0, i;
+	bool write = tce_dir_writes(map->dir);
+	int rc = tce_table_set(map->table, map->entry, n, extent->hpa, map->dir);
+
+	for (i = 0; i < n; i++, offset += step)
+		tce_pua_write(&map->pua[i], tce_val(map->reader.batch, extent->ua + offset,
+						    extent->hpa + offset, write));
+	extent->entries = 0;
+	return rc;
+}
+
+/*
+ * Write an extent by an exchange of each entry. Return: 0; -ENOMEM; -EIO, and what is left in
+ * @extent is not written
+ */
+static __always_inline int write_each(struct tce_map *map, struct tce_gather *gather,
+				      struct tce_extent *extent)
+{
+	const struct tce_reader reader = map->reader;
+	unsigned long step = 1UL << reader.shift, n = extent->entries, from = 0, i;
+	unsigned long entry = map->entry, ua = extent->ua, hpa = read_hpa(&reader, ua);
+	enum dma_data_direction dir = map->dir;
+	struct tce_table *table = map->table;
+	bool write = tce_dir_writes(dir);
+	__be64 *pua = map->pua;
+	struct tce_entry now;
+	int rc = 0;
+
+	for (i = 0; i < n; i++, ua += step, hpa += step) {
+		if (PAGE_SIZE == SZ_4K || !offset_in_page(ua))
+			hpa = read_hpa(&reader, ua);
+		now = (struct tce_entry){ hpa, dir, tce_val(reader.batch, ua, hpa, write) };
+		rc = tce_entry_swap(table, entry + i, &pua[i], &now);
+		if (unlikely(rc))
+			break;
+		if (unlikely(now.val)) {
+			gather_entries(gather, entry + from, entry + i + 1);
+			gather_put(gather, &now);
+			from = i + 1;
+		}
+	}
+	if (i > from)
+		gather_entries(gather, entry + from, entry + i);
+	extent->entries -= i;
+	return unlikely(rc) ? TCE_REFUSE(rc) : 0;
+}
+
+/* Is an extent written by one operation? */
+static __always_inline bool is_run(const struct tce_map *map, const struct tce_extent *extent)
+{
+	return extent->entries >= map->reader.run_min &&
+	       tce_pua_run(map->pua, extent->entries, true) == extent->entries;
+}
+
+/* Map a chunk. Return: 0; -EINTR; -ENOMEM; -EIO */
+static int map_chunk(struct tce_map *map)
+{
+	struct tce_table *table = map->table;
+	struct tce_gather gather __uninitialized;
+	struct tce_extent extent;
+	unsigned long n, end;
+	int rc;
+
+	rc = mutex_lock_killable(&table->lock);
+	if (rc)
+		return rc;
+	map->pua = tce_table_pua(table, map->entry, true, &n);
+	if (!map->pua) {
+		rc = TCE_REFUSE(-ENOMEM);
+		goto out_unlock;
+	}
+	end = map->left - min3(n, map->left, TCE_CHUNK);
+	gather_init(&gather, table);
+	while (!rc && map->left > end) {
+		n = tce_table_has_level(table, map->entry) ? map->left - end : 1;
+		extent = read_next(&map->reader, n);
+		n = extent.entries;
+		rc = is_run(map, &extent) ? write_run(map, &extent) :
+					    write_each(map, &gather, &extent);
+		n -= extent.entries;
+		map->entry += n;
+		map->pua += n;
+		map->left -= n;
+	}
+	if (rc)
+		read_undo(&map->reader, extent.entries);
+	gather_flush(&gather);
+out_unlock:
+	mutex_unlock(&table->lock);
+	return rc;
+}
+
+/*
+ * v2: may this memory be mapped? @first returns the region where it begins. Return: 0; -EINVAL;
+ * -EINTR on SIGKILL
+ */
+static int check_memory(struct tce_memory *mem, unsigned long ua, unsigned long size,
+			unsigned int shift, bool write, struct tce_region **first)
+{
+	unsigned long end = ua + size;
+	struct tce_region *region;
+
+	if (end < ua)
+		return TCE_REFUSE(-EINVAL);
+	for (*first = NULL;;) {
+		region = tce_region_find(mem->tmm, ua);
+		if (!region)
+			return TCE_REFUSE_WHY(NOT_REGISTERED, -EINVAL, ua);
+		if (region->page_shift < shift)
+			return TCE_REFUSE_WHY(PAGE_TOO_SMALL, -EINVAL, 1UL << region->page_shift);
+		if (write)
+			tce_region_written(region);
+		*first = *first ?: region;
+		ua = tce_region_end(region);
+		if (ua >= end)
+			return 0;
+		/* there may be as many as pages */
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (need_resched())
+			cond_resched();
+	}
+}
+
+/**
+ * tce_table_map() - MAP
+ * @table: the table, with &tce_mm.map_lock held
+ * @first: first entry
+ * @ua: address of the memory, aligned to the IOMMU page
+ * @n: entries; 0 maps nothing
+ * @dir: what the devices may do
+ * @batch: v1: the pages of exactly this memory
+ *
+ * Whatever was mapped there before is replaced. Undone by tce_table_unmap(). Context: the owner
+ * of the memory; sleeps, but waits for no other client.
+ *
+ * Return: 0; -EINVAL if some IOMMU page is not inside of one region, or is larger than
+ * the pages behind it (v2), or -EINTR on SIGKILL, and nothing has changed; -ENOMEM, -EIO if the
+ * platform refused, or -EINTR, and none of the entries is mapped, unless it was the first one that
+ * failed, and nothing has changed.
+ */
+int tce_table_map(struct tce_table *table, unsigned long first, unsigned long ua, unsigned long n,
+		  enum dma_data_direction dir, struct tce_v1_batch *batch)
+{
+	unsigned int shift = table->tbl->it_page_shift;
+	bool write = tce_dir_writes(dir);
+	struct tce_map map = {
+		.table = table,
+		.entry = first,
+		.left = n,
+		.dir = dir,
+		.reader = {
+			.mem = table->mem,
+			.batch = batch,
+			.ua = ua,
+			.shift = shift,
+			.run_min = n > 1 && tce_table_may_set(table, dir) ?
+				   least_run(table, n) : ULONG_MAX,
+		},
+	};
+	int rc = 0;
+
+	if (!batch && n)
+		rc = check_memory(table->mem, ua, n << shift, shift, write, &map.reader.region);
+	while (!rc && map.left) {
+		rc = map_chunk(&map);
+		if (!rc && map.left && fatal_signal_pending(current))
+			rc = -EINTR;
+		if (need_resched())
+			cond_resched();
+	}
+	/*
+	 * A run that the platform refused midway could be refused when it is cleared as well, and
+	 * its empty end would hide that.
+	 */
+	if (rc && map.left < n)
+		unmap_entries(table, first, n, ULONG_MAX, true);
+	return rc;
 }

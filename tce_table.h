@@ -81,6 +81,7 @@ struct tce_table {
 	struct mutex lock;
 };
 
+/* tce_platform.c */
 int tce_table_init(struct tce_table *table);
 __be64 *tce_table_walk(const struct iommu_table *tbl, __be64 *node,
 		       unsigned long at, unsigned long *hole);
@@ -91,7 +92,7 @@ bool tce_table_clear(struct tce_table *table, unsigned long entry, unsigned long
 bool tce_table_is_new(const struct tce_table *table);
 void tce_table_wipe(struct tce_table *table);
 
-/* tce_map.c */
+/* tce_table.c */
 int tce_table_map(struct tce_table *table, unsigned long first, unsigned long ua,
 		  unsigned long n, enum dma_data_direction dir, struct tce_v1_batch *batch);
 int tce_table_unmap(struct tce_table *table, unsigned long first, unsigned long n);

@@ -491,8 +491,8 @@ static void be_reading(struct tce_thread *thread)
 }
 
 /*
- * UNREGISTER waits for a MAP, finds that the region is mapped, and is killed while it waits to unmap
- * it, because another reader gets the lock in between.
+ * UNREGISTER waits for a MAP, finds that the region is mapped, and is killed while it waits to
+ * unmap it, because another reader gets the lock in between.
  */
 static void unregister_is_killed_in_between(struct kunit *test)
 {

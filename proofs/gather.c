@@ -39,7 +39,7 @@ struct mm_iommu_table_group_mem_t;
 static void sub(long n, void *from);
 #define atomic64_sub(n, a)	sub(n, a)
 
-#include "../tce_map.c"
+#include "../tce_table.c"
 #include "../tce_trace.c"
 
 enum { MAP, UNMAP, CHUNK, PARTS };

@@ -25,7 +25,7 @@ static u64 read_slot(const __be64 *slot);
 static __be64 *__va(u64 address);
 
 #define tce_pua_read	read_slot
-#include "../tce_table.c"
+#include "../tce_platform.c"
 #include "../tce_trace.c"
 
 #define BITS		ilog2((u64)SLOTS)

@@ -18,7 +18,7 @@ class Results(unittest.TestCase):
         self.addCleanup(tmp.cleanup)
         self.top = Path(tmp.name)
         self.out = self.top / "out"
-        for file in ("tce_map.c", "Kbuild", "compat/older.h", "scripts/x.c", "kunit/y.c"):
+        for file in ("tce_table.c", "Kbuild", "compat/older.h", "scripts/x.c", "kunit/y.c"):
             (self.top / file).parent.mkdir(exist_ok=True)
             (self.top / file).write_text("one\n")
         self.git("init", "-q")
@@ -69,8 +69,8 @@ class Results(unittest.TestCase):
         self.record("clients", "2026-01-01", "1 failed")
         old = self.write()
         self.assertNotIn(MARK, old)
-        for file, text, changed in (("scripts/x.c", "two\n", False), ("kunit/y.c", "two\n", False), ("tce_map.c", "two\n", True),
-                                    ("tce_map.c", "/* why */\none\n", False), ("Kbuild", "two\n", True),
+        for file, text, changed in (("scripts/x.c", "two\n", False), ("kunit/y.c", "two\n", False), ("tce_table.c", "two\n", True),
+                                    ("tce_table.c", "/* why */\none\n", False), ("Kbuild", "two\n", True),
                                     ("compat/older.h", "two\n", True)):
             for commit in (False, True):
                 (self.top / file).write_text(text)
@@ -83,7 +83,7 @@ class Results(unittest.TestCase):
             (self.top / file).write_text("one\n")
             self.committed()
             self.assertEqual(self.write(new), old)
-        (self.top / "tce_map.c").unlink()
+        (self.top / "tce_table.c").unlink()
         self.assertIn(MARK, self.write(old))
         self.out.rename(self.top / "gone")
         for unknown in ("unknown", f"{self.commit}-dirty", "0123456789ab"):

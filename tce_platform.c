@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The platform's operations on tables.
+ *
+ * Only this file and the inline functions in tce_table.h call these operations, and tce_kvm.c on
+ * behalf of KVM.
+ *
+ * Locks: the caller holds &tce_table.lock, except for look-ups, because no level is freed before
+ * the table. Only KVM can race with the creation or destruction of a table.
+ */
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+
+#include <asm/firmware.h>
+#include <asm/tce.h>
+
+#include "tce_table.h"
+#include "tce_trace.h"
+
+/*
+ * The shortest run of entries that is set or cleared by one operation, which costs an
+ * invalidation of its own, or on pseries two hypervisor calls.
+ */
+#define TCE_RUN_MIN_KILL	64
+#define TCE_RUN_MIN_HCALL	4
+
+/**
+ * tce_table_walk() - find an entry, or its userspace entry, in a table of several levels
+ * @tbl: the table
+ * @node: its top level: it_base or it_userspace
+ * @at: the entry's place in the table, counted from 0
+ * @hole: if a level is missing, returns how many entries from this one on are missing with it
+ *
+ * The platform's own look-up does not tell at which level it ended, so that most of a window
+ * of 2^46 bytes would have to be tried leaf by leaf. The format is that of the indirect TCE
+ * tables that the bridge walks: an entry of an upper level is the real address of the next
+ * one, | 3, in big endian.
+ *
+ * Return: the entry; NULL if a level is missing.
+ */
+__be64 *tce_table_walk(const struct iommu_table *tbl, __be64 *node,
+		       unsigned long at, unsigned long *hole)
+{
+	unsigned int bits = ilog2(tbl->it_level_size);
+	unsigned int level;
+
+	for (level = tbl->it_indirect_levels; level; level--) {
+		unsigned long below = 1UL << (level * bits);
+		unsigned long slot = (at / below) & (tbl->it_level_size - 1);
+		/* litmus/level.litmus: MAP may just have made the level that KVM finds here */
+		u64 next = tce_pua_read(&node[slot]);
+
+		if (!next) {
+			*hole = below - (at & (below - 1));
+			return NULL;
+		}
+		node = __va(next & ~(TCE_PCI_READ | TCE_PCI_WRITE));
+	}
+	return &node[at & (tbl->it_level_size - 1)];
+}
+
+/* Prepare a new table, which is zeroed but for @tbl and @mem. Return: 0; -ENOMEM */
+int tce_table_init(struct tce_table *table)
+{
+	struct iommu_table *tbl = table->tbl;
+	unsigned long last = tbl->it_offset + tbl->it_size - 1, left;
+	__be64 *pua;
+
+	table->ops = tbl->it_ops;
+	/*
+	 * KVM does not see whether the process has all of a page that is larger than the CPU's: its
+	 * list takes ordinary pages that follow a hugetlb page for huge ones, and single pages of a
+	 * huge one, which udmabuf maps, for all of it.
+	 */
+	table->shared = !table->mem->v1 && tbl->it_page_shift <= PAGE_SHIFT &&
+			tce_mm_allows_kvm(table->mem->tmm);
+	table->run_min = table->ops->tce_kill ? TCE_RUN_MIN_KILL : TCE_RUN_MIN_HCALL;
+	mutex_init(&table->lock);
+	/*
+	 * pseries does not report that it had no memory for the userspace entries. And
+	 * tce_table_pua() computes where they are: check once that the platform agrees, which may
+	 * cost a leaf.
+	 */
+	pua = tbl->it_userspace ? table->ops->useraddrptr(tbl, last, true) : NULL;
+	if (!pua || pua != tce_table_pua(table, last, false, &left))
+		return TCE_REFUSE(-ENOMEM);
+	return 0;
+}
+
+/* IBM's patches that bring iommufd add an argument: whether the address is a physical one. */
+#ifdef TCE_HAS_SET_PHYS
+#define set(tbl, entry, n, ua, dir, attrs) \
+	set(tbl, entry, n, ua, dir, attrs, false)
+#endif
+
+/**
+ * tce_table_set() - write a run of entries by one operation of the platform
+ * @table: the table
+ * @entry: the first of them; all are empty
+ * @n: entries, no more than %TCE_CHUNK
+ * @hpa: the start of their memory, which is contiguous
+ * @dir: what the device may do
+ *
+ * The platform invalidates them as well. The userspace entries are not touched.
+ *
+ * Undone by tce_table_clear().
+ *
+ * Return: 0; -ENOMEM; -EIO if the last one is not there. The platform does not report that it was
+ * refused an entry, but it stops there. On failure some may have been written.
+ */
+int tce_table_set(struct tce_table *table, unsigned long entry,
+		  unsigned long n, unsigned long hpa,
+		  enum dma_data_direction dir)
+{
+	struct iommu_table *tbl = table->tbl;
+	unsigned long tce;
+
+	if (table->ops->set(tbl, entry, n, (unsigned long)__va(hpa), dir, 0))
+		return TCE_REFUSE(-ENOMEM);
+	tce = table->ops->get(tbl, entry + n - 1);
+	tce &= ~(TCE_PCI_READ | TCE_PCI_WRITE);
+	return tce == hpa + ((n - 1) << tbl->it_page_shift) ?
+		0 : TCE_REFUSE(-EIO);
+}
+
+/*
+ * May tce_table_set() be used? Not where set() of pseries lets a device read whatever it may
+ * write, or, without H_PUT_TCE_INDIRECT, writes entry by entry and does not stop at one that is
+ * refused.
+ */
+bool tce_table_may_set(const struct tce_table *table, enum dma_data_direction dir)
+{
+	return dir != DMA_FROM_DEVICE &&
+	       (table->ops->tce_kill || firmware_has_feature(FW_FEATURE_PUT_TCE_IND));
+}
+
+static bool clear_entries(struct tce_table *table, unsigned long entry,
+			  unsigned long n)
+{
+	table->ops->clear(table->tbl, entry, n);
+	tce_table_flush(table);
+	return !(table->ops->get(table->tbl, entry + n - 1) &
+		 (TCE_PCI_READ | TCE_PCI_WRITE));
+}
+
+/**
+ * tce_table_clear() - clear a run of entries by one operation of the platform
+ * @table: the table
+ * @entry: the first of them
+ * @n: entries, at most TCE_CHUNK, none of which is empty
+ *
+ * The platform invalidates them as well. The userspace entries are not touched. pseries does not
+ * report that an entry was refused. It stops there, so that the last one tells, unless it has to
+ * clear entry by entry, without H_STUFF_TCE.
+ *
+ * Return: false if some may still be there.
+ */
+bool tce_table_clear(struct tce_table *table, unsigned long entry,
+		     unsigned long n)
+{
+	if (!table->ops->tce_kill && !firmware_has_feature(FW_FEATURE_STUFF_TCE))
+		return false;
+	return clear_entries(table, entry, n);
+}
+
+/*
+ * Has KVM written no userspace entry of a new table of one level? pseries has up to 8 GiB of them.
+ * Context: sleeps.
+ */
+bool tce_table_is_new(const struct tce_table *table)
+{
+	const struct iommu_table *tbl = table->tbl;
+	unsigned long at, n;
+
+	for (at = 0; tbl->it_userspace && at < tbl->it_size; at += n) {
+		n = min(tbl->it_size - at, TCE_CHUNK);
+		if (memchr_inv(tbl->it_userspace + at, 0, n * sizeof(__be64)))
+			return false;
+		cond_resched();
+	}
+	return true;
+}
+
+/**
+ * tce_table_wipe() - clear a new table that KVM has found before it was hidden
+ * @table: of one level
+ *
+ * Nothing is released, because KVM counts what it has written. What the platform refuses to clear
+ * reaches nothing once the window is removed, which comes next. Context: sleeps.
+ */
+void tce_table_wipe(struct tce_table *table)
+{
+	struct iommu_table *tbl = table->tbl;
+	unsigned long at, n;
+
+	for (at = 0; at < tbl->it_size; at += n) {
+		n = min(tbl->it_size - at, TCE_CHUNK);
+		clear_entries(table, tbl->it_offset + at, n);
+		if (tbl->it_userspace)
+			memset(tbl->it_userspace + at, 0, n * sizeof(__be64));
+		cond_resched();
+	}
+}
