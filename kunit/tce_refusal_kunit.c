@@ -28,7 +28,7 @@ static void any_call(struct kunit *test)
 		    tce_ioctl(client, VFIO_IOMMU_SPAPR_TCE_REMOVE, arg,
 			      sizeof(arg)));
 	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, 8);
-	TCE_REFUSED(fx, ioctl_map, EINVAL, tce_map(client, 0, 0, SZ_4K, 4));
+	TCE_REFUSED(fx, copy_flags_arg, EINVAL, tce_map(client, 0, 0, SZ_4K, 4));
 	TCE_REFUSED(fx, copy_flags_arg, EINVAL,
 		    tce_ioctl(client, VFIO_IOMMU_UNMAP_DMA, arg, sizeof(arg)));
 	TCE_REFUSED(fx, do_ioctl, ENOTTY, tce_enable(client));
