@@ -532,18 +532,16 @@ static void read_undo(struct tce_reader *reader, unsigned long n)
 }
 
 /* The next memory, for up to @max entries, which are counted as mapped */
-static struct tce_extent read_next(struct tce_reader *reader, unsigned long max)
+static void read_next(struct tce_reader *reader, unsigned long max, struct tce_extent *extent)
 {
-	struct tce_extent extent = { .ua = reader->ua };
-
 	if (!reader->held)
 		read_hold(reader, max);
-	extent.entries = min(max, reader->held);
-	if (extent.entries >= reader->run_min)
-		extent.entries = read_run(reader, extent.entries, &extent.hpa);
-	reader->ua += extent.entries << reader->shift;
-	reader->held -= extent.entries;
-	return extent;
+	extent->ua = reader->ua;
+	extent->entries = min(max, reader->held);
+	if (extent->entries >= reader->run_min)
+		extent->entries = read_run(reader, extent->entries, &extent->hpa);
+	reader->ua += extent->entries << reader->shift;
+	reader->held -= extent->entries;
 }
 
 /**
@@ -590,7 +588,7 @@ static __always_inline int write_each(struct tce_map *map, struct tce_gather *ga
 {
 	const struct tce_reader reader = map->reader;
 	unsigned long step = 1UL << reader.shift, n = extent->entries, from = 0, i;
-	unsigned long entry = map->entry, ua = extent->ua, hpa = read_hpa(&reader, ua);
+	unsigned long entry = map->entry, ua = extent->ua, hpa = 0;
 	enum dma_data_direction dir = map->dir;
 	struct tce_table *table = map->table;
 	bool write = tce_dir_writes(dir);
@@ -599,7 +597,7 @@ static __always_inline int write_each(struct tce_map *map, struct tce_gather *ga
 	int rc = 0;
 
 	for (i = 0; i < n; i++, ua += step, hpa += step) {
-		if (PAGE_SIZE == SZ_4K || !offset_in_page(ua))
+		if (PAGE_SIZE == SZ_4K || !i || !offset_in_page(ua))
 			hpa = read_hpa(&reader, ua);
 		now = (struct tce_entry){ hpa, dir, tce_val(reader.batch, ua, hpa, write) };
 		rc = tce_entry_swap(table, entry + i, &pua[i], &now);
@@ -645,7 +643,7 @@ static int map_chunk(struct tce_map *map)
 	gather_init(&gather, table);
 	while (!rc && map->left > end) {
 		n = tce_table_has_level(table, map->entry) ? map->left - end : 1;
-		extent = read_next(&map->reader, n);
+		read_next(&map->reader, n, &extent);
 		n = extent.entries;
 		rc = is_run(map, &extent) ? write_run(map, &extent) :
 					    write_each(map, &gather, &extent);
@@ -726,8 +724,7 @@ int tce_table_map(struct tce_table *table, unsigned long first, unsigned long ua
 			.batch = batch,
 			.ua = ua,
 			.shift = shift,
-			.run_min = n > 1 && tce_table_may_set(table, dir) ?
-				   least_run(table, n) : ULONG_MAX,
+			.run_min = tce_table_may_set(table, dir) ? least_run(table, n) : ULONG_MAX,
 		},
 	};
 	int rc = 0;

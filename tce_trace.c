@@ -10,10 +10,9 @@
 #include "tce_trace.h"
 
 /* Out of line, to keep the hot paths small. */
-noinline __cold int tce_refuse(const char *function, int line, const char *reason, int rc,
-			       u64 value)
+noinline __cold int tce_refuse(const struct tce_refusal *refusal, int rc, u64 value)
 {
 	if (rc)
-		trace_tce_refused(function, line, reason, value, rc);
+		trace_tce_refused(refusal, value, rc);
 	return rc;
 }

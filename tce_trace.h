@@ -14,19 +14,31 @@
  * tce_refused where that is, which costs nothing while calls succeed. Two errnos are returned
  * without it: -EINTR of a wait that was killed, and -EAGAIN, which is internal.
  */
-int tce_refuse(const char *function, int line, const char *reason, int rc, u64 value);
+struct tce_refusal {
+	const char *function;
+	const char *reason;
+	int line;
+};
+
+int tce_refuse(const struct tce_refusal *refusal, int rc, u64 value);
+
+#define TCE_REFUSE_AT(reason, rc, value) ({				\
+	static const struct tce_refusal _refusal = { __func__, reason, __LINE__ }; \
+									\
+	tce_refuse(&_refusal, rc, value);				\
+})
 
 /* Return: @rc, a negative errno; 0 is no refusal */
-#define TCE_REFUSE(rc)			TCE_REFUSE_VALUE(rc, 0)
+#define TCE_REFUSE(rc)			TCE_REFUSE_AT("", rc, 0)
 
 /* The same with the value that was looked at */
-#define TCE_REFUSE_VALUE(rc, value)	tce_refuse(__func__, __LINE__, "", rc, value)
+#define TCE_REFUSE_VALUE(rc, value)	TCE_REFUSE_AT("", rc, value)
 
 /*
  * The same with a name, for what an administrator can do something about;
  * Documentation/tracepoints.rst explains it.
  */
-#define TCE_REFUSE_WHY(reason, rc, value)	tce_refuse(__func__, __LINE__, #reason, rc, value)
+#define TCE_REFUSE_WHY(reason, rc, value)	TCE_REFUSE_AT(#reason, rc, value)
 #endif
 
 #undef TRACE_SYSTEM
@@ -39,8 +51,8 @@ int tce_refuse(const char *function, int line, const char *reason, int rc, u64 v
 #include <linux/vfio.h>
 
 TRACE_EVENT(tce_refused,
-	TP_PROTO(const char *function, int line, const char *reason, u64 value, int rc),
-	TP_ARGS(function, line, reason, value, rc),
+	TP_PROTO(const struct tce_refusal *refusal, u64 value, int rc),
+	TP_ARGS(refusal, value, rc),
 	TP_STRUCT__entry(
 		__array(char, function, 32)
 		__field(int, line)
@@ -49,9 +61,9 @@ TRACE_EVENT(tce_refused,
 		__field(int, rc)
 	),
 	TP_fast_assign(
-		strscpy(__entry->function, function, 32);
-		__entry->line = line;
-		strscpy(__entry->reason, reason, 24);
+		strscpy(__entry->function, refusal->function, 32);
+		__entry->line = refusal->line;
+		strscpy(__entry->reason, refusal->reason, 24);
 		__entry->value = value;
 		__entry->rc = rc;
 	),

@@ -224,6 +224,7 @@ int tce_v1_pin(struct tce_v1_batch *batch, struct tce_memory *mem,
 
 	batch->mem = mem;
 	batch->ua = ua & PAGE_MASK;
+	batch->end = ua + size;
 	batch->n = 0;
 	batch->taken = 0;
 	batch->pages = batch->few;
@@ -283,16 +284,23 @@ unsigned long tce_v1_extent(const struct tce_v1_batch *batch, unsigned long ua,
 	return min(size, max);
 }
 
-/* Larger pages: @n entries, each a TCE, use the pages from @ua on, or if it is negative no more. */
+/*
+ * Larger pages: @n entries, each a TCE, use the pages from @ua on, or if it is negative no more. The
+ * last entry of a page has the batch's own use of it.
+ */
 static void count_uses(struct tce_v1_batch *batch, unsigned long ua, long n)
 {
-	unsigned long at = (ua - batch->ua) >> PAGE_SHIFT;
-	long some;
+	unsigned long end = ua + abs(n) * SZ_4K, next;
+	long sign = n < 0 ? -1 : 1, uses, own;
 
-	for (; n; n -= some, at++, ua = 0) {
-		some = (PAGE_SIZE - offset_in_page(ua)) / SZ_4K;
-		some = clamp_t(long, n, -some, some);
-		page_use(batch->mem->v1, batch->pages[at], some, NULL);
+	for (; ua < end; ua = next) {
+		next = min(end, (ua | ~PAGE_MASK) + 1);
+		own = PAGE_ALIGNED(next) || next == batch->end;
+		uses = (next - ua) / SZ_4K - own;
+		batch->taken += sign * own;
+		if (uses)
+			page_use(batch->mem->v1, batch->pages[(ua - batch->ua) >> PAGE_SHIFT],
+				 sign * uses, NULL);
 	}
 }
 
@@ -302,8 +310,8 @@ static void count_uses(struct tce_v1_batch *batch, unsigned long ua, long n)
  * @ua: address of the first entry's memory
  * @n: entries
  *
- * On larger pages the batch keeps its own use of each page until tce_v1_unpin(), because another
- * thread may unmap the entries of a page before the next chunk of MAP maps the rest of it.
+ * On larger pages the batch keeps its own use of a page until the last entry is given, because
+ * another thread may unmap the entries of a page before the next chunk of MAP maps the rest of it.
  *
  * Undone by tce_v1_put(), or tce_v1_untake(). Context: waits for nobody.
  */

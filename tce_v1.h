@@ -40,15 +40,17 @@ struct tce_v1 {
  * struct tce_v1_batch - pages that a MAP has pinned before it takes any lock
  * @mem: the container's memory
  * @ua: address of the first page
+ * @end: end of the memory
  * @n: number of pages
- * @taken: how many pins have been given to entries; with larger pages the batch keeps its own use
- *	of each, and this stays 0
+ * @taken: how many pins have been given to entries; of larger pages, those all of whose entries
+ *	were given
  * @pages: the pages
  * @few: storage for @pages if there are only a few
  */
 struct tce_v1_batch {
 	struct tce_memory *mem;
 	unsigned long ua;
+	unsigned long end;
 	unsigned long n;
 	unsigned long taken;
 	struct page **pages;

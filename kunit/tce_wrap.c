@@ -118,10 +118,9 @@ static void check_flags(unsigned int flags)
 }
 
 /* A check of the driver's fails. */
-static void note_refused(void *data, const char *function, int line, const char *reason, u64 value,
-			 int rc)
+static void note_refused(void *data, const struct tce_refusal *refusal, u64 value, int rc)
 {
-	const char *by = *reason ? reason : function;
+	const char *by = *refusal->reason ? refusal->reason : refusal->function;
 	struct tce_mock *mock = tce_mock_current();
 	int i;
 
