@@ -483,6 +483,22 @@ class Interface(Host):
         said = subprocess.run([PROGRAM, "--version"], stdout=subprocess.PIPE, text=True).stdout
         self.assertIn(f'MODULE_VERSION("{said.split()[1]}")', (ROOT / f"{NAME}.c").read_text())
 
+    def test_options_that_exclude_each_other(self):
+        for options in (["--mem", "8G", "--maxmem", "4G"], ["--cards", "2", "--maxmem", "8G"], ["--page", "5K"],
+                        ["--highest", "1100e00000", "--cards", "2"], ["--highest", "1100e00000", "--maxmem", "8G"]):
+            code, said, error = self.run_it("memlock", *options)
+            self.assertEqual((code, said), (2, ""), options)
+            self.assertIn(options[-2], error)
+
+    def test_broken_pipe(self):
+        """As with "tcestat | head\""""
+        for command in ([], ["memlock"]):
+            read, write = os.pipe()
+            os.close(read)
+            done = subprocess.run([PROGRAM, "--root", self.root, *command], stdout=write, stderr=subprocess.PIPE, text=True)
+            os.close(write)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     def test_json(self):
         """A format, which monitoring can rely on"""
         code, said, _ = self.run_it("doctor", "--loaded", "--json")
