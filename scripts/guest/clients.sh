@@ -65,15 +65,23 @@ pings() {
 	grep -q ' 0% packet loss' /tmp/ping
 }
 
-# start PROGRAM PROMPT ARGS... - one of DPDK's, with its commands on descriptor 9, and its words in /tmp/dpdk
+# start PROGRAM PROMPT ARGS... - one of DPDK's
 start() {
 	program=$1 prompt=$2
 	shift 2
+	start_command "$prompt" "$dpdk/lib/ld64.so.2" --library-path "$dpdk/lib" "$dpdk/bin/$program" \
+		-d "$dpdk/lib/librte_mempool_ring.so" -d "$dpdk/lib/librte_mempool_stack.so" \
+		-d "$dpdk/lib/librte_net_e1000.so" -a "$card" "$@"
+}
+
+# start_command PROMPT COMMAND... - with its commands on descriptor 9, and its words in /tmp/dpdk
+start_command() {
+	prompt=$1
+	shift
 	rm -f /tmp/commands
 	mkfifo /tmp/commands
 	: >/tmp/dpdk
-	"$dpdk/lib/ld64.so.2" --library-path "$dpdk/lib" "$dpdk/bin/$program" -d "$dpdk/lib/librte_mempool_ring.so" \
-		-d "$dpdk/lib/librte_mempool_stack.so" -d "$dpdk/lib/librte_net_e1000.so" -a "$card" "$@" </tmp/commands >/tmp/dpdk 2>&1 &
+	"$@" </tmp/commands >/tmp/dpdk 2>&1 &
 	pid=$!
 	exec 9>/tmp/commands
 	until_true 240 grep -q "$prompt" /tmp/dpdk && return
@@ -170,6 +178,54 @@ dpdk_function() {
 	return $answered
 }
 
+# doc NAME - the commands of Documentation/dpdk.rst, with this card's address
+doc() {
+	sed "s/^ *//; s/0000:01:00\.0/$card/g" "/doc/$1" >/tmp/doc.sh
+	cat /tmp/doc.sh
+	sh -e /tmp/doc.sh
+}
+# carol LIMIT NAME - the same, by a user who may lock so much
+carol() {
+	sed "s/^ *//; s/0000:01:00\.0/$card/g" "/doc/$2" >/tmp/carol.sh
+	prlimit --memlock="$1:$1" setpriv --reuid carol --regid carol --init-groups --reset-env \
+		env PATH=/tmp/bin:/usr/bin:/bin sh -e /tmp/carol.sh
+}
+
+# dpdk_user - as dpdk.rst says: a user who may lock what tcestat computes answers pings, and with a page
+# less DPDK gets no card
+dpdk_user() {
+	groupadd --system vfio
+	useradd -G vfio carol
+	mkdir -p /tmp/bin
+	cat >/tmp/bin/dpdk-testpmd <<-EOF
+		#!/bin/sh
+		exec $dpdk/lib/ld64.so.2 --library-path $dpdk/lib $dpdk/bin/dpdk-testpmd -d $dpdk/lib/librte_mempool_ring.so \
+			-d $dpdk/lib/librte_mempool_stack.so -d $dpdk/lib/librte_net_e1000.so "\$@"
+	EOF
+	chmod 755 /tmp/bin/dpdk-testpmd
+	large=/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages
+	echo 0 >$large
+	apt-get -q install driverctl && doc dpdk-bind && doc dpdk-pages || return 1
+	chgrp vfio "/dev/vfio/$(pci_group "$card")" && chmod 660 "/dev/vfio/$(pci_group "$card")"
+	said=$(carol 65536 dpdk-highest) && echo "$said" || return 1
+	highest=${said##*0x}
+	need=$(tcestat memlock --mem 1G --highest "$highest" --huge-page 2M | sed -n 's/.*LimitMEMLOCK=//p')
+	echo "limit: $need"
+	carol $((need - $(getconf PAGESIZE))) dpdk-start </dev/null >/tmp/dpdk 2>&1
+	cat /tmp/dpdk
+	grep -E 'No probed ethernet devices|Cannot (init|probe)' /tmp/dpdk || return 1
+	start_command 'testpmd> ' carol "$need" dpdk-start || return 1
+	printf 'set fwd icmpecho\nstart\n' >&9
+	pings ping
+	answered=$?
+	quit
+	ended=$?
+	rm -rf /etc/driverctl.d
+	echo 1 >$large
+	echo 256 >/proc/sys/vm/nr_hugepages
+	[ $answered -eq 0 ] && [ $ended -eq 0 ]
+}
+
 client_dpdk() {
 	# A DPDK of Debian's version would load the drivers of Debian's Open vSwitch in addition to its own.
 	drivers=$(echo /usr/lib/*-linux-gnu/dpdk)
@@ -183,6 +239,7 @@ client_dpdk() {
 		run "$name" "testpmd, 2M pages: killed and started again" dpdk_dies ""
 		run "$name" "mempool_autotest: memory comes and goes" dpdk_hotplug
 	done
+	[ ! -e /doc ] || run "$name" "testpmd, by the page on DPDK: a user with the limit answers pings" dpdk_user
 	run "$name" "testpmd, a virtual function of an igb: answers pings" dpdk_function
 	[ ! -d "$drivers" ] || umount "$drivers"
 }
@@ -232,7 +289,7 @@ client_type1() {
 # Open vSwitch with DPDK, as Debian's service: a bridge with the card and an address of the host's. Of each
 # packet it loses four bytes with QEMU's e1000e, which is why short ones are sent: these are padded.
 ovs_answers() {
-	ip addr replace 10.1.0.9/24 dev bridge && ip link set bridge up && ip netns exec far ping -q -s 8 -c 1 -W 1 10.1.0.9
+	ip addr replace 10.1.0.9/24 dev br0 && ip link set br0 up && ip netns exec far ping -q -s 8 -c 1 -W 1 10.1.0.9
 }
 ovs_pings() {
 	systemctl start ovs-vswitchd
@@ -245,22 +302,26 @@ ovs_works() {
 	cat /var/log/openvswitch/ovs-vswitchd.log
 	return $works
 }
+ovs_configured() {
+	doc ovs >/tmp/ovs 2>&1
+	code=$?
+	cat /tmp/ovs
+	[ $code -eq 0 ] && [ "$(tail -n 1 /tmp/ovs)" = "[]" ]
+}
 ovs_dies() {
 	ovs_pings && systemctl kill --signal KILL ovs-vswitchd && ovs_works
 }
 client_ovs() {
-	systemctl stop ovs-vswitchd
-	update-alternatives --set ovs-vswitchd /usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk
 	ip netns add far
 	ip link set "$peer" netns far
 	ip -n far addr add 10.1.0.1/24 dev "$peer"
 	ip -n far link set "$peer" up
-	# Its program may lie where DPDK wants its memory: see limits.rst.
-	ovs-vsctl --no-wait set Open_vSwitch . other_config:dpdk-init=true other_config:pmd-cpu-mask=2 \
-		other_config:dpdk-extra="-a $card --base-virtaddr=0x2000000000" \
-		-- add-br bridge -- set bridge bridge datapath_type=netdev \
-		-- add-port bridge card -- set Interface card type=dpdk "options:dpdk-devargs=$card"
+	doc dpdk-pages
+	# The page has Open vSwitch look at all cards that are bound to vfio-pci.
+	vfio_release "$(pci_find "$IGB")"
+	ovs-vsctl --no-wait set Open_vSwitch . other_config:pmd-cpu-mask=2
 	name="Open vSwitch $(ovs-vswitchd --version | sed -n '1s/.* //p')"
+	run "$name" "the commands of the page on DPDK: the card is a port, without an error" ovs_configured
 	run "$name" "a bridge with the card as a port: answers pings" ovs_works
 	run "$name" "killed and started again" ovs_dies
 }

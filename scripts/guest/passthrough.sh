@@ -189,6 +189,18 @@ test_huge() {
 	guest_stop
 }
 
+# By a user who may lock what "tcestat memlock" says for such a guest, with a large second window
+test_memlock() {
+	mem=512M,slots=2,maxmem=32G memlock=$TCE_MEMLOCK
+	begin || return
+	windows | grep -q 'num=1 ' || fail "there is no second window"
+	grep -E '^(Vm(Lck|RSS)|CapEff)' "/proc/$qemu_pid/status"
+	grep '^Max locked memory' "/proc/$qemu_pid/limits"
+	locked=$(awk '/^VmLck/ { print $2 * 1024 }' "/proc/$qemu_pid/status")
+	[ "$locked" -le "$memlock" ] || fail "it has locked more than it may"
+	guest_stop
+}
+
 # Killed in the middle of it.
 test_kill() {
 	begin || return
@@ -384,7 +396,7 @@ echo "1..$#"
 say "host: Linux $(uname -r), cards: $cards"
 for test in "$@"; do
 	failed=0
-	mem='' initrd='' refuse='' guest_panic=''
+	mem='' initrd='' refuse='' guest_panic='' memlock=''
 	# Does KVM write the TCEs?
 	kvm_has_tables=0
 	case $GUEST_ACCEL-$TCE_MACHINE-$test in

@@ -162,6 +162,29 @@ root_service() {
 	served "$socket" "--user=$(uid)" hold "$card" 2 exit
 }
 
+# By the page's commands, but for the image: the user's systemd, which each boot starts, starts the container.
+quadlet_holds() { pgrep -x hold && { [ "$TCE_DRIVER" != ours ] || tcestat | grep "^container .* hold$"; }; }
+quadlet() {
+	place=/home/alice/.config/containers/systemd unit=user@$(uid).service
+	mkdir -p $place
+	sed "s/^ *//; s,^Image=IMAGE,Rootfs=/home/alice/root\nVolume=/usr:/usr:ro\nNetwork=none\nExec=hold $card 2 wait," \
+		/doc/quadlet >$place/card.container
+	chown -R alice:alice /home/alice/.config
+	sed "s/^ *//; s/NAME/alice/; s/UID/$(uid)/" /doc/quadlet-host >/tmp/doc.sh
+	sh -e /tmp/doc.sh && until_true 120 quadlet_holds
+	held=$?
+	as_alice systemctl --user --no-pager status card.service
+	# shellcheck disable=SC2086 # words
+	tcestat doctor "$card" $NEED --unit "$unit" >/tmp/doctor
+	cat /tmp/doctor
+	grep '^ok  memlock' /tmp/doctor || held=1
+	as_alice systemctl --user stop card.service
+	rm -r $place /etc/systemd/system/user@.service.d
+	systemctl daemon-reload
+	systemctl restart "$unit"
+	until_true 60 [ -S "/run/user/$(uid)/systemd/private" ] && [ $held -eq 0 ]
+}
+
 client_podman() {
 	name="Podman $(podman --version | sed 's/.* //')"
 	groupadd sentient
@@ -178,6 +201,7 @@ client_podman() {
 	run "$name" "rootless: with a limit of 4 MiB of memory it is killed" memory_limit
 	run "$name" "rootless: four cards at once within 64 MiB of memory" four_cards
 	run "$name" "rootless: five freezes, killed and started again" freezes
+	run "$name" "a Quadlet: the user's systemd starts the container, with the limit" quadlet
 	run "$name" "a user's service: 1 MiB to lock is ENOMEM, and what doctor says helps" user_service
 	run "$name" "root's service: without the group EACCES, with 1 MiB ENOMEM, and what doctor says helps" root_service
 }

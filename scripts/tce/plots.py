@@ -163,9 +163,9 @@ def locked() -> str:
             wide = size / most * (right - left)
             parts.append(f'<rect x="{x:.1f}" y="{y}" width="{wide:.1f}" height="32" fill="{fill}" stroke="#000"/>')
             x += wide
-        parts.append(text(x + 8, y + 21, f"{sum(sizes):,} MiB, and {memory >> 10:,} GiB"))
+        parts.append(text(x + 8, y + 21, f"{sum(sizes):,} MiB beside {memory >> 10:,} GiB"))
     for n, (name, fill) in enumerate(zip(("tables of windows", "KVM's or default tables", "QEMU's video memory, …"), LOCKED_FILLS)):
         x = left + n * 190
         parts += [f'<rect x="{x}" y="{HEIGHT - 54}" width="14" height="14" fill="{fill}" stroke="#000"/>', text(x + 20, HEIGHT - 42, name)]
     parts.append(text(LEFT, HEIGHT - 18, "Guest: 16 GiB, maxmem=128G. Card: a window of 128 GiB. 4K, 64K: pages of the host's kernel."))
-    return svg("Locked memory beside the memory itself", parts)
+    return svg("Locked memory beside that of the guest or the cards", parts)

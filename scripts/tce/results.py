@@ -148,7 +148,7 @@ def page(records: dict[str, Record], root: Path = ROOT) -> str:
 
     text = [".. SPDX-License-Identifier: GPL-2.0-only", "=======\nResults\n=======",
             "``scripts/results`` writes this page from what the commands below have left in ``out/``. What a command has\n"
-            "not measured again stays as it is. No other page repeats these figures; :doc:`kernels` has what was run by hand\n"
+            "not measured again stays as it is. README quotes some of the figures. :doc:`kernels` has what was run by hand\n"
             "on RHEL's sources. All machines were emulated; the times are those of the machine that emulated them."]
     if missing := [f"``{command}``" for name, (command, _) in PARTS.items() if "good" not in records[name]]:
         text.append(f"No complete run is recorded of {', '.join(missing)}.")

@@ -2,6 +2,8 @@
 """tools/tcestat on files that look like a host's: does it show what is there, and miss nothing that a card lacks?"""
 import json
 import os
+import re
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -483,12 +485,44 @@ class Interface(Host):
         said = subprocess.run([PROGRAM, "--version"], stdout=subprocess.PIPE, text=True).stdout
         self.assertIn(f'MODULE_VERSION("{said.split()[1]}")', (ROOT / f"{NAME}.c").read_text())
 
+    def test_options_that_exclude_each_other(self):
+        for options in (["--mem", "8G", "--maxmem", "4G"], ["--cards", "2", "--maxmem", "8G"], ["--page", "5K"],
+                        ["--highest", "1100e00000", "--cards", "2"], ["--highest", "1100e00000", "--maxmem", "8G"]):
+            code, said, error = self.run_it("memlock", *options)
+            self.assertEqual((code, said), (2, ""), options)
+            self.assertIn(options[-2], error)
+
+    def test_broken_pipe(self):
+        """As with "tcestat | head\""""
+        for command in ([], ["memlock"]):
+            read, write = os.pipe()
+            os.close(read)
+            done = subprocess.run([PROGRAM, "--root", self.root, *command], stdout=write, stderr=subprocess.PIPE, text=True)
+            os.close(write)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     def test_json(self):
         """A format, which monitoring can rely on"""
         code, said, _ = self.run_it("doctor", "--loaded", "--json")
         state = json.loads(said)
         self.assertEqual((code, state["format"], state["ok"], state["device"]), (0, 1, True, None))
         self.assertEqual([sorted(check) for check in state["checks"]], [["do", "ok", "said", "what"]] * 2)
+
+    def test_textfile(self):
+        """The example for Prometheus has the metrics of the page on monitoring, and no others, whether the module is loaded or not"""
+        self.file("bin/tcestat", f'#!/bin/sh\nexec {PROGRAM} --root {self.root} "$@"\n').chmod(0o755)
+        page = set(re.findall(r"^``(tce_\w+)", (ROOT / "Documentation/monitoring.rst").read_text(), re.M))
+
+        def metrics():
+            done = subprocess.run([ROOT / "tools/examples/tcestat-textfile.py"], stdout=subprocess.PIPE, text=True, check=True)
+            return dict(line.split(" ") for line in done.stdout.splitlines())
+        found = metrics()
+        self.assertEqual({re.sub("{.*", "", name) for name in found}, page)
+        self.assertEqual((found["tce_doctor_exit_code"], found["tce_loaded"], found['tce_locked_bytes{pid="4711"}']),
+                         ("0", "1", "4294967296"))
+        shutil.rmtree(self.root / "sys/module" / NAME)
+        (self.root / f"sys/kernel/debug/{NAME}/state").unlink()
+        self.assertEqual(metrics(), {"tce_doctor_exit_code": "0", "tce_checks_failed": "0", "tce_loaded": "0"})
 
     def test_loaded(self):
         """The running kernel alone: what decides whether a guest may start now"""
