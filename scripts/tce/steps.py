@@ -167,3 +167,12 @@ def machines() -> Iterator[Step]:
     yield "docs", ["docs"]
     # Ten seconds; a minute more the first time, with 200 MB to download.
     yield "litmus", ["litmus"]
+
+
+def quick() -> Iterator[Step]:
+    """What make quick runs: a build, lint, the suites, and the programs with ten seconds of a storm, on one kernel."""
+    some = ("build gcov-64k", "lint", "kunit gcov-64k pseries")
+    yield from (step for step in machines() if step[0] in some)
+    yield ("selftest gcov-64k pseries",
+           ["selftest", "--kernel", "gcov-64k", "--machine", "pseries", "--env", "TCE_USERS=user", "--env", "TCE_SECONDS=10",
+            "--env", "TCE_WITHOUT='cards races waits'"])

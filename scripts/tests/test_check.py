@@ -77,7 +77,7 @@ class Check(unittest.TestCase):
 
     def test_recorded(self):
         """Only a complete run is recorded, and as what it was."""
-        for args, recorded in (([], "check"), (["--kernels"], "kernels"), (["lint"], None)):
+        for args, recorded in (([], "check"), (["--kernels"], "kernels"), (["lint"], None), (["--quick"], None)):
             for failed in (0, 1):
                 def run(counter, *_, failed=failed):
                     counter.passed, counter.failed = 1, failed
