@@ -98,6 +98,9 @@ bench: host
 kernels: host
 	@scripts/check --kernels
 
+quick: host
+	@scripts/check --quick
+
 check clients lint docs: host
 	@scripts/$@
 
@@ -115,5 +118,5 @@ help:
 	@echo '                     CONFIG=4k-pages,debug: more fragments of scripts/data/configs, or files *.config'
 	@echo '  MACHINE=$(MACHINE) one of: powernv8 powernv9 powernv10 pseries pseries-hash'
 
-.PHONY: module install uninstall install-dkms install-tools dist deb rpm clean hostcheck demo selftest kunit bench kernels check \
+.PHONY: module install uninstall install-dkms install-tools dist deb rpm clean hostcheck demo selftest kunit bench kernels quick check \
 	clients lint docs results host help

@@ -8,7 +8,7 @@
  *	CARD_ENTRIES	of a window (32768; 2097152 with cards)
  *	CARD_MIB	registered and mapped for each (32)
  *
- * They end five times in each way, TCE_TIMES as often.
+ * They end three times in each way, TCE_TIMES as often.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -254,7 +254,7 @@ static void end_all(void (*client)(void *), const char *group)
 {
 	volatile bool *flags = alloc_shared(host.page);
 	struct cards cards = { &shapes[1], 0, host.devices - 1, 0, flags, flags + 1 };
-	uint64_t free = 0, times = 5 * knob("TCE_TIMES", 1), i;
+	uint64_t free = 0, times = 3 * knob("TCE_TIMES", 1), i;
 	long pins = pinned();
 	char text[16];
 	int status;

@@ -16,6 +16,8 @@ if [ "$TCE_SUITES" = built-in ]; then
 	say "the suites are built in, and have run"
 	exit
 fi
+# From here on the kernel's messages are what it is about.
+dmesg -n 7
 prepare_suites
 
 # insmod waits for each case; with KASAN on a busy machine that may take longer than the minute
@@ -26,12 +28,11 @@ if [ -e /proc/sys/kernel/hung_task_timeout_secs ]; then
 	echo 5 >/proc/sys/kernel/hung_task_check_interval_secs
 fi
 
-# From here on the kernel's messages are what it is about.
-dmesg -n 7
 insmod /kunit/vfio_iommu_spapr_tce_kunit.ko || die "the suites' module does not load"
 rmmod vfio_iommu_spapr_tce_kunit || die "the suites' module cannot be unloaded"
 lost_memory
 dmesg -n 5
+echo "<6>on the console until here" >/dev/kmsg
 
 [ -z "$TCE_GCOV" ] || coverage_data
 say "the suites have run"

@@ -9,6 +9,7 @@
 #   TCE_USERS   "root user" (default), or one of the two
 #   TCE_TEST    glob, or several with "|" between them: only rows with such a name
 #               (then not every program needs to have one)
+#   TCE_WITHOUT programs that are not run
 #   TCE_SECONDS how long the rows of races run at least (1)
 #   TCE_PATIENCE how many times as long any row may take (1), on slow kernels
 #   TCE_GCOV    not empty: with tracepoints on, and print the coverage data
@@ -84,9 +85,10 @@ all() {
 		for user in ${TCE_USERS:-root user}; do
 			[ -z "$TCE_GCOV" ] || trace_for "$phase-$user"
 			for program in "$@"; do
-				case $user in
-				root) run "$program" "--$phase" ;;
-				user) run "$program" "--$phase" --uid "$NOBODY" \
+				case "$user $TCE_WITHOUT " in
+				*" $program "*) ;;
+				root*) run "$program" "--$phase" ;;
+				user*) run "$program" "--$phase" --uid "$NOBODY" \
 					--memlock unlimited --prefix "user: " ;;
 				esac
 			done
@@ -106,7 +108,7 @@ grep -s watchpoints /sys/kernel/debug/kcsan | sed 's/^/>> kcsan: /'
 [ -n "$ran" ] || die "nothing ran"
 if [ -z "$TCE_TEST$TCE_PHASES" ]; then
 	for program in $PROGRAMS; do
-		case "$ran " in
+		case "$ran $TCE_WITHOUT " in
 		*" $program "*) ;;
 		*) die "nothing of $program passed" ;;
 		esac

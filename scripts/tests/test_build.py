@@ -39,3 +39,9 @@ class Build(unittest.TestCase):
             self.assertEqual([builds("TCE_KUNIT=1"), builds("TCE_KUNIT=1"), builds()], [1, 0, 0])
             (top / "kunit/a.c").write_text("changed")
             self.assertEqual([builds("TCE_KUNIT=1"), builds()], [1, 0])
+            # with the same module
+            (top / "a.c").write_text("a.c again")
+            self.assertEqual([builds("TCE_KUNIT=1"), builds(), builds()], [1, 0, 0])
+            self.assertIn("a.c again", (top / "out/x/vfio_iommu_spapr_tce.ko").read_text())
+            (top / "a.c").write_text("a.c")
+            self.assertEqual(builds(), 1)

@@ -96,7 +96,7 @@ def stage_scripts(root: Path, args: argparse.Namespace) -> None:
 
 
 def cpio(root: Path, out: Path) -> None:
-    """Pack the tree for the kernel; everything belongs to root."""
-    command = ["bash", "-o", "pipefail", "-c", "find . | cpio -o -H newc -R 0:0 --quiet | gzip -1"]
+    """Pack the tree for the kernel; everything belongs to root. An emulated processor would be long at unpacking it."""
+    command = ["bash", "-o", "pipefail", "-c", "find . | cpio -o -H newc -R 0:0 --quiet"]
     with out.open("wb") as file:
         subprocess.run(command, cwd=root, stdout=file, check=True)

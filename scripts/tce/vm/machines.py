@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The emulated machines, as QEMU's arguments."""
+import re
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,6 +29,18 @@ def qemu_machine(machine: str) -> list[str]:
     argv = MACHINES[machine]
     if machine.startswith("powernv"):
         argv = [*argv, "-bios", output("guest-programs", "firmware")]
+    return argv
+
+
+def qemu_bridges(machine: str, devices: Iterable[str]) -> list[str]:
+    """QEMU arguments for powernv's host bridges, those with something behind them: the firmware and the kernel take
+    seconds for one that is empty."""
+    if not machine.startswith("powernv"):
+        return []
+    argv = ["-nodefaults", "-device", "ipmi-bmc-sim,id=bmc0", "-device", "isa-ipmi-bt,bmc=bmc0,irq=10"]
+    for n in sorted(set(re.findall(r"bus=pcie\.(\d)", " ".join(devices)))):
+        argv += ["-device", f"pnv-phb,id=phb{n},index={n},chip-id=0",
+                 "-device", f"pnv-phb-root-port,id=pcie.{n},bus=phb{n},slot={n}"]
     return argv
 
 
