@@ -14,6 +14,12 @@
  * tce_refused where that is, which costs nothing while calls succeed. Two errnos are returned
  * without it: -EINTR of a wait that was killed, and -EAGAIN, which is internal.
  */
+/**
+ * struct tce_refusal - where a call is refused
+ * @function: in which function
+ * @reason: its name, or ""
+ * @line: in which line of the file
+ */
 struct tce_refusal {
 	const char *function;
 	const char *reason;

@@ -285,8 +285,8 @@ unsigned long tce_v1_extent(const struct tce_v1_batch *batch, unsigned long ua,
 }
 
 /*
- * Larger pages: @n entries, each a TCE, use the pages from @ua on, or if it is negative no more. The
- * last entry of a page has the batch's own use of it.
+ * Larger pages: @n entries, each a TCE, use the pages from @ua on, or if it is negative no more.
+ * The last entry of a page has the batch's own use of it.
  */
 static void count_uses(struct tce_v1_batch *batch, unsigned long ua, long n)
 {
