@@ -126,10 +126,15 @@ card_with_peer() {
 
 # Short content key of its arguments (files are hashed by content).
 key_of() {
-	local arg
-	for arg in "$@"; do
-		if [ -f "$arg" ]; then cat "$arg"; else printf '%s\n' "$arg"; fi
-	done | sha256sum | cut -c1-12
+	local arg files=()
+	{
+		for arg in "$@"; do
+			if [ -f "$arg" ]; then files+=("$arg"); continue; fi
+			if [ ${#files[@]} -gt 0 ]; then cat "${files[@]}"; files=(); fi
+			printf '%s\n' "$arg"
+		done
+		if [ ${#files[@]} -gt 0 ]; then cat "${files[@]}"; fi
+	} | sha256sum | cut -c1-12
 }
 
 # The row of kernels.conf for kernel $1, or of a source tree (build-kernel --tree), in the array
