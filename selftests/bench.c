@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -372,6 +373,80 @@ static void shared_regions(int version)
 	}
 }
 
+#define THREADS	4
+#define TURNS	1000
+
+/* A thread that does nothing but MAP and UNMAP one entry: its instructions, and how often it slept */
+static struct caller {
+	pthread_t thread;
+	const struct tce *t;
+	uint8_t *mem;
+	uint64_t iova, insns;
+	long slept;
+	int cpu;
+} callers[THREADS];
+static pthread_barrier_t callers_there;
+
+static void *call_one_by_one(void *arg)
+{
+	struct caller *caller = arg;
+	struct rusage before, after;
+	int fd, i;
+
+	stay_on(caller->cpu);
+	fd = perf_open(PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS);
+	pthread_barrier_wait(&callers_there);
+	getrusage(RUSAGE_THREAD, &before);
+	caller->insns = perf_read(fd);
+	for (i = 0; i < TURNS; i++) {
+		map(caller->t->container, caller->mem, caller->iova, TCE, RW);
+		unmap(caller->t->container, caller->iova, TCE);
+	}
+	caller->insns = perf_read(fd) - caller->insns;
+	getrusage(RUSAGE_THREAD, &after);
+	caller->slept = after.ru_nvcsw - before.ru_nvcsw;
+	close(fd);
+	return NULL;
+}
+
+/* Four threads at once, in one container, or in two that share what is registered */
+static void several_threads(int version)
+{
+	struct tce t[2] = {
+		{ .container = -1, .group = -1, .group2 = -1 },
+		{ .container = -1, .group = -1, .group2 = -1 },
+	};
+	uint8_t *mem = scattered(THREADS * host.page);
+	int both, i;
+
+	attach(&t[0], version);
+	allow(&t[0], mem, THREADS * host.page);
+	attach_at(&t[1], version, host.other);
+	allow(&t[1], mem, THREADS * host.page);
+	pthread_barrier_init(&callers_there, NULL, THREADS);
+	for (both = 0; both < 2; both++) {
+		uint64_t sum = 0, slept = 0;
+
+		for (i = 0; i < THREADS; i++) {
+			callers[i].t = &t[both && i % 2];
+			callers[i].mem = mem + i * host.page;
+			callers[i].iova = callers[i].t->info.dma32_window_start + 64 * MiB + i * TCE;
+			callers[i].cpu = i % sysconf(_SC_NPROCESSORS_ONLN);
+			if (pthread_create(&callers[i].thread, NULL, call_one_by_one, &callers[i]))
+				fail(__FILE__, __LINE__, "pthread_create");
+		}
+		for (i = 0; i < THREADS; i++) {
+			pthread_join(callers[i].thread, NULL);
+			sum += callers[i].insns;
+			slept += callers[i].slept;
+		}
+		row_of(1.0 * sum / (THREADS * TURNS), "v%d MAP and UNMAP by four threads in %s per TCE",
+		       version, both ? "two containers" : "one container");
+		row_of(1000.0 * slept / (THREADS * TURNS), "v%d sleeps of four threads in %s per 1000 TCEs",
+		       version, both ? "two containers" : "one container");
+	}
+}
+
 /*
  * What a guest's hypercall for TCEs costs, which KVM does by itself in the container's table, or
  * leaves to us, who do what QEMU does then.
@@ -589,6 +664,8 @@ static const struct {
 	{ "unregister", unregister_mapped, 2 },
 	{ "regions", many_regions, 2 },
 	{ "shared", shared_regions, 2 },
+	{ "threads", several_threads, 1 },
+	{ "threads", several_threads, 2 },
 	{ "guest", guest_calls, 0 },
 	{ "guest", guest_calls, 1 },
 	{ "guest", guest_calls, 2 },
