@@ -720,8 +720,7 @@ static int register_new(struct tce_region_ref *ref, unsigned long ua,
 	struct tce_memory *mem = ref->mem;
 	struct tce_mm *tmm = mem->tmm;
 	struct tce_region *region;
-	LIST_HEAD(unlinked);
-	bool closed;
+	bool orphan = false;
 	int rc;
 
 	/* as long as the client likes */
@@ -729,24 +728,24 @@ static int register_new(struct tce_region_ref *ref, unsigned long ua,
 	rc = PTR_ERR_OR_ZERO(region);
 
 	mutex_lock(&tmm->region_lock);
-	if (rc) {
-		tmm->listed -= listed;
-		mutex_unlock(&tmm->region_lock);
-		return rc;
+	if (!rc && mem->closed) {
+		rc = TCE_REFUSE(-EINVAL);
+		/* no container may map it now, but KVM may have found it in its list, and have */
+		orphan = region->mm_iommu && region_delist(region);
 	}
-	region_insert(tmm, region);
-	closed = mem->closed;
-	if (closed)
-		region_unlink(tmm, region, &unlinked);
+	if (!rc || orphan)
+		region_insert(tmm, region);
 	else
+		tmm->listed -= listed;
+	if (!rc)
 		add_ref(ref, region);
 	mutex_unlock(&tmm->region_lock);
-	if (!closed)
-		return 0;
-	free_unlinked(&unlinked, mem);
-	/* KVM may have found it in its list, and mapped it */
-	end_regions(mem, 0);
-	return TCE_REFUSE(-EINVAL);
+
+	if (orphan)
+		end_regions(mem, 0);
+	else if (rc && !IS_ERR(region))
+		region_free(region, mem);
+	return rc;
 }
 
 /* Can this be registered at all? Return: 0; -EINVAL; -EFAULT; -ENOMEM */
