@@ -353,6 +353,44 @@ static void register_late_beside_kvm(struct kunit *test)
 	}
 }
 
+/* It closes, and another container tries to map what comes too late: nobody has registered that. */
+static void map_what_is_registered_late(struct kunit *test)
+{
+	static const struct tce_op map_it = { TCE_MAP, .size = SZ_4K, .flags = TCE_RW };
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, PAGE_SIZE);
+	struct tce_client *other = tce_ready_for(fx, true, ua, PAGE_SIZE, NULL);
+	struct tce_mm *tmm = tce_container_find(other->data)->mem.tmm;
+	struct tce_thread a, b, c;
+	struct tce_gate gate;
+	int ms;
+
+	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
+	leaving = tce_open(fx, true);
+	tce_gate_close(&fx->mock->pinned_gate, &gate);
+	tce_thread_op(&a, leaving, &register_memory);
+	wait_for_completion(&gate.reached);
+	tce_thread_start(&b, leaving, leave);
+	tce_thread_join(&b);
+	down_read(&tmm->map_lock);
+	complete(&gate.open);
+	/* whoever wants that lock for writing waits, and the MAP behind it */
+	for (ms = 0; ms < 10000 && !tce_thread_is_done(&a) &&
+	     !rwsem_is_contended(&tmm->map_lock); ms += 20)
+		msleep(20);
+	tce_thread_op(&c, other, &map_it);
+	for (ms = 0; ms < 1000 && !tce_thread_is_done(&c); ms += 20)
+		msleep(20);
+	up_read(&tmm->map_lock);
+	tce_thread_join(&a);
+	tce_thread_join(&c);
+	KUNIT_EXPECT_EQ(test, a.rc, -EINVAL);
+	KUNIT_EXPECT_EQ(test, c.rc, -EINVAL);
+	mutex_lock(&tmm->region_lock);
+	KUNIT_EXPECT_NULL(test, tce_region_first(tmm, tce_shared, tce_shared + 1));
+	mutex_unlock(&tmm->region_lock);
+}
+
 /* It closes while it waits to register what another container has registered already. */
 static void register_late_what_is_shared(struct kunit *test)
 {
@@ -421,6 +459,7 @@ static struct kunit_case tce_threads_close_cases[] = {
 	KUNIT_CASE(register_after_the_last_container),
 	KUNIT_CASE(create_after_the_last_container),
 	KUNIT_CASE(register_late_beside_kvm),
+	KUNIT_CASE(map_what_is_registered_late),
 	KUNIT_CASE(register_late_what_is_shared),
 	KUNIT_CASE(close_beside_an_orphan),
 	{}
