@@ -197,7 +197,7 @@ bool tce_container_owned(struct tce_container *container)
 	return current->mm && (!tmm || tmm->mm == current->mm);
 }
 
-/* Is this the caller's? NULL is nobody's. Return: 0; -EPERM */
+/* Does the caller own this? A container that is not bound has NULL. Return: 0; -EPERM */
 static int check_owner(const struct tce_mm *tmm)
 {
 	return tmm && tmm->mm == current->mm ? 0 : TCE_REFUSE_WHY(NOT_OWNER, -EPERM, 0);

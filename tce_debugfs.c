@@ -4,11 +4,11 @@
  * Documentation/tcestat.rst has the format.
  *
  * The text is produced in a buffer of seq_file, which restarts with a larger one if it is full,
- * and is copied to user space when it is complete. Meanwhile the reader has a reference to
- * the process or container that it is showing, for which nobody waits, and takes a lock for the
- * time of one line, or to count a part of a window. So readers block nobody. They may block on
- * these locks themselves; the wait is killable. A reader that has the last reference frees what it
- * has shown, as the client would have.
+ * and is copied to user space when it is complete. Meanwhile the reader has a reference to the
+ * process or container that it is showing, which delays no release, and takes a lock for the time
+ * of one line, or to count a part of a window. So a slow reader does not block clients. It may
+ * block on these locks itself; the wait is killable. A reader that has the last reference frees
+ * what it has shown, as the client would have.
  *
  * Processes and containers are shown from the newest to the oldest, so that a client can't keep
  * the reader busy by creating more and more of them.
@@ -18,7 +18,7 @@
  * Locks: &tce_container.lock for reading, to show a container or a part of a window;
  * &tce_mm.region_lock, to show one region. Never both.
  *
- * Never fails: tce_debugfs_init(). Without debugfs there is no file, and nothing else changes.
+ * Never fails: tce_debugfs_init(). Without debugfs there is no file, and the rest works.
  */
 #include <linux/debugfs.h>
 #include <linux/iommu.h>

@@ -9,12 +9,12 @@
  * PE. Root holds these locks while a device is unbound from its driver, which has to wait until
  * the client closes the device. But the client can't close it while one of its threads sleeps in
  * a reset, where even SIGKILL does not wake it. So a work item does the operation, and the client
- * waits for that, or is killed. The work item holds a reference to a device, for which nobody
- * waits, and one to the module, so that the removal of the module is refused rather than waits.
+ * waits for that, or is killed. The work item holds a reference to a device, which does not delay
+ * its removal, and one to the module, whose removal is refused meanwhile.
  *
  * The rescan lock may never be free again: in some kernels the EEH recovery (eehd) deadlocks with
  * itself while it holds it. Then operations of all groups hang in their work items, and only these.
- * GET_STATE takes no such lock, so that its caller does it at once, whatever else is under way.
+ * GET_STATE takes no such lock, so its caller does it at once, beside any other operation.
  *
  * The kernel frees a PE when its last device is unplugged, even if the PE is in use. So an
  * operation that may sleep first waits for an unplug that is under way, and then looks up the

@@ -5,8 +5,8 @@
  * The VFIO core claims a group before it attaches it, and the platform removes the host's window
  * and bypass at that point. The platform has three shortcomings, which are made up for here:
  *  - If the host has no window, because there was no memory for one when it got the group back,
- *    the platform removes nothing. But the bypass, through which the device can reach all memory
- *    of the host, may be on nevertheless. So both windows are cleared again, whatever is there. On
+ *    the platform removes neither. But the bypass, through which the device can reach all memory
+ *    of the host, may be on nevertheless. So both windows are always cleared again. On
  *    pseries the host may have a dynamic window instead of a bypass. That one can't be removed
  *    here, so the group is refused, and the platform resets all windows when it gets it back.
  *  - When a function is added to a claimed group, the platform takes the ownership again, which

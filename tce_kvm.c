@@ -247,7 +247,7 @@ static void kvm_take(struct iommu_table *tbl, struct tce_kvm_ops *kvm_ops, unsig
 
 	/*
 	 * MAP may be about to count it down by the same entry (litmus/kvm-map.litmus). From here
-	 * on the region can't leave the list: it is counted, and nobody else counts it down.
+	 * on the region can't leave the list: it is counted, and only we count it down.
 	 */
 	if (!ua || ua & TCE_UA_VFIO || !tce_pua_replace(pua, was, 0))
 		return;
@@ -256,7 +256,7 @@ static void kvm_take(struct iommu_table *tbl, struct tce_kvm_ops *kvm_ops, unsig
 	waits = mem && taken_add(taken, mem, index);
 	spin_unlock(&taken->lock);
 	if (!mem) {
-		/* it belongs to what somebody else takes out */
+		/* it belongs to the value that another thread takes out */
 		tce_pua_replace(pua, 0, was);
 	} else if (!waits) {
 		kvm_invalidate(tbl, kvm_ops, index, 1);
@@ -383,7 +383,7 @@ void tce_kvm_unprepare(struct tce_kvm_ops *kvm_ops)
 	kfree(kvm_ops);
 }
 
-/* Nobody uses the table any more, nor what KVM saw of it (litmus/kvm-ops-free.litmus). */
+/* The last reference to the table is gone, and so is KVM's (litmus/kvm-ops-free.litmus). */
 static void kvm_ops_free(struct iommu_table *tbl)
 {
 	struct tce_kvm_ops *kvm_ops = table_kvm_ops(tbl);
@@ -470,7 +470,7 @@ int tce_kvm_prepare(struct tce_table *table)
  *	does, so that KVM can have found it
  *
  * Until now KVM of any process could write TCEs and userspace entries with the platform's
- * operations. If there is a sign of that, all of them are cleared, and nothing is put for them:
+ * operations. If there is a sign of that, all of them are cleared, and no page is put for them:
  * KVM has counted its own. To be followed by tce_kvm_allow(). The platform's operations come back
  * when the table is freed. Context: sleeps. It waits for KVM if that is just using the table,
  * unless KVM is preempted.
@@ -529,6 +529,6 @@ void tce_kvm_block(struct tce_table *table)
 	 * this can't be skipped if there are no other references.
 	 */
 	synchronize_rcu();
-	/* from now on KVM's own call does nothing */
+	/* from now on KVM's own call has no effect */
 	tce_kvm_settle(table);
 }

@@ -4,7 +4,7 @@
  * locked_vm; and how pages of the mm are pinned.
  *
  * Charging and uncharging take the mmap_lock, which a client can hold for as long as it likes, in
- * a page fault of another thread. So pages are charged before any lock is taken, and whoever holds
+ * a page fault of another thread. So pages are charged before any lock is taken, and a holder of
  * a lock leaves the uncharging to a later tce_uncharge(). For the same reason pages are pinned
  * with no lock held but one for which only that client waits.
  *
@@ -207,8 +207,8 @@ void tce_uncharge(struct tce_memory *mem)
 }
 
 /*
- * tce_uncharge(), if the mmap_lock is free. Nobody else uses @mem. Context: waits for nobody.
- * Return: true if nothing is left.
+ * tce_uncharge(), if the mmap_lock is free, for a container that is being freed. Context: does not
+ * sleep. Return: true if no charge is left.
  */
 bool tce_uncharge_try(struct tce_memory *mem)
 {
@@ -236,7 +236,7 @@ int tce_pin_errno(long rc, u64 ua)
 }
 
 /*
- * Is @got worth another try, after a moment? A page can't be migrated while somebody else holds a
+ * Is @got worth another try, after a moment? A page can't be migrated while another task holds a
  * reference to it, which is often only for a moment. @tries counts, from 0. Context: sleeps.
  */
 static bool pin_again(long got, unsigned int *tries)

@@ -121,7 +121,7 @@ static inline int tce_charge_need(struct tce_charge *charge, unsigned long npage
 	return npages > charge->left ? -EAGAIN : 0;
 }
 
-/* Use pages that are reserved. Return: how many, for whoever uncharges them later */
+/* Use pages that are reserved. Return: how many, which are to be uncharged later */
 static inline unsigned long tce_charge_commit(struct tce_charge *charge, unsigned long npages)
 {
 	charge->left -= npages;

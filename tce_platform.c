@@ -125,7 +125,7 @@ int tce_table_set(struct tce_table *table, unsigned long entry,
 }
 
 /*
- * May tce_table_set() be used? Not where set() of pseries lets a device read whatever it may
+ * May tce_table_set() be used? Not where set() of pseries lets a device read what it may only
  * write, or, without H_PUT_TCE_INDIRECT, writes entry by entry and does not stop at one that is
  * refused.
  */
@@ -186,8 +186,8 @@ bool tce_table_is_new(const struct tce_table *table)
  * tce_table_wipe() - clear a new table that KVM has found before it was hidden
  * @table: of one level
  *
- * Nothing is released, because KVM counts what it has written. What the platform refuses to clear
- * reaches nothing once the window is removed, which comes next. Context: sleeps.
+ * No page is put, because KVM counts what it has written. An entry that the platform refuses to
+ * clear is out of reach once the window is removed, which comes next. Context: sleeps.
  */
 void tce_table_wipe(struct tce_table *table)
 {

@@ -15,8 +15,8 @@
  *
  * UNREGISTER removes the container's own mappings first, and is refused if others are left, which a
  * close can't be: so there are orphans, which stay pinned and charged. When the last container of
- * the mm is closed no window is left, and all regions go, in whatever state. Mappings may still be
- * counted then, because a vCPU that races with another one or with MAP can lose a count:
+ * the mm is closed no window is left, and all regions go. Mappings may still be counted then,
+ * because a vCPU that races with another one or with MAP can lose a count:
  *
  *	     referenced, orphan --> draining, while KVM counts mappings --> freed
  *	                       \-> leaked, if a bridge did not release a window
@@ -486,9 +486,9 @@ static void region_leak(const struct tce_region *region)
  * allowed to use new ones (tce_mm_allows_kvm()). So these are counts that KVM has lost
  * (litmus/kvm-count.litmus), or that a guest has raised, by as many as it likes. Only in a table
  * that pseries is just creating, perhaps for another process, KVM can have mapped it, until that
- * is hidden and cleared. So no table is created meanwhile, and while one is, which takes another
- * client as long as it likes, nothing is done. @chunks: how many times TCE_DRAIN_CHUNK may be taken
- * back; returns what is left of that. Return: 0; -EBUSY: to be called again
+ * is hidden and cleared. So no table is created meanwhile, and while another client creates one,
+ * which may take long, no count is taken back. @chunks: how many times TCE_DRAIN_CHUNK may be;
+ * returns what is left of that. Return: 0; -EBUSY: to be called again
  */
 static int drain_some(struct tce_region *region, unsigned int *chunks)
 {
@@ -538,8 +538,8 @@ static void region_end(struct tce_region *region, struct tce_memory *mem, unsign
 }
 
 /*
- * Go on with regions that only KVM's counts keep. Nobody uses the container any more. Return: true
- * if nothing is left; otherwise it has to be called again
+ * Go on with regions that only KVM's counts keep, when the container is being freed. Return: true
+ * if none is left; otherwise it has to be called again
  */
 bool tce_region_drain(struct tce_memory *mem)
 {
@@ -694,7 +694,7 @@ static struct tce_region *region_share(struct tce_memory *mem, unsigned long ua,
 	lockdep_assert_held(&tmm->region_lock);
 	if (mem->closed)
 		return ERR_PTR(TCE_REFUSE(-EINVAL));
-	/* no orphan goes if anything in the range is not one */
+	/* no orphan goes if the range has a region that is not one */
 	for (region = tce_region_first(tmm, ua, end); region && region->ua < end;
 	     region = rb_entry_safe(rb_next(&region->node), struct tce_region, node)) {
 		if (need_resched())
@@ -723,7 +723,7 @@ static int register_new(struct tce_region_ref *ref, unsigned long ua,
 	bool orphan = false;
 	int rc;
 
-	/* as long as the client likes */
+	/* this may take for ever */
 	region = region_create(tmm, ua, npages, listed);
 	rc = PTR_ERR_OR_ZERO(region);
 
@@ -885,7 +885,7 @@ static int unregister(struct tce_region_ref *ref, struct list_head *unlinked,
  * @unmap: unmaps what a container maps of a region; called with &tce_mm.map_lock held for writing
  *
  * The in-tree driver returns 0 for memory that is mapped, and QEMU and DPDK rely on that: they
- * later register whatever is mapped at the same address. So the container's mappings are removed as
+ * later register other memory at the same address. So the container's mappings are removed as
  * well, also if another container has registered the same, and with &tce_mm.region_lock held, so
  * that no other thread can register other memory at the address meanwhile. Context: sleeps, ends
  * early on SIGKILL; tce_uncharge() has to follow.

@@ -9,20 +9,20 @@
  * entry, an empty entry was invalidated, and what a MAP has not written yet does not depend on
  * what it has: memory stays registered (v2), or pinned by the batch (v1), until the last chunk.
  *
- * Whoever removes a value from an entry puts its page: unpins it (v1), or counts down the mappings
- * of the region (v2). MAP's mappings are counted here, and those of KVM in KVM's
- * list. In a shared table whoever removes the value can be KVM, a userspace entry can be 0 while
- * its entry is live, and it can be that of another value, because KVM writes it late. So each entry
- * is exchanged there, and nothing is put unless the memory has the page of the entry at that
+ * The thread that removes a value from an entry puts its page: unpins it (v1), or counts down
+ * the mappings of the region (v2). MAP's mappings are counted here, and those of KVM in KVM's
+ * list. In a shared table that thread can be a vCPU, a userspace entry can be 0 while its entry
+ * is live, and it can be that of another value, because KVM writes it late. So each entry is
+ * exchanged there, and no page is put unless the memory has the page of the entry at that
  * address: we err on the side of counting a page as mapped (litmus/kvm-count.litmus,
- * litmus/kvm-unmap.litmus). In all other tables the userspace entries tell what is mapped, and long
- * runs of entries are written and cleared by one operation of the platform.
+ * litmus/kvm-unmap.litmus). In all other tables the userspace entries tell what is mapped, and
+ * long runs of entries are written and cleared by one operation of the platform.
  *
  * MAP reads its memory extent by extent (read_next()) and writes each of them, to empty entries by
  * one operation of the platform (write_run()), or by an exchange of each (write_each()). UNMAP
  * likewise has erase_run() and erase_each(). A command for one entry is a chunk of one.
  *
- * Whatever MAP can refuse is refused before the first entry is written. A MAP that fails later,
+ * What MAP can refuse is refused before the first entry is written. A MAP that fails later,
  * because a level of the table needs memory, the platform refuses or the caller is killed, leaves
  * its range unmapped.
  *
@@ -50,7 +50,7 @@
 /**
  * struct tce_holder - what keeps the memory of entries, and counts them
  * @first: the userspace entry of its first byte, which also tells who has mapped it
- * @size: how many bytes it has; 0 if there is nothing to be put
+ * @size: how many bytes it has; 0 if no page is to be put
  * @region: v2: the region; NULL for a page of v1
  */
 struct tce_holder {
@@ -206,7 +206,7 @@ static unsigned long least_run(const struct tce_table *table, unsigned long n)
 /*
  * Clear a run of entries by one operation of the platform, which invalidates them, and put what
  * they had by their userspace entries alone. This is not for shared tables. Context: sleeps.
- * Return: false if the platform may have refused some, and nothing was put
+ * Return: false if the platform may have refused some, and no page was put
  */
 static noinline bool erase_run(struct tce_table *table, unsigned long entry, __be64 *pua,
 			       unsigned long n)
@@ -344,8 +344,8 @@ int tce_table_unmap(struct tce_table *table, unsigned long first, unsigned long 
 }
 
 /*
- * Clear all entries of a table that nobody but KVM uses. Context: sleeps, and can't be killed.
- * Return: false if the platform has refused some, which keep what they map
+ * Clear all entries of a table that MAP and UNMAP are kept out of. Context: sleeps, and can't be
+ * killed. Return: false if the platform has refused some, which keep what they map
  */
 bool tce_table_unmap_all(struct tce_table *table)
 {
@@ -701,7 +701,7 @@ static int check_memory(struct tce_memory *mem, unsigned long ua, unsigned long 
  * @dir: what the devices may do
  * @batch: v1: the pages of exactly this memory
  *
- * Whatever was mapped there before is replaced. Undone by tce_table_unmap(). Context: the owner
+ * What was mapped there before is replaced. Undone by tce_table_unmap(). Context: the owner
  * of the memory; sleeps, but waits for no other client.
  *
  * Return: 0; -EINVAL if some IOMMU page is not inside of one region, or is larger than

@@ -10,8 +10,8 @@
 #include <linux/types.h>
 
 /*
- * Most errnos have several causes. So whatever refuses a client's call also tells the tracepoint
- * tce_refused where that is, which costs nothing while calls succeed. Two errnos are returned
+ * Most errnos have several causes. So a check that refuses a client's call also tells the
+ * tracepoint tce_refused where it is, which is free while calls succeed. Two errnos are returned
  * without it: -EINTR of a wait that was killed, and -EAGAIN, which is internal.
  */
 /**

@@ -5,13 +5,13 @@
  * With 4K pages each TCE has a pin of its own, so that a window can't pin more than ENABLE
  * has charged. A larger page is pinned only once, because a client that maps 4K of each
  * page would otherwise pin far more memory than it maps; a hashed set counts the TCEs that
- * share it. Whatever exceeds the charge of ENABLE is charged when it is pinned, or refused
- * if RLIMIT_MEMLOCK does not allow it, and stays charged until DISABLE. A MAP counts its
+ * share it. Pages beyond the charge of ENABLE are charged when they are pinned, or refused
+ * if RLIMIT_MEMLOCK does not allow it, and stay charged until DISABLE. A MAP counts its
  * pages before it knows which of them are pinned already and which it replaces, so a MAP
  * into a window that is nearly full can be charged for more than it adds.
  *
  * Locks: &tce_v1.lock. Memory is pinned and charged with none of the module's locks held,
- * because a client can make a page fault take as long as it likes.
+ * because a page fault of a client can take for ever.
  *
  * Never fails: giving pages to entries, and putting them.
  */
@@ -49,7 +49,7 @@ struct tce_v1 *tce_v1_create(void)
 	return v1;
 }
 
-/* Nobody uses it any more. Pages of entries that could not be cleared stay pinned for good. */
+/* The container is being freed. Pages of entries that could not be cleared stay pinned for good. */
 void tce_v1_free(struct tce_v1 *v1)
 {
 	unsigned long pages = atomic_long_read(&v1->pages);
