@@ -409,27 +409,34 @@ static void *call_one_by_one(void *arg)
 	return NULL;
 }
 
-/* Four threads at once, in one container, or in two that share what is registered */
+/* Four threads at once, in one container, or in two */
 static void several_threads(int version)
 {
 	struct tce t[2] = {
 		{ .container = -1, .group = -1, .group2 = -1 },
 		{ .container = -1, .group = -1, .group2 = -1 },
 	};
-	uint8_t *mem = scattered(THREADS * host.page);
+	uint8_t *mem[2] = { scattered(THREADS * host.page), scattered(THREADS * host.page) };
 	int both, i;
 
 	attach(&t[0], version);
-	allow(&t[0], mem, THREADS * host.page);
+	allow(&t[0], mem[0], THREADS * host.page);
 	attach_at(&t[1], version, host.other);
-	allow(&t[1], mem, THREADS * host.page);
+	allow(&t[1], mem[1], THREADS * host.page);
+	for (i = 0; i < 2; i++) {
+		uint64_t iova = t[i].info.dma32_window_start + 64 * MiB;
+
+		/* creates the default window, of which the kernel's own driver would lose one */
+		map(t[i].container, mem[i], iova, TCE, RW);
+		unmap(t[i].container, iova, TCE);
+	}
 	pthread_barrier_init(&callers_there, NULL, THREADS);
 	for (both = 0; both < 2; both++) {
 		uint64_t sum = 0, slept = 0;
 
 		for (i = 0; i < THREADS; i++) {
 			callers[i].t = &t[both && i % 2];
-			callers[i].mem = mem + i * host.page;
+			callers[i].mem = mem[both && i % 2] + i * host.page;
 			callers[i].iova = callers[i].t->info.dma32_window_start + 64 * MiB + i * TCE;
 			callers[i].cpu = i % sysconf(_SC_NPROCESSORS_ONLN);
 			if (pthread_create(&callers[i].thread, NULL, call_one_by_one, &callers[i]))
