@@ -204,7 +204,7 @@ static int check_owner(const struct tce_mm *tmm)
 }
 
 /* The refusal of what needs ENABLE (v1) or REGISTER (v2) before. Return: -EPERM */
-int tce_container_not_enabled(void)
+static int not_enabled(void)
 {
 	return TCE_REFUSE_WHY(NOT_ENABLED, -EPERM, 0);
 }
@@ -213,6 +213,21 @@ int tce_container_not_enabled(void)
 static int container_gone(void)
 {
 	return TCE_REFUSE(-EINVAL);
+}
+
+/*
+ * A MAP or UNMAP has found that the container is not enabled: it may have been released meanwhile.
+ * Context: no lock held. Return: -EPERM; -EINVAL if it is gone; -EINTR
+ */
+int tce_container_disabled(struct tce_container *container)
+{
+	int rc = down_read_killable(&container->lock);
+
+	if (rc)
+		return rc;
+	rc = container->dead ? container_gone() : not_enabled();
+	up_read(&container->lock);
+	return rc;
 }
 
 /* Make the caller's memory that of the container. Return: 0; -EPERM; -EINTR */
@@ -324,7 +339,7 @@ static int lock_for_map(struct tce_container *container)
 		if (container->dead)
 			rc = container_gone();
 		else if (!container->enabled)
-			rc = tce_container_not_enabled();
+			rc = not_enabled();
 		up_read(&tmm->map_lock);
 		rc = rc ?: tce_container_create(container, NULL);
 		if (rc)
@@ -592,7 +607,7 @@ static long create_windows(struct tce_container *container, struct tce_charge *c
 
 	assert_locked_all(container);
 	if (!create && !container->enabled)
-		return tce_container_not_enabled();
+		return not_enabled();
 	if (!table_group)
 		return create ? TCE_REFUSE(-ENXIO) : TCE_REFUSE(-ENODEV);
 	if (create) {

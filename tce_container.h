@@ -57,7 +57,7 @@ void tce_container_put(struct tce_container *container);
 extern atomic_long_t tce_closing;
 
 bool tce_container_owned(struct tce_container *container);
-int tce_container_not_enabled(void);
+int tce_container_disabled(struct tce_container *container);
 
 int tce_container_attach(struct tce_container *container, struct iommu_group *group);
 void tce_container_detach(struct tce_container *container, struct iommu_group *group);

@@ -206,7 +206,7 @@ static __always_inline long do_ioctl(struct tce_container *container, unsigned i
 	case VFIO_IOMMU_MAP_DMA:
 	case VFIO_IOMMU_UNMAP_DMA:
 		if (!READ_ONCE(container->enabled))
-			return tce_container_not_enabled();
+			return tce_container_disabled(container);
 		return cmd == VFIO_IOMMU_MAP_DMA ? ioctl_map(container, arg) :
 						   ioctl_unmap(container, arg);
 	case VFIO_IOMMU_SPAPR_TCE_GET_INFO:

@@ -448,6 +448,25 @@ static void close_beside_an_orphan(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, a.rc, 0);
 }
 
+/* A MAP beside a release is told that the container is gone, not that it needs REGISTER first. */
+static void map_beside_the_release(struct kunit *test)
+{
+	static const struct tce_op map_it = { TCE_MAP, .size = SZ_4K, .flags = TCE_RW };
+	struct tce_client *client = tce_open(test->priv, true);
+	struct tce_container *container = tce_container_find(client->data);
+	struct tce_thread a;
+
+	down_write(&container->lock);
+	tce_thread_op(&a, client, &map_it);
+	KUNIT_EXPECT_TRUE(test, TCE_WAITS_RWSEM(&a, &container->lock));
+	/* as the release does with this lock held */
+	container->dead = true;
+	up_write(&container->lock);
+	tce_thread_join(&a);
+	container->dead = false;
+	KUNIT_EXPECT_EQ(test, a.rc, -EINVAL);
+}
+
 static struct kunit_case tce_threads_close_cases[] = {
 	KUNIT_CASE(places_in_the_list),
 	KUNIT_CASE(close_beside_map),
@@ -462,6 +481,7 @@ static struct kunit_case tce_threads_close_cases[] = {
 	KUNIT_CASE(map_what_is_registered_late),
 	KUNIT_CASE(register_late_what_is_shared),
 	KUNIT_CASE(close_beside_an_orphan),
+	KUNIT_CASE(map_beside_the_release),
 	{}
 };
 
