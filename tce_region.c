@@ -438,8 +438,6 @@ static int region_unlink(struct tce_mm *tmm, struct tce_region *region, struct l
 	bool mapped = true;
 
 	lockdep_assert_held(&tmm->region_lock);
-	if (atomic64_read(&region->mapped))
-		return -EBUSY;
 	down_write(&tmm->map_lock);
 	if (region->mm_iommu && region->written && !atomic64_read(&region->mapped)) {
 		/* marking sleeps, and taking it off KVM's list unpins it */
@@ -861,8 +859,8 @@ static int unregister(struct tce_region_ref *ref, struct list_head *unlinked,
 	struct tce_mm *tmm = ref->mem->tmm;
 	int rc;
 
-	/* Tables are searched only if TCEs may map it. */
-	if (unlink_last(ref, unlinked)) {
+	/* Tables are searched only if TCEs may map it, which is often known without the lock. */
+	if (atomic64_read(&ref->region->mapped) || unlink_last(ref, unlinked)) {
 		rc = down_write_killable(&tmm->map_lock);
 		if (rc)
 			return rc;
