@@ -199,11 +199,10 @@ static void group_use(struct tce_group *grp, struct iommu_table_group_ops *ops,
 int tce_group_take_ownership(struct tce_group *grp)
 {
 	struct iommu_table_group *table_group = grp->table_group;
-	int i, rc;
+	int i, rc = 0;
 
-	rc = TCE_REFUSE_WHY(HOST_KEEPS_GROUP, tce_ownership_take(table_group), 0);
-	if (rc)
-		return rc;
+	if (tce_ownership_take(table_group))
+		return TCE_REFUSE_WHY(HOST_KEEPS_GROUP, -EPERM, 0);
 	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES && !rc; i++) {
 		/* Up to 6.13 pseries dereferences the table without looking if there is one. */
 		if (table_group->max_levels <= 1 && !table_group->tables[i])
