@@ -609,7 +609,7 @@ static long create_windows(struct tce_container *container, struct tce_charge *c
 	if (!create && !container->enabled)
 		return not_enabled();
 	if (!table_group)
-		return create ? TCE_REFUSE(-ENXIO) : TCE_REFUSE(-ENODEV);
+		return TCE_REFUSE(create ? -ENXIO : -ENODEV);
 	if (create) {
 		for_wanted = tce_window_pages(table_group, create->page_shift,
 					      create->window_size, create->levels);
