@@ -178,17 +178,15 @@ dpdk_function() {
 	return $answered
 }
 
-# doc NAME - the commands of Documentation/dpdk.rst, with this card's address
-doc() {
-	sed "s/^ *//; s/0000:01:00\.0/$card/g" "/doc/$1" >/tmp/doc.sh
-	cat /tmp/doc.sh
-	sh -e /tmp/doc.sh
-}
+# commands NAME - those of Documentation/dpdk.rst, with this card's address, in /tmp/doc.sh
+commands() { sed "s/^ *//; s/0000:01:00\.0/$card/g" "/doc/$1" >/tmp/doc.sh; }
+# doc NAME - run them
+doc() { commands "$1" && cat /tmp/doc.sh && sh -e /tmp/doc.sh; }
 # carol LIMIT NAME - the same, by a user who may lock so much
 carol() {
-	sed "s/^ *//; s/0000:01:00\.0/$card/g" "/doc/$2" >/tmp/carol.sh
+	commands "$2"
 	prlimit --memlock="$1:$1" setpriv --reuid carol --regid carol --init-groups --reset-env \
-		env PATH=/tmp/bin:/usr/bin:/bin sh -e /tmp/carol.sh
+		env PATH=/tmp/bin:/usr/bin:/bin sh -e /tmp/doc.sh
 }
 
 # dpdk_user - as dpdk.rst says: a user who may lock what tcestat computes answers pings, and with a page
