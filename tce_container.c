@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Containers: how they are opened, found, locked and released; their groups and windows; and the
- * way from an IOBA to an entry of a table. The platform's operations do not check bounds, and would
- * write outside of the table if they were given an entry beyond its end. That is why find_entries()
- * is the only place where an IOBA is turned into an entry.
+ * Containers: how they are opened, found, bound to a process, locked and released; ENABLE and
+ * REGISTER; and MAP's and UNMAP's way from an IOBA to an entry of a table. The platform's operations
+ * do not check bounds, and would write outside of the table if they were given an entry beyond its
+ * end. That is why find_entries() is the only place where an IOBA is turned into an entry. Groups
+ * join and leave in tce_group.c, and windows come and go in tce_window.c.
  *
  * The VFIO core passes ioctls on without a lock. While an ioctl is under way, another thread
  * can remove the last group and thereby the container. So the core gets a number instead of a
@@ -17,10 +18,7 @@
  * no window any more; it marks the container as dead, and the last reference frees it. Until then
  * a container keeps the module loaded.
  *
- * A container serves one process, to which the first call that needs memory binds it. When a group
- * is attached its ownership is taken from the host, so that it has no window of its own, and
- * then it gets those of the container. When a group is detached the windows are removed from its
- * bridge, and with the last group they are freed.
+ * A container serves one process, to which the first call that needs memory binds it.
  *
  * Locks, in the order in which they are taken:
  *   &tce_mm.registering	taken for the client only
@@ -35,7 +33,7 @@
  * While one of the module's locks is held, except for the first, it does not access user space,
  * pin pages, take the mmap_lock or start an EEH operation.
  *
- * Never fails: tce_container_release(), tce_container_detach().
+ * Never fails: tce_container_release().
  */
 #include <linux/hashtable.h>
 #include <linux/iommu.h>
@@ -47,7 +45,6 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "compat/realmode.h"
 #include "tce_container.h"
 #include "tce_region.h"
 #include "tce_trace.h"
@@ -185,14 +182,20 @@ void *tce_container_open(bool v2)
 	return (void *)container->id;
 }
 
+/* Whose memory a container is bound to, for callers without the lock; NULL until it is bound */
+static __always_inline struct tce_mm *bound_to(struct tce_container *container)
+{
+	/* pairs with bind_mm() (litmus/bind.litmus) */
+	return smp_load_acquire(&container->mem.tmm);
+}
+
 /*
  * Is the calling process the owner of the container, or is there no owner yet? Another process may
  * become the owner right after this, unless the caller has the lock.
  */
 bool tce_container_owned(struct tce_container *container)
 {
-	/* pairs with bind_mm() (litmus/bind.litmus) */
-	struct tce_mm *tmm = smp_load_acquire(&container->mem.tmm);
+	struct tce_mm *tmm = bound_to(container);
 
 	return current->mm && (!tmm || tmm->mm == current->mm);
 }
@@ -262,8 +265,7 @@ static int bind_and_lock(struct tce_container *container)
 	struct tce_mm *tmm = NULL;
 	int rc;
 
-	/* pairs with bind_mm() (litmus/bind.litmus) */
-	if (!smp_load_acquire(&container->mem.tmm)) {
+	if (!bound_to(container)) {
 		tmm = tce_mm_get(current->mm);
 		if (!tmm)
 			return TCE_REFUSE(-ENOMEM);
@@ -279,8 +281,16 @@ static int bind_and_lock(struct tce_container *container)
 	return rc;
 }
 
-/* Bind it, and keep MAP and UNMAP out as well. Return: as bind_and_lock() */
-static int lock_all(struct tce_container *container)
+/**
+ * tce_container_lock() - lock a container for a change of its windows
+ * @container: the container, which is bound to the calling process if it was not bound
+ *
+ * Keeps out all that takes &tce_container.lock, and MAP, UNMAP and UNREGISTER of the process. Undone
+ * by tce_container_unlock(). Context: no lock held, because tce_mm_get() may wait.
+ *
+ * Return: 0; -EINVAL if the container is gone; -EPERM if it is another process's; -ENOMEM; -EINTR.
+ */
+int tce_container_lock(struct tce_container *container)
 {
 	int rc = bind_and_lock(container);
 
@@ -296,36 +306,65 @@ static int lock_all(struct tce_container *container)
  * The same for the VFIO core, which can't be killed. As long as a container is not bound
  * (litmus/bind.litmus) nothing can be mapped in it, and there is no map_lock to take.
  */
-static void lock_for_core(struct tce_container *container)
+void tce_container_lock_for_core(struct tce_container *container)
 {
 	down_write(&container->lock);
 	if (container->mem.tmm)
 		down_write(&container->mem.tmm->map_lock);
 }
 
-static void unlock_all(struct tce_container *container)
+/* Undo tce_container_lock() or tce_container_lock_for_core(). */
+void tce_container_unlock(struct tce_container *container)
 {
 	if (container->mem.tmm)
 		up_write(&container->mem.tmm->map_lock);
 	up_write(&container->lock);
 }
 
-static void assert_locked_all(struct tce_container *container)
+void tce_container_assert_locked(struct tce_container *container)
 {
 	lockdep_assert_held_write(&container->lock);
 	if (container->mem.tmm)
 		lockdep_assert_held_write(&container->mem.tmm->map_lock);
 }
 
+/**
+ * tce_container_act_charged() - charge what a command needs, and do it with the container locked
+ * @container: the container
+ * @act: the command, which says how much that is by tce_charge_need(), and changes nothing until it
+ *	is reserved
+ * @arg: for @act
+ *
+ * Context: as tce_charge().
+ *
+ * Return: as tce_container_lock(), tce_charge() or @act.
+ */
+long tce_container_act_charged(struct tce_container *container,
+			       long (*act)(struct tce_container *, struct tce_charge *, void *),
+			       void *arg)
+{
+	struct tce_charge charge = {};
+	long rc;
+
+	do {
+		rc = tce_charge_reserve(&charge, &container->mem) ?: tce_container_lock(container);
+		if (rc)
+			break;
+		rc = act(container, &charge, arg);
+		tce_container_unlock(container);
+	} while (rc == -EAGAIN);
+	tce_charge_settle(&charge, &container->mem);
+	return rc;
+}
+
 /*
  * Lock a container for MAP or UNMAP: it is enabled, and has its default window if that was
  * pending. Undone by unlock_for_map(). Return: 0; -EPERM; -EINVAL if the container is gone; -EINTR;
- * for the default window, an errno of tce_container_create()
+ * for the default window, an errno of tce_window_create()
  */
 static int lock_for_map(struct tce_container *container)
 {
-	/* pairs with bind_mm() (litmus/bind.litmus) */
-	struct tce_mm *tmm = smp_load_acquire(&container->mem.tmm);
+	struct tce_mm *tmm = bound_to(container);
 	int rc = check_owner(tmm);
 
 	if (rc)
@@ -341,7 +380,7 @@ static int lock_for_map(struct tce_container *container)
 		else if (!container->enabled)
 			rc = not_enabled();
 		up_read(&tmm->map_lock);
-		rc = rc ?: tce_container_create(container, NULL);
+		rc = rc ?: tce_window_create(container, NULL);
 		if (rc)
 			return rc;
 	}
@@ -445,9 +484,9 @@ static noinline int map_v1(struct tce_container *container, u64 ioba, u64 ua, u6
 
 	/*
 	 * For one entry, pinning is cheaper than checking the window twice, but only the owner may
-	 * be charged. Pairs with bind_mm() (litmus/bind.litmus).
+	 * be charged.
 	 */
-	rc = size == SZ_4K ? check_owner(smp_load_acquire(&container->mem.tmm)) :
+	rc = size == SZ_4K ? check_owner(bound_to(container)) :
 			     check_map(container, ioba, ua, size);
 	if (rc || !size)
 		return rc;
@@ -495,260 +534,10 @@ int tce_container_unmap(struct tce_container *container, u64 ioba, u64 size)
 	return rc;
 }
 
-static struct tce_group *first_group(struct tce_container *container)
-{
-	lockdep_assert_held(&container->lock);
-	return list_first_entry_or_null(&container->groups, struct tce_group, list);
-}
-
-/*
- * The platform's side of the first group of a locked container; NULL if there is none. All groups
- * of a container are of the same kind, so that one of them can be asked for all.
- */
-static struct iommu_table_group *table_group_of(struct tce_container *container)
-{
-	struct tce_group *grp = first_group(container);
-
-	return grp ? grp->table_group : NULL;
-}
-
-/* GET_INFO. Return: 0; -ENXIO if no group is attached */
-int tce_container_info(struct tce_container *container, struct vfio_iommu_spapr_tce_info *info)
-{
-	struct iommu_table_group *table_group;
-
-	down_read(&container->lock);
-	table_group = table_group_of(container);
-	if (table_group) {
-		info->dma32_window_start = table_group->tce32_start;
-		info->dma32_window_size = table_group->tce32_size;
-	}
-	if (table_group && !container->mem.v1) {
-		info->flags = VFIO_IOMMU_SPAPR_INFO_DDW;
-		info->ddw.pgsizes = table_group->pgsizes;
-		info->ddw.max_dynamic_windows_supported = tce_window_most(table_group);
-		info->ddw.levels = table_group->max_levels;
-	}
-	up_read(&container->lock);
-	return table_group ? 0 : TCE_REFUSE(-ENXIO);
-}
-
-/* Remove a window from all bridges, and free it. Return: 0; an errno if a bridge refused */
-static int drop_window(struct tce_container *container, int num)
-{
-	struct tce_window *win = container->windows[num];
-	struct tce_group *grp;
-	int rc = 0;
-
-	container->windows[num] = NULL;
-	list_del(&win->table.in_mm);
-	tce_kvm_block(&win->table);
-	/* pseries does not tell the hypervisor that its default window goes, with what is left */
-	if (!tce_table_unmap_all(&win->table) && !win->table.ops->tce_kill)
-		tce_window_leak(win);
-	list_for_each_entry(grp, &container->groups, list)
-		if (tce_window_in(win, grp))
-			rc = tce_window_unset(win, grp) ?: rc;
-	trace_tce_window_remove(container->id, num, rc);
-	tce_window_free(win);
-	return rc;
-}
-
-/* The number of the next window, for which tce_window_room() has found room */
-static int next_window(const struct tce_container *container)
-{
-	int num = 0;
-
-	while (container->windows[num])
-		num++;
-	return num;
-}
-
-/* Add a window, for whose table @npages were charged, to all bridges. */
-static int add_window(struct tce_container *container, u32 shift, u64 size, u32 levels,
-		      unsigned long npages, u64 *start, struct tce_charge *charge)
-{
-	struct tce_group *grp = first_group(container);
-	int num = next_window(container), rc;
-	struct tce_window *win;
-
-	win = tce_window_create(&container->mem, grp, num, shift, size, levels);
-	rc = PTR_ERR_OR_ZERO(win);
-	if (rc)
-		goto out;
-	win->charged = tce_charge_commit(charge, npages);
-	container->windows[num] = win;
-	list_add(&win->table.in_mm, &container->mem.tmm->tables);
-	*start = tce_table_start(&win->table);
-	list_for_each_entry(grp, &container->groups, list) {
-		rc = tce_window_set(win, grp);
-		if (rc) {
-			drop_window(container, num);
-			break;
-		}
-	}
-out:
-	trace_tce_window_create(container->id, num, rc ? 0 : *start, size, shift, levels, rc);
-	return rc;
-}
-
-/*
- * CREATE, for act_charged(); @arg is NULL for the default window alone. Return: -EAGAIN, or as
- * tce_container_create()
- */
-static long create_windows(struct tce_container *container, struct tce_charge *charge, void *arg)
-{
-	struct vfio_iommu_spapr_tce_create *create = arg;
-	struct iommu_table_group *table_group = table_group_of(container);
-	long for_default = 0, for_wanted = 0;
-	bool pending;
-	u64 start;
-	int rc;
-
-	assert_locked_all(container);
-	if (!create && !container->enabled)
-		return not_enabled();
-	if (!table_group)
-		return TCE_REFUSE(create ? -ENXIO : -ENODEV);
-	if (create) {
-		for_wanted = tce_window_pages(table_group, create->page_shift,
-					      create->window_size, create->levels);
-		if (for_wanted < 0)
-			return for_wanted;
-	}
-	/* pseries says that the size is 0 if it is 4 GiB or more: there is no default window */
-	pending = container->default_pending && table_group->tce32_size;
-	if (container->default_pending && !pending && !create)
-		return TCE_REFUSE(-ENXIO);
-	if (pending) {
-		for_default = tce_window_pages(table_group, IOMMU_PAGE_SHIFT_4K,
-					       table_group->tce32_size, 1);
-		if (for_default < 0)
-			return for_default;
-	}
-	if (create) {
-		rc = tce_window_room(table_group, container->windows, pending,
-				     create->page_shift, create->window_size);
-		if (rc)
-			return rc;
-	}
-	rc = tce_charge_need(charge, for_default + for_wanted);
-	if (rc)
-		return rc;
-
-	if (pending) {
-		rc = add_window(container, IOMMU_PAGE_SHIFT_4K, table_group->tce32_size, 1,
-				for_default, &start, charge);
-		if (rc)
-			return rc;
-		container->default_pending = false;
-	}
-	if (!create)
-		return 0;
-	rc = add_window(container, create->page_shift, create->window_size, create->levels,
-			for_wanted, &create->start_addr, charge);
-	if (!rc)
-		container->default_pending = false;
-	/*
-	 * After one failure pseries (spapr_tce_create_table()) creates no more windows for
-	 * a device, not even the default window again. So that one is kept there.
-	 */
-	if (rc && pending && container->windows[0]->table.ops->tce_kill) {
-		drop_window(container, 0);
-		container->default_pending = true;
-	}
-	return rc;
-}
-
-/*
- * Charge what @act needs, and call it with the container locked. It says how much that is by
- * tce_charge_need(), and changes nothing until it is reserved. Return: as bind_and_lock(),
- * tce_charge() or @act
- */
-static long act_charged(struct tce_container *container,
-			long (*act)(struct tce_container *, struct tce_charge *, void *), void *arg)
-{
-	struct tce_charge charge = {};
-	long rc;
-
-	do {
-		rc = tce_charge_reserve(&charge, &container->mem) ?: lock_all(container);
-		if (rc)
-			break;
-		rc = act(container, &charge, arg);
-		unlock_all(container);
-	} while (rc == -EAGAIN);
-	tce_charge_settle(&charge, &container->mem);
-	return rc;
-}
-
-/**
- * tce_container_create() - CREATE: add a window
- * @container: the container
- * @create: what is wanted; the first IOBA, which the platform chooses, is returned there. NULL
- *	for the default window alone, if it is pending
- *
- * A pending default window, which has 4K pages and covers the platform's 32-bit range, is created
- * first, and so becomes the first window. Undone by tce_container_remove(). Context: no lock held,
- * since charging takes the mmap_lock.
- *
- * Return: 0; as bind_and_lock(); without a group -ENXIO, or -ENODEV without @create; -EINVAL
- * if the platform does not support such a window; -ENOSPC if it has no more; -ENOMEM if out of
- * memory or over RLIMIT_MEMLOCK; -EPERM if the platform can't; -EIO; -EBUSY, see tce_kvm_hide().
- * If it fails nothing has changed, except that on pseries the default window may now exist.
- */
-long tce_container_create(struct tce_container *container,
-			  struct vfio_iommu_spapr_tce_create *create)
-{
-	return act_charged(container, create_windows, create);
-}
-
-static int remove_window(struct tce_container *container, u64 start)
-{
-	struct iommu_table_group *table_group = table_group_of(container);
-	int i;
-
-	assert_locked_all(container);
-	if (!table_group)
-		return TCE_REFUSE(-ENXIO);
-	if (container->default_pending && start == table_group->tce32_start) {
-		container->default_pending = false;
-		return 0;
-	}
-	for (i = 0; i < ARRAY_SIZE(container->windows); i++)
-		if (container->windows[i] &&
-		    tce_table_start(&container->windows[i]->table) == start)
-			return drop_window(container, i);
-	return TCE_REFUSE(-EINVAL);
-}
-
-/**
- * tce_container_remove() - REMOVE: undo tce_container_create()
- * @container: the container
- * @start: the window's first IOBA
- *
- * Unmaps what is mapped there. A pending default window that would start there is not created
- * any more. Context: sleeps, no lock held.
- *
- * Return: 0; as bind_and_lock(); -ENXIO if no group is attached; -EINVAL if no window starts
- * there; another errno if a bridge refused, though the window is gone.
- */
-long tce_container_remove(struct tce_container *container, u64 start)
-{
-	int rc = lock_all(container);
-
-	if (rc)
-		return rc;
-	rc = remove_window(container, start);
-	unlock_all(container);
-	tce_uncharge(&container->mem);
-	return rc;
-}
-
 /* v1: Return: CPU pages that ENABLE has to charge; -EBUSY; -ENODEV; -EPERM */
 static long check_enable(struct tce_container *container)
 {
-	struct iommu_table_group *table_group = table_group_of(container);
+	struct iommu_table_group *table_group = tce_group_platform(container);
 
 	if (container->enabled)
 		return TCE_REFUSE(-EBUSY);
@@ -759,7 +548,7 @@ static long check_enable(struct tce_container *container)
 	return table_group->tce32_size >> PAGE_SHIFT;
 }
 
-/* ENABLE, for act_charged(). Return: -EAGAIN, or as tce_container_enable() */
+/* ENABLE, for tce_container_act_charged(). Return: -EAGAIN, or as tce_container_enable() */
 static long enable(struct tce_container *container, struct tce_charge *charge, void *arg)
 {
 	long npages = check_enable(container);
@@ -785,7 +574,7 @@ static long enable(struct tce_container *container, struct tce_charge *charge, v
  * life. Context: no lock held.
  *
  * Return: 0; -EBUSY if it is enabled; -ENODEV without a group; -EPERM if that has no 32-bit window;
- * -ENOMEM; as bind_and_lock().
+ * -ENOMEM; as tce_container_lock().
  */
 long tce_container_enable(struct tce_container *container)
 {
@@ -797,7 +586,7 @@ long tce_container_enable(struct tce_container *container)
 		return rc;
 	rc = check_enable(container);
 	up_read(&container->lock);
-	return rc < 0 ? rc : act_charged(container, enable, NULL);
+	return rc < 0 ? rc : tce_container_act_charged(container, enable, NULL);
 }
 
 /* v1: undo ENABLE. Unmaps everything, because pages may only be pinned while they are charged. */
@@ -805,7 +594,7 @@ static void disable(struct tce_container *container)
 {
 	int i;
 
-	assert_locked_all(container);
+	tce_container_assert_locked(container);
 	for (i = 0; i < ARRAY_SIZE(container->windows); i++)
 		if (container->windows[i])
 			tce_table_unmap_all(&container->windows[i]->table);
@@ -813,19 +602,19 @@ static void disable(struct tce_container *container)
 	tce_v1_disallow(&container->mem);
 }
 
-/* v1: DISABLE. Return: 0; as bind_and_lock() */
+/* v1: DISABLE. Return: 0; as tce_container_lock() */
 long tce_container_disable(struct tce_container *container)
 {
 	long rc;
 
-	/* pairs with bind_mm() (litmus/bind.litmus): what is not bound was never enabled */
-	if (!smp_load_acquire(&container->mem.tmm))
+	/* what is not bound was never enabled */
+	if (!bound_to(container))
 		return 0;
-	rc = lock_all(container);
+	rc = tce_container_lock(container);
 	if (rc)
 		return rc;
 	disable(container);
-	unlock_all(container);
+	tce_container_unlock(container);
 	tce_uncharge(&container->mem);
 	return 0;
 }
@@ -838,7 +627,7 @@ long tce_container_disable(struct tce_container *container)
  *
  * Context: no lock held. Only other REGISTERs of the process wait while the pages are pinned.
  *
- * Return: as bind_and_lock() or tce_region_register().
+ * Return: as tce_container_lock() or tce_region_register().
  */
 long tce_container_register(struct tce_container *container, u64 ua, u64 size)
 {
@@ -850,10 +639,10 @@ long tce_container_register(struct tce_container *container, u64 ua, u64 size)
 
 	rc = tce_region_register(&container->mem, ua, size);
 	if (!rc && !READ_ONCE(container->enabled)) {
-		lock_for_core(container);
+		tce_container_lock_for_core(container);
 		if (!container->dead)
 			WRITE_ONCE(container->enabled, true);
-		unlock_all(container);
+		tce_container_unlock(container);
 	}
 	tce_uncharge(&container->mem);
 	return rc;
@@ -862,139 +651,13 @@ long tce_container_register(struct tce_container *container, u64 ua, u64 size)
 /* v2: UNREGISTER. Return: as tce_region_unregister(); -EPERM if the caller is not the owner */
 long tce_container_unregister(struct tce_container *container, u64 ua, u64 size)
 {
-	/* pairs with bind_mm() (litmus/bind.litmus) */
-	int rc = check_owner(smp_load_acquire(&container->mem.tmm));
+	int rc = check_owner(bound_to(container));
 
 	if (rc)
 		return rc;
 	rc = tce_region_unregister(&container->mem, ua, size, tce_table_unmap_region);
 	tce_uncharge(&container->mem);
 	return rc;
-}
-
-/* Take the ownership of a group, if the container can have it. Return: as tce_container_attach() */
-static int take_ownership(struct tce_container *container, struct tce_group *new)
-{
-	struct iommu_table_group *table_group = new->table_group;
-	bool v1 = container->mem.v1;
-	struct tce_group *grp;
-
-	if (!v1 && !table_group->max_dynamic_windows_supported)
-		return TCE_REFUSE(-EINVAL);
-	/* In v1 a client could not say which group's window it means. */
-	if (v1 && !list_empty(&container->groups))
-		return TCE_REFUSE_WHY(SECOND_GROUP, -EBUSY, 0);
-	list_for_each_entry(grp, &container->groups, list) {
-		if (grp->group == new->group)
-			return TCE_REFUSE(-EBUSY);
-		if (grp->table_group->ops->create_table != table_group->ops->create_table)
-			return TCE_REFUSE(-EPERM);
-	}
-	if (tce_realmode_check(new->group))
-		return TCE_REFUSE_WHY(REAL_MODE, -EPERM, 0);
-	return tce_group_take_ownership(new);
-}
-
-static int attach(struct tce_container *container, struct iommu_group *group)
-{
-	struct tce_group *grp;
-	int i, rc;
-
-	assert_locked_all(container);
-	grp = tce_group_create(group);
-	if (IS_ERR(grp))
-		return PTR_ERR(grp);
-	rc = take_ownership(container, grp);
-	if (rc)
-		goto err_free;
-
-	for (i = 0; i < ARRAY_SIZE(container->windows); i++) {
-		if (!container->windows[i])
-			continue;
-		rc = tce_window_set(container->windows[i], grp);
-		if (rc)
-			goto err_unset;
-	}
-
-	if (list_empty(&container->groups) && !container->windows[0])
-		container->default_pending = true;
-	list_add_tail(&grp->list, &container->groups);
-	return 0;
-
-err_unset:
-	while (i--)
-		if (container->windows[i])
-			tce_window_unset(container->windows[i], grp);
-	tce_group_release_ownership(grp);
-err_free:
-	tce_group_free(grp);
-	return rc;
-}
-
-/**
- * tce_container_attach() - add a group to a container
- * @container: the container
- * @group: the group, whose DMA ownership the VFIO core has claimed
- *
- * The group's bridge gets the windows of the container. Undone by tce_container_detach().
- *
- * Return: 0; -ENODEV if the group has no TCE tables; -EINVAL if it does not support dynamic
- * windows (v2); -EBUSY if it is attached already, or is a second one (v1); -EPERM if the others
- * are of another kind, or if KVM would call our operations in real mode; -EIO if the bridge
- * keeps what the host had; -ENOMEM; an errno of the platform. If it fails nothing has changed,
- * except that a bridge may refuse to release a window that it has got.
- */
-int tce_container_attach(struct tce_container *container, struct iommu_group *group)
-{
-	int rc;
-
-	lock_for_core(container);
-	rc = attach(container, group);
-	unlock_all(container);
-	trace_tce_attach(container->id, iommu_group_id(group), rc);
-	return rc;
-}
-
-/**
- * tce_container_detach() - undo tce_container_attach()
- * @container: the container
- * @group: the group
- *
- * When it returns the group's devices can't reach any memory of the container, unless other groups
- * stay and the bridge refused to release a window. Such a bridge misses all later invalidations,
- * because the platform unlinks the group from the table anyway. But the core has disabled the
- * group's devices, the host invalidates all that the bridge knows of them when it sets its own
- * window, and no other container gets the group until the bridge has released that window.
- *
- * The other groups keep their mappings. When the last group leaves the windows are removed. What
- * they were charged is uncharged when the container is released.
- */
-void tce_container_detach(struct tce_container *container, struct iommu_group *group)
-{
-	struct tce_group *grp;
-	int i;
-
-	lock_for_core(container);
-	list_for_each_entry(grp, &container->groups, list)
-		if (grp->group == group)
-			goto found;
-	goto out_unlock;
-
-found:
-	for (i = 0; i < ARRAY_SIZE(container->windows); i++) {
-		if (!container->windows[i])
-			continue;
-		if (list_is_singular(&container->groups))
-			drop_window(container, i);
-		else
-			tce_window_unset(container->windows[i], grp);
-	}
-	list_del(&grp->list);
-	tce_group_release_ownership(grp);
-	trace_tce_detach(container->id, iommu_group_id(group), 0);
-	tce_group_free(grp);
-out_unlock:
-	unlock_all(container);
 }
 
 /**
@@ -1013,13 +676,13 @@ void tce_container_release(void *iommu_data)
 	hash_del_rcu(&container->node);
 	spin_unlock(&tce_containers_lock);
 
-	lock_for_core(container);
+	tce_container_lock_for_core(container);
 	if (mem->v1)
 		disable(container);
 	/* Ioctls may have found it, and be waiting for the lock. */
 	WRITE_ONCE(container->enabled, false);
 	container->dead = true;
-	unlock_all(container);
+	tce_container_unlock(container);
 
 	if (mem->tmm && !mem->v1)
 		tce_region_close(mem);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Groups: how the host gives up their ownership, and gets it back.
+ * The groups of a container. When a group is attached its ownership is taken from the host, so that it
+ * has no window of its own, and then it gets those of the container. When it is detached they are
+ * removed from its bridge, with the last group they are freed, and the host gets the group back.
  *
  * The VFIO core claims a group before it attaches it, and the platform removes the host's window
  * and bypass at that point. The platform has three shortcomings, which are made up for here:
@@ -16,7 +18,7 @@
  *  - pseries takes the default window from the host in the device tree only, and the hypervisor's
  *    table keeps what the host's driver has left there. So its entries are cleared.
  *
- * Locks: that of the container. The lock of the IOMMU group, which the core holds while it calls
+ * Locks: tce_container_lock_for_core(). The lock of the IOMMU group, which the core holds while it calls
  * take_ownership(), is taken inside it. &tce_group.lock, which is taken between these two, is for
  * EEH operations, which do not hold the container's: it keeps the group from leaving.
  *
@@ -24,8 +26,7 @@
  * an EEH operation, which may end long after the group has left, keeps the struct tce_group, but
  * not the IOMMU group.
  *
- * Never fails: tce_group_release_ownership(), tce_group_hide_tables(), tce_group_free(),
- * tce_group_put().
+ * Never fails: tce_group_detach(), tce_group_hide_tables(), tce_group_put().
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -39,8 +40,9 @@
 #include <asm/pci-bridge.h>
 
 #include "compat/ownership.h"
+#include "compat/realmode.h"
+#include "tce_container.h"
 #include "tce_trace.h"
-#include "tce_window.h"
 
 /*
  * Does the platform support windows for user space? pseries has no group operations up to Linux
@@ -63,16 +65,11 @@ static bool has_windows(const struct iommu_table_group *table_group)
 	return true;
 }
 
-/**
- * tce_group_create() - allocate what is needed for a group in a container
- * @group: the group
- *
- * Undone by tce_group_free().
- *
- * Return: the group; -ENODEV if it has no TCE tables, or the kernel gives user space no windows
- * there; -ENOMEM.
+/*
+ * Allocate what is needed for a group in a container. Undone by group_free(). Return: the group;
+ * -ENODEV if it has no TCE tables, or the kernel gives user space no windows there; -ENOMEM
  */
-struct tce_group *tce_group_create(struct iommu_group *group)
+static struct tce_group *group_create(struct iommu_group *group)
 {
 	struct iommu_table_group *table_group = iommu_group_get_iommudata(group);
 	struct tce_group *grp;
@@ -187,16 +184,26 @@ static void group_use(struct tce_group *grp, struct iommu_table_group_ops *ops,
 	iommu_group_for_each_dev(grp->group, restore, reset_table);
 }
 
-/**
- * tce_group_take_ownership() - take a group's ownership from the host
- * @grp: the group, which the VFIO core has claimed
- *
- * Undone by tce_group_release_ownership(). Context: sleeps.
- *
- * Return: 0 if the group's devices can no longer reach anything; -EPERM if the platform can't
- * give the group up; -EIO if the bridge keeps what the host had.
+/*
+ * Undo take_ownership(). The group has no window. EEH operations that have not begun skip it from
+ * now on.
  */
-int tce_group_take_ownership(struct tce_group *grp)
+static void release_ownership(struct tce_group *grp)
+{
+	mutex_lock(&grp->lock);
+	grp->left = true;
+	mutex_unlock(&grp->lock);
+	group_use(grp, grp->platform,
+		  firmware_has_feature(FW_FEATURE_LPAR) ? grp->table_group : NULL);
+	tce_ownership_give_back(grp->table_group);
+}
+
+/*
+ * Take the ownership of a group, which the VFIO core has claimed, from the host. Undone by
+ * release_ownership(). Return: 0 if the group's devices can no longer reach anything; -EPERM if the
+ * platform can't give the group up; -EIO if the bridge keeps what the host had
+ */
+static int take_ownership(struct tce_group *grp)
 {
 	struct iommu_table_group *table_group = grp->table_group;
 	int i, rc = 0;
@@ -213,7 +220,7 @@ int tce_group_take_ownership(struct tce_group *grp)
 		rc = iommu_group_for_each_dev(grp->group, table_group, clear_host_windows);
 	grp->platform = table_group->ops;
 	if (rc) {
-		tce_group_release_ownership(grp);
+		release_ownership(grp);
 		return TCE_REFUSE_WHY(HOST_KEEPS_GROUP, rc, 0);
 	}
 	grp->ops = *grp->platform;
@@ -221,20 +228,6 @@ int tce_group_take_ownership(struct tce_group *grp)
 	grp->ops.take_ownership = (void *)taken_already;
 	group_use(grp, &grp->ops, NULL);
 	return 0;
-}
-
-/*
- * Undo tce_group_take_ownership(). The group has no window. EEH operations that have not begun
- * skip it from now on.
- */
-void tce_group_release_ownership(struct tce_group *grp)
-{
-	mutex_lock(&grp->lock);
-	grp->left = true;
-	mutex_unlock(&grp->lock);
-	group_use(grp, grp->platform,
-		  firmware_has_feature(FW_FEATURE_LPAR) ? grp->table_group : NULL);
-	tce_ownership_give_back(grp->table_group);
 }
 
 /*
@@ -247,16 +240,140 @@ void tce_group_hide_tables(struct tce_group *grp)
 	iommu_group_for_each_dev(grp->group, NULL, reset_table);
 }
 
-/* Undo tce_group_create(). EEH operations may keep the memory. */
-void tce_group_free(struct tce_group *grp)
-{
-	iommu_group_put(grp->group);
-	tce_group_put(grp);
-}
-
 /* Drop a reference, which keeps the memory, but not the IOMMU group. */
 void tce_group_put(struct tce_group *grp)
 {
 	if (refcount_dec_and_test(&grp->refs))
 		kfree(grp);
+}
+
+/* Undo group_create(). EEH operations may keep the memory. */
+static void group_free(struct tce_group *grp)
+{
+	iommu_group_put(grp->group);
+	tce_group_put(grp);
+}
+
+/* The group that was attached first; NULL if there is none */
+struct tce_group *tce_group_first(struct tce_container *container)
+{
+	lockdep_assert_held(&container->lock);
+	return list_first_entry_or_null(&container->groups, struct tce_group, list);
+}
+
+/*
+ * The platform's side of the first group of a locked container; NULL if there is none. All groups
+ * of a container are of the same kind, so that one of them can be asked for all.
+ */
+struct iommu_table_group *tce_group_platform(struct tce_container *container)
+{
+	struct tce_group *grp = tce_group_first(container);
+
+	return grp ? grp->table_group : NULL;
+}
+
+/* May a container have one more group? Return: 0; as tce_group_attach() */
+static int check_group(struct tce_container *container, const struct tce_group *new)
+{
+	const struct iommu_table_group *table_group = new->table_group;
+	bool v1 = container->mem.v1;
+	struct tce_group *grp;
+
+	if (!v1 && !table_group->max_dynamic_windows_supported)
+		return TCE_REFUSE(-EINVAL);
+	/* In v1 a client could not say which group's window it means. */
+	if (v1 && !list_empty(&container->groups))
+		return TCE_REFUSE_WHY(SECOND_GROUP, -EBUSY, 0);
+	list_for_each_entry(grp, &container->groups, list) {
+		if (grp->group == new->group)
+			return TCE_REFUSE(-EBUSY);
+		if (grp->table_group->ops->create_table != table_group->ops->create_table)
+			return TCE_REFUSE(-EPERM);
+	}
+	if (tce_realmode_check(new->group))
+		return TCE_REFUSE_WHY(REAL_MODE, -EPERM, 0);
+	return 0;
+}
+
+static int attach(struct tce_container *container, struct iommu_group *group)
+{
+	struct tce_group *grp;
+	int rc;
+
+	tce_container_assert_locked(container);
+	grp = group_create(group);
+	if (IS_ERR(grp))
+		return PTR_ERR(grp);
+	rc = check_group(container, grp) ?: take_ownership(grp);
+	if (rc)
+		goto err_free;
+	rc = tce_windows_set(container, grp);
+	if (rc)
+		goto err_release;
+	if (list_empty(&container->groups) && !container->windows[0])
+		container->default_pending = true;
+	list_add_tail(&grp->list, &container->groups);
+	return 0;
+
+err_release:
+	release_ownership(grp);
+err_free:
+	group_free(grp);
+	return rc;
+}
+
+/**
+ * tce_group_attach() - add a group to a container
+ * @container: the container
+ * @group: the group, whose DMA ownership the VFIO core has claimed
+ *
+ * The group's bridge gets the windows of the container. Undone by tce_group_detach().
+ *
+ * Return: 0; -ENODEV if the group has no TCE tables; -EINVAL if it does not support dynamic
+ * windows (v2); -EBUSY if it is attached already, or is a second one (v1); -EPERM if the others
+ * are of another kind, or if KVM would call our operations in real mode; -EIO if the bridge
+ * keeps what the host had; -ENOMEM; an errno of the platform. If it fails nothing has changed,
+ * except that a bridge may refuse to release a window that it has got.
+ */
+int tce_group_attach(struct tce_container *container, struct iommu_group *group)
+{
+	int rc;
+
+	tce_container_lock_for_core(container);
+	rc = attach(container, group);
+	tce_container_unlock(container);
+	trace_tce_attach(container->id, iommu_group_id(group), rc);
+	return rc;
+}
+
+/**
+ * tce_group_detach() - undo tce_group_attach()
+ * @container: the container
+ * @group: the group
+ *
+ * When it returns the group's devices can't reach any memory of the container, unless other groups
+ * stay and the bridge refused to release a window. Such a bridge misses all later invalidations,
+ * because the platform unlinks the group from the table anyway. But the core has disabled the
+ * group's devices, the host invalidates all that the bridge knows of them when it sets its own
+ * window, and no other container gets the group until the bridge has released that window.
+ *
+ * The other groups keep their mappings. When the last group leaves the windows are removed. What
+ * they were charged is uncharged when the container is released.
+ */
+void tce_group_detach(struct tce_container *container, struct iommu_group *group)
+{
+	struct tce_group *grp;
+
+	tce_container_lock_for_core(container);
+	list_for_each_entry(grp, &container->groups, list) {
+		if (grp->group != group)
+			continue;
+		tce_windows_unset(container, grp);
+		list_del(&grp->list);
+		release_ownership(grp);
+		trace_tce_detach(container->id, iommu_group_id(group), 0);
+		group_free(grp);
+		break;
+	}
+	tce_container_unlock(container);
 }

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Windows: create a table, set the window in the bridge of each group, remove it from them, and
- * free the table. Which IOMMU pages, levels and windows there are is the platform's decision
- * (struct iommu_table_group). Which memory fits a large IOMMU page, REGISTER finds out
- * (&tce_region.page_shift).
+ * The windows of a container: CREATE and REMOVE, and the default window, which is created when it is
+ * first needed. A window's table is created and charged, the window is set in the bridge of each
+ * group, removed from them, and the table is freed. Which IOMMU pages, levels and windows there are
+ * is the platform's decision (struct iommu_table_group). Which memory fits a large IOMMU page,
+ * REGISTER finds out (&tce_region.page_shift).
  *
- * Locks: the caller has locked the container for writing (lock_all(), lock_for_core()).
+ * Locks: tce_container_lock(), or for attach and detach tce_container_lock_for_core().
  *
- * Never fails: tce_window_free(). If a bridge refuses to release a window, the table of the window
- * is never freed.
+ * Never fails: tce_windows_unset(). If a bridge refuses to release a window, the table of the window is
+ * never freed.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -19,11 +20,17 @@
 #include <linux/slab.h>
 
 #include "compat/older.h"
+#include "tce_container.h"
 #include "tce_region.h"
 #include "tce_trace.h"
-#include "tce_window.h"
 
 atomic_long_t tce_leaked_tables = ATOMIC_LONG_INIT(0);
+
+/* Does a group have this window? */
+static bool window_in(const struct tce_window *win, const struct tce_group *grp)
+{
+	return grp->table_group->tables[win->num] == win->table.tbl;
+}
 
 /*
  * The platform's create_table() returns errnos, but sometimes a code of the firmware by mistake.
@@ -68,17 +75,11 @@ static bool level_too_large(struct iommu_table_group *table_group, u32 shift,
 	return bits + ilog2(sizeof(u64)) > PAGE_SHIFT + MAX_PAGE_ORDER;
 }
 
-/**
- * tce_window_pages() - check whether a window could be created, and how large its table is
- * @table_group: the platform's side of a group of the container
- * @shift: log2 of the IOMMU page
- * @size: bytes
- * @levels: of the table
- *
- * Return: the CPU pages of its table; -EINVAL; -ENOMEM.
+/*
+ * Could a window be created, and how large is its table? Return: the CPU pages of the table; -EINVAL;
+ * -ENOMEM
  */
-long tce_window_pages(struct iommu_table_group *table_group, u32 shift,
-		      u64 size, u32 levels)
+static long table_pages(struct iommu_table_group *table_group, u32 shift, u64 size, u32 levels)
 {
 	unsigned long bytes;
 
@@ -115,29 +116,23 @@ static bool has_default(const struct iommu_table_group *table_group, const struc
 }
 
 /* How many windows can there be? pseries says -1 if it has only the default window. */
-unsigned int tce_window_most(const struct iommu_table_group *table_group)
+static unsigned int most_windows(const struct iommu_table_group *table_group)
 {
 	u32 most = table_group->max_dynamic_windows_supported;
 
 	return most > IOMMU_TABLE_GROUP_MAX_TABLES ? 1 : most;
 }
 
-/**
- * tce_window_room() - check whether there is room for one more window
- * @table_group: the platform's side of a group of the container
- * @windows: what the container has
- * @pending: the default window is created before
- * @shift: log2 of the IOMMU page
- * @size: bytes
+/*
+ * Is there room for one more window, if the default window is created before (@pending)? What
+ * pseries can't give must not be asked for, since it loses the table, or never creates a window for
+ * the device again. It has the default window and one of its own, which it keeps as a property of
+ * one name. The default window can't come back while the other one is there.
  *
- * What pseries can't give must not be asked for, since it loses the table, or never creates a
- * window for the device again. It has the default window and one of its own, which it keeps as a
- * property of one name. The default window can't come back while the other one is there.
- *
- * Return: 0; -ENOSPC; -EPERM if the default window would have to come back.
+ * Return: 0; -ENOSPC; -EPERM if the default window would have to come back
  */
-int tce_window_room(const struct iommu_table_group *table_group,
-		    struct tce_window *const *windows, bool pending, u32 shift, u64 size)
+static int check_room(const struct iommu_table_group *table_group,
+		      struct tce_window *const *windows, bool pending, u32 shift, u64 size)
 {
 	bool default_here = pending || has_default(table_group, windows[0]);
 	bool none = !windows[0] && !pending;
@@ -148,7 +143,7 @@ int tce_window_room(const struct iommu_table_group *table_group,
 		return 0;
 	if (windows[1])
 		return TCE_REFUSE_WHY(TOO_MANY_WINDOWS, -EPERM, 0);
-	if (!none && (!default_here || tce_window_most(table_group) == 1))
+	if (!none && (!default_here || most_windows(table_group) == 1))
 		return TCE_REFUSE_WHY(TOO_MANY_WINDOWS, -ENOSPC, 0);
 	/* -1: there are none but the default window */
 	if (table_group->max_dynamic_windows_supported > IOMMU_TABLE_GROUP_MAX_TABLES &&
@@ -161,22 +156,17 @@ int tce_window_room(const struct iommu_table_group *table_group,
  * A device may go on to use what is counted as mapped. The entries of v1 have pins of their own,
  * and KVM finds no userspace entries in its tables, and so nothing that it could count.
  */
-void tce_window_leak(struct tce_window *win)
+static void window_leaks(struct tce_window *win)
 {
 	if (!win->table.mem->v1)
 		WRITE_ONCE(win->table.mem->tmm->table_leaked, true);
 }
 
-/**
- * tce_window_unset() - undo tce_window_set()
- * @win: the window
- * @grp: the group
- *
- * If the bridge refuses, it may continue to use the table, which is therefore never freed.
- *
- * Return: 0; an errno if the bridge refused.
+/*
+ * Undo window_set(). If the bridge refuses, it may continue to use the table, which is therefore
+ * never freed. Return: 0; an errno if the bridge refused
  */
-int tce_window_unset(struct tce_window *win, struct tce_group *grp)
+static int window_unset(struct tce_window *win, struct tce_group *grp)
 {
 	struct iommu_table_group *table_group = grp->table_group;
 	struct tce_table *table = &win->table;
@@ -188,22 +178,14 @@ int tce_window_unset(struct tce_window *win, struct tce_group *grp)
 	if (!win->leaked)
 		atomic_long_inc(&tce_leaked_tables);
 	win->leaked = true;
-	tce_window_leak(win);
+	window_leaks(win);
 	pr_err_ratelimited("group %d: window %d can't be removed: %d; its table stays\n",
 			   iommu_group_id(grp->group), win->num, rc);
 	return TCE_REFUSE(rc);
 }
 
-/**
- * tce_window_set() - set a window in a group's bridge
- * @win: the window
- * @grp: the group
- *
- * Undone by tce_window_unset().
- *
- * Return: 0; an errno of the platform.
- */
-int tce_window_set(struct tce_window *win, struct tce_group *grp)
+/* Set a window in a group's bridge. Undone by window_unset(). Return: 0; an errno of the platform */
+static int window_set(struct tce_window *win, struct tce_group *grp)
 {
 	struct iommu_table_group *table_group = grp->table_group;
 	int rc = bridge_errno(win->table.ops, table_group->ops->set_window(table_group, win->num,
@@ -213,19 +195,17 @@ int tce_window_set(struct tce_window *win, struct tce_group *grp)
 	 * powernv programs the bridge and then returns 0, even if it had no memory to
 	 * link the table to the group, which it would need for invalidations.
 	 */
-	if (rc || tce_window_in(win, grp))
+	if (rc || window_in(win, grp))
 		return TCE_REFUSE(rc);
-	tce_window_unset(win, grp);
+	window_unset(win, grp);
 	return TCE_REFUSE(-ENOMEM);
 }
 
-/**
- * tce_window_free() - undo tce_window_create()
- * @win: blocked for KVM, empty, and in no bridge except those that refused to release it
- *
- * Context: sleeps; tce_uncharge() has to follow after the last lock was dropped.
+/*
+ * Undo new_window(). The window is blocked for KVM, empty, and in no bridge except those that
+ * refused to release it. Context: tce_uncharge() has to follow when the last lock is dropped.
  */
-void tce_window_free(struct tce_window *win)
+static void free_window(struct tce_window *win)
 {
 	struct tce_table *table = &win->table;
 
@@ -269,22 +249,15 @@ static int ask_for_table(struct tce_window *win, struct tce_group *grp, u32 shif
 	return TCE_REFUSE(rc);
 }
 
-/**
- * tce_window_create() - create a window, which is not set in any bridge yet
- * @mem: the memory that will be mapped
- * @grp: a group of the container
- * @num: the platform's number of the window
- * @shift: log2 of the IOMMU page
- * @size: bytes
- * @levels: of the table
+/*
+ * Create a window, which is not set in any bridge yet. Undone by tce_kvm_block(),
+ * tce_table_unmap_all() and free_window().
  *
- * Undone by tce_kvm_block(), tce_table_unmap_all() and tce_window_free(). Context: sleeps.
- *
- * Return: the window; -EINVAL, -ENOSPC, -ENOMEM, -EPERM, -ENODEV or -EIO if the platform
- * refuses; -EBUSY, see tce_kvm_hide(); -EINTR on SIGKILL.
+ * Return: the window; -EINVAL, -ENOSPC, -ENOMEM, -EPERM, -ENODEV or -EIO if the platform refuses;
+ * -EBUSY, see tce_kvm_hide(); -EINTR on SIGKILL
  */
-struct tce_window *tce_window_create(struct tce_memory *mem, struct tce_group *grp,
-				     int num, u32 shift, u64 size, u32 levels)
+static struct tce_window *new_window(struct tce_memory *mem, struct tce_group *grp, int num,
+				     u32 shift, u64 size, u32 levels)
 {
 	struct tce_table *table;
 	struct tce_window *win;
@@ -305,14 +278,14 @@ struct tce_window *tce_window_create(struct tce_memory *mem, struct tce_group *g
 	rc = ask_for_table(win, grp, shift, size, levels);
 	if (!rc) {
 		rc = tce_table_init(table);
-		hidden = tce_kvm_hide(table, tce_window_in(win, grp));
+		hidden = tce_kvm_hide(table, window_in(win, grp));
 		rc = rc ?: hidden;
 		/*
 		 * pseries sets the window when it creates the table. If the table could not be
 		 * cleared, a device can reach what KVM has mapped there until this is undone.
 		 */
-		if (rc && tce_window_in(win, grp))
-			tce_window_unset(win, grp);
+		if (rc && window_in(win, grp))
+			window_unset(win, grp);
 	}
 	up_read(&tce_create_lock);
 	if (!rc) {
@@ -321,7 +294,7 @@ struct tce_window *tce_window_create(struct tce_memory *mem, struct tce_group *g
 	}
 	if (!table->tbl)
 		goto err_unprepare;
-	tce_window_free(win);
+	free_window(win);
 	return ERR_PTR(rc);
 
 err_unprepare:
@@ -330,3 +303,265 @@ err_free:
 	kfree(win);
 	return ERR_PTR(rc);
 }
+
+/* GET_INFO. Return: 0; -ENXIO if no group is attached */
+int tce_window_info(struct tce_container *container, struct vfio_iommu_spapr_tce_info *info)
+{
+	struct iommu_table_group *table_group;
+
+	down_read(&container->lock);
+	table_group = tce_group_platform(container);
+	if (table_group) {
+		info->dma32_window_start = table_group->tce32_start;
+		info->dma32_window_size = table_group->tce32_size;
+	}
+	if (table_group && !container->mem.v1) {
+		info->flags = VFIO_IOMMU_SPAPR_INFO_DDW;
+		info->ddw.pgsizes = table_group->pgsizes;
+		info->ddw.max_dynamic_windows_supported = most_windows(table_group);
+		info->ddw.levels = table_group->max_levels;
+	}
+	up_read(&container->lock);
+	return table_group ? 0 : TCE_REFUSE(-ENXIO);
+}
+
+/* Remove a window from all bridges, and free it. Return: 0; an errno if a bridge refused */
+static int drop_window(struct tce_container *container, int num)
+{
+	struct tce_window *win = container->windows[num];
+	struct tce_group *grp;
+	int rc = 0;
+
+	container->windows[num] = NULL;
+	list_del(&win->table.in_mm);
+	tce_kvm_block(&win->table);
+	/* pseries does not tell the hypervisor that its default window goes, with what is left */
+	if (!tce_table_unmap_all(&win->table) && !win->table.ops->tce_kill)
+		window_leaks(win);
+	list_for_each_entry(grp, &container->groups, list)
+		if (window_in(win, grp))
+			rc = window_unset(win, grp) ?: rc;
+	trace_tce_window_remove(container->id, num, rc);
+	free_window(win);
+	return rc;
+}
+
+/* Set a container's windows in the bridge of one more group, all or none. Return: as window_set() */
+int tce_windows_set(struct tce_container *container, struct tce_group *grp)
+{
+	int i, rc;
+
+	for (i = 0; i < ARRAY_SIZE(container->windows); i++) {
+		if (!container->windows[i])
+			continue;
+		rc = window_set(container->windows[i], grp);
+		if (rc)
+			goto err;
+	}
+	return 0;
+
+err:
+	while (i--)
+		if (container->windows[i])
+			window_unset(container->windows[i], grp);
+	return rc;
+}
+
+/* Remove a container's windows from the bridge of a group that leaves; with the last group they go. */
+void tce_windows_unset(struct tce_container *container, struct tce_group *grp)
+{
+	bool last = list_is_singular(&container->groups);
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(container->windows); i++) {
+		if (!container->windows[i])
+			continue;
+		if (last)
+			drop_window(container, i);
+		else
+			window_unset(container->windows[i], grp);
+	}
+}
+
+/* The number of the next window, for which check_room() has found room */
+static int next_window(const struct tce_container *container)
+{
+	int num = 0;
+
+	while (container->windows[num])
+		num++;
+	return num;
+}
+
+/* Add a window, for whose table @npages were charged, to all bridges. */
+static int add_window(struct tce_container *container, u32 shift, u64 size, u32 levels,
+		      unsigned long npages, u64 *start, struct tce_charge *charge)
+{
+	struct tce_group *grp = tce_group_first(container);
+	int num = next_window(container), rc;
+	struct tce_window *win;
+
+	win = new_window(&container->mem, grp, num, shift, size, levels);
+	rc = PTR_ERR_OR_ZERO(win);
+	if (rc)
+		goto out;
+	win->charged = tce_charge_commit(charge, npages);
+	container->windows[num] = win;
+	list_add(&win->table.in_mm, &container->mem.tmm->tables);
+	*start = tce_table_start(&win->table);
+	list_for_each_entry(grp, &container->groups, list) {
+		rc = window_set(win, grp);
+		if (rc) {
+			drop_window(container, num);
+			break;
+		}
+	}
+out:
+	trace_tce_window_create(container->id, num, rc ? 0 : *start, size, shift, levels, rc);
+	return rc;
+}
+
+/*
+ * What does CREATE charge for the default window, if that is pending, and for the one that is
+ * wanted? @create is NULL for the default window alone. Return: 0; as tce_window_create()
+ */
+static long price_windows(const struct tce_container *container,
+			  struct iommu_table_group *table_group,
+			  const struct vfio_iommu_spapr_tce_create *create,
+			  long *for_default, long *for_wanted)
+{
+	bool pending = container->default_pending;
+
+	if (create) {
+		*for_wanted = table_pages(table_group, create->page_shift, create->window_size,
+					  create->levels);
+		if (*for_wanted < 0)
+			return *for_wanted;
+	}
+	/* pseries says that the size is 0 if it is 4 GiB or more: there is no default window */
+	if (pending && !table_group->tce32_size) {
+		pending = false;
+		if (!create)
+			return TCE_REFUSE(-ENXIO);
+	}
+	if (pending) {
+		*for_default = table_pages(table_group, IOMMU_PAGE_SHIFT_4K,
+					   table_group->tce32_size, 1);
+		if (*for_default < 0)
+			return *for_default;
+	}
+	return create ? check_room(table_group, container->windows, pending, create->page_shift,
+				   create->window_size) : 0;
+}
+
+/*
+ * CREATE, for tce_container_act_charged(); @arg is NULL for the default window alone. Return:
+ * -EAGAIN, or as tce_window_create()
+ */
+static long create_windows(struct tce_container *container, struct tce_charge *charge, void *arg)
+{
+	struct vfio_iommu_spapr_tce_create *create = arg;
+	struct iommu_table_group *table_group = tce_group_platform(container);
+	long for_default = 0, for_wanted = 0;
+	bool pending;
+	u64 start;
+	int rc;
+
+	tce_container_assert_locked(container);
+	if (!create && !container->enabled)
+		return TCE_REFUSE_WHY(NOT_ENABLED, -EPERM, 0);
+	if (!table_group)
+		return TCE_REFUSE(create ? -ENXIO : -ENODEV);
+	rc = price_windows(container, table_group, create, &for_default, &for_wanted) ?:
+	     tce_charge_need(charge, for_default + for_wanted);
+	if (rc)
+		return rc;
+
+	pending = container->default_pending && table_group->tce32_size;
+	if (pending) {
+		rc = add_window(container, IOMMU_PAGE_SHIFT_4K, table_group->tce32_size, 1,
+				for_default, &start, charge);
+		if (rc)
+			return rc;
+		container->default_pending = false;
+	}
+	if (!create)
+		return 0;
+	rc = add_window(container, create->page_shift, create->window_size, create->levels,
+			for_wanted, &create->start_addr, charge);
+	if (!rc)
+		container->default_pending = false;
+	/*
+	 * After one failure pseries (spapr_tce_create_table()) creates no more windows for
+	 * a device, not even the default window again. So that one is kept there.
+	 */
+	if (rc && pending && container->windows[0]->table.ops->tce_kill) {
+		drop_window(container, 0);
+		container->default_pending = true;
+	}
+	return rc;
+}
+
+/**
+ * tce_window_create() - CREATE: add a window
+ * @container: the container
+ * @create: what is wanted; the first IOBA, which the platform chooses, is returned there. NULL
+ *	for the default window alone, if it is pending
+ *
+ * A pending default window, which has 4K pages and covers the platform's 32-bit range, is created
+ * first, and so becomes the first window. Undone by tce_window_remove(). Context: no lock held,
+ * since charging takes the mmap_lock.
+ *
+ * Return: 0; as tce_container_lock(); without a group -ENXIO, or -ENODEV without @create; -EINVAL
+ * if the platform does not support such a window; -ENOSPC if it has no more; -ENOMEM if out of
+ * memory or over RLIMIT_MEMLOCK; -EPERM if the platform can't; -EIO; -EBUSY, see tce_kvm_hide().
+ * If it fails nothing has changed, except that on pseries the default window may now exist.
+ */
+long tce_window_create(struct tce_container *container,
+		       struct vfio_iommu_spapr_tce_create *create)
+{
+	return tce_container_act_charged(container, create_windows, create);
+}
+
+static int remove_window(struct tce_container *container, u64 start)
+{
+	struct iommu_table_group *table_group = tce_group_platform(container);
+	int i;
+
+	tce_container_assert_locked(container);
+	if (!table_group)
+		return TCE_REFUSE(-ENXIO);
+	if (container->default_pending && start == table_group->tce32_start) {
+		container->default_pending = false;
+		return 0;
+	}
+	for (i = 0; i < ARRAY_SIZE(container->windows); i++)
+		if (container->windows[i] &&
+		    tce_table_start(&container->windows[i]->table) == start)
+			return drop_window(container, i);
+	return TCE_REFUSE(-EINVAL);
+}
+
+/**
+ * tce_window_remove() - REMOVE: undo tce_window_create()
+ * @container: the container
+ * @start: the window's first IOBA
+ *
+ * Unmaps what is mapped there. A pending default window that would start there is not created
+ * any more. Context: sleeps, no lock held.
+ *
+ * Return: 0; as tce_container_lock(); -ENXIO if no group is attached; -EINVAL if no window starts
+ * there; another errno if a bridge refused, though the window is gone.
+ */
+long tce_window_remove(struct tce_container *container, u64 start)
+{
+	int rc = tce_container_lock(container);
+
+	if (rc)
+		return rc;
+	rc = remove_window(container, start);
+	tce_container_unlock(container);
+	tce_uncharge(&container->mem);
+	return rc;
+}
+

@@ -112,7 +112,7 @@ static long ioctl_get_info(struct tce_container *container, unsigned long arg)
 	if (rc)
 		return rc;
 	info = (struct vfio_iommu_spapr_tce_info){ .argsz = info.argsz };
-	rc = tce_container_info(container, &info);
+	rc = tce_window_info(container, &info);
 	if (rc)
 		return rc;
 	size = info.argsz >= sizeof(info) ? sizeof(info) : min;
@@ -149,11 +149,11 @@ static long ioctl_create(struct tce_container *container, unsigned long arg)
 	rc = copy_flags_arg(&create, arg, size, 0);
 	if (rc)
 		return rc;
-	rc = tce_container_create(container, &create);
+	rc = tce_window_create(container, &create);
 	if (rc || !copy_to_user((void __user *)arg, &create, size))
 		return rc;
 	/* The client does not know the address of its window. */
-	tce_container_remove(container, create.start_addr);
+	tce_window_remove(container, create.start_addr);
 	return TCE_REFUSE(-EFAULT);
 }
 
@@ -163,7 +163,7 @@ static long ioctl_remove(struct tce_container *container, unsigned long arg)
 	long rc;
 
 	rc = copy_flags_arg(&remove, arg, offsetofend(typeof(remove), start_addr), 0);
-	return rc ?: tce_container_remove(container, remove.start_addr);
+	return rc ?: tce_window_remove(container, remove.start_addr);
 }
 
 static long ioctl_eeh(struct tce_container *container, unsigned long arg)
@@ -269,12 +269,12 @@ static int tce_vfio_attach_group(void *iommu_data, struct iommu_group *group,
 	/* It would need a backend that pins pages for its driver. */
 	if (type == VFIO_EMULATED_IOMMU)
 		return TCE_REFUSE(-EINVAL);
-	return tce_container_attach(tce_container_find(iommu_data), group);
+	return tce_group_attach(tce_container_find(iommu_data), group);
 }
 
 static void tce_vfio_detach_group(void *iommu_data, struct iommu_group *group)
 {
-	tce_container_detach(tce_container_find(iommu_data), group);
+	tce_group_detach(tce_container_find(iommu_data), group);
 }
 
 static const struct vfio_iommu_driver_ops tce_vfio_ops = {

@@ -45,8 +45,8 @@ static void containers(struct kunit *test)
 
 	TCE_REFUSED(fx, tce_vfio_open, EINVAL,
 		    PTR_ERR(tce_driver->open(VFIO_TYPE1_IOMMU)));
-	TCE_REFUSED(fx, tce_container_info, ENXIO, tce_info(v1, &info));
-	TCE_REFUSED(fx, tce_container_info, ENXIO, tce_info(v2, &info));
+	TCE_REFUSED(fx, tce_window_info, ENXIO, tce_info(v1, &info));
+	TCE_REFUSED(fx, tce_window_info, ENXIO, tce_info(v2, &info));
 	TCE_REFUSED(fx, check_enable, ENODEV, tce_enable(v1));
 	TCE_REFUSED(fx, create_windows, ENXIO, tce_create(v2, 12, SZ_16M, 1, &start));
 	TCE_REFUSED(fx, remove_window, ENXIO, tce_remove(v2, 0));
@@ -75,20 +75,20 @@ static void groups(struct kunit *test)
 		    tce_driver->attach_group(v2->data, grp->group,
 					     VFIO_EMULATED_IOMMU));
 	grp->tg.ops = &tce_mock_other_group_ops;
-	TCE_REFUSED(fx, take_ownership, EPERM, tce_attach(v2, grp));
+	TCE_REFUSED(fx, check_group, EPERM, tce_attach(v2, grp));
 	/* alone it is as good as any other */
 	KUNIT_EXPECT_EQ(test, tce_attach(first, grp), 0);
 	tce_detach(first, grp);
 	grp->tg.ops = &tce_mock_group_ops;
 	grp->tg.max_dynamic_windows_supported = 0;
-	TCE_REFUSED(fx, take_ownership, EINVAL, tce_attach(v2, grp));
+	TCE_REFUSED(fx, check_group, EINVAL, tce_attach(v2, grp));
 	TCE_REFUSED(fx, SECOND_GROUP, EBUSY, tce_attach(v1, grp));
 	/* user space then falls back to this */
 	KUNIT_EXPECT_EQ(test, tce_attach(tce_open(fx, false), grp), 0);
 	grp->tg.max_dynamic_windows_supported = 2;
 	grp = tce_group(fx);
 	KUNIT_ASSERT_EQ(test, tce_attach(v2, grp), 0);
-	TCE_REFUSED(fx, take_ownership, EBUSY, tce_attach(v2, grp));
+	TCE_REFUSED(fx, check_group, EBUSY, tce_attach(v2, grp));
 }
 
 static unsigned long no_size(u32 shift, u64 size, u32 levels)
@@ -106,12 +106,12 @@ static void windows(struct kunit *test)
 	u64 start;
 	int i;
 
-	TCE_REFUSED(fx, tce_window_pages, EINVAL,
+	TCE_REFUSED(fx, table_pages, EINVAL,
 		    tce_create(client, 13, SZ_16M, 1, &start));
 	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, 13);
-	TCE_REFUSED(fx, tce_window_pages, EINVAL,
+	TCE_REFUSED(fx, table_pages, EINVAL,
 		    tce_create(client, 12, SZ_16M - 1, 1, &start));
-	TCE_REFUSED(fx, tce_window_pages, EINVAL,
+	TCE_REFUSED(fx, table_pages, EINVAL,
 		    tce_create(client, 12, SZ_16M, 6, &start));
 	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, 6);
 	TCE_REFUSED(fx, LEVEL_TOO_LARGE, ENOMEM,
@@ -123,7 +123,7 @@ static void windows(struct kunit *test)
 	ops = tce_mock_group_ops;
 	grp->tg.ops = &ops;
 	ops.get_table_size = no_size;
-	TCE_REFUSED(fx, tce_window_pages, EINVAL,
+	TCE_REFUSED(fx, table_pages, EINVAL,
 		    tce_create(client, 12, SZ_16M, 1, &start));
 	grp->tg.ops = &tce_mock_group_ops;
 	grp->tg.max_levels = 1;
@@ -171,15 +171,15 @@ static void the_platform(struct kunit *test)
 	TCE_REFUSED(fx, ask_for_table, ENOSPC,
 		    tce_create(client, 12, SZ_16M, 1, &start));
 	tce_fault_arm(mock, TCE_FAULT_SET, 1, -EPERM);
-	TCE_REFUSED(fx, tce_window_set, EIO,
+	TCE_REFUSED(fx, window_set, EIO,
 		    tce_create(client, 12, SZ_16M, 1, &start));
 	tce_fault_arm(mock, TCE_FAULT_LINK, 1, 0);
-	TCE_REFUSED(fx, tce_window_set, ENOMEM,
+	TCE_REFUSED(fx, window_set, ENOMEM,
 		    tce_create(client, 12, SZ_16M, 1, &start));
 	KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
 	tce_fault_arm(mock, TCE_FAULT_UNSET, 1, -EIO);
 	KUNIT_EXPECT_EQ(test, tce_remove(client, start), -EIO);
-	tce_expect_why(fx, "tce_window_unset");
+	tce_expect_why(fx, "window_unset");
 	tce_fault_disarm(mock);
 }
 
@@ -238,10 +238,10 @@ static void no_memory(struct kunit *test)
 	tce_fail_allocations(fx, true, nothing, open_another);
 	TCE_MET(fx, tce_container_open);
 	tce_fail_allocations(fx, true, nothing, attach);
-	TCE_MET(fx, tce_group_create);
+	TCE_MET(fx, group_create);
 	tce_fail_allocations(fx, true, attached, create);
 	TCE_MET(fx, bind_and_lock);
-	TCE_MET(fx, tce_window_create);
+	TCE_MET(fx, new_window);
 	TCE_MET(fx, tce_kvm_prepare);
 	tce_fail_allocations(fx, false, enabled, first_window);
 }

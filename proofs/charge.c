@@ -28,38 +28,22 @@
  * control: add_window CALL=DEFAULT PSERIES=0 V1=0
  * control: add_window CALL=DEFAULT PSERIES=1 V1=0
  * control: tce_charge_reserve tce_charge_settle account_locked_vm(any) CALL=AROUND
- * control: tce_container_remove remove_window(any) lock_all tce_window_unset unset_window(any) CALL=REMOVE
+ * control: tce_window_remove remove_window(any) tce_container_lock window_unset unset_window(any) CALL=REMOVE
  * control: bind_and_lock tce_charge_reserve tce_charge_need CALL=ENABLE
  * control: tce_container_disable CALL=DISABLE
- * control: tce_window_free CALL=LEAVE V1=0
+ * control: free_window CALL=LEAVE V1=0
  * control: tce_uncharge_later __account_locked_vm(any) CALL=CLOSE V1=1
  * control: tce_uncharge_try CALL=FREE V1=0
  */
 #define OTHERS	1
 #include "charge.h"
-#include "../tce_mm.h"
-#include "../tce_window.h"
-
-/* Nothing is charged there. */
-#define tce_mm_get	mm_get
-#define tce_mm_put	mm_put
-#define tce_mm_join	mm_join
 #include "../tce_mm.c"
-#undef tce_mm_get
-#undef tce_mm_put
-#undef tce_mm_join
-
-/* What it frees beside is not charged. */
-#define tce_v1_free	v1_free
 #include "../tce_v1.c"
-#undef tce_v1_free
-
-/* window.c shows what it is. */
-#define tce_window_pages	window_pages
 #include "../tce_window.c"
-#undef tce_window_pages
+#include "../tce_container.c"
+#include "../tce_trace.c"
 
-/* By which tce_window_pages() can tell the window that is wanted from the default window, which has one level */
+/* By which table_pages() can tell the window that is wanted from the default window, which has one level */
 #define CREATE_LEVELS	2
 /* May there be windows at first? Fewer of them are quicker to prove where they are not touched. */
 #define WINDOWS	(CALL == REMOVE || CALL == LEAVE || (CALL == CREATE && !PENDING))
@@ -68,16 +52,6 @@ enum { CREATE, DEFAULT, AROUND, REMOVE, ENABLE, DISABLE, LEAVE, CLOSE, FREE };
 
 static bool freed;
 static struct tce_container *only;
-static int reserve(struct tce_charge *charge, struct tce_memory *mem);
-static void settle(struct tce_charge *charge, struct tce_memory *mem);
-
-#define tce_charge_reserve	reserve
-#define tce_charge_settle	settle
-#include "../tce_container.c"
-#undef tce_charge_reserve
-#undef tce_charge_settle
-#include "../tce_trace.c"
-
 static struct tce_container c;
 static struct tce_v1 v1;
 static struct tce_group group;
@@ -179,14 +153,14 @@ static void any_state(void)
 }
 
 /* Other tasks may do anything between two turns, and what a turn finds reserved may be anything: one turn is all. */
-static int reserve(struct tce_charge *charge, struct tce_memory *mem)
+int tce_charge_reserve(struct tce_charge *charge, struct tce_memory *mem)
 {
 	static bool again;
 	int rc;
 
 	unused = &charge->left;
 	check();
-	rc = tce_charge_reserve(charge, mem);
+	rc = real_tce_charge_reserve(charge, mem);
 	check();
 	prove(rc || charge->left >= charge->need);
 	if (rc)
@@ -198,10 +172,10 @@ static int reserve(struct tce_charge *charge, struct tce_memory *mem)
 	return 0;
 }
 
-static void settle(struct tce_charge *charge, struct tce_memory *mem)
+void tce_charge_settle(struct tce_charge *charge, struct tce_memory *mem)
 {
 	check();
-	tce_charge_settle(charge, mem);
+	real_tce_charge_settle(charge, mem);
 	unused = NULL;
 }
 
@@ -211,7 +185,8 @@ static struct {
 	u64 size;
 } priced[2];
 
-long tce_window_pages(struct iommu_table_group *table_group, u32 shift, u64 size, u32 levels)
+/* window.c shows what it is. */
+static long table_pages(struct iommu_table_group *table_group, u32 shift, u64 size, u32 levels)
 {
 	unsigned long npages = any_amount();
 
@@ -286,12 +261,13 @@ void tce_kvm_allow(struct tce_table *table) {}
 void tce_kvm_block(struct tce_table *table) {}
 void tce_group_hide_tables(struct tce_group *grp) {}
 bool tce_table_unmap_all(struct tce_table *table) { return any_bool(); }
+/* What it frees beside is not charged. */
 void tce_v1_free(struct tce_v1 *v1) {}
 void iommu_tce_table_get(struct iommu_table *tbl) {}
 void iommu_tce_table_put(struct iommu_table *tbl) {}
 int iommu_group_id(struct iommu_group *group) { return 0; }
-void tce_group_release_ownership(struct tce_group *grp) {}
-void tce_group_free(struct tce_group *grp) {}
+struct tce_group *tce_group_first(struct tce_container *container) { return &group; }
+struct iommu_table_group *tce_group_platform(struct tce_container *container) { return &table_group; }
 struct rw_semaphore tce_create_lock;
 
 /* Memory that was held elsewhere is to be uncharged. */
@@ -318,7 +294,7 @@ bool tce_region_drain(struct tce_memory *mem)
 static long remove(void)
 {
 	u64 start = any_u64();
-	long rc = tce_container_remove(&c, start);
+	long rc = tce_window_remove(&c, start);
 	int i, gone = was_pending && !c.default_pending;
 
 	for (i = 0; i < 2; i++) {
@@ -351,8 +327,8 @@ static long call(void)
 	case AROUND:
 		charge.need = any_amount();
 		if (any_bool())
-			return reserve(&charge, &c.mem);
-		settle(&charge, &c.mem);
+			return tce_charge_reserve(&charge, &c.mem);
+		tce_charge_settle(&charge, &c.mem);
 		return 0;
 	case REMOVE:
 		return remove();
@@ -361,7 +337,9 @@ static long call(void)
 	case DISABLE:
 		return tce_container_disable(&c);
 	case LEAVE:
-		tce_container_detach(&c, group.group);
+		tce_container_lock_for_core(&c);
+		tce_windows_unset(&c, &group);
+		tce_container_unlock(&c);
 		return 0;
 	case CLOSE:
 		tce_container_release((void *)c.id);

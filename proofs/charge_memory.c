@@ -19,13 +19,7 @@
  * control: tce_uncharge_later region_free CALL=UNREGISTER LISTED=0 NPAGES=2
  */
 #include "charge.h"
-#include "../tce_mm.h"
-
-#define tce_pin_pages		pin_pages
-#define tce_unpin_pages		unpin_pages
 #include "../tce_mm.c"
-#undef tce_pin_pages
-#undef tce_unpin_pages
 
 static void *kmalloc_array(size_t n, size_t size, gfp_t flags);
 static void *kmemdup(const void *p, size_t size, gfp_t flags);

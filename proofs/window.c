@@ -11,7 +11,7 @@
  * unwind: 65
  * each: LEVELS=0,1,2,3,4,5,6,4294967295 MAX_LEVELS=1,5 PAGE_SHIFT=16,12
  *
- * control: tce_window_pages level_too_large get_table_size(any) LEVELS=2 MAX_LEVELS=5
+ * control: table_pages level_too_large get_table_size(any) LEVELS=2 MAX_LEVELS=5
  * control: totalram_pages LEVELS=1 MAX_LEVELS=1
  */
 #include "../tce_window.c"
@@ -52,7 +52,7 @@ int main(void)
 	group.max_levels = MAX_LEVELS;
 	group.ops = &ops;
 
-	pages = tce_window_pages(&group, shift, size, LEVELS);
+	pages = table_pages(&group, shift, size, LEVELS);
 
 	if (pages < 0) {
 		prove(pages == -EINVAL || pages == -ENOMEM);

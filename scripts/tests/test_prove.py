@@ -105,6 +105,20 @@ class Prove(unittest.TestCase):
             with self.assertRaises(ValueError, msg=new):
                 prove.controls(good.replace(old, new))
 
+    def test_replaced(self):
+        """A proof's function stands for the module's, which it can still call."""
+        text = "static int f(int a,\n\t     int b)\n{\n\treturn 1;\n}\nint g(void)\n{\n\treturn f(1, 2);\n}\n"
+        self.assertEqual(prove.replaced(text), text)
+        made = prove.replaced(text + "static int f(int a, int b) { return real_f(a, b) + 1; }\n")
+        self.assertEqual(made.count("static int f(int a, int b)"), 2)
+        self.assertEqual(made.count("static int real_f(int a, int b)\n{\n\treturn 1;"), 1)
+        # what a control makes wrong is the module's
+        self.assertIn("real_real_f", prove.made_wrong(made, "f"))
+        with tempfile.TemporaryDirectory() as tmp:
+            (Path(tmp) / "x.c").write_text(f"{made}int main(void) {{ return g() != 2; }}\n")
+            subprocess.run(["gcc", "-o", f"{tmp}/x", f"{tmp}/x.c"], check=True)
+            subprocess.run([f"{tmp}/x"], check=True)
+
     def test_made_wrong(self):
         """Compiled, with any_bool() as a switch: what is called does nothing or what it does, with what it was given or other numbers."""
         text = ("static _Bool any_bool(void);\nstatic int seen, *at;\nstatic int f(int a, const char *s);\n# 1 \"x.c\"\n"
