@@ -17,9 +17,9 @@ INSTALL_MOD_PATH ?= $(DESTDIR)
 INSTALL_MOD_STRIP ?= $(if $(shell tail -c 28 $(MODULE).ko | grep -ax '~Module signature appended~'),,1)
 KERNEL ?= 6.12-4k
 # Part of a name will do: 6.1 is the first row of kernels.conf that begins so. Asked for in recipes only.
-ROW = $(or $(shell awk -v k='$(KERNEL)' '$$1 == k || index($$1, k "-") == 1 {print $$1; exit}' scripts/data/kernels.conf),$(KERNEL))
+ROW = $(or $(shell awk -v k='$(KERNEL)' '$$1 == k || index($$1, k "-") == 1 {print $$1; exit}' scripts/image/kernels.conf),$(KERNEL))
 ifneq ($(and $(LINUX),$(filter demo selftest kunit bench,$(MAKECMDGOALS))),)
-override KERNEL := $(or $(shell scripts/build-kernel --tree "$(LINUX)" "$(CONFIG)"),$(error LINUX=$(LINUX) can't be tested with))
+override KERNEL := $(or $(shell scripts/image/build-kernel --tree "$(LINUX)" "$(CONFIG)"),$(error LINUX=$(LINUX) can't be tested with))
 endif
 MACHINE ?= powernv9
 DRIVER ?= ours
@@ -28,19 +28,19 @@ KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR)
 
 # Kbuild's own messages do not say what is wrong with a kernel that is not fit.
 module:
-	@scripts/check-target "$(KDIR)"
+	@scripts/release/buildable "$(KDIR)"
 	+$(KBUILD) modules
 
 # Distributions keep their signing key to themselves: without one, kbuild would only
 # complain that it cannot sign.
 install: module
-	@$(if $(FORCE)$(INSTALL_MOD_PATH),,scripts/can-serve "$(KDIR)" || { echo "To install it anyway: make install FORCE=1" >&2; false; })
+	@$(if $(FORCE)$(INSTALL_MOD_PATH),,scripts/release/supported "$(KDIR)" || { echo "To install it anyway: make install FORCE=1" >&2; false; })
 	+$(KBUILD) INSTALL_MOD_PATH="$(INSTALL_MOD_PATH)" INSTALL_MOD_DIR=updates INSTALL_MOD_STRIP=$(INSTALL_MOD_STRIP) \
 		$(if $(wildcard $(KDIR)/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=) modules_install
-	@scripts/updates install "$(KDIR)" "$(INSTALL_MOD_PATH)"
+	@scripts/release/after-install install "$(KDIR)" "$(INSTALL_MOD_PATH)"
 
 uninstall:
-	@scripts/updates uninstall "$(KDIR)" "$(INSTALL_MOD_PATH)"
+	@scripts/release/after-install uninstall "$(KDIR)" "$(INSTALL_MOD_PATH)"
 
 # What the packages have: debian/rules and rpm/*.spec install by these two.
 PACKAGE = vfio-iommu-spapr-tce
@@ -49,11 +49,11 @@ SOURCE_DIR = $(DESTDIR)/usr/src/$(PACKAGE)-$(VERSION)
 EXAMPLES_DIR = $(DESTDIR)/usr/share/doc/$(PACKAGE)-tools/examples
 
 install-dkms:
-	install -d $(SOURCE_DIR)/compat $(SOURCE_DIR)/scripts
+	install -d $(SOURCE_DIR)/compat $(SOURCE_DIR)/scripts/release
 	install -m 644 dkms.conf Kbuild $(filter-out %.mod.c,$(wildcard *.c)) $(wildcard *.h) $(SOURCE_DIR)
 	install -m 644 $(filter-out %.mod.c,$(wildcard compat/*.[ch])) $(SOURCE_DIR)/compat
 	install -m 755 compat/probe $(SOURCE_DIR)/compat
-	install -m 755 scripts/can-serve scripts/dkms-all scripts/say-reload $(SOURCE_DIR)/scripts
+	install -m 755 scripts/release/supported scripts/release/dkms-all scripts/release/reload-hint $(SOURCE_DIR)/scripts/release
 	install -D -m 644 -t $(DESTDIR)/usr/share/doc/$(PACKAGE)-dkms README.md CHANGELOG.md
 
 install-tools:
@@ -67,7 +67,7 @@ install-tools:
 	install -m 644 -t $(dir $(EXAMPLES_DIR)) $(wildcard *.md)
 
 dist deb rpm: host
-	@scripts/package $@
+	@scripts/release/package $@
 
 clean:
 	rm -rf out .tmp_versions Module.symvers modules.order .module-common.o .*.cmd
@@ -81,7 +81,7 @@ hostcheck: module
 
 # Everything below runs anywhere: it gets its own tools and kernels.
 demo: host
-	@scripts/check-system demo $(MACHINE) $(ROW)
+	@scripts/system demo $(MACHINE) $(ROW)
 
 selftest: host
 	@scripts/selftest --kernel $(ROW) --machine $(MACHINE) --driver $(DRIVER) $(if $(TEST),--test "$$TEST")
@@ -105,17 +105,17 @@ check clients lint docs: host
 	@scripts/$@
 
 results:
-	@scripts/results
+	@PYTHONPATH=scripts /usr/bin/python3 -m harness.results
 
 host:
-	@scripts/setup-host
+	@scripts/image/setup-host
 
 # The commands are described in CONTRIBUTING.md.
 help:
 	@sed -n '/^## Commands/,/^## /{/^    /p}' CONTRIBUTING.md
-	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/data/kernels.conf)'
+	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/image/kernels.conf)'
 	@echo '  LINUX=/path/to/source  instead of KERNEL, for demo, selftest, kunit and bench: a kernel that is built from there;'
-	@echo '                     CONFIG=4k-pages,debug: more fragments of scripts/data/configs, or files *.config'
+	@echo '                     CONFIG=4k-pages,debug: more fragments of scripts/image/configs, or files *.config'
 	@echo '  MACHINE=$(MACHINE) one of: powernv8 powernv9 powernv10 pseries pseries-hash'
 
 .PHONY: module install uninstall install-dkms install-tools dist deb rpm clean hostcheck demo selftest kunit bench kernels quick check \

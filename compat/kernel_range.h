@@ -4,7 +4,7 @@
  *
  * compat/ restates private structures of the kernel, which have not been compared outside this
  * range, and a module that does not build is better than one that corrupts memory. README and
- * dkms.conf repeat the range; scripts/tests/test_range.py compares the three.
+ * dkms.conf repeat the range; scripts/harness/tests/test_range.py compares the three.
  *
  * The rest of the module is written for the newest of these kernels. The other headers in this
  * directory provide what older kernels lack.

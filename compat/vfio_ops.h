@@ -3,7 +3,7 @@
  * How a VFIO IOMMU backend registers with the VFIO core.
  *
  * The kernel keeps these declarations in its private drivers/vfio/vfio.h, so an external module
- * has to restate them. Symbol versions would not reveal a wrong copy, but scripts/check-btf
+ * has to restate them. Symbol versions would not reveal a wrong copy, but scripts/harness/check-btf
  * compares it with the type information in the vfio module of each kernel.
  *
  * Since 6.3 there are 13 members in 104 bytes. Before that there is one more, notify, which the

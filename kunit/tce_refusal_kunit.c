@@ -2,7 +2,7 @@
 /*
  * Suite tce_refusal: which check the tracepoint names, for calls about containers, groups,
  * windows and EEH. tce_refusal_memory has those about memory. Checks that take more to reach
- * are expected in other suites, which get there anyway. scripts/tests/test_tracepoints.py
+ * are expected in other suites, which get there anyway. scripts/harness/tests/test_tracepoints.py
  * finds a check that no case expects.
  */
 #include <linux/mm.h>

@@ -41,7 +41,11 @@ as_root() {
 	fi
 }
 
-# Which source this is, as git names it, for scripts/results
+# What judges a console, and what keeps results for "make results": modules of scripts/harness
+ktap() { PYTHONPATH=$SCRIPTS /usr/bin/python3 -m harness.ktap "$@"; }
+results() { PYTHONPATH=$SCRIPTS /usr/bin/python3 -m harness.results "$@"; }
+
+# Which source this is, as git names it, for "results"
 source_name() { git -C "$ROOT" describe --always --dirty --abbrev=12 2>/dev/null || echo unknown; }
 
 # Hold the lock NAME until this script ends, so that two runs never build the
@@ -104,7 +108,7 @@ debian_options=()
 debian_root() {
 	local variant=$1 cpu=$2 packages=$3 target=$4 sources suite
 	shift 4
-	sources=$(dirname "$("$SCRIPTS/private-apt" config)")/sources.list
+	sources=$(dirname "$("$SCRIPTS/image/private-apt" config)")/sources.list
 	# How the machine reaches the mirror (proxy, stale mirrors) holds here too.
 	apt-config dump | grep -E '^Acquire::(https?|ftp|Check)' >"$work/apt.conf" || true
 	echo 'Acquire::Retries "5";' >>"$work/apt.conf"
@@ -115,11 +119,11 @@ debian_root() {
 }
 
 # QEMU's arguments for the network card $1 at the place $3, in the array $card. On its wire is a peer
-# (scripts/guest-peer) that only exists there, with its log in $2. "restrict" keeps all else on
+# (scripts/harness/guest-peer) that only exists there, with its log in $2. "restrict" keeps all else on
 # the machine out of reach.
 card_with_peer() {
 	local peer net=10.0.$(($1 + 2))
-	peer=$(printf '%q ' "$SCRIPTS/guest-peer" "$2/peer-$1.log")
+	peer=$(printf '%q ' "$SCRIPTS/harness/guest-peer" "$2/peer-$1.log")
 	card=(-netdev "user,id=card$1,restrict=on,net=$net.0/24,guestfwd=tcp:$net.100:80-cmd:${peer//,/,,}"
 		-device "e1000e,romfile=,netdev=card$1,mac=52:54:00:00:00:1$1,$3,multifunction=on")
 }
@@ -142,7 +146,7 @@ key_of() {
 kernel_row() {
 	local line trees=$ROOT/out/kernels.conf
 	[ -e "$trees" ] || trees=/dev/null
-	line=$(awk -v n="$1" '$1 == n' "$SCRIPTS/data/kernels.conf" "$trees")
+	line=$(awk -v n="$1" '$1 == n' "$SCRIPTS/image/kernels.conf" "$trees")
 	[ -n "$line" ] || die "unknown kernel '$1' (known: $(kernel_names | xargs))"
 	read -ra row <<<"$line"
 }
@@ -155,4 +159,4 @@ write_env() {
 	printf '%s\n' ARCH=powerpc "PAGE=$pages" "ENDIAN=$order" "${@:3}" >"$1"
 }
 
-kernel_names() { awk '/^[^#]/ {print $1}' "$SCRIPTS/data/kernels.conf"; }
+kernel_names() { awk '/^[^#]/ {print $1}' "$SCRIPTS/image/kernels.conf"; }

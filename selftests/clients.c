@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What DPDK does, call by call. QEMU itself runs in scripts/check-guest.
+ * What DPDK does, call by call. QEMU itself runs in scripts/guests.
  */
 #define _GNU_SOURCE
 #include <string.h>

@@ -242,7 +242,7 @@ client_dpdk() {
 	[ ! -d "$drivers" ] || umount "$drivers"
 }
 
-# The kernel's VFIO selftests, built with a sPAPR mode by scripts/build-suite: each test is a row.
+# The kernel's VFIO selftests, built with a sPAPR mode by scripts/image/build-vfio-selftests: each test is a row.
 suite() {
 	for program in /suite/*/*; do
 		name="Linux $(basename "${program%/*}") selftests, $1" device=$card

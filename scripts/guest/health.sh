@@ -3,7 +3,7 @@
 #
 # What the kernel shows at the end of a guest even if it has said nothing: a lockdep that
 # has switched itself off, and a taint that was not there when the guest began. A line for
-# each, which counts as a complaint of the kernel (scripts/data/complaints).
+# each, which counts as a complaint of the kernel (scripts/harness/data/complaints).
 #
 # usage: health.sh TAINTED [PROC]
 #   TAINTED   what /proc/sys/kernel/tainted said at the begin

@@ -27,7 +27,7 @@ first() {
 }
 
 # What must not be changed by a run. The second module of Linux 6.1 can't be unloaded.
-# scripts/check-hostcheck looks at the disk. In a subshell: it goes into directories, since
+# scripts/nightly/hostcheck-emulated looks at the disk. In a subshell: it goes into directories, since
 # an emulated machine is slow to start processes.
 snapshot() (
 	for function in /sys/bus/pci/devices/*; do

@@ -1,7 +1,7 @@
 # shellcheck shell=dash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# For scripts/check-install: runs in a real Debian, as root, once it has started. /install has
+# For scripts/nightly/install: runs in a real Debian, as root, once it has started. /install has
 #   first.tar.xz     the sources, as "make dist" makes them; source.tar.xz: those of a newer version
 #   newer/           the packages of that
 #   doc/             the commands of README.md and Documentation/installation.rst
@@ -196,7 +196,7 @@ kernel_update() {
 	next_start "$other"
 }
 
-# for scripts/check-install
+# for scripts/nightly/install
 next_start() {
 	mkdir -p /root/next
 	cp /boot/vmlinu[xz]-"$1" /root/next/vmlinux

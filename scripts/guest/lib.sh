@@ -173,7 +173,7 @@ prepare_suites() {
 	fi
 }
 
-# coverage_data - print what the kernel has counted for gcov, for scripts/coverage.
+# coverage_data - print what the kernel has counted for gcov, for scripts/nightly/coverage.
 coverage_data() {
 	# shellcheck disable=SC2044 # no spaces in these
 	for file in $(find /sys/kernel/debug/gcov -name '*.gcda'); do

@@ -3,7 +3,7 @@
 #
 # A real Debian gives its network card to a guest by libvirt, with what
 # Documentation/passthrough.rst says, and gets it back: from a guest that runs on, and from one
-# that ends. Run by scripts/check-libvirt, which puts the document's pieces into /libvirt/doc.
+# that ends. Run by scripts/nightly/libvirt, which puts the document's pieces into /libvirt/doc.
 
 depmod
 # shellcheck source=card.sh

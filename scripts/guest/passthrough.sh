@@ -1,13 +1,13 @@
 # shellcheck shell=dash disable=SC2016,SC2317
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# A POWER host that gives its network cards to a guest. Run by scripts/check-guest
+# A POWER host that gives its network cards to a guest. Run by scripts/guests
 # in the emulated host; the arguments are tests: NAME is test_NAME below, and so is
 # ioctl-NAME: under KVM, but with the TCEs written by QEMU, as without KVM, only quicker.
 #
 # From the environment: GUEST_ACCEL (tcg or kvm),
 # TCE_MACHINE (powernv9, or pseries: then this host is a partition itself).
-# Exit code: 0 all tests passed, 1 one or more did not; the report is for scripts/ktap.
+# Exit code: 0 all tests passed, 1 one or more did not; the report is for scripts/harness/ktap.py.
 
 # shellcheck source=lib.sh
 . /guest/lib.sh

@@ -29,7 +29,7 @@
 #define EDU_CMD			0x98
 #define  EDU_CMD_START		0x1
 #define  EDU_CMD_TO_MEMORY	0x2
-#define  EDU_CMD_AGAIN		0x8	/* scripts/data/qemu/edu-repeat.patch */
+#define  EDU_CMD_AGAIN		0x8	/* scripts/image/qemu/edu-repeat.patch */
 #define EDU_BUFFER		0x40000
 
 #define PCI_COMMAND		0x04

@@ -25,7 +25,7 @@ void edu_write(struct edu *edu, uint64_t iova, unsigned int off, size_t len);
 
 /*
  * It writes over and over until edu_stop(), or only once, some time later, if
- * QEMU is as it comes (scripts/data/qemu).
+ * QEMU is as it comes (scripts/image/qemu).
  */
 void edu_keep_writing(struct edu *edu, uint64_t iova, unsigned int off, size_t len);
 void edu_stop(struct edu *edu);

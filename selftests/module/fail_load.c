@@ -7,7 +7,7 @@
  * reached. This counts from the tracepoint which the loader has before that. The first
  * allocation is the loader's own still.
  *
- * Used by scripts/guest/hotplug.sh and selftests/faults.c, built by scripts/build-selftests.
+ * Used by scripts/guest/hotplug.sh and selftests/faults.c, built by scripts/image/build-selftests.
  */
 #include <linux/module.h>
 #include <linux/sched.h>

@@ -7,7 +7,7 @@
  * of it have that value now. The page stays mapped and in memory until it is unmapped by
  * parameters/unmap in the same way.
  *
- * Used by selftests/windows.c, built by scripts/build-selftests.
+ * Used by selftests/windows.c, built by scripts/image/build-selftests.
  */
 #include <linux/dma-mapping.h>
 #include <linux/gfp.h>

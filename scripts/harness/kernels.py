@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kernels: the rows of kernels.conf and of source trees, and what scripts/image/fetch-kernel knows about each."""
+from pathlib import Path
+
+from harness.cli import path_from
+from harness.paths import IMAGE, OUT, SCRIPTS
+
+Kernel = dict[str, str]
+
+
+def rows() -> dict[str, list[str]]:
+    """{name: the other columns of its row}, also of source trees, which build-kernel --tree has added"""
+    files = [file for file in (IMAGE / "kernels.conf", OUT / "kernels.conf") if file.exists()]
+    lines = [line.split() for file in files for line in file.read_text().splitlines() if line[:1] not in ("", "#")]
+    return {name: columns for name, *columns in lines}
+
+
+def built() -> dict[str, list[str]]:
+    """Those that are built here: {name: fragments of its configuration}"""
+    return {name: fragments(name) for name, row in rows().items() if row[0] == "source"}
+
+
+def fragments(name: str) -> list[str]:
+    """Those of a kernel's configuration; none of one that is not built here."""
+    row = rows().get(name, ["debian"])
+    return [] if row[0] == "debian" else row[3].split(",")
+
+
+def is_in_tree(name: str) -> bool:
+    """Is the driver a part of its source?"""
+    return rows().get(name, [""])[0] == "into-tree"
+
+
+def env(name: str) -> Kernel:
+    """What fetch-kernel knows about a kernel, which it gets if it is not there."""
+    lines = path_from("image/fetch-kernel", name).read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+def make(kernel: Kernel, directory: Path, *more: str) -> list[str]:
+    """The command that builds the modules in a directory."""
+    chroot = [str(SCRIPTS / "image/newest-debian")] if kernel["TOOLCHAIN"] == "sid" else []
+    return [*chroot, "make", "-s", "-C", kernel["KDIR"], f"M={directory}", f"ARCH={kernel['ARCH']}",
+            f"CROSS_COMPILE={kernel['CROSS_COMPILE']}", kernel["COMPILER"], *more, "modules"]

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""KTAP reports in console logs: what they say, and whether it holds. In bash, ktap of lib.sh:
+
+    ktap LOG...                   summary and the failed tests of each log
+    ktap --host KERNEL MACHINE LOG...   the same of the test programs, which may skip there what
+                                  data/skips says
+    ktap --states LOG             a line for each test
+
+A log is good when it has at least one passed test, none failed, and every report
+in it has as many results as it announced, in order. A skipped test is not a
+passed one, and a case that is skipped after one of its expectations has failed is a
+failure. Reports of KUnit (nested, with the kernel's time stamps) are read too.
+
+Exit codes: 0 good, 1 not good, 2 wrong usage.
+
+The kernel's kunit.py can't replace this: it reads one report, and a console has one of each
+program; a failure in the second is not seen. Without a plan or out of order is good enough for it,
+and so is a case that is skipped after an expectation of it has failed.
+"""
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from harness import kernels, skips
+from harness.cli import parser, start
+
+# {test: "pass", "FAIL" or "skip"}
+Results = dict[str, str]
+
+
+STAMP = re.compile(r"^\[ *\d+\.\d+\] ?")
+VERSION = re.compile(r"( *)K?TAP version \d+$")
+SUBTEST = re.compile(r" *# Subtest: (\S+)$")
+PLAN = re.compile(r"( *)1\.\.(\d+)")
+RESULT = re.compile(r"( *)(not )?ok (\d+) ?-? ?([^#]*?)(?: *# *(.*))?$")
+TOTAL = re.compile(r" *# (\w+): pass:\d+ fail:\d+ skip:\d+ total:(\d+)$")
+FAILED = re.compile(r" *# \w+: (?:EXPECTATION|ASSERTION) FAILED at ")
+
+# What scripts/guest/lib.sh says where the kernel has kmemleak
+LOOKED = ">> objects that kmemleak found: "
+
+# What scripts/guest/kunit.sh says then
+BUILT_IN = "\n>> the suites are built in, and have run\n"
+
+# A message of the kernel in the middle of a line, of which the rest follows.
+TORN = re.compile(r"(?<=[^\n])\[ *\d+\.\d{6}\] .*\n")
+
+
+def mend(text: str) -> str:
+    """Console output with the lines of programs as they were before the kernel spoke into them."""
+    return TORN.sub("", text)
+
+
+class Report:
+    """One plan and its results; nested reports are children of a result."""
+
+    def __init__(self, indent: int) -> None:
+        self.indent = indent
+        self.name = ""
+        self.plan: int | None = None
+        self.count = 0
+
+
+class Reader:
+    """Reads line by line."""
+
+    def __init__(self) -> None:
+        self.results: Results = {}
+        self.reasons: dict[str, str] = {}   # {test that is skipped: why}
+        self.wrong: list[str] = []
+        self.open: list[Report] = []        # from the outermost to the innermost
+        self.nested = False                 # the next result sums up a report just closed
+        self.failed = False                 # so has an expectation since the last result
+
+    def close(self, indent: int) -> None:
+        """The reports end that are indented so far."""
+        while self.open and self.open[-1].indent >= indent:
+            report = self.open.pop()
+            self.nested = True
+            # Neither has a case with one parameter.
+            plan = 1 if report.plan is None and len(self.open) == 2 else report.plan
+            if plan is None:
+                self.wrong.append("a report has no plan")
+            elif report.count != plan:
+                self.wrong.append(f"{plan} results were announced, {report.count} came")
+
+    def line(self, line: str) -> None:
+        if m := VERSION.match(line):
+            self.close(len(m[1]))
+            self.open.append(Report(len(m[1])))
+            self.nested = False
+        elif not self.open:
+            return
+        elif m := SUBTEST.match(line):
+            self.open[-1].name = m[1]
+        elif m := PLAN.match(line):
+            if self.open[-1].indent == len(m[1]):
+                self.open[-1].plan = int(m[2])
+        elif m := TOTAL.match(line):
+            # All that says how many parameters a case has.
+            if self.open[-1].plan is None and self.open[-1].name == m[1]:
+                self.open[-1].plan = int(m[2])
+        elif FAILED.match(line):
+            self.failed = True
+        elif m := RESULT.match(line):
+            self.close(len(m[1]) + 1)
+            if self.open and self.open[-1].indent == len(m[1]):
+                self.result(self.open[-1], m)
+
+    def result(self, report: Report, m: re.Match[str]) -> None:
+        report.count += 1
+        if int(m[3]) != report.count:
+            self.wrong.append(f"result {m[3]} came as number {report.count}: {m[4]}")
+        skipped = (m[5] or "").upper().startswith("SKIP")
+        state = "FAIL" if m[2] else "skip" if skipped else "pass"
+        name = m[4] or f"test {m[3]}"
+        names = [r.name for r in self.open if r.name]
+        name = f"{'.'.join(names)}{': ' if len(names) > 1 else '.'}{name}" if names else name
+        if self.failed and state != "FAIL":
+            self.wrong.append(f"an expectation failed, and then it was {'skipped' if skipped else 'good'}: {name}")
+        self.failed = False
+        if self.nested:
+            # A suite: its tests were counted. It may fail for a reason of its own.
+            if state == "FAIL" and "FAIL" not in self.results.values():
+                self.results[name] = state
+            self.nested = False
+            return
+        if name in self.results:    # the same test by another user or round
+            name = f"{name} ({sum(n.startswith(name) for n in self.results) + 1})"
+        self.results[name] = state
+        if state == "skip":
+            self.reasons[name] = (m[5] or "")[4:].strip()
+
+
+def read(text: str) -> Reader:
+    reader = Reader()
+    for line in text.splitlines():
+        reader.line(STAMP.sub("", line.rstrip()))
+    reader.close(0)
+    if not reader.results:
+        reader.wrong.append("there is no report")
+    return reader
+
+
+def console(log: str | Path) -> str:
+    return Path(log).read_text(encoding="utf-8", errors="replace")
+
+
+def script_output(log: str | Path) -> str:
+    """The part of a console log that counts: from the start of the guest script to its end. The kernel's log follows.
+    Suites that are built in have run before."""
+    text = console(log)
+    return mend(text[0 if BUILT_IN in text else max(text.find("\nVM-START"), 0):].split("\nVM-END")[0])
+
+
+def count(results: Results, state: str) -> int:
+    return sum(r == state for r in results.values())
+
+
+def judge(log: str | Path, wanted: Iterable[str] = (), host: skips.Host | None = None) -> tuple[Reader, list[str]]:
+    """(what a log says, all that is wrong with it). @wanted: tests that must have a result; @host: which may not skip all"""
+    reader = read(script_output(log))
+    wrong = [f"not ok: {name}" for name, state in reader.results.items() if state == "FAIL"]
+    wrong += [f"broken report: {text}" for text in reader.wrong]
+    have = {name.split(": ")[0] for name in reader.results}
+    if missing := [name for name in wanted if name not in have]:
+        wrong.append(f"no result of {', '.join(missing[:5])}" + f" and {len(missing) - 5} more" * (len(missing) > 5))
+    if host:
+        wrong += skips.unexpected(host, reader.reasons)
+        if "kmemleak" in kernels.fragments(host.kernel) and LOOKED not in script_output(log):
+            wrong.append("nobody has looked for lost memory")
+    if "pass" not in reader.results.values():
+        wrong.append("no test passed" + ": none has such a name" * ("1..0 # SKIP no such rows" in script_output(log)))
+    return reader, wrong
+
+
+def summary(log: str, host: skips.Host | None = None) -> bool:
+    """Prints what a log says; returns whether it is good."""
+    reader, wrong = judge(log, host=host)
+    for text in wrong:
+        print(f"   {text}")
+    print(f">> {Path(log).stem}: {count(reader.results, 'pass')} passed, {len(wrong)} failed, {count(reader.results, 'skip')} skipped")
+    return not wrong
+
+
+def main(doc: str) -> int:
+    p = parser(doc)
+    p.add_argument("--states", action="store_true")
+    p.add_argument("--host", nargs=2, metavar=("KERNEL", "MACHINE"))
+    p.add_argument("log", nargs="+")
+    args = p.parse_args()
+    host = args.host and skips.Host("selftest", *args.host)
+    if not args.states:
+        return 0 if all([summary(log, host) for log in args.log]) else 1
+    for log in args.log:
+        states = read(script_output(log)).results
+        print("\n".join(sorted(f"{name}: {state}" for name, state in states.items())))
+    return 0
+
+
+if __name__ == "__main__":
+    start(main, __doc__)

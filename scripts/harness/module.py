@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The module's sources, as Kbuild names them."""
+import re
+import shutil
+from pathlib import Path
+
+from harness.paths import ROOT
+
+NAME = "vfio_iommu_spapr_tce"
+KO = f"{NAME}.ko"
+SUITES = f"{NAME}_kunit"
+# What some kernels lack (compat/iommu_ops.c), on which either driver depends there
+IOMMU_OPS = "spapr_tce_iommu_ops"
+
+
+def objects(kbuild: str) -> dict[str, str]:
+    """{object: C file it is made of}, both without a path."""
+    kbuild = kbuild.replace("\\\n", " ")
+    # A rule may make an object of a source with another name.
+    rules = dict(re.findall(r"^\$\(obj\)/(\w+\.o):\s*\$\(src\)/(\w+\.c)\b", kbuild, re.M))
+    names = [name for line in re.findall(rf"^{NAME}-.*=(.*)", kbuild, re.M) for name in re.findall(r"\w+\.o", line)]
+    return {name: rules.get(name, name.replace(".o", ".c")) for name in names}
+
+
+# {C file: object}, of all that the module consists of.
+OBJECTS = {source: name for name, source in objects((ROOT / "Kbuild").read_text()).items()}
+
+
+def copy(to: Path, *directories: str) -> None:
+    """A copy of the sources, to build it there, with some of the directories."""
+    shutil.rmtree(to, ignore_errors=True)
+    for directory in ("compat", *directories):
+        shutil.copytree(ROOT / directory, to / directory)
+    for file in (ROOT / "Kbuild", *ROOT.glob("*.[ch]")):
+        shutil.copy2(file, to)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""scripts/kunit: a good run, and what may be wrong with one, or with several."""
+import io
+import tempfile
+import unittest
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from harness import ktap
+from harness.paths import SCRIPTS
+from harness.vm import console as vm
+from harness.tests import load
+from harness.tests.test_ktap import KUNIT
+
+command = load(SCRIPTS / "kunit")
+
+
+class Kunit(unittest.TestCase):
+    wanted = ["tce_one.plain", "tce_one.other", "tce_one.many"]
+
+    def judge(self, report, wanted=None, code=0, kernel="x", around="firmware\nVM-START\n{}VM-END\n"):
+        with tempfile.TemporaryDirectory() as tmp:
+            log = Path(tmp) / "kunit-x.log"
+            log.write_text(around.format(report))
+            return command.judge(log, code, wanted or self.wanted, kernel, "powernv9")[1]
+
+    def compare(self, *states, everywhere=True):
+        runs = []
+        for run in states:
+            reader = ktap.Reader()
+            reader.results = {f"tce_one.many: {n}": state for n, state in enumerate(run)}
+            runs.append(command.Run("kernel", "machine", reader, [], 0))
+        return command.compare(runs, ["tce_one.many"], everywhere)
+
+    def test_judge(self):
+        self.assertEqual(self.judge(KUNIT), [])
+        self.assertEqual(self.judge(KUNIT, code=vm.SPLAT), ["the kernel complained"])
+        self.assertTrue(self.judge(KUNIT, [*self.wanted, "tce_one.new"]))
+        self.assertTrue(self.judge(KUNIT.replace("    ok 1 plain", "    not ok 1 plain")))
+        self.assertTrue(self.judge(KUNIT.replace("    ok 3 many", "    ok 4 many")))
+
+    def test_built_in(self):
+        """Such suites run before the guest's script, which says so."""
+        said = ">> the suites are built in, and have run\n"
+        self.assertEqual(self.judge(KUNIT, around="{}VM-START\n" + said + "VM-END\n"), [])
+        self.assertTrue(self.judge(KUNIT, around="{}VM-START\nVM-END\n"))
+
+    def test_machine_without_a_report(self):
+        """What is known of it is shown, and the cases it lacks take one line."""
+        wrong = self.judge("[    1.0] the last line\n", [f"tce_one.{n}" for n in range(200)], code=vm.QEMU_ERROR)
+        self.assertEqual(len([w for w in wrong if "no result of" in w]), 1)
+        self.assertIn("QEMU failed", wrong)
+        with tempfile.TemporaryDirectory() as tmp, redirect_stdout(io.StringIO()) as out:
+            log = Path(tmp) / "kunit-x.log"
+            log.write_text("the last line\n")
+            command.tell(log, "!! the last line\n>> vm: QEMU failed\n")
+        self.assertEqual(out.getvalue(), "!! the last line\n>> vm: QEMU failed\n")
+
+    def test_skip(self):
+        """On a kernel of make check it has to be one that is written down, whatever else passes."""
+        allowed = KUNIT.replace("SKIP no such memory", "SKIP plain memory has no pages of 10000")
+        self.assertEqual(self.judge(allowed, kernel="6.12-be"), [])
+        self.assertEqual(self.judge(KUNIT, kernel="6.12-be"), ["skipped, which data/skips does not allow on 6.12-be powernv9: "
+                                                               "tce_one.other (no such memory)"])
+        self.assertTrue(self.judge(allowed, kernel="6.12-64k"))
+
+    def test_lost_memory(self):
+        """Where the kernel has kmemleak somebody has to have asked it."""
+        report = KUNIT.replace("other # SKIP no such memory", "other")
+        said = ">> objects that kmemleak found: 0\n"
+        self.assertEqual(self.judge(report, kernel="gcov-64k"), ["nobody has looked for lost memory"])
+        self.assertEqual(self.judge(report, kernel="gcov-64k", around="VM-START\n\nVM-START\n{}" + said + "VM-END\n"), [])
+
+    def test_compare(self):
+        self.assertEqual(self.compare(["skip", "pass"], ["pass", "skip"]), [])
+        self.assertEqual(self.compare(["skip", "skip"], ["skip", "pass"]), ["tce_one.many: 0 passes nowhere"])
+        self.assertTrue(self.compare(["skip"], ["skip"]))
+        self.assertEqual(self.compare(["skip"], everywhere=False), [])
+        self.assertTrue(self.compare(["pass"], ["pass", "pass"]))
