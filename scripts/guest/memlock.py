@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Are the amounts of "tcestat memlock" those that the module charges? For scripts/guest/memlock.sh.
 
-A user without CAP_IPC_LOCK registers memory and creates a window, with a limit of exactly what tcestat computes, which has
-to be used up, and with a page less, which has to be refused.
+A user without CAP_IPC_LOCK registers memory and creates a window, with a limit of exactly what
+tcestat computes, which has to be used up, and with a page less, which has to be refused.
 
 usage: memlock.py GROUP
 Exit codes: 0 all windows were charged as computed, and there were some; 1 not.
@@ -47,11 +47,14 @@ def locked() -> int:
 
 def address() -> int:
     """Where FILE is mapped; no ctypes here."""
-    return int(next(line for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith(FILE)).split("-")[0], 16)
+    return int(next(line for line in Path("/proc/self/maps").read_text().splitlines()
+                    if line.endswith(FILE)).split("-")[0], 16)
 
 
-def client(group: str, limit: int, keep_default: bool, window: tuple[int, int, int]) -> tuple[int, int]:
-    """What a CREATE of (size, IOMMU page, levels) returned, an errno or 0, and what is locked after it."""
+def client(group: str, limit: int, keep_default: bool,
+           window: tuple[int, int, int]) -> tuple[int, int]:
+    """What a CREATE of (size, IOMMU page, levels) returned, an errno or 0, and what is locked after
+    it."""
     size, page, levels = window
     resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
     os.setgroups([])
@@ -63,13 +66,15 @@ def client(group: str, limit: int, keep_default: bool, window: tuple[int, int, i
     info = bytearray(T.INFO.pack(T.INFO.size, 0, 0, 0, 0, 0, 0))
     fcntl.ioctl(container, T.GET_INFO, info)
     if not keep_default:
-        fcntl.ioctl(container, T.VFIO_IOCTL | REMOVE, struct.pack("=IIQ", 16, 0, T.INFO.unpack(info)[2]))
+        fcntl.ioctl(container, T.VFIO_IOCTL | REMOVE,
+                    struct.pack("=IIQ", 16, 0, T.INFO.unpack(info)[2]))
     memory = os.open(FILE, os.O_RDWR)
     with mmap.mmap(memory, MEM):
         fcntl.ioctl(container, T.VFIO_IOCTL | REGISTER, struct.pack("=IIQQ", 24, 0, address(), MEM))
         try:
             fcntl.ioctl(container, T.VFIO_IOCTL | CREATE,
-                        bytearray(struct.pack("=IIIIQIIQ", 40, 0, page.bit_length() - 1, 0, size, levels, 0, 0)))
+                        bytearray(struct.pack("=IIIIQIIQ", 40, 0, page.bit_length() - 1, 0, size,
+                                              levels, 0, 0)))
             code = 0
         except OSError as e:
             code = e.errno or 0
@@ -101,26 +106,34 @@ def main() -> int:
     with open(FILE, "wb") as f:
         f.truncate(MEM)
     os.chmod(FILE, 0o666)
-    windows = [(1 << 30, 4096, 1), (1 << 30, 4096, T.qemu_levels(host, 1 << 30, 4096)), (1 << 30, host.page, 1)]
+    windows = [(1 << 30, 4096, 1), (1 << 30, 4096, T.qemu_levels(host, 1 << 30, 4096)),
+               (1 << 30, host.page, 1)]
     # as QEMU creates a guest's second window, and a program a card's
     for size in (1 << 32, 1 << 36):
-        windows += [(size, host.page, T.qemu_levels(host, size, host.page)), (size, host.page, T.levels_needed(host, size, host.page))]
+        windows += [(size, host.page, T.qemu_levels(host, size, host.page)),
+                    (size, host.page, T.levels_needed(host, size, host.page))]
     # DPDK's
     if pages >> 21 & 1:
         windows.append((1 << 40, 2 << 20, 1))
     if host.powernv:
         # A level is a CPU page at least, and the bridge has 55 address bits in all.
-        windows += [(1 << 36, host.page, levels) for levels in ((2, 3, 4) if host.page == 4096 else (2,))]
+        windows += [(1 << 36, host.page, levels)
+                    for levels in ((2, 3, 4) if host.page == 4096 else (2,))]
     wrong = 0
     for keep in (False, True):
         for window in dict.fromkeys(windows):
-            need = MEM + T.table_bytes(host, *window) + (T.table_bytes(host, default, 4096) if keep else 0)
-            enough, less = in_child(group, need, keep, window), in_child(group, need - host.page, keep, window)
+            need = (MEM + T.table_bytes(host, *window)
+                    + (T.table_bytes(host, default, 4096) if keep else 0))
+            enough, less = in_child(group, need, keep,
+                                    window), in_child(group, need - host.page, keep, window)
             good = enough == (0, need) and less[0] == errno.ENOMEM and less[1] == MEM
             wrong += not good
-            which = f"{window[0] >> 20} MiB in pages of {window[1] >> 10}K, {window[2]} levels{', and the default window' if keep else ''}"
-            print(f">> {'ok' if good else 'WRONG'}: {which}: {need >> 10} KiB; with that {enough}, with a page less {less}", flush=True)
-    print(f">> memlock: {2 * len(dict.fromkeys(windows)) - wrong} windows charged as computed, {wrong} not")
+            which = (f"{window[0] >> 20} MiB in pages of {window[1] >> 10}K, {window[2]} "
+                     f"levels{', and the default window' if keep else ''}")
+            print(f">> {'ok' if good else 'WRONG'}: {which}: {need >> 10} KiB; with that {enough}, "
+                  f"with a page less {less}", flush=True)
+    print(f">> memlock: {2 * len(dict.fromkeys(windows)) - wrong} windows charged as computed, "
+          f"{wrong} not")
     return int(wrong > 0)
 
 

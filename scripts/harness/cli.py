@@ -19,7 +19,8 @@ def start(main: Callable[[str], int], doc: str | None) -> NoReturn:
 
 
 def parser(doc: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    return argparse.ArgumentParser(description=doc,
+                                   formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
 def say(text: str) -> None:

@@ -12,14 +12,16 @@ def _blank(match: re.Match[str]) -> str:
 
 def without_comments(text: str) -> str:
     """The text with comments blanked, at the same length."""
-    return re.sub(rf"{COMMENT}|{STRING}", lambda m: m[0] if m[0][0] == '"' else _blank(m), text, flags=re.S)
+    return re.sub(rf"{COMMENT}|{STRING}", lambda m: m[0] if m[0][0] == '"' else _blank(m), text,
+                  flags=re.S)
 
 
 def code_of(name: str, text: str) -> str:
     """A file's text, without what decides nothing in C: comments, indentation and empty lines."""
     if not name.endswith((".c", ".h")):
         return text
-    return "\n".join(filter(None, (" ".join(line.split()) for line in without_comments(text).splitlines())))
+    return "\n".join(
+        filter(None, (" ".join(line.split()) for line in without_comments(text).splitlines())))
 
 
 def functions(code: str) -> dict[str, str]:

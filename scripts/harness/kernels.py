@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernels: the rows of kernels.conf and of source trees, and what scripts/image/fetch-kernel knows about each."""
+"""The kernels: the rows of kernels.conf and of source trees, and what scripts/image/fetch-kernel
+knows about each."""
 from pathlib import Path
 
 from harness.cli import path_from
@@ -9,9 +10,11 @@ Kernel = dict[str, str]
 
 
 def rows() -> dict[str, list[str]]:
-    """{name: the other columns of its row}, also of source trees, which build-kernel --tree has added"""
+    """{name: the other columns of its row}, also of source trees, which build-kernel --tree has
+    added"""
     files = [file for file in (IMAGE / "kernels.conf", OUT / "kernels.conf") if file.exists()]
-    lines = [line.split() for file in files for line in file.read_text().splitlines() if line[:1] not in ("", "#")]
+    lines = [line.split() for file in files for line in file.read_text().splitlines()
+             if line[:1] not in ("", "#")]
     return {name: columns for name, *columns in lines}
 
 

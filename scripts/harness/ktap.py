@@ -117,7 +117,8 @@ class Reader:
         names = [r.name for r in self.open if r.name]
         name = f"{'.'.join(names)}{': ' if len(names) > 1 else '.'}{name}" if names else name
         if self.failed and state != "FAIL":
-            self.wrong.append(f"an expectation failed, and then it was {'skipped' if skipped else 'good'}: {name}")
+            self.wrong.append("an expectation failed, and then it was "
+                              f"{'skipped' if skipped else 'good'}: {name}")
         self.failed = False
         if self.nested:
             # A suite: its tests were counted. It may fail for a reason of its own.
@@ -147,30 +148,35 @@ def console(log: str | Path) -> str:
 
 
 def script_output(log: str | Path) -> str:
-    """The part of a console log that counts: from the start of the guest script to its end. The kernel's log follows.
-    Suites that are built in have run before."""
+    """The part of a console log that counts: from the start of the guest script to its end. The
+    kernel's log follows. Suites that are built in have run before."""
     text = console(log)
-    return mend(text[0 if BUILT_IN in text else max(text.find("\nVM-START"), 0):].split("\nVM-END")[0])
+    return mend(text[0 if BUILT_IN in text
+                     else max(text.find("\nVM-START"), 0):].split("\nVM-END")[0])
 
 
 def count(results: Results, state: str) -> int:
     return sum(r == state for r in results.values())
 
 
-def judge(log: str | Path, wanted: Iterable[str] = (), host: skips.Host | None = None) -> tuple[Reader, list[str]]:
-    """(what a log says, all that is wrong with it). @wanted: tests that must have a result; @host: which may not skip all"""
+def judge(log: str | Path, wanted: Iterable[str] = (),
+          host: skips.Host | None = None) -> tuple[Reader, list[str]]:
+    """(what a log says, all that is wrong with it). @wanted: tests that must have a result; @host:
+    which may not skip all"""
     reader = read(script_output(log))
     wrong = [f"not ok: {name}" for name, state in reader.results.items() if state == "FAIL"]
     wrong += [f"broken report: {text}" for text in reader.wrong]
     have = {name.split(": ")[0] for name in reader.results}
     if missing := [name for name in wanted if name not in have]:
-        wrong.append(f"no result of {', '.join(missing[:5])}" + f" and {len(missing) - 5} more" * (len(missing) > 5))
+        wrong.append(f"no result of {', '.join(missing[:5])}"
+                     + f" and {len(missing) - 5} more" * (len(missing) > 5))
     if host:
         wrong += skips.unexpected(host, reader.reasons)
         if "kmemleak" in kernels.fragments(host.kernel) and LOOKED not in script_output(log):
             wrong.append("nobody has looked for lost memory")
     if "pass" not in reader.results.values():
-        wrong.append("no test passed" + ": none has such a name" * ("1..0 # SKIP no such rows" in script_output(log)))
+        wrong.append("no test passed" + ": none has such a name" * (
+            "1..0 # SKIP no such rows" in script_output(log)))
     return reader, wrong
 
 
@@ -179,7 +185,8 @@ def summary(log: str, host: skips.Host | None = None) -> bool:
     reader, wrong = judge(log, host=host)
     for text in wrong:
         print(f"   {text}")
-    print(f">> {Path(log).stem}: {count(reader.results, 'pass')} passed, {len(wrong)} failed, {count(reader.results, 'skip')} skipped")
+    print(f">> {Path(log).stem}: {count(reader.results, 'pass')} passed, {len(wrong)} failed, "
+          f"{count(reader.results, 'skip')} skipped")
     return not wrong
 
 

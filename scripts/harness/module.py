@@ -18,7 +18,8 @@ def objects(kbuild: str) -> dict[str, str]:
     kbuild = kbuild.replace("\\\n", " ")
     # A rule may make an object of a source with another name.
     rules = dict(re.findall(r"^\$\(obj\)/(\w+\.o):\s*\$\(src\)/(\w+\.c)\b", kbuild, re.M))
-    names = [name for line in re.findall(rf"^{NAME}-.*=(.*)", kbuild, re.M) for name in re.findall(r"\w+\.o", line)]
+    names = [name for line in re.findall(rf"^{NAME}-.*=(.*)", kbuild, re.M)
+             for name in re.findall(r"\w+\.o", line)]
     return {name: rules.get(name, name.replace(".o", ".c")) for name in names}
 
 

@@ -25,7 +25,8 @@ from harness.cli import parser, say, start
 from harness.ctext import code_of
 from harness.paths import ROOT
 
-# The parts of the page, verdicts first and long lists last: the command that measures each, and what it is about.
+# The parts of the page, verdicts first and long lists last: the command that measures each, and
+# what it is about.
 PARTS = {
     "check": ("make check", "All tests"),
     "kernels": ("make kernels", "Further kernels"),
@@ -41,32 +42,38 @@ PARTS = {
     "bench": ("make bench", "Instructions"),
 }
 
-# What is recorded of a part: its last good run, and a later one that failed, with the names of the expressions' groups
+# What is recorded of a part: its last good run, and a later one that failed, with the names of the
+# expressions' groups
 Record = dict[str, dict[str, str]]
 SOURCE = r"(?P<date>[\d-]+), source (?P<source>[\w.-]+)(?: \([^()]*\))?"
 FORMS = {
     "failed": re.compile(rf"^The last run, {SOURCE}, failed: ``(?P<line>.*)``$", re.M),
-    "good": re.compile(rf"^``.*``, {SOURCE}, on (?P<machine>.*?)(?:, in (?P<minutes>\d+) minutes)?::\n\n(?P<said>(?:(?:   .*)?\n)+)", re.M),
+    "good": re.compile(rf"^``.*``, {SOURCE}, on (?P<machine>.*?)(?:, in (?P<minutes>\d+) "
+                       r"minutes)?::\n\n(?P<said>(?:(?:   .*)?\n)+)", re.M),
 }
 
 # Made of what "make bench" has said: the file, what it shows, and how it is drawn.
 PICTURES = {
-    "cost-regions.svg": ("instructions of a call for one page against the number of registered regions, PowerNV and partition: the "
+    "cost-regions.svg": ("instructions of a call for one page against the number of registered "
+                         "regions, PowerNV and partition: the "
                          "in-tree driver's cost grows with them", plots.regions),
-    "cost-tce.svg": ("instructions per TCE of MAP and UNMAP, for both versions, both drivers, PowerNV and partition", plots.entries),
+    "cost-tce.svg": ("instructions per TCE of MAP and UNMAP, for both versions, both drivers, "
+                     "PowerNV and partition", plots.entries),
 }
 
 
 def commit(root: Path = ROOT) -> str:
     """Which source this is, as git names it."""
-    done = subprocess.run(["git", "-C", root, "describe", "--always", "--dirty", "--abbrev=12"], stdout=subprocess.PIPE,
+    done = subprocess.run(["git", "-C", root, "describe", "--always", "--dirty", "--abbrev=12"],
+                          stdout=subprocess.PIPE,
                           stderr=subprocess.DEVNULL, text=True)
     return done.stdout.strip() or "unknown"
 
 
 def machine() -> str:
     """What the emulated machines ran on."""
-    model = re.search(r"^model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.M)
+    model = re.search(r"^model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"),
+                      re.M)
     return f"{os.cpu_count()} processors{f', {model[1]}' if model else ''}"
 
 
@@ -89,16 +96,18 @@ def today() -> str:
     return time.strftime("%Y-%m-%d", time.gmtime())
 
 
-def save(name: str, said: str, out: Path = paths.OUT, source: str = AT_START, minutes: float | None = None) -> None:
-    """Keep what a complete run of the command that measures the part @name has said. @minutes: that it took, if not only
-    this process"""
+def save(name: str, said: str, out: Path = paths.OUT, source: str = AT_START,
+         minutes: float | None = None) -> None:
+    """Keep what a complete run of the command that measures the part @name has said. @minutes: that
+    it took, if not only this process"""
     keep(name, out, {"date": today(), "source": source, "machine": machine(),
                      "minutes": round(minutes or (time.monotonic() - BEGAN) / 60), "said": said})
 
 
 def failed(name: str, line: str, out: Path = paths.OUT, source: str = AT_START) -> None:
     """Keep that a complete run failed, and the line that says so, beside the last good one."""
-    keep(name, out, {**load(name, out), "failed": {"date": today(), "source": source, "line": line}})
+    keep(name, out,
+         {**load(name, out), "failed": {"date": today(), "source": source, "line": line}})
 
 
 def record(name: str, good: bool, said: str, line: str) -> None:
@@ -114,7 +123,8 @@ def found(name: str, out: Path) -> Record:
     good = load(name, out)
     bad = good.pop("failed", {})
     assert isinstance(bad, dict)
-    return {kind: {key: str(value) for key, value in what.items()} for kind, what in (("failed", bad), ("good", good)) if what}
+    return {kind: {key: str(value) for key, value in what.items()}
+            for kind, what in (("failed", bad), ("good", good)) if what}
 
 
 def on_page(text: str) -> dict[str, Record]:
@@ -124,9 +134,11 @@ def on_page(text: str) -> dict[str, Record]:
     records: dict[str, Record] = {}
     for name, (_, title) in PARTS.items():
         matches = ((kind, form.search(by_title.get(title, ""))) for kind, form in FORMS.items())
-        records[name] = {kind: {key: value or "" for key, value in m.groupdict().items()} for kind, m in matches if m}
+        records[name] = {kind: {key: value or "" for key, value in m.groupdict().items()}
+                         for kind, m in matches if m}
         if "good" in records[name]:
-            records[name]["good"]["said"] = re.sub("^   ", "", records[name]["good"]["said"], flags=re.M)
+            records[name]["good"]["said"] = re.sub("^   ", "", records[name]["good"]["said"],
+                                                   flags=re.M)
     return records
 
 
@@ -141,13 +153,16 @@ def newer(old: Record, new: Record) -> Record:
 
 
 def has_changed(source: str, root: Path = ROOT) -> bool:
-    """Is the module of this source another one than that of the tree at hand, but for comments, or is the source unknown?"""
+    """Is the module of this source another one than that of the tree at hand, but for comments, or
+    is the source unknown?"""
     def git(*args: str) -> str:
-        return subprocess.run(["git", "-C", root, *args], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+        return subprocess.run(["git", "-C", root, *args], check=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True).stdout
 
     try:
-        return any(code_of(name, git("show", f"{source}:{name}")) != code_of(name, (root / name).read_text())
-                   for name in git("diff", "--name-only", source, "--", ":(glob)*.[ch]", "compat", "Kbuild").split())
+        files = git("diff", "--name-only", source, "--", ":(glob)*.[ch]", "compat", "Kbuild")
+        return any(code_of(name, git("show", f"{source}:{name}"))
+                   != code_of(name, (root / name).read_text()) for name in files.split())
     except (subprocess.CalledProcessError, FileNotFoundError):
         return True
 
@@ -155,24 +170,33 @@ def has_changed(source: str, root: Path = ROOT) -> bool:
 def page(records: dict[str, Record], root: Path = ROOT) -> str:
     """Documentation/results.rst."""
     def when(what: dict[str, str]) -> str:
-        return f"{what['date']}, source {what['source']}{' (the module has changed since)' * has_changed(what['source'], root)}"
+        changed = " (the module has changed since)" * has_changed(what["source"], root)
+        return f"{what['date']}, source {what['source']}{changed}"
 
     text = [".. SPDX-License-Identifier: GPL-2.0-only", "=======\nResults\n=======",
-            "``make results`` writes this page from what the commands below have left in ``out/``. What a command has\n"
-            "not measured again stays as it is. README quotes some of the figures. :doc:`kernels` has what was run by hand\n"
-            "on RHEL's sources. All machines were emulated; the times are those of the machine that emulated them."]
-    if missing := [f"``{command}``" for name, (command, _) in PARTS.items() if "good" not in records[name]]:
+            "``make results`` writes this page from what the commands below have left in ``out/``. "
+            "What a command has\n"
+            "not measured again stays as it is. README quotes some of the figures. :doc:`kernels` "
+            "has what was run by hand\n"
+            "on RHEL's sources. All machines were emulated; the times are those of the machine "
+            "that emulated them."]
+    if missing := [f"``{command}``" for name, (command, _) in PARTS.items()
+                   if "good" not in records[name]]:
         text.append(f"No complete run is recorded of {', '.join(missing)}.")
     for name, (command, title) in PARTS.items():
         if records[name]:
             text.append(f"{title}\n{'=' * len(title)}")
         if bad := records[name].get("failed"):
-            text.append(f"The last run, {when(bad)}, failed: ``{bad['line'].replace('`', chr(39))}``")
+            text.append(
+                f"The last run, {when(bad)}, failed: ``{bad['line'].replace('`', chr(39))}``")
         if good := records[name].get("good"):
             if name == "bench":
-                text.append("\n".join(f".. image:: {file}\n   :alt: {alt}" for file, (alt, _) in PICTURES.items()))
-            took = f", in {good['minutes']} minutes" if good.get("minutes", "") not in ("", "0") else ""
-            text += [f"``{command}``, {when(good)}, on {good['machine']}{took}::", textwrap.indent(good["said"].strip("\n"), "   ")]
+                text.append("\n".join(f".. image:: {file}\n   :alt: {alt}"
+                                      for file, (alt, _) in PICTURES.items()))
+            took = (f", in {good['minutes']} minutes" if good.get("minutes", "") not in ("", "0")
+                    else "")
+            text += [f"``{command}``, {when(good)}, on {good['machine']}{took}::",
+                     textwrap.indent(good["said"].strip("\n"), "   ")]
     return "\n\n".join(text) + "\n"
 
 
@@ -198,7 +222,8 @@ def main(doc: str) -> int:
         for file, (_, draw) in PICTURES.items():
             (ROOT / "Documentation" / file).write_text(draw(figures), encoding="utf-8")
     kept = [name for name in PARTS if records[name] and records[name] == old[name]]
-    say(f"results: Documentation/results.rst is written{', and as it was: ' + ', '.join(kept) if kept else ''}")
+    say("results: Documentation/results.rst is "
+        f"written{', and as it was: ' + ', '.join(kept) if kept else ''}")
     return 0
 
 

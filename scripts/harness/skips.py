@@ -45,10 +45,12 @@ def unexpected(host: Host, reasons: Mapping[str, str]) -> list[str]:
     elif host.what != "selftest" or host.kernel not in steps.MORE:
         return []
     else:
-        known = [rule for rule in known if matches(host.kernel, rule.kernels) or any(matches(k, rule.kernels) for k in steps.BOOTED)]
+        known = [rule for rule in known if matches(host.kernel, rule.kernels)
+                 or any(matches(k, rule.kernels) for k in steps.BOOTED)]
     wrong = []
     for test, reason in reasons.items():
         who = "kunit" if host.what == "kunit" else "user" if test.startswith("user: ") else "root"
         if not any(matches(who, rule.who) and rule.reason == reason for rule in known):
-            wrong.append(f"skipped, which data/skips does not allow on {host.kernel} {host.machine}: {test} ({reason})")
+            wrong.append(f"skipped, which data/skips does not allow on {host.kernel} "
+                         f"{host.machine}: {test} ({reason})")
     return wrong

@@ -11,24 +11,29 @@ Step = tuple[str, list[str]]
 # Where the test programs run: kernel, machine, user. The longest first. Twice as root,
 # once with faults injected, else as a user who owns only the group's file. Each kernel
 # and each machine is there once. One of the kernels looks for lost memory.
-SELFTESTS = [("6.12-be", "powernv9", "root"), ("6.12-4k", "powernv9", "root"), ("6.1-64k", "powernv9", "user"),
-             ("7.2-4k", "pseries", "user"), ("gcov-64k", "powernv8", "user"), ("7.3-4k", "powernv10", "user"),
+SELFTESTS = [("6.12-be", "powernv9", "root"), ("6.12-4k", "powernv9", "root"),
+             ("6.1-64k", "powernv9", "user"), ("7.2-4k", "pseries", "user"),
+             ("gcov-64k", "powernv8", "user"), ("7.3-4k", "powernv10", "user"),
              ("6.12-64k", "pseries-hash", "user")]
-# Where several threads do not call at once: the other hosts have both platforms, users, MMUs and sizes of pages.
+# Where several threads do not call at once: the other hosts have both platforms, users, MMUs and
+# sizes of pages.
 CALM = ("6.12-be", "gcov-64k", "7.3-4k")
 
-# Where the KUnit suites run: pages of 4K and of 64K, both platforms, which the kernel asks for, and huge pages
-# of 2 MiB (radix) and of 16 MiB (hash), for which the suites of memory and mappings are enough. Each parameter has to
-# pass on one of them.
+# Where the KUnit suites run: pages of 4K and of 64K, both platforms, which the kernel asks for, and
+# huge pages of 2 MiB (radix) and of 16 MiB (hash), for which the suites of memory and mappings are
+# enough. Each parameter has to pass on one of them.
 KUNITS: list[tuple[str, str, list[str]]] = [
-    ("6.12-be", "powernv9", []), ("gcov-64k", "pseries", []), ("gcov-64k", "powernv8", ["--filter", "tce_m*"])]
+    ("6.12-be", "powernv9", []), ("gcov-64k", "pseries", []),
+    ("gcov-64k", "powernv8", ["--filter", "tce_m*"])]
 
-# What all of that leaves out, for make kernels: further kernels and machines. Of a kernel that checks itself one
-# machine is enough, because the other one has another such kernel: KASAN has powernv with 4K and pseries with 64K. KVM
-# is on powernv only, and pseries has windows for clients since 6.11.
-MORE = {"6.12-64k": "pseries", "5.14-of-6.12-64k": "powernv9 pseries", "6.1-be": "powernv8", "kasan-6.1-64k": "powernv9",
-        "kunit-6.12-4k": "powernv9", "kunit-6.12-64k": "pseries", "kunit-7.2-4k": "powernv9", "kunit-kcsan": "pseries",
-        "into-tree-y": "powernv9", "into-tree-m": "pseries", "into-tree-kunit": ""}
+# What all of that leaves out, for make kernels: further kernels and machines. Of a kernel that
+# checks itself one machine is enough, because the other one has another such kernel: KASAN has
+# powernv with 4K and pseries with 64K. KVM is on powernv only, and pseries has windows for clients
+# since 6.11.
+MORE = {"6.12-64k": "pseries", "5.14-of-6.12-64k": "powernv9 pseries", "6.1-be": "powernv8",
+        "kasan-6.1-64k": "powernv9", "kunit-6.12-4k": "powernv9", "kunit-6.12-64k": "pseries",
+        "kunit-7.2-4k": "powernv9", "kunit-kcsan": "pseries", "into-tree-y": "powernv9",
+        "into-tree-m": "pseries", "into-tree-kunit": ""}
 # These have their IOMMU operations from us.
 OPERATIONS = ("6.1-be", "kasan-6.1-64k")
 
@@ -46,8 +51,8 @@ def fetched() -> Iterator[Step]:
 def built() -> Iterator[Step]:
     """The modules. What needs one waits for its build, or makes it."""
     for kernel in BOOTED:
-        # sparse sees all of it with pages of 4K, big endian, and the module with pages of 64K. (Debian's headers of 7.x
-        # lack a script that C= needs, and it complains about 6.1's own.)
+        # sparse sees all of it with pages of 4K, big endian, and the module with pages of 64K.
+        # (Debian's headers of 7.x lack a script that C= needs, and it complains about 6.1's own.)
         sparse = ["C=2"] if kernel in ("6.12-be", "6.12-64k") else []
         # The kernels with KUnit: the suites are held to the same.
         suites = ["TCE_KUNIT=1"] if kernel in BUILT else []
@@ -56,7 +61,8 @@ def built() -> Iterator[Step]:
 
 
 def user(kernel: str) -> str:
-    """Who runs the test programs there: root can make allocations fail, and reach what a kernel that checks itself is for."""
+    """Who runs the test programs there: root can make allocations fail, and reach what a kernel
+    that checks itself is for."""
     return "root" if "debug" in kernels.fragments(kernel) else "user"
 
 
@@ -70,19 +76,22 @@ def builds() -> Iterator[Step]:
             yield f"build {kernel}", ["image/build-module", kernel]
 
 
-# A kernel that checks itself is slow, and a busy host makes it slower: only what hangs is to be ended.
+# A kernel that checks itself is slow, and a busy host makes it slower: only what hangs is to be
+# ended.
 PATIENCE = ["--timeout", "5400", "--stall", "900", "--env", "TCE_PATIENCE=3"]
 
-# Tests of races on four processors: locks, memory, data races, and KVM at the same tables. Emulated processors stop for
-# longer than real ones, so that KCSAN has to watch for longer.
+# Tests of races on four processors: locks, memory, data races, and KVM at the same tables. Emulated
+# processors stop for longer than real ones, so that KCSAN has to watch for longer.
 RACES = {"kunit-6.12-4k": ["--test", "races: *|faults: *|kvm: *", "--module", "kvm-hv"],
-         "kunit-kcsan": ["--test", "races: *|faults: *", "--append", "kcsan.udelay_task=400 kcsan.skip_watch=2000"]}
+         "kunit-kcsan": ["--test", "races: *|faults: *",
+                         "--append", "kcsan.udelay_task=400 kcsan.skip_watch=2000"]}
 
-# Any calls at once, five minutes of each interface, where the kernel checks itself: with KVM, pages of 64K, a partition,
-# and data races.
+# Any calls at once, five minutes of each interface, where the kernel checks itself: with KVM, pages
+# of 64K, a partition, and data races.
 STORMS: dict[str, tuple[str, list[str]]] = {
-    "kunit-6.12-4k": ("powernv9", ["--module", "kvm-hv"]), "kasan-6.1-64k": ("powernv9", []), "kunit-6.12-64k": ("pseries", []),
-    "kunit-7.2-4k": ("pseries", []), "kunit-kcsan": ("powernv9", RACES["kunit-kcsan"][2:])}
+    "kunit-6.12-4k": ("powernv9", ["--module", "kvm-hv"]), "kasan-6.1-64k": ("powernv9", []),
+    "kunit-6.12-64k": ("pseries", []), "kunit-7.2-4k": ("pseries", []),
+    "kunit-kcsan": ("powernv9", RACES["kunit-kcsan"][2:])}
 
 
 def runs() -> Iterator[Step]:
@@ -90,29 +99,38 @@ def runs() -> Iterator[Step]:
     for kernel, hosts in MORE.items():
         for machine in hosts.split():
             yield (f"selftest {kernel} {machine}",
-                   ["selftest", "--kernel", kernel, "--machine", machine, "--env", f"TCE_USERS='{user(kernel)}'", *PATIENCE])
+                   ["selftest", "--kernel", kernel, "--machine", machine,
+                    "--env", f"TCE_USERS='{user(kernel)}'", *PATIENCE])
     for kernel, more in RACES.items():
-        yield (f"races {kernel}", ["selftest", "--kernel", kernel, "--machine", "powernv9", "--as", "races", "--env", "TCE_USERS=root",
+        yield (f"races {kernel}", ["selftest", "--kernel", kernel, "--machine", "powernv9",
+                                   "--as", "races", "--env", "TCE_USERS=root",
                "--smp", "4", "--env", "TCE_SECONDS=5", *more, *PATIENCE])
     for kernel, (machine, more) in STORMS.items():
-        yield (f"storm {kernel} {machine}", ["selftest", "--kernel", kernel, "--machine", machine, "--as", "storm", "--test", "storm: *",
+        yield (f"storm {kernel} {machine}", ["selftest", "--kernel", kernel, "--machine", machine,
+                                             "--as", "storm", "--test", "storm: *",
                "--env", "TCE_USERS=root", "--env", "TCE_SECONDS=300", *more, *PATIENCE])
-    # The default window is where PowerVM has the only one of a virtual function. The other tests want it at 0.
+    # The default window is where PowerVM has the only one of a virtual function. The other tests
+    # want it at 0.
     yield ("selftest 6.12-64k pseries high-window",
-           ["selftest", "--kernel", "6.12-64k", "--machine", "pseries", "--as", "high-window", "--qemu=-global",
-            "--qemu=spapr-pci-host-bridge.dma_win_addr=0x800000000000000", *PATIENCE, "--test",
-            "cards: v2: *|windows: v2: REMOVE clears*|windows: v2: CREATE accepts*|windows: v2: 64K*|windows: v2: clients with*"])
-    for seed, (kernel, machine) in enumerate((("kunit-6.12-4k", "powernv9"), ("kunit-6.12-64k", "pseries")), 1):
-        yield (f"fuzz {kernel} {machine}", ["fuzz", "--kernel", kernel, "--machine", machine, "--seed", str(seed), "--args", "--rounds 70",
+           ["selftest", "--kernel", "6.12-64k", "--machine", "pseries", "--as", "high-window",
+            "--qemu=-global", "--qemu=spapr-pci-host-bridge.dma_win_addr=0x800000000000000",
+            *PATIENCE, "--test", "cards: v2: *|windows: v2: REMOVE clears*|windows: v2: CREATE "
+            "accepts*|windows: v2: 64K*|windows: v2: clients with*"])
+    for seed, (kernel, machine) in enumerate((("kunit-6.12-4k", "powernv9"),
+                                              ("kunit-6.12-64k", "pseries")), 1):
+        yield (f"fuzz {kernel} {machine}", ["fuzz", "--kernel", kernel, "--machine", machine,
+                                            "--seed", str(seed), "--args", "--rounds 70",
                "--huge-pages", "--append", "slub_debug=-", "--seconds", "7000"])
     yield "invalidation", ["nightly/invalidation"]
     # With its suites in it the driver serves nobody.
-    yield "kunit into-tree-kunit powernv9", ["kunit", "--kernel", "into-tree-kunit", "--machine", "powernv9"]
+    yield "kunit into-tree-kunit powernv9", ["kunit", "--kernel", "into-tree-kunit",
+                                             "--machine", "powernv9"]
     yield "kunit.py into-tree", ["nightly/kunit-in-tree"]
     yield "prove gather", ["prove", "gather"]
     # Modules that a storm has to notice.
     yield "storm controls", ["nightly/storm-controls"]
-    for machine, kernel in (("powernv9", "6.12-64k"), ("pseries", "6.12-4k"), ("pseries", "6.12-64k")):
+    for machine, kernel in (("powernv9", "6.12-64k"), ("pseries", "6.12-4k"),
+                            ("pseries", "6.12-64k")):
         yield f"memlock {kernel} {machine}", ["system", "memlock", machine, kernel]
     yield "closed 6.12-4k", ["system", "closed"]
     yield "handback pseries", ["system", "handback", "pseries"]
@@ -123,31 +141,39 @@ def runs() -> Iterator[Step]:
 
 def floors() -> dict[str, int]:
     """{step: how many of its tests have to pass}"""
-    lines = [line.split(None, 1) for line in (DATA / "floors").read_text().splitlines() if line[:1] not in ("", "#")]
+    lines = [line.split(None, 1) for line in (DATA / "floors").read_text().splitlines()
+             if line[:1] not in ("", "#")]
     return {name: int(least) for least, name in lines}
 
 
 def machines() -> Iterator[Step]:
-    """The steps that run side by side: builds, those that boot emulated machines, which mostly wait,
-    and what may run beside them. What is short comes last, so that no processor is idle long."""
+    """The steps that run side by side: builds, those that boot emulated machines, which mostly
+    wait, and what may run beside them. What is short comes last, so that no processor is idle
+    long."""
     yield from built()
     yield "lint", ["lint"]
-    # Seven minutes of a processor, if nothing is known yet. make kernels has the one that takes longest.
-    yield "prove", ["prove", *(path.stem for path in sorted((ROOT / "proofs").glob("*.c")) if path.stem != "gather")]
+    # Seven minutes of a processor, if nothing is known yet. make kernels has the one that takes
+    # longest.
+    yield "prove", ["prove", *(path.stem for path in sorted((ROOT / "proofs").glob("*.c"))
+                               if path.stem != "gather")]
     # make kunit has these on kernels that check more.
     for kernel, machine, more in KUNITS:
-        yield f"kunit {kernel} {machine}", ["kunit", "--kernel", kernel, "--machine", machine, *more]
+        yield f"kunit {kernel} {machine}", ["kunit", "--kernel", kernel, "--machine", machine,
+                                            *more]
     for kernel, machine, who in SELFTESTS:
         calm = ["--env", "TCE_WITHOUT='races storm'"] if kernel in CALM else []
         yield (f"selftest {kernel} {machine}",
-               ["selftest", "--kernel", kernel, "--machine", machine, "--env", f"TCE_USERS='{who}'", *calm])
+               ["selftest", "--kernel", kernel, "--machine", machine, "--env", f"TCE_USERS='{who}'",
+                *calm])
     yield "guests under KVM", ["guests", "--short"]
     for kernel in ("6.12-4k", "6.12-64k"):
         yield f"bench {kernel}", ["bench", kernel, "powernv9"]
     yield "packages", ["release/package", "check"]
     yield "fuzz 6.12-4k powernv9", ["fuzz", "--seconds", "25"]
-    yield "fuzz 6.12-64k pseries", ["fuzz", "--kernel", "6.12-64k", "--machine", "pseries", "--seconds", "25", "--seed", "2"]
-    # DPDK and the kernel's VFIO selftests, one version of each; make clients has others, in a real Debian.
+    yield "fuzz 6.12-64k pseries", ["fuzz", "--kernel", "6.12-64k", "--machine", "pseries",
+                                    "--seconds", "25", "--seed", "2"]
+    # DPDK and the kernel's VFIO selftests, one version of each; make clients has others, in a real
+    # Debian.
     yield "clients", ["clients", "--short"]
     yield "handback powernv9", ["system", "handback"]
     yield "second pseries", ["system", "second"]
@@ -155,7 +181,8 @@ def machines() -> Iterator[Step]:
         yield f"hotplug {kernel}", ["system", "hotplug", "powernv9", kernel]
     yield "tcestat", ["system", "tcestat"]
     yield "memlock 6.12-4k powernv9", ["system", "memlock", "powernv9", "6.12-4k"]
-    # One engine, and some rows of two; scripts/nightly/hostcheck-emulated has the others, the refusals and the failures.
+    # One engine, and some rows of two; scripts/nightly/hostcheck-emulated has the others, the
+    # refusals and the failures.
     yield "hostcheck powernv9", ["nightly/hostcheck-emulated", "--short"]
     yield "demo powernv9", ["system", "demo", "powernv9"]
     yield "demo pseries", ["system", "demo", "pseries"]
@@ -170,9 +197,11 @@ def machines() -> Iterator[Step]:
 
 
 def quick() -> Iterator[Step]:
-    """What make quick runs: a build, lint, the suites, and the programs with ten seconds of a storm, on one kernel."""
+    """What make quick runs: a build, lint, the suites, and the programs with ten seconds of a
+    storm, on one kernel."""
     some = ("build gcov-64k", "lint", "kunit gcov-64k pseries")
     yield from (step for step in machines() if step[0] in some)
     yield ("selftest gcov-64k pseries",
-           ["selftest", "--kernel", "gcov-64k", "--machine", "pseries", "--env", "TCE_USERS=user", "--env", "TCE_SECONDS=10",
+           ["selftest", "--kernel", "gcov-64k", "--machine", "pseries", "--env", "TCE_USERS=user",
+            "--env", "TCE_SECONDS=10",
             "--env", "TCE_WITHOUT='cards races waits'"])

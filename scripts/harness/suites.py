@@ -30,7 +30,8 @@ def build_in(place: Path, kernel: Kernel, more: Iterable[str] = ()) -> None:
 
 def check_wrapped(ko: Path, kernel: Kernel) -> None:
     """A function that pins memory or does EEH must not get past the suites."""
-    done = subprocess.run([kernel["CROSS_COMPILE"] + "nm", "-u", ko], stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run([kernel["CROSS_COMPILE"] + "nm", "-u", ko], stdout=subprocess.PIPE,
+                          text=True, check=True)
     called = set(re.findall(r"U (\S*(?:pin_user|mm_iommu_|eeh_|vfio_)\S*)", done.stdout))
     text = (ROOT / "kunit/Kbuild.include").read_text().replace("\\\n", " ")
     wrapped = set(re.findall(r"^tce-kunit-wrap := (.*)$", text, re.M)[0].split())

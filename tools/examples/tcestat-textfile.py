@@ -1,8 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Metrics of vfio_iommu_spapr_tce for the textfile collector of Prometheus' node exporter. Run it as root, from a timer or cron:
+"""Metrics of vfio_iommu_spapr_tce for the textfile collector of Prometheus' node exporter. Run it
+as root, from a timer or cron:
 
-    tcestat-textfile.py >FILE.new && mv FILE.new FILE       (FILE: as /var/lib/prometheus/node-exporter/tcestat.prom)
+    tcestat-textfile.py >FILE.new && mv FILE.new FILE
+
+FILE is for example /var/lib/prometheus/node-exporter/tcestat.prom.
 """
 import json
 import subprocess
@@ -10,7 +13,8 @@ from typing import Any
 
 
 def tcestat(*command: str) -> tuple[int, Any]:
-    done = subprocess.run(["tcestat", *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+    done = subprocess.run(["tcestat", *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          text=True, check=False)
     return done.returncode, json.loads(done.stdout or "null")
 
 
@@ -22,6 +26,8 @@ code, state = tcestat("--json")
 print(f"tce_loaded {int(code == 0)}")
 if state:
     module = state["module"]
-    print(f"tce_leaked_bytes {module['leaked']}\ntce_leaked_tables {module['leaked_tables']}\ntce_containers {len(state['containers'])}")
+    print(f"tce_leaked_bytes {module['leaked']}")
+    print(f"tce_leaked_tables {module['leaked_tables']}")
+    print(f"tce_containers {len(state['containers'])}")
     for process in state["processes"]:
         print(f'tce_locked_bytes{{pid="{process["tgid"]}"}} {process["locked_vm"]}')

@@ -17,11 +17,16 @@ class Bench(unittest.TestCase):
     def figures(self, host=bench.HOSTS[0]):
         found = {}
         for driver, factor in (("ours", 1), ("intree", 4)):
-            for what, value in (("v1 MAP of 4 MiB scattered per TCE", 90), ("v1 UNMAP of 4 MiB scattered per TCE", 90),
-                                ("v2 MAP of 4 MiB scattered per TCE", 100), ("v2 UNMAP of 4 MiB scattered per TCE", 70),
-                                ("v2 REGISTER of hugetlb memory per 2 MiB", 900), ("v2 UNREGISTER of 64 MiB that are mapped per TCE", 170),
-                                *((f"{call} of one entry scattered per TCE", 2000) for call in bench.ONE_ENTRY),
-                                *((f"{guest} {call}{more} per TCE", 1000) for guest in bench.GUESTS for call in bench.HYPERCALLS
+            for what, value in (("v1 MAP of 4 MiB scattered per TCE", 90),
+                                ("v1 UNMAP of 4 MiB scattered per TCE", 90),
+                                ("v2 MAP of 4 MiB scattered per TCE", 100),
+                                ("v2 UNMAP of 4 MiB scattered per TCE", 70),
+                                ("v2 REGISTER of hugetlb memory per 2 MiB", 900),
+                                ("v2 UNREGISTER of 64 MiB that are mapped per TCE", 170),
+                                *((f"{call} of one entry scattered per TCE", 2000)
+                                  for call in bench.ONE_ENTRY),
+                                *((f"{guest} {call}{more} per TCE", 1000) for guest in bench.GUESTS
+                                  for call in bench.HYPERCALLS
                                   for more in ("", " with 256 regions", " invalidations"))):
                 found[driver, what] = value * factor
             for op in ("REGISTER", "MAP", "UNMAP"):
@@ -33,26 +38,32 @@ class Bench(unittest.TestCase):
 
     def judge(self, found, host=bench.HOSTS[0]):
         """{what: met} of the goals"""
-        return {line.what: line.met for line in bench.lines(found, *host) if line.goal and not line.aim}
+        return {line.what: line.met for line in bench.lines(found, *host)
+                if line.goal and not line.aim}
 
     def test_goals_are_there(self):
         for host, count in zip(bench.HOSTS, (49, 66, 8)):
             for found in (self.figures(host), {}):
-                self.assertEqual(list(self.judge(found, host).values()), [bool(found)] * count, host)
+                self.assertEqual(list(self.judge(found, host).values()), [bool(found)] * count,
+                                 host)
 
     def test_missed(self):
-        for key, value in ((("ours", "v2 MAP of 4 MiB scattered per TCE"), 131), (("ours", "v2 UNMAP of 4 MiB scattered per TCE"), 81),
+        for key, value in ((("ours", "v2 MAP of 4 MiB scattered per TCE"), 131),
+                           (("ours", "v2 UNMAP of 4 MiB scattered per TCE"), 81),
                            (("ours", "v2 REGISTER of hugetlb memory per 2 MiB"), 4001),
                            (("ours", "v2 UNREGISTER of 64 MiB that are mapped per TCE"), 201),
-                           (("ours", "v1 MAP of 4 MiB scattered per TCE"), 343), (("ours", "v2 MAP of a page with many regions"), 2700),
-                           (("ours", "v2 UNREGISTER of 4096 mapped regions per region shared by two containers"), 3901),
+                           (("ours", "v1 MAP of 4 MiB scattered per TCE"), 343),
+                           (("ours", "v2 MAP of a page with many regions"), 2700),
+                           (("ours", "v2 UNREGISTER of 4096 mapped regions per region shared by "
+                             "two containers"), 3901),
                            (("ours", "v1 MAP of one entry scattered per TCE"), 9601),
                            (("ours", "guest 4K on 4K H_STUFF_TCE per TCE"), 6801),
                            (("ours", "guest 64K on 4K H_PUT_TCE invalidations per TCE"), 4001),
                            (("ours", "v2 UNMAP of one entry scattered per TCE"), 8801)):
             found = {**self.figures(), key: value}
             self.assertEqual(list(self.judge(found).values()).count(False), 1, key)
-            self.assertEqual(sum("MISSED" in row[-1] for row in bench.table(bench.lines(found, *bench.HOSTS[0]))), 1)
+            self.assertEqual(sum("MISSED" in row[-1]
+                                 for row in bench.table(bench.lines(found, *bench.HOSTS[0]))), 1)
 
     def test_aim(self):
         """It is seen that one is missed, and it fails nothing."""
@@ -60,22 +71,30 @@ class Bench(unittest.TestCase):
         for value, word in ((161, "MISSED"), (160, "met")):
             found = {**self.figures(), ("ours", what): value}
             self.assertTrue(all(self.judge(found).values()))
-            with patch("sys.argv", ["bench", *bench.HOSTS[0]]), patch.object(bench, "measure", lambda *_, found=found: found), \
+            with patch("sys.argv", ["bench", *bench.HOSTS[0]]), \
+                    patch.object(bench, "measure", lambda *_, found=found: found), \
                     contextlib.redirect_stdout(io.StringIO()) as said:
                 self.assertEqual(bench.main(""), 0)
             self.assertRegex(said.getvalue(), rf"(?m)^{what} +360 +{value} +aim <= 160: {word}$")
-            self.assertIn(f"\nnote: powernv9, 6.12-4k: {what}: {value}, aim <= 160: {word}\n", said.getvalue())
+            self.assertIn(f"\nnote: powernv9, 6.12-4k: {what}: {value}, aim <= 160: {word}\n",
+                          said.getvalue())
             self.assertIn(">> bench: 49 passed, 0 failed, 0 skipped\n", said.getvalue())
 
     def test_recorded(self):
         """A run of all hosts is recorded, as good or as failed, and a run of one host is not."""
-        for args, figures, code, recorded in (([], self.figures, 0, "save"), ([], lambda _: {}, 1, "failed"),
-                                              ([], lambda _: None, 2, "failed"), (bench.HOSTS[0], self.figures, 0, ""),
+        for args, figures, code, recorded in (([], self.figures, 0, "save"),
+                                              ([], lambda _: {}, 1, "failed"),
+                                              ([], lambda _: None, 2, "failed"),
+                                              (bench.HOSTS[0], self.figures, 0, ""),
                                               (bench.HOSTS[0], lambda _: None, 2, "")):
-            with patch("sys.argv", ["bench", *args]), patch.object(bench, "measure", lambda host, log, figures=figures: figures(host)), \
-                    patch.object(bench.results, "save") as save, patch.object(bench.results, "failed") as failed, \
-                    contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            with patch("sys.argv", ["bench", *args]), \
+                    patch.object(bench, "measure", lambda host, _, get=figures: get(host)), \
+                    patch.object(bench.results, "save") as save, \
+                    patch.object(bench.results, "failed") as failed, \
+                    contextlib.redirect_stdout(io.StringIO()), \
+                    contextlib.redirect_stderr(io.StringIO()):
                 with self.assertRaises(SystemExit) as end:
                     raise SystemExit(bench.main(""))
             self.assertEqual(end.exception.code, code)
-            self.assertEqual((save.call_count, failed.call_count), (recorded == "save", recorded == "failed"))
+            self.assertEqual((save.call_count, failed.call_count),
+                             (recorded == "save", recorded == "failed"))

@@ -16,7 +16,8 @@ class Build(unittest.TestCase):
     def test_once(self):
         with tempfile.TemporaryDirectory() as name:
             top = Path(name)
-            for file in ("scripts/image/build-module", "scripts/lib.sh", "kernel/Makefile", "compat/a.h", "kunit/a.c", "Kbuild", "a.c", "a.h"):
+            for file in ("scripts/image/build-module", "scripts/lib.sh", "kernel/Makefile",
+                         "compat/a.h", "kunit/a.c", "Kbuild", "a.c", "a.h"):
                 (top / file).parent.mkdir(parents=True, exist_ok=True)
                 if file.startswith("scripts"):
                     shutil.copy(ROOT / file, top / file)
@@ -27,11 +28,13 @@ class Build(unittest.TestCase):
 
             def builds(*more):
                 (top / "log").write_text("")
-                done = subprocess.run([top / "scripts/image/build-module", top / "env", *more], stdout=subprocess.PIPE, text=True, check=True)
+                done = subprocess.run([top / "scripts/image/build-module", top / "env", *more],
+                                      stdout=subprocess.PIPE, text=True, check=True)
                 self.assertIn("a.c", Path(done.stdout.strip()).read_text())
                 return len((top / "log").read_text().splitlines())
 
-            self.assertEqual([builds(), builds(), builds("W=1"), builds("W=1"), builds()], [1, 0, 1, 1, 0])
+            self.assertEqual([builds(), builds(), builds("W=1"), builds("W=1"), builds()],
+                             [1, 0, 1, 1, 0])
             for file in ("Kbuild", "a.c", "a.h", "compat/a.h", "env"):
                 (top / file).write_text((top / file).read_text() + "#\n")
                 self.assertEqual([builds(), builds()], [1, 0], file)

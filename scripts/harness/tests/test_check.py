@@ -31,13 +31,15 @@ class Check(unittest.TestCase):
         self.assertEqual(self.count("nothing"), (True, 1, 0, 0))
         self.assertEqual(self.count("nothing", False), (False, 0, 1, 0))
         # the tests passed, the run did not; and the other way round
-        self.assertEqual(self.count(">> a: 3 passed, 0 failed, 0 skipped\n", False), (False, 3, 1, 0))
+        self.assertEqual(self.count(">> a: 3 passed, 0 failed, 0 skipped\n", False),
+                         (False, 3, 1, 0))
         self.assertEqual(self.count(">> a: 3 passed, 1 failed, 0 skipped\n"), (False, 3, 1, 0))
         self.assertEqual(self.count(">> a: 0 passed, 0 failed, 5 skipped\n"), (False, 0, 1, 5))
 
     def test_why_a_machine_failed(self):
         """That is shown, however much the step has said behind it."""
-        shown = check.reasons([">> vm a b c ours: QEMU failed (log: x)", ">> vm a b c ours: passed (log: x)", *["x"] * check.LAST])
+        shown = check.reasons([">> vm a b c ours: QEMU failed (log: x)",
+                               ">> vm a b c ours: passed (log: x)", *["x"] * check.LAST])
         self.assertEqual(shown[:2], [">> vm a b c ours: QEMU failed (log: x)", "x"])
 
     def machines(self, **logs):
@@ -49,21 +51,25 @@ class Check(unittest.TestCase):
                 (Path(tmp) / f"{what}-{kernel}-m{ours}.log").write_text(text)
                 good = "not ok" not in text
                 counter.count(kernel, [what, "--kernel", kernel, "--machine", "m"],
-                              f">> x: 9 passed, {int(not good)} failed, 9 skipped\n", good and "BUG" not in text)
+                              f">> x: 9 passed, {int(not good)} failed, 9 skipped\n",
+                              good and "BUG" not in text)
         return counter
 
     def test_distinct(self):
         """A test that several hosts run counts once; what failed somewhere has failed."""
-        counter = self.machines(a=report("ok 1 a: x", "ok 2 user: a: x", "ok 3 a: y # SKIP no page", "ok 4 a: z # SKIP no page"),
+        counter = self.machines(a=report("ok 1 a: x", "ok 2 user: a: x", "ok 3 a: y # SKIP no page",
+                                         "ok 4 a: z # SKIP no page"),
                                 b=report("ok 1 user: a: x", "ok 2 user: a: y"))
         self.assertEqual((counter.totals(), counter.rows.hosts), ((2, 0), 2))
         text = counter.summary(5).splitlines()
-        self.assertIn("2 tests on 2 hosts, 0 KUnit cases on 0, 0 other checks, 2 skipped (by reason: 2 x no page)", text)
+        self.assertIn("2 tests on 2 hosts, 0 KUnit cases on 0, 0 other checks, 2 skipped (by "
+                      "reason: 2 x no page)", text)
         self.assertEqual(text[-1], "2 passed, 0 failed")
         counter.whole = True    # and z has passed nowhere
         self.assertEqual(counter.totals(), (2, 1))
         self.assertIn("skipped everywhere: a: z", counter.summary(5).splitlines())
-        self.assertEqual(self.machines(a=report("ok 1 a: x"), b=report("not ok 1 a: x", "ok 2 a: y")).totals(), (1, 1))
+        self.assertEqual(self.machines(a=report("ok 1 a: x"),
+                                       b=report("not ok 1 a: x", "ok 2 a: y")).totals(), (1, 1))
         # the kernel complained
         self.assertEqual(self.machines(a=report("ok 1 a: x") + "BUG").totals(), (1, 1))
 
@@ -72,48 +78,58 @@ class Check(unittest.TestCase):
         counter = self.machines(a=report("ok 1 a: x", "ok 2 a: y # SKIP no page"))
         counter.said = {"lint": "good", "a": "1 tests, 1 skipped", "docs": "good"}
         self.assertEqual(counter.for_page().splitlines(), [
-            "1 passed, 0 failed", "1 tests on 1 hosts, 0 KUnit cases on 0, 0 other checks, 1 skipped", "a: 1 tests, 1 skipped",
+            "1 passed, 0 failed", "1 tests on 1 hosts, 0 KUnit cases on 0, 0 other checks, 1 "
+            "skipped", "a: 1 tests, 1 skipped",
             "good: lint, docs"])
 
     def test_recorded(self):
         """Only a complete run is recorded, and as what it was."""
-        for args, recorded in (([], "check"), (["--kernels"], "kernels"), (["lint"], None), (["--quick"], None)):
+        for args, recorded in (([], "check"), (["--kernels"], "kernels"), (["lint"], None),
+                               (["--quick"], None)):
             for failed in (0, 1):
                 def run(counter, *_, failed=failed):
                     counter.passed, counter.failed = 1, failed
-                with patch("sys.argv", ["check", *args]), patch.object(check, "run", run), patch.object(check.results, "save") as save, \
-                        patch.object(check.results, "failed") as bad, patch.object(check, "LOGS", Path("/tmp")), \
-                        redirect_stdout(io.StringIO()):
+                with patch("sys.argv", ["check", *args]), patch.object(check, "run", run), \
+                        patch.object(check.results, "save") as save, \
+                        patch.object(check.results, "failed") as bad, \
+                        patch.object(check, "LOGS", Path("/tmp")), redirect_stdout(io.StringIO()):
                     self.assertEqual(check.main(""), failed)
                 called = {True: save, False: bad}[not failed]
-                self.assertEqual([call.args[0] for call in called.call_args_list], [recorded] * bool(recorded))
+                self.assertEqual([call.args[0] for call in called.call_args_list],
+                                 [recorded] * bool(recorded))
                 self.assertEqual(save.call_count + bad.call_count, bool(recorded))
 
     def test_floor(self):
-        """A step in which fewer tests pass than once has failed, and so has one of which nobody has written that down."""
+        """A step in which fewer tests pass than once has failed, and so has one of which nobody has
+        written that down."""
         counter = check.Check(whole=True)
         counter.floors = {"step": 4, "lint": 0, "other": 1}
-        for name, said, good in (("step", "4 passed", True), ("step", "3 passed", False), ("new", "3 passed", False), ("other", "", False),
+        for name, said, good in (("step", "4 passed", True), ("step", "3 passed", False),
+                                 ("new", "3 passed", False), ("other", "", False),
                                  ("plain", "", True)):
             output = f">> a: {said}, 0 failed, 0 skipped\n" if said else "nothing"
             self.assertEqual(counter.count(name, ["x"], output, True)[0], good, name)
         self.assertEqual(counter.totals(), (11, 3))
         counter.whole = False       # what has no floor may be part of something
-        self.assertTrue(counter.count("new", ["x"], ">> a: 3 passed, 0 failed, 0 skipped\n", True)[0])
+        self.assertTrue(counter.count("new", ["x"], ">> a: 3 passed, 0 failed, 0 skipped\n",
+                                      True)[0])
 
     def test_floors(self):
         """They are those of steps; each that boots the test programs or the suites has one."""
         names = dict([*steps.machines(), *steps.runs()])
         self.assertLessEqual(set(steps.floors()), set(names))
-        self.assertLessEqual({name for name, command in names.items() if command[0] in ("selftest", "kunit", *check.ROWS_OF)},
+        self.assertLessEqual({name for name, command in names.items()
+                              if command[0] in ("selftest", "kunit", *check.ROWS_OF)},
                              set(steps.floors()))
         self.assertTrue(all(steps.floors().values()))
 
     def test_cases(self):
-        lines = ("    KTAP version 1", "    # Subtest: s", "    1..2", "        KTAP version 1", "        # Subtest: c", "        ok 1 v1",
-                 "        ok 2 v2 # SKIP no page", "    # c: pass:1 fail:0 skip:1 total:2", "    ok 1 c", "    ok 2 d", "ok 1 s")
+        lines = ("    KTAP version 1", "    # Subtest: s", "    1..2", "        KTAP version 1",
+                 "        # Subtest: c", "        ok 1 v1", "        ok 2 v2 # SKIP no page",
+                 "    # c: pass:1 fail:0 skip:1 total:2", "    ok 1 c", "    ok 2 d", "ok 1 s")
         counter = self.machines(kunit=report(*lines).replace("1..11", "1..1"))
-        self.assertEqual((counter.totals(), counter.cases.hosts, counter.skipped.total()), ((2, 0), 1, 1))
+        self.assertEqual((counter.totals(), counter.cases.hosts, counter.skipped.total()),
+                         ((2, 0), 1, 1))
         # A parameter that nothing in all of make check has tried
         counter.whole = True
         self.assertIn("skipped everywhere: s.c: v2", counter.summary(5).splitlines())
@@ -125,43 +141,55 @@ class Check(unittest.TestCase):
         """Rows that a step runs beside other tests are not skipped everywhere."""
         counter = self.machines(a=report("ok 1 a: x", "ok 2 kvm: y # SKIP no KVM"))
         with tempfile.TemporaryDirectory() as tmp, patch("harness.paths.LOGS", Path(tmp)):
-            (Path(tmp) / "selftest-6.12-64k-powernv9-kvm-ours.log").write_text(report("ok 1 kvm: y"))
+            log = Path(tmp) / "selftest-6.12-64k-powernv9-kvm-ours.log"
+            log.write_text(report("ok 1 kvm: y"))
             counter.count("guests", ["guests"], ">> guests: 4 passed, 0 failed, 0 skipped\n", True)
         self.assertEqual((counter.totals(), counter.rows.nowhere()), ((6, 0), []))
 
     def test_kernels(self):
-        """Each row is booted by make check, make kernels, scripts/nightly/coverage or defects, but for what is only compiled for."""
+        """Each row is booted by make check, make kernels, scripts/nightly/coverage or defects, but
+        for what is only compiled for."""
         rows = {name for name, row in kernels.rows().items() if row[0] not in ("clang", "tree")}
-        others = {kernel for kernel, *_ in (*load(SCRIPTS / "nightly/coverage").RUNS, *load(SCRIPTS / "nightly/defects").HOSTS.values())}
+        others = {kernel for kernel, *_ in (*load(SCRIPTS / "nightly/coverage").RUNS,
+                                            *load(SCRIPTS / "nightly/defects").HOSTS.values())}
         self.assertEqual(rows, {*steps.BOOTED, *steps.MORE, *others})
         self.assertEqual({name for name, command in steps.machines() if command[0] == "selftest"}
                          & {name for name, *_ in steps.runs()}, set())
 
     def test_source_tree(self):
-        """build-kernel --tree: a row for a kernel's source, which is another one if a file of it changes."""
+        """build-kernel --tree: a row for a kernel's source, which is another one if a file of it
+        changes."""
         with tempfile.TemporaryDirectory() as name:
             top, linux = Path(name), Path(name) / "linux"
-            for file in ("scripts/image/build-kernel", "scripts/lib.sh", "linux/arch/powerpc/Kconfig", "linux/drivers/vfio/Kconfig"):
+            for file in ("scripts/image/build-kernel", "scripts/lib.sh",
+                         "linux/arch/powerpc/Kconfig", "linux/drivers/vfio/Kconfig"):
                 (top / file).parent.mkdir(parents=True, exist_ok=True)
-                (top / file).write_bytes((ROOT / file).read_bytes() if file.startswith("scripts") else b"config VFIO_CONTAINER\n")
+                (top / file).write_bytes((ROOT / file).read_bytes() if file.startswith("scripts")
+                                         else b"config VFIO_CONTAINER\n")
             (top / "scripts/image/build-kernel").chmod(0o755)
 
             def add(*more):
                 """The row: [its columns]"""
-                done = subprocess.run([top / "scripts/image/build-kernel", "--tree", linux, *more], stdout=subprocess.PIPE,
+                done = subprocess.run([top / "scripts/image/build-kernel", "--tree", linux, *more],
+                                      stdout=subprocess.PIPE,
                                       stderr=subprocess.PIPE, text=True)
-                rows = (top / "out/kernels.conf").read_text().splitlines() if not done.returncode else []
-                return next((row.split() for row in rows if row.startswith(f"{done.stdout.strip()} ")), None)
+                if done.returncode:
+                    return None
+                name, rows = done.stdout.strip(), (top / "out/kernels.conf").read_text()
+                return next(row.split() for row in rows.splitlines() if row.startswith(f"{name} "))
 
             first = add()
-            self.assertEqual(first[:4], ["tree-linux-64k", "tree", str(linux), "powerpc64le-linux-gnu-"])
+            self.assertEqual(first[:4],
+                             ["tree-linux-64k", "tree", str(linux), "powerpc64le-linux-gnu-"])
             self.assertTrue({"vfio", "64k-pages", "little-endian"} <= set(first[4].split(",")))
             self.assertEqual(add(), first)
             (linux / "Makefile.rhelver").write_text("RHEL_MAJOR = 10\n")
             (linux / "drivers/vfio/Kconfig").write_text("config VFIO\n")
             changed = add("4k-pages,big-endian,debug")
-            self.assertEqual((changed[0], changed[3], changed[5] == first[5]), ("tree-linux-4k", "powerpc64-linux-gnu-", False))
-            self.assertTrue({"rhel", "rhel-10", "vfio-6.1", "4k-pages", "debug"} <= set(changed[4].split(",")))
+            self.assertEqual((changed[0], changed[3], changed[5] == first[5]),
+                             ("tree-linux-4k", "powerpc64-linux-gnu-", False))
+            self.assertTrue({"rhel", "rhel-10", "vfio-6.1", "4k-pages",
+                             "debug"} <= set(changed[4].split(",")))
             self.assertFalse({"64k-pages", "little-endian", "vfio"} & set(changed[4].split(",")))
             (linux / ".config").touch()                     # kbuild would refuse it
             self.assertIsNone(add())

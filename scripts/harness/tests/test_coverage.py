@@ -18,6 +18,7 @@ class Coverage(unittest.TestCase):
         # the kernel speaks in the middle of a line, at its end, and in place of all of it
         said = "[    1.234567] tick: said\n"
         for at in (len(text) - 30, text.index("\n") + 1, text.index(">> gcov end")):
-            self.assertEqual(coverage.data_of(text[:at] + said + text[at:]), {"tce_table.gcda": b"x" * 500})
+            self.assertEqual(coverage.data_of(text[:at] + said + text[at:]),
+                             {"tce_table.gcda": b"x" * 500})
         with self.assertRaises((ValueError, OSError, EOFError)):
             coverage.data_of(text.replace(data[:20], ""))

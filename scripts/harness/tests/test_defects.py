@@ -15,10 +15,14 @@ ROW = "user: dma: v1: MAP past the end"
 class Defects(unittest.TestCase):
     def test_evidence(self):
         note = "# dma.c:1: map(x) returned 0, not -EINVAL"
-        warning = "[    5.000000] WARNING: CPU: 0 PID: 57 at arch/powerpc/mm/init.c:1 destroy_context+0x1/0x2"
-        for lines, said in (((note, "not ok 1 " + ROW), note[2:]), ((warning, "ok 1 " + ROW), warning[15:]), (("ok 1 " + ROW,), None),
-                            (("ok 1 WARNING",), None), ((), None), (("[    9.000000] rcu: INFO: rcu_sched self-detected stall",), None)):
-            self.assertEqual(defects.evidence(defects.PAST + "|" + defects.CRASH, "\n".join(lines)), said)
+        warning = ("[    5.000000] WARNING: CPU: 0 PID: 57 at arch/powerpc/mm/init.c:1 "
+                   "destroy_context+0x1/0x2")
+        for lines, said in (((note, "not ok 1 " + ROW), note[2:]),
+                            ((warning, "ok 1 " + ROW), warning[15:]), (("ok 1 " + ROW,), None),
+                            (("ok 1 WARNING",), None), ((), None),
+                            (("[    9.000000] rcu: INFO: rcu_sched self-detected stall",), None)):
+            self.assertEqual(defects.evidence(defects.PAST + "|" + defects.CRASH, "\n".join(lines)),
+                             said)
 
     def test_ours(self):
         def wrong(result, code=console.PASS, plan=1):
@@ -27,13 +31,15 @@ class Defects(unittest.TestCase):
         self.assertEqual(wrong("not ok"), {ROW: "FAIL"})
         self.assertEqual(set(wrong("ok", code=console.SPLAT)), {""})
         self.assertEqual(set(wrong("ok", plan=2)), {""})
-        self.assertEqual(defects.wrong_rows([ROW], console.PASS, f"KTAP version 1\n1..1\nok 1 {ROW} # SKIP no\n"), {ROW: "skip"})
+        self.assertEqual(defects.wrong_rows(
+            [ROW], console.PASS, f"KTAP version 1\n1..1\nok 1 {ROW} # SKIP no\n"), {ROW: "skip"})
         self.assertEqual(set(defects.wrong_rows([ROW], console.PASS, "")), {ROW, ""})
 
     def test_page(self):
         """Each name of the page has a test here, or names a KUnit case; and each test is there."""
         page = (ROOT / "Documentation/security.rst").read_text()
-        described = dict(re.findall(r"^   \* - ``([a-z0-9-]+)``\n(.*?)(?=^   \* -|^\S)", page, re.M | re.S))
+        described = dict(re.findall(r"^   \* - ``([a-z0-9-]+)``\n(.*?)(?=^   \* -|^\S)", page,
+                                    re.M | re.S))
         self.assertGreater(len(described), 25)
         rows = {row[0] for row in defects.ROWS}
         self.assertLessEqual(rows, set(described))

@@ -23,7 +23,8 @@ not ok 3 hostcheck: v2: y
 
 def run(commands, **how):
     """What these print that use functions of the script."""
-    functions = re.findall(r"^(?:nodes|steps_of_ktap|report)\(\) \{\n.*?^\}$", SCRIPT.read_text(), re.M | re.S)
+    functions = re.findall(r"^(?:nodes|steps_of_ktap|report)\(\) \{\n.*?^\}$", SCRIPT.read_text(),
+                           re.M | re.S)
     return subprocess.run(["sh", "-euc", "\n".join([*functions, *commands])], text=True, check=True,
                           stdout=subprocess.PIPE, **how).stdout
 
@@ -40,13 +41,16 @@ class Hostcheck(unittest.TestCase):
     def test_options(self):
         for wrong in ((), ("--bad", "x"), ("a", "b"), ("--tests",)):
             done = subprocess.run([SCRIPT, *wrong], stderr=subprocess.PIPE, text=True)
-            self.assertEqual((done.returncode, done.stderr.startswith("hostcheck: ")), (2, True), wrong)
+            self.assertEqual((done.returncode, done.stderr.startswith("hostcheck: ")), (2, True),
+                             wrong)
 
     def test_nodes(self):
         with tempfile.TemporaryDirectory() as path:
-            for name in "nvme/nvme1/nvme0c1n1", "nvme/nvme1/nvme12n1", "nvme/nvme1/hwmon0", "net/eth0":
+            for name in ("nvme/nvme1/nvme0c1n1", "nvme/nvme1/nvme12n1", "nvme/nvme1/hwmon0",
+                         "net/eth0"):
                 Path(path, name).mkdir(parents=True)
-            self.assertEqual(run([f"path={path}", "nodes"]).split(), ["nvme0n1", "nvme12n1", "eth0"])
+            self.assertEqual(run([f"path={path}", "nodes"]).split(),
+                             ["nvme0n1", "nvme12n1", "eth0"])
 
     def test_report(self):
         page, data = report(KTAP)
@@ -55,9 +59,11 @@ class Hostcheck(unittest.TestCase):
             ["pass", "v1: what it does", '96 times MAP; a note with ?quotes? and a ?'],
             ["skip", "v2: x", "not here"],
             ["fail", "v2: y", "map.c:1: it is not so"]])
-        for line in ("tests       only *x*", "skip  v2: x (not here)", "1 passed, 1 failed, 1 skipped: FAILED"):
+        for line in ("tests       only *x*", "skip  v2: x (not here)",
+                     "1 passed, 1 failed, 1 skipped: FAILED"):
             self.assertIn(f"\n{line}\n", page)
 
     def test_nothing(self):
-        for ktap in "", "1..0 # SKIP no such rows\n", "1..1\nok 1 x # SKIP y\n", KTAP.replace("1..3", "1..4"):
+        for ktap in ("", "1..0 # SKIP no such rows\n", "1..1\nok 1 x # SKIP y\n",
+                     KTAP.replace("1..3", "1..4")):
             self.assertEqual(report(ktap)[1]["steps"][-1]["step"], "the tests were run", ktap)

@@ -24,7 +24,8 @@ def console(*results, before=""):
 
 class Invalidation(unittest.TestCase):
     def unseen(self, text, words=invalidation.REACHED):
-        return invalidation.unseen(invalidation.Control("powernv9", "x.c", "f", "", (ROW, OTHER), words), "\n" + text)
+        return invalidation.unseen(
+            invalidation.Control("powernv9", "x.c", "f", "", (ROW, OTHER), words), "\n" + text)
 
     def test_unseen(self):
         """Each test has to fail, and for that reason."""
@@ -34,25 +35,33 @@ class Invalidation(unittest.TestCase):
         self.assertEqual(self.unseen(console(("not ok", ROW), ("ok", OTHER), before=NOTE)), [OTHER])
         self.assertEqual(self.unseen(console(("not ok", ROW), before=NOTE)), [OTHER])
         self.assertEqual(self.unseen("", words=invalidation.POISON), [ROW, OTHER])
-        self.assertEqual(self.unseen(console(*both, before=NOTE), words=invalidation.POISON), [ROW, OTHER])
+        self.assertEqual(self.unseen(console(*both, before=NOTE), words=invalidation.POISON),
+                         [ROW, OTHER])
         poison = "[    9.000000] pagealloc: memory corruption\n"
-        self.assertEqual(self.unseen(console(("ok", ROW), ("ok", OTHER)) + poison, words=invalidation.POISON), [])
-        self.assertEqual(self.unseen(console(("ok", ROW)) + poison, words=invalidation.POISON), [OTHER])
+        self.assertEqual(self.unseen(console(("ok", ROW), ("ok", OTHER)) + poison,
+                                     words=invalidation.POISON), [])
+        self.assertEqual(self.unseen(console(("ok", ROW)) + poison, words=invalidation.POISON),
+                         [OTHER])
 
     def test_boot(self):
-        """A machine whose firmware hangs has tried nothing, and is started once more, but no other one is."""
+        """A machine whose firmware hangs has tried nothing, and is started once more, but no other
+        one is."""
         hangs, begins = "OPAL\n", "OPAL\n" + console(("not ok", ROW))
         for consoles, times in (([begins], 1), ([hangs, begins], 2), ([hangs, hangs], 2)):
-            with tempfile.TemporaryDirectory() as logs, mock.patch.object(invalidation, "LOGS", Path(logs)), \
+            with tempfile.TemporaryDirectory() as logs, \
+                    mock.patch.object(invalidation, "LOGS", Path(logs)), \
                     mock.patch.object(invalidation, "run_vm") as run:
                 left = list(consoles)
-                run.side_effect = lambda _machine, log, _more, left=left: log.write_text(left.pop(0)) and mock.Mock(returncode=1)
+                run.side_effect = (lambda _machine, log, _more, left=left:
+                                   log.write_text(left.pop(0)) and mock.Mock(returncode=1))
                 self.assertEqual(invalidation.boot("powernv9", "x", []).read_text(), consoles[-1])
             self.assertEqual(run.call_count, times)
 
     def test_wrong(self):
-        """The module passes only if the tests do that the controls are seen by, and none is skipped without need."""
-        rows = [row for control in invalidation.CONTROLS.values() if control.machine == "powernv8" for row in control.rows]
+        """The module passes only if the tests do that the controls are seen by, and none is skipped
+        without need."""
+        rows = [row for control in invalidation.CONTROLS.values() if control.machine == "powernv8"
+                for row in control.rows]
         good = [("ok", row) for row in dict.fromkeys(rows)]
         for more, faults in (((), 0), ((("ok", "kvm: v2: x # SKIP this host has no KVM"),), 0),
                              ((("ok", "windows: v2: x # SKIP the platform has one window"),), 1)):
@@ -71,7 +80,8 @@ class Invalidation(unittest.TestCase):
             self.assertNotEqual(invalidation.changed(text, control), text, name)
             self.assertIn(control.machine, invalidation.MACHINES)
             # what it replaces is called there
-            called = ctext.functions(ctext.without_comments(text))[control.function].split("{", 1)[1]
+            called = ctext.functions(
+                ctext.without_comments(text))[control.function].split("{", 1)[1]
             for callee in re.findall(r"^#define (\w+)", control.inside, re.M):
                 self.assertRegex(called, rf"\b{callee}\s*\(", name)
             for row in control.rows:
@@ -81,9 +91,11 @@ class Invalidation(unittest.TestCase):
 
     def test_changed(self):
         """The macros are in force in the function alone."""
-        text = ("static int g(int i)\n{\n\treturn i;\n}\n\n/* f() { */\nstatic int f(void)\n{\n\treturn g(1);\n}\n\n"
+        text = ("static int g(int i)\n{\n\treturn i;\n}\n\n/* f() { */\nstatic int "
+                "f(void)\n{\n\treturn g(1);\n}\n\n"
                 "int main(void)\n{\n\treturn f() * g(3);\n}\n")
-        control = invalidation.Control("powernv9", "x.c", "f", "#define g(i) (g(i) + 1)\n", (ROW,), behind="#define f() (f() + 5)\n")
+        control = invalidation.Control("powernv9", "x.c", "f", "#define g(i) (g(i) + 1)\n", (ROW,),
+                                       behind="#define f() (f() + 5)\n")
         with tempfile.TemporaryDirectory() as tmp:
             (Path(tmp) / "x.c").write_text(invalidation.changed(text, control))
             subprocess.run(["gcc", f"{tmp}/x.c", "-o", f"{tmp}/x"], check=True)

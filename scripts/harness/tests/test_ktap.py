@@ -25,34 +25,44 @@ KUNIT = """[    1.0] KTAP version 1
 class Ktap(unittest.TestCase):
     def good(self, *lines):
         reader = ktap.read("\n".join(lines))
-        return bool(ktap.count(reader.results, "pass")) and not ktap.count(reader.results, "FAIL") and not reader.wrong
+        return (bool(ktap.count(reader.results, "pass")) and not ktap.count(reader.results, "FAIL")
+                and not reader.wrong)
 
     def test_plain(self):
         self.assertTrue(self.good("KTAP version 1", "1..2", "ok 1 a", "ok 2 b # SKIP no device"))
-        for wrong in ([""], ["KTAP version 1", "1..0"], ["KTAP version 1", "1..1", "ok 1 a # SKIP no device"],      # nothing passed
+        for wrong in ([""], ["KTAP version 1", "1..0"],
+                      ["KTAP version 1", "1..1", "ok 1 a # SKIP no device"],      # nothing passed
                       ["KTAP version 1", "1..2", "ok 1 a", "not ok 2 b"],
-                      ["KTAP version 1", "1..2", "ok 1 a"], ["KTAP version 1", "1..2", "ok 1 a", "KTAP version 1", "1..1", "ok 1 b"],
+                      ["KTAP version 1", "1..2", "ok 1 a"],
+                      ["KTAP version 1", "1..2", "ok 1 a", "KTAP version 1", "1..1", "ok 1 b"],
                       ["KTAP version 1", "ok 1 a"], ["KTAP version 1", "1..2", "ok 2 b", "ok 1 a"]):
             self.assertFalse(self.good(*wrong), wrong)
 
     def test_names(self):
-        self.assertEqual(list(ktap.read("KTAP version 1\n1..2\nok 1 a: b # c\nok 2 - d").results), ["a: b", "d"])
-        self.assertEqual(list(ktap.read(KUNIT).results), ["tce_one.plain", "tce_one.other", "tce_one.many: v1", "tce_one.many: v2"])
+        self.assertEqual(list(ktap.read("KTAP version 1\n1..2\nok 1 a: b # c\nok 2 - d").results),
+                         ["a: b", "d"])
+        self.assertEqual(list(ktap.read(KUNIT).results),
+                         ["tce_one.plain", "tce_one.other", "tce_one.many: v1", "tce_one.many: v2"])
 
     def test_kunit(self):
         self.assertTrue(self.good(KUNIT))
-        for line in ("    ok 1 plain\n", "    ok 2 other # SKIP no such memory\n", "    ok 3 many\n", " ok 1 tce_one\n",
-                     "        ok 1 v1\n", "        ok 2 v2\n", "    # many: pass:2 fail:0 skip:0 total:2\n"):
+        for line in ("    ok 1 plain\n", "    ok 2 other # SKIP no such memory\n",
+                     "    ok 3 many\n", " ok 1 tce_one\n", "        ok 1 v1\n", "        ok 2 v2\n",
+                     "    # many: pass:2 fail:0 skip:0 total:2\n"):
             self.assertIn(line, KUNIT)
-            self.assertFalse(self.good("".join(said for said in KUNIT.splitlines(True) if not said.endswith(line))), line)
+            self.assertFalse(self.good("".join(said for said in KUNIT.splitlines(True)
+                                               if not said.endswith(line))), line)
         for line in ("    ok 1 plain", "    ok 2 v2", "ok 1 tce_one"):
             self.assertFalse(self.good(KUNIT.replace(line, line.replace("ok", "not ok"))), line)
 
     def test_torn_line(self):
-        self.assertTrue(self.good(ktap.mend(KUNIT.replace("    ok 3 many", "  [    1.000001] tick\n  ok 3 many"))))
+        self.assertTrue(self.good(
+            ktap.mend(KUNIT.replace("    ok 3 many", "  [    1.000001] tick\n  ok 3 many"))))
 
     def test_skip_after_failure(self):
         """KUnit says that it was skipped then."""
-        for line, case in (("[    1.0]     ok 2 other", "other"), ("[    1.0]         ok 2 v2", "many")):
-            failed = f"[    1.0]     # {case}: EXPECTATION FAILED at kunit/x.c:1\n[    1.0]     Expected rc == 0\n"
+        for line, case in (("[    1.0]     ok 2 other", "other"),
+                           ("[    1.0]         ok 2 v2", "many")):
+            failed = (f"[    1.0]     # {case}: EXPECTATION FAILED at kunit/x.c:1\n[    1.0]     "
+                      "Expected rc == 0\n")
             self.assertEqual(len(ktap.read(KUNIT.replace(line, failed + line)).wrong), 1, case)

@@ -18,7 +18,8 @@ command = load(SCRIPTS / "kunit")
 class Kunit(unittest.TestCase):
     wanted = ["tce_one.plain", "tce_one.other", "tce_one.many"]
 
-    def judge(self, report, wanted=None, code=0, kernel="x", around="firmware\nVM-START\n{}VM-END\n"):
+    def judge(self, report, wanted=None, code=0, kernel="x",
+              around="firmware\nVM-START\n{}VM-END\n"):
         with tempfile.TemporaryDirectory() as tmp:
             log = Path(tmp) / "kunit-x.log"
             log.write_text(around.format(report))
@@ -47,7 +48,8 @@ class Kunit(unittest.TestCase):
 
     def test_machine_without_a_report(self):
         """What is known of it is shown, and the cases it lacks take one line."""
-        wrong = self.judge("[    1.0] the last line\n", [f"tce_one.{n}" for n in range(200)], code=vm.QEMU_ERROR)
+        wrong = self.judge("[    1.0] the last line\n", [f"tce_one.{n}" for n in range(200)],
+                           code=vm.QEMU_ERROR)
         self.assertEqual(len([w for w in wrong if "no result of" in w]), 1)
         self.assertIn("QEMU failed", wrong)
         with tempfile.TemporaryDirectory() as tmp, redirect_stdout(io.StringIO()) as out:
@@ -60,20 +62,24 @@ class Kunit(unittest.TestCase):
         """On a kernel of make check it has to be one that is written down, whatever else passes."""
         allowed = KUNIT.replace("SKIP no such memory", "SKIP plain memory has no pages of 10000")
         self.assertEqual(self.judge(allowed, kernel="6.12-be"), [])
-        self.assertEqual(self.judge(KUNIT, kernel="6.12-be"), ["skipped, which data/skips does not allow on 6.12-be powernv9: "
-                                                               "tce_one.other (no such memory)"])
+        self.assertEqual(self.judge(KUNIT, kernel="6.12-be"),
+                         ["skipped, which data/skips does not allow on 6.12-be powernv9: "
+                          "tce_one.other (no such memory)"])
         self.assertTrue(self.judge(allowed, kernel="6.12-64k"))
 
     def test_lost_memory(self):
         """Where the kernel has kmemleak somebody has to have asked it."""
         report = KUNIT.replace("other # SKIP no such memory", "other")
         said = ">> objects that kmemleak found: 0\n"
-        self.assertEqual(self.judge(report, kernel="gcov-64k"), ["nobody has looked for lost memory"])
-        self.assertEqual(self.judge(report, kernel="gcov-64k", around="VM-START\n\nVM-START\n{}" + said + "VM-END\n"), [])
+        self.assertEqual(self.judge(report, kernel="gcov-64k"),
+                         ["nobody has looked for lost memory"])
+        self.assertEqual(self.judge(report, kernel="gcov-64k",
+                                    around="VM-START\n\nVM-START\n{}" + said + "VM-END\n"), [])
 
     def test_compare(self):
         self.assertEqual(self.compare(["skip", "pass"], ["pass", "skip"]), [])
-        self.assertEqual(self.compare(["skip", "skip"], ["skip", "pass"]), ["tce_one.many: 0 passes nowhere"])
+        self.assertEqual(self.compare(["skip", "skip"], ["skip", "pass"]),
+                         ["tce_one.many: 0 passes nowhere"])
         self.assertTrue(self.compare(["skip"], ["skip"]))
         self.assertEqual(self.compare(["skip"], everywhere=False), [])
         self.assertTrue(self.compare(["pass"], ["pass", "pass"]))

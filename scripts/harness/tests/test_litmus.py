@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""scripts/litmus: what the kernel's scripts are asked and answer, and programs that do not fit the sources."""
+"""scripts/litmus: what the kernel's scripts are asked and answer, and programs that do not fit the
+sources."""
 import os
 import tempfile
 import unittest
@@ -12,50 +13,68 @@ litmus = load(SCRIPTS / "litmus")
 
 
 class Litmus(unittest.TestCase):
-    text = ("C x\n\n(*\n * code: tce_a.c f smp_mb [barrier], h\n * kernel: lib/b.c g b#2\n *)\n\n{}\n\n"
-            "P0(int *a)\n{\n\tWRITE_ONCE(*a, 1);\n\tsmp_mb(); // control barrier: drop // control two: smp_wmb();\n}\n\nexists (a=0)\n")
-    source = ("/* litmus/x.litmus says more. */\nstatic int f(int i)\n{\n\ta =\n\t  1;\n\t/* a comment */\n\tsmp_mb();\n\treturn b;\n}\n"
+    text = ("C x\n\n(*\n * code: tce_a.c f smp_mb [barrier], h\n * kernel: lib/b.c g b#2\n "
+            "*)\n\n{}\n\n"
+            "P0(int *a)\n{\n\tWRITE_ONCE(*a, 1);\n\tsmp_mb(); // control barrier: drop // control "
+            "two: smp_wmb();\n}\n\nexists (a=0)\n")
+    source = ("/* litmus/x.litmus says more. */\nstatic int f(int i)\n{\n\ta =\n\t  1;\n\t/* a "
+              "comment */\n\tsmp_mb();\n\treturn b;\n}\n"
               "\nstatic void h(void)\n{\n}\n")
 
-    def wrong(self, text=text, source=source, reasons="", name="x", kernel="void g(int i)\n{\n\tb(*p,\n\t  b(2));\n}\n"):
+    def wrong(self, text=text, source=source, reasons="", name="x",
+              kernel="void g(int i)\n{\n\tb(*p,\n\t  b(2));\n}\n"):
         return litmus.misfits({name: text}, {"tce_a.c": source}, lambda file: kernel, reasons)
 
     def test_answers(self):
         with tempfile.TemporaryDirectory() as tmp:
             script, path = Path(tmp) / "scripts/checklitmus.sh", Path(tmp) / "x.litmus"
             script.parent.mkdir()
-            for want, seen, code, good in (("Never", "Never 0 3", 0, True), ("Never", "Never 0 3", 253, False),
-                                           ("Never", "Sometimes 1 3", 0, False), ("Never", "Sometimes 1 3", 253, False),
-                                           ("Sometimes", "Sometimes 1 3", 0, True), ("Sometimes", "Sometimes 1 3", 253, True),
-                                           ("Sometimes", "Never 0 3", 253, False), ("Sometimes", "Never 0 3", 1, False),
-                                           ("Sometimes", "Sometimes 1 3", 124, False), ("Never", "", 0, False)):
+            for want, seen, code, good in (("Never", "Never 0 3", 0, True),
+                                           ("Never", "Never 0 3", 253, False),
+                                           ("Never", "Sometimes 1 3", 0, False),
+                                           ("Never", "Sometimes 1 3", 253, False),
+                                           ("Sometimes", "Sometimes 1 3", 0, True),
+                                           ("Sometimes", "Sometimes 1 3", 253, True),
+                                           ("Sometimes", "Never 0 3", 253, False),
+                                           ("Sometimes", "Never 0 3", 1, False),
+                                           ("Sometimes", "Sometimes 1 3", 124, False),
+                                           ("Never", "", 0, False)):
                 path.write_text(f"C x\n(* Result: {want} *)\n")
-                script.write_text(f"#!/bin/sh\necho '{seen and f'Observation x {seen}'}' >$1.out\nexit {code}\n")
+                script.write_text(
+                    f"#!/bin/sh\necho '{seen and f'Observation x {seen}'}' >$1.out\nexit {code}\n")
                 script.chmod(0o755)
-                self.assertEqual(litmus.run(path, Path(tmp), os.environ)[0], good, (want, seen, code))
+                self.assertEqual(litmus.run(path, Path(tmp), os.environ)[0], good,
+                                 (want, seen, code))
 
     def test_fits(self):
         self.assertEqual(self.wrong(), [])
         # The text is free: other names, lines, and places in the file.
-        for old, new in (("a =\n\t  1;", "c = d ?\n\t\t2 :\n\t\t3;"), ("(int i)", "(int\n\t\t j)"), ("smp_mb();", "smp_mb\n\t\t();")):
+        for old, new in (("a =\n\t  1;", "c = d ?\n\t\t2 :\n\t\t3;"), ("(int i)", "(int\n\t\t j)"),
+                         ("smp_mb();", "smp_mb\n\t\t();")):
             self.assertIn(old, self.source)
             self.assertEqual(self.wrong(source=self.source.replace(old, new)), [], new)
         self.assertEqual(self.wrong(source="\n".join(reversed(self.source.split("\n\n")))), [])
-        for old, new in (("smp_mb();", "smp_wmb();"), ("f(int", "k(int"), ("\tsmp_mb();", "\t/* smp_mb(); */"), ("void h", "void k"),
+        for old, new in (("smp_mb();", "smp_wmb();"), ("f(int", "k(int"),
+                         ("\tsmp_mb();", "\t/* smp_mb(); */"), ("void h", "void k"),
                          ("litmus/x.litmus", "x"), ("litmus/x", "litmus/y"),
                          ("return b;", "return xchg(&b, 1);"), ("return b;", "smp_mb();")):
             self.assertIn(old, self.source)
             self.assertTrue(self.wrong(source=self.source.replace(old, new)), new)
-        for old, new in ((" [barrier]", ""), ("[barrier]", "[other]"), ("// control", "//"), ("smp_mb [barrier]", "[barrier]"),
-                         ("b#2", "b"), ("b#2", "b#3"), ("b#2", "c"), (" g ", " f "), ("code:", "kernel:"), (", h", " h"), (", h", ",h")):
+        for old, new in ((" [barrier]", ""), ("[barrier]", "[other]"), ("// control", "//"),
+                         ("smp_mb [barrier]", "[barrier]"), ("b#2", "b"), ("b#2", "b#3"),
+                         ("b#2", "c"), (" g ", " f "), ("code:", "kernel:"), (", h", " h"),
+                         (", h", ",h")):
             self.assertIn(old, self.text)
             self.assertTrue(self.wrong(self.text.replace(old, new)), new)
         # Each of several has to be removed.
         twice = self.source.replace("return b;", "smp_mb();")
-        self.assertEqual(self.wrong(self.text.replace("f smp_mb [barrier]", "f smp_mb#1 [barrier], f smp_mb#2 [two]"), twice), [])
-        self.assertTrue(self.wrong(self.text.replace("f smp_mb [barrier]", "f smp_mb#1 [barrier], f smp_mb#2"), twice))
+        self.assertEqual(self.wrong(self.text.replace(
+            "f smp_mb [barrier]", "f smp_mb#1 [barrier], f smp_mb#2 [two]"), twice), [])
+        self.assertTrue(self.wrong(
+            self.text.replace("f smp_mb [barrier]", "f smp_mb#1 [barrier], f smp_mb#2"), twice))
         # One that has a reason has no control.
-        self.assertEqual(self.wrong(source=self.source.replace("return b;", "xchg(&b, 1);"), reasons="tce_a.c f xchg: it counts\n"), [])
+        self.assertEqual(self.wrong(source=self.source.replace("return b;", "xchg(&b, 1);"),
+                                    reasons="tce_a.c f xchg: it counts\n"), [])
         self.assertTrue(self.wrong(reasons="tce_a.c f xchg: it counts\n"))
         self.assertTrue(self.wrong(name="z"))
         self.assertTrue(litmus.misfits({}, {}, str, ""))

@@ -8,7 +8,8 @@ from harness import plots
 from harness.paths import ROOT
 
 HEAD = "what  in-tree  ours  goal\n"
-REGIONS = "".join(f"""v2 {call} of a page with 65,536 regions (in-tree 4,096) : 64      9.51  1.07  <= 1.3: met
+REGIONS = "".join(f"""\
+v2 {call} of a page with 65,536 regions (in-tree 4,096) : 64      9.51  1.07  <= 1.3: met
 v2 {call} of a page with 64 regions      {cost:,}  {cost // 2:,}
 v2 {call} of a page with many regions  {cost * 10:,}  {cost // 2 + 1:,}
 """ for call, cost in (("REGISTER", 8000), ("MAP", 4000), ("UNMAP", 2400)))
@@ -20,14 +21,18 @@ SAID = "\n".join(f"{host}\n{HEAD}{REGIONS}{TCES}" for host in plots.HOSTS)
 class Plots(unittest.TestCase):
     def test_figures(self):
         found = plots.figures(SAID)
-        self.assertEqual(found["powernv9, 6.12-4k"]["v2 MAP of a page with many regions"], (40000, 2001))
-        self.assertEqual(found["pseries, 6.12-4k"]["v1 MAP of 4 MiB scattered per TCE"], (400.5, 100))
+        self.assertEqual(found["powernv9, 6.12-4k"]["v2 MAP of a page with many regions"],
+                         (40000, 2001))
+        self.assertEqual(found["pseries, 6.12-4k"]["v1 MAP of 4 MiB scattered per TCE"],
+                         (400.5, 100))
 
     def test_regions(self):
-        """A line ends where its figures are: ten times as much is half of the axis, and only ours goes to its end."""
+        """A line ends where its figures are: ten times as much is half of the axis, and only ours
+        goes to its end."""
         said = plots.regions(plots.figures(SAID))
         ET.fromstring(said)
-        lines = [tuple(map(float, m)) for m in re.findall(r'd="M([\d.]+) ([\d.]+)L([\d.]+) ([\d.]+)"', said)]
+        lines = [tuple(map(float, m))
+                 for m in re.findall(r'd="M([\d.]+) ([\d.]+)L([\d.]+) ([\d.]+)"', said)]
         axis = plots.HEIGHT - plots.BOTTOM - plots.TOP
         places, key = (lines[:6], lines[6:12]), lines[12:]
         for (_, y, x2, y2), (_, _, x3, y3) in zip(lines[:12:2], lines[1:12:2]):

@@ -8,18 +8,27 @@ from pathlib import Path
 from harness.paths import ROOT
 
 COMMON = """typedef _Bool bool; typedef unsigned long size_t;
-enum dma_data_direction { NONE }; enum iommu_cap { CAP }; struct iommu_table; struct iommu_table_group; struct iommu_group;
-struct device; struct page; struct vm_area_struct; struct list_head { int x; };
+enum dma_data_direction { NONE }; enum iommu_cap { CAP }; struct iommu_table;
+struct iommu_table_group; struct iommu_group; struct device; struct page; struct vm_area_struct;
+struct list_head { int x; };
 """
-OLD = """struct iommu_table_ops { int (*xchg_no_kill)(struct iommu_table *, long, unsigned long *, enum dma_data_direction *, bool);
-	int (*set)(struct iommu_table *, long, long, unsigned long, enum dma_data_direction, unsigned long); };
-struct iommu_table_group_ops { void (*take_ownership)(struct iommu_table_group *); void (*release_ownership)(struct iommu_table_group *); };
+OLD = """struct iommu_table_ops {
+	int (*xchg_no_kill)(struct iommu_table *, long, unsigned long *, enum dma_data_direction *, bool);
+	int (*set)(struct iommu_table *, long, long, unsigned long, enum dma_data_direction,
+		   unsigned long); };
+struct iommu_table_group_ops {
+	void (*take_ownership)(struct iommu_table_group *);
+	void (*release_ownership)(struct iommu_table_group *); };
 struct iommu_ops { bool (*capable)(enum iommu_cap); };
-long pin_user_pages(unsigned long, unsigned long, unsigned int, struct page **, struct vm_area_struct **);
+long pin_user_pages(unsigned long, unsigned long, unsigned int, struct page **,
+		    struct vm_area_struct **);
 """
-NEW = """struct iommu_table_ops { int (*xchg_no_kill)(struct iommu_table *, long, unsigned long *, enum dma_data_direction *);
-	int (*set)(struct iommu_table *, long, long, unsigned long, enum dma_data_direction, unsigned long); };
-struct iommu_table_group_ops { long (*take_ownership)(struct iommu_table_group *, struct device *);
+NEW = """struct iommu_table_ops {
+	int (*xchg_no_kill)(struct iommu_table *, long, unsigned long *, enum dma_data_direction *);
+	int (*set)(struct iommu_table *, long, long, unsigned long, enum dma_data_direction,
+		   unsigned long); };
+struct iommu_table_group_ops {
+	long (*take_ownership)(struct iommu_table_group *, struct device *);
 	void (*release_ownership)(struct iommu_table_group *, struct device *); };
 struct iommu_ops { bool (*capable)(struct device *, enum iommu_cap); };
 int iommu_group_claim_dma_owner(struct iommu_group *, void *);
@@ -35,22 +44,27 @@ class Probe(unittest.TestCase):
     def probe(self, text, compiler=("gcc",), without=""):
         """(exit code, the macros that were found, what was said of errors)"""
         with tempfile.TemporaryDirectory() as tmp:
-            for name in ("linux/vfio.h", "linux/iommu.h", "linux/list.h", "linux/mm.h", "asm/iommu.h"):
+            for name in ("linux/vfio.h", "linux/iommu.h", "linux/list.h", "linux/mm.h",
+                         "asm/iommu.h"):
                 path = Path(tmp) / name
                 path.parent.mkdir(exist_ok=True)
                 if name != without:
                     path.write_text("#pragma once\n#include <all.h>\n")
             (Path(tmp) / "all.h").write_text("#pragma once\n" + COMMON + text)
-            done = subprocess.run([ROOT / "compat/probe", *compiler, "-I", tmp], capture_output=True, text=True, check=False)
-        return done.returncode, [line.split("_HAS_")[1] for line in done.stdout.splitlines() if line.startswith("#define")], done.stderr
+            done = subprocess.run([ROOT / "compat/probe", *compiler, "-I", tmp],
+                                  capture_output=True, text=True, check=False)
+        return done.returncode, [line.split("_HAS_")[1] for line in done.stdout.splitlines()
+                                 if line.startswith("#define")], done.stderr
 
     def test_old(self):
         self.assertEqual(self.probe(OLD), (0, ["REALMODE", "BACKEND_OWNS", "PIN_VMAS"], ""))
 
     def test_new(self):
-        known = ["RELEASE_DEVICE", "CLAIM", "CAPABLE_DEVICE", "PLATFORM_DMA", "UNPIN_FOLIO", "LIST_COUNT"]
+        known = ["RELEASE_DEVICE", "CLAIM", "CAPABLE_DEVICE", "PLATFORM_DMA", "UNPIN_FOLIO",
+                 "LIST_COUNT"]
         self.assertEqual(self.probe(NEW), (0, known, ""))
-        self.assertEqual(self.probe(NEW.replace("unsigned long); };", "unsigned long, bool); };")), (0, ["SET_PHYS", *known], ""))
+        self.assertEqual(self.probe(NEW.replace("unsigned long); };", "unsigned long, bool); };")),
+                         (0, ["SET_PHYS", *known], ""))
 
     def refused(self, words, *args, **more):
         status, _, said = self.probe(*args, **more)
@@ -59,21 +73,25 @@ class Probe(unittest.TestCase):
 
     def test_no_answer(self):
         # a structure without the member: neither answer compiles
-        self.refused('struct iommu_table_ops, xchg_no_kill', NEW.replace("(*xchg_no_kill)", "(*xchg)"))
+        self.refused('struct iommu_table_ops, xchg_no_kill',
+                     NEW.replace("(*xchg_no_kill)", "(*xchg)"))
         self.refused("Found: neither", NEW.replace("(*xchg_no_kill)", "(*xchg)"))
 
     def test_broken_toolchain(self):
         self.refused("no answer can be trusted", NEW, compiler=("false",))
         self.refused("no answer can be trusted", NEW, compiler=("true",))
         self.refused("no answer can be trusted", NEW, compiler=("gcc", "-no-such-option"))
-        self.refused("no such compiler", NEW, compiler=("sh", "-c", "echo no such compiler >&2; exit 127"))
+        self.refused("no such compiler", NEW,
+                     compiler=("sh", "-c", "echo no such compiler >&2; exit 127"))
 
 class IommuOps(unittest.TestCase):
     """compat/iommu_ops.h: a kernel that our blocking domain would not protect is refused."""
     def build(self, found, *flags):
         with tempfile.TemporaryDirectory() as tmp:
-            (Path(tmp) / "found.inc").write_text("".join(f"#define TCE_HAS_{name}\n" for name in found))
-            done = subprocess.run(["gcc", "-fsyntax-only", "-x", "c", "-I", tmp, *flags, ROOT / "compat/iommu_ops.h"],
+            (Path(tmp) / "found.inc").write_text(
+                "".join(f"#define TCE_HAS_{name}\n" for name in found))
+            done = subprocess.run(["gcc", "-fsyntax-only", "-x", "c", "-I", tmp, *flags,
+                                   ROOT / "compat/iommu_ops.h"],
                                   capture_output=True, text=True, check=False)
         return done.returncode == 0
 

@@ -23,17 +23,21 @@ PROVED, REFUTED = "VERIFICATION SUCCESSFUL", "VERIFICATION FAILED"
 
 class Prove(unittest.TestCase):
     def test_verdict(self):
-        for want, *said in (("proved", GOOD, PROVED), ("refuted", GOOD, BAD, REFUTED), ("refuted", GOOD, SHIFT, REFUTED),
+        for want, *said in (("proved", GOOD, PROVED), ("refuted", GOOD, BAD, REFUTED),
+                            ("refuted", GOOD, SHIFT, REFUTED),
                             # what follows on a broken rule of C is not known
                             ("refuted", GOOD, SHIFT, BAD.replace("FAILURE", "UNKNOWN"), REFUTED),
                             # nothing is stated, not done, or cut off
-                            ("neither", PROVED), ("neither", ""), ("neither", GOOD), ("neither", GOOD),
+                            ("neither", PROVED), ("neither", ""), ("neither", GOOD),
+                            ("neither", GOOD),
                             ("neither", GOOD, SHIFT.replace("FAILURE", "UNKNOWN"), PROVED),
                             ("neither", GOOD, BAD, SHIFT.replace("FAILURE", "ERROR"), REFUTED),
                             ("neither", SHIFT.replace("FAILURE", "SUCCESS"), PROVED),
                             # the bound, or a function that is not there
-                            ("neither", GOOD, "[f.unwind.0] line 9 unwinding assertion loop 0: FAILURE", REFUTED),
-                            ("neither", GOOD, BAD, "[main.no-body.g] line 9 no body for callee g: FAILURE", REFUTED)):
+                            ("neither", GOOD,
+                             "[f.unwind.0] line 9 unwinding assertion loop 0: FAILURE", REFUTED),
+                            ("neither", GOOD, BAD,
+                             "[main.no-body.g] line 9 no body for callee g: FAILURE", REFUTED)):
             self.assertEqual(prove.verdict("\n".join(said) + "\n"), want, said)
 
     def test_runs(self):
@@ -41,12 +45,16 @@ class Prove(unittest.TestCase):
             top, program = Path(tmp), Path(tmp) / "cbmc"
             (top / "kernel.h").touch()
             (top / "x.c").write_text("int main(void) { return 0; }\n")
-            for said, code, seconds, want in ((f"{GOOD}\n{PROVED}", 0, 300, "proved"), (f"{GOOD}\n{PROVED}", 6, 300, "neither"),
-                                              (f"{GOOD}\n{BAD}\n{REFUTED}", 10, 300, "refuted"), (f"{GOOD}\n{PROVED}", 10, 300, "neither"),
+            for said, code, seconds, want in ((f"{GOOD}\n{PROVED}", 0, 300, "proved"),
+                                              (f"{GOOD}\n{PROVED}", 6, 300, "neither"),
+                                              (f"{GOOD}\n{BAD}\n{REFUTED}", 10, 300, "refuted"),
+                                              (f"{GOOD}\n{PROVED}", 10, 300, "neither"),
                                               (f"{GOOD}\n{BAD}\n{REFUTED}", 0, 300, "neither"),
                                               # what only waits has time
-                                              (f"{GOOD}\n{PROVED}' && sleep 2; echo '", 0, 1, "proved"),
-                                              (f"{GOOD}\n{PROVED}\n' && while :; do :; done; echo '", 0, 1, "neither")):
+                                              (f"{GOOD}\n{PROVED}' && sleep 2; echo '", 0, 1,
+                                               "proved"),
+                                              (f"{GOOD}\n{PROVED}\n' && while :; do :; done; echo "
+                                               "'", 0, 1, "neither")):
                 program.write_text(f"#!/bin/sh\necho '{said}'\nexit {code}\n")
                 program.chmod(0o755)
                 prove.SECONDS, prove.KNOWN = seconds, top / "none"
@@ -57,7 +65,8 @@ class Prove(unittest.TestCase):
             self.assertEqual(prove.cbmc(program, top / "x.c", top / "x.log", "1", {}), "gcc failed")
 
     def test_kept(self):
-        """What was decided is not asked again, until the text, the macros, the bound or the program is another one."""
+        """What was decided is not asked again, until the text, the macros, the bound or the program
+        is another one."""
         with tempfile.TemporaryDirectory() as tmp:
             top, program = Path(tmp), Path(tmp) / "cbmc"
             prove.SECONDS, prove.KNOWN = 300, top / "kept"
@@ -80,7 +89,8 @@ class Prove(unittest.TestCase):
             self.assertEqual([ask(), ask(unwind="2"), ask(a="2"), ask("other"), ask()],
                              ["proved (known)", "refuted", "refuted", "refuted", "proved (known)"])
             # a bound that is a macro is that macro's value
-            self.assertEqual([ask(unwind="1 f.0:A", a="7"), ask(unwind="1 f.0:7", a="7")], ["refuted", "refuted (known)"])
+            self.assertEqual([ask(unwind="1 f.0:A", a="7"), ask(unwind="1 f.0:7", a="7")],
+                             ["refuted", "refuted (known)"])
             # what is cut off is no verdict
             for file in prove.KNOWN.iterdir():
                 file.write_text(GOOD)
@@ -93,21 +103,25 @@ class Prove(unittest.TestCase):
             self.assertEqual(ask(), "refuted")
 
     def test_controls(self):
-        good = " * each: A=1,2 B=3\n * each: A=4\n * unwind: 2\n *\n * control: f g(any)\n * control: f A=2\n"
+        good = (" * each: A=1,2 B=3\n * each: A=4\n * unwind: 2\n *\n * control: f g(any)\n * "
+                "control: f A=2\n")
         first, second = {"A": "1", "B": "3"}, {"A": "2", "B": "3"}
         self.assertEqual(prove.controls(good), [("f", first), ("g(any)", first), ("f", second)])
         self.assertEqual(prove.controls("/* nothing */\n"), [])
         self.assertEqual(prove.UNWIND.findall(" * unwind: 2 f.0:3 f.1:4\n"), ["2 f.0:3 f.1:4"])
-        for old, new in (("control: f g", "controls: f g"), ("control: f A", "control f A"), ("f A=2", "A=2"), ("f A=2", "f A=2 g"),
-                         ("f A=2", "f A=5"), ("f A=2", "f A=4 B=3"), (" * control: f A", " *  control: f A"), ("g(any)", "g(all)"),
-                         ("each: A=1", "each A=1"), ("unwind: 2", "unwind: two"), ("unwind: 2", "unwind: 2 f.0")):
+        for old, new in (("control: f g", "controls: f g"), ("control: f A", "control f A"),
+                         ("f A=2", "A=2"), ("f A=2", "f A=2 g"), ("f A=2", "f A=5"),
+                         ("f A=2", "f A=4 B=3"), (" * control: f A", " *  control: f A"),
+                         ("g(any)", "g(all)"), ("each: A=1", "each A=1"),
+                         ("unwind: 2", "unwind: two"), ("unwind: 2", "unwind: 2 f.0")):
             self.assertEqual(good.count(old), 1, old)
             with self.assertRaises(ValueError, msg=new):
                 prove.controls(good.replace(old, new))
 
     def test_replaced(self):
         """A proof's function stands for the module's, which it can still call."""
-        text = "static int f(int a,\n\t     int b)\n{\n\treturn 1;\n}\nint g(void)\n{\n\treturn f(1, 2);\n}\n"
+        text = ("static int f(int a,\n\t     int b)\n{\n\treturn 1;\n}\nint g(void)\n{\n\treturn "
+                "f(1, 2);\n}\n")
         self.assertEqual(prove.replaced(text), text)
         made = prove.replaced(text + "static int f(int a, int b) { return real_f(a, b) + 1; }\n")
         self.assertEqual(made.count("static int f(int a, int b)"), 2)
@@ -120,20 +134,27 @@ class Prove(unittest.TestCase):
             subprocess.run([f"{tmp}/x"], check=True)
 
     def test_made_wrong(self):
-        """Compiled, with any_bool() as a switch: what is called does nothing or what it does, with what it was given or other numbers."""
-        text = ("static _Bool any_bool(void);\nstatic int seen, *at;\nstatic int f(int a, const char *s);\n# 1 \"x.c\"\n"
-                "static inline int\nf(int a,\n  const char *s)\n{\n\tif (a)\n\t\tseen = a + *s;\n\treturn 7;\n}\n"
-                "int g(void)\n{\n\tseen = 1;\n\treturn 7;\n}\nstatic void h(int n)\n{\n\tseen = n;\n}\n"
+        """Compiled, with any_bool() as a switch: what is called does nothing or what it does, with
+        what it was given or other numbers."""
+        text = ("static _Bool any_bool(void);\nstatic int seen, *at;\nstatic int f(int a, const "
+                "char *s);\n# 1 \"x.c\"\n"
+                "static inline int\nf(int a,\n  const char *s)\n{\n\tif (a)\n\t\tseen = a + "
+                "*s;\n\treturn 7;\n}\n"
+                "int g(void)\n{\n\tseen = 1;\n\treturn 7;\n}\nstatic void h(int n)\n{\n\tseen = "
+                "n;\n}\n"
                 "static _Bool any_bool(void)\n{\n\treturn DOES;\n}\n"
-                "int main(void) { int was; at = &was; CALL; return __builtin_printf(\"%d\", seen); }\n")
+                "int main(void) { int was; at = &was; CALL; return __builtin_printf(\"%d\", seen); "
+                "}\n")
         with tempfile.TemporaryDirectory() as tmp:
-            for wrong, call, done in (("f", 'f(2, "\\1")', "3"), ("g", "g()", "1"), ("h", "h(5)", "5"), ("f(any)", 'f(2, "\\1")', ""),
+            for wrong, call, done in (("f", 'f(2, "\\1")', "3"), ("g", "g()", "1"),
+                                      ("h", "h(5)", "5"), ("f(any)", 'f(2, "\\1")', ""),
                                       ("h(any)", "h(5)", "")):
                 for does in (0, 1):
                     made = prove.made_wrong(text, wrong)
                     self.assertEqual(made.count("\n"), text.count("\n"))
                     (Path(tmp) / "x.c").write_text(made)
-                    subprocess.run(["gcc", "-w", f"-DDOES={does}", f"-DCALL={call}", f"{tmp}/x.c", "-o", f"{tmp}/x"], check=True)
+                    subprocess.run(["gcc", "-w", f"-DDOES={does}", f"-DCALL={call}", f"{tmp}/x.c",
+                                    "-o", f"{tmp}/x"], check=True)
                     said = subprocess.run([f"{tmp}/x"], stdout=subprocess.PIPE, text=True).stdout
                     if done or not does:
                         self.assertEqual(said, done if does else "0", (wrong, does))
@@ -144,9 +165,12 @@ class Prove(unittest.TestCase):
 
     def test_each_statement_fails_once(self):
         with tempfile.TemporaryDirectory() as tmp, mock.patch.object(prove, "OUT", Path(tmp)):
-            for second, lines, want in ((BAD, [BAD], 0), (BAD, [SHIFT], 1), (BAD.replace("2", "3").replace("x == 1", "y"), [BAD], 1),
-                                        (BAD.replace("main", "f"), [BAD], 1), (BAD, [BAD.replace("main", "real_main")], 0),
-                                        (BAD, [BAD.replace("FAILURE", "UNKNOWN")], 1), (BAD, [BAD.replace("line 9", "line 10")], 0)):
+            for second, lines, want in ((BAD, [BAD], 0), (BAD, [SHIFT], 1),
+                                        (BAD.replace("2", "3").replace("x == 1", "y"), [BAD], 1),
+                                        (BAD.replace("main", "f"), [BAD], 1),
+                                        (BAD, [BAD.replace("main", "real_main")], 0),
+                                        (BAD, [BAD.replace("FAILURE", "UNKNOWN")], 1),
+                                        (BAD, [BAD.replace("line 9", "line 10")], 0)):
                 (Path(tmp) / "a.log").write_text(f"{second.replace('FAILURE', 'SUCCESS')}\n")
                 (Path(tmp) / "b.log").write_text("\n".join(lines) + "\n")
                 futures = []
@@ -154,7 +178,8 @@ class Prove(unittest.TestCase):
                     futures.append(concurrent.futures.Future())
                     futures[-1].set_result(verdict)
                 with contextlib.redirect_stdout(io.StringIO()) as said:
-                    failed = prove.judge("x", [("a", "proved", futures[0]), ("b", "refuted", futures[1])])[1]
+                    failed = prove.judge("x", [("a", "proved", futures[0]),
+                                               ("b", "refuted", futures[1])])[1]
                 self.assertEqual(failed, want, (second, lines, said.getvalue()))
 
     def test_not_understood(self):
@@ -167,5 +192,6 @@ class Prove(unittest.TestCase):
         self.assertTrue(said.getvalue().startswith("FAIL "))
 
     def test_combinations(self):
-        self.assertEqual(prove.combinations(" * each: A=1,2 B=3\n * each: A=4\n"), [{"A": "1", "B": "3"}, {"A": "2", "B": "3"}, {"A": "4"}])
+        self.assertEqual(prove.combinations(" * each: A=1,2 B=3\n * each: A=4\n"),
+                         [{"A": "1", "B": "3"}, {"A": "2", "B": "3"}, {"A": "4"}])
         self.assertEqual(prove.combinations("/* nothing */\n"), [{}])

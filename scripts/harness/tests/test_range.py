@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The range of kernels: that of compat/kernel_range.h is in README.md and dkms.conf, and the second module's in Kbuild and dkms.conf."""
+"""The range of kernels: that of compat/kernel_range.h is in README.md and dkms.conf, and the second
+module's in Kbuild and dkms.conf."""
 import os
 import re
 import subprocess
@@ -7,7 +8,8 @@ import unittest
 
 from harness.paths import ROOT
 
-NAMES = ("AUTOINSTALL", "BUILD_EXCLUSIVE_KERNEL", "BUILD_EXCLUSIVE_KERNEL_MIN", "BUILD_EXCLUSIVE_KERNEL_MAX", "BUILD_EXCLUSIVE_CONFIG",
+NAMES = ("AUTOINSTALL", "BUILD_EXCLUSIVE_KERNEL", "BUILD_EXCLUSIVE_KERNEL_MIN",
+         "BUILD_EXCLUSIVE_KERNEL_MAX", "BUILD_EXCLUSIVE_CONFIG",
          "BUILT_MODULE_NAME[1]")
 # DKMS reads dkms.conf in a function that hides the kernel which is meant.
 SCRIPT = """uname() { echo "$MACHINE"; }
@@ -18,7 +20,8 @@ SCRIPT = """uname() { echo "$MACHINE"; }
 
 def conf(asked, earlier="", machine="ppc64le"):
     """What DKMS is told for a kernel: {variable: value}"""
-    done = subprocess.run(["bash", "-c", SCRIPT, "bash", earlier, asked, *NAMES], cwd=ROOT, stdout=subprocess.PIPE, text=True,
+    done = subprocess.run(["bash", "-c", SCRIPT, "bash", earlier, asked, *NAMES], cwd=ROOT,
+                          stdout=subprocess.PIPE, text=True,
                           check=True, env={**os.environ, "MACHINE": machine})
     return dict(zip(NAMES, done.stdout.split("\n")))
 
@@ -27,40 +30,57 @@ class Range(unittest.TestCase):
     def setUp(self):
         """The header has the first kernel that is in, and the first that is not."""
         header = (ROOT / "compat/kernel_range.h").read_text()
-        (major, first), (last_major, after) = re.findall(r"VERSION_CODE (?:<|>=) KERNEL_VERSION\((\d+), (\d+), 0\)", header)
+        (major, first), (last_major, after) = re.findall(
+            r"VERSION_CODE (?:<|>=) KERNEL_VERSION\((\d+), (\d+), 0\)", header)
         self.min, self.max = f"{major}.{first}", f"{last_major}.{int(after) - 1}"
         self.below, self.above = f"{major}.{int(first) - 1}", f"{last_major}.{after}"
 
     def test_range(self):
         readme = (ROOT / "README.md").read_text().splitlines()[0]
-        self.assertEqual(re.search(r"Linux [\d.]+ to ([\d.]+) and RHEL 9's ([\d.]+)$", readme).groups(), (self.max, self.min))
+        self.assertEqual(re.search(r"Linux [\d.]+ to ([\d.]+) and RHEL 9's ([\d.]+)$",
+                                   readme).groups(), (self.max, self.min))
         found = conf(f"{self.min}.0")
         # DKMS compares whole versions: 7.3.999 admits all of 7.3
-        self.assertEqual((found["BUILD_EXCLUSIVE_KERNEL_MIN"], found["BUILD_EXCLUSIVE_KERNEL_MAX"]), (self.min, f"{self.max}.999"))
+        self.assertEqual((found["BUILD_EXCLUSIVE_KERNEL_MIN"], found["BUILD_EXCLUSIVE_KERNEL_MAX"]),
+                         (self.min, f"{self.max}.999"))
         pattern = found["BUILD_EXCLUSIVE_KERNEL"]
-        for release in (f"{self.min}.0", f"{self.min}.0-34-powerpc64le", self.min, "5.19.17", "6.1.0-50-powerpc64le", "6.11.11",
-                        "6.12.95+deb12-powerpc64le", self.max, f"{self.max}.13+deb14-powerpc64le-64k"):
+        for release in (f"{self.min}.0", f"{self.min}.0-34-powerpc64le", self.min, "5.19.17",
+                        "6.1.0-50-powerpc64le", "6.11.11", "6.12.95+deb12-powerpc64le", self.max,
+                        f"{self.max}.13+deb14-powerpc64le-64k"):
             self.assertRegex(release, pattern)
-        for release in (f"{self.below}.99", f"{self.above}.0", "5.15.0", "5.18.1", f"{self.max}0.1", f"1{self.min}.0", "5.1.0", "4.19.0"):
+        for release in (f"{self.below}.99", f"{self.above}.0", "5.15.0", "5.18.1", f"{self.max}0.1",
+                        f"1{self.min}.0", "5.1.0", "4.19.0"):
             self.assertNotRegex(release, pattern)
 
     def test_second_module(self):
         """It is for some kernels; and an option is there since 6.2."""
-        seconds = re.search(r"^ifeq .*filter ([\d. ]+),", (ROOT / "Kbuild").read_text(), re.M)[1].split()
+        seconds = re.search(r"^ifeq .*filter ([\d. ]+),", (ROOT / "Kbuild").read_text(),
+                            re.M)[1].split()
         self.assertGreater(len(seconds), 1)
-        for kernel in (self.min, "5.19", "6.0", "6.1", "6.2", "6.3", "6.4", "6.10", "6.12", "6.30", self.max):
+        for kernel in (self.min, "5.19", "6.0", "6.1", "6.2", "6.3", "6.4", "6.10", "6.12", "6.30",
+                       self.max):
             for release in (kernel, f"{kernel}.0-50-powerpc64le"):
                 found = conf(release)
-                self.assertEqual(found["BUILT_MODULE_NAME[1]"], "spapr_tce_iommu_ops" if kernel in seconds else "", release)
+                self.assertEqual(found["BUILT_MODULE_NAME[1]"],
+                                 "spapr_tce_iommu_ops" if kernel in seconds else "", release)
                 self.assertEqual("CONFIG_VFIO_CONTAINER" in found["BUILD_EXCLUSIVE_CONFIG"],
-                                 not kernel.startswith("5.") and kernel not in ("6.0", "6.1"), release)
+                                 not kernel.startswith("5.") and kernel not in ("6.0", "6.1"),
+                                 release)
 
     def test_autoinstall(self):
         """Does the module want to be built by itself?"""
         good, bad = "6.12.107+deb13-powerpc64le", "4.19.0-34-powerpc64le"
         # "" is a DKMS that says it in another way: as if there were no condition
-        for asked, earlier, machine, wanted in ((good, "", "ppc64le", "yes"), (good, good, "ppc64le", "yes"), (good, bad, "ppc64le", "yes"),
-                                                (bad, "", "ppc64le", ""), (bad, good, "ppc64le", ""), (bad, bad, "ppc64le", ""),
-                                                ("99.1.0", "", "ppc64le", ""), ("6.1.0-56-powerpc64le", "", "ppc64le", "yes"),
-                                                (good, "", "ppc64", "yes"), (good, "", "x86_64", ""), ("", "", "ppc64le", "yes")):
-            self.assertEqual(conf(asked, earlier, machine)["AUTOINSTALL"], wanted, (asked, earlier, machine))
+        for asked, earlier, machine, wanted in ((good, "", "ppc64le", "yes"),
+                                                (good, good, "ppc64le", "yes"),
+                                                (good, bad, "ppc64le", "yes"),
+                                                (bad, "", "ppc64le", ""),
+                                                (bad, good, "ppc64le", ""),
+                                                (bad, bad, "ppc64le", ""),
+                                                ("99.1.0", "", "ppc64le", ""),
+                                                ("6.1.0-56-powerpc64le", "", "ppc64le", "yes"),
+                                                (good, "", "ppc64", "yes"),
+                                                (good, "", "x86_64", ""),
+                                                ("", "", "ppc64le", "yes")):
+            self.assertEqual(conf(asked, earlier, machine)["AUTOINSTALL"], wanted,
+                             (asked, earlier, machine))

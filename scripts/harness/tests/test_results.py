@@ -25,7 +25,8 @@ class Results(unittest.TestCase):
         self.commit = self.committed()
 
     def git(self, *args):
-        return subprocess.run(["git", "-C", self.top, "-c", "user.name=x", "-c", "user.email=x@invalid", *args], check=True,
+        return subprocess.run(["git", "-C", self.top, "-c", "user.name=x", "-c",
+                               "user.email=x@invalid", *args], check=True,
                               stdout=subprocess.PIPE, text=True).stdout.strip()
 
     def committed(self):
@@ -36,7 +37,8 @@ class Results(unittest.TestCase):
     def write(self, old=""):
         """The page that follows from an old one and what commands have left."""
         known = results.on_page(old)
-        return results.page({name: results.newer(known[name], results.found(name, self.out)) for name in results.PARTS}, self.top)
+        return results.page({name: results.newer(known[name], results.found(name, self.out))
+                             for name in results.PARTS}, self.top)
 
     def record(self, name, date, line=None, said="one\n\n  two  3\n"):
         with patch.object(results, "today", lambda: date):
@@ -50,16 +52,19 @@ class Results(unittest.TestCase):
         self.record("clients", "2026-01-01", said="first")
         self.record("bench", "2026-01-01")
         old = self.write()
-        self.assertIn(f"``make bench``, 2026-01-01, source {self.commit}, on {results.machine()}, in 7 minutes::\n\n   one\n\n"
+        self.assertIn(f"``make bench``, 2026-01-01, source {self.commit}, on {results.machine()}, "
+                      "in 7 minutes::\n\n   one\n\n"
                       "     two  3\n", old)
         self.assertLess(old.index(".. image:: cost-regions.svg"), old.index("make bench``, "))
         self.assertLess(old.index("make clients``, "), old.index("make bench``, "))
-        self.assertRegex(old, r"No complete run is recorded of ``make check``, ``make kernels``, .*``scripts/nightly/defects``\.")
+        self.assertRegex(old, r"No complete run is recorded of ``make check``, ``make kernels``, "
+                         r".*``scripts/nightly/defects``\.")
         self.out.rename(self.top / "gone")
         self.assertEqual(self.write(old), old)
         self.record("clients", "2026-01-02", said="second")
         new = self.write(old)
-        self.assertEqual(new, old.replace("first", "second").replace("make clients``, 2026-01-01", "make clients``, 2026-01-02"))
+        self.assertEqual(new, old.replace("first", "second").replace(
+            "make clients``, 2026-01-01", "make clients``, 2026-01-02"))
         # what was left here long ago is no news
         self.record("clients", "2025-12-31", said="zeroth")
         self.assertEqual(self.write(new), new)
@@ -69,8 +74,10 @@ class Results(unittest.TestCase):
         self.record("clients", "2026-01-01", "1 failed")
         old = self.write()
         self.assertNotIn(MARK, old)
-        for file, text, changed in (("scripts/x.c", "two\n", False), ("kunit/y.c", "two\n", False), ("tce_table.c", "two\n", True),
-                                    ("tce_table.c", "/* why */\none\n", False), ("Kbuild", "two\n", True),
+        for file, text, changed in (("scripts/x.c", "two\n", False), ("kunit/y.c", "two\n", False),
+                                    ("tce_table.c", "two\n", True),
+                                    ("tce_table.c", "/* why */\none\n", False),
+                                    ("Kbuild", "two\n", True),
                                     ("compat/older.h", "two\n", True)):
             for commit in (False, True):
                 (self.top / file).write_text(text)
@@ -87,16 +94,20 @@ class Results(unittest.TestCase):
         self.assertIn(MARK, self.write(old))
         self.out.rename(self.top / "gone")
         for unknown in ("unknown", f"{self.commit}-dirty", "0123456789ab"):
-            self.assertIn(f"source {unknown}{MARK}, on", self.write(old.replace(self.commit, unknown)))
+            self.assertIn(f"source {unknown}{MARK}, on",
+                          self.write(old.replace(self.commit, unknown)))
 
     def test_failed(self):
-        """It stands above the last good run, on this machine and on others, until there is a good one."""
-        failed = f"The last run, 2026-01-02, source {self.commit}, failed: ``19 passed, 'x_', 1 failed``\n\n"
+        """It stands above the last good run, on this machine and on others, until there is a good
+        one."""
+        failed = (f"The last run, 2026-01-02, source {self.commit}, failed: ``19 passed, 'x_', 1 "
+                  "failed``\n\n")
         self.record("bench", "2026-01-01")
         old = self.write()
         self.record("bench", "2026-01-02", "19 passed, `x_`, 1 failed")
         new = self.write(old)
-        self.assertEqual(new, old.replace(".. image:: cost-regions", failed + ".. image:: cost-regions"))
+        self.assertEqual(new,
+                         old.replace(".. image:: cost-regions", failed + ".. image:: cost-regions"))
         self.out.rename(self.top / "gone")
         self.assertEqual(self.write(new), new)
         # only the failure is new here
@@ -119,6 +130,9 @@ class Results(unittest.TestCase):
         """It can be read, whatever is in it."""
         text = (ROOT / "Documentation/results.rst").read_text()
         titles = {title for _, title in results.PARTS.values() if f"\n{title}\n=" in text}
-        self.assertEqual({results.PARTS[name][1] for name, record in results.on_page(text).items() if record}, titles)
-        self.assertEqual(text.count("::\n"), sum("good" in record for record in results.on_page(text).values()))
-        self.assertEqual(results.page(results.on_page(text)).replace(MARK, ""), text.replace(MARK, ""))
+        self.assertEqual({results.PARTS[name][1] for name, record in results.on_page(text).items()
+                          if record}, titles)
+        self.assertEqual(text.count("::\n"),
+                         sum("good" in record for record in results.on_page(text).values()))
+        self.assertEqual(results.page(results.on_page(text)).replace(MARK, ""),
+                         text.replace(MARK, ""))

@@ -15,8 +15,10 @@ from harness.vm.machines import MACHINES
 
 class Skips(unittest.TestCase):
     def test_patterns(self):
-        for name, patterns, found in (("6.12-be", "*-4k,*-be", True), ("6.12-64k", "*-4k,*-be", False), ("6.12-4k", "!6.12-4k", False),
-                                      ("7.2-4k", "!6.12-4k", True), ("powernv9-kvm", "powernv9", False)):
+        for name, patterns, found in (("6.12-be", "*-4k,*-be", True),
+                                      ("6.12-64k", "*-4k,*-be", False),
+                                      ("6.12-4k", "!6.12-4k", False), ("7.2-4k", "!6.12-4k", True),
+                                      ("powernv9-kvm", "powernv9", False)):
             self.assertEqual(matches(name, patterns), found, (name, patterns))
 
     def test_what_the_driver_forgets(self):
@@ -25,7 +27,8 @@ class Skips(unittest.TestCase):
                 ("6.12-4k", "powernv9", "user: windows: v2: x", "only on pseries", True),
                 ("6.12-4k", "pseries", "windows: v2: x", "only on pseries", False),
                 ("7.2-4k", "pseries", "user: windows: v2: x", "the platform has one window", False),
-                ("6.12-4k", "powernv9", "windows: v2: x", "the platform has no 64K IOMMU pages", False),
+                ("6.12-4k", "powernv9", "windows: v2: x", "the platform has no 64K IOMMU pages",
+                 False),
                 ("6.12-4k", "powernv9", "eeh: x", "this host has no EEH", False),
                 ("6.12-64k", "powernv9", "kvm: x", "this host has no KVM", True),
                 ("6.12-64k", "powernv9-kvm", "kvm: x", "this host has no KVM", False),
@@ -39,28 +42,36 @@ class Skips(unittest.TestCase):
                 ("kunit-7.2-4k", "powernv9", "memory: x", "KASAN keeps what was freed", False),
                 ("6.12-be", "powernv9", "memory: x", "KASAN keeps what was freed", False),
                 ("linux-of-somebody", "powernv9", "faults: x", "whatever it is", True)):
-            self.assertEqual(not unexpected(Host("selftest", kernel, machine), {test: reason}), good, (kernel, machine, reason))
+            self.assertEqual(not unexpected(Host("selftest", kernel, machine), {test: reason}),
+                             good, (kernel, machine, reason))
 
     def test_console(self):
         """It fails the host, though all else has passed there."""
-        text = "\nVM-START\nKTAP version 1\n1..2\nok 1 a: x\nok 2 a: y # SKIP the platform has one window\nVM-END\n"
-        with tempfile.TemporaryDirectory() as tmp, contextlib.redirect_stdout(io.StringIO()) as said:
+        text = ("\nVM-START\nKTAP version 1\n1..2\nok 1 a: x\nok 2 a: y # SKIP the platform has "
+                "one window\nVM-END\n")
+        with tempfile.TemporaryDirectory() as tmp, \
+                contextlib.redirect_stdout(io.StringIO()) as said:
             log = Path(tmp) / "x.log"
             log.write_text(text)
             self.assertTrue(ktap.summary(log))
             self.assertFalse(ktap.summary(log, Host("selftest", "6.12-4k", "pseries")))
-        self.assertIn("does not allow on 6.12-4k pseries: a: y (the platform has one window)", said.getvalue())
+        self.assertIn("does not allow on 6.12-4k pseries: a: y (the platform has one window)",
+                      said.getvalue())
 
     def test_rules(self):
         """Each is about a machine and a kernel that there are, and a reason that somebody gives."""
-        sources = "".join(file.read_text() for place in ("selftests", "kunit") for file in (ROOT / place).rglob("*.[ch]"))
-        given = {re.sub(r"%l*x", size, reason) for reason in re.findall(r'"([^"\n]*)"', sources) for size in ("10000", "1000000")}
+        sources = "".join(file.read_text() for place in ("selftests", "kunit")
+                          for file in (ROOT / place).rglob("*.[ch]"))
+        given = {re.sub(r"%l*x", size, reason) for reason in re.findall(r'"([^"\n]*)"', sources)
+                 for size in ("10000", "1000000")}
         for rule in skips.rules():
             self.assertIn(rule.reason, given)
-            self.assertTrue(any(matches(kernel, rule.kernels) for kernel in (*steps.BOOTED, *steps.MORE)), rule)
+            self.assertTrue(any(matches(kernel, rule.kernels)
+                                for kernel in (*steps.BOOTED, *steps.MORE)), rule)
             self.assertTrue(any(matches(machine, rule.machines) for machine in MACHINES), rule)
             self.assertTrue(matches(rule.who.split(",")[0], "root,user,kunit"), rule)
 
     def test_machines(self):
-        lines = [line.split() for line in (DATA / "machines").read_text().splitlines() if line[:1] not in ("", "#")]
+        lines = [line.split() for line in (DATA / "machines").read_text().splitlines()
+                 if line[:1] not in ("", "#")]
         self.assertEqual({line[0] for line in lines}, set(MACHINES))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""tools/tcestat on files that look like a host's: does it show what is there, and miss nothing that a card lacks?"""
+"""tools/tcestat on files that look like a host's: does it show what is there, and miss nothing that
+a card lacks?"""
 import json
 import os
 import re
@@ -17,16 +18,22 @@ PROGRAM = ROOT / "tools/tcestat"
 DEVICE = "0000:01:00.0"
 NAME = "vfio_iommu_spapr_tce"
 
+# The state's lines may go on here.
 STATE = r"""module format=4 page_size=65536 closing=1 kvm_tables=1 leaked=0 leaked_tables=0
 process id=7 tgid=4711 table_leaked=0 kvm=1 locked_vm=4294967296 alive=1 comm=qemu\040\033[31m\134x
-region process=7 ua=0x7f0000000000 size=4294967296 page_shift=16 kvm_list=1 mapped=? written=1 containers=3,2
-region process=7 ua=0x7f8000000000 size=65536 page_shift=16 kvm_list=0 mapped=16 written=0 containers=-
+region process=7 ua=0x7f0000000000 size=4294967296 page_shift=16 kvm_list=1 mapped=? written=1 \
+containers=3,2
+region process=7 ua=0x7f8000000000 size=65536 page_shift=16 kvm_list=0 mapped=16 written=0 \
+containers=-
 container id=3 version=2 process=7 enabled=1 default_pending=0 pinned=0 charged=0 uncharge=0
 group container=3 number=5
-window container=3 number=0 start=0x0 size=1073741824 page_shift=16 levels=1 mapped=16384 by_kvm=16000 charged=131072 kvm=1
-window container=3 number=1 start=0x800000000000000 size=4294967296 page_shift=16 levels=2 mapped=0 by_kvm=0 charged=0 kvm=0
-container id=2 version=1 process=0 enabled=0 default_pending=1 pinned=65536 charged=131072 uncharge=65536
-"""
+window container=3 number=0 start=0x0 size=1073741824 page_shift=16 levels=1 \
+mapped=16384 by_kvm=16000 charged=131072 kvm=1
+window container=3 number=1 start=0x800000000000000 size=4294967296 page_shift=16 levels=2 \
+mapped=0 by_kvm=0 charged=0 kvm=0
+container id=2 version=1 process=0 enabled=0 default_pending=1 pinned=65536 \
+charged=131072 uncharge=65536
+""".replace("\\\n", "")
 
 LIMITS = "Limit                     Soft Limit           Hard Limit           Units\n" \
          "Max locked memory         {:<20} {:<20} bytes\n" \
@@ -47,7 +54,8 @@ class Host(unittest.TestCase):
         self.file("proc/sys/kernel/version", "#1 SMP Debian 6.12.95-1\n")
         self.file("proc/self/limits", LIMITS.format("unlimited", "unlimited"))
         self.file("proc/self/status", "Name:\tx\nCapEff:\t0000000000000000\n")
-        self.file("proc/meminfo", "MemTotal: 8000000 kB\nHugePages_Total:       0\nHugePages_Free:        0\nHugepagesize:       2048 kB\n")
+        self.file("proc/meminfo", "MemTotal: 8000000 kB\nHugePages_Total:       0\nHugePages_Free: "
+                  "       0\nHugepagesize:       2048 kB\n")
         self.file(f"sys/module/{NAME}/srcversion", "ABC123\n")
         self.file(f"sys/module/{NAME}/version", "1.0\n")
         self.file(f"sys/module/{NAME}/refcnt", "4\n")
@@ -78,14 +86,17 @@ class Host(unittest.TestCase):
 
     def modinfo(self, file, srcversion):
         """What modprobe would load."""
-        path = self.file("bin/modinfo", f'#!/bin/sh\n[ "$3" != -k ] || {{ cat {self.root}/lib/modules/$4/says; exit; }}\n'
-                                        f'case $2 in filename) echo {file};; srcversion) echo {srcversion};; esac\n')
+        path = self.file("bin/modinfo", f'#!/bin/sh\n[ "$3" != -k ] || {{ cat '
+                         f'{self.root}/lib/modules/$4/says; exit; }}\n'
+                                        f'case $2 in filename) echo {file};; srcversion) echo '
+                                        f'{srcversion};; esac\n')
         path.chmod(0o755)
         os.environ["PATH"] = f"{path.parent}:{os.environ['PATH']}"
         self.addCleanup(os.environ.__setitem__, "PATH", os.environ["PATH"].partition(":")[2])
 
     def run_it(self, *argv):
-        done = subprocess.run([PROGRAM, "--root", self.root, *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run([PROGRAM, "--root", self.root, *argv], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)
         return done.returncode, done.stdout, done.stderr
 
 
@@ -95,9 +106,11 @@ class State(Host):
         self.assertEqual((code, errors), (0, ""))
         for text in (f"{NAME} 1.0, srcversion ABC123, Linux 6.12.95",
                      "2 open containers, 1 closed container still in use, 1 table\n",
-                     "container 3: version 2, process 4711 qemu", f"group 5: 0000:00:00.0 (pcieport), {DEVICE} (vfio-pci)",
-                     "container 2: version 1, not bound to a process yet, not enabled", "the default window is created by the first MAP",
-                     "pinned 64K, charged 128K", "VmLck 4G, 2 regions of 4194368K, has KVM"):
+                     "container 3: version 2, process 4711 qemu",
+                     f"group 5: 0000:00:00.0 (pcieport), {DEVICE} (vfio-pci)",
+                     "container 2: version 1, not bound to a process yet, not enabled",
+                     "the default window is created by the first MAP", "pinned 64K, charged 128K",
+                     "VmLck 4G, 2 regions of 4194368K, has KVM"):
             self.assertIn(text, said)
         rows = [line.split() for line in said.splitlines()]
         self.assertIn(["0", "0x0", "1G", "64K", "1", "16384", "16000", "128K", "yes"], rows)
@@ -109,11 +122,13 @@ class State(Host):
         self.assertNotIn("\033", self.run_it()[1])
 
     def test_what_is_lost(self):
-        self.file(f"sys/kernel/debug/{NAME}/state", STATE.replace("leaked=0 leaked_tables=0", "leaked=131072 leaked_tables=1"))
+        self.file(f"sys/kernel/debug/{NAME}/state",
+                  STATE.replace("leaked=0 leaked_tables=0", "leaked=131072 leaked_tables=1"))
         self.assertIn("LOST until the next boot: 128K of memory, 1 table ", self.run_it()[1])
 
     def test_what_can_not_be_read(self):
-        for text in ("", "nonsense\n", STATE.replace("format=4", "format=5"), STATE + "window container\n"):
+        for text in ("", "nonsense\n", STATE.replace("format=4", "format=5"),
+                     STATE + "window container\n"):
             self.file(f"sys/kernel/debug/{NAME}/state", text)
             code, said, errors = self.run_it()
             self.assertEqual((code, said), (2, ""), text)
@@ -143,12 +158,14 @@ class Doctor(Host):
             if isinstance(info, OSError):
                 raise info
             return info
-        return tcestat.examine(tcestat.System(str(self.root)), device, tcestat.Client(**client), ask)
+        return tcestat.examine(tcestat.System(str(self.root)), device, tcestat.Client(**client),
+                               ask)
 
     def host(self, loaded=False):
         """What is checked without a device"""
         system = tcestat.System(str(self.root))
-        return [*tcestat.loaded_and_installed(system, False), *([] if loaded else tcestat.other_kernels(system))]
+        return [*tcestat.loaded_and_installed(system, False),
+                *([] if loaded else tcestat.other_kernels(system))]
 
     def bad(self, **options):
         lines = self.host() if options.get("device", DEVICE) is None else self.look(**options)
@@ -158,9 +175,11 @@ class Doctor(Host):
         lines = self.look()
         self.assertEqual([line.command for line in lines], [None] * len(lines))
         self.assertEqual([line.what for line in lines],
-                         ["kernel", "module", "device", "group", "access", "windows", "reset", "memlock", "KVM", "preemption",
+                         ["kernel", "module", "device", "group", "access", "windows", "reset",
+                          "memlock", "KVM", "preemption",
                           "huge pages"])
-        self.assertIn("1024 MiB at 0x0 for DMA of 32 bits; 2 in all, pages of 4K 64K, up to 5 levels", lines[5].said)
+        self.assertIn("1024 MiB at 0x0 for DMA of 32 bits; 2 in all, pages of 4K 64K, up to 5 "
+                      "levels", lines[5].said)
 
     def test_other_module(self):
         """The kernel's own is on the disk, and an older one is loaded."""
@@ -172,59 +191,74 @@ class Doctor(Host):
         self.assertEqual(self.bad()[0], ("module", f"modprobe -r {NAME} && modprobe {NAME}"))
 
     def test_modprobe_refuses(self):
-        """SUSE's configuration, of which /etc has the last word, or a kernel that wants signed modules."""
+        """SUSE's configuration, of which /etc has the last word, or a kernel that wants signed
+        modules."""
         (self.root / f"sys/module/{NAME}/srcversion").unlink()
         allow = ("module", f"modprobe {NAME}")
         self.assertEqual(self.bad()[0], allow)
         conf = "modprobe.d/10-unsupported-modules.conf"
         self.file(f"lib/{conf}", "# text\nallow_unsupported_modules 0\n")
-        self.assertEqual(self.bad()[0], ("module", f"echo allow_unsupported_modules 1 >/etc/{conf}"))
+        self.assertEqual(self.bad()[0],
+                         ("module", f"echo allow_unsupported_modules 1 >/etc/{conf}"))
         self.file(f"etc/{conf}", "allow_unsupported_modules 1\n")
         self.assertEqual(self.bad()[0], allow)
         for file, off, on in (("sys/module/module/parameters/sig_enforce", "N", "Y"),
-                              ("sys/kernel/security/lockdown", "[none] integrity", "none [integrity]")):
+                              ("sys/kernel/security/lockdown", "[none] integrity",
+                               "none [integrity]")):
             for said, refused in ((on, True), (off, False)):
                 self.file(file, said + "\n")
-                self.assertEqual("/sign-file sha256 KEY CERT /lib/" in self.bad()[0][1], refused, (file, said))
+                self.assertEqual("/sign-file sha256 KEY CERT /lib/" in self.bad()[0][1], refused,
+                                 (file, said))
             self.file(file, on + "\n")
-            with mock.patch.object(tcestat, "modinfo", lambda field, **_: {"signer": "me", "filename": "/x.ko"}.get(field)):
+            with mock.patch.object(tcestat, "modinfo", lambda field,
+                                   **_: {"signer": "me", "filename": "/x.ko"}.get(field)):
                 self.assertEqual(self.bad()[0], allow)
                 self.assertIn("me", self.look()[1].said)
                 # the kernel may not know that key
                 self.assertEqual(self.bad(device=None), [allow])
             # sign-file can't sign what is compressed
-            with mock.patch.object(tcestat, "modinfo", lambda field, **_: {"filename": "/x.ko.xz"}.get(field)):
-                self.assertRegex(self.bad()[0][1], "^xz -d /x.ko.xz && .*/sign-file sha256 KEY CERT /x.ko && depmod$")
+            with mock.patch.object(tcestat, "modinfo", lambda field,
+                                   **_: {"filename": "/x.ko.xz"}.get(field)):
+                self.assertRegex(self.bad()[0][1],
+                                 "^xz -d /x.ko.xz && .*/sign-file sha256 KEY CERT /x.ko && depmod$")
             self.file(file, off + "\n")
 
     def test_next_kernel(self):
-        """Without a device: will each installed kernel load this module? A directory without an index is no kernel's."""
+        """Without a device: will each installed kernel load this module? A directory without an
+        index is no kernel's."""
         ours, intree = f"updates/dkms/{NAME}.ko", f"kernel/drivers/vfio/{NAME}.ko.xz"
         for release, file in (("6.12.95", intree), ("6.12.107", ours), ("6.12.9", "")):
             self.file(f"lib/modules/{release}/modules.dep", "")
-            self.file(f"lib/modules/{release}/says", f"/lib/modules/{release}/{file}\n" if file else "")
+            self.file(f"lib/modules/{release}/says", f"/lib/modules/{release}/{file}\n" if file
+                      else "")
             self.file(f"lib/modules/{release}/{file or 'other.ko'}", "")
         (self.root / "lib/modules/7.1").mkdir()
         self.assertEqual(self.bad(device=None), [])
         self.assertEqual([line.what for line in self.host()], ["kernel", "module", "next kernel"])
         self.file("lib/modules/6.12.113/modules.dep", "")
         self.file("lib/modules/6.12.113/says", f"/lib/modules/6.12.113/{intree}\n")
-        # DKMS 3.2 leaves the index of a kernel that is removed as it was, and the kernel may be installed again
+        # DKMS 3.2 leaves the index of a kernel that is removed as it was, and the kernel may be
+        # installed again
         self.assertEqual(self.bad(device=None), [("next kernel", "depmod 6.12.113")])
         self.file(f"lib/modules/6.12.113/{intree}", "")
         # Headers build it on Debian. If they are there already, DKMS has not been asked, or failed.
         for there, build in (("apt", "apt install linux-headers-6.12.113"),
-                             ("dnf", "dnf install kernel-devel-6.12.113 && dkms autoinstall -k 6.12.113"),
-                             ("zypper", "zypper install kernel-default-devel && dkms autoinstall -k 6.12.113")):
-            with mock.patch.object(tcestat.shutil, "which", lambda name, there=there, **_: name if name == there else None):
+                             ("dnf", "dnf install kernel-devel-6.12.113 && dkms autoinstall -k "
+                              "6.12.113"),
+                             ("zypper", "zypper install kernel-default-devel && dkms autoinstall "
+                              "-k 6.12.113")):
+            with mock.patch.object(tcestat.shutil, "which", lambda name, there=there,
+                                   **_: name if name == there else None):
                 self.assertEqual(tcestat.build(tcestat.System(str(self.root)), "6.12.113"), build)
         self.file("lib/modules/6.12.113/build/Makefile", "")
         self.assertEqual(self.bad(device=None), [("next kernel", "dkms autoinstall -k 6.12.113")])
-        # An older kernel is a fallback, whether DKMS skips it or not. For the running one nothing is installed here.
+        # An older kernel is a fallback, whether DKMS skips it or not. For the running one nothing
+        # is installed here.
         package = "usr/src/vfio-iommu-spapr-tce-1.0"
         build, manual = "dkms autoinstall -k 6.12.113", f"man 4 {NAME}"
         newer = "6.13.0-1-powerpc64le"
-        for pattern, running, bad in ((r"^6\.1[0-9]+", "6.12.95", [("next kernel", build)]), ("^7", "6.12.95", [("next kernel", manual)]),
+        for pattern, running, bad in ((r"^6\.1[0-9]+", "6.12.95", [("next kernel", build)]),
+                                      ("^7", "6.12.95", [("next kernel", manual)]),
                                       (r"^6\.1[0-9]+", newer, []), ("^7", newer, [])):
             self.file(f"{package}/dkms.conf", f'#\nBUILD_EXCLUSIVE_KERNEL="{pattern}"\n')
             self.file("proc/sys/kernel/osrelease", f"{running}\n")
@@ -241,7 +275,8 @@ class Doctor(Host):
         self.assertEqual([what for what, _ in self.bad(device=None)], ["module", "next kernel"])
 
     def test_nobody_served(self):
-        """The package's script "supported" is asked about this machine, and nothing is run from another directory."""
+        """The package's script "supported" is asked about this machine, and nothing is run from
+        another directory."""
         package = "usr/src/vfio-iommu-spapr-tce-1.0"
         self.file(f"{package}/dkms.conf", 'BUILD_EXCLUSIVE_KERNEL="^6"\n')
         self.file(f"{package}/scripts/release/supported", f"touch {self.root}/ran; exit 1\n")
@@ -250,9 +285,11 @@ class Doctor(Host):
         self.assertFalse((self.root / "ran").exists())
         system.real = True
         for code, skipped in ((1, True), (0, False), (2, False), (127, False)):
-            with mock.patch.object(tcestat.subprocess, "run", return_value=mock.Mock(returncode=code)) as run:
+            with mock.patch.object(tcestat.subprocess, "run",
+                                   return_value=mock.Mock(returncode=code)) as run:
                 self.assertEqual(tcestat.is_skipped(system, "6.12.113"), skipped)
-            self.assertEqual(run.call_args[0][0], ["bash", f"/{package}/scripts/release/supported", "/lib/modules/6.12.113/build"])
+            self.assertEqual(run.call_args[0][0], ["bash", f"/{package}/scripts/release/supported",
+                                                   "/lib/modules/6.12.113/build"])
 
     def test_not_loaded_yet(self):
         """That harms nobody who has no device to give away, unless the kernel would refuse it."""
@@ -270,7 +307,8 @@ class Doctor(Host):
         self.assertEqual([what for what, _ in self.bad(device=None)], ["module"])
 
     def test_options_need_a_device(self):
-        for options in (["--mem", "1G"], ["--maxmem", "1G"], ["--cards", "8"], ["--unit", "podman.service"], ["--managed"],
+        for options in (["--mem", "1G"], ["--maxmem", "1G"], ["--cards", "8"],
+                        ["--unit", "podman.service"], ["--managed"],
                         ["--huge-pages"]):
             code, said, error = self.run_it("doctor", *options)
             self.assertEqual((code, said), (2, ""), options)
@@ -278,33 +316,42 @@ class Doctor(Host):
 
     def test_without_a_device(self):
         code, said, _ = self.run_it("doctor")
-        self.assertEqual((code, said.splitlines()[-1]), (0, ">> doctor: this host: all 2 checks passed"))
+        self.assertEqual((code, said.splitlines()[-1]),
+                         (0, ">> doctor: this host: all 2 checks passed"))
         self.file(f"sys/module/{NAME}/srcversion", "INTREE\n")
         code, said, _ = self.run_it("doctor")
         self.assertEqual(code, 1)
         # the reason, and then the command
-        self.assertRegex(said, "do: module: the in-tree driver or another build is loaded, .* srcversion INTREE; .*\n"
+        self.assertRegex(said, "do: module: the in-tree driver or another build is loaded, .* "
+                         "srcversion INTREE; .*\n"
                               f"      (sudo .*)?modprobe -r {NAME} &&")
 
     def test_group_of_the_file(self):
-        """IBM's tools give the files to another group than ours; and root's group is not one to join."""
-        for gid, mode, command in ((4711, 0o660, "usermod -aG sentient "), (4711, 0o600, f"chown {tcestat.user()} /dev/vfio/5"),
+        """IBM's tools give the files to another group than ours; and root's group is not one to
+        join."""
+        for gid, mode, command in ((4711, 0o660, "usermod -aG sentient "),
+                                   (4711, 0o600, f"chown {tcestat.user()} /dev/vfio/5"),
                                    (0, 0o660, f"chown {tcestat.user()} /dev/vfio/5")):
             stat = mock.Mock(st_gid=gid, st_mode=0o020000 | mode)
-            with mock.patch.object(tcestat.grp, "getgrgid", lambda gid: mock.Mock(gr_name={0: "root", 4711: "sentient"}[gid])):
-                self.assertTrue(tcestat.join_group("dev/vfio/5", stat)[1].startswith(command), (gid, mode))
+            with mock.patch.object(tcestat.grp, "getgrgid",
+                                   lambda gid: mock.Mock(
+                                       gr_name={0: "root", 4711: "sentient"}[gid])):
+                self.assertTrue(tcestat.join_group("dev/vfio/5", stat)[1].startswith(command),
+                                (gid, mode))
         with mock.patch.object(tcestat.System, "usable", lambda _self, name: "vfio" not in name):
             self.assertEqual([what for what, _ in self.bad()], ["access", "windows"])
 
     def test_managed(self):
-        """libvirt binds the device by itself, but of the others in its group only what the guest has, too."""
+        """libvirt binds the device by itself, but of the others in its group only what the guest
+        has, too."""
         self.device(DEVICE, "5", "e1000e", "0x020000")
         self.assertEqual([what for what, _ in self.bad()], ["device", "windows"])
         self.assertEqual(self.bad(managed=True), [])
         self.file("proc/self/limits", LIMITS.format(65536, 65536))
         self.assertEqual(self.bad(managed=True), [])
         self.device("0000:01:00.1", "5", "ahci", "0x010601")
-        self.assertEqual(self.bad(managed=True), [("group", "virsh nodedev-detach pci_0000_01_00_1")])
+        self.assertEqual(self.bad(managed=True),
+                         [("group", "virsh nodedev-detach pci_0000_01_00_1")])
 
     def test_selinux(self):
         self.file("proc/self/attr/current", "system_u:system_r:container_t:s0:c1,c2\0")
@@ -328,7 +375,8 @@ class Doctor(Host):
         path.write_text("#!/bin/sh\nprintf 'LoadState=loaded\\nLimitMEMLOCK=65536\\n'\n")
         what, command = self.bad(unit="podman.service")[0]
         self.assertEqual(what, "memlock")
-        self.assertIn(f'LimitMEMLOCK={need}\\n" >/etc/systemd/system/podman.service.d/memlock.conf', command)
+        self.assertIn(f'LimitMEMLOCK={need}\\n" >/etc/systemd/system/podman.service.d/memlock.conf',
+                      command)
         path.write_text("#!/bin/sh\nprintf 'LoadState=not-found\\nLimitMEMLOCK=65536\\n'\n")
         with self.assertRaises(tcestat.Stop):
             self.look(unit="podman.service")
@@ -350,7 +398,8 @@ class Doctor(Host):
         self.assertEqual(self.bad(info=OSError(16, "busy")), [])
         # crun wants as many open files as IBM's tools ask for
         self.assertEqual([what for what, _ in self.bad(cards=1)], ["files"])
-        self.file("proc/self/limits", LIMITS.format("unlimited", "unlimited").replace("1048576  ", "134217728"))
+        self.file("proc/self/limits",
+                  LIMITS.format("unlimited", "unlimited").replace("1048576  ", "134217728"))
         self.assertEqual(self.bad(cards=1), [])
 
     def test_our_own_limits(self):
@@ -380,11 +429,13 @@ class Doctor(Host):
         self.assertIn("no others", self.look(info=(32, 0, 0, 1 << 30, 0, 0, 0))[5].said)
 
     def need(self, mem, maxmem=8 << 30):
-        return tcestat.total(tcestat.guest_parts(tcestat.host_of(tcestat.System(str(self.root))), mem, maxmem))
+        return tcestat.total(tcestat.guest_parts(tcestat.host_of(tcestat.System(str(self.root))),
+                                                 mem, maxmem))
 
     def test_locked_memory(self):
         need = self.need(4 << 30)
-        for soft, hard, command in ((need, need, None), (need - 1, need, f"ulimit -l {need // 1024}"),
+        for soft, hard, command in ((need, need, None),
+                                    (need - 1, need, f"ulimit -l {need // 1024}"),
                                     (65536, need - 1, f"prlimit --pid $$ --memlock={need}"),
                                     (65536, "unlimited", f"ulimit -l {need // 1024}")):
             self.file("proc/self/limits", LIMITS.format(soft, hard))
@@ -400,20 +451,24 @@ class Doctor(Host):
     def test_kvm(self):
         """A kernel without KVM leaves nothing to do."""
         (self.root / "dev/kvm").unlink()
-        self.assertEqual(self.bad(), [("KVM", tcestat.as_root("modprobe kvm-hv || modprobe kvm-pr"))])
+        self.assertEqual(self.bad(),
+                         [("KVM", tcestat.as_root("modprobe kvm-hv || modprobe kvm-pr"))])
         with mock.patch.object(tcestat, "modinfo", lambda field, release=None, name=NAME:
-                               None if name.startswith("kvm") else {"filename": "/x.ko", "srcversion": "ABC123"}[field]):
+                               None if name.startswith("kvm")
+                               else {"filename": "/x.ko", "srcversion": "ABC123"}[field]):
             self.assertEqual(self.bad(), [])
             self.assertIn("this kernel has none", self.look()[8].said)
             self.assertNotIn("preemption", [line.what for line in self.look()])
 
     def test_cards(self):
         """A program without a guest needs neither KVM nor a free group."""
-        need = tcestat.total(tcestat.card_parts(tcestat.host_of(tcestat.System(str(self.root))), 128 << 30, 3))
+        need = tcestat.total(tcestat.card_parts(tcestat.host_of(tcestat.System(str(self.root))),
+                                                128 << 30, 3))
         (self.root / "dev/kvm").unlink()
         # another program's search for a free card is not disturbed
         self.assertEqual(self.bad(mem=128 << 30, cards=3, info=OSError(16, "busy")), [])
-        for limit, command in ((need, []), (need - 1, [("memlock", f"prlimit --pid $$ --memlock={need}")])):
+        for limit, command in ((need, []),
+                               (need - 1, [("memlock", f"prlimit --pid $$ --memlock={need}")])):
             self.file("proc/self/limits", LIMITS.format(limit, limit))
             self.assertEqual(self.bad(mem=128 << 30, cards=3), command)
         # PowerNV has the table, too
@@ -422,7 +477,8 @@ class Doctor(Host):
         self.assertEqual([what for what, _ in self.bad(mem=128 << 30, cards=3)], ["memlock"])
 
     def test_rootless_container(self):
-        """What it was not started with: the groups of its user, memory to lock. Its capabilities are none."""
+        """What it was not started with: the groups of its user, memory to lock. Its capabilities
+        are none."""
         self.file("proc/self/uid_map", "0 0 4294967295\n")
         self.assertEqual(self.bad(), [])
         self.file("proc/self/uid_map", "0 1 1000\n1000 0 1\n")
@@ -438,9 +494,11 @@ class Doctor(Host):
 
     def test_huge_pages(self):
         self.assertEqual(self.bad(huge_pages=True), [("huge pages", "sysctl vm.nr_hugepages=2048")])
-        self.file("proc/meminfo", "HugePages_Total: 2100\nHugePages_Free: 2048\nHugepagesize: 2048 kB\n")
+        self.file("proc/meminfo",
+                  "HugePages_Total: 2100\nHugePages_Free: 2048\nHugepagesize: 2048 kB\n")
         self.assertEqual(self.bad(huge_pages=True), [])
-        self.assertEqual(self.bad(huge_pages=True, mem=(4 << 30) + 1), [("huge pages", "sysctl vm.nr_hugepages=2101")])
+        self.assertEqual(self.bad(huge_pages=True, mem=(4 << 30) + 1),
+                         [("huge pages", "sysctl vm.nr_hugepages=2101")])
         self.file("proc/meminfo", "MemTotal: 1 kB\n")
         self.assertEqual(self.bad(huge_pages=True)[0][0], "huge pages")
         self.assertEqual(self.bad(), [])
@@ -450,44 +508,56 @@ class Amounts(unittest.TestCase):
     """Locked memory: what was seen in emulated hosts, and that no page has a number of its own."""
 
     def test_seen(self):
-        # a guest of 256 MiB with maxmem=32G, on 4K: its second window's table, and what was in use before
-        parts = [part.bytes >> 10 for part in tcestat.guest_parts(tcestat.Host(4096, True), 256 << 20, 32 << 30)]
+        # a guest of 256 MiB with maxmem=32G, on 4K: its second window's table, and what was in use
+        # before
+        parts = [part.bytes >> 10
+                 for part in tcestat.guest_parts(tcestat.Host(4096, True), 256 << 20, 32 << 30)]
         self.assertEqual((parts[2], parts[0] + parts[1] + parts[3]), (262208, 268340))
         # Spyre in a partition: 8 bytes for each page of 64K
-        self.assertEqual(tcestat.card_parts(tcestat.Host(65536, False), 128 << 30, 8)[1].bytes, 8 * (16 << 20))
+        self.assertEqual(tcestat.card_parts(tcestat.Host(65536, False), 128 << 30, 8)[1].bytes,
+                         8 * (16 << 20))
 
     def test_pages_quote_it(self):
-        """Each command "tcestat memlock" that a page shows with what it prints, and the numbers of the examples"""
+        """Each command "tcestat memlock" that a page shows with what it prints, and the numbers of
+        the examples"""
         shown = 0
-        for page in [*(ROOT / "Documentation").glob("*.rst"), ROOT / "README.md", ROOT / "tools/tcestat.8"]:
+        for page in [*(ROOT / "Documentation").glob("*.rst"), ROOT / "README.md",
+                     ROOT / "tools/tcestat.8"]:
             lines = [line.strip() for line in page.read_text().replace("\\-", "-").splitlines()]
             for i, line in enumerate(lines):
                 if line.startswith("$ tcestat memlock "):
-                    done = subprocess.run([PROGRAM, *line.split()[2:]], stdout=subprocess.PIPE, text=True, check=True)
+                    done = subprocess.run([PROGRAM, *line.split()[2:]], stdout=subprocess.PIPE,
+                                          text=True, check=True)
                     said = [text.strip() for text in done.stdout.splitlines()]
                     self.assertEqual(lines[i + 1:i + 1 + len(said)], said, page.name)
                     shown += 1
         self.assertGreaterEqual(shown, 3)
         need = tcestat.total(tcestat.guest_parts(tcestat.Host(4096, True), 4 << 30, 8 << 30))
-        self.assertIn(f"@vfio - memlock {need // 1024}\n", (ROOT / "tools/examples/limits.conf").read_text())
-        self.assertIn(f"LimitMEMLOCK={need}\n", (ROOT / "tools/examples/service-memlock.conf").read_text())
+        self.assertIn(f"@vfio - memlock {need // 1024}\n",
+                      (ROOT / "tools/examples/limits.conf").read_text())
+        self.assertIn(f"LimitMEMLOCK={need}\n",
+                      (ROOT / "tools/examples/service-memlock.conf").read_text())
 
 
 class Interface(Host):
     def test_help(self):
         """One option a line, for each command; and the version of the module"""
         for command in ([], ["doctor"], ["memlock"], ["report"]):
-            done = subprocess.run([PROGRAM, *command, "--help"], stdout=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "200"})
+            done = subprocess.run([PROGRAM, *command, "--help"], stdout=subprocess.PIPE, text=True,
+                                  env={**os.environ, "COLUMNS": "200"})
             self.assertEqual(done.returncode, 0)
-            options = [line for line in done.stdout.partition("options:")[2].splitlines() if line.startswith("  -")]
+            options = [line for line in done.stdout.partition("options:")[2].splitlines()
+                       if line.startswith("  -")]
             self.assertGreater(len(options), 1)
             self.assertEqual([line for line in options if len(line.split()) < 3], [], command)
         said = subprocess.run([PROGRAM, "--version"], stdout=subprocess.PIPE, text=True).stdout
         self.assertIn(f'MODULE_VERSION("{said.split()[1]}")', (ROOT / f"{NAME}.c").read_text())
 
     def test_options_that_exclude_each_other(self):
-        for options in (["--mem", "8G", "--maxmem", "4G"], ["--cards", "2", "--maxmem", "8G"], ["--page", "5K"],
-                        ["--highest", "1100e00000", "--cards", "2"], ["--highest", "1100e00000", "--maxmem", "8G"]):
+        for options in (["--mem", "8G", "--maxmem", "4G"], ["--cards", "2", "--maxmem", "8G"],
+                        ["--page", "5K"],
+                        ["--highest", "1100e00000", "--cards", "2"],
+                        ["--highest", "1100e00000", "--maxmem", "8G"]):
             code, said, error = self.run_it("memlock", *options)
             self.assertEqual((code, said), (2, ""), options)
             self.assertIn(options[-2], error)
@@ -497,7 +567,8 @@ class Interface(Host):
         for command in ([], ["memlock"]):
             read, write = os.pipe()
             os.close(read)
-            done = subprocess.run([PROGRAM, "--root", self.root, *command], stdout=write, stderr=subprocess.PIPE, text=True)
+            done = subprocess.run([PROGRAM, "--root", self.root, *command], stdout=write,
+                                  stderr=subprocess.PIPE, text=True)
             os.close(write)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
 
@@ -506,29 +577,37 @@ class Interface(Host):
         code, said, _ = self.run_it("doctor", "--loaded", "--json")
         state = json.loads(said)
         self.assertEqual((code, state["format"], state["ok"], state["device"]), (0, 1, True, None))
-        self.assertEqual([sorted(check) for check in state["checks"]], [["do", "ok", "said", "what"]] * 2)
+        self.assertEqual([sorted(check) for check in state["checks"]],
+                         [["do", "ok", "said", "what"]] * 2)
 
     def test_textfile(self):
-        """The example for Prometheus has the metrics of the page on monitoring, and no others, whether the module is loaded or not"""
-        self.file("bin/tcestat", f'#!/bin/sh\nexec {PROGRAM} --root {self.root} "$@"\n').chmod(0o755)
-        page = set(re.findall(r"^``(tce_\w+)", (ROOT / "Documentation/monitoring.rst").read_text(), re.M))
+        """The example for Prometheus has the metrics of the page on monitoring, and no others,
+        whether the module is loaded or not"""
+        self.file("bin/tcestat",
+                  f'#!/bin/sh\nexec {PROGRAM} --root {self.root} "$@"\n').chmod(0o755)
+        page = set(re.findall(r"^``(tce_\w+)", (ROOT / "Documentation/monitoring.rst").read_text(),
+                              re.M))
 
         def metrics():
-            done = subprocess.run([ROOT / "tools/examples/tcestat-textfile.py"], stdout=subprocess.PIPE, text=True, check=True)
+            done = subprocess.run([ROOT / "tools/examples/tcestat-textfile.py"],
+                                  stdout=subprocess.PIPE, text=True, check=True)
             return dict(line.split(" ") for line in done.stdout.splitlines())
         found = metrics()
         self.assertEqual({re.sub("{.*", "", name) for name in found}, page)
-        self.assertEqual((found["tce_doctor_exit_code"], found["tce_loaded"], found['tce_locked_bytes{pid="4711"}']),
+        self.assertEqual((found["tce_doctor_exit_code"], found["tce_loaded"],
+                          found['tce_locked_bytes{pid="4711"}']),
                          ("0", "1", "4294967296"))
         shutil.rmtree(self.root / "sys/module" / NAME)
         (self.root / f"sys/kernel/debug/{NAME}/state").unlink()
-        self.assertEqual(metrics(), {"tce_doctor_exit_code": "0", "tce_checks_failed": "0", "tce_loaded": "0"})
+        self.assertEqual(metrics(),
+                         {"tce_doctor_exit_code": "0", "tce_checks_failed": "0", "tce_loaded": "0"})
 
     def test_loaded(self):
         """The running kernel alone: what decides whether a guest may start now"""
         release = "6.12.113"
         self.file(f"lib/modules/{release}/modules.dep", "")
-        self.file(f"lib/modules/{release}/says", f"/lib/modules/{release}/kernel/drivers/vfio/{NAME}.ko\n")
+        self.file(f"lib/modules/{release}/says",
+                  f"/lib/modules/{release}/kernel/drivers/vfio/{NAME}.ko\n")
         self.file(f"lib/modules/{release}/kernel/drivers/vfio/{NAME}.ko", "")
         self.assertEqual((self.run_it("doctor")[0], self.run_it("doctor", "--loaded")[0]), (1, 0))
         self.file(f"sys/module/{NAME}/srcversion", "INTREE\n")

@@ -25,13 +25,16 @@ class Vm(unittest.TestCase):
         return vm.judge(console, vm.complaints(console.lines)[0], status, late)
 
     def test_torn_line(self):
-        """A message of the firmware in the midst of a line, and the next one: the line is whole again."""
+        """A message of the firmware in the midst of a line, and the next one: the line is whole
+        again."""
         console = vm.Console(io.StringIO(), "none")
-        for line in ("VM-START", "ok 5 a r[  197.291879308,3] SBE: Timer stuck", "[  197.292121603,3] SBE: You", "ow",
+        for line in ("VM-START", "ok 5 a r[  197.291879308,3] SBE: Timer stuck",
+                     "[  197.292121603,3] SBE: You", "ow",
                      "[    9.1] it", "VM-VERDICT: 0"):
             console.line(line.encode() + b"\r\n")
         self.assertEqual(console.log.getvalue().splitlines(), [
-            "VM-START", "[  197.291879308,3] SBE: Timer stuck", "[  197.292121603,3] SBE: You", "ok 5 a row", "[    9.1] it",
+            "VM-START", "[  197.291879308,3] SBE: Timer stuck", "[  197.292121603,3] SBE: You",
+            "ok 5 a row", "[    9.1] it",
             "VM-VERDICT: 0"])
         self.assertEqual(console.verdict, 0)
 
@@ -48,13 +51,16 @@ class Vm(unittest.TestCase):
         """What it could not run is no time of its own."""
         begin = time.monotonic()
         for late, delay in ((False, lambda _: time.monotonic() - begin), (True, lambda _: 0)):
-            with patch.object(command, "LAST_WORD", 0.1), patch("signal.signal"), patch.object(command, "waited", delay):
+            with patch.object(command, "LAST_WORD",
+                              0.1), patch("signal.signal"), patch.object(command, "waited", delay):
                 console = vm.Console(io.StringIO(), "none")
-                self.assertEqual(command.boot(["sh", "-c", "sleep 1.2; exec <&-"], console, 0.6, 60)[1], late)
+                self.assertEqual(command.boot(["sh", "-c", "sleep 1.2; exec <&-"], console, 0.6,
+                                              60)[1], late)
         self.assertLess(command.waited(os.getpid()), time.monotonic() - begin + 3600)
 
     def test_pass(self):
-        self.assertEqual(self.judge("VM-START", "VM-VERDICT: 0", "[    9.1] reboot: Power down"), vm.PASS)
+        self.assertEqual(self.judge("VM-START", "VM-VERDICT: 0", "[    9.1] reboot: Power down"),
+                         vm.PASS)
 
     def test_no_verdict(self):
         self.assertEqual(self.judge("VM-START"), vm.NO_VERDICT)
@@ -94,7 +100,8 @@ class Vm(unittest.TestCase):
 
     def test_harmless(self):
         for line in ("vfio_iommu_spapr_tce: loading out-of-tree module taints kernel.",
-                     "vfio_iommu_spapr_tce: module verification failed: signature and/or required key missing",
+                     "vfio_iommu_spapr_tce: module verification failed: signature and/or required "
+                     "key missing",
                      "pci 0000:01     : [PE# fd] Disabling 64-bit DMA bypass",
                      "WARNING: nvram corruption detected: 0-length partition"):
             self.assertEqual(self.judge(f"[    5.000000] {line}", "VM-VERDICT: 0"), vm.PASS, line)
@@ -113,9 +120,11 @@ class Vm(unittest.TestCase):
 [    2.0] =================================================================="""
 
     def test_data_races(self):
-        """That of an access which the module has made, or what it called, is a complaint. The log at the end has all once more."""
+        """That of an access which the module has made, or what it called, is a complaint. The log
+        at the end has all once more."""
         def judged(race, *more):
-            return self.judge("VM-START", *race.splitlines(), *more, "VM-END", "[    2.0] BUG: KCSAN: the same", "VM-VERDICT: 0")
+            return self.judge("VM-START", *race.splitlines(), *more, "VM-END",
+                              "[    2.0] BUG: KCSAN: the same", "VM-VERDICT: 0")
         self.assertEqual(judged(self.race), vm.PASS)
         self.assertEqual(judged(self.race + "\n" + self.race), vm.PASS)
         self.assertEqual(judged(self.race, "WARNING: CPU: 0 PID: 1"), vm.SPLAT)
@@ -132,32 +141,42 @@ class Vm(unittest.TestCase):
             (Path(tmp) / "sys/kernel").mkdir(parents=True)
             (Path(tmp) / "sys/kernel/tainted").write_text(f"{tainted}\n")
             if lockdep:
-                (Path(tmp) / "lockdep_stats").write_text(f" lock-classes:  10 [max: 8192]\n{lockdep}\n")
-            return subprocess.run(["sh", "-e", SCRIPTS / "guest/health.sh", str(before), tmp], stdout=subprocess.PIPE, text=True,
+                (Path(tmp) / "lockdep_stats").write_text(
+                    f" lock-classes:  10 [max: 8192]\n{lockdep}\n")
+            return subprocess.run(["sh", "-e", SCRIPTS / "guest/health.sh", str(before), tmp],
+                                  stdout=subprocess.PIPE, text=True,
                                   check=True).stdout
 
     def test_what_the_kernel_did_not_say(self):
         self.assertEqual(self.health(0), "")
-        self.assertEqual(self.health(1 << 12 | 1 << 13 | 1 << 18, lockdep=" debug_locks:                             1"), "")
+        self.assertEqual(self.health(1 << 12 | 1 << 13 | 1 << 18,
+                                     lockdep=" debug_locks:                             1"), "")
         self.assertEqual(self.health(512 | 1 << 12, before=512), "")
-        for said in (self.health(512), self.health(513, before=1), self.health(0, lockdep=" debug_locks:                             0")):
-            self.assertEqual(self.judge("VM-END", *said.splitlines(), "VM-VERDICT: 0"), vm.SPLAT, said)
+        for said in (self.health(512), self.health(513, before=1),
+                     self.health(0, lockdep=" debug_locks:                             0")):
+            self.assertEqual(self.judge("VM-END", *said.splitlines(), "VM-VERDICT: 0"), vm.SPLAT,
+                             said)
         # each guest is asked for it
-        self.assertRegex((SCRIPTS / "guest/init").read_text(), r'(?m)^sh /guest/health.sh "\$tainted"\necho "VM-VERDICT')
+        self.assertRegex((SCRIPTS / "guest/init").read_text(),
+                         r'(?m)^sh /guest/health.sh "\$tainted"\necho "VM-VERDICT')
 
     def test_own_emulator(self):
         """This machine's QEMU is used if it is new enough."""
         with tempfile.TemporaryDirectory() as tmp:
             qemu = Path(tmp, "qemu-system-ppc64")
-            for version, used in (("11.1.3", True), ("12.0.0", True), ("10.0.13", False), ("7.2.22", False)):
+            for version, used in (("11.1.3", True), ("12.0.0", True), ("10.0.13", False),
+                                  ("7.2.22", False)):
                 qemu.write_text(f"#!/bin/sh\necho 'QEMU emulator version {version} (Debian)'\n")
                 qemu.chmod(0o755)
                 # what else there is must not be fetched for this
-                done = subprocess.run([SCRIPTS / "image/guest-programs", "qemu"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                                      env={"PATH": f"{tmp}:/usr/bin:/bin", "XDG_CACHE_HOME": tmp if used else "/dev/null"})
+                done = subprocess.run([SCRIPTS / "image/guest-programs", "qemu"],
+                                      stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                                      env={"PATH": f"{tmp}:/usr/bin:/bin",
+                                           "XDG_CACHE_HOME": tmp if used else "/dev/null"})
                 self.assertEqual(done.stdout.strip(), tmp if used else "", version)
                 # another one will do if that can't be had
-                done = subprocess.run([SCRIPTS / "image/guest-programs", "qemu-old"], stdout=subprocess.PIPE, text=True, check=True,
+                done = subprocess.run([SCRIPTS / "image/guest-programs", "qemu-old"],
+                                      stdout=subprocess.PIPE, text=True, check=True,
                                       env={"PATH": f"{tmp}:/usr/bin:/bin", "XDG_CACHE_HOME": tmp})
                 self.assertEqual(done.stdout.strip(), tmp, version)
 
@@ -166,19 +185,27 @@ class Vm(unittest.TestCase):
         with tempfile.TemporaryDirectory() as tmp:
             scripts = Path(tmp, "scripts")
             (scripts / "image").mkdir(parents=True)
-            for name, text in (("image/guest-programs", f'[ "$1" != qemu ] || [ $HAVE ] || {{ echo no sid today >&2; exit 2; }}; echo {tmp}/$1'),
-                               ("image/build-module", ""), ("image/build-selftests", "echo /programs"), ("vm", 'echo "$TCE_QEMU" "$@"')):
+            for name, text in (("image/guest-programs", f'[ "$1" != qemu ] || [ $HAVE ] || {{ echo '
+                                f'no sid today >&2; exit 2; }}; echo {tmp}/$1'),
+                               ("image/build-module", ""),
+                               ("image/build-selftests", "echo /programs"),
+                               ("vm", 'echo "$TCE_QEMU" "$@"')):
                 (scripts / name).write_text(f"#!/bin/sh\n{text}\n")
             Path(tmp, "qemu-old").mkdir()
-            Path(tmp, "qemu-old/qemu-system-ppc64").write_text("#!/bin/sh\necho QEMU emulator version 7.2.22\n")
+            Path(tmp, "qemu-old/qemu-system-ppc64").write_text(
+                "#!/bin/sh\necho QEMU emulator version 7.2.22\n")
             for name in ("system", "lib.sh"):
                 shutil.copy2(SCRIPTS / name, scripts / name)
             for file in (*scripts.glob("**/*"), Path(tmp, "qemu-old/qemu-system-ppc64")):
                 file.chmod(0o755)
-            for name, have, old in (("demo", "", True), ("demo", "1", False), ("demo-old", "1", True)):
-                done = subprocess.run([scripts / "system", name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                      env={"PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": tmp, "HAVE": have}, check=True)
+            for name, have, old in (("demo", "", True), ("demo", "1", False),
+                                    ("demo-old", "1", True)):
+                done = subprocess.run([scripts / "system", name], stdout=subprocess.PIPE,
+                                      stderr=subprocess.PIPE, text=True,
+                                      env={"PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": tmp,
+                                           "HAVE": have}, check=True)
                 self.assertEqual(done.stdout.split()[0], f"{tmp}/{'qemu-old' if old else 'qemu'}")
                 self.assertIn("--run demo ", done.stdout)
                 self.assertEqual("--smp 1" in done.stdout, old)
-                self.assertEqual(("no sid today" in done.stderr, "version 7.2.22" in done.stderr), (not have, old))
+                self.assertEqual(("no sid today" in done.stderr, "version 7.2.22" in done.stderr),
+                                 (not have, old))

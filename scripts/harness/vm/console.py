@@ -7,15 +7,18 @@ from typing import TextIO
 from harness.paths import DATA
 
 PASS, FAIL, USAGE, SPLAT, TIMEOUT, NO_VERDICT, QEMU_ERROR = range(7)
-MEANING = ("passed", "the guest script failed", "not run", "the kernel complained", "time limit", "no verdict", "QEMU failed")
+MEANING = ("passed", "the guest script failed", "not run", "the kernel complained", "time limit",
+           "no verdict", "QEMU failed")
 
 # What a healthy kernel never prints, one regular expression a line.
-SPLATS = re.compile("|".join(line for line in (DATA / "complaints").read_text().splitlines() if line and line[0] != "#"))
+SPLATS = re.compile("|".join(line for line in (DATA / "complaints").read_text().splitlines()
+                             if line and line[0] != "#"))
 
 # A guest inside the guest has no nvram that its firmware has prepared.
 HARMLESS = "WARNING: nvram corruption detected: 0-length partition"
 
-# KCSAN's report of a data race: its title, and its stacks, of which two lines each are the access and what called it.
+# KCSAN's report of a data race: its title, and its stacks, of which two lines each are the access
+# and what called it.
 RACE = re.compile(r"^.*BUG: (KCSAN: .*)\n((?:.*\n)*?).*={40,}", re.M)
 ACCESS = re.compile(r"^.*(?:read|write|assert).* by (?:task|interrupt).*\n((?:.*\n){,2})", re.M)
 
@@ -62,7 +65,8 @@ class Console:
 
 
 def complaints(lines: Iterable[str]) -> tuple[list[str], list[str]]:
-    """(the lines in which the kernel complains, the titles of data races that have nothing to do with the module)"""
+    """(the lines in which the kernel complains, the titles of data races that have nothing to do
+    with the module)"""
     others: list[str] = []
 
     def unless_of_others(report: re.Match[str]) -> str:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a guest boots with: programs, modules of its kernel, guest scripts, and what is asked for."""
+"""What a guest boots with: programs, modules of its kernel, guest scripts, and what is asked
+for."""
 import argparse
 import os
 import shlex
@@ -22,11 +23,13 @@ def module_files(kernel: Kernel, wanted: Iterable[str]) -> set[Path]:
     """The files of the wanted modules, and of what they depend on."""
     files = set()
     for name in wanted:
-        done = subprocess.run(["modprobe", "-d", kernel["MODDIR"], "-S", kernel["KVER"], "--show-depends", name],
+        done = subprocess.run(["modprobe", "-d", kernel["MODDIR"], "-S", kernel["KVER"],
+                               "--show-depends", name],
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         if done.returncode:
             print(f"vm: note: the kernel has no module {name}", file=sys.stderr)
-        files |= {Path(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("insmod ")}
+        files |= {Path(line.split()[1]) for line in done.stdout.splitlines()
+                  if line.startswith("insmod ")}
     return files
 
 
@@ -43,7 +46,8 @@ def copy_module(source: Path, target: Path) -> None:
 
 def stage(root: Path, kernel: Kernel, args: argparse.Namespace) -> None:
     """Put everything that the guest needs under root."""
-    shutil.copytree(path_from("image/guest-programs", f"userland-{kernel['ENDIAN']}"), root, symlinks=True)
+    shutil.copytree(path_from("image/guest-programs", f"userland-{kernel['ENDIAN']}"), root,
+                    symlinks=True)
     for sub in ("etc", "proc", "sys", "dev"):
         (root / sub).mkdir()
     (root / "etc/passwd").write_text("root::0:0:root:/root:/bin/sh\n"
@@ -53,7 +57,8 @@ def stage(root: Path, kernel: Kernel, args: argparse.Namespace) -> None:
     source = Path(kernel["MODDIR"]) / "lib/modules" / kernel["KVER"]
     target = root / "lib/modules" / kernel["KVER"]
     (target / "updates").mkdir(parents=True)
-    of_devices = {"e1000e"} & set("/".join(args.device).split("/"))      # whose host driver is a module of the same name
+    # whose host driver is a module of the same name
+    of_devices = {"e1000e"} & set("/".join(args.device).split("/"))
     for file in module_files(kernel, [*MODULES, *args.module, *of_devices]):
         copy_module(file, target / file.relative_to(source))
     for index in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
@@ -96,7 +101,8 @@ def stage_scripts(root: Path, args: argparse.Namespace) -> None:
 
 
 def cpio(root: Path, out: Path) -> None:
-    """Pack the tree for the kernel; everything belongs to root. An emulated processor would be long at unpacking it."""
+    """Pack the tree for the kernel; everything belongs to root. An emulated processor would be long
+    at unpacking it."""
     command = ["bash", "-o", "pipefail", "-c", "find . | cpio -o -H newc -R 0:0 --quiet"]
     with out.open("wb") as file:
         subprocess.run(command, cwd=root, stdout=file, check=True)
