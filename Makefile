@@ -8,18 +8,22 @@
 #   INSTALL_MOD_STRIP= (empty)       install debug information, too
 #   FORCE=1                          install to this system although it does not work here
 #   KERNEL, MACHINE, DRIVER, TEST, SUITE    what to test with, see "make help"
-#   LINUX, CONFIG     instead of KERNEL: a kernel's source tree, and what its configuration is to have
+#   LINUX, CONFIG     instead of KERNEL: a kernel's source tree, and what its configuration has
 
 MODULE := vfio_iommu_spapr_tce
 KDIR ?= /lib/modules/$(shell uname -r)/build
 INSTALL_MOD_PATH ?= $(DESTDIR)
 # As DKMS does. A module that was signed by hand must stay as it is.
-INSTALL_MOD_STRIP ?= $(if $(shell tail -c 28 $(MODULE).ko | grep -ax '~Module signature appended~'),,1)
+SIGNED = $(shell tail -c 28 $(MODULE).ko | grep -ax '~Module signature appended~')
+INSTALL_MOD_STRIP ?= $(if $(SIGNED),,1)
 KERNEL ?= 6.12-4k
-# Part of a name will do: 6.1 is the first row of kernels.conf that begins so. Asked for in recipes only.
-ROW = $(or $(shell awk -v k='$(KERNEL)' '$$1 == k || index($$1, k "-") == 1 {print $$1; exit}' scripts/image/kernels.conf),$(KERNEL))
+# Part of a name will do: 6.1 is the first row of kernels.conf that begins so. Asked for in recipes
+# only.
+ROW = $(or $(shell awk -v k='$(KERNEL)' '$$1 == k || index($$1, k "-") == 1 {print $$1; exit}' \
+	scripts/image/kernels.conf),$(KERNEL))
 ifneq ($(and $(LINUX),$(filter demo selftest kunit bench,$(MAKECMDGOALS))),)
-override KERNEL := $(or $(shell scripts/image/build-kernel --tree "$(LINUX)" "$(CONFIG)"),$(error LINUX=$(LINUX) can't be tested with))
+override KERNEL := $(or $(shell scripts/image/build-kernel --tree "$(LINUX)" "$(CONFIG)"), \
+	$(error LINUX=$(LINUX) can't be tested with))
 endif
 MACHINE ?= powernv9
 DRIVER ?= ours
@@ -34,9 +38,12 @@ module:
 # Distributions keep their signing key to themselves: without one, kbuild would only
 # complain that it cannot sign.
 install: module
-	@$(if $(FORCE)$(INSTALL_MOD_PATH),,scripts/release/supported "$(KDIR)" || { echo "To install it anyway: make install FORCE=1" >&2; false; })
-	+$(KBUILD) INSTALL_MOD_PATH="$(INSTALL_MOD_PATH)" INSTALL_MOD_DIR=updates INSTALL_MOD_STRIP=$(INSTALL_MOD_STRIP) \
-		$(if $(wildcard $(KDIR)/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=) modules_install
+	@$(if $(FORCE)$(INSTALL_MOD_PATH),,scripts/release/supported "$(KDIR)" || \
+		{ echo "To install it anyway: make install FORCE=1" >&2; false; })
+	+$(KBUILD) INSTALL_MOD_PATH="$(INSTALL_MOD_PATH)" INSTALL_MOD_DIR=updates \
+		INSTALL_MOD_STRIP=$(INSTALL_MOD_STRIP) \
+		$(if $(wildcard $(KDIR)/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=) \
+		modules_install
 	@scripts/release/after-install install "$(KDIR)" "$(INSTALL_MOD_PATH)"
 
 uninstall:
@@ -50,10 +57,12 @@ EXAMPLES_DIR = $(DESTDIR)/usr/share/doc/$(PACKAGE)-tools/examples
 
 install-dkms:
 	install -d $(SOURCE_DIR)/compat $(SOURCE_DIR)/scripts/release
-	install -m 644 dkms.conf Kbuild $(filter-out %.mod.c,$(wildcard *.c)) $(wildcard *.h) $(SOURCE_DIR)
+	install -m 644 dkms.conf Kbuild $(filter-out %.mod.c,$(wildcard *.c)) $(wildcard *.h) \
+		$(SOURCE_DIR)
 	install -m 644 $(filter-out %.mod.c,$(wildcard compat/*.[ch])) $(SOURCE_DIR)/compat
 	install -m 755 compat/probe $(SOURCE_DIR)/compat
-	install -m 755 scripts/release/supported scripts/release/dkms-all scripts/release/reload-hint $(SOURCE_DIR)/scripts/release
+	install -m 755 $(addprefix scripts/release/,supported dkms-all reload-hint) \
+		$(SOURCE_DIR)/scripts/release
 	install -D -m 644 -t $(DESTDIR)/usr/share/doc/$(PACKAGE)-dkms README.md CHANGELOG.md
 
 install-tools:
@@ -63,7 +72,8 @@ install-tools:
 	install -D -m 644 -t $(DESTDIR)/usr/lib/systemd/system $(wildcard tools/systemd/*)
 	install -D -m 644 -t $(EXAMPLES_DIR) $(filter-out %.py,$(wildcard tools/examples/*))
 	install -m 755 -t $(EXAMPLES_DIR) $(wildcard tools/examples/*.py)
-	install -D -m 644 -t $(dir $(EXAMPLES_DIR))Documentation $(wildcard Documentation/*.rst Documentation/*.svg)
+	install -D -m 644 -t $(dir $(EXAMPLES_DIR))Documentation \
+		$(wildcard Documentation/*.rst Documentation/*.svg)
 	install -m 644 -t $(dir $(EXAMPLES_DIR)) $(wildcard *.md)
 
 dist deb rpm: host
@@ -72,11 +82,13 @@ dist deb rpm: host
 clean:
 	rm -rf out .tmp_versions Module.symvers modules.order .module-common.o .*.cmd
 	find scripts -name __pycache__ -prune -exec rm -rf {} +
-	rm -f $(foreach dir,. compat kunit,$(addprefix $(dir)/,*.o *.ko *.mod *.mod.c *.inc .*.cmd .*.d))
+	rm -f $(foreach dir,. compat kunit, \
+		$(addprefix $(dir)/,*.o *.ko *.mod *.mod.c *.inc .*.cmd .*.d))
 
-# On a POWER host: one idle function of it, DEVICE=0000:01:00.0, shows whether the module works there.
+# On a POWER host: one idle function of it, DEVICE=0000:01:00.0, shows whether the module works.
 hostcheck: module
-	@$(MAKE) -s -C selftests CROSS_COMPILE= STRICT= O=$(CURDIR)/out/hostcheck $(CURDIR)/out/hostcheck/hostcheck
+	@$(MAKE) -s -C selftests CROSS_COMPILE= STRICT= O=$(CURDIR)/out/hostcheck \
+		$(CURDIR)/out/hostcheck/hostcheck
 	@scripts/hostcheck $(OPTIONS) $(DEVICE)
 
 # Everything below runs anywhere: it gets its own tools and kernels.
@@ -84,12 +96,14 @@ demo: host
 	@scripts/system demo $(MACHINE) $(ROW)
 
 selftest: host
-	@scripts/selftest --kernel $(ROW) --machine $(MACHINE) --driver $(DRIVER) $(if $(TEST),--test "$$TEST")
+	@scripts/selftest --kernel $(ROW) --machine $(MACHINE) --driver $(DRIVER) \
+		$(if $(TEST),--test "$$TEST")
 
 # One suite runs on one machine, unless another one is asked for.
 given = $(if $(filter file,$(origin $1)),$(if $(SUITE),$3),$2)
 kunit: host
-	@scripts/kunit $(call given,KERNEL,--kernel $(ROW),--kernel 6.12-be) $(call given,MACHINE,--machine $(MACHINE),--machine powernv9) \
+	@scripts/kunit $(call given,KERNEL,--kernel $(ROW),--kernel 6.12-be) \
+		$(call given,MACHINE,--machine $(MACHINE),--machine powernv9) \
 		$(if $(SUITE),--filter "$$SUITE")
 
 bench: host
@@ -113,10 +127,13 @@ host:
 # The commands are described in CONTRIBUTING.md.
 help:
 	@sed -n '/^## Commands/,/^## /{/^    /p}' CONTRIBUTING.md
-	@echo '  KERNEL=$(KERNEL)   one of: $(shell awk '/^[^#]/ {print $$1}' scripts/image/kernels.conf)'
-	@echo '  LINUX=/path/to/source  instead of KERNEL, for demo, selftest, kunit and bench: a kernel that is built from there;'
-	@echo '                     CONFIG=4k-pages,debug: more fragments of scripts/image/configs, or files *.config'
+	@echo '  KERNEL=$(KERNEL)   one of:' \
+		'$(shell awk '/^[^#]/ {print $$1}' scripts/image/kernels.conf)'
+	@echo '  LINUX=/path/to/source  instead of KERNEL, for demo, selftest, kunit and bench:'
+	@echo '                     a kernel that is built from there;'
+	@echo '                     CONFIG=4k-pages,debug: more fragments of scripts/image/configs,'
+	@echo '                     or files *.config'
 	@echo '  MACHINE=$(MACHINE) one of: powernv8 powernv9 powernv10 pseries pseries-hash'
 
-.PHONY: module install uninstall install-dkms install-tools dist deb rpm clean hostcheck demo selftest kunit bench kernels quick check \
-	clients lint docs results host help
+.PHONY: module install uninstall install-dkms install-tools dist deb rpm clean hostcheck demo \
+	selftest kunit bench kernels quick check clients lint docs results host help

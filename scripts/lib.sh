@@ -112,19 +112,22 @@ debian_root() {
 	# How the machine reaches the mirror (proxy, stale mirrors) holds here too.
 	apt-config dump | grep -E '^Acquire::(https?|ftp|Check)' >"$work/apt.conf" || true
 	echo 'Acquire::Retries "5";' >>"$work/apt.conf"
-	for suite in "$@"; do sed -n "s/^\(deb .*\) bookworm main$/\1 $suite main/p" "$sources"; done |
-		as_root mmdebstrap --quiet --variant="$variant" --architectures="$cpu" "${debian_options[@]}" \
-			--aptopt="$work/apt.conf" --include="$packages" "$1" "$target" - >&2 ||
+	for suite in "$@"; do
+		sed -n "s/^\(deb .*\) bookworm main$/\1 $suite main/p" "$sources"
+	done | as_root mmdebstrap --quiet --variant="$variant" --architectures="$cpu" \
+		"${debian_options[@]}" \
+		--aptopt="$work/apt.conf" --include="$packages" "$1" "$target" - >&2 ||
 		die "mmdebstrap could not make the chroot"
 }
 
-# QEMU's arguments for the network card $1 at the place $3, in the array $card. On its wire is a peer
-# (scripts/harness/guest-peer) that only exists there, with its log in $2. "restrict" keeps all else on
-# the machine out of reach.
+# QEMU's arguments for the network card $1 at the place $3, in the array $card. On its wire is a
+# peer (scripts/harness/guest-peer) that only exists there, with its log in $2. "restrict" keeps all
+# else on the machine out of reach.
 card_with_peer() {
 	local peer net=10.0.$(($1 + 2))
 	peer=$(printf '%q ' "$SCRIPTS/harness/guest-peer" "$2/peer-$1.log")
-	card=(-netdev "user,id=card$1,restrict=on,net=$net.0/24,guestfwd=tcp:$net.100:80-cmd:${peer//,/,,}"
+	peer=guestfwd=tcp:$net.100:80-cmd:${peer//,/,,}
+	card=(-netdev "user,id=card$1,restrict=on,net=$net.0/24,$peer"
 		-device "e1000e,romfile=,netdev=card$1,mac=52:54:00:00:00:1$1,$3,multifunction=on")
 }
 
@@ -151,7 +154,8 @@ kernel_row() {
 	read -ra row <<<"$line"
 }
 
-# write_env FILE CONFIG VARIABLE=VALUE... - what fetch-kernel prints the path of, for a kernel with this configuration
+# write_env FILE CONFIG VARIABLE=VALUE... - what fetch-kernel prints the path of, for a kernel with
+# this configuration
 write_env() {
 	local pages=4k order=big
 	if grep -q '^CONFIG_PPC_64K_PAGES=y' "$2"; then pages=64k; fi

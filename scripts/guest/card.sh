@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # A network card that clients get and the host gets back: ". /guest/card.sh". $cards are its
-# functions of that kind, and $dev is the last one. With the host's own driver each must have link and
-# ping; on PowerNV the host's DMA window and bypass must have been taken away and returned.
+# functions of that kind, and $dev is the last one. With the host's own driver each must have link
+# and ping; on PowerNV the host's DMA window and bypass must have been taken away and returned.
 
 # shellcheck source=lib.sh
 . /guest/lib.sh

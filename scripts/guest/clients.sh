@@ -69,7 +69,8 @@ pings() {
 start() {
 	program=$1 prompt=$2
 	shift 2
-	start_command "$prompt" "$dpdk/lib/ld64.so.2" --library-path "$dpdk/lib" "$dpdk/bin/$program" \
+	start_command "$prompt" "$dpdk/lib/ld64.so.2" \
+		--library-path "$dpdk/lib" "$dpdk/bin/$program" \
 		-d "$dpdk/lib/librte_mempool_ring.so" -d "$dpdk/lib/librte_mempool_stack.so" \
 		-d "$dpdk/lib/librte_net_e1000.so" -a "$card" "$@"
 }
@@ -104,7 +105,9 @@ quit() {
 
 # testpmd OPTIONS ARG - of EAL, and its own
 # shellcheck disable=SC2086 # words
-testpmd() { start dpdk-testpmd 'testpmd> ' -l 0,1 $1 -- -i --nb-cores=1 --total-num-mbufs=4096 "$2"; }
+testpmd() {
+	start dpdk-testpmd 'testpmd> ' -l 0,1 $1 -- -i --nb-cores=1 --total-num-mbufs=4096 "$2"
+}
 
 # dpdk_pings OPTIONS - it answers pings
 dpdk_pings() {
@@ -156,12 +159,14 @@ dpdk_hotplug() {
 	[ $came -gt 0 ] && [ "$before" = "$after" ]
 }
 
-# functions N - that many virtual functions of the igb, at $pf, which the host keeps, and takes back before
+# functions N - that many virtual functions of the igb, at $pf, which the host keeps, and takes back
+# before
 functions() {
 	pf=/sys/bus/pci/devices/$(pci_find "$IGB")
 	modprobe igb
 	vfio_release "$(basename "$pf")"
-	until_true 20 [ -e "$pf/net" ] && echo "$1" >"$pf/sriov_numvfs" && ip link set "$(ls "$pf/net")" up
+	until_true 20 [ -e "$pf/net" ] && echo "$1" >"$pf/sriov_numvfs" &&
+		ip link set "$(ls "$pf/net")" up
 }
 
 # dpdk_function - one of them answers pings
@@ -189,16 +194,17 @@ carol() {
 		env PATH=/tmp/bin:/usr/bin:/bin sh -e /tmp/doc.sh
 }
 
-# dpdk_user - as dpdk.rst says: a user who may lock what tcestat computes answers pings, and with a page
-# less DPDK gets no card
+# dpdk_user - as dpdk.rst says: a user who may lock what tcestat computes answers pings, and with a
+# page less DPDK gets no card
 dpdk_user() {
 	groupadd --system vfio
 	useradd -G vfio carol
 	mkdir -p /tmp/bin
 	cat >/tmp/bin/dpdk-testpmd <<-EOF
 		#!/bin/sh
-		exec $dpdk/lib/ld64.so.2 --library-path $dpdk/lib $dpdk/bin/dpdk-testpmd -d $dpdk/lib/librte_mempool_ring.so \
-			-d $dpdk/lib/librte_mempool_stack.so -d $dpdk/lib/librte_net_e1000.so "\$@"
+		exec $dpdk/lib/ld64.so.2 --library-path $dpdk/lib $dpdk/bin/dpdk-testpmd \
+			-d $dpdk/lib/librte_mempool_ring.so -d $dpdk/lib/librte_mempool_stack.so \
+			-d $dpdk/lib/librte_net_e1000.so "\$@"
 	EOF
 	chmod 755 /tmp/bin/dpdk-testpmd
 	large=/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages
@@ -207,7 +213,8 @@ dpdk_user() {
 	chgrp vfio "/dev/vfio/$(pci_group "$card")" && chmod 660 "/dev/vfio/$(pci_group "$card")"
 	said=$(carol 65536 dpdk-highest) && echo "$said" || return 1
 	highest=${said##*0x}
-	need=$(tcestat memlock --mem 1G --highest "$highest" --huge-page 2M | sed -n 's/.*LimitMEMLOCK=//p')
+	need=$(tcestat memlock --mem 1G --highest "$highest" --huge-page 2M |
+		sed -n 's/.*LimitMEMLOCK=//p')
 	echo "limit: $need"
 	carol $((need - $(getconf PAGESIZE))) dpdk-start </dev/null >/tmp/dpdk 2>&1
 	cat /tmp/dpdk
@@ -225,24 +232,30 @@ dpdk_user() {
 }
 
 client_dpdk() {
-	# A DPDK of Debian's version would load the drivers of Debian's Open vSwitch in addition to its own.
+	# A DPDK of Debian's version would load the drivers of Debian's Open vSwitch in addition to
+	# its own.
 	drivers=$(echo /usr/lib/*-linux-gnu/dpdk)
 	[ ! -d "$drivers" ] || mount -t tmpfs none "$drivers"
 	for dpdk in /dpdk/*; do
 		name="DPDK $(cat "$dpdk/version")"
-		run "$name" "testpmd, pages of the system: answers pings" dpdk_pings "--no-huge -m 128"
-		run "$name" "testpmd, pages of the system: 128 packets arrive" dpdk_sends "--no-huge -m 128"
+		run "$name" "testpmd, pages of the system: answers pings" dpdk_pings \
+			"--no-huge -m 128"
+		run "$name" "testpmd, pages of the system: 128 packets arrive" dpdk_sends \
+			"--no-huge -m 128"
 		run "$name" "testpmd, 2M pages as they are needed: answers pings" dpdk_pings ""
 		run "$name" "testpmd, 2M pages as they are needed: 128 packets arrive" dpdk_sends ""
 		run "$name" "testpmd, 2M pages: killed and started again" dpdk_dies ""
 		run "$name" "mempool_autotest: memory comes and goes" dpdk_hotplug
 	done
-	[ ! -e /doc ] || run "$name" "testpmd, by the page on DPDK: a user with the limit answers pings" dpdk_user
+	[ ! -e /doc ] ||
+		run "$name" "testpmd, by the page on DPDK: a user with the limit answers pings" \
+		dpdk_user
 	run "$name" "testpmd, a virtual function of an igb: answers pings" dpdk_function
 	[ ! -d "$drivers" ] || umount "$drivers"
 }
 
-# The kernel's VFIO selftests, built with a sPAPR mode by scripts/image/build-vfio-selftests: each test is a row.
+# The kernel's VFIO selftests, built with a sPAPR mode by scripts/image/build-vfio-selftests: each
+# test is a row.
 suite() {
 	for program in /suite/*/*; do
 		name="Linux $(basename "${program%/*}") selftests, $1" device=$card
@@ -275,19 +288,23 @@ nvme() {
 }
 blkio() {
 	# shellcheck disable=SC2016 # for nbdkit
-	nbdkit -U - blkio virtio-blk-vfio-pci "path=/sys/bus/pci/devices/$card" --run 'qemu-img info "$uri"' 2>&1 |
+	nbdkit -U - blkio virtio-blk-vfio-pci "path=/sys/bus/pci/devices/$card" \
+		--run 'qemu-img info "$uri"' 2>&1 |
 		grep 'blkio_connect: .*Inappropriate ioctl for device'
 }
 client_type1() {
 	run "QEMU $(dpkg-query -W -f '${Version}' qemu-utils | sed 's/^[0-9]*://; s/[+-].*//')" \
 		"nvme://, which knows only type1, is refused with that reason" nvme
-	run "libblkio $(dpkg-query -W -f '${Version}' libblkio1)" "virtio-blk-vfio-pci, with x86's ioctl numbers, is refused" blkio
+	run "libblkio $(dpkg-query -W -f '${Version}' libblkio1)" \
+		"virtio-blk-vfio-pci, with x86's ioctl numbers, is refused" blkio
 }
 
-# Open vSwitch with DPDK, as Debian's service: a bridge with the card and an address of the host's. Of each
-# packet it loses four bytes with QEMU's e1000e, which is why short ones are sent: these are padded.
+# Open vSwitch with DPDK, as Debian's service: a bridge with the card and an address of the host's.
+# Of each packet it loses four bytes with QEMU's e1000e, which is why short ones are sent: these are
+# padded.
 ovs_answers() {
-	ip addr replace 10.1.0.9/24 dev br0 && ip link set br0 up && ip netns exec far ping -q -s 8 -c 1 -W 1 10.1.0.9
+	ip addr replace 10.1.0.9/24 dev br0 && ip link set br0 up &&
+		ip netns exec far ping -q -s 8 -c 1 -W 1 10.1.0.9
 }
 ovs_pings() {
 	systemctl start ovs-vswitchd
@@ -319,7 +336,8 @@ client_ovs() {
 	vfio_release "$(pci_find "$IGB")"
 	ovs-vsctl --no-wait set Open_vSwitch . other_config:pmd-cpu-mask=2
 	name="Open vSwitch $(ovs-vswitchd --version | sed -n '1s/.* //p')"
-	run "$name" "the commands of the page on DPDK: the card is a port, without an error" ovs_configured
+	run "$name" "the commands of the page on DPDK: the card is a port, without an error" \
+		ovs_configured
 	run "$name" "a bridge with the card as a port: answers pings" ovs_works
 	run "$name" "killed and started again" ovs_dies
 }

@@ -1,16 +1,20 @@
 # shellcheck shell=dash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The example vfio-only-this-module.conf: with the in-tree driver alone, no backend is loaded, by hand or with VFIO, and a client
-# is refused, while vfio-pci has the device; once this module is installed, the same commands load it. /closed has the rule, and
-# the module, which is not installed yet.
+# The example vfio-only-this-module.conf: with the in-tree driver alone, no backend is loaded, by
+# hand or with VFIO, and a client is refused, while vfio-pci has the device; once this module is
+# installed, the same commands load it. /closed has the rule, and the module, which is not installed
+# yet.
 
 # shellcheck source=lib.sh
 . /guest/lib.sh
 
 rm -rf "/lib/modules/$(uname -r)/updates"
 depmod
-case $(modinfo -F filename vfio_iommu_spapr_tce) in */kernel/drivers/vfio/*) ;; *) die "the in-tree driver is not the one that modprobe finds" ;; esac
+case $(modinfo -F filename vfio_iommu_spapr_tce) in
+*/kernel/drivers/vfio/*) ;;
+*) die "the in-tree driver is not the one that modprobe finds" ;;
+esac
 mkdir -p /etc/modprobe.d
 cp /closed/rule /etc/modprobe.d/vfio-only-this-module.conf
 dev=$(pci_find "$EDU")
@@ -27,9 +31,11 @@ modprobe vfio_iommu_spapr_tce 2>/tmp/said
 cat /tmp/said
 grep -q 'see tcestat doctor' /tmp/said || die "modprobe does not say why"
 [ ! -e /sys/module/vfio_iommu_spapr_tce ] || die "a driver is loaded"
-dmesg | grep 'there is only the in-tree driver, which vfio-only-this-module.conf' || die "the kernel log does not say why"
+dmesg | grep 'there is only the in-tree driver, which vfio-only-this-module.conf' ||
+	die "the kernel log does not say why"
 for version in 1 2; do
-	! /selftests/hold "$dev" $version exit >/tmp/hold 2>&1 || die "v$version: a client got the device"
+	! /selftests/hold "$dev" $version exit >/tmp/hold 2>&1 ||
+		die "v$version: a client got the device"
 	cat /tmp/hold
 done
 
@@ -39,7 +45,9 @@ cp /closed/*.ko "/lib/modules/$(uname -r)/updates/dkms/"
 depmod
 modprobe vfio_iommu_spapr_tce || die "modprobe does not load it"
 tce_version || die "another driver is loaded"
-for version in 1 2; do /selftests/hold "$dev" $version exit || die "v$version: the client fails"; done
+for version in 1 2; do
+	/selftests/hold "$dev" $version exit || die "v$version: the client fails"
+done
 rmmod vfio_iommu_spapr_tce vfio_pci || die "the modules can't be unloaded"
 modprobe -r vfio_pci_core vfio 2>/dev/null
 

@@ -28,7 +28,8 @@ check() {
 
 # The windows for clients have names of their own in the device tree.
 windows_back() {
-	window_back "$1" && [ -z "$(find /sys/firmware/devicetree/base/ -name 'linux,dma64-ddr-window-info')" ]
+	window_back "$1" &&
+		[ -z "$(find /sys/firmware/devicetree/base/ -name 'linux,dma64-ddr-window-info')" ]
 }
 
 dev=$(pci_find "$EDU" | head -n 1)
@@ -37,7 +38,8 @@ dev=$(pci_find "$EDU" | head -n 1)
 echo
 echo "Host"
 fact "machine" "$(tr '\0' '\n' </proc/device-tree/model), $TCE_MACHINE in QEMU"
-fact "processors" "$(grep -c ^processor /proc/cpuinfo), $(sed -n 's/^cpu[[:space:]]*: //p' /proc/cpuinfo | head -n 1)"
+cpu=$(sed -n 's/^cpu[[:space:]]*: //p' /proc/cpuinfo | head -n 1)
+fact "processors" "$(grep -c ^processor /proc/cpuinfo), $cpu"
 fact "kernel" "$(uname -sr) $(uname -m)"
 fact "device" "$dev, QEMU's edu, a DMA engine"
 
@@ -68,14 +70,17 @@ pnv=0
 grep -q PowerNV /proc/cpuinfo && pnv=1
 for version in 1 2; do
 	echo
-	echo "v$version: $([ $version = 1 ] && echo VFIO_SPAPR_TCE_IOMMU || echo VFIO_SPAPR_TCE_v2_IOMMU)"
+	if [ $version = 1 ]; then name=VFIO_SPAPR_TCE_IOMMU; else name=VFIO_SPAPR_TCE_v2_IOMMU; fi
+	echo "v$version: $name"
 	mark "v$version"
 	check "device to vfio-pci" "group $(pci_group "$dev")" vfio_bind "$dev"
 	/selftests/demo $version || failed=1
 	check "device back to the host" "unbound from vfio-pci" vfio_release "$dev"
 
 	if [ $pnv = 1 ]; then
-		log_since "v$version" | sed -n 's/^.*\(PE# [^]]*\)\] \(.*\(DMA window\|window#\|DMA bypass\).*\)/     log: \2/p'
+		log_since "v$version" |
+			grep -E 'PE# .*(DMA window|window#|DMA bypass)' |
+			sed -n 's/^.*PE# [^]]*\] /     log: /p'
 		check "host's window and bypass" "are back" window_back "v$version"
 	else
 		check "host's windows" "are back in the device tree" windows_back "v$version"

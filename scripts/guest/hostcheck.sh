@@ -27,8 +27,8 @@ first() {
 }
 
 # What must not be changed by a run. The second module of Linux 6.1 can't be unloaded.
-# scripts/nightly/hostcheck-emulated looks at the disk. In a subshell: it goes into directories, since
-# an emulated machine is slow to start processes.
+# scripts/nightly/hostcheck-emulated looks at the disk. In a subshell: it goes into directories,
+# since an emulated machine is slow to start processes.
 snapshot() (
 	for function in /sys/bus/pci/devices/*; do
 		driver='' override=''
@@ -39,8 +39,8 @@ snapshot() (
 	cut -d ' ' -f 1 /proc/modules | grep -v spapr_tce_iommu_ops | sort
 )
 
-# hostcheck DEVICE [OPTION...] - its exit code is in $rc, what it said in /tmp/said. It has a process
-# group of its own, which ^C is for.
+# hostcheck DEVICE [OPTION...] - its exit code is in $rc, what it said in /tmp/said. It has a
+# process group of its own, which ^C is for.
 hostcheck() {
 	snapshot >/tmp/before
 	{
@@ -74,17 +74,20 @@ reported() { grep -q "$1" $OUT/report.txt; }
 
 # complete - does the report have each fact, and what the tests say?
 complete() {
-	for fact in machine firmware cpu platform phb kernel "page size" "function" controller module date; do
+	for fact in machine firmware cpu platform phb kernel "page size" "function" controller \
+		module date; do
 		grep -q "^  \"$fact\": \"..*\",$" $OUT/report.json || return 1
 	done
 	grep -q '"pass", "step": "v2: .*"note": "..*"' $OUT/report.json
 }
 
-# ready ENGINE - its device is free: $dev. The second function of the network card keeps VFIO from the
-# first until it has no driver.
+# ready ENGINE - its device is free: $dev. The second function of the network card keeps VFIO from
+# the first until it has no driver.
 ready() {
 	dev=$(first "$1")
-	if [ "$1" = e1000e ]; then for other in $(pci_find "$E1000E" | sed 1d); do pci_unbind "$other"; done; fi
+	if [ "$1" = e1000e ]; then
+		for other in $(pci_find "$E1000E" | sed 1d); do pci_unbind "$other"; done
+	fi
 }
 
 # case_passes ENGINE [OPTION...] - all of its tests, or those that the options choose
@@ -99,7 +102,8 @@ case_passes() {
 # Only the tests in which engines differ: what make check has time for. Each reset by EEH
 # takes the emulated firmware ten seconds.
 case_some() {
-	case_passes "$1" --tests '*: the device *|*replaced another*|*IOMMU pages*|*killed*|*mapped*, the device*'
+	case_passes "$1" --tests \
+		'*: the device *|*replaced another*|*IOMMU pages*|*killed*|*mapped*, the device*'
 	wants "tests that nobody wanted" not reported 'leave the mappings'
 	wants "it does not say that tests were left out" reported '^tests  *only'
 }
@@ -114,7 +118,8 @@ case_frozen() {
 	hostcheck "$dev" --yes --tests '*mapped*, the device*'
 	unfrozen "$pe"
 	wants "not all has passed" ended 0
-	wants "not all tests were stopped" [ "$(grep -c '^pass .*mapped.*1 freeze, from which' $OUT/report.txt)" -eq 4 ]
+	stopped=$(grep -c '^pass .*mapped.*1 freeze, from which' $OUT/report.txt)
+	wants "not all tests were stopped" [ "$stopped" -eq 4 ]
 	wants "it is still stopped" [ "$(frozen "$pe")" = "0 0" ]
 }
 
@@ -174,8 +179,8 @@ case_refuse_module() {
 	rmmod vfio_iommu_spapr_tce vfio
 }
 
-# amid COMMAND... - have hostcheck run for $dev, and the command done in the middle of it. That row has
-# only DMA: a function that is let go amid a reset by EEH stays in reset, and the host with it.
+# amid COMMAND... - have hostcheck run for $dev, and the command done in the middle of it. That row
+# has only DMA: a function that is let go amid a reset by EEH stays in reset, and the host with it.
 amid() {
 	rm -rf $OUT
 	(
@@ -206,11 +211,14 @@ case_interrupt() {
 	fails 130 'has no complaint (1 lines'
 }
 
-# It may not use memory, and so never answers: the command register is written again and again, without
-# a new process, so that no client finds it otherwise. (The first four bytes can't be written.)
+# It may not use memory, and so never answers: the command register is written again and again,
+# without a new process, so that no client finds it otherwise. (The first four bytes can't be
+# written.)
 overwrite() {
 	until [ -e $OUT/report.txt ]; do
-		if [ -e "/sys/bus/pci/drivers/vfio-pci/$dev" ]; then printf '\000\000\000\000\002\000' >"/sys/bus/pci/devices/$dev/config"; fi
+		if [ -e "/sys/bus/pci/drivers/vfio-pci/$dev" ]; then
+			printf '\000\000\000\000\002\000' >"/sys/bus/pci/devices/$dev/config"
+		fi
 	done
 }
 case_never() {
@@ -231,11 +239,13 @@ unplug() {
 case_unplug() {
 	ready "$1"
 	amid unplug
-	wants "unplugged: no word" reported "^fail .*the host's own driver works again ($dev is gone)"
+	wants "unplugged: no word" reported \
+		"^fail .*the host's own driver works again ($dev is gone)"
 	wants "unplugged" ended 4
 }
 
-# As on a real host: busybox's shell prefers its own modprobe, which knows nothing of soft dependencies.
+# As on a real host: busybox's shell prefers its own modprobe, which knows nothing of soft
+# dependencies.
 sed -i 's,modprobe vfio,/bin/&,g' /hostcheck/scripts/hostcheck
 grep -q /bin/modprobe /hostcheck/scripts/hostcheck || die "hostcheck loads VFIO in another way"
 for module in nvme xhci-pci e1000e bridge; do modprobe $module 2>/dev/null; done
@@ -244,7 +254,11 @@ bad=
 for name in "$@"; do
 	say "case $name"
 	begun=$(cut -d . -f 1 /proc/uptime)
-	if ("case_${name%:*}" "${name#*:}"); then verdict=passed; else verdict=FAILED bad="$bad $name"; fi
+	if ("case_${name%:*}" "${name#*:}"); then
+		verdict=passed
+	else
+		verdict=FAILED bad="$bad $name"
+	fi
 	# What a case that failed has in the background is not for the next one.
 	if [ -e /tmp/later ]; then kill "$(cat /tmp/later)" 2>/dev/null; fi
 	rm -f /tmp/later

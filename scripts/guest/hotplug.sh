@@ -69,16 +69,19 @@ load_failing() {
 	nth=1
 	echo $nth >"$FAIL/nth"
 	until insmod "$UPDATES/$OPS.ko" 2>/tmp/insmod; do
-		grep -qi 'cannot allocate memory' /tmp/insmod || die "allocation $nth failed: $(cat /tmp/insmod)"
+		grep -qi 'cannot allocate memory' /tmp/insmod ||
+			die "allocation $nth failed: $(cat /tmp/insmod)"
 		! ops || die "allocation $nth failed: $OPS is loaded"
 		[ ! -e "$CLASS" ] || die "allocation $nth failed: $CLASS is still there"
-		[ "$(pci_driver "$dev")" != vfio-pci ] || die "allocation $nth failed: $dev was given to VFIO"
+		[ "$(pci_driver "$dev")" != vfio-pci ] ||
+			die "allocation $nth failed: $dev was given to VFIO"
 		nth=$((nth + 1))
 		[ $nth -lt 200 ] || die "$OPS never loads"
 		echo $nth >"$FAIL/nth"
 	done
 	rmmod fail_load
-	[ $nth -gt 12 ] || die "the start of $OPS has hardly failed: only with allocations 1 to $((nth - 1))"
+	[ $nth -gt 12 ] ||
+		die "the start of $OPS has hardly failed: only with allocations 1 to $((nth - 1))"
 	say "its start failed with allocations 1 to $((nth - 1)), and left nothing"
 }
 
@@ -118,7 +121,8 @@ if [ -e "$UPDATES/$OPS.ko" ]; then
 	(sleep 30; touch /tmp/enough) &
 	wait "$trying" || say "the client came before the backend was loaded"
 	touch /tmp/enough
-	[ "$(pci_driver "$dev")" = vfio-pci ] || die "the client that kept trying never got the device"
+	[ "$(pci_driver "$dev")" = vfio-pci ] ||
+		die "the client that kept trying never got the device"
 	[ -e "$CLASS" ] || die "$OPS is loaded and does nothing"
 	rescan "loaded"
 fi
@@ -169,9 +173,11 @@ if [ -n "${TCE_SRIOV-}" ]; then
 		functions 2 || die "$pf gives no virtual functions"
 		marked "virtual functions came"
 		dev=$(function_nr 0)
-		[ "$(pci_group "$dev")" != "$(pci_group "$(function_nr 1)")" ] || die "virtual functions share a group"
+		[ "$(pci_group "$dev")" != "$(pci_group "$(function_nr 1)")" ] ||
+			die "virtual functions share a group"
 		vfio_bind "$dev" || die "$dev cannot be bound to vfio-pci"
-		/selftests/hold "$dev" "$version" exit || die "the client of a virtual function failed"
+		/selftests/hold "$dev" "$version" exit ||
+			die "the client of a virtual function failed"
 		open_while functions 0
 		marked "virtual functions went"
 		say "virtual functions came and went: $n"

@@ -9,7 +9,8 @@
 
 name=vfio_iommu_spapr_tce package=vfio-iommu-spapr-tce here=/install log=/install/log
 examples=/usr/share/doc/$package-tools/examples
-export DEBIAN_FRONTEND=noninteractive HOME=/root LC_ALL=C.UTF-8 PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export DEBIAN_FRONTEND=noninteractive HOME=/root LC_ALL=C.UTF-8 \
+	PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 running=$(uname -r)
 start=$1 steps=0 failed=0
 cd $here || exit 1
@@ -25,7 +26,8 @@ check() {
 	fi
 	echo "not ok $steps $words"
 	failed=$((failed + 1))
-	{ tail -n 15 $log; tail -n 20 /var/lib/dkms/$package/*/build/make.log 2>/dev/null; } | sed 's/^/# /'
+	{ tail -n 15 $log; tail -n 20 /var/lib/dkms/$package/*/build/make.log 2>/dev/null; } |
+		sed 's/^/# /'
 }
 # Does the command print TEXT, and succeed?
 shown() {
@@ -56,7 +58,9 @@ device=$(lspci -Dn -d 1234:11e8 | cut -d' ' -f1)
 at=/sys/bus/pci/devices/$device
 group=$(basename "$(readlink "$at"/iommu_group)")
 bound() { [ "$(basename "$(readlink "$at"/driver)")" = vfio-pci ]; }
-bind() { echo vfio-pci >"$at"/driver_override && echo "$device" >/sys/bus/pci/drivers_probe && bound; }
+bind() {
+	echo vfio-pci >"$at"/driver_override && echo "$device" >/sys/bus/pci/drivers_probe && bound
+}
 owner_is() {
 	udevadm settle
 	said=$(stat -c '%U %G %a' /dev/vfio/"$group")
@@ -65,8 +69,12 @@ owner_is() {
 }
 
 # As alice, with no more locked memory than a service has by itself, or as the example says
-service() { systemd-run --quiet --collect --unit=client --uid=alice --wait --pipe /usr/local/bin/demo 1; }
-client() { prlimit --memlock=unlimited setpriv --reuid alice --regid alice --init-groups demo "$1"; }
+service() {
+	systemd-run --quiet --collect --unit=client --uid=alice --wait --pipe /usr/local/bin/demo 1
+}
+client() {
+	prlimit --memlock=unlimited setpriv --reuid alice --regid alice --init-groups demo "$1"
+}
 
 holder=
 keep() {
@@ -94,7 +102,8 @@ install_packages() {
 	tar -xf $here/first.tar.xz -C /root/first
 	cd /root/first/* || return
 	check "VFIO is loaded, with the in-tree driver" modprobe vfio-pci
-	check "the commands of the README, which say that another one is loaded" shown "Another build of $name is loaded" doc debian
+	check "the commands of the README, which say that another one is loaded" shown \
+		"Another build of $name is loaded" doc debian
 	check "DKMS has built it" found "$running" updates/dkms
 	check "DKMS has signed it" signed $name
 	check "it is loaded" loaded
@@ -125,7 +134,8 @@ give_to_alice() {
 	systemctl daemon-reload
 	check "the example for services: it may" service
 	cp $examples/limits.conf /etc/security/limits.d/vfio.conf
-	check "the example for logins: alice may lock as much as it says" shown "$(sed -n 's/^@vfio - memlock //p' $examples/limits.conf)" su - alice -c "ulimit -l"
+	check "the example for logins: alice may lock as much as it says" shown \
+		"$(sed -n 's/^@vfio - memlock //p' $examples/limits.conf)" su - alice -c "ulimit -l"
 	rule=/etc/udev/rules.d/70-vfio-one-device.rules
 	sed "s/KERNEL==\"3\"/KERNEL==\"$group\"/" $examples/udev-one-device.rules >$rule
 	udevadm control --reload
@@ -148,7 +158,8 @@ upgrade_packages() {
 	check "modprobe -r does not take it away" refused "in use" modprobe -r $name
 	check "it is closed" let_go
 	check "modprobe -r and modprobe" reload
-	check "the newer module is loaded" version_is "$(dpkg-deb -f $here/newer/$package-dkms_*.deb Version)"
+	check "the newer module is loaded" version_is \
+		"$(dpkg-deb -f $here/newer/$package-dkms_*.deb Version)"
 	check "a client uses it" client 2
 }
 
@@ -164,7 +175,8 @@ bind_at_start() {
 	check "modprobe -r vfio-pci" modprobe -r vfio-pci
 	sed 's/8086:10d3/1234:11e8/' $examples/modprobe.conf >/etc/modprobe.d/vfio-pci.conf
 	cp $examples/modules-load.conf /etc/modules-load.d/vfio-pci.conf
-	check "the examples for the start of the machine" systemctl restart systemd-modules-load.service
+	check "the examples for the start of the machine" systemctl restart \
+		systemd-modules-load.service
 	check "the device is bound by them" bound
 	check "its group's file is for the group vfio again" owner_is root vfio 660
 	check "a client uses it" client 2
@@ -173,15 +185,18 @@ bind_at_start() {
 # The kernel of the backports, as an update: with the headers' metapackage, and then without it
 kernel_update() {
 	check "apt updates the kernel and its headers" \
-		apt-get -q install -t trixie-backports linux-image-powerpc64le linux-headers-powerpc64le
+		apt-get -q install -t trixie-backports linux-image-powerpc64le \
+		linux-headers-powerpc64le
 	other=$(find /boot -name 'vmlinu[xz]-*' | sed 's/.*vmlinu[xz]-//' | grep -vxF "$running")
 	check "DKMS has built the module for that one" found "$other" updates/dkms
 	check "tcestat doctor is content" tcestat doctor
 	check "that kernel is removed" apt-get -q purge "linux-*-$other"
 	check "nothing is left of it" [ ! -e "/lib/modules/$other/modules.dep" ]
-	check "apt updates the kernel alone, and reports no failure" apt-get -q install -t trixie-backports linux-image-powerpc64le
+	check "apt updates the kernel alone, and reports no failure" apt-get -q install \
+		-t trixie-backports linux-image-powerpc64le
 	check "that one would load the in-tree driver" found "$other" kernel/drivers/vfio
-	check "tcestat doctor fails, and says so" refused "$other would load the in-tree driver" tcestat doctor
+	check "tcestat doctor fails, and says so" refused "$other would load the in-tree driver" \
+		tcestat doctor
 	sed 's/^/# /' $here/printed
 	check "of the running kernel it says no such thing" tcestat doctor --loaded
 	check "the commands that have systemd run it" doc monitor
@@ -206,7 +221,8 @@ next_start() {
 
 # QEMU makes a guest with these devices, and is told to quit before it runs.
 guest() {
-	echo quit | timeout 600 qemu-system-ppc64 -M pseries,accel=tcg,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off \
+	broken=cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off
+	echo quit | timeout 600 qemu-system-ppc64 -M pseries,accel=tcg,$broken \
 		-cpu power9 -m 256M -nodefaults -display none -S -monitor stdio "$@"
 }
 guest_with_card() { guest -device vfio-pci,host="$device"; }
@@ -219,11 +235,13 @@ fails_closed() {
 	check "the device is bound to vfio-pci" bound
 	check "a guest without a card starts" guest
 	check "a guest with the card does not" not guest_with_card
-	check "the kernel log says why" shown "there is only the in-tree driver, which vfio-only-this-module.conf" dmesg
+	check "the kernel log says why" shown \
+		"there is only the in-tree driver, which vfio-only-this-module.conf" dmesg
 	modprobe $name >modprobe.said 2>&1
 	check "so does modprobe" grep "see tcestat doctor" modprobe.said
 	check "and loads nothing" [ ! -e /sys/module/$name ]
-	check "tcestat doctor --loaded fails" refused "only the in-tree driver is installed" tcestat doctor --loaded
+	check "tcestat doctor --loaded fails" refused "only the in-tree driver is installed" \
+		tcestat doctor --loaded
 	helps=$(sed -n '/^do:/{n;p;}' $here/printed)
 	check "what it says to do: $helps" sh -ec "$helps"
 	check "modprobe finds the module" found "$running" updates/dkms
@@ -234,7 +252,8 @@ fails_closed() {
 	check "and so is its service" systemctl restart tcestat-doctor
 	check "the headers' metapackage is back" doc backports
 	check "update-initramfs" update-initramfs -u -k "$running"
-	check "the module is in it" shown "updates/dkms/$name.ko" lsinitramfs /boot/initrd.img-"$running"
+	check "the module is in it" shown "updates/dkms/$name.ko" lsinitramfs \
+		/boot/initrd.img-"$running"
 	next_start "$running"
 }
 not() { ! "$@"; }
@@ -256,7 +275,8 @@ started_with() {
 
 sign() {
 	sed -i 's/KEY/key.pem/; s/CERT/cert.der/' $here/doc/sign
-	openssl req -new -x509 -newkey rsa:2048 -keyout key.pem -outform DER -out cert.der -nodes -days 9 -subj /CN=check &&
+	openssl req -new -x509 -newkey rsa:2048 -keyout key.pem -outform DER -out cert.der \
+		-nodes -days 9 -subj /CN=check &&
 		doc sign && signed ./$name.ko
 }
 # By the certificate that signed it
@@ -298,8 +318,10 @@ make_rpm() {
 	check "rpmbuild is installed" apt-get -q install rpm
 	sed -i 's/rpmbuild/& --nodeps/' $here/doc/rpmbuild
 	check "rpmbuild" doc rpmbuild
-	check "what it has built has tcestat" shown /usr/bin/tcestat rpm -qlp /root/rpmbuild/RPMS/noarch/$package-tools-*.rpm
-	check "and the module's sources" shown /dkms.conf rpm -qlp /root/rpmbuild/RPMS/noarch/$package-dkms-*.rpm
+	check "what it has built has tcestat" shown /usr/bin/tcestat rpm \
+		-qlp /root/rpmbuild/RPMS/noarch/$package-tools-*.rpm
+	check "and the module's sources" shown /dkms.conf rpm \
+		-qlp /root/rpmbuild/RPMS/noarch/$package-dkms-*.rpm
 }
 
 echo "KTAP version 1"

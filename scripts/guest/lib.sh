@@ -43,7 +43,8 @@ pci_unbind() {
 # core and, through the core's soft dependency, the IOMMU driver).
 vfio_bind() {
 	# On Linux 6.1 the kernel's own driver needs it, too, and does not ask for it.
-	if [ "$TCE_DRIVER" = intree ] && [ -e "/lib/modules/$(uname -r)/updates/spapr_tce_iommu_ops.ko" ]; then
+	if [ "$TCE_DRIVER" = intree ] &&
+		[ -e "/lib/modules/$(uname -r)/updates/spapr_tce_iommu_ops.ko" ]; then
 		modprobe spapr_tce_iommu_ops || return 1
 	fi
 	modprobe vfio-pci || return 1
@@ -57,7 +58,8 @@ vfio_bind() {
 	[ "$(pci_driver "$1")" = vfio-pci ] && [ -e "/dev/vfio/$(pci_group "$1")" ]
 }
 
-# edu_bind - give all edu devices, in $devices, to vfio-pci, and see that the driver is the one on the disk.
+# edu_bind - give all edu devices, in $devices, to vfio-pci, and see that the driver is the one on
+# the disk.
 edu_bind() {
 	devices=$(pci_find "$EDU")
 	[ -n "$devices" ] || die "no edu device"
@@ -78,8 +80,10 @@ vfio_release() {
 # modprobe would load; "same" or "different". One that is built in has to be ours, which has
 # tracepoints.
 tce_version() {
-	if [ -e /sys/module/vfio_iommu_spapr_tce ] && [ ! -e /sys/module/vfio_iommu_spapr_tce/initstate ]; then
-		say "vfio_iommu_spapr_tce: built in, version $(cat /sys/module/vfio_iommu_spapr_tce/version)"
+	if [ -e /sys/module/vfio_iommu_spapr_tce ] &&
+		[ ! -e /sys/module/vfio_iommu_spapr_tce/initstate ]; then
+		say "vfio_iommu_spapr_tce: built in," \
+			"version $(cat /sys/module/vfio_iommu_spapr_tce/version)"
 		[ -d /sys/kernel/tracing/events/vfio_spapr_tce ]
 		return
 	fi
@@ -120,23 +124,24 @@ log_since() { dmesg | sed -n "/mark: $1\$/,\$p"; }
 # pseries: the firmware's windows, which are properties of the host bridges
 windows() { find /sys/firmware/devicetree/base/ -name ibm,dma-window | wc -l; }
 
-# window_back MARK - after the mark the host's window was taken away, and the last thing that happened
-# is that it came back, with its bypass. On pseries the kernel logs nothing: there are as many as
-# before ($windows_before).
+# window_back MARK - after the mark the host's window was taken away, and the last thing that
+# happened is that it came back, with its bypass. On pseries the kernel logs nothing: there are as
+# many as before ($windows_before).
 window_back() {
 	if ! grep -q PowerNV /proc/cpuinfo; then
 		[ "$(windows)" -eq "$windows_before" ]
 		return
 	fi
 	log_since "$1" >/tmp/log
-	grep -q 'Disabling 64-bit DMA bypass' /tmp/log && grep -q 'Removing DMA window #0' /tmp/log &&
+	grep -q 'Disabling 64-bit DMA bypass' /tmp/log &&
+		grep -q 'Removing DMA window #0' /tmp/log &&
 		[ "$(grep -E 'DMA window #|window#|DMA bypass' /tmp/log | tail -n 2 |
 			grep -cE 'Setting up window#0|Enabling 64-bit DMA bypass')" -eq 2 ]
 }
 
-# ktap_rows STATUS - "ok|TEST", "skipped|TEST|REASON" or "FAILED|TEST" for each result on stdin, of a program that
-# ended with this exit code. One failure more if it ended badly, or with other results than it has announced, or none:
-# a program that dies would otherwise only have fewer.
+# ktap_rows STATUS - "ok|TEST", "skipped|TEST|REASON" or "FAILED|TEST" for each result on stdin, of
+# a program that ended with this exit code. One failure more if it ended badly, or with other
+# results than it has announced, or none: a program that dies would otherwise only have fewer.
 ktap_rows() {
 	awk -v status="$1" '
 		/^1\.\.[0-9]/ { plans++; planned = substr($1, 4) }
@@ -144,11 +149,14 @@ ktap_rows() {
 			came++
 			bad = sub(/^not /, "")
 			reason = match($0, /# *SKIP */) ? substr($0, RSTART + RLENGTH) : ""
-			print (bad ? "FAILED|" : RSTART ? "skipped|" : "ok|") $3 (RSTART && !bad ? "|" reason : "")
+			result = bad ? "FAILED|" : RSTART ? "skipped|" : "ok|"
+			print result $3 (RSTART && !bad ? "|" reason : "")
 		}
 		END {
-			if (status || plans != 1 || !came || planned + 0 != came)
-				printf "FAILED|ends well, with all results|exit code %d, %d of %s\n", status, came, plans == 1 ? planned : "?"
+			if (!status && plans == 1 && came && planned + 0 == came)
+				exit
+			printf "FAILED|ends well, with all results|exit code %d, %d of %s\n",
+				status, came, plans == 1 ? planned : "?"
 		}'
 }
 
@@ -183,8 +191,8 @@ coverage_data() {
 	say "gcov end"
 }
 
-# lost_memory - have kmemleak say what nobody points to any more, if the kernel has it. What is lost later is not
-# looked for.
+# lost_memory - have kmemleak say what nobody points to any more, if the kernel has it. What is lost
+# later is not looked for.
 lost_memory() {
 	leaks=/sys/kernel/debug/kmemleak
 	[ -e $leaks ] || return 0

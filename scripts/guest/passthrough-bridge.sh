@@ -15,7 +15,10 @@ bridge_at() {
 	while [ ! -e "$node/ibm,phb-index" ] && [ "$node" != / ]; do node=$(dirname "$node"); done
 	echo "0x$(od -An -tx1 -N8 "$node/reg" | tr -d ' \n')"
 }
-swapped() { printf %016x "$1" | sed 's/\(..\)\(..\)\(..\)\(..\)\(..\)\(..\)\(..\)\(..\)/0x\8\7\6\5\4\3\2\1/'; }
+swapped() {
+	printf %016x "$1" |
+		sed 's/\(..\)\(..\)\(..\)\(..\)\(..\)\(..\)\(..\)\(..\)/0x\8\7\6\5\4\3\2\1/'
+}
 # bridge_table TABLE INDEX [VALUE] - read or write an entry
 bridge_table() {
 	devmem $((bridge + IODA_ADDR)) 64 "$(swapped $(($1 << 48 | $2)))"
@@ -26,7 +29,10 @@ bridge_table() {
 	fi
 }
 # frozen PE - what stands still: accesses of the CPU, DMA.
-frozen() { echo "$(($(bridge_table "$PESTA" "$1") >> 63 & 1)) $(($(bridge_table "$PESTB" "$1") >> 63 & 1))"; }
+frozen() {
+	echo "$(($(bridge_table "$PESTA" "$1") >> 63 & 1))" \
+		"$(($(bridge_table "$PESTB" "$1") >> 63 & 1))"
+}
 # freeze PE - what the hardware does when a PE has made an error. The emulated bridge
 # has the registers for it, but never does it by itself: it stops a stray access, and
 # that is all. Nor does it keep anybody from a PE that is frozen.

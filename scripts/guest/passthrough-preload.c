@@ -62,9 +62,11 @@ int ioctl(int fd, unsigned long request, ...)
 
 	if (cmd == VFIO_SET_IOMMU && arg == (void *)VFIO_SPAPR_TCE_v2_IOMMU && refused("v2", EPERM))
 		return -1;
-	if (cmd == KVM_CHECK_EXTENSION && arg == (void *)KVM_CAP_SPAPR_TCE_VFIO && refused("kvm-tces", 0))
+	if (cmd == KVM_CHECK_EXTENSION && arg == (void *)KVM_CAP_SPAPR_TCE_VFIO &&
+	    refused("kvm-tces", 0))
 		return 0;
-	if (cmd == KVM_CREATE_DEVICE && ((struct kvm_create_device *)arg)->type == KVM_DEV_TYPE_VFIO &&
+	if (cmd == KVM_CREATE_DEVICE &&
+	    ((struct kvm_create_device *)arg)->type == KVM_DEV_TYPE_VFIO &&
 	    refused("kvm-tces", ENODEV))
 		return -1;
 	return syscall(SYS_ioctl, fd, request, arg);

@@ -58,7 +58,9 @@ machine() {
 	# The mitigations are hardware that the emulator does not have.
 	machine=pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off,x-vof=on
 	if [ "$GUEST_ACCEL" = kvm ]; then
-		if grep -q '^KernelPageSize: *4 kB' /proc/self/smaps; then machine=$machine,cap-hpt-max-page-size=4k; fi
+		if grep -q '^KernelPageSize: *4 kB' /proc/self/smaps; then
+			machine=$machine,cap-hpt-max-page-size=4k
+		fi
 		echo "-M $machine,accel=kvm,cap-large-decr=off -cpu host"
 	else
 		echo "-M $machine,accel=tcg -cpu power9"
@@ -74,7 +76,8 @@ guest_start() {
 	cat /tmp/g/mon.out >>"$OUT/$test.monitor" &
 	# shellcheck disable=SC2046 # several words
 	LD_PRELOAD=$WORK/preload.so TCE_REFUSE="$refuse" TCE_MEMLOCK="${memlock-}" \
-		"$TOOLS"/lib/ld64.so.2 --library-path "$TOOLS/lib" "$TOOLS"/bin/qemu-system-ppc64 -L "$TOOLS"/share \
+		"$TOOLS"/lib/ld64.so.2 --library-path "$TOOLS/lib" "$TOOLS"/bin/qemu-system-ppc64 \
+		-L "$TOOLS"/share \
 		$(machine) -m "${mem:-${MEM}M,slots=2,maxmem=4G}" -nodefaults -display none \
 		-chardev pipe,id=con,path=/tmp/g/con -serial chardev:con \
 		-chardev pipe,id=mon,path=/tmp/g/mon -mon chardev=mon,mode=readline \

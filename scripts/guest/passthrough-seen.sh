@@ -34,8 +34,8 @@ tracing_switch() {
 	for dir in vfio_spapr_tce hcall tables; do
 		if [ -d $TRACE/events/$dir ]; then echo "$1" >$TRACE/events/$dir/enable; fi
 	done
-	# A guest's kernel begins by clearing its window, entry by entry: without KVM that is 262,144
-	# UNMAPs of nothing. They are counted, but not written down.
+	# A guest's kernel begins by clearing its window, entry by entry: without KVM that is
+	# 262,144 UNMAPs of nothing. They are counted, but not written down.
 	event=$TRACE/events/vfio_spapr_tce/tce_unmap
 	if [ -d $event ]; then echo 0 >$event/enable; fi
 }
@@ -56,7 +56,8 @@ windows() {
 # live_tces - how many entries of the tables of all open containers are in use, whoever has put
 # them there.
 live_tces() {
-	sed -n 's/^window .* mapped=\([0-9]*\) .*/\1/p' /sys/kernel/debug/vfio_iommu_spapr_tce/state | awk '{ n += $1 } END { print n + 0 }'
+	sed -n 's/^window .* mapped=\([0-9]*\) .*/\1/p' \
+		/sys/kernel/debug/vfio_iommu_spapr_tce/state | awk '{ n += $1 } END { print n + 0 }'
 }
 
 # report - what is in the tables, and by which way it came there.
@@ -65,11 +66,15 @@ report() {
 	if guest_lives; then guest 20 'dmesg | grep pe-dma-window'; fi
 	windows | while read -r line; do say "window: $line"; done
 	say "live TCEs: $(live_tces)"
-	say "MAP ioctls: $(count vfio_spapr_tce/tce_map), failed: $(($(count vfio_spapr_tce/tce_map) - $(count vfio_spapr_tce/tce_map 0)))"
-	say "UNMAP ioctls: $(count vfio_spapr_tce/tce_unmap), failed: $(($(count vfio_spapr_tce/tce_unmap) - $(count vfio_spapr_tce/tce_unmap 0)))"
+	for event in MAP:tce_map UNMAP:tce_unmap; do
+		calls=$(count vfio_spapr_tce/"${event#*:}")
+		say "${event%:*} ioctls: $calls," \
+			"failed: $((calls - $(count vfio_spapr_tce/"${event#*:}" 0)))"
+	done
 	if [ "$kvm_has_tables" = 1 ]; then
 		for event in put put_indirect stuff; do
-			say "$(hcall_name "$event"): $(count "hcall/$event"), done in the kernel: $(count "hcall/$event" 0)"
+			say "$(hcall_name "$event"): $(count "hcall/$event")," \
+				"done in the kernel: $(count "hcall/$event" 0)"
 		done
 	fi
 }
@@ -96,9 +101,11 @@ expect_ways() {
 	if [ "$kvm_has_tables" = 1 ]; then
 		maps=$(count vfio_spapr_tce/tce_map)
 		for event in put put_indirect stuff; do
-			[ "$(count hcall/"$event")" = "$(count hcall/"$event" 0)" ] || fail "KVM left some of $event to QEMU"
+			[ "$(count hcall/"$event")" = "$(count hcall/"$event" 0)" ] ||
+				fail "KVM left some of $event to QEMU"
 		done
-		[ $(($(count hcall/put 0) + $(count hcall/put_indirect 0))) -gt 0 ] || fail "KVM put no TCE"
+		[ $(($(count hcall/put 0) + $(count hcall/put_indirect 0))) -gt 0 ] ||
+			fail "KVM put no TCE"
 		[ "$maps" = 0 ] || fail "$maps MAP ioctls, with KVM there should be none"
 	else
 		expect_maps
@@ -114,7 +121,8 @@ expect_maps() {
 # expect_live MIB - all of a guest's memory is in its second window, page by page of
 # the host.
 expect_live() {
-	[ "$(live_tces)" = $(($1 * 16)) ] || fail "$(live_tces) live TCEs, not $(($1 * 16)), for $1 MiB in pages of 64 KiB"
+	[ "$(live_tces)" = $(($1 * 16)) ] ||
+		fail "$(live_tces) live TCEs, not $(($1 * 16)), for $1 MiB in pages of 64 KiB"
 }
 
 # expect_outlived - a table stays when its window goes, until KVM has let go of it as
@@ -125,7 +133,8 @@ expect_outlived() {
 		/tce_window_remove:/ { removed++; if (freed < removed) outlived++ }
 		/ free: / { freed++ }
 		END {
-			print "windows removed: " removed + 0 ", tables freed: " freed + 0 ", later than that: " outlived + 0
+			printf "windows removed: %d, tables freed: %d, later than that: %d\n",
+				removed, freed, outlived
 			exit !(removed && removed == freed && outlived)
 		}' "$TRACE"/trace) || fail "tables were not kept for KVM, or for good"
 	say "$outlived"

@@ -32,7 +32,8 @@ QUICK="nowatchdog cryptomgr.notests mitigations=off lsm= audit=0"
 
 cards=
 prepare() {
-	modprobe -a crc32c_generic ext4 virtio_pci virtio_blk e1000e || die "modules of the host do not load"
+	modprobe -a crc32c_generic ext4 virtio_pci virtio_blk e1000e ||
+		die "modules of the host do not load"
 	mkdir -p $TOOLS $WORK
 	wait_for 10 [ -b /dev/vdb ] || die "the disks are missing"
 	mount -t ext2 -o ro /dev/vda $TOOLS || die "the disk with QEMU cannot be mounted"
@@ -49,7 +50,8 @@ prepare() {
 }
 # Of the firmware, for all memory, for part of it: how many windows there are.
 partition_windows() {
-	for property in ibm,dma-window linux,direct64-ddr-window-info linux,dma64-ddr-window-info; do
+	for property in ibm,dma-window linux,direct64-ddr-window-info \
+		linux,dma64-ddr-window-info; do
 		find /sys/firmware/devicetree/base/ -name $property | wc -l
 	done | xargs
 }
@@ -61,14 +63,16 @@ partition_windows() {
 free_mib() {
 	echo 3 >/proc/sys/vm/drop_caches
 	lists=$(awk '$1 == "count:" { n += $2 } END { print n + 0 }' /proc/zoneinfo)
-	awk -v lists="$lists" -v page="$(awk '/^KernelPageSize:/ { print $2 * 1024; exit }' /proc/self/smaps)" \
+	awk -v lists="$lists" \
+		-v page="$(awk '/^KernelPageSize:/ { print $2 * 1024; exit }' /proc/self/smaps)" \
 		'/^MemFree:/ { print int($2 / 1024 + lists * page / 1048576) }' /proc/meminfo
 }
 
 # pins - pages of processes that are pinned in the whole system, exactly.
 pins() {
 	echo 1 >/proc/sys/vm/stat_refresh
-	awk '/^nr_foll_pin_acquired / { n += $2 } /^nr_foll_pin_released / { n -= $2 } END { print n + 0 }' /proc/vmstat
+	awk '/^nr_foll_pin_acquired / { n += $2 } /^nr_foll_pin_released / { n -= $2 }
+		END { print n + 0 }' /proc/vmstat
 }
 pins_are_back() { [ "$(pins)" = "$pins_before" ]; }
 
@@ -82,10 +86,13 @@ memory_is_back() {
 }
 
 users() { cat /sys/module/vfio_iommu_spapr_tce/refcnt; }
-# Each table that KVM still has keeps the module. It never releases one that it was given twice, for two
-# groups of a container (security.rst), so here are as many as it was given more often than it put any.
+# Each table that KVM still has keeps the module. It never releases one that it was given twice, for
+# two groups of a container (security.rst), so here are as many as it was given more often than it
+# put any.
 kept_by_kvm=0
-tables_of_kvm() { awk '/ given: .* rc=0$/ { n++ } / released: / { n-- } END { print n + 0 }' "$TRACE"/trace; }
+tables_of_kvm() {
+	awk '/ given: .* rc=0$/ { n++ } / released: / { n-- } END { print n + 0 }' "$TRACE"/trace
+}
 no_users() { [ "$(users)" = $((kept_by_kvm + $(tables_of_kvm))) ]; }
 
 # silence CARD - stop a card that a killed guest has left at work. The slots of the
@@ -103,11 +110,13 @@ silence() {
 
 # back - the host has its cards back, with window and bypass, and nothing is left.
 back() {
-	wait_for 120 no_users || fail "the module is still in use: $(users), $kept_by_kvm + $(tables_of_kvm) by KVM"
+	wait_for 120 no_users ||
+		fail "the module is still in use: $(users), $kept_by_kvm + $(tables_of_kvm) by KVM"
 	kept_by_kvm=$(users)
 	[ "$test" = two ] || [ "$(tables_of_kvm)" = 0 ] || fail "KVM keeps tables of one group"
 	wait_for 120 pins_are_back || fail "$(pins) pages are pinned, $pins_before before the test"
-	wait_for 120 memory_is_back || fail "memory is missing: $free MiB free, $free_before before the test"
+	wait_for 120 memory_is_back ||
+		fail "memory is missing: $free MiB free, $free_before before the test"
 	say "host: $free MiB free, $free_before before the test"
 	for card in $cards; do
 		# (the test of the documentation has given it back)
@@ -116,17 +125,22 @@ back() {
 	done
 	dmesg | tail -n +"$dmesg_from" >"$OUT/$test.dmesg"
 	if [ "$TCE_MACHINE" = pseries ]; then
-		say "host: windows of the partition: $(partition_windows), $partition_windows_before before the test"
-		[ "$(partition_windows)" = "$partition_windows_before" ] || fail "the partition's windows are not back"
+		say "host: windows of the partition: $(partition_windows)," \
+			"$partition_windows_before before the test"
+		[ "$(partition_windows)" = "$partition_windows_before" ] ||
+			fail "the partition's windows are not back"
 	else
 		taken=$(grep -c 'Disabling 64-bit DMA bypass' "$OUT/$test.dmesg")
 		given=$(grep -c 'Enabling 64-bit DMA bypass' "$OUT/$test.dmesg")
 		say "host: bypass taken $taken times, given back $given times"
-		if [ "$taken" = 0 ] || [ "$taken" != "$given" ]; then fail "the host's bypass is not back"; fi
+		if [ "$taken" = 0 ] || [ "$taken" != "$given" ]; then
+			fail "the host's bypass is not back"
+		fi
 	fi
 	n=2
 	for card in $cards; do
-		host_works "$card" 10.0.$n.20 10.0.$n.2 || fail "$card does not work in the host any more"
+		host_works "$card" 10.0.$n.20 10.0.$n.2 ||
+			fail "$card does not work in the host any more"
 		n=$((n + 1))
 	done
 }
@@ -233,7 +247,8 @@ test_kexec() {
 	initrd=kexec.initrd
 	mem=1G,slots=2,maxmem=64G
 	begin || return
-	guest 60 'cat /proc/sys/kernel/random/boot_id >/tmp/boot; kexec -l /vmlinux --initrd=/initrd --append="$(cat /proc/cmdline) kexeced"' ||
+	guest 60 'cat /proc/sys/kernel/random/boot_id >/tmp/boot;' \
+		'kexec -l /vmlinux --initrd=/initrd --append="$(cat /proc/cmdline) kexeced"' ||
 		fail "the guest cannot load another kernel"
 	guest_send 'kexec -e -x'
 	guest_up 2 || return
@@ -266,7 +281,9 @@ test_v1() {
 	refuse="$refuse v2"
 	begin -global spapr-pci-host-bridge.ddw=off || return
 	report
-	if grep -q tce_register: "$OUT/$test.trace"; then fail "memory was registered: that is the second version"; fi
+	if grep -q tce_register: "$OUT/$test.trace"; then
+		fail "memory was registered: that is the second version"
+	fi
 	expect_ways
 	guest_stop
 }
@@ -286,17 +303,23 @@ test_eeh() {
 	[ "$(frozen "$pe")" = "0 0" ] || fail "it is frozen before the error"
 	freeze "$pe"
 	[ "$(frozen "$pe")" = "1 1" ] || fail "the bridge does not say that it is frozen"
-	guest 60 'dmesg -n 1; echo 0000:00:00.0 >/sys/kernel/debug/powerpc/eeh_dev_check' || fail "the guest has no error handling"
-	guest 90 'for i in $(seq 60); do dmesg | grep -q "EEH: Recovery successful" && break; sleep 1; done; dmesg | grep EEH: | tail -n 30; [ $i -lt 60 ]' ||
+	guest 60 'dmesg -n 1; echo 0000:00:00.0 >/sys/kernel/debug/powerpc/eeh_dev_check' ||
+		fail "the guest has no error handling"
+	guest 90 'for i in $(seq 60); do' \
+		'dmesg | grep -q "EEH: Recovery successful" && break; sleep 1; done;' \
+		'dmesg | grep EEH: | tail -n 30; [ $i -lt 60 ]' ||
 		fail "the guest does not recover its card"
-	guest 60 'for i in $(seq 30); do [ "$(cat /sys/class/net/eth0/carrier)" = 1 ] && break; sleep 1; done'
+	guest 60 'for i in $(seq 30); do' \
+		'[ "$(cat /sys/class/net/eth0/carrier)" = 1 ] && break; sleep 1; done'
 	guest 60 ping -c 3 "$NET" || fail "no packets after the recovery"
-	guest 100 net_get 2097152 8 || fail "a file did not arrive as it was sent, after the recovery"
+	guest 100 net_get 2097152 8 ||
+		fail "a file did not arrive as it was sent, after the recovery"
 	say "frozen: $(frozen "$pe"); answers of the state \"stopped\": $(count eehstate/rc 2)"
 	[ "$(frozen "$pe")" = "0 0" ] || fail "the PE is still frozen after the recovery"
 	[ "$(count eehstate/rc 2)" -gt 0 ] || fail "the guest was not told of the error"
 	unfrozen "$pe"
-	for op in "1 ENABLE" "4 GET_STATE" "5 RESET_DEACTIVATE" "6 RESET_HOT" "7 RESET_FUNDAMENTAL" "8 CONFIGURE"; do
+	for op in "1 ENABLE" "4 GET_STATE" "5 RESET_DEACTIVATE" "6 RESET_HOT" \
+		"7 RESET_FUNDAMENTAL" "8 CONFIGURE"; do
 		say "EEH ${op#* }: $(count eeh/op "${op% *}")"
 	done
 	[ "$(count eeh/op 8)" -gt 0 ] || fail "no EEH call reached us"
@@ -323,7 +346,8 @@ doc() {
 	[ "$failed" = 0 ]
 }
 
-# Memory that the guest gets while it runs, that is taken away and plugged in once more, and DMA into it.
+# Memory that the guest gets while it runs, that is taken away and plugged in once more, and DMA
+# into it.
 test_memory() {
 	mem=512M,slots=2,maxmem=4G
 	begin || return
@@ -334,7 +358,9 @@ test_memory() {
 	wait_for 240 traced unregister 1 || fail "the guest does not let go of the memory"
 	plug 2 online || return
 	# Most of the old memory is taken, so that packets lie in the new.
-	guest 60 'mount -o remount,size=90% /tmp; dd if=/dev/zero of=/tmp/hog bs=1M count=380 2>/dev/null; grep MemFree /proc/meminfo; ls -l /tmp/hog'
+	guest 60 'mount -o remount,size=90% /tmp;' \
+		'dd if=/dev/zero of=/tmp/hog bs=1M count=380 2>/dev/null;' \
+		'grep MemFree /proc/meminfo; ls -l /tmp/hog'
 	traffic
 	report
 	expect_windows 2
@@ -346,7 +372,9 @@ plug() {
 	guest 10 "echo $2 >/sys/devices/system/memory/auto_online_blocks"
 	monitor "device_add pc-dimm,id=dimm$1,memdev=more"
 	# its blocks are as large as that
-	guest 60 'for i in $(seq 50); do [ $(cat /sys/devices/system/memory/memory*/state | grep -c ^online) = 3 ] && break; sleep 1; done; grep MemTotal /proc/meminfo; [ $i -lt 50 ]' ||
+	guest 60 'for i in $(seq 50); do' \
+		'[ $(cat /sys/devices/system/memory/memory*/state | grep -c ^online) = 3 ] &&' \
+		'break; sleep 1; done; grep MemTotal /proc/meminfo; [ $i -lt 50 ]' ||
 		fail "the guest has no more memory than before"
 	traced register $((1 + $1)) || fail "the memory was not registered"
 	[ "$failed" = 0 ]
@@ -354,8 +382,8 @@ plug() {
 # traced WHAT N - that it was done so often
 traced() { [ "$(grep -c "tce_$1: .* rc=0" "$TRACE"/trace)" = "$2" ]; }
 
-# Two cards, each in a group of its own, in one container. One is unplugged and plugged in again; the
-# guest has no program that would let go of it, so that either is done when it starts anew.
+# Two cards, each in a group of its own, in one container. One is unplugged and plugged in again;
+# the guest has no program that would let go of it, so that either is done when it starts anew.
 test_two() {
 	second=${cards##* }
 	# shellcheck disable=SC2086

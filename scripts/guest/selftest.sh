@@ -19,8 +19,8 @@
 # shellcheck source=lib.sh
 . /guest/lib.sh
 
-# Written out, so that a program that is missing is noticed. All of two others may be skipped: faults
-# needs a kernel with fault injection, kvm a host with KVM.
+# Written out, so that a program that is missing is noticed. All of two others may be skipped:
+# faults needs a kernel with fault injection, kvm a host with KVM.
 PROGRAMS="abi dma memory windows groups eeh clients cards state races storm waits"
 NOBODY=65534
 
@@ -57,7 +57,8 @@ if modprobe kvm-hv 2>/dev/null && [ -e /dev/kvm ]; then chown "$NOBODY" /dev/kvm
 echo 16 >/proc/sys/vm/nr_hugepages 2>/dev/null
 # One of 1 GiB takes half of most hosts.
 giant=/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages
-if [ -e "$giant" ] && [ "$(sed -n 's/^MemTotal: *\([0-9]*\).*/\1/p' /proc/meminfo)" -gt 2500000 ]; then
+if [ -e "$giant" ] &&
+	[ "$(sed -n 's/^MemTotal: *\([0-9]*\).*/\1/p' /proc/meminfo)" -gt 2500000 ]; then
 	echo 1 >"$giant"
 fi
 say "huge pages: $(sed -n 's/^HugePages_Total: *//p' /proc/meminfo)"

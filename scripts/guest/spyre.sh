@@ -1,8 +1,9 @@
 # shellcheck shell=dash disable=SC2016,SC2034,SC2154
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# For scripts/guest/clients.sh: a host as IBM's Spyre cards have it, with other cards in their place. Users start
-# clients in containers of Podman, by the commands of Documentation/containers.rst and partition.rst (in /doc).
+# For scripts/guest/clients.sh: a host as IBM's Spyre cards have it, with other cards in their
+# place. Users start clients in containers of Podman, by the commands of
+# Documentation/containers.rst and partition.rst (in /doc).
 
 # shellcheck source=passthrough-bridge.sh
 . /guest/passthrough-bridge.sh
@@ -15,32 +16,42 @@ NEED="--cards 1 --mem 8M"
 host_configured() {
 	sed 's/^ *//' /doc/modules-load >/etc/modules-load.d/vfio-pci.conf
 	sed "s/^ *//; s/ids=[^ ]*/ids=$E1000E/" /doc/modprobe >/etc/modprobe.d/vfio-pci.conf
-	echo 'SUBSYSTEM=="vfio", GROUP:="sentient", MODE:="0660"' >/etc/udev/rules.d/95-sentient.rules
+	echo 'SUBSYSTEM=="vfio", GROUP:="sentient", MODE:="0660"' \
+		>/etc/udev/rules.d/95-sentient.rules
 	pci_unbind "$card"
 	echo >"/sys/bus/pci/devices/$card/driver_override"
 	modprobe -r vfio-pci
 	udevadm control --reload
 	systemctl restart systemd-modules-load || return 1
 	udevadm settle
-	grep -x vfio-pci /etc/modules-load.d/vfio-pci.conf && grep -x vfio_iommu_spapr_tce /etc/modules-load.d/vfio-pci.conf &&
-		[ "$(pci_driver "$card")" = vfio-pci ] && [ "$(cat /sys/module/vfio_pci/parameters/disable_idle_d3)" = Y ] &&
+	grep -x vfio-pci /etc/modules-load.d/vfio-pci.conf &&
+		grep -x vfio_iommu_spapr_tce /etc/modules-load.d/vfio-pci.conf &&
+		[ "$(pci_driver "$card")" = vfio-pci ] &&
+		[ "$(cat /sys/module/vfio_pci/parameters/disable_idle_d3)" = Y ] &&
 		stat -c '%G %a' "/dev/vfio/$(pci_group "$card")" | grep -x 'sentient 660'
 }
 
 uid() { id -u alice; }
-as_alice() { setpriv --reuid alice --regid alice --init-groups --reset-env env -C / "XDG_RUNTIME_DIR=/run/user/$(uid)" "$@"; }
+as_alice() {
+	setpriv --reuid alice --regid alice --init-groups --reset-env env \
+		-C / "XDG_RUNTIME_DIR=/run/user/$(uid)" "$@"
+}
 
-# contained LIMIT EDIT COMMAND... - alice starts it as containers.rst says, after sed's EDIT of that, and may lock so much.
-# The container has the programs of the host, and a control group below her own.
+# contained LIMIT EDIT COMMAND... - alice starts it as containers.rst says, after sed's EDIT of
+# that, and may lock so much. The container has the programs of the host, and a control group below
+# her own.
 contained() {
 	limit=$1 group=$(mktemp -d /sys/fs/cgroup/alice-XXXXXX)
-	sed "$2; s,podman run,podman --cgroup-manager=cgroupfs run --rm --cgroups=split --network=none --volume=/usr:/usr:ro,
-		s,IMAGE,--rootfs /home/alice/root \"\$@\"," "/doc/${block-podman}" >/tmp/contained.sh
+	options="--rm --cgroups=split --network=none --volume=/usr:/usr:ro"
+	sed "$2; s,podman run,podman --cgroup-manager=cgroupfs run $options,
+		s,IMAGE,--rootfs /home/alice/root \"\$@\"," "/doc/${block-podman}" \
+		>/tmp/contained.sh
 	shift 2
 	chmod 755 "$group"
 	chown alice "$group" "$group/cgroup.procs" "$group/cgroup.subtree_control"
 	sh -c 'echo 0 >"$0/cgroup.procs" && exec "$@"' "$group" prlimit --memlock="$limit" \
-		setpriv --reuid alice --regid alice --init-groups --reset-env env -C / "XDG_RUNTIME_DIR=/run/user/$(uid)" \
+		setpriv --reuid alice --regid alice --init-groups --reset-env env \
+		-C / "XDG_RUNTIME_DIR=/run/user/$(uid)" \
 		sh -e /tmp/contained.sh "$@" >/tmp/contained 2>&1
 	code=$?
 	cat /tmp/contained
@@ -58,11 +69,13 @@ doctored() {
 says() { grep -q -- "$1" /tmp/contained; }
 
 without_group() {
-	! contained unlimited s/--group-add=keep-groups// hold "$card" 2 exit && says "Permission denied" &&
+	! contained unlimited s/--group-add=keep-groups// hold "$card" 2 exit &&
+		says "Permission denied" &&
 		! doctored unlimited s/--group-add=keep-groups// && says keep-groups
 }
 without_memlock() {
-	! contained 1048576 "" hold "$card" 2 exit && says ENOMEM && ! doctored 1048576 "" && says limits.conf
+	! contained 1048576 "" hold "$card" 2 exit && says ENOMEM && ! doctored 1048576 "" &&
+		says limits.conf
 }
 memory_limit() {
 	contained unlimited "s/IMAGE/--memory=4m IMAGE/" hold "$card" 2 exit
@@ -70,15 +83,19 @@ memory_limit() {
 		[ "$(cat /sys/module/vfio_iommu_spapr_tce/refcnt)" -eq 0 ]
 }
 
-# Four functions of one card, as Spyre's have a group and a window each, and no more memory than they need
+# Four functions of one card, as Spyre's have a group and a window each, and no more memory than
+# they need
 four_hold() { [ "$(grep -c ^holding /tmp/contained)" -eq 4 ]; }
 four_cards() {
 	functions 4 || return 1
 	for n in 0 1 2 3; do vfio_bind "$(basename "$(readlink "$pf/virtfn$n")")" || return 1; done
 	udevadm settle
-	contained unlimited "s/IMAGE/--memory=64m IMAGE/" sh -c 'for card; do hold "$card" 2 wait & done; wait' sh \
-		"$(basename "$(readlink "$pf/virtfn0")")" "$(basename "$(readlink "$pf/virtfn1")")" \
-		"$(basename "$(readlink "$pf/virtfn2")")" "$(basename "$(readlink "$pf/virtfn3")")" &
+	contained unlimited "s/IMAGE/--memory=64m IMAGE/" sh \
+		-c 'for card; do hold "$card" 2 wait & done; wait' sh \
+		"$(basename "$(readlink "$pf/virtfn0")")" \
+		"$(basename "$(readlink "$pf/virtfn1")")" \
+		"$(basename "$(readlink "$pf/virtfn2")")" \
+		"$(basename "$(readlink "$pf/virtfn3")")" &
 	job=$!
 	until_true 120 four_hold
 	held=$?
@@ -89,8 +106,9 @@ four_cards() {
 	return $held
 }
 
-# The card is frozen five times; then the client is killed, and another one starts. The client stands still while
-# the bridge's registers are written: its question for the PE's state makes the firmware use them, too.
+# The card is frozen five times; then the client is killed, and another one starts. The client
+# stands still while the bridge's registers are written: its question for the PE's state makes the
+# firmware use them, too.
 freezes() {
 	pe=$(($(cat "/sys/bus/pci/devices/$card/eeh_pe_config_addr")))
 	bridge=$(bridge_at "$card")
@@ -111,7 +129,8 @@ freezes() {
 	[ $? -eq 137 ] && [ $recovered -eq 0 ] && contained unlimited "" hold "$card" 2 exit
 }
 
-# served SOCKET OPTION COMMAND... - in a container that Podman's service starts, which is asked by its socket
+# served SOCKET OPTION COMMAND... - in a container that Podman's service starts, which is asked by
+# its socket
 served() {
 	sed "s,/run/podman/podman.sock run,$1 run $2 --rm --network=none --volume=/usr:/usr:ro,
 		s,IMAGE,--rootfs /home/alice/root \"\$@\"," /doc/podman-socket >/tmp/served.sh
@@ -137,22 +156,28 @@ unit_repaired() {
 	sh -ec "$(sed -n '/^do: memlock/{n;p;}' /tmp/doctor)"
 }
 # The module says in the log who wanted how much.
-refused_in_log() { [ "$TCE_DRIVER" != ours ] || dmesg | grep 'vfio_iommu_spapr_tce: .*RLIMIT_MEMLOCK'; }
+refused_in_log() {
+	[ "$TCE_DRIVER" != ours ] || dmesg | grep 'vfio_iommu_spapr_tce: .*RLIMIT_MEMLOCK'
+}
 
 user_service() {
 	socket=/run/user/$(uid)/podman/podman.sock unit=user@$(uid).service
 	set_for "$unit" LimitMEMLOCK=1M
 	as_alice systemctl --user start podman.socket || return 1
-	! served "$socket" --userns=keep-id hold "$card" 2 exit && says ENOMEM && refused_in_log && unit_repaired "$unit" &&
-		as_alice systemctl --user start podman.socket && served "$socket" --userns=keep-id hold "$card" 2 exit
+	! served "$socket" --userns=keep-id hold "$card" 2 exit && says ENOMEM && refused_in_log &&
+		unit_repaired "$unit" &&
+		as_alice systemctl --user start podman.socket &&
+		served "$socket" --userns=keep-id hold "$card" 2 exit
 }
 root_service() {
 	socket=/run/podman/podman.sock
 	set_for podman.service LimitMEMLOCK=1M
 	systemctl start podman.socket || return 1
-	! served "$socket" "--user=$(uid)" hold "$card" 2 exit && says "Permission denied" || return 1
+	! served "$socket" "--user=$(uid)" hold "$card" 2 exit && says "Permission denied" ||
+		return 1
 	set_for podman.service SupplementaryGroups=sentient
-	! served "$socket" "--user=$(uid)" hold "$card" 2 exit && says ENOMEM && unit_repaired podman.service &&
+	! served "$socket" "--user=$(uid)" hold "$card" 2 exit && says ENOMEM &&
+		unit_repaired podman.service &&
 		served "$socket" "--user=$(uid)" hold "$card" 2 exit || return 1
 	rm -r /etc/systemd/system/podman.service.d
 	mkdir /etc/systemd/system/podman.service.d
@@ -162,12 +187,16 @@ root_service() {
 	served "$socket" "--user=$(uid)" hold "$card" 2 exit
 }
 
-# By the page's commands, but for the image: the user's systemd, which each boot starts, starts the container.
-quadlet_holds() { pgrep -x hold && { [ "$TCE_DRIVER" != ours ] || tcestat | grep "^container .* hold$"; }; }
+# By the page's commands, but for the image: the user's systemd, which each boot starts, starts the
+# container.
+quadlet_holds() {
+	pgrep -x hold && { [ "$TCE_DRIVER" != ours ] || tcestat | grep "^container .* hold$"; }
+}
 quadlet() {
 	place=/home/alice/.config/containers/systemd unit=user@$(uid).service
 	mkdir -p $place
-	sed "s/^ *//; s,^Image=IMAGE,Rootfs=/home/alice/root\nVolume=/usr:/usr:ro\nNetwork=none\nExec=hold $card 2 wait," \
+	image="Rootfs=/home/alice/root\nVolume=/usr:/usr:ro\nNetwork=none\nExec=hold $card 2 wait"
+	sed "s/^ *//; s,^Image=IMAGE,$image," \
 		/doc/quadlet >$place/card.container
 	chown -R alice:alice /home/alice/.config
 	sed "s/^ *//; s/NAME/alice/; s/UID/$(uid)/" /doc/quadlet-host >/tmp/doc.sh
@@ -189,19 +218,26 @@ client_podman() {
 	name="Podman $(podman --version | sed 's/.* //')"
 	groupadd sentient
 	useradd -m -G sentient alice
-	mkdir -p /home/alice/root/dev /home/alice/root/etc /home/alice/root/proc /home/alice/root/sys /home/alice/root/usr
+	mkdir -p /home/alice/root/dev /home/alice/root/etc /home/alice/root/proc \
+		/home/alice/root/sys /home/alice/root/usr
 	for dir in bin lib lib64 sbin; do ln -sf "usr/$dir" "/home/alice/root/$dir"; done
 	chown -R alice:alice /home/alice
 	loginctl enable-linger alice
-	until_true 60 [ -S "/run/user/$(uid)/systemd/private" ] || die "alice has no systemd of her own"
-	run "Spyre" "IBM's modules-load.d, modprobe.d and rule: bound, and the group sentient has it" host_configured
-	run "$name" "rootless: a client opens the card and maps memory" contained unlimited "s/IMAGE/--memory=64m IMAGE/" hold "$card" 2 exit
+	until_true 60 [ -S "/run/user/$(uid)/systemd/private" ] ||
+		die "alice has no systemd of her own"
+	run "Spyre" \
+		"IBM's modules-load.d, modprobe.d and rule: bound, and the group sentient has it" \
+		host_configured
+	run "$name" "rootless: a client opens the card and maps memory" contained unlimited \
+		"s/IMAGE/--memory=64m IMAGE/" hold "$card" 2 exit
 	run "$name" "rootless: without keep-groups EACCES, and doctor says why" without_group
 	run "$name" "rootless: with 1 MiB to lock ENOMEM, and doctor says why" without_memlock
 	run "$name" "rootless: with a limit of 4 MiB of memory it is killed" memory_limit
 	run "$name" "rootless: four cards at once within 64 MiB of memory" four_cards
 	run "$name" "rootless: five freezes, killed and started again" freezes
 	run "$name" "a Quadlet: the user's systemd starts the container, with the limit" quadlet
-	run "$name" "a user's service: 1 MiB to lock is ENOMEM, and what doctor says helps" user_service
-	run "$name" "root's service: without the group EACCES, with 1 MiB ENOMEM, and what doctor says helps" root_service
+	run "$name" "a user's service: 1 MiB to lock is ENOMEM, and what doctor says helps" \
+		user_service
+	what="without the group EACCES, with 1 MiB ENOMEM, and what doctor says helps"
+	run "$name" "root's service: $what" root_service
 }

@@ -57,25 +57,34 @@ for _ in 1 2 3 4 5 6 7 8; do
 done
 [ -n "$done" ] || die "there was nothing to do, which can't be: nobody has loaded the module"
 grep -q '^>> doctor: .*: 1 of [0-9]* checks failed' /tmp/said || die "there is more to do than KVM"
-/tcestat doctor "$dev" --json | python3 -c 'import json, sys; assert [t["what"] for t in json.load(sys.stdin)["checks"] if not t["ok"]] == ["KVM"]' ||
+/tcestat doctor "$dev" --json |
+	python3 \
+	-c 'import json, sys
+checks = json.load(sys.stdin)["checks"]
+assert [t["what"] for t in checks if not t["ok"]] == ["KVM"]' ||
 	die "the JSON says something else"
 grep -q "^ok  windows: .* for DMA of 32 bits" /tmp/said || die "no word of windows"
 [ "$(pci_driver "$dev")" = vfio-pci ] || die "vfio-pci does not have it"
 tce_version || die "another driver is loaded"
 
 say "by somebody who may do nothing"
-need=$(/tcestat memlock --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["bytes"])')
+need=$(/tcestat memlock --json |
+	python3 -c 'import json, sys; print(json.load(sys.stdin)["bytes"])')
 rc=0
 as_nobody /tcestat doctor "$dev" >/tmp/said 2>&1 || rc=$?
 cat /tmp/said
 [ $rc -eq 1 ] || die "exit code $rc"
-grep -A1 '^do: access: ' /tmp/said | grep -q "^ *sudo chown nobody /dev/vfio/$group$" || die "no word of the group's file"
-grep -A1 '^do: memlock: ' /tmp/said | grep -q "^ *sudo prlimit .*--memlock=$need\$" || die "no word of locked memory"
+grep -A1 '^do: access: ' /tmp/said | grep -q "^ *sudo chown nobody /dev/vfio/$group$" ||
+	die "no word of the group's file"
+grep -A1 '^do: memlock: ' /tmp/said | grep -q "^ *sudo prlimit .*--memlock=$need\$" ||
+	die "no word of locked memory"
 echo "somebody:x:4711:" >>/etc/group
 chgrp 4711 "/dev/vfio/$group"
 chmod 660 "/dev/vfio/$group"
 as_nobody /tcestat doctor "$dev" >/tmp/said 2>&1 || true
-grep -A1 '^do: access: ' /tmp/said | grep -q '^ *sudo usermod -aG somebody nobody$' || { cat /tmp/said; die "no word of the group that has the file"; }
+grep -A1 '^do: access: ' /tmp/said | grep -q '^ *sudo usermod -aG somebody nobody$' || {
+	cat /tmp/said; die "no word of the group that has the file"
+}
 rc=0
 as_nobody /tcestat >/tmp/said 2>&1 || rc=$?
 cat /tmp/said
@@ -83,7 +92,8 @@ cat /tmp/said
 
 say "a report"
 /tcestat report "$dev" --file /tmp/report || die "no report"
-for text in '"format":' "MMU" "==== dmesg" "module: the installed build is loaded" "reset_method"; do
+for text in '"format":' "MMU" "==== dmesg" "module: the installed build is loaded" \
+	"reset_method"; do
 	grep -q "$text" /tmp/report || { cat /tmp/report; die "the report lacks $text"; }
 done
 
@@ -103,7 +113,8 @@ for version in 1 2; do
 	assert [x['comm'] for x in p] == ['hold'] and p[0]['tgid'] == $holder
 	assert sum(r['size'] for x in p for r in x['regions']) == ($version - 1) * (4 << 20)"
 	doctor
-	grep -A1 '^do: windows: ' /tmp/said | grep -q "^ *fuser -v /dev/vfio/$group$" || die "no word of who has the group"
+	grep -A1 '^do: windows: ' /tmp/said | grep -q "^ *fuser -v /dev/vfio/$group$" ||
+		die "no word of who has the group"
 	hold_killed
 	holds "not s['containers'] and not s['processes']"
 done

@@ -46,7 +46,9 @@ for commands in /doc/*; do
 	hist) want=$KEYS ;;
 	*) want=$LINE ;;
 	esac
-	grep -q "$want" /tmp/shown || { head -n 40 /tmp/shown; cat /tmp/errors; die "$name: does not show it"; }
+	grep -q "$want" /tmp/shown || {
+		head -n 40 /tmp/shown; cat /tmp/errors; die "$name: does not show it"
+	}
 	if [ "$name" = filter ] && grep reason= /tmp/shown | grep -v reason=NOT_REGISTERED; then
 		die "filter: lets others through"
 	fi
@@ -60,23 +62,35 @@ clean
 echo 1 >"${EVENT%/*}/enable"
 /tmp/client || die "the client fails when it is traced"
 echo 0 >"${EVENT%/*}/enable"
-for event in tce_attach:.*rc=0 tce_register:.*rc=0 tce_window_create:.*rc=0 tce_map:.*rc=0 tce_map:.*rc=-22 tce_unmap:.*rc=0 \
-	tce_unregister:.*rc=0 tce_window_remove:.*rc=0 tce_detach:.*rc=0; do
+for event in tce_attach:.*rc=0 tce_register:.*rc=0 tce_window_create:.*rc=0 tce_map:.*rc=0 \
+	tce_map:.*rc=-22 tce_unmap:.*rc=0 tce_unregister:.*rc=0 tce_window_remove:.*rc=0 \
+	tce_detach:.*rc=0; do
 	grep "$event" /sys/kernel/tracing/trace | grep -q 'container=[1-9]' || die "no $event"
 done
 # what is not registered is what the MAP was about, or a part of it that is
 awk '
-	function hex(text, n, i) { n = 0; for (i = 3; i <= length(text); i++) n = n * 16 + index("0123456789abcdef", substr(text, i, 1)) - 1; return n }
+	function hex(text, n, i) {
+		n = 0
+		for (i = 3; i <= length(text); i++)
+			n = n * 16 + index("0123456789abcdef", substr(text, i, 1)) - 1
+		return n
+	}
 	{ for (i = 1; i <= NF; i++) if (split($i, f, "=") == 2) v[f[1]] = f[2] }
 	/tce_refused: reason=NOT_REGISTERED / { value = v["value"] }
 	/tce_map: .* rc=-22/ && value != "" {
-		if (hex(value) < hex(v["ua"]) || hex(value) >= hex(v["ua"]) + hex(v["size"])) { print value " for " $0; bad = 1 }
+		if (hex(value) < hex(v["ua"]) || hex(value) >= hex(v["ua"]) + hex(v["size"])) {
+			print value " for " $0
+			bad = 1
+		}
 		value = ""; n++
 	}
-	END { exit bad || !n }' /sys/kernel/tracing/trace || die "tce_refused names another address than tce_map"
+	END { exit bad || !n }' /sys/kernel/tracing/trace ||
+	die "tce_refused names another address than tce_map"
 # one container's number is the same in all of them
-number=$(sed -n 's/.*tce_attach: container=\([0-9]*\) .*/\1/p' /sys/kernel/tracing/trace | head -n 1)
+number=$(sed -n 's/.*tce_attach: container=\([0-9]*\) .*/\1/p' /sys/kernel/tracing/trace |
+	head -n 1)
 for event in register window_create map window_remove detach; do
-	grep -q "tce_$event: container=$number " /sys/kernel/tracing/trace || die "no tce_$event of container $number"
+	grep -q "tce_$event: container=$number " /sys/kernel/tracing/trace ||
+		die "no tce_$event of container $number"
 done
 say "passed: $shown of the page's commands"

@@ -13,7 +13,8 @@ struct iommu_table_group; struct iommu_group; struct device; struct page; struct
 struct list_head { int x; };
 """
 OLD = """struct iommu_table_ops {
-	int (*xchg_no_kill)(struct iommu_table *, long, unsigned long *, enum dma_data_direction *, bool);
+	int (*xchg_no_kill)(struct iommu_table *, long, unsigned long *, enum dma_data_direction *,
+			    bool);
 	int (*set)(struct iommu_table *, long, long, unsigned long, enum dma_data_direction,
 		   unsigned long); };
 struct iommu_table_group_ops {
