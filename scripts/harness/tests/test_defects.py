@@ -4,8 +4,8 @@ import re
 import unittest
 
 from harness.paths import ROOT, SCRIPTS
-from harness.vm import console
 from harness.tests import load
+from harness.vm import console
 
 defects = load(SCRIPTS / "nightly/defects")
 

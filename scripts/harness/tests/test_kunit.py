@@ -8,9 +8,9 @@ from pathlib import Path
 
 from harness import ktap
 from harness.paths import SCRIPTS
-from harness.vm import console as vm
 from harness.tests import load
 from harness.tests.test_ktap import KUNIT
+from harness.vm import console as vm
 
 command = load(SCRIPTS / "kunit")
 

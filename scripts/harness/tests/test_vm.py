@@ -11,8 +11,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 from harness.paths import SCRIPTS
-from harness.vm import console as vm
 from harness.tests import load
+from harness.vm import console as vm
 
 command = load(SCRIPTS / "vm")
 
