@@ -3,6 +3,7 @@
 that an old one is loaded, that the module would serve no client, and for which kernels it was
 built?"""
 import os
+import re
 import subprocess
 import tempfile
 import unittest
@@ -13,6 +14,21 @@ from harness.paths import ROOT, SCRIPTS
 NAME = "vfio_iommu_spapr_tce"
 MODULE = '__attribute__((section(".modinfo"), used)) static const char s[] = "srcversion={}";' \
          '__attribute__((section(".modinfo"), used)) static const char l[] = "license=GPL";'
+
+
+class Paths(unittest.TestCase):
+    def test_paths(self):
+        """What DKMS, the packages and tcestat call is installed by its path in the source."""
+        makefile = (ROOT / "Makefile").read_text()
+        installed = re.search(r"\(addprefix scripts/release/,(.*?)\)", makefile)[1].split()
+        for file in ("dkms.conf", "tools/tcestat", "rpm/vfio-iommu-spapr-tce.spec"):
+            named = re.findall(r"\bscripts/release/([\w-]+)", (ROOT / file).read_text())
+            self.assertTrue(named)
+            self.assertLessEqual(set(named), set(installed), file)
+        beside = re.findall(r'\(dirname "\$0"\)/([\w-]+)',
+                            (SCRIPTS / "release/after-install").read_text())
+        for name in [*installed, *beside]:
+            self.assertTrue((SCRIPTS / "release" / name).exists(), name)
 
 
 class Install(unittest.TestCase):
