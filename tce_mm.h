@@ -18,7 +18,8 @@ struct tce_v1;
 
 /*
  * A module that is wrong on purpose drops a lock for a moment at one of these places, and takes it
- * again: "make TCE_GAP=MAP". scripts/nightly/storm-controls has to notice. Usually there are no gaps.
+ * again: "make TCE_GAP=MAP". scripts/nightly/storm-controls has to notice. Usually there are no
+ * gaps.
  */
 #ifndef TCE_GAP_AT
 #define TCE_GAP_AT	TCE_GAP_NOWHERE
