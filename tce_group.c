@@ -18,9 +18,9 @@
  *  - pseries takes the default window from the host in the device tree only, and the hypervisor's
  *    table keeps what the host's driver has left there. So its entries are cleared.
  *
- * Locks: tce_container_lock_for_core(). The lock of the IOMMU group, which the core holds while it calls
- * take_ownership(), is taken inside it. &tce_group.lock, which is taken between these two, is for
- * EEH operations, which do not hold the container's: it keeps the group from leaving.
+ * Locks: tce_container_lock_for_core(). The lock of the IOMMU group, which the core holds while it
+ * calls take_ownership(), is taken inside it. &tce_group.lock, which is taken between these two, is
+ * for EEH operations, which do not hold the container's: it keeps the group from leaving.
  *
  * The platform frees a PE with its last device, and expects that the IOMMU group goes with it. So
  * an EEH operation, which may end long after the group has left, keeps the struct tce_group, but

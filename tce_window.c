@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The windows of a container: CREATE and REMOVE, and the default window, which is created when it is
- * first needed. A window's table is created and charged, the window is set in the bridge of each
+ * The windows of a container: CREATE and REMOVE, and the default window, which is created when it
+ * is first needed. A window's table is created and charged, the window is set in the bridge of each
  * group, removed from them, and the table is freed. Which IOMMU pages, levels and windows there are
  * is the platform's decision (struct iommu_table_group). Which memory fits a large IOMMU page,
  * REGISTER finds out (&tce_region.page_shift).
  *
  * Locks: tce_container_lock(), or for attach and detach tce_container_lock_for_core().
  *
- * Never fails: tce_windows_unset(). If a bridge refuses to release a window, the table of the window is
- * never freed.
+ * Never fails: tce_windows_unset(). If a bridge refuses to release a window, the table of the
+ * window is never freed.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -75,10 +75,7 @@ static bool level_too_large(struct iommu_table_group *table_group, u32 shift,
 	return bits + ilog2(sizeof(u64)) > PAGE_SHIFT + MAX_PAGE_ORDER;
 }
 
-/*
- * Could a window be created, and how large is its table? Return: the CPU pages of the table; -EINVAL;
- * -ENOMEM
- */
+/* Could a window be created? Return: the CPU pages of its table; -EINVAL; -ENOMEM */
 static long table_pages(struct iommu_table_group *table_group, u32 shift, u64 size, u32 levels)
 {
 	unsigned long bytes;
@@ -184,7 +181,7 @@ static int window_unset(struct tce_window *win, struct tce_group *grp)
 	return TCE_REFUSE(rc);
 }
 
-/* Set a window in a group's bridge. Undone by window_unset(). Return: 0; an errno of the platform */
+/* Set a window in a group's bridge. Undone by window_unset(). Return: 0; the platform's errno */
 static int window_set(struct tce_window *win, struct tce_group *grp)
 {
 	struct iommu_table_group *table_group = grp->table_group;
@@ -346,7 +343,7 @@ static int drop_window(struct tce_container *container, int num)
 	return rc;
 }
 
-/* Set a container's windows in the bridge of one more group, all or none. Return: as window_set() */
+/* Set all windows in the bridge of one more group, or none of them. Return: as window_set() */
 int tce_windows_set(struct tce_container *container, struct tce_group *grp)
 {
 	int i, rc;
@@ -367,7 +364,7 @@ err:
 	return rc;
 }
 
-/* Remove a container's windows from the bridge of a group that leaves; with the last group they go. */
+/* Remove the windows from the bridge of a group that leaves. With the last group they go. */
 void tce_windows_unset(struct tce_container *container, struct tce_group *grp)
 {
 	bool last = list_is_singular(&container->groups);

@@ -36,6 +36,9 @@
  * control: tce_uncharge_try CALL=FREE V1=0
  */
 #define OTHERS	1
+static struct tce_container *only;
+static bool freed;
+
 #include "charge.h"
 #include "../tce_mm.c"
 #include "../tce_v1.c"
@@ -50,8 +53,6 @@
 
 enum { CREATE, DEFAULT, AROUND, REMOVE, ENABLE, DISABLE, LEAVE, CLOSE, FREE };
 
-static bool freed;
-static struct tce_container *only;
 static struct tce_container c;
 static struct tce_v1 v1;
 static struct tce_group group;
