@@ -9,6 +9,12 @@
 # shellcheck source=lib.sh
 . /guest/lib.sh
 
+# kmod's, where the rule and the kernel look for it: this shell prefers busybox's own.
+ln -sf /bin/kmod /sbin/modprobe
+modprobe() { /sbin/modprobe "$@"; }
+depmod() { /bin/depmod "$@"; }
+modinfo() { /bin/modinfo "$@"; }
+
 rm -rf "/lib/modules/$(uname -r)/updates"
 depmod
 case $(modinfo -F filename vfio_iommu_spapr_tce) in
