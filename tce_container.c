@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Containers: how they are opened, found, bound to a process, locked and released; ENABLE and
- * REGISTER; and MAP's and UNMAP's way from an IOBA to an entry of a table. The platform's operations
- * do not check bounds, and would write outside of the table if they were given an entry beyond its
- * end. That is why find_entries() is the only place where an IOBA is turned into an entry. Groups
- * join and leave in tce_group.c, and windows come and go in tce_window.c.
+ * REGISTER; and the way of MAP and UNMAP from an IOBA to an entry of a table. The platform's
+ * operations do not check bounds, and would write outside of the table if they were given an entry
+ * beyond its end. That is why find_entries() is the only place where an IOBA is turned into an
+ * entry. Groups join and leave in tce_group.c, and windows come and go in tce_window.c.
  *
  * The VFIO core passes ioctls on without a lock. While an ioctl is under way, another thread
  * can remove the last group and thereby the container. So the core gets a number instead of a
@@ -285,8 +285,8 @@ static int bind_and_lock(struct tce_container *container)
  * tce_container_lock() - lock a container for a change of its windows
  * @container: the container, which is bound to the calling process if it was not bound
  *
- * Keeps out all that takes &tce_container.lock, and MAP, UNMAP and UNREGISTER of the process. Undone
- * by tce_container_unlock(). Context: no lock held, because tce_mm_get() may wait.
+ * Keeps out all that takes &tce_container.lock, and MAP, UNMAP and UNREGISTER of the process.
+ * Undone by tce_container_unlock(). Context: no lock held, because tce_mm_get() may wait.
  *
  * Return: 0; -EINVAL if the container is gone; -EPERM if it is another process's; -ENOMEM; -EINTR.
  */

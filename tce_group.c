@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The groups of a container. When a group is attached its ownership is taken from the host, so that it
- * has no window of its own, and then it gets those of the container. When it is detached they are
- * removed from its bridge, with the last group they are freed, and the host gets the group back.
+ * The groups of a container. When a group is attached its ownership is taken from the host, so that
+ * it has no window of its own, and then it gets those of the container. When it is detached they
+ * are removed from its bridge, with the last group they are freed, and the host gets the group
+ * back.
  *
  * The VFIO core claims a group before it attaches it, and the platform removes the host's window
  * and bypass at that point. The platform has three shortcomings, which are made up for here:
@@ -185,10 +186,10 @@ static void group_use(struct tce_group *grp, struct iommu_table_group_ops *ops,
 }
 
 /*
- * Undo take_ownership(). The group has no window. EEH operations that have not begun skip it from
+ * Undo group_take(). The group has no window. EEH operations that have not begun skip it from
  * now on.
  */
-static void release_ownership(struct tce_group *grp)
+static void group_give_back(struct tce_group *grp)
 {
 	mutex_lock(&grp->lock);
 	grp->left = true;
@@ -200,10 +201,10 @@ static void release_ownership(struct tce_group *grp)
 
 /*
  * Take the ownership of a group, which the VFIO core has claimed, from the host. Undone by
- * release_ownership(). Return: 0 if the group's devices can no longer reach anything; -EPERM if the
+ * group_give_back(). Return: 0 if the group's devices can no longer reach anything; -EPERM if the
  * platform can't give the group up; -EIO if the bridge keeps what the host had
  */
-static int take_ownership(struct tce_group *grp)
+static int group_take(struct tce_group *grp)
 {
 	struct iommu_table_group *table_group = grp->table_group;
 	int i, rc = 0;
@@ -220,7 +221,7 @@ static int take_ownership(struct tce_group *grp)
 		rc = iommu_group_for_each_dev(grp->group, table_group, clear_host_windows);
 	grp->platform = table_group->ops;
 	if (rc) {
-		release_ownership(grp);
+		group_give_back(grp);
 		return TCE_REFUSE_WHY(HOST_KEEPS_GROUP, rc, 0);
 	}
 	grp->ops = *grp->platform;
@@ -304,7 +305,7 @@ static int attach(struct tce_container *container, struct iommu_group *group)
 	grp = group_create(group);
 	if (IS_ERR(grp))
 		return PTR_ERR(grp);
-	rc = check_group(container, grp) ?: take_ownership(grp);
+	rc = check_group(container, grp) ?: group_take(grp);
 	if (rc)
 		goto err_free;
 	rc = tce_windows_set(container, grp);
@@ -316,7 +317,7 @@ static int attach(struct tce_container *container, struct iommu_group *group)
 	return 0;
 
 err_release:
-	release_ownership(grp);
+	group_give_back(grp);
 err_free:
 	group_free(grp);
 	return rc;
@@ -370,7 +371,7 @@ void tce_group_detach(struct tce_container *container, struct iommu_group *group
 			continue;
 		tce_windows_unset(container, grp);
 		list_del(&grp->list);
-		release_ownership(grp);
+		group_give_back(grp);
 		trace_tce_detach(container->id, iommu_group_id(group), 0);
 		group_free(grp);
 		break;

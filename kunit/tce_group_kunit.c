@@ -33,7 +33,7 @@ static void attach_without_tables(struct kunit *test)
 		struct tce_client *client = tce_open(fx, v2);
 
 		tce_mock_show_group(grp, false);
-		TCE_REFUSED(fx, tce_group_create, ENODEV, tce_attach(client, grp));
+		TCE_REFUSED(fx, group_create, ENODEV, tce_attach(client, grp));
 		tce_mock_show_group(grp, true);
 		grp->tg.ops = NULL;
 		TCE_REFUSED(fx, NO_WINDOW_CALLS, ENODEV, tce_attach(client, grp));

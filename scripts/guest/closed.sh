@@ -12,7 +12,7 @@
 # kmod's, where the rule and the kernel look for it: this shell prefers busybox's own.
 ln -sf /bin/kmod /sbin/modprobe
 modprobe() { /sbin/modprobe "$@"; }
-depmod() { /bin/depmod "$@"; }
+depmod() { /bin/depmod; }
 modinfo() { /bin/modinfo "$@"; }
 
 rm -rf "/lib/modules/$(uname -r)/updates"
