@@ -181,6 +181,12 @@ uint64_t mem_free(void)
 	return read_number("/proc/meminfo", "MemFree:") * 1024 + pages * sysconf(_SC_PAGESIZE);
 }
 
+/* Does free memory tell what is lost? KASAN keeps what was freed for a while. */
+bool mem_free_tells(void)
+{
+	return !find_line("/proc/kallsyms", " kasan_quarantine_put");
+}
+
 /* What is freed after grace periods and by workers takes its time. */
 bool mem_free_returns(uint64_t want)
 {

@@ -45,6 +45,7 @@ void start_counter(void);
 /* The same, when everybody else is expected to get to @want. */
 long pinned_settled(long want);
 uint64_t mem_free(void);
+bool mem_free_tells(void);
 bool mem_free_returns(uint64_t want);
 
 /* Privileges: gives up root and with it CAP_IPC_LOCK. */
