@@ -443,6 +443,7 @@ static void unregister_mapped(struct tce *t)
 	map(t->container, mem + CHUNK, base(t) + CHUNK, 4096, RW);
 	map(t->container, mem, base(t) + 16 * MiB, CHUNK, RW);
 	expect(can_write(t, base(t) + CHUNK, mem + CHUNK));
+	expect(can_write(t, base(t) + 16 * MiB, mem));
 	unregister_mem(t->container, mem, 2 * CHUNK);
 	expect_eq(before, locked());
 	expect(!can_write(t, base(t) + CHUNK, mem + CHUNK));
