@@ -178,6 +178,7 @@ static void kill(struct iommu_table *tbl, unsigned long from, unsigned long n)
 }
 
 static unsigned long next, end;		/* of PARTS: the next part, and the end of the range */
+static unsigned long here;		/* of CHUNK: how many entries the chunk may have */
 
 __be64 *tce_table_pua(struct tce_table *table, unsigned long entry, bool alloc, unsigned long *left)
 {
@@ -191,6 +192,8 @@ __be64 *tce_table_pua(struct tce_table *table, unsigned long entry, bool alloc, 
 		return NULL;
 	}
 	prove(entry == first);
+	assume(*left);
+	here = *left;
 	return any_bool() ? pua : NULL;
 }
 
@@ -326,7 +329,7 @@ int main(void)
 	}
 	if (CALL == CHUNK) {
 		rc = map_chunk(&map);
-		prove(rc || !map.left);
+		prove(rc || map.left == n - min(n, here));
 		prove((V1 ? took : took + others.mapped.n) == n - map.left);
 	} else if (CALL == MAP) {
 		extent = (struct tce_extent){ ua, n };
