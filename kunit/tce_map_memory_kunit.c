@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Suite tce_map_memory: which memory MAP accepts, and which it refuses. A MAP that is
- * refused leaves nothing behind.
+ * refused leaves nothing behind. And what becomes of the memory when it is unmapped.
  */
 #include <linux/mm.h>
 #include <linux/mman.h>
@@ -177,9 +177,41 @@ static void v2_replaces_in_two_regions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, large, SZ_32M), 0);
 }
 
+/*
+ * The part of a page that the device could write is unmapped first, as an entry or as a run; or it
+ * is replaced, and the page remembers.
+ */
+static void v1_parts_are_dirty(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, false, NULL);
+	unsigned long ua = tce_plain(fx, PAGE_SIZE), size;
+	struct page *page = tce_page(fx, ua);
+	int replaced;
+
+	if (PAGE_SIZE == SZ_4K)
+		kunit_skip(test, "the CPU's pages have 4K");
+	for (size = SZ_4K; size < PAGE_SIZE; size *= 2) {
+		for (replaced = 0; replaced < 2; replaced++) {
+			KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, PAGE_SIZE, TCE_R), 0);
+			KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, size, TCE_RW), 0);
+			ClearPageDirty(page);
+			if (replaced)
+				KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, PAGE_SIZE, TCE_R), 0);
+			else
+				KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, size), 0);
+			KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 1);
+			KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, PAGE_SIZE), 0);
+			KUNIT_EXPECT_TRUE(test, PageDirty(page));
+			KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+		}
+	}
+}
+
 static struct kunit_case tce_map_memory_cases[] = {
 	KUNIT_CASE(v1_refuses),
 	KUNIT_CASE(not_the_owners),
+	KUNIT_CASE(v1_parts_are_dirty),
 	KUNIT_CASE(v2_new_memory_at_the_same_address),
 	KUNIT_CASE(v2_both_regions_are_dirty),
 	KUNIT_CASE(v2_killed_between_regions),
