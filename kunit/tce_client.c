@@ -269,33 +269,6 @@ long tce_unmap(struct tce_client *client, u64 ioba, u64 size)
 	return rc;
 }
 
-#define TRIES	4
-
-/*
- * Make the first allocation of a call fail, then the second, and so on until none fails. Each
- * call, @what, is made to a new container, for which @setup was done.
- */
-void tce_fail_allocations(struct tce_fixture *fx, bool v2,
-			  void (*setup)(struct tce_client *client),
-			  long (*what)(struct tce_client *client))
-{
-	unsigned int nth, try, failed = 1;
-
-	for (nth = 1; failed; nth++) {
-		failed = 0;
-		/* where a slab had to grow, the next allocation has another number */
-		for (try = 0; try < TRIES; try++) {
-			struct tce_client *client = tce_open(fx, v2);
-
-			setup(client);
-			tce_fault_arm(fx->mock, TCE_FAULT_ALLOC, nth, 0);
-			what(client);
-			failed += tce_fault_disarm(fx->mock);
-			tce_close(client);
-		}
-	}
-}
-
 /* What the bridge translates with */
 static struct iommu_table *table_of(struct tce_fixture *fx,
 				    struct tce_mock_group *grp, int num)
@@ -396,15 +369,4 @@ void tce_expect_told(struct tce_fixture *fx, unsigned int refusals, long rc)
 void tce_expect_why(struct tce_fixture *fx, const char *by)
 {
 	KUNIT_EXPECT_STREQ(fx->test, fx->mock->refused.by ?: "none", by);
-}
-
-/* Has a check failed in this case? Return: true if it has. */
-bool tce_met(const struct tce_mock *mock, const char *by)
-{
-	int i;
-
-	for (i = 0; i < TCE_REASONS_KEPT && mock->met[i]; i++)
-		if (!strcmp(mock->met[i], by))
-			return true;
-	return false;
 }

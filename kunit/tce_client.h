@@ -53,9 +53,6 @@ long tce_create(struct tce_client *client, u32 shift, u64 size, u32 levels,
 long tce_remove(struct tce_client *client, u64 start);
 long tce_map(struct tce_client *client, u64 ioba, u64 ua, u64 size, u32 flags);
 long tce_unmap(struct tce_client *client, u64 ioba, u64 size);
-void tce_fail_allocations(struct tce_fixture *fx, bool v2,
-			  void (*setup)(struct tce_client *client),
-			  long (*what)(struct tce_client *client));
 
 void tce_expect_mapped(struct tce_fixture *fx, struct tce_mock_group *grp,
 		       int num, u64 ioba, unsigned long ua, u64 size,
@@ -67,7 +64,6 @@ void tce_expect_kill(struct tce_fixture *fx, struct tce_mock_group *grp,
 
 void tce_expect_told(struct tce_fixture *fx, unsigned int refusals, long rc);
 void tce_expect_why(struct tce_fixture *fx, const char *by);
-bool tce_met(const struct tce_mock *mock, const char *by);
 
 /* Expect that a call is refused, for a reason or else by a function, and changes nothing. */
 #define TCE_REFUSED(fx, why, errno, call) do {				\
@@ -79,13 +75,6 @@ bool tce_met(const struct tce_mock *mock, const char *by);
 	KUNIT_EXPECT_EQ(_fx->test, call, -(errno));			\
 	tce_expect_why(_fx, #why);					\
 	tce_expect_state(_fx, &_before, #why);				\
-} while (0)
-
-/* Expect that some call of the case was refused for a reason or else by a function. */
-#define TCE_MET(fx, why) do {						\
-	struct tce_fixture *_fx = fx;					\
-									\
-	KUNIT_EXPECT_TRUE_MSG(_fx->test, tce_met(_fx->mock, #why), #why); \
 } while (0)
 
 #endif /* TCE_KUNIT_CLIENT_H */

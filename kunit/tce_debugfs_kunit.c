@@ -68,20 +68,6 @@ static struct tce_mm *mm_of(const struct tce_client *client)
 	return tce_container_find(client->data)->mem.tmm;
 }
 
-static void not_used_yet(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_open(fx, true);
-	const char *text;
-
-	KUNIT_ASSERT_EQ(test, tce_attach(client, tce_group(fx)), 0);
-	text = state(test);
-	expect_line(test, text,
-		    "container id=%lu version=2 process=0 enabled=0 default_pending=1 pinned=0 charged=0 uncharge=0\n",
-		    number(client));
-	KUNIT_EXPECT_NULL(test, strstr(text, "\nwindow "));
-}
-
 static void v2_container(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -342,27 +328,30 @@ static void killed(struct kunit *test)
 	}
 }
 
-/* Each container is shown, from the newest to the oldest. */
+/* Each container is shown, from the newest to the oldest, though none has been used yet. */
 static void all_containers(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *clients[16];
-	char line[40];
 	const char *at;
+	char line[128];
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(clients); i++)
 		clients[i] = tce_open(fx, i % 2);
+	KUNIT_ASSERT_EQ(test, tce_attach(clients[--i], tce_group(fx)), 0);
 	at = state(test);
-	while (i--) {
-		snprintf(line, sizeof(line), "\ncontainer id=%lu ", number(clients[i]));
+	KUNIT_EXPECT_NULL(test, strstr(at, "\nwindow "));
+	for (; i >= 0; i--) {
+		snprintf(line, sizeof(line),
+			 "\ncontainer id=%lu version=%d process=0 enabled=0 default_pending=%d pinned=0 charged=0 uncharge=0\n",
+			 number(clients[i]), 1 + i % 2, i == ARRAY_SIZE(clients) - 1);
 		at = strstr(at, line);
 		KUNIT_ASSERT_NOT_NULL_MSG(test, at, "%s", line);
 	}
 }
 
 static struct kunit_case tce_debugfs_cases[] = {
-	KUNIT_CASE(not_used_yet),
 	KUNIT_CASE(v2_container),
 	KUNIT_CASE(with_kvm),
 	KUNIT_CASE(shared_and_orphan),

@@ -173,29 +173,25 @@ static void refusals(struct kunit *test)
 	TCE_REFUSED(fx, tce_eeh_op, ENODEV, eeh_op(client, VFIO_EEH_PE_GET_STATE));
 }
 
-static void attached(struct tce_client *client)
-{
-	KUNIT_ASSERT_EQ(client->fx->test,
-			tce_attach(client, tce_group(client->fx)), 0);
-}
-
 /* An operation either gets the memory that it needs, or is not begun. */
-static long enable_pe(struct tce_client *client)
-{
-	struct tce_mock_group *grp = client->groups[0];
-	long rc = eeh_op(client, VFIO_EEH_PE_ENABLE);
-
-	KUNIT_EXPECT_EQ(client->fx->test, grp->eeh.calls, rc ? 0 : 1);
-	return rc;
-}
-
 static void no_memory(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(fx, true, &grp);
+	unsigned int nth, hits = 1, refused = 0, calls;
+	long rc;
 
 	tce_needs_faults(test);
-	tce_fail_allocations(fx, true, attached, enable_pe);
-	TCE_MET(fx, job_create);
+	for (nth = 1; hits; nth++) {
+		calls = grp->eeh.calls;
+		tce_fault_arm(fx->mock, TCE_FAULT_ALLOC, nth, 0);
+		rc = eeh_op(client, VFIO_EEH_PE_ENABLE);
+		hits = tce_fault_disarm(fx->mock);
+		refused += rc == -ENOMEM;
+		KUNIT_EXPECT_EQ(test, grp->eeh.calls, calls + !rc);
+	}
+	KUNIT_EXPECT_NE(test, refused, 0);
 }
 
 /* An error to inject */
@@ -443,7 +439,7 @@ static void waits_for_its_turn(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, first.rc, 0);
 	KUNIT_EXPECT_EQ(test, second.rc, -ENODEV);
 	KUNIT_EXPECT_EQ(test, grp->eeh.calls, 1);
-	TCE_MET(fx, tce_eeh_op);
+	tce_expect_why(fx, "tce_eeh_op");
 }
 
 /* A reference to a device keeps the PE's bus in memory while the operation uses it. */

@@ -175,9 +175,32 @@ static void core_goes_on(struct kunit *test)
 	}
 }
 
+/* Killed while it pins what is pinned already: kmemleak looks for what was allocated for that. */
+static void killed_while_sharing(struct kunit *test)
+{
+	static const struct tce_op again = { TCE_MAP, SZ_1M, 2 * PAGE_SIZE, TCE_R };
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, false, NULL);
+	struct tce_thread a;
+	struct tce_gate gate;
+
+	if (PAGE_SIZE == SZ_4K)
+		kunit_skip(test, "the CPU's pages have 4K");
+	tce_shared = tce_plain(fx, 2 * PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, tce_shared, 2 * PAGE_SIZE, TCE_R), 0);
+	tce_gate_close(&fx->mock->alloc_gate, &gate);
+	tce_thread_op(&a, client, &again);
+	wait_for_completion(&gate.reached);
+	tce_thread_kill(&a);
+	complete(&gate.open);
+	tce_thread_join(&a);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 2);
+}
+
 static struct kunit_case tce_killed_cases[] = {
 	KUNIT_CASE_PARAM(who_waits_is_killed, wait_gen_params),
 	KUNIT_CASE(core_goes_on),
+	KUNIT_CASE(killed_while_sharing),
 	{}
 };
 

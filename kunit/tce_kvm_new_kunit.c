@@ -13,6 +13,35 @@
 #include "tce_guest.h"
 #include "tce_threads.h"
 
+/* What KVM does with a new table, before the driver knows of it. May sleep, and may be NULL. */
+static void (*kvm_finds)(struct iommu_table *tbl, void *data);
+static void *kvm_data;
+
+static long create_and_find(struct iommu_table_group *tg, int num, u32 shift, u64 size, u32 levels,
+			    struct iommu_table **ptbl)
+{
+	long rc = tce_mock_group_ops.create_table(tg, num, shift, size, levels, ptbl);
+
+	if (!rc && kvm_finds) {
+		/* whatever the driver was called for, this has to be cleared */
+		tce_mock_current()->calling = false;
+		kvm_finds(*ptbl, kvm_data);
+	}
+	return rc;
+}
+
+/* A group of pseries joins, in which KVM finds each table. */
+static void attach_with_kvm(struct kunit *test, struct tce_client *client,
+			    struct tce_mock_group *grp)
+{
+	grp->mock->hcalls = true;
+	grp->tg.max_levels = 1;
+	kvm_finds = NULL;
+	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
+	/* of the operations that a group has while it is attached */
+	grp->tg.ops->create_table = create_and_find;
+}
+
 /**
  * struct finder - KVM that finds a table
  * @name: of the case
@@ -86,6 +115,9 @@ static void find_table(struct iommu_table *tbl, void *data)
 	struct kvm_setup s = { .tbl = tbl };
 	unsigned int i;
 
+	/* pseries does not say so */
+	if (finder->no_pua)
+		tbl->it_userspace = NULL;
 	for (i = 0; i < finder->entries; i++) {
 		/* at both ends */
 		unsigned long entry = tbl->it_offset + (i % 2 ? tbl->it_size - i : i);
@@ -113,7 +145,6 @@ static void kvm_finds_a_new_table(struct kunit *test)
 	int i;
 
 	fx->mock->hcalls = true;
-	grp->tg.max_levels = 1;
 	if (finder->kvm)
 		tce_watch(fx);
 	/* what would be counted down is mapped elsewhere */
@@ -122,20 +153,18 @@ static void kvm_finds_a_new_table(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_register(owner, find.ua, KVM_MEMORY), 0);
 	KUNIT_ASSERT_EQ(test, tce_map(owner, 0, find.ua, KVM_MEMORY, TCE_RW), 0);
 	client = tce_open(fx, finder->v2);
-	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
+	attach_with_kvm(test, client, grp);
 	if (!finder->v2)
 		KUNIT_ASSERT_EQ(test, tce_enable(client), 0);
 
 	tce_get_state(fx, &before);
-	fx->mock->no_userspace = finder->no_pua;
-	fx->mock->find = find_table;
-	fx->mock->find_data = &find;
+	kvm_finds = find_table;
+	kvm_data = &find;
 	KUNIT_EXPECT_EQ(test, finder->v2 ? tce_create(client, 12, SZ_64K, 1, &start) :
 					   tce_unmap(client, 0, SZ_4K),
 			finder->no_pua ? -ENOMEM : -EBUSY);
 	tce_expect_why(fx, "KVM_HAS_TABLE");
-	fx->mock->find = NULL;
-	fx->mock->no_userspace = false;
+	kvm_finds = NULL;
 	if (find.found)
 		iommu_tce_table_put(find.found);
 	before.n[TCE_COUNTED] += kvms;
@@ -189,6 +218,12 @@ static bool tries_again(struct tce_container *leaving)
 	return ms < 10000;
 }
 
+static long unset_slowly(struct iommu_table_group *tg, int num)
+{
+	msleep(100);
+	return tce_mock_group_ops.unset_window(tg, num);
+}
+
 static void leave_meanwhile(struct iommu_table *tbl, void *data)
 {
 	struct leave *leave = data;
@@ -199,7 +234,7 @@ static void leave_meanwhile(struct iommu_table *tbl, void *data)
 	if (leave->hpa) {
 		put_at(test, tbl, tbl->it_offset, leave->ua, leave->hpa);
 		tce_fault_arm_sticky(fx->mock, TCE_FAULT_LOST, 0);
-		fx->mock->unset_ms = 100;
+		leave->maker->groups[0]->tg.ops->unset_window = unset_slowly;
 	}
 	tce_thread_start(&leave->thread, leave->client, close_last);
 	/* it waits for no other client's table */
@@ -217,12 +252,11 @@ static void make_as_other(struct tce_fixture *fx, void *arg)
 	ua = vm_mmap(NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, 0);
 	KUNIT_EXPECT_EQ(fx->test, copy_to_user((void __user *)ua, &unmap, sizeof(unmap)), 0);
 	KUNIT_EXPECT_EQ(fx->test, tce_ioctl_raw(leave->maker, VFIO_IOMMU_ENABLE, 0), 0);
-	fx->mock->find = leave_meanwhile;
-	fx->mock->find_data = leave;
+	kvm_finds = leave_meanwhile;
+	kvm_data = leave;
 	KUNIT_EXPECT_EQ(fx->test, tce_ioctl_raw(leave->maker, VFIO_IOMMU_UNMAP_DMA, ua),
 			leave->hpa ? -EBUSY : 0);
-	fx->mock->find = NULL;
-	fx->mock->unset_ms = 0;
+	kvm_finds = NULL;
 	tce_fault_disarm(fx->mock);
 }
 
@@ -239,8 +273,6 @@ static void maps_in_a_new_table(struct kunit *test, bool cleared)
 	struct leave leave = {};
 	int ms;
 
-	fx->mock->hcalls = true;
-	grp->tg.max_levels = 1;
 	tce_watch(fx);
 	leave.ua = tce_plain(fx, KVM_MEMORY);
 	leave.client = tce_open(fx, true);
@@ -251,7 +283,7 @@ static void maps_in_a_new_table(struct kunit *test, bool cleared)
 	if (!cleared)
 		KUNIT_ASSERT_EQ(test, mm_iommu_ua_to_hpa(mem, leave.ua, 0, &leave.hpa), 0);
 	leave.maker = tce_open(fx, false);
-	KUNIT_ASSERT_EQ(test, tce_attach(leave.maker, grp), 0);
+	attach_with_kvm(test, leave.maker, grp);
 
 	tce_do_as_other(fx, true, make_as_other, &leave);
 	tce_thread_join(&leave.thread);
@@ -313,19 +345,17 @@ static void kvm_is_just_looking(struct kunit *test)
 	/* the reader keeps one of them busy */
 	if (num_online_cpus() < 2)
 		kunit_skip(test, "this machine has one CPU");
-	fx->mock->hcalls = true;
-	grp->tg.max_levels = 1;
-	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
+	attach_with_kvm(test, client, grp);
 	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
 	for (killed = 0; killed < 2; killed++) {
 		reinit_completion(&made);
 		reinit_completion(&looking);
 		tce_thread_start(&thread, client, look_up);
-		fx->mock->find = let_look;
+		kvm_finds = let_look;
 		tce_be_killed(killed);
 		rc = tce_create(client, 12, SZ_64K, 1, &start);
 		tce_be_killed(false);
-		fx->mock->find = NULL;
+		kvm_finds = NULL;
 		tce_thread_join(&thread);
 		KUNIT_EXPECT_EQ(test, rc, -EBUSY);
 		KUNIT_EXPECT_EQ(test, thread.rc, 1);

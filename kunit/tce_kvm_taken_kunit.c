@@ -211,13 +211,13 @@ static void taken_behind_the_kill(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct kvm_setup s;
-	struct tce_visit visit = { .call = takes_the_next_one, .data = &s };
+	struct tce_visit visit = { .skip = 1, .call = takes_the_next_one, .data = &s };
 
 	kvm_set_up(test, &s, true);
 	KUNIT_ASSERT_TRUE(test, kvm_put_page(&s, 0, s.ua, 2));
-	fx->mock->killed_visit = &visit;
+	fx->mock->kill_visit = &visit;
 	KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 0));
-	KUNIT_EXPECT_NULL(test, fx->mock->killed_visit);
+	KUNIT_EXPECT_NULL(test, fx->mock->kill_visit);
 	KUNIT_EXPECT_EQ(test, tce_mock_stale(fx->mock), 1);
 	KUNIT_EXPECT_EQ(test, fx->mock->counted, 1);
 	iommu_tce_kill(s.tbl, 1, 1);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Suite tce_map_memory: which memory MAP accepts, and which it refuses. A MAP that is
- * refused leaves nothing behind.
+ * refused leaves nothing behind. And what becomes of the memory when it is unmapped.
  */
 #include <linux/mm.h>
 #include <linux/mman.h>
 
-#include "tce_client.h"
+#include "../tce_container.h"
+#include "tce_threads.h"
 
 #define SMALL	SZ_256K
 #define LARGE	(SZ_1M + SZ_256K)
@@ -46,6 +47,35 @@ static void v1_refuses(struct kunit *test)
 	expect_refused(client, (unsigned long)fx & PAGE_MASK, SZ_4K, TCE_R);
 	expect_refused(client, -SZ_64K, SZ_64K, TCE_R);
 	expect_refused(client, -SZ_64K, SZ_128K, TCE_R);
+}
+
+static void map_and_unmap_as_other(struct tce_fixture *fx, void *arg)
+{
+	struct tce_client *client = arg;
+	struct tce_container *container = tce_container_find(client->data);
+	unsigned long ua = vm_mmap(NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS, 0);
+
+	KUNIT_EXPECT_EQ(fx->test, tce_container_map(container, 0, ua, SZ_4K, DMA_BIDIRECTIONAL),
+			-EPERM);
+	tce_expect_why(fx, "NOT_OWNER");
+	KUNIT_EXPECT_EQ(fx->test, tce_container_unmap(container, 0, 0), -EPERM);
+}
+
+/* Another process has bound and enabled the container since MAP or UNMAP looked at its owner. */
+static void not_the_owners(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned int pins;
+	int v2;
+
+	for (v2 = 0; v2 < 2; v2++) {
+		struct tce_client *client = tce_ready(fx, v2, NULL);
+
+		pins = fx->mock->asked[TCE_FAULT_PIN];
+		tce_do_as_other(fx, true, map_and_unmap_as_other, client);
+		KUNIT_EXPECT_EQ(test, fx->mock->asked[TCE_FAULT_PIN], pins);
+	}
 }
 
 /* What is registered is what was there then, whatever comes to be there. */
@@ -147,8 +177,41 @@ static void v2_replaces_in_two_regions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, large, SZ_32M), 0);
 }
 
+/*
+ * The part of a page that the device could write is unmapped first, as an entry or as a run; or it
+ * is replaced, and the page remembers.
+ */
+static void v1_parts_are_dirty(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, false, NULL);
+	unsigned long ua = tce_plain(fx, PAGE_SIZE), size;
+	struct page *page = tce_page(fx, ua);
+	int replaced;
+
+	if (PAGE_SIZE == SZ_4K)
+		kunit_skip(test, "the CPU's pages have 4K");
+	for (size = SZ_4K; size < PAGE_SIZE; size *= 2) {
+		for (replaced = 0; replaced < 2; replaced++) {
+			KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, PAGE_SIZE, TCE_R), 0);
+			KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, size, TCE_RW), 0);
+			ClearPageDirty(page);
+			if (replaced)
+				KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, PAGE_SIZE, TCE_R), 0);
+			else
+				KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, size), 0);
+			KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 1);
+			KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, PAGE_SIZE), 0);
+			KUNIT_EXPECT_TRUE(test, PageDirty(page));
+			KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+		}
+	}
+}
+
 static struct kunit_case tce_map_memory_cases[] = {
 	KUNIT_CASE(v1_refuses),
+	KUNIT_CASE(not_the_owners),
+	KUNIT_CASE(v1_parts_are_dirty),
 	KUNIT_CASE(v2_new_memory_at_the_same_address),
 	KUNIT_CASE(v2_both_regions_are_dirty),
 	KUNIT_CASE(v2_killed_between_regions),

@@ -39,9 +39,6 @@
 
 struct iommu_group;
 
-/* Reasons and functions of a case that are kept */
-#define TCE_REASONS_KEPT	64
-
 /**
  * struct tce_mock_refused - the last refusal that the tracepoint told of
  * @by: the reason, or else the function; NULL if there was none
@@ -159,13 +156,11 @@ struct tce_visit {
  * @then_no_memory: after an xchg_no_kill() that was made to fail the next
  *	allocation by the same thread fails, too
  * @cleared: where the driver's own hypervisor calls are to clear the next entry, from 0 on
- * @created: create_table() was called so often
  * @writes: entries written, one by one or in runs
  * @runs: runs of entries written by one operation
  * @kills: calls of tce_kill()
  * @kill_first: first entry of the last one
  * @kill_n: number of its entries
- * @lookups: calls of useraddrptr()
  * @calls: calls that are under way, of all kinds
  * @calling: a MAP or UNMAP is under way, and no other call
  * @call_first: first IOBA that it is about
@@ -176,16 +171,9 @@ struct tce_visit {
  *	is made
  * @kvm: KVM takes a reference to each table that is put into a bridge, and
  *	drops it when the table leaves the last one
- * @opaque: the userspace entries of tables with several levels can't be walked
- * @size_is_unknown: get_table_size() says ~0, as pseries does for levels > 1
- * @table_size: get_table_size() says this, if not 0
  * @priced: CPU pages that it has said of the tables that exist
- * @no_userspace: tables come without it_userspace
- * @leaves_view: free() leaves it_userspace, in vmalloc's memory, as pseries before 6.16 does;
- *	for tables of one level
  * @level_size: entries in a level of the last table that has several; 0 if there was none
  * @ever_stuck: tables that a bridge has refused to release, so that they are never freed
- * @unset_ms: how long unset_window() takes, before it does anything
  * @kept: pages that are not pinned may be reached: the test sees to it that
  *	somebody holds them
  * @gate: where the next thread that pins memory, or takes a region from the
@@ -197,14 +185,9 @@ struct tce_visit {
  * @alloc_gate: the same as @gate for a thread that allocates some of the kernel's
  * @lockers: tasks that have come to the rescan lock, so far
  * @visit: what happens at the next exchange; may be NULL
- * @kill_visit: the same for a kill or a clear, before it is done; skips none
- * @killed_visit: the same for a kill, when it is done
- * @find: what KVM does with a table as soon as it is made, as it can on pseries, and before the
- *	driver knows of it; may sleep, and may be NULL
- * @find_data: for it
+ * @kill_visit: the same for a kill, or for a clear, which has no point after it
  * @refusals: checks that failed, as the tracepoint tells
  * @refused: the last one
- * @met: the reasons of all of them
  * @told: what else the tracepoints tell
  * @nr_violations: in all
  * @violations: the first ones
@@ -232,13 +215,11 @@ struct tce_mock {
 	bool then_no_memory;
 
 	u64 cleared;
-	unsigned long created;
 	unsigned long writes;
 	unsigned long runs;
 	unsigned long kills;
 	unsigned long kill_first;
 	unsigned long kill_n;
-	unsigned long lookups;
 
 	unsigned long level_size;
 	atomic_t calls;
@@ -249,14 +230,8 @@ struct tce_mock {
 
 	bool hcalls;
 	bool kvm;
-	bool opaque;
-	bool size_is_unknown;
-	unsigned long table_size;
 	unsigned long priced;
-	bool no_userspace;
-	bool leaves_view;
 	unsigned int ever_stuck;
-	unsigned int unset_ms;
 	bool kept;
 
 	struct tce_gate *gate;
@@ -267,13 +242,9 @@ struct tce_mock {
 	atomic_t lockers;
 	struct tce_visit *visit;
 	struct tce_visit *kill_visit;
-	struct tce_visit *killed_visit;
-	void (*find)(struct iommu_table *tbl, void *data);
-	void *find_data;
 
 	unsigned int refusals;
 	struct tce_mock_refused refused;
-	const char *met[TCE_REASONS_KEPT];
 	struct tce_mock_told told;
 
 	unsigned int nr_violations;

@@ -3,13 +3,11 @@
  * Groups and their bridges. The operations of a table group create tables, and set them in
  * bridges.
  */
-#include <linux/delay.h>
 #include <linux/hash.h>
 #include <linux/iommu.h>
 #include <linux/log2.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
-#include <linux/vmalloc.h>
 
 #include "tce_mock_group.h"
 #include "tce_mock_table.h"
@@ -24,10 +22,6 @@ static struct tce_mock_group *to_group(struct iommu_table_group *tg)
 
 static unsigned long mock_get_table_size(u32 shift, u64 size, u32 levels)
 {
-	if (tce_mock_current()->size_is_unknown && levels > 1)
-		return ~0UL;
-	if (tce_mock_current()->table_size)
-		return tce_mock_current()->table_size;
 	/* and a page for each level, so that it can't be guessed */
 	return round_up((size >> shift) * sizeof(u64), PAGE_SIZE) + levels * PAGE_SIZE;
 }
@@ -60,8 +54,6 @@ static int table_fill(struct tce_mock_group *grp, struct iommu_table *tbl,
 	/* the nodes of a tree are found by their real addresses */
 	if (levels > 1)
 		mt->root = kcalloc(tbl->it_level_size, sizeof(__be64), GFP_KERNEL);
-	else if (grp->mock->leaves_view)
-		mt->root = vzalloc(tbl->it_level_size * sizeof(__be64));
 	else
 		mt->root = kvcalloc(tbl->it_level_size, sizeof(__be64), GFP_KERNEL);
 	if (!mt->root) {
@@ -69,11 +61,6 @@ static int table_fill(struct tce_mock_group *grp, struct iommu_table *tbl,
 		return -ENOMEM;
 	}
 	tbl->it_userspace = mt->root;
-	if (levels > 1 && grp->mock->opaque)
-		tbl->it_userspace = kvcalloc(tbl->it_level_size,
-					     sizeof(__be64), GFP_KERNEL);
-	if (grp->mock->no_userspace)
-		tbl->it_userspace = NULL;
 	tbl->it_base = (unsigned long)mt->tces;
 	mt->mock = grp->mock;
 	mt->tbl = tbl;
@@ -81,7 +68,7 @@ static int table_fill(struct tce_mock_group *grp, struct iommu_table *tbl,
 	INIT_LIST_HEAD(&mt->killed);
 	INIT_LIST_HEAD(&mt->live);
 
-	mt->price = mock_get_table_size(shift, size, levels) >> PAGE_SHIFT;
+	mt->price = grp->tg.ops->get_table_size(shift, size, levels) >> PAGE_SHIFT;
 	spin_lock(&mt->mock->lock);
 	mt->mock->priced += mt->price;
 	list_add(&mt->list, &mt->mock->tables);
@@ -131,7 +118,6 @@ static long mock_create_table(struct iommu_table_group *tg, int num, u32 shift,
 	bool hit;
 	int rc;
 
-	grp->mock->created++;
 	might_sleep();
 	if (num < 0 || num >= IOMMU_TABLE_GROUP_MAX_TABLES)
 		tce_mock_violation(grp->mock, "window %d is created", num);
@@ -165,22 +151,9 @@ static long mock_create_table(struct iommu_table_group *tg, int num, u32 shift,
 		tg->tables[num] = iommu_tce_table_get(tbl);
 		spin_unlock(&grp->mock->lock);
 	}
-	if (grp->mock->find) {
-		/* whatever the driver was called for, this has to be cleared */
-		grp->mock->calling = false;
-		grp->mock->find(tbl, grp->mock->find_data);
-	}
 out:
 	tce_quiet_end(nth);
 	return rc;
-}
-
-/* Does not come from another platform, although it does the same */
-static long mock_create_table_other(struct iommu_table_group *tg, int num,
-				    u32 shift, u64 size, u32 levels,
-				    struct iommu_table **ptbl)
-{
-	return mock_create_table(tg, num, shift, size, levels, ptbl);
 }
 
 static long mock_set_window(struct iommu_table_group *tg, int num,
@@ -235,8 +208,6 @@ static long mock_unset_window(struct iommu_table_group *tg, int num)
 	unsigned int nth = tce_quiet_begin();
 	int rc;
 
-	if (mock->unset_ms)
-		msleep(mock->unset_ms);
 	might_sleep();
 	spin_lock(&mock->lock);
 	if (!grp->hw[num]) {
@@ -331,15 +302,6 @@ static void mock_release_ownership(struct iommu_table_group *tg, struct device *
 struct iommu_table_group_ops tce_mock_group_ops = {
 	.get_table_size	= mock_get_table_size,
 	.create_table	= mock_create_table,
-	.set_window	= mock_set_window,
-	.unset_window	= mock_unset_window,
-	.take_ownership	= mock_take_ownership,
-	.release_ownership = mock_release_ownership,
-};
-
-struct iommu_table_group_ops tce_mock_other_group_ops = {
-	.get_table_size	= mock_get_table_size,
-	.create_table	= mock_create_table_other,
 	.set_window	= mock_set_window,
 	.unset_window	= mock_unset_window,
 	.take_ownership	= mock_take_ownership,

@@ -24,7 +24,6 @@ struct tce_snapshot {
 };
 
 extern struct iommu_table_group_ops tce_mock_group_ops;
-extern struct iommu_table_group_ops tce_mock_other_group_ops;
 
 struct tce_mock_group *tce_mock_add_group(struct tce_mock *mock);
 void tce_mock_show_group(struct tce_mock_group *grp, bool shown);

@@ -293,10 +293,10 @@ static void call_visitor(struct tce_visit *visit)
 		visit->call(visit->data);
 }
 
-/* Before and after an exchange somebody else may come. What they kill is not the call's. */
-static void let_in(struct tce_mock *mock)
+/* Others may come before and after an exchange or a kill. What they kill is not the call's. */
+static void let_in(struct tce_mock *mock, struct tce_visit **where)
 {
-	struct tce_visit *visit = mock->visit;
+	struct tce_visit *visit = READ_ONCE(*where);
 	unsigned long kills = mock->kills;
 
 	if (!visit)
@@ -305,7 +305,9 @@ static void let_in(struct tce_mock *mock)
 		visit->skip--;
 		return;
 	}
-	mock->visit = NULL;
+	/* of several threads the first */
+	if (cmpxchg(where, visit, NULL) != visit)
+		return;
 	call_visitor(visit);
 	mock->call_kills += mock->kills - kills;
 }
@@ -322,7 +324,7 @@ static int mock_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 
 	if (*dir != DMA_NONE && READ_ONCE(mock->table_gate))
 		tce_pass_gate(mock, &mock->table_gate);
-	let_in(mock);
+	let_in(mock, &mock->visit);
 	spin_lock(&mock->lock);
 	if (!in_table(tbl, entry, 1)) {
 		tce_mock_violation(mock, "entry %lx is outside of the table",
@@ -360,7 +362,7 @@ static int mock_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 	mock_entry_stale(mt, entry, old);
 out:
 	spin_unlock(&mock->lock);
-	let_in(mock);
+	let_in(mock, &mock->visit);
 	tce_quiet_end(nth);
 	return rc;
 }
@@ -419,12 +421,10 @@ static void mock_clear(struct iommu_table *tbl, long index, long npages)
 	unsigned int nth = tce_quiet_begin();
 	struct tce_mock_table *mt = to_mock(tbl);
 	struct tce_mock *mock = mt->mock;
-	struct tce_visit *visit = xchg(&mock->kill_visit, NULL);
 	unsigned long entry = index, i;
 	struct list_head *cleared;
 
-	if (visit)
-		call_visitor(visit);
+	let_in(mock, &mock->kill_visit);
 	spin_lock(&mock->lock);
 	mock->runs++;
 	if (npages <= 0 || !in_table(tbl, entry, npages)) {
@@ -473,12 +473,10 @@ static void mock_kill(struct iommu_table *tbl, unsigned long index,
 {
 	struct tce_mock_table *mt = to_mock(tbl);
 	struct tce_mock *mock = mt->mock;
-	struct tce_visit *visit = xchg(&mock->kill_visit, NULL);
 	struct tce_mock_tce *tce, *next;
 	bool misses;
 
-	if (visit)
-		call_visitor(visit);
+	let_in(mock, &mock->kill_visit);
 	spin_lock(&mock->lock);
 	mock->kills++;
 	mock->kill_first = index;
@@ -497,9 +495,7 @@ static void mock_kill(struct iommu_table *tbl, unsigned long index,
 	else
 		drop_killed(mt);
 	spin_unlock(&mock->lock);
-	visit = xchg(&mock->killed_visit, NULL);
-	if (visit)
-		call_visitor(visit);
+	let_in(mock, &mock->kill_visit);
 }
 
 static __be64 *mock_useraddrptr(struct iommu_table *tbl, long index,
@@ -512,7 +508,6 @@ static __be64 *mock_useraddrptr(struct iommu_table *tbl, long index,
 	__be64 *pua = NULL;
 
 	spin_lock(&mock->lock);
-	mock->lookups++;
 	if (!in_table(tbl, entry, 1)) {
 		tce_mock_violation(mock, "userspace entry %lx is outside of the table",
 				   entry);
@@ -579,14 +574,10 @@ static void mock_free(struct iommu_table *tbl)
 	mock->priced -= mt->price;
 	spin_unlock(&mock->lock);
 
-	if (tbl->it_userspace != mt->root)
-		kvfree(tbl->it_userspace);
 	nodes_free(tbl, mt->tces, tbl->it_indirect_levels);
 	nodes_free(tbl, mt->root, tbl->it_indirect_levels);
-	if (!mock->leaves_view) {
-		kvfree(mt->root);
-		tbl->it_userspace = NULL;
-	}
+	kvfree(mt->root);
+	tbl->it_userspace = NULL;
 	kfree(mt);
 	/* the kernel frees the table itself */
 }

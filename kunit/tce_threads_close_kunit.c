@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Suite tce_threads_close: a container is closed, or the first one is opened, while the
- * lock of the process's regions is held.
+ * lock of the process's regions is held, or by two threads at the same moment.
  */
 #include <linux/delay.h>
 #include <linux/mm.h>
@@ -412,7 +412,7 @@ static void register_late_what_is_shared(struct kunit *test)
 	mutex_unlock(&tmm->registering);
 	tce_thread_join(&a);
 	KUNIT_EXPECT_EQ(test, a.rc, -EINVAL);
-	TCE_MET(fx, region_share);
+	tce_expect_why(fx, "region_share");
 	KUNIT_EXPECT_EQ(test, tce_unregister(other, tce_shared, TCE_SHARED_SIZE), 0);
 }
 
@@ -467,6 +467,58 @@ static void map_beside_the_release(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, a.rc, -EINVAL);
 }
 
+#define ROUNDS	2000
+
+static atomic_t arrived;
+
+/*
+ * The first container of a process, and its last one. Even a refused call binds it. Every tenth
+ * time the threads begin at once, and both have the same memory registered.
+ */
+static void open_and_close(struct tce_thread *thread)
+{
+	long rc;
+	int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		bool at_once = i % 10 == 0;
+		void *data = tce_driver->open(VFIO_SPAPR_TCE_v2_IOMMU);
+
+		if (at_once)
+			atomic_inc(&arrived);
+		while (at_once && atomic_read(&arrived) < i / 5 + 2)
+			cond_resched();
+		if (IS_ERR_OR_NULL(data)) {
+			thread->rc = -ENODEV;
+			continue;
+		}
+		thread->view.data = data;
+		rc = tce_register(&thread->view, tce_shared, at_once ? PAGE_SIZE : 0);
+		if (rc != (at_once ? 0 : -EINVAL))
+			thread->rc = rc ?: -EIO;
+		tce_driver->release(data);
+	}
+}
+
+/* All containers of a process find each other, even if none was there before. */
+static void containers_come_and_go(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_open(fx, false);
+	struct tce_thread threads[2];
+	int i;
+
+	tce_shared = tce_plain(fx, PAGE_SIZE);
+	atomic_set(&arrived, 0);
+	for (i = 0; i < 2; i++)
+		tce_thread_start(&threads[i], client, open_and_close);
+	for (i = 0; i < 2; i++) {
+		tce_thread_join(&threads[i]);
+		KUNIT_EXPECT_EQ_MSG(test, threads[i].rc, 0, "thread %d", i);
+	}
+	tce_expect_balance(fx);
+}
+
 static struct kunit_case tce_threads_close_cases[] = {
 	KUNIT_CASE(places_in_the_list),
 	KUNIT_CASE(close_beside_map),
@@ -482,6 +534,7 @@ static struct kunit_case tce_threads_close_cases[] = {
 	KUNIT_CASE(register_late_what_is_shared),
 	KUNIT_CASE(close_beside_an_orphan),
 	KUNIT_CASE(map_beside_the_release),
+	KUNIT_CASE(containers_come_and_go),
 	{}
 };
 

@@ -4,6 +4,8 @@
  * refuse at every step.
  */
 #include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
 
 #include "tce_client.h"
 
@@ -126,6 +128,35 @@ static void platform_says_why(struct kunit *test)
 	}
 }
 
+/* Tables whose userspace entries are left when they are freed */
+static struct iommu_table_ops leaving_ops;
+
+static void free_but_for_the_view(struct iommu_table *tbl)
+{
+	__be64 *view = tbl->it_userspace;
+
+	to_mock(tbl)->root = NULL;
+	mock_hcall_table_ops.free(tbl);
+	tbl->it_userspace = view;
+}
+
+static long create_with_a_view(struct iommu_table_group *tg, int num, u32 shift, u64 size,
+			       u32 levels, struct iommu_table **ptbl)
+{
+	long rc = tce_mock_group_ops.create_table(tg, num, shift, size, levels, ptbl);
+	struct iommu_table *tbl = *ptbl;
+
+	if (rc)
+		return rc;
+	kvfree(tbl->it_userspace);
+	tbl->it_userspace = vzalloc(tbl->it_size * sizeof(__be64));
+	to_mock(tbl)->root = tbl->it_userspace;
+	leaving_ops = mock_hcall_table_ops;
+	leaving_ops.free = free_but_for_the_view;
+	tbl->it_ops = &leaving_ops;
+	return 0;
+}
+
 /* What pseries before 6.16 leaks of a window is freed all the same. */
 static void view_is_left(struct kunit *test)
 {
@@ -136,35 +167,14 @@ static void view_is_left(struct kunit *test)
 	u64 start;
 
 	fx->mock->hcalls = true;
-	fx->mock->leaves_view = true;
 	grp->tg.max_levels = 1;
 	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
+	grp->tg.ops->create_table = create_with_a_view;
 	KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
 	view = grp->hw[0]->it_userspace;
 	KUNIT_EXPECT_NOT_NULL(test, vmalloc_to_page(view));
 	KUNIT_EXPECT_EQ(test, tce_remove(client, start), 0);
 	KUNIT_EXPECT_NULL(test, vmalloc_to_page(view));
-}
-
-/* pseries can't tell how large a table with levels would be. */
-static void size_of_table_is_unknown(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready(fx, true, &grp);
-	unsigned long locked = tce_charged(fx);
-	u64 start;
-	int i;
-
-	fx->mock->size_is_unknown = true;
-	fx->mock->hcalls = true;
-	grp->tg.max_levels = 1;
-	for (i = 0; i < 4; i++)
-		KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 2, &start),
-				-EINVAL);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), locked);
-	/* what QEMU asks for if there is but one level */
-	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 0, &start), 0);
 }
 
 static void default_window_not_at_0(struct kunit *test)
@@ -187,7 +197,7 @@ static void default_window_not_at_0(struct kunit *test)
 	tce_detach(client, grp);
 	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
 	KUNIT_EXPECT_EQ(test, tce_remove(client, SZ_1G), 0);
-	KUNIT_EXPECT_EQ(test, fx->mock->created, 1);
+	KUNIT_EXPECT_EQ(test, fx->mock->asked[TCE_FAULT_CREATE], 1);
 }
 
 /* pseries reports size 0 for a default window of 4 GiB or more, and the low half of its start. */
@@ -217,7 +227,7 @@ static void default_window_of_4g(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, tce_remove(client, 0), 0);
 		KUNIT_EXPECT_EQ(test, tce_create(client, 16, SZ_16M, 1, &start), 0);
 		KUNIT_EXPECT_EQ(test, start, TCE_SECOND);
-		KUNIT_EXPECT_EQ(test, fx->mock->created, i + 1);
+		KUNIT_EXPECT_EQ(test, fx->mock->asked[TCE_FAULT_CREATE], i + 1);
 		KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, 0, TCE_RW), -ENXIO);
 		KUNIT_EXPECT_EQ(test, tce_unmap(client, start, SZ_16M), 0);
 		KUNIT_EXPECT_EQ(test, tce_remove(client, 0), -EINVAL);
@@ -318,11 +328,11 @@ static void room_on_pseries(struct kunit *test)
 			KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
 			KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
 			reach(test, client, have);
-			asked = fx->mock->created;
+			asked = fx->mock->asked[TCE_FAULT_CREATE];
 			rc = tce_create(client, other ? 16 : 12, SZ_16M, 1, &start);
 			KUNIT_EXPECT_EQ_MSG(test, rc, room->rc[have][other], "%d %d", have, other);
 			if (rc)
-				KUNIT_EXPECT_EQ(test, fx->mock->created, asked);
+				KUNIT_EXPECT_EQ(test, fx->mock->asked[TCE_FAULT_CREATE], asked);
 			tce_close(client);
 		}
 	}
@@ -347,10 +357,10 @@ static void refused_by_the_hypervisor(struct kunit *test)
 		tce_fault_arm(fx->mock, TCE_FAULT_CREATE, 1, rc);
 		KUNIT_EXPECT_EQ(test, tce_create(client, 16, SZ_16M, 1, &start), rc);
 		KUNIT_EXPECT_TRUE(test, tce_fault_disarm(fx->mock));
-		KUNIT_EXPECT_EQ(test, fx->mock->created, ++asked);
+		KUNIT_EXPECT_EQ(test, fx->mock->asked[TCE_FAULT_CREATE], ++asked);
 		KUNIT_EXPECT_EQ(test, tce_create(client, 16, SZ_16M, 1, &start), rc);
 		KUNIT_EXPECT_EQ(test, tce_create(client, 16, SZ_32M, 1, &start), rc);
-		KUNIT_EXPECT_EQ(test, fx->mock->created, asked);
+		KUNIT_EXPECT_EQ(test, fx->mock->asked[TCE_FAULT_CREATE], asked);
 		rc = i & 1 ? rc : 0;
 		KUNIT_EXPECT_EQ(test, tce_create(client, 16, SZ_8M, 1, &start), rc);
 		if (!rc)
@@ -358,7 +368,7 @@ static void refused_by_the_hypervisor(struct kunit *test)
 		/* the default window does not come out of that block */
 		KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_32M, 1, &start), rc);
 		asked += rc ? 0 : 2;
-		KUNIT_EXPECT_EQ(test, fx->mock->created, asked);
+		KUNIT_EXPECT_EQ(test, fx->mock->asked[TCE_FAULT_CREATE], asked);
 		tce_detach(client, grp);
 	}
 }
@@ -367,7 +377,6 @@ static struct kunit_case tce_window_cases[] = {
 	KUNIT_CASE_PARAM(create, args_gen_params),
 	KUNIT_CASE_PARAM(platform_says_why, error_gen_params),
 	KUNIT_CASE(view_is_left),
-	KUNIT_CASE(size_of_table_is_unknown),
 	KUNIT_CASE(default_window_not_at_0),
 	KUNIT_CASE(default_window_of_4g),
 	KUNIT_CASE(default_window_stays_on_pseries),

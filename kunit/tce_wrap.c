@@ -122,7 +122,6 @@ static void note_refused(void *data, const struct tce_refusal *refusal, u64 valu
 {
 	const char *by = *refusal->reason ? refusal->reason : refusal->function;
 	struct tce_mock *mock = tce_mock_current();
-	int i;
 
 	if (!mock)
 		return;
@@ -130,12 +129,6 @@ static void note_refused(void *data, const struct tce_refusal *refusal, u64 valu
 	mock->refusals++;
 	mock->refused.by = by;
 	mock->refused.value = value;
-	for (i = 0; i < TCE_REASONS_KEPT; i++) {
-		if (!mock->met[i])
-			mock->met[i] = by;
-		if (!strcmp(mock->met[i], by))
-			break;
-	}
 	spin_unlock(&mock->lock);
 }
 

@@ -3,80 +3,48 @@
 #ifndef TCE_KUNIT_WRAP_H
 #define TCE_KUNIT_WRAP_H
 
-#include <linux/mm_types.h>
-#include <linux/types.h>
+#include <linux/mm.h>
+#include <linux/pci.h>
+#include <linux/slab.h>
+
+#include <asm/eeh.h>
+#include <asm/hvcall.h>
+#include <asm/mmu_context.h>
 
 #include "../compat/vfio_ops.h"
-
-struct eeh_pe;
-struct folio;
-struct kmem_cache;
-struct mm_iommu_table_group_mem_t;
-struct mm_struct;
 
 /* What the driver has registered: the way into it */
 extern const struct vfio_iommu_driver_ops *tce_driver;
 
-int __wrap_vfio_register_iommu_driver(const struct vfio_iommu_driver_ops *ops);
-void
-__wrap_vfio_unregister_iommu_driver(const struct vfio_iommu_driver_ops *ops);
+/* What the driver calls instead of the kernel's, and the kernel's own where that is called */
+typeof(vfio_register_iommu_driver) __wrap_vfio_register_iommu_driver;
+typeof(vfio_unregister_iommu_driver) __wrap_vfio_unregister_iommu_driver;
 
-void *__real___kmalloc_cache_noprof(struct kmem_cache *s, gfp_t flags,
-				    size_t size);
-void *__wrap___kmalloc_cache_noprof(struct kmem_cache *s, gfp_t flags,
-				    size_t size);
+typeof(__kmalloc_cache_noprof) __wrap___kmalloc_cache_noprof, __real___kmalloc_cache_noprof;
 
-int __real_pin_user_pages_fast(unsigned long start, int nr_pages,
-			       unsigned int gup_flags, struct page **pages);
-int __wrap_pin_user_pages_fast(unsigned long start, int nr_pages,
-			       unsigned int gup_flags, struct page **pages);
-long __real_pin_user_pages(unsigned long start, unsigned long nr_pages,
-			   unsigned int gup_flags, struct page **pages);
-long __wrap_pin_user_pages(unsigned long start, unsigned long nr_pages,
-			   unsigned int gup_flags, struct page **pages);
-void __real_unpin_user_page(struct page *page);
-void __wrap_unpin_user_page(struct page *page);
-void __real_unpin_user_pages(struct page **pages, unsigned long npages);
-void __wrap_unpin_user_pages(struct page **pages, unsigned long npages);
-void __real_unpin_user_pages_dirty_lock(struct page **pages,
-					unsigned long npages, bool make_dirty);
-void __wrap_unpin_user_pages_dirty_lock(struct page **pages,
-					unsigned long npages, bool make_dirty);
-void __real_unpin_user_page_range_dirty_lock(struct page *page,
-					     unsigned long npages,
-					     bool make_dirty);
-void __wrap_unpin_user_page_range_dirty_lock(struct page *page,
-					     unsigned long npages,
-					     bool make_dirty);
-void __real_unpin_user_folio(struct folio *folio, unsigned long npages);
-void __wrap_unpin_user_folio(struct folio *folio, unsigned long npages);
+typeof(pin_user_pages_fast) __wrap_pin_user_pages_fast, __real_pin_user_pages_fast;
+typeof(pin_user_pages) __wrap_pin_user_pages, __real_pin_user_pages;
+typeof(unpin_user_page) __wrap_unpin_user_page, __real_unpin_user_page;
+typeof(unpin_user_pages) __wrap_unpin_user_pages, __real_unpin_user_pages;
+typeof(unpin_user_pages_dirty_lock) __wrap_unpin_user_pages_dirty_lock,
+				    __real_unpin_user_pages_dirty_lock;
+typeof(unpin_user_page_range_dirty_lock) __wrap_unpin_user_page_range_dirty_lock,
+					 __real_unpin_user_page_range_dirty_lock;
+typeof(unpin_user_folio) __wrap_unpin_user_folio, __real_unpin_user_folio;
 
-long __real_mm_iommu_new(struct mm_struct *mm, unsigned long ua,
-			 unsigned long entries,
-			 struct mm_iommu_table_group_mem_t **pmem);
-long __wrap_mm_iommu_new(struct mm_struct *mm, unsigned long ua,
-			 unsigned long entries,
-			 struct mm_iommu_table_group_mem_t **pmem);
-long __real_mm_iommu_put(struct mm_struct *mm,
-			 struct mm_iommu_table_group_mem_t *mem);
-long __wrap_mm_iommu_put(struct mm_struct *mm,
-			 struct mm_iommu_table_group_mem_t *mem);
-long __real_mm_iommu_mapped_inc(struct mm_iommu_table_group_mem_t *mem);
-long __wrap_mm_iommu_mapped_inc(struct mm_iommu_table_group_mem_t *mem);
-void __real_mm_iommu_mapped_dec(struct mm_iommu_table_group_mem_t *mem);
-void __wrap_mm_iommu_mapped_dec(struct mm_iommu_table_group_mem_t *mem);
+typeof(mm_iommu_new) __wrap_mm_iommu_new, __real_mm_iommu_new;
+typeof(mm_iommu_put) __wrap_mm_iommu_put, __real_mm_iommu_put;
+typeof(mm_iommu_mapped_inc) __wrap_mm_iommu_mapped_inc, __real_mm_iommu_mapped_inc;
+typeof(mm_iommu_mapped_dec) __wrap_mm_iommu_mapped_dec, __real_mm_iommu_mapped_dec;
 
-long __wrap_plpar_hcall_norets(unsigned long opcode, ...);
+typeof(plpar_hcall_norets) __wrap_plpar_hcall_norets;
+typeof(pci_lock_rescan_remove) __wrap_pci_lock_rescan_remove, __real_pci_lock_rescan_remove;
 
-void __real_pci_lock_rescan_remove(void);
-void __wrap_pci_lock_rescan_remove(void);
-
-struct eeh_pe *__wrap_eeh_iommu_group_to_pe(struct iommu_group *group);
-int __wrap_eeh_pe_set_option(struct eeh_pe *pe, int option);
-int __wrap_eeh_pe_get_state(struct eeh_pe *pe);
-int __wrap_eeh_pe_reset(struct eeh_pe *pe, int option, bool include_passed);
-int __wrap_eeh_pe_configure(struct eeh_pe *pe);
-int __wrap_eeh_pe_inject_err(struct eeh_pe *pe, int type, int func,
-			     unsigned long addr, unsigned long mask);
+typeof(eeh_iommu_group_to_pe) __wrap_eeh_iommu_group_to_pe;
+typeof(eeh_pe_set_option) __wrap_eeh_pe_set_option;
+typeof(eeh_pe_get_state) __wrap_eeh_pe_get_state;
+typeof(eeh_pe_reset) __wrap_eeh_pe_reset;
+typeof(eeh_pe_configure) __wrap_eeh_pe_configure;
+typeof(eeh_pe_inject_err) __wrap_eeh_pe_inject_err;
 
 #endif /* TCE_KUNIT_WRAP_H */

@@ -4,7 +4,8 @@
  * page size that it offers, a power of 2 that is at least one page, no more levels than it has. What
  * the window is charged is the answer in whole CPU pages, and so is 0 for a table that is smaller than
  * one, as pseries has them. Where the platform has several levels, none that it would accept is larger than the
- * largest allocation. A refusal is EINVAL or ENOMEM.
+ * largest allocation; where it has one, the table is not larger than the host's memory. Whatever else is asked for
+ * is refused, and nothing that is not: with ENOMEM if it is too large, and otherwise with EINVAL.
  *
  * Assumed of the platform: a table has at most 5 levels.
  *
@@ -38,10 +39,29 @@ static unsigned long get_table_size(u32 its_shift, u64 its_size, u32 levels)
 	return answer;
 }
 
+static int want(void)
+{
+	unsigned int bits, each;
+
+	if (shift >= 64 || !(group.pgsizes >> shift & 1) || !size || size & (size - 1) || !(size >> shift))
+		return -EINVAL;
+	if (LEVELS > MAX_LEVELS || !answer)
+		return -EINVAL;
+	/* pseries has it in one piece, of the hypervisor's memory */
+	if (MAX_LEVELS == 1)
+		return answer >> PAGE_SHIFT > ram ? -ENOMEM : 0;
+	if (!LEVELS)
+		return 0;
+	for (bits = 0; size >> bits > 1; bits++)
+		;
+	each = (bits - shift + LEVELS - 1) / LEVELS;
+	/* powernv refuses what has more address bits than a bridge */
+	return each * LEVELS + shift < 55 && each + 3 > PAGE_SHIFT + MAX_PAGE_ORDER ? -ENOMEM : 0;
+}
+
 int main(void)
 {
 	struct iommu_table_group_ops ops = { .get_table_size = get_table_size };
-	unsigned int bits, each;
 	long pages;
 
 	shift = any_u32();
@@ -54,20 +74,10 @@ int main(void)
 
 	pages = table_pages(&group, shift, size, LEVELS);
 
-	if (pages < 0) {
-		prove(pages == -EINVAL || pages == -ENOMEM);
+	prove((pages < 0 ? pages : 0) == want());
+	if (pages < 0)
 		return 0;
-	}
-	prove(asked && answer);
+	prove(asked);
 	prove((wide)pages << PAGE_SHIFT <= answer && answer - ((wide)pages << PAGE_SHIFT) < PAGE_SIZE);
-	/* pseries has it in one piece, of the hypervisor's memory; it may not be more than there is */
-	prove(MAX_LEVELS > 1 || pages <= ram);
-	if (MAX_LEVELS > 1 && LEVELS) {
-		for (bits = 0; size >> bits > 1; bits++)
-			;
-		each = (bits - shift + LEVELS - 1) / LEVELS;
-		/* powernv refuses what has more address bits than a bridge */
-		prove(each * LEVELS + shift >= 55 || each + 3 <= PAGE_SHIFT + MAX_PAGE_ORDER);
-	}
 	return 0;
 }
