@@ -739,10 +739,10 @@ int tce_table_map(struct tce_table *table, unsigned long first, unsigned long ua
 			cond_resched();
 	}
 	/*
-	 * A run that the platform refused midway could be refused when it is cleared as well, and
-	 * its empty end would hide that.
+	 * To the end, also if it is killed. And one by one: a run that the platform refused midway
+	 * could be refused when it is cleared as well, and its empty end would hide that.
 	 */
 	if (rc && map.left < n)
-		unmap_entries(table, first, n, ULONG_MAX, true);
+		unmap_entries(table, first, n, ULONG_MAX, false);
 	return rc;
 }

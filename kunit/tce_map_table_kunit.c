@@ -6,6 +6,7 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 
+#include "../tce_table.h"
 #include "tce_client.h"
 
 #define SMALL	SZ_256K
@@ -264,7 +265,7 @@ static void be_killed(void *unused)
 
 /*
  * v1 is killed once all is pinned, just before it writes the first entry. The second time the next
- * entry is refused as well.
+ * entry is refused as well, and the third time it is killed when a chunk has been written.
  */
 static void killed_after_the_pins(struct kunit *test)
 {
@@ -272,10 +273,13 @@ static void killed_after_the_pins(struct kunit *test)
 	struct tce_client *client = tce_ready(fx, false, NULL);
 	unsigned long ua = tce_plain(fx, SZ_8M);
 	struct tce_visit visit;
-	int refused;
+	int refused, i;
 
-	for (refused = 0; refused < 2; refused++) {
-		visit = (struct tce_visit){ .call = be_killed };
+	for (i = 0; i < 3; i++) {
+		refused = i == 1;
+		visit = (struct tce_visit){
+			.call = be_killed, .skip = i == 2 ? 2 * TCE_CHUNK + 1 : 0
+		};
 		fx->mock->visit = &visit;
 		if (refused)
 			tce_fault_arm(fx->mock, TCE_FAULT_XCHG, 2, -4);
