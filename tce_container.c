@@ -29,18 +29,16 @@
  *   tce_create_lock		while a table is created
  *   &tce_group.lock		while EEH looks a PE up
  *   &tce_table.lock		entries, by chunks
- *   &tce_v1.lock, and the lock of tce_mm.c
+ *   &tce_v1.lock, &tce_kvm_taken.lock, and the lock of tce_mm.c, inside of which none is taken
  * While one of the module's locks is held, except for the first, it does not access user space,
  * pin pages, take the mmap_lock or start an EEH operation.
  *
  * Never fails: tce_container_release().
  */
 #include <linux/hashtable.h>
-#include <linux/iommu.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
-#include <linux/sched/mm.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -303,17 +301,18 @@ int tce_container_lock(struct tce_container *container)
 }
 
 /*
- * The same for the VFIO core, which can't be killed. As long as a container is not bound
- * (litmus/bind.litmus) nothing can be mapped in it, and there is no map_lock to take.
+ * The same for callers that can't fail, as what the VFIO core calls. It does not bind: as long as a
+ * container is not bound (litmus/bind.litmus) nothing can be mapped in it, and there is no map_lock
+ * to take.
  */
-void tce_container_lock_for_core(struct tce_container *container)
+void tce_container_lock_always(struct tce_container *container)
 {
 	down_write(&container->lock);
 	if (container->mem.tmm)
 		down_write(&container->mem.tmm->map_lock);
 }
 
-/* Undo tce_container_lock() or tce_container_lock_for_core(). */
+/* Undo tce_container_lock() or tce_container_lock_always(). */
 void tce_container_unlock(struct tce_container *container)
 {
 	if (container->mem.tmm)
@@ -639,7 +638,8 @@ long tce_container_register(struct tce_container *container, u64 ua, u64 size)
 
 	rc = tce_region_register(&container->mem, ua, size);
 	if (!rc && !READ_ONCE(container->enabled)) {
-		tce_container_lock_for_core(container);
+		/* It is registered, and there is no way back. */
+		tce_container_lock_always(container);
 		if (!container->dead)
 			WRITE_ONCE(container->enabled, true);
 		tce_container_unlock(container);
@@ -676,9 +676,7 @@ void tce_container_release(void *iommu_data)
 	hash_del_rcu(&container->node);
 	spin_unlock(&tce_containers_lock);
 
-	tce_container_lock_for_core(container);
-	if (mem->v1)
-		disable(container);
+	tce_container_lock_always(container);
 	/* Ioctls may have found it, and be waiting for the lock. */
 	WRITE_ONCE(container->enabled, false);
 	container->dead = true;

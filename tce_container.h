@@ -5,9 +5,9 @@
 
 #include <linux/dma-direction.h>
 #include <linux/list.h>
+#include <linux/mutex.h>
 #include <linux/refcount.h>
 #include <linux/rwsem.h>
-#include <linux/sched.h>
 #include <linux/types.h>
 #include <linux/vfio.h>
 #include <linux/workqueue.h>
@@ -90,6 +90,7 @@ struct tce_container {
 	struct delayed_work free_work;
 };
 
+/* tce_container.c */
 void *tce_container_open(bool v2);
 void tce_container_release(void *iommu_data);
 struct tce_container *tce_container_find(void *iommu_data);
@@ -103,7 +104,7 @@ extern atomic_long_t tce_closing;
 bool tce_container_owned(struct tce_container *container);
 int tce_container_disabled(struct tce_container *container);
 int tce_container_lock(struct tce_container *container);
-void tce_container_lock_for_core(struct tce_container *container);
+void tce_container_lock_always(struct tce_container *container);
 void tce_container_unlock(struct tce_container *container);
 void tce_container_assert_locked(struct tce_container *container);
 long tce_container_act_charged(struct tce_container *container,

@@ -19,7 +19,8 @@
  *  - pseries takes the default window from the host in the device tree only, and the hypervisor's
  *    table keeps what the host's driver has left there. So its entries are cleared.
  *
- * Locks: tce_container_lock_for_core(). The lock of the IOMMU group, which the core holds while it
+ * Locks: tce_container_lock_always(), and CREATE's tce_container_lock() for
+ * tce_group_hide_tables(). The lock of the IOMMU group, which the core holds while it
  * calls take_ownership(), is taken inside it. &tce_group.lock, which is taken between these two, is
  * for EEH operations, which do not hold the container's: it keeps the group from leaving.
  *
@@ -340,7 +341,7 @@ int tce_group_attach(struct tce_container *container, struct iommu_group *group)
 {
 	int rc;
 
-	tce_container_lock_for_core(container);
+	tce_container_lock_always(container);
 	rc = attach(container, group);
 	tce_container_unlock(container);
 	trace_tce_attach(container->id, iommu_group_id(group), rc);
@@ -365,7 +366,7 @@ void tce_group_detach(struct tce_container *container, struct iommu_group *group
 {
 	struct tce_group *grp;
 
-	tce_container_lock_for_core(container);
+	tce_container_lock_always(container);
 	list_for_each_entry(grp, &container->groups, list) {
 		if (grp->group != group)
 			continue;

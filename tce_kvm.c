@@ -29,8 +29,8 @@
  * KVM may look at a table's operations at any time. So they stay until the table is freed, and
  * the module stays with them.
  *
- * Locks: &tce_kvm_taken.lock, the innermost. Only KVM can race with the creation or destruction of
- * a table.
+ * Locks: &tce_kvm_taken.lock, inside of which none is taken. Only KVM can race with the creation or
+ * destruction of a table.
  *
  * Never fails: tce_kvm_block(), tce_kvm_settle().
  */

@@ -8,10 +8,10 @@
  * a lock leaves the uncharging to a later tce_uncharge(). For the same reason pages are pinned
  * with no lock held but one for which only that client waits.
  *
- * Locks: tce_mms_lock guards the list and its counts. It is the innermost lock: nothing is
- * waited for or allocated while it is held.
+ * Locks: tce_mms_lock guards the list and its counts. No other lock is taken inside, and nothing
+ * is waited for or allocated.
  *
- * Never fails: everything but tce_mm_get(), tce_charge() and tce_pin_pages().
+ * Never fails: everything but tce_mm_get(), tce_charge(), tce_charge_reserve() and tce_pin_pages().
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -186,10 +186,13 @@ int tce_charge_reserve(struct tce_charge *charge, struct tce_memory *mem)
 /* Uncharge what is reserved and was not used. Context: as tce_charge(). */
 void tce_charge_settle(struct tce_charge *charge, struct tce_memory *mem)
 {
+	/* pairs with bind_mm() (litmus/bind.litmus) */
+	struct tce_mm *tmm = smp_load_acquire(&mem->tmm);
+
 	if (charge->left)
 		tce_uncharge_later(mem, charge->left);
 	/* don't wait for the mmap_lock of another process */
-	if (mem->tmm && mem->tmm->mm == current->mm)
+	if (tmm && tmm->mm == current->mm)
 		tce_uncharge(mem);
 }
 

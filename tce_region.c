@@ -332,7 +332,7 @@ struct tce_region *tce_region_first(const struct tce_mm *tmm, unsigned long ua,
 	return first && first->ua < end ? first : NULL;
 }
 
-/* Undone by region_remove(). Context: sleeps until no MAP and no UNMAP of the mm is under way. */
+/* Undone by region_unlink(). Context: sleeps until no MAP and no UNMAP of the mm is under way. */
 static void region_insert(struct tce_mm *tmm, struct tce_region *region)
 {
 	struct rb_node **link = &tmm->regions.rb_node, *parent = NULL;

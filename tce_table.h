@@ -125,9 +125,9 @@ static __always_inline u64 tce_val(bool v1, unsigned long ua, unsigned long hpa,
 }
 
 /*
- * Read a userspace entry, which KVM may change at any time. gcc needs ten instructions to swap the
- * bytes of a volatile access, but only one if it can swap them in the load itself. Hiding the value
- * ensures that it is read only once.
+ * Read a userspace entry. gcc needs ten instructions to swap the bytes of a volatile access, but
+ * only one if it can swap them in the load itself. Hiding the value ensures that it is read only
+ * once.
  */
 static __always_inline u64 tce_pua_read(const __be64 *pua)
 {

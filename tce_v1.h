@@ -22,7 +22,7 @@
 
 /**
  * struct tce_v1 - the pages that a v1 container has pinned
- * @lock: guards @charged, additions to @pages, and @set; the innermost lock
+ * @lock: guards @charged, additions to @pages, and @set; no other is taken inside
  * @pages: CPU pages that are pinned or about to be; with 4K pages, pins
  * @charged: CPU pages charged, by ENABLE or because MAP needed more; not lowered before DISABLE
  * @set: only where TCEs can share a page: struct tce_v1_page by the hash of the page

@@ -6,7 +6,8 @@
  * is the platform's decision (struct iommu_table_group). Which memory fits a large IOMMU page,
  * REGISTER finds out (&tce_region.page_shift).
  *
- * Locks: tce_container_lock(), or for attach and detach tce_container_lock_for_core().
+ * Locks: tce_container_lock(), or for attach and detach tce_container_lock_always(). GET_INFO takes
+ * &tce_container.lock for reading, and so does new_window() tce_create_lock.
  *
  * Never fails: tce_windows_unset(). If a bridge refuses to release a window, the table of the
  * window is never freed.
@@ -301,27 +302,6 @@ err_free:
 	return ERR_PTR(rc);
 }
 
-/* GET_INFO. Return: 0; -ENXIO if no group is attached */
-int tce_window_info(struct tce_container *container, struct vfio_iommu_spapr_tce_info *info)
-{
-	struct iommu_table_group *table_group;
-
-	down_read(&container->lock);
-	table_group = tce_group_platform(container);
-	if (table_group) {
-		info->dma32_window_start = table_group->tce32_start;
-		info->dma32_window_size = table_group->tce32_size;
-	}
-	if (table_group && !container->mem.v1) {
-		info->flags = VFIO_IOMMU_SPAPR_INFO_DDW;
-		info->ddw.pgsizes = table_group->pgsizes;
-		info->ddw.max_dynamic_windows_supported = most_windows(table_group);
-		info->ddw.levels = table_group->max_levels;
-	}
-	up_read(&container->lock);
-	return table_group ? 0 : TCE_REFUSE(-ENXIO);
-}
-
 /* Remove a window from all bridges, and free it. Return: 0; an errno if a bridge refused */
 static int drop_window(struct tce_container *container, int num)
 {
@@ -419,27 +399,20 @@ out:
 }
 
 /*
- * What does CREATE charge for the default window, if that is pending, and for the one that is
- * wanted? @create is NULL for the default window alone. Return: 0; as tce_window_create()
+ * What does CREATE charge for the default window, if that is created before (@pending), and for the
+ * one that is wanted? @create is NULL for the default window alone. Return: 0; as
+ * tce_window_create()
  */
 static long price_windows(const struct tce_container *container,
-			  struct iommu_table_group *table_group,
+			  struct iommu_table_group *table_group, bool pending,
 			  const struct vfio_iommu_spapr_tce_create *create,
 			  long *for_default, long *for_wanted)
 {
-	bool pending = container->default_pending;
-
 	if (create) {
 		*for_wanted = table_pages(table_group, create->page_shift, create->window_size,
 					  create->levels);
 		if (*for_wanted < 0)
 			return *for_wanted;
-	}
-	/* pseries says that the size is 0 if it is 4 GiB or more: there is no default window */
-	if (pending && !table_group->tce32_size) {
-		pending = false;
-		if (!create)
-			return TCE_REFUSE(-ENXIO);
 	}
 	if (pending) {
 		*for_default = table_pages(table_group, IOMMU_PAGE_SHIFT_4K,
@@ -469,12 +442,15 @@ static long create_windows(struct tce_container *container, struct tce_charge *c
 		return TCE_REFUSE_WHY(NOT_ENABLED, -EPERM, 0);
 	if (!table_group)
 		return TCE_REFUSE(create ? -ENXIO : -ENODEV);
-	rc = price_windows(container, table_group, create, &for_default, &for_wanted) ?:
+	/* pseries says that the size is 0 if it is 4 GiB or more: there is no default window */
+	pending = container->default_pending && table_group->tce32_size;
+	if (!create && container->default_pending && !pending)
+		return TCE_REFUSE(-ENXIO);
+	rc = price_windows(container, table_group, pending, create, &for_default, &for_wanted) ?:
 	     tce_charge_need(charge, for_default + for_wanted);
 	if (rc)
 		return rc;
 
-	pending = container->default_pending && table_group->tce32_size;
 	if (pending) {
 		rc = add_window(container, IOMMU_PAGE_SHIFT_4K, table_group->tce32_size, 1,
 				for_default, &start, charge);
@@ -562,3 +538,23 @@ long tce_window_remove(struct tce_container *container, u64 start)
 	return rc;
 }
 
+/* GET_INFO. Return: 0; -ENXIO if no group is attached */
+int tce_window_info(struct tce_container *container, struct vfio_iommu_spapr_tce_info *info)
+{
+	struct iommu_table_group *table_group;
+
+	down_read(&container->lock);
+	table_group = tce_group_platform(container);
+	if (table_group) {
+		info->dma32_window_start = table_group->tce32_start;
+		info->dma32_window_size = table_group->tce32_size;
+	}
+	if (table_group && !container->mem.v1) {
+		info->flags = VFIO_IOMMU_SPAPR_INFO_DDW;
+		info->ddw.pgsizes = table_group->pgsizes;
+		info->ddw.max_dynamic_windows_supported = most_windows(table_group);
+		info->ddw.levels = table_group->max_levels;
+	}
+	up_read(&container->lock);
+	return table_group ? 0 : TCE_REFUSE(-ENXIO);
+}

@@ -219,7 +219,7 @@ static void default_window_of_4g(struct kunit *test)
 	for (i = 0; i < 2; i++) {
 		KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
 		KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
-		TCE_REFUSED(fx, price_windows, ENXIO,
+		TCE_REFUSED(fx, create_windows, ENXIO,
 			    tce_map(client, TCE_SECOND, ua, SZ_4K, TCE_RW));
 		KUNIT_EXPECT_EQ(test, tce_create(client, 13, SZ_16M, 1, &start),
 				-EINVAL);

@@ -338,7 +338,7 @@ static long call(void)
 	case DISABLE:
 		return tce_container_disable(&c);
 	case LEAVE:
-		tce_container_lock_for_core(&c);
+		tce_container_lock_always(&c);
 		tce_windows_unset(&c, &group);
 		tce_container_unlock(&c);
 		return 0;
