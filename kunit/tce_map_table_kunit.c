@@ -288,7 +288,8 @@ static void killed_after_the_pins(struct kunit *test)
 				refused ? -EIO : -EINTR);
 		tce_be_killed(false);
 		fx->mock->visit = NULL;
-		KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), refused);
+		if (refused)
+			KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
 		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 	}
