@@ -180,20 +180,13 @@ void *tce_container_open(bool v2)
 	return (void *)container->id;
 }
 
-/* Whose memory a container is bound to, for callers without the lock; NULL until it is bound */
-static __always_inline struct tce_mm *bound_to(struct tce_container *container)
-{
-	/* pairs with bind_mm() (litmus/bind.litmus) */
-	return smp_load_acquire(&container->mem.tmm);
-}
-
 /*
  * Is the calling process the owner of the container, or is there no owner yet? Another process may
  * become the owner right after this, unless the caller has the lock.
  */
 bool tce_container_owned(struct tce_container *container)
 {
-	struct tce_mm *tmm = bound_to(container);
+	struct tce_mm *tmm = tce_memory_mm(&container->mem);
 
 	return current->mm && (!tmm || tmm->mm == current->mm);
 }
@@ -263,7 +256,7 @@ static int bind_and_lock(struct tce_container *container)
 	struct tce_mm *tmm = NULL;
 	int rc;
 
-	if (!bound_to(container)) {
+	if (!tce_memory_mm(&container->mem)) {
 		tmm = tce_mm_get(current->mm);
 		if (!tmm)
 			return TCE_REFUSE(-ENOMEM);
@@ -301,9 +294,9 @@ int tce_container_lock(struct tce_container *container)
 }
 
 /*
- * The same for callers that can't fail, as what the VFIO core calls. It does not bind: as long as a
- * container is not bound (litmus/bind.litmus) nothing can be mapped in it, and there is no map_lock
- * to take.
+ * The same for callers that can't fail: attach, detach and release, and the end of REGISTER. It does
+ * not bind. As long as a container is not bound (litmus/bind.litmus), nothing can be mapped in it,
+ * and there is no map_lock to take.
  */
 void tce_container_lock_always(struct tce_container *container)
 {
@@ -363,7 +356,7 @@ long tce_container_act_charged(struct tce_container *container,
  */
 static int lock_for_map(struct tce_container *container)
 {
-	struct tce_mm *tmm = bound_to(container);
+	struct tce_mm *tmm = tce_memory_mm(&container->mem);
 	int rc = check_owner(tmm);
 
 	if (rc)
@@ -485,7 +478,7 @@ static noinline int map_v1(struct tce_container *container, u64 ioba, u64 ua, u6
 	 * For one entry, pinning is cheaper than checking the window twice, but only the owner may
 	 * be charged.
 	 */
-	rc = size == SZ_4K ? check_owner(bound_to(container)) :
+	rc = size == SZ_4K ? check_owner(tce_memory_mm(&container->mem)) :
 			     check_map(container, ioba, ua, size);
 	if (rc || !size)
 		return rc;
@@ -588,31 +581,26 @@ long tce_container_enable(struct tce_container *container)
 	return rc < 0 ? rc : tce_container_act_charged(container, enable, NULL);
 }
 
-/* v1: undo ENABLE. Unmaps everything, because pages may only be pinned while they are charged. */
-static void disable(struct tce_container *container)
+/*
+ * v1: DISABLE. Unmaps everything, because pages may only be pinned while they are charged. Return:
+ * 0; as tce_container_lock()
+ */
+long tce_container_disable(struct tce_container *container)
 {
+	long rc;
 	int i;
 
-	tce_container_assert_locked(container);
+	/* what is not bound was never enabled */
+	if (!tce_memory_mm(&container->mem))
+		return 0;
+	rc = tce_container_lock(container);
+	if (rc)
+		return rc;
 	for (i = 0; i < ARRAY_SIZE(container->windows); i++)
 		if (container->windows[i])
 			tce_table_unmap_all(&container->windows[i]->table);
 	WRITE_ONCE(container->enabled, false);
 	tce_v1_disallow(&container->mem);
-}
-
-/* v1: DISABLE. Return: 0; as tce_container_lock() */
-long tce_container_disable(struct tce_container *container)
-{
-	long rc;
-
-	/* what is not bound was never enabled */
-	if (!bound_to(container))
-		return 0;
-	rc = tce_container_lock(container);
-	if (rc)
-		return rc;
-	disable(container);
 	tce_container_unlock(container);
 	tce_uncharge(&container->mem);
 	return 0;
@@ -651,7 +639,7 @@ long tce_container_register(struct tce_container *container, u64 ua, u64 size)
 /* v2: UNREGISTER. Return: as tce_region_unregister(); -EPERM if the caller is not the owner */
 long tce_container_unregister(struct tce_container *container, u64 ua, u64 size)
 {
-	int rc = check_owner(bound_to(container));
+	int rc = check_owner(tce_memory_mm(&container->mem));
 
 	if (rc)
 		return rc;

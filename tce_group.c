@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The groups of a container. When a group is attached its ownership is taken from the host, so that
- * it has no window of its own, and then it gets those of the container. When it is detached they
- * are removed from its bridge, with the last group they are freed, and the host gets the group
- * back.
+ * The groups of a container. When a group is attached, its ownership is taken from the host, so
+ * that it has no window of its own, and then it gets those of the container. When it is detached,
+ * the windows are removed from its bridge, and freed if it was the last group; then the host gets
+ * the group back.
  *
  * The VFIO core claims a group before it attaches it, and the platform removes the host's window
  * and bypass at that point. The platform has three shortcomings, which are made up for here:
@@ -19,10 +19,10 @@
  *  - pseries takes the default window from the host in the device tree only, and the hypervisor's
  *    table keeps what the host's driver has left there. So its entries are cleared.
  *
- * Locks: tce_container_lock_always(), and CREATE's tce_container_lock() for
- * tce_group_hide_tables(). The lock of the IOMMU group, which the core holds while it
- * calls take_ownership(), is taken inside it. &tce_group.lock, which is taken between these two, is
- * for EEH operations, which do not hold the container's: it keeps the group from leaving.
+ * Locks: tce_container_lock_always(), and for tce_group_hide_tables() that of CREATE,
+ * tce_container_lock(). The lock of the IOMMU group, which the core holds while it calls
+ * take_ownership(), is taken inside. &tce_group.lock, which is taken between these two, is for EEH
+ * operations, which do not hold the container's: it keeps the group from leaving.
  *
  * The platform frees a PE with its last device, and expects that the IOMMU group goes with it. So
  * an EEH operation, which may end long after the group has left, keeps the struct tce_group, but

@@ -186,8 +186,7 @@ int tce_charge_reserve(struct tce_charge *charge, struct tce_memory *mem)
 /* Uncharge what is reserved and was not used. Context: as tce_charge(). */
 void tce_charge_settle(struct tce_charge *charge, struct tce_memory *mem)
 {
-	/* pairs with bind_mm() (litmus/bind.litmus) */
-	struct tce_mm *tmm = smp_load_acquire(&mem->tmm);
+	struct tce_mm *tmm = tce_memory_mm(mem);
 
 	if (charge->left)
 		tce_uncharge_later(mem, charge->left);

@@ -115,6 +115,13 @@ void tce_uncharge_later(struct tce_memory *mem, unsigned long npages);
 void tce_uncharge(struct tce_memory *mem);
 bool tce_uncharge_try(struct tce_memory *mem);
 
+/* Whose memory a container is bound to, for callers without its lock; NULL until it is bound */
+static __always_inline struct tce_mm *tce_memory_mm(const struct tce_memory *mem)
+{
+	/* pairs with bind_mm() (litmus/bind.litmus) */
+	return smp_load_acquire(&mem->tmm);
+}
+
 /* Is as much reserved as a command needs? Return: 0; -EAGAIN, upon which it is reserved */
 static inline int tce_charge_need(struct tce_charge *charge, unsigned long npages)
 {
