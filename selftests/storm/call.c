@@ -2,7 +2,7 @@
 /*
  * Calls: how they are made of random numbers, and how they are done.
  *
- * A task can be killed in any of them, so nothing here takes a lock of the C library's where any are.
+ * Where tasks are killed, one can be in any of them, so nothing takes a lock of the C library's there.
  */
 #define _GNU_SOURCE
 #include <endian.h>
@@ -11,7 +11,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -257,8 +256,8 @@ long join(int group)
 }
 
 /*
- * KVM gets no table of a group that is leaving: it would be the host's own, which KVM keeps, and warns
- * of (Documentation/kernel-defects.rst). Where tasks are killed nobody gives KVM any.
+ * KVM gets no table of a group that is leaving: that would be the host's own, which KVM would keep and
+ * warn of (Documentation/kernel-defects.rst). Where tasks are killed, KVM gets none at all.
  */
 static pthread_rwlock_t moving = PTHREAD_RWLOCK_INITIALIZER;
 
@@ -283,7 +282,7 @@ static long give(int group)
 	long rc = -EBUSY;
 
 	pthread_rwlock_wrlock(&moving);
-	if (!ioctl(r.group[group], VFIO_GROUP_GET_STATUS, &status) &&
+	if (!__raw(r.group[group], VFIO_GROUP_GET_STATUS, &status) &&
 	    status.flags & VFIO_GROUP_FLAGS_CONTAINER_SET) {
 		guest_del_group(r.group[group]);
 		rc = guest_add_group(r.group[group]);
