@@ -8,7 +8,8 @@
 #   INSTALL_MOD_STRIP= (empty)       install debug information, too
 #   FORCE=1                          install to this system although it does not work here
 #   KERNEL, MACHINE, DRIVER, TEST, SUITE    what to test with, see "make help"
-#   LINUX, CONFIG     instead of KERNEL: a kernel's source tree, and what its configuration has
+#   LINUX, CONFIG     instead of KERNEL: a kernel's source tree, and what is added to its
+#                     configuration
 
 MODULE := vfio_iommu_spapr_tce
 KDIR ?= /lib/modules/$(shell uname -r)/build
@@ -85,7 +86,8 @@ clean:
 	rm -f $(foreach dir,. compat kunit, \
 		$(addprefix $(dir)/,*.o *.ko *.mod *.mod.c *.inc .*.cmd .*.d))
 
-# On a POWER host: one idle function of it, DEVICE=0000:01:00.0, shows whether the module works.
+# On a POWER host: one idle function of it, DEVICE=0000:01:00.0, shows whether the module works
+# there.
 hostcheck: module
 	@$(MAKE) -s -C selftests CROSS_COMPILE= STRICT= O=$(CURDIR)/out/hostcheck \
 		$(CURDIR)/out/hostcheck/hostcheck
