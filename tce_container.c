@@ -294,9 +294,9 @@ int tce_container_lock(struct tce_container *container)
 }
 
 /*
- * The same for callers that can't fail: attach, detach and release, and the end of REGISTER. It does
- * not bind. As long as a container is not bound (litmus/bind.litmus), nothing can be mapped in it,
- * and there is no map_lock to take.
+ * The same for callers that can't fail: attach, detach and release, and the end of REGISTER. It
+ * does not bind. As long as a container is not bound (litmus/bind.litmus), nothing can be mapped in
+ * it, and there is no map_lock to take.
  */
 void tce_container_lock_always(struct tce_container *container)
 {
