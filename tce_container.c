@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Containers: how they are opened, found, bound to a process, locked and released; ENABLE and
- * REGISTER; and the way of MAP and UNMAP from an IOBA to an entry of a table. The platform's
- * operations do not check bounds, and would write outside of the table if they were given an entry
- * beyond its end. That is why find_entries() is the only place where an IOBA is turned into an
- * entry. Groups join and leave in tce_group.c, and windows come and go in tce_window.c.
+ * Containers: how they are opened, found, bound to a process, locked and released.
  *
  * The VFIO core passes ioctls on without a lock. While an ioctl is under way, another thread
  * can remove the last group and thereby the container. So the core gets a number instead of a
@@ -39,13 +35,12 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
-#include <linux/sizes.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
 #include "tce_container.h"
 #include "tce_region.h"
 #include "tce_trace.h"
+#include "tce_v1.h"
 
 /* How long to wait before trying again to uncharge a closed container */
 #define TCE_UNCHARGE_DELAY	(HZ / 10)
@@ -191,18 +186,6 @@ bool tce_container_owned(struct tce_container *container)
 	return current->mm && (!tmm || tmm->mm == current->mm);
 }
 
-/* Does the caller own this? A container that is not bound has NULL. Return: 0; -EPERM */
-static int check_owner(const struct tce_mm *tmm)
-{
-	return tmm && tmm->mm == current->mm ? 0 : TCE_REFUSE_WHY(NOT_OWNER, -EPERM, 0);
-}
-
-/* The refusal of what needs ENABLE (v1) or REGISTER (v2) before. Return: -EPERM */
-static int not_enabled(void)
-{
-	return TCE_REFUSE_WHY(NOT_ENABLED, -EPERM, 0);
-}
-
 /* The refusal of what an ioctl asks of a container that was released meanwhile. Return: -EINVAL */
 static int container_gone(void)
 {
@@ -210,8 +193,8 @@ static int container_gone(void)
 }
 
 /*
- * A MAP or UNMAP has found that the container is not enabled: it may have been released meanwhile.
- * Context: no lock held. Return: -EPERM; -EINVAL if it is gone; -EINTR
+ * The refusal of a MAP or UNMAP which has found that the container is not enabled, and may have
+ * been released meanwhile. Context: no lock held. Return: -EPERM; -EINVAL if it is gone; -EINTR
  */
 int tce_container_disabled(struct tce_container *container)
 {
@@ -219,7 +202,7 @@ int tce_container_disabled(struct tce_container *container)
 
 	if (rc)
 		return rc;
-	rc = container->dead ? container_gone() : not_enabled();
+	rc = container->dead ? container_gone() : TCE_REFUSE_WHY(NOT_ENABLED, -EPERM, 0);
 	up_read(&container->lock);
 	return rc;
 }
@@ -232,7 +215,8 @@ static int bind_mm(struct tce_container *container, struct tce_mm *tmm)
 
 	lockdep_assert_held_write(&container->lock);
 	if (mem->tmm)
-		return check_owner(mem->tmm);
+		return tce_container_owned(container) ? 0 :
+							TCE_REFUSE_WHY(NOT_OWNER, -EPERM, 0);
 	/*
 	 * The last container may be releasing memory that KVM can still find: there must not be a
 	 * table yet in which KVM could map it.
@@ -269,6 +253,16 @@ static int bind_and_lock(struct tce_container *container)
 	}
 	if (tmm)
 		tce_mm_put(tmm);
+	return rc;
+}
+
+/* Make the calling process the owner of a container. Return: as bind_and_lock() */
+int tce_container_bind(struct tce_container *container)
+{
+	int rc = bind_and_lock(container);
+
+	if (!rc)
+		up_write(&container->lock);
 	return rc;
 }
 
@@ -346,305 +340,6 @@ long tce_container_act_charged(struct tce_container *container,
 		tce_container_unlock(container);
 	} while (rc == -EAGAIN);
 	tce_charge_settle(&charge, &container->mem);
-	return rc;
-}
-
-/*
- * Lock a container for MAP or UNMAP: it is enabled, and has its default window if that was
- * pending. Undone by unlock_for_map(). Return: 0; -EPERM; -EINVAL if the container is gone; -EINTR;
- * for the default window, an errno of tce_window_create()
- */
-static int lock_for_map(struct tce_container *container)
-{
-	struct tce_mm *tmm = tce_memory_mm(&container->mem);
-	int rc = check_owner(tmm);
-
-	if (rc)
-		return rc;
-	for (;;) {
-		rc = down_read_killable(&tmm->map_lock);
-		if (rc)
-			return rc;
-		if (container->enabled && !container->default_pending)
-			return 0;
-		if (container->dead)
-			rc = container_gone();
-		else if (!container->enabled)
-			rc = not_enabled();
-		up_read(&tmm->map_lock);
-		rc = rc ?: tce_window_create(container, NULL);
-		if (rc)
-			return rc;
-	}
-}
-
-static void unlock_for_map(struct tce_container *container)
-{
-	up_read(&container->mem.tmm->map_lock);
-}
-
-/*
- * Turn a range of IOBAs into entries of a table.
- *
- * Return: 0; -ENXIO if @ioba is in no window; -EINVAL if the range is misaligned or
- * leaves the window.
- */
-static __always_inline int find_entries(struct tce_container *container, u64 ioba, u64 size,
-					struct tce_table **found, unsigned long *first,
-					unsigned long *n)
-{
-	int i;
-
-	lockdep_assert_held(&container->mem.tmm->map_lock);
-	for (i = 0; i < ARRAY_SIZE(container->windows); i++) {
-		struct iommu_table *tbl;
-		unsigned int shift;
-		unsigned long at;
-
-		if (!container->windows[i])
-			continue;
-		*found = &container->windows[i]->table;
-		tbl = (*found)->tbl;
-		shift = tbl->it_page_shift;
-		*first = ioba >> shift;
-		at = *first - tbl->it_offset;
-		if (*first < tbl->it_offset || at >= tbl->it_size)
-			continue;
-		if ((ioba | size) & ((1UL << shift) - 1))
-			return TCE_REFUSE_WHY(IOBA_MISALIGNED, -EINVAL, 0);
-		*n = size >> shift;
-		return *n > tbl->it_size - at ? TCE_REFUSE(-EINVAL) : 0;
-	}
-	return TCE_REFUSE_WHY(NO_WINDOW_THERE, -ENXIO, 0);
-}
-
-/* The same for MAP, which also needs @ua to be a multiple of the IOMMU page */
-static __always_inline int find_entries_for(struct tce_container *container, u64 ioba, u64 ua,
-					    u64 size, struct tce_table **found,
-					    unsigned long *first, unsigned long *n)
-{
-	int rc = find_entries(container, ioba, size, found, first, n);
-
-	if (rc)
-		return rc;
-	return ua & ((1UL << (*found)->tbl->it_page_shift) - 1) ?
-		TCE_REFUSE_WHY(UA_MISALIGNED, -EINVAL, 0) : 0;
-}
-
-/*
- * Check the arguments of a MAP of v1, before its pages are pinned. Return: as lock_for_map() or
- * find_entries_for(); -EFAULT if the range can't be user memory
- */
-static int check_map(struct tce_container *container, u64 ioba, u64 ua, u64 size)
-{
-	struct tce_table *table;
-	unsigned long first, n;
-	int rc = lock_for_map(container);
-
-	if (rc)
-		return rc;
-	rc = find_entries_for(container, ioba, ua, size, &table, &first, &n);
-	if (!rc && n && !access_ok((void __user *)ua, size))
-		rc = TCE_REFUSE(-EFAULT);
-	unlock_for_map(container);
-	return rc;
-}
-
-/* @batch: v1: the pages of exactly this memory */
-static __always_inline int map_range(struct tce_container *container, u64 ioba, u64 ua, u64 size,
-				     enum dma_data_direction dir, struct tce_v1_batch *batch)
-{
-	struct tce_table *table;
-	unsigned long first, n;
-	int rc = lock_for_map(container);
-
-	if (rc)
-		return rc;
-	rc = find_entries_for(container, ioba, ua, size, &table, &first, &n);
-	tce_gap(MAP, unlock_for_map(container), down_read(&container->mem.tmm->map_lock));
-	rc = rc ?: tce_table_map(table, first, ua, n, dir, batch);
-	unlock_for_map(container);
-	return rc;
-}
-
-/* MAP of v1. The pages are pinned with no lock held. */
-static noinline int map_v1(struct tce_container *container, u64 ioba, u64 ua, u64 size,
-			   enum dma_data_direction dir)
-{
-	struct tce_v1_batch batch __uninitialized;
-	int rc;
-
-	/*
-	 * For one entry, pinning is cheaper than checking the window twice, but only the owner may
-	 * be charged.
-	 */
-	rc = size == SZ_4K ? check_owner(tce_memory_mm(&container->mem)) :
-			     check_map(container, ioba, ua, size);
-	if (rc || !size)
-		return rc;
-	rc = tce_v1_pin(&batch, &container->mem, ua, size, tce_dir_writes(dir));
-	/* what is wrong with the window comes first, as for any size */
-	if (rc)
-		return check_map(container, ioba, ua, size) ?: rc;
-	rc = map_range(container, ioba, ua, size, dir, &batch);
-	tce_v1_unpin(&batch);
-	return rc;
-}
-
-/**
- * tce_container_map() - MAP
- * @container: the container, not locked
- * @ioba: first I/O address
- * @ua: where the memory is in the caller's address space
- * @size: bytes; 0 maps nothing
- * @dir: what the devices may do
- *
- * Undone by tce_container_unmap(). Context: the owner of the memory; sleeps, ends early on SIGKILL.
- *
- * Return: 0; -ENXIO if no window has @ioba; -EINVAL if misaligned or leaving the window; as
- * lock_for_map(), tce_table_map(), or in v1 tce_v1_pin().
- */
-int tce_container_map(struct tce_container *container, u64 ioba, u64 ua, u64 size,
-		      enum dma_data_direction dir)
-{
-	return container->mem.v1 ? map_v1(container, ioba, ua, size, dir) :
-				   map_range(container, ioba, ua, size, dir, NULL);
-}
-
-/* UNMAP. Return: as lock_for_map(), find_entries() or tce_table_unmap() */
-int tce_container_unmap(struct tce_container *container, u64 ioba, u64 size)
-{
-	struct tce_table *table;
-	unsigned long first, n;
-	int rc = lock_for_map(container);
-
-	if (rc)
-		return rc;
-	rc = find_entries(container, ioba, size, &table, &first, &n) ?:
-	     tce_table_unmap(table, first, n);
-	unlock_for_map(container);
-	return rc;
-}
-
-/* v1: Return: CPU pages that ENABLE has to charge; -EBUSY; -ENODEV; -EPERM */
-static long check_enable(struct tce_container *container)
-{
-	struct iommu_table_group *table_group = tce_group_platform(container);
-
-	if (container->enabled)
-		return TCE_REFUSE(-EBUSY);
-	if (!table_group)
-		return TCE_REFUSE(-ENODEV);
-	if (!table_group->tce32_size)
-		return TCE_REFUSE(-EPERM);
-	return table_group->tce32_size >> PAGE_SHIFT;
-}
-
-/* ENABLE, for tce_container_act_charged(). Return: -EAGAIN, or as tce_container_enable() */
-static long enable(struct tce_container *container, struct tce_charge *charge, void *arg)
-{
-	long npages = check_enable(container);
-	int rc;
-
-	if (npages < 0)
-		return npages;
-	/* what DISABLE had left for a MAP in flight */
-	tce_v1_disallow(&container->mem);
-	rc = tce_charge_need(charge, npages);
-	if (rc)
-		return rc;
-	tce_v1_allow(container->mem.v1, tce_charge_commit(charge, npages));
-	WRITE_ONCE(container->enabled, true);
-	return 0;
-}
-
-/**
- * tce_container_enable() - v1: ENABLE: charge the whole window in advance
- * @container: the container
- *
- * So no MAP of a well-behaved client fails for lack of RLIMIT_MEMLOCK in the middle of a guest's
- * life. Context: no lock held.
- *
- * Return: 0; -EBUSY if it is enabled; -ENODEV without a group; -EPERM if that has no 32-bit window;
- * -ENOMEM; as tce_container_lock().
- */
-long tce_container_enable(struct tce_container *container)
-{
-	long rc;
-
-	/* An ENABLE that is refused does not bind the container to its caller. */
-	rc = down_read_killable(&container->lock);
-	if (rc)
-		return rc;
-	rc = check_enable(container);
-	up_read(&container->lock);
-	return rc < 0 ? rc : tce_container_act_charged(container, enable, NULL);
-}
-
-/*
- * v1: DISABLE. Unmaps everything, because pages may only be pinned while they are charged. Return:
- * 0; as tce_container_lock()
- */
-long tce_container_disable(struct tce_container *container)
-{
-	long rc;
-	int i;
-
-	/* what is not bound was never enabled */
-	if (!tce_memory_mm(&container->mem))
-		return 0;
-	rc = tce_container_lock(container);
-	if (rc)
-		return rc;
-	for (i = 0; i < ARRAY_SIZE(container->windows); i++)
-		if (container->windows[i])
-			tce_table_unmap_all(&container->windows[i]->table);
-	WRITE_ONCE(container->enabled, false);
-	tce_v1_disallow(&container->mem);
-	tce_container_unlock(container);
-	tce_uncharge(&container->mem);
-	return 0;
-}
-
-/**
- * tce_container_register() - v2: REGISTER, which also allows MAP and UNMAP
- * @container: the container
- * @ua: start, a multiple of PAGE_SIZE
- * @size: bytes, a multiple of PAGE_SIZE
- *
- * Context: no lock held. Only other REGISTERs of the process wait while the pages are pinned.
- *
- * Return: as tce_container_lock() or tce_region_register().
- */
-long tce_container_register(struct tce_container *container, u64 ua, u64 size)
-{
-	int rc = bind_and_lock(container);
-
-	if (rc)
-		return rc;
-	up_write(&container->lock);
-
-	rc = tce_region_register(&container->mem, ua, size);
-	if (!rc && !READ_ONCE(container->enabled)) {
-		/* It is registered, and there is no way back. */
-		tce_container_lock_always(container);
-		if (!container->dead)
-			WRITE_ONCE(container->enabled, true);
-		tce_container_unlock(container);
-	}
-	tce_uncharge(&container->mem);
-	return rc;
-}
-
-/* v2: UNREGISTER. Return: as tce_region_unregister(); -EPERM if the caller is not the owner */
-long tce_container_unregister(struct tce_container *container, u64 ua, u64 size)
-{
-	int rc = check_owner(tce_memory_mm(&container->mem));
-
-	if (rc)
-		return rc;
-	rc = tce_region_unregister(&container->mem, ua, size, tce_table_unmap_region);
-	tce_uncharge(&container->mem);
 	return rc;
 }
 

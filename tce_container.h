@@ -3,61 +3,17 @@
 #ifndef TCE_CONTAINER_H
 #define TCE_CONTAINER_H
 
-#include <linux/dma-direction.h>
 #include <linux/list.h>
-#include <linux/mutex.h>
 #include <linux/refcount.h>
 #include <linux/rwsem.h>
 #include <linux/types.h>
-#include <linux/vfio.h>
 #include <linux/workqueue.h>
 
 #include <asm/iommu.h>
 
-#include "tce_table.h"
+#include "tce_mm.h"
 
-struct iommu_group;
-struct seq_file;
-
-/**
- * struct tce_group - an IOMMU group in a container, which is a PE of the bridge
- * @list: in &tce_container.groups
- * @refs: one of the container, and one of each EEH operation that includes the group
- * @lock: as long as it is held, the group does not leave
- * @left: it is no longer in the container
- * @group: the IOMMU group, with a reference until it has left
- * @table_group: the platform's side of the group; valid until the group has left
- * @ops: the operations that the platform uses while this module has the ownership
- * @platform: the platform's own operations
- * @refused: pseries: the errno with which the platform has refused a table; 0 for none
- * @refused_entries: tables of as many entries, and larger ones, are refused as well
- */
-struct tce_group {
-	struct list_head list;
-	refcount_t refs;
-	struct mutex lock;
-	bool left;
-	struct iommu_group *group;
-	struct iommu_table_group *table_group;
-	struct iommu_table_group_ops ops;
-	struct iommu_table_group_ops *platform;
-	int refused;
-	u64 refused_entries;
-};
-
-/**
- * struct tce_window - a range of IOBAs that a table translates for the devices of all groups
- * @table: its table
- * @num: the platform's number of the window
- * @charged: CPU pages that were charged for the table
- * @leaked: a bridge refused to release it, and may use the table until the next boot
- */
-struct tce_window {
-	struct tce_table table;
-	int num;
-	unsigned long charged;
-	bool leaked;
-};
+struct tce_window;
 
 /**
  * struct tce_container - a VFIO container
@@ -90,7 +46,6 @@ struct tce_container {
 	struct delayed_work free_work;
 };
 
-/* tce_container.c */
 void *tce_container_open(bool v2);
 void tce_container_release(void *iommu_data);
 struct tce_container *tce_container_find(void *iommu_data);
@@ -103,6 +58,7 @@ extern atomic_long_t tce_closing;
 
 bool tce_container_owned(struct tce_container *container);
 int tce_container_disabled(struct tce_container *container);
+int tce_container_bind(struct tce_container *container);
 int tce_container_lock(struct tce_container *container);
 void tce_container_lock_always(struct tce_container *container);
 void tce_container_unlock(struct tce_container *container);
@@ -110,46 +66,5 @@ void tce_container_assert_locked(struct tce_container *container);
 long tce_container_act_charged(struct tce_container *container,
 			       long (*act)(struct tce_container *, struct tce_charge *, void *),
 			       void *arg);
-
-long tce_container_enable(struct tce_container *container);
-long tce_container_disable(struct tce_container *container);
-long tce_container_register(struct tce_container *container, u64 ua, u64 size);
-long tce_container_unregister(struct tce_container *container, u64 ua, u64 size);
-int tce_container_map(struct tce_container *container, u64 ioba, u64 ua, u64 size,
-		      enum dma_data_direction dir);
-int tce_container_unmap(struct tce_container *container, u64 ioba, u64 size);
-
-/* tce_group.c */
-int tce_group_attach(struct tce_container *container, struct iommu_group *group);
-void tce_group_detach(struct tce_container *container, struct iommu_group *group);
-struct tce_group *tce_group_first(struct tce_container *container);
-struct iommu_table_group *tce_group_platform(struct tce_container *container);
-void tce_group_hide_tables(struct tce_group *grp);
-void tce_group_put(struct tce_group *grp);
-
-/* tce_window.c */
-int tce_window_info(struct tce_container *container, struct vfio_iommu_spapr_tce_info *info);
-long tce_window_create(struct tce_container *container,
-		       struct vfio_iommu_spapr_tce_create *create);
-long tce_window_remove(struct tce_container *container, u64 start);
-int tce_windows_set(struct tce_container *container, struct tce_group *grp);
-void tce_windows_unset(struct tce_container *container, struct tce_group *grp);
-
-/* Tables that are never freed, because a bridge refused to release their window */
-extern atomic_long_t tce_leaked_tables;
-
-/* tce_eeh.c */
-long tce_eeh_op(struct tce_container *container, const struct vfio_eeh_pe_op *op);
-int tce_eeh_init(void);
-void tce_eeh_exit(void);
-
-/* tce_debugfs.c */
-
-/* Raised when a field changes its meaning or goes, but not when one is added */
-#define TCE_DEBUGFS_FORMAT	4
-
-int tce_debugfs_show(struct seq_file *m, void *unused);
-void tce_debugfs_init(void);
-void tce_debugfs_exit(void);
 
 #endif /* TCE_CONTAINER_H */

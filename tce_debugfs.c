@@ -28,8 +28,10 @@
 #include <linux/seq_file.h>
 #include <linux/string_helpers.h>
 
-#include "tce_container.h"
+#include "tce_debugfs.h"
+#include "tce_group.h"
 #include "tce_region.h"
+#include "tce_window.h"
 
 /* Userspace entries to count with the lock held, which takes some microseconds */
 #define TCE_COUNT_CHUNK	8192UL

@@ -49,7 +49,8 @@
 #include <asm/eeh.h>
 
 #include "compat/older.h"
-#include "tce_container.h"
+#include "tce_eeh.h"
+#include "tce_group.h"
 #include "tce_trace.h"
 
 /* After this a client is told in the kernel log; a reset takes a few seconds */

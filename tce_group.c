@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The groups of a container. When a group is attached, its ownership is taken from the host, so
- * that it has no window of its own, and then it gets those of the container. When it is detached,
- * the windows are removed from its bridge, and freed if it was the last group; then the host gets
- * the group back.
+ * The groups of a container: how the ownership of a group is taken from the host, so that it has no
+ * window of its own, and how the host gets it back.
  *
  * The VFIO core claims a group before it attaches it, and the platform removes the host's window
  * and bypass at that point. The platform has three shortcomings, which are made up for here:
@@ -28,7 +26,7 @@
  * an EEH operation, which may end long after the group has left, keeps the struct tce_group, but
  * not the IOMMU group.
  *
- * Never fails: tce_group_detach(), tce_group_hide_tables(), tce_group_put().
+ * Never fails: tce_group_give_back(), tce_group_hide_tables(), tce_group_put().
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -43,7 +41,8 @@
 
 #include "compat/ownership.h"
 #include "compat/realmode.h"
-#include "tce_container.h"
+#include "tce_group.h"
+#include "tce_table.h"
 #include "tce_trace.h"
 
 /*
@@ -91,6 +90,20 @@ static struct tce_group *group_create(struct iommu_group *group)
 	grp->group = iommu_group_ref_get(group);
 	grp->table_group = table_group;
 	return grp;
+}
+
+/* Drop a reference, which keeps the memory, but not the IOMMU group. */
+void tce_group_put(struct tce_group *grp)
+{
+	if (refcount_dec_and_test(&grp->refs))
+		kfree(grp);
+}
+
+/* Undo group_create(). EEH operations may keep the memory. */
+static void group_free(struct tce_group *grp)
+{
+	iommu_group_put(grp->group);
+	tce_group_put(grp);
 }
 
 /* Clear @n entries of a table of the hypervisor's. Return: 0, or the hypervisor's code */
@@ -186,10 +199,7 @@ static void group_use(struct tce_group *grp, struct iommu_table_group_ops *ops,
 	iommu_group_for_each_dev(grp->group, restore, reset_table);
 }
 
-/*
- * Undo group_take(). The group has no window. EEH operations that have not begun skip it from
- * now on.
- */
+/* Undo group_take(). EEH operations that have not begun skip the group from now on. */
 static void group_give_back(struct tce_group *grp)
 {
 	mutex_lock(&grp->lock);
@@ -242,20 +252,6 @@ void tce_group_hide_tables(struct tce_group *grp)
 	iommu_group_for_each_dev(grp->group, NULL, reset_table);
 }
 
-/* Drop a reference, which keeps the memory, but not the IOMMU group. */
-void tce_group_put(struct tce_group *grp)
-{
-	if (refcount_dec_and_test(&grp->refs))
-		kfree(grp);
-}
-
-/* Undo group_create(). EEH operations may keep the memory. */
-static void group_free(struct tce_group *grp)
-{
-	iommu_group_put(grp->group);
-	tce_group_put(grp);
-}
-
 /* The group that was attached first; NULL if there is none */
 struct tce_group *tce_group_first(struct tce_container *container)
 {
@@ -274,7 +270,7 @@ struct iommu_table_group *tce_group_platform(struct tce_container *container)
 	return grp ? grp->table_group : NULL;
 }
 
-/* May a container have one more group? Return: 0; as tce_group_attach() */
+/* May a container have one more group? Return: 0; as tce_group_take() */
 static int check_group(struct tce_container *container, const struct tce_group *new)
 {
 	const struct iommu_table_group *table_group = new->table_group;
@@ -297,7 +293,20 @@ static int check_group(struct tce_container *container, const struct tce_group *
 	return 0;
 }
 
-static int attach(struct tce_container *container, struct iommu_group *group)
+/**
+ * tce_group_take() - take a group from the host, for a container
+ * @container: the container
+ * @group: the group, whose DMA ownership the VFIO core has claimed
+ *
+ * Undone by tce_group_give_back().
+ *
+ * Return: the group, which has no window and is not in the container yet; -ENODEV if it has no TCE
+ * tables; -EINVAL if it does not support dynamic windows (v2); -EBUSY if it is attached already, or
+ * is a second one (v1); -EPERM if the others are of another kind, if KVM would call our operations
+ * in real mode, or if the platform can't give the group up; -EIO if the bridge keeps what the host
+ * had; -ENOMEM. If it fails nothing has changed.
+ */
+struct tce_group *tce_group_take(struct tce_container *container, struct iommu_group *group)
 {
 	struct tce_group *grp;
 	int rc;
@@ -305,77 +314,17 @@ static int attach(struct tce_container *container, struct iommu_group *group)
 	tce_container_assert_locked(container);
 	grp = group_create(group);
 	if (IS_ERR(grp))
-		return PTR_ERR(grp);
+		return grp;
 	rc = check_group(container, grp) ?: group_take(grp);
-	if (rc)
-		goto err_free;
-	rc = tce_windows_set(container, grp);
-	if (rc)
-		goto err_release;
-	if (list_empty(&container->groups) && !container->windows[0])
-		container->default_pending = true;
-	list_add_tail(&grp->list, &container->groups);
-	return 0;
-
-err_release:
-	group_give_back(grp);
-err_free:
+	if (!rc)
+		return grp;
 	group_free(grp);
-	return rc;
+	return ERR_PTR(rc);
 }
 
-/**
- * tce_group_attach() - add a group to a container
- * @container: the container
- * @group: the group, whose DMA ownership the VFIO core has claimed
- *
- * The group's bridge gets the windows of the container. Undone by tce_group_detach().
- *
- * Return: 0; -ENODEV if the group has no TCE tables; -EINVAL if it does not support dynamic
- * windows (v2); -EBUSY if it is attached already, or is a second one (v1); -EPERM if the others
- * are of another kind, or if KVM would call our operations in real mode; -EIO if the bridge
- * keeps what the host had; -ENOMEM; an errno of the platform. If it fails nothing has changed,
- * except that a bridge may refuse to release a window that it has got.
- */
-int tce_group_attach(struct tce_container *container, struct iommu_group *group)
+/* Give a group that has no window, and has left the container, back to the host. */
+void tce_group_give_back(struct tce_group *grp)
 {
-	int rc;
-
-	tce_container_lock_always(container);
-	rc = attach(container, group);
-	tce_container_unlock(container);
-	trace_tce_attach(container->id, iommu_group_id(group), rc);
-	return rc;
-}
-
-/**
- * tce_group_detach() - undo tce_group_attach()
- * @container: the container
- * @group: the group
- *
- * When it returns the group's devices can't reach any memory of the container, unless other groups
- * stay and the bridge refused to release a window. Such a bridge misses all later invalidations,
- * because the platform unlinks the group from the table anyway. But the core has disabled the
- * group's devices, the host invalidates all that the bridge knows of them when it sets its own
- * window, and no other container gets the group until the bridge has released that window.
- *
- * The other groups keep their mappings. When the last group leaves the windows are removed. What
- * they were charged is uncharged when the container is released.
- */
-void tce_group_detach(struct tce_container *container, struct iommu_group *group)
-{
-	struct tce_group *grp;
-
-	tce_container_lock_always(container);
-	list_for_each_entry(grp, &container->groups, list) {
-		if (grp->group != group)
-			continue;
-		tce_windows_unset(container, grp);
-		list_del(&grp->list);
-		group_give_back(grp);
-		trace_tce_detach(container->id, iommu_group_id(group), 0);
-		group_free(grp);
-		break;
-	}
-	tce_container_unlock(container);
+	group_give_back(grp);
+	group_free(grp);
 }

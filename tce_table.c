@@ -382,6 +382,7 @@ static void unmap_next(struct tce_table *table, const struct tce_region *region,
 {
 	unsigned long size = table->tbl->it_size, at, entry, n, run;
 	__be64 *pua;
+	int refused;
 
 	at = table->from + table->seen;
 	if (at >= size)
@@ -397,7 +398,7 @@ static void unmap_next(struct tce_table *table, const struct tce_region *region,
 		if (run && others)
 			*others += run;
 		else if (run)
-			tce_table_unmap(table, entry, run);
+			unmap_chunk(table, entry, run, least_run(table, run), true, &refused);
 		n = run ?: tce_pua_run(pua, n, true) ?: pua_run_of(pua, n, region, false);
 	}
 	table->seen += n;

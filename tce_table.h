@@ -13,7 +13,7 @@
  * time later (tce_kvm.c).
  *
  * None of these functions checks that an entry is inside of the table. Only find_entries() in
- * tce_container.c turns an IOBA into an entry; what KVM turns into one, tce_kvm.c checks.
+ * tce_map.c turns an IOBA into an entry; what KVM turns into one, tce_kvm.c checks.
  */
 #ifndef TCE_TABLE_H
 #define TCE_TABLE_H

@@ -21,9 +21,10 @@
 #include <linux/slab.h>
 
 #include "compat/older.h"
-#include "tce_container.h"
+#include "tce_group.h"
 #include "tce_region.h"
 #include "tce_trace.h"
+#include "tce_window.h"
 
 atomic_long_t tce_leaked_tables = ATOMIC_LONG_INIT(0);
 

@@ -4,7 +4,8 @@
  *
  * A container (/dev/vfio/vfio) that is set to VFIO_SPAPR_TCE_IOMMU (v1) or to
  * VFIO_SPAPR_TCE_v2_IOMMU (v2) is a struct tce_container here. An ioctl's function copies and
- * checks the argument, calls what does the work, and copies the result, with no lock held.
+ * checks the argument, calls what does the work, and copies the result, with no lock held. Groups
+ * are attached and detached with tce_container_lock_always() held.
  *
  * Locks: see tce_container.c.
  *
@@ -25,8 +26,12 @@
 #include "compat/iommu_ops.h"
 #include "compat/older.h"
 #include "compat/vfio_ops.h"
-#include "tce_container.h"
+#include "tce_debugfs.h"
+#include "tce_eeh.h"
+#include "tce_group.h"
+#include "tce_map.h"
 #include "tce_trace.h"
+#include "tce_window.h"
 
 /* Copy the first @min bytes of an argument, and check that it has as many. */
 static __always_inline int copy_arg(void *to, unsigned long arg, size_t min)
@@ -263,18 +268,73 @@ static void *tce_vfio_open(unsigned long arg)
 	return ERR_PTR(TCE_REFUSE_VALUE(-EINVAL, arg));
 }
 
+/* For tce_vfio_attach_group(), with the container locked */
+static int attach(struct tce_container *container, struct iommu_group *group)
+{
+	struct tce_group *grp = tce_group_take(container, group);
+	int rc;
+
+	if (IS_ERR(grp))
+		return PTR_ERR(grp);
+	rc = tce_windows_set(container, grp);
+	if (rc) {
+		tce_group_give_back(grp);
+		return rc;
+	}
+	if (list_empty(&container->groups) && !container->windows[0])
+		container->default_pending = true;
+	list_add_tail(&grp->list, &container->groups);
+	return 0;
+}
+
+/*
+ * Add a group, whose DMA ownership the VFIO core has claimed, to a container. Undone by
+ * tce_vfio_detach_group(). Return: 0; as tce_group_take() or tce_windows_set(). If it fails nothing
+ * has changed, except that a bridge may refuse to release a window that it has got.
+ */
 static int tce_vfio_attach_group(void *iommu_data, struct iommu_group *group,
 				 enum vfio_group_type type)
 {
+	struct tce_container *container = tce_container_find(iommu_data);
+	int rc;
+
 	/* It would need a backend that pins pages for its driver. */
 	if (type == VFIO_EMULATED_IOMMU)
 		return TCE_REFUSE(-EINVAL);
-	return tce_group_attach(tce_container_find(iommu_data), group);
+	tce_container_lock_always(container);
+	rc = attach(container, group);
+	tce_container_unlock(container);
+	trace_tce_attach(container->id, iommu_group_id(group), rc);
+	return rc;
 }
 
+/*
+ * Take the windows from a group, and give it back to the host. The other groups keep their
+ * mappings. When the last group leaves the windows are removed. What they were charged is uncharged
+ * when the container is released.
+ *
+ * When it returns the group's devices can't reach any memory of the container, unless other groups
+ * stay and the bridge refused to release a window. Such a bridge misses all later invalidations,
+ * because the platform unlinks the group from the table anyway. But the core has disabled the
+ * group's devices, the host invalidates all that the bridge knows of them when it sets its own
+ * window, and no other container gets the group until the bridge has released that window.
+ */
 static void tce_vfio_detach_group(void *iommu_data, struct iommu_group *group)
 {
-	tce_group_detach(tce_container_find(iommu_data), group);
+	struct tce_container *container = tce_container_find(iommu_data);
+	struct tce_group *grp;
+
+	tce_container_lock_always(container);
+	list_for_each_entry(grp, &container->groups, list) {
+		if (grp->group != group)
+			continue;
+		tce_windows_unset(container, grp);
+		list_del(&grp->list);
+		tce_group_give_back(grp);
+		trace_tce_detach(container->id, iommu_group_id(group), 0);
+		break;
+	}
+	tce_container_unlock(container);
 }
 
 static const struct vfio_iommu_driver_ops tce_vfio_ops = {

@@ -8,6 +8,8 @@
 #include <linux/seq_file.h>
 
 #include "../tce_container.h"
+#include "../tce_debugfs.h"
+#include "../tce_window.h"
 #include "tce_guest.h"
 #include "tce_threads.h"
 

@@ -11,7 +11,8 @@
 #include <asm/hvcall.h>
 #include <asm/pci-bridge.h>
 
-#include "../tce_container.h"
+#include "../tce_group.h"
+#include "../tce_window.h"
 #include "tce_client.h"
 
 /* A table without userspace entries, as pseries gives to clients from Linux 6.4 to 6.10 */

@@ -6,7 +6,8 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 
-#include "../tce_container.h"
+#include "../tce_map.h"
+#include "../tce_window.h"
 #include "tce_threads.h"
 
 #define SMALL	SZ_256K

@@ -8,7 +8,7 @@
 #include <linux/rbtree.h>
 #include <linux/vmstat.h>
 
-#include "../tce_container.h"
+#include "../tce_window.h"
 #include "../tce_region.h"
 #include "tce_guest.h"
 

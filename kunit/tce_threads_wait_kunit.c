@@ -10,7 +10,7 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 
-#include "../tce_container.h"
+#include "../tce_window.h"
 #include "../tce_region.h"
 #include "tce_threads.h"
 

@@ -44,6 +44,7 @@ static bool freed;
 #include "../tce_v1.c"
 #include "../tce_window.c"
 #include "../tce_container.c"
+#include "../tce_map.c"
 #include "../tce_trace.c"
 
 /* By which table_pages() can tell the window that is wanted from the default window, which has one level */

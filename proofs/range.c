@@ -28,6 +28,7 @@ static _Bool was_killed;
 #define killed(lock)	((was_killed = any_bool()) ? -EINTR : 0)
 
 #include "../tce_container.c"
+#include "../tce_map.c"
 #include "../tce_trace.c"
 
 enum { MAP, UNMAP, CHECK };
