@@ -32,9 +32,9 @@
  * Never fails: tce_container_release().
  */
 #include <linux/hashtable.h>
-#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "tce_container.h"
@@ -186,12 +186,6 @@ bool tce_container_owned(struct tce_container *container)
 	return current->mm && (!tmm || tmm->mm == current->mm);
 }
 
-/* The refusal of what an ioctl asks of a container that was released meanwhile. Return: -EINVAL */
-static int container_gone(void)
-{
-	return TCE_REFUSE(-EINVAL);
-}
-
 /*
  * The refusal of a MAP or UNMAP which has found that the container is not enabled, and may have
  * been released meanwhile. Context: no lock held. Return: -EPERM; -EINVAL if it is gone; -EINTR
@@ -202,7 +196,7 @@ int tce_container_disabled(struct tce_container *container)
 
 	if (rc)
 		return rc;
-	rc = container->dead ? container_gone() : TCE_REFUSE_WHY(NOT_ENABLED, -EPERM, 0);
+	rc = container->dead ? TCE_REFUSE(-EINVAL) : TCE_REFUSE_WHY(NOT_ENABLED, -EPERM, 0);
 	up_read(&container->lock);
 	return rc;
 }
@@ -215,8 +209,7 @@ static int bind_mm(struct tce_container *container, struct tce_mm *tmm)
 
 	lockdep_assert_held_write(&container->lock);
 	if (mem->tmm)
-		return tce_container_owned(container) ? 0 :
-							TCE_REFUSE_WHY(NOT_OWNER, -EPERM, 0);
+		return tce_container_owned(container) ? 0 : TCE_REFUSE_WHY(NOT_OWNER, -EPERM, 0);
 	/*
 	 * The last container may be releasing memory that KVM can still find: there must not be a
 	 * table yet in which KVM could map it.
@@ -247,7 +240,7 @@ static int bind_and_lock(struct tce_container *container)
 	}
 	rc = down_write_killable(&container->lock);
 	if (!rc) {
-		rc = container->dead ? container_gone() : bind_mm(container, tmm);
+		rc = container->dead ? TCE_REFUSE(-EINVAL) : bind_mm(container, tmm);
 		if (rc)
 			up_write(&container->lock);
 	}

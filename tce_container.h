@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A VFIO container: its groups and windows, and the user memory that is mapped there. */
+/* A VFIO container: its life, its lock, and where its groups, windows and memory are. */
 #ifndef TCE_CONTAINER_H
 #define TCE_CONTAINER_H
 
@@ -21,7 +21,7 @@ struct tce_window;
  * @rcu: for look-ups
  * @id: the number that the VFIO core has instead of a pointer
  * @users: references: those of ioctls, and one until it is released
- * @lock: guards the fields below, except for @mem. MAP and UNMAP do not take it: what they use is
+ * @lock: guards the fields below, except for @mem. MAP and UNMAP work without it: what they use is
  *	also guarded by &tce_mm.map_lock, and so is changed with both locks held
  * @groups: struct tce_group, oldest first
  * @windows: indexed by the platform's number; NULL where there is none

@@ -22,15 +22,19 @@
  */
 #include <linux/debugfs.h>
 #include <linux/iommu.h>
+#include <linux/pid.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/string_helpers.h>
 
+#include "tce_container.h"
 #include "tce_debugfs.h"
 #include "tce_group.h"
 #include "tce_region.h"
+#include "tce_table.h"
+#include "tce_v1.h"
 #include "tce_window.h"
 
 /* Userspace entries to count with the lock held, which takes some microseconds */

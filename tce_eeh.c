@@ -43,12 +43,14 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/vfio.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include <asm/eeh.h>
 
 #include "compat/older.h"
+#include "tce_container.h"
 #include "tce_eeh.h"
 #include "tce_group.h"
 #include "tce_trace.h"

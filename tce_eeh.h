@@ -3,9 +3,8 @@
 #ifndef TCE_EEH_H
 #define TCE_EEH_H
 
-#include <linux/vfio.h>
-
-#include "tce_container.h"
+struct tce_container;
+struct vfio_eeh_pe_op;
 
 long tce_eeh_op(struct tce_container *container, const struct vfio_eeh_pe_op *op);
 int tce_eeh_init(void);

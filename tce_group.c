@@ -322,7 +322,7 @@ struct tce_group *tce_group_take(struct tce_container *container, struct iommu_g
 	return ERR_PTR(rc);
 }
 
-/* Give a group that has no window, and has left the container, back to the host. */
+/* Undo tce_group_take(), for a group that has no window and is not in the container's list. */
 void tce_group_give_back(struct tce_group *grp)
 {
 	group_give_back(grp);

@@ -17,7 +17,7 @@ struct iommu_group;
 /**
  * struct tce_group - an IOMMU group in a container, which is a PE of the bridge
  * @list: in &tce_container.groups
- * @refs: one of the container, and one of each EEH operation that includes the group
+ * @refs: one of tce_group_take(), and one of each EEH operation that includes the group
  * @lock: as long as it is held, the group does not leave
  * @left: it is no longer in the container
  * @group: the IOMMU group, with a reference until it has left

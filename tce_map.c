@@ -6,17 +6,21 @@
  * beyond its end. That is why find_entries() is the only place where an IOBA is turned into an
  * entry.
  *
- * Locks: MAP and UNMAP take &tce_mm.map_lock for reading, and pin the pages of v1 before that.
+ * Locks: MAP and UNMAP take &tce_mm.map_lock for reading, and pin the pages of v1 before that. With
+ * no lock held they create a pending default window, or ask why the container is not enabled.
  * ENABLE and DISABLE take tce_container_lock(), and REGISTER and UNREGISTER what tce_region.c says.
  */
-#include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/sizes.h>
 #include <linux/uaccess.h>
 
+#include "compat/older.h"
 #include "tce_group.h"
 #include "tce_map.h"
 #include "tce_region.h"
+#include "tce_table.h"
 #include "tce_trace.h"
+#include "tce_v1.h"
 #include "tce_window.h"
 
 /* Does the caller own this? A container that is not bound has NULL. Return: 0; -EPERM */
@@ -26,31 +30,40 @@ static int check_owner(const struct tce_mm *tmm)
 }
 
 /*
+ * The container, locked by lock_for_map(), is not enabled, or its default window is pending, which
+ * is created. Return: as lock_for_map()
+ */
+static noinline int make_ready(struct tce_container *container)
+{
+	struct rw_semaphore *lock = &container->mem.tmm->map_lock;
+	bool enabled;
+	int rc;
+
+	do {
+		enabled = container->enabled;
+		up_read(lock);
+		rc = enabled ? tce_window_create(container, NULL) :
+			       tce_container_disabled(container);
+		rc = rc ?: down_read_killable(lock);
+		if (rc)
+			return rc;
+	} while (!container->enabled || container->default_pending);
+	return 0;
+}
+
+/*
  * Lock a container for MAP or UNMAP: it is enabled, and has its default window if that was
  * pending. Undone by unlock_for_map(). Return: 0; -EPERM; -EINVAL if the container is gone; -EINTR;
  * for the default window, an errno of tce_window_create()
  */
-static int lock_for_map(struct tce_container *container)
+static __always_inline int lock_for_map(struct tce_container *container)
 {
 	struct tce_mm *tmm = tce_memory_mm(&container->mem);
-	bool enabled;
-	int rc = check_owner(tmm);
+	int rc = check_owner(tmm) ?: down_read_killable(&tmm->map_lock);
 
-	if (rc)
+	if (rc || (container->enabled && !container->default_pending))
 		return rc;
-	for (;;) {
-		rc = down_read_killable(&tmm->map_lock);
-		if (rc)
-			return rc;
-		enabled = container->enabled;
-		if (enabled && !container->default_pending)
-			return 0;
-		up_read(&tmm->map_lock);
-		rc = enabled ? tce_window_create(container, NULL) :
-			       tce_container_disabled(container);
-		if (rc)
-			return rc;
-	}
+	return make_ready(container);
 }
 
 static void unlock_for_map(struct tce_container *container)
@@ -59,13 +72,14 @@ static void unlock_for_map(struct tce_container *container)
 }
 
 /*
- * Turn a range of IOBAs into entries of a table.
+ * Turn a range of IOBAs into entries of a table. MAP also needs @ua to be a multiple of the IOMMU
+ * page, for which UNMAP has 0.
  *
  * Return: 0; -ENXIO if @ioba is in no window; -EINVAL if the range is misaligned or
  * leaves the window.
  */
-static __always_inline int find_entries(struct tce_container *container, u64 ioba, u64 size,
-					struct tce_table **found, unsigned long *first,
+static __always_inline int find_entries(struct tce_container *container, u64 ioba, u64 ua,
+					u64 size, struct tce_table **found, unsigned long *first,
 					unsigned long *n)
 {
 	int i;
@@ -88,27 +102,16 @@ static __always_inline int find_entries(struct tce_container *container, u64 iob
 		if ((ioba | size) & ((1UL << shift) - 1))
 			return TCE_REFUSE_WHY(IOBA_MISALIGNED, -EINVAL, 0);
 		*n = size >> shift;
-		return *n > tbl->it_size - at ? TCE_REFUSE(-EINVAL) : 0;
+		if (*n > tbl->it_size - at)
+			return TCE_REFUSE(-EINVAL);
+		return ua & ((1UL << shift) - 1) ? TCE_REFUSE_WHY(UA_MISALIGNED, -EINVAL, 0) : 0;
 	}
 	return TCE_REFUSE_WHY(NO_WINDOW_THERE, -ENXIO, 0);
 }
 
-/* The same for MAP, which also needs @ua to be a multiple of the IOMMU page */
-static __always_inline int find_entries_for(struct tce_container *container, u64 ioba, u64 ua,
-					    u64 size, struct tce_table **found,
-					    unsigned long *first, unsigned long *n)
-{
-	int rc = find_entries(container, ioba, size, found, first, n);
-
-	if (rc)
-		return rc;
-	return ua & ((1UL << (*found)->tbl->it_page_shift) - 1) ?
-		TCE_REFUSE_WHY(UA_MISALIGNED, -EINVAL, 0) : 0;
-}
-
 /*
  * Check the arguments of a MAP of v1, before its pages are pinned. Return: as lock_for_map() or
- * find_entries_for(); -EFAULT if the range can't be user memory
+ * find_entries(); -EFAULT if the range can't be user memory
  */
 static int check_map(struct tce_container *container, u64 ioba, u64 ua, u64 size)
 {
@@ -118,7 +121,7 @@ static int check_map(struct tce_container *container, u64 ioba, u64 ua, u64 size
 
 	if (rc)
 		return rc;
-	rc = find_entries_for(container, ioba, ua, size, &table, &first, &n);
+	rc = find_entries(container, ioba, ua, size, &table, &first, &n);
 	if (!rc && n && !access_ok((void __user *)ua, size))
 		rc = TCE_REFUSE(-EFAULT);
 	unlock_for_map(container);
@@ -135,7 +138,7 @@ static __always_inline int map_range(struct tce_container *container, u64 ioba, 
 
 	if (rc)
 		return rc;
-	rc = find_entries_for(container, ioba, ua, size, &table, &first, &n);
+	rc = find_entries(container, ioba, ua, size, &table, &first, &n);
 	tce_gap(MAP, unlock_for_map(container), down_read(&container->mem.tmm->map_lock));
 	rc = rc ?: tce_table_map(table, first, ua, n, dir, batch);
 	unlock_for_map(container);
@@ -195,7 +198,7 @@ int tce_container_unmap(struct tce_container *container, u64 ioba, u64 size)
 
 	if (rc)
 		return rc;
-	rc = find_entries(container, ioba, size, &table, &first, &n) ?:
+	rc = find_entries(container, ioba, 0, size, &table, &first, &n) ?:
 	     tce_table_unmap(table, first, n);
 	unlock_for_map(container);
 	return rc;

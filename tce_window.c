@@ -324,7 +324,10 @@ static int drop_window(struct tce_container *container, int num)
 	return rc;
 }
 
-/* Set all windows in the bridge of one more group, or none of them. Return: as window_set() */
+/*
+ * Set all windows in the bridge of a group that joins, or none of them. With the first group the
+ * default window becomes pending. Return: as window_set()
+ */
 int tce_windows_set(struct tce_container *container, struct tce_group *grp)
 {
 	int i, rc;
@@ -336,6 +339,8 @@ int tce_windows_set(struct tce_container *container, struct tce_group *grp)
 		if (rc)
 			goto err;
 	}
+	if (list_empty(&container->groups) && !container->windows[0])
+		container->default_pending = true;
 	return 0;
 
 err:
@@ -361,22 +366,13 @@ void tce_windows_unset(struct tce_container *container, struct tce_group *grp)
 	}
 }
 
-/* The number of the next window, for which check_room() has found room */
-static int next_window(const struct tce_container *container)
-{
-	int num = 0;
-
-	while (container->windows[num])
-		num++;
-	return num;
-}
-
 /* Add a window, for whose table @npages were charged, to all bridges. */
 static int add_window(struct tce_container *container, u32 shift, u64 size, u32 levels,
 		      unsigned long npages, u64 *start, struct tce_charge *charge)
 {
 	struct tce_group *grp = tce_group_first(container);
-	int num = next_window(container), rc;
+	/* check_room() has found room */
+	int num = container->windows[0] ? 1 : 0, rc;
 	struct tce_window *win;
 
 	win = new_window(&container->mem, grp, num, shift, size, levels);

@@ -15,7 +15,9 @@
 
 #include "compat/kernel_range.h"
 
+#include <linux/err.h>
 #include <linux/iommu.h>
+#include <linux/list.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/uaccess.h>
@@ -26,6 +28,7 @@
 #include "compat/iommu_ops.h"
 #include "compat/older.h"
 #include "compat/vfio_ops.h"
+#include "tce_container.h"
 #include "tce_debugfs.h"
 #include "tce_eeh.h"
 #include "tce_group.h"
@@ -277,20 +280,18 @@ static int attach(struct tce_container *container, struct iommu_group *group)
 	if (IS_ERR(grp))
 		return PTR_ERR(grp);
 	rc = tce_windows_set(container, grp);
-	if (rc) {
+	if (rc)
 		tce_group_give_back(grp);
-		return rc;
-	}
-	if (list_empty(&container->groups) && !container->windows[0])
-		container->default_pending = true;
-	list_add_tail(&grp->list, &container->groups);
-	return 0;
+	else
+		list_add_tail(&grp->list, &container->groups);
+	return rc;
 }
 
 /*
- * Add a group, whose DMA ownership the VFIO core has claimed, to a container. Undone by
- * tce_vfio_detach_group(). Return: 0; as tce_group_take() or tce_windows_set(). If it fails nothing
- * has changed, except that a bridge may refuse to release a window that it has got.
+ * Add a group, whose DMA ownership the VFIO core has claimed, to a container, whose windows its
+ * bridge gets. Undone by tce_vfio_detach_group(). Return: 0; -EINVAL for an emulated device; as
+ * tce_group_take() or tce_windows_set(). If it fails nothing has changed, except that a bridge may
+ * refuse to release a window that it has got.
  */
 static int tce_vfio_attach_group(void *iommu_data, struct iommu_group *group,
 				 enum vfio_group_type type)
@@ -330,8 +331,8 @@ static void tce_vfio_detach_group(void *iommu_data, struct iommu_group *group)
 			continue;
 		tce_windows_unset(container, grp);
 		list_del(&grp->list);
-		tce_group_give_back(grp);
 		trace_tce_detach(container->id, iommu_group_id(group), 0);
+		tce_group_give_back(grp);
 		break;
 	}
 	tce_container_unlock(container);

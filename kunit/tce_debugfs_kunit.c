@@ -9,7 +9,7 @@
 
 #include "../tce_container.h"
 #include "../tce_debugfs.h"
-#include "../tce_window.h"
+#include "../tce_table.h"
 #include "tce_guest.h"
 #include "tce_threads.h"
 

@@ -12,7 +12,6 @@
 #include <asm/pci-bridge.h>
 
 #include "../tce_group.h"
-#include "../tce_window.h"
 #include "tce_client.h"
 
 /* A table without userspace entries, as pseries gives to clients from Linux 6.4 to 6.10 */

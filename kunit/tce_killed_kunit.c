@@ -5,7 +5,7 @@
  */
 #include <linux/rcupdate.h>
 
-#include "../tce_window.h"
+#include "../tce_container.h"
 #include "../tce_mm.h"
 #include "../tce_region.h"
 #include "tce_threads.h"

@@ -9,7 +9,7 @@
 
 #include <asm/mmu_context.h>
 
-#include "../tce_window.h"
+#include "../tce_container.h"
 #include "../tce_region.h"
 #include "tce_guest.h"
 #include "tce_threads.h"

@@ -7,7 +7,6 @@
 #include <linux/mman.h>
 
 #include "../tce_map.h"
-#include "../tce_window.h"
 #include "tce_threads.h"
 
 #define SMALL	SZ_256K

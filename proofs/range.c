@@ -18,7 +18,7 @@
  * unwind: 3
  *
  * control: find_entries tce_container_map lock_for_map reached(any) check_owner WINDOWS=1 CALL=MAP
- * control: find_entries_for reached(any) WINDOWS=3 CALL=MAP SHIFT=12
+ * control: find_entries reached(any) WINDOWS=3 CALL=MAP SHIFT=12
  * control: check_map check_owner WINDOWS=1 CALL=CHECK
  * control: find_entries WINDOWS=0 CALL=MAP
  */
