@@ -182,10 +182,11 @@ bind_at_start() {
 	check "a client uses it" client 2
 }
 
-# The kernel of the backports, as an update: with the headers' metapackage, and then without it
+# A newer kernel, of the backports, as an update: with the headers' metapackage, and then without it
 kernel_update() {
+	newer=$(sed -n 's/^deb .* \([a-z-]*\) main$/\1/p' /etc/apt/sources.list.d/backports.list)
 	check "apt updates the kernel and its headers" \
-		apt-get -q install -t trixie-backports linux-image-powerpc64le \
+		apt-get -q install -t "$newer" linux-image-powerpc64le \
 		linux-headers-powerpc64le
 	other=$(find /boot -name 'vmlinu[xz]-*' | sed 's/.*vmlinu[xz]-//' | grep -vxF "$running")
 	check "DKMS has built the module for that one" found "$other" updates/dkms
@@ -193,7 +194,7 @@ kernel_update() {
 	check "that kernel is removed" apt-get -q purge "linux-*-$other"
 	check "nothing is left of it" [ ! -e "/lib/modules/$other/modules.dep" ]
 	check "apt updates the kernel alone, and reports no failure" apt-get -q install \
-		-t trixie-backports linux-image-powerpc64le
+		-t "$newer" linux-image-powerpc64le
 	check "that one would load the in-tree driver" found "$other" kernel/drivers/vfio
 	check "tcestat doctor fails, and says so" refused "$other would load the in-tree driver" \
 		tcestat doctor
