@@ -59,7 +59,8 @@ class Vm(unittest.TestCase):
         self.assertLess(command.waited(os.getpid()), time.monotonic() - begin + 3600)
 
     def test_pass(self):
-        self.assertEqual(self.judge("VM-START", "VM-VERDICT: 0", "[    9.1] reboot: Power down"),
+        self.assertEqual(self.judge("VM-START", "VM-VERDICT: 0", "[    9.1] reboot: Power down",
+                                    "\x1b]3008;end=4\x1b\\\x1bP+q6E\x1b\\\x1b[J[    9.2] bye"),
                          vm.PASS)
 
     def test_no_verdict(self):

@@ -26,6 +26,9 @@ ACCESS = re.compile(r"^.*(?:read|write|assert).* by (?:task|interrupt).*\n((?:.*
 # that its timer is stuck.
 FIRMWARE = re.compile(r"\[ *\d+\.\d{9},\d\] .*")
 
+# What systemd asks the terminal and tells it, in front of other words
+ESCAPES = re.compile(r"\x1b[]P][^\x1b\a]*(?:\x1b\\|\a)|\x1b\[[0-9;?]*[A-Za-z]")
+
 # What the kernel and the firmware may still say after the verdict.
 LAST_WORDS = re.compile(r"\[ *\d+\.\d+[],]|$")
 
@@ -42,6 +45,7 @@ class Console:
 
     def line(self, raw: bytes) -> None:
         text = raw.decode("utf-8", "replace").replace("\r", "").rstrip("\n")
+        text = ESCAPES.sub("", text)
         message = FIRMWARE.search(text)
         if message:
             self.torn += text[:message.start()]
