@@ -9,7 +9,7 @@
 # Commands that it knows beside those of busybox:
 #   net_up IF ADDR       bring a network card up, with an address
 #   net_get SIZE SEED    fetch a file from the peer and check it
-#   net_put SIZE         send a file to the peer, which answers with its checksum
+#   net_put SIZE [PEER [FILE]]   send a file to the peer, which answers with its checksum
 
 export PATH=/bin:/sbin HOME=/root
 PEER=10.0.2.100
@@ -33,7 +33,7 @@ net_get() {
 }
 
 net_put() {
-	dd if=/dev/urandom of=/tmp/file bs=64k count=$(($1 / 65536)) 2>/dev/null
+	dd if="${3:-/dev/urandom}" of=/tmp/file bs=64k count=$(($1 / 65536)) 2>/dev/null
 	want=$(sha256sum </tmp/file | cut -d' ' -f1)
 	# not wget: busybox's ends a file at its first NUL
 	got=$({

@@ -272,6 +272,24 @@ test_crash() {
 	guest_stop
 }
 
+# A guest that crashes with its card at work, and whose crash kernel sends its memory by that card.
+test_kdump() {
+	initrd=kexec.initrd guest_panic='1 crashkernel=384M'
+	mem=1G,slots=2,maxmem=64G
+	begin -action panic=none || return
+	guest 60 'kexec -p /vmlinux --initrd=/initrd --append="console=hvc0 rdinit=/init' \
+		'irqpoll nr_cpus=1 reset_devices"' || fail "the guest cannot load a crash kernel"
+	: >/tmp/g/mangle	# what it says now is not the host's trouble
+	guest_send 'net_get 67108864 1 & sleep 2; echo c >/proc/sysrq-trigger'
+	guest_up 2 || return
+	rm /tmp/g/mangle
+	guest 20 'ls -l /proc/vmcore' || fail "it is no crash kernel"
+	guest 60 net_up eth0 10.0.2.15 || fail "the card has no carrier"
+	guest 300 'net_put 4194304 $PEER /proc/vmcore' || fail "the memory did not arrive as it was sent"
+	report
+	guest_stop
+}
+
 # The first version of the interface, to which QEMU falls back (on the same file
 # descriptor) when the second is refused. What refuses it here is a library between
 # QEMU and the kernel. Not with a second window: there is none in this version, and
