@@ -285,7 +285,8 @@ test_kdump() {
 	rm /tmp/g/mangle
 	guest 20 'ls -l /proc/vmcore' || fail "it is no crash kernel"
 	guest 60 net_up eth0 10.0.2.15 || fail "the card has no carrier"
-	guest 300 'net_put 4194304 $PEER /proc/vmcore' || fail "the memory did not arrive as it was sent"
+	guest 300 'net_put 4194304 $PEER /proc/vmcore' ||
+		fail "the memory did not arrive as it was sent"
 	report
 	guest_stop
 }
