@@ -381,8 +381,8 @@ static __always_inline unsigned long pua_run_of(const __be64 *pua, unsigned long
 static void unmap_next(struct tce_table *table, const struct tce_region *region, long *others)
 {
 	unsigned long size = table->tbl->it_size, at, entry, n, run;
+	int refused;	/* not looked at: what the platform refuses stays counted */
 	__be64 *pua;
-	int refused;
 
 	at = table->from + table->seen;
 	if (at >= size)

@@ -12,6 +12,8 @@ examples=/usr/share/doc/$package-tools/examples
 export DEBIAN_FRONTEND=noninteractive HOME=/root LC_ALL=C.UTF-8 \
 	PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 running=$(uname -r)
+# where the newer kernel is: trixie-backports, or what stands for it in another Debian
+newer=$(sed -n 's/^deb .* \([a-z-]*\) main$/\1/p' /etc/apt/sources.list.d/newer.list)
 start=$1 steps=0 failed=0
 cd $here || exit 1
 
@@ -186,9 +188,8 @@ bind_at_start() {
 	check "a client uses it" client 2
 }
 
-# A newer kernel, of the backports, as an update: with the headers' metapackage, and then without it
+# A newer kernel as an update: with the headers' metapackage, and then without it
 kernel_update() {
-	newer=$(sed -n 's/^deb .* \([a-z-]*\) main$/\1/p' /etc/apt/sources.list.d/backports.list)
 	check "apt updates the kernel and its headers" \
 		apt-get -q install -t "$newer" linux-image-powerpc64le \
 		linux-headers-powerpc64le
@@ -255,6 +256,7 @@ fails_closed() {
 	check "the guest with the card starts" guest_with_card
 	check "tcestat doctor is content" tcestat doctor
 	check "and so is its service" systemctl restart tcestat-doctor
+	sed -i "s/trixie-backports/$newer/" $here/doc/backports
 	check "the headers' metapackage is back" doc backports
 	check "update-initramfs" update-initramfs -u -k "$running"
 	check "the module is in it" shown "updates/dkms/$name.ko" lsinitramfs \

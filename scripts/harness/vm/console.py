@@ -26,7 +26,7 @@ ACCESS = re.compile(r"^.*(?:read|write|assert).* by (?:task|interrupt).*\n((?:.*
 # that its timer is stuck.
 FIRMWARE = re.compile(r"\[ *\d+\.\d{9},\d\] .*")
 
-# What systemd asks the terminal and tells it, in front of other words
+# Escape sequences, which systemd writes in front of the kernel's messages
 ESCAPES = re.compile(r"\x1b[]P][^\x1b\a]*(?:\x1b\\|\a)|\x1b\[[0-9;?]*[A-Za-z]")
 
 # What the kernel and the firmware may still say after the verdict.
