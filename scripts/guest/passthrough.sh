@@ -433,6 +433,54 @@ second_works() {
 }
 detached() { grep -q tce_detach: "$TRACE"/trace; }
 
+# What a guest's DMA asks of the host from power on to the first ping, with the in-tree driver and
+# with this module, and whether twenty guests in a row get there, two of them while the host has
+# other work to do.
+test_boots() {
+	mem=1G,slots=2,maxmem=64G
+	# The kernel warns if a module goes whose events are traced.
+	tracing_off
+	if ! rmmod vfio_iommu_spapr_tce || ! insmod "$WORK/intree.ko"; then
+		fail "the in-tree driver does not load"
+		return
+	fi
+	boot_to_ping "in-tree" || return
+	rmmod vfio_iommu_spapr_tce
+	if ! modprobe vfio_iommu_spapr_tce || ! tce_version; then
+		fail "this module does not load"
+		return
+	fi
+	# the in-tree driver may leave something behind
+	free_before=$(free_mib) pins_before=$(pins)
+	for boot in $(seq 20); do
+		loads=
+		case $boot in 7|8) for _ in 1 2; do yes >/dev/null & loads="$loads $!"; done ;; esac
+		boot_to_ping "this module, guest $boot${loads:+, beside other load}"
+		# shellcheck disable=SC2086 # several
+		[ -z "$loads" ] || kill $loads
+		[ "$failed" = 0 ] || return
+		wait_for 120 no_users || fail "the module is still in use"
+	done
+}
+# boot_to_ping WHAT - start a guest, and count until it has an answer
+boot_to_ping() {
+	kills=$TRACE/events/powerpc/opal_entry
+	tracing_on
+	echo hist:keys=opcode >"$kills/trigger"
+	# shellcheck disable=SC2086
+	if ! guest_start $card_1 || ! guest 20 net_up eth0 10.0.2.15 ||
+		! guest 60 ping -c 1 "$NET"; then
+		fail "$1: no ping"
+	fi
+	say "boots: $1: H_PUT_TCE $(count hcall/put), H_PUT_TCE_INDIRECT $(count hcall/put_indirect)," \
+		"H_STUFF_TCE $(count hcall/stuff), invalidations $(count powerpc/opal_entry 126)," \
+		"ioctls $(($(count vfio_spapr_tce/tce_map) + $(count vfio_spapr_tce/tce_unmap)))"
+	echo '!hist:keys=opcode' >"$kills/trigger"
+	guest_stop
+	tracing_off
+	[ "$failed" = 0 ]
+}
+
 # ---- all of it ----
 
 started=$(now)

@@ -33,6 +33,7 @@ PARTS = {
     # With KASAN, lockdep and KCSAN, which the suites of "make check" don't have
     "kunit": ("make kunit", "KUnit suites"),
     "guest": ("scripts/guests", "Guests"),
+    "boots": ("scripts/guests --kernel 6.12-4k boots", "What a guest's boot asks of the host"),
     "install": ("scripts/nightly/install", "Installation on Debian 13"),
     "fresh": ("scripts/nightly/fresh", "The first run on a new machine"),
     "libvirt": ("scripts/nightly/libvirt", "libvirt of Debian 13"),
