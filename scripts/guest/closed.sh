@@ -15,7 +15,11 @@ modprobe() { /sbin/modprobe "$@"; }
 depmod() { /bin/depmod; }
 modinfo() { /bin/modinfo "$@"; }
 
-rm -rf "/lib/modules/$(uname -r)/updates"
+modules=/lib/modules/$(uname -r)
+rm -rf "$modules/updates"
+# Another package may have put a module that this one depends on where ours would be.
+mkdir "$modules/updates"
+cp "$modules"/kernel/drivers/vfio/vfio.ko* "$modules/updates/"
 depmod
 case $(modinfo -F filename vfio_iommu_spapr_tce) in
 */kernel/drivers/vfio/*) ;;
@@ -46,8 +50,8 @@ for version in 1 2; do
 done
 
 say "with this module"
-mkdir -p "/lib/modules/$(uname -r)/updates/dkms"
-cp /closed/*.ko "/lib/modules/$(uname -r)/updates/dkms/"
+mkdir -p "$modules/updates/dkms"
+cp /closed/*.ko "$modules/updates/dkms/"
 depmod
 modprobe vfio_iommu_spapr_tce || die "modprobe does not load it"
 tce_version || die "another driver is loaded"

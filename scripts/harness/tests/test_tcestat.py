@@ -381,6 +381,12 @@ class Doctor(Host):
         with self.assertRaises(tcestat.Stop):
             self.look(unit="podman.service")
 
+    def test_amounts_of_nonsense(self):
+        for words in ("--cards -1", "--huge-page 3M --highest 0x10", "--highest xyz", "--mem 0",
+                      "--page 16K"):
+            with self.subTest(words), mock.patch("sys.stderr"), self.assertRaises(SystemExit):
+                tcestat.command_line().parse_args(["memlock", *words.split()])
+
     def test_cards_that_d3_stops(self):
         self.file("sys/module/vfio_pci/parameters/disable_idle_d3", "N\n")
         status = f"sys/bus/pci/devices/{DEVICE}/power/runtime_status"
