@@ -472,8 +472,8 @@ boot_to_ping() {
 		! guest 60 ping -c 1 "$NET"; then
 		fail "$1: no ping"
 	fi
-	say "boots: $1: H_PUT_TCE $(count hcall/put)," \
-		"H_PUT_TCE_INDIRECT $(count hcall/put_indirect), H_STUFF_TCE $(count hcall/stuff)," \
+	say "boots: $1: H_PUT_TCE $(count hcall/put), H_STUFF_TCE $(count hcall/stuff)," \
+		"H_PUT_TCE_INDIRECT $(count hcall/put_indirect)," \
 		"invalidations $(count powerpc/opal_entry 126)," \
 		"ioctls $(($(count vfio_spapr_tce/tce_map) + $(count vfio_spapr_tce/tce_unmap)))"
 	echo '!hist:keys=opcode' >"$kills/trigger"
