@@ -474,8 +474,7 @@ boot_to_ping() {
 	fi
 	say "boots: $1: H_PUT_TCE $(count hcall/put), H_STUFF_TCE $(count hcall/stuff)," \
 		"H_PUT_TCE_INDIRECT $(count hcall/put_indirect)," \
-		"invalidations $(count powerpc/opal_entry 126)," \
-		"ioctls $(($(count vfio_spapr_tce/tce_map) + $(count vfio_spapr_tce/tce_unmap)))"
+		"invalidations $(count powerpc/opal_entry 126)"
 	echo '!hist:keys=opcode' >"$kills/trigger"
 	guest_stop
 	tracing_off
