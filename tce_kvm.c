@@ -137,6 +137,17 @@ static __be64 *pua_at(const struct iommu_table *tbl, unsigned long at)
 	return tbl->it_indirect_levels ? pua_in_levels(tbl, at) : tbl->it_userspace + at;
 }
 
+/*
+ * Is an entry empty? Most of what a guest clears is, such as all of its windows when it starts, and
+ * a look is cheaper than an exchange (litmus/kvm-clear.litmus). pseries has no tables in memory.
+ */
+static bool entry_is_empty(const struct iommu_table *tbl, unsigned long at)
+{
+	const __be64 *tces = (const __be64 *)tbl->it_base;
+
+	return tces && !tbl->it_indirect_levels && !READ_ONCE(tces[at]);
+}
+
 static __be64 *allowed_useraddr(struct iommu_table *tbl, long index, bool alloc)
 {
 	const struct tce_kvm_ops *kvm_ops = table_kvm_ops(tbl);
@@ -305,6 +316,8 @@ static int allowed_exchange(struct iommu_table *tbl, const struct tce_kvm_ops *k
 			return leave_to_user(hpa, dir);
 		/* an entry without permissions is an empty one */
 		*hpa = 0;
+		if (entry_is_empty(tbl, at))
+			return 0;
 	} else if (!*hpa || *hpa & ~IOMMU_PAGE_MASK(tbl)) {
 		/*
 		 * what KVM puts back in the place of what user space has mapped; or a guest has got

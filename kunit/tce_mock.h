@@ -318,7 +318,8 @@ struct tce_mock_group {
  * @killed: killed, or cleared as a run, which kills, and not yet flushed
  * @unflushed: the driver has set, cleared or killed entries since the last
  *	flush, where there is something to flush
- * @tces: the top level of a table of several levels, whose leaves are not used; see mock_walk()
+ * @tces: 1 for a live entry, or the top level of a table of several levels, whose leaves are not
+ *	used; see mock_walk()
  */
 struct tce_mock_table {
 	struct list_head list;

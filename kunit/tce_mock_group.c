@@ -48,7 +48,7 @@ static int table_fill(struct tce_mock_group *grp, struct iommu_table *tbl,
 	if (tbl->it_level_size > MOCK_MAX_PUAS)
 		return -ENOMEM;
 
-	mt = kzalloc(struct_size(mt, tces, levels > 1 ? tbl->it_level_size : 0), GFP_KERNEL);
+	mt = kvzalloc(struct_size(mt, tces, tbl->it_level_size), GFP_KERNEL);
 	if (!mt)
 		return -ENOMEM;
 	/* the nodes of a tree are found by their real addresses */
@@ -57,7 +57,7 @@ static int table_fill(struct tce_mock_group *grp, struct iommu_table *tbl,
 	else
 		mt->root = kvcalloc(tbl->it_level_size, sizeof(__be64), GFP_KERNEL);
 	if (!mt->root) {
-		kfree(mt);
+		kvfree(mt);
 		return -ENOMEM;
 	}
 	tbl->it_userspace = mt->root;

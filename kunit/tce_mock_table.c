@@ -161,6 +161,9 @@ static struct tce_mock_tce *mock_entry_swap(struct tce_mock_table *mt,
 		hlist_del(&old->node);
 		list_del(&old->list);
 	}
+	/* only KVM's operations look there */
+	if (!mt->tbl->it_indirect_levels)
+		WRITE_ONCE(mt->tces[entry - mt->tbl->it_offset], cpu_to_be64(!!new));
 	if (!new)
 		return old;
 	mock_check_held(mt, entry, new->hpa);
@@ -578,7 +581,7 @@ static void mock_free(struct iommu_table *tbl)
 	nodes_free(tbl, mt->root, tbl->it_indirect_levels);
 	kvfree(mt->root);
 	tbl->it_userspace = NULL;
-	kfree(mt);
+	kvfree(mt);
 	/* the kernel frees the table itself */
 }
 

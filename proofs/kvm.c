@@ -6,7 +6,8 @@
  * makes no level if KVM has got one first, as it does. It never takes out what MAP has mapped, nor writes an address that
  * does not begin an IOMMU page.
  *
- * After an exchange KVM is told that nothing was there. What the device may have written is marked dirty. If the
+ * An entry that is empty, of a table of one level in memory, is not exchanged to be cleared. After an exchange KVM is told
+ * that nothing was there. What the device may have written is marked dirty. If the
  * userspace entry agrees with what was taken out, it is empty then, and this is counted down once: if the entry
  * continues what waits for the same processor, and belongs to the same region, only when KVM asks for an invalidation, and
  * at once, with an invalidation of its own, if not. If the two do not agree, nothing is counted down and the
@@ -26,7 +27,7 @@
  * each: CALL=KILL,SETTLE SHIFT=12 LEVELS=0
  * unwind: 4
  *
- * control: pua_is_vfio allowed_useraddr leave_to_user kvm_take kvm_region(any) taken_add(any) kvm_invalidate(any) kvm_uncount iommu_flush_tce allowed_exchange(any) tce_pua_replace tce_entry_dirty exchange invalidate(any) lookup(any) ua_to_hpa pua_at(any) kvm_taken kvm_taken_out(any) CALL=XCHG LEVELS=0
+ * control: pua_is_vfio allowed_useraddr leave_to_user kvm_take kvm_region(any) taken_add(any) kvm_invalidate(any) kvm_uncount iommu_flush_tce allowed_exchange(any) tce_pua_replace tce_entry_dirty exchange invalidate(any) lookup(any) ua_to_hpa pua_at(any) kvm_taken kvm_taken_out(any) entry_is_empty(any) CALL=XCHG LEVELS=0
  * control: allowed_useraddr tce_table_walk(any) pua_in_levels(any) seen CALL=XCHG LEVELS=2
  * control: kvm_settle(any) kvm_invalidate(any) kvm_uncount allowed_kill(any) CALL=KILL
  * control: kvm_settle kvm_invalidate(any) kvm_uncount tce_kvm_settle CALL=SETTLE
@@ -69,7 +70,7 @@ static struct mm_iommu_table_group_mem_t region[2], *listed;
 static struct tce_kvm_taken was_taken;
 static bool allowed, owned, level_missing, pua_missing, kill, asked_first, exchanging, flushed;
 static long index;
-static __be64 tce, puas[2], was;
+static __be64 tce, tces[2], puas[2], was;	/* TCEs of several levels, and of one */
 static __be64 *pua = puas;		/* of the entry, if there is one */
 static enum dma_data_direction live;
 static unsigned long there, base;
@@ -243,6 +244,8 @@ static void xchg_no_kill(void)
 	live = any_dir();
 	there = live == DMA_NONE ? 0 : any_ulong();
 	kept = there;
+	if (inside() && !LEVELS)
+		tces[index - tbl.it_offset] = seen(live != DMA_NONE);
 	if (tce_dir_writes(live))
 		written = pfn_to_page(PHYS_PFN(there));
 	mem = live == DMA_NONE ? NULL : agreed(kept);
@@ -251,7 +254,11 @@ static void xchg_no_kill(void)
 	exchanging = true;
 	rc = allowed_xchg(&tbl, index, &hpa, &dir, 0);
 	exchanging = false;
-	if (!exchanges || (refused && wanted == DMA_NONE)) {
+	if (!exchanges && allowed && owned && inside() && wanted == DMA_NONE && live == DMA_NONE && !mapped_by_user() &&
+	    !LEVELS && base) {
+		prove(!rc && !hpa && dir == DMA_NONE && *pua == was && !kills && !counts && !dirty);
+		prove(same(taken, &was_taken));
+	} else if (!exchanges || (refused && wanted == DMA_NONE)) {
 		prove(!rc && !hpa && dir == (wanted == DMA_NONE ? DMA_TO_DEVICE : DMA_NONE));
 		prove(exchanges <= 1 && *pua == was && !kills && !counts && !dirty && same(taken, &was_taken));
 	} else if (refused) {
@@ -314,7 +321,7 @@ int main(void)
 	tbl.it_size = any_ulong();
 	tbl.it_page_shift = seen(SHIFT);
 	tbl.it_indirect_levels = LEVELS;
-	base = any_ulong();
+	base = LEVELS ? any_ulong() : any_bool() ? (unsigned long)tces : 0;
 	tbl.it_base = seen(base);
 	assume((wide)tbl.it_offset + tbl.it_size < BIT(63));
 	assume(LEVELS || tbl.it_size <= 2);
