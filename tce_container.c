@@ -11,7 +11,7 @@
  * for as long as its client likes, when it copies its argument, in a page fault, or in the
  * kernel's EEH code. Meanwhile it has only a reference, which keeps the memory of the container
  * but does not delay its release. Release comes after the last group has left, so that there is
- * no window any more; it marks the container as dead, and the last reference frees it. Until then
+ * no window any more; it marks the container as closed, and the last reference frees it. Until then
  * a container keeps the module loaded.
  *
  * A container serves one process, to which the first call that needs memory binds it.
@@ -196,7 +196,7 @@ int tce_container_disabled(struct tce_container *container)
 
 	if (rc)
 		return rc;
-	rc = container->dead ? TCE_REFUSE(-EINVAL) : TCE_REFUSE_WHY(NOT_ENABLED, -EPERM, 0);
+	rc = container->closed ? TCE_REFUSE(-EINVAL) : TCE_REFUSE_WHY(NOT_ENABLED, -EPERM, 0);
 	up_read(&container->lock);
 	return rc;
 }
@@ -240,7 +240,7 @@ static int bind_and_lock(struct tce_container *container)
 	}
 	rc = down_write_killable(&container->lock);
 	if (!rc) {
-		rc = container->dead ? TCE_REFUSE(-EINVAL) : bind_mm(container, tmm);
+		rc = container->closed ? TCE_REFUSE(-EINVAL) : bind_mm(container, tmm);
 		if (rc)
 			up_write(&container->lock);
 	}
@@ -355,7 +355,7 @@ void tce_container_release(void *iommu_data)
 	tce_container_lock_always(container);
 	/* Ioctls may have found it, and be waiting for the lock. */
 	WRITE_ONCE(container->enabled, false);
-	container->dead = true;
+	container->closed = true;
 	tce_container_unlock(container);
 
 	if (mem->tmm && !mem->v1)

@@ -27,7 +27,7 @@ struct tce_window;
  * @windows: indexed by the platform's number; NULL where there is none
  * @default_pending: the default window is created when it is first needed
  * @enabled: v1: between ENABLE and DISABLE; v2: something was registered
- * @dead: the VFIO core has released it
+ * @closed: the VFIO core has released it
  * @mem: the user's memory
  * @free_work: frees it after the last put, if that is not possible at once
  */
@@ -41,7 +41,7 @@ struct tce_container {
 	struct tce_window *windows[IOMMU_TABLE_GROUP_MAX_TABLES];
 	bool default_pending;
 	bool enabled;
-	bool dead;
+	bool closed;
 	struct tce_memory mem;
 	struct delayed_work free_work;
 };

@@ -304,7 +304,7 @@ long tce_container_register(struct tce_container *container, u64 ua, u64 size)
 	if (!rc && !READ_ONCE(container->enabled)) {
 		/* It is registered, and there is no way back. */
 		tce_container_lock_always(container);
-		if (!container->dead)
+		if (!container->closed)
 			WRITE_ONCE(container->enabled, true);
 		tce_container_unlock(container);
 	}

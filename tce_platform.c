@@ -2,8 +2,8 @@
 /*
  * The platform's operations on tables.
  *
- * Only this file and the inline functions in tce_table.h call these operations, and tce_kvm.c on
- * behalf of KVM.
+ * Only this file and the functions at the head of tce_table.c call these operations, and tce_kvm.c
+ * on behalf of KVM.
  *
  * Locks: the caller holds &tce_table.lock, except for look-ups, because no level is freed before
  * the table. Only KVM can race with the creation or destruction of a table.

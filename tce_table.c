@@ -40,6 +40,120 @@
 #include "tce_region.h"
 #include "tce_table.h"
 #include "tce_trace.h"
+#include "tce_v1.h"
+
+/* What the userspace entry says of an IOMMU page: never 0 */
+static __always_inline u64 tce_val(bool v1, unsigned long ua, unsigned long hpa, bool write)
+{
+	if (likely(!v1))
+		return ua | TCE_UA_VFIO;
+	return tce_v1_val(hpa, write) | TCE_UA_VFIO;
+}
+
+static __always_inline void tce_pua_write(__be64 *pua, u64 val)
+{
+	OPTIMIZER_HIDE_VAR(val);
+	/* KVM may read it at any time */
+	data_race(*pua = cpu_to_be64(val));
+}
+
+/* How many of @max userspace entries in a row are empty, or in use? */
+static __always_inline unsigned long tce_pua_run(const __be64 *pua, unsigned long max,
+						 bool empty)
+{
+	unsigned long n = 0;
+
+	/* most of a large window is empty */
+	while (empty && n + 4 <= max &&
+	       !(READ_ONCE(pua[n]) | READ_ONCE(pua[n + 1]) |
+		 READ_ONCE(pua[n + 2]) | READ_ONCE(pua[n + 3])))
+		n += 4;
+	while (n < max && !READ_ONCE(pua[n]) == empty)
+		n++;
+	return n;
+}
+
+/*
+ * Is there the level that has an entry? set() does not check that it got the memory for one, but an
+ * exchange does.
+ */
+static __always_inline bool tce_table_has_level(const struct tce_table *table, unsigned long entry)
+{
+	const struct iommu_table *tbl = table->tbl;
+	unsigned long hole;
+
+	return likely(!tbl->it_indirect_levels) ||
+	       tce_table_walk(tbl, (__be64 *)tbl->it_base, entry - tbl->it_offset, &hole);
+}
+
+/**
+ * tce_table_invalidate() - invalidate entries
+ * @table: the table
+ * @first: the first of them
+ * @n: entries, at most TCE_CHUNK, which firmware may do one by one
+ *
+ * When it returns, the device can no longer reach what these entries mapped before, and its
+ * pages may be put (litmus/unpin.litmus).
+ */
+static __always_inline void tce_table_invalidate(struct tce_table *table, unsigned long first,
+						 unsigned long n)
+{
+	if (likely(table->ops->tce_kill))
+		table->ops->tce_kill(table->tbl, first, n);
+	tce_table_flush(table);
+}
+
+/**
+ * struct tce_entry - the content of an entry and its userspace entry
+ * @hpa: the address
+ * @dir: what the device may do; DMA_NONE for an empty entry
+ * @val: the userspace entry; 0 for none
+ */
+struct tce_entry {
+	unsigned long hpa;
+	enum dma_data_direction dir;
+	u64 val;
+};
+
+/**
+ * tce_entry_swap() - exchange the content of an entry and its userspace entry
+ * @table: the table, with &tce_table.lock held
+ * @entry: the entry
+ * @pua: its userspace entry
+ * @new: the new content; returns the old one, which is to be put after the entry was invalidated
+ *
+ * In a shared table, the userspace entry may not belong to the value that the exchange takes out.
+ * The entry is not invalidated. Context: may allocate a missing level of the table.
+ *
+ * Return: 0; -ENOMEM or -EIO if the platform refused, and nothing has changed.
+ */
+static __always_inline int tce_entry_swap(struct tce_table *table, unsigned long entry,
+					  __be64 *pua, struct tce_entry *new)
+{
+	u64 val = new->val, old = tce_pua_read(pua);
+	int rc = table->ops->xchg_no_kill(table->tbl, entry, &new->hpa, &new->dir);
+
+	/* powernv returns -ENOMEM, and pseries the hypervisor's own codes */
+	if (unlikely(rc))
+		return rc == -ENOMEM ? -ENOMEM : -EIO;
+
+	if (likely(!table->shared)) {
+		tce_pua_write(pua, val);
+		new->val = old;
+		return 0;
+	}
+	tce_entry_dirty(new->hpa, new->dir);
+	if (!val && new->dir == DMA_NONE && !(old & TCE_UA_VFIO)) {
+		old = 0;
+	} else if (!tce_pua_replace(pua, cpu_to_be64(old), cpu_to_be64(val))) {
+		if (val)
+			tce_pua_write(pua, val);
+		if (!(old & TCE_UA_VFIO))
+			old = 0;
+	}
+	new->val = old;
+	return 0;
+}
 
 /*
  * Scattered pages of v1 have a holder each. So many are put by one invalidation, when they are
@@ -491,8 +605,8 @@ static __always_inline unsigned long read_hpa(const struct tce_reader *reader, u
 }
 
 /*
- * How many of @n entries map memory that is contiguous? @hpa returns where it is. Only few pages of
- * scattered memory are looked at.
+ * Return: how many of @n entries map contiguous memory, which begins at @hpa. Where the memory is
+ * scattered, too few for a run are taken at once, so that only few pages are looked at.
  */
 static unsigned long read_run(const struct tce_reader *reader, unsigned long n, unsigned long *hpa)
 {

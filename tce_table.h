@@ -32,10 +32,10 @@
 #include "compat/older.h"
 #include "compat/realmode.h"
 #include "tce_mm.h"
-#include "tce_v1.h"
 
 struct tce_kvm_ops;
 struct tce_region;
+struct tce_v1_batch;
 
 /*
  * Entries that MAP and UNMAP change with the table's lock held: enough for one invalidation to cost
@@ -116,14 +116,6 @@ static __always_inline bool tce_dir_writes(enum dma_data_direction dir)
 	return dir == DMA_FROM_DEVICE || dir == DMA_BIDIRECTIONAL;
 }
 
-/* What the userspace entry says of an IOMMU page: never 0 */
-static __always_inline u64 tce_val(bool v1, unsigned long ua, unsigned long hpa, bool write)
-{
-	if (likely(!v1))
-		return ua | TCE_UA_VFIO;
-	return tce_v1_val(hpa, write) | TCE_UA_VFIO;
-}
-
 /*
  * Read a userspace entry. gcc needs ten instructions to swap the bytes of a volatile access, but
  * only one if it can swap them in the load itself. Hiding the value ensures that it is read only
@@ -138,35 +130,12 @@ static __always_inline u64 tce_pua_read(const __be64 *pua)
 	return val;
 }
 
-static __always_inline void tce_pua_write(__be64 *pua, u64 val)
-{
-	OPTIMIZER_HIDE_VAR(val);
-	/* KVM may read it at any time */
-	data_race(*pua = cpu_to_be64(val));
-}
-
 /* Replace a userspace entry. Return: false if KVM was faster, and nothing has changed */
 static __always_inline bool tce_pua_replace(__be64 *pua, __be64 from, __be64 to)
 {
 	u64 old = (__force u64)from;
 
 	return cmpxchg_relaxed((__force u64 *)pua, old, (__force u64)to) == old;
-}
-
-/* How many of @max userspace entries in a row are empty, or in use? */
-static __always_inline unsigned long tce_pua_run(const __be64 *pua, unsigned long max,
-						 bool empty)
-{
-	unsigned long n = 0;
-
-	/* most of a large window is empty */
-	while (empty && n + 4 <= max &&
-	       !(READ_ONCE(pua[n]) | READ_ONCE(pua[n + 1]) |
-		 READ_ONCE(pua[n + 2]) | READ_ONCE(pua[n + 3])))
-		n += 4;
-	while (n < max && !READ_ONCE(pua[n]) == empty)
-		n++;
-	return n;
 }
 
 /**
@@ -198,19 +167,6 @@ static __always_inline __be64 *tce_table_pua(struct tce_table *table, unsigned l
 }
 
 /*
- * Is there the level that has an entry? set() does not check that it got the memory for one, but an
- * exchange does.
- */
-static __always_inline bool tce_table_has_level(const struct tce_table *table, unsigned long entry)
-{
-	const struct iommu_table *tbl = table->tbl;
-	unsigned long hole;
-
-	return likely(!tbl->it_indirect_levels) ||
-	       tce_table_walk(tbl, (__be64 *)tbl->it_base, entry - tbl->it_offset, &hole);
-}
-
-/*
  * Wait for the invalidations that were started: iommu_flush_tce(), inline. Writing an entry is a
  * store to memory, and invalidating it a store to the bridge, and what follows must not overtake
  * either (litmus/unpin.litmus). Hypervisor calls are complete when they return, but do not order
@@ -224,86 +180,17 @@ static __always_inline void tce_table_flush(struct tce_table *table)
 		mb(); /* litmus/unpin.litmus */
 }
 
-/**
- * tce_table_invalidate() - invalidate entries
- * @table: the table
- * @first: the first of them
- * @n: entries, at most TCE_CHUNK, which firmware may do one by one
- *
- * When it returns, the device can no longer reach what these entries mapped before, and its
- * pages may be put (litmus/unpin.litmus).
- */
-static __always_inline void tce_table_invalidate(struct tce_table *table, unsigned long first,
-						 unsigned long n)
-{
-	if (likely(table->ops->tce_kill))
-		table->ops->tce_kill(table->tbl, first, n);
-	tce_table_flush(table);
-}
-
 /* The first IOBA */
 static inline u64 tce_table_start(const struct tce_table *table)
 {
 	return (u64)table->tbl->it_offset << table->tbl->it_page_shift;
 }
 
-/**
- * struct tce_entry - the content of an entry and its userspace entry
- * @hpa: the address
- * @dir: what the device may do; DMA_NONE for an empty entry
- * @val: the userspace entry; 0 for none
- */
-struct tce_entry {
-	unsigned long hpa;
-	enum dma_data_direction dir;
-	u64 val;
-};
-
 /* The device may have written to what was taken out of a shared table, which is still counted. */
 static inline void tce_entry_dirty(unsigned long hpa, enum dma_data_direction dir)
 {
 	if (tce_dir_writes(dir))
 		SetPageDirty(pfn_to_page(PHYS_PFN(hpa)));
-}
-
-/**
- * tce_entry_swap() - exchange the content of an entry and its userspace entry
- * @table: the table, with &tce_table.lock held
- * @entry: the entry
- * @pua: its userspace entry
- * @new: the new content; returns the old one, which is to be put after the entry was invalidated
- *
- * In a shared table, the userspace entry may not belong to the value that the exchange takes out.
- * The entry is not invalidated. Context: may allocate a missing level of the table.
- *
- * Return: 0; -ENOMEM or -EIO if the platform refused, and nothing has changed.
- */
-static __always_inline int tce_entry_swap(struct tce_table *table, unsigned long entry,
-					  __be64 *pua, struct tce_entry *new)
-{
-	u64 val = new->val, old = tce_pua_read(pua);
-	int rc = table->ops->xchg_no_kill(table->tbl, entry, &new->hpa, &new->dir);
-
-	/* powernv returns -ENOMEM, and pseries the hypervisor's own codes */
-	if (unlikely(rc))
-		return rc == -ENOMEM ? -ENOMEM : -EIO;
-
-	if (likely(!table->shared)) {
-		tce_pua_write(pua, val);
-		new->val = old;
-		return 0;
-	}
-	tce_entry_dirty(new->hpa, new->dir);
-	if (!val && new->dir == DMA_NONE && !(old & TCE_UA_VFIO)) {
-		old = 0;
-	} else if (!tce_pua_replace(pua, cpu_to_be64(old), cpu_to_be64(val))) {
-		if (val)
-			tce_pua_write(pua, val);
-		if (!(old & TCE_UA_VFIO))
-			old = 0;
-	}
-	new->val = old;
-	return 0;
 }
 
 #endif /* TCE_TABLE_H */

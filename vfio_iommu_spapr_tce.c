@@ -56,11 +56,12 @@ static __always_inline int copy_arg(void *to, unsigned long arg, size_t min)
 static __always_inline int copy_flags_arg(void *to, unsigned long arg, size_t min, u32 known)
 {
 	int rc = copy_arg(to, arg, min);
-	u32 flags = ((u32 *)to)[1];
+	u32 flags;
 
-	if (!rc && flags & ~known)
-		return TCE_REFUSE_VALUE(-EINVAL, flags);
-	return rc;
+	if (rc)
+		return rc;
+	flags = ((u32 *)to)[1];
+	return flags & ~known ? TCE_REFUSE_VALUE(-EINVAL, flags) : 0;
 }
 
 /* The DMA direction of a MAP; DMA_NONE if the flags are not valid */

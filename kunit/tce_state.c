@@ -10,6 +10,7 @@
 
 #include "../tce_window.h"
 #include "../tce_region.h"
+#include "../tce_v1.h"
 #include "tce_guest.h"
 
 static const char *const names[TCE_COUNTS] = {

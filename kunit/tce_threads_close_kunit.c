@@ -460,10 +460,10 @@ static void map_beside_the_release(struct kunit *test)
 	tce_thread_op(&a, client, &map_it);
 	KUNIT_EXPECT_TRUE(test, TCE_WAITS_RWSEM(&a, &container->lock));
 	/* as the release does with this lock held */
-	container->dead = true;
+	container->closed = true;
 	up_write(&container->lock);
 	tce_thread_join(&a);
-	container->dead = false;
+	container->closed = false;
 	KUNIT_EXPECT_EQ(test, a.rc, -EINVAL);
 }
 

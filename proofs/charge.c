@@ -135,7 +135,7 @@ static void any_state(void)
 	}
 	c.default_pending = PENDING && (CALL == CREATE || any_bool());
 	c.enabled = any_bool();
-	c.dead = any_bool();
+	c.closed = any_bool();
 	c.mem.uncharge.n = c.mem.tmm ? any_amount() : 0;
 	v1.charged = V1 && c.mem.tmm ? any_amount() : 0;
 	v1.pages.n = any_amount();

@@ -17,7 +17,7 @@
  */
 #include "../tce_region.c"
 #include "../tce_v1.c"
-#include "../tce_table.h"
+#include "../tce_table.c"
 #include "../tce_trace.c"
 
 enum { V1, BLOCKS, PUAS };

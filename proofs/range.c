@@ -7,7 +7,7 @@
  * is refused before that, and so is one that is killed while it waits.
  *
  * Assumed of the platform: a window ends at 2^64 at most, and no two have the same address. Assumed of the
- * container: one that is dead is not enabled, and its default window is not pending, which charge.c has. With STATE=SERVES
+ * container: one that is closed is not enabled, and its default window is not pending, which charge.c has. With STATE=SERVES
  * it is enabled and the caller's, because that does not depend on windows and pages; nor does what MAP and UNMAP do on the CPU's.
  *
  * each: SHIFT=12 WINDOWS=1 CALL=MAP,UNMAP,CHECK STATE=ANY_STATE
@@ -94,7 +94,7 @@ int main(void)
 	struct tce_container c = {
 		.mem.tmm = STATE == SERVES || any_bool() ? &tmm : NULL,
 		.enabled = STATE == SERVES || any_bool(),
-		.dead = any_bool(),
+		.closed = any_bool(),
 	};
 	struct task_struct task = { .mm = STATE == SERVES || any_bool() ? &mm : any_bool() ? &other : NULL };
 	u64 ioba = any_u64(), ua = any_u64(), size = any_u64();
@@ -112,7 +112,7 @@ int main(void)
 			c.windows[i] = &windows[i];
 	}
 	assume(!has(0, ioba) || !has(1, ioba));
-	assume(!c.dead || !c.enabled);
+	assume(!c.closed || !c.enabled);
 	current = &task;
 
 	if (CALL == MAP)
@@ -124,7 +124,7 @@ int main(void)
 
 	if (was_killed || !c.mem.tmm || task.mm != &mm || !c.enabled) {
 		prove(!got.calls);
-		prove(rc == (was_killed ? -EINTR : c.mem.tmm && task.mm == &mm && c.dead ? -EINVAL : -EPERM));
+		prove(rc == (was_killed ? -EINTR : c.mem.tmm && task.mm == &mm && c.closed ? -EINVAL : -EPERM));
 		return 0;
 	}
 	for (i = 0; i < 2; i++) {

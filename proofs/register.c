@@ -63,11 +63,6 @@ static long pin_one(void)
 	return any_bool() ? 1 : any_bool() ? 0 : -ENOMEM;
 }
 
-int tce_pin_errno(const char *reason, long rc, u64 ua)
-{
-	return rc == -ENOMEM ? -ENOMEM : -EFAULT;
-}
-
 static _Bool hugetlb;
 static unsigned int folio_log;
 

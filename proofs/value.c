@@ -14,8 +14,9 @@
  * control: tce_val V1=1
  * control: tce_pua_replace tce_pua_read tce_entry_dirty tce_entry_swap(any) SHARED=1
  */
-#include "../tce_table.h"
+#include "../tce_table.c"
 #include "../tce_v1.c"
+#include "../tce_trace.c"
 
 static enum dma_data_direction live;
 static unsigned long where;

@@ -10,7 +10,7 @@ ROOM = 24       # of the field "reason"
 
 def faults(code, page):
     told = dict(re.findall(r"^   \* - ``([A-Z0-9_]+)``\n     - ([A-Z, ]+)$", page, re.M))
-    found = re.findall(r"TCE_REFUSE_WHY\(([A-Z0-9_]+),\s*(?:-(E\w+))?", code)
+    found = re.findall(r"TCE_REFUSE_WHY\(\s*([A-Z0-9_]+),\s*(?:-(E\w+))?", code)
     names = {name for name, _ in found}
     return {"on one side only": names ^ set(told), "too long": {n for n in names if len(n) >= ROOM},
             "of another errno": {n for n, errno in found
@@ -24,7 +24,7 @@ class Tracepoints(unittest.TestCase):
         page = (ROOT / "Documentation/tracepoints.rst").read_text()
         self.assertEqual(faults(code, page), dict.fromkeys(faults("", ""), set()))
         # each fault is found
-        name, errno = re.search(r"TCE_REFUSE_WHY\((\w+),\s*-(E\w+)", code).groups()
+        name, errno = re.search(r"TCE_REFUSE_WHY\(\s*(\w+),\s*-(E\w+)", code).groups()
         for said, wrong in (("on one side only", ("", page)),
                             ("on one side only", (code, page.replace(f"``{name}``", "x"))),
                             ("of another errno",
