@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,28 +115,32 @@ static struct told {
 	uint64_t start;			/* of the second window, or 0 */
 } *told;
 
-static void maps(struct tce *t)
+/* A thread of the client, which binds the container and does not stay */
+static void *maps(void *arg)
 {
 	uint8_t *mem = alloc(CHUNK, CHUNK);
+	struct tce *t = arg;
 
 	allow(t, mem, CHUNK);
 	map(t->container, mem, t->info.dma32_window_start + MiB, CHUNK, RW);
 	told->ua = (uintptr_t)mem;
 	if (t->version == 1 || !host.powernv)
-		return;
+		return NULL;
 	/* DPDK's window on a big machine, with memory at its end */
 	create(t->container, host.page == CHUNK ? 16 : 12, FAR, host.page == CHUNK ? 2 : 3,
 	       &told->start);
 	map(t->container, mem, told->start + FAR - CHUNK, CHUNK, RW);
+	return NULL;
 }
 
 static void client(void *arg __attribute__((unused)))
 {
 	struct tce t = { .version = told->version };
+	pthread_t thread;
 
 	attach(&t, t.version);
 	told->pid = getpid();
-	maps(&t);
+	expect(!pthread_create(&thread, NULL, maps, &t) && !pthread_join(thread, NULL));
 	told->info = t.info;
 	told->locked = locked();
 	told->ready = true;

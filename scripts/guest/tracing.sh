@@ -93,4 +93,13 @@ for event in register window_create map window_remove detach; do
 	grep -q "tce_$event: container=$number " /sys/kernel/tracing/trace ||
 		die "no tce_$event of container $number"
 done
+# what the device may do
+echo >/sys/kernel/tracing/trace
+echo 1 >"${EVENT%/*}/enable"
+/selftests/dma --test '*mapping again changes the permissions' >/tmp/client.out ||
+	{ cat /tmp/client.out; die "the client that changes permissions fails"; }
+echo 0 >"${EVENT%/*}/enable"
+for flags in r- -w rw; do
+	grep -q "tce_map: .* flags=$flags rc=0" /sys/kernel/tracing/trace || die "no MAP with $flags"
+done
 say "passed: $shown of the page's commands"
