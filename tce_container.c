@@ -1,33 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Containers: how they are opened, found, bound to a process, locked and released.
+ * Containers: open, look-up, binding to a process, locking and release.
  *
- * The VFIO core passes ioctls on without a lock. While an ioctl is under way, another thread
- * can remove the last group and thereby the container. So the core gets a number instead of a
- * pointer, which is never used again, and each ioctl looks the container up by it and takes a
- * reference.
+ * A container is
+ *   unbound	after open: groups may be attached, but nothing can be mapped
+ *   bound	to the mm of the first process that needs memory, for good; others get -EPERM
+ *   enabled	for MAP and UNMAP. v1: between ENABLE and DISABLE; v2: after the first REGISTER
+ *   closed	after release, when all groups have left; the last reference frees it
  *
- * No client can make others wait, except in EEH while root unplugs a device. An ioctl may sleep
- * for as long as its client likes, when it copies its argument, in a page fault, or in the
- * kernel's EEH code. Meanwhile it has only a reference, which keeps the memory of the container
- * but does not delay its release. Release comes after the last group has left, so that there is
- * no window any more; it marks the container as closed, and the last reference frees it. Until then
- * a container keeps the module loaded.
- *
- * A container serves one process, to which the first call that needs memory binds it.
+ * The VFIO core calls ioctls without a lock, so the last group can be detached, and the container
+ * released, while an ioctl is in flight. So the core gets a number, which is never reused, instead
+ * of a pointer, and each ioctl takes a reference. That keeps the container in memory and the module
+ * loaded, but does not delay the release, because an ioctl may sleep for as long as its client
+ * likes, in a page fault or in EEH.
  *
  * Locks, in the order in which they are taken:
- *   &tce_mm.registering	taken for the client only
+ *   &tce_mm.registering	serializes REGISTER, also while it pins pages
  *   the VFIO core's		held in open, attach, detach and release, but not in ioctls
- *   &tce_container.lock	groups, windows, and the other fields of the container
- *   &tce_mm.region_lock	references to regions
- *   &tce_mm.map_lock		what MAP and UNMAP use
- *   tce_create_lock		while a table is created
- *   &tce_group.lock		while EEH looks a PE up
- *   &tce_table.lock		entries, by chunks
- *   &tce_v1.lock, &tce_kvm_taken.lock, and the lock of tce_mm.c, inside of which none is taken
- * While one of the module's locks is held, except for the first, it does not access user space,
- * pin pages, take the mmap_lock or start an EEH operation.
+ *   &tce_container.lock	groups, windows and state of a container
+ *   &tce_mm.region_lock	references of containers to regions
+ *   &tce_mm.map_lock		read by MAP and UNMAP; written to change windows (with
+ *				&tce_container.lock held) or the tree of regions (with region_lock
+ *				held), and by UNREGISTER to unmap
+ *   tce_create_lock		read to create a table, written to take counts back from KVM
+ *   &tce_group.lock		keeps a group in its container while EEH looks its PE up
+ *   &tce_table.lock		entries, for one chunk of MAP or UNMAP; KVM does not take it
+ * &tce_v1.lock, &tce_kvm_taken.lock, tce_mms_lock, tce_containers_lock and jobs_lock are innermost,
+ * and their holders never wait.
+ *
+ * With any of its locks but &tce_mm.registering held, the module does not access user space, pin
+ * pages, take the mmap_lock or start an EEH operation. So pages are charged before these locks are
+ * taken, and uncharged after they are dropped.
  *
  * Never fails: tce_container_release().
  */
@@ -42,16 +45,16 @@
 #include "tce_trace.h"
 #include "tce_v1.h"
 
-/* How long to wait before trying again to uncharge a closed container */
+/* Between attempts to uncharge a closed container */
 #define TCE_UNCHARGE_DELAY	(HZ / 10)
 
-/* By id; changed with the lock held, read under RCU */
+/* By id; changed with tce_containers_lock held, read under RCU */
 static DEFINE_HASHTABLE(tce_containers, 8);
 static DEFINE_SPINLOCK(tce_containers_lock);
 static atomic_long_t tce_last_id = ATOMIC_LONG_INIT(0);
 atomic_long_t tce_closing = ATOMIC_LONG_INIT(0);
 
-/* Find a container that the caller, the VFIO core, has not released. */
+/* For the VFIO core, which has not released it, or under RCU */
 struct tce_container *tce_container_find(void *iommu_data)
 {
 	unsigned long id = (unsigned long)iommu_data;
@@ -66,9 +69,8 @@ struct tce_container *tce_container_find(void *iommu_data)
 }
 
 /*
- * Find a container and take a reference, which keeps its memory, though the VFIO core can release
- * it meanwhile (litmus/container-get.litmus). Undone by tce_container_put(). Return: NULL if it was
- * released
+ * Take a reference, which keeps the container in memory even if the VFIO core releases it meanwhile
+ * (litmus/container-get.litmus). Undone by tce_container_put(). Return: NULL if it was released.
  */
 struct tce_container *tce_container_get(void *iommu_data)
 {
@@ -92,7 +94,7 @@ struct tce_container *tce_container_next(unsigned long id)
 	hash_for_each(tce_containers, i, container, node)
 		if (container->id < id && (!found || container->id > found->id))
 			found = container;
-	/* release puts its reference after it has taken the container off the list */
+	/* release unlists it before it puts its reference */
 	if (found)
 		refcount_inc(&found->users);
 	spin_unlock(&tce_containers_lock);
@@ -109,17 +111,17 @@ static void container_free(struct tce_container *container)
 	if (mem->v1)
 		tce_v1_free(mem->v1);
 	/*
-	 * Look-ups may have found it without getting a reference, or may be walking past it
+	 * A look-up may have found it without getting a reference, or be walking past it
 	 * (litmus/container-get.litmus, litmus/container-walk.litmus).
 	 */
 	kfree_rcu(container, rcu);
-	/* release has taken this reference */
+	/* taken by release */
 	module_put(THIS_MODULE);
 }
 
 /*
- * Free what a closed container has, now or later: close must not wait for the mmap_lock, which a
- * client can hold for as long as it likes, nor for KVM's counts, which a guest can raise at will.
+ * Free a closed container, or retry later, because close must not wait for the mmap_lock, which a
+ * client can hold at will, nor for KVM's counts, which a guest can raise at will.
  */
 static void container_free_work(struct work_struct *work)
 {
@@ -134,20 +136,20 @@ static void container_free_work(struct work_struct *work)
 		container_free(container);
 }
 
-/* Context: sleeps, for less than a second. */
+/* The last put may sleep, for less than a second. */
 void tce_container_put(struct tce_container *container)
 {
 	struct tce_v1 *v1 = container->mem.v1;
 
 	if (!refcount_dec_and_test(&container->users))
 		return;
-	/* what MAPs in flight had pinned when it was disabled */
+	/* DISABLE leaves the charge of pages that a MAP in flight has pinned. */
 	if (v1)
 		tce_uncharge_later(&container->mem, v1->charged);
 	container_free_work(&container->free_work.work);
 }
 
-/* Undone by tce_container_release(). Return: the container's number; -ENOMEM */
+/* Return: the container's number; -ENOMEM. Undone by tce_container_release(). */
 void *tce_container_open(bool v2)
 {
 	struct tce_container *container;
@@ -175,10 +177,7 @@ void *tce_container_open(bool v2)
 	return (void *)container->id;
 }
 
-/*
- * Is the calling process the owner of the container, or is there no owner yet? Another process may
- * become the owner right after this, unless the caller has the lock.
- */
+/* Unless the caller has the lock, another process may bind an unbound container. */
 bool tce_container_owned(struct tce_container *container)
 {
 	struct tce_mm *tmm = tce_memory_mm(&container->mem);
@@ -187,8 +186,8 @@ bool tce_container_owned(struct tce_container *container)
 }
 
 /*
- * The refusal of a MAP or UNMAP which has found that the container is not enabled, and may have
- * been released meanwhile. Context: no lock held. Return: -EPERM; -EINVAL if it is gone; -EINTR
+ * The errno for a MAP or UNMAP of a container that is not enabled: -EPERM; -EINVAL if it was
+ * released meanwhile; -EINTR. Context: no lock held.
  */
 int tce_container_disabled(struct tce_container *container)
 {
@@ -201,7 +200,6 @@ int tce_container_disabled(struct tce_container *container)
 	return rc;
 }
 
-/* Make the caller's memory that of the container. Return: 0; -EPERM; -EINTR */
 static int bind_mm(struct tce_container *container, struct tce_mm *tmm)
 {
 	struct tce_memory *mem = &container->mem;
@@ -211,8 +209,8 @@ static int bind_mm(struct tce_container *container, struct tce_mm *tmm)
 	if (mem->tmm)
 		return tce_container_owned(container) ? 0 : TCE_REFUSE_WHY(NOT_OWNER, -EPERM, 0);
 	/*
-	 * The last container may be releasing memory that KVM can still find: there must not be a
-	 * table yet in which KVM could map it.
+	 * The last container may still be releasing regions that KVM can find. Until it has, there
+	 * must be no table in which KVM could map them.
 	 */
 	rc = mutex_lock_killable(&tmm->region_lock);
 	if (rc)
@@ -224,10 +222,6 @@ static int bind_mm(struct tce_container *container, struct tce_mm *tmm)
 	return 0;
 }
 
-/*
- * Bind a container to the calling process, and lock it for writing. Return: 0; -EINVAL if the
- * container is gone; -EPERM if it is another process's; -ENOMEM; -EINTR
- */
 static int bind_and_lock(struct tce_container *container)
 {
 	struct tce_mm *tmm = NULL;
@@ -249,7 +243,7 @@ static int bind_and_lock(struct tce_container *container)
 	return rc;
 }
 
-/* Make the calling process the owner of a container. Return: as bind_and_lock() */
+/* Make the calling process the owner of a container. Return: as tce_container_lock(). */
 int tce_container_bind(struct tce_container *container)
 {
 	int rc = bind_and_lock(container);
@@ -261,9 +255,9 @@ int tce_container_bind(struct tce_container *container)
 
 /**
  * tce_container_lock() - lock a container for a change of its windows
- * @container: the container, which is bound to the calling process if it was not bound
+ * @container: the container, which is bound to the calling process if it was unbound
  *
- * Keeps out all that takes &tce_container.lock, and MAP, UNMAP and UNREGISTER of the process.
+ * Excludes all holders of &tce_container.lock, and MAP, UNMAP and UNREGISTER of the process.
  * Undone by tce_container_unlock(). Context: no lock held, because tce_mm_get() may wait.
  *
  * Return: 0; -EINVAL if the container is gone; -EPERM if it is another process's; -ENOMEM; -EINTR.
@@ -281,9 +275,8 @@ int tce_container_lock(struct tce_container *container)
 }
 
 /*
- * The same for callers that can't fail: attach, detach and release, and the end of REGISTER. It
- * does not bind. As long as a container is not bound (litmus/bind.litmus), nothing can be mapped in
- * it, and there is no map_lock to take.
+ * The same for attach, detach, release and the end of REGISTER, which can't fail. It does not bind:
+ * an unbound container (litmus/bind.litmus) has no mappings, and no map_lock to take.
  */
 void tce_container_lock_always(struct tce_container *container)
 {
@@ -292,7 +285,6 @@ void tce_container_lock_always(struct tce_container *container)
 		down_write(&container->mem.tmm->map_lock);
 }
 
-/* Undo tce_container_lock() or tce_container_lock_always(). */
 void tce_container_unlock(struct tce_container *container)
 {
 	if (container->mem.tmm)
@@ -308,10 +300,9 @@ void tce_container_assert_locked(struct tce_container *container)
 }
 
 /**
- * tce_container_act_charged() - charge what a command needs, and do it with the container locked
+ * tce_container_act_charged() - run a command that charges pages, with the container locked
  * @container: the container
- * @act: the command, which says how much that is by tce_charge_need(), and changes nothing until it
- *	is reserved
+ * @act: the command, which calls tce_charge_need() before it changes anything
  * @arg: for @act
  *
  * Context: as tce_charge().
@@ -338,10 +329,9 @@ long tce_container_act_charged(struct tce_container *container,
 
 /**
  * tce_container_release() - undo tce_container_open()
- * @iommu_data: its number; all groups were detached
+ * @iommu_data: the container's number; all groups have left
  *
- * Ioctls that are under way keep the memory of the container. Context: sleeps, but does not wait
- * for any client.
+ * Ioctls in flight keep the container in memory. Context: sleeps, but waits for no client.
  */
 void tce_container_release(void *iommu_data)
 {
@@ -353,7 +343,7 @@ void tce_container_release(void *iommu_data)
 	spin_unlock(&tce_containers_lock);
 
 	tce_container_lock_always(container);
-	/* Ioctls may have found it, and be waiting for the lock. */
+	/* Ioctls that have found it may be waiting for the lock. */
 	WRITE_ONCE(container->enabled, false);
 	container->closed = true;
 	tce_container_unlock(container);

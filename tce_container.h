@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A VFIO container: its life, its lock, and where its groups, windows and memory are. */
+/* VFIO containers, each with its groups, windows and memory. */
 #ifndef TCE_CONTAINER_H
 #define TCE_CONTAINER_H
 
@@ -20,16 +20,16 @@ struct tce_window;
  * @node: in tce_containers
  * @rcu: for look-ups
  * @id: the number that the VFIO core has instead of a pointer
- * @users: references: those of ioctls, and one until it is released
- * @lock: guards the fields below, except for @mem. MAP and UNMAP work without it: what they use is
- *	also guarded by &tce_mm.map_lock, and so is changed with both locks held
+ * @users: references: one per ioctl in flight, and one until release
+ * @lock: guards @groups to @closed. MAP and UNMAP do not take it: the fields that they use are
+ *	changed with &tce_mm.map_lock held as well
  * @groups: struct tce_group, oldest first
- * @windows: indexed by the platform's number; NULL where there is none
+ * @windows: by the platform's number; NULL where there is none
  * @default_pending: the default window is created when it is first needed
- * @enabled: v1: between ENABLE and DISABLE; v2: something was registered
+ * @enabled: MAP and UNMAP are allowed
  * @closed: the VFIO core has released it
  * @mem: the user's memory
- * @free_work: frees it after the last put, if that is not possible at once
+ * @free_work: retries to free it after the last put
  */
 struct tce_container {
 	struct hlist_node node;
@@ -53,7 +53,7 @@ struct tce_container *tce_container_get(void *iommu_data);
 struct tce_container *tce_container_next(unsigned long id);
 void tce_container_put(struct tce_container *container);
 
-/* Containers that were released but are still in use; each keeps the module loaded */
+/* Released containers that are still in use; each keeps the module loaded */
 extern atomic_long_t tce_closing;
 
 bool tce_container_owned(struct tce_container *container);

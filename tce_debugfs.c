@@ -1,22 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The module's state as text: /sys/kernel/debug/vfio_iommu_spapr_tce/state, for root.
- * Documentation/tcestat.rst has the format.
+ * The module's state as text, for root: /sys/kernel/debug/vfio_iommu_spapr_tce/state. See
+ * Documentation/tcestat.rst for the format.
  *
- * The text is produced in a buffer of seq_file, which restarts with a larger one if it is full,
- * and is copied to user space when it is complete. Meanwhile the reader has a reference to the
- * process or container that it is showing, which delays no release, and takes a lock for the time
- * of one line, or to count a part of a window. So a slow reader does not block clients. It may
- * block on these locks itself; the wait is killable. A reader that has the last reference frees
- * what it has shown, as the client would have.
+ * seq_file collects the whole text before it is copied to user space. Meanwhile the reader has a
+ * reference to the process or container that it shows, which delays no release, and holds a lock
+ * only for one line, or to count a part of a window, so that a slow reader does not block clients.
+ * Its waits for these locks are killable. If it drops the last reference, it frees the object.
  *
- * Processes and containers are shown from the newest to the oldest, so that a client can't keep
- * the reader busy by creating more and more of them.
+ * The newest processes and containers come first, so that a client can't keep the reader busy by
+ * creating more of them. The reader counts the entries, at no cost to MAP and UNMAP.
  *
- * MAP and UNMAP do no work for this file, because the reader counts the entries.
- *
- * Locks: &tce_container.lock for reading, to show a container or a part of a window;
- * &tce_mm.region_lock, to show one region. Never both.
+ * Locks: &tce_container.lock for reading, or &tce_mm.region_lock for a region. Never both.
  *
  * Never fails: tce_debugfs_init(). Without debugfs there is no file, and the rest works.
  */
@@ -37,7 +32,7 @@
 #include "tce_v1.h"
 #include "tce_window.h"
 
-/* Userspace entries to count with the lock held, which takes some microseconds */
+/* Userspace entries counted at a time with the lock held, for some microseconds */
 #define TCE_COUNT_CHUNK	8192UL
 
 static struct dentry *tce_debugfs_dir;
@@ -86,9 +81,9 @@ static int show_mm(struct seq_file *m, struct tce_mm *tmm)
 	seq_printf(m, "process id=%lu tgid=%d table_leaked=%d kvm=%d locked_vm=%llu alive=%d comm=",
 		   tmm->id, pid_nr(tmm->pid), READ_ONCE(tmm->table_leaked),
 		   tce_mm_has_kvm(tmm->mm),
-		   /* of a moment ago */
+		   /* may be outdated */
 		   bytes(data_race(tmm->mm->locked_vm)), !!task);
-	/* a process can give itself any name */
+	/* a process can choose any name */
 	seq_escape_str(m, comm, ESCAPE_OCTAL | ESCAPE_NAP | ESCAPE_APPEND,
 		       " =\"\\");
 	seq_putc(m, '\n');
@@ -176,7 +171,7 @@ static int show_container(struct seq_file *m, struct tce_container *container)
 	return rc;
 }
 
-/* The whole state. Context: sleeps, no lock held. Return: 0; -EINTR on SIGKILL */
+/* Context: sleeps, with no lock held. Return: 0; -EINTR on SIGKILL */
 int tce_debugfs_show(struct seq_file *m, void *unused)
 {
 	struct tce_container *container;
@@ -209,7 +204,6 @@ int tce_debugfs_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(tce_debugfs);
 
-/* Undone by tce_debugfs_exit(). */
 void tce_debugfs_init(void)
 {
 	tce_debugfs_dir = debugfs_create_dir("vfio_iommu_spapr_tce", NULL);
@@ -217,7 +211,7 @@ void tce_debugfs_init(void)
 			    &tce_debugfs_fops);
 }
 
-/* The file is not open, since an open one keeps the module. */
+/* The file is not open, because that would keep the module loaded. */
 void tce_debugfs_exit(void)
 {
 	debugfs_remove(tce_debugfs_dir);

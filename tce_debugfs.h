@@ -5,7 +5,7 @@
 
 struct seq_file;
 
-/* Raised when a field changes its meaning or goes, but not when one is added */
+/* Raised when a field changes its meaning or goes, not when one is added */
 #define TCE_DEBUGFS_FORMAT	4
 
 int tce_debugfs_show(struct seq_file *m, void *unused);

@@ -1,32 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * EEH: the operations of VFIO_EEH_PE_OP, for each group of a container.
+ * EEH: the operations of VFIO_EEH_PE_OP, done for each PE of a container in turn, up to the first
+ * failure. The state of a container is the worst state of its PEs.
  *
- * An operation is done for one PE after the other, and ends at the first failure. The state of a
- * container is the worst state of its PEs.
- *
- * The kernel's EEH code takes the locks of the PE's devices and the rescan lock when it resets a
- * PE. Root holds these locks while a device is unbound from its driver, which has to wait until
- * the client closes the device. But the client can't close it while one of its threads sleeps in
- * a reset, where even SIGKILL does not wake it. So a work item does the operation, and the client
- * waits for that, or is killed. The work item holds a reference to a device, which does not delay
- * its removal, and one to the module, whose removal is refused meanwhile.
- *
- * The rescan lock may never be free again: in some kernels the EEH recovery (eehd) deadlocks with
- * itself while it holds it. Then operations of all groups hang in their work items, and only these.
- * GET_STATE takes no such lock, so its caller does it at once, beside any other operation.
+ * A reset takes the locks of the PE's devices and the rescan lock. Root holds these while unbinding
+ * a device, until the client closes it, and not even a killed client can close it while it sleeps
+ * in a reset. So a work item does the operation, and the client's wait for it is killable. In some
+ * kernels the EEH recovery (eehd) deadlocks while it holds the rescan lock; then only work items
+ * hang. GET_STATE takes no such lock, so its caller does it directly, beside other operations.
  *
  * The kernel frees a PE when its last device is unplugged, even if the PE is in use. So an
- * operation that may sleep first waits for an unplug that is under way, and then looks up the
- * PE. A later unplug cannot be prevented.
+ * operation that may sleep first waits for an unplug under way. A later one can't be prevented.
  *
- * Operations that have an IOMMU group in common take turns before they are queued, even if they
- * come from different containers. So there are never more work items than groups, however often
- * clients are killed and started again, and no reset waits for another one between looking up the
- * PE and using it.
+ * Operations that share an IOMMU group, even across containers, take turns before they are queued.
+ * So there are never more work items than groups, however often clients are killed and restarted,
+ * and no reset waits for another one between looking up the PE and using it.
  *
  * Locks: &tce_container.lock while the groups are listed, &tce_group.lock while a PE is looked up,
- * and none during the operation. jobs_lock guards the list of operations whose turn it is.
+ * none during the operation. jobs_lock protects jobs.
  *
  * Never fails: job_end(), job_put(), tce_eeh_exit().
  */
@@ -55,10 +46,10 @@
 #include "tce_group.h"
 #include "tce_trace.h"
 
-/* After this a client is told in the kernel log; a reset takes a few seconds */
+/* Warn after this time; a reset takes a few seconds */
 #define JOB_PATIENCE	(20 * HZ)
 
-/* Operations whose turn it is, and clients that wait for theirs */
+/* Operations that have their turn, and clients that wait for theirs */
 static LIST_HEAD(jobs);
 static DEFINE_SPINLOCK(jobs_lock);
 static DECLARE_WAIT_QUEUE_HEAD(jobs_wait);
@@ -67,13 +58,13 @@ static struct workqueue_struct *jobs_wq;
 /**
  * struct tce_eeh_job - an operation under way
  * @list: in jobs
- * @refs: one of the client, and one of @work
- * @work: does it
+ * @refs: the client's and @work's
+ * @work: the work item
  * @op: the operation
  * @rc: its result
- * @done: completed when the operation has ended
+ * @done: completed with @rc
  * @n: number of groups
- * @groups: the groups, with a reference of each, which does not keep its IOMMU group
+ * @groups: with a reference to each, which does not keep the IOMMU group
  */
 struct tce_eeh_job {
 	struct list_head list;
@@ -86,7 +77,7 @@ struct tce_eeh_job {
 	struct tce_group *groups[] __counted_by(n);
 };
 
-/* The kernel's EEH code may return codes of the firmware. */
+/* The kernel's EEH code may return firmware codes. */
 static long eeh_errno(u32 op, long rc)
 {
 	switch (rc) {
@@ -102,14 +93,13 @@ static long eeh_errno(u32 op, long rc)
 		rc = op == VFIO_EEH_PE_INJECT_ERR ? rc : -EIO;
 		break;
 	default:
-		/* Positive is a state, or a code of the firmware that has not done it. */
+		/* positive: a state, or a code of firmware that has refused */
 		if (rc < 0 || (rc > 0 && op != VFIO_EEH_PE_GET_STATE))
 			rc = -EIO;
 	}
 	return rc;
 }
 
-/* The kernel's names for the operations that only differ by an argument */
 static const int pe_options[] = {
 	[VFIO_EEH_PE_DISABLE]		= EEH_OPT_DISABLE,
 	[VFIO_EEH_PE_ENABLE]		= EEH_OPT_ENABLE,
@@ -157,7 +147,6 @@ static void job_put(struct tce_eeh_job *job)
 	kfree(job);
 }
 
-/* Create a job for the groups of a container. Return: the job; -ENOMEM. Undone by job_put() */
 static struct tce_eeh_job *job_create(struct tce_container *container,
 				      const struct vfio_eeh_pe_op *op)
 {
@@ -187,8 +176,8 @@ static struct tce_eeh_job *job_create(struct tce_container *container,
 }
 
 /*
- * Only the address of a group that has gone is left. A new group that gets this address waits
- * although it need not.
+ * Compares only addresses, because an IOMMU group may have been freed. A new one at the same
+ * address waits without need.
  */
 static bool jobs_share_a_group(const struct tce_eeh_job *a,
 			       const struct tce_eeh_job *b)
@@ -202,7 +191,7 @@ static bool jobs_share_a_group(const struct tce_eeh_job *a,
 	return false;
 }
 
-/* Take the turn, unless another job has one of the groups. Undone by job_end() */
+/* Take the turn, unless another job shares a group. Undone by job_end(). */
 static bool job_begin(struct tce_eeh_job *job)
 {
 	struct tce_eeh_job *other;
@@ -226,7 +215,7 @@ static void job_end(struct tce_eeh_job *job)
 	wake_up_all(&jobs_wait);
 }
 
-/* May the operation wait for device locks and the rescan lock? pseries takes that to inject. */
+/* Operations that may wait for device locks or the rescan lock, which pseries takes to inject */
 static bool op_waits(u32 nr)
 {
 	return nr == VFIO_EEH_PE_ENABLE || nr == VFIO_EEH_PE_INJECT_ERR ||
@@ -240,8 +229,8 @@ static int first_device(struct device *dev, void *found)
 }
 
 /*
- * Look up the PE of a group, and a device, whose reference keeps its bus, which EEH uses.
- * Return: false if the group has left, and may be the host's again, or another client's
+ * The reference to a device keeps its bus, which EEH uses. Return: false if the group has left the
+ * container, and may belong to the host or to another client
  */
 static bool find_pe(struct tce_group *grp, struct eeh_pe **pe, struct device **dev)
 {
@@ -258,7 +247,7 @@ static bool find_pe(struct tce_group *grp, struct eeh_pe **pe, struct device **d
 	return here;
 }
 
-/* Do it for each group. Return: the result of the last one, or the worst state */
+/* Return: the worst state, or the first error; -ENODEV if all groups have left */
 static long job_do(struct tce_eeh_job *job)
 {
 	long rc = -ENODEV, one;
@@ -268,7 +257,7 @@ static long job_do(struct tce_eeh_job *job)
 
 	for (i = 0; i < job->n; i++) {
 		if (op_waits(job->op.op)) {
-			/* An unplug holds this lock until the PE is gone. */
+			/* an unplug holds this lock until the PE is gone */
 			pci_lock_rescan_remove();
 			pci_unlock_rescan_remove();
 		}
@@ -291,11 +280,11 @@ static void job_work(struct work_struct *work)
 	job_end(job);
 	complete(&job->done);
 	job_put(job);
-	/* tce_eeh_exit() waits until this has returned */
+	/* tce_eeh_exit() waits until this returns */
 	module_put(THIS_MODULE);
 }
 
-/* Queue a job whose turn it is, and wait for its end. Return: its result; -EINTR if killed */
+/* Return: the result; -EINTR if killed, though the job goes on */
 static long job_run(struct tce_eeh_job *job)
 {
 	long left;
@@ -318,21 +307,20 @@ static long job_run(struct tce_eeh_job *job)
  * @container: the container, not locked
  * @op: the operation, with its arguments copied and its sizes checked
  *
- * A group that leaves meanwhile is skipped, unless the operation has already begun for it.
- * Context: sleeps, with no lock held; a reset takes seconds.
+ * A group that leaves before its operation has begun is skipped. Context: sleeps, with no lock
+ * held; a reset takes seconds.
  *
- * Return: for VFIO_EEH_PE_GET_STATE the worst state (VFIO_EEH_PE_STATE_*), otherwise 0;
- * -ENODEV if a group has no PE, or if all groups have left; -EINVAL for an unknown operation or
- * error; -ERANGE or -ENXIO for an error that the platform can't inject; an errno of the kernel's
- * EEH code; -ENOMEM; -EINTR on SIGKILL, though an operation that has begun goes on; -EIO for any
- * other failure.
+ * Return: the worst state (VFIO_EEH_PE_STATE_*) for VFIO_EEH_PE_GET_STATE, otherwise 0; -ENODEV if
+ * a group has no PE, or if all groups have left; -EINVAL for an unknown operation or error; -ERANGE
+ * or -ENXIO for an error that the platform can't inject; an errno of the kernel's EEH code;
+ * -ENOMEM; -EINTR on SIGKILL, though an operation that has begun goes on; otherwise -EIO.
  */
 long tce_eeh_op(struct tce_container *container, const struct vfio_eeh_pe_op *op)
 {
 	struct tce_eeh_job *job;
 	long rc;
 
-	/* powernv would log each unknown type. */
+	/* powernv would log each unknown type */
 	if (op->op == VFIO_EEH_PE_INJECT_ERR &&
 	    (op->err.type > EEH_ERR_TYPE_64 || op->err.func > EEH_ERR_FUNC_MAX))
 		return TCE_REFUSE(-EINVAL);
@@ -340,7 +328,6 @@ long tce_eeh_op(struct tce_container *container, const struct vfio_eeh_pe_op *op
 	job = job_create(container, op);
 	if (IS_ERR(job))
 		return PTR_ERR(job);
-	/* Without a group there is nothing to do. */
 	if (!job->n)
 		rc = 0;
 	else if (op->op == VFIO_EEH_PE_GET_STATE)
@@ -355,14 +342,14 @@ long tce_eeh_op(struct tce_container *container, const struct vfio_eeh_pe_op *op
 	return rc;
 }
 
-/* Undone by tce_eeh_exit(). Return: 0; -ENOMEM */
+/* Return: 0; -ENOMEM */
 int tce_eeh_init(void)
 {
 	jobs_wq = alloc_workqueue("tce-eeh", WQ_UNBOUND, 0);
 	return jobs_wq ? 0 : -ENOMEM;
 }
 
-/* No operation is under way, but for the end of job_work(). */
+/* No operation is under way, except for the end of job_work(). */
 void tce_eeh_exit(void)
 {
 	destroy_workqueue(jobs_wq);

@@ -1,30 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The groups of a container: how the ownership of a group is taken from the host, so that it has no
- * window of its own, and how the host gets it back.
+ * The groups of a container: taking a group from the host, and giving it back.
  *
- * The VFIO core claims a group before it attaches it, and the platform removes the host's window
- * and bypass at that point. The platform has three shortcomings, which are made up for here:
- *  - If the host has no window, because there was no memory for one when it got the group back,
- *    the platform removes neither. But the bypass, through which the device can reach all memory
- *    of the host, may be on nevertheless. So both windows are always cleared again. On
- *    pseries the host may have a dynamic window instead of a bypass. That one can't be removed
- *    here, so the group is refused, and the platform resets all windows when it gets it back.
- *  - When a function is added to a claimed group, the platform takes the ownership again, which
- *    removes window 0 of the client and, on PowerNV, clears window 1 in the bridge. So while this
- *    module has the ownership, the platform uses a copy of its operations, whose take_ownership()
- *    does nothing.
- *  - pseries takes the default window from the host in the device tree only, and the hypervisor's
- *    table keeps what the host's driver has left there. So its entries are cleared.
+ * When the VFIO core claims a group, before it attaches it, the platform removes the host's window
+ * and bypass. It has three shortcomings, which are made up for here:
+ *  - It removes neither if the host has no window, for lack of memory when it got the group back,
+ *    although the bypass, which reaches all of the host's memory, may be on. So both windows are
+ *    always cleared again. A dynamic window of the host on pseries can't be removed here, so the
+ *    group is refused, and the platform resets all windows when it gets the group back.
+ *  - When a function is added to a claimed group, it takes the ownership again, which removes
+ *    window 0 of the client and, on PowerNV, clears window 1 in the bridge. So while this module
+ *    has the ownership, the platform uses a copy of its operations, whose take_ownership() does
+ *    nothing.
+ *  - On pseries it takes the default window from the host in the device tree only. So the entries
+ *    that the host's driver has left in the hypervisor's table are cleared.
  *
- * Locks: tce_container_lock_always(), and for tce_group_hide_tables() that of CREATE,
- * tce_container_lock(). The lock of the IOMMU group, which the core holds while it calls
- * take_ownership(), is taken inside. &tce_group.lock, which is taken between these two, is for EEH
- * operations, which do not hold the container's: it keeps the group from leaving.
+ * Locks: tce_container_lock_always(), or tce_container_lock() for tce_group_hide_tables(). The lock
+ * of the IOMMU group is taken inside. EEH operations, which do not hold the container's lock, keep
+ * the group from leaving by &tce_group.lock.
  *
- * The platform frees a PE with its last device, and expects that the IOMMU group goes with it. So
- * an EEH operation, which may end long after the group has left, keeps the struct tce_group, but
- * not the IOMMU group.
+ * The platform frees a PE with its last device, and expects the IOMMU group to go with it. So an
+ * EEH operation, which may end after the group has left, keeps only the struct tce_group.
  *
  * Never fails: tce_group_give_back(), tce_group_hide_tables(), tce_group_put().
  */
@@ -46,8 +42,8 @@
 #include "tce_trace.h"
 
 /*
- * Does the platform support windows for user space? pseries has no group operations up to Linux
- * 6.3, and up to 6.10 it borrows some whose tables have no view for user space.
+ * Up to Linux 6.3 pseries has no group operations, and up to 6.10 it borrows some whose tables have
+ * no userspace view.
  */
 static bool has_windows(const struct iommu_table_group *table_group)
 {
@@ -66,10 +62,6 @@ static bool has_windows(const struct iommu_table_group *table_group)
 	return true;
 }
 
-/*
- * Allocate what is needed for a group in a container. Undone by group_free(). Return: the group;
- * -ENODEV if it has no TCE tables, or the kernel gives user space no windows there; -ENOMEM
- */
 static struct tce_group *group_create(struct iommu_group *group)
 {
 	struct iommu_table_group *table_group = iommu_group_get_iommudata(group);
@@ -92,21 +84,19 @@ static struct tce_group *group_create(struct iommu_group *group)
 	return grp;
 }
 
-/* Drop a reference, which keeps the memory, but not the IOMMU group. */
+/* A reference keeps the memory, but not the IOMMU group. */
 void tce_group_put(struct tce_group *grp)
 {
 	if (refcount_dec_and_test(&grp->refs))
 		kfree(grp);
 }
 
-/* Undo group_create(). EEH operations may keep the memory. */
 static void group_free(struct tce_group *grp)
 {
 	iommu_group_put(grp->group);
 	tce_group_put(grp);
 }
 
-/* Clear @n entries of a table of the hypervisor's. Return: 0, or the hypervisor's code */
 static long clear_tces(unsigned long liobn, u64 ioba, u64 n)
 {
 	long rc = 0;
@@ -119,9 +109,8 @@ static long clear_tces(unsigned long liobn, u64 ioba, u64 n)
 }
 
 /*
- * Clear the default window of pseries, which the platform takes from the host without telling the
- * hypervisor: a device could reach what the host's driver had left mapped there. It is described by
- * its LIOBN, start and size. Return: 0, also if the hypervisor has no such window; -EIO
+ * Clear the entries that the host's driver has left in the default window of pseries. The property
+ * has the LIOBN first, and the start and size last. On H_PARAMETER there is no such window.
  */
 static int clear_default_window(const struct device_node *dn)
 {
@@ -150,8 +139,8 @@ static int clear_default_window(const struct device_node *dn)
 }
 
 /*
- * Take from the host what pseries leaves it. Of a dynamic window unset_window() does not know, and
- * the platform does not remove it if the group has no default window. Return: 0; -EIO
+ * unset_window() does not know the dynamic window of pseries, which the platform does not remove if
+ * the group has no default window, so the group is refused.
  */
 static int clear_host_windows(struct device *dev, void *table_group)
 {
@@ -173,9 +162,9 @@ static long taken_already(struct iommu_table_group *table_group, struct device *
 }
 
 /*
- * A function added to a claimed group got the client's table: take it away. pseries, which
- * @restore is for, restores the host's default window for the first device that it is told of,
- * and gives that device alone the table. The core's own call, which follows, finds that done.
+ * Take the client's table away from a function that was added to a claimed group. pseries, which
+ * @restore is for, restores the host's default window for the first device that it is told of, and
+ * gives that device alone the table. The core's own call, which follows, finds that done.
  */
 static int reset_table(struct device *dev, void *restore)
 {
@@ -191,15 +180,15 @@ static void group_use(struct tce_group *grp, struct iommu_table_group_ops *ops,
 		      struct iommu_table_group *restore)
 {
 	/*
-	 * pairs with the address dependency of a function that is being added: it sees their
+	 * pairs with the address dependency of a function that is being added, which sees their
 	 * contents (litmus/kvm-ops.litmus)
 	 */
 	smp_store_release(&grp->table_group->ops, ops);
-	/* Also waits for a function being added with the old operations. */
+	/* Also waits for a function that is being added with the old operations. */
 	iommu_group_for_each_dev(grp->group, restore, reset_table);
 }
 
-/* Undo group_take(). EEH operations that have not begun skip the group from now on. */
+/* EEH operations that have not begun skip the group from now on. */
 static void group_give_back(struct tce_group *grp)
 {
 	mutex_lock(&grp->lock);
@@ -211,9 +200,8 @@ static void group_give_back(struct tce_group *grp)
 }
 
 /*
- * Take the ownership of a group, which the VFIO core has claimed, from the host. Undone by
- * group_give_back(). Return: 0 if the group's devices can no longer reach anything; -EPERM if the
- * platform can't give the group up; -EIO if the bridge keeps what the host had
+ * Take the ownership of a group from the host, so that its devices reach no memory. Undone by
+ * group_give_back().
  */
 static int group_take(struct tce_group *grp)
 {
@@ -223,7 +211,7 @@ static int group_take(struct tce_group *grp)
 	if (tce_ownership_take(table_group))
 		return TCE_REFUSE_WHY(HOST_KEEPS_GROUP, -EPERM, 0);
 	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES && !rc; i++) {
-		/* Up to 6.13 pseries dereferences the table without looking if there is one. */
+		/* Up to 6.13 pseries dereferences the table without checking for NULL. */
 		if (table_group->max_levels <= 1 && !table_group->tables[i])
 			continue;
 		rc = table_group->ops->unset_window(table_group, i) ? -EIO : 0;
@@ -243,26 +231,21 @@ static int group_take(struct tce_group *grp)
 }
 
 /*
- * Take the client's tables away from the host's DMA API. pseries gives it each one that is not the
- * default window's, and a driver of the host that unmaps late would clear an entry of it, or use it
- * after it was freed.
+ * Take the client's tables away from the host's DMA API. pseries gives it each table except for the
+ * default window's. A late unmap by a host driver would clear an entry there, or use freed memory.
  */
 void tce_group_hide_tables(struct tce_group *grp)
 {
 	iommu_group_for_each_dev(grp->group, NULL, reset_table);
 }
 
-/* The group that was attached first; NULL if there is none */
 struct tce_group *tce_group_first(struct tce_container *container)
 {
 	lockdep_assert_held(&container->lock);
 	return list_first_entry_or_null(&container->groups, struct tce_group, list);
 }
 
-/*
- * The platform's side of the first group of a locked container; NULL if there is none. All groups
- * of a container are of the same kind, so that one of them can be asked for all.
- */
+/* The first group stands for all, which are of the same kind. Returns NULL if there is none. */
 struct iommu_table_group *tce_group_platform(struct tce_container *container)
 {
 	struct tce_group *grp = tce_group_first(container);
@@ -270,7 +253,6 @@ struct iommu_table_group *tce_group_platform(struct tce_container *container)
 	return grp ? grp->table_group : NULL;
 }
 
-/* May a container have one more group? Return: 0; as tce_group_take() */
 static int check_group(struct tce_container *container, const struct tce_group *new)
 {
 	const struct iommu_table_group *table_group = new->table_group;
@@ -279,7 +261,7 @@ static int check_group(struct tce_container *container, const struct tce_group *
 
 	if (!v1 && !table_group->max_dynamic_windows_supported)
 		return TCE_REFUSE(-EINVAL);
-	/* In v1 a client could not say which group's window it means. */
+	/* In v1 a client could not tell two groups' windows apart. */
 	if (v1 && !list_empty(&container->groups))
 		return TCE_REFUSE_WHY(SECOND_GROUP, -EBUSY, 0);
 	list_for_each_entry(grp, &container->groups, list) {
@@ -298,13 +280,13 @@ static int check_group(struct tce_container *container, const struct tce_group *
  * @container: the container
  * @group: the group, whose DMA ownership the VFIO core has claimed
  *
- * Undone by tce_group_give_back().
+ * The group has no window and is not in the container yet. Undone by tce_group_give_back().
  *
- * Return: the group, which has no window and is not in the container yet; -ENODEV if it has no TCE
- * tables; -EINVAL if it does not support dynamic windows (v2); -EBUSY if it is attached already, or
+ * Return: the group; -ENODEV if it has no TCE tables, or the kernel gives user space no windows
+ * there; -EINVAL if it does not support dynamic windows (v2); -EBUSY if it is attached already, or
  * is a second one (v1); -EPERM if the others are of another kind, if KVM would call our operations
- * in real mode, or if the platform can't give the group up; -EIO if the bridge keeps what the host
- * had; -ENOMEM. If it fails nothing has changed.
+ * in real mode, or if the platform can't give the group up; -EIO if the bridge keeps a window or
+ * bypass of the host; -ENOMEM. A failure changes nothing.
  */
 struct tce_group *tce_group_take(struct tce_container *container, struct iommu_group *group)
 {
@@ -322,7 +304,7 @@ struct tce_group *tce_group_take(struct tce_container *container, struct iommu_g
 	return ERR_PTR(rc);
 }
 
-/* Undo tce_group_take(), for a group that has no window and is not in the container's list. */
+/* Undo tce_group_take(), for a group that has no window and is not in a container. */
 void tce_group_give_back(struct tce_group *grp)
 {
 	group_give_back(grp);

@@ -17,15 +17,15 @@ struct iommu_group;
 /**
  * struct tce_group - an IOMMU group in a container, which is a PE of the bridge
  * @list: in &tce_container.groups
- * @refs: one of tce_group_take(), and one of each EEH operation that includes the group
- * @lock: as long as it is held, the group does not leave
+ * @refs: one of tce_group_take(), and one per EEH operation that includes the group
+ * @lock: keeps the group from leaving
  * @left: it is no longer in the container
  * @group: the IOMMU group, with a reference until it has left
- * @table_group: the platform's side of the group; valid until the group has left
+ * @table_group: the platform's side of it; valid until it has left
  * @ops: the operations that the platform uses while this module has the ownership
  * @platform: the platform's own operations
- * @refused: pseries: the errno with which the platform has refused a table; 0 for none
- * @refused_entries: tables of as many entries, and larger ones, are refused as well
+ * @refused: pseries: the errno with which it has refused a table; 0 for none
+ * @refused_entries: tables with at least as many entries are refused as well
  */
 struct tce_group {
 	struct list_head list;

@@ -1,33 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM, and what it is allowed of a table.
+ * KVM's access to a table.
  *
- * KVM may take a reference to a table of its own process, or of another process that was
- * given the table's group, and then change TCEs and userspace entries whenever a guest asks for it.
- * It takes no lock that this module could take, and an entry and its userspace entry are two words.
- * So KVM sees operations of this module instead of the platform's, and changes entries only
- * through the functions below:
- *  - In a blocked table nothing is done, so that KVM leaves each call of the guest to user space.
- *    The exception is a call that finds its userspace entry just before the table is blocked, and
- *    whose effect is lost with the window. All tables that are not shared are blocked, and so are
- *    tables whose window is removed, because on pseries such a table is merely a number
- *    (LIOBN), which the next window or the host gets.
- *  - KVM is allowed to use a shared table (&tce_table.shared). KVM of the owner's process may map
- *    memory where user space has mapped nothing, and may remove what KVM has mapped. What
- *    user space has mapped, and what needs a new level of the table, is left to user space.
- * Whoever removes a value from an entry decrements the count of the memory if the userspace entry
- * tells where that is, and the value agrees. The userspace entry is no more than a hint, because
- * KVM writes it some time after the entry, when something else may be mapped there
- * (litmus/kvm-count.litmus). If the two do not agree, the memory stays counted as mapped.
+ * KVM of any process that was given a table's group may take a reference to the table, and then
+ * change TCEs and userspace entries whenever a guest asks for it. It takes no lock that this module
+ * could take, so it sees operations of this module instead of the platform's:
+ *  - In a blocked table they do nothing, and KVM leaves hypercalls to user space. One that has
+ *    found its userspace entry just before may succeed, but its effect is lost with the window.
+ *    Blocked are tables that are not shared, and those whose window is removed, because on pseries
+ *    a table is merely a number (LIOBN), which then passes to the next window or to the host.
+ *  - In a shared table (&tce_table.shared), KVM of the owner's process may map memory where user
+ *    space has mapped none, unless this needs a new level of the table, and may remove its own
+ *    mappings. All else is left to user space.
+ * The thread that removes a value from an entry decrements the count of its memory if the userspace
+ * entry matches. That is only a hint, because KVM writes it after the entry
+ * (litmus/kvm-count.litmus). Without a match the memory stays counted as mapped.
  *
- * KVM exchanges the entries of one page of the guest, and then asks for one invalidation of them.
- * What it has taken out in between waits in a struct tce_kvm_taken, and is counted down after that
- * (litmus/kvm-taken.litmus). KVM does not ask after an error, when it takes out what it has just
- * put (kvmppc_clear_tce()). That waits for the next hypercall of the same processor, or for
- * tce_kvm_settle(), and stays counted meanwhile.
+ * KVM exchanges the entries of one guest page, and then asks for one invalidation. Until then the
+ * removed values wait, still counted, in a struct tce_kvm_taken (litmus/kvm-taken.litmus). After an
+ * error KVM removes values without asking (kvmppc_clear_tce()). These wait for the next hypercall
+ * of the same processor, or for tce_kvm_settle().
  *
- * KVM may look at a table's operations at any time. So they stay until the table is freed, and
- * the module stays with them.
+ * The operations stay, and keep the module, until the table is freed.
  *
  * Locks: &tce_kvm_taken.lock, inside of which none is taken. Only KVM can race with the creation or
  * destruction of a table.
@@ -52,26 +46,25 @@
 #include "tce_trace.h"
 
 /**
- * struct tce_ops - operations of a table that replace the platform's
- * @ops: what KVM sees
- * @kvm_ops: the structure that they are part of
+ * struct tce_ops - operations that replace the platform's
+ * @ops: seen by KVM
+ * @kvm_ops: contains this structure
  */
 struct tce_ops {
 	struct iommu_table_ops ops;
 	struct tce_kvm_ops *kvm_ops;
 };
 
-/* More processors of a guest than this share what waits, as do those of a host with fewer. */
+/* A guest with more vCPUs than this, or than the host has processors, shares elements. */
 #define TCE_KVM_TAKEN_MAX	256U
 
 /**
- * struct tce_kvm_taken - what a processor of the guest has taken out, and is not invalidated
- * @lock: guards the rest
- * @first: the first of the entries
- * @end: what follows the last of them
- * @mem: what all of them mapped: memory in the kernel's list, from which it does not go, because
- *	what is taken out stays counted
- * @n: how often it is to be counted down; 0 if nothing waits
+ * struct tce_kvm_taken - values removed by a processor of the guest, not invalidated yet
+ * @lock: protects the rest
+ * @first: first entry
+ * @end: end of the entries
+ * @mem: the memory of all of them, which stays in the kernel's list while it is counted
+ * @n: number of counts to drop after the invalidation
  */
 struct tce_kvm_taken {
 	spinlock_t lock;
@@ -82,13 +75,13 @@ struct tce_kvm_taken {
 } ____cacheline_aligned_in_smp;
 
 /**
- * struct tce_kvm_ops - what KVM can see of a table
- * @platform: the platform's operations, which this module still uses
- * @mm: the memory of the owner's process, only for comparison
- * @allowed: the operations of a table that KVM may use
- * @blocked: the operations of a table that KVM may not use
- * @nr_taken: how many elements @taken has: a power of two
- * @taken: what waits for an invalidation; a processor of the guest uses the element of its thread
+ * struct tce_kvm_ops - a table's operations for KVM
+ * @platform: the platform's, which this module still uses
+ * @mm: that of the owner, only for comparison
+ * @allowed: while KVM may use the table
+ * @blocked: while it may not
+ * @nr_taken: elements of @taken, a power of two
+ * @taken: values not invalidated yet, by thread of the guest's processor
  */
 struct tce_kvm_ops {
 	struct iommu_table_ops *platform;
@@ -99,12 +92,11 @@ struct tce_kvm_ops {
 	struct tce_kvm_taken *taken;
 };
 
-/* The userspace entry that makes KVM give up, because this address can't be registered */
+/* A userspace entry that makes KVM give up, because this address can't be registered */
 static __be64 tce_kvm_no_ua = cpu_to_be64(TCE_UA_VFIO);
 
 atomic_long_t tce_kvm_tables = ATOMIC_LONG_INIT(0);
 
-/* For a table that has operations of this module, which may change but never go. */
 static struct tce_kvm_ops *table_kvm_ops(struct iommu_table *tbl)
 {
 	struct iommu_table_ops *ops = READ_ONCE(tbl->it_ops);
@@ -117,13 +109,13 @@ static bool pua_is_vfio(const __be64 *pua)
 	return READ_ONCE(*pua) & cpu_to_be64(TCE_UA_VFIO);
 }
 
-/* KVM asks with @alloc for an entry to write, and without for one to count down by. */
+/* KVM sets @alloc to write the entry, and clears it to count down by it. */
 static __be64 *blocked_useraddr(struct iommu_table *tbl, long index, bool alloc)
 {
 	return alloc ? NULL : &tce_kvm_no_ua;
 }
 
-/* Out of line, as is everything that only some entries need, because KVM calls us for each one. */
+/* Out of line, as is all work for uncommon entries. */
 static noinline __be64 *pua_in_levels(const struct iommu_table *tbl, unsigned long at)
 {
 	unsigned long left;
@@ -131,15 +123,15 @@ static noinline __be64 *pua_in_levels(const struct iommu_table *tbl, unsigned lo
 	return tce_table_walk(tbl, tbl->it_userspace, at, &left);
 }
 
-/* The userspace entry at a place in the table, counted from 0; NULL if a level is missing */
+/* @at is counted from 0. Return: NULL if a level is missing */
 static __be64 *pua_at(const struct iommu_table *tbl, unsigned long at)
 {
 	return tbl->it_indirect_levels ? pua_in_levels(tbl, at) : tbl->it_userspace + at;
 }
 
 /*
- * Is an entry empty? Most of what a guest clears is, such as all of its windows when it starts, and
- * a look is cheaper than an exchange (litmus/kvm-clear.litmus). pseries has no tables in memory.
+ * A guest mostly clears empty entries, and a read is cheaper than an exchange
+ * (litmus/kvm-clear.litmus). pseries has no tables in memory.
  */
 static bool entry_is_empty(const struct iommu_table *tbl, unsigned long at)
 {
@@ -154,13 +146,10 @@ static __be64 *allowed_useraddr(struct iommu_table *tbl, long index, bool alloc)
 	unsigned long at = index - tbl->it_offset, left;
 	__be64 *pua;
 
-	/* KVM of another process counts memory that is not known here */
+	/* KVM of another process counts in that process's list */
 	if (!alloc || current->mm != kvm_ops->mm || at >= tbl->it_size)
 		return blocked_useraddr(tbl, index, alloc);
-	/*
-	 * Only MAP makes missing levels, of TCEs or of userspace entries, because the platform
-	 * leaks one if two calls make it.
-	 */
+	/* The platform leaks a level if two calls make it, so only MAP does. */
 	if (tbl->it_indirect_levels && !tce_table_walk(tbl, (__be64 *)tbl->it_base, at, &left))
 		return NULL;
 	pua = pua_at(tbl, at);
@@ -168,8 +157,8 @@ static __be64 *allowed_useraddr(struct iommu_table *tbl, long index, bool alloc)
 }
 
 /*
- * Pretend that something has been taken out. KVM finds no memory for tce_kvm_no_ua, so it
- * tries to put the value back, which is ignored as well, and leaves the call to user space.
+ * Pretend that a clear has removed a value. KVM finds no memory for tce_kvm_no_ua, tries to put the
+ * value back, which is ignored as well, and leaves the call to user space.
  */
 static int leave_to_user(unsigned long *hpa, enum dma_data_direction *dir)
 {
@@ -195,23 +184,21 @@ static void kvm_invalidate(struct iommu_table *tbl, const struct tce_kvm_ops *kv
 		kvm_ops->platform->tce_kill(tbl, first, n);
 }
 
-/* Count down what is invalidated. */
 static void kvm_uncount(struct iommu_table *tbl, struct mm_iommu_table_group_mem_t *mem,
 			unsigned long n)
 {
-	/* with an mb(), litmus/unpin.litmus: the device can no longer reach it */
+	/* includes an mb() (litmus/unpin.litmus): the device can no longer reach the memory */
 	iommu_flush_tce(tbl);
 	while (n--)
 		mm_iommu_mapped_dec(mem);
 }
 
-/* Where what the current processor of the guest takes out waits */
 static struct tce_kvm_taken *kvm_taken(struct tce_kvm_ops *kvm_ops)
 {
 	return &kvm_ops->taken[current->pid & (kvm_ops->nr_taken - 1)];
 }
 
-/* The region that @hpa is of, and @ua as well, which may be @likely; NULL if they do not agree */
+/* Return: the region that has @hpa at @ua, or NULL. @likely is tried first, and may be NULL. */
 static struct mm_iommu_table_group_mem_t *
 kvm_region(const struct iommu_table *tbl, struct mm_iommu_table_group_mem_t *likely,
 	   unsigned long ua, unsigned long hpa)
@@ -227,7 +214,7 @@ kvm_region(const struct iommu_table *tbl, struct mm_iommu_table_group_mem_t *lik
 	return its == hpa ? mem : NULL;
 }
 
-/* False if other entries wait there, or other memory */
+/* Return: false if @taken has other memory, or entries not adjacent to @index */
 static bool taken_add(struct tce_kvm_taken *taken, struct mm_iommu_table_group_mem_t *mem,
 		      unsigned long index)
 {
@@ -243,10 +230,7 @@ static bool taken_add(struct tce_kvm_taken *taken, struct mm_iommu_table_group_m
 	return true;
 }
 
-/*
- * What was taken out of an entry waits for KVM's invalidation, and is then counted down, if the
- * userspace entry tells what it was.
- */
+/* Queue a removed value, to be counted down after invalidation, if the userspace entry matches. */
 static void kvm_take(struct iommu_table *tbl, struct tce_kvm_ops *kvm_ops, unsigned long index,
 		     __be64 *pua, unsigned long hpa)
 {
@@ -257,8 +241,8 @@ static void kvm_take(struct iommu_table *tbl, struct tce_kvm_ops *kvm_ops, unsig
 	bool waits;
 
 	/*
-	 * MAP may be about to count it down by the same entry (litmus/kvm-map.litmus). From here
-	 * on the region can't leave the list: it is counted, and only we count it down.
+	 * If we replace the userspace entry before MAP does (litmus/kvm-map.litmus), only we count
+	 * the memory down, and the region stays in the list until then.
 	 */
 	if (!ua || ua & TCE_UA_VFIO || !tce_pua_replace(pua, was, 0))
 		return;
@@ -267,7 +251,7 @@ static void kvm_take(struct iommu_table *tbl, struct tce_kvm_ops *kvm_ops, unsig
 	waits = mem && taken_add(taken, mem, index);
 	spin_unlock(&taken->lock);
 	if (!mem) {
-		/* it belongs to the value that another thread takes out */
+		/* it belongs to a value that another thread removes */
 		tce_pua_replace(pua, 0, was);
 	} else if (!waits) {
 		kvm_invalidate(tbl, kvm_ops, index, 1);
@@ -275,13 +259,13 @@ static void kvm_take(struct iommu_table *tbl, struct tce_kvm_ops *kvm_ops, unsig
 	}
 }
 
-/* An exchange has taken something out. KVM is told that there was nothing. */
+/* Account for a removed value, and tell KVM that the entry was empty. */
 static noinline int kvm_taken_out(struct iommu_table *tbl, unsigned long index,
 				  unsigned long *hpa, enum dma_data_direction *dir)
 {
 	__be64 *pua = pua_at(tbl, index - tbl->it_offset);
 
-	/* before it is not counted any more, and may be freed */
+	/* the page may be freed when it is no longer counted */
 	tce_entry_dirty(*hpa, *dir);
 	if (pua)
 		kvm_take(tbl, table_kvm_ops(tbl), index, pua, *hpa);
@@ -290,10 +274,7 @@ static noinline int kvm_taken_out(struct iommu_table *tbl, unsigned long index,
 	return 0;
 }
 
-/*
- * KVM exchanges an entry. Everything that has to be done for the old value is done here or waits
- * for allowed_kill(). What was put into an empty entry needs only KVM's own invalidation.
- */
+/* A new value in an empty entry needs only KVM's own invalidation. */
 static int allowed_exchange(struct iommu_table *tbl, const struct tce_kvm_ops *kvm_ops,
 			    long index, unsigned long *hpa, enum dma_data_direction *dir)
 {
@@ -302,40 +283,37 @@ static int allowed_exchange(struct iommu_table *tbl, const struct tce_kvm_ops *k
 	__be64 *pua;
 	int rc;
 
-	/*
-	 * the window has gone, or this is KVM of another process, which counts other memory, or
-	 * there is no such entry
-	 */
+	/* window removed, KVM of another process, or no such entry */
 	if (READ_ONCE(tbl->it_ops) != &kvm_ops->allowed.ops || current->mm != kvm_ops->mm ||
 	    at >= tbl->it_size)
 		return leave_to_user(hpa, dir);
 	if (clear) {
 		pua = pua_at(tbl, at);
-		/* what user space has mapped */
+		/* mapped by user space */
 		if (pua && pua_is_vfio(pua))
 			return leave_to_user(hpa, dir);
-		/* an entry without permissions is an empty one */
+		/* an entry without permissions is empty */
 		*hpa = 0;
 		if (entry_is_empty(tbl, at))
 			return 0;
 	} else if (!*hpa || *hpa & ~IOMMU_PAGE_MASK(tbl)) {
 		/*
-		 * what KVM puts back in the place of what user space has mapped; or a guest has got
-		 * past KVM's checks, for which the platform has a BUG_ON()
+		 * 0: KVM undoes a clear that was left to user space. Unaligned: a guest has got
+		 * past KVM's checks, and the platform has a BUG_ON().
 		 */
 		return leave_to_user(hpa, dir);
 	}
 	rc = kvm_ops->platform->xchg_no_kill(tbl, index, hpa, dir);
 	/*
-	 * KVM warns of any error. An entry that can't be cleared can be left to user space instead.
-	 * One that can't be written can't, because KVM would take it for written.
+	 * KVM warns of any error, so a failed clear is left to user space instead. A failed write
+	 * can't be, because KVM would take it for done.
 	 */
 	if (rc)
 		return clear ? leave_to_user(hpa, dir) : rc;
 	return *dir == DMA_NONE ? 0 : kvm_taken_out(tbl, index, hpa, dir);
 }
 
-/* In an RCU section, for which tce_kvm_block() waits */
+/* tce_kvm_block() waits for this RCU section. */
 static int allowed_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 			enum dma_data_direction *dir)
 {
@@ -348,8 +326,8 @@ static int allowed_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 }
 
 /*
- * Take what waits, invalidate it, and count it down. With @n, invalidate these entries as well.
- * What is taken was taken out of its entry before, so that no invalidation comes too early for it.
+ * Values are added to @taken after they were removed, so that no invalidation here comes too early.
+ * @n more entries from @first on are invalidated.
  */
 static void kvm_settle(struct iommu_table *tbl, const struct tce_kvm_ops *kvm_ops,
 		       struct tce_kvm_taken *taken, unsigned long first, unsigned long n)
@@ -357,7 +335,7 @@ static void kvm_settle(struct iommu_table *tbl, const struct tce_kvm_ops *kvm_op
 	struct mm_iommu_table_group_mem_t *mem = NULL;
 	unsigned long from = 0, end = 0, counts = 0;
 
-	/* a thread sees what it has taken out itself */
+	/* a thread sees its own values without the lock */
 	if (READ_ONCE(taken->n)) {
 		spin_lock(&taken->lock);
 		from = taken->first;
@@ -375,14 +353,13 @@ static void kvm_settle(struct iommu_table *tbl, const struct tce_kvm_ops *kvm_op
 		kvm_uncount(tbl, mem, counts);
 }
 
-/* KVM asks for the invalidation of what it has exchanged, some of which may not be there. */
 static void allowed_kill(struct iommu_table *tbl, unsigned long index, unsigned long pages)
 {
 	struct tce_kvm_ops *kvm_ops = table_kvm_ops(tbl);
 	unsigned long at = index - tbl->it_offset;
 
 	rcu_read_lock();
-	/* as in allowed_exchange(); tce_kvm_block() does it for a window that goes */
+	/* as in allowed_exchange(); when a window is removed, tce_kvm_block() settles */
 	if (READ_ONCE(tbl->it_ops) == &kvm_ops->allowed.ops && current->mm == kvm_ops->mm &&
 	    at < tbl->it_size)
 		kvm_settle(tbl, kvm_ops, kvm_taken(kvm_ops), index, min(pages, tbl->it_size - at));
@@ -396,19 +373,19 @@ void tce_kvm_unprepare(struct tce_kvm_ops *kvm_ops)
 	kfree(kvm_ops);
 }
 
-/* The last reference to the table is gone, and so is KVM's (litmus/kvm-ops-free.litmus). */
+/* KVM has no reference any more (litmus/kvm-ops-free.litmus). */
 static void kvm_ops_free(struct iommu_table *tbl)
 {
 	struct tce_kvm_ops *kvm_ops = table_kvm_ops(tbl);
 
-	/* its free() may tell tables apart by their operations */
+	/* free() may tell tables apart by their operations */
 	tbl->it_ops = kvm_ops->platform;
 	if (kvm_ops->platform->free)
 		kvm_ops->platform->free(tbl);
 	/*
-	 * pseries before 6.16 leaves the user view (d36e3f11fe8b is in stable kernels, but not in
-	 * RHEL 9.6 and 10.0). If pseries has freed it, it is NULL. PowerNV frees its own, which
-	 * is not in vmalloc's range.
+	 * pseries leaks the userspace entries before 6.16 (d36e3f11fe8b is in stable kernels, but
+	 * not in RHEL 9.6 and 10.0), and sets the pointer to NULL since. PowerNV's are not
+	 * vmalloc'ed.
 	 */
 	if (is_vmalloc_addr(tbl->it_userspace)) {
 		vfree(tbl->it_userspace);
@@ -426,7 +403,6 @@ static void ops_init(struct tce_ops *ops, struct tce_kvm_ops *kvm_ops)
 	ops->ops.free = kvm_ops_free;
 }
 
-/* The table keeps the module, and what KVM sees, until it is freed. */
 static void kvm_ops_init(struct tce_table *table)
 {
 	struct tce_kvm_ops *kvm_ops = table->kvm_ops;
@@ -442,21 +418,19 @@ static void kvm_ops_init(struct tce_table *table)
 	ops_init(&kvm_ops->blocked, kvm_ops);
 	kvm_ops->blocked.ops.useraddrptr = blocked_useraddr;
 	kvm_ops->blocked.ops.xchg_no_kill = blocked_xchg;
-	/* not NULL, because KVM reads it once to ask and once to call */
+	/* not NULL, because KVM reads it twice, to test and to call it */
 	kvm_ops->blocked.ops.tce_kill = blocked_kill;
 }
 
-/* Show KVM other operations of a table. */
 static void show_kvm(struct tce_table *table, struct tce_ops *ops)
 {
-	/* pairs with KVM's address dependency: it sees their contents (litmus/kvm-ops.litmus) */
+	/* pairs with KVM's address dependency (litmus/kvm-ops.litmus) */
 	smp_store_release(&table->tbl->it_ops, &ops->ops);
 }
 
 /*
- * Allocate what KVM can see of a table that does not exist yet, so that tce_kvm_block() can't fail.
- * Undone by tce_kvm_unprepare(), until tce_kvm_hide() has given them to the table, with
- * which they are freed (kvm_ops_free()). Return: 0; -ENOMEM
+ * Allocate the operations before the table exists, so that tce_kvm_block() can't fail. Undone by
+ * tce_kvm_unprepare(), or after tce_kvm_hide() by freeing the table. Return: 0; -ENOMEM
  */
 int tce_kvm_prepare(struct tce_table *table)
 {
@@ -479,14 +453,12 @@ int tce_kvm_prepare(struct tce_table *table)
 /**
  * tce_kvm_hide() - hide the platform's operations on a table from KVM
  * @table: a new table, after tce_table_init()
- * @in_group: the platform has already given it to the group, with a reference, as pseries
- *	does, so that KVM can have found it
+ * @in_group: the group already has it, with a reference (pseries), so that KVM can have found it
  *
- * Until now KVM of any process could write TCEs and userspace entries with the platform's
- * operations. If there is a sign of that, all of them are cleared, and no page is put for them:
- * KVM has counted its own. To be followed by tce_kvm_allow(). The platform's operations come back
- * when the table is freed. Context: sleeps. It waits for KVM if that is just using the table,
- * unless KVM is preempted.
+ * Until now KVM of any process could use the platform's operations. If it may have, all entries are
+ * cleared, and no page is released, because KVM counts its own. To be followed by tce_kvm_allow();
+ * freeing the table restores the platform's operations. Context: sleeps until KVM has left the
+ * table, unless KVM is preempted there.
  *
  * Return: 0; -EBUSY if KVM has found the table, which can't be used then.
  */
@@ -498,16 +470,19 @@ int tce_kvm_hide(struct tce_table *table, bool in_group)
 	show_kvm(table, &table->kvm_ops->blocked);
 	if (!in_group)
 		return 0;
-	/* litmus/hide.litmus: KVM with the old ones has a reference now, or has written a pua */
+	/*
+	 * litmus/hide.litmus: KVM that used the old operations has a reference by now, or has
+	 * written a userspace entry
+	 */
 	synchronize_rcu();
-	/* the references of the window and of the group */
+	/* those of the window and of the group */
 	if (kref_read(&tbl->it_kref) == 2 && tce_table_is_new(table))
 		return 0;
 	tce_table_wipe(table);
 	return TCE_REFUSE_WHY(KVM_HAS_TABLE, -EBUSY, 0);
 }
 
-/* Let KVM use a table that was hidden, if it is a shared one. Undone by tce_kvm_block(). */
+/* Let KVM use a hidden table if it is shared. Undone by tce_kvm_block(). */
 void tce_kvm_allow(struct tce_table *table)
 {
 	if (table->shared)
@@ -515,9 +490,8 @@ void tce_kvm_allow(struct tce_table *table)
 }
 
 /*
- * Invalidate what KVM has taken out without having asked for its invalidation, be it after an error
- * or because that is still to come, and count it down. Context: with &tce_mm.map_lock held for
- * writing, so that the table stays; does not sleep.
+ * Invalidate and count down removed values for which KVM has not asked. Context: with
+ * &tce_mm.map_lock held for writing, so that the table stays; does not sleep.
  */
 void tce_kvm_settle(struct tce_table *table)
 {
@@ -528,20 +502,17 @@ void tce_kvm_settle(struct tce_table *table)
 		kvm_settle(table->tbl, kvm_ops, &kvm_ops->taken[i], 0, 0);
 }
 
-/*
- * Undo tce_kvm_allow(), because the window goes: KVM can no longer map anything there. Context:
- * sleeps until KVM has finished what it is doing there.
- */
+/* Undo tce_kvm_allow(). Context: sleeps until KVM has left the table. */
 void tce_kvm_block(struct tce_table *table)
 {
 	if (table->tbl->it_ops == &table->kvm_ops->blocked.ops)
 		return;
 	show_kvm(table, &table->kvm_ops->blocked);
 	/*
-	 * litmus/kvm-block.litmus: even KVM that has no reference yet may have the old ones, so
-	 * this can't be skipped if there are no other references.
+	 * litmus/kvm-block.litmus: also without other references, because KVM may use the old
+	 * operations before it takes its own
 	 */
 	synchronize_rcu();
-	/* from now on KVM's own call has no effect */
+	/* KVM's own invalidation has no effect any more */
 	tce_kvm_settle(table);
 }

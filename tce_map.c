@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * MAP and UNMAP, from an IOBA to the entries of a table, and what allows them: in v1 ENABLE, which
- * charges the window in advance, and in v2 REGISTER, which pins the memory. The platform's
- * operations do not check bounds, and would write outside of the table if they were given an entry
- * beyond its end. That is why find_entries() is the only place where an IOBA is turned into an
- * entry.
+ * MAP and UNMAP, from an IOBA to the entries of a table, and the commands that allow them: ENABLE
+ * (v1), which charges the window in advance, and REGISTER (v2), which pins the memory. The platform
+ * does not check bounds, and would write beyond the end of a table, so only find_entries() turns an
+ * IOBA into an entry.
  *
- * Locks: MAP and UNMAP take &tce_mm.map_lock for reading, and pin the pages of v1 before that. With
- * no lock held they create a pending default window, or ask why the container is not enabled.
- * ENABLE and DISABLE take tce_container_lock(), and REGISTER and UNREGISTER what tce_region.c says.
+ * Locks: MAP and UNMAP take &tce_mm.map_lock for reading. Before that, with no lock held, MAP of v1
+ * pins its pages, and a pending default window is created. ENABLE and DISABLE take
+ * tce_container_lock(), REGISTER and UNREGISTER the locks of tce_region.c, and REGISTER at its end
+ * tce_container_lock_always().
+ *
+ * Never fails: DISABLE once it has the lock, but entries that the platform refuses to clear keep
+ * their pages.
  */
 #include <linux/sched.h>
 #include <linux/sizes.h>
@@ -23,16 +26,12 @@
 #include "tce_v1.h"
 #include "tce_window.h"
 
-/* Does the caller own this? A container that is not bound has NULL. Return: 0; -EPERM */
 static int check_owner(const struct tce_mm *tmm)
 {
 	return tmm && tmm->mm == current->mm ? 0 : TCE_REFUSE_WHY(NOT_OWNER, -EPERM, 0);
 }
 
-/*
- * The container, locked by lock_for_map(), is not enabled, or its default window is pending, which
- * is created. Return: as lock_for_map()
- */
+/* Drop the lock to create the default window, or to find out why the container is not enabled. */
 static noinline int make_ready(struct tce_container *container)
 {
 	struct rw_semaphore *lock = &container->mem.tmm->map_lock;
@@ -52,9 +51,8 @@ static noinline int make_ready(struct tce_container *container)
 }
 
 /*
- * Lock a container for MAP or UNMAP: it is enabled, and has its default window if that was
- * pending. Undone by unlock_for_map(). Return: 0; -EPERM; -EINVAL if the container is gone; -EINTR;
- * for the default window, an errno of tce_window_create()
+ * Lock a container that is enabled, and create its default window if that is pending. Return: 0;
+ * -EPERM; -EINVAL if the container is gone; -EINTR; an errno of tce_window_create()
  */
 static __always_inline int lock_for_map(struct tce_container *container)
 {
@@ -71,13 +69,7 @@ static void unlock_for_map(struct tce_container *container)
 	up_read(&container->mem.tmm->map_lock);
 }
 
-/*
- * Turn a range of IOBAs into entries of a table. MAP also needs @ua to be a multiple of the IOMMU
- * page, for which UNMAP has 0.
- *
- * Return: 0; -ENXIO if @ioba is in no window; -EINVAL if the range is misaligned or
- * leaves the window.
- */
+/* @ua, 0 for UNMAP, has to be a multiple of the IOMMU page. Return: as tce_container_map() */
 static __always_inline int find_entries(struct tce_container *container, u64 ioba, u64 ua,
 					u64 size, struct tce_table **found, unsigned long *first,
 					unsigned long *n)
@@ -109,10 +101,6 @@ static __always_inline int find_entries(struct tce_container *container, u64 iob
 	return TCE_REFUSE_WHY(NO_WINDOW_THERE, -ENXIO, 0);
 }
 
-/*
- * Check the arguments of a MAP of v1, before its pages are pinned. Return: as lock_for_map() or
- * find_entries(); -EFAULT if the range can't be user memory
- */
 static int check_map(struct tce_container *container, u64 ioba, u64 ua, u64 size)
 {
 	struct tce_table *table;
@@ -128,7 +116,6 @@ static int check_map(struct tce_container *container, u64 ioba, u64 ua, u64 size
 	return rc;
 }
 
-/* @batch: v1: the pages of exactly this memory */
 static __always_inline int map_range(struct tce_container *container, u64 ioba, u64 ua, u64 size,
 				     enum dma_data_direction dir, struct tce_v1_batch *batch)
 {
@@ -145,7 +132,6 @@ static __always_inline int map_range(struct tce_container *container, u64 ioba, 
 	return rc;
 }
 
-/* MAP of v1. The pages are pinned with no lock held. */
 static noinline int map_v1(struct tce_container *container, u64 ioba, u64 ua, u64 size,
 			   enum dma_data_direction dir)
 {
@@ -161,7 +147,7 @@ static noinline int map_v1(struct tce_container *container, u64 ioba, u64 ua, u6
 	if (rc || !size)
 		return rc;
 	rc = tce_v1_pin(&batch, &container->mem, ua, size, tce_dir_writes(dir));
-	/* what is wrong with the window comes first, as for any size */
+	/* report errors of the range first, as for any size */
 	if (rc)
 		return check_map(container, ioba, ua, size) ?: rc;
 	rc = map_range(container, ioba, ua, size, dir, &batch);
@@ -173,14 +159,14 @@ static noinline int map_v1(struct tce_container *container, u64 ioba, u64 ua, u6
  * tce_container_map() - MAP
  * @container: the container, not locked
  * @ioba: first I/O address
- * @ua: where the memory is in the caller's address space
+ * @ua: start of the memory in the caller's address space
  * @size: bytes; 0 maps nothing
- * @dir: what the devices may do
+ * @dir: the devices' permissions
  *
  * Undone by tce_container_unmap(). Context: the owner of the memory; sleeps, ends early on SIGKILL.
  *
- * Return: 0; -ENXIO if no window has @ioba; -EINVAL if misaligned or leaving the window; as
- * lock_for_map(), tce_table_map(), or in v1 tce_v1_pin().
+ * Return: 0; -ENXIO if no window has @ioba; -EINVAL if misaligned or leaving the window; -EFAULT if
+ * @ua can't be user memory (v1); as lock_for_map(), tce_table_map(), or in v1 tce_v1_pin().
  */
 int tce_container_map(struct tce_container *container, u64 ioba, u64 ua, u64 size,
 		      enum dma_data_direction dir)
@@ -189,7 +175,7 @@ int tce_container_map(struct tce_container *container, u64 ioba, u64 ua, u64 siz
 				   map_range(container, ioba, ua, size, dir, NULL);
 }
 
-/* UNMAP. Return: as lock_for_map(), find_entries() or tce_table_unmap() */
+/* UNMAP. Return: as tce_container_map() for the range; as lock_for_map() or tce_table_unmap() */
 int tce_container_unmap(struct tce_container *container, u64 ioba, u64 size)
 {
 	struct tce_table *table;
@@ -204,7 +190,6 @@ int tce_container_unmap(struct tce_container *container, u64 ioba, u64 size)
 	return rc;
 }
 
-/* v1: Return: CPU pages that ENABLE has to charge; -EBUSY; -ENODEV; -EPERM */
 static long check_enable(struct tce_container *container)
 {
 	struct iommu_table_group *table_group = tce_group_platform(container);
@@ -218,7 +203,6 @@ static long check_enable(struct tce_container *container)
 	return table_group->tce32_size >> PAGE_SHIFT;
 }
 
-/* ENABLE, for tce_container_act_charged(). Return: -EAGAIN, or as tce_container_enable() */
 static long enable(struct tce_container *container, struct tce_charge *charge, void *arg)
 {
 	long npages = check_enable(container);
@@ -226,7 +210,7 @@ static long enable(struct tce_container *container, struct tce_charge *charge, v
 
 	if (npages < 0)
 		return npages;
-	/* what DISABLE had left for a MAP in flight */
+	/* the charge that DISABLE had left for a MAP in flight */
 	tce_v1_disallow(&container->mem);
 	rc = tce_charge_need(charge, npages);
 	if (rc)
@@ -250,7 +234,7 @@ long tce_container_enable(struct tce_container *container)
 {
 	long rc;
 
-	/* An ENABLE that is refused does not bind the container to its caller. */
+	/* a refused ENABLE must not bind the container to its caller */
 	rc = down_read_killable(&container->lock);
 	if (rc)
 		return rc;
@@ -260,7 +244,7 @@ long tce_container_enable(struct tce_container *container)
 }
 
 /*
- * v1: DISABLE. Unmaps everything, because pages may only be pinned while they are charged. Return:
+ * v1: DISABLE. Pages may be pinned only while they are charged, so everything is unmapped. Return:
  * 0; as tce_container_lock()
  */
 long tce_container_disable(struct tce_container *container)
@@ -268,7 +252,7 @@ long tce_container_disable(struct tce_container *container)
 	long rc;
 	int i;
 
-	/* what is not bound was never enabled */
+	/* a container that is not bound was never enabled */
 	if (!tce_memory_mm(&container->mem))
 		return 0;
 	rc = tce_container_lock(container);
@@ -302,7 +286,7 @@ long tce_container_register(struct tce_container *container, u64 ua, u64 size)
 		return rc;
 	rc = tce_region_register(&container->mem, ua, size);
 	if (!rc && !READ_ONCE(container->enabled)) {
-		/* It is registered, and there is no way back. */
+		/* the registration can no longer be undone */
 		tce_container_lock_always(container);
 		if (!container->closed)
 			WRITE_ONCE(container->enabled, true);

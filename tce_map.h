@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What a client maps, and what allows it. */
+/* MAP and UNMAP, and the commands that allow them. */
 #ifndef TCE_MAP_H
 #define TCE_MAP_H
 

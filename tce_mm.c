@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the containers of one mm share: their locks, the tree of regions, and
- * locked_vm; and how pages of the mm are pinned.
+ * State shared by the containers of an mm: locks, the tree of regions, and locked_vm. Pins pages.
  *
- * Charging and uncharging take the mmap_lock, which a client can hold for as long as it likes, in
- * a page fault of another thread. So pages are charged before any lock is taken, and a holder of
- * a lock leaves the uncharging to a later tce_uncharge(). For the same reason pages are pinned
- * with no lock held but one for which only that client waits.
+ * Charging, uncharging and pinning take the mmap_lock, which a client can hold for as long as it
+ * likes, by a page fault in another thread. So no lock but &tce_mm.registering may be held then,
+ * and a holder of another lock leaves uncharging to a later tce_uncharge().
  *
- * Locks: tce_mms_lock guards the list and its counts. No other lock is taken inside, and nothing
- * is waited for or allocated.
+ * Locks: tce_mms_lock guards the list and its counts. It is innermost, and its holders neither wait
+ * nor allocate.
  *
  * Never fails: everything but tce_mm_get(), tce_charge(), tce_charge_reserve() and tce_pin_pages().
  */
@@ -26,7 +24,7 @@
 #include "tce_mm.h"
 #include "tce_trace.h"
 
-/* Pinning movable memory can fail if another task does the same. Retries, 1 ms apart */
+/* Retries, 1 ms apart: pinning movable memory can fail if another task does the same */
 #define TCE_PIN_TRIES	20
 
 static DEFINE_MUTEX(tce_mms_lock);
@@ -47,8 +45,8 @@ static void mm_free(struct tce_mm *tmm)
 }
 
 /*
- * Find what belongs to an mm, or create it. Undone by tce_mm_put(). Context: no lock held, because
- * a client at its cgroup's limit is throttled here. Return: NULL if out of memory
+ * NULL if out of memory. Undone by tce_mm_put(). No lock may be held, because a client at its
+ * cgroup's limit is throttled here.
  */
 struct tce_mm *tce_mm_get(struct mm_struct *mm)
 {
@@ -91,7 +89,7 @@ void tce_mm_join(struct tce_mm *tmm, bool v2)
 	mutex_unlock(&tce_mms_lock);
 }
 
-/* The newest that is older than @id, or NULL. Undone by tce_mm_put(). */
+/* The newest older than @id, or NULL. Undone by tce_mm_put(). */
 struct tce_mm *tce_mm_next(unsigned long id)
 {
 	struct tce_mm *tmm, *found = NULL;
@@ -115,11 +113,11 @@ void tce_mm_put(struct tce_mm *tmm)
 }
 
 /**
- * tce_mm_take_regions() - take the regions, if no container of v2 is open any more
+ * tce_mm_take_regions() - take all regions if no container of v2 is open any more
  * @tmm: with &tce_mm.region_lock held, for which a container that is being bound waits first
- * @closed: 1 if the caller's container has just been closed, 0 if it was before
+ * @closed: 1 if the caller's container has just been closed, else 0
  *
- * Context: without &tce_mm.map_lock, because nothing can be mapped any more.
+ * Needs no &tce_mm.map_lock, because nothing can be mapped any more.
  *
  * Return: the tree, which is empty if another container is open.
  */
@@ -141,8 +139,9 @@ struct rb_root tce_mm_take_regions(struct tce_mm *tmm, int closed)
  * @mm: the caller's
  * @npages: CPU pages
  *
- * Undone by account_locked_vm() or tce_uncharge_later(). Context: waits for the mmap_lock, so no
- * lock may be held that anybody but the caller's process wants.
+ * Undone by account_locked_vm() or tce_uncharge_later().
+ *
+ * Context: waits for the mmap_lock, so no lock may be held for which other processes wait.
  *
  * Return: 0; -ENOMEM if RLIMIT_MEMLOCK does not allow it.
  */
@@ -155,19 +154,21 @@ int tce_charge(struct mm_struct *mm, unsigned long npages)
 	pr_warn_ratelimited("%s[%d]: %lu KiB of locked memory refused: %lu KiB are in use, and RLIMIT_MEMLOCK is %lu KiB\n",
 			    current->comm, task_tgid_nr(current),
 			    npages << (PAGE_SHIFT - 10),
-			    /* of a moment ago */
+			    /* may be outdated */
 			    data_race(mm->locked_vm) << (PAGE_SHIFT - 10), limit >> 10);
 	return TCE_REFUSE_WHY(LOCKED_LIMIT, -ENOMEM, limit);
 }
 
 /**
- * tce_charge_reserve() - charge what a command needs, before it takes its locks
- * @charge: what is reserved, and what tce_charge_need() was asked for
- * @mem: the memory of the container, which is bound if something is needed
+ * tce_charge_reserve() - charge what a command needs before it takes its locks
+ * @charge: the need and the reserve
+ * @mem: the memory of the container, which is bound if there is a need
  *
- * Undone by tce_charge_settle(). Context: as tce_charge().
+ * Undone by tce_charge_settle().
  *
- * Return: 0; as tce_charge().
+ * Context: as tce_charge().
+ *
+ * Return: 0; -ENOMEM.
  */
 int tce_charge_reserve(struct tce_charge *charge, struct tce_memory *mem)
 {
@@ -175,7 +176,7 @@ int tce_charge_reserve(struct tce_charge *charge, struct tce_memory *mem)
 
 	if (charge->need <= charge->left)
 		return 0;
-	/* what is not needed any more may be all that is missing */
+	/* pending uncharges may make the difference */
 	tce_uncharge(mem);
 	rc = tce_charge(mem->tmm->mm, charge->need - charge->left);
 	if (!rc)
@@ -183,7 +184,7 @@ int tce_charge_reserve(struct tce_charge *charge, struct tce_memory *mem)
 	return rc;
 }
 
-/* Uncharge what is reserved and was not used. Context: as tce_charge(). */
+/* Uncharge the unused reserve. Context: as tce_charge(). */
 void tce_charge_settle(struct tce_charge *charge, struct tce_memory *mem)
 {
 	struct tce_mm *tmm = tce_memory_mm(mem);
@@ -195,23 +196,20 @@ void tce_charge_settle(struct tce_charge *charge, struct tce_memory *mem)
 		tce_uncharge(mem);
 }
 
-/* Undo tce_charge(). Context: any. tce_uncharge() has to follow when the last lock is dropped. */
+/* Allowed in any context. tce_uncharge() has to follow once no lock is held. */
 void tce_uncharge_later(struct tce_memory *mem, unsigned long npages)
 {
 	atomic_long_add(npages, &mem->uncharge);
 }
 
-/* Do what tce_uncharge_later() has put off. Context: as tce_charge(). */
+/* Context: as tce_charge() */
 void tce_uncharge(struct tce_memory *mem)
 {
 	if (atomic_long_read(&mem->uncharge))
 		account_locked_vm(mem->tmm->mm, atomic_long_xchg(&mem->uncharge, 0), false);
 }
 
-/*
- * tce_uncharge(), if the mmap_lock is free, for a container that is being freed. Context: does not
- * sleep. Return: true if no charge is left.
- */
+/* For a container that is being freed. Returns false if the mmap_lock is not free. */
 bool tce_uncharge_try(struct tce_memory *mem)
 {
 	unsigned long npages = atomic_long_read(&mem->uncharge);
@@ -229,7 +227,7 @@ bool tce_uncharge_try(struct tce_memory *mem)
 	return true;
 }
 
-/* The errno if pin_user_pages() returned @rc instead of a number of pages, and stopped at @ua */
+/* @rc was returned by pin_user_pages(), which stopped at @ua. */
 int tce_pin_errno(long rc, u64 ua)
 {
 	if (rc == -EINTR)
@@ -237,10 +235,7 @@ int tce_pin_errno(long rc, u64 ua)
 	return TCE_REFUSE_WHY(PIN, rc == -ENOMEM ? -ENOMEM : -EFAULT, ua);
 }
 
-/*
- * Is @got worth another try, after a moment? A page can't be migrated while another task holds a
- * reference to it, which is often only for a moment. @tries counts, from 0. Context: sleeps.
- */
+/* A page can't be migrated while another task holds a reference, usually for a moment. */
 static bool pin_again(long got, unsigned int *tries)
 {
 	if (got != -ENOMEM || (*tries)++ == TCE_PIN_TRIES)
@@ -255,12 +250,13 @@ static bool pin_again(long got, unsigned int *tries)
  * @ua: userspace address of the first
  * @n: number of pages
  * @write: a device will be allowed to write
- * @rc: returns 0, or why not all could be pinned: -ENOMEM, -EFAULT or -EINTR
+ * @rc: returns 0, -ENOMEM, -EFAULT or -EINTR
  *
- * Undone by tce_unpin_pages(). Context: the owner of the memory. Sleeps for as long as the client
- * likes, but SIGKILL ends it early.
+ * Undone by tce_unpin_pages().
  *
- * Return: how many pages are pinned, which the caller has to undo even if it is not all.
+ * Context: the owner of the memory; sleeps for as long as the client likes, ends early on SIGKILL.
+ *
+ * Return: how many pages are pinned, which the caller has to unpin even if they are not all.
  */
 unsigned long tce_pin_pages(struct page **pages, unsigned long ua, unsigned long n,
 			    bool write, int *rc)
@@ -290,7 +286,7 @@ unsigned long tce_pin_pages(struct page **pages, unsigned long ua, unsigned long
 	return done;
 }
 
-/* Undo tce_pin_pages(). No device has written to the pages. */
+/* No device has written to the pages. */
 void tce_unpin_pages(struct page **pages, unsigned long n)
 {
 	unsigned long now;

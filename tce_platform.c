@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The platform's operations on tables.
- *
- * Only this file and the functions at the head of tce_table.c call these operations, and tce_kvm.c
- * on behalf of KVM.
+ * The platform's operations on tables, which the inline functions of tce_table.h, the head of
+ * tce_table.c and, on behalf of KVM, tce_kvm.c call as well.
  *
  * Locks: the caller holds &tce_table.lock, except for look-ups, because no level is freed before
  * the table. Only KVM can race with the creation or destruction of a table.
+ *
+ * Never fails: tce_table_wipe(), although the platform may refuse to clear entries.
  */
 #include <linux/log2.h>
 #include <linux/mm.h>
@@ -19,8 +19,8 @@
 #include "tce_trace.h"
 
 /*
- * The shortest run of entries that is set or cleared by one operation, which costs an
- * invalidation of its own, or on pseries two hypervisor calls.
+ * The shortest run worth one operation, which costs an invalidation or, on pseries, two hypervisor
+ * calls
  */
 #define TCE_RUN_MIN_KILL	64
 #define TCE_RUN_MIN_HCALL	4
@@ -30,12 +30,10 @@
  * @tbl: the table
  * @node: its top level: it_base or it_userspace
  * @at: the entry's place in the table, counted from 0
- * @hole: if a level is missing, returns how many entries from this one on are missing with it
+ * @hole: if a level is missing, returns how many entries from @at on are missing
  *
- * The platform's own look-up does not tell at which level it ended, so that most of a window
- * of 2^46 bytes would have to be tried leaf by leaf. The format is that of the indirect TCE
- * tables that the bridge walks: an entry of an upper level is the real address of the next
- * one, | 3, in big endian.
+ * The platform's look-up does not tell the size of a hole, and a window of 2^46 bytes is mostly
+ * holes. An entry of an upper level is the real address of the next one, | 3, in big endian.
  *
  * Return: the entry; NULL if a level is missing.
  */
@@ -48,7 +46,7 @@ __be64 *tce_table_walk(const struct iommu_table *tbl, __be64 *node,
 	for (level = tbl->it_indirect_levels; level; level--) {
 		unsigned long below = 1UL << (level * bits);
 		unsigned long slot = (at / below) & (tbl->it_level_size - 1);
-		/* litmus/level.litmus: MAP may just have made the level that KVM finds here */
+		/* litmus/level.litmus: MAP may just have added the level that KVM finds here */
 		u64 next = tce_pua_read(&node[slot]);
 
 		if (!next) {
@@ -60,7 +58,7 @@ __be64 *tce_table_walk(const struct iommu_table *tbl, __be64 *node,
 	return &node[at & (tbl->it_level_size - 1)];
 }
 
-/* Prepare a new table, which is zeroed but for @tbl and @mem. Return: 0; -ENOMEM */
+/* Prepare a new table, of which only @tbl and @mem are set. Return: 0; -ENOMEM */
 int tce_table_init(struct tce_table *table)
 {
 	struct iommu_table *tbl = table->tbl;
@@ -69,18 +67,17 @@ int tce_table_init(struct tce_table *table)
 
 	table->ops = tbl->it_ops;
 	/*
-	 * KVM does not see whether the process has all of a page that is larger than the CPU's: its
-	 * list takes ordinary pages that follow a hugetlb page for huge ones, and single pages of a
-	 * huge one, which udmabuf maps, for all of it.
+	 * Only IOMMU pages no larger than the CPU's: KVM's list takes ordinary pages that follow a
+	 * hugetlb page for huge ones, and single pages of a huge one, which udmabuf maps, for all
+	 * of it.
 	 */
 	table->shared = !table->mem->v1 && tbl->it_page_shift <= PAGE_SHIFT &&
 			tce_mm_allows_kvm(table->mem->tmm);
 	table->run_min = table->ops->tce_kill ? TCE_RUN_MIN_KILL : TCE_RUN_MIN_HCALL;
 	mutex_init(&table->lock);
 	/*
-	 * pseries does not report that it had no memory for the userspace entries. And
-	 * tce_table_pua() computes where they are: check once that the platform agrees, which may
-	 * cost a leaf.
+	 * pseries does not report a failure to allocate userspace entries. The check that
+	 * tce_table_pua() finds them where the platform does may cost a leaf.
 	 */
 	pua = tbl->it_userspace ? table->ops->useraddrptr(tbl, last, true) : NULL;
 	if (!pua || pua != tce_table_pua(table, last, false, &left))
@@ -88,7 +85,7 @@ int tce_table_init(struct tce_table *table)
 	return 0;
 }
 
-/* IBM's patches that bring iommufd add an argument: whether the address is a physical one. */
+/* IBM's patches for iommufd add an argument, whether the address is a physical one. */
 #ifdef TCE_HAS_SET_PHYS
 #define set(tbl, entry, n, ua, dir, attrs) \
 	set(tbl, entry, n, ua, dir, attrs, false)
@@ -97,17 +94,15 @@ int tce_table_init(struct tce_table *table)
 /**
  * tce_table_set() - write a run of entries by one operation of the platform
  * @table: the table
- * @entry: the first of them; all are empty
- * @n: entries, no more than %TCE_CHUNK
+ * @entry: the first entry; all are empty
+ * @n: number of entries, at most %TCE_CHUNK
  * @hpa: the start of their memory, which is contiguous
- * @dir: what the device may do
+ * @dir: the device's permissions
  *
- * The platform invalidates them as well. The userspace entries are not touched.
+ * The platform also invalidates them. It stops at an entry that is refused, without reporting it.
+ * Userspace entries are not touched. Undone by tce_table_clear().
  *
- * Undone by tce_table_clear().
- *
- * Return: 0; -ENOMEM; -EIO if the last one is not there. The platform does not report that it was
- * refused an entry, but it stops there. On failure some may have been written.
+ * Return: 0; -ENOMEM; -EIO if the last entry was not written. On failure, others may have been.
  */
 int tce_table_set(struct tce_table *table, unsigned long entry,
 		  unsigned long n, unsigned long hpa,
@@ -125,9 +120,8 @@ int tce_table_set(struct tce_table *table, unsigned long entry,
 }
 
 /*
- * May tce_table_set() be used? Not where set() of pseries lets a device read what it may only
- * write, or, without H_PUT_TCE_INDIRECT, writes entry by entry and does not stop at one that is
- * refused.
+ * set() of pseries lets a device read memory that it may only write. Without H_PUT_TCE_INDIRECT, it
+ * does not stop at an entry that is refused.
  */
 bool tce_table_may_set(const struct tce_table *table, enum dma_data_direction dir)
 {
@@ -144,17 +138,11 @@ static bool clear_entries(struct tce_table *table, unsigned long entry,
 		 (TCE_PCI_READ | TCE_PCI_WRITE));
 }
 
-/**
- * tce_table_clear() - clear a run of entries by one operation of the platform
- * @table: the table
- * @entry: the first of them
- * @n: entries, at most TCE_CHUNK, none of which is empty
- *
- * The platform invalidates them as well. The userspace entries are not touched. pseries does not
- * report that an entry was refused. It stops there, so that the last one tells, unless it has to
- * clear entry by entry, without H_STUFF_TCE.
- *
- * Return: false if some may still be there.
+/*
+ * Clear a run of at most TCE_CHUNK entries, none of which is empty, by one operation of the
+ * platform, which also invalidates them. Userspace entries are not touched. pseries stops at an
+ * entry that is refused, so that the last one tells, but not without H_STUFF_TCE. Return: false if
+ * some may be left
  */
 bool tce_table_clear(struct tce_table *table, unsigned long entry,
 		     unsigned long n)
@@ -165,8 +153,8 @@ bool tce_table_clear(struct tce_table *table, unsigned long entry,
 }
 
 /*
- * Has KVM written no userspace entry of a new table of one level? pseries has up to 8 GiB of them.
- * Context: sleeps.
+ * True if KVM has written no userspace entry of a new table of one level. Sleeps, because pseries
+ * has up to 8 GiB of them.
  */
 bool tce_table_is_new(const struct tce_table *table)
 {
@@ -182,12 +170,10 @@ bool tce_table_is_new(const struct tce_table *table)
 	return true;
 }
 
-/**
- * tce_table_wipe() - clear a new table that KVM has found before it was hidden
- * @table: of one level
- *
- * No page is put, because KVM counts what it has written. An entry that the platform refuses to
- * clear is out of reach once the window is removed, which comes next. Context: sleeps.
+/*
+ * Clear a new table of one level that KVM has found before it was hidden. No page is released,
+ * because KVM counts its own. Entries that the platform refuses to clear are out of reach once the
+ * window is removed, which comes next. Sleeps.
  */
 void tce_table_wipe(struct tce_table *table)
 {

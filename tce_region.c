@@ -2,42 +2,37 @@
 /*
  * Regions: memory that REGISTER of v2 pins and charges before it can be mapped.
  *
- * The containers of an mm share its regions. If two of them register the same range there is one
- * region with two references; any other overlap is refused. A region lives like this:
+ * The containers of an mm share its regions. Those that register the same range hold references to
+ * one region; any other overlap is refused.
  *
- *	     REGISTER
- *	         v         close, while other containers map it
- *	     referenced ----------------------------------------> orphan
- *	         | UNREGISTER or close,                              | REGISTER of its address,
- *	         | and no TCE maps it                                | and no TCE maps it
- *	         v                                                   |
- *	       freed <-----------------------------------------------+
+ *	 REGISTER
+ *	     v
+ *	referenced --- last UNREGISTER or close, not mapped ---------------------> freed
+ *	     v   last close, still mapped                                            ^
+ *	  orphan ----- overlapping REGISTER, not mapped; or the mm's last close -----+
+ *	     v   the mm's last close, KVM still counts mappings                      |
+ *	 draining ---- KVM's counts taken back --------------------------------------+
  *
- * UNREGISTER removes the container's own mappings first, and is refused if others are left, which a
- * close can't be: so there are orphans, which stay pinned and charged. When the last container of
- * the mm is closed no window is left, and all regions go. Mappings may still be counted then,
- * because a vCPU that races with another one or with MAP can lose a count:
+ * UNREGISTER removes the container's own mappings first, and is refused if others are left. Close
+ * can't be refused, so a region that other containers map becomes an orphan, which stays pinned and
+ * charged. After the mm's last close no window is left, but KVM may still count mappings, because a
+ * vCPU that races with another one or with MAP can lose a count. If a bridge did not release a
+ * window, the pages of a region that is still counted as mapped are leaked.
  *
- *	     referenced, orphan --> draining, while KVM counts mappings --> freed
- *	                       \-> leaked, if a bridge did not release a window
- *
- * KVM has a list of its own (mm_iommu), in which it looks up what a guest maps for a device, and
- * counts the mapping. Each look-up walks that list, and the kernel pins what is in it page by page.
- * So at most TCE_LISTED_MAX ranges are put there, and only those of a process that may have KVM.
- * All others are pinned here, and KVM leaves mappings of them to user space, which then calls MAP.
- * What MAP maps is counted here, wherever the range is.
+ * KVM has its own list (mm_iommu), in which it looks up and counts the memory that a guest maps for
+ * a device. Each look-up walks the list, and the kernel pins its ranges page by page. So it gets at
+ * most TCE_LISTED_MAX ranges, and only of a process that may have KVM. Others are pinned here, and
+ * KVM leaves mapping them to user space. Mappings by MAP are always counted here.
  *
  * Each page is pinned at its own address, to verify that the client may use it. As far as pages are
- * contiguous in one folio, all pins but the first are dropped at once. One is enough, because it
- * is a reference to the folio (FOLL_PIN), and the kernel neither frees nor migrates nor splits a
- * folio with an extra reference. The client may unmap a part of the folio, but the pages stay
- * where they are. Of a hugetlb page only one page is pinned to begin with, because a hugetlb VMA
- * maps all of it or nothing.
+ * contiguous in one folio, all pins but the first are dropped at once, because the kernel neither
+ * frees nor migrates nor splits a folio with an extra reference (FOLL_PIN), even if the client
+ * unmaps a part of it. With 4K pages only one page of a hugetlb page is pinned to begin with,
+ * because a hugetlb VMA maps all of it or none.
  *
- * Locks: those of struct tce_mm, and tce_create_lock; tce_container.c has their order. Only
- * REGISTER takes &tce_mm.registering, and holds it while pages are pinned, for as long as the
- * client likes. &tce_mm.region_lock, which guards the references, is never held in a page fault.
- * The tree is read with that or &tce_mm.map_lock held, and changed with both.
+ * Locks: tce_container.c has their order. Only REGISTER takes &tce_mm.registering, and page faults
+ * are taken with no other lock held. The tree is read with &tce_mm.region_lock or &tce_mm.map_lock
+ * held, and changed with both.
  *
  * Never fails: tce_region_close(), tce_region_drain().
  */
@@ -56,31 +51,29 @@
 #include "tce_region.h"
 #include "tce_trace.h"
 
-/* Ranges in KVM's list: more than a guest's memory comes in, few enough to walk */
+/* Limit of KVM's list: more ranges than a guest's memory has, few enough to walk */
 #define TCE_LISTED_MAX	256
 
-/* Counts of KVM to take back with tce_create_lock held: a few milliseconds at most */
+/* KVM's counts to take back per hold of tce_create_lock: a few milliseconds at most */
 #define TCE_DRAIN_CHUNK	BIT(16)
 
-/* Chunks in one go: with only one, vCPUs could raise counts faster than they are taken back */
+/* Chunks per attempt: with only one, vCPUs could raise counts faster than they are taken back */
 #define TCE_DRAIN_CHUNKS	8
 
 DECLARE_RWSEM(tce_create_lock);
 
-/* Where the block that has @ua ends, or the range does */
 static unsigned long block_end(unsigned long ua, unsigned long end)
 {
 	return min(end, (ua | (TCE_BLOCK - 1)) + 1);
 }
 
-/* How many blocks have a part of a range of at least one page? */
+/* For a range of at least one page */
 static unsigned long count_blocks(unsigned long ua, unsigned long npages)
 {
 	return ((ua + (npages << PAGE_SHIFT) - 1) >> TCE_BLOCK_SHIFT) -
 		(ua >> TCE_BLOCK_SHIFT) + 1;
 }
 
-/* Do @n pages, of which @folio has the first, follow each other in it? */
 static bool is_contiguous(struct page **pages, unsigned long n, struct folio *folio)
 {
 	unsigned long first = folio_page_idx(folio, pages[0]), i, differ = 0;
@@ -94,7 +87,7 @@ static bool is_contiguous(struct page **pages, unsigned long n, struct folio *fo
 	return !differ;
 }
 
-/* Does the pin of the block before hold this one too, which continues it in the same @folio? */
+/* True if the pin of the block before in @folio holds this one, too */
 static bool is_held_before(const unsigned long *block, struct folio *folio)
 {
 	return folio_shift(folio) > TCE_BLOCK_SHIFT && block[0] == block[-1] + TCE_BLOCK &&
@@ -102,17 +95,16 @@ static bool is_held_before(const unsigned long *block, struct folio *folio)
 }
 
 /*
- * The largest IOMMU page that fits a block: a hugetlb page, if it is aligned in user space, and the
- * part of it in the blocks before is contiguous with this one. Other large folios don't count,
- * because the kernel may split their page-table entries. The caller checks the alignment of the
- * range.
+ * log2 of the largest IOMMU page that fits a block: a hugetlb page, if it is aligned in user space
+ * and contiguous with its part in the blocks before. Other large folios don't count, because the
+ * kernel may split their page-table entries. The caller checks the alignment of the range.
  */
 static unsigned int block_page_shift(const unsigned long *blocks, unsigned long i,
 				     unsigned long ua, struct folio *folio)
 {
 	unsigned int shift = folio_shift(folio);
 
-	/* with udmabuf of Linux 6.1, a client may have single pages of a huge one, anywhere */
+	/* udmabuf of Linux 6.1 can map single pages of a hugetlb page anywhere */
 	if (!folio_test_hugetlb(folio) ||
 	    !IS_ALIGNED(blocks[i] - (ua & ~(TCE_BLOCK - 1)), 1UL << shift) ||
 	    (i && !IS_ALIGNED(ua, 1UL << shift) && blocks[i] != blocks[i - 1] + TCE_BLOCK))
@@ -120,7 +112,7 @@ static unsigned int block_page_shift(const unsigned long *blocks, unsigned long 
 	return shift;
 }
 
-/* Unpin the first @n blocks of a range, from the last one on, which an earlier pin may hold. */
+/* Backwards, because is_held_before() needs the block before to be pinned */
 static void unpin_blocks(unsigned long *blocks, unsigned long n, unsigned long ua,
 			 unsigned long end, bool dirty)
 {
@@ -146,11 +138,11 @@ static void unpin_blocks(unsigned long *blocks, unsigned long n, unsigned long u
 }
 
 /*
- * Pin one page of a hugetlb page that is there, and return in @known where that ends in user space.
- * The mmap_lock keeps the client from mapping something else there meanwhile. Nothing is faulted in
- * while it is held, because userfaultfd would not be waited for.
+ * Pin one page of a hugetlb page that is present, and return its end in user space in @known. The
+ * mmap_lock keeps the client from mapping something else there. No page is faulted in, because a
+ * fault with that lock held would not wait for userfaultfd.
  *
- * Return: 1 if it is pinned; 0 if it has to be pinned as other memory is; -EINTR.
+ * Return: 1 if pinned; 0 if it has to be pinned like other memory; -EINTR.
  */
 static int pin_hugetlb(struct page **page, unsigned long ua, unsigned long *known)
 {
@@ -170,10 +162,10 @@ static int pin_hugetlb(struct page **page, unsigned long ua, unsigned long *know
 }
 
 /*
- * Record the pages of a block, of which the first @n are pinned, and which begins at @ua. If they
- * are contiguous, all pins but one are dropped, or all of them if the block before has one.
+ * Record the block at @ua, whose first @n pages are pinned. If they are contiguous, all pins but
+ * one are dropped, or all if the pin of the block before holds this one too.
  *
- * Return: log2 of the largest IOMMU page that fits; -ENOMEM, and they are still pinned.
+ * Return: log2 of the largest IOMMU page that fits; -ENOMEM, with the pages still pinned.
  */
 static int record_block(unsigned long *blocks, unsigned long i, unsigned long ua,
 			struct page **pages, unsigned long n)
@@ -196,9 +188,9 @@ static int record_block(unsigned long *blocks, unsigned long i, unsigned long ua
 }
 
 /*
- * Pin pages from @ua on, at most TCE_PIN_CHUNK, and up to the end of a block or of the range. Of a
- * hugetlb page only one is pinned, and then @known returns where that ends. @n returns how many.
- * Return: 0; -ENOMEM; -EFAULT; -EINTR, and none is pinned.
+ * Pin pages from @ua on, at most TCE_PIN_CHUNK, up to the end of a block or of the range, and
+ * return their number in @n. For a hugetlb page that may be one; @known then returns its end. On an
+ * error no page is pinned.
  */
 static int pin_ahead(struct page **pages, unsigned long ua, unsigned long end,
 		     unsigned long *n, unsigned long *known)
@@ -206,7 +198,7 @@ static int pin_ahead(struct page **pages, unsigned long ua, unsigned long end,
 	unsigned long skip = (ua & (TCE_BLOCK - 1)) >> PAGE_SHIFT;
 	int rc = 0;
 
-	/* pinning all of a few larger pages costs less than to look for the VMA */
+	/* with larger pages, pinning them all costs less than looking up the VMA */
 	if (PAGE_SIZE == SZ_4K)
 		rc = pin_hugetlb(pages, ua, known);
 	*n = max(rc, 0);
@@ -219,18 +211,9 @@ static int pin_ahead(struct page **pages, unsigned long ua, unsigned long end,
 	return rc;
 }
 
-/**
- * pin_blocks() - pin a range, and record its pages
- * @blocks: room for count_blocks() of them
- * @ua: first byte
- * @npages: CPU pages
- * @page_shift: log2 of the smallest page is returned here, of which only those of hugetlbfs
- *	count as larger than PAGE_SIZE
- *
- * Undone by unpin_blocks(). Context: the owner of the memory; sleeps for as long as the client
- * likes, ends early on SIGKILL.
- *
- * Return: 0; -ENOMEM; -EFAULT; -EINTR.
+/*
+ * Pin a range and record its blocks. @page_shift returns log2 of the smallest page, where only
+ * hugetlb pages count as larger than PAGE_SIZE. Undone by unpin_blocks().
  */
 static int pin_blocks(unsigned long *blocks, unsigned long ua, unsigned long npages,
 		      unsigned int *page_shift)
@@ -272,7 +255,6 @@ static int pin_blocks(unsigned long *blocks, unsigned long ua, unsigned long npa
 	return min(rc, 0);
 }
 
-/* tce_region_extent() within one block */
 static unsigned long extent_in_block(const struct tce_region *region, unsigned long ua,
 				     unsigned long max, unsigned long *hpa)
 {
@@ -289,11 +271,11 @@ static unsigned long extent_in_block(const struct tce_region *region, unsigned l
 }
 
 /**
- * tce_region_extent() - how much of a region is contiguous from an address on?
- * @region: where it is
- * @ua: the address
+ * tce_region_extent() - size of the contiguous memory at an address
+ * @region: the region
+ * @ua: userspace address
  * @max: bytes to look at, all of them in @region
- * @hpa: returns where the first byte is; 0 as tce_region_hpa()
+ * @hpa: returns the hpa of the first byte, or 0
  *
  * Return: bytes.
  */
@@ -311,7 +293,7 @@ unsigned long tce_region_extent(const struct tce_region *region, unsigned long u
 	return size;
 }
 
-/* Find the first that overlaps [@ua, @end), with &tce_mm.region_lock held; NULL if none does */
+/* The first region that overlaps [@ua, @end), or NULL */
 struct tce_region *tce_region_first(const struct tce_mm *tmm, unsigned long ua,
 				    unsigned long end)
 {
@@ -332,7 +314,7 @@ struct tce_region *tce_region_first(const struct tce_mm *tmm, unsigned long ua,
 	return first && first->ua < end ? first : NULL;
 }
 
-/* Undone by region_unlink(). Context: sleeps until no MAP and no UNMAP of the mm is under way. */
+/* Sleeps until no MAP and no UNMAP of the mm is in flight. Undone by region_unlink(). */
 static void region_insert(struct tce_mm *tmm, struct tce_region *region)
 {
 	struct rb_node **link = &tmm->regions.rb_node, *parent = NULL;
@@ -351,7 +333,6 @@ static void region_insert(struct tce_mm *tmm, struct tce_region *region)
 	up_write(&tmm->map_lock);
 }
 
-/* A device may have written to it: tell the owners of its pages. */
 static void region_mark_dirty(struct tce_region *region)
 {
 	unsigned long i, hpa;
@@ -368,9 +349,8 @@ static void region_mark_dirty(struct tce_region *region)
 }
 
 /*
- * The largest IOMMU page that fits everywhere: limited by the alignment of the range and, beyond
- * PAGE_SIZE, by its smallest hugetlb page. Other large pages do not count, because they can be
- * split at any time.
+ * log2 of the largest IOMMU page that fits everywhere, limited by the alignment of the range and,
+ * beyond PAGE_SIZE, by its smallest hugetlb page
  */
 static unsigned int largest_page_shift(struct tce_region *region)
 {
@@ -397,22 +377,18 @@ static unsigned int largest_page_shift(struct tce_region *region)
 }
 
 /*
- * Take a region off KVM's list, upon which the kernel unpins it after a grace period. Without an mm
- * the kernel does not uncharge it, for which it would wait for the mmap_lock; region_free() does.
- * Return: 0; -EBUSY while KVM counts it as mapped.
+ * Returns -EBUSY while KVM counts the region as mapped. The kernel unpins it after a grace period.
+ * With an mm it would also uncharge the region, and wait for the mmap_lock.
  */
 static int region_delist(struct tce_region *region)
 {
 	return mm_iommu_put(NULL, region->mm_iommu) == -EBUSY ? -EBUSY : 0;
 }
 
-/*
- * Unpin and free a region that has left the tree and KVM's list. Context: sleeps, but waits for no
- * client; tce_uncharge() has to follow.
- */
+/* The region has left the tree and KVM's list. tce_uncharge() has to follow. */
 static void region_free(struct tce_region *region, struct tce_memory *mem)
 {
-	/* what was in KVM's list the kernel unpins */
+	/* the kernel unpins regions of KVM's list */
 	if (!region->mm_iommu)
 		unpin_blocks(region->blocks, count_blocks(region->ua, region->npages),
 			     region->ua, tce_region_end(region), region->written);
@@ -420,7 +396,6 @@ static void region_free(struct tce_region *region, struct tce_memory *mem)
 	kvfree(region);
 }
 
-/* Free regions that region_unlink() has taken out of the tree. Context: as region_free() */
 static void free_unlinked(struct list_head *unlinked, struct tce_memory *mem)
 {
 	struct tce_region *region, *next;
@@ -430,8 +405,8 @@ static void free_unlinked(struct list_head *unlinked, struct tce_memory *mem)
 }
 
 /*
- * Take a region out of the tree and add it to @unlinked, unless TCEs map it. Return: 0; -EBUSY if
- * they do
+ * Move a region to @unlinked. Returns -EBUSY if it is mapped, or if another thread has mapped it
+ * while map_lock was dropped.
  */
 static int region_unlink(struct tce_mm *tmm, struct tce_region *region, struct list_head *unlinked)
 {
@@ -440,13 +415,13 @@ static int region_unlink(struct tce_mm *tmm, struct tce_region *region, struct l
 	lockdep_assert_held(&tmm->region_lock);
 	down_write(&tmm->map_lock);
 	if (region->mm_iommu && region->written && !atomic64_read(&region->mapped)) {
-		/* marking sleeps, and taking it off KVM's list unpins it */
+		/* marking sleeps, and has to precede the unpinning by region_delist() */
 		region->written = false;
 		up_write(&tmm->map_lock);
 		region_mark_dirty(region);
 		down_write(&tmm->map_lock);
 	}
-	/* a MAP that came in between may have been unmapped again, and have written */
+	/* another thread may have mapped and unmapped it meanwhile, and a device written to it */
 	if (!atomic64_read(&region->mapped) && !(region->mm_iommu && region->written))
 		mapped = region->mm_iommu && region_delist(region);
 	if (!mapped) {
@@ -459,7 +434,6 @@ static int region_unlink(struct tce_mm *tmm, struct tce_region *region, struct l
 	return mapped ? -EBUSY : 0;
 }
 
-/* Some device may still reach it, so its pages are never freed. */
 static void region_leak(const struct tce_region *region)
 {
 	unsigned long i, hpa;
@@ -477,16 +451,15 @@ static void region_leak(const struct tce_region *region)
 }
 
 /*
- * Take back some of KVM's counts of a region, which end where nothing is mapped, and take it off
- * KVM's list.
+ * Take back KVM's counts of a region, down to 0, and take it off KVM's list. Each TCE_DRAIN_CHUNK
+ * of them uses up one of @chunks. Returns -EBUSY if it has to be called again.
  *
- * All tables in which KVM could map it were blocked and cleared with their windows, and KVM is not
- * allowed to use new ones (tce_mm_allows_kvm()). So these are counts that KVM has lost
- * (litmus/kvm-count.litmus), or that a guest has raised, by as many as it likes. Only in a table
- * that pseries is just creating, perhaps for another process, KVM can have mapped it, until that
- * is hidden and cleared. So no table is created meanwhile, and while another client creates one,
- * which may take long, no count is taken back. @chunks: how many times TCE_DRAIN_CHUNK may be;
- * returns what is left of that. Return: 0; -EBUSY: to be called again
+ * The tables in which KVM could map the region were blocked and cleared with their windows, and KVM
+ * may not use new ones (tce_mm_allows_kvm()). So KVM has lost these counts
+ * (litmus/kvm-count.litmus), or a guest has raised them, by as many as it likes. But on pseries KVM
+ * of any process can use a table until its creator has hidden and cleared it. So no table may be
+ * created meanwhile, and no count is taken back while another client creates one, which may take
+ * long.
  */
 static int drain_some(struct tce_region *region, unsigned int *chunks)
 {
@@ -506,10 +479,9 @@ static int drain_some(struct tce_region *region, unsigned int *chunks)
 }
 
 /*
- * The end of a region that is not in the tree any more, because no window of v2 is left. If KVM
- * counts more than @chunks allow, or a table is just being created, the rest is left to
- * tce_region_drain(). What a device may still reach stays pinned for good. That takes a bridge that
- * did not release a window.
+ * Called when no window of v2 is left. Counts beyond @chunks, or any if a table is just being
+ * created, are left to tce_region_drain(). If a bridge did not release a window, pages that a
+ * device may still reach stay pinned for good.
  */
 static void region_end(struct tce_region *region, struct tce_memory *mem, unsigned int *chunks)
 {
@@ -535,10 +507,7 @@ static void region_end(struct tce_region *region, struct tce_memory *mem, unsign
 	region_free(region, mem);
 }
 
-/*
- * Go on with regions that only KVM's counts keep, when the container is being freed. Return: true
- * if none is left; otherwise it has to be called again
- */
+/* Called while a container is being freed, until it returns true because no region is left */
 bool tce_region_drain(struct tce_memory *mem)
 {
 	unsigned int chunks = TCE_DRAIN_CHUNKS;
@@ -560,7 +529,6 @@ bool tce_region_drain(struct tce_memory *mem)
 	return true;
 }
 
-/* End all regions if the mm has no open container of v2. @closed: see tce_mm_take_regions() */
 static void end_regions(struct tce_memory *mem, int closed)
 {
 	unsigned int chunks = TCE_DRAIN_CHUNKS;
@@ -585,7 +553,6 @@ static struct tce_region_ref *find_ref(struct tce_memory *mem, struct tce_region
 	return NULL;
 }
 
-/* Undone by drop_ref(). */
 static void add_ref(struct tce_region_ref *ref, struct tce_region *region)
 {
 	lockdep_assert_held(&ref->mem->tmm->region_lock);
@@ -602,33 +569,17 @@ static void drop_ref(struct tce_region_ref *ref)
 	kfree(ref);
 }
 
-/* Has another container registered the same? */
 static bool is_shared(const struct tce_region_ref *ref)
 {
 	return !list_is_singular(&ref->region->refs);
 }
 
-/*
- * With its last reference a region is taken out of the tree. Return: 0; -EBUSY if there are others,
- * or TCEs map it
- */
 static int unlink_last(struct tce_region_ref *ref, struct list_head *unlinked)
 {
 	return is_shared(ref) ? -EBUSY : region_unlink(ref->mem->tmm, ref->region, unlinked);
 }
 
-/**
- * region_create() - pin memory, which is in no tree yet
- * @tmm: with &tce_mm.registering held
- * @ua: first byte
- * @npages: CPU pages
- * @listed: put it into KVM's list
- *
- * Charges locked_vm. Context: the owner of the memory; sleeps for as long as the client likes,
- * ends early on SIGKILL.
- *
- * Return: it; -ENOMEM; -EFAULT; -EINVAL; -EINTR.
- */
+/* Charge and pin memory, which is in no tree yet, and with @listed put it into KVM's list. */
 static struct tce_region *region_create(struct tce_mm *tmm, unsigned long ua,
 					unsigned long npages, bool listed)
 {
@@ -651,7 +602,7 @@ static struct tce_region *region_create(struct tce_mm *tmm, unsigned long ua,
 	INIT_LIST_HEAD(&region->refs);
 
 	if (listed) {
-		/* it charges the pages itself */
+		/* mm_iommu_new() charges the pages itself */
 		account_locked_vm(tmm->mm, npages, false);
 		rc = mm_iommu_new(tmm->mm, ua, npages, &region->mm_iommu);
 		/* a short pin is reported as the number of pages */
@@ -677,10 +628,8 @@ err_uncharge:
 }
 
 /*
- * Find the region of a range, if there is one. Orphans in the range are taken out of the tree if
- * no TCE maps them, because their pages may no longer be those at these addresses.
- *
- * Return: what is to be shared; NULL if there is none; -EINVAL; -EBUSY.
+ * Find the region to share, or NULL. Orphans that no TCE maps are unlinked, because their pages may
+ * no longer be those at these addresses.
  */
 static struct tce_region *region_share(struct tce_memory *mem, unsigned long ua,
 				       unsigned long npages, struct list_head *unlinked)
@@ -692,7 +641,7 @@ static struct tce_region *region_share(struct tce_memory *mem, unsigned long ua,
 	lockdep_assert_held(&tmm->region_lock);
 	if (mem->closed)
 		return ERR_PTR(TCE_REFUSE(-EINVAL));
-	/* no orphan goes if the range has a region that is not one */
+	/* no orphan goes if a referenced region overlaps the range */
 	for (region = tce_region_first(tmm, ua, end); region && region->ua < end;
 	     region = rb_entry_safe(rb_next(&region->node), struct tce_region, node)) {
 		if (need_resched())
@@ -711,7 +660,6 @@ static struct tce_region *region_share(struct tce_memory *mem, unsigned long ua,
 	return NULL;
 }
 
-/* REGISTER of what no container has. Return: as tce_region_register() */
 static int register_new(struct tce_region_ref *ref, unsigned long ua,
 			unsigned long npages, bool listed)
 {
@@ -721,14 +669,14 @@ static int register_new(struct tce_region_ref *ref, unsigned long ua,
 	bool orphan = false;
 	int rc;
 
-	/* this may take for ever */
+	/* this may take forever */
 	region = region_create(tmm, ua, npages, listed);
 	rc = PTR_ERR_OR_ZERO(region);
 
 	mutex_lock(&tmm->region_lock);
 	if (!rc && mem->closed) {
 		rc = TCE_REFUSE(-EINVAL);
-		/* no container may map it now, but KVM may have found it in its list, and have */
+		/* it is in no tree, so no container can map it, but KVM may have */
 		orphan = region->mm_iommu && region_delist(region);
 	}
 	if (!rc || orphan)
@@ -746,7 +694,6 @@ static int register_new(struct tce_region_ref *ref, unsigned long ua,
 	return rc;
 }
 
-/* Can this be registered at all? Return: 0; -EINVAL; -EFAULT; -ENOMEM */
 static int check_range(const struct tce_mm *tmm, unsigned long ua, unsigned long size)
 {
 	unsigned long npages = size >> PAGE_SHIFT;
@@ -757,7 +704,7 @@ static int check_range(const struct tce_mm *tmm, unsigned long ua, unsigned long
 		return TCE_REFUSE(-EINVAL);
 	if (ua + size - 1 < ua)
 		return TCE_REFUSE(-EINVAL);
-	/* the userspace entry for address 0 would say that nothing is mapped */
+	/* a userspace entry for address 0 would look empty */
 	if (!ua)
 		return TCE_REFUSE(-EFAULT);
 	if (!access_ok((void __user *)ua, size))
@@ -777,15 +724,15 @@ static int check_range(const struct tce_mm *tmm, unsigned long ua, unsigned long
  * @ua: start, a multiple of PAGE_SIZE
  * @size: bytes, a multiple of PAGE_SIZE
  *
- * Charges locked_vm. The same range registered by another container of the mm is shared and
- * costs nothing. Undone by tce_region_unregister() and by tce_region_close(). Context: the owner
- * of the memory; sleeps, ends early on SIGKILL; tce_uncharge() has to follow.
+ * Charges locked_vm, unless it shares the region of another container. Undone by
+ * tce_region_unregister() and tce_region_close().
  *
- * Return: 0; -EINVAL if misaligned, empty or overlapping another region, or if the
- * container is closed; -EBUSY if this container has it already, or if it overlaps what a
- * closed container has left mapped in another; -ENOMEM if out of memory or over RLIMIT_MEMLOCK;
- * -EFAULT if the range is not all writable memory that can be pinned, or begins at
- * address 0; -EINTR.
+ * Context: the owner of the memory; sleeps, ends early on SIGKILL; tce_uncharge() has to follow.
+ *
+ * Return: 0; -EINVAL if misaligned, empty or overlapping another region, or if the container is
+ * closed; -EBUSY if the container has registered it already, or if an orphan in the range is still
+ * mapped; -ENOMEM if out of memory or over RLIMIT_MEMLOCK; -EFAULT if the range begins at address 0
+ * or is not all writable memory that can be pinned; -EINTR.
  */
 int tce_region_register(struct tce_memory *mem, unsigned long ua, unsigned long size)
 {
@@ -812,14 +759,14 @@ int tce_region_register(struct tce_memory *mem, unsigned long ua, unsigned long 
 	if (rc)
 		goto err_unlock;
 	region = region_share(mem, ua, npages, &unlinked);
-	/* If a process gets KVM later, what it has registered before is not in KVM's list. */
+	/* Regions that a process registers before it gets KVM stay out of KVM's list. */
 	listed = !region && tce_mm_allows_kvm(tmm) && tmm->listed < TCE_LISTED_MAX;
 	tmm->listed += listed;
 	if (!IS_ERR_OR_NULL(region))
 		add_ref(ref, region);
 	mutex_unlock(&tmm->region_lock);
 
-	/* orphans that are gone must not count against the limit */
+	/* unlinked orphans must not count against the limit */
 	free_unlinked(&unlinked, mem);
 	tce_uncharge(mem);
 	rc = PTR_ERR_OR_ZERO(region);
@@ -837,7 +784,6 @@ err_free:
 	return rc;
 }
 
-/* What a container has registered with these bounds. Return: the reference; -EINVAL; -ENOENT */
 static struct tce_region_ref *find_registered(struct tce_memory *mem, unsigned long ua,
 					      unsigned long size)
 {
@@ -852,7 +798,6 @@ static struct tce_region_ref *find_registered(struct tce_memory *mem, unsigned l
 	return ref ?: ERR_PTR(TCE_REFUSE_WHY(NO_SUCH_REGION, -ENOENT, 0));
 }
 
-/* Unmap a region for its container, and drop the reference. Return: as tce_region_unregister() */
 static int unregister(struct tce_region_ref *ref, struct list_head *unlinked,
 		      int (*unmap)(struct tce_memory *, const struct tce_region *))
 {
@@ -880,17 +825,20 @@ static int unregister(struct tce_region_ref *ref, struct list_head *unlinked,
  * @mem: the memory of a bound container
  * @ua: start, as registered
  * @size: bytes, as registered
- * @unmap: unmaps what a container maps of a region; called with &tce_mm.map_lock held for writing
+ * @unmap: removes a container's mappings of a region, with &tce_mm.map_lock held for writing
  *
  * The in-tree driver returns 0 for memory that is mapped, and QEMU and DPDK rely on that: they
  * later register other memory at the same address. So the container's mappings are removed as
- * well, also if another container has registered the same, and with &tce_mm.region_lock held, so
- * that no other thread can register other memory at the address meanwhile. Context: sleeps, ends
- * early on SIGKILL; tce_uncharge() has to follow.
+ * well, even if the region is shared. &tce_mm.region_lock is held throughout, so that no other
+ * thread can register the address meanwhile.
  *
- * Return: 0; -EINVAL if misaligned; -ENOENT if the container has nothing of exactly these bounds;
- * -EBUSY if it is the last to have registered it, and it is mapped elsewhere; -EINTR. If it fails
- * the region stays registered.
+ * Context: sleeps, ends early on SIGKILL; tce_uncharge() has to follow.
+ *
+ * Return: 0; -EINVAL if misaligned; -ENOENT if the container has no region of exactly these bounds;
+ * -EBUSY if no other container has registered the region, and it is still counted as mapped: by
+ * another container, by entries that the platform refused to clear, by KVM, which can lose a count,
+ * or because another thread has mapped it after @unmap, when &tce_mm.map_lock is dropped; -EINTR.
+ * On an error the region stays registered, but the container's mappings may be gone.
  */
 int tce_region_unregister(struct tce_memory *mem, unsigned long ua, unsigned long size,
 			  int (*unmap)(struct tce_memory *, const struct tce_region *))
@@ -915,8 +863,9 @@ int tce_region_unregister(struct tce_memory *mem, unsigned long ua, unsigned lon
  * tce_region_close() - drop all references of a container
  * @mem: the memory of a container that is bound, and has no windows
  *
- * Regions that other containers map stay. A REGISTER that is under way undoes itself when it has
- * its pages. Context: sleeps, but waits for no client; need not be the owner of the memory.
+ * A REGISTER in flight undoes itself once it has its pages.
+ *
+ * Context: sleeps, but waits for no client; need not be the owner of the memory.
  */
 void tce_region_close(struct tce_memory *mem)
 {

@@ -2,8 +2,8 @@
 /*
  * Regions, the preregistered memory of v2.
  *
- * "ua" is a userspace address, "hpa" a host physical address. An IOMMU page is what one
- * TCE maps, 2^shift bytes. It may be smaller or larger than the CPU's page (PAGE_SIZE).
+ * "ua" is a userspace address, "hpa" a host physical address. An IOMMU page is what one TCE maps,
+ * and may be smaller or larger than PAGE_SIZE.
  */
 #ifndef TCE_REGION_H
 #define TCE_REGION_H
@@ -20,25 +20,24 @@
 
 #define TCE_BLOCK_SHIFT		21
 #define TCE_BLOCK		BIT(TCE_BLOCK_SHIFT)
-/* In &tce_region.blocks: this is the address of an array of pages */
+/* In &tce_region.blocks: the address of an array of pages */
 #define TCE_BLOCK_PAGES		1UL
 
 /**
  * struct tce_region - a range of user memory that is pinned for DMA
  * @node: in &tce_mm.regions
- * @out: when it is no longer there: in &tce_memory.draining, or about to be freed
+ * @out: after that, in &tce_memory.draining or about to be freed
  * @ua: first byte; page aligned
  * @npages: length in CPU pages
- * @refs: the references of containers; empty for an orphan; guarded by &tce_mm.region_lock
- * @page_shift: log2 of the largest IOMMU page for which all backing pages are large enough
- * @written: some device may have written to it
+ * @refs: references of containers, none for an orphan; guarded by &tce_mm.region_lock
+ * @page_shift: log2 of the largest IOMMU page that its pages allow
+ * @written: a device may have written to it
  * @mm_iommu: the kernel's own structure if it is in KVM's list, else NULL
  * @mapped: TCEs that map it, except for those of KVM, which @mm_iommu counts
- * @blocks: without @mm_iommu: for each aligned block of 2 MiB, its hpa if it is contiguous in one
- *	folio. One pin then holds it, and the next blocks as far as they continue it in the same
- *	folio. Otherwise the address of an array of its pages, each of which has a pin, with
- *	TCE_BLOCK_PAGES set. A part of a block at the beginning or end of the range has the
- *	value that the whole block would have
+ * @blocks: without @mm_iommu, one word for each aligned block of 2 MiB: its hpa if it is contiguous
+ *	in one folio, where one pin holds it and the blocks that continue it; otherwise, with
+ *	TCE_BLOCK_PAGES set, the address of an array of its pages, each with a pin. A block that
+ *	is only partly in the range has the word of a whole one
  */
 struct tce_region {
 	union {
@@ -59,8 +58,8 @@ struct tce_region {
  * struct tce_region_ref - a container's reference to a region
  * @in_memory: in &tce_memory.refs
  * @in_region: in &tce_region.refs
- * @mem: whose it is
- * @region: what was registered
+ * @mem: the container's memory
+ * @region: the region
  */
 struct tce_region_ref {
 	struct list_head in_memory;
@@ -81,20 +80,19 @@ unsigned long tce_region_extent(const struct tce_region *region, unsigned long u
 				unsigned long max, unsigned long *hpa);
 
 /*
- * Held for reading while a table is created, because on pseries KVM of any process can find it, and
- * write to it, before it is hidden. Taken inside of all locks of struct tce_mm.
+ * Held for reading while a table is created, because on pseries KVM of any process can find and use
+ * it before it is hidden. Nests inside all locks of struct tce_mm.
  */
 extern struct rw_semaphore tce_create_lock;
 
-/* The first byte behind a region */
 static inline unsigned long tce_region_end(const struct tce_region *region)
 {
 	return region->ua + (region->npages << PAGE_SHIFT);
 }
 
 /*
- * Find the region that has an address, with &tce_mm.map_lock or &tce_mm.region_lock
- * held. Return: NULL if there is none. Inline, as are those below, for MAP and UNMAP of one entry.
+ * NULL if there is none. For holders of &tce_mm.map_lock or &tce_mm.region_lock. Inline, like those
+ * below, for MAP and UNMAP of one entry.
  */
 static __always_inline struct tce_region *
 tce_region_find(const struct tce_mm *tmm, unsigned long ua)
@@ -114,27 +112,26 @@ tce_region_find(const struct tce_mm *tmm, unsigned long ua)
 	return NULL;
 }
 
-/* A device may write to it: its pages are marked dirty when it is unregistered. */
+/* A device may write to it, so UNREGISTER has to mark its pages dirty. */
 static __always_inline void tce_region_written(struct tce_region *region)
 {
 	if (!READ_ONCE(region->written))
 		WRITE_ONCE(region->written, true);
 }
 
-/* The array of the pages of a block; NULL if the block is contiguous */
+/* NULL for a contiguous block */
 static __always_inline struct page **tce_block_pages(unsigned long block)
 {
 	return block & TCE_BLOCK_PAGES ? (struct page **)(block ^ TCE_BLOCK_PAGES) : NULL;
 }
 
-/* What &tce_region.blocks has for an address */
 static __always_inline unsigned long
 tce_region_block(const struct tce_region *region, unsigned long ua)
 {
 	return region->blocks[(ua >> TCE_BLOCK_SHIFT) - (region->ua >> TCE_BLOCK_SHIFT)];
 }
 
-/* The hpa of a byte; 0 if KVM's list does not have it, which would be a bug there */
+/* The hpa of a byte; 0 if KVM's list lacks it, which would be a bug there */
 static __always_inline unsigned long
 tce_region_hpa(const struct tce_region *region, unsigned long ua)
 {

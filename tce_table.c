@@ -1,36 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * MAP and UNMAP of a table's entries, and how the memory behind removed entries is put.
+ * MAP and UNMAP of a table's entries, and the release of the memory behind removed entries.
  *
- * Memory is put only after its entries were invalidated, because the device can reach it until
- * then. Both commands work in chunks. A chunk takes the table's lock, changes entries, invalidates
- * them, puts what they had mapped, and drops the lock. So commands whose ranges overlap may
- * interleave by chunks, which is safe, since an entry changes together with its userspace
- * entry, an empty entry was invalidated, and what a MAP has not written yet does not depend on
- * what it has: memory stays registered (v2), or pinned by the batch (v1), until the last chunk.
+ * A device can reach memory until the entries that map it are invalidated, so it is released only
+ * then. With the table's lock held, both commands change a chunk of entries, invalidate them and
+ * release the memory that they had mapped. Chunks of overlapping commands may interleave: an entry
+ * changes together with its userspace entry and is invalidated under the lock, and memory that MAP
+ * has yet to write stays registered (v2), or pinned by the batch (v1).
  *
- * The thread that removes a value from an entry puts its page: unpins it (v1), or counts down
- * the mappings of the region (v2). MAP's mappings are counted here, and those of KVM in KVM's
- * list. In a shared table that thread can be a vCPU, a userspace entry can be 0 while its entry
- * is live, and it can be that of another value, because KVM writes it late. So each entry is
- * exchanged there, and no page is put unless the memory has the page of the entry at that
- * address: we err on the side of counting a page as mapped (litmus/kvm-count.litmus,
- * litmus/kvm-unmap.litmus). In all other tables the userspace entries tell what is mapped, and
- * long runs of entries are written and cleared by one operation of the platform.
- *
- * MAP reads its memory extent by extent (read_next()) and writes each of them, to empty entries by
- * one operation of the platform (write_run()), or by an exchange of each (write_each()). UNMAP
- * likewise has erase_run() and erase_each(). A command for one entry is a chunk of one.
- *
- * What MAP can refuse is refused before the first entry is written. A MAP that fails later,
- * because a level of the table needs memory, the platform refuses or the caller is killed, leaves
- * its range unmapped.
+ * The thread that removes a value from an entry releases its page: it unpins it (v1), or decrements
+ * the count of mappings (v2), which the region has for MAP, and KVM's list for KVM. In a shared
+ * table that can be a vCPU, and since KVM writes userspace entries late, one may be 0 or outdated
+ * while its entry is live. So these entries are exchanged one by one, and a page is released only
+ * if the region has it at that address: we err on the side of counting a page as mapped
+ * (litmus/kvm-count.litmus, litmus/kvm-unmap.litmus). In other tables userspace entries are
+ * reliable, so that the platform can write or clear a long run in one operation.
  *
  * Locks: the caller holds &tce_mm.map_lock, for reading in a client's command. &tce_table.lock is
  * taken here.
  *
- * If the platform refuses to clear an entry, its page stays pinned or counted, because the device
- * may still reach it.
+ * Never fails: tce_table_unmap_all() and the cleanup of a failed MAP, except that an entry which
+ * the platform refuses to clear keeps its page, as the device may still reach it.
  */
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -42,7 +32,7 @@
 #include "tce_trace.h"
 #include "tce_v1.h"
 
-/* What the userspace entry says of an IOMMU page: never 0 */
+/* The userspace entry for an IOMMU page; never 0 */
 static __always_inline u64 tce_val(bool v1, unsigned long ua, unsigned long hpa, bool write)
 {
 	if (likely(!v1))
@@ -57,7 +47,7 @@ static __always_inline void tce_pua_write(__be64 *pua, u64 val)
 	data_race(*pua = cpu_to_be64(val));
 }
 
-/* How many of @max userspace entries in a row are empty, or in use? */
+/* Count userspace entries in a row that are empty or, without @empty, in use. */
 static __always_inline unsigned long tce_pua_run(const __be64 *pua, unsigned long max,
 						 bool empty)
 {
@@ -73,10 +63,7 @@ static __always_inline unsigned long tce_pua_run(const __be64 *pua, unsigned lon
 	return n;
 }
 
-/*
- * Is there the level that has an entry? set() does not check that it got the memory for one, but an
- * exchange does.
- */
+/* set() ignores a failure to allocate a missing level, so MAP adds levels by an exchange. */
 static __always_inline bool tce_table_has_level(const struct tce_table *table, unsigned long entry)
 {
 	const struct iommu_table *tbl = table->tbl;
@@ -86,14 +73,9 @@ static __always_inline bool tce_table_has_level(const struct tce_table *table, u
 	       tce_table_walk(tbl, (__be64 *)tbl->it_base, entry - tbl->it_offset, &hole);
 }
 
-/**
- * tce_table_invalidate() - invalidate entries
- * @table: the table
- * @first: the first of them
- * @n: entries, at most TCE_CHUNK, which firmware may do one by one
- *
- * When it returns, the device can no longer reach what these entries mapped before, and its
- * pages may be put (litmus/unpin.litmus).
+/*
+ * Invalidate at most TCE_CHUNK entries, which firmware may do one by one. Afterwards the device can
+ * no longer reach the memory that they mapped before (litmus/unpin.litmus).
  */
 static __always_inline void tce_table_invalidate(struct tce_table *table, unsigned long first,
 						 unsigned long n)
@@ -104,9 +86,9 @@ static __always_inline void tce_table_invalidate(struct tce_table *table, unsign
 }
 
 /**
- * struct tce_entry - the content of an entry and its userspace entry
+ * struct tce_entry - the content of an entry
  * @hpa: the address
- * @dir: what the device may do; DMA_NONE for an empty entry
+ * @dir: the device's permissions; DMA_NONE for an empty entry
  * @val: the userspace entry; 0 for none
  */
 struct tce_entry {
@@ -115,17 +97,10 @@ struct tce_entry {
 	u64 val;
 };
 
-/**
- * tce_entry_swap() - exchange the content of an entry and its userspace entry
- * @table: the table, with &tce_table.lock held
- * @entry: the entry
- * @pua: its userspace entry
- * @new: the new content; returns the old one, which is to be put after the entry was invalidated
- *
- * In a shared table, the userspace entry may not belong to the value that the exchange takes out.
- * The entry is not invalidated. Context: may allocate a missing level of the table.
- *
- * Return: 0; -ENOMEM or -EIO if the platform refused, and nothing has changed.
+/*
+ * Exchange an entry and its userspace entry. @new returns the old content, to be released after the
+ * caller has invalidated the entry. In a shared table its userspace entry may be that of another
+ * value. Return: 0; -ENOMEM or -EIO if the platform refused, and nothing has changed
  */
 static __always_inline int tce_entry_swap(struct tce_table *table, unsigned long entry,
 					  __be64 *pua, struct tce_entry *new)
@@ -155,16 +130,13 @@ static __always_inline int tce_entry_swap(struct tce_table *table, unsigned long
 	return 0;
 }
 
-/*
- * Scattered pages of v1 have a holder each. So many are put by one invalidation, when they are
- * replaced or single ones unmapped.
- */
+/* How many scattered pages of v1 one invalidation can release */
 #define TCE_GATHER_MAX	32
 
 /**
- * struct tce_holder - what keeps the memory of entries, and counts them
- * @first: the userspace entry of its first byte, which also tells who has mapped it
- * @size: how many bytes it has; 0 if no page is to be put
+ * struct tce_holder - pinned memory that entries map: a region, or a page of v1
+ * @first: the userspace entry of its first byte, in which TCE_UA_VFIO tells MAP from KVM
+ * @size: its bytes; 0 if there is no page to release
  * @region: v2: the region; NULL for a page of v1
  */
 struct tce_holder {
@@ -174,9 +146,9 @@ struct tce_holder {
 };
 
 /**
- * struct tce_put - what has to be put
- * @holder: to whom
- * @n: for how many entries
+ * struct tce_put - memory to be released
+ * @holder: the memory
+ * @n: number of entries that mapped it
  */
 struct tce_put {
 	struct tce_holder holder;
@@ -184,12 +156,12 @@ struct tce_put {
 };
 
 /**
- * struct tce_gather - what waits for an invalidation
+ * struct tce_gather - entries to be invalidated, and memory to be released after that
  * @table: the table, with &tce_table.lock held
- * @first: first entry to be invalidated
- * @end: end of the entries to be invalidated; 0 for none
- * @nr: how many elements of @put are in use
- * @put: what is put then
+ * @first: first of the entries
+ * @end: end of the entries; 0 for none
+ * @nr: number of elements of @put in use
+ * @put: the memory
  */
 struct tce_gather {
 	struct tce_table *table;
@@ -205,8 +177,8 @@ static __always_inline bool is_held_by(const struct tce_holder *holder, u64 val)
 }
 
 /*
- * What a userspace entry stands for. One that KVM has written does in a shared table only: in any
- * other, KVM has done so because it had found the table before it was hidden.
+ * A userspace entry written by KVM counts only in a shared table. KVM can have written to any other
+ * only if it found the table before that was hidden.
  */
 static __always_inline struct tce_holder find_holder(const struct tce_table *table, u64 val)
 {
@@ -223,14 +195,14 @@ static __always_inline struct tce_holder find_holder(const struct tce_table *tab
 	};
 }
 
-/* Count down what KVM has mapped, one by one, in KVM's list. */
+/* KVM's list can be decremented only one by one. */
 static noinline void put_kvm(const struct tce_region *region, unsigned long n)
 {
 	while (n--)
 		mm_iommu_mapped_dec(region->mm_iommu);
 }
 
-/* Put what @n entries had, which were invalidated. Context: v1: sleeps */
+/* After the invalidation. Sleeps for v1. */
 static __always_inline void put_holder(const struct tce_table *table,
 				       const struct tce_holder *holder, unsigned long n)
 {
@@ -258,7 +230,6 @@ static noinline void gather_put_all(struct tce_gather *gather)
 	gather->nr = 0;
 }
 
-/* Invalidate entries, and put what they had. Context: sleeps. */
 static __always_inline void gather_flush(struct tce_gather *gather)
 {
 	if (gather->end)
@@ -270,7 +241,7 @@ static __always_inline void gather_flush(struct tce_gather *gather)
 		gather_put_all(gather);
 }
 
-/* The entries from @first to @end have to be invalidated, and what is between them and others. */
+/* Entries in between are invalidated as well. */
 static __always_inline void gather_entries(struct tce_gather *gather, unsigned long first,
 					   unsigned long end)
 {
@@ -280,15 +251,14 @@ static __always_inline void gather_entries(struct tce_gather *gather, unsigned l
 }
 
 /*
- * Does a region have the page of an entry? In a shared table the value may not be that of the
- * userspace entry. In any other it is, or the platform has refused to write it.
+ * In a shared table, the userspace entry may be that of another value. In any other it matches,
+ * unless the platform refused to write the entry.
  */
 static noinline bool has_page(const struct tce_region *region, const struct tce_entry *old)
 {
 	return tce_region_hpa(region, old->val & ~TCE_UA_VFIO) == old->hpa;
 }
 
-/* What an entry had is to be put after the invalidation. */
 static void gather_put(struct tce_gather *gather, const struct tce_entry *old)
 {
 	const struct tce_table *table = gather->table;
@@ -309,8 +279,8 @@ static void gather_put(struct tce_gather *gather, const struct tce_entry *old)
 }
 
 /*
- * How many entries in a row are worth one operation of the platform? A run that is all of a call's
- * @n entries saves an invalidation, however short it is.
+ * The shortest run worth one operation of the platform. All @n entries of a call are, however few,
+ * because that saves an invalidation.
  */
 static unsigned long least_run(const struct tce_table *table, unsigned long n)
 {
@@ -318,9 +288,8 @@ static unsigned long least_run(const struct tce_table *table, unsigned long n)
 }
 
 /*
- * Clear a run of entries by one operation of the platform, which invalidates them, and put what
- * they had by their userspace entries alone. This is not for shared tables. Context: sleeps.
- * Return: false if the platform may have refused some, and no page was put
+ * Memory is released by the userspace entries alone, so this is not for shared tables. Return:
+ * false if the platform may have refused some, and none is released
  */
 static noinline bool erase_run(struct tce_table *table, unsigned long entry, __be64 *pua,
 			       unsigned long n)
@@ -342,7 +311,7 @@ static noinline bool erase_run(struct tce_table *table, unsigned long entry, __b
 	return true;
 }
 
-/* Clear entries by an exchange of each. Return: 0; -EIO if the platform refused some */
+/* Goes on after a refused entry. Return: 0; -EIO if there were any */
 static __always_inline int erase_each(struct tce_gather *gather, unsigned long entry, __be64 *pua,
 				      unsigned long n, bool client)
 {
@@ -356,7 +325,7 @@ static __always_inline int erase_each(struct tce_gather *gather, unsigned long e
 			rc = TCE_REFUSE(-EIO);
 			continue;
 		}
-		/* KVM may have emptied it and not invalidated it, for which a client waits */
+		/* KVM may have emptied it and still owe the invalidation */
 		if (old.dir != DMA_NONE || old.val || client)
 			gather_entries(gather, entry + i, entry + i + 1);
 		if (old.val)
@@ -365,10 +334,7 @@ static __always_inline int erase_each(struct tce_gather *gather, unsigned long e
 	return rc;
 }
 
-/*
- * Clear entries, but in a table that is not shared not those that are empty. Return: as
- * erase_each()
- */
+/* Skips empty entries, which userspace entries show unless the table is shared. */
 static __always_inline int erase(struct tce_gather *gather, unsigned long entry, __be64 *pua,
 				 unsigned long n, unsigned long run_min, bool client)
 {
@@ -386,10 +352,7 @@ static __always_inline int erase(struct tce_gather *gather, unsigned long entry,
 	return rc;
 }
 
-/*
- * UNMAP of up to @max entries from @entry on. Return: how many, or -EINTR; the first failure is
- * in @rc
- */
+/* Return: how many entries were looked at, or -EINTR. @rc is set if the platform refuses some. */
 static long unmap_chunk(struct tce_table *table, unsigned long entry, unsigned long max,
 			unsigned long run_min, bool client, int *rc)
 {
@@ -417,9 +380,7 @@ out:
 	return n;
 }
 
-/*
- * UNMAP of @n entries. @client: one waits for it, and may be killed. Return: as tce_table_unmap()
- */
+/* @client: the caller may be killed. Return: as tce_table_unmap() */
 static int unmap_entries(struct tce_table *table, unsigned long first, unsigned long n,
 			 unsigned long run_min, bool client)
 {
@@ -444,13 +405,12 @@ static int unmap_entries(struct tce_table *table, unsigned long first, unsigned 
  * tce_table_unmap() - UNMAP
  * @table: the table, with &tce_mm.map_lock held
  * @first: first entry
- * @n: entries, not all of which need to be mapped
+ * @n: number of entries, not all of which need to be mapped
  *
- * When it returns, the devices can no longer reach the memory. Context: sleeps; need not be
- * the owner of the memory.
+ * When it returns, the devices can no longer reach the memory. Context: sleeps; any process.
  *
- * Return: 0; -EINTR on SIGKILL; -EIO if the platform refused to clear some entry, which keeps
- * its page.
+ * Return: 0; -EINTR on SIGKILL; -EIO if the platform refused to clear entries, which keep their
+ * pages.
  */
 int tce_table_unmap(struct tce_table *table, unsigned long first, unsigned long n)
 {
@@ -458,8 +418,8 @@ int tce_table_unmap(struct tce_table *table, unsigned long first, unsigned long 
 }
 
 /*
- * Clear all entries of a table that MAP and UNMAP are kept out of. Context: sleeps, and can't be
- * killed. Return: false if the platform has refused some, which keep what they map
+ * Clear all entries while MAP and UNMAP are kept out. Sleeps, and can't be killed. Return: false if
+ * the platform has refused some, which keep their pages
  */
 bool tce_table_unmap_all(struct tce_table *table)
 {
@@ -469,8 +429,8 @@ bool tce_table_unmap_all(struct tce_table *table)
 }
 
 /*
- * How many of @max entries in a row map a region, or something else? KVM maps only what
- * is in its list.
+ * Count entries in a row that map a region or, without @of, other memory. KVM maps only regions
+ * that are in its list.
  */
 static __always_inline unsigned long pua_run_of(const __be64 *pua, unsigned long max,
 						const struct tce_region *region, const bool of)
@@ -489,13 +449,13 @@ static __always_inline unsigned long pua_run_of(const __be64 *pua, unsigned long
 }
 
 /*
- * Look at the next entries of a table, which are empty, or all map the region, or none of
- * them does. If they do, unmap them, or count them in @others if that is not NULL.
+ * Unmap the next run of entries if it maps the region, or only count it if @others is not NULL.
+ * Skip it if it is empty or maps other memory.
  */
 static void unmap_next(struct tce_table *table, const struct tce_region *region, long *others)
 {
 	unsigned long size = table->tbl->it_size, at, entry, n, run;
-	int refused;	/* not looked at: what the platform refuses stays counted */
+	int refused;	/* ignored, because the entries stay counted */
 	__be64 *pua;
 
 	at = table->from + table->seen;
@@ -519,15 +479,14 @@ static void unmap_next(struct tce_table *table, const struct tce_region *region,
 }
 
 /**
- * tce_table_unmap_region() - v2: unmap what a container maps of a region
+ * tce_table_unmap_region() - v2: remove a container's mappings of a region
  * @mem: the container's memory, with &tce_mm.map_lock held for writing
  * @region: the region
  *
- * What the platform refuses to clear stays counted. Other containers of the mm keep their mappings.
- * These are counted as well, so that the search ends when all are found. It goes through the tables
- * side by side, and begins where the last one has first found something, because clients often map
- * and unregister memory in the same order or at the same place, and in all containers alike.
- * Context: sleeps.
+ * Entries that the platform refuses to clear stay counted. Mappings of the mm's other containers
+ * stay, and are counted to end the search when all are found. It goes through the tables side by
+ * side, each from the first find of the last search, because clients often map and unregister in
+ * the same order or at the same place, and in all containers alike.
  *
  * Return: 0; -EINTR on SIGKILL.
  */
@@ -559,17 +518,17 @@ int tce_table_unmap_region(struct tce_memory *mem, const struct tce_region *regi
 	}
 	if (!region->mm_iommu)
 		return 0;
-	/* what KVM has taken out of them is still counted */
+	/* entries that KVM has taken out may still be counted */
 	list_for_each_entry(table, &mem->tmm->tables, in_mm)
 		tce_kvm_settle(table);
 	return 0;
 }
 
 /**
- * struct tce_extent - the memory of entries that follow each other
+ * struct tce_extent - the memory of consecutive entries
  * @ua: its first byte in user space
- * @entries: how many
- * @hpa: where it is, if it is contiguous and has &tce_reader.run_min entries or more
+ * @entries: number of entries
+ * @hpa: its address, if it is contiguous and has &tce_reader.run_min entries or more
  */
 struct tce_extent {
 	unsigned long ua;
@@ -581,11 +540,11 @@ struct tce_extent {
  * struct tce_reader - reads the memory of a MAP, extent by extent
  * @mem: the container's memory
  * @batch: v1: the pages of the MAP
- * @region: v2: where the next byte is, or the last one was
+ * @region: v2: the region of the next byte, or of the last one
  * @ua: the next byte
- * @held: how many entries from there on are counted already
+ * @held: entries from there on that are counted as mapped
  * @shift: log2 of the IOMMU page
- * @run_min: how many entries in a row are worth one operation of the platform
+ * @run_min: the shortest run worth one operation of the platform
  */
 struct tce_reader {
 	struct tce_memory *mem;
@@ -597,7 +556,6 @@ struct tce_reader {
 	unsigned long run_min;
 };
 
-/* Where a byte is, of @region or of the batch */
 static __always_inline unsigned long read_hpa(const struct tce_reader *reader, unsigned long ua)
 {
 	return likely(!reader->batch) ? tce_region_hpa(reader->region, ua) :
@@ -605,8 +563,8 @@ static __always_inline unsigned long read_hpa(const struct tce_reader *reader, u
 }
 
 /*
- * Return: how many of @n entries map contiguous memory, which begins at @hpa. Where the memory is
- * scattered, too few for a run are taken at once, so that only few pages are looked at.
+ * Count the entries that map contiguous memory from *@hpa on. Scattered memory mostly takes two
+ * look-ups, and is returned in pieces too short for a run.
  */
 static unsigned long read_run(const struct tce_reader *reader, unsigned long n, unsigned long *hpa)
 {
@@ -620,7 +578,7 @@ static unsigned long read_run(const struct tce_reader *reader, unsigned long n, 
 	return size >> reader->shift ?: 1;
 }
 
-/* Count up to @n entries as mapped: all of v1, and of v2 those of one region. */
+/* Count up to @n entries as mapped; in v2 no more than one region has. */
 static void read_hold(struct tce_reader *reader, unsigned long n)
 {
 	if (reader->batch) {
@@ -634,7 +592,7 @@ static void read_hold(struct tce_reader *reader, unsigned long n)
 	reader->held = n;
 }
 
-/* The last @n entries that were read, and what is held beyond, are not counted any more. */
+/* Uncount the last @n entries that were read, and those held beyond. */
 static void read_undo(struct tce_reader *reader, unsigned long n)
 {
 	unsigned long ua = reader->ua - (n << reader->shift);
@@ -646,7 +604,7 @@ static void read_undo(struct tce_reader *reader, unsigned long n)
 		atomic64_sub(n, &reader->region->mapped);
 }
 
-/* The next memory, for up to @max entries, which are counted as mapped */
+/* The extent is counted as mapped, and has up to @max entries. */
 static void read_next(struct tce_reader *reader, unsigned long max, struct tce_extent *extent)
 {
 	if (!reader->held)
@@ -663,10 +621,10 @@ static void read_next(struct tce_reader *reader, unsigned long max, struct tce_e
  * struct tce_map - a MAP in progress
  * @table: the table
  * @entry: the next entry
- * @left: entries from there on
+ * @left: number of entries from there on
  * @pua: the userspace entry of @entry, in a chunk
- * @dir: what the device may do
- * @reader: where the memory is
+ * @dir: the device's permissions
+ * @reader: reads the memory
  */
 struct tce_map {
 	struct tce_table *table;
@@ -677,10 +635,7 @@ struct tce_map {
 	struct tce_reader reader;
 };
 
-/*
- * Write an extent to empty entries by one operation of the platform, which invalidates them as
- * well. Return: 0; -ENOMEM; -EIO. They count as written in any case, so that they are cleared.
- */
+/* The platform invalidates them. On failure all count as written, so that they are cleared. */
 static noinline int write_run(struct tce_map *map, struct tce_extent *extent)
 {
 	unsigned long step = 1UL << map->reader.shift, n = extent->entries, offset = 0, i;
@@ -694,10 +649,7 @@ static noinline int write_run(struct tce_map *map, struct tce_extent *extent)
 	return rc;
 }
 
-/*
- * Write an extent by an exchange of each entry. Return: 0; -ENOMEM; -EIO, and what is left in
- * @extent is not written
- */
+/* On failure, @extent keeps the entries that are not written. */
 static __always_inline int write_each(struct tce_map *map, struct tce_gather *gather,
 				      struct tce_extent *extent)
 {
@@ -730,14 +682,12 @@ static __always_inline int write_each(struct tce_map *map, struct tce_gather *ga
 	return unlikely(rc) ? TCE_REFUSE(rc) : 0;
 }
 
-/* Is an extent written by one operation? */
 static __always_inline bool is_run(const struct tce_map *map, const struct tce_extent *extent)
 {
 	return extent->entries >= map->reader.run_min &&
 	       tce_pua_run(map->pua, extent->entries, true) == extent->entries;
 }
 
-/* Map a chunk. Return: 0; -EINTR; -ENOMEM; -EIO */
 static int map_chunk(struct tce_map *map)
 {
 	struct tce_table *table = map->table;
@@ -775,10 +725,7 @@ out_unlock:
 	return rc;
 }
 
-/*
- * v2: may this memory be mapped? @first returns the region where it begins. Return: 0; -EINVAL;
- * -EINTR on SIGKILL
- */
+/* v2: @first returns the region in which the memory begins. */
 static int check_memory(struct tce_memory *mem, unsigned long ua, unsigned long size,
 			unsigned int shift, bool write, struct tce_region **first)
 {
@@ -799,7 +746,7 @@ static int check_memory(struct tce_memory *mem, unsigned long ua, unsigned long 
 		ua = tce_region_end(region);
 		if (ua >= end)
 			return 0;
-		/* there may be as many as pages */
+		/* there may be as many regions as pages */
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		if (need_resched())
@@ -812,17 +759,16 @@ static int check_memory(struct tce_memory *mem, unsigned long ua, unsigned long 
  * @table: the table, with &tce_mm.map_lock held
  * @first: first entry
  * @ua: address of the memory, aligned to the IOMMU page
- * @n: entries; 0 maps nothing
- * @dir: what the devices may do
+ * @n: number of entries; 0 maps nothing
+ * @dir: the devices' permissions
  * @batch: v1: the pages of exactly this memory
  *
- * What was mapped there before is replaced. Undone by tce_table_unmap(). Context: the owner
- * of the memory; sleeps, but waits for no other client.
+ * Replaces existing mappings. Undone by tce_table_unmap(). Context: the owner of the memory;
+ * sleeps, but waits for no other client.
  *
- * Return: 0; -EINVAL if some IOMMU page is not inside of one region, or is larger than
- * the pages behind it (v2), or -EINTR on SIGKILL, and nothing has changed; -ENOMEM, -EIO if the
- * platform refused, or -EINTR, and none of the entries is mapped, unless it was the first one that
- * failed, and nothing has changed.
+ * Return: 0; -EINVAL if some IOMMU page is not inside one region, or is larger than the pages
+ * behind it (v2); -ENOMEM or -EIO if the platform refused; -EINTR on SIGKILL. After an error the
+ * range is unmapped, or unchanged if no entry was written.
  */
 int tce_table_map(struct tce_table *table, unsigned long first, unsigned long ua, unsigned long n,
 		  enum dma_data_direction dir, struct tce_v1_batch *batch)
@@ -854,8 +800,8 @@ int tce_table_map(struct tce_table *table, unsigned long first, unsigned long ua
 			cond_resched();
 	}
 	/*
-	 * To the end, also if it is killed. And one by one: a run that the platform refused midway
-	 * could be refused when it is cleared as well, and its empty end would hide that.
+	 * Even if the caller is killed. And one by one, because the platform might also refuse
+	 * midway to clear a run that it refused to set, which the run's empty end would hide.
 	 */
 	if (rc && map.left < n)
 		unmap_entries(table, first, n, ULONG_MAX, false);

@@ -2,18 +2,16 @@
 /*
  * A table of TCEs, with a userspace entry for each of them.
  *
- * An IOBA is an address on the I/O bus in bytes, and an entry is the number of a TCE, which is
- * the IOBA shifted right by the page shift. As in the platform's functions, the first entry of
- * a table is it_offset rather than 0.
+ * An IOBA is an address on the I/O bus in bytes, and an entry the number of a TCE, which is the
+ * IOBA shifted right by the page shift. As in the platform's functions, a table begins with entry
+ * it_offset.
  *
- * The userspace entry ("pua") says what memory the entry maps, or is 0. The platform allocates
- * these entries for KVM, which keeps userspace addresses there, in big endian. Unless a table is
- * shared with KVM, only this module changes its entries, so that a userspace entry always tells
- * what its TCE maps. In a shared table KVM changes TCEs and writes the userspace entries some
- * time later (tce_kvm.c).
+ * The userspace entry ("pua") tells which memory the entry maps; 0 is none. The platform allocates
+ * these entries for KVM, which keeps userspace addresses there, in big endian. In a shared table
+ * KVM changes TCEs, and writes the userspace entries some time later (tce_kvm.c). In any other only
+ * this module changes either, so that they always match.
  *
- * None of these functions checks that an entry is inside of the table. Only find_entries() in
- * tce_map.c turns an IOBA into an entry; what KVM turns into one, tce_kvm.c checks.
+ * find_entries() in tce_map.c and, for KVM, tce_kvm.c check that entries are inside the table.
  */
 #ifndef TCE_TABLE_H
 #define TCE_TABLE_H
@@ -38,34 +36,31 @@ struct tce_region;
 struct tce_v1_batch;
 
 /*
- * Entries that MAP and UNMAP change with the table's lock held: enough for one invalidation to cost
- * little, and few enough for others not to wait long. On pseries it may take two hypervisor calls
- * for each, and a run of them is set with interrupts disabled.
+ * Entries that MAP and UNMAP change with the table's lock held: enough to amortize an invalidation,
+ * and few because others wait. pseries may need two hypervisor calls for each, and sets a run with
+ * interrupts disabled.
  */
 #define TCE_CHUNK		512UL
 
 /*
- * In a userspace entry that MAP has written. In v2 the rest is the userspace address, where KVM
- * keeps it as well, but no process can have registered one with this bit. In v1 it is what
- * tce_v1_val() makes of the hpa.
+ * MAP has written this userspace entry. The rest is the userspace address in v2, as in those of KVM
+ * (none that has this bit can be registered), and tce_v1_val() of the hpa in v1.
  */
 #define TCE_UA_VFIO		BIT_ULL(63)
 
 /**
  * struct tce_table - one of the platform's tables as this module uses it
- * @tbl: the platform's table; this is one reference to it, and groups and KVM may have others
- * @ops: the platform's operations, while KVM sees those in @tbl; see tce_kvm.c
+ * @tbl: the platform's table, with a reference; groups and KVM may have others
+ * @ops: the platform's operations, in place of which KVM sees those in @tbl (tce_kvm.c)
  * @mem: the memory that is mapped
  * @in_mm: in &tce_mm.tables
- * @from: where UNREGISTER has begun to look, counted from 0
- * @seen: how many entries it has looked at
- * @found: where it has first found something, and the next one begins; else &iommu_table.it_size
- * @kvm_ops: what KVM may see
- * @run_min: how many entries in a row are worth setting or clearing by one operation
- * @shared: KVM may map memory there: v2, pages no larger than the CPU's, and a process that could
- *	have KVM when the table was created (tce_mm_allows_kvm())
- * @lock: held while entries are changed and invalidated, by MAP and UNMAP for a chunk at a time.
- *	KVM does not take it
+ * @from: where UNREGISTER has begun to search, counted from 0
+ * @seen: number of entries it has searched
+ * @found: its first find, where the next search begins; &iommu_table.it_size for none
+ * @kvm_ops: the operations that KVM may see
+ * @run_min: the shortest run that is worth one operation of the platform
+ * @shared: KVM may map memory there; see tce_table_init()
+ * @lock: held by MAP and UNMAP while they change and invalidate a chunk, but not by KVM
  */
 struct tce_table {
 	struct iommu_table *tbl;
@@ -107,19 +102,17 @@ void tce_kvm_allow(struct tce_table *table);
 void tce_kvm_block(struct tce_table *table);
 void tce_kvm_settle(struct tce_table *table);
 
-/* Tables that have operations of this module, each of which keeps the module loaded */
+/* Number of tables with operations of this module, each of which keeps the module loaded */
 extern atomic_long_t tce_kvm_tables;
 
-/* May the device write? */
 static __always_inline bool tce_dir_writes(enum dma_data_direction dir)
 {
 	return dir == DMA_FROM_DEVICE || dir == DMA_BIDIRECTIONAL;
 }
 
 /*
- * Read a userspace entry. gcc needs ten instructions to swap the bytes of a volatile access, but
- * only one if it can swap them in the load itself. Hiding the value ensures that it is read only
- * once.
+ * gcc needs ten instructions to swap the bytes of a volatile access, but otherwise one load. Hiding
+ * the value ensures that it is read only once.
  */
 static __always_inline u64 tce_pua_read(const __be64 *pua)
 {
@@ -130,7 +123,7 @@ static __always_inline u64 tce_pua_read(const __be64 *pua)
 	return val;
 }
 
-/* Replace a userspace entry. Return: false if KVM was faster, and nothing has changed */
+/* Return: false if KVM was faster, and nothing has changed */
 static __always_inline bool tce_pua_replace(__be64 *pua, __be64 from, __be64 to)
 {
 	u64 old = (__force u64)from;
@@ -147,8 +140,8 @@ static __always_inline bool tce_pua_replace(__be64 *pua, __be64 from, __be64 to)
  *
  * Context: atomic; with @alloc, may allocate memory.
  *
- * Return: the userspace entry. With @alloc, NULL means that there is no memory for a level;
- * without, that a level is missing, so that nothing is mapped in these *@left entries.
+ * Return: the userspace entry; NULL if there is no memory for a level or, without @alloc, if one is
+ * missing, so that none of these *@left entries is mapped.
  */
 static __always_inline __be64 *tce_table_pua(struct tce_table *table, unsigned long entry,
 					     bool alloc, unsigned long *left)
@@ -167,10 +160,9 @@ static __always_inline __be64 *tce_table_pua(struct tce_table *table, unsigned l
 }
 
 /*
- * Wait for the invalidations that were started: iommu_flush_tce(), inline. Writing an entry is a
- * store to memory, and invalidating it a store to the bridge, and what follows must not overtake
- * either (litmus/unpin.litmus). Hypervisor calls are complete when they return, but do not order
- * later stores.
+ * iommu_flush_tce(), inline. Later accesses must overtake neither the store to an entry nor the
+ * store to the bridge that invalidates it (litmus/unpin.litmus). Hypervisor calls are complete when
+ * they return, but do not order later stores.
  */
 static __always_inline void tce_table_flush(struct tce_table *table)
 {
@@ -180,13 +172,12 @@ static __always_inline void tce_table_flush(struct tce_table *table)
 		mb(); /* litmus/unpin.litmus */
 }
 
-/* The first IOBA */
 static inline u64 tce_table_start(const struct tce_table *table)
 {
 	return (u64)table->tbl->it_offset << table->tbl->it_page_shift;
 }
 
-/* The device may have written to what was taken out of a shared table, which is still counted. */
+/* For a page that was taken out of a shared table, and is still counted */
 static inline void tce_entry_dirty(unsigned long hpa, enum dma_data_direction dir)
 {
 	if (tce_dir_writes(dir))

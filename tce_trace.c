@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Defines the tracepoints, and emits tce_refused when a call is refused.
- *
- * Locks: none.
- *
- * Nothing here can fail.
- */
+/* Tracepoint definitions. Nothing here fails or takes a lock. */
 #define CREATE_TRACE_POINTS
 #include "tce_trace.h"
 

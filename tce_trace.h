@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tracepoints: one event for each call that changes what the devices can reach, and one
- * that says why a call was refused. Documentation/tracepoints.rst explains each field.
+ * Tracepoints: one event for each call that changes what the devices can reach, and one for the
+ * cause when a call is refused. Documentation/tracepoints.rst explains the fields.
  *
  *   trace-cmd record -e vfio_spapr_tce
  */
@@ -10,15 +10,15 @@
 #include <linux/types.h>
 
 /*
- * Most errnos have several causes. So a check that refuses a client's call also tells the
- * tracepoint tce_refused where it is, which is free while calls succeed. Two errnos are returned
- * without it: -EINTR of a wait that was killed, and -EAGAIN, which is internal.
+ * Most errnos have several causes, so a check that refuses a client's call also reports its place
+ * by tce_refused, at no cost while calls succeed. -EINTR of a killed wait and the internal -EAGAIN
+ * are not reported.
  */
 /**
  * struct tce_refusal - where a call is refused
- * @function: in which function
- * @reason: its name, or ""
- * @line: in which line of the file
+ * @function: the function
+ * @reason: a name for the cause, or ""
+ * @line: the line in the file
  */
 struct tce_refusal {
 	const char *function;
@@ -37,13 +37,10 @@ int tce_refuse(const struct tce_refusal *refusal, int rc, u64 value);
 /* Return: @rc, a negative errno; 0 is no refusal */
 #define TCE_REFUSE(rc)			TCE_REFUSE_AT("", rc, 0)
 
-/* The same with the value that was looked at */
+/* With the value that was checked */
 #define TCE_REFUSE_VALUE(rc, value)	TCE_REFUSE_AT("", rc, value)
 
-/*
- * The same with a name, for what an administrator can do something about;
- * Documentation/tracepoints.rst explains it.
- */
+/* Also with a name, explained in tracepoints.rst, if an administrator can do something about it */
 #define TCE_REFUSE_WHY(reason, rc, value)	TCE_REFUSE_AT(#reason, rc, value)
 #endif
 

@@ -2,18 +2,17 @@
 /*
  * v1: MAP pins the memory that it maps, and UNMAP unpins it.
  *
- * With 4K pages each TCE has a pin of its own, so that a window can't pin more than ENABLE
- * has charged. A larger page is pinned only once, because a client that maps 4K of each
- * page would otherwise pin far more memory than it maps; a hashed set counts the TCEs that
- * share it. Pages beyond the charge of ENABLE are charged when they are pinned, or refused
- * if RLIMIT_MEMLOCK does not allow it, and stay charged until DISABLE. A MAP counts its
- * pages before it knows which of them are pinned already and which it replaces, so a MAP
- * into a window that is nearly full can be charged for more than it adds.
+ * With 4K pages each TCE has its own pin, so that a window can't pin more than ENABLE has charged.
+ * Larger pages are pinned once, with a hashed set that counts their TCEs, because a client that
+ * maps 4K of each would otherwise pin far more memory than it maps. Pages beyond the charge of
+ * ENABLE are charged when they are pinned, and stay charged until DISABLE. A MAP counts its pages
+ * before it knows which are pinned already and which it replaces, so in a nearly full window it can
+ * be charged for more than it adds.
  *
- * Locks: &tce_v1.lock. Memory is pinned and charged with none of the module's locks held,
- * because a page fault of a client can take for ever.
+ * Locks: &tce_v1.lock. Memory is pinned and charged with none of the module's locks held, because a
+ * client's page fault can take forever.
  *
- * Never fails: giving pages to entries, and putting them.
+ * Never fails: giving pins to entries, and releasing them.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -31,7 +30,7 @@
  * struct tce_v1_page - a pinned page that is larger than a TCE
  * @node: in &tce_v1.set
  * @page: the page, which has one pin and counts as one page in &tce_v1.pages
- * @uses: TCEs that map it, and MAPs under way that may
+ * @uses: TCEs that map it, and MAPs in progress that may
  */
 struct tce_v1_page {
 	struct hlist_node node;
@@ -49,7 +48,7 @@ struct tce_v1 *tce_v1_create(void)
 	return v1;
 }
 
-/* The container is being freed. Pages of entries that could not be cleared stay pinned for good. */
+/* Pages of entries that could not be cleared stay pinned for good. */
 void tce_v1_free(struct tce_v1 *v1)
 {
 	unsigned long pages = atomic_long_read(&v1->pages);
@@ -68,7 +67,7 @@ void tce_v1_free(struct tce_v1 *v1)
 	kvfree(v1);
 }
 
-/* So many CPU pages were charged. Undone by tce_v1_disallow(). Context: any. */
+/* Undone by tce_v1_disallow(). */
 void tce_v1_allow(struct tce_v1 *v1, unsigned long npages)
 {
 	spin_lock(&v1->lock);
@@ -77,8 +76,8 @@ void tce_v1_allow(struct tce_v1 *v1, unsigned long npages)
 }
 
 /*
- * DISABLE, when nothing is mapped any more: uncharge everything, but what a MAP in flight has
- * pinned. Context: any; to be followed by tce_uncharge().
+ * While nothing is mapped, uncharge all pages but those that a MAP in flight has pinned. To be
+ * followed by tce_uncharge().
  */
 void tce_v1_disallow(struct tce_memory *mem)
 {
@@ -94,7 +93,6 @@ void tce_v1_disallow(struct tce_memory *mem)
 	spin_unlock(&v1->lock);
 }
 
-/* Count @n pages that are to be pinned, and charge what is not charged yet. */
 static int count_pages(struct tce_memory *mem, long n)
 {
 	struct tce_v1 *v1 = mem->v1;
@@ -117,8 +115,8 @@ static int count_pages(struct tce_memory *mem, long n)
 }
 
 /*
- * Count @n more uses of a page in the set, or fewer. @new is added if the page is not there.
- * Return: what to free: @new if it was not needed, the entry whose last use this was, or NULL.
+ * Add @n uses of a page, or remove -@n. Return: an element to be freed: @new unless it was added to
+ * the set, or the one whose last use this was
  */
 static struct tce_v1_page *page_use(struct tce_v1 *v1, struct page *page, long n,
 				    struct tce_v1_page *new)
@@ -147,20 +145,16 @@ static struct tce_v1_page *page_use(struct tce_v1 *v1, struct page *page, long n
 	return new;
 }
 
-/* Drop a pin, which need not be in the set. */
 static void unpin(struct tce_v1 *v1, struct page *page)
 {
 	unpin_user_page(page);
 	atomic_long_dec(&v1->pages);
 }
 
-/**
- * tce_v1_put() - undo tce_v1_take()
- * @v1: what the container has pinned
- * @val: which page, and whether the device may have written to it; see tce_v1_val()
- * @n: entries that mapped the page, and have been invalidated or were never written
- *
- * Context: sleeps.
+/*
+ * Undo tce_v1_take() for @n entries that mapped the same page, and were invalidated or never
+ * written. @val tells the page, and whether the device may have written to it; see tce_v1_val().
+ * Sleeps.
  */
 void tce_v1_put(struct tce_v1 *v1, u64 val, unsigned long n)
 {
@@ -180,7 +174,7 @@ void tce_v1_put(struct tce_v1 *v1, u64 val, unsigned long n)
 		unpin(v1, page);
 }
 
-/* Put pages into the set after they were pinned. Return: 0; -ENOMEM */
+/* On failure, pages that are not in the set are unpinned. */
 static int share_pages(struct tce_v1_batch *batch, unsigned long n)
 {
 	struct tce_v1 *v1 = batch->mem->v1;
@@ -209,12 +203,12 @@ static int share_pages(struct tce_v1_batch *batch, unsigned long n)
  * @mem: the memory of a bound container; no lock is held
  * @ua: first byte
  * @size: bytes, at least 1
- * @write: whether the device will be allowed to write
+ * @write: whether the device may write
  *
- * Undone by tce_v1_unpin(). Context: the owner of the memory. Sleeps for as long as the
- * client likes, but SIGKILL ends it early.
+ * Undone by tce_v1_unpin(). Context: the owner of the memory. Sleeps for as long as the client
+ * likes, but SIGKILL ends it early.
  *
- * Return: 0; -EFAULT; -ENOMEM, also if RLIMIT_MEMLOCK does not allow to pin as much; -EINTR.
+ * Return: 0; -EFAULT; -ENOMEM, also for lack of RLIMIT_MEMLOCK; -EINTR.
  */
 int tce_v1_pin(struct tce_v1_batch *batch, struct tce_memory *mem,
 	       unsigned long ua, unsigned long size, bool write)
@@ -251,7 +245,7 @@ int tce_v1_pin(struct tce_v1_batch *batch, struct tce_memory *mem,
 	return rc;
 }
 
-/* Undo tce_v1_pin(), but for the pins that entries have taken. */
+/* Undo tce_v1_pin(), except for pins that entries have taken. */
 void tce_v1_unpin(struct tce_v1_batch *batch)
 {
 	for (; batch->taken < batch->n; batch->taken++) {
@@ -263,14 +257,9 @@ void tce_v1_unpin(struct tce_v1_batch *batch)
 		kvfree(batch->pages);
 }
 
-/**
- * tce_v1_extent() - how much memory is contiguous from an address on?
- * @batch: the pages
- * @ua: the address
- * @max: bytes to look at, all of them in @batch
- * @hpa: returns where the first byte is
- *
- * Return: bytes.
+/*
+ * Return: how many bytes are contiguous from @ua on, of @max that are all in @batch. @hpa returns
+ * the address of the first one.
  */
 unsigned long tce_v1_extent(const struct tce_v1_batch *batch, unsigned long ua,
 			    unsigned long max, unsigned long *hpa)
@@ -285,8 +274,8 @@ unsigned long tce_v1_extent(const struct tce_v1_batch *batch, unsigned long ua,
 }
 
 /*
- * Larger pages: @n entries, each a TCE, use the pages from @ua on, or if it is negative no more.
- * The last entry of a page has the batch's own use of it.
+ * For larger pages. A negative @n takes uses back. The last entry of a page gets the batch's own
+ * use.
  */
 static void count_uses(struct tce_v1_batch *batch, unsigned long ua, long n)
 {
@@ -306,14 +295,13 @@ static void count_uses(struct tce_v1_batch *batch, unsigned long ua, long n)
 
 /**
  * tce_v1_take() - give entries the pins of the pages that they will map
- * @batch: the pages, which have to be taken in their order
+ * @batch: the pages, to be taken in order
  * @ua: address of the first entry's memory
- * @n: entries
+ * @n: number of entries
  *
- * On larger pages the batch keeps its own use of a page until the last entry is given, because
- * another thread may unmap the entries of a page before the next chunk of MAP maps the rest of it.
- *
- * Undone by tce_v1_put(), or tce_v1_untake(). Context: waits for nobody.
+ * The batch keeps its use of a larger page until the last entry is given, because another thread
+ * may unmap the page's entries before the next chunk of MAP maps the rest. Does not sleep. Undone
+ * by tce_v1_put() or tce_v1_untake().
  */
 void tce_v1_take(struct tce_v1_batch *batch, unsigned long ua, unsigned long n)
 {
@@ -323,7 +311,7 @@ void tce_v1_take(struct tce_v1_batch *batch, unsigned long ua, unsigned long n)
 		count_uses(batch, ua, n);
 }
 
-/* Take back the last @n that were given, for entries that were not written. */
+/* Take back the last @n pins, for entries that were not written. */
 void tce_v1_untake(struct tce_v1_batch *batch, unsigned long ua, unsigned long n)
 {
 	if (TCE_PER_PAGE == 1)

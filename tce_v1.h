@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* v1: user memory that MAP pins and UNMAP unpins. */
+/* v1: user memory that MAP pins. */
 #ifndef TCE_V1_H
 #define TCE_V1_H
 
@@ -11,21 +11,21 @@
 
 #include "tce_mm.h"
 
-/* In a v1 userspace entry, which otherwise is an hpa: the device may write */
+/* In a v1 userspace entry, otherwise an hpa: the device may write */
 #define TCE_V1_WRITE	BIT_ULL(62)
 
-/* TCEs of v1, which map 4K each, that fit into one of the CPU's pages */
+/* TCEs of v1 (4K each) per CPU page */
 #define TCE_PER_PAGE	(PAGE_SIZE / SZ_4K)
 
-/* Hash buckets for shared pages: eight pages in each for a window of 2 GiB in 64K pages */
+/* Eight pages in each hash bucket for a window of 2 GiB in 64K pages */
 #define TCE_V1_SET_BITS	12
 
 /**
  * struct tce_v1 - the pages that a v1 container has pinned
- * @lock: guards @charged, additions to @pages, and @set; no other is taken inside
+ * @lock: guards @charged, additions to @pages, and @set; innermost
  * @pages: CPU pages that are pinned or about to be; with 4K pages, pins
- * @charged: CPU pages charged, by ENABLE or because MAP needed more; not lowered before DISABLE
- * @set: only where TCEs can share a page: struct tce_v1_page by the hash of the page
+ * @charged: CPU pages charged by ENABLE, and by MAPs that needed more; not lowered before DISABLE
+ * @set: only where TCEs can share a page: struct tce_v1_page by hash
  */
 struct tce_v1 {
 	spinlock_t lock;
@@ -42,10 +42,9 @@ struct tce_v1 {
  * @ua: address of the first page
  * @end: end of the memory
  * @n: number of pages
- * @taken: how many pins have been given to entries; of larger pages, those all of whose entries
- *	were given
+ * @taken: pages given to entries; a larger page counts with its last entry
  * @pages: the pages
- * @few: storage for @pages if there are only a few
+ * @few: storage for a few @pages
  */
 struct tce_v1_batch {
 	struct tce_memory *mem;
@@ -71,13 +70,12 @@ void tce_v1_take(struct tce_v1_batch *batch, unsigned long ua, unsigned long n);
 void tce_v1_untake(struct tce_v1_batch *batch, unsigned long ua, unsigned long n);
 void tce_v1_put(struct tce_v1 *v1, u64 val, unsigned long n);
 
-/* The userspace entry of an hpa, but for bit 63. Its offset in the page does not matter. */
+/* The userspace entry of an hpa, without bit 63. Offsets in the page do not matter. */
 static __always_inline u64 tce_v1_val(unsigned long hpa, bool write)
 {
 	return hpa | (write ? TCE_V1_WRITE : 0);
 }
 
-/* Where a byte of a batch is */
 static __always_inline unsigned long tce_v1_hpa(const struct tce_v1_batch *batch, unsigned long ua)
 {
 	return tce_page_hpa(batch->pages[(ua - batch->ua) >> PAGE_SHIFT]) + offset_in_page(ua);

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The windows of a container: CREATE and REMOVE, and the default window, which is created when it
- * is first needed. A window's table is created and charged, the window is set in the bridge of each
- * group, removed from them, and the table is freed. Which IOMMU pages, levels and windows there are
- * is the platform's decision (struct iommu_table_group). Which memory fits a large IOMMU page,
- * REGISTER finds out (&tce_region.page_shift).
+ * The windows of a container: CREATE, REMOVE, and the default window, which is created when it is
+ * first needed. A window's table is charged, and set in the bridge of each group. The platform says
+ * which page sizes, levels and windows there are (struct iommu_table_group).
  *
- * Locks: tce_container_lock(), or for attach and detach tce_container_lock_always(). GET_INFO takes
- * &tce_container.lock for reading, and so does new_window() tce_create_lock.
+ * Locks: tce_container_lock(), or tce_container_lock_always() for attach and detach. GET_INFO takes
+ * &tce_container.lock for reading, and new_window() tce_create_lock.
  *
- * Never fails: tce_windows_unset(). If a bridge refuses to release a window, the table of the
- * window is never freed.
+ * Never fails: tce_windows_unset(). The table of a window that a bridge refuses to release is never
+ * freed.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -28,16 +26,12 @@
 
 atomic_long_t tce_leaked_tables = ATOMIC_LONG_INIT(0);
 
-/* Does a group have this window? */
 static bool window_in(const struct tce_window *win, const struct tce_group *grp)
 {
 	return grp->table_group->tables[win->num] == win->table.tbl;
 }
 
-/*
- * The platform's create_table() returns errnos, but sometimes a code of the firmware by mistake.
- * Errnos of our ABI are passed on, and anything else becomes -EIO.
- */
+/* create_table() sometimes returns a firmware code by mistake, which becomes -EIO. */
 static int table_errno(long rc)
 {
 	switch (rc) {
@@ -54,15 +48,15 @@ static int table_errno(long rc)
 }
 
 /*
- * set_window() and unset_window() of powernv return codes of OPAL, some of which look like
- * errnos. Those of pseries, whose tables have no tce_kill(), return errnos.
+ * On powernv set_window() and unset_window() return OPAL codes, some of which look like errnos. On
+ * pseries, whose tables have no tce_kill(), they return errnos.
  */
 static int bridge_errno(const struct iommu_table_ops *ops, long rc)
 {
 	return rc && ops->tce_kill ? -EIO : table_errno(rc);
 }
 
-/* Is a level of the table larger than the largest allocation? The platform would log a warning. */
+/* The platform would log a warning if a level exceeded the largest allocation. */
 static bool level_too_large(struct iommu_table_group *table_group, u32 shift,
 			    u64 size, u32 levels)
 {
@@ -77,7 +71,7 @@ static bool level_too_large(struct iommu_table_group *table_group, u32 shift,
 	return bits + ilog2(sizeof(u64)) > PAGE_SHIFT + MAX_PAGE_ORDER;
 }
 
-/* Could a window be created? Return: the CPU pages of its table; -EINVAL; -ENOMEM */
+/* Returns the CPU pages of the table, or an errno if there can't be such a window. */
 static long table_pages(struct iommu_table_group *table_group, u32 shift, u64 size, u32 levels)
 {
 	unsigned long bytes;
@@ -91,7 +85,7 @@ static long table_pages(struct iommu_table_group *table_group, u32 shift, u64 si
 	bytes = table_group->ops->get_table_size(shift, size, levels);
 	if (!bytes)
 		return TCE_REFUSE_VALUE(-EINVAL, levels);
-	/* Don't provoke a failure: pseries creates no more windows then. */
+	/* After a failure pseries creates no more windows. */
 	if (table_group->max_levels <= 1 &&
 	    bytes >> PAGE_SHIFT > totalram_pages())
 		return TCE_REFUSE_WHY(TABLE_TOO_LARGE, -ENOMEM, 0);
@@ -100,7 +94,7 @@ static long table_pages(struct iommu_table_group *table_group, u32 shift, u64 si
 	return bytes >> PAGE_SHIFT;
 }
 
-/* Is this the default window of pseries, which knows it by its page and size alone? */
+/* pseries recognizes its default window by page and size alone. */
 static bool is_default(const struct iommu_table_group *table_group, u32 shift, u64 size)
 {
 	return shift == IOMMU_PAGE_SHIFT_4K && size <= table_group->tce32_size;
@@ -114,7 +108,7 @@ static bool has_default(const struct iommu_table_group *table_group, const struc
 				 (u64)tbl->it_size << tbl->it_page_shift);
 }
 
-/* How many windows can there be? pseries says -1 if it has only the default window. */
+/* pseries says -1 if it has only the default window. */
 static unsigned int most_windows(const struct iommu_table_group *table_group)
 {
 	u32 most = table_group->max_dynamic_windows_supported;
@@ -123,12 +117,10 @@ static unsigned int most_windows(const struct iommu_table_group *table_group)
 }
 
 /*
- * Is there room for one more window, if the default window is created before (@pending)? What
- * pseries can't give must not be asked for, since it loses the table, or never creates a window for
- * the device again. It has the default window and one of its own, which it keeps as a property of
- * one name. The default window can't come back while the other one is there.
- *
- * Return: 0; -ENOSPC; -EPERM if the default window would have to come back
+ * Check that one more window fits, besides a @pending default window. If pseries is asked for one
+ * that it can't give, it loses the table, or never creates a window for the device again. It has
+ * the default window and one other, which it keeps as a property of one name, and can't bring the
+ * default window back (-EPERM) while the other one exists.
  */
 static int check_room(const struct iommu_table_group *table_group,
 		      struct tce_window *const *windows, bool pending, u32 shift, u64 size)
@@ -144,7 +136,6 @@ static int check_room(const struct iommu_table_group *table_group,
 		return TCE_REFUSE_WHY(TOO_MANY_WINDOWS, -EPERM, 0);
 	if (!none && (!default_here || most_windows(table_group) == 1))
 		return TCE_REFUSE_WHY(TOO_MANY_WINDOWS, -ENOSPC, 0);
-	/* -1: there are none but the default window */
 	if (table_group->max_dynamic_windows_supported > IOMMU_TABLE_GROUP_MAX_TABLES &&
 	    !is_default(table_group, shift, size))
 		return TCE_REFUSE_WHY(TOO_MANY_WINDOWS, -ENOSPC, 0);
@@ -152,8 +143,8 @@ static int check_room(const struct iommu_table_group *table_group,
 }
 
 /*
- * A device may go on to use what is counted as mapped. The entries of v1 have pins of their own,
- * and KVM finds no userspace entries in its tables, and so nothing that it could count.
+ * Keep memory that is still counted as mapped from being freed, because devices may reach it. In v1
+ * entries have pins of their own, and KVM finds no userspace entries that it could count.
  */
 static void window_leaks(struct tce_window *win)
 {
@@ -161,10 +152,7 @@ static void window_leaks(struct tce_window *win)
 		WRITE_ONCE(win->table.mem->tmm->table_leaked, true);
 }
 
-/*
- * Undo window_set(). If the bridge refuses, it may continue to use the table, which is therefore
- * never freed. Return: 0; an errno if the bridge refused
- */
+/* Undo window_set(). A bridge that refuses may still use the table, which is then never freed. */
 static int window_unset(struct tce_window *win, struct tce_group *grp)
 {
 	struct iommu_table_group *table_group = grp->table_group;
@@ -183,7 +171,6 @@ static int window_unset(struct tce_window *win, struct tce_group *grp)
 	return TCE_REFUSE(rc);
 }
 
-/* Set a window in a group's bridge. Undone by window_unset(). Return: 0; the platform's errno */
 static int window_set(struct tce_window *win, struct tce_group *grp)
 {
 	struct iommu_table_group *table_group = grp->table_group;
@@ -191,8 +178,8 @@ static int window_set(struct tce_window *win, struct tce_group *grp)
 									   win->table.tbl));
 
 	/*
-	 * powernv programs the bridge and then returns 0, even if it had no memory to
-	 * link the table to the group, which it would need for invalidations.
+	 * powernv returns 0 even if it had no memory to link the table to the group, without which
+	 * it can't invalidate entries.
 	 */
 	if (rc || window_in(win, grp))
 		return TCE_REFUSE(rc);
@@ -202,27 +189,27 @@ static int window_set(struct tce_window *win, struct tce_group *grp)
 
 /*
  * Undo new_window(). The window is blocked for KVM, empty, and in no bridge except those that
- * refused to release it. Context: tce_uncharge() has to follow when the last lock is dropped.
+ * refused to release it. To be followed by tce_uncharge() when the last lock is dropped.
  */
 static void free_window(struct tce_window *win)
 {
 	struct tce_table *table = &win->table;
 
 	/*
-	 * KVM may be looking it up in a group, and not have taken its reference yet. This
-	 * waits for KVM, unless KVM is preempted (litmus/lookup.litmus).
+	 * KVM may be looking the table up, without a reference yet. This waits for it, unless it is
+	 * preempted (litmus/lookup.litmus).
 	 */
 	synchronize_rcu();
-	/* What KVM may have seen is freed with it (litmus/kvm-ops-free.litmus). */
+	/* frees what KVM may have seen (litmus/kvm-ops-free.litmus) */
 	iommu_tce_table_put(table->tbl);
 	tce_uncharge_later(table->mem, win->charged);
 	kfree(win);
 }
 
 /*
- * Ask the platform for a table. pseries may have less room than it says, or refuse for a reason of
- * the hypervisor's. It loses a table then, or tries no more, and logs each attempt: so it is not
- * asked for the same or more again until the group has left.
+ * pseries may have less room than it says, or the hypervisor may refuse. pseries then loses the
+ * table or creates no more, and logs each attempt, so it is not asked for as many entries or more
+ * again until the group has left.
  */
 static int ask_for_table(struct tce_window *win, struct tce_group *grp, u32 shift, u64 size,
 			 u32 levels)
@@ -242,18 +229,15 @@ static int ask_for_table(struct tce_window *win, struct tce_group *grp, u32 shif
 	win->table.tbl = NULL;
 	if (table_group->max_levels <= 1) {
 		grp->refused = rc;
-		/* -EINVAL: the largest block that is free has fewer entries */
+		/* -EINVAL: the largest free block has fewer entries */
 		grp->refused_entries = rc == -EINVAL ? entries : 0;
 	}
 	return TCE_REFUSE(rc);
 }
 
 /*
- * Create a window, which is not set in any bridge yet. Undone by tce_kvm_block(),
+ * Create a window that is not set in any bridge yet. Undone by tce_kvm_block(),
  * tce_table_unmap_all() and free_window().
- *
- * Return: the window; -EINVAL, -ENOSPC, -ENOMEM, -EPERM, -ENODEV or -EIO if the platform refuses;
- * -EBUSY, see tce_kvm_hide(); -EINTR on SIGKILL
  */
 static struct tce_window *new_window(struct tce_memory *mem, struct tce_group *grp, int num,
 				     u32 shift, u64 size, u32 levels)
@@ -280,8 +264,8 @@ static struct tce_window *new_window(struct tce_memory *mem, struct tce_group *g
 		hidden = tce_kvm_hide(table, window_in(win, grp));
 		rc = rc ?: hidden;
 		/*
-		 * pseries sets the window when it creates the table. If the table could not be
-		 * cleared, a device can reach what KVM has mapped there until this is undone.
+		 * pseries sets a window when it creates the table. If the table could not be
+		 * cleared, a device can reach memory that KVM has mapped there until it is unset.
 		 */
 		if (rc && window_in(win, grp))
 			window_unset(win, grp);
@@ -303,7 +287,7 @@ err_free:
 	return ERR_PTR(rc);
 }
 
-/* Remove a window from all bridges, and free it. Return: 0; an errno if a bridge refused */
+/* The window is gone even if a bridge refuses and its errno is returned. */
 static int drop_window(struct tce_container *container, int num)
 {
 	struct tce_window *win = container->windows[num];
@@ -313,7 +297,10 @@ static int drop_window(struct tce_container *container, int num)
 	container->windows[num] = NULL;
 	list_del(&win->table.in_mm);
 	tce_kvm_block(&win->table);
-	/* pseries does not tell the hypervisor that its default window goes, with what is left */
+	/*
+	 * pseries does not remove its default window from the hypervisor, so entries that were not
+	 * cleared stay valid.
+	 */
 	if (!tce_table_unmap_all(&win->table) && !win->table.ops->tce_kill)
 		window_leaks(win);
 	list_for_each_entry(grp, &container->groups, list)
@@ -325,8 +312,8 @@ static int drop_window(struct tce_container *container, int num)
 }
 
 /*
- * Set all windows in the bridge of a group that joins, or none of them. With the first group the
- * default window becomes pending. Return: as window_set()
+ * Set all windows in the bridge of a group that joins, or none. The first group makes the default
+ * window pending. Return: 0; an errno of the bridge.
  */
 int tce_windows_set(struct tce_container *container, struct tce_group *grp)
 {
@@ -350,7 +337,7 @@ err:
 	return rc;
 }
 
-/* Remove the windows from the bridge of a group that leaves. With the last group they go. */
+/* The windows are removed with the last group. */
 void tce_windows_unset(struct tce_container *container, struct tce_group *grp)
 {
 	bool last = list_is_singular(&container->groups);
@@ -366,12 +353,11 @@ void tce_windows_unset(struct tce_container *container, struct tce_group *grp)
 	}
 }
 
-/* Add a window, for whose table @npages were charged, to all bridges. */
 static int add_window(struct tce_container *container, u32 shift, u64 size, u32 levels,
 		      unsigned long npages, u64 *start, struct tce_charge *charge)
 {
 	struct tce_group *grp = tce_group_first(container);
-	/* check_room() has found room */
+	/* check_room() has found room. */
 	int num = container->windows[0] ? 1 : 0, rc;
 	struct tce_window *win;
 
@@ -395,11 +381,7 @@ out:
 	return rc;
 }
 
-/*
- * What does CREATE charge for the default window, if that is created before (@pending), and for the
- * one that is wanted? @create is NULL for the default window alone. Return: 0; as
- * tce_window_create()
- */
+/* Pages to charge: for the default window if it is @pending, and for @create if not NULL */
 static long price_windows(const struct tce_container *container,
 			  struct iommu_table_group *table_group, bool pending,
 			  const struct vfio_iommu_spapr_tce_create *create,
@@ -421,10 +403,7 @@ static long price_windows(const struct tce_container *container,
 				   create->window_size) : 0;
 }
 
-/*
- * CREATE, for tce_container_act_charged(); @arg is NULL for the default window alone. Return:
- * -EAGAIN, or as tce_window_create()
- */
+/* CREATE, for tce_container_act_charged(); @arg is NULL for the default window alone */
 static long create_windows(struct tce_container *container, struct tce_charge *charge, void *arg)
 {
 	struct vfio_iommu_spapr_tce_create *create = arg;
@@ -439,7 +418,7 @@ static long create_windows(struct tce_container *container, struct tce_charge *c
 		return TCE_REFUSE_WHY(NOT_ENABLED, -EPERM, 0);
 	if (!table_group)
 		return TCE_REFUSE(create ? -ENXIO : -ENODEV);
-	/* pseries says that the size is 0 if it is 4 GiB or more: there is no default window */
+	/* pseries reports a size of 4 GiB or more as 0, and then has no default window */
 	pending = container->default_pending && table_group->tce32_size;
 	if (!create && container->default_pending && !pending)
 		return TCE_REFUSE(-ENXIO);
@@ -462,8 +441,8 @@ static long create_windows(struct tce_container *container, struct tce_charge *c
 	if (!rc)
 		container->default_pending = false;
 	/*
-	 * After one failure pseries (spapr_tce_create_table()) creates no more windows for
-	 * a device, not even the default window again. So that one is kept there.
+	 * After one failure pseries (spapr_tce_create_table()) creates no more windows for a
+	 * device, so the default window is kept there.
 	 */
 	if (rc && pending && container->windows[0]->table.ops->tce_kill) {
 		drop_window(container, 0);
@@ -475,17 +454,16 @@ static long create_windows(struct tce_container *container, struct tce_charge *c
 /**
  * tce_window_create() - CREATE: add a window
  * @container: the container
- * @create: what is wanted; the first IOBA, which the platform chooses, is returned there. NULL
- *	for the default window alone, if it is pending
+ * @create: the request, in which the first IOBA is returned; NULL for the default window alone, if
+ *	it is pending
  *
  * A pending default window, which has 4K pages and covers the platform's 32-bit range, is created
- * first, and so becomes the first window. Undone by tce_window_remove(). Context: no lock held,
- * since charging takes the mmap_lock.
+ * first. Undone by tce_window_remove(). Context: no lock held, since charging takes the mmap_lock.
  *
  * Return: 0; as tce_container_lock(); without a group -ENXIO, or -ENODEV without @create; -EINVAL
  * if the platform does not support such a window; -ENOSPC if it has no more; -ENOMEM if out of
  * memory or over RLIMIT_MEMLOCK; -EPERM if the platform can't; -EIO; -EBUSY, see tce_kvm_hide().
- * If it fails nothing has changed, except that on pseries the default window may now exist.
+ * A failure changes nothing, except that on pseries the default window may now exist.
  */
 long tce_window_create(struct tce_container *container,
 		       struct vfio_iommu_spapr_tce_create *create)
@@ -517,8 +495,8 @@ static int remove_window(struct tce_container *container, u64 start)
  * @container: the container
  * @start: the window's first IOBA
  *
- * Unmaps what is mapped there. A pending default window that would start there is not created
- * any more. Context: sleeps, no lock held.
+ * Unmaps all entries. A pending default window that starts there is no longer created. Context:
+ * sleeps, no lock held.
  *
  * Return: 0; as tce_container_lock(); -ENXIO if no group is attached; -EINVAL if no window starts
  * there; another errno if a bridge refused, though the window is gone.

@@ -15,7 +15,7 @@ struct tce_group;
  * struct tce_window - a range of IOBAs that a table translates for the devices of all groups
  * @table: its table
  * @num: the platform's number of the window
- * @charged: CPU pages that were charged for the table
+ * @charged: CPU pages charged for the table
  * @leaked: a bridge refused to release it, and may use the table until the next boot
  */
 struct tce_window {
@@ -32,7 +32,7 @@ long tce_window_remove(struct tce_container *container, u64 start);
 int tce_windows_set(struct tce_container *container, struct tce_group *grp);
 void tce_windows_unset(struct tce_container *container, struct tce_group *grp);
 
-/* Tables that are never freed, because a bridge refused to release their window */
+/* Tables that are never freed, because a bridge refused to release the window */
 extern atomic_long_t tce_leaked_tables;
 
 #endif /* TCE_WINDOW_H */

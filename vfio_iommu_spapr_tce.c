@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO IOMMU backend for POWER TCE tables: what the VFIO core calls, and a function for each ioctl.
+ * VFIO IOMMU backend for POWER TCE tables: the operations that the VFIO core calls.
  *
- * A container (/dev/vfio/vfio) that is set to VFIO_SPAPR_TCE_IOMMU (v1) or to
- * VFIO_SPAPR_TCE_v2_IOMMU (v2) is a struct tce_container here. An ioctl's function copies and
- * checks the argument, calls what does the work, and copies the result, with no lock held. Groups
- * are attached and detached with tce_container_lock_always() held.
+ * A container (/dev/vfio/vfio) that is set to VFIO_SPAPR_TCE_IOMMU (v1) or VFIO_SPAPR_TCE_v2_IOMMU
+ * (v2) is a struct tce_container. Ioctls access user space with no lock held. For the locks see
+ * tce_container.c.
  *
- * Locks: see tce_container.c.
- *
- * Never fails: detach, release. What refuses an ioctl says so by TCE_REFUSE().
+ * Never fails: detach, release. All refusals of ioctls go through TCE_REFUSE().
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -36,23 +33,22 @@
 #include "tce_trace.h"
 #include "tce_window.h"
 
-/* Copy the first @min bytes of an argument, and check that it has as many. */
+/* Copy the first @min bytes of an argument, which begins with its size. */
 static __always_inline int copy_arg(void *to, unsigned long arg, size_t min)
 {
 	/*
-	 * Linux 7.2 has no access_ok() in copy_from_user(), but masks a kernel address to
-	 * 1 << 63, which on powernv is memory of the kernel.
+	 * copy_from_user() of Linux 7.2 has no access_ok(), but masks a kernel address to 1 << 63,
+	 * which is kernel memory on powernv.
 	 */
 	if (!access_ok((void __user *)arg, min) ||
 	    copy_from_user(to, (void __user *)arg, min))
 		return TCE_REFUSE_VALUE(-EFAULT, arg);
-	/* Each argument begins with its size. */
 	if (*(u32 *)to < min)
 		return TCE_REFUSE_VALUE(-EINVAL, min);
 	return 0;
 }
 
-/* The same, and its second field has no flags but those of @known */
+/* The same for an argument whose second field may have the flags @known */
 static __always_inline int copy_flags_arg(void *to, unsigned long arg, size_t min, u32 known)
 {
 	int rc = copy_arg(to, arg, min);
@@ -64,7 +60,7 @@ static __always_inline int copy_flags_arg(void *to, unsigned long arg, size_t mi
 	return flags & ~known ? TCE_REFUSE_VALUE(-EINVAL, flags) : 0;
 }
 
-/* The DMA direction of a MAP; DMA_NONE if the flags are not valid */
+/* DMA_NONE if the flags are not valid */
 static __always_inline enum dma_data_direction map_dir(u32 flags)
 {
 	switch (flags) {
@@ -161,7 +157,7 @@ static long ioctl_create(struct tce_container *container, unsigned long arg)
 	rc = tce_window_create(container, &create);
 	if (rc || !copy_to_user((void __user *)arg, &create, size))
 		return rc;
-	/* The client does not know the address of its window. */
+	/* The client does not know its window's address. */
 	tce_window_remove(container, create.start_addr);
 	return TCE_REFUSE(-EFAULT);
 }
@@ -182,7 +178,7 @@ static long ioctl_eeh(struct tce_container *container, unsigned long arg)
 
 	rc = copy_flags_arg(&op, arg, offsetofend(typeof(op), op), 0);
 	if (!rc && op.op == VFIO_EEH_PE_INJECT_ERR) {
-		/* Its argument is longer, and may have changed since it was read. */
+		/* The argument is longer, and may have changed since it was read. */
 		rc = copy_arg(&op, arg, offsetofend(typeof(op), err.mask));
 		op.op = VFIO_EEH_PE_INJECT_ERR;
 	}
@@ -202,13 +198,12 @@ static long check_extension(unsigned long arg)
 	}
 }
 
-/* An ioctl of a container of which the caller has a reference */
 static __always_inline long do_ioctl(struct tce_container *container, unsigned int cmd,
 				     unsigned long arg)
 {
 	bool v1 = container->mem.v1;
 
-	/* Only the owner learns what is wrong with a call. */
+	/* Only the owner may learn why a call is refused. */
 	if (!tce_container_owned(container))
 		return TCE_REFUSE_WHY(NOT_OWNER, -EPERM, 0);
 	switch (cmd) {
@@ -252,7 +247,7 @@ static long tce_vfio_ioctl(void *iommu_data, unsigned int cmd, unsigned long arg
 	struct tce_container *container;
 	long rc;
 
-	/* Also called without a container, to ask the driver. */
+	/* Also called without a container */
 	if (cmd == VFIO_CHECK_EXTENSION)
 		return check_extension(arg);
 	container = tce_container_get(iommu_data);
@@ -272,7 +267,6 @@ static void *tce_vfio_open(unsigned long arg)
 	return ERR_PTR(TCE_REFUSE_VALUE(-EINVAL, arg));
 }
 
-/* For tce_vfio_attach_group(), with the container locked */
 static int attach(struct tce_container *container, struct iommu_group *group)
 {
 	struct tce_group *grp = tce_group_take(container, group);
@@ -289,10 +283,8 @@ static int attach(struct tce_container *container, struct iommu_group *group)
 }
 
 /*
- * Add a group, whose DMA ownership the VFIO core has claimed, to a container, whose windows its
- * bridge gets. Undone by tce_vfio_detach_group(). Return: 0; -EINVAL for an emulated device; as
- * tce_group_take() or tce_windows_set(). If it fails nothing has changed, except that a bridge may
- * refuse to release a window that it has got.
+ * Attach a group that the VFIO core has claimed. A failure changes nothing, unless a bridge refuses
+ * to release a window that was just set.
  */
 static int tce_vfio_attach_group(void *iommu_data, struct iommu_group *group,
 				 enum vfio_group_type type)
@@ -311,15 +303,14 @@ static int tce_vfio_attach_group(void *iommu_data, struct iommu_group *group,
 }
 
 /*
- * Take the windows from a group, and give it back to the host. The other groups keep their
- * mappings. When the last group leaves the windows are removed. What they were charged is uncharged
- * when the container is released.
+ * Unset the windows of a group, and give it back to the host. The last group takes the windows
+ * along, whose charge is dropped at release, if not by an earlier ioctl.
  *
- * When it returns the group's devices can't reach any memory of the container, unless other groups
- * stay and the bridge refused to release a window. Such a bridge misses all later invalidations,
- * because the platform unlinks the group from the table anyway. But the core has disabled the
- * group's devices, the host invalidates all that the bridge knows of them when it sets its own
- * window, and no other container gets the group until the bridge has released that window.
+ * On return the group's devices can't reach any memory of the container, unless other groups stay
+ * and the bridge refused to release a window. Such a bridge misses all later invalidations, because
+ * the platform unlinks the group from the table anyway. But the core has disabled the devices, the
+ * host invalidates everything that the bridge has cached for them when it sets its own window, and
+ * no other container gets the group until the bridge has released that window.
  */
 static void tce_vfio_detach_group(void *iommu_data, struct iommu_group *group)
 {

@@ -1,38 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * spapr_tce_iommu_ops.ko: IOMMU operations for the PCI bus of POWER, for kernels whose VFIO core
- * needs them (since 5.19) but whose platform has none (before 6.4). Without them the VFIO core
- * refuses every device, whatever the backend.
+ * spapr_tce_iommu_ops.ko: IOMMU operations for the PCI bus of POWER, for kernels from 5.19, whose
+ * VFIO core refuses every device without them, to 6.3, because the platform has its own since 6.4.
  *
- * They do next to nothing, because the platform creates the groups and the backend takes a group
- * from the host. They say that DMA is coherent, and provide the blocking domain that the kernel
- * attaches when it claims a group.
+ * They report that DMA is coherent, and provide the blocking domain that the kernel attaches when
+ * it claims a group. The platform creates the groups, and the backend takes them from the host.
  *
- * The kernel finds the operations of a device in a claimed group through dev->iommu, without a
- * check for NULL. So each PCI device has to be marked, by a dev->iommu of this module, or the host
- * would crash. That is why
+ * For a device in a claimed group the kernel dereferences dev->iommu without a check, and the host
+ * would crash if it were NULL. So this module marks each PCI device by a dev->iommu of its own:
  *
- * - marking a device never fails;
- * - the bus gets its operations only when all devices have been marked, and no group can be
- *   claimed before that;
- * - a new device is marked before it can join a group, because the platform adds it to a group
- *   after the bus notifier has been called;
- * - a claim checks the mark of each device, and fails if there is none.
+ * - Marking never fails.
+ * - The bus gets its operations, without which no group can be claimed, only when all devices are
+ *   marked.
+ * - A new device is marked by the bus notifier, before the platform adds it to a group.
+ * - A claim fails if a device has no mark.
  *
- * The operations of the bus are set here rather than by iommu_device_register(), because that
- * would leave them set if it failed for lack of memory, and would remove the marks of devices that
- * have no group yet.
+ * iommu_device_register() would leave the operations set if it failed for lack of memory, and would
+ * remove the marks of devices that have no group yet. So the operations are set here.
  *
- * The kernel removes the mark of a device, and its reference to this module, when the device is
- * removed.
+ * The kernel removes a mark, with its reference to this module, when it removes the device. This
+ * module can't be unloaded, because groups keep its domain and the bus keeps its operations. That
+ * is why it is separate from the backend.
  *
- * This module can't be unloaded, because groups keep its domain and the bus keeps its operations.
- * That is why it is separate from the backend, which can be unloaded.
+ * Locks: marking, the innermost lock, inside those of the bus notifier and of rescans.
  *
- * Locks: marking serializes calls of mark(). It is the innermost lock, taken with that of the bus
- * notifier or the rescan lock held.
- *
- * Never fails: marking a device. A claim does not fail for lack of memory.
+ * Never fails: marking. A claim does not fail for lack of memory.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -48,7 +40,7 @@
 
 #include "iommu_ops.h"
 
-/* Otherwise the VFIO core does not need any, or the platform has some. */
+/* Otherwise the VFIO core needs none, or the platform has some. */
 #ifdef TCE_NEEDS_IOMMU_OPS
 
 static struct iommu_device iommu;
@@ -59,7 +51,7 @@ static bool is_marked(struct device *dev)
 	return dev->iommu && dev->iommu->iommu_dev == &iommu;
 }
 
-/* Undone by the kernel, in iommu_release_device(). Context: process. */
+/* Undone by the kernel, in iommu_release_device() */
 static int mark(struct device *dev, void *unused)
 {
 	struct dev_iommu *param;
@@ -71,7 +63,7 @@ static int mark(struct device *dev, void *unused)
 		mutex_init(&param->lock);
 		param->iommu_dev = &iommu;
 		__module_get(THIS_MODULE);
-		/* Whoever sees the pointer sees what it points to (litmus/mark.litmus). */
+		/* pairs with the address dependency of readers (litmus/mark.litmus) */
 		smp_store_release(&dev->iommu, param);
 	}
 	mutex_unlock(&marking);
@@ -87,19 +79,19 @@ static bool ops_capable(enum iommu_cap cap)
 	return cap == IOMMU_CAP_CACHE_COHERENCY;
 }
 
-/* The platform creates the groups. After this the kernel removes a mark, if there is one. */
+/* The platform creates the groups. On return the kernel removes the mark, if there is one. */
 static struct iommu_device *ops_probe_device(struct device *dev)
 {
 	return ERR_PTR(-ENODEV);
 }
 
-/* Called when a group is claimed, or a device joins a claimed one. The backend does the rest. */
+/* Also called when a device joins a claimed group. The backend does the rest. */
 static int blocking_attach(struct iommu_domain *domain, struct device *dev)
 {
 	return is_marked(dev) ? 0 : -ENODEV;
 }
 
-/* Called when a group is released; the backend gives it back to the host. */
+/* The backend gives a released group back to the host. */
 #ifdef TCE_HAS_PLATFORM_DMA
 static void ops_set_platform_dma(struct device *dev)
 #else
@@ -120,7 +112,7 @@ static const struct iommu_domain_ops blocking_ops = {
 	.free		= blocking_free,
 };
 
-/* One domain serves all groups, because there is nothing in it. */
+/* It has no state, so one domain serves all groups. */
 static struct iommu_domain blocking = {
 	.type		= IOMMU_DOMAIN_BLOCKED,
 	.ops		= &blocking_ops,
@@ -148,7 +140,7 @@ static int bus_event(struct notifier_block *nb, unsigned long event, void *dev)
 	return NOTIFY_DONE;
 }
 
-/* Called after the kernel's own notifier, which calls ops_probe_device() */
+/* Comes after the kernel's own notifier, which calls ops_probe_device() */
 static struct notifier_block bus_notifier = {
 	.notifier_call	= bus_event,
 	.priority	= INT_MIN,
@@ -157,7 +149,7 @@ static struct notifier_block bus_notifier = {
 /**
  * spapr_tce_iommu_ops_need() - make the caller depend on this module
  *
- * Unlike a soft dependency, this works with any loader.
+ * Works with any loader, unlike a soft dependency.
  */
 void spapr_tce_iommu_ops_need(void)
 {
@@ -170,13 +162,13 @@ static int __init iommu_ops_init(void)
 
 	if (pci_bus_type.iommu_ops)
 		return 0;
-	/* The kernel needs this directory when it removes a mark. */
+	/* the kernel needs this directory when it removes a mark */
 	rc = iommu_device_sysfs_add(&iommu, NULL, NULL, "spapr-tce");
 	if (rc)
 		return rc;
 	iommu.ops = &ops;
 
-	/* A device that is removed while it is being marked would keep its mark. */
+	/* a device that is removed while it is being marked would keep its mark */
 	pci_lock_rescan_remove();
 	rc = bus_register_notifier(&pci_bus_type, &bus_notifier);
 	if (rc) {
@@ -186,8 +178,8 @@ static int __init iommu_ops_init(void)
 	}
 	bus_for_each_dev(&pci_bus_type, NULL, NULL, mark);
 	/*
-	 * A claim that races with this may still find a device without its mark, and fails
-	 * then (litmus/claim.litmus).
+	 * a claim that races with this may find a device without its mark, and fails
+	 * (litmus/claim.litmus)
 	 */
 	smp_store_release(&pci_bus_type.iommu_ops, &ops);
 	pci_unlock_rescan_remove();

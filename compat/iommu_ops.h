@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The VFIO core needs IOMMU operations of the PCI bus since Linux 5.19, and POWER has them since
- * 6.4. For kernels in between a second module provides them (iommu_ops.c).
+ * The VFIO core needs IOMMU operations of the PCI bus since Linux 5.19, which POWER has since 6.4.
+ * In between, a second module provides them (iommu_ops.c).
  */
 #ifndef TCE_COMPAT_IOMMU_OPS_H
 #define TCE_COMPAT_IOMMU_OPS_H
@@ -12,8 +12,8 @@
 #define TCE_NEEDS_IOMMU_OPS
 
 /*
- * The blocking domain of iommu_ops.c blocks nothing, because the backend takes the group from the
- * host. A device opened through the VFIO cdev has no backend, and would have its bypass on.
+ * The blocking domain of iommu_ops.c blocks nothing, because that is left to the backend. A device
+ * opened through the VFIO cdev has no backend, and would keep its bypass.
  */
 #ifdef CONFIG_VFIO_DEVICE_CDEV
 #error "a kernel with the VFIO cdev, whose POWER has no IOMMU operations, can't be made safe"

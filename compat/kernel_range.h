@@ -3,11 +3,11 @@
  * The kernels that this module supports.
  *
  * compat/ restates private structures of the kernel, which have not been compared outside this
- * range, and a module that does not build is better than one that corrupts memory. README and
- * dkms.conf repeat the range; scripts/harness/tests/test_range.py compares the three.
+ * range, where a wrong copy could corrupt memory. README and dkms.conf repeat the range;
+ * scripts/harness/tests/test_range.py compares the three.
  *
- * The rest of the module is written for the newest of these kernels. The other headers in this
- * directory provide what older kernels lack.
+ * The rest of the module is written for the newest kernel, and the other headers in this directory
+ * provide what older ones lack.
  */
 #ifndef TCE_COMPAT_KERNEL_RANGE_H
 #define TCE_COMPAT_KERNEL_RANGE_H
@@ -21,7 +21,7 @@
 #error "vfio_iommu_spapr_tce supports Linux 5.14 to 7.3 only; see README.md"
 #endif
 
-/* RHEL 9 calls its kernel 5.14 although it has a later VFIO, so the version does not tell. */
+/* RHEL 9 has a newer VFIO than its version, 5.14, tells. */
 #ifndef TCE_HAS_CLAIM
 #error "vfio_iommu_spapr_tce needs the VFIO of Linux 5.19 or newer; RHEL 9 has that in its 5.14"
 #endif
@@ -34,10 +34,7 @@
 #error "this kernel has no sPAPR TCE IOMMU (CONFIG_SPAPR_TCE_IOMMU), or no PCI and so no EEH"
 #endif
 
-/*
- * With the kernel's own driver built in, the VFIO core would have two
- * backends for the same extensions and could pick either.
- */
+/* With two backends for the same extensions, the VFIO core could pick either. */
 #if IS_BUILTIN(CONFIG_VFIO_IOMMU_SPAPR_TCE)
 #error "CONFIG_VFIO_IOMMU_SPAPR_TCE=y: the kernel has its own driver built in; it must be =m"
 #endif

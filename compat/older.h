@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the headers of kernels before 6.12 lack, as seen by macros and compat/probe */
+/* Definitions that kernels before 6.12 lack, as found by macros and compat/probe */
 #ifndef TCE_COMPAT_OLDER_H
 #define TCE_COMPAT_OLDER_H
 
@@ -18,15 +18,12 @@
 #define __counted_by(...)
 #endif
 
-/* Since 6.8. MAX_ORDER is the same only from 6.4 on; this fits all kernels. */
+/* Since 6.8. MAX_ORDER has the same value only since 6.4. */
 #ifndef MAX_PAGE_ORDER
 #define MAX_PAGE_ORDER	ilog2(MAX_ORDER_NR_PAGES)
 #endif
 
-/*
- * Since 6.9, and in stable kernels: a variable that CONFIG_INIT_STACK_ALL_ZERO and its like
- * leave alone.
- */
+/* Since 6.9, and in stable kernels: exempt from CONFIG_INIT_STACK_ALL_ZERO and its like */
 #ifndef __uninitialized
 #if __has_attribute(__uninitialized__)
 #define __uninitialized	__attribute__((__uninitialized__))
@@ -36,9 +33,9 @@
 #endif
 
 /*
- * Since 6.2 a long-term pin of what a device may only read follows the process. Before, it can be
- * of the zero page or of the page cache, which the process leaves behind when it writes. So the
- * page is pinned as if the device wrote, unless the process may not write either.
+ * Before 6.2 a long-term pin for reading may be of the zero page or of the page cache, which the
+ * process leaves behind when it writes. So pin for writing, unless the process may not write
+ * either.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
 static inline int tce_pin_user_pages_fast(unsigned long start, int nr_pages,
@@ -57,9 +54,9 @@ static inline int tce_pin_user_pages_fast(unsigned long start, int nr_pages,
 #endif
 
 /*
- * Since 6.5 no page of a file whose file system keeps track of writes is pinned for writing.
- * Before, it can be of FUSE, whose server holds the page's lock for as long as it likes. So nobody
- * waits for a page's lock: without it, the page is only flagged, as mm_iommu_put() does.
+ * Before 6.5 a page pinned for writing may be of FUSE, whose server may hold the page's lock for as
+ * long as it likes. So never wait for the lock: without it, only flag the page, as mm_iommu_put()
+ * does.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
 static inline int tce_set_page_dirty(struct page *page)
@@ -124,7 +121,7 @@ static inline size_t list_count_nodes(struct list_head *head)
  */
 static inline void unpin_user_folio(struct folio *folio, unsigned long npages)
 {
-	/* Pins are counted by the folio, whichever page is named. */
+	/* pins are counted by the folio, whichever page is named */
 	unpin_user_page_range_dirty_lock(&folio->page, npages, false);
 }
 #endif

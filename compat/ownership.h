@@ -2,10 +2,8 @@
 /*
  * Taking a group's window and bypass from the host, and giving them back.
  *
- * Since Linux 6.4 the platform has IOMMU operations that do this when the VFIO core claims a
- * group. On older kernels the backend has to ask the platform to do so. It takes a group after the
- * core's claim, when no driver of the host is bound any more, and gives it back before the core
- * ends that claim.
+ * Since Linux 6.4 the VFIO core's claim does this. On older kernels the backend asks the platform,
+ * after the claim, when no driver of the host is bound any more, and before the claim ends.
  */
 #ifndef TCE_COMPAT_OWNERSHIP_H
 #define TCE_COMPAT_OWNERSHIP_H
@@ -20,10 +18,8 @@
  * tce_ownership_take() - take a group from the host
  * @table_group: the platform's side of the group
  *
- * If the host has no window, because there was no memory for one when it got the group back,
- * there is nothing to take, and PowerNV would warn.
- *
- * Undone by tce_ownership_give_back(). Context: process.
+ * If the host has no window, for lack of memory when it got the group back, there is nothing to
+ * take, and PowerNV would warn. Undone by tce_ownership_give_back(). Context: process.
  *
  * Return: 0; -EPERM if the platform can't.
  */
@@ -39,7 +35,7 @@ static inline int tce_ownership_take(struct iommu_table_group *table_group)
 
 /**
  * tce_ownership_give_back() - give a group back to the host
- * @table_group: the platform's side of the group; it has no window
+ * @table_group: the platform's side of the group, which must have no window
  */
 static inline void
 tce_ownership_give_back(struct iommu_table_group *table_group)
@@ -61,7 +57,7 @@ tce_ownership_give_back(struct iommu_table_group *table_group)
 
 #endif
 
-/* For pseries, whose windows this module can't use where its platform is not told of a device */
+/* Called with a device for pseries only, which is refused where the platform takes none */
 #ifndef TCE_HAS_RELEASE_DEVICE
 #define release_ownership(table_group, dev)	release_ownership(((void)(dev), table_group))
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * On PowerNV, KVM of RHEL 9 calls the operations of a table in real mode, where it can't access
- * the memory of a module. Because each table needs operations of this module that KVM calls
- * (tce_kvm.c), the module refuses groups there.
+ * On PowerNV, KVM of RHEL 9 calls a table's operations in real mode, where the memory of a module
+ * is out of reach. Each table needs this module's operations (tce_kvm.c), so groups are refused
+ * there.
  */
 #ifndef TCE_COMPAT_REALMODE_H
 #define TCE_COMPAT_REALMODE_H
@@ -17,13 +17,13 @@
 
 #ifdef TCE_HAS_REALMODE
 
-/* The last argument says whether an operation is called in real mode, which we never do. */
+/* The last argument tells of a call in real mode, which we never make. */
 #define xchg_no_kill(tbl, index, hpa, dir) \
 	xchg_no_kill(tbl, index, hpa, dir, false)
 #define tce_kill(tbl, index, pages) \
 	tce_kill(tbl, index, pages, false)
 
-/* The operations that tce_kvm.c defines have that argument, too. */
+/* The operations of tce_kvm.c have that argument, too. */
 #define allowed_xchg(tbl, index, hpa, dir) \
 	allowed_xchg(tbl, index, hpa, dir, bool realmode)
 #define blocked_xchg(tbl, index, hpa, dir) \
@@ -34,10 +34,10 @@
 	blocked_kill(tbl, index, pages, bool realmode)
 
 /**
- * tce_realmode_check() - would KVM call this module's operations in real mode?
+ * tce_realmode_check() - refuse a group if KVM would call this module's operations in real mode
  * @group: the group that is to be attached
  *
- * Return: 0; -EPERM, and a line in the log.
+ * Return: 0; -EPERM, with a line in the log.
  */
 static inline int tce_realmode_check(struct iommu_group *group)
 {

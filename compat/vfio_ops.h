@@ -2,14 +2,13 @@
 /*
  * How a VFIO IOMMU backend registers with the VFIO core.
  *
- * The kernel keeps these declarations in its private drivers/vfio/vfio.h, so an external module
- * has to restate them. Symbol versions would not reveal a wrong copy, but scripts/harness/check-btf
- * compares it with the type information in the vfio module of each kernel.
+ * This is private to the kernel (drivers/vfio/vfio.h), so an external module has to restate it.
+ * Symbol versions would not reveal a wrong copy, but scripts/harness/check-btf compares it with the
+ * type information in the vfio module of each kernel.
  *
- * Since 6.3 there are 13 members in 104 bytes. Before that there is one more, notify, which the
- * core calls when a container is closed. Distributions that carry parts of newer kernels may have
- * dropped it, but no header tells whether they have. So it is there whenever the version is older
- * than 6.3, because a core that does not know it never looks beyond the first 13 members.
+ * Up to 6.2 there is a 14th member, notify, called when a container is closed. Distributions may
+ * have dropped it without a trace in their headers. It is declared for all versions before 6.3,
+ * because a core that does not know it never looks beyond the first 13 members.
  */
 #ifndef TCE_COMPAT_VFIO_OPS_H
 #define TCE_COMPAT_VFIO_OPS_H
@@ -27,8 +26,8 @@ struct vfio_device;
 /**
  * enum vfio_group_type - how the devices of a group do DMA
  * @VFIO_IOMMU: through an IOMMU
- * @VFIO_EMULATED_IOMMU: not at all, their drivers copy (mdev)
- * @VFIO_NO_IOMMU: unhindered
+ * @VFIO_EMULATED_IOMMU: not at all; their drivers copy (mdev)
+ * @VFIO_NO_IOMMU: without an IOMMU
  */
 enum vfio_group_type {
 	VFIO_IOMMU,
@@ -38,7 +37,7 @@ enum vfio_group_type {
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 /**
- * enum vfio_iommu_notify_type - what a backend is told of
+ * enum vfio_iommu_notify_type - an event for a backend
  * @VFIO_IOMMU_CONTAINER_CLOSE: a container's file is closed
  */
 enum vfio_iommu_notify_type {
@@ -47,15 +46,15 @@ enum vfio_iommu_notify_type {
 #endif
 
 /**
- * struct vfio_iommu_driver_ops - what the VFIO core calls
- * @name: of the backend
- * @owner: the module
+ * struct vfio_iommu_driver_ops - the operations of a backend
+ * @name: its name
+ * @owner: its module
  * @open: a container chose this backend; returns its data
  * @release: the last group has left, or SET_IOMMU could not attach the groups
- * @ioctl: a command to the container that the core does not know
+ * @ioctl: a command that the core does not know
  * @attach_group: a group joins the container; the core owns its DMA
- * @detach_group: it leaves
- * @pin_pages: for emulated devices, as are all below but @group_iommu_domain
+ * @detach_group: a group leaves
+ * @pin_pages: for emulated devices, as are all below except @group_iommu_domain
  * @unpin_pages: undoes @pin_pages
  * @register_device: a device can be told that memory goes away
  * @unregister_device: undoes @register_device

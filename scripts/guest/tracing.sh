@@ -100,6 +100,7 @@ echo 1 >"${EVENT%/*}/enable"
 	{ cat /tmp/client.out; die "the client that changes permissions fails"; }
 echo 0 >"${EVENT%/*}/enable"
 for flags in r- -w rw; do
-	grep -q "tce_map: .* flags=$flags rc=0" /sys/kernel/tracing/trace || die "no MAP with $flags"
+	grep -q "tce_map: .* flags=$flags rc=0" /sys/kernel/tracing/trace ||
+		die "no MAP with $flags"
 done
 say "passed: $shown of the page's commands"
