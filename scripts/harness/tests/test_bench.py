@@ -81,8 +81,13 @@ class Bench(unittest.TestCase):
             self.assertIn(">> bench: 49 passed, 0 failed, 0 skipped\n", said.getvalue())
 
     def test_recorded(self):
-        """A run of all hosts is recorded, as good or as failed, and a run of one host is not."""
+        """A run of all hosts is recorded, as good or as failed, and a run of one host is not. One
+        that misses a goal has its figures all the same."""
+        def missed(host):
+            return {**self.figures(host), ("ours", "v2 UNMAP of a page with many regions"): 2700}
+
         for args, figures, code, recorded in (([], self.figures, 0, "save"),
+                                              ([], missed, 1, "save, failed"),
                                               ([], lambda _: {}, 1, "failed"),
                                               ([], lambda _: None, 2, "failed"),
                                               (bench.HOSTS[0], self.figures, 0, ""),
@@ -97,4 +102,4 @@ class Bench(unittest.TestCase):
                     raise SystemExit(bench.main(""))
             self.assertEqual(end.exception.code, code)
             self.assertEqual((save.call_count, failed.call_count),
-                             (recorded == "save", recorded == "failed"))
+                             ("save" in recorded, "failed" in recorded))
