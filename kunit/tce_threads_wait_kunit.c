@@ -393,6 +393,32 @@ static void disable_during_a_map(struct kunit *test)
 	}
 }
 
+static void disable(struct tce_thread *thread)
+{
+	thread->rc = tce_disable(&thread->view);
+}
+
+/* DISABLE may wait for the mmap_lock when it uncharges. From then on nothing can be mapped. */
+static void map_beside_disable(struct kunit *test)
+{
+	struct tce_client *client = tce_share(test, false, NULL);
+	struct tce_fixture *fx = test->priv;
+	struct tce_thread a, b;
+	int ms;
+
+	mmap_read_lock(fx->mm);
+	tce_thread_start(&a, client, disable);
+	for (ms = 0; ms < 10000 && !mmap_lock_is_contended(fx->mm); ms += 20)
+		msleep(20);
+	tce_thread_op(&b, client, &map_two);
+	KUNIT_EXPECT_TRUE(test, tce_thread_ends(&b));
+	mmap_read_unlock(fx->mm);
+	tce_thread_join(&a);
+	tce_thread_join(&b);
+	KUNIT_EXPECT_EQ(test, a.rc, 0);
+	KUNIT_EXPECT_EQ(test, b.rc, -EPERM);
+}
+
 /*
  * UNREGISTER waits for a MAP, which lets a device write for the first time. What KVM could
  * find is unpinned by the kernel, but we mark it as written to.
@@ -561,6 +587,7 @@ static struct kunit_case tce_threads_wait_cases[] = {
 	KUNIT_CASE(same_table_is_killed),
 	KUNIT_CASE(entries_and_regions_wait),
 	KUNIT_CASE(disable_during_a_map),
+	KUNIT_CASE(map_beside_disable),
 	KUNIT_CASE(map_before_unregister),
 	KUNIT_CASE(map_while_it_is_marked),
 	KUNIT_CASE(unregister_is_killed_in_between),
