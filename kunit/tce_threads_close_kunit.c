@@ -427,7 +427,6 @@ static void close_beside_an_orphan(struct kunit *test)
 	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
 	unsigned long ua = tce_plain(fx, PAGE_SIZE);
 	struct tce_thread a, b;
-	int ms;
 
 	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
 	KUNIT_ASSERT_EQ(test, tce_register(first, tce_shared, TCE_SHARED_SIZE), 0);
@@ -438,8 +437,7 @@ static void close_beside_an_orphan(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_register(leaving, ua, PAGE_SIZE), 0);
 	mmap_read_lock(fx->mm);
 	tce_thread_op(&a, client, &register_memory);
-	for (ms = 0; ms < 10000 && !mmap_lock_is_contended(fx->mm); ms += 20)
-		msleep(20);
+	KUNIT_EXPECT_TRUE(test, TCE_WAITS_RWSEM(&a, &fx->mm->mmap_lock));
 	tce_thread_start(&b, client, leave);
 	KUNIT_EXPECT_TRUE(test, tce_thread_ends(&b));
 	mmap_read_unlock(fx->mm);

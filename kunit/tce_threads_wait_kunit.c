@@ -404,12 +404,10 @@ static void map_beside_disable(struct kunit *test)
 	struct tce_client *client = tce_share(test, false, NULL);
 	struct tce_fixture *fx = test->priv;
 	struct tce_thread a, b;
-	int ms;
 
 	mmap_read_lock(fx->mm);
 	tce_thread_start(&a, client, disable);
-	for (ms = 0; ms < 10000 && !mmap_lock_is_contended(fx->mm); ms += 20)
-		msleep(20);
+	KUNIT_EXPECT_TRUE(test, TCE_WAITS_RWSEM(&a, &fx->mm->mmap_lock));
 	tce_thread_op(&b, client, &map_two);
 	KUNIT_EXPECT_TRUE(test, tce_thread_ends(&b));
 	mmap_read_unlock(fx->mm);
