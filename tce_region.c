@@ -124,8 +124,8 @@ static void unpin_blocks(unsigned long *blocks, unsigned long n, unsigned long u
 		offset = at & (TCE_BLOCK - 1);
 		pages = tce_block_pages(blocks[n]);
 		if (pages) {
-			pages += offset >> PAGE_SHIFT;
-			unpin_user_pages_dirty_lock(pages, (block_end(at, end) - at) >> PAGE_SHIFT,
+			unpin_user_pages_dirty_lock(pages + (offset >> PAGE_SHIFT),
+						    (block_end(at, end) - at) >> PAGE_SHIFT,
 						    dirty);
 			kfree(pages);
 		} else {
@@ -172,12 +172,14 @@ static int record_block(unsigned long *blocks, unsigned long i, unsigned long ua
 {
 	unsigned long skip = (ua & (TCE_BLOCK - 1)) >> PAGE_SHIFT;
 	struct folio *folio = page_folio(pages[0]);
+	struct page **copy;
 
 	if (!is_contiguous(pages, n, folio)) {
-		pages = kmemdup(pages, n * sizeof(*pages), GFP_KERNEL_ACCOUNT);
-		if (!pages)
+		copy = kmalloc_array(skip + n, sizeof(*copy), GFP_KERNEL_ACCOUNT);
+		if (!copy)
 			return TCE_REFUSE(-ENOMEM);
-		blocks[i] = (unsigned long)(pages - skip) | TCE_BLOCK_PAGES;
+		memcpy(copy + skip, pages, n * sizeof(*pages));
+		blocks[i] = (unsigned long)copy | TCE_BLOCK_PAGES;
 		return PAGE_SHIFT;
 	}
 	blocks[i] = tce_page_hpa(pages[0]) - (skip << PAGE_SHIFT);

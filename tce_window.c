@@ -313,7 +313,7 @@ static int drop_window(struct tce_container *container, int num)
 
 /*
  * Set all windows in the bridge of a group that joins, or none. The first group makes the default
- * window pending. Return: 0; an errno of the bridge.
+ * window pending, if it has one. Return: 0; an errno of the bridge.
  */
 int tce_windows_set(struct tce_container *container, struct tce_group *grp)
 {
@@ -326,8 +326,9 @@ int tce_windows_set(struct tce_container *container, struct tce_group *grp)
 		if (rc)
 			goto err;
 	}
+	/* pseries reports a size of 4 GiB or more as 0, and then has no default window */
 	if (list_empty(&container->groups) && !container->windows[0])
-		container->default_pending = true;
+		container->default_pending = grp->table_group->tce32_size;
 	return 0;
 
 err:
@@ -408,8 +409,8 @@ static long create_windows(struct tce_container *container, struct tce_charge *c
 {
 	struct vfio_iommu_spapr_tce_create *create = arg;
 	struct iommu_table_group *table_group = tce_group_platform(container);
+	bool pending = container->default_pending;
 	long for_default = 0, for_wanted = 0;
-	bool pending;
 	u64 start;
 	int rc;
 
@@ -418,10 +419,6 @@ static long create_windows(struct tce_container *container, struct tce_charge *c
 		return TCE_REFUSE_WHY(NOT_ENABLED, -EPERM, 0);
 	if (!table_group)
 		return TCE_REFUSE(create ? -ENXIO : -ENODEV);
-	/* pseries reports a size of 4 GiB or more as 0, and then has no default window */
-	pending = container->default_pending && table_group->tce32_size;
-	if (!create && container->default_pending && !pending)
-		return TCE_REFUSE(-ENXIO);
 	rc = price_windows(container, table_group, pending, create, &for_default, &for_wanted) ?:
 	     tce_charge_need(charge, for_default + for_wanted);
 	if (rc)

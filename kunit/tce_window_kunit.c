@@ -215,16 +215,14 @@ static void default_window_of_4g(struct kunit *test)
 	grp->tg.max_levels = 1;
 	grp->tg.max_dynamic_windows_supported = 1;
 	grp->start[0] = TCE_SECOND;
-	/* whether the client removes it first or not */
 	for (i = 0; i < 2; i++) {
 		KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
 		KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
-		TCE_REFUSED(fx, create_windows, ENXIO,
+		TCE_REFUSED(fx, NO_WINDOW_THERE, ENXIO,
 			    tce_map(client, TCE_SECOND, ua, SZ_4K, TCE_RW));
+		KUNIT_EXPECT_EQ(test, tce_remove(client, grp->tg.tce32_start), -EINVAL);
 		KUNIT_EXPECT_EQ(test, tce_create(client, 13, SZ_16M, 1, &start),
 				-EINVAL);
-		if (i)
-			KUNIT_EXPECT_EQ(test, tce_remove(client, 0), 0);
 		KUNIT_EXPECT_EQ(test, tce_create(client, 16, SZ_16M, 1, &start), 0);
 		KUNIT_EXPECT_EQ(test, start, TCE_SECOND);
 		KUNIT_EXPECT_EQ(test, fx->mock->asked[TCE_FAULT_CREATE], i + 1);

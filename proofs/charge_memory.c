@@ -22,7 +22,6 @@
 #include "../tce_mm.c"
 
 static void *kmalloc_array(size_t n, size_t size, gfp_t flags);
-static void *kmemdup(const void *p, size_t size, gfp_t flags);
 static struct folio *page_folio(struct page *page);
 static struct page *folio_page(struct folio *folio, unsigned long n);
 static unsigned int folio_shift(struct folio *folio);
@@ -75,16 +74,10 @@ void tce_unpin_pages(struct page **pages, unsigned long n) {}
 
 static void *kmalloc_array(size_t n, size_t size, gfp_t flags)
 {
-	static struct page *pages[NPAGES + 1];
+	static struct page *pages[2][TCE_BLOCK / PAGE_SIZE + NPAGES];
+	static int next;
 
-	return any_bool() ? NULL : pages;
-}
-
-static void *kmemdup(const void *p, size_t size, gfp_t flags)
-{
-	static struct page *pages[NPAGES + 1];
-
-	return any_bool() ? NULL : pages;
+	return any_bool() ? NULL : pages[next++ & 1];
 }
 
 static struct folio *page_folio(struct page *page)

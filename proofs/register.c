@@ -33,7 +33,9 @@ static long pin_one(void);
 #define page_folio(page)		((struct folio *)NULL)
 #define folio_page_idx(folio, page)	1
 #define folio_nr_pages(folio)		0
-#define kmemdup(p, size, flags)		(any_bool() ? NULL : (p))
+#define kmalloc_array(n, size, flags)	(any_bool() ? NULL : (void *)BIT(40))
+#define memcpy(to, from, size)		((void)(recorded = (to)))
+static struct page **recorded;
 
 /* What counts is which element of the array is looked at. */
 #include "../tce_mm.h"
@@ -99,14 +101,14 @@ static void look_up(unsigned long at, unsigned long next)
 {
 	unsigned long space[sizeof(struct tce_region) / sizeof(long) + 1], byte = any_ulong();
 	struct tce_region *p = (struct tce_region *)space;
-	struct page **pages = (struct page **)BIT(40);
+	struct page **pages = (struct page **)BIT(41);
 
 	p->mm_iommu = NULL;
 	p->ua = at;
 	assume(byte >= at && byte < next);
 	if (record_block(p->blocks, 0, at, pages, (next - at) >> PAGE_SHIFT) < 0)
 		return;
-	prove(tce_region_hpa(p, byte) == tce_page_hpa(pages[(byte - at) >> PAGE_SHIFT]) + offset_in_page(byte));
+	prove(tce_region_hpa(p, byte) == tce_page_hpa(recorded[(byte - at) >> PAGE_SHIFT]) + offset_in_page(byte));
 }
 
 /* A block, or the part of the first one from @ua on, and the IOMMU pages that it allows */
