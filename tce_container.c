@@ -177,14 +177,6 @@ void *tce_container_open(bool v2)
 	return (void *)container->id;
 }
 
-/* Unless the caller has the lock, another process may bind an unbound container. */
-bool tce_container_owned(struct tce_container *container)
-{
-	struct tce_mm *tmm = tce_memory_mm(&container->mem);
-
-	return current->mm && (!tmm || tmm->mm == current->mm);
-}
-
 /*
  * The errno for a MAP or UNMAP of a container that is not enabled: -EPERM; -EINVAL if it was
  * released meanwhile; -EINTR. Context: no lock held.

@@ -56,7 +56,6 @@ void tce_container_put(struct tce_container *container);
 /* Released containers that are still in use; each keeps the module loaded */
 extern atomic_long_t tce_closing;
 
-bool tce_container_owned(struct tce_container *container);
 int tce_container_disabled(struct tce_container *container);
 int tce_container_bind(struct tce_container *container);
 int tce_container_lock(struct tce_container *container);
@@ -66,5 +65,13 @@ void tce_container_assert_locked(struct tce_container *container);
 long tce_container_act_charged(struct tce_container *container,
 			       long (*act)(struct tce_container *, struct tce_charge *, void *),
 			       void *arg);
+
+/* Unless the caller has the lock, another process may bind an unbound container. */
+static inline bool tce_container_owned(const struct tce_container *container)
+{
+	const struct tce_mm *tmm = tce_memory_mm(&container->mem);
+
+	return current->mm && (!tmm || tmm->mm == current->mm);
+}
 
 #endif /* TCE_CONTAINER_H */

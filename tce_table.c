@@ -353,8 +353,9 @@ static __always_inline int erase(struct tce_gather *gather, unsigned long entry,
 }
 
 /* Return: how many entries were looked at, or -EINTR. @rc is set if the platform refuses some. */
-static long unmap_chunk(struct tce_table *table, unsigned long entry, unsigned long max,
-			unsigned long run_min, bool client, int *rc)
+static __always_inline long unmap_chunk(struct tce_table *table, unsigned long entry,
+					unsigned long max, unsigned long run_min, bool client,
+					int *rc)
 {
 	struct tce_gather gather __uninitialized;
 	unsigned long n;
@@ -579,7 +580,7 @@ static unsigned long read_run(const struct tce_reader *reader, unsigned long n, 
 }
 
 /* Count up to @n entries as mapped; in v2 no more than one region has. */
-static void read_hold(struct tce_reader *reader, unsigned long n)
+static __always_inline void read_hold(struct tce_reader *reader, unsigned long n)
 {
 	if (reader->batch) {
 		tce_v1_take(reader->batch, reader->ua, n);
@@ -622,7 +623,6 @@ static void read_next(struct tce_reader *reader, unsigned long max, struct tce_e
  * @table: the table
  * @entry: the next entry
  * @left: number of entries from there on
- * @pua: the userspace entry of @entry, in a chunk
  * @dir: the device's permissions
  * @reader: reads the memory
  */
@@ -630,28 +630,27 @@ struct tce_map {
 	struct tce_table *table;
 	unsigned long entry;
 	unsigned long left;
-	__be64 *pua;
 	enum dma_data_direction dir;
 	struct tce_reader reader;
 };
 
 /* The platform invalidates them. On failure all count as written, so that they are cleared. */
-static noinline int write_run(struct tce_map *map, struct tce_extent *extent)
+static noinline int write_run(struct tce_map *map, __be64 *pua, struct tce_extent *extent)
 {
 	unsigned long step = 1UL << map->reader.shift, n = extent->entries, offset = 0, i;
 	bool write = tce_dir_writes(map->dir);
 	int rc = tce_table_set(map->table, map->entry, n, extent->hpa, map->dir);
 
 	for (i = 0; i < n; i++, offset += step)
-		tce_pua_write(&map->pua[i], tce_val(map->reader.batch, extent->ua + offset,
-						    extent->hpa + offset, write));
+		tce_pua_write(&pua[i], tce_val(map->reader.batch, extent->ua + offset,
+					       extent->hpa + offset, write));
 	extent->entries = 0;
 	return rc;
 }
 
 /* On failure, @extent keeps the entries that are not written. */
 static __always_inline int write_each(struct tce_map *map, struct tce_gather *gather,
-				      struct tce_extent *extent)
+				      __be64 *pua, struct tce_extent *extent)
 {
 	const struct tce_reader reader = map->reader;
 	unsigned long step = 1UL << reader.shift, n = extent->entries, from = 0, i;
@@ -659,7 +658,6 @@ static __always_inline int write_each(struct tce_map *map, struct tce_gather *ga
 	enum dma_data_direction dir = map->dir;
 	struct tce_table *table = map->table;
 	bool write = tce_dir_writes(dir);
-	__be64 *pua = map->pua;
 	struct tce_entry now;
 	int rc = 0;
 
@@ -682,10 +680,11 @@ static __always_inline int write_each(struct tce_map *map, struct tce_gather *ga
 	return unlikely(rc) ? TCE_REFUSE(rc) : 0;
 }
 
-static __always_inline bool is_run(const struct tce_map *map, const struct tce_extent *extent)
+static __always_inline bool is_run(const struct tce_map *map, const __be64 *pua,
+				   const struct tce_extent *extent)
 {
 	return extent->entries >= map->reader.run_min &&
-	       tce_pua_run(map->pua, extent->entries, true) == extent->entries;
+	       tce_pua_run(pua, extent->entries, true) == extent->entries;
 }
 
 static int map_chunk(struct tce_map *map)
@@ -694,13 +693,14 @@ static int map_chunk(struct tce_map *map)
 	struct tce_gather gather __uninitialized;
 	struct tce_extent extent;
 	unsigned long n, end;
+	__be64 *pua;
 	int rc;
 
 	rc = mutex_lock_killable(&table->lock);
 	if (rc)
 		return rc;
-	map->pua = tce_table_pua(table, map->entry, true, &n);
-	if (!map->pua) {
+	pua = tce_table_pua(table, map->entry, true, &n);
+	if (!pua) {
 		rc = TCE_REFUSE(-ENOMEM);
 		goto out_unlock;
 	}
@@ -710,11 +710,11 @@ static int map_chunk(struct tce_map *map)
 		n = tce_table_has_level(table, map->entry) ? map->left - end : 1;
 		read_next(&map->reader, n, &extent);
 		n = extent.entries;
-		rc = is_run(map, &extent) ? write_run(map, &extent) :
-					    write_each(map, &gather, &extent);
+		rc = is_run(map, pua, &extent) ? write_run(map, pua, &extent) :
+						 write_each(map, &gather, pua, &extent);
 		n -= extent.entries;
+		pua += n;
 		map->entry += n;
-		map->pua += n;
 		map->left -= n;
 	}
 	if (rc)

@@ -281,7 +281,7 @@ int main(void)
 	struct tce_v1_batch batch = { .mem = &mem, .n = N, .pages = pages };
 	struct tce_gather gather;
 	struct tce_extent extent;
-	struct tce_map map = { .table = &table, .dir = any_dir(), .pua = pua };
+	struct tce_map map = { .table = &table, .dir = any_dir() };
 	unsigned long n = any_ulong(), run_min = any_ulong(), ua, i;
 	bool client = any_bool();
 	int rc;
@@ -333,7 +333,7 @@ int main(void)
 		prove((V1 ? took : took + others.mapped.n) == n - map.left);
 	} else if (CALL == MAP) {
 		extent = (struct tce_extent){ ua, n };
-		rc = write_each(&map, &gather, &extent);
+		rc = write_each(&map, &gather, pua, &extent);
 		gather_flush(&gather);
 		prove(!rc == !extent.entries);
 		map.left = extent.entries;
