@@ -536,11 +536,13 @@ static void readonly_memory(struct tce *t)
 
 /*
  * Memory that only the device's reads have looked at so far: of nothing, and of a file. The first
- * write gives the process a page of its own, which the device has to have as well.
+ * write gives the process a page of its own, which the device has to have as well. In v1 a page
+ * that the process may not write comes first.
  */
 static void written_later(struct tce *t)
 {
-	uint8_t *mem = alloc(2 * CHUNK, CHUNK);
+	uint8_t *first = alloc(3 * CHUNK, CHUNK), *mem = first + CHUNK;
+	uint64_t before = t->version == 1 ? CHUNK : 0;
 	int fd = memfd_create("file", 0);
 
 	expect(!ftruncate(fd, CHUNK) && pwrite(fd, "x", 1, 0) == 1);
@@ -548,9 +550,11 @@ static void written_later(struct tce *t)
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == mem);
 	expect(mmap(mem + CHUNK, CHUNK, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_FIXED, fd, 0) == mem + CHUNK);
+	fill(first, CHUNK, 1);
+	mprotect(first, CHUNK, PROT_READ);
 	allow(t, mem, 2 * CHUNK);
-	bounce_at(t, base(t) - CHUNK);
-	map(t->container, mem, base(t), 2 * CHUNK, R);
+	bounce_at(t, base(t) - 2 * CHUNK);
+	map(t->container, mem - before, base(t) - before, before + 2 * CHUNK, R);
 	expect(can_read(t, base(t), mem));
 	expect(can_read(t, base(t) + CHUNK, mem + CHUNK));
 }

@@ -74,6 +74,35 @@ static bool reaches(struct tce *t, uint64_t iova, uint64_t offset)
 	return can_write(t, iova, data(offset));
 }
 
+/*
+ * Only KVM's list unpins its memory, so this module has to mark it dirty before. What another
+ * container has registered is written to after that was refused to let go of it.
+ */
+static void dirty_when_shared(struct tce *t)
+{
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+	int other = open_container();
+
+	if (geteuid())
+		skip("needs root");
+	set_container(t->group2, other);
+	set_iommu(other, V2_IOMMU);
+	/* KVM comes later, so in this table no entry marks its page when it goes */
+	bounce_at(t, base(t) - CHUNK);
+	guest_init();
+	fill(mem, CHUNK, 1);
+	register_mem(other, mem, CHUNK);
+	map(t->container, mem, base(t), CHUNK, RW);
+	expect_rc(-EBUSY, __unregister(other, mem, CHUNK));
+	expect(!madvise(mem, CHUNK, MADV_FREE));
+	fill(mem, CHUNK, 1);
+	expect(!is_dirty(mem));
+	expect(can_write(t, base(t), mem));
+	unmap(t->container, base(t), CHUNK);
+	unregister_mem(other, mem, CHUNK);
+	expect(is_dirty(mem));
+}
+
 /* A guest's hypercalls and our commands, one after the other. */
 
 static void guest_maps(struct tce *t)
@@ -656,6 +685,8 @@ static const struct test tests[] = {
 	  V2 | DMA | POWERNV | DANGEROUS },
 	{ "a guest goes on while its containers come and go", comes_and_goes,
 	  BOTH | DANGEROUS },
+	{ "memory is dirty after a device has written, though another container has it registered",
+	  dirty_when_shared, V2 | DMA | TWO | POWERNV },
 	{ "UNMAP ends what KVM may put into its table", v1_put,
 	  V1 | DMA | TWO | POWERNV | DANGEROUS },
 	{ "a guest goes on while MAP, UNMAP and its container go",
