@@ -152,6 +152,10 @@ static void one_of_two_groups_fails(struct kunit *test)
 		groups[i]->eeh_rc = -ENOENT;
 		KUNIT_EXPECT_EQ(test, eeh_op(client, call->op), failed);
 		groups[i]->eeh_rc = 0;
+		groups[i]->has_no_pe = true;
+		KUNIT_EXPECT_EQ(test, eeh_op(client, call->op),
+				call->what ? -ENODEV : -EINVAL);
+		groups[i]->has_no_pe = false;
 	}
 	KUNIT_EXPECT_EQ(test, eeh_op(client, call->op), call->what ? 0 : -EINVAL);
 }
