@@ -551,6 +551,25 @@ static void unmapped_late_by_the_host(struct tce *t)
 	unregister_mem(t->container, mem, CHUNK);
 }
 
+/* The same for the next client, which has the default window. */
+static void unmapped_late_for_the_next(struct tce *t)
+{
+	uint64_t start, handle = left_mapped(t, &start);
+	uint8_t *mem = alloc(CHUNK, CHUNK);
+
+	edu_close(&t->edu);
+	detach(t);
+	attach(t, 2);
+	expect_rc(0, edu_open(&t->edu, t->group, 0));
+	bounce_at(t, first(t));
+	register_mem(t->container, mem, CHUNK);
+	map(t->container, mem, handle, CHUNK, RW);
+	expect(can_write(t, handle, mem));
+	expect(write_to(HOST_MAP "unmap", host.device[0].pci) >= 0);
+	expect(can_write(t, handle, mem));
+	expect(can_read(t, handle, mem));
+}
+
 /* Leaves a mapping where the host has its own, for the host to take away. */
 static void use_window(void *arg)
 {
@@ -646,6 +665,8 @@ static const struct test tests[] = {
 	  default_after_refusal, V2 | DMA },
 	{ "what the host has left mapped is not the client's", left_by_the_host, BARE | APART | DANGEROUS },
 	{ "what the host unmaps late stays mapped for the client", unmapped_late_by_the_host, BARE | APART | DANGEROUS },
+	{ "what the host unmaps late stays mapped for the next client", unmapped_late_for_the_next,
+	  BARE | APART | DANGEROUS },
 	{ "after a client the host has its own window", host_again, BOTH | APART | DANGEROUS },
 	{ "two windows at their places, then ENOSPC", slots, V2 },
 	{ "REMOVE clears the window and uncounts its mappings",
