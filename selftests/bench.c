@@ -334,6 +334,7 @@ static void many_regions(int version)
 			row_of(least(cost[k], PROBES), "v2 %s of a page with %s regions",
 			       names[k], i ? "many" : "64");
 	}
+	row("v2 close of many regions per region", 1.0 * counted(detach(&t)) / regions);
 }
 
 /*
