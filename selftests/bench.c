@@ -611,6 +611,9 @@ static void guest_calls(int which)
 	ours.shape = &shapes[which];
 	if (access("/dev/kvm", F_OK) || (1ULL << ours.shape->table > host.page && ours.shape->table < 21))
 		return;
+	/* in a partition, such a window is at another address than the default one */
+	if (ours.shape->table == 21 && !host.powernv)
+		return;
 	guest_init();
 	attach(&ours.t, 2);
 	if (ours.shape->guest == 21) {
@@ -643,9 +646,11 @@ static void guest_calls(int which)
 	expect_rc(0, guest_add_group(ours.t.group));
 
 	hypercall_rows(insns, "");
-	kills = tracepoint("powerpc/opal_entry", OPAL_TCE_KILL);
-	hypercall_rows(kills, " invalidations");
-	close(kills);
+	if (host.powernv) {
+		kills = tracepoint("powerpc/opal_entry", OPAL_TCE_KILL);
+		hypercall_rows(kills, " invalidations");
+		close(kills);
+	}
 	if (ours.shape->guest == 21)
 		return;
 	processor_rows(1);
