@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The kernels: the rows of kernels.conf and of source trees, and what scripts/image/fetch-kernel
 knows about each."""
+import subprocess
 from pathlib import Path
 
-from harness.cli import path_from
+from harness.cli import die, path_from
 from harness.paths import IMAGE, OUT, SCRIPTS
 
 Kernel = dict[str, str]
@@ -40,8 +41,12 @@ def env(name: str) -> Kernel:
     return dict(line.split("=", 1) for line in lines)
 
 
-def make(kernel: Kernel, directory: Path, *more: str) -> list[str]:
-    """The command that builds the modules in a directory."""
+def build_modules(kernel: Kernel, directory: Path, *more: str) -> None:
+    """Build those of a directory, where all that compilers leave stays. @more: for make"""
     chroot = [str(SCRIPTS / "image/newest-debian")] if kernel["TOOLCHAIN"] == "sid" else []
-    return [*chroot, "make", "-s", "-C", kernel["KDIR"], f"M={directory}", f"ARCH={kernel['ARCH']}",
-            f"CROSS_COMPILE={kernel['CROSS_COMPILE']}", kernel["COMPILER"], *more, "modules"]
+    done = subprocess.run([*chroot, "make", "-s", "-C", kernel["KDIR"], f"M={directory}",
+                           f"ARCH={kernel['ARCH']}", f"CROSS_COMPILE={kernel['CROSS_COMPILE']}",
+                           kernel["COMPILER"], *more, "modules"],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        die(f"{directory} does not build: {done.stdout}")

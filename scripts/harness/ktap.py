@@ -147,12 +147,15 @@ def console(log: str | Path) -> str:
     return Path(log).read_text(encoding="utf-8", errors="replace")
 
 
-def script_output(log: str | Path) -> str:
+def script_part(text: str) -> str:
     """The part of a console log that counts: from the start of the guest script to its end. The
     kernel's log follows. Suites that are built in have run before."""
-    text = console(log)
     return mend(text[0 if BUILT_IN in text
                      else max(text.find("\nVM-START"), 0):].split("\nVM-END")[0])
+
+
+def script_output(log: str | Path) -> str:
+    return script_part(console(log))
 
 
 def count(results: Results, state: str) -> int:

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The module and its suites, built for one kernel."""
-import os
 import re
 import subprocess
-from collections.abc import Iterable
 from pathlib import Path
 
-from harness import kernels, module
 from harness.cli import die, path_from
 from harness.kernels import Kernel
 from harness.paths import ROOT
@@ -17,15 +14,6 @@ def build(name: str, kernel: Kernel) -> Path:
     ko = path_from("image/build-module", name, "TCE_KUNIT=1")
     check_wrapped(ko, kernel)
     return ko.parent
-
-
-def build_in(place: Path, kernel: Kernel, more: Iterable[str] = ()) -> None:
-    """The same in a directory of one's own, with all that compilers leave there."""
-    module.copy(place, "kunit")
-    done = subprocess.run(kernels.make(kernel, place, f"-j{os.cpu_count()}", "TCE_KUNIT=1", *more),
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if done.returncode:
-        die(f"the suites do not build in {place}: {done.stdout}")
 
 
 def check_wrapped(ko: Path, kernel: Kernel) -> None:

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The test programs of selftests/ on a machine that is wrong for them, or with a module that is:
+what the checks of nightly/ have in common."""
+import re
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from harness import ktap
+from harness.cli import die
+from harness.paths import OUT, SCRIPTS
+from harness.vm.console import QEMU_ERROR, USAGE
+
+
+def only(rows: Iterable[str]) -> list[str]:
+    """For scripts/vm: run these rows alone. The programs match their names, which have no "user: "
+    in front, by patterns; what would be special in one matches any character."""
+    globs = "|".join("*" + re.sub(r"['\[\]*?\\]", "?", row.removeprefix("user: ")) for row in rows)
+    return ["--env", f"TCE_TEST='{globs}'"]
+
+
+def boot(kernel: str, log: Path, *more: str) -> tuple[int, str]:
+    """scripts/vm's exit code, and all that the console said. @more: for scripts/vm"""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.unlink(missing_ok=True)
+    done = subprocess.run([SCRIPTS / "vm", "--kernel", kernel, "--run", "selftest",
+                           "--device", "edu", "--device", "edu",
+                           "--file", f"{OUT}/{kernel}/selftests:/selftests",
+                           "--show", "none", "--log", log, *more],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace")
+    if done.returncode in (USAGE, QEMU_ERROR) or not log.exists():
+        die(done.stdout)
+    return done.returncode, ktap.console(log)
