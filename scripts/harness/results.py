@@ -6,8 +6,9 @@ object with "date", "source", "machine" and what it "said". If something has fai
 added, with "date", "source" and the last "line". What is not there stays on the page as it is. A
 result is marked if the module has changed since. In bash, results of lib.sh:
 
-    results                              write the page and its pictures ("make results")
-    results [--failed] NAME [SOURCE]     keep what a shell script says, on standard input
+    results                          write the page and its pictures ("make results")
+    results NAME [SOURCE [STATUS]]   keep what a shell script says, on standard input: that it
+                                     failed, if its exit code is not 0
 
 Exit codes: 0 done, 2 wrong usage.
 """
@@ -19,6 +20,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
 from harness import paths, plots
 from harness.cli import parser, say, start
@@ -43,15 +45,11 @@ PARTS = {
     "bench": ("make bench", "Instructions"),
 }
 
-# What is recorded of a part: its last good run, and a later one that failed, with the names of the
-# expressions' groups
-Record = dict[str, dict[str, str]]
-SOURCE = r"(?P<date>[\d-]+), source (?P<source>[\w.-]+)(?: \([^()]*\))?"
-FORMS = {
-    "failed": re.compile(rf"^The last run, {SOURCE}, failed: ``(?P<line>.*)``$", re.M),
-    "good": re.compile(rf"^``.*``, {SOURCE}, on (?P<machine>.*?)(?:, in (?P<minutes>\d+) "
-                       r"minutes)?::\n\n(?P<said>(?:(?:   .*)?\n)+)", re.M),
-}
+# Of a part on the page: that the last run failed, which stands first, and whose source is said
+FAILED = re.compile(r"\AThe last run, .*\n*")
+CHANGED = " (the module has changed since)"
+SOURCE = re.compile(rf"^((?:The last run|``.*``), [\d-]+, source ([\w.-]+))(?:{re.escape(CHANGED)})?",
+                    re.M)
 
 # Made of what "make bench" has said: the file, what it shows, and how it is drawn.
 PICTURES = {
@@ -82,15 +80,16 @@ def machine() -> str:
 AT_START, BEGAN = commit(), time.monotonic()
 
 
-def keep(name: str, out: Path, what: dict[str, object]) -> None:
+def load(name: str, out: Path) -> dict[str, Any]:
+    """What the command has left."""
+    place = out / name / "result.json"
+    return dict(json.loads(place.read_text(encoding="utf-8"))) if place.exists() else {}
+
+
+def keep(name: str, out: Path, what: dict[str, Any]) -> None:
     place = out / name / "result.json"
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(json.dumps(what, indent=1) + "\n", encoding="utf-8")
-
-
-def load(name: str, out: Path) -> dict[str, object]:
-    place = out / name / "result.json"
-    return dict(json.loads(place.read_text(encoding="utf-8"))) if place.exists() else {}
 
 
 def today() -> str:
@@ -111,45 +110,45 @@ def failed(name: str, line: str, out: Path = paths.OUT, source: str = AT_START) 
          {**load(name, out), "failed": {"date": today(), "source": source, "line": line}})
 
 
-def record(name: str, good: bool, said: str, line: str) -> None:
+def record(name: str, good: bool, said: str, line: str, source: str = AT_START) -> None:
     """Keep what a complete run has said, or that it failed, and the line that says so."""
     if good:
-        save(name, said)
+        save(name, said, source=source)
     else:
-        failed(name, line)
+        failed(name, line, source=source)
 
 
-def found(name: str, out: Path) -> Record:
-    """What the command has left."""
-    good = load(name, out)
-    bad = good.pop("failed", {})
-    assert isinstance(bad, dict)
-    return {kind: {key: str(value) for key, value in what.items()}
-            for kind, what in (("failed", bad), ("good", good)) if what}
-
-
-def on_page(text: str) -> dict[str, Record]:
-    """What the page has of each part."""
+def on_page(text: str) -> dict[str, str]:
+    """What the page says of each part."""
     blocks = re.split(r"^(\S.*)\n=+\n\n", text, flags=re.M)
     by_title = dict(zip(blocks[1::2], blocks[2::2]))
-    records: dict[str, Record] = {}
-    for name, (_, title) in PARTS.items():
-        matches = ((kind, form.search(by_title.get(title, ""))) for kind, form in FORMS.items())
-        records[name] = {kind: {key: value or "" for key, value in m.groupdict().items()}
-                         for kind, m in matches if m}
-        if "good" in records[name]:
-            records[name]["good"]["said"] = re.sub("^   ", "", records[name]["good"]["said"],
-                                                   flags=re.M)
-    return records
+    return {name: by_title.get(title, "").strip() for name, (_, title) in PARTS.items()}
 
 
-def newer(old: Record, new: Record) -> Record:
-    """What the page has, unless a command has left something that is not older."""
-    last = max((what["date"] for what in old.values()), default="")
-    if "good" in new and new["good"]["date"] >= last:
-        return new
+def told(name: str, what: dict[str, Any]) -> str:
+    """What the page says of a record: a run that failed, and the good one before it."""
+    text = []
+    if bad := what.get("failed"):
+        line = bad["line"].replace("`", "'")
+        text.append(f"The last run, {bad['date']}, source {bad['source']}, failed: ``{line}``")
+    if "said" in what:
+        if name == "bench":
+            text.append("\n".join(f".. image:: {file}\n   :alt: {alt}"
+                                  for file, (alt, _) in PICTURES.items()))
+        took = f", in {what['minutes']} minutes" if what.get("minutes") else ""
+        text += [f"``{PARTS[name][0]}``, {what['date']}, source {what['source']}, on "
+                 f"{what['machine']}{took}::", textwrap.indent(what["said"].strip("\n"), "   ")]
+    return "\n\n".join(text)
+
+
+def newer(name: str, old: str, out: Path) -> str:
+    """What the page says, unless the command has left something that is not older."""
+    dates = re.search(r"\d{4}-\d\d-\d\d", old)
+    last, new = dates[0] if dates else "", load(name, out)
+    if "said" in new and new["date"] >= last:
+        return told(name, new)
     if "failed" in new and new["failed"]["date"] >= last:
-        return {**old, "failed": new["failed"]}
+        return f"{told(name, {'failed': new['failed']})}\n\n{FAILED.sub('', old)}".strip()
     return old
 
 
@@ -168,12 +167,8 @@ def has_changed(source: str, root: Path = ROOT) -> bool:
         return True
 
 
-def page(records: dict[str, Record], root: Path = ROOT) -> str:
+def page(parts: dict[str, str], root: Path = ROOT) -> str:
     """Documentation/results.rst."""
-    def when(what: dict[str, str]) -> str:
-        changed = " (the module has changed since)" * has_changed(what["source"], root)
-        return f"{what['date']}, source {what['source']}{changed}"
-
     text = [".. SPDX-License-Identifier: GPL-2.0-only", "=======\nResults\n=======",
             "``make results`` writes this page from what the commands below have left in ``out/``. "
             "What a command has\n"
@@ -182,49 +177,35 @@ def page(records: dict[str, Record], root: Path = ROOT) -> str:
             "on RHEL's sources. All machines were emulated; the times are those of the machine "
             "that emulated them."]
     if missing := [f"``{command}``" for name, (command, _) in PARTS.items()
-                   if "good" not in records[name]]:
+                   if "::\n\n   " not in parts[name]]:
         text.append(f"No complete run is recorded of {', '.join(missing)}.")
-    for name, (command, title) in PARTS.items():
-        if records[name]:
-            text.append(f"{title}\n{'=' * len(title)}")
-        if bad := records[name].get("failed"):
-            text.append(
-                f"The last run, {when(bad)}, failed: ``{bad['line'].replace('`', chr(39))}``")
-        if good := records[name].get("good"):
-            if name == "bench":
-                text.append("\n".join(f".. image:: {file}\n   :alt: {alt}"
-                                      for file, (alt, _) in PICTURES.items()))
-            took = (f", in {good['minutes']} minutes" if good.get("minutes", "") not in ("", "0")
-                    else "")
-            text += [f"``{command}``, {when(good)}, on {good['machine']}{took}::",
-                     textwrap.indent(good["said"].strip("\n"), "   ")]
-    return "\n\n".join(text) + "\n"
+    for name, (_, title) in PARTS.items():
+        if parts[name]:
+            text.append(f"{title}\n{'=' * len(title)}\n\n{parts[name]}")
+    return SOURCE.sub(lambda m: m[1] + CHANGED * has_changed(m[2], root),
+                      "\n\n".join(text) + "\n")
 
 
 def main(doc: str) -> int:
     p = parser(doc)
-    p.add_argument("--failed", action="store_true")
     p.add_argument("save", nargs="?", choices=PARTS)
     p.add_argument("source", nargs="?", default=AT_START)
+    p.add_argument("status", nargs="?", type=int, default=0)
     args = p.parse_args()
-    if args.failed and args.save:
-        failed(args.save, sys.stdin.read().strip(), source=args.source)
-        return 0
     if args.save:
-        save(args.save, sys.stdin.read(), source=args.source)
+        said = sys.stdin.read()
+        record(args.save, not args.status, said, said.strip(), args.source)
         return 0
     place = ROOT / "Documentation/results.rst"
     old = on_page(place.read_text(encoding="utf-8"))
-    records = {name: newer(old[name], found(name, paths.OUT)) for name in PARTS}
-    place.write_text(page(records), encoding="utf-8")
+    parts = {name: newer(name, old[name], paths.OUT) for name in PARTS}
+    place.write_text(page(parts), encoding="utf-8")
     (ROOT / "Documentation/memlock.svg").write_text(plots.locked(), encoding="utf-8")
-    if "good" in records["bench"]:
-        figures = plots.figures(records["bench"]["good"]["said"])
+    if parts["bench"]:
+        figures = plots.figures(parts["bench"])
         for file, (_, draw) in PICTURES.items():
             (ROOT / "Documentation" / file).write_text(draw(figures), encoding="utf-8")
-    kept = [name for name in PARTS if records[name] and records[name] == old[name]]
-    say("results: Documentation/results.rst is "
-        f"written{', and as it was: ' + ', '.join(kept) if kept else ''}")
+    say("results: Documentation/results.rst is written")
     return 0
 
 

@@ -37,7 +37,7 @@ class Results(unittest.TestCase):
     def write(self, old=""):
         """The page that follows from an old one and what commands have left."""
         known = results.on_page(old)
-        return results.page({name: results.newer(known[name], results.found(name, self.out))
+        return results.page({name: results.newer(name, known[name], self.out)
                              for name in results.PARTS}, self.top)
 
     def record(self, name, date, line=None, said="one\n\n  two  3\n"):
@@ -129,10 +129,10 @@ class Results(unittest.TestCase):
     def test_page_of_this_tree(self):
         """It can be read, whatever is in it."""
         text = (ROOT / "Documentation/results.rst").read_text()
-        titles = {title for _, title in results.PARTS.values() if f"\n{title}\n=" in text}
-        self.assertEqual({results.PARTS[name][1] for name, record in results.on_page(text).items()
-                          if record}, titles)
-        self.assertEqual(text.count("::\n"),
-                         sum("good" in record for record in results.on_page(text).values()))
-        self.assertEqual(results.page(results.on_page(text)).replace(MARK, ""),
-                         text.replace(MARK, ""))
+        titles = [title for _, title in results.PARTS.values() if f"\n{title}\n=" in text]
+        parts = results.on_page(text)
+        self.assertEqual([results.PARTS[name][1] for name, said in parts.items() if said], titles)
+        # each run has its source, where it is marked
+        self.assertEqual(len(results.SOURCE.findall(text)),
+                         text.count("::\n") + text.count("\nThe last run, "))
+        self.assertEqual(results.page(parts).replace(MARK, ""), text.replace(MARK, ""))
