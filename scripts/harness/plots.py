@@ -18,6 +18,9 @@ CALLS = {"REGISTER": "M-5-5h10v10h-10z", "MAP": "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-
 # Each in-tree, ours
 NAMES = ("in-tree", "this module")
 FILLS = ("url(#h)", "#555")
+HATCHED = ('<defs><pattern id="h" width="6" height="6" patternUnits="userSpaceOnUse" '
+           'patternTransform="rotate(45)"><rect width="6" height="6" fill="#fff"/>'
+           '<path d="M0 0V6" stroke="#000" stroke-width="2"/></pattern></defs>')
 DASHES = (' stroke-dasharray="7 4"', "")
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 810, 420, 80, 250, 50, 60
 
@@ -133,10 +136,7 @@ def entries(found: Figures) -> str:
             for call in ("MAP", "UNMAP")]
     most = max(max(pair) for _, _, pair in bars)
     step, wide = (right - LEFT) / len(bars), 34
-    parts = ['<defs><pattern id="h" width="6" height="6" patternUnits="userSpaceOnUse" '
-             'patternTransform="rotate(45)">'
-             '<rect width="6" height="6" fill="#fff"/><path d="M0 0V6" stroke="#000" '
-             'stroke-width="2"/></pattern></defs>',
+    parts = [HATCHED,
              f'<path d="M{LEFT} {bottom}H{right}" stroke="#000"/>',
              upright(bottom, "instructions per TCE")]
     for n, (place, what, pair) in enumerate(bars):
@@ -180,10 +180,7 @@ def locked() -> str:
                      else [0, sizes[1], sizes[2]]))
     left, right, step = 210, WIDTH - 190, 58
     most = max(sum(parts) for *_, parts in bars)
-    parts = ['<defs><pattern id="h" width="6" height="6" patternUnits="userSpaceOnUse" '
-             'patternTransform="rotate(45)">'
-             '<rect width="6" height="6" fill="#fff"/><path d="M0 0V6" stroke="#000" '
-             'stroke-width="2"/></pattern></defs>']
+    parts = [HATCHED]
     for n, (name, memory, sizes) in enumerate(bars):
         y, x = TOP + 12 + n * step, float(left)
         parts.append(text(left - 10, y + 21, name, ' text-anchor="end"'))
