@@ -48,8 +48,8 @@ PARTS = {
 # Of a part on the page: that the last run failed, which stands first, and whose source is said
 FAILED = re.compile(r"\AThe last run, .*\n*")
 CHANGED = " (the module has changed since)"
-SOURCE = re.compile(rf"^((?:The last run|``.*``), [\d-]+, source ([\w.-]+))(?:{re.escape(CHANGED)})?",
-                    re.M)
+SOURCE = re.compile(r"^((?:The last run|``.*``), [\d-]+, source ([\w.-]+))"
+                    rf"(?:{re.escape(CHANGED)})?", re.M)
 
 # Made of what "make bench" has said: the file, what it shows, and how it is drawn.
 PICTURES = {

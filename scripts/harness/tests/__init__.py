@@ -3,10 +3,33 @@
 import importlib.machinery
 import importlib.util
 import sys
+import tempfile
+import unittest
 from pathlib import Path
 from types import ModuleType
 
 sys.dont_write_bytecode = True
+
+
+class Scratch(unittest.TestCase):
+    """Tests with a directory of their own, self.top."""
+
+    def setUp(self):
+        tmp = tempfile.TemporaryDirectory()
+        self.addCleanup(tmp.cleanup)
+        self.top = Path(tmp.name)
+
+    def file(self, name, text):
+        path = self.top / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def program(self, name, text):
+        """One in sh, which stands for something else."""
+        path = self.file(name, f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+        return path
 
 
 def load(path: Path) -> ModuleType:

@@ -4,12 +4,10 @@ little, and apt speaks to a log."""
 import os
 import shutil
 import subprocess
-import tempfile
 import time
-import unittest
-from pathlib import Path
 
 from harness.paths import SCRIPTS
+from harness.tests import Scratch
 
 NOISE = ("echo Get:1 some index; echo 'E: sid does not fit its signature' >&2; "
          "exit ${UPDATE_FAILS:-0}")
@@ -33,13 +31,11 @@ PROGRAMS = {
 }
 
 
-class Apt(unittest.TestCase):
+class Apt(Scratch):
     def setUp(self):
-        self.top = Path(tempfile.mkdtemp())
-        self.addCleanup(shutil.rmtree, self.top)
+        super().setUp()
         for name, text in PROGRAMS.items():
-            (self.top / name).write_text(f"#!/bin/sh\n{text}\n")
-            (self.top / name).chmod(0o755)
+            self.program(name, text)
 
     def run_it(self, name, *args, **env):
         """(exit code, what it said)"""

@@ -2,25 +2,21 @@
 """scripts/check: how steps are counted."""
 import io
 import subprocess
-import tempfile
-import unittest
 from contextlib import redirect_stdout
-from pathlib import Path
 from unittest.mock import patch
 
 from harness import kernels, steps
 from harness.paths import ROOT, SCRIPTS
-from harness.tests import load
+from harness.tests import Scratch, load
 
 check = load(SCRIPTS / "check")
-
 
 
 def report(*lines):
     return "\n".join(("\nVM-START", "KTAP version 1", f"1..{len(lines)}", *lines)) + "\n"
 
 
-class Check(unittest.TestCase):
+class Check(Scratch):
     def count(self, output, good=True):
         counter = check.Check(whole=False)
         good, _ = counter.count("step", ["x"], output, good)
@@ -45,10 +41,10 @@ class Check(unittest.TestCase):
     def machines(self, **logs):
         """The counts of steps that have run tests on hosts: {kernel: console}"""
         counter = check.Check(whole=False)
-        with tempfile.TemporaryDirectory() as tmp, patch("harness.paths.LOGS", Path(tmp)):
+        with patch("harness.paths.LOGS", self.top):
             for kernel, text in logs.items():
                 what, ours = ("kunit", "") if kernel.startswith("kunit") else ("selftest", "-ours")
-                (Path(tmp) / f"{what}-{kernel}-m{ours}.log").write_text(text)
+                self.file(f"{what}-{kernel}-m{ours}.log", text)
                 good = "not ok" not in text
                 counter.count(kernel, [what, "--kernel", kernel, "--machine", "m"],
                               f">> x: 9 passed, {int(not good)} failed, 9 skipped\n",
@@ -92,7 +88,7 @@ class Check(unittest.TestCase):
                 with patch("sys.argv", ["check", *args]), patch.object(check, "run", run), \
                         patch.object(check.results, "save") as save, \
                         patch.object(check.results, "failed") as bad, \
-                        patch.object(check, "LOGS", Path("/tmp")), redirect_stdout(io.StringIO()):
+                        patch.object(check, "LOGS", self.top), redirect_stdout(io.StringIO()):
                     self.assertEqual(check.main(""), failed)
                 called = {True: save, False: bad}[not failed]
                 self.assertEqual([call.args[0] for call in called.call_args_list],
@@ -140,9 +136,8 @@ class Check(unittest.TestCase):
     def test_rows_of_others(self):
         """Rows that a step runs beside other tests are not skipped everywhere."""
         counter = self.machines(a=report("ok 1 a: x", "ok 2 kvm: y # SKIP no KVM"))
-        with tempfile.TemporaryDirectory() as tmp, patch("harness.paths.LOGS", Path(tmp)):
-            log = Path(tmp) / "selftest-6.12-64k-powernv9-kvm-ours.log"
-            log.write_text(report("ok 1 kvm: y"))
+        self.file("selftest-6.12-64k-powernv9-kvm-ours.log", report("ok 1 kvm: y"))
+        with patch("harness.paths.LOGS", self.top):
             counter.count("guests", ["guests"], ">> guests: 4 passed, 0 failed, 0 skipped\n", True)
         self.assertEqual((counter.totals(), counter.rows.nowhere()), ((6, 0), []))
 
@@ -159,37 +154,33 @@ class Check(unittest.TestCase):
     def test_source_tree(self):
         """build-kernel --tree: a row for a kernel's source, which is another one if a file of it
         changes."""
-        with tempfile.TemporaryDirectory() as name:
-            top, linux = Path(name), Path(name) / "linux"
-            for file in ("scripts/image/build-kernel", "scripts/lib.sh",
-                         "linux/arch/powerpc/Kconfig", "linux/drivers/vfio/Kconfig"):
-                (top / file).parent.mkdir(parents=True, exist_ok=True)
-                (top / file).write_bytes((ROOT / file).read_bytes() if file.startswith("scripts")
-                                         else b"config VFIO_CONTAINER\n")
-            (top / "scripts/image/build-kernel").chmod(0o755)
+        for file in ("scripts/image/build-kernel", "scripts/lib.sh"):
+            self.file(file, (ROOT / file).read_text()).chmod(0o755)
+        linux = self.top / "linux"
+        for file in ("arch/powerpc/Kconfig", "drivers/vfio/Kconfig"):
+            self.file(linux / file, "config VFIO_CONTAINER\n")
+        def add(*more):
+            """The row: [its columns]"""
+            done = subprocess.run([self.top / "scripts/image/build-kernel", "--tree", linux, *more],
+                                  stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True)
+            if done.returncode:
+                return None
+            name, rows = done.stdout.strip(), (self.top / "out/kernels.conf").read_text()
+            return next(row.split() for row in rows.splitlines() if row.startswith(f"{name} "))
 
-            def add(*more):
-                """The row: [its columns]"""
-                done = subprocess.run([top / "scripts/image/build-kernel", "--tree", linux, *more],
-                                      stdout=subprocess.PIPE,
-                                      stderr=subprocess.PIPE, text=True)
-                if done.returncode:
-                    return None
-                name, rows = done.stdout.strip(), (top / "out/kernels.conf").read_text()
-                return next(row.split() for row in rows.splitlines() if row.startswith(f"{name} "))
-
-            first = add()
-            self.assertEqual(first[:4],
-                             ["tree-linux-64k", "tree", str(linux), "powerpc64le-linux-gnu-"])
-            self.assertTrue({"vfio", "64k-pages", "little-endian"} <= set(first[4].split(",")))
-            self.assertEqual(add(), first)
-            (linux / "Makefile.rhelver").write_text("RHEL_MAJOR = 10\n")
-            (linux / "drivers/vfio/Kconfig").write_text("config VFIO\n")
-            changed = add("4k-pages,big-endian,debug")
-            self.assertEqual((changed[0], changed[3], changed[5] == first[5]),
-                             ("tree-linux-4k", "powerpc64-linux-gnu-", False))
-            self.assertTrue({"rhel", "rhel-10", "vfio-6.1", "4k-pages",
-                             "debug"} <= set(changed[4].split(",")))
-            self.assertFalse({"64k-pages", "little-endian", "vfio"} & set(changed[4].split(",")))
-            (linux / ".config").touch()                     # kbuild would refuse it
-            self.assertIsNone(add())
+        first = add()
+        self.assertEqual(first[:4],
+                         ["tree-linux-64k", "tree", str(linux), "powerpc64le-linux-gnu-"])
+        self.assertTrue({"vfio", "64k-pages", "little-endian"} <= set(first[4].split(",")))
+        self.assertEqual(add(), first)
+        (linux / "Makefile.rhelver").write_text("RHEL_MAJOR = 10\n")
+        (linux / "drivers/vfio/Kconfig").write_text("config VFIO\n")
+        changed = add("4k-pages,big-endian,debug")
+        self.assertEqual((changed[0], changed[3], changed[5] == first[5]),
+                         ("tree-linux-4k", "powerpc64-linux-gnu-", False))
+        self.assertTrue({"rhel", "rhel-10", "vfio-6.1", "4k-pages",
+                         "debug"} <= set(changed[4].split(",")))
+        self.assertFalse({"64k-pages", "little-endian", "vfio"} & set(changed[4].split(",")))
+        (linux / ".config").touch()                     # kbuild would refuse it
+        self.assertIsNone(add())

@@ -2,12 +2,9 @@
 """scripts/clients: the table, and what a program of the kernel's suite has to do for its rows."""
 import re
 import subprocess
-import tempfile
-import unittest
-from pathlib import Path
 
 from harness.paths import SCRIPTS
-from harness.tests import load
+from harness.tests import Scratch, load
 
 command = load(SCRIPTS / "clients")
 
@@ -15,7 +12,7 @@ REPORT = "echo TAP version 13; echo 1..3; echo '# RUN x'; echo ok 1 a.b.c"
 REST = "; echo 'ok 2 a.b.d # SKIP no huge pages'; echo ok 3 a.b.e"
 
 
-class Clients(unittest.TestCase):
+class Clients(Scratch):
     def test_table(self) -> None:
         said = [">> client|A 1|moves|ours|ok\r\n", ">> A 1: moves, intree\n",
                 ">> client|A 1|moves|intree|FAILED\n",
@@ -40,17 +37,11 @@ class Clients(unittest.TestCase):
         functions = re.findall(r"^(?:row|suite)\(\) \{(?: [^\n]* \}|\n.*?^\})$",
                                (SCRIPTS / "guest/clients.sh").read_text(), re.M | re.S)
         self.assertEqual(len(functions), 2)
-        with tempfile.TemporaryDirectory() as tmp:
-            file = Path(tmp) / "7.2/program"
-            file.parent.mkdir()
-            file.write_text(f"#!/bin/sh\n{program}\n")
-            file.chmod(0o755)
-            text = "\n".join([*functions, "suite it"]).replace("/tmp/", f"{tmp}/")
-            text = f". {SCRIPTS}/guest/lib.sh\n{text.replace(' /suite/', f' {tmp}/')}"
-            done = subprocess.run(["sh", "-c", text],
-                                  env={"TCE_DRIVER": "ours", "PATH": "/usr/bin:/bin"},
-                                  stdout=subprocess.PIPE,
-                                  text=True, check=True)
+        self.program("7.2/program", program)
+        text = "\n".join([*functions, "suite it"]).replace("/tmp/", f"{self.top}/")
+        text = f". {SCRIPTS}/guest/lib.sh\n{text.replace(' /suite/', f' {self.top}/')}"
+        done = subprocess.run(["sh", "-c", text], stdout=subprocess.PIPE, text=True, check=True,
+                              env={"TCE_DRIVER": "ours", "PATH": "/usr/bin:/bin"})
         rows = command.table(done.stdout.splitlines())
         return [f"{row[1]}: {row[3]}" for row in rows] + [str(command.count(rows))]
 

@@ -4,12 +4,12 @@ that an old one is loaded, that the module would serve no client, and for which 
 built?"""
 import os
 import re
+import shutil
 import subprocess
-import tempfile
 import unittest
-from pathlib import Path
 
 from harness.paths import ROOT, SCRIPTS
+from harness.tests import Scratch
 
 NAME = "vfio_iommu_spapr_tce"
 MODULE = '__attribute__((section(".modinfo"), used)) static const char s[] = "srcversion={}";' \
@@ -31,19 +31,15 @@ class Paths(unittest.TestCase):
             self.assertTrue((SCRIPTS / "release" / name).exists(), name)
 
 
-class Install(unittest.TestCase):
+class Install(Scratch):
     def setUp(self):
-        tmp = tempfile.TemporaryDirectory()
-        self.addCleanup(tmp.cleanup)
-        self.root = Path(tmp.name)
+        super().setUp()
         self.release = os.uname().release
-        self.kernel = self.root / "lib/modules" / self.release
-        self.kernel.mkdir(parents=True)
-        (self.kernel / "modules.order").touch()
-        (self.kernel / "modules.builtin").touch()
-        (self.root / "include/generated").mkdir(parents=True)
-        (self.root / "include/generated/utsrelease.h").write_text(
-            f'#define UTS_RELEASE "{self.release}"\n')
+        self.kernel = self.top / "lib/modules" / self.release
+        for name in ("modules.order", "modules.builtin"):
+            self.file(self.kernel / name, "")
+        self.file("include/generated/utsrelease.h", f'#define UTS_RELEASE "{self.release}"\n')
+        self.env = {**os.environ, "PATH": f"{self.top / 'bin'}:{os.environ['PATH']}"}
 
     def module(self, where, version):
         path = self.kernel / where / f"{NAME}.ko"
@@ -55,17 +51,12 @@ class Install(unittest.TestCase):
     def after(self, chosen=None, what="install"):
         """What it says; @chosen: the file that modprobe would take, where that is a matter of
         chance."""
-        env = dict(os.environ)
         if chosen:
-            fake = self.root / "bin/modinfo"
-            fake.parent.mkdir(exist_ok=True)
-            fake.write_text(f'#!/bin/sh\ncase $* in *-k*) echo {chosen};; *) '
-                            'PATH=/sbin:/usr/sbin:/usr/bin exec modinfo "$@";; esac\n')
-            fake.chmod(0o755)
-            env["PATH"] = f"{fake.parent}:{env['PATH']}"
-        done = subprocess.run([SCRIPTS / "release/after-install", what, self.root, self.root],
+            self.program("bin/modinfo", f'case $* in *-k*) echo {chosen};; *) '
+                         'PATH=/sbin:/usr/sbin:/usr/bin exec modinfo "$@";; esac')
+        done = subprocess.run([SCRIPTS / "release/after-install", what, self.top, self.top],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, env=env)
+                              text=True, env=self.env)
         return done.returncode, done.stdout
 
     def test_dkms(self):
@@ -89,14 +80,12 @@ class Install(unittest.TestCase):
 
     def test_target(self):
         """What a kernel's configuration says of VFIO."""
-        (self.root / "Makefile").touch()
-        config = self.root / "include/config/auto.conf"
-        config.parent.mkdir(parents=True)
+        self.file("Makefile", "")
         some = "CONFIG_PPC64=y\nCONFIG_SPAPR_TCE_IOMMU=y\nCONFIG_VFIO=m\n"
         for more, code in (("", 0), ("CONFIG_VFIO_CONTAINER=y\n", 0), ("CONFIG_IOMMUFD=m\n", 1),
                            ("CONFIG_IOMMUFD=m\nCONFIG_VFIO_CONTAINER=y\n", 0)):
-            config.write_text(some + more)
-            done = subprocess.run([SCRIPTS / "release/buildable", self.root],
+            self.file("include/config/auto.conf", some + more)
+            done = subprocess.run([SCRIPTS / "release/buildable", self.top],
                                   stderr=subprocess.PIPE, text=True)
             self.assertEqual((done.returncode, "no containers" in done.stderr), (code, bool(code)),
                              more)
@@ -104,9 +93,6 @@ class Install(unittest.TestCase):
     def test_serves(self):
         """Nobody where KVM has real mode, or the platform no windows; by the headers of the kernel,
         wherever they are."""
-        cpuinfo = self.root / "cpuinfo"
-        config = self.root / "include/config/auto.conf"
-        config.parent.mkdir(parents=True)
         old = "void (*release_ownership)(struct iommu_table_group *table_group);\n"
         new = ("void (*release_ownership)(struct iommu_table_group *table_group,\n\t\tstruct "
                "device *dev);\n")
@@ -114,19 +100,16 @@ class Install(unittest.TestCase):
                 "*direction,\n\t\tbool realmode);\n")
         kvm = "CONFIG_KVM_BOOK3S_HV_POSSIBLE=y\n"
         for place in ("", "source", "common"):
-            header = self.root / place / "arch/powerpc/include/asm/iommu.h"
-            header.parent.mkdir(parents=True)
-            (self.root / "Makefile").write_text(f"include {self.root}/common/Makefile\n"
-                                                if place == "common" else "")
+            self.file("Makefile", f"include {self.top}/common/Makefile\n" * (place == "common"))
             for machine, text, options, reason in (
                     ("pSeries", new, kvm, ""), ("pSeries", new + real, kvm, ""),
                     ("pSeries", old, kvm, "Linux 6.11"), ("PowerNV", old, kvm, ""),
                     ("PowerNV", old + real, "", ""), ("PowerNV", old + real, kvm, "real mode"),
                     ("other", old + real, kvm, "")):
-                cpuinfo.write_text(f"cpu\t\t: POWER9\nplatform\t: {machine}\n")
-                header.write_text(text)
-                config.write_text(options)
-                done = subprocess.run([SCRIPTS / "release/supported", self.root],
+                cpuinfo = self.file("cpuinfo", f"cpu\t\t: POWER9\nplatform\t: {machine}\n")
+                header = self.file(self.top / place / "arch/powerpc/include/asm/iommu.h", text)
+                self.file("include/config/auto.conf", options)
+                done = subprocess.run([SCRIPTS / "release/supported", self.top],
                                       stderr=subprocess.PIPE, text=True,
                                       env={**os.environ, "TCE_CPUINFO": str(cpuinfo)})
                 said = done.returncode, len(done.stderr.splitlines())
@@ -137,33 +120,24 @@ class Install(unittest.TestCase):
 
     def test_serves_in_an_image(self):
         """An image that is built in a partition may be for another machine."""
-        header = self.root / "arch/powerpc/include/asm/iommu.h"
-        header.parent.mkdir(parents=True)
-        header.write_text("void (*release_ownership)(struct iommu_table_group *table_group);\n")
-        (self.root / "cpuinfo").write_text("platform\t: pSeries\n")
+        self.file("arch/powerpc/include/asm/iommu.h",
+                  "void (*release_ownership)(struct iommu_table_group *table_group);\n")
+        self.file("cpuinfo", "platform\t: pSeries\n")
         # /proc/cpuinfo can't be another one here: the script with another path in it
-        script = self.root / "supported"
-        script.write_text((SCRIPTS / "release/supported").read_text().replace(
-            "-/proc/cpuinfo}", f"-{self.root}/cpuinfo}}"))
-        fake = self.root / "bin/systemd-detect-virt"
-        fake.parent.mkdir()
+        script = self.file("supported", (SCRIPTS / "release/supported").read_text().replace(
+            "-/proc/cpuinfo}", f"-{self.top}/cpuinfo}}"))
         for where, code in (("--container", 0), ("--chroot", 0), ("nowhere", 1)):
-            fake.write_text(f'#!/bin/sh\n[ "$2" = {where} ]\n')
-            fake.chmod(0o755)
-            done = subprocess.run(["bash", script, self.root], stderr=subprocess.DEVNULL,
-                                  env={**os.environ, "PATH": f"{fake.parent}:{os.environ['PATH']}"})
+            self.program("bin/systemd-detect-virt", f'[ "$2" = {where} ]')
+            done = subprocess.run(["bash", script, self.top], stderr=subprocess.DEVNULL,
+                                  env=self.env)
             self.assertEqual(done.returncode, code, where)
 
     def test_dkms_all(self):
         """Each kernel that has headers, one after the other, and never an error: what the .rpm
         runs."""
-        fake = self.root / "bin/dkms"
-        fake.parent.mkdir()
-        fake.write_text(f'#!/bin/sh\necho "$*" >>{self.root}/asked\n'
-                        'case $* in *6.1-bad*) exit 10;; *4.18*) exit 77;; "add "*) exit 3;; '
-                        'esac\n')
-        fake.chmod(0o755)
-        modules = self.root / "modules"
+        self.program("bin/dkms", f'echo "$*" >>{self.top}/asked\n'
+                     'case $* in *6.1-bad*) exit 10;; *4.18*) exit 77;; "add "*) exit 3;; esac')
+        modules = self.top / "modules"
         for kernel, headers in (("6.1-bad", True), ("6.12-good", True), ("6.12-none", False),
                                 ("4.18-old", True), ("7.1-good", True)):
             (modules / kernel / "build").mkdir(parents=True)
@@ -171,53 +145,47 @@ class Install(unittest.TestCase):
                 (modules / kernel / "build/Makefile").touch()
 
         def run():
-            env = {**os.environ, "TCE_MODULES": str(modules),
-                   "PATH": f"{fake.parent}:{os.environ['PATH']}"}
             return subprocess.run([SCRIPTS / "release/dkms-all", "x", "1.0~rc1"],
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                  text=True, check=True, env=env).stdout
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                  check=True, env={**self.env, "TCE_MODULES": str(modules)}).stdout
         said = run()
         self.assertIn("built for 6.12-good 7.1-good\n", said)
         self.assertIn("NOT built for 6.1-bad,", said)
-        asked = (self.root / "asked").read_text().splitlines()
+        asked = (self.top / "asked").read_text().splitlines()
         self.assertEqual([line.split()[-1] for line in asked[1:]],
                          ["4.18-old", "6.1-bad", "6.12-good", "7.1-good"])
         # an image without a kernel
-        for path in sorted(modules.rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() else path.unlink()
+        shutil.rmtree(modules)
+        modules.mkdir()
         self.assertIn("built for no kernel\n", run())
 
     def test_only_this_module(self):
         """The example that refuses the in-tree driver: its rule, as modprobe would run it"""
         rule = (ROOT / "tools/examples/vfio-only-this-module.conf").read_text().splitlines()[-1]
         command = rule.removeprefix(f"install {NAME} ").replace(
-            "/dev/kmsg", str(self.root / "kmsg"))
-        command = command.replace("/sbin/modprobe", str(self.root / "modprobe"))
+            "/dev/kmsg", str(self.top / "kmsg"))
+        command = command.replace("/sbin/modprobe", str(self.top / "modprobe"))
         self.assertNotEqual(command, rule)
-        modprobe = self.root / "modprobe"
         for file, ours in ((f"updates/dkms/{NAME}.ko.xz", True), (f"updates/{NAME}.ko", True),
                            (f"extra/{NAME}.ko.xz", True),
                            (f"kernel/drivers/vfio/{NAME}.ko.xz", False), ("", False)):
             path = ("insmod /lib/modules/6.12/kernel/drivers/vfio/vfio.ko\ninsmod "
                     f"/lib/modules/6.12/{file}" if file else "")
-            modprobe.write_text("#!/bin/sh\ncase $* in *--show-depends*) printf '%s\\n' "
-                                f"'{path}';; *) touch {self.root}/inserted;; esac\n")
-            modprobe.chmod(0o755)
+            self.program("modprobe", f"case $* in *--show-depends*) printf '%s\\n' '{path}';; "
+                         f"*) touch {self.top}/inserted;; esac")
             done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True)
-            self.assertEqual((done.returncode, (self.root / "inserted").exists()),
+            self.assertEqual((done.returncode, (self.top / "inserted").exists()),
                              (0, True) if ours else (1, False), file)
             self.assertEqual("tcestat doctor" in done.stderr, not ours)
-            (self.root / "inserted").unlink(missing_ok=True)
+            (self.top / "inserted").unlink(missing_ok=True)
 
     def reload(self, release, loaded):
-        sys = self.root / "sys/module" / NAME
-        sys.mkdir(parents=True, exist_ok=True)
-        (sys / "srcversion").write_text(f"{loaded}\n")
+        self.file(f"sys/module/{NAME}/srcversion", f"{loaded}\n")
         files = [self.kernel / where / f"{NAME}.ko"
                  for where in ("updates/dkms", "extra", "updates")]
         return subprocess.run([SCRIPTS / "release/reload-hint", release, *files],
                               stdout=subprocess.PIPE, check=True, text=True,
-                              env={**os.environ, "TCE_SYS": str(self.root / "sys")}).stdout
+                              env={**os.environ, "TCE_SYS": str(self.top / "sys")}).stdout
 
     def test_reload(self):
         path = self.module("updates", "NEW")

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/release/into-tree: what it writes, what it leaves, and what it refuses."""
+import shutil
 import subprocess
-import tempfile
-import unittest
-from pathlib import Path
 
 from harness.paths import SCRIPTS
-from harness.tests import load
+from harness.tests import Scratch, load
 
 tree = load(SCRIPTS / "release/into-tree")
 
@@ -24,15 +22,13 @@ COMPAT = {"own.h": "static inline int tce_take(struct a *a)\n{\n\treturn g(a);\n
                    "static inline void\ntce_give(struct a *a)\n{\n}\n#endif\n"}
 
 
-class IntoTree(unittest.TestCase):
+class IntoTree(Scratch):
     def kernel(self, **changes):
         """A source of a kernel, as far as it matters."""
-        tmp = tempfile.TemporaryDirectory()
-        self.addCleanup(tmp.cleanup)
+        shutil.rmtree(self.top)
         for path, text in {**KERNEL, **changes}.items():
-            (Path(tmp.name) / path).parent.mkdir(parents=True, exist_ok=True)
-            (Path(tmp.name) / path).write_text(text)
-        return Path(tmp.name)
+            self.file(path, text)
+        return self.top
 
     def files(self, top):
         return {str(path.relative_to(top)): path.read_text() for path in top.rglob("*")

@@ -2,14 +2,11 @@
 """scripts/nightly/invalidation: what has seen a control, and that each control is what it says."""
 import re
 import subprocess
-import tempfile
-import unittest
-from pathlib import Path
 from unittest import mock
 
 from harness import ctext
 from harness.paths import ROOT, SCRIPTS
-from harness.tests import load
+from harness.tests import Scratch, load
 
 invalidation = load(SCRIPTS / "nightly/invalidation")
 
@@ -22,7 +19,7 @@ def console(*results, before=""):
     return f"VM-START\nKTAP version 1\n1..{len(results)}\n{before}{lines}\nVM-END\n"
 
 
-class Invalidation(unittest.TestCase):
+class Invalidation(Scratch):
     def unseen(self, text, words=invalidation.REACHED):
         return invalidation.unseen(
             invalidation.Control("powernv9", "x.c", "f", "", (ROW, OTHER), words), "\n" + text)
@@ -61,12 +58,10 @@ class Invalidation(unittest.TestCase):
         good = [("ok", row) for row in dict.fromkeys(rows)]
         for more, faults in (((), 0), ((("ok", "kvm: v2: x # SKIP this host has no KVM"),), 0),
                              ((("ok", "windows: v2: x # SKIP the platform has one window"),), 1)):
-            with tempfile.TemporaryDirectory() as tmp:
-                log = Path(tmp, "log")
-                log.write_text(f"\n{console(*good, *more)}VM-VERDICT: 0\n")
-                self.assertEqual(len(invalidation.wrong("powernv8", log)), faults, more)
-                log.write_text(f"\n{console(*good[1:], *more)}VM-VERDICT: 0\n")
-                self.assertGreater(len(invalidation.wrong("powernv8", log)), faults, more)
+            log = self.file("log", f"\n{console(*good, *more)}VM-VERDICT: 0\n")
+            self.assertEqual(len(invalidation.wrong("powernv8", log)), faults, more)
+            self.file("log", f"\n{console(*good[1:], *more)}VM-VERDICT: 0\n")
+            self.assertGreater(len(invalidation.wrong("powernv8", log)), faults, more)
 
     def test_controls(self):
         """Each changes the module, as its sources are today, and its tests are there."""
@@ -92,7 +87,6 @@ class Invalidation(unittest.TestCase):
                 "int main(void)\n{\n\treturn f() * g(3);\n}\n")
         control = invalidation.Control("powernv9", "x.c", "f", "#define g(i) (g(i) + 1)\n", (ROW,),
                                        behind="#define f() (f() + 5)\n")
-        with tempfile.TemporaryDirectory() as tmp:
-            (Path(tmp) / "x.c").write_text(invalidation.changed(text, control))
-            subprocess.run(["gcc", f"{tmp}/x.c", "-o", f"{tmp}/x"], check=True)
-            self.assertEqual(subprocess.run([f"{tmp}/x"]).returncode, (2 + 5) * 3)
+        source = self.file("x.c", invalidation.changed(text, control))
+        subprocess.run(["gcc", source, "-o", self.top / "x"], check=True)
+        self.assertEqual(subprocess.run([self.top / "x"]).returncode, (2 + 5) * 3)

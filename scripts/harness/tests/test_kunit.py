@@ -1,29 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/kunit: a good run, and what may be wrong with one, or with several."""
 import io
-import tempfile
-import unittest
 from contextlib import redirect_stdout
-from pathlib import Path
 
 from harness import ktap
 from harness.paths import SCRIPTS
-from harness.tests import load
+from harness.tests import Scratch, load
 from harness.tests.test_ktap import KUNIT
 from harness.vm import console as vm
 
 command = load(SCRIPTS / "kunit")
 
 
-class Kunit(unittest.TestCase):
+class Kunit(Scratch):
     wanted = ["tce_one.plain", "tce_one.other", "tce_one.many"]
 
     def judge(self, report, wanted=None, code=0, kernel="x",
               around="firmware\nVM-START\n{}VM-END\n"):
-        with tempfile.TemporaryDirectory() as tmp:
-            log = Path(tmp) / "kunit-x.log"
-            log.write_text(around.format(report))
-            return command.judge(log, code, wanted or self.wanted, kernel, "powernv9")[1]
+        log = self.file("kunit-x.log", around.format(report))
+        return command.judge(log, code, wanted or self.wanted, kernel, "powernv9")[1]
 
     def compare(self, *states, everywhere=True):
         runs = []
@@ -52,10 +47,8 @@ class Kunit(unittest.TestCase):
                            code=vm.QEMU_ERROR)
         self.assertEqual(len([w for w in wrong if "no result of" in w]), 1)
         self.assertIn("QEMU failed", wrong)
-        with tempfile.TemporaryDirectory() as tmp, redirect_stdout(io.StringIO()) as out:
-            log = Path(tmp) / "kunit-x.log"
-            log.write_text("the last line\n")
-            command.tell(log, "!! the last line\n>> vm: QEMU failed\n")
+        with redirect_stdout(io.StringIO()) as out:
+            command.tell(self.top / "kunit-x.log", "!! the last line\n>> vm: QEMU failed\n")
         self.assertEqual(out.getvalue(), "!! the last line\n>> vm: QEMU failed\n")
 
     def test_skip(self):

@@ -2,17 +2,14 @@
 """scripts/litmus: what the kernel's scripts are asked and answer, and programs that do not fit the
 sources."""
 import os
-import tempfile
-import unittest
-from pathlib import Path
 
 from harness.paths import SCRIPTS
-from harness.tests import load
+from harness.tests import Scratch, load
 
 litmus = load(SCRIPTS / "litmus")
 
 
-class Litmus(unittest.TestCase):
+class Litmus(Scratch):
     text = ("C x\n\n(*\n * code: tce_a.c f smp_mb [barrier], h\n * kernel: lib/b.c g b#2\n "
             "*)\n\n{}\n\n"
             "P0(int *a)\n{\n\tWRITE_ONCE(*a, 1);\n\tsmp_mb(); // control barrier: drop // control "
@@ -26,25 +23,20 @@ class Litmus(unittest.TestCase):
         return litmus.misfits({name: text}, {"tce_a.c": source}, lambda file: kernel, reasons)
 
     def test_answers(self):
-        with tempfile.TemporaryDirectory() as tmp:
-            script, path = Path(tmp) / "scripts/checklitmus.sh", Path(tmp) / "x.litmus"
-            script.parent.mkdir()
-            for want, seen, code, good in (("Never", "Never 0 3", 0, True),
-                                           ("Never", "Never 0 3", 253, False),
-                                           ("Never", "Sometimes 1 3", 0, False),
-                                           ("Never", "Sometimes 1 3", 253, False),
-                                           ("Sometimes", "Sometimes 1 3", 0, True),
-                                           ("Sometimes", "Sometimes 1 3", 253, True),
-                                           ("Sometimes", "Never 0 3", 253, False),
-                                           ("Sometimes", "Never 0 3", 1, False),
-                                           ("Sometimes", "Sometimes 1 3", 124, False),
-                                           ("Never", "", 0, False)):
-                path.write_text(f"C x\n(* Result: {want} *)\n")
-                script.write_text(
-                    f"#!/bin/sh\necho '{seen and f'Observation x {seen}'}' >$1.out\nexit {code}\n")
-                script.chmod(0o755)
-                self.assertEqual(litmus.run(path, Path(tmp), os.environ)[0], good,
-                                 (want, seen, code))
+        for want, seen, code, good in (("Never", "Never 0 3", 0, True),
+                                       ("Never", "Never 0 3", 253, False),
+                                       ("Never", "Sometimes 1 3", 0, False),
+                                       ("Never", "Sometimes 1 3", 253, False),
+                                       ("Sometimes", "Sometimes 1 3", 0, True),
+                                       ("Sometimes", "Sometimes 1 3", 253, True),
+                                       ("Sometimes", "Never 0 3", 253, False),
+                                       ("Sometimes", "Never 0 3", 1, False),
+                                       ("Sometimes", "Sometimes 1 3", 124, False),
+                                       ("Never", "", 0, False)):
+            path = self.file("x.litmus", f"C x\n(* Result: {want} *)\n")
+            self.program("scripts/checklitmus.sh",
+                         f"echo '{seen and f'Observation x {seen}'}' >$1.out\nexit {code}")
+            self.assertEqual(litmus.run(path, self.top, os.environ)[0], good, (want, seen, code))
 
     def test_fits(self):
         self.assertEqual(self.wrong(), [])

@@ -5,13 +5,11 @@ import contextlib
 import io
 import shutil
 import subprocess
-import tempfile
-import unittest
 from pathlib import Path
 from unittest import mock
 
 from harness.paths import SCRIPTS
-from harness.tests import load
+from harness.tests import Scratch, load
 
 prove = load(SCRIPTS / "prove")
 
@@ -21,7 +19,7 @@ SHIFT = "[f.undefined-shift.1] line 9 shift distance too large in 1 << x: FAILUR
 PROVED, REFUTED = "VERIFICATION SUCCESSFUL", "VERIFICATION FAILED"
 
 
-class Prove(unittest.TestCase):
+class Prove(Scratch):
     def test_verdict(self):
         for want, *said in (("proved", GOOD, PROVED), ("refuted", GOOD, BAD, REFUTED),
                             ("refuted", GOOD, SHIFT, REFUTED),
@@ -41,66 +39,62 @@ class Prove(unittest.TestCase):
             self.assertEqual(prove.verdict("\n".join(said) + "\n"), want, said)
 
     def test_runs(self):
-        with tempfile.TemporaryDirectory() as tmp:
-            top, program = Path(tmp), Path(tmp) / "cbmc"
-            (top / "kernel.h").touch()
-            (top / "x.c").write_text("int main(void) { return 0; }\n")
-            for said, code, seconds, want in ((f"{GOOD}\n{PROVED}", 0, 300, "proved"),
-                                              (f"{GOOD}\n{PROVED}", 6, 300, "neither"),
-                                              (f"{GOOD}\n{BAD}\n{REFUTED}", 10, 300, "refuted"),
-                                              (f"{GOOD}\n{PROVED}", 10, 300, "neither"),
-                                              (f"{GOOD}\n{BAD}\n{REFUTED}", 0, 300, "neither"),
-                                              # what only waits has time
-                                              (f"{GOOD}\n{PROVED}' && sleep 2; echo '", 0, 1,
-                                               "proved"),
-                                              (f"{GOOD}\n{PROVED}\n' && while :; do :; done; echo "
-                                               "'", 0, 1, "neither")):
-                program.write_text(f"#!/bin/sh\necho '{said}'\nexit {code}\n")
-                program.chmod(0o755)
-                prove.SECONDS, prove.KNOWN = seconds, top / "none"
-                shutil.rmtree(top / "none", ignore_errors=True)
-                found = prove.cbmc(program, top / "x.c", top / "x.log", "1", {})
-                self.assertEqual(found.split(":")[0], want, (said, code, found))
-            (top / "x.c").write_text("#error no\n")
-            self.assertEqual(prove.cbmc(program, top / "x.c", top / "x.log", "1", {}), "gcc failed")
+        self.file("kernel.h", "")
+        self.file("x.c", "int main(void) { return 0; }\n")
+        for said, code, seconds, want in ((f"{GOOD}\n{PROVED}", 0, 300, "proved"),
+                                          (f"{GOOD}\n{PROVED}", 6, 300, "neither"),
+                                          (f"{GOOD}\n{BAD}\n{REFUTED}", 10, 300, "refuted"),
+                                          (f"{GOOD}\n{PROVED}", 10, 300, "neither"),
+                                          (f"{GOOD}\n{BAD}\n{REFUTED}", 0, 300, "neither"),
+                                          # what only waits has time
+                                          (f"{GOOD}\n{PROVED}' && sleep 2; echo '", 0, 1,
+                                           "proved"),
+                                          (f"{GOOD}\n{PROVED}\n' && while :; do :; done; echo '",
+                                           0, 1, "neither")):
+            program = self.program("cbmc", f"echo '{said}'\nexit {code}")
+            prove.SECONDS, prove.KNOWN = seconds, self.top / "none"
+            shutil.rmtree(self.top / "none", ignore_errors=True)
+            found = prove.cbmc(program, self.top / "x.c", self.top / "x.log", "1", {})
+            self.assertEqual(found.split(":")[0], want, (said, code, found))
+        self.file("x.c", "#error no\n")
+        self.assertEqual(prove.cbmc(program, self.top / "x.c", self.top / "x.log", "1", {}),
+                         "gcc failed")
 
     def test_kept(self):
         """What was decided is not asked again, until the text, the macros, the bound or the program
         is another one."""
-        with tempfile.TemporaryDirectory() as tmp:
-            top, program = Path(tmp), Path(tmp) / "cbmc"
-            prove.SECONDS, prove.KNOWN = 300, top / "kept"
-            (top / "kernel.h").touch()
-            (top / "x.c").write_text("int main(void) { return A; }\n")
+        prove.SECONDS, prove.KNOWN = 300, self.top / "kept"
+        self.file("kernel.h", "")
+        self.file("x.c", "int main(void) { return A; }\n")
 
-            def ask(name="cbmc", unwind="1", a="1"):
-                return prove.cbmc(top / name, top / "x.c", top / "x.log", unwind, {"A": a})
+        def ask(name="cbmc", unwind="1", a="1"):
+            return prove.cbmc(self.top / name, self.top / "x.c", self.top / "x.log", unwind,
+                              {"A": a})
 
-            def says(*lines, code=0):
-                program.write_text(f"#!/bin/sh\necho '{chr(10).join(lines)}'\nexit {code}\n")
-                program.chmod(0o755)
+        def says(*lines, code=0):
+            self.program("cbmc", f"echo '{chr(10).join(lines)}'\nexit {code}")
 
-            says(GOOD, code=1)
-            self.assertIn("neither", ask())
-            says(GOOD, PROVED)
-            self.assertEqual(ask(), "proved")
-            says(GOOD, BAD, REFUTED, code=10)
-            (top / "other").symlink_to(program)
-            self.assertEqual([ask(), ask(unwind="2"), ask(a="2"), ask("other"), ask()],
-                             ["proved (known)", "refuted", "refuted", "refuted", "proved (known)"])
-            # a bound that is a macro is that macro's value
-            self.assertEqual([ask(unwind="1 f.0:A", a="7"), ask(unwind="1 f.0:7", a="7")],
-                             ["refuted", "refuted (known)"])
-            # what is cut off is no verdict
-            for file in prove.KNOWN.iterdir():
-                file.write_text(GOOD)
-            says(GOOD, PROVED)
-            self.assertEqual([ask(), ask()], ["proved", "proved (known)"])
-            says(GOOD, BAD, REFUTED, code=10)
-            (top / "x.c").write_text("/* why */\n\nint main(void)\n{ return A; }\n")
-            self.assertEqual(ask(), "proved (known)")
-            (top / "x.c").write_text("int main(void) { return -A; }\n")
-            self.assertEqual(ask(), "refuted")
+        says(GOOD, code=1)
+        self.assertIn("neither", ask())
+        says(GOOD, PROVED)
+        self.assertEqual(ask(), "proved")
+        says(GOOD, BAD, REFUTED, code=10)
+        (self.top / "other").symlink_to("cbmc")
+        self.assertEqual([ask(), ask(unwind="2"), ask(a="2"), ask("other"), ask()],
+                         ["proved (known)", "refuted", "refuted", "refuted", "proved (known)"])
+        # a bound that is a macro is that macro's value
+        self.assertEqual([ask(unwind="1 f.0:A", a="7"), ask(unwind="1 f.0:7", a="7")],
+                         ["refuted", "refuted (known)"])
+        # what is cut off is no verdict
+        for file in prove.KNOWN.iterdir():
+            file.write_text(GOOD)
+        says(GOOD, PROVED)
+        self.assertEqual([ask(), ask()], ["proved", "proved (known)"])
+        says(GOOD, BAD, REFUTED, code=10)
+        self.file("x.c", "/* why */\n\nint main(void)\n{ return A; }\n")
+        self.assertEqual(ask(), "proved (known)")
+        self.file("x.c", "int main(void) { return -A; }\n")
+        self.assertEqual(ask(), "refuted")
 
     def test_controls(self):
         good = (" * each: A=1,2 B=3\n * each: A=4\n * unwind: 2\n *\n * control: f g(any)\n * "
@@ -128,10 +122,9 @@ class Prove(unittest.TestCase):
         self.assertEqual(made.count("static int real_f(int a, int b)\n{\n\treturn 1;"), 1)
         # what a control makes wrong is the module's
         self.assertIn("real_real_f", prove.made_wrong(made, "f"))
-        with tempfile.TemporaryDirectory() as tmp:
-            (Path(tmp) / "x.c").write_text(f"{made}int main(void) {{ return g() != 2; }}\n")
-            subprocess.run(["gcc", "-o", f"{tmp}/x", f"{tmp}/x.c"], check=True)
-            subprocess.run([f"{tmp}/x"], check=True)
+        source = self.file("x.c", f"{made}int main(void) {{ return g() != 2; }}\n")
+        subprocess.run(["gcc", "-o", self.top / "x", source], check=True)
+        subprocess.run([self.top / "x"], check=True)
 
     def test_made_wrong(self):
         """Compiled, with any_bool() as a switch: what is called does nothing or what it does, with
@@ -145,48 +138,45 @@ class Prove(unittest.TestCase):
                 "static _Bool any_bool(void)\n{\n\treturn DOES;\n}\n"
                 "int main(void) { int was; at = &was; CALL; return __builtin_printf(\"%d\", seen); "
                 "}\n")
-        with tempfile.TemporaryDirectory() as tmp:
-            for wrong, call, done in (("f", 'f(2, "\\1")', "3"), ("g", "g()", "1"),
-                                      ("h", "h(5)", "5"), ("f(any)", 'f(2, "\\1")', ""),
-                                      ("h(any)", "h(5)", "")):
-                for does in (0, 1):
-                    made = prove.made_wrong(text, wrong)
-                    self.assertEqual(made.count("\n"), text.count("\n"))
-                    (Path(tmp) / "x.c").write_text(made)
-                    subprocess.run(["gcc", "-w", f"-DDOES={does}", f"-DCALL={call}", f"{tmp}/x.c",
-                                    "-o", f"{tmp}/x"], check=True)
-                    said = subprocess.run([f"{tmp}/x"], stdout=subprocess.PIPE, text=True).stdout
-                    if done or not does:
-                        self.assertEqual(said, done if does else "0", (wrong, does))
+        for wrong, call, done in (("f", 'f(2, "\\1")', "3"), ("g", "g()", "1"), ("h", "h(5)", "5"),
+                                  ("f(any)", 'f(2, "\\1")', ""), ("h(any)", "h(5)", "")):
+            made = prove.made_wrong(text, wrong)
+            self.assertEqual(made.count("\n"), text.count("\n"))
+            source = self.file("x.c", made)
+            for does in (0, 1):
+                subprocess.run(["gcc", "-w", f"-DDOES={does}", f"-DCALL={call}", source, "-o",
+                                self.top / "x"], check=True)
+                said = subprocess.run([self.top / "x"], stdout=subprocess.PIPE, text=True).stdout
+                if done or not does:
+                    self.assertEqual(said, done if does else "0", (wrong, does))
         self.assertIn("any_a", prove.made_wrong(text, "f(any)"))
         self.assertNotIn("any_s", prove.made_wrong(text, "f(any)"))
         self.assertRaises(ValueError, prove.made_wrong, text, "k")
         self.assertRaises(ValueError, prove.made_wrong, text + "int g(void)\n{\n}\n", "g")
 
     def test_each_statement_fails_once(self):
-        with tempfile.TemporaryDirectory() as tmp, mock.patch.object(prove, "OUT", Path(tmp)):
-            for second, lines, want in ((BAD, [BAD], 0), (BAD, [SHIFT], 1),
-                                        (BAD.replace("2", "3").replace("x == 1", "y"), [BAD], 1),
-                                        (BAD.replace("main", "f"), [BAD], 1),
-                                        (BAD, [BAD.replace("main", "real_main")], 0),
-                                        (BAD, [BAD.replace("FAILURE", "UNKNOWN")], 1),
-                                        (BAD, [BAD.replace("line 9", "line 10")], 0)):
-                (Path(tmp) / "a.log").write_text(f"{second.replace('FAILURE', 'SUCCESS')}\n")
-                (Path(tmp) / "b.log").write_text("\n".join(lines) + "\n")
-                futures = []
-                for verdict in ("proved", "refuted"):
-                    futures.append(concurrent.futures.Future())
-                    futures[-1].set_result(verdict)
-                with contextlib.redirect_stdout(io.StringIO()) as said:
-                    failed = prove.judge("x", [("a", "proved", futures[0]),
-                                               ("b", "refuted", futures[1])])[1]
-                self.assertEqual(failed, want, (second, lines, said.getvalue()))
+        for second, lines, want in ((BAD, [BAD], 0), (BAD, [SHIFT], 1),
+                                    (BAD.replace("2", "3").replace("x == 1", "y"), [BAD], 1),
+                                    (BAD.replace("main", "f"), [BAD], 1),
+                                    (BAD, [BAD.replace("main", "real_main")], 0),
+                                    (BAD, [BAD.replace("FAILURE", "UNKNOWN")], 1),
+                                    (BAD, [BAD.replace("line 9", "line 10")], 0)):
+            self.file("a.log", f"{second.replace('FAILURE', 'SUCCESS')}\n")
+            self.file("b.log", "\n".join(lines) + "\n")
+            futures = []
+            for verdict in ("proved", "refuted"):
+                futures.append(concurrent.futures.Future())
+                futures[-1].set_result(verdict)
+            with (mock.patch.object(prove, "OUT", self.top),
+                  contextlib.redirect_stdout(io.StringIO()) as said):
+                failed = prove.judge("x", [("a", "proved", futures[0]),
+                                           ("b", "refuted", futures[1])])[1]
+            self.assertEqual(failed, want, (second, lines, said.getvalue()))
 
     def test_not_understood(self):
-        with (tempfile.TemporaryDirectory() as tmp, mock.patch.object(prove, "ROOT", Path(tmp)),
+        self.file("proofs/x.c", "/*\n * control x\n */\n")
+        with (mock.patch.object(prove, "ROOT", self.top),
               contextlib.redirect_stdout(io.StringIO()) as said):
-            (Path(tmp) / "proofs").mkdir()
-            (Path(tmp) / "proofs/x.c").write_text("/*\n * control x\n */\n")
             with concurrent.futures.ThreadPoolExecutor(1) as pool:
                 self.assertEqual(prove.judge("x", prove.begun(pool, Path("/nowhere"), "x")), (0, 1))
         self.assertTrue(said.getvalue().startswith("FAIL "))

@@ -1,26 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The page of results: nothing gets lost, what is outdated is marked, and a failure is shown."""
 import subprocess
-import tempfile
-import unittest
-from pathlib import Path
 from unittest.mock import patch
 
 from harness import results
 from harness.paths import ROOT
+from harness.tests import Scratch
 
 MARK = " (the module has changed since)"
 
 
-class Results(unittest.TestCase):
+class Results(Scratch):
     def setUp(self):
-        tmp = tempfile.TemporaryDirectory()
-        self.addCleanup(tmp.cleanup)
-        self.top = Path(tmp.name)
+        super().setUp()
         self.out = self.top / "out"
         for file in ("tce_table.c", "Kbuild", "compat/older.h", "scripts/x.c", "kunit/y.c"):
-            (self.top / file).parent.mkdir(exist_ok=True)
-            (self.top / file).write_text("one\n")
+            self.file(file, "one\n")
         self.git("init", "-q")
         self.commit = self.committed()
 
@@ -80,14 +75,14 @@ class Results(unittest.TestCase):
                                     ("Kbuild", "two\n", True),
                                     ("compat/older.h", "two\n", True)):
             for commit in (False, True):
-                (self.top / file).write_text(text)
+                self.file(file, text)
                 if commit:
                     self.committed()
                 new = self.write(old)
                 self.assertEqual(new.count(MARK), 2 * changed, file)
                 self.assertEqual(new.replace(MARK, ""), old)
                 self.assertEqual(self.write(new), new)
-            (self.top / file).write_text("one\n")
+            self.file(file, "one\n")
             self.committed()
             self.assertEqual(self.write(new), old)
         (self.top / "tce_table.c").unlink()

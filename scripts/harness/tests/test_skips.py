@@ -3,17 +3,15 @@
 import contextlib
 import io
 import re
-import tempfile
-import unittest
-from pathlib import Path
 
 from harness import ktap, skips, steps
 from harness.paths import DATA, ROOT
 from harness.skips import Host, matches, unexpected
+from harness.tests import Scratch
 from harness.vm.machines import MACHINES
 
 
-class Skips(unittest.TestCase):
+class Skips(Scratch):
     def test_patterns(self):
         for name, patterns, found in (("6.12-be", "*-4k,*-be", True),
                                       ("6.12-64k", "*-4k,*-be", False),
@@ -49,10 +47,8 @@ class Skips(unittest.TestCase):
         """It fails the host, though all else has passed there."""
         text = ("\nVM-START\nKTAP version 1\n1..2\nok 1 a: x\nok 2 a: y # SKIP the platform has "
                 "one window\nVM-END\n")
-        with tempfile.TemporaryDirectory() as tmp, \
-                contextlib.redirect_stdout(io.StringIO()) as said:
-            log = Path(tmp) / "x.log"
-            log.write_text(text)
+        log = self.file("x.log", text)
+        with contextlib.redirect_stdout(io.StringIO()) as said:
             self.assertTrue(ktap.summary(log))
             self.assertFalse(ktap.summary(log, Host("selftest", "6.12-4k", "pseries")))
         self.assertIn("does not allow on 6.12-4k pseries: a: y (the platform has one window)",

@@ -6,13 +6,11 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import unittest
-from pathlib import Path
 from unittest import mock
 
 from harness.paths import ROOT
-from harness.tests import load
+from harness.tests import Scratch, load
 
 PROGRAM = ROOT / "tools/tcestat"
 DEVICE = "0000:01:00.0"
@@ -43,13 +41,11 @@ LIMITS = "Limit                     Soft Limit           Hard Limit           Un
 tcestat = load(PROGRAM)
 
 
-class Host(unittest.TestCase):
+class Host(Scratch):
     """A tree of files in which all is well."""
 
     def setUp(self):
-        tmp = tempfile.TemporaryDirectory()
-        self.addCleanup(tmp.cleanup)
-        self.root = Path(tmp.name)
+        super().setUp()
         self.file("proc/sys/kernel/osrelease", "6.12.95\n")
         self.file("proc/sys/kernel/version", "#1 SMP Debian 6.12.95-1\n")
         self.file("proc/self/limits", LIMITS.format("unlimited", "unlimited"))
@@ -66,14 +62,8 @@ class Host(unittest.TestCase):
         self.device("0000:00:00.0", "5", "pcieport", "0x060400")
         self.modinfo(f"/lib/modules/6.12.95/updates/dkms/{NAME}.ko", "ABC123")
 
-    def file(self, name, text):
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        return path
-
     def device(self, address, group, driver, kind):
-        at = self.root / f"sys/bus/pci/devices/{address}"
+        at = self.top / f"sys/bus/pci/devices/{address}"
         self.file(f"sys/bus/pci/devices/{address}/class", kind + "\n")
         self.file(f"sys/bus/pci/devices/{address}/reset_method", "flr bus\n")
         self.file(f"sys/bus/pci/devices/{address}/power/runtime_status", "active\n")
@@ -86,16 +76,14 @@ class Host(unittest.TestCase):
 
     def modinfo(self, file, srcversion):
         """What modprobe would load."""
-        path = self.file("bin/modinfo", f'#!/bin/sh\n[ "$3" != -k ] || {{ cat '
-                         f'{self.root}/lib/modules/$4/says; exit; }}\n'
-                                        f'case $2 in filename) echo {file};; srcversion) echo '
-                                        f'{srcversion};; esac\n')
-        path.chmod(0o755)
+        path = self.program("bin/modinfo", f"""
+            [ "$3" != -k ] || {{ cat {self.top}/lib/modules/$4/says; exit; }}
+            case $2 in filename) echo {file};; srcversion) echo {srcversion};; esac""")
         os.environ["PATH"] = f"{path.parent}:{os.environ['PATH']}"
         self.addCleanup(os.environ.__setitem__, "PATH", os.environ["PATH"].partition(":")[2])
 
     def run_it(self, *argv):
-        done = subprocess.run([PROGRAM, "--root", self.root, *argv], stdout=subprocess.PIPE,
+        done = subprocess.run([PROGRAM, "--root", self.top, *argv], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True)
         return done.returncode, done.stdout, done.stderr
 
@@ -135,10 +123,9 @@ class State(Host):
             self.assertIn("tcestat: ", errors)
 
     def test_no_file(self):
-        (self.root / f"sys/kernel/debug/{NAME}/state").unlink()
+        (self.top / f"sys/kernel/debug/{NAME}/state").unlink()
         self.assertIn("another driver is loaded", self.run_it()[2])
-        for path in sorted((self.root / "sys/module").rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() else path.unlink()
+        shutil.rmtree(self.top / "sys/module")
         code, _, errors = self.run_it()
         self.assertEqual(code, 2)
         self.assertIn("is not loaded", errors)
@@ -158,12 +145,12 @@ class Doctor(Host):
             if isinstance(info, OSError):
                 raise info
             return info
-        return tcestat.examine(tcestat.System(str(self.root)), device, tcestat.Client(**client),
+        return tcestat.examine(tcestat.System(str(self.top)), device, tcestat.Client(**client),
                                ask)
 
     def host(self, loaded=False):
         """What is checked without a device"""
-        system = tcestat.System(str(self.root))
+        system = tcestat.System(str(self.top))
         return [*tcestat.loaded_and_installed(system, False),
                 *([] if loaded else tcestat.other_kernels(system))]
 
@@ -193,7 +180,7 @@ class Doctor(Host):
     def test_modprobe_refuses(self):
         """SUSE's configuration, of which /etc has the last word, or a kernel that wants signed
         modules."""
-        (self.root / f"sys/module/{NAME}/srcversion").unlink()
+        (self.top / f"sys/module/{NAME}/srcversion").unlink()
         allow = ("module", f"modprobe {NAME}")
         self.assertEqual(self.bad()[0], allow)
         conf = "modprobe.d/10-unsupported-modules.conf"
@@ -232,7 +219,7 @@ class Doctor(Host):
             self.file(f"lib/modules/{release}/says", f"/lib/modules/{release}/{file}\n" if file
                       else "")
             self.file(f"lib/modules/{release}/{file or 'other.ko'}", "")
-        (self.root / "lib/modules/7.1").mkdir()
+        (self.top / "lib/modules/7.1").mkdir()
         self.assertEqual(self.bad(device=None), [])
         self.assertEqual([line.what for line in self.host()], ["kernel", "module", "next kernel"])
         self.file("lib/modules/6.12.113/modules.dep", "")
@@ -249,7 +236,7 @@ class Doctor(Host):
                               "-k 6.12.113")):
             with mock.patch.object(tcestat.shutil, "which", lambda name, there=there,
                                    **_: name if name == there else None):
-                self.assertEqual(tcestat.build(tcestat.System(str(self.root)), "6.12.113"), build)
+                self.assertEqual(tcestat.build(tcestat.System(str(self.top)), "6.12.113"), build)
         self.file("lib/modules/6.12.113/build/Makefile", "")
         self.assertEqual(self.bad(device=None), [("next kernel", "dkms autoinstall -k 6.12.113")])
         # An older kernel is a fallback, whether DKMS skips it or not. For the running one nothing
@@ -279,10 +266,10 @@ class Doctor(Host):
         another directory."""
         package = "usr/src/vfio-iommu-spapr-tce-1.0"
         self.file(f"{package}/dkms.conf", 'BUILD_EXCLUSIVE_KERNEL="^6"\n')
-        self.file(f"{package}/scripts/release/supported", f"touch {self.root}/ran; exit 1\n")
-        system = tcestat.System(str(self.root))
+        self.file(f"{package}/scripts/release/supported", f"touch {self.top}/ran; exit 1\n")
+        system = tcestat.System(str(self.top))
         self.assertFalse(tcestat.is_skipped(system, "6.12.113"))
-        self.assertFalse((self.root / "ran").exists())
+        self.assertFalse((self.top / "ran").exists())
         system.real = True
         for code, skipped in ((1, True), (0, False), (2, False), (127, False)):
             with mock.patch.object(tcestat.subprocess, "run",
@@ -293,16 +280,16 @@ class Doctor(Host):
 
     def test_not_loaded_yet(self):
         """That harms nobody who has no device to give away, unless the kernel would refuse it."""
-        (self.root / f"sys/module/{NAME}/srcversion").unlink()
+        (self.top / f"sys/module/{NAME}/srcversion").unlink()
         self.assertEqual(self.bad(device=None), [])
         self.assertEqual([what for what, _ in self.bad()], ["module", "windows"])
         # once more, with all that was typed
         _, said, _ = self.run_it("doctor", DEVICE, "--mem", "32G")
-        self.assertIn(f"      tcestat --root {self.root} doctor {DEVICE} --mem 32G\n", said)
+        self.assertIn(f"      tcestat --root {self.top} doctor {DEVICE} --mem 32G\n", said)
         # VFIO is there, and has loaded none.
-        (self.root / "sys/module/vfio").mkdir()
+        (self.top / "sys/module/vfio").mkdir()
         self.assertEqual([what for what, _ in self.bad(device=None)], ["module"])
-        (self.root / "sys/module/vfio").rmdir()
+        (self.top / "sys/module/vfio").rmdir()
         self.file("sys/module/module/parameters/sig_enforce", "Y\n")
         self.assertEqual([what for what, _ in self.bad(device=None)], ["module"])
 
@@ -363,21 +350,22 @@ class Doctor(Host):
 
     def test_unit(self):
         """A service has limits of its own, whatever those of the shell are."""
+        def says(state, limit):
+            self.program("bin/systemctl", f"printf 'LoadState={state}\\nLimitMEMLOCK={limit}\\n'")
+
         need = self.need(4 << 30)
-        path = self.file("bin/systemctl", "")
-        path.chmod(0o755)
         for limit, good in ((str(need), True), (str(need - 1), False), ("infinity", True)):
-            path.write_text(f"#!/bin/sh\nprintf 'LoadState=loaded\\nLimitMEMLOCK={limit}\\n'\n")
+            says("loaded", limit)
             bad = self.bad(unit="podman.service")
             self.assertEqual(bad == [], good, limit)
         self.file("proc/self/limits", LIMITS.format(65536, 65536))
         self.assertEqual(self.bad(unit="podman.service"), [])
-        path.write_text("#!/bin/sh\nprintf 'LoadState=loaded\\nLimitMEMLOCK=65536\\n'\n")
+        says("loaded", 65536)
         what, command = self.bad(unit="podman.service")[0]
         self.assertEqual(what, "memlock")
         self.assertIn(f'LimitMEMLOCK={need}\\n" >/etc/systemd/system/podman.service.d/memlock.conf',
                       command)
-        path.write_text("#!/bin/sh\nprintf 'LoadState=not-found\\nLimitMEMLOCK=65536\\n'\n")
+        says("not-found", 65536)
         with self.assertRaises(tcestat.Stop):
             self.look(unit="podman.service")
 
@@ -413,7 +401,7 @@ class Doctor(Host):
         self.file("proc/sys/kernel/version", "#1 SMP PREEMPT Debian 7.2.11-1\n")
         self.assertEqual([what for what, _ in self.bad()], ["preemption"])
         self.assertEqual(self.bad(cards=1), [])
-        (self.root / f"sys/bus/pci/devices/{DEVICE}/reset_method").unlink()
+        (self.top / f"sys/bus/pci/devices/{DEVICE}/reset_method").unlink()
         self.assertEqual([what for what, _ in self.bad()], ["reset", "preemption"])
 
     def test_others_of_the_group(self):
@@ -435,7 +423,7 @@ class Doctor(Host):
         self.assertIn("no others", self.look(info=(32, 0, 0, 1 << 30, 0, 0, 0))[5].said)
 
     def need(self, mem, maxmem=8 << 30):
-        return tcestat.total(tcestat.guest_parts(tcestat.host_of(tcestat.System(str(self.root))),
+        return tcestat.total(tcestat.guest_parts(tcestat.host_of(tcestat.System(str(self.top))),
                                                  mem, maxmem))
 
     def test_locked_memory(self):
@@ -456,7 +444,7 @@ class Doctor(Host):
 
     def test_kvm(self):
         """A kernel without KVM leaves nothing to do."""
-        (self.root / "dev/kvm").unlink()
+        (self.top / "dev/kvm").unlink()
         self.assertEqual(self.bad(),
                          [("KVM", tcestat.as_root("modprobe kvm-hv || modprobe kvm-pr"))])
         with mock.patch.object(tcestat, "modinfo", lambda field, release=None, name=NAME:
@@ -468,9 +456,9 @@ class Doctor(Host):
 
     def test_cards(self):
         """A program without a guest needs neither KVM nor a free group."""
-        need = tcestat.total(tcestat.card_parts(tcestat.host_of(tcestat.System(str(self.root))),
+        need = tcestat.total(tcestat.card_parts(tcestat.host_of(tcestat.System(str(self.top))),
                                                 128 << 30, 3))
-        (self.root / "dev/kvm").unlink()
+        (self.top / "dev/kvm").unlink()
         # another program's search for a free card is not disturbed
         self.assertEqual(self.bad(mem=128 << 30, cards=3, info=OSError(16, "busy")), [])
         for limit, command in ((need, []),
@@ -493,7 +481,7 @@ class Doctor(Host):
         self.file("proc/self/limits", LIMITS.format(65536, 65536))
         self.assertEqual([what for what, _ in self.bad()], ["memlock"])
         self.assertIn("podman run --ulimit memlock=", self.bad()[0][1])
-        (self.root / "dev/vfio/5").unlink()
+        (self.top / "dev/vfio/5").unlink()
         what, command = self.bad()[0]
         self.assertEqual(what, "access")
         self.assertIn("--group-add=keep-groups", command)
@@ -573,7 +561,7 @@ class Interface(Host):
         for command in ([], ["memlock"]):
             read, write = os.pipe()
             os.close(read)
-            done = subprocess.run([PROGRAM, "--root", self.root, *command], stdout=write,
+            done = subprocess.run([PROGRAM, "--root", self.top, *command], stdout=write,
                                   stderr=subprocess.PIPE, text=True)
             os.close(write)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
@@ -589,8 +577,7 @@ class Interface(Host):
     def test_textfile(self):
         """The example for Prometheus has the metrics of the page on monitoring, and no others,
         whether the module is loaded or not"""
-        self.file("bin/tcestat",
-                  f'#!/bin/sh\nexec {PROGRAM} --root {self.root} "$@"\n').chmod(0o755)
+        self.program("bin/tcestat", f'exec {PROGRAM} --root {self.top} "$@"')
         page = set(re.findall(r"^``(tce_\w+)", (ROOT / "Documentation/monitoring.rst").read_text(),
                               re.M))
 
@@ -603,8 +590,8 @@ class Interface(Host):
         self.assertEqual((found["tce_doctor_exit_code"], found["tce_loaded"],
                           found['tce_locked_bytes{pid="4711"}']),
                          ("0", "1", "4294967296"))
-        shutil.rmtree(self.root / "sys/module" / NAME)
-        (self.root / f"sys/kernel/debug/{NAME}/state").unlink()
+        shutil.rmtree(self.top / "sys/module" / NAME)
+        (self.top / f"sys/kernel/debug/{NAME}/state").unlink()
         self.assertEqual(metrics(),
                          {"tce_doctor_exit_code": "0", "tce_checks_failed": "0", "tce_loaded": "0"})
 

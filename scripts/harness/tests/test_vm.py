@@ -4,20 +4,17 @@ import io
 import os
 import shutil
 import subprocess
-import tempfile
 import time
-import unittest
-from pathlib import Path
 from unittest.mock import patch
 
 from harness.paths import SCRIPTS
-from harness.tests import load
+from harness.tests import Scratch, load
 from harness.vm import console as vm
 
 command = load(SCRIPTS / "vm")
 
 
-class Vm(unittest.TestCase):
+class Vm(Scratch):
     def judge(self, *lines, status=0, late=False):
         console = vm.Console(io.StringIO(), "none")
         for line in lines:
@@ -138,15 +135,11 @@ class Vm(unittest.TestCase):
 
     def health(self, tainted, before=0, lockdep=None):
         """What a guest says of its kernel when it ends."""
-        with tempfile.TemporaryDirectory() as tmp:
-            (Path(tmp) / "sys/kernel").mkdir(parents=True)
-            (Path(tmp) / "sys/kernel/tainted").write_text(f"{tainted}\n")
-            if lockdep:
-                (Path(tmp) / "lockdep_stats").write_text(
-                    f" lock-classes:  10 [max: 8192]\n{lockdep}\n")
-            return subprocess.run(["sh", "-e", SCRIPTS / "guest/health.sh", str(before), tmp],
-                                  stdout=subprocess.PIPE, text=True,
-                                  check=True).stdout
+        self.file("sys/kernel/tainted", f"{tainted}\n")
+        if lockdep:
+            self.file("lockdep_stats", f" lock-classes:  10 [max: 8192]\n{lockdep}\n")
+        return subprocess.run(["sh", "-e", SCRIPTS / "guest/health.sh", str(before), self.top],
+                              stdout=subprocess.PIPE, text=True, check=True).stdout
 
     def test_what_the_kernel_did_not_say(self):
         self.assertEqual(self.health(0), "")
@@ -163,50 +156,35 @@ class Vm(unittest.TestCase):
 
     def test_own_emulator(self):
         """This machine's QEMU is used if it is new enough."""
-        with tempfile.TemporaryDirectory() as tmp:
-            qemu = Path(tmp, "qemu-system-ppc64")
-            for version, used in (("11.1.3", True), ("12.0.0", True), ("10.0.13", False),
-                                  ("7.2.22", False)):
-                qemu.write_text(f"#!/bin/sh\necho 'QEMU emulator version {version} (Debian)'\n")
-                qemu.chmod(0o755)
-                # what else there is must not be fetched for this
-                done = subprocess.run([SCRIPTS / "image/guest-programs", "qemu"],
+        for version, used in (("11.1.3", True), ("12.0.0", True), ("10.0.13", False),
+                              ("7.2.22", False)):
+            self.program("qemu-system-ppc64", f"echo 'QEMU emulator version {version} (Debian)'")
+            # What else there is must not be fetched for this; another one will do if it can't be.
+            for name, own, cache in (("qemu", used, self.top if used else "/dev/null"),
+                                     ("qemu-old", True, self.top)):
+                done = subprocess.run([SCRIPTS / "image/guest-programs", name],
                                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                                      env={"PATH": f"{tmp}:/usr/bin:/bin",
-                                           "XDG_CACHE_HOME": tmp if used else "/dev/null"})
-                self.assertEqual(done.stdout.strip(), tmp if used else "", version)
-                # another one will do if that can't be had
-                done = subprocess.run([SCRIPTS / "image/guest-programs", "qemu-old"],
-                                      stdout=subprocess.PIPE, text=True, check=True,
-                                      env={"PATH": f"{tmp}:/usr/bin:/bin", "XDG_CACHE_HOME": tmp})
-                self.assertEqual(done.stdout.strip(), tmp, version)
+                                      env={"PATH": f"{self.top}:/usr/bin:/bin",
+                                           "XDG_CACHE_HOME": str(cache)})
+                self.assertEqual(done.stdout.strip(), str(self.top) if own else "", version)
 
     def test_demo_without_the_newest_emulator(self):
         """It has one processor, and says why; all else goes on as usual."""
-        with tempfile.TemporaryDirectory() as tmp:
-            scripts = Path(tmp, "scripts")
-            (scripts / "image").mkdir(parents=True)
-            for name, text in (("image/guest-programs", f'[ "$1" != qemu ] || [ $HAVE ] || {{ echo '
-                                f'no sid today >&2; exit 2; }}; echo {tmp}/$1'),
-                               ("image/build-module", ""),
-                               ("image/build-selftests", "echo /programs"),
-                               ("vm", 'echo "$TCE_QEMU" "$@"')):
-                (scripts / name).write_text(f"#!/bin/sh\n{text}\n")
-            Path(tmp, "qemu-old").mkdir()
-            Path(tmp, "qemu-old/qemu-system-ppc64").write_text(
-                "#!/bin/sh\necho QEMU emulator version 7.2.22\n")
-            for name in ("system", "lib.sh"):
-                shutil.copy2(SCRIPTS / name, scripts / name)
-            for file in (*scripts.glob("**/*"), Path(tmp, "qemu-old/qemu-system-ppc64")):
-                file.chmod(0o755)
-            for name, have, old in (("demo", "", True), ("demo", "1", False),
-                                    ("demo-old", "1", True)):
-                done = subprocess.run([scripts / "system", name], stdout=subprocess.PIPE,
-                                      stderr=subprocess.PIPE, text=True,
-                                      env={"PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": tmp,
-                                           "HAVE": have}, check=True)
-                self.assertEqual(done.stdout.split()[0], f"{tmp}/{'qemu-old' if old else 'qemu'}")
-                self.assertIn("--run demo ", done.stdout)
-                self.assertEqual("--smp 1" in done.stdout, old)
-                self.assertEqual(("no sid today" in done.stderr, "version 7.2.22" in done.stderr),
-                                 (not have, old))
+        for name, text in (("image/guest-programs", '[ "$1" != qemu ] || [ $HAVE ] || { echo no '
+                            f'sid today >&2; exit 2; }}; echo {self.top}/$1'),
+                           ("image/build-module", ""), ("image/build-selftests", "echo /programs"),
+                           ("vm", 'echo "$TCE_QEMU" "$@"')):
+            self.program(f"scripts/{name}", text)
+        self.program("qemu-old/qemu-system-ppc64", "echo QEMU emulator version 7.2.22")
+        for name in ("system", "lib.sh"):
+            shutil.copy2(SCRIPTS / name, self.top / "scripts")
+        for name, have, old in (("demo", "", True), ("demo", "1", False), ("demo-old", "1", True)):
+            done = subprocess.run([self.top / "scripts/system", name], stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True, check=True,
+                                  env={"PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(self.top),
+                                       "HAVE": have})
+            self.assertEqual(done.stdout.split()[0], f"{self.top}/{'qemu-old' if old else 'qemu'}")
+            self.assertIn("--run demo ", done.stdout)
+            self.assertEqual("--smp 1" in done.stdout, old)
+            self.assertEqual(("no sid today" in done.stderr, "version 7.2.22" in done.stderr),
+                             (not have, old))
