@@ -154,6 +154,16 @@ kernel_row() {
 	read -ra row <<<"$line"
 }
 
+# use_kernel NAME|FILE - read what fetch-kernel prints the path of, which is $env then, or such a
+# FILE. What goes before the command that needs the tools of this kernel is in the array $tools.
+use_kernel() {
+	env=$1 tools=()
+	[ -f "$env" ] || env=$("$SCRIPTS/image/fetch-kernel" "$1")
+	# shellcheck disable=SC1090
+	source "$env"
+	if [ "$TOOLCHAIN" = sid ]; then tools=("$SCRIPTS/image/newest-debian"); fi
+}
+
 # write_env FILE CONFIG VARIABLE=VALUE... - what fetch-kernel prints the path of, for a kernel with
 # this configuration
 write_env() {
