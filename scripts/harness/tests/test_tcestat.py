@@ -158,6 +158,10 @@ class Doctor(Host):
         lines = self.host() if options.get("device", DEVICE) is None else self.look(**options)
         return [(line.what, line.command) for line in lines if line.command]
 
+    def finds(self, *wanted, **options):
+        """These and no others"""
+        self.assertEqual([what for what, _ in self.bad(**options)], list(wanted))
+
     def test_all_ok(self):
         lines = self.look()
         self.assertEqual([line.command for line in lines], [None] * len(lines))
@@ -172,7 +176,7 @@ class Doctor(Host):
         """The kernel's own is on the disk, and an older one is loaded."""
         for file in (f"/lib/modules/6.12.95/kernel/drivers/vfio/{NAME}.ko.xz", ""):
             self.modinfo(file, "ABC123")
-            self.assertEqual([what for what, _ in self.bad()], ["kernel", "windows"])
+            self.finds("kernel", "windows")
         self.file(f"sys/module/{NAME}/srcversion", "0LD\n")
         self.modinfo(f"/lib/modules/6.12.95/updates/dkms/{NAME}.ko", "ABC123")
         self.assertEqual(self.bad()[0], ("module", f"modprobe -r {NAME} && modprobe {NAME}"))
@@ -220,7 +224,7 @@ class Doctor(Host):
                       else "")
             self.file(f"lib/modules/{release}/{file or 'other.ko'}", "")
         (self.top / "lib/modules/7.1").mkdir()
-        self.assertEqual(self.bad(device=None), [])
+        self.finds(device=None)
         self.assertEqual([line.what for line in self.host()], ["kernel", "module", "next kernel"])
         self.file("lib/modules/6.12.113/modules.dep", "")
         self.file("lib/modules/6.12.113/says", f"/lib/modules/6.12.113/{intree}\n")
@@ -259,7 +263,7 @@ class Doctor(Host):
         self.modinfo(f"/lib/modules/6.12.95/{ours}", "ABC123")
         # the in-tree driver is loaded, as after a boot of such a kernel
         self.file(f"sys/module/{NAME}/srcversion", "INTREE\n")
-        self.assertEqual([what for what, _ in self.bad(device=None)], ["module", "next kernel"])
+        self.finds("module", "next kernel", device=None)
 
     def test_nobody_served(self):
         """The package's script "supported" is asked about this machine, and nothing is run from
@@ -281,17 +285,17 @@ class Doctor(Host):
     def test_not_loaded_yet(self):
         """That harms nobody who has no device to give away, unless the kernel would refuse it."""
         (self.top / f"sys/module/{NAME}/srcversion").unlink()
-        self.assertEqual(self.bad(device=None), [])
-        self.assertEqual([what for what, _ in self.bad()], ["module", "windows"])
+        self.finds(device=None)
+        self.finds("module", "windows")
         # once more, with all that was typed
         _, said, _ = self.run_it("doctor", DEVICE, "--mem", "32G")
         self.assertIn(f"      tcestat --root {self.top} doctor {DEVICE} --mem 32G\n", said)
         # VFIO is there, and has loaded none.
         (self.top / "sys/module/vfio").mkdir()
-        self.assertEqual([what for what, _ in self.bad(device=None)], ["module"])
+        self.finds("module", device=None)
         (self.top / "sys/module/vfio").rmdir()
         self.file("sys/module/module/parameters/sig_enforce", "Y\n")
-        self.assertEqual([what for what, _ in self.bad(device=None)], ["module"])
+        self.finds("module", device=None)
 
     def test_options_need_a_device(self):
         for options in (["--mem", "1G"], ["--maxmem", "1G"], ["--cards", "8"],
@@ -326,27 +330,27 @@ class Doctor(Host):
                 self.assertTrue(tcestat.join_group("dev/vfio/5", stat)[1].startswith(command),
                                 (gid, mode))
         with mock.patch.object(tcestat.System, "usable", lambda _self, name: "vfio" not in name):
-            self.assertEqual([what for what, _ in self.bad()], ["access", "windows"])
+            self.finds("access", "windows")
 
     def test_managed(self):
         """libvirt binds the device by itself, but of the others in its group only what the guest
         has, too."""
         self.device(DEVICE, "5", "e1000e", "0x020000")
-        self.assertEqual([what for what, _ in self.bad()], ["device", "windows"])
-        self.assertEqual(self.bad(managed=True), [])
+        self.finds("device", "windows")
+        self.finds(managed=True)
         self.file("proc/self/limits", LIMITS.format(65536, 65536))
-        self.assertEqual(self.bad(managed=True), [])
+        self.finds(managed=True)
         self.device("0000:01:00.1", "5", "ahci", "0x010601")
         self.assertEqual(self.bad(managed=True),
                          [("group", "virsh nodedev-detach pci_0000_01_00_1")])
 
     def test_selinux(self):
         self.file("proc/self/attr/current", "system_u:system_r:container_t:s0:c1,c2\0")
-        self.assertEqual(self.bad(), [])
+        self.finds()
         with mock.patch.object(tcestat.System, "usable", lambda _self, name: "vfio" not in name):
-            self.assertEqual([what for what, _ in self.bad()], ["SELinux", "access", "windows"])
+            self.finds("SELinux", "access", "windows")
             self.file("proc/self/attr/current", "system_u:system_r:spc_t:s0\0")
-            self.assertEqual([what for what, _ in self.bad()], ["access", "windows"])
+            self.finds("access", "windows")
 
     def test_unit(self):
         """A service has limits of its own, whatever those of the shell are."""
@@ -359,7 +363,7 @@ class Doctor(Host):
             bad = self.bad(unit="podman.service")
             self.assertEqual(bad == [], good, limit)
         self.file("proc/self/limits", LIMITS.format(65536, 65536))
-        self.assertEqual(self.bad(unit="podman.service"), [])
+        self.finds(unit="podman.service")
         says("loaded", 65536)
         what, command = self.bad(unit="podman.service")[0]
         self.assertEqual(what, "memlock")
@@ -379,9 +383,9 @@ class Doctor(Host):
         self.file("sys/module/vfio_pci/parameters/disable_idle_d3", "N\n")
         status = f"sys/bus/pci/devices/{DEVICE}/power/runtime_status"
         for name, number in (("vendor", "0x1014"), ("device", "0x06a7")):
-            self.assertEqual(self.bad(), [])
+            self.finds()
             self.file(f"sys/bus/pci/devices/{DEVICE}/{name}", number + "\n")
-        self.assertEqual([what for what, _ in self.bad()], ["D3"])
+        self.finds("D3")
         self.file(status, "suspended\n")
         self.assertIn("has put", self.look()[4].said)
         # the parameter was changed when vfio-pci was loaded already, which looks at it once
@@ -389,28 +393,28 @@ class Doctor(Host):
         self.assertEqual(self.bad(), [("D3", "modprobe -r vfio-pci; modprobe vfio-pci")])
         self.file(status, "active\n")
         # IBM's library may be probing them
-        self.assertEqual(self.bad(info=OSError(16, "busy")), [])
+        self.finds(info=OSError(16, "busy"))
         # crun wants as many open files as IBM's tools ask for
-        self.assertEqual([what for what, _ in self.bad(cards=1)], ["files"])
+        self.finds("files", cards=1)
         self.file("proc/self/limits",
                   LIMITS.format("unlimited", "unlimited").replace("1048576  ", "134217728"))
-        self.assertEqual(self.bad(cards=1), [])
+        self.finds(cards=1)
 
     def test_our_own_limits(self):
         """A kernel that is preempted, if it has KVM, and a card that can't be reset"""
         self.file("proc/sys/kernel/version", "#1 SMP PREEMPT Debian 7.2.11-1\n")
-        self.assertEqual([what for what, _ in self.bad()], ["preemption"])
-        self.assertEqual(self.bad(cards=1), [])
+        self.finds("preemption")
+        self.finds(cards=1)
         (self.top / f"sys/bus/pci/devices/{DEVICE}/reset_method").unlink()
-        self.assertEqual([what for what, _ in self.bad()], ["reset", "preemption"])
+        self.finds("reset", "preemption")
 
     def test_others_of_the_group(self):
         self.device("0000:01:00.1", "5", "ahci", "0x010601")
-        self.assertEqual([what for what, _ in self.bad()], ["group", "windows"])
+        self.finds("group", "windows")
         self.assertIn("0000:01:00.1", self.bad()[0][1])
         # whoever has no driver harms nobody
         self.device("0000:01:00.1", "5", None, "0x010601")
-        self.assertEqual(self.bad(), [])
+        self.finds()
         # pcieport has bridges only
         self.device("0000:01:00.1", "5", "pcieport", "0x010601")
         self.assertEqual(self.bad()[0][0], "group")
@@ -440,7 +444,7 @@ class Doctor(Host):
         self.assertEqual(self.bad(maxmem=1 << 40)[0][0], "memlock")
         # root has no limit
         self.file("proc/self/status", "CapEff:\t000001ffffffffff\n")
-        self.assertEqual(self.bad(mem=1 << 40), [])
+        self.finds(mem=1 << 40)
 
     def test_kvm(self):
         """A kernel without KVM leaves nothing to do."""
@@ -450,7 +454,7 @@ class Doctor(Host):
         with mock.patch.object(tcestat, "modinfo", lambda field, release=None, name=NAME:
                                None if name.startswith("kvm")
                                else {"filename": "/x.ko", "srcversion": "ABC123"}[field]):
-            self.assertEqual(self.bad(), [])
+            self.finds()
             self.assertIn("this kernel has none", self.look()[8].said)
             self.assertNotIn("preemption", [line.what for line in self.look()])
 
@@ -460,7 +464,7 @@ class Doctor(Host):
                                                 128 << 30, 3))
         (self.top / "dev/kvm").unlink()
         # another program's search for a free card is not disturbed
-        self.assertEqual(self.bad(mem=128 << 30, cards=3, info=OSError(16, "busy")), [])
+        self.finds(mem=128 << 30, cards=3, info=OSError(16, "busy"))
         for limit, command in ((need, []),
                                (need - 1, [("memlock", f"prlimit --pid $$ --memlock={need}")])):
             self.file("proc/self/limits", LIMITS.format(limit, limit))
@@ -468,18 +472,18 @@ class Doctor(Host):
         # PowerNV has the table, too
         self.file("proc/cpuinfo", "platform\t: PowerNV\n")
         self.file("proc/self/limits", LIMITS.format(need, need))
-        self.assertEqual([what for what, _ in self.bad(mem=128 << 30, cards=3)], ["memlock"])
+        self.finds("memlock", mem=128 << 30, cards=3)
 
     def test_rootless_container(self):
         """What it was not started with: the groups of its user, memory to lock. Its capabilities
         are none."""
         self.file("proc/self/uid_map", "0 0 4294967295\n")
-        self.assertEqual(self.bad(), [])
+        self.finds()
         self.file("proc/self/uid_map", "0 1 1000\n1000 0 1\n")
         self.file("proc/self/status", "CapEff:\t000001ffffffffff\n")
-        self.assertEqual(self.bad(), [])
+        self.finds()
         self.file("proc/self/limits", LIMITS.format(65536, 65536))
-        self.assertEqual([what for what, _ in self.bad()], ["memlock"])
+        self.finds("memlock")
         self.assertIn("podman run --ulimit memlock=", self.bad()[0][1])
         (self.top / "dev/vfio/5").unlink()
         what, command = self.bad()[0]
@@ -490,12 +494,12 @@ class Doctor(Host):
         self.assertEqual(self.bad(huge_pages=True), [("huge pages", "sysctl vm.nr_hugepages=2048")])
         self.file("proc/meminfo",
                   "HugePages_Total: 2100\nHugePages_Free: 2048\nHugepagesize: 2048 kB\n")
-        self.assertEqual(self.bad(huge_pages=True), [])
+        self.finds(huge_pages=True)
         self.assertEqual(self.bad(huge_pages=True, mem=(4 << 30) + 1),
                          [("huge pages", "sysctl vm.nr_hugepages=2101")])
         self.file("proc/meminfo", "MemTotal: 1 kB\n")
         self.assertEqual(self.bad(huge_pages=True)[0][0], "huge pages")
-        self.assertEqual(self.bad(), [])
+        self.finds()
 
 
 class Amounts(unittest.TestCase):
