@@ -60,6 +60,11 @@ def built() -> Iterator[Step]:
     yield "build 6.12-clang", ["image/build-module", "6.12-clang", "W=1"]
 
 
+def programs(kernel: str, machine: str, who: str, *more: str) -> list[str]:
+    """The command for the test programs on one host, run by root or a user."""
+    return ["selftest", "--kernel", kernel, "--machine", machine, "--env", f"TCE_USERS={who}", *more]
+
+
 def user(kernel: str) -> str:
     """Who runs the test programs there: root can make allocations fail, and reach what a kernel
     that checks itself is for."""
@@ -99,16 +104,14 @@ def runs() -> Iterator[Step]:
     for kernel, hosts in MORE.items():
         for machine in hosts.split():
             yield (f"selftest {kernel} {machine}",
-                   ["selftest", "--kernel", kernel, "--machine", machine,
-                    "--env", f"TCE_USERS='{user(kernel)}'", *PATIENCE])
+                   programs(kernel, machine, user(kernel), *PATIENCE))
     for kernel, more in RACES.items():
-        yield (f"races {kernel}", ["selftest", "--kernel", kernel, "--machine", "powernv9",
-                                   "--as", "races", "--env", "TCE_USERS=root",
-               "--smp", "4", "--env", "TCE_SECONDS=5", *more, *PATIENCE])
+        yield f"races {kernel}", programs(kernel, "powernv9", "root", "--as", "races", "--smp", "4",
+                                          "--env", "TCE_SECONDS=5", *more, *PATIENCE)
     for kernel, (machine, more) in STORMS.items():
-        yield (f"storm {kernel} {machine}", ["selftest", "--kernel", kernel, "--machine", machine,
-                                             "--as", "storm", "--test", "storm: *",
-               "--env", "TCE_USERS=root", "--env", "TCE_SECONDS=300", *more, *PATIENCE])
+        yield (f"storm {kernel} {machine}",
+               programs(kernel, machine, "root", "--as", "storm", "--test", "storm: *",
+                        "--env", "TCE_SECONDS=300", *more, *PATIENCE))
     # The default window is where PowerVM has the only one of a virtual function. The other tests
     # want it at 0.
     yield ("selftest 6.12-64k pseries high-window",
@@ -118,9 +121,9 @@ def runs() -> Iterator[Step]:
             "accepts*|windows: v2: 64K*|windows: v2: clients with*"])
     for seed, (kernel, machine) in enumerate((("kunit-6.12-4k", "powernv9"),
                                               ("kunit-6.12-64k", "pseries")), 1):
-        yield (f"fuzz {kernel} {machine}", ["fuzz", "--kernel", kernel, "--machine", machine,
-                                            "--seed", str(seed), "--args", "--rounds 70",
-               "--huge-pages", "--append", "slub_debug=-", "--seconds", "7000"])
+        yield f"fuzz {kernel} {machine}", [
+            "fuzz", "--kernel", kernel, "--machine", machine, "--seed", str(seed), "--huge-pages",
+            "--args", "--rounds 70", "--append", "slub_debug=-", "--seconds", "7000"]
     yield "invalidation", ["nightly/invalidation"]
     # With its suites in it the driver serves nobody.
     yield "kunit into-tree-kunit powernv9", ["kunit", "--kernel", "into-tree-kunit",
@@ -162,9 +165,7 @@ def machines() -> Iterator[Step]:
                                             *more]
     for kernel, machine, who in SELFTESTS:
         calm = ["--env", "TCE_WITHOUT='races storm'"] if kernel in CALM else []
-        yield (f"selftest {kernel} {machine}",
-               ["selftest", "--kernel", kernel, "--machine", machine, "--env", f"TCE_USERS='{who}'",
-                *calm])
+        yield f"selftest {kernel} {machine}", programs(kernel, machine, who, *calm)
     yield "guests under KVM", ["guests", "--short"]
     for kernel in ("6.12-4k", "6.12-64k"):
         yield f"bench {kernel}", ["bench", kernel, "powernv9"]
@@ -201,7 +202,6 @@ def quick() -> Iterator[Step]:
     storm, on one kernel."""
     some = ("build gcov-64k", "lint", "kunit gcov-64k pseries")
     yield from (step for step in machines() if step[0] in some)
-    yield ("selftest gcov-64k pseries",
-           ["selftest", "--kernel", "gcov-64k", "--machine", "pseries", "--env", "TCE_USERS=user",
-            "--env", "TCE_SECONDS=10",
-            "--env", "TCE_WITHOUT='cards races waits'"])
+    yield "selftest gcov-64k pseries", programs("gcov-64k", "pseries", "user", "--env",
+                                                "TCE_SECONDS=10", "--env",
+                                                "TCE_WITHOUT='cards races waits'")
