@@ -31,8 +31,8 @@ def matches(name: str, patterns: str) -> bool:
     return found != patterns.startswith("!")
 
 
-def rules(text: str | None = None) -> Iterator[Rule]:
-    for line in (text or (DATA / "skips").read_text()).splitlines():
+def rules() -> Iterator[Rule]:
+    for line in (DATA / "skips").read_text().splitlines():
         if line and line[0] != "#":
             yield Rule(*line.split(None, 3))
 
