@@ -19,11 +19,6 @@ def rows() -> dict[str, list[str]]:
     return {name: columns for name, *columns in lines}
 
 
-def built() -> dict[str, list[str]]:
-    """Those that are built here: {name: fragments of its configuration}"""
-    return {name: fragments(name) for name, row in rows().items() if row[0] == "source"}
-
-
 def fragments(name: str) -> list[str]:
     """Those of a kernel's configuration; none of one that is not built here."""
     row = rows().get(name, ["debian"])

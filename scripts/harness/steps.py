@@ -62,7 +62,8 @@ def built() -> Iterator[Step]:
 
 def programs(kernel: str, machine: str, who: str, *more: str) -> list[str]:
     """The command for the test programs on one host, run by root or a user."""
-    return ["selftest", "--kernel", kernel, "--machine", machine, "--env", f"TCE_USERS={who}", *more]
+    return ["selftest", "--kernel", kernel, "--machine", machine, "--env", f"TCE_USERS={who}",
+            *more]
 
 
 def user(kernel: str) -> str:
