@@ -297,14 +297,6 @@ class Doctor(Host):
         self.file("sys/module/module/parameters/sig_enforce", "Y\n")
         self.finds("module", device=None)
 
-    def test_options_need_a_device(self):
-        for options in (["--mem", "1G"], ["--maxmem", "1G"], ["--cards", "8"],
-                        ["--unit", "podman.service"], ["--managed"],
-                        ["--huge-pages"]):
-            code, said, error = self.run_it("doctor", *options)
-            self.assertEqual((code, said), (2, ""), options)
-            self.assertIn("tcestat doctor DEVICE", error)
-
     def test_without_a_device(self):
         code, said, _ = self.run_it("doctor")
         self.assertEqual((code, said.splitlines()[-1]),
@@ -372,12 +364,6 @@ class Doctor(Host):
         says("not-found", 65536)
         with self.assertRaises(tcestat.Stop):
             self.look(unit="podman.service")
-
-    def test_amounts_of_nonsense(self):
-        for words in ("--cards -1", "--huge-page 3M --highest 0x10", "--highest xyz", "--mem 0",
-                      "--page 16K"):
-            with self.subTest(words), mock.patch("sys.stderr"), self.assertRaises(SystemExit):
-                tcestat.command_line().parse_args(["memlock", *words.split()])
 
     def test_cards_that_d3_stops(self):
         self.file("sys/module/vfio_pci/parameters/disable_idle_d3", "N\n")
@@ -551,14 +537,19 @@ class Interface(Host):
         said = subprocess.run([PROGRAM, "--version"], stdout=subprocess.PIPE, text=True).stdout
         self.assertIn(f'MODULE_VERSION("{said.split()[1]}")', (ROOT / f"{NAME}.c").read_text())
 
-    def test_options_that_exclude_each_other(self):
-        for options in (["--mem", "8G", "--maxmem", "4G"], ["--cards", "2", "--maxmem", "8G"],
-                        ["--page", "5K"],
-                        ["--highest", "1100e00000", "--cards", "2"],
-                        ["--highest", "1100e00000", "--maxmem", "8G"]):
-            code, said, error = self.run_it("memlock", *options)
-            self.assertEqual((code, said), (2, ""), options)
-            self.assertIn(options[-2], error)
+    def test_refused(self):
+        """What needs a device, what excludes each other, and amounts of nonsense"""
+        for words in ("doctor --mem 1G", "doctor --maxmem 1G", "doctor --cards 8",
+                      "doctor --unit podman.service", "doctor --managed", "doctor --huge-pages",
+                      "memlock --mem 8G --maxmem 4G", "memlock --cards 2 --maxmem 8G",
+                      "memlock --highest 1100e00000 --cards 2",
+                      "memlock --highest 1100e00000 --maxmem 8G", "memlock --cards -1",
+                      "memlock --highest 0x10 --huge-page 3M", "memlock --highest xyz",
+                      "memlock --mem 0", "memlock --page 16K"):
+            code, said, error = self.run_it(*words.split())
+            self.assertEqual((code, said), (2, ""), words)
+            self.assertIn("tcestat doctor DEVICE" if words.startswith("doctor")
+                          else words.split()[-2], error)
 
     def test_broken_pipe(self):
         """As with "tcestat | head\""""
