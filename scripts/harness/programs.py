@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The test programs of selftests/ on a machine that is wrong for them, or with a module that is:
-what the checks of nightly/ have in common."""
+"""The test programs of selftests/ on a host of one's own choice, or with a module that is wrong on
+purpose: what the checks of nightly/ have in common."""
 import re
 import subprocess
 from collections.abc import Iterable
