@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The page of results: nothing gets lost, what is outdated is marked, and a failure is shown."""
+import io
 import subprocess
 from unittest.mock import patch
 
@@ -89,8 +90,18 @@ class Results(Scratch):
         self.assertIn(MARK, self.write(old))
         self.out.rename(self.top / "gone")
         for unknown in ("unknown", f"{self.commit}-dirty", "0123456789ab"):
-            self.assertIn(f"source {unknown}{MARK}, on",
-                          self.write(old.replace(self.commit, unknown)))
+            new = self.write(old.replace(self.commit, unknown))
+            self.assertIn(f"source {unknown}{MARK}, on", new)
+            self.assertEqual(self.write(new), new)
+
+    def test_exit_code(self):
+        """What a script says is kept as good, or as failed."""
+        for status in ("0", "3"):
+            with patch("sys.argv", ["results", "guest", "x", status]), \
+                    patch("sys.stdin", io.StringIO("it\n")), \
+                    patch.object(results, "save") as save, patch.object(results, "failed") as bad:
+                results.main("")
+            self.assertEqual((save.called, bad.called), (status == "0", status != "0"))
 
     def test_failed(self):
         """It stands above the last good run, on this machine and on others, until there is a good
