@@ -128,14 +128,16 @@ def regions(found: Figures) -> str:
 
 
 def entries(found: Figures) -> str:
-    """What an entry of a long call costs, with each version of the interface."""
+    """What an entry of a long call costs, with each version of the interface, and for a guest."""
     bottom, right = HEIGHT - BOTTOM, WIDTH - 20
-    bars = [(place, f"{version} {call}",
-             figure(found, host, f"{version} {call} of 4 MiB scattered per TCE"))
-            for host, place in HOSTS.items() for version in ("v1", "v2")
-            for call in ("MAP", "UNMAP")]
+    rows = {f"{version} {call}": f"{version} {call} of 4 MiB scattered per TCE"
+            for version in ("v1", "v2") for call in ("MAP", "UNMAP")}
+    rows |= {name: f"guest 4K on 4K {call} per TCE"
+             for name, call in (("H_PUT", "H_PUT_TCE_INDIRECT"), ("H_STUFF", "H_STUFF_TCE"))}
+    bars = [(place, name, figure(found, host, what))
+            for host, place in HOSTS.items() for name, what in rows.items()]
     most = max(max(pair) for _, _, pair in bars)
-    step, wide = (right - LEFT) / len(bars), 34
+    step, wide = (right - LEFT) / len(bars), 25
     parts = [HATCHED,
              f'<path d="M{LEFT} {bottom}H{right}" stroke="#000"/>',
              upright(bottom, "instructions per TCE")]
@@ -143,20 +145,20 @@ def entries(found: Figures) -> str:
         x = LEFT + n * step
         for which, cost in enumerate(pair):
             tall = cost / most * (bottom - TOP - 30)
-            a = x + 6 + which * (wide + 2)
+            a = x + 4 + which * (wide + 1)
             parts += [f'<rect x="{a:.1f}" y="{bottom - tall:.1f}" width="{wide}" '
                       f'height="{tall:.1f}" fill="{FILLS[which]}" '
                       'stroke="#000"/>', text(a + wide / 2, bottom - tall - 4, f"{cost:,.0f}",
-                                              ' text-anchor="middle" font-size="11"')]
-        parts.append(text(x + 7 + wide, bottom + 18, what, ' text-anchor="middle"'))
-        if n % 4 == 0:
-            parts.append(text(x + 2 * step, bottom + 42, place,
+                                              ' text-anchor="middle" font-size="10"')]
+        parts.append(text(x + 5 + wide, bottom + 18, what, ' text-anchor="middle" font-size="11"'))
+        if n % len(rows) == 0:
+            parts.append(text(x + len(rows) / 2 * step, bottom + 42, place,
                               ' text-anchor="middle" font-weight="bold"'))
     for which, name in enumerate(NAMES):
         x = right - 190 + 100 * which
         parts += [f'<rect x="{x}" y="16" width="14" height="14" fill="{FILLS[which]}" '
                   'stroke="#000"/>', text(x + 20, 28, name)]
-    return svg("Cost per TCE in calls of 4 MiB of scattered 4K pages", parts)
+    return svg("Cost per TCE, of 4 MiB of scattered 4K pages and of hypercalls for 512", parts)
 
 
 # What the picture of locked memory compares: words, and the options of "tcestat memlock"

@@ -56,8 +56,8 @@ PICTURES = {
     "cost-regions.svg": ("instructions of a call for one page against the number of registered "
                          "regions, PowerNV and partition: the "
                          "in-tree driver's cost grows with them", plots.regions),
-    "cost-tce.svg": ("instructions per TCE of MAP and UNMAP, for both versions, both drivers, "
-                     "PowerNV and partition", plots.entries),
+    "cost-tce.svg": ("instructions per TCE of MAP and UNMAP, for both versions, and of a guest's "
+                     "hypercalls; both drivers, PowerNV and partition", plots.entries),
 }
 
 
