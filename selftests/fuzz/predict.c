@@ -90,8 +90,8 @@ static void predict_register(const struct container *c, const struct op *op,
 
 	if (!size || va % host.page || size % host.page || va + size < va) {
 		must(want, refused, EINVAL);
-		/* where there is nothing either */
-		may(want, EFAULT);
+		if (!accessible(va, size))
+			may(want, EFAULT);
 		return;
 	}
 	for (i = 0; i < MAX_REGIONS; i++) {
