@@ -28,48 +28,6 @@ static void need_reach(uint64_t iova)
 		     (unsigned long long)iova);
 }
 
-static void round_trip(struct tce *t)
-{
-	static const struct {
-		size_t from, to, len;
-	} copy[] = {
-		{ 0, 0, 2048 },
-		{ 0x123, 0x457, 1999 },
-		{ 4096 - 1000, 8192 - 24, 2048 },	/* over page boundaries */
-		{ 65536 - 2048, 65536 - 2048, 2048 },	/* up to the end */
-		{ 17, 5, 4 },
-	};
-	uint8_t *from = alloc(CHUNK, CHUNK), *to = alloc(CHUNK, CHUNK);
-	uint8_t *want = alloc(CHUNK, CHUNK);
-	size_t i;
-
-	allow(t, from, CHUNK);
-	allow(t, to, CHUNK);
-	map(t->container, from, base(t), CHUNK, R);
-	map(t->container, to, base(t) + CHUNK, CHUNK, RW);
-	fill(from, CHUNK, 1);
-	for (i = 0; i < sizeof(copy) / sizeof(*copy); i++) {
-		fill(to, CHUNK, 2 + i);
-		fill(want, CHUNK, 2 + i);
-		memcpy(want + copy[i].to, from + copy[i].from, copy[i].len);
-		edu_copy(&t->edu, base(t) + copy[i].from,
-			 base(t) + CHUNK + copy[i].to, copy[i].len);
-		/* Byte by byte, and nothing around it. */
-		expect(!memcmp(to, want, CHUNK));
-		expect(filled(from, CHUNK, 1));
-	}
-}
-
-static void write_only_hides(struct tce *t)
-{
-	uint8_t *mem = prepare_dma(t, CHUNK);
-
-	if (host.powernv)
-		skip("the platform makes every writable entry readable");
-	map(t->container, mem, base(t), CHUNK, W);
-	expect(!can_read(t, base(t), mem));
-}
-
 static void permissions_change(struct tce *t)
 {
 	uint8_t *mem = prepare_dma(t, CHUNK);
@@ -101,21 +59,6 @@ static void unmapped(struct tce *t)
 	/* And again: nothing of the first time is left in the way. */
 	map(t->container, mem, base(t), CHUNK, RW);
 	expect(can_write(t, base(t), mem));
-}
-
-static void unmap_piece(struct tce *t)
-{
-	uint8_t *mem = prepare_dma(t, 3 * CHUNK);
-
-	map(t->container, mem, base(t), 3 * CHUNK, RW);
-	unmap(t->container, base(t) + CHUNK, CHUNK);
-	/* Nothing is there any more, which is no error. */
-	unmap(t->container, base(t) + CHUNK, CHUNK);
-	expect(can_write(t, base(t) + CHUNK - PROBE, mem + CHUNK - PROBE));
-	expect(!can_write(t, base(t) + CHUNK, mem + CHUNK));
-	expect(!can_write(t, base(t) + 2 * CHUNK - PROBE,
-			  mem + 2 * CHUNK - PROBE));
-	expect(can_write(t, base(t) + 2 * CHUNK, mem + 2 * CHUNK));
 }
 
 /* The device has used each of the pages before, with nothing between that and UNMAP. */
@@ -248,91 +191,7 @@ static void replaced(struct tce *t)
 	expect(can_write(t, base(t) + 4096, new + 4096));
 }
 
-static void pins_follow(struct tce *t)
-{
-	uint8_t *mem = prepare_dma(t, 2 * CHUNK);
-	const long pages = CHUNK / host.page;
-	long before, now;
-	int i;
-
-	before = pinned();
-	if (before < 0)
-		skip("this kernel does not count pinned pages");
-	for (i = 0; i < 20; i++)
-		map(t->container, mem + i % 2 * CHUNK, base(t), CHUNK, RW);
-	/* A CPU page may be pinned by each of the 4K IOMMU pages in it. */
-	now = pinned_settled(before + pages);
-	expect(now >= before + pages &&
-	       now <= before + pages * (long)(host.page / 4096));
-	/* As long as there is one of them, it must be. */
-	unmap(t->container, base(t), CHUNK - 4096);
-	expect_rc(before + 1, pinned_settled(before + 1));
-	expect(can_write(t, base(t) + CHUNK - 4096, mem + 2 * CHUNK - 4096));
-	unmap(t->container, base(t) + CHUNK - 4096, 4096);
-	expect_rc(before, pinned_settled(before));
-}
-
-static void detached(struct tce *t)
-{
-	uint8_t *old = prepare_dma(t, CHUNK), *new = alloc(CHUNK, CHUNK);
-	int version = t->version;
-
-	map(t->container, old, base(t), CHUNK, RW);
-	expect(can_write(t, base(t), old));
-	edu_close(&t->edu);
-	detach(t);
-
-	t->bounce = NULL;
-	attach(t, version);
-	expect_rc(0, edu_open(&t->edu, t->group, 0));
-	bounce_at(t, base(t) - CHUNK);
-	expect(!can_write(t, base(t), old));
-	allow(t, new, CHUNK);
-	map(t->container, new, base(t), CHUNK, RW);
-	expect(can_write(t, base(t), new));
-	expect(!can_write(t, base(t), old));
-}
-
 /* The window's bounds, and misaligned addresses. */
-
-static void last_entry(struct tce *t)
-{
-	uint8_t *mem = prepare_dma(t, CHUNK);
-	uint64_t first = t->info.dma32_window_start, bounce = t->bounce_iova;
-
-	need_reach(window_end(t) - 1);
-	map(t->container, mem, first, 4096, RW);
-	expect(can_write(t, first, mem));
-	map(t->container, mem + 4096, window_end(t) - 4096, 4096, RW);
-	expect(can_write(t, window_end(t) - 4096, mem + 4096));
-	unmap(t->container, first, 4096);
-	unmap(t->container, window_end(t) - 4096, 4096);
-	expect(!can_write(t, first, mem));
-	expect(!can_write(t, window_end(t) - 4096, mem + 4096));
-	/* And with all between them in one call. */
-	map(t->container, mem, first, 4096, RW);
-	map(t->container, mem + 4096, window_end(t) - 4096, 4096, RW);
-	unmap(t->container, first, t->info.dma32_window_size);
-	bounce_at(t, bounce);
-	expect(!can_write(t, first, mem));
-	expect(!can_write(t, window_end(t) - 4096, mem + 4096));
-}
-
-static void outside(struct tce *t)
-{
-	uint8_t *mem = prepare_dma(t, CHUNK);
-	uint64_t start = t->info.dma32_window_start;
-
-	expect_rc(-ENXIO, __map(t->container, mem, window_end(t), 4096, RW));
-	expect_rc(-ENXIO, __unmap(t->container, window_end(t), 4096));
-	expect_rc(-ENXIO, __map(t->container, mem, -4096ULL, 4096, RW));
-	expect_rc(-ENXIO, __unmap(t->container, -4096ULL, 4096));
-	if (start) {
-		expect_rc(-ENXIO, __map(t->container, mem, start - 4096, 4096,
-					RW));
-		expect_rc(-ENXIO, __unmap(t->container, start - 4096, 4096));
-	}
-}
 
 static void past_the_end(struct tce *t)
 {
@@ -391,44 +250,6 @@ static void unmap_misaligned(struct tce *t)
 
 /* What a MAP that is refused changes: nothing. */
 
-static void not_allowed(struct tce *t)
-{
-	uint8_t *mem = prepare_dma(t, CHUNK), *hole = alloc(2 * CHUNK, CHUNK);
-	long rc = t->version == 1 ? -EFAULT : -EINVAL;
-
-	munmap(hole, 2 * CHUNK);
-	expect_rc(rc, __map(t->container, hole, base(t), CHUNK, RW));
-	expect_rc(rc, __map(t->container, NULL, base(t), CHUNK, RW));
-	expect_rc(rc, __map(t->container, (void *)-CHUNK, base(t), CHUNK, RW));
-	/* The kernel's own memory. */
-	expect_rc(rc, __map(t->container, (void *)0xc000000000000000ULL,
-			    base(t), CHUNK, RW));
-	expect(!can_write(t, base(t), mem));
-	if (t->version == 1)
-		return;
-	/* What was registered is not any more. */
-	map(t->container, mem, base(t), CHUNK, RW);
-	unmap(t->container, base(t), CHUNK);
-	unregister_mem(t->container, mem, CHUNK);
-	expect_rc(rc, __map(t->container, mem, base(t), CHUNK, RW));
-	expect(!can_write(t, base(t), mem));
-}
-
-/* Two registrations side by side are as good as one. */
-static void over_two_regions(struct tce *t)
-{
-	uint8_t *mem = alloc(2 * CHUNK, CHUNK);
-
-	bounce_at(t, base(t) - CHUNK);
-	register_mem(t->container, mem, CHUNK);
-	register_mem(t->container, mem + CHUNK, CHUNK);
-	map(t->container, mem, base(t), 2 * CHUNK, RW);
-	expect(can_write(t, base(t) + CHUNK - 512, mem + CHUNK - 512));
-	unmap(t->container, base(t), 2 * CHUNK);
-	unregister_mem(t->container, mem, CHUNK);
-	unregister_mem(t->container, mem + CHUNK, CHUNK);
-}
-
 /*
  * [good][bad] in one call: v2 finds that the second half is not registered, v1
  * that there is no memory.
@@ -455,61 +276,6 @@ static void failed_map_keeps_old(struct tce *t)
 	expect(can_write(t, base(t) + CHUNK, old + CHUNK));
 	expect(!can_write(t, base(t), mem));
 	expect_rc(pins, pinned_settled(pins));
-}
-
-/*
- * v2: every reason to refuse is found before the first entry is written. What was
- * mapped stays so, and the new memory counts as unused.
- */
-static void refused_changes_nothing(struct tce *t)
-{
-	uint8_t *old = prepare_dma(t, 2 * CHUNK), *new = alloc(3 * CHUNK, CHUNK);
-	uint64_t at = base(t), last = window_end(t) - 4096, charged;
-	const struct {
-		const char *reason;
-		uint8_t *va;
-		uint64_t iova, size;
-		uint32_t flags;
-		long rc;
-	} refused[] = {
-		{ "no flag", new, at, CHUNK, 0, -EINVAL },
-		{ "an unknown flag", new, at, CHUNK, RW | 8, -EINVAL },
-		{ "the address is no page's", new, at + 2048, CHUNK, RW,
-		  -EINVAL },
-		{ "the memory is no page", new + 2048, at, CHUNK, RW, -EINVAL },
-		{ "the size is no page's", new, at, CHUNK + 2048, RW, -EINVAL },
-		{ "half is not registered", new, at, 3 * CHUNK, RW, -EINVAL },
-		{ "nothing is registered", new + 2 * CHUNK, at, CHUNK, RW,
-		  -EINVAL },
-		{ "user space ends", new, at, -(uint64_t)(uintptr_t)new, RW,
-		  -EINVAL },
-		{ "the window ends", new, last, CHUNK, RW, -EINVAL },
-		{ "all addresses end", new, at, -at, RW, -EINVAL },
-		{ "there is no window", new, last + 4096, CHUNK, RW, -ENXIO },
-	};
-	size_t i;
-
-	need_reach(last);
-	map(t->container, old, at, 2 * CHUNK, RW);
-	map(t->container, old, last, 4096, RW);
-	register_mem(t->container, new, 2 * CHUNK);
-	charged = locked();
-	for (i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
-		long rc = __map(t->container, refused[i].va, refused[i].iova,
-				refused[i].size, refused[i].flags);
-
-		if (rc != refused[i].rc)
-			fail_rc(__FILE__, __LINE__, refused[i].reason,
-				refused[i].rc, rc);
-		expect(can_write(t, at, old));
-		expect(can_write(t, at + 2 * CHUNK - PROBE,
-				 old + 2 * CHUNK - PROBE));
-		expect(can_write(t, last, old));
-		expect(!can_write(t, at + 2 * CHUNK, new));
-		expect_eq(charged, locked());
-		unregister_mem(t->container, new, 2 * CHUNK);
-		register_mem(t->container, new, 2 * CHUNK);
-	}
 }
 
 /* Kinds of memory, and what becomes of them under DMA. */
@@ -576,24 +342,6 @@ static void fork_keeps(struct tce *t)
 	kill_child(pid);
 	expect(can_read(t, base(t), mem));
 	expect(can_write(t, base(t), mem));
-}
-
-/* What the process gives back to the system stays pinned until it is unmapped. */
-static void munmapped(struct tce *t)
-{
-	uint8_t *mem = prepare_dma(t, CHUNK), *new;
-
-	map(t->container, mem, base(t), CHUNK, RW);
-	expect(!munmap(mem, CHUNK));
-	new = mmap(mem, CHUNK, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-	expect(new == mem);
-	expect(!can_write(t, base(t), new));
-	unmap(t->container, base(t), CHUNK);
-	expect(!can_write(t, base(t), new));
-	/* v2 goes on to map what was registered */
-	map(t->container, new, base(t), CHUNK, RW);
-	expect(can_write(t, base(t), new) == (t->version == 1));
 }
 
 /* Memory that the process moves to another address is the device's as before. */
@@ -669,25 +417,15 @@ static void dirty_at_close(struct tce *t)
 }
 
 static const struct test tests[] = {
-	{ "memory gets to the device and back, byte by byte", round_trip,
-	  BOTH | DMA },
-	{ "a page mapped for writing cannot be read", write_only_hides,
-	  BOTH | DMA },
 	{ "mapping again changes the permissions", permissions_change,
 	  BOTH | DMA },
 	{ "UNMAP takes the memory away from the device", unmapped, BOTH | DMA },
-	{ "UNMAP of a piece leaves the rest", unmap_piece, BOTH | DMA },
 	{ "UNMAP takes away a page that the device has used", unmap_one_used,
 	  BOTH | DMA },
 	{ "UNMAP takes away each of the pages that the device has used",
 	  unmap_used, BOTH | DMA },
 	{ "MAP that begins in the middle of a page continues in the next one", from_the_middle, BOTH | DMA },
 	{ "MAP over a mapping replaces it", replaced, BOTH | DMA },
-	{ "pages are pinned while mapped, and no longer", pins_follow,
-	  V1 | DMA },
-	{ "a detached group takes nothing along", detached, BOTH | DMA },
-	{ "first and last entry of the window work", last_entry, BOTH | DMA },
-	{ "MAP and UNMAP outside every window are ENXIO", outside, BOTH | DMA },
 	{ "MAP refuses a misaligned address or size with EINVAL", misaligned,
 	  BOTH | DMA },
 	{ "UNMAP refuses a misaligned address or size with EINVAL",
@@ -696,20 +434,14 @@ static const struct test tests[] = {
 	  past_the_end, BOTH | DMA | DANGEROUS },
 	{ "UNMAP past the end of the window is EINVAL and clears nothing",
 	  unmap_past_the_end, BOTH | DMA | DANGEROUS },
-	{ "MAP refuses memory that is not there, or not registered", not_allowed, BOTH | DMA },
-	{ "MAP may span registered regions", over_two_regions, V2 | DMA },
 	{ "a failed MAP keeps what was mapped before", failed_map_keeps_old,
 	  BOTH | DMA },
-	{ "a refused MAP changes nothing, whatever the reason",
-	  refused_changes_nothing, V2 | DMA | DANGEROUS },
 	{ "memory that is read-only for the process can be read by the device",
 	  readonly_memory, V1 | DMA },
 	{ "what the process writes for the first time after MAP is read by the device", written_later,
 	  BOTH | DMA },
 	{ "fork does not part the process from its DMA memory", fork_keeps,
 	  BOTH | DMA },
-	{ "memory that the process unmapped is not reused under DMA",
-	  munmapped, BOTH | DMA },
 	{ "a device that writes all the time does not write to what was given back",
 	  given_back, BOTH | DMA },
 	{ "memory that the process moved is the device's as before", moved,
