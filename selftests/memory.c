@@ -35,89 +35,6 @@ static void charge(struct tce *t)
 	}
 }
 
-static void register_twice(struct tce *t)
-{
-	uint8_t *mem = alloc(2 * CHUNK, CHUNK);
-	uint64_t before;
-
-	register_mem(t->container, mem, 2 * CHUNK);
-	before = locked();
-	expect_rc(-EBUSY, __register(t->container, mem, 2 * CHUNK));
-	expect_rc(-EBUSY, __register(t->container, mem, 2 * CHUNK));
-	expect_eq(before, locked());
-	/* The refusals count for nothing: one UNREGISTER is enough. */
-	unregister_mem(t->container, mem, 2 * CHUNK);
-	expect_eq(before - 2 * CHUNK, locked());
-	expect_rc(-ENOENT, __unregister(t->container, mem, 2 * CHUNK));
-}
-
-static void overlaps(struct tce *t)
-{
-	uint8_t *mem = alloc(6 * CHUNK, CHUNK);
-	uint64_t before;
-
-	register_mem(t->container, mem + 2 * CHUNK, 2 * CHUNK);
-	before = locked();
-	expect_rc(-EINVAL, __register(t->container, mem + CHUNK, 2 * CHUNK));
-	expect_rc(-EINVAL, __register(t->container, mem + 3 * CHUNK, 2 * CHUNK));
-	expect_rc(-EINVAL, __register(t->container, mem + 2 * CHUNK, CHUNK));
-	expect_rc(-EINVAL, __register(t->container, mem + 3 * CHUNK, CHUNK));
-	expect_rc(-EINVAL, __register(t->container, mem, 6 * CHUNK));
-	expect_rc(-EINVAL, __register(t->container, mem + 2 * CHUNK, 3 * CHUNK));
-	expect_eq(before, locked());
-	/* Neighbours do not overlap. */
-	register_mem(t->container, mem, 2 * CHUNK);
-	register_mem(t->container, mem + 4 * CHUNK, 2 * CHUNK);
-	expect_eq(before + 4 * CHUNK, locked());
-}
-
-static void exact_bounds(struct tce *t)
-{
-	uint8_t *mem = alloc(4 * CHUNK, CHUNK);
-	uint64_t before;
-
-	register_mem(t->container, mem, 4 * CHUNK);
-	before = locked();
-	expect_rc(-ENOENT, __unregister(t->container, mem, CHUNK));
-	expect_rc(-ENOENT, __unregister(t->container, mem + CHUNK, CHUNK));
-	expect_rc(-ENOENT, __unregister(t->container, mem, 8 * CHUNK));
-	expect_rc(-ENOENT, __unregister(t->container, mem + 64 * CHUNK, CHUNK));
-	expect_eq(before, locked());
-	map(t->container, mem, base(t), 4 * CHUNK, RW);
-}
-
-static void misaligned(struct tce *t)
-{
-	uint8_t *mem = alloc(CHUNK, CHUNK);
-	uint64_t before = locked();
-
-	expect_rc(-EINVAL, __register(t->container, mem + 2048, CHUNK));
-	expect_rc(-EINVAL, __register(t->container, mem, host.page + 2048));
-	register_mem(t->container, mem, CHUNK);
-	expect_rc(-EINVAL, __unregister(t->container, mem + 1, CHUNK));
-	expect_rc(-EINVAL, __unregister(t->container, mem, CHUNK - 1));
-	expect_eq(before + CHUNK, locked());
-}
-
-/* No sum wraps, no array of pages is too large to be refused. */
-static void wraps(struct tce *t)
-{
-	static const uint64_t sizes[] = { 1ULL << 46, 1ULL << 60, 1ULL << 63 };
-	uint8_t *mem = alloc(CHUNK, CHUNK);
-	uint64_t before = locked();
-	long pins = pinned();
-	size_t i;
-
-	expect_rc(-EINVAL, __register(t->container, mem, -CHUNK));
-	for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
-		long rc = __register(t->container, mem, sizes[i]);
-
-		expect(rc == -ENOMEM || rc == -EFAULT || rc == -EINVAL);
-	}
-	expect_eq(before, locked());
-	expect_rc(pins, pinned_settled(pins));
-}
-
 static void nothing(struct tce *t)
 {
 	uint8_t *mem = alloc(CHUNK, CHUNK);
@@ -377,59 +294,7 @@ static void not_in_movable(struct tce *t)
 	expect(can_read(t, base(t) + MiB - PROBE, mem + MiB - PROBE));
 }
 
-/* Registrations that are mapped, or that two containers share. */
-
-/*
- * Two containers of one process that use the same memory: it is pinned and
- * charged once, and is there until both are done with it.
- */
-static void shared_region(struct tce *t)
-{
-	uint8_t *mem = alloc(CHUNK, CHUNK);
-	struct vfio_iommu_spapr_tce_info info;
-	uint64_t before = locked();
-	int other = open_container();
-
-	set_container(t->group2, other);
-	set_iommu(other, V2_IOMMU);
-	get_info(other, &info);
-
-	register_mem(t->container, mem, CHUNK);
-	expect_eq(before + CHUNK, locked());
-	expect_rc(-EINVAL, __register(other, mem, CHUNK / 2));
-	expect_rc(-ENOENT, __unregister(other, mem, CHUNK));
-	register_mem(other, mem, CHUNK);
-	expect_eq(before + CHUNK, locked());
-	expect_rc(-EBUSY, __register(other, mem, CHUNK));
-
-	unregister_mem(t->container, mem, CHUNK);
-	expect_rc(-ENOENT, __unregister(t->container, mem, CHUNK));
-	expect_eq(before + CHUNK, locked());
-	unregister_mem(other, mem, CHUNK);
-	expect_eq(before, locked());
-}
-
-/* Closing one of them does not take the memory from the other. */
-static void shared_region_close(struct tce *t)
-{
-	uint8_t *mem = alloc(CHUNK, CHUNK);
-	int other = open_container();
-	uint64_t before;
-
-	set_container(t->group2, other);
-	set_iommu(other, V2_IOMMU);
-	bounce_at(t, base(t) - CHUNK);
-	before = locked();
-	register_mem(t->container, mem, CHUNK);
-	register_mem(other, mem, CHUNK);
-	map(t->container, mem, base(t), CHUNK, RW);
-	unset_container(t->group2);
-	close(other);
-	expect(can_write(t, base(t), mem));
-	unmap(t->container, base(t), CHUNK);
-	unregister_mem(t->container, mem, CHUNK);
-	expect_eq(before, locked());
-}
+/* Registrations that are mapped. */
 
 /* What the container maps of it goes with it, and nothing else does. */
 static void unregister_mapped(struct tce *t)
@@ -489,62 +354,6 @@ static void plug_in(struct tce *t)
 	unmap(t->container, base(t), 32 * MiB);
 	unregister_mem(t->container, mem, new);
 	expect_eq(before, locked());
-}
-
-/* A MAP has replaced what was there by what follows it: UNREGISTER takes the new mappings not along. */
-static void unregister_replacing(struct tce *t)
-{
-	uint8_t *old = alloc(2 * CHUNK, CHUNK), *new = old + CHUNK;
-
-	register_mem(t->container, old, CHUNK);
-	register_mem(t->container, new, CHUNK);
-	bounce_at(t, base(t) - CHUNK);
-	map(t->container, old, base(t), CHUNK, RW);
-	/* Half of it is still the old memory. */
-	map(t->container, new, base(t), CHUNK / 2, RW);
-	unregister_mem(t->container, old, CHUNK);
-	expect(can_write(t, base(t), new));
-	expect(!can_write(t, base(t) + CHUNK / 2, old + CHUNK / 2));
-	unmap(t->container, base(t), CHUNK);
-	unregister_mem(t->container, new, CHUNK);
-}
-
-/*
- * Registered and mapped by two containers: each UNREGISTER takes its own mappings away, so that the last one is not
- * refused, and what comes to the address afterwards is new.
- */
-static void shared_region_mapped(struct tce *t)
-{
-	uint8_t *mem = alloc(CHUNK, CHUNK);
-	int other = open_container(), turn;
-
-	set_container(t->group2, other);
-	set_iommu(other, V2_IOMMU);
-	bounce_at(t, base(t) - CHUNK);
-	for (turn = 0; turn < 2; turn++) {
-		register_mem(t->container, mem, CHUNK);
-		register_mem(other, mem, CHUNK);
-		map(other, mem, base(t) + turn * MiB, CHUNK, RW);
-		map(t->container, mem, base(t), CHUNK, RW);
-		expect(can_write(t, base(t), mem));
-		if (turn)
-			unregister_mem(other, mem, CHUNK);
-		else
-			unregister_mem(t->container, mem, CHUNK);
-		expect_eq(turn, can_write(t, base(t), mem));
-		unregister_mem(turn ? t->container : other, mem, CHUNK);
-		expect(!can_write(t, base(t), mem));
-		expect(mmap(mem, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == mem);
-		memset(mem, 0, CHUNK);
-	}
-	/* Mapped by one that has not registered it: that has to unmap it first. */
-	register_mem(other, mem, CHUNK);
-	map(t->container, mem, base(t), CHUNK, RW);
-	expect(can_write(t, base(t), mem));
-	expect_rc(-EBUSY, __unregister(other, mem, CHUNK));
-	expect(can_write(t, base(t), mem));
-	unmap(t->container, base(t), CHUNK);
-	unregister_mem(other, mem, CHUNK);
 }
 
 /*
@@ -810,24 +619,6 @@ static void unmap_yields(struct tce *t)
 
 /* ENABLE and DISABLE of v1, and what is pinned in between. */
 
-static void enable_charges(struct tce *t)
-{
-	uint64_t before = locked();
-	int i;
-
-	for (i = 0; i < 3; i++) {
-		enable(t->container);
-		expect_eq(before + t->info.dma32_window_size, locked());
-		expect_rc(-EBUSY, __enable(t->container));
-		expect_eq(before + t->info.dma32_window_size, locked());
-		disable(t->container);
-		expect_eq(before, locked());
-		/* Once more does nothing, successfully. */
-		disable(t->container);
-		expect_eq(before, locked());
-	}
-}
-
 static void disable_unmaps(struct tce *t)
 {
 	uint8_t *mem = alloc(CHUNK, CHUNK);
@@ -893,25 +684,6 @@ static void v1_once(struct tce *t)
 
 /* The end: what is left once the files are closed. */
 
-static void by_close(struct tce *t)
-{
-	uint8_t *mem = alloc(4 * MiB, CHUNK);
-	uint64_t before = locked(), start;
-	long pins = pinned();
-
-	allow(t, mem, 4 * MiB);
-	map(t->container, mem, base(t), 4 * MiB, RW);
-	if (t->version == 2)
-		create(t->container, has_shift(t, 16) ? 16 : 12, GiB, 1, &start);
-	expect(locked() > before);
-	/* No command, nothing but the files. */
-	close(t->container);
-	expect(locked() > before);
-	close(t->group);
-	expect_eq(before, locked());
-	expect_rc(pins, pinned_settled(pins));
-}
-
 /*
  * So many turns that a page which is lost in each call is twice what may be missing for another reason. What is
  * smaller is for kmemleak, see scripts/guest/selftest.sh.
@@ -958,13 +730,6 @@ static void loses_nothing(struct tce *t)
 
 static const struct test tests[] = {
 	{ "REGISTER charges its size and UNREGISTER returns it", charge, V2 },
-	{ "REGISTER of the same range is EBUSY and counts for nothing",
-	  register_twice, V2 },
-	{ "REGISTER of an overlapping range is EINVAL", overlaps, V2 },
-	{ "UNREGISTER needs the exact bounds, else ENOENT", exact_bounds, V2 },
-	{ "REGISTER and UNREGISTER refuse misaligned ranges with EINVAL",
-	  misaligned, V2 },
-	{ "REGISTER of sizes beyond all bounds is refused and charges nothing", wraps, V2 },
 	{ "REGISTER of a range with a hole is EFAULT and keeps nothing",
 	  no_memory_there, V2 },
 	{ "REGISTER of nothing is EINVAL", nothing, V2 | DANGEROUS },
@@ -978,17 +743,10 @@ static const struct test tests[] = {
 	  V2 | DMA },
 	{ "pages of movable memory move out of it before a device gets them",
 	  not_in_movable, BOTH | DMA },
-	{ "two containers share one registration", shared_region, V2 | TWO },
-	{ "a container that closes leaves the other's registration",
-	  shared_region_close, V2 | TWO | DMA },
 	{ "UNREGISTER of mapped memory unmaps it", unregister_mapped,
 	  V2 | DMA | DANGEROUS },
 	{ "what comes to the address of mapped memory can be registered", plug_in,
 	  V2 | DMA | DANGEROUS },
-	{ "UNREGISTER leaves what MAP has put in its place", unregister_replacing,
-	  V2 | DMA | DANGEROUS },
-	{ "UNREGISTER of shared memory takes its own mappings away",
-	  shared_region_mapped, V2 | TWO | DMA | DANGEROUS },
 	{ "REGISTER over RLIMIT_MEMLOCK is ENOMEM", limit_register, V2 },
 	{ "CAP_IPC_LOCK is above RLIMIT_MEMLOCK", limit_register_root, V2 },
 	{ "CREATE over RLIMIT_MEMLOCK is ENOMEM, and needs no more than libvirt reckons with",
@@ -1001,12 +759,9 @@ static const struct test tests[] = {
 	  killed_registering, V2 },
 	{ "REGISTER lets others run", register_yields, V2 },
 	{ "UNMAP lets others run", unmap_yields, BOTH },
-	{ "ENABLE charges the window once, DISABLE returns it",
-	  enable_charges, V1 },
 	{ "DISABLE takes all memory away from the device", disable_unmaps,
 	  V1 | DMA },
 	{ "a page that is mapped over and over is pinned once", v1_once, V1 },
-	{ "close without any cleanup releases everything", by_close, BOTH },
 	{ "commands that are repeated lose no page", loses_nothing, BOTH },
 };
 
