@@ -10,8 +10,6 @@
 
 #include "test.h"
 
-#define SLOT1_POWERNV	(1ULL << 59)
-
 static uint64_t first(const struct tce *t)
 {
 	return t->info.dma32_window_start;
@@ -63,93 +61,6 @@ static void default_by_map(struct tce *t)
 	}
 }
 
-/*
- * A CREATE that is refused leaves the default window as it was: not there yet, or in
- * use. (A partition without dynamic windows has not even that one, in Linux 6.12:
- * spapr_tce_create_table() makes it in the same way.)
- */
-static void refused_creates(struct tce *t)
-{
-	uint64_t start;
-
-	expect_rc(-EINVAL, __create(t->container, 13, GiB, 1, &start));
-	expect_rc(-EINVAL, __create(t->container, 12, GiB + 4096, 1, &start));
-	expect_rc(-EINVAL, __create(t->container, 12, GiB, 100, &start));
-	expect(__create(t->container, 12, 1ULL << 62, 1, &start) < 0);
-}
-
-static void default_after_refusal(struct tce *t)
-{
-	uint8_t *mem = alloc(2 * CHUNK, CHUNK);
-	uint64_t before, start, at = first(t) + 32 * MiB;
-
-	allow(t, mem, 2 * CHUNK);
-	before = locked();
-	refused_creates(t);
-	/* Whether it was made meanwhile or not, no other one was. */
-	expect(locked() == before ||
-	       locked() == before + table_bytes(12, t->info.dma32_window_size, 1));
-	bounce_at(t, first(t) + MiB);
-	map(t->container, mem, at, CHUNK, RW);
-	expect(can_write(t, at, mem));
-	expect(can_read(t, at, mem));
-	before = locked();
-	refused_creates(t);
-	expect_eq(before, locked());
-	expect(can_write(t, at, mem));
-	map(t->container, mem + CHUNK, at + CHUNK, CHUNK, RW);
-	expect(can_write(t, at + CHUNK, mem + CHUNK));
-	/* The slot that none of them got is free. */
-	create(t->container, 16, some_size(16), 1, &start);
-}
-
-/* CREATE and REMOVE: where windows are, and how many. */
-
-static void slots(struct tce *t)
-{
-	uint64_t before, a, b, c;
-
-	if (t->info.ddw.max_dynamic_windows_supported < 2)
-		skip("the platform has one window");
-	remove_window(t->container, first(t));
-	before = locked();
-	create(t->container, 12, 256 * MiB, 1, &a);
-	expect_eq(first(t), a);
-	create(t->container, 16, some_size(16), 1, &b);
-	expect(b != a);
-	if (host.powernv)
-		expect_eq(SLOT1_POWERNV, b);
-	expect_rc(-ENOSPC, __create(t->container, 12, 256 * MiB, 1, &c));
-	expect_rc(-ENOSPC, __create(t->container, 12, 256 * MiB, 1, &c));
-	remove_window(t->container, a);
-	if (host.powernv) {
-		/* The lowest free slot, also when the other one is in use. */
-		create(t->container, 12, 128 * MiB, 1, &a);
-		expect_eq(first(t), a);
-		remove_window(t->container, a);
-	} else {
-		/* Another one would have to come back, or have the second one's name. */
-		expect_rc(-EPERM, __create(t->container, 12, 256 * MiB, 1, &c));
-		expect_rc(-EPERM, __create(t->container, 16, some_size(16), 1, &c));
-	}
-	remove_window(t->container, b);
-	expect_eq(before, locked());
-	if (!host.powernv) {
-		/* Only one may be without the default one, and that one can come back afterwards. */
-		create(t->container, 16, some_size(16), 1, &c);
-		expect_rc(-ENOSPC, __create(t->container, 16, some_size(16), 1, &b));
-		expect_rc(-ENOSPC, __create(t->container, 12, 256 * MiB, 1, &b));
-		remove_window(t->container, c);
-		create(t->container, 12, 256 * MiB, 1, &c);
-		expect_eq(a, c);
-		remove_window(t->container, c);
-		expect_eq(before, locked());
-	}
-	expect_rc(-EINVAL, __remove(t->container, a));
-	expect_rc(-EINVAL, __remove(t->container, b));
-	expect_rc(-EINVAL, __remove(t->container, 1ULL << 40));
-}
-
 static void removed_is_cleared(struct tce *t)
 {
 	uint64_t start, before;
@@ -170,69 +81,7 @@ static void removed_is_cleared(struct tce *t)
 	expect(!can_write(t, start + MiB, mem));
 }
 
-static void both_windows(struct tce *t)
-{
-	uint8_t *mem = alloc(2 * CHUNK, CHUNK);
-	uint64_t second;
-
-	if (!host.wide)
-		skip("the device cannot address the second window");
-	register_mem(t->container, mem, 2 * CHUNK);
-	bounce_at(t, first(t));
-	create(t->container, 12, GiB, 1, &second);
-	map(t->container, mem, first(t) + MiB, CHUNK, RW);
-	map(t->container, mem + CHUNK, second + MiB, CHUNK, RW);
-	expect(can_write(t, first(t) + MiB, mem));
-	expect(can_write(t, second + MiB, mem + CHUNK));
-	expect(can_read(t, second + MiB, mem + CHUNK));
-	expect(!can_write(t, second + 2 * MiB, mem));
-	/* First and last page of the second one. */
-	map(t->container, mem, second, 4096, RW);
-	map(t->container, mem + 8192, second + GiB - 4096, 4096, RW);
-	expect(can_write(t, second, mem));
-	expect(can_write(t, second + GiB - 4096, mem + 8192));
-	/* One goes, the other stays. */
-	remove_window(t->container, second);
-	expect(can_write(t, first(t) + MiB, mem));
-	expect(!can_write(t, second + MiB, mem + CHUNK));
-	expect_rc(-ENXIO, __map(t->container, mem, second, CHUNK, RW));
-	/* And the other way round. */
-	create(t->container, 12, GiB, 1, &second);
-	bounce_at(t, second);
-	map(t->container, mem + CHUNK, second + MiB, CHUNK, RW);
-	remove_window(t->container, first(t));
-	expect(can_write(t, second + MiB, mem + CHUNK));
-	expect(!can_write(t, first(t) + MiB, mem));
-}
-
 /* Page sizes, and the memory behind them. */
-
-static void every_shift(struct tce *t)
-{
-	uint64_t before, start, size;
-	unsigned int shift;
-
-	remove_window(t->container, first(t));
-	before = locked();
-	for (shift = 12; shift < 40; shift++) {
-		if (!has_shift(t, shift))
-			continue;
-		size = some_size(shift);
-		create(t->container, shift, size, 1, &start);
-		note("page shift %u: window of %#llx at %#llx, %llu KiB", shift,
-		     (unsigned long long)size, (unsigned long long)start,
-		     (unsigned long long)(locked() - before) / 1024);
-		expect_eq(table_bytes(shift, size, 1), locked() - before);
-		/*
-		 * Where DPDK must have it, whatever the page size. Of other
-		 * than the default pages a hypervisor has its own opinion.
-		 */
-		if (host.powernv || shift == 12)
-			expect_eq(first(t), start);
-		remove_window(t->container, start);
-		expect_eq(before, locked());
-	}
-}
 
 static void page_64k(struct tce *t)
 {
@@ -268,30 +117,6 @@ static void page_64k(struct tce *t)
 	expect(!can_write(t, start + 2 * CHUNK, mem));
 	unmap(t->container, start + CHUNK, CHUNK);
 	expect(!can_write(t, start + CHUNK, mem + 2 * CHUNK));
-}
-
-/* IOMMU pages that only huge pages can back, and this memory is not. */
-static void page_huge(struct tce *t)
-{
-	unsigned int shift;
-	uint64_t start;
-	uint8_t *mem;
-	bool any = false;
-
-	remove_window(t->container, first(t));
-	for (shift = 21; shift <= 24; shift++) {
-		if (!has_shift(t, shift))
-			continue;
-		any = true;
-		mem = alloc(1UL << shift, 1UL << shift);
-		create(t->container, shift, some_size(shift), 1, &start);
-		register_mem(t->container, mem, 1UL << shift);
-		expect_rc(-EINVAL, __map(t->container, mem, start, 1UL << shift, RW));
-		unregister_mem(t->container, mem, 1UL << shift);
-		remove_window(t->container, start);
-	}
-	if (!any)
-		skip("the platform has no such IOMMU pages");
 }
 
 /*
@@ -368,27 +193,6 @@ static void bad_shift(struct tce *t)
 					    &start));
 	}
 	expect_eq(before, locked());
-}
-
-static void bad_size(struct tce *t)
-{
-	static const uint64_t sizes[] = { 0, 2048, 3 * GiB, -1ULL };
-	const uint32_t levels[] = { t->info.ddw.levels + 1, -1 };
-	uint64_t before, start;
-	size_t i;
-
-	remove_window(t->container, first(t));
-	before = locked();
-	for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
-		expect_rc(-EINVAL, __create(t->container, 12, sizes[i], 1,
-					    &start));
-	if (host.powernv)
-		expect_rc(-EINVAL, __create(t->container, 12, 256 * MiB, 0, &start));
-	for (i = 0; i < sizeof(levels) / sizeof(*levels); i++)
-		expect_rc(-EINVAL, __create(t->container, 12, 256 * MiB, levels[i], &start));
-	expect_eq(before, locked());
-	create(t->container, 12, 256 * MiB, 1, &start);
-	expect_eq(first(t), start);
 }
 
 static void huge_size(struct tce *t)
@@ -661,22 +465,15 @@ static const struct test tests[] = {
 	{ "removing the default window before it is used is free",
 	  default_pending, V2 },
 	{ "MAP or UNMAP creates the default window", default_by_map, BOTH },
-	{ "a refused CREATE leaves the default window usable",
-	  default_after_refusal, V2 | DMA },
 	{ "what the host has left mapped is not the client's", left_by_the_host, BARE | APART | DANGEROUS },
 	{ "what the host unmaps late stays mapped for the client", unmapped_late_by_the_host, BARE | APART | DANGEROUS },
 	{ "what the host unmaps late stays mapped for the next client", unmapped_late_for_the_next,
 	  BARE | APART | DANGEROUS },
 	{ "after a client the host has its own window", host_again, BOTH | APART | DANGEROUS },
-	{ "two windows at their places, then ENOSPC", slots, V2 },
 	{ "REMOVE clears the window and uncounts its mappings",
 	  removed_is_cleared, V2 | DMA },
-	{ "two windows work side by side, and either without the other",
-	  both_windows, V2 | DMA },
-	{ "each offered page size makes a window", every_shift, V2 },
 	{ "64K IOMMU pages map memory of such pages and no other", page_64k,
 	  V2 | DMA },
-	{ "huge IOMMU pages refuse memory of smaller pages", page_huge, V2 },
 	{ "IOMMU pages up to the size of the huge pages behind them",
 	  huge_backed, V2 | DMA },
 	{ "CREATE accepts no levels", levels_zero, V2 | DMA | PSERIES },
@@ -687,8 +484,6 @@ static const struct test tests[] = {
 	/* On pseries a failure of the hypervisor's is remembered until reboot. */
 	{ "CREATE refuses page sizes that are not offered with EINVAL",
 	  bad_shift, V2 | DANGEROUS },
-	{ "CREATE refuses impossible sizes and levels with EINVAL", bad_size,
-	  V2 | DANGEROUS },
 	{ "clients with a window of 2^21 entries leave nothing", large_windows, V2, 120 },
 	{ "CREATE that cannot return its result keeps nothing",
 	  result_unwritable, V2 },
