@@ -97,16 +97,6 @@ static void prepare(struct tce *t)
 
 /* What a side does in a turn. */
 
-static void mapping(void)
-{
-	expect_one_of(__map(box->container, mem, base(box), 4 * CHUNK, RW),
-		      -ENXIO, -EINVAL);
-	expect_one_of(__map(box->container, mem + CHUNK, base(box), CHUNK,
-			    R), -ENXIO, -EINVAL);
-	expect_one_of(__unmap(box->container, base(box), 4 * CHUNK),
-		      -ENXIO);
-}
-
 static void joining(void)
 {
 	expect_rc(0, __set_container(box->group2, box->container));
@@ -220,31 +210,6 @@ static void one_default(struct tce *t)
 	}
 }
 
-/* All must be released now, and every count be back where it was. */
-static void settle(struct tce *t, uint64_t before)
-{
-	expect_one_of(__unmap(t->container, base(t), 4 * CHUNK), -ENXIO);
-	expect_one_of(__unregister(t->container, mem, 4 * CHUNK), -ENOENT);
-	expect_one_of(__remove(t->container, t->info.dma32_window_start),
-		      -EINVAL);
-	expect_eq(before, locked_settled(before));
-}
-
-static void against_mapping(struct tce *t, void (*other)(void))
-{
-	uint64_t before = locked();
-
-	prepare(t);
-	contend(mapping, other);
-	settle(t, before);
-}
-
-static void map_join(struct tce *t)
-{
-	need_sharing();
-	against_mapping(t, joining);
-}
-
 static void eeh_join(struct tce *t)
 {
 	need_eeh(t);
@@ -290,73 +255,6 @@ static void map_neighbours(struct tce *t)
 	for (i = 0; i < 16; i++)
 		expect(can_write(t, base(t) + i * page, mem + i * page) ==
 		       (i % 4 > 1));
-}
-
-/*
- * Killed in the middle of commands of two threads, every fourth round with a child that has the
- * same files. Which commands these are differs each time; the next process must find everything
- * free.
- */
-static void *map_elsewhere(void *unused __attribute__((unused)))
-{
-	while (!over) {
-		__map(box->container, mem, base(box) + 64 * MiB, 4 * CHUNK, RW);
-		__unmap(box->container, base(box) + 64 * MiB, 4 * CHUNK);
-	}
-	return NULL;
-}
-
-static void killed_client(struct tce *t, int version, bool child)
-{
-	const size_t size = 32 * MiB;
-	uint8_t *big = alloc(size, CHUNK);
-	pid_t pid = getpid();
-	pthread_t thread;
-
-	attach(t, version);
-	prepare(t);
-	if (child && !fork()) {
-		while (getppid() == pid)
-			nap(10);
-		_exit(0);
-	}
-	expect(!pthread_create(&thread, NULL, map_elsewhere, NULL));
-	for (;;) {
-		allow(t, big, size);
-		map(t->container, big, base(t), size, RW);
-		map(t->container, big, base(t), size, R);
-		unmap(t->container, base(t), size);
-		if (version == 2)
-			unregister_mem(t->container, big, size);
-	}
-}
-
-static void killed(struct tce *t)
-{
-	int version = t->version, round, group, i;
-	long pins = pinned();
-	pid_t pid;
-
-	detach(t);
-	for (round = 0; round < 12; round++) {
-		pid = fork();
-		if (!pid)
-			killed_client(t, version, round % 4 == 3);
-		nap(7 + round * 14);
-		kill_child(pid);
-		/* its child ends a moment later */
-		for (i = 0; i < 200; i++) {
-			group = __open_group(0);
-			if (group >= 0)
-				break;
-			nap(20);
-		}
-		expect_rc(0, close(group));
-		expect_rc(pins, pinned_settled(pins));
-	}
-	attach(t, version);
-	prepare(t);
-	map(t->container, mem, base(t), CHUNK, RW);
 }
 
 /* A client that begins and ends, while somebody unloads the driver whenever it can be. */
@@ -451,15 +349,12 @@ static void same_level(struct tce *t)
 }
 
 static const struct test tests[] = {
-	{ "a process killed in a command leaves nothing", killed, BOTH | DANGEROUS },
 	{ "the driver is unloaded and loaded while a client comes and goes",
 	  unload_load, BOTH | APART | DANGEROUS },
 	{ "two first MAPs make one default window", one_default,
 	  BOTH | DANGEROUS },
 	{ "MAP against MAP that needs the same level of the table", same_level,
 	  V2 | POWERNV | DANGEROUS },
-	{ "MAP and UNMAP against a group that comes and goes", map_join,
-	  V2 | TWO | DANGEROUS },
 	{ "EEH against a group that comes and goes", eeh_join,
 	  V2 | TWO | DANGEROUS },
 	{ "MAP and UNMAP against DISABLE and ENABLE", map_disable,
