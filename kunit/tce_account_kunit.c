@@ -138,43 +138,6 @@ static void v1_replaces_in_a_full_window(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), fx->mock->priced);
 }
 
-static const struct account_size {
-	const char *name;
-	unsigned long size;
-	bool kvm;
-} sizes[] = {
-	{ "4M", SZ_4M }, { "4M, KVM", SZ_4M, true },
-};
-
-KUNIT_ARRAY_PARAM_DESC(size, sizes, name);
-
-static void limit_of_regions(struct kunit *test)
-{
-	const struct account_size *param = test->param_value;
-	unsigned long size = param->size, pages = size >> PAGE_SHIFT;
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_open(fx, true);
-	unsigned long ua = tce_plain(fx, size), more = tce_plain(fx, PAGE_SIZE);
-	long too_little, enough, no_more;
-
-	if (param->kvm)
-		tce_watch(fx);
-	tce_drop_cap(fx, pages - 1);
-	too_little = tce_register(client, ua, size);
-	tce_restore_cap(fx);
-	KUNIT_EXPECT_EQ(test, too_little, -ENOMEM);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), 0);
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
-
-	tce_drop_cap(fx, pages);
-	enough = tce_register(client, ua, size);
-	no_more = tce_register(client, more, PAGE_SIZE);
-	tce_restore_cap(fx);
-	KUNIT_EXPECT_EQ(test, enough, 0);
-	KUNIT_EXPECT_EQ(test, no_more, -ENOMEM);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), pages);
-}
-
 /* What is over the limit is refused before anything of its size is allocated. */
 static void charged_before_it_is_allocated(struct kunit *test)
 {
@@ -258,7 +221,6 @@ static struct kunit_case tce_account_cases[] = {
 	KUNIT_CASE(v1_disable_without_the_group),
 	KUNIT_CASE(v1_pins_are_charged),
 	KUNIT_CASE(v1_replaces_in_a_full_window),
-	KUNIT_CASE_PARAM(limit_of_regions, size_gen_params),
 	KUNIT_CASE(charged_before_it_is_allocated),
 	KUNIT_CASE(v2_second_table_is_over_the_limit),
 	KUNIT_CASE(closed_by_another_process),

@@ -171,18 +171,6 @@ static void parts_of_hugetlb(struct kunit *test)
 	tce_expect_mapped(b.fx, b.grp, 1, start, b.ua + b.huge - SZ_64K, SZ_128K, TCE_RW);
 }
 
-/* Huge pages that the kernel may split are mapped by IOMMU pages of the CPU's size. */
-static void transparent_pages_do_not_count(struct kunit *test)
-{
-	struct blocks_case b;
-	u64 start;
-
-	blocks_init(test, &b, TCE_MEM_THP, 1);
-	KUNIT_ASSERT_EQ(test, tce_create(b.client, 21, SZ_64M, 1, &start), 0);
-	KUNIT_ASSERT_EQ(test, tce_register(b.client, b.ua, SZ_16M), 0);
-	KUNIT_EXPECT_EQ(test, tce_map(b.client, start, b.ua, SZ_2M, TCE_RW), -EINVAL);
-}
-
 /* One page in the middle of the second huge page is another one. */
 static void put_another_page(struct kunit *test, struct blocks_case *b)
 {
@@ -280,18 +268,6 @@ static void allocations_fail(struct kunit *test)
 	expect_all(test, &b, b.ua, 3 * b.huge);
 }
 
-static void killed(struct kunit *test)
-{
-	const struct blocks_kind *kind = test->param_value;
-	struct blocks_case b;
-
-	blocks_init(test, &b, kind->kind, 2);
-	tce_be_killed(true);
-	KUNIT_EXPECT_EQ(test, tce_register(b.client, b.ua, SZ_32M), -EINTR);
-	tce_be_killed(false);
-	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
-}
-
 static unsigned long shared_size;
 
 static void register_shared(struct tce_thread *thread)
@@ -384,12 +360,10 @@ static struct kunit_case tce_blocks_cases[] = {
 	KUNIT_CASE(private_hugetlb),
 	KUNIT_CASE_PARAM(cut_off, kind_gen_params),
 	KUNIT_CASE(parts_of_hugetlb),
-	KUNIT_CASE(transparent_pages_do_not_count),
 	KUNIT_CASE(one_is_not_whole),
 	KUNIT_CASE_PARAM(pins_fail, kind_gen_params),
 	KUNIT_CASE_PARAM(pins_fail_for_a_moment, kind_gen_params),
 	KUNIT_CASE_PARAM(allocations_fail, kind_gen_params),
-	KUNIT_CASE_PARAM(killed, kind_gen_params),
 	KUNIT_CASE(killed_amid),
 	KUNIT_CASE(another_thread_maps),
 	{}

@@ -353,28 +353,6 @@ static void written_pages_are_dirty(struct kunit *test)
 	}
 }
 
-/* The owner unmaps the memory from its address space; the device still reaches it. */
-static void memory_goes_away(struct kunit *test)
-{
-	const struct map_shape *shape = test->param_value;
-	struct tce_fixture *fx = test->priv;
-	struct map_setup s;
-
-	setup(test, &s);
-	KUNIT_ASSERT_EQ(test, map(&s, 0, 0, s.size), 0);
-	KUNIT_ASSERT_EQ(test, vm_munmap(s.ua, s.size), 0);
-	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, s.size, TCE_RW);
-
-	if (shape->v2)	/* registered is registered */
-		KUNIT_EXPECT_EQ(test, map(&s, 0, 0, s.size), 0);
-	else
-		KUNIT_EXPECT_EQ(test, map(&s, 0, 0, s.size), -EFAULT);
-	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, s.size, TCE_RW);
-
-	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, s.size), 0);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-}
-
 /*
  * A process that is killed closes its container as well. What the device may have written to is
  * dirty.
@@ -404,7 +382,6 @@ static struct kunit_case tce_map_cases[] = {
 	KUNIT_CASE_PARAM(any_calls, shape_gen_params),
 	KUNIT_CASE_PARAM(unmap_nothing, shape_gen_params),
 	KUNIT_CASE_PARAM(written_pages_are_dirty, shape_gen_params),
-	KUNIT_CASE_PARAM(memory_goes_away, shape_gen_params),
 	KUNIT_CASE_PARAM(closed_while_mapped, shape_gen_params),
 	{}
 };

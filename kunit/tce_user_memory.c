@@ -164,10 +164,6 @@ unsigned long tce_memory(struct tce_fixture *fx, enum tce_mem_kind kind,
 		break;
 	case TCE_MEM_UNTOUCHED:
 		return map_user(fx, NULL, size, rw, private);
-	case TCE_MEM_READONLY:
-		return map_user(fx, NULL, size, PROT_READ, private);
-	case TCE_MEM_NOACCESS:
-		return map_user(fx, NULL, size, PROT_NONE, private);
 	case TCE_MEM_SHARED:
 		ua = map_user(fx, NULL, size, rw, MAP_SHARED | MAP_ANONYMOUS);
 		break;
@@ -207,15 +203,6 @@ unsigned long tce_plain(struct tce_fixture *fx, unsigned long size)
 	unsigned long ua = tce_memory(fx, TCE_MEM_PLAIN, PAGE_ALIGN(size));
 
 	KUNIT_ASSERT_NE(fx->test, ua, 0);
-	return ua;
-}
-
-/* Get a range of user addresses where no memory is. */
-unsigned long tce_hole(struct tce_fixture *fx, unsigned long size)
-{
-	unsigned long ua = fx->next_ua;
-
-	fx->next_ua = round_up(ua + size + 1, UA_ALIGN);
 	return ua;
 }
 

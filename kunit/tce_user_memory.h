@@ -13,8 +13,6 @@
  * @TCE_MEM_PLAIN: private, anonymous, in small pages, touched from the start to the end
  * @TCE_MEM_SCATTERED: the same, touched so that neighbours are apart
  * @TCE_MEM_UNTOUCHED: private, anonymous, no page is there yet
- * @TCE_MEM_READONLY: private, anonymous, may not be written
- * @TCE_MEM_NOACCESS: private, anonymous, may not be touched
  * @TCE_MEM_SHARED: shared memory (shmem)
  * @TCE_MEM_THP: transparent huge pages, which may be split at any time
  * @TCE_MEM_HUGETLB: pages of hugetlbfs
@@ -24,8 +22,6 @@ enum tce_mem_kind {
 	TCE_MEM_PLAIN,
 	TCE_MEM_SCATTERED,
 	TCE_MEM_UNTOUCHED,
-	TCE_MEM_READONLY,
-	TCE_MEM_NOACCESS,
 	TCE_MEM_SHARED,
 	TCE_MEM_THP,
 	TCE_MEM_HUGETLB,
@@ -37,7 +33,6 @@ unsigned long tce_memory(struct tce_fixture *fx, enum tce_mem_kind kind,
 void tce_stamp(unsigned long ua, unsigned long size);
 struct file *tce_file(struct tce_fixture *fx, unsigned long ua);
 unsigned long tce_plain(struct tce_fixture *fx, unsigned long size);
-unsigned long tce_hole(struct tce_fixture *fx, unsigned long size);
 struct page *tce_page(struct tce_fixture *fx, unsigned long ua);
 int tce_holders(struct page *page);
 void tce_apart(struct tce_fixture *fx);

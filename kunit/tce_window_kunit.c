@@ -9,54 +9,6 @@
 
 #include "tce_client.h"
 
-/* Arguments of TCE_CREATE. Those that are refused are in selftests/windows. */
-struct window_args {
-	const char *name;
-	u32 shift;
-	u64 size;
-	u32 levels;
-};
-
-static const struct window_args args[] = {
-	{ "4K", 12, SZ_16M, 1 },
-	{ "64K", 16, SZ_16M, 1 },
-	{ "2M", 21, SZ_1G, 1 },
-	{ "16M", 24, SZ_1G, 1 },
-	{ "of one page", 12, SZ_4K, 1 },
-	{ "as many levels as there are", 12, SZ_1G, 5 },
-	{ "2^40, two levels", 16, 1ULL << 40, 2 },
-};
-
-KUNIT_ARRAY_PARAM_DESC(args, args, name);
-
-static void create(struct kunit *test)
-{
-	const struct window_args *arg = test->param_value;
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready(fx, true, &grp);
-	unsigned long locked, priced;
-	u64 start;
-
-	KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, 0), 0);
-	locked = tce_charged(fx);
-	priced = fx->mock->priced;
-	/* and the page that is registered */
-	KUNIT_EXPECT_EQ(test, locked, priced + 1);
-	KUNIT_ASSERT_EQ(test, tce_create(client, arg->shift, arg->size,
-					 arg->levels, &start), 0);
-	KUNIT_EXPECT_EQ(test, start, TCE_SECOND);
-	KUNIT_EXPECT_EQ(test, grp->tg.tables[1]->it_page_shift, arg->shift);
-	KUNIT_EXPECT_EQ(test, grp->tg.tables[1]->it_size,
-			arg->size >> arg->shift);
-	KUNIT_EXPECT_EQ(test, grp->tg.tables[1]->it_indirect_levels,
-			arg->levels - 1);
-	KUNIT_EXPECT_LT(test, priced, fx->mock->priced);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx) - locked, fx->mock->priced - priced);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, start), 0);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), locked);
-}
-
 /* Platforms return errnos, or codes of their firmware. */
 struct window_error {
 	const char *name;
@@ -372,7 +324,6 @@ static void refused_by_the_hypervisor(struct kunit *test)
 }
 
 static struct kunit_case tce_window_cases[] = {
-	KUNIT_CASE_PARAM(create, args_gen_params),
 	KUNIT_CASE_PARAM(platform_says_why, error_gen_params),
 	KUNIT_CASE(view_is_left),
 	KUNIT_CASE(default_window_not_at_0),
