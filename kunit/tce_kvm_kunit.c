@@ -10,47 +10,6 @@
 
 #include "tce_guest.h"
 
-static void map_over_what_kvm_put(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct kvm_setup s;
-	unsigned long i;
-
-	kvm_set_up(test, &s, true);
-	for (i = 0; i < KVM_MEMORY / SZ_4K; i += 2)
-		KUNIT_ASSERT_TRUE(test, kvm_put(&s, i, s.ua));
-	KUNIT_EXPECT_EQ(test, tce_map(s.client, 0, s.ua, SZ_4K, TCE_RW), 0);
-	KUNIT_EXPECT_EQ(test, tce_map(s.client, 0, s.ua, KVM_MEMORY, TCE_RW), 0);
-	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, KVM_MEMORY, TCE_RW);
-	KUNIT_EXPECT_EQ(test, fx->mock->counted, 0);
-	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, KVM_MEMORY), 0);
-	kvm_expect_free(test, &s);
-}
-
-/* KVM leaves what user space has mapped to user space, exactly as it was. */
-static void kvm_leaves_what_is_mapped(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct kvm_setup s;
-	unsigned long i;
-
-	kvm_set_up(test, &s, true);
-	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, KVM_MEMORY, TCE_RW), 0);
-	for (i = 0; i < KVM_MEMORY / SZ_4K; i++) {
-		KUNIT_EXPECT_FALSE(test, kvm_put(&s, i, s.ua));
-		KUNIT_EXPECT_FALSE(test, kvm_put(&s, i, 0));
-		KUNIT_EXPECT_FALSE(test, kvm_clear(&s, i));
-	}
-	KUNIT_EXPECT_EQ(test, fx->mock->counted, 0);
-	tce_expect_mapped(fx, s.grp, 0, 0, s.ua, KVM_MEMORY, TCE_RW);
-	/* user space then does it */
-	KUNIT_EXPECT_EQ(test, tce_map(s.client, SZ_4K, s.ua, SZ_4K, TCE_RW), 0);
-	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_4K), 0);
-	KUNIT_EXPECT_TRUE(test, kvm_put(&s, 0, s.ua));
-	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, KVM_MEMORY), 0);
-	kvm_expect_free(test, &s);
-}
-
 /* The kernel marks what KVM takes out dirty, if the device could write. */
 static void kvm_clears_and_page_is_dirty(struct kunit *test)
 {
@@ -153,28 +112,6 @@ static void kvm_in_a_table_of_levels(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, tce_remove(s.client, 0), 0);
 		else
 			KUNIT_EXPECT_TRUE(test, kvm_clear(&s, far));
-		kvm_expect_free(test, &s);
-		tce_close(s.client);
-	}
-}
-
-/* A hypercall for many entries may end past the end of the table. */
-static void kvm_past_the_end(struct kunit *test)
-{
-	struct kvm_setup s;
-	unsigned long end;
-	u32 levels;
-
-	for (levels = 1; levels <= 3; levels += 2) {
-		kvm_set_up_levels(test, &s, levels);
-		end = s.tbl->it_offset + s.tbl->it_size;
-		KUNIT_ASSERT_EQ(test, tce_map(s.client, SZ_1M - SZ_4K, s.ua, SZ_4K, TCE_RW), 0);
-		KUNIT_ASSERT_EQ(test, tce_unmap(s.client, SZ_1M - SZ_4K, SZ_4K), 0);
-		KUNIT_EXPECT_TRUE(test, kvm_put(&s, end - 1, s.ua));
-		KUNIT_EXPECT_FALSE(test, kvm_put(&s, end, s.ua));
-		KUNIT_EXPECT_TRUE(test, kvm_clear(&s, end - 1));
-		KUNIT_EXPECT_FALSE(test, kvm_clear(&s, end));
-		KUNIT_EXPECT_FALSE(test, kvm_clear(&s, ULONG_MAX));
 		kvm_expect_free(test, &s);
 		tce_close(s.client);
 	}
@@ -311,13 +248,10 @@ static void unmap_kills_what_kvm_emptied(struct kunit *test)
 
 static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(unmap_kills_what_kvm_emptied),
-	KUNIT_CASE(map_over_what_kvm_put),
-	KUNIT_CASE(kvm_leaves_what_is_mapped),
 	KUNIT_CASE(kvm_clears_and_page_is_dirty),
 	KUNIT_CASE(what_kvm_mapped_is_dirty),
 	KUNIT_CASE(lost_count_is_dirty),
 	KUNIT_CASE(kvm_in_a_table_of_levels),
-	KUNIT_CASE(kvm_past_the_end),
 	KUNIT_CASE(kvm_is_refused),
 	KUNIT_CASE(kvm_can_not_clear),
 	KUNIT_CASE(kvm_does_not_find_all),
