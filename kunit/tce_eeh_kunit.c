@@ -75,8 +75,8 @@ static void operation(struct kunit *test)
 		struct tce_client *client = tce_ready(fx, v2, &grp);
 
 		if (!call->what) {
-			KUNIT_EXPECT_EQ(test, eeh_op(client, call->op),
-					-EINVAL);
+			TCE_REFUSED(fx, tce_eeh_op, EINVAL, eeh_op(client, call->op));
+			KUNIT_EXPECT_EQ(test, fx->mock->refused.value, call->op);
 			KUNIT_EXPECT_EQ(test, grp->eeh.calls, 0);
 			continue;
 		}
@@ -159,23 +159,6 @@ static void one_of_two_groups_fails(struct kunit *test)
 		groups[i]->has_no_pe = false;
 	}
 	KUNIT_EXPECT_EQ(test, eeh_op(client, call->op), call->what ? 0 : -EINVAL);
-}
-
-static void refusals(struct kunit *test)
-{
-	struct vfio_eeh_pe_op op = { .op = VFIO_EEH_PE_INJECT_ERR, .err.type = 2 };
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready(fx, true, &grp);
-
-	TCE_REFUSED(fx, tce_eeh_op, EINVAL, eeh(client, &op));
-	TCE_REFUSED(fx, tce_eeh_op, EINVAL, eeh_op(client, 1000));
-	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, 1000);
-	grp->eeh_rc = -100;
-	TCE_REFUSED(fx, tce_eeh_op, EIO, eeh_op(client, VFIO_EEH_PE_ENABLE));
-	grp->has_no_pe = true;
-	TCE_REFUSED(fx, tce_eeh_op, ENODEV, eeh_op(client, VFIO_EEH_PE_ENABLE));
-	TCE_REFUSED(fx, tce_eeh_op, ENODEV, eeh_op(client, VFIO_EEH_PE_GET_STATE));
 }
 
 /* An operation either gets the memory that it needs, or is not begun. */
@@ -595,7 +578,6 @@ static struct kunit_case tce_eeh_cases[] = {
 	KUNIT_CASE_PARAM(operation, call_gen_params),
 	KUNIT_CASE_PARAM(operation_fails, result_gen_params),
 	KUNIT_CASE_PARAM(one_of_two_groups_fails, call_gen_params),
-	KUNIT_CASE(refusals),
 	KUNIT_CASE(no_memory),
 	KUNIT_CASE_PARAM(inject, injected_gen_params),
 	KUNIT_CASE(keeps_nobody),

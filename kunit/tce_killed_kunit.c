@@ -8,6 +8,7 @@
 #include "../tce_container.h"
 #include "../tce_mm.h"
 #include "../tce_region.h"
+#include "../tce_window.h"
 #include "tce_threads.h"
 
 /* What somebody else holds */
@@ -17,6 +18,7 @@ enum held {
 	REGISTERING,
 	REGIONS,
 	CREATION,
+	TABLE,
 };
 
 /* A command, be it the container's first one, and a lock that it waits for */
@@ -50,6 +52,8 @@ static const struct wait waits[] = {
 	{ "UNMAP of one entry beside REMOVE", true, MAP_LOCK, &map_some,
 	  { TCE_UNMAP, 0, SZ_4K } },
 	{ "UNMAP beside REMOVE", true, MAP_LOCK, &map_some, { TCE_UNMAP, 0, SZ_64K } },
+	{ "MAP beside a chunk of MAP", true, TABLE, NULL, { TCE_MAP, 0, SZ_64K, TCE_RW } },
+	{ "UNMAP beside a chunk of MAP", true, TABLE, &map_some, { TCE_UNMAP, 0, SZ_64K } },
 	{ "REGISTER beside REGISTER", true, REGISTERING, NULL,
 	  { TCE_REGISTER, .size = PAGE_SIZE, .spare = true } },
 	{ "REGISTER beside regions", true, REGIONS, NULL,
@@ -77,6 +81,8 @@ static void take(struct tce_container *container, enum held held)
 		return mutex_lock(&tmm->region_lock);
 	case CREATION:
 		return down_write(&tce_create_lock);
+	case TABLE:
+		return mutex_lock(&container->windows[0]->table.lock);
 	}
 }
 
@@ -95,6 +101,8 @@ static void give_back(struct tce_container *container, enum held held)
 		return mutex_unlock(&tmm->region_lock);
 	case CREATION:
 		return up_write(&tce_create_lock);
+	case TABLE:
+		return mutex_unlock(&container->windows[0]->table.lock);
 	}
 }
 

@@ -273,31 +273,6 @@ static void page_changes_under_a_map(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 }
 
-static void same_table_is_killed(struct kunit *test)
-{
-	static const struct tce_op whats[] = {
-		{ TCE_MAP, SZ_32K, SZ_64K, TCE_R, .killed = true },
-		{ TCE_UNMAP, SZ_32K, SZ_64K, .killed = true },
-	};
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_share(test, true, NULL);
-	struct tce_thread a, b;
-	struct tce_gate gate;
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(whats); i++) {
-		tce_gate_close(&fx->mock->table_gate, &gate);
-		tce_thread_op(&a, client, &map_in_front);
-		wait_for_completion(&gate.reached);
-		tce_thread_op(&b, client, &whats[i]);
-		tce_thread_join(&b);
-		KUNIT_EXPECT_EQ(test, b.rc, -EINTR);
-		complete(&gate.open);
-		tce_thread_join(&a);
-		KUNIT_EXPECT_EQ(test, a.rc, 0);
-	}
-}
-
 /*
  * Entries are written only while no memory can be registered or unregistered, and vice versa.
  */
@@ -583,7 +558,6 @@ static struct kunit_case tce_threads_wait_cases[] = {
 	KUNIT_CASE(table_of_levels),
 	KUNIT_CASE(same_call_twice),
 	KUNIT_CASE(page_changes_under_a_map),
-	KUNIT_CASE(same_table_is_killed),
 	KUNIT_CASE(entries_and_regions_wait),
 	KUNIT_CASE(disable_during_a_map),
 	KUNIT_CASE(map_beside_disable),
