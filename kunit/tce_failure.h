@@ -57,6 +57,7 @@ struct failure_op {
  * @window: its size
  * @start: of the window that is created or removed
  * @registered: both pieces of memory are
+ * @before: what there was before the operation
  */
 struct failure {
 	struct kunit *test;
@@ -70,6 +71,29 @@ struct failure {
 	u64 window;
 	u64 start;
 	bool registered;
+	struct tce_state before;
+};
+
+/**
+ * struct failure_way - how an operation is made to fail
+ * @fault: what fails
+ * @rc: with this result
+ * @want: what the operation says then
+ * @may_succeed: or it does it in another way
+ * @sticky: from then on it always fails
+ * @keeps: from then on no bridge releases a window
+ * @all: so many failures are tried one by one, and then fewer and fewer of them
+ * @failed: what holds then
+ */
+struct failure_way {
+	enum tce_fault fault;
+	int rc;
+	long want;
+	bool may_succeed;
+	bool sticky;
+	bool keeps;
+	unsigned int all;
+	void (*failed)(struct failure *f, const struct failure_way *way, unsigned int nth, long rc);
 };
 
 /* Failures that an operation asks for if the memory lies so */
@@ -109,8 +133,7 @@ bool failure_may_meet(const struct failure_op *op, enum tce_fault fault);
 void failure_init(struct kunit *test, struct failure *f);
 void failure_clean_up(struct failure *f);
 bool failure_asks(struct kunit *test, unsigned int asked[TCE_FAULTS]);
-unsigned int failure_next_after(unsigned int nth, unsigned int all);
-unsigned int failure_next(unsigned int nth);
 void failure_never_met(struct failure *f, enum tce_fault fault);
+void failure_each(struct kunit *test, const struct failure_way *way);
 
 #endif /* TCE_KUNIT_FAILURE_H */

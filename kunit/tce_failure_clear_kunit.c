@@ -17,36 +17,25 @@ OPS_THAT(fails_with_the_platform, op->v2 && failure_meets(op, TCE_FAULT_XCHG))
  * A bridge keeps a window. REMOVE says so, whoever else takes windows away can't;
  * the window is empty, its table stays, and nothing else does.
  */
+static void not_unset(struct failure *f, const struct failure_way *way, unsigned int nth, long rc)
+{
+	struct tce_mock *mock = f->fx->mock;
+
+	KUNIT_EXPECT_EQ_MSG(f->test, rc, f->op->run == failure_remove ? -EIO : 0, "failure %u",
+			    nth);
+	KUNIT_EXPECT_EQ_MSG(f->test, tce_mock_live(mock), 0, "failure %u", nth);
+	if (f->client)
+		tce_close(f->client);
+	KUNIT_EXPECT_EQ_MSG(f->test, tce_mock_tables(mock), 1, "failure %u", nth);
+	KUNIT_EXPECT_EQ(f->test, tce_mock_forget_bridges(mock), 1);
+	f->client = NULL;
+}
+
 static void unset_window(struct kunit *test)
 {
-	struct failure f;
-	unsigned int nth;
-	long rc;
-
-	failure_init(test, &f);
-	for (nth = 1; ; nth++) {
-		f.op->setup(&f);
-		tce_fault_arm(f.fx->mock, TCE_FAULT_UNSET, nth, -5);
-		rc = f.op->run(&f);
-		if (!tce_fault_disarm(f.fx->mock))
-			break;
-		KUNIT_EXPECT_EQ_MSG(test, rc, f.op->run == failure_remove ? -EIO : 0,
-				    "failure %u", nth);
-		KUNIT_EXPECT_EQ_MSG(test, tce_mock_live(f.fx->mock), 0,
-				    "failure %u", nth);
-		if (f.client)
-			tce_close(f.client);
-		KUNIT_EXPECT_EQ_MSG(test, tce_mock_tables(f.fx->mock), 1,
-				    "failure %u", nth);
-		KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(f.fx->mock), 1);
-		f.client = NULL;
-		failure_clean_up(&f);
-	}
-	KUNIT_EXPECT_EQ(test, rc, 0);
-	failure_expect_done(&f);
-	failure_clean_up(&f);
-	if (nth == 1)
-		failure_never_met(&f, TCE_FAULT_UNSET);
+	failure_each(test, &(struct failure_way){
+		.fault = TCE_FAULT_UNSET, .rc = -5, .failed = not_unset,
+	});
 }
 
 /*
@@ -54,39 +43,22 @@ static void unset_window(struct kunit *test)
  * UNMAP says so, and tries again when it is asked again. Nothing that a device
  * still reaches is let go, and in the end nothing is left.
  */
+static void not_cleared(struct failure *f, const struct failure_way *way, unsigned int nth, long rc)
+{
+	if (f->op->run != failure_unmap && f->op->run != failure_unmap_one) {
+		KUNIT_EXPECT_EQ(f->test, rc, 0);
+		return;
+	}
+	KUNIT_EXPECT_EQ(f->test, rc, -EIO);
+	KUNIT_EXPECT_EQ(f->test, f->op->run(f), 0);
+	tce_expect_empty(f->fx, f->grp, 0, 0, f->op->run == failure_unmap ? SZ_2M : SZ_4K);
+}
+
 static void clear_fails(struct kunit *test, bool for_good)
 {
-	struct failure f;
-	unsigned int nth, hits;
-	long rc;
-
-	failure_init(test, &f);
-	for (nth = 1; ; nth = failure_next(nth)) {
-		f.op->setup(&f);
-		if (for_good)
-			tce_fault_arm_from(f.fx->mock, TCE_FAULT_CLEAR, nth,
-					   -4);
-		else
-			tce_fault_arm(f.fx->mock, TCE_FAULT_CLEAR, nth, -4);
-		rc = f.op->run(&f);
-		hits = tce_fault_disarm(f.fx->mock);
-		if (!hits)
-			break;
-		if (f.op->run == failure_unmap || f.op->run == failure_unmap_one) {
-			KUNIT_EXPECT_EQ(test, rc, -EIO);
-			KUNIT_EXPECT_EQ(test, f.op->run(&f), 0);
-			tce_expect_empty(f.fx, f.grp, 0, 0,
-					 f.op->run == failure_unmap ? SZ_2M : SZ_4K);
-		} else {
-			KUNIT_EXPECT_EQ(test, rc, 0);
-		}
-		failure_clean_up(&f);
-	}
-	KUNIT_EXPECT_EQ(test, rc, 0);
-	failure_expect_done(&f);
-	failure_clean_up(&f);
-	if (nth == 1)
-		failure_never_met(&f, TCE_FAULT_CLEAR);
+	failure_each(test, &(struct failure_way){
+		.fault = TCE_FAULT_CLEAR, .rc = -4, .sticky = for_good, .failed = not_cleared,
+	});
 }
 
 static void clear_once(struct kunit *test)

@@ -29,8 +29,7 @@ OPS_THAT(fails_to_set_window, failure_meets(op, TCE_FAULT_SET))
  * A MAP that has failed in the middle has unmapped all of its range. Where it fails before
  * that, it changes nothing.
  */
-static void expect_state(struct failure *f, unsigned int nth,
-			 const struct tce_state *before)
+static void expect_state(struct failure *f, unsigned int nth)
 {
 	unsigned long n = failure_maps(f);
 	struct tce_state now;
@@ -38,61 +37,42 @@ static void expect_state(struct failure *f, unsigned int nth,
 
 	snprintf(what, sizeof(what), "failure %u", nth);
 	tce_get_state(f->fx, &now);
-	if (!n || now.n[TCE_SUM] == before->n[TCE_SUM]) {
-		tce_expect_state(f->fx, before, what);
+	if (!n || now.n[TCE_SUM] == f->before.n[TCE_SUM]) {
+		tce_expect_state(f->fx, &f->before, what);
 		return;
 	}
 	KUNIT_EXPECT_LT_MSG(f->test, 1, n, "failure %u: one entry", nth);
 	failure_expect_unmapped(f);
-	tce_expect_less(f->fx, before, what, BIT_ULL(TCE_ENTRIES) | BIT_ULL(TCE_SUM) |
+	tce_expect_less(f->fx, &f->before, what, BIT_ULL(TCE_ENTRIES) | BIT_ULL(TCE_SUM) |
 			BIT_ULL(TCE_REACHED) | BIT_ULL(TCE_MAPPED) |
 			(f->op->v2 ? 0 : BIT_ULL(TCE_PINS) | BIT_ULL(TCE_V1_PAGES)));
 	if (!f->op->v2 && !now.n[TCE_ENTRIES])
 		KUNIT_EXPECT_EQ_MSG(f->test, now.n[TCE_PINS], 0, "failure %u: pins", nth);
 }
 
-/*
- * Fail what @fault says with @rc; the operation then has to fail with @want,
- * or, if @or_succeed, may succeed in another way.
- */
-static void fail_each_of(struct kunit *test, enum tce_fault fault, int rc,
-			 long want, bool or_succeed, unsigned int all)
+/* The operation has failed as it has to, or it has got along. */
+static void has_failed(struct failure *f, const struct failure_way *way, unsigned int nth, long rc)
 {
-	struct tce_state before;
-	struct failure f;
-	unsigned int nth;
-	bool copy;
-	long got;
+	/* an allocation was meant, but copies can fail, too */
+	bool copy = way->fault == TCE_FAULT_ALLOC && rc == -EFAULT &&
+		    IS_ENABLED(CONFIG_FAULT_INJECTION_USERCOPY);
 
-	failure_init(test, &f);
-	for (nth = 1; ; nth = failure_next_after(nth, all)) {
-		f.op->setup(&f);
-		tce_get_state(f.fx, &before);
-		tce_fault_arm(f.fx->mock, fault, nth, rc);
-		got = f.op->run(&f);
-		if (!tce_fault_disarm(f.fx->mock))
-			break;
-		if (got) {
-			/* an allocation was meant, but copies can fail, too */
-			copy = fault == TCE_FAULT_ALLOC && got == -EFAULT &&
-			       IS_ENABLED(CONFIG_FAULT_INJECTION_USERCOPY);
-			KUNIT_EXPECT_EQ_MSG(test, got, copy ? -EFAULT : want,
-					    "failure %u", nth);
-			/* of CREATE the default window may be left, as made first */
-			if (!copy || f.op->run != failure_create)
-				expect_state(&f, nth, &before);
-		} else if (!or_succeed) {
-			KUNIT_FAIL(test, "failure %u goes unnoticed", nth);
-		} else {
-			failure_expect_done(&f);
-		}
-		failure_clean_up(&f);
+	if (!rc && way->may_succeed) {
+		failure_expect_done(f);
+		return;
 	}
-	KUNIT_EXPECT_EQ(test, got, 0);
-	failure_expect_done(&f);
-	failure_clean_up(&f);
-	if (nth == 1 && fault != TCE_FAULT_ALLOC)
-		failure_never_met(&f, fault);
+	KUNIT_EXPECT_EQ_MSG(f->test, rc, copy ? -EFAULT : way->want, "failure %u", nth);
+	/* of CREATE the default window may be left, as made first */
+	if (rc && (!copy || f->op->run != failure_create))
+		expect_state(f, nth);
+}
+
+static void fail_each(struct kunit *test, enum tce_fault fault, int rc, long want, bool may_succeed)
+{
+	failure_each(test, &(struct failure_way){
+		.fault = fault, .rc = rc, .want = want, .may_succeed = may_succeed,
+		.failed = has_failed,
+	});
 }
 
 /*
@@ -118,12 +98,6 @@ static void nothing_fails(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, asked[TCE_FAULT_XCHG] || asked[TCE_FAULT_LOST]);
 }
 
-static void fail_each(struct kunit *test, enum tce_fault fault, int rc,
-		      long want, bool or_succeed)
-{
-	fail_each_of(test, fault, rc, want, or_succeed, 16);
-}
-
 static void allocation(struct kunit *test)
 {
 	const struct failure_op *op = test->param_value;
@@ -144,7 +118,9 @@ static void exchange_and_no_memory(struct kunit *test)
 
 	tce_needs_faults(test);
 	fx->mock->then_no_memory = true;
-	fail_each_of(test, TCE_FAULT_XCHG, -4, -EIO, false, 2);
+	failure_each(test, &(struct failure_way){
+		.fault = TCE_FAULT_XCHG, .rc = -4, .want = -EIO, .all = 2, .failed = has_failed,
+	});
 }
 
 static void set(struct kunit *test)
@@ -156,33 +132,21 @@ static void set(struct kunit *test)
  * A run is not written, or only from its start to some entry. From then on no run is, nor is one
  * cleared from its start to its end.
  */
+static void not_written(struct failure *f, const struct failure_way *way, unsigned int nth, long rc)
+{
+	KUNIT_EXPECT_EQ_MSG(f->test, rc, -EIO, "failure %u after %d", nth, way->rc);
+	failure_expect_unmapped(f);
+}
+
 static void set_is_lost(struct kunit *test)
 {
-	struct failure f;
-	unsigned int nth;
+	const struct failure_op *op = test->param_value;
 	int done;
-	long rc;
 
-	failure_init(test, &f);
-	for (done = 0; done < f.op->size / SZ_4K; done = 2 * done + 1) {
-		for (nth = 1; ; nth = failure_next(nth)) {
-			f.op->setup(&f);
-			tce_fault_arm_from(f.fx->mock, TCE_FAULT_LOST, nth, done);
-			rc = f.op->run(&f);
-			if (!tce_fault_disarm(f.fx->mock))
-				break;
-			KUNIT_EXPECT_EQ_MSG(test, rc, -EIO, "failure %u after %d", nth, done);
-			failure_expect_unmapped(&f);
-			failure_clean_up(&f);
-		}
-		KUNIT_EXPECT_EQ(test, rc, 0);
-		failure_expect_done(&f);
-		failure_clean_up(&f);
-		if (nth == 1)
-			break;
-	}
-	if (nth == 1)
-		failure_never_met(&f, TCE_FAULT_LOST);
+	for (done = 0; done < op->size / SZ_4K; done = 2 * done + 1)
+		failure_each(test, &(struct failure_way){
+			.fault = TCE_FAULT_LOST, .rc = done, .sticky = true, .failed = not_written,
+		});
 }
 
 /* A window whose leaf can't be looked at exists, and its userspace entries are found elsewhere. */
@@ -237,67 +201,40 @@ static void set_window_is_lost(struct kunit *test)
  * set in it before stays there, but the operation has failed all the same, and nothing but
  * tables is kept.
  */
+static void not_set(struct failure *f, const struct failure_way *way, unsigned int nth, long rc)
+{
+	KUNIT_EXPECT_EQ_MSG(f->test, rc, way->want, "failure %u", nth);
+	if (f->client)
+		tce_close(f->client);
+	KUNIT_EXPECT_EQ_MSG(f->test, tce_mock_live(f->fx->mock), 0, "failure %u", nth);
+	/* each window that was set in any bridge before has left one table there */
+	KUNIT_EXPECT_EQ_MSG(f->test, tce_mock_forget_bridges(f->fx->mock),
+			    f->op->two ? nth / 2 : nth - 1, "failure %u", nth);
+	f->client = NULL;
+}
+
 static void set_and_unset_window(struct kunit *test)
 {
-	struct failure f;
-	unsigned int nth;
-	long rc;
-
-	failure_init(test, &f);
-	for (nth = 1; ; nth++) {
-		f.op->setup(&f);
-		f.grp->keeps = true;
-		f.other->keeps = true;
-		tce_fault_arm(f.fx->mock, TCE_FAULT_SET, nth, -EPERM);
-		rc = f.op->run(&f);
-		f.grp->keeps = false;
-		f.other->keeps = false;
-		if (!tce_fault_disarm(f.fx->mock))
-			break;
-		KUNIT_EXPECT_EQ_MSG(test, rc, bridge_says(test), "failure %u",
-				    nth);
-		if (f.client)
-			tce_close(f.client);
-		KUNIT_EXPECT_EQ_MSG(test, tce_mock_live(f.fx->mock), 0,
-				    "failure %u", nth);
-		/* each window that was set in any bridge before has left one table there */
-		KUNIT_EXPECT_EQ_MSG(test, tce_mock_forget_bridges(f.fx->mock),
-				    f.op->two ? nth / 2 : nth - 1, "failure %u", nth);
-		f.client = NULL;
-		failure_clean_up(&f);
-	}
-	KUNIT_EXPECT_EQ(test, rc, 0);
-	failure_expect_done(&f);
-	failure_clean_up(&f);
-	if (nth == 1)
-		failure_never_met(&f, TCE_FAULT_SET);
+	failure_each(test, &(struct failure_way){
+		.fault = TCE_FAULT_SET, .rc = -EPERM, .want = bridge_says(test), .keeps = true,
+		.failed = not_set,
+	});
 }
 
 /* MAP fails, and so does unmapping its range; still nothing is released. */
+static void not_undone(struct failure *f, const struct failure_way *way, unsigned int nth, long rc)
+{
+	KUNIT_EXPECT_EQ(f->test, rc, -EIO);
+	/* in the end all can be unmapped */
+	KUNIT_EXPECT_EQ(f->test, tce_unmap(f->client, 0, f->window), 0);
+	KUNIT_EXPECT_EQ(f->test, tce_mock_live(f->fx->mock), 0);
+}
+
 static void undo_fails(struct kunit *test)
 {
-	struct failure f;
-	unsigned int nth;
-	long rc;
-
-	failure_init(test, &f);
-	for (nth = 1; ; nth = failure_next(nth)) {
-		f.op->setup(&f);
-		tce_fault_arm_from(f.fx->mock, TCE_FAULT_XCHG, nth, -4);
-		rc = f.op->run(&f);
-		if (!tce_fault_disarm(f.fx->mock))
-			break;
-		KUNIT_EXPECT_EQ(test, rc, -EIO);
-		/* in the end all can be unmapped */
-		KUNIT_EXPECT_EQ(test, tce_unmap(f.client, 0, f.window), 0);
-		KUNIT_EXPECT_EQ(test, tce_mock_live(f.fx->mock), 0);
-		failure_clean_up(&f);
-	}
-	KUNIT_EXPECT_EQ(test, rc, 0);
-	failure_expect_done(&f);
-	failure_clean_up(&f);
-	if (nth == 1)
-		failure_never_met(&f, TCE_FAULT_XCHG);
+	failure_each(test, &(struct failure_way){
+		.fault = TCE_FAULT_XCHG, .rc = -4, .sticky = true, .failed = not_undone,
+	});
 }
 
 /* The same on the other platform, with two groups, and with two regions. */

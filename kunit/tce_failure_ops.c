@@ -586,22 +586,40 @@ bool failure_asks(struct kunit *test, unsigned int asked[TCE_FAULTS])
 	return any;
 }
 
-/* Each of the first @all, and then fewer and fewer. */
-unsigned int failure_next_after(unsigned int nth, unsigned int all)
-{
-	return nth < all ? nth + 1 : nth + 1 + nth / 3;
-}
-
-/* The same for the first 16. */
-unsigned int failure_next(unsigned int nth)
-{
-	return failure_next_after(nth, 16);
-}
-
 /* The failure was never asked for: the table is wrong, or the driver. */
 void failure_never_met(struct failure *f, enum tce_fault fault)
 {
 	/* elsewhere another memory may lie in another way */
 	if (!f->op->elsewhere)
 		KUNIT_FAIL(f->test, "the table says so, but it does not ask for failure %d", fault);
+}
+
+/* The operation, of which the first call fails, then the second, until none is left to fail. */
+void failure_each(struct kunit *test, const struct failure_way *way)
+{
+	unsigned int nth, all = way->all ?: 16;
+	struct failure f;
+	long rc;
+
+	failure_init(test, &f);
+	for (nth = 1; ; nth += nth < all ? 1 : 1 + nth / 3) {
+		f.op->setup(&f);
+		tce_get_state(f.fx, &f.before);
+		f.grp->keeps = way->keeps;
+		f.other->keeps = way->keeps;
+		if (way->sticky)
+			tce_fault_arm_from(f.fx->mock, way->fault, nth, way->rc);
+		else
+			tce_fault_arm(f.fx->mock, way->fault, nth, way->rc);
+		rc = f.op->run(&f);
+		if (!tce_fault_disarm(f.fx->mock))
+			break;
+		way->failed(&f, way, nth, rc);
+		failure_clean_up(&f);
+	}
+	KUNIT_EXPECT_EQ(test, rc, 0);
+	failure_expect_done(&f);
+	failure_clean_up(&f);
+	if (nth == 1 && way->fault != TCE_FAULT_ALLOC)
+		failure_never_met(&f, way->fault);
 }
