@@ -21,9 +21,7 @@ static void v1_disable_unmaps(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, tce_enable(client), flags == TCE_R ? -EBUSY : 0);
 		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_1M, flags), 0);
 		/* also if its process is being killed */
-		tce_be_killed(flags == TCE_RW);
-		KUNIT_EXPECT_EQ(test, tce_disable(client), 0);
-		tce_be_killed(false);
+		KUNIT_EXPECT_EQ(test, TCE_KILLED_IF(flags == TCE_RW, tce_disable(client)), 0);
 		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 		KUNIT_EXPECT_EQ(test, tce_charged(fx), fx->mock->priced);
@@ -45,6 +43,11 @@ static void v1_disable_without_the_group(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), 0);
 }
 
+static long map_entry(struct tce_client *client, unsigned long entry, unsigned long ua)
+{
+	return tce_map(client, entry * SZ_4K, ua, SZ_4K, TCE_RW);
+}
+
 /*
  * An entry for each of many pages. Where the CPU's pages are larger than the entries', that
  * is more than ENABLE has charged.
@@ -59,30 +62,21 @@ static void v1_pins_are_charged(struct kunit *test)
 	/* there each entry has a pin of its own: one page will do */
 	unsigned long pages = PAGE_SIZE == SZ_4K ? 1 : more, i;
 	unsigned long ua = tce_plain(fx, pages * PAGE_SIZE);
-	long refused = 0, enough;
 
 	grp->tg.tce32_size = SZ_4M;
 	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
 	KUNIT_ASSERT_EQ(test, tce_enable(client), 0);
 	for (i = 0; i < window; i++)
-		KUNIT_ASSERT_EQ(test, tce_map(client, i * SZ_4K,
-					      ua + i % pages * PAGE_SIZE, SZ_4K,
-					      TCE_RW), 0);
+		KUNIT_ASSERT_EQ(test, map_entry(client, i, ua + i % pages * PAGE_SIZE), 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), window);
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), window + fx->mock->priced);
 	for (; i < more; i++) {
-		tce_drop_cap(fx, fx->mm->locked_vm);
-		refused = tce_map(client, i * SZ_4K,
-				  ua + i % pages * PAGE_SIZE, SZ_4K, TCE_RW);
-		tce_restore_cap(fx);
-		KUNIT_ASSERT_EQ(test, refused, -ENOMEM);
+		unsigned long page = ua + i % pages * PAGE_SIZE, locked = fx->mm->locked_vm;
+
+		KUNIT_ASSERT_EQ(test, TCE_LIMITED(fx, locked, map_entry(client, i, page)), -ENOMEM);
 		tce_expect_empty(fx, grp, 0, i * SZ_4K, SZ_4K);
 		KUNIT_ASSERT_EQ(test, tce_charged(fx), i + fx->mock->priced);
-		tce_drop_cap(fx, fx->mm->locked_vm + 1);
-		enough = tce_map(client, i * SZ_4K,
-				 ua + i % pages * PAGE_SIZE, SZ_4K, TCE_RW);
-		tce_restore_cap(fx);
-		KUNIT_ASSERT_EQ(test, enough, 0);
+		KUNIT_ASSERT_EQ(test, TCE_LIMITED(fx, locked + 1, map_entry(client, i, page)), 0);
 		KUNIT_ASSERT_EQ(test, tce_charged(fx), i + 1 + fx->mock->priced);
 		KUNIT_ASSERT_EQ(test, tce_mock_pins(fx->mock), i + 1);
 	}
@@ -90,10 +84,9 @@ static void v1_pins_are_charged(struct kunit *test)
 	for (i = 0; i < more; i++)
 		KUNIT_ASSERT_EQ(test, tce_unmap(client, i * SZ_4K, SZ_4K), 0);
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), more + fx->mock->priced);
-	tce_drop_cap(fx, fx->mm->locked_vm);
-	enough = tce_map(client, 0, ua, min(pages, window) * PAGE_SIZE, TCE_RW);
-	tce_restore_cap(fx);
-	KUNIT_EXPECT_EQ(test, enough, 0);
+	KUNIT_EXPECT_EQ(test, TCE_LIMITED(fx, fx->mm->locked_vm,
+					  tce_map(client, 0, ua, min(pages, window) * PAGE_SIZE,
+						  TCE_RW)), 0);
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), more + fx->mock->priced);
 	KUNIT_EXPECT_EQ(test, tce_disable(client), 0);
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), fx->mock->priced);
@@ -107,33 +100,27 @@ static void v1_replaces_in_a_full_window(struct kunit *test)
 	struct tce_client *client = tce_ready(fx, false, &grp);
 	unsigned long size = PAGE_SIZE == SZ_4K ? SZ_1M : SZ_64M;
 	unsigned long ua = tce_plain(fx, size), other = tce_plain(fx, SZ_2M);
-	long refused, enough;
+	unsigned long more = SZ_1M >> PAGE_SHIFT;
 	u64 at;
 
 	for (at = 0; at < SZ_64M; at += size)
 		KUNIT_ASSERT_EQ(test, tce_map(client, at, ua, size, TCE_RW), 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), WINDOW);
 
-	tce_drop_cap(fx, fx->mm->locked_vm + (SZ_1M >> PAGE_SHIFT) - 1);
-	refused = tce_map(client, SZ_1M, other, SZ_1M, TCE_RW);
-	tce_restore_cap(fx);
-	KUNIT_EXPECT_EQ(test, refused, -ENOMEM);
+	KUNIT_EXPECT_EQ(test, TCE_LIMITED(fx, fx->mm->locked_vm + more - 1,
+					  tce_map(client, SZ_1M, other, SZ_1M, TCE_RW)), -ENOMEM);
 	tce_expect_mapped(fx, grp, 0, SZ_1M, ua + SZ_1M % size, SZ_1M, TCE_RW);
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW + fx->mock->priced);
 
-	tce_drop_cap(fx, fx->mm->locked_vm + (SZ_1M >> PAGE_SHIFT));
-	enough = tce_map(client, SZ_1M, other, SZ_1M, TCE_RW);
-	tce_restore_cap(fx);
-	KUNIT_EXPECT_EQ(test, enough, 0);
+	KUNIT_EXPECT_EQ(test, TCE_LIMITED(fx, fx->mm->locked_vm + more,
+					  tce_map(client, SZ_1M, other, SZ_1M, TCE_RW)), 0);
 	tce_expect_mapped(fx, grp, 0, SZ_1M, other, SZ_1M, TCE_RW);
 	/* what it pinned beyond that stays charged until DISABLE */
-	KUNIT_EXPECT_EQ(test, tce_charged(fx),
-			WINDOW + fx->mock->priced + (SZ_1M >> PAGE_SHIFT));
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW + fx->mock->priced + more);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), WINDOW);
 	/* half of this is charged by now: only the rest is */
 	KUNIT_EXPECT_EQ(test, tce_map(client, SZ_2M, other, SZ_2M, TCE_RW), 0);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx),
-			WINDOW + fx->mock->priced + (SZ_2M >> PAGE_SHIFT));
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), WINDOW + fx->mock->priced + 2 * more);
 	KUNIT_EXPECT_EQ(test, tce_disable(client), 0);
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), fx->mock->priced);
 }
@@ -176,14 +163,11 @@ static void v2_second_table_is_over_the_limit(struct kunit *test)
 	struct tce_client *client = tce_ready(fx, true, &grp);
 	unsigned long before = tce_charged(fx);
 	u64 start;
-	long rc;
 
 	/* room for one of two tables of 5 pages, but for one page */
 	grp->tg.ops->get_table_size = five_pages;
-	tce_drop_cap(fx, fx->mm->locked_vm + 9);
-	rc = tce_create(client, 12, SZ_64M, 1, &start);
-	tce_restore_cap(fx);
-	KUNIT_EXPECT_EQ(test, rc, -ENOMEM);
+	KUNIT_EXPECT_EQ(test, TCE_LIMITED(fx, fx->mm->locked_vm + 9,
+					  tce_create(client, 12, SZ_64M, 1, &start)), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), before);
 	KUNIT_EXPECT_NULL(test, grp->hw[0]);
 	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_64M, 1, &start), 0);

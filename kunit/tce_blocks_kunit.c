@@ -30,7 +30,6 @@ struct blocks_case {
 	unsigned long ua;
 	unsigned long huge;
 	long pins;
-	struct tce_gate gate;
 };
 
 /* @n huge pages, and a container with a window of 4K pages. */
@@ -172,13 +171,9 @@ static void parts_of_hugetlb(struct kunit *test)
 }
 
 /* One page in the middle of the second huge page is another one. */
-static void put_another_page(struct kunit *test, struct blocks_case *b)
+static void put_another_page(struct blocks_case *b)
 {
-	unsigned long at = b->ua + b->huge + 5 * PAGE_SIZE;
-
-	KUNIT_ASSERT_EQ(test, vm_mmap(NULL, at, PAGE_SIZE, PROT_READ | PROT_WRITE,
-				      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, 0), at);
-	tce_stamp(at, PAGE_SIZE);
+	tce_renew(b->fx, b->ua + b->huge + 5 * PAGE_SIZE, PAGE_SIZE);
 }
 
 static void one_is_not_whole(struct kunit *test)
@@ -188,7 +183,7 @@ static void one_is_not_whole(struct kunit *test)
 	struct blocks_case b;
 
 	blocks_init(test, &b, TCE_MEM_THP, 3);
-	put_another_page(test, &b);
+	put_another_page(&b);
 	/* what else there is of the huge page */
 	rest = b.huge > BLOCK;
 	expect_registered(test, &b, b.ua, 3 * b.huge, 2 + rest + single);
@@ -208,7 +203,7 @@ static void pins_fail(struct kunit *test)
 
 	blocks_init(test, &b, kind->kind, 3);
 	if (kind->kind == TCE_MEM_THP)
-		put_another_page(test, &b);
+		put_another_page(&b);
 	for (nth = 1; ; nth++) {
 		tce_fault_arm(b.fx->mock, TCE_FAULT_PIN, nth, -EINTR);
 		rc = tce_register(b.client, b.ua, 3 * b.huge);
@@ -252,7 +247,7 @@ static void allocations_fail(struct kunit *test)
 	blocks_init(test, &b, kind->kind, 3);
 	tce_needs_faults(test);
 	if (kind->kind == TCE_MEM_THP)
-		put_another_page(test, &b);
+		put_another_page(&b);
 	for (nth = 1; ; nth++) {
 		tce_fault_arm(b.fx->mock, TCE_FAULT_ALLOC, nth, 0);
 		rc = tce_register(b.client, b.ua, 3 * b.huge);
@@ -268,34 +263,13 @@ static void allocations_fail(struct kunit *test)
 	expect_all(test, &b, b.ua, 3 * b.huge);
 }
 
-static unsigned long shared_size;
-
-static void register_shared(struct tce_thread *thread)
-{
-	thread->rc = tce_register(&thread->view, tce_shared, shared_size);
-}
-
-/* A thread that registers is stopped once its first pages are pinned. */
-static void start_and_hold(struct blocks_case *b, struct tce_thread *thread,
-			   void (*fn)(struct tce_thread *thread))
-{
-	tce_gate_close(&b->fx->mock->pinned_gate, &b->gate);
-	tce_thread_start(thread, b->client, fn);
-	wait_for_completion(&b->gate.reached);
-}
-
-static void let_on(struct blocks_case *b, struct tce_thread *thread)
-{
-	complete(&b->gate.open);
-	tce_thread_join(thread);
-}
-
 /*
  * Other memory is mapped at the address when the first pages there have been pinned. What was
  * pinned before stays registered, and the rest is registered as it is by then.
  */
 static void another_thread_maps(struct kunit *test)
 {
+	struct tce_op op = { TCE_REGISTER };
 	unsigned long size, at, hpa, old = 0;
 	struct page *before[3];
 	struct iommu_table *tbl;
@@ -306,15 +280,13 @@ static void another_thread_maps(struct kunit *test)
 	blocks_init(test, &b, TCE_MEM_THP, 4);
 	size = 2 * b.huge;
 	tce_shared = b.ua;
-	shared_size = size;
+	op.size = size;
 	for (i = 0; i < ARRAY_SIZE(before); i++)
 		before[i] = tce_page(b.fx, b.ua + i * PAGE_SIZE);
 	tce_fault_arm(b.fx->mock, TCE_FAULT_PIN, 1, ARRAY_SIZE(before));
-	start_and_hold(&b, &a, register_shared);
-	KUNIT_EXPECT_EQ(test, vm_mmap(NULL, b.ua, size, PROT_READ | PROT_WRITE,
-				      MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, 0), b.ua);
-	tce_stamp(b.ua, size);
-	let_on(&b, &a);
+	tce_thread_stop_op(&a, b.client, &op, &b.fx->mock->pinned_gate);
+	tce_renew(b.fx, b.ua, size);
+	tce_thread_go_on(&a);
 	tce_fault_disarm(b.fx->mock);
 	KUNIT_ASSERT_EQ(test, a.rc, 0);
 
@@ -338,17 +310,17 @@ static void another_thread_maps(struct kunit *test)
 /* Killed when the first pages have been pinned, so no others are. */
 static void killed_amid(struct kunit *test)
 {
+	static const struct tce_op op = { TCE_REGISTER, .size = SZ_32M };
 	struct tce_thread a;
 	struct blocks_case b;
 
 	blocks_init(test, &b, TCE_MEM_THP, 2);
 	tce_shared = b.ua;
-	shared_size = SZ_32M;
 	/* a short pin, so that it is not done with one */
 	tce_fault_arm(b.fx->mock, TCE_FAULT_PIN, 1, 3);
-	start_and_hold(&b, &a, register_shared);
+	tce_thread_stop_op(&a, b.client, &op, &b.fx->mock->pinned_gate);
 	tce_thread_kill(&a);
-	let_on(&b, &a);
+	tce_thread_go_on(&a);
 	KUNIT_EXPECT_EQ(test, tce_fault_disarm(b.fx->mock), 1);
 	KUNIT_EXPECT_EQ(test, a.rc, -EINTR);
 	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);

@@ -316,10 +316,8 @@ static void killed(struct kunit *test)
 				tce_thread_start(&thread, client, hold_lock);
 				wait_for_completion(&locked);
 			}
-			tce_be_killed(true);
-			KUNIT_EXPECT_EQ(test, read_state(test, text, STATE_SIZE),
+			KUNIT_EXPECT_EQ(test, TCE_KILLED(read_state(test, text, STATE_SIZE)),
 					-EINTR);
-			tce_be_killed(false);
 			complete(&unlock);
 			if (held)
 				tce_thread_join(&thread);

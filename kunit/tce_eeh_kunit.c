@@ -8,11 +8,11 @@
 #include <linux/delay.h>
 #include <linux/device.h>
 #include <linux/iommu.h>
-#include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/sched/signal.h>
 #include <linux/string.h>
 
+#include "tce_guest.h"
 #include "tce_threads.h"
 
 /* The kernel's numbers, as its EEH code gets them */
@@ -237,9 +237,7 @@ static void reset_hot(struct tce_thread *thread)
 
 static void reset_when_killed(struct tce_thread *thread)
 {
-	tce_be_killed(true);
-	reset_hot(thread);
-	tce_be_killed(false);
+	TCE_DO_KILLED(reset_hot(thread));
 }
 
 /*
@@ -252,16 +250,13 @@ static void keeps_nobody(struct kunit *test)
 	struct tce_mock_group *a, *b;
 	struct tce_client *client;
 	struct tce_thread thread;
-	struct tce_gate gate;
 	int how;
 
 	for (how = 0; how < 3; how++) {
 		b = tce_group(fx);
 		client = tce_ready(fx, true, &a);
 		KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
-		tce_gate_close(&fx->mock->eeh_gate, &gate);
-		tce_thread_start(&thread, client, reset_hot);
-		wait_for_completion(&gate.reached);
+		tce_thread_stop(&thread, client, reset_hot, &fx->mock->eeh_gate);
 		/* the argument of another call has room of its own */
 		if (how == 0)
 			tce_close(client);
@@ -272,24 +267,13 @@ static void keeps_nobody(struct kunit *test)
 		if (how < 2)
 			KUNIT_EXPECT_TRUE(test, tce_mock_unplug(b));
 		KUNIT_EXPECT_FALSE(test, completion_done(&thread.done));
-		complete(&gate.open);
-		tce_thread_join(&thread);
+		tce_thread_go_on(&thread);
 		KUNIT_EXPECT_EQ(test, thread.rc, 0);
 		KUNIT_EXPECT_EQ(test, a->eeh.calls, 1);
 		KUNIT_EXPECT_EQ(test, b->eeh.calls, how == 2);
 		if (how)
 			tce_close(client);
 	}
-}
-
-/* How many users does the module have, but for @n? Nobody counts those of what is built in. */
-static int module_users(int n)
-{
-#ifdef MODULE
-	return module_refcount(THIS_MODULE) - n;
-#else
-	return 0;
-#endif
 }
 
 /* It sleeps for its operation, or for its turn. An operation whose turn it is holds the module. */
@@ -300,62 +284,37 @@ static void await_sleep(struct tce_thread *thread)
 		msleep(1);
 }
 
-/* A group is in another container by now, as its second one. */
+/*
+ * A group of an operation is in another container by now, as its second one or alone, whose
+ * operation has to wait.
+ */
 static void waits_for_any_group(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp, *other;
-	struct tce_thread first, second;
-	struct tce_client *client = tce_ready(fx, true, &grp), *next;
-	struct tce_gate gate;
-	int users;
+	struct tce_client *client, *next;
+	struct tce_thread a, b;
+	int alone, users;
 
-	tce_gate_close(&fx->mock->eeh_gate, &gate);
-	tce_thread_start(&first, client, reset_hot);
-	wait_for_completion(&gate.reached);
-	tce_detach(client, grp);
-	next = tce_ready(fx, true, &other);
-	KUNIT_ASSERT_EQ(test, tce_attach(next, grp), 0);
-	users = module_users(0);
-	tce_thread_start(&second, next, reset_hot);
-	await_sleep(&second);
-	KUNIT_EXPECT_EQ(test, module_users(0), users);
-	KUNIT_EXPECT_EQ(test, other->eeh.calls + grp->eeh.calls, 0);
-	complete(&gate.open);
-	tce_thread_join(&first);
-	tce_thread_join(&second);
-	KUNIT_EXPECT_EQ(test, second.rc, 0);
-	KUNIT_EXPECT_EQ(test, other->eeh.calls, 1);
-	KUNIT_EXPECT_EQ(test, grp->eeh.calls, 2);
-}
-
-/* The second group of an operation is in another container by now, whose operation has to wait. */
-static void waits_for_the_second_group(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *other, *grp = tce_group(fx);
-	struct tce_client *client = tce_ready(fx, true, &other), *next;
-	struct tce_thread first, second;
-	struct tce_gate gate;
-	int users;
-
-	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
-	tce_gate_close(&fx->mock->eeh_gate, &gate);
-	tce_thread_start(&first, client, reset_hot);
-	wait_for_completion(&gate.reached);
-	tce_detach(client, grp);
-	next = tce_open(fx, true);
-	KUNIT_ASSERT_EQ(test, tce_attach(next, grp), 0);
-	users = module_users(0);
-	tce_thread_start(&second, next, reset_hot);
-	await_sleep(&second);
-	KUNIT_EXPECT_EQ(test, module_users(0), users);
-	KUNIT_EXPECT_EQ(test, grp->eeh.calls, 0);
-	complete(&gate.open);
-	tce_thread_join(&first);
-	tce_thread_join(&second);
-	KUNIT_EXPECT_EQ(test, second.rc, 0);
-	KUNIT_EXPECT_EQ(test, grp->eeh.calls, 1);
+	for (alone = 0; alone < 2; alone++) {
+		grp = tce_group(fx);
+		client = alone ? tce_ready(fx, true, &other) : tce_open(fx, true);
+		KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
+		tce_thread_stop(&a, client, reset_hot, &fx->mock->eeh_gate);
+		tce_detach(client, grp);
+		next = alone ? tce_open(fx, true) : tce_ready(fx, true, &other);
+		KUNIT_ASSERT_EQ(test, tce_attach(next, grp), 0);
+		users = kvm_module_users();
+		tce_thread_start(&b, next, reset_hot);
+		await_sleep(&b);
+		KUNIT_EXPECT_EQ(test, kvm_module_users(), users);
+		KUNIT_EXPECT_EQ(test, other->eeh.calls + grp->eeh.calls, 0);
+		tce_thread_go_on(&a);
+		tce_thread_join(&b);
+		KUNIT_EXPECT_EQ(test, b.rc, 0);
+		KUNIT_EXPECT_EQ(test, other->eeh.calls, 1);
+		KUNIT_EXPECT_EQ(test, grp->eeh.calls, alone ? 1 : 2);
+	}
 }
 
 /* Operations of two clients with a group each do not wait for each other. */
@@ -366,16 +325,12 @@ static void different_groups(struct kunit *test)
 	struct tce_client *client = tce_ready(fx, true, &grp);
 	struct tce_client *another = tce_ready(fx, true, &other);
 	struct tce_thread thread;
-	struct tce_gate gate;
 
-	tce_gate_close(&fx->mock->eeh_gate, &gate);
-	tce_thread_start(&thread, client, reset_hot);
-	wait_for_completion(&gate.reached);
+	tce_thread_stop(&thread, client, reset_hot, &fx->mock->eeh_gate);
 	KUNIT_EXPECT_EQ(test, eeh_op(another, VFIO_EEH_PE_RESET_HOT), 0);
 	KUNIT_EXPECT_EQ(test, other->eeh.calls, 1);
 	KUNIT_EXPECT_FALSE(test, completion_done(&thread.done));
-	complete(&gate.open);
-	tce_thread_join(&thread);
+	tce_thread_go_on(&thread);
 	KUNIT_EXPECT_EQ(test, thread.rc, 0);
 }
 
@@ -388,21 +343,17 @@ static void one_hangs(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp;
 	struct tce_client *client = tce_ready(fx, true, &grp);
-	int users = module_users(0);
+	int users = kvm_module_users();
 	struct tce_thread thread;
-	struct tce_gate gate;
 
-	tce_gate_close(&fx->mock->eeh_gate, &gate);
-	tce_thread_start(&thread, client, reset_hot);
-	wait_for_completion(&gate.reached);
-	KUNIT_EXPECT_EQ(test, module_users(1), users);
+	tce_thread_stop(&thread, client, reset_hot, &fx->mock->eeh_gate);
+	kvm_expect_module_users(test, users + 1);
 	grp->eeh_rc = VFIO_EEH_PE_STATE_STOPPED;
 	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_GET_STATE), VFIO_EEH_PE_STATE_STOPPED);
 	grp->eeh_rc = 0;
 	tce_detach(client, grp);
 	KUNIT_EXPECT_FALSE(test, completion_done(&thread.done));
-	complete(&gate.open);
-	tce_thread_join(&thread);
+	tce_thread_go_on(&thread);
 	KUNIT_EXPECT_EQ(test, thread.rc, 0);
 }
 
@@ -413,16 +364,12 @@ static void waits_for_its_turn(struct kunit *test)
 	struct tce_thread first, second;
 	struct tce_mock_group *grp;
 	struct tce_client *client = tce_ready(fx, true, &grp);
-	struct tce_gate gate;
 
-	tce_gate_close(&fx->mock->eeh_gate, &gate);
-	tce_thread_start(&first, client, reset_hot);
-	wait_for_completion(&gate.reached);
+	tce_thread_stop(&first, client, reset_hot, &fx->mock->eeh_gate);
 	tce_thread_start(&second, client, reset_hot);
 	await_sleep(&second);
 	tce_detach(client, grp);
-	complete(&gate.open);
-	tce_thread_join(&first);
+	tce_thread_go_on(&first);
 	tce_thread_join(&second);
 	KUNIT_EXPECT_EQ(test, first.rc, 0);
 	KUNIT_EXPECT_EQ(test, second.rc, -ENODEV);
@@ -440,28 +387,19 @@ static void holds_a_device(struct kunit *test)
 	char name[] = "tce_kunit0";
 	struct device *devs[2];
 	struct tce_thread thread;
-	struct tce_gate gate;
 
-	for (i = 0; i < 2; i++, name[9]++)
+	for (i = 0; i < 2; i++, name[9]++) {
 		devs[i] = root_device_register(name);
-	if (IS_ERR(devs[0]) || IS_ERR(devs[1])) {
-		for (i = 0; i < 2; i++)
-			if (!IS_ERR(devs[i]))
-				root_device_unregister(devs[i]);
-		KUNIT_FAIL_AND_ABORT(test, "there is no device");
+		KUNIT_ASSERT_FALSE(test, IS_ERR(devs[i]));
+		KUNIT_EXPECT_EQ(test, iommu_group_add_device(grp->group, devs[i]), 0);
 	}
 	for (i = 0; i < 2; i++)
-		KUNIT_EXPECT_EQ(test, iommu_group_add_device(grp->group, devs[i]), 0);
-	for (i = 0; i < 2; i++)
 		refs[i] = kref_read(&devs[i]->kobj.kref);
-	tce_gate_close(&fx->mock->eeh_gate, &gate);
-	tce_thread_start(&thread, client, reset_hot);
-	wait_for_completion(&gate.reached);
+	tce_thread_stop(&thread, client, reset_hot, &fx->mock->eeh_gate);
 	for (i = 0; i < 2; i++)
 		more += kref_read(&devs[i]->kobj.kref) - refs[i];
 	KUNIT_EXPECT_EQ(test, more, 1);
-	complete(&gate.open);
-	tce_thread_join(&thread);
+	tce_thread_go_on(&thread);
 	KUNIT_EXPECT_EQ(test, thread.rc, 0);
 	for (i = 0; i < 2; i++) {
 		KUNIT_EXPECT_EQ(test, kref_read(&devs[i]->kobj.kref), refs[i]);
@@ -583,7 +521,6 @@ static struct kunit_case tce_eeh_cases[] = {
 	KUNIT_CASE(keeps_nobody),
 	KUNIT_CASE(waits_for_its_turn),
 	KUNIT_CASE(waits_for_any_group),
-	KUNIT_CASE(waits_for_the_second_group),
 	KUNIT_CASE(different_groups),
 	KUNIT_CASE(one_hangs),
 	KUNIT_CASE(holds_a_device),

@@ -128,6 +128,36 @@ void tce_detach(struct tce_client *client, struct tce_mock_group *grp);
 void tce_drop_cap(struct tce_fixture *fx, unsigned long pages);
 void tce_restore_cap(struct tce_fixture *fx);
 void tce_be_killed(bool killed);
+
+/* What a call says while a SIGKILL is pending, if it is */
+#define TCE_KILLED_IF(killed, call) ({					\
+	typeof(call) _rc;						\
+									\
+	tce_be_killed(killed);						\
+	_rc = call;							\
+	tce_be_killed(false);						\
+	_rc;								\
+})
+#define TCE_KILLED(call)	TCE_KILLED_IF(true, call)
+
+/* What has no result */
+#define TCE_DO_KILLED(call) do {					\
+	tce_be_killed(true);						\
+	call;								\
+	tce_be_killed(false);						\
+} while (0)
+
+/* What a call says to somebody who may lock so many pages */
+#define TCE_LIMITED(fx, pages, call) ({					\
+	struct tce_fixture *_fx = fx;					\
+	typeof(call) _rc;						\
+									\
+	tce_drop_cap(_fx, pages);					\
+	_rc = call;							\
+	tce_restore_cap(_fx);						\
+	_rc;								\
+})
+
 void tce_watch(struct tce_fixture *fx);
 
 #endif /* TCE_KUNIT_FIXTURE_H */

@@ -247,9 +247,7 @@ static void only_the_host_has_a_devices_table(struct kunit *test)
 	restored = 0;
 	powerpc_firmware_features |= FW_FEATURE_LPAR;
 	/* all the same if its process is being killed */
-	tce_be_killed(true);
-	tce_detach(client, grp);
-	tce_be_killed(false);
+	TCE_DO_KILLED(tce_detach(client, grp));
 	KUNIT_EXPECT_EQ(test, restored, 1);
 	for (i = 0; i < ARRAY_SIZE(devs); i++) {
 		KUNIT_EXPECT_PTR_EQ(test, get_iommu_table_base(devs[i]), &host_table);
@@ -279,14 +277,10 @@ static void joins_while_killed(struct kunit *test)
 	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
 	struct tce_mock_group *grp = tce_group(fx);
 
-	tce_be_killed(true);
-	KUNIT_EXPECT_EQ(test, tce_attach(client, grp), 0);
-	tce_be_killed(false);
+	KUNIT_EXPECT_EQ(test, TCE_KILLED(tce_attach(client, grp)), 0);
 	KUNIT_EXPECT_NOT_NULL(test, grp->hw[0]);
 	/* and loses them, when it leaves */
-	tce_be_killed(true);
-	tce_detach(client, grp);
-	tce_be_killed(false);
+	TCE_DO_KILLED(tce_detach(client, grp));
 	KUNIT_EXPECT_NULL(test, grp->hw[0]);
 	KUNIT_EXPECT_PTR_EQ(test, grp->tg.ops, &tce_mock_group_ops);
 }

@@ -125,9 +125,7 @@ static void who_waits_is_killed(struct kunit *test)
 
 	tce_spare = tce_plain(test->priv, PAGE_SIZE);
 	/* the locks of the process were made by a call that was killed */
-	tce_be_killed(true);
-	KUNIT_EXPECT_EQ(test, tce_register(first, tce_spare, PAGE_SIZE), -EINTR);
-	tce_be_killed(false);
+	KUNIT_EXPECT_EQ(test, TCE_KILLED(tce_register(first, tce_spare, PAGE_SIZE)), -EINTR);
 	client = tce_share(test, wait->v2, NULL);
 	if (wait->before)
 		KUNIT_ASSERT_EQ(test, tce_op_do(client, wait->before), 0);
@@ -190,18 +188,14 @@ static void killed_while_sharing(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_ready(fx, false, NULL);
 	struct tce_thread a;
-	struct tce_gate gate;
 
 	if (PAGE_SIZE == SZ_4K)
 		kunit_skip(test, "the CPU's pages have 4K");
 	tce_shared = tce_plain(fx, 2 * PAGE_SIZE);
 	KUNIT_ASSERT_EQ(test, tce_map(client, 0, tce_shared, 2 * PAGE_SIZE, TCE_R), 0);
-	tce_gate_close(&fx->mock->alloc_gate, &gate);
-	tce_thread_op(&a, client, &again);
-	wait_for_completion(&gate.reached);
+	tce_thread_stop_op(&a, client, &again, &fx->mock->alloc_gate);
 	tce_thread_kill(&a);
-	complete(&gate.open);
-	tce_thread_join(&a);
+	tce_thread_go_on(&a);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 2);
 }
 

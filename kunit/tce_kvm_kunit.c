@@ -23,9 +23,7 @@ static void kvm_clears_and_page_is_dirty(struct kunit *test)
 	for (killed = 0; killed < 2; killed++) {
 		KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
 		ClearPageDirty(page);
-		tce_be_killed(killed);
-		KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 0));
-		tce_be_killed(false);
+		KUNIT_EXPECT_TRUE(test, TCE_KILLED_IF(killed, kvm_clear(&s, 0)));
 		KUNIT_EXPECT_TRUE(test, PageDirty(page));
 	}
 	kvm_expect_free(test, &s);

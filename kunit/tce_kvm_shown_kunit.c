@@ -269,9 +269,7 @@ static void kvm_has_lost_too_many_counts(struct kunit *test)
 	}
 	fx->mock->taken_back = 0;
 	/* all the same if its process is being killed */
-	tce_be_killed(true);
-	tce_close(s.client);
-	tce_be_killed(false);
+	TCE_DO_KILLED(tce_close(s.client));
 	KUNIT_EXPECT_LE(test, fx->mock->taken_back, 2UL * half);
 	for (i = 0; i < 3; i++) {
 		for (n = 0; n < 3000 && mm_iommu_lookup(current->mm, ua[i], KVM_MEMORY); n++)
@@ -451,9 +449,7 @@ static void counted_under_a_bridge(struct kunit *test)
 	tce_fault_disarm(fx->mock);
 	page = tce_page(fx, s.ua);
 	fx->mock->kept = true;
-	tce_be_killed(true);
-	tce_close(s.client);
-	tce_be_killed(false);
+	TCE_DO_KILLED(tce_close(s.client));
 	fx->pages_left = KVM_MEMORY >> PAGE_SHIFT;
 	tce_unpinned(fx);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);

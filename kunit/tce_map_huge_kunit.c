@@ -4,7 +4,6 @@
  * ordinary ones.
  */
 #include <linux/mm.h>
-#include <linux/mman.h>
 
 #include <asm/mmu_context.h>
 
@@ -53,7 +52,6 @@ static void v2_huge_and_ordinary(struct kunit *test)
 {
 	const struct huge_param *param = test->param_value;
 	bool behind = param->behind, kvm = param->kvm;
-	unsigned long rw = PROT_READ | PROT_WRITE;
 	struct tce_fixture *fx = test->priv;
 	unsigned long edge, huge, ua = 0, plain;
 	struct tce_mock_group *grp;
@@ -75,9 +73,7 @@ static void v2_huge_and_ordinary(struct kunit *test)
 	if (kvm)
 		tce_watch(fx);
 	plain = behind ? ua + huge : ua - huge;
-	KUNIT_ASSERT_EQ(test, vm_mmap(NULL, plain, huge, rw, MAP_PRIVATE |
-				      MAP_ANONYMOUS | MAP_FIXED, 0), plain);
-	tce_stamp(plain, huge);
+	tce_renew(fx, plain, huge);
 	client = tce_ready_window(fx, ilog2(huge), SZ_64M, 1, &grp);
 	KUNIT_ASSERT_EQ(test, tce_create(client, PAGE_SHIFT, SZ_64M, 1, &start),
 			0);

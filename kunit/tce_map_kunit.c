@@ -369,9 +369,7 @@ static void closed_while_mapped(struct kunit *test)
 	ClearPageDirty(first);
 	ClearPageDirty(last);
 	KUNIT_ASSERT_EQ(test, map(&s, 0, 0, s.size), 0);
-	tce_be_killed(true);
-	tce_close(s.client);
-	tce_be_killed(false);
+	TCE_DO_KILLED(tce_close(s.client));
 	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
 	KUNIT_EXPECT_TRUE(test, PageDirty(first));
 	KUNIT_EXPECT_TRUE(test, PageDirty(last));

@@ -4,7 +4,6 @@
  * more than one bridge. Runs of entries are set and cleared by one operation.
  */
 #include <linux/mm.h>
-#include <linux/mman.h>
 
 #include "../tce_table.h"
 #include "tce_client.h"
@@ -28,10 +27,8 @@ static void one_run(struct kunit *test)
 		runs = fx->mock->runs;
 		writes = fx->mock->writes;
 		/* all of it, and invalidated, even if it is killed; v1 would end while it pins */
-		tce_be_killed(v2);
-		KUNIT_ASSERT_EQ(test, tce_map(client, SZ_4K, ua, SZ_2M, TCE_RW),
+		KUNIT_ASSERT_EQ(test, TCE_KILLED_IF(v2, tce_map(client, SZ_4K, ua, SZ_2M, TCE_RW)),
 				0);
-		tce_be_killed(false);
 		KUNIT_EXPECT_EQ(test, fx->mock->runs, runs + 1);
 		KUNIT_EXPECT_EQ(test, fx->mock->writes, writes + SZ_2M / SZ_4K);
 		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
@@ -42,7 +39,6 @@ static void one_run(struct kunit *test)
 /* Even if ordinary memory comes before it, the rest is written at once. */
 static void one_run_behind_other_pages(struct kunit *test)
 {
-	unsigned long rw = PROT_READ | PROT_WRITE;
 	unsigned long edge, ua, few = 3 * PAGE_SIZE, exchanges;
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_ready(fx, false, NULL);
@@ -55,9 +51,7 @@ static void one_run_behind_other_pages(struct kunit *test)
 		kunit_skip(test, "this machine has no hugetlb pages");
 	fx->next_ua = edge + SZ_256M;
 	ua -= few;
-	KUNIT_ASSERT_EQ(test, vm_mmap(NULL, ua, few, rw, MAP_PRIVATE |
-				      MAP_ANONYMOUS | MAP_FIXED, 0), ua);
-	tce_stamp(ua, few);
+	tce_renew(fx, ua, few);
 	KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
 	exchanges = fx->mock->asked[TCE_FAULT_XCHG];
 	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, few + SZ_2M, TCE_RW), 0);
@@ -155,10 +149,8 @@ static void killed_half_way(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
 		tce_be_killed(v2);
 		KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
-		tce_be_killed(true);
-		KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua + SZ_4K,
-					      SZ_32M - SZ_4K, TCE_RW), -EINTR);
-		tce_be_killed(false);
+		KUNIT_EXPECT_EQ(test, TCE_KILLED(tce_map(client, 0, ua + SZ_4K, SZ_32M - SZ_4K,
+							 TCE_RW)), -EINTR);
 		/* v1 ends while it pins, before it has written anything */
 		if (v2)
 			tce_expect_empty(fx, grp, 0, 0, SZ_4K);
@@ -169,9 +161,7 @@ static void killed_half_way(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_32M, TCE_RW), 0);
 		/* so that there is an end of a run in the middle */
 		KUNIT_ASSERT_EQ(test, tce_unmap(client, SZ_16M, SZ_4K), 0);
-		tce_be_killed(true);
-		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_32M), -EINTR);
-		tce_be_killed(false);
+		KUNIT_EXPECT_EQ(test, TCE_KILLED(tce_unmap(client, 0, SZ_32M)), -EINTR);
 		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_32M), 0);
 		tce_expect_empty(fx, grp, 0, 0, SZ_32M);
 	}
@@ -187,9 +177,7 @@ static void killed_in_the_last_chunk(struct kunit *test)
 
 	/* so that no run of empty entries is set at once */
 	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
-	tce_be_killed(true);
-	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_64K, TCE_RW), 0);
-	tce_be_killed(false);
+	KUNIT_EXPECT_EQ(test, TCE_KILLED(tce_map(client, 0, ua, SZ_64K, TCE_RW)), 0);
 	tce_expect_mapped(fx, grp, 0, 0, ua, SZ_64K, TCE_RW);
 }
 
@@ -215,9 +203,7 @@ static void killed_between_holes(struct kunit *test)
 		for (at = 0; at < size; at += 2 * PAGE_SIZE)
 			KUNIT_ASSERT_EQ(test, tce_map(client, at, ua + at, SZ_4K, TCE_RW), 0);
 		KUNIT_ASSERT_EQ(test, tce_map(client, second, ua, SZ_4K, TCE_RW), 0);
-		tce_be_killed(true);
-		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, second + SZ_4K), -EINTR);
-		tce_be_killed(false);
+		KUNIT_EXPECT_EQ(test, TCE_KILLED(tce_unmap(client, 0, second + SZ_4K)), -EINTR);
 		tce_expect_empty(fx, grp, 0, 0, size);
 		tce_expect_mapped(fx, grp, 0, second, ua, SZ_4K, TCE_RW);
 		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 1);

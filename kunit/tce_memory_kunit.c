@@ -4,8 +4,6 @@
  * of a process that has KVM are in the kernel's list, those of others are kept by the
  * driver alone; the cases try both.
  */
-#include <linux/mman.h>
-
 #include "../tce_mm.h"
 #include "tce_client.h"
 
@@ -53,9 +51,7 @@ static void register_and_unregister(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), -ENOENT);
 	KUNIT_EXPECT_EQ(test, tce_register(client, ua, size), 0);
 	/* what is not mapped goes, even if the client is being killed */
-	tce_be_killed(true);
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), 0);
-	tce_be_killed(false);
+	KUNIT_EXPECT_EQ(test, TCE_KILLED(tce_unregister(client, ua, size)), 0);
 	tce_expect_balance(fx);
 }
 
@@ -85,9 +81,7 @@ static void unregister_while_mapped(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_register(other, ua, size + PAGE_SIZE), -EINVAL);
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 4);
 	/* a client that is killed need not look at all of its windows */
-	tce_be_killed(true);
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), -EINTR);
-	tce_be_killed(false);
+	KUNIT_EXPECT_EQ(test, TCE_KILLED(tce_unregister(client, ua, size)), -EINTR);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), pins);
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), 0);
 	tce_expect_mapped(fx, grp, 0, SZ_32M, stays, SZ_4K, TCE_RW);
@@ -95,9 +89,7 @@ static void unregister_while_mapped(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), pins - (size >> PAGE_SHIFT));
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), -ENOENT);
 	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), -EINVAL);
-	KUNIT_ASSERT_EQ(test, vm_mmap(NULL, ua, size, PROT_READ | PROT_WRITE,
-				      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, 0), ua);
-	tce_stamp(ua, size);
+	tce_renew(fx, ua, size);
 	KUNIT_EXPECT_EQ(test, tce_register(other, ua, size), 0);
 	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, size, TCE_RW), 0);
 	tce_expect_mapped(fx, grp, 0, 0, ua, size, TCE_RW);
@@ -181,9 +173,7 @@ static void closed_while_others_map(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, ua);
 	KUNIT_EXPECT_EQ(test, tce_unmap(b, 0, size), 0);
 	/* until it is not mapped any more; what the orphan was charged is free for it */
-	tce_drop_cap(fx, fx->mm->locked_vm);
-	KUNIT_EXPECT_EQ(test, tce_register(b, ua, size), 0);
-	tce_restore_cap(fx);
+	KUNIT_EXPECT_EQ(test, TCE_LIMITED(fx, fx->mm->locked_vm, tce_register(b, ua, size)), 0);
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), (size >> PAGE_SHIFT) + fx->mock->priced + 1);
 	KUNIT_EXPECT_EQ(test, tce_unregister(b, ua, size), 0);
 }
@@ -201,9 +191,7 @@ static void killed_while_registering(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 		ua = tce_memory(fx, kinds[i], size);
-		tce_be_killed(true);
-		KUNIT_EXPECT_EQ(test, tce_register(client, ua, size), -EINTR);
-		tce_be_killed(false);
+		KUNIT_EXPECT_EQ(test, TCE_KILLED(tce_register(client, ua, size)), -EINTR);
 		tce_expect_balance(fx);
 	}
 }

@@ -188,6 +188,30 @@ void tce_thread_op(struct tce_thread *thread, struct tce_client *client,
 	tce_thread_start(thread, client, do_op);
 }
 
+/* tce_thread_start() of a thread that stops at a gate. Undone by tce_thread_go_on(). */
+void tce_thread_stop(struct tce_thread *thread, struct tce_client *client,
+		     void (*what)(struct tce_thread *thread), struct tce_gate **where)
+{
+	tce_gate_close(where, &thread->gate);
+	tce_thread_start(thread, client, what);
+	wait_for_completion(&thread->gate.reached);
+}
+
+/* The same for one call */
+void tce_thread_stop_op(struct tce_thread *thread, struct tce_client *client,
+			const struct tce_op *op, struct tce_gate **where)
+{
+	thread->op = op;
+	tce_thread_stop(thread, client, do_op, where);
+}
+
+/* Let it go on, to its end. */
+void tce_thread_go_on(struct tce_thread *thread)
+{
+	complete(&thread->gate.open);
+	tce_thread_join(thread);
+}
+
 /* Has it done what it had to do? */
 bool tce_thread_is_done(struct tce_thread *thread)
 {

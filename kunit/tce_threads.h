@@ -45,6 +45,7 @@ long tce_op_do(struct tce_client *client, const struct tce_op *op);
  * @view: the container, with room for this thread's own arguments
  * @what: what it does
  * @op: or the call that it makes
+ * @gate: where it is held up, with tce_thread_stop()
  * @task: the thread
  * @done: completed when it has done it
  * @rc: what it has to say
@@ -53,6 +54,7 @@ struct tce_thread {
 	struct tce_client view;
 	void (*what)(struct tce_thread *thread);
 	const struct tce_op *op;
+	struct tce_gate gate;
 	struct task_struct *task;
 	struct completion done;
 	long rc;
@@ -62,6 +64,11 @@ void tce_thread_start(struct tce_thread *thread, struct tce_client *client,
 		      void (*what)(struct tce_thread *thread));
 void tce_thread_op(struct tce_thread *thread, struct tce_client *client,
 		   const struct tce_op *op);
+void tce_thread_stop(struct tce_thread *thread, struct tce_client *client,
+		     void (*what)(struct tce_thread *thread), struct tce_gate **where);
+void tce_thread_stop_op(struct tce_thread *thread, struct tce_client *client,
+			const struct tce_op *op, struct tce_gate **where);
+void tce_thread_go_on(struct tce_thread *thread);
 void tce_thread_kill(struct tce_thread *thread);
 bool tce_thread_is_done(struct tce_thread *thread);
 bool tce_thread_ends(struct tce_thread *thread);

@@ -93,7 +93,6 @@ static void close_beside_map(struct kunit *test)
 	struct tce_mock_group *grp;
 	struct tce_client *client;
 	struct tce_thread a, b;
-	struct tce_gate gate;
 	int how, pages;
 
 	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
@@ -102,9 +101,8 @@ static void close_beside_map(struct kunit *test)
 		client = tce_ready(fx, false, &grp);
 		KUNIT_ASSERT_EQ(test, tce_map(client, SZ_1M, tce_shared, SZ_64K,
 					      TCE_RW), 0);
-		tce_gate_close(&fx->mock->gate, &gate);
-		tce_thread_op(&a, client, pages ? &tce_map_shared : &tce_map_first);
-		wait_for_completion(&gate.reached);
+		tce_thread_stop_op(&a, client, pages ? &tce_map_shared : &tce_map_first,
+				   &fx->mock->gate);
 		switch (how / 2) {
 		case 0:
 			leaving = client;
@@ -120,8 +118,7 @@ static void close_beside_map(struct kunit *test)
 		}
 		KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&a));
 		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-		complete(&gate.open);
-		tce_thread_join(&a);
+		tce_thread_go_on(&a);
 		KUNIT_EXPECT_EQ_MSG(test, a.rc,
 				    how / 2 == 0 ? -EINVAL :
 				    how / 2 == 1 ? -ENXIO : -EPERM, "%d", how);
@@ -181,21 +178,17 @@ static void first_container_of_a_process(struct kunit *test)
 	struct tce_client *first = tce_open(fx, true);
 	struct tce_client *second = tce_open(fx, true);
 	struct tce_thread a, b, c;
-	struct tce_gate gate;
 
 	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
 	leaving = tce_open(fx, true);
 	tce_do_as_other(fx, true, tce_use_as_other, leaving);
-	tce_gate_close(&fx->mock->alloc_gate, &gate);
-	tce_thread_op(&a, first, &register_memory);
-	wait_for_completion(&gate.reached);
+	tce_thread_stop_op(&a, first, &register_memory, &fx->mock->alloc_gate);
 	tce_thread_op(&b, second, &register_memory);
 	tce_thread_start(&c, first, leave);
 	tce_thread_join(&b);
 	tce_thread_join(&c);
 	KUNIT_EXPECT_EQ(test, tce_attach(first, tce_group(fx)), 0);
-	complete(&gate.open);
-	tce_thread_join(&a);
+	tce_thread_go_on(&a);
 	KUNIT_EXPECT_EQ(test, a.rc, 0);
 	KUNIT_EXPECT_EQ(test, b.rc, 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), TCE_SHARED_SIZE >> PAGE_SHIFT);
@@ -318,7 +311,7 @@ static void register_late_beside_kvm(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct mm_iommu_table_group_mem_t *mem;
-	struct tce_gate before, after;
+	struct tce_gate after;
 	struct tce_thread a, b;
 	struct tce_client *other;
 	int last;
@@ -328,13 +321,11 @@ static void register_late_beside_kvm(struct kunit *test)
 		tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
 		other = last ? NULL : tce_ready(fx, true, NULL);
 		leaving = tce_open(fx, true);
-		tce_gate_close(&fx->mock->gate, &before);
-		tce_thread_op(&a, leaving, &register_memory);
-		wait_for_completion(&before.reached);
+		tce_thread_stop_op(&a, leaving, &register_memory, &fx->mock->gate);
 		tce_thread_start(&b, leaving, leave);
 		tce_thread_join(&b);
 		tce_gate_close(&fx->mock->gate, &after);
-		complete(&before.open);
+		complete(&a.gate.open);
 		wait_for_completion(&after.reached);
 		mem = mm_iommu_lookup(current->mm, tce_shared, TCE_SHARED_SIZE);
 		KUNIT_ASSERT_NOT_NULL(test, mem);
@@ -362,18 +353,15 @@ static void map_what_is_registered_late(struct kunit *test)
 	struct tce_client *other = tce_ready_for(fx, true, ua, PAGE_SIZE, NULL);
 	struct tce_mm *tmm = tce_container_find(other->data)->mem.tmm;
 	struct tce_thread a, b, c;
-	struct tce_gate gate;
 	int ms;
 
 	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
 	leaving = tce_open(fx, true);
-	tce_gate_close(&fx->mock->pinned_gate, &gate);
-	tce_thread_op(&a, leaving, &register_memory);
-	wait_for_completion(&gate.reached);
+	tce_thread_stop_op(&a, leaving, &register_memory, &fx->mock->pinned_gate);
 	tce_thread_start(&b, leaving, leave);
 	tce_thread_join(&b);
 	down_read(&tmm->map_lock);
-	complete(&gate.open);
+	complete(&a.gate.open);
 	/* whoever wants that lock for writing waits, and the MAP behind it */
 	for (ms = 0; ms < 10000 && !tce_thread_is_done(&a) &&
 	     !rwsem_is_contended(&tmm->map_lock); ms += 20)

@@ -40,17 +40,13 @@ static void same_table_waits(struct kunit *test)
 	struct tce_mock_group *grp;
 	struct tce_client *client = tce_share(test, false, &grp);
 	struct tce_thread a, b;
-	struct tce_gate gate;
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(whats); i++) {
-		tce_gate_close(&fx->mock->table_gate, &gate);
-		tce_thread_op(&a, client, &map_in_front);
-		wait_for_completion(&gate.reached);
+		tce_thread_stop_op(&a, client, &map_in_front, &fx->mock->table_gate);
 		tce_thread_op(&b, client, &whats[i]);
 		KUNIT_EXPECT_TRUE(test, TCE_WAITS_MUTEX(&b, table_lock(client, 0)));
-		complete(&gate.open);
-		tce_thread_join(&a);
+		tce_thread_go_on(&a);
 		tce_thread_join(&b);
 		KUNIT_EXPECT_EQ(test, a.rc, 0);
 		KUNIT_EXPECT_EQ(test, b.rc, 0);
@@ -73,19 +69,17 @@ static void waits_for_a_chunk(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_ready(fx, true, NULL);
-	struct tce_gate first, fourth;
+	struct tce_gate fourth;
 	struct tce_thread a, b;
 
 	tce_shared = tce_plain(fx, SZ_8M);
 	KUNIT_ASSERT_EQ(test, tce_register(client, tce_shared, SZ_8M), 0);
-	tce_gate_close(&fx->mock->table_gate, &first);
-	tce_thread_op(&a, client, &map_long);
-	wait_for_completion(&first.reached);
+	tce_thread_stop_op(&a, client, &map_long, &fx->mock->table_gate);
 	tce_thread_op(&b, client, &unmap_one);
 	KUNIT_EXPECT_TRUE(test, TCE_WAITS_MUTEX(&b, table_lock(client, 0)));
 	tce_gate_close(&fx->mock->table_gate, &fourth);
 	fourth.skip = 3 * CHUNK;
-	complete(&first.open);
+	complete(&a.gate.open);
 	wait_for_completion(&fourth.reached);
 	KUNIT_EXPECT_TRUE(test, tce_thread_ends(&b));
 	complete(&fourth.open);
@@ -120,7 +114,6 @@ static void table_of_levels(struct kunit *test)
 	struct tce_client *client = tce_share(test, true, NULL);
 	struct tce_container *container = container_of_client(client);
 	struct tce_thread a, b;
-	struct tce_gate gate;
 	bool waits;
 	u64 start;
 	int i;
@@ -128,16 +121,13 @@ static void table_of_levels(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(steps); i++) {
 		KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_64M, 3, &start), 0);
 		KUNIT_ASSERT_EQ(test, start, TCE_SECOND);
-		tce_gate_close(&fx->mock->table_gate, &gate);
-		tce_thread_op(&a, client, &map_second);
-		wait_for_completion(&gate.reached);
+		tce_thread_stop_op(&a, client, &map_second, &fx->mock->table_gate);
 		tce_thread_op(&b, client, &steps[i].op);
 		waits = steps[i].op.call == TCE_REMOVE ?
 			TCE_WAITS_RWSEM(&b, &container->mem.tmm->map_lock) :
 			TCE_WAITS_MUTEX(&b, table_lock(client, 1));
 		KUNIT_EXPECT_TRUE_MSG(test, waits, "step %d", i);
-		complete(&gate.open);
-		tce_thread_join(&a);
+		tce_thread_go_on(&a);
 		tce_thread_join(&b);
 		KUNIT_EXPECT_EQ_MSG(test, a.rc, 0, "step %d", i);
 		KUNIT_EXPECT_EQ_MSG(test, b.rc, 0, "step %d", i);
@@ -244,7 +234,6 @@ static void page_changes_under_a_map(struct kunit *test)
 	struct tce_mock_group *grp;
 	struct tce_client *client;
 	struct tce_thread thread;
-	struct tce_gate gate;
 	struct file *file;
 
 	if (PAGE_SIZE == SZ_4K)
@@ -258,14 +247,11 @@ static void page_changes_under_a_map(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_map(client, LAST_PAGE, other, PAGE_SIZE / 2,
 				      TCE_R), 0);
 
-	tce_gate_close(&fx->mock->table_gate, &gate);
-	tce_thread_op(&thread, client, &map_in_pieces);
-	wait_for_completion(&gate.reached);
+	tce_thread_stop_op(&thread, client, &map_in_pieces, &fx->mock->table_gate);
 	KUNIT_EXPECT_EQ(test, vm_mmap(file, at, PAGE_SIZE,
 				      PROT_READ | PROT_WRITE,
 				      MAP_SHARED | MAP_FIXED, 0), at);
-	complete(&gate.open);
-	tce_thread_join(&thread);
+	tce_thread_go_on(&thread);
 	fput(file);
 	KUNIT_EXPECT_EQ(test, thread.rc, 0);
 	tce_expect_mapped(fx, grp, 0, LAST_PAGE, at, PAGE_SIZE, TCE_R);
@@ -337,7 +323,6 @@ static void disable_during_a_map(struct kunit *test)
 	unsigned long table, window;
 	struct tce_client *client;
 	struct tce_thread a;
-	struct tce_gate gate;
 
 	client = tce_share(test, false, NULL);
 	KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
@@ -346,23 +331,17 @@ static void disable_during_a_map(struct kunit *test)
 	table = tce_charged(fx);
 	for (int n = one ? 1 : 2; n <= 2; n++) {
 		KUNIT_ASSERT_EQ(test, tce_enable(client), 0);
-		tce_gate_close(n == 1 ? &fx->mock->alloc_gate : &fx->mock->gate, &gate);
-		tce_thread_op(&a, client, n == 1 ? &tce_map_first : &map_two);
-		wait_for_completion(&gate.reached);
+		tce_thread_stop_op(&a, client, n == 1 ? &tce_map_first : &map_two,
+				   n == 1 ? &fx->mock->alloc_gate : &fx->mock->gate);
 		KUNIT_EXPECT_EQ(test, tce_disable(client), 0);
 		KUNIT_EXPECT_EQ(test, tce_charged(fx), table + n);
-		complete(&gate.open);
-		tce_thread_join(&a);
+		tce_thread_go_on(&a);
 		KUNIT_EXPECT_EQ(test, a.rc, -EPERM);
 		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 		KUNIT_EXPECT_EQ(test, tce_charged(fx), table + n);
-		/* there is room for the window, but not for that as well */
-		tce_drop_cap(fx, window);
-		/* all the same if it is being killed */
-		tce_be_killed(n == 2);
-		KUNIT_EXPECT_EQ(test, tce_enable(client), 0);
-		tce_be_killed(false);
-		tce_restore_cap(fx);
+		/* there is room for the window, but not for that as well; or it is being killed */
+		KUNIT_EXPECT_EQ(test, TCE_LIMITED(fx, window,
+						  TCE_KILLED_IF(n == 2, tce_enable(client))), 0);
 		KUNIT_EXPECT_EQ(test, tce_charged(fx), window);
 		KUNIT_EXPECT_EQ(test, tce_disable(client), 0);
 		KUNIT_EXPECT_EQ(test, tce_charged(fx), table);
@@ -536,16 +515,12 @@ static void register_is_killed_at_the_end(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_open(fx, true);
 	struct tce_thread a;
-	struct tce_gate gate;
 
 	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
 	tce_spare = tce_plain(fx, PAGE_SIZE);
-	tce_gate_close(&fx->mock->pinned_gate, &gate);
-	tce_thread_op(&a, client, &tce_register_spare);
-	wait_for_completion(&gate.reached);
+	tce_thread_stop_op(&a, client, &tce_register_spare, &fx->mock->pinned_gate);
 	tce_thread_kill(&a);
-	complete(&gate.open);
-	tce_thread_join(&a);
+	tce_thread_go_on(&a);
 	KUNIT_EXPECT_EQ(test, a.rc, 0);
 	KUNIT_EXPECT_EQ(test, tce_register(client, tce_shared, TCE_SHARED_SIZE), 0);
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, tce_spare, PAGE_SIZE), 0);

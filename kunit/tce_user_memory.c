@@ -36,6 +36,14 @@ void tce_stamp(unsigned long ua, unsigned long size)
 	}
 }
 
+/* Put other memory, private and anonymous, in the place of what is there. */
+void tce_renew(struct tce_fixture *fx, unsigned long ua, unsigned long size)
+{
+	KUNIT_ASSERT_EQ(fx->test, vm_mmap(NULL, ua, size, PROT_READ | PROT_WRITE,
+					  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, 0), ua);
+	tce_stamp(ua, size);
+}
+
 /*
  * Move the pages behind neighbouring addresses apart: other memory is touched
  * between them.

@@ -178,9 +178,7 @@ static void keeps_pages(struct kunit *test)
 
 	fx->mock->kept = kept->v2;
 	/* all the same if its process is being killed */
-	tce_be_killed(true);
-	tce_close(client);
-	tce_be_killed(false);
+	TCE_DO_KILLED(tce_close(client));
 	tce_fault_disarm(fx->mock);
 	fx->pages_left = 2;
 	tce_unpinned(fx);
