@@ -207,21 +207,6 @@ static void close_last(struct tce_thread *thread)
 	tce_close(leave->client);
 }
 
-/*
- * The work of a closed container tries every jiffy, and sets its timer once more. It is not
- * flushed, because the caller holds locks.
- */
-static bool tries_again(struct tce_container *leaving)
-{
-	struct timer_list *timer = &leaving->free_work.timer;
-	unsigned long expires = READ_ONCE(timer->expires);
-	int ms;
-
-	for (ms = 0; READ_ONCE(timer->expires) == expires && ms < 10000; ms++)
-		msleep(1);
-	return ms < 10000;
-}
-
 static long unset_slowly(struct iommu_table_group *tg, int num)
 {
 	msleep(100);
@@ -243,7 +228,7 @@ static void leave_meanwhile(struct iommu_table *tbl, void *data)
 	tce_thread_start(&leave->thread, leave->client, close_last);
 	/* it waits for no other client's table */
 	KUNIT_EXPECT_TRUE(test, tce_thread_ends(&leave->thread));
-	KUNIT_EXPECT_TRUE(test, tries_again(leaving) && tries_again(leaving));
+	KUNIT_EXPECT_TRUE(test, tce_tries_again(leaving) && tce_tries_again(leaving));
 	KUNIT_EXPECT_TRUE(test, tce_mock_pins(fx->mock));
 }
 

@@ -9,8 +9,10 @@
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
 #include <linux/sched/signal.h>
+#include <linux/timer.h>
 #include <linux/uaccess.h>
 
+#include "../tce_container.h"
 #include "tce_threads.h"
 
 struct other {
@@ -252,4 +254,19 @@ bool tce_thread_waits(struct tce_thread *thread, bool (*contended)(void *lock), 
 	for (ms = 0; ms < 30000 && !contended(lock) && !tce_thread_is_done(thread); ms += 20)
 		msleep(20);
 	return contended(lock) && !tce_thread_is_done(thread);
+}
+
+/*
+ * The work of a closed container tries again and again, and sets its timer each time. It is not
+ * flushed, because the caller holds locks.
+ */
+bool tce_tries_again(struct tce_container *leaving)
+{
+	struct timer_list *timer = &leaving->free_work.timer;
+	unsigned long expires = READ_ONCE(timer->expires);
+	int ms;
+
+	for (ms = 0; READ_ONCE(timer->expires) == expires && ms < 10000; ms++)
+		msleep(1);
+	return ms < 10000;
 }

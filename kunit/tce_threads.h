@@ -72,6 +72,7 @@ void tce_thread_go_on(struct tce_thread *thread);
 void tce_thread_kill(struct tce_thread *thread);
 bool tce_thread_is_done(struct tce_thread *thread);
 bool tce_thread_ends(struct tce_thread *thread);
+bool tce_tries_again(struct tce_container *leaving);
 bool tce_thread_waits(struct tce_thread *thread, bool (*contended)(void *lock), void *lock);
 #define TCE_WAITS_MUTEX(thread, lock)	tce_thread_waits(thread, tce_mutex_is_contended, lock)
 #define TCE_WAITS_RWSEM(thread, lock)	tce_thread_waits(thread, tce_rwsem_is_contended, lock)

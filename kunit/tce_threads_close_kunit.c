@@ -137,6 +137,7 @@ static void close_beside_the_mmap_lock(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client;
 	unsigned long ua = tce_plain(fx, TCE_SHARED_SIZE), locked;
+	struct tce_container *container;
 	struct tce_thread thread;
 	int how;
 
@@ -149,12 +150,12 @@ static void close_beside_the_mmap_lock(struct kunit *test)
 					0);
 		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, TCE_SHARED_SIZE, TCE_RW), 0);
 		leaving = client;
+		container = tce_container_find(client->data);
 		locked = fx->mm->locked_vm;
 		mmap_read_lock(fx->mm);
 		tce_thread_start(&thread, client, leave);
 		KUNIT_EXPECT_TRUE(test, tce_thread_ends(&thread));
-		/* it is tried again and again meanwhile */
-		msleep(300);
+		KUNIT_EXPECT_TRUE(test, tce_tries_again(container) && tce_tries_again(container));
 		KUNIT_EXPECT_EQ(test, atomic_long_read(&tce_closing),
 				fx->begun.n[TCE_CLOSING] + 1);
 		KUNIT_EXPECT_EQ(test, fx->mm->locked_vm, locked);
