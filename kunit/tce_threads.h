@@ -40,6 +40,8 @@ extern const struct tce_op tce_register_spare;
 
 long tce_op_do(struct tce_client *client, const struct tce_op *op);
 
+struct tce_container;
+
 /**
  * struct tce_thread - another thread of the process
  * @view: the container, with room for this thread's own arguments
