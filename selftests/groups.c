@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * More than one group: what a group that joins later finds there, and that one which leaves takes
- * away its own access only. Who may join which container, and the rest, is the fuzzer's.
+ * More than one group: each container has its own mappings, what a group that joins later finds
+ * there, and that one which leaves takes away its own access only. Who may join which container, and
+ * the rest, is the fuzzer's.
  */
 #define _GNU_SOURCE
 #include <string.h>
@@ -9,6 +10,38 @@
 #include <unistd.h>
 
 #include "test.h"
+
+static void own_containers(struct tce *t)
+{
+	struct tce u = { .container = -1 };
+	uint8_t *mine = alloc(CHUNK, CHUNK), *its = alloc(CHUNK, CHUNK);
+	struct edu edu;
+
+	/* The same address in two containers is two different things. */
+	u = *t;
+	u.enabled = false;
+	u.bounce = NULL;
+	u.container = open_container();
+	set_container(t->group2, u.container);
+	set_iommu(u.container, t->version == 1 ? V1_IOMMU : V2_IOMMU);
+	expect_rc(0, edu_open(&edu, t->group2, host.other));
+	u.edu = edu;
+
+	allow(t, mine, CHUNK);
+	bounce_at(t, base(t) - CHUNK);
+	allow(&u, its, CHUNK);
+	bounce_at(&u, base(t) - CHUNK);
+	map(t->container, mine, base(t), CHUNK, RW);
+	expect(can_write(t, base(t), mine));
+	expect(!can_write(&u, base(t), mine));
+	expect(!can_read(&u, base(t), mine));
+	map(u.container, its, base(t), CHUNK, RW);
+	expect(can_write(&u, base(t), its));
+	expect(!can_write(t, base(t), its));
+	unmap(t->container, base(t), CHUNK);
+	expect(can_write(&u, base(t), its));
+	expect(!can_write(t, base(t), mine));
+}
 
 static void joins_later(struct tce *t)
 {
@@ -102,6 +135,8 @@ static void function_comes(struct tce *t)
 }
 
 static const struct test tests[] = {
+	{ "containers do not see each other's mappings", own_containers,
+	  BOTH | TWO | DMA },
 	{ "a group that joins shares windows and mappings", joins_later,
 	  V2 | TWO | DMA },
 	{ "a group that goes leaves the others their mappings", one_leaves,

@@ -173,6 +173,7 @@ def machines() -> Iterator[Step]:
     yield "packages", ["release/package", "check"]
     yield "fuzz 6.12-4k powernv9", ["fuzz", "--seconds", "25"]
     yield "fuzz 6.1-64k powernv9", ["fuzz", "--kernel", "6.1-64k", "--seconds", "25", "--seed", "3"]
+    yield "fuzz 6.12-be powernv9", ["fuzz", "--kernel", "6.12-be", "--seconds", "25", "--seed", "4"]
     yield "fuzz 6.12-64k pseries", ["fuzz", "--kernel", "6.12-64k", "--machine", "pseries",
                                     "--seconds", "25", "--seed", "2"]
     # DPDK and the kernel's VFIO selftests, one version of each; make clients has others, in a real
