@@ -264,6 +264,29 @@ static uint8_t *half_bad(struct tce *t)
 	return mem;
 }
 
+static void not_allowed(struct tce *t)
+{
+	uint8_t *mem = prepare_dma(t, CHUNK), *hole = alloc(2 * CHUNK, CHUNK);
+	long rc = t->version == 1 ? -EFAULT : -EINVAL;
+
+	munmap(hole, 2 * CHUNK);
+	expect_rc(rc, __map(t->container, hole, base(t), CHUNK, RW));
+	expect_rc(rc, __map(t->container, NULL, base(t), CHUNK, RW));
+	expect_rc(rc, __map(t->container, (void *)-CHUNK, base(t), CHUNK, RW));
+	/* The kernel's own memory. */
+	expect_rc(rc, __map(t->container, (void *)0xc000000000000000ULL,
+			    base(t), CHUNK, RW));
+	expect(!can_write(t, base(t), mem));
+	if (t->version == 1)
+		return;
+	/* What was registered is not any more. */
+	map(t->container, mem, base(t), CHUNK, RW);
+	unmap(t->container, base(t), CHUNK);
+	unregister_mem(t->container, mem, CHUNK);
+	expect_rc(rc, __map(t->container, mem, base(t), CHUNK, RW));
+	expect(!can_write(t, base(t), mem));
+}
+
 static void failed_map_keeps_old(struct tce *t)
 {
 	uint8_t *old = prepare_dma(t, 2 * CHUNK), *mem = half_bad(t);
@@ -434,6 +457,7 @@ static const struct test tests[] = {
 	  past_the_end, BOTH | DMA | DANGEROUS },
 	{ "UNMAP past the end of the window is EINVAL and clears nothing",
 	  unmap_past_the_end, BOTH | DMA | DANGEROUS },
+	{ "MAP refuses memory that is not there, or not registered", not_allowed, BOTH | DMA },
 	{ "a failed MAP keeps what was mapped before", failed_map_keeps_old,
 	  BOTH | DMA },
 	{ "memory that is read-only for the process can be read by the device",
