@@ -158,7 +158,7 @@ def entries(found: Figures) -> str:
         x = right - 190 + 100 * which
         parts += [f'<rect x="{x}" y="16" width="14" height="14" fill="{FILLS[which]}" '
                   'stroke="#000"/>', text(x + 20, 28, name)]
-    return svg("Cost per TCE, of 4 MiB of scattered 4K pages and of hypercalls for 512", parts)
+    return svg("Cost per TCE in calls of 4 MiB, and in hypercalls", parts)
 
 
 # What the picture of locked memory compares: words, and the options of "tcestat memlock"
