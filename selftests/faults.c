@@ -691,7 +691,7 @@ static void out_of_memory(struct tce *t)
 }
 
 #define DRIVER	"vfio_iommu_spapr_tce"
-#define LOADS	48	/* twice as many as its start has allocations */
+#define LOADS	48	/* more than its start has allocations */
 
 /*
  * The driver does not load because one of its start's allocations fails, or it can do without that one.
