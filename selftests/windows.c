@@ -339,9 +339,9 @@ static void left_by_the_host(struct tce *t)
 	expect_eq(0, seen);
 }
 
-/* What the client maps at @iova stays there when that driver unmaps its page after all. */
-static void unmap_late(struct tce *t, uint64_t iova)
+static void unmapped_late_by_the_host(struct tce *t)
 {
+	uint64_t start, handle = left_mapped(t, &start), iova = start + handle - first(t);
 	uint8_t *mem = alloc(CHUNK, CHUNK);
 
 	register_mem(t->container, mem, CHUNK);
@@ -353,26 +353,6 @@ static void unmap_late(struct tce *t, uint64_t iova)
 	expect(can_read(t, iova, mem));
 	unmap(t->container, iova, CHUNK);
 	unregister_mem(t->container, mem, CHUNK);
-}
-
-static void unmapped_late_by_the_host(struct tce *t)
-{
-	uint64_t start, handle = left_mapped(t, &start);
-
-	unmap_late(t, start + handle - first(t));
-}
-
-/* The same for the next client, which has the default window. */
-static void unmapped_late_for_the_next(struct tce *t)
-{
-	uint64_t start, handle = left_mapped(t, &start);
-
-	edu_close(&t->edu);
-	detach(t);
-	attach(t, 2);
-	expect_rc(0, edu_open(&t->edu, t->group, 0));
-	bounce_at(t, first(t));
-	unmap_late(t, handle);
 }
 
 /* Leaves a mapping where the host has its own, for the host to take away. */
@@ -468,8 +448,6 @@ static const struct test tests[] = {
 	{ "MAP or UNMAP creates the default window", default_by_map, BOTH },
 	{ "what the host has left mapped is not the client's", left_by_the_host, BARE | APART | DANGEROUS },
 	{ "what the host unmaps late stays mapped for the client", unmapped_late_by_the_host, BARE | APART | DANGEROUS },
-	{ "what the host unmaps late stays mapped for the next client", unmapped_late_for_the_next,
-	  BARE | APART | DANGEROUS },
 	{ "after a client the host has its own window", host_again, BOTH | APART | DANGEROUS },
 	{ "REMOVE clears the window and uncounts its mappings",
 	  removed_is_cleared, V2 | DMA },
