@@ -304,10 +304,10 @@ static void waits_for_any_group(struct kunit *test)
 		tce_detach(client, grp);
 		next = alone ? tce_open(fx, true) : tce_ready(fx, true, &other);
 		KUNIT_ASSERT_EQ(test, tce_attach(next, grp), 0);
-		users = kvm_module_users();
+		users = tce_module_users();
 		tce_thread_start(&b, next, reset_hot);
 		await_sleep(&b);
-		KUNIT_EXPECT_EQ(test, kvm_module_users(), users);
+		KUNIT_EXPECT_EQ(test, tce_module_users(), users);
 		KUNIT_EXPECT_EQ(test, other->eeh.calls + grp->eeh.calls, 0);
 		tce_thread_go_on(&a);
 		tce_thread_join(&b);
@@ -343,11 +343,11 @@ static void one_hangs(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp;
 	struct tce_client *client = tce_ready(fx, true, &grp);
-	int users = kvm_module_users();
+	int users = tce_module_users();
 	struct tce_thread thread;
 
 	tce_thread_stop(&thread, client, reset_hot, &fx->mock->eeh_gate);
-	kvm_expect_module_users(test, users + 1);
+	tce_expect_module_users(test, users + 1);
 	grp->eeh_rc = VFIO_EEH_PE_STATE_STOPPED;
 	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_GET_STATE), VFIO_EEH_PE_STATE_STOPPED);
 	grp->eeh_rc = 0;

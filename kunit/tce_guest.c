@@ -246,7 +246,7 @@ void kvm_expect_free(struct kunit *test, struct kvm_setup *s)
 }
 
 /* How many references keep the module loaded; 0 if it is built in. */
-int kvm_module_users(void)
+int tce_module_users(void)
 {
 #ifdef MODULE
 	return module_refcount(THIS_MODULE);
@@ -256,9 +256,9 @@ int kvm_module_users(void)
 }
 
 /* ... are so many, if it is a module. */
-void kvm_expect_module_users(struct kunit *test, int users)
+void tce_expect_module_users(struct kunit *test, int users)
 {
 #ifdef MODULE
-	KUNIT_EXPECT_EQ(test, kvm_module_users(), users);
+	KUNIT_EXPECT_EQ(test, tce_module_users(), users);
 #endif
 }

@@ -43,7 +43,7 @@ void kvm_put_and_lose(struct kunit *test, struct kvm_setup *s, bool vcpu);
 bool kvm_clear_page(struct kvm_setup *s, unsigned long entry, unsigned long n);
 bool kvm_clear(struct kvm_setup *s, unsigned long entry);
 void kvm_expect_free(struct kunit *test, struct kvm_setup *s);
-int kvm_module_users(void);
-void kvm_expect_module_users(struct kunit *test, int users);
+int tce_module_users(void);
+void tce_expect_module_users(struct kunit *test, int users);
 
 #endif /* TCE_KUNIT_GUEST_H */

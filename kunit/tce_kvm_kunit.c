@@ -204,9 +204,9 @@ static void kvm_can_not_map_in_v1(struct kunit *test)
 	iommu_tce_table_get(s.tbl);
 	tce_close(s.client);
 	KUNIT_EXPECT_FALSE(test, kvm_put(&s, 3, other));
-	users = kvm_module_users();
+	users = tce_module_users();
 	iommu_tce_table_put(s.tbl);
-	kvm_expect_module_users(test, users - 1);
+	tce_expect_module_users(test, users - 1);
 	tce_close(owner);
 	tce_expect_balance(fx);
 }

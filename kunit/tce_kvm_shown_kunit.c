@@ -298,7 +298,7 @@ static void kvm_keeps_a_table(struct kunit *test)
 		kvm_set_up(test, &s, i % 2);
 		iommu_tce_table_get(s.tbl);
 		tce_close(s.client);
-		users = kvm_module_users();
+		users = tce_module_users();
 		client = tce_ready(fx, true, NULL);
 		KUNIT_ASSERT_EQ(test, tce_register(client, s.ua, KVM_MEMORY), 0);
 		writes = fx->mock->writes;
@@ -310,9 +310,9 @@ static void kvm_keeps_a_table(struct kunit *test)
 		KUNIT_EXPECT_NOT_NULL(test, s.tbl->it_ops->set);
 		KUNIT_EXPECT_EQ(test, tce_unregister(client, s.ua, KVM_MEMORY), 0);
 		/* the module does not go before the table */
-		kvm_expect_module_users(test, users);
+		tce_expect_module_users(test, users);
 		iommu_tce_table_put(s.tbl);
-		kvm_expect_module_users(test, users - 1);
+		tce_expect_module_users(test, users - 1);
 		tce_close(client);
 		tce_expect_balance(fx);
 	}

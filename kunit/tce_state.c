@@ -134,7 +134,7 @@ static long module_users(void)
 	int tries;
 
 	for (tries = 0; tries < 20; tries++) {
-		users = kvm_module_users();
+		users = tce_module_users();
 		if (__is_defined(MODULE))
 			users -= atomic_long_read(&tce_kvm_tables) + atomic_long_read(&tce_closing);
 		if (users <= least)
