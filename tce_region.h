@@ -36,9 +36,9 @@
  * @mapped: TCEs that map it, except for those of KVM, which @mm_iommu counts
  * @blocks: without @mm_iommu, one word for each aligned block of 2 MiB: its hpa if it is contiguous
  *	in one folio, where one pin holds it and the blocks that continue it; otherwise, with
- *	TCE_BLOCK_PAGES set, the address of an array of its pages, each with a pin. A part of a
- *	block at either end of the range has the word of a whole one, and an array that
- *	begins where that would
+ *	TCE_BLOCK_PAGES set, the address of an array of its pages, each with a pin. The part
+ *	of a block at either end of the range has the word of a whole block, and an array whose
+ *	first elements are not used
  */
 struct tce_region {
 	union {

@@ -352,7 +352,10 @@ static __always_inline int erase(struct tce_gather *gather, unsigned long entry,
 	return rc;
 }
 
-/* Return: how many entries were looked at, or -EINTR. @rc is set if the platform refuses some. */
+/*
+ * Inline for UNMAP of one entry. Return: how many entries were looked at, or -EINTR. @rc is set if
+ * the platform refuses some.
+ */
 static __always_inline long unmap_chunk(struct tce_table *table, unsigned long entry,
 					unsigned long max, unsigned long run_min, bool client,
 					int *rc)
@@ -579,7 +582,9 @@ static unsigned long read_run(const struct tce_reader *reader, unsigned long n, 
 	return size >> reader->shift ?: 1;
 }
 
-/* Count up to @n entries as mapped; in v2 no more than one region has. */
+/*
+ * Count up to @n entries as mapped; in v2 no more than one region has. Inline for MAP of one entry.
+ */
 static __always_inline void read_hold(struct tce_reader *reader, unsigned long n)
 {
 	if (reader->batch) {
