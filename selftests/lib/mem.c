@@ -40,7 +40,7 @@ void *alloc_shared(size_t size)
 
 void *alloc_repeated(uint64_t size)
 {
-	const uint64_t some = 64 * MiB;
+	const uint64_t some = size < 64 * MiB ? size : 64 * MiB;
 	int file = memfd_create("repeated", 0);
 	uint8_t *mem = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	uint64_t at;
@@ -147,21 +147,12 @@ uint64_t locked(void)
 	return read_number("/proc/self/status", "VmLck:") * 1024;
 }
 
-/* What @ask says, as soon as that is @want, or else after four seconds. */
-#define settled(ask, want) ({						\
-	typeof(want) now_ = (ask);					\
-	int i_;								\
-									\
-	for (i_ = 0; i_ < 200 && now_ != (want); i_++) {		\
-		nap(20);						\
-		now_ = (ask);						\
-	}								\
-	now_;								\
-})
-
 uint64_t locked_settled(uint64_t want)
 {
-	return settled(locked(), want);
+	uint64_t now;
+
+	within(4, (now = locked()) == want);
+	return now;
 }
 
 /* With what the CPUs keep in lists of their own: many MiB, after a process has ended. */
@@ -190,13 +181,8 @@ bool mem_free_tells(void)
 /* What is freed after grace periods and by workers takes its time. */
 bool mem_free_returns(uint64_t want)
 {
-	int i;
-
-	for (i = 0; i < 200; i++) {
-		if (mem_free() >= want)
-			return true;
-		nap(100);
-	}
+	if (within(20, mem_free() >= want))
+		return true;
 	note("%lld KiB less memory is free than expected",
 	     (long long)(want - mem_free()) / 1024);
 	return false;
@@ -264,7 +250,10 @@ long pinned(void)
 /* Regions are released after an RCU grace period. */
 long pinned_settled(long want)
 {
-	return settled(pinned(), want);
+	long now;
+
+	within(4, (now = pinned()) == want);
+	return now;
 }
 
 void drop_root(void)
@@ -277,8 +266,12 @@ void drop_root(void)
 
 void set_memlock(uint64_t bytes)
 {
-	struct rlimit limit = { .rlim_cur = bytes, .rlim_max = bytes };
+	struct rlimit limit;
 
+	expect(!getrlimit(RLIMIT_MEMLOCK, &limit));
+	limit.rlim_cur = bytes;
+	if (limit.rlim_max < bytes)
+		limit.rlim_max = bytes;
 	if (setrlimit(RLIMIT_MEMLOCK, &limit))
 		fail(__FILE__, __LINE__, "RLIMIT_MEMLOCK: %m");
 }

@@ -16,7 +16,7 @@
 void *alloc(size_t size, size_t align);
 /* Zeroed memory that this process and its children share. */
 void *alloc_shared(size_t size);
-/* The same 64 MiB again and again, at addresses that follow each other. */
+/* The same 64 MiB, or less, again and again, at addresses that follow each other. */
 void *alloc_repeated(uint64_t size);
 /* Huge pages of 2 MiB, at @at or anywhere; skips the row where there are none. */
 uint8_t *alloc_huge(size_t size, void *at);
@@ -25,6 +25,18 @@ uint64_t real_address(const void *va);
 /* Is the page of @va marked dirty? For root */
 bool is_dirty(const void *va);
 void nap(unsigned int ms);
+/* Does @cond come true within so many seconds? It is not asked again once it has. */
+#define within(seconds, cond) ({					\
+	int left_ = (seconds) * 50;					\
+	bool met_ = (cond);						\
+									\
+	while (!met_ && left_--) {					\
+		nap(20);						\
+		met_ = (cond);						\
+	}								\
+	met_;								\
+})
+
 void fill(void *buf, size_t size, unsigned int seed);
 bool filled(const void *buf, size_t size, unsigned int seed);
 /* What follows @key in a file of the kernel's, -1 if nothing does */

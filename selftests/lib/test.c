@@ -80,16 +80,9 @@ pid_t spawn(bool client, void (*run)(void *arg), void *arg)
 static pid_t wait_for(pid_t pid, int *status, int seconds)
 {
 	pid_t ended;
-	int i;
 
-	for (i = 0; i <= seconds * 50; i++) {
-		ended = waitpid(pid, status, WNOHANG);
-		if (ended)
-			return ended;
-		if (seconds)
-			nap(20);
-	}
-	return 0;
+	within(seconds, (ended = waitpid(pid, status, WNOHANG)));
+	return ended;
 }
 
 bool ends(pid_t pid, int seconds)
