@@ -21,7 +21,7 @@
 
 # Written out, so that a program that is missing is noticed. All of two others may be skipped:
 # faults needs a kernel with fault injection, kvm a host with KVM.
-PROGRAMS="abi dma memory windows groups eeh clients cards state races storm waits"
+PROGRAMS="abi dma memory windows groups eeh cards state races storm waits"
 NOBODY=65534
 
 ran=
