@@ -9,7 +9,6 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -631,65 +630,6 @@ static void one_function(struct tce *t)
 	expect(WIFEXITED(status) && !WEXITSTATUS(status));
 }
 
-static void *eat(void *arg)
-{
-	for (;;)
-		mmap(NULL, 4 * MiB, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	return arg;
-}
-
-/* A client that gives its group back again and again, until it has eaten the host's memory. */
-static void gives_back_and_eats(void)
-{
-	struct tce t = { .container = -1 };
-	pthread_t thread;
-
-	expect_rc(0, write_to("/proc/self/oom_score_adj", "1000"));
-	attach(&t, 2);
-	pthread_create(&thread, NULL, eat, NULL);
-	for (;;) {
-		__unset_container(t.group);
-		__set_container(t.group, t.container);
-		__set_iommu(t.container, V2_IOMMU);
-	}
-}
-
-static void out_of_memory(struct tce *t)
-{
-	int i, status, reached = 0;
-	uint64_t size;
-	void *most;
-	pid_t pid;
-
-	/* The rows before this one let each allocation fail there. */
-	if (!access("/proc/self/fail-nth", F_OK))
-		skip("faults are injected on this kernel");
-	prepare_bypass(t);
-	/* so that a client's turn is short */
-	expect_rc(0, write_to("/proc/self/oom_score_adj", "-1000"));
-	size = (mem_free() - 256 * MiB) / host.page * host.page;
-	most = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	expect(most != MAP_FAILED && !madvise(most, size, MADV_DONTFORK));
-	for (i = 0; i < 8; i++) {
-		pid = fork();
-		expect(pid >= 0);
-		if (!pid)
-			gives_back_and_eats();
-		expect(waitpid(pid, &status, 0) == pid);
-		expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-		/* the tables of the next client are large pieces of memory */
-		expect(!madvise(most, 64 * MiB, MADV_DONTNEED));
-		reached += client_reaches();
-		expect(!madvise(most, 64 * MiB, MADV_POPULATE_WRITE));
-	}
-	munmap(most, size);
-	note("%d clients ran out of memory, %d left the host's memory to the next one",
-	     i, reached);
-	expect_eq(0, reached);
-}
-
 #define DRIVER	"vfio_iommu_spapr_tce"
 #define LOADS	48	/* more than its start has allocations */
 
@@ -746,8 +686,6 @@ static const struct test tests[] = {
 	  V2 | POWERNV | DANGEROUS },
 	{ "the same of a group with one function", one_function,
 	  V2 | POWERNV | DANGEROUS },
-	{ "the same of one that is killed since the host is out of memory", out_of_memory,
-	  V2 | POWERNV | DANGEROUS, 600 },
 	{ "loading that fails midway", loading, BARE | APART | DANGEROUS, 120 },
 };
 
