@@ -70,11 +70,7 @@ static long huge_pages_free(void)
  */
 static int huge_cards(long free)
 {
-	int i;
-
-	for (i = 0; i < 500 && huge_pages_free() < free; i++)
-		nap(20);
-	expect_eq(free, huge_pages_free());
+	expect(within(10, huge_pages_free() == free));
 	return free / 2;
 }
 
@@ -151,88 +147,66 @@ static void use_cards(void *arg)
 		*cards->ready = true;
 }
 
-static void one_process(struct tce *t __attribute__((unused)))
-{
-	struct cards cards = { .last = host.devices - 1 };
-	long free = huge_pages_free();
-	unsigned int i;
-
-	for (i = 0; i < sizeof(shapes) / sizeof(*shapes); i++) {
-		cards.s = &shapes[i];
-		cards.huge = huge_cards(free);
-		expect(ends(spawn(true, use_cards, &cards), LIMIT));
-	}
-}
-
-static void many_processes(struct tce *t __attribute__((unused)))
+/* All cards in a process, and then each in one of its own */
+static void all_shapes(struct tce *t __attribute__((unused)))
 {
 	struct cards cards[MAX_DEVICES];
 	pid_t pid[MAX_DEVICES];
 	long free = huge_pages_free();
 	unsigned int i;
-	int d, huge;
+	int d, n, huge, each;
 
-	for (i = 0; i < sizeof(shapes) / sizeof(*shapes); i++) {
+	for (i = 0; i < 2 * sizeof(shapes) / sizeof(*shapes); i++) {
 		huge = huge_cards(free);
-		for (d = 0; d < host.devices; d++) {
-			cards[d] = (struct cards){ &shapes[i], d, d, huge };
+		n = i % 2 ? host.devices : 1;
+		each = host.devices / n;
+		for (d = 0; d < n; d++) {
+			cards[d] = (struct cards){ &shapes[i / 2], d, d + each - 1, huge };
 			pid[d] = spawn(true, use_cards, &cards[d]);
 		}
-		for (d = 0; d < host.devices; d++)
+		for (d = 0; d < n; d++)
 			expect(ends(pid[d], LIMIT));
 	}
 }
 
-/* What an administrator has to allow for each card, and not a page less. */
+/* What an administrator has to allow for each card, and not a page less */
+struct allowance {
+	struct shape shape;
+	bool enough;
+};
+
 static void limited(void *arg)
 {
-	const struct shape *s = arg;
-	uint64_t need = card_locks(s), before = 0;
-	int container[MAX_DEVICES], i;
-	uint8_t *mem;
-
-	for (i = 0; i < host.devices; i++)
-		container[i] = open_card(i);
-	set_memlock(host.devices * need - host.page);
-	drop_root();
-	for (i = 0; i < host.devices; i++) {
-		mem = card_memory(s);
-		expect(mem);
-		if (i < host.devices - 1) {
-			expect_rc(0, __use_card(container[i], s, mem));
-			before = locked();
-			expect_eq((i + 1) * need, before);
-			continue;
-		}
-		expect_rc(-ENOMEM, __use_card(container[i], s, mem));
-		/* the window, and all pieces but the last */
-		expect_eq(before + need - (s->piece ? s->piece : card_bytes()), locked());
-	}
-}
-
-static void enough(void *arg)
-{
-	const struct shape *s = arg;
+	const struct allowance *a = arg;
+	const struct shape *s = &a->shape;
 	uint64_t need = card_locks(s);
-	int container[MAX_DEVICES], i;
+	int container[MAX_DEVICES], last = host.devices - 1, i;
 
-	for (i = 0; i < host.devices; i++)
+	for (i = 0; i <= last; i++)
 		container[i] = open_card(i);
-	set_memlock(host.devices * need);
+	set_memlock(host.devices * need - (a->enough ? 0 : host.page));
 	drop_root();
-	for (i = 0; i < host.devices; i++)
-		expect_rc(0, __use_card(container[i], s, card_memory(s)));
-	expect_eq(host.devices * need, locked());
+	for (i = 0; i <= last; i++) {
+		bool refused = i == last && !a->enough;
+		uint8_t *mem = card_memory(s);
+
+		expect(mem);
+		expect_rc(refused ? -ENOMEM : 0, __use_card(container[i], s, mem));
+		/* where it is refused, the window and all pieces but the last are there */
+		expect_eq((i + 1) * need - (refused ? s->piece ?: card_bytes() : 0), locked());
+	}
 }
 
 static void memlock(struct tce *t __attribute__((unused)))
 {
-	static const struct shape whole = { 0, 0, true }, pieces = { 0, 4 * MiB, true };
+	static struct allowance allowances[] = {
+		{ { 0, 0, true }, true }, { { 0, 4 * MiB, true }, true },
+		{ { 0, 0, true }, false }, { { 0, 4 * MiB, true }, false },
+	};
+	unsigned int i;
 
-	expect(ends(spawn(true, enough, (void *)&whole), LIMIT));
-	expect(ends(spawn(true, enough, (void *)&pieces), LIMIT));
-	expect(ends(spawn(true, limited, (void *)&whole), LIMIT));
-	expect(ends(spawn(true, limited, (void *)&pieces), LIMIT));
+	for (i = 0; i < sizeof(allowances) / sizeof(*allowances); i++)
+		expect(ends(spawn(true, limited, &allowances[i]), LIMIT));
 }
 
 static void stays(void *arg)
@@ -413,8 +387,7 @@ static void bounded_set(struct tce *t __attribute__((unused)))
 }
 
 static const struct test tests[] = {
-	{ "all cards in one process, in windows of small and large pages, whole and in pieces", one_process, V2 | APART },
-	{ "the same in a process for each card", many_processes, V2 | APART },
+	{ "all cards in one process, and in one for each, in windows of small and large pages", all_shapes, V2 | APART },
 	{ "memory to lock for each card is enough, a page less is ENOMEM", memlock, V2 | APART },
 	{ "who is killed with all cards leaves nothing", killed, V2 | APART },
 	{ "a container that runs out of memory leaves nothing", out_of_memory, V2 | APART },

@@ -6,11 +6,12 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
+#include <regex.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "test.h"
@@ -49,66 +50,31 @@ static char *read_state(size_t step)
 	return text;
 }
 
-/*
- * The first line that has all of these words, as a string of its own, or NULL. A word is
- * "key=value".
- */
-static char *line_with(const char *text, const char *kind, const char *a,
-		       const char *b)
+/* The number in the parentheses of the pattern, if it has any, in the first line that is like it */
+static uint64_t expect_line(const char *text, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static uint64_t expect_line(const char *text, const char *fmt, ...)
 {
-	size_t len = strlen(kind);
-	const char *end;
-	char padded[64];
-	const char *const words[] = { a, b };
-	unsigned int i;
+	regmatch_t found[2];
+	char pattern[256];
+	regex_t regex;
+	va_list ap;
 
-	for (; *text; text = end + 1) {
-		char *line;
-
-		end = strchr(text, '\n');
-		expect(end);
-		if (strncmp(text, kind, len) || text[len] != ' ')
-			continue;
-		if (asprintf(&line, "%.*s ", (int)(end - text), text) < 0)
-			return NULL;
-		for (i = 0; i < 2; i++) {
-			snprintf(padded, sizeof(padded), " %s ", words[i]);
-			if (words[i] && !strstr(line, padded))
-				break;
-		}
-		if (i == 2)
-			return line;
-		free(line);
-	}
-	return NULL;
-}
-
-/* The number of a field of a line */
-static uint64_t field(const char *line, const char *key)
-{
-	char padded[64];
-	const char *at;
-
-	snprintf(padded, sizeof(padded), " %s=", key);
-	at = line ? strstr(line, padded) : NULL;
-	if (!at)
-		fail(__FILE__, __LINE__, "no %s in: %s", key, line ? line : "no line");
-	return strtoull(at + strlen(padded), NULL, 0);
-}
-
-static char *word(const char *key, uint64_t value)
-{
-	char *text;
-
-	expect(asprintf(&text, "%s=%llu", key, (unsigned long long)value) > 0);
-	return text;
+	va_start(ap, fmt);
+	vsnprintf(pattern, sizeof(pattern), fmt, ap);
+	va_end(ap);
+	expect(!regcomp(&regex, pattern, REG_EXTENDED | REG_NEWLINE));
+	if (regexec(&regex, text, 2, found, 0))
+		fail(__FILE__, __LINE__, "no line is like %s", pattern);
+	regfree(&regex);
+	return found[1].rm_so < 0 ? 0 : strtoull(text + found[1].rm_so, NULL, 0);
 }
 
 /* What a client tells the row that reads. */
 static struct told {
 	volatile bool ready;
 	int version;
-	pid_t pid;
 	uint64_t locked;
 	uint64_t ua;
 	struct vfio_iommu_spapr_tce_info info;
@@ -139,7 +105,6 @@ static void client(void *arg __attribute__((unused)))
 	pthread_t thread;
 
 	attach(&t, t.version);
-	told->pid = getpid();
 	expect(!pthread_create(&thread, NULL, maps, &t) && !pthread_join(thread, NULL));
 	told->info = t.info;
 	told->locked = locked();
@@ -151,73 +116,46 @@ static void client(void *arg __attribute__((unused)))
 static pid_t start_client(const struct tce *t)
 {
 	pid_t pid;
-	int i;
 
 	close(open_state());
 	told = alloc_shared(sizeof(*told));
 	told->version = t->version;
 	pid = spawn(true, client, NULL);
-	for (i = 0; i < LIMIT * 50 && !told->ready && lives(pid); i++)
-		nap(20);
-	if (!told->ready) {
+	if (!within(LIMIT, told->ready || !lives(pid)) || !told->ready) {
 		ends(pid, 0);
 		fail(__FILE__, __LINE__, "the client does not begin");
 	}
 	return pid;
 }
 
-/* The line of the client's process, and that of its container */
-static void client_lines(const char *text, char **process, char **container)
-{
-	*process = line_with(text, "process", word("tgid", told->pid), "alive=1");
-	expect(*process);
-	*container = line_with(text, "container",
-			       word("process", field(*process, "id")), NULL);
-	expect(*container);
-}
-
 static void shows_container(struct tce *t)
 {
-	char *text, *process, *container, *window, *region;
+	unsigned long long process, container, pinned, charged;
 	pid_t pid = start_client(t);
+	char *text;
 
 	text = read_state(4096);
 	/* It is the same text, however it is read. */
 	expect(!strcmp(text, read_state(1)));
 	expect(!strcmp(text, read_state(33)));
-	client_lines(text, &process, &container);
-	expect_eq(told->locked, field(process, "locked_vm"));
-	expect_eq(t->version, field(container, "version"));
-	expect_eq(1, field(container, "enabled"));
-	expect(line_with(text, "group",
-			 word("container", field(container, "id")),
-			 word("number", host.device[0].group)));
-	window = line_with(text, "window",
-			   word("container", field(container, "id")), "number=0");
-	expect_eq(told->info.dma32_window_start, field(window, "start"));
-	expect_eq(told->info.dma32_window_size, field(window, "size"));
-	expect_eq(12, field(window, "page_shift"));
-	expect_eq(CHUNK / 4096, field(window, "mapped"));
-	expect_eq(0, field(window, "by_kvm"));
-	if (t->version == 1) {
-		expect_eq(CHUNK, field(container, "pinned"));
-		expect_eq(told->info.dma32_window_size, field(container, "charged"));
-	} else {
-		region = line_with(text, "region", word("size", CHUNK),
-				   word("process", field(process, "id")));
-		expect_eq(told->ua, field(region, "ua"));
-		expect_eq(CHUNK / 4096 + (told->start ? CHUNK / host.page : 0),
-			  field(region, "mapped"));
-		expect_eq(field(container, "id"), field(region, "containers"));
-	}
-	if (told->start) {
-		window = line_with(text, "window",
-				   word("container", field(container, "id")), "number=1");
-		expect_eq(told->start, field(window, "start"));
-		expect_eq(FAR, field(window, "size"));
-		expect_eq(CHUNK / host.page, field(window, "mapped"));
-		/* holes are stepped over: with 2^30 cells, or more, this would last for hours */
-	}
+	pinned = t->version == 1 ? CHUNK : 0;
+	charged = t->version == 1 ? told->info.dma32_window_size : 0;
+	process = expect_line(text, "^process id=([0-9]+) tgid=%d .* locked_vm=%llu alive=1 ", pid,
+			      (unsigned long long)told->locked);
+	container = expect_line(text, "^container id=([0-9]+) version=%d process=%llu enabled=1 .* pinned=%llu charged=%llu ",
+				t->version, process, pinned, charged);
+	expect_line(text, "^group container=%llu number=%d$", container, host.device[0].group);
+	expect_line(text, "^window container=%llu number=0 start=0x%x size=%u page_shift=12 .* mapped=%llu by_kvm=0 ",
+		    container, told->info.dma32_window_start, told->info.dma32_window_size,
+		    CHUNK / 4096);
+	if (t->version == 2)
+		expect_line(text, "^region process=%llu ua=%#llx size=%llu .* mapped=%llu .* containers=%llu$",
+			    process, (unsigned long long)told->ua, CHUNK,
+			    CHUNK / 4096 + (told->start ? CHUNK / host.page : 0), container);
+	/* holes are stepped over: with 2^30 cells, or more, this would last for hours */
+	if (told->start)
+		expect_line(text, "^window container=%llu number=1 start=0x%llx size=%llu .* mapped=%llu ",
+			    container, (unsigned long long)told->start, FAR, CHUNK / host.page);
 	kill_child(pid);
 	text = read_state(4096);
 	expect(!strstr(text, "\ncontainer ") && !strstr(text, "\nprocess "));
