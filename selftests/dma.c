@@ -149,31 +149,6 @@ static void given_back(struct tce *t)
 			give_back(t, i % WAYS);
 }
 
-/*
- * A MAP begins in the middle of a page and continues in the next one. Two pages of a file are mapped
- * in both orders, in one of which they do not follow each other in memory.
- */
-static void from_the_middle(struct tce *t)
-{
-	int fd = memfd_create("pages", 0), i, k;
-	uint8_t *mem;
-
-	expect(!ftruncate(fd, 2 * CHUNK));
-	bounce_at(t, base(t) - CHUNK);
-	for (i = 0; i < 2; i++) {
-		mem = alloc(2 * CHUNK, CHUNK);
-		for (k = 0; k < 2; k++)
-			expect(mmap(mem + k * CHUNK, CHUNK, PROT_READ | PROT_WRITE,
-				    MAP_SHARED | MAP_FIXED, fd, (i ^ k) * CHUNK) == mem + k * CHUNK);
-		allow(t, mem, 2 * CHUNK);
-		map(t->container, mem + 6 * 4096, base(t), 20 * 4096, RW);
-		expect(can_read(t, base(t) + 9 * 4096, mem + 15 * 4096));
-		expect(can_read(t, base(t) + 10 * 4096, mem + CHUNK));
-		unmap(t->container, base(t), 20 * 4096);
-	}
-	close(fd);
-}
-
 static void replaced(struct tce *t)
 {
 	uint8_t *old = prepare_dma(t, CHUNK), *new = alloc(CHUNK, CHUNK);
@@ -367,40 +342,6 @@ static void fork_keeps(struct tce *t)
 	expect(can_write(t, base(t), mem));
 }
 
-/* Memory that the process moves to another address is the device's as before. */
-static void moved(struct tce *t)
-{
-	uint8_t *mem = prepare_dma(t, CHUNK), *to = alloc(CHUNK, CHUNK), *new;
-
-	map(t->container, mem, base(t), CHUNK, RW);
-	fill(mem, CHUNK, 3);
-	expect(mremap(mem, CHUNK, CHUNK, MREMAP_MAYMOVE | MREMAP_FIXED, to) ==
-	       to);
-	expect(can_read(t, base(t), to));
-	expect(can_write(t, base(t), to));
-	expect(can_write(t, base(t) + CHUNK - PROBE, to + CHUNK - PROBE));
-
-	new = mmap(mem, CHUNK, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-	expect(new == mem);
-	expect(!can_write(t, base(t), new));
-	expect(can_write(t, base(t), to));
-
-	/* It can be mapped at its new address, too. */
-	allow(t, to, CHUNK);
-	map(t->container, to, base(t) + CHUNK, CHUNK, RW);
-	unmap(t->container, base(t), CHUNK);
-	expect(!can_write(t, base(t), to));
-	expect(can_write(t, base(t) + CHUNK, to));
-	unmap(t->container, base(t) + CHUNK, CHUNK);
-	expect(!can_write(t, base(t) + CHUNK, to));
-	if (t->version == 2) {
-		/* By the addresses under which they were registered. */
-		unregister_mem(t->container, mem, CHUNK);
-		unregister_mem(t->container, to, CHUNK);
-	}
-}
-
 /* Memory that is where it can be pinned for long, and not marked dirty by having been moved there */
 static uint8_t *clean_memory(struct tce *t, unsigned int seed)
 {
@@ -447,7 +388,6 @@ static const struct test tests[] = {
 	  BOTH | DMA },
 	{ "UNMAP takes away each of the pages that the device has used",
 	  unmap_used, BOTH | DMA },
-	{ "MAP that begins in the middle of a page continues in the next one", from_the_middle, BOTH | DMA },
 	{ "MAP over a mapping replaces it", replaced, BOTH | DMA },
 	{ "MAP refuses a misaligned address or size with EINVAL", misaligned,
 	  BOTH | DMA },
@@ -468,8 +408,6 @@ static const struct test tests[] = {
 	  BOTH | DMA },
 	{ "a device that writes all the time does not write to what was given back",
 	  given_back, BOTH | DMA },
-	{ "memory that the process moved is the device's as before", moved,
-	  BOTH | DMA },
 	{ "a page that the device has written to is dirty when the container is closed", dirty_at_close,
 	  BOTH | DMA },
 };

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * More than one group: each container has its own mappings, what a group that joins later finds
- * there, and that one which leaves takes away its own access only. Who may join which container, and
- * the rest, is the fuzzer's.
+ * More than one group or device: who comes or leaves takes nothing away from the others. Who may join
+ * which container, and what is reached there, is the fuzzer's.
  */
 #define _GNU_SOURCE
 #include <string.h>
@@ -10,73 +9,6 @@
 #include <unistd.h>
 
 #include "test.h"
-
-static void own_containers(struct tce *t)
-{
-	struct tce u = { .container = -1 };
-	uint8_t *mine = alloc(CHUNK, CHUNK), *its = alloc(CHUNK, CHUNK);
-	struct edu edu;
-
-	/* The same address in two containers is two different things. */
-	u = *t;
-	u.enabled = false;
-	u.bounce = NULL;
-	u.container = open_container();
-	set_container(t->group2, u.container);
-	set_iommu(u.container, t->version == 1 ? V1_IOMMU : V2_IOMMU);
-	expect_rc(0, edu_open(&edu, t->group2, host.other));
-	u.edu = edu;
-
-	allow(t, mine, CHUNK);
-	bounce_at(t, base(t) - CHUNK);
-	allow(&u, its, CHUNK);
-	bounce_at(&u, base(t) - CHUNK);
-	map(t->container, mine, base(t), CHUNK, RW);
-	expect(can_write(t, base(t), mine));
-	expect(!can_write(&u, base(t), mine));
-	expect(!can_read(&u, base(t), mine));
-	map(u.container, its, base(t), CHUNK, RW);
-	expect(can_write(&u, base(t), its));
-	expect(!can_write(t, base(t), its));
-	unmap(t->container, base(t), CHUNK);
-	expect(can_write(&u, base(t), its));
-	expect(!can_write(t, base(t), mine));
-}
-
-static void joins_later(struct tce *t)
-{
-	uint8_t *mem;
-	uint64_t second, before;
-	struct edu edu;
-
-	need_sharing();
-	if (!host.wide)
-		skip("the device cannot address the second window");
-	mem = prepare_dma(t, CHUNK);
-	create(t->container, 12, GiB, 1, &second);
-	map(t->container, mem, base(t), CHUNK, RW);
-	map(t->container, mem, second, CHUNK, RW);
-	before = locked();
-	set_container(t->group2, t->container);
-	/* Tables are shared, and so is what they cost. */
-	expect_eq(before, locked());
-	expect_rc(0, edu_open(&edu, t->group2, host.other));
-	expect(edu_changes(t, &edu, base(t), mem));
-	expect(edu_sees(t, &edu, base(t), mem));
-	expect(edu_changes(t, &edu, second, mem));
-	expect(can_write(t, base(t), mem));
-	unmap(t->container, base(t), CHUNK);
-	expect(!can_write(t, base(t), mem));
-	expect(!edu_changes(t, &edu, base(t), mem));
-	/* Windows come and go for all groups at once. */
-	remove_window(t->container, second);
-	expect(!edu_changes(t, &edu, second, mem));
-	create(t->container, 12, GiB, 1, &second);
-	map(t->container, mem, second, CHUNK, RW);
-	expect(can_write(t, second, mem));
-	expect(edu_changes(t, &edu, second, mem));
-	expect_rc(-EINVAL, __set_container(t->group2, t->container));
-}
 
 static void one_leaves(struct tce *t)
 {
@@ -135,10 +67,6 @@ static void function_comes(struct tce *t)
 }
 
 static const struct test tests[] = {
-	{ "containers do not see each other's mappings", own_containers,
-	  BOTH | TWO | DMA },
-	{ "a group that joins shares windows and mappings", joins_later,
-	  V2 | TWO | DMA },
 	{ "a group that goes leaves the others their mappings", one_leaves,
 	  V2 | TWO | DMA },
 	{ "a function that comes to a claimed group takes no window away",

@@ -40,27 +40,6 @@ static void default_pending(struct tce *t)
 	expect_eq(before + CHUNK, locked());
 }
 
-static void default_by_map(struct tce *t)
-{
-	uint64_t want = table_bytes(12, t->info.dma32_window_size, 1);
-	uint8_t *mem = alloc(CHUNK, CHUNK);
-	uint64_t before;
-
-	allow(t, mem, CHUNK);
-	before = locked();
-	/* UNMAP would do as well. */
-	if (t->version == 1)
-		unmap(t->container, first(t), CHUNK);
-	map(t->container, mem, first(t), CHUNK, RW);
-	note("the default window is charged %llu KiB",
-	     (unsigned long long)(locked() - before) / 1024);
-	expect_eq(want, locked() - before);
-	if (t->version == 2) {
-		remove_window(t->container, first(t));
-		expect_eq(before, locked());
-	}
-}
-
 static void removed_is_cleared(struct tce *t)
 {
 	uint64_t start, before;
@@ -93,13 +72,6 @@ static void page_64k(struct tce *t)
 	remove_window(t->container, first(t));
 	create(t->container, 16, some_size(16), 1, &start);
 	register_mem(t->container, mem, 4 * CHUNK);
-
-	/* Half an IOMMU page is none. */
-	expect_rc(-EINVAL, __map(t->container, mem, start, 4096, RW));
-	expect_rc(-EINVAL, __map(t->container, mem + 4096, start, CHUNK, RW));
-	expect_rc(-EINVAL, __map(t->container, mem, start + 4096, CHUNK, RW));
-	expect_rc(-EINVAL, __unmap(t->container, start, 4096));
-	expect_rc(-EINVAL, __unmap(t->container, start + 4096, CHUNK));
 
 	if (host.page < CHUNK) {
 		/* The memory is made of smaller pages than the device sees. */
@@ -445,7 +417,6 @@ static void large_windows(struct tce *t)
 static const struct test tests[] = {
 	{ "removing the default window before it is used is free",
 	  default_pending, V2 },
-	{ "MAP or UNMAP creates the default window", default_by_map, BOTH },
 	{ "what the host has left mapped is not the client's", left_by_the_host, BARE | APART | DANGEROUS },
 	{ "what the host unmaps late stays mapped for the client", unmapped_late_by_the_host, BARE | APART | DANGEROUS },
 	{ "after a client the host has its own window", host_again, BOTH | APART | DANGEROUS },
