@@ -86,14 +86,11 @@ class Check(Scratch):
                 def run(counter, *_, failed=failed):
                     counter.passed, counter.failed = 1, failed
                 with patch("sys.argv", ["check", *args]), patch.object(check, "run", run), \
-                        patch.object(check.results, "save") as save, \
-                        patch.object(check.results, "failed") as bad, \
+                        patch.object(check.results, "record") as record, \
                         patch.object(check, "LOGS", self.top), redirect_stdout(io.StringIO()):
                     self.assertEqual(check.main(""), failed)
-                called = {True: save, False: bad}[not failed]
-                self.assertEqual([call.args[0] for call in called.call_args_list],
-                                 [recorded] * bool(recorded))
-                self.assertEqual(save.call_count + bad.call_count, bool(recorded))
+                self.assertEqual([call.args[:2] for call in record.call_args_list],
+                                 [(recorded, not failed)] * bool(recorded))
 
     def test_floor(self):
         """A step in which fewer tests pass than once has failed, and so has one of which nobody has
