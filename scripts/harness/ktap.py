@@ -4,7 +4,6 @@
     ktap LOG...                   summary and the failed tests of each log
     ktap --host KERNEL MACHINE LOG...   the same of the test programs, which may skip there what
                                   data/skips says
-    ktap --states LOG             a line for each test
 
 A log is good when it has at least one passed test, none failed, and every report
 in it has as many results as it announced, in order. A skipped test is not a
@@ -195,17 +194,11 @@ def summary(log: str, host: skips.Host | None = None) -> bool:
 
 def main(doc: str) -> int:
     p = parser(doc)
-    p.add_argument("--states", action="store_true")
     p.add_argument("--host", nargs=2, metavar=("KERNEL", "MACHINE"))
     p.add_argument("log", nargs="+")
     args = p.parse_args()
     host = args.host and skips.Host("selftest", *args.host)
-    if not args.states:
-        return 0 if all([summary(log, host) for log in args.log]) else 1
-    for log in args.log:
-        states = read(script_output(log)).results
-        print("\n".join(sorted(f"{name}: {state}" for name, state in states.items())))
-    return 0
+    return 0 if all([summary(log, host) for log in args.log]) else 1
 
 
 if __name__ == "__main__":
