@@ -138,7 +138,6 @@ def runs() -> Iterator[Step]:
         yield f"memlock {kernel} {machine}", ["system", "memlock", machine, kernel]
     yield "closed 6.12-4k", ["system", "closed"]
     yield "handback pseries", ["system", "handback", "pseries"]
-    yield "demo powernv9 old QEMU", ["system", "demo-old"]
     for kernel in OPERATIONS:
         yield f"hotplug {kernel}", ["system", "hotplug", "powernv9", kernel]
 
