@@ -29,8 +29,6 @@ from harness.paths import OUT, ROOT
 PARTS = {
     "check": ("make check", "All tests"),
     "kernels": ("make kernels", "Further kernels"),
-    # With KASAN, lockdep and KCSAN, which the suites of "make check" don't have
-    "kunit": ("make kunit", "KUnit suites"),
     "guest": ("scripts/guests", "Guests"),
     "boots": ("scripts/guests --kernel 6.12-4k boots", "What a guest's boot asks of the host"),
     "install": ("scripts/nightly/install", "Installation on Debian"),

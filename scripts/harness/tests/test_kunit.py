@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""scripts/kunit: a good run, and what may be wrong with one, or with several."""
+"""scripts/kunit: a good run, and what may be wrong with one."""
 import io
 from contextlib import redirect_stdout
 
-from harness import ktap
 from harness.paths import SCRIPTS
 from harness.tests import Scratch, load
 from harness.tests.test_ktap import KUNIT
@@ -19,14 +18,6 @@ class Kunit(Scratch):
               around="firmware\nVM-START\n{}VM-END\n"):
         log = self.file("kunit-x.log", around.format(report))
         return command.judge(log, code, wanted or self.wanted, kernel, "powernv9")[1]
-
-    def compare(self, *states, everywhere=True):
-        runs = []
-        for run in states:
-            reader = ktap.Reader()
-            reader.results = {f"tce_one.many: {n}": state for n, state in enumerate(run)}
-            runs.append(command.Run("kernel", "machine", reader, [], 0))
-        return command.compare(runs, ["tce_one.many"], everywhere)
 
     def test_judge(self):
         self.assertEqual(self.judge(KUNIT), [])
@@ -68,11 +59,3 @@ class Kunit(Scratch):
                          ["nobody has looked for lost memory"])
         self.assertEqual(self.judge(report, kernel="gcov-64k",
                                     around="VM-START\n\nVM-START\n{}" + said + "VM-END\n"), [])
-
-    def test_compare(self):
-        self.assertEqual(self.compare(["skip", "pass"], ["pass", "skip"]), [])
-        self.assertEqual(self.compare(["skip", "skip"], ["skip", "pass"]),
-                         ["tce_one.many: 0 passes nowhere"])
-        self.assertTrue(self.compare(["skip"], ["skip"]))
-        self.assertEqual(self.compare(["skip"], everywhere=False), [])
-        self.assertTrue(self.compare(["pass"], ["pass", "pass"]))

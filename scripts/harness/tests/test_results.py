@@ -20,8 +20,7 @@ class Results(Scratch):
     def test_kept(self):
         """What was not measured again is what it was, and so is all else if nothing is new."""
         empty = self.page("Head\n")
-        self.assertIn("KUnit suites\n============\n\n``make kunit``: no complete run is recorded.",
-                      empty)
+        self.assertIn("Guests\n======\n\n``scripts/guests``: no complete run is recorded.", empty)
         self.record("clients", "2026-01-01", "1st")
         self.record("bench", "2026-01-01")
         old = self.page(empty)
