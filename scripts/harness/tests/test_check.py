@@ -60,6 +60,8 @@ class Check(Scratch):
         self.assertEqual(counter.summary(), [
             "2 tests on 2 hosts, 0 KUnit cases on 0, 0 other checks, 2 skipped", "  2 x no page",
             "2 passed, 0 failed"])
+        counter.bad.append("lint")
+        self.assertEqual(counter.summary()[-2:], ["failed: lint", "2 passed, 0 failed"])
         counter.whole = True    # and z has passed nowhere
         self.assertEqual(counter.totals(), (2, 1))
         self.assertIn("skipped everywhere: a: z", counter.summary())
@@ -67,15 +69,6 @@ class Check(Scratch):
                                        b=report("not ok 1 a: x", "ok 2 a: y")).totals(), (1, 1))
         # the kernel complained
         self.assertEqual(self.machines(a=report("ok 1 a: x") + "BUG").totals(), (1, 1))
-
-    def test_page(self):
-        """The totals come first, and what is good and has no tests takes one line."""
-        counter = self.machines(a=report("ok 1 a: x", "ok 2 a: y # SKIP no page"))
-        counter.said = {"lint": "good", "a": "1 tests, 1 skipped", "docs": "good"}
-        self.assertEqual(counter.for_page().splitlines(), [
-            "1 passed, 0 failed", "1 tests on 1 hosts, 0 KUnit cases on 0, 0 other checks, 1 "
-            "skipped", "a: 1 tests, 1 skipped",
-            "good: lint, docs"])
 
     def test_recorded(self):
         """Only a complete run is recorded, and as what it was."""
