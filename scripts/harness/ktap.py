@@ -38,9 +38,6 @@ FAILED = re.compile(r" *# \w+: (?:EXPECTATION|ASSERTION) FAILED at ")
 # What scripts/guest/lib.sh says where the kernel has kmemleak
 LOOKED = ">> objects that kmemleak found: "
 
-# What scripts/guest/kunit.sh says then
-BUILT_IN = "\n>> the suites are built in, and have run\n"
-
 # A message of the kernel in the middle of a line, of which the rest follows.
 TORN = re.compile(r"(?<=[^\n])\[ *\d+\.\d{6}\] .*\n")
 
@@ -147,10 +144,9 @@ def console(log: str | Path) -> str:
 
 
 def script_part(text: str) -> str:
-    """The part of a console log that counts: from the start of the guest script to its end. The
-    kernel's log follows. Suites that are built in have run before."""
-    return mend(text[0 if BUILT_IN in text
-                     else max(text.find("\nVM-START"), 0):].split("\nVM-END")[0])
+    """The part of a console log that counts: to the end of the guest script. The kernel's log
+    follows, with all once more. Suites that are built in run before the script."""
+    return mend(text.split("\nVM-END")[0])
 
 
 def script_output(log: str | Path) -> str:
