@@ -2,8 +2,9 @@
 """KTAP reports in console logs: what they say, and whether it holds. In bash, ktap of lib.sh:
 
     ktap LOG...                   summary and the failed tests of each log
-    ktap --host KERNEL MACHINE LOG...   the same of the test programs, which may skip there what
-                                  data/skips says
+    ktap --host KERNEL MACHINE [--all] LOG...   the same of the test programs, which may skip there
+                                  what data/skips says; all: of those that run, each test that the
+                                  sources list has to have a result
 
 A log is good when it has at least one passed test, none failed, and every report
 in it has as many results as it announced, in order. A skipped test is not a
@@ -20,7 +21,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness import kernels, skips
+from harness import kernels, skips, sources
 from harness.cli import parser, start
 
 # {test: "pass", "FAIL" or "skip"}
@@ -157,15 +158,22 @@ def count(results: Results, state: str) -> int:
     return sum(r == state for r in results.values())
 
 
+def name_of(test: str) -> str:
+    """The name of a program's test, whoever has run it, and however often."""
+    return re.sub(r"^user: | \(\d+\)$", "", test)
+
+
 def judge(log: str | Path, wanted: Iterable[str] = (),
           host: skips.Host | None = None) -> tuple[Reader, list[str]]:
-    """(what a log says, all that is wrong with it). @wanted: tests that must have a result; @host:
-    which may not skip all"""
+    """(what a log says, all that is wrong with it). @wanted: cases, or tests of the programs that
+    have run, that must have a result; @host: which may not skip all"""
     reader = read(script_output(log))
     wrong = [f"not ok: {name}" for name, state in reader.results.items() if state == "FAIL"]
     wrong += [f"broken report: {text}" for text in reader.wrong]
-    have = {name.split(": ")[0] for name in reader.results}
-    if missing := [name for name in wanted if name not in have]:
+    have = set(map(name_of, reader.results))
+    run = {name.split(": ")[0] for name in have}
+    if missing := [name for name in wanted if name not in have | run
+                   and (": " not in name or name.split(": ")[0] in run)]:
         wrong.append(f"no result of {', '.join(missing[:5])}"
                      + f" and {len(missing) - 5} more" * (len(missing) > 5))
     if host:
@@ -178,9 +186,9 @@ def judge(log: str | Path, wanted: Iterable[str] = (),
     return reader, wrong
 
 
-def summary(log: str, host: skips.Host | None = None) -> bool:
+def summary(log: str, host: skips.Host | None = None, wanted: Iterable[str] = ()) -> bool:
     """Prints what a log says; returns whether it is good."""
-    reader, wrong = judge(log, host=host)
+    reader, wrong = judge(log, wanted, host)
     for text in wrong:
         print(f"   {text}")
     print(f">> {Path(log).stem}: {count(reader.results, 'pass')} passed, {len(wrong)} failed, "
@@ -191,10 +199,12 @@ def summary(log: str, host: skips.Host | None = None) -> bool:
 def main(doc: str) -> int:
     p = parser(doc)
     p.add_argument("--host", nargs=2, metavar=("KERNEL", "MACHINE"))
+    p.add_argument("--all", action="store_true")
     p.add_argument("log", nargs="+")
     args = p.parse_args()
     host = args.host and skips.Host("selftest", *args.host)
-    return 0 if all([summary(log, host) for log in args.log]) else 1
+    wanted = sorted(sources.tests()) if args.all else []
+    return 0 if all([summary(log, host, wanted) for log in args.log]) else 1
 
 
 if __name__ == "__main__":
