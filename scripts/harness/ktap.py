@@ -2,9 +2,10 @@
 """KTAP reports in console logs: what they say, and whether it holds. In bash, ktap of lib.sh:
 
     ktap LOG...                   summary and the failed tests of each log
-    ktap --host KERNEL MACHINE [--all] LOG...   the same of the test programs, which may skip there
-                                  what data/skips says; all: of those that run, each test that the
-                                  sources list has to have a result
+    ktap --host KERNEL MACHINE --tests GLOB LOG...   the same of the test programs, which may skip
+                                  there what data/skips says. Of those that the guest has started
+                                  each test has to have a result that the sources list and the glob
+                                  takes
 
 A log is good when it has at least one passed test, none failed, and every report
 in it has as many results as it announced, in order. A skipped test is not a
@@ -19,6 +20,7 @@ and so is a case that is skipped after an expectation of it has failed.
 """
 import re
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from harness import kernels, skips, sources
@@ -35,6 +37,9 @@ PLAN = re.compile(r"( *)1\.\.(\d+)")
 RESULT = re.compile(r"( *)(not )?ok (\d+) ?-? ?([^#]*?)(?: *# *(.*))?$")
 TOTAL = re.compile(r" *# (\w+): pass:\d+ fail:\d+ skip:\d+ total:(\d+)$")
 FAILED = re.compile(r" *# \w+: (?:EXPECTATION|ASSERTION) FAILED at ")
+
+# What scripts/guest/selftest.sh says of each program
+STARTED = re.compile(r"^>> (\w+) --(?:safe|dangerous)\b", re.M)
 
 # What scripts/guest/lib.sh says where the kernel has kmemleak
 LOOKED = ">> objects that kmemleak found: "
@@ -165,15 +170,13 @@ def name_of(test: str) -> str:
 
 def judge(log: str | Path, wanted: Iterable[str] = (),
           host: skips.Host | None = None) -> tuple[Reader, list[str]]:
-    """(what a log says, all that is wrong with it). @wanted: cases, or tests of the programs that
-    have run, that must have a result; @host: which may not skip all"""
+    """(what a log says, all that is wrong with it). @wanted: tests, or cases, that must have a
+    result; @host: which may not skip all"""
     reader = read(script_output(log))
     wrong = [f"not ok: {name}" for name, state in reader.results.items() if state == "FAIL"]
     wrong += [f"broken report: {text}" for text in reader.wrong]
-    have = set(map(name_of, reader.results))
-    run = {name.split(": ")[0] for name in have}
-    if missing := [name for name in wanted if name not in have | run
-                   and (": " not in name or name.split(": ")[0] in run)]:
+    have = {name for test in reader.results for name in (name_of(test), test.split(": ")[0])}
+    if missing := [name for name in wanted if name not in have]:
         wrong.append(f"no result of {', '.join(missing[:5])}"
                      + f" and {len(missing) - 5} more" * (len(missing) > 5))
     if host:
@@ -186,9 +189,17 @@ def judge(log: str | Path, wanted: Iterable[str] = (),
     return reader, wrong
 
 
-def summary(log: str, host: skips.Host | None = None, wanted: Iterable[str] = ()) -> bool:
+def wanted_of(log: str, glob: str) -> list[str]:
+    """The tests that the sources list, of the programs that a guest has started, which are to be
+    run there."""
+    started = set(STARTED.findall(script_output(log)))
+    return sorted(test for test in sources.tests() if test.split(": ")[0] in started
+                  and any(fnmatchcase(test, pattern) for pattern in glob.split("|")))
+
+
+def summary(log: str, host: skips.Host | None = None, glob: str | None = None) -> bool:
     """Prints what a log says; returns whether it is good."""
-    reader, wrong = judge(log, wanted, host)
+    reader, wrong = judge(log, wanted_of(log, glob) if glob else (), host)
     for text in wrong:
         print(f"   {text}")
     print(f">> {Path(log).stem}: {count(reader.results, 'pass')} passed, {len(wrong)} failed, "
@@ -199,12 +210,11 @@ def summary(log: str, host: skips.Host | None = None, wanted: Iterable[str] = ()
 def main(doc: str) -> int:
     p = parser(doc)
     p.add_argument("--host", nargs=2, metavar=("KERNEL", "MACHINE"))
-    p.add_argument("--all", action="store_true")
+    p.add_argument("--tests", metavar="GLOB")
     p.add_argument("log", nargs="+")
     args = p.parse_args()
     host = args.host and skips.Host("selftest", *args.host)
-    wanted = sorted(sources.tests()) if args.all else []
-    return 0 if all([summary(log, host, wanted) for log in args.log]) else 1
+    return 0 if all([summary(log, host, args.tests) for log in args.log]) else 1
 
 
 if __name__ == "__main__":

@@ -147,12 +147,6 @@ def runs() -> Iterator[Step]:
         yield f"hotplug {kernel}", ["system", "hotplug", "powernv9", kernel]
 
 
-def has_floor(command: list[str]) -> bool:
-    """Does data/floors say how many tests of a step have to pass? Where all test programs run, each
-    test that the sources list has a result, and data/skips says which may be skipped."""
-    return command[0] != "selftest" or "--test" in command
-
-
 def floors() -> dict[str, int]:
     """{step: how many of its tests have to pass}"""
     lines = [line.split(None, 1) for line in (DATA / "floors").read_text().splitlines()

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the sources list has to have a result."""
+import fnmatch
 import re
+from unittest.mock import patch
 
-from harness import ktap, sources
+from harness import ktap, sources, steps
 from harness.paths import ROOT, SCRIPTS
 from harness.tests import Scratch
 
@@ -24,11 +26,20 @@ class Sources(Scratch):
         self.assertGreater(len(list(sources.cases())), 100)
 
     def test_missed(self):
-        """One of a program that has run, by whichever user; those of another program are missed by
-        the guest."""
-        wanted = ["a: v1: x", "a: v2: x", "b: y"]
-        for said, good in (("ok 1 a: v1: x\nok 2 user: a: v2: x", True),
-                           ("ok 1 a: v1: x\nok 2 a: v1: x", False),
-                           ("ok 1 a: v2: x # SKIP no\nok 2 user: a: v1: x", True)):
-            log = self.file("x.log", f"\nVM-START\nKTAP version 1\n1..2\n{said}\nVM-END\n")
-            self.assertEqual(ktap.judge(log, wanted)[1], [] if good else ["no result of a: v2: x"])
+        """Each of a program that was started and that was asked for, by whichever user"""
+        listed = ["a: v1: x", "a: v2: x", "a: y", "b: z"]
+        for said, glob, missed in (
+                ("ok 1 a: v1: x\nok 2 user: a: v2: x", "*", ["a: y"]),
+                ("ok 1 a: v1: x\nok 2 user: a: v2: x", "b: *|a: v?: x", []),
+                ("ok 1 a: v2: x\nok 2 user: a: v2: x", "a: v*", ["a: v1: x"]),
+                ("ok 1 a: v2: x # SKIP no\nok 2 a: v1: x", "a: v*", [])):
+            log = self.file("x.log", "\nVM-START\n>> a --safe\nKTAP version 1\n1..2\n"
+                            f"{said}\nVM-END\n>> b --safe\n")
+            with patch.object(sources, "tests", lambda: listed):
+                wanted = ktap.wanted_of(log, glob)
+            self.assertEqual(ktap.judge(log, wanted)[1],
+                             [f"no result of {test}" for test in missed])
+        for name, command in (*steps.machines(), *steps.runs()):
+            globs = dict(zip(command, command[1:])).get("--test", "*").split("|")
+            for glob in globs if command[0] == "selftest" else ():
+                self.assertTrue(fnmatch.filter(sources.tests(), glob), (name, glob))
