@@ -100,11 +100,12 @@ class Check(Scratch):
                                       True)[0])
 
     def test_floors(self):
-        """They are those of steps; each that boots the suites has one."""
+        """They are those of steps; the test programs and the suites need none."""
         names = dict([*steps.machines(), *steps.runs()])
         self.assertLessEqual(set(steps.floors()), set(names))
         self.assertLessEqual({name for name, command in names.items()
-                              if command[0] in ("kunit", *check.ROWS_OF)}, set(steps.floors()))
+                              if command[0] in check.ROWS_OF}, set(steps.floors()))
+        self.assertFalse({names[name][0] for name in steps.floors()} & {"selftest", "kunit"})
         self.assertTrue(all(steps.floors().values()))
 
     def test_cases(self):
@@ -120,6 +121,10 @@ class Check(Scratch):
         self.assertEqual(counter.totals(), (2, 1))
         counter.tried["s.c: v2"].add("pass")
         self.assertEqual(counter.totals(), (2, 0))
+        # A host that tries fewer
+        counter.parameters["s.c"].add(1)
+        self.assertEqual((counter.totals(), counter.missed()),
+                         ((2, 1), ["a host tries 1 of 2 parameters: s.c"]))
 
     def test_rows_of_others(self):
         """Rows that a step runs beside other tests are not skipped everywhere."""
@@ -128,7 +133,7 @@ class Check(Scratch):
         with patch("harness.paths.LOGS", self.top):
             counter.count("guests", ["guests"], ">> guests: 4 passed, 0 failed, 0 skipped\n", True)
         counter.whole = True
-        self.assertEqual((counter.totals(), counter.nowhere()), ((6, 0), []))
+        self.assertEqual((counter.totals(), counter.missed()), ((6, 0), []))
 
     def test_kernels(self):
         """Each row is booted by make check, make kernels, scripts/nightly/coverage or defects, but
