@@ -101,12 +101,9 @@ selftest: host
 	@scripts/selftest --kernel $(ROW) --machine $(MACHINE) --driver $(DRIVER) \
 		$(if $(TEST),--test "$$TEST")
 
-# One suite runs on one machine, unless another one is asked for.
-given = $(if $(filter file,$(origin $1)),$(if $(SUITE),$3),$2)
 kunit: host
-	@scripts/kunit $(call given,KERNEL,--kernel $(ROW),--kernel 6.12-be) \
-		$(call given,MACHINE,--machine $(MACHINE),--machine powernv9) \
-		$(if $(SUITE),--filter "$$SUITE")
+	@scripts/kunit $(if $(filter file,$(origin KERNEL)),,--kernel $(ROW)) \
+		--machine $(MACHINE) $(if $(SUITE),--filter "$$SUITE")
 
 bench: host
 	@scripts/bench $(if $(LINUX),$(KERNEL) $(MACHINE))

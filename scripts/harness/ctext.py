@@ -16,14 +16,6 @@ def without_comments(text: str) -> str:
                   flags=re.S)
 
 
-def code_of(name: str, text: str) -> str:
-    """A file's text, without what decides nothing in C: comments, indentation and empty lines."""
-    if not name.endswith((".c", ".h")):
-        return text
-    return "\n".join(
-        filter(None, (" ".join(line.split()) for line in without_comments(text).splitlines())))
-
-
 def functions(code: str) -> dict[str, str]:
     """{name: its head and body}, of C without comments."""
     found = {}

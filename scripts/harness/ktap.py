@@ -2,9 +2,10 @@
 """KTAP reports in console logs: what they say, and whether it holds. In bash, ktap of lib.sh:
 
     ktap LOG...                   summary and the failed tests of each log
-    ktap --host KERNEL MACHINE LOG...   the same of the test programs, which may skip there what
-                                  data/skips says
-    ktap --states LOG             a line for each test
+    ktap --host KERNEL MACHINE --tests GLOB LOG...   the same of the test programs, which may skip
+                                  there what data/skips says. Of those that the guest has started
+                                  each test has to have a result that the sources list and the glob
+                                  takes
 
 A log is good when it has at least one passed test, none failed, and every report
 in it has as many results as it announced, in order. A skipped test is not a
@@ -19,9 +20,10 @@ and so is a case that is skipped after an expectation of it has failed.
 """
 import re
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-from harness import kernels, skips
+from harness import kernels, skips, sources
 from harness.cli import parser, start
 
 # {test: "pass", "FAIL" or "skip"}
@@ -36,11 +38,11 @@ RESULT = re.compile(r"( *)(not )?ok (\d+) ?-? ?([^#]*?)(?: *# *(.*))?$")
 TOTAL = re.compile(r" *# (\w+): pass:\d+ fail:\d+ skip:\d+ total:(\d+)$")
 FAILED = re.compile(r" *# \w+: (?:EXPECTATION|ASSERTION) FAILED at ")
 
+# What scripts/guest/selftest.sh says of each program
+STARTED = re.compile(r"^>> (\w+) --(?:safe|dangerous)\b", re.M)
+
 # What scripts/guest/lib.sh says where the kernel has kmemleak
 LOOKED = ">> objects that kmemleak found: "
-
-# What scripts/guest/kunit.sh says then
-BUILT_IN = "\n>> the suites are built in, and have run\n"
 
 # A message of the kernel in the middle of a line, of which the rest follows.
 TORN = re.compile(r"(?<=[^\n])\[ *\d+\.\d{6}\] .*\n")
@@ -148,10 +150,9 @@ def console(log: str | Path) -> str:
 
 
 def script_part(text: str) -> str:
-    """The part of a console log that counts: from the start of the guest script to its end. The
-    kernel's log follows. Suites that are built in have run before."""
-    return mend(text[0 if BUILT_IN in text
-                     else max(text.find("\nVM-START"), 0):].split("\nVM-END")[0])
+    """The part of a console log that counts: to the end of the guest script. The kernel's log
+    follows, with all once more. Suites that are built in run before the script."""
+    return mend(text.split("\nVM-END")[0])
 
 
 def script_output(log: str | Path) -> str:
@@ -162,14 +163,19 @@ def count(results: Results, state: str) -> int:
     return sum(r == state for r in results.values())
 
 
+def name_of(test: str) -> str:
+    """The name of a program's test, whoever has run it, and however often."""
+    return re.sub(r"^user: | \(\d+\)$", "", test)
+
+
 def judge(log: str | Path, wanted: Iterable[str] = (),
           host: skips.Host | None = None) -> tuple[Reader, list[str]]:
-    """(what a log says, all that is wrong with it). @wanted: tests that must have a result; @host:
-    which may not skip all"""
+    """(what a log says, all that is wrong with it). @wanted: tests, or cases, that must have a
+    result; @host: which may not skip all"""
     reader = read(script_output(log))
     wrong = [f"not ok: {name}" for name, state in reader.results.items() if state == "FAIL"]
     wrong += [f"broken report: {text}" for text in reader.wrong]
-    have = {name.split(": ")[0] for name in reader.results}
+    have = {name for test in reader.results for name in (name_of(test), test.split(": ")[0])}
     if missing := [name for name in wanted if name not in have]:
         wrong.append(f"no result of {', '.join(missing[:5])}"
                      + f" and {len(missing) - 5} more" * (len(missing) > 5))
@@ -183,9 +189,17 @@ def judge(log: str | Path, wanted: Iterable[str] = (),
     return reader, wrong
 
 
-def summary(log: str, host: skips.Host | None = None) -> bool:
+def wanted_of(log: str, glob: str) -> list[str]:
+    """The tests that the sources list, of the programs that a guest has started, which are to be
+    run there."""
+    started = set(STARTED.findall(script_output(log)))
+    return sorted(test for test in sources.tests() if test.split(": ")[0] in started
+                  and any(fnmatchcase(test, pattern) for pattern in glob.split("|")))
+
+
+def summary(log: str, host: skips.Host | None = None, glob: str | None = None) -> bool:
     """Prints what a log says; returns whether it is good."""
-    reader, wrong = judge(log, host=host)
+    reader, wrong = judge(log, wanted_of(log, glob) if glob else (), host)
     for text in wrong:
         print(f"   {text}")
     print(f">> {Path(log).stem}: {count(reader.results, 'pass')} passed, {len(wrong)} failed, "
@@ -195,17 +209,12 @@ def summary(log: str, host: skips.Host | None = None) -> bool:
 
 def main(doc: str) -> int:
     p = parser(doc)
-    p.add_argument("--states", action="store_true")
     p.add_argument("--host", nargs=2, metavar=("KERNEL", "MACHINE"))
+    p.add_argument("--tests", metavar="GLOB")
     p.add_argument("log", nargs="+")
     args = p.parse_args()
     host = args.host and skips.Host("selftest", *args.host)
-    if not args.states:
-        return 0 if all([summary(log, host) for log in args.log]) else 1
-    for log in args.log:
-        states = read(script_output(log)).results
-        print("\n".join(sorted(f"{name}: {state}" for name, state in states.items())))
-    return 0
+    return 0 if all([summary(log, host, args.tests) for log in args.log]) else 1
 
 
 if __name__ == "__main__":

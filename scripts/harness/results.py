@@ -1,39 +1,34 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What commands measure: kept in out/NAME/result.json, and put into Documentation/results.rst.
+"""Documentation/results.rst: what each command has said when it last ran to its end.
 
-Such a command leaves out/NAME/result.json when all of it has run and nothing has failed: an
-object with "date", "source", "machine" and what it "said". If something has failed, "failed" is
-added, with "date", "source" and the last "line". What is not there stays on the page as it is. A
-result is marked if the module has changed since. In bash, results of lib.sh:
+A command that measures something leaves its part of the page in out/results/, whether it was good
+or not. "make results" puts these parts into the page, except where the page has a newer one, and
+draws the pictures. In bash, results of lib.sh:
 
-    results                          write the page and its pictures ("make results")
-    results NAME [SOURCE [STATUS]]   keep what a shell script says, on standard input: that it
-                                     failed, if its exit code is not 0
+    results                         write the page and its pictures ("make results")
+    results NAME SOURCE STATUS      keep what is on standard input, which was not good if STATUS,
+                                    an exit code, is not 0
 
 Exit codes: 0 done, 2 wrong usage.
 """
-import json
 import os
 import re
 import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from harness import paths, plots
-from harness.cli import parser, say, start
-from harness.ctext import code_of
-from harness.paths import ROOT
+from harness import plots
+from harness.cli import die, parser, say, start
+from harness.paths import OUT, ROOT
 
 # The parts of the page, verdicts first and long lists last: the command that measures each, and
 # what it is about.
 PARTS = {
     "check": ("make check", "All tests"),
     "kernels": ("make kernels", "Further kernels"),
-    # With KASAN, lockdep and KCSAN, which the suites of "make check" don't have
-    "kunit": ("make kunit", "KUnit suites"),
     "guest": ("scripts/guests", "Guests"),
     "boots": ("scripts/guests --kernel 6.12-4k boots", "What a guest's boot asks of the host"),
     "install": ("scripts/nightly/install", "Installation on Debian"),
@@ -45,166 +40,71 @@ PARTS = {
     "bench": ("make bench", "Instructions"),
 }
 
-# Of a part on the page: that the last run failed, which stands first, and whose source is said
-FAILED = re.compile(r"\AThe last run, .*\n*")
-CHANGED = " (the module has changed since)"
-SOURCE = re.compile(r"^((?:The last run|``.*``), [\d-]+, source ([\w.-]+))"
-                    rf"(?:{re.escape(CHANGED)})?", re.M)
 
-# Made of what "make bench" has said: the file, what it shows, and how it is drawn.
-PICTURES = {
-    "cost-regions.svg": ("instructions of a call for one page against the number of registered "
-                         "regions, PowerNV and partition: the "
-                         "in-tree driver's cost grows with them", plots.regions),
-    "cost-tce.svg": ("instructions per TCE of MAP and UNMAP, for both versions, and of a guest's "
-                     "hypercalls; both drivers, PowerNV and partition", plots.entries),
-}
-
-
-def commit(root: Path = ROOT) -> str:
+def commit() -> str:
     """Which source this is, as git names it."""
-    done = subprocess.run(["git", "-C", root, "describe", "--always", "--dirty", "--abbrev=12"],
-                          stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, text=True)
+    done = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty", "--abbrev=12"],
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     return done.stdout.strip() or "unknown"
-
-
-def machine() -> str:
-    """What the emulated machines ran on."""
-    model = re.search(r"^model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"),
-                      re.M)
-    return f"{os.cpu_count()} processors{f', {model[1]}' if model else ''}"
 
 
 # A command that measures loads this before it begins.
 AT_START, BEGAN = commit(), time.monotonic()
 
 
-def load(name: str, out: Path) -> dict[str, Any]:
-    """What the command has left."""
-    place = out / name / "result.json"
-    return dict(json.loads(place.read_text(encoding="utf-8"))) if place.exists() else {}
+def part(name: str, good: bool, said: str, source: str = AT_START) -> str:
+    """What the page has of a run that has said this."""
+    command, title = PARTS[name]
+    model = re.search(r"^model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"),
+                      re.M)
+    minutes = round((time.monotonic() - BEGAN) / 60)
+    return (f"{title}\n{'=' * len(title)}\n\n"
+            f"``{command}``, {time.strftime('%Y-%m-%d', time.gmtime())}, source {source}, on "
+            f"{os.cpu_count()} processors{f', {model[1]}' if model else ''}"
+            f"{f', in {minutes} minutes' * bool(minutes)}{', **failed**' * (not good)}::\n\n"
+            + textwrap.indent(said.strip("\n"), "   ") + "\n")
 
 
-def keep(name: str, out: Path, what: dict[str, Any]) -> None:
-    place = out / name / "result.json"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(json.dumps(what, indent=1) + "\n", encoding="utf-8")
+def record(name: str, good: bool, said: str, source: str = AT_START) -> None:
+    """Keep what a complete run has said, and whether it was good."""
+    (OUT / "results").mkdir(parents=True, exist_ok=True)
+    (OUT / "results" / name).write_text(part(name, good, said, source), encoding="utf-8")
 
 
-def today() -> str:
-    return time.strftime("%Y-%m-%d", time.gmtime())
+def page(old: str, new: Iterable[str]) -> str:
+    """The page with these parts, of which none replaces a newer one."""
+    def date(text: str) -> str:
+        found = re.search(r", (\d{4}-\d\d-\d\d), ", text)
+        return found[1] if found else ""
 
-
-def save(name: str, said: str, out: Path = paths.OUT, source: str = AT_START,
-         minutes: float | None = None) -> None:
-    """Keep what a complete run of the command that measures the part @name has said. @minutes: that
-    it took, if not only this process"""
-    keep(name, out, {"date": today(), "source": source, "machine": machine(),
-                     "minutes": round(minutes or (time.monotonic() - BEGAN) / 60), "said": said})
-
-
-def failed(name: str, line: str, out: Path = paths.OUT, source: str = AT_START) -> None:
-    """Keep that a complete run failed, and the line that says so, beside the last good one."""
-    keep(name, out,
-         {**load(name, out), "failed": {"date": today(), "source": source, "line": line}})
-
-
-def record(name: str, good: bool, said: str, line: str, source: str = AT_START) -> None:
-    """Keep what a complete run has said, or that it failed, and the line that says so."""
-    if good:
-        save(name, said, source=source)
-    else:
-        failed(name, line, source=source)
-
-
-def on_page(text: str) -> dict[str, str]:
-    """What the page says of each part."""
-    blocks = re.split(r"^(\S.*)\n=+\n\n", text, flags=re.M)
-    by_title = dict(zip(blocks[1::2], blocks[2::2]))
-    return {name: by_title.get(title, "").strip() for name, (_, title) in PARTS.items()}
-
-
-def told(name: str, what: dict[str, Any]) -> str:
-    """What the page says of a record: a run that failed, and the good one before it."""
-    text = []
-    if bad := what.get("failed"):
-        line = bad["line"].replace("`", "'")
-        text.append(f"The last run, {bad['date']}, source {bad['source']}, failed: ``{line}``")
-    if "said" in what:
-        if name == "bench":
-            text.append("\n".join(f".. image:: {file}\n   :alt: {alt}"
-                                  for file, (alt, _) in PICTURES.items()))
-        took = f", in {what['minutes']} minutes" if what.get("minutes") else ""
-        text += [f"``{PARTS[name][0]}``, {what['date']}, source {what['source']}, on "
-                 f"{what['machine']}{took}::", textwrap.indent(what["said"].strip("\n"), "   ")]
-    return "\n\n".join(text)
-
-
-def newer(name: str, old: str, out: Path) -> str:
-    """What the page says, unless the command has left something that is not older."""
-    dates = re.search(r"\d{4}-\d\d-\d\d", old)
-    last, new = dates[0] if dates else "", load(name, out)
-    if "said" in new and new["date"] >= last:
-        return told(name, new)
-    if "failed" in new and new["failed"]["date"] >= last:
-        return f"{told(name, {'failed': new['failed']})}\n\n{FAILED.sub('', old)}".strip()
-    return old
-
-
-def has_changed(source: str, root: Path = ROOT) -> bool:
-    """Is the module of this source another one than that of the tree at hand, but for comments, or
-    is the source unknown?"""
-    def git(*args: str) -> str:
-        return subprocess.run(["git", "-C", root, *args], check=True, stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, text=True).stdout
-
-    try:
-        files = git("diff", "--name-only", source, "--", ":(glob)*.[ch]", "compat", "Kbuild")
-        return any(code_of(name, git("show", f"{source}:{name}"))
-                   != code_of(name, (root / name).read_text()) for name in files.split())
-    except (subprocess.CalledProcessError, FileNotFoundError):
-        return True
-
-
-def page(parts: dict[str, str], root: Path = ROOT) -> str:
-    """Documentation/results.rst."""
-    text = [".. SPDX-License-Identifier: GPL-2.0-only", "=======\nResults\n=======",
-            "``make results`` writes this page from what the commands below have left in ``out/``. "
-            "What a command has\n"
-            "not measured again stays as it is. README quotes some of the figures. :doc:`kernels` "
-            "has what was run by hand\n"
-            "on RHEL's sources. All machines were emulated; the times are those of the machine "
-            "that emulated them."]
-    if missing := [f"``{command}``" for name, (command, _) in PARTS.items()
-                   if "::\n\n   " not in parts[name]]:
-        text.append(f"No complete run is recorded of {', '.join(missing)}.")
-    for name, (_, title) in PARTS.items():
-        if parts[name]:
-            text.append(f"{title}\n{'=' * len(title)}\n\n{parts[name]}")
-    return SOURCE.sub(lambda m: m[1] + CHANGED * has_changed(m[2], root),
-                      "\n\n".join(text) + "\n")
+    head, *known = re.split(r"^(?=\S.*\n=+\n\n``)", old, flags=re.M)
+    parts = {title: f"{title}\n{'=' * len(title)}\n\n``{command}``: no complete run is recorded.\n"
+             for command, title in PARTS.values()}
+    for text in (*known, *new):
+        title = text.split("\n")[0]
+        if title not in parts:
+            die(f"no command measures {title}")
+        if date(text) >= date(parts[title]):
+            parts[title] = text
+    return "\n".join(text.rstrip("\n") + "\n" for text in (head, *parts.values()))
 
 
 def main(doc: str) -> int:
     p = parser(doc)
-    p.add_argument("save", nargs="?", choices=PARTS)
+    p.add_argument("name", nargs="?", choices=PARTS)
     p.add_argument("source", nargs="?", default=AT_START)
     p.add_argument("status", nargs="?", type=int, default=0)
     args = p.parse_args()
-    if args.save:
-        said = sys.stdin.read()
-        record(args.save, not args.status, said, said.strip(), args.source)
+    if args.name:
+        record(args.name, not args.status, sys.stdin.read(), args.source)
         return 0
-    place = ROOT / "Documentation/results.rst"
-    old = on_page(place.read_text(encoding="utf-8"))
-    parts = {name: newer(name, old[name], paths.OUT) for name in PARTS}
-    place.write_text(page(parts), encoding="utf-8")
-    (ROOT / "Documentation/memlock.svg").write_text(plots.locked(), encoding="utf-8")
-    if parts["bench"]:
-        figures = plots.figures(parts["bench"])
-        for file, (_, draw) in PICTURES.items():
-            (ROOT / "Documentation" / file).write_text(draw(figures), encoding="utf-8")
+    documents = ROOT / "Documentation"
+    place = documents / "results.rst"
+    text = page(place.read_text(encoding="utf-8"),
+                [file.read_text(encoding="utf-8") for file in (OUT / "results").glob("*")])
+    place.write_text(text, encoding="utf-8")
+    for file, picture in plots.pictures(text):
+        (documents / file).write_text(picture, encoding="utf-8")
     say("results: Documentation/results.rst is written")
     return 0
 

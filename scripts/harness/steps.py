@@ -26,6 +26,11 @@ KUNITS: list[tuple[str, str, list[str]]] = [
     ("6.12-be", "powernv9", []), ("gcov-64k", "pseries", []),
     ("gcov-64k", "powernv8", ["--filter", "tce_m*"])]
 
+# The suites on kernels that check more, for make kernels: KASAN and lockdep with PROVE_RCU, leaks
+# with lazy preemption, data races.
+SUITES = {"kunit-6.12-4k": "powernv9", "kunit-6.12-64k": "pseries", "kunit-7.2-4k": "powernv9",
+          "kunit-kcsan": "pseries", "into-tree-kunit": "powernv9"}
+
 # What all of that leaves out, for make kernels: further kernels and machines. Of a kernel that
 # checks itself one machine is enough, because the other one has another such kernel: KASAN has
 # powernv with 4K and pseries with 64K. KVM is on powernv only, and pseries has windows for clients
@@ -126,9 +131,9 @@ def runs() -> Iterator[Step]:
             "fuzz", "--kernel", kernel, "--machine", machine, "--seed", str(seed), "--huge-pages",
             "--args", "--rounds 70", "--append", "slub_debug=-", "--seconds", "7000"]
     yield "invalidation", ["nightly/invalidation"]
-    # With its suites in it the driver serves nobody.
-    yield "kunit into-tree-kunit powernv9", ["kunit", "--kernel", "into-tree-kunit",
-                                             "--machine", "powernv9"]
+    # With its suites in it the driver serves nobody (into-tree-kunit).
+    for kernel, machine in SUITES.items():
+        yield f"kunit {kernel} {machine}", ["kunit", "--kernel", kernel, "--machine", machine]
     yield "kunit.py into-tree", ["nightly/kunit-in-tree"]
     yield "prove gather", ["prove", "gather"]
     # Modules that a storm has to notice.
@@ -138,7 +143,6 @@ def runs() -> Iterator[Step]:
         yield f"memlock {kernel} {machine}", ["system", "memlock", machine, kernel]
     yield "closed 6.12-4k", ["system", "closed"]
     yield "handback pseries", ["system", "handback", "pseries"]
-    yield "demo powernv9 old QEMU", ["system", "demo-old"]
     for kernel in OPERATIONS:
         yield f"hotplug {kernel}", ["system", "hotplug", "powernv9", kernel]
 
@@ -160,7 +164,6 @@ def machines() -> Iterator[Step]:
     # longest.
     yield "prove", ["prove", *(path.stem for path in sorted((ROOT / "proofs").glob("*.c"))
                                if path.stem != "gather")]
-    # make kunit has these on kernels that check more.
     for kernel, machine, more in KUNITS:
         yield f"kunit {kernel} {machine}", ["kunit", "--kernel", kernel, "--machine", machine,
                                             *more]

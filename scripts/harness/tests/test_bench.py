@@ -82,25 +82,23 @@ class Bench(unittest.TestCase):
             self.assertIn(">> bench: 50 passed, 0 failed, 0 skipped\n", said.getvalue())
 
     def test_recorded(self):
-        """A run of all hosts is recorded, as good or as failed, and a run of one host is not. One
-        that misses a goal has its figures all the same."""
+        """A run of all hosts is recorded, as good or as failed, and a run of one host is not."""
         def missed(host):
             return {**self.figures(host), ("ours", "v2 UNMAP of a page with many regions"): 2700}
 
-        for args, figures, code, recorded in (([], self.figures, 0, "save"),
-                                              ([], missed, 1, "save, failed"),
-                                              ([], lambda _: {}, 1, "failed"),
-                                              ([], lambda _: None, 2, "failed"),
-                                              (bench.HOSTS[0], self.figures, 0, ""),
-                                              (bench.HOSTS[0], lambda _: None, 2, "")):
+        for args, figures, code, recorded in (([], self.figures, 0, [True]),
+                                              ([], missed, 1, [False]),
+                                              ([], lambda _: {}, 1, [False]),
+                                              ([], lambda _: None, 2, []),
+                                              (bench.HOSTS[0], self.figures, 0, []),
+                                              (bench.HOSTS[0], lambda _: None, 2, [])):
             with patch("sys.argv", ["bench", *args]), \
                     patch.object(bench, "measure", lambda host, _, get=figures: get(host)), \
-                    patch.object(bench.results, "save") as save, \
-                    patch.object(bench.results, "failed") as failed, \
+                    patch.object(bench.results, "record") as record, \
                     contextlib.redirect_stdout(io.StringIO()), \
                     contextlib.redirect_stderr(io.StringIO()):
                 with self.assertRaises(SystemExit) as end:
                     raise SystemExit(bench.main(""))
             self.assertEqual(end.exception.code, code)
-            self.assertEqual((save.call_count, failed.call_count),
-                             ("save" in recorded, "failed" in recorded))
+            self.assertEqual([call.args[:2] for call in record.call_args_list],
+                             [("bench", good) for good in recorded])

@@ -56,27 +56,19 @@ class Check(Scratch):
         counter = self.machines(a=report("ok 1 a: x", "ok 2 user: a: x", "ok 3 a: y # SKIP no page",
                                          "ok 4 a: z # SKIP no page"),
                                 b=report("ok 1 user: a: x", "ok 2 user: a: y"))
-        self.assertEqual((counter.totals(), counter.rows.hosts), ((2, 0), 2))
-        text = counter.summary(5).splitlines()
-        self.assertIn("2 tests on 2 hosts, 0 KUnit cases on 0, 0 other checks, 2 skipped (by "
-                      "reason: 2 x no page)", text)
-        self.assertEqual(text[-1], "2 passed, 0 failed")
+        self.assertEqual((counter.totals(), counter.hosts["selftest"]), ((2, 0), 2))
+        self.assertEqual(counter.summary(), [
+            "2 tests on 2 hosts, 0 KUnit cases on 0, 0 other checks, 2 skipped", "  2 x no page",
+            "2 passed, 0 failed"])
+        counter.bad.append("lint")
+        self.assertEqual(counter.summary()[-2:], ["failed: lint", "2 passed, 0 failed"])
         counter.whole = True    # and z has passed nowhere
         self.assertEqual(counter.totals(), (2, 1))
-        self.assertIn("skipped everywhere: a: z", counter.summary(5).splitlines())
+        self.assertIn("skipped everywhere: a: z", counter.summary())
         self.assertEqual(self.machines(a=report("ok 1 a: x"),
                                        b=report("not ok 1 a: x", "ok 2 a: y")).totals(), (1, 1))
         # the kernel complained
         self.assertEqual(self.machines(a=report("ok 1 a: x") + "BUG").totals(), (1, 1))
-
-    def test_page(self):
-        """The totals come first, and what is good and has no tests takes one line."""
-        counter = self.machines(a=report("ok 1 a: x", "ok 2 a: y # SKIP no page"))
-        counter.said = {"lint": "good", "a": "1 tests, 1 skipped", "docs": "good"}
-        self.assertEqual(counter.for_page().splitlines(), [
-            "1 passed, 0 failed", "1 tests on 1 hosts, 0 KUnit cases on 0, 0 other checks, 1 "
-            "skipped", "a: 1 tests, 1 skipped",
-            "good: lint, docs"])
 
     def test_recorded(self):
         """Only a complete run is recorded, and as what it was."""
@@ -86,14 +78,11 @@ class Check(Scratch):
                 def run(counter, *_, failed=failed):
                     counter.passed, counter.failed = 1, failed
                 with patch("sys.argv", ["check", *args]), patch.object(check, "run", run), \
-                        patch.object(check.results, "save") as save, \
-                        patch.object(check.results, "failed") as bad, \
+                        patch.object(check.results, "record") as record, \
                         patch.object(check, "LOGS", self.top), redirect_stdout(io.StringIO()):
                     self.assertEqual(check.main(""), failed)
-                called = {True: save, False: bad}[not failed]
-                self.assertEqual([call.args[0] for call in called.call_args_list],
-                                 [recorded] * bool(recorded))
-                self.assertEqual(save.call_count + bad.call_count, bool(recorded))
+                self.assertEqual([call.args[:2] for call in record.call_args_list],
+                                 [(recorded, not failed)] * bool(recorded))
 
     def test_floor(self):
         """A step in which fewer tests pass than once has failed, and so has one of which nobody has
@@ -111,12 +100,12 @@ class Check(Scratch):
                                       True)[0])
 
     def test_floors(self):
-        """They are those of steps; each that boots the test programs or the suites has one."""
+        """They are those of steps; the test programs and the suites need none."""
         names = dict([*steps.machines(), *steps.runs()])
         self.assertLessEqual(set(steps.floors()), set(names))
         self.assertLessEqual({name for name, command in names.items()
-                              if command[0] in ("selftest", "kunit", *check.ROWS_OF)},
-                             set(steps.floors()))
+                              if command[0] in check.ROWS_OF}, set(steps.floors()))
+        self.assertFalse({names[name][0] for name in steps.floors()} & {"selftest", "kunit"})
         self.assertTrue(all(steps.floors().values()))
 
     def test_cases(self):
@@ -124,14 +113,18 @@ class Check(Scratch):
                  "        # Subtest: c", "        ok 1 v1", "        ok 2 v2 # SKIP no page",
                  "    # c: pass:1 fail:0 skip:1 total:2", "    ok 1 c", "    ok 2 d", "ok 1 s")
         counter = self.machines(kunit=report(*lines).replace("1..11", "1..1"))
-        self.assertEqual((counter.totals(), counter.cases.hosts, counter.skipped.total()),
+        self.assertEqual((counter.totals(), counter.hosts["kunit"], counter.skipped.total()),
                          ((2, 0), 1, 1))
         # A parameter that nothing in all of make check has tried
         counter.whole = True
-        self.assertIn("skipped everywhere: s.c: v2", counter.summary(5).splitlines())
+        self.assertIn("skipped everywhere: s.c: v2", counter.summary())
         self.assertEqual(counter.totals(), (2, 1))
-        counter.cases.add({"s.c\0v2": {"pass"}})
+        counter.tried["s.c: v2"].add("pass")
         self.assertEqual(counter.totals(), (2, 0))
+        # A host that tries fewer
+        counter.parameters["s.c"].add(1)
+        self.assertEqual((counter.totals(), counter.missed()),
+                         ((2, 1), ["a host tries 1 of 2 parameters: s.c"]))
 
     def test_rows_of_others(self):
         """Rows that a step runs beside other tests are not skipped everywhere."""
@@ -139,7 +132,8 @@ class Check(Scratch):
         self.file("selftest-6.12-64k-powernv9-kvm-ours.log", report("ok 1 kvm: y"))
         with patch("harness.paths.LOGS", self.top):
             counter.count("guests", ["guests"], ">> guests: 4 passed, 0 failed, 0 skipped\n", True)
-        self.assertEqual((counter.totals(), counter.rows.nowhere()), ((6, 0), []))
+        counter.whole = True
+        self.assertEqual((counter.totals(), counter.missed()), ((6, 0), []))
 
     def test_kernels(self):
         """Each row is booted by make check, make kernels, scripts/nightly/coverage or defects, but

@@ -4,7 +4,7 @@ import re
 import subprocess
 from unittest import mock
 
-from harness import ctext
+from harness import ctext, sources
 from harness.paths import ROOT, SCRIPTS
 from harness.tests import Scratch, load
 
@@ -65,7 +65,7 @@ class Invalidation(Scratch):
 
     def test_controls(self):
         """Each changes the module, as its sources are today, and its tests are there."""
-        rows = "".join(path.read_text() for path in (ROOT / "selftests").glob("*.c"))
+        listed = set(sources.tests())
         for name, control in invalidation.CONTROLS.items():
             text = (ROOT / control.file).read_text()
             self.assertNotEqual(invalidation.changed(text, control), text, name)
@@ -75,8 +75,7 @@ class Invalidation(Scratch):
                 ctext.without_comments(text))[control.function].split("{", 1)[1]
             for callee in re.findall(r"^#define (\w+)", control.inside, re.M):
                 self.assertRegex(called, rf"\b{callee}\s*\(", name)
-            for row in control.rows:
-                self.assertIn(f'"{row.split(": ", 2)[2]}"', rows)
+            self.assertLessEqual(set(control.rows), listed)
         with self.assertRaises(ValueError):
             invalidation.changed("another text", control)
 

@@ -18,9 +18,6 @@ class Skips(Scratch):
                 ("6.12-4k", "powernv9", "user: windows: v2: x", "only on pseries", True),
                 ("6.12-4k", "pseries", "windows: v2: x", "only on pseries", False),
                 ("7.2-4k", "pseries", "user: windows: v2: x", "the platform has one window", False),
-                ("6.12-4k", "powernv9", "windows: v2: x", "the platform has no 64K IOMMU pages",
-                 False),
-                ("6.12-4k", "powernv9", "eeh: x", "this host has no EEH", False),
                 ("6.12-64k", "powernv9", "kvm: x", "this host has no KVM", True),
                 ("6.12-64k", "powernv9-kvm", "kvm: x", "this host has no KVM", False),
                 ("6.12-4k", "powernv9", "memory: x", "this host has no movable memory "
@@ -30,12 +27,10 @@ class Skips(Scratch):
                 ("6.12-be", "powernv9", "user: faults: x", "needs root", True),
                 ("6.12-be", "powernv9", "faults: x", "needs root", False),
                 ("kunit-6.12-4k", "powernv9-races", "faults: x", "whatever it is", False),
-                ("kunit-6.12-4k", "powernv9-races", "kvm: x", "this host has no KVM", False),
                 ("kasan-6.1-64k", "powernv9", "eeh: x", "no /dev/mem", True),
                 ("kasan-6.1-64k", "powernv9", "eeh: x", "this host has no EEH", False),
                 ("kasan-6.1-64k", "powernv9", "memory: x", "KASAN keeps what was freed", True),
                 ("kunit-7.2-4k", "powernv9", "memory: x", "KASAN keeps what was freed", False),
-                ("6.12-be", "powernv9", "memory: x", "KASAN keeps what was freed", False),
                 ("linux-of-somebody", "powernv9", "faults: x", "whatever it is", True)):
             self.assertEqual(not unexpected(Host("selftest", kernel, machine), {test: reason}),
                              good, (kernel, machine, reason))
@@ -57,12 +52,12 @@ class Skips(Scratch):
                           for file in (ROOT / place).rglob("*.[ch]"))
         given = {re.sub(r"%l*x", size, reason) for reason in re.findall(r'"([^"\n]*)"', sources)
                  for size in ("10000", "1000000")}
-        for rule in skips.rules():
-            self.assertIn(rule.reason, given)
-            self.assertTrue(any(matches(kernel, rule.kernels)
-                                for kernel in (*steps.BOOTED, *steps.MORE)), rule)
-            self.assertTrue(any(matches(machine, rule.machines) for machine in MACHINES), rule)
-            self.assertTrue(matches(rule.who.split(",")[0], "root,user,kunit"), rule)
+        for who, kernels, machines, reason in skips.rules():
+            self.assertIn(reason, given)
+            self.assertTrue(any(matches(kernel, kernels)
+                                for kernel in (*steps.BOOTED, *steps.MORE)), kernels)
+            self.assertTrue(any(matches(machine, machines) for machine in MACHINES), machines)
+            self.assertLessEqual(set(who.split(",")), {"root", "user", "kunit"})
 
     def test_machines(self):
         lines = [line.split() for line in (DATA / "machines").read_text().splitlines()

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the sources list has to have a result."""
+import fnmatch
+import re
+from unittest.mock import patch
+
+from harness import ktap, sources, steps
+from harness.paths import ROOT, SCRIPTS
+from harness.tests import Scratch
+
+
+class Sources(Scratch):
+    def test_all_are_found(self):
+        """None of a table is missed, and each program with one is run."""
+        found, ran = list(sources.tests()), set()
+        for file in (ROOT / "selftests").glob("*.c"):
+            entries = sum(table.count("{") for table in sources.TESTS.findall(file.read_text()))
+            names = {test.split(": ")[-1] for test in found if test.startswith(f"{file.stem}: ")}
+            self.assertEqual(len(names), entries, file.name)
+            ran |= {file.stem} & {test.split(": ")[0] for test in found}
+        script = (SCRIPTS / "guest/selftest.sh").read_text()
+        listed = re.search(r'^PROGRAMS="(.*)"', script, re.M)[1].split()
+        others = re.findall(r"^all (?:\$PROGRAMS )?(\w+)$", script, re.M)
+        # the first is run by scripts/hostcheck
+        self.assertEqual(ran - {"hostcheck"}, {*listed, *others})
+        self.assertGreater(len(list(sources.cases())), 100)
+
+    def test_missed(self):
+        """Each of a program that was started and that was asked for, by whichever user"""
+        listed = ["a: v1: x", "a: v2: x", "a: y", "b: z"]
+        for said, glob, missed in (
+                ("ok 1 a: v1: x\nok 2 user: a: v2: x", "*", ["a: y"]),
+                ("ok 1 a: v1: x\nok 2 user: a: v2: x", "b: *|a: v?: x", []),
+                ("ok 1 a: v2: x\nok 2 user: a: v2: x", "a: v*", ["a: v1: x"]),
+                ("ok 1 a: v2: x # SKIP no\nok 2 a: v1: x", "a: v*", [])):
+            log = self.file("x.log", "\nVM-START\n>> a --safe\nKTAP version 1\n1..2\n"
+                            f"{said}\nVM-END\n>> b --safe\n")
+            with patch.object(sources, "tests", lambda: listed):
+                wanted = ktap.wanted_of(log, glob)
+            self.assertEqual(ktap.judge(log, wanted)[1],
+                             [f"no result of {test}" for test in missed])
+        for name, command in (*steps.machines(), *steps.runs()):
+            globs = dict(zip(command, command[1:])).get("--test", "*").split("|")
+            for glob in globs if command[0] == "selftest" else ():
+                self.assertTrue(fnmatch.filter(sources.tests(), glob), (name, glob))
