@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -159,6 +160,23 @@ static uint8_t *hugetlb(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/* A large range in which the same 32 MiB come again and again: a registration does not care. */
+static uint8_t *repeated(size_t size)
+{
+	size_t same = 32 * MiB, at;
+	int fd = memfd_create("bench", MFD_CLOEXEC);
+	uint8_t *p = reserve(size);
+
+	if (fd < 0 || ftruncate(fd, same))
+		fail(__FILE__, __LINE__, "memfd: %m");
+	for (at = 0; at < size; at += same)
+		if (mmap(p + at, same, PROT_READ | PROT_WRITE, MAP_SHARED |
+			 MAP_FIXED | MAP_POPULATE, fd, 0) == MAP_FAILED)
+			fail(__FILE__, __LINE__, "mmap: %m");
+	close(fd);
+	return p;
+}
+
 /* Counts how often a tracepoint is met. */
 static int tracepoint(const char *event, const char *filter)
 {
@@ -294,7 +312,7 @@ static void many_regions(int version)
 	const uint64_t counts[] = { 64, regions };
 	struct tce t = { .container = -1, .group = -1, .group2 = -1 };
 	uint64_t cost[3][PROBES], iova, n = 0;
-	uint8_t *mem = alloc_repeated(regions * host.page);
+	uint8_t *mem = repeated(regions * host.page);
 	int i, k, r;
 
 	attach(&t, version);
@@ -330,7 +348,7 @@ static void shared_regions(int version)
 		{ .container = -1, .group = -1, .group2 = -1 },
 	};
 	const uint64_t count = 4096;
-	uint8_t *mem = alloc_repeated(count * host.page);
+	uint8_t *mem = repeated(count * host.page);
 	uint64_t cost, i, iova[2];
 	int both, k;
 
@@ -353,6 +371,87 @@ static void shared_regions(int version)
 			});
 		row_of(1.0 * cost / count, "v%d UNREGISTER of 4096 mapped regions per region %s",
 		       version, both ? "shared by two containers" : "of one container");
+	}
+}
+
+#define THREADS	4
+#define TURNS	1000
+
+/* A thread that does nothing but MAP and UNMAP one entry: its instructions, and how often it slept */
+static struct caller {
+	pthread_t thread;
+	const struct tce *t;
+	uint8_t *mem;
+	uint64_t iova, insns;
+	long slept;
+	int cpu;
+} callers[THREADS];
+static pthread_barrier_t callers_there;
+
+static void *call_one_by_one(void *arg)
+{
+	struct caller *caller = arg;
+	struct rusage before, after;
+	int fd, i;
+
+	stay_on(caller->cpu);
+	fd = perf_open(PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS);
+	pthread_barrier_wait(&callers_there);
+	getrusage(RUSAGE_THREAD, &before);
+	caller->insns = perf_read(fd);
+	for (i = 0; i < TURNS; i++) {
+		map(caller->t->container, caller->mem, caller->iova, TCE, RW);
+		unmap(caller->t->container, caller->iova, TCE);
+	}
+	caller->insns = perf_read(fd) - caller->insns;
+	getrusage(RUSAGE_THREAD, &after);
+	caller->slept = after.ru_nvcsw - before.ru_nvcsw;
+	close(fd);
+	return NULL;
+}
+
+/* Four threads at once, in one container, or in two */
+static void several_threads(int version)
+{
+	struct tce t[2] = {
+		{ .container = -1, .group = -1, .group2 = -1 },
+		{ .container = -1, .group = -1, .group2 = -1 },
+	};
+	uint8_t *mem[2] = { scattered(THREADS * host.page), scattered(THREADS * host.page) };
+	int both, i;
+
+	attach(&t[0], version);
+	allow(&t[0], mem[0], THREADS * host.page);
+	attach_at(&t[1], version, host.other);
+	allow(&t[1], mem[1], THREADS * host.page);
+	for (i = 0; i < 2; i++) {
+		uint64_t iova = t[i].info.dma32_window_start + 64 * MiB;
+
+		/* creates the default window, of which the kernel's own driver would lose one */
+		map(t[i].container, mem[i], iova, TCE, RW);
+		unmap(t[i].container, iova, TCE);
+	}
+	pthread_barrier_init(&callers_there, NULL, THREADS);
+	for (both = 0; both < 2; both++) {
+		uint64_t sum = 0, slept = 0;
+
+		for (i = 0; i < THREADS; i++) {
+			callers[i].t = &t[both && i % 2];
+			callers[i].mem = mem[both && i % 2] + i * host.page;
+			callers[i].iova = callers[i].t->info.dma32_window_start + 64 * MiB + i * TCE;
+			callers[i].cpu = i % sysconf(_SC_NPROCESSORS_ONLN);
+			if (pthread_create(&callers[i].thread, NULL, call_one_by_one, &callers[i]))
+				fail(__FILE__, __LINE__, "pthread_create");
+		}
+		for (i = 0; i < THREADS; i++) {
+			pthread_join(callers[i].thread, NULL);
+			sum += callers[i].insns;
+			slept += callers[i].slept;
+		}
+		row_of(1.0 * sum / (THREADS * TURNS), "v%d MAP and UNMAP by four threads in %s per TCE",
+		       version, both ? "two containers" : "one container");
+		row_of(1000.0 * slept / (THREADS * TURNS), "v%d sleeps of four threads in %s per 1000 TCEs",
+		       version, both ? "two containers" : "one container");
 	}
 }
 
@@ -578,6 +677,8 @@ static const struct {
 	{ "unregister", unregister_mapped, 2 },
 	{ "regions", many_regions, 2 },
 	{ "shared", shared_regions, 2 },
+	{ "threads", several_threads, 1 },
+	{ "threads", several_threads, 2 },
 	{ "guest", guest_calls, 0 },
 	{ "guest", guest_calls, 1 },
 	{ "guest", guest_calls, 2 },
