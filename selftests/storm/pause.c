@@ -142,6 +142,16 @@ static void unregister_all(int slot)
 	}
 }
 
+/*
+ * A container that closes while its memory is mapped in another one, or in the one that takes its
+ * place, leaves the region behind. A REGISTER of any part of it lets go of it, even one that fails.
+ */
+static void free_orphans(int slot)
+{
+	if (!__register(r.slot[slot].fd, ARENA, ARENA_SIZE))
+		unregister_mem(r.slot[slot].fd, ARENA, ARENA_SIZE);
+}
+
 /* Where the device may still find what was mapped */
 static uint64_t old_place(const struct window *win)
 {
@@ -240,7 +250,6 @@ void pause_check(void)
 {
 	int n[SLOTS], i, group = draw(&r.random, r.groups), slot = slot_of(group);
 	struct window windows[SLOTS][2], win;
-	bool all_gone = !r.kvm;
 	struct edu edu;
 
 	if (!yard)
@@ -251,13 +260,14 @@ void pause_check(void)
 		allow_yard(i);
 		n[i] = unmap_all(i, windows[i]);
 		disallow_yard(i);
-		/* what one of two containers has left is let go of with the last of them */
-		all_gone &= r.containers == 1 || r.slot[i].version == 1;
 	}
 	for (i = 0; i < r.containers; i++)
 		if (r.slot[i].version == 2)
 			unregister_all(i);
-	if (all_gone)
+	for (i = 0; i < r.containers; i++)
+		if (r.slot[i].version == 2)
+			free_orphans(i);
+	if (!r.kvm)
 		expect_rc(r.pins, pinned_settled(r.pins));
 
 	choose_window(slot, windows[slot], n[slot], &win);
