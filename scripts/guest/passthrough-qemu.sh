@@ -57,14 +57,10 @@ cr=$(printf '\r')
 machine() {
 	# The mitigations are hardware that the emulator does not have.
 	machine=pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off,x-vof=on
-	if [ "$GUEST_ACCEL" = kvm ]; then
-		if grep -q '^KernelPageSize: *4 kB' /proc/self/smaps; then
-			machine=$machine,cap-hpt-max-page-size=4k
-		fi
-		echo "-M $machine,accel=kvm,cap-large-decr=off -cpu host"
-	else
-		echo "-M $machine,accel=tcg -cpu power9"
+	if grep -q '^KernelPageSize: *4 kB' /proc/self/smaps; then
+		machine=$machine,cap-hpt-max-page-size=4k
 	fi
+	echo "-M $machine,accel=kvm,cap-large-decr=off -cpu host"
 }
 
 # guest_start QEMU-ARGUMENT... - start a guest, with the devices given.

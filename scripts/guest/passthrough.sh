@@ -3,10 +3,9 @@
 #
 # A POWER host that gives its network cards to a guest. Run by scripts/guests
 # in the emulated host; the arguments are tests: NAME is test_NAME below, and so is
-# ioctl-NAME: under KVM, but with the TCEs written by QEMU, as without KVM, only quicker.
+# ioctl-NAME: with the TCEs written by QEMU, as without KVM, only quicker.
 #
-# From the environment: GUEST_ACCEL (tcg or kvm),
-# TCE_MACHINE (powernv9, or pseries: then this host is a partition itself).
+# From the environment: TCE_MACHINE (powernv9, or pseries: then this host is a partition itself).
 # Exit code: 0 all tests passed, 1 one or more did not; the report is for scripts/harness/ktap.py.
 
 # shellcheck source=lib.sh
@@ -22,9 +21,7 @@ TOOLS=/mnt/tools
 WORK=/mnt/work
 OUT=$WORK/out
 NET=10.0.2.2
-# MiB of a guest; one that is emulated in an emulated host has to be small
-MEM=1024
-if [ "$GUEST_ACCEL" = tcg ]; then MEM=512; fi
+MEM=1024	# MiB of a guest
 # A guest in an emulated host is slow: no watchdogs, and nothing that it can do without.
 QUICK="nowatchdog cryptomgr.notests mitigations=off lsm= audit=0"
 
@@ -39,10 +36,8 @@ prepare() {
 	mount -t ext2 -o ro /dev/vda $TOOLS || die "the disk with QEMU cannot be mounted"
 	mount -t ext2 /dev/vdb $WORK || die "the disk with the guest cannot be mounted"
 	mkdir -p $OUT
-	if [ "$GUEST_ACCEL" = kvm ]; then
-		modprobe kvm-hv
-		[ -e /dev/kvm ] || die "the emulated host has no KVM (QEMU 10 is needed)"
-	fi
+	modprobe kvm-hv
+	[ -e /dev/kvm ] || die "the emulated host has no KVM (QEMU 10 is needed)"
 	cards=$(pci_find "$E1000E" | xargs)
 	[ -n "$cards" ] || die "no network card"
 	card_1="-device vfio-pci,host=${cards%% *},id=card1"
@@ -493,11 +488,8 @@ for test in "$@"; do
 	failed=0
 	mem='' initrd='' refuse='' guest_panic='' memlock=''
 	# Does KVM write the TCEs?
-	kvm_has_tables=0
-	case $GUEST_ACCEL-$TCE_MACHINE-$test in
-	kvm-*-ioctl-*) refuse=kvm-tces ;;
-	kvm-*) kvm_has_tables=1 ;;
-	esac
+	kvm_has_tables=1
+	case $test in ioctl-*) refuse=kvm-tces kvm_has_tables=0 ;; esac
 	started=$(now)
 	dmesg_from=$(($(dmesg | wc -l) + 1))
 	for card in $cards; do vfio_bind "$card" || die "$card cannot be bound to vfio-pci"; done
@@ -515,7 +507,7 @@ for test in "$@"; do
 	sync
 	nth=$((nth + 1)) result=ok
 	if [ $failed != 0 ]; then result='not ok' all=1; fi
-	echo "$result $nth - $GUEST_ACCEL: $test # $(($(now) - started)) s"
+	echo "$result $nth - $test # $(($(now) - started)) s"
 done
 umount $WORK
 exit $all
