@@ -7,20 +7,9 @@
 qemu_pid=
 number=0
 
-now() { cut -d. -f1 /proc/uptime; }
 step() { say "$(($(now) - started)) s: $*"; }
 # fail TEXT - a test goes on to its end, but not as a good one.
 fail() { echo "!! $*"; failed=1; }
-
-# wait_for SECONDS COMMAND... - until it succeeds.
-wait_for() {
-	end=$(($(now) + $1))
-	shift
-	until "$@"; do
-		[ "$(now)" -lt "$end" ] || return 1
-		sleep 0.2
-	done
-}
 
 # Follows the guest's console: $OUT/NAME.console, shown as "guest| ...", and
 # leaves marks for what the guest has done: /tmp/g/ready.N, /tmp/g/done.N.
