@@ -22,11 +22,7 @@ function_works() {
 	net=$(basename "/sys/bus/pci/devices/$card/net/"*)
 	ip addr replace 10.0.2.15/24 dev "$net" || die "$1: $net gets no address"
 	ip link set "$net" up || die "$1: $net does not come up"
-	for _ in $(seq 50); do
-		[ "$(cat "/sys/class/net/$net/carrier")" = 1 ] && break
-		sleep 0.2
-	done
-	[ "$(cat "/sys/class/net/$net/carrier")" = 1 ] || die "$1: $net has no link"
+	wait_for 20 grep -qs 1 "/sys/class/net/$net/carrier" || die "$1: $net has no link"
 	ping -c 3 -W 5 "$PEER" >/tmp/ping || { cat /tmp/ping; die "$1: no answer from $PEER"; }
 	say "$1: $net has link, $(grep transmitted /tmp/ping)"
 	ip link set "$net" down

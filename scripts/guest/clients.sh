@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Clients that others wrote, with our driver or the kernel's own. Run by scripts/clients, which
-# makes a table of the lines that begin with ">> client|".
+# makes a table of the report: KTAP, of tests that are called "CLIENT: WHAT IT DOES".
 #
 # Arguments: CLIENT...
 
@@ -20,47 +20,25 @@ card_of() {
 	done
 }
 
-# row CLIENT WHAT RESULT - a line of the table
-row() { echo ">> client|$1|$2|$TCE_DRIVER|$3"; }
-
-# pins acquired|released - since the host's start, of all pages
-pins() {
-	cat /proc/sys/vm/stat_refresh
-	sed -n "s/^nr_foll_pin_$1 //p" /proc/vmstat
-}
-pinned() { echo $(($(pins acquired) - $(pins released))); }
-
-# run CLIENT WHAT COMMAND... - a row, from what the command returns
+# run CLIENT WHAT COMMAND... - a test, which fails if the command does, or leaves pages pinned
 run() {
-	client=$1 what=$2 result=ok pins=$(pinned)
+	test="$1: $2" pins=$(pinned) why=
 	shift 2
-	say "$client: $what, $TCE_DRIVER"
-	if ! "$@" >/tmp/said 2>&1; then
-		sed 's/^/   /' /tmp/said | tail -n 200
-		result=FAILED
-	fi
+	say "$test, $TCE_DRIVER"
+	"$@" >/tmp/said 2>&1
+	status=$?
+	[ $status -eq 0 ] || sed 's/^/   /' /tmp/said | tail -n 200
 	left=$(($(pinned) - pins))
-	[ $left -eq 0 ] || result="$result, leaves $left pages pinned"
-	row "$client" "$what" "$result"
+	[ $left -eq 0 ] || status=1 why="leaves $left pages pinned"
+	result $status "$test" "$why"
 }
 
 # received - packets that have come to the other end
 received() { cat "/sys/class/net/$peer/statistics/rx_packets"; }
 
-# until_true SECONDS COMMAND... - wait for it
-until_true() {
-	left=$1
-	shift
-	until "$@"; do
-		left=$((left - 1))
-		[ $left -gt 0 ] || return 1
-		sleep 1
-	done
-}
-
 # pings PING... - once the link is up, each of ten is answered
 pings() {
-	until_true 20 "$@" -q -c 1 -W 1 10.1.0.9
+	wait_for 20 "$@" -q -c 1 -W 1 10.1.0.9
 	"$@" -c 10 -i 0.3 -W 10 10.1.0.9 | tee /tmp/ping
 	grep -q ' 0% packet loss' /tmp/ping
 }
@@ -85,7 +63,7 @@ start_command() {
 	"$@" </tmp/commands >/tmp/dpdk 2>&1 &
 	pid=$!
 	exec 9>/tmp/commands
-	until_true 240 grep -q "$prompt" /tmp/dpdk && return
+	wait_for 240 grep -q "$prompt" /tmp/dpdk && return
 	kill -KILL "$pid"
 	wait "$pid"
 	exec 9>&-
@@ -126,7 +104,7 @@ dpdk_sends() {
 	sleep 1
 	before=$(received)
 	echo start tx_first 4 >&9
-	until_true 60 arrived
+	wait_for 60 arrived
 	sleep 1
 	came=$(($(received) - before))
 	quit || return 1
@@ -152,7 +130,7 @@ dpdk_hotplug() {
 	start dpdk-test 'RTE>>' || return 1
 	before=$(locked) came=$(pins acquired)
 	echo mempool_autotest >&9
-	until_true 240 grep -q '^Test [OF]' /tmp/dpdk
+	wait_for 240 grep -q '^Test [OF]' /tmp/dpdk
 	after=$(locked) came=$(($(pins acquired) - came))
 	quit && grep '^Test OK' /tmp/dpdk || return 1
 	echo "$came pins, locked: $before, then $after"
@@ -165,7 +143,7 @@ functions() {
 	pf=/sys/bus/pci/devices/$(pci_find "$IGB")
 	modprobe igb
 	vfio_release "$(basename "$pf")"
-	until_true 20 [ -e "$pf/net" ] && echo "$1" >"$pf/sriov_numvfs" &&
+	wait_for 20 [ -e "$pf/net" ] && echo "$1" >"$pf/sriov_numvfs" &&
 		ip link set "$(ls "$pf/net")" up
 }
 
@@ -255,7 +233,7 @@ client_dpdk() {
 }
 
 # The kernel's VFIO selftests, built with a sPAPR mode by scripts/image/build-vfio-selftests: each
-# test is a row.
+# program has a report of its own.
 suite() {
 	for program in /suite/*/*; do
 		name="Linux $(basename "${program%/*}") selftests, $1" device=$card
@@ -267,12 +245,10 @@ suite() {
 			vfio_bind "$device"
 			;;
 		esac
-		"$program" "$device" >/tmp/suite 2>&1
-		ktap_rows $? </tmp/suite >/tmp/rows
-		while IFS='|' read -r result test why; do
-			row "$name" "$test" "$result${why:+: $why}"
-		done </tmp/rows
-		! grep -q ^FAILED /tmp/rows || sed 's/^/   /' /tmp/suite
+		"$program" "$device" >/tmp/suite 2>&1 && grep -q '^ok ' /tmp/suite
+		status=$?
+		sed -E "s/^((not )?ok [0-9]+) /\\1 $name: /; s/^/    /" /tmp/suite
+		result $status "$name: ${program##*/} ends well" "exit code $status"
 	done
 }
 client_suite() {
@@ -308,7 +284,7 @@ ovs_answers() {
 }
 ovs_pings() {
 	systemctl start ovs-vswitchd
-	until_true 120 ovs_answers && pings ip netns exec far ping -s 8
+	wait_for 120 ovs_answers && pings ip netns exec far ping -s 8
 }
 ovs_works() {
 	ovs_pings
@@ -364,6 +340,8 @@ insmod "$(find "/lib/modules/$(uname -r)/$place" -name 'vfio_iommu_spapr_tce.ko*
 	die "no driver"
 vfio_bind "$card" || die "not for VFIO"
 say "driver: $TCE_DRIVER, $(cat /sys/module/vfio_iommu_spapr_tce/srcversion)"
+echo "KTAP version 1"
 for client in "$@"; do
 	"client_$client"
 done
+echo "1..$nth"

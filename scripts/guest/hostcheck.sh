@@ -50,13 +50,13 @@ hostcheck() {
 	} 2>&1 | tee /tmp/said
 	rc=$(cat /tmp/rc)
 	# Modules go when the last user is gone.
-	for _ in $(seq 60); do
-		snapshot >/tmp/after
-		[ "$(cat /tmp/before)" = "$(cat /tmp/after)" ] && return
-		sleep 0.5
-	done
+	wait_for 60 as_before && return
 	diff /tmp/before /tmp/after
 	die "$1: the host is not as it was"
+}
+as_before() {
+	snapshot >/tmp/after
+	[ "$(cat /tmp/before)" = "$(cat /tmp/after)" ]
 }
 
 # wants WHAT CONDITION... - else the case fails, with all that was said
@@ -253,7 +253,7 @@ sleep 3
 bad=
 for name in "$@"; do
 	say "case $name"
-	begun=$(cut -d . -f 1 /proc/uptime)
+	begun=$(now)
 	if ("case_${name%:*}" "${name#*:}"); then
 		verdict=passed
 	else
@@ -262,6 +262,6 @@ for name in "$@"; do
 	# What a case that failed has in the background is not for the next one.
 	if [ -e /tmp/later ]; then kill "$(cat /tmp/later)" 2>/dev/null; fi
 	rm -f /tmp/later
-	say "$verdict $name in $(($(cut -d . -f 1 /proc/uptime) - begun)) s"
+	say "$verdict $name in $(($(now) - begun)) s"
 done
 [ -z "$bad" ] || die "failed:$bad"

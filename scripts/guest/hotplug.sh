@@ -20,8 +20,6 @@ dev=$1 other=$2
 [ -n "$other" ] || die "no two edu devices"
 second=${dev%.0}.1
 port=$(basename "$(readlink -f "$PCI/devices/$dev/..")")
-version=2
-# The kernel's own driver refuses v1 on powernv before 6.4.
 
 remove() { echo 1 >"$PCI/devices/$1/remove"; }
 rescan() {
@@ -34,7 +32,7 @@ rescan() {
 
 # open_while COMMAND... - takes $dev away, which a client has: it goes once he has gone.
 open_while() {
-	hold "$version" wait
+	hold 2 wait
 	"$@" &
 	sleep 1
 	[ -e "$PCI/devices/$dev" ] || die "$dev went, and a client had it open"
@@ -88,7 +86,7 @@ load_failing() {
 # works STEP - a client of each kind gets the device, and its DMA is right.
 works() {
 	vfio_bind "$dev" || die "$1: $dev cannot be bound to vfio-pci"
-	/selftests/demo "$version" >/tmp/demo || { cat /tmp/demo; die "$1: the client failed"; }
+	/selftests/demo 2 >/tmp/demo || { cat /tmp/demo; die "$1: the client failed"; }
 	say "$1: DMA is right"
 }
 
@@ -107,7 +105,7 @@ if [ -e "$UPDATES/$OPS.ko" ]; then
 			remove "$second"
 			echo 1 >"$PCI/rescan"
 		done 2>/dev/null
-		/selftests/hold "$dev" "$version" exit
+		/selftests/hold "$dev" 2 exit
 	) &
 	trying=$!
 	sleep 2
@@ -116,7 +114,6 @@ if [ -e "$UPDATES/$OPS.ko" ]; then
 	else
 		modprobe "$OPS" || die "$OPS does not load"
 	fi
-	[ "$TCE_DRIVER" = intree ] || modprobe vfio_iommu_spapr_tce
 	modprobe vfio_iommu_spapr_tce
 	(sleep 30; touch /tmp/enough) &
 	wait "$trying" || say "the client came before the backend was loaded"
@@ -128,7 +125,7 @@ if [ -e "$UPDATES/$OPS.ko" ]; then
 fi
 works "loaded"
 
-hold "$version" wait
+hold 2 wait
 remove "$second"
 marked "removed"
 rescan "a function comes to a claimed group"
@@ -144,14 +141,11 @@ open_while remove "$dev"
 rescan "the device was removed while it was open"
 works "after it was removed while it was open"
 
-# The kernel's own driver warns here, and keeps the memory.
-if [ "$TCE_DRIVER" = ours ]; then
-	hold "$version" lose
-	remove "$dev"
-	wait "$holder" || { cat /tmp/hold; die "the client did not lose its group"; }
-	rescan "the device was removed while its group was claimed"
-	works "after it was removed while its group was claimed"
-fi
+hold 2 lose
+remove "$dev"
+wait "$holder" || { cat /tmp/hold; die "the client did not lose its group"; }
+rescan "the device was removed while its group was claimed"
+works "after it was removed while its group was claimed"
 
 vfio_release "$dev"
 remove "$port"
@@ -176,7 +170,7 @@ if [ -n "${TCE_SRIOV-}" ]; then
 		[ "$(pci_group "$dev")" != "$(pci_group "$(function_nr 1)")" ] ||
 			die "virtual functions share a group"
 		vfio_bind "$dev" || die "$dev cannot be bound to vfio-pci"
-		/selftests/hold "$dev" "$version" exit ||
+		/selftests/hold "$dev" 2 exit ||
 			die "the client of a virtual function failed"
 		open_while functions 0
 		marked "virtual functions went"

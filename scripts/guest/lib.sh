@@ -6,6 +6,14 @@
 say() { echo ">> $*"; }
 die() { echo "!! $*"; exit 1; }
 
+# result STATUS TEST [REASON] - a line of a report in KTAP
+nth=0
+result() {
+	nth=$((nth + 1)) verdict=ok
+	[ "$1" -eq 0 ] || verdict="not ok"
+	echo "$verdict $nth - $2${3:+ # $3}"
+}
+
 # pci_find VENDOR:DEVICE - the addresses of all such devices, one a line.
 pci_find() {
 	for dev in /sys/bus/pci/devices/*; do
@@ -94,8 +102,23 @@ tce_version() {
 	[ -n "$loaded" ] && [ "$loaded" = "$on_disk" ]
 }
 
-# nap - some tenths of a second; the big-endian busybox knows whole ones only
-nap() { sleep 0.2 2>/dev/null || sleep 1; }
+now() { cut -d. -f1 /proc/uptime; }
+# wait_for SECONDS COMMAND... - until it succeeds. The big-endian busybox sleeps whole seconds only.
+wait_for() {
+	end=$(($(now) + $1))
+	shift
+	until "$@"; do
+		[ "$(now)" -lt "$end" ] || return 1
+		sleep 0.2 2>/dev/null || sleep 1
+	done
+}
+
+# pins acquired|released - of all pages of processes since the start, exactly; pinned - how many are
+pins() {
+	echo 1 >/proc/sys/vm/stat_refresh
+	sed -n "s/^nr_foll_pin_$1 //p" /proc/vmstat
+}
+pinned() { echo $(($(pins acquired) - $(pins released))); }
 
 # hold VERSION wait|lose|idle - a client in the background that has $dev.
 hold() {
@@ -103,12 +126,8 @@ hold() {
 	: >/tmp/hold
 	/selftests/hold "$dev" "$1" "$2" >/tmp/hold &
 	holder=$!
-	for _ in $(seq 50); do
-		grep -q '^holding' /tmp/hold && break
-		nap
-	done
+	wait_for 20 grep -q '^holding' /tmp/hold || { cat /tmp/hold; die "the client failed"; }
 	cat /tmp/hold
-	grep -q '^holding' /tmp/hold || die "the client failed"
 }
 
 hold_killed() {
@@ -137,27 +156,6 @@ window_back() {
 		grep -q 'Removing DMA window #0' /tmp/log &&
 		[ "$(grep -E 'DMA window #|window#|DMA bypass' /tmp/log | tail -n 2 |
 			grep -cE 'Setting up window#0|Enabling 64-bit DMA bypass')" -eq 2 ]
-}
-
-# ktap_rows STATUS - "ok|TEST", "skipped|TEST|REASON" or "FAILED|TEST" for each result on stdin, of
-# a program that ended with this exit code. One failure more if it ended badly, or with other
-# results than it has announced, or none: a program that dies would otherwise only have fewer.
-ktap_rows() {
-	awk -v status="$1" '
-		/^1\.\.[0-9]/ { plans++; planned = substr($1, 4) }
-		/^(not )?ok [0-9]/ {
-			came++
-			bad = sub(/^not /, "")
-			reason = match($0, /# *SKIP */) ? substr($0, RSTART + RLENGTH) : ""
-			result = bad ? "FAILED|" : RSTART ? "skipped|" : "ok|"
-			print result $3 (RSTART && !bad ? "|" reason : "")
-		}
-		END {
-			if (!status && plans == 1 && came && planned + 0 == came)
-				exit
-			printf "FAILED|ends well, with all results|exit code %d, %d of %s\n",
-				status, came, plans == 1 ? planned : "?"
-		}'
 }
 
 # prepare_suites - what the KUnit suites want of the machine.

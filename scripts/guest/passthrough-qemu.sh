@@ -7,20 +7,9 @@
 qemu_pid=
 number=0
 
-now() { cut -d. -f1 /proc/uptime; }
 step() { say "$(($(now) - started)) s: $*"; }
 # fail TEXT - a test goes on to its end, but not as a good one.
 fail() { echo "!! $*"; failed=1; }
-
-# wait_for SECONDS COMMAND... - until it succeeds.
-wait_for() {
-	end=$(($(now) + $1))
-	shift
-	until "$@"; do
-		[ "$(now)" -lt "$end" ] || return 1
-		sleep 0.2
-	done
-}
 
 # Follows the guest's console: $OUT/NAME.console, shown as "guest| ...", and
 # leaves marks for what the guest has done: /tmp/g/ready.N, /tmp/g/done.N.
@@ -57,14 +46,10 @@ cr=$(printf '\r')
 machine() {
 	# The mitigations are hardware that the emulator does not have.
 	machine=pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off,x-vof=on
-	if [ "$GUEST_ACCEL" = kvm ]; then
-		if grep -q '^KernelPageSize: *4 kB' /proc/self/smaps; then
-			machine=$machine,cap-hpt-max-page-size=4k
-		fi
-		echo "-M $machine,accel=kvm,cap-large-decr=off -cpu host"
-	else
-		echo "-M $machine,accel=tcg -cpu power9"
+	if grep -q '^KernelPageSize: *4 kB' /proc/self/smaps; then
+		machine=$machine,cap-hpt-max-page-size=4k
 	fi
+	echo "-M $machine,accel=kvm,cap-large-decr=off -cpu host"
 }
 
 # guest_start QEMU-ARGUMENT... - start a guest, with the devices given.

@@ -97,7 +97,7 @@ four_cards() {
 		"$(basename "$(readlink "$pf/virtfn2")")" \
 		"$(basename "$(readlink "$pf/virtfn3")")" &
 	job=$!
-	until_true 120 four_hold
+	wait_for 120 four_hold
 	held=$?
 	[ "$TCE_DRIVER" != ours ] || [ "$(tcestat | grep -c '^container')" -eq 4 ] || held=1
 	pgrep -x hold | xargs -r kill -KILL
@@ -116,12 +116,12 @@ freezes() {
 	contained unlimited "" hold "$card" 2 eeh &
 	job=$!
 	for word in holding "recovered 1" "recovered 2" "recovered 3" "recovered 4"; do
-		until_true 120 says "$word" || break
+		wait_for 120 says "$word" || break
 		pkill -STOP -x hold
 		freeze "$pe"
 		pkill -CONT -x hold
 	done
-	until_true 120 says "recovered 5"
+	wait_for 120 says "recovered 5"
 	recovered=$?
 	unfrozen "$pe"
 	pgrep -x hold | xargs -r kill -KILL
@@ -200,7 +200,7 @@ quadlet() {
 		/doc/quadlet >$place/card.container
 	chown -R alice:alice /home/alice/.config
 	sed "s/^ *//; s/NAME/alice/; s/UID/$(uid)/" /doc/quadlet-host >/tmp/doc.sh
-	sh -e /tmp/doc.sh && until_true 120 quadlet_holds
+	sh -e /tmp/doc.sh && wait_for 120 quadlet_holds
 	held=$?
 	as_alice systemctl --user --no-pager status card.service
 	# shellcheck disable=SC2086 # words
@@ -211,7 +211,7 @@ quadlet() {
 	rm -r $place /etc/systemd/system/user@.service.d
 	systemctl daemon-reload
 	systemctl restart "$unit"
-	until_true 60 [ -S "/run/user/$(uid)/systemd/private" ] && [ $held -eq 0 ]
+	wait_for 60 [ -S "/run/user/$(uid)/systemd/private" ] && [ $held -eq 0 ]
 }
 
 client_podman() {
@@ -223,7 +223,7 @@ client_podman() {
 	for dir in bin lib lib64 sbin; do ln -sf "usr/$dir" "/home/alice/root/$dir"; done
 	chown -R alice:alice /home/alice
 	loginctl enable-linger alice
-	until_true 60 [ -S "/run/user/$(uid)/systemd/private" ] ||
+	wait_for 60 [ -S "/run/user/$(uid)/systemd/private" ] ||
 		die "alice has no systemd of her own"
 	run "Spyre" \
 		"IBM's modules-load.d, modprobe.d and rule: bound, and the group sentient has it" \

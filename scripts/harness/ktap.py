@@ -68,7 +68,7 @@ class Reader:
 
     def __init__(self) -> None:
         self.results: Results = {}
-        self.reasons: dict[str, str] = {}   # {test that is skipped: why}
+        self.reasons: dict[str, str] = {}   # {test that is skipped or has failed: why}
         self.wrong: list[str] = []
         self.open: list[Report] = []        # from the outermost to the innermost
         self.nested = False                 # the next result sums up a report just closed
@@ -125,14 +125,14 @@ class Reader:
         if self.nested:
             # A suite: its tests were counted. It may fail for a reason of its own.
             if state == "FAIL" and "FAIL" not in self.results.values():
-                self.results[name] = state
+                self.results[name], self.reasons[name] = state, m[5] or ""
             self.nested = False
             return
         if name in self.results:    # the same test by another user or round
             name = f"{name} ({sum(n.startswith(name) for n in self.results) + 1})"
         self.results[name] = state
-        if state == "skip":
-            self.reasons[name] = (m[5] or "")[4:].strip()
+        if state != "pass":
+            self.reasons[name] = re.sub(r"^SKIP *", "", m[5] or "", flags=re.I)
 
 
 def read(text: str) -> Reader:
@@ -180,7 +180,8 @@ def judge(log: str | Path, wanted: Iterable[str] = (),
         wrong.append(f"no result of {', '.join(missing[:5])}"
                      + f" and {len(missing) - 5} more" * (len(missing) > 5))
     if host:
-        wrong += skips.unexpected(host, reader.reasons)
+        wrong += skips.unexpected(host, {test: reason for test, reason in reader.reasons.items()
+                                         if reader.results[test] == "skip"})
         if "kmemleak" in kernels.fragments(host.kernel) and LOOKED not in script_output(log):
             wrong.append("nobody has looked for lost memory")
     if "pass" not in reader.results.values():

@@ -1,49 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A sPAPR mode for the kernel's VFIO selftests, built in the place of the suite's lib/iommu.c.
+ * A sPAPR mode for the kernel's VFIO selftests: their own lib/iommu.c, in which type1 is the second
+ * version of sPAPR TCE, and around it what that wants in addition.
  *
  * Memory is registered before it is mapped and unregistered after it was unmapped. The default
  * window is used, or, with SPAPR_CREATE_WINDOW in the environment, it is removed for one of 4 GiB
  * with pages of the CPU's size.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-#include <sys/ioctl.h>
-
-#include <linux/iommufd.h>
-#include <linux/types.h>
-#include <linux/vfio.h>
-
-#include "../../../kselftest.h"
 #include <libvfio.h>
 
+#include <linux/vfio.h>
+
+#undef VFIO_TYPE1_IOMMU
+#define VFIO_TYPE1_IOMMU	VFIO_SPAPR_TCE_v2_IOMMU
+#undef MODE_VFIO_TYPE1_IOMMU
+#define MODE_VFIO_TYPE1_IOMMU	"spapr_tce_v2"
+/* The default */
+#undef MODE_IOMMUFD
+#define MODE_IOMMUFD		MODE_VFIO_TYPE1_IOMMU
+/* What the functions below of these names are built on, or take the place of */
+#define __iommu_map		map_registered
+#define __iommu_unmap		unmap_registered
+#define __iommu_unmap_all	type1_unmap_all
+#define iommu_iova_ranges	type1_iova_ranges
+#include "iommu.c"
+#undef __iommu_map
+#undef __iommu_unmap
+#undef __iommu_unmap_all
+#undef iommu_iova_ranges
+
 #define CREATED_SIZE	(4ULL << 30)
-
-static const struct iommu_mode mode = { "spapr_tce_v2", "/dev/vfio/vfio", VFIO_SPAPR_TCE_v2_IOMMU };
-
-const char *default_iommu_mode = "spapr_tce_v2";
-
-struct iommu *iommu_init(const char *name)
-{
-	struct iommu *iommu = calloc(1, sizeof(*iommu));
-
-	VFIO_ASSERT_NOT_NULL(iommu);
-	VFIO_ASSERT_EQ(strcmp(name, mode.name), 0, "no such mode: %s\n", name);
-	iommu->mode = &mode;
-	INIT_LIST_HEAD(&iommu->dma_regions);
-	iommu->container_fd = open(iommu->mode->container_path, O_RDWR);
-	VFIO_ASSERT_GE(iommu->container_fd, 0);
-	return iommu;
-}
-
-void iommu_cleanup(struct iommu *iommu)
-{
-	VFIO_ASSERT_EQ(close(iommu->container_fd), 0);
-	free(iommu);
-}
 
 /*
  * The window that the mode wants, created at the first call. That this was done is remembered
@@ -86,7 +72,6 @@ struct iommu_iova_range *iommu_iova_ranges(struct iommu *iommu, u32 *nranges)
 	return range;
 }
 
-/* Which pieces of memory are registered is what the suite's list of mapped regions says. */
 static int registration(struct iommu *iommu, unsigned long call, const struct dma_region *region)
 {
 	struct vfio_iommu_spapr_register_memory args = {
@@ -107,46 +92,24 @@ static int result(const struct dma_region *region, int err)
 
 int __iommu_map(struct iommu *iommu, struct dma_region *region)
 {
-	struct vfio_iommu_type1_dma_map args = {
-		.argsz = sizeof(args),
-		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-		.vaddr = (u64)region->vaddr,
-		.iova = region->iova,
-		.size = region->size,
-	};
 	int err;
 
 	window(iommu);
 	err = registration(iommu, VFIO_IOMMU_SPAPR_REGISTER_MEMORY, region);
 	if (err)
 		return err;
-	if (ioctl(iommu->container_fd, VFIO_IOMMU_MAP_DMA, &args)) {
-		err = -errno;
+	err = map_registered(iommu, region);
+	if (err)
 		registration(iommu, VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, region);
-		return result(region, err);
-	}
-	list_add(&region->link, &iommu->dma_regions);
-	return 0;
+	return result(region, err);
 }
 
 int __iommu_unmap(struct iommu *iommu, struct dma_region *region, u64 *unmapped)
 {
-	struct vfio_iommu_type1_dma_unmap args = {
-		.argsz = sizeof(args),
-		.iova = region->iova,
-		.size = region->size,
-	};
-	int err;
+	int err = unmap_registered(iommu, region, unmapped);
 
-	if (ioctl(iommu->container_fd, VFIO_IOMMU_UNMAP_DMA, &args))
-		return result(region, -errno);
-	err = registration(iommu, VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, region);
-	if (err)
-		return err;
-	if (unmapped)
-		*unmapped = args.size;
-	list_del_init(&region->link);
-	return 0;
+	return err ? result(region, err) :
+	       registration(iommu, VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, region);
 }
 
 /* There is no flag for this: one by one. */
@@ -165,28 +128,4 @@ int __iommu_unmap_all(struct iommu *iommu, u64 *unmapped)
 	if (unmapped)
 		*unmapped = all;
 	return 0;
-}
-
-int __iommu_hva2iova(struct iommu *iommu, void *vaddr, iova_t *iova)
-{
-	struct dma_region *region;
-
-	list_for_each_entry(region, &iommu->dma_regions, link) {
-		u64 offset = (char *)vaddr - (char *)region->vaddr;
-
-		if (offset < region->size) {
-			if (iova)
-				*iova = region->iova + offset;
-			return 0;
-		}
-	}
-	return -ENOENT;
-}
-
-iova_t iommu_hva2iova(struct iommu *iommu, void *vaddr)
-{
-	iova_t iova;
-
-	VFIO_ASSERT_EQ(__iommu_hva2iova(iommu, vaddr, &iova), 0, "%p is not mapped\n", vaddr);
-	return iova;
 }
