@@ -150,15 +150,6 @@ long tce_ioctl(struct tce_client *client, unsigned int cmd, void *arg,
 	return rc;
 }
 
-long tce_info(struct tce_client *client,
-	      struct vfio_iommu_spapr_tce_info *info)
-{
-	memset(info, 0xff, sizeof(*info));
-	info->argsz = sizeof(*info);
-	return tce_ioctl(client, VFIO_IOMMU_SPAPR_TCE_GET_INFO, info,
-			 sizeof(*info));
-}
-
 long tce_enable(struct tce_client *client)
 {
 	return tce_ioctl_raw(client, VFIO_IOMMU_ENABLE, 0);
@@ -341,17 +332,6 @@ void tce_expect_empty(struct tce_fixture *fx, struct tce_mock_group *grp,
 			return;
 		}
 	}
-}
-
-/* Expect that one kill was enough. */
-void tce_expect_kill(struct tce_fixture *fx, struct tce_mock_group *grp,
-		     int num, unsigned long kills, u64 ioba, u64 size)
-{
-	unsigned long shift = table_of(fx, grp, num)->it_page_shift;
-
-	KUNIT_EXPECT_EQ(fx->test, fx->mock->kills - kills, 1);
-	KUNIT_EXPECT_EQ(fx->test, fx->mock->kill_first, ioba >> shift);
-	KUNIT_EXPECT_EQ(fx->test, fx->mock->kill_n, size >> shift);
 }
 
 /* Expect that the tracepoint says why a call failed. */

@@ -42,8 +42,6 @@ long tce_ioctl_raw(struct tce_client *client, unsigned int cmd,
 		   unsigned long arg);
 long tce_ioctl(struct tce_client *client, unsigned int cmd, void *arg,
 	       size_t size);
-long tce_info(struct tce_client *client,
-	      struct vfio_iommu_spapr_tce_info *info);
 long tce_enable(struct tce_client *client);
 long tce_disable(struct tce_client *client);
 long tce_register(struct tce_client *client, u64 ua, u64 size);
@@ -59,8 +57,6 @@ void tce_expect_mapped(struct tce_fixture *fx, struct tce_mock_group *grp,
 		       u32 flags);
 void tce_expect_empty(struct tce_fixture *fx, struct tce_mock_group *grp,
 		      int num, u64 ioba, u64 size);
-void tce_expect_kill(struct tce_fixture *fx, struct tce_mock_group *grp,
-		     int num, unsigned long kills, u64 ioba, u64 size);
 
 void tce_expect_told(struct tce_fixture *fx, unsigned int refusals, long rc);
 void tce_expect_why(struct tce_fixture *fx, const char *by);

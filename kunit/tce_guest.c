@@ -8,6 +8,8 @@
 
 #include <asm/mmu_context.h>
 
+#include "../tce_container.h"
+#include "../tce_region.h"
 #include "tce_guest.h"
 
 static void set_up(struct kunit *test, struct kvm_setup *s, bool v2, u32 levels)
@@ -43,29 +45,74 @@ void kvm_set_up_levels(struct kunit *test, struct kvm_setup *s, u32 levels)
 	KUNIT_ASSERT_EQ(test, tce_unmap(s->client, 0, SZ_4K), 0);
 }
 
+/*
+ * Whatever an entry reaches, or may reach because it was not invalidated yet, is counted: by KVM,
+ * or for MAP.
+ */
+void kvm_expect_counted(struct kvm_setup *s)
+{
+	struct tce_fixture *fx = kunit_get_current_test()->priv;
+	unsigned long counted = fx->mock->counted;
+	struct rb_node *node;
+
+	if (!s->client || !s->client->v2)
+		return;
+	for (node = rb_first(&tce_container_find(s->client->data)->mem.tmm->regions); node;
+	     node = rb_next(node))
+		counted += atomic64_read(&rb_entry(node, struct tce_region, node)->mapped);
+	if (fx->mock->refs > counted)
+		tce_mock_violation(fx->mock, "%lu entries reach memory, %lu are counted",
+				   fx->mock->refs, counted);
+}
+
 /* Where KVM may be preempted: something else happens there, if the case wants it. */
 static void kvm_step(void *data)
 {
 	struct kvm_setup *s = data;
 
+	kvm_expect_counted(s);
 	if (s->between && !s->steps--)
 		s->between(s);
+}
+
+static void kvm_step_inside(void *data)
+{
+	struct kvm_setup *s = data;
+
+	s->inside = true;
+	kvm_step(s);
+	s->inside = false;
 }
 
 /* KVM may be preempted in the middle of an exchange as well, before we count down. */
 static long kvm_xchg(struct kvm_setup *s, unsigned long entry, unsigned long *hpa,
 		     enum dma_data_direction *dir)
 {
-	struct tce_visit visit = { .skip = 1, .call = kvm_step, .data = s };
+	struct tce_visit visit = { .skip = 1, .call = kvm_step_inside, .data = s };
 	struct tce_mock *mock = tce_mock_current();
 	long rc;
 
-	if (s->between)
+	if (s->between && !s->outside)
 		mock->visit = &visit;
 	rc = iommu_tce_xchg_no_kill(current->mm, s->tbl, entry, hpa, dir);
 	if (mock->visit == &visit)
 		mock->visit = NULL;
 	return rc;
+}
+
+/* ... and before and after we invalidate. */
+static void kvm_kill(struct kvm_setup *s, unsigned long entry, unsigned long n)
+{
+	struct tce_visit after = { .call = kvm_step_inside, .data = s };
+	struct tce_visit before = { .call = kvm_step_inside, .data = s, .next = &after };
+	struct tce_mock *mock = tce_mock_current();
+
+	kvm_step(s);
+	if (s->between && !s->outside)
+		mock->kill_visit = &before;
+	iommu_tce_kill(s->tbl, entry, n);
+	if (mock->kill_visit == &before || mock->kill_visit == &after)
+		mock->kill_visit = NULL;
 }
 
 /* kvmppc_tce_iommu_mapped_dec(). Return: false for H_TOO_HARD */
@@ -91,6 +138,7 @@ static bool kvm_uncount(struct kvm_setup *s, unsigned long entry)
 static bool kvm_do_map(struct kvm_setup *s, unsigned long entry, unsigned long ua)
 {
 	__be64 *pua = s->tbl->it_ops->useraddrptr(s->tbl, entry, true);
+	unsigned int shift = s->tbl->it_page_shift;
 	enum dma_data_direction dir = DMA_BIDIRECTIONAL;
 	struct mm_iommu_table_group_mem_t *mem;
 	unsigned long hpa;
@@ -98,9 +146,8 @@ static bool kvm_do_map(struct kvm_setup *s, unsigned long entry, unsigned long u
 	if (!pua)
 		return false;
 	kvm_step(s);
-	mem = mm_iommu_lookup(current->mm, ua, SZ_4K);
-	if (!mem || mm_iommu_ua_to_hpa(mem, ua, 12, &hpa) ||
-	    mm_iommu_mapped_inc(mem))
+	mem = mm_iommu_lookup(current->mm, ua, 1UL << shift);
+	if (!mem || mm_iommu_ua_to_hpa(mem, ua, shift, &hpa) || mm_iommu_mapped_inc(mem))
 		return false;
 	kvm_step(s);
 	if (kvm_xchg(s, entry, &hpa, &dir)) {
@@ -136,75 +183,58 @@ static bool kvm_do_unmap(struct kvm_setup *s, unsigned long entry)
 }
 
 /* kvmppc_clear_tce() */
-static void kvm_drop(struct kvm_setup *s, unsigned long entry)
+static void kvm_drop(struct kvm_setup *s, unsigned long entry, unsigned long n)
 {
-	enum dma_data_direction dir = DMA_NONE;
-	unsigned long hpa = 0;
+	enum dma_data_direction dir;
+	unsigned long hpa, i;
 
-	kvm_step(s);
-	kvm_xchg(s, entry, &hpa, &dir);
+	for (i = 0; i < n; i++) {
+		dir = DMA_NONE;
+		hpa = 0;
+		kvm_step(s);
+		kvm_xchg(s, entry + i, &hpa, &dir);
+	}
 }
 
-/* KVM asks for the invalidation at the end, and after an error not of what it then takes out. */
-static void hypercall_begins(void)
+/*
+ * A hypercall for a page of the guest's, or a list of its pages, which are @n pages of the table
+ * and begin at @ua; of nothing if that is 0. KVM asks for the invalidation at the end, and after an
+ * error of H_PUT_TCE not of what it then takes out. Return: KVM could do it.
+ */
+bool kvm_hcall(struct kvm_setup *s, enum kvm_hcall call, unsigned long entry, unsigned long ua,
+	       unsigned long n)
 {
 	struct tce_fixture *fx = kunit_get_current_test()->priv;
+	unsigned long step = 1UL << s->tbl->it_page_shift, i;
+	bool calling = fx->mock->calling, done = true;
 
+	if (ua && !mm_iommu_lookup(current->mm, ua, step))
+		return false;
 	fx->hypercalls++;
-}
-
-static bool hypercall_ends(bool done)
-{
-	struct tce_fixture *fx = kunit_get_current_test()->priv;
-
+	fx->mock->calling = false;
+	for (i = 0; done && i < n; i++)
+		done = ua ? kvm_do_map(s, entry + i, ua + i * step) : kvm_do_unmap(s, entry + i);
+	if (!done && call == H_KVM_PUT_INDIRECT)
+		kvm_drop(s, entry, 1);
+	kvm_kill(s, entry, n);
+	if (!done && call == H_KVM_PUT)
+		kvm_drop(s, entry, n);
+	fx->mock->calling = calling;
 	fx->hypercalls--;
 	fx->kvm_left |= !done;
 	return done;
 }
 
-/*
- * H_PUT_TCE of a page of the guest's, which is @n pages of the table, or of nothing if @ua is 0.
- * Return: KVM could do it.
- */
-bool kvm_put_page(struct kvm_setup *s, unsigned long entry, unsigned long ua, unsigned long n)
-{
-	unsigned long i;
-	bool done = true;
-
-	if (ua && !mm_iommu_lookup(current->mm, ua, SZ_4K))
-		return false;
-	hypercall_begins();
-	for (i = 0; done && i < n; i++)
-		done = ua ? kvm_do_map(s, entry + i, ua + i * SZ_4K) : kvm_do_unmap(s, entry + i);
-	kvm_step(s);
-	iommu_tce_kill(s->tbl, entry, n);
-	for (i = 0; !done && i < n; i++)
-		kvm_drop(s, entry + i);
-	return hypercall_ends(done);
-}
-
+/* H_PUT_TCE of a page of the table's */
 bool kvm_put(struct kvm_setup *s, unsigned long entry, unsigned long ua)
 {
-	return kvm_put_page(s, entry, ua, 1);
+	return kvm_hcall(s, H_KVM_PUT, entry, ua, 1);
 }
 
-/* H_STUFF_TCE of one page of the guest's. Return: KVM could do it. */
-bool kvm_clear_page(struct kvm_setup *s, unsigned long entry, unsigned long n)
-{
-	unsigned long i;
-	bool done = true;
-
-	hypercall_begins();
-	for (i = 0; done && i < n; i++)
-		done = kvm_do_unmap(s, entry + i);
-	kvm_step(s);
-	iommu_tce_kill(s->tbl, entry, n);
-	return hypercall_ends(done);
-}
-
+/* H_STUFF_TCE of one */
 bool kvm_clear(struct kvm_setup *s, unsigned long entry)
 {
-	return kvm_clear_page(s, entry, 1);
+	return kvm_hcall(s, H_KVM_STUFF, entry, 0, 1);
 }
 
 static void unmap_between(struct kvm_setup *s)
@@ -213,21 +243,15 @@ static void unmap_between(struct kvm_setup *s)
 	KUNIT_EXPECT_EQ(s->client->fx->test, tce_unmap(s->client, 0, SZ_4K), 0);
 }
 
-static void clear_between(struct kvm_setup *s)
-{
-	s->between = NULL;
-	KUNIT_EXPECT_TRUE(s->client->fx->test, kvm_clear(s, 0));
-}
-
 /*
- * An UNMAP, or another vCPU, comes after KVM has put a page into entry 0, and before the userspace
- * entry says so: the page stays counted.
+ * An UNMAP comes after KVM has put a page into entry 0, and before the userspace entry says so: the
+ * page stays counted.
  */
-void kvm_put_and_lose(struct kunit *test, struct kvm_setup *s, bool vcpu)
+void kvm_put_and_lose(struct kunit *test, struct kvm_setup *s)
 {
 	struct tce_fixture *fx = test->priv;
 
-	s->between = vcpu ? clear_between : unmap_between;
+	s->between = unmap_between;
 	s->steps = 3;
 	KUNIT_EXPECT_TRUE(test, kvm_put(s, 0, s->ua));
 	KUNIT_EXPECT_NULL(test, s->between);

@@ -17,12 +17,15 @@
 
 /**
  * struct kvm_setup - a container that KVM shares a table with
- * @client: the container
+ * @client: the container; NULL when it is closed
  * @grp: its group
  * @tbl: the table of its first window
  * @ua: memory of KVM_MEMORY bytes, registered with v2
  * @between: what happens in the middle of what KVM does
  * @steps: after so many steps of KVM
+ * @outside: not in the middle of an operation of the table, for which whoever takes a window away
+ *	waits
+ * @inside: it happens in the middle of one
  * @data: of the case
  */
 struct kvm_setup {
@@ -32,16 +35,22 @@ struct kvm_setup {
 	unsigned long ua;
 	void (*between)(struct kvm_setup *s);
 	int steps;
+	bool outside;
+	bool inside;
 	void *data;
 };
 
+/* What a guest asks for */
+enum kvm_hcall { H_KVM_PUT, H_KVM_PUT_INDIRECT, H_KVM_STUFF };
+
 void kvm_set_up(struct kunit *test, struct kvm_setup *s, bool v2);
 void kvm_set_up_levels(struct kunit *test, struct kvm_setup *s, u32 levels);
-bool kvm_put_page(struct kvm_setup *s, unsigned long entry, unsigned long ua, unsigned long n);
+bool kvm_hcall(struct kvm_setup *s, enum kvm_hcall call, unsigned long entry, unsigned long ua,
+	       unsigned long n);
 bool kvm_put(struct kvm_setup *s, unsigned long entry, unsigned long ua);
-void kvm_put_and_lose(struct kunit *test, struct kvm_setup *s, bool vcpu);
-bool kvm_clear_page(struct kvm_setup *s, unsigned long entry, unsigned long n);
 bool kvm_clear(struct kvm_setup *s, unsigned long entry);
+void kvm_put_and_lose(struct kunit *test, struct kvm_setup *s);
+void kvm_expect_counted(struct kvm_setup *s);
 void kvm_expect_free(struct kunit *test, struct kvm_setup *s);
 int tce_module_users(void);
 void tce_expect_module_users(struct kunit *test, int users);

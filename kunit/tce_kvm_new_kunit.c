@@ -97,7 +97,7 @@ static void put_at(struct kunit *test, struct iommu_table *tbl, unsigned long en
 		   unsigned long ua, unsigned long hpa)
 {
 	__be64 *pua = tbl->it_ops->useraddrptr(tbl, entry, true);
-	enum dma_data_direction dir = DMA_BIDIRECTIONAL;
+	enum dma_data_direction dir = DMA_TO_DEVICE;
 
 	KUNIT_ASSERT_NOT_NULL(test, pua);
 	KUNIT_EXPECT_EQ(test, iommu_tce_xchg_no_kill(current->mm, tbl, entry, &hpa, &dir), 0);

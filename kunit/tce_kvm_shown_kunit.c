@@ -15,52 +15,6 @@
 #include "tce_threads.h"
 
 /*
- * A process gets KVM when it already has windows. KVM leaves their entries to user space,
- * whatever is registered later, until a new window is created.
- */
-static void kvm_comes_later(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	unsigned long later = tce_plain(fx, KVM_MEMORY);
-	struct kvm_setup s = {};
-	u64 start;
-	int v2;
-
-	s.ua = tce_plain(fx, KVM_MEMORY);
-	for (v2 = 0; v2 < 2; v2++) {
-		s.client = tce_ready_for(fx, v2, s.ua, KVM_MEMORY, &s.grp);
-		KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, KVM_MEMORY,
-					      TCE_RW), 0);
-		s.tbl = s.grp->tg.tables[0];
-		KUNIT_EXPECT_FALSE(test, kvm_clear(&s, 3));
-		KUNIT_EXPECT_FALSE(test, kvm_put(&s, 3, 0));
-		if (v2) {
-			tce_watch(fx);
-			KUNIT_ASSERT_EQ(test, tce_register(s.client, later,
-							   KVM_MEMORY), 0);
-			KUNIT_EXPECT_FALSE(test, kvm_put(&s, 4, s.ua));
-			KUNIT_EXPECT_FALSE(test, kvm_put(&s, 4, later));
-			KUNIT_EXPECT_FALSE(test, kvm_put(&s, 100, later));
-		}
-		tce_expect_mapped(fx, s.grp, 0, 0, s.ua, KVM_MEMORY, TCE_RW);
-		KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, KVM_MEMORY), 0);
-		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-		KUNIT_EXPECT_EQ(test, fx->mock->counted, 0);
-		if (v2) {
-			KUNIT_ASSERT_EQ(test, tce_remove(s.client, 0), 0);
-			KUNIT_ASSERT_EQ(test, tce_create(s.client, 12, SZ_64M, 1,
-							 &start), 0);
-			s.tbl = s.grp->tg.tables[0];
-			KUNIT_EXPECT_TRUE(test, kvm_put(&s, 4, later));
-			KUNIT_EXPECT_EQ(test, fx->mock->counted, 1);
-			KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 4));
-		}
-		tce_close(s.client);
-		tce_expect_balance(fx);
-	}
-}
-
-/*
  * A vCPU has looked up where it writes an address, and does so after the table was hidden: what it
  * has written there stands for nothing, and what KVM maps elsewhere stays counted.
  */
@@ -281,67 +235,6 @@ static void kvm_has_lost_too_many_counts(struct kunit *test)
 	tce_expect_balance(fx);
 }
 
-/*
- * KVM keeps a table whose window is gone. On pseries the table is only a number, which some
- * other window has by now. KVM writes nothing there.
- */
-static void kvm_keeps_a_table(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client;
-	unsigned long writes;
-	struct kvm_setup s;
-	int i, users;
-
-	for (i = 0; i < 4; i++) {
-		fx->mock->hcalls = i / 2;
-		kvm_set_up(test, &s, i % 2);
-		iommu_tce_table_get(s.tbl);
-		tce_close(s.client);
-		users = tce_module_users();
-		client = tce_ready(fx, true, NULL);
-		KUNIT_ASSERT_EQ(test, tce_register(client, s.ua, KVM_MEMORY), 0);
-		writes = fx->mock->writes;
-		KUNIT_EXPECT_FALSE(test, kvm_put(&s, 0, s.ua));
-		KUNIT_EXPECT_FALSE(test, kvm_put(&s, 0, 0));
-		KUNIT_EXPECT_FALSE(test, kvm_clear(&s, 0));
-		KUNIT_EXPECT_EQ(test, fx->mock->writes, writes);
-		/* if the bridge had kept it, the host would use it */
-		KUNIT_EXPECT_NOT_NULL(test, s.tbl->it_ops->set);
-		KUNIT_EXPECT_EQ(test, tce_unregister(client, s.ua, KVM_MEMORY), 0);
-		/* the module does not go before the table */
-		tce_expect_module_users(test, users);
-		iommu_tce_table_put(s.tbl);
-		tce_expect_module_users(test, users - 1);
-		tce_close(client);
-		tce_expect_balance(fx);
-	}
-}
-
-/*
- * KVM has looked at a table's operations, and calls one when the table has others by
- * then: it changes nothing, and leaves the call to user space.
- */
-static void kvm_uses_operations_of_before(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	enum dma_data_direction dir = DMA_NONE;
-	struct iommu_table_ops *before;
-	unsigned long hpa = 0;
-	struct kvm_setup s;
-
-	fx->mock->hcalls = true;
-	kvm_set_up(test, &s, true);
-	iommu_tce_table_get(s.tbl);
-	before = READ_ONCE(s.tbl->it_ops);
-	tce_close(s.client);
-	KUNIT_EXPECT_PTR_NE(test, before, READ_ONCE(s.tbl->it_ops));
-	KUNIT_EXPECT_EQ(test, before->xchg_no_kill(s.tbl, 0, &hpa, &dir), 0);
-	KUNIT_EXPECT_EQ(test, dir, DMA_TO_DEVICE);
-	KUNIT_EXPECT_EQ(test, hpa, 0);
-	iommu_tce_table_put(s.tbl);
-}
-
 struct odd_call {
 	struct kvm_setup *s;
 	unsigned long hpa;
@@ -443,7 +336,7 @@ static void counted_under_a_bridge(struct kunit *test)
 	unsigned long i;
 
 	kvm_set_up(test, &s, true);
-	kvm_put_and_lose(test, &s, false);
+	kvm_put_and_lose(test, &s);
 	tce_fault_arm_sticky(fx->mock, TCE_FAULT_UNSET, -EIO);
 	KUNIT_EXPECT_EQ(test, tce_remove(s.client, 0), -EIO);
 	tce_fault_disarm(fx->mock);
@@ -481,14 +374,11 @@ static void counted_beside_a_bridge_of_v1(struct kunit *test)
 }
 
 static struct kunit_case tce_kvm_shown_cases[] = {
-	KUNIT_CASE(kvm_comes_later),
 	KUNIT_CASE(kvm_writes_late),
 	KUNIT_CASE(kvm_looks_a_table_up),
 	KUNIT_CASE(kvm_has_lost_count),
 	KUNIT_CASE(kvm_has_lost_many_counts),
 	KUNIT_CASE(kvm_has_lost_too_many_counts),
-	KUNIT_CASE(kvm_keeps_a_table),
-	KUNIT_CASE(kvm_uses_operations_of_before),
 	KUNIT_CASE(kvm_of_another_process),
 	KUNIT_CASE(kvm_puts_a_misaligned_address),
 	KUNIT_CASE(counted_under_a_bridge),

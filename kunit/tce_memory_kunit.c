@@ -34,27 +34,6 @@ static unsigned long size_of(struct kunit *test)
 	return param->size;
 }
 
-static void register_and_unregister(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_open(test->priv, true);
-	unsigned long size = size_of(test), ua = tce_plain(fx, size);
-
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua, size), 0);
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), size >> PAGE_SHIFT);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), size >> PAGE_SHIFT);
-	TCE_REFUSED(fx, REGISTERED_ALREADY, EBUSY, tce_register(client, ua, size));
-	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, ua);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), size >> PAGE_SHIFT);
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), 0);
-	tce_expect_balance(fx);
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), -ENOENT);
-	KUNIT_EXPECT_EQ(test, tce_register(client, ua, size), 0);
-	/* what is not mapped goes, even if the client is being killed */
-	KUNIT_EXPECT_EQ(test, TCE_KILLED(tce_unregister(client, ua, size)), 0);
-	tce_expect_balance(fx);
-}
-
 /*
  * What the container maps of a region goes with it, and nothing else does. Then something else
  * comes to its address, as when memory is unplugged and plugged in. A REGISTER of it by another
@@ -93,64 +72,6 @@ static void unregister_while_mapped(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_register(other, ua, size), 0);
 	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, size, TCE_RW), 0);
 	tce_expect_mapped(fx, grp, 0, 0, ua, size, TCE_RW);
-}
-
-/* Mapped by another container of the process, which did not register it. */
-static void unregister_while_others_map(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *a = tce_open(test->priv, true);
-	struct tce_client *b = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
-	unsigned long size = size_of(test), ua = tce_plain(fx, size);
-
-	KUNIT_ASSERT_EQ(test, tce_register(a, ua, size), 0);
-	KUNIT_ASSERT_EQ(test, tce_map(b, 0, ua, size, TCE_RW), 0);
-	KUNIT_EXPECT_EQ(test, tce_unregister(b, ua, size), -ENOENT);
-	TCE_REFUSED(fx, REGION_MAPPED, EBUSY, tce_unregister(a, ua, size));
-	/* one of two containers may unregister it, because the other still has it */
-	KUNIT_ASSERT_EQ(test, tce_register(b, ua, size), 0);
-	KUNIT_EXPECT_EQ(test, tce_unregister(a, ua, size), 0);
-	tce_expect_mapped(fx, grp, 0, 0, ua, size, TCE_RW);
-	KUNIT_EXPECT_EQ(test, tce_unregister(b, ua, size), 0);
-	tce_expect_empty(fx, grp, 0, 0, size);
-}
-
-/*
- * Two containers of a process have registered and mapped the same memory. Each UNREGISTER takes its
- * own mappings away, wherever the last one has ended its search, and so none is refused.
- */
-static void unregister_takes_its_own(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	unsigned long size = size_of(test), ua = tce_plain(fx, 4 * size), at;
-	struct tce_mock_group *grps[2];
-	struct tce_client *clients[2];
-	int order, i, k, n, who;
-
-	for (i = 0; i < 2; i++)
-		clients[i] = tce_ready_window(fx, 12, SZ_64M, 1, &grps[i]);
-	for (order = 0; order < 8; order++) {
-		for (i = 0; i < 2; i++) {
-			for (k = 0; k < 4; k++) {
-				/* at the same places, or the second one the other way round */
-				n = i && order & 1 ? 3 - k : k;
-				at = ua + k * size;
-				KUNIT_ASSERT_EQ(test, tce_register(clients[i], at, size), 0);
-				KUNIT_ASSERT_EQ(test, tce_map(clients[i], n * SZ_8M, at, size,
-							      TCE_RW), 0);
-			}
-		}
-		for (n = 0; n < 8; n++) {
-			who = order & 2 ? n & 1 : n / 4;
-			k = order & 2 ? n / 2 : n & 3;
-			k = order & 4 ? 3 - k : k;
-			KUNIT_EXPECT_EQ(test, tce_unregister(clients[who], ua + k * size, size), 0);
-			at = who && order & 1 ? 3 - k : k;
-			tce_expect_empty(fx, grps[who], 0, at * SZ_8M, size);
-			KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), (7 - n) * (size >> 12));
-		}
-	}
 }
 
 /* The container that registered it is closed, which can't be refused, while another maps it. */
@@ -196,18 +117,6 @@ static void killed_while_registering(struct kunit *test)
 	}
 }
 
-/* What the container maps in its second window goes, too, where it has no first one. */
-static void unregister_in_the_second_window(struct kunit *test)
-{
-	struct tce_mock_group *grp;
-	unsigned long ua;
-	struct tce_client *client = tce_two_windows(test, &grp, &ua);
-
-	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, PAGE_SIZE), 0);
-	tce_expect_empty(test->priv, grp, 1, TCE_SECOND, SZ_4K);
-}
-
 /* It begins and ends within a block, and is more than is pinned at once. */
 static void cut_off_and_large(struct kunit *test)
 {
@@ -229,12 +138,8 @@ static void cut_off_and_large(struct kunit *test)
 }
 
 static struct kunit_case tce_memory_cases[] = {
-	KUNIT_CASE_PARAM(register_and_unregister, size_gen_params),
-	KUNIT_CASE(unregister_in_the_second_window),
 	KUNIT_CASE(cut_off_and_large),
 	KUNIT_CASE_PARAM(unregister_while_mapped, size_gen_params),
-	KUNIT_CASE_PARAM(unregister_while_others_map, size_gen_params),
-	KUNIT_CASE_PARAM(unregister_takes_its_own, size_gen_params),
 	KUNIT_CASE_PARAM(closed_while_others_map, size_gen_params),
 	KUNIT_CASE_PARAM(killed_while_registering, size_gen_params),
 	{}

@@ -90,22 +90,6 @@ static void pinning_fails(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 }
 
-/* Pages that have to move, while somebody else holds them for a moment */
-static void pinning_fails_for_a_moment(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *v1 = tce_ready(fx, false, NULL);
-	struct tce_client *v2 = tce_open(test->priv, true);
-	unsigned long ua = tce_plain(fx, SZ_256K);
-
-	tce_fault_arm(fx->mock, TCE_FAULT_PIN, 1, -ENOMEM);
-	KUNIT_EXPECT_EQ(test, tce_register(v2, ua, SZ_256K), 0);
-	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
-	tce_fault_arm(fx->mock, TCE_FAULT_PIN, 1, -ENOMEM);
-	KUNIT_EXPECT_EQ(test, tce_map(v1, 0, ua, SZ_256K, TCE_RW), 0);
-	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
-}
-
 /* The kernel's own registration reports a short pin as a number of pages. */
 static void registering_with_the_kernel_fails(struct kunit *test)
 {
@@ -128,7 +112,6 @@ static struct kunit_case tce_memory_register_cases[] = {
 	KUNIT_CASE(memory_of_the_process),
 	KUNIT_CASE(pinned_in_pieces),
 	KUNIT_CASE_PARAM(pinning_fails, error_gen_params),
-	KUNIT_CASE(pinning_fails_for_a_moment),
 	KUNIT_CASE_PARAM(registering_with_the_kernel_fails, error_gen_params),
 	{}
 };

@@ -10,6 +10,7 @@
  *   - an address is written only while its pages are pinned;
  *   - no pin of a page ends while an entry reaches it, or could still reach it
  *     because the entry was changed but not killed;
+ *   - a page to which a device could write is dirty when its last pin ends;
  *   - what has to be flushed is flushed before its pages are released, which devices may
  *     reach until then;
  *   - no live entry is overwritten by an operation that does not return the old value,
@@ -126,11 +127,13 @@ struct tce_gate {
  * @skip: points before; each exchange of an entry has one before it and one after it
  * @call: what is done, once; atomic
  * @data: for it
+ * @next: who comes at the point after that; may be NULL
  */
 struct tce_visit {
 	unsigned int skip;
 	void (*call)(void *data);
 	void *data;
+	struct tce_visit *next;
 };
 
 /**
@@ -361,6 +364,7 @@ struct tce_mock_tce {
  * @pins: pins that the driver owns
  * @refs: entries in bridges that reach it or may
  * @whole: it stands for all of its folio
+ * @written: a device could write to it since it was pinned
  */
 struct tce_mock_page {
 	struct hlist_node node;
@@ -368,6 +372,7 @@ struct tce_mock_page {
 	long pins;
 	long refs;
 	bool whole;
+	bool written;
 };
 
 struct tce_mock *tce_mock_create(void);

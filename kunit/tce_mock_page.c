@@ -7,6 +7,7 @@
  * would otherwise spend most of its time on that.
  */
 #include <linux/hash.h>
+#include <linux/page-flags.h>
 #include <linux/slab.h>
 
 #include "tce_mock_page.h"
@@ -59,6 +60,7 @@ static struct tce_mock_page *page_add(struct tce_mock *mock, unsigned long pfn)
 	page->pins = 0;
 	page->refs = 0;
 	page->whole = false;
+	page->written = false;
 	hlist_add_head(&page->node,
 		       &mock->pages[hash_long(pfn, TCE_PAGES_BITS)]);
 	return page;
@@ -108,6 +110,7 @@ void tce_mock_whole(struct tce_mock *mock, unsigned long pfn)
 			continue;
 		pins = page->pins;
 		refs = page->refs;
+		first->written |= page->written;
 		mock_page_count(mock, head + i, -pins, -refs);
 		mock_page_count(mock, head, pins, refs);
 	}
@@ -122,20 +125,30 @@ void tce_mock_whole(struct tce_mock *mock, unsigned long pfn)
 void tce_mock_pinned(struct tce_mock *mock, unsigned long pfn)
 {
 	unsigned int nth = tce_quiet_begin();
+	struct tce_mock_page *page;
 
 	spin_lock(&mock->lock);
-	mock_page_count(mock, pfn, 1, 0);
+	page = mock_page_count(mock, pfn, 1, 0);
+	/* what it was before is nobody's business here */
+	if (page && page->pins == 1) {
+		ClearPageDirty(pfn_to_page(pfn));
+		page->written = false;
+	}
 	spin_unlock(&mock->lock);
 	tce_quiet_end(nth);
 }
 
-/* The driver is about to end a pin. */
-void tce_mock_unpinned(struct tce_mock *mock, unsigned long pfn)
+/* The driver is about to end a pin, and makes the page dirty as well, or has done so before. */
+void tce_mock_unpinned(struct tce_mock *mock, unsigned long pfn, bool dirty)
 {
 	unsigned int nth = tce_quiet_begin();
 	struct tce_mock_page *page;
 
 	spin_lock(&mock->lock);
+	page = mock_page_find(mock, pfn);
+	if (page && page->pins == 1 && page->written && !dirty && !PageDirty(pfn_to_page(pfn)))
+		tce_mock_violation(mock, "page %lx let go clean, to which a device could write",
+				   pfn);
 	page = mock_page_count(mock, pfn, -1, 0);
 	if (page && !page->pins && page->refs && !mock->kept)
 		tce_mock_violation(mock, "page %lx let go while a device can reach it",

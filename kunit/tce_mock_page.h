@@ -11,7 +11,7 @@ struct tce_mock_page *mock_page_count(struct tce_mock *mock, unsigned long pfn,
 
 void tce_mock_whole(struct tce_mock *mock, unsigned long pfn);
 void tce_mock_pinned(struct tce_mock *mock, unsigned long pfn);
-void tce_mock_unpinned(struct tce_mock *mock, unsigned long pfn);
+void tce_mock_unpinned(struct tce_mock *mock, unsigned long pfn, bool dirty);
 unsigned long tce_mock_pins(struct tce_mock *mock);
 
 #endif /* TCE_KUNIT_MOCK_PAGE_H */

@@ -36,11 +36,15 @@ static void mock_entry_ref(struct tce_mock_table *mt,
 			   const struct tce_mock_tce *tce, int n)
 {
 	unsigned long i, pfn = tce->hpa >> PAGE_SHIFT;
+	struct tce_mock_page *page;
 
 	if (tce->dir == DMA_NONE || !mt->bridges)
 		return;
-	for (i = 0; i < tce_pages(mt); i++)
-		mock_page_count(mt->mock, pfn + i, 0, n);
+	for (i = 0; i < tce_pages(mt); i++) {
+		page = mock_page_count(mt->mock, pfn + i, 0, n);
+		if (page)
+			page->written |= tce->dir != DMA_TO_DEVICE;
+	}
 }
 
 /* An entry that is in no table yet. */
@@ -312,6 +316,8 @@ static void let_in(struct tce_mock *mock, struct tce_visit **where)
 	if (cmpxchg(where, visit, NULL) != visit)
 		return;
 	call_visitor(visit);
+	if (visit->next)
+		WRITE_ONCE(*where, visit->next);
 	mock->call_kills += mock->kills - kills;
 }
 

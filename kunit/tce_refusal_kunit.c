@@ -9,21 +9,6 @@
 
 #include "tce_client.h"
 
-/* A container is opened before its first group joins, and its last one leaves before it closes. */
-static void without_a_group(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *v1 = tce_open(fx, false), *v2 = tce_open(fx, true);
-	struct vfio_iommu_spapr_tce_info info;
-	u64 start;
-
-	TCE_REFUSED(fx, tce_window_info, ENXIO, tce_info(v1, &info));
-	TCE_REFUSED(fx, tce_window_info, ENXIO, tce_info(v2, &info));
-	TCE_REFUSED(fx, check_enable, ENODEV, tce_enable(v1));
-	TCE_REFUSED(fx, create_windows, ENXIO, tce_create(v2, 12, SZ_16M, 1, &start));
-	TCE_REFUSED(fx, remove_window, ENXIO, tce_remove(v2, 0));
-}
-
 /* More than there are hash buckets of containers */
 #define OTHERS	512
 
@@ -166,6 +151,7 @@ static void reasons(struct kunit *test)
 	REASON(LEVEL_TOO_LARGE, ENOMEM, 1, tce_create(client, 12, 1ULL << 46, 1, &start));
 	grp->tg.max_levels = 1;
 	TCE_REFUSED(fx, TABLE_TOO_LARGE, ENOMEM, tce_create(client, 12, 1ULL << 53, 1, &start));
+	REASON(REGISTERED_ALREADY, EBUSY, ua, tce_register(client, ua, size));
 	TCE_REFUSED(fx, NO_SUCH_REGION, ENOENT, tce_unregister(client, ua, size - PAGE_SIZE));
 	REASON(PIN, EFAULT, hole, tce_map(v1, 0, hole - PAGE_SIZE, 2 * PAGE_SIZE, TCE_RW));
 	REASON(PIN, EFAULT, hole, tce_register(client, hole, PAGE_SIZE));
@@ -177,7 +163,6 @@ static void reasons(struct kunit *test)
 }
 
 static struct kunit_case tce_refusal_cases[] = {
-	KUNIT_CASE(without_a_group),
 	KUNIT_CASE(container_is_gone),
 	KUNIT_CASE(groups),
 	KUNIT_CASE(windows),

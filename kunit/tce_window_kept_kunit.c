@@ -126,7 +126,7 @@ static void expect_kept(struct kunit *test, struct tce_mock_group *grp, struct p
 	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
 	for (i = 0; i < 2; i++) {
 		if (pinned) {
-			unpin_user_page(pages[i]);
+			unpin_user_pages_dirty_lock(&pages[i], 1, true);
 			continue;
 		}
 		KUNIT_EXPECT_TRUE(test, PageDirty(pages[i]));

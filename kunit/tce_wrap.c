@@ -60,13 +60,14 @@ static void note_pinned(struct page **pages, long n)
 		tce_mock_pinned(mock, page_to_pfn(pages[i]));
 }
 
-static void note_unpinned(struct page **pages, unsigned long n)
+/* @dirty: the kernel marks them dirty before it unpins them */
+static void note_unpinned(struct page **pages, unsigned long n, bool dirty)
 {
 	struct tce_mock *mock = tce_mock_current();
 	unsigned long i;
 
 	for (i = 0; mock && i < n; i++)
-		tce_mock_unpinned(mock, page_to_pfn(pages[i]));
+		tce_mock_unpinned(mock, page_to_pfn(pages[i]), dirty);
 }
 
 /*
@@ -247,20 +248,20 @@ long __wrap_pin_user_pages(unsigned long start, unsigned long nr_pages,
 
 void __wrap_unpin_user_page(struct page *page)
 {
-	note_unpinned(&page, 1);
+	note_unpinned(&page, 1, false);
 	__real_unpin_user_page(page);
 }
 
 void __wrap_unpin_user_pages(struct page **pages, unsigned long npages)
 {
-	note_unpinned(pages, npages);
+	note_unpinned(pages, npages, false);
 	__real_unpin_user_pages(pages, npages);
 }
 
 void __wrap_unpin_user_pages_dirty_lock(struct page **pages,
 					unsigned long npages, bool make_dirty)
 {
-	note_unpinned(pages, npages);
+	note_unpinned(pages, npages, make_dirty);
 	__real_unpin_user_pages_dirty_lock(pages, npages, make_dirty);
 }
 
@@ -273,7 +274,7 @@ void __wrap_unpin_user_page_range_dirty_lock(struct page *page,
 	for (i = 0; i < npages; i++) {
 		struct page *one = page + i;
 
-		note_unpinned(&one, 1);
+		note_unpinned(&one, 1, make_dirty);
 	}
 	__real_unpin_user_page_range_dirty_lock(page, npages, make_dirty);
 }
@@ -287,7 +288,7 @@ void __wrap_unpin_user_folio(struct folio *folio, unsigned long npages)
 	if (tce_mock_current() && folio_test_large(folio))
 		tce_mock_whole(tce_mock_current(), folio_pfn(folio));
 	for (i = 0; i < npages; i++)
-		note_unpinned(&page, 1);
+		note_unpinned(&page, 1, false);
 	__real_unpin_user_folio(folio, npages);
 }
 
@@ -369,7 +370,7 @@ static void note_unlisted(struct tce_mock *mock,
 		return;
 	}
 	for (i = 0; i < found->npages; i++)
-		tce_mock_unpinned(mock, found->pfns[i]);
+		tce_mock_unpinned(mock, found->pfns[i], false);
 	kvfree(found);
 }
 
