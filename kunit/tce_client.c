@@ -169,6 +169,12 @@ long tce_disable(struct tce_client *client)
 	return tce_ioctl_raw(client, VFIO_IOMMU_DISABLE, 0);
 }
 
+long tce_eeh(struct tce_client *client, struct vfio_eeh_pe_op *op)
+{
+	op->argsz = sizeof(*op);
+	return tce_ioctl(client, VFIO_EEH_PE_OP, op, sizeof(*op));
+}
+
 static long about_region(struct tce_client *client, unsigned int cmd, const char *event, u64 ua,
 			 u64 size)
 {

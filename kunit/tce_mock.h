@@ -387,8 +387,6 @@ void tce_mock_called(struct tce_mock *mock, bool gathers, u64 entries);
 
 void tce_fault_arm(struct tce_mock *mock, enum tce_fault fault,
 		   unsigned int nth, int rc);
-void tce_fault_arm_from(struct tce_mock *mock, enum tce_fault fault,
-			unsigned int nth, int rc);
 void tce_fault_arm_sticky(struct tce_mock *mock, enum tce_fault fault, int rc);
 unsigned int tce_fault_disarm(struct tce_mock *mock);
 bool tce_fault_hit(struct tce_mock *mock, enum tce_fault fault, int *rc);
