@@ -469,13 +469,12 @@ out:
 	return rc;
 }
 
-/* Says who comes to the lock, which the case may hold. */
 void __wrap_pci_lock_rescan_remove(void)
 {
 	struct tce_mock *mock = tce_mock_current();
 
 	if (mock)
-		atomic_inc(&mock->lockers);
+		tce_pass_gate(mock, &mock->rescan_gate);
 	__real_pci_lock_rescan_remove();
 }
 
