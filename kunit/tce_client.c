@@ -38,15 +38,16 @@ struct tce_client *tce_ready(struct tce_fixture *fx, bool v2,
  */
 unsigned long tce_fill_list(struct tce_fixture *fx)
 {
+	struct tce_client *client;
 	unsigned long first, ua;
 
 	first = tce_memory(fx, TCE_MEM_UNTOUCHED, (LISTED_MAX + 1) * PAGE_SIZE);
 	KUNIT_ASSERT_NE(fx->test, first, 0);
 	tce_watch(fx);
-	fx->filler = tce_open(fx, true);
+	client = tce_open(fx, true);
 	for (ua = first; fx->filled <= LISTED_MAX; ua += PAGE_SIZE) {
 		KUNIT_ASSERT_EQ(fx->test,
-				tce_register(fx->filler, ua, PAGE_SIZE), 0);
+				tce_register(client, ua, PAGE_SIZE), 0);
 		fx->filled++;
 		if (!mm_iommu_lookup(current->mm, ua, PAGE_SIZE))
 			break;
@@ -158,6 +159,12 @@ long tce_enable(struct tce_client *client)
 long tce_disable(struct tce_client *client)
 {
 	return tce_ioctl_raw(client, VFIO_IOMMU_DISABLE, 0);
+}
+
+long tce_eeh(struct tce_client *client, struct vfio_eeh_pe_op *op)
+{
+	op->argsz = sizeof(*op);
+	return tce_ioctl(client, VFIO_EEH_PE_OP, op, sizeof(*op));
 }
 
 static long about_region(struct tce_client *client, unsigned int cmd, const char *event, u64 ua,

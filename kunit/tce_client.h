@@ -44,6 +44,7 @@ long tce_ioctl(struct tce_client *client, unsigned int cmd, void *arg,
 	       size_t size);
 long tce_enable(struct tce_client *client);
 long tce_disable(struct tce_client *client);
+long tce_eeh(struct tce_client *client, struct vfio_eeh_pe_op *op);
 long tce_register(struct tce_client *client, u64 ua, u64 size);
 long tce_unregister(struct tce_client *client, u64 ua, u64 size);
 long tce_create(struct tce_client *client, u32 shift, u64 size, u32 levels,

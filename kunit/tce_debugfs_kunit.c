@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_debugfs: what root reads in the state file.
+ * Suite tce_debugfs: what root reads in the state file. That a reader who waits can be killed is in
+ * suite tce_killed.
  */
 #include <linux/delay.h>
 #include <linux/mm.h>
@@ -70,21 +71,29 @@ static struct tce_mm *mm_of(const struct tce_client *client)
 	return tce_container_find(client->data)->mem.tmm;
 }
 
-static void v2_container(struct kunit *test)
+/*
+ * Windows, groups and regions of a container. Another one shares a region with it, has one of its
+ * own, of which it has mapped a page, and closes.
+ */
+static void containers_and_regions(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
-	unsigned long ua = tce_plain(fx, SZ_256K), id;
+	unsigned long ua = tce_plain(fx, SZ_256K), orphan = tce_plain(fx, SZ_64K), id, charged;
 	long tables = atomic_long_read(&tce_kvm_tables);
 	struct tce_mock_group *grp, *other = tce_group(fx);
 	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
-	unsigned long charged = fx->mock->priced << PAGE_SHIFT;
+	struct tce_client *a = tce_open(fx, true);
 	const char *text;
 	u64 start;
 
+	charged = fx->mock->priced << PAGE_SHIFT;
 	KUNIT_ASSERT_EQ(test, tce_attach(client, other), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(a, ua, SZ_256K), 0);
 	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_256K), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(a, orphan, SZ_64K), 0);
 	KUNIT_ASSERT_EQ(test, tce_create(client, 16, SZ_1G, 2, &start), 0);
 	KUNIT_ASSERT_EQ(test, tce_map(client, SZ_1M, ua, 3 * SZ_4K, TCE_RW), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, orphan, SZ_4K, TCE_R), 0);
 	id = mm_of(client)->id;
 	text = state(test);
 	expect_line(test, text,
@@ -95,7 +104,7 @@ static void v2_container(struct kunit *test)
 	expect_line(test, text, "group container=%lu number=%d\n",
 		    number(client), iommu_group_id(other->group));
 	expect_line(test, text,
-		    "window container=%lu number=0 start=0x0 size=%u page_shift=12 levels=1 mapped=3 by_kvm=0 charged=%lu kvm=0\n",
+		    "window container=%lu number=0 start=0x0 size=%u page_shift=12 levels=1 mapped=4 by_kvm=0 charged=%lu kvm=0\n",
 		    number(client), SZ_64M, charged);
 	expect_line(test, text,
 		    "window container=%lu number=1 start=0x%llx size=%u page_shift=16 levels=2 mapped=0 by_kvm=0 charged=",
@@ -104,9 +113,17 @@ static void v2_container(struct kunit *test)
 		    "process id=%lu tgid=%d table_leaked=0 kvm=0 locked_vm=%lu alive=1 comm=",
 		    id, task_tgid_nr(current), fx->mm->locked_vm << PAGE_SHIFT);
 	expect_line(test, text,
+		    "region process=%lu ua=0x%lx size=%u page_shift=%u kvm_list=0 mapped=3 written=1 containers=%lu,%lu\n",
+		    id, ua, SZ_256K, PAGE_SHIFT, number(client), number(a));
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&tce_kvm_tables), tables + 2);
+	tce_close(a);
+	text = state(test);
+	expect_line(test, text,
 		    "region process=%lu ua=0x%lx size=%u page_shift=%u kvm_list=0 mapped=3 written=1 containers=%lu\n",
 		    id, ua, SZ_256K, PAGE_SHIFT, number(client));
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&tce_kvm_tables), tables + 2);
+	expect_line(test, text,
+		    "region process=%lu ua=0x%lx size=%u page_shift=%u kvm_list=0 mapped=1 written=0 containers=-\n",
+		    id, orphan, SZ_64K, PAGE_SHIFT);
 }
 
 static void with_kvm(struct kunit *test)
@@ -130,34 +147,6 @@ static void with_kvm(struct kunit *test)
 		    "process id=%lu tgid=%d table_leaked=0 kvm=1 locked_vm=%lu ",
 		    mm_of(s.client)->id, task_tgid_nr(current),
 		    fx->mm->locked_vm << PAGE_SHIFT);
-}
-
-/* A region of two containers, and one whose only container has closed */
-static void shared_and_orphan(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *a = tce_open(fx, true);
-	struct tce_client *b = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
-	unsigned long shared = tce_plain(fx, SZ_64K);
-	unsigned long orphan = tce_plain(fx, SZ_64K), id = mm_of(b)->id;
-	const char *text;
-
-	KUNIT_ASSERT_EQ(test, tce_register(a, shared, SZ_64K), 0);
-	KUNIT_ASSERT_EQ(test, tce_register(b, shared, SZ_64K), 0);
-	KUNIT_ASSERT_EQ(test, tce_register(a, orphan, SZ_64K), 0);
-	KUNIT_ASSERT_EQ(test, tce_map(b, 0, orphan, SZ_4K, TCE_R), 0);
-	text = state(test);
-	expect_line(test, text,
-		    "region process=%lu ua=0x%lx size=%u page_shift=%u kvm_list=0 mapped=0 written=0 containers=%lu,%lu\n",
-		    id, shared, SZ_64K, PAGE_SHIFT, number(b), number(a));
-	tce_close(a);
-	text = state(test);
-	expect_line(test, text,
-		    "region process=%lu ua=0x%lx size=%u page_shift=%u kvm_list=0 mapped=0 written=0 containers=%lu\n",
-		    id, shared, SZ_64K, PAGE_SHIFT, number(b));
-	expect_line(test, text,
-		    "region process=%lu ua=0x%lx size=%u page_shift=%u kvm_list=0 mapped=1 written=0 containers=-\n",
-		    id, orphan, SZ_64K, PAGE_SHIFT);
 }
 
 /* A line has its fields, whatever the name of the process contains. */
@@ -276,58 +265,6 @@ static void process_has_ended(struct kunit *test)
 		    mm_of(client)->id, pid_nr(mm_of(client)->pid));
 }
 
-static DECLARE_COMPLETION(locked);
-static DECLARE_COMPLETION(unlock);
-
-/* The lock of the preregistered memory for a client that is bound, else that of the container */
-static void hold_lock(struct tce_thread *thread)
-{
-	struct tce_container *container = tce_container_find(thread->view.data);
-	struct tce_mm *tmm = container->mem.tmm;
-
-	if (tmm)
-		mutex_lock(&tmm->region_lock);
-	else
-		down_write(&container->lock);
-	complete(&locked);
-	wait_for_completion(&unlock);
-	if (tmm)
-		mutex_unlock(&tmm->region_lock);
-	else
-		up_write(&container->lock);
-}
-
-/* Whoever waits for a lock, or counts for long, can be killed. */
-static void killed(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client;
-	struct tce_thread thread;
-	char *text = state(test);
-	int bound, held;
-
-	for (bound = 0; bound < 2; bound++) {
-		client = bound ? tce_ready_window(fx, 12, 1ULL << 30, 1, NULL) :
-				 tce_open(fx, true);
-		for (held = 0; held < 2; held++) {
-			reinit_completion(&locked);
-			reinit_completion(&unlock);
-			if (held) {
-				tce_thread_start(&thread, client, hold_lock);
-				wait_for_completion(&locked);
-			}
-			KUNIT_EXPECT_EQ(test, TCE_KILLED(read_state(test, text, STATE_SIZE)),
-					-EINTR);
-			complete(&unlock);
-			if (held)
-				tce_thread_join(&thread);
-			KUNIT_EXPECT_EQ(test, read_state(test, text, STATE_SIZE),
-					0);
-		}
-		tce_close(client);
-	}
-}
-
 /* Each container is shown, from the newest to the oldest, though none has been used yet. */
 static void all_containers(struct kunit *test)
 {
@@ -352,15 +289,13 @@ static void all_containers(struct kunit *test)
 }
 
 static struct kunit_case tce_debugfs_cases[] = {
-	KUNIT_CASE(v2_container),
+	KUNIT_CASE(containers_and_regions),
 	KUNIT_CASE(with_kvm),
-	KUNIT_CASE(shared_and_orphan),
 	KUNIT_CASE(strange_name),
 	KUNIT_CASE(full_buffer),
 	KUNIT_CASE(kept_for_good),
 	KUNIT_CASE(given_back_later),
 	KUNIT_CASE(process_has_ended),
-	KUNIT_CASE(killed),
 	KUNIT_CASE(all_containers),
 	{}
 };

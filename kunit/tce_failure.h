@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * Operations in which something that they depend on fails, for the suites tce_failure
- * and tce_failure_clear.
- */
+/* Operations in which something that they depend on fails, for the suite tce_failure. */
 #ifndef TCE_KUNIT_FAILURE_H
 #define TCE_KUNIT_FAILURE_H
 
@@ -11,44 +8,70 @@
 struct failure;
 
 /**
- * struct failure_op - an operation
+ * struct failure_call - what an operation does
+ * @run: the call
+ * @done: expects what holds when it has succeeded; may be NULL
+ * @at: first IOBA of a MAP
+ * @size: bytes of a MAP or UNMAP; if 0, a MAP is of the operation's memory, and an UNMAP of the
+ *	whole window
+ * @releases: it releases something, so that it fails for no lack of memory
+ * @by_core: the VFIO core asks for it, and nobody can interrupt that
+ */
+struct failure_call {
+	long (*run)(struct failure *f);
+	void (*done)(struct failure *f);
+	u64 at;
+	u64 size;
+	bool releases;
+	bool by_core;
+};
+
+extern const struct failure_call failure_map;
+extern const struct failure_call failure_map_one;
+extern const struct failure_call failure_unmap;
+extern const struct failure_call failure_create;
+extern const struct failure_call failure_remove;
+
+/**
+ * struct failure_form - for whom, and where, an operation is done
  * @name: of the parameter
  * @v2: which interface
  * @levels: of the table
- * @setup: makes the state in which it begins
- * @run: the operation
- * @kind: of the memory
- * @size: bytes of memory
- * @meets: the failures that can meet it: a bit for each that it certainly asks
- *	for, and MAY() of those that it asks for if the memory lies so
- * @never: it never fails, whatever happens
  * @hcalls: see &tce_mock.hcalls
  * @kvm: the process has KVM, and so has each table
- * @elsewhere: one of the table's on the other platform, or with two of a kind: which failures meet
- *	it is found out
  * @two: the container has two groups, and the memory is two regions
  */
-struct failure_op {
+struct failure_form {
 	const char *name;
 	bool v2;
 	u32 levels;
-	void (*setup)(struct failure *f);
-	long (*run)(struct failure *f);
-	enum tce_mem_kind kind;
-	unsigned long size;
-	u32 meets;
-	bool never;
 	bool hcalls;
 	bool kvm;
-	bool elsewhere;
 	bool two;
 };
 
 /**
- * struct failure - an operation, and what it is done with
+ * struct failure_op - an operation
+ * @name: of the parameter
+ * @setup: makes the state in which it begins
+ * @call: what it does then
+ * @kind: of the memory
+ * @size: bytes of memory
+ */
+struct failure_op {
+	const char *name;
+	void (*setup)(struct failure *f);
+	const struct failure_call *call;
+	enum tce_mem_kind kind;
+	unsigned long size;
+};
+
+/**
+ * struct failure - an operation in one of its forms, and what it is done with
  * @test: the case
  * @fx: the process
  * @op: the operation
+ * @form: its form
  * @client: the container
  * @grp: its group
  * @other: another group
@@ -63,6 +86,7 @@ struct failure {
 	struct kunit *test;
 	struct tce_fixture *fx;
 	const struct failure_op *op;
+	const struct failure_form *form;
 	struct tce_client *client;
 	struct tce_mock_group *grp;
 	struct tce_mock_group *other;
@@ -74,66 +98,12 @@ struct failure {
 	struct tce_state before;
 };
 
-/**
- * struct failure_way - how an operation is made to fail
- * @fault: what fails
- * @rc: with this result
- * @want: what the operation says then
- * @may_succeed: or it does it in another way
- * @sticky: from then on it always fails
- * @keeps: from then on no bridge releases a window
- * @all: so many failures are tried one by one, and then fewer and fewer of them
- * @failed: what holds then
- */
-struct failure_way {
-	enum tce_fault fault;
-	int rc;
-	long want;
-	bool may_succeed;
-	bool sticky;
-	bool keeps;
-	unsigned int all;
-	void (*failed)(struct failure *f, const struct failure_way *way, unsigned int nth, long rc);
-};
-
-/* Failures that an operation asks for if the memory lies so */
-#define MAY(faults)	((faults) << TCE_FAULTS)
-
-const void *failure_next_op(const struct failure_op *prev, char *desc,
-			    bool (*applies)(const struct failure_op *op));
-
-/* The operations for which @condition is true, as the table has them, or elsewhere. */
-#define OPS_THAT(name, condition)	OPS_OF(name, !op->elsewhere && (condition))
-#define OPS_ELSEWHERE(name, condition)	OPS_OF(name, op->elsewhere && (condition))
-#define OPS_OF(name, condition)						\
-static bool name##_op(const struct failure_op *op)			\
-{									\
-	return condition;						\
-}									\
-									\
-static const void *name##_next(const void *prev, char *desc)		\
-{									\
-	return failure_next_op(prev, desc, name##_op);			\
-}									\
-									\
-TCE_GENERATOR(name, name##_next)
-
-/* Operations that are something special */
-long failure_map(struct failure *f);
-long failure_unmap(struct failure *f);
-long failure_unmap_one(struct failure *f);
-long failure_create(struct failure *f);
-long failure_remove(struct failure *f);
-void failure_expect_done(struct failure *f);
-unsigned long failure_maps(const struct failure *f);
-void failure_expect_unmapped(struct failure *f);
-
-bool failure_meets(const struct failure_op *op, enum tce_fault fault);
-bool failure_may_meet(const struct failure_op *op, enum tce_fault fault);
+const void *failure_next(const void *prev, char *desc);
 void failure_init(struct kunit *test, struct failure *f);
-void failure_clean_up(struct failure *f);
-bool failure_asks(struct kunit *test, unsigned int asked[TCE_FAULTS]);
-void failure_never_met(struct failure *f, enum tce_fault fault);
-void failure_each(struct kunit *test, const struct failure_way *way);
+void failure_expect_done(struct failure *f);
+void failure_expect_unmapped(struct failure *f);
+unsigned long failure_maps(const struct failure *f);
+bool failure_unmaps(const struct failure *f);
+void failure_end(struct failure *f);
 
 #endif /* TCE_KUNIT_FAILURE_H */

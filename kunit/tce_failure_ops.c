@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The operations that can fail: the state in which each begins, what it does, which
- * failures can meet it, and what is true when it is done.
+ * The operations that can fail: the state in which each begins, what it does, what is true when it
+ * is done, and in which forms it exists.
  */
 #include "tce_failure.h"
 
@@ -10,143 +10,38 @@
 #define LARGE	(SZ_512K + SZ_64K)
 #define PIECE	(8 * PAGE_SIZE)
 
-static long map_one(struct failure *f);
-static long map_into_other_leaves(struct failure *f);
-static long map_one_into_other_leaf(struct failure *f);
-static long attach_other(struct failure *f);
-static long detach(struct failure *f);
+/* ---- what they do, and what holds when they have done it ---- */
 
-/* Can it have a second group? On pseries groups share no tables. */
-static bool shares_groups(const struct failure_op *op)
+/* How many bytes does a MAP map? 0 if the operation is none. */
+static unsigned long map_size(const struct failure *f)
 {
-	return !op->hcalls && op->run != attach_other && op->run != detach;
+	return f->op->call->run == failure_map.run ? f->op->call->size ?: f->op->size : 0;
 }
 
-/* REGISTER or UNREGISTER of memory, which may be two regions */
-static void each_region(struct failure *f, unsigned long ua,
-			long (*call)(struct tce_client *client, u64 ua, u64 size))
+static long map(struct failure *f)
 {
-	unsigned long first = f->op->two ? PAGE_ALIGN(f->op->size / 2) : f->op->size;
-
-	KUNIT_EXPECT_EQ(f->test, call(f->client, ua, first), 0);
-	if (first < f->op->size)
-		KUNIT_EXPECT_EQ(f->test, call(f->client, ua + first, f->op->size - first), 0);
+	return tce_map(f->client, f->op->call->at, f->b, map_size(f), TCE_RW);
 }
 
-/* A container with a group; nothing else was done yet. */
-static void attached(struct failure *f)
+static void map_done(struct failure *f)
 {
-	f->client = tce_open(f->fx, f->op->v2);
-	KUNIT_ASSERT_EQ(f->test, tce_attach(f->client, f->grp), 0);
-	if (f->op->two && shares_groups(f->op))
-		KUNIT_ASSERT_EQ(f->test, tce_attach(f->client, f->other), 0);
+	tce_expect_mapped(f->fx, f->grp, 0, f->op->call->at, f->b, map_size(f), TCE_RW);
 }
 
-static void with_window(struct failure *f)
+static long unmap(struct failure *f)
 {
-	attached(f);
-	if (!f->op->v2) {
-		KUNIT_ASSERT_EQ(f->test, tce_enable(f->client), 0);
-		KUNIT_ASSERT_EQ(f->test, tce_unmap(f->client, 0, SZ_4K), 0);
+	return tce_unmap(f->client, 0, f->op->call->size ?: f->window);
+}
+
+static void unmap_done(struct failure *f)
+{
+	if (f->op->call->size) {
+		tce_expect_empty(f->fx, f->grp, 0, 0, f->op->call->size);
 		return;
 	}
-	KUNIT_ASSERT_EQ(f->test, tce_remove(f->client, 0), 0);
-	KUNIT_ASSERT_EQ(f->test, tce_create(f->client, 12, f->window,
-					    f->op->levels, &f->start), 0);
-}
-
-static void ready(struct failure *f)
-{
-	with_window(f);
-	if (!f->op->v2)
-		return;
-	each_region(f, f->a, tce_register);
-	each_region(f, f->b, tce_register);
-	f->registered = f->op->run == failure_map || f->op->run == map_one ||
-			f->op->run == failure_unmap || f->op->run == failure_unmap_one ||
-			f->op->run == map_into_other_leaves ||
-			f->op->run == map_one_into_other_leaf;
-}
-
-static void mapped(struct failure *f)
-{
-	ready(f);
-	KUNIT_ASSERT_EQ(f->test, tce_map(f->client, 0, f->a, f->op->size,
-					 TCE_RW), 0);
-}
-
-/* Every third page. */
-static void mapped_here_and_there(struct failure *f)
-{
-	unsigned long at;
-
-	ready(f);
-	for (at = 0; at < f->op->size; at += 3 * SZ_4K)
-		KUNIT_ASSERT_EQ(f->test, tce_map(f->client, at, f->a + at,
-						 SZ_4K, TCE_R), 0);
-}
-
-/* Two of three pages: where a page of the CPU's is larger, the rest of one. */
-static void mapped_in_parts(struct failure *f)
-{
-	unsigned long at;
-
-	mapped(f);
-	for (at = 0; at < f->op->size; at += 3 * SZ_4K)
-		KUNIT_ASSERT_EQ(f->test, tce_unmap(f->client, at, SZ_4K), 0);
-}
-
-static void two_windows(struct failure *f)
-{
-	mapped(f);
-	KUNIT_ASSERT_EQ(f->test, tce_create(f->client, 16, SZ_64M, 1, &f->start),
-			0);
-}
-
-static void registered(struct failure *f)
-{
-	attached(f);
-	KUNIT_ASSERT_EQ(f->test, tce_register(f->client, f->a, f->op->size), 0);
-}
-
-static void opened(struct failure *f)
-{
-	f->client = tce_open(f->fx, f->op->v2);
-}
-
-static void nothing(struct failure *f)
-{
-	f->client = NULL;
-}
-
-long failure_map(struct failure *f)
-{
-	return tce_map(f->client, 0, f->b, f->op->size, TCE_RW);
-}
-
-static long map_one(struct failure *f)
-{
-	return tce_map(f->client, 0, f->b, SZ_4K, TCE_RW);
-}
-
-static long map_into_other_leaves(struct failure *f)
-{
-	return tce_map(f->client, SZ_16M - SMALL / 2, f->b, SMALL, TCE_RW);
-}
-
-static long map_one_into_other_leaf(struct failure *f)
-{
-	return tce_map(f->client, SZ_16M, f->b, SZ_4K, TCE_RW);
-}
-
-long failure_unmap(struct failure *f)
-{
-	return tce_unmap(f->client, 0, f->window);
-}
-
-long failure_unmap_one(struct failure *f)
-{
-	return tce_unmap(f->client, 0, SZ_4K);
+	KUNIT_EXPECT_EQ(f->test, tce_mock_live(f->fx->mock), 0);
+	if (!f->form->v2)
+		KUNIT_EXPECT_EQ(f->test, tce_mock_pins(f->fx->mock), 0);
 }
 
 static long reg(struct failure *f)
@@ -154,34 +49,53 @@ static long reg(struct failure *f)
 	return tce_register(f->client, f->a, f->op->size);
 }
 
+static long reg_page(struct failure *f)
+{
+	return tce_register(f->client, f->a, PAGE_SIZE);
+}
+
 static long unreg(struct failure *f)
 {
 	return tce_unregister(f->client, f->a, f->op->size);
 }
 
-long failure_create(struct failure *f)
+/* Nor has it a place in the kernel's list any more. */
+static void unreg_done(struct failure *f)
 {
-	return tce_create(f->client, 12, SZ_16M, f->op->levels, &f->start);
+	struct tce_state now;
+
+	tce_get_state(f->fx, &now);
+	KUNIT_EXPECT_EQ(f->test, now.n[TCE_REGIONS], 0);
+	KUNIT_EXPECT_EQ(f->test, now.n[TCE_LISTED], 0);
 }
 
-long failure_remove(struct failure *f)
+static long remove(struct failure *f)
 {
 	return tce_remove(f->client, f->start);
 }
 
-static long first_unmap(struct failure *f)
+static long create(struct failure *f)
 {
-	return tce_unmap(f->client, 0, SZ_4K);
+	return tce_create(f->client, 12, SZ_16M, f->form->levels, &f->start);
+}
+
+static void create_done(struct failure *f)
+{
+	struct tce_mock *mock = f->fx->mock;
+	struct kunit *test = f->test;
+
+	KUNIT_EXPECT_EQ(test, tce_register(f->client, f->a, SMALL), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(f->client, f->start, f->a, SMALL, TCE_RW), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(mock), SMALL / SZ_4K);
+	KUNIT_EXPECT_EQ(test, tce_unmap(f->client, f->start, SMALL), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(mock), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(f->client, f->a, SMALL), 0);
+	KUNIT_EXPECT_EQ(test, remove(f), 0);
 }
 
 static long enable(struct failure *f)
 {
 	return tce_enable(f->client);
-}
-
-static long disable(struct failure *f)
-{
-	return tce_disable(f->client);
 }
 
 static long attach(struct failure *f)
@@ -209,8 +123,8 @@ static long close(struct failure *f)
 
 static long open(struct failure *f)
 {
-	void *data = tce_driver->open(f->op->v2 ? VFIO_SPAPR_TCE_v2_IOMMU :
-						  VFIO_SPAPR_TCE_IOMMU);
+	void *data = tce_driver->open(f->form->v2 ? VFIO_SPAPR_TCE_v2_IOMMU :
+						    VFIO_SPAPR_TCE_IOMMU);
 
 	if (IS_ERR(data))
 		return PTR_ERR(data);
@@ -218,344 +132,318 @@ static long open(struct failure *f)
 	return 0;
 }
 
+/* It either gets the memory that it needs, or is not begun. If killed, it goes on by itself. */
+static long eeh(struct failure *f)
+{
+	unsigned int calls = f->grp->eeh.calls;
+	long rc = tce_eeh(f->client, &(struct vfio_eeh_pe_op){ .op = VFIO_EEH_PE_ENABLE });
+
+	if (rc != -EINTR)
+		KUNIT_EXPECT_EQ(f->test, f->grp->eeh.calls != calls, !rc);
+	return rc;
+}
+
+static void unmapped(struct failure *f)
+{
+	KUNIT_EXPECT_EQ(f->test, tce_mock_live(f->fx->mock), 0);
+	tce_unpinned(f->fx);
+	if (!f->client || !f->form->v2)
+		KUNIT_EXPECT_EQ(f->test, tce_mock_pins(f->fx->mock), 0);
+}
+
+static long disable(struct failure *f)
+{
+	return tce_disable(f->client);
+}
+
+static void gone(struct failure *f)
+{
+	KUNIT_EXPECT_EQ(f->test, tce_mock_tables(f->fx->mock), 0);
+	unmapped(f);
+}
+
+const struct failure_call failure_map = { map, map_done };
+const struct failure_call failure_map_one = { map, map_done, .size = SZ_4K };
+const struct failure_call failure_unmap = { unmap, unmap_done, .releases = true };
+const struct failure_call failure_create = { create, create_done };
+const struct failure_call failure_remove = { remove, gone, .releases = true };
+
+static const struct failure_call
+	call_map_leaves = { map, map_done, SZ_16M - SMALL / 2, SMALL },
+	call_map_other_leaf = { map, map_done, SZ_16M, SZ_4K },
+	call_unmap_one = { unmap, unmap_done, .size = SZ_4K, .releases = true },
+	call_first_unmap = { unmap, .size = SZ_4K },
+	call_reg = { reg }, call_reg_page = { reg_page },
+	call_unreg = { unreg, unreg_done, .releases = true },
+	call_enable = { enable }, call_eeh = { eeh },
+	call_disable = { disable, unmapped, .releases = true },
+	call_open = { open, .by_core = true },
+	call_attach = { attach, .by_core = true },
+	call_attach_other = { attach_other, .by_core = true },
+	call_detach = { detach, gone, .releases = true, .by_core = true },
+	call_close = { close, gone, .releases = true, .by_core = true };
+
+unsigned long failure_maps(const struct failure *f)
+{
+	return map_size(f) / SZ_4K;
+}
+
+/* None of the entries of a MAP is there. */
+void failure_expect_unmapped(struct failure *f)
+{
+	tce_expect_empty(f->fx, f->grp, 0, f->op->call->at, map_size(f));
+}
+
+bool failure_unmaps(const struct failure *f)
+{
+	return f->op->call->run == unmap;
+}
+
+/* The operation was done; if in another way, then as well. */
+void failure_expect_done(struct failure *f)
+{
+	if (f->op->call->done)
+		f->op->call->done(f);
+}
+
+/* ---- the states in which they begin ---- */
+
+/* REGISTER or UNREGISTER of memory, which may be two regions */
+static void each_region(struct failure *f, unsigned long ua,
+			long (*call)(struct tce_client *client, u64 ua, u64 size))
+{
+	unsigned long first = f->form->two ? PAGE_ALIGN(f->op->size / 2) : f->op->size;
+
+	KUNIT_EXPECT_EQ(f->test, call(f->client, ua, first), 0);
+	if (first < f->op->size)
+		KUNIT_EXPECT_EQ(f->test, call(f->client, ua + first, f->op->size - first), 0);
+}
+
+static void nothing(struct failure *f)
+{
+	f->client = NULL;
+}
+
+static void opened(struct failure *f)
+{
+	f->client = tce_open(f->fx, f->form->v2);
+}
+
+/* A container with a group; nothing else was done yet. On pseries groups share no tables. */
+static void attached(struct failure *f)
+{
+	opened(f);
+	KUNIT_ASSERT_EQ(f->test, tce_attach(f->client, f->grp), 0);
+	if (f->form->two && !f->form->hcalls && f->op->call != &call_attach_other &&
+	    f->op->call != &call_detach)
+		KUNIT_ASSERT_EQ(f->test, tce_attach(f->client, f->other), 0);
+}
+
+/* Some memory may be mapped, but there is no window yet. */
+static void allowed(struct failure *f)
+{
+	attached(f);
+	KUNIT_ASSERT_EQ(f->test, f->form->v2 ? reg(f) : enable(f), 0);
+}
+
+static void with_window(struct failure *f)
+{
+	attached(f);
+	if (!f->form->v2) {
+		KUNIT_ASSERT_EQ(f->test, tce_enable(f->client), 0);
+		KUNIT_ASSERT_EQ(f->test, tce_unmap(f->client, 0, SZ_4K), 0);
+		return;
+	}
+	KUNIT_ASSERT_EQ(f->test, tce_remove(f->client, 0), 0);
+	KUNIT_ASSERT_EQ(f->test, tce_create(f->client, 12, f->window, f->form->levels,
+					    &f->start), 0);
+}
+
+static void ready(struct failure *f)
+{
+	with_window(f);
+	if (!f->form->v2)
+		return;
+	each_region(f, f->a, tce_register);
+	each_region(f, f->b, tce_register);
+	f->registered = failure_maps(f) || failure_unmaps(f);
+}
+
+static void mapped(struct failure *f)
+{
+	ready(f);
+	KUNIT_ASSERT_EQ(f->test, tce_map(f->client, 0, f->a, f->op->size, TCE_RW), 0);
+}
+
+/* The device can't read it. */
+static void mapped_to_write(struct failure *f)
+{
+	ready(f);
+	KUNIT_ASSERT_EQ(f->test, tce_map(f->client, 0, f->a, f->op->size, TCE_W), 0);
+}
+
+/* Every third page. */
+static void here_and_there(struct failure *f)
+{
+	unsigned long at;
+
+	ready(f);
+	for (at = 0; at < f->op->size; at += 3 * SZ_4K)
+		KUNIT_ASSERT_EQ(f->test, tce_map(f->client, at, f->a + at, SZ_4K, TCE_R), 0);
+}
+
+/* Two of three pages: where a page of the CPU's is larger, the rest of one. */
+static void in_parts(struct failure *f)
+{
+	unsigned long at;
+
+	mapped(f);
+	for (at = 0; at < f->op->size; at += 3 * SZ_4K)
+		KUNIT_ASSERT_EQ(f->test, tce_unmap(f->client, at, SZ_4K), 0);
+}
+
+/* Of v1 one */
+static void two_windows(struct failure *f)
+{
+	mapped(f);
+	if (f->form->v2)
+		KUNIT_ASSERT_EQ(f->test, tce_create(f->client, 16, SZ_64M, 1, &f->start), 0);
+}
+
+/* ---- which of them there are ---- */
+
+static const struct failure_form forms[] = {
+	{ "v1", 0, 1 },
+	{ "v1, pseries", 0, 1, .hcalls = true },
+	{ "v2", 1, 1 },
+	{ "v2, pseries", 1, 1, .hcalls = true, .two = true },
+	{ "v2, two", 1, 1, .two = true },
+	{ "v2, KVM", 1, 1, .kvm = true },
+	{ "v2, levels", 1, 3 },
+	{ "v2, levels, KVM", 1, 3, .kvm = true },
+};
+
+#define V1		BIT(0)
+#define V2		BIT(2)
+#define PSERIES		BIT(3)
+#define TWO		BIT(4)
+#define KVM		BIT(5)
+#define LEVELS		BIT(6)
+#define ALL_V1		(V1 | BIT(1))
+#define ALL_V2		(V2 | PSERIES | TWO | KVM | LEVELS)
+#define ALL		(ALL_V1 | ALL_V2)
+/* pages of v1 and v2, and a run that ends with a leaf; huge pages take long */
+#define RUNS		(V1 | V2 | LEVELS)
+#define RELEASES	(ALL | BIT(7))
+
 #define PLAIN		TCE_MEM_PLAIN
 #define SCATTERED	TCE_MEM_SCATTERED
 #define THP		TCE_MEM_THP
 #define IN_ONE		TCE_MEM_CONTIGUOUS
 
-#define FAULT(name)	BIT(TCE_FAULT_##name)
-
-#define NOTHING		0
-#define EXCHANGES	FAULT(XCHG)
-#define SETS_RUNS	(FAULT(BUILD) | FAULT(LOST))
-/* the first entry of each leaf by exchange, the others by the run if memory is in one piece */
-#define GROWS		(FAULT(LEVEL) | FAULT(XCHG) | MAY(FAULT(BUILD) | FAULT(LOST)))
-#define GROWS_RUNS	(FAULT(LEVEL) | FAULT(XCHG) | SETS_RUNS)
-#define GROWS_BY_ONE	(FAULT(LEVEL) | FAULT(XCHG))
-#define CLEARS		(FAULT(XCHG) | FAULT(CLEAR))
-#define CLEARS_RUNS	FAULT(LOST)
-#define SETS		(FAULT(SET) | FAULT(LINK))
-#define CREATES		(FAULT(CREATE) | SETS)
-#define UNSETS		FAULT(UNSET)
-#define TAKES		FAULT(TAKE)
-#define PINS		FAULT(PIN)
-#define REGISTERS	FAULT(REGISTER)
-
-static const struct failure_op ops[] = {
-	{ "v1: open", 0, 1, nothing, open, PLAIN, SMALL,
-	  NOTHING },
-	{ "v1: attach", 0, 1, opened, attach, PLAIN, SMALL,
-	  TAKES },
-	{ "v1: enable", 0, 1, attached, enable, PLAIN, SMALL,
-	  NOTHING },
-	{ "v1: disable", 0, 1, mapped, disable, PLAIN, LARGE,
-	  CLEARS_RUNS, .never = true },
-	{ "v1: map", 0, 1, ready, failure_map, SCATTERED, LARGE,
-	  EXCHANGES | PINS },
-	{ "v1: map one", 0, 1, ready, map_one, PLAIN, SMALL,
-	  EXCHANGES | PINS },
-	{ "v1: replace", 0, 1, mapped, failure_map, PLAIN, LARGE,
-	  EXCHANGES | PINS },
-	{ "v1: replace some", 0, 1, mapped_here_and_there, failure_map, SCATTERED, SMALL,
-	  EXCHANGES | PINS },
-	{ "v1: replace one that is alone", 0, 1, mapped_here_and_there, map_one, PLAIN, SMALL,
-	  EXCHANGES | PINS },
-	{ "v1: replace parts", 0, 1, mapped_in_parts, failure_map, SCATTERED, SMALL,
-	  EXCHANGES | PINS },
-	{ "v1: unmap", 0, 1, mapped, failure_unmap, PLAIN, LARGE,
-	  CLEARS_RUNS, .never = true },
-	{ "v1: unmap one", 0, 1, mapped, failure_unmap_one, PLAIN, SMALL,
-	  CLEARS, .never = true },
-	{ "v1: unmap one that is alone", 0, 1, mapped_here_and_there, failure_unmap_one,
-	  PLAIN, SMALL,
-	  CLEARS, .never = true },
-	{ "v1: unmap parts", 0, 1, mapped_in_parts, failure_unmap, SCATTERED, SMALL,
-	  CLEARS, .never = true },
-	{ "v1: detach", 0, 1, mapped, detach, SCATTERED, LARGE,
-	  CLEARS_RUNS | UNSETS, .never = true },
-	{ "v1: close", 0, 1, mapped, close, SCATTERED, LARGE,
-	  CLEARS_RUNS | UNSETS, .never = true },
-	{ "v2: open", 1, 1, nothing, open, PLAIN, SMALL,
-	  NOTHING },
-	{ "v2: attach", 1, 1, opened, attach, PLAIN, SMALL,
-	  TAKES },
-	{ "v2: attach another", 1, 1, two_windows, attach_other, PLAIN, SMALL,
-	  SETS | TAKES },
-	{ "v2: register, large", 1, 1, opened, reg, PLAIN, LARGE,
-	  PINS },
-	{ "v2: register one", 1, 1, opened, reg, PLAIN, PAGE_SIZE,
-	  PINS },
-	{ "v2: unregister, small", 1, 1, registered, unreg, PLAIN, SMALL,
-	  NOTHING, .never = true },
-	{ "v2: default window", 1, 1, registered, first_unmap, PLAIN, SMALL,
-	  CREATES },
-	{ "v2: create", 1, 1, with_window, failure_create, PLAIN, SMALL,
-	  CREATES },
-	{ "v2: create, with the default window", 1, 1, attached, failure_create, PLAIN, SMALL,
-	  CREATES },
-	/* whose last leaf is made at once, to look at it */
-	{ "v2: create, four levels", 1, 4, with_window, failure_create, PLAIN, SMALL,
-	  CREATES | FAULT(LEVEL) },
-	{ "v2: remove", 1, 1, mapped, failure_remove, SCATTERED, LARGE,
-	  CLEARS_RUNS | UNSETS, .never = true },
-	{ "v2: map, small region", 1, 1, ready, failure_map, SCATTERED, SMALL,
-	  EXCHANGES },
-	{ "v2: map one", 1, 1, ready, map_one, PLAIN, SMALL,
-	  EXCHANGES },
-	{ "v2: map, four levels", 1, 4, ready, failure_map, PLAIN, LARGE,
-	  GROWS },
-	{ "v2: map, into two leaves", 1, 2, ready, map_into_other_leaves, PLAIN, SMALL,
-	  GROWS },
-	{ "v2: map one, into another leaf", 1, 2, ready, map_one_into_other_leaf, PLAIN, SMALL,
-	  GROWS_BY_ONE },
-	{ "v2: replace", 1, 1, mapped, failure_map, PLAIN, LARGE,
-	  EXCHANGES },
-	{ "v2: replace one", 1, 1, mapped, map_one, PLAIN, SMALL,
-	  EXCHANGES },
-	{ "v2: replace some", 1, 1, mapped_here_and_there, failure_map, SCATTERED, SMALL,
-	  EXCHANGES },
-	{ "v2: replace, four levels", 1, 4, mapped, failure_map, SCATTERED, SMALL,
-	  EXCHANGES },
-	{ "v2: unmap", 1, 1, mapped, failure_unmap, PLAIN, LARGE,
-	  CLEARS_RUNS, .never = true },
-	{ "v2: unmap one", 1, 1, mapped, failure_unmap_one, PLAIN, SMALL,
-	  CLEARS, .never = true },
-	{ "v2: register, KVM", 1, 1, opened, reg, PLAIN, LARGE,
-	  REGISTERS, .kvm = true },
-	{ "v2: register one, KVM", 1, 1, opened, reg, PLAIN, PAGE_SIZE,
-	  REGISTERS, .kvm = true },
-	{ "v2: unregister, KVM", 1, 1, registered, unreg, PLAIN, SMALL,
-	  NOTHING, .never = true, .kvm = true },
-	{ "v1: map one run", 0, 1, ready, failure_map, IN_ONE, PIECE,
-	  SETS_RUNS | PINS },
-	{ "v2: map one run", 1, 1, ready, failure_map, IN_ONE, PIECE,
-	  SETS_RUNS },
-	{ "v2: map one run, hypervisor calls", 1, 1, ready, failure_map, IN_ONE, PIECE,
-	  SETS_RUNS, .hcalls = true },
-	{ "v1: map runs", 0, 1, ready, failure_map, THP, SZ_2M,
-	  SETS_RUNS | PINS },
-	{ "v1: replace runs", 0, 1, mapped, failure_map, THP, SZ_2M,
-	  EXCHANGES | PINS },
-	{ "v1: unmap runs", 0, 1, mapped, failure_unmap, THP, SZ_2M,
-	  CLEARS_RUNS, .never = true },
-	{ "v2: map runs", 1, 1, ready, failure_map, THP, SZ_2M,
-	  SETS_RUNS },
-	{ "v2: map runs, two levels", 1, 2, ready, failure_map, THP, SZ_2M,
-	  GROWS_RUNS },
-	{ "v2: map runs, four levels", 1, 4, ready, failure_map, THP, SZ_2M,
-	  GROWS },
-	{ "v2: unmap runs", 1, 1, mapped, failure_unmap, THP, SZ_2M,
-	  CLEARS_RUNS, .never = true },
-	{ "v2: map one, hypervisor calls", 1, 1, ready, map_one, PLAIN, SMALL,
-	  EXCHANGES, .hcalls = true },
-	{ "v2: replace some, hypervisor calls", 1, 1, mapped_here_and_there, failure_map,
-	  PLAIN, SMALL,
-	  EXCHANGES, .hcalls = true },
-	{ "v2: unmap, hypervisor calls", 1, 1, mapped, failure_unmap, PLAIN, SMALL,
-	  CLEARS_RUNS, .never = true, .hcalls = true },
-	{ "v2: map, KVM", 1, 1, ready, failure_map, PLAIN, LARGE,
-	  EXCHANGES, .kvm = true },
-	{ "v2: map one, KVM", 1, 1, ready, map_one, PLAIN, SMALL,
-	  EXCHANGES, .kvm = true },
-	{ "v2: replace some, KVM", 1, 1, mapped_here_and_there, failure_map, PLAIN, SMALL,
-	  EXCHANGES, .kvm = true },
-	{ "v2: unmap, KVM", 1, 1, mapped, failure_unmap, PLAIN, SMALL,
-	  CLEARS, .never = true, .kvm = true },
-	{ "v2: close, KVM", 1, 4, mapped, close, PLAIN, SMALL,
-	  CLEARS | UNSETS, .never = true, .kvm = true },
-	{ "v2: detach", 1, 1, two_windows, detach, SCATTERED, LARGE,
-	  CLEARS_RUNS | UNSETS, .never = true },
-	{ "v2: close", 1, 4, mapped, close, SCATTERED, LARGE,
-	  CLEARS | UNSETS, .never = true },
+/* An operation, and bits of the forms that it exists in */
+static const struct {
+	struct failure_op op;
+	u32 forms;
+} ops[] = {
+	{ { "open", nothing, &call_open, PLAIN, SMALL }, V1 | V2 },
+	{ { "attach", opened, &call_attach, PLAIN, SMALL }, ALL_V1 | V2 | PSERIES },
+	{ { "attach another", two_windows, &call_attach_other, PLAIN, SMALL }, V2 | KVM },
+	{ { "EEH", attached, &call_eeh, PLAIN, SMALL }, V1 | V2 },
+	{ { "enable", attached, &call_enable, PLAIN, SMALL }, ALL_V1 },
+	{ { "disable", mapped, &call_disable, PLAIN, LARGE }, ALL_V1 },
+	{ { "register", opened, &call_reg, PLAIN, LARGE }, V2 | KVM },
+	{ { "register one", opened, &call_reg_page, PLAIN, SMALL }, V2 | KVM },
+	{ { "unregister", allowed, &call_unreg, PLAIN, SMALL }, V2 | KVM },
+	{ { "default window", allowed, &call_first_unmap, PLAIN, SMALL }, ALL & ~(KVM | LEVELS) },
+	{ { "create", with_window, &failure_create, PLAIN, SMALL }, ALL_V2 },
+	{ { "create, with the default window", attached, &failure_create, PLAIN, SMALL },
+	  ALL_V2 & ~PSERIES },
+	{ { "remove", mapped, &failure_remove, SCATTERED, LARGE }, RELEASES & ~ALL_V1 },
+	{ { "map", ready, &failure_map, SCATTERED, LARGE }, ALL },
+	{ { "map one", ready, &failure_map_one, PLAIN, SMALL }, ALL },
+	{ { "map, into other leaves", ready, &call_map_leaves, PLAIN, SMALL }, LEVELS },
+	{ { "map one, into another leaf", ready, &call_map_other_leaf, PLAIN, SMALL }, LEVELS },
+	{ { "replace", mapped, &failure_map, PLAIN, LARGE }, ALL },
+	{ { "replace one", mapped, &failure_map_one, PLAIN, SMALL }, ALL },
+	{ { "replace some", here_and_there, &failure_map, SCATTERED, SMALL }, ALL },
+	{ { "replace one that is alone", here_and_there, &failure_map_one, PLAIN, SMALL }, ALL },
+	{ { "replace parts", in_parts, &failure_map, SCATTERED, SMALL }, ALL },
+	{ { "unmap", mapped, &failure_unmap, PLAIN, LARGE }, RELEASES },
+	{ { "unmap what can't be read", mapped_to_write, &failure_unmap, PLAIN, LARGE }, V1 | V2 },
+	{ { "unmap one", mapped, &call_unmap_one, PLAIN, SMALL }, RELEASES },
+	{ { "unmap one that is alone", here_and_there, &call_unmap_one, PLAIN, SMALL }, ALL },
+	{ { "unmap parts", in_parts, &failure_unmap, SCATTERED, SMALL }, ALL },
+	{ { "detach", two_windows, &call_detach, SCATTERED, LARGE }, RELEASES },
+	{ { "close", mapped, &call_close, SCATTERED, LARGE }, RELEASES },
+	{ { "map one run", ready, &failure_map, IN_ONE, PIECE }, ALL },
+	{ { "map runs", ready, &failure_map, THP, SZ_2M }, RUNS },
+	{ { "replace runs", mapped, &failure_map, THP, SZ_2M }, RUNS },
+	{ { "unmap runs", mapped, &failure_unmap, THP, SZ_2M }, RUNS },
 };
 
-/* With which of these an operation of the table is done elsewhere */
-enum { ON_HCALLS = 1, WITH_TWO = 2, WAYS = 4 };
+/* The parameter of a case */
+struct param {
+	const struct failure_op *op;
+	const struct failure_form *form;
+};
 
-/* Is an operation done in this way, too? */
-static bool has_way(const struct failure_op *op, unsigned int way)
+/* The next one, as a generator of parameters has to say it */
+const void *failure_next(const void *prev, char *desc)
 {
-	if (way & ON_HCALLS &&
-	    (op->hcalls || op->kvm || op->levels > 1 || op->run == attach_other ||
-	     (op->setup == attached && op->run == failure_create)))
-		return false;
-	if (way & WITH_TWO && (!op->v2 || op->setup == nothing || op->setup == opened))
-		return false;
-	/* huge pages take long, and are huge in any way */
-	return op->kind != THP;
-}
+	static struct param all[ARRAY_SIZE(ops) * ARRAY_SIZE(forms)];
+	struct param *param = prev ? (struct param *)prev + 1 : all;
+	unsigned int i;
 
-/* The next operation that @applies to, as a generator of parameters has to say it. */
-const void *failure_next_op(const struct failure_op *prev, char *desc,
-			    bool (*applies)(const struct failure_op *op))
-{
-	static struct failure_op all[ARRAY_SIZE(ops) * WAYS];
-	unsigned int i = prev ? prev - all + 1 : 0;
+	for (; (i = param - all) < ARRAY_SIZE(all); param++) {
+		unsigned int form = i % ARRAY_SIZE(forms);
 
-	for (; i < ARRAY_SIZE(all); i++) {
-		const struct failure_op *op = &ops[i / WAYS];
-		unsigned int way = i % WAYS;
-
-		if (way && !has_way(op, way))
+		if (!(ops[i / ARRAY_SIZE(forms)].forms & BIT(form)))
 			continue;
-		all[i] = *op;
-		all[i].elsewhere = way;
-		all[i].hcalls |= way & ON_HCALLS;
-		all[i].two = way & WITH_TWO;
-		if (!applies(&all[i]))
-			continue;
-		snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s%s%s", op->name,
-			 way & ON_HCALLS ? ", on pseries" : "", way & WITH_TWO ? ", with two" : "");
-		return &all[i];
+		param->op = &ops[i / ARRAY_SIZE(forms)].op;
+		param->form = &forms[form];
+		snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s: %s", param->form->name,
+			 param->op->name);
+		return param;
 	}
 	return NULL;
 }
 
-/* ---- what holds when they are done ---- */
-
-static void map_done(struct failure *f)
-{
-	tce_expect_mapped(f->fx, f->grp, 0, 0, f->b, f->op->size, TCE_RW);
-}
-
-static void map_one_done(struct failure *f)
-{
-	tce_expect_mapped(f->fx, f->grp, 0, 0, f->b, SZ_4K, TCE_RW);
-}
-
-static void map_into_other_leaves_done(struct failure *f)
-{
-	tce_expect_mapped(f->fx, f->grp, 0, SZ_16M - SMALL / 2, f->b, SMALL, TCE_RW);
-}
-
-static void map_one_into_other_leaf_done(struct failure *f)
-{
-	tce_expect_mapped(f->fx, f->grp, 0, SZ_16M, f->b, SZ_4K, TCE_RW);
-}
-
-static void unmap_done(struct failure *f)
-{
-	KUNIT_EXPECT_EQ(f->test, tce_mock_live(f->fx->mock), 0);
-	if (!f->op->v2)
-		KUNIT_EXPECT_EQ(f->test, tce_mock_pins(f->fx->mock), 0);
-}
-
-static void unmap_one_done(struct failure *f)
-{
-	tce_expect_empty(f->fx, f->grp, 0, 0, SZ_4K);
-}
-
-static void create_done(struct failure *f)
-{
-	struct tce_mock *mock = f->fx->mock;
-	struct kunit *test = f->test;
-
-	KUNIT_EXPECT_EQ(test, tce_register(f->client, f->a, SMALL), 0);
-	KUNIT_EXPECT_EQ(test, tce_map(f->client, f->start, f->a, SMALL, TCE_RW), 0);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(mock), SMALL / SZ_4K);
-	KUNIT_EXPECT_EQ(test, tce_unmap(f->client, f->start, SMALL), 0);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(mock), 0);
-	KUNIT_EXPECT_EQ(test, tce_unregister(f->client, f->a, SMALL), 0);
-	KUNIT_EXPECT_EQ(test, failure_remove(f), 0);
-}
-
-/* What takes mappings away leaves none. */
-static void gone(struct failure *f)
-{
-	KUNIT_EXPECT_EQ(f->test, tce_mock_live(f->fx->mock), 0);
-	if (f->op->run != disable)
-		KUNIT_EXPECT_EQ(f->test, tce_mock_tables(f->fx->mock), 0);
-	tce_unpinned(f->fx);
-	if (f->op->run == close || !f->op->v2)
-		KUNIT_EXPECT_EQ(f->test, tce_mock_pins(f->fx->mock), 0);
-}
-
-/* How many entries does a MAP map? 0 if the operation is none. */
-unsigned long failure_maps(const struct failure *f)
-{
-	if (f->op->run == failure_map)
-		return f->op->size / SZ_4K;
-	if (f->op->run == map_into_other_leaves)
-		return SMALL / SZ_4K;
-	return f->op->run == map_one || f->op->run == map_one_into_other_leaf;
-}
-
-/* ... and none of them is there. */
-void failure_expect_unmapped(struct failure *f)
-{
-	tce_expect_empty(f->fx, f->grp, 0,
-			 f->op->run == map_into_other_leaves ? SZ_16M - SMALL / 2 : 0,
-			 failure_maps(f) * SZ_4K);
-}
-
-static const struct {
-	long (*run)(struct failure *f);
-	void (*done)(struct failure *f);
-} results[] = {
-	{ failure_map, map_done }, { map_one, map_one_done },
-	{ map_into_other_leaves, map_into_other_leaves_done },
-	{ map_one_into_other_leaf, map_one_into_other_leaf_done },
-	{ failure_unmap, unmap_done }, { failure_unmap_one, unmap_one_done },
-	{ failure_create, create_done }, { failure_remove, gone },
-	{ disable, gone }, { detach, gone }, { close, gone },
-};
-
-/* The operation was done; if in another way, then as well. */
-void failure_expect_done(struct failure *f)
-{
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(results); i++)
-		if (results[i].run == f->op->run)
-			results[i].done(f);
-}
-
-/* Does the operation certainly ask for it? */
-bool failure_meets(const struct failure_op *op, enum tce_fault fault)
-{
-	return op->meets & BIT(fault);
-}
-
-/* Does it ask for it, certainly or if the memory lies so? */
-bool failure_may_meet(const struct failure_op *op, enum tce_fault fault)
-{
-	return op->meets & (BIT(fault) | MAY(BIT(fault)));
-}
-
-/* What the operation of the case's parameter needs, but not yet its state. */
+/* What the operation of the case's parameter needs, but not yet its state */
 void failure_init(struct kunit *test, struct failure *f)
 {
-	memset(f, 0, sizeof(*f));
-	f->test = test;
-	f->fx = test->priv;
-	f->op = test->param_value;
-	f->fx->mock->hcalls = f->op->hcalls;
-	f->fx->mock->kvm = f->op->kvm;
-	if (f->op->kvm)
-		tce_watch(f->fx);
+	const struct param *param = test->param_value;
+	unsigned long size = param->op->size;
+	struct tce_fixture *fx = test->priv;
+
+	*f = (struct failure){ .test = test, .fx = fx, .op = param->op, .form = param->form };
+	fx->mock->hcalls = f->form->hcalls;
+	fx->mock->kvm = f->form->kvm;
+	if (f->form->kvm)
+		tce_watch(fx);
 	/* as small as can be: all of it is looked at each time */
-	f->window = f->op->levels > 1 && !f->op->kvm ? SZ_64M : SZ_2M;
-	f->grp = tce_group(f->fx);
+	f->window = f->form->levels > 1 && !f->form->kvm ? SZ_64M : SZ_2M;
+	f->grp = tce_group(fx);
+	f->other = tce_group(fx);
 	/* twice what v1 maps: a MAP that replaces counts old pages and new ones */
-	f->grp->tg.tce32_size = max(SZ_2M, 2 * f->op->size);
-	f->other = tce_group(f->fx);
+	f->grp->tg.tce32_size = max(SZ_2M, 2 * size);
 	f->other->tg.tce32_size = f->grp->tg.tce32_size;
-	if (f->op->elsewhere && f->op->hcalls)
+	if (f->form->hcalls)
 		f->grp->tg.max_levels = 1;
-	f->a = tce_memory(f->fx, f->op->kind, f->op->size);
-	f->b = tce_memory(f->fx, f->op->kind, f->op->size);
+	f->a = tce_memory(fx, f->op->kind, size);
+	f->b = tce_memory(fx, f->op->kind, size);
 	KUNIT_ASSERT_NE(test, f->a, 0);
 	KUNIT_ASSERT_NE(test, f->b, 0);
-	if (f->op->kind == THP && !(PageTransCompound(tce_page(f->fx, f->a)) &&
-				    PageTransCompound(tce_page(f->fx, f->b))))
+	if (f->op->kind == THP && !(PageTransCompound(tce_page(fx, f->a)) &&
+				    PageTransCompound(tce_page(fx, f->b))))
 		kunit_skip(test, "these pages are not huge");
 }
 
 /* Close what the operation has left open: nothing is pinned or charged then. */
-void failure_clean_up(struct failure *f)
+void failure_end(struct failure *f)
 {
 	/* memory that is mapped no more can be given back: nothing is miscounted */
-	if (f->client && f->op->v2 && f->registered) {
+	if (f->client && f->form->v2 && f->registered) {
 		KUNIT_EXPECT_EQ(f->test, tce_unmap(f->client, 0, f->window), 0);
 		each_region(f, f->a, tce_unregister);
 		each_region(f, f->b, tce_unregister);
@@ -564,62 +452,6 @@ void failure_clean_up(struct failure *f)
 	if (f->client)
 		tce_close(f->client);
 	f->client = NULL;
+	KUNIT_EXPECT_PTR_EQ(f->test, f->grp->tg.ops, &tce_mock_group_ops);
 	tce_expect_balance(f->fx);
-}
-
-/* What an operation asks for if nothing fails. Return: it is anything */
-bool failure_asks(struct kunit *test, unsigned int asked[TCE_FAULTS])
-{
-	enum tce_fault fault;
-	struct failure f;
-	bool any = false;
-
-	failure_init(test, &f);
-	f.op->setup(&f);
-	memset(f.fx->mock->asked, 0, sizeof(f.fx->mock->asked));
-	KUNIT_EXPECT_EQ(test, f.op->run(&f), 0);
-	memcpy(asked, f.fx->mock->asked, sizeof(f.fx->mock->asked));
-	for (fault = TCE_FAULT_NONE + 1; fault < TCE_FAULTS; fault++)
-		any |= asked[fault];
-	failure_expect_done(&f);
-	failure_clean_up(&f);
-	return any;
-}
-
-/* The failure was never asked for: the table is wrong, or the driver. */
-void failure_never_met(struct failure *f, enum tce_fault fault)
-{
-	/* elsewhere another memory may lie in another way */
-	if (!f->op->elsewhere)
-		KUNIT_FAIL(f->test, "the table says so, but it does not ask for failure %d", fault);
-}
-
-/* The operation, of which the first call fails, then the second, until none is left to fail. */
-void failure_each(struct kunit *test, const struct failure_way *way)
-{
-	unsigned int nth, all = way->all ?: 16;
-	struct failure f;
-	long rc;
-
-	failure_init(test, &f);
-	for (nth = 1; ; nth += nth < all ? 1 : 1 + nth / 3) {
-		f.op->setup(&f);
-		tce_get_state(f.fx, &f.before);
-		f.grp->keeps = way->keeps;
-		f.other->keeps = way->keeps;
-		if (way->sticky)
-			tce_fault_arm_from(f.fx->mock, way->fault, nth, way->rc);
-		else
-			tce_fault_arm(f.fx->mock, way->fault, nth, way->rc);
-		rc = f.op->run(&f);
-		if (!tce_fault_disarm(f.fx->mock))
-			break;
-		way->failed(&f, way, nth, rc);
-		failure_clean_up(&f);
-	}
-	KUNIT_EXPECT_EQ(test, rc, 0);
-	failure_expect_done(&f);
-	failure_clean_up(&f);
-	if (nth == 1 && way->fault != TCE_FAULT_ALLOC)
-		failure_never_met(&f, way->fault);
 }

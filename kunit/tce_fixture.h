@@ -60,8 +60,7 @@ struct tce_state {
  * @next_ua: where the next piece of user memory goes
  * @clients: its containers (struct tce_client)
  * @busy: how many other threads are at work: calls can't be checked one by one
- * @filler: has the regions of tce_fill_list()
- * @filled: pages of these
+ * @filled: regions of tce_fill_list(), of a page each
  * @pages_left: pages that the driver has to keep for good
  * @hypercalls: of KVM that are under way, the invalidation of which is still to come
  * @kvm_left: KVM may have taken out entries, and does not ask for their invalidation
@@ -76,7 +75,6 @@ struct tce_fixture {
 	unsigned long next_ua;
 	struct list_head clients;
 	unsigned int busy;
-	struct tce_client *filler;
 	unsigned int filled;
 	unsigned int pages_left;
 	unsigned int hypercalls;

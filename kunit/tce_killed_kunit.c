@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_killed: a client that waits for a lock of the driver can be killed, in each
- * command. What the command did before is undone, and it succeeds when it is repeated.
+ * Suite tce_killed: which command waits for which lock of the driver, and that a client that waits
+ * for one can be killed. What the command did before is undone, and it succeeds when it is repeated
+ * and nobody has the lock any more. A SIGKILL that is pending already is in suite tce_failure.
  */
 #include <linux/rcupdate.h>
 
@@ -11,14 +12,16 @@
 #include "../tce_window.h"
 #include "tce_threads.h"
 
-/* What somebody else holds */
+/* A lock that somebody else holds, all but READS for writing */
 enum held {
 	CONTAINER,
 	MAP_LOCK,
+	READS,
 	REGISTERING,
 	REGIONS,
 	CREATION,
 	TABLE,
+	SECOND_TABLE,
 };
 
 /* A command, be it the container's first one, and a lock that it waits for */
@@ -29,90 +32,118 @@ struct wait {
 	const struct tce_op *before;
 	struct tce_op op;
 	bool first;
+	bool not_killable;
 };
 
+#define REGISTER_PAGE	{ TCE_REGISTER, .size = PAGE_SIZE, .spare = true }
+#define UNREGISTER	{ TCE_UNREGISTER, .size = TCE_SHARED_SIZE }
+#define CREATE		{ TCE_CREATE, .size = SZ_64M }
+#define MAP		{ TCE_MAP, 0, SZ_64K, TCE_RW }
+#define MAP_ONE		{ TCE_MAP, 0, SZ_4K, TCE_RW }
+#define UNMAP		{ TCE_UNMAP, 0, SZ_64K }
+#define UNMAP_ONE	{ TCE_UNMAP, 0, SZ_4K }
+
 static const struct tce_op disable = { TCE_DISABLE };
-static const struct tce_op map_some = { TCE_MAP, 0, SZ_64K, TCE_RW };
+static const struct tce_op map_some = MAP;
+static const struct tce_op create_levels = { TCE_CREATE, .size = SZ_64M, .levels = 3 };
 
 static const struct wait waits[] = {
 	{ "ENABLE beside attach", false, CONTAINER, &disable, { TCE_ENABLE } },
-	{ "ENABLE beside MAP", false, MAP_LOCK, &disable, { TCE_ENABLE } },
+	{ "ENABLE beside MAP", false, READS, &disable, { TCE_ENABLE } },
 	{ "DISABLE beside attach", false, CONTAINER, NULL, { TCE_DISABLE } },
-	{ "DISABLE beside MAP", false, MAP_LOCK, NULL, { TCE_DISABLE } },
-	{ "v1 MAP beside DISABLE", false, MAP_LOCK, NULL, { TCE_MAP, 0, SZ_64K, TCE_RW } },
-	{ "v1 UNMAP beside DISABLE", false, MAP_LOCK, &map_some, { TCE_UNMAP, 0, SZ_64K } },
-	{ "CREATE beside attach", true, CONTAINER, NULL, { TCE_CREATE, .size = SZ_64M } },
-	{ "CREATE beside MAP", true, MAP_LOCK, NULL, { TCE_CREATE, .size = SZ_64M } },
-	{ "CREATE beside KVM's counts", true, CREATION, NULL, { TCE_CREATE, .size = SZ_64M } },
+	{ "DISABLE beside MAP", false, READS, NULL, { TCE_DISABLE } },
+	{ "v1 MAP beside DISABLE", false, MAP_LOCK, NULL, MAP },
+	{ "v1 UNMAP beside DISABLE", false, MAP_LOCK, &map_some, UNMAP },
+	{ "v1 MAP beside a chunk of MAP", false, TABLE, NULL, MAP },
+	{ "v1 MAP of one entry beside a chunk of MAP", false, TABLE, NULL, MAP_ONE },
+	{ "v1 UNMAP of one entry beside a chunk of MAP", false, TABLE, &map_some, UNMAP_ONE },
+	{ "CREATE beside attach", true, CONTAINER, NULL, CREATE },
+	{ "CREATE beside MAP", true, READS, NULL, CREATE },
+	{ "CREATE beside KVM's counts", true, CREATION, NULL, CREATE },
 	{ "REMOVE beside attach", true, CONTAINER, NULL, { TCE_REMOVE } },
-	{ "REMOVE beside MAP", true, MAP_LOCK, NULL, { TCE_REMOVE } },
-	{ "MAP of one entry beside REMOVE", true, MAP_LOCK, NULL,
-	  { TCE_MAP, 0, SZ_4K, TCE_RW } },
-	{ "MAP beside REMOVE", true, MAP_LOCK, NULL, { TCE_MAP, 0, SZ_64K, TCE_RW } },
-	{ "UNMAP of one entry beside REMOVE", true, MAP_LOCK, &map_some,
-	  { TCE_UNMAP, 0, SZ_4K } },
-	{ "UNMAP beside REMOVE", true, MAP_LOCK, &map_some, { TCE_UNMAP, 0, SZ_64K } },
-	{ "MAP beside a chunk of MAP", true, TABLE, NULL, { TCE_MAP, 0, SZ_64K, TCE_RW } },
-	{ "UNMAP beside a chunk of MAP", true, TABLE, &map_some, { TCE_UNMAP, 0, SZ_64K } },
-	{ "REGISTER beside REGISTER", true, REGISTERING, NULL,
-	  { TCE_REGISTER, .size = PAGE_SIZE, .spare = true } },
-	{ "REGISTER beside regions", true, REGIONS, NULL,
-	  { TCE_REGISTER, .size = PAGE_SIZE, .spare = true } },
-	{ "the first REGISTER beside regions", true, REGIONS, NULL,
-	  { TCE_REGISTER, .size = PAGE_SIZE, .spare = true }, true },
-	{ "UNREGISTER beside regions", true, REGIONS, NULL,
-	  { TCE_UNREGISTER, .size = TCE_SHARED_SIZE } },
+	{ "REMOVE beside MAP", true, READS, NULL, { TCE_REMOVE } },
+	{ "MAP of one entry beside REMOVE", true, MAP_LOCK, NULL, MAP_ONE },
+	{ "MAP beside REMOVE", true, MAP_LOCK, NULL, MAP },
+	{ "UNMAP of one entry beside REMOVE", true, MAP_LOCK, &map_some, UNMAP_ONE },
+	{ "UNMAP beside REMOVE", true, MAP_LOCK, &map_some, UNMAP },
+	{ "MAP beside a chunk of MAP", true, TABLE, NULL, MAP },
+	{ "UNMAP beside a chunk of MAP", true, TABLE, &map_some, UNMAP },
+	{ "MAP that makes levels", true, SECOND_TABLE, &create_levels,
+	  { TCE_MAP, TCE_SECOND, SZ_64K, TCE_RW } },
+	{ "UNMAP beside a MAP that makes levels", true, SECOND_TABLE, &create_levels,
+	  { TCE_UNMAP, TCE_SECOND, SZ_64M } },
+	{ "REGISTER beside REGISTER", true, REGISTERING, NULL, REGISTER_PAGE },
+	{ "REGISTER beside regions", true, REGIONS, NULL, REGISTER_PAGE },
+	{ "the first REGISTER beside regions", true, REGIONS, NULL, REGISTER_PAGE, true },
+	{ "REGISTER beside MAP", true, READS, NULL, REGISTER_PAGE, .not_killable = true },
+	{ "UNREGISTER beside regions", true, REGIONS, NULL, UNREGISTER },
+	{ "UNREGISTER beside MAP", true, READS, NULL, UNREGISTER, .not_killable = true },
+	{ "UNREGISTER of what is mapped beside MAP", true, READS, &map_some, UNREGISTER },
+	{ "the state beside attach", true, CONTAINER, NULL, { TCE_STATE } },
+	{ "the state beside regions", true, REGIONS, NULL, { TCE_STATE } },
 };
 
 KUNIT_ARRAY_PARAM_DESC(wait, waits, name);
 
-static void take(struct tce_container *container, enum held held)
+static struct rw_semaphore *rwsem_of(struct tce_container *container, enum held held)
 {
-	struct tce_mm *tmm = container->mem.tmm;
-
 	switch (held) {
 	case CONTAINER:
-		return down_write(&container->lock);
+		return &container->lock;
 	case MAP_LOCK:
-		return down_write(&tmm->map_lock);
-	case REGISTERING:
-		return mutex_lock(&tmm->registering);
-	case REGIONS:
-		return mutex_lock(&tmm->region_lock);
+	case READS:
+		return &container->mem.tmm->map_lock;
 	case CREATION:
-		return down_write(&tce_create_lock);
-	case TABLE:
-		return mutex_lock(&container->windows[0]->table.lock);
+		return &tce_create_lock;
+	default:
+		return NULL;
 	}
+}
+
+static struct mutex *mutex_of(struct tce_container *container, enum held held)
+{
+	switch (held) {
+	case REGISTERING:
+		return &container->mem.tmm->registering;
+	case REGIONS:
+		return &container->mem.tmm->region_lock;
+	case TABLE:
+		return &container->windows[0]->table.lock;
+	default:
+		return &container->windows[1]->table.lock;
+	}
+}
+
+static void take(struct tce_container *container, enum held held)
+{
+	struct rw_semaphore *rwsem = rwsem_of(container, held);
+
+	if (held == READS)
+		down_read(rwsem);
+	else if (rwsem)
+		down_write(rwsem);
+	else
+		mutex_lock(mutex_of(container, held));
 }
 
 static void give_back(struct tce_container *container, enum held held)
 {
-	struct tce_mm *tmm = container->mem.tmm;
+	struct rw_semaphore *rwsem = rwsem_of(container, held);
 
-	switch (held) {
-	case CONTAINER:
-		return up_write(&container->lock);
-	case MAP_LOCK:
-		return up_write(&tmm->map_lock);
-	case REGISTERING:
-		return mutex_unlock(&tmm->registering);
-	case REGIONS:
-		return mutex_unlock(&tmm->region_lock);
-	case CREATION:
-		return up_write(&tce_create_lock);
-	case TABLE:
-		return mutex_unlock(&container->windows[0]->table.lock);
-	}
+	if (held == READS)
+		up_read(rwsem);
+	else if (rwsem)
+		up_write(rwsem);
+	else
+		mutex_unlock(mutex_of(container, held));
 }
 
-static void call_killed(struct tce_thread *thread)
+static bool is_awaited(struct tce_thread *caller, struct tce_container *container, enum held held)
 {
-	const struct wait *wait = thread->view.fx->test->param_value;
+	struct rw_semaphore *rwsem = rwsem_of(container, held);
 
-	tce_be_killed(true);
-	thread->rc = tce_op_do(&thread->view, &wait->op);
-	tce_be_killed(false);
+	return rwsem ? TCE_WAITS_RWSEM(caller, rwsem) :
+		       TCE_WAITS_MUTEX(caller, mutex_of(container, held));
 }
 
 static void who_waits_is_killed(struct kunit *test)
@@ -121,12 +152,14 @@ static void who_waits_is_killed(struct kunit *test)
 	struct tce_client *first = tce_open(test->priv, true), *client;
 	struct tce_container *container;
 	struct tce_thread caller;
-	bool ended;
+	bool ended = true, waited;
 
 	tce_spare = tce_plain(test->priv, PAGE_SIZE);
 	/* the locks of the process were made by a call that was killed */
 	KUNIT_EXPECT_EQ(test, TCE_KILLED(tce_register(first, tce_spare, PAGE_SIZE)), -EINTR);
 	client = tce_share(test, wait->v2, NULL);
+	if (!wait->v2)
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
 	if (wait->before)
 		KUNIT_ASSERT_EQ(test, tce_op_do(client, wait->before), 0);
 	/* it stays: the client has it open */
@@ -136,49 +169,23 @@ static void who_waits_is_killed(struct kunit *test)
 	if (wait->first)
 		client = tce_open(test->priv, wait->v2);
 	take(container, wait->held);
-	tce_thread_start(&caller, client, call_killed);
-	ended = tce_thread_ends(&caller);
+	tce_thread_op(&caller, client, &wait->op);
+	waited = is_awaited(&caller, container, wait->held);
+	if (!wait->not_killable) {
+		tce_thread_kill(&caller);
+		ended = tce_thread_ends(&caller);
+	}
 	if (wait->first && ended) {
 		KUNIT_EXPECT_NULL(test, tce_container_find(client->data)->mem.tmm);
 		KUNIT_EXPECT_TRUE(test, mutex_is_locked(&container->mem.tmm->region_lock));
 	}
 	give_back(container, wait->held);
 	tce_thread_join(&caller);
+	KUNIT_EXPECT_TRUE_MSG(test, waited, "it did not wait");
 	KUNIT_EXPECT_TRUE_MSG(test, ended, "it could not be killed");
-	KUNIT_EXPECT_EQ(test, caller.rc, -EINTR);
-	KUNIT_EXPECT_EQ(test, tce_op_do(client, &wait->op), 0);
-}
-
-/* What the VFIO core asks for, which nobody can interrupt, is done completely. */
-static void core_goes_on(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	unsigned long ua = tce_plain(fx, PAGE_SIZE);
-	struct tce_mock_group *grp = tce_group(fx);
-	struct tce_client *client;
-	u64 start;
-	int v2;
-
-	for (v2 = 0; v2 < 2; v2++) {
-		tce_be_killed(true);
-		client = tce_open(fx, v2);
-		KUNIT_EXPECT_EQ(test, tce_attach(client, grp), 0);
-		tce_be_killed(false);
-		if (v2) {
-			KUNIT_EXPECT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
-			KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
-		} else {
-			KUNIT_EXPECT_EQ(test, tce_enable(client), 0);
-		}
-		KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
-		tce_be_killed(true);
-		tce_detach(client, grp);
-		KUNIT_EXPECT_NULL(test, grp->hw[0]);
-		KUNIT_EXPECT_PTR_EQ(test, grp->tg.ops, &tce_mock_group_ops);
-		tce_close(client);
-		tce_be_killed(false);
-		tce_expect_balance(fx);
-	}
+	KUNIT_EXPECT_EQ(test, caller.rc, wait->not_killable ? 0 : -EINTR);
+	if (!wait->not_killable)
+		KUNIT_EXPECT_EQ(test, tce_op_do(client, &wait->op), 0);
 }
 
 /* Killed while it pins what is pinned already: kmemleak looks for what was allocated for that. */
@@ -201,7 +208,6 @@ static void killed_while_sharing(struct kunit *test)
 
 static struct kunit_case tce_killed_cases[] = {
 	KUNIT_CASE_PARAM(who_waits_is_killed, wait_gen_params),
-	KUNIT_CASE(core_goes_on),
 	KUNIT_CASE(killed_while_sharing),
 	{}
 };

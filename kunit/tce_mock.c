@@ -235,18 +235,11 @@ void tce_fault_arm(struct tce_mock *mock, enum tce_fault fault,
 		tce_quiet_end(nth);
 }
 
-/* Make a call fail, and all that follow. Undone by tce_fault_disarm(). */
-void tce_fault_arm_from(struct tce_mock *mock, enum tce_fault fault,
-			unsigned int nth, int rc)
-{
-	tce_fault_arm(mock, fault, nth, rc);
-	mock->fault_sticky = true;
-}
-
 /* Make all calls fail. Undone by tce_fault_disarm(). */
 void tce_fault_arm_sticky(struct tce_mock *mock, enum tce_fault fault, int rc)
 {
-	tce_fault_arm_from(mock, fault, 1, rc);
+	tce_fault_arm(mock, fault, 1, rc);
+	mock->fault_sticky = true;
 }
 
 /* Let calls succeed again. Return: how many calls were made to fail. */

@@ -185,8 +185,8 @@ struct tce_visit {
  * @table_gate: where the next thread that writes entries of a MAP stops, which must
  *	not be one that writes a single entry
  * @eeh_gate: the same for an EEH operation
- * @alloc_gate: the same as @gate for a thread that allocates some of the kernel's
- * @lockers: tasks that have come to the rescan lock, so far
+ * @rescan_gate: the same for one that takes the PCI rescan lock
+ * @alloc_gate: the same for a thread that allocates some of the kernel's
  * @visit: what happens at the next exchange; may be NULL
  * @kill_visit: the same for a kill, or for a clear, which has no point after it
  * @refusals: checks that failed, as the tracepoint tells
@@ -242,7 +242,7 @@ struct tce_mock {
 	struct tce_gate *alloc_gate;
 	struct tce_gate *table_gate;
 	struct tce_gate *eeh_gate;
-	atomic_t lockers;
+	struct tce_gate *rescan_gate;
 	struct tce_visit *visit;
 	struct tce_visit *kill_visit;
 
@@ -392,8 +392,6 @@ void tce_mock_called(struct tce_mock *mock, bool gathers, u64 entries);
 
 void tce_fault_arm(struct tce_mock *mock, enum tce_fault fault,
 		   unsigned int nth, int rc);
-void tce_fault_arm_from(struct tce_mock *mock, enum tce_fault fault,
-			unsigned int nth, int rc);
 void tce_fault_arm_sticky(struct tce_mock *mock, enum tce_fault fault, int rc);
 unsigned int tce_fault_disarm(struct tce_mock *mock);
 bool tce_fault_hit(struct tce_mock *mock, enum tce_fault fault, int *rc);

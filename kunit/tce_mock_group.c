@@ -3,7 +3,6 @@
  * Groups and their bridges. The operations of a table group create tables, and set them in
  * bridges.
  */
-#include <linux/hash.h>
 #include <linux/iommu.h>
 #include <linux/log2.h>
 #include <linux/rcupdate.h>
@@ -355,31 +354,6 @@ struct tce_mock_group *tce_mock_add_group(struct tce_mock *mock)
 	tce_mock_show_group(grp, true);
 	list_add_tail(&grp->list, &mock->groups);
 	return grp;
-}
-
-/* What the devices can reach now. */
-void tce_mock_snapshot(struct tce_mock *mock, struct tce_snapshot *snap)
-{
-	struct tce_mock_group *grp;
-	struct tce_mock_table *mt;
-	struct tce_mock_tce *tce;
-	int i;
-
-	memset(snap, 0, sizeof(*snap));
-	list_for_each_entry(mt, &mock->tables, list) {
-		snap->tables++;
-		list_for_each_entry(tce, &mt->live, list) {
-			u64 pua = tce_mock_pua(mt->tbl, tce->entry);
-
-			snap->n++;
-			snap->sum += hash_64(hash_64(tce->entry, 64) +
-					     tce->hpa + tce->dir, 64) ^
-				     hash_64(pua, 64);
-		}
-	}
-	list_for_each_entry(grp, &mock->groups, list)
-		for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++)
-			snap->sum += hash_64((u64)grp->hw[i] + i, 64);
 }
 
 /* Unplug the last device of a group. Return: has the group gone, as the platform requires? */

@@ -11,25 +11,12 @@
 /* Of the host's default window, where the device tree shows one */
 #define TCE_LIOBN	0x80000005UL
 
-/**
- * struct tce_snapshot - what the devices can reach, to compare with later
- * @n: number of live entries
- * @sum: of all that can be said about them, their userspace entries included
- * @tables: number of tables
- */
-struct tce_snapshot {
-	unsigned long n;
-	u64 sum;
-	unsigned int tables;
-};
-
 extern struct iommu_table_group_ops tce_mock_group_ops;
 
 struct tce_mock_group *tce_mock_add_group(struct tce_mock *mock);
 void tce_mock_show_group(struct tce_mock_group *grp, bool shown);
 bool tce_mock_unplug(struct tce_mock_group *grp);
 unsigned int tce_mock_forget_groups(struct tce_mock *mock);
-void tce_mock_snapshot(struct tce_mock *mock, struct tce_snapshot *snap);
 unsigned int tce_mock_forget_bridges(struct tce_mock *mock);
 
 #endif /* TCE_KUNIT_MOCK_GROUP_H */

@@ -4,6 +4,7 @@
  * container has gone. Whatever a leak or a forgotten step would change is counted here, and nowhere
  * else.
  */
+#include <linux/hash.h>
 #include <linux/mm.h>
 #include <linux/rbtree.h>
 #include <linux/vmstat.h>
@@ -68,14 +69,26 @@ static long foll_pins(void)
 	return n[0] - n[1];
 }
 
+/* What the devices can reach: the sum is of all that can be said about it */
 static void count_platform(struct tce_mock *mock, struct tce_state *state)
 {
-	struct tce_snapshot snap;
+	struct tce_mock_group *grp;
+	struct tce_mock_table *mt;
+	struct tce_mock_tce *tce;
+	int i;
 
-	tce_mock_snapshot(mock, &snap);
-	state->n[TCE_ENTRIES] = snap.n;
-	state->n[TCE_SUM] = snap.sum;
-	state->n[TCE_TABLES] = snap.tables;
+	list_for_each_entry(mt, &mock->tables, list) {
+		state->n[TCE_TABLES]++;
+		list_for_each_entry(tce, &mt->live, list) {
+			state->n[TCE_ENTRIES]++;
+			state->n[TCE_SUM] += hash_64(hash_64(tce->entry, 64) + tce->hpa + tce->dir,
+						     64) ^
+					     hash_64(tce_mock_pua(mt->tbl, tce->entry), 64);
+		}
+	}
+	list_for_each_entry(grp, &mock->groups, list)
+		for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++)
+			state->n[TCE_SUM] += hash_64((u64)grp->hw[i] + i, 64);
 	state->n[TCE_PINS] = tce_mock_pins(mock);
 	state->n[TCE_REACHED] = mock->refs;
 	state->n[TCE_COUNTED] = mock->counted;

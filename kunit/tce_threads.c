@@ -9,10 +9,13 @@
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
 #include <linux/sched/signal.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
 #include <linux/timer.h>
 #include <linux/uaccess.h>
 
 #include "../tce_container.h"
+#include "../tce_debugfs.h"
 #include "tce_threads.h"
 
 struct other {
@@ -101,11 +104,12 @@ void tce_thread_start(struct tce_thread *thread, struct tce_client *client,
 		KUNIT_FAIL_AND_ABORT(fx->test, "no more threads");
 }
 
-/* tce_be_killed() for a thread that waits at a gate, up to its end */
+/* tce_be_killed() for a thread that waits, for a lock or at a gate, up to its end */
 void tce_thread_kill(struct tce_thread *thread)
 {
 	sigaddset(&thread->task->pending.signal, SIGKILL);
 	set_tsk_thread_flag(thread->task, TIF_SIGPENDING);
+	wake_up_process(thread->task);
 }
 
 /* Wait for a thread. With the last one, all has to be settled. */
@@ -138,7 +142,19 @@ struct tce_client *tce_share(struct kunit *test, bool v2,
 	return client;
 }
 
-static long op_do(struct tce_client *client, const struct tce_op *op)
+/* Root reads the state, if that takes no more than there is. */
+static long read_state(void)
+{
+	struct seq_file m = { .size = SZ_64K };
+	long rc;
+
+	m.buf = kvmalloc(m.size, GFP_KERNEL);
+	rc = m.buf ? tce_debugfs_show(&m, NULL) : -ENOMEM;
+	kvfree(m.buf);
+	return rc;
+}
+
+long tce_op_do(struct tce_client *client, const struct tce_op *op)
 {
 	unsigned long ua = op->spare ? tce_spare : tce_shared + op->from;
 	u64 start;
@@ -153,28 +169,17 @@ static long op_do(struct tce_client *client, const struct tce_op *op)
 	case TCE_UNREGISTER:
 		return tce_unregister(client, ua, op->size);
 	case TCE_CREATE:
-		return tce_create(client, 12, op->size, 1, &start);
+		return tce_create(client, 12, op->size, op->levels ?: 1, &start);
 	case TCE_REMOVE:
 		return tce_remove(client, op->ioba);
 	case TCE_ENABLE:
 		return tce_enable(client);
 	case TCE_DISABLE:
 		return tce_disable(client);
+	case TCE_STATE:
+		return read_state();
 	}
 	return -ENOTTY;
-}
-
-/* Do it, with a SIGKILL pending if it is to be killed. */
-long tce_op_do(struct tce_client *client, const struct tce_op *op)
-{
-	long rc;
-
-	if (op->killed)
-		tce_be_killed(true);
-	rc = op_do(client, op);
-	if (op->killed)
-		tce_be_killed(false);
-	return rc;
 }
 
 static void do_op(struct tce_thread *thread)

@@ -20,18 +20,18 @@ extern unsigned long tce_spare;
 struct tce_client *tce_share(struct kunit *test, bool v2,
 			     struct tce_mock_group **pgrp);
 
-/* A call, about the shared memory from @from on, or about the spare page */
+/* A call, about the shared memory from @from on, or about the spare page. @levels: 0 is 1 */
 struct tce_op {
 	enum {
 		TCE_MAP, TCE_UNMAP, TCE_REGISTER, TCE_UNREGISTER, TCE_CREATE, TCE_REMOVE,
-		TCE_ENABLE, TCE_DISABLE,
+		TCE_ENABLE, TCE_DISABLE, TCE_STATE,
 	} call;
 	u64 ioba;
 	u64 size;
 	u32 flags;
 	unsigned long from;
 	bool spare;
-	bool killed;
+	u32 levels;
 };
 
 extern const struct tce_op tce_map_shared;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_threads_wait: one thread is stopped in the middle of a call, and others
- * have to wait for it, or must not.
+ * Suite tce_threads_wait: one thread is stopped in the middle of a call, and others have to wait
+ * for it, or must not. Which call waits for which lock is in suite tce_killed.
  */
 #include <linux/cpumask.h>
 #include <linux/delay.h>
@@ -16,7 +16,6 @@
 #include "tce_threads.h"
 
 static const struct tce_op unmap_one = { TCE_UNMAP, 0, SZ_4K };
-static const struct tce_op map_in_front = { TCE_MAP, 0, SZ_64K, TCE_RW };
 
 static struct tce_container *container_of_client(const struct tce_client *client)
 {
@@ -26,37 +25,6 @@ static struct tce_container *container_of_client(const struct tce_client *client
 static struct mutex *table_lock(const struct tce_client *client, int num)
 {
 	return &container_of_client(client)->windows[num]->table.lock;
-}
-
-/* A call waits for the chunk of another one in the same table. */
-static void same_table_waits(struct kunit *test)
-{
-	static const struct tce_op whats[] = {
-		{ TCE_MAP, SZ_32K, SZ_64K, TCE_R },
-		{ TCE_MAP, SZ_32K, SZ_4K, TCE_R },
-		{ TCE_UNMAP, SZ_32K, SZ_4K },
-	};
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client = tce_share(test, false, &grp);
-	struct tce_thread a, b;
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(whats); i++) {
-		tce_thread_stop_op(&a, client, &map_in_front, &fx->mock->table_gate);
-		tce_thread_op(&b, client, &whats[i]);
-		KUNIT_EXPECT_TRUE(test, TCE_WAITS_MUTEX(&b, table_lock(client, 0)));
-		tce_thread_go_on(&a);
-		tce_thread_join(&b);
-		KUNIT_EXPECT_EQ(test, a.rc, 0);
-		KUNIT_EXPECT_EQ(test, b.rc, 0);
-		tce_expect_mapped(fx, grp, 0, 0, tce_shared, SZ_32K, TCE_RW);
-		if (whats[i].call == TCE_UNMAP)
-			tce_expect_empty(fx, grp, 0, SZ_32K, SZ_4K);
-		else
-			tce_expect_mapped(fx, grp, 0, SZ_32K, tce_shared, SZ_4K,
-					  TCE_R);
-	}
 }
 
 /* Entries that a MAP writes with the table's lock held */
@@ -87,55 +55,6 @@ static void waits_for_a_chunk(struct kunit *test)
 	tce_thread_join(&b);
 	KUNIT_EXPECT_EQ(test, a.rc, 0);
 	KUNIT_EXPECT_EQ(test, b.rc, 0);
-}
-
-/*
- * A MAP makes missing levels of a table, so that all other calls wait for it, also in a window that
- * does not begin at 0.
- */
-#define FAR	(TCE_SECOND + SZ_64M - SZ_64K)
-
-static void table_of_levels(struct kunit *test)
-{
-	static const struct tce_op map_second = { TCE_MAP, TCE_SECOND, SZ_64K, TCE_RW };
-	static const struct {
-		struct tce_op op;
-		u64 left;
-	} steps[] = {
-		{ { TCE_UNMAP, TCE_SECOND, SZ_64K }, 0 },
-		{ { TCE_UNMAP, TCE_SECOND + SZ_4K, SZ_4K }, SZ_64K - SZ_4K },
-		{ { TCE_UNMAP, TCE_SECOND, SZ_64M }, 0 },
-		{ { TCE_MAP, TCE_SECOND, SZ_64K, TCE_R }, SZ_64K },
-		{ { TCE_MAP, FAR, SZ_64K, TCE_RW }, SZ_128K },
-		{ { TCE_MAP, FAR, SZ_4K, TCE_RW }, SZ_64K + SZ_4K },
-		{ { TCE_REMOVE, TCE_SECOND }, 0 },
-	};
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_share(test, true, NULL);
-	struct tce_container *container = container_of_client(client);
-	struct tce_thread a, b;
-	bool waits;
-	u64 start;
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(steps); i++) {
-		KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_64M, 3, &start), 0);
-		KUNIT_ASSERT_EQ(test, start, TCE_SECOND);
-		tce_thread_stop_op(&a, client, &map_second, &fx->mock->table_gate);
-		tce_thread_op(&b, client, &steps[i].op);
-		waits = steps[i].op.call == TCE_REMOVE ?
-			TCE_WAITS_RWSEM(&b, &container->mem.tmm->map_lock) :
-			TCE_WAITS_MUTEX(&b, table_lock(client, 1));
-		KUNIT_EXPECT_TRUE_MSG(test, waits, "step %d", i);
-		tce_thread_go_on(&a);
-		tce_thread_join(&b);
-		KUNIT_EXPECT_EQ_MSG(test, a.rc, 0, "step %d", i);
-		KUNIT_EXPECT_EQ_MSG(test, b.rc, 0, "step %d", i);
-		KUNIT_EXPECT_EQ_MSG(test, tce_mock_live(fx->mock), steps[i].left / SZ_4K,
-				    "step %d", i);
-		if (steps[i].op.call != TCE_REMOVE)
-			KUNIT_ASSERT_EQ(test, tce_remove(client, start), 0);
-	}
 }
 
 /* A call that is made twice, by a second thread while the first invalidates the entry */
@@ -259,57 +178,6 @@ static void page_changes_under_a_map(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 }
 
-/*
- * Entries are written only while no memory can be registered or unregistered, and vice versa.
- */
-static void entries_and_regions_wait(struct kunit *test)
-{
-	static const struct {
-		struct tce_op op;
-		bool changes_regions;
-	} steps[] = {
-		{ { TCE_MAP, 0, SZ_4K, TCE_RW } },
-		{ { TCE_UNMAP, 0, SZ_4K } },
-		{ { TCE_MAP, 0, TCE_SHARED_SIZE, TCE_RW } },
-		{ { TCE_UNMAP, 0, TCE_SHARED_SIZE } },
-		{ { TCE_MAP, 0, TCE_SHARED_SIZE, TCE_RW } },
-		{ { TCE_REMOVE, .killed = true } },
-		{ { TCE_REMOVE } },
-		{ { TCE_REGISTER, .size = PAGE_SIZE, .spare = true }, true },
-		{ { TCE_UNREGISTER, .size = PAGE_SIZE, .spare = true }, true },
-	};
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_share(test, true, NULL);
-	struct tce_thread thread;
-	bool waited, killed;
-	struct tce_mm *tmm;
-	int i;
-
-	tce_spare = tce_plain(fx, PAGE_SIZE);
-	tmm = tce_mm_get(fx->mm);
-	KUNIT_ASSERT_NOT_NULL(test, tmm);
-	for (i = 0; i < ARRAY_SIZE(steps); i++) {
-		struct rw_semaphore *map_lock = &tmm->map_lock;
-
-		if (steps[i].changes_regions)
-			down_read(map_lock);
-		else
-			down_write(map_lock);
-		tce_thread_op(&thread, client, &steps[i].op);
-		waited = TCE_WAITS_RWSEM(&thread, map_lock);
-		if (steps[i].changes_regions)
-			up_read(map_lock);
-		else
-			up_write(map_lock);
-		tce_thread_join(&thread);
-		killed = steps[i].op.killed;
-		KUNIT_EXPECT_EQ_MSG(test, waited, !killed, "step %d", i);
-		KUNIT_EXPECT_EQ_MSG(test, thread.rc, killed ? -EINTR : 0,
-				    "step %d", i);
-	}
-	tce_mm_put(tmm);
-}
-
 static const struct tce_op map_two = { TCE_MAP, 0, 2 * PAGE_SIZE, TCE_RW };
 /*
  * DISABLE gives back what was charged, except for the pages of a MAP in flight. That MAP is
@@ -373,43 +241,11 @@ static void map_beside_disable(struct kunit *test)
 }
 
 /*
- * UNREGISTER waits for a MAP, which lets a device write for the first time. What KVM could
- * find is unpinned by the kernel, but we mark it as written to.
+ * UNREGISTER waits for a MAP, which lets a device write for the first time, and then for a page's
+ * lock to mark what was written; meanwhile a MAP and an UNMAP come. All that the device has written
+ * is marked, also by us if KVM could find the memory, which the kernel unpins then.
  */
-static void map_before_unregister(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_region *region;
-	struct tce_mm *tmm;
-	struct tce_client *client;
-	struct tce_thread a;
-	struct page *page;
-
-	tce_watch(fx);
-	client = tce_share(test, true, NULL);
-	tmm = container_of_client(client)->mem.tmm;
-	page = tce_page(fx, tce_shared);
-	down_read(&tmm->map_lock);
-	region = tce_region_find(tmm, tce_shared);
-	KUNIT_EXPECT_NOT_NULL(test, region);
-	KUNIT_EXPECT_NOT_NULL(test, region->mm_iommu);
-	tce_thread_op(&a, client, &unregister_shared);
-	KUNIT_EXPECT_TRUE(test, TCE_WAITS_RWSEM(&a, &tmm->map_lock));
-	ClearPageDirty(page);
-	/* as the MAP does with this lock held */
-	tce_region_written(region);
-	up_read(&tmm->map_lock);
-	tce_thread_join(&a);
-	fx->busy = false;
-	KUNIT_EXPECT_EQ(test, a.rc, 0);
-	KUNIT_EXPECT_TRUE(test, PageDirty(page));
-}
-
-/*
- * A MAP and an UNMAP come while UNREGISTER waits for a page's lock to mark it. What the device has
- * written meanwhile is marked, too.
- */
-static void map_while_it_is_marked(struct kunit *test)
+static void written_while_it_is_unregistered(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client;
@@ -425,16 +261,18 @@ static void map_while_it_is_marked(struct kunit *test)
 	tmm = container_of_client(client)->mem.tmm;
 	first = tce_page(fx, tce_shared);
 	last = tce_page(fx, tce_shared + TCE_SHARED_SIZE - PAGE_SIZE);
-	mutex_lock(&tmm->region_lock);
-	region = tce_region_first(tmm, tce_shared, tce_shared + 1);
-	mutex_unlock(&tmm->region_lock);
-	KUNIT_ASSERT_NOT_NULL(test, region);
+	down_read(&tmm->map_lock);
+	region = tce_region_find(tmm, tce_shared);
+	KUNIT_EXPECT_NOT_NULL(test, region);
 	KUNIT_EXPECT_NOT_NULL(test, region->mm_iommu);
+	tce_thread_op(&a, client, &unregister_shared);
+	KUNIT_EXPECT_TRUE(test, TCE_WAITS_RWSEM(&a, &tmm->map_lock));
 	ClearPageDirty(first);
 	lock_page(last);
 	ClearPageDirty(last);
+	/* as the MAP does with this lock held */
 	tce_region_written(region);
-	tce_thread_op(&a, client, &unregister_shared);
+	up_read(&tmm->map_lock);
 	/* it has marked the first page, and will wait for the last one */
 	for (ms = 0; ms < 10000 && !PageDirty(first); ms += 20)
 		msleep(20);
@@ -452,61 +290,6 @@ static void map_while_it_is_marked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, a.rc, 0);
 	KUNIT_EXPECT_TRUE(test, PageDirty(first));
 	KUNIT_EXPECT_TRUE(test, PageDirty(last));
-}
-
-static struct tce_gate reading;
-static DECLARE_COMPLETION(reading_begins);
-
-/* Somebody reads what the process maps, and takes long. */
-static void be_reading(struct tce_thread *thread)
-{
-	struct tce_mm *tmm = tce_container_find(thread->view.data)->mem.tmm;
-
-	complete(&reading_begins);
-	down_read(&tmm->map_lock);
-	complete(&reading.reached);
-	wait_for_completion_timeout(&reading.open, 90 * HZ);
-	up_read(&tmm->map_lock);
-}
-
-/*
- * UNREGISTER waits for a MAP, finds that the region is mapped, and is killed while it waits to
- * unmap it, because another reader gets the lock in between.
- */
-static void unregister_is_killed_in_between(struct kunit *test)
-{
-	static const struct tce_op op = { TCE_UNREGISTER, .size = TCE_SHARED_SIZE,
-					  .killed = true };
-	struct tce_client *client = tce_share(test, true, NULL);
-	struct tce_mm *tmm = container_of_client(client)->mem.tmm;
-	struct tce_region *region;
-	struct tce_thread a, b;
-	int ms;
-
-	init_completion(&reading.reached);
-	init_completion(&reading.open);
-	reinit_completion(&reading_begins);
-	down_read(&tmm->map_lock);
-	region = tce_region_find(tmm, tce_shared);
-	tce_thread_op(&a, client, &op);
-	KUNIT_EXPECT_TRUE(test, TCE_WAITS_RWSEM(&a, &tmm->map_lock));
-	/* as the MAP does with this lock held */
-	atomic64_inc(&region->mapped);
-	tce_thread_start(&b, client, be_reading);
-	/* it sleeps nowhere before */
-	for (ms = 0; ms < 30000 && !(READ_ONCE(b.task->__state) & TASK_UNINTERRUPTIBLE &&
-				     completion_done(&reading_begins)); ms += 20)
-		msleep(20);
-	up_read(&tmm->map_lock);
-	wait_for_completion(&reading.reached);
-	KUNIT_EXPECT_TRUE(test, tce_thread_ends(&a));
-	complete(&reading.open);
-	tce_thread_join(&a);
-	tce_thread_join(&b);
-	KUNIT_EXPECT_EQ(test, a.rc, -EINTR);
-	KUNIT_EXPECT_FALSE(test, rwsem_is_locked(&tmm->map_lock));
-	atomic64_dec(&region->mapped);
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, tce_shared, TCE_SHARED_SIZE), 0);
 }
 
 /* It is killed when all is pinned. That is registered all the same, and other memory can be. */
@@ -528,17 +311,12 @@ static void register_is_killed_at_the_end(struct kunit *test)
 }
 
 static struct kunit_case tce_threads_wait_cases[] = {
-	KUNIT_CASE(same_table_waits),
 	KUNIT_CASE(waits_for_a_chunk),
-	KUNIT_CASE(table_of_levels),
 	KUNIT_CASE(same_call_twice),
 	KUNIT_CASE(page_changes_under_a_map),
-	KUNIT_CASE(entries_and_regions_wait),
 	KUNIT_CASE(disable_during_a_map),
 	KUNIT_CASE(map_beside_disable),
-	KUNIT_CASE(map_before_unregister),
-	KUNIT_CASE(map_while_it_is_marked),
-	KUNIT_CASE(unregister_is_killed_in_between),
+	KUNIT_CASE(written_while_it_is_unregistered),
 	KUNIT_CASE(register_is_killed_at_the_end),
 	{}
 };

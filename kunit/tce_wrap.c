@@ -175,33 +175,37 @@ NOTE_NUMBER(remove)
 NOTE_NUMBER(attach)
 NOTE_NUMBER(detach)
 
+/* Tracepoints, and who listens to them */
+static const struct {
+	struct tracepoint *event;
+	void *note;
+} notes[] = {
+	{ &__tracepoint_tce_refused, note_refused }, { &__tracepoint_tce_map, note_map },
+	{ &__tracepoint_tce_unmap, note_unmap }, { &__tracepoint_tce_register, note_register },
+	{ &__tracepoint_tce_unregister, note_unregister },
+	{ &__tracepoint_tce_window_create, note_create },
+	{ &__tracepoint_tce_window_remove, note_remove },
+	{ &__tracepoint_tce_attach, note_attach }, { &__tracepoint_tce_detach, note_detach },
+};
+
 int __wrap_vfio_register_iommu_driver(const struct vfio_iommu_driver_ops *ops)
 {
+	int rc = 0, i;
+
 	tce_driver = ops;
-	return register_trace_tce_refused(note_refused, NULL) ?:
-	       register_trace_tce_map(note_map, NULL) ?:
-	       register_trace_tce_unmap(note_unmap, NULL) ?:
-	       register_trace_tce_register(note_register, NULL) ?:
-	       register_trace_tce_unregister(note_unregister, NULL) ?:
-	       register_trace_tce_window_create(note_create, NULL) ?:
-	       register_trace_tce_window_remove(note_remove, NULL) ?:
-	       register_trace_tce_attach(note_attach, NULL) ?:
-	       register_trace_tce_detach(note_detach, NULL);
+	for (i = 0; !rc && i < ARRAY_SIZE(notes); i++)
+		rc = tracepoint_probe_register(notes[i].event, notes[i].note, NULL);
+	return rc;
 }
 
 void
 __wrap_vfio_unregister_iommu_driver(const struct vfio_iommu_driver_ops *ops)
 {
+	int i;
+
 	tce_driver = NULL;
-	unregister_trace_tce_refused(note_refused, NULL);
-	unregister_trace_tce_map(note_map, NULL);
-	unregister_trace_tce_unmap(note_unmap, NULL);
-	unregister_trace_tce_register(note_register, NULL);
-	unregister_trace_tce_unregister(note_unregister, NULL);
-	unregister_trace_tce_window_create(note_create, NULL);
-	unregister_trace_tce_window_remove(note_remove, NULL);
-	unregister_trace_tce_attach(note_attach, NULL);
-	unregister_trace_tce_detach(note_detach, NULL);
+	for (i = 0; i < ARRAY_SIZE(notes); i++)
+		tracepoint_probe_unregister(notes[i].event, notes[i].note, NULL);
 	tracepoint_synchronize_unregister();
 }
 
@@ -470,13 +474,12 @@ out:
 	return rc;
 }
 
-/* Says who comes to the lock, which the case may hold. */
 void __wrap_pci_lock_rescan_remove(void)
 {
 	struct tce_mock *mock = tce_mock_current();
 
 	if (mock)
-		atomic_inc(&mock->lockers);
+		tce_pass_gate(mock, &mock->rescan_gate);
 	__real_pci_lock_rescan_remove();
 }
 
