@@ -218,7 +218,7 @@ static void kept_for_good(struct kunit *test)
 		/* nothing else will ever do that */
 		KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
 		for (i = 0; i < 2; i++)
-			v2 ? put_page(pages[i]) : unpin_user_page(pages[i]);
+			v2 ? put_page(pages[i]) : unpin_user_pages_dirty_lock(&pages[i], 1, true);
 	}
 }
 
