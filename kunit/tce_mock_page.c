@@ -129,7 +129,7 @@ void tce_mock_pinned(struct tce_mock *mock, unsigned long pfn)
 
 	spin_lock(&mock->lock);
 	page = mock_page_count(mock, pfn, 1, 0);
-	/* what it was before is nobody's business here; a folio has one flag for all of its pages */
+	/* what it was before does not matter; a folio has one flag for all of its pages */
 	if (page && page->pins == 1) {
 		if (!PageCompound(pfn_to_page(pfn)) || mock->pins == 1)
 			ClearPageDirty(pfn_to_page(pfn));
