@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "guest.h"
@@ -487,6 +488,62 @@ static void same_entries(struct tce *t)
 }
 
 /*
+ * What a guest has cleared the process gives back to the system, as soon as it may. The device
+ * writes there all the time. UNREGISTER comes while the guest clears, or right after it.
+ */
+static volatile bool clearing;
+
+static void *clear_one(void *arg)
+{
+	struct tce *t = arg;
+
+	hcall(H_STUFF_TCE, LIOBN, base(t) + GUEST_SIZE, 0, 1);	/* makes the processor */
+	clearing = true;
+	expect_rc(0, clear(base(t), 1));
+	return NULL;
+}
+
+static void cleared_is_given_back(struct tce *t)
+{
+	pthread_t thread;
+	uint8_t *mem;
+	size_t at;
+	int round;
+
+	/* of a huge page nothing is free before all of it is */
+	expect(!prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0));
+	prepare(t);
+	fill(t->bounce, CHUNK, 1);
+	edu_read(&t->edu, t->bounce_iova, 0, 16);
+	for (round = 0; round < 6; round++) {
+		mem = alloc(CHUNK, CHUNK);
+		register_mem(t->container, mem, CHUNK);
+		guest_add_memory(1, MORE, mem, CHUNK);
+		expect_rc(0, hcall(H_PUT_TCE, LIOBN, base(t), MORE | TCE_RW, 0));
+		expect(!munmap(mem, CHUNK));
+		edu_keep_writing(&t->edu, base(t), 0, 16);
+		nap(150);	/* it begins after 100 ms */
+		clearing = false;
+		pthread_create(&thread, NULL, clear_one, t);
+		while (!clearing)
+			usleep(100);
+		nap(round % 2 * 5);
+		unregister_mem(t->container, mem, CHUNK);
+		mem = alloc(8 * MiB, CHUNK);
+		for (at = 0; at < 8 * MiB; at += host.page)
+			fill(mem + at, 16, 2);
+		nap(5);
+		edu_stop(&t->edu);
+		for (at = 0; at < 8 * MiB; at += host.page)
+			expect(filled(mem + at, 16, 2));
+		pthread_join(thread, NULL);
+		guest_add_memory(1, MORE, mem, 0);
+		munmap(mem, 8 * MiB);
+	}
+	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+}
+
+/*
  * On pseries KVM keeps a table whose window is gone, by operations that do nothing, and
  * its guest's processors go on using it while they are put in the place of the others.
  */
@@ -586,6 +643,8 @@ static const struct test tests[] = {
 	  table_kept, V2 | DMA | POWERNV | DANGEROUS },
 	{ "two processors map and unmap an entry that MAP and UNMAP change",
 	  same_entries, V2 | DMA | POWERNV | DANGEROUS },
+	{ "what a guest clears can be given back, while a device writes all the time",
+	  cleared_is_given_back, V2 | DMA | POWERNV },
 	{ "a guest goes on while its containers come and go", comes_and_goes,
 	  BOTH | DANGEROUS },
 	{ "memory is dirty after a device has written, though another container has it registered",
