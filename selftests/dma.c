@@ -119,19 +119,12 @@ static void give_back(struct tce *t, unsigned int way)
 		unmap(t->container, base(t), size);
 	if (t->version == 2)
 		unregister_mem(t->container, mem, size);
-	mem = alloc(size, CHUNK);
-	for (at = 0; at < size; at += host.page)
-		fill(mem + at, PROBE, way);
-	nap(5);
-	edu_stop(&t->edu);
-	for (at = 0; at < size; at += host.page)
-		expect(filled(mem + at, PROBE, way));
+	stop_in_new_memory(&t->edu, way);
 	if (way == DISABLED)
 		enable(t->container);
 	unmap(t->container, base(t), size);
 	if (t->version == 2)
 		unregister_mem(t->container, new, size);
-	munmap(mem, size);
 	munmap(new, size);
 }
 

@@ -507,21 +507,20 @@ static void cleared_is_given_back(struct tce *t)
 {
 	pthread_t thread;
 	uint8_t *mem;
-	size_t at;
 	int round;
 
 	/* of a huge page nothing is free before all of it is */
 	expect(!prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0));
 	prepare(t);
-	fill(t->bounce, CHUNK, 1);
-	edu_read(&t->edu, t->bounce_iova, 0, 16);
+	fill(t->bounce, PROBE, 1);
+	edu_read(&t->edu, t->bounce_iova, 0, PROBE);
 	for (round = 0; round < 6; round++) {
 		mem = alloc(CHUNK, CHUNK);
 		register_mem(t->container, mem, CHUNK);
 		guest_add_memory(1, MORE, mem, CHUNK);
 		expect_rc(0, hcall(H_PUT_TCE, LIOBN, base(t), MORE | TCE_RW, 0));
 		expect(!munmap(mem, CHUNK));
-		edu_keep_writing(&t->edu, base(t), 0, 16);
+		edu_keep_writing(&t->edu, base(t), 0, PROBE);
 		nap(150);	/* it begins after 100 ms */
 		clearing = false;
 		pthread_create(&thread, NULL, clear_one, t);
@@ -529,16 +528,9 @@ static void cleared_is_given_back(struct tce *t)
 			usleep(100);
 		nap(round % 2 * 5);
 		unregister_mem(t->container, mem, CHUNK);
-		mem = alloc(8 * MiB, CHUNK);
-		for (at = 0; at < 8 * MiB; at += host.page)
-			fill(mem + at, 16, 2);
-		nap(5);
-		edu_stop(&t->edu);
-		for (at = 0; at < 8 * MiB; at += host.page)
-			expect(filled(mem + at, 16, 2));
+		stop_in_new_memory(&t->edu, 2);
 		pthread_join(thread, NULL);
-		guest_add_memory(1, MORE, mem, 0);
-		munmap(mem, 8 * MiB);
+		guest_add_memory(1, MORE, NULL, 0);
 	}
 	unregister_mem(t->container, guest.mem, GUEST_SIZE);
 }

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -114,6 +115,21 @@ bool edu_changes(struct tce *t, struct edu *edu, uint64_t iova, void *va)
 		fail(__FILE__, __LINE__, "part of the memory at IOVA %#llx changed",
 		     (unsigned long long)iova);
 	return false;
+}
+
+void stop_in_new_memory(struct edu *edu, unsigned int its_seed)
+{
+	const size_t size = 8 * MiB;
+	uint8_t *mem = alloc(size, CHUNK);
+	size_t at;
+
+	for (at = 0; at < size; at += host.page)
+		fill(mem + at, PROBE, its_seed);
+	nap(5);
+	edu_stop(edu);
+	for (at = 0; at < size; at += host.page)
+		expect(filled(mem + at, PROBE, its_seed));
+	munmap(mem, size);
 }
 
 /*
