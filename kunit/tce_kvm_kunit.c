@@ -2,10 +2,10 @@
 /*
  * Suite tce_kvm: KVM in the middle of each call, and each call in the middle of what KVM does.
  *
- * A race is a hypercall, a call of user space, and a second vCPU, one in the middle of another at
- * each of its steps in turn. Races are tried in tables of several shapes. Both are drawn with a
- * fixed seed, so that each pair of what two properties may be is met: each pair of a shape's in
- * some shape, and each pair of a race's in every shape. Whatever comes of it,
+ * A race is a hypercall, a call of user space and a second vCPU, one in the middle of another, at
+ * steps that are drawn or at each step in turn. Races are tried in tables of several shapes. Shapes
+ * and races are drawn with a fixed seed, until any two values of two properties have been met
+ * together: those of a shape in some shape, those of a race in every shape. Always,
  *  - at each step, memory that an entry reaches is counted (kvm_expect_counted()), and so not
  *    released, which the mock checks as well;
  *  - UNREGISTER succeeds, or is refused because something is still counted;
