@@ -45,23 +45,29 @@ void kvm_set_up_levels(struct kunit *test, struct kvm_setup *s, u32 levels)
 	KUNIT_ASSERT_EQ(test, tce_unmap(s->client, 0, SZ_4K), 0);
 }
 
+/* The container goes. KVM may keep its table. */
+void kvm_close(struct kvm_setup *s)
+{
+	struct tce_client *client = s->client;
+
+	s->client = NULL;
+	tce_close(client);
+}
+
 /*
  * Whatever an entry reaches, or may reach because it was not invalidated yet, is counted: by KVM,
- * or for MAP. A client that has closed its container counts nothing.
+ * or for MAP.
  */
 void kvm_expect_counted(struct kvm_setup *s)
 {
 	struct tce_fixture *fx = kunit_get_current_test()->priv;
 	unsigned long counted = fx->mock->counted;
-	struct tce_container *container;
 	struct rb_node *node;
 
 	if (!s->client || !s->client->v2)
 		return;
-	container = tce_container_find(s->client->data);
-	if (!container)
-		return;
-	for (node = rb_first(&container->mem.tmm->regions); node; node = rb_next(node))
+	for (node = rb_first(&tce_container_find(s->client->data)->mem.tmm->regions); node;
+	     node = rb_next(node))
 		counted += atomic64_read(&rb_entry(node, struct tce_region, node)->mapped);
 	if (fx->mock->refs > counted)
 		tce_mock_violation(fx->mock, "%lu entries reach memory, %lu are counted",

@@ -369,8 +369,7 @@ static void do_part(struct race *race, enum part part)
 			tce_detach(client, race->other);
 		break;
 	case CLOSE:
-		race->s.client = NULL;
-		tce_close(client);
+		kvm_close(&race->s);
 		break;
 	}
 	tce_be_killed(false);
@@ -464,9 +463,8 @@ static void tear_down(struct race *race)
 	if (race->gone)
 		tce_expect_module_users(race->test, users - 1);
 	if (race->s.client)
-		tce_close(race->s.client);
+		kvm_close(&race->s);
 	tce_close(race->keeper);
-	race->s.client = NULL;
 }
 
 static void begin(struct race *race)

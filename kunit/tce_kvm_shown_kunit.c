@@ -128,7 +128,7 @@ static void kvm_has_lost_count(struct kunit *test)
 	/* with a page that kvm_set_up() has registered */
 	KUNIT_EXPECT_EQ(test, listed(also), 2);
 	ClearPageDirty(page);
-	tce_close(s.client);
+	kvm_close(&s);
 	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY));
 	KUNIT_EXPECT_EQ(test, listed(also), 0);
 	/* the pin is given back after a grace period */
@@ -170,7 +170,7 @@ static void kvm_has_lost_many_counts(struct kunit *test)
 	init_completion(&creating.open);
 	tce_thread_start(&thread, s.client, be_creating);
 	wait_for_completion(&creating.reached);
-	tce_close(s.client);
+	kvm_close(&s);
 	KUNIT_EXPECT_NOT_NULL(test, mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY));
 	/* KVM could map it there, and then it must not go */
 	client = tce_ready_window(fx, 12, SZ_64M, 1, &s.grp);
@@ -223,7 +223,7 @@ static void kvm_has_lost_too_many_counts(struct kunit *test)
 	}
 	fx->mock->taken_back = 0;
 	/* all the same if its process is being killed */
-	TCE_DO_KILLED(tce_close(s.client));
+	TCE_DO_KILLED(kvm_close(&s));
 	KUNIT_EXPECT_LE(test, fx->mock->taken_back, 2UL * half);
 	for (i = 0; i < 3; i++) {
 		for (n = 0; n < 3000 && mm_iommu_lookup(current->mm, ua[i], KVM_MEMORY); n++)
@@ -311,7 +311,7 @@ static void kvm_keeps_a_table_and_so_does_the_bridge(struct kunit *test)
 	tce_fault_disarm(fx->mock);
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 	KUNIT_EXPECT_FALSE(test, kvm_put(&s, 0, s.ua));
-	tce_close(s.client);
+	kvm_close(&s);
 	tce_unpinned(fx);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 
@@ -342,7 +342,7 @@ static void counted_under_a_bridge(struct kunit *test)
 	tce_fault_disarm(fx->mock);
 	page = tce_page(fx, s.ua);
 	fx->mock->kept = true;
-	TCE_DO_KILLED(tce_close(s.client));
+	TCE_DO_KILLED(kvm_close(&s));
 	fx->pages_left = KVM_MEMORY >> PAGE_SHIFT;
 	tce_unpinned(fx);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
@@ -366,7 +366,7 @@ static void counted_beside_a_bridge_of_v1(struct kunit *test)
 	tce_fault_arm_sticky(fx->mock, TCE_FAULT_UNSET, -EIO);
 	tce_close(v1);
 	tce_fault_disarm(fx->mock);
-	tce_close(s.client);
+	kvm_close(&s);
 	tce_unpinned(fx);
 	rcu_barrier();
 	KUNIT_EXPECT_EQ(test, tce_holders(page), 1);
