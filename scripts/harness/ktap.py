@@ -36,6 +36,7 @@ SUBTEST = re.compile(r" *# Subtest: (\S+)$")
 PLAN = re.compile(r"( *)1\.\.(\d+)")
 RESULT = re.compile(r"( *)(not )?ok (\d+) ?-? ?([^#]*?)(?: *# *(.*))?$")
 TOTAL = re.compile(r" *# (\w+): pass:\d+ fail:\d+ skip:\d+ total:(\d+)$")
+NOTE = re.compile(r" *# (.*)$")
 FAILED = re.compile(r" *# \w+: (?:EXPECTATION|ASSERTION) FAILED at ")
 
 # What scripts/guest/selftest.sh says of each program
@@ -73,6 +74,7 @@ class Reader:
         self.open: list[Report] = []        # from the outermost to the innermost
         self.nested = False                 # the next result sums up a report just closed
         self.failed = False                 # so has an expectation since the last result
+        self.notes: list[str] = []          # what was said since then
 
     def close(self, indent: int) -> None:
         """The reports end that are indented so far."""
@@ -93,21 +95,27 @@ class Reader:
             self.nested = False
         elif not self.open:
             return
-        elif m := SUBTEST.match(line):
-            self.open[-1].name = m[1]
+        elif m := NOTE.match(line):
+            self.notes.append(m[1])
+            self.comment(line)
         elif m := PLAN.match(line):
             if self.open[-1].indent == len(m[1]):
                 self.open[-1].plan = int(m[2])
+        elif m := RESULT.match(line):
+            self.close(len(m[1]) + 1)
+            if self.open and self.open[-1].indent == len(m[1]):
+                self.result(self.open[-1], m)
+                self.notes = []
+
+    def comment(self, line: str) -> None:
+        if m := SUBTEST.match(line):
+            self.open[-1].name = m[1]
         elif m := TOTAL.match(line):
             # All that says how many parameters a case has.
             if self.open[-1].plan is None and self.open[-1].name == m[1]:
                 self.open[-1].plan = int(m[2])
         elif FAILED.match(line):
             self.failed = True
-        elif m := RESULT.match(line):
-            self.close(len(m[1]) + 1)
-            if self.open and self.open[-1].indent == len(m[1]):
-                self.result(self.open[-1], m)
 
     def result(self, report: Report, m: re.Match[str]) -> None:
         report.count += 1
@@ -132,7 +140,9 @@ class Reader:
             name = f"{name} ({sum(n.startswith(name) for n in self.results) + 1})"
         self.results[name] = state
         if state != "pass":
-            self.reasons[name] = re.sub(r"^SKIP *", "", m[5] or "", flags=re.I)
+            why = re.sub(r"^SKIP *", "", m[5] or "", flags=re.I)
+            said = self.notes[-3:] if state == "FAIL" else []
+            self.reasons[name] = "; ".join(filter(None, [*said, why]))
 
 
 def read(text: str) -> Reader:
@@ -173,7 +183,8 @@ def judge(log: str | Path, wanted: Iterable[str] = (),
     """(what a log says, all that is wrong with it). @wanted: tests, or cases, that must have a
     result; @host: which may not skip all"""
     reader = read(script_output(log))
-    wrong = [f"not ok: {name}" for name, state in reader.results.items() if state == "FAIL"]
+    wrong = [f"not ok: {name}" + f" ({reader.reasons[name]})" * bool(reader.reasons[name])
+             for name, state in reader.results.items() if state == "FAIL"]
     wrong += [f"broken report: {text}" for text in reader.wrong]
     have = {name for test in reader.results for name in (name_of(test), test.split(": ")[0])}
     if missing := [name for name in wanted if name not in have]:

@@ -55,6 +55,10 @@ class Ktap(unittest.TestCase):
         for line in ("    ok 1 plain", "    ok 2 v2", "ok 1 tce_one"):
             self.assertFalse(self.good(KUNIT.replace(line, line.replace("ok", "not ok"))), line)
 
+    def test_failure_tells_why(self):
+        log = "KTAP version 1\n1..3\n# a\nok 1 x\n# b.c:7: -EIO\nnot ok 2 y # timeout\nok 3 z # SKIP no"
+        self.assertEqual(ktap.read(log).reasons, {"y": "b.c:7: -EIO; timeout", "z": "no"})
+
     def test_torn_line(self):
         self.assertTrue(self.good(
             ktap.mend(KUNIT.replace("    ok 3 many", "  [    1.000001] tick\n  ok 3 many"))))
