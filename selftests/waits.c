@@ -195,7 +195,10 @@ static void init_userfaults(void)
 	expect_rc(0, __raw(uffd, UFFDIO_API, &api));
 }
 
-/* Takes what lies at @mem away, and lets everybody who wants it wait. */
+/*
+ * Takes what lies at @mem away, and lets everybody who wants it wait. In this order, because khugepaged
+ * may fill what is missing until it is registered.
+ */
 static void keep_back(uint8_t *mem, size_t size)
 {
 	struct uffdio_register range = {
@@ -203,8 +206,8 @@ static void keep_back(uint8_t *mem, size_t size)
 		.mode = UFFDIO_REGISTER_MODE_MISSING,
 	};
 
-	expect(!madvise(mem, size, MADV_DONTNEED));
 	expect_rc(0, __raw(uffd, UFFDIO_REGISTER, &range));
+	expect(!madvise(mem, size, MADV_DONTNEED));
 }
 
 /* Whether somebody asks for a page soon, and for which one. */
