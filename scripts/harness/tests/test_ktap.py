@@ -56,8 +56,10 @@ class Ktap(unittest.TestCase):
             self.assertFalse(self.good(KUNIT.replace(line, line.replace("ok", "not ok"))), line)
 
     def test_failure_tells_why(self):
-        log = "KTAP version 1\n1..3\n# a\nok 1 x\n# b.c:7: -EIO\nnot ok 2 y # timeout\nok 3 z # SKIP no"
-        self.assertEqual(ktap.read(log).reasons, {"y": "b.c:7: -EIO; timeout", "z": "no"})
+        log = ("KTAP version 1", "1..3", "# a", "ok 1 x", "# b.c:7: -EIO", "not ok 2 y # timeout",
+               "ok 3 z # SKIP no")
+        self.assertEqual(ktap.read("\n".join(log)).reasons,
+                         {"y": "b.c:7: -EIO; timeout", "z": "no"})
 
     def test_torn_line(self):
         self.assertTrue(self.good(
