@@ -20,7 +20,8 @@ struct tce_window;
  * @node: in tce_containers
  * @rcu: for look-ups
  * @id: the number that the VFIO core has instead of a pointer
- * @users: references: one per ioctl in flight, and one until release
+ * @users: references: one per ioctl in flight, one of a reader of the state file, and one until
+ *	release
  * @lock: guards @groups to @closed. MAP and UNMAP do not take it: the fields that they use are
  *	changed with &tce_mm.map_lock held as well
  * @groups: struct tce_group, oldest first

@@ -36,7 +36,7 @@ enum { TCE_GAP_NOWHERE, TCE_GAP_MAP, TCE_GAP_UNREGISTER, TCE_GAP_USE };
  * struct tce_mm - the memory of a process that has containers
  * @list: all of them; guarded by tce_mms_lock, as are @open and @users
  * @id: its number in the state file
- * @pid: of the process when it opened its first container
+ * @pid: of the process when its first container was bound
  * @open: open containers of v2
  * @users: references of containers, closed ones included, of tce_mm_get() and of tce_mm_next()
  * @mm: the kernel's, grabbed

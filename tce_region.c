@@ -7,17 +7,18 @@
  *
  *	 REGISTER
  *	     v
- *	referenced --- last UNREGISTER or close, not mapped ---------------------> freed
- *	     v   last close, still mapped                                            ^
+ *	referenced --- last reference dropped, not mapped -----------------------> freed
+ *	     v   last reference closed, still mapped                                 ^
  *	  orphan ----- overlapping REGISTER, not mapped; or the mm's last close -----+
  *	     v   the mm's last close, KVM still counts mappings                      |
  *	 draining ---- KVM's counts taken back --------------------------------------+
  *
  * UNREGISTER removes the container's own mappings first, and is refused if others are left. Close
  * can't be refused, so a region that other containers map becomes an orphan, which stays pinned and
- * charged. After the mm's last close no window is left, but KVM may still count mappings, because a
- * vCPU that races with another one or with MAP can lose a count. If a bridge did not release a
- * window, the pages of a region that is still counted as mapped are leaked.
+ * charged, as does one that KVM maps before a REGISTER has found its container closed. After the
+ * mm's last close no window is left, but KVM may still count mappings, because a vCPU that races
+ * with another one or with MAP can lose a count. If a bridge did not release a window, the pages of
+ * a region that is still counted as mapped are leaked.
  *
  * KVM has its own list (mm_iommu), in which it looks up and counts the memory that a guest maps for
  * a device. Each look-up walks the list, and the kernel pins its ranges page by page. So it gets at

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Regions, the preregistered memory of v2.
+ * Regions: the memory that v2 has registered ("preregistered memory" in the kernel).
  *
  * "ua" is a userspace address, "hpa" a host physical address. An IOMMU page is what one TCE maps,
  * and may be smaller or larger than PAGE_SIZE.

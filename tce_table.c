@@ -10,10 +10,10 @@
  *
  * The thread that removes a value from an entry releases its page: it unpins it (v1), or decrements
  * the count of mappings (v2), which the region has for MAP, and KVM's list for KVM. In a shared
- * table that can be a vCPU, and since KVM writes userspace entries late, one may be 0 or outdated
- * while its entry is live. So these entries are exchanged one by one, and a page is released only
- * if the region has it at that address: we err on the side of counting a page as mapped
- * (litmus/kvm-count.litmus, litmus/kvm-unmap.litmus). In other tables userspace entries are
+ * table a vCPU may be that thread, and since KVM writes userspace entries late, the userspace entry
+ * of a live entry may be 0 or outdated. So these entries are exchanged one by one, and a page is
+ * released only if the region has it at that address: we err on the side of counting a page as
+ * mapped (litmus/kvm-count.litmus, litmus/kvm-unmap.litmus). In other tables userspace entries are
  * reliable, so that the platform can write or clear a long run in one operation.
  *
  * Locks: the caller holds &tce_mm.map_lock, for reading in a client's command. &tce_table.lock is
@@ -98,6 +98,25 @@ struct tce_entry {
 };
 
 /*
+ * Write @val to the userspace entry of an exchanged entry of a shared table, which was @old before
+ * the exchange. Return: the userspace entry by which to release what the exchange has removed,
+ * perhaps that of another value; 0 if there is none
+ */
+static __always_inline u64 tce_pua_swap_shared(__be64 *pua, u64 old, u64 val, bool was_empty)
+{
+	/* UNMAP of an empty entry: KVM may have mapped memory there, and count it by @old */
+	if (!val && was_empty && !(old & TCE_UA_VFIO))
+		return 0;
+	/* KVM has not changed it, so only this thread releases by it (litmus/kvm-map.litmus). */
+	if (tce_pua_replace(pua, cpu_to_be64(old), cpu_to_be64(val)))
+		return old;
+	/* KVM was faster. It releases by its own userspace entries, but never by those of MAP. */
+	if (val)
+		tce_pua_write(pua, val);
+	return old & TCE_UA_VFIO ? old : 0;
+}
+
+/*
  * Exchange an entry and its userspace entry. @new returns the old content, to be released after the
  * caller has invalidated the entry. In a shared table its userspace entry may be that of another
  * value. Return: 0; -ENOMEM or -EIO if the platform refused, and nothing has changed
@@ -118,15 +137,7 @@ static __always_inline int tce_entry_swap(struct tce_table *table, unsigned long
 		return 0;
 	}
 	tce_entry_dirty(new->hpa, new->dir);
-	if (!val && new->dir == DMA_NONE && !(old & TCE_UA_VFIO)) {
-		old = 0;
-	} else if (!tce_pua_replace(pua, cpu_to_be64(old), cpu_to_be64(val))) {
-		if (val)
-			tce_pua_write(pua, val);
-		if (!(old & TCE_UA_VFIO))
-			old = 0;
-	}
-	new->val = old;
+	new->val = tce_pua_swap_shared(pua, old, val, new->dir == DMA_NONE);
 	return 0;
 }
 
@@ -279,8 +290,8 @@ static void gather_put(struct tce_gather *gather, const struct tce_entry *old)
 }
 
 /*
- * The shortest run worth one operation of the platform. All @n entries of a call are, however few,
- * because that saves an invalidation.
+ * The shortest run worth one operation of the platform. One of all @n entries of a call is worth it
+ * however short it is, because that saves an invalidation.
  */
 static unsigned long least_run(const struct tce_table *table, unsigned long n)
 {
