@@ -1,414 +1,236 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a process is charged for a container is what the container holds: the tables of its windows, what ENABLE
- * and MAP have charged in v1, what CREATE or ENABLE has charged and not used yet, and what is to be uncharged later.
- * Each command keeps it so, whatever fails: one turn of the loop of CREATE (CREATE, with DEFAULT for the default
- * window alone) and what the loop does around its turns (AROUND), all of ENABLE, whose state other tasks change
- * between its turns, REMOVE, DISABLE, the last group that leaves (LEAVE), release (CLOSE), and what is left of a closed
- * container (FREE). A command that is refused holds no more than before, but on pseries for the default window,
- * a window is charged the pages of its table, which is the one that was priced, and nothing is charged any more for a
- * container that is freed. locked_vm is changed without the mmap_lock being waited for, or by the process itself. REMOVE
- * drops the window that starts where it was told, from the container and from the group, and no other.
+ * What a process is charged is what is held for it: what a command has reserved and not used (struct tce_charge), what
+ * is to be uncharged later, what ENABLE and MAP have charged in v1, regions, and what windows use, of which this knows
+ * only the sum. Each call below keeps it so, whatever fails. A command uses no more than it has reserved (USE). No page
+ * of v1 is pinned that is not charged, or about to be by another MAP (MAP). A region is charged whether it is in KVM's
+ * list or not; what is refused is uncharged at once, or by the kernel (REGISTER), and what a region was charged when it
+ * is freed (UNREGISTER). The mmap_lock is waited for by the process itself only.
  *
- * Assumed: a container has up to two windows and one group. A window's table is in the group from set_window(), or on
- * pseries from create_table(), until unset_window(). What is charged in all is less than 2^48 pages, in ENABLE and in
- * a CREATE while the default window is pending less than 2^16, because the sums of more bits take too long. An ioctl()
- * is not a kernel thread's.
+ * That CREATE, REMOVE, ENABLE, DISABLE and the end of a container call these is for KUnit's balance.
  *
- * each: CALL=CREATE PAGE_SHIFT=12 PENDING=0 PSERIES=0,1 V1=0 BITS=48
- * each: CALL=CREATE PAGE_SHIFT=12 PENDING=1 PSERIES=0,1 V1=0 BITS=16
- * each: CALL=DEFAULT PAGE_SHIFT=12 PENDING=1 PSERIES=0,1 V1=0,1 BITS=48
- * each: CALL=AROUND,REMOVE,LEAVE,CLOSE,FREE PAGE_SHIFT=12 PENDING=1 PSERIES=0 V1=0 BITS=48
- * each: CALL=ENABLE PAGE_SHIFT=12 PENDING=1 PSERIES=0 V1=1 BITS=16
- * each: CALL=LEAVE,CLOSE,FREE,DISABLE PAGE_SHIFT=12 PENDING=1 PSERIES=0 V1=1 BITS=48
+ * Assumed: each amount is less than 2^40 pages, and all of them are, so that the kernel's own sum does not wrap; the
+ * kernel's own list charges what it takes, and nothing if it fails, and does not uncharge without an mm. A region that
+ * is not in the list has NPAGES pages in one block, because pinning more loops by its data.
+ *
+ * each: CALL=RESERVE,USE,SETTLE,UNCHARGE,TRY,MAP LISTED=0 PAGE_SHIFT=12 NPAGES=0
+ * each: CALL=REGISTER,UNREGISTER LISTED=1 PAGE_SHIFT=12,16 NPAGES=0
+ * each: CALL=REGISTER,UNREGISTER LISTED=0 PAGE_SHIFT=16 NPAGES=1,2
  * unwind: 4
  *
- * control: add_window create_windows create_table(any) CALL=CREATE PENDING=0 PSERIES=0
- * control: drop_window tce_uncharge_later CALL=CREATE PENDING=1 PSERIES=1
- * control: add_window CALL=DEFAULT PSERIES=0 V1=0
- * control: add_window CALL=DEFAULT PSERIES=1 V1=0
- * control: tce_charge_reserve tce_charge_settle account_locked_vm(any) CALL=AROUND
- * control: tce_window_remove remove_window(any) tce_container_lock window_unset unset_window(any) CALL=REMOVE
- * control: bind_and_lock tce_charge_reserve tce_charge_need CALL=ENABLE
- * control: tce_container_disable CALL=DISABLE
- * control: free_window CALL=LEAVE V1=0
- * control: tce_uncharge_later __account_locked_vm(any) CALL=CLOSE V1=1
- * control: tce_uncharge_try CALL=FREE V1=0
+ * control: tce_charge_reserve tce_charge account_locked_vm(any) CALL=RESERVE
+ * control: tce_charge_need tce_charge_commit CALL=USE
+ * control: tce_uncharge_later CALL=SETTLE
+ * control: tce_uncharge be_owner account_locked_vm(any) CALL=UNCHARGE
+ * control: tce_uncharge_try __account_locked_vm(any) CALL=TRY
+ * control: count_pages tce_charge tce_v1_allow CALL=MAP
+ * control: tce_charge account_locked_vm region_create CALL=REGISTER LISTED=1 PAGE_SHIFT=16
+ * control: tce_charge account_locked_vm(any) pin_blocks CALL=REGISTER LISTED=0 NPAGES=1
+ * control: tce_uncharge_later region_free CALL=UNREGISTER LISTED=0 NPAGES=2
  */
-#define OTHERS	1
-static struct tce_container *only;
-static bool freed;
+#define MOST			(1UL << 40)
 
-#include "charge.h"
+static struct mm_struct mm, other;
+static struct task_struct task;
+
+static unsigned long any_amount(void)
+{
+	return any_ulong() % MOST;
+}
+
+static int change(unsigned long pages, bool inc)
+{
+	if (inc) {
+		if (pages && any_bool())
+			return -ENOMEM;
+		prove(pages < MOST);
+		assume(mm.locked_vm + pages < MOST);
+		mm.locked_vm += pages;
+		return 0;
+	}
+	/* what others are charged stays */
+	prove(pages <= mm.locked_vm);
+	mm.locked_vm -= pages;
+	return 0;
+}
+
+/* It waits for the mmap_lock. */
+static int account_locked_vm(struct mm_struct *its, unsigned long pages, bool inc)
+{
+	prove(its == &mm && current->mm == &mm);
+	return change(pages, inc);
+}
+
+static int __account_locked_vm(struct mm_struct *its, unsigned long pages, bool inc,
+			       struct task_struct *whose, bool bypass)
+{
+	prove(its == &mm && !inc);
+	return change(pages, inc);
+}
+
+#define rlimit(which)			any_ulong()
+#define task_tgid(t)			((struct pid *)NULL)
+#define task_tgid_nr(t)			0
+#define get_pid(pid)			(pid)
+#define put_pid(pid)			((void)0)
+#define mmgrab(its)			((void)0)
+#define mmdrop(its)			((void)0)
+#define down_write_trylock(lock)	any_bool()
+
+/* Nothing is done when memory is freed, which keeps this small. */
+#define some(size)			__CPROVER_allocate(size, true)
+#define kzalloc(size, flags)		(any_bool() ? NULL : some(size))
+static void kfree(void *p) {}
+#define kvfree				kfree
+#define kvzalloc			kzalloc
+#define kmalloc_array(n, size, flags)	(any_bool() ? NULL : some_pages)
+#define memcpy(to, from, size)		((void)0)
+#define page_folio(page)		((struct folio *)any_ulong())
+#define folio_page(folio, n)		((struct page *)any_ulong())
+#define folio_shift(folio)		(any_u32() % 40)
+#define folio_page_idx(folio, page)	any_ulong()
+#define folio_nr_pages(folio)		any_ulong()
+#define folio_test_hugetlb(folio)	any_bool()
+#define unpin_user_folio(folio, n)	((void)(n))
+#define unpin_user_pages_dirty_lock(pages, n, dirty) ((void)(n))
+static struct page *some_pages[NPAGES + 1];
+
 #include "../tce_mm.c"
+
+/* These pin as many as they are asked for, or none. */
+#define tce_pin_pages			pin_all
+#define tce_unpin_pages(pages, n)	((void)(n))
+static unsigned long pin_all(struct page **pages, unsigned long ua, unsigned long n, bool write, int *rc)
+{
+	*rc = any_bool() ? -EFAULT : 0;
+	return *rc ? 0 : n;
+}
+
 #include "../tce_v1.c"
-#include "../tce_window.c"
-#include "../tce_container.c"
-#include "../tce_map.c"
+#include "../tce_region.c"
 #include "../tce_trace.c"
 
-/* By which table_pages() can tell the window that is wanted from the default window, which has one level */
-#define CREATE_LEVELS	2
-/* May there be windows at first? Fewer of them are quicker to prove where they are not touched. */
-#define WINDOWS	(CALL == REMOVE || CALL == LEAVE || (CALL == CREATE && !PENDING))
+enum { RESERVE, USE, SETTLE, UNCHARGE, TRY, MAP, REGISTER, UNREGISTER };
 
-enum { CREATE, DEFAULT, AROUND, REMOVE, ENABLE, DISABLE, LEAVE, CLOSE, FREE };
-
-static struct tce_container c;
+static struct tce_mm tmm = { .mm = &mm };
 static struct tce_v1 v1;
-static struct tce_group group;
-static struct iommu_table_group table_group;
-static struct tce_mm tmm;
-static struct iommu_table_ops ops;
-/* What CREATE or ENABLE has charged, but not used */
+static struct tce_memory mem = { .tmm = &tmm };
 static struct tce_charge charge;
-static unsigned long *unused;
-/* The windows when the turn began, whether the group had them, and whether the default window was pending */
-static struct tce_window *had[2];
-static bool in_group[2], was_pending;
-/* What was held for windows and by ENABLE when the turn began, and what CREATE's windows cost */
-static unsigned long first_locked, before, pages_of_default, pages_of_wanted;
-
-static unsigned long used(void)
-{
-	unsigned long sum = V1 && c.users.n ? (unsigned long)v1.charged : 0;
-	int i;
-
-	for (i = 0; i < 2; i++)
-		sum += c.windows[i] ? c.windows[i]->charged : 0;
-	return sum;
-}
-
-/* The default window is pending only as long as there is none, so that it becomes the first one. */
-static bool pending_first(void)
-{
-	return !c.default_pending || (!c.windows[0] && !c.windows[1]);
-}
+/* Pages of windows or regions, and what other MAPs have counted and are about to charge */
+static unsigned long used, others_charge;
 
 static unsigned long held(void)
 {
-	return freed ? 0 : used() + (unsigned long)c.mem.uncharge.n + (unused ? *unused : 0);
+	return (unsigned long)v1.charged + used + (unsigned long)mem.uncharge.n + charge.left;
 }
 
-/* What the terms of used() and held() have risen by since suppose(), which is quicker to prove than their sums */
-static unsigned long first_charged[2], first_v1, first_uncharge, first_unused;
-
-static unsigned long used_risen(void)
-{
-	unsigned long sum = (V1 && c.users.n ? (unsigned long)v1.charged : 0) - first_v1;
-	int i;
-
-	for (i = 0; i < 2; i++)
-		sum += (c.windows[i] ? c.windows[i]->charged : 0) - first_charged[i];
-	return sum;
-}
-
-static unsigned long risen(void)
-{
-	return used_risen() + c.mem.uncharge.n - first_uncharge + (unused ? *unused : 0) - first_unused;
-}
-
-static struct tce_window *any_window(int i)
-{
-	struct tce_window *win = some(sizeof(*win));
-
-	win->table.tbl = some(sizeof(struct iommu_table));
-	win->table.mem = &c.mem;
-	win->table.ops = &ops;
-	INIT_LIST_HEAD(&win->table.in_mm);
-	win->num = i;
-	win->charged = any_amount();
-	win->table.tbl->it_offset = any_ulong();
-	win->table.tbl->it_page_shift = any_u32() % 64;
-	return win;
-}
-
+/* A state in which this holds, and about which nothing else is known */
 static void any_state(void)
 {
-	int i;
-
-	INIT_LIST_HEAD(&tmm.tables);
-	for (i = 0; i < 2; i++) {
-		c.windows[i] = WINDOWS && c.mem.tmm && any_bool() ? any_window(i) : NULL;
-		in_group[i] = c.windows[i] && any_bool();
-		table_group.tables[i] = in_group[i] ? c.windows[i]->table.tbl : NULL;
-	}
-	c.default_pending = PENDING && (CALL == CREATE || any_bool());
-	c.enabled = any_bool();
-	c.closed = any_bool();
-	c.mem.uncharge.n = c.mem.tmm ? any_amount() : 0;
-	v1.charged = V1 && c.mem.tmm ? any_amount() : 0;
-	v1.pages.n = any_amount();
-	assume(pending_first());
-	had[0] = c.windows[0];
-	had[1] = c.windows[1];
-	was_pending = c.default_pending;
-	suppose();
-	for (i = 0; i < 2; i++)
-		first_charged[i] = c.windows[i] ? c.windows[i]->charged : 0;
-	first_v1 = V1 && c.users.n ? v1.charged : 0;
-	first_uncharge = c.mem.uncharge.n;
-	first_unused = unused ? *unused : 0;
-	first_locked = mm.locked_vm;
-	before = used();
-	pages_of_default = pages_of_wanted = 0;
+	mem.uncharge.n = any_amount();
+	v1.charged = CALL == MAP ? any_amount() : 0;
+	used = any_amount();
+	charge.left = CALL <= SETTLE ? any_amount() : 0;
+	charge.need = any_amount();
+	assume(held() < MOST);
+	mm.locked_vm = held();
 }
 
-/* Other tasks may do anything between two turns, and what a turn finds reserved may be anything: one turn is all. */
-int tce_charge_reserve(struct tce_charge *charge, struct tce_memory *mem)
+/* Each page that is counted is charged, or about to be. */
+static bool all_charged(void)
 {
-	static bool again;
+	return (wide)v1.pages.n <= (wide)v1.charged + others_charge;
+}
+
+/* The kernel's own list */
+long mm_iommu_new(struct mm_struct *its, unsigned long ua, unsigned long npages,
+		  struct mm_iommu_table_group_mem_t **list)
+{
+	if (change(npages, true))
+		return -ENOMEM;
+	if (any_bool()) {
+		change(npages, false);
+		return any_bool() ? -EFAULT : -EINVAL;
+	}
+	*list = (struct mm_iommu_table_group_mem_t *)1;
+	return 0;
+}
+
+static void be_owner(void)
+{
+	task.mm = &mm;
+}
+
+static void call(unsigned long n)
+{
+	unsigned long before = charge.left, was;
+	struct tce_region *region;
 	int rc;
 
-	unused = &charge->left;
-	check();
-	rc = real_tce_charge_reserve(charge, mem);
-	check();
-	prove(rc || charge->left >= charge->need);
-	if (rc)
-		return rc;
-	assume(!again);
-	again = true;
-	charge->left = mem->tmm ? any_amount() : 0;
-	any_state();
-	return 0;
-}
-
-void tce_charge_settle(struct tce_charge *charge, struct tce_memory *mem)
-{
-	check();
-	real_tce_charge_settle(charge, mem);
-	unused = NULL;
-}
-
-/* What the default window, and the one that is wanted, were when they were priced */
-static struct {
-	u32 shift;
-	u64 size;
-} priced[2];
-
-/* window.c shows what it is. */
-static long table_pages(struct iommu_table_group *table_group, u32 shift, u64 size, u32 levels)
-{
-	unsigned long npages = any_amount();
-
-	if (any_bool() || shift >= BITS_PER_LONG)
-		return -EINVAL;
-	if (levels == CREATE_LEVELS)
-		pages_of_wanted = npages;
-	else
-		pages_of_default = npages;
-	priced[levels == CREATE_LEVELS].shift = shift;
-	priced[levels == CREATE_LEVELS].size = size;
-	return npages;
-}
-
-static long create_table(struct iommu_table_group *table_group, int num, u32 shift, u64 size,
-			 u32 levels, struct iommu_table **tbl)
-{
-	prove(shift == priced[levels == CREATE_LEVELS].shift && size == priced[levels == CREATE_LEVELS].size);
-	if (any_bool())
-		return any_int() | 1;
-	*tbl = some(sizeof(**tbl));
-	(*tbl)->it_offset = any_ulong();
-	if (PSERIES)
-		table_group->tables[num] = *tbl;
-	return 0;
-}
-
-static long set_window(struct iommu_table_group *table_group, int num, struct iommu_table *tbl)
-{
-	if (any_bool())
-		table_group->tables[num] = tbl;
-	return any_int();
-}
-
-static long unset_window(struct iommu_table_group *table_group, int num)
-{
-	table_group->tables[num] = NULL;
-	return any_int();
-}
-
-static void kill(struct iommu_table *tbl, unsigned long index, unsigned long n)
-{
-}
-
-int tce_table_init(struct tce_table *table)
-{
-	table->ops = &ops;
-	return any_bool() ? -ENOMEM : 0;
-}
-
-int tce_kvm_prepare(struct tce_table *table)
-{
-	return any_bool() ? -ENOMEM : 0;
-}
-
-int tce_kvm_hide(struct tce_table *table, bool in_group)
-{
-	return any_bool() ? -EBUSY : 0;
-}
-
-struct tce_mm *tce_mm_get(struct mm_struct *its)
-{
-	/* the only one that there is */
-	assume(its == &mm);
-	return any_bool() ? NULL : &tmm;
-}
-
-void tce_mm_put(struct tce_mm *tmm) {}
-void tce_mm_join(struct tce_mm *tmm, bool v2) {}
-void tce_kvm_unprepare(struct tce_kvm_ops *kvm_ops) {}
-void tce_kvm_allow(struct tce_table *table) {}
-void tce_kvm_block(struct tce_table *table) {}
-void tce_group_hide_tables(struct tce_group *grp) {}
-bool tce_table_unmap_all(struct tce_table *table) { return any_bool(); }
-/* What it frees beside is not charged. */
-void tce_v1_free(struct tce_v1 *v1) {}
-void iommu_tce_table_get(struct iommu_table *tbl) {}
-void iommu_tce_table_put(struct iommu_table *tbl) {}
-int iommu_group_id(struct iommu_group *group) { return 0; }
-struct tce_group *tce_group_first(struct tce_container *container) { return &group; }
-struct iommu_table_group *tce_group_platform(struct tce_container *container) { return &table_group; }
-struct rw_semaphore tce_create_lock;
-
-/* Memory that was held elsewhere is to be uncharged. */
-static void give_back(struct tce_memory *mem)
-{
-	unsigned long pages = mem->tmm && !mem->v1 ? any_amount() : 0;
-
-	assume(mm.locked_vm + pages < MOST);
-	mm.locked_vm += pages;
-	tce_uncharge_later(mem, pages);
-}
-
-void tce_region_close(struct tce_memory *mem)
-{
-	give_back(mem);
-}
-
-bool tce_region_drain(struct tce_memory *mem)
-{
-	give_back(mem);
-	return any_bool();
-}
-
-static long remove(void)
-{
-	u64 start = any_u64();
-	long rc = tce_window_remove(&c, start);
-	int i, gone = was_pending && !c.default_pending;
-
-	for (i = 0; i < 2; i++) {
-		if (c.windows[i] != had[i]) {
-			prove(!c.windows[i] && tce_table_start(&had[i]->table) == start);
-			prove(table_group.tables[i] != had[i]->table.tbl);
-			gone++;
-		} else if (had[i]) {
-			prove(in_group[i] == (table_group.tables[i] == had[i]->table.tbl));
-		}
-	}
-	/* a bridge may refuse to let go of one that is gone */
-	prove(gone <= 1 && (rc || gone));
-	return rc;
-}
-
-static long call(void)
-{
-	struct vfio_iommu_spapr_tce_create create = {
-		.page_shift = any_u32(), .window_size = any_u64(), .levels = CREATE_LEVELS,
-	};
-	long rc;
-
 	switch (CALL) {
-	case CREATE:
-	case DEFAULT:
-		rc = create_windows(&c, &charge, CALL == CREATE ? &create : NULL);
-		prove(rc != -EAGAIN || charge.need > charge.left);
-		return rc;
-	case AROUND:
-		charge.need = any_amount();
+	case RESERVE:
+		rc = tce_charge_reserve(&charge, &mem);
+		prove(rc ? charge.left == before : charge.left >= charge.need);
+		break;
+	case USE:
+		rc = tce_charge_need(&charge, n);
+		prove(!rc || (rc == -EAGAIN && charge.need == n && n > charge.left));
+		if (!rc)
+			used += tce_charge_commit(&charge, n);
+		prove(rc ? charge.left == before : charge.left <= before);
+		break;
+	case SETTLE:
 		if (any_bool())
-			return tce_charge_reserve(&charge, &c.mem);
-		tce_charge_settle(&charge, &c.mem);
-		return 0;
-	case REMOVE:
-		return remove();
-	case ENABLE:
-		return tce_container_enable(&c);
-	case DISABLE:
-		return tce_container_disable(&c);
-	case LEAVE:
-		tce_container_lock_always(&c);
-		tce_windows_unset(&c, &group);
-		tce_container_unlock(&c);
-		return 0;
-	case CLOSE:
-		tce_container_release((void *)c.id);
-		return 0;
-	default:
-		container_free_work(&c.free_work.work);
-		return 0;
+			be_owner();
+		tce_charge_settle(&charge, &mem);
+		charge.left = 0;
+		break;
+	case UNCHARGE:
+		tce_uncharge(&mem);
+		prove(!mem.uncharge.n);
+		break;
+	case TRY:
+		prove(!tce_uncharge_try(&mem) || !mem.uncharge.n);
+		break;
+	case MAP:
+		v1.pages.n = any_amount();
+		others_charge = any_amount();
+		assume(all_charged());
+		was = v1.pages.n;
+		rc = count_pages(&mem, n);
+		prove(rc ? v1.pages.n == was : v1.pages.n == was + n);
+		prove(all_charged());
+		break;
+	case REGISTER:
+		/* an odd page, so that the size of the pages behind it is not looked for */
+		region = region_create(&tmm, TCE_BLOCK + PAGE_SIZE, n, LISTED);
+		if (!IS_ERR(region))
+			used += n;
+		break;
+	case UNREGISTER:
+		region = some(sizeof(*region) + sizeof(*region->blocks));
+		if (LISTED)
+			region->mm_iommu = (struct mm_iommu_table_group_mem_t *)1;
+		else
+			region->blocks[0] = any_ulong();
+		region->ua = TCE_BLOCK + PAGE_SIZE;
+		region->npages = n;
+		assume(n <= used);
+		used -= n;
+		region_free(region, &mem);
+		break;
 	}
 }
 
 int main(void)
 {
-	struct iommu_table_group_ops platform = {
-		.create_table = create_table, .set_window = set_window, .unset_window = unset_window,
-	};
-	struct mm_struct other;
-	long rc;
-
-	tmm.mm = &mm;
 	current = &task;
-	task.mm = CALL == REMOVE || CALL == ENABLE || CALL == DISABLE || any_bool() ? &mm : NULL;
-	ops.tce_kill = PSERIES ? NULL : kill;
-
-	only = &c;
-	c.id = 1;
-	c.users.n = any_int();
-	assume(CALL == FREE ? !c.users.n : c.users.n > 0);
-	c.mem.v1 = V1 ? &v1 : NULL;
-	c.mem.tmm = any_bool() ? &tmm : NULL;
-	if (c.mem.tmm && any_bool())
-		task.mm = &other;
-	INIT_LIST_HEAD(&c.groups);
-	table_group.ops = &platform;
-	table_group.tce32_size = any_u32();
-	assume(CALL != ENABLE || table_group.tce32_size >> PAGE_SHIFT < MOST);
-	table_group.tce32_start = any_u32();
-	group.table_group = &table_group;
-	group.group = (struct iommu_group *)&group;
-	list_add(&group.list, &c.groups);
-	if (CALL == CREATE || CALL == DEFAULT || CALL == AROUND) {
-		/* a turn of their loop, which has locked the container */
-		charge.left = any_amount();
-		unused = &charge.left;
-		c.mem.tmm = &tmm;
-		task.mm = &mm;
-	}
+	task.mm = &other;
+	if (CALL != SETTLE && CALL != TRY)
+		be_owner();
+	mem.v1 = CALL == MAP ? &v1 : NULL;
 	any_state();
-
-	rc = call();
-	if (CALL == CREATE || CALL == DEFAULT)
-		prove(risen() == mm.locked_vm - first_locked);
-	else
-		check();
-	prove(freed || pending_first());
-	if (!freed && rc) {
-		/*
-		 * pseries keeps the default window, REMOVE says what the bridge has refused, and ENABLE gives back
-		 * what DISABLE had left
-		 */
-		if (PSERIES && (CALL == CREATE || CALL == DEFAULT))
-			prove(!used_risen() || (c.windows[0] && used_risen() == pages_of_default));
-		else if (CALL == CREATE || CALL == DEFAULT)
-			prove(!used_risen());
-		else
-			prove(used() == before || CALL == REMOVE || (CALL == ENABLE && used() < before));
-	} else if (CALL == CREATE || CALL == DEFAULT) {
-		prove(used_risen() == pages_of_default + pages_of_wanted);
-	}
+	call(NPAGES ?: any_amount());
+	prove(held() == mm.locked_vm);
 	return 0;
 }

@@ -70,7 +70,6 @@ typedef struct { long n; } atomic_long_t, atomic64_t;
 #define ATOMIC_LONG_INIT(n)	{ n }
 #define atomic64_read		atomic_long_read
 #define atomic64_add		atomic_long_add
-#define atomic64_inc		atomic_long_inc
 #define atomic_long_read(a)	((a)->n)
 #define atomic_long_set(a, v)	((a)->n = (v))
 #define atomic_long_add(v, a)	((a)->n += (v))
@@ -212,8 +211,6 @@ struct rcu_head { int unused; };
 #define INIT_LIST_HEAD(head)	(*(head) = (struct list_head){ head, head })
 #define list_empty(head)	((head)->next == (head))
 #define list_is_singular(head)	(!list_empty(head) && (head)->next == (head)->prev)
-#define list_first_entry_or_null(head, t, m) \
-	(list_empty(head) ? NULL : container_of((head)->next, t, m))
 #define list_for_each_entry(p, head, m)					\
 	for (p = container_of((head)->next, typeof(*p), m); &p->m != (head);	\
 	     p = container_of(p->m.next, typeof(*p), m))
@@ -233,11 +230,6 @@ static inline void list_del(struct list_head *at)
 {
 	at->next->prev = at->prev;
 	at->prev->next = at->next;
-}
-
-static inline void list_add_tail(struct list_head *new, struct list_head *head)
-{
-	list_add(new, head->prev);
 }
 
 /* Tasks and work */

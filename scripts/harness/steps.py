@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from harness import kernels
-from harness.paths import DATA, ROOT
+from harness.paths import DATA
 
 # (name, command); one that builds the module has to be silent
 Step = tuple[str, list[str]]
@@ -135,7 +135,6 @@ def runs() -> Iterator[Step]:
     for kernel, machine in SUITES.items():
         yield f"kunit {kernel} {machine}", ["kunit", "--kernel", kernel, "--machine", machine]
     yield "kunit.py into-tree", ["nightly/kunit-in-tree"]
-    yield "prove gather", ["prove", "gather"]
     # Modules that a storm has to notice.
     yield "storm controls", ["nightly/storm-controls"]
     for machine, kernel in (("powernv9", "6.12-64k"), ("pseries", "6.12-4k"),
@@ -160,10 +159,7 @@ def machines() -> Iterator[Step]:
     long."""
     yield from built()
     yield "lint", ["lint"]
-    # Seven minutes of a processor, if nothing is known yet. make kernels has the one that takes
-    # longest.
-    yield "prove", ["prove", *(path.stem for path in sorted((ROOT / "proofs").glob("*.c"))
-                               if path.stem != "gather")]
+    yield "prove", ["prove"]
     for kernel, machine, more in KUNITS:
         yield f"kunit {kernel} {machine}", ["kunit", "--kernel", kernel, "--machine", machine,
                                             *more]
