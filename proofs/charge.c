@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a process is charged is what is held for it: what a command has reserved and not used (struct tce_charge), what
- * is to be uncharged later, what ENABLE and MAP have charged in v1, regions, and what windows use, of which this knows
- * only the sum. Each call below keeps it so, whatever fails. A command uses no more than it has reserved (USE). No page
- * of v1 is pinned that is not charged, or about to be by another MAP (MAP). A region is charged whether it is in KVM's
- * list or not; what is refused is uncharged at once, or by the kernel (REGISTER), and what a region was charged when it
- * is freed (UNREGISTER). The mmap_lock is waited for by the process itself only.
+ * What a process is charged is what is held for it: what a command has reserved and not used
+ * (struct tce_charge), what is to be uncharged later, what ENABLE and MAP have charged in v1,
+ * regions, and what windows use, of which this knows only the sum. Each call below keeps it so,
+ * whatever fails. A command uses no more than it has reserved (USE). No page of v1 is pinned that
+ * is not charged, or about to be by another MAP (MAP). A region is charged whether it is in KVM's
+ * list or not; what is refused is uncharged at once, or by the kernel (REGISTER), and what a region
+ * was charged when it is freed (UNREGISTER). The mmap_lock is waited for by the process itself
+ * only.
  *
- * That CREATE, REMOVE, ENABLE, DISABLE and the end of a container call these is for KUnit's balance.
+ * That CREATE, REMOVE, ENABLE, DISABLE and the end of a container call these is for KUnit's
+ * balance.
  *
- * Assumed: each amount is less than 2^40 pages, and all of them are, so that the kernel's own sum does not wrap; the
- * kernel's own list charges what it takes, and nothing if it fails, and does not uncharge without an mm. A region that
- * is not in the list has NPAGES pages in one block, because pinning more loops by its data.
+ * Assumed: each amount is less than 2^40 pages, and all of them are, so that the kernel's own sum
+ * does not wrap; the kernel's own list charges what it takes, and nothing if it fails, and does not
+ * uncharge without an mm. A region that is not in the list has NPAGES pages in one block, because
+ * pinning more loops by its data.
  *
  * each: CALL=RESERVE,USE,SETTLE,UNCHARGE,TRY,MAP LISTED=0 PAGE_SHIFT=12 NPAGES=0
  * each: CALL=REGISTER,UNREGISTER LISTED=1 PAGE_SHIFT=12,16 NPAGES=0
@@ -100,7 +104,8 @@ static struct page *some_pages[NPAGES + 1];
 /* These pin as many as they are asked for, or none. */
 #define tce_pin_pages			pin_all
 #define tce_unpin_pages(pages, n)	((void)(n))
-static unsigned long pin_all(struct page **pages, unsigned long ua, unsigned long n, bool write, int *rc)
+static unsigned long pin_all(struct page **pages, unsigned long ua, unsigned long n, bool write,
+			     int *rc)
 {
 	*rc = any_bool() ? -EFAULT : 0;
 	return *rc ? 0 : n;

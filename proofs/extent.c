@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What MAP writes as one run is contiguous: each byte of an extent is where its first byte's address says,
- * an extent is not empty and not longer than was asked for, and it ends early only where the next page is
- * elsewhere. A run of userspace entries has only empty ones, or only others, and ends at one that is not so.
+ * What MAP writes as one run is contiguous: each byte of an extent is where its first byte's
+ * address says, an extent is not empty and not longer than was asked for, and it ends early only
+ * where the next page is elsewhere. A run of userspace entries has only empty ones, or only others,
+ * and ends at one that is not so.
  *
- * Assumed: hpas have at most 52 bits. Looked at are up to two pages of v1, two contiguous blocks, and
- * five userspace entries. Of a block whose pages are known one by one, CBMC does not find an end.
+ * Assumed: hpas have at most 52 bits. Looked at are up to two pages of v1, two contiguous blocks,
+ * and five userspace entries. Of a block whose pages are known one by one, CBMC does not find an
+ * end.
  *
  * each: CALL=V1,BLOCKS,PUAS
  * each: CALL=V1 PAGE_SHIFT=12

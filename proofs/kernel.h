@@ -1,19 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the module needs of the kernel, for scripts/prove: each <linux/...> and <asm/...> is an empty
- * file, and this is included before everything else. It stands for a little-endian kernel with one
- * task, whose locks are free unless the task is killed, and with no other reader under RCU.
+ * What the module needs of the kernel, for scripts/prove: each <linux/...> and <asm/...> is an
+ * empty file, and this is included before everything else. It stands for a little-endian kernel
+ * with one task, whose locks are free unless the task is killed, and with no other reader under
+ * RCU.
  *
  * A function that is missing here, or has no body, is one that no proof calls, or that the proof
- * defines itself. scripts/prove refuses a call of anything that has no body, but for any_...(), which
- * are the values that a proof is about.
+ * defines itself. scripts/prove refuses a call of anything that has no body, but for any_...(),
+ * which are the values that a proof is about.
  *
  * This was read against the headers of Linux 6.12. It differs from them on purpose in these:
  *  - structures have only the members that the module uses, so their offsets are others;
- *  - a list's deleted entry keeps its pointers, and rb nodes have no parent, for which proofs have their own calls;
- *  - min(), max() and clamp_t() do not check that the types of their arguments agree, and evaluate as min_t() does;
- *  - struct_size() does not saturate, and ilog2(0) and __ffs(0), which the kernel has as -1 and undefined, are failures;
- *  - an atomic operation is a plain one, because there is one task, and cmpxchg_relaxed() never fails without reason;
+ *  - a list's deleted entry keeps its pointers, and rb nodes have no parent, for which proofs have
+ *    their own calls;
+ *  - min(), max() and clamp_t() do not check that the types of their arguments agree, and evaluate
+ *    as min_t() does;
+ *  - struct_size() does not saturate, and ilog2(0) and __ffs(0), which the kernel has as -1 and
+ *    undefined, are failures;
+ *  - an atomic operation is a plain one, because there is one task, and cmpxchg_relaxed() never
+ *    fails without reason;
  *  - GFP, FOLL and firmware flags are numbers that mean nothing.
  */
 typedef unsigned char u8;
@@ -180,14 +185,15 @@ struct folio;
 #define page_to_phys(page)	((unsigned long)(page) & ~BIT(63))
 static struct page *dirty;
 #define SetPageDirty(page)	((void)(dirty = (page)))
-enum { GFP_KERNEL, GFP_KERNEL_ACCOUNT, __GFP_NOWARN, FOLL_WRITE, FOLL_LONGTERM, FOLL_NOFAULT, RLIMIT_MEMLOCK,
-	FW_FEATURE_PUT_TCE_IND, FW_FEATURE_STUFF_TCE, HZ };
+enum { GFP_KERNEL, GFP_KERNEL_ACCOUNT, __GFP_NOWARN, FOLL_WRITE, FOLL_LONGTERM, FOLL_NOFAULT,
+	RLIMIT_MEMLOCK, FW_FEATURE_PUT_TCE_IND, FW_FEATURE_STUFF_TCE, HZ };
 
 unsigned long totalram_pages(void);
 
 /* Where user space ends, with pages of 64K or 4K */
 #define TASK_SIZE_MAX		(PAGE_SHIFT > 12 ? 1UL << 52 : 1UL << 46)
-#define access_ok(p, size)	((size) <= TASK_SIZE_MAX && (unsigned long)(p) <= TASK_SIZE_MAX - (size))
+#define access_ok(p, size) \
+	((size) <= TASK_SIZE_MAX && (unsigned long)(p) <= TASK_SIZE_MAX - (size))
 
 /* Lists */
 #define container_of(p, t, m)	((t *)((char *)(p) - __builtin_offsetof(t, m)))

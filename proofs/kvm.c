@@ -1,27 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Whatever entry KVM names, and whatever it wants to write there: only entries of the table reach the platform's
- * operations. They are exchanged only as long as KVM may use the table and is the owner's. KVM gets a
- * userspace entry to write only if no level is missing and MAP has mapped nothing there, so that an exchange
- * makes no level if KVM has got one first, as it does. It never takes out what MAP has mapped, nor writes an address that
- * does not begin an IOMMU page.
+ * Whatever entry KVM names, and whatever it wants to write there: only entries of the table reach
+ * the platform's operations. They are exchanged only as long as KVM may use the table and is the
+ * owner's. KVM gets a userspace entry to write only if no level is missing and MAP has mapped
+ * nothing there, so that an exchange makes no level if KVM has got one first, as it does. It never
+ * takes out what MAP has mapped, nor writes an address that does not begin an IOMMU page.
  *
- * An entry that is empty, of a table of one level in memory, is not exchanged to be cleared. After an exchange KVM is told
- * that nothing was there. What the device may have written is marked dirty. If the
- * userspace entry agrees with what was taken out, it is empty then, and this is counted down once: if the entry
- * continues what waits for the same processor, and belongs to the same region, only when KVM asks for an invalidation, and
- * at once, with an invalidation of its own, if not. If the two do not agree, nothing is counted down and the
- * userspace entry is what it was. If the platform refuses to write an address, KVM is told so, and nothing else happens. In
- * all other cases, also if the platform refuses to clear an entry, KVM is told the opposite of what it has asked for, so
- * that it leaves the hypercall to user space.
+ * An entry that is empty, of a table of one level in memory, is not exchanged to be cleared. After
+ * an exchange KVM is told that nothing was there. What the device may have written is marked dirty.
+ * If the userspace entry agrees with what was taken out, it is empty then, and this is counted down
+ * once: if the entry continues what waits for the same processor, and belongs to the same region,
+ * only when KVM asks for an invalidation, and at once, with an invalidation of its own, if not. If
+ * the two do not agree, nothing is counted down and the userspace entry is what it was. If the
+ * platform refuses to write an address, KVM is told so, and nothing else happens. In all other
+ * cases, also if the platform refuses to clear an entry, KVM is told the opposite of what it has
+ * asked for, so that it leaves the hypercall to user space.
  *
- * KVM's invalidation covers what it names of the table. It and tce_kvm_settle() count down what waits, all of it once and
- * after its own invalidation. A table that KVM may not use any more, or of another process, is not invalidated.
+ * KVM's invalidation covers what it names of the table. It and tce_kvm_settle() count down what
+ * waits, all of it once and after its own invalidation. A table that KVM may not use any more, or
+ * of another process, is not invalidated.
  *
- * Assumed: a table ends below 2^63 entries; an exchange that the platform refuses changes nothing; an empty entry has no
- * address; no memory of a process is at the real address 0; a table of one level has at most two entries; not more than two
- * wait in an element. Between the calls KVM
- * may lose the table, and MAP may change the userspace entry; during one of them nothing else happens.
+ * Assumed: a table ends below 2^63 entries; an exchange that the platform refuses changes nothing;
+ * an empty entry has no address; no memory of a process is at the real address 0; a table of one
+ * level has at most two entries; not more than two wait in an element. Between the calls KVM may
+ * lose the table, and MAP may change the userspace entry; during one of them nothing else happens.
  *
  * each: CALL=XCHG SHIFT=12,16 LEVELS=0,2
  * each: CALL=KILL,SETTLE SHIFT=12 LEVELS=0
@@ -41,8 +43,10 @@
 #define mm_iommu_mapped_dec	count_down
 #define kref_read(kref)		any_int()	/* of tce_kvm_hide(), which is not called */
 
-static struct mm_iommu_table_group_mem_t *lookup(struct mm_struct *its, unsigned long ua, unsigned long size);
-static long ua_to_hpa(struct mm_iommu_table_group_mem_t *mem, unsigned long ua, unsigned int shift, unsigned long *hpa);
+static struct mm_iommu_table_group_mem_t *lookup(struct mm_struct *its, unsigned long ua,
+						 unsigned long size);
+static long ua_to_hpa(struct mm_iommu_table_group_mem_t *mem, unsigned long ua, unsigned int shift,
+		      unsigned long *hpa);
 static void count_down(struct mm_iommu_table_group_mem_t *mem);
 
 /* Of another type than the platform's, so that CBMC does not take them for these */
@@ -78,7 +82,10 @@ static unsigned int exchanges, kills, counts;
 static struct page *written;
 static int refused;
 
-/* Entries that any one stands for: of those that wait, and of those that KVM wants to have invalidated */
+/*
+ * Entries that any one stands for: of those that wait, and of those that KVM wants to have
+ * invalidated
+ */
 static unsigned long waiting, asked;
 static bool stale, unasked;
 
@@ -103,7 +110,8 @@ static bool mapped_by_user(void)
 	return be64_to_cpu(was) & TCE_UA_VFIO;
 }
 
-__be64 *tce_table_walk(const struct iommu_table *of, __be64 *node, unsigned long at, unsigned long *hole)
+__be64 *tce_table_walk(const struct iommu_table *of, __be64 *node, unsigned long at,
+		       unsigned long *hole)
 {
 	prove(of == &tbl && LEVELS && ((unsigned long)node == base || node == puas));
 	prove(inside() && at == index - tbl.it_offset);
@@ -112,7 +120,8 @@ __be64 *tce_table_walk(const struct iommu_table *of, __be64 *node, unsigned long
 	return level_missing ? NULL : &tce;
 }
 
-static int exchange(struct iommu_table *of, long at, unsigned long *hpa, enum dma_data_direction *dir)
+static int exchange(struct iommu_table *of, long at, unsigned long *hpa,
+		    enum dma_data_direction *dir)
 {
 	enum dma_data_direction old = live;
 	unsigned long old_hpa = there;
@@ -152,13 +161,15 @@ void iommu_flush_tce(struct iommu_table *of)
 	flushed = true;
 }
 
-static struct mm_iommu_table_group_mem_t *lookup(struct mm_struct *its, unsigned long ua, unsigned long size)
+static struct mm_iommu_table_group_mem_t *lookup(struct mm_struct *its, unsigned long ua,
+						 unsigned long size)
 {
 	prove(its == &mm && ua == be64_to_cpu(was) && size == BIT(SHIFT));
 	return listed;
 }
 
-static long ua_to_hpa(struct mm_iommu_table_group_mem_t *mem, unsigned long ua, unsigned int shift, unsigned long *hpa)
+static long ua_to_hpa(struct mm_iommu_table_group_mem_t *mem, unsigned long ua, unsigned int shift,
+		      unsigned long *hpa)
 {
 	prove(ua == be64_to_cpu(was) && !shift);
 	if (!mem->has_ua)
@@ -181,7 +192,8 @@ static enum dma_data_direction any_dir(void)
 {
 	enum dma_data_direction dir = any_int();
 
-	assume(dir == DMA_BIDIRECTIONAL || dir == DMA_TO_DEVICE || dir == DMA_FROM_DEVICE || dir == DMA_NONE);
+	assume(dir == DMA_BIDIRECTIONAL || dir == DMA_TO_DEVICE || dir == DMA_FROM_DEVICE ||
+	       dir == DMA_NONE);
 	return dir;
 }
 
@@ -195,7 +207,10 @@ static void any_state(void)
 
 static struct tce_kvm_taken any_taken(void)
 {
-	struct tce_kvm_taken any = { .first = any_ulong(), .end = any_ulong(), .mem = &region[any_bool()], .n = any_u32() };
+	struct tce_kvm_taken any = {
+		.first = any_ulong(), .end = any_ulong(),
+		.mem = &region[any_bool()], .n = any_u32(),
+	};
 
 	assume(any.n <= 2);
 	assume(!any.n || (any.first < any.end && in_table(any.first) && in_table(any.end - 1)));
@@ -204,13 +219,15 @@ static struct tce_kvm_taken any_taken(void)
 
 static bool same(const struct tce_kvm_taken *a, const struct tce_kvm_taken *b)
 {
-	return a->n == b->n && (!a->n || (a->first == b->first && a->end == b->end && a->mem == b->mem));
+	return a->n == b->n &&
+	       (!a->n || (a->first == b->first && a->end == b->end && a->mem == b->mem));
 }
 
 /* The region that the userspace entry and what was taken out are both of */
 static struct mm_iommu_table_group_mem_t *agreed(unsigned long hpa)
 {
-	struct mm_iommu_table_group_mem_t *mem = was_taken.n && was_taken.mem->has_ua ? was_taken.mem : listed;
+	struct mm_iommu_table_group_mem_t *mem =
+		was_taken.n && was_taken.mem->has_ua ? was_taken.mem : listed;
 
 	if (pua_missing || !was || mapped_by_user() || !mem || !mem->has_ua || mem->hpa != hpa)
 		return NULL;
@@ -225,7 +242,8 @@ static void useraddr(void)
 	any_state();
 	found = allowed_useraddr(&tbl, index, alloc);
 	if (alloc)
-		prove(!found || (found == pua && owned && inside() && !level_missing && !mapped_by_user()));
+		prove(!found || (found == pua && owned && inside() && !level_missing &&
+				 !mapped_by_user()));
 	else
 		prove(found == &tce_kvm_no_ua);
 	asked_first = alloc && found;
@@ -254,13 +272,14 @@ static void xchg_no_kill(void)
 	exchanging = true;
 	rc = allowed_xchg(&tbl, index, &hpa, &dir, 0);
 	exchanging = false;
-	if (!exchanges && allowed && owned && inside() && wanted == DMA_NONE && live == DMA_NONE && !mapped_by_user() &&
-	    !LEVELS && base) {
+	if (!exchanges && allowed && owned && inside() && wanted == DMA_NONE &&
+	    live == DMA_NONE && !mapped_by_user() && !LEVELS && base) {
 		prove(!rc && !hpa && dir == DMA_NONE && *pua == was && !kills && !counts && !dirty);
 		prove(same(taken, &was_taken));
 	} else if (!exchanges || (refused && wanted == DMA_NONE)) {
 		prove(!rc && !hpa && dir == (wanted == DMA_NONE ? DMA_TO_DEVICE : DMA_NONE));
-		prove(exchanges <= 1 && *pua == was && !kills && !counts && !dirty && same(taken, &was_taken));
+		prove(exchanges <= 1 && *pua == was && !kills && !counts && !dirty &&
+		      same(taken, &was_taken));
 	} else if (refused) {
 		prove(rc == refused && exchanges == 1);
 		prove(*pua == was && !kills && !counts && !dirty && same(taken, &was_taken));
@@ -273,8 +292,10 @@ static void xchg_no_kill(void)
 			return;
 		}
 		prove(taken->n == was_taken.n + 1 && taken->mem == mem &&
-		      (!was_taken.n || (taken->first == was_taken.first && taken->end - was_taken.end <= 1)));
-		prove((unsigned long)index - taken->first < taken->end - taken->first && in_table(taken->first) && in_table(taken->end - 1));
+		      (!was_taken.n || (taken->first == was_taken.first &&
+					taken->end - was_taken.end <= 1)));
+		prove((unsigned long)index - taken->first < taken->end - taken->first &&
+		      in_table(taken->first) && in_table(taken->end - 1));
 	}
 }
 

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * MAP and UNMAP hand to a table what lies inside of one window, and nothing else: a call is accepted
- * if and only if one window has all of it, and all is aligned to that window's pages. What is handed
- * over is what was asked for. A refusal has the documented errno, and reaches no table. The check of
- * a MAP of v1, before it pins, says the same. Where the container is not enabled, or the caller not its owner, a call
- * is refused before that, and so is one that is killed while it waits.
+ * MAP and UNMAP hand to a table what lies inside of one window, and nothing else: a call is
+ * accepted if and only if one window has all of it, and all is aligned to that window's pages. What
+ * is handed over is what was asked for. A refusal has the documented errno, and reaches no table.
+ * The check of a MAP of v1, before it pins, says the same. Where the container is not enabled, or
+ * the caller not its owner, a call is refused before that, and so is one that is killed while it
+ * waits.
  *
- * Assumed of the platform: a window ends at 2^64 at most, and no two have the same address. Assumed of the
- * container: one that is closed is not enabled, and its default window is not pending, which charge.c has. With STATE=SERVES
- * it is enabled and the caller's, because that does not depend on windows and pages; nor does what MAP and UNMAP do on the CPU's.
+ * Assumed of the platform: a window ends at 2^64 at most, and no two have the same address. Assumed
+ * of the container: one that is closed is not enabled, and its default window is not pending, which
+ * charge.c has. With STATE=SERVES it is enabled and the caller's, because that does not depend on
+ * windows and pages; nor does what MAP and UNMAP do on the CPU's.
  *
  * each: SHIFT=12 WINDOWS=1 CALL=MAP,UNMAP,CHECK STATE=ANY_STATE
  * each: SHIFT=12 WINDOWS=1 CALL=CHECK STATE=ANY_STATE PAGE_SHIFT=12
@@ -96,7 +98,9 @@ int main(void)
 		.enabled = STATE == SERVES || any_bool(),
 		.closed = any_bool(),
 	};
-	struct task_struct task = { .mm = STATE == SERVES || any_bool() ? &mm : any_bool() ? &other : NULL };
+	struct task_struct task = {
+		.mm = STATE == SERVES || any_bool() ? &mm : any_bool() ? &other : NULL,
+	};
 	u64 ioba = any_u64(), ua = any_u64(), size = any_u64();
 	bool none = true;
 	int i, rc, want;
@@ -124,7 +128,8 @@ int main(void)
 
 	if (was_killed || !c.mem.tmm || task.mm != &mm || !c.enabled) {
 		prove(!got.calls);
-		prove(rc == (was_killed ? -EINTR : c.mem.tmm && task.mm == &mm && c.closed ? -EINVAL : -EPERM));
+		prove(rc == (was_killed ? -EINTR :
+			     c.mem.tmm && task.mm == &mm && c.closed ? -EINVAL : -EPERM));
 		return 0;
 	}
 	for (i = 0; i < 2; i++) {

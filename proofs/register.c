@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * REGISTER accepts whole pages of user memory, not at address 0, no more than the process or the host
- * has, and nothing else. What is allocated for it has a place for each of its blocks: the walk of
- * pin_blocks() goes from its first byte to its end by parts of blocks, each in the place where a
- * look-up of any of its addresses looks, and pins no more pages at once than its array has. Only what is pinned
- * counts as known. Where the pages of a block are recorded one by one, a look-up of an address finds the page that
- * is pinned there. A block allows larger IOMMU pages than the CPU's only if all of such a page is of hugetlbfs,
- * contiguous with the block before, and as aligned as in user space.
+ * REGISTER accepts whole pages of user memory, not at address 0, no more than the process or the
+ * host has, and nothing else. What is allocated for it has a place for each of its blocks: the walk
+ * of pin_blocks() goes from its first byte to its end by parts of blocks, each in the place where a
+ * look-up of any of its addresses looks, and pins no more pages at once than its array has. Only
+ * what is pinned counts as known. Where the pages of a block are recorded one by one, a look-up of
+ * an address finds the page that is pinned there. A block allows larger IOMMU pages than the CPU's
+ * only if all of such a page is of hugetlbfs, contiguous with the block before, and as aligned as
+ * in user space.
  *
  * each: SHIFT=12,16
  * unwind: 2
@@ -108,7 +109,8 @@ static void look_up(unsigned long at, unsigned long next)
 	assume(byte >= at && byte < next);
 	if (record_block(p->blocks, 0, at, pages, (next - at) >> PAGE_SHIFT) < 0)
 		return;
-	prove(tce_region_hpa(p, byte) == tce_page_hpa(recorded[(byte - at) >> PAGE_SHIFT]) + offset_in_page(byte));
+	prove(tce_region_hpa(p, byte) ==
+	      tce_page_hpa(recorded[(byte - at) >> PAGE_SHIFT]) + offset_in_page(byte));
 }
 
 /* A block, or the part of the first one from @ua on, and the IOMMU pages that it allows */
@@ -167,7 +169,8 @@ int main(void)
 		prove(n >= (next - at) >> PAGE_SHIFT);
 	} else if (!rc) {
 		/* of a page of hugetlbfs, up to where that ends */
-		prove(is_huge && n == 1 && known >= (at | (TCE_BLOCK - 1)) + 1 && (known & (TCE_BLOCK - 1)) == 0);
+		prove(is_huge && n == 1 && known >= (at | (TCE_BLOCK - 1)) + 1 &&
+		      (known & (TCE_BLOCK - 1)) == 0);
 	}
 	if (at == ua || (at & (TCE_BLOCK - 1)) == 0)
 		look_up(at, next);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A userspace entry says what MAP has put there: it is never 0, it can be told from what KVM writes, and
- * it decodes to the userspace address (v2), or to the hpa and whether the device may write (v1). An
- * exchange that the platform refuses changes nothing. Any other leaves the new value and returns the
- * old one, but in a shared table nothing of KVM's if the entry was empty and is left so. What a device may have written
- * through a shared table is marked dirty.
+ * A userspace entry says what MAP has put there: it is never 0, it can be told from what KVM
+ * writes, and it decodes to the userspace address (v2), or to the hpa and whether the device may
+ * write (v1). An exchange that the platform refuses changes nothing. Any other leaves the new value
+ * and returns the old one, but in a shared table nothing of KVM's if the entry was empty and is
+ * left so. What a device may have written through a shared table is marked dirty.
  *
  * Assumed: addresses of user space have bit 63 clear, and hpas have at most 52 bits.
  *

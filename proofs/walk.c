@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The way to a userspace entry, in a table of one to five levels of which any may be missing, reads of each
- * level the slot that belongs to the entry, and no other, and ends at the entry's own place in the last one.
- * What is said to be missing is what is left below the slot that is empty, and what is said to follow
- * is what is left of the last level.
+ * The way to a userspace entry, in a table of one to five levels of which any may be missing, reads
+ * of each level the slot that belongs to the entry, and no other, and ends at the entry's own place
+ * in the last one. What is said to be missing is what is left below the slot that is empty, and
+ * what is said to follow is what is left of the last level.
  *
  * Assumed of the platform: each level has it_level_size slots, a power of two, and an entry of an
  * upper level is 0, or leads to a level below. A table of one level has any size below 2^48
@@ -79,7 +79,8 @@ int main(void)
 		prove(left == BIT(level * BITS) - at % BIT(level * BITS));
 	} else {
 		prove(!level);
-		prove((unsigned long)found == (unsigned long)NODE(0) + (LEVELS ? at % SLOTS : at) * sizeof(*found));
+		prove((unsigned long)found ==
+		      (unsigned long)NODE(0) + (LEVELS ? at % SLOTS : at) * sizeof(*found));
 		prove(left == (LEVELS ? SLOTS - at % SLOTS : tbl.it_size - at));
 	}
 	return 0;

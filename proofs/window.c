@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * CREATE asks the platform for the size of a table only with arguments for which it has an answer: a
- * page size that it offers, a power of 2 that is at least one page, no more levels than it has. What
- * the window is charged is the answer in whole CPU pages, and so is 0 for a table that is smaller than
- * one, as pseries has them. Where the platform has several levels, none that it would accept is larger than the
- * largest allocation; where it has one, the table is not larger than the host's memory. Whatever else is asked for
- * is refused, and nothing that is not: with ENOMEM if it is too large, and otherwise with EINVAL.
+ * CREATE asks the platform for the size of a table only with arguments for which it has an answer:
+ * a page size that it offers, a power of 2 that is at least one page, no more levels than it has.
+ * What the window is charged is the answer in whole CPU pages, and so is 0 for a table that is
+ * smaller than one, as pseries has them. Where the platform has several levels, none that it would
+ * accept is larger than the largest allocation; where it has one, the table is not larger than the
+ * host's memory. Whatever else is asked for is refused, and nothing that is not: with ENOMEM if it
+ * is too large, and otherwise with EINVAL.
  *
  * Assumed of the platform: a table has at most 5 levels.
  *
@@ -43,7 +44,8 @@ static int want(void)
 {
 	unsigned int bits, each;
 
-	if (shift >= 64 || !(group.pgsizes >> shift & 1) || !size || size & (size - 1) || !(size >> shift))
+	if (shift >= 64 || !(group.pgsizes >> shift & 1) || !size || size & (size - 1) ||
+	    !(size >> shift))
 		return -EINVAL;
 	if (LEVELS > MAX_LEVELS || !answer)
 		return -EINVAL;
@@ -78,6 +80,7 @@ int main(void)
 	if (pages < 0)
 		return 0;
 	prove(asked);
-	prove((wide)pages << PAGE_SHIFT <= answer && answer - ((wide)pages << PAGE_SHIFT) < PAGE_SIZE);
+	prove((wide)pages << PAGE_SHIFT <= answer &&
+	      answer - ((wide)pages << PAGE_SHIFT) < PAGE_SIZE);
 	return 0;
 }
