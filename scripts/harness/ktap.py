@@ -75,6 +75,7 @@ class Reader:
         self.nested = False                 # the next result sums up a report just closed
         self.failed = False                 # so has an expectation since the last result
         self.notes: list[str] = []          # what was said since then
+        self.said: dict[str, str] = {}      # {test that has failed: the last of what it said}
 
     def close(self, indent: int) -> None:
         """The reports end that are indented so far."""
@@ -140,9 +141,9 @@ class Reader:
             name = f"{name} ({sum(n.startswith(name) for n in self.results) + 1})"
         self.results[name] = state
         if state != "pass":
-            why = re.sub(r"^SKIP *", "", m[5] or "", flags=re.I)
-            said = self.notes[-3:] if state == "FAIL" else []
-            self.reasons[name] = "; ".join(filter(None, [*said, why]))
+            self.reasons[name] = re.sub(r"^SKIP *", "", m[5] or "", flags=re.I)
+        if state == "FAIL":
+            self.said[name] = "; ".join(filter(None, [*self.notes[-3:], self.reasons[name]]))
 
 
 def read(text: str) -> Reader:
@@ -183,7 +184,7 @@ def judge(log: str | Path, wanted: Iterable[str] = (),
     """(what a log says, all that is wrong with it). @wanted: tests, or cases, that must have a
     result; @host: which may not skip all"""
     reader = read(script_output(log))
-    wrong = [f"not ok: {name}" + f" ({reader.reasons[name]})" * bool(reader.reasons[name])
+    wrong = [f"not ok: {name}" + (f" ({reader.said[name]})" if reader.said.get(name) else "")
              for name, state in reader.results.items() if state == "FAIL"]
     wrong += [f"broken report: {text}" for text in reader.wrong]
     have = {name for test in reader.results for name in (name_of(test), test.split(": ")[0])}

@@ -61,7 +61,7 @@ class Check(Scratch):
             "2 tests on 2 hosts, 0 KUnit cases on 0, 0 other checks, 2 skipped", "  2 x no page",
             "2 passed, 0 failed"])
         counter.good.append("  kunit (3 tests)")
-        self.assertEqual(counter.page().splitlines(), [
+        self.assertEqual(counter.summary(page=True), [
             "2 tests on 2 hosts, 0 KUnit cases on 0, 0 other checks, 2 skipped",
             "  kunit (3 tests)", "2 passed, 0 failed"])
         counter.bad.append("lint")

@@ -58,8 +58,9 @@ class Ktap(unittest.TestCase):
     def test_failure_tells_why(self):
         log = ("KTAP version 1", "1..3", "# a", "ok 1 x", "# b.c:7: -EIO", "not ok 2 y # timeout",
                "ok 3 z # SKIP no")
-        self.assertEqual(ktap.read("\n".join(log)).reasons,
-                         {"y": "b.c:7: -EIO; timeout", "z": "no"})
+        reader = ktap.read("\n".join(log))
+        self.assertEqual(reader.said, {"y": "b.c:7: -EIO; timeout"})
+        self.assertEqual(reader.reasons, {"y": "timeout", "z": "no"})
 
     def test_torn_line(self):
         self.assertTrue(self.good(
