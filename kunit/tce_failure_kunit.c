@@ -109,9 +109,7 @@ static void expect_state(struct failure *f, const char *what)
 /* The operation has failed as it has to, or it has got along. */
 static void has_failed(struct failure *f, const struct failure_way *way, unsigned int nth, long rc)
 {
-	/* an allocation was meant, but copies can fail, too */
-	bool copy = way->fault == TCE_FAULT_ALLOC && rc == -EFAULT &&
-		    IS_ENABLED(CONFIG_FAULT_INJECTION_USERCOPY);
+	bool copy = way->fault == TCE_FAULT_ALLOC && tce_fault_hit_copy(rc);
 	char what[48];
 
 	if (!rc && way->may_succeed) {

@@ -397,6 +397,12 @@ unsigned int tce_fault_disarm(struct tce_mock *mock);
 bool tce_fault_hit(struct tce_mock *mock, enum tce_fault fault, int *rc);
 bool tce_fault_can_alloc(void);
 
+/* Where an allocation is to fail, some kernels let the copy of an argument fail. */
+static inline bool tce_fault_hit_copy(long rc)
+{
+	return rc == -EFAULT && IS_ENABLED(CONFIG_FAULT_INJECTION_USERCOPY);
+}
+
 void tce_gate_close(struct tce_gate **where, struct tce_gate *gate);
 void tce_pass_gate(struct tce_mock *mock, struct tce_gate **where);
 
