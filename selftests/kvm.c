@@ -333,7 +333,7 @@ static void behind_a_huge_one(struct tce *t)
 	create(t->container, 21, GiB, 1, &start);
 	expect_eq(t->info.dma32_window_start, start);
 	give_table_as(t, 21);
-	pthread_create(&thread, NULL, put_behind, t);
+	expect(!pthread_create(&thread, NULL, put_behind, t));
 	while (!behind_turns)
 		usleep(1000);
 	for (round = 0; round < 50 && !behind_put; round++) {
@@ -461,7 +461,7 @@ static void same_entries(struct tce *t)
 	same.t = t;
 	pthread_barrier_init(&same.barrier, NULL, 3);
 	for (i = 0; i < 2; i++)
-		pthread_create(&thread[i], NULL, processor, NULL);
+		expect(!pthread_create(&thread[i], NULL, processor, NULL));
 	for (round = 0; round < ROUNDS; round++, mem += CHUNK) {
 		same.at = MORE + round * CHUNK;
 		register_mem(t->container, mem, CHUNK);
@@ -523,7 +523,7 @@ static void cleared_is_given_back(struct tce *t)
 		edu_keep_writing(&t->edu, base(t), 0, PROBE);
 		nap(150);	/* it begins after 100 ms */
 		clearing = false;
-		pthread_create(&thread, NULL, clear_one, t);
+		expect(!pthread_create(&thread, NULL, clear_one, t));
 		while (!clearing)
 			usleep(100);
 		nap(round % 2 * 5);
@@ -559,7 +559,7 @@ static void comes_and_goes(struct tce *t)
 	allow(t, guest.mem, GUEST_SIZE);
 	unmap(t->container, base(t), CHUNK);
 	give_table(t);
-	pthread_create(&thread, NULL, clear_loop, t);
+	expect(!pthread_create(&thread, NULL, clear_loop, t));
 	for (round = 0; round < 60; round++) {
 		unset_container(t->group);
 		set_container(t->group, t->container);
