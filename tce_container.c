@@ -250,8 +250,8 @@ int tce_container_bind(struct tce_container *container)
  * @container: the container, which is bound to the calling process if it was unbound
  *
  * Excludes all holders of &tce_container.lock, MAP and UNMAP of the process, and the part of its
- * UNREGISTER that unmaps.
- * Undone by tce_container_unlock(). Context: no lock held, because tce_mm_get() may wait.
+ * UNREGISTER that unmaps. Undone by tce_container_unlock(). Context: no lock held, because
+ * tce_mm_get() may wait.
  *
  * Return: 0; -EINVAL if the container is gone; -EPERM if it is another process's; -ENOMEM; -EINTR.
  */

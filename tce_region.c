@@ -15,10 +15,10 @@
  *
  * UNREGISTER removes the container's own mappings first, and is refused if others are left. Close
  * can't be refused, so a region that other containers map becomes an orphan, which stays pinned and
- * charged, as does one that KVM maps before a REGISTER has found its container closed. After the
- * mm's last close no window is left, but KVM may still count mappings, because a vCPU that races
- * with another one or with MAP can lose a count. If a bridge did not release a window, the pages of
- * a region that is still counted as mapped are leaked.
+ * charged. So does a new region that KVM has mapped by the time that REGISTER finds its container
+ * closed. After the mm's last close no window is left, but KVM may still count mappings, because a
+ * vCPU that races with another one or with MAP can lose a count. If a bridge did not release a
+ * window, the pages of a region that is still counted as mapped are leaked.
  *
  * KVM has its own list (mm_iommu), in which it looks up and counts the memory that a guest maps for
  * a device. Each look-up walks the list, and the kernel pins its ranges page by page. So it gets at

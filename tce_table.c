@@ -104,13 +104,13 @@ struct tce_entry {
  */
 static __always_inline u64 tce_pua_swap_shared(__be64 *pua, u64 old, u64 val, bool was_empty)
 {
-	/* UNMAP of an empty entry: KVM may have mapped memory there, and count it by @old */
+	/* If KVM has just emptied the entry, it releases by @old what it has removed. */
 	if (!val && was_empty && !(old & TCE_UA_VFIO))
 		return 0;
-	/* KVM has not changed it, so only this thread releases by it (litmus/kvm-map.litmus). */
+	/* Whoever replaces a userspace entry releases by it (litmus/kvm-map.litmus). */
 	if (tce_pua_replace(pua, cpu_to_be64(old), cpu_to_be64(val)))
 		return old;
-	/* KVM was faster. It releases by its own userspace entries, but never by those of MAP. */
+	/* KVM was faster, but releases only by its own userspace entries. */
 	if (val)
 		tce_pua_write(pua, val);
 	return old & TCE_UA_VFIO ? old : 0;
@@ -290,8 +290,8 @@ static void gather_put(struct tce_gather *gather, const struct tce_entry *old)
 }
 
 /*
- * The shortest run worth one operation of the platform. One of all @n entries of a call is worth it
- * however short it is, because that saves an invalidation.
+ * The shortest run worth one operation of the platform. If all @n entries of a call are one, fewer
+ * suffice, because that saves an invalidation.
  */
 static unsigned long least_run(const struct tce_table *table, unsigned long n)
 {
