@@ -5,12 +5,11 @@
  * regions, and what windows use, of which this knows only the sum. Each call below keeps it so,
  * whatever fails. A command uses no more than it has reserved (USE). No page of v1 is pinned that
  * is not charged, or about to be by another MAP (MAP). A region is charged whether it is in KVM's
- * list or not; what is refused is uncharged at once, or by the kernel (REGISTER), and what a region
- * was charged when it is freed (UNREGISTER). The mmap_lock is waited for by the process itself
- * only.
+ * list or not, and uncharged when it is freed (UNREGISTER); what is refused is uncharged at once,
+ * or by the kernel (REGISTER). Only the process itself waits for its mmap_lock.
  *
- * That CREATE, REMOVE, ENABLE, DISABLE and the end of a container call these is for KUnit's
- * balance.
+ * Whether CREATE, REMOVE, ENABLE, DISABLE and the end of a container call these as they should is
+ * not shown here, but by KUnit's balance.
  *
  * Assumed: each amount is less than 2^40 pages, and all of them are, so that the kernel's own sum
  * does not wrap; the kernel's own list charges what it takes, and nothing if it fails, and does not

@@ -196,8 +196,8 @@ static void init_userfaults(void)
 }
 
 /*
- * Takes what lies at @mem away, and lets everybody who wants it wait. In this order, because khugepaged
- * may fill what is missing until it is registered.
+ * Takes what lies at @mem away, and lets everybody who wants it wait. It is registered first,
+ * because khugepaged may fill what is missing anywhere else.
  */
 static void keep_back(uint8_t *mem, size_t size)
 {
