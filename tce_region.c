@@ -20,16 +20,12 @@
  * vCPU that races with another one or with MAP can lose a count. If a bridge did not release a
  * window, the pages of a region that is still counted as mapped are leaked.
  *
- * KVM has its own list (mm_iommu), in which it looks up and counts the memory that a guest maps for
- * a device. Each look-up walks the list, and the kernel pins its ranges page by page. So it gets at
- * most TCE_LISTED_MAX ranges, and only of a process that may have KVM. Others are pinned here, and
- * KVM leaves mapping them to user space. Mappings by MAP are always counted here.
- *
- * Each page is pinned at its own address, to verify that the client may use it. As far as pages are
- * contiguous in one folio, all pins but the first are dropped at once, because the kernel neither
- * frees nor migrates nor splits a folio with an extra reference (FOLL_PIN), even if the client
- * unmaps a part of it. With 4K pages only one page of a hugetlb page is pinned to begin with,
- * because a hugetlb VMA maps all of it or none.
+ * The pages of a region are pinned in blocks (tce_block.c). KVM has its own list (mm_iommu), where
+ * it looks up and counts the memory that a guest maps for a device. Each look-up walks the list,
+ * and the kernel pins what is in it once more, page by page. So it gets at most TCE_LISTED_MAX
+ * regions, and only of a process that may have KVM; KVM leaves mapping others to user space. If the
+ * client maps another page at an address between the two pins, KVM maps that one. Mappings by MAP
+ * are always counted here.
  *
  * Locks: tce_container.c has their order. Only REGISTER takes &tce_mm.registering, and page faults
  * are taken with no other lock held. The tree is read with &tce_mm.region_lock or &tce_mm.map_lock
@@ -40,7 +36,6 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/delay.h>
-#include <linux/hugetlb.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/sched.h>
@@ -63,237 +58,25 @@
 
 DECLARE_RWSEM(tce_create_lock);
 
-static unsigned long block_end(unsigned long ua, unsigned long end)
-{
-	return min(end, (ua | (TCE_BLOCK - 1)) + 1);
-}
-
-/* For a range of at least one page */
-static unsigned long count_blocks(unsigned long ua, unsigned long npages)
-{
-	return ((ua + (npages << PAGE_SHIFT) - 1) >> TCE_BLOCK_SHIFT) -
-		(ua >> TCE_BLOCK_SHIFT) + 1;
-}
-
-static bool is_contiguous(struct page **pages, unsigned long n, struct folio *folio)
-{
-	unsigned long first = folio_page_idx(folio, pages[0]), i, differ = 0;
-
-	if (first + n > folio_nr_pages(folio))
-		return false;
-	/* a tenth of what REGISTER of huge pages costs with pages of 64K */
-#pragma GCC unroll 16
-	for (i = 0; i < n; i++)
-		differ |= (unsigned long)pages[i] ^ (unsigned long)folio_page(folio, first + i);
-	return !differ;
-}
-
-/* True if the pin of the block before in @folio holds this one, too */
-static bool is_held_before(const unsigned long *block, struct folio *folio)
-{
-	return folio_shift(folio) > TCE_BLOCK_SHIFT && block[0] == block[-1] + TCE_BLOCK &&
-	       page_folio(pfn_to_page(PHYS_PFN(block[0]) - 1)) == folio;
-}
-
-/*
- * log2 of the largest IOMMU page that fits a block: a hugetlb page, if it is aligned in user space
- * and contiguous with its part in the blocks before. Other large folios don't count, because the
- * kernel may split their page-table entries. The caller checks the alignment of the range.
- */
-static unsigned int block_page_shift(const unsigned long *blocks, unsigned long i,
-				     unsigned long ua, struct folio *folio)
-{
-	unsigned int shift = folio_shift(folio);
-
-	/* udmabuf of Linux 6.1 can map single pages of a hugetlb page anywhere */
-	if (!folio_test_hugetlb(folio) ||
-	    !IS_ALIGNED(blocks[i] - (ua & ~(TCE_BLOCK - 1)), 1UL << shift) ||
-	    (i && !IS_ALIGNED(ua, 1UL << shift) && blocks[i] != blocks[i - 1] + TCE_BLOCK))
-		return PAGE_SHIFT;
-	return shift;
-}
-
-/* Backwards, because is_held_before() needs the block before to be pinned */
-static void unpin_blocks(unsigned long *blocks, unsigned long n, unsigned long ua,
-			 unsigned long end, bool dirty)
-{
-	unsigned long at, offset;
-	struct page **pages, *page;
-
-	while (n--) {
-		at = n ? ((ua >> TCE_BLOCK_SHIFT) + n) << TCE_BLOCK_SHIFT : ua;
-		offset = at & (TCE_BLOCK - 1);
-		pages = tce_block_pages(blocks[n]);
-		if (pages) {
-			unpin_user_pages_dirty_lock(pages + (offset >> PAGE_SHIFT),
-						    (block_end(at, end) - at) >> PAGE_SHIFT,
-						    dirty);
-			kfree(pages);
-		} else {
-			page = pfn_to_page(PHYS_PFN(blocks[n] + offset));
-			if (!n || !is_held_before(blocks + n, page_folio(page)))
-				unpin_user_pages_dirty_lock(&page, 1, dirty);
-		}
-		cond_resched();
-	}
-}
-
-/*
- * Pin one page of a hugetlb page that is present, and return its end in user space in @known. The
- * mmap_lock keeps the client from mapping something else there. No page is faulted in, because a
- * fault with that lock held would not wait for userfaultfd.
- *
- * Return: 1 if pinned; 0 if it has to be pinned like other memory; -EINTR.
- */
-static int pin_hugetlb(struct page **page, unsigned long ua, unsigned long *known)
-{
-	struct mm_struct *mm = current->mm;
-	struct vm_area_struct *vma;
-	long got = 0;
-
-	if (mmap_read_lock_killable(mm))
-		return -EINTR;
-	vma = vma_lookup(mm, ua);
-	if (vma && is_vm_hugetlb_page(vma))
-		got = pin_user_pages(ua, 1, FOLL_WRITE | FOLL_LONGTERM | FOLL_NOFAULT, page);
-	if (got > 0)
-		*known = (ua | (huge_page_size(hstate_vma(vma)) - 1)) + 1;
-	mmap_read_unlock(mm);
-	return got == -EINTR ? got : max(got, 0L);
-}
-
-/*
- * Record the block at @ua, whose first @n pages are pinned. If they are contiguous, all pins but
- * one are dropped, or all if the pin of the block before holds this one too.
- *
- * Return: log2 of the largest IOMMU page that fits; -ENOMEM, with the pages still pinned.
- */
-static int record_block(unsigned long *blocks, unsigned long i, unsigned long ua,
-			struct page **pages, unsigned long n)
-{
-	unsigned long skip = (ua & (TCE_BLOCK - 1)) >> PAGE_SHIFT;
-	struct folio *folio = page_folio(pages[0]);
-	struct page **copy;
-
-	if (!is_contiguous(pages, n, folio)) {
-		copy = kmalloc_array(skip + n, sizeof(*copy), GFP_KERNEL_ACCOUNT);
-		if (!copy)
-			return TCE_REFUSE(-ENOMEM);
-		memcpy(copy + skip, pages, n * sizeof(*pages));
-		blocks[i] = (unsigned long)copy | TCE_BLOCK_PAGES;
-		return PAGE_SHIFT;
-	}
-	blocks[i] = tce_page_hpa(pages[0]) - (skip << PAGE_SHIFT);
-	n -= !i || !is_held_before(blocks + i, folio);
-	if (n)
-		unpin_user_folio(folio, n);
-	return block_page_shift(blocks, i, ua, folio);
-}
-
-/*
- * Pin pages from @ua on, at most TCE_PIN_CHUNK, up to the end of a block or of the range, and
- * return their number in @n. For a hugetlb page that may be one; @known then returns its end. On an
- * error no page is pinned.
- */
-static int pin_ahead(struct page **pages, unsigned long ua, unsigned long end,
-		     unsigned long *n, unsigned long *known)
-{
-	unsigned long skip = (ua & (TCE_BLOCK - 1)) >> PAGE_SHIFT;
-	int rc = 0;
-
-	/* with larger pages, pinning them all costs less than looking up the VMA */
-	if (PAGE_SIZE == SZ_4K)
-		rc = pin_hugetlb(pages, ua, known);
-	*n = max(rc, 0);
-	if (rc)
-		return min(rc, 0);
-	*n = tce_pin_pages(pages, ua, min((end - ua) >> PAGE_SHIFT, TCE_PIN_CHUNK - skip), true,
-			   &rc);
-	if (rc)
-		tce_unpin_pages(pages, *n);
-	return rc;
-}
-
-/*
- * Pin a range and record its blocks. @page_shift returns log2 of the smallest page, where only
- * hugetlb pages count as larger than PAGE_SIZE. Undone by unpin_blocks().
- */
-static int pin_blocks(unsigned long *blocks, unsigned long ua, unsigned long npages,
-		      unsigned int *page_shift)
-{
-	unsigned long end = ua + (npages << PAGE_SHIFT), at, next, i;
-	unsigned long known = ua, left = 0, n;
-	struct page **pages, **first = NULL;
-	int rc = 0;
-
-	pages = kmalloc_array(min(npages, TCE_PIN_CHUNK), sizeof(*pages), GFP_KERNEL_ACCOUNT);
-	if (!pages)
-		return TCE_REFUSE(-ENOMEM);
-	*page_shift = BITS_PER_LONG;
-	for (at = ua, i = 0; at < end; at = next, i++) {
-		next = block_end(at, end);
-		if (at < known) {
-			blocks[i] = blocks[i - 1] + TCE_BLOCK;
-			continue;
-		}
-		if (!left) {
-			first = pages;
-			rc = pin_ahead(pages, at, end, &left, &known);
-			if (rc)
-				break;
-		}
-		n = min((next - at) >> PAGE_SHIFT, left);
-		rc = record_block(blocks, i, at, first, n);
-		if (rc < 0) {
-			tce_unpin_pages(first, left);
-			break;
-		}
-		*page_shift = min_t(unsigned int, *page_shift, rc);
-		first += n;
-		left -= n;
-	}
-	kfree(pages);
-	if (rc < 0)
-		unpin_blocks(blocks, i, ua, end, false);
-	return min(rc, 0);
-}
-
-static unsigned long extent_in_block(const struct tce_region *region, unsigned long ua,
-				     unsigned long max, unsigned long *hpa)
-{
-	unsigned long left = TCE_BLOCK - (ua & (TCE_BLOCK - 1));
-	unsigned long size = PAGE_SIZE - offset_in_page(ua);
-
-	*hpa = tce_region_hpa(region, ua);
-	max = min(max, left);
-	if (!region->mm_iommu && !tce_block_pages(tce_region_block(region, ua)))
-		return max;
-	while (size < max && tce_region_hpa(region, ua + size) == *hpa + size)
-		size += PAGE_SIZE;
-	return min(size, max);
-}
-
 /**
  * tce_region_extent() - size of the contiguous memory at an address
  * @region: the region
  * @ua: userspace address
  * @max: bytes to look at, all of them in @region
- * @hpa: returns the hpa of the first byte, or 0
+ * @hpa: returns the hpa of the first byte
  *
  * Return: bytes.
  */
 unsigned long tce_region_extent(const struct tce_region *region, unsigned long ua,
 				unsigned long max, unsigned long *hpa)
 {
-	unsigned long size = extent_in_block(region, ua, max, hpa), more, next;
+	unsigned long size = 0;
 
-	while (size < max && !((ua + size) & (TCE_BLOCK - 1))) {
-		more = extent_in_block(region, ua + size, max - size, &next);
-		if (next != *hpa + size)
-			break;
-		size += more;
-	}
-	return size;
+	*hpa = tce_region_hpa(region, ua);
+	do {
+		size += tce_block_rest(tce_region_block(region, ua + size), ua + size);
+	} while (size < max && tce_region_hpa(region, ua + size) == *hpa + size);
+	return min(size, max);
 }
 
 /* The first region that overlaps [@ua, @end), or NULL */
@@ -336,65 +119,19 @@ static void region_insert(struct tce_mm *tmm, struct tce_region *region)
 	up_write(&tmm->map_lock);
 }
 
-static void region_mark_dirty(struct tce_region *region)
-{
-	unsigned long i, hpa;
-	struct page *page;
-
-	for (i = 0; i < region->npages; i++) {
-		hpa = tce_region_hpa(region, region->ua + (i << PAGE_SHIFT));
-		page = pfn_to_page(PHYS_PFN(hpa));
-		if (hpa && !PageDirty(page))
-			set_page_dirty_lock(page);
-		if (!(i % TCE_PIN_CHUNK))
-			cond_resched();
-	}
-}
-
 /*
- * log2 of the largest IOMMU page that fits everywhere, limited by the alignment of the range and,
- * beyond PAGE_SIZE, by its smallest hugetlb page
- */
-static unsigned int largest_page_shift(struct tce_region *region)
-{
-	unsigned int shift = __ffs(region->ua | region->npages << PAGE_SHIFT);
-	unsigned long i, ua, before, hpa = 0;
-	struct page *head;
-
-	if (!region->mm_iommu)
-		return min(shift, region->page_shift);
-	for (i = 0; i < region->npages && shift > PAGE_SHIFT; i++) {
-		ua = region->ua + (i << PAGE_SHIFT);
-		before = hpa;
-		hpa = tce_region_hpa(region, ua);
-		head = compound_head(pfn_to_page(PHYS_PFN(hpa)));
-		/* as block_page_shift() */
-		if (!PageHuge(head) || !IS_ALIGNED(hpa - ua, page_size(head)) ||
-		    (i && !IS_ALIGNED(ua, page_size(head)) && hpa != before + PAGE_SIZE))
-			return PAGE_SHIFT;
-		shift = min(shift, page_shift(head));
-		if (!(i % TCE_PIN_CHUNK))
-			cond_resched();
-	}
-	return shift;
-}
-
-/*
- * Returns -EBUSY while KVM counts the region as mapped. The kernel unpins it after a grace period.
- * With an mm it would also uncharge the region, and wait for the mmap_lock.
+ * Returns -EBUSY while KVM counts the region as mapped. The kernel drops its own pins after a grace
+ * period. With an mm it would also uncharge the region, and wait for the mmap_lock.
  */
 static int region_delist(struct tce_region *region)
 {
 	return mm_iommu_put(NULL, region->mm_iommu) == -EBUSY ? -EBUSY : 0;
 }
 
-/* The region has left the tree and KVM's list. tce_uncharge() has to follow. */
+/* The region has left the tree and KVM's list. */
 static void region_free(struct tce_region *region, struct tce_memory *mem)
 {
-	/* the kernel unpins regions of KVM's list */
-	if (!region->mm_iommu)
-		unpin_blocks(region->blocks, count_blocks(region->ua, region->npages),
-			     region->ua, tce_region_end(region), region->written);
+	tce_blocks_unpin(region->blocks, region->ua, region->npages, region->written);
 	tce_uncharge_later(mem, region->npages);
 	kvfree(region);
 }
@@ -407,44 +144,41 @@ static void free_unlinked(struct list_head *unlinked, struct tce_memory *mem)
 		region_free(region, mem);
 }
 
-/*
- * Move a region to @unlinked. Returns -EBUSY if it is mapped, or if another thread has mapped it
- * while map_lock was dropped.
- */
+/* Move a region to @unlinked. Returns -EBUSY if it is mapped. */
 static int region_unlink(struct tce_mm *tmm, struct tce_region *region, struct list_head *unlinked)
 {
-	bool mapped = true;
-
 	lockdep_assert_held(&tmm->region_lock);
-	down_write(&tmm->map_lock);
-	if (region->mm_iommu && region->written && !atomic64_read(&region->mapped)) {
-		/* marking sleeps, and has to precede the unpinning by region_delist() */
-		region->written = false;
-		up_write(&tmm->map_lock);
-		region_mark_dirty(region);
-		down_write(&tmm->map_lock);
-	}
-	/* another thread may have mapped and unmapped it meanwhile, and a device written to it */
-	if (!atomic64_read(&region->mapped) && !(region->mm_iommu && region->written))
-		mapped = region->mm_iommu && region_delist(region);
-	if (!mapped) {
-		rb_erase(&region->node, &tmm->regions);
-		list_add(&region->out, unlinked);
-		if (region->mm_iommu)
-			tmm->listed--;
-	}
-	up_write(&tmm->map_lock);
-	return mapped ? -EBUSY : 0;
+	lockdep_assert_held_write(&tmm->map_lock);
+	if (atomic64_read(&region->mapped) || (region->mm_iommu && region_delist(region)))
+		return -EBUSY;
+	tmm->listed -= !!region->mm_iommu;
+	rb_erase(&region->node, &tmm->regions);
+	list_add(&region->out, unlinked);
+	return 0;
 }
 
-static void region_leak(const struct tce_region *region)
+/* The same for a region without references */
+static int unlink_orphan(struct tce_mm *tmm, struct tce_region *region, struct list_head *unlinked)
 {
-	unsigned long i, hpa;
+	int rc;
+
+	down_write(&tmm->map_lock);
+	rc = region_unlink(tmm, region, unlinked);
+	up_write(&tmm->map_lock);
+	return rc;
+}
+
+/* @counted: KVM counts it as mapped, and it is still in KVM's list, where pages may be others */
+static void region_leak(const struct tce_region *region, bool counted)
+{
+	unsigned long i, ua, hpa, its;
 
 	for (i = 0; i < region->npages; i++) {
-		hpa = tce_region_hpa(region, region->ua + (i << PAGE_SHIFT));
-		if (hpa)
-			get_page(pfn_to_page(PHYS_PFN(hpa)));
+		ua = region->ua + (i << PAGE_SHIFT);
+		hpa = tce_region_hpa(region, ua);
+		get_page(pfn_to_page(PHYS_PFN(hpa)));
+		if (counted && !mm_iommu_ua_to_hpa(region->mm_iommu, ua, 0, &its) && its != hpa)
+			get_page(pfn_to_page(PHYS_PFN(its)));
 		if (!(i % TCE_PIN_CHUNK))
 			cond_resched();
 	}
@@ -488,25 +222,18 @@ static int drain_some(struct tce_region *region, unsigned int *chunks)
  */
 static void region_end(struct tce_region *region, struct tce_memory *mem, unsigned int *chunks)
 {
-	bool leak = READ_ONCE(mem->tmm->table_leaked), mapped = atomic64_read(&region->mapped);
+	bool counted = region->mm_iommu && region_delist(region);
 	struct tce_mm *tmm = mem->tmm;
 
 	lockdep_assert_held(&tmm->region_lock);
-	if (region->mm_iommu && region->written)
-		region_mark_dirty(region);
-	if (leak && mapped)
-		region_leak(region);
-	if (region->mm_iommu && region_delist(region)) {
-		if (leak && !mapped)
-			region_leak(region);
-		if (drain_some(region, chunks)) {
-			list_add(&region->out, &mem->draining);
-			tmm->nr_draining++;
-			return;
-		}
+	if (READ_ONCE(tmm->table_leaked) && (counted || atomic64_read(&region->mapped)))
+		region_leak(region, counted);
+	if (counted && drain_some(region, chunks)) {
+		list_add(&region->out, &mem->draining);
+		tmm->nr_draining++;
+		return;
 	}
-	if (region->mm_iommu)
-		tmm->listed--;
+	tmm->listed -= !!region->mm_iommu;
 	region_free(region, mem);
 }
 
@@ -572,21 +299,10 @@ static void drop_ref(struct tce_region_ref *ref)
 	kfree(ref);
 }
 
-static bool is_shared(const struct tce_region_ref *ref)
-{
-	return !list_is_singular(&ref->region->refs);
-}
-
-static int unlink_last(struct tce_region_ref *ref, struct list_head *unlinked)
-{
-	return is_shared(ref) ? -EBUSY : region_unlink(ref->mem->tmm, ref->region, unlinked);
-}
-
 /* Charge and pin memory, which is in no tree yet, and with @listed put it into KVM's list. */
 static struct tce_region *region_create(struct tce_mm *tmm, unsigned long ua,
 					unsigned long npages, bool listed)
 {
-	unsigned long n = listed ? 0 : count_blocks(ua, npages);
 	struct tce_region *region;
 	long rc;
 
@@ -595,7 +311,8 @@ static struct tce_region *region_create(struct tce_mm *tmm, unsigned long ua,
 	rc = tce_charge(tmm->mm, npages);
 	if (rc)
 		return ERR_PTR(rc);
-	region = kvzalloc(struct_size(region, blocks, n), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	region = kvzalloc(struct_size(region, blocks, tce_blocks_count(ua, npages)),
+			  GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!region) {
 		rc = TCE_REFUSE(-ENOMEM);
 		goto err_uncharge;
@@ -603,28 +320,26 @@ static struct tce_region *region_create(struct tce_mm *tmm, unsigned long ua,
 	region->ua = ua;
 	region->npages = npages;
 	INIT_LIST_HEAD(&region->refs);
-
-	if (listed) {
-		/* mm_iommu_new() charges the pages itself */
-		account_locked_vm(tmm->mm, npages, false);
-		rc = mm_iommu_new(tmm->mm, ua, npages, &region->mm_iommu);
-		/* a short pin is reported as the number of pages */
-		if (rc == -EINVAL)
-			rc = TCE_REFUSE(-EINVAL);
-		else if (rc)
-			rc = tce_pin_errno(rc, ua);
-	} else {
-		rc = pin_blocks(region->blocks, ua, npages, &region->page_shift);
-	}
+	rc = tce_blocks_pin(region->blocks, ua, npages, &region->page_shift);
 	if (rc)
 		goto err_free;
-	region->page_shift = largest_page_shift(region);
-	return region;
+	region->page_shift = min_t(unsigned int, region->page_shift,
+				   __ffs(ua | npages << PAGE_SHIFT));
+	if (!listed)
+		return region;
+
+	/* mm_iommu_new() charges the pages itself */
+	account_locked_vm(tmm->mm, npages, false);
+	rc = mm_iommu_new(tmm->mm, ua, npages, &region->mm_iommu);
+	if (!rc)
+		return region;
+	tce_blocks_unpin(region->blocks, ua, npages, false);
+	kvfree(region);
+	/* a short pin is reported as the number of pages */
+	return ERR_PTR(rc == -EINVAL ? TCE_REFUSE(-EINVAL) : tce_pin_errno(rc, ua));
 
 err_free:
 	kvfree(region);
-	if (listed)
-		return ERR_PTR(rc);
 err_uncharge:
 	account_locked_vm(tmm->mm, npages, false);
 	return ERR_PTR(rc);
@@ -658,7 +373,7 @@ static struct tce_region *region_share(struct tce_memory *mem, unsigned long ua,
 		return region;
 	}
 	while ((region = tce_region_first(tmm, ua, end)))
-		if (region_unlink(tmm, region, unlinked))
+		if (unlink_orphan(tmm, region, unlinked))
 			return ERR_PTR(TCE_REFUSE_VALUE(-EBUSY, region->ua));
 	return NULL;
 }
@@ -716,7 +431,7 @@ static int check_range(const struct tce_mm *tmm, unsigned long ua, unsigned long
 	if (npages > totalram_pages() && npages > READ_ONCE(tmm->mm->total_vm))
 		return TCE_REFUSE(-ENOMEM);
 	/* kvmalloc() has a limit of INT_MAX, and older kernels warn */
-	if (count_blocks(ua, npages) >= SZ_128M)
+	if (tce_blocks_count(ua, npages) >= SZ_128M)
 		return TCE_REFUSE(-ENOMEM);
 	return 0;
 }
@@ -730,7 +445,7 @@ static int check_range(const struct tce_mm *tmm, unsigned long ua, unsigned long
  * Charges locked_vm, unless it shares the region of another container. Undone by
  * tce_region_unregister() and tce_region_close().
  *
- * Context: the owner of the memory; sleeps, ends early on SIGKILL; tce_uncharge() has to follow.
+ * Context: the owner of the memory; sleeps, ends early on SIGKILL.
  *
  * Return: 0; -EINVAL if misaligned, empty or overlapping another region, or if the container is
  * closed; -EBUSY if the container has registered it already, or if an orphan in the range is still
@@ -801,28 +516,6 @@ static struct tce_region_ref *find_registered(struct tce_memory *mem, unsigned l
 	return ref ?: ERR_PTR(TCE_REFUSE_WHY(NO_SUCH_REGION, -ENOENT, 0));
 }
 
-static int unregister(struct tce_region_ref *ref, struct list_head *unlinked,
-		      int (*unmap)(struct tce_memory *, const struct tce_region *))
-{
-	struct tce_mm *tmm = ref->mem->tmm;
-	int rc;
-
-	/* Tables are searched only if TCEs may map it, which is often known without the lock. */
-	if (atomic64_read(&ref->region->mapped) || unlink_last(ref, unlinked)) {
-		rc = down_write_killable(&tmm->map_lock);
-		if (rc)
-			return rc;
-		rc = unmap(ref->mem, ref->region);
-		up_write(&tmm->map_lock);
-		if (rc)
-			return rc;
-		if (!is_shared(ref) && unlink_last(ref, unlinked))
-			return TCE_REFUSE_WHY(REGION_MAPPED, -EBUSY, 0);
-	}
-	drop_ref(ref);
-	return 0;
-}
-
 /**
  * tce_region_unregister() - UNREGISTER: undo tce_region_register()
  * @mem: the memory of a bound container
@@ -835,12 +528,12 @@ static int unregister(struct tce_region_ref *ref, struct list_head *unlinked,
  * well, even if the region is shared. &tce_mm.region_lock is held throughout, so that no other
  * thread can register the address meanwhile.
  *
- * Context: sleeps, ends early on SIGKILL; tce_uncharge() has to follow.
+ * Context: sleeps, ends early on SIGKILL.
  *
  * Return: 0; -EINVAL if misaligned; -ENOENT if the container has no region of exactly these bounds;
  * -EBUSY if no other container has registered the region, and it is still counted as mapped: by
- * another container, by entries that the platform refused to clear, by KVM, which can lose a count,
- * or because another thread has mapped it after @unmap, when &tce_mm.map_lock is dropped; -EINTR.
+ * another container, by entries that the platform refused to clear, or by KVM, which can lose a
+ * count; -EINTR.
  * On an error the region stays registered, but the container's mappings may be gone.
  */
 int tce_region_unregister(struct tce_memory *mem, unsigned long ua, unsigned long size,
@@ -856,7 +549,17 @@ int tce_region_unregister(struct tce_memory *mem, unsigned long ua, unsigned lon
 		return rc;
 	ref = find_registered(mem, ua, size);
 	tce_gap(UNREGISTER, mutex_unlock(&tmm->region_lock), mutex_lock(&tmm->region_lock));
-	rc = IS_ERR(ref) ? PTR_ERR(ref) : unregister(ref, &unlinked, unmap);
+	rc = PTR_ERR_OR_ZERO(ref) ?: down_write_killable(&tmm->map_lock);
+	if (rc)
+		goto out_unlock;
+	rc = unmap(mem, ref->region);
+	if (!rc && list_is_singular(&ref->region->refs) &&
+	    region_unlink(tmm, ref->region, &unlinked))
+		rc = TCE_REFUSE_WHY(REGION_MAPPED, -EBUSY, 0);
+	up_write(&tmm->map_lock);
+	if (!rc)
+		drop_ref(ref);
+out_unlock:
 	mutex_unlock(&tmm->region_lock);
 	free_unlinked(&unlinked, mem);
 	return rc;
@@ -874,13 +577,16 @@ void tce_region_close(struct tce_memory *mem)
 {
 	struct tce_region_ref *ref, *next;
 	struct tce_mm *tmm = mem->tmm;
+	struct tce_region *region;
 	LIST_HEAD(unlinked);
 
 	mutex_lock(&tmm->region_lock);
 	mem->closed = true;
 	list_for_each_entry_safe(ref, next, &mem->refs, in_memory) {
-		unlink_last(ref, &unlinked);
+		region = ref->region;
 		drop_ref(ref);
+		if (list_empty(&region->refs))
+			unlink_orphan(tmm, region, &unlinked);
 		cond_resched();
 	}
 	mutex_unlock(&tmm->region_lock);

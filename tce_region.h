@@ -16,12 +16,8 @@
 
 #include <asm/mmu_context.h>
 
+#include "tce_block.h"
 #include "tce_mm.h"
-
-#define TCE_BLOCK_SHIFT		21
-#define TCE_BLOCK		BIT(TCE_BLOCK_SHIFT)
-/* In &tce_region.blocks: the address of an array of pages */
-#define TCE_BLOCK_PAGES		1UL
 
 /**
  * struct tce_region - a range of user memory that is pinned for DMA
@@ -34,11 +30,7 @@
  * @written: a device may have written to it
  * @mm_iommu: the kernel's own structure if it is in KVM's list, else NULL
  * @mapped: TCEs that map it, except for those of KVM, which @mm_iommu counts
- * @blocks: without @mm_iommu, one word for each aligned block of 2 MiB: its hpa if it is contiguous
- *	in one folio, where one pin holds it and the blocks that continue it; otherwise, with
- *	TCE_BLOCK_PAGES set, the address of an array of its pages, each with a pin. The part
- *	of a block at either end of the range has the word of a whole block, and an array whose
- *	first elements are not used
+ * @blocks: where its pages are (tce_block.h)
  */
 struct tce_region {
 	union {
@@ -120,32 +112,17 @@ static __always_inline void tce_region_written(struct tce_region *region)
 		WRITE_ONCE(region->written, true);
 }
 
-/* NULL for a contiguous block */
-static __always_inline struct page **tce_block_pages(unsigned long block)
-{
-	return block & TCE_BLOCK_PAGES ? (struct page **)(block ^ TCE_BLOCK_PAGES) : NULL;
-}
-
 static __always_inline unsigned long
 tce_region_block(const struct tce_region *region, unsigned long ua)
 {
 	return region->blocks[(ua >> TCE_BLOCK_SHIFT) - (region->ua >> TCE_BLOCK_SHIFT)];
 }
 
-/* The hpa of a byte; 0 if KVM's list lacks it, which would be a bug there */
+/* The hpa of a byte */
 static __always_inline unsigned long
 tce_region_hpa(const struct tce_region *region, unsigned long ua)
 {
-	unsigned long offset = ua & (TCE_BLOCK - 1), block, hpa;
-	struct page **pages;
-
-	if (region->mm_iommu)
-		return mm_iommu_ua_to_hpa(region->mm_iommu, ua, 0, &hpa) ? 0 : hpa;
-	block = tce_region_block(region, ua);
-	pages = tce_block_pages(block);
-	if (likely(!pages))
-		return block + offset;
-	return tce_page_hpa(pages[offset >> PAGE_SHIFT]) + offset_in_page(ua);
+	return tce_block_hpa(tce_region_block(region, ua), ua);
 }
 
 #endif /* TCE_REGION_H */

@@ -26,6 +26,8 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 
+#include <asm/mmu_context.h>
+
 #include "compat/older.h"
 #include "tce_region.h"
 #include "tce_table.h"
@@ -262,12 +264,16 @@ static __always_inline void gather_entries(struct tce_gather *gather, unsigned l
 }
 
 /*
- * In a shared table, the userspace entry may be that of another value. In any other it matches,
- * unless the platform refused to write the entry.
+ * In a shared table, the userspace entry may be that of another value. KVM maps what is in its
+ * list, where another page may be at that address if the client has changed it during REGISTER.
  */
 static noinline bool has_page(const struct tce_region *region, const struct tce_entry *old)
 {
-	return tce_region_hpa(region, old->val & ~TCE_UA_VFIO) == old->hpa;
+	unsigned long ua = old->val & ~TCE_UA_VFIO, hpa;
+
+	if (old->val & TCE_UA_VFIO)
+		return tce_region_hpa(region, ua) == old->hpa;
+	return !mm_iommu_ua_to_hpa(region->mm_iommu, ua, 0, &hpa) && hpa == old->hpa;
 }
 
 static void gather_put(struct tce_gather *gather, const struct tce_entry *old)

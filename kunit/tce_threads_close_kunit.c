@@ -12,6 +12,8 @@
 #include "../tce_map.h"
 #include "../tce_mm.h"
 #include "../tce_region.h"
+#include "tce_guest.h"
+#include "tce_mock_group.h"
 #include "tce_threads.h"
 
 static struct tce_client *leaving;
@@ -191,8 +193,9 @@ static void last_and_first_container(struct kunit *test,
 	KUNIT_EXPECT_EQ(test, b.rc, 0);
 	KUNIT_EXPECT_EQ(test, !!mm_iommu_lookup(current->mm, tce_shared, TCE_SHARED_SIZE),
 			op == &register_memory);
+	/* what is in the list, that has pinned as well */
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock),
-			op == &register_memory ? TCE_SHARED_SIZE >> PAGE_SHIFT : 0);
+			op == &register_memory ? 2 * TCE_SHARED_SIZE >> PAGE_SHIFT : 0);
 	tce_close(next);
 }
 
@@ -230,6 +233,8 @@ static void register_late_beside_kvm(struct kunit *test)
 		tce_thread_start(&b, leaving, leave);
 		tce_thread_join(&b);
 		tce_gate_close(&fx->mock->gate, &after);
+		/* until it is in the list, and about to be taken off */
+		after.skip = 1;
 		complete(&a.gate.open);
 		wait_for_completion(&after.reached);
 		mem = mm_iommu_lookup(current->mm, tce_shared, TCE_SHARED_SIZE);
@@ -241,7 +246,7 @@ static void register_late_beside_kvm(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, a.rc, -EINVAL);
 		if (how == FOUND) {
 			KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock),
-					(TCE_SHARED_SIZE >> PAGE_SHIFT) + 1);
+					2 * ((TCE_SHARED_SIZE >> PAGE_SHIFT) + 1));
 			KUNIT_EXPECT_EQ(test, tce_register(other, tce_shared, TCE_SHARED_SIZE),
 					-EBUSY);
 		}
@@ -250,6 +255,55 @@ static void register_late_beside_kvm(struct kunit *test)
 		if (other)
 			tce_close(other);
 		tce_expect_balance(fx);
+	}
+}
+
+/*
+ * Another page comes to an address between the pin of a REGISTER and the one of KVM's list. MAP and
+ * KVM each map their own, and whoever takes it out of the entry counts it down. If a bridge keeps
+ * both, neither is freed.
+ */
+static void page_changes_between_pins(struct kunit *test)
+{
+	static const struct tce_op register_page = { TCE_REGISTER, .size = PAGE_SIZE };
+	struct tce_fixture *fx = test->priv;
+	struct page *pages[2];
+	struct kvm_setup s;
+	struct tce_thread a;
+	unsigned long hpa;
+	int i, keeps;
+
+	kvm_set_up(test, &s, true);
+	tce_shared = tce_plain(fx, PAGE_SIZE);
+	pages[0] = tce_page(fx, tce_shared);
+	tce_thread_stop_op(&a, s.client, &register_page, &fx->mock->pinned_gate);
+	tce_renew(fx, tce_shared, PAGE_SIZE);
+	pages[1] = tce_page(fx, tce_shared);
+	tce_thread_go_on(&a);
+	KUNIT_ASSERT_EQ(test, a.rc, 0);
+	for (keeps = 0; keeps < 2; keeps++) {
+		KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, tce_shared, SZ_4K, TCE_RW), 0);
+		KUNIT_ASSERT_TRUE(test, kvm_put(&s, 1, tce_shared));
+		for (i = 0; i < 2; i++) {
+			tce_mock_entry(s.tbl, i, &hpa);
+			KUNIT_EXPECT_EQ(test, hpa, page_to_phys(pages[i]));
+		}
+		s.grp->keeps = keeps;
+		if (keeps)
+			tce_fault_arm_sticky(fx->mock, TCE_FAULT_CLEAR, -4);
+		KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_8K), keeps ? -EIO : 0);
+		KUNIT_EXPECT_EQ(test, fx->mock->counted, keeps);
+	}
+	fx->mock->kept = true;
+	kvm_close(&s);
+	fx->pages_left = 1;
+	tce_unpinned(fx);
+	KUNIT_ASSERT_EQ(test, vm_munmap(tce_shared, PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
+	for (i = 0; i < 2; i++) {
+		KUNIT_EXPECT_EQ(test, tce_holders(pages[i]), 1);
+		if (tce_holders(pages[i]))
+			put_page(pages[i]);
 	}
 }
 
@@ -422,6 +476,7 @@ static struct kunit_case tce_threads_close_cases[] = {
 	KUNIT_CASE(register_after_the_last_container),
 	KUNIT_CASE(create_after_the_last_container),
 	KUNIT_CASE(register_late_beside_kvm),
+	KUNIT_CASE(page_changes_between_pins),
 	KUNIT_CASE(map_what_is_registered_late),
 	KUNIT_CASE(register_late_what_is_shared),
 	KUNIT_CASE(close_beside_an_orphan),

@@ -240,58 +240,6 @@ static void map_beside_disable(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, b.rc, -EPERM);
 }
 
-/*
- * UNREGISTER waits for a MAP, which lets a device write for the first time, and then for a page's
- * lock to mark what was written; meanwhile a MAP and an UNMAP come. All that the device has written
- * is marked, also by us if KVM could find the memory, which the kernel unpins then.
- */
-static void written_while_it_is_unregistered(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client;
-	struct tce_region *region;
-	struct page *first, *last;
-	struct tce_mm *tmm;
-	struct tce_thread a;
-	bool free;
-	int ms;
-
-	tce_watch(fx);
-	client = tce_share(test, true, NULL);
-	tmm = container_of_client(client)->mem.tmm;
-	first = tce_page(fx, tce_shared);
-	last = tce_page(fx, tce_shared + TCE_SHARED_SIZE - PAGE_SIZE);
-	down_read(&tmm->map_lock);
-	region = tce_region_find(tmm, tce_shared);
-	KUNIT_EXPECT_NOT_NULL(test, region);
-	KUNIT_EXPECT_NOT_NULL(test, region->mm_iommu);
-	tce_thread_op(&a, client, &unregister_shared);
-	KUNIT_EXPECT_TRUE(test, TCE_WAITS_RWSEM(&a, &tmm->map_lock));
-	ClearPageDirty(first);
-	lock_page(last);
-	ClearPageDirty(last);
-	/* as the MAP does with this lock held */
-	tce_region_written(region);
-	up_read(&tmm->map_lock);
-	/* it has marked the first page, and will wait for the last one */
-	for (ms = 0; ms < 10000 && !PageDirty(first); ms += 20)
-		msleep(20);
-	KUNIT_EXPECT_TRUE(test, PageDirty(first));
-	/* and no MAP waits for that */
-	free = down_read_trylock(&tmm->map_lock);
-	KUNIT_EXPECT_TRUE(test, free);
-	if (free)
-		up_read(&tmm->map_lock);
-	ClearPageDirty(first);
-	tce_region_written(region);
-	unlock_page(last);
-	tce_thread_join(&a);
-	fx->busy = false;
-	KUNIT_EXPECT_EQ(test, a.rc, 0);
-	KUNIT_EXPECT_TRUE(test, PageDirty(first));
-	KUNIT_EXPECT_TRUE(test, PageDirty(last));
-}
-
 /* It is killed when all is pinned. That is registered all the same, and other memory can be. */
 static void register_is_killed_at_the_end(struct kunit *test)
 {
@@ -316,7 +264,6 @@ static struct kunit_case tce_threads_wait_cases[] = {
 	KUNIT_CASE(page_changes_under_a_map),
 	KUNIT_CASE(disable_during_a_map),
 	KUNIT_CASE(map_beside_disable),
-	KUNIT_CASE(written_while_it_is_unregistered),
 	KUNIT_CASE(register_is_killed_at_the_end),
 	{}
 };

@@ -13,12 +13,12 @@
  *
  * Assumed: each amount is less than 2^40 pages, and all of them are, so that the kernel's own sum
  * does not wrap; the kernel's own list charges what it takes, and nothing if it fails, and does not
- * uncharge without an mm. A region that is not in the list has NPAGES pages in one block, because
- * pinning more loops by its data.
+ * uncharge without an mm. A region has NPAGES pages in one block, because pinning more loops by its
+ * data.
  *
  * each: CALL=RESERVE,USE,SETTLE,UNCHARGE,TRY,MAP LISTED=0 PAGE_SHIFT=12 NPAGES=0
- * each: CALL=REGISTER,UNREGISTER LISTED=1 PAGE_SHIFT=12,16 NPAGES=0
- * each: CALL=REGISTER,UNREGISTER LISTED=0 PAGE_SHIFT=16 NPAGES=1,2
+ * each: CALL=REGISTER LISTED=0,1 PAGE_SHIFT=16 NPAGES=1,2
+ * each: CALL=UNREGISTER LISTED=0 PAGE_SHIFT=16 NPAGES=1,2
  * unwind: 4
  *
  * control: tce_charge_reserve tce_charge account_locked_vm(any) CALL=RESERVE
@@ -27,8 +27,8 @@
  * control: tce_uncharge be_owner account_locked_vm(any) CALL=UNCHARGE
  * control: tce_uncharge_try __account_locked_vm(any) CALL=TRY
  * control: count_pages tce_charge tce_v1_allow CALL=MAP
- * control: tce_charge account_locked_vm region_create CALL=REGISTER LISTED=1 PAGE_SHIFT=16
- * control: tce_charge account_locked_vm(any) pin_blocks CALL=REGISTER LISTED=0 NPAGES=1
+ * control: tce_charge account_locked_vm region_create CALL=REGISTER LISTED=1
+ * control: tce_charge account_locked_vm(any) tce_blocks_pin CALL=REGISTER LISTED=0 NPAGES=1
  * control: tce_uncharge_later region_free CALL=UNREGISTER LISTED=0 NPAGES=2
  */
 #define MOST			(1UL << 40)
@@ -111,6 +111,7 @@ static unsigned long pin_all(struct page **pages, unsigned long ua, unsigned lon
 }
 
 #include "../tce_v1.c"
+#include "../tce_block.c"
 #include "../tce_region.c"
 #include "../tce_trace.c"
 
@@ -213,10 +214,7 @@ static void call(unsigned long n)
 		break;
 	case UNREGISTER:
 		region = some(sizeof(*region) + sizeof(*region->blocks));
-		if (LISTED)
-			region->mm_iommu = (struct mm_iommu_table_group_mem_t *)1;
-		else
-			region->blocks[0] = any_ulong();
+		region->blocks[0] = any_ulong();
 		region->ua = TCE_BLOCK + PAGE_SIZE;
 		region->npages = n;
 		assume(n <= used);

@@ -14,7 +14,7 @@
  * unwind: 6
  *
  * control: tce_v1_extent CALL=V1
- * control: tce_region_extent tce_region_hpa CALL=BLOCKS
+ * control: tce_region_extent tce_block_hpa CALL=BLOCKS
  * control: tce_pua_run CALL=PUAS
  */
 #include "../tce_region.c"
@@ -62,11 +62,10 @@ static void region(void)
 	unsigned long at = any_ulong(), max = any_ulong(), byte = any_ulong(), size, hpa;
 	int i;
 
-	p->mm_iommu = NULL;
 	p->ua = any_ulong() & PAGE_MASK;
 	p->npages = any_ulong();
 	assume(p->ua < TASK_SIZE_MAX && p->npages && p->npages <= PIECES * TCE_BLOCK >> PAGE_SHIFT);
-	assume(count_blocks(p->ua, p->npages) <= PIECES);
+	assume(tce_blocks_count(p->ua, p->npages) <= PIECES);
 	assume(at >= p->ua && at < tce_region_end(p) && max && max <= tce_region_end(p) - at);
 	for (i = 0; i < PIECES; i++)
 		p->blocks[i] = any_page_hpa();

@@ -2,7 +2,7 @@
 /*
  * REGISTER accepts whole pages of user memory, not at address 0, no more than the process or the
  * host has, and nothing else. What is allocated for it has a place for each of its blocks: the walk
- * of pin_blocks() goes from its first byte to its end by parts of blocks, each in the place where a
+ * of tce_blocks_pin() goes from its first byte to its end by parts of blocks, each in the place where a
  * look-up of any of its addresses looks, and pins no more pages at once than its array has. Only
  * what is pinned counts as known. Where the pages of a block are recorded one by one, a look-up of
  * an address finds the page that is pinned there. A block allows larger IOMMU pages than the CPU's
@@ -12,7 +12,7 @@
  * each: SHIFT=12,16
  * unwind: 2
  *
- * control: check_range count_blocks block_end pin_ahead record_block block_page_shift SHIFT=16
+ * control: check_range tce_blocks_count block_end pin_ahead record_block block_page_shift SHIFT=16
  * control: pin_hugetlb pin_ahead SHIFT=12
  */
 #undef PAGE_SHIFT
@@ -42,6 +42,7 @@ static struct page **recorded;
 #include "../tce_mm.h"
 #define tce_page_hpa(page)		((unsigned long)&(page) << PAGE_SHIFT)
 
+#include "../tce_block.c"
 #include "../tce_region.c"
 #include "../tce_trace.c"
 
@@ -104,7 +105,6 @@ static void look_up(unsigned long at, unsigned long next)
 	struct tce_region *p = (struct tce_region *)space;
 	struct page **pages = (struct page **)BIT(41);
 
-	p->mm_iommu = NULL;
 	p->ua = at;
 	assume(byte >= at && byte < next);
 	if (record_block(p->blocks, 0, at, pages, (next - at) >> PAGE_SHIFT) < 0)
@@ -145,7 +145,7 @@ int main(void)
 	if (rc)
 		return 0;
 
-	blocks = count_blocks(ua, size >> PAGE_SHIFT);
+	blocks = tce_blocks_count(ua, size >> PAGE_SHIFT);
 	prove(blocks && blocks < SZ_128M);
 	/* of any byte, and so of one where the walk has come to */
 	at = ua + any_ulong();
