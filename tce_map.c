@@ -264,7 +264,6 @@ long tce_container_disable(struct tce_container *container)
 	WRITE_ONCE(container->enabled, false);
 	tce_v1_disallow(&container->mem);
 	tce_container_unlock(container);
-	tce_uncharge(&container->mem);
 	return 0;
 }
 
@@ -292,18 +291,12 @@ long tce_container_register(struct tce_container *container, u64 ua, u64 size)
 			WRITE_ONCE(container->enabled, true);
 		tce_container_unlock(container);
 	}
-	tce_uncharge(&container->mem);
 	return rc;
 }
 
 /* v2: UNREGISTER. Return: as tce_region_unregister(); -EPERM if the caller is not the owner */
 long tce_container_unregister(struct tce_container *container, u64 ua, u64 size)
 {
-	int rc = check_owner(tce_memory_mm(&container->mem));
-
-	if (rc)
-		return rc;
-	rc = tce_region_unregister(&container->mem, ua, size, tce_table_unmap_region);
-	tce_uncharge(&container->mem);
-	return rc;
+	return check_owner(tce_memory_mm(&container->mem)) ?:
+	       tce_region_unregister(&container->mem, ua, size, tce_table_unmap_region);
 }

@@ -196,7 +196,7 @@ void tce_charge_settle(struct tce_charge *charge, struct tce_memory *mem)
 		tce_uncharge(mem);
 }
 
-/* Allowed in any context. tce_uncharge() has to follow once no lock is held. */
+/* In any context: the owner's next command does it, or the container's end. */
 void tce_uncharge_later(struct tce_memory *mem, unsigned long npages)
 {
 	atomic_long_add(npages, &mem->uncharge);

@@ -75,10 +75,7 @@ void tce_v1_allow(struct tce_v1 *v1, unsigned long npages)
 	spin_unlock(&v1->lock);
 }
 
-/*
- * While nothing is mapped, uncharge all pages but those that a MAP in flight has pinned. To be
- * followed by tce_uncharge().
- */
+/* While nothing is mapped, uncharge all pages but those that a MAP in flight has pinned. */
 void tce_v1_disallow(struct tce_memory *mem)
 {
 	struct tce_v1 *v1 = mem->v1;

@@ -189,7 +189,7 @@ static int window_set(struct tce_window *win, struct tce_group *grp)
 
 /*
  * Undo new_window(). The window is blocked for KVM, empty, and in no bridge except those that
- * refused to release it. To be followed by tce_uncharge() when the last lock is dropped.
+ * refused to release it.
  */
 static void free_window(struct tce_window *win)
 {
@@ -506,7 +506,6 @@ long tce_window_remove(struct tce_container *container, u64 start)
 		return rc;
 	rc = remove_window(container, start);
 	tce_container_unlock(container);
-	tce_uncharge(&container->mem);
 	return rc;
 }
 

@@ -198,21 +198,12 @@ static long check_extension(unsigned long arg)
 	}
 }
 
-static __always_inline long do_ioctl(struct tce_container *container, unsigned int cmd,
-				     unsigned long arg)
+static noinline long ioctl_other(struct tce_container *container, unsigned int cmd,
+				 unsigned long arg)
 {
 	bool v1 = container->mem.v1;
 
-	/* Only the owner may learn why a call is refused. */
-	if (!tce_container_owned(container))
-		return TCE_REFUSE_WHY(NOT_OWNER, -EPERM, 0);
 	switch (cmd) {
-	case VFIO_IOMMU_MAP_DMA:
-	case VFIO_IOMMU_UNMAP_DMA:
-		if (!READ_ONCE(container->enabled))
-			return tce_container_disabled(container);
-		return cmd == VFIO_IOMMU_MAP_DMA ? ioctl_map(container, arg) :
-						   ioctl_unmap(container, arg);
 	case VFIO_IOMMU_SPAPR_TCE_GET_INFO:
 		return ioctl_get_info(container, arg);
 	case VFIO_EEH_PE_OP:
@@ -240,6 +231,29 @@ static __always_inline long do_ioctl(struct tce_container *container, unsigned i
 		break;
 	}
 	return TCE_REFUSE_VALUE(-ENOTTY, cmd);
+}
+
+static __always_inline long do_ioctl(struct tce_container *container, unsigned int cmd,
+				     unsigned long arg)
+{
+	long rc;
+
+	/* Only the owner may learn why a call is refused. */
+	if (!tce_container_owned(container))
+		return TCE_REFUSE_WHY(NOT_OWNER, -EPERM, 0);
+	switch (cmd) {
+	case VFIO_IOMMU_MAP_DMA:
+	case VFIO_IOMMU_UNMAP_DMA:
+		if (!READ_ONCE(container->enabled))
+			return tce_container_disabled(container);
+		return cmd == VFIO_IOMMU_MAP_DMA ? ioctl_map(container, arg) :
+						   ioctl_unmap(container, arg);
+	default:
+		rc = ioctl_other(container, cmd, arg);
+		/* whatever it has left, now that no lock is held */
+		tce_uncharge(&container->mem);
+		return rc;
+	}
 }
 
 static long tce_vfio_ioctl(void *iommu_data, unsigned int cmd, unsigned long arg)
