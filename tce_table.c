@@ -35,11 +35,12 @@
 #include "tce_v1.h"
 
 /* The userspace entry for an IOMMU page; never 0 */
-static __always_inline u64 tce_val(bool v1, unsigned long ua, unsigned long hpa, bool write)
+static __always_inline u64 tce_val(bool v1, unsigned long ua, unsigned long hpa,
+				   enum dma_data_direction dir)
 {
 	if (likely(!v1))
 		return ua | TCE_UA_VFIO;
-	return tce_v1_val(hpa, write) | TCE_UA_VFIO;
+	return tce_v1_val(hpa, tce_dir_writes(dir)) | TCE_UA_VFIO;
 }
 
 static __always_inline void tce_pua_write(__be64 *pua, u64 val)
@@ -328,98 +329,110 @@ static noinline bool erase_run(struct tce_table *table, unsigned long entry, __b
 	return true;
 }
 
-/* Goes on after a refused entry. Return: 0; -EIO if there were any */
-static __always_inline int erase_each(struct tce_gather *gather, unsigned long entry, __be64 *pua,
-				      unsigned long n, bool client)
+/**
+ * struct tce_unmap - an UNMAP in progress
+ * @table: the table
+ * @entry: the next entry
+ * @left: number of entries from there on
+ * @run_min: the shortest run worth one operation of the platform
+ * @client: the caller may be killed
+ * @rc: 0, or -EIO if the platform refused entries
+ */
+struct tce_unmap {
+	struct tce_table *table;
+	unsigned long entry;
+	unsigned long left;
+	unsigned long run_min;
+	bool client;
+	int rc;
+};
+
+/* Goes on after a refused entry. */
+static void erase_each(struct tce_unmap *unmap, struct tce_gather *gather, unsigned long entry,
+		       __be64 *pua, unsigned long n)
 {
 	struct tce_entry old;
 	unsigned long i;
-	int rc = 0;
 
 	for (i = 0; i < n; i++) {
 		old = (struct tce_entry){ .dir = DMA_NONE };
-		if (tce_entry_swap(gather->table, entry + i, &pua[i], &old)) {
-			rc = TCE_REFUSE(-EIO);
+		if (tce_entry_swap(unmap->table, entry + i, &pua[i], &old)) {
+			unmap->rc = TCE_REFUSE(-EIO);
 			continue;
 		}
 		/* KVM may have emptied it and still owe the invalidation */
-		if (old.dir != DMA_NONE || old.val || client)
+		if (old.dir != DMA_NONE || old.val || unmap->client)
 			gather_entries(gather, entry + i, entry + i + 1);
 		if (old.val)
 			gather_put(gather, &old);
 	}
-	return rc;
-}
-
-/* Skips empty entries, which userspace entries show unless the table is shared. */
-static __always_inline int erase(struct tce_gather *gather, unsigned long entry, __be64 *pua,
-				 unsigned long n, unsigned long run_min, bool client)
-{
-	struct tce_table *table = gather->table;
-	unsigned long i, run;
-	int rc = 0;
-
-	for (i = 0; i < n; i += run) {
-		run = table->shared ? n : tce_pua_run(pua + i, n - i, false);
-		if (!run)
-			run = tce_pua_run(pua + i, n - i, true);
-		else if (run < run_min || !erase_run(table, entry + i, pua + i, run))
-			rc = erase_each(gather, entry + i, pua + i, run, client) ?: rc;
-	}
-	return rc;
 }
 
 /*
- * Inline for UNMAP of one entry. Return: how many entries were looked at, or -EINTR. @rc is set if
- * the platform refuses some.
+ * Erase entries in a row, or skip empty ones, which userspace entries show unless the table is
+ * shared. Return: how many of @max
  */
-static __always_inline long unmap_chunk(struct tce_table *table, unsigned long entry,
-					unsigned long max, unsigned long run_min, bool client,
-					int *rc)
+static unsigned long erase_next(struct tce_unmap *unmap, struct tce_gather *gather,
+				unsigned long entry, __be64 *pua, unsigned long max)
 {
-	struct tce_gather gather __uninitialized;
-	unsigned long n;
-	__be64 *pua;
-	int failed;
+	struct tce_table *table = unmap->table;
+	unsigned long n = table->shared ? max : tce_pua_run(pua, max, false);
 
-	if (!client)
+	if (!n)
+		return tce_pua_run(pua, max, true);
+	if (n < unmap->run_min || !erase_run(table, entry, pua, n))
+		erase_each(unmap, gather, entry, pua, n);
+	return n;
+}
+
+/* Inline for UNMAP of one entry. Return: 0; -EINTR */
+static __always_inline int unmap_chunk(struct tce_unmap *unmap)
+{
+	struct tce_table *table = unmap->table;
+	struct tce_gather gather __uninitialized;
+	unsigned long n, i = 0;
+	__be64 *pua;
+
+	if (!unmap->client)
 		mutex_lock(&table->lock);
 	else if (mutex_lock_killable(&table->lock))
 		return -EINTR;
-	pua = tce_table_pua(table, entry, false, &n);
-	n = min(n, max);
-	if (!pua)
-		goto out;
-	n = min(n, TCE_CHUNK);
-	gather_init(&gather, table);
-	failed = erase(&gather, entry, pua, n, run_min, client);
-	gather_flush(&gather);
-	if (failed)
-		*rc = failed;
-out:
+	pua = tce_table_pua(table, unmap->entry, false, &n);
+	n = min(n, unmap->left);
+	if (pua) {
+		n = min(n, TCE_CHUNK);
+		gather_init(&gather, table);
+		while (i < n)
+			i += erase_next(unmap, &gather, unmap->entry + i, pua + i, n - i);
+		gather_flush(&gather);
+	}
 	mutex_unlock(&table->lock);
-	return n;
+	unmap->entry += n;
+	unmap->left -= n;
+	return 0;
 }
 
 /* @client: the caller may be killed. Return: as tce_table_unmap() */
 static int unmap_entries(struct tce_table *table, unsigned long first, unsigned long n,
 			 unsigned long run_min, bool client)
 {
-	unsigned long done = 0;
-	int rc = 0;
-	long some;
+	struct tce_unmap unmap = {
+		.table = table,
+		.entry = first,
+		.left = n,
+		.run_min = run_min,
+		.client = client,
+	};
 
-	while (done < n) {
-		some = unmap_chunk(table, first + done, n - done, run_min, client, &rc);
-		if (some < 0)
-			return some;
-		done += some;
-		if (client && done < n && fatal_signal_pending(current))
+	while (unmap.left) {
+		if (unmap_chunk(&unmap))
+			return -EINTR;
+		if (client && unmap.left && fatal_signal_pending(current))
 			return -EINTR;
 		if (need_resched())
 			cond_resched();
 	}
-	return rc;
+	return unmap.rc;
 }
 
 /**
@@ -473,30 +486,31 @@ static __always_inline unsigned long pua_run_of(const __be64 *pua, unsigned long
  * Unmap the next run of entries if it maps the region, or only count it if @others is not NULL.
  * Skip it if it is empty or maps other memory.
  */
-static void unmap_next(struct tce_table *table, const struct tce_region *region, long *others)
+static void search_next(struct tce_table *table, const struct tce_region *region, long *others)
 {
+	struct tce_search *search = &table->search;
 	unsigned long size = table->tbl->it_size, at, entry, n, run;
-	int refused;	/* ignored, because the entries stay counted */
 	__be64 *pua;
 
-	at = table->from + table->seen;
+	at = search->from + search->seen;
 	if (at >= size)
 		at -= size;
 	entry = table->tbl->it_offset + at;
 	pua = tce_table_pua(table, entry, false, &n);
-	n = min3(n, size - at, size - table->seen);
+	n = min3(n, size - at, size - search->seen);
 	if (pua) {
 		n = min(n, TCE_CHUNK);
 		run = pua_run_of(pua, n, region, true);
-		if (run && table->found == size)
-			table->found = at;
+		if (run && search->found == size)
+			search->found = at;
+		/* entries that the platform refuses to clear stay counted */
 		if (run && others)
 			*others += run;
 		else if (run)
-			unmap_chunk(table, entry, run, least_run(table, run), true, &refused);
+			unmap_entries(table, entry, run, least_run(table, run), true);
 		n = run ?: tce_pua_run(pua, n, true) ?: pua_run_of(pua, n, region, false);
 	}
-	table->seen += n;
+	search->seen += n;
 }
 
 /**
@@ -517,21 +531,21 @@ int tce_table_unmap_region(struct tce_memory *mem, const struct tce_region *regi
 	long others = 0;
 
 	list_for_each_entry(table, &mem->tmm->tables, in_mm) {
-		if (table->found < table->tbl->it_size)
-			table->from = table->found;
-		table->found = table->tbl->it_size;
-		table->seen = 0;
+		if (table->search.found < table->tbl->it_size)
+			table->search.from = table->search.found;
+		table->search.found = table->tbl->it_size;
+		table->search.seen = 0;
 	}
 	/* KVM's list does not tell how often KVM maps it */
 	while (region->mm_iommu || atomic64_read(&region->mapped) > others) {
 		next = NULL;
 		list_for_each_entry(table, &mem->tmm->tables, in_mm)
-			if (table->seen < table->tbl->it_size &&
-			    (!next || table->seen < next->seen))
+			if (table->search.seen < table->tbl->it_size &&
+			    (!next || table->search.seen < next->search.seen))
 				next = table;
 		if (!next)
 			break;
-		unmap_next(next, region, next->mem == mem ? NULL : &others);
+		search_next(next, region, next->mem == mem ? NULL : &others);
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		if (need_resched())
@@ -549,11 +563,13 @@ int tce_table_unmap_region(struct tce_memory *mem, const struct tce_region *regi
  * struct tce_extent - the memory of consecutive entries
  * @ua: its first byte in user space
  * @entries: number of entries
- * @hpa: its address, if it is contiguous and has &tce_reader.run_min entries or more
+ * @contiguous: its memory is, and is worth one operation of the platform
+ * @hpa: if so, its address
  */
 struct tce_extent {
 	unsigned long ua;
 	unsigned long entries;
+	bool contiguous;
 	unsigned long hpa;
 };
 
@@ -584,19 +600,23 @@ static __always_inline unsigned long read_hpa(const struct tce_reader *reader, u
 }
 
 /*
- * Count the entries that map contiguous memory from *@hpa on. Scattered memory mostly takes two
+ * End an extent where its memory is no longer contiguous. Scattered memory mostly takes two
  * look-ups, and is returned in pieces too short for a run.
  */
-static unsigned long read_run(const struct tce_reader *reader, unsigned long n, unsigned long *hpa)
+static __always_inline void read_run(const struct tce_reader *reader, struct tce_extent *extent)
 {
 	unsigned long half = reader->run_min / 2, ahead = (half - 1) << reader->shift;
-	unsigned long ua = reader->ua, size = n << reader->shift;
+	unsigned long ua = extent->ua, size = extent->entries << reader->shift, hpa;
 
-	if (read_hpa(reader, ua + ahead) != read_hpa(reader, ua) + ahead)
-		return half;
-	size = reader->batch ? tce_v1_extent(reader->batch, ua, size, hpa) :
-			       tce_region_extent(reader->region, ua, size, hpa);
-	return size >> reader->shift ?: 1;
+	if (read_hpa(reader, ua + ahead) != read_hpa(reader, ua) + ahead) {
+		extent->entries = half;
+		return;
+	}
+	size = reader->batch ? tce_v1_extent(reader->batch, ua, size, &hpa) :
+			       tce_region_extent(reader->region, ua, size, &hpa);
+	extent->hpa = hpa;
+	extent->entries = size >> reader->shift ?: 1;
+	extent->contiguous = extent->entries >= reader->run_min;
 }
 
 /*
@@ -627,17 +647,19 @@ static void read_undo(struct tce_reader *reader, unsigned long n)
 		atomic64_sub(n, &reader->region->mapped);
 }
 
-/* The extent is counted as mapped, and has up to @max entries. */
-static void read_next(struct tce_reader *reader, unsigned long max, struct tce_extent *extent)
+/* The next extent, which has up to @max entries and is counted as mapped */
+static struct tce_extent read_next(struct tce_reader *reader, unsigned long max)
 {
+	struct tce_extent extent = { .ua = reader->ua };
+
 	if (!reader->held)
 		read_hold(reader, max);
-	extent->ua = reader->ua;
-	extent->entries = min(max, reader->held);
-	if (extent->entries >= reader->run_min)
-		extent->entries = read_run(reader, extent->entries, &extent->hpa);
-	reader->ua += extent->entries << reader->shift;
-	reader->held -= extent->entries;
+	extent.entries = min(max, reader->held);
+	if (extent.entries >= reader->run_min)
+		read_run(reader, &extent);
+	reader->ua += extent.entries << reader->shift;
+	reader->held -= extent.entries;
+	return extent;
 }
 
 /**
@@ -646,6 +668,7 @@ static void read_next(struct tce_reader *reader, unsigned long max, struct tce_e
  * @entry: the next entry
  * @left: number of entries from there on
  * @dir: the device's permissions
+ * @rc: 0, or why it has ended
  * @reader: reads the memory
  */
 struct tce_map {
@@ -653,98 +676,91 @@ struct tce_map {
 	unsigned long entry;
 	unsigned long left;
 	enum dma_data_direction dir;
+	int rc;
 	struct tce_reader reader;
 };
 
-/* The platform invalidates them. On failure all count as written, so that they are cleared. */
-static noinline int write_run(struct tce_map *map, __be64 *pua, struct tce_extent *extent)
+/*
+ * The platform invalidates them. Return: how many count as written, which on failure are all of
+ * them, so that they are cleared
+ */
+static noinline unsigned long write_run(struct tce_map *map, __be64 *pua, struct tce_extent extent)
 {
-	unsigned long step = 1UL << map->reader.shift, n = extent->entries, offset = 0, i;
-	bool write = tce_dir_writes(map->dir);
-	int rc = tce_table_set(map->table, map->entry, n, extent->hpa, map->dir);
+	unsigned long step = 1UL << map->reader.shift, offset = 0, i;
 
-	for (i = 0; i < n; i++, offset += step)
-		tce_pua_write(&pua[i], tce_val(map->reader.batch, extent->ua + offset,
-					       extent->hpa + offset, write));
-	extent->entries = 0;
-	return rc;
+	map->rc = tce_table_set(map->table, map->entry, extent.entries, extent.hpa, map->dir);
+	for (i = 0; i < extent.entries; i++, offset += step)
+		tce_pua_write(&pua[i], tce_val(map->reader.batch, extent.ua + offset,
+					       extent.hpa + offset, map->dir));
+	return extent.entries;
 }
 
-/* On failure, @extent keeps the entries that are not written. */
-static __always_inline int write_each(struct tce_map *map, struct tce_gather *gather,
-				      __be64 *pua, struct tce_extent *extent)
+/* Return: how many are written, fewer than @extent has if the next one is refused */
+static __always_inline unsigned long write_each(struct tce_map *map, struct tce_gather *gather,
+						__be64 *pua, struct tce_extent extent)
 {
 	const struct tce_reader reader = map->reader;
-	unsigned long step = 1UL << reader.shift, n = extent->entries, from = 0, i;
-	unsigned long entry = map->entry, ua = extent->ua, hpa = 0;
+	unsigned long step = 1UL << reader.shift, i;
+	unsigned long entry = map->entry, ua = extent.ua, hpa = 0;
 	enum dma_data_direction dir = map->dir;
 	struct tce_table *table = map->table;
-	bool write = tce_dir_writes(dir);
 	struct tce_entry now;
-	int rc = 0;
+	int rc;
 
-	for (i = 0; i < n; i++, ua += step, hpa += step) {
+	for (i = 0; i < extent.entries; i++, ua += step, hpa += step) {
 		if (PAGE_SIZE == SZ_4K || !i || !offset_in_page(ua))
 			hpa = read_hpa(&reader, ua);
-		now = (struct tce_entry){ hpa, dir, tce_val(reader.batch, ua, hpa, write) };
+		now = (struct tce_entry){ hpa, dir, tce_val(reader.batch, ua, hpa, dir) };
 		rc = tce_entry_swap(table, entry + i, &pua[i], &now);
-		if (unlikely(rc))
+		if (unlikely(rc)) {
+			map->rc = TCE_REFUSE(rc);
 			break;
-		if (unlikely(now.val)) {
-			gather_entries(gather, entry + from, entry + i + 1);
-			gather_put(gather, &now);
-			from = i + 1;
 		}
+		gather_entries(gather, entry + i, entry + i + 1);
+		if (unlikely(now.val))
+			gather_put(gather, &now);
 	}
-	if (i > from)
-		gather_entries(gather, entry + from, entry + i);
-	extent->entries -= i;
-	return unlikely(rc) ? TCE_REFUSE(rc) : 0;
+	return i;
 }
 
-static __always_inline bool is_run(const struct tce_map *map, const __be64 *pua,
-				   const struct tce_extent *extent)
+static __always_inline bool is_run(const __be64 *pua, struct tce_extent extent)
 {
-	return extent->entries >= map->reader.run_min &&
-	       tce_pua_run(pua, extent->entries, true) == extent->entries;
+	return extent.contiguous && tce_pua_run(pua, extent.entries, true) == extent.entries;
 }
 
-static int map_chunk(struct tce_map *map)
+/* Inline for MAP of one entry */
+static __always_inline void map_chunk(struct tce_map *map)
 {
 	struct tce_table *table = map->table;
 	struct tce_gather gather __uninitialized;
 	struct tce_extent extent;
 	unsigned long n, end;
 	__be64 *pua;
-	int rc;
 
-	rc = mutex_lock_killable(&table->lock);
-	if (rc)
-		return rc;
+	map->rc = mutex_lock_killable(&table->lock);
+	if (map->rc)
+		return;
 	pua = tce_table_pua(table, map->entry, true, &n);
 	if (!pua) {
-		rc = TCE_REFUSE(-ENOMEM);
+		map->rc = TCE_REFUSE(-ENOMEM);
 		goto out_unlock;
 	}
 	end = map->left - min3(n, map->left, TCE_CHUNK);
 	gather_init(&gather, table);
-	while (!rc && map->left > end) {
+	do {
 		n = tce_table_has_level(table, map->entry) ? map->left - end : 1;
-		read_next(&map->reader, n, &extent);
-		n = extent.entries;
-		rc = is_run(map, pua, &extent) ? write_run(map, pua, &extent) :
-						 write_each(map, &gather, pua, &extent);
-		n -= extent.entries;
+		extent = read_next(&map->reader, n);
+		n = is_run(pua, extent) ? write_run(map, pua, extent) :
+					  write_each(map, &gather, pua, extent);
 		pua += n;
 		map->entry += n;
 		map->left -= n;
-	}
-	if (rc)
-		read_undo(&map->reader, extent.entries);
+	} while (!map->rc && map->left > end);
+	if (map->rc)
+		read_undo(&map->reader, extent.entries - n);
 	gather_flush(&gather);
 out_unlock:
 	mutex_unlock(&table->lock);
-	return rc;
 }
 
 /* v2: @first returns the region in which the memory begins. */
@@ -807,17 +823,19 @@ int tce_table_map(struct tce_table *table, unsigned long first, unsigned long ua
 			.batch = batch,
 			.ua = ua,
 			.shift = shift,
-			.run_min = tce_table_may_set(table, dir) ? least_run(table, n) : ULONG_MAX,
+			/* one entry is no run */
+			.run_min = n > 1 && tce_table_may_set(table, dir) ? least_run(table, n) :
+									    ULONG_MAX,
 		},
 	};
-	int rc = 0;
 
 	if (!batch && n)
-		rc = check_memory(table->mem, ua, n << shift, shift, write, &map.reader.region);
-	while (!rc && map.left) {
-		rc = map_chunk(&map);
-		if (!rc && map.left && fatal_signal_pending(current))
-			rc = -EINTR;
+		map.rc = check_memory(table->mem, ua, n << shift, shift, write,
+				      &map.reader.region);
+	while (!map.rc && map.left) {
+		map_chunk(&map);
+		if (!map.rc && map.left && fatal_signal_pending(current))
+			map.rc = -EINTR;
 		if (need_resched())
 			cond_resched();
 	}
@@ -825,7 +843,7 @@ int tce_table_map(struct tce_table *table, unsigned long first, unsigned long ua
 	 * Even if the caller is killed. And one by one, because the platform might also refuse
 	 * midway to clear a run that it refused to set, which the run's empty end would hide.
 	 */
-	if (rc && map.left < n)
+	if (map.rc && map.left < n)
 		unmap_entries(table, first, n, ULONG_MAX, false);
-	return rc;
+	return map.rc;
 }

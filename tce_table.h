@@ -49,14 +49,24 @@ struct tce_v1_batch;
 #define TCE_UA_VFIO		BIT_ULL(63)
 
 /**
+ * struct tce_search - how far UNREGISTER has searched a table
+ * @from: where it has begun, counted from 0
+ * @seen: number of entries it has looked at
+ * @found: its first find, where the next search begins; &iommu_table.it_size for none
+ */
+struct tce_search {
+	unsigned long from;
+	unsigned long seen;
+	unsigned long found;
+};
+
+/**
  * struct tce_table - one of the platform's tables as this module uses it
  * @tbl: the platform's table, with a reference; groups and KVM may have others
  * @ops: the platform's operations, in place of which KVM sees those in @tbl (tce_kvm.c)
  * @mem: the memory that is mapped
  * @in_mm: in &tce_mm.tables
- * @from: where UNREGISTER has begun to search, counted from 0
- * @seen: number of entries it has searched
- * @found: its first find, where the next search begins; &iommu_table.it_size for none
+ * @search: of the last UNREGISTER
  * @kvm_ops: the operations that KVM may see
  * @run_min: the shortest run that is worth one operation of the platform
  * @shared: KVM may map memory there; see tce_table_init()
@@ -67,9 +77,7 @@ struct tce_table {
 	struct iommu_table_ops *ops;
 	struct tce_memory *mem;
 	struct list_head in_mm;
-	unsigned long from;
-	unsigned long seen;
-	unsigned long found;
+	struct tce_search search;
 	struct tce_kvm_ops *kvm_ops;
 	unsigned int run_min;
 	bool shared;

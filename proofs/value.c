@@ -49,7 +49,8 @@ int main(void)
 	int rc;
 
 	assume(ua < TASK_SIZE_MAX && hpa < 1UL << 52);
-	val = tce_val(V1, ua, hpa, write);
+	val = tce_val(V1, ua, hpa, !write ? DMA_TO_DEVICE :
+				   any_bool() ? DMA_FROM_DEVICE : DMA_BIDIRECTIONAL);
 	prove(val & TCE_UA_VFIO);
 	if (V1) {
 		prove((val & ~TCE_UA_VFIO & ~TCE_V1_WRITE) == hpa);
