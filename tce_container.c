@@ -316,7 +316,7 @@ long tce_container_act_charged(struct tce_container *container,
 		rc = act(container, &charge, arg);
 		tce_container_unlock(container);
 	} while (rc == -EAGAIN);
-	tce_charge_settle(&charge, &container->mem);
+	tce_uncharge_later(&container->mem, charge.left);
 	return rc;
 }
 

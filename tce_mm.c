@@ -164,7 +164,7 @@ int tce_charge(struct mm_struct *mm, unsigned long npages)
  * @charge: the need and the reserve
  * @mem: the memory of the container, which is bound if there is a need
  *
- * Undone by tce_charge_settle().
+ * What is not used has to be left to tce_uncharge_later().
  *
  * Context: as tce_charge().
  *
@@ -184,29 +184,22 @@ int tce_charge_reserve(struct tce_charge *charge, struct tce_memory *mem)
 	return rc;
 }
 
-/* Uncharge the unused reserve. Context: as tce_charge(). */
-void tce_charge_settle(struct tce_charge *charge, struct tce_memory *mem)
-{
-	struct tce_mm *tmm = tce_memory_mm(mem);
-
-	if (charge->left)
-		tce_uncharge_later(mem, charge->left);
-	/* don't wait for the mmap_lock of another process */
-	if (tmm && tmm->mm == current->mm)
-		tce_uncharge(mem);
-}
-
-/* In any context: the owner's next command does it, or the container's end. */
+/* In any context: an ioctl of the owner does it when it ends, or the end of the container. */
 void tce_uncharge_later(struct tce_memory *mem, unsigned long npages)
 {
 	atomic_long_add(npages, &mem->uncharge);
 }
 
-/* Context: as tce_charge() */
+/*
+ * Does nothing in another process, which would have to wait for the owner's mmap_lock. Context: as
+ * tce_charge()
+ */
 void tce_uncharge(struct tce_memory *mem)
 {
-	if (atomic_long_read(&mem->uncharge))
-		account_locked_vm(mem->tmm->mm, atomic_long_xchg(&mem->uncharge, 0), false);
+	struct tce_mm *tmm = tce_memory_mm(mem);
+
+	if (tmm && tmm->mm == current->mm && atomic_long_read(&mem->uncharge))
+		account_locked_vm(tmm->mm, atomic_long_xchg(&mem->uncharge, 0), false);
 }
 
 /* For a container that is being freed. Returns false if the mmap_lock is not free. */

@@ -198,12 +198,21 @@ static long check_extension(unsigned long arg)
 	}
 }
 
-static noinline long ioctl_other(struct tce_container *container, unsigned int cmd,
-				 unsigned long arg)
+static __always_inline long do_ioctl(struct tce_container *container, unsigned int cmd,
+				     unsigned long arg)
 {
 	bool v1 = container->mem.v1;
 
+	/* Only the owner may learn why a call is refused. */
+	if (!tce_container_owned(container))
+		return TCE_REFUSE_WHY(NOT_OWNER, -EPERM, 0);
 	switch (cmd) {
+	case VFIO_IOMMU_MAP_DMA:
+	case VFIO_IOMMU_UNMAP_DMA:
+		if (!READ_ONCE(container->enabled))
+			return tce_container_disabled(container);
+		return cmd == VFIO_IOMMU_MAP_DMA ? ioctl_map(container, arg) :
+						   ioctl_unmap(container, arg);
 	case VFIO_IOMMU_SPAPR_TCE_GET_INFO:
 		return ioctl_get_info(container, arg);
 	case VFIO_EEH_PE_OP:
@@ -233,29 +242,6 @@ static noinline long ioctl_other(struct tce_container *container, unsigned int c
 	return TCE_REFUSE_VALUE(-ENOTTY, cmd);
 }
 
-static __always_inline long do_ioctl(struct tce_container *container, unsigned int cmd,
-				     unsigned long arg)
-{
-	long rc;
-
-	/* Only the owner may learn why a call is refused. */
-	if (!tce_container_owned(container))
-		return TCE_REFUSE_WHY(NOT_OWNER, -EPERM, 0);
-	switch (cmd) {
-	case VFIO_IOMMU_MAP_DMA:
-	case VFIO_IOMMU_UNMAP_DMA:
-		if (!READ_ONCE(container->enabled))
-			return tce_container_disabled(container);
-		return cmd == VFIO_IOMMU_MAP_DMA ? ioctl_map(container, arg) :
-						   ioctl_unmap(container, arg);
-	default:
-		rc = ioctl_other(container, cmd, arg);
-		/* whatever it has left, now that no lock is held */
-		tce_uncharge(&container->mem);
-		return rc;
-	}
-}
-
 static long tce_vfio_ioctl(void *iommu_data, unsigned int cmd, unsigned long arg)
 {
 	struct tce_container *container;
@@ -268,6 +254,9 @@ static long tce_vfio_ioctl(void *iommu_data, unsigned int cmd, unsigned long arg
 	if (!container)
 		return TCE_REFUSE(-EINVAL);
 	rc = do_ioctl(container, cmd, arg);
+	/* what it has left, or others have, now that no lock is held */
+	if (unlikely(atomic_long_read(&container->mem.uncharge)))
+		tce_uncharge(&container->mem);
 	tce_container_put(container);
 	return rc;
 }

@@ -132,7 +132,7 @@ static void reasons(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_unmap(v1, 0, SZ_4K), 0);
 	KUNIT_ASSERT_EQ(test, tce_create(client, shift, SZ_64M, 1, &second), 0);
 
-	REASON(ioctl_other, ENOTTY, VFIO_IOMMU_ENABLE, tce_enable(client));
+	REASON(do_ioctl, ENOTTY, VFIO_IOMMU_ENABLE, tce_enable(client));
 	REASON(copy_arg, EINVAL, sizeof(struct vfio_iommu_spapr_tce_remove),
 	       tce_ioctl(client, VFIO_IOMMU_SPAPR_TCE_REMOVE, too_short, sizeof(too_short)));
 	REASON(copy_flags_arg, EINVAL, 4, tce_map(client, 0, ua, SZ_4K, 4));

@@ -6,7 +6,7 @@
  * whatever fails. A command uses no more than it has reserved (USE). No page of v1 is pinned that
  * is not charged, or about to be by another MAP (MAP). A region is charged whether it is in KVM's
  * list or not, and uncharged when it is freed (UNREGISTER); what is refused is uncharged at once,
- * or by the kernel (REGISTER). Only the process itself waits for its mmap_lock.
+ * or by the kernel (REGISTER). Only the process itself waits for its mmap_lock (UNCHARGE, TRY).
  *
  * Whether CREATE, REMOVE, ENABLE, DISABLE and the end of a container call these as they should is
  * not shown here, but by KUnit's balance.
@@ -16,15 +16,14 @@
  * uncharge without an mm. A region has NPAGES pages in one block, because pinning more loops by its
  * data.
  *
- * each: CALL=RESERVE,USE,SETTLE,UNCHARGE,TRY,MAP LISTED=0 PAGE_SHIFT=12 NPAGES=0
+ * each: CALL=RESERVE,USE,UNCHARGE,TRY,MAP LISTED=0 PAGE_SHIFT=12 NPAGES=0
  * each: CALL=REGISTER LISTED=0,1 PAGE_SHIFT=16 NPAGES=1,2
  * each: CALL=UNREGISTER LISTED=0 PAGE_SHIFT=16 NPAGES=1,2
  * unwind: 4
  *
- * control: tce_charge_reserve tce_charge account_locked_vm(any) CALL=RESERVE
+ * control: tce_charge_reserve tce_charge be_owner account_locked_vm(any) CALL=RESERVE
  * control: tce_charge_need tce_charge_commit CALL=USE
- * control: tce_uncharge_later CALL=SETTLE
- * control: tce_uncharge be_owner account_locked_vm(any) CALL=UNCHARGE
+ * control: tce_uncharge account_locked_vm(any) CALL=UNCHARGE
  * control: tce_uncharge_try __account_locked_vm(any) CALL=TRY
  * control: count_pages tce_charge tce_v1_allow CALL=MAP
  * control: tce_charge account_locked_vm region_create CALL=REGISTER LISTED=1
@@ -115,7 +114,7 @@ static unsigned long pin_all(struct page **pages, unsigned long ua, unsigned lon
 #include "../tce_region.c"
 #include "../tce_trace.c"
 
-enum { RESERVE, USE, SETTLE, UNCHARGE, TRY, MAP, REGISTER, UNREGISTER };
+enum { RESERVE, USE, UNCHARGE, TRY, MAP, REGISTER, UNREGISTER };
 
 static struct tce_mm tmm = { .mm = &mm };
 static struct tce_v1 v1;
@@ -135,7 +134,7 @@ static void any_state(void)
 	mem.uncharge.n = any_amount();
 	v1.charged = CALL == MAP ? any_amount() : 0;
 	used = any_amount();
-	charge.left = CALL <= SETTLE ? any_amount() : 0;
+	charge.left = CALL <= USE ? any_amount() : 0;
 	charge.need = any_amount();
 	assume(held() < MOST);
 	mm.locked_vm = held();
@@ -184,15 +183,11 @@ static void call(unsigned long n)
 			used += tce_charge_commit(&charge, n);
 		prove(rc ? charge.left == before : charge.left <= before);
 		break;
-	case SETTLE:
+	case UNCHARGE:
 		if (any_bool())
 			be_owner();
-		tce_charge_settle(&charge, &mem);
-		charge.left = 0;
-		break;
-	case UNCHARGE:
 		tce_uncharge(&mem);
-		prove(!mem.uncharge.n);
+		prove(!mem.uncharge.n || current->mm != &mm);
 		break;
 	case TRY:
 		prove(!tce_uncharge_try(&mem) || !mem.uncharge.n);
@@ -228,7 +223,7 @@ int main(void)
 {
 	current = &task;
 	task.mm = &other;
-	if (CALL != SETTLE && CALL != TRY)
+	if (CALL != UNCHARGE && CALL != TRY)
 		be_owner();
 	mem.v1 = CALL == MAP ? &v1 : NULL;
 	any_state();
