@@ -126,7 +126,6 @@ static __always_inline int map_range(struct tce_container *container, u64 ioba, 
 	if (rc)
 		return rc;
 	rc = find_entries(container, ioba, ua, size, &table, &first, &n);
-	tce_gap(MAP, unlock_for_map(container), down_read(&container->mem.tmm->map_lock));
 	rc = rc ?: tce_table_map(table, first, ua, n, dir, batch);
 	unlock_for_map(container);
 	return rc;

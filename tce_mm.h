@@ -4,7 +4,6 @@
 #define TCE_MM_H
 
 #include <linux/atomic.h>
-#include <linux/delay.h>
 #include <linux/io.h>
 #include <linux/list.h>
 #include <linux/mm.h>
@@ -16,29 +15,14 @@
 struct pid;
 struct tce_v1;
 
-/*
- * For scripts/nightly/storm-controls, which has to notice: "make TCE_GAP=MAP" builds a broken
- * module that drops a lock for a moment.
- */
-#ifndef TCE_GAP_AT
-#define TCE_GAP_AT	TCE_GAP_NOWHERE
-#endif
-enum { TCE_GAP_NOWHERE, TCE_GAP_MAP, TCE_GAP_UNREGISTER, TCE_GAP_USE };
-#define tce_gap(at, drop, take) do {		\
-	if (TCE_GAP_AT == TCE_GAP_##at) {	\
-		drop;				\
-		usleep_range(200, 300);		\
-		take;				\
-	}					\
-} while (0)
-
 /**
  * struct tce_mm - the memory of a process that has containers
  * @list: all of them; guarded by tce_mms_lock, as are @open and @users
  * @id: its number in the state file
  * @pid: of the process when its first container was bound
- * @open: open containers of v2
- * @users: references of containers, closed ones included, of tce_mm_get() and of tce_mm_next()
+ * @open: open containers of v2; raised by tce_mm_join(), lowered by tce_mm_take_regions()
+ * @users: references of containers, closed ones included, by tce_mm_join(), and those of
+ *	tce_mm_get() and tce_mm_next(); lowered by tce_mm_put()
  * @mm: the kernel's, grabbed
  * @table_leaked: a bridge did not release a window of v2, or the hypervisor keeps entries of one,
  *	so pages still counted as mapped at the last close are never freed. Never cleared
@@ -46,12 +30,12 @@ enum { TCE_GAP_NOWHERE, TCE_GAP_MAP, TCE_GAP_UNREGISTER, TCE_GAP_USE };
  *	changed with &tce_container.lock held as well, and @regions, changed with @region_lock
  *	held as well
  * @registering: serializes REGISTER, also while it pins pages, for as long as the client likes
- * @region_lock: guards references to regions, @listed and @nr_draining
+ * @region_lock: guards references to regions, and @nr_draining
  * @tables: struct tce_table of these windows
  * @regions: v2: tree of struct tce_region by address; no two overlap
- * @listed: regions in KVM's list
- * @nr_draining: those of them in &tce_memory.draining. Grows only while no container of v2 is open,
- *	and is decremented with @map_lock held as well
+ * @listed: regions in KVM's list; raised by region_create(), lowered by region_delist()
+ * @nr_draining: those of them in &tce_memory.draining; raised by region_end(), while no container
+ *	of v2 is open, lowered by tce_region_drain(), with @map_lock held as well
  */
 struct tce_mm {
 	struct list_head list;
@@ -66,7 +50,7 @@ struct tce_mm {
 	struct mutex region_lock;
 	struct list_head tables;
 	struct rb_root regions;
-	unsigned int listed;
+	atomic_t listed;
 	unsigned int nr_draining;
 };
 
@@ -77,7 +61,8 @@ struct tce_mm {
  * @refs: v2: struct tce_region_ref; guarded by &tce_mm.region_lock, as is @closed
  * @closed: no region can be registered any more
  * @draining: v2: struct tce_region that only KVM's counts keep; guarded by &tce_mm.region_lock
- * @uncharge: CPU pages that are charged to the mm but no longer needed
+ * @uncharge: CPU pages that are charged to the mm but no longer needed; raised by
+ *	tce_uncharge_later(), lowered by tce_uncharge() and tce_uncharge_try()
  */
 struct tce_memory {
 	struct tce_mm *tmm;
@@ -106,7 +91,6 @@ struct rb_root tce_mm_take_regions(struct tce_mm *tmm, int closed);
 
 int tce_charge(struct mm_struct *mm, unsigned long npages);
 int tce_charge_reserve(struct tce_charge *charge, struct tce_memory *mem);
-void tce_charge_settle(struct tce_charge *charge, struct tce_memory *mem);
 void tce_uncharge_later(struct tce_memory *mem, unsigned long npages);
 void tce_uncharge(struct tce_memory *mem);
 bool tce_uncharge_try(struct tce_memory *mem);

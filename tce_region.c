@@ -15,17 +15,17 @@
  *
  * UNREGISTER removes the container's own mappings first, and is refused if others are left. Close
  * can't be refused, so a region that other containers map becomes an orphan, which stays pinned and
- * charged. So does a new region that KVM has mapped by the time that REGISTER finds its container
- * closed. After the mm's last close no window is left, but KVM may still count mappings, because a
- * vCPU that races with another one or with MAP can lose a count. If a bridge did not release a
- * window, the pages of a region that is still counted as mapped are leaked.
+ * charged. So does a new region that KVM has mapped by the time that REGISTER is refused. After the
+ * mm's last close no window is left, but KVM may still count mappings, because a vCPU that races
+ * with another one or with MAP can lose a count. If a bridge did not release a window, the pages of
+ * a region that is still counted as mapped are leaked.
  *
  * The pages of a region are pinned in blocks (tce_block.c). KVM has its own list (mm_iommu), where
  * it looks up and counts the memory that a guest maps for a device. Each look-up walks the list,
  * and the kernel pins what is in it once more, page by page. So it gets at most TCE_LISTED_MAX
  * regions, and only of a process that may have KVM; KVM leaves mapping others to user space. If the
- * client maps another page at an address between the two pins, KVM maps that one. Mappings by MAP
- * are always counted here.
+ * client maps another page at an address between the two pins, REGISTER is refused, because twice
+ * as many pages would be pinned as are charged. Mappings by MAP are always counted here.
  *
  * Locks: tce_container.c has their order. Only REGISTER takes &tce_mm.registering, and page faults
  * are taken with no other lock held. The tree is read with &tce_mm.region_lock or &tce_mm.map_lock
@@ -120,12 +120,18 @@ static void region_insert(struct tce_mm *tmm, struct tce_region *region)
 }
 
 /*
- * Returns -EBUSY while KVM counts the region as mapped. The kernel drops its own pins after a grace
- * period. With an mm it would also uncharge the region, and wait for the mmap_lock.
+ * Take a region off KVM's list, if it is there. Returns -EBUSY while KVM counts it as mapped. The
+ * kernel drops its own pins after a grace period. With an mm it would also uncharge the region, and
+ * wait for the mmap_lock.
  */
-static int region_delist(struct tce_region *region)
+static int region_delist(struct tce_mm *tmm, struct tce_region *region)
 {
-	return mm_iommu_put(NULL, region->mm_iommu) == -EBUSY ? -EBUSY : 0;
+	if (!region->mm_iommu)
+		return 0;
+	if (mm_iommu_put(NULL, region->mm_iommu) == -EBUSY)
+		return -EBUSY;
+	atomic_dec(&tmm->listed);
+	return 0;
 }
 
 /* The region has left the tree and KVM's list. */
@@ -149,9 +155,8 @@ static int region_unlink(struct tce_mm *tmm, struct tce_region *region, struct l
 {
 	lockdep_assert_held(&tmm->region_lock);
 	lockdep_assert_held_write(&tmm->map_lock);
-	if (atomic64_read(&region->mapped) || (region->mm_iommu && region_delist(region)))
+	if (atomic64_read(&region->mapped) || region_delist(tmm, region))
 		return -EBUSY;
-	tmm->listed -= !!region->mm_iommu;
 	rb_erase(&region->node, &tmm->regions);
 	list_add(&region->out, unlinked);
 	return 0;
@@ -198,7 +203,7 @@ static void region_leak(const struct tce_region *region, bool counted)
  * created meanwhile, and no count is taken back while another client creates one, which may take
  * long.
  */
-static int drain_some(struct tce_region *region, unsigned int *chunks)
+static int drain_some(struct tce_mm *tmm, struct tce_region *region, unsigned int *chunks)
 {
 	unsigned long i;
 	int rc = -EBUSY;
@@ -207,7 +212,7 @@ static int drain_some(struct tce_region *region, unsigned int *chunks)
 		--*chunks;
 		for (i = 0; i < TCE_DRAIN_CHUNK; i++)
 			mm_iommu_mapped_dec(region->mm_iommu);
-		rc = region_delist(region);
+		rc = region_delist(tmm, region);
 		up_write(&tce_create_lock);
 		/* other work items of this CPU run only while this one sleeps */
 		usleep_range(50, 100);
@@ -222,18 +227,17 @@ static int drain_some(struct tce_region *region, unsigned int *chunks)
  */
 static void region_end(struct tce_region *region, struct tce_memory *mem, unsigned int *chunks)
 {
-	bool counted = region->mm_iommu && region_delist(region);
 	struct tce_mm *tmm = mem->tmm;
+	bool counted = region_delist(tmm, region);
 
 	lockdep_assert_held(&tmm->region_lock);
 	if (READ_ONCE(tmm->table_leaked) && (counted || atomic64_read(&region->mapped)))
 		region_leak(region, counted);
-	if (counted && drain_some(region, chunks)) {
+	if (counted && drain_some(tmm, region, chunks)) {
 		list_add(&region->out, &mem->draining);
 		tmm->nr_draining++;
 		return;
 	}
-	tmm->listed -= !!region->mm_iommu;
 	region_free(region, mem);
 }
 
@@ -245,12 +249,11 @@ bool tce_region_drain(struct tce_memory *mem)
 	struct tce_mm *tmm = mem->tmm;
 
 	list_for_each_entry_safe(region, next, &mem->draining, out) {
-		if (drain_some(region, &chunks))
+		if (drain_some(tmm, region, &chunks))
 			return false;
 		mutex_lock(&tmm->region_lock);
 		down_write(&tmm->map_lock);
 		list_del(&region->out);
-		tmm->listed--;
 		tmm->nr_draining--;
 		up_write(&tmm->map_lock);
 		mutex_unlock(&tmm->region_lock);
@@ -328,11 +331,13 @@ static struct tce_region *region_create(struct tce_mm *tmm, unsigned long ua,
 	if (!listed)
 		return region;
 
-	/* mm_iommu_new() charges the pages itself */
+	/* mm_iommu_new() charges the pages itself; until then they are pinned and not charged */
 	account_locked_vm(tmm->mm, npages, false);
 	rc = mm_iommu_new(tmm->mm, ua, npages, &region->mm_iommu);
-	if (!rc)
+	if (!rc) {
+		atomic_inc(&tmm->listed);
 		return region;
+	}
 	tce_blocks_unpin(region->blocks, ua, npages, false);
 	kvfree(region);
 	/* a short pin is reported as the number of pages */
@@ -378,36 +383,51 @@ static struct tce_region *region_share(struct tce_memory *mem, unsigned long ua,
 	return NULL;
 }
 
+/* -EFAULT if KVM's list has other pages, because the client has mapped them meanwhile */
+static int compare_pages(const struct tce_region *region)
+{
+	unsigned long i, ua, hpa;
+
+	for (i = 0; region->mm_iommu && i < region->npages; i++) {
+		ua = region->ua + (i << PAGE_SHIFT);
+		if (mm_iommu_ua_to_hpa(region->mm_iommu, ua, 0, &hpa) ||
+		    hpa != tce_region_hpa(region, ua))
+			return tce_pin_errno(-EFAULT, ua);
+		if (!(i % TCE_PIN_CHUNK))
+			cond_resched();
+	}
+	return 0;
+}
+
 static int register_new(struct tce_region_ref *ref, unsigned long ua,
 			unsigned long npages, bool listed)
 {
 	struct tce_memory *mem = ref->mem;
 	struct tce_mm *tmm = mem->tmm;
 	struct tce_region *region;
-	bool orphan = false;
+	bool orphan;
 	int rc;
 
 	/* this may take forever */
 	region = region_create(tmm, ua, npages, listed);
-	rc = PTR_ERR_OR_ZERO(region);
+	if (IS_ERR(region))
+		return PTR_ERR(region);
+	rc = compare_pages(region);
 
 	mutex_lock(&tmm->region_lock);
-	if (!rc && mem->closed) {
+	if (!rc && mem->closed)
 		rc = TCE_REFUSE(-EINVAL);
-		/* it is in no tree, so no container can map it, but KVM may have */
-		orphan = region->mm_iommu && region_delist(region);
-	}
+	/* it is in no tree, so no container can map it, but KVM may have */
+	orphan = rc && region_delist(tmm, region);
 	if (!rc || orphan)
 		region_insert(tmm, region);
-	else
-		tmm->listed -= listed;
 	if (!rc)
 		add_ref(ref, region);
 	mutex_unlock(&tmm->region_lock);
 
 	if (orphan)
 		end_regions(mem, 0);
-	else if (rc && !IS_ERR(region))
+	else if (rc)
 		region_free(region, mem);
 	return rc;
 }
@@ -478,8 +498,7 @@ int tce_region_register(struct tce_memory *mem, unsigned long ua, unsigned long 
 		goto err_unlock;
 	region = region_share(mem, ua, npages, &unlinked);
 	/* Regions that a process registers before it gets KVM stay out of KVM's list. */
-	listed = !region && tce_mm_allows_kvm(tmm) && tmm->listed < TCE_LISTED_MAX;
-	tmm->listed += listed;
+	listed = tce_mm_allows_kvm(tmm) && atomic_read(&tmm->listed) < TCE_LISTED_MAX;
 	if (!IS_ERR_OR_NULL(region))
 		add_ref(ref, region);
 	mutex_unlock(&tmm->region_lock);
@@ -541,6 +560,7 @@ int tce_region_unregister(struct tce_memory *mem, unsigned long ua, unsigned lon
 {
 	struct tce_mm *tmm = mem->tmm;
 	struct tce_region_ref *ref;
+	bool last, mapped;
 	LIST_HEAD(unlinked);
 	int rc;
 
@@ -548,13 +568,15 @@ int tce_region_unregister(struct tce_memory *mem, unsigned long ua, unsigned lon
 	if (rc)
 		return rc;
 	ref = find_registered(mem, ua, size);
-	tce_gap(UNREGISTER, mutex_unlock(&tmm->region_lock), mutex_lock(&tmm->region_lock));
 	rc = PTR_ERR_OR_ZERO(ref) ?: down_write_killable(&tmm->map_lock);
 	if (rc)
 		goto out_unlock;
-	rc = unmap(mem, ref->region);
-	if (!rc && list_is_singular(&ref->region->refs) &&
-	    region_unlink(tmm, ref->region, &unlinked))
+	last = list_is_singular(&ref->region->refs);
+	/* the tables are searched only if TCEs may map it */
+	mapped = !last || region_unlink(tmm, ref->region, &unlinked);
+	if (mapped)
+		rc = unmap(mem, ref->region);
+	if (!rc && mapped && last && region_unlink(tmm, ref->region, &unlinked))
 		rc = TCE_REFUSE_WHY(REGION_MAPPED, -EBUSY, 0);
 	up_write(&tmm->map_lock);
 	if (!rc)

@@ -29,7 +29,9 @@
  * @page_shift: log2 of the largest IOMMU page that its pages allow
  * @written: a device may have written to it
  * @mm_iommu: the kernel's own structure if it is in KVM's list, else NULL
- * @mapped: TCEs that map it, except for those of KVM, which @mm_iommu counts
+ * @mapped: TCEs that map it, except for those of KVM, which @mm_iommu counts; raised by MAP before
+ *	it writes (read_hold()), lowered after the invalidation (put_holder()), and for what was
+ *	not written (read_undo())
  * @blocks: where its pages are (tce_block.h)
  */
 struct tce_region {
@@ -105,7 +107,7 @@ tce_region_find(const struct tce_mm *tmm, unsigned long ua)
 	return NULL;
 }
 
-/* A device may write to it, so UNREGISTER has to mark its pages dirty. */
+/* A device may write to it, so its pages are marked dirty when they are unpinned. */
 static __always_inline void tce_region_written(struct tce_region *region)
 {
 	if (!READ_ONCE(region->written))

@@ -266,7 +266,7 @@ static __always_inline void gather_entries(struct tce_gather *gather, unsigned l
 
 /*
  * In a shared table, the userspace entry may be that of another value. KVM maps what is in its
- * list, where another page may be at that address if the client has changed it during REGISTER.
+ * list, where an orphan may have other pages (compare_pages() in tce_region.c).
  */
 static noinline bool has_page(const struct tce_region *region, const struct tce_entry *old)
 {
@@ -335,7 +335,8 @@ static noinline bool erase_run(struct tce_table *table, unsigned long entry, __b
  * @entry: the next entry
  * @left: number of entries from there on
  * @run_min: the shortest run worth one operation of the platform
- * @client: the caller may be killed
+ * @client: it is a command: the caller may be killed, and expects that also empty entries of a
+ *	shared table are invalidated
  * @rc: 0, or -EIO if the platform refused entries
  */
 struct tce_unmap {

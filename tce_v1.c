@@ -125,7 +125,6 @@ static struct tce_v1_page *page_use(struct tce_v1 *v1, struct page *page, long n
 	hlist_for_each_entry(found, bucket, node)
 		if (found->page == page)
 			break;
-	tce_gap(USE, spin_unlock(&v1->lock), spin_lock(&v1->lock));
 	if (!found) {
 		found = new;
 		new = NULL;

@@ -23,8 +23,10 @@
 /**
  * struct tce_v1 - the pages that a v1 container has pinned
  * @lock: guards @charged, additions to @pages, and @set; innermost
- * @pages: CPU pages that are pinned or about to be; with 4K pages, pins
- * @charged: CPU pages charged by ENABLE, and by MAPs that needed more; not lowered before DISABLE
+ * @pages: CPU pages that are pinned or about to be; with 4K pages, pins. Raised by count_pages(),
+ *	lowered by unpin(), and by tce_v1_pin() if it fails
+ * @charged: CPU pages charged by ENABLE, and by MAPs that needed more; raised by tce_v1_allow(),
+ *	lowered by tce_v1_disallow() at DISABLE
  * @set: only where TCEs can share a page: struct tce_v1_page by hash
  */
 struct tce_v1 {

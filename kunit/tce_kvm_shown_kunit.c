@@ -92,7 +92,7 @@ static unsigned int listed(struct tce_client *client)
 	unsigned int n;
 
 	mutex_lock(&tmm->region_lock);
-	n = tmm->listed;
+	n = atomic_read(&tmm->listed);
 	mutex_unlock(&tmm->region_lock);
 	return n;
 }

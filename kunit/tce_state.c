@@ -125,7 +125,7 @@ static void count_mm(const struct tce_mm *tmm, struct tce_state *state)
 	state->n[TCE_MM_USERS] += tmm->users - 1;
 	state->n[TCE_MM_OPEN] += tmm->open;
 	state->n[TCE_MM_LEAKED] += tmm->table_leaked;
-	state->n[TCE_LISTED] += tmm->listed;
+	state->n[TCE_LISTED] += atomic_read(&tmm->listed);
 	state->n[TCE_DRAINING] += tmm->nr_draining;
 	for (node = rb_first(&tmm->regions); node; node = rb_next(node)) {
 		region = rb_entry(node, struct tce_region, node);

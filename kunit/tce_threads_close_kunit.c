@@ -214,6 +214,11 @@ static void create_after_the_last_container(struct kunit *test)
  * it is taken off. Then it goes with the last container of the process, and not before. Otherwise
  * it goes at once, and so does its place in the list.
  */
+static int listed(struct tce_client *client)
+{
+	return atomic_read(&tce_container_find(client->data)->mem.tmm->listed);
+}
+
 static void register_late_beside_kvm(struct kunit *test)
 {
 	enum { FOUND, FOUND_IN_THE_LAST, NOT_FOUND, HOW };
@@ -251,7 +256,7 @@ static void register_late_beside_kvm(struct kunit *test)
 					-EBUSY);
 		}
 		if (how == NOT_FOUND)
-			KUNIT_EXPECT_EQ(test, tce_container_find(other->data)->mem.tmm->listed, 1);
+			KUNIT_EXPECT_EQ(test, listed(other), 1);
 		if (other)
 			tce_close(other);
 		tce_expect_balance(fx);
@@ -259,51 +264,72 @@ static void register_late_beside_kvm(struct kunit *test)
 }
 
 /*
- * Another page comes to an address between the pin of a REGISTER and the one of KVM's list. MAP and
- * KVM each map their own, and whoever takes it out of the entry counts it down. If a bridge keeps
- * both, neither is freed.
+ * Another page comes to an address between the pin of a REGISTER and the one of KVM's list, which
+ * is refused, since twice as much would be pinned as is charged. KVM may have mapped its page by
+ * then: it stays until KVM has let go of it, or, if a bridge keeps the window, for good.
  */
 static void page_changes_between_pins(struct kunit *test)
 {
 	static const struct tce_op register_page = { TCE_REGISTER, .size = PAGE_SIZE };
+	enum { NOT_FOUND, FOUND, KEPT, HOW };
 	struct tce_fixture *fx = test->priv;
+	unsigned long charged, hpa;
 	struct page *pages[2];
+	struct tce_gate put;
 	struct kvm_setup s;
 	struct tce_thread a;
-	unsigned long hpa;
-	int i, keeps;
+	long pins;
+	int how;
 
 	kvm_set_up(test, &s, true);
 	tce_shared = tce_plain(fx, PAGE_SIZE);
-	pages[0] = tce_page(fx, tce_shared);
-	tce_thread_stop_op(&a, s.client, &register_page, &fx->mock->pinned_gate);
-	tce_renew(fx, tce_shared, PAGE_SIZE);
-	pages[1] = tce_page(fx, tce_shared);
-	tce_thread_go_on(&a);
-	KUNIT_ASSERT_EQ(test, a.rc, 0);
-	for (keeps = 0; keeps < 2; keeps++) {
-		KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, tce_shared, SZ_4K, TCE_RW), 0);
-		KUNIT_ASSERT_TRUE(test, kvm_put(&s, 1, tce_shared));
-		for (i = 0; i < 2; i++) {
-			tce_mock_entry(s.tbl, i, &hpa);
-			KUNIT_EXPECT_EQ(test, hpa, page_to_phys(pages[i]));
+	pins = tce_mock_pins(fx->mock);
+	charged = tce_charged(fx);
+	for (how = 0; how < HOW; how++) {
+		pages[0] = tce_page(fx, tce_shared);
+		tce_thread_stop_op(&a, s.client, &register_page, &fx->mock->pinned_gate);
+		tce_renew(fx, tce_shared, PAGE_SIZE);
+		pages[1] = tce_page(fx, tce_shared);
+		tce_gate_close(&fx->mock->pinned_gate, &put);
+		complete(&a.gate.open);
+		wait_for_completion(&put.reached);
+		if (how != NOT_FOUND) {
+			KUNIT_EXPECT_TRUE(test, kvm_put(&s, 0, tce_shared));
+			tce_mock_entry(s.tbl, 0, &hpa);
+			KUNIT_EXPECT_EQ(test, hpa, page_to_phys(pages[1]));
+			/* the REGISTER does not flush what KVM has changed */
+			fx->kvm_left = true;
+			if (how == KEPT)
+				SetPageDirty(pages[1]);
 		}
-		s.grp->keeps = keeps;
-		if (keeps)
-			tce_fault_arm_sticky(fx->mock, TCE_FAULT_CLEAR, -4);
-		KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_8K), keeps ? -EIO : 0);
-		KUNIT_EXPECT_EQ(test, fx->mock->counted, keeps);
+		complete(&put.open);
+		tce_thread_join(&a);
+		KUNIT_EXPECT_EQ(test, a.rc, -EFAULT);
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock) - pins, how == NOT_FOUND ? 0 : 2);
+		KUNIT_EXPECT_EQ(test, tce_charged(fx) - charged, how != NOT_FOUND);
+		KUNIT_EXPECT_EQ(test, tce_map(s.client, SZ_4K, tce_shared, SZ_4K, TCE_R),
+				how == NOT_FOUND ? -EINVAL : 0);
+		if (how == KEPT)
+			break;
+		KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_8K), 0);
+		KUNIT_EXPECT_EQ(test, fx->mock->counted, 0);
+		KUNIT_EXPECT_EQ(test, tce_register(s.client, tce_shared, PAGE_SIZE), 0);
+		KUNIT_EXPECT_EQ(test, tce_unregister(s.client, tce_shared, PAGE_SIZE), 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), pins);
+		KUNIT_EXPECT_EQ(test, tce_charged(fx), charged);
 	}
+	s.grp->keeps = true;
+	tce_fault_arm_sticky(fx->mock, TCE_FAULT_CLEAR, -4);
 	fx->mock->kept = true;
 	kvm_close(&s);
 	fx->pages_left = 1;
 	tce_unpinned(fx);
 	KUNIT_ASSERT_EQ(test, vm_munmap(tce_shared, PAGE_SIZE), 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
-	for (i = 0; i < 2; i++) {
-		KUNIT_EXPECT_EQ(test, tce_holders(pages[i]), 1);
-		if (tce_holders(pages[i]))
-			put_page(pages[i]);
+	for (how = 0; how < 2; how++) {
+		KUNIT_EXPECT_EQ(test, tce_holders(pages[how]), 1);
+		if (tce_holders(pages[how]))
+			put_page(pages[how]);
 	}
 }
 

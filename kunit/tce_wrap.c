@@ -393,6 +393,8 @@ long __wrap_mm_iommu_new(struct mm_struct *mm, unsigned long ua,
 	rc = __real_mm_iommu_new(mm, ua, entries, pmem);
 	if (!rc && mock)
 		note_listed(mock, *pmem, ua, entries);
+	if (mock)
+		tce_pass_gate(mock, &mock->pinned_gate);
 	return rc;
 }
 

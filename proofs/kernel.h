@@ -72,6 +72,10 @@ typedef struct { int n; } refcount_t;
 #define refcount_inc(r)		((r)->n++)
 #define refcount_dec_and_test(r) (!--(r)->n)
 typedef struct { long n; } atomic_long_t, atomic64_t;
+typedef struct { int n; } atomic_t;
+#define atomic_read(a)		((a)->n)
+#define atomic_inc(a)		((a)->n++)
+#define atomic_dec(a)		((a)->n--)
 #define ATOMIC_LONG_INIT(n)	{ n }
 #define atomic64_read		atomic_long_read
 #define atomic64_add		atomic_long_add
