@@ -4,6 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
+from harness.ctext import functions, without_comments
 from harness.paths import ROOT
 
 NAME = "vfio_iommu_spapr_tce"
@@ -34,3 +35,20 @@ def copy(to: Path, *directories: str) -> None:
         shutil.copytree(ROOT / directory, to / directory)
     for file in (ROOT / "Kbuild", *ROOT.glob("*.[ch]")):
         shutil.copy2(file, to)
+
+
+def changed(text: str, function: str, inside: str, behind: str = "") -> str:
+    """A source that is wrong. @inside: lines of C before @function, whose macros take the place of
+    what it calls, and of nothing else. @behind: lines that follow it"""
+    code = without_comments(text)
+    found = functions(code).get(function)
+    if not found:
+        raise ValueError(f"not there: {function}()")
+    at = code.index(found)
+    undo = "".join(f"#undef {name}\n" for name in re.findall(r"^#define (\w+)", inside, re.M))
+    end = at + len(found)
+    return f"{text[:at]}{inside}{text[at:end]}\n{undo}{behind}{text[end:]}"
+
+
+def change(file: Path, function: str, inside: str, behind: str = "") -> None:
+    file.write_text(changed(file.read_text(), function, inside, behind))

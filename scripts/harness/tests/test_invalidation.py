@@ -4,7 +4,7 @@ import re
 import subprocess
 from unittest import mock
 
-from harness import ctext, sources
+from harness import ctext, module, sources
 from harness.paths import ROOT, SCRIPTS
 from harness.tests import Scratch, load
 
@@ -68,7 +68,8 @@ class Invalidation(Scratch):
         listed = set(sources.tests())
         for name, control in invalidation.CONTROLS.items():
             text = (ROOT / control.file).read_text()
-            self.assertNotEqual(invalidation.changed(text, control), text, name)
+            self.assertNotEqual(module.changed(text, control.function, control.inside,
+                                               control.behind), text, name)
             self.assertIn(control.machine, invalidation.MACHINES)
             # what it replaces is called there
             called = ctext.functions(
@@ -77,15 +78,14 @@ class Invalidation(Scratch):
                 self.assertRegex(called, rf"\b{callee}\s*\(", name)
             self.assertLessEqual(set(control.rows), listed)
         with self.assertRaises(ValueError):
-            invalidation.changed("another text", control)
+            module.changed("another text", control.function, control.inside)
 
     def test_changed(self):
         """The macros are in force in the function alone."""
         text = ("static int g(int i)\n{\n\treturn i;\n}\n\n/* f() { */\nstatic int "
                 "f(void)\n{\n\treturn g(1);\n}\n\n"
                 "int main(void)\n{\n\treturn f() * g(3);\n}\n")
-        control = invalidation.Control("powernv9", "x.c", "f", "#define g(i) (g(i) + 1)\n", (ROW,),
-                                       behind="#define f() (f() + 5)\n")
-        source = self.file("x.c", invalidation.changed(text, control))
+        source = self.file("x.c", module.changed(text, "f", "#define g(i) (g(i) + 1)\n",
+                                                 "#define f() (f() + 5)\n"))
         subprocess.run(["gcc", source, "-o", self.top / "x"], check=True)
         self.assertEqual(subprocess.run([self.top / "x"]).returncode, (2 + 5) * 3)
