@@ -76,8 +76,8 @@ static bool reaches(struct tce *t, uint64_t iova, uint64_t offset)
 }
 
 /*
- * Only KVM's list unpins its memory, so this module has to mark it dirty before. What another
- * container has registered is written to after that was refused to let go of it.
+ * What MAP lets a device write to is dirty when it is unpinned, also if KVM's list has it. What
+ * another container has registered is written to after that was refused to let go of it.
  */
 static void dirty_when_shared(struct tce *t)
 {
