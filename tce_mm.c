@@ -198,7 +198,7 @@ void tce_uncharge(struct tce_memory *mem)
 {
 	struct tce_mm *tmm = tce_memory_mm(mem);
 
-	if (tmm && tmm->mm == current->mm && atomic_long_read(&mem->uncharge))
+	if (tmm && tmm->mm == current->mm)
 		account_locked_vm(tmm->mm, atomic_long_xchg(&mem->uncharge, 0), false);
 }
 

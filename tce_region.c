@@ -469,8 +469,8 @@ static int check_range(const struct tce_mm *tmm, unsigned long ua, unsigned long
  *
  * Return: 0; -EINVAL if misaligned, empty or overlapping another region, or if the container is
  * closed; -EBUSY if the container has registered it already, or if an orphan in the range is still
- * mapped; -ENOMEM if out of memory or over RLIMIT_MEMLOCK; -EFAULT if the range begins at address 0
- * or is not all writable memory that can be pinned; -EINTR.
+ * mapped; -ENOMEM if out of memory or over RLIMIT_MEMLOCK; -EFAULT if the range begins at address
+ * 0, is not all writable memory that can be pinned, or was mapped anew meanwhile; -EINTR.
  */
 int tce_region_register(struct tce_memory *mem, unsigned long ua, unsigned long size)
 {
@@ -552,8 +552,7 @@ static struct tce_region_ref *find_registered(struct tce_memory *mem, unsigned l
  * Return: 0; -EINVAL if misaligned; -ENOENT if the container has no region of exactly these bounds;
  * -EBUSY if no other container has registered the region, and it is still counted as mapped: by
  * another container, by entries that the platform refused to clear, or by KVM, which can lose a
- * count; -EINTR.
- * On an error the region stays registered, but the container's mappings may be gone.
+ * count; -EINTR. On an error the region stays registered, but the container's mappings may be gone.
  */
 int tce_region_unregister(struct tce_memory *mem, unsigned long ua, unsigned long size,
 			  int (*unmap)(struct tce_memory *, const struct tce_region *))

@@ -6,6 +6,7 @@
 
 #include <asm/mmu_context.h>
 
+#include "../tce_container.h"
 #include "tce_client.h"
 
 /* A container with a group, in which MAP works. For v2 that takes some registered memory. */
@@ -82,6 +83,12 @@ struct tce_client *tce_ready_for(struct tce_fixture *fx, bool v2, unsigned long 
 	client = tce_ready_window(fx, 12, SZ_64M, 1, pgrp);
 	KUNIT_ASSERT_EQ(fx->test, tce_register(client, ua, size), 0);
 	return client;
+}
+
+/* How many of the process's regions are in the kernel's list, as the driver counts them */
+int tce_listed(const struct tce_client *client)
+{
+	return atomic_read(&tce_container_find(client->data)->mem.tmm->listed);
 }
 
 /* A v2 container with two windows and an entry in each, both of which reach the page at @ua */

@@ -85,18 +85,6 @@ static void kvm_looks_a_table_up(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
 }
 
-/* How many of the process's regions are in the kernel's list, as the driver counts them */
-static unsigned int listed(struct tce_client *client)
-{
-	struct tce_mm *tmm = tce_container_find(client->data)->mem.tmm;
-	unsigned int n;
-
-	mutex_lock(&tmm->region_lock);
-	n = atomic_read(&tmm->listed);
-	mutex_unlock(&tmm->region_lock);
-	return n;
-}
-
 /* Registered memory is counted @n times, though nothing maps it. */
 static void count_memory(struct kunit *test, unsigned long ua, unsigned int n)
 {
@@ -126,11 +114,11 @@ static void kvm_has_lost_count(struct kunit *test)
 	page = set_up_counted(test, &s, 1);
 	also = tce_ready(fx, false, NULL);
 	/* with a page that kvm_set_up() has registered */
-	KUNIT_EXPECT_EQ(test, listed(also), 2);
+	KUNIT_EXPECT_EQ(test, tce_listed(also), 2);
 	ClearPageDirty(page);
 	kvm_close(&s);
 	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY));
-	KUNIT_EXPECT_EQ(test, listed(also), 0);
+	KUNIT_EXPECT_EQ(test, tce_listed(also), 0);
 	/* the pin is given back after a grace period */
 	rcu_barrier();
 	KUNIT_EXPECT_EQ(test, tce_holders(page), 1);
@@ -186,9 +174,9 @@ static void kvm_has_lost_many_counts(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY));
 	rcu_barrier();
 	KUNIT_EXPECT_EQ(test, tce_holders(page), 1);
-	for (i = 0; i < 3000 && listed(client); i++)
+	for (i = 0; i < 3000 && tce_listed(client); i++)
 		msleep(20);
-	KUNIT_EXPECT_EQ(test, listed(client), 0);
+	KUNIT_EXPECT_EQ(test, tce_listed(client), 0);
 	/* afterwards a new window is KVM's again */
 	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
 	KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_64M, 1, &start), 0);

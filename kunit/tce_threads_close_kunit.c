@@ -214,11 +214,6 @@ static void create_after_the_last_container(struct kunit *test)
  * it is taken off. Then it goes with the last container of the process, and not before. Otherwise
  * it goes at once, and so does its place in the list.
  */
-static int listed(struct tce_client *client)
-{
-	return atomic_read(&tce_container_find(client->data)->mem.tmm->listed);
-}
-
 static void register_late_beside_kvm(struct kunit *test)
 {
 	enum { FOUND, FOUND_IN_THE_LAST, NOT_FOUND, HOW };
@@ -256,7 +251,7 @@ static void register_late_beside_kvm(struct kunit *test)
 					-EBUSY);
 		}
 		if (how == NOT_FOUND)
-			KUNIT_EXPECT_EQ(test, listed(other), 1);
+			KUNIT_EXPECT_EQ(test, tce_listed(other), 1);
 		if (other)
 			tce_close(other);
 		tce_expect_balance(fx);

@@ -4,15 +4,12 @@
  * for it, or must not. Which call waits for which lock is in suite tce_killed.
  */
 #include <linux/cpumask.h>
-#include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
-#include <linux/pagemap.h>
 
 #include "../tce_window.h"
-#include "../tce_region.h"
 #include "tce_threads.h"
 
 static const struct tce_op unmap_one = { TCE_UNMAP, 0, SZ_4K };
