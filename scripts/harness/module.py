@@ -39,13 +39,17 @@ def copy(to: Path, *directories: str) -> None:
 
 def changed(text: str, function: str, inside: str, behind: str = "") -> str:
     """A source that is wrong. @inside: lines of C before @function, whose macros take the place of
-    what it calls, and of nothing else. @behind: lines that follow it"""
+    what it calls, which it has to, and of nothing else. @behind: lines that follow it"""
     code = without_comments(text)
     found = functions(code).get(function)
     if not found:
         raise ValueError(f"not there: {function}()")
+    replaced = re.findall(r"^#define (\w+)", inside, re.M)
+    for name in replaced:
+        if not re.search(rf"\b{name}\s*\(", found.split("{", 1)[1]):
+            raise ValueError(f"{function}() does not call {name}()")
     at = code.index(found)
-    undo = "".join(f"#undef {name}\n" for name in re.findall(r"^#define (\w+)", inside, re.M))
+    undo = "".join(f"#undef {name}\n" for name in replaced)
     end = at + len(found)
     return f"{text[:at]}{inside}{text[at:end]}\n{undo}{behind}{text[end:]}"
 
