@@ -32,12 +32,6 @@ class Check(Scratch):
         self.assertEqual(self.count(">> a: 3 passed, 1 failed, 0 skipped\n"), (False, 3, 1, 0))
         self.assertEqual(self.count(">> a: 0 passed, 0 failed, 5 skipped\n"), (False, 0, 1, 5))
 
-    def test_why_a_machine_failed(self):
-        """That is shown, however much the step has said behind it."""
-        shown = check.reasons([">> vm a b c ours: QEMU failed (log: x)",
-                               ">> vm a b c ours: passed (log: x)", *["x"] * check.LAST])
-        self.assertEqual(shown[:2], [">> vm a b c ours: QEMU failed (log: x)", "x"])
-
     def machines(self, **logs):
         """The counts of steps that have run tests on hosts: {kernel: console}"""
         counter = check.Check(whole=False)
@@ -170,15 +164,8 @@ class Check(Scratch):
         first = add()
         self.assertEqual(first[:4],
                          ["tree-linux-64k", "tree", str(linux), "powerpc64le-linux-gnu-"])
-        self.assertTrue({"vfio", "64k-pages", "little-endian"} <= set(first[4].split(",")))
         self.assertEqual(add(), first)
-        (linux / "Makefile.rhelver").write_text("RHEL_MAJOR = 10\n")
         (linux / "drivers/vfio/Kconfig").write_text("config VFIO\n")
-        changed = add("4k-pages,big-endian,debug")
-        self.assertEqual((changed[0], changed[3], changed[5] == first[5]),
-                         ("tree-linux-4k", "powerpc64-linux-gnu-", False))
-        self.assertTrue({"rhel", "rhel-10", "vfio-6.1", "4k-pages",
-                         "debug"} <= set(changed[4].split(",")))
-        self.assertFalse({"64k-pages", "little-endian", "vfio"} & set(changed[4].split(",")))
+        self.assertNotEqual(add()[5], first[5])
         (linux / ".config").touch()                     # kbuild would refuse it
         self.assertIsNone(add())

@@ -27,17 +27,6 @@ class Clients(Scratch):
             (*END.split(": "), "FAILED: 2 results were announced, 1 came", "ok")])
         self.assertIn("complained", command.cells(self.top / "log", command.console.SPLAT)[END])
 
-    def test_brief(self) -> None:
-        """Of the kernel's tests what passes is counted, of the others and of what fails nothing is
-        left out."""
-        one, two = "Linux 1 selftests, default window", "Linux 1 selftests, created window"
-        rows = [("B", "waits", "ok", "ok"), ("B", "goes", "ok", "ok"), (one, "a", "ok", "ok"),
-                (one, "b", "ok", "ok"), (one, "c", "FAILED", "ok"), (one, "d", "ok", "ok"),
-                (two, "a", "ok", "ok")]
-        self.assertEqual(list(command.brief(rows)), [*rows[:2], (one, "2 tests", "ok", "ok"),
-                                                     rows[4], (one, "1 tests", "ok", "ok"),
-                                                     (two, "1 tests", "ok", "ok")])
-
     def suite(self, program: str) -> list[str]:
         """What becomes of a program of the suite: how each of its tests went."""
         function = re.search(r"^suite\(\) \{\n.*?^\}$",

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/nightly/invalidation: what has seen a control, and that each control is what it says."""
 import subprocess
-from unittest import mock
 
 from harness import module, sources
 from harness.paths import ROOT, SCRIPTS
@@ -38,16 +37,6 @@ class Invalidation(Scratch):
                                      words=invalidation.POISON), [])
         self.assertEqual(self.unseen(console(("ok", ROW)) + poison, words=invalidation.POISON),
                          [OTHER])
-
-    def test_boot(self):
-        """A machine whose firmware hangs has tried nothing, and is started once more, but no other
-        one is."""
-        hangs, begins = "OPAL\n", "OPAL\n" + console(("not ok", ROW))
-        for consoles, times in (([begins], 1), ([hangs, begins], 2), ([hangs, hangs], 2)):
-            with mock.patch.object(invalidation.programs, "boot",
-                                   side_effect=[(1, text) for text in consoles]) as boot:
-                invalidation.boot("powernv9", "x", [])
-            self.assertEqual(boot.call_count, times)
 
     def test_wrong(self):
         """The module passes only if the tests do that the controls are seen by, and none is skipped

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/kunit: a good run, and what may be wrong with one."""
-import io
-from contextlib import redirect_stdout
-
 from harness.paths import SCRIPTS
 from harness.tests import Scratch, load
 from harness.tests.test_ktap import KUNIT
@@ -31,16 +28,6 @@ class Kunit(Scratch):
         counts for nothing."""
         self.assertEqual(self.judge(KUNIT, around="{}VM-START\nVM-END\n"), [])
         self.assertTrue(self.judge(KUNIT, around="VM-START\nVM-END\n{}"))
-
-    def test_machine_without_a_report(self):
-        """What is known of it is shown, and the cases it lacks take one line."""
-        wrong = self.judge("[    1.0] the last line\n", [f"tce_one.{n}" for n in range(200)],
-                           code=vm.QEMU_ERROR)
-        self.assertEqual(len([w for w in wrong if "no result of" in w]), 1)
-        self.assertIn("QEMU failed", wrong)
-        with redirect_stdout(io.StringIO()) as out:
-            command.tell(self.top / "kunit-x.log", "!! the last line\n>> vm: QEMU failed\n")
-        self.assertEqual(out.getvalue(), "!! the last line\n>> vm: QEMU failed\n")
 
     def test_skip(self):
         """On a kernel of make check it has to be one that is written down, whatever else passes."""

@@ -112,20 +112,6 @@ class Prove(Scratch):
             with self.assertRaises(ValueError, msg=new):
                 prove.controls(good.replace(old, new))
 
-    def test_replaced(self):
-        """A proof's function stands for the module's, which it can still call."""
-        text = ("static int f(int a,\n\t     int b)\n{\n\treturn 1;\n}\nint g(void)\n{\n\treturn "
-                "f(1, 2);\n}\n")
-        self.assertEqual(prove.replaced(text), text)
-        made = prove.replaced(text + "static int f(int a, int b) { return real_f(a, b) + 1; }\n")
-        self.assertEqual(made.count("static int f(int a, int b)"), 2)
-        self.assertEqual(made.count("static int real_f(int a, int b)\n{\n\treturn 1;"), 1)
-        # what a control makes wrong is the module's
-        self.assertIn("real_real_f", prove.made_wrong(made, "f"))
-        source = self.file("x.c", f"{made}int main(void) {{ return g() != 2; }}\n")
-        subprocess.run(["gcc", "-o", self.top / "x", source], check=True)
-        subprocess.run([self.top / "x"], check=True)
-
     def test_made_wrong(self):
         """Compiled, with any_bool() as a switch: what is called does nothing or what it does, with
         what it was given or other numbers."""
@@ -180,8 +166,3 @@ class Prove(Scratch):
             with concurrent.futures.ThreadPoolExecutor(1) as pool:
                 self.assertEqual(prove.judge("x", prove.begun(pool, Path("/nowhere"), "x")), (0, 1))
         self.assertTrue(said.getvalue().startswith("FAIL "))
-
-    def test_combinations(self):
-        self.assertEqual(prove.combinations(" * each: A=1,2 B=3\n * each: A=4\n"),
-                         [{"A": "1", "B": "3"}, {"A": "2", "B": "3"}, {"A": "4"}])
-        self.assertEqual(prove.combinations("/* nothing */\n"), [{}])

@@ -34,15 +34,6 @@ class Vm(Scratch):
             "VM-VERDICT: 0"])
         self.assertEqual(console.verdict, 0)
 
-    def test_silent_machine_is_asked(self):
-        """Before it is ended, on its console by SysRq."""
-        script = "echo begun; dd bs=1 count=4 2>/dev/null | tr '\\017' '^'; echo; exec sleep 9"
-        with patch.object(command, "LAST_WORD", 0.1), patch("signal.signal"):
-            console = vm.Console(io.StringIO(), "none")
-            _, late = command.boot(["sh", "-c", script], console, 60, 0.1)
-            self.assertTrue(late)
-            self.assertRegex(console.log.getvalue(), r"^begun\n\^l\^w\n$")
-
     def test_busy_machine_has_time(self):
         """What it could not run is no time of its own."""
         begin = time.monotonic()
@@ -152,15 +143,3 @@ class Vm(Scratch):
         # each guest is asked for it
         self.assertRegex((SCRIPTS / "guest/init").read_text(),
                          r'(?m)^sh /guest/health.sh "\$tainted"\necho "VM-VERDICT')
-
-    def test_own_emulator(self):
-        """This machine's QEMU is used if it is new enough."""
-        for version, used in (("11.1.3", True), ("12.0.0", True), ("10.0.13", False),
-                              ("7.2.22", False)):
-            self.program("qemu-system-ppc64", f"echo 'QEMU emulator version {version} (Debian)'")
-            # what else there is must not be fetched for this
-            done = subprocess.run([SCRIPTS / "image/guest-programs", "qemu"],
-                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                                  env={"PATH": f"{self.top}:/usr/bin:/bin",
-                                       "XDG_CACHE_HOME": str(self.top if used else "/dev/null")})
-            self.assertEqual(done.stdout.strip(), str(self.top) if used else "", version)
