@@ -258,23 +258,6 @@ client_suite() {
 	unset SPAPR_CREATE_WINDOW
 }
 
-# A client that knows only type1 fails with a reason that its user can read.
-nvme() {
-	qemu-img info "nvme://$card/1" 2>&1 | grep 'VFIO IOMMU Type1 is not supported'
-}
-blkio() {
-	# shellcheck disable=SC2016 # for nbdkit
-	nbdkit -U - blkio virtio-blk-vfio-pci "path=/sys/bus/pci/devices/$card" \
-		--run 'qemu-img info "$uri"' 2>&1 |
-		grep 'blkio_connect: .*Inappropriate ioctl for device'
-}
-client_type1() {
-	run "QEMU $(dpkg-query -W -f '${Version}' qemu-utils | sed 's/^[0-9]*://; s/[+-].*//')" \
-		"nvme://, which knows only type1, is refused with that reason" nvme
-	run "libblkio $(dpkg-query -W -f '${Version}' libblkio1)" \
-		"virtio-blk-vfio-pci, with x86's ioctl numbers, is refused" blkio
-}
-
 # Open vSwitch with DPDK, as Debian's service: a bridge with the card and an address of the host's.
 # Of each packet it loses four bytes with QEMU's e1000e, which is why short ones are sent: these are
 # padded.

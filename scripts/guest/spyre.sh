@@ -5,10 +5,6 @@
 # place. Users start clients in containers of Podman, by the commands of
 # Documentation/containers.rst and partition.rst (in /doc).
 
-# shellcheck source=passthrough-bridge.sh
-. /guest/passthrough-bridge.sh
-devmem() { busybox devmem "$@"; }
-
 # What a client here needs, by tcestat: a window's memory and its table
 NEED="--cards 1 --mem 8M"
 
@@ -104,29 +100,6 @@ four_cards() {
 	wait "$job"
 	echo 0 >"$pf/sriov_numvfs"
 	return $held
-}
-
-# The card is frozen five times; then the client is killed, and another one starts. The client
-# stands still while the bridge's registers are written: its question for the PE's state makes the
-# firmware use them, too.
-freezes() {
-	pe=$(($(cat "/sys/bus/pci/devices/$card/eeh_pe_config_addr")))
-	bridge=$(bridge_at "$card")
-	: >/tmp/contained
-	contained unlimited "" hold "$card" 2 eeh &
-	job=$!
-	for word in holding "recovered 1" "recovered 2" "recovered 3" "recovered 4"; do
-		wait_for 120 says "$word" || break
-		pkill -STOP -x hold
-		freeze "$pe"
-		pkill -CONT -x hold
-	done
-	wait_for 120 says "recovered 5"
-	recovered=$?
-	unfrozen "$pe"
-	pgrep -x hold | xargs -r kill -KILL
-	wait "$job"
-	[ $? -eq 137 ] && [ $recovered -eq 0 ] && contained unlimited "" hold "$card" 2 exit
 }
 
 # served SOCKET OPTION COMMAND... - in a container that Podman's service starts, which is asked by
@@ -234,7 +207,6 @@ client_podman() {
 	run "$name" "rootless: with 1 MiB to lock ENOMEM, and doctor says why" without_memlock
 	run "$name" "rootless: with a limit of 4 MiB of memory it is killed" memory_limit
 	run "$name" "rootless: four cards at once within 64 MiB of memory" four_cards
-	run "$name" "rootless: five freezes, killed and started again" freezes
 	run "$name" "a Quadlet: the user's systemd starts the container, with the limit" quadlet
 	run "$name" "a user's service: 1 MiB to lock is ENOMEM, and what doctor says helps" \
 		user_service
