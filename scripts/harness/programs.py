@@ -6,10 +6,19 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness import ktap
+from harness import kernels, ktap, module
 from harness.cli import die
 from harness.paths import OUT, SCRIPTS
 from harness.vm.console import QEMU_ERROR, USAGE
+
+
+def build(kernel: kernels.Kernel, place: Path, *change: str) -> Path:
+    """The module, in a place of its own. @change: what is wrong with it, for module.change()"""
+    module.copy(place)
+    if change:
+        module.change(place / change[0], *change[1:])
+    kernels.build_modules(kernel, place)
+    return place / module.KO
 
 
 def only(rows: Iterable[str]) -> list[str]:
