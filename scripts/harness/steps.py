@@ -140,7 +140,6 @@ def runs() -> Iterator[Step]:
     for machine, kernel in (("powernv9", "6.12-64k"), ("pseries", "6.12-4k"),
                             ("pseries", "6.12-64k")):
         yield f"memlock {kernel} {machine}", ["system", "memlock", machine, kernel]
-    yield "closed 6.12-4k", ["system", "closed"]
     yield "handback pseries", ["system", "handback", "pseries"]
     for kernel in OPERATIONS:
         yield f"hotplug {kernel}", ["system", "hotplug", "powernv9", kernel]
