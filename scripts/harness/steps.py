@@ -19,6 +19,11 @@ SELFTESTS = [("6.12-be", "powernv9", "root"), ("6.12-4k", "powernv9", "root"),
 # sizes of pages.
 CALM = ("6.12-be", "gcov-64k", "7.3-4k")
 
+# With KVM: guests that do nothing but hypercalls, and a REGISTER, which pins twice then. A user
+# runs them, and root what only root sees.
+KVM_TESTS = ("kvm: *", "storm: v2: *", "waits: v2: one of many pages that comes late*")
+ROOT_TESTS = ("kvm: v2: memory is dirty*",)
+
 # Where the KUnit suites run: pages of 4K and of 64K, both platforms, which the kernel asks for, and
 # huge pages of 2 MiB (radix) and of 16 MiB (hash), for which the suites of memory and mappings are
 # enough. Each parameter has to pass on one of them.
@@ -165,6 +170,10 @@ def machines() -> Iterator[Step]:
     for kernel, machine, who in SELFTESTS:
         calm = ["--env", "TCE_WITHOUT='races storm'"] if kernel in CALM else []
         yield f"selftest {kernel} {machine}", programs(kernel, machine, who, *calm)
+    rows = "|".join((*ROOT_TESTS, *(f"user: {test}" for test in KVM_TESTS)))
+    yield "selftest 6.12-64k powernv9 kvm", programs(
+        "6.12-64k", "powernv9", "'user root'", "--as", "kvm", "--module", "kvm-hv",
+        "--huge-pages", "--test", "|".join(KVM_TESTS), "--env", f"TCE_TEST='{rows}'")
     yield "guests under KVM", ["guests", "--short"]
     for kernel in ("6.12-4k", "6.12-64k"):
         yield f"bench {kernel}", ["bench", kernel, "powernv9"]

@@ -101,8 +101,6 @@ class Check(Scratch):
         """They are those of steps; the test programs and the suites need none."""
         names = dict([*steps.machines(), *steps.runs()])
         self.assertLessEqual(set(steps.floors()), set(names))
-        self.assertLessEqual({name for name, command in names.items()
-                              if command[0] in check.ROWS_OF}, set(steps.floors()))
         self.assertFalse({names[name][0] for name in steps.floors()} & {"selftest", "kunit"})
         self.assertTrue(all(steps.floors().values()))
 
@@ -123,15 +121,6 @@ class Check(Scratch):
         counter.parameters["s.c"].add(1)
         self.assertEqual((counter.totals(), counter.missed()),
                          ((2, 1), ["a host tries 1 of 2 parameters: s.c"]))
-
-    def test_rows_of_others(self):
-        """Rows that a step runs beside other tests are not skipped everywhere."""
-        counter = self.machines(a=report("ok 1 a: x", "ok 2 kvm: y # SKIP no KVM"))
-        self.file("selftest-6.12-64k-powernv9-kvm-ours.log", report("ok 1 kvm: y"))
-        with patch("harness.paths.LOGS", self.top):
-            counter.count("guests", ["guests"], ">> guests: 4 passed, 0 failed, 0 skipped\n", True)
-        counter.whole = True
-        self.assertEqual((counter.totals(), counter.missed()), ((6, 0), []))
 
     def test_kernels(self):
         """Each row is booted by make check, make kernels, scripts/nightly/coverage or defects, but
