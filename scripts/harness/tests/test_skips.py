@@ -17,18 +17,12 @@ class Skips(Scratch):
         for kernel, machine, test, reason, good in (
                 ("6.12-4k", "powernv9", "user: windows: v2: x", "only on pseries", True),
                 ("6.12-4k", "pseries", "windows: v2: x", "only on pseries", False),
-                ("7.2-4k", "pseries", "user: windows: v2: x", "the platform has one window", False),
                 ("6.12-64k", "powernv9", "kvm: x", "this host has no KVM", True),
                 ("6.12-64k", "powernv9-kvm", "kvm: x", "this host has no KVM", False),
-                ("6.12-4k", "powernv9", "memory: x", "this host has no movable memory "
-                 "(movablecore=512M)", False),
-                ("6.12-64k", "powernv9", "memory: x", "this host has no movable memory "
-                 "(movablecore=512M)", True),
                 ("6.12-be", "powernv9", "user: faults: x", "needs root", True),
                 ("6.12-be", "powernv9", "faults: x", "needs root", False),
                 ("kunit-6.12-4k", "powernv9-races", "faults: x", "whatever it is", False),
                 ("kasan-6.1-64k", "powernv9", "eeh: x", "no /dev/mem", True),
-                ("kasan-6.1-64k", "powernv9", "eeh: x", "this host has no EEH", False),
                 ("kasan-6.1-64k", "powernv9", "memory: x", "KASAN keeps what was freed", True),
                 ("kunit-7.2-4k", "powernv9", "memory: x", "KASAN keeps what was freed", False),
                 ("linux-of-somebody", "powernv9", "faults: x", "whatever it is", True)):

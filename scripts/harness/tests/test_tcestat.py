@@ -515,19 +515,6 @@ class Amounts(unittest.TestCase):
 
 
 class Interface(Host):
-    def test_help(self):
-        """One option a line, for each command; and the version of the module"""
-        for command in ([], ["doctor"], ["memlock"], ["report"]):
-            done = subprocess.run([PROGRAM, *command, "--help"], stdout=subprocess.PIPE, text=True,
-                                  env={**os.environ, "COLUMNS": "200"})
-            self.assertEqual(done.returncode, 0)
-            options = [line for line in done.stdout.partition("options:")[2].splitlines()
-                       if line.startswith("  -")]
-            self.assertGreater(len(options), 1)
-            self.assertEqual([line for line in options if len(line.split()) < 3], [], command)
-        said = subprocess.run([PROGRAM, "--version"], stdout=subprocess.PIPE, text=True).stdout
-        self.assertIn(f'MODULE_VERSION("{said.split()[1]}")', (ROOT / f"{NAME}.c").read_text())
-
     def test_refused(self):
         """What needs a device, what excludes each other, and amounts of nonsense"""
         for words in ("doctor --mem 1G", "doctor --maxmem 1G", "doctor --cards 8",
