@@ -2,8 +2,8 @@
 """Documentation/results.rst: what each command has said when it last ran to its end.
 
 A command that measures something leaves its part of the page in out/results/, whether it was good
-or not. "make results" puts these parts into the page, except where the page has a newer one, and
-draws the pictures. In bash, results of lib.sh:
+or not. "make results" moves these parts into the page, and draws the pictures. In bash, results of
+lib.sh:
 
     results                         write the page and its pictures ("make results")
     results NAME SOURCE STATUS      keep what is on standard input, which was not good if STATUS,
@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from harness import plots
-from harness.cli import die, parser, say, start
+from harness.cli import parser, say, start
 from harness.paths import OUT, ROOT
 
 # The parts of the page, verdicts first and long lists last: the command that measures each, and
@@ -52,41 +52,27 @@ def commit() -> str:
 AT_START, BEGAN = commit(), time.monotonic()
 
 
-def part(name: str, good: bool, said: str, source: str = AT_START) -> str:
-    """What the page has of a run that has said this."""
+def record(name: str, good: bool, said: str, source: str = AT_START) -> None:
+    """Keep what a complete run has said, and whether it was good."""
     command, title = PARTS[name]
     model = re.search(r"^model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"),
                       re.M)
     minutes = round((time.monotonic() - BEGAN) / 60)
-    return (f"{title}\n{'=' * len(title)}\n\n"
-            f"``{command}``, {time.strftime('%Y-%m-%d', time.gmtime())}, source {source}, on "
-            f"{os.cpu_count()} processors{f', {model[1]}' if model else ''}"
-            f"{f', in {minutes} minutes' * bool(minutes)}{', **failed**' * (not good)}::\n\n"
-            + textwrap.indent(said.strip("\n"), "   ") + "\n")
-
-
-def record(name: str, good: bool, said: str, source: str = AT_START) -> None:
-    """Keep what a complete run has said, and whether it was good."""
     (OUT / "results").mkdir(parents=True, exist_ok=True)
-    (OUT / "results" / name).write_text(part(name, good, said, source), encoding="utf-8")
+    (OUT / "results" / name).write_text(
+        f"{title}\n{'=' * len(title)}\n\n"
+        f"``{command}``, {time.strftime('%Y-%m-%d', time.gmtime())}, source {source}, on "
+        f"{os.cpu_count()} processors{f', {model[1]}' if model else ''}"
+        f"{f', in {minutes} minutes' * bool(minutes)}{', **failed**' * (not good)}::\n\n"
+        + textwrap.indent(said.strip("\n"), "   ") + "\n", encoding="utf-8")
 
 
 def page(old: str, new: Iterable[str]) -> str:
-    """The page with these parts, of which none replaces a newer one."""
-    def date(text: str) -> str:
-        found = re.search(r", (\d{4}-\d\d-\d\d), ", text)
-        return found[1] if found else ""
-
+    """The page with these parts in the place of what it had"""
     head, *known = re.split(r"^(?=\S.*\n=+\n\n``)", old, flags=re.M)
-    parts = {title: f"{title}\n{'=' * len(title)}\n\n``{command}``: no complete run is recorded.\n"
-             for command, title in PARTS.values()}
-    for text in (*known, *new):
-        title = text.split("\n")[0]
-        if title not in parts:
-            die(f"no command measures {title}")
-        if date(text) >= date(parts[title]):
-            parts[title] = text
-    return "\n".join(text.rstrip("\n") + "\n" for text in (head, *parts.values()))
+    parts = {text.split("\n")[0]: text for text in (*known, *new)}
+    return "\n".join(text.rstrip("\n") + "\n" for text in
+                     (head, *(parts[title] for _, title in PARTS.values() if title in parts)))
 
 
 def main(doc: str) -> int:
@@ -98,13 +84,16 @@ def main(doc: str) -> int:
     if args.name:
         record(args.name, not args.status, sys.stdin.read(), args.source)
         return 0
-    documents = ROOT / "Documentation"
+    documents, files = ROOT / "Documentation", list((OUT / "results").glob("*"))
     place = documents / "results.rst"
     text = page(place.read_text(encoding="utf-8"),
-                [file.read_text(encoding="utf-8") for file in (OUT / "results").glob("*")])
+                [file.read_text(encoding="utf-8") for file in files])
     place.write_text(text, encoding="utf-8")
     for file, picture in plots.pictures(text):
         (documents / file).write_text(picture, encoding="utf-8")
+    # What is on the page does not replace a newer part of it some day.
+    for file in files:
+        file.unlink()
     say("results: Documentation/results.rst is written")
     return 0
 
