@@ -3,14 +3,12 @@
  * Takes a device as a client would, maps memory for it and keeps it: what is
  * left then is for the kernel to clean up, by close or by SIGKILL.
  *
- * usage: hold PCI-ADDRESS 1|2 exit|wait|lose|idle|eeh
+ * usage: hold PCI-ADDRESS 1|2 exit|wait|lose|idle
  *   exit   closes everything without a cleaning command and ends
  *   wait   says "holding" and waits to be killed
  *   lose   says "holding" with the device's file not open, maps and unmaps, and ends
  *          when the group was taken from it
  *   idle   as wait, but maps nothing: where the platform has no window for clients
- *   eeh    says "holding", waits five times until the device is frozen, resets it and says
- *          "recovered", and waits to be killed
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -56,29 +54,6 @@ static uint64_t map_some(struct tce *t, uint8_t *mem)
 	return start;
 }
 
-static void recover(struct tce *t)
-{
-	int i, left;
-	long state;
-
-	for (i = 1; i <= 5; i++) {
-		for (left = 3000; left; left--) {
-			state = __eeh(t->container, VFIO_EEH_PE_GET_STATE);
-			if (state != VFIO_EEH_PE_STATE_NORMAL)
-				break;
-			nap(100);
-		}
-		expect_eq(VFIO_EEH_PE_STATE_STOPPED, state);
-		expect_rc(0, __eeh(t->container, VFIO_EEH_PE_RESET_HOT));
-		expect_rc(0, __eeh(t->container, VFIO_EEH_PE_RESET_DEACTIVATE));
-		expect_rc(0, __eeh(t->container, VFIO_EEH_PE_CONFIGURE));
-		expect_rc(VFIO_EEH_PE_STATE_NORMAL,
-			  __eeh(t->container, VFIO_EEH_PE_GET_STATE));
-		printf("recovered %d\n", i);
-		fflush(stdout);
-	}
-}
-
 int main(int argc, char **argv)
 {
 	struct tce t;
@@ -87,8 +62,7 @@ int main(int argc, char **argv)
 	int version = argc == 4 ? atoi(argv[2]) : 0, fd;
 
 	if (version < 1 || version > 2) {
-		fprintf(stderr, "usage: %s PCI-ADDRESS 1|2 exit|wait|lose|idle|eeh\n",
-			argv[0]);
+		fprintf(stderr, "usage: %s PCI-ADDRESS 1|2 exit|wait|lose|idle\n", argv[0]);
 		return 2;
 	}
 	host_init();
@@ -110,11 +84,7 @@ int main(int argc, char **argv)
 	printf("holding %s: v%d, %llu KiB locked\n", argv[1], version,
 	       (unsigned long long)locked() / 1024);
 	fflush(stdout);
-	if (!strcmp(argv[3], "eeh")) {
-		expect_rc(0, __eeh(t.container, VFIO_EEH_PE_ENABLE));
-		recover(&t);
-	}
-	if (!strcmp(argv[3], "wait") || !strcmp(argv[3], "idle") || !strcmp(argv[3], "eeh"))
+	if (!strcmp(argv[3], "wait") || !strcmp(argv[3], "idle"))
 		pause();
 	if (!strcmp(argv[3], "lose"))
 		return lose(&t, mem, start);
