@@ -47,8 +47,6 @@
 /* In the engine's own memory */
 #define RX_RING			0
 #define TX_RING			(4 * KiB)
-#define RX_DATA			(64 * KiB)
-#define TX_DATA			(128 * KiB)
 
 static unsigned int next;	/* descriptor of both rings */
 
@@ -87,7 +85,7 @@ static volatile uint32_t *set_descriptor(struct engine *e, size_t ring, uint64_t
  * Sends the frame at @from, and lets it be received at @to. -ETIMEDOUT: it was not
  * sent, -ENOMSG: it did not come back.
  */
-static int transfer(struct engine *e, uint64_t from, uint64_t to)
+static int copy(struct engine *e, uint64_t from, uint64_t to)
 {
 	volatile uint32_t *received = set_descriptor(e, RX_RING, to, 0);
 	volatile uint32_t *sent = set_descriptor(e, TX_RING, from, FRAME | SEND);
@@ -110,40 +108,17 @@ static void put(struct engine *e __attribute__((unused)), void *va, uint32_t tok
 	fill(frame + HEADER + 4, FRAME - HEADER - 4, token);
 }
 
-static bool got(struct engine *e __attribute__((unused)), const void *va,
-		uint32_t token)
+static uint32_t token(struct engine *e __attribute__((unused)), const void *va)
 {
 	const uint8_t *frame = va;
+	uint32_t is;
 
-	return !memcmp(frame + HEADER, &token, 4) &&
-	       filled(frame + HEADER + 4, FRAME - HEADER - 4, token);
-}
-
-static int read_memory(struct engine *e, uint64_t iova, uint32_t *token)
-{
-	int rc;
-
-	memset(e->own + RX_DATA, 0, FRAME);
-	rc = transfer(e, iova, e->own_iova + RX_DATA);
-	if (rc)
-		return rc;
-	memcpy(token, e->own + RX_DATA + HEADER, 4);
-	return got(e, e->own + RX_DATA, *token) ? 0 : -EIO;
-}
-
-static int write_memory(struct engine *e, uint64_t iova, uint32_t token)
-{
-	put(e, e->own + TX_DATA, token);
-	return transfer(e, e->own_iova + TX_DATA, iova);
+	memcpy(&is, frame + HEADER, 4);
+	return filled(frame + HEADER + 4, FRAME - HEADER - 4, is) ? is : 0;
 }
 
 static int start(struct engine *e)
 {
-	int rc = reset(e);
-
-	if (rc)
-		return rc;
-	memset(e->own, 0, ENGINE_OWN);
 	next = 0;
 	set32(e, CTRL, CTRL_LINK);
 	if (!until(ENGINE_MS, get32(e, STATUS) & STATUS_LINK_UP))
@@ -160,12 +135,9 @@ static int start(struct engine *e)
 	e->span = FRAME;
 	e->reads = true;
 	snprintf(e->what, sizeof(e->what), "e1000e in loopback");
-	/* Is it in loopback? Better known before the rows ask for more. */
-	put(e, e->own + TX_DATA, 1);
-	return transfer(e, e->own_iova + TX_DATA, e->own_iova + RX_DATA);
+	return 0;
 }
 
 const struct engine_ops e1000e_engine = {
-	.name = "e1000e", .start = start, .stop = reset,
-	.put = put, .read = read_memory, .write = write_memory, .got = got,
+	.name = "e1000e", .reset = reset, .start = start, .put = put, .copy = copy, .token = token,
 };

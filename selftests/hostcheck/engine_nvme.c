@@ -39,16 +39,14 @@
 
 /* In the engine's own memory */
 #define SQ			0
-#define CQ			(64 * KiB)
-#define KNOWN			(128 * KiB)	/* what Identify says */
-#define DATA			(192 * KiB)
+#define CQ			(128 * KiB)
+#define KNOWN			(256 * KiB)	/* what Identify says */
 #define PAGE			4096
 
 static struct {
 	unsigned int tail, head, phase;
 	uint32_t stride;		/* between doorbells */
 	uint16_t id;
-	bool timestamp;
 } queue;
 
 /* One command, to its end: 0, -EIO if the device refuses it, -ETIMEDOUT. */
@@ -80,22 +78,24 @@ static int admin(struct engine *e, uint8_t opcode, uint64_t data, uint32_t cdw10
 	return status & 0x7ff ? -EIO : 0;
 }
 
-static int reset(struct engine *e, unsigned int ms)
+/* The controller says how long it may take to be ready, or not ready. */
+static unsigned int ready_ms(struct engine *e)
 {
-	set32(e, CC, get32(e, CC) & ~CC_ENABLE);
-	return until(ms, !(get32(e, CSTS) & CSTS_READY)) ? 0 : -ETIMEDOUT;
+	return 500 * ((get32(e, CAP) >> 24) + 1);
 }
 
-static int enable_controller(struct engine *e)
+static int reset(struct engine *e)
 {
-	uint32_t cap = get32(e, CAP), cap2 = get32(e, CAP + 4);
-	unsigned int ms = 500 * ((cap >> 24) + 1), page = cap2 >> 16 & 15;
-	int rc;
+	set32(e, CC, get32(e, CC) & ~CC_ENABLE);
+	return until(ready_ms(e), !(get32(e, CSTS) & CSTS_READY)) ? 0 : -ETIMEDOUT;
+}
 
-	rc = reset(e, ms);
-	if (rc)
-		return rc;
-	memset(e->own, 0, ENGINE_OWN);
+static int start(struct engine *e)
+{
+	const uint8_t *known = e->own + KNOWN;
+	uint32_t cap2 = get32(e, CAP + 4), page = cap2 >> 16 & 15;
+	int rc, i;
+
 	memset(&queue, 0, sizeof(queue));
 	queue.phase = 1;
 	queue.stride = 4u << (cap2 & 15);
@@ -103,33 +103,20 @@ static int enable_controller(struct engine *e)
 	set64(e, ASQ, e->own_iova + SQ);
 	set64(e, ACQ, e->own_iova + CQ);
 	set32(e, CC, CC_ENABLE | CC_ENTRIES | page << 7);
-	if (!until(ms, get32(e, CSTS) & (CSTS_READY | CSTS_FATAL)))
+	if (!until(ready_ms(e), get32(e, CSTS) & (CSTS_READY | CSTS_FATAL)))
 		return -ETIMEDOUT;
-	return get32(e, CSTS) & CSTS_FATAL ? -EIO : 0;
-}
-
-static int start(struct engine *e)
-{
-	const uint8_t *known = e->own + KNOWN;
-	int rc = enable_controller(e), i;
-
-	if (!rc)
-		rc = admin(e, IDENTIFY, e->own_iova + KNOWN, CONTROLLER);
+	if (get32(e, CSTS) & CSTS_FATAL)
+		return -EIO;
+	rc = admin(e, IDENTIFY, e->own_iova + KNOWN, CONTROLLER);
 	if (rc)
 		return rc;
 	snprintf(e->what, sizeof(e->what), "NVMe %.40s", known + 24);
 	for (i = strlen(e->what); i && e->what[i - 1] == ' '; i--)
 		e->what[i - 1] = '\0';
-	queue.timestamp = known[520] & 1 << 6;
-	e->reads = queue.timestamp;
-	e->tokens = queue.timestamp ? 0x7fffffff : 1;
+	e->reads = known[520] & 1 << 6;
+	e->tokens = e->reads ? 0x7fffffff : 1;
 	e->span = PAGE;
 	return 0;
-}
-
-static int stop(struct engine *e)
-{
-	return reset(e, 10 * ENGINE_MS);
 }
 
 static void put(struct engine *e __attribute__((unused)), void *va, uint32_t token)
@@ -139,47 +126,30 @@ static void put(struct engine *e __attribute__((unused)), void *va, uint32_t tok
 	memcpy(va, &le, 8);
 }
 
-static uint32_t token_of(const void *va)
+/* All of Identify, and over the first bytes of it the timestamp that was read. */
+static int copy(struct engine *e, uint64_t from, uint64_t to)
 {
-	uint64_t le;
+	int rc = e->reads ? admin(e, SET_FEATURES, from, TIMESTAMP) : 0;
 
-	memcpy(&le, va, 8);
-	return le64toh(le) << 16 >> 16 >> TOKEN_SHIFT;
-}
-
-static int read_memory(struct engine *e, uint64_t iova, uint32_t *token)
-{
-	int rc = admin(e, SET_FEATURES, iova, TIMESTAMP);
-
-	if (!rc)
-		rc = admin(e, GET_FEATURES, e->own_iova + DATA, TIMESTAMP);
-	if (!rc)
-		*token = token_of(e->own + DATA);
+	rc = rc ?: admin(e, IDENTIFY, to, CONTROLLER);
+	if (!rc && e->reads)
+		rc = admin(e, GET_FEATURES, to, TIMESTAMP);
 	return rc;
 }
 
-/* All of Identify, and over the first bytes of it the token. */
-static int write_memory(struct engine *e, uint64_t iova, uint32_t token)
-{
-	int rc = admin(e, IDENTIFY, iova, CONTROLLER);
-
-	if (rc || !queue.timestamp)
-		return rc;
-	put(e, e->own + DATA, token);
-	rc = admin(e, SET_FEATURES, e->own_iova + DATA, TIMESTAMP);
-	return rc ?: admin(e, GET_FEATURES, iova, TIMESTAMP);
-}
-
-static bool got(struct engine *e, const void *va, uint32_t token)
+static uint32_t token(struct engine *e, const void *va)
 {
 	const uint8_t *is = va, *known = e->own + KNOWN;
+	uint64_t le;
 
 	if (memcmp(is + 8, known + 8, PAGE - 8))
-		return false;
-	return queue.timestamp ? token_of(va) == token : !memcmp(is, known, 8);
+		return 0;
+	if (!e->reads)
+		return !memcmp(is, known, 8);
+	memcpy(&le, is, 8);
+	return le64toh(le) << 16 >> 16 >> TOKEN_SHIFT;
 }
 
 const struct engine_ops nvme_engine = {
-	.name = "nvme", .start = start, .stop = stop,
-	.put = put, .read = read_memory, .write = write_memory, .got = got,
+	.name = "nvme", .reset = reset, .start = start, .put = put, .copy = copy, .token = token,
 };

@@ -45,7 +45,6 @@
 #define CONTEXTS		0		/* device contexts' addresses */
 #define SCRATCH_ARRAY		(4 * KiB)
 #define SEGMENTS		(8 * KiB)	/* the event ring's table */
-#define EVENTS			(64 * KiB)
 #define NOOPS			(128 * KiB)
 #define NOOPS_SIZE		(64 * KiB)
 #define NOOP_STEP		64
@@ -73,13 +72,12 @@ static void make_noops(struct engine *e)
 	struct trb *noop = (void *)(e->own + NOOPS);
 	size_t i;
 
-	memset(noop, 0, NOOPS_SIZE);
 	for (i = 0; i < NOOPS_SIZE / sizeof(*noop); i += NOOP_STEP / sizeof(*noop))
 		noop[i].control = htole32(TRB_NOOP << 10 | 1);
 }
 
-/* Which No-Op the events at @va say is done; 0 is none. */
-static uint32_t completed(struct engine *e, const void *va)
+/* Which No-Op the events at @va say is done */
+static uint32_t token(struct engine *e, const void *va)
 {
 	const volatile struct trb *event = va;
 	uint64_t at;
@@ -103,8 +101,11 @@ static int halt(struct engine *e)
 	return until(ENGINE_MS, get32(e, USBSTS) & STS_HALTED) ? 0 : -ETIMEDOUT;
 }
 
-/* Runs the commands at @commands; what comes of them is written at @events. */
-static int run(struct engine *e, uint64_t commands, uint64_t events)
+/*
+ * Runs the commands at @commands. Nothing says that the event of their completion was written at
+ * @events but the event.
+ */
+static int copy(struct engine *e, uint64_t commands, uint64_t events)
 {
 	struct trb *segment = (void *)(e->own + SEGMENTS);
 	int rc = halt(e);
@@ -163,16 +164,12 @@ static int reset(struct engine *e)
 
 static int start(struct engine *e)
 {
-	int rc = reset(e);
+	/* Windows may begin beyond 32 bits. */
+	int rc = get32(e, HCCPARAMS1) & HCC_64BIT ? give_scratch(e) : -ENOTSUP;
 
 	if (rc)
 		return rc;
-	memset(e->own, 0, ENGINE_OWN);
 	make_noops(e);
-	/* Windows may begin beyond 32 bits. */
-	rc = get32(e, HCCPARAMS1) & HCC_64BIT ? give_scratch(e) : -ENOTSUP;
-	if (rc)
-		return rc;
 	set32(e, CONFIG, 1);
 	set64(e, DCBAAP, e->own_iova + CONTEXTS);
 	snprintf(e->what, sizeof(e->what), "xHCI %x.%02x", get32(e, 0) >> 24,
@@ -193,39 +190,6 @@ static void put(struct engine *e, void *va, uint32_t token)
 	memcpy(va, &link, sizeof(link));
 }
 
-static int read_memory(struct engine *e, uint64_t iova, uint32_t *token)
-{
-	int rc;
-
-	memset(e->own + EVENTS, 0, e->span);
-	rc = run(e, iova, e->own_iova + EVENTS);
-	if (rc)
-		return rc;
-	if (!until(ENGINE_MS, completed(e, e->own + EVENTS)))
-		return -ETIMEDOUT;
-	*token = completed(e, e->own + EVENTS);
-	return 0;
-}
-
-/*
- * Nothing says that an event was written but the event. In the memory of the row,
- * which this does not know, so it only gives it time.
- */
-static int write_memory(struct engine *e, uint64_t iova, uint32_t token)
-{
-	int rc = run(e, noop_at(e, token), iova);
-
-	if (!rc)
-		nap(20);
-	return rc;
-}
-
-static bool got(struct engine *e, const void *va, uint32_t token)
-{
-	return completed(e, va) == token;
-}
-
 const struct engine_ops xhci_engine = {
-	.name = "xhci", .start = start, .stop = reset,
-	.put = put, .read = read_memory, .write = write_memory, .got = got,
+	.name = "xhci", .reset = reset, .start = start, .put = put, .copy = copy, .token = token,
 };

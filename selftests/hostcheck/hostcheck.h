@@ -1,39 +1,42 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A PCI device as a DMA engine: it reads memory, it writes memory, and it lets the
- * program know which content it has read or written.
+ * A PCI device as a DMA engine, which reads memory at one place and writes what it has found there
+ * at another one.
  *
- * Devices differ in how much they can tell. A token is what all of them can: a small
- * number that memory, or what the device writes, can carry.
+ * Devices differ in how much they can carry. A token is what all of them can: a small number that
+ * is not 0, of which the device's memory, and what it writes, tell that it is this one.
  */
 #ifndef HOSTCHECK_H
 #define HOSTCHECK_H
+
+#include <unistd.h>
 
 #include "test.h"
 
 #define SMALL		CHUNK
 
-/* Memory that the engine keeps for itself: queues, rings, what it compares with. */
+/* Memory that the engine keeps for itself: queues and rings, and where tokens come from and go. */
 #define ENGINE_OWN	MiB
+#define TARGET		(64 * KiB)
+#define SOURCE		(192 * KiB)
 /* Longer than any of these devices takes for anything but a reset. */
 #define ENGINE_MS	2000
 
 struct engine;
 
-/* These return 0 or -errno, where they return a number. */
+/* These return 0 or -errno, where they return an int. */
 struct engine_ops {
 	const char *name;
-	/* Makes the device ready, whatever its state is. */
+	/* The device, whatever its state is, uses no memory any more. */
+	int (*reset)(struct engine *e);
+	/* After a reset, with memory of its own that is 0: makes it ready. */
 	int (*start)(struct engine *e);
-	int (*stop)(struct engine *e);
-	/* Lays out memory at @va so that the device which reads it tells @token. */
+	/* Lays out memory at @va so that a device which reads it has found @token. */
 	void (*put)(struct engine *e, void *va, uint32_t token);
-	/* The device reads at @iova: which token that was. */
-	int (*read)(struct engine *e, uint64_t iova, uint32_t *token);
-	/* The device writes @token at @iova. */
-	int (*write)(struct engine *e, uint64_t iova, uint32_t token);
-	/* Is that what memory at @va has now? */
-	bool (*got)(struct engine *e, const void *va, uint32_t token);
+	/* The device reads at @from and writes at @to, maybe somewhat later. */
+	int (*copy)(struct engine *e, uint64_t from, uint64_t to);
+	/* Which token it has written at @va; 0 if any of that is not there. */
+	uint32_t (*token)(struct engine *e, const void *va);
 };
 
 extern const struct engine_ops nvme_engine, xhci_engine, e1000e_engine;
@@ -45,7 +48,7 @@ struct engine {
 	uint64_t config, bar;		/* where they are in it */
 	uint8_t *own;			/* ENGINE_OWN bytes, at @own_iova */
 	uint64_t own_iova;
-	/* For the row: 16 MiB, and more, are free from @iova on. */
+	/* For the row, mapped for reading and writing. 16 MiB, and more, are free from @iova on. */
 	uint64_t iova;
 	uint8_t *mem;
 	size_t size;
@@ -53,15 +56,13 @@ struct engine {
 	char what[80];			/* what the device says it is */
 	uint32_t tokens;		/* a mask */
 	size_t span;			/* bytes that a write may change */
-	bool reads;			/* read() can tell */
+	bool reads;			/* what it writes tells what it has read */
 };
 
 /*
- * The engine runs in the window that begins at @start, and @size bytes of memory are
- * allowed. Skips the row if there is no engine for the device.
+ * The engine runs in the default window, with @size bytes of memory for the row. Skips the row if
+ * there is no engine for the device.
  */
-void begin_at(struct engine *e, struct tce *t, size_t size, uint64_t start);
-/* The same in the default window. */
 void begin(struct engine *e, struct tce *t, size_t size);
 /* The device does not use memory any more, which is let go. */
 void end(struct engine *e);
@@ -73,28 +74,20 @@ uint32_t get32(struct engine *e, uint32_t reg);
 void set32(struct engine *e, uint32_t reg, uint32_t value);
 void set64(struct engine *e, uint32_t reg, uint64_t value);
 
-/* Maps all of the row's memory. */
-void map_all(struct engine *e, uint32_t flags);
-/* What the device must see, or change: with new content each time. */
-bool engine_reads(struct engine *e, uint64_t iova, void *va);
-bool engine_writes(struct engine *e, uint64_t iova, void *va);
-/* By writing and, if it can tell, reading. */
-bool reaches(struct engine *e, uint64_t iova, void *va);
-
-/* EEH as a guest does it: reset, and what comes after it. */
-void eeh_reset(struct tce *t, uint32_t kind);
-/* After an access that was not allowed: the device works again. */
-void recover(struct engine *e);
+/* The device reads at @iova: which token that was. */
+int read_token(struct engine *e, uint64_t iova, uint32_t *token);
+/* The device writes @token at @iova, which is @va. */
+int write_token(struct engine *e, uint64_t iova, void *va, uint32_t token);
 
 /* Of the clock */
 uint64_t now_ms(void);
 
-/* Waits for @cond; says whether it came true. */
+/* Waits for @cond; says whether it came true. Most commands take less than a millisecond. */
 #define until(ms, cond) ({						\
 	uint64_t end_ = now_ms() + (ms);				\
 									\
 	while (!(cond) && now_ms() < end_)				\
-		nap(1);						\
+		usleep(100);						\
 	(cond);								\
 })
 
