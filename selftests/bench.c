@@ -161,23 +161,6 @@ static uint8_t *hugetlb(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* A large range in which the same 32 MiB come again and again: a registration does not care. */
-static uint8_t *repeated(size_t size)
-{
-	size_t same = 32 * MiB, at;
-	int fd = memfd_create("bench", MFD_CLOEXEC);
-	uint8_t *p = reserve(size);
-
-	if (fd < 0 || ftruncate(fd, same))
-		fail(__FILE__, __LINE__, "memfd: %m");
-	for (at = 0; at < size; at += same)
-		if (mmap(p + at, same, PROT_READ | PROT_WRITE, MAP_SHARED |
-			 MAP_FIXED | MAP_POPULATE, fd, 0) == MAP_FAILED)
-			fail(__FILE__, __LINE__, "mmap: %m");
-	close(fd);
-	return p;
-}
-
 /* Counts how often a tracepoint is met. */
 static int tracepoint(const char *event, const char *filter)
 {
@@ -200,7 +183,7 @@ static int tracepoint(const char *event, const char *filter)
 static void ranges(int version, const char *kind, uint8_t *mem)
 {
 	static const uint64_t sizes[] = { TCE, 512 * TCE, 4 * MiB };
-	struct tce t = { .container = -1, .group = -1, .group2 = -1 };
+	struct tce t;
 	int calls = tracepoint(host.powernv ? "powerpc/opal_entry" :
 			       "powerpc/hcall_entry", NULL), r;
 	uint64_t iova;
@@ -264,7 +247,7 @@ static double register_cost(struct tce *t, uint8_t *mem, uint64_t page)
 /* Once more in a process that has KVM, whose list pins the memory as well */
 static void register_of(const char *name, uint8_t *mem, uint64_t page)
 {
-	struct tce t = { .container = -1, .group = -1, .group2 = -1 };
+	struct tce t;
 
 	attach(&t, 2);
 	row(name, register_cost(&t, mem, page));
@@ -291,7 +274,7 @@ static void register_hugetlb(int version)
 /* UNREGISTER takes along what is mapped. The kernel's own driver refuses it until that is unmapped. */
 static void unregister_mapped(int version)
 {
-	struct tce t = { .container = -1, .group = -1, .group2 = -1 };
+	struct tce t;
 	uint64_t cost[REPS], size = 64 * MiB, iova;
 	uint8_t *mem = scattered(size);
 	long pins;
@@ -319,9 +302,9 @@ static void many_regions(int version)
 {
 	static const char *const names[] = { "REGISTER", "MAP", "UNMAP" };
 	const uint64_t counts[] = { 64, regions };
-	struct tce t = { .container = -1, .group = -1, .group2 = -1 };
+	struct tce t;
 	uint64_t cost[3][PROBES], iova, n = 0;
-	uint8_t *mem = repeated(regions * host.page);
+	uint8_t *mem = alloc_repeated(regions * host.page);
 	int i, k, r;
 
 	attach(&t, version);
@@ -352,12 +335,9 @@ static void many_regions(int version)
  */
 static void shared_regions(int version)
 {
-	struct tce t[2] = {
-		{ .container = -1, .group = -1, .group2 = -1 },
-		{ .container = -1, .group = -1, .group2 = -1 },
-	};
+	struct tce t[2];
 	const uint64_t count = 4096;
-	uint8_t *mem = repeated(count * host.page);
+	uint8_t *mem = alloc_repeated(count * host.page);
 	uint64_t cost, i, iova[2];
 	int both, k;
 
@@ -422,10 +402,7 @@ static void *call_one_by_one(void *arg)
 /* Four threads at once, in one container, or in two */
 static void several_threads(int version)
 {
-	struct tce t[2] = {
-		{ .container = -1, .group = -1, .group2 = -1 },
-		{ .container = -1, .group = -1, .group2 = -1 },
-	};
+	struct tce t[2];
 	uint8_t *mem[2] = { scattered(THREADS * host.page), scattered(THREADS * host.page) };
 	int both, i;
 
