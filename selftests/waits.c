@@ -9,27 +9,22 @@
  * them. A row says what the others do meanwhile, and how that client ends.
  *
  * A page that never comes is one of userfaultfd: the kernel asks user space for it, and
- * nobody answers. A page whose lock is kept is one of FUSE. The rows take devices from
- * vfio-pci, so that they stay root; their clients are processes of their own with the
- * rights of the tests' user.
+ * nobody answers. A page whose lock is kept has it from module/lock_page.c. The rows take
+ * devices from vfio-pci, so that they stay root; their clients are processes of their own with
+ * the rights of the tests' user.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <linux/fuse.h>
 #include <linux/kvm.h>
 #include <linux/mman.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -117,7 +112,6 @@ enum step {
 	CLOSED,			/* client: done */
 	SERVE,			/* row: provide the page, if there is one; and end */
 	KEPT,			/* another client: it has the other device open */
-	WRITTEN,		/* server: it has what it does not take */
 	STEPS
 };
 
@@ -126,8 +120,7 @@ static struct shared {
 	/* each call, as far as it has come */
 	volatile bool returned[CALLS];
 	volatile long result[CALLS];
-	volatile bool page_stays;	/* the FUSE server takes no more */
-	volatile long writes;		/* to its page */
+	void *volatile page;		/* that the device may write to */
 } *shared;
 
 static void tell(enum step step)
@@ -150,8 +143,8 @@ static void obey(enum step step)
 
 static struct tce box, box2;		/* the client's */
 
-/* Opens and maps what a client has, so that there is something to be given back. */
-static void open_box(struct tce *t, int version, int device)
+/* Opens and maps what a client has, so that there is something to be given back: this memory. */
+static uint8_t *open_box(struct tce *t, int version, int device)
 {
 	uint8_t *mem = alloc(CHUNK, CHUNK);
 
@@ -159,6 +152,7 @@ static void open_box(struct tce *t, int version, int device)
 	attach_at(t, version, device);
 	allow(t, mem, CHUNK);
 	map(t->container, mem, base(t), CHUNK, RW);
+	return mem;
 }
 
 static int open_device(int group, int device)
@@ -378,156 +372,6 @@ static void start_calls(int version)
 		nap(10);
 }
 
-/*
- * A page whose lock a FUSE server keeps. In the end it does not answer WRITE, and who writes to the
- * page then waits for that with the lock held. Linux from 6.5 on pins no such page.
- */
-
-#define FUSE_DIR	"/tmp/fuse"
-#define FUSE_FILE_ID	2
-
-static int fuse;
-static pid_t fuse_server;
-
-static void fuse_answer(const struct fuse_in_header *in, const void *answer, size_t size)
-{
-	struct fuse_out_header head = {
-		.len = sizeof(head) + size, .unique = in->unique, .error = answer ? 0 : -EOPNOTSUPP,
-	};
-	struct iovec parts[] = { { &head, sizeof(head) }, { (void *)answer, size } };
-
-	expect(writev(fuse, parts, 2) == head.len);
-}
-
-static struct fuse_attr fuse_attr(uint64_t id)
-{
-	return (struct fuse_attr){
-		.ino = id, .size = CHUNK, .nlink = 1,
-		.mode = id == FUSE_FILE_ID ? S_IFREG | 0666 : S_IFDIR | 0777,
-	};
-}
-
-static void fuse_serve(void *unused __attribute__((unused)))
-{
-	static union {
-		struct fuse_in_header head;
-		uint8_t room[MiB];
-	} in;
-	static uint8_t zeros[CHUNK];
-	const struct fuse_read_in *read_in = (void *)(&in.head + 1);
-	const struct fuse_write_in *write_in = (void *)(&in.head + 1);
-	struct fuse_init_out init = {
-		.major = FUSE_KERNEL_VERSION, .minor = FUSE_KERNEL_MINOR_VERSION,
-		.max_write = CHUNK,
-	};
-	struct fuse_entry_out entry = {
-		.nodeid = FUSE_FILE_ID, .entry_valid = 1000, .attr_valid = 1000,
-		.attr = fuse_attr(FUSE_FILE_ID),
-	};
-	struct fuse_open_out opened = { .fh = 1 };
-	struct fuse_write_out written = {};
-	struct fuse_attr_out attr = { .attr_valid = 1000 };
-
-	while (read(fuse, &in, sizeof(in)) > 0) {
-		switch (in.head.opcode) {
-		case FUSE_INIT:
-			fuse_answer(&in.head, &init, sizeof(init));
-			break;
-		case FUSE_LOOKUP:
-			fuse_answer(&in.head, &entry, sizeof(entry));
-			break;
-		case FUSE_GETATTR:
-			attr.attr = fuse_attr(in.head.nodeid);
-			fuse_answer(&in.head, &attr, sizeof(attr));
-			break;
-		case FUSE_OPEN:
-			fuse_answer(&in.head, &opened, sizeof(opened));
-			break;
-		case FUSE_READ:
-			expect(read_in->size <= sizeof(zeros));
-			fuse_answer(&in.head, zeros, read_in->size);
-			break;
-		case FUSE_WRITE:
-			if (shared->page_stays) {
-				tell(WRITTEN);
-				break;
-			}
-			written.size = write_in->size;
-			fuse_answer(&in.head, &written, sizeof(written));
-			break;
-		case FUSE_FORGET:
-		case FUSE_BATCH_FORGET:
-			break;
-		default:
-			fuse_answer(&in.head, NULL, 0);
-		}
-	}
-}
-
-/* What is mounted goes with the row, and the server with the last process of it. */
-static void start_fuse(void)
-{
-	char options[100];
-
-	expect(system("modprobe -q fuse") >= 0);
-	fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-	if (fuse < 0)
-		skip("this kernel has no FUSE");
-	expect(!unshare(CLONE_NEWNS) && !mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
-	mkdir(FUSE_DIR, 0755);
-	snprintf(options, sizeof(options),
-		 "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", fuse);
-	expect(!mount("fuse", FUSE_DIR, "fuse", 0, options));
-	fuse_server = spawn(false, fuse_serve, NULL);
-	close(fuse);
-}
-
-/* A process that has nothing of the client's but the page */
-static void write_page(int fd)
-{
-	expect(dup2(fd, 3) == 3 && !syscall(SYS_close_range, 4, ~0U, 0));
-	shared->page_stays = true;
-	do {
-		*memory = ++shared->writes;
-	} while (!sync_file_range(3, 0, CHUNK, SYNC_FILE_RANGE_WRITE));
-	_exit(0);
-}
-
-/* Does it sleep where no signal wakes it, for longer than for a moment? */
-static bool stays_asleep(pid_t pid)
-{
-	long writes = shared->writes;
-	char path[32];
-
-	nap(500);
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	return find_line(path, "State:\tD") && writes == shared->writes;
-}
-
-/* Maps a page, whose lock somebody gets who does not let go of it. */
-static void lose_lock(void)
-{
-	int fd = open(FUSE_DIR "/file", O_RDWR | O_CLOEXEC);
-	pid_t writer;
-	long rc;
-
-	expect(fd >= 0);
-	memory = mmap(NULL, CHUNK, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	expect(memory != MAP_FAILED);
-	rc = box.version == 1 ? 0 : __register(box.container, memory, CHUNK);
-	if (!rc)
-		rc = __map(box.container, memory, base(&box) + CHUNK, CHUNK, RW);
-	if (rc == -EFAULT)
-		skip("this kernel pins no page of FUSE");
-	expect_rc(0, rc);
-	writer = fork();
-	if (!writer)
-		write_page(fd);
-	obey(WRITTEN);
-	while (!stays_asleep(writer))
-		;
-}
-
 /* The client, as the row's plan says. */
 
 /* Only the calls wait, and not for the other container that the client has. */
@@ -559,7 +403,7 @@ static void client(void *arg)
 
 	if (plan.kvm)
 		expect(__raw(open("/dev/kvm", O_RDWR | O_CLOEXEC), KVM_CREATE_VM, NULL) >= 0);
-	open_box(&box, t->version, 0);
+	shared->page = open_box(&box, t->version, 0);
 	if (plan.behind == DEVICE) {
 		need_eeh(&box);
 		fd = open_device(box.group, 0);
@@ -571,8 +415,6 @@ static void client(void *arg)
 	}
 	if (plan.behind == MEMORY)
 		prepare_memory();
-	if (plan.behind == PAGE)
-		lose_lock();
 	tell(OPENED);
 	obey(CALL);
 	start_calls(t->version);
@@ -643,8 +485,6 @@ static pid_t begin(struct tce *t)
 
 	shared = alloc_shared(sizeof(*shared));
 	allow_userfaults();
-	if (plan.behind == PAGE)
-		start_fuse();
 	pid = spawn(true, client, t);
 	expect_comes(pid, OPENED);
 	return pid;
@@ -734,6 +574,17 @@ static void expect_unloads(void)
 	expect_rc(0, system("modprobe vfio_iommu_spapr_tce"));
 }
 
+/* Somebody keeps the lock of the client's page, or no longer. */
+static void keep_lock(pid_t pid, bool keep)
+{
+	unsigned long long pfn = keep ? real_address_of(pid, shared->page) / host.page : 0;
+	char text[32];
+
+	expect(pfn || !keep);
+	snprintf(text, sizeof(text), "%llu", pfn);
+	expect_rc(0, write_to("/sys/module/lock_page/parameters/pfn", text));
+}
+
 /* A client waits, and nobody else: not root, nor another one, nor its own close. */
 static void nobody_waits(struct tce *t, struct plan how, const char *what)
 {
@@ -742,15 +593,16 @@ static void nobody_waits(struct tce *t, struct plan how, const char *what)
 
 	plan = how;
 	pid = begin_to_wait(t);
+	if (how.behind == PAGE)
+		keep_lock(pid, true);
 	others_go_on(t, "while a client does");
 	if (!ends(spawn(false, unbind, host.device[0].pci), LIMIT))
 		fail(__FILE__, __LINE__, "root waits for %s", what);
 	others_go_on(t, "after that");
 	expect_closes(what);
-	/* no signal ends who waits for the lock of a page, as the client does to make that dirty */
-	if (how.behind == PAGE)
-		kill_child(fuse_server);
 	expect_dies(pid);
+	if (how.behind == PAGE)
+		keep_lock(pid, false);
 	expect_rc(pins, pinned_settled(pins));
 }
 
@@ -770,8 +622,11 @@ static void memory_unbind(struct tce *t)
 		     "memory of a client's");
 }
 
+/* Since Linux 6.5 no page can be pinned whose lock somebody may keep: those of FUSE were. */
 static void page_close(struct tce *t)
 {
+	if (host.kernel >= 605)
+		skip("nobody keeps the lock of a pinned page on this kernel");
 	nobody_waits(t, (struct plan){ PAGE, -1 }, "the lock of a client's page");
 }
 
@@ -1068,7 +923,7 @@ static const struct test tests[] = {
 	  memory_unbind, BOTH | APART | TWO | DANGEROUS },
 	{ "one of many pages that comes late is the device's, or nobody's once all is closed",
 	  memory_served, BOTH | APART | TWO | DANGEROUS },
-	{ "nobody waits for the lock of a page, which a FUSE server keeps",
+	{ "nobody waits for the lock of a page that is kept",
 	  page_close, BOTH | APART | TWO | DANGEROUS },
 };
 

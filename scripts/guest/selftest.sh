@@ -46,7 +46,9 @@ run() {
 }
 
 edu_bind
-insmod /selftests/host_map.ko || die "host_map does not load"
+for module in host_map lock_page; do
+	insmod "/selftests/$module.ko" || die "$module does not load"
+done
 for dev in $devices; do
 	# All that the user of the tests gets; root does not need to own it.
 	chown "$NOBODY" "/dev/vfio/$(pci_group "$dev")"

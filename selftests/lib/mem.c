@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/kernel-page-flags.h>
 #include <linux/mman.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -64,11 +65,14 @@ uint8_t *alloc_huge(size_t size, void *at)
 	return p;
 }
 
-uint64_t real_address(const void *va)
+uint64_t real_address_of(pid_t pid, const void *va)
 {
 	uint64_t entry = 0;
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	char path[32];
+	int fd;
 
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return 0;
 	if (pread(fd, &entry, sizeof(entry),
@@ -76,6 +80,11 @@ uint64_t real_address(const void *va)
 		fail(__FILE__, __LINE__, "pagemap: %m");
 	close(fd);
 	return (entry & ((1ULL << 55) - 1)) * host.page;
+}
+
+uint64_t real_address(const void *va)
+{
+	return real_address_of(getpid(), va);
 }
 
 bool is_dirty(const void *va)

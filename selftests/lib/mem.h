@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define KiB		1024ULL
 #define MiB		(1024 * KiB)
@@ -20,7 +21,8 @@ void *alloc_shared(size_t size);
 void *alloc_repeated(uint64_t size);
 /* Huge pages of 2 MiB, at @at or anywhere; skips the row where there are none. */
 uint8_t *alloc_huge(size_t size, void *at);
-/* Where the page of @va lies in the host's memory, for root; else 0 */
+/* Where the page of @va lies in the host's memory, of a process or of this one, for root; else 0 */
+uint64_t real_address_of(pid_t pid, const void *va);
 uint64_t real_address(const void *va);
 /* Is the page of @va marked dirty? For root */
 bool is_dirty(const void *va);
