@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * More than one group or device: each container has its own mappings, and who comes or leaves takes
- * nothing away from the others. Who may join which container, and the rest, is the fuzzer's.
+ * More than one group or device: who comes or leaves takes nothing away from the others. Which
+ * container maps what, who may join it, and the rest, is the fuzzer's.
  */
 #define _GNU_SOURCE
 #include <string.h>
@@ -9,38 +9,6 @@
 #include <unistd.h>
 
 #include "test.h"
-
-static void own_containers(struct tce *t)
-{
-	struct tce u = { .container = -1 };
-	uint8_t *mine = alloc(CHUNK, CHUNK), *its = alloc(CHUNK, CHUNK);
-	struct edu edu;
-
-	/* The same address in two containers is two different things. */
-	u = *t;
-	u.enabled = false;
-	u.bounce = NULL;
-	u.container = open_container();
-	set_container(t->group2, u.container);
-	set_iommu(u.container, t->version == 1 ? V1_IOMMU : V2_IOMMU);
-	expect_rc(0, edu_open(&edu, t->group2, host.other));
-	u.edu = edu;
-
-	allow(t, mine, CHUNK);
-	bounce_at(t, base(t) - CHUNK);
-	allow(&u, its, CHUNK);
-	bounce_at(&u, base(t) - CHUNK);
-	map(t->container, mine, base(t), CHUNK, RW);
-	expect(can_write(t, base(t), mine));
-	expect(!can_write(&u, base(t), mine));
-	expect(!can_read(&u, base(t), mine));
-	map(u.container, its, base(t), CHUNK, RW);
-	expect(can_write(&u, base(t), its));
-	expect(!can_write(t, base(t), its));
-	unmap(t->container, base(t), CHUNK);
-	expect(can_write(&u, base(t), its));
-	expect(!can_write(t, base(t), mine));
-}
 
 static void one_leaves(struct tce *t)
 {
@@ -99,8 +67,6 @@ static void function_comes(struct tce *t)
 }
 
 static const struct test tests[] = {
-	{ "containers do not see each other's mappings", own_containers,
-	  BOTH | TWO | DMA },
 	{ "a group that goes leaves the others their mappings", one_leaves,
 	  V2 | TWO | DMA },
 	{ "a function that comes to a claimed group takes no window away",

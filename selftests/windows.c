@@ -189,17 +189,6 @@ static void huge_size(struct tce *t)
 	expect_eq(first(t), start);
 }
 
-/* QEMU from 10.1 on asks for none where the platform has one. */
-static void levels_zero(struct tce *t)
-{
-	uint64_t start;
-
-	remove_window(t->container, first(t));
-	create(t->container, 12, 256 * MiB, 0, &start);
-	bounce_at(t, start);
-	expect(can_write(t, start, t->bounce));
-}
-
 static void levels_many(struct tce *t)
 {
 	uint64_t before, start, size = 1ULL << 40;
@@ -426,7 +415,6 @@ static const struct test tests[] = {
 	  V2 | DMA },
 	{ "IOMMU pages up to the size of the huge pages behind them",
 	  huge_backed, V2 | DMA },
-	{ "CREATE accepts no levels", levels_zero, V2 | DMA | PSERIES },
 	{ "windows of 2^40 bytes at each number of levels", levels_many,
 	  V2 | DMA | POWERNV },
 	{ "UNMAP of 2^46 bytes is quick", unmap_huge, V2 | POWERNV },

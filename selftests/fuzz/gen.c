@@ -225,6 +225,9 @@ static void gen_create(const struct container *c, struct op *op)
 	op->c = 1;
 	if (host.powernv && one_in(5))
 		op->c = 1 + below(machine.info[2].ddw.levels);
+	/* QEMU from 10.1 on asks for none where the platform has one. */
+	if (!host.powernv && one_in(4))
+		op->c = 0;
 	op->b = 1ULL << (op->a + bits);
 	if (model_create_slot(c, op, &num, &dynamic) && dynamic)
 		op->b = 256 * MiB << below(3);
