@@ -148,37 +148,6 @@ static void unmap_guests(struct tce *t)
 	unregister_mem(t->container, guest.mem, GUEST_SIZE);
 }
 
-static void over_each_other(struct tce *t)
-{
-	uint8_t *mine = alloc(CHUNK, CHUNK);
-	long rc;
-
-	prepare(t);
-	register_mem(t->container, mine, CHUNK);
-	expect_rc(0, put_list(base(t), 16));
-	map(t->container, mine, base(t), CHUNK, RW);
-	expect(can_write(t, base(t), mine));
-	expect(!reaches(t, base(t), 0));
-	/* nothing of the guest's is left in the table */
-	unregister_mem(t->container, guest.mem, GUEST_SIZE);
-	register_mem(t->container, guest.mem, GUEST_SIZE);
-	/* a driver may leave to user space what MAP has mapped: nothing has changed then */
-	rc = put_list(base(t), 16);
-	if (rc == NOT_IN_KERNEL) {
-		expect(can_write(t, base(t), mine));
-		expect_rc(NOT_IN_KERNEL, clear(base(t), 16));
-		expect(can_write(t, base(t), mine));
-		map(t->container, data(0), base(t), CHUNK, RW);
-	} else {
-		expect_rc(0, rc);
-	}
-	expect(reaches(t, base(t), 0));
-	expect(!can_write(t, base(t), mine));
-	unregister_mem(t->container, mine, CHUNK);
-	unmap(t->container, base(t), CHUNK);
-	unregister_mem(t->container, guest.mem, GUEST_SIZE);
-}
-
 /* What is not in the kernel, user space does. */
 static void either_maps(struct tce *t, long rc)
 {
@@ -386,19 +355,6 @@ static void table_kept(struct tce *t)
 	unregister_mem(t->container, guest.mem, GUEST_SIZE);
 }
 
-/* A guest that does not stop. */
-
-static volatile bool over;
-
-static volatile unsigned long turns;
-
-static void wait_for_turns(unsigned long n)
-{
-	unsigned long from = turns;
-
-	expect(within(20, turns - from >= n));
-}
-
 /*
  * Two processors put and clear an entry that MAP and UNMAP change, until its memory is
  * unregistered. Another entry of KVM's maps that memory all the time. If any of them counts down
@@ -535,48 +491,6 @@ static void cleared_is_given_back(struct tce *t)
 	unregister_mem(t->container, guest.mem, GUEST_SIZE);
 }
 
-/*
- * On pseries KVM keeps a table whose window is gone, by operations that do nothing, and
- * its guest's processors go on using it while they are put in the place of the others.
- */
-static void *clear_loop(void *arg)
-{
-	struct tce *t = arg;
-
-	while (!over) {
-		clear(base(t), 64);
-		turns++;
-	}
-	return NULL;
-}
-
-static void comes_and_goes(struct tce *t)
-{
-	pthread_t thread;
-	int round;
-
-	guest_init();
-	allow(t, guest.mem, GUEST_SIZE);
-	unmap(t->container, base(t), CHUNK);
-	give_table(t);
-	expect(!pthread_create(&thread, NULL, clear_loop, t));
-	for (round = 0; round < 60; round++) {
-		unset_container(t->group);
-		set_container(t->group, t->container);
-		set_iommu(t->container, t->version == 1 ? V1_IOMMU : V2_IOMMU);
-		t->enabled = false;
-		allow(t, guest.mem, GUEST_SIZE);
-		unmap(t->container, base(t), CHUNK);
-		/* Without the old tables, of which there would be more and more. */
-		expect_rc(0, guest_del_group(t->group));
-		expect_rc(0, guest_add_group(t->group));
-		wait_for_turns(1);
-	}
-	over = true;
-	pthread_join(thread, NULL);
-	note("%d containers, %lu rounds of the guest's", round, turns);
-}
-
 /* Version 1 beside a container of version 2, whose memory KVM knows. */
 
 static struct tce second;
@@ -619,8 +533,6 @@ static const struct test tests[] = {
 	  V2 | DMA | POWERNV },
 	{ "UNMAP takes away what a guest has mapped", unmap_guests,
 	  V2 | DMA | POWERNV },
-	{ "MAP replaces what a guest has mapped, and the guest what MAP has",
-	  over_each_other, V2 | DMA | POWERNV },
 	{ "a guest that comes later maps what was registered before it", later,
 	  V2 | DMA | POWERNV },
 	{ "a guest's page may be many of the table's", larger_pages,
@@ -637,8 +549,6 @@ static const struct test tests[] = {
 	  same_entries, V2 | DMA | POWERNV | DANGEROUS },
 	{ "what a guest clears can be given back, while a device writes all the time",
 	  cleared_is_given_back, V2 | DMA | POWERNV },
-	{ "a guest goes on while its containers come and go", comes_and_goes,
-	  BOTH | DANGEROUS },
 	{ "memory is dirty after a device has written, though another container has it registered",
 	  dirty_when_shared, V2 | DMA | TWO | POWERNV },
 	{ "UNMAP ends what KVM may put into its table", v1_put,

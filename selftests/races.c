@@ -140,32 +140,6 @@ static void mapping_anyhow(void)
 		      -EINVAL, -EPERM, -ENXIO, -ENODEV);
 }
 
-/*
- * Neighbours: each side has every other entry, and finds its own as it left them.
- */
-static void neighbour(int first)
-{
-	uint64_t page = 4096;
-	int i;
-
-	for (i = first; i < 16; i += 2)
-		expect_rc(0, __map(box->container, mem + i * page,
-				   base(box) + i * page, page, RW));
-	for (i = first; i < 16; i += 4)
-		expect_rc(0, __unmap(box->container, base(box) + i * page,
-				     page));
-}
-
-static void even_neighbour(void)
-{
-	neighbour(0);
-}
-
-static void odd_neighbour(void)
-{
-	neighbour(1);
-}
-
 /* The rows: who runs against whom, and what must be so afterwards. */
 
 static pthread_barrier_t start_line;
@@ -242,19 +216,6 @@ static void map_leave(struct tce *t)
 	detach(t);
 	expect_eq(before, locked_settled(before));
 	expect_rc(pins, pinned_settled(pins));
-}
-
-static void map_neighbours(struct tce *t)
-{
-	uint64_t page = 4096;
-	int i;
-
-	prepare(t);
-	bounce_at(t, base(t) - CHUNK);
-	contend(even_neighbour, odd_neighbour);
-	for (i = 0; i < 16; i++)
-		expect(can_write(t, base(t) + i * page, mem + i * page) ==
-		       (i % 4 > 1));
 }
 
 /* A client that begins and ends, while somebody unloads the driver whenever it can be. */
@@ -359,8 +320,6 @@ static const struct test tests[] = {
 	  V2 | TWO | DANGEROUS },
 	{ "MAP and UNMAP against DISABLE and ENABLE", map_disable,
 	  V1 | DANGEROUS },
-	{ "MAP and UNMAP of neighbouring entries", map_neighbours,
-	  BOTH | DMA | DANGEROUS },
 	{ "MAP and UNMAP against UNSET_CONTAINER and SET_IOMMU", map_leave,
 	  BOTH | DANGEROUS },
 };
