@@ -83,20 +83,6 @@ static void short_structure(struct tce *t)
 	expect_rc(-EFAULT, eeh(t->container, op));
 }
 
-static void simple_ops(struct tce *t)
-{
-	need_eeh(t);
-	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_DISABLE));
-	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_ENABLE));
-	expect_rc(VFIO_EEH_PE_STATE_NORMAL,
-		  __eeh(t->container, VFIO_EEH_PE_GET_STATE));
-	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_UNFREEZE_IO));
-	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_UNFREEZE_DMA));
-	expect_rc(VFIO_EEH_PE_STATE_NORMAL,
-		  __eeh(t->container, VFIO_EEH_PE_GET_STATE));
-	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_CONFIGURE));
-}
-
 /* Recovery as a guest does it, and the device works afterwards. */
 static void reset(struct tce *t, uint32_t kind)
 {
@@ -352,8 +338,6 @@ static const struct test tests[] = {
 	{ "operations fail where there is no EEH", unavailable, BOTH },
 	{ "bad argsz, flags, pointers and operations are refused", arguments, BOTH },
 	{ "no more is read than the operation needs", short_structure, BOTH },
-	{ "enable, disable, unfreeze, configure, and the state", simple_ops,
-	  BOTH },
 	{ "hot reset, and the device works again", hot_reset, BOTH | DMA },
 	{ "fundamental reset, and the device works again", fundamental_reset,
 	  BOTH | DMA },
