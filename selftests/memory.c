@@ -4,14 +4,11 @@
  * tables and for ENABLE, in amounts or at limits that the fuzzer does not have.
  */
 #define _GNU_SOURCE
-#include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "test.h"
@@ -49,63 +46,6 @@ static void no_memory_there(struct tce *t)
 }
 
 /* Where the pages are that are pinned, and until when. */
-
-/*
- * What a test client of IBM's does for ever: a gigabyte is registered and mapped in 16,384 pieces,
- * unmapped by one call, and unregistered piece by piece.
- */
-static void piece_by_piece(struct tce *t)
-{
-	const uint64_t at = t->info.dma32_window_start;
-	uint8_t *mem = alloc_repeated(GiB);
-	uint64_t before, i;
-	long pins;
-
-	/* The window is created by the first call that needs it. */
-	register_mem(t->container, mem, CHUNK);
-	map(t->container, mem, at, CHUNK, RW);
-	unregister_mem(t->container, mem, CHUNK);
-	before = locked();
-	pins = pinned();
-	for (i = 0; i < GiB; i += CHUNK) {
-		register_mem(t->container, mem + i, CHUNK);
-		map(t->container, mem + i, at + i, CHUNK, RW);
-	}
-	expect_eq(before + GiB, locked());
-	/* Paid for and pinned by the registration, however often it is mapped. */
-	map(t->container, mem, at, CHUNK, R);
-	expect_eq(before + GiB, locked());
-	expect_rc(pins + GiB / host.page, pinned_settled(pins + GiB / host.page));
-	unmap(t->container, at, GiB);
-	for (i = 0; i < GiB; i += CHUNK)
-		unregister_mem(t->container, mem + i, CHUNK);
-	expect_eq(before, locked());
-	expect_rc(pins, pinned_settled(pins));
-}
-
-/* A page of hugetlbfs has one pin, and is charged as if each part had one. */
-static void huge_pins(struct tce *t)
-{
-	uint8_t *mem = alloc_huge(8 * MiB, NULL);
-	uint64_t charged;
-	long before;
-
-	bounce_at(t, base(t) - CHUNK);
-	charged = locked();
-	before = pinned();
-	/* not from the start of a huge page, nor to the end of one */
-	register_mem(t->container, mem + MiB, 6 * MiB);
-	expect_rc(before + 4, pinned_settled(before + 4));
-	expect_eq(charged + 6 * MiB, locked());
-	map(t->container, mem + MiB, base(t), 6 * MiB, RW);
-	expect(can_write(t, base(t), mem + MiB));
-	expect(can_write(t, base(t) + MiB - PROBE, mem + 2 * MiB - PROBE));
-	expect(can_read(t, base(t) + 6 * MiB - PROBE, mem + 7 * MiB - PROBE));
-	unmap(t->container, base(t), 6 * MiB);
-	unregister_mem(t->container, mem + MiB, 6 * MiB);
-	expect_rc(before, pinned_settled(before));
-	expect_eq(charged, locked());
-}
 
 /* Memory that the system wants to be able to empty, in pages: [start, end). */
 static void movable_zone(uint64_t *start, uint64_t *end)
@@ -300,20 +240,7 @@ static void limits(struct tce *t)
 	expect_limit(t, do_create, table_bytes(12, 256 * MiB, 1));
 }
 
-static void limit_register_root(struct tce *t)
-{
-	uint8_t *mem = alloc(4 * CHUNK, CHUNK);
-
-	if (geteuid())
-		skip("needs CAP_IPC_LOCK");
-	set_memlock(0);
-	register_mem(t->container, mem, 4 * CHUNK);
-	map(t->container, mem, base(t), CHUNK, RW);
-	unmap(t->container, base(t), CHUNK);
-	unregister_mem(t->container, mem, 4 * CHUNK);
-}
-
-/* Long work, which can be killed and lets others run. */
+/* Long work, which lets others run. */
 
 #define PIECE	(64 * MiB)
 
@@ -342,49 +269,6 @@ static volatile struct progress {
 static void share_progress(void)
 {
 	progress = alloc_shared(host.page);
-}
-
-/*
- * Bounded in pages, not in time: the machine may be busy, and emulated. REGISTER has
- * to end when it is killed, so early that it got no further than half the pages.
- */
-static void killed_registering(struct tce *t)
-{
-	int version = t->version, status, i;
-	long pins, begin, pages = 0;
-	bool early = false;
-	size_t size;
-	pid_t pid;
-
-	if (geteuid())
-		skip("the kernel counts exactly for root only");
-	detach(t);
-	pins = pinned();
-	for (i = 0; i < 20 && !early; i++) {
-		uint8_t *mem = slow_memory(&size);
-
-		begin = ever_pinned();
-		pid = fork();
-		if (!pid) {
-			attach(t, version);
-			register_mem(t->container, mem, size);
-			pause();
-		}
-		do {
-			usleep(500);
-			if (waitpid(pid, &status, WNOHANG))
-				fail(__FILE__, __LINE__, "REGISTER failed");
-		} while (ever_pinned() == begin);
-		kill_child(pid);
-		expect_rc(pins, pinned_settled(pins));
-		pages = ever_pinned() - begin;
-		early = pages < (long)(size / host.page / 2);
-		munmap(mem, size);
-	}
-	note("attempt %d: killed after %ld of %zu pages", i, pages,
-	     size / host.page);
-	expect(early);
-	attach(t, version);
 }
 
 static void on_one_cpu(void)
@@ -591,10 +475,6 @@ static const struct test tests[] = {
 	{ "REGISTER of a range with a hole is EFAULT and keeps nothing",
 	  no_memory_there, V2 },
 	{ "REGISTER of nothing is EINVAL", nothing, V2 | DANGEROUS },
-	{ "16,384 pieces are registered and mapped one by one, and unmapped at once",
-	  piece_by_piece, V2 | DANGEROUS },
-	{ "a page of hugetlbfs has one pin, wherever its region begins", huge_pins,
-	  V2 | DMA },
 	{ "pages of movable memory move out of it before a device gets them",
 	  not_in_movable, BOTH | DMA },
 	{ "UNREGISTER of mapped memory unmaps it", unregister_mapped,
@@ -602,9 +482,6 @@ static const struct test tests[] = {
 	{ "what comes to the address of mapped memory can be registered", plug_in,
 	  V2 | DMA | DANGEROUS },
 	{ "each command may lock what it needs, and with less is ENOMEM and costs nothing", limits, BOTH },
-	{ "CAP_IPC_LOCK is above RLIMIT_MEMLOCK", limit_register_root, V2 },
-	{ "REGISTER ends when the client is killed",
-	  killed_registering, V2 },
 	{ "REGISTER lets others run", register_yields, V2 },
 	{ "UNMAP lets others run", unmap_yields, BOTH },
 	{ "DISABLE takes all memory away from the device", disable_unmaps,

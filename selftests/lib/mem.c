@@ -201,22 +201,12 @@ bool mem_free_returns(uint64_t want)
  * The counters are kept per CPU and folded once a second, or at once when root
  * asks for it. Tests of another user have a process of root's that does.
  */
-long ever_pinned(void)
-{
-	int fd = open("/proc/sys/vm/stat_refresh", O_WRONLY | O_CLOEXEC);
-
-	if (fd >= 0) {
-		if (write(fd, "1", 1) != 1)
-			note("stat_refresh: %m");
-		close(fd);
-	}
-	return read_number("/proc/vmstat", "nr_foll_pin_acquired ");
-}
-
 static long count_pinned(void)
 {
-	long acquired = ever_pinned();
+	long acquired;
 
+	write_to("/proc/sys/vm/stat_refresh", "1");
+	acquired = read_number("/proc/vmstat", "nr_foll_pin_acquired ");
 	if (acquired < 0)
 		return -1;
 	return acquired - read_number("/proc/vmstat", "nr_foll_pin_released ");

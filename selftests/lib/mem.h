@@ -52,8 +52,6 @@ uint64_t locked(void);
 uint64_t locked_settled(uint64_t want);
 /* Pages pinned for DMA in the whole system, -1 when the kernel cannot tell. */
 long pinned(void);
-/* The same, and those that were released; exact for root only. */
-long ever_pinned(void);
 /* Lets pinned() be exact after this process has given up root. */
 void start_counter(void);
 /* The same, when everybody else is expected to get to @want. */
