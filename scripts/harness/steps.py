@@ -128,8 +128,8 @@ def runs() -> Iterator[Step]:
     yield ("selftest 6.12-64k pseries high-window",
            ["selftest", "--kernel", "6.12-64k", "--machine", "pseries", "--as", "high-window",
             "--qemu=-global", "--qemu=spapr-pci-host-bridge.dma_win_addr=0x800000000000000",
-            *PATIENCE, "--test", "cards: v2: *|windows: v2: REMOVE clears*|windows: v2: 64K*|"
-            "windows: v2: clients with*"])
+            *PATIENCE, "--test", "cgroups: v2: a container *|windows: v2: REMOVE clears*|"
+            "windows: v2: 64K*|windows: v2: clients with*"])
     for seed, (kernel, machine) in enumerate((("kunit-6.12-4k", "powernv9"),
                                               ("kunit-6.12-64k", "pseries")), 1):
         yield f"fuzz {kernel} {machine}", [
@@ -214,4 +214,4 @@ def quick() -> Iterator[Step]:
     yield from (step for step in machines() if step[0] in some)
     yield "selftest gcov-64k pseries", programs("gcov-64k", "pseries", "user", "--env",
                                                 "TCE_SECONDS=10", "--env",
-                                                "TCE_WITHOUT='cards races waits'")
+                                                "TCE_WITHOUT='cgroups races waits'")
