@@ -129,7 +129,10 @@ static void unknown_commands(struct tce *t)
 
 /* Sizes, flags and pointers of arguments. */
 
-/* The argument is accepted where its page is not there yet, but not where the end of it is on none. */
+/*
+ * The argument is accepted where its page is not there yet, and nothing lies behind it, but not where
+ * the end of it is on no page.
+ */
 static void on_other_pages(int container, unsigned long cmd, const void *arg, uint32_t size)
 {
 	uint8_t *page = alloc_shared(2 * host.page), *end = page + host.page;
@@ -137,9 +140,9 @@ static void on_other_pages(int container, unsigned long cmd, const void *arg, ui
 	expect(!munmap(end, host.page));
 	memcpy(end - 8, arg, 8);
 	expect_rc(-EFAULT, __raw(container, cmd, end - 8));
-	memcpy(page, arg, size);
+	memcpy(end - size, arg, size);
 	expect(!madvise(page, host.page, MADV_DONTNEED));
-	expect_rc(0, __raw(container, cmd, page));
+	expect_rc(0, __raw(container, cmd, end - size));
 }
 
 /*
@@ -196,6 +199,7 @@ static void arguments(struct tce *t)
 		.flags = RW, .vaddr = (uintptr_t)mem, .iova = base(t), .size = CHUNK,
 	};
 	struct vfio_iommu_type1_dma_unmap unmap = { .iova = base(t), .size = CHUNK };
+	struct vfio_eeh_pe_op state = { .op = VFIO_EEH_PE_GET_STATE };
 	int c = t->container;
 
 	if (t->version == 2)
@@ -209,6 +213,10 @@ static void arguments(struct tce *t)
 	map.flags = 0;
 	expect_rc(-EINVAL, __raw(c, VFIO_IOMMU_MAP_DMA, &map));
 	refuse_arguments(c, VFIO_IOMMU_UNMAP_DMA, &unmap, sizeof(unmap), 0);
+	/* all but an error to inject take the structure up to op */
+	if (__check_extension(c, VFIO_EEH))
+		refuse_arguments(c, VFIO_EEH_PE_OP, &state,
+				 offsetof(struct vfio_eeh_pe_op, op) + sizeof(state.op), 0);
 	if (t->version == 2)
 		arguments_v2(t, &reg);
 }
