@@ -9,7 +9,6 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -496,24 +495,6 @@ static bool host_reaches(void)
 	return filled(secret, PROBE, seed);
 }
 
-static void write_nth(const char *path, unsigned int n)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%u", n);
-	expect_rc(0, write_to(path, text));
-}
-
-static bool injected_in(const char *path)
-{
-	char text[16] = "";
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	expect(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
-	close(fd);
-	return !atoi(text);
-}
-
 /* The client leaves in order, and allocation @n of that fails. */
 static bool leaves(unsigned int n)
 {
@@ -527,45 +508,7 @@ static bool leaves(unsigned int n)
 	return injected;
 }
 
-/* It is killed while it leaves, or a moment before or after. */
-static bool is_killed(unsigned int n)
-{
-	siginfo_t info;
-	char path[40];
-	bool injected;
-	int go[2], ready[2];
-	pid_t pid;
-	char c;
-
-	expect(!pipe2(go, O_CLOEXEC) && !pipe2(ready, O_CLOEXEC));
-	pid = fork();
-	expect(pid >= 0);
-	if (!pid) {
-		struct tce t = { .container = -1 };
-
-		attach(&t, 2);
-		if (write(ready[1], "", 1) == 1 && read(go[0], &c, 1) == 1)
-			__unset_container(t.group);
-		pause();
-		_exit(1);
-	}
-	expect(read(ready[0], &c, 1) == 1);
-	snprintf(path, sizeof(path), "/proc/%d/fail-nth", pid);
-	write_nth(path, n);
-	expect(write(go[1], "", 1) == 1);
-	usleep(n * 50);
-	expect(!kill(pid, SIGKILL));
-	expect(!waitid(P_PID, pid, &info, WEXITED | WNOWAIT));
-	injected = injected_in(path);
-	expect(waitpid(pid, NULL, 0) == pid);
-	close(go[0]);
-	close(go[1]);
-	close(ready[0]);
-	close(ready[1]);
-	return injected;
-}
-
-static void each_failure(const char *what, bool (*leave)(unsigned int n))
+static void each_failure(void)
 {
 	char which[200] = "";
 	unsigned int n = 0;
@@ -573,17 +516,16 @@ static void each_failure(const char *what, bool (*leave)(unsigned int n))
 
 	do {
 		expect(++n < MANY);
-		injected = leave(n);
+		injected = leaves(n);
 		if (client_reaches())
 			snprintf(which + strlen(which), sizeof(which) - strlen(which),
 				 " %u", n);
 	} while (injected);
 	if (which[0])
 		fail(__FILE__, __LINE__,
-		     "%s: the next client reaches the host's memory if one of these allocations fails:%s",
-		     what, which);
-	note("%s: %u allocations, none lets the next client reach the host's memory",
-	     what, n - 1);
+		     "the next client reaches the host's memory if one of these allocations fails:%s",
+		     which);
+	note("%u allocations, none lets the next client reach the host's memory", n - 1);
 }
 
 static void prepare_bypass(struct tce *t)
@@ -604,7 +546,7 @@ static void two_functions(struct tce *t)
 {
 	need_faults();
 	prepare_bypass(t);
-	each_failure("UNSET_CONTAINER", leaves);
+	each_failure();
 }
 
 /* The platform gives the group back once for each function, and may try again so. */
@@ -619,8 +561,7 @@ static void one_function(struct tce *t)
 	pid = fork();
 	if (!pid) {
 		need_faults();
-		each_failure("UNSET_CONTAINER", leaves);
-		each_failure("SIGKILL", is_killed);
+		each_failure();
 		fflush(stdout);
 		_exit(0);
 	}
