@@ -91,8 +91,7 @@ all() {
 				case "$user $TCE_WITHOUT " in
 				*" $program "*) ;;
 				root*) run "$program" "--$phase" ;;
-				user*) run "$program" "--$phase" --uid "$NOBODY" \
-					--memlock unlimited --prefix "user: " ;;
+				user*) run "$program" "--$phase" --uid "$NOBODY" ;;
 				esac
 			done
 		done

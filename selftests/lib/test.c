@@ -26,15 +26,11 @@
 #define CLEAN_TIMEOUT	30
 
 static struct options {
-	const char *prefix;
 	const char *glob;
 	const char *device;
 	unsigned int danger;		/* bit 0 the safe rows, bit 1 the others */
-	bool list;
 	uid_t uid;
-	bool memlock_set;
-	uint64_t memlock;
-} opt = { .prefix = "", .danger = 3 };
+} opt = { .danger = 3 };
 
 static const unsigned int variants[] = { BARE, V1, V2 };
 
@@ -47,7 +43,7 @@ static const char *row_name(const char *suite, const struct test *test,
 {
 	static char name[256];
 
-	snprintf(name, sizeof(name), "%s%s: %s%s", opt.prefix, suite,
+	snprintf(name, sizeof(name), "%s%s: %s%s", opt.uid ? "user: " : "", suite,
 		 variant == V1 ? "v1: " : variant == V2 ? "v2: " : "",
 		 test->name);
 	return name;
@@ -135,9 +131,9 @@ static void run_child(const struct test *test, unsigned int variant)
 {
 	struct tce t = { .container = -1, .group = -1, .group2 = -1 };
 
-	alarm((test->timeout ?: DEFAULT_TIMEOUT) * knob("TCE_TIMES", 1) * knob("TCE_PATIENCE", 1));
-	if (opt.memlock_set)
-		set_memlock(opt.memlock);
+	alarm((test->timeout ?: DEFAULT_TIMEOUT) * knob("TCE_PATIENCE", 1));
+	if (opt.uid)
+		set_memlock(RLIM_INFINITY);
 	if (opt.uid && !(test->flags & APART)) {
 		start_counter();
 		become_user();
@@ -285,27 +281,22 @@ static bool selected(const char *suite, const struct test *test,
 static void usage(const char *program)
 {
 	printf("usage: %s [OPTION]...\n"
-	       "  --uid N          run the tests as this user, not as root\n"
-	       "  --memlock BYTES  RLIMIT_MEMLOCK of the tests (or \"unlimited\")\n"
-	       "  --prefix TEXT    put this before every name\n"
+	       "  --uid N          run the tests as this user, who may lock any amount of memory,\n"
+	       "                   with \"user: \" before each name\n"
 	       "  --device PCI     the device is this one, which need not be an edu\n"
 	       "  --safe           leave out what a faulty driver does not survive\n"
 	       "  --dangerous      nothing but that\n"
-	       "  --test GLOB|...  only rows whose name matches\n"
-	       "  --list           print names, run nothing\n", program);
+	       "  --test GLOB|...  only rows whose name matches\n", program);
 }
 
 static void parse(int argc, char **argv)
 {
 	static const struct option longopts[] = {
 		{ "uid", required_argument, NULL, 'u' },
-		{ "memlock", required_argument, NULL, 'm' },
-		{ "prefix", required_argument, NULL, 'p' },
 		{ "device", required_argument, NULL, 'D' },
 		{ "safe", no_argument, NULL, 's' },
 		{ "dangerous", no_argument, NULL, 'd' },
 		{ "test", required_argument, NULL, 't' },
-		{ "list", no_argument, NULL, 'l' },
 		{ }
 	};
 	int c;
@@ -314,15 +305,6 @@ static void parse(int argc, char **argv)
 		switch (c) {
 		case 'u':
 			opt.uid = strtoul(optarg, NULL, 0);
-			break;
-		case 'm':
-			opt.memlock_set = true;
-			opt.memlock = strcmp(optarg, "unlimited") ?
-				      strtoull(optarg, NULL, 0) :
-				      RLIM_INFINITY;
-			break;
-		case 'p':
-			opt.prefix = optarg;
 			break;
 		case 'D':
 			opt.device = optarg;
@@ -335,9 +317,6 @@ static void parse(int argc, char **argv)
 			break;
 		case 't':
 			opt.glob = optarg;
-			break;
-		case 'l':
-			opt.list = true;
 			break;
 		default:
 			usage(argv[0]);
@@ -411,11 +390,6 @@ int run_tests(int argc, char **argv, const char *suite, const struct test *tests
 	parse(argc, argv);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	select_rows(suite, tests, count);
-	for (i = 0; opt.list && i < planned; i++)
-		printf("%s\t%s\n", rows[i].test->flags & DANGEROUS ? "dangerous" : "safe",
-		       row_name(suite, rows[i].test, rows[i].variant));
-	if (opt.list)
-		return 0;
 	if (!results_begin()) {
 		perror("mmap");
 		return 2;
