@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Clients in a control group with a limit of memory: what the driver allocates for them is charged
- * to it, and who is killed because it runs out of memory leaves nothing. TCE_TIMES is how many times
- * as often that is tried.
+ * to it, and who is killed because it runs out of memory leaves nothing.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -118,12 +117,13 @@ static void grows(void *rc)
 static void out_of_memory(struct tce *t __attribute__((unused)))
 {
 	volatile long *rc = alloc_shared(host.page);
-	uint64_t free = 0, times = 3 * knob("TCE_TIMES", 1), i;
+	uint64_t free = 0;
 	long pins = pinned();
+	int i;
 
 	limit_memory(host.devices * EACH + 64 * MiB);
 	/* the first ones fill caches */
-	for (i = 0; i < times + 2; i++) {
+	for (i = 0; i < 5; i++) {
 		if (i == 2)
 			free = mem_free();
 		expect(killed(run_in_group(grows, rc)));

@@ -374,35 +374,6 @@ static void result_unwritable(struct tce *t)
 	expect_eq(first(t), start);
 }
 
-/*
- * A window of 2^21 entries has a user view of 16 MiB, which pseries before 6.16 loses. Half of
- * them go by REMOVE, and the clients are refused others before.
- */
-static void large_windows(struct tce *t)
-{
-	uint64_t free = 0, start, clients = 20 * knob("TCE_TIMES", 1), i;
-	unsigned int shift = has_shift(t, 16) ? 16 : 12, refused;
-
-	detach(t);
-	for (i = 0; i < clients + 4; i++) {
-		if (i == 4)
-			free = mem_free();
-		attach(t, 2);
-		for (refused = 0; refused < 20; refused++) {
-			expect_rc(-EINVAL, __create(t->container, 13, GiB, 1, &start));
-			expect_rc(-EINVAL, __create(t->container, 12, GiB, 100, &start));
-		}
-		create(t->container, shift, 1ULL << (21 + shift), 1, &start);
-		if (i % 2)
-			remove_window(t->container, start);
-		detach(t);
-	}
-	note("%llu clients, MemFree: %llu KiB before, %llu after", (unsigned long long)clients,
-	     (unsigned long long)free / 1024, (unsigned long long)mem_free() / 1024);
-	/* khugepaged may have taken a huge page, of 16 MiB on POWER8 */
-	expect(mem_free_returns(free - 20 * MiB));
-}
-
 static const struct test tests[] = {
 	{ "removing the default window before it is used is free",
 	  default_pending, V2 },
@@ -422,7 +393,6 @@ static const struct test tests[] = {
 	/* On pseries a failure of the hypervisor's is remembered until reboot. */
 	{ "CREATE refuses page sizes that are not offered with EINVAL",
 	  bad_shift, V2 | DANGEROUS },
-	{ "clients with a window of 2^21 entries leave nothing", large_windows, V2, 120 },
 	{ "CREATE that cannot return its result keeps nothing",
 	  result_unwritable, V2 },
 };

@@ -47,11 +47,7 @@ struct test {
 int run_tests(int argc, char **argv, const char *suite, const struct test *tests,
 	      size_t count);
 
-/*
- * A figure that the environment may change. With TCE_TIMES, rows about what is lost repeat what
- * they do so many times as often, and all rows may take so many times as long, as they may with
- * TCE_PATIENCE.
- */
+/* A figure that the environment may change. All rows may take TCE_PATIENCE times as long. */
 uint64_t knob(const char *name, uint64_t usual);
 
 /* For what unloads the driver: skips where it is a part of the kernel. */
