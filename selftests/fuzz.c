@@ -13,23 +13,22 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "fuzz/fuzz.h"
 
 #define OPS		4000	/* in a round */
 #define TRIES		300	/* to shorten what failed */
+#define FAILURES	3	/* are enough */
 #define ROUND_LIMIT	240	/* seconds */
 
 static struct options {
 	unsigned long seed;
-	long round;		/* only this one, or -1 */
-	unsigned int seconds, rounds, failures;
+	long round;		/* the first one */
+	unsigned int seconds, rounds;
 	const char *replay;
-} opt = { .seed = 1, .round = -1, .seconds = 20, .failures = 3 };
+} opt = { .seed = 1, .seconds = 20 };
 
 static struct op *ops;		/* of the round, shared with its process */
 static long base_pins;
@@ -44,14 +43,6 @@ static const char *const compared[WRONGS] = {
 	[WRONG_CRASH]	= "every round comes to its end",
 	[WRONG_IDLE]	= "each kind of call is done and refused, and all is compared, often enough",
 };
-
-static double seconds(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
-}
 
 static uint64_t round_seed(unsigned long round)
 {
@@ -289,8 +280,7 @@ static void ask_machine(void)
 	int i;
 
 	tce_init();
-	answer = mmap(NULL, sizeof(*answer), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		      -1, 0);
+	answer = alloc_shared(sizeof(*answer));
 	answer->groups = host.devices < GROUPS ? host.devices : GROUPS;
 	answer->pages = host.page > 4096 ? MAX_PAGES / 2 : MAX_PAGES;
 	answer->dma = host.wide;
@@ -337,7 +327,6 @@ static void usage(const char *program)
 	       "  --seconds N    how long to go on\n"
 	       "  --rounds N     how many rounds, however long they take\n"
 	       "  --round N      only this one\n"
-	       "  --failures N   stop after so many\n"
 	       "  --replay FILE  do what was printed after \"replay:\"\n", program);
 }
 
@@ -348,7 +337,6 @@ static void parse(int argc, char **argv)
 		{ "seconds", required_argument, NULL, 't' },
 		{ "rounds", required_argument, NULL, 'n' },
 		{ "round", required_argument, NULL, 'r' },
-		{ "failures", required_argument, NULL, 'f' },
 		{ "replay", required_argument, NULL, 'p' },
 		{ }
 	};
@@ -369,9 +357,7 @@ static void parse(int argc, char **argv)
 			break;
 		case 'r':
 			opt.round = n;
-			break;
-		case 'f':
-			opt.failures = n;
+			opt.rounds = 1;
 			break;
 		case 'p':
 			opt.replay = optarg;
@@ -426,13 +412,6 @@ static void tell_failure(long round, unsigned int how)
 	report->ioctls = counts.ioctls;
 }
 
-static bool enough(unsigned long rounds, double end)
-{
-	if (opt.round >= 0)
-		return rounds;
-	return opt.rounds ? rounds >= opt.rounds : seconds() > end;
-}
-
 /* Rounds, until there is enough of them. Returns how many failed, and counts by what. */
 static unsigned int fuzz(unsigned int *bad)
 {
@@ -442,7 +421,7 @@ static unsigned int fuzz(unsigned int *bad)
 	unsigned int failures = 0;
 	long round;
 
-	for (round = opt.round < 0 ? 0 : opt.round; !enough(rounds, end); round++) {
+	for (round = opt.round; opt.rounds ? rounds < opt.rounds : seconds() <= end; round++) {
 		uint64_t seed = round_seed(round);
 		unsigned int how;
 
@@ -458,7 +437,7 @@ static unsigned int fuzz(unsigned int *bad)
 		}
 		bad[report->wrong]++;
 		tell_failure(round, how);
-		if (++failures >= opt.failures)
+		if (++failures >= FAILURES)
 			break;
 	}
 	print_counts();
@@ -483,14 +462,8 @@ int main(int argc, char **argv)
 	parse(argc, argv);
 	rows = opt.replay ? WRONG_IDLE : WRONGS;
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	ops = mmap(NULL, OPS * sizeof(*ops), PROT_READ | PROT_WRITE,
-		   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (ops == MAP_FAILED || report == MAP_FAILED) {
-		perror("mmap");
-		return 2;
-	}
+	ops = alloc_shared(OPS * sizeof(*ops));
+	report = alloc_shared(sizeof(*report));
 	printf("KTAP version 1\n1..%d\n", rows - 1);
 	ask_machine();
 	if (machine.groups < GROUPS)

@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "test.h"
 
@@ -141,14 +140,6 @@ static void huge_backed(struct tce *t)
 }
 
 /* Sizes and levels that a window may have. */
-
-static double seconds(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
-}
 
 static void bad_shift(struct tce *t)
 {

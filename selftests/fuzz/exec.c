@@ -282,20 +282,21 @@ static void check_locked(void)
 			 most > least ? " or somewhat more" : "");
 }
 
+/* Seconds, until what is let go of late has gone */
+static int patience(void)
+{
+	return report->hurry ? 1 : 4;
+}
+
 static void check_pinned(void)
 {
-	long most, least = model_pinned(&most), now = 0;
-	int i;
+	long most, least = model_pinned(&most), now;
 
 	report->pin_checks++;
-	for (i = 0; i < (report->hurry ? 20 : 200); i++) {
-		now = pinned() - base_pins;
-		if (now >= least && now <= most)
-			return;
-		usleep(20000);
-	}
-	disagree(WRONG_PINNED, now - least, "%ld pages are pinned, not %ld to %ld", now,
-		 least, most);
+	within(patience(), (now = pinned() - base_pins) >= least && now <= most);
+	if (now < least || now > most)
+		disagree(WRONG_PINNED, now - least, "%ld pages are pinned, not %ld to %ld", now,
+			 least, most);
 }
 
 /* After a failure: did it bring the default window into being or not? */
@@ -510,7 +511,7 @@ void exec_op(const struct op *op)
 /* The end of a round: by closing everything, by exit, or by a signal. */
 void exec_end(unsigned int how)
 {
-	long now = 0;
+	long now;
 	int i;
 
 	if ((how & HOW_MODE) == HOW_EXIT)
@@ -526,11 +527,7 @@ void exec_end(unsigned int how)
 	if (locked())
 		disagree(WRONG_END, locked(), "%llu KiB stay locked",
 			 (unsigned long long)locked() / 1024);
-	for (i = 0; i < (report->hurry ? 20 : 200); i++) {
-		now = pinned() - base_pins;
-		if (!now)
-			return;
-		usleep(20000);
-	}
-	disagree(WRONG_END, now, "%ld pages stay pinned", now);
+	within(patience(), (now = pinned() - base_pins) == 0);
+	if (now)
+		disagree(WRONG_END, now, "%ld pages stay pinned", now);
 }

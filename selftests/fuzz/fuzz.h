@@ -171,7 +171,6 @@ extern struct report *report;
 
 /* model.c */
 void model_init(void);
-uint64_t random_next(uint64_t *state);
 struct container *model_at(int slot);
 unsigned int groups_of(const struct container *c);
 const struct entry *model_entry(const struct container *c, uint64_t iova);

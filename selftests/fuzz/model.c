@@ -12,15 +12,6 @@ struct machine machine;
 
 struct model model;
 
-uint64_t random_next(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15ULL;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebULL;
-	return z ^ z >> 31;
-}
-
 struct container *model_at(int slot)
 {
 	return model.slot[slot] < 0 ? NULL : &model.object[model.slot[slot]];

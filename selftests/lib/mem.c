@@ -106,6 +106,23 @@ void nap(unsigned int ms)
 	nanosleep(&ts, NULL);
 }
 
+double seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+uint64_t random_next(uint64_t *state)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15ULL;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebULL;
+	return z ^ z >> 31;
+}
+
 /* A sequence that repeats neither within a page nor from page to page. */
 static uint8_t pattern(size_t i, unsigned int seed)
 {

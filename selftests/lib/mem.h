@@ -27,6 +27,9 @@ uint64_t real_address(const void *va);
 /* Is the page of @va marked dirty? For root */
 bool is_dirty(const void *va);
 void nap(unsigned int ms);
+/* Since some time or other */
+double seconds(void);
+uint64_t random_next(uint64_t *state);
 /* Does @cond come true within so many seconds? It is not asked again once it has. */
 #define within(seconds, cond) ({					\
 	int left_ = (seconds) * 50;					\

@@ -45,11 +45,7 @@ static int content;			/* a file with what the arena contains */
 
 uint64_t draw(uint64_t *random, uint64_t below)
 {
-	uint64_t x = *random += 0x9e3779b97f4a7c15;
-
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-	x = (x ^ x >> 27) * 0x94d049bb133111eb;
-	return (x ^ x >> 31) % below;
+	return random_next(random) % below;
 }
 
 /* Memory that is never all zeros, so that the device shows whether it reaches what was there. */
