@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * DMA windows of v2: the default one which exists only once it is needed,
- * CREATE and REMOVE, page sizes, levels, and what all of that is charged.
+ * CREATE and REMOVE, page sizes, levels, what all of that is charged, and that
+ * who comes or leaves takes no window or mapping away from the others.
  */
 #define _GNU_SOURCE
 #include <string.h>
@@ -342,7 +343,65 @@ static void host_again(struct tce *t)
 	expect(write_to(HOST_MAP "unmap", pci) >= 0);
 }
 
-/* What failed or was repeated leaves nothing. */
+/* Groups and functions that come and go. */
+
+static void one_leaves(struct tce *t)
+{
+	uint8_t *mem;
+	uint64_t before;
+	int i;
+
+	need_sharing();
+	mem = prepare_dma(t, CHUNK);
+	map(t->container, mem, base(t), CHUNK, RW);
+	before = locked();
+	for (i = 0; i < 3; i++) {
+		set_container(t->group2, t->container);
+		unset_container(t->group2);
+		expect(can_read(t, base(t), mem));
+		expect(can_write(t, base(t), mem));
+		expect_eq(before, locked());
+	}
+	unmap(t->container, base(t), CHUNK);
+	unregister_mem(t->container, mem, CHUNK);
+}
+
+static void expect_dma(struct tce *t, uint64_t a, uint64_t b, void *mem)
+{
+	expect(can_write(t, a, mem));
+	expect(can_write(t, b, mem));
+}
+
+/* PowerNV takes the group from the host once more, if it is let. */
+static void function_comes(struct tce *t)
+{
+	uint64_t start, low;
+	void *mem;
+
+	if (!host_second(0, false))
+		skip("the device has no second function");
+	attach(t, 2);
+	expect_rc(0, edu_open(&t->edu, t->group, 0));
+	low = base(t);
+	mem = alloc(CHUNK, CHUNK);
+	bounce_at(t, low - CHUNK);
+	allow(t, mem, CHUNK);
+	create(t->container, 12, 256 * MiB, 1, &start);
+	map(t->container, mem, low, CHUNK, RW);
+	map(t->container, mem, start, CHUNK, RW);
+	expect_dma(t, low, start, mem);
+	expect(host_second(0, true));
+	expect_dma(t, low, start, mem);
+	unmap(t->container, low, CHUNK);
+	unmap(t->container, start, CHUNK);
+	expect(!can_write(t, low, mem));
+	expect(!can_write(t, start, mem));
+	map(t->container, mem, low + CHUNK, CHUNK, RW);
+	map(t->container, mem, start + CHUNK, CHUNK, RW);
+	expect_dma(t, low + CHUNK, start + CHUNK, mem);
+}
+
+/* What failed leaves nothing. */
 
 /* The window cannot be told to the caller, who could never remove it. */
 static void result_unwritable(struct tce *t)
@@ -384,6 +443,10 @@ static const struct test tests[] = {
 	/* On pseries a failure of the hypervisor's is remembered until reboot. */
 	{ "CREATE refuses page sizes that are not offered with EINVAL",
 	  bad_shift, V2 | DANGEROUS },
+	{ "a group that goes leaves the others their mappings", one_leaves,
+	  V2 | TWO | DMA },
+	{ "a function that comes to a claimed group takes no window away",
+	  function_comes, V2 | POWERNV | APART | DANGEROUS },
 	{ "CREATE that cannot return its result keeps nothing",
 	  result_unwritable, V2 },
 };

@@ -21,7 +21,7 @@
 
 # Written out, so that a program that is missing is noticed. All of three others may be skipped:
 # cgroups needs a kernel with control groups, faults one with fault injection, kvm a host with KVM.
-PROGRAMS="abi dma memory windows groups eeh races storm waits"
+PROGRAMS="abi dma memory windows eeh races storm waits"
 NOBODY=65534
 
 ran=
