@@ -141,8 +141,6 @@ static void run_child(const struct test *test, unsigned int variant)
 
 	if ((test->flags & POWERNV) && !host.powernv)
 		skip("only on PowerNV");
-	if ((test->flags & PSERIES) && host.powernv)
-		skip("only on pseries");
 	if ((test->flags & TWO) && host.other < 0)
 		skip("needs devices in two groups");
 

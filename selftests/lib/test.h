@@ -23,19 +23,18 @@
 #define DMA		(1u << 3)	/* the device's DMA engine, opened */
 #define TWO		(1u << 4)	/* a second device in another group */
 #define POWERNV		(1u << 5)
-#define PSERIES		(1u << 6)
 /*
  * A driver with the defect that this row looks for corrupts the host's memory,
  * leaks pinned pages or trips a kernel warning. Such rows run after all others
  * (--safe, --dangerous), or each in a machine of its own (--test).
  */
-#define DANGEROUS	(1u << 7)
+#define DANGEROUS	(1u << 6)
 /*
  * The row opens nothing and stays root: its clients are processes of their own
  * (spawn()), which have the rights of the tests' user. It may take devices from
  * vfio-pci; they are given back afterwards.
  */
-#define APART		(1u << 8)
+#define APART		(1u << 7)
 
 struct test {
 	const char *name;		/* the behaviour that a pass proves */
