@@ -770,6 +770,41 @@ static void platform_refuses(struct kunit *test)
 	kvm_expect_free(test, &s);
 }
 
+static void put_third_page(void *data)
+{
+	struct kvm_setup *s = data;
+
+	KUNIT_EXPECT_TRUE(s->client->fx->test, kvm_put(s, 0, s->ua + 2 * SZ_4K));
+}
+
+/*
+ * A vCPU takes out a page, and finds the address of another one, which a vCPU has written that was
+ * preempted until now. It gives that back, unless another vCPU has put a page there meanwhile.
+ */
+static void foreign_address_stays(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct kvm_setup s;
+	struct tce_visit visit = { .call = put_third_page, .data = &s };
+	__be64 *pua;
+
+	kvm_set_up(test, &s, true);
+	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
+	pua = s.tbl->it_ops->useraddrptr(s.tbl, 0, true);
+	KUNIT_ASSERT_NOT_NULL(test, pua);
+	*pua = cpu_to_be64(s.ua + SZ_4K);
+	fx->mock->lookup_visit = &visit;
+	KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 0));
+	KUNIT_EXPECT_NULL(test, fx->mock->lookup_visit);
+	KUNIT_EXPECT_EQ(test, be64_to_cpu(*pua), s.ua + 2 * SZ_4K);
+	KUNIT_EXPECT_EQ(test, fx->mock->counted, 2);
+	/* what was put meanwhile is counted down, and the first page stays counted */
+	KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 0));
+	KUNIT_EXPECT_EQ(test, fx->mock->counted, 1);
+	mm_iommu_mapped_dec(mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY));
+	kvm_expect_free(test, &s);
+}
+
 /* KVM leaves mappings of regions for which the list is too full to us. */
 static void list_is_full(struct kunit *test)
 {
@@ -814,6 +849,7 @@ static void past_the_end(struct kunit *test)
 static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(kvm_makes_no_level),
 	KUNIT_CASE(platform_refuses),
+	KUNIT_CASE(foreign_address_stays),
 	KUNIT_CASE(list_is_full),
 	KUNIT_CASE(past_the_end),
 	KUNIT_CASE_PARAM(any_race, shape_gen_params),

@@ -189,6 +189,7 @@ struct tce_visit {
  * @alloc_gate: the same for a thread that allocates some of the kernel's
  * @visit: what happens at the next exchange; may be NULL
  * @kill_visit: the same for a kill, or for a clear, which has no point after it
+ * @lookup_visit: the same for a look-up in the kernel's list, before it
  * @refusals: checks that failed, as the tracepoint tells
  * @refused: the last one
  * @told: what else the tracepoints tell
@@ -245,6 +246,7 @@ struct tce_mock {
 	struct tce_gate *rescan_gate;
 	struct tce_visit *visit;
 	struct tce_visit *kill_visit;
+	struct tce_visit *lookup_visit;
 
 	unsigned int refusals;
 	struct tce_mock_refused refused;

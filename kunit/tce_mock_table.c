@@ -300,8 +300,8 @@ static void call_visitor(struct tce_visit *visit)
 		visit->call(visit->data);
 }
 
-/* Others may come before and after an exchange or a kill. What they kill is not the call's. */
-static void let_in(struct tce_mock *mock, struct tce_visit **where)
+/* Others may come, as before and after an exchange or a kill. What they kill is not the call's. */
+void tce_mock_visit(struct tce_mock *mock, struct tce_visit **where)
 {
 	struct tce_visit *visit = READ_ONCE(*where);
 	unsigned long kills = mock->kills;
@@ -333,7 +333,7 @@ static int mock_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 
 	if (*dir != DMA_NONE && READ_ONCE(mock->table_gate))
 		tce_pass_gate(mock, &mock->table_gate);
-	let_in(mock, &mock->visit);
+	tce_mock_visit(mock, &mock->visit);
 	spin_lock(&mock->lock);
 	if (!in_table(tbl, entry, 1)) {
 		tce_mock_violation(mock, "entry %lx is outside of the table",
@@ -371,7 +371,7 @@ static int mock_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 	mock_entry_stale(mt, entry, old);
 out:
 	spin_unlock(&mock->lock);
-	let_in(mock, &mock->visit);
+	tce_mock_visit(mock, &mock->visit);
 	tce_quiet_end(nth);
 	return rc;
 }
@@ -433,7 +433,7 @@ static void mock_clear(struct iommu_table *tbl, long index, long npages)
 	unsigned long entry = index, i;
 	struct list_head *cleared;
 
-	let_in(mock, &mock->kill_visit);
+	tce_mock_visit(mock, &mock->kill_visit);
 	spin_lock(&mock->lock);
 	mock->runs++;
 	if (npages <= 0 || !in_table(tbl, entry, npages)) {
@@ -485,7 +485,7 @@ static void mock_kill(struct iommu_table *tbl, unsigned long index,
 	struct tce_mock_tce *tce, *next;
 	bool misses;
 
-	let_in(mock, &mock->kill_visit);
+	tce_mock_visit(mock, &mock->kill_visit);
 	spin_lock(&mock->lock);
 	mock->kills++;
 	mock->kill_first = index;
@@ -504,7 +504,7 @@ static void mock_kill(struct iommu_table *tbl, unsigned long index,
 	else
 		drop_killed(mt);
 	spin_unlock(&mock->lock);
-	let_in(mock, &mock->kill_visit);
+	tce_mock_visit(mock, &mock->kill_visit);
 }
 
 static __be64 *mock_useraddrptr(struct iommu_table *tbl, long index,

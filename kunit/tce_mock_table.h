@@ -13,6 +13,7 @@ static inline struct tce_mock_table *to_mock(struct iommu_table *tbl)
 	return container_of((__be64 *)tbl->it_base, struct tce_mock_table, tces[0]);
 }
 
+void tce_mock_visit(struct tce_mock *mock, struct tce_visit **where);
 void mock_table_reach(struct tce_mock_table *mt, int n);
 enum dma_data_direction tce_mock_entry(struct iommu_table *tbl,
 				       unsigned long entry, unsigned long *hpa);

@@ -18,6 +18,7 @@
 #include "../tce_trace.h"
 #include "tce_mock_group.h"
 #include "tce_mock_page.h"
+#include "tce_mock_table.h"
 #include "tce_wrap.h"
 
 const struct vfio_iommu_driver_ops *tce_driver;
@@ -410,6 +411,16 @@ long __wrap_mm_iommu_put(struct mm_struct *mm,
 	if (!rc && mock)
 		note_unlisted(mock, mem);
 	return rc;
+}
+
+struct mm_iommu_table_group_mem_t *
+__wrap_mm_iommu_lookup(struct mm_struct *mm, unsigned long ua, unsigned long size)
+{
+	struct tce_mock *mock = tce_mock_current();
+
+	if (mock)
+		tce_mock_visit(mock, &mock->lookup_visit);
+	return __real_mm_iommu_lookup(mm, ua, size);
 }
 
 long __wrap_mm_iommu_mapped_inc(struct mm_iommu_table_group_mem_t *mem)

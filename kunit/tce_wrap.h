@@ -34,6 +34,7 @@ typeof(unpin_user_folio) __wrap_unpin_user_folio, __real_unpin_user_folio;
 
 typeof(mm_iommu_new) __wrap_mm_iommu_new, __real_mm_iommu_new;
 typeof(mm_iommu_put) __wrap_mm_iommu_put, __real_mm_iommu_put;
+typeof(mm_iommu_lookup) __wrap_mm_iommu_lookup, __real_mm_iommu_lookup;
 typeof(mm_iommu_mapped_inc) __wrap_mm_iommu_mapped_inc, __real_mm_iommu_mapped_inc;
 typeof(mm_iommu_mapped_dec) __wrap_mm_iommu_mapped_dec, __real_mm_iommu_mapped_dec;
 
