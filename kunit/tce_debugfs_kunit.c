@@ -132,7 +132,7 @@ static void with_kvm(struct kunit *test)
 	struct kvm_setup s;
 	const char *text;
 
-	kvm_set_up(test, &s, true);
+	kvm_set_up(test, &s);
 	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 7, s.ua));
 	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, SZ_4K, TCE_R), 0);
 	text = state(test);

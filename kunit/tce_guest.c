@@ -12,7 +12,8 @@
 #include "../tce_region.h"
 #include "tce_guest.h"
 
-static void set_up(struct kunit *test, struct kvm_setup *s, bool v2, u32 levels)
+/* A container of v2 and a table that KVM has as well, with memory of the guest's. */
+void kvm_set_up(struct kunit *test, struct kvm_setup *s)
 {
 	struct tce_fixture *fx = test->priv;
 
@@ -20,29 +21,9 @@ static void set_up(struct kunit *test, struct kvm_setup *s, bool v2, u32 levels)
 	tce_watch(fx);
 	s->between = NULL;
 	s->ua = tce_plain(fx, KVM_MEMORY);
-	if (v2) {
-		s->client = tce_ready_window(fx, 12, SZ_1M, levels, &s->grp);
-		KUNIT_ASSERT_EQ(test, tce_register(s->client, s->ua, KVM_MEMORY),
-				0);
-	} else {
-		s->client = tce_ready(fx, false, &s->grp);
-		KUNIT_ASSERT_EQ(test, tce_unmap(s->client, 0, SZ_4K), 0);
-	}
+	s->client = tce_ready_window(fx, 12, SZ_1M, 1, &s->grp);
+	KUNIT_ASSERT_EQ(test, tce_register(s->client, s->ua, KVM_MEMORY), 0);
 	s->tbl = s->grp->tg.tables[0];
-}
-
-/* A container and a table that KVM has as well, with memory of the guest's. */
-void kvm_set_up(struct kunit *test, struct kvm_setup *s, bool v2)
-{
-	set_up(test, s, v2, 1);
-}
-
-/* The same with v2 and a table of several levels, which is there for the first entries. */
-void kvm_set_up_levels(struct kunit *test, struct kvm_setup *s, u32 levels)
-{
-	set_up(test, s, true, levels);
-	KUNIT_ASSERT_EQ(test, tce_map(s->client, 0, s->ua, SZ_4K, TCE_RW), 0);
-	KUNIT_ASSERT_EQ(test, tce_unmap(s->client, 0, SZ_4K), 0);
 }
 
 /* The container goes. KVM may keep its table. */

@@ -43,8 +43,7 @@ struct kvm_setup {
 /* What a guest asks for */
 enum kvm_hcall { H_KVM_PUT, H_KVM_PUT_INDIRECT, H_KVM_STUFF };
 
-void kvm_set_up(struct kunit *test, struct kvm_setup *s, bool v2);
-void kvm_set_up_levels(struct kunit *test, struct kvm_setup *s, u32 levels);
+void kvm_set_up(struct kunit *test, struct kvm_setup *s);
 bool kvm_hcall(struct kvm_setup *s, enum kvm_hcall call, unsigned long entry, unsigned long ua,
 	       unsigned long n);
 bool kvm_put(struct kvm_setup *s, unsigned long entry, unsigned long ua);

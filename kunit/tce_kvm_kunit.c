@@ -715,40 +715,13 @@ static void each_plain_race(struct kunit *test)
 
 /* ---- what the platform, and the kernel's list, add to that ---- */
 
-/* KVM makes no level of a table. Where MAP has made one, KVM maps as anywhere else. */
-static void kvm_makes_no_level(struct kunit *test)
-{
-	const unsigned long near = SZ_256K / SZ_4K, far = SZ_512K / SZ_4K, last = SZ_1M / SZ_4K - 1;
-	struct tce_fixture *fx = test->priv;
-	struct kvm_setup s;
-	unsigned int asked;
-
-	kvm_set_up_levels(test, &s, 3);
-	asked = fx->mock->asked[TCE_FAULT_LEVEL];
-	KUNIT_EXPECT_FALSE(test, kvm_put(&s, far, s.ua));
-	KUNIT_EXPECT_TRUE(test, kvm_clear(&s, far));
-	KUNIT_EXPECT_EQ(test, fx->mock->asked[TCE_FAULT_LEVEL], asked);
-	KUNIT_ASSERT_EQ(test, tce_map(s.client, far * SZ_4K, s.ua, SZ_4K, TCE_RW), 0);
-	KUNIT_ASSERT_EQ(test, tce_unmap(s.client, far * SZ_4K, SZ_4K), 0);
-	KUNIT_EXPECT_TRUE(test, kvm_put(&s, far, s.ua));
-	/* CREATE makes the levels of the last userspace entry, but not those of its TCE, */
-	KUNIT_EXPECT_FALSE(test, kvm_put(&s, last, s.ua));
-	/* and a MAP that fails may leave an entry so */
-	tce_fault_arm(fx->mock, TCE_FAULT_LEVEL, 3, -ENOMEM);
-	KUNIT_EXPECT_EQ(test, tce_map(s.client, near * SZ_4K, s.ua, SZ_4K, TCE_RW), -ENOMEM);
-	KUNIT_EXPECT_TRUE(test, tce_fault_disarm(fx->mock));
-	KUNIT_EXPECT_FALSE(test, kvm_put(&s, near, s.ua));
-	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_1M), 0);
-	kvm_expect_free(test, &s);
-}
-
 /* An entry that the platform refuses to write or to clear stays as it is, and so does its count. */
 static void platform_refuses(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct kvm_setup s;
 
-	kvm_set_up(test, &s, true);
+	kvm_set_up(test, &s);
 	tce_fault_arm(fx->mock, TCE_FAULT_XCHG, 1, -EIO);
 	KUNIT_EXPECT_FALSE(test, kvm_put(&s, 0, s.ua));
 	KUNIT_EXPECT_TRUE(test, tce_fault_disarm(fx->mock));
@@ -788,7 +761,7 @@ static void foreign_address_stays(struct kunit *test)
 	struct tce_visit visit = { .call = put_third_page, .data = &s };
 	__be64 *pua;
 
-	kvm_set_up(test, &s, true);
+	kvm_set_up(test, &s);
 	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
 	pua = s.tbl->it_ops->useraddrptr(s.tbl, 0, true);
 	KUNIT_ASSERT_NOT_NULL(test, pua);
@@ -812,7 +785,7 @@ static void list_is_full(struct kunit *test)
 	struct kvm_setup s;
 	unsigned long ua;
 
-	kvm_set_up(test, &s, true);
+	kvm_set_up(test, &s);
 	tce_fill_list(fx);
 	/* 256 are: the client's two, and all of these but the last */
 	KUNIT_EXPECT_EQ(test, fx->filled + 2 - 1, 256);
@@ -826,32 +799,10 @@ static void list_is_full(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, ua, KVM_MEMORY), 0);
 }
 
-/* A hypercall for entries past the end of the table invalidates no others. */
-static void past_the_end(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct kvm_setup s;
-	unsigned long end, kills;
-
-	kvm_set_up(test, &s, true);
-	end = s.tbl->it_offset + s.tbl->it_size;
-	kills = fx->mock->kills;
-	KUNIT_EXPECT_FALSE(test, kvm_hcall(&s, H_KVM_PUT, end - 1, s.ua, 2));
-	KUNIT_EXPECT_EQ(test, fx->mock->kill_first, end - 1);
-	KUNIT_EXPECT_EQ(test, fx->mock->kill_n, 1);
-	KUNIT_EXPECT_EQ(test, fx->mock->kills, kills + 1);
-	KUNIT_EXPECT_FALSE(test, kvm_hcall(&s, H_KVM_STUFF, end, 0, 2));
-	KUNIT_EXPECT_FALSE(test, kvm_hcall(&s, H_KVM_STUFF, ULONG_MAX, 0, 2));
-	KUNIT_EXPECT_EQ(test, fx->mock->kills, kills + 1);
-	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, s.ua, KVM_MEMORY), 0);
-}
-
 static struct kunit_case tce_kvm_cases[] = {
-	KUNIT_CASE(kvm_makes_no_level),
 	KUNIT_CASE(platform_refuses),
 	KUNIT_CASE(foreign_address_stays),
 	KUNIT_CASE(list_is_full),
-	KUNIT_CASE(past_the_end),
 	KUNIT_CASE_PARAM(any_race, shape_gen_params),
 	KUNIT_CASE_PARAM(each_plain_race, plain_gen_params),
 	{}

@@ -155,58 +155,51 @@ static void map_after_the_close(struct kunit *test)
 	tce_container_put(container);
 }
 
-static const struct tce_op create_window = { TCE_CREATE, .size = SZ_16M };
 /*
  * The last container of a process closes, and releases what KVM still seems to map. A new
  * container waits for that before it registers the same memory, or gets a window in which
  * KVM could map it again.
  */
-static void last_and_first_container(struct kunit *test,
-				     const struct tce_op *op)
+static void opened_after_the_last_container(struct kunit *test)
 {
+	static const struct tce_op create_window = { TCE_CREATE, .size = SZ_16M };
 	struct mm_iommu_table_group_mem_t *mem;
 	struct tce_fixture *fx = test->priv;
-	struct tce_client *next = tce_open(fx, true);
 	struct tce_thread a, b;
+	struct tce_client *next;
 	struct tce_gate gate;
 	struct tce_mm *tmm;
+	int registers;
 
 	tce_watch(fx);
-	KUNIT_ASSERT_EQ(test, tce_attach(next, tce_group(fx)), 0);
-	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
-	leaving = tce_open(fx, true);
-	KUNIT_ASSERT_EQ(test, tce_register(leaving, tce_shared, TCE_SHARED_SIZE), 0);
-	mem = mm_iommu_lookup(current->mm, tce_shared, TCE_SHARED_SIZE);
-	KUNIT_ASSERT_NOT_NULL(test, mem);
-	KUNIT_ASSERT_EQ(test, mm_iommu_mapped_inc(mem), 0);
-	tmm = tce_container_find(leaving->data)->mem.tmm;
+	for (registers = 0; registers < 2; registers++) {
+		next = tce_open(fx, true);
+		KUNIT_ASSERT_EQ(test, tce_attach(next, tce_group(fx)), 0);
+		tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
+		leaving = tce_open(fx, true);
+		KUNIT_ASSERT_EQ(test, tce_register(leaving, tce_shared, TCE_SHARED_SIZE), 0);
+		mem = mm_iommu_lookup(current->mm, tce_shared, TCE_SHARED_SIZE);
+		KUNIT_ASSERT_NOT_NULL(test, mem);
+		KUNIT_ASSERT_EQ(test, mm_iommu_mapped_inc(mem), 0);
+		tmm = tce_container_find(leaving->data)->mem.tmm;
 
-	tce_gate_close(&fx->mock->gate, &gate);
-	gate.skip = 1;
-	tce_thread_start(&a, next, leave);
-	wait_for_completion(&gate.reached);
-	tce_thread_op(&b, next, op);
-	KUNIT_EXPECT_TRUE(test, TCE_WAITS_MUTEX(&b, &tmm->region_lock));
-	complete(&gate.open);
-	tce_thread_join(&a);
-	tce_thread_join(&b);
-	KUNIT_EXPECT_EQ(test, b.rc, 0);
-	KUNIT_EXPECT_EQ(test, !!mm_iommu_lookup(current->mm, tce_shared, TCE_SHARED_SIZE),
-			op == &register_memory);
-	/* what is in the list, that has pinned as well */
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock),
-			op == &register_memory ? 2 * TCE_SHARED_SIZE >> PAGE_SHIFT : 0);
-	tce_close(next);
-}
-
-static void register_after_the_last_container(struct kunit *test)
-{
-	last_and_first_container(test, &register_memory);
-}
-
-static void create_after_the_last_container(struct kunit *test)
-{
-	last_and_first_container(test, &create_window);
+		tce_gate_close(&fx->mock->gate, &gate);
+		gate.skip = 1;
+		tce_thread_start(&a, next, leave);
+		wait_for_completion(&gate.reached);
+		tce_thread_op(&b, next, registers ? &register_memory : &create_window);
+		KUNIT_EXPECT_TRUE(test, TCE_WAITS_MUTEX(&b, &tmm->region_lock));
+		complete(&gate.open);
+		tce_thread_join(&a);
+		tce_thread_join(&b);
+		KUNIT_EXPECT_EQ(test, b.rc, 0);
+		KUNIT_EXPECT_EQ(test, !!mm_iommu_lookup(current->mm, tce_shared, TCE_SHARED_SIZE),
+				registers);
+		/* what is in the list, that has pinned as well */
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock),
+				registers ? 2 * TCE_SHARED_SIZE >> PAGE_SHIFT : 0);
+		tce_close(next);
+	}
 }
 
 /*
@@ -276,7 +269,7 @@ static void page_changes_between_pins(struct kunit *test)
 	long pins;
 	int how;
 
-	kvm_set_up(test, &s, true);
+	kvm_set_up(test, &s);
 	tce_shared = tce_plain(fx, PAGE_SIZE);
 	pins = tce_mock_pins(fx->mock);
 	charged = tce_charged(fx);
@@ -494,8 +487,7 @@ static struct kunit_case tce_threads_close_cases[] = {
 	KUNIT_CASE(close_beside_the_mmap_lock),
 	KUNIT_CASE(first_container_of_a_process),
 	KUNIT_CASE(map_after_the_close),
-	KUNIT_CASE(register_after_the_last_container),
-	KUNIT_CASE(create_after_the_last_container),
+	KUNIT_CASE(opened_after_the_last_container),
 	KUNIT_CASE(register_late_beside_kvm),
 	KUNIT_CASE(page_changes_between_pins),
 	KUNIT_CASE(map_what_is_registered_late),
