@@ -5,26 +5,6 @@
  */
 #include "tce_threads.h"
 
-/* DISABLE gives back the charge, so the memory that it was for is unmapped, too. */
-static void v1_disable_unmaps(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready(fx, false, NULL);
-	unsigned long ua = tce_plain(fx, SZ_1M);
-	u32 flags;
-
-	/* pages that the device may write have to be marked dirty, on another path */
-	for (flags = TCE_R; flags <= TCE_RW; flags++) {
-		KUNIT_ASSERT_EQ(test, tce_enable(client), flags == TCE_R ? -EBUSY : 0);
-		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_1M, flags), 0);
-		/* also if its process is being killed */
-		KUNIT_EXPECT_EQ(test, TCE_KILLED_IF(flags == TCE_RW, tce_disable(client)), 0);
-		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
-		KUNIT_EXPECT_EQ(test, tce_charged(fx), fx->mock->priced);
-	}
-}
-
 /* What is over the limit is refused before anything of its size is allocated. */
 static void charged_before_it_is_allocated(struct kunit *test)
 {
@@ -77,7 +57,6 @@ static void closed_by_another_process(struct kunit *test)
 }
 
 static struct kunit_case tce_account_cases[] = {
-	KUNIT_CASE(v1_disable_unmaps),
 	KUNIT_CASE(charged_before_it_is_allocated),
 	KUNIT_CASE(closed_by_another_process),
 	{}

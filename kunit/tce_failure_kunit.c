@@ -22,7 +22,6 @@
  * @may_succeed: or the operation succeeds in another way
  * @sticky: from then on it always fails
  * @keeps: from then on no bridge releases a window
- * @starve: and the next allocation fails, too
  * @killed: or rather, a SIGKILL is pending
  * @once: only the first call is made to fail
  */
@@ -36,7 +35,6 @@ struct failure_way {
 	bool may_succeed;
 	bool sticky;
 	bool keeps;
-	bool starve;
 	bool killed;
 	bool once;
 };
@@ -44,12 +42,6 @@ struct failure_way {
 static bool maps(const struct failure *f)
 {
 	return failure_maps(f);
-}
-
-/* One entry needs no more room than there is. */
-static bool maps_many(const struct failure *f)
-{
-	return failure_maps(f) > 1;
 }
 
 static bool makes(const struct failure *f)
@@ -148,14 +140,16 @@ static void cleared_all_the_same(struct failure *f, const struct failure_way *wa
  */
 static void not_set(struct failure *f, const struct failure_way *way, unsigned int nth, long rc)
 {
+	unsigned int set = way->fault == TCE_FAULT_LINK ? nth : nth - 1;
+
 	KUNIT_EXPECT_EQ_MSG(f->test, rc, way->want, "%s %u", way->name, nth);
 	if (f->client)
 		tce_close(f->client);
 	f->client = NULL;
 	KUNIT_EXPECT_EQ_MSG(f->test, tce_mock_live(f->fx->mock), 0, "%s %u", way->name, nth);
-	/* each window that was set in any bridge before has left one table there */
+	/* each window that was set in any bridge has left one table there */
 	KUNIT_EXPECT_EQ_MSG(f->test, tce_mock_forget_bridges(f->fx->mock),
-			    f->form->two ? nth / 2 : nth - 1, "%s %u", way->name, nth);
+			    f->form->two ? DIV_ROUND_UP(set, 2) : set, "%s %u", way->name, nth);
 }
 
 /* MAP fails, and so does unmapping its range; still nothing is released. */
@@ -256,24 +250,21 @@ static const struct failure_way ways[] = {
 	{ "set_window is lost", TCE_FAULT_LINK, 0, -ENOMEM, NULL, has_failed },
 	{ "set_window and unset_window", TCE_FAULT_SET, -EPERM, -EIO, powernv, not_set,
 	  .keeps = true },
+	/* it is unknown whether the bridge has the window, and it keeps it */
+	{ "set_window is lost, and unset_window", TCE_FAULT_LINK, 0, -ENOMEM, powernv, not_set,
+	  .keeps = true },
 	{ "unset_window", TCE_FAULT_UNSET, -5, 0, NULL, not_unset },
 	{ "level", TCE_FAULT_LEVEL, 0, -ENOMEM, maps, has_failed },
 	/* a window whose leaf can't be looked at has its userspace entries elsewhere */
 	{ "level of a new window", TCE_FAULT_LEVEL, 0, -ENOMEM, creates, has_failed,
 	  .may_succeed = true },
 	{ "exchange", TCE_FAULT_XCHG, -4, -EIO, makes, has_failed },
-	/* and memory is short while what was replaced is gathered, which needs none */
-	{ "exchange without memory", TCE_FAULT_XCHG, -4, -EIO, maps_many, has_failed,
-	  .starve = true },
 	{ "exchange and undo", TCE_FAULT_XCHG, -4, -EIO, maps, not_undone, .sticky = true },
 	{ "set", TCE_FAULT_BUILD, -ENOMEM, -ENOMEM, NULL, has_failed },
 	{ "set is lost", TCE_FAULT_LOST, 0, -EIO, makes, not_written, .sticky = true },
 	{ "clear is lost", TCE_FAULT_LOST, 0, 0, releases, cleared_all_the_same, .sticky = true },
 	{ "clear once", TCE_FAULT_CLEAR, -4, 0, releases, not_cleared },
 	{ "clear for good", TCE_FAULT_CLEAR, -4, 0, releases, not_cleared, .sticky = true },
-	/* and there is no memory to note what is left in them */
-	{ "clear without memory", TCE_FAULT_CLEAR, -4, 0, releases, not_cleared, .sticky = true,
-	  .starve = true },
 	{ "dead platform", TCE_FAULT_XCHG, -4, 0, is_v2, is_dead, .sticky = true, .once = true },
 };
 
@@ -294,7 +285,6 @@ static void fail_each(struct failure *f, const struct failure_way *way)
 		f->other->keeps = way->keeps;
 		tce_fault_arm(mock, way->fault, nth, way->rc);
 		mock->fault_sticky = way->sticky;
-		mock->then_no_memory = way->starve;
 		rc = TCE_KILLED_IF(way->killed, f->op->call->run(f));
 		hits = tce_fault_disarm(mock) + way->killed;
 		if (hits) {

@@ -108,6 +108,17 @@ static long attach_other(struct failure *f)
 	return tce_attach(f->client, f->other);
 }
 
+/* It has the windows of the container. */
+static void joined(struct failure *f)
+{
+	int i;
+
+	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++) {
+		KUNIT_EXPECT_NOT_NULL(f->test, f->other->hw[i]);
+		KUNIT_EXPECT_PTR_EQ(f->test, f->other->hw[i], f->grp->hw[i]);
+	}
+}
+
 static long detach(struct failure *f)
 {
 	tce_detach(f->client, f->grp);
@@ -156,6 +167,13 @@ static long disable(struct failure *f)
 	return tce_disable(f->client);
 }
 
+/* The charge for the memory is given back, so all of that is unmapped. */
+static void disabled(struct failure *f)
+{
+	unmapped(f);
+	KUNIT_EXPECT_EQ(f->test, tce_charged(f->fx), f->fx->mock->priced);
+}
+
 static void gone(struct failure *f)
 {
 	KUNIT_EXPECT_EQ(f->test, tce_mock_tables(f->fx->mock), 0);
@@ -176,10 +194,10 @@ static const struct failure_call
 	call_reg = { reg }, call_reg_page = { reg_page },
 	call_unreg = { unreg, unreg_done, .releases = true },
 	call_enable = { enable }, call_eeh = { eeh },
-	call_disable = { disable, unmapped, .releases = true },
+	call_disable = { disable, disabled, .releases = true },
 	call_open = { open, .by_core = true },
 	call_attach = { attach, .by_core = true },
-	call_attach_other = { attach_other, .by_core = true },
+	call_attach_other = { attach_other, joined, .by_core = true },
 	call_detach = { detach, gone, .releases = true, .by_core = true },
 	call_close = { close, gone, .releases = true, .by_core = true };
 
@@ -352,6 +370,7 @@ static const struct {
 	{ { "EEH", attached, &call_eeh, PLAIN, SMALL }, V1 | V2 },
 	{ { "enable", attached, &call_enable, PLAIN, SMALL }, ALL_V1 },
 	{ { "disable", mapped, &call_disable, PLAIN, LARGE }, ALL_V1 },
+	{ { "disable what was read", here_and_there, &call_disable, PLAIN, LARGE }, V1 },
 	{ { "register", opened, &call_reg, PLAIN, LARGE }, V2 | KVM },
 	{ { "register one", opened, &call_reg_page, PLAIN, SMALL }, V2 | KVM },
 	{ { "unregister", allowed, &call_unreg, PLAIN, SMALL }, V2 | KVM },

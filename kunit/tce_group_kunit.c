@@ -270,21 +270,6 @@ static void detach_of_a_stranger(struct kunit *test)
 	tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
 }
 
-/* A group that joins has the container's windows, also if its process is being killed. */
-static void joins_while_killed(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
-	struct tce_mock_group *grp = tce_group(fx);
-
-	KUNIT_EXPECT_EQ(test, TCE_KILLED(tce_attach(client, grp)), 0);
-	KUNIT_EXPECT_NOT_NULL(test, grp->hw[0]);
-	/* and loses them, when it leaves */
-	TCE_DO_KILLED(tce_detach(client, grp));
-	KUNIT_EXPECT_NULL(test, grp->hw[0]);
-	KUNIT_EXPECT_PTR_EQ(test, grp->tg.ops, &tce_mock_group_ops);
-}
-
 static struct kunit_case tce_group_cases[] = {
 	KUNIT_CASE(attach_without_tables),
 	KUNIT_CASE(host_keeps_its_bypass),
@@ -292,7 +277,6 @@ static struct kunit_case tce_group_cases[] = {
 	KUNIT_CASE(default_window_is_cleared),
 	KUNIT_CASE(function_comes_to_a_claimed_group),
 	KUNIT_CASE(only_the_host_has_a_devices_table),
-	KUNIT_CASE(joins_while_killed),
 	KUNIT_CASE(detach_of_a_stranger),
 	{}
 };

@@ -156,14 +156,10 @@ struct tce_visit {
  * @fault_sticky: again and again
  * @fault_hits: how often it has
  * @asked: how often each of these could have failed; allocations are not counted
- * @then_no_memory: after an xchg_no_kill() that was made to fail the next
- *	allocation by the same thread fails, too
  * @cleared: where the driver's own hypervisor calls are to clear the next entry, from 0 on
  * @writes: entries written, one by one or in runs
  * @runs: runs of entries written by one operation
  * @kills: calls of tce_kill()
- * @kill_first: first entry of the last one
- * @kill_n: number of its entries
  * @calls: calls that are under way, of all kinds
  * @calling: a MAP or UNMAP is under way, and no other call
  * @call_first: first IOBA that it is about
@@ -216,14 +212,11 @@ struct tce_mock {
 	bool fault_sticky;
 	unsigned int fault_hits;
 	unsigned int asked[TCE_FAULTS];
-	bool then_no_memory;
 
 	u64 cleared;
 	unsigned long writes;
 	unsigned long runs;
 	unsigned long kills;
-	unsigned long kill_first;
-	unsigned long kill_n;
 
 	unsigned long level_size;
 	atomic_t calls;

@@ -341,16 +341,10 @@ static int mock_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 		rc = -EINVAL;
 		goto out;
 	}
-	if (tce_fault_hit(mock, TCE_FAULT_XCHG, &rc)) {
-		if (mock->then_no_memory)
-			nth = 1;
+	if (tce_fault_hit(mock, TCE_FAULT_XCHG, &rc))
 		goto out;
-	}
-	if (*dir == DMA_NONE && tce_fault_hit(mock, TCE_FAULT_CLEAR, &rc)) {
-		if (mock->then_no_memory)
-			nth = 1;
+	if (*dir == DMA_NONE && tce_fault_hit(mock, TCE_FAULT_CLEAR, &rc))
 		goto out;
-	}
 	if (*dir == DMA_NONE && *hpa)
 		tce_mock_violation(mock, "entry %lx is cleared, but to %lx",
 				   entry, *hpa);
@@ -488,8 +482,6 @@ static void mock_kill(struct iommu_table *tbl, unsigned long index,
 	tce_mock_visit(mock, &mock->kill_visit);
 	spin_lock(&mock->lock);
 	mock->kills++;
-	mock->kill_first = index;
-	mock->kill_n = pages;
 	if (!pages || !in_table(tbl, index, pages))
 		tce_mock_violation(mock, "kill of %lx+%lx is outside of the table",
 				   index, pages);

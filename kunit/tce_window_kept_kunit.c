@@ -189,29 +189,11 @@ static void keeps_pages(struct kunit *test)
 	expect_kept(test, groups[kept->keeps], pages, !kept->v2);
 }
 
-/* It is unknown whether the bridge has the window, and the window can't be removed. */
-static void bridge_keeps_a_window_that_it_lost(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready(fx, true, &grp);
-	u64 start;
-
-	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
-	grp->keeps = true;
-	tce_fault_arm(fx->mock, TCE_FAULT_LINK, 1, 0);
-	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start),
-			-ENOMEM);
-	tce_fault_disarm(fx->mock);
-	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 1);
-}
-
 static struct kunit_case tce_window_kept_cases[] = {
 	KUNIT_CASE(bridge_keeps_a_window),
 	KUNIT_CASE(bridge_keeps_a_window_at_detach),
 	KUNIT_CASE(group_keeps_a_window),
 	KUNIT_CASE_PARAM(keeps_pages, kept_gen_params),
-	KUNIT_CASE(bridge_keeps_a_window_that_it_lost),
 	{}
 };
 
