@@ -87,18 +87,24 @@ static void one_pin_for_each(struct kunit *test)
 {
 	const struct blocks_kind *kind = test->param_value;
 	struct blocks_case b;
-
 	u64 start;
 
-	blocks_init(test, &b, kind->kind, 2);
+	blocks_init(test, &b, kind->kind, 3);
 	expect_registered(test, &b, b.ua, b.huge, 1);
 	expect_registered(test, &b, b.ua, SZ_32M, SZ_32M / b.huge);
+	/* a region may begin and end within huge pages */
+	expect_registered(test, &b, b.ua + PAGE_SIZE, 3 * b.huge - 2 * PAGE_SIZE, 3);
+	expect_registered(test, &b, b.ua + b.huge - PAGE_SIZE, b.huge + 2 * PAGE_SIZE, 3);
 	/* IOMMU pages of hugetlbfs can be as large as there */
 	KUNIT_ASSERT_EQ(test, tce_create(b.client, ilog2(b.huge), SZ_64M, 1, &start), 0);
 	KUNIT_ASSERT_EQ(test, tce_register(b.client, b.ua, SZ_32M), 0);
 	KUNIT_EXPECT_EQ(test, tce_map(b.client, start, b.ua, SZ_32M, TCE_RW),
 			kind->kind == TCE_MEM_THP ? -EINVAL : 0);
 	KUNIT_EXPECT_EQ(test, tce_unregister(b.client, b.ua, SZ_32M), 0);
+	/* but not if not all of them is registered */
+	KUNIT_ASSERT_EQ(test, tce_register(b.client, b.ua, b.huge + b.huge / 2), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(b.client, start, b.ua + b.huge, b.huge, TCE_RW), -EINVAL);
+	KUNIT_EXPECT_EQ(test, tce_unregister(b.client, b.ua, b.huge + b.huge / 2), 0);
 	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
 }
 
@@ -141,17 +147,6 @@ static void private_hugetlb(struct kunit *test)
 		tce_expect_mapped(b.fx, b.grp, 0, i * b.huge, b.ua + i * b.huge, SZ_4K, TCE_RW);
 	KUNIT_EXPECT_EQ(test, tce_unregister(b.client, b.ua, 2 * b.huge), 0);
 	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
-}
-
-/* A region that begins and ends within huge pages. */
-static void cut_off(struct kunit *test)
-{
-	const struct blocks_kind *kind = test->param_value;
-	struct blocks_case b;
-
-	blocks_init(test, &b, kind->kind, 3);
-	expect_registered(test, &b, b.ua + PAGE_SIZE, 3 * b.huge - 2 * PAGE_SIZE, 3);
-	expect_registered(test, &b, b.ua + b.huge - PAGE_SIZE, b.huge + 2 * PAGE_SIZE, 3);
 }
 
 /* One page in the middle of the second huge page is another one. */
@@ -290,7 +285,6 @@ static struct kunit_case tce_blocks_cases[] = {
 	KUNIT_CASE_PARAM(one_pin_for_each, kind_gen_params),
 	KUNIT_CASE(readonly_hugetlb),
 	KUNIT_CASE(private_hugetlb),
-	KUNIT_CASE_PARAM(cut_off, kind_gen_params),
 	KUNIT_CASE(one_is_not_whole),
 	KUNIT_CASE_PARAM(something_fails, kind_gen_params),
 	KUNIT_CASE(killed_amid),

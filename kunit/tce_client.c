@@ -108,14 +108,15 @@ struct tce_client *tce_two_windows(struct kunit *test,
 	return client;
 }
 
-static long call(struct tce_client *client, unsigned int cmd, unsigned long arg)
+/* Expect that the tracepoint says why a call failed. */
+static void expect_told(struct tce_fixture *fx, unsigned int refusals, long rc)
 {
-	long rc;
+	unsigned int nth = tce_quiet_begin();
 
-	atomic_inc(&client->fx->mock->calls);
-	rc = tce_driver->ioctl(client->data, cmd, arg);
-	atomic_dec(&client->fx->mock->calls);
-	return rc;
+	if (rc < 0 && rc != -EINTR)
+		KUNIT_EXPECT_NE_MSG(fx->test, fx->mock->refusals, refusals,
+				    "result %ld", rc);
+	tce_quiet_end(nth);
 }
 
 /* With an argument that is in user memory already */
@@ -124,10 +125,13 @@ long tce_ioctl_raw(struct tce_client *client, unsigned int cmd,
 {
 	/* of use only if nobody else is at work */
 	unsigned int refusals = data_race(client->fx->mock->refusals);
-	long rc = call(client, cmd, arg);
+	long rc;
 
+	atomic_inc(&client->fx->mock->calls);
+	rc = tce_driver->ioctl(client->data, cmd, arg);
+	atomic_dec(&client->fx->mock->calls);
 	if (!client->fx->busy) {
-		tce_expect_told(client->fx, refusals, rc);
+		expect_told(client->fx, refusals, rc);
 		tce_settled(client->fx);
 	}
 	return rc;
@@ -138,20 +142,14 @@ long tce_ioctl(struct tce_client *client, unsigned int cmd, void *arg,
 {
 	void __user *uarg = (void __user *)client->arg;
 	unsigned int nth = tce_quiet_begin();
-	/* of use only if nobody else is at work */
-	unsigned int refusals = data_race(client->fx->mock->refusals);
 	long rc;
 
 	if (copy_to_user(uarg, arg, size))
 		return -EFAULT;
 	tce_forget_event(client);
 	tce_quiet_end(nth);
-	rc = call(client, cmd, client->arg);
+	rc = tce_ioctl_raw(client, cmd, client->arg);
 	nth = tce_quiet_begin();
-	if (!client->fx->busy) {
-		tce_expect_told(client->fx, refusals, rc);
-		tce_settled(client->fx);
-	}
 	if (copy_from_user(arg, uarg, size))
 		rc = -EFAULT;
 	tce_quiet_end(nth);
@@ -346,17 +344,6 @@ void tce_expect_empty(struct tce_fixture *fx, struct tce_mock_group *grp,
 			return;
 		}
 	}
-}
-
-/* Expect that the tracepoint says why a call failed. */
-void tce_expect_told(struct tce_fixture *fx, unsigned int refusals, long rc)
-{
-	unsigned int nth = tce_quiet_begin();
-
-	if (rc < 0 && rc != -EINTR)
-		KUNIT_EXPECT_NE_MSG(fx->test, fx->mock->refusals, refusals,
-				    "result %ld", rc);
-	tce_quiet_end(nth);
 }
 
 /* Expect a reason for the last refusal. */

@@ -60,7 +60,6 @@ void tce_expect_mapped(struct tce_fixture *fx, struct tce_mock_group *grp,
 void tce_expect_empty(struct tce_fixture *fx, struct tce_mock_group *grp,
 		      int num, u64 ioba, u64 size);
 
-void tce_expect_told(struct tce_fixture *fx, unsigned int refusals, long rc);
 void tce_expect_why(struct tce_fixture *fx, const char *by);
 
 /* Expect that a call is refused, for a reason or else by a function, and changes nothing. */

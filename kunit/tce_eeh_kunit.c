@@ -76,33 +76,16 @@ static const struct {
 /* The case's operation */
 static const struct eeh_call *wanted;
 
-static void do_wanted(struct tce_thread *thread)
-{
-	thread->rc = eeh_op(&thread->view, wanted->op);
-}
-
-/* A device is being unplugged: what may sleep waits until that is over, and nothing else does. */
+/* What may sleep waits first until no device is being unplugged, and nothing else does. */
 static void expect_call(struct kunit *test, struct tce_client *client, struct tce_mock_group *grp)
 {
-	struct tce_fixture *fx = test->priv;
-	unsigned int refusals = fx->mock->refusals;
-	struct tce_thread thread;
-	struct tce_gate gate;
+	struct tce_mock *mock = grp->mock;
+	unsigned int refusals = mock->refusals, rescans = mock->rescans;
 
-	tce_gate_close(&fx->mock->rescan_gate, &gate);
-	tce_thread_start(&thread, client, do_wanted);
-	if (wanted->sleeps)
-		KUNIT_EXPECT_TRUE(test, wait_for_completion_timeout(&gate.reached, 30 * HZ));
-	else
-		KUNIT_EXPECT_TRUE(test, tce_thread_ends(&thread));
-	KUNIT_EXPECT_EQ(test, completion_done(&gate.reached), false);
-	KUNIT_EXPECT_EQ(test, grp->eeh.calls, !wanted->sleeps);
-	fx->mock->rescan_gate = NULL;
-	complete(&gate.open);
-	tce_thread_join(&thread);
-	KUNIT_EXPECT_EQ(test, thread.rc, 0);
-	KUNIT_EXPECT_EQ(test, fx->mock->refusals, refusals);
+	KUNIT_EXPECT_EQ(test, eeh_op(client, wanted->op), 0);
+	KUNIT_EXPECT_EQ(test, mock->refusals, refusals);
 	KUNIT_EXPECT_EQ(test, grp->eeh.calls, 1);
+	KUNIT_EXPECT_EQ(test, grp->eeh.rescans, rescans + wanted->sleeps);
 	KUNIT_EXPECT_STREQ(test, grp->eeh.what ?: "nothing", wanted->what);
 	KUNIT_EXPECT_EQ(test, grp->eeh.args[0], wanted->args[0]);
 	KUNIT_EXPECT_EQ(test, grp->eeh.args[1], wanted->args[1]);

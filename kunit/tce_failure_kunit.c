@@ -162,16 +162,24 @@ static void not_undone(struct failure *f, const struct failure_way *way, unsigne
 }
 
 /*
- * A bridge keeps a window. REMOVE says so, whoever else takes windows away can't;
- * the window is empty, its table stays, and nothing else does.
+ * A bridge keeps a window. REMOVE says so, whoever else takes windows away can't; the window is
+ * empty, its table stays, and nothing else does. For the container it is gone, and another window
+ * can take its place, but on pseries, where the group keeps it.
  */
 static void not_unset(struct failure *f, const struct failure_way *way, unsigned int nth, long rc)
 {
+	bool removes = f->op->call == &failure_remove;
 	struct tce_mock *mock = f->fx->mock;
+	u64 start;
 
-	KUNIT_EXPECT_EQ_MSG(f->test, rc, f->op->call == &failure_remove ? -EIO : 0, "%s %u",
-			    way->name, nth);
+	KUNIT_EXPECT_EQ_MSG(f->test, rc, removes ? -EIO : 0, "%s %u", way->name, nth);
 	KUNIT_EXPECT_EQ_MSG(f->test, tce_mock_live(mock), 0, "%s %u", way->name, nth);
+	if (removes)
+		KUNIT_EXPECT_EQ(f->test, tce_remove(f->client, f->start), -EINVAL);
+	if (removes && !f->form->hcalls) {
+		KUNIT_EXPECT_EQ(f->test, tce_create(f->client, 12, SZ_16M, 1, &start), 0);
+		KUNIT_EXPECT_EQ(f->test, start, f->start);
+	}
 	if (f->client)
 		tce_close(f->client);
 	f->client = NULL;

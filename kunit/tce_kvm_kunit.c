@@ -16,77 +16,10 @@
  *    exchange.
  * selftests/kvm.c has the cases in which KVM and user space simply take turns.
  */
-#include <linux/bitmap.h>
-#include <linux/jhash.h>
-#include <linux/prandom.h>
-
 #include <asm/mmu_context.h>
 
+#include "tce_draw.h"
 #include "tce_guest.h"
-
-#define SEED	0x7ce
-
-/* Properties, and what they may be, are numbers. */
-#define MOST_PROPERTIES	8
-#define MOST_VALUES	12
-#define PAIR(a, x, b, y) \
-	((((a) * MOST_VALUES + (x)) * MOST_PROPERTIES + (b)) * MOST_VALUES + (y))
-#define PAIRS		PAIR(MOST_PROPERTIES, 0, 0, 0)
-
-/**
- * struct draw - draws properties
- * @n: how many there are
- * @sizes: how many values each has
- * @fit: changes what can't be together
- * @random: decides
- * @met: pairs of values
- * @v: what was drawn
- */
-struct draw {
-	unsigned int n;
-	u8 sizes[MOST_PROPERTIES];
-	void (*fit)(u8 *v);
-	struct rnd_state random;
-	DECLARE_BITMAP(met, PAIRS);
-	u8 v[MOST_PROPERTIES];
-};
-
-/* Draw what has two values that were not met yet. Return: they can be together */
-static bool draw_with(struct draw *draw, unsigned int a, unsigned int x, unsigned int b,
-		      unsigned int y)
-{
-	unsigned int tries, i;
-	u8 *v = draw->v;
-
-	for (tries = 0; tries < 64; tries++) {
-		for (i = 0; i < draw->n; i++)
-			v[i] = prandom_u32_state(&draw->random) % draw->sizes[i];
-		v[a] = x;
-		v[b] = y;
-		draw->fit(v);
-		if (v[a] == x && v[b] == y)
-			return true;
-	}
-	return false;
-}
-
-/* Return: false if each pair was met */
-static bool draw_next(struct draw *draw)
-{
-	unsigned int a, b, x, y;
-	bool drawn = false;
-
-	for (a = 0; a < draw->n; a++)
-		for (b = a + 1; b < draw->n; b++)
-			for (x = 0; x < draw->sizes[a]; x++)
-				for (y = 0; y < draw->sizes[b] && !drawn; y++)
-					drawn = !__test_and_set_bit(PAIR(a, x, b, y), draw->met) &&
-						draw_with(draw, a, x, b, y);
-	for (a = 0; drawn && a < draw->n; a++)
-		for (b = a + 1; b < draw->n; b++)
-			__set_bit(PAIR(a, draw->v[a], b, draw->v[b]), draw->met);
-	return drawn;
-}
 
 /* ---- the shape of a table ---- */
 
@@ -109,29 +42,21 @@ static void fit_shape(u8 *v)
 		v[LARGE] = 0;
 }
 
-static struct draw shapes = {
-	.n = SHAPE, .sizes = { 3, 2, 2, 2, 2, 2, 2 }, .fit = fit_shape,
+static struct tce_shapes shapes = {
+	.draw = { .n = SHAPE, .sizes = { 3, 2, 2, 2, 2, 2, 2 }, .fit = fit_shape },
 };
 
-/* The first is the plain one. */
 static const void *next_shape(const void *prev, char *desc)
 {
 	static const char *const ifaces[] = { "v2", "v2 before KVM", "v1" };
-	static u8 all[24][MOST_PROPERTIES];
-	u8 *v = prev ? (u8 *)prev + sizeof(*all) : all[0];
+	const u8 *v = tce_next_shape(&shapes, prev);
 
-	if (!prev) {
-		prandom_seed_state(&shapes.random, SEED);
-		memset(shapes.v, 0, sizeof(shapes.v));
-		bitmap_zero(shapes.met, PAIRS);
-	}
-	if (prev && (v == all[ARRAY_SIZE(all)] || !draw_next(&shapes)))
-		return NULL;
-	memcpy(v, shapes.v, sizeof(*all));
-	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s%s%s%s%s%s%s, seed %x", ifaces[v[IFACE]],
-		 v[LEVELS] ? ", 3 levels" : "", v[HCALLS] ? ", hypervisor calls" : "",
-		 v[GROUPS] ? ", 2 groups" : "", v[LARGE] ? ", the CPU's pages" : "",
-		 v[ENTRIES] ? ", 3 entries" : "", v[REGIONS] ? ", 2 regions" : "", SEED);
+	if (v)
+		snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s%s%s%s%s%s%s, seed %x", ifaces[v[IFACE]],
+			 v[LEVELS] ? ", 3 levels" : "", v[HCALLS] ? ", hypervisor calls" : "",
+			 v[GROUPS] ? ", 2 groups" : "", v[LARGE] ? ", the CPU's pages" : "",
+			 v[ENTRIES] ? ", 3 entries" : "", v[REGIONS] ? ", 2 regions" : "",
+			 TCE_SEED);
 	return v;
 }
 
@@ -156,7 +81,7 @@ enum part { NOTHING, MAP, MAP_ALL, UNMAP, UNMAP_ALL, UNMAP_WINDOW, UNREGISTER, R
 #define PLAIN_CALLS	7
 #define GONE		9
 
-static const u8 calls[MOST_VALUES][4] = {
+static const u8 calls[TCE_MOST_VALUES][4] = {
 	{ MAP }, { MAP_ALL }, { UNMAP }, { UNMAP_ALL }, { UNMAP, MAP }, { MAP, UNMAP },
 	{ UNMAP, MAP, UNMAP }, { UNMAP_WINDOW }, { UNREGISTER }, { REMOVE }, { DETACH }, { CLOSE },
 };
@@ -210,8 +135,8 @@ struct race {
 	struct kvm_setup s;
 	struct kunit *test;
 	const u8 *shape;
-	struct draw draw;
-	u8 v[MOST_PROPERTIES];
+	struct tce_draw draw;
+	u8 v[TCE_MOST_PROPERTIES];
 	struct tce_mock_group *other;
 	struct tce_client *keeper;
 	unsigned long its;
@@ -639,7 +564,7 @@ static struct race *race_init(struct kunit *test, const u8 *shape)
 	race->test = test;
 	race->shape = shape;
 	race->entries = race->shape[ENTRIES] ? MOST_ENTRIES : 1;
-	race->draw = (struct draw){
+	race->draw = (struct tce_draw){
 		.n = RACE,
 		.sizes = { BEFORE_STATES, GUESTS, SECONDS, ARRAY_SIZE(calls), WHERES, 2 },
 		.fit = race->shape[IFACE] == LATE ? fit_race_before_kvm : fit_race,
@@ -651,7 +576,7 @@ static struct race *race_init(struct kunit *test, const u8 *shape)
 		race->s.grp->tg.max_levels = 1;
 	if (race->shape[IFACE] != LATE)
 		tce_watch(fx);
-	prandom_seed_state(&race->draw.random, jhash(shape, SHAPE, SEED));
+	tce_seed_by(&race->draw.random, shape, SHAPE);
 	return race;
 }
 
@@ -666,7 +591,7 @@ static void any_race(struct kunit *test)
 {
 	struct race *race = race_init(test, test->param_value);
 
-	while (draw_next(&race->draw)) {
+	while (tce_draw_next(&race->draw)) {
 		memcpy(race->v, race->draw.v, sizeof(race->v));
 		try(race);
 	}
@@ -696,7 +621,7 @@ static void each_plain_race(struct kunit *test)
 {
 	static const u8 seconds[] = { PUTS, PUTS_OTHER, CLEARS, NOBODY, EARLY_PUTS_OTHER };
 	const struct plain_race *plain = test->param_value;
-	static const u8 shape[SHAPE];
+	static const u8 shape[TCE_MOST_PROPERTIES];
 	struct race *race = race_init(test, shape);
 	u8 *v = race->v;
 	unsigned int i;

@@ -94,54 +94,8 @@ static void v2_huge_and_ordinary(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, 2 * huge), 0);
 }
 
-/*
- * Huge pages are mapped as such, if they are whole, whether their region is in
- * the kernel's list or not.
- */
-static void v2_huge_pages(struct kunit *test)
-{
-	bool kvm = ((const struct huge_param *)test->param_value)->kvm;
-	struct tce_fixture *fx = test->priv;
-	unsigned long ua = 0, huge, cut;
-	struct tce_mock_group *grp;
-	struct tce_client *client;
-
-	tce_apart(fx);
-	for (huge = SZ_2M; huge <= SZ_16M && !ua; huge <<= 3) {
-		ua = tce_memory(fx, TCE_MEM_HUGETLB, 2 * huge);
-		if (ua && page_size(compound_head(tce_page(fx, ua))) == huge)
-			break;
-	}
-	if (!ua)
-		kunit_skip(test, "this machine has no hugetlb pages");
-	KUNIT_ASSERT_EQ(test, page_size(compound_head(tce_page(fx, ua))), huge);
-	tce_apart(fx);
-	if (kvm)
-		tce_watch(fx);
-	client = tce_ready_window(fx, ilog2(huge), SZ_64M, 1, &grp);
-
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua, 2 * huge), 0);
-	KUNIT_EXPECT_EQ(test, !!mm_iommu_lookup(fx->mm, ua, PAGE_SIZE), kvm);
-	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, 2 * huge, TCE_RW), 0);
-	tce_expect_mapped(fx, grp, 0, 0, ua, 2 * huge, TCE_RW);
-	KUNIT_EXPECT_EQ(test, tce_map(client, huge, ua, huge, TCE_R), 0);
-	tce_expect_mapped(fx, grp, 0, huge, ua, huge, TCE_R);
-	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, 2 * huge), 0);
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, 2 * huge), 0);
-
-	cut = huge / 2;
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua, huge + cut), 0);
-	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, huge, TCE_RW), -EINVAL);
-	KUNIT_ASSERT_EQ(test, tce_unregister(client, ua, huge + cut), 0);
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua + cut, huge + cut), 0);
-	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua + huge, huge, TCE_RW),
-			-EINVAL);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-}
-
 static struct kunit_case tce_map_huge_cases[] = {
 	KUNIT_CASE_PARAM(v2_huge_and_ordinary, huge_gen_params),
-	KUNIT_CASE_PARAM(v2_huge_pages, huge_gen_params),
 	{}
 };
 

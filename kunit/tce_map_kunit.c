@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_map: what MAP and UNMAP do, for all shapes of memory.
+ * Suite tce_map: what MAP and UNMAP do, for all shapes of memory, of its table and of its process,
+ * which are drawn.
  *
  * The platform checks every write (see tce_mock.h), so a case only has to say what
  * the device reaches in the end. What that is a model knows, whatever is called.
@@ -9,149 +10,176 @@
 #include <linux/mm.h>
 #include <linux/prandom.h>
 
+#include "../tce_table.h"
 #include "tce_client.h"
+#include "tce_draw.h"
 
-/* Some runs of entries are long enough to be cleared at once: more than 64. */
-#define SMALL	SZ_128K
-#define LARGE	(SZ_512K + SZ_128K)
+/* ---- shapes ---- */
 
-/* Memory, and how it is mapped */
-struct map_shape {
-	const char *name;
-	bool v2;
-	u32 shift;
-	u32 levels;
-	bool hcalls;
-	bool kvm;
-	enum tce_mem_kind kind;
-	unsigned long size;
-	bool guest;
+enum { IFACE, SHIFT, MEMORY, LEVELS, HCALLS, KVM_TABLE, GROUPS, REGIONS, LARGE, SHAPE };
+
+/* The process of the last has KVM, so that the table is shared, and the memory is in KVM's list. */
+enum { V2, V1, GUEST };
+
+static const u8 page_shifts[] = { 12, 16, 21, 24 };
+static const u8 all_levels[] = { 1, 2, 4 };
+static const enum tce_mem_kind kinds[] = {
+	TCE_MEM_PLAIN, TCE_MEM_SCATTERED, TCE_MEM_SHARED, TCE_MEM_THP, TCE_MEM_HUGETLB,
 };
 
-static const struct map_shape shapes[] = {
-	{ "v1, small", 0, 12, 1, 0, 0, TCE_MEM_PLAIN, SMALL },
-	{ "v1, large", 0, 12, 1, 0, 0, TCE_MEM_PLAIN, LARGE },
-	{ "v1, scattered", 0, 12, 1, 0, 0, TCE_MEM_SCATTERED, LARGE },
-	{ "v1, shared memory", 0, 12, 1, 0, 0, TCE_MEM_SHARED, SMALL },
-	{ "v1, huge pages that may be split", 0, 12, 1, 0, 0, TCE_MEM_THP, SZ_2M },
-	{ "v1, hugetlb", 0, 12, 1, 0, 0, TCE_MEM_HUGETLB, SZ_2M },
-	{ "v1, hypervisor calls", 0, 12, 1, 1, 0, TCE_MEM_PLAIN, LARGE },
-	{ "v1, scattered, hypervisor calls", 0, 12, 1, 1, 0, TCE_MEM_SCATTERED, SMALL },
-	{ "v1, large, KVM has the table", 0, 12, 1, 0, 1, TCE_MEM_PLAIN, LARGE },
-	{ "v1, scattered, KVM has the table", 0, 12, 1, 0, 1, TCE_MEM_SCATTERED, SMALL },
-	{ "v2, small", 1, 12, 1, 0, 0, TCE_MEM_PLAIN, SMALL },
-	{ "v2, large", 1, 12, 1, 0, 0, TCE_MEM_PLAIN, LARGE },
-	{ "v2, scattered", 1, 12, 1, 0, 0, TCE_MEM_SCATTERED, LARGE },
-	{ "v2, scattered, small", 1, 12, 1, 0, 0, TCE_MEM_SCATTERED, SMALL },
-	{ "v2, shared memory", 1, 12, 1, 0, 0, TCE_MEM_SHARED, SMALL },
-	{ "v2, huge pages that may be split", 1, 12, 1, 0, 0, TCE_MEM_THP, SZ_2M },
-	{ "v2, hypervisor calls", 1, 12, 1, 1, 0, TCE_MEM_PLAIN, LARGE },
-	{ "v2, small, KVM has the table", 1, 12, 1, 0, 1, TCE_MEM_PLAIN, SMALL },
-	{ "v2, large, KVM has the table", 1, 12, 1, 0, 1, TCE_MEM_PLAIN, LARGE },
-	{ "v2, four levels, KVM has the table", 1, 12, 4, 0, 1, TCE_MEM_SCATTERED, LARGE },
-	{ "v2, hypervisor calls, KVM has the table", 1, 12, 1, 1, 1, TCE_MEM_PLAIN, SMALL },
-	{ "v2, two levels", 1, 12, 2, 0, 0, TCE_MEM_PLAIN, LARGE },
-	{ "v2, four levels", 1, 12, 4, 0, 0, TCE_MEM_PLAIN, LARGE },
-	{ "v2, four levels, scattered", 1, 12, 4, 0, 0, TCE_MEM_SCATTERED, SMALL },
-	{ "v2, 64K", 1, 16, 1, 0, 0, TCE_MEM_PLAIN, LARGE },
-	{ "v2, 64K, scattered", 1, 16, 1, 0, 0, TCE_MEM_SCATTERED, LARGE },
-	{ "v2, 4K of hugetlb", 1, 12, 1, 0, 0, TCE_MEM_HUGETLB, SZ_2M },
-	{ "v2, 64K of hugetlb", 1, 16, 1, 0, 0, TCE_MEM_HUGETLB, SZ_4M },
-	{ "v2, 2M of hugetlb", 1, 21, 1, 0, 0, TCE_MEM_HUGETLB, SZ_8M },
-	{ "v2, 16M of hugetlb", 1, 24, 1, 0, 0, TCE_MEM_HUGETLB, 3 * SZ_16M },
-	{ "v2, guest, small", 1, 12, 1, 0, 1, TCE_MEM_PLAIN, SMALL, true },
-	{ "v2, guest, large", 1, 12, 1, 0, 1, TCE_MEM_PLAIN, LARGE, true },
-	{ "v2, guest, four levels", 1, 12, 4, 0, 1, TCE_MEM_SCATTERED, SMALL, true },
-	{ "v2, guest, hypervisor calls", 1, 12, 1, 1, 1, TCE_MEM_PLAIN, SMALL, true },
-	{ "v2, guest without the table", 1, 12, 1, 0, 0, TCE_MEM_SCATTERED, LARGE, true },
-	{ "v2, guest, 64K", 1, 16, 1, 0, 1, TCE_MEM_PLAIN, LARGE, true },
-	{ "v2, guest, 4K of hugetlb", 1, 12, 1, 0, 1, TCE_MEM_HUGETLB, SZ_2M, true },
-	{ "v2, guest, 2M of hugetlb", 1, 21, 1, 0, 1, TCE_MEM_HUGETLB, SZ_8M, true },
+/* Their pages may be split at any time, or not. */
+#define THP	3
+#define HUGETLB	4
+
+static void fit_shape(u8 *v)
+{
+	/* the window of v1, and those of pseries, are simple */
+	if (v[IFACE] == V1 || v[HCALLS]) {
+		v[LEVELS] = 0;
+		v[GROUPS] = 0;
+	}
+	if (v[IFACE] == V1) {
+		v[SHIFT] = 0;
+		v[REGIONS] = 0;
+	}
+	/* no other memory has pages of 2M or more that stay */
+	if (page_shifts[v[SHIFT]] > 16)
+		v[MEMORY] = HUGETLB;
+}
+
+static struct tce_shapes shapes = {
+	.draw = {
+		.n = SHAPE,
+		.sizes = { 3, ARRAY_SIZE(page_shifts), ARRAY_SIZE(kinds), ARRAY_SIZE(all_levels),
+			   2, 2, 2, 2, 2 },
+		.fit = fit_shape,
+	},
 };
 
-KUNIT_ARRAY_PARAM_DESC(shape, shapes, name);
+static const void *next_shape(const void *prev, char *desc)
+{
+	static const char *const ifaces[] = { "v2", "v1", "v2, guest" };
+	static const char *const pages[] = { "4K", "64K", "2M", "16M" };
+	static const char *const memory[] = {
+		"ordinary", "scattered", "shared", "transparent huge", "hugetlb",
+	};
+	const u8 *v = tce_next_shape(&shapes, prev);
+
+	if (v)
+		snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s, %s of %s%s, %u levels%s%s%s%s, seed %x",
+			 ifaces[v[IFACE]], pages[v[SHIFT]], v[LARGE] ? "much " : "",
+			 memory[v[MEMORY]], all_levels[v[LEVELS]],
+			 v[HCALLS] ? ", hypervisor calls" : "",
+			 v[KVM_TABLE] ? ", KVM has the table" : "", v[GROUPS] ? ", 2 groups" : "",
+			 v[REGIONS] ? ", 2 regions" : "", TCE_SEED);
+	return v;
+}
+
+TCE_GENERATOR(shape, next_shape)
+
+/* More than one chunk of entries, some runs of which are long enough to be cleared at once */
+#define MUCH	(SZ_2M + SZ_128K)
+
+static unsigned long size_of(const u8 *shape)
+{
+	if (page_shifts[shape[SHIFT]] > 16)
+		return page_shifts[shape[SHIFT]] == 24 ? 3 * SZ_16M : SZ_8M;
+	if (shape[MEMORY] == THP || shape[MEMORY] == HUGETLB)
+		return shape[LARGE] ? SZ_4M : SZ_2M;
+	return shape[LARGE] ? MUCH : SZ_128K;
+}
 
 /* A container, and memory that can be mapped in it. */
 struct map_setup {
 	struct tce_client *client;
 	struct tce_mock_group *grp;
+	const u8 *shape;
 	unsigned long step;
 	unsigned long size;
 	unsigned long ua;
 };
 
-static unsigned long memory(struct kunit *test, struct map_setup *s)
+/* Bytes of the first of two regions, or of the only one */
+static unsigned long first_region(const struct map_setup *s)
 {
-	const struct map_shape *shape = test->param_value;
-	struct tce_fixture *fx = test->priv;
-	unsigned long ua;
+	return s->shape[REGIONS] ? round_up(s->size / 2, max(s->step, PAGE_SIZE)) : s->size;
+}
 
-	if (shape->kind == TCE_MEM_HUGETLB)
+/* REGISTER or UNREGISTER all of the memory */
+static long each_region(const struct map_setup *s,
+			long (*call)(struct tce_client *client, u64 ua, u64 size))
+{
+	unsigned long first = first_region(s);
+	long rc;
+
+	if (s->shape[IFACE] == V1)
+		return 0;
+	rc = call(s->client, s->ua, first);
+	if (!rc && first < s->size)
+		rc = call(s->client, s->ua + first, s->size - first);
+	return rc;
+}
+
+static void set_up_memory(struct kunit *test, struct map_setup *s)
+{
+	bool hugetlb = s->shape[MEMORY] == HUGETLB;
+	struct tce_fixture *fx = test->priv;
+	unsigned long at;
+	long rc;
+
+	if (hugetlb)
 		tce_apart(fx);
-	ua = tce_memory(fx, shape->kind, shape->size);
-	if (shape->kind == TCE_MEM_HUGETLB)
+	s->ua = tce_memory(fx, kinds[s->shape[MEMORY]], s->size);
+	if (hugetlb)
 		tce_apart(fx);
-	if (!ua)
+	if (!s->ua)
 		kunit_skip(test, "this machine has no such memory");
-	if (shape->v2) {
-		long rc = tce_register(s->client, ua, shape->size);
-
-		/* the pool of hugetlb pages is small */
-		if (rc && shape->kind == TCE_MEM_HUGETLB)
-			kunit_skip(test, "not enough hugetlb pages");
-		KUNIT_ASSERT_EQ(test, rc, 0);
-	}
-	return ua;
+	rc = each_region(s, tce_register);
+	/* the pool of hugetlb pages is small */
+	if (rc && hugetlb)
+		kunit_skip(test, "not enough hugetlb pages");
+	KUNIT_ASSERT_EQ(test, rc, 0);
+	/* each IOMMU page has to be inside one page of the memory */
+	for (at = 0; hugetlb && s->shape[IFACE] != V1 && at < s->size; at += PAGE_SIZE)
+		if (page_size(compound_head(tce_page(fx, s->ua + at))) < s->step)
+			kunit_skip(test, "no hugetlb pages of %lx", s->step);
 }
 
-static void setup(struct kunit *test, struct map_setup *s)
+static void set_up(struct kunit *test, struct map_setup *s)
 {
-	const struct map_shape *shape = test->param_value;
 	struct tce_fixture *fx = test->priv;
-	int i;
+	const u8 *shape = test->param_value;
+	u32 shift = page_shifts[shape[SHIFT]];
 
-	if (shape->kind != TCE_MEM_HUGETLB && 1UL << shape->shift > PAGE_SIZE)
-		kunit_skip(test, "plain memory has no pages of %lx",
-			   1UL << shape->shift);
-	fx->mock->hcalls = shape->hcalls;
-	fx->mock->kvm = shape->kvm;
-	if (shape->guest)
+	s->shape = shape;
+	s->step = 1UL << shift;
+	s->size = size_of(shape);
+	if (shape[MEMORY] != HUGETLB && s->step > PAGE_SIZE)
+		kunit_skip(test, "plain memory has no pages of %lx", s->step);
+	fx->mock->hcalls = shape[HCALLS];
+	fx->mock->kvm = shape[KVM_TABLE];
+	if (shape[IFACE] == GUEST)
 		tce_watch(fx);
-	if (shape->v2)
-		s->client = tce_ready_window(fx, shape->shift, SZ_64M,
-					     shape->levels, &s->grp);
-	else
+	if (shape[IFACE] == V1)
 		s->client = tce_ready(fx, false, &s->grp);
-	s->step = 1UL << shape->shift;
-	s->size = shape->size;
-	s->ua = memory(test, s);
-	if (shape->kind == TCE_MEM_HUGETLB && shape->v2) {
-		/* each IOMMU page has to be inside one hugetlb page */
-		for (i = 0; i < s->size >> PAGE_SHIFT; i++) {
-			struct page *page = tce_page(fx, s->ua + i * PAGE_SIZE);
-
-			if (page_size(compound_head(page)) < s->step)
-				kunit_skip(test, "no hugetlb pages of %lx",
-					   s->step);
-		}
-	}
+	else
+		s->client = tce_ready_window(fx, shift, SZ_64M, all_levels[shape[LEVELS]], &s->grp);
+	if (shape[GROUPS])
+		KUNIT_ASSERT_EQ(test, tce_attach(s->client, tce_group(fx)), 0);
+	set_up_memory(test, s);
 }
 
-static long map(struct map_setup *s, u64 ioba, unsigned long off,
-		unsigned long size)
-{
-	return tce_map(s->client, ioba, s->ua + off, size, TCE_RW);
-}
+/* ---- calls ---- */
 
 /* Entries that are drawn, of each end of the window */
-#define MOST	160
+#define MOST	(TCE_CHUNK + 32)
 /* How many calls there are for each shape */
 #define CALLS	64
 
 /**
  * struct map_model - what the entries at both ends of the window say, as far as one knows
  * @s: the container, and memory
- * @random: decides what is called; its seed is that of the shape
+ * @random: decides what is called
  * @n: entries of each end
  * @entries: at first those of the start, and then those of the end
  */
@@ -178,7 +206,7 @@ static u64 ioba_of(const struct map_model *m, unsigned int i)
 /* So many entries say what they have to, and reach what is pinned once for each page. */
 static void expect_model(struct kunit *test, struct map_model *m, unsigned int from, unsigned int n)
 {
-	const struct map_shape *shape = test->param_value;
+	bool v1 = m->s.shape[IFACE] == V1;
 	struct tce_fixture *fx = test->priv;
 	unsigned long live = 0;
 	u64 pages = 0;
@@ -188,11 +216,11 @@ static void expect_model(struct kunit *test, struct map_model *m, unsigned int f
 		if (!m->entries[i].flags)
 			continue;
 		live++;
-		if (!shape->v2 && PAGE_SIZE > SZ_4K)
+		if (v1 && PAGE_SIZE > SZ_4K)
 			pages |= BIT_ULL((m->entries[i].ua - m->s.ua) >> PAGE_SHIFT);
 	}
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), live);
-	if (!shape->v2)
+	if (v1)
 		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock),
 				PAGE_SIZE > SZ_4K ? hweight64(pages) : live);
 	for (i = from; i < from + n; i++) {
@@ -207,7 +235,6 @@ static void expect_model(struct kunit *test, struct map_model *m, unsigned int f
 /* MAP or UNMAP of some entries of one end, or UNMAP of all */
 static void call_and_expect(struct kunit *test, struct map_model *m)
 {
-	const struct map_shape *shape = test->param_value;
 	unsigned int kind = draw(m, 16), from = draw(m, m->n), n, i, page;
 	/* one entry, or some, or any number */
 	const unsigned int most[] = { 1, 20, 20, m->n };
@@ -227,7 +254,7 @@ static void call_and_expect(struct kunit *test, struct map_model *m)
 		n = min_t(unsigned int, n, m->s.size / m->s.step - page);
 		flags = 1 + draw(m, 3);
 		/* a run that pseries lets the device write it may read as well */
-		if (shape->hcalls && flags == TCE_W)
+		if (m->s.shape[HCALLS] && flags == TCE_W)
 			flags = TCE_RW;
 		KUNIT_ASSERT_EQ(test, tce_map(m->s.client, ioba_of(m, from),
 					      m->s.ua + page * m->s.step, n * m->s.step, flags), 0);
@@ -239,27 +266,73 @@ static void call_and_expect(struct kunit *test, struct map_model *m)
 	expect_model(test, m, from, n);
 }
 
+/* What the device could only read is clean, and UNMAP of what is empty kills nothing. */
+static void read_and_unmap(struct kunit *test, struct map_setup *s)
+{
+	struct tce_fixture *fx = test->priv;
+	struct page *first = tce_page(fx, s->ua), *last = tce_page(fx, s->ua + s->size - PAGE_SIZE);
+	unsigned long kills;
+
+	ClearPageDirty(first);
+	ClearPageDirty(last);
+	KUNIT_ASSERT_EQ(test, tce_map(s->client, 0, s->ua, s->size, TCE_R), 0);
+	KUNIT_ASSERT_EQ(test, tce_unmap(s->client, 0, s->size), 0);
+	kills = fx->mock->kills;
+	KUNIT_EXPECT_EQ(test, tce_unmap(s->client, 0, s->step), 0);
+	/* but for what KVM could have cleared */
+	if (s->shape[IFACE] == GUEST && !s->shape[HCALLS] && s->step <= PAGE_SIZE)
+		kills++;
+	KUNIT_EXPECT_EQ(test, fx->mock->kills, kills);
+	KUNIT_ASSERT_EQ(test, each_region(s, tce_unregister), 0);
+	KUNIT_EXPECT_FALSE(test, PageDirty(first));
+	KUNIT_EXPECT_FALSE(test, PageDirty(last));
+	KUNIT_ASSERT_EQ(test, each_region(s, tce_register), 0);
+}
+
+/*
+ * UNREGISTER takes away what is mapped of its region, and of no other. A client that is killed need
+ * not look at all of its window.
+ */
+static void unregister_mapped(struct kunit *test, struct map_model *m)
+{
+	unsigned long first = first_region(&m->s);
+	long rc = TCE_KILLED_IF(draw(m, 2), tce_unregister(m->s.client, m->s.ua, first));
+	unsigned int i;
+
+	if (rc) {
+		KUNIT_EXPECT_EQ(test, rc, -EINTR);
+		KUNIT_ASSERT_EQ(test, tce_unregister(m->s.client, m->s.ua, first), 0);
+	}
+	for (i = 0; i < 2 * m->n; i++)
+		if (m->entries[i].ua < m->s.ua + first)
+			m->entries[i].flags = 0;
+	expect_model(test, m, 0, 2 * m->n);
+	KUNIT_ASSERT_EQ(test, tce_register(m->s.client, m->s.ua, first), 0);
+}
+
 /*
  * Any MAPs and UNMAPs, one entry at a time or many, that fill what is empty, replace what is there
  * by other memory or in another direction, and leave holes.
  */
 static void any_calls(struct kunit *test)
 {
-	const struct map_shape *shape = test->param_value;
 	struct tce_fixture *fx = test->priv;
 	struct map_model *m = kunit_kzalloc(test, sizeof(*m), GFP_KERNEL);
 	unsigned int i;
 
 	KUNIT_ASSERT_NOT_NULL(test, m);
-	setup(test, &m->s);
+	set_up(test, &m->s);
+	read_and_unmap(test, &m->s);
 	m->n = min3((unsigned long)MOST, m->s.size / m->s.step, SZ_64M / m->s.step / 2);
-	prandom_seed_state(&m->random, 1 + shape - shapes);
+	tce_seed_by(&m->random, m->s.shape, SHAPE);
 	for (i = 0; i < CALLS; i++) {
 		call_and_expect(test, m);
 		if (READ_ONCE(test->status) == KUNIT_FAILURE)
 			KUNIT_FAIL_AND_ABORT(test, "call %u", i);
 	}
 	expect_model(test, m, 0, 2 * m->n);
+	if (m->s.shape[IFACE] != V1)
+		unregister_mapped(test, m);
 
 	/* a process that is killed closes its container as it is */
 	if (draw(m, 2)) {
@@ -271,55 +344,13 @@ static void any_calls(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_unmap(m->s.client, 0, SZ_64M), 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 	KUNIT_EXPECT_EQ(test, fx->mock->refs, 0);
-	if (shape->v2)
-		KUNIT_EXPECT_EQ(test, tce_unregister(m->s.client, m->s.ua, m->s.size), 0);
-	else
+	KUNIT_EXPECT_EQ(test, each_region(&m->s, tce_unregister), 0);
+	if (m->s.shape[IFACE] == V1)
 		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
-}
-
-/* UNMAP of what is empty kills nothing, but for what KVM could have cleared. */
-static void unmap_nothing(struct kunit *test)
-{
-	const struct map_shape *shape = test->param_value;
-	struct tce_fixture *fx = test->priv;
-	unsigned long kills;
-	struct map_setup s;
-
-	setup(test, &s);
-	KUNIT_ASSERT_EQ(test, map(&s, 0, 0, s.step), 0);
-	KUNIT_ASSERT_EQ(test, tce_unmap(s.client, 0, s.step), 0);
-	kills = fx->mock->kills;
-	KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, s.step), 0);
-	if (shape->guest && !shape->hcalls && shape->shift <= PAGE_SHIFT)
-		kills++;
-	KUNIT_EXPECT_EQ(test, fx->mock->kills, kills);
-}
-
-/* The pages are not dirty if the device could only read them. */
-static void read_pages_are_clean(struct kunit *test)
-{
-	const struct map_shape *shape = test->param_value;
-	struct tce_fixture *fx = test->priv;
-	struct page *first, *last;
-	struct map_setup s;
-
-	setup(test, &s);
-	first = tce_page(fx, s.ua);
-	last = tce_page(fx, s.ua + s.size - PAGE_SIZE);
-	ClearPageDirty(first);
-	ClearPageDirty(last);
-	KUNIT_ASSERT_EQ(test, tce_map(s.client, 0, s.ua, s.size, TCE_R), 0);
-	KUNIT_ASSERT_EQ(test, tce_unmap(s.client, 0, s.size), 0);
-	if (shape->v2)
-		KUNIT_ASSERT_EQ(test, tce_unregister(s.client, s.ua, s.size), 0);
-	KUNIT_EXPECT_FALSE(test, PageDirty(first));
-	KUNIT_EXPECT_FALSE(test, PageDirty(last));
 }
 
 static struct kunit_case tce_map_cases[] = {
 	KUNIT_CASE_PARAM(any_calls, shape_gen_params),
-	KUNIT_CASE_PARAM(unmap_nothing, shape_gen_params),
-	KUNIT_CASE_PARAM(read_pages_are_clean, shape_gen_params),
 	{}
 };
 

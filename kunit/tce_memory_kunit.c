@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_memory: the life of registered memory, from one to many pages. The regions
- * of a process that has KVM are in the kernel's list, those of others are kept by the
- * driver alone; the cases try both.
+ * Suite tce_memory: the life of registered memory, from one to many pages, the errno if it can't be
+ * registered, and when it is uncharged. How much is charged is compared after each case of all
+ * suites. The regions of a process that has KVM are in the kernel's list, those of others are kept
+ * by the driver alone; the cases try both.
  */
 #include "../tce_mm.h"
-#include "tce_client.h"
+#include "tce_threads.h"
 
 /* How large a region is */
 struct memory_size {
@@ -35,40 +36,26 @@ static unsigned long size_of(struct kunit *test)
 }
 
 /*
- * What the container maps of a region goes with it, and nothing else does. Then something else
- * comes to its address, as when memory is unplugged and plugged in. A REGISTER of it by another
- * container of the process is refused as long as the first one has it, and unmaps nothing.
+ * A REGISTER of it by another container of the process is refused as long as the first one has it,
+ * and unmaps nothing. Once that has unregistered it, which unmaps it in each window, something else
+ * comes to its address, as when memory is unplugged and plugged in.
  */
 static void unregister_while_mapped(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	unsigned long size = size_of(test), ua = tce_plain(fx, size);
-	unsigned long stays = tce_plain(fx, PAGE_SIZE), pins;
 	struct tce_mock_group *grp;
 	struct tce_client *client = tce_ready_for(fx, true, ua, size, &grp);
 	struct tce_client *other = tce_open(fx, true);
-	/* the kernel has pinned it, too, if it is in KVM's list */
-	unsigned long each = list_empty(&fx->mock->listed) ? 1 : 2;
 	u64 start;
 
-	/* the first page in two windows, and the last one */
 	KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_64M, 1, &start), 0);
 	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
 	KUNIT_ASSERT_EQ(test, tce_map(client, start, ua, SZ_4K, TCE_RW), 0);
-	KUNIT_ASSERT_EQ(test, tce_map(client, SZ_16M, ua + size - SZ_4K, SZ_4K, TCE_R), 0);
-	KUNIT_ASSERT_EQ(test, tce_register(client, stays, PAGE_SIZE), 0);
-	KUNIT_ASSERT_EQ(test, tce_map(client, SZ_32M, stays, SZ_4K, TCE_RW), 0);
-	pins = tce_mock_pins(fx->mock);
 	KUNIT_EXPECT_EQ(test, tce_register(other, ua, size + PAGE_SIZE), -EINVAL);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 4);
-	/* a client that is killed need not look at all of its windows */
-	KUNIT_EXPECT_EQ(test, TCE_KILLED(tce_unregister(client, ua, size)), -EINTR);
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), pins);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 2);
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), 0);
-	tce_expect_mapped(fx, grp, 0, SZ_32M, stays, SZ_4K, TCE_RW);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 1);
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), pins - each * (size >> PAGE_SHIFT));
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), -ENOENT);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), -EINVAL);
 	tce_renew(fx, ua, size);
 	KUNIT_EXPECT_EQ(test, tce_register(other, ua, size), 0);
@@ -139,11 +126,140 @@ static void cut_off_and_large(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 1);
 }
 
+/* The kernel pins less than it was asked for: the rest is asked for again. */
+static void pinned_in_pieces(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
+	unsigned long ua = tce_plain(fx, 8 * PAGE_SIZE);
+
+	tce_fault_arm_sticky(fx->mock, TCE_FAULT_PIN, 3);
+	KUNIT_EXPECT_EQ(test, tce_register(client, ua, 8 * PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 3);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, 8 * PAGE_SIZE, TCE_RW), 0);
+	tce_expect_mapped(fx, grp, 0, 0, ua, 8 * PAGE_SIZE, TCE_RW);
+}
+
+/* How pinning fails, and which errno user space gets. */
+struct memory_error {
+	const char *name;
+	int from;
+	int to;
+};
+
+static const struct memory_error errors[] = {
+	{ "EFAULT", -EFAULT, -EFAULT },
+	{ "ENOMEM", -ENOMEM, -ENOMEM },
+	{ "EINTR", -EINTR, -EINTR },
+	{ "EINVAL", -EINVAL, -EFAULT },
+	{ "EOPNOTSUPP", -EOPNOTSUPP, -EFAULT },
+	{ "EAGAIN", -EAGAIN, -EFAULT },
+	{ "nothing is pinned", 0, -EFAULT },
+};
+
+KUNIT_ARRAY_PARAM_DESC(error, errors, name);
+
+static void pinning_fails(struct kunit *test)
+{
+	const struct memory_error *err = test->param_value;
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *v1 = tce_ready(fx, false, NULL);
+	struct tce_client *v2 = tce_open(test->priv, true);
+	unsigned long ua = tce_plain(fx, SZ_256K), locked;
+
+	KUNIT_ASSERT_EQ(test, tce_unmap(v1, 0, SZ_4K), 0);
+	locked = tce_charged(fx);
+	/* pages that may have to move are tried more than once */
+	tce_fault_arm_sticky(fx->mock, TCE_FAULT_PIN, err->from);
+	KUNIT_EXPECT_EQ(test, tce_register(v2, ua, SZ_256K), err->to);
+	KUNIT_EXPECT_GE(test, tce_fault_disarm(fx->mock), 1);
+	tce_fault_arm_sticky(fx->mock, TCE_FAULT_PIN, err->from);
+	KUNIT_EXPECT_EQ(test, tce_map(v1, 0, ua, SZ_256K, TCE_RW), err->to);
+	KUNIT_EXPECT_GE(test, tce_fault_disarm(fx->mock), 1);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), locked);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+}
+
+/* The kernel's own registration reports a short pin as a number of pages. */
+static void registering_with_the_kernel_fails(struct kunit *test)
+{
+	const struct memory_error *err = test->param_value;
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, SZ_2M);
+	int from = err->from ?: 17;
+	long rc;
+
+	tce_watch(fx);
+	tce_fault_arm(fx->mock, TCE_FAULT_REGISTER, 1, from);
+	rc = tce_register(tce_open(test->priv, true), ua, SZ_2M);
+	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
+	KUNIT_EXPECT_EQ(test, rc, from == -EINVAL ? -EINVAL : err->to);
+	if (rc != -EINTR)
+		tce_expect_why(fx, from == -EINVAL ? "region_create" : "PIN");
+}
+
+/* What is over the limit is refused before anything of its size is allocated. */
+static void charged_before_it_is_allocated(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_open(fx, true);
+	unsigned long ua = tce_plain(fx, SZ_64K);
+	unsigned int nth, hits;
+	long rc;
+
+	tce_needs_faults(test);
+	/* what a container allocates only once */
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_64K), 0);
+	KUNIT_ASSERT_EQ(test, tce_unregister(client, ua, SZ_64K), 0);
+	for (nth = 1, hits = 1; hits; nth++) {
+		tce_drop_cap(fx, 0);
+		tce_fault_arm(fx->mock, TCE_FAULT_ALLOC, nth, 0);
+		rc = tce_register(client, ua, SZ_64K);
+		hits = tce_fault_disarm(fx->mock);
+		tce_restore_cap(fx);
+		KUNIT_EXPECT_EQ(test, rc, hits && tce_fault_hit_copy(rc) ? -EFAULT : -ENOMEM);
+		KUNIT_EXPECT_STRNEQ(test, fx->mock->refused.by, "region_create");
+	}
+	tce_expect_why(fx, "LOCKED_LIMIT");
+}
+
+static void close_it(struct tce_fixture *fx, void *arg)
+{
+	tce_close(arg);
+}
+
+/* The owner gets the charge back, whichever process closes the container. */
+static void closed_by_another_process(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, SZ_4M);
+	struct tce_client *client;
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		bool v2 = i & 1;
+
+		client = tce_ready(fx, v2, NULL);
+		if (v2)
+			KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_4M),
+					0);
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4M, TCE_RW), 0);
+		tce_do_as_other(fx, i & 2, close_it, client);
+		tce_expect_balance(fx);
+	}
+}
+
 static struct kunit_case tce_memory_cases[] = {
 	KUNIT_CASE(cut_off_and_large),
 	KUNIT_CASE_PARAM(unregister_while_mapped, size_gen_params),
 	KUNIT_CASE_PARAM(closed_while_others_map, size_gen_params),
 	KUNIT_CASE_PARAM(killed_while_registering, size_gen_params),
+	KUNIT_CASE(pinned_in_pieces),
+	KUNIT_CASE_PARAM(pinning_fails, error_gen_params),
+	KUNIT_CASE_PARAM(registering_with_the_kernel_fails, error_gen_params),
+	KUNIT_CASE(charged_before_it_is_allocated),
+	KUNIT_CASE(closed_by_another_process),
 	{}
 };
 

@@ -181,8 +181,8 @@ struct tce_visit {
  * @table_gate: where the next thread that writes entries of a MAP stops, which must
  *	not be one that writes a single entry
  * @eeh_gate: the same for an EEH operation
- * @rescan_gate: the same for one that takes the PCI rescan lock
  * @alloc_gate: the same for a thread that allocates some of the kernel's
+ * @rescans: how often the driver has taken the PCI rescan lock
  * @visit: what happens at the next exchange; may be NULL
  * @kill_visit: the same for a kill, or for a clear, which has no point after it
  * @lookup_visit: the same for a look-up in the kernel's list, before it
@@ -236,7 +236,7 @@ struct tce_mock {
 	struct tce_gate *alloc_gate;
 	struct tce_gate *table_gate;
 	struct tce_gate *eeh_gate;
-	struct tce_gate *rescan_gate;
+	unsigned int rescans;
 	struct tce_visit *visit;
 	struct tce_visit *kill_visit;
 	struct tce_visit *lookup_visit;
@@ -252,11 +252,13 @@ struct tce_mock {
 /**
  * struct tce_mock_eeh - the last EEH call for a group
  * @calls: how many there were
+ * @rescans: what &tce_mock.rescans was
  * @what: name of the function of the kernel
  * @args: its arguments, without the PE
  */
 struct tce_mock_eeh {
 	unsigned int calls;
+	unsigned int rescans;
 	const char *what;
 	unsigned long args[4];
 };

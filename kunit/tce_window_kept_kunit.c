@@ -8,31 +8,6 @@
 #include "../tce_mm.h"
 #include "tce_client.h"
 
-/* A bridge keeps a window: its table is empty and is never freed. */
-static void bridge_keeps_a_window(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	unsigned long ua;
-	struct tce_client *client = tce_two_windows(test, &grp, &ua);
-	u64 start;
-
-	tce_fault_arm(fx->mock, TCE_FAULT_UNSET, 1, -5);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, TCE_SECOND), -EIO);
-	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
-	KUNIT_EXPECT_NOT_NULL(test, grp->hw[1]);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 1);
-	/* for the container it is gone */
-	KUNIT_EXPECT_EQ(test, tce_remove(client, TCE_SECOND), -EINVAL);
-	KUNIT_EXPECT_EQ(test, tce_map(client, TCE_SECOND, ua, SZ_4K, TCE_RW),
-			-ENXIO);
-	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, PAGE_SIZE), 0);
-	/* and another window can take its place */
-	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
-	KUNIT_EXPECT_EQ(test, start, TCE_SECOND);
-}
-
 static void bridge_keeps_a_window_at_detach(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -190,7 +165,6 @@ static void keeps_pages(struct kunit *test)
 }
 
 static struct kunit_case tce_window_kept_cases[] = {
-	KUNIT_CASE(bridge_keeps_a_window),
 	KUNIT_CASE(bridge_keeps_a_window_at_detach),
 	KUNIT_CASE(group_keeps_a_window),
 	KUNIT_CASE_PARAM(keeps_pages, kept_gen_params),

@@ -52,6 +52,15 @@ static bool fault(enum tce_fault what, int *rc)
 	return hit;
 }
 
+/* Is a pin to fail, with @rc, or to pin fewer pages than @n? */
+static bool pin_fails(unsigned long *n, int *rc)
+{
+	if (!fault(TCE_FAULT_PIN, rc))
+		return false;
+	*n = min_t(unsigned long, *n, max(*rc, 0));
+	return *rc <= 0;
+}
+
 static void note_pinned(struct page **pages, long n)
 {
 	struct tce_mock *mock = tce_mock_current();
@@ -214,17 +223,15 @@ int __wrap_pin_user_pages_fast(unsigned long start, int nr_pages,
 			       unsigned int gup_flags, struct page **pages)
 {
 	struct tce_mock *mock = tce_mock_current();
+	unsigned long n = nr_pages;
 	int rc;
 
 	if (mock)
 		tce_pass_gate(mock, &mock->gate);
 	check_flags(gup_flags);
-	if (fault(TCE_FAULT_PIN, &rc)) {
-		if (rc <= 0)
-			return rc;
-		nr_pages = min(nr_pages, rc);
-	}
-	rc = __real_pin_user_pages_fast(start, nr_pages, gup_flags, pages);
+	if (pin_fails(&n, &rc))
+		return rc;
+	rc = __real_pin_user_pages_fast(start, n, gup_flags, pages);
 	note_pinned(pages, rc);
 	if (mock)
 		tce_pass_gate(mock, &mock->pinned_gate);
@@ -238,11 +245,8 @@ long __wrap_pin_user_pages(unsigned long start, unsigned long nr_pages,
 	int fault_rc;
 
 	check_flags(gup_flags);
-	if (fault(TCE_FAULT_PIN, &fault_rc)) {
-		if (fault_rc <= 0)
-			return fault_rc;
-		nr_pages = min_t(unsigned long, nr_pages, fault_rc);
-	}
+	if (pin_fails(&nr_pages, &fault_rc))
+		return fault_rc;
 	rc = __real_pin_user_pages(start, nr_pages, gup_flags, pages);
 	note_pinned(pages, rc);
 	/* the driver pins one page of a hugetlb page so */
@@ -450,6 +454,7 @@ static int note_eeh(struct eeh_pe *pe, const char *what, unsigned long arg0,
 
 	tce_pass_gate(grp->mock, &grp->mock->eeh_gate);
 	grp->eeh.calls++;
+	grp->eeh.rescans = grp->mock->rescans;
 	grp->eeh.what = what;
 	grp->eeh.args[0] = arg0;
 	grp->eeh.args[1] = arg1;
@@ -491,9 +496,9 @@ void __wrap_pci_lock_rescan_remove(void)
 {
 	struct tce_mock *mock = tce_mock_current();
 
-	if (mock)
-		tce_pass_gate(mock, &mock->rescan_gate);
 	__real_pci_lock_rescan_remove();
+	if (mock)
+		mock->rescans++;
 }
 
 struct eeh_pe *__wrap_eeh_iommu_group_to_pe(struct iommu_group *group)
