@@ -39,7 +39,7 @@ void kvm_close(struct kvm_setup *s)
  * Whatever an entry reaches, or may reach because it was not invalidated yet, is counted: by KVM,
  * or for MAP.
  */
-void kvm_expect_counted(struct kvm_setup *s)
+static void kvm_expect_counted(struct kvm_setup *s)
 {
 	struct tce_fixture *fx = kunit_get_current_test()->priv;
 	unsigned long counted = fx->mock->counted;
@@ -225,28 +225,6 @@ bool kvm_put(struct kvm_setup *s, unsigned long entry, unsigned long ua)
 bool kvm_clear(struct kvm_setup *s, unsigned long entry)
 {
 	return kvm_hcall(s, H_KVM_STUFF, entry, 0, 1);
-}
-
-static void unmap_between(struct kvm_setup *s)
-{
-	s->between = NULL;
-	KUNIT_EXPECT_EQ(s->client->fx->test, tce_unmap(s->client, 0, SZ_4K), 0);
-}
-
-/*
- * An UNMAP comes after KVM has put a page into entry 0, and before the userspace entry says so: the
- * page stays counted.
- */
-void kvm_put_and_lose(struct kunit *test, struct kvm_setup *s)
-{
-	struct tce_fixture *fx = test->priv;
-
-	s->between = unmap_between;
-	s->steps = 3;
-	KUNIT_EXPECT_TRUE(test, kvm_put(s, 0, s->ua));
-	KUNIT_EXPECT_NULL(test, s->between);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-	KUNIT_EXPECT_EQ(test, fx->mock->counted, 1);
 }
 
 /* All regions can be given back: nothing is counted that is not there. */

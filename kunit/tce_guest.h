@@ -48,9 +48,7 @@ bool kvm_hcall(struct kvm_setup *s, enum kvm_hcall call, unsigned long entry, un
 	       unsigned long n);
 bool kvm_put(struct kvm_setup *s, unsigned long entry, unsigned long ua);
 bool kvm_clear(struct kvm_setup *s, unsigned long entry);
-void kvm_put_and_lose(struct kunit *test, struct kvm_setup *s);
 void kvm_close(struct kvm_setup *s);
-void kvm_expect_counted(struct kvm_setup *s);
 void kvm_expect_free(struct kunit *test, struct kvm_setup *s);
 int tce_module_users(void);
 void tce_expect_module_users(struct kunit *test, int users);

@@ -238,13 +238,11 @@ static void kvm_keeps_a_table_and_so_does_the_bridge(struct kunit *test)
 	struct page *page;
 	unsigned long i;
 
-	kvm_set_up(test, &s);
-	kvm_put_and_lose(test, &s);
+	page = set_up_counted(test, &s, 1);
 	tce_fault_arm_sticky(fx->mock, TCE_FAULT_UNSET, -EIO);
 	KUNIT_EXPECT_EQ(test, tce_remove(s.client, 0), -EIO);
 	tce_fault_disarm(fx->mock);
 	KUNIT_EXPECT_FALSE(test, kvm_put(&s, 0, s.ua));
-	page = tce_page(fx, s.ua);
 	fx->mock->kept = true;
 	TCE_DO_KILLED(kvm_close(&s));
 	fx->pages_left = KVM_MEMORY >> PAGE_SHIFT;

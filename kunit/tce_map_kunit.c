@@ -21,15 +21,16 @@ enum { IFACE, SHIFT, MEMORY, LEVELS, HCALLS, KVM_TABLE, GROUPS, REGIONS, LARGE, 
 /* The process of the last has KVM, so that the table is shared, and the memory is in KVM's list. */
 enum { V2, V1, GUEST };
 
-static const u8 page_shifts[] = { 12, 16, 21, 24 };
+static const u8 page_shifts[] = { 12, PAGE_SHIFT, 16, 21, 24 };
 static const u8 all_levels[] = { 1, 2, 4 };
 static const enum tce_mem_kind kinds[] = {
 	TCE_MEM_PLAIN, TCE_MEM_SCATTERED, TCE_MEM_SHARED, TCE_MEM_THP, TCE_MEM_HUGETLB,
 };
 
-/* Their pages may be split at any time, or not. */
-#define THP	3
-#define HUGETLB	4
+/* Of the CPU, and those that may be split at any time, or not */
+#define CPU_PAGE	1
+#define THP		3
+#define HUGETLB		4
 
 static void fit_shape(u8 *v)
 {
@@ -42,9 +43,9 @@ static void fit_shape(u8 *v)
 		v[SHIFT] = 0;
 		v[REGIONS] = 0;
 	}
-	/* no other memory has pages of 2M or more that stay */
-	if (page_shifts[v[SHIFT]] > 16)
-		v[MEMORY] = HUGETLB;
+	/* no other memory has larger pages that stay */
+	if (v[MEMORY] != HUGETLB)
+		v[SHIFT] = min_t(u8, v[SHIFT], CPU_PAGE);
 }
 
 static struct tce_shapes shapes = {
@@ -59,14 +60,15 @@ static struct tce_shapes shapes = {
 static const void *next_shape(const void *prev, char *desc)
 {
 	static const char *const ifaces[] = { "v2", "v1", "v2, guest" };
-	static const char *const pages[] = { "4K", "64K", "2M", "16M" };
+	static const char *const pages[] = { "4K", "the CPU's", "64K", "2M", "16M" };
 	static const char *const memory[] = {
 		"ordinary", "scattered", "shared", "transparent huge", "hugetlb",
 	};
 	const u8 *v = tce_next_shape(&shapes, prev);
 
 	if (v)
-		snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s, %s of %s%s, %u levels%s%s%s%s, seed %x",
+		snprintf(desc, KUNIT_PARAM_DESC_SIZE,
+			 "%s, %s pages of %s%s memory, %u levels%s%s%s%s, seed %x",
 			 ifaces[v[IFACE]], pages[v[SHIFT]], v[LARGE] ? "much " : "",
 			 memory[v[MEMORY]], all_levels[v[LEVELS]],
 			 v[HCALLS] ? ", hypervisor calls" : "",
@@ -154,8 +156,6 @@ static void set_up(struct kunit *test, struct map_setup *s)
 	s->shape = shape;
 	s->step = 1UL << shift;
 	s->size = size_of(shape);
-	if (shape[MEMORY] != HUGETLB && s->step > PAGE_SIZE)
-		kunit_skip(test, "plain memory has no pages of %lx", s->step);
 	fx->mock->hcalls = shape[HCALLS];
 	fx->mock->kvm = shape[KVM_TABLE];
 	if (shape[IFACE] == GUEST)
