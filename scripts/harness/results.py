@@ -92,8 +92,8 @@ def main(doc: str) -> int:
     for file, picture in plots.pictures(text):
         (documents / file).write_text(picture, encoding="utf-8")
     # What is on the page does not replace a newer part of it some day.
-    for file in files:
-        file.unlink()
+    for part in files:
+        part.unlink()
     say("results: Documentation/results.rst is written")
     return 0
 
