@@ -73,6 +73,34 @@ without_memlock() {
 	! contained 1048576 "" hold "$card" 2 exit && says ENOMEM && ! doctored 1048576 "" &&
 		says limits.conf
 }
+memory_limit() {
+	contained unlimited "s/IMAGE/--memory=4m IMAGE/" hold "$card" 2 exit
+	[ $code -eq 137 ] && dmesg | grep 'Memory cgroup out of memory: Killed process .*(hold)' &&
+		[ "$(cat /sys/module/vfio_iommu_spapr_tce/refcnt)" -eq 0 ]
+}
+
+# Four functions of one card, as Spyre's have a group and a window each, and no more memory than
+# they need
+four_hold() { [ "$(grep -c ^holding /tmp/contained)" -eq 4 ]; }
+four_cards() {
+	functions 4 || return 1
+	for n in 0 1 2 3; do vfio_bind "$(basename "$(readlink "$pf/virtfn$n")")" || return 1; done
+	udevadm settle
+	contained unlimited "s/IMAGE/--memory=64m IMAGE/" sh \
+		-c 'for card; do hold "$card" 2 wait & done; wait' sh \
+		"$(basename "$(readlink "$pf/virtfn0")")" \
+		"$(basename "$(readlink "$pf/virtfn1")")" \
+		"$(basename "$(readlink "$pf/virtfn2")")" \
+		"$(basename "$(readlink "$pf/virtfn3")")" &
+	job=$!
+	wait_for 120 four_hold
+	held=$?
+	[ "$TCE_DRIVER" != ours ] || [ "$(tcestat | grep -c '^container')" -eq 4 ] || held=1
+	pgrep -x hold | xargs -r kill -KILL
+	wait "$job"
+	echo 0 >"$pf/sriov_numvfs"
+	return $held
+}
 
 # served SOCKET OPTION COMMAND... - in a container that Podman's service starts, which is asked by
 # its socket
@@ -177,6 +205,8 @@ client_podman() {
 		"s/IMAGE/--memory=64m IMAGE/" hold "$card" 2 exit
 	run "$name" "rootless: without keep-groups EACCES, and doctor says why" without_group
 	run "$name" "rootless: with 1 MiB to lock ENOMEM, and doctor says why" without_memlock
+	run "$name" "rootless: with a limit of 4 MiB of memory it is killed" memory_limit
+	run "$name" "rootless: four cards at once within 64 MiB of memory" four_cards
 	run "$name" "a Quadlet: the user's systemd starts the container, with the limit" quadlet
 	run "$name" "a user's service: 1 MiB to lock is ENOMEM, and what doctor says helps" \
 		user_service
