@@ -112,6 +112,7 @@ enum step {
 	CLOSED,			/* client: done */
 	SERVE,			/* row: provide the page, if there is one; and end */
 	KEPT,			/* another client: it has the other device open */
+	LOCKED,			/* whoever keeps the lock of a page: it has it */
 	STEPS
 };
 
@@ -574,35 +575,45 @@ static void expect_unloads(void)
 	expect_rc(0, system("modprobe vfio_iommu_spapr_tce"));
 }
 
-/* Somebody keeps the lock of the client's page, or no longer. */
-static void keep_lock(pid_t pid, bool keep)
+/* Keeps the lock of a page, until it is killed, as it is with a row that fails. */
+static void keep_lock(void *pfn)
 {
-	unsigned long long pfn = keep ? real_address_of(pid, shared->page) / host.page : 0;
-	char text[32];
+	int file = open("/proc/lock_page", O_WRONLY);
 
-	expect(pfn || !keep);
-	snprintf(text, sizeof(text), "%llu", pfn);
-	expect_rc(0, write_to("/sys/module/lock_page/parameters/pfn", text));
+	expect(file >= 0 && dprintf(file, "%lu", (unsigned long)pfn) > 0);
+	tell(LOCKED);
+	pause();
+}
+
+static pid_t start_keeping_lock(pid_t client)
+{
+	unsigned long pfn = real_address_of(client, shared->page) / host.page;
+	pid_t pid;
+
+	expect(pfn);
+	pid = spawn(false, keep_lock, (void *)pfn);
+	expect(hears(LOCKED));
+	return pid;
 }
 
 /* A client waits, and nobody else: not root, nor another one, nor its own close. */
 static void nobody_waits(struct tce *t, struct plan how, const char *what)
 {
 	long pins = pinned();
-	pid_t pid;
+	pid_t pid, keeper = 0;
 
 	plan = how;
 	pid = begin_to_wait(t);
 	if (how.behind == PAGE)
-		keep_lock(pid, true);
+		keeper = start_keeping_lock(pid);
 	others_go_on(t, "while a client does");
 	if (!ends(spawn(false, unbind, host.device[0].pci), LIMIT))
 		fail(__FILE__, __LINE__, "root waits for %s", what);
 	others_go_on(t, "after that");
 	expect_closes(what);
 	expect_dies(pid);
-	if (how.behind == PAGE)
-		keep_lock(pid, false);
+	if (keeper)
+		expect_dies(keeper);
 	expect_rc(pins, pinned_settled(pins));
 }
 

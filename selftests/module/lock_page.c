@@ -2,7 +2,8 @@
 /*
  * lock_page.ko: keeps the lock of a page for as long as it likes, as a FUSE server can.
  *
- * "echo PFN >parameters/pfn" locks the page with that number, and 0 unlocks it.
+ * Whoever writes PFN to /proc/lock_page has the page with that number locked until he closes the
+ * file, or dies.
  *
  * Used by selftests/waits.c, built by scripts/image/build-selftests.
  */
@@ -10,35 +11,51 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
+#include <linux/proc_fs.h>
 
-static struct folio *folio;
-
-static int set(const char *val, const struct kernel_param *kp)
+static ssize_t lock(struct file *file, const char __user *buf, size_t size, loff_t *pos)
 {
+	struct folio *folio;
 	unsigned long pfn;
-	int rc = kstrtoul(val, 0, &pfn);
+	int rc = kstrtoul_from_user(buf, size, 0, &pfn);
 
 	if (rc)
 		return rc;
-	if (folio) {
-		folio_unlock(folio);
-		folio_put(folio);
-		folio = NULL;
-	}
-	if (!pfn)
-		return 0;
+	if (file->private_data)
+		return -EBUSY;
 	folio = page_folio(pfn_to_page(pfn));
 	folio_get(folio);
 	folio_lock(folio);
 	/* so that whoever unpins it has to mark it, which takes the lock */
 	folio_clear_dirty(folio);
+	file->private_data = folio;
+	return size;
+}
+
+static int unlock(struct inode *inode, struct file *file)
+{
+	struct folio *folio = file->private_data;
+
+	if (folio) {
+		folio_unlock(folio);
+		folio_put(folio);
+	}
 	return 0;
 }
 
-static const struct kernel_param_ops pfn_ops = { .set = set };
+static const struct proc_ops ops = { .proc_write = lock, .proc_release = unlock };
 
-module_param_cb(pfn, &pfn_ops, NULL, 0200);
-MODULE_PARM_DESC(pfn, "the page to lock, or 0");
+static int __init lock_page_init(void)
+{
+	return proc_create("lock_page", 0200, NULL, &ops) ? 0 : -ENOMEM;
+}
+module_init(lock_page_init);
+
+static void __exit lock_page_exit(void)
+{
+	remove_proc_entry("lock_page", NULL);
+}
+module_exit(lock_page_exit);
 
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("Keep a page locked");
