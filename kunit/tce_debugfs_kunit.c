@@ -40,9 +40,9 @@ static char *state(struct kunit *test)
 	return text;
 }
 
-/* Is there exactly one line with this text? */
+/* Is there exactly one line with this text? Return: its place */
 __printf(3, 4)
-static void expect_line(struct kunit *test, const char *text,
+static const char *expect_line(struct kunit *test, const char *text,
 			const char *fmt, ...)
 {
 	char *line = kunit_kzalloc(test, 512, GFP_KERNEL);
@@ -59,6 +59,7 @@ static void expect_line(struct kunit *test, const char *text,
 		KUNIT_FAIL(test, "no line:%s\nin:\n%s", line, text);
 	else
 		KUNIT_EXPECT_NULL(test, strstr(at + 1, line));
+	return at;
 }
 
 static unsigned long number(const struct tce_client *client)
@@ -73,7 +74,8 @@ static struct tce_mm *mm_of(const struct tce_client *client)
 
 /*
  * Windows, groups and regions of a container. Another one shares a region with it, has one of its
- * own, of which it has mapped a page, and closes. A third one has not been used yet.
+ * own, of which it has mapped a page, and closes. The third one is of v1, and the newest one, whose
+ * line is before theirs, has not been used yet.
  */
 static void containers_and_regions(struct kunit *test)
 {
@@ -82,12 +84,16 @@ static void containers_and_regions(struct kunit *test)
 	long tables = atomic_long_read(&tce_kvm_tables);
 	struct tce_mock_group *grp, *other = tce_group(fx);
 	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
-	struct tce_client *a = tce_open(fx, true), *unused = tce_open(fx, false);
-	const char *text;
+	struct tce_client *a = tce_open(fx, true), *v1, *unused;
+	const char *text, *newest;
 	u64 start;
 
 	charged = fx->mock->priced << PAGE_SHIFT;
+	v1 = tce_ready(fx, false, NULL);
+	unused = tce_open(fx, false);
 	KUNIT_ASSERT_EQ(test, tce_attach(client, other), 0);
+	KUNIT_ASSERT_EQ(test, tce_attach(a, tce_group(fx)), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(v1, 0, ua, SZ_4K, TCE_RW), 0);
 	KUNIT_ASSERT_EQ(test, tce_register(a, ua, SZ_256K), 0);
 	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_256K), 0);
 	KUNIT_ASSERT_EQ(test, tce_register(a, orphan, SZ_64K), 0);
@@ -99,10 +105,15 @@ static void containers_and_regions(struct kunit *test)
 	expect_line(test, text,
 		    "container id=%lu version=2 process=%lu enabled=1 default_pending=0 pinned=0 charged=0 uncharge=0\n",
 		    number(client), id);
+	newest = expect_line(test, text,
+			     "container id=%lu version=1 process=0 enabled=0 default_pending=0 pinned=0 charged=0 uncharge=0\n",
+			     number(unused));
+	KUNIT_EXPECT_TRUE(test, newest < expect_line(test, text,
+						     "container id=%lu version=2 process=%lu enabled=1 default_pending=1 ",
+						     number(a), id));
 	expect_line(test, text,
-		    "container id=%lu version=1 process=0 enabled=0 default_pending=0 pinned=0 charged=0 uncharge=0\n",
-		    number(unused));
-	expect_line(test, text, "container id=%lu version=2 process=%lu enabled=", number(a), id);
+		    "container id=%lu version=1 process=%lu enabled=1 default_pending=0 pinned=%lu charged=%u uncharge=0\n",
+		    number(v1), id, PAGE_SIZE, SZ_64M);
 	expect_line(test, text, "group container=%lu number=%d\n",
 		    number(client), iommu_group_id(grp->group));
 	expect_line(test, text, "group container=%lu number=%d\n",
@@ -119,7 +130,7 @@ static void containers_and_regions(struct kunit *test)
 	expect_line(test, text,
 		    "region process=%lu ua=0x%lx size=%u page_shift=%u kvm_list=0 mapped=3 written=1 containers=%lu,%lu\n",
 		    id, ua, SZ_256K, PAGE_SHIFT, number(client), number(a));
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&tce_kvm_tables), tables + 2);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&tce_kvm_tables), tables + 3);
 	tce_close(a);
 	text = state(test);
 	expect_line(test, text,

@@ -239,9 +239,11 @@ static void kvm_keeps_a_table_and_so_does_the_bridge(struct kunit *test)
 	unsigned long i;
 
 	page = set_up_counted(test, &s, 1);
+	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
 	tce_fault_arm_sticky(fx->mock, TCE_FAULT_UNSET, -EIO);
 	KUNIT_EXPECT_EQ(test, tce_remove(s.client, 0), -EIO);
 	tce_fault_disarm(fx->mock);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
 	KUNIT_EXPECT_FALSE(test, kvm_put(&s, 0, s.ua));
 	fx->mock->kept = true;
 	TCE_DO_KILLED(kvm_close(&s));

@@ -56,6 +56,8 @@ static void unregister_while_mapped(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 2);
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+	/* the page that tce_ready() registers stays, which KVM's list pins as well */
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 1 + tce_listed(client));
 	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), -EINVAL);
 	tce_renew(fx, ua, size);
 	KUNIT_EXPECT_EQ(test, tce_register(other, ua, size), 0);
