@@ -67,6 +67,7 @@ static void reset(struct tce *t, uint32_t kind)
 	need_eeh(t);
 	mem = prepare_dma(t, CHUNK);
 	map(t->container, mem, iova, CHUNK, RW);
+	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_DISABLE));
 	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_ENABLE));
 	expect_rc(0, __eeh(t->container, kind));
 	state = __eeh(t->container, VFIO_EEH_PE_GET_STATE);
