@@ -84,7 +84,8 @@ def main(doc: str) -> int:
     if args.name:
         record(args.name, not args.status, sys.stdin.read(), args.source)
         return 0
-    documents, files = ROOT / "Documentation", list((OUT / "results").glob("*"))
+    documents = ROOT / "Documentation"
+    files = [OUT / "results" / name for name in PARTS if (OUT / "results" / name).exists()]
     place = documents / "results.rst"
     text = page(place.read_text(encoding="utf-8"),
                 [file.read_text(encoding="utf-8") for file in files])

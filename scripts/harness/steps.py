@@ -21,7 +21,7 @@ CALM = ("6.12-be", "gcov-64k", "7.3-4k")
 
 # With KVM: guests that do nothing but hypercalls, and a REGISTER, which pins twice then. A user
 # runs them, and root what only root sees.
-KVM_TESTS = ("kvm: *", "storm: v2: *", "waits: v2: one of many pages that comes late*")
+KVM_TESTS = ("kvm: *", "storm: *", "waits: v2: one of many pages that comes late*")
 ROOT_TESTS = ("kvm: v2: memory is dirty*",)
 
 # Where the KUnit suites run: pages of 4K and of 64K, both platforms, which the kernel asks for, and

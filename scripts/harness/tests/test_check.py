@@ -153,8 +153,15 @@ class Check(Scratch):
         first = add()
         self.assertEqual(first[:4],
                          ["tree-linux-64k", "tree", str(linux), "powerpc64le-linux-gnu-"])
+        self.assertTrue({"vfio", "64k-pages", "little-endian"} <= set(first[4].split(",")))
         self.assertEqual(add(), first)
+        (linux / "Makefile.rhelver").write_text("RHEL_MAJOR = 10\n")
         (linux / "drivers/vfio/Kconfig").write_text("config VFIO\n")
-        self.assertNotEqual(add()[5], first[5])
+        changed = add("4k-pages,big-endian,debug")
+        self.assertEqual((changed[0], changed[3], changed[5] == first[5]),
+                         ("tree-linux-4k", "powerpc64-linux-gnu-", False))
+        self.assertTrue({"rhel", "rhel-10", "vfio-6.1", "4k-pages",
+                         "debug"} <= set(changed[4].split(",")))
+        self.assertFalse({"64k-pages", "little-endian", "vfio"} & set(changed[4].split(",")))
         (linux / ".config").touch()                     # kbuild would refuse it
         self.assertIsNone(add())
