@@ -211,9 +211,9 @@ case_interrupt() {
 	fails 130 'has no complaint # 1 lines'
 }
 
-# It may not use memory, and so never answers: the command register is written again and again,
-# without a new process, so that no client finds it otherwise. (The first four bytes can't be
-# written.)
+# From then on it may not use memory, and so never answers: the command register is written again
+# and again, without a new process, so that no client finds it otherwise. (The first four bytes
+# can't be written.)
 overwrite() {
 	until [ -e $OUT/kernel.log ]; do
 		if [ -e "/sys/bus/pci/drivers/vfio-pci/$dev" ]; then
