@@ -43,7 +43,7 @@ static char *state(struct kunit *test)
 /* Is there exactly one line with this text? Return: its place */
 __printf(3, 4)
 static const char *expect_line(struct kunit *test, const char *text,
-			const char *fmt, ...)
+			       const char *fmt, ...)
 {
 	char *line = kunit_kzalloc(test, 512, GFP_KERNEL);
 	const char *at;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""scripts/release/into-tree: what it writes, and what it refuses. The kernels into-tree-* build what
-it writes."""
+"""scripts/release/into-tree: what it writes, which the kernels into-tree-* build, and what it
+refuses."""
 import subprocess
 
 from harness.paths import SCRIPTS
