@@ -73,8 +73,9 @@ lock_file() {
 # into its final place. Leaves its name in $work.
 make_work() {
 	mkdir -p "$CACHE/tmp"
-	# What runs that were killed have left.
-	find "$CACHE/tmp" -mindepth 1 -maxdepth 1 -mtime +3 -exec rm -rf {} + || true
+	# What runs that were killed have left. (A directory into which a package is being unpacked
+	# has the package's mtime.)
+	find "$CACHE/tmp" -mindepth 1 -maxdepth 1 -ctime +3 -exec rm -rf {} + || true
 	work=$(mktemp -d "$CACHE/tmp/XXXXXX")
 	chmod 755 "$work"
 	trap 'rm -rf "$work"' EXIT
