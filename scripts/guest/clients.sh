@@ -36,9 +36,9 @@ run() {
 # received - packets that have come to the other end
 received() { cat "/sys/class/net/$peer/statistics/rx_packets"; }
 
-# pings PING... - once the link is up, each of ten is answered
+# pings PING... - once the link is up, which takes long on a busy machine, each of ten is answered
 pings() {
-	wait_for 20 "$@" -q -c 1 -W 1 10.1.0.9
+	wait_for 120 "$@" -q -c 1 -W 1 10.1.0.9
 	"$@" -c 10 -i 0.3 -W 10 10.1.0.9 | tee /tmp/ping
 	grep -q ' 0% packet loss' /tmp/ping
 }
