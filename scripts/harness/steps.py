@@ -135,13 +135,11 @@ def runs() -> Iterator[Step]:
         yield f"fuzz {kernel} {machine}", [
             "fuzz", "--kernel", kernel, "--machine", machine, "--seed", str(seed), "--huge-pages",
             "--args", "--rounds 70", "--append", "slub_debug=-", "--seconds", "7000"]
-    yield "invalidation", ["nightly/invalidation"]
+    yield "wrong modules", ["nightly/wrong-modules"]
     # With its suites in it the driver serves nobody (into-tree-kunit).
     for kernel, machine in SUITES.items():
         yield f"kunit {kernel} {machine}", ["kunit", "--kernel", kernel, "--machine", machine]
     yield "kunit.py into-tree", ["nightly/kunit-in-tree"]
-    # Modules that a storm has to notice.
-    yield "storm controls", ["nightly/storm-controls"]
     for machine, kernel in (("powernv9", "6.12-64k"), ("pseries", "6.12-4k"),
                             ("pseries", "6.12-64k")):
         yield f"memlock {kernel} {machine}", ["system", "memlock", machine, kernel]

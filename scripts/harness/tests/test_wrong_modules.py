@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""scripts/nightly/wrong-modules: what has seen a control, and that each control is what it says."""
+import subprocess
+
+from harness import module, sources
+from harness.paths import ROOT, SCRIPTS
+from harness.tests import Scratch, load
+from harness.vm import console
+
+wrong = load(SCRIPTS / "nightly/wrong-modules")
+
+ROW, OTHER = "dma: v1: first", "dma: v2: second"
+NOTE = "# dma.c:1: !can_write(t, base(t), mem) is not true\n"
+
+
+def report(*results, before=""):
+    lines = "".join(f"{result} {n} user: {row}\n" for n, (result, row) in enumerate(results, 1))
+    return f"VM-START\nKTAP version 1\n1..{len(results)}\n{before}{lines}\nVM-END\n"
+
+
+class WrongModules(Scratch):
+    def unseen(self, text, words=wrong.REACHED, code=console.FAIL):
+        return wrong.unseen(wrong.Control("powernv9", "x.c", "f", "", (ROW, OTHER), words), code,
+                            "\n" + text)
+
+    def test_unseen(self):
+        """Each test has to fail, and for that reason; or the kernel has to say so."""
+        both = (("not ok", ROW), ("not ok", OTHER))
+        self.assertEqual(self.unseen(report(*both, before=NOTE)), [])
+        self.assertEqual(self.unseen(report(*both)), [ROW, OTHER])
+        self.assertEqual(self.unseen(report(("not ok", ROW), ("ok", OTHER), before=NOTE)), [OTHER])
+        self.assertEqual(self.unseen(report(("not ok", ROW), before=NOTE)), [OTHER])
+        poison = report(("ok", ROW), before="[    9.000000] pagealloc: memory corruption\n")
+        for words, seen, not_seen in ((wrong.POISON, poison, report(*both, before=NOTE)),
+                                      (wrong.ANY, poison, report(*both)),
+                                      (wrong.ANY, report(*both, before=NOTE), "")):
+            self.assertEqual(self.unseen(seen, words), [])
+            self.assertEqual(self.unseen(not_seen, words), [ROW, OTHER])
+            for code in (console.PASS, console.TIMEOUT):
+                self.assertEqual(self.unseen(seen, words, code), [ROW, OTHER])
+
+    def test_wrong(self):
+        """The module passes only if the tests do that the controls are seen by, and none is skipped
+        without need."""
+        rows = [row for control in wrong.CONTROLS.values() if control.place == "powernv8"
+                for row in control.rows]
+        good = [("ok", row) for row in dict.fromkeys(rows)]
+        for skip, code, faults in (("kvm: x # SKIP this host has no KVM", 0, 0),
+                                   ("x # SKIP the platform has one window", 0, 1),
+                                   ("kvm: x # SKIP this host has no KVM", console.SPLAT, 1)):
+            log = self.file("log", "\n" + report(*good, ("ok", skip)))
+            self.assertEqual(len(wrong.wrong("powernv8", code, log)), faults, skip)
+            self.file("log", "\n" + report(*good[1:], ("ok", skip)))
+            self.assertGreater(len(wrong.wrong("powernv8", code, log)), faults, skip)
+
+    def test_controls(self):
+        """Each changes the module, as its sources are today, and its tests are there."""
+        listed = set(sources.tests())
+        for name, control in wrong.CONTROLS.items():
+            text = (ROOT / control.file).read_text()
+            self.assertNotEqual(module.changed(text, control.function, control.inside,
+                                               control.behind), text, name)
+            self.assertIn(control.place, wrong.PLACES)
+            self.assertLessEqual(set(control.rows), listed)
+        with self.assertRaises(ValueError):
+            module.changed("another text", control.function, control.inside)
+        with self.assertRaises(ValueError):
+            module.changed(text, control.function, "#define nobody_calls_it() 0\n")
+
+    def test_changed(self):
+        """The macros are in force in the function alone."""
+        text = ("static int g(int i)\n{\n\treturn i;\n}\n\n/* f() { */\nstatic int "
+                "f(void)\n{\n\treturn g(1);\n}\n\n"
+                "int main(void)\n{\n\treturn f() * g(3);\n}\n")
+        source = self.file("x.c", module.changed(text, "f", "#define g(i) (g(i) + 1)\n",
+                                                 "#define f() (f() + 5)\n"))
+        subprocess.run(["gcc", source, "-o", self.top / "x"], check=True)
+        self.assertEqual(subprocess.run([self.top / "x"]).returncode, (2 + 5) * 3)
