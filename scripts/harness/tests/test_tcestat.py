@@ -13,8 +13,8 @@ from harness.paths import ROOT
 from harness.tests import Scratch, load
 
 PROGRAM = ROOT / "tools/tcestat"
-DEVICE = "0000:01:00.0"
 NAME = "vfio_iommu_spapr_tce"
+tcestat = load(PROGRAM)
 
 # The state's lines may go on here.
 STATE = r"""module format=4 page_size=65536 closing=1 kvm_tables=1 leaked=0 leaked_tables=0
@@ -33,54 +33,74 @@ container id=2 version=1 process=0 enabled=0 default_pending=1 pinned=65536 \
 charged=131072 uncharge=65536
 """.replace("\\\n", "")
 
-LIMITS = "Limit                     Soft Limit           Hard Limit           Units\n" \
-         "Max locked memory         {:<20} {:<20} bytes\n" \
-         "Max open files            1024                 1048576              files\n"
+
+class Link(str):
+    """Where a symbolic link leads to"""
 
 
-tcestat = load(PROGRAM)
+def limits(memory="unlimited", hard=None, files=1048576):
+    return (f"Max locked memory         {memory}   {hard or memory}   bytes\n"
+            f"Max open files            1024   {files}   files\n")
+
+
+def kernel(release, file, there=True):
+    """The files of one that would load that"""
+    at = f"lib/modules/{release}"
+    return {f"{at}/modules.dep": "", f"{at}/says": f"/{at}/{file}\n" if file else "",
+            **({f"{at}/{file}": ""} if file and there else {})}
+
+
+DEVICE, OTHER = "0000:01:00.0", "0000:01:00.1"
+MODULE, AT = f"sys/module/{NAME}", f"sys/bus/pci/devices/{DEVICE}"
+GROUP, CLAIMED = "sys/kernel/iommu_groups/5/devices", f"sys/bus/pci/devices/{OTHER}/driver"
+LOADED, DEBUG = f"{MODULE}/srcversion", f"sys/kernel/debug/{NAME}/state"
+OURS, INTREE = f"updates/dkms/{NAME}.ko", f"kernel/drivers/vfio/{NAME}.ko.xz"
+OSRELEASE, LIMITS = "proc/sys/kernel/osrelease", "proc/self/limits"
+ROOTS = {"proc/self/status": "CapEff:\t000001ffffffffff\n"}
+
+# A host in which all is well
+GOOD = {
+    OSRELEASE: "6.12.95\n", "proc/sys/kernel/version": "#1 SMP Debian 6.12.95-1\n",
+    LIMITS: limits(), "proc/self/status": "CapEff:\t0000000000000000\n",
+    "proc/meminfo": "HugePages_Total:  0\nHugePages_Free:  0\nHugepagesize:  2048 kB\n",
+    LOADED: "ABC123\n", f"{MODULE}/version": "1.0\n", f"{MODULE}/refcnt": "4\n", DEBUG: STATE,
+    "dev/kvm": "", "dev/vfio/5": "", f"{AT}/driver": Link("../../drivers/vfio-pci"),
+    f"{AT}/iommu_group": Link("../../../kernel/iommu_groups/5"), f"{AT}/reset_method": "flr bus\n",
+    f"{AT}/power/runtime_status": "active\n", f"{GROUP}/{DEVICE}": "",
+    f"{GROUP}/0000:00:00.0": "", "sys/bus/pci/devices/0000:00:00.0/class": "0x060400\n",
+    "sys/bus/pci/devices/0000:00:00.0/driver": Link("../pcieport"),
+    # what modinfo says of this module, and of KVM
+    "modinfo/filename": f"/lib/modules/6.12.95/{OURS}", "modinfo/srcversion": "ABC123",
+    "modinfo/kvm": "/kvm.ko"}
 
 
 class Host(Scratch):
-    """A tree of files in which all is well."""
+    """A tree of files"""
 
     def setUp(self):
         super().setUp()
-        self.file("proc/sys/kernel/osrelease", "6.12.95\n")
-        self.file("proc/sys/kernel/version", "#1 SMP Debian 6.12.95-1\n")
-        self.file("proc/self/limits", LIMITS.format("unlimited", "unlimited"))
-        self.file("proc/self/status", "Name:\tx\nCapEff:\t0000000000000000\n")
-        self.file("proc/meminfo", "MemTotal: 8000000 kB\nHugePages_Total:       0\nHugePages_Free: "
-                  "       0\nHugepagesize:       2048 kB\n")
-        self.file(f"sys/module/{NAME}/srcversion", "ABC123\n")
-        self.file(f"sys/module/{NAME}/version", "1.0\n")
-        self.file(f"sys/module/{NAME}/refcnt", "4\n")
-        self.file(f"sys/kernel/debug/{NAME}/state", STATE)
-        self.file("dev/kvm", "")
-        self.file("dev/vfio/5", "")
-        self.device(DEVICE, "5", "vfio-pci", "0x020000")
-        self.device("0000:00:00.0", "5", "pcieport", "0x060400")
-        self.modinfo(f"/lib/modules/6.12.95/updates/dkms/{NAME}.ko", "ABC123")
+        # modinfo -F FIELD [-k RELEASE] NAME, and what systemd says of a unit
+        self.program("bin/modinfo", f"""cd {self.top}; for name; do :; done
+            [ "$3" != -k ] || exec cat "lib/modules/$4/says"
+            case $name in kvm*) exec cat modinfo/kvm;; *) exec cat "modinfo/$2";; esac""")
+        self.program("bin/systemctl", f"cat {self.top}/unit")
+        path = mock.patch.dict(os.environ, PATH=f"{self.top}/bin:{os.environ['PATH']}")
+        path.start()
+        self.addCleanup(path.stop)
+        self.put(GOOD)
 
-    def device(self, address, group, driver, kind):
-        at = self.top / f"sys/bus/pci/devices/{address}"
-        self.file(f"sys/bus/pci/devices/{address}/class", kind + "\n")
-        self.file(f"sys/bus/pci/devices/{address}/reset_method", "flr bus\n")
-        self.file(f"sys/bus/pci/devices/{address}/power/runtime_status", "active\n")
-        (at / "driver").unlink(missing_ok=True)
-        if driver:
-            (at / "driver").symlink_to(f"../../drivers/{driver}")
-        (at / "iommu_group").unlink(missing_ok=True)
-        (at / "iommu_group").symlink_to(f"../../../kernel/iommu_groups/{group}")
-        self.file(f"sys/kernel/iommu_groups/{group}/devices/{address}", "")
-
-    def modinfo(self, file, srcversion):
-        """What modprobe would load."""
-        path = self.program("bin/modinfo", f"""
-            [ "$3" != -k ] || {{ cat {self.top}/lib/modules/$4/says; exit; }}
-            case $2 in filename) echo {file};; srcversion) echo {srcversion};; esac""")
-        os.environ["PATH"] = f"{path.parent}:{os.environ['PATH']}"
-        self.addCleanup(os.environ.__setitem__, "PATH", os.environ["PATH"].partition(":")[2])
+    def put(self, files):
+        """@files: {path: text, Link, or None if it is to go}"""
+        for name, text in files.items():
+            path = self.top / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            path.unlink(missing_ok=True)
+            if isinstance(text, Link):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.symlink_to(text)
+            elif text is not None:
+                self.file(name, text)
 
     def run_it(self, *argv):
         done = subprocess.run([PROGRAM, "--root", self.top, *argv], stdout=subprocess.PIPE,
@@ -105,172 +125,241 @@ class State(Host):
         self.assertIn(["0x7f0000000000", "4G", "64K", "?", "yes", "3,2"], rows)
         self.assertIn(["0x7f8000000000", "64K", "64K", "16", "no", "closed"], rows)
         self.assertNotIn("LOST", said)
-
-    def test_a_name_does_nothing_to_a_terminal(self):
-        self.assertNotIn("\033", self.run_it()[1])
+        self.assertNotIn("\033", said)      # of a process's name
 
     def test_what_is_lost(self):
-        self.file(f"sys/kernel/debug/{NAME}/state",
-                  STATE.replace("leaked=0 leaked_tables=0", "leaked=131072 leaked_tables=1"))
+        self.put({DEBUG: STATE.replace("leaked=0 leaked_tables=0",
+                                       "leaked=131072 leaked_tables=1")})
         self.assertIn("LOST until the next boot: 128K of memory, 1 table ", self.run_it()[1])
 
     def test_what_can_not_be_read(self):
-        for text in ("", "nonsense\n", STATE.replace("format=4", "format=5"),
-                     STATE + "window container\n"):
-            self.file(f"sys/kernel/debug/{NAME}/state", text)
+        for files, why in (({DEBUG: ""}, ""), ({DEBUG: "nonsense\n"}, "does not begin"),
+                           ({DEBUG: STATE.replace("format=4", "format=5")}, "has format 5"),
+                           ({DEBUG: STATE + "window container\n"}, "not understood"),
+                           ({DEBUG: None}, "another driver is loaded"),
+                           ({"sys/module": None}, "is not loaded")):
+            self.put(files)
             code, said, errors = self.run_it()
-            self.assertEqual((code, said), (2, ""), text)
-            self.assertIn("tcestat: ", errors)
+            self.assertEqual((code, said), (2, ""), why)
+            self.assertRegex(errors, f"tcestat: .*{why}")
 
-    def test_no_file(self):
-        (self.top / f"sys/kernel/debug/{NAME}/state").unlink()
-        self.assertIn("another driver is loaded", self.run_it()[2])
-        shutil.rmtree(self.top / "sys/module")
-        code, _, errors = self.run_it()
-        self.assertEqual(code, 2)
-        self.assertIn("is not loaded", errors)
+
+def need(mem=4 << 30, maxmem=8 << 30):
+    host = tcestat.Host(os.sysconf("SC_PAGE_SIZE"), False)
+    return tcestat.total(tcestat.guest_parts(host, mem, maxmem))
+
+
+def cards(powernv=False):
+    host = tcestat.Host(os.sysconf("SC_PAGE_SIZE"), powernv)
+    return tcestat.total(tcestat.card_parts(host, 128 << 30, 3))
+
+
+THREE = {"mem": 128 << 30, "cards": 3}
+BUSY = OSError(16, "busy")
+HOST = {"device": None}     # without a device
+NONE = {LOADED: None}       # not loaded yet
+SUSE, ALLOW = tcestat.SUSE_CONF, "allow_unsupported_modules"
+SIGNED = "sys/module/module/parameters/sig_enforce"
+LOCKDOWN = "sys/kernel/security/lockdown"
+NEXT = kernel("6.12.113", INTREE)
+PACKAGE = "usr/src/vfio-iommu-spapr-tce-1.0"
+BUILT, NOT_BUILT = ({f"{PACKAGE}/dkms.conf": f'#\nBUILD_EXCLUSIVE_KERNEL="{pattern}"\n'}
+                    for pattern in (r"^6\.1[0-9]+", "^7"))
+NEWER = {OSRELEASE: "6.13.0-1-powerpc64le\n"}
+FORCED = {"etc/dkms/vfio-iommu-spapr-tce.conf": "# all the same\nFORCE=1\n"}
+MAN, HEADERS, DKMS = f"man 4 {NAME}", "linux-headers-6.12.113", "dkms autoinstall -k 6.12.113"
+SPYRE = {f"{AT}/vendor": "0x1014\n", f"{AT}/device": "0x06a7\n"}
+D3 = "sys/module/vfio_pci/parameters/disable_idle_d3"
+ASLEEP = {f"{AT}/power/runtime_status": "suspended\n"}
+USERNS = {"proc/self/uid_map": "0 1 1000\n1000 0 1\n", **ROOTS}
+UNIT, NO_ACCESS = {"unit": "podman.service"}, {"closed": "dev/vfio/5"}
+LABEL, CONTAINER = "proc/self/attr/current", "system_u:system_r:container_t:s0:c1,c2\0"
+HUGE = {"proc/meminfo": "HugePages_Total: 2100\nHugePages_Free: 2048\nHugepagesize: 2048 kB\n"}
+PREEMPT = {"proc/sys/kernel/version": "#1 SMP PREEMPT Debian 7.2.11-1\n"}
+POWERNV = {"proc/cpuinfo": "platform\t: PowerNV\n"}
+
+
+def unit(limit):
+    return {"unit": f"LoadState=loaded\nLimitMEMLOCK={limit}\n"}
+
+
+def other(driver):
+    """Another device in the group, with that driver"""
+    return {f"{GROUP}/{OTHER}": "", CLAIMED: Link(f"../{driver}") if driver else None}
+
+
+# What is changed, what the doctor is asked, and what it finds: {check: a part of its command}, in
+# this order and no other.
+BROKEN = [
+    ({}, {}, {}), ({}, HOST, {}),
+    # the in-tree driver, or none, is installed; another build is loaded
+    ({"modinfo/filename": f"/lib/modules/6.12.95/{INTREE}"}, {}, {"kernel": "6.12.95"}),
+    ({"modinfo/filename": ""}, {}, {"kernel": "6.12.95"}),
+    ({LOADED: "0LD\n"}, {}, {"module": f"modprobe -r {NAME} && modprobe {NAME}"}),
+    # not loaded yet, which harms nobody who has no device to give away; unless VFIO is there, and
+    # has loaded none
+    (NONE, {}, {"module": f"modprobe {NAME}"}), (NONE, HOST, {}),
+    ({**NONE, "sys/module/vfio/x": ""}, HOST, {"module": f"modprobe {NAME}"}),
+    # SUSE's configuration, of which /etc has the last word
+    ({**NONE, f"lib/{SUSE}": f"# text\n{ALLOW} 0\n"}, {}, {"module": f"{ALLOW} 1 >/etc/{SUSE}"}),
+    ({**NONE, f"lib/{SUSE}": f"{ALLOW} 0\n", f"etc/{SUSE}": f"{ALLOW} 1\n"}, {},
+     {"module": f"modprobe {NAME}"}),
+    # A kernel that wants signed modules may not know the key. What is compressed can't be signed.
+    ({**NONE, SIGNED: "Y\n"}, HOST, {"module": "/sign-file sha256 KEY CERT /lib/"}),
+    ({**NONE, LOCKDOWN: "none [integrity]\n"}, {}, {"module": "/sign-file sha256 KEY CERT /lib/"}),
+    ({**NONE, SIGNED: "N\n", LOCKDOWN: "[none] integrity\n"}, {}, {"module": f"modprobe {NAME}"}),
+    ({**NONE, SIGNED: "Y\n", "modinfo/signer": "me"}, HOST, {"module": f"modprobe {NAME}"}),
+    ({**NONE, SIGNED: "Y\n", "modinfo/filename": "/x.ko.xz"}, {},
+     {"module": "xz -d /x.ko.xz && /lib/modules/6.12.95/build/scripts/sign-file sha256 KEY CERT "
+      "/x.ko && depmod"}),
+    # the other kernels: one without a module, and a directory that is no kernel's
+    (kernel("6.12.107", OURS), HOST, {}), (kernel("6.12.9", ""), HOST, {}),
+    (kernel("6.12.95", INTREE), HOST, {}), ({"lib/modules/7.1/x": ""}, HOST, {}),
+    (NEXT, HOST, {"next kernel": HEADERS}),
+    # If the headers are there already, DKMS has not been asked, or failed.
+    ({**NEXT, "lib/modules/6.12.113/build/Makefile": ""}, HOST, {"next kernel": DKMS}),
+    # DKMS 3.2 leaves the index of a kernel that is removed as it was.
+    (kernel("6.12.113", INTREE, False), HOST, {"next kernel": "depmod 6.12.113"}),
+    # DKMS skips it. An older kernel is a fallback, whether it does or not.
+    ({**NEXT, **BUILT}, HOST, {"next kernel": HEADERS}),
+    ({**NEXT, **NOT_BUILT}, HOST, {"next kernel": MAN}),
+    ({**NEXT, **BUILT, **NEWER}, HOST, {}), ({**NEXT, **NOT_BUILT, **NEWER}, HOST, {}),
+    ({**NEXT, **NOT_BUILT, "modinfo/filename": f"/lib/modules/6.12.95/{INTREE}"}, HOST,
+     {"kernel": MAN, "next kernel": MAN}),
+    ({**NEXT, **NOT_BUILT, **FORCED}, HOST, {"next kernel": HEADERS}),
+    ({**NEXT, LOADED: "INTREE\n"}, HOST, {"module": "modprobe -r", "next kernel": HEADERS}),
+    # the device, and the others of its group; who has no driver harms nobody, and pcieport has
+    # bridges only
+    ({f"{AT}/driver": Link("../e1000e")}, {}, {"device": DEVICE}),
+    (other("ahci"), {}, {"group": OTHER}), (other("pcieport"), {}, {"group": OTHER}),
+    (other(None), {}, {}),
+    # libvirt binds the device by itself, but of the others only what the guest has, too
+    ({f"{AT}/driver": Link("../e1000e"), LIMITS: limits(65536)}, {"managed": True}, {}),
+    (other("ahci"), {"managed": True}, {"group": "virsh nodedev-detach pci_0000_01_00_1"}),
+    ({f"{AT}/iommu_group": None}, {}, {"device": "lspci -D"}),
+    # the group's file: SELinux, containers, other users
+    ({}, NO_ACCESS, {"access": "/dev/vfio/5"}),
+    ({LABEL: CONTAINER}, {}, {}),
+    ({LABEL: CONTAINER}, NO_ACCESS, {"SELinux": "container_use_devices", "access": ""}),
+    ({LABEL: "system_u:system_r:spc_t:s0\0"}, NO_ACCESS, {"access": ""}),
+    ({**USERNS, "dev/vfio/5": None}, {}, {"access": "--group-add=keep-groups"}),
+    # the windows; EPERM is RHEL 9's, with KVM
+    ({}, {"info": BUSY}, {"windows": "fuser -v /dev/vfio/5"}),
+    ({}, {"info": OSError(1, "")}, {"windows": "dmesg | tail"}),
+    # Spyre cards, which D3 stops: vfio-pci looks at its parameter once. IBM's library may be
+    # probing them, and crun wants as many open files as IBM's tools ask for.
+    ({D3: "N\n"}, {}, {}), ({**SPYRE, D3: "N\n"}, {}, {"D3": "disable_idle_d3=yes"}),
+    ({**SPYRE, D3: "N\n", **ASLEEP}, {}, {"D3": "disable_idle_d3=yes"}),
+    ({**SPYRE, D3: "Y\n", **ASLEEP}, {}, {"D3": "modprobe -r vfio-pci; modprobe vfio-pci"}),
+    ({**SPYRE, D3: "Y\n"}, {"info": BUSY}, {}),
+    ({**SPYRE, D3: "Y\n"}, {"cards": 1}, {"files": "hard nofile 134217728"}),
+    ({**SPYRE, D3: "Y\n", LIMITS: limits(files=134217728)}, {"cards": 1}, {}),
+    # our own limits
+    ({f"{AT}/reset_method": None}, {}, {"reset": "limits.rst"}),
+    (PREEMPT, {}, {"preemption": "limits.rst"}), (PREEMPT, {"cards": 1}, {}),
+    # locked memory: as much as the guest is large, and its tables grow with what it may become;
+    # root has no limit, but in a user namespace
+    ({LIMITS: limits(need())}, {}, {}),
+    ({LIMITS: limits(need() - 1, need())}, {}, {"memlock": f"ulimit -l {need() // 1024}"}),
+    ({LIMITS: limits(65536, need() - 1)}, {}, {"memlock": f"prlimit --pid $$ --memlock={need()}"}),
+    ({LIMITS: limits(65536, "unlimited")}, {}, {"memlock": f"ulimit -l {need() // 1024}"}),
+    ({LIMITS: limits(need())}, {"mem": 1 << 40}, {"memlock": ""}),
+    ({LIMITS: limits(need())}, {"maxmem": 1 << 40}, {"memlock": ""}),
+    ({LIMITS: limits(need()), **ROOTS}, {"mem": 1 << 40}, {}),
+    ({"proc/self/uid_map": "0 0 4294967295\n", LIMITS: limits(65536), **ROOTS}, {}, {}),
+    (USERNS, {}, {}),
+    ({**USERNS, LIMITS: limits(65536)}, {}, {"memlock": "podman run --ulimit memlock="}),
+    # A service has limits of its own, whatever those of the shell are.
+    ({LIMITS: limits(65536), **unit(need())}, UNIT, {}), (unit("infinity"), UNIT, {}),
+    (unit(need() - 1), UNIT, {"memlock": f'LimitMEMLOCK={need()}\\n" >/etc/systemd/system/'
+                              "podman.service.d/memlock.conf"}),
+    # a program without a guest, which needs neither KVM nor a free group; PowerNV has the table too
+    ({LIMITS: limits(cards()), "dev/kvm": None}, {**THREE, "info": BUSY}, {}),
+    ({LIMITS: limits(cards() - 1)}, THREE, {"memlock": f"prlimit --pid $$ --memlock={cards()}"}),
+    ({LIMITS: limits(cards()), **POWERNV}, THREE, {"memlock": ""}),
+    ({LIMITS: limits(cards(True)), **POWERNV}, THREE, {}),
+    # KVM; a kernel without it leaves nothing to do
+    ({"dev/kvm": None}, {}, {"KVM": "modprobe kvm-hv || modprobe kvm-pr"}),
+    ({"dev/kvm": None, "modinfo/kvm": ""}, {}, {}),
+    ({}, {"closed": "dev/kvm"}, {"KVM": "/dev/kvm"}),
+    # huge pages
+    ({}, {"huge_pages": True}, {"huge pages": "sysctl vm.nr_hugepages=2048"}),
+    (HUGE, {"huge_pages": True}, {}),
+    (HUGE, {"huge_pages": True, "mem": (4 << 30) + 1},
+     {"huge pages": "sysctl vm.nr_hugepages=2101"}),
+    ({"proc/meminfo": "MemTotal: 1 kB\n"}, {"huge_pages": True}, {"huge pages": "ls /boot"}),
+    ({"proc/meminfo": "MemTotal: 1 kB\n"}, {}, {}),
+]
+
 
 class Doctor(Host):
     """Each thing that is missing is found, with a command; nothing else is."""
 
     def setUp(self):
         super().setUp()
-        root = mock.patch.object(tcestat.os, "geteuid", lambda: 0)
-        root.start()
-        self.addCleanup(root.stop)
+        for what in (mock.patch.object(tcestat.os, "geteuid", lambda: 0),
+                     mock.patch.object(tcestat.shutil, "which", self.which)):
+            what.start()
+            self.addCleanup(what.stop)
 
-    def look(self, device=DEVICE, info=(32, 1, 0, 1 << 30, 1 << 12 | 1 << 16, 2, 5), **client):
+    def which(self, name, **_):
+        return {"apt": name, "modinfo": f"{self.top}/bin/modinfo"}.get(name)
+
+    def look(self, device=DEVICE, info=(32, 1, 0, 1 << 30, 1 << 12 | 1 << 16, 2, 5), closed=None,
+             **client):
         def ask(_system, group):
             self.assertEqual(group, "5")
             if isinstance(info, OSError):
                 raise info
             return info
-        return tcestat.examine(tcestat.System(str(self.top)), device, tcestat.Client(**client),
-                               ask)
-
-    def host(self, loaded=False):
-        """What is checked without a device"""
         system = tcestat.System(str(self.top))
-        return [*tcestat.loaded_and_installed(system, False),
-                *([] if loaded else tcestat.other_kernels(system))]
+        with mock.patch.object(tcestat.System, "usable",
+                               lambda _, name: name != closed and (self.top / name).exists()):
+            return (tcestat.examine(system, device, tcestat.Client(**client), ask) if device else
+                    [*tcestat.loaded_and_installed(system, False), *tcestat.other_kernels(system)])
 
-    def bad(self, **options):
-        lines = self.host() if options.get("device", DEVICE) is None else self.look(**options)
-        return [(line.what, line.command) for line in lines if line.command]
-
-    def finds(self, *wanted, **options):
-        """These and no others"""
-        self.assertEqual([what for what, _ in self.bad(**options)], list(wanted))
+    def test_broken(self):
+        for files, asked, wanted in BROKEN:
+            shutil.rmtree(self.top)
+            self.setUp()
+            self.put(files)
+            found = {line.what: line.command for line in self.look(**asked) if line.command
+                     and not line.command.startswith("tcestat")}    # once more
+            with self.subTest(files=files, asked=asked):
+                self.assertEqual(list(found), list(wanted))
+                for what, command in wanted.items():
+                    self.assertIn(command, found[what])
 
     def test_all_ok(self):
         lines = self.look()
-        self.assertEqual([line.command for line in lines], [None] * len(lines))
         self.assertEqual([line.what for line in lines],
                          ["kernel", "module", "device", "group", "access", "windows", "reset",
-                          "memlock", "KVM", "preemption",
-                          "huge pages"])
+                          "memlock", "KVM", "preemption", "huge pages"])
         self.assertIn("1024 MiB at 0x0 for DMA of 32 bits; 2 in all, pages of 4K 64K, up to 5 "
                       "levels", lines[5].said)
+        self.assertIn("no others", self.look(info=(32, 0, 0, 1 << 30, 0, 0, 0))[5].said)
+        # Where there is no KVM, nothing races with it.
+        self.put({"dev/kvm": None, "modinfo/kvm": ""})
+        self.assertIn("this kernel has none", self.look()[8].said)
+        self.assertNotIn("preemption", [line.what for line in self.look()])
+        with self.assertRaises(tcestat.Stop):       # no such unit
+            self.put({"unit": "LoadState=not-found\nLimitMEMLOCK=1\n"})
+            self.look(**UNIT)
 
-    def test_other_module(self):
-        """The kernel's own is on the disk, and an older one is loaded."""
-        for file in (f"/lib/modules/6.12.95/kernel/drivers/vfio/{NAME}.ko.xz", ""):
-            self.modinfo(file, "ABC123")
-            self.finds("kernel", "windows")
-        self.file(f"sys/module/{NAME}/srcversion", "0LD\n")
-        self.modinfo(f"/lib/modules/6.12.95/updates/dkms/{NAME}.ko", "ABC123")
-        self.assertEqual(self.bad()[0], ("module", f"modprobe -r {NAME} && modprobe {NAME}"))
-
-    def test_modprobe_refuses(self):
-        """SUSE's configuration, of which /etc has the last word, or a kernel that wants signed
-        modules."""
-        (self.top / f"sys/module/{NAME}/srcversion").unlink()
-        allow = ("module", f"modprobe {NAME}")
-        self.assertEqual(self.bad()[0], allow)
-        conf = "modprobe.d/10-unsupported-modules.conf"
-        self.file(f"lib/{conf}", "# text\nallow_unsupported_modules 0\n")
-        self.assertEqual(self.bad()[0],
-                         ("module", f"echo allow_unsupported_modules 1 >/etc/{conf}"))
-        self.file(f"etc/{conf}", "allow_unsupported_modules 1\n")
-        self.assertEqual(self.bad()[0], allow)
-        for file, off, on in (("sys/module/module/parameters/sig_enforce", "N", "Y"),
-                              ("sys/kernel/security/lockdown", "[none] integrity",
-                               "none [integrity]")):
-            for said, refused in ((on, True), (off, False)):
-                self.file(file, said + "\n")
-                self.assertEqual("/sign-file sha256 KEY CERT /lib/" in self.bad()[0][1], refused,
-                                 (file, said))
-            self.file(file, on + "\n")
-            with mock.patch.object(tcestat, "modinfo", lambda field,
-                                   **_: {"signer": "me", "filename": "/x.ko"}.get(field)):
-                self.assertEqual(self.bad()[0], allow)
-                self.assertIn("me", self.look()[1].said)
-                # the kernel may not know that key
-                self.assertEqual(self.bad(device=None), [allow])
-            # sign-file can't sign what is compressed
-            with mock.patch.object(tcestat, "modinfo", lambda field,
-                                   **_: {"filename": "/x.ko.xz"}.get(field)):
-                self.assertRegex(self.bad()[0][1],
-                                 "^xz -d /x.ko.xz && .*/sign-file sha256 KEY CERT /x.ko && depmod$")
-            self.file(file, off + "\n")
-
-    def test_next_kernel(self):
-        """Without a device: will each installed kernel load this module? A directory without an
-        index is no kernel's."""
-        ours, intree = f"updates/dkms/{NAME}.ko", f"kernel/drivers/vfio/{NAME}.ko.xz"
-        for release, file in (("6.12.95", intree), ("6.12.107", ours), ("6.12.9", "")):
-            self.file(f"lib/modules/{release}/modules.dep", "")
-            self.file(f"lib/modules/{release}/says", f"/lib/modules/{release}/{file}\n" if file
-                      else "")
-            self.file(f"lib/modules/{release}/{file or 'other.ko'}", "")
-        (self.top / "lib/modules/7.1").mkdir()
-        self.finds(device=None)
-        self.assertEqual([line.what for line in self.host()], ["kernel", "module", "next kernel"])
-        self.file("lib/modules/6.12.113/modules.dep", "")
-        self.file("lib/modules/6.12.113/says", f"/lib/modules/6.12.113/{intree}\n")
-        # DKMS 3.2 leaves the index of a kernel that is removed as it was, and the kernel may be
-        # installed again
-        self.assertEqual(self.bad(device=None), [("next kernel", "depmod 6.12.113")])
-        self.file(f"lib/modules/6.12.113/{intree}", "")
-        # Headers build it on Debian. If they are there already, DKMS has not been asked, or failed.
+    def test_build(self):
+        """Headers build it on Debian; elsewhere DKMS has to be asked."""
         for there, build in (("apt", "apt install linux-headers-6.12.113"),
-                             ("dnf", "dnf install kernel-devel-6.12.113 && dkms autoinstall -k "
-                              "6.12.113"),
-                             ("zypper", "zypper install kernel-default-devel && dkms autoinstall "
-                              "-k 6.12.113")):
-            with mock.patch.object(tcestat.shutil, "which", lambda name, there=there,
-                                   **_: name if name == there else None):
+                             ("dnf", f"dnf install kernel-devel-6.12.113 && {DKMS}"),
+                             ("zypper", f"zypper install kernel-default-devel && {DKMS}")):
+            with mock.patch.object(tcestat.shutil, "which", lambda name, there=there, **_:
+                                   name if name == there else None):
                 self.assertEqual(tcestat.build(tcestat.System(str(self.top)), "6.12.113"), build)
-        self.file("lib/modules/6.12.113/build/Makefile", "")
-        self.assertEqual(self.bad(device=None), [("next kernel", "dkms autoinstall -k 6.12.113")])
-        # An older kernel is a fallback, whether DKMS skips it or not. For the running one nothing
-        # is installed here.
-        package = "usr/src/vfio-iommu-spapr-tce-1.0"
-        build, manual = "dkms autoinstall -k 6.12.113", f"man 4 {NAME}"
-        newer = "6.13.0-1-powerpc64le"
-        for pattern, running, bad in ((r"^6\.1[0-9]+", "6.12.95", [("next kernel", build)]),
-                                      ("^7", "6.12.95", [("next kernel", manual)]),
-                                      (r"^6\.1[0-9]+", newer, []), ("^7", newer, [])):
-            self.file(f"{package}/dkms.conf", f'#\nBUILD_EXCLUSIVE_KERNEL="{pattern}"\n')
-            self.file("proc/sys/kernel/osrelease", f"{running}\n")
-            with mock.patch.object(tcestat.shutil, "which", lambda name, **_: name):
-                self.assertEqual(self.bad(device=None), bad)
-        self.file("proc/sys/kernel/osrelease", "6.12.95\n")
-        self.modinfo(f"/lib/modules/6.12.95/{intree}", "INTREE")
-        self.assertEqual(self.bad(device=None)[0], ("kernel", f"man 4 {NAME}"))
-        self.file("etc/dkms/vfio-iommu-spapr-tce.conf", "# all the same\nFORCE=1\n")
-        self.assertIn(("next kernel", build), self.bad(device=None))
-        self.modinfo(f"/lib/modules/6.12.95/{ours}", "ABC123")
-        # the in-tree driver is loaded, as after a boot of such a kernel
-        self.file(f"sys/module/{NAME}/srcversion", "INTREE\n")
-        self.finds("module", "next kernel", device=None)
 
     def test_nobody_served(self):
         """The package's script "supported" is asked about this machine, and nothing is run from
         another directory."""
-        package = "usr/src/vfio-iommu-spapr-tce-1.0"
-        self.file(f"{package}/dkms.conf", 'BUILD_EXCLUSIVE_KERNEL="^6"\n')
-        self.file(f"{package}/scripts/release/supported", f"touch {self.top}/ran; exit 1\n")
+        self.put({**BUILT,
+                  f"{PACKAGE}/scripts/release/supported": f"touch {self.top}/ran; exit 1\n"})
         system = tcestat.System(str(self.top))
         self.assertFalse(tcestat.is_skipped(system, "6.12.113"))
         self.assertFalse((self.top / "ran").exists())
@@ -279,35 +368,8 @@ class Doctor(Host):
             with mock.patch.object(tcestat.subprocess, "run",
                                    return_value=mock.Mock(returncode=code)) as run:
                 self.assertEqual(tcestat.is_skipped(system, "6.12.113"), skipped)
-            self.assertEqual(run.call_args[0][0], ["bash", f"/{package}/scripts/release/supported",
+            self.assertEqual(run.call_args[0][0], ["bash", f"/{PACKAGE}/scripts/release/supported",
                                                    "/lib/modules/6.12.113/build"])
-
-    def test_not_loaded_yet(self):
-        """That harms nobody who has no device to give away, unless the kernel would refuse it."""
-        (self.top / f"sys/module/{NAME}/srcversion").unlink()
-        self.finds(device=None)
-        self.finds("module", "windows")
-        # once more, with all that was typed
-        _, said, _ = self.run_it("doctor", DEVICE, "--mem", "32G")
-        self.assertIn(f"      tcestat --root {self.top} doctor {DEVICE} --mem 32G\n", said)
-        # VFIO is there, and has loaded none.
-        (self.top / "sys/module/vfio").mkdir()
-        self.finds("module", device=None)
-        (self.top / "sys/module/vfio").rmdir()
-        self.file("sys/module/module/parameters/sig_enforce", "Y\n")
-        self.finds("module", device=None)
-
-    def test_without_a_device(self):
-        code, said, _ = self.run_it("doctor")
-        self.assertEqual((code, said.splitlines()[-1]),
-                         (0, ">> doctor: this host: all 2 checks passed"))
-        self.file(f"sys/module/{NAME}/srcversion", "INTREE\n")
-        code, said, _ = self.run_it("doctor")
-        self.assertEqual(code, 1)
-        # the reason, and then the command
-        self.assertRegex(said, "do: module: the in-tree driver or another build is loaded, .* "
-                         "srcversion INTREE; .*\n"
-                              f"      (sudo .*)?modprobe -r {NAME} &&")
 
     def test_group_of_the_file(self):
         """IBM's tools give the files to another group than ours; and root's group is not one to
@@ -316,205 +378,35 @@ class Doctor(Host):
                                    (4711, 0o600, f"chown {tcestat.user()} /dev/vfio/5"),
                                    (0, 0o660, f"chown {tcestat.user()} /dev/vfio/5")):
             stat = mock.Mock(st_gid=gid, st_mode=0o020000 | mode)
+            names = {0: "root", 4711: "sentient"}
             with mock.patch.object(tcestat.grp, "getgrgid",
-                                   lambda gid: mock.Mock(
-                                       gr_name={0: "root", 4711: "sentient"}[gid])):
+                                   lambda gid, names=names: mock.Mock(gr_name=names[gid])):
                 self.assertTrue(tcestat.join_group("dev/vfio/5", stat)[1].startswith(command),
                                 (gid, mode))
-        with mock.patch.object(tcestat.System, "usable", lambda _self, name: "vfio" not in name):
-            self.finds("access", "windows")
-
-    def test_managed(self):
-        """libvirt binds the device by itself, but of the others in its group only what the guest
-        has, too."""
-        self.device(DEVICE, "5", "e1000e", "0x020000")
-        self.finds("device", "windows")
-        self.finds(managed=True)
-        self.file("proc/self/limits", LIMITS.format(65536, 65536))
-        self.finds(managed=True)
-        self.device("0000:01:00.1", "5", "ahci", "0x010601")
-        self.assertEqual(self.bad(managed=True),
-                         [("group", "virsh nodedev-detach pci_0000_01_00_1")])
-
-    def test_selinux(self):
-        self.file("proc/self/attr/current", "system_u:system_r:container_t:s0:c1,c2\0")
-        self.finds()
-        with mock.patch.object(tcestat.System, "usable", lambda _self, name: "vfio" not in name):
-            self.finds("SELinux", "access", "windows")
-            self.file("proc/self/attr/current", "system_u:system_r:spc_t:s0\0")
-            self.finds("access", "windows")
-
-    def test_unit(self):
-        """A service has limits of its own, whatever those of the shell are."""
-        def says(state, limit):
-            self.program("bin/systemctl", f"printf 'LoadState={state}\\nLimitMEMLOCK={limit}\\n'")
-
-        need = self.need(4 << 30)
-        for limit, good in ((str(need), True), (str(need - 1), False), ("infinity", True)):
-            says("loaded", limit)
-            bad = self.bad(unit="podman.service")
-            self.assertEqual(bad == [], good, limit)
-        self.file("proc/self/limits", LIMITS.format(65536, 65536))
-        self.finds(unit="podman.service")
-        says("loaded", 65536)
-        what, command = self.bad(unit="podman.service")[0]
-        self.assertEqual(what, "memlock")
-        self.assertIn(f'LimitMEMLOCK={need}\\n" >/etc/systemd/system/podman.service.d/memlock.conf',
-                      command)
-        says("not-found", 65536)
-        with self.assertRaises(tcestat.Stop):
-            self.look(unit="podman.service")
-
-    def test_cards_that_d3_stops(self):
-        self.file("sys/module/vfio_pci/parameters/disable_idle_d3", "N\n")
-        status = f"sys/bus/pci/devices/{DEVICE}/power/runtime_status"
-        for name, number in (("vendor", "0x1014"), ("device", "0x06a7")):
-            self.finds()
-            self.file(f"sys/bus/pci/devices/{DEVICE}/{name}", number + "\n")
-        self.finds("D3")
-        self.file(status, "suspended\n")
-        self.assertIn("has put", self.look()[4].said)
-        # the parameter was changed when vfio-pci was loaded already, which looks at it once
-        self.file("sys/module/vfio_pci/parameters/disable_idle_d3", "Y\n")
-        self.assertEqual(self.bad(), [("D3", "modprobe -r vfio-pci; modprobe vfio-pci")])
-        self.file(status, "active\n")
-        # IBM's library may be probing them
-        self.finds(info=OSError(16, "busy"))
-        # crun wants as many open files as IBM's tools ask for
-        self.finds("files", cards=1)
-        self.file("proc/self/limits",
-                  LIMITS.format("unlimited", "unlimited").replace("1048576  ", "134217728"))
-        self.finds(cards=1)
-
-    def test_our_own_limits(self):
-        """A kernel that is preempted, if it has KVM, and a card that can't be reset"""
-        self.file("proc/sys/kernel/version", "#1 SMP PREEMPT Debian 7.2.11-1\n")
-        self.finds("preemption")
-        self.finds(cards=1)
-        (self.top / f"sys/bus/pci/devices/{DEVICE}/reset_method").unlink()
-        self.finds("reset", "preemption")
-
-    def test_others_of_the_group(self):
-        self.device("0000:01:00.1", "5", "ahci", "0x010601")
-        self.finds("group", "windows")
-        self.assertIn("0000:01:00.1", self.bad()[0][1])
-        # whoever has no driver harms nobody
-        self.device("0000:01:00.1", "5", None, "0x010601")
-        self.finds()
-        # pcieport has bridges only
-        self.device("0000:01:00.1", "5", "pcieport", "0x010601")
-        self.assertEqual(self.bad()[0][0], "group")
-
-    def test_windows(self):
-        self.assertEqual(self.bad(info=OSError(16, "busy")), [("windows", "fuser -v /dev/vfio/5")])
-        # EPERM is RHEL 9's, with KVM
-        for errno in (1, 22):
-            self.assertEqual(self.bad(info=OSError(errno, "")), [("windows", "dmesg | tail")])
-        self.assertIn("no others", self.look(info=(32, 0, 0, 1 << 30, 0, 0, 0))[5].said)
-
-    def need(self, mem, maxmem=8 << 30):
-        return tcestat.total(tcestat.guest_parts(tcestat.host_of(tcestat.System(str(self.top))),
-                                                 mem, maxmem))
-
-    def test_locked_memory(self):
-        need = self.need(4 << 30)
-        for soft, hard, command in ((need, need, None),
-                                    (need - 1, need, f"ulimit -l {need // 1024}"),
-                                    (65536, need - 1, f"prlimit --pid $$ --memlock={need}"),
-                                    (65536, "unlimited", f"ulimit -l {need // 1024}")):
-            self.file("proc/self/limits", LIMITS.format(soft, hard))
-            self.assertEqual(self.bad(), [("memlock", command)] if command else [], (soft, hard))
-        # as much as the guest is large, and its tables grow with what it may become
-        self.file("proc/self/limits", LIMITS.format(need, need))
-        self.assertEqual(self.bad(mem=1 << 40)[0][0], "memlock")
-        self.assertEqual(self.bad(maxmem=1 << 40)[0][0], "memlock")
-        # root has no limit
-        self.file("proc/self/status", "CapEff:\t000001ffffffffff\n")
-        self.finds(mem=1 << 40)
-
-    def test_kvm(self):
-        """A kernel without KVM leaves nothing to do."""
-        (self.top / "dev/kvm").unlink()
-        self.assertEqual(self.bad(),
-                         [("KVM", tcestat.as_root("modprobe kvm-hv || modprobe kvm-pr"))])
-        with mock.patch.object(tcestat, "modinfo", lambda field, release=None, name=NAME:
-                               None if name.startswith("kvm")
-                               else {"filename": "/x.ko", "srcversion": "ABC123"}[field]):
-            self.finds()
-            self.assertIn("this kernel has none", self.look()[8].said)
-            self.assertNotIn("preemption", [line.what for line in self.look()])
-
-    def test_cards(self):
-        """A program without a guest needs neither KVM nor a free group."""
-        need = tcestat.total(tcestat.card_parts(tcestat.host_of(tcestat.System(str(self.top))),
-                                                128 << 30, 3))
-        (self.top / "dev/kvm").unlink()
-        # another program's search for a free card is not disturbed
-        self.finds(mem=128 << 30, cards=3, info=OSError(16, "busy"))
-        for limit, command in ((need, []),
-                               (need - 1, [("memlock", f"prlimit --pid $$ --memlock={need}")])):
-            self.file("proc/self/limits", LIMITS.format(limit, limit))
-            self.assertEqual(self.bad(mem=128 << 30, cards=3), command)
-        # PowerNV has the table, too
-        self.file("proc/cpuinfo", "platform\t: PowerNV\n")
-        self.file("proc/self/limits", LIMITS.format(need, need))
-        self.finds("memlock", mem=128 << 30, cards=3)
-
-    def test_rootless_container(self):
-        """What it was not started with: the groups of its user, memory to lock. Its capabilities
-        are none."""
-        self.file("proc/self/uid_map", "0 0 4294967295\n")
-        self.finds()
-        self.file("proc/self/uid_map", "0 1 1000\n1000 0 1\n")
-        self.file("proc/self/status", "CapEff:\t000001ffffffffff\n")
-        self.finds()
-        self.file("proc/self/limits", LIMITS.format(65536, 65536))
-        self.finds("memlock")
-        self.assertIn("podman run --ulimit memlock=", self.bad()[0][1])
-        (self.top / "dev/vfio/5").unlink()
-        what, command = self.bad()[0]
-        self.assertEqual(what, "access")
-        self.assertIn("--group-add=keep-groups", command)
-
-    def test_huge_pages(self):
-        self.assertEqual(self.bad(huge_pages=True), [("huge pages", "sysctl vm.nr_hugepages=2048")])
-        self.file("proc/meminfo",
-                  "HugePages_Total: 2100\nHugePages_Free: 2048\nHugepagesize: 2048 kB\n")
-        self.finds(huge_pages=True)
-        self.assertEqual(self.bad(huge_pages=True, mem=(4 << 30) + 1),
-                         [("huge pages", "sysctl vm.nr_hugepages=2101")])
-        self.file("proc/meminfo", "MemTotal: 1 kB\n")
-        self.assertEqual(self.bad(huge_pages=True)[0][0], "huge pages")
-        self.finds()
-
-
-class Amounts(unittest.TestCase):
-    """Locked memory: no page has a number of its own. scripts/system memlock compares them with the
-    module's."""
-
-    def test_pages_quote_it(self):
-        """Each command "tcestat memlock" that a page shows with what it prints, and the numbers of
-        the examples"""
-        shown = 0
-        for page in [*(ROOT / "Documentation").glob("*.rst"), ROOT / "README.md",
-                     ROOT / "tools/tcestat.8"]:
-            lines = [line.strip() for line in page.read_text().replace("\\-", "-").splitlines()]
-            for i, line in enumerate(lines):
-                if line.startswith("$ tcestat memlock "):
-                    done = subprocess.run([PROGRAM, *line.split()[2:]], stdout=subprocess.PIPE,
-                                          text=True, check=True)
-                    said = [text.strip() for text in done.stdout.splitlines()]
-                    self.assertEqual(lines[i + 1:i + 1 + len(said)], said, page.name)
-                    shown += 1
-        self.assertGreaterEqual(shown, 3)
-        need = tcestat.total(tcestat.guest_parts(tcestat.Host(4096, True), 4 << 30, 8 << 30))
-        self.assertIn(f"@vfio - memlock {need // 1024}\n",
-                      (ROOT / "tools/examples/limits.conf").read_text())
-        self.assertIn(f"LimitMEMLOCK={need}\n",
-                      (ROOT / "tools/examples/service-memlock.conf").read_text())
 
 
 class Interface(Host):
+    def test_doctor(self):
+        """What it prints: the reason, and then the command; once more, with all that was typed"""
+        code, said, _ = self.run_it("doctor")
+        self.assertEqual((code, said.splitlines()[-1]),
+                         (0, ">> doctor: this host: all 2 checks passed"))
+        self.put({LOADED: "INTREE\n"})
+        code, said, _ = self.run_it("doctor")
+        self.assertEqual(code, 1)
+        self.assertRegex(said, "do: module: the in-tree driver or another build is loaded, .* "
+                         f"srcversion INTREE; .*\n      (sudo .*)?modprobe -r {NAME} &&")
+        said = self.run_it("doctor", DEVICE, "--mem", "32G")[1]
+        self.assertIn(f"      tcestat --root {self.top} doctor {DEVICE} --mem 32G\n", said)
+
+    def test_loaded(self):
+        """The running kernel alone: what decides whether a guest may start now"""
+        self.put(NEXT)
+        self.assertEqual((self.run_it("doctor")[0], self.run_it("doctor", "--loaded")[0]), (1, 0))
+        self.put({LOADED: "INTREE\n"})
+        self.assertEqual(self.run_it("doctor", "--loaded")[0], 1)
+        self.assertEqual(self.run_it("doctor", DEVICE, "--loaded")[0], 2)
+
     def test_refused(self):
         """What needs a device, what excludes each other, and amounts of nonsense"""
         for words in ("doctor --mem 1G", "doctor --maxmem 1G", "doctor --cards 8",
@@ -561,21 +453,32 @@ class Interface(Host):
         found = metrics()
         self.assertEqual({re.sub("{.*", "", name) for name in found}, page)
         self.assertEqual((found["tce_doctor_exit_code"], found["tce_loaded"],
-                          found['tce_locked_bytes{pid="4711"}']),
-                         ("0", "1", "4294967296"))
-        shutil.rmtree(self.top / "sys/module" / NAME)
-        (self.top / f"sys/kernel/debug/{NAME}/state").unlink()
+                          found['tce_locked_bytes{pid="4711"}']), ("0", "1", "4294967296"))
+        self.put({MODULE: None, DEBUG: None})
         self.assertEqual(metrics(),
                          {"tce_doctor_exit_code": "0", "tce_checks_failed": "0", "tce_loaded": "0"})
 
-    def test_loaded(self):
-        """The running kernel alone: what decides whether a guest may start now"""
-        release = "6.12.113"
-        self.file(f"lib/modules/{release}/modules.dep", "")
-        self.file(f"lib/modules/{release}/says",
-                  f"/lib/modules/{release}/kernel/drivers/vfio/{NAME}.ko\n")
-        self.file(f"lib/modules/{release}/kernel/drivers/vfio/{NAME}.ko", "")
-        self.assertEqual((self.run_it("doctor")[0], self.run_it("doctor", "--loaded")[0]), (1, 0))
-        self.file(f"sys/module/{NAME}/srcversion", "INTREE\n")
-        self.assertEqual(self.run_it("doctor", "--loaded")[0], 1)
-        self.assertEqual(self.run_it("doctor", DEVICE, "--loaded")[0], 2)
+
+class Amounts(unittest.TestCase):
+    """Locked memory: no page has a number of its own. scripts/system memlock compares them with the
+    module's."""
+
+    def test_pages_quote_it(self):
+        """Each command "tcestat memlock" that a page shows with what it prints, and the numbers of
+        the examples"""
+        shown = 0
+        for page in [*(ROOT / "Documentation").glob("*.rst"), ROOT / "README.md",
+                     ROOT / "tools/tcestat.8"]:
+            lines = [line.strip() for line in page.read_text().replace("\\-", "-").splitlines()]
+            for i, line in enumerate(lines):
+                if line.startswith("$ tcestat memlock "):
+                    done = subprocess.run([PROGRAM, *line.split()[2:]], stdout=subprocess.PIPE,
+                                          text=True, check=True)
+                    said = [text.strip() for text in done.stdout.splitlines()]
+                    self.assertEqual(lines[i + 1:i + 1 + len(said)], said, page.name)
+                    shown += 1
+        self.assertGreaterEqual(shown, 3)
+        wanted = tcestat.total(tcestat.guest_parts(tcestat.Host(4096, True), 4 << 30, 8 << 30))
+        for name, line in (("limits", f"@vfio - memlock {wanted // 1024}\n"),
+                           ("service-memlock", f"LimitMEMLOCK={wanted}\n")):
+            self.assertIn(line, (ROOT / f"tools/examples/{name}.conf").read_text())
