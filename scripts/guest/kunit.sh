@@ -2,17 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Loads the KUnit suites' module, which runs them, and unloads it again. The
-# reports are in the kernel's messages; scripts/kunit judges them. Where the suites
-# are built in they have run before.
+# reports are in the kernel's messages; scripts/kunit judges them.
 #
 # Environment:
 #   TCE_GCOV    not empty: print the coverage data in the end
-#   TCE_SUITES  built-in, if they are
 
 # shellcheck source=lib.sh
 . /guest/lib.sh
 
-if [ "$TCE_SUITES" = built-in ]; then exit; fi
 # From here on the kernel's messages are what it is about.
 dmesg -n 7
 prepare_suites

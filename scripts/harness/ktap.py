@@ -162,7 +162,7 @@ def console(log: str | Path) -> str:
 
 def script_part(text: str) -> str:
     """The part of a console log that counts: to the end of the guest script. The kernel's log
-    follows, with all once more. Suites that are built in run before the script."""
+    follows, with all once more."""
     return mend(text.split("\nVM-END")[0])
 
 

@@ -33,17 +33,13 @@ KUNITS: list[tuple[str, str, list[str]]] = [
 
 # The suites on kernels that check more, for make kernels: KASAN and lockdep with PROVE_RCU, leaks
 # with lazy preemption, data races.
-SUITES = {"kunit-6.12-4k": "powernv9", "kunit-6.12-64k": "pseries", "kunit-7.2-4k": "powernv9",
-          "kunit-kcsan": "pseries", "into-tree-kunit": "powernv9"}
+SUITES = {"kunit-6.12-4k": "powernv9 pseries", "kunit-7.2-4k": "powernv9", "kunit-kcsan": "pseries"}
 
-# What all of that leaves out, for make kernels: further kernels and machines. Of a kernel that
-# checks itself one machine is enough, because the other one has another such kernel: KASAN has
-# powernv with 4K and pseries with 64K. KVM is on powernv only, and pseries has windows for clients
-# since 6.11.
+# What all of that leaves out, for make kernels: further kernels and machines. Pseries has windows
+# for clients since 6.11.
 MORE = {"6.12-64k": "pseries", "5.14-of-6.12-64k": "powernv9 pseries", "6.1-be": "powernv8",
-        "kasan-6.1-64k": "powernv9", "kunit-6.12-4k": "powernv9", "kunit-6.12-64k": "pseries",
-        "kunit-7.2-4k": "powernv9", "kunit-kcsan": "pseries", "into-tree-y": "powernv9",
-        "into-tree-m": "pseries", "into-tree-kunit": ""}
+        "kasan-6.1-64k": "powernv9", "kunit-6.12-4k": "powernv9 pseries",
+        "kunit-7.2-4k": "powernv9", "kunit-kcsan": "pseries", "into-tree": "powernv9 pseries"}
 # These have their IOMMU operations from us.
 OPERATIONS = ("6.1-be", "kasan-6.1-64k")
 
@@ -104,10 +100,10 @@ RACES = {"kunit-6.12-4k": ["--test", "races: *|faults: *|kvm: *", "--module", "k
 
 # Any calls at once, five minutes of each interface, where the kernel checks itself: with KVM, pages
 # of 64K, a partition, and data races.
-STORMS: dict[str, tuple[str, list[str]]] = {
-    "kunit-6.12-4k": ("powernv9", ["--module", "kvm-hv"]), "kasan-6.1-64k": ("powernv9", []),
-    "kunit-6.12-64k": ("pseries", []), "kunit-7.2-4k": ("pseries", []),
-    "kunit-kcsan": ("powernv9", RACES["kunit-kcsan"][2:])}
+STORMS: list[tuple[str, str, list[str]]] = [
+    ("kunit-6.12-4k", "powernv9", ["--module", "kvm-hv"]), ("kunit-6.12-4k", "pseries", []),
+    ("kasan-6.1-64k", "powernv9", []), ("kunit-7.2-4k", "pseries", []),
+    ("kunit-kcsan", "powernv9", RACES["kunit-kcsan"][2:])]
 
 
 def runs() -> Iterator[Step]:
@@ -119,7 +115,7 @@ def runs() -> Iterator[Step]:
     for kernel, more in RACES.items():
         yield f"races {kernel}", programs(kernel, "powernv9", "root", "--as", "races", "--smp", "4",
                                           "--env", "TCE_SECONDS=5", *more, *PATIENCE)
-    for kernel, (machine, more) in STORMS.items():
+    for kernel, machine, more in STORMS:
         yield (f"storm {kernel} {machine}",
                programs(kernel, machine, "root", "--as", "storm", "--test", "storm: *",
                         "--env", "TCE_SECONDS=300", *more, *PATIENCE))
@@ -130,15 +126,15 @@ def runs() -> Iterator[Step]:
             "--qemu=-global", "--qemu=spapr-pci-host-bridge.dma_win_addr=0x800000000000000",
             *PATIENCE, "--test", "cgroups: v2: a container *|windows: v2: REMOVE clears*|"
             "windows: v2: 64K*"])
-    for seed, (kernel, machine) in enumerate((("kunit-6.12-4k", "powernv9"),
-                                              ("kunit-6.12-64k", "pseries")), 1):
+    for seed, (kernel, machine) in enumerate((("kasan-6.1-64k", "powernv9"),
+                                              ("kunit-6.12-4k", "pseries")), 1):
         yield f"fuzz {kernel} {machine}", [
             "fuzz", "--kernel", kernel, "--machine", machine, "--seed", str(seed), "--huge-pages",
             "--args", "--rounds 70", "--append", "slub_debug=-", "--seconds", "7000"]
     yield "wrong modules", ["nightly/wrong-modules"]
-    # With its suites in it the driver serves nobody (into-tree-kunit).
-    for kernel, machine in SUITES.items():
-        yield f"kunit {kernel} {machine}", ["kunit", "--kernel", kernel, "--machine", machine]
+    for kernel, hosts in SUITES.items():
+        for machine in hosts.split():
+            yield f"kunit {kernel} {machine}", ["kunit", "--kernel", kernel, "--machine", machine]
     yield "kunit.py into-tree", ["nightly/kunit-in-tree"]
     for machine, kernel in (("powernv9", "6.12-64k"), ("pseries", "6.12-4k"),
                             ("pseries", "6.12-64k")):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""scripts/release/into-tree: what it writes, which the kernels into-tree-* build, and what it
+"""scripts/release/into-tree: what it writes, which the kernel into-tree builds, and what it
 refuses."""
 import subprocess
 
