@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The steps of scripts/check: what is run."""
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from harness import kernels
-from harness.paths import DATA
 
-# (name, command); one that builds the module has to be silent
-Step = tuple[str, list[str]]
+
+class Step(NamedTuple):
+    """A name, and a command, which has to be silent if it builds the module. If it counts tests of
+    its own: how many of them have to pass, so that one that is not run any more is missed. (Those
+    of the test programs and of the suites are missed by their names.)"""
+    name: str
+    command: list[str]
+    least: int = 0
+
 
 # Where the test programs run: kernel, machine, user. The longest first. Twice as root,
 # once with faults injected, else as a user who owns only the group's file. Each kernel
@@ -51,7 +58,7 @@ BOOTED = (*DEBIAN, *BUILT)
 def fetched() -> Iterator[Step]:
     """The kernels, which are made one after the other."""
     for kernel in (*BOOTED, "6.12-clang"):
-        yield f"kernel {kernel}", ["image/fetch-kernel", kernel]
+        yield Step(f"kernel {kernel}", ["image/fetch-kernel", kernel])
 
 
 def built() -> Iterator[Step]:
@@ -62,8 +69,8 @@ def built() -> Iterator[Step]:
         sparse = ["C=2"] if kernel in ("6.12-be", "6.12-64k") else []
         # The kernels with KUnit: the suites are held to the same.
         suites = ["TCE_KUNIT=1"] if kernel in BUILT else []
-        yield f"build {kernel}", ["image/build-module", kernel, "W=1", *sparse, *suites]
-    yield "build 6.12-clang", ["image/build-module", "6.12-clang", "W=1"]
+        yield Step(f"build {kernel}", ["image/build-module", kernel, "W=1", *sparse, *suites])
+    yield Step("build 6.12-clang", ["image/build-module", "6.12-clang", "W=1"])
 
 
 def programs(kernel: str, machine: str, who: str, *more: str) -> list[str]:
@@ -83,9 +90,9 @@ def builds() -> Iterator[Step]:
     for kernel in MORE:
         if kernel in BOOTED:
             continue
-        yield f"kernel {kernel}", ["image/fetch-kernel", kernel]
+        yield Step(f"kernel {kernel}", ["image/fetch-kernel", kernel])
         if not kernels.is_in_tree(kernel):
-            yield f"build {kernel}", ["image/build-module", kernel]
+            yield Step(f"build {kernel}", ["image/build-module", kernel])
 
 
 # A kernel that checks itself is slow, and a busy host makes it slower: only what hangs is to be
@@ -110,45 +117,40 @@ def runs() -> Iterator[Step]:
     """Those that boot machines."""
     for kernel, hosts in MORE.items():
         for machine in hosts.split():
-            yield (f"selftest {kernel} {machine}",
-                   programs(kernel, machine, user(kernel), *PATIENCE))
+            yield Step(f"selftest {kernel} {machine}",
+                       programs(kernel, machine, user(kernel), *PATIENCE))
     for kernel, more in RACES.items():
-        yield f"races {kernel}", programs(kernel, "powernv9", "root", "--as", "races", "--smp", "4",
-                                          "--env", "TCE_SECONDS=5", *more, *PATIENCE)
+        yield Step(f"races {kernel}",
+                   programs(kernel, "powernv9", "root", "--as", "races", "--smp", "4",
+                            "--env", "TCE_SECONDS=5", *more, *PATIENCE))
     for kernel, machine, more in STORMS:
-        yield (f"storm {kernel} {machine}",
-               programs(kernel, machine, "root", "--as", "storm", "--test", "storm: *",
-                        "--env", "TCE_SECONDS=300", *more, *PATIENCE))
+        yield Step(f"storm {kernel} {machine}",
+                   programs(kernel, machine, "root", "--as", "storm", "--test", "storm: *",
+                            "--env", "TCE_SECONDS=300", *more, *PATIENCE))
     # The default window is where PowerVM has the only one of a virtual function. The other tests
     # want it at 0.
-    yield ("selftest 6.12-64k pseries high-window",
-           ["selftest", "--kernel", "6.12-64k", "--machine", "pseries", "--as", "high-window",
-            "--qemu=-global", "--qemu=spapr-pci-host-bridge.dma_win_addr=0x800000000000000",
-            *PATIENCE, "--test", "cgroups: v2: a container *|windows: v2: REMOVE clears*|"
-            "windows: v2: 64K*"])
+    yield Step("selftest 6.12-64k pseries high-window", [
+        "selftest", "--kernel", "6.12-64k", "--machine", "pseries", "--as", "high-window",
+        "--qemu=-global", "--qemu=spapr-pci-host-bridge.dma_win_addr=0x800000000000000",
+        *PATIENCE, "--test", "cgroups: v2: a container *|windows: v2: REMOVE clears*|"
+        "windows: v2: 64K*"])
     for seed, (kernel, machine) in enumerate((("kasan-6.1-64k", "powernv9"),
                                               ("kunit-6.12-4k", "pseries")), 1):
-        yield f"fuzz {kernel} {machine}", [
+        yield Step(f"fuzz {kernel} {machine}", [
             "fuzz", "--kernel", kernel, "--machine", machine, "--seed", str(seed), "--huge-pages",
-            "--args", "--rounds 70", "--append", "slub_debug=-", "--seconds", "7000"]
-    yield "wrong modules", ["nightly/wrong-modules"]
+            "--args", "--rounds 70", "--append", "slub_debug=-", "--seconds", "7000"], 8)
+    yield Step("wrong modules", ["nightly/wrong-modules"], 14)
     for kernel, hosts in SUITES.items():
         for machine in hosts.split():
-            yield f"kunit {kernel} {machine}", ["kunit", "--kernel", kernel, "--machine", machine]
-    yield "kunit.py into-tree", ["nightly/kunit-in-tree"]
+            yield Step(f"kunit {kernel} {machine}",
+                       ["kunit", "--kernel", kernel, "--machine", machine])
+    yield Step("kunit.py into-tree", ["nightly/kunit-in-tree"])
     for machine, kernel in (("powernv9", "6.12-64k"), ("pseries", "6.12-4k"),
                             ("pseries", "6.12-64k")):
-        yield f"memlock {kernel} {machine}", ["system", "memlock", machine, kernel]
-    yield "handback pseries", ["system", "handback", "pseries"]
+        yield Step(f"memlock {kernel} {machine}", ["system", "memlock", machine, kernel])
+    yield Step("handback pseries", ["system", "handback", "pseries"])
     for kernel in OPERATIONS:
-        yield f"hotplug {kernel}", ["system", "hotplug", "powernv9", kernel]
-
-
-def floors() -> dict[str, int]:
-    """{step: how many of its tests have to pass}"""
-    lines = [line.split(None, 1) for line in (DATA / "floors").read_text().splitlines()
-             if line[:1] not in ("", "#")]
-    return {name: int(least) for least, name in lines}
+        yield Step(f"hotplug {kernel}", ["system", "hotplug", "powernv9", kernel])
 
 
 def machines() -> Iterator[Step]:
@@ -156,56 +158,55 @@ def machines() -> Iterator[Step]:
     wait, and what may run beside them. What is short comes last, so that no processor is idle
     long."""
     yield from built()
-    yield "lint", ["lint"]
-    yield "prove", ["prove"]
+    yield Step("lint", ["lint"])
+    yield Step("prove", ["prove"], 220)
     for kernel, machine, more in KUNITS:
-        yield f"kunit {kernel} {machine}", ["kunit", "--kernel", kernel, "--machine", machine,
-                                            *more]
+        yield Step(f"kunit {kernel} {machine}",
+                   ["kunit", "--kernel", kernel, "--machine", machine, *more])
     for kernel, machine, who in SELFTESTS:
         calm = ["--env", "TCE_WITHOUT='races storm'"] if kernel in CALM else []
-        yield f"selftest {kernel} {machine}", programs(kernel, machine, who, *calm)
+        yield Step(f"selftest {kernel} {machine}", programs(kernel, machine, who, *calm))
     rows = "|".join((*ROOT_TESTS, *(f"user: {test}" for test in KVM_TESTS)))
-    yield "selftest 6.12-64k powernv9 kvm", programs(
+    yield Step("selftest 6.12-64k powernv9 kvm", programs(
         "6.12-64k", "powernv9", "'user root'", "--as", "kvm", "--module", "kvm-hv",
-        "--huge-pages", "--test", "|".join(KVM_TESTS), "--env", f"TCE_TEST='{rows}'")
-    yield "guests under KVM", ["guests", "--short"]
-    for kernel in ("6.12-4k", "6.12-64k"):
-        yield f"bench {kernel}", ["bench", kernel, "powernv9"]
-    yield "packages", ["release/package", "check"]
-    yield "fuzz 6.12-4k powernv9", ["fuzz", "--seconds", "25"]
-    yield "fuzz 6.1-64k powernv9", ["fuzz", "--kernel", "6.1-64k", "--seconds", "25", "--seed", "3"]
-    yield "fuzz 6.12-be powernv9", ["fuzz", "--kernel", "6.12-be", "--seconds", "25", "--seed", "4"]
-    yield "fuzz 6.12-64k pseries", ["fuzz", "--kernel", "6.12-64k", "--machine", "pseries",
-                                    "--seconds", "25", "--seed", "2"]
+        "--huge-pages", "--test", "|".join(KVM_TESTS), "--env", f"TCE_TEST='{rows}'"))
+    yield Step("guests under KVM", ["guests", "--short"], 2)
+    for kernel, goals in (("6.12-4k", 50), ("6.12-64k", 67)):
+        yield Step(f"bench {kernel}", ["bench", kernel, "powernv9"], goals)
+    yield Step("packages", ["release/package", "check"], 17)
+    for seed, (kernel, machine) in enumerate((("6.12-4k", "powernv9"), ("6.12-64k", "pseries"),
+                                              ("6.1-64k", "powernv9"), ("6.12-be", "powernv9")), 1):
+        yield Step(f"fuzz {kernel} {machine}", ["fuzz", "--kernel", kernel, "--machine", machine,
+                                                "--seconds", "25", "--seed", str(seed)], 8)
     # DPDK and the kernel's VFIO selftests, one version of each; make clients has others, in a real
     # Debian.
-    yield "clients", ["clients", "--short"]
-    yield "handback powernv9", ["system", "handback"]
-    yield "second pseries", ["system", "second"]
+    yield Step("clients", ["clients", "--short"], 32)
+    yield Step("handback powernv9", ["system", "handback"])
+    yield Step("second pseries", ["system", "second"])
     for kernel in ("6.1-64k", "6.12-4k"):
-        yield f"hotplug {kernel}", ["system", "hotplug", "powernv9", kernel]
-    yield "tcestat", ["system", "tcestat"]
-    yield "memlock 6.12-4k powernv9", ["system", "memlock", "powernv9", "6.12-4k"]
+        yield Step(f"hotplug {kernel}", ["system", "hotplug", "powernv9", kernel])
+    yield Step("tcestat", ["system", "tcestat"])
+    yield Step("memlock 6.12-4k powernv9", ["system", "memlock", "powernv9", "6.12-4k"])
     # One engine, and some rows of two; scripts/nightly/hostcheck-emulated has the others, the
     # refusals and the failures.
-    yield "hostcheck powernv9", ["nightly/hostcheck-emulated", "--short"]
-    yield "demo powernv9", ["system", "demo", "powernv9"]
-    yield "demo pseries", ["system", "demo", "pseries"]
-    yield "refused 6.1-64k", ["system", "refused"]
-    yield "tracing powernv9", ["system", "tracing"]
+    yield Step("hostcheck powernv9", ["nightly/hostcheck-emulated", "--short"], 3)
+    yield Step("demo powernv9", ["system", "demo", "powernv9"])
+    yield Step("demo pseries", ["system", "demo", "pseries"])
+    yield Step("refused 6.1-64k", ["system", "refused"])
+    yield Step("tracing powernv9", ["system", "tracing"])
     for kernel in DEBIAN:
-        yield f"btf {kernel}", ["harness/check-btf", kernel]
-    yield "selfcheck", ["harness/selfcheck"]
-    yield "docs", ["docs"]
+        yield Step(f"btf {kernel}", ["harness/check-btf", kernel])
+    yield Step("selfcheck", ["harness/selfcheck"])
+    yield Step("docs", ["docs"])
     # Ten seconds; a minute more the first time, with 200 MB to download.
-    yield "litmus", ["litmus"]
+    yield Step("litmus", ["litmus"], 44)
 
 
 def quick() -> Iterator[Step]:
     """What make quick runs: a build, lint, the suites, and the programs with ten seconds of a
     storm, on one kernel."""
     some = ("build gcov-64k", "lint", "kunit gcov-64k pseries")
-    yield from (step for step in machines() if step[0] in some)
-    yield "selftest gcov-64k pseries", programs("gcov-64k", "pseries", "user", "--env",
-                                                "TCE_SECONDS=10", "--env",
-                                                "TCE_WITHOUT='cgroups races waits'")
+    yield from (step for step in machines() if step.name in some)
+    yield Step("selftest gcov-64k pseries",
+               programs("gcov-64k", "pseries", "user", "--env", "TCE_SECONDS=10",
+                        "--env", "TCE_WITHOUT='cgroups races waits'"))

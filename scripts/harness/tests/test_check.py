@@ -7,6 +7,7 @@ from unittest.mock import patch
 
 from harness import kernels, steps
 from harness.paths import ROOT, SCRIPTS
+from harness.steps import Step
 from harness.tests import Scratch, load
 
 check = load(SCRIPTS / "check")
@@ -19,7 +20,7 @@ def report(*lines):
 class Check(Scratch):
     def count(self, output, good=True):
         counter = check.Check(whole=False)
-        good, _ = counter.count("step", ["x"], output, good)
+        good, _ = counter.count(Step("step", ["x"], int(">>" in output)), output, good)
         return good, *counter.totals(), counter.skipped.total()
 
     def test_count(self):
@@ -40,7 +41,7 @@ class Check(Scratch):
                 what, ours = ("kunit", "") if kernel.startswith("kunit") else ("selftest", "-ours")
                 self.file(f"{what}-{kernel}-m{ours}.log", text)
                 good = "not ok" not in text
-                counter.count(kernel, [what, "--kernel", kernel, "--machine", "m"],
+                counter.count(Step(kernel, [what, "--kernel", kernel, "--machine", "m"]),
                               f">> x: 9 passed, {int(not good)} failed, 9 skipped\n",
                               good and "BUG" not in text)
         return counter
@@ -82,27 +83,15 @@ class Check(Scratch):
                 self.assertEqual([call.args[:2] for call in record.call_args_list],
                                  [(recorded, not failed)] * bool(recorded))
 
-    def test_floor(self):
+    def test_least(self):
         """A step in which fewer tests pass than once has failed, and so has one of which nobody has
         written that down."""
         counter = check.Check(whole=True)
-        counter.floors = {"step": 4, "lint": 0, "other": 1}
-        for name, said, good in (("step", "4 passed", True), ("step", "3 passed", False),
-                                 ("new", "3 passed", False), ("other", "", False),
-                                 ("plain", "", True)):
+        for least, said, good in ((4, "4 passed", True), (4, "3 passed", False),
+                                  (0, "3 passed", False), (1, "", False), (0, "", True)):
             output = f">> a: {said}, 0 failed, 0 skipped\n" if said else "nothing"
-            self.assertEqual(counter.count(name, ["x"], output, True)[0], good, name)
+            self.assertEqual(counter.count(Step("x", ["x"], least), output, True)[0], good, said)
         self.assertEqual(counter.totals(), (11, 3))
-        counter.whole = False       # what has no floor may be part of something
-        self.assertTrue(counter.count("new", ["x"], ">> a: 3 passed, 0 failed, 0 skipped\n",
-                                      True)[0])
-
-    def test_floors(self):
-        """They are those of steps; the test programs and the suites need none."""
-        names = dict([*steps.machines(), *steps.runs()])
-        self.assertLessEqual(set(steps.floors()), set(names))
-        self.assertFalse({names[name][0] for name in steps.floors()} & {"selftest", "kunit"})
-        self.assertTrue(all(steps.floors().values()))
 
     def test_cases(self):
         lines = ("    KTAP version 1", "    # Subtest: s", "    1..2", "        KTAP version 1",
@@ -129,8 +118,8 @@ class Check(Scratch):
         others = {kernel for kernel, *_ in (*load(SCRIPTS / "nightly/coverage").RUNS,
                                             *load(SCRIPTS / "nightly/defects").HOSTS.values())}
         self.assertEqual(rows, {*steps.BOOTED, *steps.MORE, *others})
-        self.assertEqual({name for name, command in steps.machines() if command[0] == "selftest"}
-                         & {name for name, *_ in steps.runs()}, set())
+        self.assertFalse({step.name for step in steps.machines()}
+                         & {step.name for step in steps.runs()})
 
     def test_source_tree(self):
         """build-kernel --tree: a row for a kernel's source, which is another one if a file of it

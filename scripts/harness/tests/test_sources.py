@@ -39,7 +39,7 @@ class Sources(Scratch):
                 wanted = ktap.wanted_of(log, glob)
             self.assertEqual(ktap.judge(log, wanted)[1],
                              [f"no result of {test}" for test in missed])
-        for name, command in (*steps.machines(), *steps.runs()):
+        for name, command, _ in (*steps.machines(), *steps.runs()):
             globs = dict(zip(command, command[1:])).get("--test", "*").split("|")
             for glob in globs if command[0] == "selftest" else ():
                 self.assertTrue(fnmatch.filter(sources.tests(), glob), (name, glob))
