@@ -52,15 +52,10 @@ class Check(Scratch):
                                          "ok 4 a: z # SKIP no page"),
                                 b=report("ok 1 user: a: x", "ok 2 user: a: y"))
         self.assertEqual((counter.totals(), counter.hosts["selftest"]), ((2, 0), 2))
-        self.assertEqual(counter.summary(), [
-            "2 tests on 2 hosts, 0 KUnit cases on 0, 0 other checks, 2 skipped", "  2 x no page",
-            "2 passed, 0 failed"])
-        counter.good.append("  kunit (3 tests)")
-        self.assertEqual(counter.summary(page=True), [
-            "2 tests on 2 hosts, 0 KUnit cases on 0, 0 other checks, 2 skipped",
-            "  kunit (3 tests)", "2 passed, 0 failed"])
         counter.bad.append("lint")
-        self.assertEqual(counter.summary()[-2:], ["failed: lint", "2 passed, 0 failed"])
+        self.assertEqual(counter.summary(), [
+            "2 tests on 2 hosts, 0 KUnit cases on 0, 0 other checks, 2 skipped", "failed: lint",
+            "2 passed, 0 failed"])
         counter.whole = True    # and z has passed nowhere
         self.assertEqual(counter.totals(), (2, 1))
         self.assertIn("skipped everywhere: a: z", counter.summary())
