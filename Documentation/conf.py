@@ -1,20 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Sphinx: scripts/docs puts the documents of the tree, and the API, below one directory."""
-
-import os
+"""Sphinx: scripts/docs puts the documents of the tree below one directory."""
 
 project = "vfio_iommu_spapr_tce"
 author = "its authors"
 root_doc = "Documentation/index"
 extensions = ["myst_parser"]
-if "KERNEL_DOC" in os.environ:      # by scripts/docs
-    extensions.append("kerneldoc")
-    kerneldoc_bin, kerneldoc_srctree, kerneldoc_verbosity = os.environ["KERNEL_DOC"], os.environ["srctree"], 1
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
-primary_domain = "c"
 highlight_language = "none"
-# Attributes of the kernel's C which the parser does not know.
-c_id_attributes = ["__always_inline", "__cold", "__iomem", "__user"]
 
 html_theme = "alabaster"
 html_theme_options = {
