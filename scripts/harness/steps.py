@@ -16,12 +16,13 @@ class Step(NamedTuple):
 
 
 # Where the test programs run: kernel, machine, user. The longest first. Twice as root,
-# once with faults injected, else as a user who owns only the group's file. Each kernel
-# and each machine is there once. One of the kernels looks for lost memory.
+# once with faults injected, else as a user who owns only the group's file. Each kernel of make
+# check is there, once, and each machine. One of the kernels looks for lost memory.
 SELFTESTS = [("6.12-be", "powernv9", "root"), ("6.12-4k", "powernv9", "root"),
              ("6.1-64k", "powernv9", "user"), ("7.2-4k", "pseries", "user"),
              ("gcov-64k", "powernv8", "user"), ("7.3-4k", "powernv10", "user"),
              ("6.12-64k", "pseries-hash", "user")]
+BOOTED = [kernel for kernel, *_ in SELFTESTS]
 # Where several threads do not call at once: the other hosts have both platforms, users, MMUs and
 # sizes of pages.
 CALM = ("6.12-be", "gcov-64k", "7.3-4k")
@@ -47,12 +48,6 @@ SUITES = {"kunit-6.12-4k": "powernv9 pseries", "kunit-7.2-4k": "powernv9", "kuni
 MORE = {"6.12-64k": "pseries", "5.14-of-6.12-64k": "powernv9 pseries", "6.1-be": "powernv8",
         "kasan-6.1-64k": "powernv9", "kunit-6.12-4k": "powernv9 pseries",
         "kunit-7.2-4k": "powernv9", "kunit-kcsan": "pseries", "into-tree": "powernv9 pseries"}
-# These have their IOMMU operations from us.
-OPERATIONS = ("6.1-be", "kasan-6.1-64k")
-
-DEBIAN = ("6.1-64k", "6.12-4k", "6.12-64k", "7.2-4k", "7.3-4k")
-BUILT = ("6.12-be", "gcov-64k")
-BOOTED = (*DEBIAN, *BUILT)
 
 
 def fetched() -> Iterator[Step]:
@@ -68,7 +63,7 @@ def built() -> Iterator[Step]:
         # (Debian's headers of 7.x lack a script that C= needs, and it complains about 6.1's own.)
         sparse = ["C=2"] if kernel in ("6.12-be", "6.12-64k") else []
         # The kernels with KUnit: the suites are held to the same.
-        suites = ["TCE_KUNIT=1"] if kernel in BUILT else []
+        suites = ["TCE_KUNIT=1"] if "kunit" in kernels.fragments(kernel) else []
         yield Step(f"build {kernel}", ["image/build-module", kernel, "W=1", *sparse, *suites])
     yield Step("build 6.12-clang", ["image/build-module", "6.12-clang", "W=1"])
 
@@ -99,18 +94,8 @@ def builds() -> Iterator[Step]:
 # ended.
 PATIENCE = ["--timeout", "5400", "--stall", "900", "--env", "TCE_PATIENCE=3"]
 
-# Tests of races on four processors: locks, memory, data races, and KVM at the same tables. Emulated
-# processors stop for longer than real ones, so that KCSAN has to watch for longer.
-RACES = {"kunit-6.12-4k": ["--test", "races: *|faults: *|kvm: *", "--module", "kvm-hv"],
-         "kunit-kcsan": ["--test", "races: *|faults: *",
-                         "--append", "kcsan.udelay_task=400 kcsan.skip_watch=2000"]}
-
-# Any calls at once, five minutes of each interface, where the kernel checks itself: with KVM, pages
-# of 64K, a partition, and data races.
-STORMS: list[tuple[str, str, list[str]]] = [
-    ("kunit-6.12-4k", "powernv9", ["--module", "kvm-hv"]), ("kunit-6.12-4k", "pseries", []),
-    ("kasan-6.1-64k", "powernv9", []), ("kunit-7.2-4k", "pseries", []),
-    ("kunit-kcsan", "powernv9", RACES["kunit-kcsan"][2:])]
+# Emulated processors stop for longer than real ones, so that KCSAN has to watch for longer.
+KVM, KCSAN = ["--module", "kvm-hv"], ["--append", "kcsan.udelay_task=400 kcsan.skip_watch=2000"]
 
 
 def runs() -> Iterator[Step]:
@@ -119,11 +104,19 @@ def runs() -> Iterator[Step]:
         for machine in hosts.split():
             yield Step(f"selftest {kernel} {machine}",
                        programs(kernel, machine, user(kernel), *PATIENCE))
-    for kernel, more in RACES.items():
+    # On four processors: locks, memory, data races, and KVM at the same tables.
+    for kernel, tests, more in (("kunit-6.12-4k", "races: *|faults: *|kvm: *", KVM),
+                                ("kunit-kcsan", "races: *|faults: *", KCSAN)):
         yield Step(f"races {kernel}",
                    programs(kernel, "powernv9", "root", "--as", "races", "--smp", "4",
-                            "--env", "TCE_SECONDS=5", *more, *PATIENCE))
-    for kernel, machine, more in STORMS:
+                            "--env", "TCE_SECONDS=5", "--test", tests, *more, *PATIENCE))
+    # Any calls at once, five minutes of each interface: with KVM, pages of 64K, a partition, and
+    # data races.
+    storms: list[tuple[str, str, list[str]]] = [
+        ("kunit-6.12-4k", "powernv9", KVM), ("kunit-6.12-4k", "pseries", []),
+        ("kasan-6.1-64k", "powernv9", []), ("kunit-7.2-4k", "pseries", []),
+        ("kunit-kcsan", "powernv9", KCSAN)]
+    for kernel, machine, more in storms:
         yield Step(f"storm {kernel} {machine}",
                    programs(kernel, machine, "root", "--as", "storm", "--test", "storm: *",
                             "--env", "TCE_SECONDS=300", *more, *PATIENCE))
@@ -149,7 +142,8 @@ def runs() -> Iterator[Step]:
                             ("pseries", "6.12-64k")):
         yield Step(f"memlock {kernel} {machine}", ["system", "memlock", machine, kernel])
     yield Step("handback pseries", ["system", "handback", "pseries"])
-    for kernel in OPERATIONS:
+    # These have their IOMMU operations from us.
+    for kernel in ("6.1-be", "kasan-6.1-64k"):
         yield Step(f"hotplug {kernel}", ["system", "hotplug", "powernv9", kernel])
 
 
@@ -194,8 +188,9 @@ def machines() -> Iterator[Step]:
     yield Step("demo pseries", ["system", "demo", "pseries"])
     yield Step("refused 6.1-64k", ["system", "refused"])
     yield Step("tracing powernv9", ["system", "tracing"])
-    for kernel in DEBIAN:
-        yield Step(f"btf {kernel}", ["harness/check-btf", kernel])
+    for kernel in BOOTED:
+        if not kernels.fragments(kernel):       # Debian's own
+            yield Step(f"btf {kernel}", ["harness/check-btf", kernel])
     yield Step("selfcheck", ["harness/selfcheck"])
     yield Step("docs", ["docs"])
     # Ten seconds; a minute more the first time, with 200 MB to download.
