@@ -33,7 +33,7 @@ KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR)
 
 # Kbuild's own messages do not say what is wrong with a kernel that is not fit.
 module:
-	@scripts/release/buildable "$(KDIR)"
+	@scripts/release/supported "$(KDIR)" build
 	+$(KBUILD) modules
 
 # Distributions keep their signing key to themselves: without one, kbuild would only

@@ -78,26 +78,44 @@ class Install(Scratch):
         self.assertEqual((code, (self.kernel / "updates").exists()), (0, False), said)
         self.assertIn(f"now loads {theirs}\n", said)
 
-    def test_target(self):
-        """What a kernel's configuration says of VFIO."""
+    def supported(self, *args, machine="other", virt="nowhere"):
+        """(exit code, the lines that it says); @virt: where systemd finds itself"""
+        self.program("bin/systemd-detect-virt", f'[ "$2" = {virt} ]')
+        cpuinfo = self.file("cpuinfo", f"cpu\t\t: POWER9\nplatform\t: {machine}\n")
+        done = subprocess.run([SCRIPTS / "release/supported", self.top, *args],
+                              stderr=subprocess.PIPE, text=True,
+                              env={**self.env, "TCE_CPUINFO": str(cpuinfo)})
+        return done.returncode, done.stderr.splitlines()
+
+    def test_unfit(self):
+        """What a kernel's configuration says, whether it is only to be built for or not."""
+        code, said = self.supported("build")
+        self.assertEqual((code, len(said), "there is no" in said[0]), (1, 1, True), said)
+        self.assertEqual(self.supported(), (0, []))
         self.file("Makefile", "")
-        some = "CONFIG_PPC64=y\nCONFIG_SPAPR_TCE_IOMMU=y\nCONFIG_VFIO=m\n"
-        for more, code in (("", 0), ("CONFIG_VFIO_CONTAINER=y\n", 0), ("CONFIG_IOMMUFD=m\n", 1),
-                           ("CONFIG_IOMMUFD=m\nCONFIG_VFIO_CONTAINER=y\n", 0)):
-            self.file("include/config/auto.conf", some + more)
-            done = subprocess.run([SCRIPTS / "release/buildable", self.top],
-                                  stderr=subprocess.PIPE, text=True)
-            self.assertEqual((done.returncode, "no containers" in done.stderr), (code, bool(code)),
-                             more)
+        for text, reason in (("PPC64 SPAPR_TCE_IOMMU VFIO", ""),
+                             ("X86 VFIO", "64-bit POWER"),
+                             ("PPC64 SPAPR_TCE_IOMMU VFIO VFIO_IOMMU_SPAPR_TCE", "built in"),
+                             ("PPC64 VFIO", "SPAPR_TCE_IOMMU"), ("PPC64 SPAPR_TCE_IOMMU", "VFIO"),
+                             ("PPC64 SPAPR_TCE_IOMMU VFIO VFIO_CONTAINER", ""),
+                             ("PPC64 SPAPR_TCE_IOMMU VFIO IOMMUFD", "no containers"),
+                             ("PPC64 SPAPR_TCE_IOMMU VFIO IOMMUFD VFIO_CONTAINER", "")):
+            self.file("include/config/auto.conf",
+                      "".join(f"CONFIG_{option}=y\n" for option in text.split()))
+            for args in ((), ("build",)):
+                code, said = self.supported(*args)
+                self.assertEqual((code, len(said)), (1, 1) if reason else (0, 0), (text, said))
+                self.assertIn(reason, "".join(said))
 
     def test_serves(self):
         """Nobody where KVM has real mode, or the platform no windows; by the headers of the kernel,
-        wherever they are."""
+        wherever they are. An image may be for another machine."""
         old = "void (*release_ownership)(struct iommu_table_group *table_group);\n"
         new = ("void (*release_ownership)(struct iommu_table_group *table_group,\n\t\tstruct "
                "device *dev);\n")
         real = ("int (*xchg_no_kill)(struct iommu_table *tbl,\n\t\tenum dma_data_direction "
                 "*direction,\n\t\tbool realmode);\n")
+        fit = "".join(f"CONFIG_{o}=y\n" for o in ("PPC64", "SPAPR_TCE_IOMMU", "VFIO"))
         kvm = "CONFIG_KVM_BOOK3S_HV_POSSIBLE=y\n"
         for place in ("", "source", "common"):
             self.file("Makefile", f"include {self.top}/common/Makefile\n" * (place == "common"))
@@ -106,31 +124,17 @@ class Install(Scratch):
                     ("pSeries", old, kvm, "Linux 6.11"), ("PowerNV", old, kvm, ""),
                     ("PowerNV", old + real, "", ""), ("PowerNV", old + real, kvm, "real mode"),
                     ("other", old + real, kvm, "")):
-                cpuinfo = self.file("cpuinfo", f"cpu\t\t: POWER9\nplatform\t: {machine}\n")
                 header = self.file(self.top / place / "arch/powerpc/include/asm/iommu.h", text)
-                self.file("include/config/auto.conf", options)
-                done = subprocess.run([SCRIPTS / "release/supported", self.top],
-                                      stderr=subprocess.PIPE, text=True,
-                                      env={**os.environ, "TCE_CPUINFO": str(cpuinfo)})
-                said = done.returncode, len(done.stderr.splitlines())
-                self.assertEqual(said, (1, 1) if reason else (0, 0),
+                self.file("include/config/auto.conf", fit + options)
+                code, said = self.supported(machine=machine)
+                self.assertEqual((code, len(said)), (1, 1) if reason else (0, 0),
                                  (place, machine, text, options))
-                self.assertIn(reason, done.stderr)
+                self.assertIn(reason, "".join(said))
+                if reason:
+                    self.assertEqual(self.supported("build", machine=machine), (0, []))
+                    for virt in ("--container", "--chroot"):
+                        self.assertEqual(self.supported(machine=machine, virt=virt), (0, []))
             header.unlink()
-
-    def test_serves_in_an_image(self):
-        """An image that is built in a partition may be for another machine."""
-        self.file("arch/powerpc/include/asm/iommu.h",
-                  "void (*release_ownership)(struct iommu_table_group *table_group);\n")
-        self.file("cpuinfo", "platform\t: pSeries\n")
-        # /proc/cpuinfo can't be another one here: the script with another path in it
-        script = self.file("supported", (SCRIPTS / "release/supported").read_text().replace(
-            "-/proc/cpuinfo}", f"-{self.top}/cpuinfo}}"))
-        for where, code in (("--container", 0), ("--chroot", 0), ("nowhere", 1)):
-            self.program("bin/systemd-detect-virt", f'[ "$2" = {where} ]')
-            done = subprocess.run(["bash", script, self.top], stderr=subprocess.DEVNULL,
-                                  env=self.env)
-            self.assertEqual(done.returncode, code, where)
 
     def test_dkms_all(self):
         """Each kernel that has headers, one after the other, and never an error: what the .rpm
