@@ -121,6 +121,24 @@ debian_root() {
 		die "mmdebstrap could not make the chroot"
 }
 
+# in_chroot ROOT rw|ro "DIRECTORY..." COMMAND... - run it as root there, where these directories are
+# those of this machine. The mounts are in a namespace of their own, and vanish with the command.
+in_chroot() {
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	as_root unshare --mount sh -euc '
+		root=$1
+		mount --bind /dev "$root/dev"
+		mount -t proc proc "$root/proc"
+		for dir in $3; do
+			mkdir -p "$root$dir"
+			mount --bind -o "$2" "$dir" "$root$dir"
+		done
+		shift 3
+		exec chroot "$root" env -i PATH=/usr/bin:/usr/sbin:/bin:/sbin HOME=/root LC_ALL=C \
+			"$@"
+	' sh "$@"
+}
+
 # QEMU's arguments for the network card $1 at the place $3, in the array $card. On its wire is a
 # peer (scripts/harness/guest-peer) that only exists there, with its log in $2. "restrict" keeps all
 # else on the machine out of reach.
