@@ -167,7 +167,7 @@ def machines() -> Iterator[Step]:
     yield Step("guests under KVM", ["guests", "--short"], 2)
     for kernel, goals in (("6.12-4k", 50), ("6.12-64k", 67)):
         yield Step(f"bench {kernel}", ["bench", kernel, "powernv9"], goals)
-    yield Step("packages", ["release/package", "check"], 17)
+    yield Step("packages", ["release/package", "check"], 21)
     for seed, (kernel, machine) in enumerate((("6.12-4k", "powernv9"), ("6.12-64k", "pseries"),
                                               ("6.1-64k", "powernv9"), ("6.12-be", "powernv9")), 1):
         yield Step(f"fuzz {kernel} {machine}", ["fuzz", "--kernel", kernel, "--machine", machine,

@@ -1,12 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""scripts/release/after-install, reload-hint, supported and dkms-all: is it said which file wins,
-that an old one is loaded, that the module would serve no client, and for which kernels it was
-built?"""
+"""scripts/release/after-install, reload-hint and supported: is it said which file wins, that an old
+one is loaded, and that the module would serve no client?"""
 import os
-import re
-import shutil
 import subprocess
-import unittest
 
 from harness.paths import ROOT, SCRIPTS
 from harness.tests import Scratch
@@ -14,21 +10,6 @@ from harness.tests import Scratch
 NAME = "vfio_iommu_spapr_tce"
 MODULE = '__attribute__((section(".modinfo"), used)) static const char s[] = "srcversion={}";' \
          '__attribute__((section(".modinfo"), used)) static const char l[] = "license=GPL";'
-
-
-class Paths(unittest.TestCase):
-    def test_paths(self):
-        """What DKMS, the packages and tcestat call is installed by its path in the source."""
-        makefile = (ROOT / "Makefile").read_text()
-        installed = re.search(r"\(addprefix scripts/release/,(.*?)\)", makefile)[1].split()
-        for file in ("dkms.conf", "tools/tcestat", "rpm/vfio-iommu-spapr-tce.spec"):
-            named = re.findall(r"\bscripts/release/([\w-]+)", (ROOT / file).read_text())
-            self.assertTrue(named)
-            self.assertLessEqual(set(named), set(installed), file)
-        beside = re.findall(r'\(dirname "\$0"\)/([\w-]+)',
-                            (SCRIPTS / "release/after-install").read_text())
-        for name in [*installed, *beside]:
-            self.assertTrue((SCRIPTS / "release" / name).exists(), name)
 
 
 class Install(Scratch):
@@ -135,33 +116,6 @@ class Install(Scratch):
                     for virt in ("--container", "--chroot"):
                         self.assertEqual(self.supported(machine=machine, virt=virt), (0, []))
             header.unlink()
-
-    def test_dkms_all(self):
-        """Each kernel that has headers, one after the other, and never an error: what the .rpm
-        runs."""
-        self.program("bin/dkms", f'echo "$*" >>{self.top}/asked\n'
-                     'case $* in *6.1-bad*) exit 10;; *4.18*) exit 77;; "add "*) exit 3;; esac')
-        modules = self.top / "modules"
-        for kernel, headers in (("6.1-bad", True), ("6.12-good", True), ("6.12-none", False),
-                                ("4.18-old", True), ("7.1-good", True)):
-            (modules / kernel / "build").mkdir(parents=True)
-            if headers:
-                (modules / kernel / "build/Makefile").touch()
-
-        def run():
-            return subprocess.run([SCRIPTS / "release/dkms-all", "x", "1.0~rc1"],
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                  check=True, env={**self.env, "TCE_MODULES": str(modules)}).stdout
-        said = run()
-        self.assertIn("built for 6.12-good 7.1-good\n", said)
-        self.assertIn("NOT built for 6.1-bad,", said)
-        asked = (self.top / "asked").read_text().splitlines()
-        self.assertEqual([line.split()[-1] for line in asked[1:]],
-                         ["4.18-old", "6.1-bad", "6.12-good", "7.1-good"])
-        # an image without a kernel
-        shutil.rmtree(modules)
-        modules.mkdir()
-        self.assertIn("built for no kernel\n", run())
 
     def test_only_this_module(self):
         """The example that refuses the in-tree driver: its rule, as modprobe would run it"""
