@@ -62,8 +62,7 @@ install-dkms:
 		$(SOURCE_DIR)
 	install -m 644 $(filter-out %.mod.c,$(wildcard compat/*.[ch])) $(SOURCE_DIR)/compat
 	install -m 755 compat/probe $(SOURCE_DIR)/compat
-	install -m 755 $(addprefix scripts/release/,supported reload-hint) \
-		$(SOURCE_DIR)/scripts/release
+	install -m 755 scripts/release/supported $(SOURCE_DIR)/scripts/release
 	install -D -m 644 -t $(DESTDIR)/usr/share/doc/$(PACKAGE)-dkms README.md CHANGELOG.md
 
 install-tools:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""scripts/release/after-install, reload-hint and supported: is it said which file wins, that an old
-one is loaded, and that the module would serve no client?"""
+"""scripts/release/after-install and supported: is it said which file wins, and that the module
+would serve no client?"""
 import os
 import subprocess
 
@@ -136,18 +136,3 @@ class Install(Scratch):
                              (0, True) if ours else (1, False), file)
             self.assertEqual("tcestat doctor" in done.stderr, not ours)
             (self.top / "inserted").unlink(missing_ok=True)
-
-    def reload(self, release, loaded):
-        self.file(f"sys/module/{NAME}/srcversion", f"{loaded}\n")
-        files = [self.kernel / where / f"{NAME}.ko"
-                 for where in ("updates/dkms", "extra", "updates")]
-        return subprocess.run([SCRIPTS / "release/reload-hint", release, *files],
-                              stdout=subprocess.PIPE, check=True, text=True,
-                              env={**os.environ, "TCE_SYS": str(self.top / "sys")}).stdout
-
-    def test_reload(self):
-        path = self.module("updates", "NEW")
-        subprocess.run(["xz", path], check=True)
-        self.assertEqual(self.reload(self.release, "NEW"), "")
-        self.assertIn("srcversion OLD, the new one is NEW", self.reload(self.release, "OLD"))
-        self.assertEqual(self.reload("6.1.0-other", "OLD"), "")
