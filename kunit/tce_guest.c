@@ -237,20 +237,14 @@ void kvm_expect_free(struct kunit *test, struct kvm_setup *s)
 	KUNIT_EXPECT_EQ(test, tce_unregister(s->client, s->ua, KVM_MEMORY), 0);
 }
 
-/* How many references keep the module loaded; 0 if it is built in. */
+/* How many references keep the module loaded */
 int tce_module_users(void)
 {
-#ifdef MODULE
 	return module_refcount(THIS_MODULE);
-#else
-	return 0;
-#endif
 }
 
-/* ... are so many, if it is a module. */
+/* ... are so many. */
 void tce_expect_module_users(struct kunit *test, int users)
 {
-#ifdef MODULE
 	KUNIT_EXPECT_EQ(test, tce_module_users(), users);
-#endif
 }

@@ -3,8 +3,7 @@
  * The layer between the driver and the kernel in the suites' module.
  *
  * The driver's call of f() arrives in __wrap_f(), and __real_f() is the kernel's.
- * The linker does this (see Kbuild.include), or the preprocessor if the suites are a
- * part of the kernel.
+ * The linker does this (see Kbuild.include).
  */
 #include <linux/mm.h>
 #include <linux/pci.h>

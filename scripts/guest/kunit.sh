@@ -5,7 +5,7 @@
 # reports are in the kernel's messages; scripts/kunit judges them.
 #
 # Environment:
-#   TCE_GCOV    not empty: print the coverage data in the end
+#   TCE_GCOV  not empty: print the coverage data in the end
 
 # shellcheck source=lib.sh
 . /guest/lib.sh

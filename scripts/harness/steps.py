@@ -137,7 +137,6 @@ def runs() -> Iterator[Step]:
         for machine in hosts.split():
             yield Step(f"kunit {kernel} {machine}",
                        ["kunit", "--kernel", kernel, "--machine", machine])
-    yield Step("kunit.py into-tree", ["nightly/kunit-in-tree"])
     for machine, kernel in (("powernv9", "6.12-64k"), ("pseries", "6.12-4k"),
                             ("pseries", "6.12-64k")):
         yield Step(f"memlock {kernel} {machine}", ["system", "memlock", machine, kernel])
