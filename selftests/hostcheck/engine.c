@@ -73,16 +73,11 @@ static const struct engine_ops *find(struct engine *e)
 {
 	uint32_t class = config_get(e, PCI_CLASS_REVISION) >> 8;
 
-	switch (class) {
-	case 0x010802:
+	if (class == 0x010802)
 		return &nvme_engine;
-	case 0x0c0330:
+	if (class == 0x0c0330)
 		return &xhci_engine;
-	case 0x020000:
-		return &e1000e_engine;
-	default:
-		skip("there is no engine for devices of class %06x", class);
-	}
+	skip("there is no engine for devices of class %06x", class);
 }
 
 int restart(struct engine *e)

@@ -39,7 +39,7 @@ struct engine_ops {
 	uint32_t (*token)(struct engine *e, const void *va);
 };
 
-extern const struct engine_ops nvme_engine, xhci_engine, e1000e_engine;
+extern const struct engine_ops nvme_engine, xhci_engine;
 
 struct engine {
 	const struct engine_ops *ops;
