@@ -3,9 +3,10 @@
 """Are the amounts of "tcestat memlock" those that the module charges? For scripts/guest/memlock.sh.
 
 A user without CAP_IPC_LOCK registers memory and creates a window, with a limit of exactly what
-tcestat computes, which has to be used up, and with a page less, which has to be refused.
+tcestat computes, which has to be used up, and with a page less, which has to be refused. The same
+holds for two containers of one process, which have memory in common.
 
-usage: memlock.py GROUP
+usage: memlock.py GROUP GROUP
 Exit codes: 0 all windows were charged as computed, and there were some; 1 not.
 """
 import errno
@@ -51,34 +52,36 @@ def address() -> int:
                     if line.endswith(FILE)).split("-")[0], 16)
 
 
-def client(group: str, limit: int, keep_default: bool,
+def client(groups: list[str], limit: int, keep_default: bool,
            window: tuple[int, int, int]) -> tuple[int, int]:
-    """What a CREATE of (size, IOMMU page, levels) returned, an errno or 0, and what is locked after
-    it."""
+    """What a CREATE of (size, IOMMU page, levels) in a container of the last group returned, an
+    errno or 0, and what is locked after it. The others have one already."""
     size, page, levels = window
     resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
     os.setgroups([])
     os.setgid(USER)
     os.setuid(USER)
-    container, fd = os.open("/dev/vfio/vfio", os.O_RDWR), os.open(f"/dev/vfio/{group}", os.O_RDWR)
-    fcntl.ioctl(fd, T.SET_CONTAINER, struct.pack("=i", container))
-    fcntl.ioctl(container, T.SET_IOMMU, T.V2_IOMMU)
-    info = bytearray(T.INFO.pack(T.INFO.size, 0, 0, 0, 0, 0, 0))
-    fcntl.ioctl(container, T.GET_INFO, info)
-    if not keep_default:
-        fcntl.ioctl(container, T.VFIO_IOCTL | REMOVE,
-                    struct.pack("=IIQ", 16, 0, T.INFO.unpack(info)[2]))
     memory = os.open(FILE, os.O_RDWR)
     with mmap.mmap(memory, MEM):
-        fcntl.ioctl(container, T.VFIO_IOCTL | REGISTER, struct.pack("=IIQQ", 24, 0, address(), MEM))
-        try:
-            fcntl.ioctl(container, T.VFIO_IOCTL | CREATE,
-                        bytearray(struct.pack("=IIIIQIIQ", 40, 0, page.bit_length() - 1, 0, size,
-                                              levels, 0, 0)))
-            code = 0
-        except OSError as e:
-            code = e.errno or 0
-        return code, locked()
+        for group in groups:
+            container = os.open("/dev/vfio/vfio", os.O_RDWR)
+            fcntl.ioctl(os.open(f"/dev/vfio/{group}", os.O_RDWR), T.SET_CONTAINER,
+                        struct.pack("=i", container))
+            fcntl.ioctl(container, T.SET_IOMMU, T.V2_IOMMU)
+            info = bytearray(T.INFO.pack(T.INFO.size, 0, 0, 0, 0, 0, 0))
+            fcntl.ioctl(container, T.GET_INFO, info)
+            if not keep_default:
+                fcntl.ioctl(container, T.VFIO_IOCTL | REMOVE,
+                            struct.pack("=IIQ", 16, 0, T.INFO.unpack(info)[2]))
+            fcntl.ioctl(container, T.VFIO_IOCTL | REGISTER,
+                        struct.pack("=IIQQ", 24, 0, address(), MEM))
+            try:
+                fcntl.ioctl(container, T.VFIO_IOCTL | CREATE,
+                            bytearray(struct.pack("=IIIIQIIQ", 40, 0, page.bit_length() - 1, 0,
+                                                  size, levels, 0, 0)))
+            except OSError as e:
+                return e.errno or 0, locked()
+        return 0, locked()
 
 
 def in_child(*args: Any) -> tuple[int, int]:
@@ -99,10 +102,10 @@ def in_child(*args: Any) -> tuple[int, int]:
 
 
 def main() -> int:
-    group = sys.argv[1]
+    groups = sys.argv[1:3]
     host = T.host_of(T.System("/"))
     # GET_INFO, by root
-    _, _, _, default, pages, _, _ = T.ask_windows(T.System("/"), group)
+    _, _, _, default, pages, _, _ = T.ask_windows(T.System("/"), groups[0])
     with open(FILE, "wb") as f:
         f.truncate(MEM)
     os.chmod(FILE, 0o666)
@@ -120,20 +123,20 @@ def main() -> int:
         windows += [(1 << 36, host.page, levels)
                     for levels in ((2, 3, 4) if host.page == 4096 else (2,))]
     wrong = 0
-    for keep in (False, True):
-        for window in dict.fromkeys(windows):
-            need = (MEM + T.table_bytes(host, *window)
-                    + (T.table_bytes(host, default, 4096) if keep else 0))
-            enough, less = in_child(group, need, keep,
-                                    window), in_child(group, need - host.page, keep, window)
-            good = enough == (0, need) and less[0] == errno.ENOMEM and less[1] == MEM
-            wrong += not good
-            which = (f"{window[0] >> 20} MiB in pages of {window[1] >> 10}K, {window[2]} "
-                     f"levels{', and the default window' if keep else ''}")
-            print(f">> {'ok' if good else 'WRONG'}: {which}: {need >> 10} KiB; with that {enough}, "
-                  f"with a page less {less}", flush=True)
-    print(f">> memlock: {2 * len(dict.fromkeys(windows)) - wrong} windows charged as computed, "
-          f"{wrong} not")
+    cases = [(which, keep, window) for keep in (False, True) for which, window in
+             (*((groups[:1], window) for window in dict.fromkeys(windows)), (groups, windows[0]))]
+    for which, keep, window in cases:
+        tables = (T.table_bytes(host, *window)
+                  + (T.table_bytes(host, default, 4096) if keep else 0))
+        # Memory is charged once.
+        need = MEM + len(which) * tables
+        enough, less = (in_child(which, limit, keep, window) for limit in (need, need - host.page))
+        good = enough == (0, need) and less == (errno.ENOMEM, need - tables)
+        wrong += not good
+        print(f">> {'ok' if good else 'WRONG'}: {len(which)} x {window[0] >> 20} MiB in pages of "
+              f"{window[1] >> 10}K, {window[2]} levels{', and the default window' if keep else ''}"
+              f": {need >> 10} KiB; with that {enough}, with a page less {less}", flush=True)
+    print(f">> memlock: {len(cases) - wrong} windows charged as computed, {wrong} not")
     return int(wrong > 0)
 
 

@@ -8,7 +8,8 @@
 
 export LD_LIBRARY_PATH=/python/lib PYTHONHOME=/python
 edu_bind
-dev=$(echo "$devices" | head -n 1)
-group=$(pci_group "$dev")
-chown 65534 "/dev/vfio/$group"
-/python/bin/python3 /guest/memlock.py "$group" || die "the amounts are not those that are charged"
+groups=
+for dev in $devices; do groups="$groups $(pci_group "$dev")"; done
+for group in $groups; do chown 65534 "/dev/vfio/$group"; done
+# shellcheck disable=SC2086 # two words
+/python/bin/python3 /guest/memlock.py $groups || die "the amounts are not those that are charged"
