@@ -68,24 +68,18 @@ for event in tce_attach:.*rc=0 tce_register:.*rc=0 tce_window_create:.*rc=0 tce_
 	grep "$event" /sys/kernel/tracing/trace | grep -q 'container=[1-9]' || die "no $event"
 done
 # what is not registered is what the MAP was about, or a part of it that is
-awk '
-	function hex(text, n, i) {
-		n = 0
-		for (i = 3; i <= length(text); i++)
-			n = n * 16 + index("0123456789abcdef", substr(text, i, 1)) - 1
-		return n
-	}
-	{ for (i = 1; i <= NF; i++) if (split($i, f, "=") == 2) v[f[1]] = f[2] }
-	/tce_refused: reason=NOT_REGISTERED / { value = v["value"] }
-	/tce_map: .* rc=-22/ && value != "" {
-		if (hex(value) < hex(v["ua"]) || hex(value) >= hex(v["ua"]) + hex(v["size"])) {
-			print value " for " $0
-			bad = 1
-		}
-		value = ""; n++
-	}
-	END { exit bad || !n }' /sys/kernel/tracing/trace ||
-	die "tce_refused names another address than tce_map"
+sed -nE 's/.*tce_refused: reason=NOT_REGISTERED (value=[^ ]*) .*/\1/p
+	s/.*tce_map: .* (ua=[^ ]* size=[^ ]*) .* rc=-22$/\1/p' /sys/kernel/tracing/trace >/tmp/about
+value='' ua='' size='' compared=''
+while read -r numbers; do
+	eval "$numbers"
+	case $numbers in value=*) continue ;; esac
+	[ -n "$value" ] || continue
+	[ $((value >= ua && value < ua + size)) -eq 1 ] ||
+		die "tce_refused names $value, and tce_map $numbers"
+	value='' compared=1
+done </tmp/about
+[ -n "$compared" ] || die "no MAP was refused"
 # one container's number is the same in all of them
 number=$(sed -n 's/.*tce_attach: container=\([0-9]*\) .*/\1/p' /sys/kernel/tracing/trace |
 	head -n 1)
