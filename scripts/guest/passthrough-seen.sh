@@ -17,7 +17,6 @@ tracing_on() {
 			echo "r:hcall/put kvmppc_h_put_tce rc=\$retval"
 			echo "r:hcall/put_indirect kvmppc_h_put_tce_indirect rc=\$retval"
 			echo "r:hcall/stuff kvmppc_h_stuff_tce rc=\$retval"
-			echo "p:tables/free pnv_pci_ioda2_table_free_pages"
 			echo "r:tables/given kvm_spapr_tce_attach_iommu_group rc=\$retval"
 			echo "p:tables/released kvm_spapr_tce_iommu_table_free"
 		} >$TRACE/kprobe_events || fail "KVM's hypercalls cannot be traced"
@@ -123,19 +122,4 @@ expect_maps() {
 expect_live() {
 	[ "$(live_tces)" = $(($1 * 16)) ] ||
 		fail "$(live_tces) live TCEs, not $(($1 * 16)), for $1 MiB in pages of 64 KiB"
-}
-
-# expect_outlived - a table stays when its window goes, until KVM has let go of it as
-# well; and then it does not stay. (We trace a removal when our reference is gone.)
-expect_outlived() {
-	outlived=$(awk '
-		/tce_attach:/ { removed = freed = 0 }
-		/tce_window_remove:/ { removed++; if (freed < removed) outlived++ }
-		/ free: / { freed++ }
-		END {
-			printf "windows removed: %d, tables freed: %d, later than that: %d\n",
-				removed, freed, outlived
-			exit !(removed && removed == freed && outlived)
-		}' "$TRACE"/trace) || fail "tables were not kept for KVM, or for good"
-	say "$outlived"
 }

@@ -163,7 +163,7 @@ def machines() -> Iterator[Step]:
     yield Step("selftest 6.12-64k powernv9 kvm", programs(
         "6.12-64k", "powernv9", "'user root'", "--as", "kvm", "--module", "kvm-hv",
         "--huge-pages", "--test", "|".join(KVM_TESTS), "--env", f"TCE_TEST='{rows}'"))
-    yield Step("guests under KVM", ["guests", "--short"], 2)
+    yield Step("guests under KVM", ["guests", "kvm/1/demo", "kvm/1/kill"], 2)
     for kernel, goals in (("6.12-4k", 50), ("6.12-64k", 67)):
         yield Step(f"bench {kernel}", ["bench", kernel, "powernv9"], goals)
     yield Step("packages", ["release/package", "check"], 21)
@@ -183,7 +183,7 @@ def machines() -> Iterator[Step]:
     # One engine, and some tests of the other; "scripts/system hostcheck" has the refusals and the
     # failures, too.
     yield Step("hostcheck powernv9", ["system", "hostcheck", "powernv9", "6.12-4k", "--arg",
-                                      "passes:nvme", "--arg", "some:xhci"], 2)
+                                      "passes:nvme", "--arg", "some:xhci"])
     yield Step("demo powernv9", ["system", "demo", "powernv9"])
     yield Step("demo pseries", ["system", "demo", "pseries"])
     yield Step("refused 6.1-64k", ["system", "refused"])
