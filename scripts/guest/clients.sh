@@ -33,9 +33,6 @@ run() {
 	result $status "$test" "$why"
 }
 
-# received - packets that have come to the other end
-received() { cat "/sys/class/net/$peer/statistics/rx_packets"; }
-
 # pings PING... - once the link is up, which takes long on a busy machine, each of ten is answered
 pings() {
 	wait_for 120 "$@" -q -c 1 -W 1 10.1.0.9
@@ -81,46 +78,15 @@ quit() {
 	return $status
 }
 
-# testpmd OPTIONS ARG - of EAL, and its own
+# dpdk_pings OPTIONS - testpmd, with these of EAL, answers pings
 # shellcheck disable=SC2086 # words
-testpmd() {
-	start dpdk-testpmd 'testpmd> ' -l 0,1 $1 -- -i --nb-cores=1 --total-num-mbufs=4096 "$2"
-}
-
-# dpdk_pings OPTIONS - it answers pings
 dpdk_pings() {
-	testpmd "$1" --forward-mode=icmpecho || return 1
+	start dpdk-testpmd 'testpmd> ' -l 0,1 $1 -- -i --nb-cores=1 --total-num-mbufs=4096 \
+		--forward-mode=icmpecho || return 1
 	echo start >&9
 	pings ping
 	answered=$?
 	quit && [ $answered -eq 0 ]
-}
-
-arrived() { [ $(($(received) - before)) -ge 128 ]; }
-
-# dpdk_sends OPTIONS - 128 packets leave, and 128 arrive
-dpdk_sends() {
-	testpmd "$1" --eth-peer=0,52:54:00:00:00:11 || return 1
-	sleep 1
-	before=$(received)
-	echo start tx_first 4 >&9
-	wait_for 60 arrived
-	sleep 1
-	came=$(($(received) - before))
-	quit || return 1
-	echo "$came packets came"
-	[ $came -eq 128 ]
-}
-
-# dpdk_dies OPTIONS - killed at work, and started again
-dpdk_dies() {
-	testpmd "$1" --forward-mode=icmpecho || return 1
-	echo start >&9
-	pings ping || return 1
-	kill -KILL "$pid"
-	wait "$pid"
-	exec 9>&-
-	dpdk_pings "$1"
 }
 
 locked() { sed -n 's/^VmLck:[^0-9]*//p' "/proc/$pid/status"; }
@@ -218,11 +184,7 @@ client_dpdk() {
 		name="DPDK $(cat "$dpdk/version")"
 		run "$name" "testpmd, pages of the system: answers pings" dpdk_pings \
 			"--no-huge -m 128"
-		run "$name" "testpmd, pages of the system: 128 packets arrive" dpdk_sends \
-			"--no-huge -m 128"
 		run "$name" "testpmd, 2M pages as they are needed: answers pings" dpdk_pings ""
-		run "$name" "testpmd, 2M pages as they are needed: 128 packets arrive" dpdk_sends ""
-		run "$name" "testpmd, 2M pages: killed and started again" dpdk_dies ""
 		run "$name" "mempool_autotest: memory comes and goes" dpdk_hotplug
 	done
 	[ ! -e /doc ] ||

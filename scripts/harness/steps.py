@@ -173,7 +173,7 @@ def machines() -> Iterator[Step]:
                                                 "--seconds", "25", "--seed", str(seed)], 8)
     # DPDK and the kernel's VFIO selftests, one version of each; make clients has others, in a real
     # Debian.
-    yield Step("clients", ["clients", "--short"], 32)
+    yield Step("clients", ["clients", "--short"], 29)
     yield Step("handback powernv9", ["system", "handback"])
     yield Step("second pseries", ["system", "second"])
     for kernel in ("6.1-64k", "6.12-4k"):
