@@ -8,8 +8,8 @@
 
 # shellcheck source=lib.sh
 . /guest/lib.sh
-# shellcheck source=spyre.sh
-. /guest/spyre.sh
+# shellcheck source=podman.sh
+. /guest/podman.sh
 
 # card_of N - the address of the card with that MAC address
 card_of() {
@@ -103,20 +103,12 @@ dpdk_hotplug() {
 	[ $came -gt 0 ] && [ "$before" = "$after" ]
 }
 
-# functions N - that many virtual functions of the igb, at $pf, which the host keeps, and takes back
-# before
-functions() {
-	pf=/sys/bus/pci/devices/$(pci_find "$IGB")
-	modprobe igb
-	vfio_release "$(basename "$pf")"
-	wait_for 20 [ -e "$pf/net" ] && echo "$1" >"$pf/sriov_numvfs" &&
-		ip link set "$(ls "$pf/net")" up
-}
-
-# dpdk_function - one of them answers pings
+# dpdk_function - a virtual function of the igb, which the host keeps, answers pings
 dpdk_function() {
-	kept=$card
-	functions 1 || return 1
+	kept=$card pf=/sys/bus/pci/devices/$(pci_find "$IGB")
+	modprobe igb
+	wait_for 20 [ -e "$pf/net" ] && echo 1 >"$pf/sriov_numvfs" &&
+		ip link set "$(ls "$pf/net")" up || return 1
 	card=$(basename "$(readlink "$pf/virtfn0")")
 	# QEMU loses the interrupt with which the igb hears of a reset.
 	echo >"/sys/bus/pci/devices/$card/reset_method"

@@ -1,31 +1,11 @@
 # shellcheck shell=dash disable=SC2016,SC2034,SC2154
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# For scripts/guest/clients.sh: a host as IBM's Spyre cards have it, with other cards in their
-# place. Users start clients in containers of Podman, by the commands of
-# Documentation/containers.rst and partition.rst (in /doc).
+# For scripts/guest/clients.sh: a user starts clients in containers of Podman, by the commands of
+# Documentation/containers.rst (in /doc).
 
 # What a client here needs, by tcestat: a window's memory and its table
 NEED="--cards 1 --mem 8M"
-
-# What IBM's ServiceReport looks for, with the numbers of this card; then the machine starts.
-host_configured() {
-	sed 's/^ *//' /doc/modules-load >/etc/modules-load.d/vfio-pci.conf
-	sed "s/^ *//; s/ids=[^ ]*/ids=$E1000E/" /doc/modprobe >/etc/modprobe.d/vfio-pci.conf
-	echo 'SUBSYSTEM=="vfio", GROUP:="sentient", MODE:="0660"' \
-		>/etc/udev/rules.d/95-sentient.rules
-	pci_unbind "$card"
-	echo >"/sys/bus/pci/devices/$card/driver_override"
-	modprobe -r vfio-pci
-	udevadm control --reload
-	systemctl restart systemd-modules-load || return 1
-	udevadm settle
-	grep -x vfio-pci /etc/modules-load.d/vfio-pci.conf &&
-		grep -x vfio_iommu_spapr_tce /etc/modules-load.d/vfio-pci.conf &&
-		[ "$(pci_driver "$card")" = vfio-pci ] &&
-		[ "$(cat /sys/module/vfio_pci/parameters/disable_idle_d3)" = Y ] &&
-		stat -c '%G %a' "/dev/vfio/$(pci_group "$card")" | grep -x 'sentient 660'
-}
 
 uid() { id -u alice; }
 as_alice() {
@@ -70,44 +50,19 @@ without_group() {
 		! doctored unlimited s/--group-add=keep-groups// && says keep-groups
 }
 without_memlock() {
-	! contained 1048576 "" hold "$card" 2 exit && says ENOMEM && ! doctored 1048576 "" &&
-		says limits.conf
+	! contained 1048576 "" hold "$card" 2 exit && says ENOMEM && refused_in_log &&
+		! doctored 1048576 "" && says limits.conf
 }
-memory_limit() {
-	contained unlimited "s/IMAGE/--memory=4m IMAGE/" hold "$card" 2 exit
-	[ $code -eq 137 ] && dmesg | grep 'Memory cgroup out of memory: Killed process .*(hold)' &&
-		[ "$(cat /sys/module/vfio_iommu_spapr_tce/refcnt)" -eq 0 ]
-}
-
-# Four functions of one card, as Spyre's have a group and a window each, and no more memory than
-# they need
-four_hold() { [ "$(grep -c ^holding /tmp/contained)" -eq 4 ]; }
-four_cards() {
-	functions 4 || return 1
-	for n in 0 1 2 3; do vfio_bind "$(basename "$(readlink "$pf/virtfn$n")")" || return 1; done
-	udevadm settle
-	contained unlimited "s/IMAGE/--memory=64m IMAGE/" sh \
-		-c 'for card; do hold "$card" 2 wait & done; wait' sh \
-		"$(basename "$(readlink "$pf/virtfn0")")" \
-		"$(basename "$(readlink "$pf/virtfn1")")" \
-		"$(basename "$(readlink "$pf/virtfn2")")" \
-		"$(basename "$(readlink "$pf/virtfn3")")" &
-	job=$!
-	wait_for 120 four_hold
-	held=$?
-	[ "$TCE_DRIVER" != ours ] || [ "$(tcestat | grep -c '^container')" -eq 4 ] || held=1
-	pgrep -x hold | xargs -r kill -KILL
-	wait "$job"
-	echo 0 >"$pf/sriov_numvfs"
-	return $held
+# The module says in the log who wanted how much.
+refused_in_log() {
+	[ "$TCE_DRIVER" != ours ] || dmesg | grep 'vfio_iommu_spapr_tce: .*RLIMIT_MEMLOCK'
 }
 
-# served SOCKET OPTION COMMAND... - in a container that Podman's service starts, which is asked by
-# its socket
+# served COMMAND... - as alice, in a container that Podman's service starts, which is asked by its
+# socket
 served() {
-	sed "s,/run/podman/podman.sock run,$1 run $2 --rm --network=none --volume=/usr:/usr:ro,
+	sed "s,podman.sock run,& --user=$(uid) --rm --network=none --volume=/usr:/usr:ro,
 		s,IMAGE,--rootfs /home/alice/root \"\$@\"," /doc/podman-socket >/tmp/served.sh
-	shift 2
 	sh -e /tmp/served.sh "$@" >/tmp/contained 2>&1
 	code=$?
 	cat /tmp/contained
@@ -128,36 +83,20 @@ unit_repaired() {
 	cat /tmp/doctor
 	sh -ec "$(sed -n '/^do: memlock/{n;p;}' /tmp/doctor)"
 }
-# The module says in the log who wanted how much.
-refused_in_log() {
-	[ "$TCE_DRIVER" != ours ] || dmesg | grep 'vfio_iommu_spapr_tce: .*RLIMIT_MEMLOCK'
-}
 
-user_service() {
-	socket=/run/user/$(uid)/podman/podman.sock unit=user@$(uid).service
-	set_for "$unit" LimitMEMLOCK=1M
-	as_alice systemctl --user start podman.socket || return 1
-	! served "$socket" --userns=keep-id hold "$card" 2 exit && says ENOMEM && refused_in_log &&
-		unit_repaired "$unit" &&
-		as_alice systemctl --user start podman.socket &&
-		served "$socket" --userns=keep-id hold "$card" 2 exit
-}
 root_service() {
-	socket=/run/podman/podman.sock
 	set_for podman.service LimitMEMLOCK=1M
 	systemctl start podman.socket || return 1
-	! served "$socket" "--user=$(uid)" hold "$card" 2 exit && says "Permission denied" ||
-		return 1
+	! served hold "$card" 2 exit && says "Permission denied" || return 1
 	set_for podman.service SupplementaryGroups=sentient
-	! served "$socket" "--user=$(uid)" hold "$card" 2 exit && says ENOMEM &&
-		unit_repaired podman.service &&
-		served "$socket" "--user=$(uid)" hold "$card" 2 exit || return 1
+	! served hold "$card" 2 exit && says ENOMEM && unit_repaired podman.service &&
+		served hold "$card" 2 exit || return 1
 	rm -r /etc/systemd/system/podman.service.d
 	mkdir /etc/systemd/system/podman.service.d
 	cp /doc/podman-service /etc/systemd/system/podman.service.d/vfio.conf
 	systemctl daemon-reload
 	systemctl restart podman.service
-	served "$socket" "--user=$(uid)" hold "$card" 2 exit
+	served hold "$card" 2 exit
 }
 
 # By the page's commands, but for the image: the user's systemd, which each boot starts, starts the
@@ -190,6 +129,8 @@ quadlet() {
 client_podman() {
 	name="Podman $(podman --version | sed 's/.* //')"
 	groupadd sentient
+	chgrp sentient "/dev/vfio/$(pci_group "$card")"
+	chmod 660 "/dev/vfio/$(pci_group "$card")"
 	useradd -m -G sentient alice
 	mkdir -p /home/alice/root/dev /home/alice/root/etc /home/alice/root/proc \
 		/home/alice/root/sys /home/alice/root/usr
@@ -198,18 +139,11 @@ client_podman() {
 	loginctl enable-linger alice
 	wait_for 60 [ -S "/run/user/$(uid)/systemd/private" ] ||
 		die "alice has no systemd of her own"
-	run "Spyre" \
-		"IBM's modules-load.d, modprobe.d and rule: bound, and the group sentient has it" \
-		host_configured
 	run "$name" "rootless: a client opens the card and maps memory" contained unlimited \
 		"s/IMAGE/--memory=64m IMAGE/" hold "$card" 2 exit
 	run "$name" "rootless: without keep-groups EACCES, and doctor says why" without_group
 	run "$name" "rootless: with 1 MiB to lock ENOMEM, and doctor says why" without_memlock
-	run "$name" "rootless: with a limit of 4 MiB of memory it is killed" memory_limit
-	run "$name" "rootless: four cards at once within 64 MiB of memory" four_cards
 	run "$name" "a Quadlet: the user's systemd starts the container, with the limit" quadlet
-	run "$name" "a user's service: 1 MiB to lock is ENOMEM, and what doctor says helps" \
-		user_service
 	what="without the group EACCES, with 1 MiB ENOMEM, and what doctor says helps"
 	run "$name" "root's service: $what" root_service
 }
