@@ -10,6 +10,8 @@
 . /guest/lib.sh
 # shellcheck source=podman.sh
 . /guest/podman.sh
+# shellcheck source=libvirt.sh
+. /guest/libvirt.sh
 
 # card_of N - the address of the card with that MAC address
 card_of() {
@@ -31,6 +33,14 @@ run() {
 	left=$(($(pinned) - pins))
 	[ $left -eq 0 ] || status=1 why="leaves $left pages pinned"
 	result $status "$test" "$why"
+}
+
+# far - the other end is in a network of its own, so that the host has the near end's address.
+far() {
+	ip netns add far || return
+	ip link set "$peer" netns far
+	ip -n far addr add 10.1.0.1/24 dev "$peer"
+	ip -n far link set "$peer" up
 }
 
 # pings PING... - once the link is up, which takes long on a busy machine, each of ten is answered
@@ -240,10 +250,7 @@ ovs_dies() {
 	ovs_pings && systemctl kill --signal KILL ovs-vswitchd && ovs_works
 }
 client_ovs() {
-	ip netns add far
-	ip link set "$peer" netns far
-	ip -n far addr add 10.1.0.1/24 dev "$peer"
-	ip -n far link set "$peer" up
+	far
 	doc dpdk-pages
 	# The page has Open vSwitch look at all cards that are bound to vfio-pci.
 	vfio_release "$(pci_find "$IGB")"

@@ -4,6 +4,8 @@
 # For scripts/guest/passthrough.sh and libvirt.sh: QEMU with its guest, and what is said to the
 # guest. $OUT, $test and the like are theirs.
 
+# A guest in an emulated host is slow: no watchdogs, and nothing that it can do without.
+QUICK="nowatchdog cryptomgr.notests mitigations=off lsm= audit=0"
 qemu_pid=
 number=0
 

@@ -22,8 +22,6 @@ WORK=/mnt/work
 OUT=$WORK/out
 NET=10.0.2.2
 MEM=1024	# MiB of a guest
-# A guest in an emulated host is slow: no watchdogs, and nothing that it can do without.
-QUICK="nowatchdog cryptomgr.notests mitigations=off lsm= audit=0"
 
 # ---- the host ----
 

@@ -33,7 +33,6 @@ PARTS = {
     "boots": ("scripts/guests --kernel 6.12-4k boots", "What a guest's boot asks of the host"),
     "install": ("scripts/nightly/install", "Installation on Debian"),
     "fresh": ("scripts/nightly/fresh", "The first run on a new machine"),
-    "libvirt": ("scripts/nightly/libvirt", "libvirt"),
     "coverage": ("scripts/nightly/coverage", "Coverage"),
     "defects": ("scripts/nightly/defects", "Defects of the in-tree driver"),
     "clients": ("make clients", "Clients that others wrote"),
