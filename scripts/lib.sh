@@ -139,17 +139,6 @@ in_chroot() {
 	' sh "$@"
 }
 
-# QEMU's arguments for the network card $1 at the place $3, in the array $card. On its wire is a
-# peer (scripts/harness/guest-peer) that only exists there, with its log in $2. "restrict" keeps all
-# else on the machine out of reach.
-card_with_peer() {
-	local peer net=10.0.$(($1 + 2))
-	peer=$(printf '%q ' "$SCRIPTS/harness/guest-peer" "$2/peer-$1.log")
-	peer=guestfwd=tcp:$net.100:80-cmd:${peer//,/,,}
-	card=(-netdev "user,id=card$1,restrict=on,net=$net.0/24,$peer"
-		-device "e1000e,romfile=,netdev=card$1,mac=52:54:00:00:00:1$1,$3,multifunction=on")
-}
-
 # Short content key of its arguments (files are hashed by content).
 key_of() {
 	local arg files=()

@@ -4,21 +4,49 @@
 # A network card, with all its functions, goes to a client and comes back: closed by the client,
 # with v1 and with v2, and after the client was killed with live mappings; then with the kernel's
 # own backend in the place of ours, and with ours again. They change places while the card is
-# vfio-pci's, and no container is open. Each time it must work again with the host's own driver.
-# TCE_ROUNDS has other rounds.
+# vfio-pci's, and no container is open. Each time it must work again with the host's own driver:
+# each function must have link and ping, and on PowerNV the host's DMA window and bypass must have
+# been taken away and returned. TCE_ROUNDS has other rounds.
 
-# shellcheck source=card.sh
-. /guest/card.sh
+# shellcheck source=lib.sh
+. /guest/lib.sh
 
-backend=vfio_iommu_spapr_tce
+PEER=10.0.2.2	# QEMU's user network
+BACKEND=vfio_iommu_spapr_tce
+
+# function_works - bring it up with its own driver and ask the peer.
+function_works() {
+	driver=$(pci_driver "$card")
+	[ "$driver" = e1000e ] || die "$name: $card is driven by '$driver'"
+	net=$(basename "/sys/bus/pci/devices/$card/net/"*)
+	ip addr replace 10.0.2.15/24 dev "$net" || die "$name: $net gets no address"
+	ip link set "$net" up || die "$name: $net does not come up"
+	wait_for 20 grep -qs 1 "/sys/class/net/$net/carrier" || die "$name: $net has no link"
+	ping -c 3 -W 5 "$PEER" >/tmp/ping || { cat /tmp/ping; die "$name: no answer from $PEER"; }
+	say "$name: $net has link, $(grep transmitted /tmp/ping)"
+	ip link set "$net" down
+}
+
+# The windows that the host made for all of memory (pseries).
+bypasses() { find /sys/firmware/devicetree/base/ -name linux,direct64-ddr-window-info | wc -l; }
+
 # replace_by DIRECTORY - load the backend that is there, instead of the one that is loaded
 replace_by() {
-	file=$(find "/lib/modules/$(uname -r)/$1" -name $backend.ko)
-	rmmod $backend || die "$name: the backend is in use"
+	file=$(find "/lib/modules/$(uname -r)/$1" -name $BACKEND.ko)
+	rmmod $BACKEND || die "$name: the backend is in use"
 	insmod "$file" || die "$name: $file can't be loaded"
-	[ "$(cat /sys/module/$backend/srcversion)" = "$(modinfo -F srcversion "$file")" ] ||
+	[ "$(cat /sys/module/$BACKEND/srcversion)" = "$(modinfo -F srcversion "$file")" ] ||
 		die "$name: it is not $file"
 }
+
+cards=$(pci_find "$E1000E")
+[ -n "$cards" ] || die "no e1000e"
+dev=$(echo "$cards" | tail -n 1)
+modprobe e1000e || die "e1000e does not load"
+windows_before=$(windows)
+name=before
+for card in $cards; do function_works; done
+bypasses_before=$(bypasses)
 
 for round in ${TCE_ROUNDS:-1:exit 2:exit 2:wait 2:kernel 2:updates}; do
 	how=${round#*:}
@@ -36,6 +64,11 @@ for round in ${TCE_ROUNDS:-1:exit 2:exit 2:wait 2:kernel 2:updates}; do
 	*) /selftests/hold "$dev" "${round%:*}" exit || die "$name: the client failed" ;;
 	esac
 	for card in $cards; do vfio_release "$card"; done
-	card_back "$name"
+	window_back "$name" ||
+		{ cat /tmp/log; die "$name: the host's window and bypass are not back"; }
+	say "$name: the host's window is back"
+	for card in $cards; do function_works; done
+	[ "$(bypasses)" -eq "$bypasses_before" ] ||
+		die "$name: $(bypasses) of $bypasses_before 64-bit windows of the host are back"
 done
 say "done"
