@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Suite tce_map: what MAP and UNMAP do, for all shapes of memory, of its table and of its process,
- * which are drawn.
+ * which are drawn; and calls that are refused, or end before they are done.
  *
  * The platform checks every write (see tce_mock.h), so a case only has to say what
  * the device reaches in the end. What that is a model knows, whatever is called.
  */
 #include <linux/bitops.h>
 #include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/prandom.h>
 
+#include "../tce_map.h"
 #include "../tce_table.h"
-#include "tce_client.h"
 #include "tce_draw.h"
+#include "tce_threads.h"
 
 /* ---- shapes ---- */
 
@@ -25,12 +27,17 @@ static const u8 page_shifts[] = { 12, PAGE_SHIFT, 16, 21, 24 };
 static const u8 all_levels[] = { 1, 2, 4 };
 static const enum tce_mem_kind kinds[] = {
 	TCE_MEM_PLAIN, TCE_MEM_SCATTERED, TCE_MEM_SHARED, TCE_MEM_THP, TCE_MEM_HUGETLB,
+	TCE_MEM_HUGETLB, TCE_MEM_HUGETLB,
 };
 
-/* Of the CPU, and those that may be split at any time, or not */
+/* Of the CPU, that may be split at any time, that are not; what follows has ordinary ones, too */
 #define CPU_PAGE	1
 #define THP		3
 #define HUGETLB		4
+#define HUGE_FIRST	5
+
+/* Firmware that has no calls for many entries is asked for one at a time. */
+#define ONE_AT_A_TIME	2
 
 static void fit_shape(u8 *v)
 {
@@ -44,15 +51,18 @@ static void fit_shape(u8 *v)
 		v[REGIONS] = 0;
 	}
 	/* no other memory has larger pages that stay */
-	if (v[MEMORY] != HUGETLB)
+	if (v[MEMORY] < HUGETLB)
 		v[SHIFT] = min_t(u8, v[SHIFT], CPU_PAGE);
+	/* whose exchanges are counted: most_exchanges() */
+	else if (!v[SHIFT])
+		v[HCALLS] = min_t(u8, v[HCALLS], ONE_AT_A_TIME - 1);
 }
 
 static struct tce_shapes shapes = {
 	.draw = {
 		.n = SHAPE,
 		.sizes = { 3, ARRAY_SIZE(page_shifts), ARRAY_SIZE(kinds), ARRAY_SIZE(all_levels),
-			   2, 2, 2, 2, 2 },
+			   3, 2, 2, 2, 2 },
 		.fit = fit_shape,
 	},
 };
@@ -63,16 +73,17 @@ static const void *next_shape(const void *prev, char *desc)
 	static const char *const pages[] = { "4K", "the CPU's", "64K", "2M", "16M" };
 	static const char *const memory[] = {
 		"ordinary", "scattered", "shared", "transparent huge", "hugetlb",
+		"hugetlb and ordinary", "ordinary and hugetlb",
 	};
+	static const char *const hcalls[] = { "", ", hypervisor calls", ", one at a time" };
 	const u8 *v = tce_next_shape(&shapes, prev);
 
 	if (v)
 		snprintf(desc, KUNIT_PARAM_DESC_SIZE,
 			 "%s, %s pages of %s%s memory, %u levels%s%s%s%s, seed %x",
 			 ifaces[v[IFACE]], pages[v[SHIFT]], v[LARGE] ? "much " : "",
-			 memory[v[MEMORY]], all_levels[v[LEVELS]],
-			 v[HCALLS] ? ", hypervisor calls" : "",
-			 v[KVM_TABLE] ? ", KVM has the table" : "", v[GROUPS] ? ", 2 groups" : "",
+			 memory[v[MEMORY]], all_levels[v[LEVELS]], hcalls[v[HCALLS]],
+			 v[KVM_TABLE] ? ", KVM's table" : "", v[GROUPS] ? ", 2 groups" : "",
 			 v[REGIONS] ? ", 2 regions" : "", TCE_SEED);
 	return v;
 }
@@ -88,10 +99,22 @@ static unsigned long size_of(const u8 *shape)
 		return page_shifts[shape[SHIFT]] == 24 ? 3 * SZ_16M : SZ_8M;
 	if (shape[MEMORY] == THP || shape[MEMORY] == HUGETLB)
 		return shape[LARGE] ? SZ_4M : SZ_2M;
+	if (shape[MEMORY] > HUGETLB)
+		return SZ_2M;
 	return shape[LARGE] ? MUCH : SZ_128K;
 }
 
-/* A container, and memory that can be mapped in it. */
+/**
+ * struct map_setup - a container, and memory that can be mapped in it
+ * @client: the container
+ * @grp: its group
+ * @shape: what was drawn
+ * @step: bytes of an IOMMU page
+ * @size: bytes of the memory
+ * @ua: the memory
+ * @other: where in it ordinary pages are, beside huge ones
+ * @others: bytes of these
+ */
 struct map_setup {
 	struct tce_client *client;
 	struct tce_mock_group *grp;
@@ -99,7 +122,15 @@ struct map_setup {
 	unsigned long step;
 	unsigned long size;
 	unsigned long ua;
+	unsigned long other;
+	unsigned long others;
 };
+
+/* None of the IOMMU pages is larger than a page of the memory. */
+static bool may_map(const struct map_setup *s, unsigned long at, unsigned long size)
+{
+	return s->step <= PAGE_SIZE || at + size <= s->other || at >= s->other + s->others;
+}
 
 /* Bytes of the first of two regions, or of the only one */
 static unsigned long first_region(const struct map_setup *s)
@@ -122,16 +153,38 @@ static long each_region(const struct map_setup *s,
 	return rc;
 }
 
+/* Huge pages, and ordinary ones that begin where they end, or end where they begin */
+static void set_up_both(struct map_setup *s, struct tce_fixture *fx)
+{
+	/* the hash MMU wants one size of pages between two such edges */
+	unsigned long edge = round_up(fx->next_ua, SZ_256M) + SZ_256M, huge = s->size;
+
+	s->others = max_t(unsigned long, s->step, s->shape[LARGE] ? SZ_1M : SZ_128K);
+	s->other = s->shape[MEMORY] == HUGE_FIRST ? huge : 0;
+	s->size += s->others;
+	fx->next_ua = edge - s->other;
+	s->ua = tce_memory(fx, TCE_MEM_HUGETLB, huge);
+	fx->next_ua = edge + SZ_256M;
+	if (!s->ua)
+		return;
+	if (!s->other)
+		s->ua -= s->others;
+	tce_renew(fx, s->ua + s->other, s->others);
+}
+
 static void set_up_memory(struct kunit *test, struct map_setup *s)
 {
-	bool hugetlb = s->shape[MEMORY] == HUGETLB;
+	bool hugetlb = s->shape[MEMORY] >= HUGETLB;
 	struct tce_fixture *fx = test->priv;
 	unsigned long at;
 	long rc;
 
 	if (hugetlb)
 		tce_apart(fx);
-	s->ua = tce_memory(fx, kinds[s->shape[MEMORY]], s->size);
+	if (s->shape[MEMORY] > HUGETLB)
+		set_up_both(s, fx);
+	else
+		s->ua = tce_memory(fx, kinds[s->shape[MEMORY]], s->size);
 	if (hugetlb)
 		tce_apart(fx);
 	if (!s->ua)
@@ -143,7 +196,8 @@ static void set_up_memory(struct kunit *test, struct map_setup *s)
 	KUNIT_ASSERT_EQ(test, rc, 0);
 	/* each IOMMU page has to be inside one page of the memory */
 	for (at = 0; hugetlb && s->shape[IFACE] != V1 && at < s->size; at += PAGE_SIZE)
-		if (page_size(compound_head(tce_page(fx, s->ua + at))) < s->step)
+		if (may_map(s, at, PAGE_SIZE) &&
+		    page_size(compound_head(tce_page(fx, s->ua + at))) < s->step)
 			kunit_skip(test, "no hugetlb pages of %lx", s->step);
 }
 
@@ -157,6 +211,8 @@ static void set_up(struct kunit *test, struct map_setup *s)
 	s->step = 1UL << shift;
 	s->size = size_of(shape);
 	fx->mock->hcalls = shape[HCALLS];
+	if (shape[HCALLS] == ONE_AT_A_TIME)
+		powerpc_firmware_features &= ~(FW_FEATURE_PUT_TCE_IND | FW_FEATURE_STUFF_TCE);
 	fx->mock->kvm = shape[KVM_TABLE];
 	if (shape[IFACE] == GUEST)
 		tce_watch(fx);
@@ -239,6 +295,7 @@ static void call_and_expect(struct kunit *test, struct map_model *m)
 	/* one entry, or some, or any number */
 	const unsigned int most[] = { 1, 20, 20, m->n };
 	u32 flags = 0;
+	bool may;
 
 	n = 1 + draw(m, min(most[draw(m, ARRAY_SIZE(most))], m->n - from));
 	page = draw(m, m->s.size / m->s.step);
@@ -256,8 +313,12 @@ static void call_and_expect(struct kunit *test, struct map_model *m)
 		/* a run that pseries lets the device write it may read as well */
 		if (m->s.shape[HCALLS] && flags == TCE_W)
 			flags = TCE_RW;
+		may = may_map(&m->s, page * m->s.step, n * m->s.step);
 		KUNIT_ASSERT_EQ(test, tce_map(m->s.client, ioba_of(m, from),
-					      m->s.ua + page * m->s.step, n * m->s.step, flags), 0);
+					      m->s.ua + page * m->s.step, n * m->s.step, flags),
+				may ? 0 : -EINVAL);
+		if (!may)
+			n = 0;
 	}
 	for (i = 0; i < n; i++) {
 		m->entries[from + i].flags = flags;
@@ -266,17 +327,54 @@ static void call_and_expect(struct kunit *test, struct map_model *m)
 	expect_model(test, m, from, n);
 }
 
-/* What the device could only read is clean, and UNMAP of what is empty kills nothing. */
-static void read_and_unmap(struct kunit *test, struct map_setup *s)
+/*
+ * The kernel's list may take all pages of the region for huge ones, and some ordinary pages are
+ * where a huge one could be. KVM is not believed, and leaves huge pages to user space.
+ */
+static void kvm_puts_huge(struct kunit *test, const struct map_setup *s)
+{
+	struct iommu_table *tbl = s->grp->tg.tables[0];
+	unsigned long at, hpa;
+
+	for (at = 0; at < s->size; at += s->step) {
+		enum dma_data_direction dir = DMA_BIDIRECTIONAL;
+
+		hpa = round_down(page_to_phys(tce_page(test->priv, s->ua + at)), s->step);
+		KUNIT_EXPECT_EQ(test, iommu_tce_xchg_no_kill(current->mm, tbl, 0, &hpa, &dir), 0);
+		KUNIT_EXPECT_NULL(test, tbl->it_ops->useraddrptr(tbl, 0, true));
+	}
+}
+
+/*
+ * Runs of huge pages are found even if ordinary ones come before them, where half of the least run
+ * is contiguous, and are written and cleared at once. The end of a call may be shorter than a run.
+ */
+static unsigned long most_exchanges(const struct map_setup *s)
+{
+	if (s->shape[MEMORY] < HUGETLB || s->shape[SHIFT] || s->shape[IFACE] == GUEST ||
+	    s->shape[LEVELS])
+		return ULONG_MAX;
+	return s->others ? (s->others + SZ_512K) / SZ_4K : 0;
+}
+
+/*
+ * What the device could only read is clean, and UNMAP of what is empty kills nothing. Afterwards
+ * the memory may be pinned in pieces, because the kernel pins less than it was asked for.
+ */
+static void read_and_unmap(struct kunit *test, struct map_setup *s, bool pieces)
 {
 	struct tce_fixture *fx = test->priv;
 	struct page *first = tce_page(fx, s->ua), *last = tce_page(fx, s->ua + s->size - PAGE_SIZE);
-	unsigned long kills;
+	unsigned long kills, exchanges = fx->mock->asked[TCE_FAULT_XCHG];
+	bool may = may_map(s, 0, s->size);
 
 	ClearPageDirty(first);
 	ClearPageDirty(last);
-	KUNIT_ASSERT_EQ(test, tce_map(s->client, 0, s->ua, s->size, TCE_R), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(s->client, 0, s->ua, s->size, TCE_R), may ? 0 : -EINVAL);
+	if (!may)
+		KUNIT_EXPECT_EQ(test, fx->mock->writes, 0);
 	KUNIT_ASSERT_EQ(test, tce_unmap(s->client, 0, s->size), 0);
+	KUNIT_EXPECT_LE(test, fx->mock->asked[TCE_FAULT_XCHG] - exchanges, most_exchanges(s));
 	kills = fx->mock->kills;
 	KUNIT_EXPECT_EQ(test, tce_unmap(s->client, 0, s->step), 0);
 	/* but for what KVM could have cleared */
@@ -286,28 +384,39 @@ static void read_and_unmap(struct kunit *test, struct map_setup *s)
 	KUNIT_ASSERT_EQ(test, each_region(s, tce_unregister), 0);
 	KUNIT_EXPECT_FALSE(test, PageDirty(first));
 	KUNIT_EXPECT_FALSE(test, PageDirty(last));
+	if (pieces)
+		tce_fault_arm_sticky(fx->mock, TCE_FAULT_PIN, 3);
 	KUNIT_ASSERT_EQ(test, each_region(s, tce_register), 0);
+	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock) > 0, pieces && s->shape[IFACE] != V1);
 }
 
 /*
- * UNREGISTER takes away what is mapped of its region, and of no other. A client that is killed need
- * not look at all of its window.
+ * UNREGISTER takes away what is mapped of its region in each window, and of no other. A client that
+ * is killed need not look at all of them.
  */
 static void unregister_mapped(struct kunit *test, struct map_model *m)
 {
 	unsigned long first = first_region(&m->s);
-	long rc = TCE_KILLED_IF(draw(m, 2), tce_unregister(m->s.client, m->s.ua, first));
+	struct tce_client *client = m->s.client;
 	unsigned int i;
+	u64 start;
+	long rc;
 
+	/* pseries has no room for another one */
+	if (!m->s.shape[HCALLS]) {
+		KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_64K, 1, &start), 0);
+		KUNIT_ASSERT_EQ(test, tce_map(client, start, m->s.ua, SZ_4K, TCE_RW), 0);
+	}
+	rc = TCE_KILLED_IF(draw(m, 2), tce_unregister(client, m->s.ua, first));
 	if (rc) {
 		KUNIT_EXPECT_EQ(test, rc, -EINTR);
-		KUNIT_ASSERT_EQ(test, tce_unregister(m->s.client, m->s.ua, first), 0);
+		KUNIT_ASSERT_EQ(test, tce_unregister(client, m->s.ua, first), 0);
 	}
 	for (i = 0; i < 2 * m->n; i++)
 		if (m->entries[i].ua < m->s.ua + first)
 			m->entries[i].flags = 0;
 	expect_model(test, m, 0, 2 * m->n);
-	KUNIT_ASSERT_EQ(test, tce_register(m->s.client, m->s.ua, first), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(client, m->s.ua, first), 0);
 }
 
 /*
@@ -322,17 +431,24 @@ static void any_calls(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, m);
 	set_up(test, &m->s);
-	read_and_unmap(test, &m->s);
-	m->n = min3((unsigned long)MOST, m->s.size / m->s.step, SZ_64M / m->s.step / 2);
 	tce_seed_by(&m->random, m->s.shape, SHAPE);
+	if (m->s.shape[IFACE] == GUEST && m->s.step > PAGE_SIZE)
+		kvm_puts_huge(test, &m->s);
+	read_and_unmap(test, &m->s, draw(m, 2));
+	m->n = min3((unsigned long)MOST, m->s.size / m->s.step, SZ_64M / m->s.step / 2);
 	for (i = 0; i < CALLS; i++) {
 		call_and_expect(test, m);
 		if (READ_ONCE(test->status) == KUNIT_FAILURE)
 			KUNIT_FAIL_AND_ABORT(test, "call %u", i);
 	}
+	/* a function comes to the group, and PowerNV takes that once more; a stranger leaves */
+	KUNIT_EXPECT_EQ(test, m->s.grp->tg.ops->take_ownership(&m->s.grp->tg, NULL), 0);
+	tce_detach(m->s.client, tce_group(fx));
 	expect_model(test, m, 0, 2 * m->n);
 	if (m->s.shape[IFACE] != V1)
 		unregister_mapped(test, m);
+	if (m->s.shape[HCALLS] == ONE_AT_A_TIME)
+		KUNIT_EXPECT_EQ(test, fx->mock->runs, 0);
 
 	/* a process that is killed closes its container as it is */
 	if (draw(m, 2)) {
@@ -349,7 +465,183 @@ static void any_calls(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 }
 
+/* ---- calls that are refused, or end before they are done ---- */
+
+static void be_killed(void *unused)
+{
+	tce_be_killed(true);
+}
+
+/* What a call that ends early begins with, and whose it is */
+enum { EMPTY, FULL, HOLES, CONTENTS };
+
+static const struct early {
+	const char *name;
+	bool v2;
+	bool kvm;
+} early_clients[] = {
+	{ "v1", false, false }, { "v2", true, false }, { "v2, KVM", true, true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(early, early_clients, name);
+
+/* More than a call changes before it looks whether it is killed */
+#define ENTRIES		(TCE_CHUNK + 64)
+
+static void read_entries(struct tce_mock_group *grp, unsigned long *hpas)
+{
+	unsigned int i;
+
+	for (i = 0; i < ENTRIES; i++)
+		tce_mock_entry(grp->hw[0], i, &hpas[i]);
+}
+
+/* Are these entries as they were, or empty? */
+static bool is_left(const unsigned long *now, const unsigned long *before, unsigned int n,
+		    bool as_before)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		if (now[i] != (as_before ? before[i] : 0))
+			return false;
+	return true;
+}
+
+/*
+ * A call is killed, or an entry is refused, at an exchange. MAP unmaps its range, unless it has
+ * written nothing. UNMAP goes on after an entry that is refused, and when it is killed it stops.
+ */
+static void ends_early(struct kunit *test)
+{
+	static const unsigned int places[] = { 0, 1, 2, TCE_CHUNK, TCE_CHUNK + 1, ENTRIES };
+	const unsigned long size = ENTRIES * SZ_4K;
+	const struct early *early = test->param_value;
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, 2 * size), *before, *now;
+	unsigned int n, at, i, ended = 0;
+	struct tce_mock_group *grp;
+	struct tce_client *client;
+	struct tce_visit visit;
+	long rc;
+
+	before = kunit_kcalloc(test, 2 * ENTRIES, sizeof(*before), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, before);
+	now = before + ENTRIES;
+	if (early->kvm)
+		tce_watch(fx);
+	client = tce_ready_for(fx, early->v2, ua, 2 * size, &grp);
+	KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, size), 0);
+	for (n = 0; n < 4 * CONTENTS * ARRAY_SIZE(places); n++) {
+		bool map = n & 1, killed = n & 2;
+
+		at = places[n / 4 / CONTENTS];
+		if (n / 4 % CONTENTS != EMPTY)
+			KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, size, TCE_RW), 0);
+		for (i = 0; n / 4 % CONTENTS == HOLES && i < ENTRIES; i += 2)
+			KUNIT_ASSERT_EQ(test, tce_unmap(client, i * SZ_4K, SZ_4K), 0);
+		read_entries(grp, before);
+		visit = (struct tce_visit){ .call = be_killed, .skip = at ? 2 * at - 2 : 0 };
+		tce_be_killed(killed && !at);
+		if (killed && at)
+			fx->mock->visit = &visit;
+		else if (!killed)
+			tce_fault_arm(fx->mock, TCE_FAULT_XCHG, at + 1, -4);
+		/* MAP for writing is done entry by entry, wherever the pages are */
+		rc = map ? tce_map(client, 0, ua + size, size, TCE_W) : tce_unmap(client, 0, size);
+		tce_be_killed(false);
+		fx->mock->visit = NULL;
+		tce_fault_disarm(fx->mock);
+		read_entries(grp, now);
+		KUNIT_EXPECT_TRUE_MSG(test, !rc || rc == (killed ? -EINTR : -EIO), "%u: %ld", n,
+				      rc);
+		for (i = 0; i < ENTRIES && !now[i]; i++)
+			;
+		if (!rc && map)
+			tce_expect_mapped(fx, grp, 0, 0, ua + size, size, TCE_W);
+		else if (map)
+			KUNIT_EXPECT_TRUE_MSG(test, i == ENTRIES ||
+					      is_left(now, before, ENTRIES, true), "%u", n);
+		else if (!rc)
+			KUNIT_EXPECT_EQ_MSG(test, i, ENTRIES, "%u", n);
+		else if (i < ENTRIES)
+			/* all that follows, or what was refused, unless that was empty */
+			KUNIT_EXPECT_TRUE_MSG(test, now[i] == before[i] &&
+					      is_left(now + i + 1, before + i + 1, ENTRIES - i - 1,
+						      killed), "%u", n);
+		ended |= rc ? 1 << (n & 3) : 0;
+		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, size), 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+		if (!early->v2)
+			KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
+	}
+	KUNIT_EXPECT_EQ(test, ended, 15);
+	if (early->v2)
+		KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, 2 * size), 0);
+}
+
+/* What is wrong with the addresses is found before anything is pinned. */
+static void v1_refuses_before_it_pins(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, false, NULL);
+	unsigned long ua = tce_plain(fx, SZ_256K);
+
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua + SZ_2K, SZ_256K, TCE_R), -EINVAL);
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, -SZ_64K, SZ_64K, TCE_R), -EFAULT);
+	KUNIT_EXPECT_EQ(test, fx->mock->asked[TCE_FAULT_PIN], 0);
+}
+
+static void map_and_unmap_as_other(struct tce_fixture *fx, void *arg)
+{
+	struct tce_client *client = arg;
+	struct tce_container *container = tce_container_find(client->data);
+	unsigned long ua = vm_mmap(NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS, 0);
+
+	KUNIT_EXPECT_EQ(fx->test, tce_container_map(container, 0, ua, SZ_4K, DMA_BIDIRECTIONAL),
+			-EPERM);
+	tce_expect_why(fx, "NOT_OWNER");
+	KUNIT_EXPECT_EQ(fx->test, tce_container_unmap(container, 0, 0), -EPERM);
+}
+
+/* Another process has bound and enabled the container since MAP or UNMAP looked at its owner. */
+static void not_the_owners(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned int pins;
+	int v2;
+
+	for (v2 = 0; v2 < 2; v2++) {
+		struct tce_client *client = tce_ready(fx, v2, NULL);
+
+		pins = fx->mock->asked[TCE_FAULT_PIN];
+		tce_do_as_other(fx, true, map_and_unmap_as_other, client);
+		KUNIT_EXPECT_EQ(test, fx->mock->asked[TCE_FAULT_PIN], pins);
+	}
+}
+
+/* There may be as many regions as pages, and who is killed need not wait for all of them. */
+static void v2_killed_between_regions(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, SZ_256K);
+	struct tce_client *client = tce_ready_for(fx, true, ua, SZ_256K / 2, NULL);
+	struct tce_state before;
+
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua + SZ_256K / 2, SZ_256K / 2), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua + SZ_256K / 2, SZ_4K, TCE_RW), 0);
+	tce_get_state(fx, &before);
+	KUNIT_EXPECT_EQ(test, TCE_KILLED(tce_map(client, 0, ua, SZ_256K, TCE_RW)), -EINTR);
+	tce_expect_state(fx, &before, "MAP");
+	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_256K, TCE_RW), 0);
+}
+
 static struct kunit_case tce_map_cases[] = {
+	KUNIT_CASE_PARAM(ends_early, early_gen_params),
+	KUNIT_CASE(v1_refuses_before_it_pins),
+	KUNIT_CASE(not_the_owners),
+	KUNIT_CASE(v2_killed_between_regions),
 	KUNIT_CASE_PARAM(any_calls, shape_gen_params),
 	{}
 };
