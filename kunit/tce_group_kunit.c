@@ -164,22 +164,6 @@ static void default_window_is_cleared(struct kunit *test)
 	tree_remove(&tree);
 }
 
-/* PowerNV takes the group from the host once more then. */
-static void function_comes_to_a_claimed_group(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	unsigned long ua;
-	struct tce_client *client = tce_two_windows(test, &grp, &ua);
-
-	KUNIT_EXPECT_EQ(test, grp->tg.ops->take_ownership(&grp->tg, NULL), 0);
-	tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
-	tce_expect_mapped(fx, grp, 1, TCE_SECOND, ua, SZ_4K, TCE_RW);
-	tce_detach(client, grp);
-	KUNIT_EXPECT_PTR_EQ(test, grp->tg.ops, &tce_mock_group_ops);
-	KUNIT_EXPECT_TRUE(test, grp->host_table);
-}
-
 /* What pseries restores when a group is given back: one table, for the first device only */
 static struct iommu_table host_table;
 static struct tce_group *leaving;
@@ -259,25 +243,12 @@ static void only_the_host_has_a_devices_table(struct kunit *test)
 	grp->tg.ops = &tce_mock_group_ops;
 }
 
-static void detach_of_a_stranger(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	unsigned long ua;
-	struct tce_client *client = tce_two_windows(test, &grp, &ua);
-
-	tce_detach(client, tce_group(fx));
-	tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
-}
-
 static struct kunit_case tce_group_cases[] = {
 	KUNIT_CASE(attach_without_tables),
 	KUNIT_CASE(host_keeps_its_bypass),
 	KUNIT_CASE(host_keeps_its_dynamic_window),
 	KUNIT_CASE(default_window_is_cleared),
-	KUNIT_CASE(function_comes_to_a_claimed_group),
 	KUNIT_CASE(only_the_host_has_a_devices_table),
-	KUNIT_CASE(detach_of_a_stranger),
 	{}
 };
 

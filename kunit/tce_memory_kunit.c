@@ -8,102 +8,40 @@
 #include "../tce_mm.h"
 #include "tce_threads.h"
 
-/* How large a region is */
-struct memory_size {
-	const char *name;
-	unsigned long size;
-	bool kvm;
-};
-
-static const struct memory_size sizes[] = {
-	{ "one page", PAGE_SIZE, false },
-	{ "256K", SZ_256K, false },
-	{ "4M and a page", SZ_4M + PAGE_SIZE, false },
-	{ "one page, KVM", PAGE_SIZE, true },
-	{ "256K, KVM", SZ_256K, true },
-	{ "4M and a page, KVM", SZ_4M + PAGE_SIZE, true },
-};
-
-KUNIT_ARRAY_PARAM_DESC(size, sizes, name);
-
-static unsigned long size_of(struct kunit *test)
-{
-	const struct memory_size *param = test->param_value;
-
-	if (param->kvm)
-		tce_watch(test->priv);
-	return param->size;
-}
-
-/*
- * A REGISTER of it by another container of the process is refused as long as the first one has it,
- * and unmaps nothing. Once that has unregistered it, which unmaps it in each window, something else
- * comes to its address, as when memory is unplugged and plugged in.
- */
-static void unregister_while_mapped(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	unsigned long size = size_of(test), ua = tce_plain(fx, size);
-	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready_for(fx, true, ua, size, &grp);
-	struct tce_client *other = tce_open(fx, true);
-	u64 start;
-
-	KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_64M, 1, &start), 0);
-	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
-	KUNIT_ASSERT_EQ(test, tce_map(client, start, ua, SZ_4K, TCE_RW), 0);
-	KUNIT_EXPECT_EQ(test, tce_register(other, ua, size + PAGE_SIZE), -EINVAL);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 2);
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), 0);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-	/* the page that tce_ready() registers stays, which KVM's list pins as well */
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 1 + tce_listed(client));
-	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), -EINVAL);
-	tce_renew(fx, ua, size);
-	KUNIT_EXPECT_EQ(test, tce_register(other, ua, size), 0);
-	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, size, TCE_RW), 0);
-	tce_expect_mapped(fx, grp, 0, 0, ua, size, TCE_RW);
-}
-
 /* The container that registered it is closed, which can't be refused, while another maps it. */
 static void closed_while_others_map(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp;
-	struct tce_client *a = tce_open(test->priv, true);
-	struct tce_client *b = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
-	unsigned long size = size_of(test), ua = tce_plain(fx, size);
-
-	KUNIT_ASSERT_EQ(test, tce_register(a, ua, size), 0);
-	KUNIT_ASSERT_EQ(test, tce_map(b, 0, ua, size, TCE_RW), 0);
-	tce_close(a);
-	tce_expect_mapped(fx, grp, 0, 0, ua, size, TCE_RW);
-
-	/* an orphan that is still mapped: no other region can take its place */
-	KUNIT_EXPECT_EQ(test, tce_unregister(b, ua, size), -ENOENT);
-	TCE_REFUSED(fx, region_share, EBUSY, tce_register(b, ua, size));
-	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, ua);
-	KUNIT_EXPECT_EQ(test, tce_unmap(b, 0, size), 0);
-	/* until it is not mapped any more; what the orphan was charged is free for it */
-	KUNIT_EXPECT_EQ(test, TCE_LIMITED(fx, fx->mm->locked_vm, tce_register(b, ua, size)), 0);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), (size >> PAGE_SHIFT) + fx->mock->priced + 1);
-	KUNIT_EXPECT_EQ(test, tce_unregister(b, ua, size), 0);
-}
-
-/* Pages that have to be allocated first, and pages that are there. */
-static void killed_while_registering(struct kunit *test)
-{
-	static const enum tce_mem_kind kinds[] = {
-		TCE_MEM_UNTOUCHED, TCE_MEM_PLAIN,
-	};
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_open(test->priv, true);
-	unsigned long size = size_of(test), ua;
+	struct tce_client *a, *b;
+	unsigned long size, ua;
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-		ua = tce_memory(fx, kinds[i], size);
-		KUNIT_EXPECT_EQ(test, TCE_KILLED(tce_register(client, ua, size)), -EINTR);
+	for (i = 0; i < 4; i++) {
+		size = i & 1 ? SZ_4M + PAGE_SIZE : PAGE_SIZE;
+		if (i == 2)
+			tce_watch(fx);
+		ua = tce_plain(fx, size);
+		a = tce_open(fx, true);
+		b = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
+		KUNIT_ASSERT_EQ(test, tce_register(a, ua, size), 0);
+		KUNIT_ASSERT_EQ(test, tce_map(b, 0, ua, size, TCE_RW), 0);
+		KUNIT_EXPECT_EQ(test, tce_register(b, ua, size + PAGE_SIZE), -EINVAL);
+		tce_close(a);
+		tce_expect_mapped(fx, grp, 0, 0, ua, size, TCE_RW);
+
+		/* an orphan that is still mapped: no other region can take its place */
+		KUNIT_EXPECT_EQ(test, tce_unregister(b, ua, size), -ENOENT);
+		TCE_REFUSED(fx, region_share, EBUSY, tce_register(b, ua, size));
+		KUNIT_EXPECT_EQ(test, fx->mock->refused.value, ua);
+		KUNIT_EXPECT_EQ(test, tce_unmap(b, 0, size), 0);
+		/* until it is not mapped any more; what the orphan was charged is free for it */
+		KUNIT_EXPECT_EQ(test, TCE_LIMITED(fx, fx->mm->locked_vm,
+						  tce_register(b, ua, size)), 0);
+		KUNIT_EXPECT_EQ(test, tce_charged(fx),
+				(size >> PAGE_SHIFT) + fx->mock->priced + 1);
+		KUNIT_EXPECT_EQ(test, tce_unregister(b, ua, size), 0);
+		tce_close(b);
 		tce_expect_balance(fx);
 	}
 }
@@ -126,21 +64,6 @@ static void cut_off_and_large(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, size), 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 1);
-}
-
-/* The kernel pins less than it was asked for: the rest is asked for again. */
-static void pinned_in_pieces(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
-	unsigned long ua = tce_plain(fx, 8 * PAGE_SIZE);
-
-	tce_fault_arm_sticky(fx->mock, TCE_FAULT_PIN, 3);
-	KUNIT_EXPECT_EQ(test, tce_register(client, ua, 8 * PAGE_SIZE), 0);
-	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 3);
-	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, 8 * PAGE_SIZE, TCE_RW), 0);
-	tce_expect_mapped(fx, grp, 0, 0, ua, 8 * PAGE_SIZE, TCE_RW);
 }
 
 /* How pinning fails, and which errno user space gets: the last if nothing is pinned */
@@ -247,10 +170,7 @@ static void closed_by_another_process(struct kunit *test)
 
 static struct kunit_case tce_memory_cases[] = {
 	KUNIT_CASE(cut_off_and_large),
-	KUNIT_CASE_PARAM(unregister_while_mapped, size_gen_params),
-	KUNIT_CASE_PARAM(closed_while_others_map, size_gen_params),
-	KUNIT_CASE_PARAM(killed_while_registering, size_gen_params),
-	KUNIT_CASE(pinned_in_pieces),
+	KUNIT_CASE(closed_while_others_map),
 	KUNIT_CASE(pinning_fails),
 	KUNIT_CASE(registering_with_the_kernel_fails),
 	KUNIT_CASE(charged_before_it_is_allocated),

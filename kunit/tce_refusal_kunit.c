@@ -136,6 +136,8 @@ static void reasons(struct kunit *test)
 	REASON(copy_arg, EINVAL, sizeof(struct vfio_iommu_spapr_tce_remove),
 	       tce_ioctl(client, VFIO_IOMMU_SPAPR_TCE_REMOVE, too_short, sizeof(too_short)));
 	REASON(copy_flags_arg, EINVAL, 4, tce_map(client, 0, ua, SZ_4K, 4));
+	REASON(tce_eeh_op, EINVAL, 10, tce_eeh(client, &(struct vfio_eeh_pe_op){ .op = 10 }));
+	KUNIT_EXPECT_EQ(test, grp->eeh.calls, 0);
 	REASON(table_pages, EINVAL, 13, tce_create(client, 13, SZ_16M, 1, &start));
 	REASON(table_pages, EINVAL, 6, tce_create(client, 12, SZ_16M, 6, &start));
 
