@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_kvm_shown: which tables and which memory KVM can see, and what it still uses
- * after the driver has released them.
+ * Suite tce_kvm_shown: which tables and which memory KVM can see, and what it still uses after the
+ * driver has released them. On pseries KVM can find a table, and write to it, before it is hidden,
+ * because that is in its group before create_table() returns.
  */
-
 #include <linux/completion.h>
+#include <linux/cpumask.h>
 #include <linux/delay.h>
+#include <linux/mman.h>
 
 #include <asm/mmu_context.h>
 
@@ -13,6 +15,352 @@
 #include "../tce_region.h"
 #include "tce_guest.h"
 #include "tce_threads.h"
+
+/* ---- tables ---- */
+
+/* What KVM does with a new table, before the driver knows of it. May sleep, and may be NULL. */
+static void (*kvm_finds)(struct iommu_table *tbl, void *data);
+static void *kvm_data;
+
+static long create_and_find(struct iommu_table_group *tg, int num, u32 shift, u64 size, u32 levels,
+			    struct iommu_table **ptbl)
+{
+	long rc = tce_mock_group_ops.create_table(tg, num, shift, size, levels, ptbl);
+
+	if (!rc && kvm_finds) {
+		/* whatever the driver was called for, this has to be cleared */
+		tce_mock_current()->calling = false;
+		kvm_finds(*ptbl, kvm_data);
+	}
+	return rc;
+}
+
+/* A group of pseries joins, in which KVM finds each table. */
+static void attach_with_kvm(struct kunit *test, struct tce_client *client,
+			    struct tce_mock_group *grp)
+{
+	grp->mock->hcalls = true;
+	grp->tg.max_levels = 1;
+	kvm_finds = NULL;
+	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
+	/* of the operations that a group has while it is attached */
+	grp->tg.ops->create_table = create_and_find;
+}
+
+/**
+ * struct look - KVM looks a table up, for which it has no reference yet
+ * @at: what changes when the table is hidden, or gone
+ * @takes: the table, of which it takes a reference after that; may be NULL
+ * @begin: completed when the table is there
+ * @begun: completed when KVM has found it
+ */
+static struct look {
+	void **at;
+	struct iommu_table *takes;
+	struct completion begin;
+	struct completion begun;
+} look;
+
+static void look_up(struct tce_thread *thread)
+{
+	void *was;
+	int ms;
+
+	if (!wait_for_completion_timeout(&look.begin, 30 * HZ))
+		return;
+	rcu_read_lock();
+	was = READ_ONCE(*look.at);
+	complete(&look.begun);
+	/* until it has changed, and the driver has had some time to go on */
+	for (ms = 0; ms < 5000 && READ_ONCE(*look.at) == was; ms++)
+		mdelay(1);
+	mdelay(50);
+	thread->rc = tce_mock_tables(thread->view.fx->mock);
+	if (thread->rc && look.takes)
+		iommu_tce_table_get(look.takes);
+	rcu_read_unlock();
+}
+
+static void let_look(void *at, struct iommu_table *takes)
+{
+	look.at = at;
+	look.takes = takes;
+	complete(&look.begin);
+	wait_for_completion(&look.begun);
+}
+
+static void let_look_at_new(struct iommu_table *tbl, void *data)
+{
+	let_look(&tbl->it_ops, tbl);
+}
+
+/* The table is not freed before KVM has its reference, or has found nothing. */
+static void kvm_is_just_looking(struct kunit *test)
+{
+	enum { CREATE, CREATE_KILLED, REMOVE, HOW };
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp = tce_group(fx);
+	struct tce_client *client = tce_open(fx, true);
+	struct tce_thread thread;
+	u64 start;
+	int how;
+	long rc;
+
+	/* the reader keeps one of them busy */
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "this machine has one CPU");
+	attach_with_kvm(test, client, grp);
+	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
+	for (how = 0; how < HOW; how++) {
+		kvm_finds = how == REMOVE ? NULL : let_look_at_new;
+		init_completion(&look.begin);
+		init_completion(&look.begun);
+		tce_thread_start(&thread, client, look_up);
+		rc = TCE_KILLED_IF(how == CREATE_KILLED,
+				   tce_create(client, 12, SZ_64K, 1, &start));
+		KUNIT_EXPECT_EQ(test, rc, how == REMOVE ? 0 : -EBUSY);
+		if (how == REMOVE) {
+			let_look(&grp->tg.tables[0], NULL);
+			KUNIT_EXPECT_EQ(test, tce_remove(client, start), 0);
+		}
+		tce_thread_join(&thread);
+		KUNIT_EXPECT_EQ(test, thread.rc, 1);
+		if (thread.rc && look.takes)
+			iommu_tce_table_put(look.takes);
+		KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
+	}
+}
+
+/**
+ * struct find - KVM finds a new table
+ * @test: the case
+ * @name: for messages
+ * @ua: memory that this process has registered, and KVM's guest has at the same address
+ * @entries: how many KVM writes, by turns at both ends
+ * @own: it is KVM of this process, which counts in the same list
+ * @leaves: it is gone again before create_table() returns
+ * @no_pua: there is no memory for userspace entries, so that KVM can write nothing
+ * @found: the table, with a reference
+ */
+struct find {
+	struct kunit *test;
+	char name[24];
+	unsigned long ua;
+	unsigned int entries;
+	bool own;
+	bool leaves;
+	bool no_pua;
+	struct iommu_table *found;
+};
+
+/* What KVM does when it maps, but for its count */
+static void put_at(struct kunit *test, struct iommu_table *tbl, unsigned long entry,
+		   unsigned long ua, unsigned long hpa)
+{
+	__be64 *pua = tbl->it_ops->useraddrptr(tbl, entry, true);
+	enum dma_data_direction dir = DMA_TO_DEVICE;
+
+	KUNIT_ASSERT_NOT_NULL(test, pua);
+	KUNIT_EXPECT_EQ(test, iommu_tce_xchg_no_kill(current->mm, tbl, entry, &hpa, &dir), 0);
+	*pua = cpu_to_be64(ua);
+}
+
+/* KVM of another process, whose memory of that address is the same, and which counts elsewhere */
+static void put_as_other(struct find *find, struct iommu_table *tbl, unsigned long entry)
+{
+	put_at(find->test, tbl, entry, find->ua,
+	       page_to_phys(tce_page(find->test->priv, find->ua)));
+}
+
+static void find_table(struct iommu_table *tbl, void *data)
+{
+	struct find *find = data;
+	struct kvm_setup s = { .tbl = tbl };
+	unsigned int i;
+
+	/* pseries does not say so */
+	if (find->no_pua)
+		tbl->it_userspace = NULL;
+	for (i = 0; i < find->entries; i++) {
+		unsigned long entry = tbl->it_offset + (i % 2 ? tbl->it_size - i : i);
+
+		if (find->own)
+			KUNIT_EXPECT_TRUE(find->test, kvm_put(&s, entry, find->ua));
+		else
+			put_as_other(find, tbl, entry);
+	}
+	if (!find->leaves)
+		find->found = iommu_tce_table_get(tbl);
+}
+
+static long make_table(struct tce_client *client)
+{
+	u64 start;
+
+	return client->v2 ? tce_create(client, 12, SZ_64K, 1, &start) :
+			    tce_unmap(client, 0, SZ_4K);
+}
+
+/* The table is not used, and nothing that KVM has written there is taken for the module's own. */
+static void find_in(struct find *find, bool v2)
+{
+	struct tce_fixture *fx = find->test->priv;
+	struct tce_client *client = tce_open(fx, v2);
+	unsigned int counted = find->own ? find->entries : 0;
+	struct tce_state before;
+
+	attach_with_kvm(find->test, client, tce_group(fx));
+	if (!v2)
+		KUNIT_ASSERT_EQ(find->test, tce_enable(client), 0);
+	tce_get_state(fx, &before);
+	kvm_finds = find_table;
+	kvm_data = find;
+	find->found = NULL;
+	KUNIT_EXPECT_EQ_MSG(find->test, make_table(client), find->no_pua ? -ENOMEM : -EBUSY, "%s",
+			    find->name);
+	kvm_finds = NULL;
+	if (!find->no_pua || find->found)
+		tce_expect_why(fx, "KVM_HAS_TABLE");
+	if (find->found)
+		iommu_tce_table_put(find->found);
+	before.n[TCE_COUNTED] += counted;
+	tce_expect_state(fx, &before, find->name);
+	/* and without KVM all is as ever */
+	KUNIT_EXPECT_EQ(find->test, make_table(client), 0);
+	tce_close(client);
+	while (counted--)
+		mm_iommu_mapped_dec(mm_iommu_lookup(current->mm, find->ua, KVM_MEMORY));
+}
+
+/* Any KVM that there can be, and that finds the table or writes something */
+static void kvm_finds_a_new_table(struct kunit *test)
+{
+	static const unsigned int entries[] = { 0, 0, 1, 4 };
+	struct tce_fixture *fx = test->priv;
+	struct find find = { .test = test };
+	struct tce_client *owner;
+	unsigned int kvm, i;
+
+	fx->mock->hcalls = true;
+	for (kvm = 0; kvm < 2; kvm++) {
+		if (kvm)
+			tce_watch(fx);
+		/* what would be counted down is mapped elsewhere */
+		find.ua = tce_plain(fx, KVM_MEMORY);
+		owner = tce_ready_for(fx, true, find.ua, KVM_MEMORY, NULL);
+		KUNIT_ASSERT_EQ(test, tce_map(owner, 0, find.ua, KVM_MEMORY, TCE_RW), 0);
+		for (i = 0; i < 32; i++) {
+			find.own = i & 2;
+			find.leaves = i & 4;
+			find.no_pua = i < 8;
+			find.entries = entries[i / 8];
+			snprintf(find.name, sizeof(find.name), "kvm %u, case %u", kvm, i);
+			if ((!find.own || (kvm && find.entries)) &&
+			    (!find.leaves || find.no_pua || find.entries))
+				find_in(&find, i & 1);
+		}
+		KUNIT_EXPECT_EQ(test, tce_unmap(owner, 0, KVM_MEMORY), 0);
+		KUNIT_EXPECT_EQ(test, tce_unregister(owner, find.ua, KVM_MEMORY), 0);
+		tce_close(owner);
+	}
+}
+
+/**
+ * struct leave - the last container of a process closes while another process makes a table
+ * @client: that container
+ * @maker: the other one
+ * @ua: what it has registered, and KVM maps
+ * @hpa: where that is, if KVM maps it in this table, and nothing can be cleared there
+ * @thread: closes it
+ */
+struct leave {
+	struct tce_client *client;
+	struct tce_client *maker;
+	unsigned long ua;
+	unsigned long hpa;
+	struct tce_thread thread;
+};
+
+static void close_last(struct tce_thread *thread)
+{
+	struct leave *leave = container_of(thread, struct leave, thread);
+
+	tce_close(leave->client);
+}
+
+static long unset_slowly(struct iommu_table_group *tg, int num)
+{
+	msleep(100);
+	return tce_mock_group_ops.unset_window(tg, num);
+}
+
+static void leave_meanwhile(struct iommu_table *tbl, void *data)
+{
+	struct leave *leave = data;
+	struct tce_container *leaving = tce_container_find(leave->client->data);
+	struct tce_fixture *fx = leave->client->fx;
+	struct kunit *test = fx->test;
+
+	if (leave->hpa) {
+		put_at(test, tbl, tbl->it_offset, leave->ua, leave->hpa);
+		tce_fault_arm_sticky(fx->mock, TCE_FAULT_LOST, 0);
+		leave->maker->groups[0]->tg.ops->unset_window = unset_slowly;
+	}
+	tce_thread_start(&leave->thread, leave->client, close_last);
+	/* it waits for no other client's table */
+	KUNIT_EXPECT_TRUE(test, tce_thread_ends(&leave->thread));
+	KUNIT_EXPECT_TRUE(test, tce_tries_again(leaving) && tce_tries_again(leaving));
+	KUNIT_EXPECT_TRUE(test, tce_mock_pins(fx->mock));
+}
+
+static void make_as_other(struct tce_fixture *fx, void *arg)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap), .size = SZ_4K };
+	struct leave *leave = arg;
+	unsigned long ua;
+
+	ua = vm_mmap(NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	KUNIT_EXPECT_EQ(fx->test, copy_to_user((void __user *)ua, &unmap, sizeof(unmap)), 0);
+	KUNIT_EXPECT_EQ(fx->test, tce_ioctl_raw(leave->maker, VFIO_IOMMU_ENABLE, 0), 0);
+	kvm_finds = leave_meanwhile;
+	kvm_data = leave;
+	KUNIT_EXPECT_EQ(fx->test, tce_ioctl_raw(leave->maker, VFIO_IOMMU_UNMAP_DMA, ua),
+			leave->hpa ? -EBUSY : 0);
+	kvm_finds = NULL;
+	tce_fault_disarm(fx->mock);
+}
+
+/*
+ * KVM has mapped a process's memory in a table that another process is making. When the first
+ * process leaves, the memory stays pinned until that table is hidden and cleared, or, if the
+ * hypervisor refuses to clear it, until its window is removed.
+ */
+static void kvm_has_mapped_in_a_new_table(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct mm_iommu_table_group_mem_t *mem;
+	struct leave leave;
+	int cleared, ms;
+
+	tce_watch(fx);
+	for (cleared = 0; cleared < 2; cleared++) {
+		leave = (struct leave){ .ua = tce_plain(fx, KVM_MEMORY) };
+		leave.client = tce_open(fx, true);
+		KUNIT_ASSERT_EQ(test, tce_register(leave.client, leave.ua, KVM_MEMORY), 0);
+		mem = mm_iommu_lookup(current->mm, leave.ua, KVM_MEMORY);
+		KUNIT_ASSERT_NOT_NULL(test, mem);
+		KUNIT_ASSERT_EQ(test, mm_iommu_mapped_inc(mem), 0);
+		if (!cleared)
+			KUNIT_ASSERT_EQ(test, mm_iommu_ua_to_hpa(mem, leave.ua, 0, &leave.hpa), 0);
+		leave.maker = tce_open(fx, false);
+		attach_with_kvm(test, leave.maker, tce_group(fx));
+		tce_do_as_other(fx, true, make_as_other, &leave);
+		tce_thread_join(&leave.thread);
+		for (ms = 0; ms < 10000 && tce_mock_pins(fx->mock); ms += 10)
+			msleep(10);
+		tce_expect_balance(fx);
+	}
+}
 
 /*
  * A vCPU has looked up where it writes an address, and does so after the table was hidden: what it
@@ -49,41 +397,7 @@ static void kvm_writes_late(struct kunit *test)
 	}
 }
 
-static struct tce_mock_group *looked_up;
-static DECLARE_COMPLETION(looking);
-
-/* KVM looks a table up in a group, and has no reference to it yet. */
-static void look_up(struct tce_thread *thread)
-{
-	struct tce_mock *mock = thread->view.fx->mock;
-	unsigned int ms;
-
-	rcu_read_lock();
-	complete(&looking);
-	for (ms = 0; ms < 5000 && READ_ONCE(looked_up->tg.tables[0]); ms++)
-		mdelay(1);
-	mdelay(50);
-	thread->rc = tce_mock_tables(mock);
-	rcu_read_unlock();
-}
-
-static void kvm_looks_a_table_up(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_thread thread;
-	struct tce_client *client;
-
-	client = tce_ready_window(fx, 12, SZ_64M, 1, &looked_up);
-	reinit_completion(&looking);
-	tce_thread_start(&thread, client, look_up);
-	wait_for_completion(&looking);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), 0);
-	tce_thread_join(&thread);
-	fx->busy = false;
-	/* it is not freed before KVM has its reference, or has found nothing */
-	KUNIT_EXPECT_EQ(test, thread.rc, 1);
-	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
-}
+/* ---- memory ---- */
 
 /* Registered memory is counted @n times, though nothing maps it. */
 static void count_memory(struct kunit *test, unsigned long ua, unsigned int n)
@@ -116,27 +430,48 @@ static void expect_let_go(struct kunit *test, unsigned long ua, struct page *fir
 	KUNIT_EXPECT_EQ(test, tce_holders(first), 1);
 }
 
-/* KVM has lost a count. It keeps no pages, whoever else has a container. */
-static void kvm_has_lost_count(struct kunit *test)
+/*
+ * A guest has raised the counts of three regions: a little, or each by half of what a close takes
+ * back at most, whose rest is left to a work item. It keeps no pages, whoever else has a container.
+ */
+static void kvm_has_lost_counts(struct kunit *test)
 {
+	const unsigned int half = 8 * 65536;
 	struct tce_fixture *fx = test->priv;
+	unsigned int i, n;
+	struct page *pages[3];
+	unsigned long ua[3];
 	struct tce_client *also;
 	struct kvm_setup s;
-	struct page *page;
 
-	page = set_up_counted(test, &s, 1);
-	also = tce_ready(fx, false, NULL);
-	/* with a page that kvm_set_up() has registered */
-	KUNIT_EXPECT_EQ(test, tce_listed(also), 2);
-	ClearPageDirty(page);
-	kvm_close(&s);
-	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY));
-	KUNIT_EXPECT_EQ(test, tce_listed(also), 0);
-	expect_let_go(test, s.ua, page);
-	/* nothing could write there */
-	KUNIT_EXPECT_FALSE(test, PageDirty(page));
-	tce_close(also);
-	tce_expect_balance(fx);
+	for (n = 1; n <= half; n += half - 1) {
+		pages[0] = set_up_counted(test, &s, n);
+		ua[0] = s.ua;
+		for (i = 1; i < 3; i++) {
+			ua[i] = tce_plain(fx, KVM_MEMORY);
+			KUNIT_ASSERT_EQ(test, tce_register(s.client, ua[i], KVM_MEMORY), 0);
+			count_memory(test, ua[i], n);
+			pages[i] = tce_page(fx, ua[i]);
+		}
+		also = tce_ready(fx, false, NULL);
+		/* with a page that kvm_set_up() has registered */
+		KUNIT_EXPECT_EQ(test, tce_listed(also), 4);
+		for (i = 0; i < 3; i++)
+			ClearPageDirty(pages[i]);
+		fx->mock->taken_back = 0;
+		/* all the same if its process is being killed */
+		TCE_DO_KILLED(kvm_close(&s));
+		KUNIT_EXPECT_LE(test, fx->mock->taken_back, 2UL * half);
+		if (n == 1)
+			KUNIT_EXPECT_EQ(test, tce_listed(also), 0);
+		for (i = 0; i < 3; i++) {
+			expect_let_go(test, ua[i], pages[i]);
+			/* nothing could write there */
+			KUNIT_EXPECT_FALSE(test, PageDirty(pages[i]));
+		}
+		tce_close(also);
+		tce_expect_balance(fx);
+	}
 }
 
 static struct tce_gate creating;
@@ -192,36 +527,6 @@ static void kvm_has_lost_many_counts(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, kvm_put(&s, 0, s.ua));
 	KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 0));
 	tce_close(client);
-	tce_expect_balance(fx);
-}
-
-/*
- * A guest has raised the counts of three regions, each by half of what a close takes back at most.
- * The rest is left to a work item.
- */
-static void kvm_has_lost_too_many_counts(struct kunit *test)
-{
-	const unsigned int half = 8 * 65536;
-	struct tce_fixture *fx = test->priv;
-	struct page *pages[3];
-	unsigned long ua[3];
-	struct kvm_setup s;
-	int i;
-
-	pages[0] = set_up_counted(test, &s, half);
-	ua[0] = s.ua;
-	for (i = 1; i < 3; i++) {
-		ua[i] = tce_plain(fx, KVM_MEMORY);
-		KUNIT_ASSERT_EQ(test, tce_register(s.client, ua[i], KVM_MEMORY), 0);
-		count_memory(test, ua[i], half);
-		pages[i] = tce_page(fx, ua[i]);
-	}
-	fx->mock->taken_back = 0;
-	/* all the same if its process is being killed */
-	TCE_DO_KILLED(kvm_close(&s));
-	KUNIT_EXPECT_LE(test, fx->mock->taken_back, 2UL * half);
-	for (i = 0; i < 3; i++)
-		expect_let_go(test, ua[i], pages[i]);
 	tce_expect_balance(fx);
 }
 
@@ -283,11 +588,12 @@ static void counted_beside_a_bridge_of_v1(struct kunit *test)
 }
 
 static struct kunit_case tce_kvm_shown_cases[] = {
+	KUNIT_CASE(kvm_is_just_looking),
+	KUNIT_CASE(kvm_finds_a_new_table),
+	KUNIT_CASE(kvm_has_mapped_in_a_new_table),
 	KUNIT_CASE(kvm_writes_late),
-	KUNIT_CASE(kvm_looks_a_table_up),
-	KUNIT_CASE(kvm_has_lost_count),
+	KUNIT_CASE(kvm_has_lost_counts),
 	KUNIT_CASE(kvm_has_lost_many_counts),
-	KUNIT_CASE(kvm_has_lost_too_many_counts),
 	KUNIT_CASE(counted_beside_a_bridge_of_v1),
 	KUNIT_CASE(kvm_keeps_a_table_and_so_does_the_bridge),
 	{}
