@@ -91,23 +91,6 @@ int tce_listed(const struct tce_client *client)
 	return atomic_read(&tce_container_find(client->data)->mem.tmm->listed);
 }
 
-/* A v2 container with two windows and an entry in each, both of which reach the page at @ua */
-struct tce_client *tce_two_windows(struct kunit *test,
-				   struct tce_mock_group **pgrp,
-				   unsigned long *ua)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready(fx, true, pgrp);
-	u64 start;
-
-	*ua = tce_plain(fx, PAGE_SIZE);
-	KUNIT_ASSERT_EQ(test, tce_register(client, *ua, PAGE_SIZE), 0);
-	KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
-	KUNIT_ASSERT_EQ(test, tce_map(client, 0, *ua, SZ_4K, TCE_RW), 0);
-	KUNIT_ASSERT_EQ(test, tce_map(client, start, *ua, SZ_4K, TCE_RW), 0);
-	return client;
-}
-
 /* Expect that the tracepoint says why a call failed. */
 static void expect_told(struct tce_fixture *fx, unsigned int refusals, long rc)
 {

@@ -35,9 +35,6 @@ struct tce_client *tce_ready_window(struct tce_fixture *fx, u32 shift,
 struct tce_client *tce_ready_for(struct tce_fixture *fx, bool v2, unsigned long ua,
 				 unsigned long size, struct tce_mock_group **pgrp);
 int tce_listed(const struct tce_client *client);
-struct tce_client *tce_two_windows(struct kunit *test,
-				   struct tce_mock_group **pgrp,
-				   unsigned long *ua);
 
 long tce_ioctl_raw(struct tce_client *client, unsigned int cmd,
 		   unsigned long arg);

@@ -69,7 +69,7 @@ static bool pseries(const struct failure *f)
 	return f->form->hcalls;
 }
 
-/* What is pinned for v1 then stays so, see tce_debugfs.kept_for_good. */
+/* What is pinned for v1 then stays so, see tce_window.keeps_pages. */
 static bool is_v2(const struct failure *f)
 {
 	return f->form->v2;

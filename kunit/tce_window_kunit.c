@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_window: windows that are created and removed, with a platform that may
- * refuse at every step.
+ * Suite tce_window: windows that are created and removed, with a platform that may refuse at every
+ * step. What the entries of a window reach that a bridge does not release stays pinned or is
+ * cleared, whatever else is released.
  */
 #include <linux/mm.h>
+#include <linux/prandom.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
+#include <asm/mmu_context.h>
+
+#include "../tce_mm.h"
 #include "tce_client.h"
+#include "tce_draw.h"
 
 /*
  * Platforms return errnos, or codes of their firmware. The operation that creates a table returns
@@ -94,208 +100,382 @@ static void view_is_left(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, vmalloc_to_page(view));
 }
 
-static void default_window_not_at_0(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp = tce_group(fx);
-	struct tce_client *client = tce_open(fx, true);
-	unsigned long ua = tce_plain(fx, PAGE_SIZE);
+/* ---- any windows ---- */
 
-	grp->tg.tce32_start = SZ_1G;
-	grp->start[0] = SZ_1G;
-	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
-	/* while it is pending, and when it is there */
-	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), -EINVAL);
-	KUNIT_EXPECT_EQ(test, tce_map(client, SZ_1G, ua, SZ_4K, TCE_RW), 0);
-	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), -ENXIO);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), -EINVAL);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, SZ_1G), 0);
-	tce_detach(client, grp);
-	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, SZ_1G), 0);
-	KUNIT_EXPECT_EQ(test, fx->mock->asked[TCE_FAULT_CREATE], 1);
+/*
+ * What a platform has. pseries says -1 windows if there is only the default one, and size 0 if that
+ * has 4 GiB or more, in which case there is none. It is asked only for what it can give: otherwise
+ * it would never create a window for the device again, or lose a table.
+ */
+static const struct platform {
+	const char *name;
+	bool pseries;
+	u32 windows;
+	u64 at;
+	u64 size;
+} platforms[] = {
+	{ "PowerNV", false, 2, 0, SZ_64M },
+	{ "PowerNV, not at 0", false, 2, SZ_1G, SZ_64M },
+	{ "pseries, 2 windows", true, 2, 0, SZ_64M },
+	{ "pseries, 1 window", true, 1, 0, SZ_64M },
+	{ "pseries, only the default window", true, -1, 0, SZ_64M },
+	{ "pseries, no default window", true, 1, TCE_SECOND, 0 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(platform, platforms, name);
+
+struct win {
+	u32 shift;
+	u64 size;
+};
+
+/* The last one is none. */
+static const struct win wanted[] = {
+	{ 12, SZ_16M }, { 12, SZ_128M }, { 16, SZ_8M }, { 16, SZ_16M }, { 16, SZ_32M },
+	{ 13, SZ_16M },
+};
+
+/* Which windows there are, as far as one knows, and what the hypervisor does, see ask() */
+struct model {
+	const struct platform *platform;
+	struct rnd_state random;
+	struct tce_client *client;
+	struct tce_mock_group *grp;
+	bool pending;
+	struct win wins[2];
+	unsigned int asked;
+	unsigned int fails_at;
+	int fault;
+	int refused;
+	u64 refused_entries;
+};
+
+static unsigned int draw(struct model *m, unsigned int below)
+{
+	return prandom_u32_state(&m->random) % below;
 }
 
-/* pseries reports size 0 for a default window of 4 GiB or more, and the low half of its start. */
-static void default_window_of_4g(struct kunit *test)
+static bool is_default(const struct model *m, struct win win)
 {
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp = tce_group(fx);
-	struct tce_client *client = tce_open(fx, true);
-	unsigned long ua = tce_plain(fx, PAGE_SIZE);
-	u64 start;
-	int i;
+	return win.shift == 12 && win.size <= m->platform->size;
+}
 
-	fx->mock->hcalls = true;
-	grp->tg.tce32_size = 0;
-	grp->tg.max_levels = 1;
-	grp->tg.max_dynamic_windows_supported = 1;
-	grp->start[0] = TCE_SECOND;
-	for (i = 0; i < 2; i++) {
-		KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
-		KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
-		TCE_REFUSED(fx, NO_WINDOW_THERE, ENXIO,
-			    tce_map(client, TCE_SECOND, ua, SZ_4K, TCE_RW));
-		KUNIT_EXPECT_EQ(test, tce_remove(client, grp->tg.tce32_start), -EINVAL);
-		KUNIT_EXPECT_EQ(test, tce_create(client, 13, SZ_16M, 1, &start),
-				-EINVAL);
-		KUNIT_EXPECT_EQ(test, tce_create(client, 16, SZ_16M, 1, &start), 0);
-		KUNIT_EXPECT_EQ(test, start, TCE_SECOND);
-		KUNIT_EXPECT_EQ(test, fx->mock->asked[TCE_FAULT_CREATE], i + 1);
-		KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, 0, TCE_RW), -ENXIO);
-		KUNIT_EXPECT_EQ(test, tce_unmap(client, start, SZ_16M), 0);
-		KUNIT_EXPECT_EQ(test, tce_remove(client, 0), -EINVAL);
-		KUNIT_EXPECT_EQ(test, tce_remove(client, start), 0);
-		KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, PAGE_SIZE), 0);
-		tce_detach(client, grp);
-	}
+/* Is there room for one more window, which pseries can give? */
+static int predict_room(const struct model *m, struct win win)
+{
+	bool first = m->pending || m->wins[0].size, second = m->wins[1].size;
+
+	if (first && second)
+		return -ENOSPC;
+	if (!m->platform->pseries)
+		return 0;
+	if (second)
+		return -EPERM;
+	if (first && (m->platform->windows != 2 || !(m->pending || is_default(m, m->wins[0]))))
+		return -ENOSPC;
+	return m->platform->windows > 2 && !is_default(m, win) ? -ENOSPC : 0;
 }
 
 /*
- * pseries creates no more windows for a device after it once failed to create one. So the
- * default window that was created for CREATE stays.
+ * What the hypervisor has refused, it is not asked for again until the group has left: after
+ * -EINVAL, no window as large as the one for which it has no block, of which the default window is
+ * no part; otherwise none at all.
  */
-static void default_window_stays_on_pseries(struct kunit *test)
+static int ask(struct model *m, int num, struct win win)
+{
+	u64 entries = is_default(m, win) ? 0 : win.size >> win.shift;
+
+	if (m->refused && entries >= m->refused_entries)
+		return m->refused;
+	if (++m->asked != m->fails_at) {
+		m->wins[num] = win;
+		return 0;
+	}
+	if (m->platform->pseries) {
+		m->refused = m->fault;
+		m->refused_entries = m->fault == -EINVAL ? entries : 0;
+	}
+	return m->fault;
+}
+
+static int ask_for_default(struct model *m)
+{
+	int rc = m->pending ? ask(m, 0, (struct win){ 12, m->platform->size }) : 0;
+
+	m->pending &= rc != 0;
+	return rc;
+}
+
+/* The default window comes first, and stays on pseries, where it could not be had again. */
+static int predict_create(struct model *m, struct win win)
+{
+	bool pending = m->pending;
+	int rc;
+
+	rc = win.shift == 13 ? -EINVAL : predict_room(m, win) ?: ask_for_default(m);
+	if (rc)
+		return rc;
+	rc = ask(m, m->wins[0].size ? 1 : 0, win);
+	if (rc && pending && !m->platform->pseries) {
+		m->pending = true;
+		m->wins[0].size = 0;
+	}
+	return rc;
+}
+
+/* The window that begins there; NULL if there is none */
+static struct win *window_at(struct model *m, u64 start)
+{
+	int num = start != m->grp->start[0];
+
+	return m->wins[num].size && start == m->grp->start[num] ? &m->wins[num] : NULL;
+}
+
+static void group_comes(struct kunit *test, struct model *m)
+{
+	KUNIT_ASSERT_EQ(test, tce_attach(m->client, m->grp), 0);
+	m->pending = m->platform->size;
+	m->wins[0].size = 0;
+	m->wins[1].size = 0;
+	m->refused = 0;
+}
+
+static void any_call(struct kunit *test, struct model *m)
+{
+	u64 start, at = ((u64[]) { m->grp->start[0], m->grp->start[1], 0 })[draw(m, 3)];
+	struct win win = wanted[draw(m, ARRAY_SIZE(wanted))], *there;
+	struct tce_mock *mock = m->grp->mock;
+	unsigned int kind = draw(m, 16);
+	int rc;
+
+	m->fails_at = draw(m, 4) ? 0 : m->asked + 1 + draw(m, 2);
+	m->fault = draw(m, 2) ? -EINVAL : -ENODEV;
+	if (m->fails_at)
+		tce_fault_arm(mock, TCE_FAULT_CREATE, m->fails_at - m->asked, m->fault);
+	if (kind < 8) {
+		rc = predict_create(m, win);
+		KUNIT_EXPECT_EQ(test, tce_create(m->client, win.shift, win.size, 1, &start), rc);
+		KUNIT_EXPECT_EQ(test, !!window_at(m, start), !rc);
+	} else if (kind < 11) {
+		rc = ask_for_default(m) ?: (window_at(m, at) ? 0 : -ENXIO);
+		KUNIT_EXPECT_EQ(test, tce_unmap(m->client, at, SZ_64K), rc);
+	} else if (kind < 15) {
+		there = window_at(m, at);
+		rc = there || (m->pending && at == m->platform->at) ? 0 : -EINVAL;
+		KUNIT_EXPECT_EQ(test, tce_remove(m->client, at), rc);
+		if (there)
+			there->size = 0;
+		else if (!rc)
+			m->pending = false;
+	} else {
+		tce_detach(m->client, m->grp);
+		group_comes(test, m);
+	}
+	tce_fault_disarm(mock);
+	KUNIT_EXPECT_EQ(test, mock->asked[TCE_FAULT_CREATE], m->asked);
+	/* what the group has left charged goes with the next ioctl */
+	if (kind < 15)
+		KUNIT_EXPECT_EQ(test, tce_charged(m->client->fx), mock->priced + 1);
+}
+
+/* Whatever a client has tried, it has the windows that it should have, and is charged for these. */
+static void any_windows(struct kunit *test)
+{
+	struct model m = { .platform = test->param_value };
+	struct tce_fixture *fx = test->priv;
+	struct iommu_table *tbl;
+	unsigned int i, num;
+
+	fx->mock->hcalls = m.platform->pseries;
+	m.grp = tce_group(fx);
+	m.grp->start[0] = m.platform->at;
+	m.grp->tg.tce32_start = m.platform->size ? m.platform->at : 0;
+	m.grp->tg.tce32_size = m.platform->size;
+	m.grp->tg.max_dynamic_windows_supported = m.platform->windows;
+	if (m.platform->pseries)
+		m.grp->tg.max_levels = 1;
+	m.client = tce_open(fx, true);
+	KUNIT_ASSERT_EQ(test, tce_register(m.client, tce_plain(fx, PAGE_SIZE), PAGE_SIZE), 0);
+	prandom_seed_state(&m.random, TCE_SEED);
+	group_comes(test, &m);
+	for (i = 0; i < 512; i++) {
+		any_call(test, &m);
+		for (num = 0; num < 2; num++) {
+			tbl = m.grp->hw[num];
+			KUNIT_EXPECT_EQ(test, tbl ? tbl->it_size << m.wins[num].shift : 0,
+					m.wins[num].size);
+		}
+		if (READ_ONCE(test->status) == KUNIT_FAILURE)
+			KUNIT_FAIL_AND_ABORT(test, "call %u", i);
+	}
+}
+
+/* ---- bridges that keep windows ---- */
+
+static void bridge_keeps_a_window_at_detach(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *a, *b = tce_group(fx);
+	unsigned long ua = tce_plain(fx, PAGE_SIZE);
+	struct tce_client *client = tce_ready_for(fx, true, ua, PAGE_SIZE, &a);
+
+	KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
+	tce_fault_arm_sticky(fx->mock, TCE_FAULT_UNSET, -5);
+	tce_detach(client, b);
+	tce_fault_disarm(fx->mock);
+	/* the first group is not affected */
+	tce_expect_mapped(fx, a, 0, 0, ua, SZ_4K, TCE_RW);
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
+	tce_detach(client, a);
+	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 1);
+	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+}
+
+/* On pseries it stays in its group, from which the platform takes it for the next client. */
+static void group_keeps_a_window(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp;
 	struct tce_client *client;
-	unsigned long ua, locked;
-	u64 start;
 
 	fx->mock->hcalls = true;
-	client = tce_ready(fx, true, &grp);
-	ua = tce_plain(fx, PAGE_SIZE);
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
-	locked = tce_charged(fx);
-	tce_fault_arm(fx->mock, TCE_FAULT_CREATE, 2, -ENODEV);
-	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start),
-			-ENODEV);
+	client = tce_ready_window(fx, 12, SZ_1M, 1, &grp);
+	grp->tg.max_levels = 1;
+	tce_fault_arm(fx->mock, TCE_FAULT_UNSET, 1, -ENODEV);
+	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), -ENODEV);
 	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
-	tce_fault_arm_sticky(fx->mock, TCE_FAULT_CREATE, -ENODEV);
-	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_4K, TCE_RW), 0);
-	tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
-	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start),
-			-ENODEV);
-	tce_expect_mapped(fx, grp, 0, 0, ua, SZ_4K, TCE_RW);
-	tce_fault_disarm(fx->mock);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), 0);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), locked);
+	KUNIT_EXPECT_PTR_EQ(test, grp->tg.tables[0], grp->hw[0]);
+	tce_detach(client, grp);
+	KUNIT_EXPECT_EQ(test, tce_attach(client, grp), 0);
+	KUNIT_EXPECT_NULL(test, grp->tg.tables[0]);
+	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 1);
 }
 
-/* What a client of pseries has before it asks for one more window */
-enum have { PENDING, DEFAULT, BOTH, ONLY_OTHER, NONE, OTHER, HAVES };
-
-static const struct room {
-	const char *name;
-	u32 most;		/* what the platform says */
-	/* of CREATE for the default window, and for another one; 1: can't be reached */
-	int rc[HAVES][2];
-} rooms[] = {
-	{ "2 windows", 2, { [BOTH] = { -ENOSPC, -ENOSPC }, [ONLY_OTHER] = { -EPERM, -EPERM },
-			    [OTHER] = { -ENOSPC, -ENOSPC } } },
-	{ "1 window", 1, { [PENDING] = { -ENOSPC, -ENOSPC }, [DEFAULT] = { -ENOSPC, -ENOSPC },
-			   [BOTH] = { 1 }, [ONLY_OTHER] = { 1 }, [OTHER] = { -ENOSPC, -ENOSPC } } },
-	{ "only the default window", -1, { [PENDING] = { -ENOSPC, -ENOSPC },
-					   [DEFAULT] = { -ENOSPC, -ENOSPC }, [BOTH] = { 1 },
-					   [ONLY_OTHER] = { 1 }, [NONE] = { 0, -ENOSPC },
-					   [OTHER] = { 1 } } },
+/**
+ * struct kept - somebody whose bridge keeps pages
+ * @v2: the interface
+ * @listed: the pages are in the kernel's list
+ * @hcalls: the platform, see &tce_mock.hcalls
+ * @groups: how many there are
+ * @keeps: which of them has the bridge
+ */
+struct kept {
+	bool v2;
+	bool listed;
+	bool hcalls;
+	unsigned int groups;
+	unsigned int keeps;
 };
 
-KUNIT_ARRAY_PARAM_DESC(room, rooms, name);
-
-static void reach(struct kunit *test, struct tce_client *client, enum have have)
+/* Whoever can be: v1 has one group, and pseries shares no tables between groups. */
+static const void *next_kept(const void *prev, char *desc)
 {
-	u64 start;
+	static struct kept kept[32];
+	struct kept *k = prev ? (struct kept *)prev + 1 : kept;
 
-	if (have == DEFAULT)
-		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
-	if (have == NONE || have == OTHER)
-		KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
-	if (have == BOTH || have == ONLY_OTHER || have == OTHER)
-		KUNIT_ASSERT_EQ(test, tce_create(client, 16, SZ_16M, 1, &start), 0);
-	if (have == ONLY_OTHER)
-		KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
+	for (; k < kept + ARRAY_SIZE(kept); k++) {
+		unsigned int bits = k - kept;
+
+		*k = (struct kept){ bits & 1, bits & 2, bits & 4, bits & 8 ? 2 : 1, !!(bits & 16) };
+		if (k->keeps >= k->groups || (k->listed && !k->v2) ||
+		    (k->groups == 2 && (!k->v2 || k->hcalls)))
+			continue;
+		snprintf(desc, KUNIT_PARAM_DESC_SIZE, "v%d%s, %s, bridge %u of %u", k->v2 + 1,
+			 k->listed ? ", KVM" : "", k->hcalls ? "hypervisor calls" : "PowerNV",
+			 k->keeps + 1, k->groups);
+		return k;
+	}
+	return NULL;
+}
+
+TCE_GENERATOR(kept, next_kept)
+
+/* What a device still reaches is nobody else's. Undoes what nothing else will ever undo. */
+static void expect_kept(struct kunit *test, struct tce_mock_group *grp, struct page *pages[2],
+			bool pinned)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long hpa;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		tce_mock_entry(grp->hw[0], i * PAGE_SIZE >> 12, &hpa);
+		KUNIT_EXPECT_EQ(test, hpa, page_to_phys(pages[i]));
+	}
+	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
+	for (i = 0; i < 2; i++) {
+		if (pinned) {
+			unpin_user_pages_dirty_lock(&pages[i], 1, true);
+			continue;
+		}
+		KUNIT_EXPECT_TRUE(test, PageDirty(pages[i]));
+		KUNIT_EXPECT_EQ(test, tce_holders(pages[i]), 1);
+		if (tce_holders(pages[i]))
+			put_page(pages[i]);
+	}
 }
 
 /*
- * pseries is asked only for what it can give: it would never create a window for the device again,
- * or lose a table. Whatever a client has tried, the next one has all that can be had.
+ * A bridge keeps a table, and in it entries that can't be cleared: the devices still reach the
+ * pages, of two regions, so that they are kept, too. A region counts as mapped as long as the
+ * process has containers. After that its pages are kept, and nothing else is.
  */
-static void room_on_pseries(struct kunit *test)
+static void keeps_pages(struct kunit *test)
 {
-	const struct room *room = test->param_value;
+	const struct kept *kept = test->param_value;
 	struct tce_fixture *fx = test->priv;
-	unsigned long ua = tce_plain(fx, PAGE_SIZE), asked;
-	struct tce_mock_group *grp = tce_group(fx);
+	struct tce_mock_group *groups[2];
 	struct tce_client *client;
-	enum have have;
-	int other, rc;
-	u64 start;
+	struct page *pages[2];
+	unsigned long ua;
+	int i;
 
-	fx->mock->hcalls = true;
-	grp->tg.max_levels = 1;
-	grp->tg.max_dynamic_windows_supported = room->most;
-	for (have = PENDING; have < HAVES; have++) {
-		for (other = 0; other < 2 && room->rc[have][0] != 1; other++) {
-			client = tce_open(fx, true);
-			KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
-			KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
-			reach(test, client, have);
-			asked = fx->mock->asked[TCE_FAULT_CREATE];
-			rc = tce_create(client, other ? 16 : 12, SZ_16M, 1, &start);
-			KUNIT_EXPECT_EQ_MSG(test, rc, room->rc[have][other], "%d %d", have, other);
-			if (rc)
-				KUNIT_EXPECT_EQ(test, fx->mock->asked[TCE_FAULT_CREATE], asked);
-			tce_close(client);
-		}
+	fx->mock->hcalls = kept->hcalls;
+	if (kept->listed)
+		tce_watch(fx);
+	ua = tce_plain(fx, 2 * PAGE_SIZE);
+	client = tce_ready_for(fx, kept->v2, ua, PAGE_SIZE, &groups[0]);
+	if (kept->v2)
+		KUNIT_ASSERT_EQ(test, tce_register(client, ua + PAGE_SIZE, PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, !!mm_iommu_lookup(fx->mm, ua, PAGE_SIZE), kept->listed);
+	if (kept->groups > 1) {
+		groups[1] = tce_group(fx);
+		KUNIT_ASSERT_EQ(test, tce_attach(client, groups[1]), 0);
 	}
-}
-
-/* What the hypervisor has refused, it is not asked for again until the group has left. */
-static void refused_by_the_hypervisor(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp = tce_group(fx);
-	struct tce_client *client = tce_open(fx, true);
-	int i, rc, asked = 0;
-	u64 start;
-
-	fx->mock->hcalls = true;
-	grp->tg.max_levels = 1;
-	for (i = 0; i < 4; i++) {
-		/* too large for the largest block that is free; or no more windows at all */
-		rc = i & 1 ? -ENODEV : -EINVAL;
-		KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
-		KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
-		tce_fault_arm(fx->mock, TCE_FAULT_CREATE, 1, rc);
-		KUNIT_EXPECT_EQ(test, tce_create(client, 16, SZ_16M, 1, &start), rc);
-		KUNIT_EXPECT_TRUE(test, tce_fault_disarm(fx->mock));
-		KUNIT_EXPECT_EQ(test, fx->mock->asked[TCE_FAULT_CREATE], ++asked);
-		KUNIT_EXPECT_EQ(test, tce_create(client, 16, SZ_16M, 1, &start), rc);
-		KUNIT_EXPECT_EQ(test, tce_create(client, 16, SZ_32M, 1, &start), rc);
-		KUNIT_EXPECT_EQ(test, fx->mock->asked[TCE_FAULT_CREATE], asked);
-		rc = i & 1 ? rc : 0;
-		KUNIT_EXPECT_EQ(test, tce_create(client, 16, SZ_8M, 1, &start), rc);
-		if (!rc)
-			KUNIT_EXPECT_EQ(test, tce_remove(client, start), 0);
-		/* the default window does not come out of that block */
-		KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_32M, 1, &start), rc);
-		asked += rc ? 0 : 2;
-		KUNIT_EXPECT_EQ(test, fx->mock->asked[TCE_FAULT_CREATE], asked);
-		tce_detach(client, grp);
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, 2 * PAGE_SIZE, TCE_RW), 0);
+	for (i = 0; i < 2; i++) {
+		pages[i] = tce_page(fx, ua + i * PAGE_SIZE);
+		ClearPageDirty(pages[i]);
 	}
+	groups[kept->keeps]->keeps = true;
+	tce_fault_arm_sticky(fx->mock, TCE_FAULT_CLEAR, -4);
+	if (kept->v2)
+		KUNIT_EXPECT_EQ(test, tce_remove(client, 0), -EIO);
+	for (i = 0; kept->v2 && i < 2; i++)
+		TCE_REFUSED(fx, REGION_MAPPED, EBUSY,
+			    tce_unregister(client, ua + i * PAGE_SIZE, PAGE_SIZE));
+
+	fx->mock->kept = kept->v2;
+	/* all the same if its process is being killed */
+	TCE_DO_KILLED(tce_close(client));
+	tce_fault_disarm(fx->mock);
+	fx->pages_left = 2;
+	tce_unpinned(fx);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), kept->v2 ? 0 : 2);
+	tce_expect_mapped(fx, groups[kept->keeps], 0, 0, ua, 2 * PAGE_SIZE, TCE_RW);
+	/* the process does not have them any more either */
+	KUNIT_ASSERT_EQ(test, vm_munmap(ua, 2 * PAGE_SIZE), 0);
+	expect_kept(test, groups[kept->keeps], pages, !kept->v2);
 }
 
 static struct kunit_case tce_window_cases[] = {
 	KUNIT_CASE(platform_says_why),
 	KUNIT_CASE(view_is_left),
-	KUNIT_CASE(default_window_not_at_0),
-	KUNIT_CASE(default_window_of_4g),
-	KUNIT_CASE(default_window_stays_on_pseries),
-	KUNIT_CASE_PARAM(room_on_pseries, room_gen_params),
-	KUNIT_CASE(refused_by_the_hypervisor),
+	KUNIT_CASE_PARAM(any_windows, platform_gen_params),
+	KUNIT_CASE(bridge_keeps_a_window_at_detach),
+	KUNIT_CASE(group_keeps_a_window),
+	KUNIT_CASE_PARAM(keeps_pages, kept_gen_params),
 	{}
 };
 
