@@ -7,14 +7,18 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 
+#include "tce_draw.h"
 #include "tce_threads.h"
 
+/* Of one kind, but for a page in the middle of the second huge page that may be another one */
 static const struct blocks_kind {
 	const char *name;
 	enum tce_mem_kind kind;
+	bool other;
 } kinds[] = {
 	{ "hugetlb", TCE_MEM_HUGETLB },
 	{ "transparent", TCE_MEM_THP },
+	{ "transparent, but for a page", TCE_MEM_THP, true },
 };
 
 KUNIT_ARRAY_PARAM_DESC(kind, kinds, name);
@@ -22,13 +26,14 @@ KUNIT_ARRAY_PARAM_DESC(kind, kinds, name);
 /* Within this size pages are either contiguous or pinned one by one. */
 #define BLOCK	SZ_2M
 
-/* What a case has */
+/* What a case has; if @other is not 0, another page is there */
 struct blocks_case {
 	struct tce_fixture *fx;
 	struct tce_mock_group *grp;
 	struct tce_client *client;
 	unsigned long ua;
 	unsigned long huge;
+	unsigned long other;
 	long pins;
 };
 
@@ -48,8 +53,21 @@ static void blocks_init(struct kunit *test, struct blocks_case *b,
 	b->huge = page_size(compound_head(tce_page(fx, b->ua)));
 	if (b->huge < SZ_2M)
 		kunit_skip(test, "these pages are not huge");
+	b->other = 0;
 	b->client = tce_ready_window(fx, 12, SZ_64M, 1, &b->grp);
 	b->pins = tce_mock_pins(fx->mock);
+}
+
+/* Three of the kind that is the case's parameter */
+static void blocks_init_param(struct kunit *test, struct blocks_case *b)
+{
+	const struct blocks_kind *kind = test->param_value;
+
+	blocks_init(test, b, kind->kind, 3);
+	if (!kind->other)
+		return;
+	b->other = b->huge + 5 * PAGE_SIZE;
+	tce_renew(b->fx, b->ua + b->other, PAGE_SIZE);
 }
 
 static long pins_of(struct blocks_case *b)
@@ -70,37 +88,62 @@ static void expect_all(struct kunit *test, struct blocks_case *b, unsigned long 
 	KUNIT_ASSERT_EQ(test, tce_unmap(b->client, 0, size), 0);
 }
 
-static void expect_registered(struct kunit *test, struct blocks_case *b, unsigned long ua,
-			      unsigned long size, unsigned long pins)
+/* One for each huge page, but one for each page of a block that has another page as well */
+static unsigned long pins_for(const struct blocks_case *b, unsigned long from, unsigned long to)
 {
-	unsigned long charged = tce_charged(b->fx);
+	bool apart = b->other && from <= b->other && b->other < to;
+	unsigned long at, n = 0, last = ULONG_MAX;
 
-	KUNIT_ASSERT_EQ(test, tce_register(b->client, ua, size), 0);
-	KUNIT_EXPECT_EQ(test, pins_of(b), pins);
-	KUNIT_EXPECT_EQ(test, tce_charged(b->fx) - charged, size >> PAGE_SHIFT);
-	expect_all(test, b, ua, size);
-	KUNIT_EXPECT_EQ(test, tce_unregister(b->client, ua, size), 0);
-	KUNIT_EXPECT_EQ(test, pins_of(b), 0);
+	for (at = from; at < to; at += PAGE_SIZE) {
+		bool alone = apart && at / BLOCK == b->other / BLOCK;
+
+		n += alone || at / b->huge != last;
+		last = alone ? ULONG_MAX : at / b->huge;
+	}
+	return n;
 }
 
+/* Where a huge page begins or ends, or any page does */
+static unsigned long draw_place(const struct blocks_case *b, struct rnd_state *random)
+{
+	unsigned long pages = prandom_u32_state(random) % (3 * b->huge / PAGE_SIZE + 1);
+	unsigned long place = pages * PAGE_SIZE;
+
+	return prandom_u32_state(random) % 2 ? place : round_up(place, b->huge);
+}
+
+/* A region may begin and end within huge pages. */
 static void one_pin_for_each(struct kunit *test)
 {
 	const struct blocks_kind *kind = test->param_value;
+	unsigned long from, to, charged;
+	struct rnd_state random;
 	struct blocks_case b;
+	unsigned int i;
 	u64 start;
 
-	blocks_init(test, &b, kind->kind, 3);
-	expect_registered(test, &b, b.ua, b.huge, 1);
-	expect_registered(test, &b, b.ua, SZ_32M, SZ_32M / b.huge);
-	/* a region may begin and end within huge pages */
-	expect_registered(test, &b, b.ua + PAGE_SIZE, 3 * b.huge - 2 * PAGE_SIZE, 3);
-	expect_registered(test, &b, b.ua + b.huge - PAGE_SIZE, b.huge + 2 * PAGE_SIZE, 3);
+	blocks_init_param(test, &b);
+	prandom_seed_state(&random, TCE_SEED);
+	for (i = 0; i < 24; i++) {
+		from = draw_place(&b, &random);
+		to = draw_place(&b, &random);
+		if (from >= to)
+			continue;
+		charged = tce_charged(b.fx);
+		KUNIT_ASSERT_EQ(test, tce_register(b.client, b.ua + from, to - from), 0);
+		KUNIT_EXPECT_EQ_MSG(test, pins_of(&b), pins_for(&b, from, to), "%lx to %lx", from,
+				    to);
+		KUNIT_EXPECT_EQ(test, tce_charged(b.fx) - charged, (to - from) >> PAGE_SHIFT);
+		expect_all(test, &b, b.ua + from, to - from);
+		KUNIT_EXPECT_EQ(test, tce_unregister(b.client, b.ua + from, to - from), 0);
+		KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
+	}
 	/* IOMMU pages of hugetlbfs can be as large as there */
 	KUNIT_ASSERT_EQ(test, tce_create(b.client, ilog2(b.huge), SZ_64M, 1, &start), 0);
-	KUNIT_ASSERT_EQ(test, tce_register(b.client, b.ua, SZ_32M), 0);
-	KUNIT_EXPECT_EQ(test, tce_map(b.client, start, b.ua, SZ_32M, TCE_RW),
+	KUNIT_ASSERT_EQ(test, tce_register(b.client, b.ua, 3 * b.huge), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(b.client, start, b.ua, b.huge, TCE_RW),
 			kind->kind == TCE_MEM_THP ? -EINVAL : 0);
-	KUNIT_EXPECT_EQ(test, tce_unregister(b.client, b.ua, SZ_32M), 0);
+	KUNIT_EXPECT_EQ(test, tce_unregister(b.client, b.ua, 3 * b.huge), 0);
 	/* but not if not all of them is registered */
 	KUNIT_ASSERT_EQ(test, tce_register(b.client, b.ua, b.huge + b.huge / 2), 0);
 	KUNIT_EXPECT_EQ(test, tce_map(b.client, start, b.ua + b.huge, b.huge, TCE_RW), -EINVAL);
@@ -108,26 +151,12 @@ static void one_pin_for_each(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
 }
 
-/* A device may write to whatever is registered. */
-static void readonly_hugetlb(struct kunit *test)
-{
-	struct blocks_case b;
-	struct file *file;
-
-	blocks_init(test, &b, TCE_MEM_HUGETLB, 2);
-	file = tce_file(b.fx, b.ua);
-	KUNIT_EXPECT_EQ(test, vm_mmap(file, b.ua, 2 * b.huge, PROT_READ, MAP_SHARED | MAP_FIXED, 0),
-			b.ua);
-	fput(file);
-	TCE_REFUSED(b.fx, PIN, EFAULT, tce_register(b.client, b.ua, b.huge));
-}
-
 /*
- * With a hash MMU and pages of 4K, the first write to a private huge page makes only its first
- * part writable in some kernels, which never return from pinning another part. See
- * Documentation/kernels.rst.
+ * A device may write to whatever is registered. And with a hash MMU and pages of 4K, the first
+ * write to a private huge page makes only its first part writable in some kernels, which never
+ * return from pinning another part. See Documentation/kernels.rst.
  */
-static void private_hugetlb(struct kunit *test)
+static void hugetlb_of_others(struct kunit *test)
 {
 	struct blocks_case b;
 	struct file *file;
@@ -135,6 +164,9 @@ static void private_hugetlb(struct kunit *test)
 
 	blocks_init(test, &b, TCE_MEM_HUGETLB, 2);
 	file = tce_file(b.fx, b.ua);
+	KUNIT_EXPECT_EQ(test, vm_mmap(file, b.ua, 2 * b.huge, PROT_READ, MAP_SHARED | MAP_FIXED, 0),
+			b.ua);
+	TCE_REFUSED(b.fx, PIN, EFAULT, tce_register(b.client, b.ua, b.huge));
 	KUNIT_EXPECT_EQ(test, vm_mmap(file, b.ua, 2 * b.huge, PROT_READ | PROT_WRITE,
 				      MAP_PRIVATE | MAP_FIXED, SZ_256M), b.ua);
 	fput(file);
@@ -147,29 +179,6 @@ static void private_hugetlb(struct kunit *test)
 		tce_expect_mapped(b.fx, b.grp, 0, i * b.huge, b.ua + i * b.huge, SZ_4K, TCE_RW);
 	KUNIT_EXPECT_EQ(test, tce_unregister(b.client, b.ua, 2 * b.huge), 0);
 	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
-}
-
-/* One page in the middle of the second huge page is another one. */
-static void put_another_page(struct blocks_case *b)
-{
-	tce_renew(b->fx, b->ua + b->huge + 5 * PAGE_SIZE, PAGE_SIZE);
-}
-
-static void one_is_not_whole(struct kunit *test)
-{
-	const unsigned long single = BLOCK / PAGE_SIZE;
-	unsigned long rest, cut;
-	struct blocks_case b;
-
-	blocks_init(test, &b, TCE_MEM_THP, 3);
-	put_another_page(&b);
-	/* what else there is of the huge page */
-	rest = b.huge > BLOCK;
-	expect_registered(test, &b, b.ua, 3 * b.huge, 2 + rest + single);
-	/* and it is the first, or the last, and not all of it in the region */
-	cut = b.huge + 3 * PAGE_SIZE;
-	expect_registered(test, &b, b.ua + cut, 3 * b.huge - cut, 1 + rest + single - 3);
-	expect_registered(test, &b, b.ua, b.huge + 8 * PAGE_SIZE, 1 + 8);
 }
 
 /*
@@ -185,14 +194,11 @@ static void something_fails(struct kunit *test)
 	} ways[] = {
 		{ TCE_FAULT_PIN, -EINTR }, { TCE_FAULT_PIN, -ENOMEM }, { TCE_FAULT_ALLOC, 0 },
 	};
-	const struct blocks_kind *kind = test->param_value;
 	unsigned int i, nth, hits;
 	struct blocks_case b;
 	long rc;
 
-	blocks_init(test, &b, kind->kind, 3);
-	if (kind->kind == TCE_MEM_THP)
-		put_another_page(&b);
+	blocks_init_param(test, &b);
 	for (i = 0; i < ARRAY_SIZE(ways); i++) {
 		if (ways[i].fault == TCE_FAULT_ALLOC && !tce_fault_can_alloc())
 			continue;
@@ -283,9 +289,7 @@ static void killed_amid(struct kunit *test)
 
 static struct kunit_case tce_blocks_cases[] = {
 	KUNIT_CASE_PARAM(one_pin_for_each, kind_gen_params),
-	KUNIT_CASE(readonly_hugetlb),
-	KUNIT_CASE(private_hugetlb),
-	KUNIT_CASE(one_is_not_whole),
+	KUNIT_CASE(hugetlb_of_others),
 	KUNIT_CASE_PARAM(something_fails, kind_gen_params),
 	KUNIT_CASE(killed_amid),
 	KUNIT_CASE(another_thread_maps),
