@@ -4,8 +4,6 @@
  */
 #include <linux/uaccess.h>
 
-#include <asm/mmu_context.h>
-
 #include "../tce_container.h"
 #include "tce_client.h"
 
@@ -26,35 +24,6 @@ struct tce_client *tce_ready(struct tce_fixture *fx, bool v2,
 	if (pgrp)
 		*pgrp = grp;
 	return client;
-}
-
-/* Regions of a process that has KVM in the kernel's list, at most; Documentation/design.rst */
-#define LISTED_MAX	256
-
-/*
- * Have the driver keep regions to itself from now on. The driver registers the first regions of
- * a process that has KVM with the kernel. This becomes one, and registers single pages until
- * the kernel does not know the last one. They get memory only when they are pinned. Undone by the
- * end of the case. Return: the address of the first; &tce_fixture.filled says how many there are.
- */
-unsigned long tce_fill_list(struct tce_fixture *fx)
-{
-	struct tce_client *client;
-	unsigned long first, ua;
-
-	first = tce_memory(fx, TCE_MEM_UNTOUCHED, (LISTED_MAX + 1) * PAGE_SIZE);
-	KUNIT_ASSERT_NE(fx->test, first, 0);
-	tce_watch(fx);
-	client = tce_open(fx, true);
-	for (ua = first; fx->filled <= LISTED_MAX; ua += PAGE_SIZE) {
-		KUNIT_ASSERT_EQ(fx->test,
-				tce_register(client, ua, PAGE_SIZE), 0);
-		fx->filled++;
-		if (!mm_iommu_lookup(current->mm, ua, PAGE_SIZE))
-			break;
-	}
-	KUNIT_EXPECT_EQ(fx->test, list_count_nodes(&fx->mock->listed), LISTED_MAX);
-	return first;
 }
 
 /* A v2 container with one window, which is empty, and begins at IOBA 0 */

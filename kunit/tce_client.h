@@ -3,8 +3,7 @@
 #ifndef TCE_KUNIT_CLIENT_H
 #define TCE_KUNIT_CLIENT_H
 
-#include "tce_mock_table.h"
-#include "tce_user_memory.h"
+#include "tce_fixture.h"
 
 #define TCE_R	VFIO_DMA_MAP_FLAG_READ
 #define TCE_W	VFIO_DMA_MAP_FLAG_WRITE
@@ -28,7 +27,6 @@ static const void *name##_gen_params(const void *prev, char *desc)	\
 
 struct tce_client *tce_ready(struct tce_fixture *fx, bool v2,
 			     struct tce_mock_group **pgrp);
-unsigned long tce_fill_list(struct tce_fixture *fx);
 struct tce_client *tce_ready_window(struct tce_fixture *fx, u32 shift,
 				    u64 size, u32 levels,
 				    struct tce_mock_group **pgrp);

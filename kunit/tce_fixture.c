@@ -288,7 +288,6 @@ void tce_fixture_exit(struct kunit *test)
 		tce_fault_disarm(fx->mock);
 		list_for_each_entry_safe(client, next, &fx->clients, list)
 			tce_close(client);
-		fx->filled = 0;
 		tce_settled(fx);
 		stuck = tce_mock_stuck(fx->mock);
 		KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), stuck);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the cases of all suites share: a process, and its containers, which are
+ * What the cases of all suites share: a process with its memory, and its containers, which are
  * driven through the driver's VFIO operations.
  *
  * After every call it checks that the platform saw no violation and that nothing
@@ -14,8 +14,7 @@
 #include <linux/sizes.h>
 #include <linux/vfio.h>
 
-#include "tce_mock_group.h"
-#include "tce_mock_page.h"
+#include "tce_mock.h"
 #include "tce_wrap.h"
 
 #define TCE_CLIENT_GROUPS	4
@@ -60,7 +59,6 @@ struct tce_state {
  * @next_ua: where the next piece of user memory goes
  * @clients: its containers (struct tce_client)
  * @busy: how many other threads are at work: calls can't be checked one by one
- * @filled: regions of tce_fill_list(), of a page each
  * @pages_left: pages that the driver has to keep for good
  * @hypercalls: of KVM that are under way, the invalidation of which is still to come
  * @kvm_left: KVM may have taken out entries, and does not ask for their invalidation
@@ -75,7 +73,6 @@ struct tce_fixture {
 	unsigned long next_ua;
 	struct list_head clients;
 	unsigned int busy;
-	unsigned int filled;
 	unsigned int pages_left;
 	unsigned int hypercalls;
 	bool kvm_left;
@@ -100,6 +97,27 @@ struct tce_client {
 	unsigned int slot;
 	unsigned long arg;
 	struct tce_mock_group *groups[TCE_CLIENT_GROUPS];
+};
+
+/* Bits of a stamp that no user address has, and no address of the kernel */
+#define TCE_STAMP	0x3c00000000000000ULL
+
+/**
+ * enum tce_mem_kind - kinds of user memory
+ * @TCE_MEM_PLAIN: private, anonymous, in small pages, touched from the start to the end
+ * @TCE_MEM_SCATTERED: the same, touched so that neighbours are apart
+ * @TCE_MEM_SHARED: shared memory (shmem)
+ * @TCE_MEM_THP: transparent huge pages, which may be split at any time
+ * @TCE_MEM_HUGETLB: pages of hugetlbfs
+ * @TCE_MEM_CONTIGUOUS: the same as @TCE_MEM_PLAIN, few pages, one behind the other
+ */
+enum tce_mem_kind {
+	TCE_MEM_PLAIN,
+	TCE_MEM_SCATTERED,
+	TCE_MEM_SHARED,
+	TCE_MEM_THP,
+	TCE_MEM_HUGETLB,
+	TCE_MEM_CONTIGUOUS,
 };
 
 int tce_fixture_init(struct kunit *test);
@@ -157,5 +175,16 @@ void tce_be_killed(bool killed);
 })
 
 void tce_watch(struct tce_fixture *fx);
+
+/* tce_user_memory.c */
+unsigned long tce_memory(struct tce_fixture *fx, enum tce_mem_kind kind,
+			 unsigned long size);
+void tce_stamp(unsigned long ua, unsigned long size);
+void tce_renew(struct tce_fixture *fx, unsigned long ua, unsigned long size);
+struct file *tce_file(struct tce_fixture *fx, unsigned long ua);
+unsigned long tce_plain(struct tce_fixture *fx, unsigned long size);
+struct page *tce_page(struct tce_fixture *fx, unsigned long ua);
+int tce_holders(struct page *page);
+void tce_apart(struct tce_fixture *fx);
 
 #endif /* TCE_KUNIT_FIXTURE_H */

@@ -372,6 +372,13 @@ struct tce_mock_page {
 	bool written;
 };
 
+/* First IOBA of a group's second window */
+#define TCE_SECOND	BIT_ULL(59)
+
+/* Of the host's default window, where the device tree shows one */
+#define TCE_LIOBN	0x80000005UL
+
+/* tce_mock.c */
 struct tce_mock *tce_mock_create(void);
 void tce_mock_destroy(struct tce_mock *mock);
 struct tce_mock *tce_mock_current(void);
@@ -405,5 +412,39 @@ void tce_pass_gate(struct tce_mock *mock, struct tce_gate **where);
 
 unsigned int tce_quiet_begin(void);
 void tce_quiet_end(unsigned int nth);
+
+/* tce_mock_group.c: groups and their bridges */
+extern struct iommu_table_group_ops tce_mock_group_ops;
+
+struct tce_mock_group *tce_mock_add_group(struct tce_mock *mock);
+void tce_mock_show_group(struct tce_mock_group *grp, bool shown);
+bool tce_mock_unplug(struct tce_mock_group *grp);
+unsigned int tce_mock_forget_groups(struct tce_mock *mock);
+unsigned int tce_mock_forget_bridges(struct tce_mock *mock);
+
+/* tce_mock_table.c */
+extern struct iommu_table_ops mock_table_ops;
+extern struct iommu_table_ops mock_hcall_table_ops;
+
+static inline struct tce_mock_table *to_mock(struct iommu_table *tbl)
+{
+	return container_of((__be64 *)tbl->it_base, struct tce_mock_table, tces[0]);
+}
+
+void tce_mock_visit(struct tce_mock *mock, struct tce_visit **where);
+void mock_table_reach(struct tce_mock_table *mt, int n);
+enum dma_data_direction tce_mock_entry(struct iommu_table *tbl,
+				       unsigned long entry, unsigned long *hpa);
+u64 tce_mock_pua(struct iommu_table *tbl, unsigned long entry);
+
+/* tce_mock_page.c: the record of pages */
+struct tce_mock_page *mock_page_find(struct tce_mock *mock, unsigned long pfn);
+struct tce_mock_page *mock_page_count(struct tce_mock *mock, unsigned long pfn,
+				      int pins, int refs);
+
+void tce_mock_whole(struct tce_mock *mock, unsigned long pfn);
+void tce_mock_pinned(struct tce_mock *mock, unsigned long pfn);
+void tce_mock_unpinned(struct tce_mock *mock, unsigned long pfn, bool dirty);
+unsigned long tce_mock_pins(struct tce_mock *mock);
 
 #endif /* TCE_KUNIT_MOCK_H */

@@ -8,8 +8,7 @@
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 
-#include "tce_mock_group.h"
-#include "tce_mock_table.h"
+#include "tce_mock.h"
 
 /* More userspace entries than this in one piece are more than a real platform has */
 #define MOCK_MAX_PUAS	SZ_2M

@@ -10,7 +10,7 @@
 #include <linux/page-flags.h>
 #include <linux/slab.h>
 
-#include "tce_mock_page.h"
+#include "tce_mock.h"
 
 static struct tce_mock_page *page_of(struct tce_mock *mock, unsigned long pfn)
 {

@@ -20,8 +20,7 @@
 
 #include <asm/tce.h>
 
-#include "tce_mock_page.h"
-#include "tce_mock_table.h"
+#include "tce_mock.h"
 
 /* Pages that an entry of this table covers */
 static unsigned long tce_pages(const struct tce_mock_table *mt)

@@ -13,7 +13,6 @@
 #include "../tce_mm.h"
 #include "../tce_region.h"
 #include "tce_guest.h"
-#include "tce_mock_group.h"
 #include "tce_threads.h"
 
 static struct tce_client *leaving;

@@ -14,7 +14,7 @@
 #include <linux/module.h>
 #include <linux/uaccess.h>
 
-#include "tce_user_memory.h"
+#include "tce_fixture.h"
 
 #define UA_ALIGN	SZ_16M
 
@@ -170,8 +170,6 @@ unsigned long tce_memory(struct tce_fixture *fx, enum tce_mem_kind kind,
 				break;
 		}
 		break;
-	case TCE_MEM_UNTOUCHED:
-		return map_user(fx, NULL, size, rw, private);
 	case TCE_MEM_SHARED:
 		ua = map_user(fx, NULL, size, rw, MAP_SHARED | MAP_ANONYMOUS);
 		break;

@@ -15,9 +15,7 @@
 
 #include "../tce_region.h"
 #include "../tce_trace.h"
-#include "tce_mock_group.h"
-#include "tce_mock_page.h"
-#include "tce_mock_table.h"
+#include "tce_mock.h"
 #include "tce_wrap.h"
 
 const struct vfio_iommu_driver_ops *tce_driver;
