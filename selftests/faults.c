@@ -5,6 +5,9 @@
  * until the command needs no more. Each time the command must fail cleanly or get
  * along without, and afterwards it must work.
  *
+ * KUnit's suite tce_failure does so with all commands. Here are those for which the platform, the
+ * VFIO core or the loader of modules allocates, and MAP, as the device sees it.
+ *
  * Needs a kernel with CONFIG_FAULT_INJECTION (fail-nth of each task) and root.
  */
 #define _GNU_SOURCE
@@ -186,30 +189,10 @@ static void undo_map(struct tce *t)
 	unmap(t->container, base(t), SIZE);
 }
 
-/* What the group took along when it left. */
-static void redo_all(struct tce *t)
-{
-	set_container(t->group, t->container);
-	expect_rc(0, do_attach(t));
-	expect_rc(0, do_allow(t));
-	redo_map(t, mem);
-}
-
 static void prepare(void)
 {
 	need_faults();
 	mem = alloc(SIZE, CHUNK);
-}
-
-/*
- * A device for which pseries could not make a window gets none any more; if it can't give the
- * host's back, the kernel reads address 0 in of_parse_dma_window().
- */
-static void prepare_windows(void)
-{
-	prepare();
-	if (!host.powernv)
-		skip("pseries does not outlive that");
 }
 
 /* All of it is mapped, or nothing. */
@@ -251,11 +234,21 @@ static void undo_first(struct tce *t)
 	expect_rc(0, do_allow(t));
 }
 
-static void acquire(struct tce *t)
+/* What a group that is not in use takes along */
+static void open_again(struct tce *t)
+{
+	t->group = open_group(0);
+	set_container(t->group, t->container);
+	expect_rc(0, do_attach(t));
+	expect_rc(0, do_allow(t));
+	redo_map(t, mem);
+}
+
+static void lifetime(struct tce *t)
 {
 	long pins;
 
-	prepare_windows();
+	prepare();
 	pins = pinned();
 	undo_attach(t);
 	each("SET_IOMMU", true, do_attach(t), undo_attach(t), (void)0);
@@ -263,27 +256,10 @@ static void acquire(struct tce *t)
 	     (void)0);
 	each("the default window", true, __unmap(t->container, base(t), CHUNK), undo_first(t),
 	     (void)0);
-	undo_allow(t);
+	redo_map(t, mem);
+	/* windows, regions and pins go with the last group */
+	each("close", false, close(t->group), open_again(t), (void)0);
 	expect_rc(pins, pinned_settled(pins));
-}
-
-static void windows(struct tce *t)
-{
-	int c = t->container;
-	uint64_t start;
-
-	prepare_windows();
-	expect_rc(0, do_allow(t));
-	remove_window(c, t->info.dma32_window_start);
-	each("CREATE", true, __create(c, 12, GiB, 1, &start), remove_window(c, start), (void)0);
-	remove_window(c, start);
-	each("CREATE of two levels", true, __create(c, 12, GiB, 2, &start),
-	     remove_window(c, start), (void)0);
-	each("MAP into it", true, __map(c, mem, start + 16 * MiB, SIZE, RW),
-	     unmap(c, start + 16 * MiB, SIZE), (void)0);
-	unmap(c, start + 16 * MiB, SIZE);
-	remove_window(c, start);
-	undo_allow(t);
 }
 
 /*
@@ -308,59 +284,10 @@ static void sparse(struct tce *t)
 	each("MAP into a sparse table", true, __map(c, mem, start + 16 * MiB, SIZE, RW),
 	     new_sparse(c, &start), new_sparse(c, &start));
 	remove_window(c, start);
-	undo_allow(t);
-}
-
-/* Where there is no EEH there is nothing to fail but the copy. */
-static long get_state(struct tce *t)
-{
-	long rc = __eeh(t->container, VFIO_EEH_PE_GET_STATE);
-
-	return rc == -ENODEV ? 0 : rc;
-}
-
-static void enable_and_map(struct tce *t)
-{
-	enable(t->container);
-	redo_map(t, mem);
-}
-
-static void open_again(struct tce *t)
-{
-	t->group = open_group(0);
-	redo_all(t);
-}
-
-static void release(struct tce *t)
-{
-	struct vfio_iommu_spapr_tce_info info;
-	uint64_t start;
-
-	prepare_windows();
-	expect_rc(0, do_allow(t));
-	redo_map(t, mem);
-	each("GET_INFO", true, __get_info(t->container, &info), (void)0, (void)0);
-	each("EEH", true, get_state(t), (void)0, (void)0);
-	each("UNMAP", false, __unmap(t->container, base(t), SIZE), redo_map(t, mem), (void)0);
-	redo_map(t, mem);
-	if (t->version == 1) {
-		each("DISABLE", false, __disable(t->container), enable_and_map(t), (void)0);
-		enable_and_map(t);
-	}
-	/* The last group takes all along: windows, regions, pins. */
-	each("UNSET_CONTAINER", false, __unset_container(t->group), redo_all(t), (void)0);
-	redo_all(t);
-	each("close", false, close(t->group), open_again(t), (void)0);
-	open_again(t);
-	if (t->version == 1)
-		return;
-	undo_map(t);
-	each("UNREGISTER", false, __unregister(t->container, mem, SIZE), expect_rc(0, do_allow(t)),
+	each("CREATE", true, __create(c, 12, 1ULL << 40, 3, &start), remove_window(c, start),
 	     (void)0);
-	remove_window(t->container, t->info.dma32_window_start);
-	create(t->container, 12, GiB, 1, &start);
-	each("REMOVE", false, __remove(t->container, start),
-	     create(t->container, 12, GiB, 1, &start), (void)0);
+	remove_window(c, start);
+	undo_allow(t);
 }
 
 /* Leaves the container. True if allocation @n of that was there to fail. */
@@ -378,40 +305,41 @@ static bool leave_failing(struct tce *t, unsigned int n)
 	return injected;
 }
 
+/* A client uses its window, and the host has again no memory for its own. */
+static void use_and_leave(struct tce *t, unsigned int n)
+{
+	expect_rc(0, do_allow(t));
+	redo_map(t, mem);
+	leave_failing(t, n);
+	set_container(t->group, t->container);
+}
+
+/* The same for a client that could not begin at first */
+static void retry_and_leave(struct tce *t, unsigned int n)
+{
+	expect_rc(0, do_attach(t));
+	use_and_leave(t, n);
+}
+
 /*
  * A host that has no memory for a window of its own, when it gets the group back,
  * has none when the next client comes. That client may have no memory either.
  */
 static void no_window(struct tce *t)
 {
-	unsigned int n, m, failed = 0;
-	bool injected;
-	long rc;
+	unsigned int n;
 
 	prepare();
 	for (n = 1; leave_failing(t, n); n++) {
-		m = 0;
-		do {
-			if (m++)
-				leave_failing(t, n);
-			set_container(t->group, t->container);
-			arm(m);
-			rc = do_attach(t);
-			injected = disarm();
-			if (rc && rc != -ENOMEM && rc != -EFAULT)
-				fail_rc(__FILE__, __LINE__, "SET_IOMMU", -ENOMEM, rc);
-			failed += !!rc;
-			if (rc)
-				expect_rc(0, do_attach(t));
-			expect_rc(0, do_allow(t));
-			redo_map(t, mem);
-			expect(m < MANY);
-		} while (injected);
 		expect(n < MANY);
+		set_container(t->group, t->container);
+		each("SET_IOMMU, after UNSET_CONTAINER", true, do_attach(t), use_and_leave(t, n),
+		     retry_and_leave(t, n));
+		expect_rc(0, do_allow(t));
+		redo_map(t, mem);
 	}
-	redo_all(t);
-	note("UNSET_CONTAINER: %u allocations; SET_IOMMU failed %u times after one had failed",
-	     n - 1, failed);
+	set_container(t->group, t->container);
+	expect_rc(0, do_attach(t));
 }
 
 static void join(struct tce *t)
@@ -508,12 +436,13 @@ static bool leaves(unsigned int n)
 	return injected;
 }
 
-static void each_failure(void)
+static void each_failure(void *functions)
 {
 	char which[200] = "";
 	unsigned int n = 0;
 	bool injected;
 
+	need_faults();
 	do {
 		expect(++n < MANY);
 		injected = leaves(n);
@@ -525,13 +454,20 @@ static void each_failure(void)
 		fail(__FILE__, __LINE__,
 		     "the next client reaches the host's memory if one of these allocations fails:%s",
 		     which);
-	note("%u allocations, none lets the next client reach the host's memory", n - 1);
+	note("%s: %u allocations, none lets the next client reach the host's memory",
+	     (char *)functions, n - 1);
 }
 
-static void prepare_bypass(struct tce *t)
+/*
+ * The platform gives a group back once for each of its functions, and may try again so: there are
+ * two of them, and then one.
+ */
+static void bypass(struct tce *t)
 {
-	if (geteuid())
-		skip("needs root");
+	int status;
+	pid_t pid;
+
+	need_faults();
 	if (!host.wide)
 		skip("the device drives no 64 address bits");
 	detach(t);
@@ -540,31 +476,9 @@ static void prepare_bypass(struct tce *t)
 	expect_rc(0, edu_open_host(&edu, 0));
 	if (!host_reaches())
 		fail(__FILE__, __LINE__, "the host's bypass does not work: nothing can be seen");
-}
-
-static void two_functions(struct tce *t)
-{
-	need_faults();
-	prepare_bypass(t);
-	each_failure();
-}
-
-/* The platform gives the group back once for each function, and may try again so. */
-static void one_function(struct tce *t)
-{
-	int status;
-	pid_t pid;
-
-	need_faults();
-	prepare_bypass(t);
+	each_failure("two functions");
 	expect(host_second(0, false));
-	pid = fork();
-	if (!pid) {
-		need_faults();
-		each_failure();
-		fflush(stdout);
-		_exit(0);
-	}
+	pid = spawn(false, each_failure, "one function");
 	expect(waitpid(pid, &status, 0) == pid);
 	/* however that ended */
 	expect(host_second(0, true));
@@ -575,8 +489,8 @@ static void one_function(struct tce *t)
 #define LOADS	48	/* more than its start has allocations */
 
 /*
- * The driver does not load because one of its start's allocations fails, or it can do without that one.
- * Then it works, and in either case it can be loaded again.
+ * The driver does not load because one of its start's allocations fails, or it can do without that
+ * one. Then it works, and in either case it can be loaded again.
  */
 static void loading(struct tce *t)
 {
@@ -612,21 +526,16 @@ static void loading(struct tce *t)
 }
 
 static const struct test tests[] = {
-	{ "attaching, and allowing memory", acquire,
-	  BOTH | DANGEROUS },
+	{ "attaching, allowing memory, the first window, and close", lifetime,
+	  BOTH | POWERNV | DANGEROUS },
 	{ "what a MAP that failed leaves in the table", entries,
 	  BOTH | DMA | DANGEROUS },
-	{ "windows", windows, V2 | DANGEROUS },
 	{ "sparse tables", sparse, V2 | POWERNV | DANGEROUS },
-	{ "what releases does not fail for lack of memory", release,
-	  BOTH | DANGEROUS },
 	{ "a host without memory for a window of its own, and the next client", no_window,
 	  BOTH | POWERNV | DANGEROUS },
 	{ "a second group", join, V2 | TWO | DANGEROUS },
-	{ "after a failed give-back the next client reaches its own windows only", two_functions,
-	  V2 | POWERNV | DANGEROUS },
-	{ "the same of a group with one function", one_function,
-	  V2 | POWERNV | DANGEROUS },
+	{ "after a failed give-back the next client reaches its own windows only", bypass,
+	  V2 | POWERNV | DANGEROUS, 480 },
 	{ "loading that fails midway", loading, BARE | APART | DANGEROUS, 120 },
 };
 
