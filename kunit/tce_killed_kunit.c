@@ -2,7 +2,8 @@
 /*
  * Suite tce_killed: which command waits for which lock of the driver, and that a client that waits
  * for one can be killed. What the command did before is undone, and it succeeds when it is repeated
- * and nobody has the lock any more. A SIGKILL that is pending already is in suite tce_failure.
+ * and nobody has the lock any more. A command that is complete but for the wait goes on to its end.
+ * A SIGKILL that is pending already is in suite tce_failure.
  */
 #include <linux/rcupdate.h>
 
@@ -24,7 +25,10 @@ enum held {
 	SECOND_TABLE,
 };
 
-/* A command, be it the container's first one, and a lock that it waits for */
+/*
+ * A command, be it the container's first one, and a lock that it waits for. @not_killable: it
+ * succeeds all the same. @again: what it says when it is repeated
+ */
 struct wait {
 	const char *name;
 	bool v2;
@@ -33,9 +37,10 @@ struct wait {
 	struct tce_op op;
 	bool first;
 	bool not_killable;
+	long again;
 };
 
-#define REGISTER_PAGE	{ TCE_REGISTER, .size = PAGE_SIZE, .spare = true }
+#define REGISTER_PAGE	{ TCE_REGISTER, .size = PAGE_SIZE, .from = TCE_SHARED_SIZE }
 #define UNREGISTER	{ TCE_UNREGISTER, .size = TCE_SHARED_SIZE }
 #define CREATE		{ TCE_CREATE, .size = SZ_64M }
 #define MAP		{ TCE_MAP, 0, SZ_64K, TCE_RW }
@@ -53,6 +58,8 @@ static const struct wait waits[] = {
 	{ "DISABLE beside attach", false, CONTAINER, NULL, { TCE_DISABLE } },
 	{ "DISABLE beside MAP", false, READS, NULL, { TCE_DISABLE } },
 	{ "v1 MAP beside DISABLE", false, MAP_LOCK, NULL, MAP },
+	{ "v1 MAP after DISABLE, beside attach", false, CONTAINER, &disable, MAP, .again = -EPERM },
+	{ "v1 MAP of what is mapped beside DISABLE", false, MAP_LOCK, &map_some, MAP },
 	{ "v1 UNMAP beside DISABLE", false, MAP_LOCK, &map_some, UNMAP },
 	{ "v1 MAP beside a chunk of MAP", false, TABLE, NULL, MAP },
 	{ "v1 MAP of one entry beside a chunk of MAP", false, TABLE, NULL, MAP_ONE },
@@ -75,9 +82,10 @@ static const struct wait waits[] = {
 	{ "REGISTER beside REGISTER", true, REGISTERING, NULL, REGISTER_PAGE },
 	{ "REGISTER beside regions", true, REGIONS, NULL, REGISTER_PAGE },
 	{ "the first REGISTER beside regions", true, REGIONS, NULL, REGISTER_PAGE, true },
-	{ "REGISTER beside MAP", true, READS, NULL, REGISTER_PAGE, .not_killable = true },
+	{ "REGISTER beside MAP", true, READS, NULL, REGISTER_PAGE, .not_killable = true,
+	  .again = -EBUSY },
 	{ "UNREGISTER beside regions", true, REGIONS, NULL, UNREGISTER },
-	{ "UNREGISTER beside MAP", true, READS, NULL, UNREGISTER, .not_killable = true },
+	{ "UNREGISTER beside MAP", true, READS, NULL, UNREGISTER },
 	{ "UNREGISTER of what is mapped beside MAP", true, READS, &map_some, UNREGISTER },
 	{ "the state beside attach", true, CONTAINER, NULL, { TCE_STATE } },
 	{ "the state beside regions", true, REGIONS, NULL, { TCE_STATE } },
@@ -150,13 +158,13 @@ static void who_waits_is_killed(struct kunit *test)
 {
 	const struct wait *wait = test->param_value;
 	struct tce_client *first = tce_open(test->priv, true), *client;
+	unsigned long ua = tce_plain(test->priv, PAGE_SIZE);
 	struct tce_container *container;
 	struct tce_thread caller;
 	bool ended = true, waited;
 
-	tce_spare = tce_plain(test->priv, PAGE_SIZE);
 	/* the locks of the process were made by a call that was killed */
-	KUNIT_EXPECT_EQ(test, TCE_KILLED(tce_register(first, tce_spare, PAGE_SIZE)), -EINTR);
+	KUNIT_EXPECT_EQ(test, TCE_KILLED(tce_register(first, ua, PAGE_SIZE)), -EINTR);
 	client = tce_share(test, wait->v2, NULL);
 	if (!wait->v2)
 		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
@@ -171,10 +179,9 @@ static void who_waits_is_killed(struct kunit *test)
 	take(container, wait->held);
 	tce_thread_op(&caller, client, &wait->op);
 	waited = is_awaited(&caller, container, wait->held);
-	if (!wait->not_killable) {
-		tce_thread_kill(&caller);
+	tce_thread_kill(&caller);
+	if (!wait->not_killable)
 		ended = tce_thread_ends(&caller);
-	}
 	if (wait->first && ended) {
 		KUNIT_EXPECT_NULL(test, tce_container_find(client->data)->mem.tmm);
 		KUNIT_EXPECT_TRUE(test, mutex_is_locked(&container->mem.tmm->region_lock));
@@ -184,31 +191,11 @@ static void who_waits_is_killed(struct kunit *test)
 	KUNIT_EXPECT_TRUE_MSG(test, waited, "it did not wait");
 	KUNIT_EXPECT_TRUE_MSG(test, ended, "it could not be killed");
 	KUNIT_EXPECT_EQ(test, caller.rc, wait->not_killable ? 0 : -EINTR);
-	if (!wait->not_killable)
-		KUNIT_EXPECT_EQ(test, tce_op_do(client, &wait->op), 0);
-}
-
-/* Killed while it pins what is pinned already: kmemleak looks for what was allocated for that. */
-static void killed_while_sharing(struct kunit *test)
-{
-	static const struct tce_op again = { TCE_MAP, SZ_1M, 2 * PAGE_SIZE, TCE_R };
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready(fx, false, NULL);
-	struct tce_thread a;
-
-	if (PAGE_SIZE == SZ_4K)
-		kunit_skip(test, "the CPU's pages have 4K");
-	tce_shared = tce_plain(fx, 2 * PAGE_SIZE);
-	KUNIT_ASSERT_EQ(test, tce_map(client, 0, tce_shared, 2 * PAGE_SIZE, TCE_R), 0);
-	tce_thread_stop_op(&a, client, &again, &fx->mock->alloc_gate);
-	tce_thread_kill(&a);
-	tce_thread_go_on(&a);
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 2);
+	KUNIT_EXPECT_EQ(test, tce_op_do(client, &wait->op), wait->again);
 }
 
 static struct kunit_case tce_killed_cases[] = {
 	KUNIT_CASE_PARAM(who_waits_is_killed, wait_gen_params),
-	KUNIT_CASE(killed_while_sharing),
 	{}
 };
 

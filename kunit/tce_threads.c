@@ -124,20 +124,18 @@ void tce_thread_join(struct tce_thread *thread)
 }
 
 unsigned long tce_shared;
-unsigned long tce_spare;
 
 const struct tce_op tce_map_shared = { TCE_MAP, 0, TCE_SHARED_SIZE, TCE_RW };
 const struct tce_op tce_map_first = { TCE_MAP, 0, SZ_4K, TCE_RW };
-const struct tce_op tce_register_spare = { TCE_REGISTER, .size = PAGE_SIZE, .spare = true };
 
-/* A container with a window, and memory that may be mapped there. */
+/* A container with a window, and memory that may be mapped there, but for the page behind it */
 struct tce_client *tce_share(struct kunit *test, bool v2,
 			     struct tce_mock_group **pgrp)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client;
 
-	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
+	tce_shared = tce_plain(fx, TCE_SHARED_SIZE + PAGE_SIZE);
 	client = tce_ready_for(fx, v2, tce_shared, TCE_SHARED_SIZE, pgrp);
 	return client;
 }
@@ -156,7 +154,7 @@ static long read_state(void)
 
 long tce_op_do(struct tce_client *client, const struct tce_op *op)
 {
-	unsigned long ua = op->spare ? tce_spare : tce_shared + op->from;
+	unsigned long ua = tce_shared + op->from;
 	u64 start;
 
 	switch (op->call) {

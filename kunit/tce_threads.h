@@ -13,14 +13,13 @@ void tce_use_as_other(struct tce_fixture *fx, void *arg);
 
 #define TCE_SHARED_SIZE	SZ_256K
 
-/* Memory of TCE_SHARED_SIZE bytes that the threads of a case share, and a page */
+/* Memory of TCE_SHARED_SIZE bytes that the threads of a case share */
 extern unsigned long tce_shared;
-extern unsigned long tce_spare;
 
 struct tce_client *tce_share(struct kunit *test, bool v2,
 			     struct tce_mock_group **pgrp);
 
-/* A call, about the shared memory from @from on, or about the spare page. @levels: 0 is 1 */
+/* A call, about the shared memory from @from on. @levels: 0 is 1 */
 struct tce_op {
 	enum {
 		TCE_MAP, TCE_UNMAP, TCE_REGISTER, TCE_UNREGISTER, TCE_CREATE, TCE_REMOVE,
@@ -30,13 +29,11 @@ struct tce_op {
 	u64 size;
 	u32 flags;
 	unsigned long from;
-	bool spare;
 	u32 levels;
 };
 
 extern const struct tce_op tce_map_shared;
 extern const struct tce_op tce_map_first;
-extern const struct tce_op tce_register_spare;
 
 long tce_op_do(struct tce_client *client, const struct tce_op *op);
 

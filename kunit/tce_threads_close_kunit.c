@@ -138,7 +138,7 @@ static void first_container_of_a_process(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), TCE_SHARED_SIZE >> PAGE_SHIFT);
 }
 
-/* A command that has found the container before it is closed is told that it is gone. */
+/* A command that has found the container before it is closed is told that it is gone, not EPERM. */
 static void map_after_the_close(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -151,6 +151,7 @@ static void map_after_the_close(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_container_map(container, 0, tce_shared, SZ_4K,
 						DMA_TO_DEVICE), -EINVAL);
 	KUNIT_EXPECT_EQ(test, tce_container_unmap(container, 0, SZ_4K), -EINVAL);
+	KUNIT_EXPECT_EQ(test, tce_container_disabled(container), -EINVAL);
 	tce_container_put(container);
 }
 
@@ -201,49 +202,66 @@ static void opened_after_the_last_container(struct kunit *test)
 	}
 }
 
-/*
- * A container closes while it registers memory, and KVM may find that in the kernel's list before
- * it is taken off. Then it goes with the last container of the process, and not before. Otherwise
- * it goes at once, and so does its place in the list.
- */
-static void register_late_beside_kvm(struct kunit *test)
+/* KVM finds what is registered too late: it stays until the process's last container closes. */
+static void found_late(struct kunit *test, struct tce_thread *a)
 {
-	enum { FOUND, FOUND_IN_THE_LAST, NOT_FOUND, HOW };
-	struct tce_fixture *fx = test->priv;
 	struct mm_iommu_table_group_mem_t *mem;
+	struct tce_fixture *fx = test->priv;
 	struct tce_gate after;
-	struct tce_thread a, b;
+
+	tce_gate_close(&fx->mock->gate, &after);
+	/* until it is in the list, and about to be taken off */
+	after.skip = 1;
+	complete(&a->gate.open);
+	wait_for_completion(&after.reached);
+	mem = mm_iommu_lookup(current->mm, tce_shared, TCE_SHARED_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, mem);
+	KUNIT_EXPECT_EQ(test, mm_iommu_mapped_inc(mem), 0);
+	complete(&after.open);
+}
+
+/*
+ * A container closes while it registers memory. That goes at once, and so does its place in KVM's
+ * list, unless KVM has found it there. It may be what another container has registered already.
+ */
+static void register_late(struct kunit *test)
+{
+	enum { ALONE, SHARED, FOUND, FOUND_IN_THE_LAST, HOW };
+	struct tce_fixture *fx = test->priv;
 	struct tce_client *other;
+	struct tce_thread a, b;
 	int how;
 
 	tce_watch(fx);
 	for (how = 0; how < HOW; how++) {
 		tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
 		other = how == FOUND_IN_THE_LAST ? NULL : tce_ready(fx, true, NULL);
+		if (how == SHARED)
+			KUNIT_ASSERT_EQ(test, tce_register(other, tce_shared, TCE_SHARED_SIZE), 0);
 		leaving = tce_open(fx, true);
-		tce_thread_stop_op(&a, leaving, &register_memory, &fx->mock->gate);
+		/* is refused, and binds it */
+		KUNIT_EXPECT_EQ(test, tce_register(leaving, tce_shared, 0), -EINVAL);
+		tce_thread_stop_op(&a, leaving, &register_memory,
+				   how == SHARED ? &fx->mock->alloc_gate : &fx->mock->gate);
 		tce_thread_start(&b, leaving, leave);
 		tce_thread_join(&b);
-		tce_gate_close(&fx->mock->gate, &after);
-		/* until it is in the list, and about to be taken off */
-		after.skip = 1;
-		complete(&a.gate.open);
-		wait_for_completion(&after.reached);
-		mem = mm_iommu_lookup(current->mm, tce_shared, TCE_SHARED_SIZE);
-		KUNIT_ASSERT_NOT_NULL(test, mem);
-		if (how != NOT_FOUND)
-			KUNIT_EXPECT_EQ(test, mm_iommu_mapped_inc(mem), 0);
-		complete(&after.open);
+		KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&a));
+		if (how >= FOUND)
+			found_late(test, &a);
+		else
+			complete(&a.gate.open);
 		tce_thread_join(&a);
 		KUNIT_EXPECT_EQ(test, a.rc, -EINVAL);
+		if (how == ALONE)
+			KUNIT_EXPECT_EQ(test, tce_listed(other), 1);
+		if (how == SHARED)
+			tce_expect_why(fx, "region_share");
 		if (how == FOUND) {
 			KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock),
 					2 * ((TCE_SHARED_SIZE >> PAGE_SHIFT) + 1));
 			KUNIT_EXPECT_EQ(test, tce_register(other, tce_shared, TCE_SHARED_SIZE),
 					-EBUSY);
 		}
-		if (how == NOT_FOUND)
-			KUNIT_EXPECT_EQ(test, tce_listed(other), 1);
 		if (other)
 			tce_close(other);
 		tce_expect_balance(fx);
@@ -355,31 +373,6 @@ static void map_what_is_registered_late(struct kunit *test)
 	mutex_unlock(&tmm->region_lock);
 }
 
-/* It closes while it waits to register what another container has registered already. */
-static void register_late_what_is_shared(struct kunit *test)
-{
-	struct tce_client *other = tce_open(test->priv, true);
-	struct tce_fixture *fx = test->priv;
-	struct tce_thread a, b;
-	struct tce_mm *tmm;
-
-	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
-	KUNIT_ASSERT_EQ(test, tce_register(other, tce_shared, TCE_SHARED_SIZE), 0);
-	tmm = tce_container_find(other->data)->mem.tmm;
-	leaving = tce_open(fx, true);
-	mutex_lock(&tmm->registering);
-	tce_thread_op(&a, leaving, &register_memory);
-	KUNIT_EXPECT_TRUE(test, TCE_WAITS_MUTEX(&a, &tmm->registering));
-	tce_thread_start(&b, leaving, leave);
-	tce_thread_join(&b);
-	KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&a));
-	mutex_unlock(&tmm->registering);
-	tce_thread_join(&a);
-	KUNIT_EXPECT_EQ(test, a.rc, -EINVAL);
-	tce_expect_why(fx, "region_share");
-	KUNIT_EXPECT_EQ(test, tce_unregister(other, tce_shared, TCE_SHARED_SIZE), 0);
-}
-
 /*
  * A REGISTER that has released an orphan waits for the mmap_lock, which somebody holds for as long
  * as they like. A container that closes does not wait for that.
@@ -408,25 +401,6 @@ static void close_beside_an_orphan(struct kunit *test)
 	tce_thread_join(&a);
 	tce_thread_join(&b);
 	KUNIT_EXPECT_EQ(test, a.rc, 0);
-}
-
-/* A MAP beside a release is told that the container is gone, not that it needs REGISTER first. */
-static void map_beside_the_release(struct kunit *test)
-{
-	static const struct tce_op map_it = { TCE_MAP, .size = SZ_4K, .flags = TCE_RW };
-	struct tce_client *client = tce_open(test->priv, true);
-	struct tce_container *container = tce_container_find(client->data);
-	struct tce_thread a;
-
-	down_write(&container->lock);
-	tce_thread_op(&a, client, &map_it);
-	KUNIT_EXPECT_TRUE(test, TCE_WAITS_RWSEM(&a, &container->lock));
-	/* as the release does with this lock held */
-	container->closed = true;
-	up_write(&container->lock);
-	tce_thread_join(&a);
-	container->closed = false;
-	KUNIT_EXPECT_EQ(test, a.rc, -EINVAL);
 }
 
 #define ROUNDS	2000
@@ -487,12 +461,10 @@ static struct kunit_case tce_threads_close_cases[] = {
 	KUNIT_CASE(first_container_of_a_process),
 	KUNIT_CASE(map_after_the_close),
 	KUNIT_CASE(opened_after_the_last_container),
-	KUNIT_CASE(register_late_beside_kvm),
+	KUNIT_CASE(register_late),
 	KUNIT_CASE(page_changes_between_pins),
 	KUNIT_CASE(map_what_is_registered_late),
-	KUNIT_CASE(register_late_what_is_shared),
 	KUNIT_CASE(close_beside_an_orphan),
-	KUNIT_CASE(map_beside_the_release),
 	KUNIT_CASE(containers_come_and_go),
 	{}
 };

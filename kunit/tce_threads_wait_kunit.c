@@ -237,31 +237,12 @@ static void map_beside_disable(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, b.rc, -EPERM);
 }
 
-/* It is killed when all is pinned. That is registered all the same, and other memory can be. */
-static void register_is_killed_at_the_end(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_open(fx, true);
-	struct tce_thread a;
-
-	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
-	tce_spare = tce_plain(fx, PAGE_SIZE);
-	tce_thread_stop_op(&a, client, &tce_register_spare, &fx->mock->pinned_gate);
-	tce_thread_kill(&a);
-	tce_thread_go_on(&a);
-	KUNIT_EXPECT_EQ(test, a.rc, 0);
-	KUNIT_EXPECT_EQ(test, tce_register(client, tce_shared, TCE_SHARED_SIZE), 0);
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, tce_spare, PAGE_SIZE), 0);
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, tce_shared, TCE_SHARED_SIZE), 0);
-}
-
 static struct kunit_case tce_threads_wait_cases[] = {
 	KUNIT_CASE(waits_for_a_chunk),
 	KUNIT_CASE(same_call_twice),
 	KUNIT_CASE(page_changes_under_a_map),
 	KUNIT_CASE(disable_during_a_map),
 	KUNIT_CASE(map_beside_disable),
-	KUNIT_CASE(register_is_killed_at_the_end),
 	{}
 };
 
