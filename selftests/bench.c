@@ -7,7 +7,7 @@
  * Each figure is a line "bench,DRIVER,NAME,VALUE". It is the least of calls that are
  * alike, because most of the longer ones have the timer's interrupt in them.
  *
- * usage: bench DRIVER REGIONS [TEST...]
+ * usage: bench DRIVER REGIONS
  */
 #define _GNU_SOURCE
 #include <endian.h>
@@ -20,7 +20,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -363,84 +362,6 @@ static void shared_regions(int version)
 	}
 }
 
-#define THREADS	4
-#define TURNS	1000
-
-/* A thread that does nothing but MAP and UNMAP one entry: its instructions, and how often it slept */
-static struct caller {
-	pthread_t thread;
-	const struct tce *t;
-	uint8_t *mem;
-	uint64_t iova, insns;
-	long slept;
-	int cpu;
-} callers[THREADS];
-static pthread_barrier_t callers_there;
-
-static void *call_one_by_one(void *arg)
-{
-	struct caller *caller = arg;
-	struct rusage before, after;
-	int fd, i;
-
-	stay_on(caller->cpu);
-	fd = perf_open(PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS);
-	pthread_barrier_wait(&callers_there);
-	getrusage(RUSAGE_THREAD, &before);
-	caller->insns = perf_read(fd);
-	for (i = 0; i < TURNS; i++) {
-		map(caller->t->container, caller->mem, caller->iova, TCE, RW);
-		unmap(caller->t->container, caller->iova, TCE);
-	}
-	caller->insns = perf_read(fd) - caller->insns;
-	getrusage(RUSAGE_THREAD, &after);
-	caller->slept = after.ru_nvcsw - before.ru_nvcsw;
-	close(fd);
-	return NULL;
-}
-
-/* Four threads at once, in one container, or in two */
-static void several_threads(int version)
-{
-	struct tce t[2];
-	uint8_t *mem[2] = { scattered(THREADS * host.page), scattered(THREADS * host.page) };
-	int both, i;
-
-	attach(&t[0], version);
-	allow(&t[0], mem[0], THREADS * host.page);
-	attach_at(&t[1], version, host.other);
-	allow(&t[1], mem[1], THREADS * host.page);
-	for (i = 0; i < 2; i++) {
-		uint64_t iova = t[i].info.dma32_window_start + 64 * MiB;
-
-		/* creates the default window, of which the kernel's own driver would lose one */
-		map(t[i].container, mem[i], iova, TCE, RW);
-		unmap(t[i].container, iova, TCE);
-	}
-	pthread_barrier_init(&callers_there, NULL, THREADS);
-	for (both = 0; both < 2; both++) {
-		uint64_t sum = 0, slept = 0;
-
-		for (i = 0; i < THREADS; i++) {
-			callers[i].t = &t[both && i % 2];
-			callers[i].mem = mem[both && i % 2] + i * host.page;
-			callers[i].iova = callers[i].t->info.dma32_window_start + 64 * MiB + i * TCE;
-			callers[i].cpu = i % sysconf(_SC_NPROCESSORS_ONLN);
-			if (pthread_create(&callers[i].thread, NULL, call_one_by_one, &callers[i]))
-				fail(__FILE__, __LINE__, "pthread_create");
-		}
-		for (i = 0; i < THREADS; i++) {
-			pthread_join(callers[i].thread, NULL);
-			sum += callers[i].insns;
-			slept += callers[i].slept;
-		}
-		row_of(1.0 * sum / (THREADS * TURNS), "v%d MAP and UNMAP by four threads in %s per TCE",
-		       version, both ? "two containers" : "one container");
-		row_of(1000.0 * slept / (THREADS * TURNS), "v%d sleeps of four threads in %s per 1000 TCEs",
-		       version, both ? "two containers" : "one container");
-	}
-}
-
 /*
  * What a guest's hypercall for TCEs costs, which KVM does by itself in the container's table, or
  * leaves to us, who do what QEMU does then.
@@ -663,8 +584,6 @@ static const struct {
 	{ "unregister", unregister_mapped, 2 },
 	{ "regions", many_regions, 2 },
 	{ "shared", shared_regions, 2 },
-	{ "threads", several_threads, 1 },
-	{ "threads", several_threads, 2 },
 	{ "guest", guest_calls, 0 },
 	{ "guest", guest_calls, 1 },
 	{ "guest", guest_calls, 2 },
@@ -696,24 +615,16 @@ static bool run(size_t i)
 
 int main(int argc, char **argv)
 {
-	int failed = 0, done = 0, j;
+	int failed = 0;
 	size_t i;
 
-	if (argc < 3)
+	if (argc != 3)
 		return 2;
 	driver = argv[1];
 	regions = strtoull(argv[2], NULL, 0);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	tce_init();
-	for (i = 0; i < sizeof(benches) / sizeof(*benches); i++) {
-		bool wanted = argc == 3;
-
-		for (j = 3; j < argc; j++)
-			wanted |= !strcmp(argv[j], benches[i].name);
-		if (!wanted)
-			continue;
-		done++;
+	for (i = 0; i < sizeof(benches) / sizeof(*benches); i++)
 		failed += !run(i);
-	}
-	return failed || !done;
+	return !!failed;
 }
