@@ -8,8 +8,6 @@
 
 #include "fuzz.h"
 
-#define SLOT1_POWERNV	(1ULL << 59)
-
 static void entry_add(struct container *c, const struct entry *e)
 {
 	if (!c->entry) {
@@ -183,10 +181,7 @@ static void apply_create(struct container *c, const struct op *op)
 	if (host.powernv && w->size < (host.page / 8) << w->shift)
 		w->size = (host.page / 8) << w->shift;
 	w->charge = table_bytes(op->a, op->b, op->c ?: 1);
-	if (dynamic)
-		w->start = machine.dynamic_start[num];
-	else
-		w->start = num ? SLOT1_POWERNV : machine.info[2].dma32_window_start;
+	w->start = model_create_start(num, dynamic);
 }
 
 static void apply_map(struct container *c, const struct op *op)

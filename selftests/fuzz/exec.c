@@ -373,8 +373,7 @@ static long exec_create(const struct op *op)
 	if (rc)
 		return rc;
 	if (model_create_slot(c, op, &num, &dynamic))
-		want = dynamic ? machine.dynamic_start[num] :
-		       num ? 1ULL << 59 : machine.info[2].dma32_window_start;
+		want = model_create_start(num, dynamic);
 	if (start != want)
 		disagree(WRONG_WINDOW, 1, "the window is at %#llx, not at %#llx",
 			 (unsigned long long)start, (unsigned long long)want);

@@ -180,6 +180,7 @@ uint64_t model_locked(uint64_t *most);
 long model_pinned(long *most);
 bool model_create_slot(const struct container *c, const struct op *op, int *num,
 		       bool *dynamic);
+uint64_t model_create_start(int num, bool dynamic);
 int model_new_phys(void);
 bool region_mapped(int region, const struct container *c);
 bool overlaps(const struct region *r, uint64_t va, uint64_t size);

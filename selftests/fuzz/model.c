@@ -211,3 +211,10 @@ bool model_create_slot(const struct container *c, const struct op *op, int *num,
 	return true;
 }
 
+/* And the address that it has there */
+uint64_t model_create_start(int num, bool dynamic)
+{
+	if (dynamic)
+		return machine.dynamic_start[num];
+	return num ? SECOND_WINDOW : machine.info[2].dma32_window_start;
+}

@@ -68,10 +68,29 @@ static void wait_idle(struct edu *edu)
 	fail(__FILE__, __LINE__, "the DMA engine does not finish");
 }
 
-static int edu_start(struct edu *edu, int fd, void *bar)
+static size_t bar_size(void)
+{
+	return BAR_SIZE > host.page ? BAR_SIZE : host.page;
+}
+
+/* @config: where the file has the device's configuration, which is little endian, by bytes */
+static bool enable_dma(int fd, off_t config)
+{
+	uint8_t cmd;
+
+	if (pread(fd, &cmd, 1, config + PCI_COMMAND) != 1)
+		return false;
+	cmd |= PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+	return pwrite(fd, &cmd, 1, config + PCI_COMMAND) == 1;
+}
+
+/* @bar: where the file has the registers */
+static int edu_start(struct edu *edu, int fd, off_t bar)
 {
 	edu->fd = fd;
-	edu->bar = bar;
+	edu->bar = mmap(NULL, bar_size(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, bar);
+	if (edu->bar == MAP_FAILED)
+		return -EIO;
 	edu->swap = false;
 	if (reg_read(edu, EDU_ID) != EDU_ID_VALUE) {
 		edu->swap = true;
@@ -86,66 +105,39 @@ static int edu_start(struct edu *edu, int fd, void *bar)
 int edu_open(struct edu *edu, int group, int device)
 {
 	struct vfio_region_info region = { .argsz = sizeof(region) };
-	size_t size = BAR_SIZE > host.page ? BAR_SIZE : host.page;
-	uint8_t cmd[2];
-	void *bar;
-	int fd;
+	int fd = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, host.device[device].pci);
 
-	fd = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, host.device[device].pci);
 	if (fd < 0)
 		return -errno;
-
-	/* Configuration space is little endian; byte by byte needs no swap. */
 	region.index = VFIO_PCI_CONFIG_REGION_INDEX;
-	if (ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &region) ||
-	    pread(fd, cmd, 2, region.offset + PCI_COMMAND) != 2)
+	if (ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &region) || !enable_dma(fd, region.offset))
 		return -EIO;
-	cmd[0] |= PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
-	if (pwrite(fd, cmd, 2, region.offset + PCI_COMMAND) != 2)
-		return -EIO;
-
 	region.index = VFIO_PCI_BAR0_REGION_INDEX;
 	if (ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &region))
 		return -EIO;
-	bar = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-		   region.offset);
-	if (bar == MAP_FAILED)
-		return -EIO;
-
-	return edu_start(edu, fd, bar);
+	return edu_start(edu, fd, region.offset);
 }
 
 /* As the host has it, with no VFIO. For root, while nobody has the device open. */
 int edu_open_host(struct edu *edu, int device)
 {
-	size_t size = BAR_SIZE > host.page ? BAR_SIZE : host.page;
+	const char *pci = host.device[device].pci;
 	char path[80];
-	uint8_t cmd;
-	void *bar;
 	int fd;
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config",
-		 host.device[device].pci);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", pci);
 	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0 || pread(fd, &cmd, 1, PCI_COMMAND) != 1)
-		return -EIO;
-	cmd |= PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
-	if (pwrite(fd, &cmd, 1, PCI_COMMAND) != 1)
+	if (fd < 0 || !enable_dma(fd, 0))
 		return -EIO;
 	close(fd);
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource0",
-		 host.device[device].pci);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource0", pci);
 	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	bar = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	return bar == MAP_FAILED ? -errno : edu_start(edu, fd, bar);
+	return fd < 0 ? -errno : edu_start(edu, fd, 0);
 }
 
 void edu_close(struct edu *edu)
 {
-	munmap((void *)edu->bar, BAR_SIZE > host.page ? BAR_SIZE : host.page);
+	munmap((void *)edu->bar, bar_size());
 	close(edu->fd);
 }
 

@@ -123,6 +123,11 @@ uint64_t random_next(uint64_t *state)
 	return z ^ z >> 31;
 }
 
+uint64_t draw(uint64_t *state, uint64_t below)
+{
+	return random_next(state) % below;
+}
+
 /* A sequence that repeats neither within a page nor from page to page. */
 static uint8_t pattern(size_t i, unsigned int seed)
 {

@@ -30,6 +30,7 @@ void nap(unsigned int ms);
 /* Since some time or other */
 double seconds(void);
 uint64_t random_next(uint64_t *state);
+uint64_t draw(uint64_t *state, uint64_t below);
 /* Does @cond come true within so many seconds? It is not asked again once it has. */
 #define within(seconds, cond) ({					\
 	int left_ = (seconds) * 50;					\

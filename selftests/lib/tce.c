@@ -10,9 +10,6 @@
 
 #include "tce.h"
 
-/* Bit 59 selects the second window on PowerNV. */
-#define SECOND_WINDOW	(1ULL << 59)
-
 void attach_at(struct tce *t, int version, int device)
 {
 	t->version = version;

@@ -22,6 +22,9 @@
 #define W		VFIO_DMA_MAP_FLAG_WRITE
 #define RW		(R | W)
 
+/* Bit 59 selects the second window on PowerNV. */
+#define SECOND_WINDOW	(1ULL << 59)
+
 /* Files */
 int open_container(void);
 int __open_group(int device);

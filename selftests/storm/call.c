@@ -43,11 +43,6 @@ static const unsigned char weights[3][KINDS] = {
 
 static int content;			/* a file with what the arena contains */
 
-uint64_t draw(uint64_t *random, uint64_t below)
-{
-	return random_next(random) % below;
-}
-
 /* Memory that is never all zeros, so that the device shows whether it reaches what was there. */
 void arena_init(void)
 {

@@ -22,7 +22,6 @@
 #define ARENA		((uint8_t *)0x2000000000)
 #define ARENA_SIZE	(4 * PAGES * PAGE)
 #define GUEST_ARENA	(256 * MiB)		/* where a guest has the arena */
-#define SECOND_WINDOW	(1ULL << 59)
 #define WORKERS		4
 #define SLOTS		2
 #define REGIONS		24
@@ -94,7 +93,6 @@ extern struct round r;
 extern struct tally *tally;
 extern const char *const kinds[KINDS];
 
-uint64_t draw(uint64_t *random, uint64_t below);
 /* Whose container a group is in */
 static inline int slot_of(int group)
 {
