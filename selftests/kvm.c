@@ -30,14 +30,15 @@ static long clear(uint64_t iova, uint64_t pages)
 	return hcall(H_STUFF_TCE, LIOBN, iova, 0, pages);
 }
 
-static long put_list(uint64_t iova, unsigned int pages)
+/* @shift: of the guest's pages */
+static long put_list(uint64_t iova, uint64_t offset, unsigned int pages, uint32_t shift)
 {
 	uint64_t *list = (uint64_t *)(guest.mem + GUEST_LIST);
 	unsigned int i;
 
 	/* big endian, whatever the guest is */
 	for (i = 0; i < pages; i++)
-		list[i] = htobe64((DATA + i * 4096) | TCE_RW);
+		list[i] = htobe64((DATA + offset + ((uint64_t)i << shift)) | TCE_RW);
 	return hcall(H_PUT_TCE_INDIRECT, LIOBN, iova, GUEST_LIST, pages);
 }
 
@@ -104,102 +105,139 @@ static void dirty_when_shared(struct tce *t)
 	expect(is_dirty(mem));
 }
 
-/* A guest's hypercalls and our commands, one after the other. */
+/*
+ * All that a guest and its process do to entries, each where nothing is mapped, where the guest has
+ * put something, and where MAP has; the device has used both ends right before. Which entries and
+ * pages these are is drawn. It reaches what was mapped last, and nothing else.
+ */
+#define ENTRIES		64U		/* four of a guest that has pages of 64K */
+#define PAGES		256U		/* of the guest's memory from DATA on */
 
-static void guest_maps(struct tce *t)
+enum step { UNMAP, PUT_LIST, MAP, PUT, CLEAR, UNREGISTER, STEPS };
+
+static struct entry {
+	bool mapped;
+	long page;			/* the one that it maps or has mapped */
+} entries[ENTRIES];
+static uint64_t random_state;
+
+/* From @page on, or nothing if that is negative */
+static void set_entries(unsigned int at, unsigned int n, long page)
 {
-	prepare(t);
-	expect_rc(0, put(base(t), 0));
-	expect_rc(0, put_list(base(t) + CHUNK, 32));
-	expect(reaches(t, base(t), 0));
-	expect(reaches(t, base(t) + CHUNK, 0));
-	expect(reaches(t, base(t) + CHUNK + 31 * 4096, 31 * 4096));
-	expect_rc(0, clear(base(t) + CHUNK, 32));
-	expect(reaches(t, base(t), 0));
-	expect(!reaches(t, base(t) + CHUNK, 0));
-	expect(!reaches(t, base(t) + CHUNK + 31 * 4096, 31 * 4096));
-	expect_rc(0, clear(base(t), 1));
-	expect(!reaches(t, base(t), 0));
-	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+	unsigned int i;
+
+	for (i = at; i < at + n; i++) {
+		entries[i].mapped = page >= 0;
+		if (page >= 0)
+			entries[i].page = page++;
+	}
 }
 
-static void guest_counts(struct tce *t)
+static void probe(struct tce *t, unsigned int i)
 {
-	prepare(t);
-	expect_rc(0, put(base(t), 0));
-	expect_rc(0, put(base(t), 4096));
-	expect(reaches(t, base(t), 4096));
+	const struct entry *entry = &entries[i];
+
+	if (entry->page >= 0)
+		expect(reaches(t, base(t) + i * 4096, entry->page * 4096) == entry->mapped);
+}
+
+/* @late: KVM may leave to us what the guest asks for. @shift: of the guest's pages */
+static void do_step(struct tce *t, enum step step, unsigned int at, unsigned int n, uint32_t shift,
+		    bool late)
+{
+	const unsigned int unit = 1 << (shift - 12);
+	long page = draw(&random_state, (PAGES - n) / unit) * unit, rc = NOT_IN_KERNEL;
+	uint64_t iova = base(t) + at * 4096;
+
+	switch (step) {
+	case PUT:
+		n = unit;
+		rc = put(iova, page * 4096);
+		break;
+	case PUT_LIST:
+		rc = put_list(iova, page * 4096, n / unit, shift);
+		break;
+	case CLEAR:
+		rc = clear(iova, n / unit);
+		break;
+	default:
+		late = true;		/* it is for us */
+	}
+	if (rc != NOT_IN_KERNEL || !late)
+		expect_rc(0, rc);
+	if (step == UNMAP || step == CLEAR)
+		page = -1;
+	if (rc == NOT_IN_KERNEL && page < 0)
+		unmap(t->container, iova, n * 4096);
+	else if (rc == NOT_IN_KERNEL)
+		map(t->container, data(page * 4096), iova, n * 4096, RW);
+	set_entries(at, n, page);
+}
+
+static void unregister_all(struct tce *t)
+{
 	unregister_mem(t->container, guest.mem, GUEST_SIZE);
-	expect(!reaches(t, base(t), 4096));
-	/* What is not registered KVM leaves to user space. */
+	set_entries(0, ENTRIES, -1);
+	/* what is not registered KVM leaves to us */
 	expect_rc(NOT_IN_KERNEL, put(base(t), 0));
-	expect(!reaches(t, base(t), 0));
 }
 
-static void unmap_guests(struct tce *t)
+static void take_turns(struct tce *t, uint32_t shift, bool late)
 {
-	prepare(t);
-	expect_rc(0, put_list(base(t), 16));
-	unmap(t->container, base(t) + 4096, 4096);
-	expect(!reaches(t, base(t) + 4096, 4096));
-	expect(reaches(t, base(t), 0));
-	unmap(t->container, base(t), CHUNK);
-	expect(!reaches(t, base(t), 0));
+	const unsigned int unit = 1 << (shift - 12), most = ENTRIES / unit;
+	unsigned int at, n, from;
+	enum step before, step;
+
+	guest.mem = alloc(GUEST_SIZE, CHUNK);
+	if (late)
+		allow(t, guest.mem, GUEST_SIZE);
+	guest_init();
+	if (!late)
+		allow(t, guest.mem, GUEST_SIZE);
+	bounce_at(t, base(t) - CHUNK);
+	give_table_as(t, shift);
+	for (at = 0; at < ENTRIES; at++)
+		entries[at].page = -1;
+	for (step = UNMAP; step < STEPS; step++) {
+		for (before = UNMAP; before <= MAP; before++) {
+			n = 1 + draw(&random_state, most);
+			at = draw(&random_state, most - n + 1) * unit;
+			n *= unit;
+			do_step(t, before, at, n, shift, late);
+			probe(t, at);
+			probe(t, at + n - 1);
+			/* a part of a guest's page, too */
+			from = step == MAP || step == UNMAP ? draw(&random_state, n) : 0;
+			note("step %d after %d, %u entries from %u on", step, before, n - from,
+			     at + from);
+			if (step == UNREGISTER)
+				unregister_all(t);
+			else
+				do_step(t, step, at + from, n - from, shift, late);
+			probe(t, at);
+			probe(t, at + n - 1);
+			probe(t, draw(&random_state, ENTRIES));
+			if (step == UNREGISTER)
+				register_mem(t->container, guest.mem, GUEST_SIZE);
+		}
+	}
 	unregister_mem(t->container, guest.mem, GUEST_SIZE);
 }
 
-/* What is not in the kernel, user space does. */
-static void either_maps(struct tce *t, long rc)
+static void any_turns(struct tce *t)
 {
-	if (rc == NOT_IN_KERNEL)
-		map(t->container, data(0), base(t), 4096, RW);
-	else
-		expect_rc(0, rc);
-	expect(reaches(t, base(t), 0));
+	take_turns(t, 12, false);
 }
 
-static void either_unmaps(struct tce *t, long rc)
+static void turns_with_larger_pages(struct tce *t)
 {
-	if (rc == NOT_IN_KERNEL)
-		unmap(t->container, base(t), 4096);
-	else
-		expect_rc(0, rc);
-	expect(!reaches(t, base(t), 0));
-	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+	take_turns(t, 16, false);
 }
 
 /* Memory is registered before there is a machine: a driver may say no to KVM. */
-static void later(struct tce *t)
+static void turns_of_a_late_guest(struct tce *t)
 {
-	guest.mem = alloc(GUEST_SIZE, CHUNK);
-	allow(t, guest.mem, GUEST_SIZE);
-	guest_init();
-	bounce_at(t, base(t) - CHUNK);
-	give_table(t);
-	either_maps(t, put(base(t), 0));
-	either_unmaps(t, clear(base(t), 1));
-	/* and to the window that was there before the machine */
-	register_mem(t->container, guest.mem, GUEST_SIZE);
-	either_maps(t, put(base(t), 0));
-	either_unmaps(t, clear(base(t), 1));
-}
-
-/* One entry of the guest's is sixteen of the table's. */
-static void larger_pages(struct tce *t)
-{
-	guest_init();
-	allow(t, guest.mem, GUEST_SIZE);
-	bounce_at(t, base(t) - CHUNK);
-	give_table_as(t, 16);
-	expect_rc(0, put(base(t), 0));
-	expect(reaches(t, base(t), 0));
-	expect(reaches(t, base(t) + 15 * 4096, 15 * 4096));
-	unmap(t->container, base(t) + 15 * 4096, 4096);
-	expect(!reaches(t, base(t) + 15 * 4096, 15 * 4096));
-	expect(reaches(t, base(t) + 14 * 4096, 14 * 4096));
-	expect_rc(0, clear(base(t), 1));
-	expect(!reaches(t, base(t), 0));
-	unregister_mem(t->container, guest.mem, GUEST_SIZE);
+	take_turns(t, 12, true);
 }
 
 /* A window of the guest's size, with memory at its start that DMA probes go by */
@@ -229,7 +267,7 @@ static void past_the_end(struct tce *t)
 	create_for_guest(t, 1);
 	expect_rc(0, put(last, 0));
 	expect(reaches(t, last, 0));
-	expect(is_stopped(put_list(last, 2)));
+	expect(is_stopped(put_list(last, 0, 2, 12)));
 	expect_rc(0, put(last, 4096));
 	expect(is_stopped(clear(last, 2)));
 	expect(is_stopped(clear(last, 1UL << 40)));
@@ -527,15 +565,11 @@ static void v1_put(struct tce *t)
 }
 
 static const struct test tests[] = {
-	{ "what a guest maps the device reaches, while it is mapped",
-	  guest_maps, V2 | DMA | POWERNV },
-	{ "UNREGISTER takes away what a guest has mapped", guest_counts,
+	{ "the device reaches what a guest and its process map, and nothing else", any_turns,
 	  V2 | DMA | POWERNV },
-	{ "UNMAP takes away what a guest has mapped", unmap_guests,
+	{ "a guest's page may be many of the table's", turns_with_larger_pages,
 	  V2 | DMA | POWERNV },
-	{ "a guest that comes later maps what was registered before it", later,
-	  V2 | DMA | POWERNV },
-	{ "a guest's page may be many of the table's", larger_pages,
+	{ "a guest that comes later maps what was registered before it", turns_of_a_late_guest,
 	  V2 | DMA | POWERNV },
 	{ "a guest's hypercall ends at the end of the table", past_the_end,
 	  V2 | DMA | POWERNV | DANGEROUS },

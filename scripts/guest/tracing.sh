@@ -90,8 +90,8 @@ done
 # what the device may do
 echo >/sys/kernel/tracing/trace
 echo 1 >"${EVENT%/*}/enable"
-/selftests/dma --test '*mapping again changes the permissions' >/tmp/client.out ||
-	{ cat /tmp/client.out; die "the client that changes permissions fails"; }
+/selftests/dma --test '*v2: the device reaches what is mapped*' >/tmp/client.out ||
+	{ cat /tmp/client.out; die "the client with each permission fails"; }
 echo 0 >"${EVENT%/*}/enable"
 for flags in r- -w rw; do
 	grep -q "tce_map: .* flags=$flags rc=0" /sys/kernel/tracing/trace ||
