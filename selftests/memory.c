@@ -261,103 +261,74 @@ static uint8_t *slow_memory(size_t *size)
 	return mem;
 }
 
-static volatile struct progress {
-	bool working;
-	unsigned int call;
-} *progress;
-
-static void share_progress(void)
+static void wants_the_cpu(void *unused __attribute__((unused)))
 {
-	progress = alloc_shared(host.page);
+	for (;;)
+		usleep(200);
 }
 
-static void on_one_cpu(void)
+/* From now on this is one of two processes on a CPU, and the other one wants it again and again. */
+static void share_cpu(void)
 {
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
 	CPU_SET(0, &set);
 	expect(!sched_setaffinity(0, sizeof(set), &set));
+	spawn(false, wants_the_cpu, NULL);
+}
+
+/* How often this process had to give it up so far */
+static long turns_of_others(void)
+{
+	struct rusage usage;
+
+	expect(!getrusage(RUSAGE_SELF, &usage));
+	return usage.ru_nivcsw;
+}
+
+/* Of three turns of another process in one call, two may be at the ends of it. */
+#define ENOUGH	3
+
+static void register_yields(struct tce *t)
+{
+	uint8_t *mem;
+	long turns;
+	size_t size;
+
+	share_cpu();
+	mem = slow_memory(&size);
+	turns = turns_of_others();
+	register_mem(t->container, mem, size);
+	turns = turns_of_others() - turns;
+	note("%ld turns", turns);
+	expect(turns >= ENOUGH);
 }
 
 /*
- * Runs @work in a child on our own CPU, until we get to run in the midst of what it does: three
- * times within one call, for two of them may be at its ends, or twice in five calls more than
- * in those that gave us fewer turns. Without a turn inside, two come of every fourth call at
- * most. A machine that is fast gives us fewer turns, because a call takes fewer ticks there.
+ * On a fast machine a call takes fewer ticks. There it is enough if five calls more had two turns
+ * than had not: without one inside, two come of every fourth call at most.
  */
-static bool turns_beside(void (*work)(struct tce *t), struct tce *t)
-{
-	int version = t->version, status = 0;
-	unsigned int turns = 0, call = 0;
-	int ahead = 0;
-	bool enough;
-	pid_t pid;
-
-	share_progress();
-	on_one_cpu();
-	detach(t);
-	pid = fork();
-	if (!pid) {
-		attach(t, version);
-		work(t);
-		_exit(0);
-	}
-	while (turns < 3 && ahead < 5 && !waitpid(pid, &status, WNOHANG)) {
-		if (call != progress->call) {
-			ahead += turns == 2 ? 1 : -1;
-			turns = 0;
-		}
-		call = progress->call;
-		if (progress->working)
-			turns++;
-		usleep(200);
-	}
-	enough = turns == 3 || ahead == 5;
-	if (enough)
-		kill_child(pid);
-	else if (status)
-		fail(__FILE__, __LINE__, "the other process failed");
-	attach(t, version);
-	note("%u calls, %u turns in the last, %d more had two than had not", call, turns, ahead);
-	return enough;
-}
-
-static void register_much(struct tce *t)
-{
-	size_t size;
-	uint8_t *mem = slow_memory(&size);
-
-	progress->working = true;
-	register_mem(t->container, mem, size);
-	progress->working = false;
-}
-
-static void unmap_much(struct tce *t)
+static void unmap_yields(struct tce *t)
 {
 	uint64_t start = t->info.dma32_window_start, at;
 	uint64_t end = start + t->info.dma32_window_size;
 	uint8_t *mem = alloc(PIECE, CHUNK);
+	int calls, ahead = 0;
+	long turns = 0;
 
+	share_cpu();
 	allow(t, mem, PIECE);
-	while (progress->call < 50) {
+	for (calls = 0; calls < 50 && turns < ENOUGH && ahead < 5; calls++) {
 		for (at = start; at < end; at += PIECE)
 			map(t->container, mem, at, PIECE, RW);
-		progress->call++;
-		progress->working = true;
+		turns = turns_of_others();
 		unmap(t->container, start, end - start);
-		progress->working = false;
+		turns = turns_of_others() - turns;
+		ahead += turns == 2 ? 1 : -1;
 	}
-}
-
-static void register_yields(struct tce *t)
-{
-	expect(turns_beside(register_much, t));
-}
-
-static void unmap_yields(struct tce *t)
-{
-	expect(turns_beside(unmap_much, t));
+	note("%d calls, %ld turns in the last, %d more had two than had not", calls, turns, ahead);
+	expect(turns >= ENOUGH || ahead == 5);
 }
 
 /* ENABLE and DISABLE of v1, and what is pinned in between. */
