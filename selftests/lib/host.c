@@ -20,7 +20,7 @@
 
 struct host host = { .other = -1 };
 
-static unsigned long read_hex(const char *dev, const char *attr)
+unsigned long read_hex(const char *dev, const char *attr)
 {
 	char path[300], buf[32] = "";
 	FILE *f;

@@ -37,6 +37,8 @@ bool host_lost(void);
 /* Gives vfio-pci the devices that it had at first, and their files to their owners. */
 bool host_restore(void);
 void host_refresh(void);
+/* What the PCI device's file says, 0 if there is none */
+unsigned long read_hex(const char *dev, const char *attr);
 /* Root only: takes the device's second function away, or has it found again, in its group. */
 bool host_second(int device, bool there);
 /* The kernel's log, from here on; negative for who may not read it. */
