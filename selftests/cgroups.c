@@ -73,17 +73,6 @@ static bool killed(int status)
 	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }
 
-/* A container with a group in it */
-static int open_client(int device, int version, struct vfio_iommu_spapr_tce_info *info)
-{
-	int container = open_container();
-
-	set_container(open_group(device), container);
-	set_iommu(container, version == 1 ? V1_IOMMU : V2_IOMMU);
-	get_info(container, info);
-	return container;
-}
-
 /*
  * A large window and memory for each device, in pieces; and then more and more memory that is no
  * device's
@@ -94,22 +83,22 @@ static int open_client(int device, int version, struct vfio_iommu_spapr_tce_info
 static void grows(void *rc)
 {
 	const uint32_t shift = __builtin_ctzl(host.page);
-	struct vfio_iommu_spapr_tce_info info;
 	uint64_t start, at;
+	struct tce t;
 	uint8_t *mem;
-	int i, container;
+	int i;
 
 	wait_for_group(rc);
 	for (i = 0; i < host.devices; i++) {
-		container = open_client(i, 2, &info);
+		attach_at(&t, 2, i);
 		mem = alloc(EACH, PIECE);
 		/* the first one keeps its default window beside it */
 		if (i)
-			remove_window(container, info.dma32_window_start);
-		create(container, shift, 32768ULL << shift, 1, &start);
+			remove_window(t.container, t.info.dma32_window_start);
+		create(t.container, shift, 32768ULL << shift, 1, &start);
 		for (at = 0; at < EACH; at += PIECE)
-			register_mem(container, mem + at, PIECE);
-		map(container, mem, start, EACH, RW);
+			register_mem(t.container, mem + at, PIECE);
+		map(t.container, mem, start, EACH, RW);
 	}
 	*(volatile long *)rc = 2;
 	for (;;)
@@ -155,12 +144,12 @@ static void expect_bounded(uint64_t bytes, void (*client)(void *))
 static void registers_reserved(void *rc)
 {
 	void *mem = mmap(NULL, RESERVED, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	struct vfio_iommu_spapr_tce_info info;
-	int container = open_client(0, 2, &info);
+	struct tce t;
 
 	expect(mem != MAP_FAILED);
+	attach(&t, 2);
 	wait_for_group(rc);
-	*(volatile long *)rc = __register(container, mem, RESERVED);
+	*(volatile long *)rc = __register(t.container, mem, RESERVED);
 }
 
 /* Each of so many pages has a record of its own, of 8 bytes */
@@ -170,11 +159,11 @@ static void registers_scattered(void *rc)
 {
 	const uint64_t size = SCATTERED * host.page;
 	void *mem = alloc_repeated(size);
-	struct vfio_iommu_spapr_tce_info info;
-	int container = open_client(0, 2, &info);
+	struct tce t;
 
+	attach(&t, 2);
 	wait_for_group(rc);
-	*(volatile long *)rc = __register(container, mem, size);
+	*(volatile long *)rc = __register(t.container, mem, size);
 }
 
 static void bounded(struct tce *t __attribute__((unused)))
@@ -188,18 +177,19 @@ static void bounded(struct tce *t __attribute__((unused)))
 
 static void maps_piece_by_piece(void *rc)
 {
-	struct vfio_iommu_spapr_tce_info info;
-	int container = open_client(0, 1, &info);
 	uint8_t *mem = alloc(PINNED, MiB);
-	uint64_t at;
+	uint64_t at, start;
+	struct tce t;
 	long done;
 
-	enable(container);
+	attach(&t, 1);
+	start = t.info.dma32_window_start;
+	enable(t.container);
 	/* which creates the window */
-	unmap(container, info.dma32_window_start, MiB);
+	unmap(t.container, start, MiB);
 	wait_for_group(rc);
 	for (at = 0, done = 0; !done && at < PINNED; at += MiB)
-		done = __map(container, mem + at, info.dma32_window_start + at, MiB, RW);
+		done = __map(t.container, mem + at, start + at, MiB, RW);
 	*(volatile long *)rc = done;
 }
 
