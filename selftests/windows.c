@@ -62,35 +62,6 @@ static void removed_is_cleared(struct tce *t)
 
 /* Page sizes, and the memory behind them. */
 
-static void page_64k(struct tce *t)
-{
-	uint8_t *mem = alloc(4 * CHUNK, CHUNK);
-	uint64_t start;
-
-	if (!has_shift(t, 16))
-		skip("the platform has no 64K IOMMU pages");
-	remove_window(t->container, first(t));
-	create(t->container, 16, some_size(16), 1, &start);
-	register_mem(t->container, mem, 4 * CHUNK);
-
-	if (host.page < CHUNK) {
-		/* The memory is made of smaller pages than the device sees. */
-		expect_rc(-EINVAL, __map(t->container, mem, start, CHUNK, RW));
-		expect_rc(-EINVAL, __map(t->container, mem, start, 4 * CHUNK, R));
-		unregister_mem(t->container, mem, 4 * CHUNK);
-		return;
-	}
-	bounce_at(t, start);
-	map(t->container, mem + 2 * CHUNK, start + CHUNK, CHUNK, RW);
-	map(t->container, mem, start + 2 * CHUNK, CHUNK, R);
-	expect(can_write(t, start + CHUNK, mem + 2 * CHUNK));
-	expect(can_write(t, start + 2 * CHUNK - PROBE, mem + 3 * CHUNK - PROBE));
-	expect(can_read(t, start + 2 * CHUNK, mem));
-	expect(!can_write(t, start + 2 * CHUNK, mem));
-	unmap(t->container, start + CHUNK, CHUNK);
-	expect(!can_write(t, start + CHUNK, mem + 2 * CHUNK));
-}
-
 /*
  * Of 2 MiB: 6.12 with the hash MMU and 4K pages never comes back from pinning the second
  * 2 MiB of a 16 MiB page, whatever the driver.
@@ -406,8 +377,6 @@ static const struct test tests[] = {
 	{ "after a client the host has its own window", host_again, BOTH | APART | DANGEROUS },
 	{ "REMOVE clears the window and uncounts its mappings",
 	  removed_is_cleared, V2 | DMA },
-	{ "64K IOMMU pages map memory of such pages and no other", page_64k,
-	  V2 | DMA },
 	{ "IOMMU pages up to the size of the huge pages behind them",
 	  huge_backed, V2 | DMA },
 	{ "UNMAP of 2^46 bytes is quick", unmap_huge, V2 | DMA | POWERNV },
