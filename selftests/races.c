@@ -8,13 +8,9 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "test.h"
@@ -61,9 +57,7 @@ static void *side_loop(void *arg)
 /* Runs two sides against each other for some seconds, and on a busy machine for as long as it takes. */
 static void contend(void (*a)(void), void (*b)(void))
 {
-	const char *wanted = getenv("TCE_SECONDS");
-	int seconds = wanted ? atoi(wanted) : SECONDS;
-	int most = MOST_SECONDS * knob("TCE_PATIENCE", 1);
+	int seconds = knob("TCE_SECONDS", SECONDS), most = MOST_SECONDS * knob("TCE_PATIENCE", 1);
 	unsigned long least = 0;
 	pthread_t threads[2];
 	int i, second;
