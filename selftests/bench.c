@@ -623,7 +623,7 @@ int main(int argc, char **argv)
 	driver = argv[1];
 	regions = strtoull(argv[2], NULL, 0);
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	tce_init();
+	host_init();
 	for (i = 0; i < sizeof(benches) / sizeof(*benches); i++)
 		failed += !run(i);
 	return !!failed;

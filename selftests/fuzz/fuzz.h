@@ -125,7 +125,6 @@ struct model {
 struct machine {
 	int groups;
 	unsigned int pages;
-	bool dma;
 	uint64_t memory;
 	struct vfio_iommu_spapr_tce_info info[3];	/* by version */
 	uint64_t dynamic_start[2];	/* pseries, by number of other windows */

@@ -390,7 +390,7 @@ static bool allows_dma(const struct op *op)
 	/* QEMU's bridges ignore the address bits above a table, so what crosses its end gets to its start. */
 	const uint64_t least_table = 2 * MiB;	/* a page of 512 entries */
 
-	if (op->group >= GROUPS || !machine.dma ||
+	if (op->group >= GROUPS ||
 	    model.group[op->group].object < 0 || model_bus_address(op->a, op->b) ||
 	    op->a / least_table != (op->a + op->b - 1) / least_table)
 		return false;

@@ -23,7 +23,6 @@ struct host {
 		uid_t owner;		/* of the group's file */
 	} device[MAX_DEVICES];
 	int other;			/* a device of another group, or -1 */
-	bool wide;			/* device 0 drives 64 address bits, see tce_init() */
 	bool given;			/* somebody chose the device: host_use() */
 };
 

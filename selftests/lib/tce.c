@@ -5,7 +5,6 @@
 #define _GNU_SOURCE
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tce.h"
@@ -127,47 +126,4 @@ void stop_in_new_memory(struct edu *edu, unsigned int its_seed)
 	for (at = 0; at < size; at += host.page)
 		expect(filled(mem + at, PROBE, its_seed));
 	munmap(mem, size);
-}
-
-/*
- * Whether the device drives address bits above the first window: a narrow one
- * clamps addresses and reads the first window's page at the second's address.
- */
-static bool probe_wide(void)
-{
-	pid_t pid = fork();
-	int status;
-
-	if (!pid) {
-		const uint64_t iova = 16 * MiB;
-		struct tce t;
-		uint8_t *page;
-
-		attach(&t, 2);
-		page = alloc(2 * host.page, host.page);
-		fill(page, EDU_MAX, 1);
-		allow(&t, page, 2 * host.page);
-		map(t.container, page, iova, 2 * host.page, RW);
-		expect_rc(0, edu_open(&t.edu, t.group, 0));
-		edu_read(&t.edu, SECOND_WINDOW + iova, 0, EDU_MAX);
-		edu_write(&t.edu, iova + host.page, 0, EDU_MAX);
-		_exit(filled(page + host.page, EDU_MAX, 1) ? 2 : 0);
-	}
-	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
-	       WEXITSTATUS(status) == 0;
-}
-
-void tce_init(void)
-{
-	host_init();
-	if (host.devices) {
-		long pins = pinned();
-
-		host.wide = probe_wide();
-		pinned_settled(pins);
-	}
-	note("%s, %zuK pages, %d edu devices%s, %s", host.powernv ? "powernv" :
-	     "pseries", host.page / 1024, host.devices,
-	     host.wide ? " with 64-bit DMA" : "", host.other < 0 ?
-	     "one group" : "several groups");
 }

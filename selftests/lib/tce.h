@@ -26,9 +26,6 @@ struct tce {
 	uint64_t bounce_iova;
 };
 
-/* host_init(), and tries what the device can do. */
-void tce_init(void);
-
 /* Opens a container with device 0 in it, or with that one; undone by detach(). */
 void attach(struct tce *t, int version);
 void attach_at(struct tce *t, int version, int device);
@@ -38,7 +35,7 @@ void detach(struct tce *t);
 long __allow(struct tce *t, const void *va, uint64_t size);
 #define allow(...)		expect_rc(0, __allow(__VA_ARGS__))
 
-/* Where rows put things: low enough for a device with 28 address bits. */
+/* Where rows put things */
 static inline uint64_t base(const struct tce *t)
 {
 	return t->info.dma32_window_start + 32 * MiB;

@@ -369,11 +369,12 @@ static bool report_row(const char *suite, const struct selection *row)
 
 static bool find_devices(void)
 {
+	host_init();
 	if (!opt.device) {
-		tce_init();
+		note("%s, %zuK pages, %d edu devices, %s", host.powernv ? "powernv" : "pseries",
+		     host.page / 1024, host.devices, host.other < 0 ? "one group" : "several groups");
 		return true;
 	}
-	host_init();
 	if (host_use(opt.device))
 		return true;
 	printf("Bail out! %s is not bound to vfio-pci.\n", opt.device);

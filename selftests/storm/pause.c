@@ -158,7 +158,7 @@ static uint64_t old_place(const struct window *win)
 	const struct worker *w = &r.worker[draw(&r.random, r.workers)];
 	uint64_t at = draw(&r.random, w->nmapped < 16 ? w->nmapped + 1 : 16);
 
-	if (at < w->nmapped && (host.wide || w->mapped[at] < SECOND_WINDOW))
+	if (at < w->nmapped)
 		return w->mapped[at];
 	return win->start + draw(&r.random, PLAYGROUND / PAGE) * PAGE;
 }
@@ -219,18 +219,13 @@ static void check_device(struct edu *edu, int fd, const struct window *win)
 	tally->probes += 7;
 }
 
-static bool usable(const struct window *win)
-{
-	return win->page <= host.page && (host.wide || win->start < SECOND_WINDOW);
-}
-
 /* A window that the device and the yard, of ordinary pages, can use; if there is none, the default window of a new container */
 static void choose_window(int slot, struct window windows[2], int n, struct window *win)
 {
 	int at = n ? draw(&r.random, n) : 0, i;
 
 	for (i = 0; i < n; i++, at = (at + 1) % n) {
-		if (!usable(&windows[at]))
+		if (windows[at].page > host.page)
 			continue;
 		*win = windows[at];
 		return;
