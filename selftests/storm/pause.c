@@ -219,7 +219,10 @@ static void check_device(struct edu *edu, int fd, const struct window *win)
 	tally->probes += 7;
 }
 
-/* A window that the device and the yard, of ordinary pages, can use; if there is none, the default window of a new container */
+/*
+ * A window that the yard, of ordinary pages, can be mapped in; if there is none, the default window of
+ * a new container
+ */
 static void choose_window(int slot, struct window windows[2], int n, struct window *win)
 {
 	int at = n ? draw(&r.random, n) : 0, i;
