@@ -41,12 +41,13 @@ KUNITS: list[tuple[str, str, list[str]]] = [
 
 # The suites on kernels that check more, for make kernels: KASAN and lockdep with PROVE_RCU, leaks
 # with lazy preemption, data races.
-SUITES = {"kunit-6.12-4k": "powernv9 pseries", "kunit-7.2-4k": "powernv9", "kunit-kcsan": "pseries"}
+SUITES = {"kunit-6.12-4k": "powernv9", "kunit-6.12-64k": "pseries", "kunit-7.2-4k": "powernv9",
+          "kunit-kcsan": "pseries"}
 
 # What all of that leaves out, for make kernels: further kernels and machines. Pseries has windows
 # for clients since 6.11.
 MORE = {"6.12-64k": "pseries", "5.14-of-6.12-64k": "powernv9 pseries", "6.1-be": "powernv8",
-        "kasan-6.1-64k": "powernv9", "kunit-6.12-4k": "powernv9 pseries",
+        "kasan-6.1-64k": "powernv9", "kunit-6.12-4k": "powernv9", "kunit-6.12-64k": "pseries",
         "kunit-7.2-4k": "powernv9", "kunit-kcsan": "pseries", "into-tree": "powernv9 pseries"}
 
 
@@ -113,7 +114,7 @@ def runs() -> Iterator[Step]:
     # Any calls at once, five minutes of each interface: with KVM, pages of 64K, a partition, and
     # data races.
     storms: list[tuple[str, str, list[str]]] = [
-        ("kunit-6.12-4k", "powernv9", KVM), ("kunit-6.12-4k", "pseries", []),
+        ("kunit-6.12-4k", "powernv9", KVM), ("kunit-6.12-64k", "pseries", []),
         ("kasan-6.1-64k", "powernv9", []), ("kunit-7.2-4k", "pseries", []),
         ("kunit-kcsan", "powernv9", KCSAN)]
     for kernel, machine, more in storms:
@@ -127,8 +128,8 @@ def runs() -> Iterator[Step]:
         "--qemu=-global", "--qemu=spapr-pci-host-bridge.dma_win_addr=0x800000000000000",
         *PATIENCE, "--test", "cgroups: v2: a container *|windows: v2: REMOVE clears*|"
         "windows: v2: IOMMU pages*"])
-    for seed, (kernel, machine) in enumerate((("kasan-6.1-64k", "powernv9"),
-                                              ("kunit-6.12-4k", "pseries")), 1):
+    for seed, (kernel, machine) in enumerate((("kunit-6.12-4k", "powernv9"),
+                                              ("kunit-6.12-64k", "pseries")), 1):
         yield Step(f"fuzz {kernel} {machine}", [
             "fuzz", "--kernel", kernel, "--machine", machine, "--seed", str(seed), "--huge-pages",
             "--args", "--rounds 70", "--append", "slub_debug=-", "--seconds", "7000"], 8)
