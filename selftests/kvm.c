@@ -142,14 +142,14 @@ static void probe(struct tce *t, unsigned int i)
 }
 
 /* @late: KVM may leave to us what the guest asks for. @shift: of the guest's pages */
-static void do_step(struct tce *t, enum step step, unsigned int at, unsigned int n, uint32_t shift,
+static void do_step(struct tce *t, enum step what, unsigned int at, unsigned int n, uint32_t shift,
 		    bool late)
 {
 	const unsigned int unit = 1 << (shift - 12);
 	long page = draw(&random_state, (PAGES - n) / unit) * unit, rc = NOT_IN_KERNEL;
 	uint64_t iova = base(t) + at * 4096;
 
-	switch (step) {
+	switch (what) {
 	case PUT:
 		n = unit;
 		rc = put(iova, page * 4096);
@@ -165,7 +165,7 @@ static void do_step(struct tce *t, enum step step, unsigned int at, unsigned int
 	}
 	if (rc != NOT_IN_KERNEL || !late)
 		expect_rc(0, rc);
-	if (step == UNMAP || step == CLEAR)
+	if (what == UNMAP || what == CLEAR)
 		page = -1;
 	if (rc == NOT_IN_KERNEL && page < 0)
 		unmap(t->container, iova, n * 4096);
