@@ -146,8 +146,8 @@ static bool counts(enum kind kind)
 }
 
 /*
- * Can two threads do these at once? One alone gives KVM its tables, while no group leaves. In a table
- * of version 1 a hypercall never succeeds, but has to be tried while a group leaves.
+ * Can two threads do these at once? One alone gives KVM its tables, while no group leaves. In a
+ * table of version 1 a hypercall never succeeds, but has to be tried while a group leaves.
  */
 static bool meets(enum kind a, enum kind b)
 {

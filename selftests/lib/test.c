@@ -372,7 +372,8 @@ static bool find_devices(void)
 	host_init();
 	if (!opt.device) {
 		note("%s, %zuK pages, %d edu devices, %s", host.powernv ? "powernv" : "pseries",
-		     host.page / 1024, host.devices, host.other < 0 ? "one group" : "several groups");
+		     host.page / 1024, host.devices,
+		     host.other < 0 ? "one group" : "several groups");
 		return true;
 	}
 	if (host_use(opt.device))

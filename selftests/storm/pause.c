@@ -220,8 +220,8 @@ static void check_device(struct edu *edu, int fd, const struct window *win)
 }
 
 /*
- * A window that the yard, of ordinary pages, can be mapped in; if there is none, the default window of
- * a new container
+ * A window that the yard, of ordinary pages, can be mapped in; if there is none, the default window
+ * of a new container
  */
 static void choose_window(int slot, struct window windows[2], int n, struct window *win)
 {
