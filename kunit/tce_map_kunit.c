@@ -126,16 +126,22 @@ struct map_setup {
 	unsigned long others;
 };
 
-/* None of the IOMMU pages is larger than a page of the memory. */
+/* None of the IOMMU pages is larger than the smallest page of its region. */
 static bool may_map(const struct map_setup *s, unsigned long at, unsigned long size)
 {
-	return s->step <= PAGE_SIZE || at + size <= s->other || at >= s->other + s->others;
+	if (s->step <= PAGE_SIZE || !s->others)
+		return true;
+	return s->shape[REGIONS] && (at + size <= s->other || at >= s->other + s->others);
 }
 
-/* Bytes of the first of two regions, or of the only one */
+/* Bytes of the first of two regions, which ends with one kind of pages, or of the only one */
 static unsigned long first_region(const struct map_setup *s)
 {
-	return s->shape[REGIONS] ? round_up(s->size / 2, max(s->step, PAGE_SIZE)) : s->size;
+	if (!s->shape[REGIONS])
+		return s->size;
+	if (s->others)
+		return s->other ?: s->others;
+	return round_up(s->size / 2, max(s->step, PAGE_SIZE));
 }
 
 /* REGISTER or UNREGISTER all of the memory */
