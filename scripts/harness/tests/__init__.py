@@ -2,6 +2,8 @@
 """Tests of all that judges a run: each must fail what is not a pass."""
 import importlib.machinery
 import importlib.util
+import os
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -30,6 +32,20 @@ class Scratch(unittest.TestCase):
         path = self.file(name, f"#!/bin/sh\n{text}\n")
         path.chmod(0o755)
         return path
+
+
+def run(*command, **env):
+    """(exit code, what a command has printed, what it has said of errors)"""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          env={**os.environ, **env})
+    return done.returncode, done.stdout, done.stderr
+
+
+def printed(*command, **env):
+    """What a command has printed, which has to be good"""
+    code, said, errors = run(*command, **env)
+    assert not code, errors
+    return said
 
 
 def load(path: Path) -> ModuleType:

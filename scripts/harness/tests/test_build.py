@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/image/build-module: what lies in out/ is used for these very sources only."""
-import subprocess
 from pathlib import Path
 
 from harness.paths import ROOT
-from harness.tests import Scratch
+from harness.tests import Scratch, printed
 
 ENV = "NAME=x\nKDIR={0}/kernel\nARCH=powerpc\nCROSS_COMPILE=\nCOMPILER=CC=gcc\nTOOLCHAIN=host\n"
 MAKEFILE = "modules:\n\techo built >>{0}/log\n\tcat $(M)/*.c >$(M)/vfio_iommu_spapr_tce.ko\n"
@@ -21,9 +20,8 @@ class Build(Scratch):
 
         def builds(*more):
             self.file("log", "")
-            done = subprocess.run([self.top / "scripts/image/build-module", env, *more],
-                                  stdout=subprocess.PIPE, text=True, check=True)
-            self.assertIn("a.c", Path(done.stdout.strip()).read_text())
+            ko = printed(self.top / "scripts/image/build-module", env, *more)
+            self.assertIn("a.c", Path(ko.strip()).read_text())
             return len((self.top / "log").read_text().splitlines())
 
         self.assertEqual([builds(), builds(), builds("W=1"), builds("W=1"), builds()],

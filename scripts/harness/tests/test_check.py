@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/check: how steps are counted."""
 import io
-import subprocess
 from contextlib import redirect_stdout
 from unittest.mock import patch
 
 from harness import kernels, steps
 from harness.paths import ROOT, SCRIPTS
 from harness.steps import Step
-from harness.tests import Scratch, load
+from harness.tests import Scratch, load, run
 
 check = load(SCRIPTS / "check")
 
@@ -69,9 +68,9 @@ class Check(Scratch):
         for args, recorded in (([], "check"), (["--kernels"], "kernels"), (["lint"], None),
                                (["--quick"], None)):
             for failed in (0, 1):
-                def run(counter, *_, failed=failed):
+                def all_of_it(counter, *_, failed=failed):
                     counter.passed, counter.failed = 1, failed
-                with patch("sys.argv", ["check", *args]), patch.object(check, "run", run), \
+                with patch("sys.argv", ["check", *args]), patch.object(check, "run", all_of_it), \
                         patch.object(check.results, "record") as record, \
                         patch.object(check, "LOGS", self.top), redirect_stdout(io.StringIO()):
                     self.assertEqual(check.main(""), failed)
@@ -128,13 +127,10 @@ class Check(Scratch):
             self.file(linux / file, "config VFIO_CONTAINER\n")
         def add(*more):
             """The row: [its columns]"""
-            done = subprocess.run([self.top / "scripts/image/build-kernel", "--tree", linux, *more],
-                                  stdout=subprocess.PIPE,
-                                  stderr=subprocess.PIPE, text=True)
-            if done.returncode:
-                return None
-            name, rows = done.stdout.strip(), (self.top / "out/kernels.conf").read_text()
-            return next(row.split() for row in rows.splitlines() if row.startswith(f"{name} "))
+            code, name, _ = run(self.top / "scripts/image/build-kernel", "--tree", linux, *more)
+            rows = (self.top / "out/kernels.conf").read_text()
+            return None if code else next(row.split() for row in rows.splitlines()
+                                          if row.startswith(f"{name.strip()} "))
 
         first = add()
         self.assertEqual(first[:4],

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/clients: the table, and what a program of the kernel's suite has to do for its tests."""
 import re
-import subprocess
 
 from harness.paths import SCRIPTS
-from harness.tests import Scratch, load
+from harness.tests import Scratch, load, printed
 
 command = load(SCRIPTS / "clients")
 
@@ -33,10 +32,9 @@ class Clients(Scratch):
                              (SCRIPTS / "guest/clients.sh").read_text(), re.M | re.S)[0]
         self.program("7.2/program", program)
         function = function.replace("/tmp/", f"{self.top}/").replace(" /suite/", f" {self.top}/")
-        done = subprocess.run(["sh", "-c", f". {SCRIPTS}/guest/lib.sh\n{function}\nsuite it\n"
-                               "echo 1..$nth"], stdout=subprocess.PIPE, text=True, check=True)
-        return [f"{test.split(': ')[1]}: {said}"
-                for test, said in self.cells(done.stdout).items()]
+        report = printed("sh", "-c",
+                         f". {SCRIPTS}/guest/lib.sh\n{function}\nsuite it\necho 1..$nth")
+        return [f"{test.split(': ')[1]}: {said}" for test, said in self.cells(report).items()]
 
     def test_suite(self) -> None:
         good = ["a.b.c: ok", "a.b.d: skipped: no huge pages", "a.b.e: ok"]

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/release/into-tree: what it writes, which the kernel into-tree builds, and what it
 refuses."""
-import subprocess
-
 from harness.paths import SCRIPTS
-from harness.tests import Scratch
+from harness.tests import Scratch, run
 
 KERNEL = {
     "Makefile": "VERSION = 7\nPATCHLEVEL = 2\n",
@@ -23,9 +21,8 @@ class IntoTree(Scratch):
         return self.again()
 
     def again(self):
-        done = subprocess.run([SCRIPTS / "release/into-tree", self.top], stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True)
-        return done.returncode, done.stdout
+        code, said, errors = run(SCRIPTS / "release/into-tree", self.top)
+        return code, said + errors
 
     def files(self):
         return {str(path.relative_to(self.top)): path.read_text()

@@ -1,12 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """compat/probe: what it finds in headers, and that it finds nothing out where it can't. The builds
 for old kernels try the other answers."""
-import subprocess
-import tempfile
-import unittest
-from pathlib import Path
-
 from harness.paths import ROOT
+from harness.tests import Scratch, run
 
 COMMON = """typedef _Bool bool; typedef unsigned long size_t;
 enum dma_data_direction { NONE }; enum iommu_cap { CAP }; struct iommu_table;
@@ -30,21 +26,15 @@ long pin_user_pages(unsigned long, unsigned long, unsigned int, struct page **);
 """
 
 
-class Probe(unittest.TestCase):
-    def probe(self, text, compiler=("gcc",), without=""):
+class Probe(Scratch):
+    def probe(self, text, compiler=("gcc",)):
         """(exit code, the macros that were found, what was said of errors)"""
-        with tempfile.TemporaryDirectory() as tmp:
-            for name in ("linux/vfio.h", "linux/iommu.h", "linux/list.h", "linux/mm.h",
-                         "asm/iommu.h"):
-                path = Path(tmp) / name
-                path.parent.mkdir(exist_ok=True)
-                if name != without:
-                    path.write_text("#pragma once\n#include <all.h>\n")
-            (Path(tmp) / "all.h").write_text("#pragma once\n" + COMMON + text)
-            done = subprocess.run([ROOT / "compat/probe", *compiler, "-I", tmp],
-                                  capture_output=True, text=True, check=False)
-        return done.returncode, [line.split("_HAS_")[1] for line in done.stdout.splitlines()
-                                 if line.startswith("#define")], done.stderr
+        for name in ("linux/vfio.h", "linux/iommu.h", "linux/list.h", "linux/mm.h", "asm/iommu.h"):
+            self.file(name, "#pragma once\n#include <all.h>\n")
+        self.file("all.h", "#pragma once\n" + COMMON + text)
+        code, said, errors = run(ROOT / "compat/probe", *compiler, "-I", self.top)
+        return code, [line.split("_HAS_")[1] for line in said.splitlines()
+                      if line.startswith("#define")], errors
 
     def test_new(self):
         known = ["RELEASE_DEVICE", "CLAIM", "CAPABLE_DEVICE", "PLATFORM_DMA", "UNPIN_FOLIO",
@@ -72,16 +62,12 @@ class Probe(unittest.TestCase):
                      compiler=("sh", "-c", "echo no such compiler >&2; exit 127"))
 
 
-class IommuOps(unittest.TestCase):
+class IommuOps(Scratch):
     """compat/iommu_ops.h: a kernel that our blocking domain would not protect is refused."""
     def build(self, found, *flags):
-        with tempfile.TemporaryDirectory() as tmp:
-            (Path(tmp) / "found.inc").write_text(
-                "".join(f"#define TCE_HAS_{name}\n" for name in found))
-            done = subprocess.run(["gcc", "-fsyntax-only", "-x", "c", "-I", tmp, *flags,
-                                   ROOT / "compat/iommu_ops.h"],
-                                  capture_output=True, text=True, check=False)
-        return done.returncode == 0
+        self.file("found.inc", "".join(f"#define TCE_HAS_{name}\n" for name in found))
+        return not run("gcc", "-fsyntax-only", "-x", "c", "-I", self.top, *flags,
+                       ROOT / "compat/iommu_ops.h")[0]
 
     def test_cdev(self):
         self.assertTrue(self.build(("CLAIM", "BACKEND_OWNS")))

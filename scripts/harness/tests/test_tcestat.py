@@ -10,7 +10,7 @@ import unittest
 from unittest import mock
 
 from harness.paths import ROOT
-from harness.tests import Scratch, load
+from harness.tests import Scratch, load, printed, run
 
 PROGRAM = ROOT / "tools/tcestat"
 NAME = "vfio_iommu_spapr_tce"
@@ -103,9 +103,7 @@ class Host(Scratch):
                 self.file(name, text)
 
     def run_it(self, *argv):
-        done = subprocess.run([PROGRAM, "--root", self.top, *argv], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True)
-        return done.returncode, done.stdout, done.stderr
+        return run(PROGRAM, "--root", self.top, *argv)
 
 
 class State(Host):
@@ -447,9 +445,8 @@ class Interface(Host):
                               re.M))
 
         def metrics():
-            done = subprocess.run([ROOT / "tools/examples/tcestat-textfile.py"],
-                                  stdout=subprocess.PIPE, text=True, check=True)
-            return dict(line.split(" ") for line in done.stdout.splitlines())
+            return dict(line.split(" ") for line in
+                        printed(ROOT / "tools/examples/tcestat-textfile.py").splitlines())
         found = metrics()
         self.assertEqual({re.sub("{.*", "", name) for name in found}, page)
         self.assertEqual((found["tce_doctor_exit_code"], found["tce_loaded"],
@@ -472,9 +469,8 @@ class Amounts(unittest.TestCase):
             lines = [line.strip() for line in page.read_text().replace("\\-", "-").splitlines()]
             for i, line in enumerate(lines):
                 if line.startswith("$ tcestat memlock "):
-                    done = subprocess.run([PROGRAM, *line.split()[2:]], stdout=subprocess.PIPE,
-                                          text=True, check=True)
-                    said = [text.strip() for text in done.stdout.splitlines()]
+                    said = [text.strip() for text in
+                            printed(PROGRAM, *line.split()[2:]).splitlines()]
                     self.assertEqual(lines[i + 1:i + 1 + len(said)], said, page.name)
                     shown += 1
         self.assertGreaterEqual(shown, 3)

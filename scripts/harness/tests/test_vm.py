@@ -2,12 +2,11 @@
 """scripts/vm: what a console is worth."""
 import io
 import os
-import subprocess
 import time
 from unittest.mock import patch
 
 from harness.paths import SCRIPTS
-from harness.tests import Scratch, load
+from harness.tests import Scratch, load, printed
 from harness.vm import console as vm
 
 command = load(SCRIPTS / "vm")
@@ -121,8 +120,7 @@ class Vm(Scratch):
         self.file("sys/kernel/tainted", f"{tainted}\n")
         if lockdep:
             self.file("lockdep_stats", f" lock-classes:  10 [max: 8192]\n{lockdep}\n")
-        return subprocess.run(["sh", "-e", SCRIPTS / "guest/health.sh", str(before), self.top],
-                              stdout=subprocess.PIPE, text=True, check=True).stdout
+        return printed("sh", "-e", SCRIPTS / "guest/health.sh", str(before), self.top)
 
     def test_what_the_kernel_did_not_say(self):
         self.assertEqual(self.health(0), "")
