@@ -65,33 +65,26 @@ class Prove(Scratch):
         is another one."""
         prove.SECONDS, prove.KNOWN = 300, self.top / "kept"
         self.file("kernel.h", "")
-        self.file("x.c", "int main(void) { return A; }\n")
+        good, bad = (GOOD, PROVED), (GOOD, BAD, REFUTED)
 
-        def ask(name="cbmc", unwind="1", a="1"):
-            return prove.cbmc(self.top / name, self.top / "x.c", self.top / "x.log", unwind,
-                              {"A": a})
+        def ask(lines, name="cbmc", unwind="1", a="1", text="int main(void) { return A; }\n"):
+            """@lines: what the program would say"""
+            self.file("x.c", text)
+            program = self.program(name, f"echo '{chr(10).join(lines)}'\nexit "
+                                   f"{ {PROVED: 0, REFUTED: 10}.get(lines[-1], 1)}")
+            return prove.cbmc(program, self.top / "x.c", self.top / "x.log", unwind, {"A": a})
 
-        def says(*lines, code=0):
-            self.program("cbmc", f"echo '{chr(10).join(lines)}'\nexit {code}")
-
-        says(GOOD, code=1)
-        self.assertIn("neither", ask())
-        says(GOOD, PROVED)
-        self.assertEqual(ask(), "proved")
-        says(GOOD, BAD, REFUTED, code=10)
-        (self.top / "other").symlink_to("cbmc")
-        self.assertEqual([ask(), ask(unwind="2"), ask(a="2"), ask("other"), ask()],
-                         ["proved (known)", "refuted", "refuted", "refuted", "proved (known)"])
+        for lines, want, changed in (
+                ((GOOD,), "neither: exit code 1", {}), (good, "proved", {}),
+                (bad, "proved (known)", {}), (bad, "refuted", {"unwind": "2"}),
+                (bad, "refuted", {"a": "2"}), (bad, "refuted", {"name": "other"}),
+                (bad, "proved (known)", {"text": "/* why */\n\nint main(void)\n{ return A; }\n"}),
+                (bad, "refuted", {"text": "int main(void) { return -A; }\n"})):
+            self.assertEqual(ask(lines, **changed), want, changed)
         # what is cut off is no verdict
         for file in prove.KNOWN.iterdir():
             file.write_text(GOOD)
-        says(GOOD, PROVED)
-        self.assertEqual([ask(), ask()], ["proved", "proved (known)"])
-        says(GOOD, BAD, REFUTED, code=10)
-        self.file("x.c", "/* why */\n\nint main(void)\n{ return A; }\n")
-        self.assertEqual(ask(), "proved (known)")
-        self.file("x.c", "int main(void) { return -A; }\n")
-        self.assertEqual(ask(), "refuted")
+        self.assertEqual([ask(good), ask(bad)], ["proved", "proved (known)"])
 
     def test_controls(self):
         good = (" * each: A=1,2 B=3\n * each: A=4\n * unwind: 2\n *\n * control: f g(any)\n * "
