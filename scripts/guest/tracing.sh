@@ -81,9 +81,9 @@ while read -r numbers; do
 done </tmp/about
 [ -n "$compared" ] || die "no MAP was refused"
 # one container's number is the same in all of them
-number=$(sed -n 's/.*tce_attach: container=\([0-9]*\) .*/\1/p' /sys/kernel/tracing/trace |
+number=$(sed -n 's/.*tce_register: container=\([0-9]*\) .*/\1/p' /sys/kernel/tracing/trace |
 	head -n 1)
-for event in register window_create map window_remove detach; do
+for event in attach window_create map window_remove detach; do
 	grep -q "tce_$event: container=$number " /sys/kernel/tracing/trace ||
 		die "no tce_$event of container $number"
 done
