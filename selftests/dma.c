@@ -73,24 +73,28 @@ static void reaches_what_is_mapped(struct tce *t)
 {
 	static const uint32_t calls[] = { 0, RW, R, W };
 	enum { NOTHING, ALL, ALL_BUT_ONE, STATES } before;
-	unsigned int i, first, n;
+	unsigned int i, first, inner, last;
 
 	memory = prepare_dma(t, 2 * ROOM * 4096);
 	for (before = NOTHING; before < STATES; before++) {
 		for (i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
-			first = draw(&random_state, ENTRIES - 3);
-			n = 3 + draw(&random_state, ENTRIES - first - 2);
+			first = 1 + draw(&random_state, ENTRIES - 4);
+			last = first + 2 + draw(&random_state, ENTRIES - first - 3);
+			inner = first + 1 + draw(&random_state, last - first - 1);
 			change(t, 0, ENTRIES, before == NOTHING ? 0 : RW);
+			probe(t, inner);
 			if (before == ALL_BUT_ONE) {
-				probe(t, first + 1);
-				change(t, first + 1, 1, 0);
-				probe(t, first + 1);
+				change(t, inner, 1, 0);
+				probe(t, inner);
 			}
 			probe(t, first);
-			probe(t, first + n - 1);
-			change(t, first, n, calls[i]);
+			probe(t, last);
+			change(t, first, last - first + 1, calls[i]);
+			probe(t, first - 1);
 			probe(t, first);
-			probe(t, first + n - 1);
+			probe(t, inner);
+			probe(t, last);
+			probe(t, last + 1);
 		}
 	}
 }
