@@ -399,12 +399,13 @@ static void v1_once(struct tce *t)
 /* The end: what is left once the files are closed. */
 
 /*
- * What is lost of slabs is for kmemleak, see scripts/guest/selftest.sh. In a partition, the kernel
- * keeps the property of each window that is removed.
+ * In a partition, the kernel keeps the property of each window that is removed, so what is lost of
+ * slabs is for kmemleak there (scripts/guest/selftest.sh).
  */
 static int64_t free_or_slab(void)
 {
-	return mem_free() + read_number("/proc/meminfo", "SUnreclaim:") * 1024;
+	return mem_free() +
+	       (host.powernv ? 0 : read_number("/proc/meminfo", "SUnreclaim:") * 1024);
 }
 
 /*
