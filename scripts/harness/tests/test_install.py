@@ -66,7 +66,8 @@ class Install(Scratch):
         """What a kernel's configuration says, whether it is only to be built for or not."""
         code, said = self.supported("build")
         self.assertEqual((code, len(said), "there is no" in said[0]), (1, 1, True), said)
-        self.assertEqual(self.supported(), (0, []))
+        for args in ((), ("FORCE=1",)):
+            self.assertEqual(self.supported(*args), (0, []))
         self.file("Makefile", "")
         for text, reason in (("PPC64 SPAPR_TCE_IOMMU VFIO", ""),
                              ("X86 VFIO", "64-bit POWER"),
@@ -77,7 +78,7 @@ class Install(Scratch):
                              ("PPC64 SPAPR_TCE_IOMMU VFIO IOMMUFD VFIO_CONTAINER", "")):
             self.file("include/config/auto.conf",
                       "".join(f"CONFIG_{option}=y\n" for option in text.split()))
-            for args in ((), ("build",)):
+            for args in ((), ("build",), ("FORCE=1",)):
                 code, said = self.supported(*args)
                 self.assertEqual((code, len(said)), (1, 1) if reason else (0, 0), (text, said))
                 self.assertIn(reason, "".join(said))
@@ -106,7 +107,8 @@ class Install(Scratch):
                                  (place, machine, text, options))
                 self.assertIn(reason, "".join(said))
                 if reason:
-                    self.assertEqual(self.supported("build", machine=machine), (0, []))
+                    for what in ("build", "FORCE=1"):
+                        self.assertEqual(self.supported(what, machine=machine), (0, []))
                     for virt in ("--container", "--chroot"):
                         self.assertEqual(self.supported(machine=machine, virt=virt), (0, []))
             header.unlink()
