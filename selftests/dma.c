@@ -23,8 +23,8 @@ static uint64_t window_end(const struct tce *t)
 
 /*
  * MAP with each permission, and UNMAP: each where nothing is mapped, where all is, and where one
- * entry in the midst is not. The device has used the ends right before, with nothing between that
- * and the call. Which entries and pages these are is drawn.
+ * entry in the midst is not. The device has used that one and both ends right before the call, and
+ * tries them again after it, and the entries beside. Which entries and pages these are is drawn.
  */
 #define ENTRIES		16
 #define ROOM		(2 * ENTRIES)	/* pages of memory, twice: each MAP takes the other half */
