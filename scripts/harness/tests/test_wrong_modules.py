@@ -30,10 +30,14 @@ class WrongModules(Scratch):
         self.assertEqual(self.unseen(report(*both)), [ROW, OTHER])
         self.assertEqual(self.unseen(report(("not ok", ROW), ("ok", OTHER), before=NOTE)), [OTHER])
         self.assertEqual(self.unseen(report(("not ok", ROW), before=NOTE)), [OTHER])
-        poison = report(("ok", ROW), before="[    9.000000] pagealloc: memory corruption\n")
-        for words, seen, not_seen in ((wrong.POISON, poison, report(*both, before=NOTE)),
-                                      (wrong.ANY, poison, report(*both)),
-                                      (wrong.ANY, report(*both, before=NOTE), "")):
+        poison, round_1 = "[    9.000000] pagealloc: memory corruption\n", "# round 1: 2 groups\n"
+        written = report(("ok", ROW), ("ok", OTHER), before=poison)
+        self.assertEqual(self.unseen(report(("ok", ROW), before=poison), wrong.POISON), [OTHER])
+        for words, seen, not_seen in ((wrong.POISON, written, report(*both, before=NOTE)),
+                                      (wrong.ANY, round_1 + poison, poison + round_1),
+                                      (wrong.ANY, round_1 + NOTE, NOTE + round_1),
+                                      (wrong.ANY, report(*both, before=round_1 + NOTE),
+                                       report(*both, before=round_1))):
             self.assertEqual(self.unseen(seen, words), [])
             self.assertEqual(self.unseen(not_seen, words), [ROW, OTHER])
             for code in (console.PASS, console.TIMEOUT):
