@@ -114,6 +114,9 @@ static void dirty_when_shared(struct tce *t)
 #define PAGES		256U		/* of the guest's memory from DATA on */
 
 enum step { UNMAP, PUT_LIST, MAP, PUT, CLEAR, UNREGISTER, STEPS };
+static const char *const names[] = {
+	"UNMAP", "H_PUT_TCE_INDIRECT", "MAP", "H_PUT_TCE", "H_STUFF_TCE", "UNREGISTER"
+};
 
 static struct entry {
 	bool mapped;
@@ -219,8 +222,8 @@ static void take_turns(struct tce *t, uint32_t shift, bool late)
 			probe(t, at + n - 1);
 			/* a part of a guest's page, too */
 			from = step == MAP || step == UNMAP ? draw(&random_state, n) : 0;
-			note("step %d after %d, %u entries from %u on", step, before, n - from,
-			     at + from);
+			note("%s after %s, %u entries from %u on", names[step], names[before],
+			     n - from, at + from);
 			if (step == UNREGISTER)
 				unregister_all(t);
 			else
