@@ -76,6 +76,7 @@ static void reaches_what_is_mapped(struct tce *t)
 	unsigned int i, first, inner, last;
 
 	memory = prepare_dma(t, 2 * ROOM * 4096);
+	random_state = seed_of_run();
 	for (before = NOTHING; before < STATES; before++) {
 		for (i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
 			first = 1 + draw(&random_state, ENTRIES - 4);

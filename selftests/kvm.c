@@ -202,6 +202,7 @@ static void take_turns(struct tce *t, uint32_t shift, bool late)
 	unsigned int at, n, from;
 	enum step before, step;
 
+	random_state = seed_of_run();
 	guest.mem = alloc(GUEST_SIZE, CHUNK);
 	if (late)
 		allow(t, guest.mem, GUEST_SIZE);

@@ -383,7 +383,7 @@ static long without_kvm(char *text)
 static void storm(struct tce *t)
 {
 	uint64_t seconds = knob("TCE_SECONDS", SECONDS), rounds = knob("TCE_ROUNDS", 0);
-	uint64_t first = knob("TCE_ROUND", 1), n, seed = knob("TCE_SEED", 1), free = 0;
+	uint64_t first = knob("TCE_ROUND", 1), n, high = seed_of_run() << 32, free = 0;
 	char before[2048] = "", after[2048] = "";
 	time_t begun = time(NULL);
 	long pins = pinned(), kept = 0;
@@ -398,7 +398,7 @@ static void storm(struct tce *t)
 			all_met(true);
 			fail(__FILE__, __LINE__, "not everything has come about");
 		}
-		round_seed = seed << 32 | (first + n);
+		round_seed = high | (first + n);
 		run_round(pins);
 		/* the first round has made what the platform makes once */
 		if (!n)

@@ -120,6 +120,14 @@ uint64_t knob(const char *name, uint64_t usual)
 	return value ? strtoull(value, NULL, 0) : usual;
 }
 
+uint64_t seed_of_run(void)
+{
+	uint64_t seed = knob("TCE_SEED", 1);
+
+	note("TCE_SEED=%llu", (unsigned long long)seed);
+	return seed;
+}
+
 void needs_module(void)
 {
 	if (access("/sys/module/vfio_iommu_spapr_tce/initstate", F_OK))

@@ -48,6 +48,8 @@ int run_tests(int argc, char **argv, const char *suite, const struct test *tests
 
 /* A figure that the environment may change. All rows may take TCE_PATIENCE times as long. */
 uint64_t knob(const char *name, uint64_t usual);
+/* What random numbers begin with: TCE_SEED, or 1. The test says which. */
+uint64_t seed_of_run(void);
 
 /* For what unloads the driver: skips where it is a part of the kernel. */
 void needs_module(void);
