@@ -534,7 +534,7 @@ static const struct test tests[] = {
 	{ "a second group", join, V2 | TWO | DANGEROUS },
 	{ "after a failed give-back the next client reaches its own windows only", bypass,
 	  V2 | POWERNV | DANGEROUS, 480 },
-	{ "loading that fails midway", loading, BARE | APART | DANGEROUS, 120 },
+	{ "loading that fails midway", loading, BARE | APART | DANGEROUS },
 };
 
 TEST_MAIN("faults", tests)
