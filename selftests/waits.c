@@ -323,12 +323,19 @@ static void start_create(int i)
 	skip("CREATE was quicker each time");
 }
 
-/* Returns when all of them wait, those that do. */
+/*
+ * Returns when all of them wait, those that do. Of several that wait for arguments each has a
+ * container of its own, which has gone when the next one comes, so that each keeps the driver.
+ */
 static void start_calls(int version)
 {
-	int i;
+	int i, made = 0;
 
 	for_each_call(i, version) {
+		if (plan.behind == ARGUMENT && made++) {
+			detach(&box);
+			open_box(&box, version, 0);
+		}
 		if (plan.behind == ANSWER) {
 			start_create(i);
 			continue;
@@ -532,6 +539,21 @@ static pid_t start_taking(void (*take)(void *), int device)
 	return pid;
 }
 
+static int module_users(void)
+{
+	return read_number("/sys/module/vfio_iommu_spapr_tce/refcnt", "");
+}
+
+/* So many calls keep the driver, but for one that is built in, which has no count. */
+static void expect_kept(int users, int calls)
+{
+	int want = users < 0 ? users : users + calls;
+
+	/* a container without a call goes a moment after its close */
+	within(LIMIT, module_users() <= want);
+	expect_rc(want, module_users());
+}
+
 static long unload(void)
 {
 	return syscall(__NR_delete_module, "vfio_iommu_spapr_tce", O_NONBLOCK) ? -errno : 0;
@@ -570,11 +592,12 @@ static pid_t start_keeping_lock(pid_t client)
 
 /*
  * A client waits, and nobody else: not another one, nor root, nor its own close. The driver stays
- * for as long as a command is in it, though the container is gone.
+ * for as long as any of the commands is in it, though their containers are gone.
  */
 static void nobody_waits(struct tce *t, struct plan how)
 {
 	long pins = pinned();
+	int users = module_users(), waiting = 0, i;
 	pid_t pid, keeper = 0;
 
 	plan = how;
@@ -586,8 +609,12 @@ static void nobody_waits(struct tce *t, struct plan how)
 	expect_ends(spawn(false, unbind, host.device[0].pci), "unbinding");
 	others_go_on(t, "after that");
 	expect_closes(pid);
-	if (how.behind != PAGE)
+	if (how.behind != PAGE) {
 		expect(unload() < 0);
+		for_each_call(i, t->version)
+			waiting++;
+		expect_kept(users, waiting);
+	}
 	expect_dies(pid);
 	if (keeper)
 		expect_dies(keeper);
@@ -776,11 +803,6 @@ static void keep_other(void *arg)
 		pause();
 }
 
-static int module_users(void)
-{
-	return read_number("/sys/module/vfio_iommu_spapr_tce/refcnt", "");
-}
-
 /*
  * Root unplugs another device, and has the rescan lock until that one's client is killed. The first
  * operation that wants it waits, and the others wait for their turn. Meanwhile the client's group
@@ -809,9 +831,7 @@ static void eeh_behind_unplug(struct tce *t)
 			expect(!shared->returned[waiting[i]]);
 		if (killed) {
 			expect_dies(pid);
-			/* its container goes; a driver that is built in has no count */
-			within(LIMIT, module_users() <= users + 1);
-			expect_rc(users + (users >= 0), module_users());
+			expect_kept(users, 1);
 		} else {
 			expect_closes(pid);
 		}
