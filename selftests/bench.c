@@ -15,7 +15,7 @@
 #include <linux/kvm.h>
 #include <linux/perf_event.h>
 #include <pthread.h>
-#include <sched.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #include "guest.h"
-#include "tce.h"
+#include "test.h"
 
 #define TCE		4096ULL		/* windows here have 4K pages */
 #define REPS		9
@@ -35,25 +35,17 @@
 static const char *driver = "?";
 static uint64_t regions;		/* the most that are registered */
 
-static void row(const char *name, double value)
+__attribute__((format(printf, 2, 3)))
+static void row(double value, const char *name, ...)
 {
-	/* Firmware tears lines of the console apart: the file is shown again. */
-	FILE *out[] = { stdout, fopen("/tmp/bench.csv", "a") };
-	int i;
+	va_list ap;
 
-	for (i = 0; i < 2 && out[i]; i++)
-		fprintf(out[i], "bench,%s,%s,%.3f\n", driver, name, value);
-	fflush(stdout);
-	if (out[1])
-		fclose(out[1]);
+	va_start(ap, name);
+	printf("bench,%s,", driver);
+	vprintf(name, ap);
+	printf(",%.3f\n", value);
+	va_end(ap);
 }
-
-#define row_of(value, ...) do {				\
-	char name_[96];					\
-							\
-	snprintf(name_, sizeof(name_), __VA_ARGS__);	\
-	row(name_, value);				\
-} while (0)
 
 /* A counter of the calling thread */
 static int perf_open(uint32_t type, uint64_t config)
@@ -111,53 +103,18 @@ static void count_instructions(void)
 	overhead = least(val, 101);
 }
 
-static void stay_on(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		fail(__FILE__, __LINE__, "sched_setaffinity: %m");
-}
-
-/* Address space that begins at a multiple of the size of a huge page */
-static uint8_t *reserve(size_t size)
-{
-	uint8_t *p = mmap(NULL, size + HUGE, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (p == MAP_FAILED)
-		fail(__FILE__, __LINE__, "mmap of %zu bytes: %m", size);
-	return (uint8_t *)(((uintptr_t)p + HUGE - 1) / HUGE * HUGE);
-}
-
 /* Single pages in an order that has nothing to do with their addresses */
 static uint8_t *scattered(size_t size)
 {
 	size_t n = size / host.page, stride = 104729 % n, i, at;
-	uint8_t *p = reserve(size);
+	uint8_t *p = alloc(size, HUGE);
 
-	madvise(p, size, MADV_NOHUGEPAGE);
+	expect(!madvise(p, size, MADV_NOHUGEPAGE) && !madvise(p, size, MADV_DONTNEED));
 	/* a power of two and an odd number: each page's turn comes */
 	stride |= 1;
 	for (i = at = 0; i < n; i++, at = (at + stride) % n)
 		p[at * host.page] = 1;
 	return p;
-}
-
-/* Huge pages that are set aside for programs, or NULL where there are none */
-static uint8_t *hugetlb(size_t size)
-{
-	char text[32];
-	uint8_t *p;
-
-	snprintf(text, sizeof(text), "%zu", (size_t)(size / HUGE));
-	if (write_to("/proc/sys/vm/nr_hugepages", text) < 0)
-		return NULL;
-	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_POPULATE |
-		 MAP_ANONYMOUS | MAP_HUGETLB | 21 << MAP_HUGE_SHIFT, -1, 0);
-	return p == MAP_FAILED ? NULL : p;
 }
 
 /* Counts how often a tracepoint is met. */
@@ -204,14 +161,14 @@ static void ranges(int version, const char *kind, uint8_t *mem)
 			c[at] = perf_read(calls) - c[at];
 		}
 		if (n == 512) {
-			row_of(least(c, REPS), "v%d platform calls for MAP and UNMAP of 512 TCEs %s",
-			       version, kind);
+			row(least(c, REPS), "v%d platform calls for MAP and UNMAP of 512 TCEs %s",
+			    version, kind);
 			continue;
 		}
-		row_of(1.0 * least(m, REPS) / n, "v%d MAP of %s %s per TCE", version,
-		       n == 1 ? "one entry" : "4 MiB", kind);
-		row_of(1.0 * least(u, REPS) / n, "v%d UNMAP of %s %s per TCE", version,
-		       n == 1 ? "one entry" : "4 MiB", kind);
+		row(1.0 * least(m, REPS) / n, "v%d MAP of %s %s per TCE", version,
+		    n == 1 ? "one entry" : "4 MiB", kind);
+		row(1.0 * least(u, REPS) / n, "v%d UNMAP of %s %s per TCE", version,
+		    n == 1 ? "one entry" : "4 MiB", kind);
 	}
 }
 
@@ -222,52 +179,32 @@ static void ranges_scattered(int version)
 
 static void ranges_hugetlb(int version)
 {
-	uint8_t *mem = hugetlb(4 * MiB);
-
-	if (mem)
-		ranges(version, "hugetlb", mem);
-}
-
-static double register_cost(struct tce *t, uint8_t *mem, uint64_t page)
-{
-	uint64_t cost[REPS], size = 256 * MiB;
-	long pins = pinned();
-	int r;
-
-	for (r = 0; r < REPS; r++) {
-		cost[r] = counted(register_mem(t->container, mem, size));
-		unregister_mem(t->container, mem, size);
-		/* the kernel's own list lets go of memory some time later */
-		pinned_settled(pins);
-	}
-	return 1.0 * least(cost, REPS) / (size / page);
+	ranges(version, "hugetlb", alloc_huge(4 * MiB, NULL));
 }
 
 /* Once more in a process that has KVM, whose list pins the memory as well */
-static void register_of(const char *name, uint8_t *mem, uint64_t page)
-{
-	struct tce t;
-
-	attach(&t, 2);
-	row(name, register_cost(&t, mem, page));
-	if (__raw(open("/dev/kvm", O_RDWR | O_CLOEXEC), KVM_CREATE_VM, NULL) >= 0)
-		row_of(register_cost(&t, mem, page), "%s with KVM", name);
-}
-
-static void register_scattered(int version)
-{
-	(void)version;
-	register_of("v2 REGISTER of scattered memory per page", scattered(256 * MiB),
-		    host.page);
-}
-
 static void register_hugetlb(int version)
 {
-	uint8_t *mem = hugetlb(256 * MiB);
+	uint64_t cost[REPS], size = 256 * MiB;
+	uint8_t *mem = alloc_huge(size, NULL);
+	struct tce t;
+	long pins;
+	int kvm, r;
 
-	(void)version;
-	if (mem)
-		register_of("v2 REGISTER of hugetlb memory per 2 MiB", mem, HUGE);
+	attach(&t, version);
+	pins = pinned();
+	for (kvm = 0; kvm < 2; kvm++) {
+		if (kvm && __raw(open("/dev/kvm", O_RDWR | O_CLOEXEC), KVM_CREATE_VM, NULL) < 0)
+			break;
+		for (r = 0; r < REPS; r++) {
+			cost[r] = counted(register_mem(t.container, mem, size));
+			unregister_mem(t.container, mem, size);
+			/* the kernel's own list lets go of memory some time later */
+			pinned_settled(pins);
+		}
+		row(1.0 * least(cost, REPS) / (size / HUGE),
+		    "v2 REGISTER of hugetlb memory per 2 MiB%s", kvm ? " with KVM" : "");
+	}
 }
 
 /* UNREGISTER takes along what is mapped. The kernel's own driver refuses it until that is unmapped. */
@@ -292,8 +229,8 @@ static void unregister_mapped(int version)
 		});
 		pinned_settled(pins);
 	}
-	row_of(1.0 * least(cost, REPS) / (size / TCE),
-	       "v%d UNREGISTER of 64 MiB that are mapped per TCE", version);
+	row(1.0 * least(cost, REPS) / (size / TCE),
+	    "v%d UNREGISTER of 64 MiB that are mapped per TCE", version);
 }
 
 /* A page more or less, with few regions and with many */
@@ -322,10 +259,10 @@ static void many_regions(int version)
 			cost[2][at] = counted(unmap(t.container, iova, TCE));
 		}
 		for (k = 0; k < 3; k++)
-			row_of(least(cost[k], PROBES), "v2 %s of a page with %s regions",
-			       names[k], i ? "many" : "64");
+			row(least(cost[k], PROBES), "v2 %s of a page with %s regions",
+			    names[k], i ? "many" : "64");
 	}
-	row("v2 close of many regions per region", 1.0 * counted(detach(&t)) / regions);
+	row(1.0 * counted(detach(&t)) / regions, "v2 close of many regions per region");
 }
 
 /*
@@ -357,8 +294,8 @@ static void shared_regions(int version)
 					unmap(t[0].container, iova[0] + i * host.page, host.page);
 				unregister_mem(t[0].container, mem + i * host.page, host.page);
 			});
-		row_of(1.0 * cost / count, "v%d UNREGISTER of 4096 mapped regions per region %s",
-		       version, both ? "shared by two containers" : "of one container");
+		row(1.0 * cost / count, "v%d UNREGISTER of 4096 mapped regions per region %s",
+		    version, both ? "shared by two containers" : "of one container");
 	}
 }
 
@@ -466,8 +403,8 @@ static void hypercall_rows(int counter, const char *which)
 	}
 	start = least(val[HYPERCALLS], REPS);
 	for (i = 0; i < HYPERCALLS; i++)
-		row_of(1.0 * (least(val[i], REPS) - start) / hypercalls[i].n, "%s %s%s per TCE",
-		       ours.shape->name, hypercalls[i].name, which);
+		row(1.0 * (least(val[i], REPS) - start) / hypercalls[i].n, "%s %s%s per TCE",
+		    ours.shape->name, hypercalls[i].name, which);
 }
 
 static pthread_barrier_t together;
@@ -505,8 +442,8 @@ static void processor_rows(int processors)
 		pthread_join(threads[i], &cost);
 		sum += (intptr_t)cost;
 	}
-	row_of(1.0 * sum / (processors * REPS * TCES), "%s map and unmap with %d virtual processors per TCE",
-	       ours.shape->name, processors);
+	row(1.0 * sum / (processors * REPS * TCES), "%s map and unmap with %d virtual processors per TCE",
+	    ours.shape->name, processors);
 }
 
 static void guest_calls(int which)
@@ -516,7 +453,7 @@ static void guest_calls(int which)
 	uint8_t *more;
 
 	ours.shape = &shapes[which];
-	if (access("/dev/kvm", F_OK) || (1ULL << ours.shape->table > host.page && ours.shape->table < 21))
+	if (1ULL << ours.shape->table > host.page && ours.shape->table < 21)
 		return;
 	/* in a partition, such a window is at another address than the default one */
 	if (ours.shape->table == 21 && !host.powernv)
@@ -527,9 +464,9 @@ static void guest_calls(int which)
 		size = GiB;
 		ours.at = GUESTS_HUGE;
 		ours.size = 8 * MiB;
-		ours.mem = hugetlb(ours.size);
-		if (!ours.mem || !has_shift(&ours.t, 21))
+		if (!has_shift(&ours.t, 21))
 			return;
+		ours.mem = alloc_huge(ours.size, NULL);
 		guest_add_memory(1, ours.at, ours.mem, ours.size);
 	} else {
 		ours.at = DATA;
@@ -553,18 +490,17 @@ static void guest_calls(int which)
 	expect_rc(0, guest_add_group(ours.t.group));
 
 	hypercall_rows(insns, "");
+	if (ours.shape->guest == 21)
+		return;
 	if (host.powernv) {
 		kills = tracepoint("powerpc/opal_entry", OPAL_TCE_KILL);
 		hypercall_rows(kills, " invalidations");
 		close(kills);
 	}
-	if (ours.shape->guest == 21)
-		return;
 	processor_rows(1);
 	processor_rows(PROCESSORS);
 	/* the kernel looks at the newest first */
-	more = reserve(LISTED * CHUNK);
-	memset(more, 1, LISTED * CHUNK);
+	more = alloc(LISTED * CHUNK, HUGE);
 	for (i = 1; i < LISTED; i++)
 		register_mem(ours.t.container, more + i * CHUNK, host.page);
 	hypercall_rows(insns, " with 256 regions");
@@ -579,7 +515,6 @@ static const struct {
 	{ "ranges", ranges_hugetlb, 1 },
 	{ "ranges", ranges_scattered, 2 },
 	{ "ranges", ranges_hugetlb, 2 },
-	{ "register", register_scattered, 2 },
 	{ "register", register_hugetlb, 2 },
 	{ "unregister", unregister_mapped, 2 },
 	{ "regions", many_regions, 2 },
@@ -590,32 +525,18 @@ static const struct {
 	{ "guest", guest_calls, 3 },
 };
 
-/* In a process of its own, so that nothing is left of it. Returns whether it was good. */
-static bool run(size_t i)
+static void run(void *arg)
 {
-	int status;
-	pid_t pid;
+	size_t i = (uintptr_t)arg;
 
-	fflush(stdout);
-	pid = fork();
-	if (!pid) {
-		stay_on(0);
-		count_instructions();
-		benches[i].run(benches[i].version);
-		fflush(stdout);
-		_exit(0);
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		return false;
-	write_to("/proc/sys/vm/nr_hugepages", "0");
-	if (status)
-		note("%s of v%d failed (%#x)", benches[i].name, benches[i].version, status);
-	return !status;
+	stay_on(0);
+	count_instructions();
+	benches[i].run(benches[i].version);
 }
 
 int main(int argc, char **argv)
 {
-	int failed = 0;
+	int failed = 0, status;
 	size_t i;
 
 	if (argc != 3)
@@ -624,7 +545,13 @@ int main(int argc, char **argv)
 	regions = strtoull(argv[2], NULL, 0);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	host_init();
-	for (i = 0; i < sizeof(benches) / sizeof(*benches); i++)
-		failed += !run(i);
+	for (i = 0; i < sizeof(benches) / sizeof(*benches); i++) {
+		/* a process of its own, so that nothing is left of it; a figure that it skips is missed */
+		waitpid(spawn(false, run, (void *)i), &status, 0);
+		if (!status || (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIP))
+			continue;
+		note("%s of v%d failed (%#x)", benches[i].name, benches[i].version, status);
+		failed++;
+	}
 	return !!failed;
 }

@@ -4,7 +4,6 @@
  * tables and for ENABLE, in amounts or at limits that the fuzzer does not have.
  */
 #define _GNU_SOURCE
-#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -270,11 +269,7 @@ static void wants_the_cpu(void *unused __attribute__((unused)))
 /* From now on this is one of two processes on a CPU, and the other one wants it again and again. */
 static void share_cpu(void)
 {
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(0, &set);
-	expect(!sched_setaffinity(0, sizeof(set), &set));
+	stay_on(0);
 	spawn(false, wants_the_cpu, NULL);
 }
 

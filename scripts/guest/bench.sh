@@ -12,7 +12,8 @@ MODULE=vfio_iommu_spapr_tce
 
 edu_bind
 modprobe kvm-hv 2>/dev/null || say "no KVM"
-bad=0
+# what is measured with huge pages has 256 MiB at most
+echo 128 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages || say "no pages of 2 MiB"
 for driver in intree ours; do
 	rmmod $MODULE || die "the driver stays"
 	regions=65536
@@ -24,8 +25,8 @@ for driver in intree ours; do
 		regions=4096
 	fi
 	say "$driver: $(cat /sys/module/$MODULE/srcversion)"
-	/bench/bench "$driver" "$regions" || bad=1
+	{ /bench/bench "$driver" "$regions" || : >/tmp/bad; } | tee -a /tmp/bench.csv
 done
 # once more: a message of the firmware may have hit a line
 cat /tmp/bench.csv
-exit $bad
+[ ! -e /tmp/bad ]

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <getopt.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,6 +112,16 @@ void kill_child(pid_t pid)
 	expect(waitpid(pid, &status, 0) == pid);
 	if (!WIFSIGNALED(status))
 		fail(__FILE__, __LINE__, "a process of the row ended by itself");
+}
+
+void stay_on(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		fail(__FILE__, __LINE__, "sched_setaffinity: %m");
 }
 
 uint64_t knob(const char *name, uint64_t usual)

@@ -72,5 +72,7 @@ bool ends(pid_t pid, int seconds);
 bool lives(pid_t pid);
 /* Kills a child that is to live until then. */
 void kill_child(pid_t pid);
+/* The calling thread, and what it forks, runs on no other CPU. */
+void stay_on(int cpu);
 
 #endif
