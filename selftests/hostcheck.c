@@ -230,16 +230,16 @@ static void replaced(struct tce *t)
 {
 	unsigned int rounds = 0, done;
 	pthread_t thread;
-	uint64_t last;
+	double last;
 
 	begin(&race.e, t, 2 * SMALL);
 	if (!race.e.reads)
 		skip("this device can't tell what it has read");
 	next_page(t);
 	expect(!pthread_create(&thread, NULL, reader, NULL));
-	last = now_ms() + 1000 * knob("HOSTCHECK_SECONDS", 5);
+	last = seconds() + knob("HOSTCHECK_SECONDS", 5);
 	/* However slow the device is: a read that fails ends it. */
-	while ((now_ms() < last || rounds < 2 || race.reads < 4) && !race.wrong[0]) {
+	while ((seconds() < last || rounds < 2 || race.reads < 4) && !race.wrong[0]) {
 		next_page(t);
 		done = load(race.reads) + 2;
 		until(20 * ENGINE_MS, race.wrong[0] || (int)(load(race.reads) - done) >= 0);

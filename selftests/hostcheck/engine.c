@@ -10,18 +10,9 @@
 #include <endian.h>
 #include <linux/pci_regs.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "hostcheck.h"
-
-uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
-}
 
 /* A device that is gone, or frozen, reads as ones. */
 uint32_t get32(struct engine *e, uint32_t reg)

@@ -79,14 +79,11 @@ int read_token(struct engine *e, uint64_t iova, uint32_t *token);
 /* The device writes @token at @iova, which is @va. */
 int write_token(struct engine *e, uint64_t iova, void *va, uint32_t token);
 
-/* Of the clock */
-uint64_t now_ms(void);
-
 /* Waits for @cond; says whether it came true. Most commands take less than a millisecond. */
 #define until(ms, cond) ({						\
-	uint64_t end_ = now_ms() + (ms);				\
+	double end_ = seconds() + (ms) / 1e3;				\
 									\
-	while (!(cond) && now_ms() < end_)				\
+	while (!(cond) && seconds() < end_)				\
 		usleep(100);						\
 	(cond);								\
 })
