@@ -40,26 +40,6 @@ static void default_pending(struct tce *t)
 	expect_eq(before + CHUNK, locked());
 }
 
-static void removed_is_cleared(struct tce *t)
-{
-	uint64_t start, before;
-	uint8_t *mem = alloc(CHUNK, CHUNK);
-
-	remove_window(t->container, first(t));
-	before = locked();
-	register_mem(t->container, mem, CHUNK);
-	create(t->container, 12, 256 * MiB, 1, &start);
-	map(t->container, mem, start + MiB, CHUNK, RW);
-	remove_window(t->container, start);
-	/* Its mappings no longer count. */
-	unregister_mem(t->container, mem, CHUNK);
-	expect_eq(before, locked());
-	/* And a new window is empty. */
-	create(t->container, 12, 256 * MiB, 1, &start);
-	bounce_at(t, start);
-	expect(!can_write(t, start + MiB, mem));
-}
-
 /* Page sizes, and the memory behind them. */
 
 /*
@@ -370,8 +350,6 @@ static const struct test tests[] = {
 	{ "what the host has left mapped is not the client's", left_by_the_host, BARE | APART | DANGEROUS },
 	{ "what the host unmaps late stays mapped for the client", unmapped_late_by_the_host, BARE | APART | DANGEROUS },
 	{ "after a client the host has its own window", host_again, BOTH | APART | DANGEROUS },
-	{ "REMOVE clears the window and uncounts its mappings",
-	  removed_is_cleared, V2 | DMA },
 	{ "IOMMU pages up to the size of the huge pages behind them",
 	  huge_backed, V2 | DMA },
 	{ "UNMAP of 2^46 bytes is quick", unmap_huge, V2 | DMA | POWERNV },
