@@ -134,6 +134,7 @@ void tce_expect_less(struct tce_fixture *fx, const struct tce_state *before, con
 		     u64 less);
 void tce_expect_balance(struct tce_fixture *fx);
 unsigned long tce_charged(struct tce_fixture *fx);
+int tce_module_users(void);
 
 struct tce_mock_group *tce_group(struct tce_fixture *fx);
 struct tce_client *tce_open(struct tce_fixture *fx, bool v2);

@@ -2,8 +2,6 @@
 /*
  * KVM at a table, played by the thread of the case. See tce_guest.h.
  */
-#include <linux/module.h>
-
 #include <kunit/test-bug.h>
 
 #include <asm/mmu_context.h>
@@ -227,24 +225,13 @@ bool kvm_clear(struct kvm_setup *s, unsigned long entry)
 	return kvm_hcall(s, H_KVM_STUFF, entry, 0, 1);
 }
 
-/* All regions can be given back: nothing is counted that is not there. */
-void kvm_expect_free(struct kunit *test, struct kvm_setup *s)
+/* What is in the kernel's list at @ua is counted @n times more, though nothing maps it. */
+struct mm_iommu_table_group_mem_t *kvm_count(struct kunit *test, unsigned long ua, unsigned int n)
 {
-	struct tce_fixture *fx = test->priv;
+	struct mm_iommu_table_group_mem_t *mem = mm_iommu_lookup(current->mm, ua, PAGE_SIZE);
 
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-	KUNIT_EXPECT_EQ(test, fx->mock->counted, 0);
-	KUNIT_EXPECT_EQ(test, tce_unregister(s->client, s->ua, KVM_MEMORY), 0);
-}
-
-/* How many references keep the module loaded */
-int tce_module_users(void)
-{
-	return module_refcount(THIS_MODULE);
-}
-
-/* ... are so many. */
-void tce_expect_module_users(struct kunit *test, int users)
-{
-	KUNIT_EXPECT_EQ(test, tce_module_users(), users);
+	KUNIT_ASSERT_NOT_NULL(test, mem);
+	while (n--)
+		KUNIT_ASSERT_EQ(test, mm_iommu_mapped_inc(mem), 0);
+	return mem;
 }

@@ -49,8 +49,6 @@ bool kvm_hcall(struct kvm_setup *s, enum kvm_hcall call, unsigned long entry, un
 bool kvm_put(struct kvm_setup *s, unsigned long entry, unsigned long ua);
 bool kvm_clear(struct kvm_setup *s, unsigned long entry);
 void kvm_close(struct kvm_setup *s);
-void kvm_expect_free(struct kunit *test, struct kvm_setup *s);
-int tce_module_users(void);
-void tce_expect_module_users(struct kunit *test, int users);
+struct mm_iommu_table_group_mem_t *kvm_count(struct kunit *test, unsigned long ua, unsigned int n);
 
 #endif /* TCE_KUNIT_GUEST_H */

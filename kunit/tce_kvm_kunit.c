@@ -386,7 +386,7 @@ static void tear_down(struct race *race)
 	iommu_tce_table_put(race->s.tbl);
 	/* the module does not go before a table that KVM keeps */
 	if (race->gone)
-		tce_expect_module_users(race->test, users - 1);
+		KUNIT_EXPECT_EQ(race->test, tce_module_users(), users - 1);
 	if (race->s.client)
 		kvm_close(&race->s);
 	tce_close(race->keeper);
@@ -638,35 +638,7 @@ static void each_plain_race(struct kunit *test)
 	race_exit(race);
 }
 
-/* ---- what the platform, and the kernel's list, add to that ---- */
-
-/* An entry that the platform refuses to write or to clear stays as it is, and so does its count. */
-static void platform_refuses(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct kvm_setup s;
-
-	kvm_set_up(test, &s);
-	tce_fault_arm(fx->mock, TCE_FAULT_XCHG, 1, -EIO);
-	KUNIT_EXPECT_FALSE(test, kvm_put(&s, 0, s.ua));
-	KUNIT_EXPECT_TRUE(test, tce_fault_disarm(fx->mock));
-	KUNIT_EXPECT_EQ(test, fx->mock->counted, 0);
-	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
-	tce_fault_arm(fx->mock, TCE_FAULT_CLEAR, 1, -EIO);
-	KUNIT_EXPECT_FALSE(test, kvm_clear(&s, 0));
-	KUNIT_EXPECT_TRUE(test, tce_fault_disarm(fx->mock));
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 1);
-	KUNIT_EXPECT_EQ(test, fx->mock->counted, 1);
-	/* with H_PUT_TCE, KVM tries a second time, and does not ask for an invalidation of that */
-	tce_fault_arm(fx->mock, TCE_FAULT_CLEAR, 1, -EIO);
-	KUNIT_EXPECT_FALSE(test, kvm_put(&s, 0, 0));
-	KUNIT_EXPECT_TRUE(test, tce_fault_disarm(fx->mock));
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-	KUNIT_EXPECT_EQ(test, fx->mock->counted, 1);
-	/* the next hypercall does */
-	KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 1));
-	kvm_expect_free(test, &s);
-}
+/* ---- what the kernel's list adds to that ---- */
 
 static void put_third_page(void *data)
 {
@@ -700,7 +672,7 @@ static void foreign_address_stays(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 0));
 	KUNIT_EXPECT_EQ(test, fx->mock->counted, 1);
 	mm_iommu_mapped_dec(mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY));
-	kvm_expect_free(test, &s);
+	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, s.ua, KVM_MEMORY), 0);
 }
 
 /* KVM leaves mappings of regions for which the list is too full to us. */
@@ -728,7 +700,6 @@ static void list_is_full(struct kunit *test)
 }
 
 static struct kunit_case tce_kvm_cases[] = {
-	KUNIT_CASE(platform_refuses),
 	KUNIT_CASE(foreign_address_stays),
 	KUNIT_CASE(list_is_full),
 	KUNIT_CASE_PARAM(any_race, shape_gen_params),

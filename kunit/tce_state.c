@@ -6,13 +6,14 @@
  */
 #include <linux/hash.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/rbtree.h>
 #include <linux/vmstat.h>
 
 #include "../tce_window.h"
 #include "../tce_region.h"
 #include "../tce_v1.h"
-#include "tce_guest.h"
+#include "tce_fixture.h"
 
 static const char *const names[TCE_COUNTS] = {
 	[TCE_PINS] = "pins",
@@ -134,6 +135,12 @@ static void count_mm(const struct tce_mm *tmm, struct tce_state *state)
 			list_count_nodes((struct list_head *)&region->refs);
 		state->n[TCE_MAPPED] += atomic64_read(&region->mapped);
 	}
+}
+
+/* How many references keep the module loaded */
+int tce_module_users(void)
+{
+	return module_refcount(THIS_MODULE);
 }
 
 /*
