@@ -11,7 +11,6 @@
 #include "../compat/older.h"
 #include "../tce_map.h"
 #include "../tce_mm.h"
-#include "../tce_region.h"
 #include "tce_guest.h"
 #include "tce_threads.h"
 
@@ -220,6 +219,25 @@ static void found_late(struct kunit *test, struct tce_thread *a)
 	complete(&after.open);
 }
 
+/* Another container tries to map what is registered too late: nobody has registered that. */
+static void map_late(struct kunit *test, struct tce_client *other, struct tce_thread *a)
+{
+	struct tce_mm *tmm = tce_container_find(other->data)->mem.tmm;
+	struct tce_thread c;
+	int ms;
+
+	down_read(&tmm->map_lock);
+	complete(&a->gate.open);
+	/* whoever wants that lock for writing waits, and the MAP behind it */
+	TCE_WAITS_RWSEM(a, &tmm->map_lock);
+	tce_thread_op(&c, other, &tce_map_first);
+	for (ms = 0; ms < 1000 && !tce_thread_is_done(&c); ms += 20)
+		msleep(20);
+	up_read(&tmm->map_lock);
+	tce_thread_join(&c);
+	KUNIT_EXPECT_EQ(test, c.rc, -EINVAL);
+}
+
 /*
  * A container closes while it registers memory. That goes at once, and so does its place in KVM's
  * list, unless KVM has found it there. It may be what another container has registered already.
@@ -235,7 +253,8 @@ static void register_late(struct kunit *test)
 	tce_watch(fx);
 	for (how = 0; how < HOW; how++) {
 		tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
-		other = how == FOUND_IN_THE_LAST ? NULL : tce_ready(fx, true, NULL);
+		other = how == FOUND_IN_THE_LAST ? NULL :
+						   tce_ready_window(fx, 12, SZ_64M, 1, NULL);
 		if (how == SHARED)
 			KUNIT_ASSERT_EQ(test, tce_register(other, tce_shared, TCE_SHARED_SIZE), 0);
 		leaving = tce_open(fx, true);
@@ -248,12 +267,17 @@ static void register_late(struct kunit *test)
 		KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&a));
 		if (how >= FOUND)
 			found_late(test, &a);
+		else if (how == ALONE)
+			map_late(test, other, &a);
 		else
 			complete(&a.gate.open);
 		tce_thread_join(&a);
 		KUNIT_EXPECT_EQ(test, a.rc, -EINVAL);
-		if (how == ALONE)
+		if (how == ALONE) {
 			KUNIT_EXPECT_EQ(test, tce_listed(other), 1);
+			/* its own page, by the list as well */
+			KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 2);
+		}
 		if (how == SHARED)
 			tce_expect_why(fx, "region_share");
 		if (how == FOUND) {
@@ -336,41 +360,6 @@ static void page_changes_between_pins(struct kunit *test)
 		if (tce_holders(pages[how]))
 			put_page(pages[how]);
 	}
-}
-
-/* It closes, and another container tries to map what comes too late: nobody has registered that. */
-static void map_what_is_registered_late(struct kunit *test)
-{
-	static const struct tce_op map_it = { TCE_MAP, .size = SZ_4K, .flags = TCE_RW };
-	struct tce_fixture *fx = test->priv;
-	unsigned long ua = tce_plain(fx, PAGE_SIZE);
-	struct tce_client *other = tce_ready_for(fx, true, ua, PAGE_SIZE, NULL);
-	struct tce_mm *tmm = tce_container_find(other->data)->mem.tmm;
-	struct tce_thread a, b, c;
-	int ms;
-
-	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
-	leaving = tce_open(fx, true);
-	tce_thread_stop_op(&a, leaving, &register_memory, &fx->mock->pinned_gate);
-	tce_thread_start(&b, leaving, leave);
-	tce_thread_join(&b);
-	down_read(&tmm->map_lock);
-	complete(&a.gate.open);
-	/* whoever wants that lock for writing waits, and the MAP behind it */
-	for (ms = 0; ms < 10000 && !tce_thread_is_done(&a) &&
-	     !rwsem_is_contended(&tmm->map_lock); ms += 20)
-		msleep(20);
-	tce_thread_op(&c, other, &map_it);
-	for (ms = 0; ms < 1000 && !tce_thread_is_done(&c); ms += 20)
-		msleep(20);
-	up_read(&tmm->map_lock);
-	tce_thread_join(&a);
-	tce_thread_join(&c);
-	KUNIT_EXPECT_EQ(test, a.rc, -EINVAL);
-	KUNIT_EXPECT_EQ(test, c.rc, -EINVAL);
-	mutex_lock(&tmm->region_lock);
-	KUNIT_EXPECT_NULL(test, tce_region_first(tmm, tce_shared, tce_shared + 1));
-	mutex_unlock(&tmm->region_lock);
 }
 
 /*
@@ -463,7 +452,6 @@ static struct kunit_case tce_threads_close_cases[] = {
 	KUNIT_CASE(opened_after_the_last_container),
 	KUNIT_CASE(register_late),
 	KUNIT_CASE(page_changes_between_pins),
-	KUNIT_CASE(map_what_is_registered_late),
 	KUNIT_CASE(close_beside_an_orphan),
 	KUNIT_CASE(containers_come_and_go),
 	{}
