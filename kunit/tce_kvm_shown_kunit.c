@@ -7,7 +7,6 @@
 #include <linux/completion.h>
 #include <linux/cpumask.h>
 #include <linux/delay.h>
-#include <linux/mman.h>
 
 #include <asm/mmu_context.h>
 
@@ -285,13 +284,6 @@ struct leave {
 	struct tce_thread thread;
 };
 
-static void close_last(struct tce_thread *thread)
-{
-	struct leave *leave = container_of(thread, struct leave, thread);
-
-	tce_close(leave->client);
-}
-
 static long unset_slowly(struct iommu_table_group *tg, int num)
 {
 	msleep(100);
@@ -310,7 +302,7 @@ static void leave_meanwhile(struct iommu_table *tbl, void *data)
 		tce_fault_arm_sticky(fx->mock, TCE_FAULT_LOST, 0);
 		leave->maker->groups[0]->tg.ops->unset_window = unset_slowly;
 	}
-	tce_thread_start(&leave->thread, leave->client, close_last);
+	tce_thread_close(&leave->thread, leave->client);
 	/* it waits for no other client's table */
 	KUNIT_EXPECT_TRUE(test, tce_thread_ends(&leave->thread));
 	KUNIT_EXPECT_TRUE(test, tce_tries_again(leaving) && tce_tries_again(leaving));
@@ -319,17 +311,12 @@ static void leave_meanwhile(struct iommu_table *tbl, void *data)
 
 static void make_as_other(struct tce_fixture *fx, void *arg)
 {
-	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap), .size = SZ_4K };
 	struct leave *leave = arg;
-	unsigned long ua;
 
-	ua = vm_mmap(NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, 0);
-	KUNIT_EXPECT_EQ(fx->test, copy_to_user((void __user *)ua, &unmap, sizeof(unmap)), 0);
-	KUNIT_EXPECT_EQ(fx->test, tce_ioctl_raw(leave->maker, VFIO_IOMMU_ENABLE, 0), 0);
+	KUNIT_EXPECT_EQ(fx->test, tce_enable(leave->maker), 0);
 	kvm_finds = leave_meanwhile;
 	kvm_data = leave;
-	KUNIT_EXPECT_EQ(fx->test, tce_ioctl_raw(leave->maker, VFIO_IOMMU_UNMAP_DMA, ua),
-			leave->hpa ? -EBUSY : 0);
+	KUNIT_EXPECT_EQ(fx->test, make_table(leave->maker), leave->hpa ? -EBUSY : 0);
 	kvm_finds = NULL;
 	tce_fault_disarm(fx->mock);
 }

@@ -8,7 +8,6 @@
  */
 #include <linux/bitops.h>
 #include <linux/mm.h>
-#include <linux/mman.h>
 #include <linux/prandom.h>
 
 #include "../tce_map.h"
@@ -602,11 +601,9 @@ static void map_and_unmap_as_other(struct tce_fixture *fx, void *arg)
 {
 	struct tce_client *client = arg;
 	struct tce_container *container = tce_container_find(client->data);
-	unsigned long ua = vm_mmap(NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE,
-				   MAP_PRIVATE | MAP_ANONYMOUS, 0);
 
-	KUNIT_EXPECT_EQ(fx->test, tce_container_map(container, 0, ua, SZ_4K, DMA_BIDIRECTIONAL),
-			-EPERM);
+	KUNIT_EXPECT_EQ(fx->test, tce_container_map(container, 0, fx->args, SZ_4K,
+						    DMA_BIDIRECTIONAL), -EPERM);
 	tce_expect_why(fx, "NOT_OWNER");
 	KUNIT_EXPECT_EQ(fx->test, tce_container_unmap(container, 0, 0), -EPERM);
 }

@@ -12,7 +12,6 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/timer.h>
-#include <linux/uaccess.h>
 
 #include "../tce_container.h"
 #include "../tce_debugfs.h"
@@ -30,10 +29,11 @@ static int other_thread(void *data)
 {
 	struct other *other = data;
 
+	/* with room for the arguments of its calls, where the containers look for them */
 	if (other->has_mm)
-		kunit_vm_mmap(other->fx->test, NULL, 0, PAGE_SIZE,
+		kunit_vm_mmap(other->fx->test, NULL, other->fx->args, PAGE_SIZE,
 			      PROT_READ | PROT_WRITE,
-			      MAP_ANONYMOUS | MAP_PRIVATE, 0);
+			      MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0);
 	other->what(other->fx, other->arg);
 	kthread_complete_and_exit(&other->done, 0);
 }
@@ -57,16 +57,7 @@ void tce_do_as_other(struct tce_fixture *fx, bool has_mm,
 /* Even a refused call binds a container to the process that made it. */
 void tce_use_as_other(struct tce_fixture *fx, void *arg)
 {
-	struct vfio_iommu_spapr_register_memory reg = { .argsz = sizeof(reg) };
-	unsigned long ua;
-
-	ua = vm_mmap(NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS, 0);
-	KUNIT_EXPECT_EQ(fx->test, copy_to_user((void __user *)ua, &reg,
-					       sizeof(reg)), 0);
-	KUNIT_EXPECT_EQ(fx->test,
-			tce_ioctl_raw(arg, VFIO_IOMMU_SPAPR_REGISTER_MEMORY,
-				      ua), -EINVAL);
+	KUNIT_EXPECT_EQ(fx->test, tce_register(arg, 0, 0), -EINVAL);
 }
 
 static int thread_fn(void *data)
@@ -191,6 +182,18 @@ void tce_thread_op(struct tce_thread *thread, struct tce_client *client,
 {
 	thread->op = op;
 	tce_thread_start(thread, client, do_op);
+}
+
+static void do_close(struct tce_thread *thread)
+{
+	tce_close(thread->leaving);
+}
+
+/* tce_thread_start() of a thread that closes the container */
+void tce_thread_close(struct tce_thread *thread, struct tce_client *client)
+{
+	thread->leaving = client;
+	tce_thread_start(thread, client, do_close);
 }
 
 /* tce_thread_start() of a thread that stops at a gate. Undone by tce_thread_go_on(). */

@@ -44,6 +44,7 @@ struct tce_container;
  * @view: the container, with room for this thread's own arguments
  * @what: what it does
  * @op: or the call that it makes
+ * @leaving: or the container that it closes
  * @gate: where it is held up, with tce_thread_stop()
  * @task: the thread
  * @done: completed when it has done it
@@ -53,6 +54,7 @@ struct tce_thread {
 	struct tce_client view;
 	void (*what)(struct tce_thread *thread);
 	const struct tce_op *op;
+	struct tce_client *leaving;
 	struct tce_gate gate;
 	struct task_struct *task;
 	struct completion done;
@@ -63,6 +65,7 @@ void tce_thread_start(struct tce_thread *thread, struct tce_client *client,
 		      void (*what)(struct tce_thread *thread));
 void tce_thread_op(struct tce_thread *thread, struct tce_client *client,
 		   const struct tce_op *op);
+void tce_thread_close(struct tce_thread *thread, struct tce_client *client);
 void tce_thread_stop(struct tce_thread *thread, struct tce_client *client,
 		     void (*what)(struct tce_thread *thread), struct tce_gate **where);
 void tce_thread_stop_op(struct tce_thread *thread, struct tce_client *client,

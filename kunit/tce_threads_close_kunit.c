@@ -14,13 +14,6 @@
 #include "tce_guest.h"
 #include "tce_threads.h"
 
-static struct tce_client *leaving;
-
-static void leave(struct tce_thread *thread)
-{
-	tce_close(leaving);
-}
-
 /*
  * A container that closes waits for no MAP of v1, which pins. A detached group, and DISABLE,
  * wait for none either. REGISTER is in selftests/waits.
@@ -43,8 +36,7 @@ static void close_beside_map(struct kunit *test)
 				   &fx->mock->gate);
 		switch (how / 2) {
 		case 0:
-			leaving = client;
-			tce_thread_start(&b, client, leave);
+			tce_thread_close(&b, client);
 			tce_thread_join(&b);
 			break;
 		case 1:
@@ -87,11 +79,10 @@ static void close_beside_the_mmap_lock(struct kunit *test)
 			KUNIT_ASSERT_EQ(test, tce_register(client, ua, TCE_SHARED_SIZE),
 					0);
 		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, TCE_SHARED_SIZE, TCE_RW), 0);
-		leaving = client;
 		container = tce_container_find(client->data);
 		locked = fx->mm->locked_vm;
 		mmap_read_lock(fx->mm);
-		tce_thread_start(&thread, client, leave);
+		tce_thread_close(&thread, client);
 		KUNIT_EXPECT_TRUE(test, tce_thread_ends(&thread));
 		KUNIT_EXPECT_TRUE(test, tce_tries_again(container) && tce_tries_again(container));
 		KUNIT_EXPECT_EQ(test, atomic_long_read(&tce_closing),
@@ -116,14 +107,14 @@ static void first_container_of_a_process(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *first = tce_open(fx, true);
 	struct tce_client *second = tce_open(fx, true);
+	struct tce_client *leaving = tce_open(fx, true);
 	struct tce_thread a, b, c;
 
 	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
-	leaving = tce_open(fx, true);
 	tce_do_as_other(fx, true, tce_use_as_other, leaving);
 	tce_thread_stop_op(&a, first, &register_memory, &fx->mock->alloc_gate);
 	tce_thread_op(&b, second, &register_memory);
-	tce_thread_start(&c, first, leave);
+	tce_thread_close(&c, leaving);
 	tce_thread_join(&b);
 	tce_thread_join(&c);
 	KUNIT_EXPECT_EQ(test, tce_attach(first, tce_group(fx)), 0);
@@ -163,9 +154,9 @@ static void opened_after_the_last_container(struct kunit *test)
 {
 	static const struct tce_op create_window = { TCE_CREATE, .size = SZ_16M };
 	struct mm_iommu_table_group_mem_t *mem;
+	struct tce_client *leaving, *next;
 	struct tce_fixture *fx = test->priv;
 	struct tce_thread a, b;
-	struct tce_client *next;
 	struct tce_gate gate;
 	struct tce_mm *tmm;
 	int registers;
@@ -184,7 +175,7 @@ static void opened_after_the_last_container(struct kunit *test)
 
 		tce_gate_close(&fx->mock->gate, &gate);
 		gate.skip = 1;
-		tce_thread_start(&a, next, leave);
+		tce_thread_close(&a, leaving);
 		wait_for_completion(&gate.reached);
 		tce_thread_op(&b, next, registers ? &register_memory : &create_window);
 		KUNIT_EXPECT_TRUE(test, TCE_WAITS_MUTEX(&b, &tmm->region_lock));
@@ -245,8 +236,8 @@ static void map_late(struct kunit *test, struct tce_client *other, struct tce_th
 static void register_late(struct kunit *test)
 {
 	enum { ALONE, SHARED, FOUND, FOUND_IN_THE_LAST, HOW };
+	struct tce_client *leaving, *other;
 	struct tce_fixture *fx = test->priv;
-	struct tce_client *other;
 	struct tce_thread a, b;
 	int how;
 
@@ -262,7 +253,7 @@ static void register_late(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, tce_register(leaving, tce_shared, 0), -EINVAL);
 		tce_thread_stop_op(&a, leaving, &register_memory,
 				   how == SHARED ? &fx->mock->alloc_gate : &fx->mock->gate);
-		tce_thread_start(&b, leaving, leave);
+		tce_thread_close(&b, leaving);
 		tce_thread_join(&b);
 		KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&a));
 		if (how >= FOUND)
@@ -372,6 +363,7 @@ static void close_beside_an_orphan(struct kunit *test)
 	struct tce_client *first = tce_open(fx, true);
 	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
 	unsigned long ua = tce_plain(fx, PAGE_SIZE);
+	struct tce_client *leaving;
 	struct tce_thread a, b;
 
 	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
@@ -384,7 +376,7 @@ static void close_beside_an_orphan(struct kunit *test)
 	mmap_read_lock(fx->mm);
 	tce_thread_op(&a, client, &register_memory);
 	KUNIT_EXPECT_TRUE(test, TCE_WAITS_RWSEM(&a, &fx->mm->mmap_lock));
-	tce_thread_start(&b, client, leave);
+	tce_thread_close(&b, leaving);
 	KUNIT_EXPECT_TRUE(test, tce_thread_ends(&b));
 	mmap_read_unlock(fx->mm);
 	tce_thread_join(&a);

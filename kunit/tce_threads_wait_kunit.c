@@ -213,10 +213,7 @@ static void disable_during_a_map(struct kunit *test)
 	}
 }
 
-static void disable(struct tce_thread *thread)
-{
-	thread->rc = tce_disable(&thread->view);
-}
+static const struct tce_op disable = { TCE_DISABLE };
 
 /* DISABLE may wait for the mmap_lock when it uncharges. From then on nothing can be mapped. */
 static void map_beside_disable(struct kunit *test)
@@ -226,7 +223,7 @@ static void map_beside_disable(struct kunit *test)
 	struct tce_thread a, b;
 
 	mmap_read_lock(fx->mm);
-	tce_thread_start(&a, client, disable);
+	tce_thread_op(&a, client, &disable);
 	KUNIT_EXPECT_TRUE(test, TCE_WAITS_RWSEM(&a, &fx->mm->mmap_lock));
 	tce_thread_op(&b, client, &map_two);
 	KUNIT_EXPECT_TRUE(test, tce_thread_ends(&b));
