@@ -225,7 +225,7 @@ bool kvm_clear(struct kvm_setup *s, unsigned long entry)
 	return kvm_hcall(s, H_KVM_STUFF, entry, 0, 1);
 }
 
-/* What is in the kernel's list at @ua is counted @n times more, though nothing maps it. */
+/* A region of the kernel's list is counted @n times more, though nothing maps it. */
 struct mm_iommu_table_group_mem_t *kvm_count(struct kunit *test, unsigned long ua, unsigned int n)
 {
 	struct mm_iommu_table_group_mem_t *mem = mm_iommu_lookup(current->mm, ua, PAGE_SIZE);

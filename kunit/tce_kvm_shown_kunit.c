@@ -156,7 +156,7 @@ struct find {
 	struct iommu_table *found;
 };
 
-/* What KVM does when it maps, but for its count */
+/* What KVM of any process does when it maps, but for its count */
 static void put_at(struct kunit *test, struct iommu_table *tbl, unsigned long entry,
 		   unsigned long ua, unsigned long hpa)
 {
@@ -168,30 +168,20 @@ static void put_at(struct kunit *test, struct iommu_table *tbl, unsigned long en
 	*pua = cpu_to_be64(ua);
 }
 
-/* KVM of another process, whose memory of that address is the same, and which counts elsewhere */
-static void put_as_other(struct find *find, struct iommu_table *tbl, unsigned long entry)
-{
-	put_at(find->test, tbl, entry, find->ua,
-	       page_to_phys(tce_page(find->test->priv, find->ua)));
-}
-
 static void find_table(struct iommu_table *tbl, void *data)
 {
 	struct find *find = data;
-	struct kvm_setup s = { .tbl = tbl };
+	unsigned long hpa = page_to_phys(tce_page(find->test->priv, find->ua));
 	unsigned int i;
 
 	/* pseries does not say so */
 	if (find->no_pua)
 		tbl->it_userspace = NULL;
-	for (i = 0; i < find->entries; i++) {
-		unsigned long entry = tbl->it_offset + (i % 2 ? tbl->it_size - i : i);
-
-		if (find->own)
-			KUNIT_EXPECT_TRUE(find->test, kvm_put(&s, entry, find->ua));
-		else
-			put_as_other(find, tbl, entry);
-	}
+	if (find->own)
+		kvm_count(find->test, find->ua, find->entries);
+	for (i = 0; i < find->entries; i++)
+		put_at(find->test, tbl, tbl->it_offset + (i % 2 ? tbl->it_size - i : i), find->ua,
+		       hpa);
 	if (!find->leaves)
 		find->found = iommu_tce_table_get(tbl);
 }
@@ -329,7 +319,6 @@ static void make_as_other(struct tce_fixture *fx, void *arg)
 static void kvm_has_mapped_in_a_new_table(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
-	struct mm_iommu_table_group_mem_t *mem;
 	struct leave leave;
 	int cleared, ms;
 
@@ -338,11 +327,9 @@ static void kvm_has_mapped_in_a_new_table(struct kunit *test)
 		leave = (struct leave){ .ua = tce_plain(fx, KVM_MEMORY) };
 		leave.client = tce_open(fx, true);
 		KUNIT_ASSERT_EQ(test, tce_register(leave.client, leave.ua, KVM_MEMORY), 0);
-		mem = mm_iommu_lookup(current->mm, leave.ua, KVM_MEMORY);
-		KUNIT_ASSERT_NOT_NULL(test, mem);
-		KUNIT_ASSERT_EQ(test, mm_iommu_mapped_inc(mem), 0);
+		kvm_count(test, leave.ua, 1);
 		if (!cleared)
-			KUNIT_ASSERT_EQ(test, mm_iommu_ua_to_hpa(mem, leave.ua, 0, &leave.hpa), 0);
+			leave.hpa = page_to_phys(tce_page(fx, leave.ua));
 		leave.maker = tce_open(fx, false);
 		attach_with_kvm(test, leave.maker, tce_group(fx));
 		tce_do_as_other(fx, true, make_as_other, &leave);
@@ -362,49 +349,34 @@ static void kvm_writes_late(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	unsigned long ua = tce_plain(fx, KVM_MEMORY);
 	struct mm_iommu_table_group_mem_t *mem;
-	struct tce_client *clients[4];
-	struct tce_mock_group *groups[4];
+	struct tce_mock_group *grp;
+	/* while the process has no KVM */
+	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
 	int i;
 
-	/* while the process has no KVM */
-	for (i = 0; i < 4; i++)
-		clients[i] = tce_ready_window(fx, 12, SZ_64M, 1, &groups[i]);
 	tce_watch(fx);
 	for (i = 0; i < 4; i++) {
-		KUNIT_ASSERT_EQ(test, tce_register(clients[i], ua, KVM_MEMORY), 0);
-		mem = mm_iommu_lookup(current->mm, ua, KVM_MEMORY);
-		KUNIT_ASSERT_NOT_NULL(test, mem);
-		KUNIT_ASSERT_EQ(test, mm_iommu_mapped_inc(mem), 0);
-		groups[i]->tg.tables[0]->it_userspace[0] = cpu_to_be64(ua);
-		if (i == 0)
-			KUNIT_EXPECT_EQ(test, tce_map(clients[i], 0, ua, SZ_4K, TCE_RW), 0);
-		if (i == 1)
-			KUNIT_EXPECT_EQ(test, tce_map(clients[i], 0, ua, KVM_MEMORY, TCE_RW), 0);
-		KUNIT_EXPECT_EQ(test, tce_unmap(clients[i], 0, i == 2 ? SZ_4K : SZ_64M), 0);
+		KUNIT_ASSERT_EQ(test, tce_register(client, ua, KVM_MEMORY), 0);
+		mem = kvm_count(test, ua, 1);
+		grp->tg.tables[0]->it_userspace[0] = cpu_to_be64(ua);
+		if (i < 2)
+			KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, i ? KVM_MEMORY : SZ_4K,
+						      TCE_RW), 0);
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, i == 2 ? SZ_4K : SZ_64M), 0);
 		KUNIT_EXPECT_EQ_MSG(test, fx->mock->counted, 1, "%d", i);
-		KUNIT_EXPECT_EQ(test, tce_unregister(clients[i], ua, KVM_MEMORY), -EBUSY);
+		KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, KVM_MEMORY), -EBUSY);
 		mm_iommu_mapped_dec(mem);
-		KUNIT_EXPECT_EQ(test, tce_unregister(clients[i], ua, KVM_MEMORY), 0);
+		KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, KVM_MEMORY), 0);
 	}
 }
 
 /* ---- memory ---- */
 
-/* Registered memory is counted @n times, though nothing maps it. */
-static void count_memory(struct kunit *test, unsigned long ua, unsigned int n)
-{
-	struct mm_iommu_table_group_mem_t *mem = mm_iommu_lookup(current->mm, ua, KVM_MEMORY);
-
-	KUNIT_ASSERT_NOT_NULL(test, mem);
-	while (n--)
-		KUNIT_ASSERT_EQ(test, mm_iommu_mapped_inc(mem), 0);
-}
-
 /* A client whose memory is counted @n times. Return: its first page */
 static struct page *set_up_counted(struct kunit *test, struct kvm_setup *s, unsigned int n)
 {
 	kvm_set_up(test, s);
-	count_memory(test, s->ua, n);
+	kvm_count(test, s->ua, n);
 	return tce_page(test->priv, s->ua);
 }
 
@@ -423,7 +395,8 @@ static void expect_let_go(struct kunit *test, unsigned long ua, struct page *fir
 
 /*
  * A guest has raised the counts of three regions: a little, or each by half of what a close takes
- * back at most, whose rest is left to a work item. It keeps no pages, whoever else has a container.
+ * back at most, whose rest is left to a work item. It keeps no pages, whoever else has a container,
+ * and even if a bridge has kept a window of v1, in which KVM maps nothing.
  */
 static void kvm_has_lost_counts(struct kunit *test)
 {
@@ -432,7 +405,7 @@ static void kvm_has_lost_counts(struct kunit *test)
 	unsigned int i, n;
 	struct page *pages[3];
 	unsigned long ua[3];
-	struct tce_client *also;
+	struct tce_client *also, *v1;
 	struct kvm_setup s;
 
 	for (n = 1; n <= half; n += half - 1) {
@@ -441,9 +414,15 @@ static void kvm_has_lost_counts(struct kunit *test)
 		for (i = 1; i < 3; i++) {
 			ua[i] = tce_plain(fx, KVM_MEMORY);
 			KUNIT_ASSERT_EQ(test, tce_register(s.client, ua[i], KVM_MEMORY), 0);
-			count_memory(test, ua[i], n);
+			kvm_count(test, ua[i], n);
 			pages[i] = tce_page(fx, ua[i]);
 		}
+		v1 = tce_ready(fx, false, NULL);
+		/* the default window is made by the first MAP or UNMAP */
+		KUNIT_ASSERT_EQ(test, tce_unmap(v1, 0, SZ_4K), 0);
+		tce_fault_arm_sticky(fx->mock, TCE_FAULT_UNSET, -EIO);
+		tce_close(v1);
+		tce_fault_disarm(fx->mock);
 		also = tce_ready(fx, false, NULL);
 		/* with a page that kvm_set_up() has registered */
 		KUNIT_EXPECT_EQ(test, tce_listed(also), 4);
@@ -461,40 +440,27 @@ static void kvm_has_lost_counts(struct kunit *test)
 			KUNIT_EXPECT_FALSE(test, PageDirty(pages[i]));
 		}
 		tce_close(also);
+		KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
 		tce_expect_balance(fx);
 	}
-}
-
-static struct tce_gate creating;
-
-/* Somebody creates a table, and takes long. */
-static void be_creating(struct tce_thread *thread)
-{
-	down_read(&tce_create_lock);
-	complete(&creating.reached);
-	wait_for_completion_timeout(&creating.open, 30 * HZ);
-	up_read(&tce_create_lock);
 }
 
 /*
  * A guest has raised the count, and while a table is created nothing is taken back. Neither the
  * close nor whoever creates another table waits for that, and the pages are released afterwards.
  */
-static void kvm_has_lost_many_counts(struct kunit *test)
+static void counts_stay_while_a_table_is_made(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client;
-	static struct tce_thread thread;
 	struct kvm_setup s;
 	struct page *page;
 	unsigned int i;
 	u64 start;
 
-	page = set_up_counted(test, &s, 600000);
-	init_completion(&creating.reached);
-	init_completion(&creating.open);
-	tce_thread_start(&thread, s.client, be_creating);
-	wait_for_completion(&creating.reached);
+	page = set_up_counted(test, &s, 1);
+	/* without lockdep, since the lock is meant to be that of whoever creates the table */
+	down_read_non_owner(&tce_create_lock);
 	kvm_close(&s);
 	KUNIT_EXPECT_NOT_NULL(test, mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY));
 	/* KVM could map it there, and then it must not go */
@@ -504,8 +470,7 @@ static void kvm_has_lost_many_counts(struct kunit *test)
 	/* until then, what is registered anew does not come to the list, where that is still */
 	KUNIT_EXPECT_EQ(test, tce_register(client, s.ua, KVM_MEMORY), 0);
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, s.ua, KVM_MEMORY), 0);
-	complete(&creating.open);
-	tce_thread_join(&thread);
+	up_read_non_owner(&tce_create_lock);
 	expect_let_go(test, s.ua, page);
 	for (i = 0; i < 3000 && tce_listed(client); i++)
 		msleep(20);
@@ -522,14 +487,13 @@ static void kvm_has_lost_many_counts(struct kunit *test)
 }
 
 /*
- * A bridge does not release a window. KVM maps nothing there any more, not even memory of the
- * process's next container. What stays counted when the container closes may still be mapped by
- * some entry: the pages are kept, though they do not belong to the container any more.
+ * A bridge does not release a window. KVM maps nothing there any more. What stays counted when the
+ * container closes may still be mapped by some entry: the pages are kept, though they do not belong
+ * to the container any more.
  */
 static void kvm_keeps_a_table_and_so_does_the_bridge(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
-	struct tce_client *client;
 	struct kvm_setup s;
 	struct page *page;
 	unsigned long i;
@@ -547,35 +511,9 @@ static void kvm_keeps_a_table_and_so_does_the_bridge(struct kunit *test)
 	tce_unpinned(fx);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 	KUNIT_EXPECT_EQ(test, tce_holders(page), 2);
-
-	client = tce_ready(fx, true, NULL);
-	KUNIT_ASSERT_EQ(test, tce_register(client, s.ua, KVM_MEMORY), 0);
-	KUNIT_EXPECT_NOT_NULL(test, mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY));
-	KUNIT_EXPECT_FALSE(test, kvm_put(&s, 1, s.ua));
-	KUNIT_EXPECT_EQ(test, tce_unregister(client, s.ua, KVM_MEMORY), 0);
-	tce_close(client);
 	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
 	for (i = 0; i < KVM_MEMORY; i += PAGE_SIZE)
 		put_page(tce_page(fx, s.ua + i));
-}
-
-/* A bridge has kept a window of v1, in which KVM maps nothing. What stays counted is given back. */
-static void counted_beside_a_bridge_of_v1(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *v1 = tce_ready(fx, false, NULL);
-	struct kvm_setup s;
-	struct page *page;
-
-	/* the default window is made by the first MAP or UNMAP */
-	KUNIT_ASSERT_EQ(test, tce_unmap(v1, 0, SZ_4K), 0);
-	page = set_up_counted(test, &s, 1);
-	tce_fault_arm_sticky(fx->mock, TCE_FAULT_UNSET, -EIO);
-	tce_close(v1);
-	tce_fault_disarm(fx->mock);
-	kvm_close(&s);
-	expect_let_go(test, s.ua, page);
-	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
 }
 
 static struct kunit_case tce_kvm_shown_cases[] = {
@@ -584,8 +522,7 @@ static struct kunit_case tce_kvm_shown_cases[] = {
 	KUNIT_CASE(kvm_has_mapped_in_a_new_table),
 	KUNIT_CASE(kvm_writes_late),
 	KUNIT_CASE(kvm_has_lost_counts),
-	KUNIT_CASE(kvm_has_lost_many_counts),
-	KUNIT_CASE(counted_beside_a_bridge_of_v1),
+	KUNIT_CASE(counts_stay_while_a_table_is_made),
 	KUNIT_CASE(kvm_keeps_a_table_and_so_does_the_bridge),
 	{}
 };
