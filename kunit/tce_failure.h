@@ -38,7 +38,7 @@ extern const struct failure_call failure_remove;
  * @v2: which interface
  * @levels: of the table
  * @hcalls: see &tce_mock.hcalls
- * @kvm: the process has KVM, and so has each table
+ * @kvm: the process has KVM
  * @two: the container has two groups, and the memory is two regions
  */
 struct failure_form {

@@ -437,7 +437,6 @@ void failure_init(struct kunit *test, struct failure *f)
 
 	*f = (struct failure){ .test = test, .fx = fx, .op = param->op, .form = param->form };
 	fx->mock->hcalls = f->form->hcalls;
-	fx->mock->kvm = f->form->kvm;
 	if (f->form->kvm)
 		tce_watch(fx);
 	/* as small as can be: all of it is looked at each time */

@@ -15,7 +15,6 @@ void kvm_set_up(struct kunit *test, struct kvm_setup *s)
 {
 	struct tce_fixture *fx = test->priv;
 
-	fx->mock->kvm = true;
 	tce_watch(fx);
 	s->between = NULL;
 	s->ua = tce_plain(fx, KVM_MEMORY);

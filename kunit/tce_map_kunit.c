@@ -17,7 +17,7 @@
 
 /* ---- shapes ---- */
 
-enum { IFACE, SHIFT, MEMORY, LEVELS, HCALLS, KVM_TABLE, GROUPS, REGIONS, LARGE, SHAPE };
+enum { IFACE, SHIFT, MEMORY, LEVELS, HCALLS, PIECES, GROUPS, REGIONS, LARGE, SHAPE };
 
 /* The process of the last has KVM, so that the table is shared, and the memory is in KVM's list. */
 enum { V2, V1, GUEST };
@@ -82,7 +82,7 @@ static const void *next_shape(const void *prev, char *desc)
 			 "%s, %s pages of %s%s memory, %u levels%s%s%s%s, seed %x",
 			 ifaces[v[IFACE]], pages[v[SHIFT]], v[LARGE] ? "much " : "",
 			 memory[v[MEMORY]], all_levels[v[LEVELS]], hcalls[v[HCALLS]],
-			 v[KVM_TABLE] ? ", KVM's table" : "", v[GROUPS] ? ", 2 groups" : "",
+			 v[PIECES] ? ", in pieces" : "", v[GROUPS] ? ", 2 groups" : "",
 			 v[REGIONS] ? ", 2 regions" : "", TCE_SEED);
 	return v;
 }
@@ -218,7 +218,6 @@ static void set_up(struct kunit *test, struct map_setup *s)
 	fx->mock->hcalls = shape[HCALLS];
 	if (shape[HCALLS] == ONE_AT_A_TIME)
 		powerpc_firmware_features &= ~(FW_FEATURE_PUT_TCE_IND | FW_FEATURE_STUFF_TCE);
-	fx->mock->kvm = shape[KVM_TABLE];
 	if (shape[IFACE] == GUEST)
 		tce_watch(fx);
 	if (shape[IFACE] == V1)
@@ -366,7 +365,7 @@ static unsigned long most_exchanges(const struct map_setup *s)
  * What the device could only read is clean, and UNMAP of what is empty kills nothing. Afterwards
  * the memory may be pinned in pieces, because the kernel pins less than it was asked for.
  */
-static void read_and_unmap(struct kunit *test, struct map_setup *s, bool pieces)
+static void read_and_unmap(struct kunit *test, struct map_setup *s)
 {
 	struct tce_fixture *fx = test->priv;
 	struct page *first = tce_page(fx, s->ua), *last = tce_page(fx, s->ua + s->size - PAGE_SIZE);
@@ -389,10 +388,11 @@ static void read_and_unmap(struct kunit *test, struct map_setup *s, bool pieces)
 	KUNIT_ASSERT_EQ(test, each_region(s, tce_unregister), 0);
 	KUNIT_EXPECT_FALSE(test, PageDirty(first));
 	KUNIT_EXPECT_FALSE(test, PageDirty(last));
-	if (pieces)
+	if (s->shape[PIECES])
 		tce_fault_arm_sticky(fx->mock, TCE_FAULT_PIN, 3);
 	KUNIT_ASSERT_EQ(test, each_region(s, tce_register), 0);
-	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock) > 0, pieces && s->shape[IFACE] != V1);
+	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock) > 0,
+			s->shape[PIECES] && s->shape[IFACE] != V1);
 }
 
 /*
@@ -439,7 +439,7 @@ static void any_calls(struct kunit *test)
 	tce_seed_by(&m->random, m->s.shape, SHAPE);
 	if (m->s.shape[IFACE] == GUEST && m->s.step > PAGE_SIZE)
 		kvm_puts_huge(test, &m->s);
-	read_and_unmap(test, &m->s, draw(m, 2));
+	read_and_unmap(test, &m->s);
 	m->n = min3((unsigned long)MOST, m->s.size / m->s.step, SZ_64M / m->s.step / 2);
 	for (i = 0; i < CALLS; i++) {
 		call_and_expect(test, m);

@@ -168,8 +168,6 @@ struct tce_visit {
  * @hcalls: entries are written by hypervisor calls, as on pseries: there is
  *	nothing to kill; and a table is in its group, and in use, as soon as it
  *	is made
- * @kvm: KVM takes a reference to each table that is put into a bridge, and
- *	drops it when the table leaves the last one
  * @priced: CPU pages that it has said of the tables that exist
  * @level_size: entries in a level of the last table that has several; 0 if there was none
  * @ever_stuck: tables that a bridge has refused to release, so that they are never freed
@@ -226,7 +224,6 @@ struct tce_mock {
 	unsigned long call_kills;
 
 	bool hcalls;
-	bool kvm;
 	unsigned long priced;
 	unsigned int ever_stuck;
 	bool kept;
@@ -309,7 +306,6 @@ struct tce_mock_group {
  * @tbl: the table
  * @price: what get_table_size() has said of it, in CPU pages
  * @bridges: how many bridges it is in
- * @kvm: KVM has a reference
  * @stuck: a bridge has refused to release it
  * @live: live entries (struct tce_mock_tce)
  * @buckets: hash of the same, by their number
@@ -327,7 +323,6 @@ struct tce_mock_table {
 	struct iommu_table *tbl;
 	unsigned long price;
 	unsigned int bridges;
-	bool kvm;
 	bool stuck;
 	struct list_head live;
 	struct hlist_head buckets[BIT(TCE_TABLE_BITS)];

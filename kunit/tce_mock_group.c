@@ -179,10 +179,6 @@ static long mock_set_window(struct iommu_table_group *tg, int num,
 	bridge_set(grp, num, tbl);
 	if (!tce_fault_hit(mock, TCE_FAULT_LINK, &rc))
 		tg->tables[num] = iommu_tce_table_get(tbl);
-	if (mock->kvm && !to_mock(tbl)->kvm) {
-		to_mock(tbl)->kvm = true;
-		iommu_tce_table_get(tbl);
-	}
 	rc = 0;
 out:
 	spin_unlock(&mock->lock);
@@ -202,7 +198,7 @@ static long mock_unset_window(struct iommu_table_group *tg, int num)
 {
 	struct tce_mock_group *grp = to_group(tg);
 	struct tce_mock *mock = grp->mock;
-	struct iommu_table *linked = NULL, *kvm = NULL;
+	struct iommu_table *linked = NULL;
 	unsigned int nth = tce_quiet_begin();
 	int rc;
 
@@ -222,13 +218,7 @@ static long mock_unset_window(struct iommu_table_group *tg, int num)
 		if (!mock->hcalls)
 			swap(linked, tg->tables[num]);
 	} else {
-		struct tce_mock_table *mt = to_mock(grp->hw[num]);
-
-		mock_table_reach(mt, -1);
-		if (mt->kvm && !mt->bridges) {
-			mt->kvm = false;
-			kvm = mt->tbl;
-		}
+		mock_table_reach(to_mock(grp->hw[num]), -1);
 		swap(linked, tg->tables[num]);
 		grp->hw[num] = NULL;
 		rc = 0;
@@ -237,8 +227,6 @@ static long mock_unset_window(struct iommu_table_group *tg, int num)
 
 	if (linked)
 		iommu_tce_table_put(linked);
-	if (kvm)
-		iommu_tce_table_put(kvm);
 	tce_quiet_end(nth);
 	return rc;
 }
