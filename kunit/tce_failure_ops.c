@@ -357,7 +357,6 @@ static const struct failure_form forms[] = {
 #define PLAIN		TCE_MEM_PLAIN
 #define SCATTERED	TCE_MEM_SCATTERED
 #define THP		TCE_MEM_THP
-#define IN_ONE		TCE_MEM_CONTIGUOUS
 
 /* An operation, and bits of the forms that it exists in */
 static const struct {
@@ -395,7 +394,7 @@ static const struct {
 	{ { "unmap parts", in_parts, &failure_unmap, SCATTERED, SMALL }, ALL },
 	{ { "detach", two_windows, &call_detach, SCATTERED, LARGE }, RELEASES },
 	{ { "close", mapped, &call_close, SCATTERED, LARGE }, RELEASES },
-	{ { "map one run", ready, &failure_map, IN_ONE, PIECE }, ALL },
+	{ { "map one run", ready, &failure_map, THP, PIECE }, ALL },
 	{ { "map runs", ready, &failure_map, THP, SZ_2M }, RUNS },
 	{ { "replace runs", mapped, &failure_map, THP, SZ_2M }, RUNS },
 	{ { "unmap runs", mapped, &failure_unmap, THP, SZ_2M }, RUNS },
@@ -448,6 +447,9 @@ void failure_init(struct kunit *test, struct failure *f)
 	f->other->tg.tce32_size = f->grp->tg.tce32_size;
 	if (f->form->hcalls)
 		f->grp->tg.max_levels = 1;
+	/* a part of a huge page is contiguous as well */
+	if (f->op->kind == THP)
+		size = max(size, SZ_2M);
 	f->a = tce_memory(fx, f->op->kind, size);
 	f->b = tce_memory(fx, f->op->kind, size);
 	KUNIT_ASSERT_NE(test, f->a, 0);

@@ -109,7 +109,6 @@ struct tce_client {
  * @TCE_MEM_SHARED: shared memory (shmem)
  * @TCE_MEM_THP: transparent huge pages, which may be split at any time
  * @TCE_MEM_HUGETLB: pages of hugetlbfs
- * @TCE_MEM_CONTIGUOUS: the same as @TCE_MEM_PLAIN, few pages, one behind the other
  */
 enum tce_mem_kind {
 	TCE_MEM_PLAIN,
@@ -117,7 +116,6 @@ enum tce_mem_kind {
 	TCE_MEM_SHARED,
 	TCE_MEM_THP,
 	TCE_MEM_HUGETLB,
-	TCE_MEM_CONTIGUOUS,
 };
 
 int tce_fixture_init(struct kunit *test);

@@ -113,31 +113,6 @@ static struct file *open_hugetlb(void)
 	return file;
 }
 
-/* A piece whose pages lie one behind the other, of a larger one; 0 if there is none. */
-static unsigned long contiguous(struct tce_fixture *fx, unsigned long size)
-{
-	unsigned long all = 32 * size, ua, at, run, last = 0;
-	int tries;
-
-	/* what is free in single pages comes first, and the cases before leave some */
-	for (tries = 0; tries < max(8, SZ_128M / all); tries++) {
-		ua = map_user(fx, NULL, all, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS);
-		if (!ua)
-			return 0;
-		tce_stamp(ua, all);
-		for (at = 0, run = 0; at < all; at += PAGE_SIZE) {
-			unsigned long pfn = page_to_pfn(tce_page(fx, ua + at));
-
-			run = pfn == last + 1 ? run + PAGE_SIZE : PAGE_SIZE;
-			last = pfn;
-			if (run == size)
-				return ua + at + PAGE_SIZE - size;
-		}
-	}
-	return 0;
-}
-
 /*
  * Get a piece of user memory. It is stamped (see the top of the file) if its kind can be
  * written, starts at a multiple of 16M, and nothing is mapped before and after it. It lives as
@@ -173,8 +148,6 @@ unsigned long tce_memory(struct tce_fixture *fx, enum tce_mem_kind kind,
 	case TCE_MEM_SHARED:
 		ua = map_user(fx, NULL, size, rw, MAP_SHARED | MAP_ANONYMOUS);
 		break;
-	case TCE_MEM_CONTIGUOUS:
-		return contiguous(fx, size);
 	case TCE_MEM_HUGETLB:
 		file = open_hugetlb();
 		if (IS_ERR(file))
