@@ -7,6 +7,7 @@
 #include <linux/log2.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
+#include <linux/vmalloc.h>
 
 #include "tce_mock.h"
 
@@ -49,9 +50,11 @@ static int table_fill(struct tce_mock_group *grp, struct iommu_table *tbl,
 	mt = kvzalloc(struct_size(mt, tces, tbl->it_level_size), GFP_KERNEL);
 	if (!mt)
 		return -ENOMEM;
-	/* the nodes of a tree are found by their real addresses */
+	/* the nodes of a tree are found by their real addresses; pseries has no trees */
 	if (levels > 1)
 		mt->root = kcalloc(tbl->it_level_size, sizeof(__be64), GFP_KERNEL);
+	else if (grp->mock->hcalls)
+		mt->root = vcalloc(tbl->it_level_size, sizeof(__be64));
 	else
 		mt->root = kvcalloc(tbl->it_level_size, sizeof(__be64), GFP_KERNEL);
 	if (!mt->root) {

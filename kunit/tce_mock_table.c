@@ -582,6 +582,17 @@ static void mock_free(struct iommu_table *tbl)
 	/* the kernel frees the table itself */
 }
 
+/* pseries leaves the userspace entries before Linux 6.16. */
+static void mock_hcall_free(struct iommu_table *tbl)
+{
+	__be64 *pua = tbl->it_userspace;
+
+	if (pua)
+		to_mock(tbl)->root = NULL;
+	mock_free(tbl);
+	tbl->it_userspace = pua;
+}
+
 struct iommu_table_ops mock_table_ops = {
 	.set		= mock_set,
 	.clear		= mock_clear,
@@ -600,7 +611,7 @@ struct iommu_table_ops mock_hcall_table_ops = {
 	.get		= mock_get,
 	.xchg_no_kill	= mock_xchg,
 	.useraddrptr	= mock_useraddrptr,
-	.free		= mock_free,
+	.free		= mock_hcall_free,
 };
 
 /* What an entry says. Return: how it reaches it, DMA_NONE if it reaches nothing. */

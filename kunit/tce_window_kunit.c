@@ -6,7 +6,6 @@
  */
 #include <linux/mm.h>
 #include <linux/prandom.h>
-#include <linux/slab.h>
 #include <linux/vmalloc.h>
 
 #include <asm/mmu_context.h>
@@ -51,35 +50,6 @@ static void platform_says_why(struct kunit *test)
 	}
 }
 
-/* Tables whose userspace entries are left when they are freed */
-static struct iommu_table_ops leaving_ops;
-
-static void free_but_for_the_view(struct iommu_table *tbl)
-{
-	__be64 *view = tbl->it_userspace;
-
-	to_mock(tbl)->root = NULL;
-	mock_hcall_table_ops.free(tbl);
-	tbl->it_userspace = view;
-}
-
-static long create_with_a_view(struct iommu_table_group *tg, int num, u32 shift, u64 size,
-			       u32 levels, struct iommu_table **ptbl)
-{
-	long rc = tce_mock_group_ops.create_table(tg, num, shift, size, levels, ptbl);
-	struct iommu_table *tbl = *ptbl;
-
-	if (rc)
-		return rc;
-	kvfree(tbl->it_userspace);
-	tbl->it_userspace = vzalloc(tbl->it_size * sizeof(__be64));
-	to_mock(tbl)->root = tbl->it_userspace;
-	leaving_ops = mock_hcall_table_ops;
-	leaving_ops.free = free_but_for_the_view;
-	tbl->it_ops = &leaving_ops;
-	return 0;
-}
-
 /* What pseries before 6.16 leaks of a window is freed all the same. */
 static void view_is_left(struct kunit *test)
 {
@@ -92,7 +62,6 @@ static void view_is_left(struct kunit *test)
 	fx->mock->hcalls = true;
 	grp->tg.max_levels = 1;
 	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
-	grp->tg.ops->create_table = create_with_a_view;
 	KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
 	view = grp->hw[0]->it_userspace;
 	KUNIT_EXPECT_NOT_NULL(test, vmalloc_to_page(view));
