@@ -445,8 +445,6 @@ void failure_init(struct kunit *test, struct failure *f)
 	/* twice what v1 maps: a MAP that replaces counts old pages and new ones */
 	f->grp->tg.tce32_size = max(SZ_2M, 2 * size);
 	f->other->tg.tce32_size = f->grp->tg.tce32_size;
-	if (f->form->hcalls)
-		f->grp->tg.max_levels = 1;
 	/* a part of a huge page is contiguous as well */
 	if (f->op->kind == THP)
 		size = max(size, SZ_2M);

@@ -572,8 +572,6 @@ static struct race *race_init(struct kunit *test, const u8 *shape)
 	fx->mock->hcalls = race->shape[HCALLS];
 	race->s.grp = tce_group(fx);
 	race->other = tce_group(fx);
-	if (race->shape[HCALLS])
-		race->s.grp->tg.max_levels = 1;
 	if (race->shape[IFACE] != LATE)
 		tce_watch(fx);
 	tce_seed_by(&race->draw.random, shape, SHAPE);

@@ -35,15 +35,17 @@ static long create_and_find(struct iommu_table_group *tg, int num, u32 shift, u6
 }
 
 /* A group of pseries joins, in which KVM finds each table. */
-static void attach_with_kvm(struct kunit *test, struct tce_client *client,
-			    struct tce_mock_group *grp)
+static struct tce_mock_group *attach_with_kvm(struct kunit *test, struct tce_client *client)
 {
-	grp->mock->hcalls = true;
-	grp->tg.max_levels = 1;
+	struct tce_mock_group *grp;
+
+	client->fx->mock->hcalls = true;
+	grp = tce_group(client->fx);
 	kvm_finds = NULL;
 	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
 	/* of the operations that a group has while it is attached */
 	grp->tg.ops->create_table = create_and_find;
+	return grp;
 }
 
 /**
@@ -98,8 +100,8 @@ static void kvm_is_just_looking(struct kunit *test)
 {
 	enum { CREATE, CREATE_KILLED, REMOVE, REMOVE_ON_POWERNV, HOW };
 	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp = tce_group(fx);
 	struct tce_client *client = tce_open(fx, true);
+	struct tce_mock_group *grp;
 	struct tce_thread thread;
 	u64 start;
 	int how;
@@ -108,7 +110,7 @@ static void kvm_is_just_looking(struct kunit *test)
 	/* the reader keeps one of them busy */
 	if (num_online_cpus() < 2)
 		kunit_skip(test, "this machine has one CPU");
-	attach_with_kvm(test, client, grp);
+	grp = attach_with_kvm(test, client);
 	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
 	for (how = 0; how < HOW; how++) {
 		bool removes = how >= REMOVE;
@@ -202,7 +204,7 @@ static void find_in(struct find *find, bool v2)
 	unsigned int counted = find->own ? find->entries : 0;
 	struct tce_state before;
 
-	attach_with_kvm(find->test, client, tce_group(fx));
+	attach_with_kvm(find->test, client);
 	if (!v2)
 		KUNIT_ASSERT_EQ(find->test, tce_enable(client), 0);
 	tce_get_state(fx, &before);
@@ -331,7 +333,7 @@ static void kvm_has_mapped_in_a_new_table(struct kunit *test)
 		if (!cleared)
 			leave.hpa = page_to_phys(tce_page(fx, leave.ua));
 		leave.maker = tce_open(fx, false);
-		attach_with_kvm(test, leave.maker, tce_group(fx));
+		attach_with_kvm(test, leave.maker);
 		tce_do_as_other(fx, true, make_as_other, &leave);
 		tce_thread_join(&leave.thread);
 		for (ms = 0; ms < 10000 && tce_mock_pins(fx->mock); ms += 10)

@@ -316,8 +316,8 @@ void tce_mock_show_group(struct tce_mock_group *grp, bool shown)
 
 /*
  * One more group, in no container yet. Its properties, which may be changed before it is
- * attached, are those of a PowerNV bridge, but with a small default window. Return: the group,
- * which lives as long as the platform; NULL if there is no memory.
+ * attached, are those of a PowerNV bridge, but with a small default window, and on pseries without
+ * levels. Return: the group, which lives as long as the platform; NULL if there is no memory.
  */
 struct tce_mock_group *tce_mock_add_group(struct tce_mock *mock)
 {
@@ -336,7 +336,7 @@ struct tce_mock_group *tce_mock_add_group(struct tce_mock *mock)
 	grp->tg.tce32_size = SZ_64M;
 	grp->tg.pgsizes = SZ_4K | SZ_64K | SZ_2M | SZ_16M;
 	grp->tg.max_dynamic_windows_supported = IOMMU_TABLE_GROUP_MAX_TABLES;
-	grp->tg.max_levels = 5;
+	grp->tg.max_levels = mock->hcalls ? 1 : 5;
 	grp->tg.group = grp->group;
 	grp->tg.ops = &tce_mock_group_ops;
 	mock_release_ownership(&grp->tg, NULL);

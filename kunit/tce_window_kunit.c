@@ -55,17 +55,14 @@ static void view_is_left(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp;
-	struct tce_client *client = tce_ready(fx, true, &grp);
+	struct tce_client *client;
 	void *view;
-	u64 start;
 
 	fx->mock->hcalls = true;
-	grp->tg.max_levels = 1;
-	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
-	KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
+	client = tce_ready_window(fx, 12, SZ_16M, 1, &grp);
 	view = grp->hw[0]->it_userspace;
 	KUNIT_EXPECT_NOT_NULL(test, vmalloc_to_page(view));
-	KUNIT_EXPECT_EQ(test, tce_remove(client, start), 0);
+	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), 0);
 	KUNIT_EXPECT_NULL(test, vmalloc_to_page(view));
 }
 
@@ -261,8 +258,6 @@ static void any_windows(struct kunit *test)
 	m.grp->tg.tce32_start = m.platform->size ? m.platform->at : 0;
 	m.grp->tg.tce32_size = m.platform->size;
 	m.grp->tg.max_dynamic_windows_supported = m.platform->windows;
-	if (m.platform->pseries)
-		m.grp->tg.max_levels = 1;
 	m.client = tce_open(fx, true);
 	KUNIT_ASSERT_EQ(test, tce_register(m.client, tce_plain(fx, PAGE_SIZE), PAGE_SIZE), 0);
 	prandom_seed_state(&m.random, TCE_SEED);
@@ -310,7 +305,6 @@ static void group_keeps_a_window(struct kunit *test)
 
 	fx->mock->hcalls = true;
 	client = tce_ready_window(fx, 12, SZ_1M, 1, &grp);
-	grp->tg.max_levels = 1;
 	tce_fault_arm(fx->mock, TCE_FAULT_UNSET, 1, -ENODEV);
 	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), -ENODEV);
 	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
