@@ -49,11 +49,6 @@ static long reg(struct failure *f)
 	return tce_register(f->client, f->a, f->op->size);
 }
 
-static long reg_page(struct failure *f)
-{
-	return tce_register(f->client, f->a, PAGE_SIZE);
-}
-
 static long unreg(struct failure *f)
 {
 	return tce_unregister(f->client, f->a, f->op->size);
@@ -191,7 +186,7 @@ static const struct failure_call
 	call_map_other_leaf = { map, map_done, SZ_16M, SZ_4K },
 	call_unmap_one = { unmap, unmap_done, .size = SZ_4K, .releases = true },
 	call_first_unmap = { unmap, .size = SZ_4K },
-	call_reg = { reg }, call_reg_page = { reg_page },
+	call_reg = { reg },
 	call_unreg = { unreg, unreg_done, .releases = true },
 	call_enable = { enable }, call_eeh = { eeh },
 	call_disable = { disable, disabled, .releases = true },
@@ -371,7 +366,7 @@ static const struct {
 	{ { "disable", mapped, &call_disable, PLAIN, LARGE }, ALL_V1 },
 	{ { "disable what was read", here_and_there, &call_disable, PLAIN, LARGE }, V1 },
 	{ { "register", opened, &call_reg, PLAIN, LARGE }, V2 | KVM },
-	{ { "register one", opened, &call_reg_page, PLAIN, SMALL }, V2 | KVM },
+	{ { "register one", opened, &call_reg, PLAIN, PAGE_SIZE }, V2 | KVM },
 	{ { "unregister", allowed, &call_unreg, PLAIN, SMALL }, V2 | KVM },
 	{ { "default window", allowed, &call_first_unmap, PLAIN, SMALL }, ALL & ~(KVM | LEVELS) },
 	{ { "create", with_window, &failure_create, PLAIN, SMALL }, ALL_V2 },

@@ -33,43 +33,7 @@ static void container_is_gone(struct kunit *test)
 		tce_driver->release(others[i]);
 }
 
-/* Creates the same tables, but is another platform's */
-static long create_elsewhere(struct iommu_table_group *tg, int num, u32 shift, u64 size, u32 levels,
-			     struct iommu_table **ptbl)
-{
-	return tce_mock_group_ops.create_table(tg, num, shift, size, levels, ptbl);
-}
-
-/* Groups that the container's other groups, or the platform's windows, do not go with */
-static void groups(struct kunit *test)
-{
-	static struct iommu_table_group_ops elsewhere;
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *v1 = tce_ready(fx, false, NULL);
-	struct tce_client *v2 = tce_ready(fx, true, NULL);
-	struct tce_client *first = tce_open(fx, true);
-	struct tce_mock_group *grp = tce_group(fx);
-
-	TCE_REFUSED(fx, tce_vfio_attach_group, EINVAL,
-		    tce_driver->attach_group(v2->data, grp->group, VFIO_EMULATED_IOMMU));
-	elsewhere = tce_mock_group_ops;
-	elsewhere.create_table = create_elsewhere;
-	grp->tg.ops = &elsewhere;
-	TCE_REFUSED(fx, check_group, EPERM, tce_attach(v2, grp));
-	/* alone it is as good as any other */
-	KUNIT_EXPECT_EQ(test, tce_attach(first, grp), 0);
-	tce_detach(first, grp);
-	grp->tg.ops = &tce_mock_group_ops;
-	grp->tg.max_dynamic_windows_supported = 0;
-	TCE_REFUSED(fx, check_group, EINVAL, tce_attach(v2, grp));
-	TCE_REFUSED(fx, SECOND_GROUP, EBUSY, tce_attach(v1, grp));
-	/* user space then falls back to this */
-	KUNIT_EXPECT_EQ(test, tce_attach(tce_open(fx, false), grp), 0);
-	grp = tce_group(fx);
-	KUNIT_ASSERT_EQ(test, tce_attach(v2, grp), 0);
-	TCE_REFUSED(fx, check_group, EBUSY, tce_attach(v2, grp));
-}
-
+/* Another platform, which keeps userspace entries in another way */
 static __be64 *pua_elsewhere(struct iommu_table *tbl, long index, bool alloc)
 {
 	static __be64 pua;
@@ -89,6 +53,36 @@ static long create_with_other_puas(struct iommu_table_group *tg, int num, u32 sh
 	if (!rc)
 		(*ptbl)->it_ops = &other_puas;
 	return rc;
+}
+
+/* Groups that the container's other groups, or the platform's windows, do not go with */
+static void groups(struct kunit *test)
+{
+	static struct iommu_table_group_ops elsewhere;
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *v1 = tce_ready(fx, false, NULL);
+	struct tce_client *v2 = tce_ready(fx, true, NULL);
+	struct tce_client *first = tce_open(fx, true);
+	struct tce_mock_group *grp = tce_group(fx);
+
+	TCE_REFUSED(fx, tce_vfio_attach_group, EINVAL,
+		    tce_driver->attach_group(v2->data, grp->group, VFIO_EMULATED_IOMMU));
+	elsewhere = tce_mock_group_ops;
+	elsewhere.create_table = create_with_other_puas;
+	grp->tg.ops = &elsewhere;
+	TCE_REFUSED(fx, check_group, EPERM, tce_attach(v2, grp));
+	/* alone it is as good as any other */
+	KUNIT_EXPECT_EQ(test, tce_attach(first, grp), 0);
+	tce_detach(first, grp);
+	grp->tg.ops = &tce_mock_group_ops;
+	grp->tg.max_dynamic_windows_supported = 0;
+	TCE_REFUSED(fx, check_group, EINVAL, tce_attach(v2, grp));
+	TCE_REFUSED(fx, SECOND_GROUP, EBUSY, tce_attach(v1, grp));
+	/* user space then falls back to this */
+	KUNIT_EXPECT_EQ(test, tce_attach(tce_open(fx, false), grp), 0);
+	grp = tce_group(fx);
+	KUNIT_ASSERT_EQ(test, tce_attach(v2, grp), 0);
+	TCE_REFUSED(fx, check_group, EBUSY, tce_attach(v2, grp));
 }
 
 /* Windows of a platform that has none for v1, or keeps userspace entries in another way */

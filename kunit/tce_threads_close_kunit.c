@@ -23,7 +23,7 @@ static void close_beside_map(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *grp;
 	struct tce_client *client;
-	struct tce_thread a, b;
+	struct tce_thread a;
 	int how, pages;
 
 	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
@@ -36,8 +36,7 @@ static void close_beside_map(struct kunit *test)
 				   &fx->mock->gate);
 		switch (how / 2) {
 		case 0:
-			tce_thread_close(&b, client);
-			tce_thread_join(&b);
+			tce_close(client);
 			break;
 		case 1:
 			tce_detach(client, grp);
@@ -108,19 +107,16 @@ static void first_container_of_a_process(struct kunit *test)
 	struct tce_client *first = tce_open(fx, true);
 	struct tce_client *second = tce_open(fx, true);
 	struct tce_client *leaving = tce_open(fx, true);
-	struct tce_thread a, b, c;
+	struct tce_thread a;
 
 	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
 	tce_do_as_other(fx, true, tce_use_as_other, leaving);
 	tce_thread_stop_op(&a, first, &register_memory, &fx->mock->alloc_gate);
-	tce_thread_op(&b, second, &register_memory);
-	tce_thread_close(&c, leaving);
-	tce_thread_join(&b);
-	tce_thread_join(&c);
+	KUNIT_EXPECT_EQ(test, tce_register(second, tce_shared, TCE_SHARED_SIZE), 0);
+	tce_close(leaving);
 	KUNIT_EXPECT_EQ(test, tce_attach(first, tce_group(fx)), 0);
 	tce_thread_go_on(&a);
 	KUNIT_EXPECT_EQ(test, a.rc, 0);
-	KUNIT_EXPECT_EQ(test, b.rc, 0);
 	/* whoever else has opened one meanwhile */
 	tce_do_as_other(fx, true, tce_use_as_other, tce_open(fx, true));
 	KUNIT_EXPECT_EQ(test, tce_register(tce_open(fx, true), tce_shared, TCE_SHARED_SIZE), 0);
@@ -232,7 +228,7 @@ static void register_late(struct kunit *test)
 	enum { ALONE, SHARED, FOUND, FOUND_IN_THE_LAST, HOW };
 	struct tce_client *leaving, *other;
 	struct tce_fixture *fx = test->priv;
-	struct tce_thread a, b;
+	struct tce_thread a;
 	int how;
 
 	tce_watch(fx);
@@ -247,8 +243,7 @@ static void register_late(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, tce_register(leaving, tce_shared, 0), -EINVAL);
 		tce_thread_stop_op(&a, leaving, &register_memory,
 				   how == SHARED ? &fx->mock->alloc_gate : &fx->mock->gate);
-		tce_thread_close(&b, leaving);
-		tce_thread_join(&b);
+		tce_close(leaving);
 		KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&a));
 		if (how >= FOUND)
 			found_late(test, &a);

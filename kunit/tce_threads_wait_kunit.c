@@ -14,16 +14,6 @@
 
 static const struct tce_op unmap_one = { TCE_UNMAP, 0, SZ_4K };
 
-static struct tce_container *container_of_client(const struct tce_client *client)
-{
-	return tce_container_find(client->data);
-}
-
-static struct mutex *table_lock(const struct tce_client *client, int num)
-{
-	return &container_of_client(client)->windows[num]->table.lock;
-}
-
 /* Entries that a MAP writes with the table's lock held */
 #define CHUNK	512
 
@@ -34,6 +24,7 @@ static void waits_for_a_chunk(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_ready(fx, true, NULL);
+	struct tce_container *container = tce_container_find(client->data);
 	struct tce_gate fourth;
 	struct tce_thread a, b;
 
@@ -41,7 +32,7 @@ static void waits_for_a_chunk(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_register(client, tce_shared, SZ_8M), 0);
 	tce_thread_stop_op(&a, client, &map_long, &fx->mock->table_gate);
 	tce_thread_op(&b, client, &unmap_one);
-	KUNIT_EXPECT_TRUE(test, TCE_WAITS_MUTEX(&b, table_lock(client, 0)));
+	KUNIT_EXPECT_TRUE(test, TCE_WAITS_MUTEX(&b, &container->windows[0]->table.lock));
 	tce_gate_close(&fx->mock->table_gate, &fourth);
 	fourth.skip = 3 * CHUNK;
 	complete(&a.gate.open);
