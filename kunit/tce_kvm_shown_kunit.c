@@ -488,36 +488,6 @@ static void counts_stay_while_a_table_is_made(struct kunit *test)
 	tce_expect_balance(fx);
 }
 
-/*
- * A bridge does not release a window. KVM maps nothing there any more. What stays counted when the
- * container closes may still be mapped by some entry: the pages are kept, though they do not belong
- * to the container any more.
- */
-static void kvm_keeps_a_table_and_so_does_the_bridge(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct kvm_setup s;
-	struct page *page;
-	unsigned long i;
-
-	page = set_up_counted(test, &s, 1);
-	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
-	tce_fault_arm_sticky(fx->mock, TCE_FAULT_UNSET, -EIO);
-	KUNIT_EXPECT_EQ(test, tce_remove(s.client, 0), -EIO);
-	tce_fault_disarm(fx->mock);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-	KUNIT_EXPECT_FALSE(test, kvm_put(&s, 0, s.ua));
-	fx->mock->kept = true;
-	TCE_DO_KILLED(kvm_close(&s));
-	fx->pages_left = KVM_MEMORY >> PAGE_SHIFT;
-	tce_unpinned(fx);
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
-	KUNIT_EXPECT_EQ(test, tce_holders(page), 2);
-	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
-	for (i = 0; i < KVM_MEMORY; i += PAGE_SIZE)
-		put_page(tce_page(fx, s.ua + i));
-}
-
 static struct kunit_case tce_kvm_shown_cases[] = {
 	KUNIT_CASE(kvm_is_just_looking),
 	KUNIT_CASE(kvm_finds_a_new_table),
@@ -525,7 +495,6 @@ static struct kunit_case tce_kvm_shown_cases[] = {
 	KUNIT_CASE(kvm_writes_late),
 	KUNIT_CASE(kvm_has_lost_counts),
 	KUNIT_CASE(counts_stay_while_a_table_is_made),
-	KUNIT_CASE(kvm_keeps_a_table_and_so_does_the_bridge),
 	{}
 };
 

@@ -11,8 +11,8 @@
 #include <asm/mmu_context.h>
 
 #include "../tce_mm.h"
-#include "tce_client.h"
 #include "tce_draw.h"
+#include "tce_guest.h"
 
 /*
  * Platforms return errnos, or codes of their firmware. The operation that creates a table returns
@@ -382,15 +382,16 @@ static void expect_kept(struct kunit *test, struct tce_mock_group *grp, struct p
 /*
  * A bridge keeps a table, and in it entries that can't be cleared: the devices still reach the
  * pages, of two regions, so that they are kept, too. A region counts as mapped as long as the
- * process has containers. After that its pages are kept, and nothing else is.
+ * process has containers. After that its pages are kept, and nothing else is, but for the page of a
+ * region that KVM still counts: any entry may have that.
  */
 static void keeps_pages(struct kunit *test)
 {
 	const struct kept *kept = test->param_value;
 	struct tce_fixture *fx = test->priv;
 	struct tce_mock_group *groups[2];
+	struct page *pages[2], *counted = NULL;
 	struct tce_client *client;
-	struct page *pages[2];
 	unsigned long ua;
 	int i;
 
@@ -411,6 +412,13 @@ static void keeps_pages(struct kunit *test)
 		pages[i] = tce_page(fx, ua + i * PAGE_SIZE);
 		ClearPageDirty(pages[i]);
 	}
+	if (kept->listed) {
+		unsigned long other = tce_plain(fx, PAGE_SIZE);
+
+		KUNIT_ASSERT_EQ(test, tce_register(client, other, PAGE_SIZE), 0);
+		kvm_count(test, other, 1);
+		counted = tce_page(fx, other);
+	}
 	groups[kept->keeps]->keeps = true;
 	tce_fault_arm_sticky(fx->mock, TCE_FAULT_CLEAR, -4);
 	if (kept->v2)
@@ -423,9 +431,15 @@ static void keeps_pages(struct kunit *test)
 	/* all the same if its process is being killed */
 	TCE_DO_KILLED(tce_close(client));
 	tce_fault_disarm(fx->mock);
-	fx->pages_left = 2;
+	fx->pages_left = counted ? 3 : 2;
 	tce_unpinned(fx);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), kept->v2 ? 0 : 2);
+	if (counted) {
+		/* the process has it as well */
+		KUNIT_EXPECT_EQ(test, tce_holders(counted), 2);
+		if (tce_holders(counted) > 1)
+			put_page(counted);
+	}
 	tce_expect_mapped(fx, groups[kept->keeps], 0, 0, ua, 2 * PAGE_SIZE, TCE_RW);
 	/* the process does not have them any more either */
 	KUNIT_ASSERT_EQ(test, vm_munmap(ua, 2 * PAGE_SIZE), 0);
