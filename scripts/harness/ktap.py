@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """KTAP reports in console logs: what they say, and whether it holds. In bash, ktap of lib.sh:
 
-    ktap LOG...                   summary and the failed tests of each log
+    ktap LOG...                   the skips, the failed tests and the numbers of each log
     ktap --host KERNEL MACHINE --tests GLOB LOG...   the same of the test programs, which may skip
                                   there what data/skips says. Of those that the guest has started
                                   each test has to have a result that the sources list and the glob
@@ -19,12 +19,14 @@ program; a failure in the second is not seen. Without a plan or out of order is 
 and so is a case that is skipped after an expectation of it has failed.
 """
 import re
+from collections import Counter
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from harness import kernels, skips, sources
 from harness.cli import parser, start
+from harness.vm.console import MEANING
 
 # {test: "pass", "FAIL" or "skip"}
 Results = dict[str, str]
@@ -107,6 +109,8 @@ class Reader:
             if self.open and self.open[-1].indent == len(m[1]):
                 self.result(self.open[-1], m)
                 self.notes = []
+        elif self.failed:       # what was expected
+            self.notes.append(line.strip())
 
     def comment(self, line: str) -> None:
         if m := SUBTEST.match(line):
@@ -143,7 +147,7 @@ class Reader:
         if state != "pass":
             self.reasons[name] = re.sub(r"^SKIP *", "", m[5] or "", flags=re.I)
         if state == "FAIL":
-            self.said[name] = "; ".join(filter(None, [*self.notes[-3:], self.reasons[name]]))
+            self.said[name] = "; ".join(filter(None, [*self.notes[-6:], self.reasons[name]]))
 
 
 def read(text: str) -> Reader:
@@ -179,10 +183,10 @@ def name_of(test: str) -> str:
     return re.sub(r"^user: | \(\d+\)$", "", test)
 
 
-def judge(log: str | Path, wanted: Iterable[str] = (),
-          host: skips.Host | None = None) -> tuple[Reader, list[str]]:
+def judge(log: str | Path, wanted: Iterable[str] = (), host: skips.Host | None = None,
+          code: int = 0) -> tuple[Reader, list[str]]:
     """(what a log says, all that is wrong with it). @wanted: tests, or cases, that must have a
-    result; @host: which may not skip all"""
+    result; @host: which may not skip all; @code: of scripts/vm"""
     reader = read(script_output(log))
     wrong = [f"not ok: {name}" + (f" ({reader.said[name]})" if reader.said.get(name) else "")
              for name, state in reader.results.items() if state == "FAIL"]
@@ -196,6 +200,8 @@ def judge(log: str | Path, wanted: Iterable[str] = (),
                                          if reader.results[test] == "skip"})
         if "kmemleak" in kernels.fragments(host.kernel) and LOOKED not in script_output(log):
             wrong.append("nobody has looked for lost memory")
+    if code:
+        wrong.append(MEANING[code] if 0 < code < len(MEANING) else f"scripts/vm failed ({code})")
     if "pass" not in reader.results.values():
         wrong.append("no test passed" + ": none has such a name" * (
             "1..0 # SKIP no such rows" in script_output(log)))
@@ -210,14 +216,21 @@ def wanted_of(log: str, glob: str) -> list[str]:
                   and any(fnmatchcase(test, pattern) for pattern in glob.split("|")))
 
 
-def summary(log: str, host: skips.Host | None = None, glob: str | None = None) -> bool:
-    """Prints what a log says; returns whether it is good."""
-    reader, wrong = judge(log, wanted_of(log, glob) if glob else (), host)
+def report(name: str, reader: Reader, wrong: list[str]) -> bool:
+    """Prints what judge() has found; returns whether it is good."""
+    for reason, n in Counter(reader.reasons[test] for test, state in reader.results.items()
+                             if state == "skip").most_common():
+        print(f"   skipped: {n} x {reason}")
     for text in wrong:
         print(f"   {text}")
-    print(f">> {Path(log).stem}: {count(reader.results, 'pass')} passed, {len(wrong)} failed, "
+    print(f">> {name}: {count(reader.results, 'pass')} passed, {len(wrong)} failed, "
           f"{count(reader.results, 'skip')} skipped")
     return not wrong
+
+
+def summary(log: str, host: skips.Host | None = None, glob: str | None = None) -> bool:
+    """The same of a log."""
+    return report(Path(log).stem, *judge(log, wanted_of(log, glob) if glob else (), host))
 
 
 def main(doc: str) -> int:

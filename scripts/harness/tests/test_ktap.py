@@ -3,6 +3,9 @@
 import unittest
 
 from harness import ktap
+from harness.skips import Host
+from harness.tests import Scratch
+from harness.vm import console
 
 KUNIT = """[    1.0] KTAP version 1
 [    1.0] 1..1
@@ -62,6 +65,15 @@ class Ktap(unittest.TestCase):
         self.assertEqual(reader.said, {"y": "b.c:7: -EIO; timeout"})
         self.assertEqual(reader.reasons, {"y": "timeout", "z": "no"})
 
+    def test_expectation_tells_why(self):
+        failed = KUNIT.replace("[    1.0]     ok 1 plain", """\
+[    1.0]     # plain: EXPECTATION FAILED at kunit/x.c:1
+[    1.0]     Expected rc == 0, but
+[    1.0]         rc == -22
+[    1.0]     not ok 1 plain""")
+        self.assertRegex(ktap.read(failed).said["tce_one.plain"],
+                         "plain: EXPECTATION FAILED at .*:1; Expected rc == 0, but; rc == -22$")
+
     def test_torn_line(self):
         self.assertTrue(self.good(
             ktap.mend(KUNIT.replace("    ok 3 many", "  [    1.000001] tick\n  ok 3 many"))))
@@ -73,3 +85,28 @@ class Ktap(unittest.TestCase):
             failed = (f"[    1.0]     # {case}: EXPECTATION FAILED at kunit/x.c:1\n[    1.0]     "
                       "Expected rc == 0\n")
             self.assertEqual(len(ktap.read(KUNIT.replace(line, failed + line)).wrong), 1, case)
+
+
+class Log(Scratch):
+    def judge(self, report, *more, around="firmware\nVM-START\n{}VM-END\n", host=None, code=0):
+        """What is wrong with a log of which these cases have to be, and @more"""
+        log = self.file("x.log", around.format(report))
+        wanted = ["tce_one.plain", "tce_one.other", "tce_one.many", *more]
+        return ktap.judge(log, wanted, host, code)[1]
+
+    def test_judge(self):
+        self.assertEqual(self.judge(KUNIT), [])
+        self.assertEqual(self.judge(KUNIT, "tce_one.new"), ["no result of tce_one.new"])
+        self.assertEqual(self.judge(KUNIT, code=console.SPLAT), ["the kernel complained"])
+        for killed in (130, -15):
+            self.assertEqual(self.judge(KUNIT, code=killed), [f"scripts/vm failed ({killed})"])
+        # The kernel's log, which repeats what was said, counts for nothing.
+        self.assertIn("there is no report", str(self.judge(KUNIT, around="VM-START\nVM-END\n{}")))
+
+    def test_lost_memory(self):
+        """Where the kernel has kmemleak, somebody has to have asked it."""
+        report = KUNIT.replace("other # SKIP no such memory", "other")
+        host = Host("kunit", "gcov-64k", "powernv9")
+        self.assertEqual(self.judge(report, host=host), ["nobody has looked for lost memory"])
+        around = "VM-START\n\nVM-START\n{}>> objects that kmemleak found: 0\nVM-END\n"
+        self.assertEqual(self.judge(report, host=host, around=around), [])

@@ -28,6 +28,11 @@ class Skips(Scratch):
                 ("linux-of-somebody", "powernv9", "faults: x", "whatever it is", True)):
             self.assertEqual(not unexpected(Host("selftest", kernel, machine), {test: reason}),
                              good, (kernel, machine, reason))
+        for kernel, reason, good in (("6.12-be", "the CPU's pages have 4K", True),
+                                     ("6.12-64k", "the CPU's pages have 4K", False),
+                                     ("6.12-be", "this machine has no such memory", False)):
+            self.assertEqual(not unexpected(Host("kunit", kernel, "powernv9"), {"s.c": reason}),
+                             good, (kernel, reason))
 
     def test_console(self):
         """It fails the host, though all else has passed there."""
