@@ -6,14 +6,12 @@ COMMENT = r"/\*.*?\*/|//[^\n]*"
 STRING = r'"(?:\\.|[^"\\\n])*"'
 
 
-def _blank(match: re.Match[str]) -> str:
-    return re.sub(r"[^\n]", " ", match[0])
-
-
 def without_comments(text: str) -> str:
     """The text with comments blanked, at the same length."""
-    return re.sub(rf"{COMMENT}|{STRING}", lambda m: m[0] if m[0][0] == '"' else _blank(m), text,
-                  flags=re.S)
+    def blank(match: re.Match[str]) -> str:
+        return match[0] if match[0][0] == '"' else re.sub(r"[^\n]", " ", match[0])
+
+    return re.sub(rf"{COMMENT}|{STRING}", blank, text, flags=re.S)
 
 
 def functions(code: str) -> dict[str, str]:

@@ -25,11 +25,6 @@ def fragments(name: str) -> list[str]:
     return [] if row[0] == "debian" else row[3].split(",")
 
 
-def is_in_tree(name: str) -> bool:
-    """Is the driver a part of its source?"""
-    return rows().get(name, [""])[0] == "into-tree"
-
-
 def env(name: str) -> Kernel:
     """What fetch-kernel knows about a kernel, which it gets if it is not there."""
     lines = path_from("image/fetch-kernel", name).read_text().splitlines()

@@ -52,7 +52,3 @@ def changed(text: str, function: str, inside: str, behind: str = "") -> str:
     undo = "".join(f"#undef {name}\n" for name in replaced)
     end = at + len(found)
     return f"{text[:at]}{inside}{text[at:end]}\n{undo}{behind}{text[end:]}"
-
-
-def change(file: Path, function: str, inside: str, behind: str = "") -> None:
-    file.write_text(changed(file.read_text(), function, inside, behind))

@@ -13,10 +13,11 @@ from harness.vm.console import QEMU_ERROR, USAGE
 
 
 def build(kernel: kernels.Kernel, place: Path, *change: str) -> Path:
-    """The module, in a place of its own. @change: what is wrong with it, for module.change()"""
+    """The module, in a place of its own. @change: a file, and what module.changed() makes of it"""
     module.copy(place)
     if change:
-        module.change(place / change[0], *change[1:])
+        file = place / change[0]
+        file.write_text(module.changed(file.read_text(), *change[1:]))
     kernels.build_modules(kernel, place)
     return place / module.KO
 

@@ -26,21 +26,11 @@ DEBIAN_APPEND = ("root=/dev/vda rw systemd.show_status=0 "
 LAST_SLOTS = 4
 
 
-def qemu_machine(machine: str) -> list[str]:
-    """QEMU arguments for the machine itself."""
-    argv = MACHINES[machine]
-    if machine.startswith("powernv"):
-        argv = [*argv, "-bios", output("image/guest-programs", "firmware")]
-    return argv
-
-
-def qemu_bridges(machine: str, devices: Iterable[str]) -> list[str]:
-    """QEMU arguments for powernv's host bridges, those with something behind them: the firmware and
-    the kernel take seconds for one that is empty."""
-    if not machine.startswith("powernv"):
-        return []
-    argv = ["-nodefaults", "-device", "ipmi-bmc-sim,id=bmc0", "-device",
-            "isa-ipmi-bt,bmc=bmc0,irq=10"]
+def qemu_powernv(devices: Iterable[str]) -> list[str]:
+    """QEMU arguments for powernv's firmware and its host bridges, those with something behind them:
+    the firmware and the kernel take seconds for one that is empty."""
+    argv = ["-bios", output("image/guest-programs", "firmware"), "-nodefaults",
+            "-device", "ipmi-bmc-sim,id=bmc0", "-device", "isa-ipmi-bt,bmc=bmc0,irq=10"]
     for n in sorted(set(re.findall(r"bus=pcie\.(\d)", " ".join(devices)))):
         argv += ["-device", f"pnv-phb,id=phb{n},index={n},chip-id=0",
                  "-device", f"pnv-phb-root-port,id=pcie.{n},bus=phb{n},slot={n}"]
