@@ -2,10 +2,9 @@
 """scripts/release/after-install and supported: is it said which file wins, and that the module
 would serve no client?"""
 import os
-import subprocess
 
 from harness.paths import ROOT, SCRIPTS
-from harness.tests import Scratch
+from harness.tests import Scratch, printed, run
 
 NAME = "vfio_iommu_spapr_tce"
 
@@ -18,19 +17,18 @@ class Install(Scratch):
         for name in ("modules.order", "modules.builtin"):
             self.file(self.kernel / name, "")
         self.file("include/generated/utsrelease.h", f'#define UTS_RELEASE "{self.release}"\n')
-        self.env = {**os.environ, "PATH": f"{self.top / 'bin'}:{os.environ['PATH']}"}
+        self.path = f"{self.top / 'bin'}:{os.environ['PATH']}"
 
     def module(self, where):
         path = self.kernel / where / f"{NAME}.ko"
         path.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["gcc", "-c", "-x", "c", "/dev/null", "-o", path], check=True)
+        printed("gcc", "-c", "-x", "c", "/dev/null", "-o", path)
         return path
 
     def after(self, what="install"):
-        done = subprocess.run([SCRIPTS / "release/after-install", what, self.top, self.top],
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, env=self.env)
-        return done.returncode, done.stdout
+        code, said, errors = run(SCRIPTS / "release/after-install", what, self.top, self.top,
+                                 PATH=self.path)
+        return code, said + errors
 
     def test_dkms(self):
         """DKMS of Debian, and of RHEL, where it puts modules that depmod looks at last. Which one
@@ -57,10 +55,9 @@ class Install(Scratch):
         """(exit code, the lines that it says); @virt: where systemd finds itself"""
         self.program("bin/systemd-detect-virt", f'[ "$2" = {virt} ]')
         cpuinfo = self.file("cpuinfo", f"cpu\t\t: POWER9\nplatform\t: {machine}\n")
-        done = subprocess.run([SCRIPTS / "release/supported", self.top, *args],
-                              stderr=subprocess.PIPE, text=True,
-                              env={**self.env, "TCE_CPUINFO": str(cpuinfo)})
-        return done.returncode, done.stderr.splitlines()
+        code, _, errors = run(SCRIPTS / "release/supported", self.top, *args, PATH=self.path,
+                              TCE_CPUINFO=str(cpuinfo))
+        return code, errors.splitlines()
 
     def test_unfit(self):
         """What a kernel's configuration says, whether it is only to be built for or not."""
@@ -127,8 +124,8 @@ class Install(Scratch):
                     f"/lib/modules/6.12/{file}" if file else "")
             self.program("modprobe", f"case $* in *--show-depends*) printf '%s\\n' '{path}';; "
                          f"*) touch {self.top}/inserted;; esac")
-            done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True)
-            self.assertEqual((done.returncode, (self.top / "inserted").exists()),
+            code, _, errors = run("sh", "-c", command)
+            self.assertEqual((code, (self.top / "inserted").exists()),
                              (0, True) if ours else (1, False), file)
-            self.assertEqual("tcestat doctor" in done.stderr, not ours)
+            self.assertEqual("tcestat doctor" in errors, not ours)
             (self.top / "inserted").unlink(missing_ok=True)

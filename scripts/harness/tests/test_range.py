@@ -2,10 +2,10 @@
 """The range of kernels: that of compat/kernel_range.h is in README.md and dkms.conf, and the second
 module's in Kbuild and dkms.conf."""
 import re
-import subprocess
 import unittest
 
 from harness.paths import ROOT
+from harness.tests import printed
 
 
 class Range(unittest.TestCase):
@@ -39,8 +39,7 @@ class Range(unittest.TestCase):
         for kernel in (self.min, "5.19", "6.0", "6.1", "6.2", "6.3", "6.4", "6.10", "6.12", "6.30",
                        self.max):
             for release in (kernel, f"{kernel}.0-50-powerpc64le"):
-                said = subprocess.run(
-                    ["bash", "-c", 'kernelver=$1; . ./dkms.conf; echo "${BUILT_MODULE_NAME[1]-}"',
-                     "bash", release], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-                self.assertEqual(said.stdout.strip(),
+                said = printed("bash", "-c", f"kernelver={release}; . {ROOT}/dkms.conf; "
+                               'echo "${BUILT_MODULE_NAME[1]-}"')
+                self.assertEqual(said.strip(),
                                  "spapr_tce_iommu_ops" if kernel in seconds else "", release)

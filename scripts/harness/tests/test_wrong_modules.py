@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/nightly/wrong-modules: what has seen a control, and that each control is what it says."""
-import subprocess
-
 from harness import module, sources
 from harness.paths import ROOT, SCRIPTS
-from harness.tests import Scratch, load
+from harness.tests import Scratch, load, printed, run
 from harness.vm import console
 
 wrong = load(SCRIPTS / "nightly/wrong-modules")
@@ -78,5 +76,5 @@ class WrongModules(Scratch):
                 "int main(void)\n{\n\treturn f() * g(3);\n}\n")
         source = self.file("x.c", module.changed(text, "f", "#define g(i) (g(i) + 1)\n",
                                                  "#define f() (f() + 5)\n"))
-        subprocess.run(["gcc", source, "-o", self.top / "x"], check=True)
-        self.assertEqual(subprocess.run([self.top / "x"]).returncode, (2 + 5) * 3)
+        printed("gcc", source, "-o", self.top / "x")
+        self.assertEqual(run(self.top / "x")[0], (2 + 5) * 3)
