@@ -20,7 +20,7 @@ class Litmus(Scratch):
 
     def wrong(self, text=text, source=source, reasons="", name="x",
               kernel="void g(int i)\n{\n\tb(*p,\n\t  b(2));\n}\n"):
-        return litmus.misfits({name: text}, {"tce_a.c": source}, lambda file: kernel, reasons)
+        return litmus.mismatches({name: text}, {"tce_a.c": source}, lambda file: kernel, reasons)
 
     def test_answers(self):
         for want, seen, code, good in (("Never", "Never 0 3", 0, True),
@@ -69,4 +69,4 @@ class Litmus(Scratch):
                                     reasons="tce_a.c f xchg: it counts\n"), [])
         self.assertTrue(self.wrong(reasons="tce_a.c f xchg: it counts\n"))
         self.assertTrue(self.wrong(name="z"))
-        self.assertTrue(litmus.misfits({}, {}, str, ""))
+        self.assertTrue(litmus.mismatches({}, {}, str, ""))

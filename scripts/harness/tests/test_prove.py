@@ -3,13 +3,12 @@
 import concurrent.futures
 import contextlib
 import io
-import shutil
-import subprocess
+import tempfile
 from pathlib import Path
 from unittest import mock
 
 from harness.paths import SCRIPTS
-from harness.tests import Scratch, load
+from harness.tests import Scratch, load, printed, run
 
 prove = load(SCRIPTS / "prove")
 
@@ -27,7 +26,6 @@ class Prove(Scratch):
                             ("refuted", GOOD, SHIFT, BAD.replace("FAILURE", "UNKNOWN"), REFUTED),
                             # nothing is stated, not done, or cut off
                             ("neither", PROVED), ("neither", ""), ("neither", GOOD),
-                            ("neither", GOOD),
                             ("neither", GOOD, SHIFT.replace("FAILURE", "UNKNOWN"), PROVED),
                             ("neither", GOOD, BAD, SHIFT.replace("FAILURE", "ERROR"), REFUTED),
                             ("neither", SHIFT.replace("FAILURE", "SUCCESS"), PROVED),
@@ -52,8 +50,7 @@ class Prove(Scratch):
                                           (f"{GOOD}\n{PROVED}\n' && while :; do :; done; echo '",
                                            0, 1, "neither")):
             program = self.program("cbmc", f"echo '{said}'\nexit {code}")
-            prove.SECONDS, prove.KNOWN = seconds, self.top / "none"
-            shutil.rmtree(self.top / "none", ignore_errors=True)
+            prove.SECONDS, prove.CACHED = seconds, Path(tempfile.mkdtemp(dir=self.top))
             found = prove.cbmc(program, self.top / "x.c", self.top / "x.log", "1", {})
             self.assertEqual(found.split(":")[0], want, (said, code, found))
         self.file("x.c", "#error no\n")
@@ -63,7 +60,7 @@ class Prove(Scratch):
     def test_kept(self):
         """What was decided is not asked again, until the text, the macros, the bound or the program
         is another one."""
-        prove.SECONDS, prove.KNOWN = 300, self.top / "kept"
+        prove.SECONDS, prove.CACHED = 300, self.top / "kept"
         self.file("kernel.h", "")
         good, bad = (GOOD, PROVED), (GOOD, BAD, REFUTED)
 
@@ -76,15 +73,15 @@ class Prove(Scratch):
 
         for lines, want, changed in (
                 ((GOOD,), "neither: exit code 1", {}), (good, "proved", {}),
-                (bad, "proved (known)", {}), (bad, "refuted", {"unwind": "2"}),
+                (bad, "proved (cached)", {}), (bad, "refuted", {"unwind": "2"}),
                 (bad, "refuted", {"a": "2"}), (bad, "refuted", {"name": "other"}),
-                (bad, "proved (known)", {"text": "/* why */\n\nint main(void)\n{ return A; }\n"}),
+                (bad, "proved (cached)", {"text": "/* why */\n\nint main(void)\n{ return A; }\n"}),
                 (bad, "refuted", {"text": "int main(void) { return -A; }\n"})):
             self.assertEqual(ask(lines, **changed), want, changed)
         # what is cut off is no verdict
-        for file in prove.KNOWN.iterdir():
+        for file in prove.CACHED.iterdir():
             file.write_text(GOOD)
-        self.assertEqual([ask(good), ask(bad)], ["proved", "proved (known)"])
+        self.assertEqual([ask(good), ask(bad)], ["proved", "proved (cached)"])
 
     def test_controls(self):
         good = (" * each: A=1,2 B=3\n * each: A=4\n * unwind: 2\n *\n * control: f g(any)\n * "
@@ -101,7 +98,7 @@ class Prove(Scratch):
             with self.assertRaises(ValueError, msg=new):
                 prove.controls(good.replace(old, new))
 
-    def test_made_wrong(self):
+    def test_mutated(self):
         """Compiled, with any_bool() as a switch: what is called does nothing or what it does, with
         what it was given or other numbers."""
         text = ("static _Bool any_bool(void);\nstatic int seen, *at;\nstatic int f(int a, const "
@@ -115,19 +112,19 @@ class Prove(Scratch):
                 "}\n")
         for wrong, call, done in (("f", 'f(2, "\\1")', "3"), ("g", "g()", "1"), ("h", "h(5)", "5"),
                                   ("f(any)", 'f(2, "\\1")', ""), ("h(any)", "h(5)", "")):
-            made = prove.made_wrong(text, wrong)
+            made = prove.mutated(text, wrong)
             self.assertEqual(made.count("\n"), text.count("\n"))
             source = self.file("x.c", made)
             for does in (0, 1):
-                subprocess.run(["gcc", "-w", f"-DDOES={does}", f"-DCALL={call}", source, "-o",
-                                self.top / "x"], check=True)
-                said = subprocess.run([self.top / "x"], stdout=subprocess.PIPE, text=True).stdout
+                printed("gcc", "-w", f"-DDOES={does}", f"-DCALL={call}", source, "-o",
+                        self.top / "x")
+                said = run(self.top / "x")[1]
                 if done or not does:
                     self.assertEqual(said, done if does else "0", (wrong, does))
-        self.assertIn("any_a", prove.made_wrong(text, "f(any)"))
-        self.assertNotIn("any_s", prove.made_wrong(text, "f(any)"))
-        self.assertRaises(ValueError, prove.made_wrong, text, "k")
-        self.assertRaises(ValueError, prove.made_wrong, text + "int g(void)\n{\n}\n", "g")
+        self.assertIn("any_a", prove.mutated(text, "f(any)"))
+        self.assertNotIn("any_s", prove.mutated(text, "f(any)"))
+        self.assertRaises(ValueError, prove.mutated, text, "k")
+        self.assertRaises(ValueError, prove.mutated, text + "int g(void)\n{\n}\n", "g")
 
     def test_each_statement_fails_once(self):
         for second, lines, want in ((BAD, [BAD], 0), (BAD, [SHIFT], 1),
@@ -153,5 +150,6 @@ class Prove(Scratch):
         with (mock.patch.object(prove, "ROOT", self.top),
               contextlib.redirect_stdout(io.StringIO()) as said):
             with concurrent.futures.ThreadPoolExecutor(1) as pool:
-                self.assertEqual(prove.judge("x", prove.begun(pool, Path("/nowhere"), "x")), (0, 1))
+                runs = prove.start_runs(pool, Path("/nowhere"), "x")
+                self.assertEqual(prove.judge("x", runs), (0, 1))
         self.assertTrue(said.getvalue().startswith("FAIL "))
