@@ -48,22 +48,22 @@ def commit() -> str:
 
 
 # A command that measures loads this before it begins.
-AT_START, BEGAN = commit(), time.monotonic()
+SOURCE, STARTED = commit(), time.monotonic()
 
 
-def record(name: str, good: bool, said: str, source: str = AT_START) -> None:
+def record(name: str, good: bool, text: str, source: str = SOURCE) -> None:
     """Keep what a complete run has said, and whether it was good."""
     command, title = PARTS[name]
     model = re.search(r"^model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"),
                       re.M)
-    minutes = round((time.monotonic() - BEGAN) / 60)
+    minutes = round((time.monotonic() - STARTED) / 60)
     (OUT / "results").mkdir(parents=True, exist_ok=True)
     (OUT / "results" / name).write_text(
         f"{title}\n{'=' * len(title)}\n\n"
         f"``{command}``, {time.strftime('%Y-%m-%d', time.gmtime())}, source {source}, on "
         f"{os.cpu_count()} processors{f', {model[1]}' if model else ''}"
         f"{f', in {minutes} minutes' * bool(minutes)}{', **failed**' * (not good)}::\n\n"
-        + textwrap.indent(said.strip("\n"), "   ") + "\n", encoding="utf-8")
+        + textwrap.indent(text.strip("\n"), "   ") + "\n", encoding="utf-8")
 
 
 def page(old: str, new: Iterable[str]) -> str:
@@ -77,7 +77,7 @@ def page(old: str, new: Iterable[str]) -> str:
 def main(doc: str) -> int:
     p = parser(doc)
     p.add_argument("name", nargs="?", choices=PARTS)
-    p.add_argument("source", nargs="?", default=AT_START)
+    p.add_argument("source", nargs="?", default=SOURCE)
     p.add_argument("status", nargs="?", type=int, default=0)
     args = p.parse_args()
     if args.name:
