@@ -45,13 +45,13 @@ FAILED = re.compile(r" *# \w+: (?:EXPECTATION|ASSERTION) FAILED at ")
 STARTED = re.compile(r"^>> (\w+) --(?:safe|dangerous)\b", re.M)
 
 # What scripts/guest/lib.sh says where the kernel has kmemleak
-LOOKED = ">> objects that kmemleak found: "
+KMEMLEAK_READ = ">> objects that kmemleak found: "
 
 # A message of the kernel in the middle of a line, of which the rest follows.
 TORN = re.compile(r"(?<=[^\n])\[ *\d+\.\d{6}\] .*\n")
 
 
-def mend(text: str) -> str:
+def whole_lines(text: str) -> str:
     """Console output with the lines of programs as they were before the kernel spoke into them."""
     return TORN.sub("", text)
 
@@ -72,68 +72,68 @@ class Reader:
     def __init__(self) -> None:
         self.results: Results = {}
         self.reasons: dict[str, str] = {}   # {test that is skipped or has failed: why}
-        self.wrong: list[str] = []
-        self.open: list[Report] = []        # from the outermost to the innermost
+        self.errors: list[str] = []
+        self.stack: list[Report] = []       # from the outermost to the innermost
         self.nested = False                 # the next result sums up a report just closed
         self.failed = False                 # so has an expectation since the last result
         self.notes: list[str] = []          # what was said since then
-        self.said: dict[str, str] = {}      # {test that has failed: the last of what it said}
+        self.details: dict[str, str] = {}   # {test that has failed: the last of what it said}
 
     def close(self, indent: int) -> None:
         """The reports end that are indented so far."""
-        while self.open and self.open[-1].indent >= indent:
-            report = self.open.pop()
+        while self.stack and self.stack[-1].indent >= indent:
+            report = self.stack.pop()
             self.nested = True
             # Neither has a case with one parameter.
-            plan = 1 if report.plan is None and len(self.open) == 2 else report.plan
+            plan = 1 if report.plan is None and len(self.stack) == 2 else report.plan
             if plan is None:
-                self.wrong.append("a report has no plan")
+                self.errors.append("a report has no plan")
             elif report.count != plan:
-                self.wrong.append(f"{plan} results were announced, {report.count} came")
+                self.errors.append(f"{plan} results were announced, {report.count} came")
 
     def line(self, line: str) -> None:
         if m := VERSION.match(line):
             self.close(len(m[1]))
-            self.open.append(Report(len(m[1])))
+            self.stack.append(Report(len(m[1])))
             self.nested = False
-        elif not self.open:
+        elif not self.stack:
             return
         elif m := NOTE.match(line):
             self.notes.append(m[1])
             self.comment(line)
         elif m := PLAN.match(line):
-            if self.open[-1].indent == len(m[1]):
-                self.open[-1].plan = int(m[2])
+            if self.stack[-1].indent == len(m[1]):
+                self.stack[-1].plan = int(m[2])
         elif m := RESULT.match(line):
             self.close(len(m[1]) + 1)
-            if self.open and self.open[-1].indent == len(m[1]):
-                self.result(self.open[-1], m)
+            if self.stack and self.stack[-1].indent == len(m[1]):
+                self.result(self.stack[-1], m)
                 self.notes = []
         elif self.failed:       # what was expected
             self.notes.append(line.strip())
 
     def comment(self, line: str) -> None:
         if m := SUBTEST.match(line):
-            self.open[-1].name = m[1]
+            self.stack[-1].name = m[1]
         elif m := TOTAL.match(line):
             # All that says how many parameters a case has.
-            if self.open[-1].plan is None and self.open[-1].name == m[1]:
-                self.open[-1].plan = int(m[2])
+            if self.stack[-1].plan is None and self.stack[-1].name == m[1]:
+                self.stack[-1].plan = int(m[2])
         elif FAILED.match(line):
             self.failed = True
 
     def result(self, report: Report, m: re.Match[str]) -> None:
         report.count += 1
         if int(m[3]) != report.count:
-            self.wrong.append(f"result {m[3]} came as number {report.count}: {m[4]}")
+            self.errors.append(f"result {m[3]} came as number {report.count}: {m[4]}")
         skipped = (m[5] or "").upper().startswith("SKIP")
         state = "FAIL" if m[2] else "skip" if skipped else "pass"
         name = m[4] or f"test {m[3]}"
-        names = [r.name for r in self.open if r.name]
+        names = [r.name for r in self.stack if r.name]
         name = f"{'.'.join(names)}{': ' if len(names) > 1 else '.'}{name}" if names else name
         if self.failed and state != "FAIL":
-            self.wrong.append("an expectation failed, and then it was "
-                              f"{'skipped' if skipped else 'good'}: {name}")
+            self.errors.append("an expectation failed, and then it was "
+                               f"{'skipped' if skipped else 'good'}: {name}")
         self.failed = False
         if self.nested:
             # A suite: its tests were counted. It may fail for a reason of its own.
@@ -147,7 +147,7 @@ class Reader:
         if state != "pass":
             self.reasons[name] = re.sub(r"^SKIP *", "", m[5] or "", flags=re.I)
         if state == "FAIL":
-            self.said[name] = "; ".join(filter(None, [*self.notes[-6:], self.reasons[name]]))
+            self.details[name] = "; ".join(filter(None, [*self.notes[-6:], self.reasons[name]]))
 
 
 def read(text: str) -> Reader:
@@ -156,7 +156,7 @@ def read(text: str) -> Reader:
         reader.line(STAMP.sub("", line.rstrip()))
     reader.close(0)
     if not reader.results:
-        reader.wrong.append("there is no report")
+        reader.errors.append("there is no report")
     return reader
 
 
@@ -167,7 +167,7 @@ def console(log: str | Path) -> str:
 def script_part(text: str) -> str:
     """The part of a console log that counts: to the end of the guest script. The kernel's log
     follows, with all once more."""
-    return mend(text.split("\nVM-END")[0])
+    return whole_lines(text.split("\nVM-END")[0])
 
 
 def script_output(log: str | Path) -> str:
@@ -187,25 +187,28 @@ def judge(log: str | Path, wanted: Iterable[str] = (), host: skips.Host | None =
           code: int = 0) -> tuple[Reader, list[str]]:
     """(what a log says, all that is wrong with it). @wanted: tests, or cases, that must have a
     result; @host: which may not skip all; @code: of scripts/vm"""
-    reader = read(script_output(log))
-    wrong = [f"not ok: {name}" + (f" ({reader.said[name]})" if reader.said.get(name) else "")
-             for name, state in reader.results.items() if state == "FAIL"]
-    wrong += [f"broken report: {text}" for text in reader.wrong]
+    text = script_output(log)
+    reader, faults = read(text), []
+    for test, state in reader.results.items():
+        if state == "FAIL":
+            details = reader.details.get(test)      # a suite has none
+            faults.append(f"not ok: {test}" + (f" ({details})" if details else ""))
+    faults += [f"broken report: {error}" for error in reader.errors]
     have = {name for test in reader.results for name in (name_of(test), test.split(": ")[0])}
     if missing := [name for name in wanted if name not in have]:
-        wrong.append(f"no result of {', '.join(missing[:5])}"
-                     + f" and {len(missing) - 5} more" * (len(missing) > 5))
+        faults.append(f"no result of {', '.join(missing[:5])}"
+                      + f" and {len(missing) - 5} more" * (len(missing) > 5))
     if host:
-        wrong += skips.unexpected(host, {test: reason for test, reason in reader.reasons.items()
-                                         if reader.results[test] == "skip"})
-        if "kmemleak" in kernels.fragments(host.kernel) and LOOKED not in script_output(log):
-            wrong.append("nobody has looked for lost memory")
+        faults += skips.unexpected(host, {test: reason for test, reason in reader.reasons.items()
+                                          if reader.results[test] == "skip"})
+        if "kmemleak" in kernels.fragments(host.kernel) and KMEMLEAK_READ not in text:
+            faults.append("nobody has looked for lost memory")
     if code:
-        wrong.append(MEANING[code] if 0 < code < len(MEANING) else f"scripts/vm failed ({code})")
+        faults.append(MEANING[code] if 0 < code < len(MEANING) else f"scripts/vm failed ({code})")
     if "pass" not in reader.results.values():
-        wrong.append("no test passed" + ": none has such a name" * (
-            "1..0 # SKIP no such rows" in script_output(log)))
-    return reader, wrong
+        faults.append("no test passed"
+                      + ": none has such a name" * ("1..0 # SKIP no such rows" in text))
+    return reader, faults
 
 
 def wanted_of(log: str, glob: str) -> list[str]:
@@ -216,16 +219,16 @@ def wanted_of(log: str, glob: str) -> list[str]:
                   and any(fnmatchcase(test, pattern) for pattern in glob.split("|")))
 
 
-def report(name: str, reader: Reader, wrong: list[str]) -> bool:
+def report(name: str, reader: Reader, faults: list[str]) -> bool:
     """Prints what judge() has found; returns whether it is good."""
     for reason, n in Counter(reader.reasons[test] for test, state in reader.results.items()
                              if state == "skip").most_common():
         print(f"   skipped: {n} x {reason}")
-    for text in wrong:
+    for text in faults:
         print(f"   {text}")
-    print(f">> {name}: {count(reader.results, 'pass')} passed, {len(wrong)} failed, "
+    print(f">> {name}: {count(reader.results, 'pass')} passed, {len(faults)} failed, "
           f"{count(reader.results, 'skip')} skipped")
-    return not wrong
+    return not faults
 
 
 def summary(log: str, host: skips.Host | None = None, glob: str | None = None) -> bool:

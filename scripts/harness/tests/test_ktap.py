@@ -29,7 +29,7 @@ class Ktap(unittest.TestCase):
     def good(self, *lines):
         reader = ktap.read("\n".join(lines))
         return (bool(ktap.count(reader.results, "pass")) and not ktap.count(reader.results, "FAIL")
-                and not reader.wrong)
+                and not reader.errors)
 
     def test_plain(self):
         self.assertTrue(self.good("KTAP version 1", "1..2", "ok 1 a", "ok 2 b # SKIP no device"))
@@ -62,7 +62,7 @@ class Ktap(unittest.TestCase):
         log = ("KTAP version 1", "1..3", "# a", "ok 1 x", "# b.c:7: -EIO", "not ok 2 y # timeout",
                "ok 3 z # SKIP no")
         reader = ktap.read("\n".join(log))
-        self.assertEqual(reader.said, {"y": "b.c:7: -EIO; timeout"})
+        self.assertEqual(reader.details, {"y": "b.c:7: -EIO; timeout"})
         self.assertEqual(reader.reasons, {"y": "timeout", "z": "no"})
 
     def test_expectation_tells_why(self):
@@ -71,12 +71,12 @@ class Ktap(unittest.TestCase):
 [    1.0]     Expected rc == 0, but
 [    1.0]         rc == -22
 [    1.0]     not ok 1 plain""")
-        self.assertRegex(ktap.read(failed).said["tce_one.plain"],
+        self.assertRegex(ktap.read(failed).details["tce_one.plain"],
                          "plain: EXPECTATION FAILED at .*:1; Expected rc == 0, but; rc == -22$")
 
     def test_torn_line(self):
         self.assertTrue(self.good(
-            ktap.mend(KUNIT.replace("    ok 3 many", "  [    1.000001] tick\n  ok 3 many"))))
+            ktap.whole_lines(KUNIT.replace("    ok 3 many", "  [    1.000001] tick\n  ok 3 many"))))
 
     def test_skip_after_failure(self):
         """KUnit says that it was skipped then."""
@@ -84,7 +84,7 @@ class Ktap(unittest.TestCase):
                            ("[    1.0]         ok 2 v2", "many")):
             failed = (f"[    1.0]     # {case}: EXPECTATION FAILED at kunit/x.c:1\n[    1.0]     "
                       "Expected rc == 0\n")
-            self.assertEqual(len(ktap.read(KUNIT.replace(line, failed + line)).wrong), 1, case)
+            self.assertEqual(len(ktap.read(KUNIT.replace(line, failed + line)).errors), 1, case)
 
 
 class Log(Scratch):
@@ -98,6 +98,8 @@ class Log(Scratch):
         self.assertEqual(self.judge(KUNIT), [])
         self.assertEqual(self.judge(KUNIT, "tce_one.new"), ["no result of tce_one.new"])
         self.assertEqual(self.judge(KUNIT, code=console.SPLAT), ["the kernel complained"])
+        self.assertEqual(self.judge(KUNIT.replace("ok 1 tce_one", "not ok 1 tce_one")),
+                         ["not ok: tce_one"])
         for killed in (130, -15):
             self.assertEqual(self.judge(KUNIT, code=killed), [f"scripts/vm failed ({killed})"])
         # The kernel's log, which repeats what was said, counts for nothing.

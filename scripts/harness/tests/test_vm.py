@@ -37,11 +37,11 @@ class Vm(Scratch):
         """What it could not run is no time of its own."""
         begin = time.monotonic()
         for late, delay in ((False, lambda _: time.monotonic() - begin), (True, lambda _: 0)):
-            with patch.object(command, "LAST_WORD",
-                              0.1), patch("signal.signal"), patch.object(command, "waited", delay):
-                console = vm.Console(io.StringIO(), "none")
-                self.assertEqual(command.boot(["sh", "-c", "sleep 1.2; exec <&-"], console, 0.6,
-                                              60)[1], late)
+            console = vm.Console(io.StringIO(), "none")
+            with patch.object(command, "SYSRQ_SECONDS", 0.1), patch("signal.signal"), \
+                    patch.object(command, "waited", delay):
+                _, ended = command.boot(["sh", "-c", "sleep 1.2; exec <&-"], console, 0.6, 60)
+            self.assertEqual(ended, late)
         self.assertLess(command.waited(os.getpid()), time.monotonic() - begin + 3600)
 
     def test_verdict(self):

@@ -30,7 +30,7 @@ FIRMWARE = re.compile(r"\[ *\d+\.\d{9},\d\] .*")
 ESCAPES = re.compile(r"\x1b[]P][^\x1b\a]*(?:\x1b\\|\a)|\x1b\[[0-9;?]*[A-Za-z]")
 
 # What the kernel and the firmware may still say after the verdict.
-LAST_WORDS = re.compile(r"\[ *\d+\.\d+[],]|$")
+AFTER_VERDICT = re.compile(r"\[ *\d+\.\d+[],]|$")
 
 
 class Console:
@@ -40,7 +40,7 @@ class Console:
         self.log, self.show = log, show
         self.verdict: int | None = None
         self.lines: list[str] = []
-        self.script_speaks = False
+        self.in_script = False
         self.torn = ""      # the beginning of a line that such a message has hit
 
     def line(self, raw: bytes) -> None:
@@ -55,16 +55,16 @@ class Console:
         self.log.write(text + "\n")
         self.log.flush()
         self.lines.append(text)
-        if not LAST_WORDS.match(text):
+        if not AFTER_VERDICT.match(text):
             self.verdict = None     # it was not the last word
         m = re.fullmatch(r"VM-VERDICT: (\d+)", text.strip())
         if m:
             self.verdict = int(m[1])
         if text.startswith("VM-START"):
-            self.script_speaks = True
+            self.in_script = True
         elif text.startswith("VM-END"):
-            self.script_speaks = False
-        elif self.script_speaks and self.show == "script":
+            self.in_script = False
+        elif self.in_script and self.show == "script":
             print(text, flush=True)
 
 
