@@ -5,7 +5,7 @@ import io
 import re
 
 from harness import ktap, skips, steps
-from harness.paths import DATA, ROOT
+from harness.paths import ROOT
 from harness.skips import Host, matches, unexpected
 from harness.tests import Scratch
 from harness.vm.machines import MACHINES
@@ -57,8 +57,3 @@ class Skips(Scratch):
                                 for kernel in (*steps.BOOTED, *steps.MORE)), kernels)
             self.assertTrue(any(matches(machine, machines) for machine in MACHINES), machines)
             self.assertLessEqual(set(who.split(",")), {"root", "user", "kunit"})
-
-    def test_machines(self):
-        lines = [line.split() for line in (DATA / "machines").read_text().splitlines()
-                 if line[:1] not in ("", "#")]
-        self.assertEqual({line[0] for line in lines}, set(MACHINES))

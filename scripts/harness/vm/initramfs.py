@@ -15,6 +15,7 @@ from harness import module
 from harness.cli import die, path_from
 from harness.kernels import Kernel
 from harness.paths import OUT, SCRIPTS
+from harness.vm.machines import OFFERS
 
 # Modules that every guest gets, with what they depend on.
 MODULES = ["vfio-pci", module.NAME]
@@ -85,7 +86,7 @@ def stage_scripts(root: Path, args: argparse.Namespace) -> None:
     (root / "guest/init").rename(root / "init")
     (root / "init").chmod(0o755)
     env = [f"TCE_DRIVER={args.driver}", f"TCE_MACHINE={args.machine}", f"TCE_RUN={args.run}",
-           f"TCE_ARGS={shlex.quote(' '.join(args.arg))}"]
+           f"TCE_OFFERS='{OFFERS[args.machine]}'", f"TCE_ARGS={shlex.quote(' '.join(args.arg))}"]
     (root / "guest/env").write_text("\n".join(env + args.env) + "\n")
     for pair in args.file:
         src, _, name = pair.partition(":")

@@ -17,6 +17,15 @@ MACHINES = {
     "pseries": PSERIES,
     "pseries-hash": [*PSERIES, "-cpu", "power8"],   # which has no radix MMU
 }
+# What each offers to clients of v2, which the driver has to tell: windows, levels of a table, page
+# sizes as a mask. This is written by hand, and never asked of the driver.
+OFFERS = {
+    "powernv8": "2 5 0x11011000",
+    "powernv9": "2 5 0x40211000",
+    "powernv10": "2 5 0x40211000",
+    "pseries": "2 1 0x1211000",
+    "pseries-hash": "2 1 0x1211000",
+}
 
 # Of a real Debian (scripts/image/debian-image): what would be at apt's lock, or at the console
 MASKED = ("serial-getty@hvc0.service", "apt-daily.timer", "apt-daily-upgrade.timer")
