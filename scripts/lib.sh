@@ -155,10 +155,11 @@ key_of() {
 # The row of kernels.conf for kernel $1, or of a source tree (build-kernel --tree), in the array
 # $row; dies on an unknown name.
 kernel_row() {
-	local line trees=$ROOT/out/kernels.conf
-	[ -e "$trees" ] || trees=/dev/null
-	line=$(awk -v n="$1" '$1 == n' "$SCRIPTS/image/kernels.conf" "$trees")
-	[ -n "$line" ] || die "unknown kernel '$1' (known: $(kernel_names | xargs))"
+	local line files=("$SCRIPTS/image/kernels.conf")
+	if [ -e "$ROOT/out/kernels.conf" ]; then files+=("$ROOT/out/kernels.conf"); fi
+	line=$(awk -v n="$1" '$1 == n' "${files[@]}")
+	[ -n "$line" ] || die "unknown kernel '$1' (known:" \
+		"$(awk '/^[^#]/ { print $1 }' "${files[@]}" | xargs))"
 	read -ra row <<<"$line"
 }
 
@@ -180,5 +181,3 @@ write_env() {
 	if grep -q '^CONFIG_CPU_LITTLE_ENDIAN=y' "$2"; then order=little; fi
 	printf '%s\n' ARCH=powerpc "PAGE=$pages" "ENDIAN=$order" "${@:3}" >"$1"
 }
-
-kernel_names() { awk '/^[^#]/ {print $1}' "$SCRIPTS/image/kernels.conf"; }
