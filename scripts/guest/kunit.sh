@@ -12,7 +12,23 @@
 
 # From here on the kernel's messages are what it is about.
 dmesg -n 7
-prepare_suites
+# The suites make the n-th allocation of a thread fail, whatever its flags are, and do not want a
+# stack trace each time.
+for what in failslab fail_page_alloc; do
+	[ -d "/sys/kernel/debug/$what" ] || continue
+	echo 0 >"/sys/kernel/debug/$what/ignore-gfp-wait"
+	echo 0 >"/sys/kernel/debug/$what/verbose"
+done
+if [ -d /sys/kernel/debug/fail_page_alloc ]; then
+	echo 0 >/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem
+	echo 0 >/sys/kernel/debug/fail_page_alloc/min-order
+fi
+# Where the machine has huge pages, they map some.
+echo always >/sys/kernel/mm/transparent_hugepage/enabled 2>/dev/null
+mkdir -p /dev/hugepages
+if mount -t hugetlbfs hugetlbfs /dev/hugepages 2>/dev/null; then
+	echo 32 >/proc/sys/vm/nr_hugepages 2>/dev/null
+fi
 
 # insmod waits for each case; with KASAN on a busy machine that may take longer than the minute
 # after which the kernel thinks it hangs. KUnit itself gives a case 300 s. What hangs is to be

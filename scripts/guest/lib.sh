@@ -7,11 +7,31 @@ say() { echo ">> $*"; }
 die() { echo "!! $*"; exit 1; }
 
 # result STATUS TEST [REASON] - a line of a report in KTAP
-nth=0
+nth=0 failures=0
 result() {
 	nth=$((nth + 1)) verdict=ok
-	[ "$1" -eq 0 ] || verdict="not ok"
+	[ "$1" -eq 0 ] || verdict="not ok" failures=$((failures + 1))
 	echo "$verdict $nth - $2${3:+ # $3}"
+}
+
+# check TEST COMMAND... - the same: does the command succeed? If not, the end of what it said
+# follows, and that of the files $logs.
+check() {
+	title=$1
+	shift
+	"$@" >/tmp/check 2>&1 </dev/null
+	status=$?
+	result $status "$title"
+	# shellcheck disable=SC2086 # several, or patterns
+	[ $status -eq 0 ] || tail -n 15 /tmp/check ${logs-} 2>/dev/null | sed 's/^/# /'
+}
+not() { ! "$@"; }
+
+# doc NAME [EDIT] - the very commands that a document shows to an administrator, which
+# harness/doc-commands has put into /doc, after sed's EDIT of what is only an example in them
+doc() {
+	sed "${2-}" "/doc/$1" >/tmp/doc.sh
+	sh -ex /tmp/doc.sh
 }
 
 # pci_find VENDOR:DEVICE - the addresses of all such devices, one a line.
@@ -126,7 +146,7 @@ hold() {
 	: >/tmp/hold
 	/selftests/hold "$dev" "$1" "$2" >/tmp/hold &
 	holder=$!
-	wait_for 20 grep -q '^holding' /tmp/hold || { cat /tmp/hold; die "the client failed"; }
+	wait_for 60 grep -q '^holding' /tmp/hold || { cat /tmp/hold; die "the client failed"; }
 	cat /tmp/hold
 }
 
@@ -156,27 +176,6 @@ window_back() {
 		grep -q 'Removing DMA window #0' /tmp/log &&
 		[ "$(grep -E 'DMA window #|window#|DMA bypass' /tmp/log | tail -n 2 |
 			grep -cE 'Setting up window#0|Enabling 64-bit DMA bypass')" -eq 2 ]
-}
-
-# prepare_suites - what the KUnit suites want of the machine.
-prepare_suites() {
-	# They make the n-th allocation of a thread fail, whatever its flags are, and do
-	# not want a stack trace each time.
-	for what in failslab fail_page_alloc; do
-		[ -d "/sys/kernel/debug/$what" ] || continue
-		echo 0 >"/sys/kernel/debug/$what/ignore-gfp-wait"
-		echo 0 >"/sys/kernel/debug/$what/verbose"
-	done
-	if [ -d /sys/kernel/debug/fail_page_alloc ]; then
-		echo 0 >/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem
-		echo 0 >/sys/kernel/debug/fail_page_alloc/min-order
-	fi
-	# Where the machine has huge pages, they map some.
-	echo always >/sys/kernel/mm/transparent_hugepage/enabled 2>/dev/null
-	mkdir -p /dev/hugepages
-	if mount -t hugetlbfs hugetlbfs /dev/hugepages 2>/dev/null; then
-		echo 32 >/proc/sys/vm/nr_hugepages 2>/dev/null
-	fi
 }
 
 # coverage_data - print what the kernel has counted for gcov, for scripts/nightly/coverage.
