@@ -7,6 +7,7 @@
 # shellcheck source=lib.sh
 . /guest/lib.sh
 
+TRACE=/sys/kernel/tracing/trace
 EVENT=/sys/kernel/tracing/events/vfio_spapr_tce/tce_refused
 # What it shows of a refusal: the text of the event, or the keys of a histogram
 LINE='reason=NOT_REGISTERED value=0x[1-9a-f][0-9a-f]*000 rc=-22 at=check_memory:[1-9]'
@@ -28,19 +29,16 @@ clean() {
 	echo 0 >"$EVENT/enable"
 	echo 0 >"$EVENT/filter"
 	echo '!hist:keys=reason,function,rc' >"$EVENT/trigger" 2>/dev/null
-	echo >/sys/kernel/tracing/trace
+	echo >$TRACE
 }
 
 shown=0
 for commands in /doc/*; do
 	name=${commands##*/}
 	clean
-	sed 's,CLIENT,/tmp/client,' "$commands" >/tmp/commands
 	(
-		PATH=$PATH:/tools/bin
-		LD_LIBRARY_PATH=/tools/lib
-		export LD_LIBRARY_PATH
-		sh -e /tmp/commands
+		export PATH="$PATH:/tools/bin" LD_LIBRARY_PATH=/tools/lib
+		doc "$name" s,CLIENT,/tmp/client,
 	) >/tmp/shown 2>/tmp/errors || { cat /tmp/shown /tmp/errors; die "$name: exit code $?"; }
 	case $name in
 	hist) want=$KEYS ;;
@@ -62,39 +60,26 @@ clean
 echo 1 >"${EVENT%/*}/enable"
 /tmp/client || die "the client fails when it is traced"
 echo 0 >"${EVENT%/*}/enable"
-for event in tce_attach:.*rc=0 tce_register:.*rc=0 tce_window_create:.*rc=0 tce_map:.*rc=0 \
-	tce_map:.*rc=-22 tce_unmap:.*rc=0 tce_unregister:.*rc=0 tce_window_remove:.*rc=0 \
-	tce_detach:.*rc=0; do
-	grep "$event" /sys/kernel/tracing/trace | grep -q 'container=[1-9]' || die "no $event"
-done
-# what is not registered is what the MAP was about, or a part of it that is
-sed -nE 's/.*tce_refused: reason=NOT_REGISTERED (value=[^ ]*) .*/\1/p
-	s/.*tce_map: .* (ua=[^ ]* size=[^ ]*) .* rc=-22$/\1/p' /sys/kernel/tracing/trace >/tmp/about
-value='' ua='' size='' compared=''
-while read -r numbers; do
-	eval "$numbers"
-	case $numbers in value=*) continue ;; esac
-	[ -n "$value" ] || continue
-	[ $((value >= ua && value < ua + size)) -eq 1 ] ||
-		die "tce_refused names $value, and tce_map $numbers"
-	value='' compared=1
-done </tmp/about
-[ -n "$compared" ] || die "no MAP was refused"
-# one container's number is the same in all of them
-number=$(sed -n 's/.*tce_register: container=\([0-9]*\) .*/\1/p' /sys/kernel/tracing/trace |
-	head -n 1)
-for event in attach window_create map window_remove detach; do
-	grep -q "tce_$event: container=$number " /sys/kernel/tracing/trace ||
+# They have the same container, that of the test which unregisters memory and maps it then.
+number=$(sed -n 's/.*tce_unregister: container=\([1-9][0-9]*\) .*/\1/p' $TRACE | head -n 1)
+for event in attach:0 register:0 window_create:0 map:0 map:-22 unmap:0 unregister:0 \
+	window_remove:0 detach:0; do
+	grep -q "tce_${event%:*}: container=$number .*rc=${event#*:}\$" $TRACE ||
 		die "no tce_$event of container $number"
 done
+# What is not registered is what the MAP was about, or a part of it that is.
+value='' ua='' size=''
+eval "$(sed -nE '/reason=NOT_REGISTERED/{
+	N; s/.*(value=[^ ]*) .*tce_map: .* (ua=[^ ]* size=[^ ]*) .* rc=-22$/\1 \2/p; q; }' $TRACE)"
+[ $((value >= ua && value < ua + size)) -eq 1 ] ||
+	die "tce_refused names $value, and tce_map $size bytes at $ua"
 # what the device may do
-echo >/sys/kernel/tracing/trace
+echo >$TRACE
 echo 1 >"${EVENT%/*}/enable"
 /selftests/dma --test '*v2: the device reaches what is mapped*' >/tmp/client.out ||
 	{ cat /tmp/client.out; die "the client with each permission fails"; }
 echo 0 >"${EVENT%/*}/enable"
 for flags in r- -w rw; do
-	grep -q "tce_map: .* flags=$flags rc=0" /sys/kernel/tracing/trace ||
-		die "no MAP with $flags"
+	grep -q "tce_map: .* flags=$flags rc=0" $TRACE || die "no MAP with $flags"
 done
 say "passed: $shown of the page's commands"
