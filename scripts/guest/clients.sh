@@ -240,11 +240,18 @@ ovs_works() {
 	cat /var/log/openvswitch/ovs-vswitchd.log
 	return $works
 }
+# The commands may wait for an ovs-vswitchd that does not come up: then this shows why.
 ovs_configured() {
-	doc ovs >/tmp/ovs 2>&1
+	commands ovs
+	timeout 1200 sh -ex /tmp/doc.sh >/tmp/ovs 2>&1
 	code=$?
 	cat /tmp/ovs
-	[ $code -eq 0 ] && [ "$(tail -n 1 /tmp/ovs)" = "[]" ]
+	[ $code -eq 0 ] && [ "$(tail -n 1 /tmp/ovs)" = "[]" ] && return
+	echo "exit code $code"
+	systemctl --no-pager list-jobs
+	systemctl --no-pager --lines=30 status ovs-vswitchd
+	tail -n 40 /var/log/openvswitch/ovs-vswitchd.log
+	return 1
 }
 ovs_dies() {
 	ovs_pings && systemctl kill --signal KILL ovs-vswitchd && ovs_works
