@@ -1,4 +1,4 @@
-# shellcheck shell=dash
+# shellcheck shell=dash disable=SC2119,SC2120 # run() calls functions
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Clients that others wrote, with our driver or the kernel's own. Run by scripts/clients, which
@@ -50,18 +50,24 @@ pings() {
 	grep -q ' 0% packet loss' /tmp/ping
 }
 
-# start PROGRAM PROMPT ARGS... - one of DPDK's
-start() {
-	program=$1 prompt=$2
-	shift 2
-	start_command "$prompt" "$dpdk/lib/ld64.so.2" \
-		--library-path "$dpdk/lib" "$dpdk/bin/$program" \
-		-d "$dpdk/lib/librte_mempool_ring.so" -d "$dpdk/lib/librte_mempool_stack.so" \
-		-d "$dpdk/lib/librte_net_e1000.so" -a "$card" "$@"
+# programs - make those of this DPDK commands, with its own libraries and drivers
+programs() {
+	PATH=/tmp/bin:${PATH#/tmp/bin:}
+	mkdir -p /tmp/bin
+	for program in dpdk-test dpdk-testpmd; do
+		cat >/tmp/bin/$program <<-EOF
+			#!/bin/sh
+			exec $dpdk/lib/ld64.so.2 --library-path $dpdk/lib $dpdk/bin/$program \
+				-d $dpdk/lib/librte_mempool_ring.so \
+				-d $dpdk/lib/librte_mempool_stack.so \
+				-d $dpdk/lib/librte_net_e1000.so "\$@"
+		EOF
+		chmod 755 /tmp/bin/$program
+	done
 }
 
-# start_command PROMPT COMMAND... - with its commands on descriptor 9, and its words in /tmp/dpdk
-start_command() {
+# start PROMPT COMMAND... - with its commands on descriptor 9, and its words in /tmp/dpdk
+start() {
 	prompt=$1
 	shift
 	rm -f /tmp/commands
@@ -88,22 +94,24 @@ quit() {
 	return $status
 }
 
-# dpdk_pings OPTIONS - testpmd, with these of EAL, answers pings
-# shellcheck disable=SC2086 # words
-dpdk_pings() {
-	start dpdk-testpmd 'testpmd> ' -l 0,1 $1 -- -i --nb-cores=1 --total-num-mbufs=4096 \
-		--forward-mode=icmpecho || return 1
-	echo start >&9
+# answers COMMAND... - which starts testpmd: it answers pings, and ends
+answers() {
+	start 'testpmd> ' "$@" || return 1
+	printf 'set fwd icmpecho\nstart\n' >&9
 	pings ping
 	answered=$?
 	quit && [ $answered -eq 0 ]
+}
+# dpdk_pings OPTION... - testpmd, with these of EAL
+dpdk_pings() {
+	answers dpdk-testpmd -a "$card" -l 0,1 "$@" -- -i --nb-cores=1 --total-num-mbufs=4096
 }
 
 locked() { sed -n 's/^VmLck:[^0-9]*//p' "/proc/$pid/status"; }
 
 # dpdk_hotplug - memory comes and goes, while it has the card
 dpdk_hotplug() {
-	start dpdk-test 'RTE>>' || return 1
+	start 'RTE>>' dpdk-test -a "$card" || return 1
 	before=$(locked) came=$(pins acquired)
 	echo mempool_autotest >&9
 	wait_for 240 grep -q '^Test [OF]' /tmp/dpdk
@@ -122,22 +130,17 @@ dpdk_function() {
 	card=$(basename "$(readlink "$pf/virtfn0")")
 	# QEMU loses the interrupt with which the igb hears of a reset.
 	echo >"/sys/bus/pci/devices/$card/reset_method"
-	vfio_bind "$card" && dpdk_pings ""
+	vfio_bind "$card" && dpdk_pings
 	answered=$?
 	echo 0 >"$pf/sriov_numvfs"
 	card=$kept
 	return $answered
 }
 
-# commands NAME - those of Documentation/dpdk.rst, with this card's address, in /tmp/doc.sh
-commands() { sed "s/^ *//; s/0000:01:00\.0/$card/g" "/doc/$1" >/tmp/doc.sh; }
-# doc NAME - run them
-doc() { commands "$1" && cat /tmp/doc.sh && sh -e /tmp/doc.sh; }
-# carol LIMIT NAME - the same, by a user who may lock so much
+# carol LIMIT NAME - the page's commands, by a user who may lock so much
 carol() {
-	commands "$2"
 	prlimit --memlock="$1:$1" setpriv --reuid carol --regid carol --init-groups --reset-env \
-		env PATH=/tmp/bin:/usr/bin:/bin sh -e /tmp/doc.sh
+		env PATH=/tmp/bin:/usr/bin:/bin sh -e "/doc/$2"
 }
 
 # dpdk_user - as dpdk.rst says: a user who may lock what tcestat computes answers pings, and with a
@@ -145,14 +148,6 @@ carol() {
 dpdk_user() {
 	groupadd --system vfio
 	useradd -G vfio carol
-	mkdir -p /tmp/bin
-	cat >/tmp/bin/dpdk-testpmd <<-EOF
-		#!/bin/sh
-		exec $dpdk/lib/ld64.so.2 --library-path $dpdk/lib $dpdk/bin/dpdk-testpmd \
-			-d $dpdk/lib/librte_mempool_ring.so -d $dpdk/lib/librte_mempool_stack.so \
-			-d $dpdk/lib/librte_net_e1000.so "\$@"
-	EOF
-	chmod 755 /tmp/bin/dpdk-testpmd
 	large=/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages
 	echo 0 >$large
 	apt-get -q install driverctl && doc dpdk-bind && doc dpdk-pages || return 1
@@ -165,16 +160,12 @@ dpdk_user() {
 	carol $((need - $(getconf PAGESIZE))) dpdk-start </dev/null >/tmp/dpdk 2>&1
 	cat /tmp/dpdk
 	grep -E 'No probed ethernet devices|Cannot (init|probe)' /tmp/dpdk || return 1
-	start_command 'testpmd> ' carol "$need" dpdk-start || return 1
-	printf 'set fwd icmpecho\nstart\n' >&9
-	pings ping
+	answers carol "$need" dpdk-start
 	answered=$?
-	quit
-	ended=$?
 	rm -rf /etc/driverctl.d
 	echo 1 >$large
 	echo 256 >/proc/sys/vm/nr_hugepages
-	[ $answered -eq 0 ] && [ $ended -eq 0 ]
+	return $answered
 }
 
 client_dpdk() {
@@ -183,10 +174,11 @@ client_dpdk() {
 	drivers=$(echo /usr/lib/*-linux-gnu/dpdk)
 	[ ! -d "$drivers" ] || mount -t tmpfs none "$drivers"
 	for dpdk in /dpdk/*; do
+		programs
 		name="DPDK $(cat "$dpdk/version")"
-		run "$name" "testpmd, pages of the system: answers pings" dpdk_pings \
-			"--no-huge -m 128"
-		run "$name" "testpmd, 2M pages as they are needed: answers pings" dpdk_pings ""
+		run "$name" "testpmd, pages of the system: answers pings" \
+			dpdk_pings --no-huge -m 128
+		run "$name" "testpmd, 2M pages as they are needed: answers pings" dpdk_pings
 		run "$name" "mempool_autotest: memory comes and goes" dpdk_hotplug
 	done
 	[ ! -e /doc ] ||
@@ -242,8 +234,7 @@ ovs_works() {
 }
 # The commands may wait for an ovs-vswitchd that does not come up: then this shows why.
 ovs_configured() {
-	commands ovs
-	timeout 1200 sh -ex /tmp/doc.sh >/tmp/ovs 2>&1
+	timeout 1200 sh -ex /doc/ovs >/tmp/ovs 2>&1
 	code=$?
 	cat /tmp/ovs
 	[ $code -eq 0 ] && [ "$(tail -n 1 /tmp/ovs)" = "[]" ] && return
