@@ -13,90 +13,73 @@ as_alice() {
 		-C / "XDG_RUNTIME_DIR=/run/user/$(uid)" "$@"
 }
 
-# contained LIMIT EDIT COMMAND... - alice starts it as containers.rst says, after sed's EDIT of
-# that, and may lock so much. The container has the programs of the host, and a control group below
-# her own.
+# contained KIB BLOCK EDIT COMMAND... - alice starts it as this block of containers.rst says, after
+# sed's EDIT of that, and may lock so much. The container has the programs of the host, and a
+# control group below her own.
 contained() {
 	limit=$1 group=$(mktemp -d /sys/fs/cgroup/alice-XXXXXX)
 	options="--rm --cgroups=split --network=none --volume=/usr:/usr:ro"
-	sed "$2; s,podman run,podman --cgroup-manager=cgroupfs run $options,
-		s,IMAGE,--rootfs /home/alice/root \"\$@\"," "/doc/${block-podman}" \
-		>/tmp/contained.sh
-	shift 2
+	sed "$3; s,podman run,podman --cgroup-manager=cgroupfs run $options,
+		s,IMAGE,--rootfs /home/alice/root \"\$@\"," "/doc/$2" >/tmp/contained.sh
+	shift 3
 	chmod 755 "$group"
 	chown alice "$group" "$group/cgroup.procs" "$group/cgroup.subtree_control"
-	sh -c 'echo 0 >"$0/cgroup.procs" && exec "$@"' "$group" prlimit --memlock="$limit" \
-		setpriv --reuid alice --regid alice --init-groups --reset-env env \
-		-C / "XDG_RUNTIME_DIR=/run/user/$(uid)" \
-		sh -e /tmp/contained.sh "$@" >/tmp/contained 2>&1
+	(
+		echo 0 >"$group/cgroup.procs" && ulimit -l "$limit" &&
+			as_alice sh -e /tmp/contained.sh "$@"
+	) >/tmp/contained 2>&1
 	code=$?
 	cat /tmp/contained
 	return $code
 }
-# doctored LIMIT EDIT - what tcestat doctor says in such a container
-doctored() {
-	block=podman-doctor
-	contained "$1" "$2; s/ADDRESS.*/$card $NEED/"
-	code=$?
-	unset block
-	return $code
-}
+# doctored KIB EDIT - what tcestat doctor says in such a container
+doctored() { contained "$1" podman-doctor "$2; s/ADDRESS.*/$card $NEED/"; }
 # What the client and doctor say
 says() { grep -q -- "$1" /tmp/contained; }
 
 without_group() {
-	! contained unlimited s/--group-add=keep-groups// hold "$card" 2 exit &&
+	! contained unlimited podman s/--group-add=keep-groups// hold "$card" 2 exit &&
 		says "Permission denied" &&
 		! doctored unlimited s/--group-add=keep-groups// && says keep-groups
 }
 without_memlock() {
-	! contained 1048576 "" hold "$card" 2 exit && says ENOMEM && refused_in_log &&
-		! doctored 1048576 "" && says limits.conf
-}
-# The module says in the log who wanted how much.
-refused_in_log() {
-	[ "$TCE_DRIVER" != ours ] || dmesg | grep 'vfio_iommu_spapr_tce: .*RLIMIT_MEMLOCK'
+	! contained 1024 podman "" hold "$card" 2 exit && says ENOMEM &&
+		! doctored 1024 "" && says limits.conf
 }
 
-# served COMMAND... - as alice, in a container that Podman's service starts, which is asked by its
+# served - a client as alice, in a container that Podman's service starts, which is asked by its
 # socket
 served() {
 	sed "s,podman.sock run,& --user=$(uid) --rm --network=none --volume=/usr:/usr:ro,
-		s,IMAGE,--rootfs /home/alice/root \"\$@\"," /doc/podman-socket >/tmp/served.sh
-	sh -e /tmp/served.sh "$@" >/tmp/contained 2>&1
+		s,IMAGE,--rootfs /home/alice/root hold $card 2 exit," /doc/podman-socket \
+		>/tmp/served.sh
+	sh -e /tmp/served.sh >/tmp/contained 2>&1
 	code=$?
 	cat /tmp/contained
 	return $code
 }
-# set_for UNIT SETTING
-set_for() {
-	mkdir -p "/etc/systemd/system/$1.d"
-	echo "[Service]
-$2" >"/etc/systemd/system/$1.d/${2%%=*}.conf"
+# service EDIT - the service has what the page says, after sed's EDIT of that. Its file comes before
+# the one by which doctor raises the limit.
+service() {
+	sed "$1" /doc/podman-service >/etc/systemd/system/podman.service.d/card.conf
 	systemctl daemon-reload
-	systemctl restart "$1"
+	systemctl restart podman.service
+	served
 }
-# What tcestat doctor says to type about a service's limit
-unit_repaired() {
-	# shellcheck disable=SC2086 # words
+# doctor UNIT - what tcestat doctor says of its limit
+# shellcheck disable=SC2086 # words
+doctor() {
 	tcestat doctor "$card" $NEED --unit "$1" >/tmp/doctor
 	cat /tmp/doctor
-	sh -ec "$(sed -n '/^do: memlock/{n;p;}' /tmp/doctor)"
 }
 
 root_service() {
-	set_for podman.service LimitMEMLOCK=1M
-	systemctl start podman.socket || return 1
-	! served hold "$card" 2 exit && says "Permission denied" || return 1
-	set_for podman.service SupplementaryGroups=sentient
-	! served hold "$card" 2 exit && says ENOMEM && unit_repaired podman.service &&
-		served hold "$card" 2 exit || return 1
-	rm -r /etc/systemd/system/podman.service.d
-	mkdir /etc/systemd/system/podman.service.d
-	cp /doc/podman-service /etc/systemd/system/podman.service.d/vfio.conf
-	systemctl daemon-reload
-	systemctl restart podman.service
-	served hold "$card" 2 exit
+	mkdir -p /etc/systemd/system/podman.service.d
+	systemctl start podman.socket && service "" || return 1
+	! service /SupplementaryGroups/d && says "Permission denied" || return 1
+	! service s/infinity/1M/ && says ENOMEM || return 1
+	doctor podman.service
+	sh -ec "$(sed -n '/^do: memlock/{n;p;}' /tmp/doctor)" && served
 }
 
 # By the page's commands, but for the image: the user's systemd, which each boot starts, starts the
@@ -111,13 +94,10 @@ quadlet() {
 	sed "s/^ *//; s,^Image=IMAGE,$image," \
 		/doc/quadlet >$place/card.container
 	chown -R alice:alice /home/alice/.config
-	sed "s/^ *//; s/NAME/alice/; s/UID/$(uid)/" /doc/quadlet-host >/tmp/doc.sh
-	sh -e /tmp/doc.sh && wait_for 120 quadlet_holds
+	doc quadlet-host "s/NAME/alice/; s/UID/$(uid)/" && wait_for 120 quadlet_holds
 	held=$?
 	as_alice systemctl --user --no-pager status card.service
-	# shellcheck disable=SC2086 # words
-	tcestat doctor "$card" $NEED --unit "$unit" >/tmp/doctor
-	cat /tmp/doctor
+	doctor "$unit"
 	grep '^ok  memlock' /tmp/doctor || held=1
 	as_alice systemctl --user stop card.service
 	rm -r $place /etc/systemd/system/user@.service.d
@@ -139,7 +119,7 @@ client_podman() {
 	loginctl enable-linger alice
 	wait_for 60 [ -S "/run/user/$(uid)/systemd/private" ] ||
 		die "alice has no systemd of her own"
-	run "$name" "rootless: a client opens the card and maps memory" contained unlimited \
+	run "$name" "rootless: a client opens the card and maps memory" contained unlimited podman \
 		"s/IMAGE/--memory=64m IMAGE/" hold "$card" 2 exit
 	run "$name" "rootless: without keep-groups EACCES, and doctor says why" without_group
 	run "$name" "rootless: with 1 MiB to lock ENOMEM, and doctor says why" without_memlock
