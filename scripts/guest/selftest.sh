@@ -65,28 +65,14 @@ if [ -e "$giant" ] &&
 fi
 say "huge pages: $(sed -n 's/^HugePages_Total: *//p' /proc/meminfo)"
 
-# Tracing as people use it: all of it with triggers, for root; then that of one process and
-# its children. The dangerous rows unload the module, and no kernel lets go of a tracepoint
-# that has a trigger then: it warns, whatever the module.
-trace_for() {
-	for event in "$TRACING"/events/vfio_spapr_tce/*/; do
-		case $1 in
-		safe-root) echo traceon >"$event/trigger" ;;
-		safe-user) echo '!traceon' >"$event/trigger" ;;
-		esac || die "$event can't be traced"
-	done
-	case $1 in
-	safe-root) echo 1 ;;
-	*) echo 1 >"$TRACING/options/event-fork" && echo $$ >"$TRACING/set_event_pid" && echo 1 ;;
-	esac >"$TRACING/events/vfio_spapr_tce/enable" || die "nothing can be traced"
-}
-TRACING=/sys/kernel/tracing
-
 # all PROGRAM... - in each phase, as each user
 all() {
 	for phase in ${TCE_PHASES:-safe dangerous}; do
 		for user in ${TCE_USERS:-root user}; do
-			[ -z "$TCE_GCOV" ] || trace_for "$phase-$user"
+			# again: rows that are dangerous unload the module
+			[ -z "$TCE_GCOV" ] ||
+				echo 1 >/sys/kernel/tracing/events/vfio_spapr_tce/enable ||
+				die "nothing can be traced"
 			for program in "$@"; do
 				case "$user $TCE_WITHOUT " in
 				*" $program "*) ;;
