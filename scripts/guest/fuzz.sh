@@ -13,12 +13,3 @@ edu_bind
 say "fuzz $TCE_FUZZ"
 # shellcheck disable=SC2086 # a list of arguments
 /selftests/fuzz $TCE_FUZZ
-status=$?
-# Each round makes the platform tell about its windows. What was a warning or worse
-# has been on the console already, and the rest would take longer than the rounds.
-lines=$(dmesg | wc -l)
-if [ $status -eq 0 ]; then
-	dmesg -c >/dev/null
-	say "the kernel's log of $lines lines is left out"
-fi
-exit $status
