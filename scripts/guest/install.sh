@@ -57,17 +57,6 @@ client() {
 	prlimit --memlock=unlimited setpriv --reuid alice --regid alice --init-groups demo "$1"
 }
 
-# Whether there is KVM is a matter of the emulator.
-content() {
-	tcestat doctor "$dev" --mem 64M >$here/doctor
-	cat $here/doctor
-	# Debian's kernels of 7.2 are preemptible, and it says so
-	expected='KVM'
-	! grep -qw 'PREEMPT[A-Z_]*' /proc/sys/kernel/version || expected='KVM\|preemption'
-	grep -q '^>> doctor' $here/doctor &&
-		! grep '^do:' $here/doctor | grep -v "^do: \($expected\):"
-}
-
 # There is no network. What apt is asked for lies in its cache.
 install_packages() {
 	mkdir /root/first
@@ -112,7 +101,6 @@ give_to_alice() {
 	udevadm control --reload
 	udevadm trigger --subsystem-match=vfio
 	check "without the example it is the group's again" owner_is root vfio 660
-	check "tcestat doctor is content" content
 }
 
 upgrade_packages() {
@@ -150,7 +138,6 @@ kernel_update() {
 	check "DKMS has built the module for that one" found "$other" updates/dkms
 	check "tcestat doctor is content" tcestat doctor
 	check "that kernel is removed" apt-get -q purge "linux-*-$other"
-	check "nothing is left of it" [ ! -e "/lib/modules/$other/modules.dep" ]
 	check "apt updates the kernel alone, and reports no failure" apt-get -q install \
 		-t "$newer" linux-image-powerpc64le
 	check "tcestat doctor fails, and says so" refused "$other would load the in-tree driver" \
@@ -159,8 +146,6 @@ kernel_update() {
 	check "of the running kernel it says no such thing" tcestat doctor --loaded
 	check "the commands that have systemd run it" doc monitor
 	check "its service fails" refused failed systemctl start tcestat-doctor
-	check "systemctl --failed shows it" shown tcestat-doctor systemctl --failed
-	check "the timer waits" shown tcestat-doctor.timer systemctl list-timers
 	check "the command that refuses the in-tree driver" doc fail-closed
 	check "our module is loaded nevertheless" reload
 	check "a guest with the card starts" guest_with_card
