@@ -11,8 +11,6 @@ Exit codes: 0 all windows were charged as computed, and there were some; 1 not.
 """
 import errno
 import fcntl
-import importlib.machinery
-import importlib.util
 import mmap
 import os
 import re
@@ -22,22 +20,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import tcestat as T
+
 MEM = 4 << 20
 FILE = "/tmp/memlock"
 USER = 65534
 REGISTER, CREATE, REMOVE = 117, 119, 120
-
-
-def tcestat() -> Any:
-    loader = importlib.machinery.SourceFileLoader("tcestat", "/tcestat")
-    spec = importlib.util.spec_from_loader("tcestat", loader)
-    assert spec
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module
-
-
-T = tcestat()
 
 
 def locked() -> int:
@@ -89,12 +77,11 @@ def in_child(*args: Any) -> tuple[int, int]:
     r, w = os.pipe()
     pid = os.fork()
     if not pid:
-        code, bytes_locked = client(*args)
-        os.write(w, struct.pack("=iQ", code, bytes_locked))
+        os.write(w, struct.pack("=iQ", *client(*args)))
         os._exit(0)
     os.close(w)
-    said = os.read(r, 12)
-    os.close(r)
+    with open(r, "rb") as pipe:
+        said = pipe.read()
     if os.waitpid(pid, 0)[1]:
         raise SystemExit(f"the client failed: {args}")
     code, bytes_locked = struct.unpack("=iQ", said)

@@ -7,6 +7,8 @@
 . /guest/lib.sh
 
 export LD_LIBRARY_PATH=/python/lib PYTHONHOME=/python
+# a module, to take its functions from
+cp /tcestat /guest/tcestat.py
 edu_bind
 groups=
 for dev in $devices; do groups="$groups $(pci_group "$dev")"; done
