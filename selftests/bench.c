@@ -338,7 +338,7 @@ static void *call_again_and_again(void *arg)
 /* Four of them at once, in one container or in two. Not the least: what they cost each other */
 static void several_threads(int version)
 {
-	const char *where[] = { "one container", "two containers" };
+	static const char *const where[] = { "one container", "two containers" };
 	struct tce t[2];
 	uint8_t *mem[2];
 	int both, i;
