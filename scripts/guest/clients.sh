@@ -237,7 +237,10 @@ ovs_configured() {
 	timeout 1200 sh -ex /doc/ovs >/tmp/ovs 2>&1
 	code=$?
 	cat /tmp/ovs
-	[ $code -eq 0 ] && [ "$(tail -n 1 /tmp/ovs)" = "[]" ] && return
+	if [ $code -eq 0 ] && [ "$(tail -n 1 /tmp/ovs)" = "[]" ]; then
+		systemctl stop ovs-vswitchd	# which holds pages
+		return
+	fi
 	echo "exit code $code"
 	systemctl --no-pager list-jobs
 	systemctl --no-pager --lines=30 status ovs-vswitchd
