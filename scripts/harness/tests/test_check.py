@@ -32,6 +32,11 @@ class Check(Scratch):
         self.assertEqual(self.count(">> a: 3 passed, 1 failed, 0 skipped\n"), (False, 3, 1, 0))
         self.assertEqual(self.count(">> a: 0 passed, 0 failed, 5 skipped\n"), (False, 0, 1, 5))
 
+    def test_said(self):
+        """A step that builds the module fails if there is more than the path of what it built."""
+        warning = f"{SCRIPTS}/check:1:2: warning: symbol 'x' was not declared"
+        self.assertEqual(check.said(f">> a kernel\n{SCRIPTS}/check\n{warning}\n"), [warning])
+
     def machines(self, **logs):
         """The counts of steps that have run tests on hosts: {kernel: console}"""
         counter = check.Check(whole=False)
