@@ -79,22 +79,21 @@ static void note_unpinned(struct page **pages, unsigned long n, bool dirty)
 
 /*
  * A client that is over its memory cgroup's limit is held up in an allocation that is
- * accounted. Nobody else may wait for it then.
+ * accounted. Nobody else may wait for it then: it holds no lock but the one that only
+ * the process's own REGISTERs want.
  */
 static void check_account(struct tce_mock *mock, gfp_t flags)
 {
 #ifdef CONFIG_LOCKDEP
-	/* the members, whatever the variables are called that they were initialised by */
-	static const char *const locks[] = { "lock", "map_lock", "region_lock", "tce_mms_lock" };
 	const char *name, *member;
 	int i;
 
-	if (!(flags & __GFP_ACCOUNT))
+	if (!mock || !(flags & __GFP_ACCOUNT))
 		return;
 	for (i = 0; i < current->lockdep_depth; i++) {
 		name = current->held_locks[i].instance->name;
 		member = strrchr(name, '>');
-		if (match_string(locks, ARRAY_SIZE(locks), member ? member + 1 : name) >= 0)
+		if (!member || strcmp(member + 1, "registering"))
 			tce_mock_violation(mock, "memory is charged to a cgroup with %s held",
 					   name);
 	}
@@ -107,12 +106,35 @@ void *__wrap___kmalloc_cache_noprof(struct kmem_cache *s, gfp_t flags,
 {
 	struct tce_mock *mock = tce_mock_current();
 
-	if (mock)
-		check_account(mock, flags);
+	check_account(mock, flags);
 	if (mock && READ_ONCE(mock->alloc_gate) &&
 	    gfpflags_allow_blocking(flags))
 		tce_pass_gate(mock, &mock->alloc_gate);
 	return __real___kmalloc_cache_noprof(s, flags, size);
+}
+
+/* The same of any other size, and kvmalloc(), whose parameters depend on the kernel */
+#ifndef DECL_KMALLOC_PARAMS
+#define DECL_TOKEN_PARAMS(size, token)		size_t size
+#define PASS_TOKEN_PARAMS(size, token)		size
+#define KVMALLOC_PARAMS				DECL_BUCKET_PARAMS(size, b)
+#define PASS_KVMALLOC				PASS_BUCKET_PARAMS(size, b)
+#else
+#define KVMALLOC_PARAMS				DECL_KMALLOC_PARAMS(size, b, token), \
+						unsigned long align
+#define PASS_KVMALLOC				PASS_KMALLOC_PARAMS(size, b, token), align
+#endif
+
+void *__wrap___kmalloc_noprof(DECL_TOKEN_PARAMS(size, token), gfp_t flags)
+{
+	check_account(tce_mock_current(), flags);
+	return __real___kmalloc_noprof(PASS_TOKEN_PARAMS(size, token), flags);
+}
+
+void *__wrap___kvmalloc_node_noprof(KVMALLOC_PARAMS, gfp_t flags, int node)
+{
+	check_account(tce_mock_current(), flags);
+	return __real___kvmalloc_node_noprof(PASS_KVMALLOC, flags, node);
 }
 
 static void check_flags(unsigned int flags)
