@@ -200,25 +200,6 @@ static void found_late(struct kunit *test, struct tce_thread *a)
 	complete(&after.open);
 }
 
-/* Another container tries to map what is registered too late: nobody has registered that. */
-static void map_late(struct kunit *test, struct tce_client *other, struct tce_thread *a)
-{
-	struct tce_mm *tmm = tce_container_find(other->data)->mem.tmm;
-	struct tce_thread c;
-	int ms;
-
-	down_read(&tmm->map_lock);
-	complete(&a->gate.open);
-	/* whoever wants that lock for writing waits, and the MAP behind it */
-	TCE_WAITS_RWSEM(a, &tmm->map_lock);
-	tce_thread_op(&c, other, &tce_map_first);
-	for (ms = 0; ms < 1000 && !tce_thread_is_done(&c); ms += 20)
-		msleep(20);
-	up_read(&tmm->map_lock);
-	tce_thread_join(&c);
-	KUNIT_EXPECT_EQ(test, c.rc, -EINVAL);
-}
-
 /*
  * A container closes while it registers memory. That goes at once, and so does its place in KVM's
  * list, unless KVM has found it there. It may be what another container has registered already.
@@ -247,8 +228,6 @@ static void register_late(struct kunit *test)
 		KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&a));
 		if (how >= FOUND)
 			found_late(test, &a);
-		else if (how == ALONE)
-			map_late(test, other, &a);
 		else
 			complete(&a.gate.open);
 		tce_thread_join(&a);
