@@ -32,13 +32,10 @@ def rules() -> Iterator[list[str]]:
 
 def unexpected(host: Host, reasons: Mapping[str, str]) -> list[str]:
     """What is wrong with the skips of this host. @reasons: {test: why it was skipped}"""
-    like = [host.kernel]
-    if host.kernel not in steps.BOOTED:
-        if host.what != "selftest" or host.kernel not in steps.MORE:
-            return []
-        like += steps.BOOTED
+    if host.kernel not in (*steps.BOOTED, *steps.MORE):
+        return []
     allowed = {(who, reason) for users, kernels, machines, reason in rules()
-               if matches(host.machine, machines) and any(matches(k, kernels) for k in like)
+               if matches(host.machine, machines) and matches(host.kernel, kernels)
                for who in users.split(",")}
     return [f"skipped, which data/skips does not allow on {host.kernel} {host.machine}: {test} "
             f"({reason})" for test, reason in reasons.items()

@@ -21,7 +21,9 @@ class Skips(Scratch):
                 ("6.12-64k", "powernv9-kvm", "kvm: x", "this host has no KVM", False),
                 ("6.12-be", "powernv9", "user: faults: x", "needs root", True),
                 ("6.12-be", "powernv9", "faults: x", "needs root", False),
-                ("kunit-6.12-4k", "powernv9-races", "faults: x", "whatever it is", False),
+                ("kunit-6.12-4k", "powernv9-races", "faults: x",
+                 "this kernel has no fault injection", False),
+                ("5.14-of-6.12-64k", "pseries", "cgroups: x", "this kernel has no cgroup2", False),
                 ("kasan-6.1-64k", "powernv9", "eeh: x", "no /dev/mem", True),
                 ("kasan-6.1-64k", "powernv9", "memory: x", "KASAN keeps what was freed", True),
                 ("kunit-7.2-4k", "powernv9", "memory: x", "KASAN keeps what was freed", False),
@@ -30,6 +32,8 @@ class Skips(Scratch):
                              good, (kernel, machine, reason))
         for kernel, reason, good in (("6.12-be", "the CPU's pages have 4K", True),
                                      ("6.12-64k", "the CPU's pages have 4K", False),
+                                     ("kunit-kcsan", "the CPU's pages have 4K", True),
+                                     ("kunit-6.12-4k", "this machine has no such memory", False),
                                      ("6.12-be", "this machine has no such memory", False)):
             self.assertEqual(not unexpected(Host("kunit", kernel, "powernv9"), {"s.c": reason}),
                              good, (kernel, reason))
