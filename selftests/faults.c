@@ -46,14 +46,15 @@ static void need_faults(void)
 		/* Also what may sleep, pages of every order, without a trace. */
 		snprintf(path, sizeof(path),
 			 "/sys/kernel/debug/%s/ignore-gfp-wait", kinds[i]);
-		write_to(path, "N");
+		expect_rc(0, write_to(path, "N"));
 		snprintf(path, sizeof(path), "/sys/kernel/debug/%s/verbose",
 			 kinds[i]);
-		write_to(path, "0");
+		expect_rc(0, write_to(path, "0"));
 	}
-	write_to("/sys/kernel/debug/fail_page_alloc/min-order", "0");
+	expect_rc(0, write_to("/sys/kernel/debug/fail_page_alloc/min-order", "0"));
 	copies_fail = !access(copies, F_OK);
-	write_to("/sys/kernel/debug/fail_usercopy/verbose", "0");
+	if (copies_fail)
+		expect_rc(0, write_to("/sys/kernel/debug/fail_usercopy/verbose", "0"));
 }
 
 /* Makes the @n-th allocation, or copy, of this task fail from now on; 0: none. */
@@ -115,6 +116,8 @@ static bool last(long rc)
 			fail_rc(__FILE__, __LINE__, faults.what, 0, rc);
 		note("%s: %u allocations, failed %u times", faults.what, faults.n - 1,
 		     faults.failed);
+		/* else nothing was tried */
+		expect(faults.failed || !faults.may_fail);
 		return true;
 	}
 	/* An argument that can't be read is nobody's fault. */
@@ -498,7 +501,7 @@ static void loading(struct tce *t)
 	needs_module();
 	need_faults();
 	/* an allocation of pages can fail without that of the object, which then takes fewer */
-	write_to("/sys/kernel/debug/fail_page_alloc/min-order", "99");
+	expect_rc(0, write_to("/sys/kernel/debug/fail_page_alloc/min-order", "99"));
 	expect_rc(0, system("insmod /selftests/fail_load.ko which=" DRIVER));
 	for (nth = 0; nth <= LOADS; nth++) {
 		expect_rc(0, syscall(SYS_delete_module, DRIVER, O_NONBLOCK));
