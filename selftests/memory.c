@@ -243,23 +243,6 @@ static void limits(struct tce *t)
 
 #define PIECE	(64 * MiB)
 
-/*
- * Memory that is not there yet, in small pages: as slow to pin as can be. More than
- * the machine has can't be registered, so it is half of what is free.
- */
-static uint8_t *slow_memory(size_t *size)
-{
-	uint8_t *mem;
-
-	*size = mem_free() / 2 / PIECE * PIECE;
-	expect(*size >= PIECE);
-	mem = mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_PRIVATE |
-		   MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	expect(mem != MAP_FAILED);
-	madvise(mem, *size, MADV_NOHUGEPAGE);
-	return mem;
-}
-
 static void wants_the_cpu(void *unused __attribute__((unused)))
 {
 	for (;;)
@@ -284,21 +267,6 @@ static long turns_of_others(void)
 
 /* Of three turns of another process in one call, two may be at the ends of it. */
 #define ENOUGH	3
-
-static void register_yields(struct tce *t)
-{
-	uint8_t *mem;
-	long turns;
-	size_t size;
-
-	share_cpu();
-	mem = slow_memory(&size);
-	turns = turns_of_others();
-	register_mem(t->container, mem, size);
-	turns = turns_of_others() - turns;
-	note("%ld turns", turns);
-	expect(turns >= ENOUGH);
-}
 
 /*
  * On a fast machine a call takes fewer ticks. There it is enough if five calls more had two turns
@@ -461,7 +429,6 @@ static const struct test tests[] = {
 	{ "what comes to the address of mapped memory can be registered", plug_in,
 	  V2 | DMA | DANGEROUS },
 	{ "each command may lock what it needs, and with less is ENOMEM and costs nothing", limits, BOTH },
-	{ "REGISTER lets others run", register_yields, V2 },
 	{ "UNMAP lets others run", unmap_yields, BOTH },
 	{ "DISABLE takes all memory away from the device", disable_unmaps,
 	  V1 | DMA },
