@@ -387,7 +387,7 @@ static const struct test tests[] = {
 	{ "fork does not part the process from its DMA memory", fork_keeps,
 	  BOTH | DMA },
 	{ "a device that writes all the time does not write to what was given back",
-	  given_back, BOTH | DMA },
+	  given_back, BOTH | DMA | REPEATS },
 	{ "a page that the device has written to is dirty when the container is closed", dirty_at_close,
 	  BOTH | DMA },
 };

@@ -595,7 +595,7 @@ static const struct test tests[] = {
 	{ "two processors map and unmap an entry that MAP and UNMAP change",
 	  same_entries, V2 | DMA | POWERNV | DANGEROUS },
 	{ "what a guest clears can be given back, while a device writes all the time",
-	  cleared_is_given_back, V2 | DMA | POWERNV },
+	  cleared_is_given_back, V2 | DMA | POWERNV | REPEATS },
 	{ "memory is dirty after a device has written, though another container has it registered",
 	  dirty_when_shared, V2 | DMA | TWO | POWERNV },
 	{ "UNMAP ends what KVM may put into its table", v1_put,

@@ -291,6 +291,8 @@ static bool selected(const char *suite, const struct test *test,
 		return false;
 	if (!(opt.danger & (dangerous ? 2 : 1)))
 		return false;
+	if ((test->flags & REPEATS) && !knob("TCE_REPEATS", 0))
+		return false;
 	return !opt.glob ||
 	       matches(row_name(suite, test, variant), opt.glob);
 }

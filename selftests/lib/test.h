@@ -35,6 +35,8 @@
  * vfio-pci; they are given back afterwards.
  */
 #define APART		(1u << 7)
+/* For a device that writes all the time: scripts/nightly/wrong-modules has one (TCE_REPEATS=1). */
+#define REPEATS		(1u << 8)
 
 struct test {
 	const char *name;		/* the behaviour that a pass proves */
