@@ -35,7 +35,7 @@ prepare() {
 	mount -t ext2 /dev/vdb $WORK || die "the disk with the guest cannot be mounted"
 	mkdir -p $OUT
 	modprobe kvm-hv
-	[ -e /dev/kvm ] || die "the emulated host has no KVM (QEMU 10 is needed)"
+	[ -e /dev/kvm ] || die "the emulated host has no KVM (QEMU 11 is needed)"
 	cards=$(pci_find "$E1000E" | xargs)
 	[ -n "$cards" ] || die "no network card"
 	card_1="-device vfio-pci,host=${cards%% *},id=card1"
