@@ -46,6 +46,50 @@ static void closed_while_others_map(struct kunit *test)
 	}
 }
 
+/*
+ * The container that registered two pieces is closed, and another one still maps the second: a
+ * REGISTER of both is refused, and takes the first one along.
+ */
+static void of_two_orphans_one_is_mapped(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long size = SZ_64K, ua = tce_plain(fx, 2 * size);
+	struct tce_client *a = tce_open(fx, true);
+	struct tce_client *b = tce_ready_window(fx, 12, SZ_64M, 1, NULL);
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		KUNIT_ASSERT_EQ(test, tce_register(a, ua + i * size, size), 0);
+		KUNIT_ASSERT_EQ(test, tce_map(b, i * size, ua + i * size, size, TCE_RW), 0);
+	}
+	tce_close(a);
+	KUNIT_EXPECT_EQ(test, tce_unmap(b, 0, size), 0);
+	KUNIT_EXPECT_EQ(test, tce_register(b, ua, 2 * size), -EBUSY);
+	/* and the page of tce_ready() */
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), (size >> PAGE_SHIFT) + 1);
+	KUNIT_EXPECT_EQ(test, tce_unmap(b, size, size), 0);
+	KUNIT_EXPECT_EQ(test, tce_register(b, ua, 2 * size), 0);
+}
+
+/*
+ * v1: a device may read a page through one entry, and write to it through the next. It is dirty
+ * when both go at once, which the platform looks at.
+ */
+static void page_with_two_permissions(struct kunit *test)
+{
+	static const u32 flags[][2] = { { TCE_R, TCE_W }, { TCE_W, TCE_R } };
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, false, NULL);
+	unsigned long ua = tce_plain(fx, PAGE_SIZE), at = PAGE_SIZE - SZ_4K;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K, flags[i][0]), 0);
+		KUNIT_ASSERT_EQ(test, tce_map(client, SZ_4K, ua + at, SZ_4K, flags[i][1]), 0);
+		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, 2 * SZ_4K), 0);
+	}
+}
+
 /* It begins and ends within a block, and is more than is pinned at once. */
 static void cut_off_and_large(struct kunit *test)
 {
@@ -171,6 +215,8 @@ static void closed_by_another_process(struct kunit *test)
 static struct kunit_case tce_memory_cases[] = {
 	KUNIT_CASE(cut_off_and_large),
 	KUNIT_CASE(closed_while_others_map),
+	KUNIT_CASE(of_two_orphans_one_is_mapped),
+	KUNIT_CASE(page_with_two_permissions),
 	KUNIT_CASE(pinning_fails),
 	KUNIT_CASE(registering_with_the_kernel_fails),
 	KUNIT_CASE(charged_before_it_is_allocated),

@@ -124,6 +124,23 @@ static void first_container_of_a_process(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), TCE_SHARED_SIZE >> PAGE_SHIFT);
 }
 
+/* Two threads make the first call of a container: it is bound once. */
+static void two_first_calls(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_open(fx, true);
+	unsigned long other = tce_plain(fx, PAGE_SIZE);
+	struct tce_thread a;
+
+	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
+	tce_thread_stop_op(&a, client, &register_memory, &fx->mock->alloc_gate);
+	KUNIT_EXPECT_EQ(test, tce_register(client, other, PAGE_SIZE), 0);
+	tce_thread_go_on(&a);
+	KUNIT_EXPECT_EQ(test, a.rc, 0);
+	tce_close(client);
+	tce_expect_balance(fx);
+}
+
 /* A command that has found the container before it is closed is told that it is gone, not EPERM. */
 static void map_after_the_close(struct kunit *test)
 {
@@ -408,6 +425,7 @@ static struct kunit_case tce_threads_close_cases[] = {
 	KUNIT_CASE(close_beside_map),
 	KUNIT_CASE(close_beside_the_mmap_lock),
 	KUNIT_CASE(first_container_of_a_process),
+	KUNIT_CASE(two_first_calls),
 	KUNIT_CASE(map_after_the_close),
 	KUNIT_CASE(opened_after_the_last_container),
 	KUNIT_CASE(register_late),

@@ -4,11 +4,13 @@
  * for it, or must not. Which call waits for which lock is in suite tce_killed.
  */
 #include <linux/cpumask.h>
+#include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 
+#include "../tce_v1.h"
 #include "../tce_window.h"
 #include "tce_threads.h"
 
@@ -204,6 +206,38 @@ static void disable_during_a_map(struct kunit *test)
 	}
 }
 
+/* MAPs at once for which the charge is too small: each charges a page of its own, and no more. */
+static void maps_beyond_the_charge(struct kunit *test)
+{
+	static const struct tce_op ops[] = {
+		{ TCE_MAP, 0, SZ_4K, TCE_R }, { TCE_MAP, SZ_4K, SZ_4K, TCE_R, .from = PAGE_SIZE },
+	};
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_ready(fx, false, NULL);
+	atomic_long_t *pages = &tce_container_find(client->data)->mem.v1->pages;
+	unsigned long window = tce_plain(fx, SZ_64M), charged;
+	struct tce_thread threads[2];
+	int i, ms;
+
+	tce_shared = tce_plain(fx, 2 * PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, tce_map(client, 0, window, SZ_64M, TCE_RW), 0);
+	KUNIT_ASSERT_EQ(test, atomic_long_read(pages), SZ_64M >> PAGE_SHIFT);
+	charged = tce_charged(fx);
+	mmap_read_lock(fx->mm);
+	for (i = 0; i < 2; i++)
+		tce_thread_op(&threads[i], client, &ops[i]);
+	/* both are counted, and wait until they may charge */
+	for (ms = 0; ms < 30000 && atomic_long_read(pages) < (SZ_64M >> PAGE_SHIFT) + 2; ms += 20)
+		msleep(20);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(pages), (SZ_64M >> PAGE_SHIFT) + 2);
+	mmap_read_unlock(fx->mm);
+	for (i = 0; i < 2; i++) {
+		tce_thread_join(&threads[i]);
+		KUNIT_EXPECT_EQ(test, threads[i].rc, 0);
+	}
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), charged + 2);
+}
+
 static const struct tce_op disable = { TCE_DISABLE };
 
 /* DISABLE may wait for the mmap_lock when it uncharges. From then on nothing can be mapped. */
@@ -230,6 +264,7 @@ static struct kunit_case tce_threads_wait_cases[] = {
 	KUNIT_CASE(same_call_twice),
 	KUNIT_CASE(page_changes_under_a_map),
 	KUNIT_CASE(disable_during_a_map),
+	KUNIT_CASE(maps_beyond_the_charge),
 	KUNIT_CASE(map_beside_disable),
 	{}
 };

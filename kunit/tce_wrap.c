@@ -80,7 +80,8 @@ static void note_unpinned(struct page **pages, unsigned long n, bool dirty)
 /*
  * A client that is over its memory cgroup's limit is held up in an allocation that is
  * accounted. Nobody else may wait for it then: it holds no lock but the one that only
- * the process's own REGISTERs want.
+ * the process's own REGISTERs want. All that is allocated with that lock held grows with
+ * the memory that is registered, and is accounted.
  */
 static void check_account(struct tce_mock *mock, gfp_t flags)
 {
@@ -88,14 +89,15 @@ static void check_account(struct tce_mock *mock, gfp_t flags)
 	const char *name, *member;
 	int i;
 
-	if (!mock || !(flags & __GFP_ACCOUNT))
+	/* those of this module that are made there can't wait */
+	if (!mock || !gfpflags_allow_blocking(flags))
 		return;
 	for (i = 0; i < current->lockdep_depth; i++) {
 		name = current->held_locks[i].instance->name;
 		member = strrchr(name, '>');
-		if (!member || strcmp(member + 1, "registering"))
-			tce_mock_violation(mock, "memory is charged to a cgroup with %s held",
-					   name);
+		if ((member && !strcmp(member + 1, "registering")) != !!(flags & __GFP_ACCOUNT))
+			tce_mock_violation(mock, "memory is %scharged to a cgroup with %s held",
+					   flags & __GFP_ACCOUNT ? "" : "not ", name);
 	}
 #endif
 }
@@ -329,7 +331,7 @@ static void note_listed(struct tce_mock *mock,
 	unsigned long i, hpa;
 	struct listed *listed;
 
-	listed = kvmalloc(struct_size(listed, pfns, npages), GFP_KERNEL);
+	listed = kvmalloc(struct_size(listed, pfns, npages), GFP_KERNEL_ACCOUNT);
 	if (!listed) {
 		tce_mock_violation(mock, "the mock is out of memory");
 		goto out;
