@@ -11,6 +11,7 @@
  *   idle   as wait, but maps nothing: where the platform has no window for clients
  */
 #define _GNU_SOURCE
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,19 +20,23 @@
 
 #define SIZE	(4 * MiB)
 
+static struct tce t;
+static uint8_t *mem;
+static uint64_t start;
+
 /*
  * The kernel may take a group away from a container, whose driver then goes, too: for
  * a moment there is no window, then no driver.
  */
-static int lose(struct tce *t, uint8_t *mem, uint64_t start)
+static int lose(void)
 {
 	long rc;
 	int i;
 
 	do {
-		rc = __map(t->container, mem, start, SIZE, RW);
+		rc = __map(t.container, mem, start, SIZE, RW);
 		if (!rc)
-			rc = __unmap(t->container, start, SIZE);
+			rc = __unmap(t.container, start, SIZE);
 	} while (!rc || rc == -ENXIO);
 	for (i = 0; i < 500 && locked(); i++)
 		nap(10);
@@ -40,25 +45,23 @@ static int lose(struct tce *t, uint8_t *mem, uint64_t start)
 	return rc == -EINVAL && !locked() ? 0 : 1;
 }
 
-static uint64_t map_some(struct tce *t, uint8_t *mem)
+/* In a thread that ends: what root reads is about the process. */
+static void *map_some(void *unused)
 {
-	uint64_t start = t->info.dma32_window_start;
-
-	allow(t, mem, SIZE);
-	if (t->version == 2) {
-		remove_window(t->container, start);
-		create(t->container, 12, GiB, 1, &start);
+	start = t.info.dma32_window_start;
+	allow(&t, mem, SIZE);
+	if (t.version == 2) {
+		remove_window(t.container, start);
+		create(t.container, 12, GiB, 1, &start);
 	}
-	map(t->container, mem, start, SIZE, RW);
-	map(t->container, mem, start + 64 * MiB, SIZE, R);
-	return start;
+	map(t.container, mem, start, SIZE, RW);
+	map(t.container, mem, start + 64 * MiB, SIZE, R);
+	return unused;
 }
 
 int main(int argc, char **argv)
 {
-	struct tce t;
-	uint64_t start = 0;
-	uint8_t *mem;
+	pthread_t thread;
 	int version = argc == 4 ? atoi(argv[2]) : 0, fd;
 
 	if (version < 1 || version > 2) {
@@ -72,8 +75,10 @@ int main(int argc, char **argv)
 	}
 	attach(&t, version);
 	mem = alloc(SIZE, 64 * KiB);
-	if (strcmp(argv[3], "idle"))
-		start = map_some(&t, mem);
+	if (strcmp(argv[3], "idle")) {
+		expect(!pthread_create(&thread, NULL, map_some, NULL));
+		pthread_join(thread, NULL);
+	}
 	if (strcmp(argv[3], "lose")) {
 		fd = __raw(t.group, VFIO_GROUP_GET_DEVICE_FD, argv[1]);
 		if (fd < 0) {
@@ -87,6 +92,6 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[3], "wait") || !strcmp(argv[3], "idle"))
 		pause();
 	if (!strcmp(argv[3], "lose"))
-		return lose(&t, mem, start);
+		return lose();
 	return 0;
 }
