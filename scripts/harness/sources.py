@@ -20,11 +20,14 @@ def cases() -> Iterator[str]:
                 yield f"{suite}.{case}"
 
 
-def tests() -> Iterator[str]:
-    """Those of the programs: "program: v1: name", or without a version."""
+def tests(repeats: bool = False) -> Iterator[str]:
+    """Those of the programs: "program: v1: name", or without a version. @repeats: also those that
+    need a device which writes all the time (nightly/wrong-modules)"""
     for file in (ROOT / "selftests").glob("*.c"):
         for table in TESTS.findall(file.read_text()):
             for name, flags in TEST.findall(table):
+                if "REPEATS" in flags and not repeats:
+                    continue
                 said = "".join(re.findall('"(.*?)"', name))
                 of = [VERSIONS[flag] for flag in re.findall(r"\w+", flags) if flag in VERSIONS]
                 for version in of[0] if of else ("",):
