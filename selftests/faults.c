@@ -88,6 +88,7 @@ static uint8_t *mem;
 static struct {
 	const char *what;
 	bool may_fail;			/* what releases must always work */
+	bool may_not;			/* or nothing of it depends on an allocation */
 	unsigned int n, failed;
 	uint64_t before;
 } faults;
@@ -117,7 +118,7 @@ static bool last(long rc)
 		note("%s: %u allocations, failed %u times", faults.what, faults.n - 1,
 		     faults.failed);
 		/* else nothing was tried */
-		expect(faults.failed || !faults.may_fail);
+		expect(faults.failed || !faults.may_fail || faults.may_not);
 		return true;
 	}
 	/* An argument that can't be read is nobody's fault. */
@@ -211,6 +212,8 @@ static void entries(struct tce *t)
 	long pins;
 
 	prepare();
+	/* each shared page takes one, and a large array is tried twice */
+	faults.may_not = host.page == 4096;
 	old = alloc(SIZE, CHUNK);
 	allow(t, old, SIZE);
 	allow(t, mem, SIZE);
@@ -223,10 +226,6 @@ static void entries(struct tce *t)
 	     expect_mapped(t, old, true));
 	undo_map(t);
 	expect_rc(pins, pinned_settled(pins));
-	if (t->version == 2) {
-		unregister_mem(t->container, old, SIZE);
-		unregister_mem(t->container, mem, SIZE);
-	}
 }
 
 /* The first use makes the default window, which is undone with all else. */
@@ -529,8 +528,7 @@ static void loading(struct tce *t)
 static const struct test tests[] = {
 	{ "attaching, allowing memory, the first window, and close", lifetime,
 	  BOTH | POWERNV | DANGEROUS },
-	{ "what a MAP that failed leaves in the table", entries,
-	  BOTH | DMA | DANGEROUS },
+	{ "what a MAP that failed leaves in the table", entries, V1 | DMA | DANGEROUS },
 	{ "sparse tables", sparse, V2 | POWERNV | DANGEROUS },
 	{ "a host without memory for a window of its own, and the next client", no_window,
 	  BOTH | POWERNV | DANGEROUS },
