@@ -116,28 +116,33 @@ void *__wrap___kmalloc_cache_noprof(struct kmem_cache *s, gfp_t flags,
 }
 
 /* The same of any other size, and kvmalloc(), whose parameters depend on the kernel */
-#ifndef DECL_KMALLOC_PARAMS
-#define DECL_TOKEN_PARAMS(size, token)		size_t size
-#define PASS_TOKEN_PARAMS(size, token)		size
-#define KVMALLOC_PARAMS				DECL_BUCKET_PARAMS(size, b)
-#define PASS_KVMALLOC				PASS_BUCKET_PARAMS(size, b)
-#else
-#define KVMALLOC_PARAMS				DECL_KMALLOC_PARAMS(size, b, token), \
-						unsigned long align
-#define PASS_KVMALLOC				PASS_KMALLOC_PARAMS(size, b, token), align
-#endif
-
+#ifdef DECL_KMALLOC_PARAMS
 void *__wrap___kmalloc_noprof(DECL_TOKEN_PARAMS(size, token), gfp_t flags)
 {
 	check_account(tce_mock_current(), flags);
 	return __real___kmalloc_noprof(PASS_TOKEN_PARAMS(size, token), flags);
 }
 
-void *__wrap___kvmalloc_node_noprof(KVMALLOC_PARAMS, gfp_t flags, int node)
+void *__wrap___kvmalloc_node_noprof(DECL_KMALLOC_PARAMS(size, b, token), unsigned long align,
+				    gfp_t flags, int node)
 {
 	check_account(tce_mock_current(), flags);
-	return __real___kvmalloc_node_noprof(PASS_KVMALLOC, flags, node);
+	return __real___kvmalloc_node_noprof(PASS_KMALLOC_PARAMS(size, b, token), align, flags,
+					     node);
 }
+#else
+void *__wrap___kmalloc_noprof(size_t size, gfp_t flags)
+{
+	check_account(tce_mock_current(), flags);
+	return __real___kmalloc_noprof(size, flags);
+}
+
+void *__wrap___kvmalloc_node_noprof(DECL_BUCKET_PARAMS(size, b), gfp_t flags, int node)
+{
+	check_account(tce_mock_current(), flags);
+	return __real___kvmalloc_node_noprof(PASS_BUCKET_PARAMS(size, b), flags, node);
+}
+#endif
 
 static void check_flags(unsigned int flags)
 {
