@@ -211,21 +211,22 @@ static void any_call(struct kunit *test, struct model *m)
 	u64 start, at = ((u64[]) { m->grp->start[0], m->grp->start[1], 0 })[draw(m, 3)];
 	struct win win = wanted[draw(m, ARRAY_SIZE(wanted))], *there;
 	struct tce_mock *mock = m->grp->mock;
-	unsigned int kind = draw(m, 16);
+	unsigned int kind = draw(m, 64);
 	int rc;
 
-	m->fails_at = draw(m, 4) ? 0 : m->asked + 1 + draw(m, 2);
+	/* again what is smaller than it has refused */
+	m->fails_at = draw(m, m->refused ? 2 : 4) ? 0 : m->asked + 1 + draw(m, 2);
 	m->fault = draw(m, 2) ? -EINVAL : -ENODEV;
 	if (m->fails_at)
 		tce_fault_arm(mock, TCE_FAULT_CREATE, m->fails_at - m->asked, m->fault);
-	if (kind < 8) {
+	if (kind < 32) {
 		rc = predict_create(m, win);
 		KUNIT_EXPECT_EQ(test, tce_create(m->client, win.shift, win.size, 1, &start), rc);
 		KUNIT_EXPECT_EQ(test, !!window_at(m, start), !rc);
-	} else if (kind < 11) {
+	} else if (kind < 44) {
 		rc = ask_for_default(m) ?: (window_at(m, at) ? 0 : -ENXIO);
 		KUNIT_EXPECT_EQ(test, tce_unmap(m->client, at, SZ_64K), rc);
-	} else if (kind < 15) {
+	} else if (kind < 62) {
 		there = window_at(m, at);
 		rc = there || (m->pending && at == m->platform->at) ? 0 : -EINVAL;
 		KUNIT_EXPECT_EQ(test, tce_remove(m->client, at), rc);
@@ -240,7 +241,7 @@ static void any_call(struct kunit *test, struct model *m)
 	tce_fault_disarm(mock);
 	KUNIT_EXPECT_EQ(test, mock->asked[TCE_FAULT_CREATE], m->asked);
 	/* what the group has left charged goes with the next ioctl */
-	if (kind < 15)
+	if (kind < 62)
 		KUNIT_EXPECT_EQ(test, tce_charged(m->client->fx), mock->priced + 1);
 }
 
@@ -262,7 +263,7 @@ static void any_windows(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, tce_register(m.client, tce_plain(fx, PAGE_SIZE), PAGE_SIZE), 0);
 	prandom_seed_state(&m.random, TCE_SEED);
 	group_comes(test, &m);
-	for (i = 0; i < 512; i++) {
+	for (i = 0; i < 1024; i++) {
 		any_call(test, &m);
 		for (num = 0; num < 2; num++) {
 			tbl = m.grp->hw[num];
