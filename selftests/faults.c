@@ -212,7 +212,7 @@ static void entries(struct tce *t)
 	long pins;
 
 	prepare();
-	/* each shared page takes one, and a large array is tried twice */
+	/* with small pages a MAP allocates an array only, and kvmalloc() tries twice */
 	faults.may_not = host.page == 4096;
 	old = alloc(SIZE, CHUNK);
 	allow(t, old, SIZE);
