@@ -2,10 +2,9 @@
 """Documentation/results.rst: what each command has said when it last ran to its end.
 
 A command that measures something leaves its part of the page in out/results/, whether it was good
-or not. "make results" moves these parts into the page, and draws the pictures. In bash, results of
-lib.sh:
+or not. "make results" moves these parts into the page. In bash, results of lib.sh:
 
-    results                         write the page and its pictures ("make results")
+    results                         write the page ("make results")
     results NAME SOURCE STATUS      keep what is on standard input, which was not good if STATUS,
                                     an exit code, is not 0
 
@@ -20,7 +19,6 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness import plots
 from harness.cli import parser, say, start
 from harness.paths import OUT, ROOT
 
@@ -89,8 +87,6 @@ def main(doc: str) -> int:
     text = page(place.read_text(encoding="utf-8"),
                 [file.read_text(encoding="utf-8") for file in files])
     place.write_text(text, encoding="utf-8")
-    for file, picture in plots.pictures(text):
-        (documents / file).write_text(picture, encoding="utf-8")
     # What is on the page does not replace a newer part of it some day.
     for part in files:
         part.unlink()
