@@ -11,16 +11,12 @@
  */
 #define _GNU_SOURCE
 #include <endian.h>
-#include <fcntl.h>
-#include <linux/kvm.h>
 #include <linux/perf_event.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -151,6 +147,8 @@ static void ranges(int version, const char *kind, uint8_t *mem)
 	iova = t.info.dma32_window_start + 64 * MiB;
 	for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
 		uint64_t m[REPS], u[REPS], c[REPS], n = sizes[i] / TCE;
+		double map_cost, unmap_cost;
+		const char *what;
 
 		for (r = -1; r < REPS; r++) {
 			/* The first one allocates levels. */
@@ -166,10 +164,13 @@ static void ranges(int version, const char *kind, uint8_t *mem)
 			    version, kind);
 			continue;
 		}
-		row(1.0 * least(m, REPS) / n, "v%d MAP of %s %s per TCE", version,
-		    n == 1 ? "one entry" : "4 MiB", kind);
-		row(1.0 * least(u, REPS) / n, "v%d UNMAP of %s %s per TCE", version,
-		    n == 1 ? "one entry" : "4 MiB", kind);
+		what = n == 1 ? "one entry" : "4 MiB";
+		map_cost = 1.0 * least(m, REPS) / n;
+		unmap_cost = 1.0 * least(u, REPS) / n;
+		row(map_cost, "v%d MAP of %s %s per TCE", version, what, kind);
+		row(unmap_cost, "v%d UNMAP of %s %s per TCE", version, what, kind);
+		row(map_cost + unmap_cost, "v%d MAP and UNMAP of %s %s per TCE", version, what,
+		    kind);
 	}
 }
 
@@ -183,29 +184,23 @@ static void ranges_hugetlb(int version)
 	ranges(version, "hugetlb", alloc_huge(4 * MiB, NULL));
 }
 
-/* Once more in a process that has KVM, whose list pins the memory as well */
 static void register_hugetlb(int version)
 {
 	uint64_t cost[REPS], size = 256 * MiB;
 	uint8_t *mem = alloc_huge(size, NULL);
 	struct tce t;
 	long pins;
-	int kvm, r;
+	int r;
 
 	attach(&t, version);
 	pins = pinned();
-	for (kvm = 0; kvm < 2; kvm++) {
-		if (kvm && __raw(open("/dev/kvm", O_RDWR | O_CLOEXEC), KVM_CREATE_VM, NULL) < 0)
-			break;
-		for (r = 0; r < REPS; r++) {
-			cost[r] = counted(register_mem(t.container, mem, size));
-			unregister_mem(t.container, mem, size);
-			/* the kernel's own list lets go of memory some time later */
-			pinned_settled(pins);
-		}
-		row(1.0 * least(cost, REPS) / (size / HUGE),
-		    "v2 REGISTER of hugetlb memory per 2 MiB%s", kvm ? " with KVM" : "");
+	for (r = 0; r < REPS; r++) {
+		cost[r] = counted(register_mem(t.container, mem, size));
+		unregister_mem(t.container, mem, size);
+		/* the kernel's own list lets go of memory some time later */
+		pinned_settled(pins);
 	}
+	row(1.0 * least(cost, REPS) / (size / HUGE), "v2 REGISTER of hugetlb memory per 2 MiB");
 }
 
 /* UNREGISTER takes along what is mapped. The kernel's own driver refuses it until that is unmapped. */
@@ -300,89 +295,9 @@ static void shared_regions(int version)
 	}
 }
 
-#define THREADS	4
-#define TURNS	1000
-
-static pthread_barrier_t together;
-
-/* A thread that does nothing but MAP and UNMAP an entry of its own, and what that takes */
-static struct caller {
-	pthread_t thread;
-	const struct tce *t;
-	uint8_t *mem;
-	uint64_t iova, cost;
-	long slept;
-} callers[THREADS];
-
-static void *call_again_and_again(void *arg)
-{
-	struct caller *caller = arg;
-	struct rusage before, after;
-	int counter, i;
-
-	stay_on((caller - callers) % sysconf(_SC_NPROCESSORS_ONLN));
-	counter = perf_open(PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS);
-	pthread_barrier_wait(&together);
-	getrusage(RUSAGE_THREAD, &before);
-	caller->cost = perf_read(counter);
-	for (i = 0; i < TURNS; i++) {
-		map(caller->t->container, caller->mem, caller->iova, TCE, RW);
-		unmap(caller->t->container, caller->iova, TCE);
-	}
-	caller->cost = perf_read(counter) - caller->cost;
-	getrusage(RUSAGE_THREAD, &after);
-	caller->slept = after.ru_nvcsw - before.ru_nvcsw;
-	return NULL;
-}
-
-/* Four of them at once, in one container or in two. Not the least: what they cost each other */
-static void several_threads(int version)
-{
-	static const char *const where[] = { "one container", "two containers" };
-	struct tce t[2];
-	uint8_t *mem[2];
-	int both, i;
-
-	for (i = 0; i < 2; i++) {
-		attach_at(&t[i], version, i ? host.other : 0);
-		mem[i] = scattered(THREADS * host.page);
-		allow(&t[i], mem[i], THREADS * host.page);
-		/* makes the default window, of which the kernel's own driver would lose one */
-		map(t[i].container, mem[i], t[i].info.dma32_window_start, TCE, RW);
-		unmap(t[i].container, t[i].info.dma32_window_start, TCE);
-	}
-	pthread_barrier_init(&together, NULL, THREADS);
-	for (both = 0; both < 2; both++) {
-		uint64_t cost = 0, slept = 0;
-
-		for (i = 0; i < THREADS; i++) {
-			struct caller *caller = &callers[i];
-
-			caller->t = &t[both && i % 2];
-			caller->mem = mem[both && i % 2] + i * host.page;
-			caller->iova = caller->t->info.dma32_window_start + i * TCE;
-			expect(!pthread_create(&caller->thread, NULL, call_again_and_again, caller));
-		}
-		for (i = 0; i < THREADS; i++) {
-			pthread_join(callers[i].thread, NULL);
-			cost += callers[i].cost;
-			slept += callers[i].slept;
-		}
-		row(1.0 * cost / (THREADS * TURNS), "v%d MAP and UNMAP by four threads in %s per TCE",
-		    version, where[both]);
-		row(1000.0 * slept / (THREADS * TURNS), "v%d sleeps of four threads in %s per 1000 TCEs",
-		    version, where[both]);
-	}
-}
-
-/*
- * What a guest's hypercall for TCEs costs, which KVM does by itself in the container's table, or
- * leaves to us, who do what QEMU does then.
- */
+/* What a guest's hypercall for TCEs costs, which KVM does by itself in the container's table */
 #define TCES		512U		/* the most that one hypercall takes */
-#define PROCESSORS	4
-#define GUESTS_HUGE	(256 * MiB)	/* the guest's address of huge pages */
-#define DATA		(64 * KiB)	/* the guest's address of ordinary ones */
+#define DATA		(64 * KiB)	/* what the guest maps, up to its end */
 #define LISTED		256		/* regions that KVM can find */
 #define OPAL_TCE_KILL	"opcode == 126"
 
@@ -393,191 +308,85 @@ static const struct shape {
 	{ 12, 12, "guest 4K on 4K" },
 	{ 16, 12, "guest 64K on 4K" },
 	{ 16, 16, "guest 64K on 64K" },
-	{ 21, 21, "guest 2M on 2M" },
 };
-
-static struct {
-	const struct shape *shape;
-	struct tce t;
-	uint8_t *mem;			/* what the guest maps, */
-	uint64_t at, size;		/* where it has it */
-} ours;
-
-/* The TCEs of a processor, each of which has a range and a list of its own */
-static uint64_t iova_of(int cpu)
-{
-	return ours.t.info.dma32_window_start + ((uint64_t)cpu * TCES << ours.shape->guest);
-}
-
-static uint64_t offset_of(unsigned int tce)
-{
-	return ((uint64_t)tce << ours.shape->guest) % ours.size;
-}
-
-static void put_tces(int cpu, unsigned int n)
-{
-	uint64_t page = 1ULL << ours.shape->guest;
-	unsigned int i;
-	long rc;
-
-	if (n == 1)
-		rc = hcall(H_PUT_TCE, LIOBN, iova_of(cpu), ours.at | TCE_RW, 0);
-	else
-		rc = hcall(H_PUT_TCE_INDIRECT, LIOBN, iova_of(cpu), GUEST_LIST + cpu * 4096, n);
-	if (rc != NOT_IN_KERNEL)
-		expect_rc(0, rc);
-	else
-		for (i = 0; i < n; i++)
-			map(ours.t.container, ours.mem + offset_of(i), iova_of(cpu) + i * page, page, RW);
-}
-
-static void clear_tces(int cpu, unsigned int n)
-{
-	uint64_t page = 1ULL << ours.shape->guest;
-	long rc = hcall(H_STUFF_TCE, LIOBN, iova_of(cpu), 0, n);
-	unsigned int i;
-
-	if (rc != NOT_IN_KERNEL)
-		expect_rc(0, rc);
-	else
-		for (i = 0; i < n; i++)
-			unmap(ours.t.container, iova_of(cpu) + i * page, page);
-}
 
 /* What is measured; each finds what the one before it has left. */
 static const struct {
 	const char *name;
-	void (*call)(int cpu, unsigned int n);
-	unsigned int n;
+	unsigned int call, n;
 } hypercalls[] = {
-	{ "H_STUFF_TCE of empty entries", clear_tces, TCES },
-	{ "H_PUT_TCE", put_tces, 1 },
-	{ "H_STUFF_TCE of one entry", clear_tces, 1 },
-	{ "H_PUT_TCE_INDIRECT", put_tces, TCES },
-	{ "H_PUT_TCE_INDIRECT over mapped entries", put_tces, TCES },
-	{ "H_STUFF_TCE", clear_tces, TCES },
+	{ "H_STUFF_TCE of empty entries", H_STUFF_TCE, TCES },
+	{ "H_PUT_TCE", H_PUT_TCE, 1 },
+	{ "H_STUFF_TCE of one entry", H_STUFF_TCE, 1 },
+	{ "H_PUT_TCE_INDIRECT", H_PUT_TCE_INDIRECT, TCES },
+	{ "H_PUT_TCE_INDIRECT over mapped entries", H_PUT_TCE_INDIRECT, TCES },
+	{ "H_STUFF_TCE", H_STUFF_TCE, TCES },
+	{ NULL, H_STUFF_TCE, 0 },	/* one that does nothing */
 };
 
-#define HYPERCALLS	(sizeof(hypercalls) / sizeof(*hypercalls))
+#define NOTHING	(sizeof(hypercalls) / sizeof(*hypercalls) - 1)
 
 /* What @counter counts, per TCE; a hypercall that does nothing is taken off. */
-static void hypercall_rows(int counter, const char *which)
+static void hypercall_rows(const struct shape *shape, uint64_t iova, int counter, const char *which)
 {
-	uint64_t val[HYPERCALLS + 1][REPS], start;
+	uint64_t val[NOTHING + 1][REPS], start;
+	unsigned int call, n;
 	size_t i;
 	int r;
 
 	for (r = 0; r < REPS; r++) {
-		for (i = 0; i <= HYPERCALLS; i++) {
+		for (i = 0; i <= NOTHING; i++) {
+			call = hypercalls[i].call;
+			n = hypercalls[i].n;
 			start = perf_read(counter);
-			if (i < HYPERCALLS)
-				hypercalls[i].call(0, hypercalls[i].n);
-			else
-				hcall(H_STUFF_TCE, LIOBN, iova_of(0), 0, 0);
+			expect_rc(0, hcall(call, LIOBN, iova, call == H_PUT_TCE ? DATA | TCE_RW :
+					   call == H_STUFF_TCE ? 0 : GUEST_LIST, n));
 			val[i][r] = perf_read(counter) - start;
 		}
 	}
-	start = least(val[HYPERCALLS], REPS);
-	for (i = 0; i < HYPERCALLS; i++)
+	start = least(val[NOTHING], REPS);
+	for (i = 0; i < NOTHING; i++)
 		row(1.0 * (least(val[i], REPS) - start) / hypercalls[i].n, "%s %s%s per TCE",
-		    ours.shape->name, hypercalls[i].name, which);
-}
-
-/* A virtual processor that maps and unmaps. Returns its instructions. */
-static void *processor(void *arg)
-{
-	int cpu = (intptr_t)arg, r, counter;
-	uint64_t start = 0;
-
-	stay_on(cpu % sysconf(_SC_NPROCESSORS_ONLN));
-	counter = perf_open(PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS);
-	for (r = -1; r < REPS; r++) {
-		pthread_barrier_wait(&together);
-		if (!r)
-			start = perf_read(counter);
-		put_tces(cpu, TCES);
-		clear_tces(cpu, TCES);
-	}
-	return (void *)(intptr_t)(perf_read(counter) - start);
-}
-
-/* Not the least: what processors cost each other is in some calls only. */
-static void processor_rows(int processors)
-{
-	pthread_t threads[PROCESSORS];
-	uint64_t sum = 0;
-	void *cost;
-	int i;
-
-	pthread_barrier_init(&together, NULL, processors);
-	for (i = 0; i < processors; i++)
-		pthread_create(&threads[i], NULL, processor, (void *)(intptr_t)i);
-	for (i = 0; i < processors; i++) {
-		pthread_join(threads[i], &cost);
-		sum += (intptr_t)cost;
-	}
-	row(1.0 * sum / (processors * REPS * TCES), "%s map and unmap with %d virtual processors per TCE",
-	    ours.shape->name, processors);
+		    shape->name, hypercalls[i].name, which);
 }
 
 static void guest_calls(int which)
 {
-	uint64_t *list, start, size = GUEST_WINDOW;
-	int i, cpu, kills;
+	const struct shape *shape = &shapes[which];
+	uint64_t *list, iova;
+	struct tce t;
 	uint8_t *more;
+	unsigned int i;
+	int kills;
 
-	ours.shape = &shapes[which];
-	if (1ULL << ours.shape->table > host.page && ours.shape->table < 21)
-		return;
-	/* in a partition, such a window is at another address than the default one */
-	if (ours.shape->table == 21 && !host.powernv)
+	if (1ULL << shape->table > host.page)
 		return;
 	guest_init();
-	attach(&ours.t, 2);
-	if (ours.shape->guest == 21) {
-		size = GiB;
-		ours.at = GUESTS_HUGE;
-		ours.size = 8 * MiB;
-		if (!has_shift(&ours.t, 21))
-			return;
-		ours.mem = alloc_huge(ours.size, NULL);
-		guest_add_memory(1, ours.at, ours.mem, ours.size);
-	} else {
-		ours.at = DATA;
-		ours.size = GUEST_SIZE - DATA;
-		ours.mem = guest.mem + DATA;
-	}
-	for (cpu = 0; cpu < PROCESSORS; cpu++) {
-		list = (uint64_t *)(guest.mem + GUEST_LIST + cpu * 4096);
-		/* big endian, whatever the guest is */
-		for (i = 0; i < (int)TCES; i++)
-			list[i] = htobe64((ours.at + offset_of(i)) | TCE_RW);
-	}
-	if (ours.shape->guest == 21)
-		register_mem(ours.t.container, ours.mem, ours.size);
-	else
-		register_mem(ours.t.container, guest.mem, GUEST_SIZE);
-	remove_window(ours.t.container, ours.t.info.dma32_window_start);
-	create(ours.t.container, ours.shape->table, size, 1, &start);
-	expect_eq(ours.t.info.dma32_window_start, start);
-	guest_view(start, size, ours.shape->guest);
-	expect_rc(0, guest_add_group(ours.t.group));
+	list = (uint64_t *)(guest.mem + GUEST_LIST);
+	/* big endian, whatever the guest is */
+	for (i = 0; i < TCES; i++)
+		list[i] = htobe64((DATA + ((uint64_t)i << shape->guest) % (GUEST_SIZE - DATA)) |
+				  TCE_RW);
+	attach(&t, 2);
+	register_mem(t.container, guest.mem, GUEST_SIZE);
+	iova = t.info.dma32_window_start;
+	remove_window(t.container, iova);
+	create(t.container, shape->table, GUEST_WINDOW, 1, &iova);
+	expect_eq(t.info.dma32_window_start, iova);
+	guest_view(iova, GUEST_WINDOW, shape->guest);
+	expect_rc(0, guest_add_group(t.group));
 
-	hypercall_rows(insns, "");
-	if (ours.shape->guest == 21)
-		return;
+	hypercall_rows(shape, iova, insns, "");
 	if (host.powernv) {
 		kills = tracepoint("powerpc/opal_entry", OPAL_TCE_KILL);
-		hypercall_rows(kills, " invalidations");
+		hypercall_rows(shape, iova, kills, " invalidations");
 		close(kills);
 	}
-	processor_rows(1);
-	processor_rows(PROCESSORS);
 	/* the kernel looks at the newest first */
 	more = alloc(LISTED * CHUNK, HUGE);
 	for (i = 1; i < LISTED; i++)
-		register_mem(ours.t.container, more + i * CHUNK, host.page);
-	hypercall_rows(insns, " with 256 regions");
+		register_mem(t.container, more + i * CHUNK, host.page);
+	hypercall_rows(shape, iova, insns, " with 256 regions");
 }
 
 static const struct {
@@ -593,12 +402,9 @@ static const struct {
 	{ "unregister", unregister_mapped, 2 },
 	{ "regions", many_regions, 2 },
 	{ "shared", shared_regions, 2 },
-	{ "threads", several_threads, 1 },
-	{ "threads", several_threads, 2 },
 	{ "guest", guest_calls, 0 },
 	{ "guest", guest_calls, 1 },
 	{ "guest", guest_calls, 2 },
-	{ "guest", guest_calls, 3 },
 };
 
 static void run(void *arg)
