@@ -6,7 +6,6 @@ from fnmatch import fnmatchcase
 
 from harness.paths import ROOT, SCRIPTS
 from harness.tests import load
-from harness.vm import console
 
 defects = load(SCRIPTS / "nightly/defects")
 
@@ -35,15 +34,6 @@ class Defects(unittest.TestCase):
             for words, named in ((CHECK[:5], said), ("WARN", said), ("other", None)):
                 if said and re.search(words, said) or words == "other":
                     self.assertEqual(defects.evidence(defect._replace(words=words), text), named)
-
-    def test_ours(self):
-        def wrong(result, code=console.PASS, plan=1):
-            return defects.wrong(TEST, code, report(f"{result[0]} 1 {TEST}{result[1]}", plan=plan))
-        self.assertEqual(wrong(("ok", "")), "")
-        for faults in ((("not ok", ""),), (("ok", " # SKIP no"),), (("ok", ""), console.SPLAT),
-                       (("ok", ""), console.PASS, 2)):
-            self.assertNotEqual(wrong(*faults), "", faults)
-        self.assertEqual(defects.wrong(TEST, console.PASS, ""), "missing")
 
     def test_page(self):
         """Each name of the page has a test here, or names a KUnit case; and each test is there."""
