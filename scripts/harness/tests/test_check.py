@@ -17,56 +17,56 @@ def report(*lines):
 
 
 class Check(Scratch):
-    def count(self, output, good=True):
-        counter = check.Check(whole=False)
-        good, _ = counter.count(Step("step", ["x"], int(">>" in output)), output, good)
-        return good, *counter.totals(), counter.skipped.total()
-
     def test_count(self):
-        self.assertEqual(self.count("x\n>> a: 3 passed, 0 failed, 2 skipped\n"), (True, 3, 0, 2))
-        self.assertEqual(self.count("nothing"), (True, 1, 0, 0))
-        self.assertEqual(self.count("nothing", False), (False, 0, 1, 0))
-        # the tests passed, the run did not; and the other way round
-        self.assertEqual(self.count(">> a: 3 passed, 0 failed, 0 skipped\n", False),
-                         (False, 3, 1, 0))
-        self.assertEqual(self.count(">> a: 3 passed, 1 failed, 0 skipped\n"), (False, 3, 1, 0))
-        self.assertEqual(self.count(">> a: 0 passed, 0 failed, 5 skipped\n"), (False, 0, 1, 5))
+        """What a step has said, whether it ended well, and whether that was good."""
+        for output, ended, good, passed, failed, skipped in (
+                ("x\n>> a: 3 passed, 0 failed, 2 skipped\n", True, True, 3, 0, 2),
+                ("nothing", True, True, 1, 0, 0), ("nothing", False, False, 0, 1, 0),
+                # the tests passed, the run did not; and the other way round
+                (">> a: 3 passed, 0 failed, 0 skipped\n", False, False, 3, 1, 0),
+                (">> a: 3 passed, 1 failed, 0 skipped\n", True, False, 3, 1, 0),
+                (">> a: 0 passed, 0 failed, 5 skipped\n", True, False, 0, 1, 5)):
+            counter = check.Check(whole=False)
+            step = Step("step", ["x"], int(">>" in output))
+            self.assertEqual((counter.count(step, output, ended)[0], counter.passed,
+                              counter.failed, counter.skipped.total()),
+                             (good, passed, failed, skipped), output)
+            self.assertEqual(counter.good(), good)
 
     def test_said(self):
         """A step that builds the module fails if there is more than the path of what it built."""
         warning = f"{SCRIPTS}/check:1:2: warning: symbol 'x' was not declared"
         self.assertEqual(check.said(f">> a kernel\n{SCRIPTS}/check\n{warning}\n"), [warning])
 
-    def machines(self, **logs):
-        """The counts of steps that have run tests on hosts: {kernel: console}"""
-        counter = check.Check(whole=False)
+    def missed(self, **logs):
+        """What is missed after steps that have run tests on hosts: {kernel: console}"""
+        counter = check.Check(whole=True)
         with patch("harness.paths.LOGS", self.top):
             for kernel, text in logs.items():
                 what, ours = ("kunit", "") if kernel.startswith("kunit") else ("selftest", "-ours")
                 self.file(f"{what}-{kernel}-m{ours}.log", text)
-                good = "not ok" not in text
                 counter.count(Step(kernel, [what, "--kernel", kernel, "--machine", "m"]),
-                              f">> x: 9 passed, {int(not good)} failed, 9 skipped\n",
-                              good and "BUG" not in text)
-        return counter
+                              ">> x: 9 passed, 0 failed, 9 skipped\n", True)
+        self.assertEqual(counter.good(), not counter.missed())
+        return counter.missed()
 
-    def test_distinct(self):
-        """A test that several hosts run counts once; what failed somewhere has failed."""
-        counter = self.machines(a=report("ok 1 a: x", "ok 2 user: a: x", "ok 3 a: y # SKIP no page",
-                                         "ok 4 a: z # SKIP no page"),
-                                b=report("ok 1 user: a: x", "ok 2 user: a: y"))
-        self.assertEqual((counter.totals(), counter.hosts["selftest"]), ((2, 0), 2))
-        counter.failed_steps.append("lint")
-        self.assertEqual(counter.summary(), [
-            "2 tests on 2 hosts, 0 KUnit cases on 0, 0 other checks, 2 skipped", "failed: lint",
-            "2 passed, 0 failed"])
-        counter.whole = True    # and z has passed nowhere
-        self.assertEqual(counter.totals(), (2, 1))
-        self.assertIn("skipped everywhere: a: z", counter.summary())
-        self.assertEqual(self.machines(a=report("ok 1 a: x"),
-                                       b=report("not ok 1 a: x", "ok 2 a: y")).totals(), (1, 1))
-        # the kernel complained
-        self.assertEqual(self.machines(a=report("ok 1 a: x") + "BUG").totals(), (1, 1))
+    def test_skipped_everywhere(self):
+        some = report("ok 1 a: x", "ok 2 user: a: x", "ok 3 a: y # SKIP no", "ok 4 a: z # SKIP no")
+        self.assertEqual(self.missed(a=some, b=report("ok 1 user: a: x", "ok 2 user: a: y")),
+                         ["skipped everywhere: a: z"])
+        self.assertEqual(self.missed(a=some, b=report("ok 1 a: y", "ok 2 user: a: z")), [])
+
+    def test_parameters(self):
+        """Each has to pass somewhere, and each host to try as many."""
+        lines = ("    KTAP version 1", "    # Subtest: s", "    1..2", "        KTAP version 1",
+                 "        # Subtest: c", "        ok 1 v1", "        ok 2 v2 # SKIP no page",
+                 "    # c: pass:1 fail:0 skip:1 total:2", "    ok 1 c", "    ok 2 d", "ok 1 s")
+        some = report(*lines).replace("1..11", "1..1")
+        self.assertEqual(self.missed(kunit=some), ["skipped everywhere: s.c: v2"])
+        self.assertEqual(self.missed(kunit=some, kunit_2=some.replace(" # SKIP no page", "")), [])
+        fewer = some.replace("        ok 2 v2 # SKIP no page\n", "").replace("total:2", "total:1")
+        self.assertEqual(self.missed(kunit=some, kunit_2=fewer), [
+            "skipped everywhere: s.c: v2", "a host tries 1 of 2 parameters: s.c"])
 
     def test_recorded(self):
         """Only a complete run is recorded, and as what it was."""
@@ -90,25 +90,7 @@ class Check(Scratch):
                                   (0, "3 passed", False), (1, "", False), (0, "", True)):
             output = f">> a: {said}, 0 failed, 0 skipped\n" if said else "nothing"
             self.assertEqual(counter.count(Step("x", ["x"], least), output, True)[0], good, said)
-        self.assertEqual(counter.totals(), (11, 3))
-
-    def test_cases(self):
-        lines = ("    KTAP version 1", "    # Subtest: s", "    1..2", "        KTAP version 1",
-                 "        # Subtest: c", "        ok 1 v1", "        ok 2 v2 # SKIP no page",
-                 "    # c: pass:1 fail:0 skip:1 total:2", "    ok 1 c", "    ok 2 d", "ok 1 s")
-        counter = self.machines(kunit=report(*lines).replace("1..11", "1..1"))
-        self.assertEqual((counter.totals(), counter.hosts["kunit"], counter.skipped.total()),
-                         ((2, 0), 1, 1))
-        # A parameter that nothing in all of make check has tried
-        counter.whole = True
-        self.assertIn("skipped everywhere: s.c: v2", counter.summary())
-        self.assertEqual(counter.totals(), (2, 1))
-        counter.tried["s.c: v2"].add("pass")
-        self.assertEqual(counter.totals(), (2, 0))
-        # A host that tries fewer
-        counter.parameters["s.c"].add(1)
-        self.assertEqual((counter.totals(), counter.missed()),
-                         ((2, 1), ["a host tries 1 of 2 parameters: s.c"]))
+        self.assertEqual((counter.passed, counter.failed), (11, 3))
 
     def test_kernels(self):
         """Each row is booted by make check, make kernels, scripts/nightly/coverage or defects, but
