@@ -1,34 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What a process is charged is what is held for it: what a command has reserved and not used
- * (struct tce_charge), what is to be uncharged later, what ENABLE and MAP have charged in v1,
- * regions, and what windows use, of which this knows only the sum. Each call below keeps it so,
+ * (struct tce_charge), what is to be uncharged later, what ENABLE and MAP have charged in v1, and
+ * what regions and windows use, of which this knows only the sum. Each call below keeps it so,
  * whatever fails. A command uses no more than it has reserved (USE). No page of v1 is pinned that
- * is not charged, or about to be by another MAP (MAP). A region is charged whether it is in KVM's
- * list or not, and uncharged when it is freed (UNREGISTER); what is refused is uncharged at once,
- * or by the kernel (REGISTER). Only the process itself waits for its mmap_lock (UNCHARGE, TRY).
+ * is not charged, or about to be by another MAP (MAP). Only the process itself waits for its
+ * mmap_lock (UNCHARGE, TRY).
  *
- * Whether CREATE, REMOVE, ENABLE, DISABLE and the end of a container call these as they should is
- * not shown here, but by KUnit's balance.
+ * Whether CREATE, REMOVE, REGISTER, UNREGISTER, ENABLE, DISABLE and the end of a container call
+ * these as they should is not shown here, but by KUnit's balance.
  *
  * Assumed: each amount is less than 2^40 pages, and all of them are, so that the kernel's own sum
- * does not wrap; the kernel's own list charges what it takes, and nothing if it fails, and does not
- * uncharge without an mm. A region has NPAGES pages in one block, because pinning more loops by its
- * data.
+ * does not wrap.
  *
- * each: CALL=RESERVE,USE,UNCHARGE,TRY,MAP LISTED=0 PAGE_SHIFT=12 NPAGES=0
- * each: CALL=REGISTER LISTED=0,1 PAGE_SHIFT=16 NPAGES=1,2
- * each: CALL=UNREGISTER LISTED=0 PAGE_SHIFT=16 NPAGES=1,2
- * unwind: 4
+ * each: CALL=RESERVE,USE,UNCHARGE,TRY,MAP PAGE_SHIFT=12
  *
  * control: tce_charge_reserve tce_charge be_owner account_locked_vm(any) CALL=RESERVE
  * control: tce_charge_need tce_charge_commit CALL=USE
  * control: tce_uncharge account_locked_vm(any) CALL=UNCHARGE
  * control: tce_uncharge_try __account_locked_vm(any) CALL=TRY
  * control: count_pages tce_charge tce_v1_allow CALL=MAP
- * control: tce_charge account_locked_vm region_create CALL=REGISTER LISTED=1
- * control: tce_charge account_locked_vm(any) tce_blocks_pin CALL=REGISTER LISTED=0 NPAGES=1
- * control: tce_uncharge_later region_free CALL=UNREGISTER LISTED=0 NPAGES=2
  */
 #define MOST			(1UL << 40)
 
@@ -79,48 +70,17 @@ static int __account_locked_vm(struct mm_struct *its, unsigned long pages, bool 
 #define mmdrop(its)			((void)0)
 #define down_write_trylock(lock)	any_bool()
 
-/* Nothing is done when memory is freed, which keeps this small. */
-#define some(size)			__CPROVER_allocate(size, true)
-#define kzalloc(size, flags)		(any_bool() ? NULL : some(size))
-static void kfree(void *p) {}
-#define kvfree				kfree
-#define kvzalloc			kzalloc
-#define kmalloc_array(n, size, flags)	(any_bool() ? NULL : some_pages)
-#define memcpy(to, from, size)		((void)0)
-#define page_folio(page)		((struct folio *)any_ulong())
-#define folio_page(folio, n)		((struct page *)any_ulong())
-#define folio_shift(folio)		(any_u32() % 40)
-#define folio_page_idx(folio, page)	any_ulong()
-#define folio_nr_pages(folio)		any_ulong()
-#define folio_test_hugetlb(folio)	any_bool()
-#define unpin_user_folio(folio, n)	((void)(n))
-#define unpin_user_pages_dirty_lock(pages, n, dirty) ((void)(n))
-static struct page *some_pages[NPAGES + 1];
-
 #include "../tce_mm.c"
-
-/* These pin as many as they are asked for, or none. */
-#define tce_pin_pages			pin_all
-#define tce_unpin_pages(pages, n)	((void)(n))
-static unsigned long pin_all(struct page **pages, unsigned long ua, unsigned long n, bool write,
-			     int *rc)
-{
-	*rc = any_bool() ? -EFAULT : 0;
-	return *rc ? 0 : n;
-}
-
 #include "../tce_v1.c"
-#include "../tce_block.c"
-#include "../tce_region.c"
 #include "../tce_trace.c"
 
-enum { RESERVE, USE, UNCHARGE, TRY, MAP, REGISTER, UNREGISTER };
+enum { RESERVE, USE, UNCHARGE, TRY, MAP };
 
 static struct tce_mm tmm = { .mm = &mm };
 static struct tce_v1 v1;
 static struct tce_memory mem = { .tmm = &tmm };
 static struct tce_charge charge;
-/* Pages of windows or regions, and what other MAPs have counted and are about to charge */
+/* Pages of windows and regions, and what other MAPs have counted and are about to charge */
 static unsigned long used, others_charge;
 
 static unsigned long held(void)
@@ -146,20 +106,6 @@ static bool all_charged(void)
 	return (wide)v1.pages.n <= (wide)v1.charged + others_charge;
 }
 
-/* The kernel's own list */
-long mm_iommu_new(struct mm_struct *its, unsigned long ua, unsigned long npages,
-		  struct mm_iommu_table_group_mem_t **list)
-{
-	if (change(npages, true))
-		return -ENOMEM;
-	if (any_bool()) {
-		change(npages, false);
-		return any_bool() ? -EFAULT : -EINVAL;
-	}
-	*list = (struct mm_iommu_table_group_mem_t *)1;
-	return 0;
-}
-
 static void be_owner(void)
 {
 	task.mm = &mm;
@@ -168,7 +114,6 @@ static void be_owner(void)
 static void call(unsigned long n)
 {
 	unsigned long before = charge.left, was;
-	struct tce_region *region;
 	int rc;
 
 	switch (CALL) {
@@ -201,21 +146,6 @@ static void call(unsigned long n)
 		prove(rc ? v1.pages.n == was : v1.pages.n == was + n);
 		prove(all_charged());
 		break;
-	case REGISTER:
-		/* an odd page, so that the size of the pages behind it is not looked for */
-		region = region_create(&tmm, TCE_BLOCK + PAGE_SIZE, n, LISTED);
-		if (!IS_ERR(region))
-			used += n;
-		break;
-	case UNREGISTER:
-		region = some(sizeof(*region) + sizeof(*region->blocks));
-		region->blocks[0] = any_ulong();
-		region->ua = TCE_BLOCK + PAGE_SIZE;
-		region->npages = n;
-		assume(n <= used);
-		used -= n;
-		region_free(region, &mem);
-		break;
 	}
 }
 
@@ -227,7 +157,7 @@ int main(void)
 		be_owner();
 	mem.v1 = CALL == MAP ? &v1 : NULL;
 	any_state();
-	call(NPAGES ?: any_amount());
+	call(any_amount());
 	prove(held() == mm.locked_vm);
 	return 0;
 }
