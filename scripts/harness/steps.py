@@ -140,7 +140,7 @@ def runs() -> Iterator[Step]:
         yield Step(f"fuzz {kernel} {machine}", [
             "fuzz", "--kernel", kernel, "--machine", machine, "--seed", str(seed), "--huge-pages",
             "--args", "--rounds 70", "--append", "slub_debug=-", "--seconds", "7000"], 8)
-    yield Step("wrong modules", ["nightly/wrong-modules"], 15)
+    yield Step("wrong modules", ["nightly/wrong-modules"], 14)
     for kernel, hosts in SUITES.items():
         for machine in hosts.split():
             yield Step(f"kunit {kernel} {machine}",
