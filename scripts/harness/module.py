@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The module's sources, as Kbuild names them."""
+"""The module's sources, as Kbuild names them, and where their functions are. For C in the kernel's
+style."""
 import re
 import shutil
 from pathlib import Path
 
-from harness.ctext import functions, without_comments
 from harness.paths import ROOT
 
 NAME = "vfio_iommu_spapr_tce"
@@ -12,6 +12,9 @@ KO = f"{NAME}.ko"
 SUITES = f"{NAME}_kunit"
 # What some kernels lack (compat/iommu_ops.c), on which either driver depends there
 IOMMU_OPS = "spapr_tce_iommu_ops"
+
+COMMENT = r"/\*.*?\*/|//[^\n]*"
+STRING = r'"(?:\\.|[^"\\\n])*"'
 
 
 def objects(kbuild: str) -> dict[str, str]:
@@ -35,6 +38,22 @@ def copy(to: Path, *directories: str) -> None:
         shutil.copytree(ROOT / directory, to / directory)
     for file in (ROOT / "Kbuild", *ROOT.glob("*.[ch]")):
         shutil.copy2(file, to)
+
+
+def without_comments(text: str) -> str:
+    """The text with comments blanked, at the same length."""
+    def blank(match: re.Match[str]) -> str:
+        return match[0] if match[0][0] == '"' else re.sub(r"[^\n]", " ", match[0])
+
+    return re.sub(rf"{COMMENT}|{STRING}", blank, text, flags=re.S)
+
+
+def functions(code: str) -> dict[str, str]:
+    """{name: its head and body}, of C without comments."""
+    found = {}
+    for m in re.finditer(r"^(?=\w)[^;{}=#]*?\b(\w+)\([^;{}]*\)\s*\n\{.*?^\}", code, re.M | re.S):
+        found[m[1]] = m[0]
+    return found
 
 
 def changed(text: str, function: str, inside: str, behind: str = "") -> str:
