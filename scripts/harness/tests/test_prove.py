@@ -3,8 +3,6 @@
 import concurrent.futures
 import contextlib
 import io
-import tempfile
-from pathlib import Path
 from unittest import mock
 
 from harness.paths import SCRIPTS
@@ -36,52 +34,45 @@ class Prove(Scratch):
                              "[main.no-body.g] line 9 no body for callee g: FAILURE", REFUTED)):
             self.assertEqual(prove.verdict("\n".join(said) + "\n"), want, said)
 
-    def test_runs(self):
+    def ask(self, lines, code=None, name="cbmc", unwind="1", a="1",
+            text="int main(void) { return A; }\n"):
+        """The verdict on a proof. @lines: what the program says, in sh; @code: how it ends"""
         self.file("kernel.h", "")
-        self.file("x.c", "int main(void) { return 0; }\n")
-        for said, code, seconds, want in ((f"{GOOD}\n{PROVED}", 0, 300, "proved"),
-                                          (f"{GOOD}\n{PROVED}", 6, 300, "neither"),
-                                          (f"{GOOD}\n{BAD}\n{REFUTED}", 10, 300, "refuted"),
-                                          (f"{GOOD}\n{PROVED}", 10, 300, "neither"),
-                                          (f"{GOOD}\n{BAD}\n{REFUTED}", 0, 300, "neither"),
-                                          # what only waits has time
-                                          (f"{GOOD}\n{PROVED}' && sleep 2; echo '", 0, 1,
-                                           "proved"),
-                                          (f"{GOOD}\n{PROVED}\n' && while :; do :; done; echo '",
-                                           0, 1, "neither")):
-            program = self.program("cbmc", f"echo '{said}'\nexit {code}")
-            prove.SECONDS, prove.CACHED = seconds, Path(tempfile.mkdtemp(dir=self.top))
-            found = prove.cbmc(program, self.top / "x.c", self.top / "x.log", "1", {})
-            self.assertEqual(found.split(":")[0], want, (said, code, found))
-        self.file("x.c", "#error no\n")
-        self.assertEqual(prove.cbmc(program, self.top / "x.c", self.top / "x.log", "1", {}),
-                         "gcc failed")
+        self.file("x.c", text)
+        if code is None:
+            code = {PROVED: 0, REFUTED: 10}.get(lines[-1], 1)
+        program = self.program(name, f"echo '{chr(10).join(lines)}'\nexit {code}")
+        return prove.cbmc(program, self.top / "x.c", self.top / "x.log", unwind, {"A": a})
+
+    def test_runs(self):
+        """What the program says and how it ends have to agree, in time."""
+        good, bad = (GOOD, PROVED), (GOOD, BAD, REFUTED)
+        for n, (lines, code, seconds, want) in enumerate((
+                (good, 0, 300, "proved"), (good, 6, 300, "neither"), (good, 10, 300, "neither"),
+                (bad, 10, 300, "refuted"), (bad, 0, 300, "neither"),
+                # what only waits has time
+                ((*good, "' && sleep 2; echo '"), 0, 1, "proved"),
+                ((*good, "' && while :; do :; done; echo '"), 0, 1, "neither"))):
+            prove.SECONDS, prove.CACHED = seconds, self.top / str(n)
+            self.assertEqual(self.ask(lines, code).split(":")[0], want, (lines, code))
+        self.assertEqual(self.ask(good, text="#error no\n"), "gcc failed")
 
     def test_kept(self):
         """What was decided is not asked again, until the text, the macros, the bound or the program
         is another one."""
         prove.SECONDS, prove.CACHED = 300, self.top / "kept"
-        self.file("kernel.h", "")
         good, bad = (GOOD, PROVED), (GOOD, BAD, REFUTED)
-
-        def ask(lines, name="cbmc", unwind="1", a="1", text="int main(void) { return A; }\n"):
-            """@lines: what the program would say"""
-            self.file("x.c", text)
-            program = self.program(name, f"echo '{chr(10).join(lines)}'\nexit "
-                                   f"{ {PROVED: 0, REFUTED: 10}.get(lines[-1], 1)}")
-            return prove.cbmc(program, self.top / "x.c", self.top / "x.log", unwind, {"A": a})
-
         for lines, want, changed in (
                 ((GOOD,), "neither: exit code 1", {}), (good, "proved", {}),
                 (bad, "proved (cached)", {}), (bad, "refuted", {"unwind": "2"}),
                 (bad, "refuted", {"a": "2"}), (bad, "refuted", {"name": "other"}),
                 (bad, "proved (cached)", {"text": "/* why */\n\nint main(void)\n{ return A; }\n"}),
                 (bad, "refuted", {"text": "int main(void) { return -A; }\n"})):
-            self.assertEqual(ask(lines, **changed), want, changed)
+            self.assertEqual(self.ask(lines, **changed), want, changed)
         # what is cut off is no verdict
         for file in prove.CACHED.iterdir():
             file.write_text(GOOD)
-        self.assertEqual([ask(good), ask(bad)], ["proved", "proved (cached)"])
+        self.assertEqual([self.ask(good), self.ask(bad)], ["proved", "proved (cached)"])
 
     def test_controls(self):
         good = (" * each: A=1,2 B=3\n * each: A=4\n * unwind: 2\n *\n * control: f g(any)\n * "
