@@ -231,11 +231,6 @@ def report(name: str, reader: Reader, faults: list[str]) -> bool:
     return not faults
 
 
-def summary(log: str, host: skips.Host | None = None, glob: str | None = None) -> bool:
-    """The same of a log."""
-    return report(Path(log).stem, *judge(log, wanted_of(log, glob) if glob else (), host))
-
-
 def main(doc: str) -> int:
     p = parser(doc)
     p.add_argument("--host", nargs=2, metavar=("KERNEL", "MACHINE"))
@@ -243,7 +238,8 @@ def main(doc: str) -> int:
     p.add_argument("log", nargs="+")
     args = p.parse_args()
     host = args.host and skips.Host("selftest", *args.host)
-    return 0 if all([summary(log, host, args.tests) for log in args.log]) else 1
+    return 0 if all([report(Path(log).stem, *judge(
+        log, wanted_of(log, args.tests) if args.tests else (), host)) for log in args.log]) else 1
 
 
 if __name__ == "__main__":
