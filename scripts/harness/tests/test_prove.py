@@ -58,21 +58,21 @@ class Prove(Scratch):
         self.assertEqual(self.ask(good, text="#error no\n"), "gcc failed")
 
     def test_kept(self):
-        """What was decided is not asked again, until the text, the macros, the bound or the program
-        is another one."""
+        """What was decided is not asked again, though it would be another verdict now, until the
+        text, the macros, the bound or the program is another one."""
         prove.SECONDS, prove.CACHED = 300, self.top / "kept"
         good, bad = (GOOD, PROVED), (GOOD, BAD, REFUTED)
         for lines, want, changed in (
                 ((GOOD,), "neither: exit code 1", {}), (good, "proved", {}),
-                (bad, "proved (cached)", {}), (bad, "refuted", {"unwind": "2"}),
+                (bad, "proved", {}), (bad, "refuted", {"unwind": "2"}),
                 (bad, "refuted", {"a": "2"}), (bad, "refuted", {"name": "other"}),
-                (bad, "proved (cached)", {"text": "/* why */\n\nint main(void)\n{ return A; }\n"}),
+                (bad, "proved", {"text": "/* why */\n\nint main(void)\n{ return A; }\n"}),
                 (bad, "refuted", {"text": "int main(void) { return -A; }\n"})):
             self.assertEqual(self.ask(lines, **changed), want, changed)
         # what is cut off is no verdict
         for file in prove.CACHED.iterdir():
             file.write_text(GOOD)
-        self.assertEqual([self.ask(good), self.ask(bad)], ["proved", "proved (cached)"])
+        self.assertEqual([self.ask(good), self.ask(bad)], ["proved", "proved"])
 
     def test_controls(self):
         good = (" * each: A=1,2 B=3\n * each: A=4\n * unwind: 2\n *\n * control: f g(any)\n * "
