@@ -26,12 +26,6 @@ try() {
 	step $? "$what" "$figure"
 }
 
-# The windows for clients have names of their own in the device tree.
-windows_back() {
-	window_back "$1" &&
-		[ -z "$(find /sys/firmware/devicetree/base/ -name 'linux,dma64-ddr-window-info')" ]
-}
-
 dev=$(pci_find "$EDU" | head -n 1)
 [ -n "$dev" ] || die "no edu device"
 
@@ -74,7 +68,7 @@ for version in 1 2; do
 	# of PowerNV alone
 	log_since "v$version" | grep -E 'PE# .*(DMA window|window#|DMA bypass)' |
 		sed -n 's/^.*PE# [^]]*\] /     log: /p'
-	try "host's windows" "are back" windows_back "v$version"
+	try "host's windows" "are back" window_back "v$version"
 done
 
 echo

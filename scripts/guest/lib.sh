@@ -160,20 +160,26 @@ hold_killed() {
 mark() { echo "<6>mark: $1" >/dev/kmsg; }
 log_since() { dmesg | sed -n "/mark: $1\$/,\$p"; }
 
-# pseries: the firmware's windows, which are properties of the host bridges
-windows() { find /sys/firmware/devicetree/base/ -name ibm,dma-window | wc -l; }
+# windows - of the host's own, how many a partition has: of the firmware, for all of memory, for a
+# part of it. They are properties of the host bridges.
+windows() {
+	for kind in ibm,dma-window linux,direct64-ddr-window-info linux,dma64-ddr-window-info; do
+		find /sys/firmware/devicetree/base/ -name $kind | wc -l
+	done | xargs
+}
 
 # window_back MARK - after the mark the host's window was taken away, and the last thing that
-# happened is that it came back, with its bypass. On pseries the kernel logs nothing: there are as
-# many as before ($windows_before).
+# happened is that it came back, with its bypass, as often as that was taken. On pseries the kernel
+# logs nothing: there are as many as before ($windows_before).
 window_back() {
 	if ! grep -q PowerNV /proc/cpuinfo; then
-		[ "$(windows)" -eq "$windows_before" ]
+		[ "$(windows)" = "$windows_before" ]
 		return
 	fi
 	log_since "$1" >/tmp/log
-	grep -q 'Disabling 64-bit DMA bypass' /tmp/log &&
-		grep -q 'Removing DMA window #0' /tmp/log &&
+	taken=$(grep -c 'Disabling 64-bit DMA bypass' /tmp/log)
+	[ "$taken" -gt 0 ] && grep -q 'Removing DMA window #0' /tmp/log &&
+		[ "$(grep -c 'Enabling 64-bit DMA bypass' /tmp/log)" -eq "$taken" ] &&
 		[ "$(grep -E 'DMA window #|window#|DMA bypass' /tmp/log | tail -n 2 |
 			grep -cE 'Setting up window#0|Enabling 64-bit DMA bypass')" -eq 2 ]
 }
