@@ -8,7 +8,6 @@
 # shellcheck source=passthrough-qemu.sh
 . /guest/passthrough-qemu.sh
 
-OUT=/tmp
 MEMORY=1073741824
 IMAGES=/var/lib/libvirt/images	# also has a kernel that starts at once
 

@@ -8,11 +8,9 @@
 #
 # Commands that it knows beside those of busybox:
 #   net_up IF ADDR       bring a network card up, with an address
-#   net_get SIZE SEED    fetch a file from the peer and check it
-#   net_put SIZE [PEER [FILE]]   send a file to the peer, which answers with its checksum
+#   net_echo MIB [PEER]  send a file to the peer, which sends it back
 
 export PATH=/bin:/sbin HOME=/root
-PEER=10.0.2.100
 
 net_up() {
 	ip link set "$1" up || return
@@ -25,23 +23,10 @@ net_up() {
 	return 1
 }
 
-net_get() {
-	want=$(wget -q -O - "http://${3:-$PEER}/sum/$1/$2")
-	got=$(wget -q -O - "http://${3:-$PEER}/bytes/$1/$2" | sha256sum | cut -d' ' -f1)
-	echo "received $1 bytes: $got"
-	[ -n "$want" ] && [ "$want" = "$got" ]
-}
-
-net_put() {
-	dd if="${3:-/dev/urandom}" of=/tmp/file bs=64k count=$(($1 / 65536)) 2>/dev/null
-	want=$(sha256sum </tmp/file | cut -d' ' -f1)
-	# not wget: busybox's ends a file at its first NUL
-	got=$({
-		printf 'POST / HTTP/1.0\r\nContent-Length: %s\r\n\r\n' "$1"
-		cat /tmp/file
-	} | nc "${2:-$PEER}" 80 | tail -n 1)
-	echo "sent $1 bytes: $want, the peer has ${got:-nothing}"
-	[ "$want" = "$got" ]
+net_echo() {
+	dd if=/dev/urandom of=/tmp/sent bs=1M count="$1" 2>/dev/null
+	nc "${2:-10.0.2.100}" 7 </tmp/sent >/tmp/back
+	cmp /tmp/sent /tmp/back && echo "$1 MiB came back"
 }
 
 /bin/busybox mkdir -p /sbin /proc /sys /dev /tmp /root /run

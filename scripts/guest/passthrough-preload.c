@@ -9,18 +9,14 @@
  * kvm-tces	KVM writes no TCEs of VFIO: QEMU does, by ioctl, as it would
  *		without KVM. It is not given KVM's VFIO device either: that one
  *		warns at the end about each group that it heard no more of.
- *
- * TCE_MEMLOCK plays a user without CAP_IPC_LOCK, who may lock so many bytes.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <linux/capability.h>
 #include <linux/kvm.h>
 #include <linux/vfio.h>
 
@@ -30,24 +26,6 @@ static int refused(const char *what, int error)
 
 	errno = error;
 	return all && strstr(all, what);
-}
-
-__attribute__((constructor)) static void limit_memory(void)
-{
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
-	const char *bytes = getenv("TCE_MEMLOCK");
-	struct rlimit limit;
-
-	if (!bytes || !*bytes)
-		return;
-	limit.rlim_cur = limit.rlim_max = strtoull(bytes, NULL, 10);
-	if (setrlimit(RLIMIT_MEMLOCK, &limit) || syscall(SYS_capget, &head, caps))
-		_exit(99);
-	caps[0].effective &= ~(1U << CAP_IPC_LOCK);
-	caps[0].permitted &= ~(1U << CAP_IPC_LOCK);
-	if (syscall(SYS_capset, &head, caps))
-		_exit(99);
 }
 
 int ioctl(int fd, unsigned long request, ...)

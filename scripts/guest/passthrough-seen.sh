@@ -8,11 +8,12 @@ TRACE=/sys/kernel/tracing
 DDW_START=0x800000000000000
 COUNTED="vfio_spapr_tce/tce_map vfio_spapr_tce/tce_unmap hcall/put hcall/put_indirect hcall/stuff"
 
-# Tracing: our tracepoints, counted and written down; with KVM the results of its hypercalls too.
+# tracing_on - our tracepoints and the results of KVM's hypercalls are counted from here on, and
+# written down.
 tracing_on() {
 	echo 8192 >$TRACE/buffer_size_kb
 	echo >$TRACE/trace
-	if [ "$kvm_has_tables" = 1 ] && [ ! -d $TRACE/events/hcall ]; then
+	if [ ! -d $TRACE/events/hcall ]; then
 		{
 			echo "r:hcall/put kvmppc_h_put_tce rc=\$retval"
 			echo "r:hcall/put_indirect kvmppc_h_put_tce_indirect rc=\$retval"
@@ -21,34 +22,25 @@ tracing_on() {
 			echo "p:tables/released kvm_spapr_tce_iommu_table_free"
 		} >$TRACE/kprobe_events || fail "KVM's hypercalls cannot be traced"
 	fi
-	tracing_switch 1 hist:keys=rc
-}
-
-tracing_off() { tracing_switch 0 '!hist:keys=rc'; }
-
-tracing_switch() {
 	for event in $COUNTED; do
-		if [ -d "$TRACE/events/$event" ]; then echo "$2" >"$TRACE/events/$event/trigger"; fi
+		echo '!hist:keys=rc' >$TRACE/events/"$event"/trigger 2>/dev/null
+		echo hist:keys=rc >$TRACE/events/"$event"/trigger
 	done
-	for dir in vfio_spapr_tce hcall tables; do
-		if [ -d $TRACE/events/$dir ]; then echo "$1" >$TRACE/events/$dir/enable; fi
-	done
+	for dir in vfio_spapr_tce hcall tables; do echo 1 >$TRACE/events/$dir/enable; done
 	# A guest's kernel begins by clearing its window, entry by entry: without KVM that is
 	# 262,144 UNMAPs of nothing. They are counted, but not written down.
-	event=$TRACE/events/vfio_spapr_tce/tce_unmap
-	if [ -d $event ]; then echo 0 >$event/enable; fi
+	echo 0 >$TRACE/events/vfio_spapr_tce/tce_unmap/enable
 }
 
 # count EVENT [RC] - how often it happened (with that result).
 count() {
-	[ -e "$TRACE"/events/"$1"/hist ] || { echo 0; return; }
 	awk -v want="${2-any}" '
 		/hitcount:/ { gsub(/[{}:,]/, " "); if (want == "any" || $2 + 0 == want) n += $NF }
 		END { print n + 0 }' "$TRACE"/events/"$1"/hist
 }
 
-# windows - those created, as our tracepoints tell.
-windows() {
+# made - the windows created, as our tracepoints tell.
+made() {
 	sed -n 's/.*tce_window_create: \(.* rc=0\)$/\1/p' "$TRACE"/trace
 }
 
@@ -59,36 +51,17 @@ live_tces() {
 		/sys/kernel/debug/vfio_iommu_spapr_tce/state | awk '{ n += $1 } END { print n + 0 }'
 }
 
-# report - what is in the tables, and by which way it came there.
+# report - what has come into the tables, and by which way
 report() {
-	cp "$TRACE"/trace "$OUT/$test.trace"
-	if guest_lives; then guest 20 'dmesg | grep pe-dma-window'; fi
-	windows | while read -r line; do say "window: $line"; done
-	say "live TCEs: $(live_tces)"
-	for event in MAP:tce_map UNMAP:tce_unmap; do
-		calls=$(count vfio_spapr_tce/"${event#*:}")
-		say "${event%:*} ioctls: $calls," \
-			"failed: $((calls - $(count vfio_spapr_tce/"${event#*:}" 0)))"
+	made | sed 's/^/>> window: /'
+	for event in $COUNTED; do
+		say "$event: $(count "$event"), without an error: $(count "$event" 0)"
 	done
-	if [ "$kvm_has_tables" = 1 ]; then
-		for event in put put_indirect stuff; do
-			say "$(hcall_name "$event"): $(count "hcall/$event")," \
-				"done in the kernel: $(count "hcall/$event" 0)"
-		done
-	fi
-}
-
-hcall_name() {
-	case $1 in
-	put) echo H_PUT_TCE ;;
-	put_indirect) echo H_PUT_TCE_INDIRECT ;;
-	stuff) echo H_STUFF_TCE ;;
-	esac
 }
 
 # expect_windows N - so many were created, the first at 0, the second at 1<<59.
 expect_windows() {
-	starts=$(windows | sed 's/.*start=\([^ ]*\) .*/\1/' | sort | uniq | xargs)
+	starts=$(made | sed 's/.*start=\([^ ]*\) .*/\1/' | sort | uniq | xargs)
 	case $1 in
 	1) [ "$starts" = 0x0 ] ;;
 	2) [ "$starts" = "0x0 $DDW_START" ] ;;
@@ -97,18 +70,17 @@ expect_windows() {
 
 # expect_ways - with KVM the kernel does all, without it our ioctls do.
 expect_ways() {
-	if [ "$kvm_has_tables" = 1 ]; then
-		maps=$(count vfio_spapr_tce/tce_map)
-		for event in put put_indirect stuff; do
-			[ "$(count hcall/"$event")" = "$(count hcall/"$event" 0)" ] ||
-				fail "KVM left some of $event to QEMU"
-		done
-		[ $(($(count hcall/put 0) + $(count hcall/put_indirect 0))) -gt 0 ] ||
-			fail "KVM put no TCE"
-		[ "$maps" = 0 ] || fail "$maps MAP ioctls, with KVM there should be none"
-	else
+	if [ "$kvm_has_tables" = 0 ]; then
 		expect_maps
+		return
 	fi
+	for event in put put_indirect stuff; do
+		[ "$(count hcall/$event)" = "$(count hcall/$event 0)" ] ||
+			fail "KVM left some of $event to QEMU"
+	done
+	[ $(($(count hcall/put) + $(count hcall/put_indirect))) -gt 0 ] || fail "KVM put no TCE"
+	maps=$(count vfio_spapr_tce/tce_map)
+	[ "$maps" = 0 ] || fail "$maps MAP ioctls, with KVM there should be none"
 }
 
 expect_maps() {

@@ -28,7 +28,6 @@ PARTS = {
     "check": ("make check", "All tests"),
     "kernels": ("make kernels", "Further kernels"),
     "guest": ("scripts/guests", "Guests"),
-    "boots": ("scripts/guests --kernel 6.12-4k boots", "What a guest's boot asks of the host"),
     "install": ("scripts/nightly/install", "Installation on Debian"),
     "fresh": ("scripts/nightly/fresh", "The first run on a new machine"),
     "coverage": ("scripts/nightly/coverage", "Coverage"),
