@@ -81,10 +81,12 @@ make_work() {
 	trap 'rm -rf "$work"' EXIT
 }
 
-# Print the cache entry $1 (or the file $2 in it), and say that it is in use.
-use_entry() {
+# cached ENTRY [FILE] - if the cache has it, say that it is in use, print where it is, and end
+cached() {
+	[ -e "$1${2:+/$2}" ] || return 0
 	touch "$1"
 	echo "$1${2:+/$2}"
+	exit
 }
 
 # Put the finished $work (or its part $2) in its place $1, which is called
@@ -104,18 +106,20 @@ drop_old() {
 
 # Make a chroot $4 (or a tar) by mmdebstrap: variant $1, architecture $2, packages $3, of
 # suites $5 and more; options in the array $debian_options. Its own apt sees these suites only;
-# mirror and key are those of private-apt.
+# mirror and key are those of private-apt. The variant "extract", which installs nothing, needs no
+# root.
 debian_options=()
 debian_root() {
-	local variant=$1 cpu=$2 packages=$3 target=$4 sources suite
+	local variant=$1 cpu=$2 packages=$3 target=$4 sources suite command=(as_root mmdebstrap)
 	shift 4
+	if [ "$variant" = extract ]; then command=(mmdebstrap --mode=chrootless); fi
 	sources=$(dirname "$("$SCRIPTS/image/private-apt" config)")/sources.list
 	# How the machine reaches the mirror (proxy, stale mirrors) holds here too.
 	apt-config dump | grep -E '^Acquire::(https?|ftp|Check)' >"$work/apt.conf" || true
 	echo 'Acquire::Retries "5";' >>"$work/apt.conf"
 	for suite in "$@"; do
 		sed -n "s/^\(deb .*\) bookworm main$/\1 $suite main/p" "$sources"
-	done | as_root mmdebstrap --quiet --variant="$variant" --architectures="$cpu" \
+	done | "${command[@]}" --quiet --variant="$variant" --architectures="$cpu" \
 		"${debian_options[@]}" \
 		--aptopt="$work/apt.conf" --include="$packages" "$1" "$target" - >&2 ||
 		die "mmdebstrap could not make the chroot"
