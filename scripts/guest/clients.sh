@@ -232,20 +232,16 @@ ovs_works() {
 	cat /var/log/openvswitch/ovs-vswitchd.log
 	return $works
 }
-# The commands may wait for an ovs-vswitchd that does not come up: then this shows why.
+# The commands may wait for an ovs-vswitchd that does not come up: what is said of it shows why.
 ovs_configured() {
-	timeout 1200 sh -ex /doc/ovs >/tmp/ovs 2>&1
-	code=$?
+	timeout 1200 sh -ex /doc/ovs >/tmp/ovs 2>&1 && [ "$(tail -n 1 /tmp/ovs)" = "[]" ]
+	works=$?
 	cat /tmp/ovs
-	if [ $code -eq 0 ] && [ "$(tail -n 1 /tmp/ovs)" = "[]" ]; then
-		systemctl stop ovs-vswitchd	# which holds pages
-		return
-	fi
-	echo "exit code $code"
 	systemctl --no-pager list-jobs
 	systemctl --no-pager --lines=30 status ovs-vswitchd
 	tail -n 40 /var/log/openvswitch/ovs-vswitchd.log
-	return 1
+	systemctl stop ovs-vswitchd	# which holds pages
+	return $works
 }
 ovs_dies() {
 	ovs_pings && systemctl kill --signal KILL ovs-vswitchd && ovs_works
