@@ -344,31 +344,6 @@ class Doctor(Host):
             self.put({"unit": "LoadState=not-found\nLimitMEMLOCK=1\n"})
             self.look(**UNIT)
 
-    def test_build(self):
-        """Headers build it on Debian; elsewhere DKMS has to be asked."""
-        for there, build in (("apt", "apt install linux-headers-6.12.113"),
-                             ("dnf", f"dnf install kernel-devel-6.12.113 && {DKMS}"),
-                             ("zypper", f"zypper install kernel-default-devel && {DKMS}")):
-            with mock.patch.object(tcestat.shutil, "which", lambda name, there=there, **_:
-                                   name if name == there else None):
-                self.assertEqual(tcestat.build(tcestat.System(str(self.top)), "6.12.113"), build)
-
-    def test_nobody_served(self):
-        """The package's script "supported" is asked about this machine, and nothing is run from
-        another directory."""
-        self.put({**BUILT,
-                  f"{PACKAGE}/scripts/release/supported": f"touch {self.top}/ran; exit 1\n"})
-        system = tcestat.System(str(self.top))
-        self.assertFalse(tcestat.is_skipped(system, "6.12.113"))
-        self.assertFalse((self.top / "ran").exists())
-        system.real = True
-        for code, skipped in ((1, True), (0, False), (2, False), (127, False)):
-            with mock.patch.object(tcestat.subprocess, "run",
-                                   return_value=mock.Mock(returncode=code)) as run:
-                self.assertEqual(tcestat.is_skipped(system, "6.12.113"), skipped)
-            self.assertEqual(run.call_args[0][0], ["bash", f"/{PACKAGE}/scripts/release/supported",
-                                                   "/lib/modules/6.12.113/build"])
-
     def test_group_of_the_file(self):
         """IBM's tools give the files to another group than ours; and root's group is not one to
         join."""
