@@ -35,34 +35,21 @@ holds() {
 }
 
 say "the doctor's commands, from the top"
-done=
 for _ in 1 2 3 4 5 6 7 8; do
 	doctor
 	[ $rc -eq 1 ] || die "exit code $rc"
 	command=$(sed -n '/^do: /{n;s/^ *//;p;q;}' /tmp/said)
 	[ "$command" != "${command#modprobe kvm}" ] && break
-	case $done in
-	*"<$command>"*) die "this did not help: $command" ;;
-	esac
-	done="$done<$command>"
 	say "# $command"
 	sh -c "$command" || die "the command fails"
 done
-[ -n "$done" ] || die "there was nothing to do, which can't be: nobody has loaded the module"
 grep -q '^>> doctor: .*: 1 of [0-9]* checks failed' /tmp/said || die "there is more to do than KVM"
-/tcestat doctor "$dev" --json |
-	python3 \
-	-c 'import json, sys
-checks = json.load(sys.stdin)["checks"]
-assert [t["what"] for t in checks if not t["ok"]] == ["KVM"]' ||
-	die "the JSON says something else"
 grep -q "^ok  windows: .* for DMA of 32 bits" /tmp/said || die "no word of windows"
 [ "$(pci_driver "$dev")" = vfio-pci ] || die "vfio-pci does not have it"
 tce_version || die "another driver is loaded"
 
 say "by somebody who may do nothing"
-need=$(/tcestat memlock --json |
-	python3 -c 'import json, sys; print(json.load(sys.stdin)["bytes"])')
+need=$(/tcestat memlock | sed -n 's/.*LimitMEMLOCK=//p')
 told as_nobody /tcestat doctor "$dev"
 [ $rc -eq 1 ] || die "exit code $rc"
 grep -A1 '^do: access: ' /tmp/said | grep -q "^ *sudo chown nobody /dev/vfio/$group$" ||
