@@ -8,7 +8,7 @@
 #
 # Commands that it knows beside those of busybox:
 #   net_up IF ADDR       bring a network card up, with an address
-#   net_echo MIB [PEER]  send a file to the peer, which sends it back
+#   net_echo MIB PEER    send a file to the peer, which sends it back
 
 export PATH=/bin:/sbin HOME=/root
 
@@ -25,7 +25,7 @@ net_up() {
 
 net_echo() {
 	dd if=/dev/urandom of=/tmp/sent bs=1M count="$1" 2>/dev/null
-	nc "${2:-10.0.2.100}" 7 </tmp/sent >/tmp/back
+	nc "$2" 7 </tmp/sent >/tmp/back
 	cmp /tmp/sent /tmp/back && echo "$1 MiB came back"
 }
 

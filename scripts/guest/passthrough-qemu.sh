@@ -112,10 +112,11 @@ guest_stop() {
 	wait "$qemu_pid" || fail "QEMU ended with $?"
 }
 
-# traffic - the card works: packets, and a file that goes out and comes back.
+# traffic [N] - the guest's card N (0) works: packets, and a file that goes out and comes back.
 traffic() {
+	net=10.0.$((${1-0} + 2))
 	guest 20 'dmesg | grep -e pe-dma-window -e "direct mapping"'
-	guest 20 net_up eth0 10.0.2.15 || fail "the card does not come up"
-	guest 60 ping -c 3 "$NET" || fail "no packets"
-	guest 100 net_echo 2 || fail "a file did not come back as it was"
+	guest 20 net_up "eth${1-0}" $net.15 || fail "the card does not come up"
+	guest 60 ping -c 3 $net.2 || fail "no packets"
+	guest 100 net_echo 2 $net.100 || fail "a file did not come back as it was"
 }

@@ -19,7 +19,6 @@
 
 DISK=/mnt	# QEMU, and its guest
 OUT=/tmp/out
-NET=10.0.2.2
 MEM=1024	# MiB of a guest
 
 # ---- the host ----
@@ -158,7 +157,7 @@ test_memlock() {
 # Killed in the middle of it.
 test_kill() {
 	begin || return
-	guest_send 'while net_echo 2; do :; done'
+	guest_send 'while net_echo 2 10.0.2.100; do :; done'
 	sleep 5
 	[ ! -e /tmp/g/done."$number" ] || fail "the traffic has ended"
 	kill -9 "$qemu_pid"
@@ -205,7 +204,6 @@ test_eeh() {
 	begin || return
 	pe=$(($(cat "/sys/bus/pci/devices/$DEVICE/eeh_pe_config_addr")))
 	bridge=$(bridge_at "$DEVICE")
-	say "the bridge at $bridge, PE $pe, frozen: $(frozen "$pe")"
 	[ "$(frozen "$pe")" = "0 0" ] || fail "it is frozen before the error"
 	freeze "$pe"
 	[ "$(frozen "$pe")" = "1 1" ] || fail "the bridge does not say that it is frozen"
@@ -215,18 +213,12 @@ test_eeh() {
 		'dmesg | grep -q "EEH: Recovery successful" && break; sleep 1; done;' \
 		'dmesg | grep EEH: | tail -n 30; [ $i -lt 60 ]' ||
 		fail "the guest does not recover its card"
-	guest 60 'for i in $(seq 30); do' \
-		'[ "$(cat /sys/class/net/eth0/carrier)" = 1 ] && break; sleep 1; done'
-	guest 60 ping -c 3 "$NET" || fail "no packets after the recovery"
-	guest 100 net_echo 2 || fail "a file did not come back as it was, after the recovery"
-	say "frozen: $(frozen "$pe"); answers of the state \"stopped\": $(count eehstate/rc 2)"
+	traffic
 	[ "$(frozen "$pe")" = "0 0" ] || fail "the PE is still frozen after the recovery"
+	# the state "stopped"
 	[ "$(count eehstate/rc 2)" -gt 0 ] || fail "the guest was not told of the error"
 	unfrozen "$pe"
-	for op in "1 ENABLE" "4 GET_STATE" "5 RESET_DEACTIVATE" "6 RESET_HOT" \
-		"7 RESET_FUNDAMENTAL" "8 CONFIGURE"; do
-		say "EEH ${op#* }: $(count eeh/op "${op% *}")"
-	done
+	# VFIO_EEH_PE_CONFIGURE, which comes last
 	[ "$(count eeh/op 8)" -gt 0 ] || fail "no EEH call reached us"
 	report
 	guest_stop
@@ -294,7 +286,7 @@ test_two() {
 	# shellcheck disable=SC2086
 	guest_start $card_1,addr=1 -device "vfio-pci,host=$second,id=card2,addr=2" || return
 	traffic
-	second_works
+	traffic 1
 	report
 	step "the second card is unplugged"
 	monitor device_del card2
@@ -308,14 +300,9 @@ test_two() {
 	guest_send 'reboot -f'
 	guest_up 3 || return
 	traffic
-	second_works
+	traffic 1
 	expect_windows 2
 	guest_stop
-}
-second_works() {
-	guest 20 net_up eth1 10.0.3.15 || fail "the second card does not come up"
-	guest 60 ping -c 3 10.0.3.2 || fail "no packets on the second card"
-	guest 100 net_echo 1 10.0.3.100 || fail "a file did not come back on the second card"
 }
 detached() { grep -q tce_detach: "$TRACE"/trace; }
 
