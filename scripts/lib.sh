@@ -41,6 +41,13 @@ as_root() {
 	fi
 }
 
+# quietly LOG COMMAND... - run what has much to say, the end of which is shown if it fails
+quietly() {
+	"${@:2}" >"$1" 2>&1 </dev/null && return
+	tail -n 30 "$1" >&2
+	die "$2 failed"
+}
+
 # What judges a console, and what keeps results for "make results": modules of scripts/harness
 ktap() { PYTHONPATH=$SCRIPTS /usr/bin/python3 -m harness.ktap "$@"; }
 results() { PYTHONPATH=$SCRIPTS /usr/bin/python3 -m harness.results "$@"; }
