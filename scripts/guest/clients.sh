@@ -221,12 +221,9 @@ ovs_answers() {
 	ip addr replace 10.1.0.9/24 dev br0 && ip link set br0 up &&
 		ip netns exec far ping -q -s 8 -c 1 -W 1 10.1.0.9
 }
-ovs_pings() {
+ovs_works() {
 	systemctl start ovs-vswitchd
 	wait_for 120 ovs_answers && pings ip netns exec far ping -s 8
-}
-ovs_works() {
-	ovs_pings
 	works=$?
 	systemctl stop ovs-vswitchd
 	cat /var/log/openvswitch/ovs-vswitchd.log
@@ -243,9 +240,6 @@ ovs_configured() {
 	systemctl stop ovs-vswitchd	# which holds pages
 	return $works
 }
-ovs_dies() {
-	ovs_pings && systemctl kill --signal KILL ovs-vswitchd && ovs_works
-}
 client_ovs() {
 	far
 	doc dpdk-pages
@@ -256,7 +250,6 @@ client_ovs() {
 	run "$name" "the commands of the page on DPDK: the card is a port, without an error" \
 		ovs_configured
 	run "$name" "a bridge with the card as a port: answers pings" ovs_works
-	run "$name" "killed and started again" ovs_dies
 }
 
 say "host: Linux $(uname -r)"
