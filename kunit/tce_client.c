@@ -183,31 +183,13 @@ long tce_remove(struct tce_client *client, u64 start)
 	return rc;
 }
 
-/* A MAP or UNMAP, which must touch no entries but its own */
-static long watched_ioctl(struct tce_client *client, unsigned int cmd,
-			  void *arg, size_t argsz, u64 ioba, u64 size)
-{
-	struct tce_mock *mock = client->fx->mock;
-	/* the smallest IOMMU page: more entries than that it can't be */
-	u64 entries = max(size >> 12, 1ULL);
-	long rc;
-
-	if (client->fx->busy)
-		return tce_ioctl(client, cmd, arg, argsz);
-	tce_mock_call(mock, ioba, size);
-	rc = tce_ioctl(client, cmd, arg, argsz);
-	tce_mock_called(mock, cmd == VFIO_IOMMU_MAP_DMA || !client->v2,
-			rc ? 0 : entries);
-	return rc;
-}
-
 long tce_map(struct tce_client *client, u64 ioba, u64 ua, u64 size, u32 flags)
 {
 	struct vfio_iommu_type1_dma_map arg = {
 		.argsz = sizeof(arg), .flags = flags, .vaddr = ua,
 		.iova = ioba, .size = size,
 	};
-	long rc = watched_ioctl(client, VFIO_IOMMU_MAP_DMA, &arg, sizeof(arg), ioba, size);
+	long rc = tce_ioctl(client, VFIO_IOMMU_MAP_DMA, &arg, sizeof(arg));
 
 	tce_expect_event(client, "map", (u64[5]) { ioba, ua, size, flags }, rc);
 	return rc;
@@ -218,7 +200,7 @@ long tce_unmap(struct tce_client *client, u64 ioba, u64 size)
 	struct vfio_iommu_type1_dma_unmap arg = {
 		.argsz = sizeof(arg), .iova = ioba, .size = size,
 	};
-	long rc = watched_ioctl(client, VFIO_IOMMU_UNMAP_DMA, &arg, sizeof(arg), ioba, size);
+	long rc = tce_ioctl(client, VFIO_IOMMU_UNMAP_DMA, &arg, sizeof(arg));
 
 	tce_expect_event(client, "unmap", (u64[5]) { ioba, size }, rc);
 	return rc;

@@ -193,12 +193,11 @@ bool kvm_hcall(struct kvm_setup *s, enum kvm_hcall call, unsigned long entry, un
 {
 	struct tce_fixture *fx = kunit_get_current_test()->priv;
 	unsigned long step = 1UL << s->tbl->it_page_shift, i;
-	bool calling = fx->mock->calling, done = true;
+	bool done = true;
 
 	if (ua && !mm_iommu_lookup(current->mm, ua, step))
 		return false;
 	fx->hypercalls++;
-	fx->mock->calling = false;
 	for (i = 0; done && i < n; i++)
 		done = ua ? kvm_do_map(s, entry + i, ua + i * step) : kvm_do_unmap(s, entry + i);
 	if (!done && call == H_KVM_PUT_INDIRECT)
@@ -206,7 +205,6 @@ bool kvm_hcall(struct kvm_setup *s, enum kvm_hcall call, unsigned long entry, un
 	kvm_kill(s, entry, n);
 	if (!done && call == H_KVM_PUT)
 		kvm_drop(s, entry, n);
-	fx->mock->calling = calling;
 	fx->hypercalls--;
 	fx->kvm_left |= !done;
 	return done;

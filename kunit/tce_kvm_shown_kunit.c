@@ -26,11 +26,8 @@ static long create_and_find(struct iommu_table_group *tg, int num, u32 shift, u6
 {
 	long rc = tce_mock_group_ops.create_table(tg, num, shift, size, levels, ptbl);
 
-	if (!rc && kvm_finds) {
-		/* whatever the driver was called for, this has to be cleared */
-		tce_mock_current()->calling = false;
+	if (!rc && kvm_finds)
 		kvm_finds(*ptbl, kvm_data);
-	}
 	return rc;
 }
 

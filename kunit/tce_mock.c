@@ -10,11 +10,6 @@
 
 #include "tce_mock.h"
 
-/* So many pages are put after one invalidation, if not all are in the same memory */
-#define MOCK_GATHER	32
-/* What an UNMAP may invalidate more than once is longer than that */
-#define MOCK_KILL_PIECE	512
-
 static struct tce_mock *mock_now;
 
 /* Note that something does not hold. */
@@ -29,47 +24,6 @@ void tce_mock_violation(struct tce_mock *mock, const char *fmt, ...)
 		va_end(args);
 	}
 	mock->nr_violations++;
-}
-
-/*
- * A MAP or UNMAP begins. From now on entries of others must not be touched. Not for calls that
- * run beside others. Undone by tce_mock_called().
- */
-void tce_mock_call(struct tce_mock *mock, u64 ioba, u64 size)
-{
-	spin_lock(&mock->lock);
-	mock->call_first = ioba;
-	mock->call_last = ioba + size - 1;
-	/* nothing, or more than there can be */
-	if (!size || mock->call_last < ioba) {
-		mock->call_first = ~0ULL;
-		mock->call_last = 0;
-	}
-	mock->call_kills = mock->kills;
-	mock->calling = true;
-	spin_unlock(&mock->lock);
-}
-
-/*
- * Undo tce_mock_call(). Without faults a MAP kills once, and once more for each MOCK_GATHER pages
- * that it replaces, as does an UNMAP of v1; one of v2 once for each piece of the range, since what
- * is in between may be large. In a table of several levels each leaf is invalidated by itself.
- */
-void tce_mock_called(struct tce_mock *mock, bool gathers, u64 entries)
-{
-	unsigned long kills, most = 1;
-
-	spin_lock(&mock->lock);
-	mock->calling = false;
-	kills = mock->kills - mock->call_kills;
-	if (entries)
-		most += (entries - 1) / (gathers ? MOCK_GATHER : MOCK_KILL_PIECE);
-	if (entries && mock->level_size)
-		most += DIV_ROUND_UP(entries, mock->level_size);
-	if (entries && !mock->fault && kills > most)
-		tce_mock_violation(mock, "%lu kills for %llu entries", kills,
-				   entries);
-	spin_unlock(&mock->lock);
 }
 
 /* Entries that reach something, in all tables. */

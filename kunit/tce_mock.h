@@ -18,9 +18,7 @@
  *   - nothing is killed that a bridge may use which is not linked to the table any more, because
  *     the bridge does not hear of that;
  *   - no table is freed while it is in a bridge, and on pseries, which would leave them to the
- *     next user of the window, none with live entries;
- *   - a MAP or UNMAP writes and kills no entry that it was not asked for, and
- *     kills all at once unless it has to do so in pieces.
+ *     next user of the window, none with live entries.
  * Whatever breaks one of these rules is recorded as a violation, for which the fixture
  * fails the test.
  *
@@ -161,15 +159,10 @@ struct tce_visit {
  * @runs: runs of entries written by one operation
  * @kills: calls of tce_kill()
  * @calls: calls that are under way, of all kinds
- * @calling: a MAP or UNMAP is under way, and no other call
- * @call_first: first IOBA that it is about
- * @call_last: last IOBA, less than @call_first if it is about none
- * @call_kills: what @kills was before it
  * @hcalls: entries are written by hypervisor calls, as on pseries: there is
  *	nothing to kill; and a table is in its group, and in use, as soon as it
  *	is made
  * @priced: CPU pages that it has said of the tables that exist
- * @level_size: entries in a level of the last table that has several; 0 if there was none
  * @ever_stuck: tables that a bridge has refused to release, so that they are never freed
  * @kept: pages that are not pinned may be reached: the test sees to it that
  *	somebody holds them
@@ -216,13 +209,7 @@ struct tce_mock {
 	unsigned long runs;
 	unsigned long kills;
 
-	unsigned long level_size;
 	atomic_t calls;
-	bool calling;
-	u64 call_first;
-	u64 call_last;
-	unsigned long call_kills;
-
 	bool hcalls;
 	unsigned long priced;
 	unsigned int ever_stuck;
@@ -385,9 +372,6 @@ unsigned int tce_mock_stuck(struct tce_mock *mock);
 
 __printf(2, 3)
 void tce_mock_violation(struct tce_mock *mock, const char *fmt, ...);
-
-void tce_mock_call(struct tce_mock *mock, u64 ioba, u64 size);
-void tce_mock_called(struct tce_mock *mock, bool gathers, u64 entries);
 
 void tce_fault_arm(struct tce_mock *mock, enum tce_fault fault,
 		   unsigned int nth, int rc);

@@ -42,7 +42,6 @@ static int table_fill(struct tce_mock_group *grp, struct iommu_table *tbl,
 	if (levels > 1) {
 		tbl->it_indirect_levels = levels - 1;
 		tbl->it_level_size = 1UL << DIV_ROUND_UP(bits, levels);
-		grp->mock->level_size = tbl->it_level_size;
 	}
 	if (tbl->it_level_size > MOCK_MAX_PUAS)
 		return -ENOMEM;

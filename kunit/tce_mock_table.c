@@ -101,20 +101,6 @@ static void mock_check_held(struct tce_mock_table *mt, unsigned long entry,
 	}
 }
 
-/* What the call that is under way was not asked to do, it must not do. */
-static void mock_check_asked(struct tce_mock_table *mt, unsigned long entry,
-			     unsigned long n, const char *what)
-{
-	const struct tce_mock *mock = mt->mock;
-	unsigned int shift = mt->tbl->it_page_shift;
-	u64 last = ((u64)(entry + n) << shift) - 1;
-
-	if (mock->calling && ((u64)entry << shift < mock->call_first ||
-			      last > mock->call_last))
-		tce_mock_violation(mt->mock, "%s of %lx+%lx, which nobody asked for",
-				   what, entry, n);
-}
-
 static struct hlist_head *bucket(struct tce_mock_table *mt, unsigned long entry)
 {
 	return &mt->buckets[hash_long(entry, TCE_TABLE_BITS)];
@@ -159,7 +145,6 @@ static struct tce_mock_tce *mock_entry_swap(struct tce_mock_table *mt,
 	struct tce_mock_tce *old = mock_entry_find(mt, entry);
 
 	mt->mock->writes++;
-	mock_check_asked(mt, entry, 1, "write");
 	if (old) {
 		hlist_del(&old->node);
 		list_del(&old->list);
@@ -299,11 +284,10 @@ static void call_visitor(struct tce_visit *visit)
 		visit->call(visit->data);
 }
 
-/* Others may come, as before and after an exchange or a kill. What they kill is not the call's. */
+/* Others may come, as before and after an exchange or a kill. */
 void tce_mock_visit(struct tce_mock *mock, struct tce_visit **where)
 {
 	struct tce_visit *visit = READ_ONCE(*where);
-	unsigned long kills = mock->kills;
 
 	if (!visit)
 		return;
@@ -317,7 +301,6 @@ void tce_mock_visit(struct tce_mock *mock, struct tce_visit **where)
 	call_visitor(visit);
 	if (visit->next)
 		WRITE_ONCE(*where, visit->next);
-	mock->call_kills += mock->kills - kills;
 }
 
 static int mock_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
@@ -484,7 +467,6 @@ static void mock_kill(struct iommu_table *tbl, unsigned long index,
 	if (!pages || !in_table(tbl, index, pages))
 		tce_mock_violation(mock, "kill of %lx+%lx is outside of the table",
 				   index, pages);
-	mock_check_asked(mt, index, pages, "kill");
 	misses = misses_kills(mt);
 	list_for_each_entry_safe(tce, next, &mt->stale, list)
 		if (tce->entry >= index && tce->entry - index < pages && !misses)
