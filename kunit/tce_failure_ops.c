@@ -152,7 +152,6 @@ static long eeh(struct failure *f)
 static void unmapped(struct failure *f)
 {
 	KUNIT_EXPECT_EQ(f->test, tce_mock_live(f->fx->mock), 0);
-	tce_unpinned(f->fx);
 	if (!f->client || !f->form->v2)
 		KUNIT_EXPECT_EQ(f->test, tce_mock_pins(f->fx->mock), 0);
 }

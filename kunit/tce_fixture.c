@@ -37,17 +37,6 @@ void tce_settled(struct tce_fixture *fx)
 			   tce_mock_stale(mock));
 }
 
-/*
- * Wait for the kernel to unpin what it unpins later. Regions of its list live for a grace
- * period more.
- */
-void tce_unpinned(struct tce_fixture *fx)
-{
-	if (fx->mock->unlisted)
-		rcu_barrier();
-	fx->mock->unlisted = false;
-}
-
 /* What the driver has charged the process with. Return: that, in CPU pages. */
 unsigned long tce_charged(struct tce_fixture *fx)
 {
@@ -271,7 +260,7 @@ int tce_fixture_init(struct kunit *test)
 	fx->mock = tce_mock_create();
 	test->priv = fx;
 	KUNIT_ASSERT_NOT_NULL(test, fx->mock);
-	tce_begin(fx);
+	tce_get_state(fx, &fx->begun);
 	return 0;
 }
 

@@ -34,7 +34,7 @@ kunit_test_suite(suite##_suite)
  * before TCE_ENTRIES.
  */
 enum tce_count {
-	TCE_PINS, TCE_REACHED, TCE_COUNTED, TCE_LOCKED, TCE_FOLL_PINS,
+	TCE_PINS, TCE_REACHED, TCE_COUNTED, TCE_LOCKED,
 	TCE_ENTRIES, TCE_SUM, TCE_TABLES, TCE_HIDDEN_TABLES,
 	TCE_LEAKED_TABLES, TCE_LEAKED_PAGES, TCE_CLOSING, TCE_MODULE,
 	TCE_CONTAINERS, TCE_CONTAINER_REFS, TCE_ENABLED, TCE_PENDING, TCE_GROUPS, TCE_WINDOWS,
@@ -122,10 +122,8 @@ int tce_fixture_init(struct kunit *test);
 void tce_fixture_exit(struct kunit *test);
 void tce_needs_faults(struct kunit *test);
 void tce_settled(struct tce_fixture *fx);
-void tce_unpinned(struct tce_fixture *fx);
 void tce_forget_event(struct tce_client *client);
 void tce_expect_event(struct tce_client *client, const char *event, const u64 args[5], long rc);
-void tce_begin(struct tce_fixture *fx);
 void tce_get_state(struct tce_fixture *fx, struct tce_state *state);
 void tce_expect_state(struct tce_fixture *fx, const struct tce_state *before, const char *what);
 void tce_expect_less(struct tce_fixture *fx, const struct tce_state *before, const char *what,

@@ -144,7 +144,6 @@ struct tce_visit {
  * @pins: pins that the driver owns
  * @refs: pages that entries in bridges reach or may reach, by entry
  * @listed: regions in the kernel's list (see tce_wrap.c)
- * @unlisted: some have left it lately
  * @counted: mappings of them that the driver counts
  * @taken_back: how often it has counted one down, except in work items
  * @spare: entries that are not in use
@@ -192,7 +191,6 @@ struct tce_mock {
 	unsigned long pins;
 	unsigned long refs;
 	struct list_head listed;
-	bool unlisted;
 	long counted;
 	unsigned long taken_back;
 	struct list_head spare;

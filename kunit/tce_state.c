@@ -8,7 +8,6 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/rbtree.h>
-#include <linux/vmstat.h>
 
 #include "../tce_window.h"
 #include "../tce_region.h"
@@ -20,7 +19,6 @@ static const char *const names[TCE_COUNTS] = {
 	[TCE_REACHED] = "pages that entries reach",
 	[TCE_COUNTED] = "mappings of regions in the kernel's list",
 	[TCE_LOCKED] = "locked_vm",
-	[TCE_FOLL_PINS] = "pins of the whole system",
 	[TCE_ENTRIES] = "live entries",
 	[TCE_SUM] = "what the devices reach",
 	[TCE_TABLES] = "tables",
@@ -47,28 +45,6 @@ static const char *const names[TCE_COUNTS] = {
 	[TCE_REGION_REFS] = "references of regions",
 	[TCE_MAPPED] = "mappings of regions",
 };
-
-/* Long-term pins in the whole system, what the CPUs have not added included */
-static long foll_pins(void)
-{
-	static const enum node_stat_item items[] = {
-		NR_FOLL_PIN_ACQUIRED, NR_FOLL_PIN_RELEASED
-	};
-	long n[2];
-	int i, node, cpu;
-
-	for (i = 0; i < 2; i++) {
-		n[i] = atomic_long_read(&vm_node_stat[items[i]]);
-		for_each_online_node(node) {
-			struct per_cpu_nodestat __percpu *stats =
-				NODE_DATA(node)->per_cpu_nodestats;
-
-			for_each_online_cpu(cpu)
-				n[i] += per_cpu_ptr(stats, cpu)->vm_node_stat_diff[items[i]];
-		}
-	}
-	return n[0] - n[1];
-}
 
 /* What the devices can reach: the sum is of all that can be said about it */
 static void count_platform(struct tce_mock *mock, struct tce_state *state)
@@ -173,10 +149,8 @@ void tce_get_state(struct tce_fixture *fx, struct tce_state *state)
 	unsigned long id;
 
 	memset(state, 0, sizeof(*state));
-	tce_unpinned(fx);
 	count_platform(fx->mock, state);
 	state->n[TCE_LOCKED] = READ_ONCE(fx->mm->locked_vm);
-	state->n[TCE_FOLL_PINS] = foll_pins();
 	state->n[TCE_HIDDEN_TABLES] = atomic_long_read(&tce_kvm_tables);
 	state->n[TCE_LEAKED_TABLES] = atomic_long_read(&tce_leaked_tables);
 	state->n[TCE_LEAKED_PAGES] = atomic_long_read(&tce_leaked_pages);
@@ -228,8 +202,6 @@ void tce_expect_less(struct tce_fixture *fx, const struct tce_state *before, con
 	struct tce_state now;
 
 	tce_get_state(fx, &now);
-	/* others pin pages, too, and those of the driver are counted by the mock */
-	now.n[TCE_FOLL_PINS] = before->n[TCE_FOLL_PINS];
 	expect(fx, &now, before, TCE_COUNTS, what, less);
 }
 
@@ -240,31 +212,13 @@ void tce_expect_state(struct tce_fixture *fx, const struct tce_state *before, co
 }
 
 /*
- * What a case begins with: the pins with which the case before has ended, once each CPU has added
- * its own.
- */
-void tce_begin(struct tce_fixture *fx)
-{
-	static long pins;
-	int tries;
-
-	tce_get_state(fx, &fx->begun);
-	for (tries = 0; tries < 10 && fx->begun.n[TCE_FOLL_PINS] != pins; tries++) {
-		schedule_timeout_uninterruptible(1);
-		tce_get_state(fx, &fx->begun);
-	}
-	pins = fx->begun.n[TCE_FOLL_PINS];
-}
-
-/*
  * Expect that all is as it was when the case began, except for what the platform has refused to
  * give back; if containers are open, that nothing is pinned or charged. Some is given back later:
- * close waits neither for the mmap_lock nor for KVM, and a CPU that adds its own counts to the
- * others has them nowhere for a moment.
+ * close waits neither for the mmap_lock nor for KVM.
  */
 void tce_expect_balance(struct tce_fixture *fx)
 {
-	unsigned int n = list_empty(&fx->clients) ? TCE_COUNTS : TCE_FOLL_PINS + 1, tries, stuck;
+	unsigned int n = list_empty(&fx->clients) ? TCE_COUNTS : TCE_ENTRIES, tries, stuck;
 	struct tce_state want = fx->begun, now;
 
 	stuck = tce_mock_stuck(fx->mock);

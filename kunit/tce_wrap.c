@@ -397,7 +397,6 @@ static void note_unlisted(struct tce_mock *mock,
 	found = find_listed(mock, mem);
 	if (found)
 		list_del(&found->list);
-	mock->unlisted = true;
 	spin_unlock(&mock->lock);
 
 	if (!found) {

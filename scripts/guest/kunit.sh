@@ -38,8 +38,11 @@ if [ -e /proc/sys/kernel/hung_task_timeout_secs ]; then
 	echo 5 >/proc/sys/kernel/hung_task_check_interval_secs
 fi
 
+as_before() { [ "$(pinned)" -eq "$before" ]; }
+before=$(pinned)
 insmod /kunit/vfio_iommu_spapr_tce_kunit.ko || die "the suites' module does not load"
 rmmod vfio_iommu_spapr_tce_kunit || die "the suites' module cannot be unloaded"
+wait_for 10 as_before || die "the suites have left $(($(pinned) - before)) pages pinned"
 lost_memory
 dmesg -n 5
 echo "<6>on the console until here" >/dev/kmsg
