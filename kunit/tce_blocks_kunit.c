@@ -182,49 +182,6 @@ static void hugetlb_of_others(struct kunit *test)
 }
 
 /*
- * Each pin and each allocation of a REGISTER fails in turn. Nothing is left, and the next attempt
- * succeeds, as does one whose pages somebody else held for a moment, and who has not all that is
- * only for speed.
- */
-static void something_fails(struct kunit *test)
-{
-	static const struct {
-		enum tce_fault fault;
-		int with;
-	} ways[] = {
-		{ TCE_FAULT_PIN, -EINTR }, { TCE_FAULT_PIN, -ENOMEM }, { TCE_FAULT_ALLOC, 0 },
-	};
-	unsigned int i, nth, hits;
-	struct blocks_case b;
-	long rc;
-
-	blocks_init_param(test, &b);
-	for (i = 0; i < ARRAY_SIZE(ways); i++) {
-		if (ways[i].fault == TCE_FAULT_ALLOC && !tce_fault_can_alloc())
-			continue;
-		for (nth = 1, hits = 1; hits; nth++) {
-			tce_fault_arm(b.fx->mock, ways[i].fault, nth, ways[i].with);
-			rc = tce_register(b.client, b.ua, 3 * b.huge);
-			hits = tce_fault_disarm(b.fx->mock);
-			if (!rc) {
-				KUNIT_EXPECT_FALSE(test, hits && ways[i].with == -EINTR);
-				expect_all(test, &b, b.ua, 3 * b.huge);
-				KUNIT_EXPECT_EQ(test, tce_unregister(b.client, b.ua, 3 * b.huge),
-						0);
-			} else if (ways[i].with) {
-				KUNIT_EXPECT_EQ(test, rc, -EINTR);
-				KUNIT_EXPECT_EQ(test, ways[i].with, -EINTR);
-			} else {
-				KUNIT_EXPECT_TRUE(test, rc == -ENOMEM || rc == -EFAULT);
-			}
-			KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
-		}
-		KUNIT_EXPECT_GT(test, nth, 2);
-		KUNIT_EXPECT_EQ(test, rc, 0);
-	}
-}
-
-/*
  * Other memory is mapped at the address when the first pages there have been pinned. What was
  * pinned before stays registered, and the rest is registered as it is by then.
  */
@@ -268,30 +225,9 @@ static void another_thread_maps(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
 }
 
-/* Killed when the first pages have been pinned, so no others are. */
-static void killed_amid(struct kunit *test)
-{
-	static const struct tce_op op = { TCE_REGISTER, .size = SZ_32M };
-	struct tce_thread a;
-	struct blocks_case b;
-
-	blocks_init(test, &b, TCE_MEM_THP, 2);
-	tce_shared = b.ua;
-	/* a short pin, so that it is not done with one */
-	tce_fault_arm(b.fx->mock, TCE_FAULT_PIN, 1, 3);
-	tce_thread_stop_op(&a, b.client, &op, &b.fx->mock->pinned_gate);
-	tce_thread_kill(&a);
-	tce_thread_go_on(&a);
-	KUNIT_EXPECT_EQ(test, tce_fault_disarm(b.fx->mock), 1);
-	KUNIT_EXPECT_EQ(test, a.rc, -EINTR);
-	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
-}
-
 static struct kunit_case tce_blocks_cases[] = {
 	KUNIT_CASE_PARAM(one_pin_for_each, kind_gen_params),
 	KUNIT_CASE(hugetlb_of_others),
-	KUNIT_CASE_PARAM(something_fails, kind_gen_params),
-	KUNIT_CASE(killed_amid),
 	KUNIT_CASE(another_thread_maps),
 	{}
 };

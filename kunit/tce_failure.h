@@ -14,6 +14,7 @@ struct failure;
  * @at: first IOBA of a MAP
  * @size: bytes of a MAP or UNMAP; if 0, a MAP is of the operation's memory, and an UNMAP of the
  *	whole window
+ * @write_only: a MAP lets the device write, and not read
  * @releases: it releases something, so that it fails for no lack of memory
  * @by_core: the VFIO core asks for it, and nobody can interrupt that
  */
@@ -22,6 +23,7 @@ struct failure_call {
 	void (*done)(struct failure *f);
 	u64 at;
 	u64 size;
+	bool write_only;
 	bool releases;
 	bool by_core;
 };
@@ -31,6 +33,7 @@ extern const struct failure_call failure_map_one;
 extern const struct failure_call failure_unmap;
 extern const struct failure_call failure_create;
 extern const struct failure_call failure_remove;
+extern const struct failure_call failure_close;
 
 /**
  * struct failure_form - for whom, and where, an operation is done
@@ -103,6 +106,7 @@ void failure_init(struct kunit *test, struct failure *f);
 void failure_expect_done(struct failure *f);
 void failure_expect_unmapped(struct failure *f);
 unsigned long failure_maps(const struct failure *f);
+unsigned long failure_region(const struct failure *f);
 bool failure_unmaps(const struct failure *f);
 void failure_end(struct failure *f);
 

@@ -8,8 +8,11 @@
  *
  * Which failures can meet an operation is found out by doing it once without any.
  */
+#include <asm/mmu_context.h>
+
 #include "../tce_mm.h"
 #include "tce_failure.h"
+#include "tce_guest.h"
 
 /**
  * struct failure_way - how operations are made to fail
@@ -21,8 +24,7 @@
  * @failed: expects what holds then
  * @may_succeed: or the operation succeeds in another way
  * @sticky: from then on it always fails
- * @keeps: from then on no bridge releases a window
- * @killed: or rather, a SIGKILL is pending
+ * @keeps: from then on these bridges release no window, a bit for each of two groups
  * @once: only the first call is made to fail
  */
 struct failure_way {
@@ -34,8 +36,7 @@ struct failure_way {
 	void (*failed)(struct failure *f, const struct failure_way *way, unsigned int nth, long rc);
 	bool may_succeed;
 	bool sticky;
-	bool keeps;
-	bool killed;
+	u8 keeps;
 	bool once;
 };
 
@@ -59,6 +60,17 @@ static bool creates(const struct failure *f)
 	return f->op->call == &failure_create;
 }
 
+/* It takes away what is mapped, and its window. */
+static bool ends(const struct failure *f)
+{
+	return f->op->call == &failure_remove || f->op->call == &failure_close;
+}
+
+static bool ends_two(const struct failure *f)
+{
+	return ends(f) && f->form->two && !f->form->hcalls;
+}
+
 static bool powernv(const struct failure *f)
 {
 	return !f->form->hcalls;
@@ -69,10 +81,18 @@ static bool pseries(const struct failure *f)
 	return f->form->hcalls;
 }
 
-/* What is pinned for v1 then stays so, see tce_window.keeps_pages. */
+/* What is pinned for v1 then stays so, see keeps_pages(). */
 static bool is_v2(const struct failure *f)
 {
 	return f->form->v2;
+}
+
+/* What a call that ends in the middle has unmapped, or left to be unmapped */
+static u64 may_be_less(const struct failure *f)
+{
+	return BIT_ULL(TCE_ENTRIES) | BIT_ULL(TCE_SUM) | BIT_ULL(TCE_REACHED) |
+	       BIT_ULL(TCE_MAPPED) |
+	       (f->form->v2 ? 0 : BIT_ULL(TCE_PINS) | BIT_ULL(TCE_V1_PAGES));
 }
 
 /*
@@ -91,9 +111,7 @@ static void expect_state(struct failure *f, const char *what)
 	}
 	KUNIT_EXPECT_LT_MSG(f->test, 1, n, "%s: one entry", what);
 	failure_expect_unmapped(f);
-	tce_expect_less(f->fx, &f->before, what, BIT_ULL(TCE_ENTRIES) | BIT_ULL(TCE_SUM) |
-			BIT_ULL(TCE_REACHED) | BIT_ULL(TCE_MAPPED) |
-			(f->form->v2 ? 0 : BIT_ULL(TCE_PINS) | BIT_ULL(TCE_V1_PAGES)));
+	tce_expect_less(f->fx, &f->before, what, may_be_less(f));
 	if (!f->form->v2 && !now.n[TCE_ENTRIES])
 		KUNIT_EXPECT_EQ_MSG(f->test, now.n[TCE_PINS], 0, "%s: pins", what);
 }
@@ -225,29 +243,106 @@ static void is_dead(struct failure *f, const struct failure_way *way, unsigned i
 	KUNIT_EXPECT_EQ(f->test, tce_mock_live(fx->mock), 0);
 	KUNIT_EXPECT_EQ(f->test, tce_mock_tables(fx->mock), 0);
 	/* what is left in a table of pseries the next user of the window reaches */
-	left = atomic_long_read(&tce_leaked_pages) - fx->begun.n[TCE_LEAKED_PAGES];
-	fx->pages_left = f->form->hcalls && left ? f->op->size >> PAGE_SHIFT : 0;
+	left = atomic_long_read(&tce_leaked_pages) - fx->begun.n[TCE_LEAKED_PAGES] -
+	       fx->pages_left;
+	if (f->form->hcalls && left)
+		fx->pages_left += f->op->size >> PAGE_SHIFT;
 }
 
-/* It is done completely, or can be repeated; what makes something has changed nothing then. */
+/* Nothing but the device has these pages of the process any more. Undoes what nothing else will. */
+static void expect_left(struct failure *f, struct page **pages, unsigned long n, bool mapped)
+{
+	unsigned long i;
+
+	for (i = 0; i < n; i++) {
+		if (!f->form->v2) {
+			unpin_user_pages_dirty_lock(&pages[i], 1, true);
+			continue;
+		}
+		KUNIT_EXPECT_TRUE(f->test, !mapped || PageDirty(pages[i]));
+		KUNIT_EXPECT_EQ(f->test, tce_holders(pages[i]), 1);
+		/* only the first difference is reported */
+		if (tce_holders(pages[i]) != 1)
+			return;
+		put_page(pages[i]);
+	}
+}
+
+/*
+ * A bridge keeps a window, and in it entries that can't be cleared: the devices still reach the
+ * pages, so that these stay when the container and the process have let them go, and nothing else
+ * does, but for the pages of a region that KVM still counts: any entry may have these. A region
+ * counts as mapped as long as the process has containers.
+ */
+static void keeps_pages(struct failure *f, const struct failure_way *way, unsigned int nth, long rc)
+{
+	struct tce_mock_group *keeper = way->keeps & 1 ? f->grp : f->other;
+	unsigned long n = f->op->size >> PAGE_SHIFT, i;
+	bool removes = f->op->call == &failure_remove;
+	bool counted = removes && f->form->kvm;
+	struct tce_fixture *fx = f->fx;
+	struct page **pages;
+
+	pages = kunit_kcalloc(f->test, 2 * n, sizeof(*pages), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(f->test, pages);
+	for (i = 0; i < n; i++) {
+		pages[i] = tce_page(fx, f->a + i * PAGE_SIZE);
+		pages[n + i] = tce_page(fx, f->b + i * PAGE_SIZE);
+	}
+	KUNIT_EXPECT_EQ(f->test, rc, removes ? -EIO : 0);
+	if (removes)
+		TCE_REFUSED(fx, REGION_MAPPED, EBUSY,
+			    tce_unregister(f->client, f->a, failure_region(f)));
+	if (counted)
+		kvm_count(f->test, f->b, 1);
+	/* all the same if its process is being killed */
+	tce_fault_arm_sticky(fx->mock, way->fault, way->rc);
+	if (f->client)
+		TCE_DO_KILLED(tce_close(f->client));
+	f->client = NULL;
+	tce_fault_disarm(fx->mock);
+	fx->pages_left += counted ? 2 * n : n;
+	/* regions of the kernel's list live for a grace period more */
+	rcu_barrier();
+	KUNIT_EXPECT_EQ(f->test, tce_mock_pins(fx->mock), f->form->v2 ? 0 : n);
+	tce_expect_mapped(fx, keeper, 0, 0, f->a, f->op->size, TCE_RW);
+	tce_renew(fx, f->a, f->op->size);
+	tce_renew(fx, f->b, f->op->size);
+	KUNIT_EXPECT_EQ(f->test, tce_mock_forget_bridges(fx->mock), 1);
+	expect_left(f, pages, n, true);
+	if (counted)
+		expect_left(f, pages + n, n, false);
+}
+
+/*
+ * It is done completely, or can be repeated; what makes something has changed nothing then, and
+ * what releases something has at most unmapped some of it. There may be as many regions as pages:
+ * who is killed need not wait for all of them.
+ */
 static void is_killed(struct failure *f, const struct failure_way *way, unsigned int nth, long rc)
 {
 	if (rc) {
 		KUNIT_EXPECT_FALSE(f->test, f->op->call->by_core);
-		KUNIT_EXPECT_EQ(f->test, rc, -EINTR);
+		KUNIT_EXPECT_EQ_MSG(f->test, rc, -EINTR, "%s %u", way->name, nth);
 		if (makes(f))
 			expect_state(f, way->name);
+		else
+			tce_expect_less(f->fx, &f->before, way->name, may_be_less(f));
 		KUNIT_EXPECT_EQ(f->test, f->op->call->run(f), 0);
 	}
+	if (f->form->two && failure_maps(f) > 1 && nth == 1)
+		KUNIT_EXPECT_EQ(f->test, rc, -EINTR);
 	failure_expect_done(f);
 }
 
 static const struct failure_way ways[] = {
-	{ "SIGKILL", TCE_FAULT_NONE, 0, -EINTR, NULL, is_killed, .killed = true, .once = true },
+	{ "SIGKILL", TCE_FAULT_SIGKILL, 0, -EINTR, NULL, is_killed },
 	{ "allocation", TCE_FAULT_ALLOC, 0, -ENOMEM, makes, has_failed, .may_succeed = true },
 	{ "allocation of a release", TCE_FAULT_ALLOC, 0, 0, releases, has_failed,
 	  .may_succeed = true },
 	{ "pin", TCE_FAULT_PIN, -EINTR, -EINTR, NULL, has_failed },
+	/* somebody else holds the page for a moment */
+	{ "pin once", TCE_FAULT_PIN, -ENOMEM, 0, NULL, has_failed, .may_succeed = true },
 	{ "registration", TCE_FAULT_REGISTER, -ENOMEM, -ENOMEM, NULL, has_failed },
 	/* the bridge does not release the host's windows */
 	{ "take", TCE_FAULT_TAKE, -5, -EIO, NULL, has_failed },
@@ -257,10 +352,10 @@ static const struct failure_way ways[] = {
 	{ "set_window", TCE_FAULT_SET, -EPERM, -EPERM, pseries, has_failed },
 	{ "set_window is lost", TCE_FAULT_LINK, 0, -ENOMEM, NULL, has_failed },
 	{ "set_window and unset_window", TCE_FAULT_SET, -EPERM, -EIO, powernv, not_set,
-	  .keeps = true },
+	  .keeps = 3 },
 	/* it is unknown whether the bridge has the window, and it keeps it */
 	{ "set_window is lost, and unset_window", TCE_FAULT_LINK, 0, -ENOMEM, powernv, not_set,
-	  .keeps = true },
+	  .keeps = 3 },
 	{ "unset_window", TCE_FAULT_UNSET, -5, 0, NULL, not_unset },
 	{ "level", TCE_FAULT_LEVEL, 0, -ENOMEM, maps, has_failed },
 	/* a window whose leaf can't be looked at has its userspace entries elsewhere */
@@ -273,11 +368,23 @@ static const struct failure_way ways[] = {
 	{ "clear is lost", TCE_FAULT_LOST, 0, 0, releases, cleared_all_the_same, .sticky = true },
 	{ "clear once", TCE_FAULT_CLEAR, -4, 0, releases, not_cleared },
 	{ "clear for good", TCE_FAULT_CLEAR, -4, 0, releases, not_cleared, .sticky = true },
+	{ "clear, and unset_window", TCE_FAULT_CLEAR, -4, 0, ends, keeps_pages, .sticky = true,
+	  .once = true, .keeps = 1 },
+	{ "clear, and unset_window of the other", TCE_FAULT_CLEAR, -4, 0, ends_two, keeps_pages,
+	  .sticky = true, .once = true, .keeps = 2 },
 	{ "dead platform", TCE_FAULT_XCHG, -4, 0, is_v2, is_dead, .sticky = true, .once = true },
 };
 
 /* Operations that were made to fail in each of these ways */
 static unsigned int met[ARRAY_SIZE(ways)];
+
+/* All up to the 16th, and then two on each side of 16, 32, 64 ... */
+static unsigned int next_call(unsigned int nth)
+{
+	if (nth <= 16)
+		return nth + 1;
+	return nth % 2 ? 2 * nth - 2 : nth + 1;
+}
 
 /* The first call fails, then the second, until none is left to fail, and then fewer and fewer. */
 static void fail_each(struct failure *f, const struct failure_way *way)
@@ -286,15 +393,16 @@ static void fail_each(struct failure *f, const struct failure_way *way)
 	unsigned int nth, hits = 1;
 	long rc;
 
-	for (nth = 1; hits && !(way->once && nth > 1); nth += nth < 16 ? 1 : 1 + nth / 3) {
+	for (nth = 1; hits && !(way->once && nth > 1); nth = next_call(nth)) {
 		f->op->setup(f);
 		tce_get_state(f->fx, &f->before);
-		f->grp->keeps = way->keeps;
-		f->other->keeps = way->keeps;
+		f->grp->keeps = way->keeps & 1;
+		f->other->keeps = way->keeps & 2;
+		mock->kept = way->failed == keeps_pages && f->form->v2;
 		tce_fault_arm(mock, way->fault, nth, way->rc);
 		mock->fault_sticky = way->sticky;
-		rc = TCE_KILLED_IF(way->killed, f->op->call->run(f));
-		hits = tce_fault_disarm(mock) + way->killed;
+		rc = f->op->call->run(f);
+		hits = tce_fault_disarm(mock);
 		if (hits) {
 			way->failed(f, way, nth, rc);
 		} else {
@@ -302,6 +410,7 @@ static void fail_each(struct failure *f, const struct failure_way *way)
 			failure_expect_done(f);
 		}
 		failure_end(f);
+		mock->kept = false;
 	}
 }
 
@@ -315,7 +424,7 @@ static void find_asked(struct failure *f, unsigned int asked[TCE_FAULTS])
 	KUNIT_EXPECT_EQ(f->test, f->op->call->run(f), 0);
 	memcpy(asked, mock->asked, sizeof(mock->asked));
 	asked[TCE_FAULT_ALLOC] = tce_fault_can_alloc();
-	asked[TCE_FAULT_NONE] = true;
+	asked[TCE_FAULT_SIGKILL] = true;
 	failure_expect_done(f);
 	failure_end(f);
 }
@@ -330,7 +439,8 @@ static void operation(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(ways); i++) {
 		struct failure_way way = ways[i];
 
-		if (!asked[way.fault] || (way.when && !way.when(&f)))
+		/* entries that are cleared as a run are asked for if that fails */
+		if (!(asked[way.fault] || way.failed == keeps_pages) || (way.when && !way.when(&f)))
 			continue;
 		met[i]++;
 		do {

@@ -3,11 +3,14 @@
  * The operations that can fail: the state in which each begins, what it does, what is true when it
  * is done, and in which forms it exists.
  */
+#include "../tce_table.h"
 #include "tce_failure.h"
 
 #define SMALL	ALIGN(24 * SZ_4K, PAGE_SIZE)
 /* runs are long enough to be cleared at once */
 #define LARGE	(SZ_512K + SZ_64K)
+/* more than is changed before a call looks whether it is killed */
+#define MUCH	((TCE_CHUNK + 64) * SZ_4K)
 #define PIECE	(8 * PAGE_SIZE)
 
 /* ---- what they do, and what holds when they have done it ---- */
@@ -18,14 +21,19 @@ static unsigned long map_size(const struct failure *f)
 	return f->op->call->run == failure_map.run ? f->op->call->size ?: f->op->size : 0;
 }
 
+static u32 map_flags(const struct failure *f)
+{
+	return f->op->call->write_only ? TCE_W : TCE_RW;
+}
+
 static long map(struct failure *f)
 {
-	return tce_map(f->client, f->op->call->at, f->b, map_size(f), TCE_RW);
+	return tce_map(f->client, f->op->call->at, f->b, map_size(f), map_flags(f));
 }
 
 static void map_done(struct failure *f)
 {
-	tce_expect_mapped(f->fx, f->grp, 0, f->op->call->at, f->b, map_size(f), TCE_RW);
+	tce_expect_mapped(f->fx, f->grp, 0, f->op->call->at, f->b, map_size(f), map_flags(f));
 }
 
 static long unmap(struct failure *f)
@@ -179,10 +187,13 @@ const struct failure_call failure_map_one = { map, map_done, .size = SZ_4K };
 const struct failure_call failure_unmap = { unmap, unmap_done, .releases = true };
 const struct failure_call failure_create = { create, create_done };
 const struct failure_call failure_remove = { remove, gone, .releases = true };
+const struct failure_call failure_close = { close, gone, .releases = true, .by_core = true };
 
 static const struct failure_call
 	call_map_leaves = { map, map_done, SZ_16M - SMALL / 2, SMALL },
 	call_map_other_leaf = { map, map_done, SZ_16M, SZ_4K },
+	/* entry by entry, wherever the pages are */
+	call_map_to_write = { map, map_done, .write_only = true },
 	call_unmap_one = { unmap, unmap_done, .size = SZ_4K, .releases = true },
 	call_first_unmap = { unmap, .size = SZ_4K },
 	call_reg = { reg },
@@ -192,8 +203,7 @@ static const struct failure_call
 	call_open = { open, .by_core = true },
 	call_attach = { attach, .by_core = true },
 	call_attach_other = { attach_other, joined, .by_core = true },
-	call_detach = { detach, gone, .releases = true, .by_core = true },
-	call_close = { close, gone, .releases = true, .by_core = true };
+	call_detach = { detach, gone, .releases = true, .by_core = true };
 
 unsigned long failure_maps(const struct failure *f)
 {
@@ -220,11 +230,17 @@ void failure_expect_done(struct failure *f)
 
 /* ---- the states in which they begin ---- */
 
+/* Bytes of the first of two regions, or of the only one */
+unsigned long failure_region(const struct failure *f)
+{
+	return f->form->two ? PAGE_ALIGN(f->op->size / 2) : f->op->size;
+}
+
 /* REGISTER or UNREGISTER of memory, which may be two regions */
 static void each_region(struct failure *f, unsigned long ua,
 			long (*call)(struct tce_client *client, u64 ua, u64 size))
 {
-	unsigned long first = f->form->two ? PAGE_ALIGN(f->op->size / 2) : f->op->size;
+	unsigned long first = failure_region(f);
 
 	KUNIT_EXPECT_EQ(f->test, call(f->client, ua, first), 0);
 	if (first < f->op->size)
@@ -351,6 +367,7 @@ static const struct failure_form forms[] = {
 #define PLAIN		TCE_MEM_PLAIN
 #define SCATTERED	TCE_MEM_SCATTERED
 #define THP		TCE_MEM_THP
+#define HUGETLB		TCE_MEM_HUGETLB
 
 /* An operation, and bits of the forms that it exists in */
 static const struct {
@@ -366,6 +383,9 @@ static const struct {
 	{ { "disable what was read", here_and_there, &call_disable, PLAIN, LARGE }, V1 },
 	{ { "register", opened, &call_reg, PLAIN, LARGE }, V2 | KVM },
 	{ { "register one", opened, &call_reg, PLAIN, PAGE_SIZE }, V2 | KVM },
+	/* huge pages, and some ordinary ones behind them */
+	{ { "register blocks", opened, &call_reg, THP, SZ_4M + SZ_128K }, V2 },
+	{ { "register hugetlb", opened, &call_reg, HUGETLB, SZ_4M }, V2 },
 	{ { "unregister", allowed, &call_unreg, PLAIN, SMALL }, V2 | KVM },
 	{ { "default window", allowed, &call_first_unmap, PLAIN, SMALL }, ALL & ~(KVM | LEVELS) },
 	{ { "create", with_window, &failure_create, PLAIN, SMALL }, ALL_V2 },
@@ -376,18 +396,21 @@ static const struct {
 	{ { "map one", ready, &failure_map_one, PLAIN, SMALL }, ALL },
 	{ { "map, into other leaves", ready, &call_map_leaves, PLAIN, SMALL }, LEVELS },
 	{ { "map one, into another leaf", ready, &call_map_other_leaf, PLAIN, SMALL }, LEVELS },
+	{ { "map much", ready, &call_map_to_write, PLAIN, MUCH }, V1 | V2 | KVM },
 	{ { "replace", mapped, &failure_map, PLAIN, LARGE }, ALL },
+	{ { "replace much", mapped, &call_map_to_write, PLAIN, MUCH }, V1 | V2 | KVM },
 	{ { "replace one", mapped, &failure_map_one, PLAIN, SMALL }, ALL },
 	{ { "replace some", here_and_there, &failure_map, SCATTERED, SMALL }, ALL },
 	{ { "replace one that is alone", here_and_there, &failure_map_one, PLAIN, SMALL }, ALL },
 	{ { "replace parts", in_parts, &failure_map, SCATTERED, SMALL }, ALL },
 	{ { "unmap", mapped, &failure_unmap, PLAIN, LARGE }, RELEASES },
+	{ { "unmap much", mapped, &failure_unmap, PLAIN, MUCH }, V1 | V2 | KVM },
 	{ { "unmap what can't be read", mapped_to_write, &failure_unmap, PLAIN, LARGE }, V1 | V2 },
 	{ { "unmap one", mapped, &call_unmap_one, PLAIN, SMALL }, RELEASES },
 	{ { "unmap one that is alone", here_and_there, &call_unmap_one, PLAIN, SMALL }, ALL },
 	{ { "unmap parts", in_parts, &failure_unmap, SCATTERED, SMALL }, ALL },
 	{ { "detach", two_windows, &call_detach, SCATTERED, LARGE }, RELEASES },
-	{ { "close", mapped, &call_close, SCATTERED, LARGE }, RELEASES },
+	{ { "close", mapped, &failure_close, SCATTERED, LARGE }, RELEASES },
 	{ { "map one run", ready, &failure_map, THP, PIECE }, ALL },
 	{ { "map runs", ready, &failure_map, THP, SZ_2M }, RUNS },
 	{ { "replace runs", mapped, &failure_map, THP, SZ_2M }, RUNS },
@@ -433,19 +456,25 @@ void failure_init(struct kunit *test, struct failure *f)
 	if (f->form->kvm)
 		tce_watch(fx);
 	/* as small as can be: all of it is looked at each time */
-	f->window = f->form->levels > 1 && !f->form->kvm ? SZ_64M : SZ_2M;
+	f->window = f->form->levels > 1 && !f->form->kvm ? SZ_64M :
+		    max(SZ_2M, roundup_pow_of_two(size));
 	f->grp = tce_group(fx);
 	f->other = tce_group(fx);
 	/* twice what v1 maps: a MAP that replaces counts old pages and new ones */
-	f->grp->tg.tce32_size = max(SZ_2M, 2 * size);
+	f->grp->tg.tce32_size = max(SZ_2M, roundup_pow_of_two(2 * size));
 	f->other->tg.tce32_size = f->grp->tg.tce32_size;
 	/* a part of a huge page is contiguous as well */
 	if (f->op->kind == THP)
 		size = max(size, SZ_2M);
+	if (f->op->kind == HUGETLB) {
+		size = SZ_16M;
+		tce_apart(fx);
+	}
 	f->a = tce_memory(fx, f->op->kind, size);
 	f->b = tce_memory(fx, f->op->kind, size);
-	KUNIT_ASSERT_NE(test, f->a, 0);
-	KUNIT_ASSERT_NE(test, f->b, 0);
+	tce_apart(fx);
+	if (!f->a || !f->b)
+		kunit_skip(test, "this machine has no such memory");
 	if (f->op->kind == THP && !(PageTransCompound(tce_page(fx, f->a)) &&
 				    PageTransCompound(tce_page(fx, f->b))))
 		kunit_skip(test, "these pages are not huge");

@@ -64,18 +64,6 @@ void tce_restore_cap(struct tce_fixture *fx)
 	put_cred(cred);
 }
 
-/* Have a SIGKILL pending. */
-void tce_be_killed(bool killed)
-{
-	if (killed) {
-		sigaddset(&current->pending.signal, SIGKILL);
-		set_tsk_thread_flag(current, TIF_SIGPENDING);
-	} else {
-		sigdelset(&current->pending.signal, SIGKILL);
-		clear_tsk_thread_flag(current, TIF_SIGPENDING);
-	}
-}
-
 static const struct mmu_notifier_ops watch_ops = {};
 
 static void unwatch(void *data)

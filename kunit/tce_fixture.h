@@ -140,7 +140,6 @@ void tce_detach(struct tce_client *client, struct tce_mock_group *grp);
 
 void tce_drop_cap(struct tce_fixture *fx, unsigned long pages);
 void tce_restore_cap(struct tce_fixture *fx);
-void tce_be_killed(bool killed);
 
 /* What a call says while a SIGKILL is pending, if it is */
 #define TCE_KILLED_IF(killed, call) ({					\

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Suite tce_map: what MAP and UNMAP do, for all shapes of memory, of its table and of its process,
- * which are drawn; and calls that are refused, or end before they are done.
+ * which are drawn; and calls that are refused. What ends before it is done is in tce_failure.
  *
  * The platform checks every write (see tce_mock.h), so a case only has to say what
  * the device reaches in the end. What that is a model knows, whatever is called.
@@ -470,120 +470,7 @@ static void any_calls(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
 }
 
-/* ---- calls that are refused, or end before they are done ---- */
-
-static void be_killed(void *unused)
-{
-	tce_be_killed(true);
-}
-
-/* What a call that ends early begins with, and whose it is */
-enum { EMPTY, FULL, HOLES, CONTENTS };
-
-static const struct early {
-	const char *name;
-	bool v2;
-	bool kvm;
-} early_clients[] = {
-	{ "v1", false, false }, { "v2", true, false }, { "v2, KVM", true, true },
-};
-
-KUNIT_ARRAY_PARAM_DESC(early, early_clients, name);
-
-/* More than a call changes before it looks whether it is killed */
-#define ENTRIES		(TCE_CHUNK + 64)
-
-static void read_entries(struct tce_mock_group *grp, unsigned long *hpas)
-{
-	unsigned int i;
-
-	for (i = 0; i < ENTRIES; i++)
-		tce_mock_entry(grp->hw[0], i, &hpas[i]);
-}
-
-/* Are these entries as they were, or empty? */
-static bool is_left(const unsigned long *now, const unsigned long *before, unsigned int n,
-		    bool as_before)
-{
-	unsigned int i;
-
-	for (i = 0; i < n; i++)
-		if (now[i] != (as_before ? before[i] : 0))
-			return false;
-	return true;
-}
-
-/*
- * A call is killed, or an entry is refused, at an exchange. MAP unmaps its range, unless it has
- * written nothing. UNMAP goes on after an entry that is refused, and when it is killed it stops.
- */
-static void ends_early(struct kunit *test)
-{
-	static const unsigned int places[] = { 0, 1, 2, TCE_CHUNK, TCE_CHUNK + 1, ENTRIES };
-	const unsigned long size = ENTRIES * SZ_4K;
-	const struct early *early = test->param_value;
-	struct tce_fixture *fx = test->priv;
-	unsigned long ua = tce_plain(fx, 2 * size), *before, *now;
-	unsigned int n, at, i, ended = 0;
-	struct tce_mock_group *grp;
-	struct tce_client *client;
-	struct tce_visit visit;
-	long rc;
-
-	before = kunit_kcalloc(test, 2 * ENTRIES, sizeof(*before), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, before);
-	now = before + ENTRIES;
-	if (early->kvm)
-		tce_watch(fx);
-	client = tce_ready_for(fx, early->v2, ua, 2 * size, &grp);
-	KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, size), 0);
-	for (n = 0; n < 4 * CONTENTS * ARRAY_SIZE(places); n++) {
-		bool map = n & 1, killed = n & 2;
-
-		at = places[n / 4 / CONTENTS];
-		if (n / 4 % CONTENTS != EMPTY)
-			KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, size, TCE_RW), 0);
-		for (i = 0; n / 4 % CONTENTS == HOLES && i < ENTRIES; i += 2)
-			KUNIT_ASSERT_EQ(test, tce_unmap(client, i * SZ_4K, SZ_4K), 0);
-		read_entries(grp, before);
-		visit = (struct tce_visit){ .call = be_killed, .skip = at ? 2 * at - 2 : 0 };
-		tce_be_killed(killed && !at);
-		if (killed && at)
-			fx->mock->visit = &visit;
-		else if (!killed)
-			tce_fault_arm(fx->mock, TCE_FAULT_XCHG, at + 1, -4);
-		/* MAP for writing is done entry by entry, wherever the pages are */
-		rc = map ? tce_map(client, 0, ua + size, size, TCE_W) : tce_unmap(client, 0, size);
-		tce_be_killed(false);
-		fx->mock->visit = NULL;
-		tce_fault_disarm(fx->mock);
-		read_entries(grp, now);
-		KUNIT_EXPECT_TRUE_MSG(test, !rc || rc == (killed ? -EINTR : -EIO), "%u: %ld", n,
-				      rc);
-		for (i = 0; i < ENTRIES && !now[i]; i++)
-			;
-		if (!rc && map)
-			tce_expect_mapped(fx, grp, 0, 0, ua + size, size, TCE_W);
-		else if (map)
-			KUNIT_EXPECT_TRUE_MSG(test, i == ENTRIES ||
-					      is_left(now, before, ENTRIES, true), "%u", n);
-		else if (!rc)
-			KUNIT_EXPECT_EQ_MSG(test, i, ENTRIES, "%u", n);
-		else if (i < ENTRIES)
-			/* all that follows, or what was refused, unless that was empty */
-			KUNIT_EXPECT_TRUE_MSG(test, now[i] == before[i] &&
-					      is_left(now + i + 1, before + i + 1, ENTRIES - i - 1,
-						      killed), "%u", n);
-		ended |= rc ? 1 << (n & 3) : 0;
-		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, size), 0);
-		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
-		if (!early->v2)
-			KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
-	}
-	KUNIT_EXPECT_EQ(test, ended, 15);
-	if (early->v2)
-		KUNIT_EXPECT_EQ(test, tce_unregister(client, ua, 2 * size), 0);
-}
+/* ---- calls that are refused ---- */
 
 /* What is wrong with the addresses is found before anything is pinned. */
 static void v1_refuses_before_it_pins(struct kunit *test)
@@ -624,27 +511,9 @@ static void not_the_owners(struct kunit *test)
 	}
 }
 
-/* There may be as many regions as pages, and who is killed need not wait for all of them. */
-static void v2_killed_between_regions(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	unsigned long ua = tce_plain(fx, SZ_256K);
-	struct tce_client *client = tce_ready_for(fx, true, ua, SZ_256K / 2, NULL);
-	struct tce_state before;
-
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua + SZ_256K / 2, SZ_256K / 2), 0);
-	KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua + SZ_256K / 2, SZ_4K, TCE_RW), 0);
-	tce_get_state(fx, &before);
-	KUNIT_EXPECT_EQ(test, TCE_KILLED(tce_map(client, 0, ua, SZ_256K, TCE_RW)), -EINTR);
-	tce_expect_state(fx, &before, "MAP");
-	KUNIT_EXPECT_EQ(test, tce_map(client, 0, ua, SZ_256K, TCE_RW), 0);
-}
-
 static struct kunit_case tce_map_cases[] = {
-	KUNIT_CASE_PARAM(ends_early, early_gen_params),
 	KUNIT_CASE(v1_refuses_before_it_pins),
 	KUNIT_CASE(not_the_owners),
-	KUNIT_CASE(v2_killed_between_regions),
 	KUNIT_CASE_PARAM(any_calls, shape_gen_params),
 	{}
 };

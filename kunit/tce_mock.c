@@ -5,7 +5,7 @@
  *
  * Locks: &tce_mock.lock guards everything and is taken last.
  */
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "tce_mock.h"
@@ -174,6 +174,28 @@ void tce_quiet_end(unsigned int nth)
 #endif
 }
 
+/* Have a SIGKILL pending. */
+void tce_be_killed(bool killed)
+{
+	if (killed) {
+		sigaddset(&current->pending.signal, SIGKILL);
+		set_tsk_thread_flag(current, TIF_SIGPENDING);
+	} else {
+		sigdelset(&current->pending.signal, SIGKILL);
+		clear_tsk_thread_flag(current, TIF_SIGPENDING);
+	}
+}
+
+/* Nothing fails because of it. */
+static void count_to_sigkill(struct tce_mock *mock)
+{
+	if (mock->fault != TCE_FAULT_SIGKILL || --mock->fault_left)
+		return;
+	mock->fault = TCE_FAULT_NONE;
+	mock->fault_hits = 1;
+	tce_be_killed(true);
+}
+
 /*
  * Make one call fail. Context: the thread that will do the calls. Undone by tce_fault_disarm().
  */
@@ -187,6 +209,7 @@ void tce_fault_arm(struct tce_mock *mock, enum tce_fault fault,
 	mock->fault = fault;
 	if (fault == TCE_FAULT_ALLOC)
 		tce_quiet_end(nth);
+	count_to_sigkill(mock);
 }
 
 /* Make all calls fail. Undone by tce_fault_disarm(). */
@@ -205,6 +228,7 @@ unsigned int tce_fault_disarm(struct tce_mock *mock)
 		mock->fault_hits = 1;
 	mock->fault = TCE_FAULT_NONE;
 	mock->fault_left = 0;
+	tce_be_killed(false);
 	return mock->fault_hits;
 }
 
@@ -212,6 +236,7 @@ unsigned int tce_fault_disarm(struct tce_mock *mock)
 bool tce_fault_hit(struct tce_mock *mock, enum tce_fault fault, int *rc)
 {
 	mock->asked[fault]++;
+	count_to_sigkill(mock);
 	if (mock->fault != fault || !mock->fault_left)
 		return false;
 	if (mock->fault_left > 1) {

@@ -81,6 +81,8 @@ struct tce_mock_told {
  * @TCE_FAULT_REGISTER: mm_iommu_new()
  * @TCE_FAULT_HCALL: the driver's own hypervisor calls; the result is the hypervisor's code
  * @TCE_FAULT_ALLOC: any allocation of memory by the current thread
+ * @TCE_FAULT_SIGKILL: none of these, but a SIGKILL is pending, first from the start, then from the
+ *	first call of any of them on, but for allocations, and so on
  * @TCE_FAULTS: how many there are of these
  */
 enum tce_fault {
@@ -99,6 +101,7 @@ enum tce_fault {
 	TCE_FAULT_REGISTER,
 	TCE_FAULT_HCALL,
 	TCE_FAULT_ALLOC,
+	TCE_FAULT_SIGKILL,
 	TCE_FAULTS,
 };
 
@@ -386,6 +389,8 @@ static inline bool tce_fault_hit_copy(long rc)
 
 void tce_gate_close(struct tce_gate **where, struct tce_gate *gate);
 void tce_pass_gate(struct tce_mock *mock, struct tce_gate **where);
+
+void tce_be_killed(bool killed);
 
 unsigned int tce_quiet_begin(void);
 void tce_quiet_end(unsigned int nth);
