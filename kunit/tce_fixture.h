@@ -30,8 +30,8 @@ static struct kunit_suite suite##_suite = {				\
 kunit_test_suite(suite##_suite)
 
 /*
- * What is counted, named in tce_state.c. While containers are open, the balance is of what comes
- * before TCE_ENTRIES.
+ * What is counted, in the order of its names in tce_state.c. While containers are open, the balance
+ * is of what comes before TCE_ENTRIES.
  */
 enum tce_count {
 	TCE_PINS, TCE_REACHED, TCE_COUNTED, TCE_LOCKED,

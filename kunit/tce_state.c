@@ -14,37 +14,18 @@
 #include "../tce_v1.h"
 #include "tce_fixture.h"
 
-static const char *const names[TCE_COUNTS] = {
-	[TCE_PINS] = "pins",
-	[TCE_REACHED] = "pages that entries reach",
-	[TCE_COUNTED] = "mappings of regions in the kernel's list",
-	[TCE_LOCKED] = "locked_vm",
-	[TCE_ENTRIES] = "live entries",
-	[TCE_SUM] = "what the devices reach",
-	[TCE_TABLES] = "tables",
-	[TCE_HIDDEN_TABLES] = "kvm_tables",
-	[TCE_LEAKED_TABLES] = "leaked_tables",
-	[TCE_LEAKED_PAGES] = "leaked pages",
-	[TCE_CLOSING] = "closing containers",
-	[TCE_MODULE] = "references of the module, but for those of tables",
-	[TCE_CONTAINERS] = "containers",
-	[TCE_CONTAINER_REFS] = "references of containers",
-	[TCE_ENABLED] = "enabled",
-	[TCE_PENDING] = "default_pending",
-	[TCE_GROUPS] = "groups",
-	[TCE_WINDOWS] = "windows",
-	[TCE_V1_PAGES] = "v1 pages",
-	[TCE_V1_CHARGED] = "v1 charged",
-	[TCE_UNCHARGE] = "uncharge",
-	[TCE_MM_USERS] = "references of processes, but for those of containers",
-	[TCE_MM_OPEN] = "open containers of processes that are none",
-	[TCE_MM_LEAKED] = "table_leaked",
-	[TCE_LISTED] = "listed",
-	[TCE_DRAINING] = "nr_draining",
-	[TCE_REGIONS] = "regions",
-	[TCE_REGION_REFS] = "references of regions",
-	[TCE_MAPPED] = "mappings of regions",
+/* Of enum tce_count, in its order */
+static const char *const names[] = {
+	"pins", "reached pages", "mappings counted in the kernel's list", "locked_vm",
+	"live entries", "what the devices reach", "tables", "kvm_tables",
+	"leaked_tables", "leaked pages", "closing", "references of the module",
+	"containers", "references of containers", "enabled", "default_pending", "groups", "windows",
+	"v1 pages", "v1 charged", "uncharge",
+	"references of processes", "open", "table_leaked", "listed", "nr_draining",
+	"regions", "references of regions", "mappings of regions",
 };
+
+static_assert(ARRAY_SIZE(names) == TCE_COUNTS);
 
 /* What the devices can reach: the sum is of all that can be said about it */
 static void count_platform(struct tce_mock *mock, struct tce_state *state)
