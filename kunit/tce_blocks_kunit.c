@@ -2,10 +2,7 @@
 /*
  * Suite tce_blocks: preregistered memory has one pin for each huge page that is mapped as a whole.
  */
-#include <linux/file.h>
-#include <linux/fs.h>
 #include <linux/mm.h>
-#include <linux/mman.h>
 
 #include "tce_draw.h"
 #include "tce_threads.h"
@@ -152,36 +149,6 @@ static void one_pin_for_each(struct kunit *test)
 }
 
 /*
- * A device may write to whatever is registered. And with a hash MMU and pages of 4K, the first
- * write to a private huge page makes only its first part writable in some kernels, which never
- * return from pinning another part. See Documentation/kernels.rst.
- */
-static void hugetlb_of_others(struct kunit *test)
-{
-	struct blocks_case b;
-	struct file *file;
-	unsigned long i;
-
-	blocks_init(test, &b, TCE_MEM_HUGETLB, 2);
-	file = tce_file(b.fx, b.ua);
-	KUNIT_EXPECT_EQ(test, vm_mmap(file, b.ua, 2 * b.huge, PROT_READ, MAP_SHARED | MAP_FIXED, 0),
-			b.ua);
-	TCE_REFUSED(b.fx, PIN, EFAULT, tce_register(b.client, b.ua, b.huge));
-	KUNIT_EXPECT_EQ(test, vm_mmap(file, b.ua, 2 * b.huge, PROT_READ | PROT_WRITE,
-				      MAP_PRIVATE | MAP_FIXED, SZ_256M), b.ua);
-	fput(file);
-	for (i = 0; i < 2; i++)
-		tce_stamp(b.ua + i * b.huge, SZ_4K);
-	KUNIT_ASSERT_EQ(test, tce_register(b.client, b.ua, 2 * b.huge), 0);
-	KUNIT_EXPECT_EQ(test, pins_of(&b), 2);
-	KUNIT_EXPECT_EQ(test, tce_map(b.client, 0, b.ua, 2 * b.huge, TCE_RW), 0);
-	for (i = 0; i < 2; i++)
-		tce_expect_mapped(b.fx, b.grp, 0, i * b.huge, b.ua + i * b.huge, SZ_4K, TCE_RW);
-	KUNIT_EXPECT_EQ(test, tce_unregister(b.client, b.ua, 2 * b.huge), 0);
-	KUNIT_EXPECT_EQ(test, pins_of(&b), 0);
-}
-
-/*
  * Other memory is mapped at the address when the first pages there have been pinned. What was
  * pinned before stays registered, and the rest is registered as it is by then.
  */
@@ -227,7 +194,6 @@ static void another_thread_maps(struct kunit *test)
 
 static struct kunit_case tce_blocks_cases[] = {
 	KUNIT_CASE_PARAM(one_pin_for_each, kind_gen_params),
-	KUNIT_CASE(hugetlb_of_others),
 	KUNIT_CASE(another_thread_maps),
 	{}
 };

@@ -177,7 +177,6 @@ unsigned long tce_memory(struct tce_fixture *fx, enum tce_mem_kind kind,
 			 unsigned long size);
 void tce_stamp(unsigned long ua, unsigned long size);
 void tce_renew(struct tce_fixture *fx, unsigned long ua, unsigned long size);
-struct file *tce_file(struct tce_fixture *fx, unsigned long ua);
 unsigned long tce_plain(struct tce_fixture *fx, unsigned long size);
 struct page *tce_page(struct tce_fixture *fx, unsigned long ua);
 int tce_holders(struct page *page);

@@ -4,8 +4,6 @@
  * driver has released them. On pseries KVM can find a table, and write to it, before it is hidden,
  * because that is in its group before create_table() returns.
  */
-#include <linux/completion.h>
-#include <linux/cpumask.h>
 #include <linux/delay.h>
 
 #include <asm/mmu_context.h>
@@ -43,94 +41,6 @@ static struct tce_mock_group *attach_with_kvm(struct kunit *test, struct tce_cli
 	/* of the operations that a group has while it is attached */
 	grp->tg.ops->create_table = create_and_find;
 	return grp;
-}
-
-/**
- * struct look - KVM looks a table up, for which it has no reference yet
- * @at: what changes when the table is hidden, or gone
- * @takes: the table, of which it takes a reference after that
- * @begin: completed when the table is there
- * @begun: completed when KVM has found it
- */
-static struct look {
-	void **at;
-	struct iommu_table *takes;
-	struct completion begin;
-	struct completion begun;
-} look;
-
-static void look_up(struct tce_thread *thread)
-{
-	void *was;
-	int ms;
-
-	if (!wait_for_completion_timeout(&look.begin, 30 * HZ))
-		return;
-	rcu_read_lock();
-	was = READ_ONCE(*look.at);
-	complete(&look.begun);
-	/* until it has changed, and the driver has had some time to go on */
-	for (ms = 0; ms < 5000 && READ_ONCE(*look.at) == was; ms++)
-		mdelay(1);
-	mdelay(50);
-	thread->rc = tce_mock_tables(thread->view.fx->mock);
-	if (thread->rc)
-		iommu_tce_table_get(look.takes);
-	rcu_read_unlock();
-}
-
-static void let_look(void *at, struct iommu_table *takes)
-{
-	look.at = at;
-	look.takes = takes;
-	complete(&look.begin);
-	wait_for_completion(&look.begun);
-}
-
-static void let_look_at_new(struct iommu_table *tbl, void *data)
-{
-	let_look(&tbl->it_ops, tbl);
-}
-
-/* The table is not freed before KVM has its reference, or has found nothing. */
-static void kvm_is_just_looking(struct kunit *test)
-{
-	enum { CREATE, CREATE_KILLED, REMOVE, REMOVE_ON_POWERNV, HOW };
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_open(fx, true);
-	struct tce_mock_group *grp;
-	struct tce_thread thread;
-	u64 start;
-	int how;
-	long rc;
-
-	/* the reader keeps one of them busy */
-	if (num_online_cpus() < 2)
-		kunit_skip(test, "this machine has one CPU");
-	grp = attach_with_kvm(test, client);
-	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
-	for (how = 0; how < HOW; how++) {
-		bool removes = how >= REMOVE;
-
-		/* PowerNV gives a group its table after that is hidden: only REMOVE has to wait */
-		fx->mock->hcalls = how != REMOVE_ON_POWERNV;
-		kvm_finds = removes ? NULL : let_look_at_new;
-		init_completion(&look.begin);
-		init_completion(&look.begun);
-		tce_thread_start(&thread, client, look_up);
-		rc = TCE_KILLED_IF(how == CREATE_KILLED,
-				   tce_create(client, 12, SZ_64K, 1, &start));
-		KUNIT_EXPECT_EQ(test, rc, removes ? 0 : -EBUSY);
-		if (removes) {
-			let_look(&grp->tg.tables[0], grp->tg.tables[0]);
-			KUNIT_EXPECT_EQ(test, tce_remove(client, start), 0);
-		}
-		tce_thread_join(&thread);
-		KUNIT_EXPECT_EQ(test, thread.rc, 1);
-		if (thread.rc)
-			iommu_tce_table_put(look.takes);
-		KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
-	}
 }
 
 /**
@@ -486,7 +396,6 @@ static void counts_stay_while_a_table_is_made(struct kunit *test)
 }
 
 static struct kunit_case tce_kvm_shown_cases[] = {
-	KUNIT_CASE(kvm_is_just_looking),
 	KUNIT_CASE(kvm_finds_a_new_table),
 	KUNIT_CASE(kvm_has_mapped_in_a_new_table),
 	KUNIT_CASE(kvm_writes_late),

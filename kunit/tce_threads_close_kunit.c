@@ -98,8 +98,8 @@ static const struct tce_op register_memory = { TCE_REGISTER, .size = TCE_SHARED_
 /*
  * The first container of a process is being bound, and waits for memory. That delays neither
  * another container of the process, nor the last one of another process, which is about to
- * be forgotten, nor a group that joins the container. All containers of the first process
- * share its regions.
+ * be forgotten, nor a group that joins the container, nor another call of it, after which it is not
+ * bound once more. All containers of the first process share its regions.
  */
 static void first_container_of_a_process(struct kunit *test)
 {
@@ -107,6 +107,7 @@ static void first_container_of_a_process(struct kunit *test)
 	struct tce_client *first = tce_open(fx, true);
 	struct tce_client *second = tce_open(fx, true);
 	struct tce_client *leaving = tce_open(fx, true);
+	unsigned long pages = (TCE_SHARED_SIZE >> PAGE_SHIFT) + 1, other = tce_plain(fx, PAGE_SIZE);
 	struct tce_thread a;
 
 	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
@@ -115,30 +116,14 @@ static void first_container_of_a_process(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_register(second, tce_shared, TCE_SHARED_SIZE), 0);
 	tce_close(leaving);
 	KUNIT_EXPECT_EQ(test, tce_attach(first, tce_group(fx)), 0);
+	KUNIT_EXPECT_EQ(test, tce_register(first, other, PAGE_SIZE), 0);
 	tce_thread_go_on(&a);
 	KUNIT_EXPECT_EQ(test, a.rc, 0);
 	/* whoever else has opened one meanwhile */
 	tce_do_as_other(fx, true, tce_use_as_other, tce_open(fx, true));
 	KUNIT_EXPECT_EQ(test, tce_register(tce_open(fx, true), tce_shared, TCE_SHARED_SIZE), 0);
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), TCE_SHARED_SIZE >> PAGE_SHIFT);
-	KUNIT_EXPECT_EQ(test, tce_charged(fx), TCE_SHARED_SIZE >> PAGE_SHIFT);
-}
-
-/* Two threads make the first call of a container: it is bound once. */
-static void two_first_calls(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_open(fx, true);
-	unsigned long other = tce_plain(fx, PAGE_SIZE);
-	struct tce_thread a;
-
-	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
-	tce_thread_stop_op(&a, client, &register_memory, &fx->mock->alloc_gate);
-	KUNIT_EXPECT_EQ(test, tce_register(client, other, PAGE_SIZE), 0);
-	tce_thread_go_on(&a);
-	KUNIT_EXPECT_EQ(test, a.rc, 0);
-	tce_close(client);
-	tce_expect_balance(fx);
+	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), pages);
+	KUNIT_EXPECT_EQ(test, tce_charged(fx), pages);
 }
 
 /* A command that has found the container before it is closed is told that it is gone, not EPERM. */
@@ -426,7 +411,6 @@ static struct kunit_case tce_threads_close_cases[] = {
 	KUNIT_CASE(close_beside_map),
 	KUNIT_CASE(close_beside_the_mmap_lock),
 	KUNIT_CASE(first_container_of_a_process),
-	KUNIT_CASE(two_first_calls),
 	KUNIT_CASE(map_after_the_close),
 	KUNIT_CASE(opened_after_the_last_container),
 	KUNIT_CASE(register_late),

@@ -5,10 +5,7 @@
  */
 #include <linux/cpumask.h>
 #include <linux/delay.h>
-#include <linux/file.h>
-#include <linux/fs.h>
 #include <linux/mm.h>
-#include <linux/mman.h>
 
 #include "../tce_v1.h"
 #include "../tce_window.h"
@@ -123,51 +120,6 @@ static void same_call_twice(struct kunit *test)
 	call_twice(test, true, &unregister_shared, -ENOENT);
 }
 
-/*
- * A MAP of this size is done in pieces: of 16M each, if its memory begins with a whole
- * page of the CPU. Here it begins with half of one.
- */
-#define PIECES		(SZ_16M + PAGE_SIZE)
-#define LAST_PAGE	(SZ_16M - PAGE_SIZE / 2)
-
-static const struct tce_op map_in_pieces = { TCE_MAP, 0, PIECES, TCE_R, .from = PAGE_SIZE / 2 };
-/*
- * v1, and entries that share pins: the pages are looked up once, before the first
- * entry is written. User space may put others there meanwhile, but the device gets
- * all of the pages that were looked up.
- */
-static void page_changes_under_a_map(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	unsigned long other, at;
-	struct tce_mock_group *grp;
-	struct tce_client *client;
-	struct tce_thread thread;
-	struct file *file;
-
-	if (PAGE_SIZE == SZ_4K)
-		kunit_skip(test, "the CPU's pages have 4K");
-	client = tce_ready(fx, false, &grp);
-	tce_shared = tce_plain(fx, SZ_16M + 2 * PAGE_SIZE);
-	other = tce_memory(fx, TCE_MEM_SHARED, PAGE_SIZE);
-	KUNIT_ASSERT_NE(test, other, 0);
-	file = tce_file(fx, other);
-	at = tce_shared + PAGE_SIZE / 2 + LAST_PAGE;
-	KUNIT_ASSERT_EQ(test, tce_map(client, LAST_PAGE, other, PAGE_SIZE / 2,
-				      TCE_R), 0);
-
-	tce_thread_stop_op(&thread, client, &map_in_pieces, &fx->mock->table_gate);
-	KUNIT_EXPECT_EQ(test, vm_mmap(file, at, PAGE_SIZE,
-				      PROT_READ | PROT_WRITE,
-				      MAP_SHARED | MAP_FIXED, 0), at);
-	tce_thread_go_on(&thread);
-	fput(file);
-	KUNIT_EXPECT_EQ(test, thread.rc, 0);
-	tce_expect_mapped(fx, grp, 0, LAST_PAGE, at, PAGE_SIZE, TCE_R);
-	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_64M), 0);
-	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), 0);
-}
-
 static const struct tce_op map_two = { TCE_MAP, 0, 2 * PAGE_SIZE, TCE_RW };
 /*
  * DISABLE gives back what was charged, except for the pages of a MAP in flight. That MAP is
@@ -262,7 +214,6 @@ static void map_beside_disable(struct kunit *test)
 static struct kunit_case tce_threads_wait_cases[] = {
 	KUNIT_CASE(waits_for_a_chunk),
 	KUNIT_CASE(same_call_twice),
-	KUNIT_CASE(page_changes_under_a_map),
 	KUNIT_CASE(disable_during_a_map),
 	KUNIT_CASE(maps_beyond_the_charge),
 	KUNIT_CASE(map_beside_disable),

@@ -161,21 +161,6 @@ unsigned long tce_memory(struct tce_fixture *fx, enum tce_mem_kind kind,
 	return ua;
 }
 
-/* The file behind shared memory, to map it once more; the caller has a reference. */
-struct file *tce_file(struct tce_fixture *fx, unsigned long ua)
-{
-	struct vm_area_struct *vma;
-	struct file *file = NULL;
-
-	mmap_read_lock(fx->mm);
-	vma = find_vma(fx->mm, ua);
-	if (vma && vma->vm_start <= ua && vma->vm_file)
-		file = get_file(vma->vm_file);
-	mmap_read_unlock(fx->mm);
-	KUNIT_ASSERT_NOT_NULL(fx->test, file);
-	return file;
-}
-
 /* Get a piece of user memory that is nothing special. */
 unsigned long tce_plain(struct tce_fixture *fx, unsigned long size)
 {

@@ -271,6 +271,9 @@ long __wrap_pin_user_pages(unsigned long start, unsigned long nr_pages,
 	int fault_rc;
 
 	check_flags(gup_flags);
+	/* this is memory of v2, to which a device may write, whatever the process may */
+	if (tce_mock_current() && !(gup_flags & FOLL_WRITE))
+		tce_mock_violation(tce_mock_current(), "pages are pinned, but not for writing");
 	if (pin_fails(&nr_pages, &fault_rc))
 		return fault_rc;
 	rc = __real_pin_user_pages(start, nr_pages, gup_flags, pages);
