@@ -55,18 +55,6 @@ static void blocks_init(struct kunit *test, struct blocks_case *b,
 	b->pins = tce_mock_pins(fx->mock);
 }
 
-/* Three of the kind that is the case's parameter */
-static void blocks_init_param(struct kunit *test, struct blocks_case *b)
-{
-	const struct blocks_kind *kind = test->param_value;
-
-	blocks_init(test, b, kind->kind, 3);
-	if (!kind->other)
-		return;
-	b->other = b->huge + 5 * PAGE_SIZE;
-	tce_renew(b->fx, b->ua + b->other, PAGE_SIZE);
-}
-
 static long pins_of(struct blocks_case *b)
 {
 	return tce_mock_pins(b->fx->mock) - b->pins;
@@ -119,7 +107,11 @@ static void one_pin_for_each(struct kunit *test)
 	unsigned int i;
 	u64 start;
 
-	blocks_init_param(test, &b);
+	blocks_init(test, &b, kind->kind, 3);
+	if (kind->other) {
+		b.other = b.huge + 5 * PAGE_SIZE;
+		tce_renew(b.fx, b.ua + b.other, PAGE_SIZE);
+	}
 	prandom_seed_state(&random, TCE_SEED);
 	for (i = 0; i < 24; i++) {
 		from = draw_place(&b, &random);

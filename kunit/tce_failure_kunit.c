@@ -164,7 +164,7 @@ static void not_set(struct failure *f, const struct failure_way *way, unsigned i
 	if (f->client)
 		tce_close(f->client);
 	f->client = NULL;
-	KUNIT_EXPECT_EQ_MSG(f->test, tce_mock_live(f->fx->mock), 0, "%s %u", way->name, nth);
+	KUNIT_EXPECT_EQ_MSG(f->test, tce_mock_count(f->fx->mock).live, 0, "%s %u", way->name, nth);
 	/* each window that was set in any bridge has left one table there */
 	KUNIT_EXPECT_EQ_MSG(f->test, tce_mock_forget_bridges(f->fx->mock),
 			    f->form->two ? DIV_ROUND_UP(set, 2) : set, "%s %u", way->name, nth);
@@ -176,7 +176,7 @@ static void not_undone(struct failure *f, const struct failure_way *way, unsigne
 	KUNIT_EXPECT_EQ_MSG(f->test, rc, -EIO, "%s %u", way->name, nth);
 	/* in the end all can be unmapped */
 	KUNIT_EXPECT_EQ(f->test, tce_unmap(f->client, 0, f->window), 0);
-	KUNIT_EXPECT_EQ(f->test, tce_mock_live(f->fx->mock), 0);
+	KUNIT_EXPECT_EQ(f->test, tce_mock_count(f->fx->mock).live, 0);
 }
 
 /*
@@ -191,7 +191,7 @@ static void not_unset(struct failure *f, const struct failure_way *way, unsigned
 	u64 start;
 
 	KUNIT_EXPECT_EQ_MSG(f->test, rc, removes ? -EIO : 0, "%s %u", way->name, nth);
-	KUNIT_EXPECT_EQ_MSG(f->test, tce_mock_live(mock), 0, "%s %u", way->name, nth);
+	KUNIT_EXPECT_EQ_MSG(f->test, tce_mock_count(mock).live, 0, "%s %u", way->name, nth);
 	if (removes)
 		KUNIT_EXPECT_EQ(f->test, tce_remove(f->client, f->start), -EINVAL);
 	if (removes && !f->form->hcalls) {
@@ -201,7 +201,7 @@ static void not_unset(struct failure *f, const struct failure_way *way, unsigned
 	if (f->client)
 		tce_close(f->client);
 	f->client = NULL;
-	KUNIT_EXPECT_EQ_MSG(f->test, tce_mock_tables(mock), 1, "%s %u", way->name, nth);
+	KUNIT_EXPECT_EQ_MSG(f->test, tce_mock_count(mock).tables, 1, "%s %u", way->name, nth);
 	KUNIT_EXPECT_EQ(f->test, tce_mock_forget_bridges(mock), 1);
 }
 
@@ -217,8 +217,8 @@ static void not_cleared(struct failure *f, const struct failure_way *way, unsign
 		return;
 	/* with KVM it may have been an empty one */
 	if (f->op->call == &failure_unmap && !way->sticky)
-		KUNIT_EXPECT_LE_MSG(f->test, tce_mock_live(f->fx->mock), 1, "%s %u", way->name,
-				    nth);
+		KUNIT_EXPECT_LE_MSG(f->test, tce_mock_count(f->fx->mock).live, 1, "%s %u",
+				    way->name, nth);
 	KUNIT_EXPECT_EQ(f->test, f->op->call->run(f), 0);
 	failure_expect_done(f);
 }
@@ -240,8 +240,8 @@ static void is_dead(struct failure *f, const struct failure_way *way, unsigned i
 		tce_close(f->client);
 	f->client = NULL;
 	tce_fault_disarm(fx->mock);
-	KUNIT_EXPECT_EQ(f->test, tce_mock_live(fx->mock), 0);
-	KUNIT_EXPECT_EQ(f->test, tce_mock_tables(fx->mock), 0);
+	KUNIT_EXPECT_EQ(f->test, tce_mock_count(fx->mock).live, 0);
+	KUNIT_EXPECT_EQ(f->test, tce_mock_count(fx->mock).tables, 0);
 	/* what is left in a table of pseries the next user of the window reaches */
 	left = atomic_long_read(&tce_leaked_pages) - fx->begun.n[TCE_LEAKED_PAGES] -
 	       fx->pages_left;

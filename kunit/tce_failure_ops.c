@@ -47,7 +47,7 @@ static void unmap_done(struct failure *f)
 		tce_expect_empty(f->fx, f->grp, 0, 0, f->op->call->size);
 		return;
 	}
-	KUNIT_EXPECT_EQ(f->test, tce_mock_live(f->fx->mock), 0);
+	KUNIT_EXPECT_EQ(f->test, tce_mock_count(f->fx->mock).live, 0);
 	if (!f->form->v2)
 		KUNIT_EXPECT_EQ(f->test, tce_mock_pins(f->fx->mock), 0);
 }
@@ -89,9 +89,9 @@ static void create_done(struct failure *f)
 
 	KUNIT_EXPECT_EQ(test, tce_register(f->client, f->a, SMALL), 0);
 	KUNIT_EXPECT_EQ(test, tce_map(f->client, f->start, f->a, SMALL, TCE_RW), 0);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(mock), SMALL / SZ_4K);
+	KUNIT_EXPECT_EQ(test, tce_mock_count(mock).live, SMALL / SZ_4K);
 	KUNIT_EXPECT_EQ(test, tce_unmap(f->client, f->start, SMALL), 0);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(mock), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_count(mock).live, 0);
 	KUNIT_EXPECT_EQ(test, tce_unregister(f->client, f->a, SMALL), 0);
 	KUNIT_EXPECT_EQ(test, remove(f), 0);
 }
@@ -159,7 +159,7 @@ static long eeh(struct failure *f)
 
 static void unmapped(struct failure *f)
 {
-	KUNIT_EXPECT_EQ(f->test, tce_mock_live(f->fx->mock), 0);
+	KUNIT_EXPECT_EQ(f->test, tce_mock_count(f->fx->mock).live, 0);
 	if (!f->client || !f->form->v2)
 		KUNIT_EXPECT_EQ(f->test, tce_mock_pins(f->fx->mock), 0);
 }
@@ -178,7 +178,7 @@ static void disabled(struct failure *f)
 
 static void gone(struct failure *f)
 {
-	KUNIT_EXPECT_EQ(f->test, tce_mock_tables(f->fx->mock), 0);
+	KUNIT_EXPECT_EQ(f->test, tce_mock_count(f->fx->mock).tables, 0);
 	unmapped(f);
 }
 

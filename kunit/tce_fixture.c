@@ -30,11 +30,11 @@ void tce_settled(struct tce_fixture *fx)
 			   mock->nr_violations - i);
 	mock->nr_violations = 0;
 
-	if (!tce_mock_stale(mock))
+	if (!tce_mock_count(mock).stale)
 		fx->kvm_left = false;
 	else if (!fx->hypercalls && !fx->kvm_left)
 		KUNIT_FAIL(fx->test, "%lu entries were changed, but not killed or flushed",
-			   tce_mock_stale(mock));
+			   tce_mock_count(mock).stale);
 }
 
 /* What the driver has charged the process with. Return: that, in CPU pages. */
@@ -266,7 +266,7 @@ void tce_fixture_exit(struct kunit *test)
 		list_for_each_entry_safe(client, next, &fx->clients, list)
 			tce_close(client);
 		tce_settled(fx);
-		stuck = tce_mock_stuck(fx->mock);
+		stuck = tce_mock_count(fx->mock).stuck;
 		KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), stuck);
 		tce_expect_balance(fx);
 		KUNIT_EXPECT_EQ(test, tce_mock_forget_groups(fx->mock), 0);

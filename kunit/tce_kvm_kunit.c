@@ -268,7 +268,7 @@ static void do_part(struct race *race, enum part part)
 		do_unmap(race, part == UNMAP ? 1 : race->entries);
 		/* the device reaches nothing, though KVM has yet to ask for the invalidation */
 		if (race->v[WHERE] <= PARTS_IN_GUEST && (part == UNMAP_ALL || race->entries == 1))
-			KUNIT_EXPECT_EQ(race->test, tce_mock_stale(fx->mock), 0);
+			KUNIT_EXPECT_EQ(race->test, tce_mock_count(fx->mock).stale, 0);
 		break;
 	case UNMAP_WINDOW:
 		do_unmap(race, race->s.tbl->it_size);
@@ -470,10 +470,10 @@ static void end(struct race *race)
 		else
 			do_guest(race, guest);
 	}
-	KUNIT_EXPECT_EQ(race->test, tce_mock_live(fx->mock), 0);
+	KUNIT_EXPECT_EQ(race->test, tce_mock_count(fx->mock).live, 0);
 	/* with what waits for the next hypercall */
 	kvm_clear(&race->s, 0);
-	KUNIT_EXPECT_EQ(race->test, tce_mock_stale(fx->mock), 0);
+	KUNIT_EXPECT_EQ(race->test, tce_mock_count(fx->mock).stale, 0);
 	correct(race);
 	if (v2 && each_region(race, race->s.ua, tce_unregister))
 		tear_down(race);
@@ -493,7 +493,7 @@ static void one_after_the_other(struct race *race)
 	writes = fx->mock->writes;
 	if (do_guest(race, race->v[GUEST])) {
 		KUNIT_EXPECT_TRUE(race->test, race->shape[IFACE] == SHARED && !mapped);
-		KUNIT_EXPECT_EQ(race->test, tce_mock_stale(fx->mock), 0);
+		KUNIT_EXPECT_EQ(race->test, tce_mock_count(fx->mock).stale, 0);
 		if (!race->shape[REGIONS])
 			KUNIT_EXPECT_EQ(race->test, fx->mock->kills, kills + !race->shape[HCALLS]);
 	} else if (race->shape[IFACE] == SHARED) {

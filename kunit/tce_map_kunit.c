@@ -279,7 +279,7 @@ static void expect_model(struct kunit *test, struct map_model *m, unsigned int f
 		if (v1 && PAGE_SIZE > SZ_4K)
 			pages |= BIT_ULL((m->entries[i].ua - m->s.ua) >> PAGE_SHIFT);
 	}
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), live);
+	KUNIT_EXPECT_EQ(test, tce_mock_count(fx->mock).live, live);
 	if (v1)
 		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock),
 				PAGE_SIZE > SZ_4K ? hweight64(pages) : live);
@@ -458,12 +458,12 @@ static void any_calls(struct kunit *test)
 	/* a process that is killed closes its container as it is */
 	if (draw(m, 2)) {
 		TCE_DO_KILLED(tce_close(m->s.client));
-		KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_count(fx->mock).tables, 0);
 		tce_expect_balance(fx);
 		return;
 	}
 	KUNIT_ASSERT_EQ(test, tce_unmap(m->s.client, 0, SZ_64M), 0);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_count(fx->mock).live, 0);
 	KUNIT_EXPECT_EQ(test, fx->mock->refs, 0);
 	KUNIT_EXPECT_EQ(test, each_region(&m->s, tce_unregister), 0);
 	if (m->s.shape[IFACE] == V1)

@@ -26,54 +26,19 @@ void tce_mock_violation(struct tce_mock *mock, const char *fmt, ...)
 	mock->nr_violations++;
 }
 
-/* Entries that reach something, in all tables. */
-unsigned long tce_mock_live(struct tce_mock *mock)
+/* What there is in all tables, see struct tce_mock_count */
+struct tce_mock_count tce_mock_count(struct tce_mock *mock)
 {
+	struct tce_mock_count n = {};
 	struct tce_mock_table *mt;
-	struct tce_mock_tce *tce;
-	unsigned long n = 0;
 
 	spin_lock(&mock->lock);
-	list_for_each_entry(mt, &mock->tables, list)
-		list_for_each_entry(tce, &mt->live, list)
-			n++;
-	spin_unlock(&mock->lock);
-	return n;
-}
-
-/* Entries that were changed and not killed, or not flushed. */
-unsigned long tce_mock_stale(struct tce_mock *mock)
-{
-	struct tce_mock_table *mt;
-	unsigned long n = 0;
-
-	spin_lock(&mock->lock);
-	list_for_each_entry(mt, &mock->tables, list)
-		n += list_count_nodes(&mt->stale) + mt->unflushed;
-	spin_unlock(&mock->lock);
-	return n;
-}
-
-/* Tables that exist. */
-unsigned int tce_mock_tables(struct tce_mock *mock)
-{
-	unsigned int n;
-
-	spin_lock(&mock->lock);
-	n = list_count_nodes(&mock->tables);
-	spin_unlock(&mock->lock);
-	return n;
-}
-
-/* Tables that exist because a bridge has refused to release them. */
-unsigned int tce_mock_stuck(struct tce_mock *mock)
-{
-	struct tce_mock_table *mt;
-	unsigned int n = 0;
-
-	spin_lock(&mock->lock);
-	list_for_each_entry(mt, &mock->tables, list)
-		n += mt->stuck;
+	list_for_each_entry(mt, &mock->tables, list) {
+		n.tables++;
+		n.stuck += mt->stuck;
+		n.live += list_count_nodes(&mt->live);
+		n.stale += list_count_nodes(&mt->stale) + mt->unflushed;
+	}
 	spin_unlock(&mock->lock);
 	return n;
 }

@@ -235,6 +235,20 @@ struct tce_mock {
 };
 
 /**
+ * struct tce_mock_count - what there is in all tables
+ * @live: entries that reach something
+ * @stale: entries that were changed and not killed, or not flushed
+ * @tables: how many there are
+ * @stuck: those of them that a bridge has refused to release
+ */
+struct tce_mock_count {
+	unsigned long live;
+	unsigned long stale;
+	unsigned int tables;
+	unsigned int stuck;
+};
+
+/**
  * struct tce_mock_eeh - the last EEH call for a group
  * @calls: how many there were
  * @rescans: what &tce_mock.rescans was
@@ -366,10 +380,7 @@ struct tce_mock *tce_mock_create(void);
 void tce_mock_destroy(struct tce_mock *mock);
 struct tce_mock *tce_mock_current(void);
 
-unsigned long tce_mock_live(struct tce_mock *mock);
-unsigned long tce_mock_stale(struct tce_mock *mock);
-unsigned int tce_mock_tables(struct tce_mock *mock);
-unsigned int tce_mock_stuck(struct tce_mock *mock);
+struct tce_mock_count tce_mock_count(struct tce_mock *mock);
 
 __printf(2, 3)
 void tce_mock_violation(struct tce_mock *mock, const char *fmt, ...);

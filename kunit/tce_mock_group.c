@@ -383,7 +383,7 @@ static struct tce_mock_table *find_table(struct tce_mock *mock)
  */
 unsigned int tce_mock_forget_bridges(struct tce_mock *mock)
 {
-	unsigned int left = tce_mock_tables(mock);
+	unsigned int left = tce_mock_count(mock).tables;
 	struct tce_mock_table *mt;
 	struct tce_mock_group *grp;
 	int i;

@@ -102,7 +102,7 @@ static void windows(struct kunit *test)
 	grp->tg.ops->create_table = create_with_other_puas;
 	TCE_REFUSED(fx, tce_table_init, ENOMEM, tce_create(v2, 12, SZ_16M, 1, &start));
 	TCE_REFUSED(fx, tce_table_init, ENOMEM, tce_create(v2, 12, SZ_16M, 2, &start));
-	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_count(fx->mock).tables, 0);
 }
 
 /* Expect that a call is refused, for a reason or else by a function, which has a value. */

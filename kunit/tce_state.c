@@ -202,7 +202,7 @@ void tce_expect_balance(struct tce_fixture *fx)
 	unsigned int n = list_empty(&fx->clients) ? TCE_COUNTS : TCE_ENTRIES, tries, stuck;
 	struct tce_state want = fx->begun, now;
 
-	stuck = tce_mock_stuck(fx->mock);
+	stuck = tce_mock_count(fx->mock).stuck;
 	want.n[TCE_TABLES] += stuck;
 	want.n[TCE_HIDDEN_TABLES] += stuck;
 	want.n[TCE_LEAKED_TABLES] += fx->mock->ever_stuck;

@@ -46,7 +46,7 @@ static void close_beside_map(struct kunit *test)
 			break;
 		}
 		KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&a));
-		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_count(fx->mock).live, 0);
 		tce_thread_go_on(&a);
 		KUNIT_EXPECT_EQ_MSG(test, a.rc,
 				    how / 2 == 0 ? -EINVAL :
@@ -87,7 +87,7 @@ static void close_beside_the_mmap_lock(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, atomic_long_read(&tce_closing),
 				fx->begun.n[TCE_CLOSING] + 1);
 		KUNIT_EXPECT_EQ(test, fx->mm->locked_vm, locked);
-		KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_count(fx->mock).live, 0);
 		mmap_read_unlock(fx->mm);
 		tce_thread_join(&thread);
 		tce_expect_balance(fx);

@@ -74,7 +74,7 @@ static void call_again(struct tce_thread *thread)
 	complete(&twice.begun);
 	thread->rc = tce_op_do(&thread->view, twice.op);
 	/* what the device can reach still, though it is unmapped */
-	if (!thread->rc && tce_mock_stale(thread->view.fx->mock))
+	if (!thread->rc && tce_mock_count(thread->view.fx->mock).stale)
 		thread->rc = -EBUSY;
 	complete(&twice.done);
 }
@@ -102,7 +102,7 @@ static void call_twice(struct kunit *test, bool v2, const struct tce_op *op, lon
 	KUNIT_EXPECT_TRUE(test, twice.waited);
 	KUNIT_EXPECT_EQ(test, a.rc, 0);
 	KUNIT_EXPECT_EQ(test, b.rc, second);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_count(fx->mock).live, 0);
 }
 
 /*

@@ -322,8 +322,8 @@ static void bridge_keeps_a_window_at_detach(struct kunit *test)
 	tce_expect_mapped(fx, a, 0, 0, ua, SZ_4K, TCE_RW);
 	KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
 	tce_detach(client, a);
-	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 1);
-	KUNIT_EXPECT_EQ(test, tce_mock_live(fx->mock), 0);
+	KUNIT_EXPECT_EQ(test, tce_mock_count(fx->mock).tables, 1);
+	KUNIT_EXPECT_EQ(test, tce_mock_count(fx->mock).live, 0);
 }
 
 /* On pseries it stays in its group, from which the platform takes it for the next client. */
@@ -342,7 +342,7 @@ static void group_keeps_a_window(struct kunit *test)
 	tce_detach(client, grp);
 	KUNIT_EXPECT_EQ(test, tce_attach(client, grp), 0);
 	KUNIT_EXPECT_NULL(test, grp->tg.tables[0]);
-	KUNIT_EXPECT_EQ(test, tce_mock_tables(fx->mock), 1);
+	KUNIT_EXPECT_EQ(test, tce_mock_count(fx->mock).tables, 1);
 }
 
 static struct kunit_case tce_window_cases[] = {
