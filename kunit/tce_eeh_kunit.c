@@ -242,7 +242,7 @@ static void one_hangs(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
 		add_devices(test, &devs, a);
 		users = tce_module_users();
-		tce_thread_stop(&thread, client, reset_hot, &fx->mock->eeh_gate);
+		tce_thread_stop(&thread, client, reset_hot, TCE_AT_EEH);
 		KUNIT_EXPECT_EQ(test, tce_module_users(), users + 1);
 		KUNIT_EXPECT_EQ(test, held(&devs), 1);
 		a->eeh_rc = VFIO_EEH_PE_STATE_STOPPED;
@@ -303,7 +303,7 @@ static void take_turns(struct kunit *test)
 		grp = tce_group(fx);
 		client = how == ALONE ? tce_ready(fx, true, &other) : tce_open(fx, true);
 		KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
-		tce_thread_stop(&a, client, reset_hot, &fx->mock->eeh_gate);
+		tce_thread_stop(&a, client, reset_hot, TCE_AT_EEH);
 		next = client;
 		if (how != SAME) {
 			tce_detach(client, grp);
@@ -350,7 +350,7 @@ static void killed(struct kunit *test)
 	struct tce_gate gate;
 	unsigned int round;
 
-	tce_gate_close(&fx->mock->eeh_gate, &gate);
+	tce_gate_close(fx->mock, TCE_AT_EEH, &gate);
 	for (round = 0; round < 4; round++) {
 		tce_thread_start(&thread, client, reset_until_killed);
 		await_sleep(&thread);

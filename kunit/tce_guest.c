@@ -76,14 +76,14 @@ static long kvm_xchg(struct kvm_setup *s, unsigned long entry, unsigned long *hp
 		     enum dma_data_direction *dir)
 {
 	struct tce_visit visit = { .skip = 1, .call = kvm_step_inside, .data = s };
-	struct tce_mock *mock = tce_mock_current();
+	struct tce_visit **at = &tce_mock_current()->at[TCE_AT_EXCHANGE];
 	long rc;
 
 	if (s->between && !s->outside)
-		mock->visit = &visit;
+		*at = &visit;
 	rc = iommu_tce_xchg_no_kill(current->mm, s->tbl, entry, hpa, dir);
-	if (mock->visit == &visit)
-		mock->visit = NULL;
+	if (*at == &visit)
+		*at = NULL;
 	return rc;
 }
 
@@ -92,14 +92,14 @@ static void kvm_kill(struct kvm_setup *s, unsigned long entry, unsigned long n)
 {
 	struct tce_visit after = { .call = kvm_step_inside, .data = s };
 	struct tce_visit before = { .call = kvm_step_inside, .data = s, .next = &after };
-	struct tce_mock *mock = tce_mock_current();
+	struct tce_visit **at = &tce_mock_current()->at[TCE_AT_KILL];
 
 	kvm_step(s);
 	if (s->between && !s->outside)
-		mock->kill_visit = &before;
+		*at = &before;
 	iommu_tce_kill(s->tbl, entry, n);
-	if (mock->kill_visit == &before || mock->kill_visit == &after)
-		mock->kill_visit = NULL;
+	if (*at == &before || *at == &after)
+		*at = NULL;
 }
 
 /* kvmppc_tce_iommu_mapped_dec(). Return: false for H_TOO_HARD */

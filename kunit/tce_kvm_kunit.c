@@ -510,8 +510,8 @@ static bool one_in_the_other(struct race *race)
 {
 	struct tce_visit second = { .call = do_second, .data = race };
 	struct tce_visit visit = { race->step, guest_visits, race, &second };
-	struct tce_mock *mock = tce_mock_current();
-	struct tce_visit **where = race->v[WHERE] == AT_KILL ? &mock->kill_visit : &mock->visit;
+	struct tce_visit **at = &tce_mock_current()->at[race->v[WHERE] == AT_KILL ?
+							 TCE_AT_KILL : TCE_AT_EXCHANGE];
 	bool raced;
 
 	begin(race);
@@ -526,10 +526,10 @@ static bool one_in_the_other(struct race *race)
 	} else {
 		if (race->v[SECOND] == EARLY_PUTS_OTHER)
 			visit.next = NULL;
-		*where = &visit;
+		*at = &visit;
 		do_call(race);
-		raced = *where != &visit;
-		*where = NULL;
+		raced = *at != &visit;
+		*at = NULL;
 	}
 	end(race);
 	return raced;
@@ -661,9 +661,9 @@ static void foreign_address_stays(struct kunit *test)
 	pua = s.tbl->it_ops->useraddrptr(s.tbl, 0, true);
 	KUNIT_ASSERT_NOT_NULL(test, pua);
 	*pua = cpu_to_be64(s.ua + SZ_4K);
-	fx->mock->lookup_visit = &visit;
+	fx->mock->at[TCE_AT_LOOKUP] = &visit;
 	KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 0));
-	KUNIT_EXPECT_NULL(test, fx->mock->lookup_visit);
+	KUNIT_EXPECT_NULL(test, fx->mock->at[TCE_AT_LOOKUP]);
 	KUNIT_EXPECT_EQ(test, be64_to_cpu(*pua), s.ua + 2 * SZ_4K);
 	KUNIT_EXPECT_EQ(test, fx->mock->counted, 2);
 	/* what was put meanwhile is counted down, and the first page stays counted */

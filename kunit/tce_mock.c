@@ -5,6 +5,7 @@
  *
  * Locks: &tce_mock.lock guards everything and is taken last.
  */
+#include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
@@ -89,30 +90,68 @@ void tce_mock_destroy(struct tce_mock *mock)
 	kfree(mock);
 }
 
-/* Hold up the next thread that gets there. */
-void tce_gate_close(struct tce_gate **where, struct tce_gate *gate)
+/*
+ * A visitor does what another thread would do meanwhile, which is in no RCU section of this
+ * one's.
+ */
+static void call_outside_rcu(struct tce_visit *visit)
+	__must_hold(RCU)
 {
-	gate->skip = 0;
-	init_completion(&gate->reached);
-	init_completion(&gate->open);
-	*where = gate;
+	rcu_read_unlock();
+	visit->call(visit->data);
+	rcu_read_lock();
 }
 
-/* One thread is held up here, if the test wants that. */
-void tce_pass_gate(struct tce_mock *mock, struct tce_gate **where)
+static void call_visitor(struct tce_visit *visit)
 {
-	struct tce_gate *gate = NULL;
+	int inside = IS_ENABLED(CONFIG_PREEMPT_RCU) ? rcu_preempt_depth() : preempt_count();
 
-	spin_lock(&mock->lock);
-	if (*where && (*where)->skip)
-		(*where)->skip--;
+	if (IS_ENABLED(CONFIG_DEBUG_LOCK_ALLOC) ? rcu_read_lock_held() : inside)
+		call_outside_rcu(visit);
 	else
-		swap(gate, *where);
-	spin_unlock(&mock->lock);
-	if (gate) {
-		complete(&gate->reached);
-		wait_for_completion(&gate->open);
+		visit->call(visit->data);
+}
+
+/* Others may come, to one of several threads. */
+void tce_mock_visit(struct tce_mock *mock, enum tce_place place)
+{
+	struct tce_visit *visit, *next;
+
+	if (!mock || !READ_ONCE(mock->at[place]))
+		return;
+	spin_lock(&mock->lock);
+	visit = mock->at[place];
+	if (visit && visit->skip) {
+		visit->skip--;
+		visit = NULL;
+	} else {
+		WRITE_ONCE(mock->at[place], NULL);
 	}
+	spin_unlock(&mock->lock);
+	if (!visit)
+		return;
+	/* a gate may be gone when it has been opened */
+	next = visit->next;
+	call_visitor(visit);
+	if (next)
+		WRITE_ONCE(mock->at[place], next);
+}
+
+static void hold_up(void *data)
+{
+	struct tce_gate *gate = data;
+
+	complete(&gate->reached);
+	wait_for_completion(&gate->open);
+}
+
+/* Hold up the next thread that gets there. */
+void tce_gate_close(struct tce_mock *mock, enum tce_place place, struct tce_gate *gate)
+{
+	gate->visit = (struct tce_visit){ .call = hold_up, .data = gate };
+	init_completion(&gate->reached);
+	init_completion(&gate->open);
+	WRITE_ONCE(mock->at[place], &gate->visit);
 }
 
 /* ---- calls that are made to fail; memory of the platform's own does not ---- */

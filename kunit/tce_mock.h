@@ -112,29 +112,53 @@ enum tce_fault {
 #define TCE_VIOLATION_LEN	100
 
 /**
- * struct tce_gate - a place where threads are held up; see tce_wrap.c
- * @skip: so many may pass before
- * @reached: completed by the thread that gets there
- * @open: completed to let it go on
+ * enum tce_place - where somebody else may come, or a thread be held up
+ * @TCE_AT_PIN: before memory is pinned, or a region put into the kernel's list or taken from it
+ * @TCE_AT_PINNED: after it was pinned
+ * @TCE_AT_ALLOC: before some of the kernel's memory is allocated
+ * @TCE_AT_MAP: before entries of a MAP are written
+ * @TCE_AT_EXCHANGE: before, and after, an entry is exchanged
+ * @TCE_AT_KILL: before, and after, entries are killed; before they are cleared
+ * @TCE_AT_LOOKUP: before a look-up in the kernel's list
+ * @TCE_AT_EEH: before an EEH operation
+ * @TCE_PLACES: how many there are
  */
-struct tce_gate {
-	unsigned int skip;
-	struct completion reached;
-	struct completion open;
+enum tce_place {
+	TCE_AT_PIN,
+	TCE_AT_PINNED,
+	TCE_AT_ALLOC,
+	TCE_AT_MAP,
+	TCE_AT_EXCHANGE,
+	TCE_AT_KILL,
+	TCE_AT_LOOKUP,
+	TCE_AT_EEH,
+	TCE_PLACES,
 };
 
 /**
- * struct tce_visit - somebody else changes the table while the driver does
- * @skip: points before; each exchange of an entry has one before it and one after it
- * @call: what is done, once; atomic
+ * struct tce_visit - what somebody else does while the driver is at a place
+ * @skip: how often it gets there before
+ * @call: what is done, once; atomic, but where a thread is held up
  * @data: for it
- * @next: who comes at the point after that; may be NULL
+ * @next: who comes the next time; may be NULL
  */
 struct tce_visit {
 	unsigned int skip;
 	void (*call)(void *data);
 	void *data;
 	struct tce_visit *next;
+};
+
+/**
+ * struct tce_gate - a thread is held up
+ * @visit: by that
+ * @reached: completed by the thread that gets there
+ * @open: completed to let it go on
+ */
+struct tce_gate {
+	struct tce_visit visit;
+	struct completion reached;
+	struct completion open;
 };
 
 /**
@@ -168,17 +192,8 @@ struct tce_visit {
  * @ever_stuck: tables that a bridge has refused to release, so that they are never freed
  * @kept: pages that are not pinned may be reached: the test sees to it that
  *	somebody holds them
- * @gate: where the next thread that pins memory, or takes a region from the
- *	kernel's list, has to wait; may be NULL
- * @pinned_gate: where the next thread that has pinned memory has to wait
- * @table_gate: where the next thread that writes entries of a MAP stops, which must
- *	not be one that writes a single entry
- * @eeh_gate: the same for an EEH operation
- * @alloc_gate: the same for a thread that allocates some of the kernel's
+ * @at: who comes to each place; may be NULL
  * @rescans: how often the driver has taken the PCI rescan lock
- * @visit: what happens at the next exchange; may be NULL
- * @kill_visit: the same for a kill, or for a clear, which has no point after it
- * @lookup_visit: the same for a look-up in the kernel's list, before it
  * @refusals: checks that failed, as the tracepoint tells
  * @refused: the last one
  * @told: what else the tracepoints tell
@@ -216,15 +231,8 @@ struct tce_mock {
 	unsigned int ever_stuck;
 	bool kept;
 
-	struct tce_gate *gate;
-	struct tce_gate *pinned_gate;
-	struct tce_gate *alloc_gate;
-	struct tce_gate *table_gate;
-	struct tce_gate *eeh_gate;
+	struct tce_visit *at[TCE_PLACES];
 	unsigned int rescans;
-	struct tce_visit *visit;
-	struct tce_visit *kill_visit;
-	struct tce_visit *lookup_visit;
 
 	unsigned int refusals;
 	struct tce_mock_refused refused;
@@ -398,8 +406,8 @@ static inline bool tce_fault_hit_copy(long rc)
 	return rc == -EFAULT && IS_ENABLED(CONFIG_FAULT_INJECTION_USERCOPY);
 }
 
-void tce_gate_close(struct tce_gate **where, struct tce_gate *gate);
-void tce_pass_gate(struct tce_mock *mock, struct tce_gate **where);
+void tce_gate_close(struct tce_mock *mock, enum tce_place place, struct tce_gate *gate);
+void tce_mock_visit(struct tce_mock *mock, enum tce_place place);
 
 void tce_be_killed(bool killed);
 
@@ -424,7 +432,6 @@ static inline struct tce_mock_table *to_mock(struct iommu_table *tbl)
 	return container_of((__be64 *)tbl->it_base, struct tce_mock_table, tces[0]);
 }
 
-void tce_mock_visit(struct tce_mock *mock, struct tce_visit **where);
 void mock_table_reach(struct tce_mock_table *mt, int n);
 enum dma_data_direction tce_mock_entry(struct iommu_table *tbl,
 				       unsigned long entry, unsigned long *hpa);

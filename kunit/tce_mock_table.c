@@ -262,47 +262,6 @@ static __be64 *mock_walk(struct iommu_table *tbl, __be64 *node, unsigned long en
 	return node + (at & (tbl->it_level_size - 1));
 }
 
-/*
- * A visitor does what another thread would do meanwhile, which is in no RCU section of this
- * one's.
- */
-static void call_outside_rcu(struct tce_visit *visit)
-	__must_hold(RCU)
-{
-	rcu_read_unlock();
-	visit->call(visit->data);
-	rcu_read_lock();
-}
-
-static void call_visitor(struct tce_visit *visit)
-{
-	int inside = IS_ENABLED(CONFIG_PREEMPT_RCU) ? rcu_preempt_depth() : preempt_count();
-
-	if (IS_ENABLED(CONFIG_DEBUG_LOCK_ALLOC) ? rcu_read_lock_held() : inside)
-		call_outside_rcu(visit);
-	else
-		visit->call(visit->data);
-}
-
-/* Others may come, as before and after an exchange or a kill. */
-void tce_mock_visit(struct tce_mock *mock, struct tce_visit **where)
-{
-	struct tce_visit *visit = READ_ONCE(*where);
-
-	if (!visit)
-		return;
-	if (visit->skip) {
-		visit->skip--;
-		return;
-	}
-	/* of several threads the first */
-	if (cmpxchg(where, visit, NULL) != visit)
-		return;
-	call_visitor(visit);
-	if (visit->next)
-		WRITE_ONCE(*where, visit->next);
-}
-
 static int mock_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 		     enum dma_data_direction *dir)
 {
@@ -313,9 +272,9 @@ static int mock_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 	unsigned long entry = index;
 	int rc = 0;
 
-	if (*dir != DMA_NONE && READ_ONCE(mock->table_gate))
-		tce_pass_gate(mock, &mock->table_gate);
-	tce_mock_visit(mock, &mock->visit);
+	if (*dir != DMA_NONE)
+		tce_mock_visit(mock, TCE_AT_MAP);
+	tce_mock_visit(mock, TCE_AT_EXCHANGE);
 	spin_lock(&mock->lock);
 	if (!in_table(tbl, entry, 1)) {
 		tce_mock_violation(mock, "entry %lx is outside of the table",
@@ -347,7 +306,7 @@ static int mock_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 	mock_entry_stale(mt, entry, old);
 out:
 	spin_unlock(&mock->lock);
-	tce_mock_visit(mock, &mock->visit);
+	tce_mock_visit(mock, TCE_AT_EXCHANGE);
 	tce_quiet_end(nth);
 	return rc;
 }
@@ -363,8 +322,7 @@ static int mock_set(struct iommu_table *tbl, long index, long npages,
 	unsigned long entry = index, i;
 	int rc = 0;
 
-	if (READ_ONCE(mock->table_gate))
-		tce_pass_gate(mock, &mock->table_gate);
+	tce_mock_visit(mock, TCE_AT_MAP);
 	spin_lock(&mock->lock);
 	mock->runs++;
 	if (npages <= 0 || !in_table(tbl, entry, npages)) {
@@ -409,7 +367,7 @@ static void mock_clear(struct iommu_table *tbl, long index, long npages)
 	unsigned long entry = index, i;
 	struct list_head *cleared;
 
-	tce_mock_visit(mock, &mock->kill_visit);
+	tce_mock_visit(mock, TCE_AT_KILL);
 	spin_lock(&mock->lock);
 	mock->runs++;
 	if (npages <= 0 || !in_table(tbl, entry, npages)) {
@@ -461,7 +419,7 @@ static void mock_kill(struct iommu_table *tbl, unsigned long index,
 	struct tce_mock_tce *tce, *next;
 	bool misses;
 
-	tce_mock_visit(mock, &mock->kill_visit);
+	tce_mock_visit(mock, TCE_AT_KILL);
 	spin_lock(&mock->lock);
 	mock->kills++;
 	if (!pages || !in_table(tbl, index, pages))
@@ -477,7 +435,7 @@ static void mock_kill(struct iommu_table *tbl, unsigned long index,
 	else
 		drop_killed(mt);
 	spin_unlock(&mock->lock);
-	tce_mock_visit(mock, &mock->kill_visit);
+	tce_mock_visit(mock, TCE_AT_KILL);
 }
 
 static __be64 *mock_useraddrptr(struct iommu_table *tbl, long index,

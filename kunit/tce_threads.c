@@ -198,19 +198,19 @@ void tce_thread_close(struct tce_thread *thread, struct tce_client *client)
 
 /* tce_thread_start() of a thread that stops at a gate. Undone by tce_thread_go_on(). */
 void tce_thread_stop(struct tce_thread *thread, struct tce_client *client,
-		     void (*what)(struct tce_thread *thread), struct tce_gate **where)
+		     void (*what)(struct tce_thread *thread), enum tce_place place)
 {
-	tce_gate_close(where, &thread->gate);
+	tce_gate_close(client->fx->mock, place, &thread->gate);
 	tce_thread_start(thread, client, what);
 	wait_for_completion(&thread->gate.reached);
 }
 
 /* The same for one call */
 void tce_thread_stop_op(struct tce_thread *thread, struct tce_client *client,
-			const struct tce_op *op, struct tce_gate **where)
+			const struct tce_op *op, enum tce_place place)
 {
 	thread->op = op;
-	tce_thread_stop(thread, client, do_op, where);
+	tce_thread_stop(thread, client, do_op, place);
 }
 
 /* Let it go on, to its end. */

@@ -67,9 +67,9 @@ void tce_thread_op(struct tce_thread *thread, struct tce_client *client,
 		   const struct tce_op *op);
 void tce_thread_close(struct tce_thread *thread, struct tce_client *client);
 void tce_thread_stop(struct tce_thread *thread, struct tce_client *client,
-		     void (*what)(struct tce_thread *thread), struct tce_gate **where);
+		     void (*what)(struct tce_thread *thread), enum tce_place place);
 void tce_thread_stop_op(struct tce_thread *thread, struct tce_client *client,
-			const struct tce_op *op, struct tce_gate **where);
+			const struct tce_op *op, enum tce_place place);
 void tce_thread_go_on(struct tce_thread *thread);
 void tce_thread_kill(struct tce_thread *thread);
 bool tce_thread_is_done(struct tce_thread *thread);

@@ -33,7 +33,7 @@ static void close_beside_map(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, tce_map(client, SZ_1M, tce_shared, SZ_64K,
 					      TCE_RW), 0);
 		tce_thread_stop_op(&a, client, pages ? &tce_map_shared : &tce_map_first,
-				   &fx->mock->gate);
+				   TCE_AT_PIN);
 		switch (how / 2) {
 		case 0:
 			tce_close(client);
@@ -112,7 +112,7 @@ static void first_container_of_a_process(struct kunit *test)
 
 	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
 	tce_do_as_other(fx, true, tce_use_as_other, leaving);
-	tce_thread_stop_op(&a, first, &register_memory, &fx->mock->alloc_gate);
+	tce_thread_stop_op(&a, first, &register_memory, TCE_AT_ALLOC);
 	KUNIT_EXPECT_EQ(test, tce_register(second, tce_shared, TCE_SHARED_SIZE), 0);
 	tce_close(leaving);
 	KUNIT_EXPECT_EQ(test, tce_attach(first, tce_group(fx)), 0);
@@ -168,8 +168,8 @@ static void opened_after_the_last_container(struct kunit *test)
 		kvm_count(test, tce_shared, 1);
 		tmm = tce_container_find(leaving->data)->mem.tmm;
 
-		tce_gate_close(&fx->mock->gate, &gate);
-		gate.skip = 1;
+		tce_gate_close(fx->mock, TCE_AT_PIN, &gate);
+		gate.visit.skip = 1;
 		tce_thread_close(&a, leaving);
 		wait_for_completion(&gate.reached);
 		tce_thread_op(&b, next, registers ? &register_memory : &create_window);
@@ -193,9 +193,9 @@ static void found_late(struct kunit *test, struct tce_thread *a)
 	struct tce_fixture *fx = test->priv;
 	struct tce_gate after;
 
-	tce_gate_close(&fx->mock->gate, &after);
+	tce_gate_close(fx->mock, TCE_AT_PIN, &after);
 	/* until it is in the list, and about to be taken off */
-	after.skip = 1;
+	after.visit.skip = 1;
 	complete(&a->gate.open);
 	wait_for_completion(&after.reached);
 	kvm_count(test, tce_shared, 1);
@@ -225,7 +225,7 @@ static void register_late(struct kunit *test)
 		/* is refused, and binds it */
 		KUNIT_EXPECT_EQ(test, tce_register(leaving, tce_shared, 0), -EINVAL);
 		tce_thread_stop_op(&a, leaving, &register_memory,
-				   how == SHARED ? &fx->mock->alloc_gate : &fx->mock->gate);
+				   how == SHARED ? TCE_AT_ALLOC : TCE_AT_PIN);
 		tce_close(leaving);
 		KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&a));
 		if (how >= FOUND)
@@ -277,10 +277,10 @@ static void page_changes_between_pins(struct kunit *test)
 	charged = tce_charged(fx);
 	for (how = 0; how < HOW; how++) {
 		pages[0] = tce_page(fx, tce_shared);
-		tce_thread_stop_op(&a, s.client, &register_page, &fx->mock->pinned_gate);
+		tce_thread_stop_op(&a, s.client, &register_page, TCE_AT_PINNED);
 		tce_renew(fx, tce_shared, PAGE_SIZE);
 		pages[1] = tce_page(fx, tce_shared);
-		tce_gate_close(&fx->mock->pinned_gate, &put);
+		tce_gate_close(fx->mock, TCE_AT_PINNED, &put);
 		complete(&a.gate.open);
 		wait_for_completion(&put.reached);
 		if (how != NOT_FOUND) {

@@ -29,11 +29,11 @@ static void waits_for_a_chunk(struct kunit *test)
 
 	tce_shared = tce_plain(fx, SZ_8M);
 	KUNIT_ASSERT_EQ(test, tce_register(client, tce_shared, SZ_8M), 0);
-	tce_thread_stop_op(&a, client, &map_long, &fx->mock->table_gate);
+	tce_thread_stop_op(&a, client, &map_long, TCE_AT_MAP);
 	tce_thread_op(&b, client, &unmap_one);
 	KUNIT_EXPECT_TRUE(test, TCE_WAITS_MUTEX(&b, &container->windows[0]->table.lock));
-	tce_gate_close(&fx->mock->table_gate, &fourth);
-	fourth.skip = 3 * CHUNK;
+	tce_gate_close(fx->mock, TCE_AT_MAP, &fourth);
+	fourth.visit.skip = 3 * CHUNK;
 	complete(&a.gate.open);
 	wait_for_completion(&fourth.reached);
 	KUNIT_EXPECT_TRUE(test, tce_thread_ends(&b));
@@ -94,7 +94,7 @@ static void call_twice(struct kunit *test, bool v2, const struct tce_op *op, lon
 	init_completion(&twice.begun);
 	init_completion(&twice.done);
 	twice.op = op;
-	fx->mock->kill_visit = &visit;
+	fx->mock->at[TCE_AT_KILL] = &visit;
 	tce_thread_start(&b, client, call_again);
 	tce_thread_op(&a, client, op);
 	tce_thread_join(&a);
@@ -142,7 +142,7 @@ static void disable_during_a_map(struct kunit *test)
 	for (int n = one ? 1 : 2; n <= 2; n++) {
 		KUNIT_ASSERT_EQ(test, tce_enable(client), 0);
 		tce_thread_stop_op(&a, client, n == 1 ? &tce_map_first : &map_two,
-				   n == 1 ? &fx->mock->alloc_gate : &fx->mock->gate);
+				   n == 1 ? TCE_AT_ALLOC : TCE_AT_PIN);
 		KUNIT_EXPECT_EQ(test, tce_disable(client), 0);
 		KUNIT_EXPECT_EQ(test, tce_charged(fx), table + n);
 		tce_thread_go_on(&a);

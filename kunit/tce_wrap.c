@@ -109,9 +109,8 @@ void *__wrap___kmalloc_cache_noprof(struct kmem_cache *s, gfp_t flags,
 	struct tce_mock *mock = tce_mock_current();
 
 	check_account(mock, flags);
-	if (mock && READ_ONCE(mock->alloc_gate) &&
-	    gfpflags_allow_blocking(flags))
-		tce_pass_gate(mock, &mock->alloc_gate);
+	if (gfpflags_allow_blocking(flags))
+		tce_mock_visit(mock, TCE_AT_ALLOC);
 	return __real___kmalloc_cache_noprof(s, flags, size);
 }
 
@@ -252,15 +251,13 @@ int __wrap_pin_user_pages_fast(unsigned long start, int nr_pages,
 	unsigned long n = nr_pages;
 	int rc;
 
-	if (mock)
-		tce_pass_gate(mock, &mock->gate);
+	tce_mock_visit(mock, TCE_AT_PIN);
 	check_flags(gup_flags);
 	if (pin_fails(&n, &rc))
 		return rc;
 	rc = __real_pin_user_pages_fast(start, n, gup_flags, pages);
 	note_pinned(pages, rc);
-	if (mock)
-		tce_pass_gate(mock, &mock->pinned_gate);
+	tce_mock_visit(mock, TCE_AT_PINNED);
 	return rc;
 }
 
@@ -419,15 +416,13 @@ long __wrap_mm_iommu_new(struct mm_struct *mm, unsigned long ua,
 	int fault_rc;
 	long rc;
 
-	if (mock)
-		tce_pass_gate(mock, &mock->gate);
+	tce_mock_visit(mock, TCE_AT_PIN);
 	if (fault(TCE_FAULT_REGISTER, &fault_rc))
 		return fault_rc;
 	rc = __real_mm_iommu_new(mm, ua, entries, pmem);
 	if (!rc && mock)
 		note_listed(mock, *pmem, ua, entries);
-	if (mock)
-		tce_pass_gate(mock, &mock->pinned_gate);
+	tce_mock_visit(mock, TCE_AT_PINNED);
 	return rc;
 }
 
@@ -437,8 +432,7 @@ long __wrap_mm_iommu_put(struct mm_struct *mm,
 	struct tce_mock *mock = tce_mock_current();
 	long rc;
 
-	if (mock)
-		tce_pass_gate(mock, &mock->gate);
+	tce_mock_visit(mock, TCE_AT_PIN);
 	rc = __real_mm_iommu_put(mm, mem);
 	if (!rc && mock)
 		note_unlisted(mock, mem);
@@ -448,10 +442,7 @@ long __wrap_mm_iommu_put(struct mm_struct *mm,
 struct mm_iommu_table_group_mem_t *
 __wrap_mm_iommu_lookup(struct mm_struct *mm, unsigned long ua, unsigned long size)
 {
-	struct tce_mock *mock = tce_mock_current();
-
-	if (mock)
-		tce_mock_visit(mock, &mock->lookup_visit);
+	tce_mock_visit(tce_mock_current(), TCE_AT_LOOKUP);
 	return __real_mm_iommu_lookup(mm, ua, size);
 }
 
@@ -480,7 +471,7 @@ static int note_eeh(struct eeh_pe *pe, const char *what, unsigned long arg0,
 {
 	struct tce_mock_group *grp = (struct tce_mock_group *)pe;
 
-	tce_pass_gate(grp->mock, &grp->mock->eeh_gate);
+	tce_mock_visit(grp->mock, TCE_AT_EEH);
 	grp->eeh.calls++;
 	grp->eeh.rescans = grp->mock->rescans;
 	grp->eeh.what = what;
