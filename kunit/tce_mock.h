@@ -360,12 +360,11 @@ struct tce_mock_tce {
 };
 
 /**
- * struct tce_mock_page - a page that is pinned or reached
+ * struct tce_mock_page - a page, or a folio, that is pinned or reached
  * @node: in &tce_mock.pages, or in &tce_mock.spare_pages
- * @pfn: its number
+ * @pfn: number of the first page
  * @pins: pins that the driver owns
  * @refs: entries in bridges that reach it or may
- * @whole: it stands for all of its folio
  * @written: a device could write to it since it was pinned
  */
 struct tce_mock_page {
@@ -373,7 +372,6 @@ struct tce_mock_page {
 	unsigned long pfn;
 	long pins;
 	long refs;
-	bool whole;
 	bool written;
 };
 
@@ -442,7 +440,6 @@ struct tce_mock_page *mock_page_find(struct tce_mock *mock, unsigned long pfn);
 struct tce_mock_page *mock_page_count(struct tce_mock *mock, unsigned long pfn,
 				      int pins, int refs);
 
-void tce_mock_whole(struct tce_mock *mock, unsigned long pfn);
 void tce_mock_pinned(struct tce_mock *mock, unsigned long pfn);
 void tce_mock_unpinned(struct tce_mock *mock, unsigned long pfn, bool dirty);
 unsigned long tce_mock_pins(struct tce_mock *mock);

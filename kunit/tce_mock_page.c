@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The record of pages: how often each is pinned, and how many entries reach it.
+ * The record of pages: how often each is pinned, and how many entries reach it. Those of a folio
+ * have one record, since any pin holds all of it, and one flag says whether it is dirty.
  *
  * Pages come and go by the thousand, and each is looked up several times. They are in a
  * plain hash, and are reused, because a kernel that checks locks, RCU and the allocator
@@ -23,23 +24,16 @@ static struct tce_mock_page *page_of(struct tce_mock *mock, unsigned long pfn)
 	return NULL;
 }
 
-/* The page that stands for this one: the first of its folio, if one pin holds them all. */
-static unsigned long key_of(struct tce_mock *mock, unsigned long pfn)
+static unsigned long head_of(unsigned long pfn)
 {
-	struct tce_mock_page *page;
-	unsigned long head;
-
-	if (!pfn_valid(pfn))
-		return pfn;
-	head = folio_pfn(page_folio(pfn_to_page(pfn)));
-	page = head == pfn ? NULL : page_of(mock, head);
-	return page && page->whole ? head : pfn;
+	return pfn_valid(pfn) ? folio_pfn(page_folio(pfn_to_page(pfn))) : pfn;
 }
 
-/* The page of that number; NULL if it is neither pinned nor reached. */
+/* The record of that page; NULL if it is neither pinned nor reached. */
 struct tce_mock_page *mock_page_find(struct tce_mock *mock, unsigned long pfn)
 {
-	return page_of(mock, key_of(mock, pfn));
+	/* if it is not held any more, it may belong to another folio by now */
+	return page_of(mock, pfn) ?: page_of(mock, head_of(pfn));
 }
 
 static struct tce_mock_page *page_add(struct tce_mock *mock, unsigned long pfn)
@@ -59,7 +53,6 @@ static struct tce_mock_page *page_add(struct tce_mock *mock, unsigned long pfn)
 	page->pfn = pfn;
 	page->pins = 0;
 	page->refs = 0;
-	page->whole = false;
 	page->written = false;
 	hlist_add_head(&page->node,
 		       &mock->pages[hash_long(pfn, TCE_PAGES_BITS)]);
@@ -73,7 +66,7 @@ struct tce_mock_page *mock_page_count(struct tce_mock *mock,
 	struct tce_mock_page *page = mock_page_find(mock, pfn);
 
 	if (!page && pins + refs > 0)
-		page = page_add(mock, pfn);
+		page = page_add(mock, head_of(pfn));
 	if (!page || page->pins + pins < 0 || page->refs + refs < 0) {
 		tce_mock_violation(mock, "page %lx let go too often", pfn);
 		return NULL;
@@ -89,38 +82,6 @@ struct tce_mock_page *mock_page_count(struct tce_mock *mock,
 	return NULL;
 }
 
-/*
- * The driver knows that one pin holds all of a folio. It stays so until none of its pages is
- * pinned or reached. Context: atomic.
- */
-void tce_mock_whole(struct tce_mock *mock, unsigned long pfn)
-{
-	struct folio *folio = page_folio(pfn_to_page(pfn));
-	unsigned long i, n = folio_nr_pages(folio), head = folio_pfn(folio);
-	unsigned int nth = tce_quiet_begin();
-	struct tce_mock_page *page, *first;
-	long pins, refs;
-
-	spin_lock(&mock->lock);
-	/* one more, so that it is there */
-	first = mock_page_count(mock, head, 1, 0);
-	for (i = 1; first && !first->whole && i < n; i++) {
-		page = page_of(mock, head + i);
-		if (!page)
-			continue;
-		pins = page->pins;
-		refs = page->refs;
-		first->written |= page->written;
-		mock_page_count(mock, head + i, -pins, -refs);
-		mock_page_count(mock, head, pins, refs);
-	}
-	if (first)
-		first->whole = true;
-	mock_page_count(mock, head, -1, 0);
-	spin_unlock(&mock->lock);
-	tce_quiet_end(nth);
-}
-
 /* The driver has pinned a page. */
 void tce_mock_pinned(struct tce_mock *mock, unsigned long pfn)
 {
@@ -129,10 +90,9 @@ void tce_mock_pinned(struct tce_mock *mock, unsigned long pfn)
 
 	spin_lock(&mock->lock);
 	page = mock_page_count(mock, pfn, 1, 0);
-	/* what it was before does not matter; a folio has one flag for all of its pages */
+	/* what it was before does not matter */
 	if (page && page->pins == 1) {
-		if (!PageCompound(pfn_to_page(pfn)) || mock->pins == 1)
-			ClearPageDirty(pfn_to_page(pfn));
+		ClearPageDirty(pfn_to_page(pfn));
 		page->written = false;
 	}
 	spin_unlock(&mock->lock);

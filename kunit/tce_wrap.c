@@ -275,9 +275,6 @@ long __wrap_pin_user_pages(unsigned long start, unsigned long nr_pages,
 		return fault_rc;
 	rc = __real_pin_user_pages(start, nr_pages, gup_flags, pages);
 	note_pinned(pages, rc);
-	/* the driver pins one page of a hugetlb page so */
-	if (rc > 0 && tce_mock_current())
-		tce_mock_whole(tce_mock_current(), page_to_pfn(pages[0]));
 	return rc;
 }
 
@@ -314,14 +311,11 @@ void __wrap_unpin_user_page_range_dirty_lock(struct page *page,
 	__real_unpin_user_page_range_dirty_lock(page, npages, make_dirty);
 }
 
-/* Of a large folio, whichever pins are let go: one of those left holds all of it. */
 void __wrap_unpin_user_folio(struct folio *folio, unsigned long npages)
 {
 	struct page *page = folio_page(folio, 0);
 	unsigned long i;
 
-	if (tce_mock_current() && folio_test_large(folio))
-		tce_mock_whole(tce_mock_current(), folio_pfn(folio));
 	for (i = 0; i < npages; i++)
 		note_unpinned(&page, 1, false);
 	__real_unpin_user_folio(folio, npages);
