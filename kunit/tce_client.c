@@ -149,7 +149,9 @@ long tce_unregister(struct tce_client *client, u64 ua, u64 size)
 /* The number of the window that begins there */
 static u64 num_at(const struct tce_client *client, u64 start)
 {
-	return client->groups[0] && start != client->groups[0]->start[0];
+	const struct tce_mock_group *grp = tce_group_of(client);
+
+	return grp && start != grp->start[0];
 }
 
 /* If there is no window, @start is ~0. */

@@ -97,6 +97,17 @@ struct tce_mock_group *tce_group(struct tce_fixture *fx)
 	return grp;
 }
 
+/* The first group of a container; NULL if there is none */
+struct tce_mock_group *tce_group_of(const struct tce_client *client)
+{
+	struct tce_mock_group *grp;
+
+	list_for_each_entry(grp, &client->fx->mock->groups, list)
+		if (grp->owner == client->data)
+			return grp;
+	return NULL;
+}
+
 /* A new container, which the end of the case closes if nobody else does */
 struct tce_client *tce_open(struct tce_fixture *fx, bool v2)
 {
@@ -148,9 +159,10 @@ void tce_expect_event(struct tce_client *client, const char *event, const u64 ar
 /* The devices have been switched off. */
 static void detach(struct tce_client *client, struct tce_mock_group *grp)
 {
-	bool member = grp->open;
+	bool member = grp->owner == client->data;
 
-	grp->open = false;
+	if (member)
+		grp->owner = NULL;
 	tce_forget_event(client);
 	atomic_inc(&grp->mock->calls);
 	tce_driver->detach_group(client->data, grp->group);
@@ -163,11 +175,10 @@ static void detach(struct tce_client *client, struct tce_mock_group *grp)
 /* Undo tce_open(), as the VFIO core does. */
 void tce_close(struct tce_client *client)
 {
-	int i;
+	struct tce_mock_group *grp;
 
-	for (i = 0; i < TCE_CLIENT_GROUPS; i++)
-		if (client->groups[i])
-			detach(client, client->groups[i]);
+	while ((grp = tce_group_of(client)))
+		detach(client, grp);
 	atomic_inc(&client->fx->mock->calls);
 	tce_driver->release(client->data);
 	atomic_dec(&client->fx->mock->calls);
@@ -181,7 +192,7 @@ void tce_close(struct tce_client *client)
 /* Attach a group, as the VFIO core does. Undone by tce_detach(). */
 int tce_attach(struct tce_client *client, struct tce_mock_group *grp)
 {
-	int rc, i;
+	int rc;
 
 	if (grp->tg.ops)
 		grp->tg.ops->take_ownership(&grp->tg, NULL);
@@ -190,26 +201,16 @@ int tce_attach(struct tce_client *client, struct tce_mock_group *grp)
 	rc = tce_driver->attach_group(client->data, grp->group, VFIO_IOMMU);
 	atomic_dec(&grp->mock->calls);
 	tce_expect_event(client, "attach", (u64[5]) { iommu_group_id(grp->group) }, rc);
-	grp->open = !rc;
-	if (rc && grp->tg.ops)
+	if (!rc)
+		grp->owner = client->data;
+	else if (grp->tg.ops)
 		grp->tg.ops->release_ownership(&grp->tg, NULL);
 	tce_settled(client->fx);
-	for (i = 0; !rc && i < TCE_CLIENT_GROUPS; i++) {
-		if (!client->groups[i]) {
-			client->groups[i] = grp;
-			break;
-		}
-	}
 	return rc;
 }
 
 void tce_detach(struct tce_client *client, struct tce_mock_group *grp)
 {
-	int i;
-
-	for (i = 0; i < TCE_CLIENT_GROUPS; i++)
-		if (client->groups[i] == grp)
-			client->groups[i] = NULL;
 	detach(client, grp);
 	if (!client->fx->busy)
 		tce_settled(client->fx);

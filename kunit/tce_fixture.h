@@ -17,8 +17,6 @@
 #include "tce_mock.h"
 #include "tce_wrap.h"
 
-#define TCE_CLIENT_GROUPS	4
-
 /* A suite, which has the name of its file, and its cases in an array called after it. */
 #define TCE_SUITE(suite)						\
 static struct kunit_suite suite##_suite = {				\
@@ -87,7 +85,6 @@ struct tce_fixture {
  * @v2: which interface it speaks
  * @slot: its part of &tce_fixture.args
  * @arg: where the arguments of its ioctls are
- * @groups: what is attached
  */
 struct tce_client {
 	struct list_head list;
@@ -96,7 +93,6 @@ struct tce_client {
 	bool v2;
 	unsigned int slot;
 	unsigned long arg;
-	struct tce_mock_group *groups[TCE_CLIENT_GROUPS];
 };
 
 /* Bits of a stamp that no user address has, and no address of the kernel */
@@ -133,6 +129,7 @@ unsigned long tce_charged(struct tce_fixture *fx);
 int tce_module_users(void);
 
 struct tce_mock_group *tce_group(struct tce_fixture *fx);
+struct tce_mock_group *tce_group_of(const struct tce_client *client);
 struct tce_client *tce_open(struct tce_fixture *fx, bool v2);
 void tce_close(struct tce_client *client);
 int tce_attach(struct tce_client *client, struct tce_mock_group *grp);

@@ -199,7 +199,7 @@ static void leave_meanwhile(struct iommu_table *tbl, void *data)
 	if (leave->hpa) {
 		put_at(test, tbl, tbl->it_offset, leave->ua, leave->hpa);
 		tce_fault_arm_sticky(fx->mock, TCE_FAULT_LOST, 0);
-		leave->maker->groups[0]->tg.ops->unset_window = unset_slowly;
+		tce_group_of(leave->maker)->tg.ops->unset_window = unset_slowly;
 	}
 	tce_thread_close(&leave->thread, leave->client);
 	/* it waits for no other client's table */

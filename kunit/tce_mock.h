@@ -281,7 +281,7 @@ struct tce_mock_eeh {
  * @keeps: unset_window() fails, too, while a fault is armed
  * @stuck: a window that the bridge refused to let go of. PowerNV unlinks it from its table all the
  *	same, and pseries does not
- * @open: the group is in a container: its devices may do DMA
+ * @owner: the container that it is in, by &tce_client.data: its devices may do DMA
  * @host: what the host had is still in the bridge: its window, and its bypass
  * @host_table: the platform remembers that, and takes it away with the group
  * @used: a window was set since the group was claimed
@@ -299,7 +299,7 @@ struct tce_mock_group {
 	struct iommu_table *hw[IOMMU_TABLE_GROUP_MAX_TABLES];
 	bool keeps;
 	bool stuck[IOMMU_TABLE_GROUP_MAX_TABLES];
-	bool open;
+	void *owner;
 	bool host[IOMMU_TABLE_GROUP_MAX_TABLES];
 	bool host_table;
 	bool used;
@@ -442,6 +442,12 @@ struct tce_mock_page *mock_page_count(struct tce_mock *mock, unsigned long pfn,
 
 void tce_mock_pinned(struct tce_mock *mock, unsigned long pfn);
 void tce_mock_unpinned(struct tce_mock *mock, unsigned long pfn, bool dirty);
-unsigned long tce_mock_pins(struct tce_mock *mock);
+
+/* Pins that the driver owns */
+static inline unsigned long tce_mock_pins(const struct tce_mock *mock)
+{
+	/* some cases wait until it changes */
+	return data_race(mock->pins);
+}
 
 #endif /* TCE_KUNIT_MOCK_H */

@@ -90,25 +90,6 @@ static void bridge_set(struct tce_mock_group *grp, int num,
 	mock_table_reach(to_mock(tbl), 1);
 }
 
-static bool is_default(const struct iommu_table_group *tg, u32 shift, u64 size)
-{
-	return shift == IOMMU_PAGE_SHIFT_4K && size <= tg->tce32_size;
-}
-
-/* After this pseries would create no window any more, or has lost a table. */
-static bool hypervisor_cannot(const struct tce_mock_group *grp, int num, u32 shift, u64 size)
-{
-	const struct iommu_table_group *tg = &grp->tg;
-	const struct iommu_table *tbl = tg->tables[0];
-	u32 most = tg->max_dynamic_windows_supported;
-	bool other = tbl && !is_default(tg, tbl->it_page_shift,
-					(u64)tbl->it_size << tbl->it_page_shift);
-
-	if (!num && is_default(tg, shift, size))
-		return tg->tables[1];
-	return other || tg->tables[1] || most > 2 || (most == 1 && tbl);
-}
-
 static long mock_create_table(struct iommu_table_group *tg, int num, u32 shift,
 			      u64 size, u32 levels, struct iommu_table **ptbl)
 {
@@ -121,8 +102,6 @@ static long mock_create_table(struct iommu_table_group *tg, int num, u32 shift,
 	might_sleep();
 	if (num < 0 || num >= IOMMU_TABLE_GROUP_MAX_TABLES)
 		tce_mock_violation(grp->mock, "window %d is created", num);
-	if (tg->max_levels <= 1 && hypervisor_cannot(grp, num, shift, size))
-		tce_mock_violation(grp->mock, "window %d is asked for, which can't be", num);
 	spin_lock(&grp->mock->lock);
 	hit = tce_fault_hit(grp->mock, TCE_FAULT_CREATE, &rc);
 	spin_unlock(&grp->mock->lock);

@@ -117,14 +117,3 @@ void tce_mock_unpinned(struct tce_mock *mock, unsigned long pfn, bool dirty)
 	spin_unlock(&mock->lock);
 	tce_quiet_end(nth);
 }
-
-/* Pins that the driver owns. */
-unsigned long tce_mock_pins(struct tce_mock *mock)
-{
-	unsigned long n;
-
-	spin_lock(&mock->lock);
-	n = mock->pins;
-	spin_unlock(&mock->lock);
-	return n;
-}

@@ -210,7 +210,7 @@ static bool misses_kills(const struct tce_mock_table *mt)
 
 	list_for_each_entry(grp, &mt->mock->groups, list)
 		for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++)
-			if (grp->open && grp->hw[i] == mt->tbl && grp->tg.tables[i] != mt->tbl)
+			if (grp->owner && grp->hw[i] == mt->tbl && grp->tg.tables[i] != mt->tbl)
 				return true;
 	return false;
 }
