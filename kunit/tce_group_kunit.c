@@ -192,13 +192,11 @@ static int use_table(struct device *dev, void *table)
  * pseries gives each new table to a device of the group, for which a driver of the host may still
  * unmap something.
  */
-static long create_for_a_device(struct iommu_table_group *tg, int num, u32 shift, u64 size,
-				u32 levels, struct iommu_table **ptbl)
+static void use_host_table(void *data)
 {
-	long rc = tce_mock_group_ops.create_table(tg, num, shift, size, levels, ptbl);
+	struct tce_mock_group *grp = data;
 
-	iommu_group_for_each_dev(tg->group, &host_table, use_table);
-	return rc;
+	iommu_group_for_each_dev(grp->group, &host_table, use_table);
 }
 
 static void only_the_host_has_a_devices_table(struct kunit *test)
@@ -207,13 +205,14 @@ static void only_the_host_has_a_devices_table(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_open(fx, true);
 	struct tce_mock_group *grp = tce_group(fx);
+	struct tce_visit visit = { .call = use_host_table, .data = grp, .next = &visit };
 	struct device *devs[2];
 	char name[] = "tce_kunit0";
 	u64 start;
 	int i;
 
 	ops = tce_mock_group_ops;
-	ops.create_table = create_for_a_device;
+	fx->mock->at[TCE_AT_CREATED] = &visit;
 	ops.release_ownership = restore_host;
 	grp->tg.ops = &ops;
 	for (i = 0; i < ARRAY_SIZE(devs); i++, name[9]++) {
@@ -225,6 +224,7 @@ static void only_the_host_has_a_devices_table(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
 	for (i = 0; i < ARRAY_SIZE(devs); i++)
 		KUNIT_EXPECT_NULL(test, get_iommu_table_base(devs[i]));
+	fx->mock->at[TCE_AT_CREATED] = NULL;
 	leaving = list_first_entry(&tce_container_find(client->data)->groups,
 				   struct tce_group, list);
 	refcount_inc(&leaving->refs);

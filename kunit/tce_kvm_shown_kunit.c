@@ -15,32 +15,11 @@
 
 /* ---- tables ---- */
 
-/* What KVM does with a new table, before the driver knows of it. May sleep, and may be NULL. */
-static void (*kvm_finds)(struct iommu_table *tbl, void *data);
-static void *kvm_data;
-
-static long create_and_find(struct iommu_table_group *tg, int num, u32 shift, u64 size, u32 levels,
-			    struct iommu_table **ptbl)
-{
-	long rc = tce_mock_group_ops.create_table(tg, num, shift, size, levels, ptbl);
-
-	if (!rc && kvm_finds)
-		kvm_finds(*ptbl, kvm_data);
-	return rc;
-}
-
 /* A group of pseries joins, in which KVM finds each table. */
-static struct tce_mock_group *attach_with_kvm(struct kunit *test, struct tce_client *client)
+static void attach_pseries(struct kunit *test, struct tce_client *client)
 {
-	struct tce_mock_group *grp;
-
 	client->fx->mock->hcalls = true;
-	grp = tce_group(client->fx);
-	kvm_finds = NULL;
-	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
-	/* of the operations that a group has while it is attached */
-	grp->tg.ops->create_table = create_and_find;
-	return grp;
+	KUNIT_ASSERT_EQ(test, tce_attach(client, tce_group(client->fx)), 0);
 }
 
 /**
@@ -77,9 +56,11 @@ static void put_at(struct kunit *test, struct iommu_table *tbl, unsigned long en
 	*pua = cpu_to_be64(ua);
 }
 
-static void find_table(struct iommu_table *tbl, void *data)
+/* Before the driver knows of it */
+static void find_table(void *data)
 {
 	struct find *find = data;
+	struct iommu_table *tbl = tce_mock_newest(tce_mock_current());
 	unsigned long hpa = page_to_phys(tce_page(find->test->priv, find->ua));
 	unsigned int i;
 
@@ -109,18 +90,17 @@ static void find_in(struct find *find, bool v2)
 	struct tce_fixture *fx = find->test->priv;
 	struct tce_client *client = tce_open(fx, v2);
 	unsigned int counted = find->own ? find->entries : 0;
+	struct tce_visit visit = { .call = find_table, .data = find };
 	struct tce_state before;
 
-	attach_with_kvm(find->test, client);
+	attach_pseries(find->test, client);
 	if (!v2)
 		KUNIT_ASSERT_EQ(find->test, tce_enable(client), 0);
 	tce_get_state(fx, &before);
-	kvm_finds = find_table;
-	kvm_data = find;
+	fx->mock->at[TCE_AT_CREATED] = &visit;
 	find->found = NULL;
 	KUNIT_EXPECT_EQ_MSG(find->test, make_table(client), find->no_pua ? -ENOMEM : -EBUSY, "%s",
 			    find->name);
-	kvm_finds = NULL;
 	if (!find->no_pua || find->found)
 		tce_expect_why(fx, "KVM_HAS_TABLE");
 	if (find->found)
@@ -189,9 +169,10 @@ static long unset_slowly(struct iommu_table_group *tg, int num)
 	return tce_mock_group_ops.unset_window(tg, num);
 }
 
-static void leave_meanwhile(struct iommu_table *tbl, void *data)
+static void leave_meanwhile(void *data)
 {
 	struct leave *leave = data;
+	struct iommu_table *tbl = tce_mock_newest(tce_mock_current());
 	struct tce_container *leaving = tce_container_find(leave->client->data);
 	struct tce_fixture *fx = leave->client->fx;
 	struct kunit *test = fx->test;
@@ -211,12 +192,11 @@ static void leave_meanwhile(struct iommu_table *tbl, void *data)
 static void make_as_other(struct tce_fixture *fx, void *arg)
 {
 	struct leave *leave = arg;
+	struct tce_visit visit = { .call = leave_meanwhile, .data = leave };
 
 	KUNIT_EXPECT_EQ(fx->test, tce_enable(leave->maker), 0);
-	kvm_finds = leave_meanwhile;
-	kvm_data = leave;
+	fx->mock->at[TCE_AT_CREATED] = &visit;
 	KUNIT_EXPECT_EQ(fx->test, make_table(leave->maker), leave->hpa ? -EBUSY : 0);
-	kvm_finds = NULL;
 	tce_fault_disarm(fx->mock);
 }
 
@@ -240,7 +220,7 @@ static void kvm_has_mapped_in_a_new_table(struct kunit *test)
 		if (!cleared)
 			leave.hpa = page_to_phys(tce_page(fx, leave.ua));
 		leave.maker = tce_open(fx, false);
-		attach_with_kvm(test, leave.maker);
+		attach_pseries(test, leave.maker);
 		tce_do_as_other(fx, true, make_as_other, &leave);
 		tce_thread_join(&leave.thread);
 		for (ms = 0; ms < 10000 && tce_mock_pins(fx->mock); ms += 10)

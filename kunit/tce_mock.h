@@ -120,6 +120,7 @@ enum tce_fault {
  * @TCE_AT_EXCHANGE: before, and after, an entry is exchanged
  * @TCE_AT_KILL: before, and after, entries are killed; before they are cleared
  * @TCE_AT_LOOKUP: before a look-up in the kernel's list
+ * @TCE_AT_CREATED: after a table was created, which the driver does not know of yet
  * @TCE_AT_EEH: before an EEH operation
  * @TCE_PLACES: how many there are
  */
@@ -131,6 +132,7 @@ enum tce_place {
 	TCE_AT_EXCHANGE,
 	TCE_AT_KILL,
 	TCE_AT_LOOKUP,
+	TCE_AT_CREATED,
 	TCE_AT_EEH,
 	TCE_PLACES,
 };
@@ -431,6 +433,12 @@ static inline struct tce_mock_table *to_mock(struct iommu_table *tbl)
 }
 
 void mock_table_reach(struct tce_mock_table *mt, int n);
+/* The table that was created last */
+static inline struct iommu_table *tce_mock_newest(struct tce_mock *mock)
+{
+	return list_first_entry(&mock->tables, struct tce_mock_table, list)->tbl;
+}
+
 enum dma_data_direction tce_mock_entry(struct iommu_table *tbl,
 				       unsigned long entry, unsigned long *hpa);
 u64 tce_mock_pua(struct iommu_table *tbl, unsigned long entry);

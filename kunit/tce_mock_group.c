@@ -130,6 +130,7 @@ static long mock_create_table(struct iommu_table_group *tg, int num, u32 shift,
 		tg->tables[num] = iommu_tce_table_get(tbl);
 		spin_unlock(&grp->mock->lock);
 	}
+	tce_mock_visit(grp->mock, TCE_AT_CREATED);
 out:
 	tce_quiet_end(nth);
 	return rc;
