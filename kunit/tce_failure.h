@@ -31,6 +31,7 @@ struct failure_call {
 extern const struct failure_call failure_map;
 extern const struct failure_call failure_map_one;
 extern const struct failure_call failure_unmap;
+extern const struct failure_call failure_register;
 extern const struct failure_call failure_create;
 extern const struct failure_call failure_remove;
 extern const struct failure_call failure_close;
@@ -83,6 +84,7 @@ struct failure_op {
  * @window: its size
  * @start: of the window that is created or removed
  * @registered: both pieces of memory are
+ * @pins: how often it pins memory if nothing fails
  * @before: what there was before the operation
  */
 struct failure {
@@ -98,6 +100,7 @@ struct failure {
 	u64 window;
 	u64 start;
 	bool registered;
+	unsigned int pins;
 	struct tce_state before;
 };
 

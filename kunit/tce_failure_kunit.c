@@ -11,6 +11,7 @@
 #include <asm/mmu_context.h>
 
 #include "../tce_mm.h"
+#include "../tce_table.h"
 #include "tce_failure.h"
 #include "tce_guest.h"
 
@@ -314,10 +315,20 @@ static void keeps_pages(struct failure *f, const struct failure_way *way, unsign
 		expect_left(f, pages + n, n, false);
 }
 
+/* There are more pins to come, or more than one chunk, or as many regions as pages. */
+static bool has_to_end(const struct failure *f, unsigned int nth)
+{
+	if (f->op->call == &failure_register)
+		return nth <= f->pins;
+	if (nth > 1)
+		return false;
+	return (f->form->two && failure_maps(f) > 1) ||
+	       ((failure_maps(f) || failure_unmaps(f)) && f->op->size > TCE_CHUNK * SZ_4K);
+}
+
 /*
  * It is done completely, or can be repeated; what makes something has changed nothing then, and
- * what releases something has at most unmapped some of it. There may be as many regions as pages:
- * who is killed need not wait for all of them.
+ * what releases something has at most unmapped some of it.
  */
 static void is_killed(struct failure *f, const struct failure_way *way, unsigned int nth, long rc)
 {
@@ -330,8 +341,8 @@ static void is_killed(struct failure *f, const struct failure_way *way, unsigned
 			tce_expect_less(f->fx, &f->before, way->name, may_be_less(f));
 		KUNIT_EXPECT_EQ(f->test, f->op->call->run(f), 0);
 	}
-	if (f->form->two && failure_maps(f) > 1 && nth == 1)
-		KUNIT_EXPECT_EQ(f->test, rc, -EINTR);
+	if (has_to_end(f, nth))
+		KUNIT_EXPECT_EQ_MSG(f->test, rc, -EINTR, "%s %u", way->name, nth);
 	failure_expect_done(f);
 }
 
@@ -425,6 +436,7 @@ static void find_asked(struct failure *f, unsigned int asked[TCE_FAULTS])
 	memcpy(asked, mock->asked, sizeof(mock->asked));
 	asked[TCE_FAULT_ALLOC] = tce_fault_can_alloc();
 	asked[TCE_FAULT_SIGKILL] = true;
+	f->pins = asked[TCE_FAULT_PIN];
 	failure_expect_done(f);
 	failure_end(f);
 }

@@ -185,6 +185,7 @@ static void gone(struct failure *f)
 const struct failure_call failure_map = { map, map_done };
 const struct failure_call failure_map_one = { map, map_done, .size = SZ_4K };
 const struct failure_call failure_unmap = { unmap, unmap_done, .releases = true };
+const struct failure_call failure_register = { reg };
 const struct failure_call failure_create = { create, create_done };
 const struct failure_call failure_remove = { remove, gone, .releases = true };
 const struct failure_call failure_close = { close, gone, .releases = true, .by_core = true };
@@ -196,7 +197,6 @@ static const struct failure_call
 	call_map_to_write = { map, map_done, .write_only = true },
 	call_unmap_one = { unmap, unmap_done, .size = SZ_4K, .releases = true },
 	call_first_unmap = { unmap, .size = SZ_4K },
-	call_reg = { reg },
 	call_unreg = { unreg, unreg_done, .releases = true },
 	call_enable = { enable }, call_eeh = { eeh },
 	call_disable = { disable, disabled, .releases = true },
@@ -381,11 +381,11 @@ static const struct {
 	{ { "enable", attached, &call_enable, PLAIN, SMALL }, ALL_V1 },
 	{ { "disable", mapped, &call_disable, PLAIN, LARGE }, ALL_V1 },
 	{ { "disable what was read", here_and_there, &call_disable, PLAIN, LARGE }, V1 },
-	{ { "register", opened, &call_reg, PLAIN, LARGE }, V2 | KVM },
-	{ { "register one", opened, &call_reg, PLAIN, PAGE_SIZE }, V2 | KVM },
+	{ { "register", opened, &failure_register, PLAIN, LARGE }, V2 | KVM },
+	{ { "register one", opened, &failure_register, PLAIN, PAGE_SIZE }, V2 | KVM },
 	/* huge pages, and some ordinary ones behind them */
-	{ { "register blocks", opened, &call_reg, THP, SZ_4M + SZ_128K }, V2 },
-	{ { "register hugetlb", opened, &call_reg, HUGETLB, SZ_4M }, V2 },
+	{ { "register blocks", opened, &failure_register, THP, SZ_4M + SZ_128K }, V2 },
+	{ { "register hugetlb", opened, &failure_register, HUGETLB, SZ_4M }, V2 },
 	{ { "unregister", allowed, &call_unreg, PLAIN, SMALL }, V2 | KVM },
 	{ { "default window", allowed, &call_first_unmap, PLAIN, SMALL }, ALL & ~(KVM | LEVELS) },
 	{ { "create", with_window, &failure_create, PLAIN, SMALL }, ALL_V2 },
