@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "fuzz/fuzz.h"
+#include "test.h"
 
 #define OPS		4000	/* in a round */
 #define TRIES		300	/* to shorten what failed */
@@ -236,48 +237,31 @@ static void print_failure(long round, unsigned int how, int n, bool whole)
 	fflush(stdout);
 }
 
-/*
- * What the machine is like, asked once
- */
-static void in_child(void (*ask)(int how), int how)
-{
-	int status;
-	pid_t pid;
-
-	fflush(stdout);
-	pid = fork();
-	if (!pid) {
-		ask(how);
-		_exit(0);
-	}
-	if (waitpid(pid, &status, 0) != pid || status)
-		fail(__FILE__, __LINE__, "the machine can't be used at all");
-}
-
+/* What the machine is like, asked once */
 static struct machine *answer;
 
-static void ask_info(int version)
+static void ask_info(void *version)
 {
 	struct tce t;
 
-	attach(&t, version);
-	answer->info[version] = t.info;
+	attach(&t, (intptr_t)version);
+	answer->info[t.version] = t.info;
 }
 
 /* pseries: the hypervisor says where a window goes. */
-static void ask_window(int slot)
+static void ask_window(void *start)
 {
 	struct tce t;
 
 	attach(&t, 2);
-	if (!slot)
+	if (start == &answer->dynamic_start[0])
 		remove_window(t.container, t.info.dma32_window_start);
-	create(t.container, 16, 256 * MiB, 1, &answer->dynamic_start[slot]);
+	create(t.container, 16, 256 * MiB, 1, start);
 }
 
 static void ask_machine(void)
 {
-	int i;
+	intptr_t i;
 
 	host_init();
 	answer = alloc_shared(sizeof(*answer));
@@ -285,9 +269,9 @@ static void ask_machine(void)
 	answer->pages = host.page > 4096 ? MAX_PAGES / 2 : MAX_PAGES;
 	answer->memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * host.page;
 	for (i = 1; i <= 2; i++)
-		in_child(ask_info, i);
+		expect(ends(spawn(false, ask_info, (void *)i), 60));
 	for (i = 0; !host.powernv && i < 2; i++)
-		in_child(ask_window, i);
+		expect(ends(spawn(false, ask_window, &answer->dynamic_start[i]), 60));
 	machine = *answer;
 	base_pins = pinned();
 	note("%d groups, windows of %#x bytes", machine.groups, machine.info[2].dma32_window_size);

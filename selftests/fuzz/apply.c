@@ -211,41 +211,15 @@ static void apply_map(struct container *c, const struct op *op)
 	}
 }
 
-static void apply_container(struct container *c, const struct op *op)
+static void apply_open(const struct op *op)
 {
 	int i;
 
-	if (op->kind == OP_CLOSE_CONTAINER) {
-		model.slot[op->slot] = NOBODY_AT;
-		c->slot = -1;
-		c->alive = c->groups;
-		return;
-	}
 	for (i = 0; model.object[i].alive; i++)
 		;
 	model.slot[op->slot] = i;
 	model.object[i].alive = true;
 	model.object[i].slot = op->slot;
-}
-
-static void apply_group(struct container *c, const struct op *op)
-{
-	switch (op->kind) {
-	case OP_OPEN_GROUP:
-		model.group[op->group].open = true;
-		break;
-	case OP_CLOSE_GROUP:
-		model.group[op->group].open = false;
-		if (model.group[op->group].object >= 0)
-			group_leaves(op->group);
-		break;
-	case OP_SET_CONTAINER:
-		model.group[op->group].object = model.slot[op->slot];
-		c->groups |= 1u << op->group;
-		break;
-	default:
-		group_leaves(op->group);
-	}
 }
 
 static void apply_remove(struct container *c, const struct op *op)
@@ -288,9 +262,32 @@ static void apply_use(struct container *c, const struct op *op)
 		entries_drop(c, op->b, op->c);
 }
 
-static void apply_command(struct container *c, const struct op *op)
+static void apply_success(struct container *c, const struct op *op)
 {
 	switch (op->kind) {
+	case OP_OPEN_CONTAINER:
+		apply_open(op);
+		break;
+	case OP_CLOSE_CONTAINER:
+		model.slot[op->slot] = NOBODY_AT;
+		c->slot = -1;
+		c->alive = c->groups;
+		break;
+	case OP_OPEN_GROUP:
+		model.group[op->group].open = true;
+		break;
+	case OP_CLOSE_GROUP:
+		model.group[op->group].open = false;
+		if (model.group[op->group].object >= 0)
+			group_leaves(op->group);
+		break;
+	case OP_SET_CONTAINER:
+		model.group[op->group].object = model.slot[op->slot];
+		c->groups |= 1u << op->group;
+		break;
+	case OP_UNSET_CONTAINER:
+		group_leaves(op->group);
+		break;
 	case OP_SET_IOMMU:
 		c->version = op->a == V1_IOMMU ? 1 : 2;
 		default_window(c);
@@ -319,26 +316,11 @@ static void apply_command(struct container *c, const struct op *op)
 	case OP_UNMAP:
 		apply_use(c, op);
 		break;
-	default:
-		break;
-	}
-}
-
-static void apply_success(struct container *c, const struct op *op)
-{
-	switch (op->kind) {
-	case OP_OPEN_CONTAINER: case OP_CLOSE_CONTAINER:
-		apply_container(c, op);
-		break;
-	case OP_OPEN_GROUP: case OP_CLOSE_GROUP: case OP_SET_CONTAINER:
-	case OP_UNSET_CONTAINER:
-		apply_group(c, op);
-		break;
-	case OP_MUNMAP: case OP_MMAP: case OP_DONTNEED:
+	case OP_MUNMAP:
+	case OP_MMAP:
+	case OP_DONTNEED:
 		apply_pages(op);
 		break;
-	default:
-		apply_command(c, op);
 	}
 }
 

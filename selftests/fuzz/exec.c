@@ -380,30 +380,21 @@ static long exec_create(const struct op *op)
 	return 0;
 }
 
-static long exec_open(const struct op *op)
+static long open_op_group(const struct op *op)
 {
-	int fd;
+	int fd = __open_group(op->group);
 
-	switch (op->kind) {
-	case OP_OPEN_CONTAINER:
-		container_fd[op->slot] = open_container();
-		return 0;
-	case OP_OPEN_GROUP:
-		fd = __open_group(op->group);
-		if (fd < 0)
-			return fd;
-		/* Wrong, if it was open: let the comparison say so. */
+	/* Wrong, if it was open: let the comparison say so. */
+	if (fd >= 0)
 		group_fd[op->group] = fd;
-		return 0;
-	case OP_CLOSE_CONTAINER:
-		close(container_fd[op->slot]);
-		container_fd[op->slot] = -1;
-		return 0;
-	default:
-		close(group_fd[op->group]);
-		group_fd[op->group] = -1;
-		return 0;
-	}
+	return fd < 0 ? fd : 0;
+}
+
+static long close_op(int *fd)
+{
+	close(*fd);
+	*fd = -1;
+	return 0;
 }
 
 static long exec_memory(const struct op *op)
@@ -428,9 +419,15 @@ static long perform(const struct op *op)
 	int fd = container_fd[op->slot];
 
 	switch (op->kind) {
-	case OP_OPEN_CONTAINER: case OP_CLOSE_CONTAINER: case OP_OPEN_GROUP:
+	case OP_OPEN_CONTAINER:
+		container_fd[op->slot] = open_container();
+		return 0;
+	case OP_CLOSE_CONTAINER:
+		return close_op(&container_fd[op->slot]);
+	case OP_OPEN_GROUP:
+		return open_op_group(op);
 	case OP_CLOSE_GROUP:
-		return exec_open(op);
+		return close_op(&group_fd[op->group]);
 	case OP_SET_CONTAINER:
 		return __set_container(group_fd[op->group], fd);
 	case OP_UNSET_CONTAINER:
@@ -482,8 +479,7 @@ void exec_op(const struct op *op)
 	pending = model_may_create_default(op);
 	rc = perform(op);
 
-	report->ioctls += op->kind == OP_SET_CONTAINER || op->kind == OP_UNSET_CONTAINER ||
-			  (op->kind >= OP_SET_IOMMU && op->kind <= OP_UNMAP);
+	report->ioctls += op->kind >= OP_SET_CONTAINER && op->kind <= OP_UNMAP;
 	if (rc >= 0)
 		report->count[op->kind].passed++;
 	else

@@ -53,9 +53,10 @@ struct op {
 	uint64_t a, b, c;
 };
 
-/* Results that are right: bit 0 is success, bit n is errno n. */
+/* Results that are right: bit 0 is success, bit n is errno n. @refused: success would be wrong */
 struct wanted {
-	uint64_t bits[3];
+	uint64_t results;
+	bool refused;
 };
 
 struct window {

@@ -15,21 +15,18 @@
 
 bool wanted_has(const struct wanted *want, long rc)
 {
-	if (rc >= 0)
-		return (want->bits[0] & 1) && !rc;
-	return rc > -192 && want->bits[-rc / 64] >> (-rc % 64) & 1;
+	return rc <= 0 && rc > -64 && want->results >> -rc & 1;
 }
 
 static void may(struct wanted *want, int err)
 {
-	want->bits[err / 64] |= 1ULL << err % 64;
+	want->results |= 1ULL << err;
 }
 
-/* @refused remembers that success would be wrong. */
-static void must(struct wanted *want, bool *refused, int err)
+static void must(struct wanted *want, int err)
 {
 	may(want, err);
-	*refused = true;
+	want->refused = true;
 }
 
 void wanted_text(const struct wanted *want, char *buf, size_t size)
@@ -37,14 +34,10 @@ void wanted_text(const struct wanted *want, char *buf, size_t size)
 	size_t len = 0;
 	int err;
 
-	buf[0] = '\0';
-	if (want->bits[0] & 1)
-		len = snprintf(buf, size, "0");
-	for (err = 1; err < 192 && len < size; err++)
-		if (want->bits[err / 64] >> err % 64 & 1)
-			len += snprintf(buf + len, size - len, "%s-%s",
-					len ? " or " : "",
-					strerrorname_np(err) ?: "?");
+	for (err = 0; err < 64 && len < size; err++)
+		if (want->results >> err & 1)
+			len += snprintf(buf + len, size - len, "%s%s", len ? " or -" : err ? "-" : "",
+					err ? strerrorname_np(err) : "0");
 }
 
 static bool power_of_two(uint64_t n)
@@ -72,24 +65,22 @@ static bool beyond_memory(const struct op *op)
 }
 
 /* The command needs a version of the interface. */
-static bool predict_version(const struct container *c, int version,
-			    struct wanted *want, bool *refused)
+static bool predict_version(const struct container *c, int version, struct wanted *want)
 {
 	if (c->version == version)
 		return true;
-	must(want, refused, ENOTTY);
+	must(want, ENOTTY);
 	return false;
 }
 
-static void predict_register(const struct container *c, const struct op *op,
-			     struct wanted *want, bool *refused)
+static void predict_register(const struct container *c, const struct op *op, struct wanted *want)
 {
 	uint64_t va = op->a, size = op->b;
 	bool fresh = true;
 	int i;
 
 	if (!size || va % host.page || size % host.page || va + size < va) {
-		must(want, refused, EINVAL);
+		must(want, EINVAL);
 		if (!accessible(va, size))
 			may(want, EFAULT);
 		return;
@@ -102,45 +93,43 @@ static void predict_register(const struct container *c, const struct op *op,
 		if (!r->users) {
 			/* left behind by a container that went */
 			if (region_mapped(i, NULL)) {
-				must(want, refused, EBUSY);
+				must(want, EBUSY);
 				may(want, EINVAL);
 			}
 			continue;
 		}
 		if (r->va != va || r->pages * host.page != size)
-			must(want, refused, EINVAL);
+			must(want, EINVAL);
 		else if (r->users & 1u << (c - model.object))
-			must(want, refused, EBUSY);
+			must(want, EBUSY);
 		else
 			fresh = false;
 	}
 	if (fresh && !accessible(va, size))
-		must(want, refused, EFAULT);
+		must(want, EFAULT);
 	if (size > GiB)
 		may(want, ENOMEM);
 }
 
-static void predict_unregister(const struct container *c, const struct op *op,
-			       struct wanted *want, bool *refused)
+static void predict_unregister(const struct container *c, const struct op *op, struct wanted *want)
 {
 	unsigned int me = 1u << (c - model.object);
 	int i;
 
 	if (op->a % host.page || op->b % host.page)
-		must(want, refused, EINVAL);
+		must(want, EINVAL);
 	if (!op->b)
 		may(want, EINVAL);
 	i = region_find(op->a, op->b);
 	if (i < 0 || !(model.region[i].users & me))
-		must(want, refused, ENOENT);
+		must(want, ENOENT);
 	else if (model.region[i].users == me && region_mapped(i, c))
-		must(want, refused, EBUSY);
+		must(want, EBUSY);
 	if (!c->enabled)
-		must(want, refused, EPERM);
+		must(want, EPERM);
 }
 
-static void predict_create(const struct container *c, const struct op *op,
-			   struct wanted *want, bool *refused)
+static void predict_create(const struct container *c, const struct op *op, struct wanted *want)
 {
 	const struct vfio_iommu_spapr_tce_info *info = &machine.info[2];
 	uint64_t shift = op->a, size = op->b, levels = op->c;
@@ -155,88 +144,86 @@ static void predict_create(const struct container *c, const struct op *op,
 	if (shape && host.powernv && !levels_fit(shift, size, levels))
 		shape = false;
 	if (!shape) {
-		must(want, refused, EINVAL);
+		must(want, EINVAL);
 		/* as tables go it may be too large as well */
 		if (size > 64 * GiB)
 			may(want, ENOMEM);
 	} else if (!host.powernv && beyond_memory(op)) {
-		must(want, refused, ENOMEM);
+		must(want, ENOMEM);
 	} else if (8 * (size >> shift) > SMALL_TABLE) {
 		may(want, ENOMEM);
 		may(want, EINVAL);
 	}
 	if (!host.powernv && groups_of(c) > 1)
-		must(want, refused, EPERM);
+		must(want, EPERM);
 	if (!model_create_slot(c, op, &num, &dynamic))
-		must(want, refused, ENOSPC);
+		must(want, ENOSPC);
 	else if (!host.powernv && num == 0 && c->window[1].used)
-		must(want, refused, EPERM);
+		must(want, EPERM);
 }
 
 /* What MAP and UNMAP have in common. Returns the window. */
 static const struct window *predict_range(const struct container *c, const struct op *op,
-					  uint64_t iova, uint64_t size,
-					  struct wanted *want, bool *refused)
+					  uint64_t iova, uint64_t size, struct wanted *want)
 {
 	const struct window *w = model_window(c, iova);
 
 	if (!c->enabled)
-		must(want, refused, EPERM);
+		must(want, EPERM);
 	if (!host.powernv && groups_of(c) > 1 && c->window[0].pending)
-		must(want, refused, EPERM);
+		must(want, EPERM);
 	if (!w) {
-		must(want, refused, ENXIO);
+		must(want, ENXIO);
 		if ((iova | size) % 4096 || iova + size < iova || op->a % 4096)
 			may(want, EINVAL);
 		return NULL;
 	}
 	if (size > w->size - (iova - w->start))
-		must(want, refused, EINVAL);
+		must(want, EINVAL);
 	if ((iova | size) & ((1ULL << w->shift) - 1))
-		must(want, refused, EINVAL);
+		must(want, EINVAL);
 	if (!size)
 		may(want, EINVAL);
 	return w;
 }
 
-static void predict_map(const struct container *c, const struct op *op,
-			struct wanted *want, bool *refused)
+static void predict_map(const struct container *c, const struct op *op, struct wanted *want)
 {
 	uint64_t va = op->a, iova = op->b, size = op->c, page, at;
 	const struct window *w;
 
 	if (op->flags & ~RW || !(op->flags & RW))
-		must(want, refused, EINVAL);
-	w = predict_range(c, op, iova, size, want, refused);
+		must(want, EINVAL);
+	w = predict_range(c, op, iova, size, want);
 	if (!w)
 		return;
 	page = 1ULL << w->shift;
 	if (va % page)
-		must(want, refused, EINVAL);
+		must(want, EINVAL);
 	if (!size) {
 		may(want, EFAULT);
 		return;
 	}
 	if (va + size < va) {
-		must(want, refused, EINVAL);
+		must(want, EINVAL);
 		may(want, EFAULT);
 		return;
 	}
 	if (c->version == 1) {
 		/* Pages of the device are as large as those behind it, or smaller. */
 		if (!accessible(va, size))
-			must(want, refused, EFAULT);
+			must(want, EFAULT);
 		return;
 	}
 	if (page > host.page) {
-		must(want, refused, EINVAL);
+		must(want, EINVAL);
 		may(want, EPERM);
 	}
 	for (at = va; at < va + size; at += page) {
 		int i = region_around(at, page);
 
 		if (i < 0) {
-			must(want, refused, EINVAL);
+			must(want, EINVAL);
 			return;
 		}
 		/* Held, but nobody's: the ABI does not say. */
@@ -245,116 +232,111 @@ static void predict_map(const struct container *c, const struct op *op,
 	}
 }
 
-static void predict_remove(const struct container *c, const struct op *op,
-			   struct wanted *want, bool *refused)
+static void predict_remove(const struct container *c, const struct op *op, struct wanted *want)
 {
 	if (!(c->window[0].used && c->window[0].start == op->a) &&
 	    !(c->window[1].used && c->window[1].start == op->a))
-		must(want, refused, EINVAL);
+		must(want, EINVAL);
 }
 
-static void predict_command(const struct container *c, const struct op *op,
-			    struct wanted *want, bool *refused)
+static void predict_command(const struct container *c, const struct op *op, struct wanted *want)
 {
 	if (!c->version) {
-		must(want, refused, EINVAL);
+		must(want, EINVAL);
 		return;
 	}
 	switch (op->kind) {
 	case OP_ENABLE:
-		if (predict_version(c, 1, want, refused) && c->enabled)
-			must(want, refused, EBUSY);
+		if (predict_version(c, 1, want) && c->enabled)
+			must(want, EBUSY);
 		break;
 	case OP_DISABLE:
-		predict_version(c, 1, want, refused);
+		predict_version(c, 1, want);
 		break;
 	case OP_REGISTER:
-		if (predict_version(c, 2, want, refused))
-			predict_register(c, op, want, refused);
+		if (predict_version(c, 2, want))
+			predict_register(c, op, want);
 		break;
 	case OP_UNREGISTER:
-		if (predict_version(c, 2, want, refused))
-			predict_unregister(c, op, want, refused);
+		if (predict_version(c, 2, want))
+			predict_unregister(c, op, want);
 		break;
 	case OP_CREATE:
-		if (predict_version(c, 2, want, refused))
-			predict_create(c, op, want, refused);
+		if (predict_version(c, 2, want))
+			predict_create(c, op, want);
 		break;
 	case OP_REMOVE:
-		if (predict_version(c, 2, want, refused))
-			predict_remove(c, op, want, refused);
+		if (predict_version(c, 2, want))
+			predict_remove(c, op, want);
 		break;
 	case OP_MAP:
-		predict_map(c, op, want, refused);
+		predict_map(c, op, want);
 		break;
 	case OP_UNMAP:
-		predict_range(c, op, op->b, op->c, want, refused);
+		predict_range(c, op, op->b, op->c, want);
 		break;
 	}
 }
 
 /* A group that joins a container. */
-static void predict_join(const struct container *c, const struct op *op,
-			 struct wanted *want, bool *refused)
+static void predict_join(const struct container *c, const struct op *op, struct wanted *want)
 {
 	int i;
 
 	if (model.group[op->group].object >= 0)
-		must(want, refused, EINVAL);
+		must(want, EINVAL);
 	if (c->version == 1)
-		must(want, refused, EBUSY);
+		must(want, EBUSY);
 	for (i = 0; i < 2; i++)
 		if (c->version == 2 && !host.powernv && c->window[i].used &&
 		    !c->window[i].pending)
-			must(want, refused, EPERM);
+			must(want, EPERM);
 }
 
-static void predict_set_iommu(const struct container *c, const struct op *op,
-			      struct wanted *want, bool *refused)
+static void predict_set_iommu(const struct container *c, const struct op *op, struct wanted *want)
 {
 	if (!c->groups || c->version) {
-		must(want, refused, EINVAL);
+		must(want, EINVAL);
 	} else if (op->a == VFIO_EEH) {
-		must(want, refused, EINVAL);
+		must(want, EINVAL);
 		may(want, ENODEV);
 	} else if (op->a != V1_IOMMU && op->a != V2_IOMMU) {
-		must(want, refused, ENODEV);
+		must(want, ENODEV);
 	} else if (op->a == V1_IOMMU && groups_of(c) > 1) {
-		must(want, refused, EBUSY);
+		must(want, EBUSY);
 	}
 }
 
 void model_predict(const struct op *op, struct wanted *want)
 {
 	const struct container *c = model_at(op->slot);
-	bool refused = false;
 
 	memset(want, 0, sizeof(*want));
 	switch (op->kind) {
 	case OP_OPEN_GROUP:
 		if (model.group[op->group].open)
-			must(want, &refused, EBUSY);
+			must(want, EBUSY);
 		break;
 	case OP_SET_CONTAINER:
-		predict_join(c, op, want, &refused);
+		predict_join(c, op, want);
 		break;
 	case OP_UNSET_CONTAINER:
 		if (model.group[op->group].object < 0)
-			must(want, &refused, EINVAL);
+			must(want, EINVAL);
 		break;
 	case OP_SET_IOMMU:
-		predict_set_iommu(c, op, want, &refused);
+		predict_set_iommu(c, op, want);
 		break;
 	case OP_GET_INFO: case OP_ENABLE: case OP_DISABLE: case OP_REGISTER:
 	case OP_UNREGISTER: case OP_CREATE: case OP_REMOVE: case OP_MAP:
 	case OP_UNMAP:
-		predict_command(c, op, want, &refused);
+		predict_command(c, op, want);
 		break;
 	default:
 		break;
 	}
-	if (!refused)
-		want->bits[0] |= 1;
+	if (!want->refused)
+		may(want, 0);
 }
 
 static bool allows_group(const struct op *op, const struct container *c)
