@@ -6,7 +6,7 @@
  * along without, and afterwards it must work.
  *
  * KUnit's suite tce_failure does so with all commands. Here are those for which the platform, the
- * VFIO core or the loader of modules allocates, and MAP, as the device sees it.
+ * VFIO core or the loader of modules allocates.
  *
  * Needs a kernel with CONFIG_FAULT_INJECTION (fail-nth of each task) and root.
  */
@@ -88,7 +88,6 @@ static uint8_t *mem;
 static struct {
 	const char *what;
 	bool may_fail;			/* what releases must always work */
-	bool may_not;			/* or nothing of it depends on an allocation */
 	unsigned int n, failed;
 	uint64_t before;
 } faults;
@@ -118,7 +117,7 @@ static bool last(long rc)
 		note("%s: %u allocations, failed %u times", faults.what, faults.n - 1,
 		     faults.failed);
 		/* else nothing was tried */
-		expect(faults.failed || !faults.may_fail || faults.may_not);
+		expect(faults.failed || !faults.may_fail);
 		return true;
 	}
 	/* An argument that can't be read is nobody's fault. */
@@ -178,54 +177,15 @@ static void undo_allow(struct tce *t)
 		unregister_mem(t->container, mem, SIZE);
 }
 
-static long do_map(struct tce *t, uint8_t *va, uint32_t flags)
+static void do_map(struct tce *t)
 {
-	return __map(t->container, va, base(t), SIZE, flags);
-}
-
-static void redo_map(struct tce *t, uint8_t *va)
-{
-	expect_rc(0, do_map(t, va, RW));
-}
-
-static void undo_map(struct tce *t)
-{
-	unmap(t->container, base(t), SIZE);
+	map(t->container, mem, base(t), SIZE, RW);
 }
 
 static void prepare(void)
 {
 	need_faults();
 	mem = alloc(SIZE, CHUNK);
-}
-
-/* All of it is mapped, or nothing. */
-static void expect_mapped(struct tce *t, uint8_t *va, bool mapped)
-{
-	expect(can_write(t, base(t), va) == mapped);
-	expect(can_write(t, base(t) + SIZE - PROBE, va + SIZE - PROBE) == mapped);
-}
-
-static void entries(struct tce *t)
-{
-	uint8_t *old;
-	long pins;
-
-	prepare();
-	/* with small pages a MAP allocates an array only, and kvmalloc() tries twice */
-	faults.may_not = host.page == 4096;
-	old = alloc(SIZE, CHUNK);
-	allow(t, old, SIZE);
-	allow(t, mem, SIZE);
-	bounce_at(t, base(t) - CHUNK);
-	pins = pinned();
-	/* What failed has left nothing in the table; what was replaced is still there. */
-	each("MAP", true, do_map(t, mem, RW), undo_map(t), expect_mapped(t, mem, false));
-	redo_map(t, old);
-	each("MAP over MAP", true, do_map(t, mem, RW), redo_map(t, old),
-	     expect_mapped(t, old, true));
-	undo_map(t);
-	expect_rc(pins, pinned_settled(pins));
 }
 
 /* The first use makes the default window, which is undone with all else. */
@@ -243,7 +203,7 @@ static void open_again(struct tce *t)
 	set_container(t->group, t->container);
 	expect_rc(0, do_attach(t));
 	expect_rc(0, do_allow(t));
-	redo_map(t, mem);
+	do_map(t);
 }
 
 static void lifetime(struct tce *t)
@@ -258,7 +218,7 @@ static void lifetime(struct tce *t)
 	     (void)0);
 	each("the default window", true, __unmap(t->container, base(t), CHUNK), undo_first(t),
 	     (void)0);
-	redo_map(t, mem);
+	do_map(t);
 	/* windows, regions and pins go with the last group */
 	each("close", false, close(t->group), open_again(t), (void)0);
 	expect_rc(pins, pinned_settled(pins));
@@ -311,7 +271,7 @@ static bool leave_failing(struct tce *t, unsigned int n)
 static void use_and_leave(struct tce *t, unsigned int n)
 {
 	expect_rc(0, do_allow(t));
-	redo_map(t, mem);
+	do_map(t);
 	leave_failing(t, n);
 	set_container(t->group, t->container);
 }
@@ -338,23 +298,10 @@ static void no_window(struct tce *t)
 		each("SET_IOMMU, after UNSET_CONTAINER", true, do_attach(t), use_and_leave(t, n),
 		     retry_and_leave(t, n));
 		expect_rc(0, do_allow(t));
-		redo_map(t, mem);
+		do_map(t);
 	}
 	set_container(t->group, t->container);
 	expect_rc(0, do_attach(t));
-}
-
-static void join(struct tce *t)
-{
-	prepare();
-	need_sharing();
-	expect_rc(0, do_allow(t));
-	redo_map(t, mem);
-	each("a second group", true, __set_container(t->group2, t->container),
-	     unset_container(t->group2), (void)0);
-	unset_container(t->group2);
-	undo_map(t);
-	undo_allow(t);
 }
 
 /*
@@ -528,11 +475,9 @@ static void loading(struct tce *t)
 static const struct test tests[] = {
 	{ "attaching, allowing memory, the first window, and close", lifetime,
 	  BOTH | POWERNV | DANGEROUS },
-	{ "what a MAP that failed leaves in the table", entries, V1 | DMA | DANGEROUS },
 	{ "sparse tables", sparse, V2 | POWERNV | DANGEROUS },
 	{ "a host without memory for a window of its own, and the next client", no_window,
 	  BOTH | POWERNV | DANGEROUS },
-	{ "a second group", join, V2 | TWO | DANGEROUS },
 	{ "after a failed give-back the next client reaches its own windows only", bypass,
 	  V2 | POWERNV | DANGEROUS, 480 },
 	{ "loading that fails midway", loading, BARE | APART | DANGEROUS },
