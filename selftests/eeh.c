@@ -17,11 +17,6 @@
 #define SHORT_SIZE	12	/* up to op */
 #define LONG_SIZE	40	/* INJECT_ERR takes the whole structure */
 
-static long eeh(int container, struct vfio_eeh_pe_op *op)
-{
-	return __raw(container, VFIO_EEH_PE_OP, op);
-}
-
 /* Without EEH there is no PE that an operation could be for. */
 static void unavailable(struct tce *t)
 {
@@ -43,54 +38,66 @@ static void arguments(struct tce *t)
 	for (i = 0; i < sizeof(unknown) / sizeof(*unknown); i++)
 		expect_rc(-EINVAL, __eeh(t->container, unknown[i]));
 	for (op.argsz = SHORT_SIZE; op.argsz < LONG_SIZE; op.argsz++)
-		expect_rc(-EINVAL, eeh(t->container, &op));
+		expect_rc(-EINVAL, __raw(t->container, VFIO_EEH_PE_OP, &op));
 	op.argsz = LONG_SIZE;
 	expect(!munmap(end, host.page));
 	memcpy(end - SHORT_SIZE, &op, SHORT_SIZE);
 	expect_rc(-EFAULT, __raw(t->container, VFIO_EEH_PE_OP, end - SHORT_SIZE));
 	/* There is no such function. */
 	op.err.func = 1000;
-	expect_rc(-EINVAL, eeh(t->container, &op));
+	expect_rc(-EINVAL, __raw(t->container, VFIO_EEH_PE_OP, &op));
 	op.err.func = 0;
 	op.err.type = 1000;
-	expect_rc(-EINVAL, eeh(t->container, &op));
+	expect_rc(-EINVAL, __raw(t->container, VFIO_EEH_PE_OP, &op));
 }
 
-/* Recovery as a guest does it, and the device works afterwards. */
-static void reset(struct tce *t, uint32_t kind)
+static void operation(struct tce *t, uint32_t op)
 {
-	uint64_t iova = base(t);
-	uint8_t *mem;
+	expect_rc(0, __eeh(t->container, op));
+}
+
+static void expect_state(struct tce *t, long state)
+{
+	expect_rc(state, __eeh(t->container, VFIO_EEH_PE_GET_STATE));
+}
+
+/* Recovery as a guest does it. Return: the state in reset */
+static long recover(struct tce *t, uint32_t reset)
+{
 	long state;
 
-	need_eeh(t);
-	mem = prepare_dma(t, CHUNK);
-	map(t->container, mem, iova, CHUNK, RW);
-	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_DISABLE));
-	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_ENABLE));
-	expect_rc(0, __eeh(t->container, kind));
+	operation(t, reset);
 	state = __eeh(t->container, VFIO_EEH_PE_GET_STATE);
 	note("state in reset: %ld", state);
 	expect(state >= 0);
-	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_RESET_DEACTIVATE));
-	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_CONFIGURE));
-	expect_rc(VFIO_EEH_PE_STATE_NORMAL,
-		  __eeh(t->container, VFIO_EEH_PE_GET_STATE));
-	/* Windows and mappings are not the reset's business. */
+	operation(t, VFIO_EEH_PE_RESET_DEACTIVATE);
+	operation(t, VFIO_EEH_PE_CONFIGURE);
+	expect_state(t, VFIO_EEH_PE_STATE_NORMAL);
+	return state;
+}
+
+/* Windows and mappings are not the reset's business. */
+static void expect_works(struct tce *t, uint8_t *mem)
+{
 	edu_close(&t->edu);
 	expect_rc(0, edu_open(&t->edu, t->group, 0));
-	expect(can_write(t, iova, mem));
-	expect(can_read(t, iova, mem));
+	expect(can_write(t, base(t), mem));
+	expect(can_read(t, base(t), mem));
 }
 
-static void hot_reset(struct tce *t)
+static void resets(struct tce *t)
 {
-	reset(t, VFIO_EEH_PE_RESET_HOT);
-}
+	uint8_t *mem;
 
-static void fundamental_reset(struct tce *t)
-{
-	reset(t, VFIO_EEH_PE_RESET_FUNDAMENTAL);
+	need_eeh(t);
+	mem = prepare_dma(t, CHUNK);
+	map(t->container, mem, base(t), CHUNK, RW);
+	operation(t, VFIO_EEH_PE_DISABLE);
+	operation(t, VFIO_EEH_PE_ENABLE);
+	recover(t, VFIO_EEH_PE_RESET_HOT);
+	expect_works(t, mem);
+	recover(t, VFIO_EEH_PE_RESET_FUNDAMENTAL);
+	expect_works(t, mem);
 }
 
 /*
@@ -179,8 +186,8 @@ static void injected(struct tce *t)
 	struct vfio_eeh_pe_op op = { .argsz = LONG_SIZE,
 				     .op = VFIO_EEH_PE_INJECT_ERR };
 	uint64_t iova = base(t);
-	uint8_t *mem;
 	struct bridge bridge;
+	uint8_t *mem;
 	long state;
 	int i;
 
@@ -189,51 +196,36 @@ static void injected(struct tce *t)
 	mem = prepare_dma(t, CHUNK);
 	map(t->container, mem, iova, CHUNK, RW);
 	expect(can_write(t, iova, mem));
-	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_ENABLE));
+	operation(t, VFIO_EEH_PE_ENABLE);
 
 	/* The firmware of PHB4 knows errors of accesses to the config space. */
 	op.err.type = EEH_ERR_TYPE_32;
 	op.err.func = EEH_ERR_FUNC_LD_CFG_ADDR;
-	expect_rc(0, eeh(t->container, &op));
-	expect_eq(INJECT_CFG | INJECT_READ,
-		  be64toh(bridge.regs[INJECT_CTL / 8]));
+	expect_rc(0, __raw(t->container, VFIO_EEH_PE_OP, &op));
+	expect_eq(INJECT_CFG | INJECT_READ, be64toh(bridge.regs[INJECT_CTL / 8]));
 	bridge.regs[INJECT_CTL / 8] = 0;
 
 	/* Let free by halves */
 	freeze(&bridge);
-	expect_rc(VFIO_EEH_PE_STATE_STOPPED,
-		  __eeh(t->container, VFIO_EEH_PE_GET_STATE));
-	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_UNFREEZE_IO));
+	expect_state(t, VFIO_EEH_PE_STATE_STOPPED);
+	operation(t, VFIO_EEH_PE_UNFREEZE_IO);
 	expect(!stopped(&bridge, PESTA) && stopped(&bridge, PESTB));
-	expect_rc(VFIO_EEH_PE_STATE_STOPPED_DMA,
-		  __eeh(t->container, VFIO_EEH_PE_GET_STATE));
-	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_UNFREEZE_DMA));
+	expect_state(t, VFIO_EEH_PE_STATE_STOPPED_DMA);
+	operation(t, VFIO_EEH_PE_UNFREEZE_DMA);
 	expect(!stopped(&bridge, PESTA) && !stopped(&bridge, PESTB));
-	expect_rc(VFIO_EEH_PE_STATE_NORMAL,
-		  __eeh(t->container, VFIO_EEH_PE_GET_STATE));
+	expect_state(t, VFIO_EEH_PE_STATE_NORMAL);
 	expect(can_read(t, iova, mem));
 
 	/* Let free by a reset, more often than the host's own recovery would try */
 	for (i = 0; i < 6; i++) {
 		freeze(&bridge);
-		expect_rc(VFIO_EEH_PE_STATE_STOPPED,
-			  __eeh(t->container, VFIO_EEH_PE_GET_STATE));
-		expect_rc(0, __eeh(t->container, VFIO_EEH_PE_RESET_HOT));
-		state = __eeh(t->container, VFIO_EEH_PE_GET_STATE);
-		note("state in reset: %ld", state);
-		expect(state == VFIO_EEH_PE_STATE_RESET ||
-		       state == VFIO_EEH_PE_STATE_STOPPED);
-		expect_rc(0, __eeh(t->container, VFIO_EEH_PE_RESET_DEACTIVATE));
+		expect_state(t, VFIO_EEH_PE_STATE_STOPPED);
+		state = recover(t, VFIO_EEH_PE_RESET_HOT);
+		expect(state == VFIO_EEH_PE_STATE_RESET || state == VFIO_EEH_PE_STATE_STOPPED);
 		expect(!stopped(&bridge, PESTA) && !stopped(&bridge, PESTB));
-		expect_rc(0, __eeh(t->container, VFIO_EEH_PE_CONFIGURE));
-		expect_rc(VFIO_EEH_PE_STATE_NORMAL,
-			  __eeh(t->container, VFIO_EEH_PE_GET_STATE));
 	}
 	set_entry(&bridge, PEEV, bridge.pe / 64, 0);
-	edu_close(&t->edu);
-	expect_rc(0, edu_open(&t->edu, t->group, 0));
-	expect(can_write(t, iova, mem));
-	expect(can_read(t, iova, mem));
+	expect_works(t, mem);
 
 	/* A client that ends in the middle, and starts again */
 	freeze(&bridge);
@@ -241,8 +233,7 @@ static void injected(struct tce *t)
 	detach(t);
 	attach(t, t->version);
 	expect_rc(0, edu_open(&t->edu, t->group, 0));
-	expect_rc(VFIO_EEH_PE_STATE_NORMAL,
-		  __eeh(t->container, VFIO_EEH_PE_GET_STATE));
+	expect_state(t, VFIO_EEH_PE_STATE_NORMAL);
 	set_entry(&bridge, PEEV, bridge.pe / 64, 0);
 	mem = prepare_dma(t, CHUNK);
 	map(t->container, mem, iova, CHUNK, RW);
@@ -259,16 +250,15 @@ static void worst_of_two(struct tce *t)
 	bridges[0] = bridge_open(0);
 	bridges[1] = bridge_open(host.other);
 	set_container(t->group2, t->container);
-	expect_rc(0, __eeh(t->container, VFIO_EEH_PE_ENABLE));
+	operation(t, VFIO_EEH_PE_ENABLE);
 	for (turn = 0; turn < 2; turn++) {
 		freeze(&bridges[turn]);
 		freeze(&bridges[!turn]);
 		set_entry(&bridges[!turn], PESTA, bridges[!turn].pe, 0);
-		expect_rc(VFIO_EEH_PE_STATE_STOPPED_DMA,
-			  __eeh(t->container, VFIO_EEH_PE_GET_STATE));
-		expect_rc(0, __eeh(t->container, VFIO_EEH_PE_UNFREEZE_IO));
-		expect_rc(0, __eeh(t->container, VFIO_EEH_PE_UNFREEZE_DMA));
-		expect_rc(0, __eeh(t->container, VFIO_EEH_PE_GET_STATE));
+		expect_state(t, VFIO_EEH_PE_STATE_STOPPED_DMA);
+		operation(t, VFIO_EEH_PE_UNFREEZE_IO);
+		operation(t, VFIO_EEH_PE_UNFREEZE_DMA);
+		expect_state(t, VFIO_EEH_PE_STATE_NORMAL);
 		set_entry(&bridges[0], PEEV, bridges[0].pe / 64, 0);
 		set_entry(&bridges[1], PEEV, bridges[1].pe / 64, 0);
 	}
@@ -277,9 +267,7 @@ static void worst_of_two(struct tce *t)
 static const struct test tests[] = {
 	{ "operations fail where there is no EEH", unavailable, BOTH },
 	{ "unknown operations and errors are refused, and half of a structure", arguments, BOTH },
-	{ "hot reset, and the device works again", hot_reset, BOTH | DMA },
-	{ "fundamental reset, and the device works again", fundamental_reset,
-	  BOTH | DMA },
+	{ "hot reset and fundamental reset, and the device works again", resets, BOTH | DMA },
 	{ "an injected error reaches the bridge, the end of six the device", injected,
 	  BOTH | DMA | POWERNV },
 	{ "the state of two groups is the worst, whichever came first",
