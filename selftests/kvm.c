@@ -77,35 +77,6 @@ static bool reaches(struct tce *t, uint64_t iova, uint64_t offset)
 }
 
 /*
- * What MAP lets a device write to is dirty when it is unpinned, also if KVM's list has it. What
- * another container has registered is written to after that was refused to let go of it.
- */
-static void dirty_when_shared(struct tce *t)
-{
-	uint8_t *mem = alloc(CHUNK, CHUNK);
-	int other = open_container();
-
-	if (geteuid())
-		skip("needs root");
-	set_container(t->group2, other);
-	set_iommu(other, V2_IOMMU);
-	/* KVM comes later, so in this table no entry marks its page when it goes */
-	bounce_at(t, base(t) - CHUNK);
-	guest_init();
-	fill(mem, CHUNK, 1);
-	register_mem(other, mem, CHUNK);
-	map(t->container, mem, base(t), CHUNK, RW);
-	expect_rc(-EBUSY, __unregister(other, mem, CHUNK));
-	expect(!madvise(mem, CHUNK, MADV_FREE));
-	fill(mem, CHUNK, 1);
-	expect(!is_dirty(mem));
-	expect(can_write(t, base(t), mem));
-	unmap(t->container, base(t), CHUNK);
-	unregister_mem(other, mem, CHUNK);
-	expect(is_dirty(mem));
-}
-
-/*
  * All that a guest and its process do to entries, each where nothing is mapped, where the guest has
  * put something, and where MAP has; the device has used both ends right before. Which entries and
  * pages these are is drawn. It reaches what was mapped last, and nothing else.
@@ -596,8 +567,6 @@ static const struct test tests[] = {
 	  same_entries, V2 | DMA | POWERNV | DANGEROUS },
 	{ "what a guest clears can be given back, while a device writes all the time",
 	  cleared_is_given_back, V2 | DMA | POWERNV | REPEATS },
-	{ "memory is dirty after a device has written, though another container has it registered",
-	  dirty_when_shared, V2 | DMA | TWO | POWERNV },
 	{ "UNMAP ends what KVM may put into its table", v1_put,
 	  V1 | DMA | TWO | POWERNV | DANGEROUS },
 };
