@@ -267,43 +267,6 @@ static bool leave_failing(struct tce *t, unsigned int n)
 	return injected;
 }
 
-/* A client uses its window, and the host has again no memory for its own. */
-static void use_and_leave(struct tce *t, unsigned int n)
-{
-	expect_rc(0, do_allow(t));
-	do_map(t);
-	leave_failing(t, n);
-	set_container(t->group, t->container);
-}
-
-/* The same for a client that could not begin at first */
-static void retry_and_leave(struct tce *t, unsigned int n)
-{
-	expect_rc(0, do_attach(t));
-	use_and_leave(t, n);
-}
-
-/*
- * A host that has no memory for a window of its own, when it gets the group back,
- * has none when the next client comes. That client may have no memory either.
- */
-static void no_window(struct tce *t)
-{
-	unsigned int n;
-
-	prepare();
-	for (n = 1; leave_failing(t, n); n++) {
-		expect(n < MANY);
-		set_container(t->group, t->container);
-		each("SET_IOMMU, after UNSET_CONTAINER", true, do_attach(t), use_and_leave(t, n),
-		     retry_and_leave(t, n));
-		expect_rc(0, do_allow(t));
-		do_map(t);
-	}
-	set_container(t->group, t->container);
-	expect_rc(0, do_attach(t));
-}
-
 /*
  * A host that gets its group back may have no memory for a window of its own. PowerNV then
  * turns the bypass on all the same, by which the device reaches all memory of the host at
@@ -476,8 +439,6 @@ static const struct test tests[] = {
 	{ "attaching, allowing memory, the first window, and close", lifetime,
 	  BOTH | POWERNV | DANGEROUS },
 	{ "sparse tables", sparse, V2 | POWERNV | DANGEROUS },
-	{ "a host without memory for a window of its own, and the next client", no_window,
-	  BOTH | POWERNV | DANGEROUS },
 	{ "after a failed give-back the next client reaches its own windows only", bypass,
 	  V2 | POWERNV | DANGEROUS, 480 },
 	{ "loading that fails midway", loading, BARE | APART | DANGEROUS },
