@@ -9,7 +9,6 @@
  * Results are KTAP, a row for each thing that is compared.
  */
 #define _GNU_SOURCE
-#include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,19 +90,14 @@ static long pinned_rest(void)
 /* The process of a round is gone: so must be everything that it had. */
 static void check_left(void)
 {
+	int busy = busy_group();
 	long now;
-	int i, fd;
 
-	for (i = 0; i < machine.groups; i++) {
-		fd = __open_group(i);
-		if (fd >= 0) {
-			close(fd);
-			continue;
-		}
+	if (busy >= 0) {
 		report->wrong = WRONG_END;
-		report->got = fd;
-		snprintf(report->text, sizeof(report->text), "group %d can't be opened again: %s",
-			 host.device[i].group, strerror(-fd));
+		report->got = busy;
+		snprintf(report->text, sizeof(report->text), "group %d can't be opened again",
+			 busy);
 		return;
 	}
 	now = report->hurry ? pinned_rest() : pinned_settled(base_pins);
@@ -302,52 +296,38 @@ static bool idle(unsigned long rounds)
 	return less || !rounds;
 }
 
-static void usage(const char *program)
-{
-	printf("usage: %s [OPTION]...\n"
-	       "  --seed N       where the random numbers start\n"
-	       "  --seconds N    how long to go on\n"
-	       "  --rounds N     how many rounds, however long they take\n"
-	       "  --round N      only this one\n"
-	       "  --replay FILE  do what was printed after \"replay:\"\n", program);
-}
+static const char usage[] = "usage: fuzz [OPTION]...\n"
+	"  --seed N       where the random numbers start\n"
+	"  --seconds N    how long to go on\n"
+	"  --rounds N     how many rounds, however long they take\n"
+	"  --round N      only this one\n"
+	"  --replay FILE  do what was printed after \"replay:\"\n";
 
 static void parse(int argc, char **argv)
 {
-	static const struct option longopts[] = {
-		{ "seed", required_argument, NULL, 's' },
-		{ "seconds", required_argument, NULL, 't' },
-		{ "rounds", required_argument, NULL, 'n' },
-		{ "round", required_argument, NULL, 'r' },
-		{ "replay", required_argument, NULL, 'p' },
-		{ }
-	};
-	int c;
+	int i;
 
-	while ((c = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
-		unsigned long n = optarg ? strtoul(optarg, NULL, 0) : 0;
+	for (i = 1; i + 1 < argc; i += 2) {
+		unsigned long n = strtoul(argv[i + 1], NULL, 0);
 
-		switch (c) {
-		case 's':
+		if (!strcmp(argv[i], "--seed")) {
 			opt.seed = n;
-			break;
-		case 't':
+		} else if (!strcmp(argv[i], "--seconds")) {
 			opt.seconds = n;
-			break;
-		case 'n':
+		} else if (!strcmp(argv[i], "--rounds")) {
 			opt.rounds = n;
-			break;
-		case 'r':
+		} else if (!strcmp(argv[i], "--round")) {
 			opt.round = n;
 			opt.rounds = 1;
+		} else if (!strcmp(argv[i], "--replay")) {
+			opt.replay = argv[i + 1];
+		} else {
 			break;
-		case 'p':
-			opt.replay = optarg;
-			break;
-		default:
-			usage(argv[0]);
-			exit(2);
 		}
+	}
+	if (i < argc) {
+		fputs(usage, stderr);
+		exit(2);
 	}
 }
 

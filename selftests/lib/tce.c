@@ -90,21 +90,21 @@ void bounce_at(struct tce *t, uint64_t iova)
 	t->bounce_iova = iova;
 }
 
-bool edu_sees(struct tce *t, struct edu *edu, uint64_t iova, void *va)
+bool can_read(struct tce *t, uint64_t iova, void *va)
 {
 	fill(va, PROBE, ++seed);
 	memset(t->bounce, 0, PROBE);
-	edu_copy(edu, iova, t->bounce_iova, PROBE);
+	edu_copy(&t->edu, iova, t->bounce_iova, PROBE);
 	return filled(t->bounce, PROBE, seed);
 }
 
-bool edu_changes(struct tce *t, struct edu *edu, uint64_t iova, void *va)
+bool can_write(struct tce *t, uint64_t iova, void *va)
 {
 	unsigned int old = ++seed;
 
 	fill(va, PROBE, old);
 	fill(t->bounce, PROBE, ++seed);
-	edu_copy(edu, t->bounce_iova, iova, PROBE);
+	edu_copy(&t->edu, t->bounce_iova, iova, PROBE);
 	if (filled(va, PROBE, seed))
 		return true;
 	if (!filled(va, PROBE, old))

@@ -58,15 +58,13 @@ bool has_shift(const struct tce *t, unsigned int shift);
  */
 #define PROBE	1024
 void bounce_at(struct tce *t, uint64_t iova);
-bool edu_sees(struct tce *t, struct edu *edu, uint64_t iova, void *va);
-bool edu_changes(struct tce *t, struct edu *edu, uint64_t iova, void *va);
+bool can_read(struct tce *t, uint64_t iova, void *va);
+bool can_write(struct tce *t, uint64_t iova, void *va);
 /*
  * Stops a device that has been writing all the time to memory which was then given back. The system
  * is asked for some again: none of that, filled by another @its_seed than the device's buffer, is
  * written to.
  */
 void stop_in_new_memory(struct edu *edu, unsigned int its_seed);
-#define can_read(t, iova, va)	edu_sees(t, &(t)->edu, iova, va)
-#define can_write(t, iova, va)	edu_changes(t, &(t)->edu, iova, va)
 
 #endif

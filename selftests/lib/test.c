@@ -10,7 +10,6 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <fnmatch.h>
-#include <getopt.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -179,20 +178,15 @@ static void run_child(const struct test *test, unsigned int variant)
 /* What must hold again when a test's processes are gone. */
 static bool left_clean(long pins)
 {
+	int busy;
 	long now;
-	int i, fd;
 
 	if (!host_restore())
 		return false;
-
-	for (i = 0; i < host.devices; i++) {
-		fd = __open_group(i);
-		if (fd < 0) {
-			note("group %d cannot be opened again: %s",
-			     host.device[i].group, strerrorname_np(-fd));
-			return false;
-		}
-		close(fd);
+	busy = busy_group();
+	if (busy >= 0) {
+		note("group %d cannot be opened again", busy);
+		return false;
 	}
 	now = pinned_settled(pins);
 	if (now != pins) {
@@ -297,48 +291,31 @@ static bool selected(const char *suite, const struct test *test,
 	       matches(row_name(suite, test, variant), opt.glob);
 }
 
-static void usage(const char *program)
-{
-	printf("usage: %s [OPTION]...\n"
-	       "  --uid N          run the tests as this user, who may lock any amount of memory,\n"
-	       "                   with \"user: \" before each name\n"
-	       "  --device PCI     the device is this one, which need not be an edu\n"
-	       "  --safe           leave out what a faulty driver does not survive\n"
-	       "  --dangerous      nothing but that\n"
-	       "  --test GLOB|...  only rows whose name matches\n", program);
-}
+static const char usage[] = "usage: PROGRAM [OPTION]...\n"
+	"  --uid N          run the tests as this user, who may lock any amount of memory,\n"
+	"                   with \"user: \" before each name\n"
+	"  --device PCI     the device is this one, which need not be an edu\n"
+	"  --safe           leave out what a faulty driver does not survive\n"
+	"  --dangerous      nothing but that\n"
+	"  --test GLOB|...  only rows whose name matches\n";
 
 static void parse(int argc, char **argv)
 {
-	static const struct option longopts[] = {
-		{ "uid", required_argument, NULL, 'u' },
-		{ "device", required_argument, NULL, 'D' },
-		{ "safe", no_argument, NULL, 's' },
-		{ "dangerous", no_argument, NULL, 'd' },
-		{ "test", required_argument, NULL, 't' },
-		{ }
-	};
-	int c;
+	int i;
 
-	while ((c = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
-		switch (c) {
-		case 'u':
-			opt.uid = strtoul(optarg, NULL, 0);
-			break;
-		case 'D':
-			opt.device = optarg;
-			break;
-		case 's':
+	for (i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--safe")) {
 			opt.danger = 1;
-			break;
-		case 'd':
+		} else if (!strcmp(argv[i], "--dangerous")) {
 			opt.danger = 2;
-			break;
-		case 't':
-			opt.glob = optarg;
-			break;
-		default:
-			usage(argv[0]);
+		} else if (i + 1 < argc && !strcmp(argv[i], "--uid")) {
+			opt.uid = strtoul(argv[++i], NULL, 0);
+		} else if (i + 1 < argc && !strcmp(argv[i], "--device")) {
+			opt.device = argv[++i];
+		} else if (i + 1 < argc && !strcmp(argv[i], "--test")) {
+			opt.glob = argv[++i];
+		} else {
+			fputs(usage, stderr);
 			exit(2);
 		}
 	}

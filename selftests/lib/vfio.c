@@ -51,6 +51,19 @@ int open_group(int device)
 	return fd;
 }
 
+int busy_group(void)
+{
+	int i, fd;
+
+	for (i = 0; i < host.devices; i++) {
+		fd = __open_group(i);
+		if (fd < 0)
+			return host.device[i].group;
+		close(fd);
+	}
+	return -1;
+}
+
 long __set_container(int group, int container)
 {
 	return __raw(group, VFIO_GROUP_SET_CONTAINER, &container);

@@ -29,6 +29,8 @@
 int open_container(void);
 int __open_group(int device);
 int open_group(int device);
+/* A group that can't be opened, as while somebody has it, or -1 */
+int busy_group(void);
 long __set_container(int group, int container);
 long __unset_container(int group);
 long __set_iommu(int container, long type);
