@@ -79,7 +79,6 @@ static const struct call {
 static struct plan {
 	enum behind behind;
 	bool again;			/* and again, until the container is gone */
-	bool leaves;			/* its group goes elsewhere, and is not closed */
 	int flags;			/* of mmap(), for memory */
 	bool kvm;			/* in a process that has KVM */
 } plan;
@@ -101,7 +100,6 @@ enum step {
 	CLOSE,			/* row: close all that is open */
 	CLOSED,			/* client: done */
 	SERVE,			/* row: provide the page, if there is one; and end */
-	KEPT,			/* another client: it has the other device open */
 	LOCKED,			/* whoever keeps the lock of a page: it has it */
 	STEPS
 };
@@ -138,15 +136,6 @@ static uint8_t *open_box(struct tce *t, int version, int device)
 	allow(t, mem, CHUNK);
 	map(t->container, mem, base(t), CHUNK, RW);
 	return mem;
-}
-
-static int open_device(int group, int device)
-{
-	long fd = __raw(group, VFIO_GROUP_GET_DEVICE_FD, host.device[device].pci);
-
-	if (fd < 0)
-		fail_rc(__FILE__, __LINE__, "GET_DEVICE_FD", 0, fd);
-	return fd;
 }
 
 /* Pages that never come. */
@@ -358,17 +347,6 @@ static void use_box2(void)
 	close(box2.container);
 }
 
-/* The VFIO core lets a group leave once its own devices are closed, and it is of use elsewhere. */
-static void leave(int device)
-{
-	expect_rc(-EBUSY, __unset_container(box.group));
-	close(device);
-	unset_container(box.group);
-	close(box.group);
-	open_box(&box2, box.version, 0);
-	detach(&box2);
-}
-
 static void client(void *arg)
 {
 	const struct tce *t = arg;
@@ -381,7 +359,8 @@ static void client(void *arg)
 	shared->page = open_box(&box, t->version, 0);
 	if (plan.behind == DEVICE) {
 		need_eeh(&box);
-		fd = open_device(box.group, 0);
+		fd = __raw(box.group, VFIO_GROUP_GET_DEVICE_FD, host.device[0].pci);
+		expect(fd >= 0);
 		expect_rc(0, do_call(VFIO_EEH_PE_ENABLE));
 	} else {
 		open_box(&box2, t->version, host.other);
@@ -402,12 +381,8 @@ static void client(void *arg)
 	in_time = !shared->told[CLOSE];
 	if (!in_time) {
 		over = true;
-		if (plan.leaves) {
-			leave(fd);
-		} else {
-			close(fd);
-			close(box.group);
-		}
+		close(fd);
+		close(box.group);
 		close(box.container);
 		tell(CLOSED);
 		obey(SERVE);
@@ -449,7 +424,7 @@ static void expect_comes(pid_t pid, enum step step)
 {
 	static const char *const steps[STEPS] = {
 		[OPENED] = "open", [CALLED] = "call", [CLOSED] = "close",
-		[KEPT] = "open", [LOCKED] = "lock the page",
+		[LOCKED] = "lock the page",
 	};
 
 	/* until CREATE waits it takes some tries */
@@ -517,15 +492,15 @@ static void unplug(void *pci)
  * Root takes the device away while its file is open: this waits, with the lock of the device. The
  * kernel takes the device's name away before it waits, but for old ones, as 6.1.
  */
-static pid_t start_taking(void (*take)(void *), int device)
+static pid_t start_taking(void (*take)(void *))
 {
 	char name[300], wchan[32];
 	pid_t pid;
 	bool named;
 
-	snprintf(name, sizeof(name), "/sys/bus/pci/devices/%s/vfio-dev", host.device[device].pci);
+	snprintf(name, sizeof(name), "/sys/bus/pci/devices/%s/vfio-dev", host.device[0].pci);
 	named = !access(name, F_OK);
-	pid = spawn(false, take, host.device[device].pci);
+	pid = spawn(false, take, host.device[0].pci);
 	snprintf(wchan, sizeof(wchan), "/proc/%d/wchan", pid);
 	expect(within(LIMIT, (named && access(name, F_OK)) ||
 		      find_line(wchan, "vfio_unregister_group_dev")));
@@ -738,10 +713,10 @@ static void eeh_against(struct tce *t, void (*take)(void *), bool late, bool kil
 	plan = (struct plan){ DEVICE, .again = late };
 	pid = begin(t);
 	if (!late)
-		root = start_taking(take, 0);
+		root = start_taking(take);
 	expect_calls(pid);
 	if (late)
-		root = start_taking(take, 0);
+		root = start_taking(take);
 	others_go_on(t, "before the device is closed");
 	if (killed)
 		expect_dies(pid);
@@ -769,6 +744,7 @@ static void eeh_killed(struct tce *t)
 {
 	need_firmware();
 	eeh_against(t, unbind, false, true);
+	eeh_against(t, unplug, false, true);
 }
 
 /*
@@ -782,74 +758,13 @@ static void eeh_unplug_amid(struct tce *t)
 	eeh_against(t, unplug, true, false);
 }
 
-/* Has the other device open. */
-static void keep_other(void *arg)
-{
-	const struct tce *t = arg;
-
-	open_box(&box2, t->version, host.other);
-	open_device(box2.group, host.other);
-	tell(KEPT);
-	for (;;)
-		pause();
-}
-
-/*
- * Root unplugs another device, and has the rescan lock until that one's client is killed. The first
- * operation that wants it waits, and the others wait for their turn. Meanwhile the client's group
- * leaves, or the client is killed; then its operation stays, and the driver with it.
- */
-static void eeh_behind_unplug(struct tce *t)
-{
-	static const int waiting[] = {
-		VFIO_EEH_PE_ENABLE, VFIO_EEH_PE_RESET_DEACTIVATE,
-		VFIO_EEH_PE_RESET_HOT, VFIO_EEH_PE_RESET_FUNDAMENTAL,
-	};
-	pid_t pid, keeper, root;
-	int killed, users;
-	size_t i;
-
-	for (killed = 0; killed < 2; killed++) {
-		shared = alloc_shared(sizeof(*shared));
-		keeper = spawn(true, keep_other, t);
-		expect_comes(keeper, KEPT);
-		users = module_users();
-		plan = (struct plan){ DEVICE, .leaves = true };
-		pid = begin(t);
-		root = start_taking(unplug, host.other);
-		expect_calls(pid);
-		for (i = 0; i < sizeof(waiting) / sizeof(*waiting); i++)
-			expect(!shared->returned[waiting[i]]);
-		if (killed) {
-			expect_dies(pid);
-			expect_kept(users, 1);
-		} else {
-			expect_closes(pid);
-		}
-		expect(lives(root));
-		expect_dies(keeper);
-		expect_ends(root, "unplugging");
-		if (!killed) {
-			tell(SERVE);
-			expect_ends(pid, "an operation");
-		}
-		/* by their turn the group was not the container's any more */
-		for (i = 0; !killed && i < sizeof(waiting) / sizeof(*waiting); i++)
-			expect_rc(-ENODEV, shared->result[waiting[i]]);
-		expect_unloads();
-		expect(host_restore());
-		others_go_on(t, "after all");
-	}
-}
-
 #define ROW	(APART | TWO | DANGEROUS)
 
 static const struct test tests[] = {
 	{ "root unbinds a device that EEH operations wait for", eeh_unbind, BOTH | ROW },
-	{ "a client that is killed while EEH waits for its device", eeh_killed, BOTH | ROW },
-	{ "root unplugs a device amid EEH operations", eeh_unplug_amid, V2 | ROW },
-	{ "root unplugs another device, for which EEH operations wait", eeh_behind_unplug,
+	{ "a client that is killed while EEH waits for its device, or for an unplug", eeh_killed,
 	  BOTH | ROW },
+	{ "root unplugs a device amid EEH operations", eeh_unplug_amid, V2 | ROW },
 	{ "nobody waits for arguments that never come, and the driver is not unloaded", arguments,
 	  BOTH | ROW },
 	{ "nobody waits for CREATE to tell its answer", create_answer, V2 | ROW },
