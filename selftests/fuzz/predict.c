@@ -64,15 +64,6 @@ static bool beyond_memory(const struct op *op)
 	return 8 * (op->b >> op->a) > 2 * machine.memory;
 }
 
-/* The command needs a version of the interface. */
-static bool predict_version(const struct container *c, int version, struct wanted *want)
-{
-	if (c->version == version)
-		return true;
-	must(want, ENOTTY);
-	return false;
-}
-
 static void predict_register(const struct container *c, const struct op *op, struct wanted *want)
 {
 	uint64_t va = op->a, size = op->b;
@@ -241,33 +232,35 @@ static void predict_remove(const struct container *c, const struct op *op, struc
 
 static void predict_command(const struct container *c, const struct op *op, struct wanted *want)
 {
+	static const int version_of[OP_KINDS] = {
+		[OP_ENABLE] = 1, [OP_DISABLE] = 1, [OP_REGISTER] = 2, [OP_UNREGISTER] = 2,
+		[OP_CREATE] = 2, [OP_REMOVE] = 2,
+	};
+
 	if (!c->version) {
 		must(want, EINVAL);
 		return;
 	}
+	if (version_of[op->kind] && version_of[op->kind] != c->version) {
+		must(want, ENOTTY);
+		return;
+	}
 	switch (op->kind) {
 	case OP_ENABLE:
-		if (predict_version(c, 1, want) && c->enabled)
+		if (c->enabled)
 			must(want, EBUSY);
 		break;
-	case OP_DISABLE:
-		predict_version(c, 1, want);
-		break;
 	case OP_REGISTER:
-		if (predict_version(c, 2, want))
-			predict_register(c, op, want);
+		predict_register(c, op, want);
 		break;
 	case OP_UNREGISTER:
-		if (predict_version(c, 2, want))
-			predict_unregister(c, op, want);
+		predict_unregister(c, op, want);
 		break;
 	case OP_CREATE:
-		if (predict_version(c, 2, want))
-			predict_create(c, op, want);
+		predict_create(c, op, want);
 		break;
 	case OP_REMOVE:
-		if (predict_version(c, 2, want))
-			predict_remove(c, op, want);
+		predict_remove(c, op, want);
 		break;
 	case OP_MAP:
 		predict_map(c, op, want);

@@ -20,44 +20,40 @@
 static unsigned long handle;
 static struct page *page;
 
-static struct pci_dev *find(const char *val)
+static struct device *find(const char *val)
 {
-	unsigned int domain, bus, slot, func;
-
-	if (sscanf(val, "%x:%x:%x.%x", &domain, &bus, &slot, &func) != 4)
-		return NULL;
-	return pci_get_domain_bus_and_slot(domain, bus, PCI_DEVFN(slot, func));
+	return bus_find_device_by_name(&pci_bus_type, NULL, val);
 }
 
 static int map(const char *val, const struct kernel_param *kp)
 {
-	struct pci_dev *pdev = find(val);
+	struct device *dev = find(val);
 	int rc;
 
-	if (!pdev)
+	if (!dev)
 		return -ENODEV;
 	page = alloc_page(GFP_KERNEL | __GFP_ZERO);
 	if (!page) {
-		pci_dev_put(pdev);
+		put_device(dev);
 		return -ENOMEM;
 	}
 	memset(page_address(page), HOST_MAP_FILL, PAGE_SIZE / 2);
-	rc = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(32));
-	handle = dma_map_page(&pdev->dev, page, 0, PAGE_SIZE, DMA_BIDIRECTIONAL);
-	if (!rc && dma_mapping_error(&pdev->dev, handle))
+	rc = dma_set_mask_and_coherent(dev, DMA_BIT_MASK(32));
+	handle = dma_map_page(dev, page, 0, PAGE_SIZE, DMA_BIDIRECTIONAL);
+	if (!rc && dma_mapping_error(dev, handle))
 		rc = -EIO;
-	pci_dev_put(pdev);
+	put_device(dev);
 	return rc;
 }
 
 static int unmap(const char *val, const struct kernel_param *kp)
 {
-	struct pci_dev *pdev = find(val);
+	struct device *dev = find(val);
 
-	if (!pdev || !page)
+	if (!dev || !page)
 		return -ENODEV;
-	dma_unmap_page(&pdev->dev, handle, PAGE_SIZE, DMA_BIDIRECTIONAL);
-	pci_dev_put(pdev);
+	dma_unmap_page(dev, handle, PAGE_SIZE, DMA_BIDIRECTIONAL);
+	put_device(dev);
 	__free_page(page);
 	page = NULL;
 	return 0;
