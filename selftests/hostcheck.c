@@ -137,9 +137,10 @@ static void accesses(struct tce *t)
 	end(&e);
 }
 
-/* Memory that is mapped with @flags, or not at all if these are 0, can't be written, or reached. */
-static void denied(struct tce *t, uint32_t flags)
+/* Memory that is mapped to be read, or not at all, can't be written, or reached. */
+static void denied(struct tce *t)
 {
+	const uint32_t flags = t->arg;
 	struct engine e;
 
 	begin(&e, t, SMALL);
@@ -159,16 +160,6 @@ static void denied(struct tce *t, uint32_t flags)
 	map_all(&e, RW);
 	expect(reaches(&e, e.iova, e.mem));
 	end(&e);
-}
-
-static void read_only(struct tce *t)
-{
-	denied(t, R);
-}
-
-static void unmapped(struct tce *t)
-{
-	denied(t, 0);
 }
 
 /*
@@ -427,8 +418,8 @@ static void killed(struct tce *t)
 static const struct test tests[] = {
 	{ "the device reads and writes what is mapped, and nothing beside it", accesses, BOTH },
 	{ "a page that replaced another is seen by the next read", replaced, BOTH, 24 * 3600 },
-	{ "mapped read-only, the device can't write it", read_only, BOTH | DANGEROUS },
-	{ "unmapped, the device can't reach it", unmapped, BOTH | DANGEROUS },
+	{ "mapped read-only, the device can't write it", denied, BOTH | DANGEROUS, .arg = R },
+	{ "unmapped, the device can't reach it", denied, BOTH | DANGEROUS },
 	{ "EEH: a hot and a fundamental reset leave the mappings", resets, BOTH },
 	{ "a window in the place of the default one", instead, V2 },
 	{ "IOMMU pages of each size for which there is memory", pages, V2 },

@@ -167,8 +167,13 @@ static void unregister_all(struct tce *t)
 	expect_rc(NOT_IN_KERNEL, put(base(t), 0));
 }
 
-static void take_turns(struct tce *t, uint32_t shift, bool late)
+/* Memory is registered before there is a machine: a driver may say no to KVM. */
+#define LATE	0x100
+
+static void take_turns(struct tce *t)
 {
+	const bool late = t->arg & LATE;
+	const unsigned int shift = t->arg & ~LATE;
 	const unsigned int unit = 1 << (shift - 12), most = ENTRIES / unit;
 	unsigned int at, n, from;
 	enum step before, step;
@@ -208,22 +213,6 @@ static void take_turns(struct tce *t, uint32_t shift, bool late)
 		}
 	}
 	unregister_mem(t->container, guest.mem, GUEST_SIZE);
-}
-
-static void any_turns(struct tce *t)
-{
-	take_turns(t, 12, false);
-}
-
-static void turns_with_larger_pages(struct tce *t)
-{
-	take_turns(t, 16, false);
-}
-
-/* Memory is registered before there is a machine: a driver may say no to KVM. */
-static void turns_of_a_late_guest(struct tce *t)
-{
-	take_turns(t, 12, true);
 }
 
 /* A window of the guest's size, with memory at its start that DMA probes go by */
@@ -492,12 +481,12 @@ static void v1_put(struct tce *t)
 }
 
 static const struct test tests[] = {
-	{ "the device reaches what a guest and its process map, and nothing else", any_turns,
-	  V2 | DMA | POWERNV },
-	{ "a guest's page may be many of the table's", turns_with_larger_pages,
-	  V2 | DMA | POWERNV },
-	{ "a guest that comes later maps what was registered before it", turns_of_a_late_guest,
-	  V2 | DMA | POWERNV },
+	{ "the device reaches what a guest and its process map, and nothing else", take_turns,
+	  V2 | DMA | POWERNV, .arg = 12 },
+	{ "a guest's page may be many of the table's", take_turns,
+	  V2 | DMA | POWERNV, .arg = 16 },
+	{ "a guest that comes later maps what was registered before it", take_turns,
+	  V2 | DMA | POWERNV, .arg = 12 | LATE },
 	{ "a guest's hypercall ends at the end of the table", past_the_end,
 	  V2 | DMA | POWERNV | DANGEROUS },
 	{ "KVM leaves it to MAP to make levels of a table", missing_levels,

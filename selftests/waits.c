@@ -564,22 +564,25 @@ static pid_t start_keeping_lock(pid_t client)
  * A client waits, and nobody else: not another one, nor root, nor its own close. The driver stays
  * for as long as any of the commands is in it, though their containers are gone.
  */
-static void nobody_waits(struct tce *t, struct plan how)
+static void nobody_waits(struct tce *t)
 {
 	long pins = pinned();
 	int users = module_users(), waiting = 0, i;
 	pid_t pid, keeper = 0;
 
-	plan = how;
+	/* Since Linux 6.5 no page can be pinned whose lock somebody may keep: those of FUSE were. */
+	if (t->arg == PAGE && host.kernel >= 605)
+		skip("nobody keeps the lock of a pinned page on this kernel");
+	plan = (struct plan){ t->arg, .flags = MAP_PRIVATE };
 	pid = begin(t);
 	expect_calls(pid);
-	if (how.behind == PAGE)
+	if (t->arg == PAGE)
 		keeper = start_keeping_lock(pid);
 	others_go_on(t, "while a client does");
 	expect_ends(spawn(false, unbind, host.device[0].pci), "unbinding");
 	others_go_on(t, "after that");
 	expect_closes(pid);
-	if (how.behind != PAGE) {
+	if (t->arg != PAGE) {
 		expect(unload() < 0);
 		for_each_call(i, t->version)
 			waiting++;
@@ -592,42 +595,21 @@ static void nobody_waits(struct tce *t, struct plan how)
 	expect_rc(pins, pinned_settled(pins));
 }
 
-static void arguments(struct tce *t)
-{
-	nobody_waits(t, (struct plan){ ARGUMENT });
-}
-
-static void create_answer(struct tce *t)
-{
-	nobody_waits(t, (struct plan){ ANSWER });
-}
-
-static void memory_never(struct tce *t)
-{
-	nobody_waits(t, (struct plan){ MEMORY, .flags = MAP_PRIVATE });
-}
-
-/* Since Linux 6.5 no page can be pinned whose lock somebody may keep: those of FUSE were. */
-static void page_lock(struct tce *t)
-{
-	if (host.kernel >= 605)
-		skip("nobody keeps the lock of a pinned page on this kernel");
-	nobody_waits(t, (struct plan){ PAGE });
-}
-
 /*
  * While there is a container, and when there is none any more; and once more in a process that has
  * KVM, whose list pins as well
  */
-static void comes_late(struct tce *t, int flags)
+static void comes_late(struct tce *t)
 {
 	bool has_kvm = t->version == 2 && !access("/dev/kvm", R_OK | W_OK);
 	long pins = pinned();
 	pid_t pid;
 	int i;
 
+	if (t->arg & MAP_HUGETLB)
+		munmap(alloc_huge(SIZE, NULL), SIZE);
 	for (i = 0; i < (has_kvm ? 4 : 2); i++) {
-		plan = (struct plan){ MEMORY, .flags = flags, .kvm = i / 2 };
+		plan = (struct plan){ MEMORY, .flags = t->arg, .kvm = i / 2 };
 		pid = begin(t);
 		expect_calls(pid);
 		if (i % 2)
@@ -637,18 +619,6 @@ static void comes_late(struct tce *t, int flags)
 		expect_ends(pid, "the call");
 		expect_rc(pins, pinned_settled(pins));
 	}
-}
-
-static void memory_late(struct tce *t)
-{
-	comes_late(t, MAP_PRIVATE);
-	comes_late(t, MAP_SHARED);
-}
-
-static void huge_late(struct tce *t)
-{
-	munmap(alloc_huge(SIZE, NULL), SIZE);
-	comes_late(t, MAP_PRIVATE | MAP_HUGETLB | MAP_HUGE_2MB);
 }
 
 /* EEH operations, each of which may want the lock of the device, or that of all the host's. */
@@ -765,14 +735,18 @@ static const struct test tests[] = {
 	{ "a client that is killed while EEH waits for its device, or for an unplug", eeh_killed,
 	  BOTH | ROW },
 	{ "root unplugs a device amid EEH operations", eeh_unplug_amid, V2 | ROW },
-	{ "nobody waits for arguments that never come, and the driver is not unloaded", arguments,
-	  BOTH | ROW },
-	{ "nobody waits for CREATE to tell its answer", create_answer, V2 | ROW },
-	{ "nobody waits for one of many pages that never comes", memory_never, BOTH | ROW },
+	{ "nobody waits for arguments that never come, and the driver is not unloaded", nobody_waits,
+	  BOTH | ROW, .arg = ARGUMENT },
+	{ "nobody waits for CREATE to tell its answer", nobody_waits, V2 | ROW, .arg = ANSWER },
+	{ "nobody waits for one of many pages that never comes", nobody_waits, BOTH | ROW,
+	  .arg = MEMORY },
+	{ "nobody waits for the lock of a page that is kept", nobody_waits, BOTH | ROW, .arg = PAGE },
 	{ "one of many pages that comes late is the device's, or nobody's once all is closed",
-	  memory_late, BOTH | ROW },
-	{ "one of many huge pages that comes late, in the same way", huge_late, BOTH | ROW },
-	{ "nobody waits for the lock of a page that is kept", page_lock, BOTH | ROW },
+	  comes_late, BOTH | ROW, .arg = MAP_PRIVATE },
+	{ "one of many shared pages that comes late, in the same way", comes_late, BOTH | ROW,
+	  .arg = MAP_SHARED },
+	{ "one of many huge pages that comes late, in the same way", comes_late, BOTH | ROW,
+	  .arg = MAP_PRIVATE | MAP_HUGETLB | MAP_HUGE_2MB },
 };
 
 TEST_MAIN("waits", tests)

@@ -22,6 +22,7 @@ struct tce {
 	int group2;			/* fd of device other's group, or -1 */
 	struct edu edu;			/* of device 0 */
 	struct vfio_iommu_spapr_tce_info info;
+	unsigned int arg;		/* of the row: see struct test */
 	void *bounce;			/* see bounce_at() */
 	uint64_t bounce_iova;
 };

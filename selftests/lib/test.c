@@ -147,7 +147,7 @@ void needs_module(void)
 /* Everything here happens in the test's own process. */
 static void run_child(const struct test *test, unsigned int variant)
 {
-	struct tce t = { .container = -1, .group = -1, .group2 = -1 };
+	struct tce t = { .container = -1, .group = -1, .group2 = -1, .arg = test->arg };
 
 	alarm((test->timeout ?: DEFAULT_TIMEOUT) * knob("TCE_PATIENCE", 1));
 	if (opt.uid)

@@ -43,6 +43,7 @@ struct test {
 	void (*run)(struct tce *t);
 	unsigned int flags;
 	unsigned int timeout;		/* seconds, 0 is the default */
+	unsigned int arg;		/* which of several rows that one function has */
 };
 
 int run_tests(int argc, char **argv, const char *suite, const struct test *tests,
