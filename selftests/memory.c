@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "test.h"
@@ -279,65 +278,6 @@ static void v1_once(struct tce *t)
 	expect_eq(before, locked());
 }
 
-/* The end: what is left once the files are closed. */
-
-/*
- * In a partition, the kernel keeps the property of each window that is removed, so what is lost of
- * slabs is for kmemleak there (scripts/guest/selftest.sh).
- */
-static int64_t free_or_slab(void)
-{
-	return mem_free() +
-	       (host.powernv ? 0 : read_number("/proc/meminfo", "SUnreclaim:") * 1024);
-}
-
-/*
- * So many turns that a page which is lost in each is twice what may be missing for another reason.
- * Of v2 a window, a region and a mapping go by commands, and the same again by close.
- */
-static void loses_nothing(struct tce *t)
-{
-	const int64_t room = host.page == 4096 ? MiB : 2 * MiB;
-	const unsigned int turns = 2 * room / host.page, warm = turns / 8;
-	uint8_t *mem = alloc(CHUNK, CHUNK);
-	unsigned int i, round;
-	int64_t free = 0;
-	uint64_t at;
-
-	if (!mem_free_tells())
-		skip("KASAN keeps what was freed");
-	/* DISABLE looks at all 2^19 entries of the default window */
-	if (t->version == 1 && host.page == 4096)
-		skip("with small pages that takes too many turns");
-	for (i = 0; i < warm + turns; i++) {
-		if (i == warm)	/* the first ones fill caches */
-			free = free_or_slab();
-		detach(t);
-		attach(t, t->version);
-		at = t->info.dma32_window_start;
-		if (t->version == 1) {
-			enable(t->container);
-			map(t->container, mem, at, CHUNK, RW);
-			unmap(t->container, at, CHUNK);
-			disable(t->container);
-			continue;
-		}
-		for (round = 0; round < 2; round++) {
-			/* a small one in the place of the default window, and of the first */
-			remove_window(t->container, at);
-			create(t->container, 12, MiB, 1, &at);
-			register_mem(t->container, mem, CHUNK);
-			map(t->container, mem, at, CHUNK, RW);
-			if (!round) {
-				unmap(t->container, at, CHUNK);
-				unregister_mem(t->container, mem, CHUNK);
-			}
-		}
-	}
-	note("%u turns, %ld KiB less is free", turns, (free - free_or_slab()) / 1024);
-	expect(within(20, free - free_or_slab() <= room));
-}
-
 static const struct test tests[] = {
 	{ "REGISTER of a range with a hole is EFAULT and keeps nothing",
 	  no_memory_there, V2 },
@@ -350,7 +290,6 @@ static const struct test tests[] = {
 	{ "DISABLE takes all memory away from the device", disable_unmaps,
 	  V1 | DMA },
 	{ "a page that is mapped over and over is pinned once", v1_once, V1 },
-	{ "commands that are repeated lose no page", loses_nothing, BOTH },
 };
 
 TEST_MAIN("memory", tests)
