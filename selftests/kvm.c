@@ -445,28 +445,19 @@ static void cleared_is_given_back(struct tce *t)
 	unregister_mem(t->container, guest.mem, GUEST_SIZE);
 }
 
-/* Version 1 beside a container of version 2, whose memory KVM knows. */
-
-static struct tce second;
-
-static void prepare_v1(struct tce *t)
-{
-	guest_init();
-	second.container = open_container();
-	second.version = 2;
-	set_container(t->group2, second.container);
-	set_iommu(second.container, V2_IOMMU);
-	register_mem(second.container, guest.mem, GUEST_SIZE);
-	bounce_at(t, base(t) - CHUNK);
-	give_table(t);
-}
-
+/* Version 1 beside a container of version 2, whose memory KVM knows */
 static void v1_put(struct tce *t)
 {
+	int second = open_container();
 	long pins, rc;
 	bool reached;
 
-	prepare_v1(t);
+	guest_init();
+	set_container(t->group2, second);
+	set_iommu(second, V2_IOMMU);
+	register_mem(second, guest.mem, GUEST_SIZE);
+	bounce_at(t, base(t) - CHUNK);
+	give_table(t);
 	pins = pinned();
 	rc = put(base(t), 0);
 	reached = reaches(t, base(t), 0);
@@ -474,7 +465,7 @@ static void v1_put(struct tce *t)
 	unmap(t->container, base(t), 4096);
 	expect(!reaches(t, base(t), 0));
 	expect_rc(pins, pinned_settled(pins));
-	unregister_mem(second.container, guest.mem, GUEST_SIZE);
+	unregister_mem(second, guest.mem, GUEST_SIZE);
 	/* KVM has nothing to map in a table of version 1. */
 	expect_rc(NOT_IN_KERNEL, rc);
 	expect(!reached);

@@ -20,13 +20,14 @@ static void entry_add(struct container *c, const struct entry *e)
 	c->entry[c->entries++] = *e;
 }
 
-/* Removes all entries of [iova, iova + size). */
-static void entries_drop(struct container *c, uint64_t iova, uint64_t size)
+/* Removes all entries of [iova, iova + size) that are of @region, or of any if that is negative. */
+static void entries_drop(struct container *c, uint64_t iova, uint64_t size, int region)
 {
 	int from, to = 0;
 
 	for (from = 0; from < c->entries; from++)
-		if (c->entry[from].iova - iova >= size)
+		if (c->entry[from].iova - iova >= size ||
+		    (region >= 0 && c->entry[from].region != region))
 			c->entry[to++] = c->entry[from];
 	c->entries = to;
 }
@@ -34,12 +35,7 @@ static void entries_drop(struct container *c, uint64_t iova, uint64_t size)
 /* UNREGISTER unmaps what its container maps of it. */
 static void entries_of_region_drop(struct container *c, int region)
 {
-	int from, to = 0;
-
-	for (from = 0; from < c->entries; from++)
-		if (c->entry[from].region != region)
-			c->entry[to++] = c->entry[from];
-	c->entries = to;
+	entries_drop(c, 0, ~0ULL, region);
 }
 
 /* The last user of these has gone: they stay as long as something maps them. */
@@ -189,7 +185,7 @@ static void apply_map(struct container *c, const struct op *op)
 	const struct window *w = model_window(c, op->b);
 	uint64_t page = 1ULL << w->shift, at;
 
-	entries_drop(c, op->b, op->c);
+	entries_drop(c, op->b, op->c, -1);
 	for (at = 0; at < op->c; at += page) {
 		uint64_t va = op->a + at;
 		struct entry e = {
@@ -232,7 +228,7 @@ static void apply_remove(struct container *c, const struct op *op)
 
 		if (!w->used || w->start != op->a)
 			continue;
-		entries_drop(c, w->start, w->size);
+		entries_drop(c, w->start, w->size, -1);
 		memset(w, 0, sizeof(*w));
 	}
 }
@@ -259,7 +255,7 @@ static void apply_use(struct container *c, const struct op *op)
 	if (op->kind == OP_MAP)
 		apply_map(c, op);
 	else if (op->kind == OP_UNMAP)
-		entries_drop(c, op->b, op->c);
+		entries_drop(c, op->b, op->c, -1);
 }
 
 static void apply_success(struct container *c, const struct op *op)

@@ -65,21 +65,23 @@ uint8_t *alloc_huge(size_t size, void *at)
 	return p;
 }
 
+static uint64_t read_entry(const char *path, uint64_t index)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	uint64_t entry;
+
+	if (fd < 0 || pread(fd, &entry, sizeof(entry), index * sizeof(entry)) != sizeof(entry))
+		fail(__FILE__, __LINE__, "%s: %m", path);
+	close(fd);
+	return entry;
+}
+
 uint64_t real_address_of(pid_t pid, const void *va)
 {
-	uint64_t entry = 0;
 	char path[32];
-	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	if (pread(fd, &entry, sizeof(entry),
-			    (uintptr_t)va / host.page * sizeof(entry)) != sizeof(entry))
-		fail(__FILE__, __LINE__, "pagemap: %m");
-	close(fd);
-	return (entry & ((1ULL << 55) - 1)) * host.page;
+	return (read_entry(path, (uintptr_t)va / host.page) & ((1ULL << 55) - 1)) * host.page;
 }
 
 uint64_t real_address(const void *va)
@@ -89,14 +91,7 @@ uint64_t real_address(const void *va)
 
 bool is_dirty(const void *va)
 {
-	uint64_t flags = 0;
-	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 || pread(fd, &flags, sizeof(flags),
-			    real_address(va) / host.page * sizeof(flags)) != sizeof(flags))
-		fail(__FILE__, __LINE__, "kpageflags: %m");
-	close(fd);
-	return flags & 1 << KPF_DIRTY;
+	return read_entry("/proc/kpageflags", real_address(va) / host.page) & 1 << KPF_DIRTY;
 }
 
 void nap(unsigned int ms)
