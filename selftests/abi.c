@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The shape of the API, as far as the fuzzer does not know it: which structures, flags and pointers a
- * command takes, who may call it, and what the log is told.
+ * What the fuzzer does not know of the API: which structures, flags and pointers a command takes,
+ * who may call it, and what the log is told.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -129,8 +129,8 @@ static void unknown_commands(struct tce *t)
 /* Sizes, flags and pointers of arguments. */
 
 /*
- * The argument is accepted where its page is not there yet, and nothing lies behind it, but not where
- * the end of it is on no page.
+ * The argument is accepted where its page is not there yet and nothing lies behind it, but not if
+ * its end is on no page.
  */
 static void on_other_pages(int container, unsigned long cmd, const void *arg, uint32_t size)
 {
@@ -230,9 +230,9 @@ static void arguments(struct tce *t)
 
 /*
  * Windows, enabling and registered memory belong to the process that bound the container
- * to its address space. Another one that has the file, by a fork or over a socket, is refused
- * everything but the question what the container can do. It can't have the device reach memory of its
- * own, which is at the same address, nor take the owner's away from it.
+ * to its address space. Another one that has the file, by a fork or over a socket, may only ask
+ * what the container can do. It can't have the device reach memory of its own, which is at the
+ * same address, nor take the owner's away from it.
  */
 static void of_another_process(struct tce *t)
 {

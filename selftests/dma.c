@@ -309,7 +309,7 @@ static void written_later(struct tce *t)
 	expect(can_read(t, base(t) + CHUNK, mem + CHUNK));
 }
 
-/* Memory that is where it can be pinned for long, and not marked dirty by having been moved there */
+/* Memory that can be pinned for long where it is, so that no move marks it dirty */
 static uint8_t *clean_memory(struct tce *t, unsigned int seed)
 {
 	uint8_t *mem = alloc(CHUNK, CHUNK);

@@ -25,9 +25,9 @@
 
 static struct options {
 	unsigned long seed;
-	long round;		/* the first one */
+	long round;		/* the first one, or the only one */
 	unsigned int seconds, rounds;
-	const char *replay;
+	const char *replay;	/* a file with what was printed after "replay:" */
 } opt = { .seed = 1, .seconds = 20 };
 
 static struct op *ops;		/* of the round, shared with its process */
@@ -296,13 +296,6 @@ static bool idle(unsigned long rounds)
 	return less || !rounds;
 }
 
-static const char usage[] = "usage: fuzz [OPTION]...\n"
-	"  --seed N       where the random numbers start\n"
-	"  --seconds N    how long to go on\n"
-	"  --rounds N     how many rounds, however long they take\n"
-	"  --round N      only this one\n"
-	"  --replay FILE  do what was printed after \"replay:\"\n";
-
 static void parse(int argc, char **argv)
 {
 	int i;
@@ -326,7 +319,8 @@ static void parse(int argc, char **argv)
 		}
 	}
 	if (i < argc) {
-		fputs(usage, stderr);
+		fputs("usage: fuzz [--seed N] [--seconds N] [--rounds N | --round N] [--replay FILE]\n",
+		      stderr);
 		exit(2);
 	}
 }

@@ -344,7 +344,7 @@ static void pages(struct tce *t)
 	end(&e);
 }
 
-/* In the place of the default window, which then is no more, with two levels if the host has them */
+/* In the place of the default window, with two levels if the host has them */
 static void instead(struct tce *t)
 {
 	unsigned int levels = t->info.ddw.levels < 2 ? 1 : 2;

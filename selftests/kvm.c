@@ -234,7 +234,7 @@ static bool is_stopped(long rc)
 	return rc == NOT_IN_KERNEL || rc == H_PARAMETER;
 }
 
-/* KVM may check only the first entry of a hypercall, and the host's memory is behind the last one. */
+/* KVM may check only the first entry of a hypercall, and behind the last is the host's memory. */
 static void past_the_end(struct tce *t)
 {
 	uint64_t last = t->info.dma32_window_start + GUEST_WINDOW - 4096;
@@ -250,8 +250,8 @@ static void past_the_end(struct tce *t)
 }
 
 /*
- * Two calls that make the same level of a table lose memory of the host. So KVM leaves an entry to us
- * whose level is missing, even if its userspace entry is there, as the last one of a window is.
+ * Two calls that make the same level of a table lose memory of the host. So KVM leaves to us an
+ * entry whose level is missing, even if its userspace entry is there, as a window's last one is.
  */
 static void missing_levels(struct tce *t)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Commands of one process at the same time that need a moment, a device or a counter of their own,
- * or that show by themselves what is wrong with the in-tree driver; all others are in storm.c. Which
- * of them wins is open; that nothing is counted twice, lost, or used after it is gone is not. Most
+ * or that show by themselves a fault of the in-tree driver; all others are in storm.c. Which of
+ * them wins is open; that nothing is counted twice, lost, or used after it is gone is not. Most
  * rows are dangerous: a driver that loses a race corrupts memory.
  */
 #define _GNU_SOURCE

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A storm of calls: see storm/storm.h. This part runs rounds, each of which is a process that starts
- * with nothing. Its threads make some hundred calls each, stop for a pause, and go on. Then all is
+ * A storm of calls: see storm/storm.h. This part runs rounds, each a process that starts with
+ * nothing. Its threads make some hundred calls each, stop for a pause, and go on. Then all is
  * closed in one order or another, or the process ends, or is killed while its calls are under way.
  *
  * TCE_SEED is the seed of all of it, TCE_ROUND the first round and TCE_ROUNDS how many there are.
@@ -343,22 +343,17 @@ static bool all_met(bool say)
 
 static void report(unsigned int rounds, unsigned int seconds)
 {
-	enum kind a, b;
-	unsigned long least = ~0UL;
+	enum kind a;
 
-	for (a = 0; a < KINDS; a++) {
-		for (b = 0; b <= a; b++)
-			if (meets(a, b) && tally->both[a][b] < least)
-				least = tally->both[a][b];
+	for (a = 0; a < KINDS; a++)
 		note("%-32s %6lu done, %6lu refused", kinds[a], tally->done[a], tally->refused[a]);
-	}
-	note("%u rounds in %u s, each pair of kinds met %lu times at least; %lu pauses, %lu accesses by the device",
-	     rounds, seconds, least, tally->pauses, tally->probes);
+	note("%u rounds in %u s; %lu pauses, %lu accesses by the device", rounds, seconds,
+	     tally->pauses, tally->probes);
 }
 
 /*
- * KVM keeps a table for good if it is given it a second time, as when a group of two leaves and joins:
- * it loses a reference. Takes the number of these out of what the state file says.
+ * KVM loses a reference to a table, and keeps it for good, if it is given it a second time, as
+ * when a group of two leaves and joins. Takes their number out of what the state file says.
  */
 static long without_kvm(char *text)
 {

@@ -362,7 +362,7 @@ static bool allows_pages(const struct op *op)
 
 static bool allows_dma(const struct op *op)
 {
-	/* QEMU's bridges ignore the address bits above a table, so what crosses its end gets to its start. */
+	/* QEMU's bridges ignore the address bits above a table: what crosses its end gets to its start. */
 	const uint64_t least_table = 2 * MiB;	/* a page of 512 entries */
 
 	if (op->group >= GROUPS ||

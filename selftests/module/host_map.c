@@ -3,8 +3,8 @@
  * host_map.ko: a driver of the host, which may not unmap what it has mapped for DMA.
  *
  * "echo 0000:01:00.0 >parameters/map" maps a page for that device below 4 GiB, the first half of it
- * full of HOST_MAP_FILL. parameters/handle has its bus address, and parameters/filled how many bytes
- * of it have that value now. The page stays mapped and in memory until it is unmapped by
+ * full of HOST_MAP_FILL. parameters/handle has its bus address, parameters/filled how many bytes of
+ * it have that value now. The page stays mapped and in memory until it is unmapped by
  * parameters/unmap in the same way.
  *
  * Used by selftests/windows.c, built by scripts/image/build-selftests.

@@ -2,7 +2,7 @@
 /*
  * Calls: how they are made of random numbers, and how they are done.
  *
- * Where tasks are killed, one can be in any of them, so nothing takes a lock of the C library's there.
+ * A task can be killed in any of them, so nothing takes a lock of the C library's there.
  */
 #define _GNU_SOURCE
 #include <endian.h>
@@ -29,7 +29,7 @@ const char *const kinds[KINDS] = {
 };
 
 /*
- * How often each kind is drawn, by interface. What an interface does not have it refuses. Whatever a
+ * How often each kind is drawn, by interface, which refuses what it does not have. Whatever a
  * container has is gone when it closes, so that this is rare.
  */
 static const unsigned char weights[3][KINDS] = {
@@ -137,7 +137,7 @@ static uint64_t ioba(struct worker *w)
 	return start + place(w, PLAYGROUND) + (chance(w, 32) ? 2048 : 0);
 }
 
-/* All of the spot for MAP and sometimes others, and otherwise what is around the end of a chunk of it */
+/* All of the spot for MAP and sometimes others, or else what is around the end of a chunk of it */
 static void aim(struct worker *w, const struct spot *spot)
 {
 	struct call *c = &w->call;
@@ -247,8 +247,8 @@ long join(int group)
 }
 
 /*
- * KVM gets no table of a group that is leaving: that would be the host's own, which KVM would keep and
- * warn of (Documentation/kernel-defects.rst). Where tasks are killed, KVM gets none at all.
+ * KVM gets no table of a group that is leaving: it would keep and warn of the host's own
+ * (Documentation/kernel-defects.rst). Where tasks are killed, KVM gets none at all.
  */
 static pthread_rwlock_t moving = PTHREAD_RWLOCK_INITIALIZER;
 
@@ -303,7 +303,7 @@ static long hypercall(struct worker *w, const struct call *c)
 	uint64_t *list = (uint64_t *)(guest.mem + GUEST_LIST + w->id * 2 * PAGE);
 	uint64_t left = (r.start[0] + GUEST_WINDOW - c->a) / PAGE;
 
-	/* Before 6.12.113 KVM looks at the first entry alone, and writes behind its own table: selftests/kvm. */
+	/* Before 6.12.113 KVM looks at the first entry alone, and writes behind its own table. */
 	if (n > left)
 		n = left;
 	if (c->how < 20)

@@ -44,7 +44,7 @@ static bool has_stamp(const uint8_t *at, uint64_t page)
 	return !memcmp(at, mark, MARK);
 }
 
-/* The device has written its mark to two pages of the yard, and to no other memory that there is. */
+/* The device has written its mark to two pages of the yard, and to no other memory. */
 static void expect_written(uint64_t one, uint64_t two)
 {
 	uint64_t i;
