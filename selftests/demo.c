@@ -14,7 +14,6 @@
 
 #include "tce.h"
 
-
 static int failures;
 
 static void step(bool ok, const char *what, const char *fmt, ...)

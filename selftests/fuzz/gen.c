@@ -45,6 +45,14 @@ static uint64_t wild(void)
 	return one_in(3) ? random_next(&state) & -4096ULL : pick(some);
 }
 
+/* Mostly @x. One in @spoiled is nearly that, and one in @any has nothing to do with it. */
+static uint64_t maybe_odd(uint64_t x, unsigned int spoiled, unsigned int any)
+{
+	if (one_in(any))
+		return wild();
+	return one_in(spoiled) ? spoil(x) : x;
+}
+
 static uint64_t arena_end(void)
 {
 	return ARENA + machine.pages * host.page;
@@ -136,15 +144,8 @@ static void gen_map(const struct container *c, struct op *op)
 		if (n * page > arena_end() - op->a && !one_in(4))
 			n = 1;
 	}
-	op->c = n * page;
-	if (one_in(40))
-		op->a = spoil(op->a);
-	if (one_in(100))
-		op->a = wild();
-	if (one_in(40))
-		op->c = spoil(op->c);
-	if (one_in(100))
-		op->c = wild();
+	op->a = maybe_odd(op->a, 40, 100);
+	op->c = maybe_odd(n * page, 40, 100);
 }
 
 static void gen_unmap(const struct container *c, struct op *op)
@@ -158,10 +159,7 @@ static void gen_unmap(const struct container *c, struct op *op)
 		op->b = w->start;
 		op->c = w->size;
 	}
-	if (one_in(40))
-		op->c = spoil(op->c);
-	if (one_in(100))
-		op->c = wild();
+	op->c = maybe_odd(op->c, 40, 100);
 }
 
 static void gen_register(struct op *op)
@@ -179,14 +177,8 @@ static void gen_register(struct op *op)
 		if (op->b > arena_end() - op->a && !one_in(10))
 			op->b = host.page;
 	}
-	if (one_in(25))
-		op->a = spoil(op->a);
-	if (one_in(25))
-		op->b = spoil(op->b);
-	if (one_in(60))
-		op->a = wild();
-	if (one_in(60))
-		op->b = wild();
+	op->a = maybe_odd(op->a, 25, 60);
+	op->b = maybe_odd(op->b, 25, 60);
 }
 
 static void gen_unregister(struct op *op)
