@@ -26,10 +26,10 @@
 #define CLEAN_TIMEOUT	30
 
 static struct options {
-	const char *glob;
-	const char *device;
+	const char *glob;		/* of rows' names, or several with '|' between them */
+	const char *device;		/* this one, which need not be an edu */
 	unsigned int danger;		/* bit 0 the safe rows, bit 1 the others */
-	uid_t uid;
+	uid_t uid;			/* of all rows, who may lock any amount of memory */
 } opt = { .danger = 3 };
 
 static const unsigned int variants[] = { BARE, V1, V2 };
@@ -291,13 +291,8 @@ static bool selected(const char *suite, const struct test *test,
 	       matches(row_name(suite, test, variant), opt.glob);
 }
 
-static const char usage[] = "usage: PROGRAM [OPTION]...\n"
-	"  --uid N          run the tests as this user, who may lock any amount of memory,\n"
-	"                   with \"user: \" before each name\n"
-	"  --device PCI     the device is this one, which need not be an edu\n"
-	"  --safe           leave out what a faulty driver does not survive\n"
-	"  --dangerous      nothing but that\n"
-	"  --test GLOB|...  only rows whose name matches\n";
+static const char usage[] =
+	"usage: PROGRAM [--safe|--dangerous] [--test GLOB|...] [--uid N] [--device PCI]\n";
 
 static void parse(int argc, char **argv)
 {
