@@ -181,7 +181,7 @@ static void group_use(struct tce_group *grp, struct iommu_table_group_ops *ops,
 {
 	/*
 	 * pairs with the address dependency of a function that is being added, which sees their
-	 * contents (litmus/kvm-ops.litmus)
+	 * contents (litmus/publish.litmus)
 	 */
 	smp_store_release(&grp->table_group->ops, ops);
 	/* Also waits for a function that is being added with the old operations. */

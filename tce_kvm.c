@@ -424,7 +424,7 @@ static void kvm_ops_init(struct tce_table *table)
 
 static void show_kvm(struct tce_table *table, struct tce_ops *ops)
 {
-	/* pairs with KVM's address dependency (litmus/kvm-ops.litmus) */
+	/* pairs with KVM's address dependency (litmus/publish.litmus) */
 	smp_store_release(&table->tbl->it_ops, &ops->ops);
 }
 

@@ -63,7 +63,7 @@ static int mark(struct device *dev, void *unused)
 		mutex_init(&param->lock);
 		param->iommu_dev = &iommu;
 		__module_get(THIS_MODULE);
-		/* pairs with the address dependency of readers (litmus/mark.litmus) */
+		/* pairs with the address dependency of readers (litmus/publish.litmus) */
 		smp_store_release(&dev->iommu, param);
 	}
 	mutex_unlock(&marking);
