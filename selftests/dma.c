@@ -309,6 +309,25 @@ static void written_later(struct tce *t)
 	expect(can_read(t, base(t) + CHUNK, mem + CHUNK));
 }
 
+/* A page that DMA uses stays this process's own page over a fork. */
+static void fork_keeps(struct tce *t)
+{
+	uint8_t *mem = prepare_dma(t, CHUNK);
+	pid_t pid;
+
+	map(t->container, mem, base(t), CHUNK, RW);
+	pid = fork();
+	if (!pid) {
+		pause();
+		_exit(0);
+	}
+	expect(can_read(t, base(t), mem));
+	expect(can_write(t, base(t), mem));
+	kill_child(pid);
+	expect(can_read(t, base(t), mem));
+	expect(can_write(t, base(t), mem));
+}
+
 /* Memory that can be pinned for long where it is, so that no move marks it dirty */
 static uint8_t *clean_memory(struct tce *t, unsigned int seed)
 {
@@ -364,6 +383,8 @@ static const struct test tests[] = {
 	{ "memory that is read-only for the process can be read by the device",
 	  readonly_memory, V1 | DMA },
 	{ "what the process writes for the first time after MAP is read by the device", written_later,
+	  BOTH | DMA },
+	{ "fork does not part the process from its DMA memory", fork_keeps,
 	  BOTH | DMA },
 	{ "a device that writes all the time does not write to what was given back",
 	  given_back, BOTH | DMA | REPEATS },
