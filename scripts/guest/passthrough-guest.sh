@@ -24,7 +24,7 @@ net_up() {
 }
 
 net_echo() {
-	dd if=/dev/urandom of=/tmp/sent bs=1M count="$1" 2>/dev/null
+	dd if=/dev/urandom of=/tmp/sent bs=1M count="$1" 2>/dev/null || return
 	nc "$2" 7 </tmp/sent >/tmp/back
 	cmp /tmp/sent /tmp/back && echo "$1 MiB came back"
 }
