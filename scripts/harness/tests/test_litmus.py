@@ -44,7 +44,8 @@ class Litmus(Scratch):
             self.assertIn(old, self.source)
             self.assertEqual(self.wrong(source=self.source.replace(old, new)), [], new)
         self.assertEqual(self.wrong(source="\n".join(reversed(self.source.split("\n\n")))), [])
-        for old, new in (("smp_mb();", "smp_wmb();"), ("f(int", "k(int"),
+        for old, new in (("smp_mb();", "smp_wmb();"), ("smp_mb();", "smp_mb(); smp_mb();"),
+                         ("f(int", "k(int"),
                          ("\tsmp_mb();", "\t/* smp_mb(); */"), ("void h", "void k"),
                          ("litmus/x.litmus", "x"), ("litmus/x", "litmus/y"),
                          ("return b;", "return xchg(&b, 1);")):
