@@ -97,8 +97,8 @@ static u64 may_be_less(const struct failure *f)
 }
 
 /*
- * A MAP that has failed in the middle has unmapped all of its range. Where it fails before
- * that, it changes nothing.
+ * A MAP that has failed in the middle has unmapped all of its range, and nothing else. Where it
+ * fails before that, it changes nothing.
  */
 static void expect_state(struct failure *f, const char *what)
 {
@@ -322,7 +322,7 @@ static bool has_to_end(const struct failure *f, unsigned int nth)
 		return nth <= f->pins;
 	if (nth > 1)
 		return false;
-	return (f->form->two && failure_maps(f) > 1) ||
+	return (f->form->two && failure_maps(f) * SZ_4K > failure_region(f)) ||
 	       ((failure_maps(f) || failure_unmaps(f)) && f->op->size > TCE_CHUNK * SZ_4K);
 }
 
@@ -431,6 +431,7 @@ static void find_asked(struct failure *f, unsigned int asked[TCE_FAULTS])
 	struct tce_mock *mock = f->fx->mock;
 
 	f->op->setup(f);
+	tce_get_state(f->fx, &f->before);
 	memset(mock->asked, 0, sizeof(mock->asked));
 	KUNIT_EXPECT_EQ(f->test, f->op->call->run(f), 0);
 	memcpy(asked, mock->asked, sizeof(mock->asked));

@@ -45,6 +45,8 @@ static void unmap_done(struct failure *f)
 {
 	if (f->op->call->size) {
 		tce_expect_empty(f->fx, f->grp, 0, 0, f->op->call->size);
+		KUNIT_EXPECT_EQ(f->test, tce_mock_count(f->fx->mock).live,
+				f->before.n[TCE_ENTRIES] - f->op->call->size / SZ_4K);
 		return;
 	}
 	KUNIT_EXPECT_EQ(f->test, tce_mock_count(f->fx->mock).live, 0);
@@ -193,6 +195,8 @@ const struct failure_call failure_close = { close, gone, .releases = true, .by_c
 static const struct failure_call
 	call_map_leaves = { map, map_done, SZ_16M - SMALL / 2, SMALL },
 	call_map_other_leaf = { map, map_done, SZ_16M, SZ_4K },
+	/* in the middle of what is mapped, and of a page of the CPU's where that is larger */
+	call_map_part = { map, map_done, SZ_32K, SZ_32K },
 	/* entry by entry, wherever the pages are */
 	call_map_to_write = { map, map_done, .write_only = true },
 	call_unmap_one = { unmap, unmap_done, .size = SZ_4K, .releases = true },
@@ -210,10 +214,12 @@ unsigned long failure_maps(const struct failure *f)
 	return map_size(f) / SZ_4K;
 }
 
-/* None of the entries of a MAP is there. */
+/* None of the entries of a MAP is there, and all others are. */
 void failure_expect_unmapped(struct failure *f)
 {
 	tce_expect_empty(f->fx, f->grp, 0, f->op->call->at, map_size(f));
+	KUNIT_EXPECT_GE(f->test, tce_mock_count(f->fx->mock).live + failure_maps(f),
+			f->before.n[TCE_ENTRIES]);
 }
 
 bool failure_unmaps(const struct failure *f)
@@ -399,6 +405,7 @@ static const struct {
 	{ { "map much", ready, &call_map_to_write, PLAIN, MUCH }, V1 | V2 | KVM },
 	{ { "replace", mapped, &failure_map, PLAIN, LARGE }, ALL },
 	{ { "replace much", mapped, &call_map_to_write, PLAIN, MUCH }, V1 | V2 | KVM },
+	{ { "replace part", mapped, &call_map_part, PLAIN, SMALL }, ALL },
 	{ { "replace one", mapped, &failure_map_one, PLAIN, SMALL }, ALL },
 	{ { "replace some", here_and_there, &failure_map, SCATTERED, SMALL }, ALL },
 	{ { "replace one that is alone", here_and_there, &failure_map_one, PLAIN, SMALL }, ALL },
