@@ -22,6 +22,62 @@ static void attach_pseries(struct kunit *test, struct tce_client *client)
 	KUNIT_ASSERT_EQ(test, tce_attach(client, tce_group(client->fx)), 0);
 }
 
+static long make_table(struct tce_client *client)
+{
+	u64 start;
+
+	return client->v2 ? tce_create(client, 12, SZ_64K, 1, &start) :
+			    tce_unmap(client, 0, SZ_4K);
+}
+
+/* Unless it is freed already */
+static void take_reference(void *data)
+{
+	struct iommu_table **taken = data;
+	struct tce_mock *mock = tce_mock_current();
+
+	if (tce_mock_count(mock).tables)
+		*taken = iommu_tce_table_get(tce_mock_newest(mock));
+}
+
+/*
+ * KVM has looked a table up, and has no reference yet when the driver waits for it. With that the
+ * table is not a new one, and is not freed.
+ */
+static void kvm_is_just_looking(struct kunit *test)
+{
+	enum { CREATE, CREATE_KILLED, REMOVE, REMOVE_ON_POWERNV, HOW };
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *client = tce_open(fx, true);
+	struct iommu_table *taken;
+	struct tce_visit visit = { .call = take_reference, .data = &taken };
+	u64 start;
+	int how;
+
+	attach_pseries(test, client);
+	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
+	for (how = 0; how < HOW; how++) {
+		bool removes = how >= REMOVE;
+
+		/* PowerNV gives a group its table after that is hidden: only REMOVE has to wait */
+		fx->mock->hcalls = how != REMOVE_ON_POWERNV;
+		if (removes)
+			KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_64K, 1, &start), 0);
+		taken = NULL;
+		fx->mock->at[TCE_AT_GRACE] = &visit;
+		if (removes)
+			KUNIT_EXPECT_EQ(test, tce_remove(client, start), 0);
+		else
+			KUNIT_EXPECT_EQ(test, TCE_KILLED_IF(how == CREATE_KILLED,
+							    make_table(client)), -EBUSY);
+		fx->mock->at[TCE_AT_GRACE] = NULL;
+		KUNIT_EXPECT_EQ_MSG(test, tce_mock_count(fx->mock).tables, 1, "%d", how);
+		if (taken)
+			iommu_tce_table_put(taken);
+		KUNIT_EXPECT_EQ_MSG(test, tce_mock_count(fx->mock).tables, 0, "%d", how);
+	}
+}
+
 /**
  * struct find - KVM finds a new table
  * @test: the case
@@ -74,14 +130,6 @@ static void find_table(void *data)
 		       hpa);
 	if (!find->leaves)
 		find->found = iommu_tce_table_get(tbl);
-}
-
-static long make_table(struct tce_client *client)
-{
-	u64 start;
-
-	return client->v2 ? tce_create(client, 12, SZ_64K, 1, &start) :
-			    tce_unmap(client, 0, SZ_4K);
 }
 
 /* The table is not used, and nothing that KVM has written there is taken for the module's own. */
@@ -376,6 +424,7 @@ static void counts_stay_while_a_table_is_made(struct kunit *test)
 }
 
 static struct kunit_case tce_kvm_shown_cases[] = {
+	KUNIT_CASE(kvm_is_just_looking),
 	KUNIT_CASE(kvm_finds_a_new_table),
 	KUNIT_CASE(kvm_has_mapped_in_a_new_table),
 	KUNIT_CASE(kvm_writes_late),

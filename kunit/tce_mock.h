@@ -121,6 +121,7 @@ enum tce_fault {
  * @TCE_AT_KILL: before, and after, entries are killed; before they are cleared
  * @TCE_AT_LOOKUP: before a look-up in the kernel's list
  * @TCE_AT_CREATED: after a table was created, which the driver does not know of yet
+ * @TCE_AT_GRACE: before a grace period is waited for
  * @TCE_AT_EEH: before an EEH operation
  * @TCE_PLACES: how many there are
  */
@@ -133,6 +134,7 @@ enum tce_place {
 	TCE_AT_KILL,
 	TCE_AT_LOOKUP,
 	TCE_AT_CREATED,
+	TCE_AT_GRACE,
 	TCE_AT_EEH,
 	TCE_PLACES,
 };

@@ -7,6 +7,7 @@
  */
 #include <linux/mm.h>
 #include <linux/pci.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -503,6 +504,13 @@ long __wrap_plpar_hcall_norets(unsigned long opcode, ...)
 out:
 	spin_unlock(&mock->lock);
 	return rc;
+}
+
+/* Who reads still may go on to do so. */
+void __wrap_synchronize_rcu(void)
+{
+	tce_mock_visit(tce_mock_current(), TCE_AT_GRACE);
+	__real_synchronize_rcu();
 }
 
 void __wrap_pci_lock_rescan_remove(void)

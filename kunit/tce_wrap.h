@@ -5,6 +5,7 @@
 
 #include <linux/mm.h>
 #include <linux/pci.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 
 #include <asm/eeh.h>
@@ -45,6 +46,7 @@ extern typeof(mm_iommu_mapped_inc) __wrap_mm_iommu_mapped_inc, __real_mm_iommu_m
 extern typeof(mm_iommu_mapped_dec) __wrap_mm_iommu_mapped_dec, __real_mm_iommu_mapped_dec;
 
 extern typeof(plpar_hcall_norets) __wrap_plpar_hcall_norets;
+extern typeof(synchronize_rcu) __wrap_synchronize_rcu, __real_synchronize_rcu;
 extern typeof(pci_lock_rescan_remove) __wrap_pci_lock_rescan_remove, __real_pci_lock_rescan_remove;
 
 extern typeof(eeh_iommu_group_to_pe) __wrap_eeh_iommu_group_to_pe;
