@@ -54,14 +54,26 @@ static void unmap_done(struct failure *f)
 		KUNIT_EXPECT_EQ(f->test, tce_mock_pins(f->fx->mock), 0);
 }
 
+/* If both are of hugetlbfs, they are the same pages, with the stamps of @b. */
 static long reg(struct failure *f)
 {
-	return tce_register(f->client, f->a, f->op->size);
+	return tce_register(f->client, f->b, f->op->size);
+}
+
+/* It is charged, and can be mapped as it is in user space. */
+static void reg_done(struct failure *f)
+{
+	unsigned long size = f->op->size;
+
+	KUNIT_EXPECT_EQ(f->test, tce_charged(f->fx), size >> PAGE_SHIFT);
+	KUNIT_EXPECT_EQ(f->test, tce_map(f->client, 0, f->b, size, TCE_RW), 0);
+	tce_expect_mapped(f->fx, f->grp, 0, 0, f->b, size, TCE_RW);
+	KUNIT_EXPECT_EQ(f->test, tce_unmap(f->client, 0, size), 0);
 }
 
 static long unreg(struct failure *f)
 {
-	return tce_unregister(f->client, f->a, f->op->size);
+	return tce_unregister(f->client, f->b, f->op->size);
 }
 
 /* Nor has it a place in the kernel's list any more. */
@@ -187,7 +199,7 @@ static void gone(struct failure *f)
 const struct failure_call failure_map = { map, map_done };
 const struct failure_call failure_map_one = { map, map_done, .size = SZ_4K };
 const struct failure_call failure_unmap = { unmap, unmap_done, .releases = true };
-const struct failure_call failure_register = { reg };
+const struct failure_call failure_register = { reg, reg_done };
 const struct failure_call failure_create = { create, create_done };
 const struct failure_call failure_remove = { remove, gone, .releases = true };
 const struct failure_call failure_close = { close, gone, .releases = true, .by_core = true };
@@ -387,11 +399,11 @@ static const struct {
 	{ { "enable", attached, &call_enable, PLAIN, SMALL }, ALL_V1 },
 	{ { "disable", mapped, &call_disable, PLAIN, LARGE }, ALL_V1 },
 	{ { "disable what was read", here_and_there, &call_disable, PLAIN, LARGE }, V1 },
-	{ { "register", opened, &failure_register, PLAIN, LARGE }, V2 | KVM },
-	{ { "register one", opened, &failure_register, PLAIN, PAGE_SIZE }, V2 | KVM },
+	{ { "register", attached, &failure_register, PLAIN, LARGE }, V2 | KVM },
+	{ { "register one", attached, &failure_register, PLAIN, PAGE_SIZE }, V2 | KVM },
 	/* huge pages, and some ordinary ones behind them */
-	{ { "register blocks", opened, &failure_register, THP, SZ_4M + SZ_128K }, V2 },
-	{ { "register hugetlb", opened, &failure_register, HUGETLB, SZ_4M }, V2 },
+	{ { "register blocks", attached, &failure_register, THP, SZ_4M + SZ_128K }, V2 },
+	{ { "register hugetlb", attached, &failure_register, HUGETLB, SZ_4M }, V2 },
 	{ { "unregister", allowed, &call_unreg, PLAIN, SMALL }, V2 | KVM },
 	{ { "default window", allowed, &call_first_unmap, PLAIN, SMALL }, ALL & ~(KVM | LEVELS) },
 	{ { "create", with_window, &failure_create, PLAIN, SMALL }, ALL_V2 },
