@@ -7,7 +7,7 @@
  * are exchanged and killed. At every such call it checks what must hold at any
  * time, not only in the end:
  *   - no entry outside of its table is read, written or killed;
- *   - an address is written only while its pages are pinned;
+ *   - an address is written only while its pages are pinned, and for writing if a device may write;
  *   - no pin of a page ends while an entry reaches it, or could still reach it
  *     because the entry was changed but not killed;
  *   - a page to which a device could write is dirty when its last pin ends;
@@ -369,6 +369,7 @@ struct tce_mock_tce {
  * @pfn: number of the first page
  * @pins: pins that the driver owns
  * @refs: entries in bridges that reach it or may
+ * @for_writing: one of them is, or was, for writing
  * @written: a device could write to it since it was pinned
  */
 struct tce_mock_page {
@@ -376,6 +377,7 @@ struct tce_mock_page {
 	unsigned long pfn;
 	long pins;
 	long refs;
+	bool for_writing;
 	bool written;
 };
 
@@ -450,7 +452,7 @@ struct tce_mock_page *mock_page_find(struct tce_mock *mock, unsigned long pfn);
 struct tce_mock_page *mock_page_count(struct tce_mock *mock, unsigned long pfn,
 				      int pins, int refs);
 
-void tce_mock_pinned(struct tce_mock *mock, unsigned long pfn);
+void tce_mock_pinned(struct tce_mock *mock, unsigned long pfn, bool write);
 void tce_mock_unpinned(struct tce_mock *mock, unsigned long pfn, bool dirty);
 
 /* Pins that the driver owns */

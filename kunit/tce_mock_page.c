@@ -82,8 +82,8 @@ struct tce_mock_page *mock_page_count(struct tce_mock *mock,
 	return NULL;
 }
 
-/* The driver has pinned a page. */
-void tce_mock_pinned(struct tce_mock *mock, unsigned long pfn)
+/* The driver has pinned a page; to @write, it is the process's own. */
+void tce_mock_pinned(struct tce_mock *mock, unsigned long pfn, bool write)
 {
 	unsigned int nth = tce_quiet_begin();
 	struct tce_mock_page *page;
@@ -93,8 +93,11 @@ void tce_mock_pinned(struct tce_mock *mock, unsigned long pfn)
 	/* what it was before does not matter */
 	if (page && page->pins == 1) {
 		ClearPageDirty(pfn_to_page(pfn));
+		page->for_writing = false;
 		page->written = false;
 	}
+	if (page)
+		page->for_writing |= write;
 	spin_unlock(&mock->lock);
 	tce_quiet_end(nth);
 }

@@ -81,20 +81,24 @@ static void mock_entry_drop(struct tce_mock_table *mt, struct tce_mock_tce *tce)
 	mock_entry_put(mt->mock, tce);
 }
 
-/* What an entry reaches is pinned. */
-static void mock_check_held(struct tce_mock_table *mt, unsigned long entry,
-			    unsigned long hpa)
+/* What an entry reaches is pinned, and for writing if the device may write. */
+static void mock_check_held(struct tce_mock_table *mt, const struct tce_mock_tce *tce)
 {
-	unsigned long i, pfn = hpa >> PAGE_SHIFT;
+	unsigned long i, pfn = tce->hpa >> PAGE_SHIFT, entry = tce->entry;
 
-	if (hpa & ((1UL << mt->tbl->it_page_shift) - 1))
+	if (tce->hpa & ((1UL << mt->tbl->it_page_shift) - 1))
 		tce_mock_violation(mt->mock, "entry %lx gets hpa %lx, which is no whole page",
-				   entry, hpa);
+				   entry, tce->hpa);
 	for (i = 0; i < tce_pages(mt); i++) {
 		struct tce_mock_page *page = mock_page_find(mt->mock, pfn + i);
 
 		if ((!page || !page->pins) && !mt->mock->kept) {
 			tce_mock_violation(mt->mock, "entry %lx reaches page %lx, not pinned",
+					   entry, pfn + i);
+			return;
+		}
+		if (page && page->pins && !page->for_writing && tce->dir != DMA_TO_DEVICE) {
+			tce_mock_violation(mt->mock, "entry %lx writes page %lx, pinned to read",
 					   entry, pfn + i);
 			return;
 		}
@@ -154,8 +158,8 @@ static struct tce_mock_tce *mock_entry_swap(struct tce_mock_table *mt,
 		WRITE_ONCE(mt->tces[entry - mt->tbl->it_offset], cpu_to_be64(!!new));
 	if (!new)
 		return old;
-	mock_check_held(mt, entry, new->hpa);
 	new->entry = entry;
+	mock_check_held(mt, new);
 	list_add(&new->list, &mt->live);
 	hlist_add_head(&new->node, bucket(mt, entry));
 	mock_entry_ref(mt, new, 1);
@@ -189,7 +193,7 @@ void mock_table_reach(struct tce_mock_table *mt, int n)
 		list_for_each_entry(tce, &mt->stale, list)
 			mock_entry_ref(mt, tce, 1);
 		list_for_each_entry(tce, &mt->live, list) {
-			mock_check_held(mt, tce->entry, tce->hpa);
+			mock_check_held(mt, tce);
 			mock_entry_ref(mt, tce, 1);
 		}
 	}

@@ -59,13 +59,13 @@ static bool pin_fails(unsigned long *n, int *rc)
 	return *rc <= 0;
 }
 
-static void note_pinned(struct page **pages, long n)
+static void note_pinned(struct page **pages, long n, unsigned int flags)
 {
 	struct tce_mock *mock = tce_mock_current();
 	long i;
 
 	for (i = 0; mock && i < n; i++)
-		tce_mock_pinned(mock, page_to_pfn(pages[i]));
+		tce_mock_pinned(mock, page_to_pfn(pages[i]), flags & FOLL_WRITE);
 }
 
 /* @dirty: the kernel marks them dirty before it unpins them */
@@ -257,7 +257,7 @@ int __wrap_pin_user_pages_fast(unsigned long start, int nr_pages,
 	if (pin_fails(&n, &rc))
 		return rc;
 	rc = __real_pin_user_pages_fast(start, n, gup_flags, pages);
-	note_pinned(pages, rc);
+	note_pinned(pages, rc, gup_flags);
 	tce_mock_visit(mock, TCE_AT_PINNED);
 	return rc;
 }
@@ -269,13 +269,10 @@ long __wrap_pin_user_pages(unsigned long start, unsigned long nr_pages,
 	int fault_rc;
 
 	check_flags(gup_flags);
-	/* this is memory of v2, to which a device may write, whatever the process may */
-	if (tce_mock_current() && !(gup_flags & FOLL_WRITE))
-		tce_mock_violation(tce_mock_current(), "pages are pinned, but not for writing");
 	if (pin_fails(&nr_pages, &fault_rc))
 		return fault_rc;
 	rc = __real_pin_user_pages(start, nr_pages, gup_flags, pages);
-	note_pinned(pages, rc);
+	note_pinned(pages, rc, gup_flags);
 	return rc;
 }
 
@@ -343,7 +340,7 @@ static void note_listed(struct tce_mock *mock,
 		if (mm_iommu_ua_to_hpa(mem, ua + i * PAGE_SIZE, 0, &hpa))
 			tce_mock_violation(mock, "a new region lacks a page");
 		listed->pfns[i] = hpa >> PAGE_SHIFT;
-		tce_mock_pinned(mock, listed->pfns[i]);
+		tce_mock_pinned(mock, listed->pfns[i], true);
 	}
 	spin_lock(&mock->lock);
 	list_add(&listed->list, &mock->listed);
