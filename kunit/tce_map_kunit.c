@@ -298,6 +298,8 @@ static void call_and_expect(struct kunit *test, struct map_model *m)
 	unsigned int kind = draw(m, 16), from = draw(m, m->n), n, i, page;
 	/* one entry, or some, or any number */
 	const unsigned int most[] = { 1, 20, 20, m->n };
+	struct tce_fixture *fx = test->priv;
+	unsigned long kills = fx->mock->kills;
 	u32 flags = 0;
 	bool may;
 
@@ -321,6 +323,8 @@ static void call_and_expect(struct kunit *test, struct map_model *m)
 		KUNIT_ASSERT_EQ(test, tce_map(m->s.client, ioba_of(m, from),
 					      m->s.ua + page * m->s.step, n * m->s.step, flags),
 				may ? 0 : -EINVAL);
+		/* one in each leaf, and for 32 pages that are replaced, and not for each entry */
+		KUNIT_EXPECT_LE(test, fx->mock->kills - kills, n / 8 + 2);
 		if (!may)
 			n = 0;
 	}
