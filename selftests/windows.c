@@ -51,8 +51,8 @@ static void huge_backed(struct tce *t)
 	uint8_t *mem = alloc_huge(4 * MiB, NULL);
 	unsigned int shift;
 	uint64_t start, page;
-	bool beside = true;
 
+	remove_window(t->container, first(t));
 	for (shift = 12; shift <= 21; shift++) {
 		if (!has_shift(t, shift))
 			continue;
@@ -84,10 +84,6 @@ static void huge_backed(struct tce *t)
 		expect(!can_write(t, start + 32 * MiB, mem));
 		remove_window(t->container, start);
 		unregister_mem(t->container, mem, 4 * MiB);
-		/* the others take the place of the default window */
-		if (beside)
-			remove_window(t->container, first(t));
-		beside = false;
 		note("page shift %u works with huge pages", shift);
 	}
 	t->bounce = NULL;
