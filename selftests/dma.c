@@ -328,25 +328,30 @@ static void fork_keeps(struct tce *t)
 	expect(can_write(t, base(t), mem));
 }
 
+#define PAIR	(2 * CHUNK)
+
 /* Memory that can be pinned for long where it is, so that no move marks it dirty */
 static uint8_t *clean_memory(struct tce *t, unsigned int seed)
 {
-	uint8_t *mem = alloc(CHUNK, CHUNK);
+	uint8_t *mem = alloc(PAIR, CHUNK);
 
-	fill(mem, CHUNK, seed);
-	allow(t, mem, CHUNK);
-	map(t->container, mem, base(t), CHUNK, R);
-	unmap(t->container, base(t), CHUNK);
+	fill(mem, PAIR, seed);
+	allow(t, mem, PAIR);
+	map(t->container, mem, base(t), PAIR, R);
+	unmap(t->container, base(t), PAIR);
 	if (t->version == 2)
-		unregister_mem(t->container, mem, CHUNK);
-	expect(!madvise(mem, CHUNK, MADV_FREE));
-	fill(mem, CHUNK, seed);
-	allow(t, mem, CHUNK);
+		unregister_mem(t->container, mem, PAIR);
+	expect(!madvise(mem, PAIR, MADV_FREE));
+	fill(mem, PAIR, seed);
 	expect(!is_dirty(mem));
+	expect(!is_dirty(mem + CHUNK));
 	return mem;
 }
 
-/* Who writes the page back has to know. Nothing is unmapped or unregistered before. */
+/*
+ * Who writes a page back has to know, whether the one before it is dirty already or not. Nothing is
+ * unmapped or unregistered before.
+ */
 static void dirty_at_close(struct tce *t)
 {
 	uint8_t *written, *read;
@@ -355,14 +360,24 @@ static void dirty_at_close(struct tce *t)
 		skip("needs root");
 	written = clean_memory(t, 1);
 	read = clean_memory(t, 2);
-	bounce_at(t, base(t) - CHUNK);
+	allow(t, written, CHUNK);
 	map(t->container, written, base(t), CHUNK, RW);
-	map(t->container, read, base(t) + CHUNK, CHUNK, R);
-	expect(can_write(t, base(t), written));
-	expect(can_read(t, base(t) + CHUNK, read));
+	unmap(t->container, base(t), CHUNK);
+	if (t->version == 2)
+		unregister_mem(t->container, written, CHUNK);
+	expect(is_dirty(written));
+	expect(!is_dirty(written + CHUNK));
+	allow(t, written, PAIR);
+	allow(t, read, PAIR);
+	bounce_at(t, base(t) - CHUNK);
+	map(t->container, written, base(t), PAIR, RW);
+	map(t->container, read, base(t) + PAIR, PAIR, R);
+	expect(can_write(t, base(t) + CHUNK, written + CHUNK));
+	expect(can_read(t, base(t) + PAIR, read));
 	edu_close(&t->edu);
 	detach(t);
 	expect(is_dirty(written));
+	expect(is_dirty(written + CHUNK));
 	expect(!is_dirty(read));
 }
 
