@@ -7,6 +7,7 @@
  */
 #include <linux/mm.h>
 
+#include "../tce_container.h"
 #include "tce_client.h"
 
 /* More than there are hash buckets of containers */
@@ -96,6 +97,8 @@ static void windows(struct kunit *test)
 	grp->tg.tce32_size = 0;
 	KUNIT_ASSERT_EQ(test, tce_attach(v1, grp), 0);
 	TCE_REFUSED(fx, check_enable, EPERM, tce_enable(v1));
+	/* which does not make the container its caller's */
+	KUNIT_EXPECT_NULL(test, tce_container_find(v1->data)->mem.tmm);
 	v2 = tce_ready(fx, true, &grp);
 	KUNIT_ASSERT_EQ(test, tce_remove(v2, 0), 0);
 	/* of the operations that a group has while it is attached */
