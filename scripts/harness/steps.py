@@ -130,8 +130,7 @@ def runs() -> Iterator[Step]:
         yield Step(f"storm {kernel} {machine}",
                    programs(kernel, machine, "root", "--as", "storm", "--test", "storm: *",
                             "--env", "TCE_SECONDS=300", *more, *PATIENCE))
-    # The default window is where PowerVM has the only one of a virtual function. The other tests
-    # want it at 0.
+    # The default window is where PowerVM has the only one of a virtual function.
     yield Step("selftest 6.12-64k pseries high-window", [
         "selftest", "--kernel", "6.12-64k", "--machine", "pseries", "--as", "high-window",
         "--qemu=-global", "--qemu=spapr-pci-host-bridge.dma_win_addr=0x800000000000000",
