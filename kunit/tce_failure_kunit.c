@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Suite tce_failure: in every operation, everything that it depends on fails: the first call of it,
- * then the second, and so on until none is left to fail; once, or from then on; with an errno, or
- * without a word. After each failure the devices reach what they reached before, or nothing by the
- * entries that a MAP has begun to write, nothing that they can reach is released, nothing is
- * leaked, and user space gets the errno that is documented.
+ * then the second, and so on to the 17th, and then some of the others (next_call()); once, or from
+ * then on; with an errno, or without a word. After each failure the devices reach what they reached
+ * before, or nothing by the entries that a MAP has begun to write, nothing that they can reach is
+ * released, nothing is leaked, and user space gets the errno that is documented.
  *
  * Which failures can meet an operation is found out by doing it once without any.
  */
@@ -389,7 +389,7 @@ static const struct failure_way ways[] = {
 /* Operations that were made to fail in each of these ways */
 static unsigned int met[ARRAY_SIZE(ways)];
 
-/* All up to the 16th, and then two on each side of 16, 32, 64 ... */
+/* Each of the first 17 calls, then only the 32nd and the 33rd, the 64th and the 65th, and so on. */
 static unsigned int next_call(unsigned int nth)
 {
 	if (nth <= 16)
@@ -397,7 +397,7 @@ static unsigned int next_call(unsigned int nth)
 	return nth % 2 ? 2 * nth - 2 : nth + 1;
 }
 
-/* The first call fails, then the second, until none is left to fail, and then fewer and fewer. */
+/* Fail one call of each run (next_call()), until a run makes fewer calls than that. */
 static void fail_each(struct failure *f, const struct failure_way *way)
 {
 	struct tce_mock *mock = f->fx->mock;

@@ -41,8 +41,8 @@ static void take_reference(void *data)
 }
 
 /*
- * KVM has looked a table up, and has no reference yet when the driver waits for it. With that the
- * table is not a new one, and is not freed.
+ * KVM has looked a table up, and takes its reference while the driver waits for RCU. CREATE must
+ * then return -EBUSY rather than use the table, and REMOVE must not free it.
  */
 static void kvm_is_just_looking(struct kunit *test)
 {

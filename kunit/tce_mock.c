@@ -90,10 +90,7 @@ void tce_mock_destroy(struct tce_mock *mock)
 	kfree(mock);
 }
 
-/*
- * A visitor does what another thread would do meanwhile, which is in no RCU section of this
- * one's.
- */
+/* A visitor stands for another thread, so it runs outside of the caller's RCU section. */
 static void call_outside_rcu(struct tce_visit *visit)
 	__must_hold(RCU)
 {

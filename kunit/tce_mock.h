@@ -81,8 +81,8 @@ struct tce_mock_told {
  * @TCE_FAULT_REGISTER: mm_iommu_new()
  * @TCE_FAULT_HCALL: the driver's own hypervisor calls; the result is the hypervisor's code
  * @TCE_FAULT_ALLOC: any allocation of memory by the current thread
- * @TCE_FAULT_SIGKILL: none of these, but a SIGKILL is pending, first from the start, then from the
- *	first call of any of them on, but for allocations, and so on
+ * @TCE_FAULT_SIGKILL: nothing fails, but a SIGKILL is pending: from before the operation the first
+ *	time, from its n-th call of any of these, allocations not counted, the (n + 1)-th time
  * @TCE_FAULTS: how many there are of these
  */
 enum tce_fault {

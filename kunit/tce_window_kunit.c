@@ -12,8 +12,9 @@
 /*
  * Platforms return errnos, or codes of their firmware: the operation that creates a table returns
  * errnos on both, as does the one that sets a window on pseries; on powernv that returns codes of
- * OPAL, some of which look like errnos. Pins fail with errnos, or there are none; the kernel's own
- * list reports a short pin as a number of pages. What is left then is in suite tce_failure.
+ * OPAL, some of which look like errnos. Pinning returns an errno, or pins no page; mm_iommu_new()
+ * returns the number of pages if it has pinned fewer than it was asked for. What is left then is in
+ * suite tce_failure.
  */
 static const struct said {
 	int by;

@@ -10,8 +10,8 @@
  * Whether CREATE, REMOVE, REGISTER, UNREGISTER, ENABLE, DISABLE and the end of a container call
  * these as they should is not shown here, but by KUnit's balance.
  *
- * Assumed: each amount is less than 2^40 pages, and all of them are, so that the kernel's own sum
- * does not wrap.
+ * Assumed: each amount, and their sum, is below 2^40 pages, so that the kernel's own sum does not
+ * wrap.
  *
  * each: CALL=RESERVE,USE,UNCHARGE,TRY,MAP PAGE_SHIFT=12
  *

@@ -349,8 +349,8 @@ static uint8_t *clean_memory(struct tce *t, unsigned int seed)
 }
 
 /*
- * Who writes a page back has to know, whether the one before it is dirty already or not. Nothing is
- * unmapped or unregistered before.
+ * A page that the device has written to is dirty at close, also if the page before it was dirty
+ * already. Nothing is unmapped or unregistered before.
  */
 static void dirty_at_close(struct tce *t)
 {
