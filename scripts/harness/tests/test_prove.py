@@ -80,6 +80,14 @@ class Prove(Scratch):
         first, second = {"A": "1", "B": "3"}, {"A": "2", "B": "3"}
         self.assertEqual(prove.controls(good), [("f", first), ("g(any)", first), ("f", second)])
         self.assertEqual(prove.controls("/* nothing */\n"), [])
+        for old, new in (("control: f g", "controls: f g"), ("control: f A", "control f A"),
+                         ("f A=2", "A=2"), ("f A=2", "f A=2 g"), ("f A=2", "f A=5"),
+                         ("f A=2", "f A=4 B=3"), (" * control: f A", " *  control: f A"),
+                         ("g(any)", "g(all)"), ("each: A=1", "each A=1"),
+                         ("unwind: 2", "unwind: two"), ("unwind: 2", "unwind: 2 f.0")):
+            self.assertEqual(good.count(old), 1, old)
+            with self.assertRaises(ValueError, msg=new):
+                prove.controls(good.replace(old, new))
 
     def test_mutated(self):
         """Compiled, with any_bool() as a switch: what is called does nothing or what it does, with
