@@ -323,10 +323,7 @@ static void call_and_expect(struct kunit *test, struct map_model *m)
 		KUNIT_ASSERT_EQ(test, tce_map(m->s.client, ioba_of(m, from),
 					      m->s.ua + page * m->s.step, n * m->s.step, flags),
 				may ? 0 : -EINVAL);
-		/*
-		 * for each leaf, and for 32 pages that are replaced or some more, but not for each
-		 * entry
-		 */
+		/* those of a leaf in batches, and not entry by entry */
 		KUNIT_EXPECT_LE(test, fx->mock->kills - kills, n / 8 + 2);
 		if (!may)
 			n = 0;
