@@ -138,6 +138,8 @@ in_chroot() {
 	# shellcheck disable=SC2016 # expanded by the inner shell
 	as_root unshare --mount sh -euc '
 		root=$1
+		# else nothing there could have mounts of its own
+		mount --bind "$root" "$root"
 		mount --bind /dev "$root/dev"
 		mount -t proc proc "$root/proc"
 		for dir in $3; do
