@@ -11,31 +11,6 @@
 
 #include "test.h"
 
-/* Refused with an errno, not with the number of pages that were found. */
-static void no_memory_there(struct tce *t)
-{
-	uint8_t *mem = alloc(4 * CHUNK, CHUNK);
-	uint64_t before = locked();
-	long pins = pinned();
-
-	munmap(mem + 2 * CHUNK, CHUNK);
-	mprotect(mem + 3 * CHUNK, CHUNK, PROT_NONE);
-	expect_rc(-EFAULT, __register(t->container, mem + 2 * CHUNK, CHUNK));
-	expect_rc(-EFAULT, __register(t->container, mem + 3 * CHUNK, CHUNK));
-	expect_rc(-EFAULT, __register(t->container, NULL, CHUNK));
-	/* Nor is memory that can't be written. */
-	mprotect(mem + 3 * CHUNK, CHUNK, PROT_READ);
-	expect_rc(-EFAULT, __register(t->container, mem + 3 * CHUNK, CHUNK));
-	expect_eq(before, locked());
-	expect_rc(-EFAULT, __register(t->container, mem, 3 * CHUNK));
-	expect_rc(-EFAULT, __register(t->container, mem + CHUNK, 3 * CHUNK));
-	expect_eq(before, locked());
-	expect_rc(pins, pinned_settled(pins));
-	register_mem(t->container, mem, 2 * CHUNK);
-}
-
-/* Registrations that are mapped. */
-
 /* What the container maps of it goes with it, and nothing else does. */
 static void unregister_mapped(struct tce *t)
 {
@@ -60,32 +35,6 @@ static void unregister_mapped(struct tce *t)
 	expect_rc(-EINVAL, __map(t->container, mem, base(t) + CHUNK, 4096, RW));
 	/* Clients of old unmap it now. */
 	unmap(t->container, base(t) + CHUNK, CHUNK);
-}
-
-/*
- * Memory that is given up while it is mapped, and something else comes to its address,
- * as when QEMU unplugs memory and plugs in other.
- */
-static void plug_in(struct tce *t)
-{
-	uint8_t *mem = alloc(CHUNK, CHUNK);
-	uint64_t before, later = base(t) + 16 * MiB;
-
-	bounce_at(t, base(t) - CHUNK);
-	before = locked();
-	register_mem(t->container, mem, CHUNK);
-	map(t->container, mem, base(t), CHUNK, RW);
-	expect(can_write(t, base(t), mem));
-	unregister_mem(t->container, mem, CHUNK);
-	expect(mmap(mem, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
-		    -1, 0) == mem);
-	expect(!can_write(t, base(t), mem));
-	register_mem(t->container, mem, CHUNK);
-	map(t->container, mem, later, CHUNK, RW);
-	expect(can_write(t, later, mem));
-	expect(!can_write(t, base(t), mem));
-	unregister_mem(t->container, mem, CHUNK);
-	expect_eq(before, locked());
 }
 
 /* Limits. Root is above RLIMIT_MEMLOCK, so these rows give up root, with the group open. */
@@ -213,30 +162,6 @@ static void unmap_yields(struct tce *t)
 	expect(turns >= ENOUGH || ahead == 5);
 }
 
-/* ENABLE and DISABLE of v1, and what is pinned in between. */
-
-static void disable_unmaps(struct tce *t)
-{
-	uint8_t *mem = alloc(CHUNK, CHUNK);
-	long before;
-
-	enable(t->container);
-	t->enabled = true;
-	unmap(t->container, base(t), CHUNK);
-	before = pinned();
-	bounce_at(t, base(t) - CHUNK);
-	map(t->container, mem, base(t), CHUNK, RW);
-	expect(can_write(t, base(t), mem));
-	disable(t->container);
-	expect_rc(-EPERM, __map(t->container, mem, base(t), CHUNK, RW));
-	expect_rc(-EPERM, __unmap(t->container, base(t), CHUNK));
-	/* What is no longer charged is no longer pinned nor reachable. */
-	expect_rc(before, pinned_settled(before));
-	enable(t->container);
-	bounce_at(t, base(t) - CHUNK);
-	expect(!can_write(t, base(t), mem));
-}
-
 /*
  * Where the CPU's pages are larger than the window's, each entry of a MAP of its own maps a
  * whole page. There are more entries than ENABLE has charged pages, so a page is pinned and
@@ -279,16 +204,10 @@ static void v1_once(struct tce *t)
 }
 
 static const struct test tests[] = {
-	{ "REGISTER of a range with a hole is EFAULT and keeps nothing",
-	  no_memory_there, V2 },
 	{ "UNREGISTER of mapped memory unmaps it", unregister_mapped,
-	  V2 | DMA | DANGEROUS },
-	{ "what comes to the address of mapped memory can be registered", plug_in,
 	  V2 | DMA | DANGEROUS },
 	{ "each command may lock what it needs, and with less is ENOMEM and costs nothing", limits, BOTH },
 	{ "UNMAP lets others run", unmap_yields, BOTH },
-	{ "DISABLE takes all memory away from the device", disable_unmaps,
-	  V1 | DMA },
 	{ "a page that is mapped over and over is pinned once", v1_once, V1 },
 };
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DMA windows of v2: the default one which exists only once it is needed,
- * CREATE and REMOVE, page sizes, levels, what all of that is charged, and that
- * who comes or leaves takes no window or mapping away from the others.
+ * DMA windows of v2, as far as the fuzzer does not get: firmware that has the default window
+ * elsewhere, huge pages, a window of 2^46 bytes, the host's own mappings, a function that comes.
  */
 #define _GNU_SOURCE
 #include <string.h>
@@ -87,47 +86,6 @@ static void huge_backed(struct tce *t)
 		note("page shift %u works with huge pages", shift);
 	}
 	t->bounce = NULL;
-}
-
-/* Sizes and levels that a window may have. */
-
-static void bad_shift(struct tce *t)
-{
-	static const uint32_t shifts[] = { 0, 13, 63, 64, 76, 0x8000000c };
-	uint64_t before, start;
-	size_t i;
-
-	remove_window(t->container, first(t));
-	before = locked();
-	for (i = 0; i < sizeof(shifts) / sizeof(*shifts); i++) {
-		if (shifts[i] < 64 && has_shift(t, shifts[i]))
-			continue;
-		expect_rc(-EINVAL, __create(t->container, shifts[i], GiB, 1,
-					    &start));
-	}
-	expect_eq(before, locked());
-}
-
-static void huge_size(struct tce *t)
-{
-	uint64_t before, start;
-	long rc;
-	int i;
-
-	remove_window(t->container, first(t));
-	before = locked();
-	/* Clients retry in loops; nothing may add up. */
-	for (i = 0; i < 8; i++) {
-		rc = __create(t->container, 12, 1ULL << 62, 1, &start);
-		expect(host.powernv ? rc == -EINVAL : rc < 0);
-		expect(__create(t->container, 12, 1ULL << 63, 1, &start) < 0);
-		expect(__create(t->container, 12, 1ULL << 55, 1, &start) < 0);
-		/* pseries would try, and give the device up for good */
-		expect(__create(t->container, 21, 1ULL << 53, 1, &start) < 0);
-		expect_eq(before, locked());
-	}
-	create(t->container, 12, 256 * MiB, 1, &start);
-	expect_eq(first(t), start);
 }
 
 /* DPDK's window on a big machine: 2^46 bytes with little in it, and that is found in each level. */
@@ -248,28 +206,7 @@ static void host_again(struct tce *t)
 	expect(write_to(HOST_MAP "unmap", pci) >= 0);
 }
 
-/* Groups and functions that come and go. */
-
-static void one_leaves(struct tce *t)
-{
-	uint8_t *mem;
-	uint64_t before;
-	int i;
-
-	need_sharing();
-	mem = prepare_dma(t, CHUNK);
-	map(t->container, mem, base(t), CHUNK, RW);
-	before = locked();
-	for (i = 0; i < 3; i++) {
-		set_container(t->group2, t->container);
-		unset_container(t->group2);
-		expect(can_read(t, base(t), mem));
-		expect(can_write(t, base(t), mem));
-		expect_eq(before, locked());
-	}
-	unmap(t->container, base(t), CHUNK);
-	unregister_mem(t->container, mem, CHUNK);
-}
+/* A function that comes. */
 
 static void expect_dma(struct tce *t, uint64_t a, uint64_t b, void *mem)
 {
@@ -337,12 +274,6 @@ static const struct test tests[] = {
 	{ "IOMMU pages up to the size of the huge pages behind them",
 	  huge_backed, V2 | DMA },
 	{ "UNMAP of 2^46 bytes is quick", unmap_huge, V2 | DMA | POWERNV },
-	{ "CREATE of a huge window fails and is not charged", huge_size, V2 },
-	/* On pseries a failure of the hypervisor's is remembered until reboot. */
-	{ "CREATE refuses page sizes that are not offered with EINVAL",
-	  bad_shift, V2 | DANGEROUS },
-	{ "a group that goes leaves the others their mappings", one_leaves,
-	  V2 | TWO | DMA },
 	{ "a function that comes to a claimed group takes no window away",
 	  function_comes, V2 | POWERNV | APART | DANGEROUS },
 	{ "CREATE that cannot return its result keeps nothing",

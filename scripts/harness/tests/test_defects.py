@@ -47,7 +47,9 @@ class Defects(unittest.TestCase):
             self.assertRegex(described[name], r"\bKUnit ``tce_|tests? ``", name)
         there = re.findall(r'"([^"\n]+)"', "".join(path.read_text() for path in
                                                    (ROOT / "selftests").rglob("*.c")))
+        self.assertEqual([name for name, _, tests, _ in defects.DEFECTS if "fuzz: " in tests],
+                         list(defects.SEQUENCES))
         for _, host, tests, _ in defects.DEFECTS:
             self.assertIn(host, defects.HOSTS)
-            name = re.sub(r"^(user: )?\w+: v[12?]: ", "", tests)
+            name = re.sub(r"^(user: )?\w+: (v[12?]: )?", "", tests)
             self.assertTrue(any(fnmatchcase(text, name) for text in there), tests)
