@@ -4,9 +4,13 @@
  * tables and for ENABLE, in amounts or at limits that the fuzzer does not have.
  */
 #define _GNU_SOURCE
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "test.h"
@@ -105,6 +109,78 @@ static void limits(struct tce *t)
 		return;
 	remove_window(t->container, t->info.dma32_window_start);
 	expect_limit(t, do_create, table_bytes(12, 256 * MiB, 1));
+}
+
+/*
+ * A client in a control group with a limit of memory: what the driver allocates for it is charged
+ * to the group. It is refused or killed, and leaves nothing, as after each test.
+ */
+#define CGROUP		"/tmp/cgroup"
+#define READY		1
+/* The blocks of so much take 128 MiB, and are allocated before anything is pinned. */
+#define RESERVED	(32ULL << 40)
+/* v1 has 32 bytes for each page that is pinned: 256 KiB with pages of 64K */
+#define PINNED		(512 * MiB)
+
+static volatile long *result;
+
+/* It has opened all before it is in the control group, so that only the last command counts. */
+static void needs_much(void *arg)
+{
+	struct tce *t = arg;
+	uint64_t start, at;
+	uint8_t *mem;
+	long rc = 0;
+
+	attach(t, t->version);
+	start = t->info.dma32_window_start;
+	if (t->version == 2) {
+		mem = mmap(NULL, RESERVED, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			   -1, 0);
+		expect(mem != MAP_FAILED);
+	} else {
+		mem = alloc(PINNED, MiB);
+		enable(t->container);
+		unmap(t->container, start, MiB);	/* creates the window */
+	}
+	*result = READY;
+	while (*result == READY)
+		usleep(1000);
+	if (t->version == 2)
+		rc = __register(t->container, mem, RESERVED);
+	for (at = 0; t->version == 1 && !rc && at < PINNED; at += MiB)
+		rc = __map(t->container, mem + at, start + at, MiB, RW);
+	*result = rc;
+}
+
+static void bounded(struct tce *t)
+{
+	char text[16];
+	int status;
+	pid_t pid;
+
+	if (t->version == 1 && host.page == 4096)
+		skip("the CPU's pages are no larger than the window's");
+	mkdir(CGROUP, 0755);
+	if (mount("none", CGROUP, "cgroup2", 0, NULL))
+		skip("this kernel has no cgroup2");
+	expect_rc(0, write_to(CGROUP "/cgroup.subtree_control", "+memory"));
+	mkdir(CGROUP "/pod", 0755);
+	expect_rc(0, write_to(CGROUP "/pod/memory.max", t->version == 2 ? "64M" : "128K"));
+	/* the kernel tells at length whom it killed */
+	write_to("/proc/sys/kernel/printk", "1");
+	result = alloc_shared(host.page);
+	pid = spawn(true, needs_much, t);
+	while (*result != READY && lives(pid))
+		usleep(1000);
+	snprintf(text, sizeof(text), "%d", pid);
+	expect_rc(0, write_to(CGROUP "/pod/cgroup.procs", text));
+	*result = 0;
+	expect(waitpid(pid, &status, 0) == pid);
+	expect((WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) || *result == -ENOMEM);
+	write_to("/proc/sys/kernel/printk", "5");
+	rmdir(CGROUP "/pod");
+	umount(CGROUP);
 }
 
 /* Long work, which lets others run. */
@@ -207,6 +283,7 @@ static const struct test tests[] = {
 	{ "UNREGISTER of mapped memory unmaps it", unregister_mapped,
 	  V2 | DMA | DANGEROUS },
 	{ "each command may lock what it needs, and with less is ENOMEM and costs nothing", limits, BOTH },
+	{ "a control group's limit bounds what is allocated for a client", bounded, BOTH | APART },
 	{ "UNMAP lets others run", unmap_yields, BOTH },
 	{ "a page that is mapped over and over is pinned once", v1_once, V1 },
 };

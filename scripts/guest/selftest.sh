@@ -19,8 +19,8 @@
 # shellcheck source=lib.sh
 . /guest/lib.sh
 
-# Written out, so that a program that is missing is noticed. All of three others may be skipped:
-# cgroups needs a kernel with control groups, faults one with fault injection, kvm a host with KVM.
+# Written out, so that a program that is missing is noticed. All of two others may be skipped:
+# faults needs a kernel with fault injection, kvm a host with KVM.
 PROGRAMS="abi dma memory windows eeh races storm waits"
 NOBODY=65534
 
@@ -85,7 +85,7 @@ all() {
 }
 
 # shellcheck disable=SC2086 # words
-all $PROGRAMS cgroups kvm
+all $PROGRAMS kvm
 # Where allocations are made to fail, the platform loses some by itself.
 lost_memory
 all faults
