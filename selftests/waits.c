@@ -10,12 +10,13 @@
  * driver each command waits for is in KUnit's suite tce_killed.
  *
  * A page that never comes is one of userfaultfd: the kernel asks user space for it, and
- * nobody answers. A page whose lock is kept has it from module/lock_page.c. The rows take
+ * nobody answers. A page whose lock is kept has it from module/host_map.c. The rows take
  * devices from vfio-pci, so that they stay root; their clients are processes of their own with
  * the rights of the tests' user.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/kernel-page-flags.h>
 #include <linux/kvm.h>
 #include <linux/mman.h>
 #include <linux/userfaultfd.h>
@@ -100,7 +101,6 @@ enum step {
 	CLOSE,			/* row: close all that is open */
 	CLOSED,			/* client: done */
 	SERVE,			/* row: provide the page, if there is one; and end */
-	LOCKED,			/* whoever keeps the lock of a page: it has it */
 	STEPS
 };
 
@@ -424,7 +424,6 @@ static void expect_comes(pid_t pid, enum step step)
 {
 	static const char *const steps[STEPS] = {
 		[OPENED] = "open", [CALLED] = "call", [CLOSED] = "close",
-		[LOCKED] = "lock the page",
 	};
 
 	/* until CREATE waits it takes some tries */
@@ -539,14 +538,13 @@ static void expect_unloads(void)
 	expect_rc(0, system("modprobe vfio_iommu_spapr_tce"));
 }
 
-/* Keeps the lock of a page, until it is killed, as it is with a row that fails. */
+/* Has the lock of a page until it is killed, as it is with a row that fails. */
 static void keep_lock(void *pfn)
 {
-	int file = open("/proc/lock_page", O_WRONLY);
+	char text[24];
 
-	expect(file >= 0 && dprintf(file, "%lu", (unsigned long)pfn) > 0);
-	tell(LOCKED);
-	pause();
+	snprintf(text, sizeof(text), "%lu", (unsigned long)pfn);
+	write_to("/sys/module/host_map/parameters/lock", text);
 }
 
 static pid_t start_keeping_lock(pid_t client)
@@ -556,7 +554,7 @@ static pid_t start_keeping_lock(pid_t client)
 
 	expect(pfn);
 	pid = spawn(false, keep_lock, (void *)pfn);
-	expect_comes(pid, LOCKED);
+	expect(within(LIMIT, page_has(pfn, KPF_LOCKED)));
 	return pid;
 }
 
@@ -671,15 +669,25 @@ static void eeh_mend(struct tce *t)
 }
 
 /*
- * Root comes before the operations, and has the lock when they do; or @late, amid them. The client
- * closes its files, or is @killed: as long as one of its threads is there they are open, so that
- * none may wait for the lock of a device in a way that no signal ends.
+ * Root unbinds the device, or unplugs it: before the operations, so that it has the lock when they
+ * come, or amid them. The kernel's reset walks the devices of the bus and waits for the lock of
+ * each; one that is unplugged meanwhile is not in the list any more, so that no reset may have begun
+ * to wait by then. The client closes its files, or is killed: as long as one of its threads is there
+ * they are open, so that none may wait for the lock of a device in a way that no signal ends.
  */
-static void eeh_against(struct tce *t, void (*take)(void *), bool late, bool killed)
+#define UNPLUG	1
+#define AMID	2
+#define KILLED	4
+
+static void eeh_against(struct tce *t)
 {
+	void (*take)(void *) = t->arg & UNPLUG ? unplug : unbind;
+	const bool late = t->arg & AMID, killed = t->arg & KILLED;
 	pid_t pid, root = 0;
 	int op;
 
+	if (t->arg)
+		need_firmware();
 	plan = (struct plan){ DEVICE, .again = late };
 	pid = begin(t);
 	if (!late)
@@ -705,36 +713,14 @@ static void eeh_against(struct tce *t, void (*take)(void *), bool late, bool kil
 	eeh_mend(t);
 }
 
-static void eeh_unbind(struct tce *t)
-{
-	eeh_against(t, unbind, false, false);
-}
-
-static void eeh_killed(struct tce *t)
-{
-	need_firmware();
-	eeh_against(t, unbind, false, true);
-	eeh_against(t, unplug, false, true);
-}
-
-/*
- * The kernel's reset walks the devices of the bus and waits for the lock of each. One
- * that is unplugged meanwhile is not in the list any more: no reset may have begun to
- * wait by then.
- */
-static void eeh_unplug_amid(struct tce *t)
-{
-	need_firmware();
-	eeh_against(t, unplug, true, false);
-}
-
 #define ROW	(APART | TWO | DANGEROUS)
 
 static const struct test tests[] = {
-	{ "root unbinds a device that EEH operations wait for", eeh_unbind, BOTH | ROW },
-	{ "a client that is killed while EEH waits for its device, or for an unplug", eeh_killed,
-	  BOTH | ROW },
-	{ "root unplugs a device amid EEH operations", eeh_unplug_amid, V2 | ROW },
+	{ "root unbinds a device that EEH operations wait for", eeh_against, BOTH | ROW },
+	{ "a client is killed while EEH waits for its device", eeh_against, BOTH | ROW, .arg = KILLED },
+	{ "a client is killed while EEH waits for an unplug", eeh_against, BOTH | ROW,
+	  .arg = KILLED | UNPLUG },
+	{ "root unplugs a device amid EEH operations", eeh_against, V2 | ROW, .arg = UNPLUG | AMID },
 	{ "nobody waits for arguments that never come, and the driver is not unloaded", nobody_waits,
 	  BOTH | ROW, .arg = ARGUMENT },
 	{ "nobody waits for CREATE to tell its answer", nobody_waits, V2 | ROW, .arg = ANSWER },

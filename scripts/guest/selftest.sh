@@ -46,9 +46,7 @@ run() {
 }
 
 edu_bind
-for module in host_map lock_page; do
-	insmod "/selftests/$module.ko" || die "$module does not load"
-done
+insmod /selftests/host_map.ko || die "host_map does not load"
 for dev in $devices; do
 	# All that the user of the tests gets; root does not need to own it.
 	chown "$NOBODY" "/dev/vfio/$(pci_group "$dev")"

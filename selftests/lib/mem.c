@@ -89,9 +89,14 @@ uint64_t real_address(const void *va)
 	return real_address_of(getpid(), va);
 }
 
+bool page_has(uint64_t pfn, int flag)
+{
+	return read_entry("/proc/kpageflags", pfn) >> flag & 1;
+}
+
 bool is_dirty(const void *va)
 {
-	return read_entry("/proc/kpageflags", real_address(va) / host.page) & 1 << KPF_DIRTY;
+	return page_has(real_address(va) / host.page, KPF_DIRTY);
 }
 
 void nap(unsigned int ms)

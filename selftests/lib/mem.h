@@ -24,7 +24,8 @@ uint8_t *alloc_huge(size_t size, void *at);
 /* Where the page of @va lies in the host's memory, of a process or of this one, for root; else 0 */
 uint64_t real_address_of(pid_t pid, const void *va);
 uint64_t real_address(const void *va);
-/* Is the page of @va marked dirty? For root */
+/* Has the page with this number the flag KPF_...? Is the page of @va dirty? For root */
+bool page_has(uint64_t pfn, int flag);
 bool is_dirty(const void *va);
 void nap(unsigned int ms);
 /* Since some time or other */

@@ -1,18 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * host_map.ko: a driver of the host, which may not unmap what it has mapped for DMA.
+ * host_map.ko: what the host's own drivers and file systems do to memory, but user space can't.
  *
  * "echo 0000:01:00.0 >parameters/map" maps a page for that device below 4 GiB, the first half of it
  * full of HOST_MAP_FILL. parameters/handle has its bus address, parameters/filled how many bytes of
  * it have that value now. The page stays mapped and in memory until it is unmapped by
  * parameters/unmap in the same way.
  *
- * Used by selftests/windows.c, built by scripts/image/build-selftests.
+ * "echo PFN >parameters/lock" locks the page with that number, as a FUSE server can, and returns
+ * only when the writer is killed.
+ *
+ * Used by selftests/windows.c and waits.c, built by scripts/image/build-selftests.
  */
+#include <linux/delay.h>
 #include <linux/dma-mapping.h>
 #include <linux/gfp.h>
+#include <linux/kernel.h>
+#include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/pagemap.h>
 #include <linux/pci.h>
+#include <linux/sched/signal.h>
 #include <linux/string.h>
 
 #define HOST_MAP_FILL	0x5a
@@ -68,9 +76,30 @@ static int filled(char *buf, const struct kernel_param *kp)
 	return sysfs_emit(buf, "%u\n", n);
 }
 
+static int lock(const char *val, const struct kernel_param *kp)
+{
+	struct folio *folio;
+	unsigned long pfn;
+	int rc = kstrtoul(val, 0, &pfn);
+
+	if (rc)
+		return rc;
+	folio = page_folio(pfn_to_page(pfn));
+	folio_get(folio);
+	folio_lock(folio);
+	/* so that whoever unpins it has to mark it, which takes the lock */
+	folio_clear_dirty(folio);
+	while (!fatal_signal_pending(current))
+		msleep_interruptible(100);
+	folio_unlock(folio);
+	folio_put(folio);
+	return -EINTR;
+}
+
 static const struct kernel_param_ops map_ops = { .set = map };
 static const struct kernel_param_ops unmap_ops = { .set = unmap };
 static const struct kernel_param_ops filled_ops = { .get = filled };
+static const struct kernel_param_ops lock_ops = { .set = lock };
 
 module_param_cb(map, &map_ops, NULL, 0200);
 MODULE_PARM_DESC(map, "the device to map a page for");
@@ -80,6 +109,8 @@ module_param(handle, ulong, 0444);
 MODULE_PARM_DESC(handle, "the page's bus address");
 module_param_cb(filled, &filled_ops, NULL, 0444);
 MODULE_PARM_DESC(filled, "how much of the page is full");
+module_param_cb(lock, &lock_ops, NULL, 0200);
+MODULE_PARM_DESC(lock, "the number of a page to lock");
 
 MODULE_LICENSE("GPL");
-MODULE_DESCRIPTION("Map a page for DMA as the host does");
+MODULE_DESCRIPTION("Map a page for DMA, or lock one, as the host does");
