@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What the fuzzer does not know of the API: which structures, flags and pointers a command takes,
- * who may call it, and what the log is told.
+ * and who may call it.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -295,49 +295,6 @@ static void handed_over(struct tce *t)
 	expect_rc(-EPERM, __get_info(c, &info));
 }
 
-/* A client may be refused, or make windows, as often as it likes; nobody has to read of it. */
-static void quiet(struct tce *t)
-{
-	uint8_t *mem = alloc(64 * KiB, 64 * KiB);
-	uint64_t at = t->info.dma32_window_start, start;
-	int c = t->container, log = log_open(), i;
-	unsigned int count;
-
-	if (log < 0)
-		skip("the log is for root to read");
-	allow(t, mem, 64 * KiB);
-	for (i = 0; i < 200; i++) {
-		expect(__map(c, NULL, at, 64 * KiB, RW) < 0);
-		expect(__map(c, mem, at + 1, 64 * KiB, RW) < 0);
-		expect(__map(c, mem, -4096ULL, 64 * KiB, RW) < 0);
-		expect(__unmap(c, -4096ULL, 4096) < 0);
-		expect(__set_container(t->group, c) < 0);
-		expect(__set_iommu(c, 99) < 0);
-		if (t->version == 2) {
-			expect(__register(c, NULL, -1) < 0);
-			expect(__register(c, mem, 64 * KiB) < 0);
-			expect(__unregister(c, mem, 4096) < 0);
-			expect(__create(c, 13, GiB, 1, &start) < 0);
-			expect(__create(c, 12, GiB, 100, &start) < 0);
-			expect(__remove(c, 12345) < 0);
-		} else {
-			expect(__enable(c) < 0);
-		}
-	}
-	count = lines_with(log, "tce");
-	note("%u messages", count);
-	expect(count <= 10);
-	if (t->version == 1)
-		return;
-	remove_window(c, at);
-	for (i = 0; i < 100; i++) {
-		create(c, 12, 256 * MiB, 1, &start);
-		remove_window(c, start);
-	}
-	/* the platform tells of each, as often as it may */
-	expect_eq(0, lines_with(log, ";vfio_iommu_spapr_tce:"));
-}
-
 static const struct test tests[] = {
 	{ "CHECK_EXTENSION knows both types, and none that the host has not", extensions, BARE },
 	{ "GET_INFO takes every argsz from 16 and writes no more than that",
@@ -349,7 +306,6 @@ static const struct test tests[] = {
 	  of_another_process, BOTH | DMA },
 	{ "a container that is not bound yet can be handed to another process",
 	  handed_over, BOTH },
-	{ "a client who is refused, or makes windows, does not fill the log", quiet, BOTH },
 };
 
 TEST_MAIN("abi", tests)

@@ -219,26 +219,3 @@ void host_init(void)
 	host.powernv = find_line("/proc/cpuinfo", "PowerNV");
 	find_devices();
 }
-
-int log_open(void)
-{
-	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-
-	if (fd >= 0)
-		lseek(fd, 0, SEEK_END);
-	return fd;
-}
-
-unsigned int lines_with(int fd, const char *text)
-{
-	unsigned int count = 0;
-	char line[2048];
-	ssize_t len;
-
-	while ((len = read(fd, line, sizeof(line) - 1)) > 0) {
-		line[len] = '\0';
-		count += strstr(line, text) != NULL;
-	}
-	expect(len < 0 && errno == EAGAIN);
-	return count;
-}

@@ -40,10 +40,6 @@ void host_refresh(void);
 unsigned long read_hex(const char *dev, const char *attr);
 /* Root only: takes the device's second function away, or has it found again, in its group. */
 bool host_second(int device, bool there);
-/* The kernel's log, from here on; negative for who may not read it. */
-int log_open(void);
-/* How many lines came since that have the text? EPIPE: some were lost, and this is no count. */
-unsigned int lines_with(int fd, const char *text);
 /* Is the text in a line of the file? */
 bool find_line(const char *path, const char *text);
 /* Writes to a file of the kernel's: 0 or -errno. */
