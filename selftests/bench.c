@@ -114,6 +114,22 @@ static uint8_t *scattered(size_t size)
 	return p;
 }
 
+/* The same 64 MiB, or less, again and again, at addresses that follow each other */
+static void *alloc_repeated(uint64_t size)
+{
+	const uint64_t some = size < 64 * MiB ? size : 64 * MiB;
+	int file = memfd_create("repeated", 0);
+	uint8_t *mem = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t at;
+
+	expect(mem != MAP_FAILED && file >= 0 && ftruncate(file, some) == 0);
+	for (at = 0; at < size; at += some)
+		expect(mmap(mem + at, some, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_POPULATE,
+			    file, 0) == mem + at);
+	close(file);
+	return mem;
+}
+
 /* Counts how often a tracepoint is met. */
 static int tracepoint(const char *event, const char *filter)
 {

@@ -39,21 +39,6 @@ void *alloc_shared(size_t size)
 	return p;
 }
 
-void *alloc_repeated(uint64_t size)
-{
-	const uint64_t some = size < 64 * MiB ? size : 64 * MiB;
-	int file = memfd_create("repeated", 0);
-	uint8_t *mem = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	uint64_t at;
-
-	expect(mem != MAP_FAILED && file >= 0 && ftruncate(file, some) == 0);
-	for (at = 0; at < size; at += some)
-		expect(mmap(mem + at, some, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_POPULATE,
-			    file, 0) == mem + at);
-	close(file);
-	return mem;
-}
-
 uint8_t *alloc_huge(size_t size, void *at)
 {
 	uint8_t *p = mmap(at, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
@@ -203,12 +188,6 @@ uint64_t mem_free(void)
 	return read_number("/proc/meminfo", "MemFree:") * 1024 + pages * sysconf(_SC_PAGESIZE);
 }
 
-/* Does free memory tell what is lost? KASAN keeps what was freed for a while. */
-bool mem_free_tells(void)
-{
-	return !find_line("/proc/kallsyms", " kasan_quarantine_put");
-}
-
 /* What is freed after grace periods and by workers takes its time. */
 bool mem_free_returns(uint64_t want)
 {
@@ -275,14 +254,6 @@ long pinned_settled(long want)
 
 	within(4, (now = pinned()) == want);
 	return now;
-}
-
-void drop_root(void)
-{
-	const uid_t nobody = 65534;
-
-	if (!geteuid() && setresuid(nobody, nobody, nobody))
-		fail(__FILE__, __LINE__, "setresuid: %m");
 }
 
 void set_memlock(uint64_t bytes)

@@ -17,8 +17,6 @@
 void *alloc(size_t size, size_t align);
 /* Zeroed memory that this process and its children share. */
 void *alloc_shared(size_t size);
-/* The same 64 MiB, or less, again and again, at addresses that follow each other. */
-void *alloc_repeated(uint64_t size);
 /* Huge pages of 2 MiB, at @at or anywhere; skips the row where there are none. */
 uint8_t *alloc_huge(size_t size, void *at);
 /* Where the page of @va lies in the host's memory, of a process or of this one, for root; else 0 */
@@ -62,11 +60,8 @@ void start_counter(void);
 /* The same, when everybody else is expected to get to @want. */
 long pinned_settled(long want);
 uint64_t mem_free(void);
-bool mem_free_tells(void);
 bool mem_free_returns(uint64_t want);
 
-/* Privileges: gives up root and with it CAP_IPC_LOCK. */
-void drop_root(void);
 void set_memlock(uint64_t bytes);
 
 #endif

@@ -12,23 +12,16 @@
 
 #include "result.h"
 
-/* Where a child leaves the reason for skipping. */
-static char *reason;
+char *skip_reason;
 #define REASON_SIZE	256
 
-bool results_begin(void)
+__attribute__((constructor))
+static void share_reason(void)
 {
-	reason = mmap(NULL, REASON_SIZE, PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (reason != MAP_FAILED)
-		return true;
-	reason = NULL;
-	return false;
-}
-
-char *skip_reason(void)
-{
-	return reason;
+	skip_reason = mmap(NULL, REASON_SIZE, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (skip_reason == MAP_FAILED)
+		abort();
 }
 
 void note(const char *fmt, ...)
@@ -48,8 +41,7 @@ void skip(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (reason)
-		vsnprintf(reason, REASON_SIZE, fmt, ap);
+	vsnprintf(skip_reason, REASON_SIZE, fmt, ap);
 	va_end(ap);
 	_exit(EXIT_SKIP);
 }

@@ -13,10 +13,8 @@
 
 #define EXIT_SKIP	4		/* as in the kernel's selftests */
 
-/* Lets the processes that are forked from now on say why they skip. */
-bool results_begin(void);
-/* What the last one said: a string that may be emptied. */
-char *skip_reason(void);
+/* Why the last process skipped its row: shared by all of them, and may be emptied. */
+extern char *skip_reason;
 
 /* Prints a KTAP diagnostic line. */
 void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

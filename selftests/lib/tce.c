@@ -58,13 +58,6 @@ void need_eeh(const struct tce *t)
 		skip("this host has no EEH");
 }
 
-/* pseries: a table belongs to one group, and a second one is refused. */
-void need_sharing(void)
-{
-	if (!host.powernv)
-		skip("the platform does not share tables between groups");
-}
-
 uint8_t *prepare_dma(struct tce *t, size_t size)
 {
 	uint8_t *mem = alloc(size, CHUNK);

@@ -45,9 +45,8 @@ static inline uint64_t base(const struct tce *t)
 /* Memory that the device may be given, and a bounce page mapped below base(). */
 uint8_t *prepare_dma(struct tce *t, size_t size);
 
-/* These skip the row where the host has no EEH, or groups don't share tables. */
+/* Skips the row where the host has no EEH. */
 void need_eeh(const struct tce *t);
-void need_sharing(void);
 
 /* True when the platform offers this IOMMU page size. */
 bool has_shift(const struct tce *t, unsigned int shift);
