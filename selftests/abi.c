@@ -199,6 +199,10 @@ static void arguments(struct tce *t)
 	};
 	struct vfio_iommu_type1_dma_unmap unmap = { .iova = base(t), .size = CHUNK };
 	struct vfio_eeh_pe_op state = { .op = VFIO_EEH_PE_GET_STATE };
+	struct vfio_eeh_pe_op inject = {
+		.argsz = offsetof(struct vfio_eeh_pe_op, op) + sizeof(uint32_t),
+		.op = VFIO_EEH_PE_INJECT_ERR,
+	};
 	uint8_t *page = alloc_shared(host.page);
 	int c = t->container;
 
@@ -219,9 +223,14 @@ static void arguments(struct tce *t)
 	expect_rc(-EINVAL, __raw(c, VFIO_IOMMU_MAP_DMA, &map));
 	refuse_arguments(c, VFIO_IOMMU_UNMAP_DMA, &unmap, sizeof(unmap), 0);
 	/* all but an error to inject take the structure up to op */
-	if (__check_extension(c, VFIO_EEH))
-		refuse_arguments(c, VFIO_EEH_PE_OP, &state,
-				 offsetof(struct vfio_eeh_pe_op, op) + sizeof(state.op), 0);
+	if (__check_extension(c, VFIO_EEH)) {
+		refuse_arguments(c, VFIO_EEH_PE_OP, &state, inject.argsz, 0);
+		for (; inject.argsz < sizeof(inject); inject.argsz++)
+			expect_rc(-EINVAL, __raw(c, VFIO_EEH_PE_OP, &inject));
+		/* which the platform does not know */
+		inject.err.type = 1000;
+		expect_rc(-EINVAL, __raw(c, VFIO_EEH_PE_OP, &inject));
+	}
 	if (t->version == 2)
 		arguments_v2(t, &reg);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * EEH operations: what the driver checks itself, and that everything else gets
- * through to the platform and its answer back.
+ * EEH operations: that they get through to the platform and its answer back. What the driver
+ * checks itself is in selftests/abi, and in KUnit's suite tce_eeh.
  */
 #define _GNU_SOURCE
 #include <asm/eeh.h>
@@ -14,7 +14,6 @@
 
 #include "test.h"
 
-#define SHORT_SIZE	12	/* up to op */
 #define LONG_SIZE	40	/* INJECT_ERR takes the whole structure */
 
 /* Without EEH there is no PE that an operation could be for. */
@@ -24,31 +23,6 @@ static void unavailable(struct tce *t)
 		skip("this host has EEH");
 	expect(__eeh(t->container, VFIO_EEH_PE_GET_STATE) < 0);
 	expect(__eeh(t->container, VFIO_EEH_PE_ENABLE) < 0);
-}
-
-/* Those of the shorter structure, as of each command, are selftests/abi's. */
-static void arguments(struct tce *t)
-{
-	static const uint32_t unknown[] = { 10, 11, 100, 0x7fffffff, 0xffffffff };
-	struct vfio_eeh_pe_op op = { .op = VFIO_EEH_PE_INJECT_ERR };
-	uint8_t *page = alloc(2 * host.page, host.page), *end = page + host.page;
-	size_t i;
-
-	need_eeh(t);
-	for (i = 0; i < sizeof(unknown) / sizeof(*unknown); i++)
-		expect_rc(-EINVAL, __eeh(t->container, unknown[i]));
-	for (op.argsz = SHORT_SIZE; op.argsz < LONG_SIZE; op.argsz++)
-		expect_rc(-EINVAL, __raw(t->container, VFIO_EEH_PE_OP, &op));
-	op.argsz = LONG_SIZE;
-	expect(!munmap(end, host.page));
-	memcpy(end - SHORT_SIZE, &op, SHORT_SIZE);
-	expect_rc(-EFAULT, __raw(t->container, VFIO_EEH_PE_OP, end - SHORT_SIZE));
-	/* There is no such function. */
-	op.err.func = 1000;
-	expect_rc(-EINVAL, __raw(t->container, VFIO_EEH_PE_OP, &op));
-	op.err.func = 0;
-	op.err.type = 1000;
-	expect_rc(-EINVAL, __raw(t->container, VFIO_EEH_PE_OP, &op));
 }
 
 static void operation(struct tce *t, uint32_t op)
@@ -249,7 +223,6 @@ static void worst_of_two(struct tce *t)
 
 static const struct test tests[] = {
 	{ "operations fail where there is no EEH", unavailable, BOTH },
-	{ "unknown operations and errors are refused, and half of a structure", arguments, BOTH },
 	{ "hot reset, and the device works again", resets, BOTH | DMA, .arg = VFIO_EEH_PE_RESET_HOT },
 	{ "fundamental reset, and the device works again", resets, BOTH | DMA,
 	  .arg = VFIO_EEH_PE_RESET_FUNDAMENTAL },

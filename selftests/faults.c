@@ -84,33 +84,25 @@ static bool disarm(void)
 
 static uint8_t *mem;
 
-/* One more of the command's allocations fails, each time. */
+/* A command each of whose allocations fails once */
 static struct {
 	const char *what;
 	bool may_fail;			/* what releases must always work */
 	unsigned int n, failed;
 	uint64_t before;
+	long rc;			/* of the last call */
 } faults;
 
 static void begin(const char *what, bool may_fail)
 {
-	faults.what = what;
-	faults.may_fail = may_fail;
-	faults.n = 0;
-	faults.failed = 0;
-	faults.before = locked();
+	faults = (typeof(faults)){ what, may_fail, .n = 1, .before = locked() };
+	arm(1);
 }
 
-static void next(void)
+/* What came of a call: false if there was no allocation left to fail. */
+static bool had_fault(long rc)
 {
-	if (++faults.n == MANY)
-		fail(__FILE__, __LINE__, "%s: there is no end of allocations", faults.what);
-	arm(faults.n);
-}
-
-/* What came of it: true if there was no allocation left to fail. */
-static bool last(long rc)
-{
+	faults.rc = rc;
 	if (!disarm()) {
 		if (rc)
 			fail_rc(__FILE__, __LINE__, faults.what, 0, rc);
@@ -118,7 +110,7 @@ static bool last(long rc)
 		     faults.failed);
 		/* else nothing was tried */
 		expect(faults.failed || !faults.may_fail);
-		return true;
+		return false;
 	}
 	/* An argument that can't be read is nobody's fault. */
 	if (rc && !faults.may_fail && !(copies_fail && rc == -EFAULT))
@@ -129,28 +121,17 @@ static bool last(long rc)
 		fail(__FILE__, __LINE__, "%s: failure %u leaves %lld bytes locked",
 		     faults.what, faults.n, (long long)(locked() - faults.before));
 	faults.failed += !!rc;
-	return false;
+	if (++faults.n == MANY)
+		fail(__FILE__, __LINE__, "%s: there is no end of allocations", faults.what);
+	return true;
 }
 
 /*
- * Makes @call with each of its allocations failing; @undo after each success but the
- * last, and @failed, which brings back the state in which it needs all allocations,
- * after each failure.
+ * Makes @call with each of its allocations failing. After each time, but not after the last, with
+ * which none fails, comes what brings the state back in which it needs all allocations.
  */
-#define each(what, may_fail, call, undo, failed) do {		\
-	long rc_;						\
-								\
-	for (begin(what, may_fail);;) {				\
-		next();						\
-		rc_ = (call);					\
-		if (last(rc_))					\
-			break;					\
-		if (rc_)					\
-			failed;					\
-		else						\
-			undo;					\
-	}							\
-} while (0)
+#define each(what, may_fail, call) \
+	for (begin(what, may_fail); had_fault(call); arm(faults.n))
 
 static long do_attach(struct tce *t)
 {
@@ -213,14 +194,19 @@ static void lifetime(struct tce *t)
 	prepare();
 	pins = pinned();
 	undo_attach(t);
-	each("SET_IOMMU", true, do_attach(t), undo_attach(t), (void)0);
-	each(t->version == 1 ? "ENABLE" : "REGISTER", true, do_allow(t), undo_allow(t),
-	     (void)0);
-	each("the default window", true, __unmap(t->container, base(t), CHUNK), undo_first(t),
-	     (void)0);
+	each("SET_IOMMU", true, do_attach(t))
+		if (!faults.rc)
+			undo_attach(t);
+	each(t->version == 1 ? "ENABLE" : "REGISTER", true, do_allow(t))
+		if (!faults.rc)
+			undo_allow(t);
+	each("the default window", true, __unmap(t->container, base(t), CHUNK))
+		if (!faults.rc)
+			undo_first(t);
 	do_map(t);
 	/* windows, regions and pins go with the last group */
-	each("close", false, close(t->group), open_again(t), (void)0);
+	each("close", false, close(t->group))
+		open_again(t);
 	expect_rc(pins, pinned_settled(pins));
 }
 
@@ -228,12 +214,6 @@ static void lifetime(struct tce *t)
  * Levels of a sparse table come into being with MAP, and that can fail. Those
  * that did stay, so each attempt needs a new window.
  */
-static void new_sparse(int c, uint64_t *start)
-{
-	remove_window(c, *start);
-	create(c, 12, 1ULL << 40, 3, start);
-}
-
 static void sparse(struct tce *t)
 {
 	int c = t->container;
@@ -243,28 +223,16 @@ static void sparse(struct tce *t)
 	expect_rc(0, do_allow(t));
 	remove_window(c, t->info.dma32_window_start);
 	create(c, 12, 1ULL << 40, 3, &start);
-	each("MAP into a sparse table", true, __map(c, mem, start + 16 * MiB, SIZE, RW),
-	     new_sparse(c, &start), new_sparse(c, &start));
+	each("MAP into a sparse table", true, __map(c, mem, start + 16 * MiB, SIZE, RW)) {
+		remove_window(c, start);
+		create(c, 12, 1ULL << 40, 3, &start);
+	}
 	remove_window(c, start);
-	each("CREATE", true, __create(c, 12, 1ULL << 40, 3, &start), remove_window(c, start),
-	     (void)0);
+	each("CREATE", true, __create(c, 12, 1ULL << 40, 3, &start))
+		if (!faults.rc)
+			remove_window(c, start);
 	remove_window(c, start);
 	undo_allow(t);
-}
-
-/* Leaves the container. True if allocation @n of that was there to fail. */
-static bool leave_failing(struct tce *t, unsigned int n)
-{
-	bool injected;
-	long rc;
-
-	arm(n);
-	rc = __unset_container(t->group);
-	injected = disarm();
-	if (rc == -EFAULT && copies_fail)
-		rc = __unset_container(t->group);
-	expect_rc(0, rc);
-	return injected;
 }
 
 /*
@@ -335,14 +303,20 @@ static bool host_reaches(void)
 	return filled(secret, PROBE, seed);
 }
 
-/* The client leaves in order, and allocation @n of that fails. */
+/* The client leaves in order. True if allocation @n of that was there to fail. */
 static bool leaves(unsigned int n)
 {
 	struct tce t = { .container = -1 };
 	bool injected;
+	long rc;
 
 	attach(&t, 2);
-	injected = leave_failing(&t, n);
+	arm(n);
+	rc = __unset_container(t.group);
+	injected = disarm();
+	if (rc == -EFAULT && copies_fail)
+		rc = __unset_container(t.group);
+	expect_rc(0, rc);
 	close(t.group);
 	close(t.container);
 	return injected;

@@ -46,15 +46,10 @@ static long put_list(uint64_t iova, uint64_t offset, unsigned int pages, uint32_
  * Gives KVM the table of the container's first window, which has to be there. The
  * guest's idea of a page may be a larger one than the table's.
  */
-static void give_table_as(struct tce *t, uint32_t shift)
+static void give_table(struct tce *t, uint32_t shift)
 {
 	guest_view(t->info.dma32_window_start, GUEST_WINDOW, shift);
 	expect_rc(0, guest_add_group(t->group));
-}
-
-static void give_table(struct tce *t)
-{
-	give_table_as(t, 12);
 }
 
 /* All that a guest of QEMU has when it starts; DMA probes go by @base - CHUNK. */
@@ -63,7 +58,7 @@ static void prepare(struct tce *t)
 	guest_init();
 	allow(t, guest.mem, GUEST_SIZE);
 	bounce_at(t, base(t) - CHUNK);
-	give_table(t);
+	give_table(t, 12);
 }
 
 static uint8_t *data(uint64_t offset)
@@ -186,7 +181,7 @@ static void take_turns(struct tce *t)
 	if (!late)
 		allow(t, guest.mem, GUEST_SIZE);
 	bounce_at(t, base(t) - CHUNK);
-	give_table_as(t, shift);
+	give_table(t, shift);
 	for (at = 0; at < ENTRIES; at++)
 		entries[at].page = -1;
 	for (step = UNMAP; step < STEPS; step++) {
@@ -226,7 +221,7 @@ static void create_for_guest(struct tce *t, uint32_t levels)
 	create(t->container, 12, GUEST_WINDOW, levels, &start);
 	expect_eq(t->info.dma32_window_start, start);
 	bounce_at(t, start);
-	give_table(t);
+	give_table(t, 12);
 }
 
 static bool is_stopped(long rc)
@@ -294,7 +289,7 @@ static void behind_a_huge_one(struct tce *t)
 	remove_window(t->container, t->info.dma32_window_start);
 	create(t->container, 21, GiB, 1, &start);
 	expect_eq(t->info.dma32_window_start, start);
-	give_table_as(t, 21);
+	give_table(t, 21);
 	register_mem(t->container, mem, size);
 	t->bounce = alloc_huge(huge, NULL);
 	register_mem(t->container, t->bounce, huge);
@@ -457,7 +452,7 @@ static void v1_put(struct tce *t)
 	set_iommu(second, V2_IOMMU);
 	register_mem(second, guest.mem, GUEST_SIZE);
 	bounce_at(t, base(t) - CHUNK);
-	give_table(t);
+	give_table(t, 12);
 	pins = pinned();
 	rc = put(base(t), 0);
 	reached = reaches(t, base(t), 0);
