@@ -230,6 +230,9 @@ static void arguments(struct tce *t)
 		/* which the platform does not know */
 		inject.err.type = 1000;
 		expect_rc(-EINVAL, __raw(c, VFIO_EEH_PE_OP, &inject));
+	} else {
+		expect(__eeh(c, VFIO_EEH_PE_GET_STATE) < 0);
+		expect(__eeh(c, VFIO_EEH_PE_ENABLE) < 0);
 	}
 	if (t->version == 2)
 		arguments_v2(t, &reg);
@@ -248,6 +251,7 @@ static void of_another_process(struct tce *t)
 	struct vfio_iommu_spapr_tce_info info;
 	uint8_t *mem = prepare_dma(t, CHUNK);
 	uint64_t at = base(t), before, start;
+	volatile bool *done = alloc_shared(host.page);
 	int c = t->container;
 	pid_t pid;
 
@@ -256,7 +260,6 @@ static void of_another_process(struct tce *t)
 
 	pid = fork();
 	if (!pid) {
-		memset(mem, 0x5a, CHUNK);
 		expect_rc(1, __check_extension(c, V2_IOMMU));
 		expect_rc(-EPERM, __get_info(c, &info));
 		if (t->version == 1) {
@@ -272,13 +275,18 @@ static void of_another_process(struct tce *t)
 		expect_rc(-EPERM, __map(c, mem, at + MiB, CHUNK, RW));
 		expect_rc(-EPERM, __unmap(c, at, CHUNK));
 		expect_rc(-EPERM, __eeh(c, VFIO_EEH_PE_GET_STATE));
-		_exit(0);
+		*done = true;
+		pause();
 	}
-	expect(ends(pid, 60));
+	expect(within(60, *done || !lives(pid)));
 	expect_eq(before, locked());
-	expect(can_write(t, at, mem));
+	/* a write to memory that both have must not give the owner another page than the device's */
 	expect(can_read(t, at, mem));
+	expect(can_write(t, at, mem));
 	expect(!can_read(t, at + MiB, mem));
+	kill_child(pid);
+	expect(can_read(t, at, mem));
+	expect(can_write(t, at, mem));
 }
 
 /* Before anything is bound a container may be prepared here and used there. */
@@ -311,7 +319,7 @@ static const struct test tests[] = {
 	{ "GET_INFO tells the window, and the dynamic ones of v2", info, BOTH },
 	{ "unknown commands are ENOTTY", unknown_commands, BOTH },
 	{ "each command refuses bad argsz, flags and pointers", arguments, BOTH },
-	{ "another process, which has the container's file, is refused and changes nothing",
+	{ "another process, which has the container's file, is refused and takes no memory along",
 	  of_another_process, BOTH | DMA },
 	{ "a container that is not bound yet can be handed to another process",
 	  handed_over, BOTH },

@@ -5,11 +5,9 @@
  */
 #define _GNU_SOURCE
 #include <linux/mman.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "test.h"
@@ -200,25 +198,6 @@ static void written_later(struct tce *t)
 	expect(can_read(t, base(t) + CHUNK, mem + CHUNK));
 }
 
-/* A page that DMA uses stays this process's own page over a fork. */
-static void fork_keeps(struct tce *t)
-{
-	uint8_t *mem = prepare_dma(t, CHUNK);
-	pid_t pid;
-
-	map(t->container, mem, base(t), CHUNK, RW);
-	pid = fork();
-	if (!pid) {
-		pause();
-		_exit(0);
-	}
-	expect(can_read(t, base(t), mem));
-	expect(can_write(t, base(t), mem));
-	kill_child(pid);
-	expect(can_read(t, base(t), mem));
-	expect(can_write(t, base(t), mem));
-}
-
 #define PAIR	(2 * CHUNK)
 
 /* Memory that can be pinned for long where it is, so that no move marks it dirty */
@@ -278,8 +257,6 @@ static const struct test tests[] = {
 	{ "memory that is read-only for the process is not written by the device",
 	  readonly_memory, BOTH | DMA },
 	{ "what the process writes for the first time after MAP is read by the device", written_later,
-	  BOTH | DMA },
-	{ "fork does not part the process from its DMA memory", fork_keeps,
 	  BOTH | DMA },
 	{ "a device that writes all the time does not write to what was given back",
 	  given_back, BOTH | DMA | REPEATS },

@@ -16,15 +16,6 @@
 
 #define LONG_SIZE	40	/* INJECT_ERR takes the whole structure */
 
-/* Without EEH there is no PE that an operation could be for. */
-static void unavailable(struct tce *t)
-{
-	if (__check_extension(t->container, VFIO_EEH))
-		skip("this host has EEH");
-	expect(__eeh(t->container, VFIO_EEH_PE_GET_STATE) < 0);
-	expect(__eeh(t->container, VFIO_EEH_PE_ENABLE) < 0);
-}
-
 static void operation(struct tce *t, uint32_t op)
 {
 	expect_rc(0, __eeh(t->container, op));
@@ -222,7 +213,6 @@ static void worst_of_two(struct tce *t)
 }
 
 static const struct test tests[] = {
-	{ "operations fail where there is no EEH", unavailable, BOTH },
 	{ "hot reset, and the device works again", resets, BOTH | DMA, .arg = VFIO_EEH_PE_RESET_HOT },
 	{ "fundamental reset, and the device works again", resets, BOTH | DMA,
 	  .arg = VFIO_EEH_PE_RESET_FUNDAMENTAL },
