@@ -4,9 +4,10 @@
  * process that starts with nothing, does some thousand operations and ends in
  * one way or another. If it disagrees with its model, the operations that it
  * had made are tried again with ever more of them left out, until nothing can
- * be left out: what remains is printed and can be given back with --replay.
+ * be left out: what remains is printed, and repeated if it is in the file /replay.
  *
- * Results are KTAP, a row for each thing that is compared.
+ * TCE_SEED is the seed of all of it, TCE_ROUND the first round and TCE_ROUNDS how many there are.
+ * Otherwise they go on for TCE_SECONDS. Results are KTAP, a row for each thing that is compared.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -22,14 +23,10 @@
 #define TRIES		300	/* to shorten what failed */
 #define FAILURES	3	/* are enough */
 #define ROUND_LIMIT	240	/* seconds */
+#define SECONDS		20
+#define REPLAY		"/replay"	/* what was printed after "replay:" */
 
-static struct options {
-	unsigned long seed;
-	long round;		/* the first one, or the only one */
-	unsigned int seconds, rounds;
-	const char *replay;	/* a file with what was printed after "replay:" */
-} opt = { .seed = 1, .seconds = 20 };
-
+static unsigned long seed;
 static struct op *ops;		/* of the round, shared with its process */
 static long base_pins;
 
@@ -46,7 +43,7 @@ static const char *const compared[WRONGS] = {
 
 static uint64_t round_seed(unsigned long round)
 {
-	uint64_t state = opt.seed * 0x9e3779b97f4a7c15ULL + round;
+	uint64_t state = seed * 0x9e3779b97f4a7c15ULL + round;
 
 	return random_next(&state);
 }
@@ -222,7 +219,7 @@ static void print_failure(long round, unsigned int how, int n, bool whole)
 	int i;
 
 	printf("# %s: %s\n", compared[report->wrong], report->text);
-	printf("# seed %lu round %ld, operation %d of %d%s\n", opt.seed, round, report->at, n,
+	printf("# seed %lu round %ld, operation %d of %d%s\n", seed, round, report->at, n,
 	       whole ? "" : " left, shortened:");
 	for (i = 0; !whole && i < n && i < 100; i++)
 		print_op(&ops[i]);
@@ -296,44 +293,15 @@ static bool idle(unsigned long rounds)
 	return less || !rounds;
 }
 
-static void parse(int argc, char **argv)
-{
-	int i;
-
-	for (i = 1; i + 1 < argc; i += 2) {
-		unsigned long n = strtoul(argv[i + 1], NULL, 0);
-
-		if (!strcmp(argv[i], "--seed")) {
-			opt.seed = n;
-		} else if (!strcmp(argv[i], "--seconds")) {
-			opt.seconds = n;
-		} else if (!strcmp(argv[i], "--rounds")) {
-			opt.rounds = n;
-		} else if (!strcmp(argv[i], "--round")) {
-			opt.round = n;
-			opt.rounds = 1;
-		} else if (!strcmp(argv[i], "--replay")) {
-			opt.replay = argv[i + 1];
-		} else {
-			break;
-		}
-	}
-	if (i < argc) {
-		fputs("usage: fuzz [--seed N] [--seconds N] [--rounds N | --round N] [--replay FILE]\n",
-		      stderr);
-		exit(2);
-	}
-}
-
 static bool replay(void)
 {
 	unsigned int how = 0;
 	char line[512], *at;
 	int n = 0;
-	FILE *f = fopen(opt.replay, "r");
+	FILE *f = fopen(REPLAY, "r");
 
 	if (!f) {
-		perror(opt.replay);
+		perror(REPLAY);
 		exit(2);
 	}
 	while (fgets(line, sizeof(line), f)) {
@@ -345,7 +313,7 @@ static bool replay(void)
 			n++;
 	}
 	fclose(f);
-	note("%d operations of %s", n, opt.replay);
+	note("%d operations to repeat", n);
 	if (!n)
 		exit(2);
 	if (run_round(false, n, how))
@@ -371,21 +339,21 @@ static void tell_failure(long round, unsigned int how)
 /* Rounds, until there is enough of them. Returns how many failed, and counts by what. */
 static unsigned int fuzz(unsigned int *bad)
 {
-	double begun = seconds(), end = begun + opt.seconds;
-	unsigned long rounds = 0, total = 0;
+	double begun = seconds(), end = begun + knob("TCE_SECONDS", SECONDS);
+	unsigned long rounds = 0, total = 0, most = knob("TCE_ROUNDS", 0);
 	unsigned long long tables = mem_free();
 	unsigned int failures = 0;
-	long round;
+	long round = knob("TCE_ROUND", 0);
 
-	for (round = opt.round; opt.rounds ? rounds < opt.rounds : seconds() <= end; round++) {
-		uint64_t seed = round_seed(round);
+	for (; most ? rounds < most : seconds() <= end; round++) {
+		uint64_t state = round_seed(round);
 		unsigned int how;
 
-		/* In case the kernel does not survive it: --round repeats it. */
-		note("round %ld of seed %lu, %lu ioctls in %.0f s so far", round, opt.seed,
+		/* In case the kernel does not survive it: TCE_ROUND repeats it. */
+		note("round %ld of seed %lu, %lu ioctls in %.0f s so far", round, seed,
 		     report->ioctls, seconds() - begun);
-		how = random_next(&seed) % HOW_ALL;
-		gen_seed(seed);
+		how = random_next(&state) % HOW_ALL;
+		gen_seed(state);
 		rounds++;
 		if (run_round(true, OPS, how)) {
 			total += report->ops;
@@ -404,33 +372,34 @@ static unsigned int fuzz(unsigned int *bad)
 	bad[WRONG_IDLE] = !failures && idle(rounds);
 	note("free memory: %lld KiB less than at the start",
 	     ((long long)tables - (long long)mem_free()) / 1024);
-	note("seed %lu: %lu rounds, %lu operations, %lu ioctls in %.0f s", opt.seed, rounds, total,
+	note("seed %lu: %lu rounds, %lu operations, %lu ioctls in %.0f s", seed, rounds, total,
 	     report->ioctls, seconds() - begun);
 	return failures + bad[WRONG_IDLE];
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
+	const bool repeats = !access(REPLAY, F_OK);
+	/* what is repeated is a part of a round */
+	const int rows = repeats ? WRONG_IDLE : WRONGS;
 	unsigned int bad[WRONGS] = { }, failures = 0;
-	/* what is replayed is a part of a round */
-	int i, row = 0, rows;
+	int i, row = 0;
 
-	parse(argc, argv);
-	rows = opt.replay ? WRONG_IDLE : WRONGS;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	ops = alloc_shared(OPS * sizeof(*ops));
 	report = alloc_shared(sizeof(*report));
 	printf("KTAP version 1\n1..%d\n", rows - 1);
+	seed = seed_of_run();
 	ask_machine();
 	if (machine.groups < GROUPS)
 		fail(__FILE__, __LINE__, "%d groups are needed", GROUPS);
 
-	if (!opt.replay)
+	if (!repeats)
 		failures = fuzz(bad);
 	else if (!replay())
 		bad[report->wrong]++;
 	for (i = 1; i < rows; i++) {
-		failures += bad[i] && opt.replay;
+		failures += bad[i] && repeats;
 		printf("%sok %d fuzz: %s\n", bad[i] ? "not " : "", ++row, compared[i]);
 	}
 	return failures ? 1 : 0;

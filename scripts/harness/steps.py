@@ -143,12 +143,12 @@ def runs() -> Iterator[Step]:
         UNCHECKED, "powernv9", "user", "--as", "kvm", *KVM, *PATIENCE,
         "--test", "kvm: v2: a guest's hypercall ends*"))
     yield Step(f"fuzz {UNCHECKED} powernv9", ["fuzz", "--kernel", UNCHECKED, "--seed", str(SEED),
-                                              "--args", "--rounds 6"], 8)
+                                              "--rounds", "6"], 8)
     for seed, (kernel, machine) in enumerate((("kunit-6.12-4k", "powernv9"),
                                               ("kunit-6.12-64k", "pseries")), SEED):
         yield Step(f"fuzz {kernel} {machine}", [
             "fuzz", "--kernel", kernel, "--machine", machine, "--seed", str(seed), "--huge-pages",
-            "--args", "--rounds 70", "--append", "slub_debug=-", "--seconds", "7000"], 8)
+            "--rounds", "70", "--append", "slub_debug=-", "--seconds", "7000"], 8)
     yield Step("wrong modules", ["nightly/wrong-modules"], 15)
     for kernel, hosts in SUITES.items():
         for machine in hosts.split():
@@ -186,7 +186,7 @@ def machines() -> Iterator[Step]:
     for seed, (kernel, machine) in enumerate((("6.12-4k", "powernv9"), ("6.12-64k", "pseries"),
                                               ("6.1-64k", "powernv9"), ("6.12-be", "powernv9")), 1):
         yield Step(f"fuzz {kernel} {machine}", ["fuzz", "--kernel", kernel, "--machine", machine,
-                                                "--args", "--rounds 6", "--seed", str(seed)], 8)
+                                                "--rounds", "6", "--seed", str(seed)], 8)
     # DPDK and the kernel's VFIO selftests, one version of each; make clients has others, in a real
     # Debian.
     yield Step("clients", ["clients", "--short"], 29)
