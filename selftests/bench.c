@@ -33,7 +33,7 @@ static const char *driver = "?";
 static uint64_t regions;		/* the most that are registered */
 
 __attribute__((format(printf, 2, 3)))
-static void row(double value, const char *name, ...)
+static void figure(double value, const char *name, ...)
 {
 	va_list ap;
 
@@ -176,16 +176,16 @@ static void ranges(int version, const char *kind, uint8_t *mem)
 			c[at] = perf_read(calls) - c[at];
 		}
 		if (n == 512) {
-			row(least(c, REPS), "v%d platform calls for MAP and UNMAP of 512 TCEs %s",
+			figure(least(c, REPS), "v%d platform calls for MAP and UNMAP of 512 TCEs %s",
 			    version, kind);
 			continue;
 		}
 		what = n == 1 ? "one entry" : "4 MiB";
 		map_cost = 1.0 * least(m, REPS) / n;
 		unmap_cost = 1.0 * least(u, REPS) / n;
-		row(map_cost, "v%d MAP of %s %s per TCE", version, what, kind);
-		row(unmap_cost, "v%d UNMAP of %s %s per TCE", version, what, kind);
-		row(map_cost + unmap_cost, "v%d MAP and UNMAP of %s %s per TCE", version, what,
+		figure(map_cost, "v%d MAP of %s %s per TCE", version, what, kind);
+		figure(unmap_cost, "v%d UNMAP of %s %s per TCE", version, what, kind);
+		figure(map_cost + unmap_cost, "v%d MAP and UNMAP of %s %s per TCE", version, what,
 		    kind);
 	}
 }
@@ -216,7 +216,7 @@ static void register_hugetlb(int version)
 		/* the kernel's own list lets go of memory some time later */
 		pinned_settled(pins);
 	}
-	row(1.0 * least(cost, REPS) / (size / HUGE), "v2 REGISTER of hugetlb memory per 2 MiB");
+	figure(1.0 * least(cost, REPS) / (size / HUGE), "v2 REGISTER of hugetlb memory per 2 MiB");
 }
 
 /* UNREGISTER takes along what is mapped. The kernel's own driver refuses it until that is unmapped. */
@@ -241,7 +241,7 @@ static void unregister_mapped(int version)
 		});
 		pinned_settled(pins);
 	}
-	row(1.0 * least(cost, REPS) / (size / TCE),
+	figure(1.0 * least(cost, REPS) / (size / TCE),
 	    "v%d UNREGISTER of 64 MiB that are mapped per TCE", version);
 }
 
@@ -271,10 +271,10 @@ static void many_regions(int version)
 			cost[2][at] = counted(unmap(t.container, iova, TCE));
 		}
 		for (k = 0; k < 3; k++)
-			row(least(cost[k], PROBES), "v2 %s of a page with %s regions",
+			figure(least(cost[k], PROBES), "v2 %s of a page with %s regions",
 			    names[k], i ? "many" : "64");
 	}
-	row(1.0 * counted(detach(&t)) / regions, "v2 close of many regions per region");
+	figure(1.0 * counted(detach(&t)) / regions, "v2 close of many regions per region");
 }
 
 /*
@@ -306,7 +306,7 @@ static void shared_regions(int version)
 					unmap(t[0].container, iova[0] + i * host.page, host.page);
 				unregister_mem(t[0].container, mem + i * host.page, host.page);
 			});
-		row(1.0 * cost / count, "v%d UNREGISTER of 4096 mapped regions per region %s",
+		figure(1.0 * cost / count, "v%d UNREGISTER of 4096 mapped regions per region %s",
 		    version, both ? "shared by two containers" : "of one container");
 	}
 }
@@ -343,7 +343,7 @@ static const struct {
 #define NOTHING	(sizeof(hypercalls) / sizeof(*hypercalls) - 1)
 
 /* What @counter counts, per TCE; a hypercall that does nothing is taken off. */
-static void hypercall_rows(const struct shape *shape, uint64_t iova, int counter, const char *which)
+static void hypercall_figures(const struct shape *shape, uint64_t iova, int counter, const char *which)
 {
 	uint64_t val[NOTHING + 1][REPS], start;
 	unsigned int call, n;
@@ -362,7 +362,7 @@ static void hypercall_rows(const struct shape *shape, uint64_t iova, int counter
 	}
 	start = least(val[NOTHING], REPS);
 	for (i = 0; i < NOTHING; i++)
-		row(1.0 * (least(val[i], REPS) - start) / hypercalls[i].n, "%s %s%s per TCE",
+		figure(1.0 * (least(val[i], REPS) - start) / hypercalls[i].n, "%s %s%s per TCE",
 		    shape->name, hypercalls[i].name, which);
 }
 
@@ -392,17 +392,17 @@ static void guest_calls(int which)
 	guest_view(iova, GUEST_WINDOW, shape->guest);
 	expect_rc(0, guest_add_group(t.group));
 
-	hypercall_rows(shape, iova, insns, "");
+	hypercall_figures(shape, iova, insns, "");
 	if (host.powernv) {
 		kills = tracepoint("powerpc/opal_entry", OPAL_TCE_KILL);
-		hypercall_rows(shape, iova, kills, " invalidations");
+		hypercall_figures(shape, iova, kills, " invalidations");
 		close(kills);
 	}
 	/* the kernel looks at the newest first */
 	more = alloc(LISTED * CHUNK, HUGE);
 	for (i = 1; i < LISTED; i++)
 		register_mem(t.container, more + i * CHUNK, host.page);
-	hypercall_rows(shape, iova, insns, " with 256 regions");
+	hypercall_figures(shape, iova, insns, " with 256 regions");
 }
 
 static const struct {

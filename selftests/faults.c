@@ -29,7 +29,7 @@ static int fail_nth;
 /* Copies from and to user space can fail as well. */
 static bool copies_fail;
 
-/* Skips the row where the kernel has no fault injection. */
+/* Skips the test where the kernel has no fault injection. */
 static void need_faults(void)
 {
 	static const char *const kinds[] = { "failslab", "fail_page_alloc" };

@@ -7,7 +7,7 @@
  * be left out: what remains is printed, and repeated if it is in the file /replay.
  *
  * TCE_SEED is the seed of all of it, TCE_ROUND the first round and TCE_ROUNDS how many there are.
- * Otherwise they go on for TCE_SECONDS. Results are KTAP, a row for each thing that is compared.
+ * Otherwise they go on for TCE_SECONDS. Results are KTAP, one for each thing that is compared.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -381,14 +381,14 @@ int main(void)
 {
 	const bool repeats = !access(REPLAY, F_OK);
 	/* what is repeated is a part of a round */
-	const int rows = repeats ? WRONG_IDLE : WRONGS;
+	const int results = repeats ? WRONG_IDLE : WRONGS;
 	unsigned int bad[WRONGS] = { }, failures = 0;
-	int i, row = 0;
+	int i, n = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	ops = alloc_shared(OPS * sizeof(*ops));
 	report = alloc_shared(sizeof(*report));
-	printf("KTAP version 1\n1..%d\n", rows - 1);
+	printf("KTAP version 1\n1..%d\n", results - 1);
 	seed = seed_of_run();
 	ask_machine();
 	if (machine.groups < GROUPS)
@@ -398,9 +398,9 @@ int main(void)
 		failures = fuzz(bad);
 	else if (!replay())
 		bad[report->wrong]++;
-	for (i = 1; i < rows; i++) {
+	for (i = 1; i < results; i++) {
 		failures += bad[i] && repeats;
-		printf("%sok %d fuzz: %s\n", bad[i] ? "not " : "", ++row, compared[i]);
+		printf("%sok %d fuzz: %s\n", bad[i] ? "not " : "", ++n, compared[i]);
 	}
 	return failures ? 1 : 0;
 }

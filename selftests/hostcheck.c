@@ -9,7 +9,7 @@
  * The second form fails unless the disk can be opened as those do who want it for themselves (ZFS,
  * btrfs, md, the device mapper), which no mount tells of.
  *
- * HOSTCHECK_SECONDS is how long the row runs that replaces a page (5). HOSTCHECK_STRAY is a
+ * HOSTCHECK_SECONDS is how long the test runs that replaces a page (5). HOSTCHECK_STRAY is a
  * command that stops the device after each access that was not allowed, as hardware does.
  */
 #define _GNU_SOURCE
@@ -22,7 +22,7 @@
 
 #include "hostcheck/hostcheck.h"
 
-/* Maps all of the row's memory. */
+/* Maps all of the test's memory. */
 static void map_all(struct engine *e, uint32_t flags)
 {
 	map(e->t->container, e->mem, e->iova, e->size, flags);

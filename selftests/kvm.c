@@ -4,7 +4,7 @@
  * container, and a virtual machine whose hypercalls KVM answers by itself, in the
  * tables of the container's windows, without a lock in common (lib/guest.h).
  *
- * Needs a host with KVM; the rows are skipped where there is none.
+ * Needs a host with KVM; the tests are skipped where there is none.
  */
 #define _GNU_SOURCE
 #include <endian.h>

@@ -42,7 +42,7 @@ static void unregister_mapped(struct tce *t)
 	unmap(t->container, base(t) + CHUNK, CHUNK);
 }
 
-/* Limits. Root is above RLIMIT_MEMLOCK, so these rows give up root, with the group open. */
+/* Limits. Root is above RLIMIT_MEMLOCK, so these tests give up root, with the group open. */
 
 #define NOBODY	65534
 

@@ -95,7 +95,7 @@ static void same_level(struct tce *t)
 	expect(mem_free_returns(free - 8 * MiB));
 }
 
-/* A thread makes the same calls over and over, until the row has made its own for some time. */
+/* A thread makes the same calls over and over, until the test has made its own for some time. */
 
 static void (*calls_of_thread)(void);
 static volatile unsigned long thread_turns;

@@ -36,7 +36,7 @@
 struct round r;
 struct tally *tally;
 
-static struct tce *row;
+static int version;	/* of the test */
 static pthread_barrier_t barrier;
 
 /* The task that makes a thread's calls: a process of its own, with the same memory and files. */
@@ -121,7 +121,7 @@ static bool has_kvm(void)
 	return !access("/dev/kvm", R_OK | W_OK);
 }
 
-/* Can it succeed in the row, or on this host? */
+/* Can it succeed in the test, or on this host? */
 static bool counts(enum kind kind)
 {
 	switch (kind) {
@@ -129,15 +129,15 @@ static bool counts(enum kind kind)
 	case UNREGISTER:
 	case CREATE:
 	case REMOVE:
-		return row->version == 2;
+		return version == 2;
 	case ENABLE:
 	case DISABLE:
-		return row->version == 1;
+		return version == 1;
 	case EEH:
 		return host.powernv;
 	case HCALL:
 	case GIVE:
-		return row->version == 2 && has_kvm();
+		return version == 2 && has_kvm();
 	case STATE:
 		return !access("/sys/kernel/debug/vfio_iommu_spapr_tce/state", R_OK);
 	default:
@@ -246,7 +246,7 @@ static void round_process(void *unused __attribute__((unused)))
 	uint64_t before = locked();
 	int i, pause;
 
-	draw_round(row->version, round_seed);
+	draw_round(version, round_seed);
 	arena_init();
 	regions_init();
 	r.pins = pinned();
@@ -317,7 +317,7 @@ static bool is_never_refused(enum kind kind)
 	return kind == CLOSE || kind == MEMORY || kind == FORK || kind == STATE || kind == DISABLE;
 }
 
-/* Has everything come about that the row is for? Says what has not, if it is asked to. */
+/* Has everything come about that the test is for? Says what has not, if it is asked to. */
 static bool all_met(bool say)
 {
 	enum kind a, b;
@@ -376,7 +376,7 @@ static void storm(struct tce *t)
 	long pins = pinned(), kept = 0;
 	int i;
 
-	row = t;
+	version = t->version;
 	tally = alloc_shared(sizeof(*tally));
 	state_text(before, sizeof(before));
 	without_kvm(before);

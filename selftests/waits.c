@@ -5,12 +5,12 @@
  * whose lock somebody has. Nobody else may wait for it: not root who takes the device
  * away, not another client, and not the client's own close.
  *
- * All rows are the same client, which makes all calls of a kind in a table at once and then waits
- * in them. A row says what the others do meanwhile, and how that client ends. Which lock of the
+ * All tests are the same client, which makes all calls of a kind in a table at once and then waits
+ * in them. A test says what the others do meanwhile, and how that client ends. Which lock of the
  * driver each command waits for is in KUnit's suite tce_killed.
  *
  * A page that never comes is one of userfaultfd: the kernel asks user space for it, and
- * nobody answers. A page whose lock is kept has it from module/host_map.c. The rows take
+ * nobody answers. A page whose lock is kept has it from module/host_map.c. The tests take
  * devices from vfio-pci, so that they stay root; their clients are processes of their own with
  * the rights of the tests' user.
  */
@@ -76,7 +76,7 @@ static const struct call {
 
 #define CALLS	(int)(sizeof(calls) / sizeof(*calls))
 
-/* What a client does; set by the row before it begins. */
+/* What a client does; set by the test before it begins. */
 static struct plan {
 	enum behind behind;
 	bool again;			/* and again, until the container is gone */
@@ -93,14 +93,14 @@ static bool is_made(int version, int i)
 	for (i = 0; i < CALLS; i++)	\
 		if (is_made(version, i))
 
-/* What a row and its clients tell each other. */
+/* What a test and its clients tell each other. */
 enum step {
 	OPENED,			/* client: all is open */
-	CALL,			/* row: make the calls that wait */
+	CALL,			/* test: make the calls that wait */
 	CALLED,			/* client: they wait, or have returned */
-	CLOSE,			/* row: close all that is open */
+	CLOSE,			/* test: close all that is open */
 	CLOSED,			/* client: done */
-	SERVE,			/* row: provide the page, if there is one; and end */
+	SERVE,			/* test: provide the page, if there is one; and end */
 	STEPS
 };
 
@@ -117,17 +117,17 @@ static void tell(enum step step)
 	shared->told[step] = true;
 }
 
-/* For a client, which waits for its orders longer than the row for others. */
+/* For a client, which waits for its orders longer than the test for others. */
 static void obey(enum step step)
 {
 	while (!shared->told[step])
 		nap(5);
 }
 
-static struct tce box, box2;		/* the client's */
+static struct tce first, second;		/* the client's */
 
 /* Opens and maps what a client has, so that there is something to be given back: this memory. */
-static uint8_t *open_box(struct tce *t, int version, int device)
+static uint8_t *open_and_map(struct tce *t, int version, int device)
 {
 	uint8_t *mem = alloc(CHUNK, CHUNK);
 
@@ -236,13 +236,13 @@ static long do_call(int i)
 
 	switch (calls[i].behind) {
 	case DEVICE:
-		return __raw(box.container, VFIO_EEH_PE_OP, &op);
+		return __raw(first.container, VFIO_EEH_PE_OP, &op);
 	case MEMORY:
-		if (box.version == 2)
-			return __register(box.container, memory, SIZE);
-		return __map(box.container, memory, base(&box) + 32 * MiB, SIZE, RW);
+		if (first.version == 2)
+			return __register(first.container, memory, SIZE);
+		return __map(first.container, memory, base(&first) + 32 * MiB, SIZE, RW);
 	default:
-		return __raw(box.container, calls[i].cmd, argument(i));
+		return __raw(first.container, calls[i].cmd, argument(i));
 	}
 }
 
@@ -289,7 +289,7 @@ static void start_create(int i)
 
 	memcpy(page, &create, sizeof(create));
 	for (tries = 0; tries < 500; tries++) {
-		__remove(box.container, box.info.dma32_window_start);
+		__remove(first.container, first.info.dma32_window_start);
 		start_call(i);
 		while (!shared->returned[i]) {
 			if (!asked(&msg, 10))
@@ -317,8 +317,8 @@ static void start_calls(int version)
 
 	for_each_call(i, version) {
 		if (plan.behind == ARGUMENT && made++) {
-			detach(&box);
-			open_box(&box, version, 0);
+			detach(&first);
+			open_and_map(&first, version, 0);
 		}
 		if (plan.behind == ANSWER) {
 			start_create(i);
@@ -336,15 +336,15 @@ static void start_calls(int version)
 		nap(500);
 }
 
-/* The client, as the row's plan says. */
+/* The client, as the test's plan says. */
 
 /* Only the calls wait, and not for the other container that the client has. */
-static void use_box2(void)
+static void use_second(void)
 {
-	get_info(box2.container, &box2.info);
-	unmap(box2.container, base(&box2), CHUNK);
-	close(box2.group);
-	close(box2.container);
+	get_info(second.container, &second.info);
+	unmap(second.container, base(&second), CHUNK);
+	close(second.group);
+	close(second.container);
 }
 
 static void client(void *arg)
@@ -356,14 +356,14 @@ static void client(void *arg)
 
 	if (plan.kvm)
 		expect(__raw(open("/dev/kvm", O_RDWR | O_CLOEXEC), KVM_CREATE_VM, NULL) >= 0);
-	shared->page = open_box(&box, t->version, 0);
+	shared->page = open_and_map(&first, t->version, 0);
 	if (plan.behind == DEVICE) {
-		need_eeh(&box);
-		fd = __raw(box.group, VFIO_GROUP_GET_DEVICE_FD, host.device[0].pci);
+		need_eeh(&first);
+		fd = __raw(first.group, VFIO_GROUP_GET_DEVICE_FD, host.device[0].pci);
 		expect(fd >= 0);
 		expect_rc(0, do_call(VFIO_EEH_PE_ENABLE));
 	} else {
-		open_box(&box2, t->version, host.other);
+		open_and_map(&second, t->version, host.other);
 		init_userfaults();
 		if (plan.behind == MEMORY)
 			prepare_memory();
@@ -374,7 +374,7 @@ static void client(void *arg)
 	obey(CALL);
 	start_calls(t->version);
 	if (plan.behind != DEVICE)
-		use_box2();
+		use_second();
 	tell(CALLED);
 	while (!shared->told[CLOSE] && !shared->told[SERVE])
 		nap(5);
@@ -382,8 +382,8 @@ static void client(void *arg)
 	if (!in_time) {
 		over = true;
 		close(fd);
-		close(box.group);
-		close(box.container);
+		close(first.group);
+		close(first.container);
 		tell(CLOSED);
 		obey(SERVE);
 	}
@@ -396,19 +396,19 @@ static void client(void *arg)
 			expect(in_time ? !shared->result[i] : shared->result[i] < 0);
 	}
 	if (in_time)
-		detach(&box);
+		detach(&first);
 	if (plan.behind == MEMORY)
 		expect_eq(before, locked_settled(before));
 }
 
-/* What the rows have: clients, another client beside them, and root. */
+/* What the tests have: clients, another client beside them, and root. */
 
 static void neighbour(void *arg)
 {
 	const struct tce *t = arg;
 	struct tce other;
 
-	open_box(&other, t->version, host.other);
+	open_and_map(&other, t->version, host.other);
 	unmap(other.container, base(&other), CHUNK);
 	detach(&other);
 }
@@ -419,7 +419,7 @@ static void others_go_on(struct tce *t, const char *when)
 		fail(__FILE__, __LINE__, "another client waits, %s", when);
 }
 
-/* A process of the row has come so far. It may end before, as who is skipped does. */
+/* A process of the test has come so far. It may end before, as who is skipped does. */
 static void expect_comes(pid_t pid, enum step step)
 {
 	static const char *const steps[STEPS] = {
@@ -538,7 +538,7 @@ static void expect_unloads(void)
 	expect_rc(0, system("modprobe vfio_iommu_spapr_tce"));
 }
 
-/* Has the lock of a page until it is killed, as it is with a row that fails. */
+/* Has the lock of a page until it is killed, as it is with a test that fails. */
 static void keep_lock(void *pfn)
 {
 	char text[24];
@@ -631,7 +631,7 @@ static void eeh_recover(void *arg)
 	const struct tce *t = arg;
 	unsigned int i;
 
-	attach(&box, t->version);
+	attach(&first, t->version);
 	for (i = 0; i < sizeof(ops) / sizeof(*ops); i++)
 		expect_rc(0, do_call(ops[i]));
 }
@@ -640,8 +640,8 @@ static void device_works(void *arg)
 {
 	const struct tce *t = arg;
 
-	attach(&box, t->version);
-	expect_rc(0, edu_open(&box.edu, box.group, 0));
+	attach(&first, t->version);
+	expect_rc(0, edu_open(&first.edu, first.group, 0));
 }
 
 /*
@@ -713,25 +713,25 @@ static void eeh_against(struct tce *t)
 	eeh_mend(t);
 }
 
-#define ROW	(APART | TWO | DANGEROUS)
+#define ALL	(APART | TWO | DANGEROUS)
 
 static const struct test tests[] = {
-	{ "root unbinds a device that EEH operations wait for", eeh_against, BOTH | ROW },
-	{ "a client is killed while EEH waits for its device", eeh_against, BOTH | ROW, .arg = KILLED },
-	{ "a client is killed while EEH waits for an unplug", eeh_against, BOTH | ROW,
+	{ "root unbinds a device that EEH operations wait for", eeh_against, BOTH | ALL },
+	{ "a client is killed while EEH waits for its device", eeh_against, BOTH | ALL, .arg = KILLED },
+	{ "a client is killed while EEH waits for an unplug", eeh_against, BOTH | ALL,
 	  .arg = KILLED | UNPLUG },
-	{ "root unplugs a device amid EEH operations", eeh_against, V2 | ROW, .arg = UNPLUG | AMID },
+	{ "root unplugs a device amid EEH operations", eeh_against, V2 | ALL, .arg = UNPLUG | AMID },
 	{ "nobody waits for arguments that never come, and the driver is not unloaded", nobody_waits,
-	  BOTH | ROW, .arg = ARGUMENT },
-	{ "nobody waits for CREATE to tell its answer", nobody_waits, V2 | ROW, .arg = ANSWER },
-	{ "nobody waits for one of many pages that never comes", nobody_waits, BOTH | ROW,
+	  BOTH | ALL, .arg = ARGUMENT },
+	{ "nobody waits for CREATE to tell its answer", nobody_waits, V2 | ALL, .arg = ANSWER },
+	{ "nobody waits for one of many pages that never comes", nobody_waits, BOTH | ALL,
 	  .arg = MEMORY },
-	{ "nobody waits for the lock of a page that is kept", nobody_waits, BOTH | ROW, .arg = PAGE },
+	{ "nobody waits for the lock of a page that is kept", nobody_waits, BOTH | ALL, .arg = PAGE },
 	{ "one of many pages that comes late is the device's, or nobody's once all is closed",
-	  comes_late, BOTH | ROW, .arg = MAP_PRIVATE },
-	{ "one of many shared pages that comes late, in the same way", comes_late, BOTH | ROW,
+	  comes_late, BOTH | ALL, .arg = MAP_PRIVATE },
+	{ "one of many shared pages that comes late, in the same way", comes_late, BOTH | ALL,
 	  .arg = MAP_SHARED },
-	{ "one of many huge pages that comes late, in the same way", comes_late, BOTH | ROW,
+	{ "one of many huge pages that comes late, in the same way", comes_late, BOTH | ALL,
 	  .arg = MAP_PRIVATE | MAP_HUGETLB | MAP_HUGE_2MB },
 };
 

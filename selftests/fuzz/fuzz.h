@@ -13,7 +13,7 @@
  * again without the generator. The model is written from the documented ABI,
  * not from the driver; where the ABI leaves a choice it allows each.
  *
- * What depends on no state is not asked here, since tables of rows go through all of
+ * What depends on no state is not asked here, since other programs go through all of
  * it: sizes, flags and pointers of arguments, unknown commands, other processes, EEH,
  * RLIMIT_MEMLOCK, memory that is protected or moved.
  */

@@ -87,7 +87,7 @@ int restart(struct engine *e)
 		return rc;
 	memset(e->own, 0, ENGINE_OWN);
 	rc = e->ops->start(e);
-	/* Does it work? Better known before the rows ask for more. */
+	/* Does it work? Better known before the tests ask for more. */
 	return rc ?: write_token(e, e->own_iova + TARGET, e->own + TARGET, 1);
 }
 

@@ -48,7 +48,7 @@ struct engine {
 	uint64_t config, bar;		/* where they are in it */
 	uint8_t *own;			/* ENGINE_OWN bytes, at @own_iova */
 	uint64_t own_iova;
-	/* For the row, mapped for reading and writing. 16 MiB, and more, are free from @iova on. */
+	/* For the test, mapped for reading and writing. 16 MiB, and more, are free from @iova on. */
 	uint64_t iova;
 	uint8_t *mem;
 	size_t size;
@@ -59,7 +59,7 @@ struct engine {
 };
 
 /*
- * The engine runs in the default window, with @size bytes of memory for the row. Skips the row if
+ * The engine runs in the default window, with @size bytes of memory for the test. Skips the test if
  * there is no engine for the device.
  */
 void begin(struct engine *e, struct tce *t, size_t size);

@@ -29,7 +29,7 @@ struct guest {
 
 extern struct guest guest;
 
-/* A machine without processors; skips the row where there is no KVM. */
+/* A machine without processors; skips the test where there is no KVM. */
 void guest_init(void);
 /* Memory that the guest has, too. */
 void guest_add_memory(uint32_t slot, uint64_t at, void *mem, uint64_t size);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory of a row, what the kernel counts of it, and the rights to it.
+ * Memory of a test, what the kernel counts of it, and the rights to it.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -17,7 +17,7 @@
 void *alloc(size_t size, size_t align);
 /* Zeroed memory that this process and its children share. */
 void *alloc_shared(size_t size);
-/* Huge pages of 2 MiB, at @at or anywhere; skips the row where there are none. */
+/* Huge pages of 2 MiB, at @at or anywhere; skips the test where there are none. */
 uint8_t *alloc_huge(size_t size, void *at);
 /* Where the page of @va lies in the host's memory, of a process or of this one, for root; else 0 */
 uint64_t real_address_of(pid_t pid, const void *va);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The bottom of the library: what a row says, and how it ends.
+ * The bottom of the library: what a test says, and how it ends.
  */
 #define _GNU_SOURCE
 #include <stdarg.h>

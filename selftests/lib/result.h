@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a row says, and how it ends: by the first failed expectation, or by skip().
+ * What a test says, and how it ends: by the first failed expectation, or by skip().
  */
 #ifndef SELFTESTS_RESULT_H
 #define SELFTESTS_RESULT_H
@@ -13,7 +13,7 @@
 
 #define EXIT_SKIP	4		/* as in the kernel's selftests */
 
-/* Why the last process skipped its row: shared by all of them, and may be emptied. */
+/* Why the last process skipped its test: shared by all of them, and may be emptied. */
 extern char *skip_reason;
 
 /* Prints a KTAP diagnostic line. */

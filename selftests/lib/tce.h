@@ -22,7 +22,7 @@ struct tce {
 	int group2;			/* fd of device other's group, or -1 */
 	struct edu edu;			/* of device 0 */
 	struct vfio_iommu_spapr_tce_info info;
-	unsigned int arg;		/* of the row: see struct test */
+	unsigned int arg;		/* of the test: see struct test */
 	void *bounce;			/* see bounce_at() */
 	uint64_t bounce_iova;
 };
@@ -36,7 +36,7 @@ void detach(struct tce *t);
 long __allow(struct tce *t, const void *va, uint64_t size);
 #define allow(...)		expect_rc(0, __allow(__VA_ARGS__))
 
-/* Where rows put things */
+/* Where tests put things */
 static inline uint64_t base(const struct tce *t)
 {
 	return t->info.dma32_window_start + 32 * MiB;
@@ -45,7 +45,7 @@ static inline uint64_t base(const struct tce *t)
 /* Memory that the device may be given, and a bounce page mapped below base(). */
 uint8_t *prepare_dma(struct tce *t, size_t size);
 
-/* Skips the row where the host has no EEH. */
+/* Skips the test where the host has no EEH. */
 void need_eeh(const struct tce *t);
 
 /* True when the platform offers this IOMMU page size. */

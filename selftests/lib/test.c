@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The harness: picks rows of the table, runs each in a child, prints KTAP.
+ * The harness: picks tests of the table, runs each in a child, prints KTAP.
  *
- * Besides the test's own verdict every row is checked for what it leaves
+ * Besides its own verdict every test is checked for what it leaves
  * behind once its process is gone: the groups can be opened again, and as many
- * pages are pinned in the system as before. A leak therefore fails the row that
- * caused it, even when the row was about something else.
+ * pages are pinned in the system as before. A leak therefore fails the test that
+ * caused it, even when the test was about something else.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -26,19 +26,19 @@
 #define CLEAN_TIMEOUT	30
 
 static struct options {
-	const char *glob;		/* of rows' names, or several with '|' between them */
+	const char *glob;		/* of tests' names, or several with '|' between them */
 	const char *device;		/* this one, which need not be an edu */
-	unsigned int danger;		/* bit 0 the safe rows, bit 1 the others */
-	uid_t uid;			/* of all rows, who may lock any amount of memory */
+	unsigned int danger;		/* bit 0 the safe tests, bit 1 the others */
+	uid_t uid;			/* of all tests, who may lock any amount of memory */
 } opt = { .danger = 3 };
 
 static const unsigned int variants[] = { BARE, V1, V2 };
 
-/* Why no further row can run: something waits for ever, or the device is gone. */
+/* Why no further test can run: something waits for ever, or the device is gone. */
 static const char *stuck;
-#define WAITS	"Further rows would wait, too."
+#define WAITS	"Further tests would wait, too."
 
-static const char *row_name(const char *suite, const struct test *test,
+static const char *test_name(const char *suite, const struct test *test,
 			    unsigned int variant)
 {
 	static char name[256];
@@ -91,7 +91,7 @@ bool ends(pid_t pid, int seconds)
 	if (ended && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIP)
 		_exit(EXIT_SKIP);
 	if (ended && (!WIFEXITED(status) || WEXITSTATUS(status)))
-		fail(__FILE__, __LINE__, "a process of the row failed");
+		fail(__FILE__, __LINE__, "a process of the test failed");
 	return ended;
 }
 
@@ -110,7 +110,7 @@ void kill_child(pid_t pid)
 	kill(pid, SIGKILL);
 	expect(waitpid(pid, &status, 0) == pid);
 	if (!WIFSIGNALED(status))
-		fail(__FILE__, __LINE__, "a process of the row ended by itself");
+		fail(__FILE__, __LINE__, "a process of the test ended by itself");
 }
 
 void stay_on(int cpu)
@@ -198,7 +198,7 @@ static bool left_clean(long pins)
 
 /*
  * The same in a process of its own, since a driver may have made it wait for ever,
- * once all processes of the row are gone.
+ * once all processes of the test are gone.
  */
 static bool left_clean_in_time(pid_t group, long pins)
 {
@@ -230,7 +230,7 @@ static bool left_clean_in_time(pid_t group, long pins)
 }
 
 /* Returns 1 for pass, 0 for failure, -1 for skip. */
-static int run_row(const struct test *test, unsigned int variant)
+static int run_test(const struct test *test, unsigned int variant)
 {
 	long pins = pinned();
 	bool clean;
@@ -243,7 +243,7 @@ static int run_row(const struct test *test, unsigned int variant)
 	if (!pid) {
 		/* A group, so that what the test forks ends with it. */
 		setpgid(0, 0);
-		/* Who ends the program with a signal ends the row, too. */
+		/* Who ends the program with a signal ends the test, too. */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		run_child(test, variant);
 	}
@@ -288,7 +288,7 @@ static bool selected(const char *suite, const struct test *test,
 	if ((test->flags & REPEATS) && !knob("TCE_REPEATS", 0))
 		return false;
 	return !opt.glob ||
-	       matches(row_name(suite, test, variant), opt.glob);
+	       matches(test_name(suite, test, variant), opt.glob);
 }
 
 static const char usage[] =
@@ -318,31 +318,31 @@ static void parse(int argc, char **argv)
 
 static unsigned int ran, passed, failed;
 
-/* The selected rows, the dangerous ones last */
+/* The selected tests, the dangerous ones last */
 static struct selection {
 	const struct test *test;
 	unsigned int variant;
-} *rows;
+} *selection;
 static unsigned int planned;
 
-static void select_rows(const char *suite, const struct test *tests, size_t count)
+static void select_tests(const char *suite, const struct test *tests, size_t count)
 {
 	size_t i, v;
 	int dangerous;
 
-	rows = calloc(count * 3, sizeof(*rows));
-	for (dangerous = 0; rows && dangerous < 2; dangerous++)
+	selection = calloc(count * 3, sizeof(*selection));
+	for (dangerous = 0; selection && dangerous < 2; dangerous++)
 		for (i = 0; i < count; i++)
 			for (v = 0; v < sizeof(variants) / sizeof(*variants); v++)
 				if (selected(suite, &tests[i], variants[v], dangerous))
-					rows[planned++] = (struct selection){ &tests[i], variants[v] };
+					selection[planned++] = (struct selection){ &tests[i], variants[v] };
 }
 
-/* Whether the next row has its turn. */
-static bool report_row(const char *suite, const struct selection *row)
+/* Whether the next test has its turn. */
+static bool report_test(const char *suite, const struct selection *next)
 {
-	int result = run_row(row->test, row->variant);
-	const char *name = row_name(suite, row->test, row->variant);
+	int result = run_test(next->test, next->variant);
+	const char *name = test_name(suite, next->test, next->variant);
 
 	ran++;
 	if (result < 0) {
@@ -382,8 +382,8 @@ int run_tests(int argc, char **argv, const char *suite, const struct test *tests
 
 	parse(argc, argv);
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	select_rows(suite, tests, count);
-	/* What a row's processes leave behind is waited for here. */
+	select_tests(suite, tests, count);
+	/* What a test's processes leave behind is waited for here. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	/* The script that runs this on its owner's host gives the device back. */
 	if (opt.device)
@@ -398,7 +398,7 @@ int run_tests(int argc, char **argv, const char *suite, const struct test *tests
 	if (!find_devices())
 		return 2;
 	for (i = 0; i < planned; i++)
-		if (!report_row(suite, &rows[i]))
+		if (!report_test(suite, &selection[i]))
 			return 1;
 
 	printf("# %s: %u passed, %u failed, %u skipped of %u\n", suite, passed,

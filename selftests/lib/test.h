@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Test harness: a program is a table of tests, each of which runs in a child
- * process of its own, so that a crash, a hang or a leak fails one row and not
- * the rows after it. Results are KTAP on stdout.
+ * process of its own, so that a crash, a hang or a leak fails one test and not
+ * the tests after it. Results are KTAP on stdout.
  *
  * A test ends by returning (pass), by the first failed expectation, or by
  * skip(). There is no "expected failure": the table says what is correct.
@@ -14,23 +14,23 @@
 
 #include "tce.h"
 
-/* Which container the test finds ready: one row of the plan for each bit. */
+/* Which container the test finds ready: one test of the plan for each bit. */
 #define V1		(1u << 0)	/* attached, SET_IOMMU(2) */
 #define V2		(1u << 1)	/* attached, SET_IOMMU(7) */
 #define BARE		(1u << 2)	/* nothing is open yet */
 #define BOTH		(V1 | V2)
-/* What else the test needs. Where it is missing the row is skipped. */
+/* What else the test needs. Where it is missing the test is skipped. */
 #define DMA		(1u << 3)	/* the device's DMA engine, opened */
 #define TWO		(1u << 4)	/* a second device in another group */
 #define POWERNV		(1u << 5)
 /*
- * A driver with the defect that this row looks for corrupts the host's memory,
- * leaks pinned pages or trips a kernel warning. Such rows run after all others
+ * A driver with the defect that this test looks for corrupts the host's memory,
+ * leaks pinned pages or trips a kernel warning. Such tests run after all others
  * (--safe, --dangerous), or each in a machine of its own (--test).
  */
 #define DANGEROUS	(1u << 6)
 /*
- * The row opens nothing and stays root: its clients are processes of their own
+ * The test opens nothing and stays root: its clients are processes of their own
  * (spawn()), which have the rights of the tests' user. It may take devices from
  * vfio-pci; they are given back afterwards.
  */
@@ -43,13 +43,13 @@ struct test {
 	void (*run)(struct tce *t);
 	unsigned int flags;
 	unsigned int timeout;		/* seconds, 0 is the default */
-	unsigned int arg;		/* which of several rows that one function has */
+	unsigned int arg;		/* which of several tests that one function has */
 };
 
 int run_tests(int argc, char **argv, const char *suite, const struct test *tests,
 	      size_t count);
 
-/* A figure that the environment may change. All rows may take TCE_PATIENCE times as long. */
+/* A figure that the environment may change. All tests may take TCE_PATIENCE times as long. */
 uint64_t knob(const char *name, uint64_t usual);
 /* What random numbers begin with: TCE_SEED, or 1. The test says which. */
 uint64_t seed_of_run(void);
@@ -65,8 +65,8 @@ int main(int argc, char **argv)						\
 }
 
 /*
- * A process of the row: it runs @run, as the tests' user if @client, as root if not,
- * and ends. Of what it leaves undone the row only knows that it did not end.
+ * A process of the test: it runs @run, as the tests' user if @client, as root if not,
+ * and ends. Of what it leaves undone the test only knows that it did not end.
  */
 pid_t spawn(bool client, void (*run)(void *arg), void *arg);
 /* Whether it ended well within so many seconds. */

@@ -82,7 +82,7 @@ struct round {
 	long pins;
 };
 
-/* What has come about, in all rounds of the row */
+/* What has come about, in all rounds of the test */
 struct tally {
 	unsigned long done[KINDS], refused[KINDS], both[KINDS][KINDS];
 	unsigned long pauses, probes;
