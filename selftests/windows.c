@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DMA windows of v2, as far as the fuzzer does not get: firmware that has the default window
- * elsewhere, huge pages, a window of 2^46 bytes, the host's own mappings, a function that comes.
+ * DMA windows of v2, as far as the fuzzer does not get: huge pages, a window of 2^46 bytes, the
+ * host's own mappings, a function that comes.
  */
 #define _GNU_SOURCE
 #include <string.h>
@@ -20,23 +20,6 @@ static uint64_t some_size(unsigned int shift)
 	uint64_t size = (host.page / 8) << shift;
 
 	return size > 256 * MiB ? size : 256 * MiB;
-}
-
-/* The default window, which exists only once it is needed. */
-
-static void default_pending(struct tce *t)
-{
-	uint64_t before = locked();
-	uint8_t *mem = alloc(CHUNK, CHUNK);
-
-	remove_window(t->container, first(t));
-	expect_eq(before, locked());
-	/* It counted as a window all the same: it cannot go twice. */
-	expect_rc(-EINVAL, __remove(t->container, first(t)));
-	register_mem(t->container, mem, CHUNK);
-	expect_rc(-ENXIO, __map(t->container, mem, first(t), CHUNK, RW));
-	expect_rc(-ENXIO, __unmap(t->container, first(t), CHUNK));
-	expect_eq(before + CHUNK, locked());
 }
 
 /* Page sizes, and the memory behind them. */
@@ -259,8 +242,6 @@ static void result_unwritable(struct tce *t)
 }
 
 static const struct test tests[] = {
-	{ "removing the default window before it is used is free",
-	  default_pending, V2 },
 	{ "what the host has left mapped is not the client's, and is unmapped late for the host alone",
 	  left_by_the_host, BARE | APART | DANGEROUS },
 	{ "after a client the host has its own window", host_again, BOTH | APART | DANGEROUS },
