@@ -219,7 +219,7 @@ static void register_hugetlb(int version)
 	figure(1.0 * least(cost, REPS) / (size / HUGE), "v2 REGISTER of hugetlb memory per 2 MiB");
 }
 
-/* UNREGISTER takes along what is mapped. The kernel's own driver refuses it until that is unmapped. */
+/* UNREGISTER unmaps what is mapped. The kernel's own driver refuses it until that is unmapped. */
 static void unregister_mapped(int version)
 {
 	struct tce t;
@@ -343,7 +343,8 @@ static const struct {
 #define NOTHING	(sizeof(hypercalls) / sizeof(*hypercalls) - 1)
 
 /* What @counter counts, per TCE; a hypercall that does nothing is taken off. */
-static void hypercall_figures(const struct shape *shape, uint64_t iova, int counter, const char *which)
+static void hypercall_figures(const struct shape *shape, uint64_t iova, int counter,
+			      const char *which)
 {
 	uint64_t val[NOTHING + 1][REPS], start;
 	unsigned int call, n;

@@ -98,9 +98,9 @@ static void reaches_what_is_mapped(struct tce *t)
  * that the page is free at the moment at which the driver has released it. A device that still
  * writes then is seen here, or by the kernel, if that checks free pages (page_poison=1).
  */
-enum { WHOLE, PIECES, REPLACE, DISABLED, WAYS };
+enum { WHOLE, PIECES, REPLACE, DISABLED, UNMAPPINGS };
 
-static void give_back(struct tce *t, unsigned int way)
+static void give_back(struct tce *t, unsigned int how)
 {
 	const size_t size = 8 * MiB;
 	uint8_t *mem = alloc(size, CHUNK), *new = alloc(size, CHUNK);
@@ -111,21 +111,21 @@ static void give_back(struct tce *t, unsigned int way)
 	map(t->container, mem, base(t), size, RW);
 	expect(!munmap(mem, size));
 	/* so that the driver finds no long run in it */
-	for (at = CHUNK - 4096; way == PIECES && at < size; at += CHUNK)
+	for (at = CHUNK - 4096; how == PIECES && at < size; at += CHUNK)
 		unmap(t->container, base(t) + at, 4096);
 	edu_keep_writing(&t->edu, base(t), 0, PROBE);
 	/* it begins after 100 ms */
 	nap(150);
-	if (way == REPLACE)
+	if (how == REPLACE)
 		map(t->container, new, base(t), size, R);
-	else if (way == DISABLED)
+	else if (how == DISABLED)
 		disable(t->container);
 	else
 		unmap(t->container, base(t), size);
 	if (t->version == 2)
 		unregister_mem(t->container, mem, size);
-	stop_in_new_memory(&t->edu, way);
-	if (way == DISABLED)
+	stop_in_new_memory(&t->edu, how);
+	if (how == DISABLED)
 		enable(t->container);
 	unmap(t->container, base(t), size);
 	if (t->version == 2)
@@ -140,11 +140,11 @@ static void given_back(struct tce *t)
 	/* of a huge page nothing is free before all of it is */
 	expect(!prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0));
 	bounce_at(t, base(t) - CHUNK);
-	fill(t->bounce, PROBE, WAYS);
+	fill(t->bounce, PROBE, UNMAPPINGS);
 	edu_read(&t->edu, t->bounce_iova, 0, PROBE);
-	for (i = 0; i < 4 * WAYS; i++)
-		if (t->version == 1 || i % WAYS != DISABLED)
-			give_back(t, i % WAYS);
+	for (i = 0; i < 4 * UNMAPPINGS; i++)
+		if (t->version == 1 || i % UNMAPPINGS != DISABLED)
+			give_back(t, i % UNMAPPINGS);
 }
 
 /* Kinds of memory, and what becomes of them under DMA. */

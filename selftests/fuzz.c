@@ -234,7 +234,7 @@ static void ask_info(void *version)
 	answer->info[t.version] = t.info;
 }
 
-/* pseries: the hypervisor says where a window goes. (The in-tree driver can't remove each default.) */
+/* pseries: the hypervisor says where a window goes. In-tree, the default one may have to stay. */
 static void ask_window(void *start)
 {
 	struct tce t;

@@ -104,12 +104,12 @@ static void recover(struct engine *e)
 	expect_rc(0, restart(e));
 }
 
-/* Places in 1 MiB: both ends, and where tables of any page size have a border. */
-static const size_t places[] = {
+/* Offsets in 1 MiB: both ends, and where tables of any page size have a border. */
+static const size_t offsets[] = {
 	0, 4 * KiB, 60 * KiB, 64 * KiB, 68 * KiB, 512 * KiB, MiB - 64 * KiB, MiB - 4 * KiB,
 };
 
-/* Each place is read and written, and not a byte beside what is written. */
+/* Memory at each offset is read and written, and not a byte beside what is written. */
 static void accesses(struct tce *t)
 {
 	struct engine e;
@@ -117,13 +117,13 @@ static void accesses(struct tce *t)
 
 	begin(&e, t, MiB);
 	note("device: %s; it writes %zu bytes", e.what, e.span);
-	for (i = 0; i < sizeof(places) / sizeof(*places); i++) {
-		expect(engine_reads(&e, e.iova + places[i], e.mem + places[i]));
+	for (i = 0; i < sizeof(offsets) / sizeof(*offsets); i++) {
+		expect(engine_reads(&e, e.iova + offsets[i], e.mem + offsets[i]));
 		fill(e.mem, e.size, i);
-		expect(engine_writes(&e, e.iova + places[i], e.mem + places[i]));
-		expect(filled(e.mem, places[i], i));
+		expect(engine_writes(&e, e.iova + offsets[i], e.mem + offsets[i]));
+		expect(filled(e.mem, offsets[i], i));
 		/* The pattern begins anew in a buffer: what was there, and where. */
-		after = places[i] + e.span;
+		after = offsets[i] + e.span;
 		fill(e.mem, after, i);
 		expect(filled(e.mem, e.size, i));
 	}

@@ -671,9 +671,9 @@ static void eeh_mend(struct tce *t)
 /*
  * Root unbinds the device, or unplugs it: before the operations, so that it has the lock when they
  * come, or amid them. The kernel's reset walks the devices of the bus and waits for the lock of
- * each; one that is unplugged meanwhile is not in the list any more, so that no reset may have begun
- * to wait by then. The client closes its files, or is killed: as long as one of its threads is there
- * they are open, so that none may wait for the lock of a device in a way that no signal ends.
+ * each; one that is unplugged meanwhile is not in the list any more, so that no reset may have
+ * begun to wait by then. The client closes its files, or is killed: as long as one of its threads
+ * is there they are open, so that none may wait for the lock of a device and ignore signals.
  */
 #define UNPLUG	1
 #define AMID	2

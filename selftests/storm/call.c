@@ -110,7 +110,7 @@ static bool chance(struct worker *w, unsigned int n)
 }
 
 /* Any multiple of 4K up to @end, or as often one of 64K; many of them near the ends of chunks */
-static uint64_t place(struct worker *w, uint64_t end)
+static uint64_t random_offset(struct worker *w, uint64_t end)
 {
 	uint64_t at = draw(&w->random, end / PAGE);
 
@@ -133,8 +133,8 @@ static uint64_t ioba(struct worker *w)
 	uint64_t start = r.start[chance(w, r.slot[w->call.slot].version == 2 ? 3 : 16)];
 
 	if (chance(w, 32))		/* up to the end, and beyond */
-		return start + r.size - PLAYGROUND + place(w, PLAYGROUND);
-	return start + place(w, PLAYGROUND) + (chance(w, 32) ? 2048 : 0);
+		return start + r.size - PLAYGROUND + random_offset(w, PLAYGROUND);
+	return start + random_offset(w, PLAYGROUND) + (chance(w, 32) ? 2048 : 0);
 }
 
 /* All of the spot for MAP and sometimes others, or else what is around the end of a chunk of it */
@@ -196,7 +196,7 @@ void make_call(struct worker *w)
 		}
 		c->a = ioba(w);
 		c->b = length(w);
-		c->c = place(w, ARENA_SIZE) + (chance(w, 32) ? 512 : 0);
+		c->c = random_offset(w, ARENA_SIZE) + (chance(w, 32) ? 512 : 0);
 		if (c->b > ARENA_SIZE - c->c && !chance(w, 4))
 			c->b = ARENA_SIZE - c->c;
 		if (chance(w, 16)) {
@@ -219,10 +219,10 @@ void make_call(struct worker *w)
 		c->c = chance(w, 4) ? draw(&w->random, 7) : 1;
 		break;
 	case REMOVE:
-		c->a = r.start[chance(w, 2)] + (chance(w, 4) ? place(w, PLAYGROUND) : 0);
+		c->a = r.start[chance(w, 2)] + (chance(w, 4) ? random_offset(w, PLAYGROUND) : 0);
 		break;
 	case MEMORY:
-		c->a = aims ? spot->at + draw(&w->random, spot->size) : place(w, ARENA_SIZE);
+		c->a = aims ? spot->at + draw(&w->random, spot->size) : random_offset(w, ARENA_SIZE);
 		c->a = c->a / host.page * host.page;
 		c->b = (length(w) + host.page - 1) / host.page * host.page;
 		if (c->b > ARENA_SIZE - c->a)

@@ -153,7 +153,7 @@ static void free_orphans(int slot)
 }
 
 /* Where the device may still find what was mapped */
-static uint64_t old_place(const struct window *win)
+static uint64_t mapped_before(const struct window *win)
 {
 	const struct worker *w = &r.worker[draw(&r.random, r.workers)];
 	uint64_t at = draw(&r.random, w->nmapped < 16 ? w->nmapped + 1 : 16);
@@ -168,9 +168,9 @@ static void expect_nothing_reached(struct edu *edu, const struct window *win)
 	int i;
 
 	for (i = 0; i < READS; i++)
-		edu_read(edu, old_place(win), (1 + i) * MARK, MARK);
+		edu_read(edu, mapped_before(win), (1 + i) * MARK, MARK);
 	for (i = 0; i < WRITES; i++)
-		edu_write(edu, old_place(win), 0, MARK);
+		edu_write(edu, mapped_before(win), 0, MARK);
 	expect_written(~0ULL, ~0ULL);
 	tally->probes += READS + WRITES;
 }
