@@ -154,9 +154,6 @@ def runs() -> Iterator[Step]:
         for machine in hosts.split():
             yield Step(f"kunit {kernel} {machine}",
                        ["kunit", "--kernel", kernel, "--machine", machine])
-    for machine, kernel in (("powernv9", "6.12-64k"), ("pseries", "6.12-4k"),
-                            ("pseries", "6.12-64k")):
-        yield Step(f"memlock {kernel} {machine}", ["system", "memlock", machine, kernel])
     yield Step("handback pseries", ["system", "handback", "pseries"])
     # These have their IOMMU operations from us.
     for kernel in ("6.1-be", "kasan-6.1-64k"):
@@ -195,7 +192,6 @@ def machines() -> Iterator[Step]:
     for kernel in ("6.1-64k", "6.12-4k"):
         yield Step(f"hotplug {kernel}", ["system", "hotplug", "powernv9", kernel])
     yield Step("tcestat", ["system", "tcestat"])
-    yield Step("memlock 6.12-4k powernv9", ["system", "memlock", "powernv9", "6.12-4k"])
     # One engine, and some tests of the other; "scripts/system hostcheck" has the refusals and the
     # failures, too.
     yield Step("hostcheck powernv9", ["system", "hostcheck", "powernv9", "6.12-4k", "--arg",

@@ -120,18 +120,6 @@ static void predict_unregister(const struct container *c, const struct op *op, s
 		must(want, EPERM);
 }
 
-/* Levels are whole pages, and hardware has 55 address bits for all of them. */
-static bool levels_fit(unsigned int shift, uint64_t size, unsigned int levels)
-{
-	unsigned int page_bits = __builtin_ctzl(host.page) - 3;
-	unsigned int bits = __builtin_ctzll(size) - shift;
-
-	bits = (bits + levels - 1) / levels;
-	if (bits < page_bits)
-		bits = page_bits;
-	return bits * levels + shift < 55;
-}
-
 static void predict_create(const struct container *c, const struct op *op, struct wanted *want)
 {
 	const struct vfio_iommu_spapr_tce_info *info = &machine.info[2];

@@ -212,3 +212,15 @@ uint64_t table_bytes(unsigned int shift, uint64_t size, unsigned int levels)
 	}
 	return 2 * total;
 }
+
+/* Levels are whole pages, and hardware has 55 address bits for all of them. */
+bool levels_fit(unsigned int shift, uint64_t size, unsigned int levels)
+{
+	unsigned int page_bits = __builtin_ctzl(host.page) - 3;
+	unsigned int bits = __builtin_ctzll(size) - shift;
+
+	bits = (bits + levels - 1) / levels;
+	if (bits < page_bits)
+		bits = page_bits;
+	return bits * levels + shift < 55;
+}

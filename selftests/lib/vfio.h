@@ -67,4 +67,7 @@ long __raw(int fd, unsigned long cmd, void *arg);
 /* The tables that a window of this size needs, as libvirt accounts for them. */
 uint64_t table_bytes(unsigned int shift, uint64_t size, unsigned int levels);
 
+/* Can hardware have that many levels? */
+bool levels_fit(unsigned int shift, uint64_t size, unsigned int levels);
+
 #endif

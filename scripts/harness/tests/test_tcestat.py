@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import unittest
 from unittest import mock
 
 from harness.paths import ROOT
@@ -431,9 +430,45 @@ class Interface(Host):
                          {"tce_doctor_exit_code": "0", "tce_checks_failed": "0", "tce_loaded": "0"})
 
 
-class Amounts(unittest.TestCase):
-    """Locked memory: no page has a number of its own. scripts/system memlock compares them with the
-    module's."""
+TABLE_BYTES = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include "vfio.h"
+
+struct host host;
+
+int main(int argc, char **argv)
+{
+	unsigned int shift, levels;
+	unsigned long long size;
+
+	host.powernv = atoi(argv[1]);
+	host.page = atoi(argv[2]);
+	while (scanf("%u %llu %u", &shift, &size, &levels) == 3)
+		printf("%llu\n", (unsigned long long)table_bytes(shift, size, levels));
+}
+"""
+
+
+class Amounts(Scratch):
+    """Locked memory: no page has a number of its own."""
+
+    def test_tables(self):
+        """What a table is charged, as selftests/lib has it, to which selftests/memory.c holds the
+        module"""
+        lib, program = ROOT / "selftests/lib", self.top / "table_bytes"
+        printed("gcc", "-D__SANE_USERSPACE_TYPES__", "-ffunction-sections", "-Wl,--gc-sections",
+                "-I", lib, "-o", program, self.file("main.c", TABLE_BYTES), lib / "vfio.c")
+        windows = [(shift, 1 << size, levels) for shift in (12, 16, 21, 24, 30)
+                   for size in range(30, 50) for levels in range(1, 6)]
+        asked = self.file("windows", "".join(f"{s} {b} {n}\n" for s, b, n in windows))
+        for powernv in (False, True):
+            for page in (4096, 65536):
+                host = tcestat.Host(page, powernv)
+                said = printed("sh", "-c", f"{program} {powernv:d} {page} <{asked}")
+                self.assertEqual([int(line) for line in said.split()],
+                                 [tcestat.table_bytes(host, size, 1 << shift, levels)
+                                  for shift, size, levels in windows])
 
     def test_pages_quote_it(self):
         """Each command "tcestat memlock" that a page shows with what it prints, and the numbers of
