@@ -1,16 +1,13 @@
-#!/bin/busybox sh
 # shellcheck shell=dash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# PID 1 of the guest inside the emulated host (see passthrough.sh): prepares the
-# system, says "GUEST-READY" and then does, line by line, what it is told on
-# its console. A line "N COMMAND" is answered by "GUEST-DONE N EXITCODE".
+# What a guest inside the emulated host does (see passthrough.sh): it says "GUEST-READY" and then
+# does, line by line, what it is told on its console. A line "N COMMAND" is answered by
+# "GUEST-DONE N EXITCODE".
 #
 # Commands that it knows beside those of busybox:
 #   net_up IF ADDR       bring a network card up, with an address
 #   net_echo MIB PEER    send a file to the peer, which sends it back
-
-export PATH=/bin:/sbin HOME=/root
 
 net_up() {
 	ip link set "$1" up || return
@@ -29,16 +26,7 @@ net_echo() {
 	cmp /tmp/sent /tmp/back && echo "$1 MiB came back"
 }
 
-/bin/busybox mkdir -p /sbin /proc /sys /dev /tmp /root /run
-/bin/busybox --install -s /bin
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-mount -t devtmpfs devtmpfs /dev
-mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null
-mount -t tmpfs -o mode=1777 tmpfs /tmp
-exec </dev/console >/dev/console 2>&1
 stty -echo
-dmesg -n 5
 modprobe e1000e
 ip link set lo up
 echo "GUEST-READY $(uname -mr)"

@@ -31,6 +31,10 @@ OFFERS = {
 MASKED = ("serial-getty@hvc0.service", "apt-daily.timer", "apt-daily-upgrade.timer")
 DEBIAN_APPEND = ("root=/dev/vda rw systemd.show_status=0 "
                  + " ".join(f"systemd.mask={unit}" for unit in MASKED))
+# At the other end of a network card's wire: a peer that only exists there, and a second one whose
+# port 7 sends back all that it was sent. "restrict" keeps the rest of the machine out of reach.
+ECHO = 'python3 -c "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read())"'
+USER_NET = f"restrict=on,net=10.0.{{0}}.0/24,guestfwd=tcp:10.0.{{0}}.100:7-cmd:{ECHO}"
 # The disks leave the first slots of a powernv9 or powernv10, which has six, to what is tested.
 LAST_SLOTS = 4
 
@@ -65,7 +69,7 @@ def with_huge_pages(argv: list[str], tree: Path) -> list[str]:
 
 def qemu_devices(machine: str, devices: Iterable[str]) -> list[str]:
     """QEMU arguments which give every device an IOMMU group of its own. One that is called A/B has
-    two functions."""
+    two functions, and A/ has one."""
     argv: list[str] = []
     for n, device in enumerate(devices):
         if machine.startswith("powernv"):
@@ -79,8 +83,10 @@ def qemu_devices(machine: str, devices: Iterable[str]) -> list[str]:
         for function, name in enumerate((device if "/" in device
                                          else f"{device}/pci-testdev").split("/")):
             kind, net = name.split(",")[0], f"net{n}.{function}"
+            if not name:
+                continue
             if kind == "e1000e":        # no ROM: that is a package of its own
-                argv += ["-netdev", f"user,id={net}"]
+                argv += ["-netdev", f"user,id={net},{USER_NET.format(n + 2)}"]
                 name += f",romfile=,netdev={net}"
             elif kind == "edu" and "dma_mask" not in name:
                 name += ",dma_mask=0xffffffffffffffff"    # also reaches windows high up
