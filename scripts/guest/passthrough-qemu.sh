@@ -25,8 +25,6 @@ follow() {
 		esac
 		echo "guest| $line"
 		case $line in
-		*"Preparing to boot Linux"*) step "the guest's firmware starts the kernel" ;;
-		*"Run /init as"*) step "the guest's kernel starts /init" ;;
 		*GUEST-READY*) ready=$((ready + 1)); : >/tmp/g/ready."$ready" ;;
 		*"GUEST-DONE "*)
 			# shellcheck disable=SC2086 # three words
@@ -64,7 +62,8 @@ guest_start() {
 			# shellcheck disable=SC2016 # expanded by that shell
 			set -- su -c 'exec "$@"' -- nobody sh "$@"
 		fi
-		export LD_PRELOAD="$DISK/preload.so" TCE_REFUSE="$refuse"
+		# Does KVM write the TCEs?
+		[ "$kvm_has_tables" = 1 ] || export LD_PRELOAD="$DISK/preload.so"
 		exec "$@"
 	) >"$OUT/qemu" 2>&1 &
 	qemu_pid=$!

@@ -12,14 +12,15 @@
 . /guest/lib.sh
 # shellcheck source=passthrough-qemu.sh
 . /guest/passthrough-qemu.sh
-# shellcheck source=passthrough-seen.sh
-. /guest/passthrough-seen.sh
 # shellcheck source=passthrough-bridge.sh
 . /guest/passthrough-bridge.sh
 
 DISK=/mnt	# QEMU, and its guest
 OUT=/tmp/out
 MEM=1024	# MiB of a guest
+TRACE=/sys/kernel/tracing
+DDW_START=0x800000000000000
+COUNTED="vfio_spapr_tce/tce_map vfio_spapr_tce/tce_unmap hcall/put hcall/put_indirect hcall/stuff"
 
 # ---- the host ----
 
@@ -37,6 +38,93 @@ prepare() {
 	export DEVICE="${cards%% *}"	# as the documents call it
 	card_1="-device vfio-pci,host=$DEVICE,id=card1"
 	windows_before=$(windows)
+}
+
+# ---- the guest, seen from the host: our tracepoints, and KVM's hypercalls ----
+
+# tracing_on - our tracepoints and the results of KVM's hypercalls are counted from here on, and
+# written down.
+tracing_on() {
+	echo 8192 >$TRACE/buffer_size_kb
+	echo >$TRACE/trace
+	if [ ! -d $TRACE/events/hcall ]; then
+		{
+			echo "r:hcall/put kvmppc_h_put_tce rc=\$retval"
+			echo "r:hcall/put_indirect kvmppc_h_put_tce_indirect rc=\$retval"
+			echo "r:hcall/stuff kvmppc_h_stuff_tce rc=\$retval"
+			echo "r:tables/given kvm_spapr_tce_attach_iommu_group rc=\$retval"
+			echo "p:tables/released kvm_spapr_tce_iommu_table_free"
+		} >$TRACE/kprobe_events || fail "KVM's hypercalls cannot be traced"
+	fi
+	for event in $COUNTED; do
+		echo '!hist:keys=rc' >$TRACE/events/"$event"/trigger 2>/dev/null
+		echo hist:keys=rc >$TRACE/events/"$event"/trigger
+	done
+	for dir in vfio_spapr_tce hcall tables; do echo 1 >$TRACE/events/$dir/enable; done
+	# A guest's kernel begins by clearing its window, entry by entry: without KVM that is
+	# 262,144 UNMAPs of nothing. They are counted, but not written down.
+	echo 0 >$TRACE/events/vfio_spapr_tce/tce_unmap/enable
+}
+
+# count EVENT [RC] - how often it happened (with that result).
+count() {
+	awk -v want="${2-any}" '
+		/hitcount:/ { gsub(/[{}:,]/, " "); if (want == "any" || $2 + 0 == want) n += $NF }
+		END { print n + 0 }' "$TRACE"/events/"$1"/hist
+}
+
+# made - the windows created, as our tracepoints tell.
+made() {
+	sed -n 's/.*tce_window_create: \(.* rc=0\)$/\1/p' "$TRACE"/trace
+}
+
+# live_tces - how many entries of the tables of all open containers are in use, whoever has put
+# them there.
+live_tces() {
+	sed -n 's/^window .* mapped=\([0-9]*\) .*/\1/p' \
+		/sys/kernel/debug/vfio_iommu_spapr_tce/state | awk '{ n += $1 } END { print n + 0 }'
+}
+
+# report - what has come into the tables, and by which way
+report() {
+	made | sed 's/^/>> window: /'
+	for event in $COUNTED; do
+		say "$event: $(count "$event"), without an error: $(count "$event" 0)"
+	done
+}
+
+# expect_windows N - so many were created, the first at 0, the second at 1<<59.
+expect_windows() {
+	starts=$(made | sed 's/.*start=\([^ ]*\) .*/\1/' | sort | uniq | xargs)
+	case $1 in
+	1) [ "$starts" = 0x0 ] ;;
+	2) [ "$starts" = "0x0 $DDW_START" ] ;;
+	esac || fail "windows at $starts"
+}
+
+# expect_ways - with KVM the kernel does all, without it our ioctls do.
+expect_ways() {
+	[ "$kvm_has_tables" = 1 ] || { expect_maps; return; }
+	for event in put put_indirect stuff; do
+		[ "$(count "hcall/$event")" = "$(count "hcall/$event" 0)" ] ||
+			fail "KVM left some of $event to QEMU"
+	done
+	[ $(($(count hcall/put) + $(count hcall/put_indirect))) -gt 0 ] || fail "KVM put no TCE"
+	maps=$(count vfio_spapr_tce/tce_map)
+	[ "$maps" = 0 ] || fail "$maps MAP ioctls, with KVM there should be none"
+}
+
+expect_maps() {
+	maps=$(count vfio_spapr_tce/tce_map)
+	[ "$maps" -gt 0 ] || fail "no MAP ioctl reached us"
+	[ "$maps" = "$(count vfio_spapr_tce/tce_map 0)" ] || fail "MAP ioctls failed"
+}
+
+# expect_live MIB - all of a guest's memory is in its second window, page by page of
+# the host.
+expect_live() {
+	[ "$(live_tces)" = $(($1 * 16)) ] ||
+		fail "$(live_tces) live TCEs, not $(($1 * 16)), for $1 MiB in pages of 64 KiB"
 }
 
 # ---- the host, after a guest ----
@@ -129,28 +217,21 @@ test_noddw() {
 	guest_stop
 }
 
-# A window for more memory than the host has: two levels.
+# A window for more memory than the host has, which has two levels, for a user who may lock what
+# "tcestat memlock" says for such a guest
 test_huge() {
-	mem=2G,slots=2,maxmem=256G
+	mem=2G,slots=2,maxmem=256G memlock=$TCE_MEMLOCK
 	begin || return
 	report
+	grep "^Max locked memory  *$memlock  *$memlock " "/proc/$qemu_pid/limits" ||
+		fail "QEMU has another limit"
+	locked=$(awk '/^VmLck/ { print $2 * 1024 }' "/proc/$qemu_pid/status")
+	[ "$locked" -le "$memlock" ] || fail "it has locked more than it may"
 	expect_windows 2
 	expect_live 2048
 	made | grep -q 'num=1.* levels=2' || fail "not a window of two levels"
 	# The only call in which the guest puts TCEs finds levels missing, which KVM does not make.
 	expect_maps
-	guest_stop
-}
-
-# By a user who may lock what "tcestat memlock" says for such a guest, with a large second window
-test_memlock() {
-	mem=512M,slots=2,maxmem=32G memlock=$TCE_MEMLOCK
-	begin || return
-	made | grep -q 'num=1 ' || fail "there is no second window"
-	grep "^Max locked memory  *$memlock  *$memlock " "/proc/$qemu_pid/limits" ||
-		fail "QEMU has another limit"
-	locked=$(awk '/^VmLck/ { print $2 * 1024 }' "/proc/$qemu_pid/status")
-	[ "$locked" -le "$memlock" ] || fail "it has locked more than it may"
 	guest_stop
 }
 
@@ -165,32 +246,6 @@ test_kill() {
 	[ $? = 137 ] || fail "QEMU was not killed"
 	step "QEMU is killed"
 	report
-}
-
-# A guest that is started anew finds its card as it should be.
-test_reboot() {
-	begin || return
-	guest_send 'reboot -f'
-	guest_up 2 || return
-	traffic
-	seen 2
-	guest_stop
-}
-
-# The first version of the interface, to which QEMU falls back (on the same file
-# descriptor) when the second is refused. What refuses it here is a library between
-# QEMU and the kernel. Not with a second window: there is none in this version, and
-# QEMU aborts when its guest asks for one. Not with tables in KVM: QEMU does not tell
-# KVM which table is whose then, and the kernel's KVM warns at the end of each guest.
-test_v1() {
-	refuse="$refuse v2"
-	begin -global spapr-pci-host-bridge.ddw=off || return
-	report
-	if grep -q tce_register: "$TRACE"/trace; then
-		fail "memory was registered: that is the second version"
-	fi
-	expect_ways
-	guest_stop
 }
 
 # Error handling, from the guest by RTAS to QEMU, and from there by VFIO_EEH_PE_OP to
@@ -287,7 +342,6 @@ test_two() {
 	guest_start $card_1,addr=1 -device "vfio-pci,host=$second,id=card2,addr=2" || return
 	traffic
 	traffic 1
-	report
 	step "the second card is unplugged"
 	monitor device_del card2
 	guest_send 'reboot -f'
@@ -301,7 +355,7 @@ test_two() {
 	guest_up 3 || return
 	traffic
 	traffic 1
-	expect_windows 2
+	seen 2
 	guest_stop
 }
 detached() { grep -q tce_detach: "$TRACE"/trace; }
@@ -316,10 +370,8 @@ echo "1..$#"
 say "host: Linux $(uname -r), cards: $cards"
 for test in "$@"; do
 	failed=0
-	mem='' refuse='' memlock=''
-	# Does KVM write the TCEs?
-	kvm_has_tables=1
-	case $test in ioctl-*) refuse=kvm-tces kvm_has_tables=0 ;; esac
+	mem='' memlock='' kvm_has_tables=1
+	case $test in ioctl-*) kvm_has_tables=0 ;; esac
 	started=$(now)
 	mark "$test"
 	for card in $cards; do vfio_bind "$card" || die "$card cannot be bound to vfio-pci"; done
