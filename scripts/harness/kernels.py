@@ -25,10 +25,14 @@ def fragments(name: str) -> list[str]:
     return [] if row[0] == "debian" else row[3].split(",")
 
 
+def read(file: Path) -> Kernel:
+    """What fetch-kernel has written about a kernel."""
+    return dict(line.split("=", 1) for line in file.read_text().splitlines())
+
+
 def env(name: str) -> Kernel:
-    """What fetch-kernel knows about a kernel, which it gets if it is not there."""
-    lines = path_from("image/fetch-kernel", name).read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines)
+    """The same, of a kernel that is fetched if it is not there."""
+    return read(path_from("image/fetch-kernel", name))
 
 
 def build_modules(kernel: Kernel, directory: Path, *more: str) -> None:

@@ -186,7 +186,7 @@ def machines() -> Iterator[Step]:
                                                 "--rounds", "6", "--seed", str(seed)], 8)
     # DPDK and the kernel's VFIO selftests, one version of each; make clients has others, in a real
     # Debian.
-    yield Step("clients", ["clients", "--short"], 29)
+    yield Step("clients", ["clients", "--short"], 28)
     yield Step("handback powernv9", ["system", "handback"])
     yield Step("second pseries", ["system", "second"])
     for kernel in ("6.1-64k", "6.12-4k"):
