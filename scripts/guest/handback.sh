@@ -14,17 +14,9 @@
 PEER=10.0.2.2	# QEMU's user network
 BACKEND=vfio_iommu_spapr_tce
 
-# function_works - bring it up with its own driver and ask the peer.
-function_works() {
-	driver=$(pci_driver "$card")
-	[ "$driver" = e1000e ] || die "$name: $card is driven by '$driver'"
-	net=$(basename "/sys/bus/pci/devices/$card/net/"*)
-	ip addr replace 10.0.2.15/24 dev "$net" || die "$name: $net gets no address"
-	ip link set "$net" up || die "$name: $net does not come up"
-	wait_for 20 grep -qs 1 "/sys/class/net/$net/carrier" || die "$name: $net has no link"
-	ping -c 3 -W 5 "$PEER" >/tmp/ping || { cat /tmp/ping; die "$name: no answer from $PEER"; }
-	say "$name: $net has link, $(grep transmitted /tmp/ping)"
-	ip link set "$net" down
+works() {
+	card_works "$card" 10.0.2.15 $PEER || die "$name: $card does not work in the host"
+	say "$name: $card works"
 }
 
 # replace_by DIRECTORY - load the backend that is there, instead of the one that is loaded
@@ -42,7 +34,7 @@ dev=$(echo "$cards" | tail -n 1)
 modprobe e1000e || die "e1000e does not load"
 windows_before=$(windows)
 name=before
-for card in $cards; do function_works; done
+for card in $cards; do works; done
 
 for round in ${TCE_ROUNDS:-1:exit 2:exit 2:wait 2:kernel 2:updates}; do
 	how=${round#*:}
@@ -63,6 +55,6 @@ for round in ${TCE_ROUNDS:-1:exit 2:exit 2:wait 2:kernel 2:updates}; do
 	window_back "$name" ||
 		{ cat /tmp/log; die "$name: the host's window and bypass are not back"; }
 	say "$name: the host's window is back"
-	for card in $cards; do function_works; done
+	for card in $cards; do works; done
 done
 say "done"

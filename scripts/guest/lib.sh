@@ -156,6 +156,18 @@ hold_killed() {
 	[ $? -eq 137 ] || die "the client was not killed"
 }
 
+# card_works CARD ADDRESS PEER - the host's own driver uses the network card: with this address, it
+# has link, and the peer answers
+card_works() {
+	[ "$(pci_driver "$1")" = e1000e ] || return
+	net=$(basename "/sys/bus/pci/devices/$1/net/"*)
+	ip addr replace "$2/24" dev "$net" && ip link set "$net" up || return
+	wait_for 120 ping -q -c 1 -W 1 "$3" >/dev/null
+	works=$?
+	ip link set "$net" down
+	return $works
+}
+
 # mark TEXT, log_since TEXT - a place in the kernel's log, and what came after it
 mark() { echo "<6>mark: $1" >/dev/kmsg; }
 log_since() { dmesg | sed -n "/mark: $1\$/,\$p"; }
