@@ -62,8 +62,6 @@ guest_start() {
 			# shellcheck disable=SC2016 # expanded by that shell
 			set -- su -c 'exec "$@"' -- nobody sh "$@"
 		fi
-		# Does KVM write the TCEs?
-		[ "$kvm_has_tables" = 1 ] || export LD_PRELOAD="$DISK/preload.so"
 		exec "$@"
 	) >"$OUT/qemu" 2>&1 &
 	qemu_pid=$!

@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # A POWER host that gives its network cards to a guest. Run by scripts/guests
-# in the emulated host; the arguments are tests: NAME is test_NAME below, and so is
-# ioctl-NAME: with the TCEs written by QEMU, as without KVM, only quicker.
+# in the emulated host; the arguments are tests: NAME is test_NAME below.
 #
 # From the environment: TCE_MACHINE (powernv9, or pseries: then this host is a partition itself).
 # Exit code: 0 all tests passed, 1 one or more did not; the report is for scripts/harness/ktap.py.
@@ -61,9 +60,6 @@ tracing_on() {
 		echo hist:keys=rc >$TRACE/events/"$event"/trigger
 	done
 	for dir in vfio_spapr_tce hcall tables; do echo 1 >$TRACE/events/$dir/enable; done
-	# A guest's kernel begins by clearing its window, entry by entry: without KVM that is
-	# 262,144 UNMAPs of nothing, which are not written down.
-	echo 0 >$TRACE/events/vfio_spapr_tce/tce_unmap/enable
 }
 
 # count EVENT [RC] - how often it happened (with that result).
@@ -94,9 +90,8 @@ expect_windows() {
 	esac || fail "windows at $starts"
 }
 
-# expect_ways - with KVM the kernel does all, without it our ioctls do.
-expect_ways() {
-	[ "$kvm_has_tables" = 1 ] || { expect_maps; return; }
+# expect_kvm - KVM writes all TCEs.
+expect_kvm() {
 	for event in put put_indirect stuff; do
 		[ "$(count "hcall/$event")" = "$(count "hcall/$event" 0)" ] ||
 			fail "KVM left some of $event to QEMU"
@@ -104,12 +99,6 @@ expect_ways() {
 	[ $(($(count hcall/put) + $(count hcall/put_indirect))) -gt 0 ] || fail "KVM put no TCE"
 	maps=$(count vfio_spapr_tce/tce_map)
 	[ "$maps" = 0 ] || fail "$maps MAP ioctls, with KVM there should be none"
-}
-
-expect_maps() {
-	maps=$(count vfio_spapr_tce/tce_map)
-	[ "$maps" -gt 0 ] || fail "no MAP ioctl reached us"
-	[ "$maps" = "$(count vfio_spapr_tce/tce_map 0)" ] || fail "MAP ioctls failed"
 }
 
 # expect_live MIB - all of a guest's memory is in its second window, page by page of
@@ -179,7 +168,7 @@ begin() {
 # seen N - what can be seen of the guest from outside is as it should be, with N windows.
 seen() {
 	expect_windows "$1"
-	expect_ways
+	expect_kvm
 }
 
 test_demo() {
@@ -212,8 +201,11 @@ test_huge() {
 	expect_windows 2
 	expect_live 2048
 	made | grep -q 'num=1.* levels=2' || fail "not a window of two levels"
-	# The only call in which the guest puts TCEs finds levels missing, which KVM does not make.
-	expect_maps
+	# The only call in which the guest puts TCEs finds levels missing, which KVM does not make:
+	# QEMU does, by MAP.
+	maps=$(count vfio_spapr_tce/tce_map)
+	[ "$maps" -gt 0 ] || fail "no MAP ioctl reached us"
+	[ "$maps" = "$(count vfio_spapr_tce/tce_map 0)" ] || fail "MAP ioctls failed"
 	guest_stop
 }
 
@@ -349,8 +341,7 @@ echo "1..$#"
 say "host: Linux $(uname -r), cards: $cards"
 for test in "$@"; do
 	failed=0
-	mem='' memlock='' kvm_has_tables=1
-	case $test in ioctl-*) kvm_has_tables=0 ;; esac
+	mem='' memlock=''
 	started=$(now)
 	mark "$test"
 	for card in $cards; do vfio_bind "$card" || die "$card cannot be bound to vfio-pci"; done
@@ -358,7 +349,7 @@ for test in "$@"; do
 	tracing_on
 	pins_before=$(pinned)
 	step "test $test"
-	"test_${test#ioctl-}"
+	"test_$test"
 	if [ -n "$qemu_pid" ] && guest_lives; then
 		kill -9 "$qemu_pid"
 		wait "$qemu_pid"
