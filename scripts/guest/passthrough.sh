@@ -144,7 +144,7 @@ back() {
 	wait_for 120 pins_are_back ||
 		fail "$(pinned) pages are pinned, $pins_before before the test"
 	for card in $cards; do
-		# (the test of the documentation has given it back)
+		# demo has given it back.
 		if [ "$(pci_driver "$card")" = vfio-pci ]; then silence "$card"; fi
 		vfio_release "$card"
 	done
@@ -171,11 +171,26 @@ seen() {
 	expect_kvm
 }
 
+documented() {
+	step "documentation: $1"
+	doc "$1" >/tmp/doc 2>&1 || fail "the commands do not work"
+	sed 's/^/   /' /tmp/doc
+	[ "$failed" = 0 ]
+}
+
+# By the very commands that Documentation/passthrough.rst shows to an administrator
 test_demo() {
+	for card in $cards; do vfio_release "$card"; done
+	echo 0 >"$TRACE"/events/enable
+	documented group && documented bind && documented trace-on || return
 	begin || return
 	seen 2
 	expect_live "$MEM"
+	documented trace-read
+	grep -q 'tce_window_create: .* num=1 ' /tmp/doc || fail "the trace does not show the window"
 	guest_stop
+	documented give-back
+	[ "$(pci_driver "$DEVICE")" = e1000e ] || fail "the card is not back"
 }
 
 # Without the second window all goes through the small one, page by page.
@@ -249,25 +264,6 @@ test_eeh() {
 	# VFIO_EEH_PE_CONFIGURE, which comes last
 	[ "$(count eeh/op 8)" -gt 0 ] || fail "no EEH call reached us"
 	guest_stop
-}
-
-# The very commands that Documentation/passthrough.rst shows to an administrator.
-test_doc() {
-	for card in $cards; do vfio_release "$card"; done
-	echo 0 >"$TRACE"/events/enable
-	documented group && documented bind && documented trace-on || return
-	begin || return
-	documented trace-read
-	grep -q 'tce_window_create: .* num=1 ' /tmp/doc || fail "the trace does not show the window"
-	guest_stop
-	documented give-back
-	[ "$(pci_driver "$DEVICE")" = e1000e ] || fail "the card is not back"
-}
-documented() {
-	step "documentation: $1"
-	doc "$1" >/tmp/doc 2>&1 || fail "the commands do not work"
-	sed 's/^/   /' /tmp/doc
-	[ "$failed" = 0 ]
 }
 
 # Memory that the guest gets while it runs, that is taken away and plugged in once more, and DMA
