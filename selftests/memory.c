@@ -87,37 +87,11 @@ static long use_default(struct tce *t)
 	       __unmap(t->container, base(t), CHUNK);
 }
 
-/*
- * As clients create them: with one level, as many as QEMU and DPDK ask for, and more. A shift of 0
- * is that of the CPU's pages. scripts/harness/selfcheck compares table_bytes() with "tcestat
- * memlock".
- */
-static const struct window {
-	unsigned int shift;
-	uint64_t size;
-	unsigned int levels;
-} windows[] = {
-	{ 12, 256 * MiB, 1 }, { 12, GiB, 1 }, { 12, GiB, 2 }, { 0, GiB, 1 }, { 0, 4 * GiB, 1 },
-	{ 0, 4 * GiB, 2 }, { 0, 64 * GiB, 2 }, { 0, 64 * GiB, 3 }, { 0, 64 * GiB, 4 },
-	{ 21, 1024 * GiB, 1 },
-};
-
-static struct window window;
-static uint64_t created;
-
 static long do_create(struct tce *t)
 {
-	return __create(t->container, window.shift, window.size, window.levels, &created);
-}
+	uint64_t start;
 
-/* Return: can this host have the window? */
-static bool choose(const struct tce *t, const struct window *of)
-{
-	window = *of;
-	if (!window.shift)
-		window.shift = __builtin_ctzl(host.page);
-	return has_shift(t, window.shift) && window.levels <= t->info.ddw.levels &&
-	       levels_fit(window.shift, window.size, window.levels);
+	return __create(t->container, 12, 256 * MiB, 1, &start);
 }
 
 /* Has the kernel's log a line with that, of those that were not read yet? */
@@ -137,7 +111,6 @@ static bool log_says(int log, const char *text)
 static void limits(struct tce *t)
 {
 	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	size_t i;
 
 	lseek(log, 0, SEEK_END);
 	limited_mem = alloc(2 * CHUNK, CHUNK);
@@ -154,10 +127,51 @@ static void limits(struct tce *t)
 	if (t->version == 1)
 		return;
 	remove_window(t->container, t->info.dma32_window_start);
+	expect_limit(t, do_create, table_bytes(12, 256 * MiB, 1));
+}
+
+/*
+ * Windows as clients create them: with one level, as many as QEMU and DPDK ask for, and more. A
+ * shift of 0 is that of the CPU's pages. scripts/harness/selfcheck compares table_bytes() with
+ * "tcestat memlock".
+ */
+static const struct window {
+	unsigned int shift;
+	uint64_t size;
+	unsigned int levels;
+} windows[] = {
+	{ 12, GiB, 1 }, { 12, GiB, 2 }, { 0, GiB, 1 }, { 0, 4 * GiB, 1 }, { 0, 4 * GiB, 2 },
+	{ 0, 64 * GiB, 2 }, { 0, 64 * GiB, 3 }, { 0, 64 * GiB, 4 }, { 21, 1024 * GiB, 1 },
+};
+
+static struct window window;
+static uint64_t created;
+
+static long do_window(struct tce *t)
+{
+	return __create(t->container, window.shift, window.size, window.levels, &created);
+}
+
+/* Return: can this host have the window? */
+static bool choose(const struct tce *t, const struct window *of)
+{
+	window = *of;
+	if (!window.shift)
+		window.shift = __builtin_ctzl(host.page);
+	return has_shift(t, window.shift) && window.levels <= t->info.ddw.levels &&
+	       levels_fit(window.shift, window.size, window.levels);
+}
+
+static void each_window(struct tce *t)
+{
+	size_t i;
+
+	set_memlock(RLIM_INFINITY);
+	remove_window(t->container, t->info.dma32_window_start);
 	for (i = 0; i < sizeof(windows) / sizeof(*windows); i++) {
 		if (!choose(t, &windows[i]))
 			continue;
-		expect_limit(t, do_create, table_bytes(window.shift, window.size, window.levels));
+		expect_limit(t, do_window, table_bytes(window.shift, window.size, window.levels));
 		remove_window(t->container, created);
 	}
 }
@@ -170,16 +184,15 @@ static void common_limit(struct tce *t)
 	limited_mem = alloc(2 * CHUNK, CHUNK);
 	close(t->group2);
 	attach_at(&second, 2, host.other);
+	set_memlock(RLIM_INFINITY);
 	expect_rc(0, do_register(t));
 	remove_window(t->container, t->info.dma32_window_start);
 	remove_window(second.container, second.info.dma32_window_start);
-	choose(t, &windows[0]);
 	expect_rc(0, do_create(t));
 	before = locked();
 	expect_rc(0, do_register(&second));
 	expect_eq(before, locked());
-	set_memlock(RLIM_INFINITY);
-	expect_limit(&second, do_create, table_bytes(window.shift, window.size, window.levels));
+	expect_limit(&second, do_create, table_bytes(12, 256 * MiB, 1));
 }
 
 /*
@@ -355,6 +368,7 @@ static const struct test tests[] = {
 	  V2 | DMA | DANGEROUS },
 	{ "each command may lock what it needs, and with less is ENOMEM and costs nothing", limits, BOTH },
 	{ "a control group's limit bounds what is allocated for a client", bounded, BOTH | APART },
+	{ "a window may lock what its table needs, and with less is ENOMEM", each_window, V2 },
 	{ "containers of a process have one limit, and charge common memory once",
 	  common_limit, V2 | TWO },
 	{ "UNMAP lets others run", unmap_yields, BOTH },
