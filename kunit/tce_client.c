@@ -98,7 +98,6 @@ long tce_ioctl(struct tce_client *client, unsigned int cmd, void *arg,
 
 	if (copy_to_user(uarg, arg, size))
 		return -EFAULT;
-	tce_forget_event(client);
 	tce_quiet_end(nth);
 	rc = tce_ioctl_raw(client, cmd, client->arg);
 	nth = tce_quiet_begin();
@@ -124,34 +123,23 @@ long tce_eeh(struct tce_client *client, struct vfio_eeh_pe_op *op)
 	return tce_ioctl(client, VFIO_EEH_PE_OP, op, sizeof(*op));
 }
 
-static long about_region(struct tce_client *client, unsigned int cmd, const char *event, u64 ua,
-			 u64 size)
+static long about_region(struct tce_client *client, unsigned int cmd, u64 ua, u64 size)
 {
 	struct vfio_iommu_spapr_register_memory arg = {
 		.argsz = sizeof(arg), .vaddr = ua, .size = size,
 	};
-	long rc = tce_ioctl(client, cmd, &arg, sizeof(arg));
 
-	tce_expect_event(client, event, (u64[5]) { ua, size }, rc);
-	return rc;
+	return tce_ioctl(client, cmd, &arg, sizeof(arg));
 }
 
 long tce_register(struct tce_client *client, u64 ua, u64 size)
 {
-	return about_region(client, VFIO_IOMMU_SPAPR_REGISTER_MEMORY, "register", ua, size);
+	return about_region(client, VFIO_IOMMU_SPAPR_REGISTER_MEMORY, ua, size);
 }
 
 long tce_unregister(struct tce_client *client, u64 ua, u64 size)
 {
-	return about_region(client, VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, "unregister", ua, size);
-}
-
-/* The number of the window that begins there */
-static u64 num_at(const struct tce_client *client, u64 start)
-{
-	const struct tce_mock_group *grp = tce_group_of(client);
-
-	return grp && start != grp->start[0];
+	return about_region(client, VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, ua, size);
 }
 
 /* If there is no window, @start is ~0. */
@@ -166,11 +154,6 @@ long tce_create(struct tce_client *client, u32 shift, u64 size, u32 levels,
 			    sizeof(arg));
 
 	*start = arg.start_addr;
-	/* the last one of two, if the default window was pending; what is undone comes later */
-	if (!rc)
-		tce_expect_event(client, "create",
-				 (u64[5]) { num_at(client, *start), *start, size, shift,
-					    levels }, 0);
 	return rc;
 }
 
@@ -179,10 +162,8 @@ long tce_remove(struct tce_client *client, u64 start)
 	struct vfio_iommu_spapr_tce_remove arg = {
 		.argsz = sizeof(arg), .start_addr = start,
 	};
-	long rc = tce_ioctl(client, VFIO_IOMMU_SPAPR_TCE_REMOVE, &arg, sizeof(arg));
 
-	tce_expect_event(client, "remove", (u64[5]) { num_at(client, start) }, rc);
-	return rc;
+	return tce_ioctl(client, VFIO_IOMMU_SPAPR_TCE_REMOVE, &arg, sizeof(arg));
 }
 
 long tce_map(struct tce_client *client, u64 ioba, u64 ua, u64 size, u32 flags)
@@ -191,10 +172,8 @@ long tce_map(struct tce_client *client, u64 ioba, u64 ua, u64 size, u32 flags)
 		.argsz = sizeof(arg), .flags = flags, .vaddr = ua,
 		.iova = ioba, .size = size,
 	};
-	long rc = tce_ioctl(client, VFIO_IOMMU_MAP_DMA, &arg, sizeof(arg));
 
-	tce_expect_event(client, "map", (u64[5]) { ioba, ua, size, flags }, rc);
-	return rc;
+	return tce_ioctl(client, VFIO_IOMMU_MAP_DMA, &arg, sizeof(arg));
 }
 
 long tce_unmap(struct tce_client *client, u64 ioba, u64 size)
@@ -202,10 +181,8 @@ long tce_unmap(struct tce_client *client, u64 ioba, u64 size)
 	struct vfio_iommu_type1_dma_unmap arg = {
 		.argsz = sizeof(arg), .iova = ioba, .size = size,
 	};
-	long rc = tce_ioctl(client, VFIO_IOMMU_UNMAP_DMA, &arg, sizeof(arg));
 
-	tce_expect_event(client, "unmap", (u64[5]) { ioba, size }, rc);
-	return rc;
+	return tce_ioctl(client, VFIO_IOMMU_UNMAP_DMA, &arg, sizeof(arg));
 }
 
 /* What the bridge translates with */

@@ -4,7 +4,6 @@
  * containers and their groups, what is checked after each of its calls, and its end.
  */
 #include <linux/cred.h>
-#include <linux/iommu.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/mmu_notifier.h>
@@ -130,45 +129,14 @@ struct tce_client *tce_open(struct tce_fixture *fx, bool v2)
 	return NULL;
 }
 
-/* A call begins, which some event will tell of. */
-void tce_forget_event(struct tce_client *client)
-{
-	if (!client->fx->busy)
-		client->fx->mock->told.event = NULL;
-}
-
-/*
- * Expect that the last event of a call tells what it was, and that there was one if the call has
- * succeeded, but for REMOVE of a window that was pending.
- */
-void tce_expect_event(struct tce_client *client, const char *event, const u64 args[5], long rc)
-{
-	const struct tce_mock_told *told = &client->fx->mock->told;
-	struct kunit *test = client->fx->test;
-	int i;
-
-	if (client->fx->busy || (!told->event && (rc || !strcmp(event, "remove"))))
-		return;
-	KUNIT_EXPECT_STREQ(test, told->event ?: "none", event);
-	KUNIT_EXPECT_EQ(test, told->container, (unsigned long)client->data);
-	for (i = 0; i < ARRAY_SIZE(told->args); i++)
-		KUNIT_EXPECT_EQ_MSG(test, told->args[i], args[i], "%s: field %d", event, i);
-	KUNIT_EXPECT_EQ(test, told->rc, rc);
-}
-
 /* The devices have been switched off. */
 static void detach(struct tce_client *client, struct tce_mock_group *grp)
 {
-	bool member = grp->owner == client->data;
-
-	if (member)
+	if (grp->owner == client->data)
 		grp->owner = NULL;
-	tce_forget_event(client);
 	atomic_inc(&grp->mock->calls);
 	tce_driver->detach_group(client->data, grp->group);
 	atomic_dec(&grp->mock->calls);
-	if (member)
-		tce_expect_event(client, "detach", (u64[5]) { iommu_group_id(grp->group) }, 0);
 	grp->tg.ops->release_ownership(&grp->tg, NULL);
 }
 
@@ -196,11 +164,9 @@ int tce_attach(struct tce_client *client, struct tce_mock_group *grp)
 
 	if (grp->tg.ops)
 		grp->tg.ops->take_ownership(&grp->tg, NULL);
-	tce_forget_event(client);
 	atomic_inc(&grp->mock->calls);
 	rc = tce_driver->attach_group(client->data, grp->group, VFIO_IOMMU);
 	atomic_dec(&grp->mock->calls);
-	tce_expect_event(client, "attach", (u64[5]) { iommu_group_id(grp->group) }, rc);
 	if (!rc)
 		grp->owner = client->data;
 	else if (grp->tg.ops)

@@ -118,8 +118,6 @@ int tce_fixture_init(struct kunit *test);
 void tce_fixture_exit(struct kunit *test);
 void tce_needs_faults(struct kunit *test);
 void tce_settled(struct tce_fixture *fx);
-void tce_forget_event(struct tce_client *client);
-void tce_expect_event(struct tce_client *client, const char *event, const u64 args[5], long rc);
 void tce_get_state(struct tce_fixture *fx, struct tce_state *state);
 void tce_expect_state(struct tce_fixture *fx, const struct tce_state *before, const char *what);
 void tce_expect_less(struct tce_fixture *fx, const struct tce_state *before, const char *what,

@@ -49,20 +49,6 @@ struct tce_mock_refused {
 };
 
 /**
- * struct tce_mock_told - the last event, other than a refusal, that a tracepoint told of
- * @event: its name; NULL if there was none
- * @container: the number of the container
- * @args: its other fields, in their order
- * @rc: the last of them
- */
-struct tce_mock_told {
-	const char *event;
-	unsigned long container;
-	u64 args[5];
-	long rc;
-};
-
-/**
  * enum tce_fault - what can be made to fail
  * @TCE_FAULT_NONE: nothing
  * @TCE_FAULT_CREATE: create_table()
@@ -200,7 +186,6 @@ struct tce_gate {
  * @rescans: how often the driver has taken the PCI rescan lock
  * @refusals: checks that failed, as the tracepoint tells
  * @refused: the last one
- * @told: what else the tracepoints tell
  * @nr_violations: in all
  * @violations: the first ones
  */
@@ -240,7 +225,6 @@ struct tce_mock {
 
 	unsigned int refusals;
 	struct tce_mock_refused refused;
-	struct tce_mock_told told;
 
 	unsigned int nr_violations;
 	char violations[TCE_VIOLATIONS_KEPT][TCE_VIOLATION_LEN];

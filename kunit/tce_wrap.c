@@ -168,80 +168,17 @@ static void note_refused(void *data, const struct tce_refusal *refusal, u64 valu
 	spin_unlock(&mock->lock);
 }
 
-static void note_told(const char *event, unsigned long container, const u64 args[5], long rc)
-{
-	struct tce_mock *mock = tce_mock_current();
-
-	if (!mock)
-		return;
-	spin_lock(&mock->lock);
-	mock->told = (struct tce_mock_told){ event, container, .rc = rc };
-	memcpy(mock->told.args, args, sizeof(mock->told.args));
-	spin_unlock(&mock->lock);
-}
-
-static void note_map(void *data, unsigned long container, u64 ioba, u64 ua, u64 size, u32 flags,
-		     long rc)
-{
-	note_told("map", container, (u64[5]) { ioba, ua, size, flags }, rc);
-}
-
-static void note_create(void *data, unsigned long container, int num, u64 start, u64 size,
-			u32 shift, u32 levels, int rc)
-{
-	note_told("create", container, (u64[5]) { num, start, size, shift, levels }, rc);
-}
-
-#define NOTE_RANGE(event)						\
-static void note_##event(void *data, unsigned long container, u64 start, u64 size, long rc) \
-{									\
-	note_told(#event, container, (u64[5]) { start, size }, rc);	\
-}
-
-#define NOTE_NUMBER(event)						\
-static void note_##event(void *data, unsigned long container, int num, long rc)	\
-{									\
-	note_told(#event, container, (u64[5]) { num }, rc);		\
-}
-
-NOTE_RANGE(unmap)
-NOTE_RANGE(register)
-NOTE_RANGE(unregister)
-NOTE_NUMBER(remove)
-NOTE_NUMBER(attach)
-NOTE_NUMBER(detach)
-
-/* Tracepoints, and who listens to them */
-static const struct {
-	struct tracepoint *event;
-	void *note;
-} notes[] = {
-	{ &__tracepoint_tce_refused, note_refused }, { &__tracepoint_tce_map, note_map },
-	{ &__tracepoint_tce_unmap, note_unmap }, { &__tracepoint_tce_register, note_register },
-	{ &__tracepoint_tce_unregister, note_unregister },
-	{ &__tracepoint_tce_window_create, note_create },
-	{ &__tracepoint_tce_window_remove, note_remove },
-	{ &__tracepoint_tce_attach, note_attach }, { &__tracepoint_tce_detach, note_detach },
-};
-
 int __wrap_vfio_register_iommu_driver(const struct vfio_iommu_driver_ops *ops)
 {
-	int rc = 0, i;
-
 	tce_driver = ops;
-	for (i = 0; !rc && i < ARRAY_SIZE(notes); i++)
-		rc = tracepoint_probe_register(notes[i].event, notes[i].note, NULL);
-	return rc;
+	return register_trace_tce_refused(note_refused, NULL);
 }
 
 void
 __wrap_vfio_unregister_iommu_driver(const struct vfio_iommu_driver_ops *ops)
 {
-	int i;
-
 	tce_driver = NULL;
-	for (i = 0; i < ARRAY_SIZE(notes); i++)
-		tracepoint_probe_unregister(notes[i].event, notes[i].note, NULL);
+	unregister_trace_tce_refused(note_refused, NULL);
 	tracepoint_synchronize_unregister();
 }
 

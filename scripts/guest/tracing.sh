@@ -67,6 +67,14 @@ for event in attach:0 register:0 window_create:0 map:0 map:-22 unmap:0 unregiste
 	grep -q "tce_${event%:*}: container=$number .*rc=${event#*:}\$" $TRACE ||
 		die "no tce_$event of container $number"
 done
+# What ends something names what began it.
+said() { sed -n "s/.*tce_$1: container=$number \(.*\) rc=0\$/\1/p" $TRACE | head -n 1; }
+# expect EVENT FIELDS
+expect() { [ "$(said "$1")" = "$2" ] || die "tce_$1 has $(said "$1"), not $2"; }
+expect detach "$(said attach)"
+expect unregister "$(said register)"
+expect unmap "$(said map | sed 's/ioba=\(.*\) ua=.* size=\(.*\) flags=.*/start=\1 size=\2/')"
+expect window_remove "$(said window_create | sed 's/ start=.*//')"
 # What is not registered is what the MAP was about, or a part of it that is.
 value='' ua='' size=''
 eval "$(sed -nE '/reason=NOT_REGISTERED/{
@@ -82,4 +90,20 @@ echo 0 >"${EVENT%/*}/enable"
 for flags in r- -w rw; do
 	grep -q "tce_map: .* flags=$flags rc=0" $TRACE || die "no MAP with $flags"
 done
+# What is there while a client holds it the state file says as well.
+STATE=/sys/kernel/debug/vfio_iommu_spapr_tce/state
+echo >$TRACE
+echo 1 >"${EVENT%/*}/enable"
+hold 2 wait
+echo 0 >"${EVENT%/*}/enable"
+eval "$(sed -n 's/^window //p' $STATE)"
+window=$number number=$container
+expect attach "num=$(sed -n 's/^group .* number=//p' $STATE)"
+# shellcheck disable=SC2154 # of the window
+expect window_create "$(printf 'num=%d start=%s size=0x%x page_shift=%d levels=%d' \
+	"$window" "$start" "$size" "$page_shift" "$levels")"
+eval "$(sed -n 's/^region //p' $STATE)"
+expect register "$(printf 'start=%s size=0x%x' "$ua" "$size")"
+expect map "$(printf 'ioba=%s ua=%s size=0x%x flags=rw' "$start" "$ua" "$size")"
+hold_killed
 say "passed: $shown of the page's commands"
