@@ -161,7 +161,7 @@ static void another_thread_maps(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(before); i++)
 		before[i] = tce_page(b.fx, b.ua + i * PAGE_SIZE);
 	tce_fault_arm(b.fx->mock, TCE_FAULT_PIN, 1, ARRAY_SIZE(before));
-	tce_thread_stop_op(&a, b.client, &op, TCE_AT_PINNED);
+	tce_thread_stop(&a, b.client, &op, TCE_AT_PINNED);
 	tce_renew(b.fx, b.ua, size);
 	tce_thread_go_on(&a);
 	tce_fault_disarm(b.fx->mock);

@@ -3,7 +3,6 @@
  * Suite tce_debugfs: what root reads in the state file. That a reader who waits can be killed is in
  * suite tce_killed.
  */
-#include <linux/delay.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
@@ -244,17 +243,12 @@ static void process_has_ended(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_open(fx, true);
-	const char *text = NULL;
-	int tries;
 
-	tce_do_as_other(fx, true, tce_use_as_other, client);
+	tce_do_as_other(fx, tce_use_as_other, client);
 	KUNIT_ASSERT_NOT_NULL(test, mm_of(client));
 	/* it is on its way still */
-	for (tries = 0; tries < 100 && !(text && strstr(text, " alive=0 ")); tries++) {
-		msleep(20);
-		text = state(test);
-	}
-	expect_line(test, text,
+	KUNIT_EXPECT_TRUE(test, TCE_SOON(strstr(state(test), " alive=0 ")));
+	expect_line(test, state(test),
 		    "process id=%lu tgid=%d table_leaked=0 kvm=0 locked_vm=0 alive=0 comm=\n",
 		    mm_of(client)->id, pid_nr(mm_of(client)->pid));
 }

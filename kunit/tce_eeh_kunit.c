@@ -6,7 +6,6 @@
  */
 #include <asm/iommu.h>
 
-#include <linux/delay.h>
 #include <linux/device.h>
 #include <linux/iommu.h>
 #include <linux/sched/signal.h>
@@ -174,11 +173,6 @@ static void inject(struct kunit *test)
 	}
 }
 
-static void reset_hot(struct tce_thread *thread)
-{
-	thread->rc = eeh_op(&thread->view, VFIO_EEH_PE_RESET_HOT);
-}
-
 /* Two devices of a group, which nobody else knows */
 struct devices {
 	struct device *dev[2];
@@ -242,7 +236,7 @@ static void one_hangs(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
 		add_devices(test, &devs, a);
 		users = tce_module_users();
-		tce_thread_stop(&thread, client, reset_hot, TCE_AT_EEH);
+		tce_thread_stop(&thread, client, &tce_op_reset, TCE_AT_EEH);
 		KUNIT_EXPECT_EQ(test, tce_module_users(), users + 1);
 		KUNIT_EXPECT_EQ(test, held(&devs), 1);
 		a->eeh_rc = VFIO_EEH_PE_STATE_STOPPED;
@@ -280,9 +274,8 @@ static void one_hangs(struct kunit *test)
 /* It sleeps for its operation, or for its turn. An operation whose turn it is holds the module. */
 static void await_sleep(struct tce_thread *thread)
 {
-	while (!tce_thread_is_done(thread) &&
-	       !(READ_ONCE(thread->task->__state) & TASK_WAKEKILL))
-		msleep(1);
+	TCE_SOON(tce_thread_is_done(thread) ||
+		 READ_ONCE(thread->task->__state) & TASK_WAKEKILL);
 }
 
 /*
@@ -303,7 +296,7 @@ static void take_turns(struct kunit *test)
 		grp = tce_group(fx);
 		client = how == ALONE ? tce_ready(fx, true, &other) : tce_open(fx, true);
 		KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
-		tce_thread_stop(&a, client, reset_hot, TCE_AT_EEH);
+		tce_thread_stop(&a, client, &tce_op_reset, TCE_AT_EEH);
 		next = client;
 		if (how != SAME) {
 			tce_detach(client, grp);
@@ -311,7 +304,7 @@ static void take_turns(struct kunit *test)
 			KUNIT_ASSERT_EQ(test, tce_attach(next, grp), 0);
 		}
 		users = tce_module_users();
-		tce_thread_start(&b, next, reset_hot);
+		tce_thread_op(&b, next, &tce_op_reset);
 		await_sleep(&b);
 		KUNIT_EXPECT_EQ(test, tce_module_users(), users);
 		KUNIT_EXPECT_EQ(test, (other ? other->eeh.calls : 0) + grp->eeh.calls, 0);
@@ -332,7 +325,7 @@ static void take_turns(struct kunit *test)
 static void reset_until_killed(struct tce_thread *thread)
 {
 	allow_signal(SIGKILL);
-	reset_hot(thread);
+	thread->rc = tce_op_do(&thread->view, &tce_op_reset);
 	flush_signals(current);
 	disallow_signal(SIGKILL);
 }

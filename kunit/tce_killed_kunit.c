@@ -48,17 +48,17 @@ struct wait {
 #define UNMAP		{ TCE_UNMAP, 0, SZ_64K }
 #define UNMAP_ONE	{ TCE_UNMAP, 0, SZ_4K }
 
-static const struct tce_op disable = { TCE_DISABLE };
 static const struct tce_op map_some = MAP;
 static const struct tce_op create_levels = { TCE_CREATE, .size = SZ_64M, .levels = 3 };
 
 static const struct wait waits[] = {
-	{ "ENABLE beside attach", false, CONTAINER, &disable, { TCE_ENABLE } },
-	{ "ENABLE beside MAP", false, READS, &disable, { TCE_ENABLE } },
+	{ "ENABLE beside attach", false, CONTAINER, &tce_op_disable, { TCE_ENABLE } },
+	{ "ENABLE beside MAP", false, READS, &tce_op_disable, { TCE_ENABLE } },
 	{ "DISABLE beside attach", false, CONTAINER, NULL, { TCE_DISABLE } },
 	{ "DISABLE beside MAP", false, READS, NULL, { TCE_DISABLE } },
 	{ "v1 MAP beside DISABLE", false, MAP_LOCK, NULL, MAP },
-	{ "v1 MAP after DISABLE, beside attach", false, CONTAINER, &disable, MAP, .again = -EPERM },
+	{ "v1 MAP after DISABLE, beside attach", false, CONTAINER, &tce_op_disable, MAP,
+	  .again = -EPERM },
 	{ "v1 MAP of what is mapped beside DISABLE", false, MAP_LOCK, &map_some, MAP },
 	{ "v1 UNMAP beside DISABLE", false, MAP_LOCK, &map_some, UNMAP },
 	{ "v1 MAP beside a chunk of MAP", false, TABLE, NULL, MAP },
@@ -150,8 +150,8 @@ static bool is_awaited(struct tce_thread *caller, struct tce_container *containe
 {
 	struct rw_semaphore *rwsem = rwsem_of(container, held);
 
-	return rwsem ? TCE_WAITS_RWSEM(caller, rwsem) :
-		       TCE_WAITS_MUTEX(caller, mutex_of(container, held));
+	return rwsem ? tce_thread_waits_rwsem(caller, rwsem) :
+		       tce_thread_waits_mutex(caller, mutex_of(container, held));
 }
 
 static void who_waits_is_killed(struct kunit *test)
@@ -165,7 +165,7 @@ static void who_waits_is_killed(struct kunit *test)
 
 	/* the locks of the process were made by a call that was killed */
 	KUNIT_EXPECT_EQ(test, TCE_KILLED(tce_register(first, ua, PAGE_SIZE)), -EINTR);
-	client = tce_share(test, wait->v2, NULL);
+	client = tce_share(test, wait->v2);
 	if (!wait->v2)
 		KUNIT_ASSERT_EQ(test, tce_unmap(client, 0, SZ_4K), 0);
 	if (wait->before)

@@ -4,8 +4,6 @@
  * driver has released them. On pseries KVM can find a table, and write to it, before it is hidden,
  * because that is in its group before create_table() returns.
  */
-#include <linux/delay.h>
-
 #include <asm/mmu_context.h>
 
 #include "../tce_container.h"
@@ -230,10 +228,10 @@ static void leave_meanwhile(void *data)
 		tce_fault_arm_sticky(fx->mock, TCE_FAULT_LOST, 0);
 		tce_group_of(leave->maker)->tg.ops->unset_window = unset_slowly;
 	}
-	tce_thread_close(&leave->thread, leave->client);
+	tce_thread_op(&leave->thread, leave->client, &tce_op_close);
 	/* it waits for no other client's table */
 	KUNIT_EXPECT_TRUE(test, tce_thread_ends(&leave->thread));
-	KUNIT_EXPECT_TRUE(test, tce_tries_again(leaving) && tce_tries_again(leaving));
+	KUNIT_EXPECT_TRUE(test, tce_tries_again(leaving));
 	KUNIT_EXPECT_TRUE(test, tce_mock_pins(fx->mock));
 }
 
@@ -257,7 +255,7 @@ static void kvm_has_mapped_in_a_new_table(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct leave leave;
-	int cleared, ms;
+	int cleared;
 
 	tce_watch(fx);
 	for (cleared = 0; cleared < 2; cleared++) {
@@ -269,10 +267,9 @@ static void kvm_has_mapped_in_a_new_table(struct kunit *test)
 			leave.hpa = page_to_phys(tce_page(fx, leave.ua));
 		leave.maker = tce_open(fx, false);
 		attach_pseries(test, leave.maker);
-		tce_do_as_other(fx, true, make_as_other, &leave);
+		tce_do_as_other(fx, make_as_other, &leave);
 		tce_thread_join(&leave.thread);
-		for (ms = 0; ms < 10000 && tce_mock_pins(fx->mock); ms += 10)
-			msleep(10);
+		KUNIT_EXPECT_TRUE(test, TCE_SOON(!tce_mock_pins(fx->mock)));
 		tce_expect_balance(fx);
 	}
 }
@@ -320,11 +317,7 @@ static struct page *set_up_counted(struct kunit *test, struct kvm_setup *s, unsi
 /* KVM's list has let go of memory, or a work item sees to it, and then nobody holds its pages. */
 static void expect_let_go(struct kunit *test, unsigned long ua, struct page *first)
 {
-	int i;
-
-	for (i = 0; i < 3000 && mm_iommu_lookup(current->mm, ua, KVM_MEMORY); i++)
-		msleep(20);
-	KUNIT_EXPECT_NULL(test, mm_iommu_lookup(current->mm, ua, KVM_MEMORY));
+	KUNIT_EXPECT_TRUE(test, TCE_SOON(!mm_iommu_lookup(current->mm, ua, KVM_MEMORY)));
 	/* the pin is given back after a grace period */
 	rcu_barrier();
 	KUNIT_EXPECT_EQ(test, tce_holders(first), 1);
@@ -392,7 +385,6 @@ static void counts_stay_while_a_table_is_made(struct kunit *test)
 	struct tce_client *client;
 	struct kvm_setup s;
 	struct page *page;
-	unsigned int i;
 	u64 start;
 
 	page = set_up_counted(test, &s, 1);
@@ -409,9 +401,7 @@ static void counts_stay_while_a_table_is_made(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_unregister(client, s.ua, KVM_MEMORY), 0);
 	up_read_non_owner(&tce_create_lock);
 	expect_let_go(test, s.ua, page);
-	for (i = 0; i < 3000 && tce_listed(client); i++)
-		msleep(20);
-	KUNIT_EXPECT_EQ(test, tce_listed(client), 0);
+	KUNIT_EXPECT_TRUE(test, TCE_SOON(!tce_listed(client)));
 	/* afterwards a new window is KVM's again */
 	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
 	KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_64M, 1, &start), 0);

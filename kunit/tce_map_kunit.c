@@ -510,7 +510,7 @@ static void not_the_owners(struct kunit *test)
 		struct tce_client *client = tce_ready(fx, v2, NULL);
 
 		pins = fx->mock->asked[TCE_FAULT_PIN];
-		tce_do_as_other(fx, true, map_and_unmap_as_other, client);
+		tce_do_as_other(fx, map_and_unmap_as_other, client);
 		KUNIT_EXPECT_EQ(test, fx->mock->asked[TCE_FAULT_PIN], pins);
 	}
 }

@@ -6,7 +6,7 @@
  * cases try both.
  */
 #include "../tce_mm.h"
-#include "tce_threads.h"
+#include "tce_client.h"
 
 /* The container that registered it is closed, which can't be refused, while another maps it. */
 static void closed_while_others_map(struct kunit *test)
@@ -72,25 +72,6 @@ static void of_two_orphans_one_is_mapped(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_register(b, ua, 2 * size), 0);
 }
 
-/*
- * v1: a device may read a page through one entry, and write to it through the next. It is dirty
- * when both go at once, which the platform looks at.
- */
-static void page_with_two_permissions(struct kunit *test)
-{
-	static const u32 flags[][2] = { { TCE_R, TCE_W }, { TCE_W, TCE_R } };
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready(fx, false, NULL);
-	unsigned long ua = tce_plain(fx, PAGE_SIZE), at = PAGE_SIZE - SZ_4K;
-	int i;
-
-	for (i = 0; i < 2; i++) {
-		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4K, flags[i][0]), 0);
-		KUNIT_ASSERT_EQ(test, tce_map(client, SZ_4K, ua + at, SZ_4K, flags[i][1]), 0);
-		KUNIT_EXPECT_EQ(test, tce_unmap(client, 0, 2 * SZ_4K), 0);
-	}
-}
-
 /* What is over the limit is refused before anything of its size is allocated. */
 static void charged_before_it_is_allocated(struct kunit *test)
 {
@@ -116,38 +97,10 @@ static void charged_before_it_is_allocated(struct kunit *test)
 	tce_expect_why(fx, "LOCKED_LIMIT");
 }
 
-static void close_it(struct tce_fixture *fx, void *arg)
-{
-	tce_close(arg);
-}
-
-/* The owner gets the charge back, whichever process closes the container. */
-static void closed_by_another_process(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	unsigned long ua = tce_plain(fx, SZ_4M);
-	struct tce_client *client;
-	int i;
-
-	for (i = 0; i < 4; i++) {
-		bool v2 = i & 1;
-
-		client = tce_ready(fx, v2, NULL);
-		if (v2)
-			KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_4M),
-					0);
-		KUNIT_ASSERT_EQ(test, tce_map(client, 0, ua, SZ_4M, TCE_RW), 0);
-		tce_do_as_other(fx, i & 2, close_it, client);
-		tce_expect_balance(fx);
-	}
-}
-
 static struct kunit_case tce_memory_cases[] = {
 	KUNIT_CASE(closed_while_others_map),
 	KUNIT_CASE(of_two_orphans_one_is_mapped),
-	KUNIT_CASE(page_with_two_permissions),
 	KUNIT_CASE(charged_before_it_is_allocated),
-	KUNIT_CASE(closed_by_another_process),
 	{}
 };
 

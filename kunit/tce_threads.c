@@ -2,12 +2,8 @@
 /*
  * What runs beside the thread of the case: other threads, and other processes.
  */
-#include <linux/completion.h>
-#include <linux/delay.h>
 #include <linux/kthread.h>
 #include <linux/mman.h>
-#include <linux/mutex.h>
-#include <linux/rwsem.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -19,7 +15,6 @@
 
 struct other {
 	struct tce_fixture *fx;
-	bool has_mm;
 	void (*what)(struct tce_fixture *fx, void *arg);
 	void *arg;
 	struct completion done;
@@ -30,22 +25,17 @@ static int other_thread(void *data)
 	struct other *other = data;
 
 	/* with room for the arguments of its calls, where the containers look for them */
-	if (other->has_mm)
-		kunit_vm_mmap(other->fx->test, NULL, other->fx->args, PAGE_SIZE,
-			      PROT_READ | PROT_WRITE,
-			      MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0);
+	kunit_vm_mmap(other->fx->test, NULL, other->fx->args, PAGE_SIZE, PROT_READ | PROT_WRITE,
+		      MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0);
 	other->what(other->fx, other->arg);
 	kthread_complete_and_exit(&other->done, 0);
 }
 
 /* Do something in another process. */
-void tce_do_as_other(struct tce_fixture *fx, bool has_mm,
-		     void (*what)(struct tce_fixture *fx, void *arg),
+void tce_do_as_other(struct tce_fixture *fx, void (*what)(struct tce_fixture *fx, void *arg),
 		     void *arg)
 {
-	struct other other = {
-		.fx = fx, .has_mm = has_mm, .what = what, .arg = arg,
-	};
+	struct other other = { .fx = fx, .what = what, .arg = arg };
 	struct task_struct *thread;
 
 	init_completion(&other.done);
@@ -83,6 +73,7 @@ void tce_thread_start(struct tce_thread *thread, struct tce_client *client,
 	struct tce_fixture *fx = client->fx;
 
 	fx->busy++;
+	thread->client = client;
 	thread->view = *client;
 	thread->view.slot = ffz(fx->slots);
 	thread->view.arg = fx->args + 64 * thread->view.slot;
@@ -116,19 +107,20 @@ void tce_thread_join(struct tce_thread *thread)
 
 unsigned long tce_shared;
 
-const struct tce_op tce_map_shared = { TCE_MAP, 0, TCE_SHARED_SIZE, TCE_RW };
-const struct tce_op tce_map_first = { TCE_MAP, 0, SZ_4K, TCE_RW };
+const struct tce_op tce_op_map = { TCE_MAP, 0, TCE_SHARED_SIZE, TCE_RW };
+const struct tce_op tce_op_map_one = { TCE_MAP, 0, SZ_4K, TCE_RW };
+const struct tce_op tce_op_unmap_one = { TCE_UNMAP, 0, SZ_4K };
+const struct tce_op tce_op_register = { TCE_REGISTER, .size = TCE_SHARED_SIZE };
+const struct tce_op tce_op_unregister = { TCE_UNREGISTER, .size = TCE_SHARED_SIZE };
+const struct tce_op tce_op_disable = { TCE_DISABLE };
+const struct tce_op tce_op_reset = { TCE_RESET };
+const struct tce_op tce_op_close = { TCE_CLOSE };
 
 /* A container with a window, and memory that may be mapped there, but for the page behind it */
-struct tce_client *tce_share(struct kunit *test, bool v2,
-			     struct tce_mock_group **pgrp)
+struct tce_client *tce_share(struct kunit *test, bool v2)
 {
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client;
-
-	tce_shared = tce_plain(fx, TCE_SHARED_SIZE + PAGE_SIZE);
-	client = tce_ready_for(fx, v2, tce_shared, TCE_SHARED_SIZE, pgrp);
-	return client;
+	tce_shared = tce_plain(test->priv, TCE_SHARED_SIZE + PAGE_SIZE);
+	return tce_ready_for(test->priv, v2, tce_shared, TCE_SHARED_SIZE, NULL);
 }
 
 /* Root reads the state, if that takes no more than there is. */
@@ -165,15 +157,22 @@ long tce_op_do(struct tce_client *client, const struct tce_op *op)
 		return tce_enable(client);
 	case TCE_DISABLE:
 		return tce_disable(client);
+	case TCE_RESET:
+		return tce_eeh(client, &(struct vfio_eeh_pe_op){ .op = VFIO_EEH_PE_RESET_HOT });
 	case TCE_STATE:
 		return read_state();
+	case TCE_CLOSE:
+		tce_close(client);
+		return 0;
 	}
 	return -ENOTTY;
 }
 
 static void do_op(struct tce_thread *thread)
 {
-	thread->rc = tce_op_do(&thread->view, thread->op);
+	bool closes = thread->op->call == TCE_CLOSE;
+
+	thread->rc = tce_op_do(closes ? thread->client : &thread->view, thread->op);
 }
 
 /* tce_thread_start() of one call */
@@ -184,33 +183,13 @@ void tce_thread_op(struct tce_thread *thread, struct tce_client *client,
 	tce_thread_start(thread, client, do_op);
 }
 
-static void do_close(struct tce_thread *thread)
-{
-	tce_close(thread->leaving);
-}
-
-/* tce_thread_start() of a thread that closes the container */
-void tce_thread_close(struct tce_thread *thread, struct tce_client *client)
-{
-	thread->leaving = client;
-	tce_thread_start(thread, client, do_close);
-}
-
-/* tce_thread_start() of a thread that stops at a gate. Undone by tce_thread_go_on(). */
+/* The same, which is held up at a place. Undone by tce_thread_go_on(). */
 void tce_thread_stop(struct tce_thread *thread, struct tce_client *client,
-		     void (*what)(struct tce_thread *thread), enum tce_place place)
+		     const struct tce_op *op, enum tce_place place)
 {
 	tce_gate_close(client->fx->mock, place, &thread->gate);
-	tce_thread_start(thread, client, what);
+	tce_thread_op(thread, client, op);
 	wait_for_completion(&thread->gate.reached);
-}
-
-/* The same for one call */
-void tce_thread_stop_op(struct tce_thread *thread, struct tce_client *client,
-			const struct tce_op *op, enum tce_place place)
-{
-	thread->op = op;
-	tce_thread_stop(thread, client, do_op, place);
 }
 
 /* Let it go on, to its end. */
@@ -220,59 +199,25 @@ void tce_thread_go_on(struct tce_thread *thread)
 	tce_thread_join(thread);
 }
 
-/* Has it done what it had to do? */
-bool tce_thread_is_done(struct tce_thread *thread)
-{
-	return completion_done(&thread->done);
-}
-
-/* Does it get there within 30 seconds, which is for a thread that hangs and not for a slow one? */
+/* Does it come to its end? */
 bool tce_thread_ends(struct tce_thread *thread)
 {
-	if (!wait_for_completion_timeout(&thread->done, 30 * HZ))
-		return false;
-	/* for tce_thread_join() */
-	complete(&thread->done);
-	return true;
-}
-
-bool tce_mutex_is_contended(void *lock)
-{
-	struct mutex *mutex = lock;
-
-	/* MUTEX_FLAG_WAITERS */
-	return atomic_long_read(&mutex->owner) & 1;
-}
-
-bool tce_rwsem_is_contended(void *lock)
-{
-	return rwsem_is_contended(lock);
+	return TCE_SOON(tce_thread_is_done(thread));
 }
 
 /*
- * Does a thread come to wait for a lock, for which nobody else waits? Return: true as soon as it
- * does; false if it is done, or has not got there after 30 seconds.
- */
-bool tce_thread_waits(struct tce_thread *thread, bool (*contended)(void *lock), void *lock)
-{
-	int ms;
-
-	for (ms = 0; ms < 30000 && !contended(lock) && !tce_thread_is_done(thread); ms += 20)
-		msleep(20);
-	return contended(lock) && !tce_thread_is_done(thread);
-}
-
-/*
- * The work of a closed container tries again and again, and sets its timer each time. It is not
- * flushed, because the caller holds locks.
+ * The work of a closed container tries again and again, here twice, and sets its timer each time.
+ * It is not flushed, because the caller holds locks.
  */
 bool tce_tries_again(struct tce_container *leaving)
 {
 	struct timer_list *timer = &leaving->free_work.timer;
-	unsigned long expires = READ_ONCE(timer->expires);
-	int ms;
+	unsigned long expires, times;
 
-	for (ms = 0; READ_ONCE(timer->expires) == expires && ms < 10000; ms++)
-		msleep(1);
-	return ms < 10000;
+	for (times = 0; times < 2; times++) {
+		expires = READ_ONCE(timer->expires);
+		if (!TCE_SOON(READ_ONCE(timer->expires) != expires))
+			return false;
+	}
+	return true;
 }

@@ -3,7 +3,6 @@
  * Suite tce_threads_close: a container is closed, or the first one is opened, while the
  * lock of the process's regions is held, or by two threads at the same moment.
  */
-#include <linux/delay.h>
 #include <linux/mm.h>
 
 #include <asm/mmu_context.h>
@@ -32,8 +31,7 @@ static void close_beside_map(struct kunit *test)
 		client = tce_ready(fx, false, &grp);
 		KUNIT_ASSERT_EQ(test, tce_map(client, SZ_1M, tce_shared, SZ_64K,
 					      TCE_RW), 0);
-		tce_thread_stop_op(&a, client, pages ? &tce_map_shared : &tce_map_first,
-				   TCE_AT_PIN);
+		tce_thread_stop(&a, client, pages ? &tce_op_map : &tce_op_map_one, TCE_AT_PIN);
 		switch (how / 2) {
 		case 0:
 			tce_close(client);
@@ -82,9 +80,9 @@ static void close_beside_the_mmap_lock(struct kunit *test)
 		container = tce_container_find(client->data);
 		locked = fx->mm->locked_vm;
 		mmap_read_lock(fx->mm);
-		tce_thread_close(&thread, client);
+		tce_thread_op(&thread, client, &tce_op_close);
 		KUNIT_EXPECT_TRUE(test, tce_thread_ends(&thread));
-		KUNIT_EXPECT_TRUE(test, tce_tries_again(container) && tce_tries_again(container));
+		KUNIT_EXPECT_TRUE(test, tce_tries_again(container));
 		tce_get_state(fx, &now);
 		KUNIT_EXPECT_EQ(test, now.n[TCE_CLOSING], fx->begun.n[TCE_CLOSING] + 1);
 		/* each of which keeps the module */
@@ -97,7 +95,6 @@ static void close_beside_the_mmap_lock(struct kunit *test)
 	}
 }
 
-static const struct tce_op register_memory = { TCE_REGISTER, .size = TCE_SHARED_SIZE };
 /*
  * The first container of a process is being bound, and waits for memory. That delays neither
  * another container of the process, nor the last one of another process, which is about to
@@ -114,8 +111,8 @@ static void first_container_of_a_process(struct kunit *test)
 	struct tce_thread a;
 
 	tce_shared = tce_plain(fx, TCE_SHARED_SIZE);
-	tce_do_as_other(fx, true, tce_use_as_other, leaving);
-	tce_thread_stop_op(&a, first, &register_memory, TCE_AT_ALLOC);
+	tce_do_as_other(fx, tce_use_as_other, leaving);
+	tce_thread_stop(&a, first, &tce_op_register, TCE_AT_ALLOC);
 	KUNIT_EXPECT_EQ(test, tce_register(second, tce_shared, TCE_SHARED_SIZE), 0);
 	tce_close(leaving);
 	KUNIT_EXPECT_EQ(test, tce_attach(first, tce_group(fx)), 0);
@@ -123,7 +120,7 @@ static void first_container_of_a_process(struct kunit *test)
 	tce_thread_go_on(&a);
 	KUNIT_EXPECT_EQ(test, a.rc, 0);
 	/* whoever else has opened one meanwhile */
-	tce_do_as_other(fx, true, tce_use_as_other, tce_open(fx, true));
+	tce_do_as_other(fx, tce_use_as_other, tce_open(fx, true));
 	KUNIT_EXPECT_EQ(test, tce_register(tce_open(fx, true), tce_shared, TCE_SHARED_SIZE), 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), pages);
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), pages);
@@ -133,7 +130,7 @@ static void first_container_of_a_process(struct kunit *test)
 static void map_after_the_close(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_share(test, true, NULL);
+	struct tce_client *client = tce_share(test, true);
 	struct tce_container *container = tce_container_get(client->data);
 
 	KUNIT_ASSERT_NOT_NULL(test, container);
@@ -173,10 +170,10 @@ static void opened_after_the_last_container(struct kunit *test)
 
 		tce_gate_close(fx->mock, TCE_AT_PIN, &gate);
 		gate.visit.skip = 1;
-		tce_thread_close(&a, leaving);
+		tce_thread_op(&a, leaving, &tce_op_close);
 		wait_for_completion(&gate.reached);
-		tce_thread_op(&b, next, registers ? &register_memory : &create_window);
-		KUNIT_EXPECT_TRUE(test, TCE_WAITS_MUTEX(&b, &tmm->region_lock));
+		tce_thread_op(&b, next, registers ? &tce_op_register : &create_window);
+		KUNIT_EXPECT_TRUE(test, tce_thread_waits_mutex(&b, &tmm->region_lock));
 		complete(&gate.open);
 		tce_thread_join(&a);
 		tce_thread_join(&b);
@@ -227,8 +224,8 @@ static void register_late(struct kunit *test)
 		leaving = tce_open(fx, true);
 		/* is refused, and binds it */
 		KUNIT_EXPECT_EQ(test, tce_register(leaving, tce_shared, 0), -EINVAL);
-		tce_thread_stop_op(&a, leaving, &register_memory,
-				   how == SHARED ? TCE_AT_ALLOC : TCE_AT_PIN);
+		tce_thread_stop(&a, leaving, &tce_op_register,
+				how == SHARED ? TCE_AT_ALLOC : TCE_AT_PIN);
 		tce_close(leaving);
 		KUNIT_EXPECT_FALSE(test, tce_thread_is_done(&a));
 		if (how >= FOUND)
@@ -280,7 +277,7 @@ static void page_changes_between_pins(struct kunit *test)
 	charged = tce_charged(fx);
 	for (how = 0; how < HOW; how++) {
 		pages[0] = tce_page(fx, tce_shared);
-		tce_thread_stop_op(&a, s.client, &register_page, TCE_AT_PINNED);
+		tce_thread_stop(&a, s.client, &register_page, TCE_AT_PINNED);
 		tce_renew(fx, tce_shared, PAGE_SIZE);
 		pages[1] = tce_page(fx, tce_shared);
 		tce_gate_close(fx->mock, TCE_AT_PINNED, &put);
@@ -348,9 +345,9 @@ static void close_beside_an_orphan(struct kunit *test)
 	leaving = tce_open(fx, true);
 	KUNIT_ASSERT_EQ(test, tce_register(leaving, ua, PAGE_SIZE), 0);
 	mmap_read_lock(fx->mm);
-	tce_thread_op(&a, client, &register_memory);
-	KUNIT_EXPECT_TRUE(test, TCE_WAITS_RWSEM(&a, &fx->mm->mmap_lock));
-	tce_thread_close(&b, leaving);
+	tce_thread_op(&a, client, &tce_op_register);
+	KUNIT_EXPECT_TRUE(test, tce_thread_waits_rwsem(&a, &fx->mm->mmap_lock));
+	tce_thread_op(&b, leaving, &tce_op_close);
 	KUNIT_EXPECT_TRUE(test, tce_thread_ends(&b));
 	mmap_read_unlock(fx->mm);
 	tce_thread_join(&a);

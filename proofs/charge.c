@@ -4,8 +4,8 @@
  * (struct tce_charge), what is to be uncharged later, what ENABLE and MAP have charged in v1, and
  * what regions and windows use, of which this knows only the sum. Each call below keeps it so,
  * whatever fails. A command uses no more than it has reserved (USE). No page of v1 is pinned that
- * is not charged, or about to be by another MAP (MAP). Only the process itself waits for its
- * mmap_lock (UNCHARGE, TRY).
+ * is not charged, or about to be by another MAP, and a MAP charges no more than its own pages (MAP).
+ * Only the process itself waits for its mmap_lock (UNCHARGE, TRY).
  *
  * Whether CREATE, REMOVE, REGISTER, UNREGISTER, ENABLE, DISABLE and the end of a container call
  * these as they should is not shown here, but by KUnit's balance.
@@ -19,7 +19,7 @@
  * control: tce_charge_need tce_charge_commit CALL=USE
  * control: tce_uncharge account_locked_vm(any) CALL=UNCHARGE
  * control: tce_uncharge_try __account_locked_vm(any) CALL=TRY
- * control: count_pages tce_charge tce_v1_allow CALL=MAP
+ * control: count_pages tce_charge(any) tce_v1_allow CALL=MAP
  */
 #define MOST			(1UL << 40)
 
@@ -113,7 +113,7 @@ static void be_owner(void)
 
 static void call(unsigned long n)
 {
-	unsigned long before = charge.left, was;
+	unsigned long before = charge.left, locked = mm.locked_vm, was;
 	int rc;
 
 	switch (CALL) {
@@ -145,6 +145,7 @@ static void call(unsigned long n)
 		rc = count_pages(&mem, n);
 		prove(rc ? v1.pages.n == was : v1.pages.n == was + n);
 		prove(all_charged());
+		prove(mm.locked_vm - locked <= n);
 		break;
 	}
 }
