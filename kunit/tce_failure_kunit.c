@@ -951,12 +951,17 @@ static const struct failure_injection injections[] = {
 	{ "allocation of a release", TCE_FAULT_ALLOC, 0, 0, releases, has_failed,
 	  .may_succeed = true },
 	{ "pin", TCE_FAULT_PIN, -EINTR, -EINTR, NULL, has_failed },
+	{ "pin, with another errno", TCE_FAULT_PIN, -EAGAIN, -EFAULT, NULL, has_failed },
 	/* somebody else holds the page for a moment */
 	{ "pin once", TCE_FAULT_PIN, -ENOMEM, 0, NULL, has_failed, .may_succeed = true },
 	{ "registration", TCE_FAULT_REGISTER, -ENOMEM, -ENOMEM, NULL, has_failed },
+	{ "registration of what is there", TCE_FAULT_REGISTER, -EINVAL, -EINVAL, NULL, has_failed },
+	/* it returns the number of pages if it has pinned fewer than it was asked for */
+	{ "registration of some pages", TCE_FAULT_REGISTER, 1, -EFAULT, NULL, has_failed },
 	/* the bridge does not release the host's windows */
 	{ "take", TCE_FAULT_TAKE, -5, -EIO, NULL, has_failed },
 	{ "create_table", TCE_FAULT_CREATE, -ENOSPC, -ENOSPC, NULL, has_failed },
+	{ "create_table, with firmware's code", TCE_FAULT_CREATE, 9900, -EIO, NULL, has_failed },
 	/* what becomes of set_window()'s -EPERM: on powernv that is a number of OPAL's */
 	{ "set_window", TCE_FAULT_SET, -EPERM, -EIO, powernv, has_failed },
 	{ "set_window", TCE_FAULT_SET, -EPERM, -EPERM, pseries, has_failed },

@@ -1,84 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Suite tce_window: windows that are created and removed, with a platform that may refuse at every
- * step. What becomes of the memory in a window that a bridge does not release is in tce_failure.
+ * step. What becomes of the memory in a window that a bridge does not release is in tce_failure;
+ * which errno a client gets, in proofs/window.c.
  */
 #include <linux/prandom.h>
 #include <linux/vmalloc.h>
 
 #include "tce_client.h"
 #include "tce_draw.h"
-
-/*
- * Platforms return errnos, or codes of their firmware: the operation that creates a table returns
- * errnos on both, as does the one that sets a window on pseries; on powernv that returns codes of
- * OPAL, some of which look like errnos. Pinning returns an errno, or pins no page; mm_iommu_new()
- * returns the number of pages if it has pinned fewer than it was asked for. What is left then is in
- * suite tce_failure.
- */
-static const struct said {
-	int by;
-	int platform;
-	int pin;
-	int list;
-} said[] = {
-	{ -EPERM, -EPERM, -EFAULT, -EFAULT }, { -ENOMEM, -ENOMEM, -ENOMEM, -ENOMEM },
-	{ -ENODEV, -ENODEV, -EFAULT, -EFAULT }, { -EINVAL, -EINVAL, -EFAULT, -EINVAL },
-	{ -ENOSPC, -ENOSPC, -EFAULT, -EFAULT }, { -EIO, -EIO, -EFAULT, -EFAULT },
-	{ -EFAULT, -EIO, -EFAULT, -EFAULT }, { -EINTR, -EIO, -EINTR, -EINTR },
-	{ -EAGAIN, -EIO, -EFAULT, -EFAULT }, { -EOPNOTSUPP, -EIO, -EFAULT, -EFAULT },
-	/* firmware's, and pages */
-	{ 1, -EIO, -EFAULT, -EFAULT }, { 9900, -EIO, -EFAULT, -EFAULT },
-};
-
-static void platform_says(struct kunit *test, const struct said *why, bool hcalls, bool set)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client;
-	u64 start;
-
-	fx->mock->hcalls = hcalls;
-	client = tce_ready(fx, true, NULL);
-	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
-	tce_fault_arm(fx->mock, set ? TCE_FAULT_SET : TCE_FAULT_CREATE, 1, why->by);
-	KUNIT_EXPECT_EQ_MSG(test, tce_create(client, 12, SZ_16M, 1, &start),
-			    set && !hcalls ? -EIO : why->platform, "%d", why->by);
-	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
-	tce_close(client);
-}
-
-/* A MAP of v1, or a REGISTER; the reason is that of a pin, or else the driver's own. */
-static void kernel_says(struct kunit *test, struct tce_client *client, enum tce_fault fault, int by,
-			int to)
-{
-	struct tce_fixture *fx = test->priv;
-	unsigned long ua = fx->args;
-
-	/* pages that may have to move are tried more than once */
-	tce_fault_arm_sticky(fx->mock, fault, by);
-	KUNIT_EXPECT_EQ_MSG(test, client->v2 ? tce_register(client, ua, PAGE_SIZE) :
-					       tce_map(client, 0, ua, SZ_4K, TCE_RW), to, "%d", by);
-	KUNIT_EXPECT_GE(test, tce_fault_disarm(fx->mock), 1);
-	if (to != -EINTR)
-		tce_expect_why(fx, to == -EINVAL ? "region_create" : "PIN");
-}
-
-static void platform_says_why(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *v1 = tce_ready(fx, false, NULL), *v2 = tce_open(fx, true);
-	int i, how;
-
-	for (i = 0; i < ARRAY_SIZE(said); i++) {
-		for (how = 0; how < 4; how++)
-			platform_says(test, &said[i], how & 1, how & 2);
-		kernel_says(test, v1, TCE_FAULT_PIN, min(said[i].by, 0), said[i].pin);
-		kernel_says(test, v2, TCE_FAULT_PIN, min(said[i].by, 0), said[i].pin);
-	}
-	tce_watch(fx);
-	for (i = 0; i < ARRAY_SIZE(said); i++)
-		kernel_says(test, v2, TCE_FAULT_REGISTER, said[i].by, said[i].list);
-}
 
 /* What pseries before 6.16 leaks of a window is freed all the same. */
 static void view_is_left(struct kunit *test)
@@ -347,7 +277,6 @@ static void group_keeps_a_window(struct kunit *test)
 }
 
 static struct kunit_case tce_window_cases[] = {
-	KUNIT_CASE(platform_says_why),
 	KUNIT_CASE(view_is_left),
 	KUNIT_CASE_PARAM(any_windows, platform_gen_params),
 	KUNIT_CASE(bridge_keeps_a_window_at_detach),

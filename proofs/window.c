@@ -6,7 +6,9 @@
  * smaller than one, as pseries has them. Where the platform has several levels, none that it would
  * accept is larger than the largest allocation; where it has one, the table is not larger than the
  * host's memory. Whatever else is asked for is refused, and nothing that is not: with ENOMEM if it
- * is too large, and otherwise with EINVAL.
+ * is too large, and otherwise with EINVAL. If the platform then fails, with an errno or with a code
+ * of its firmware, the client gets one of the documented errnos, and EIO where a code may look like
+ * an errno.
  *
  * Assumed of the platform: a table has at most 5 levels.
  *
@@ -15,6 +17,7 @@
  *
  * control: table_pages level_too_large get_table_size(any) LEVELS=2 MAX_LEVELS=5
  * control: totalram_pages LEVELS=1 MAX_LEVELS=1
+ * control: table_errno LEVELS=1 MAX_LEVELS=1
  */
 #include "../tce_window.c"
 #include "../tce_trace.c"
@@ -61,11 +64,28 @@ static int want(void)
 	return each * LEVELS + shift < 55 && each + 3 > PAGE_SHIFT + MAX_PAGE_ORDER ? -ENOMEM : 0;
 }
 
+static void kill(struct iommu_table *tbl, unsigned long index, unsigned long pages)
+{
+}
+
+static void prove_errno(long rc)
+{
+	struct iommu_table_ops powernv = { .tce_kill = kill }, pseries = {};
+	int told = table_errno(rc);
+
+	prove(told == rc || told == -EIO);
+	prove(!told || told == -EPERM || told == -ENOMEM || told == -ENODEV || told == -EINVAL ||
+	      told == -ENOSPC || told == -EIO);
+	prove(bridge_errno(&pseries, rc) == told);
+	prove(bridge_errno(&powernv, rc) == (rc ? -EIO : 0));
+}
+
 int main(void)
 {
 	struct iommu_table_group_ops ops = { .get_table_size = get_table_size };
 	long pages;
 
+	prove_errno((long)any_ulong());
 	shift = any_u32();
 	size = any_u64();
 	answer = any_ulong();
