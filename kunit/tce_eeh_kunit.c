@@ -340,10 +340,10 @@ static void killed(struct kunit *test)
 	struct tce_mock_group *grp;
 	struct tce_client *client = tce_ready(fx, true, &grp);
 	struct tce_thread thread;
-	struct tce_gate gate;
+	struct tce_stop stop;
 	unsigned int round;
 
-	tce_gate_close(fx->mock, TCE_AT_EEH, &gate);
+	tce_stop_at(fx->mock, TCE_AT_EEH, &stop);
 	for (round = 0; round < 4; round++) {
 		tce_thread_start(&thread, client, reset_until_killed);
 		await_sleep(&thread);
@@ -352,8 +352,8 @@ static void killed(struct kunit *test)
 		fx->busy = false;
 		KUNIT_EXPECT_EQ(test, thread.rc, -EINTR);
 	}
-	wait_for_completion(&gate.reached);
-	complete(&gate.open);
+	wait_for_completion(&stop.reached);
+	complete(&stop.go_on);
 	/* comes after all of them */
 	KUNIT_EXPECT_EQ(test, eeh_op(client, VFIO_EEH_PE_RESET_HOT), 0);
 	KUNIT_EXPECT_EQ(test, grp->eeh.calls, 2);

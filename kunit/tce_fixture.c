@@ -32,7 +32,7 @@ void tce_settled(struct tce_fixture *fx)
 	if (!tce_mock_count(mock).stale)
 		fx->kvm_left = false;
 	else if (!fx->hypercalls && !fx->kvm_left)
-		KUNIT_FAIL(fx->test, "%lu entries were changed, but not killed or flushed",
+		KUNIT_FAIL(fx->test, "%lu entries were changed, but not invalidated or flushed",
 			   tce_mock_count(mock).stale);
 }
 

@@ -4,7 +4,7 @@
  * driven through the driver's VFIO operations.
  *
  * After every call it checks that the platform saw no violation and that nothing
- * is left to be killed; and at the end of every case, even of one that failed, that
+ * is left to be invalidated; and at the end of every case, even of one that failed, that
  * all that the driver counts is as before (tce_state.c).
  */
 #ifndef TCE_KUNIT_FIXTURE_H
@@ -98,20 +98,13 @@ struct tce_client {
 /* Bits of a stamp that no user address has, and no address of the kernel */
 #define TCE_STAMP	0x3c00000000000000ULL
 
-/**
- * enum tce_mem_kind - kinds of user memory
- * @TCE_MEM_PLAIN: private, anonymous, in small pages, touched from the start to the end
- * @TCE_MEM_SCATTERED: the same, touched so that neighbours are apart
- * @TCE_MEM_SHARED: shared memory (shmem)
- * @TCE_MEM_THP: transparent huge pages, which may be split at any time
- * @TCE_MEM_HUGETLB: pages of hugetlbfs
- */
+/* Kinds of user memory */
 enum tce_mem_kind {
-	TCE_MEM_PLAIN,
-	TCE_MEM_SCATTERED,
-	TCE_MEM_SHARED,
-	TCE_MEM_THP,
-	TCE_MEM_HUGETLB,
+	TCE_MEM_PLAIN,		/* private, anonymous, in small pages, touched from start to end */
+	TCE_MEM_SCATTERED,	/* the same, touched so that neighbours are apart */
+	TCE_MEM_SHARED,		/* shared memory (shmem) */
+	TCE_MEM_THP,		/* transparent huge pages, which may be split at any time */
+	TCE_MEM_HUGETLB,	/* pages of hugetlbfs */
 };
 
 int tce_fixture_init(struct kunit *test);

@@ -205,14 +205,14 @@ static void only_the_host_has_a_devices_table(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_open(fx, true);
 	struct tce_mock_group *grp = tce_group(fx);
-	struct tce_visit visit = { .call = use_host_table, .data = grp, .next = &visit };
+	struct tce_hook hook = { .call = use_host_table, .data = grp, .next = &hook };
 	struct device *devs[2];
 	char name[] = "tce_kunit0";
 	u64 start;
 	int i;
 
 	ops = tce_mock_group_ops;
-	fx->mock->at[TCE_AT_CREATED] = &visit;
+	fx->mock->at[TCE_AT_CREATED] = &hook;
 	ops.release_ownership = restore_host;
 	grp->tg.ops = &ops;
 	for (i = 0; i < ARRAY_SIZE(devs); i++, name[9]++) {

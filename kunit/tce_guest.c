@@ -75,24 +75,24 @@ static void kvm_step_inside(void *data)
 static long kvm_xchg(struct kvm_setup *s, unsigned long entry, unsigned long *hpa,
 		     enum dma_data_direction *dir)
 {
-	struct tce_visit visit = { .skip = 1, .call = kvm_step_inside, .data = s };
-	struct tce_visit **at = &tce_mock_current()->at[TCE_AT_EXCHANGE];
+	struct tce_hook hook = { .skip = 1, .call = kvm_step_inside, .data = s };
+	struct tce_hook **at = &tce_mock_current()->at[TCE_AT_EXCHANGE];
 	long rc;
 
 	if (s->between && !s->outside)
-		*at = &visit;
+		*at = &hook;
 	rc = iommu_tce_xchg_no_kill(current->mm, s->tbl, entry, hpa, dir);
-	if (*at == &visit)
+	if (*at == &hook)
 		*at = NULL;
 	return rc;
 }
 
 /* ... and before and after we invalidate. */
-static void kvm_kill(struct kvm_setup *s, unsigned long entry, unsigned long n)
+static void kvm_invalidate(struct kvm_setup *s, unsigned long entry, unsigned long n)
 {
-	struct tce_visit after = { .call = kvm_step_inside, .data = s };
-	struct tce_visit before = { .call = kvm_step_inside, .data = s, .next = &after };
-	struct tce_visit **at = &tce_mock_current()->at[TCE_AT_KILL];
+	struct tce_hook after = { .call = kvm_step_inside, .data = s };
+	struct tce_hook before = { .call = kvm_step_inside, .data = s, .next = &after };
+	struct tce_hook **at = &tce_mock_current()->at[TCE_AT_INVALIDATE];
 
 	kvm_step(s);
 	if (s->between && !s->outside)
@@ -202,7 +202,7 @@ bool kvm_hcall(struct kvm_setup *s, enum kvm_hcall call, unsigned long entry, un
 		done = ua ? kvm_do_map(s, entry + i, ua + i * step) : kvm_do_unmap(s, entry + i);
 	if (!done && call == H_KVM_PUT_INDIRECT)
 		kvm_drop(s, entry, 1);
-	kvm_kill(s, entry, n);
+	kvm_invalidate(s, entry, n);
 	if (!done && call == H_KVM_PUT)
 		kvm_drop(s, entry, n);
 	fx->hypercalls--;

@@ -90,7 +90,7 @@ static const u8 calls[TCE_MOST_VALUES][4] = {
  * The call, or its parts one after the other, is done from a step of the hypercall on; or the
  * hypercall is done at an exchange, or an invalidation, of the call.
  */
-enum { IN_GUEST, PARTS_IN_GUEST, AT_EXCHANGE, AT_KILL, WHERES };
+enum { IN_GUEST, PARTS_IN_GUEST, AT_EXCHANGE, AT_INVALIDATE, WHERES };
 
 /* These may end early when they are killed. */
 static void fit_race(u8 *v)
@@ -332,7 +332,7 @@ static void call_between(struct kvm_setup *s)
 	}
 }
 
-static void guest_visits(void *data)
+static void guest_acts(void *data)
 {
 	struct race *race = data;
 
@@ -486,16 +486,17 @@ static void one_after_the_other(struct race *race)
 {
 	bool mapped = race->v[BEFORE] == MAPPED || race->v[BEFORE] == MAPPED_LAST;
 	struct tce_fixture *fx = race->test->priv;
-	unsigned long kills, writes;
+	unsigned long before, writes;
 
 	begin(race);
-	kills = fx->mock->kills;
+	before = fx->mock->invalidations;
 	writes = fx->mock->writes;
 	if (do_guest(race, race->v[GUEST])) {
 		KUNIT_EXPECT_TRUE(race->test, race->shape[IFACE] == SHARED && !mapped);
 		KUNIT_EXPECT_EQ(race->test, tce_mock_count(fx->mock).stale, 0);
 		if (!race->shape[REGIONS])
-			KUNIT_EXPECT_EQ(race->test, fx->mock->kills, kills + !race->shape[HCALLS]);
+			KUNIT_EXPECT_EQ(race->test, fx->mock->invalidations,
+					before + !race->shape[HCALLS]);
 	} else if (race->shape[IFACE] == SHARED) {
 		KUNIT_EXPECT_TRUE(race->test, mapped);
 	} else {
@@ -508,10 +509,10 @@ static void one_after_the_other(struct race *race)
 /* Return: there was such a step */
 static bool one_in_the_other(struct race *race)
 {
-	struct tce_visit second = { .call = do_second, .data = race };
-	struct tce_visit visit = { race->step, guest_visits, race, &second };
-	struct tce_visit **at = &tce_mock_current()->at[race->v[WHERE] == AT_KILL ?
-							 TCE_AT_KILL : TCE_AT_EXCHANGE];
+	struct tce_hook second = { .call = do_second, .data = race };
+	struct tce_hook hook = { race->step, guest_acts, race, &second };
+	struct tce_hook **at = &tce_mock_current()->at[race->v[WHERE] == AT_INVALIDATE ?
+							 TCE_AT_INVALIDATE : TCE_AT_EXCHANGE];
 	bool raced;
 
 	begin(race);
@@ -525,10 +526,10 @@ static bool one_in_the_other(struct race *race)
 		do_call(race);
 	} else {
 		if (race->v[SECOND] == EARLY_PUTS_OTHER)
-			visit.next = NULL;
-		*at = &visit;
+			hook.next = NULL;
+		*at = &hook;
 		do_call(race);
-		raced = *at != &visit;
+		raced = *at != &hook;
 		*at = NULL;
 	}
 	end(race);
@@ -653,7 +654,7 @@ static void foreign_address_stays(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct kvm_setup s;
-	struct tce_visit visit = { .call = put_third_page, .data = &s };
+	struct tce_hook hook = { .call = put_third_page, .data = &s };
 	__be64 *pua;
 
 	kvm_set_up(test, &s);
@@ -661,7 +662,7 @@ static void foreign_address_stays(struct kunit *test)
 	pua = s.tbl->it_ops->useraddrptr(s.tbl, 0, true);
 	KUNIT_ASSERT_NOT_NULL(test, pua);
 	*pua = cpu_to_be64(s.ua + SZ_4K);
-	fx->mock->at[TCE_AT_LOOKUP] = &visit;
+	fx->mock->at[TCE_AT_LOOKUP] = &hook;
 	KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 0));
 	KUNIT_EXPECT_NULL(test, fx->mock->at[TCE_AT_LOOKUP]);
 	KUNIT_EXPECT_EQ(test, be64_to_cpu(*pua), s.ua + 2 * SZ_4K);

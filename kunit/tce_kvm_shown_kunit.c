@@ -48,7 +48,7 @@ static void kvm_is_just_looking(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_open(fx, true);
 	struct iommu_table *taken;
-	struct tce_visit visit = { .call = take_reference, .data = &taken };
+	struct tce_hook hook = { .call = take_reference, .data = &taken };
 	u64 start;
 	int how;
 
@@ -62,7 +62,7 @@ static void kvm_is_just_looking(struct kunit *test)
 		if (removes)
 			KUNIT_ASSERT_EQ(test, tce_create(client, 12, SZ_64K, 1, &start), 0);
 		taken = NULL;
-		fx->mock->at[TCE_AT_GRACE] = &visit;
+		fx->mock->at[TCE_AT_GRACE] = &hook;
 		if (removes)
 			KUNIT_EXPECT_EQ(test, tce_remove(client, start), 0);
 		else
@@ -136,14 +136,14 @@ static void find_in(struct find *find, bool v2)
 	struct tce_fixture *fx = find->test->priv;
 	struct tce_client *client = tce_open(fx, v2);
 	unsigned int counted = find->own ? find->entries : 0;
-	struct tce_visit visit = { .call = find_table, .data = find };
+	struct tce_hook hook = { .call = find_table, .data = find };
 	struct tce_state before;
 
 	attach_pseries(find->test, client);
 	if (!v2)
 		KUNIT_ASSERT_EQ(find->test, tce_enable(client), 0);
 	tce_get_state(fx, &before);
-	fx->mock->at[TCE_AT_CREATED] = &visit;
+	fx->mock->at[TCE_AT_CREATED] = &hook;
 	find->found = NULL;
 	KUNIT_EXPECT_EQ_MSG(find->test, make_table(client), find->no_pua ? -ENOMEM : -EBUSY, "%s",
 			    find->name);
@@ -238,10 +238,10 @@ static void leave_meanwhile(void *data)
 static void make_as_other(struct tce_fixture *fx, void *arg)
 {
 	struct leave *leave = arg;
-	struct tce_visit visit = { .call = leave_meanwhile, .data = leave };
+	struct tce_hook hook = { .call = leave_meanwhile, .data = leave };
 
 	KUNIT_EXPECT_EQ(fx->test, tce_enable(leave->maker), 0);
-	fx->mock->at[TCE_AT_CREATED] = &visit;
+	fx->mock->at[TCE_AT_CREATED] = &hook;
 	KUNIT_EXPECT_EQ(fx->test, make_table(leave->maker), leave->hpa ? -EBUSY : 0);
 	tce_fault_disarm(fx->mock);
 }

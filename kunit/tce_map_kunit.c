@@ -299,7 +299,7 @@ static void call_and_expect(struct kunit *test, struct map_model *m)
 	/* one entry, or some, or any number */
 	const unsigned int most[] = { 1, 20, 20, m->n };
 	struct tce_fixture *fx = test->priv;
-	unsigned long kills = fx->mock->kills;
+	unsigned long before = fx->mock->invalidations;
 	u32 flags = 0;
 	bool may;
 
@@ -324,7 +324,7 @@ static void call_and_expect(struct kunit *test, struct map_model *m)
 					      m->s.ua + page * m->s.step, n * m->s.step, flags),
 				may ? 0 : -EINVAL);
 		/* those of a leaf in batches, and not entry by entry */
-		KUNIT_EXPECT_LE(test, fx->mock->kills - kills, n / 8 + 2);
+		KUNIT_EXPECT_LE(test, fx->mock->invalidations - before, n / 8 + 2);
 		if (!may)
 			n = 0;
 	}
@@ -366,14 +366,15 @@ static unsigned long most_exchanges(const struct map_setup *s)
 }
 
 /*
- * What the device could only read is clean, and UNMAP of what is empty kills nothing. Afterwards
- * the memory may be pinned in pieces, because the kernel pins less than it was asked for.
+ * What the device could only read is clean, and UNMAP of what is empty invalidates nothing.
+ * Afterwards the memory may be pinned in pieces, because the kernel pins less than it was asked
+ * for.
  */
 static void read_and_unmap(struct kunit *test, struct map_setup *s)
 {
 	struct tce_fixture *fx = test->priv;
 	struct page *first = tce_page(fx, s->ua), *last = tce_page(fx, s->ua + s->size - PAGE_SIZE);
-	unsigned long kills, exchanges = fx->mock->asked[TCE_FAULT_XCHG];
+	unsigned long before, exchanges = fx->mock->asked[TCE_FAULT_XCHG];
 	bool may = may_map(s, 0, s->size);
 
 	ClearPageDirty(first);
@@ -383,12 +384,12 @@ static void read_and_unmap(struct kunit *test, struct map_setup *s)
 		KUNIT_EXPECT_EQ(test, fx->mock->writes, 0);
 	KUNIT_ASSERT_EQ(test, tce_unmap(s->client, 0, s->size), 0);
 	KUNIT_EXPECT_LE(test, fx->mock->asked[TCE_FAULT_XCHG] - exchanges, most_exchanges(s));
-	kills = fx->mock->kills;
+	before = fx->mock->invalidations;
 	KUNIT_EXPECT_EQ(test, tce_unmap(s->client, 0, s->step), 0);
 	/* but for what KVM could have cleared */
 	if (s->shape[IFACE] == GUEST && !s->shape[HCALLS] && s->step <= PAGE_SIZE)
-		kills++;
-	KUNIT_EXPECT_EQ(test, fx->mock->kills, kills);
+		before++;
+	KUNIT_EXPECT_EQ(test, fx->mock->invalidations, before);
 	KUNIT_ASSERT_EQ(test, each_region(s, tce_unregister), 0);
 	KUNIT_EXPECT_FALSE(test, PageDirty(first));
 	KUNIT_EXPECT_FALSE(test, PageDirty(last));

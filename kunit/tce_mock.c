@@ -90,65 +90,65 @@ void tce_mock_destroy(struct tce_mock *mock)
 	kfree(mock);
 }
 
-/* A visitor stands for another thread, so it runs outside of the caller's RCU section. */
-static void call_outside_rcu(struct tce_visit *visit)
+/* A hook stands for another thread, so it runs outside of the caller's RCU section. */
+static void call_outside_rcu(struct tce_hook *hook)
 	__must_hold(RCU)
 {
 	rcu_read_unlock();
-	visit->call(visit->data);
+	hook->call(hook->data);
 	rcu_read_lock();
 }
 
-static void call_visitor(struct tce_visit *visit)
+static void call_hook(struct tce_hook *hook)
 {
 	int inside = IS_ENABLED(CONFIG_PREEMPT_RCU) ? rcu_preempt_depth() : preempt_count();
 
 	if (IS_ENABLED(CONFIG_DEBUG_LOCK_ALLOC) ? rcu_read_lock_held() : inside)
-		call_outside_rcu(visit);
+		call_outside_rcu(hook);
 	else
-		visit->call(visit->data);
+		hook->call(hook->data);
 }
 
-/* Others may come, to one of several threads. */
-void tce_mock_visit(struct tce_mock *mock, enum tce_place place)
+/* What a hook does if this is its time; of several threads at a point, it comes to one. */
+void tce_run_hook(struct tce_mock *mock, enum tce_point point)
 {
-	struct tce_visit *visit, *next;
+	struct tce_hook *hook, *next;
 
-	if (!mock || !READ_ONCE(mock->at[place]))
+	if (!mock || !READ_ONCE(mock->at[point]))
 		return;
 	spin_lock(&mock->lock);
-	visit = mock->at[place];
-	if (visit && visit->skip) {
-		visit->skip--;
-		visit = NULL;
+	hook = mock->at[point];
+	if (hook && hook->skip) {
+		hook->skip--;
+		hook = NULL;
 	} else {
-		WRITE_ONCE(mock->at[place], NULL);
+		WRITE_ONCE(mock->at[point], NULL);
 	}
 	spin_unlock(&mock->lock);
-	if (!visit)
+	if (!hook)
 		return;
-	/* a gate may be gone when it has been opened */
-	next = visit->next;
-	call_visitor(visit);
+	/* when a stopped thread goes on, its struct tce_stop may be gone */
+	next = hook->next;
+	call_hook(hook);
 	if (next)
-		WRITE_ONCE(mock->at[place], next);
+		WRITE_ONCE(mock->at[point], next);
 }
 
-static void hold_up(void *data)
+static void stop_here(void *data)
 {
-	struct tce_gate *gate = data;
+	struct tce_stop *stop = data;
 
-	complete(&gate->reached);
-	wait_for_completion(&gate->open);
+	complete(&stop->reached);
+	wait_for_completion(&stop->go_on);
 }
 
-/* Hold up the next thread that gets there. */
-void tce_gate_close(struct tce_mock *mock, enum tce_place place, struct tce_gate *gate)
+/* Stop the next thread that gets there. */
+void tce_stop_at(struct tce_mock *mock, enum tce_point point, struct tce_stop *stop)
 {
-	gate->visit = (struct tce_visit){ .call = hold_up, .data = gate };
-	init_completion(&gate->reached);
-	init_completion(&gate->open);
-	WRITE_ONCE(mock->at[place], &gate->visit);
+	stop->hook = (struct tce_hook){ .call = stop_here, .data = stop };
+	init_completion(&stop->reached);
+	init_completion(&stop->go_on);
+	WRITE_ONCE(mock->at[point], &stop->hook);
 }
 
 /* ---- calls that are made to fail; memory of the platform's own does not ---- */

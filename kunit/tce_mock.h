@@ -4,19 +4,19 @@
  *
  * It offers what PowerNV and pseries offer to the driver: table groups whose
  * callbacks create tables and put them into a bridge, and tables whose entries
- * are exchanged and killed. At every such call it checks what must hold at any
+ * are exchanged and invalidated. At every such call it checks what must hold at any
  * time, not only in the end:
- *   - no entry outside of its table is read, written or killed;
+ *   - no entry outside of its table is read, written or invalidated;
  *   - an address is written only while its pages are pinned, and for writing if a device may write;
  *   - no pin of a page ends while an entry reaches it, or could still reach it
- *     because the entry was changed but not killed;
+ *     because the entry was changed but not invalidated;
  *   - a page to which a device could write is dirty when its last pin ends;
  *   - what has to be flushed is flushed before its pages are released, which devices may
  *     reach until then;
  *   - no live entry is overwritten by an operation that does not return the old value,
  *     or filled where the table has no memory for it yet;
- *   - nothing is killed that a bridge may use which is not linked to the table any more, because
- *     the bridge does not hear of that;
+ *   - nothing is invalidated that a bridge may use which is not linked to the table any more,
+ *     because the bridge does not hear of that;
  *   - no table is freed while it is in a bridge, and on pseries, which would leave them to the
  *     next user of the window, none with live entries.
  * Whatever breaks one of these rules is recorded as a violation, for which the fixture
@@ -48,45 +48,35 @@ struct tce_mock_refused {
 	u64 value;
 };
 
-/**
- * enum tce_fault - what can be made to fail
- * @TCE_FAULT_NONE: nothing
- * @TCE_FAULT_CREATE: create_table()
- * @TCE_FAULT_SET: set_window()
- * @TCE_FAULT_LINK: set_window(), which then reports success all the same
- * @TCE_FAULT_UNSET: unset_window()
- * @TCE_FAULT_TAKE: unset_window() of a group that has no window yet
- * @TCE_FAULT_XCHG: xchg_no_kill()
- * @TCE_FAULT_CLEAR: xchg_no_kill() when it clears an entry; for good: clear() as well
- * @TCE_FAULT_BUILD: set() of a table
- * @TCE_FAULT_LOST: set() or clear() of a table, which do not say so; a result > 0 does so many
- *	of the entries, but not the last, and the next one half as many
- * @TCE_FAULT_LEVEL: useraddrptr() or xchg_no_kill() when it has to add a level
- * @TCE_FAULT_PIN: pinning of user pages by the driver; a result > 0 pins so
- *	many of the pages
- * @TCE_FAULT_REGISTER: mm_iommu_new()
- * @TCE_FAULT_HCALL: the driver's own hypervisor calls; the result is the hypervisor's code
- * @TCE_FAULT_ALLOC: any allocation of memory by the current thread
- * @TCE_FAULT_SIGKILL: nothing fails, but a SIGKILL is pending: from before the operation the first
- *	time, from its n-th call of any of these, allocations not counted, the (n + 1)-th time
- * @TCE_FAULTS: how many there are of these
- */
+/* What can be made to fail */
 enum tce_fault {
 	TCE_FAULT_NONE,
-	TCE_FAULT_CREATE,
-	TCE_FAULT_SET,
-	TCE_FAULT_LINK,
-	TCE_FAULT_UNSET,
-	TCE_FAULT_TAKE,
-	TCE_FAULT_XCHG,
+	TCE_FAULT_CREATE,	/* create_table() */
+	TCE_FAULT_SET,		/* set_window() */
+	TCE_FAULT_LINK,		/* set_window(), which then reports success all the same */
+	TCE_FAULT_UNSET,	/* unset_window() */
+	TCE_FAULT_TAKE,		/* unset_window() of a group that has no window yet */
+	TCE_FAULT_XCHG,		/* xchg_no_kill() */
+	/* xchg_no_kill() when it clears an entry; for good: clear() as well */
 	TCE_FAULT_CLEAR,
-	TCE_FAULT_BUILD,
+	TCE_FAULT_BUILD,	/* set() of a table */
+	/*
+	 * set() or clear() of a table, which do not say so; a result > 0 does so many of the
+	 * entries, but not the last, and the next one half as many
+	 */
 	TCE_FAULT_LOST,
+	/* useraddrptr() or xchg_no_kill() when it has to add a level */
 	TCE_FAULT_LEVEL,
+	/* pinning of user pages by the driver; a result > 0 pins so many of the pages */
 	TCE_FAULT_PIN,
-	TCE_FAULT_REGISTER,
+	TCE_FAULT_REGISTER,	/* mm_iommu_new() */
+	/* the driver's own hypervisor calls; the result is the hypervisor's code */
 	TCE_FAULT_HCALL,
-	TCE_FAULT_ALLOC,
+	TCE_FAULT_ALLOC,	/* any allocation of memory by the current thread */
+	/*
+	 * Nothing fails, but a SIGKILL is pending: from before the operation the first time, from
+	 * its n-th call of any of these, allocations not counted, the (n + 1)-th time
+	 */
 	TCE_FAULT_SIGKILL,
 	TCE_FAULTS,
 };
@@ -97,58 +87,47 @@ enum tce_fault {
 #define TCE_VIOLATIONS_KEPT	6
 #define TCE_VIOLATION_LEN	100
 
-/**
- * enum tce_place - where somebody else may come, or a thread be held up
- * @TCE_AT_PIN: before memory is pinned, or a region put into the kernel's list or taken from it
- * @TCE_AT_PINNED: after it was pinned
- * @TCE_AT_ALLOC: before some of the kernel's memory is allocated
- * @TCE_AT_MAP: before entries of a MAP are written
- * @TCE_AT_EXCHANGE: before, and after, an entry is exchanged
- * @TCE_AT_KILL: before, and after, entries are killed; before they are cleared
- * @TCE_AT_LOOKUP: before a look-up in the kernel's list
- * @TCE_AT_CREATED: after a table was created, which the driver does not know of yet
- * @TCE_AT_GRACE: before a grace period is waited for
- * @TCE_AT_EEH: before an EEH operation
- * @TCE_PLACES: how many there are
- */
-enum tce_place {
+/* Where another call can come in between, or a thread be stopped */
+enum tce_point {
+	/* before memory is pinned, or a region put into the kernel's list or taken from it */
 	TCE_AT_PIN,
-	TCE_AT_PINNED,
-	TCE_AT_ALLOC,
-	TCE_AT_MAP,
-	TCE_AT_EXCHANGE,
-	TCE_AT_KILL,
-	TCE_AT_LOOKUP,
-	TCE_AT_CREATED,
-	TCE_AT_GRACE,
-	TCE_AT_EEH,
-	TCE_PLACES,
+	TCE_AT_PINNED,		/* after it was pinned */
+	TCE_AT_ALLOC,		/* before some of the kernel's memory is allocated */
+	TCE_AT_MAP,		/* before entries of a MAP are written */
+	TCE_AT_EXCHANGE,	/* before, and after, an entry is exchanged */
+	/* before, and after, entries are invalidated; before a run of them is cleared */
+	TCE_AT_INVALIDATE,
+	TCE_AT_LOOKUP,		/* before a look-up in the kernel's list */
+	TCE_AT_CREATED,		/* after a table was created, of which the driver knows nothing */
+	TCE_AT_GRACE,		/* before a grace period is waited for */
+	TCE_AT_EEH,		/* before an EEH operation */
+	TCE_POINTS,
 };
 
 /**
- * struct tce_visit - what somebody else does while the driver is at a place
- * @skip: how often it gets there before
- * @call: what is done, once; atomic, but where a thread is held up
- * @data: for it
- * @next: who comes the next time; may be NULL
+ * struct tce_hook - what another thread does while the driver is at a point
+ * @skip: how often the driver gets there before that
+ * @call: what is done, once; may sleep where the driver may
+ * @data: for @call
+ * @next: the hook for the time after that; may be NULL
  */
-struct tce_visit {
+struct tce_hook {
 	unsigned int skip;
 	void (*call)(void *data);
 	void *data;
-	struct tce_visit *next;
+	struct tce_hook *next;
 };
 
 /**
- * struct tce_gate - a thread is held up
- * @visit: by that
+ * struct tce_stop - where a thread stops
+ * @hook: stops it
  * @reached: completed by the thread that gets there
- * @open: completed to let it go on
+ * @go_on: completed to let it go on
  */
-struct tce_gate {
-	struct tce_visit visit;
+struct tce_stop {
+	struct tce_hook hook;
 	struct completion reached;
-	struct completion open;
+	struct completion go_on;
 };
 
 /**
@@ -173,16 +152,16 @@ struct tce_gate {
  * @cleared: where the driver's own hypervisor calls are to clear the next entry, from 0 on
  * @writes: entries written, one by one or in runs
  * @runs: runs of entries written by one operation
- * @kills: calls of tce_kill()
+ * @invalidations: calls of tce_kill()
  * @calls: calls that are under way, of all kinds
  * @hcalls: entries are written by hypervisor calls, as on pseries: there is
- *	nothing to kill; and a table is in its group, and in use, as soon as it
+ *	nothing to invalidate; and a table is in its group, and in use, as soon as it
  *	is made
  * @priced: CPU pages that it has said of the tables that exist
  * @ever_stuck: tables that a bridge has refused to release, so that they are never freed
  * @kept: pages that are not pinned may be reached: the test sees to it that
  *	somebody holds them
- * @at: who comes to each place; may be NULL
+ * @at: the hook of each point; may be NULL
  * @rescans: how often the driver has taken the PCI rescan lock
  * @refusals: checks that failed, as the tracepoint tells
  * @refused: the last one
@@ -212,7 +191,7 @@ struct tce_mock {
 	u64 cleared;
 	unsigned long writes;
 	unsigned long runs;
-	unsigned long kills;
+	unsigned long invalidations;
 
 	atomic_t calls;
 	bool hcalls;
@@ -220,7 +199,7 @@ struct tce_mock {
 	unsigned int ever_stuck;
 	bool kept;
 
-	struct tce_visit *at[TCE_PLACES];
+	struct tce_hook *at[TCE_POINTS];
 	unsigned int rescans;
 
 	unsigned int refusals;
@@ -233,7 +212,7 @@ struct tce_mock {
 /**
  * struct tce_mock_count - what there is in all tables
  * @live: entries that reach something
- * @stale: entries that were changed and not killed, or not flushed
+ * @stale: entries that were changed and not invalidated, or not flushed
  * @tables: how many there are
  * @stuck: those of them that a bridge has refused to release
  */
@@ -308,9 +287,9 @@ struct tce_mock_group {
  * @live: live entries (struct tce_mock_tce)
  * @buckets: hash of the same, by their number
  * @root: userspace entries, or the top level of a tree of them; see mock_walk()
- * @stale: changed and not yet killed (struct tce_mock_tce)
- * @killed: killed, or cleared as a run, which kills, and not yet flushed
- * @unflushed: the driver has set, cleared or killed entries since the last
+ * @stale: changed and not yet invalidated (struct tce_mock_tce)
+ * @invalidated: invalidated, or cleared as a run, which invalidates, and not yet flushed
+ * @unflushed: the driver has set, cleared or invalidated entries since the last
  *	flush, where there is something to flush
  * @tces: 1 for a live entry, or the top level of a table of several levels, whose leaves are not
  *	used; see mock_walk()
@@ -326,7 +305,7 @@ struct tce_mock_table {
 	struct hlist_head buckets[BIT(TCE_TABLE_BITS)];
 	__be64 *root;
 	struct list_head stale;
-	struct list_head killed;
+	struct list_head invalidated;
 	bool unflushed;
 	__be64 tces[];
 };
@@ -394,8 +373,8 @@ static inline bool tce_fault_hit_copy(long rc)
 	return rc == -EFAULT && IS_ENABLED(CONFIG_FAULT_INJECTION_USERCOPY);
 }
 
-void tce_gate_close(struct tce_mock *mock, enum tce_place place, struct tce_gate *gate);
-void tce_mock_visit(struct tce_mock *mock, enum tce_place place);
+void tce_stop_at(struct tce_mock *mock, enum tce_point point, struct tce_stop *stop);
+void tce_run_hook(struct tce_mock *mock, enum tce_point point);
 
 void tce_be_killed(bool killed);
 

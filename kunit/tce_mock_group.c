@@ -65,7 +65,7 @@ static int table_fill(struct tce_mock_group *grp, struct iommu_table *tbl,
 	mt->mock = grp->mock;
 	mt->tbl = tbl;
 	INIT_LIST_HEAD(&mt->stale);
-	INIT_LIST_HEAD(&mt->killed);
+	INIT_LIST_HEAD(&mt->invalidated);
 	INIT_LIST_HEAD(&mt->live);
 
 	mt->price = grp->tg.ops->get_table_size(shift, size, levels) >> PAGE_SHIFT;
@@ -130,7 +130,7 @@ static long mock_create_table(struct iommu_table_group *tg, int num, u32 shift,
 		tg->tables[num] = iommu_tce_table_get(tbl);
 		spin_unlock(&grp->mock->lock);
 	}
-	tce_mock_visit(grp->mock, TCE_AT_CREATED);
+	tce_run_hook(grp->mock, TCE_AT_CREATED);
 out:
 	tce_quiet_end(nth);
 	return rc;

@@ -4,11 +4,11 @@
  * driver and KVM call them, see tce_mock.h.
  *
  * An entry is "live" while it has a direction. When a live entry is changed,
- * what it reached is kept in its table's list of stale entries until a kill
+ * what it reached is kept in its table's list of stale entries until an invalidation
  * covers it, because until then a bridge may still use the old translation;
  * an entry that was only filled is in that list as well, so that a missing
- * kill is noticed. If the table has a flush(), a kill has no effect before that, nor
- * has a run. Pages that live or stale entries of a table in some bridge
+ * invalidation is noticed. If the table has a flush(), neither an invalidation nor a run
+ * has an effect before that. Pages that live or stale entries of a table in some bridge
  * reach are counted in &tce_mock_page.refs.
  *
  * Entries are in a plain hash, and are reused, as pages are (see tce_mock_page.c).
@@ -73,7 +73,7 @@ static void mock_entry_put(struct tce_mock *mock, struct tce_mock_tce *tce)
 	list_add(&tce->list, &mock->spare);
 }
 
-/* A stale entry was killed: nothing reaches its page any more. */
+/* A stale entry was invalidated: nothing reaches its page any more. */
 static void mock_entry_drop(struct tce_mock_table *mt, struct tce_mock_tce *tce)
 {
 	mock_entry_ref(mt, tce, -1);
@@ -122,22 +122,22 @@ static struct tce_mock_tce *mock_entry_find(struct tce_mock_table *mt,
 	return NULL;
 }
 
-static void drop_killed(struct tce_mock_table *mt)
+static void drop_invalidated(struct tce_mock_table *mt)
 {
 	struct tce_mock_tce *tce, *next;
 
-	list_for_each_entry_safe(tce, next, &mt->killed, list)
+	list_for_each_entry_safe(tce, next, &mt->invalidated, list)
 		mock_entry_drop(mt, tce);
 }
 
-/* All of the table's stale entries were killed, and all is flushed. */
+/* All of the table's stale entries were invalidated, and all is flushed. */
 static void mock_drop_stale(struct tce_mock_table *mt)
 {
 	struct tce_mock_tce *tce, *next;
 
 	list_for_each_entry_safe(tce, next, &mt->stale, list)
 		mock_entry_drop(mt, tce);
-	drop_killed(mt);
+	drop_invalidated(mt);
 	mt->unflushed = false;
 }
 
@@ -206,8 +206,8 @@ static bool in_table(const struct iommu_table *tbl, unsigned long entry,
 	       entry - tbl->it_offset <= tbl->it_size - n;
 }
 
-/* Does a device use it by a bridge that the platform does not tell what is killed? */
-static bool misses_kills(const struct tce_mock_table *mt)
+/* Does a device use it by a bridge that the platform does not tell what is invalidated? */
+static bool misses_invalidation(const struct tce_mock_table *mt)
 {
 	struct tce_mock_group *grp;
 	int i;
@@ -277,8 +277,8 @@ static int mock_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 	int rc = 0;
 
 	if (*dir != DMA_NONE)
-		tce_mock_visit(mock, TCE_AT_MAP);
-	tce_mock_visit(mock, TCE_AT_EXCHANGE);
+		tce_run_hook(mock, TCE_AT_MAP);
+	tce_run_hook(mock, TCE_AT_EXCHANGE);
 	spin_lock(&mock->lock);
 	if (!in_table(tbl, entry, 1)) {
 		tce_mock_violation(mock, "entry %lx is outside of the table",
@@ -304,13 +304,13 @@ static int mock_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 	*hpa = old ? old->hpa : 0;
 	*dir = old ? old->dir : DMA_NONE;
 
-	/* one that was empty has to be killed, too */
+	/* one that was empty has to be invalidated, too */
 	if (!old && new)
 		old = mock_entry_new(mock, 0, DMA_NONE);
 	mock_entry_stale(mt, entry, old);
 out:
 	spin_unlock(&mock->lock);
-	tce_mock_visit(mock, TCE_AT_EXCHANGE);
+	tce_run_hook(mock, TCE_AT_EXCHANGE);
 	tce_quiet_end(nth);
 	return rc;
 }
@@ -326,7 +326,7 @@ static int mock_set(struct iommu_table *tbl, long index, long npages,
 	unsigned long entry = index, i;
 	int rc = 0;
 
-	tce_mock_visit(mock, TCE_AT_MAP);
+	tce_run_hook(mock, TCE_AT_MAP);
 	spin_lock(&mock->lock);
 	mock->runs++;
 	if (npages <= 0 || !in_table(tbl, entry, npages)) {
@@ -371,7 +371,7 @@ static void mock_clear(struct iommu_table *tbl, long index, long npages)
 	unsigned long entry = index, i;
 	struct list_head *cleared;
 
-	tce_mock_visit(mock, TCE_AT_KILL);
+	tce_run_hook(mock, TCE_AT_INVALIDATE);
 	spin_lock(&mock->lock);
 	mock->runs++;
 	if (npages <= 0 || !in_table(tbl, entry, npages)) {
@@ -382,7 +382,7 @@ static void mock_clear(struct iommu_table *tbl, long index, long npages)
 	if (mock->fault == TCE_FAULT_CLEAR && mock->fault_sticky && mock->fault_left == 1)
 		goto out;
 	npages = not_lost(mock, npages);
-	cleared = misses_kills(mt) ? &mt->stale : &mt->killed;
+	cleared = misses_invalidation(mt) ? &mt->stale : &mt->invalidated;
 	for (i = 0; i < npages; i++) {
 		struct tce_mock_tce *old = mock_entry_swap(mt, entry + i, NULL);
 
@@ -415,31 +415,30 @@ static unsigned long mock_get(struct iommu_table *tbl, long index)
 	return value;
 }
 
-static void mock_kill(struct iommu_table *tbl, unsigned long index,
-		      unsigned long pages)
+static void mock_invalidate(struct iommu_table *tbl, unsigned long index, unsigned long pages)
 {
 	struct tce_mock_table *mt = to_mock(tbl);
 	struct tce_mock *mock = mt->mock;
 	struct tce_mock_tce *tce, *next;
 	bool misses;
 
-	tce_mock_visit(mock, TCE_AT_KILL);
+	tce_run_hook(mock, TCE_AT_INVALIDATE);
 	spin_lock(&mock->lock);
-	mock->kills++;
+	mock->invalidations++;
 	if (!pages || !in_table(tbl, index, pages))
-		tce_mock_violation(mock, "kill of %lx+%lx is outside of the table",
+		tce_mock_violation(mock, "invalidation of %lx+%lx is outside of the table",
 				   index, pages);
-	misses = misses_kills(mt);
+	misses = misses_invalidation(mt);
 	list_for_each_entry_safe(tce, next, &mt->stale, list)
 		if (tce->entry >= index && tce->entry - index < pages && !misses)
-			list_move(&tce->list, &mt->killed);
-	/* KVM, which kills while nobody calls, orders that in another way */
+			list_move(&tce->list, &mt->invalidated);
+	/* KVM, which invalidates while nobody calls, orders that in another way */
 	if (has_flush(mt) && atomic_read(&mock->calls))
 		mt->unflushed = true;
 	else
-		drop_killed(mt);
+		drop_invalidated(mt);
 	spin_unlock(&mock->lock);
-	tce_mock_visit(mock, TCE_AT_KILL);
+	tce_run_hook(mock, TCE_AT_INVALIDATE);
 }
 
 static __be64 *mock_useraddrptr(struct iommu_table *tbl, long index,
@@ -485,7 +484,7 @@ static void mock_flush(struct iommu_table *tbl)
 
 	spin_lock(&mt->mock->lock);
 	mt->unflushed = false;
-	drop_killed(mt);
+	drop_invalidated(mt);
 	spin_unlock(&mt->mock->lock);
 }
 
@@ -542,13 +541,13 @@ struct iommu_table_ops mock_table_ops = {
 	.clear		= mock_clear,
 	.get		= mock_get,
 	.xchg_no_kill	= mock_xchg,
-	.tce_kill	= mock_kill,
+	.tce_kill	= mock_invalidate,
 	.useraddrptr	= mock_useraddrptr,
 	.flush		= mock_flush,
 	.free		= mock_free,
 };
 
-/* As on pseries: neither to be killed nor flushed */
+/* As on pseries: neither to be invalidated nor flushed */
 struct iommu_table_ops mock_hcall_table_ops = {
 	.set		= mock_set,
 	.clear		= mock_clear,

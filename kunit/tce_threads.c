@@ -86,7 +86,7 @@ void tce_thread_start(struct tce_thread *thread, struct tce_client *client,
 		KUNIT_FAIL_AND_ABORT(fx->test, "no more threads");
 }
 
-/* tce_be_killed() for a thread that waits, for a lock or at a gate, up to its end */
+/* tce_be_killed() for a thread that waits, for a lock or at a point, up to its end */
 void tce_thread_kill(struct tce_thread *thread)
 {
 	sigaddset(&thread->task->pending.signal, SIGKILL);
@@ -183,19 +183,19 @@ void tce_thread_op(struct tce_thread *thread, struct tce_client *client,
 	tce_thread_start(thread, client, do_op);
 }
 
-/* The same, which is held up at a place. Undone by tce_thread_go_on(). */
+/* The same, which is held up at a point. Undone by tce_thread_go_on(). */
 void tce_thread_stop(struct tce_thread *thread, struct tce_client *client,
-		     const struct tce_op *op, enum tce_place place)
+		     const struct tce_op *op, enum tce_point point)
 {
-	tce_gate_close(client->fx->mock, place, &thread->gate);
+	tce_stop_at(client->fx->mock, point, &thread->stop);
 	tce_thread_op(thread, client, op);
-	wait_for_completion(&thread->gate.reached);
+	wait_for_completion(&thread->stop.reached);
 }
 
 /* Let it go on, to its end. */
 void tce_thread_go_on(struct tce_thread *thread)
 {
-	complete(&thread->gate.open);
+	complete(&thread->stop.go_on);
 	tce_thread_join(thread);
 }
 

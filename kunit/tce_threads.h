@@ -70,7 +70,7 @@ struct tce_container;
  * @view: the same, with room for this thread's own arguments
  * @what: what it does
  * @op: or the call that it makes
- * @gate: where it is held up, with tce_thread_stop()
+ * @stop: where it is held up, with tce_thread_stop()
  * @task: the thread
  * @done: completed when it has done it
  * @rc: what it has to say
@@ -80,7 +80,7 @@ struct tce_thread {
 	struct tce_client view;
 	void (*what)(struct tce_thread *thread);
 	const struct tce_op *op;
-	struct tce_gate gate;
+	struct tce_stop stop;
 	struct task_struct *task;
 	struct completion done;
 	long rc;
@@ -91,7 +91,7 @@ void tce_thread_start(struct tce_thread *thread, struct tce_client *client,
 void tce_thread_op(struct tce_thread *thread, struct tce_client *client,
 		   const struct tce_op *op);
 void tce_thread_stop(struct tce_thread *thread, struct tce_client *client,
-		     const struct tce_op *op, enum tce_place place);
+		     const struct tce_op *op, enum tce_point point);
 void tce_thread_go_on(struct tce_thread *thread);
 void tce_thread_kill(struct tce_thread *thread);
 bool tce_thread_ends(struct tce_thread *thread);

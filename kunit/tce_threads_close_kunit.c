@@ -154,7 +154,7 @@ static void opened_after_the_last_container(struct kunit *test)
 	struct tce_client *leaving, *next;
 	struct tce_fixture *fx = test->priv;
 	struct tce_thread a, b;
-	struct tce_gate gate;
+	struct tce_stop stop;
 	struct tce_mm *tmm;
 	int registers;
 
@@ -168,13 +168,13 @@ static void opened_after_the_last_container(struct kunit *test)
 		kvm_count(test, tce_shared, 1);
 		tmm = tce_container_find(leaving->data)->mem.tmm;
 
-		tce_gate_close(fx->mock, TCE_AT_PIN, &gate);
-		gate.visit.skip = 1;
+		tce_stop_at(fx->mock, TCE_AT_PIN, &stop);
+		stop.hook.skip = 1;
 		tce_thread_op(&a, leaving, &tce_op_close);
-		wait_for_completion(&gate.reached);
+		wait_for_completion(&stop.reached);
 		tce_thread_op(&b, next, registers ? &tce_op_register : &create_window);
 		KUNIT_EXPECT_TRUE(test, tce_thread_waits_mutex(&b, &tmm->region_lock));
-		complete(&gate.open);
+		complete(&stop.go_on);
 		tce_thread_join(&a);
 		tce_thread_join(&b);
 		KUNIT_EXPECT_EQ(test, b.rc, 0);
@@ -191,15 +191,15 @@ static void opened_after_the_last_container(struct kunit *test)
 static void found_late(struct kunit *test, struct tce_thread *a)
 {
 	struct tce_fixture *fx = test->priv;
-	struct tce_gate after;
+	struct tce_stop after;
 
-	tce_gate_close(fx->mock, TCE_AT_PIN, &after);
+	tce_stop_at(fx->mock, TCE_AT_PIN, &after);
 	/* until it is in the list, and about to be taken off */
-	after.visit.skip = 1;
-	complete(&a->gate.open);
+	after.hook.skip = 1;
+	complete(&a->stop.go_on);
 	wait_for_completion(&after.reached);
 	kvm_count(test, tce_shared, 1);
-	complete(&after.open);
+	complete(&after.go_on);
 }
 
 /*
@@ -231,7 +231,7 @@ static void register_late(struct kunit *test)
 		if (how >= FOUND)
 			found_late(test, &a);
 		else
-			complete(&a.gate.open);
+			complete(&a.stop.go_on);
 		tce_thread_join(&a);
 		KUNIT_EXPECT_EQ(test, a.rc, -EINVAL);
 		if (how == ALONE) {
@@ -265,7 +265,7 @@ static void page_changes_between_pins(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	unsigned long charged, hpa;
 	struct page *pages[2];
-	struct tce_gate put;
+	struct tce_stop put;
 	struct kvm_setup s;
 	struct tce_thread a;
 	long pins;
@@ -280,8 +280,8 @@ static void page_changes_between_pins(struct kunit *test)
 		tce_thread_stop(&a, s.client, &register_page, TCE_AT_PINNED);
 		tce_renew(fx, tce_shared, PAGE_SIZE);
 		pages[1] = tce_page(fx, tce_shared);
-		tce_gate_close(fx->mock, TCE_AT_PINNED, &put);
-		complete(&a.gate.open);
+		tce_stop_at(fx->mock, TCE_AT_PINNED, &put);
+		complete(&a.stop.go_on);
 		wait_for_completion(&put.reached);
 		if (how != NOT_FOUND) {
 			KUNIT_EXPECT_TRUE(test, kvm_put(&s, 0, tce_shared));
@@ -292,7 +292,7 @@ static void page_changes_between_pins(struct kunit *test)
 			if (how == KEPT)
 				SetPageDirty(pages[1]);
 		}
-		complete(&put.open);
+		complete(&put.go_on);
 		tce_thread_join(&a);
 		KUNIT_EXPECT_EQ(test, a.rc, -EFAULT);
 		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock) - pins, how == NOT_FOUND ? 0 : 2);

@@ -17,7 +17,7 @@ static void waits_for_a_chunk(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_ready(fx, true, NULL);
 	struct tce_container *container = tce_container_find(client->data);
-	struct tce_gate fourth;
+	struct tce_stop fourth;
 	struct tce_thread a, b;
 
 	tce_shared = tce_plain(fx, SZ_8M);
@@ -25,12 +25,12 @@ static void waits_for_a_chunk(struct kunit *test)
 	tce_thread_stop(&a, client, &map_long, TCE_AT_MAP);
 	tce_thread_op(&b, client, &tce_op_unmap_one);
 	KUNIT_EXPECT_TRUE(test, tce_thread_waits_mutex(&b, &container->windows[0]->table.lock));
-	tce_gate_close(fx->mock, TCE_AT_MAP, &fourth);
-	fourth.visit.skip = 3 * CHUNK;
-	complete(&a.gate.open);
+	tce_stop_at(fx->mock, TCE_AT_MAP, &fourth);
+	fourth.hook.skip = 3 * CHUNK;
+	complete(&a.stop.go_on);
 	wait_for_completion(&fourth.reached);
 	KUNIT_EXPECT_TRUE(test, tce_thread_ends(&b));
-	complete(&fourth.open);
+	complete(&fourth.go_on);
 	tce_thread_join(&a);
 	tce_thread_join(&b);
 	KUNIT_EXPECT_EQ(test, a.rc, 0);
@@ -47,7 +47,7 @@ static void call_twice(struct kunit *test, struct tce_client *client, const stru
 	struct tce_thread a, b;
 
 	KUNIT_ASSERT_EQ(test, tce_op_do(client, &tce_op_map_one), 0);
-	tce_thread_stop(&a, client, op, TCE_AT_KILL);
+	tce_thread_stop(&a, client, op, TCE_AT_INVALIDATE);
 	tce_thread_op(&b, client, op);
 	KUNIT_EXPECT_TRUE(test, tce_thread_waits_mutex(&b, lock));
 	tce_thread_go_on(&a);

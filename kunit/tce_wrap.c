@@ -111,7 +111,7 @@ void *__wrap___kmalloc_cache_noprof(struct kmem_cache *s, gfp_t flags,
 
 	check_account(mock, flags);
 	if (gfpflags_allow_blocking(flags))
-		tce_mock_visit(mock, TCE_AT_ALLOC);
+		tce_run_hook(mock, TCE_AT_ALLOC);
 	return __real___kmalloc_cache_noprof(s, flags, size);
 }
 
@@ -189,13 +189,13 @@ int __wrap_pin_user_pages_fast(unsigned long start, int nr_pages,
 	unsigned long n = nr_pages;
 	int rc;
 
-	tce_mock_visit(mock, TCE_AT_PIN);
+	tce_run_hook(mock, TCE_AT_PIN);
 	check_flags(gup_flags);
 	if (pin_fails(&n, &rc))
 		return rc;
 	rc = __real_pin_user_pages_fast(start, n, gup_flags, pages);
 	note_pinned(pages, rc, gup_flags);
-	tce_mock_visit(mock, TCE_AT_PINNED);
+	tce_run_hook(mock, TCE_AT_PINNED);
 	return rc;
 }
 
@@ -345,13 +345,13 @@ long __wrap_mm_iommu_new(struct mm_struct *mm, unsigned long ua,
 	int fault_rc;
 	long rc;
 
-	tce_mock_visit(mock, TCE_AT_PIN);
+	tce_run_hook(mock, TCE_AT_PIN);
 	if (fault(TCE_FAULT_REGISTER, &fault_rc))
 		return fault_rc;
 	rc = __real_mm_iommu_new(mm, ua, entries, pmem);
 	if (!rc && mock)
 		note_listed(mock, *pmem, ua, entries);
-	tce_mock_visit(mock, TCE_AT_PINNED);
+	tce_run_hook(mock, TCE_AT_PINNED);
 	return rc;
 }
 
@@ -361,7 +361,7 @@ long __wrap_mm_iommu_put(struct mm_struct *mm,
 	struct tce_mock *mock = tce_mock_current();
 	long rc;
 
-	tce_mock_visit(mock, TCE_AT_PIN);
+	tce_run_hook(mock, TCE_AT_PIN);
 	rc = __real_mm_iommu_put(mm, mem);
 	if (!rc && mock)
 		note_unlisted(mock, mem);
@@ -371,7 +371,7 @@ long __wrap_mm_iommu_put(struct mm_struct *mm,
 struct mm_iommu_table_group_mem_t *
 __wrap_mm_iommu_lookup(struct mm_struct *mm, unsigned long ua, unsigned long size)
 {
-	tce_mock_visit(tce_mock_current(), TCE_AT_LOOKUP);
+	tce_run_hook(tce_mock_current(), TCE_AT_LOOKUP);
 	return __real_mm_iommu_lookup(mm, ua, size);
 }
 
@@ -400,7 +400,7 @@ static int note_eeh(struct eeh_pe *pe, const char *what, unsigned long arg0,
 {
 	struct tce_mock_group *grp = (struct tce_mock_group *)pe;
 
-	tce_mock_visit(grp->mock, TCE_AT_EEH);
+	tce_run_hook(grp->mock, TCE_AT_EEH);
 	grp->eeh.calls++;
 	grp->eeh.rescans = grp->mock->rescans;
 	grp->eeh.what = what;
@@ -443,7 +443,7 @@ out:
 /* Who reads still may go on to do so. */
 void __wrap_synchronize_rcu(void)
 {
-	tce_mock_visit(tce_mock_current(), TCE_AT_GRACE);
+	tce_run_hook(tce_mock_current(), TCE_AT_GRACE);
 	__real_synchronize_rcu();
 }
 
