@@ -262,5 +262,5 @@ void tce_expect_empty(struct tce_fixture *fx, struct tce_mock_group *grp,
 /* Expect a reason for the last refusal. */
 void tce_expect_why(struct tce_fixture *fx, const char *by)
 {
-	KUNIT_EXPECT_STREQ(fx->test, fx->mock->refused.by ?: "none", by);
+	KUNIT_EXPECT_STREQ(fx->test, fx->mock->refused_by ?: "none", by);
 }

@@ -63,7 +63,7 @@ void tce_expect_why(struct tce_fixture *fx, const char *by);
 	struct tce_state _before;					\
 									\
 	tce_get_state(_fx, &_before);					\
-	_fx->mock->refused.by = NULL;					\
+	_fx->mock->refused_by = NULL;					\
 	KUNIT_EXPECT_EQ(_fx->test, call, -(errno));			\
 	tce_expect_why(_fx, #why);					\
 	tce_expect_state(_fx, &_before, #why);				\

@@ -65,6 +65,7 @@ struct failure_variant {
  * @call: what it does then
  * @kind: of the memory
  * @size: bytes of memory
+ * @variants: that it has, a bit for each
  */
 struct failure_op {
 	const char *name;
@@ -72,6 +73,7 @@ struct failure_op {
 	const struct failure_call *call;
 	enum tce_mem_kind kind;
 	unsigned long size;
+	u32 variants;
 };
 
 /**
@@ -497,53 +499,49 @@ static const struct failure_variant variants[] = {
 #define THP		TCE_MEM_THP
 #define HUGETLB		TCE_MEM_HUGETLB
 
-/* An operation, and a bit for each variant that it has */
-static const struct {
-	struct failure_op op;
-	u32 variants;
-} ops[] = {
-	{ { "open", nothing, &call_open, PLAIN, SMALL }, V1 | V2 },
-	{ { "attach", opened, &call_attach, PLAIN, SMALL }, ALL_V1 | V2 | PSERIES },
-	{ { "attach another", two_windows, &call_attach_other, PLAIN, SMALL }, V2 | KVM },
-	{ { "EEH", attached, &call_eeh, PLAIN, SMALL }, V1 | V2 },
-	{ { "enable", attached, &call_enable, PLAIN, SMALL }, ALL_V1 },
-	{ { "disable", mapped, &call_disable, PLAIN, LARGE }, ALL_V1 },
-	{ { "disable what was read", here_and_there, &call_disable, PLAIN, LARGE }, V1 },
-	{ { "register", attached, &call_register, PLAIN, LARGE }, V2 | KVM },
-	{ { "register one", attached, &call_register, PLAIN, PAGE_SIZE }, V2 | KVM },
+static const struct failure_op ops[] = {
+	{ "open", nothing, &call_open, PLAIN, SMALL, V1 | V2 },
+	{ "attach", opened, &call_attach, PLAIN, SMALL, ALL_V1 | V2 | PSERIES },
+	{ "attach another", two_windows, &call_attach_other, PLAIN, SMALL, V2 | KVM },
+	{ "EEH", attached, &call_eeh, PLAIN, SMALL, V1 | V2 },
+	{ "enable", attached, &call_enable, PLAIN, SMALL, ALL_V1 },
+	{ "disable", mapped, &call_disable, PLAIN, LARGE, ALL_V1 },
+	{ "disable what was read", here_and_there, &call_disable, PLAIN, LARGE, V1 },
+	{ "register", attached, &call_register, PLAIN, LARGE, V2 | KVM },
+	{ "register one", attached, &call_register, PLAIN, PAGE_SIZE, V2 | KVM },
 	/* huge pages, and some ordinary ones behind them */
-	{ { "register blocks", attached, &call_register, THP, SZ_4M + SZ_128K }, V2 },
-	{ { "register hugetlb", attached, &call_register, HUGETLB, SZ_4M }, V2 },
-	{ { "unregister", allowed, &call_unregister, PLAIN, SMALL }, V2 | KVM },
-	{ { "default window", allowed, &call_first_unmap, PLAIN, SMALL }, ALL & ~(KVM | LEVELS) },
-	{ { "create", with_window, &call_create, PLAIN, SMALL }, ALL_V2 },
-	{ { "create, with the default window", attached, &call_create, PLAIN, SMALL },
+	{ "register blocks", attached, &call_register, THP, SZ_4M + SZ_128K, V2 },
+	{ "register hugetlb", attached, &call_register, HUGETLB, SZ_4M, V2 },
+	{ "unregister", allowed, &call_unregister, PLAIN, SMALL, V2 | KVM },
+	{ "default window", allowed, &call_first_unmap, PLAIN, SMALL, ALL & ~(KVM | LEVELS) },
+	{ "create", with_window, &call_create, PLAIN, SMALL, ALL_V2 },
+	{ "create, with the default window", attached, &call_create, PLAIN, SMALL,
 	  ALL_V2 & ~PSERIES },
-	{ { "remove", mapped, &call_remove, SCATTERED, LARGE }, RELEASES & ~ALL_V1 },
-	{ { "map", ready, &call_map, SCATTERED, LARGE }, ALL },
-	{ { "map one", ready, &call_map_one, PLAIN, SMALL }, ALL },
-	{ { "map, into other leaves", ready, &call_map_leaves, PLAIN, SMALL }, LEVELS },
-	{ { "map one, into another leaf", ready, &call_map_other_leaf, PLAIN, SMALL }, LEVELS },
-	{ { "map much", ready, &call_map_to_write, PLAIN, MUCH }, V1 | V2 | KVM },
-	{ { "replace", mapped, &call_map, PLAIN, LARGE }, ALL },
-	{ { "replace much", mapped, &call_map_to_write, PLAIN, MUCH }, V1 | V2 | KVM },
-	{ { "replace part", mapped, &call_map_part, PLAIN, SMALL }, ALL },
-	{ { "replace one", mapped, &call_map_one, PLAIN, SMALL }, ALL },
-	{ { "replace some", here_and_there, &call_map, SCATTERED, SMALL }, ALL },
-	{ { "replace one that is alone", here_and_there, &call_map_one, PLAIN, SMALL }, ALL },
-	{ { "replace parts", in_parts, &call_map, SCATTERED, SMALL }, ALL },
-	{ { "unmap", mapped, &call_unmap, PLAIN, LARGE }, RELEASES },
-	{ { "unmap much", mapped, &call_unmap, PLAIN, MUCH }, V1 | V2 | KVM },
-	{ { "unmap what can't be read", mapped_to_write, &call_unmap, PLAIN, LARGE }, V1 | V2 },
-	{ { "unmap one", mapped, &call_unmap_one, PLAIN, SMALL }, RELEASES },
-	{ { "unmap one that is alone", here_and_there, &call_unmap_one, PLAIN, SMALL }, ALL },
-	{ { "unmap parts", in_parts, &call_unmap, SCATTERED, SMALL }, ALL },
-	{ { "detach", two_windows, &call_detach, SCATTERED, LARGE }, RELEASES },
-	{ { "close", mapped, &call_close, SCATTERED, LARGE }, RELEASES },
-	{ { "map one run", ready, &call_map, THP, PIECE }, ALL },
-	{ { "map runs", ready, &call_map, THP, SZ_2M }, RUNS },
-	{ { "replace runs", mapped, &call_map, THP, SZ_2M }, RUNS },
-	{ { "unmap runs", mapped, &call_unmap, THP, SZ_2M }, RUNS },
+	{ "remove", mapped, &call_remove, SCATTERED, LARGE, RELEASES & ~ALL_V1 },
+	{ "map", ready, &call_map, SCATTERED, LARGE, ALL },
+	{ "map one", ready, &call_map_one, PLAIN, SMALL, ALL },
+	{ "map, into other leaves", ready, &call_map_leaves, PLAIN, SMALL, LEVELS },
+	{ "map one, into another leaf", ready, &call_map_other_leaf, PLAIN, SMALL, LEVELS },
+	{ "map much", ready, &call_map_to_write, PLAIN, MUCH, V1 | V2 | KVM },
+	{ "replace", mapped, &call_map, PLAIN, LARGE, ALL },
+	{ "replace much", mapped, &call_map_to_write, PLAIN, MUCH, V1 | V2 | KVM },
+	{ "replace part", mapped, &call_map_part, PLAIN, SMALL, ALL },
+	{ "replace one", mapped, &call_map_one, PLAIN, SMALL, ALL },
+	{ "replace some", here_and_there, &call_map, SCATTERED, SMALL, ALL },
+	{ "replace one that is alone", here_and_there, &call_map_one, PLAIN, SMALL, ALL },
+	{ "replace parts", in_parts, &call_map, SCATTERED, SMALL, ALL },
+	{ "unmap", mapped, &call_unmap, PLAIN, LARGE, RELEASES },
+	{ "unmap much", mapped, &call_unmap, PLAIN, MUCH, V1 | V2 | KVM },
+	{ "unmap what can't be read", mapped_to_write, &call_unmap, PLAIN, LARGE, V1 | V2 },
+	{ "unmap one", mapped, &call_unmap_one, PLAIN, SMALL, RELEASES },
+	{ "unmap one that is alone", here_and_there, &call_unmap_one, PLAIN, SMALL, ALL },
+	{ "unmap parts", in_parts, &call_unmap, SCATTERED, SMALL, ALL },
+	{ "detach", two_windows, &call_detach, SCATTERED, LARGE, RELEASES },
+	{ "close", mapped, &call_close, SCATTERED, LARGE, RELEASES },
+	{ "map one run", ready, &call_map, THP, PIECE, ALL },
+	{ "map runs", ready, &call_map, THP, SZ_2M, RUNS },
+	{ "replace runs", mapped, &call_map, THP, SZ_2M, RUNS },
+	{ "unmap runs", mapped, &call_unmap, THP, SZ_2M, RUNS },
 };
 
 /* The parameter of a case */
@@ -564,7 +562,7 @@ static const void *next_operation(const void *prev, char *desc)
 
 		if (!(ops[i / ARRAY_SIZE(variants)].variants & BIT(variant)))
 			continue;
-		param->op = &ops[i / ARRAY_SIZE(variants)].op;
+		param->op = &ops[i / ARRAY_SIZE(variants)];
 		param->variant = &variants[variant];
 		snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s: %s", param->variant->name,
 			 param->op->name);
@@ -807,6 +805,13 @@ static void not_unset(struct failure *f, long rc)
 	}
 	close(f);
 	KUNIT_EXPECT_EQ_MSG(f->test, tce_mock_count(mock).tables, 1, "%s", f->what);
+	/* the next client gets the group, from which pseries takes the table */
+	if (f->variant->hcalls) {
+		opened(f);
+		KUNIT_EXPECT_EQ(f->test, tce_attach(f->client, f->grp), 0);
+		KUNIT_EXPECT_NULL(f->test, f->grp->tg.tables[0]);
+		close(f);
+	}
 	KUNIT_EXPECT_EQ(f->test, tce_mock_forget_bridges(mock), 1);
 }
 

@@ -38,16 +38,6 @@
 
 struct iommu_group;
 
-/**
- * struct tce_mock_refused - the last refusal that the tracepoint told of
- * @by: the reason, or else the function; NULL if there was none
- * @value: what it looked at
- */
-struct tce_mock_refused {
-	const char *by;
-	u64 value;
-};
-
 /* What can be made to fail */
 enum tce_fault {
 	TCE_FAULT_NONE,
@@ -164,7 +154,8 @@ struct tce_stop {
  * @at: the hook of each point; may be NULL
  * @rescans: how often the driver has taken the PCI rescan lock
  * @refusals: checks that failed, as the tracepoint tells
- * @refused: the last one
+ * @refused_by: the reason of the last one, or else the function; NULL if there was none
+ * @refused_value: what that looked at
  * @nr_violations: in all
  * @violations: the first ones
  */
@@ -203,7 +194,8 @@ struct tce_mock {
 	unsigned int rescans;
 
 	unsigned int refusals;
-	struct tce_mock_refused refused;
+	const char *refused_by;
+	u64 refused_value;
 
 	unsigned int nr_violations;
 	char violations[TCE_VIOLATIONS_KEPT][TCE_VIOLATION_LEN];

@@ -111,7 +111,7 @@ static void windows(struct kunit *test)
 /* Expect that a call is refused, for a reason or else by a function, which has a value. */
 #define REASON(why, errno, looked_at, call) do {			\
 	TCE_REFUSED(fx, why, errno, call);				\
-	KUNIT_EXPECT_EQ(test, fx->mock->refused.value, looked_at);	\
+	KUNIT_EXPECT_EQ(test, fx->mock->refused_value, looked_at);	\
 } while (0)
 
 static void reasons(struct kunit *test)

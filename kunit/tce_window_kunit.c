@@ -5,28 +5,9 @@
  * which errno a client gets, in proofs/window.c.
  */
 #include <linux/prandom.h>
-#include <linux/vmalloc.h>
 
 #include "tce_client.h"
 #include "tce_draw.h"
-
-/* What pseries before 6.16 leaks of a window is freed all the same. */
-static void view_is_left(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client;
-	void *view;
-
-	fx->mock->hcalls = true;
-	client = tce_ready_window(fx, 12, SZ_16M, 1, &grp);
-	view = grp->hw[0]->it_userspace;
-	KUNIT_EXPECT_NOT_NULL(test, vmalloc_to_page(view));
-	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), 0);
-	KUNIT_EXPECT_NULL(test, vmalloc_to_page(view));
-}
-
-/* ---- any windows ---- */
 
 /*
  * What a platform has. pseries says -1 windows if there is only the default one, and size 0 if that
@@ -235,8 +216,6 @@ static void any_windows(struct kunit *test)
 	}
 }
 
-/* ---- bridges that keep windows ---- */
-
 static void bridge_keeps_a_window_at_detach(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
@@ -257,30 +236,9 @@ static void bridge_keeps_a_window_at_detach(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_count(fx->mock).live, 0);
 }
 
-/* On pseries it stays in its group, from which the platform takes it for the next client. */
-static void group_keeps_a_window(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *grp;
-	struct tce_client *client;
-
-	fx->mock->hcalls = true;
-	client = tce_ready_window(fx, 12, SZ_1M, 1, &grp);
-	tce_fault_arm(fx->mock, TCE_FAULT_UNSET, 1, -ENODEV);
-	KUNIT_EXPECT_EQ(test, tce_remove(client, 0), -ENODEV);
-	KUNIT_EXPECT_EQ(test, tce_fault_disarm(fx->mock), 1);
-	KUNIT_EXPECT_PTR_EQ(test, grp->tg.tables[0], grp->hw[0]);
-	tce_detach(client, grp);
-	KUNIT_EXPECT_EQ(test, tce_attach(client, grp), 0);
-	KUNIT_EXPECT_NULL(test, grp->tg.tables[0]);
-	KUNIT_EXPECT_EQ(test, tce_mock_count(fx->mock).tables, 1);
-}
-
 static struct kunit_case tce_window_cases[] = {
-	KUNIT_CASE(view_is_left),
 	KUNIT_CASE_PARAM(any_windows, platform_gen_params),
 	KUNIT_CASE(bridge_keeps_a_window_at_detach),
-	KUNIT_CASE(group_keeps_a_window),
 	{}
 };
 

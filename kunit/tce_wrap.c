@@ -163,8 +163,8 @@ static void note_refused(void *data, const struct tce_refusal *refusal, u64 valu
 		return;
 	spin_lock(&mock->lock);
 	mock->refusals++;
-	mock->refused.by = by;
-	mock->refused.value = value;
+	mock->refused_by = by;
+	mock->refused_value = value;
 	spin_unlock(&mock->lock);
 }
 
