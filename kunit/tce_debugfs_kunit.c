@@ -2,7 +2,7 @@
 /*
  * Suite tce_debugfs: what root reads in the state file, but for what a client shows that only has its
  * memory mapped (scripts/system tcestat). That a reader who waits can be killed is in suite
- * tce_killed.
+ * tce_threads_wait.
  */
 #include <linux/mm.h>
 #include <linux/sched.h>

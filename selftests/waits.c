@@ -7,7 +7,7 @@
  *
  * All tests are the same client, which makes all calls of a kind in a table at once and then waits
  * in them. A test says what the others do meanwhile, and how that client ends. Which lock of the
- * driver each command waits for is in KUnit's suite tce_killed.
+ * driver each command waits for is in KUnit's suite tce_threads_wait.
  *
  * A page that never comes is one of userfaultfd: the kernel asks user space for it, and
  * nobody answers. A page whose lock is kept has it from module/host_map.c. The tests take
