@@ -5,7 +5,7 @@
 #include <linux/uaccess.h>
 
 #include "../tce_container.h"
-#include "tce_client.h"
+#include "tce_fixture.h"
 
 /* A container with a group, in which MAP works. For v2 that takes some registered memory. */
 struct tce_client *tce_ready(struct tce_fixture *fx, bool v2,

@@ -12,7 +12,7 @@
 
 #include "../tce_mm.h"
 #include "../tce_table.h"
-#include "tce_client.h"
+#include "tce_fixture.h"
 #include "tce_guest.h"
 
 /* ---- what an operation is ---- */

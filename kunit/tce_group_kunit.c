@@ -12,7 +12,7 @@
 #include <asm/pci-bridge.h>
 
 #include "../tce_group.h"
-#include "tce_client.h"
+#include "tce_fixture.h"
 
 /* A table without userspace entries, as pseries gives to clients from Linux 6.4 to 6.10 */
 static struct iommu_table_ops ops_without_pua;

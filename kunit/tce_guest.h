@@ -11,7 +11,7 @@
 #ifndef TCE_KUNIT_GUEST_H
 #define TCE_KUNIT_GUEST_H
 
-#include "tce_client.h"
+#include "tce_fixture.h"
 
 #define KVM_MEMORY	SZ_64K
 

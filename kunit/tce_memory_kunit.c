@@ -6,7 +6,7 @@
  * cases try both.
  */
 #include "../tce_mm.h"
-#include "tce_client.h"
+#include "tce_fixture.h"
 
 /* The container that registered it is closed, which can't be refused, while another maps it. */
 static void closed_while_others_map(struct kunit *test)

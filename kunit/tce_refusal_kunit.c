@@ -8,7 +8,7 @@
 #include <linux/mm.h>
 
 #include "../tce_container.h"
-#include "tce_client.h"
+#include "tce_fixture.h"
 
 /* More than there are hash buckets of containers */
 #define OTHERS	512

@@ -9,7 +9,7 @@
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
 
-#include "tce_client.h"
+#include "tce_fixture.h"
 
 /* Does it become true within a minute? That is for what hangs, and not for what is slow. */
 #define TCE_SOON(condition) ({						\

@@ -6,7 +6,7 @@
  */
 #include <linux/prandom.h>
 
-#include "tce_client.h"
+#include "tce_fixture.h"
 #include "tce_draw.h"
 
 /*
