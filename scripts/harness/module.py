@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The module's sources, as Kbuild names them, and where their functions are. For C in the kernel's
-style."""
+"""The module's sources, and where their functions are. For C in the kernel's style."""
 import re
 import shutil
 from pathlib import Path
@@ -15,20 +14,6 @@ IOMMU_OPS = "spapr_tce_iommu_ops"
 
 COMMENT = r"/\*.*?\*/|//[^\n]*"
 STRING = r'"(?:\\.|[^"\\\n])*"'
-
-
-def objects(kbuild: str) -> dict[str, str]:
-    """{object: C file it is made of}, both without a path."""
-    kbuild = kbuild.replace("\\\n", " ")
-    # A rule may make an object of a source with another name.
-    rules = dict(re.findall(r"^\$\(obj\)/(\w+\.o):\s*\$\(src\)/(\w+\.c)\b", kbuild, re.M))
-    names = [name for line in re.findall(rf"^{NAME}-.*=(.*)", kbuild, re.M)
-             for name in re.findall(r"\w+\.o", line)]
-    return {name: rules.get(name, name.replace(".o", ".c")) for name in names}
-
-
-# {C file: object}, of all that the module consists of.
-OBJECTS = {source: name for name, source in objects((ROOT / "Kbuild").read_text()).items()}
 
 
 def copy(to: Path, *directories: str) -> None:
