@@ -1,44 +1,49 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The test programs of selftests/ on a host of one's own choice, or with a module that is wrong on
-purpose: what the checks of nightly/ have in common."""
-import re
+"""Emulated hosts that run the test programs of selftests/, or the suites of kunit/."""
+import argparse
+import shlex
 import subprocess
-from collections.abc import Iterable
 from pathlib import Path
 
-from harness import kernels, ktap, module
-from harness.cli import die
+from harness import ktap
+from harness.cli import die, parser
 from harness.paths import OUT, SCRIPTS
 from harness.vm.console import QEMU_ERROR, USAGE
 
 
-def build(kernel: kernels.Kernel, place: Path, *change: str) -> Path:
-    """The module, in a place of its own. @change: a file, and what module.changed() makes of it"""
-    module.copy(place)
-    if change:
-        file = place / change[0]
-        file.write_text(module.changed(file.read_text(), *change[1:]))
-    kernels.build_modules(kernel, place)
-    return place / module.KO
+def arguments(doc: str) -> argparse.ArgumentParser:
+    """The host that is asked for; what else there is goes to scripts/vm."""
+    p = parser(doc)
+    p.add_argument("--kernel", default="6.12-4k", help="see kernels.conf (%(default)s)")
+    p.add_argument("--machine", default="powernv9", help="see scripts/vm (%(default)s)")
+    p.add_argument("--driver", default="ours", choices=("ours", "intree"))
+    return p
 
 
-def only(rows: Iterable[str]) -> list[str]:
-    """For scripts/vm: run these rows alone. The programs match their names, which have no "user: "
-    in front, by patterns; what would be special in one matches any character."""
-    globs = "|".join("*" + re.sub(r"['\[\]*?\\]", "?", row.removeprefix("user: ")) for row in rows)
-    return ["--env", f"TCE_TEST='{globs}'"]
-
-
-def boot(kernel: str, log: Path, *more: str) -> tuple[int, str]:
-    """scripts/vm's exit code, and all that the console said. @more: for scripts/vm"""
+def vm(kernel: str, log: Path, *more: str | Path, show: bool = False) -> tuple[int, str]:
+    """scripts/vm's exit code, and all that the console said. @more: for scripts/vm, of which what
+    it says is shown with @show"""
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
-    done = subprocess.run([SCRIPTS / "vm", "--kernel", kernel, "--run", "selftest",
-                           "--device", "edu", "--device", "edu",
-                           "--file", f"{OUT}/{kernel}/selftests:/selftests",
-                           "--show", "none", "--log", log, *more],
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, errors="replace")
+    done = subprocess.run([SCRIPTS / "vm", "--kernel", kernel, "--show", "none", "--log", log,
+                           *more], stdin=subprocess.DEVNULL,
+                          stdout=None if show else subprocess.PIPE,
+                          stderr=None if show else subprocess.STDOUT, text=True, errors="replace")
     if done.returncode in (USAGE, QEMU_ERROR) or not log.exists():
-        die(done.stdout)
+        die(done.stdout or f"nothing has run, see {log}")
     return done.returncode, ktap.console(log)
+
+
+def boot(kernel: str, log: Path, *more: str, tests: str = "",
+         show: bool = False) -> tuple[int, str]:
+    """The same of a host with two devices, where the programs have run; with @tests, globs with "|"
+    between them, only those"""
+    asked = ["--env", f"TCE_TEST={shlex.quote(tests)}"] if tests else []
+    return vm(kernel, log, "--run", "selftest", "--device", "edu", "--device", "edu",
+              "--file", f"{OUT}/{kernel}/selftests:/selftests", *asked, *more, show=show)
+
+
+def fuzz(kernel: str, log: Path, *more: str, show: bool = False) -> tuple[int, str]:
+    """The same of a host with three devices, where the fuzzer has run"""
+    return vm(kernel, log, "--run", "fuzz", *["--device", "edu"] * 3,
+              "--file", f"{OUT}/{kernel}/selftests/fuzz:/selftests/fuzz", *more, show=show)

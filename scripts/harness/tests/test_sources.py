@@ -33,11 +33,11 @@ class Sources(Scratch):
                 ("ok 1 a: v1: x\nok 2 user: a: v2: x", "b: *|a: v?: x", []),
                 ("ok 1 a: v2: x\nok 2 user: a: v2: x", "a: v*", ["a: v1: x"]),
                 ("ok 1 a: v2: x # SKIP no\nok 2 a: v1: x", "a: v*", [])):
-            log = self.file("x.log", "\nVM-START\n>> a --safe\nKTAP version 1\n1..2\n"
-                            f"{said}\nVM-END\n>> b --safe\n")
+            text = ("\nVM-START\n>> a --safe\nKTAP version 1\n1..2\n"
+                    f"{said}\nVM-END\n>> b --safe\n")
             with patch.object(sources, "tests", lambda: listed):
-                wanted = ktap.wanted_of(log, glob)
-            self.assertEqual(ktap.judge(log, wanted)[1],
+                wanted = ktap.wanted_of(text, glob)
+            self.assertEqual(ktap.judge(self.file("x.log", text), wanted)[1],
                              [f"no result of {test}" for test in missed])
         for name, command, _ in (*steps.machines(), *steps.runs()):
             globs = dict(zip(command, command[1:])).get("--test", "*").split("|")
