@@ -13,8 +13,8 @@
  *  - structures have only the members that the module uses, so their offsets are others;
  *  - a list's deleted entry keeps its pointers, and rb nodes have no parent, for which proofs have
  *    their own calls;
- *  - min(), max() and clamp_t() do not check that the types of their arguments agree, and evaluate
- *    as min_t() does;
+ *  - min() and max() do not check that the types of their arguments agree, and evaluate as min_t()
+ *    does;
  *  - struct_size() does not saturate, and ilog2(0) and __ffs(0), which the kernel has as -1 and
  *    undefined, are failures;
  *  - an atomic operation is a plain one, because there is one task, and cmpxchg_relaxed() never
@@ -77,7 +77,6 @@ typedef struct { int n; } atomic_t;
 #define atomic_dec(a)		((a)->n--)
 #define ATOMIC_LONG_INIT(n)	{ n }
 #define atomic64_read		atomic_long_read
-#define atomic64_add		atomic_long_add
 #define atomic_long_read(a)	((a)->n)
 #define atomic_long_set(a, v)	((a)->n = (v))
 #define atomic_long_add(v, a)	((a)->n += (v))
@@ -151,8 +150,6 @@ typedef struct mutex spinlock_t;
 #define max_t(t, a, b)		({ t _a = (a), _b = (b); _a > _b ? _a : _b; })
 #define min(a, b)		min_t(typeof((a) + (b)), a, b)
 #define max(a, b)		max_t(typeof((a) + (b)), a, b)
-#define min3(a, b, c)		min(min(a, b), c)
-#define clamp_t(t, v, lo, hi)	min_t(t, max_t(t, v, lo), hi)
 #define swap(a, b)		({ typeof(a) _s = (a); (a) = (b); (b) = _s; })
 #define struct_size(p, m, n)	(sizeof(*(p)) + sizeof((p)->m[0]) * (n))
 #define roundup_pow_of_two(n)	(1UL << ilog2(2 * (n) - 1))
