@@ -179,8 +179,7 @@ struct page;
 struct folio;
 #define pfn_to_page(pfn)	((struct page *)((unsigned long)(pfn) << PAGE_SHIFT | BIT(63)))
 #define page_to_phys(page)	((unsigned long)(page) & ~BIT(63))
-static struct page *dirty;
-#define SetPageDirty(page)	((void)(dirty = (page)))
+#define SetPageDirty(page)	((void)(page))
 enum { GFP_KERNEL, GFP_KERNEL_ACCOUNT, __GFP_NOWARN, FOLL_WRITE, FOLL_LONGTERM, FOLL_NOFAULT,
 	RLIMIT_MEMLOCK, FW_FEATURE_PUT_TCE_IND, FW_FEATURE_STUFF_TCE, HZ };
 

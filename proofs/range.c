@@ -8,8 +8,8 @@
  * waits.
  *
  * Assumed of the platform: a window ends at 2^64 at most, and no two have the same address. Assumed
- * of the container: one that is closed is not enabled, and its default window is not pending, which
- * charge.c has. With STATE=SERVES it is enabled and the caller's, because that does not depend on
+ * of the container: one that is closed is not enabled, and no default window is pending, which MAP
+ * and UNMAP would create first. With STATE=SERVES it is enabled and the caller's, because that does not depend on
  * windows and pages; nor does what MAP and UNMAP do on the CPU's.
  *
  * each: SHIFT=12 WINDOWS=1 CALL=MAP,UNMAP,CHECK STATE=ANY_STATE
