@@ -17,6 +17,7 @@ and so is a case that is skipped after an expectation of it has failed.
 import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -43,23 +44,17 @@ STARTED = re.compile(r"^>> (\w+) --(?:safe|dangerous)\b", re.M)
 # What scripts/guest/lib.sh says where the kernel has kmemleak
 KMEMLEAK_READ = ">> objects that kmemleak found: "
 
-# A message of the kernel in the middle of a line, of which the rest follows.
+# A message of the kernel in the middle of a line of a program, of which the rest follows.
 TORN = re.compile(r"(?<=[^\n])\[ *\d+\.\d{6}\] .*\n")
 
 
-def whole_lines(text: str) -> str:
-    """Console output with the lines of programs as they were before the kernel spoke into them."""
-    return TORN.sub("", text)
-
-
+@dataclass
 class Report:
     """One plan and its results; nested reports are children of a result."""
-
-    def __init__(self, indent: int) -> None:
-        self.indent = indent
-        self.name = ""
-        self.plan: int | None = None
-        self.count = 0
+    indent: int
+    name: str = ""
+    plan: int | None = None
+    count: int = 0
 
 
 class Reader:
@@ -146,9 +141,16 @@ class Reader:
             self.details[name] = "; ".join(filter(None, [*self.notes[-6:], self.reasons[name]]))
 
 
+def script_part(text: str) -> str:
+    """The part of a console log that counts: to the end of the guest script. The kernel's log
+    follows, with all once more."""
+    return TORN.sub("", text.split("\nVM-END")[0])
+
+
 def read(text: str) -> Reader:
+    """What a console log says, or any other text with reports"""
     reader = Reader()
-    for line in text.splitlines():
+    for line in script_part(text).splitlines():
         reader.line(STAMP.sub("", line.rstrip()))
     reader.close(0)
     if not reader.results:
@@ -160,16 +162,6 @@ def console(log: str | Path) -> str:
     return Path(log).read_text(encoding="utf-8", errors="replace")
 
 
-def script_part(text: str) -> str:
-    """The part of a console log that counts: to the end of the guest script. The kernel's log
-    follows, with all once more."""
-    return whole_lines(text.split("\nVM-END")[0])
-
-
-def script_output(log: str | Path) -> str:
-    return script_part(console(log))
-
-
 def count(results: Results, state: str) -> int:
     return sum(r == state for r in results.values())
 
@@ -179,11 +171,10 @@ def name_of(test: str) -> str:
     return re.sub(r"^user: | \(\d+\)$", "", test)
 
 
-def judge(log: str | Path, wanted: Iterable[str] = (), host: skips.Host | None = None,
+def judge(text: str, wanted: Iterable[str] = (), host: skips.Host | None = None,
           code: int = 0) -> tuple[Reader, list[str]]:
-    """(what a log says, all that is wrong with it). @wanted: tests, or cases, that must have a
-    result; @host: which may not skip all; @code: of scripts/vm"""
-    text = script_output(log)
+    """(what a console log says, all that is wrong with it). @wanted: tests, or cases, that must
+    have a result; @host: which may not skip all; @code: of scripts/vm"""
     reader, faults = read(text), []
     for test, state in reader.results.items():
         if state == "FAIL":
@@ -231,7 +222,7 @@ def main(doc: str) -> int:
     p = parser(doc)
     p.add_argument("log", nargs="+")
     logs = p.parse_args().log
-    return 0 if all([report(Path(log).stem, *judge(log)) for log in logs]) else 1
+    return 0 if all([report(Path(log).stem, *judge(console(log))) for log in logs]) else 1
 
 
 if __name__ == "__main__":

@@ -121,8 +121,8 @@ def runs() -> Iterator[Step]:
         yield Step(f"races {kernel}",
                    programs(kernel, "powernv9", "root", "--as", "races", "--smp", "4",
                             "--env", "TCE_SECONDS=5", "--test", tests, *more, *PATIENCE))
-    # Any calls at once, five minutes of each interface: KASAN, with KVM, and with pages of 64K; lazy
-    # preemption; data races.
+    # Any calls at once, five minutes of each interface: KASAN, with KVM and with pages of 64K;
+    # lazy preemption; data races.
     storms: list[tuple[str, str, list[str]]] = [
         ("kunit-6.12-4k", "powernv9", KVM), ("kunit-6.12-64k", "pseries", []),
         ("kunit-7.2-4k", "pseries", []), ("kunit-kcsan", "powernv9", KCSAN)]
