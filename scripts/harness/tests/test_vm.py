@@ -77,8 +77,6 @@ class Vm(Scratch):
                 "watchdog: CPU 1 Hard LOCKUP",
         ):
             self.assertEqual(self.judge(f"[    5.000000] {line}", "VM-VERDICT: 0"), vm.SPLAT, line)
-
-    def test_harmless(self):
         for line in ("vfio_iommu_spapr_tce: loading out-of-tree module taints kernel.",
                      "vfio_iommu_spapr_tce: module verification failed: signature and/or required "
                      "key missing",
