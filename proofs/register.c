@@ -2,23 +2,22 @@
 /*
  * REGISTER accepts whole pages of user memory, not at address 0, no more than the process or the
  * host has, and nothing else. What is allocated for it has a place for each of its blocks: the walk
- * of tce_blocks_pin() goes from its first byte to its end by parts of blocks, each in the place where a
- * look-up of any of its addresses looks, and pins no more pages at once than its array has. Only
- * what is pinned counts as known. Where the pages of a block are recorded one by one, a look-up of
- * an address finds the page that is pinned there. A block allows larger IOMMU pages than the CPU's
- * only if all of such a page is of hugetlbfs, contiguous with the block before, and as aligned as
- * in user space.
+ * of tce_blocks_pin() goes from its first byte to its end by parts of blocks, each in the place
+ * where a look-up of any of its addresses looks, and pins no more pages at once than its array has.
+ * Only what is pinned counts as known. A block allows larger IOMMU pages than the CPU's only if all
+ * of such a page is of hugetlbfs, contiguous with the block before, and as aligned as in user space.
+ * That a look-up finds the page which is pinned there is shown by KUnit's tce_map and tce_blocks.
  *
  * each: SHIFT=12,16
  * unwind: 2
  *
- * control: check_range tce_blocks_count block_end pin_ahead record_block block_page_shift SHIFT=16
+ * control: check_range tce_blocks_count block_end pin_ahead block_page_shift SHIFT=16
  * control: pin_hugetlb pin_ahead SHIFT=12
  */
 #undef PAGE_SHIFT
 #define PAGE_SHIFT	SHIFT
 
-/* Memory that may be of hugetlbfs, and pages of which no two follow each other */
+/* Memory that may be of hugetlbfs */
 struct vm_area_struct { int unused; };
 static struct vm_area_struct area;
 static _Bool is_huge;
@@ -32,15 +31,7 @@ static long pin_one(void);
 #define huge_page_size(size)		(1UL << (21 + any_u32() % 14))
 #define pin_user_pages(ua, n, flags, page) pin_one()
 #define page_folio(page)		((struct folio *)NULL)
-#define folio_page_idx(folio, page)	1
-#define folio_nr_pages(folio)		0
-#define kmalloc_array(n, size, flags)	(any_bool() ? NULL : (void *)BIT(40))
-#define memcpy(to, from, size)		((void)(recorded = (to)))
-static struct page **recorded;
-
-/* What counts is which element of the array is looked at. */
-#include "../tce_mm.h"
-#define tce_page_hpa(page)		((unsigned long)&(page) << PAGE_SHIFT)
+#define kmalloc_array(n, size, flags)	NULL
 
 #include "../tce_block.c"
 #include "../tce_region.c"
@@ -96,21 +87,6 @@ static int want(u64 ua, u64 size, unsigned long mapped)
 	if (size >> PAGE_SHIFT > ram && size >> PAGE_SHIFT > mapped)
 		return -ENOMEM;
 	return 0;
-}
-
-/* The part of a block from @at on to @next, whose pages are known one by one, and any byte of it */
-static void look_up(unsigned long at, unsigned long next)
-{
-	unsigned long space[sizeof(struct tce_region) / sizeof(long) + 1], byte = any_ulong();
-	struct tce_region *p = (struct tce_region *)space;
-	struct page **pages = (struct page **)BIT(41);
-
-	p->ua = at;
-	assume(byte >= at && byte < next);
-	if (record_block(p->blocks, 0, at, pages, (next - at) >> PAGE_SHIFT) < 0)
-		return;
-	prove(tce_region_hpa(p, byte) ==
-	      tce_page_hpa(recorded[(byte - at) >> PAGE_SHIFT]) + offset_in_page(byte));
 }
 
 /* A block, or the part of the first one from @ua on, and the IOMMU pages that it allows */
@@ -172,8 +148,6 @@ int main(void)
 		prove(is_huge && n == 1 && known >= (at | (TCE_BLOCK - 1)) + 1 &&
 		      (known & (TCE_BLOCK - 1)) == 0);
 	}
-	if (at == ua || (at & (TCE_BLOCK - 1)) == 0)
-		look_up(at, next);
 	larger_pages(at, at == ua);
 	return 0;
 }
