@@ -15,8 +15,7 @@
  *    their own calls;
  *  - min() and max() do not check that the types of their arguments agree, and evaluate as min_t()
  *    does;
- *  - struct_size() does not saturate, and ilog2(0) and __ffs(0), which the kernel has as -1 and
- *    undefined, are failures;
+ *  - struct_size() does not saturate, and ilog2(0), which the kernel has as -1, is a failure;
  *  - an atomic operation is a plain one, because there is one task, and cmpxchg_relaxed() never
  *    fails without reason;
  *  - GFP, FOLL and firmware flags are numbers that mean nothing.
@@ -60,21 +59,13 @@ typedef unsigned __int128 wide;
 #define READ_ONCE(x)		(x)
 #define WRITE_ONCE(x, val)	((x) = (val))
 #define data_race(x)		(x)
-#define OPTIMIZER_HIDE_VAR(x)	((void)(x))
 #define smp_load_acquire(p)	(*(p))
-#define smp_store_release(p, v)	(*(p) = (v))
-#define mb()			((void)0)
 #define cmpxchg_relaxed(p, o, v) ({ typeof(*(p)) _c = *(p); if (_c == (o)) *(p) = (v); _c; })
 #define xchg(p, v)		({ typeof(*(p)) _x = *(p); *(p) = (v); _x; })
 
 typedef struct { int n; } refcount_t;
-#define refcount_inc(r)		((r)->n++)
-#define refcount_dec_and_test(r) (!--(r)->n)
 typedef struct { long n; } atomic_long_t, atomic64_t;
 typedef struct { int n; } atomic_t;
-#define atomic_read(a)		((a)->n)
-#define atomic_inc(a)		((a)->n++)
-#define atomic_dec(a)		((a)->n--)
 #define ATOMIC_LONG_INIT(n)	{ n }
 #define atomic64_read		atomic_long_read
 #define atomic_long_read(a)	((a)->n)
@@ -101,10 +92,6 @@ typedef struct { int n; } atomic_t;
 
 /* A macro would let CBMC 6.6 drop the (long), and so the sign. */
 static inline void *ERR_PTR(long rc) { return (void *)rc; }
-#define PTR_ERR(p)		((long)(p))
-#define IS_ERR(p)		((unsigned long)(p) >= -4095UL)
-#define IS_ERR_OR_NULL(p)	(!(p) || IS_ERR(p))
-#define PTR_ERR_OR_ZERO(p)	((int)(IS_ERR(p) ? PTR_ERR(p) : 0))
 
 /* Locks */
 struct mutex { int unused; };
@@ -114,30 +101,17 @@ typedef struct mutex spinlock_t;
 #define DEFINE_MUTEX(name)	struct mutex name
 #define DECLARE_RWSEM(name)	struct rw_semaphore name
 #define killed(lock)		(any_bool() ? -EINTR : 0)
-#define mutex_lock_killable	killed
 #define down_read_killable	killed
-#define down_write_killable	killed
 #define mutex_lock(lock)	((void)0)
 #define mutex_unlock(lock)	((void)0)
-#define mutex_init(lock)	((void)0)
-#define mutex_destroy(lock)	((void)0)
-#define init_rwsem(lock)	((void)0)
-#define down_write(lock)	((void)0)
 #define up_read(lock)		((void)0)
-#define up_write(lock)		((void)0)
-#define spin_lock_init(lock)	((void)0)
 #define spin_lock(lock)		((void)0)
 #define spin_unlock(lock)	((void)0)
 #define lockdep_assert_held(l)	((void)0)
-#define lockdep_assert_held_write(l) ((void)0)
 #define rcu_read_lock()		((void)0)
 #define rcu_read_unlock()	((void)0)
-#define synchronize_rcu()	((void)0)
 #define kfree_rcu(p, rcu)	((void)(p))
-#define cond_resched()		((void)0)
 #define THIS_MODULE		NULL
-#define need_resched()		any_bool()
-#define fatal_signal_pending(t)	any_bool()
 
 /* Numbers */
 #define BITS_PER_LONG		64
@@ -150,12 +124,8 @@ typedef struct mutex spinlock_t;
 #define max_t(t, a, b)		({ t _a = (a), _b = (b); _a > _b ? _a : _b; })
 #define min(a, b)		min_t(typeof((a) + (b)), a, b)
 #define max(a, b)		max_t(typeof((a) + (b)), a, b)
-#define swap(a, b)		({ typeof(a) _s = (a); (a) = (b); (b) = _s; })
 #define struct_size(p, m, n)	(sizeof(*(p)) + sizeof((p)->m[0]) * (n))
-#define roundup_pow_of_two(n)	(1UL << ilog2(2 * (n) - 1))
-#define num_possible_cpus()	any_u32()
 #define ilog2(n)		(63 - __builtin_clzll(n))
-#define __ffs(n)		((unsigned long)__builtin_ctzl(n))
 #define cpu_to_be64(x)		((__be64)__builtin_bswap64(x))
 #define be64_to_cpu(x)		((u64)__builtin_bswap64(x))
 #define SZ_4K			0x1000UL
@@ -164,7 +134,6 @@ typedef struct mutex spinlock_t;
 /* Pages. scripts/prove defines PAGE_SHIFT. */
 #define PAGE_SIZE		(1UL << PAGE_SHIFT)
 #define PAGE_MASK		(~(PAGE_SIZE - 1))
-#define MAX_PAGE_ORDER		(24 - PAGE_SHIFT)
 #define PAGE_ALIGNED(x)		IS_ALIGNED((unsigned long)(x), PAGE_SIZE)
 #define offset_in_page(x)	((unsigned long)(x) & ~PAGE_MASK)
 #define PFN_UP(x)		(((x) + PAGE_SIZE - 1) >> PAGE_SHIFT)
@@ -178,7 +147,6 @@ typedef struct mutex spinlock_t;
 struct page;
 struct folio;
 #define pfn_to_page(pfn)	((struct page *)((unsigned long)(pfn) << PAGE_SHIFT | BIT(63)))
-#define page_to_phys(page)	((unsigned long)(page) & ~BIT(63))
 #define SetPageDirty(page)	((void)(page))
 enum { GFP_KERNEL, GFP_KERNEL_ACCOUNT, __GFP_NOWARN, FOLL_WRITE, FOLL_LONGTERM, FOLL_NOFAULT,
 	RLIMIT_MEMLOCK, FW_FEATURE_PUT_TCE_IND, FW_FEATURE_STUFF_TCE, HZ };
@@ -209,9 +177,6 @@ struct rcu_head { int unused; };
 #define hlist_for_each_entry_safe(p, n, head, m) for (;;)
 #define DEFINE_HASHTABLE(name, bits) struct hlist_head name[1 << (bits)]
 #define LIST_HEAD(name)		struct list_head name = { &(name), &(name) }
-#define INIT_LIST_HEAD(head)	(*(head) = (struct list_head){ head, head })
-#define list_empty(head)	((head)->next == (head))
-#define list_is_singular(head)	(!list_empty(head) && (head)->next == (head)->prev)
 #define list_for_each_entry(p, head, m)					\
 	for (p = container_of((head)->next, typeof(*p), m); &p->m != (head);	\
 	     p = container_of(p->m.next, typeof(*p), m))
@@ -256,7 +221,6 @@ struct delayed_work { struct work_struct work; };
 #define TRACE_EVENT(name, proto, ...) static inline void trace_##name(proto) {}
 #define DECLARE_EVENT_CLASS(...)
 #define DEFINE_EVENT(class, name, proto, args) static inline void trace_##name(proto) {}
-#define pr_err_ratelimited(...)	((void)0)
 #define pr_warn_ratelimited(...) ((void)0)
 
 /* asm/iommu.h, as far as the module looks into it */

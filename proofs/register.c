@@ -6,7 +6,7 @@
  * where a look-up of any of its addresses looks, and pins no more pages at once than its array has.
  * Only what is pinned counts as known. A block allows larger IOMMU pages than the CPU's only if all
  * of such a page is of hugetlbfs, contiguous with the block before, and as aligned as in user space.
- * That a look-up finds the page which is pinned there is shown by KUnit's tce_map and tce_blocks.
+ * That a look-up finds the page which is pinned there is shown by KUnit's tce_map and tce_memory.
  *
  * each: SHIFT=12,16
  * unwind: 2
