@@ -624,13 +624,25 @@ static void tear_down(struct failure *f)
 
 /* ---- how they are made to fail ---- */
 
+/* Traits of a variant of an operation: what it does, and where */
+#define IF_MAPS		BIT(0)
+#define IF_CREATES	BIT(1)
+/* it takes away what is mapped, and its window */
+#define IF_ENDS		BIT(2)
+#define IF_MAKES	BIT(3)
+#define IF_RELEASES	BIT(4)
+#define IF_POWERNV	BIT(5)
+#define IF_PSERIES	BIT(6)
+#define IF_V2		BIT(7)
+#define IF_TWO		BIT(8)
+
 /**
  * struct failure_injection - what is made to fail in an operation, and what has to come of it
  * @name: for messages
  * @fault: what fails
  * @rc: with this result
  * @want: what the operation says then
- * @when: the operations into which it is injected; may be NULL: all that call @fault
+ * @when: the traits of the operations into which it is injected
  * @failed: expects what holds then
  * @may_succeed: or the operation succeeds in another way
  * @sticky: from then on it always fails
@@ -642,7 +654,7 @@ struct failure_injection {
 	enum tce_fault fault;
 	int rc;
 	long want;
-	bool (*when)(const struct failure *f);
+	unsigned int when;
 	void (*failed)(struct failure *f, long rc);
 	bool may_succeed;
 	bool sticky;
@@ -650,51 +662,16 @@ struct failure_injection {
 	bool once;
 };
 
-static bool maps(const struct failure *f)
+/* The variant of the operation, as an injection may want it to be */
+static unsigned int traits(const struct failure *f)
 {
-	return map_entries(f);
-}
+	const struct failure_call *call = f->op->call;
 
-static bool makes(const struct failure *f)
-{
-	return !f->op->call->releases;
-}
-
-static bool releases(const struct failure *f)
-{
-	return f->op->call->releases;
-}
-
-static bool creates(const struct failure *f)
-{
-	return f->op->call == &call_create;
-}
-
-/* It takes away what is mapped, and its window. */
-static bool ends(const struct failure *f)
-{
-	return f->op->call == &call_remove || f->op->call == &call_close;
-}
-
-static bool ends_two(const struct failure *f)
-{
-	return ends(f) && f->variant->two && !f->variant->hcalls;
-}
-
-static bool powernv(const struct failure *f)
-{
-	return !f->variant->hcalls;
-}
-
-static bool pseries(const struct failure *f)
-{
-	return f->variant->hcalls;
-}
-
-/* What is pinned for v1 then stays so, see keeps_pages(). */
-static bool is_v2(const struct failure *f)
-{
-	return f->variant->v2;
+	return (call->releases ? IF_RELEASES : IF_MAKES) |
+	       (f->variant->hcalls ? IF_PSERIES : IF_POWERNV) |
+	       (f->variant->v2 ? IF_V2 : 0) | (f->variant->two ? IF_TWO : 0) |
+	       (map_entries(f) ? IF_MAPS : 0) | (call == &call_create ? IF_CREATES : 0) |
+	       (call == &call_remove || call == &call_close ? IF_ENDS : 0);
 }
 
 /* What a call that ends in the middle has unmapped, or left to be unmapped */
@@ -737,7 +714,7 @@ static void has_failed(struct failure *f, long rc)
 	}
 	KUNIT_EXPECT_EQ_MSG(f->test, rc, copy ? -EFAULT : f->inj->want, "%s", f->what);
 	/* of CREATE the default window may be left, as made first */
-	if (rc && (!copy || !creates(f)))
+	if (rc && (!copy || !(traits(f) & IF_CREATES)))
 		expect_state(f);
 }
 
@@ -843,7 +820,7 @@ static void is_dead(struct failure *f, long rc)
 	long left;
 
 	/* MAP and UNMAP; nobody else can do anything about it */
-	KUNIT_EXPECT_EQ(f->test, rc, makes(f) || unmaps(f) ? -EIO : 0);
+	KUNIT_EXPECT_EQ(f->test, rc, traits(f) & IF_MAKES || unmaps(f) ? -EIO : 0);
 	tce_fault_arm_sticky(fx->mock, f->inj->fault, f->inj->rc);
 	close(f);
 	tce_fault_disarm(fx->mock);
@@ -939,7 +916,7 @@ static void is_killed(struct failure *f, long rc)
 	if (rc) {
 		KUNIT_EXPECT_FALSE(f->test, f->op->call->by_core);
 		KUNIT_EXPECT_EQ_MSG(f->test, rc, -EINTR, "%s", f->what);
-		if (makes(f))
+		if (traits(f) & IF_MAKES)
 			expect_state(f);
 		else
 			tce_expect_less(f->fx, &f->before, f->what, may_be_less(f));
@@ -951,48 +928,50 @@ static void is_killed(struct failure *f, long rc)
 }
 
 static const struct failure_injection injections[] = {
-	{ "SIGKILL", TCE_FAULT_SIGKILL, 0, -EINTR, NULL, is_killed },
-	{ "allocation", TCE_FAULT_ALLOC, 0, -ENOMEM, makes, has_failed, .may_succeed = true },
-	{ "allocation of a release", TCE_FAULT_ALLOC, 0, 0, releases, has_failed,
+	{ "SIGKILL", TCE_FAULT_SIGKILL, 0, -EINTR, 0, is_killed },
+	{ "allocation", TCE_FAULT_ALLOC, 0, -ENOMEM, IF_MAKES, has_failed, .may_succeed = true },
+	{ "allocation of a release", TCE_FAULT_ALLOC, 0, 0, IF_RELEASES, has_failed,
 	  .may_succeed = true },
-	{ "pin", TCE_FAULT_PIN, -EINTR, -EINTR, NULL, has_failed },
-	{ "pin, with another errno", TCE_FAULT_PIN, -EAGAIN, -EFAULT, NULL, has_failed },
+	{ "pin", TCE_FAULT_PIN, -EINTR, -EINTR, 0, has_failed },
+	{ "pin, with another errno", TCE_FAULT_PIN, -EAGAIN, -EFAULT, 0, has_failed },
 	/* somebody else holds the page for a moment */
-	{ "pin once", TCE_FAULT_PIN, -ENOMEM, 0, NULL, has_failed, .may_succeed = true },
-	{ "registration", TCE_FAULT_REGISTER, -ENOMEM, -ENOMEM, NULL, has_failed },
-	{ "registration of what is there", TCE_FAULT_REGISTER, -EINVAL, -EINVAL, NULL, has_failed },
+	{ "pin once", TCE_FAULT_PIN, -ENOMEM, 0, 0, has_failed, .may_succeed = true },
+	{ "registration", TCE_FAULT_REGISTER, -ENOMEM, -ENOMEM, 0, has_failed },
+	{ "registration of what is there", TCE_FAULT_REGISTER, -EINVAL, -EINVAL, 0, has_failed },
 	/* it returns the number of pages if it has pinned fewer than it was asked for */
-	{ "registration of some pages", TCE_FAULT_REGISTER, 1, -EFAULT, NULL, has_failed },
+	{ "registration of some pages", TCE_FAULT_REGISTER, 1, -EFAULT, 0, has_failed },
 	/* the bridge does not release the host's windows */
-	{ "take", TCE_FAULT_TAKE, -5, -EIO, NULL, has_failed },
-	{ "create_table", TCE_FAULT_CREATE, -ENOSPC, -ENOSPC, NULL, has_failed },
-	{ "create_table, with firmware's code", TCE_FAULT_CREATE, 9900, -EIO, NULL, has_failed },
+	{ "take", TCE_FAULT_TAKE, -5, -EIO, 0, has_failed },
+	{ "create_table", TCE_FAULT_CREATE, -ENOSPC, -ENOSPC, 0, has_failed },
+	{ "create_table, with firmware's code", TCE_FAULT_CREATE, 9900, -EIO, 0, has_failed },
 	/* what becomes of set_window()'s -EPERM: on powernv that is a number of OPAL's */
-	{ "set_window", TCE_FAULT_SET, -EPERM, -EIO, powernv, has_failed },
-	{ "set_window", TCE_FAULT_SET, -EPERM, -EPERM, pseries, has_failed },
-	{ "set_window is lost", TCE_FAULT_LINK, 0, -ENOMEM, NULL, has_failed },
-	{ "set_window and unset_window", TCE_FAULT_SET, -EPERM, -EIO, powernv, not_set,
+	{ "set_window", TCE_FAULT_SET, -EPERM, -EIO, IF_POWERNV, has_failed },
+	{ "set_window", TCE_FAULT_SET, -EPERM, -EPERM, IF_PSERIES, has_failed },
+	{ "set_window is lost", TCE_FAULT_LINK, 0, -ENOMEM, 0, has_failed },
+	{ "set_window and unset_window", TCE_FAULT_SET, -EPERM, -EIO, IF_POWERNV, not_set,
 	  .keeps = 3 },
 	/* it is unknown whether the bridge has the window, and it keeps it */
-	{ "set_window is lost, and unset_window", TCE_FAULT_LINK, 0, -ENOMEM, powernv, not_set,
+	{ "set_window is lost, and unset_window", TCE_FAULT_LINK, 0, -ENOMEM, IF_POWERNV, not_set,
 	  .keeps = 3 },
-	{ "unset_window", TCE_FAULT_UNSET, -5, 0, NULL, not_unset },
-	{ "level", TCE_FAULT_LEVEL, 0, -ENOMEM, maps, has_failed },
+	{ "unset_window", TCE_FAULT_UNSET, -5, 0, 0, not_unset },
+	{ "level", TCE_FAULT_LEVEL, 0, -ENOMEM, IF_MAPS, has_failed },
 	/* a window whose leaf can't be looked at has its userspace entries elsewhere */
-	{ "level of a new window", TCE_FAULT_LEVEL, 0, -ENOMEM, creates, has_failed,
+	{ "level of a new window", TCE_FAULT_LEVEL, 0, -ENOMEM, IF_CREATES, has_failed,
 	  .may_succeed = true },
-	{ "exchange", TCE_FAULT_XCHG, -4, -EIO, makes, has_failed },
-	{ "exchange and undo", TCE_FAULT_XCHG, -4, -EIO, maps, not_undone, .sticky = true },
-	{ "set", TCE_FAULT_BUILD, -ENOMEM, -ENOMEM, NULL, has_failed },
-	{ "set is lost", TCE_FAULT_LOST, 0, -EIO, makes, not_written, .sticky = true },
-	{ "clear is lost", TCE_FAULT_LOST, 0, 0, releases, cleared_all_the_same, .sticky = true },
-	{ "clear once", TCE_FAULT_CLEAR, -4, 0, releases, not_cleared },
-	{ "clear for good", TCE_FAULT_CLEAR, -4, 0, releases, not_cleared, .sticky = true },
-	{ "clear, and unset_window", TCE_FAULT_CLEAR, -4, 0, ends, keeps_pages, .sticky = true,
+	{ "exchange", TCE_FAULT_XCHG, -4, -EIO, IF_MAKES, has_failed },
+	{ "exchange and undo", TCE_FAULT_XCHG, -4, -EIO, IF_MAPS, not_undone, .sticky = true },
+	{ "set", TCE_FAULT_BUILD, -ENOMEM, -ENOMEM, 0, has_failed },
+	{ "set is lost", TCE_FAULT_LOST, 0, -EIO, IF_MAKES, not_written, .sticky = true },
+	{ "clear is lost", TCE_FAULT_LOST, 0, 0, IF_RELEASES, cleared_all_the_same,
+	  .sticky = true },
+	{ "clear once", TCE_FAULT_CLEAR, -4, 0, IF_RELEASES, not_cleared },
+	{ "clear for good", TCE_FAULT_CLEAR, -4, 0, IF_RELEASES, not_cleared, .sticky = true },
+	{ "clear, and unset_window", TCE_FAULT_CLEAR, -4, 0, IF_ENDS, keeps_pages, .sticky = true,
 	  .once = true, .keeps = 1 },
-	{ "clear, and unset_window of the other", TCE_FAULT_CLEAR, -4, 0, ends_two, keeps_pages,
-	  .sticky = true, .once = true, .keeps = 2 },
-	{ "dead platform", TCE_FAULT_XCHG, -4, 0, is_v2, is_dead, .sticky = true, .once = true },
+	{ "clear, and unset_window of the other", TCE_FAULT_CLEAR, -4, 0,
+	  IF_ENDS | IF_TWO | IF_POWERNV, keeps_pages, .sticky = true, .once = true, .keeps = 2 },
+	/* what is pinned for v1 then stays so, see keeps_pages() */
+	{ "dead platform", TCE_FAULT_XCHG, -4, 0, IF_V2, is_dead, .sticky = true, .once = true },
 };
 
 /* Operations into which each of these was injected */
@@ -1065,7 +1044,7 @@ static void operation(struct kunit *test)
 		struct failure_injection inj = injections[i];
 
 		/* entries that are cleared as a run are asked for if that fails */
-		if (!(asked[inj.fault] || inj.failed == keeps_pages) || (inj.when && !inj.when(&f)))
+		if (!(asked[inj.fault] || inj.failed == keeps_pages) || inj.when & ~traits(&f))
 			continue;
 		met[i]++;
 		do {

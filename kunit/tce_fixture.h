@@ -138,7 +138,6 @@ void tce_restore_cap(struct tce_fixture *fx);
 	tce_be_killed(false);						\
 	_rc;								\
 })
-#define TCE_KILLED(call)	TCE_KILLED_IF(true, call)
 
 /* What has no result */
 #define TCE_DO_KILLED(call) do {					\

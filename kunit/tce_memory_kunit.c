@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Suite tce_memory: the life of registered memory, from one to many pages, when it is uncharged,
- * and that a huge page which is mapped as a whole has one pin. How much is charged is compared after
- * each case of all suites. The regions of a process that has KVM are in the kernel's list, those of
- * others are kept by the driver alone.
+ * and that a huge page which is mapped as a whole has one pin. How much is charged is compared
+ * after each case of all suites. The regions of a process that has KVM are in the kernel's list,
+ * those of others are kept by the driver alone.
  */
 #include <linux/mm.h>
 

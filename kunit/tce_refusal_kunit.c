@@ -17,21 +17,17 @@
 static void container_is_gone(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_ready(fx, true, NULL);
-	void *data = client->data, **others;
+	struct tce_client *client = tce_ready(fx, true, NULL), *other;
+	void *data = client->data;
 	int i;
 
-	others = kunit_kcalloc(test, OTHERS, sizeof(*others), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, others);
 	tce_close(client);
 	for (i = 0; i < OTHERS; i++) {
-		others[i] = tce_driver->open(VFIO_SPAPR_TCE_v2_IOMMU);
-		KUNIT_ASSERT_FALSE(test, IS_ERR(others[i]));
+		other = tce_open(fx, true);
+		TCE_REFUSED(fx, tce_vfio_ioctl, EINVAL,
+			    tce_driver->ioctl(data, VFIO_IOMMU_SPAPR_TCE_GET_INFO, 0));
+		tce_close(other);
 	}
-	TCE_REFUSED(fx, tce_vfio_ioctl, EINVAL,
-		    tce_driver->ioctl(data, VFIO_IOMMU_SPAPR_TCE_GET_INFO, 0));
-	while (i--)
-		tce_driver->release(others[i]);
 }
 
 /* Another platform, which keeps userspace entries in another way */
