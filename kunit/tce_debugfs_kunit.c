@@ -74,17 +74,22 @@ static struct tce_mm *mm_of(const struct tce_client *client)
 }
 
 /*
- * Two containers share a region. One of them has another one, of which the first has mapped a page,
- * and closes. The newest container, whose line is before theirs, has not been used yet.
+ * Two containers share a region. The first has two groups and two windows. The second has a region of
+ * its own, of which the first has mapped a page, and closes. The newest container, whose line is before theirs, has not been used yet.
  */
 static void shared_regions(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	unsigned long ua = tce_plain(fx, SZ_256K), orphan = tce_plain(fx, SZ_64K), id;
-	struct tce_client *client = tce_ready(fx, true, NULL);
+	struct tce_mock_group *grp, *other = tce_group(fx);
+	struct tce_client *client = tce_ready_window(fx, 12, SZ_64M, 1, &grp);
 	struct tce_client *a = tce_open(fx, true), *unused = tce_open(fx, false);
+	unsigned long charged = fx->mock->priced << PAGE_SHIFT;
 	const char *text, *newest;
+	u64 start;
 
+	KUNIT_ASSERT_EQ(test, tce_attach(client, other), 0);
+	KUNIT_ASSERT_EQ(test, tce_create(client, 16, SZ_1G, 2, &start), 0);
 	KUNIT_ASSERT_EQ(test, tce_attach(a, tce_group(fx)), 0);
 	KUNIT_ASSERT_EQ(test, tce_register(a, ua, SZ_256K), 0);
 	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_256K), 0);
@@ -99,6 +104,16 @@ static void shared_regions(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, newest < expect_line(test, text,
 						     "container id=%lu version=2 process=%lu enabled=1 default_pending=1 ",
 						     number(a), id));
+	expect_line(test, text, "group container=%lu number=%d\n",
+		    number(client), iommu_group_id(grp->group));
+	expect_line(test, text, "group container=%lu number=%d\n",
+		    number(client), iommu_group_id(other->group));
+	expect_line(test, text,
+		    "window container=%lu number=0 start=0x0 size=%u page_shift=12 levels=1 mapped=4 by_kvm=0 charged=%lu kvm=0\n",
+		    number(client), SZ_64M, charged);
+	expect_line(test, text,
+		    "window container=%lu number=1 start=0x%llx size=%u page_shift=16 levels=2 mapped=0 by_kvm=0 charged=%lu kvm=0\n",
+		    number(client), start, SZ_1G, (fx->mock->priced << PAGE_SHIFT) - charged);
 	expect_line(test, text,
 		    "region process=%lu ua=0x%lx size=%u page_shift=%u kvm_list=0 mapped=3 written=1 containers=%lu,%lu\n",
 		    id, ua, SZ_256K, PAGE_SHIFT, number(client), number(a));

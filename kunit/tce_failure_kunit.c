@@ -728,7 +728,7 @@ static void not_written(struct failure *f, long rc)
 	expect_unmapped(f);
 }
 
-/* A run that is not cleared, or only from its start to some entry, is cleared in another inj. */
+/* A run that is not cleared, or only from its start to some entry, is cleared in another way. */
 static void cleared_all_the_same(struct failure *f, long rc)
 {
 	KUNIT_EXPECT_EQ_MSG(f->test, rc, 0, "%s", f->what);
@@ -772,7 +772,7 @@ static void not_unset(struct failure *f, long rc)
 	struct tce_mock *mock = f->fx->mock;
 	u64 start;
 
-	KUNIT_EXPECT_EQ_MSG(f->test, rc, removes ? -EIO : 0, "%s", f->what);
+	KUNIT_EXPECT_EQ_MSG(f->test, rc, removes ? f->inj->want : 0, "%s", f->what);
 	KUNIT_EXPECT_EQ_MSG(f->test, tce_mock_count(mock).live, 0, "%s", f->what);
 	if (removes)
 		KUNIT_EXPECT_EQ(f->test, tce_remove(f->client, f->start), -EINVAL);
@@ -936,6 +936,8 @@ static const struct failure_injection injections[] = {
 	{ "pin, with another errno", TCE_FAULT_PIN, -EAGAIN, -EFAULT, 0, has_failed },
 	/* somebody else holds the page for a moment */
 	{ "pin once", TCE_FAULT_PIN, -ENOMEM, 0, 0, has_failed, .may_succeed = true },
+	{ "pin for good", TCE_FAULT_PIN, -ENOMEM, -ENOMEM, 0, has_failed, .sticky = true,
+	  .once = true },
 	{ "registration", TCE_FAULT_REGISTER, -ENOMEM, -ENOMEM, 0, has_failed },
 	{ "registration of what is there", TCE_FAULT_REGISTER, -EINVAL, -EINVAL, 0, has_failed },
 	/* it returns the number of pages if it has pinned fewer than it was asked for */
@@ -943,6 +945,7 @@ static const struct failure_injection injections[] = {
 	/* the bridge does not release the host's windows */
 	{ "take", TCE_FAULT_TAKE, -5, -EIO, 0, has_failed },
 	{ "create_table", TCE_FAULT_CREATE, -ENOSPC, -ENOSPC, 0, has_failed },
+	{ "create_table, with another errno", TCE_FAULT_CREATE, -EAGAIN, -EIO, 0, has_failed },
 	{ "create_table, with firmware's code", TCE_FAULT_CREATE, 9900, -EIO, 0, has_failed },
 	/* what becomes of set_window()'s -EPERM: on powernv that is a number of OPAL's */
 	{ "set_window", TCE_FAULT_SET, -EPERM, -EIO, IF_POWERNV, has_failed },
@@ -953,7 +956,8 @@ static const struct failure_injection injections[] = {
 	/* it is unknown whether the bridge has the window, and it keeps it */
 	{ "set_window is lost, and unset_window", TCE_FAULT_LINK, 0, -ENOMEM, IF_POWERNV, not_set,
 	  .keeps = 3 },
-	{ "unset_window", TCE_FAULT_UNSET, -5, 0, 0, not_unset },
+	{ "unset_window", TCE_FAULT_UNSET, -6, -EIO, IF_POWERNV, not_unset },
+	{ "unset_window", TCE_FAULT_UNSET, -ENODEV, -ENODEV, IF_PSERIES, not_unset },
 	{ "level", TCE_FAULT_LEVEL, 0, -ENOMEM, IF_MAPS, has_failed },
 	/* a window whose leaf can't be looked at has its userspace entries elsewhere */
 	{ "level of a new window", TCE_FAULT_LEVEL, 0, -ENOMEM, IF_CREATES, has_failed,

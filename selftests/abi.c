@@ -4,6 +4,7 @@
  * and who may call it.
  */
 #define _GNU_SOURCE
+#include <asm/eeh.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -203,8 +204,13 @@ static void arguments(struct tce *t)
 		.argsz = offsetof(struct vfio_eeh_pe_op, op) + sizeof(uint32_t),
 		.op = VFIO_EEH_PE_INJECT_ERR,
 	};
+	static const struct vfio_eeh_pe_err unknown[] = {
+		{ .type = EEH_ERR_TYPE_64 + 1 }, { .type = UINT32_MAX },
+		{ .func = EEH_ERR_FUNC_MAX + 1 }, { .func = UINT32_MAX },
+	};
 	uint8_t *page = alloc_shared(host.page);
 	int c = t->container;
+	size_t i;
 
 	*(uint32_t *)page = INFO_SIZE;
 	expect(!mprotect(page, host.page, PROT_READ));
@@ -227,9 +233,11 @@ static void arguments(struct tce *t)
 		refuse_arguments(c, VFIO_EEH_PE_OP, &state, inject.argsz, 0);
 		for (; inject.argsz < sizeof(inject); inject.argsz++)
 			expect_rc(-EINVAL, __raw(c, VFIO_EEH_PE_OP, &inject));
-		/* which the platform does not know */
-		inject.err.type = 1000;
-		expect_rc(-EINVAL, __raw(c, VFIO_EEH_PE_OP, &inject));
+		/* of a type or function that does not exist */
+		for (i = 0; i < sizeof(unknown) / sizeof(*unknown); i++) {
+			inject.err = unknown[i];
+			expect_rc(-EINVAL, __raw(c, VFIO_EEH_PE_OP, &inject));
+		}
 	} else {
 		expect(__eeh(c, VFIO_EEH_PE_GET_STATE) < 0);
 		expect(__eeh(c, VFIO_EEH_PE_ENABLE) < 0);

@@ -27,8 +27,8 @@ static void unregister_mapped(struct tce *t)
 	map(t->container, stays, base(t), CHUNK, RW);
 	before = locked();
 	register_mem(t->container, mem, 2 * CHUNK);
-	map(t->container, mem + CHUNK, base(t) + CHUNK, 4096, RW);
-	map(t->container, mem, base(t) + 16 * MiB, CHUNK, RW);
+	map(t->container, mem + CHUNK, base(t) + CHUNK, CHUNK, RW);
+	map(t->container, mem, base(t) + 16 * MiB, 4096, RW);
 	expect(can_write(t, base(t) + CHUNK, mem + CHUNK));
 	expect(can_write(t, base(t) + 16 * MiB, mem));
 	unregister_mem(t->container, mem, 2 * CHUNK);
