@@ -234,16 +234,15 @@ static void ask_info(void *version)
 	answer->info[t.version] = t.info;
 }
 
-/* pseries: the hypervisor says where a window goes. In-tree, the default one may have to stay. */
+/* pseries: the hypervisor says where a window goes. A failure shows in what is predicted. */
 static void ask_window(void *start)
 {
 	struct tce t;
 
 	attach(&t, 2);
-	if (start == &answer->dynamic_start[0] &&
-	    __remove(t.container, t.info.dma32_window_start))
-		return;
-	create(t.container, 16, 256 * MiB, 1, start);
+	if (start == &answer->dynamic_start[0])
+		__remove(t.container, t.info.dma32_window_start);
+	__create(t.container, 16, 256 * MiB, 1, start);
 }
 
 static void ask_machine(void)
