@@ -406,10 +406,21 @@ static void gen_any(struct op *op)
 /* @before: the operation before it in the round, or NULL */
 void gen_op(struct op *op, const struct op *before)
 {
+	const struct container *c;
+
 	/* A group soon joins a container again. It leaves once more before that, which is refused. */
 	if (before && before->kind == OP_UNSET_CONTAINER && one_in(2)) {
 		*op = *before;
 		return;
+	}
+	/* A device uses what is mapped where a MAP was refused, or not. */
+	c = before && before->kind == OP_MAP ? model_at(before->slot) : NULL;
+	if (c && c->groups && model_window(c, before->b) && one_in(10)) {
+		gen_dma(op);
+		op->group = __builtin_ctz(c->groups);
+		op->a = before->b;
+		if (model_allows(op))
+			return;
 	}
 	do {
 		gen_any(op);
