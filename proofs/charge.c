@@ -4,7 +4,7 @@
  * (struct tce_charge), what is to be uncharged later, what ENABLE and MAP have charged in v1, and
  * what regions and windows use, of which this knows only the sum. Each call below keeps it so,
  * whatever fails. A command uses no more than it has reserved (USE). No page of v1 is pinned that
- * is not charged, or about to be by another MAP, and a MAP charges no more than its own pages (MAP).
+ * is not charged, or about to be by another MAP, and none charges more than its own pages (MAP).
  * Only the process itself waits for its mmap_lock (UNCHARGE, TRY).
  *
  * Whether CREATE, REMOVE, REGISTER, UNREGISTER, ENABLE, DISABLE and the end of a container call

@@ -73,17 +73,19 @@ holds "not s['containers'] and not s['processes'] and s['module']['references'] 
 for version in 1 2; do
 	say "a client, version $version"
 	hold $version wait
+	locked=$(sed -n 's/VmLck:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$holder/status")
 	/tcestat || die "tcestat fails"
 	holds "[c['version'] for c in s['containers']] == [$version]
 	c, p = s['containers'][0], s['processes']
-	w, regions = c['windows'][0], p[0]['regions']
+	w, regions, page = c['windows'][0], p[0]['regions'], s['module']['page_size']
+	pinned = (2 if page == 4096 else 1) * (4 << 20)
 	assert (c['enabled'], c['default_pending'], c['uncharge']) == (1, 0, 0)
-	if $version == 1: assert (c['pinned'], c['charged']) == (2 * (4 << 20), w['size'])
+	if $version == 1: assert (c['pinned'], c['charged']) == (pinned, w['size'])
 	else: assert (c['pinned'], c['charged']) == (0, 0)
 	assert (w['by_kvm'], w['kvm']) == (0, 0) and w['charged'] >= w['size'] // 4096 * 8
 	assert all((r['page_shift'], r['kvm_list'], r['mapped'], r['written'], r['containers']) ==
-		(12, 0, 2 * (4 << 20) // 4096, 1, [c['id']]) for r in regions)
-	assert p[0]['locked_vm'] == $(sed -n 's/VmLck:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$holder/status") << 10
+		(page.bit_length() - 1, 0, w['mapped'], 1, [c['id']]) for r in regions)
+	assert p[0]['locked_vm'] == $locked << 10
 	assert (p[0]['alive'], p[0]['kvm'], p[0]['table_leaked']) == (1, 0, 0)
 	assert [g['number'] for g in c['groups']] == [$group]
 	assert {'address': '$dev', 'driver': 'vfio-pci'} in c['groups'][0]['devices']
