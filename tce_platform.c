@@ -46,10 +46,7 @@ __be64 *tce_table_walk(const struct iommu_table *tbl, __be64 *node,
 	for (level = tbl->it_indirect_levels; level; level--) {
 		unsigned long below = 1UL << (level * bits);
 		unsigned long slot = (at / below) & (tbl->it_level_size - 1);
-		/*
-		 * MAP may just have added the level that KVM finds here. The platform has cleared
-		 * it, and links it by a cmpxchg(); what is read of it depends on this address.
-		 */
+		/* litmus/level.litmus: MAP may just have added the level that KVM finds here */
 		u64 next = tce_pua_read(&node[slot]);
 
 		if (!next) {
