@@ -130,8 +130,8 @@ static __be64 *pua_at(const struct iommu_table *tbl, unsigned long at)
 }
 
 /*
- * A guest mostly clears empty entries, and a read is cheaper than an exchange. A guest that wants
- * a H_PUT_TCE to come before this one has to order them itself. pseries has no tables in memory.
+ * A guest mostly clears empty entries, and a read is cheaper than an exchange
+ * (litmus/kvm-clear.litmus). pseries has no tables in memory.
  */
 static bool entry_is_empty(const struct iommu_table *tbl, unsigned long at)
 {

@@ -178,8 +178,8 @@ static int __init iommu_ops_init(void)
 	}
 	bus_for_each_dev(&pci_bus_type, NULL, NULL, mark);
 	/*
-	 * The kernel reads this, and later the mark, with no barrier in between, so that a claim
-	 * at the same time may find a device without its mark, and fails.
+	 * a claim that races with this may find a device without its mark, and fails
+	 * (litmus/claim.litmus)
 	 */
 	smp_store_release(&pci_bus_type.iommu_ops, &ops);
 	pci_unlock_rescan_remove();
