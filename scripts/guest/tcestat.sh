@@ -82,7 +82,7 @@ for version in 1 2; do
 	assert (c['enabled'], c['default_pending'], c['uncharge']) == (1, 0, 0)
 	if $version == 1: assert (c['pinned'], c['charged']) == (pinned, w['size'])
 	else: assert (c['pinned'], c['charged']) == (0, 0)
-	assert (w['by_kvm'], w['kvm']) == (0, 0) and w['charged'] >= w['size'] // 4096 * 8
+	assert (w['by_kvm'], w['kvm']) == (0, 0) and w['charged'] == 2 * (w['size'] // 4096 * 8)
 	assert all((r['page_shift'], r['kvm_list'], r['mapped'], r['written'], r['containers']) ==
 		(page.bit_length() - 1, 0, w['mapped'], 1, [c['id']]) for r in regions)
 	assert p[0]['locked_vm'] == $locked << 10
