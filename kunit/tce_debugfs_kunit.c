@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suite tce_debugfs: what root reads in the state file, but for what scripts/system tcestat reads of
- * a client that has some memory mapped. That a reader who waits can be killed is in suite
+ * Suite tce_debugfs: what root reads in the state file, but for what scripts/system tcestat reads
+ * of a client that has some memory mapped. That a reader who waits can be killed is in suite
  * tce_threads_wait.
  */
 #include <linux/mm.h>
