@@ -74,8 +74,9 @@ static struct tce_mm *mm_of(const struct tce_client *client)
 }
 
 /*
- * Two containers share a region. The first has two groups and two windows. The second has a region of
- * its own, of which the first has mapped a page, and closes. The newest container, whose line is before theirs, has not been used yet.
+ * Two containers share a region. The first has two groups and two windows. The second has a
+ * region of its own, of which the first has mapped a page, and closes. The newest container, whose
+ * line is before theirs, has not been used yet.
  */
 static void shared_regions(struct kunit *test)
 {

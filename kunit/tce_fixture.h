@@ -100,7 +100,7 @@ struct tce_client {
 
 /* Kinds of user memory */
 enum tce_mem_kind {
-	TCE_MEM_PLAIN,		/* private, anonymous, in small pages, touched from start to end */
+	TCE_MEM_PLAIN,		/* private, anonymous, small pages, all touched */
 	TCE_MEM_SCATTERED,	/* the same, touched so that neighbours are apart */
 	TCE_MEM_SHARED,		/* shared memory (shmem) */
 	TCE_MEM_THP,		/* transparent huge pages, which may be split at any time */

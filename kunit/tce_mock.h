@@ -88,7 +88,7 @@ enum tce_point {
 	/* before, and after, entries are invalidated; before a run of them is cleared */
 	TCE_AT_INVALIDATE,
 	TCE_AT_LOOKUP,		/* before a look-up in the kernel's list */
-	TCE_AT_CREATED,		/* after a table was created, of which the driver knows nothing */
+	TCE_AT_CREATED,		/* after a table was created; the driver does not know it yet */
 	TCE_AT_GRACE,		/* before a grace period is waited for */
 	TCE_AT_EEH,		/* before an EEH operation */
 	TCE_POINTS,
