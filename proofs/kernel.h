@@ -105,6 +105,7 @@ typedef struct mutex spinlock_t;
 #define mutex_lock(lock)	((void)0)
 #define mutex_unlock(lock)	((void)0)
 #define up_read(lock)		((void)0)
+#define up_write(lock)		((void)0)
 #define spin_lock(lock)		((void)0)
 #define spin_unlock(lock)	((void)0)
 #define lockdep_assert_held(l)	((void)0)
