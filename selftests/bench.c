@@ -12,11 +12,13 @@
 #define _GNU_SOURCE
 #include <endian.h>
 #include <linux/perf_event.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -311,6 +313,81 @@ static void shared_regions(int version)
 	}
 }
 
+#define THREADS	4
+#define TURNS	1000
+
+static pthread_barrier_t together;
+
+/* A thread that does nothing but MAP and UNMAP an entry of its own, and what that takes */
+static struct caller {
+	pthread_t thread;
+	const struct tce *t;
+	uint8_t *mem;
+	uint64_t iova, cost;
+	long slept;
+} callers[THREADS];
+
+static void *call_again_and_again(void *arg)
+{
+	struct caller *caller = arg;
+	struct rusage before, after;
+	int counter, i;
+
+	stay_on((caller - callers) % sysconf(_SC_NPROCESSORS_ONLN));
+	counter = perf_open(PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS);
+	pthread_barrier_wait(&together);
+	getrusage(RUSAGE_THREAD, &before);
+	caller->cost = perf_read(counter);
+	for (i = 0; i < TURNS; i++) {
+		map(caller->t->container, caller->mem, caller->iova, TCE, RW);
+		unmap(caller->t->container, caller->iova, TCE);
+	}
+	caller->cost = perf_read(counter) - caller->cost;
+	getrusage(RUSAGE_THREAD, &after);
+	caller->slept = after.ru_nvcsw - before.ru_nvcsw;
+	return NULL;
+}
+
+/* Four of them at once, in one container or in two. Not the least: what they cost each other */
+static void several_threads(int version)
+{
+	static const char *const where[] = { "one container", "two containers" };
+	struct tce t[2];
+	uint8_t *mem[2];
+	int both, i;
+
+	for (i = 0; i < 2; i++) {
+		attach_at(&t[i], version, i ? host.other : 0);
+		mem[i] = scattered(THREADS * host.page);
+		allow(&t[i], mem[i], THREADS * host.page);
+		/* makes the default window, of which the kernel's own driver would lose one */
+		map(t[i].container, mem[i], t[i].info.dma32_window_start, TCE, RW);
+		unmap(t[i].container, t[i].info.dma32_window_start, TCE);
+	}
+	pthread_barrier_init(&together, NULL, THREADS);
+	for (both = 0; both < 2; both++) {
+		uint64_t cost = 0, slept = 0;
+
+		for (i = 0; i < THREADS; i++) {
+			struct caller *caller = &callers[i];
+
+			caller->t = &t[both && i % 2];
+			caller->mem = mem[both && i % 2] + i * host.page;
+			caller->iova = caller->t->info.dma32_window_start + i * TCE;
+			expect(!pthread_create(&caller->thread, NULL, call_again_and_again, caller));
+		}
+		for (i = 0; i < THREADS; i++) {
+			pthread_join(callers[i].thread, NULL);
+			cost += callers[i].cost;
+			slept += callers[i].slept;
+		}
+		row(1.0 * cost / (THREADS * TURNS), "v%d MAP and UNMAP by four threads in %s per TCE",
+		    version, where[both]);
+		row(1000.0 * slept / (THREADS * TURNS), "v%d sleeps of four threads in %s per 1000 TCEs",
+		    version, where[both]);
+	}
+}
+
 /* What a guest's hypercall for TCEs costs, which KVM does by itself in the container's table */
 #define TCES		512U		/* the most that one hypercall takes */
 #define DATA		(64 * KiB)	/* what the guest maps, up to its end */
@@ -419,6 +496,8 @@ static const struct {
 	{ "unregister", unregister_mapped, 2 },
 	{ "regions", many_regions, 2 },
 	{ "shared", shared_regions, 2 },
+	{ "threads", several_threads, 1 },
+	{ "threads", several_threads, 2 },
 	{ "guest", guest_calls, 0 },
 	{ "guest", guest_calls, 1 },
 	{ "guest", guest_calls, 2 },
