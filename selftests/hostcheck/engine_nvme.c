@@ -4,8 +4,8 @@
  *
  * It writes memory by Identify Controller (4096 bytes that are known). It reads
  * memory by Set Features, Timestamp: eight bytes, which Get Features gives back. The
- * low part of a timestamp counts milliseconds, so a token is above it. Controllers
- * have timestamps since NVMe 1.3.
+ * low part of a timestamp counts milliseconds, so a token is above it. A controller
+ * without timestamps (before NVMe 1.3) can only write.
  *
  * The controller forgets both at its next reset, and no queue for I/O exists: no
  * byte of memory that the device reads by mistake can be taken for a command that
@@ -113,9 +113,10 @@ static int start(struct engine *e)
 	snprintf(e->what, sizeof(e->what), "NVMe %.40s", known + 24);
 	for (i = strlen(e->what); i && e->what[i - 1] == ' '; i--)
 		e->what[i - 1] = '\0';
-	e->tokens = 0x7fffffff;
+	e->reads = known[520] & 1 << 6;
+	e->tokens = e->reads ? 0x7fffffff : 1;
 	e->span = PAGE;
-	return known[520] & 1 << 6 ? 0 : -ENOTSUP;
+	return 0;
 }
 
 static void put(struct engine *e __attribute__((unused)), void *va, uint32_t token)
@@ -128,8 +129,12 @@ static void put(struct engine *e __attribute__((unused)), void *va, uint32_t tok
 /* All of Identify, and over the first bytes of it the timestamp that was read. */
 static int copy(struct engine *e, uint64_t from, uint64_t to)
 {
-	return admin(e, SET_FEATURES, from, TIMESTAMP) ?: admin(e, IDENTIFY, to, CONTROLLER) ?:
-	       admin(e, GET_FEATURES, to, TIMESTAMP);
+	int rc = e->reads ? admin(e, SET_FEATURES, from, TIMESTAMP) : 0;
+
+	rc = rc ?: admin(e, IDENTIFY, to, CONTROLLER);
+	if (!rc && e->reads)
+		rc = admin(e, GET_FEATURES, to, TIMESTAMP);
+	return rc;
 }
 
 static uint32_t token(struct engine *e, const void *va)
@@ -139,6 +144,8 @@ static uint32_t token(struct engine *e, const void *va)
 
 	if (memcmp(is + 8, known + 8, PAGE - 8))
 		return 0;
+	if (!e->reads)
+		return !memcmp(is, known, 8);
 	memcpy(&le, is, 8);
 	return le64toh(le) << 16 >> 16 >> TOKEN_SHIFT;
 }

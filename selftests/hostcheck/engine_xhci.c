@@ -176,6 +176,7 @@ static int start(struct engine *e)
 		 get32(e, 0) >> 16 & 0xff);
 	e->tokens = NOOPS_SIZE / NOOP_STEP - 1;
 	e->span = EVENTS_COUNT * sizeof(struct trb);
+	e->reads = true;
 	return 0;
 }
 

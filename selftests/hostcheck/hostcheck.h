@@ -56,6 +56,7 @@ struct engine {
 	char what[80];			/* what the device says it is */
 	uint32_t tokens;		/* a mask */
 	size_t span;			/* bytes that a write may change */
+	bool reads;			/* what it writes tells what it has read */
 };
 
 /*
