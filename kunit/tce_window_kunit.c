@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Suite tce_window: windows that are created and removed, with a platform that may refuse at every
- * step. What becomes of the memory in a window that a bridge does not release is in tce_failure;
- * which errno a client gets, in proofs/window.c.
+ * step. What becomes of the memory in a window that a bridge does not release, and which errno a
+ * client gets, is in tce_failure.
  */
 #include <linux/prandom.h>
 

@@ -381,10 +381,10 @@ static void several_threads(int version)
 			cost += callers[i].cost;
 			slept += callers[i].slept;
 		}
-		row(1.0 * cost / (THREADS * TURNS), "v%d MAP and UNMAP by four threads in %s per TCE",
-		    version, where[both]);
-		row(1000.0 * slept / (THREADS * TURNS), "v%d sleeps of four threads in %s per 1000 TCEs",
-		    version, where[both]);
+		figure(1.0 * cost / (THREADS * TURNS), "v%d MAP and UNMAP by four threads in %s per TCE",
+		       version, where[both]);
+		figure(1000.0 * slept / (THREADS * TURNS),
+		       "v%d sleeps of four threads in %s per 1000 TCEs", version, where[both]);
 	}
 }
 

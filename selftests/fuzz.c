@@ -288,29 +288,33 @@ static bool idle(unsigned long rounds)
 	return less || !rounds;
 }
 
-static bool replay(void)
+/* Repeats one sequence after the other, each of which ends with "END", and counts in what they fail. */
+static void replay(unsigned int *bad)
 {
-	unsigned int how = 0;
+	int n = 0, total = 0;
 	char line[512], *at;
-	int n = 0;
 	FILE *f = fopen(REPLAY, "r");
+	unsigned int how;
 
 	expect(f);
 	while (fgets(line, sizeof(line), f)) {
 		at = strstr(line, "replay: ");
 		at = at ? at + strlen("replay: ") : line;
-		if (sscanf(at, "END %u", &how) == 1)
-			break;
-		if (n < OPS && parse_op(at, &ops[n]))
-			n++;
+		if (sscanf(at, "END %u", &how) != 1) {
+			if (n < OPS && parse_op(at, &ops[n]))
+				n++;
+			continue;
+		}
+		note("%d operations to repeat", n);
+		total += n;
+		if (!run_round(false, n, how)) {
+			bad[report->wrong]++;
+			print_failure(-1, how, n, true);
+		}
+		n = 0;
 	}
 	fclose(f);
-	note("%d operations to repeat", n);
-	expect(n);
-	if (run_round(false, n, how))
-		return true;
-	print_failure(-1, how, n, true);
-	return false;
+	expect(total);
 }
 
 /* Tells of a round that failed, and finds a shorter sequence that does the same. */
@@ -387,8 +391,8 @@ int main(void)
 
 	if (!repeats)
 		failures = fuzz(bad);
-	else if (!replay())
-		bad[report->wrong]++;
+	else
+		replay(bad);
 	for (i = 1; i < results; i++) {
 		failures += bad[i] && repeats;
 		printf("%sok %d fuzz: %s\n", bad[i] ? "not " : "", ++n, compared[i]);

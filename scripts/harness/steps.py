@@ -179,6 +179,8 @@ def machines() -> Iterator[Step]:
                                               ("6.1-64k", "powernv9"), ("6.12-be", "powernv9")), 1):
         yield Step(f"fuzz {kernel} {machine}", ["fuzz", "--kernel", kernel, "--machine", machine,
                                                 "--rounds", "6", "--seed", str(seed)], 8)
+    yield Step("sequences 6.12-4k powernv9", ["nightly/defects", "--ours", "6.12-4k", "powernv9"],
+               7)
     # DPDK and the kernel's VFIO selftests, one version of each; make clients has others, in a real
     # Debian.
     yield Step("clients", ["clients", "--short"], 28)
