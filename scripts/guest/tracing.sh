@@ -60,7 +60,7 @@ clean
 echo 1 >"${EVENT%/*}/enable"
 /tmp/client || die "the client fails when it is traced"
 echo 0 >"${EVENT%/*}/enable"
-for event in register:-12 window_create:-12 unregister:-2; do
+for event in register:-12 unregister:-2; do
 	grep -q "tce_${event%:*}: .*rc=${event#*:}\$" $TRACE || die "no tce_$event"
 done
 # Those of one test have the same container, that of what it unregisters and maps then.
