@@ -110,12 +110,13 @@ static void *make_calls(void *unused)
 	return unused;
 }
 
-/* Afterwards the container is closed, and its client is charged for nothing. */
+/* Afterwards DISABLE leaves nothing pinned, and close nothing charged. */
 static void contend(struct tce *t, void (*of_thread)(void), void (*turn)(struct tce *t))
 {
 	double end = seconds() + knob("TCE_SECONDS", SECONDS);
 	unsigned long turns = 0;
 	uint64_t before = locked();
+	long pins = pinned();
 	pthread_t thread;
 
 	prepare(t);
@@ -128,6 +129,10 @@ static void contend(struct tce *t, void (*of_thread)(void), void (*turn)(struct 
 	stop = true;
 	pthread_join(thread, NULL);
 	note("%lu and %lu turns", turns, thread_turns);
+	if (t->version == 1) {
+		disable(t->container);
+		expect_rc(pins, pinned_settled(pins));
+	}
 	detach(t);
 	expect_eq(before, locked_settled(before));
 }
@@ -163,6 +168,16 @@ static void map_and_unmap(void)
 	expect_done_or_gone(__unmap(client->container, base(client), 2 * CHUNK));
 }
 
+/* Between DISABLE and ENABLE either is EPERM. */
+static void map_and_unmap_enabled(void)
+{
+	long rc = __map(client->container, mem, base(client), 2 * CHUNK, RW);
+
+	expect(!rc || rc == -EPERM);
+	rc = __unmap(client->container, base(client), 2 * CHUNK);
+	expect(!rc || rc == -EPERM);
+}
+
 static void disable_and_enable(struct tce *t)
 {
 	disable(t->container);
@@ -171,7 +186,7 @@ static void disable_and_enable(struct tce *t)
 
 static void map_disable(struct tce *t)
 {
-	contend(t, map_and_unmap, disable_and_enable);
+	contend(t, map_and_unmap_enabled, disable_and_enable);
 }
 
 /* The last group takes the driver along, and another one is there at once. */
