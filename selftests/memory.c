@@ -87,11 +87,17 @@ static long use_default(struct tce *t)
 	       __unmap(t->container, base(t), CHUNK);
 }
 
+/* The window that is to be created, and where it is then */
+static struct window {
+	unsigned int shift;
+	uint64_t size;
+	unsigned int levels;
+} window = { 12, 256 * MiB, 1 };
+static uint64_t created;
+
 static long do_create(struct tce *t)
 {
-	uint64_t start;
-
-	return __create(t->container, 12, 256 * MiB, 1, &start);
+	return __create(t->container, window.shift, window.size, window.levels, &created);
 }
 
 /* Has the kernel's log a line with that, of those that were not read yet? */
@@ -135,22 +141,10 @@ static void limits(struct tce *t)
  * shift of 0 is that of the CPU's pages. scripts/harness/selfcheck compares table_bytes() with
  * "tcestat memlock".
  */
-static const struct window {
-	unsigned int shift;
-	uint64_t size;
-	unsigned int levels;
-} windows[] = {
+static const struct window windows[] = {
 	{ 12, GiB, 1 }, { 12, GiB, 2 }, { 0, GiB, 1 }, { 0, 4 * GiB, 1 }, { 0, 4 * GiB, 2 },
 	{ 0, 64 * GiB, 2 }, { 0, 64 * GiB, 3 }, { 0, 64 * GiB, 4 }, { 21, 1024 * GiB, 1 },
 };
-
-static struct window window;
-static uint64_t created;
-
-static long do_window(struct tce *t)
-{
-	return __create(t->container, window.shift, window.size, window.levels, &created);
-}
 
 /* Return: can this host have the window? */
 static bool choose(const struct tce *t, const struct window *of)
@@ -171,7 +165,7 @@ static void each_window(struct tce *t)
 	for (i = 0; i < sizeof(windows) / sizeof(*windows); i++) {
 		if (!choose(t, &windows[i]))
 			continue;
-		expect_limit(t, do_window, table_bytes(window.shift, window.size, window.levels));
+		expect_limit(t, do_create, table_bytes(window.shift, window.size, window.levels));
 		remove_window(t->container, created);
 	}
 }
