@@ -933,7 +933,7 @@ static const struct failure_injection injections[] = {
 	{ "allocation of a release", TCE_FAULT_ALLOC, 0, 0, IF_RELEASES, has_failed,
 	  .may_succeed = true },
 	{ "pin", TCE_FAULT_PIN, -EINTR, -EINTR, 0, has_failed },
-	/* for good, since what can't be pinned as a huge page is tried as small ones */
+	/* sticky, because what can't be pinned as a huge page is pinned page by page */
 	{ "pin, with another errno", TCE_FAULT_PIN, -EAGAIN, -EFAULT, 0, has_failed,
 	  .sticky = true },
 	/* somebody else holds the page for a moment */

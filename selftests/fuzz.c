@@ -288,7 +288,7 @@ static bool idle(unsigned long rounds)
 	return less || !rounds;
 }
 
-/* Repeats one sequence after the other, each of which ends with "END", and counts in what they fail. */
+/* Repeats the sequences, each of which ends with "END", and counts the failures of each kind. */
 static void replay(unsigned int *bad)
 {
 	int n = 0, total = 0;

@@ -70,7 +70,7 @@ for event in attach:0 register:0 window_create:0 map:0 map:-22 unmap:0 unregiste
 	grep -q "tce_${event%:*}: container=$number .*rc=${event#*:}\$" $TRACE ||
 		die "no tce_$event of container $number"
 done
-# What ends something names what began it.
+# The event at the end of something has the fields of the one at its beginning.
 all_said() { sed -n "s/.*tce_$1: container=$number \(.*\) rc=0\$/\1/p" $TRACE; }
 said() { all_said "$1" | head -n 1; }
 # expect EVENT FIELDS
@@ -95,7 +95,7 @@ echo 0 >"${EVENT%/*}/enable"
 for flags in r- -w rw; do
 	grep -q "tce_map: .* flags=$flags rc=0" $TRACE || die "no MAP with $flags"
 done
-# What is there while a client holds it the state file says as well.
+# What a client has is in the state file as well.
 STATE=/sys/kernel/debug/vfio_iommu_spapr_tce/state
 echo >$TRACE
 echo 1 >"${EVENT%/*}/enable"

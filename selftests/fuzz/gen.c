@@ -413,7 +413,7 @@ void gen_op(struct op *op, const struct op *before)
 		*op = *before;
 		return;
 	}
-	/* A device uses what is mapped where a MAP was refused, or not. */
+	/* After a MAP, whether or not it was refused, a device sometimes tries what is mapped there. */
 	c = before && before->kind == OP_MAP ? model_at(before->slot) : NULL;
 	if (c && c->groups && model_window(c, before->b) && one_in(10)) {
 		gen_dma(op);
