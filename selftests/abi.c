@@ -189,6 +189,39 @@ static void arguments_v2(struct tce *t, struct vfio_iommu_spapr_register_memory 
 	refuse_arguments(c, VFIO_IOMMU_SPAPR_TCE_CREATE, &window, sizeof(window), 0);
 }
 
+/* Any operation but INJECT_ERR takes the structure up to op. */
+static void eeh_arguments(int container)
+{
+	static const uint32_t no_ops[] = { 10, 11, 100, INT32_MAX, UINT32_MAX };
+	static const struct vfio_eeh_pe_err no_errors[] = {
+		{ .type = EEH_ERR_TYPE_64 + 1 }, { .type = UINT32_MAX },
+		{ .func = EEH_ERR_FUNC_MAX + 1 }, { .func = UINT32_MAX },
+	};
+	const size_t up_to_op = offsetof(struct vfio_eeh_pe_op, op) + sizeof(uint32_t);
+	struct vfio_eeh_pe_op op = { .op = VFIO_EEH_PE_GET_STATE };
+	uint8_t *page = alloc_shared(2 * host.page), *end = page + host.page;
+	size_t i;
+
+	if (!__check_extension(container, VFIO_EEH)) {
+		expect(__eeh(container, VFIO_EEH_PE_GET_STATE) < 0);
+		expect(__eeh(container, VFIO_EEH_PE_ENABLE) < 0);
+		return;
+	}
+	refuse_arguments(container, VFIO_EEH_PE_OP, &op, up_to_op, 0);
+	for (i = 0; i < sizeof(no_ops) / sizeof(*no_ops); i++)
+		expect_rc(-EINVAL, __eeh(container, no_ops[i]));
+	op.op = VFIO_EEH_PE_INJECT_ERR;
+	for (op.argsz = up_to_op; op.argsz < sizeof(op); op.argsz++)
+		expect_rc(-EINVAL, __raw(container, VFIO_EEH_PE_OP, &op));
+	expect(!munmap(end, host.page));
+	memcpy(end - up_to_op, &op, up_to_op);
+	expect_rc(-EFAULT, __raw(container, VFIO_EEH_PE_OP, end - up_to_op));
+	for (i = 0; i < sizeof(no_errors) / sizeof(*no_errors); i++) {
+		op.err = no_errors[i];
+		expect_rc(-EINVAL, __raw(container, VFIO_EEH_PE_OP, &op));
+	}
+}
+
 static void arguments(struct tce *t)
 {
 	uint8_t *mem = alloc(CHUNK, CHUNK);
@@ -199,18 +232,8 @@ static void arguments(struct tce *t)
 		.flags = RW, .vaddr = (uintptr_t)mem, .iova = base(t), .size = CHUNK,
 	};
 	struct vfio_iommu_type1_dma_unmap unmap = { .iova = base(t), .size = CHUNK };
-	struct vfio_eeh_pe_op state = { .op = VFIO_EEH_PE_GET_STATE };
-	struct vfio_eeh_pe_op inject = {
-		.argsz = offsetof(struct vfio_eeh_pe_op, op) + sizeof(uint32_t),
-		.op = VFIO_EEH_PE_INJECT_ERR,
-	};
-	static const struct vfio_eeh_pe_err unknown[] = {
-		{ .type = EEH_ERR_TYPE_64 + 1 }, { .type = UINT32_MAX },
-		{ .func = EEH_ERR_FUNC_MAX + 1 }, { .func = UINT32_MAX },
-	};
 	uint8_t *page = alloc_shared(host.page);
 	int c = t->container;
-	size_t i;
 
 	*(uint32_t *)page = INFO_SIZE;
 	expect(!mprotect(page, host.page, PROT_READ));
@@ -228,20 +251,7 @@ static void arguments(struct tce *t)
 	map.flags = 0;
 	expect_rc(-EINVAL, __raw(c, VFIO_IOMMU_MAP_DMA, &map));
 	refuse_arguments(c, VFIO_IOMMU_UNMAP_DMA, &unmap, sizeof(unmap), 0);
-	/* all but an error to inject take the structure up to op */
-	if (__check_extension(c, VFIO_EEH)) {
-		refuse_arguments(c, VFIO_EEH_PE_OP, &state, inject.argsz, 0);
-		for (; inject.argsz < sizeof(inject); inject.argsz++)
-			expect_rc(-EINVAL, __raw(c, VFIO_EEH_PE_OP, &inject));
-		/* of a type or function that does not exist */
-		for (i = 0; i < sizeof(unknown) / sizeof(*unknown); i++) {
-			inject.err = unknown[i];
-			expect_rc(-EINVAL, __raw(c, VFIO_EEH_PE_OP, &inject));
-		}
-	} else {
-		expect(__eeh(c, VFIO_EEH_PE_GET_STATE) < 0);
-		expect(__eeh(c, VFIO_EEH_PE_ENABLE) < 0);
-	}
+	eeh_arguments(c);
 	if (t->version == 2)
 		arguments_v2(t, &reg);
 }
