@@ -146,6 +146,24 @@ static void operation(struct kunit *test)
 	expect_both(test, client, groups);
 }
 
+/* Errors of a type or function that does not exist: the platform is not asked, which may log it. */
+static void no_such_error(struct kunit *test)
+{
+	static const struct vfio_eeh_pe_err errors[] = {
+		{ TYPE + 1, 0 }, { ~0U, 0 }, { TYPE, FUNCTION + 1 }, { 0, ~0U },
+	};
+	struct vfio_eeh_pe_op op = { .op = VFIO_EEH_PE_INJECT_ERR };
+	struct tce_mock_group *grp;
+	struct tce_client *client = tce_ready(test->priv, true, &grp);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		op.err = errors[i];
+		KUNIT_EXPECT_EQ_MSG(test, tce_eeh(client, &op), -EINVAL, "error %u", i);
+	}
+	KUNIT_EXPECT_EQ(test, grp->eeh.calls, 0);
+}
+
 /* Two devices of a group, which nobody else knows */
 struct devices {
 	struct device *dev[2];
@@ -334,6 +352,7 @@ static void killed(struct kunit *test)
 
 static struct kunit_case tce_eeh_cases[] = {
 	KUNIT_CASE_PARAM(operation, call_gen_params),
+	KUNIT_CASE(no_such_error),
 	KUNIT_CASE(one_hangs),
 	KUNIT_CASE(take_turns),
 	KUNIT_CASE(killed),
