@@ -204,11 +204,18 @@ static void remove_devices(struct devices *devs)
 	}
 }
 
+/* It sleeps for its operation, or for its turn. An operation whose turn it is holds the module. */
+static void await_sleep(struct tce_thread *thread)
+{
+	TCE_SOON(tce_thread_is_done(thread) ||
+		 READ_ONCE(thread->task->__state) & TASK_WAKEKILL);
+}
+
 /*
  * An operation hangs, as when the rescan lock never gets free. It holds the module, and a device,
  * which keeps the PE's bus in memory. But it delays nobody: GET_STATE of the same group and
  * operations of other groups go on; its groups may leave and be unplugged, and the container be
- * closed. A group that has left before its turn is skipped.
+ * closed. A group that has left before its turn is skipped. The client waits, however long it takes.
  */
 static void one_hangs(struct kunit *test)
 {
@@ -227,7 +234,10 @@ static void one_hangs(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
 		add_devices(test, &devs, a);
 		users = tce_module_users();
+		fx->mock->late = false;
 		tce_thread_stop(&thread, client, &tce_op_reset, TCE_AT_EEH);
+		KUNIT_EXPECT_TRUE(test, TCE_SOON(READ_ONCE(fx->mock->late)));
+		await_sleep(&thread);
 		KUNIT_EXPECT_EQ(test, tce_module_users(), users + 1);
 		KUNIT_EXPECT_EQ(test, held(&devs), 1);
 		a->eeh_rc = VFIO_EEH_PE_STATE_STOPPED;
@@ -260,13 +270,6 @@ static void one_hangs(struct kunit *test)
 		remove_devices(&devs);
 		tce_close(client);
 	}
-}
-
-/* It sleeps for its operation, or for its turn. An operation whose turn it is holds the module. */
-static void await_sleep(struct tce_thread *thread)
-{
-	TCE_SOON(tce_thread_is_done(thread) ||
-		 READ_ONCE(thread->task->__state) & TASK_WAKEKILL);
 }
 
 /*

@@ -447,6 +447,17 @@ void __wrap_synchronize_rcu(void)
 	__real_synchronize_rcu();
 }
 
+/* What has not ended in time is late at once. */
+long __wrap_wait_for_completion_killable_timeout(struct completion *done, unsigned long timeout)
+{
+	struct tce_mock *mock = tce_mock_current();
+	long left = __real_wait_for_completion_killable_timeout(done, 1);
+
+	if (!left && mock)
+		WRITE_ONCE(mock->late, true);
+	return left;
+}
+
 void __wrap_pci_lock_rescan_remove(void)
 {
 	struct tce_mock *mock = tce_mock_current();

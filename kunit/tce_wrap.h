@@ -47,6 +47,9 @@ extern typeof(mm_iommu_mapped_dec) __wrap_mm_iommu_mapped_dec, __real_mm_iommu_m
 
 extern typeof(plpar_hcall_norets) __wrap_plpar_hcall_norets;
 extern typeof(synchronize_rcu) __wrap_synchronize_rcu, __real_synchronize_rcu;
+extern typeof(wait_for_completion_killable_timeout)
+	__wrap_wait_for_completion_killable_timeout,
+	__real_wait_for_completion_killable_timeout;
 extern typeof(pci_lock_rescan_remove) __wrap_pci_lock_rescan_remove, __real_pci_lock_rescan_remove;
 
 extern typeof(eeh_iommu_group_to_pe) __wrap_eeh_iommu_group_to_pe;
