@@ -580,6 +580,9 @@ static void nobody_waits(struct tce *t)
 	expect_ends(spawn(false, unbind, host.device[0].pci), "unbinding");
 	others_go_on(t, "after that");
 	expect_closes(pid);
+	/* marked without its lock */
+	expect(!keeper ||
+	       within(LIMIT, page_has(real_address_of(pid, shared->page) / host.page, KPF_DIRTY)));
 	if (t->arg != PAGE) {
 		expect(unload() < 0);
 		for_each_call(i, t->version)
