@@ -17,12 +17,13 @@ WARNING = "WARNING: CPU: 0 PID: 57 at arch/powerpc/mm/init.c:1 destroy_context+0
 class Defects(unittest.TestCase):
     def test_evidence(self):
         """All of the tests have to fail, or the kernel to complain; and with these words."""
-        bad, good = f"# {CHECK}\nnot ok 1 x", f"# {CHECK}\nok 1 x"
+        bad, good = f"# {CHECK}\nnot ok 1 user: x", f"# {CHECK}\nok 1 user: x"
         complaint = f"[    5.0] {WARNING}"
         for text, words, said in (
-                (bad, "", CHECK), ("not ok 1 x", "", "it fails"), (good, "", None), ("", "", None),
-                (bad + "\nok 2 x y", "", None), (bad + "\nok 2 xy # SKIP no", "", None),
-                (bad + "\nok 2 y", "", CHECK), (f"# {CHECK}\nnot ok 1 y", "", None),
+                (bad, "", CHECK), ("not ok 1 user: x", "", "it fails"), (good, "", None),
+                ("", "", None), (bad + "\nok 2 user: x y", "", None),
+                (bad + "\nok 2 user: xy # SKIP no", "", None),
+                (bad + "\nok 2 user: y", "", CHECK), (f"# {CHECK}\nnot ok 1 user: y", "", None),
                 (f"{good}\n{complaint}", "", WARNING), (complaint, "", WARNING),
                 (bad, "returned", CHECK), (bad, "other", None), (good, "returned", None),
                 (f"{bad}\n{complaint}", "WARN", WARNING), (complaint, "other", None)):
