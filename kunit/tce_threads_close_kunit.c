@@ -126,23 +126,6 @@ static void first_container_of_a_process(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_charged(fx), pages);
 }
 
-/* A command that has found the container before it is closed is told that it is gone, not EPERM. */
-static void map_after_the_close(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_client *client = tce_share(test, true);
-	struct tce_container *container = tce_container_get(client->data);
-
-	KUNIT_ASSERT_NOT_NULL(test, container);
-	tce_close(client);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&tce_closing), fx->begun.n[TCE_CLOSING] + 1);
-	KUNIT_EXPECT_EQ(test, tce_container_map(container, 0, tce_shared, SZ_4K,
-						DMA_TO_DEVICE), -EINVAL);
-	KUNIT_EXPECT_EQ(test, tce_container_unmap(container, 0, SZ_4K), -EINVAL);
-	KUNIT_EXPECT_EQ(test, tce_container_disabled(container), -EINVAL);
-	tce_container_put(container);
-}
-
 /*
  * The last container of a process closes, and releases what KVM still seems to map. A new
  * container waits for that before it registers the same memory, or gets a window in which
@@ -411,7 +394,6 @@ static struct kunit_case tce_threads_close_cases[] = {
 	KUNIT_CASE(close_beside_map),
 	KUNIT_CASE(close_beside_the_mmap_lock),
 	KUNIT_CASE(first_container_of_a_process),
-	KUNIT_CASE(map_after_the_close),
 	KUNIT_CASE(opened_after_the_last_container),
 	KUNIT_CASE(register_late),
 	KUNIT_CASE(page_changes_between_pins),
