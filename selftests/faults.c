@@ -411,11 +411,11 @@ static void loading(struct tce *t)
 
 static const struct test tests[] = {
 	{ "attaching, allowing memory, the first window, and close", lifetime,
-	  BOTH | POWERNV | DANGEROUS },
-	{ "sparse tables", sparse, V2 | POWERNV | DANGEROUS },
+	  BOTH | POWERNV },
+	{ "sparse tables", sparse, V2 | POWERNV },
 	{ "after a failed give-back the next client reaches its own windows only", bypass,
-	  V2 | POWERNV | DANGEROUS, 480 },
-	{ "loading that fails midway", loading, BARE | APART | DANGEROUS },
+	  V2 | POWERNV, 480 },
+	{ "loading that fails midway", loading, BARE | APART },
 };
 
 TEST_MAIN("faults", tests)

@@ -336,7 +336,6 @@ static unsigned int fuzz(unsigned int *bad)
 {
 	double begun = seconds(), end = begun + knob("TCE_SECONDS", SECONDS);
 	unsigned long rounds = 0, total = 0, most = knob("TCE_ROUNDS", 0);
-	unsigned long long tables = mem_free();
 	unsigned int failures = 0;
 	long round = knob("TCE_ROUND", 0);
 
@@ -365,8 +364,6 @@ static unsigned int fuzz(unsigned int *bad)
 	note("DMA: %lu reads, %lu writes, of which %lu to nothing", report->dma_reads,
 	     report->dma_writes, report->dma_none);
 	bad[WRONG_IDLE] = !failures && idle(rounds);
-	note("free memory: %lld KiB less than at the start",
-	     ((long long)tables - (long long)mem_free()) / 1024);
 	note("seed %lu: %lu rounds, %lu operations, %lu ioctls in %.0f s", seed, rounds, total,
 	     report->ioctls, seconds() - begun);
 	return failures + bad[WRONG_IDLE];

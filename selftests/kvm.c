@@ -474,17 +474,17 @@ static const struct test tests[] = {
 	{ "a guest that comes later maps what was registered before it", take_turns,
 	  V2 | DMA | POWERNV, .arg = 12 | LATE },
 	{ "a guest's hypercall ends at the end of the table", past_the_end,
-	  V2 | DMA | POWERNV | DANGEROUS },
+	  V2 | DMA | POWERNV },
 	{ "KVM leaves it to MAP to make levels of a table", missing_levels,
 	  V2 | DMA | POWERNV },
 	{ "a guest can't have ordinary pages behind a huge one as huge",
-	  behind_a_huge_one, V2 | DMA | POWERNV | DANGEROUS },
+	  behind_a_huge_one, V2 | DMA | POWERNV },
 	{ "two processors map and unmap an entry that MAP and UNMAP change",
-	  same_entries, V2 | DMA | POWERNV | DANGEROUS },
+	  same_entries, V2 | DMA | POWERNV },
 	{ "what a guest clears can be given back, while a device writes all the time",
 	  cleared_is_given_back, V2 | DMA | POWERNV | REPEATS },
 	{ "UNMAP ends what KVM may put into its table", v1_put,
-	  V1 | DMA | TWO | POWERNV | DANGEROUS },
+	  V1 | DMA | TWO | POWERNV },
 };
 
 TEST_MAIN("kvm", tests)

@@ -232,9 +232,6 @@ static void unload_load(struct tce *t)
 	unsigned int unloaded = 0, refused = 0;
 	pid_t client;
 
-	/* the kernel warns if a module goes whose events have triggers */
-	if (getenv("TCE_GCOV"))
-		skip("the driver's events have triggers");
 	needs_module();
 	client = spawn(true, comes_and_goes, t);
 	while (unloaded < 5 || refused < 5) {
@@ -252,17 +249,14 @@ static void unload_load(struct tce *t)
 
 static const struct test tests[] = {
 	{ "the driver is unloaded and loaded while a client comes and goes",
-	  unload_load, BOTH | APART | DANGEROUS },
-	{ "two first MAPs make one default window", one_default,
-	  BOTH | DANGEROUS },
+	  unload_load, BOTH | APART },
+	{ "two first MAPs make one default window", one_default, BOTH },
 	{ "MAP against MAP that needs the same level of the table", same_level,
-	  V2 | POWERNV | DANGEROUS },
-	{ "EEH against a group that comes and goes", eeh_join,
-	  V2 | TWO | DANGEROUS },
-	{ "MAP and UNMAP against DISABLE and ENABLE", map_disable,
-	  V1 | DANGEROUS },
+	  V2 | POWERNV },
+	{ "EEH against a group that comes and goes", eeh_join, V2 | TWO },
+	{ "MAP and UNMAP against DISABLE and ENABLE", map_disable, V1 },
 	{ "MAP and UNMAP against UNSET_CONTAINER and SET_IOMMU", map_leave,
-	  BOTH | DANGEROUS },
+	  BOTH },
 };
 
 TEST_MAIN("races", tests)

@@ -412,7 +412,7 @@ static void storm(struct tce *t)
 
 static const struct test tests[] = {
 	{ "any calls of several threads at once leave nothing", storm,
-	  BOTH | TWO | APART | DANGEROUS, 900 },
+	  BOTH | TWO | APART, 900 },
 };
 
 TEST_MAIN("storm", tests)

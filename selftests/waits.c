@@ -716,7 +716,7 @@ static void eeh_against(struct tce *t)
 	eeh_mend(t);
 }
 
-#define ALL	(APART | TWO | DANGEROUS)
+#define ALL	(APART | TWO)
 
 static const struct test tests[] = {
 	{ "root unbinds a device that EEH operations wait for", eeh_against, BOTH | ALL },

@@ -243,13 +243,13 @@ static void result_unwritable(struct tce *t)
 
 static const struct test tests[] = {
 	{ "what the host has left mapped is not the client's, and is unmapped late for the host alone",
-	  left_by_the_host, BARE | APART | DANGEROUS },
-	{ "after a client the host has its own window", host_again, BOTH | APART | DANGEROUS },
+	  left_by_the_host, BARE | APART },
+	{ "after a client the host has its own window", host_again, BOTH | APART },
 	{ "IOMMU pages up to the size of the huge pages behind them",
 	  huge_backed, V2 | DMA },
 	{ "UNMAP of 2^46 bytes is quick", unmap_huge, V2 | DMA | POWERNV },
 	{ "a function that comes to a claimed group takes no window away",
-	  function_comes, V2 | POWERNV | APART | DANGEROUS },
+	  function_comes, V2 | POWERNV | APART },
 	{ "CREATE that cannot return its result keeps nothing",
 	  result_unwritable, V2 },
 };

@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Runs the test programs of /selftests: as root, then as a user who owns nothing
-# but the group files. Rows that a faulty driver may not survive come last.
+# but the group files.
 #
 # Environment:
-#   TCE_PHASES  "safe dangerous" (default), or one of the two
 #   TCE_USERS   "root user" (default), or one of the two
 #   TCE_TEST    glob, or several with "|" between them: only rows with such a name
 #   TCE_WITHOUT programs that are not run
@@ -33,11 +32,14 @@ run() {
 		return
 	fi
 	set -- "$@" ${TCE_TEST:+--test "$TCE_TEST"}
-	say "$program $*"
+	# again: some tests unload the module
+	[ -z "$TCE_GCOV" ] || echo 1 >/sys/kernel/tracing/events/vfio_spapr_tce/enable ||
+		die "nothing can be traced"
+	say "running $program $*"
 	"/selftests/$program" "$@"
 	status=$?
 	case $status in
-	0|4) ;; # 4: no rows in this phase, or all of them skipped
+	0|4) ;; # 4: no test has such a name, or all of them skipped
 	*) say "$program failed ($status)"; bad=$((bad + 1)) ;;
 	esac
 }
@@ -60,21 +62,15 @@ if [ -e "$giant" ] &&
 fi
 say "huge pages: $(sed -n 's/^HugePages_Total: *//p' /proc/meminfo)"
 
-# all PROGRAM... - in each phase, as each user
+# all PROGRAM... - as each user
 all() {
-	for phase in ${TCE_PHASES:-safe dangerous}; do
-		for user in ${TCE_USERS:-root user}; do
-			# again: rows that are dangerous unload the module
-			[ -z "$TCE_GCOV" ] ||
-				echo 1 >/sys/kernel/tracing/events/vfio_spapr_tce/enable ||
-				die "nothing can be traced"
-			for program in "$@"; do
-				case "$user $TCE_WITHOUT " in
-				*" $program "*) ;;
-				root*) run "$program" "--$phase" ;;
-				user*) run "$program" "--$phase" --uid "$NOBODY" ;;
-				esac
-			done
+	for user in ${TCE_USERS:-root user}; do
+		for program in "$@"; do
+			case "$user $TCE_WITHOUT " in
+			*" $program "*) ;;
+			root*) run "$program" ;;
+			user*) run "$program" --uid "$NOBODY" ;;
+			esac
 		done
 	done
 }

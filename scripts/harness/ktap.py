@@ -39,7 +39,7 @@ NOTE = re.compile(r" *# (.*)$")
 FAILED = re.compile(r" *# \w+: (?:EXPECTATION|ASSERTION) FAILED at ")
 
 # What scripts/guest/selftest.sh says of each program
-STARTED = re.compile(r"^>> (\w+) --(?:safe|dangerous)\b", re.M)
+STARTED = re.compile(r"^>> running (\w+)", re.M)
 
 # What scripts/guest/lib.sh says where the kernel has kmemleak
 KMEMLEAK_READ = ">> objects that kmemleak found: "

@@ -28,9 +28,8 @@
 static struct options {
 	const char *glob;		/* of tests' names, or several with '|' between them */
 	const char *device;		/* this one, which need not be an edu */
-	unsigned int danger;		/* bit 0 the safe tests, bit 1 the others */
 	uid_t uid;			/* of all tests, who may lock any amount of memory */
-} opt = { .danger = 3 };
+} opt;
 
 static const unsigned int variants[] = { BARE, V1, V2 };
 
@@ -282,11 +281,9 @@ static bool matches(const char *name, const char *globs)
 }
 
 static bool selected(const char *suite, const struct test *test,
-		     unsigned int variant, bool dangerous)
+		     unsigned int variant)
 {
-	if (!(test->flags & variant) || !!(test->flags & DANGEROUS) != dangerous)
-		return false;
-	if (!(opt.danger & (dangerous ? 2 : 1)))
+	if (!(test->flags & variant))
 		return false;
 	if ((test->flags & REPEATS) && !knob("TCE_REPEATS", 0))
 		return false;
@@ -295,18 +292,14 @@ static bool selected(const char *suite, const struct test *test,
 }
 
 static const char usage[] =
-	"usage: PROGRAM [--safe|--dangerous] [--test GLOB|...] [--uid N] [--device PCI]\n";
+	"usage: PROGRAM [--test GLOB|...] [--uid N] [--device PCI]\n";
 
 static void parse(int argc, char **argv)
 {
 	int i;
 
 	for (i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--safe")) {
-			opt.danger = 1;
-		} else if (!strcmp(argv[i], "--dangerous")) {
-			opt.danger = 2;
-		} else if (i + 1 < argc && !strcmp(argv[i], "--uid")) {
+		if (i + 1 < argc && !strcmp(argv[i], "--uid")) {
 			opt.uid = strtoul(argv[++i], NULL, 0);
 		} else if (i + 1 < argc && !strcmp(argv[i], "--device")) {
 			opt.device = argv[++i];
@@ -321,7 +314,7 @@ static void parse(int argc, char **argv)
 
 static unsigned int ran, passed, failed;
 
-/* The selected tests, the dangerous ones last */
+/* The selected tests */
 static struct selection {
 	const struct test *test;
 	unsigned int variant;
@@ -331,14 +324,12 @@ static unsigned int planned;
 static void select_tests(const char *suite, const struct test *tests, size_t count)
 {
 	size_t i, v;
-	int dangerous;
 
 	selection = calloc(count * 3, sizeof(*selection));
-	for (dangerous = 0; selection && dangerous < 2; dangerous++)
-		for (i = 0; i < count; i++)
-			for (v = 0; v < sizeof(variants) / sizeof(*variants); v++)
-				if (selected(suite, &tests[i], variants[v], dangerous))
-					selection[planned++] = (struct selection){ &tests[i], variants[v] };
+	for (i = 0; selection && i < count; i++)
+		for (v = 0; v < sizeof(variants) / sizeof(*variants); v++)
+			if (selected(suite, &tests[i], variants[v]))
+				selection[planned++] = (struct selection){ &tests[i], variants[v] };
 }
 
 /* Whether the next test has its turn. */

@@ -24,19 +24,13 @@
 #define TWO		(1u << 4)	/* a second device in another group */
 #define POWERNV		(1u << 5)
 /*
- * A driver with the defect that this test looks for corrupts the host's memory,
- * leaks pinned pages or trips a kernel warning. Such tests run after all others
- * (--safe, --dangerous), or each in a machine of its own (--test).
- */
-#define DANGEROUS	(1u << 6)
-/*
  * The test opens nothing and stays root: its clients are processes of their own
  * (spawn()), which have the rights of the tests' user. It may take devices from
  * vfio-pci; they are given back afterwards.
  */
-#define APART		(1u << 7)
+#define APART		(1u << 6)
 /* For a device that writes all the time: scripts/nightly/wrong-modules has one (TCE_REPEATS=1). */
-#define REPEATS		(1u << 8)
+#define REPEATS		(1u << 7)
 
 struct test {
 	const char *name;		/* the behaviour that a pass proves */

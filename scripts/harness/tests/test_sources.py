@@ -32,8 +32,8 @@ class Sources(unittest.TestCase):
                 ("ok 1 a: v1: x\nok 2 user: a: v2: x", "b: *|a: v?: x", []),
                 ("ok 1 a: v2: x\nok 2 user: a: v2: x", "a: v*", ["a: v1: x"]),
                 ("ok 1 a: v2: x # SKIP no\nok 2 a: v1: x", "a: v*", [])):
-            text = ("\nVM-START\n>> a --safe\nKTAP version 1\n1..2\n"
-                    f"{said}\nVM-END\n>> b --safe\n")
+            text = ("\nVM-START\n>> running a\nKTAP version 1\n1..2\n"
+                    f"{said}\nVM-END\n>> running b --uid 1\n")
             with patch.object(sources, "tests", lambda: listed):
                 wanted = ktap.wanted_of(text, glob)
             self.assertEqual(ktap.judge(text, wanted)[1],
