@@ -173,7 +173,8 @@ seen() {
 
 documented() {
 	step "documentation: $1"
-	doc "$1" >/tmp/doc 2>&1 || fail "the commands do not work"
+	doc "$1" "s/^DEVICE=.*/DEVICE=$DEVICE/" >/tmp/doc 2>&1 ||
+		fail "the commands do not work"
 	sed 's/^/   /' /tmp/doc
 	[ "$failed" = 0 ]
 }

@@ -35,7 +35,7 @@ run() {
 	# again: some tests unload the module
 	[ -z "$TCE_GCOV" ] || echo 1 >/sys/kernel/tracing/events/vfio_spapr_tce/enable ||
 		die "nothing can be traced"
-	say "running $program $*"
+	say "running $program${*:+ $*}"
 	"/selftests/$program" "$@"
 	status=$?
 	case $status in
