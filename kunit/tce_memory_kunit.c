@@ -62,24 +62,13 @@ static void charged_before_it_is_allocated(struct kunit *test)
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *client = tce_open(fx, true);
 	unsigned long ua = tce_plain(fx, SZ_64K);
-	unsigned int nth, hits;
-	long rc;
+	unsigned int before = fx->mock->kvmallocs;
 
-	tce_needs_faults(test);
-	/* what a container allocates only once */
-	KUNIT_ASSERT_EQ(test, tce_register(client, ua, SZ_64K), 0);
-	KUNIT_ASSERT_EQ(test, tce_unregister(client, ua, SZ_64K), 0);
-	for (nth = 1, hits = 1; hits; nth++) {
-		tce_drop_cap(fx, 0);
-		tce_fault_arm(fx->mock, TCE_FAULT_ALLOC, nth, 0);
-		rc = tce_register(client, ua, SZ_64K);
-		hits = tce_fault_disarm(fx->mock);
-		tce_restore_cap(fx);
-		KUNIT_EXPECT_EQ(test, rc, hits && tce_fault_hit_copy(rc) ? -EFAULT : -ENOMEM);
-		/* the reference, which is small, and no other allocation is met */
-		if (rc != -EFAULT)
-			tce_expect_why(fx, hits ? "tce_region_register" : "LOCKED_LIMIT");
-	}
+	KUNIT_EXPECT_EQ(test, TCE_LIMITED(fx, 0, tce_register(client, ua, SZ_64K)), -ENOMEM);
+	tce_expect_why(fx, "LOCKED_LIMIT");
+	KUNIT_EXPECT_EQ(test, fx->mock->kvmallocs, before);
+	KUNIT_EXPECT_EQ(test, tce_register(client, ua, SZ_64K), 0);
+	KUNIT_EXPECT_NE(test, fx->mock->kvmallocs, before);
 }
 
 /* ---- one pin for each huge page ---- */

@@ -115,6 +115,15 @@ void *__wrap___kmalloc_cache_noprof(struct kmem_cache *s, gfp_t flags,
 	return __real___kmalloc_cache_noprof(s, flags, size);
 }
 
+static void check_kvmalloc(gfp_t flags)
+{
+	struct tce_mock *mock = tce_mock_current();
+
+	check_account(mock, flags);
+	if (mock)
+		mock->kvmallocs++;
+}
+
 /* The same of any other size, and kvmalloc(), whose parameters depend on the kernel */
 #ifdef DECL_KMALLOC_PARAMS
 void *__wrap___kmalloc_noprof(DECL_TOKEN_PARAMS(size, token), gfp_t flags)
@@ -126,7 +135,7 @@ void *__wrap___kmalloc_noprof(DECL_TOKEN_PARAMS(size, token), gfp_t flags)
 void *__wrap___kvmalloc_node_noprof(DECL_KMALLOC_PARAMS(size, b, token), unsigned long align,
 				    gfp_t flags, int node)
 {
-	check_account(tce_mock_current(), flags);
+	check_kvmalloc(flags);
 	return __real___kvmalloc_node_noprof(PASS_KMALLOC_PARAMS(size, b, token), align, flags,
 					     node);
 }
@@ -139,7 +148,7 @@ void *__wrap___kmalloc_noprof(size_t size, gfp_t flags)
 
 void *__wrap___kvmalloc_node_noprof(DECL_BUCKET_PARAMS(size, b), gfp_t flags, int node)
 {
-	check_account(tce_mock_current(), flags);
+	check_kvmalloc(flags);
 	return __real___kvmalloc_node_noprof(PASS_BUCKET_PARAMS(size, b), flags, node);
 }
 #endif
