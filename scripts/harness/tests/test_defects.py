@@ -3,6 +3,7 @@
 import fnmatch
 import re
 import unittest
+from unittest.mock import patch
 
 from harness import sources
 from harness.paths import ROOT, SCRIPTS
@@ -29,6 +30,15 @@ class Defects(unittest.TestCase):
                 (f"{bad}\n{complaint}", "WARN", WARNING), (complaint, "other", None)):
             defect = defects.Defect("map-past-end", "powernv", "user: x*", words)
             self.assertEqual(defects.evidence(defect, f"KTAP version 1\n1..1\n{text}"), said, text)
+
+    def test_shown(self):
+        """The tests of a line run, or the fuzzer repeats a sequence."""
+        for defect in defects.DEFECTS:
+            with patch.object(defects.programs, "boot", return_value=(0, "")) as boot, \
+                    patch.object(defects, "repeat", return_value=(0, "")) as repeat:
+                self.assertIsNone(defects.shown(defect))
+            fuzz = defect.tests.startswith("fuzz: ")
+            self.assertEqual((boot.called, repeat.called), (not fuzz, fuzz), defect)
 
     def test_page(self):
         """Each name of the page has a test here, or names a KUnit case; and each test is there."""
