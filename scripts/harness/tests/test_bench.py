@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/bench: a figure that is bad, or missing, misses a goal."""
+import contextlib
+import io
+import re
 import unittest
+from unittest.mock import patch
 
 from harness.paths import SCRIPTS
 from harness.tests import load
 
 bench = load(SCRIPTS / "bench")
+UNMAP = "v2 UNMAP of a page with many regions"
 
 
 class Figures(dict):
@@ -36,3 +41,29 @@ class Bench(unittest.TestCase):
                 for some in ((1e-6, 5e3), (None,)):
                     self.assertIn(False, sum((self.goals(Figures(**{what: value}), host)
                                               for value in some), []), what)
+
+    def test_page(self):
+        """What is missed is there, invalidations too."""
+        host, what = bench.HOSTS[0], "guest 4K on 4K H_PUT_TCE invalidations per TCE"
+        for value, shown in ((1000, []), (1001, [what])):
+            page = bench.table(host, bench.lines(Figures(**{what: value, UNMAP: 2}), *host))
+            self.assertEqual(re.findall(r"^(.* invalidations per TCE) ", page, re.M), shown)
+        self.assertRegex(bench.table(host, bench.lines({}, *host)),
+                         "(?m)^v2 MAP of 4 MiB scattered per TCE +- +-  <= 130: NO FIGURE$")
+
+    def test_recorded(self):
+        """A run of all hosts is recorded, as good or as failed, and a run of one host is not."""
+        for args, figures, code, recorded in (([], Figures(), 0, [True]),
+                                              ([], Figures(**{UNMAP: 2}), 1, [False]),
+                                              ([], {}, 1, [False]), ([], None, 2, []),
+                                              (bench.HOSTS[0], Figures(), 0, [])):
+            with patch("sys.argv", ["bench", *args]), \
+                    patch.object(bench, "measure", lambda *_, found=figures: found), \
+                    patch.object(bench.results, "record") as record, \
+                    contextlib.redirect_stdout(io.StringIO()), \
+                    contextlib.redirect_stderr(io.StringIO()):
+                with self.assertRaises(SystemExit) as end:
+                    raise SystemExit(bench.main(""))
+            self.assertEqual(end.exception.code, code)
+            self.assertEqual([call.args[:2] for call in record.call_args_list],
+                             [("bench", good) for good in recorded])
