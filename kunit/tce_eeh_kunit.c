@@ -215,7 +215,7 @@ static void await_sleep(struct tce_thread *thread)
  * An operation hangs, as when the rescan lock never gets free. It holds the module, and a device,
  * which keeps the PE's bus in memory. But it delays nobody: GET_STATE of the same group and
  * operations of other groups go on; its groups may leave and be unplugged, and the container be
- * closed. A group that has left before its turn is skipped. Its client waits however long it takes.
+ * closed. A group that has left before its turn is skipped. The client waits until the end.
  */
 static void one_hangs(struct kunit *test)
 {

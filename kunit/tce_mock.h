@@ -153,7 +153,7 @@ struct tce_stop {
  *	somebody holds them
  * @at: the hook of each point; may be NULL
  * @rescans: how often the driver has taken the PCI rescan lock
- * @kvmallocs: allocations of any size that the driver has asked for
+ * @kvmallocs: calls of kvmalloc(), by which the driver allocates what may be large
  * @late: an EEH operation has not ended in the time that the driver has for it
  * @refusals: checks that failed, as the tracepoint tells
  * @refused_by: the reason of the last one, or else the function; NULL if there was none

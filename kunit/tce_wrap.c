@@ -103,6 +103,15 @@ static void check_account(struct tce_mock *mock, gfp_t flags)
 #endif
 }
 
+static void check_kvmalloc(gfp_t flags)
+{
+	struct tce_mock *mock = tce_mock_current();
+
+	check_account(mock, flags);
+	if (mock)
+		mock->kvmallocs++;
+}
+
 /* kmalloc() and kzalloc() of a size that the compiler knows */
 void *__wrap___kmalloc_cache_noprof(struct kmem_cache *s, gfp_t flags,
 				    size_t size)
@@ -113,15 +122,6 @@ void *__wrap___kmalloc_cache_noprof(struct kmem_cache *s, gfp_t flags,
 	if (gfpflags_allow_blocking(flags))
 		tce_run_hook(mock, TCE_AT_ALLOC);
 	return __real___kmalloc_cache_noprof(s, flags, size);
-}
-
-static void check_kvmalloc(gfp_t flags)
-{
-	struct tce_mock *mock = tce_mock_current();
-
-	check_account(mock, flags);
-	if (mock)
-		mock->kvmallocs++;
 }
 
 /* The same of any other size, and kvmalloc(), whose parameters depend on the kernel */
@@ -456,7 +456,7 @@ void __wrap_synchronize_rcu(void)
 	__real_synchronize_rcu();
 }
 
-/* What has not ended in time is late at once. */
+/* The time that the driver waits before it says so is over at once. */
 long __wrap_wait_for_completion_killable_timeout(struct completion *done, unsigned long timeout)
 {
 	struct tce_mock *mock = tce_mock_current();

@@ -422,7 +422,7 @@ static const struct test tests[] = {
 	{ "a window in the place of the default one", instead, V2 },
 	{ "IOMMU pages of each size for which there is memory", pages, V2 },
 	{ "clients that are killed amid DMA and MAP leave nothing", killed, BOTH },
-	/* which the host may answer with a frozen bridge */
+	/* last, since the host may freeze the bridge after these */
 	{ "mapped read-only, the device can't write it", denied, BOTH, .arg = R },
 	{ "unmapped, the device can't reach it", denied, BOTH },
 };

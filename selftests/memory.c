@@ -358,8 +358,7 @@ static void v1_once(struct tce *t)
 }
 
 static const struct test tests[] = {
-	{ "UNREGISTER of mapped memory unmaps it", unregister_mapped,
-	  V2 | DMA },
+	{ "UNREGISTER of mapped memory unmaps it", unregister_mapped, V2 | DMA },
 	{ "each command may lock what it needs, and with less is ENOMEM and costs nothing", limits, BOTH },
 	{ "a control group's limit bounds what is allocated for a client", bounded, BOTH | APART },
 	{ "a window may lock what its table needs, and with less is ENOMEM", each_window, V2 },

@@ -219,7 +219,7 @@ static void comes_and_goes(void *arg)
 			rc = __set_iommu(t->container, t->version == 1 ? V1_IOMMU : V2_IOMMU);
 		} while (rc == -ENODEV);
 		expect_rc(0, rc);
-		/* which is there as soon as the driver can be found */
+		/* this has to work as soon as SET_IOMMU finds the driver, which may still be loading */
 		__eeh(t->container, VFIO_EEH_PE_ENABLE);
 		get_info(t->container, &t->info);
 		t->enabled = false;

@@ -173,7 +173,7 @@ seen() {
 
 documented() {
 	step "documentation: $1"
-	doc "$1" "s/DEVICE=.*/DEVICE=$DEVICE/" >/tmp/doc 2>&1 ||
+	doc "$1" "s/^ *DEVICE=.*/DEVICE=$DEVICE/" >/tmp/doc 2>&1 ||
 		fail "the commands do not work"
 	sed 's/^/   /' /tmp/doc
 	[ "$failed" = 0 ]

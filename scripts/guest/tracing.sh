@@ -59,7 +59,7 @@ clean
 
 # The other events, refused ones too: one of each that the client gives rise to
 echo 1 >"${EVENT%/*}/enable"
-# Only once, since the module limits the messages that it looks for.
+# That test looks for messages of the module, which limits their rate, so it runs only once.
 /tmp/client "|*v2: each command may*" ||
 	{ cat /tmp/client.out; die "the client fails when it is traced"; }
 echo 0 >"${EVENT%/*}/enable"

@@ -15,7 +15,7 @@
  *
  * What depends on no state is not asked here, since other programs go through all of
  * it: sizes, flags and pointers of arguments, unknown commands, other processes, EEH,
- * RLIMIT_MEMLOCK, memory that is protected.
+ * RLIMIT_MEMLOCK and memory that is protected.
  */
 #ifndef SELFTESTS_FUZZ_H
 #define SELFTESTS_FUZZ_H

@@ -280,8 +280,7 @@ static bool matches(const char *name, const char *globs)
 	return found;
 }
 
-static bool selected(const char *suite, const struct test *test,
-		     unsigned int variant)
+static bool selected(const char *suite, const struct test *test, unsigned int variant)
 {
 	if (!(test->flags & variant))
 		return false;
