@@ -8,7 +8,7 @@
 #include <asm/mmu_context.h>
 
 #include "../compat/older.h"
-#include "../tce_map.h"
+#include "../tce_container.h"
 #include "../tce_mm.h"
 #include "tce_guest.h"
 #include "tce_threads.h"
