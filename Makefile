@@ -108,7 +108,7 @@ bench: host
 	@scripts/bench $(if $(LINUX),$(KERNEL) $(MACHINE))
 
 kernels: host
-	@scripts/check --kernels
+	@scripts/check --kernels $(if $(filter file,$(origin KERNEL)),,$(ROW))
 
 quick: host
 	@scripts/check --quick

@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from harness import steps
 from harness.cli import parser, say, start
 from harness.paths import OUT, ROOT
 
@@ -26,7 +27,8 @@ from harness.paths import OUT, ROOT
 # what it is about.
 PARTS = {
     "check": ("make check", "All tests"),
-    "kernels": ("make kernels", "Further kernels"),
+    **{f"kernel {name}": (f"make kernels KERNEL={name}", f"Kernel {name}")
+       for name in steps.further()},
     "guest": ("scripts/guests", "Guests"),
     "install": ("scripts/nightly/install", "Installation on Debian"),
     "fresh": ("scripts/nightly/fresh", "The first run on a new machine"),
@@ -48,12 +50,13 @@ def commit() -> str:
 SOURCE, STARTED = commit(), time.monotonic()
 
 
-def record(name: str, good: bool, text: str, source: str = SOURCE) -> None:
+def record(name: str, good: bool, text: str, source: str = SOURCE,
+           begun: float = STARTED) -> None:
     """Keep what a complete run has said, and whether it was good."""
     command, title = PARTS[name]
     model = re.search(r"^model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"),
                       re.M)
-    minutes = round((time.monotonic() - STARTED) / 60)
+    minutes = round((time.monotonic() - begun) / 60)
     (OUT / "results").mkdir(parents=True, exist_ok=True)
     (OUT / "results" / name).write_text(
         f"{title}\n{'=' * len(title)}\n\n"

@@ -88,12 +88,11 @@ def user(kernel: str) -> str:
     return "root" if "debug" in kernels.fragments(kernel) else "user"
 
 
-def builds() -> Iterator[Step]:
-    """The steps of make kernels that run one after the other."""
-    for kernel in MORE:
-        yield Step(f"kernel {kernel}", ["image/fetch-kernel", kernel])
-        if kernels.rows()[kernel][0] != "into-tree":
-            yield Step(f"build {kernel}", ["image/build-module", kernel])
+def builds(kernel: str) -> Iterator[Step]:
+    """What make kernels needs before it boots a kernel."""
+    yield Step(f"kernel {kernel}", ["image/fetch-kernel", kernel])
+    if kernels.rows()[kernel][0] != "into-tree":
+        yield Step(f"build {kernel}", ["image/build-module", kernel])
 
 
 # What make check draws it draws with a fixed seed, so that a commit passes or fails. Here it is
@@ -109,8 +108,15 @@ PATIENCE = ["--timeout", "5400", "--stall", "900", "--env", "TCE_PATIENCE=3",
 KVM, KCSAN = ["--module", "kvm-hv"], ["--append", "kcsan.udelay_task=400 kcsan.skip_watch=2000"]
 
 
+def further() -> dict[str, list[Step]]:
+    """What make kernels boots: {kernel, which the steps have in their names: steps}"""
+    rows, some = kernels.rows(), list(runs())
+    names = [next(word for word in step.name.split() if word in rows) for step in some]
+    return {name: [step for step, n in zip(some, names) if n == name] for name in names}
+
+
 def runs() -> Iterator[Step]:
-    """Those that boot machines."""
+    """The steps of make kernels that boot machines."""
     for kernel, hosts in MORE.items():
         for machine in hosts.split():
             yield Step(f"selftest {kernel} {machine}",
@@ -146,11 +152,11 @@ def runs() -> Iterator[Step]:
         yield Step(f"fuzz {kernel} {machine}", [
             "fuzz", "--kernel", kernel, "--machine", machine, "--seed", str(seed), "--huge-pages",
             "--rounds", "70", "--append", "slub_debug=-", "--seconds", "7000"], 8)
-    yield Step("wrong modules", ["nightly/wrong-modules"], 15)
+    yield Step("wrong modules of 6.12-64k", ["nightly/wrong-modules"], 15)
     for kernel, machine in SUITES.items():
         yield Step(f"kunit {kernel} {machine}",
                    ["kunit", "--kernel", kernel, "--machine", machine])
-    yield Step("handback pseries", ["system", "handback", "pseries"])
+    yield Step("handback 6.12-4k pseries", ["system", "handback", "pseries", "6.12-4k"])
     # These have their IOMMU operations from us. 6.1-be makes the allocations of their start fail.
     for kernel in ("6.1-be", "kasan-6.1-64k"):
         yield Step(f"hotplug {kernel}", ["system", "hotplug", "powernv9", kernel])
