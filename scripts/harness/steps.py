@@ -151,7 +151,7 @@ def runs() -> Iterator[Step]:
                                               ("kunit-6.12-64k", "pseries")), SEED):
         yield Step(f"fuzz {kernel} {machine}", [
             "fuzz", "--kernel", kernel, "--machine", machine, "--seed", str(seed), "--huge-pages",
-            "--rounds", "70", "--append", "slub_debug=-", "--seconds", "7000"], 8)
+            "--rounds", "20", "--append", "slub_debug=-", "--seconds", "5000"], 8)
     yield Step("wrong modules of 6.12-64k", ["nightly/wrong-modules"], 15)
     for kernel, machine in SUITES.items():
         yield Step(f"kunit {kernel} {machine}",
