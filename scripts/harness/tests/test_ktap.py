@@ -6,21 +6,21 @@ from harness import ktap
 from harness.skips import Host
 from harness.vm import console
 
-KUNIT = """[    1.0] KTAP version 1
-[    1.0] 1..1
-[    1.0]     KTAP version 1
-[    1.0]     # Subtest: tce_one
-[    1.0]     1..3
-[    1.0]     ok 1 plain
-[    1.0]     ok 2 other # SKIP no such memory
-[    1.0]         KTAP version 1
-[    1.0]         # Subtest: many
-[    1.0]         ok 1 v1
-[    1.0]         ok 2 v2
-[    1.0]     # many: pass:2 fail:0 skip:0 total:2
-[    1.0]     ok 3 many
-[    1.0] # tce_one: pass:2 fail:0 skip:1 total:3
-[    1.0] ok 1 tce_one
+KUNIT = """[    1.000000] KTAP version 1
+[    1.000000] 1..1
+[    1.000000]     KTAP version 1
+[    1.000000]     # Subtest: tce_one
+[    1.000000]     1..3
+[    1.000000]     ok 1 plain
+[    1.000000]     ok 2 other # SKIP no such memory
+[    1.000000]         KTAP version 1
+[    1.000000]         # Subtest: many
+[    1.000000]         ok 1 v1
+[    1.000000]         ok 2 v2
+[    1.000000]     # many: pass:2 fail:0 skip:0 total:2
+[    1.000000]     ok 3 many
+[    1.000000] # tce_one: pass:2 fail:0 skip:1 total:3
+[    1.000000] ok 1 tce_one
 """
 
 
@@ -65,11 +65,11 @@ class Ktap(unittest.TestCase):
         self.assertEqual(reader.reasons, {"y": "timeout", "z": "no"})
 
     def test_expectation_tells_why(self):
-        failed = KUNIT.replace("[    1.0]     ok 1 plain", """\
-[    1.0]     # plain: EXPECTATION FAILED at kunit/x.c:1
-[    1.0]     Expected rc == 0, but
-[    1.0]         rc == -22
-[    1.0]     not ok 1 plain""")
+        failed = KUNIT.replace("[    1.000000]     ok 1 plain", """\
+[    1.000000]     # plain: EXPECTATION FAILED at kunit/x.c:1
+[    1.000000]     Expected rc == 0, but
+[    1.000000]         rc == -22
+[    1.000000]     not ok 1 plain""")
         self.assertRegex(ktap.read(failed).details["tce_one.plain"],
                          "plain: EXPECTATION FAILED at .*:1; Expected rc == 0, but; rc == -22$")
 
@@ -79,10 +79,10 @@ class Ktap(unittest.TestCase):
 
     def test_skip_after_failure(self):
         """KUnit says that it was skipped then."""
-        for line, case in (("[    1.0]     ok 2 other", "other"),
-                           ("[    1.0]         ok 2 v2", "many")):
-            failed = (f"[    1.0]     # {case}: EXPECTATION FAILED at kunit/x.c:1\n[    1.0]     "
-                      "Expected rc == 0\n")
+        for line, case in (("[    1.000000]     ok 2 other", "other"),
+                           ("[    1.000000]         ok 2 v2", "many")):
+            failed = (f"[    1.000000]     # {case}: EXPECTATION FAILED at kunit/x.c:1\n"
+                      "[    1.000000]     Expected rc == 0\n")
             self.assertEqual(len(ktap.read(KUNIT.replace(line, failed + line)).errors), 1, case)
 
 
