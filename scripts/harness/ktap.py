@@ -154,7 +154,8 @@ def read(text: str) -> Reader:
         reader.line(STAMP.sub("", line.rstrip()))
     reader.close(0)
     if not reader.results:
-        reader.errors.append("there is no report")
+        here = len(re.findall(r"^.*\bok \d+ ", text, re.M))
+        reader.errors.append(f"there is no report, and on the console {here} results")
     return reader
 
 

@@ -40,8 +40,9 @@ class Vm(Scratch):
             console = vm.Console(io.StringIO(), "none")
             with patch.object(command, "SYSRQ_SECONDS", 0.1), patch("signal.signal"), \
                     patch.object(command, "waited", delay):
-                _, ended = command.boot(["sh", "-c", "sleep 1.2; exec <&-"], console, 0.6, 60)
-            self.assertEqual(ended, late)
+                _, ended = command.boot(["sh", "-c", "echo a; sleep 1.2; exec <&-"], console, 0.6,
+                                        60)
+            self.assertEqual((ended, console.last), (late, ["a"] * late))
         self.assertLess(command.waited(os.getpid()), time.monotonic() - begin + 3600)
 
     def test_verdict(self):

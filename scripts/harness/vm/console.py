@@ -39,6 +39,8 @@ class Console:
     def __init__(self, log: TextIO, show: str) -> None:
         self.log, self.show = log, show
         self.verdict: int | None = None
+        self.taken_back = ""    # the line that came after a verdict
+        self.last: list[str] = []       # of a silent machine, before it was asked
         self.lines: list[str] = []
         self.in_script = False
         self.torn = ""      # the beginning of a line that such a message has hit
@@ -55,8 +57,8 @@ class Console:
         self.log.write(text + "\n")
         self.log.flush()
         self.lines.append(text)
-        if not AFTER_VERDICT.match(text):
-            self.verdict = None     # it was not the last word
+        if self.verdict is not None and not AFTER_VERDICT.match(text):
+            self.verdict, self.taken_back = None, text      # it was not the last word
         m = re.fullmatch(r"VM-VERDICT: (\d+)", text.strip())
         if m:
             self.verdict = int(m[1])
