@@ -56,13 +56,17 @@ marked() {
 		die "$1: $OPS has $count references, with $devices devices and $users modules"
 }
 
-# load_failing - $OPS, whose start fails before: with each of its allocations, up to the first that
-# it can do without. On 6.1 that is the event for user space, number 14 of 14.
+# load_failing - $OPS, whose start fails before: without each of its allocations and those that
+# follow, up to what it can do without. On 6.1 that is the event for user space, number 14 of 14.
+# (One alone may be of a store that sysfs fills in advance, and can do without.)
 load_failing() {
 	# An allocation of pages can fail without that of the object, which then takes fewer.
 	echo 99 >"$DEBUG/fail_page_alloc/min-order"
 	echo N >"$DEBUG/failslab/ignore-gfp-wait"
 	echo 0 >"$DEBUG/failslab/verbose"
+	echo Y >"$DEBUG/failslab/task-filter"
+	echo -1 >"$DEBUG/failslab/times"
+	echo 100 >"$DEBUG/failslab/probability"
 	insmod /selftests/fail_load.ko || die "fail_load does not load"
 	nth=1
 	echo $nth >"$FAIL/nth"
@@ -77,6 +81,7 @@ load_failing() {
 		[ $nth -lt 200 ] || die "$OPS never loads"
 		echo $nth >"$FAIL/nth"
 	done
+	echo 0 >"$DEBUG/failslab/probability"
 	rmmod fail_load
 	[ $nth -gt 12 ] ||
 		die "the start of $OPS has hardly failed: only with allocations 1 to $((nth - 1))"

@@ -5,7 +5,8 @@
  * A task's own fail-nth would count from the system call on. The kernel's loader gets along
  * without much of what it asks for, so that the module would be there before its start is
  * reached. This counts from the tracepoint which the loader has before that. The first
- * allocation is the loader's own still.
+ * allocation is the loader's own still. With failslab's task-filter and a probability of 100
+ * those that follow fail, too.
  *
  * Used by scripts/guest/hotplug.sh and selftests/faults.c, built by scripts/image/build-selftests.
  */
@@ -26,8 +27,10 @@ static struct tracepoint *loaded;
 
 static void module_loaded(void *data, struct module *module)
 {
-	if (!strcmp(module->name, which))
-		current->fail_nth = nth;
+	if (strcmp(module->name, which))
+		return;
+	current->fail_nth = nth;
+	current->make_it_fail = 1;
 }
 
 static void find(struct tracepoint *tp, void *found)
