@@ -70,6 +70,7 @@ GOOD = {
     "sys/bus/pci/devices/0000:00:00.0/driver": Link("../pcieport"),
     # what modinfo says of this module, and of KVM
     "modinfo/filename": f"/lib/modules/6.12.95/{OURS}", "modinfo/srcversion": "ABC123",
+    f"lib/modules/6.12.95/{OURS}": "",
     "modinfo/kvm": "/kvm.ko"}
 
 
@@ -206,7 +207,7 @@ BROKEN = [
     ({**NONE, LOCKDOWN: "none [integrity]\n"}, {}, {"module": "/sign-file sha256 KEY CERT /lib/"}),
     ({**NONE, SIGNED: "N\n", LOCKDOWN: "[none] integrity\n"}, {}, {"module": f"modprobe {NAME}"}),
     ({**NONE, SIGNED: "Y\n", "modinfo/signer": "me"}, HOST, {"module": f"modprobe {NAME}"}),
-    ({**NONE, SIGNED: "Y\n", "modinfo/filename": "/x.ko.xz"}, {},
+    ({**NONE, SIGNED: "Y\n", "x.ko.xz": "", "modinfo/filename": "/x.ko.xz"}, {},
      {"module": "xz -d /x.ko.xz && /lib/modules/6.12.95/build/scripts/sign-file sha256 KEY CERT "
       "/x.ko && depmod"}),
     # the other kernels: one without a module, and a directory that is no kernel's
@@ -217,6 +218,7 @@ BROKEN = [
     ({**NEXT, "lib/modules/6.12.113/build/Makefile": ""}, HOST, {"next kernel": DKMS}),
     # DKMS 3.2 leaves the index of a kernel that is removed as it was.
     (kernel("6.12.113", INTREE, False), HOST, {"next kernel": "depmod 6.12.113"}),
+    ({f"lib/modules/6.12.95/{OURS}": None}, HOST, {"kernel": "depmod 6.12.95"}),
     # DKMS skips it. An older kernel is a fallback, whether it does or not.
     ({**NEXT, **BUILT}, HOST, {"next kernel": HEADERS}),
     ({**NEXT, **NOT_BUILT}, HOST, {"next kernel": MAN}),
