@@ -56,9 +56,9 @@ marked() {
 		die "$1: $OPS has $count references, with $devices devices and $users modules"
 }
 
-# load_failing - $OPS, whose start fails before: without each of its allocations and those that
-# follow, up to what it can do without. On 6.1 that is the event for user space, number 14 of 14.
-# (One alone may be of a store that sysfs fills in advance, and can do without.)
+# load_failing - load $OPS after starts that fail at each allocation in turn, up to the one that the
+# start can do without. On 6.1 that is the event for user space, number 14 of 14. All that follow
+# fail, too, because one alone may be for nodes that sysfs preallocates, and can do without.
 load_failing() {
 	# An allocation of pages can fail without that of the object, which then takes fewer.
 	echo 99 >"$DEBUG/fail_page_alloc/min-order"

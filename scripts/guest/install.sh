@@ -131,7 +131,7 @@ bind_at_start() {
 
 # A newer kernel as an update, without its headers: /root/next is for scripts/nightly/install
 kernel_update() {
-	# with which apt updates them, too
+	# through which apt would update the headers, too
 	check "the headers' metapackage goes" apt-get -q remove linux-headers-powerpc64le
 	check "apt updates the kernel alone, and reports no failure" apt-get -q install \
 		-t "$newer" linux-image-powerpc64le
