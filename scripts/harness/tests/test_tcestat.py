@@ -219,6 +219,10 @@ BROKEN = [
     # DKMS 3.2 leaves the index of a kernel that is removed as it was.
     (kernel("6.12.113", INTREE, False), HOST, {"next kernel": "depmod 6.12.113"}),
     ({f"lib/modules/6.12.95/{OURS}": None}, HOST, {"kernel": "depmod 6.12.95"}),
+    # No module can take the place of one that is built in.
+    ({"modinfo/filename": "(builtin)"}, {}, {"kernel": MAN}),
+    ({**NEXT, "lib/modules/6.12.113/says": "(builtin)\n"}, HOST, {"next kernel": MAN}),
+    ({**kernel("6.12.9", ""), "lib/modules/6.12.9/says": "(builtin)\n"}, HOST, {}),
     # DKMS skips it. An older kernel is a fallback, whether it does or not.
     ({**NEXT, **BUILT}, HOST, {"next kernel": HEADERS}),
     ({**NEXT, **NOT_BUILT}, HOST, {"next kernel": MAN}),
