@@ -14,6 +14,7 @@
 
 #define HUGE_SIZE	(2 * MiB)
 #define MAGIC		0xfa57000000000000ULL
+#define MAGIC_BITS	0xffff000000000000ULL
 
 struct report *report;
 
@@ -54,17 +55,17 @@ static uint8_t *page_start(unsigned int p)
 	return arena + p * host.page;
 }
 
-static uint64_t word_of(uint32_t tag, uint32_t offset)
+static uint64_t word_of(uint64_t tag, uint32_t offset)
 {
-	return MAGIC | (uint64_t)(tag & 0xffffff) << 24 | offset / 8;
+	return MAGIC | (tag << 13 & ~MAGIC_BITS) | offset / 8;
 }
 
 static bool is_content(uint64_t word)
 {
-	return (word & 0xffff000000000000ULL) == MAGIC;
+	return (word & MAGIC_BITS) == MAGIC;
 }
 
-/* Content that no other page has or had. */
+/* Content that no other page has or had, nor in a round before: a device keeps what it has read. */
 static void page_fill(unsigned int p)
 {
 	struct phys *phys = &model.phys[model.page[p].phys];
@@ -341,6 +342,7 @@ void exec_init(unsigned int how)
 	else
 		map_pages(0, machine.pages);
 	before = alloc(machine.pages * host.page, host.page);
+	model.next_tag = (uint64_t)getpid() << 16;
 	base_pins = pinned();
 	for (i = 0; i < (int)machine.pages; i++)
 		page_fill(i);

@@ -102,7 +102,7 @@ struct vpage {
 
 /* A page of memory: content that only it has, until a device changed it. */
 struct phys {
-	uint32_t tag;
+	uint64_t tag;
 	bool unknown;
 	unsigned int stamp;	/* for counting different ones */
 };
@@ -118,7 +118,7 @@ struct model {
 	struct vpage page[MAX_PAGES];
 	struct phys *phys;
 	int physes, phys_room;
-	uint32_t next_tag;
+	uint64_t next_tag;
 	struct window *created;		/* by the last CREATE */
 };
 

@@ -418,7 +418,8 @@ void gen_op(struct op *op, const struct op *before)
 	if (c && c->groups && model_window(c, before->b) && one_in(10)) {
 		gen_dma(op);
 		op->group = __builtin_ctz(c->groups);
-		op->a = before->b;
+		/* in words, which are compared */
+		op->a = before->b & -8ULL;
 		if (model_allows(op))
 			return;
 	}
