@@ -165,7 +165,7 @@ static void init_userfaults(void)
 	expect_rc(0, __raw(uffd, UFFDIO_API, &api));
 }
 
-/* Lets everybody who wants what is missing there wait. */
+/* Lets everybody wait who wants a page that is missing at @mem. */
 static void watch(uint8_t *mem, size_t size)
 {
 	struct uffdio_register range = {
@@ -177,8 +177,8 @@ static void watch(uint8_t *mem, size_t size)
 }
 
 /*
- * Takes what lies at @mem away, too. It is watched first, because khugepaged may fill what is
- * missing anywhere else.
+ * Takes away what lies at @mem, and lets everybody who wants it wait. It is watched first, because
+ * khugepaged may fill what is missing anywhere else.
  */
 static void keep_back(uint8_t *mem, size_t size)
 {
@@ -227,7 +227,10 @@ static void prepare_memory(void)
 {
 	memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, plan.flags | MAP_ANONYMOUS, -1, 0);
 	expect(memory != MAP_FAILED);
-	/* Linux 6.1.176 splits a mapping of huge pages without the lock that it wants for that. */
+	/*
+	 * Watched and populated as a whole, so that nothing splits the mapping: Linux 6.1.176 does
+	 * not take the lock that it needs to split one of huge pages.
+	 */
 	if (plan.flags & MAP_HUGETLB)
 		watch(memory, SIZE);
 	missing = memory + HOLE / page_size() * page_size();

@@ -55,6 +55,7 @@ static uint8_t *page_start(unsigned int p)
 	return arena + p * host.page;
 }
 
+/* A word's number takes 13 bits in a page of 64K. */
 static uint64_t word_of(uint64_t tag, uint32_t offset)
 {
 	return MAGIC | (tag << 13 & ~MAGIC_BITS) | offset / 8;
@@ -342,6 +343,7 @@ void exec_init(unsigned int how)
 	else
 		map_pages(0, machine.pages);
 	before = alloc(machine.pages * host.page, host.page);
+	/* each round is a process of its own */
 	model.next_tag = (uint64_t)getpid() << 16;
 	base_pins = pinned();
 	for (i = 0; i < (int)machine.pages; i++)

@@ -418,7 +418,7 @@ void gen_op(struct op *op, const struct op *before)
 	if (c && c->groups && model_window(c, before->b) && one_in(10)) {
 		gen_dma(op);
 		op->group = __builtin_ctz(c->groups);
-		/* in words, which are compared */
+		/* The MAP may have been refused for an odd address, and DMA is compared by words. */
 		op->a = before->b & -8ULL;
 		if (model_allows(op))
 			return;
