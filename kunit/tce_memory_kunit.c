@@ -56,6 +56,43 @@ static void closed_while_others_map(struct kunit *test)
 	}
 }
 
+/*
+ * A userspace entry of v1 has the address of a page. It is no mapping of the memory that a v2
+ * container of the same process has at that address, which UNREGISTER looks for.
+ */
+static void address_of_a_page(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *v1, *v2, *another;
+	struct tce_mock_group *grp;
+	unsigned long next, page, ua;
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		/* in both orders, and with another who has registered it */
+		v1 = i & 1 ? tce_ready(fx, false, NULL) : NULL;
+		v2 = tce_ready_window(fx, 12, SZ_16M, 1, &grp);
+		v1 = v1 ?: tce_ready(fx, false, NULL);
+		another = tce_open(fx, true);
+		page = tce_plain(fx, PAGE_SIZE);
+		next = fx->next_ua;
+		fx->next_ua = page_to_phys(tce_page(fx, page));
+		ua = tce_plain(fx, PAGE_SIZE);
+		fx->next_ua = next;
+		KUNIT_ASSERT_EQ(test, tce_map(v1, 0, page, SZ_4K, TCE_R), 0);
+		KUNIT_ASSERT_EQ(test, tce_register(v2, ua, PAGE_SIZE), 0);
+		if (i & 2)
+			KUNIT_ASSERT_EQ(test, tce_register(another, ua, PAGE_SIZE), 0);
+		KUNIT_ASSERT_EQ(test, tce_map(v2, SZ_64K, ua, SZ_4K, TCE_RW), 0);
+		KUNIT_EXPECT_EQ(test, tce_unregister(v2, ua, PAGE_SIZE), 0);
+		tce_expect_empty(fx, grp, 0, SZ_64K, SZ_4K);
+		tce_close(another);
+		tce_close(v2);
+		tce_close(v1);
+		tce_expect_balance(fx);
+	}
+}
+
 /* What is over the limit is refused before anything of its size is allocated. */
 static void charged_before_it_is_allocated(struct kunit *test)
 {
@@ -252,6 +289,7 @@ static void another_thread_maps(struct kunit *test)
 
 static struct kunit_case tce_memory_cases[] = {
 	KUNIT_CASE(closed_while_others_map),
+	KUNIT_CASE(address_of_a_page),
 	KUNIT_CASE(charged_before_it_is_allocated),
 	KUNIT_CASE_PARAM(one_pin_for_each, kind_gen_params),
 	KUNIT_CASE(another_thread_maps),

@@ -42,6 +42,32 @@ static void unregister_mapped(struct tce *t)
 	unmap(t->container, base(t) + CHUNK, CHUNK);
 }
 
+/* A v1 container of the process maps a page whose hpa is the address of that memory. */
+static void unregister_at_hpa(struct tce *t)
+{
+	uint8_t *page, *mem;
+	struct tce v1;
+
+	if (geteuid())
+		skip("needs root");
+	close(t->group2);
+	attach_at(&v1, 1, host.other);
+	enable(v1.container);
+	bounce_at(t, base(t) - CHUNK);
+	/* unless something else of the program is there */
+	do {
+		page = alloc(host.page, host.page);
+		mem = (uint8_t *)real_address(page);
+	} while (mmap(mem, host.page, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != mem);
+	map(v1.container, page, base(&v1), 4096, VFIO_DMA_MAP_FLAG_READ);
+	register_mem(t->container, mem, host.page);
+	map(t->container, mem, base(t), 4096, RW);
+	expect(can_write(t, base(t), mem));
+	unregister_mem(t->container, mem, host.page);
+	expect(!can_write(t, base(t), mem));
+}
+
 /* Limits. Root is above RLIMIT_MEMLOCK, so these tests give up root, with the group open. */
 
 #define NOBODY	65534
@@ -359,6 +385,7 @@ static void v1_once(struct tce *t)
 
 static const struct test tests[] = {
 	{ "UNREGISTER of mapped memory unmaps it", unregister_mapped, V2 | DMA },
+	{ "UNREGISTER of memory at the hpa of a v1 page unmaps it", unregister_at_hpa, V2 | TWO | DMA },
 	{ "each command may lock what it needs, and with less is ENOMEM and costs nothing", limits, BOTH },
 	{ "a control group's limit bounds what is allocated for a client", bounded, BOTH | APART },
 	{ "a window may lock what its table needs, and with less is ENOMEM", each_window, V2 },
