@@ -55,7 +55,7 @@ struct tce_ops {
 	struct tce_kvm_ops *kvm_ops;
 };
 
-/* A guest with more vCPUs than this, or than the host has processors, shares elements. */
+/* Threads share an element if their pids agree modulo the number of elements. */
 #define TCE_KVM_TAKEN_MAX	256U
 
 /**

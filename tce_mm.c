@@ -211,7 +211,7 @@ bool tce_uncharge_try(struct tce_memory *mem)
 	if (!npages)
 		return true;
 	mm = mem->tmm->mm;
-	/* the kernel has no mmap_write_trylock(); no mapping is changed here */
+	/* newer kernels have no mmap_write_trylock(); no mapping is changed here */
 	if (!down_write_trylock(&mm->mmap_lock))
 		return false;
 	__account_locked_vm(mm, npages, false, current, true);

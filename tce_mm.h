@@ -28,7 +28,7 @@ struct tce_v1;
  *	so pages still counted as mapped at the last close are never freed. Never cleared
  * @map_lock: held for reading by MAP and UNMAP. Guards the windows of all containers and @tables,
  *	changed with &tce_container.lock held as well, and @regions, changed with @region_lock
- *	held as well
+ *	held as well; tce_mm_take_regions() needs only that
  * @registering: serializes REGISTER, also while it pins pages, for as long as the client likes
  * @region_lock: guards references to regions, and @nr_draining
  * @tables: struct tce_table of these windows
@@ -60,7 +60,7 @@ struct tce_mm {
  * @v1: the pages pinned by MAP; NULL for v2
  * @refs: v2: struct tce_region_ref; guarded by &tce_mm.region_lock, as is @closed
  * @closed: no region can be registered any more
- * @draining: v2: struct tce_region that only KVM's counts keep; guarded by &tce_mm.region_lock
+ * @draining: v2: struct tce_region that only KVM's counts keep, until tce_region_drain()
  * @uncharge: CPU pages that are charged to the mm but no longer needed; raised by
  *	tce_uncharge_later(), lowered by tce_uncharge() and tce_uncharge_try()
  */

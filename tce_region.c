@@ -29,7 +29,7 @@
  *
  * Locks: tce_container.c has their order. Only REGISTER takes &tce_mm.registering, and page faults
  * are taken with no other lock held. The tree is read with &tce_mm.region_lock or &tce_mm.map_lock
- * held, and changed with both.
+ * held, and changed with both, but emptied with &tce_mm.region_lock alone (tce_mm_take_regions()).
  *
  * Never fails: tce_region_close(), tce_region_drain().
  */

@@ -26,7 +26,7 @@
  * @pages: CPU pages that are pinned or about to be; with 4K pages, pins. Raised by count_pages(),
  *	lowered by unpin(), and by tce_v1_pin() if it fails
  * @charged: CPU pages charged by ENABLE, and by MAPs that needed more; raised by tce_v1_allow(),
- *	lowered by tce_v1_disallow() at DISABLE
+ *	lowered by tce_v1_disallow() at DISABLE and at the next ENABLE
  * @set: only where TCEs can share a page: struct tce_v1_page by hash
  */
 struct tce_v1 {
