@@ -343,7 +343,6 @@ static void killed(struct kunit *test)
 		await_sleep(&thread);
 		send_sig(SIGKILL, thread.task, 1);
 		tce_thread_join(&thread);
-		fx->busy = false;
 		KUNIT_EXPECT_EQ(test, thread.rc, -EINTR);
 	}
 	wait_for_completion(&stop.reached);

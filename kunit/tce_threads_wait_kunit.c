@@ -9,11 +9,9 @@
 #include "../tce_container.h"
 #include "../tce_mm.h"
 #include "../tce_region.h"
+#include "../tce_table.h"
 #include "../tce_window.h"
 #include "tce_threads.h"
-
-/* Entries that a MAP writes with the table's lock held */
-#define CHUNK	512
 
 static const struct tce_op map_long = { TCE_MAP, 0, SZ_8M, TCE_W };
 
@@ -32,7 +30,7 @@ static void waits_for_a_chunk(struct kunit *test)
 	tce_thread_op(&b, client, &tce_op_unmap_one);
 	KUNIT_EXPECT_TRUE(test, tce_thread_waits_mutex(&b, &container->windows[0]->table.lock));
 	tce_stop_at(fx->mock, TCE_AT_MAP, &fourth);
-	fourth.hook.skip = 3 * CHUNK;
+	fourth.hook.skip = 3 * TCE_CHUNK;
 	complete(&a.stop.go_on);
 	wait_for_completion(&fourth.reached);
 	KUNIT_EXPECT_TRUE(test, tce_thread_ends(&b));
