@@ -1,4 +1,4 @@
-# shellcheck shell=dash disable=SC2317 # functions that check() calls
+# shellcheck shell=dash disable=SC2317 # functions that try() calls
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # What "make demo" shows: which host this is, that our module is the one that

@@ -4,7 +4,7 @@
 # A POWER host that gives its network cards to a guest. Run by scripts/guests
 # in the emulated host; the arguments are tests: NAME is test_NAME below.
 #
-# From the environment: TCE_MACHINE (powernv9, or pseries: then this host is a partition itself).
+# From the environment: TCE_MEMLOCK, the limit of locked memory that tcestat has computed.
 # Exit code: 0 all tests passed, 1 one or more did not; the report is for scripts/harness/ktap.py.
 
 # shellcheck source=lib.sh

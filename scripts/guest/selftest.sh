@@ -8,7 +8,8 @@
 #   TCE_USERS   "root user" (default), or one of the two
 #   TCE_TEST    glob, or several with "|" between them: only rows with such a name
 #   TCE_WITHOUT programs that are not run
-#   TCE_SECONDS how long the rows of races run at least (1)
+#   TCE_SECONDS how long the rows of races and storm run at least
+#   TCE_SEED, TCE_ROUND, TCE_ROUNDS, TCE_REPEATS    what is drawn, see selftests/README.md
 #   TCE_PATIENCE how many times as long any row may take (1), on slow kernels
 #   TCE_GCOV    not empty: with tracepoints on, and print the coverage data
 #
