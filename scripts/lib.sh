@@ -7,6 +7,7 @@
 # once; safe to delete at any time).
 
 set -euo pipefail
+shopt -s inherit_errexit	# a $(command) ends with its first failure, too
 export LC_ALL=C
 PATH=$PATH:/usr/sbin:/sbin	# depmod and the like
 
@@ -42,11 +43,13 @@ as_root() {
 }
 
 # quietly LOG COMMAND... - run what has much to say, the end of which is shown if it fails
-quietly() {
-	"${@:2}" >"$1" 2>&1 </dev/null && return
-	tail -n 30 "$1" >&2
-	die "$2 failed"
-}
+quietly() (
+	log=$1 what=$2
+	exec 3>&2
+	# An "||" behind the command would have a function go on after a failure.
+	trap '[ $? -eq 0 ] || { tail -n 30 "$log" >&3; die "$what failed" 2>&3; }' EXIT
+	"${@:2}" >"$log" 2>&1 </dev/null
+)
 
 # What judges a console, and what keeps results for "make results": modules of scripts/harness
 ktap() { PYTHONPATH=$SCRIPTS /usr/bin/python3 -m harness.ktap "$@"; }
@@ -85,7 +88,8 @@ make_work() {
 	find "$CACHE/tmp" -mindepth 1 -maxdepth 1 -ctime +3 -exec rm -rf {} + || true
 	work=$(mktemp -d "$CACHE/tmp/XXXXXX")
 	chmod 755 "$work"
-	trap 'rm -rf "$work"' EXIT
+	# Some of it may be root's.
+	trap 'rm -rf "$work" 2>/dev/null || as_root rm -rf "$work"' EXIT
 }
 
 # cached ENTRY [FILE] - if the cache has it, say that it is in use, print where it is, and end

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""scripts/image/build-module: what lies in out/ is used for these very sources only."""
+"""scripts/image/build-module: what lies in out/ is used for these very sources only; and
+scripts/lib.sh: nothing goes on after a failure."""
 from pathlib import Path
 
-from harness.paths import ROOT
-from harness.tests import Scratch, printed
+from harness.paths import ROOT, SCRIPTS
+from harness.tests import Scratch, printed, run
 
 ENV = "NAME=x\nKDIR={0}/kernel\nARCH=powerpc\nCROSS_COMPILE=\nCOMPILER=CC=gcc\nTOOLCHAIN=host\n"
 MAKEFILE = "modules:\n\techo built >>{0}/log\n\tcat $(M)/*.c >$(M)/vfio_iommu_spapr_tce.ko\n"
@@ -36,3 +37,15 @@ class Build(Scratch):
         # a module without them is not theirs
         self.file("a.c", "a.c again")
         self.assertEqual([builds(), builds("TCE_KUNIT=1"), builds()], [1, 1, 0])
+
+    def test_failures(self):
+        """In a function whose output is taken, or kept in a file"""
+        for command in ('x=$(failing)', 'quietly "$0.log" failing', '(quietly "$0.log" failing)'):
+            script = self.file("script", f"""
+                source {SCRIPTS}/lib.sh
+                failing() {{ echo why; false; echo went on; }}
+                {command}
+                echo reached""")
+            code, said, errors = run("bash", script)
+            self.assertEqual((code > 0, said), (True, ""), command)
+            self.assertEqual(errors, "why\nscript: failing failed\n" * ("quietly" in command))
