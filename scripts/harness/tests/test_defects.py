@@ -40,6 +40,15 @@ class Defects(unittest.TestCase):
             fuzz = defect.tests.startswith("fuzz: ")
             self.assertEqual((boot.called, repeat.called), (not fuzz, fuzz), defect)
 
+    def test_ours(self):
+        """Each operation has to be one that the fuzzer has understood."""
+        counts = [len(calls) for calls in defects.SEQUENCES.values()]
+        for repeated, good in ((counts, True), (counts[1:], False), ([*counts[:-1], 0], False)):
+            text = "".join(f"# {n} operations to repeat\n" for n in repeated)
+            with patch.object(defects, "output"), patch.object(
+                    defects, "repeat", return_value=(0, f"KTAP version 1\n1..1\n{text}ok 1 x\n")):
+                self.assertEqual(defects.ours("kernel", "machine"), good)
+
     def test_page(self):
         """Each name of the page has a test here, or names a KUnit case; and each test is there."""
         page = (ROOT / "Documentation/security.rst").read_text()
