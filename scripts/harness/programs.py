@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Emulated hosts that run the test programs of selftests/, or the suites of kunit/."""
 import argparse
+import fcntl
 import shlex
 import subprocess
 from pathlib import Path
@@ -24,14 +25,17 @@ def vm(kernel: str, log: Path, *more: str | Path, show: bool = False) -> tuple[i
     """scripts/vm's exit code, and all that the console said. @more: for scripts/vm, of which what
     it says is shown with @show"""
     log.parent.mkdir(parents=True, exist_ok=True)
-    log.unlink(missing_ok=True)
-    done = subprocess.run([SCRIPTS / "vm", "--kernel", kernel, "--show", "none", "--log", log,
-                           *more], stdin=subprocess.DEVNULL,
-                          stdout=None if show else subprocess.PIPE,
-                          stderr=None if show else subprocess.STDOUT, text=True, errors="replace")
-    if done.returncode in (USAGE, QEMU_ERROR) or not log.exists():
-        die(done.stdout or f"nothing has run, see {log}")
-    return done.returncode, ktap.console(log)
+    # No other run writes it before it has been read.
+    with open(f"{log}.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run([SCRIPTS / "vm", "--kernel", kernel, "--show", "none", "--log", log,
+                               *more], stdin=subprocess.DEVNULL,
+                              stdout=None if show else subprocess.PIPE,
+                              stderr=None if show else subprocess.STDOUT, text=True,
+                              errors="replace")
+        if done.returncode in (USAGE, QEMU_ERROR) or not log.exists():
+            die(done.stdout or f"nothing has run, see {log}")
+        return done.returncode, ktap.console(log)
 
 
 def boot(kernel: str, log: Path, *more: str, tests: str = "",
