@@ -61,7 +61,7 @@ client() {
 install_packages() {
 	mkdir /root/first
 	tar -xf $here/first.tar.xz -C /root/first
-	cd /root/first/* || return
+	cd /root/first/* || die "the first packages have no sources"
 	check "VFIO is loaded, with the in-tree driver" modprobe vfio-pci
 	check "the commands of the README" doc debian
 	check "DKMS has built it" found "$running" updates/dkms
@@ -203,7 +203,7 @@ remove_packages() {
 
 make_install() {
 	tar -xf $here/source.tar.xz -C /root
-	cd /root/$package-* || return
+	cd /root/$package-* || die "the newer sources are not there"
 	check "make install, without the packages" doc make-install
 	check "modprobe finds it" found "$running" updates
 	check "modprobe -r and modprobe" reload
