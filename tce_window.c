@@ -215,7 +215,9 @@ static int ask_for_table(struct tce_window *win, struct tce_group *grp, u32 shif
 			 u32 levels)
 {
 	struct iommu_table_group *table_group = grp->table_group;
-	u64 entries = is_default(table_group, shift, size) ? 0 : size >> shift;
+	/* another window of the same shape is no default window */
+	bool by_default = !win->num && is_default(table_group, shift, size);
+	u64 entries = by_default ? 0 : size >> shift;
 	int rc;
 
 	if (grp->refused && entries >= grp->refused_entries)

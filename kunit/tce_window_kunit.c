@@ -90,7 +90,7 @@ static int predict_room(const struct model *m, struct win win)
  */
 static int ask(struct model *m, int num, struct win win)
 {
-	u64 entries = is_default(m, win) ? 0 : win.size >> win.shift;
+	u64 entries = !num && is_default(m, win) ? 0 : win.size >> win.shift;
 
 	if (m->refused && entries >= m->refused_entries)
 		return m->refused;
@@ -152,7 +152,8 @@ static void any_call(struct kunit *test, struct model *m)
 	u64 start, at = ((u64[]) { m->grp->start[0], m->grp->start[1], 0 })[draw(m, 3)];
 	struct win win = wanted[draw(m, ARRAY_SIZE(wanted))], *there;
 	struct tce_mock *mock = m->grp->mock;
-	unsigned int kind = draw(m, 64);
+	/* what was refused stays so until the group leaves, which is soon, to have it again */
+	unsigned int kind = m->refused && !draw(m, 8) ? 63 : draw(m, 64);
 	int rc;
 
 	/* again what is smaller than it has refused */
