@@ -7,6 +7,7 @@ as root, from a timer or cron:
 
 FILE is for example /var/lib/prometheus/node-exporter/tcestat.prom.
 """
+import collections
 import json
 import subprocess
 from typing import Any
@@ -29,5 +30,9 @@ if state:
     print(f"tce_leaked_bytes {module['leaked']}")
     print(f"tce_leaked_tables {module['leaked_tables']}")
     print(f"tce_containers {len(state['containers'])}")
+    # One that has called exec with a container open may be there twice.
+    locked: collections.Counter[int] = collections.Counter()
     for process in state["processes"]:
-        print(f'tce_locked_bytes{{pid="{process["tgid"]}"}} {process["locked_vm"]}')
+        locked[process["tgid"]] += process["locked_vm"]
+    for pid, size in locked.items():
+        print(f'tce_locked_bytes{{pid="{pid}"}} {size}')

@@ -63,7 +63,8 @@ GOOD = {
     LIMITS: limits(), "proc/self/status": "CapEff:\t0000000000000000\n",
     "proc/meminfo": "HugePages_Total:  0\nHugePages_Free:  0\nHugepagesize:  2048 kB\n",
     LOADED: "ABC123\n", f"{MODULE}/version": "1.0\n", f"{MODULE}/refcnt": "4\n", DEBUG: STATE,
-    "dev/kvm": "", "dev/vfio/5": "", f"{AT}/driver": Link("../../drivers/vfio-pci"),
+    "dev/kvm": "", "dev/vfio/5": "", "dev/vfio/vfio": "",
+    f"{AT}/driver": Link("../../drivers/vfio-pci"),
     f"{AT}/iommu_group": Link("../../../kernel/iommu_groups/5"), f"{AT}/reset_method": "flr bus\n",
     f"{AT}/power/runtime_status": "active\n", f"{GROUP}/{DEVICE}": "",
     f"{GROUP}/0000:00:00.0": "", "sys/bus/pci/devices/0000:00:00.0/class": "0x060400\n",
@@ -142,9 +143,9 @@ class State(Host):
             self.assertRegex(errors, f"tcestat: .*{why}")
 
 
-def need(mem=4 << 30, maxmem=8 << 30):
+def need(mem=4 << 30, maxmem=8 << 30, containers=1):
     host = tcestat.Host(os.sysconf("SC_PAGE_SIZE"), False)
-    return tcestat.total(tcestat.guest_parts(host, mem, maxmem))
+    return tcestat.total(tcestat.guest_parts(host, mem, maxmem, containers))
 
 
 def cards(powernv=False):
@@ -178,7 +179,12 @@ POWERNV = {"proc/cpuinfo": "platform\t: PowerNV\n"}
 
 
 def unit(limit):
-    return {"unit": f"LoadState=loaded\nLimitMEMLOCK={limit}\n"}
+    return {"unit": f"Id=podman.service\nLoadState=loaded\nLimitMEMLOCK={limit}\n"}
+
+
+def newer(running, other):
+    """This kernel runs, and another one is installed, which would load the in-tree driver."""
+    return {OSRELEASE: f"{running}\n", **kernel(other, INTREE)}
 
 
 def other(driver):
@@ -214,6 +220,15 @@ BROKEN = [
     (kernel("6.12.107", OURS), HOST, {}), (kernel("6.12.9", ""), HOST, {}),
     (kernel("6.12.95", INTREE), HOST, {}), ({"lib/modules/7.1/x": ""}, HOST, {}),
     (NEXT, HOST, {"next kernel": HEADERS}),
+    # how distributions number them
+    *(({**newer(*pair), f"lib/modules/{pair[0]}/says": f"/{OURS}\n"}, HOST, wanted)
+      for old, new in (("6.12.74+deb13-powerpc64le", "6.12.74+deb13+1-powerpc64le"),
+                       ("6.12.74+deb13-powerpc64le-64k", "6.12.100+deb13-powerpc64le-64k"),
+                       ("6.17-powerpc64le", "6.17.2-powerpc64le"),
+                       ("6.12.0-55.el10.ppc64le", "6.12.0-55.9.1.el10_0.ppc64le"),
+                       ("6.4.0-150700.51-default", "6.4.0-150700.53.3-default"),
+                       ("6.8.0-31-generic", "6.8.0-101-generic"))
+      for pair, wanted in (((old, new), {"next kernel": new}), ((new, old), {}))),
     # If the headers are there already, DKMS has not been asked, or failed.
     ({**NEXT, "lib/modules/6.12.113/build/Makefile": ""}, HOST, {"next kernel": DKMS}),
     # DKMS 3.2 leaves the index of a kernel that is removed as it was.
@@ -229,7 +244,8 @@ BROKEN = [
     ({**NEXT, **BUILT, **NEWER}, HOST, {}), ({**NEXT, **NOT_BUILT, **NEWER}, HOST, {}),
     ({**NEXT, **NOT_BUILT, "modinfo/filename": f"/lib/modules/6.12.95/{INTREE}"}, HOST,
      {"kernel": MAN, "next kernel": MAN}),
-    ({**NEXT, **NOT_BUILT, **FORCED}, HOST, {"next kernel": HEADERS}),
+    # which no administrator can force
+    ({**NEXT, **NOT_BUILT, **FORCED}, HOST, {"next kernel": MAN}),
     ({**NEXT, LOADED: "INTREE\n"}, HOST, {"module": "modprobe -r", "next kernel": HEADERS}),
     # the device, and the others of its group; who has no driver harms nobody, and pcieport has
     # bridges only
@@ -243,9 +259,10 @@ BROKEN = [
     # the group's file: SELinux, containers, other users
     ({}, NO_ACCESS, {"access": "/dev/vfio/5"}),
     ({LABEL: CONTAINER}, {}, {}),
-    ({LABEL: CONTAINER}, NO_ACCESS, {"SELinux": "container_use_devices", "access": ""}),
+    ({LABEL: CONTAINER}, NO_ACCESS, {"SELinux": "semodule -i vfio.cil", "access": ""}),
     ({LABEL: "system_u:system_r:spc_t:s0\0"}, NO_ACCESS, {"access": ""}),
     ({**USERNS, "dev/vfio/5": None}, {}, {"access": "--group-add=keep-groups"}),
+    ({**USERNS, "dev/vfio/vfio": None}, {}, {"access": "--group-add=keep-groups"}),
     # the windows; EPERM is RHEL 9's, with KVM
     ({}, {"info": BUSY}, {"windows": "fuser -v /dev/vfio/5"}),
     ({}, {"info": OSError(1, "")}, {"windows": "dmesg | tail"}),
@@ -268,6 +285,8 @@ BROKEN = [
     ({LIMITS: limits(65536, "unlimited")}, {}, {"memlock": f"ulimit -l {need() // 1024}"}),
     ({LIMITS: limits(need())}, {"mem": 1 << 40}, {"memlock": ""}),
     ({LIMITS: limits(need())}, {"maxmem": 1 << 40}, {"memlock": ""}),
+    ({LIMITS: limits(need(containers=2))}, {"containers": 2}, {}),
+    ({LIMITS: limits(need(containers=2) - 1)}, {"containers": 2}, {"memlock": ""}),
     ({LIMITS: limits(need()), **ROOTS}, {"mem": 1 << 40}, {}),
     ({"proc/self/uid_map": "0 0 4294967295\n", LIMITS: limits(65536), **ROOTS}, {}, {}),
     (USERNS, {}, {}),
@@ -345,9 +364,14 @@ class Doctor(Host):
         self.put({"dev/kvm": None, "modinfo/kvm": ""})
         self.assertIn("this kernel has none", self.look()[8].said)
         self.assertNotIn("preemption", [line.what for line in self.look()])
-        with self.assertRaises(tcestat.Stop):       # no such unit
-            self.put({"unit": "LoadState=not-found\nLimitMEMLOCK=1\n"})
-            self.look(**UNIT)
+        # no such unit, and one without limits
+        for said in ("LoadState=not-found\nLimitMEMLOCK=1\n", "LoadState=loaded\n"):
+            self.put({"unit": f"Id=podman.service\n{said}"})
+            with self.assertRaises(tcestat.Stop):
+                self.look(**UNIT)
+        # without a security module nobody answers, as the kernel does where there is none
+        self.put({LABEL: Link("/proc/self/mem")})
+        self.assertEqual(len(self.look()), len(lines) - 1)
 
     def test_group_of_the_file(self):
         """IBM's tools give the files to another group than ours; and root's group is not one to
@@ -393,21 +417,33 @@ class Interface(Host):
                       "memlock --highest 1100e00000 --cards 2",
                       "memlock --highest 1100e00000 --maxmem 8G", "memlock --cards -1",
                       "memlock --highest 0x10 --huge-page 3M", "memlock --highest xyz",
-                      "memlock --mem 0", "memlock --page 16K"):
+                      "memlock --mem 0", "memlock --page 16K", "memlock --highest 0",
+                      "memlock --cards 2 --containers 2", "doctor --containers 2"):
             code, said, error = self.run_it(*words.split())
             self.assertEqual((code, said), (2, ""), words)
             self.assertIn("tcestat doctor DEVICE" if words.startswith("doctor")
                           else words.split()[-2], error)
 
+    def test_addresses(self):
+        """An address may lack its domain, and what is none is refused, for a script's sake also
+        an empty one."""
+        self.put({f"sys/bus/pci/devices/{DEVICE}/iommu_group": None})
+        for device, code, said in ((DEVICE, 1, DEVICE), (DEVICE[5:], 1, DEVICE), ("", 2, ""),
+                                   ("01:00", 2, ""), ("../x", 2, "")):
+            result = self.run_it("doctor", device)
+            self.assertEqual(result[0], code, device)
+            self.assertIn(said, result[1])
+
     def test_broken_pipe(self):
         """As with "tcestat | head\""""
-        for command in ([], ["memlock"]):
+        self.put({LOADED: "INTREE\n"})
+        for command, wanted in (([], 0), (["memlock"], 0), (["doctor"], 1)):
             read, write = os.pipe()
             os.close(read)
             done = subprocess.run([PROGRAM, "--root", self.top, *command], stdout=write,
                                   stderr=subprocess.PIPE, text=True)
             os.close(write)
-            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertEqual((done.returncode, done.stderr), (wanted, ""))
 
     def test_json(self):
         """A format, which monitoring can rely on"""
@@ -425,12 +461,18 @@ class Interface(Host):
                               re.M))
 
         def metrics():
-            return dict(line.split(" ") for line in
-                        printed(ROOT / "tools/examples/tcestat-textfile.py").splitlines())
+            lines = [line.split(" ") for line in
+                     printed(ROOT / "tools/examples/tcestat-textfile.py").splitlines()]
+            self.assertEqual(len(lines), len(dict(lines)))
+            return dict(lines)
         found = metrics()
         self.assertEqual({re.sub("{.*", "", name) for name in found}, page)
         self.assertEqual((found["tce_doctor_exit_code"], found["tce_loaded"],
                           found['tce_locked_bytes{pid="4711"}']), ("0", "1", "4294967296"))
+        # A process may be there twice: one name must not be.
+        self.put({DEBUG: STATE.replace("container id=3", "process id=9 tgid=4711 table_leaked=0 "
+                                       "kvm=0 locked_vm=1 alive=1 comm=x\ncontainer id=3")})
+        self.assertEqual(metrics()['tce_locked_bytes{pid="4711"}'], "4294967297")
         self.put({MODULE: None, DEBUG: None})
         self.assertEqual(metrics(),
                          {"tce_doctor_exit_code": "0", "tce_checks_failed": "0", "tce_loaded": "0"})
