@@ -40,6 +40,14 @@ class Install(Scratch):
                 self.assertIn(f"*** DKMS has installed {theirs}", errors)
             theirs.unlink()
 
+    def test_uninstall(self):
+        """Also when the kernel's headers are gone"""
+        ours = self.module("updates")
+        (self.top / "include/generated/utsrelease.h").unlink()
+        code, _, errors = run(SCRIPTS / "release/after-install", "uninstall",
+                              f"/lib/modules/{self.release}/build", self.top, PATH=self.path)
+        self.assertEqual((code, ours.exists()), (0, False), errors)
+
     def supported(self, *args, machine="other", virt="nowhere"):
         """(exit code, the lines that it says); @virt: where systemd finds itself"""
         self.program("bin/systemd-detect-virt", f'[ "$2" = {virt} ]')
