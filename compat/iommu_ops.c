@@ -18,9 +18,9 @@
  * iommu_device_register() would leave the operations set if it failed for lack of memory, and would
  * remove the marks of devices that have no group yet. So the operations are set here.
  *
- * The kernel removes a mark, with its reference to this module, when it removes the device. This
- * module can't be unloaded, because groups keep its domain and the bus keeps its operations. That
- * is why it is separate from the backend.
+ * The kernel removes a mark, with its reference to this module, when it removes the device. (Linux
+ * before 6.1 and RHEL 9.2 lose both.) This module can't be unloaded, because groups keep its domain
+ * and the bus keeps its operations. That is why it is separate from the backend.
  *
  * Locks: marking, the innermost lock, inside those of the bus notifier and of rescans.
  *

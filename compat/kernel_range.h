@@ -21,9 +21,9 @@
 #error "vfio_iommu_spapr_tce supports Linux 5.14 to 7.3 only; see README.md"
 #endif
 
-/* RHEL 9 has a newer VFIO than its version, 5.14, tells. */
+/* RHEL 9.2 and later have a newer VFIO than their version, 5.14, tells. */
 #ifndef TCE_HAS_CLAIM
-#error "vfio_iommu_spapr_tce needs the VFIO of Linux 5.19 or newer; RHEL 9 has that in its 5.14"
+#error "vfio_iommu_spapr_tce needs the VFIO of Linux 5.19 or newer; RHEL has that since 9.2"
 #endif
 
 #ifndef CONFIG_PPC64

@@ -89,6 +89,12 @@ class Install(Scratch):
         kvm = "CONFIG_KVM_BOOK3S_HV_POSSIBLE=y\n"
         for place in ("", "source", "common"):
             self.file("Makefile", f"include {self.top}/common/Makefile\n" * (place == "common"))
+            self.file("include/config/auto.conf", fit)
+            self.file(self.top / place / "arch/powerpc/include/asm/iommu.h", new)
+            claim = self.file(self.top / place / "include/linux/iommu.h", "")
+            for args in ((), ("build",), ("FORCE=1",)):
+                self.assertIn("Linux 5.19", "".join(self.supported(*args)[1]))
+            claim.write_text("int iommu_group_claim_dma_owner(struct iommu_group *group);\n")
             for machine, text, options, reason in (
                     ("pSeries", new, kvm, ""), ("pSeries", new + real, kvm, ""),
                     ("pSeries", old, kvm, "Linux 6.11"), ("PowerNV", old, kvm, ""),
