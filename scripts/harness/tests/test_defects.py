@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/nightly/defects: what shows a defect, and what does not."""
+import contextlib
 import fnmatch
+import io
 import re
 import unittest
 from unittest.mock import patch
@@ -45,8 +47,9 @@ class Defects(unittest.TestCase):
         counts = [len(calls) for calls in defects.SEQUENCES.values()]
         for repeated, good in ((counts, True), (counts[1:], False), ([*counts[:-1], 0], False)):
             text = "".join(f"# {n} operations to repeat\n" for n in repeated)
-            with patch.object(defects, "output"), patch.object(
-                    defects, "repeat", return_value=(0, f"KTAP version 1\n1..1\n{text}ok 1 x\n")):
+            with contextlib.redirect_stdout(io.StringIO()), patch.object(defects, "output"), \
+                    patch.object(defects, "repeat",
+                                 return_value=(0, f"KTAP version 1\n1..1\n{text}ok 1 x\n")):
                 self.assertEqual(defects.ours("kernel", "machine"), good)
 
     def test_page(self):
