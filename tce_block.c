@@ -92,7 +92,8 @@ static void unpin_blocks(unsigned long *blocks, unsigned long n, unsigned long u
 /*
  * Pin one page of a hugetlb page that is present, and return its end in user space in @known. The
  * mmap_lock keeps the client from mapping something else there. No page is to be faulted in, as a
- * fault with that lock held would not wait for userfaultfd. (Linux 6.1 with 4K pages does it.)
+ * fault with that lock held would not wait for userfaultfd. (Linux 6.1 with 4K pages faults it in
+ * all the same.)
  *
  * Return: 1 if pinned; 0 if it has to be pinned like other memory; -EINTR.
  */

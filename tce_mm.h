@@ -28,10 +28,11 @@ struct tce_v1;
  *	so pages still counted as mapped at the last close are never freed. Never cleared
  * @map_lock: held for reading by MAP and UNMAP. Guards the windows of all containers and @tables,
  *	changed with &tce_container.lock held as well, and @regions, changed with @region_lock
- *	held as well; tce_mm_take_regions() needs only that
+ *	held as well; tce_mm_take_regions() needs the latter alone
  * @registering: serializes REGISTER, also while it pins pages, for as long as the client likes
  * @region_lock: guards references to regions, and @nr_draining
- * @tables: struct tce_table of these windows
+ * @tables: struct tce_table of those of v2, where UNREGISTER looks for user addresses. (v1 has hpas
+ *	in its userspace entries.)
  * @regions: v2: tree of struct tce_region by address; no two overlap
  * @listed: regions in KVM's list; raised by region_create(), lowered by region_delist()
  * @nr_draining: those of them in &tce_memory.draining; raised by region_end(), while no container

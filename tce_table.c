@@ -519,8 +519,8 @@ static void search_next(struct tce_table *table, const struct tce_region *region
  * @mem: the container's memory, with &tce_mm.map_lock held for writing
  * @region: the region
  *
- * Entries that the platform refuses to clear stay counted. Mappings of the mm's other containers of
- * v2 stay, and are counted to end the search when all are found. It goes through the tables side by
+ * Entries that the platform refuses to clear stay counted. Mappings of the mm's other containers
+ * stay, and are counted to end the search when all are found. It goes through the tables side by
  * side, each from the first find of the last search, because clients often map and unregister in
  * the same order or at the same place, and in all containers alike.
  *
@@ -535,8 +535,7 @@ int tce_table_unmap_region(struct tce_memory *mem, const struct tce_region *regi
 		if (table->search.found < table->tbl->it_size)
 			table->search.from = table->search.found;
 		table->search.found = table->tbl->it_size;
-		/* the userspace entries of v1 are hpas, which may look like the region's */
-		table->search.seen = table->mem->v1 ? table->tbl->it_size : 0;
+		table->search.seen = 0;
 	}
 	/* KVM's list does not tell how often KVM maps it */
 	while (region->mm_iommu || atomic64_read(&region->mapped) > others) {

@@ -65,7 +65,7 @@ struct tce_search {
  * @tbl: the platform's table, with a reference; groups and KVM may have others
  * @ops: the platform's operations, in place of which KVM sees those in @tbl (tce_kvm.c)
  * @mem: the memory that is mapped
- * @in_mm: in &tce_mm.tables
+ * @in_mm: v2: in &tce_mm.tables
  * @search: of the last UNREGISTER
  * @kvm_ops: the operations that KVM may see
  * @run_min: the shortest run that is worth one operation of the platform

@@ -215,9 +215,8 @@ static int ask_for_table(struct tce_window *win, struct tce_group *grp, u32 shif
 			 u32 levels)
 {
 	struct iommu_table_group *table_group = grp->table_group;
-	/* another window of the same shape is no default window */
-	bool by_default = !win->num && is_default(table_group, shift, size);
-	u64 entries = by_default ? 0 : size >> shift;
+	/* window 1 may have the shape of the default one */
+	u64 entries = !win->num && is_default(table_group, shift, size) ? 0 : size >> shift;
 	int rc;
 
 	if (grp->refused && entries >= grp->refused_entries)
@@ -297,7 +296,8 @@ static int drop_window(struct tce_container *container, int num)
 	int rc = 0;
 
 	container->windows[num] = NULL;
-	list_del(&win->table.in_mm);
+	if (!container->mem.v1)
+		list_del(&win->table.in_mm);
 	tce_kvm_block(&win->table);
 	/*
 	 * pseries does not remove its default window from the hypervisor, so entries that were not
@@ -370,7 +370,8 @@ static int add_window(struct tce_container *container, u32 shift, u64 size, u32 
 		goto out;
 	win->charged = tce_charge_commit(charge, npages);
 	container->windows[num] = win;
-	list_add(&win->table.in_mm, &container->mem.tmm->tables);
+	if (!container->mem.v1)
+		list_add(&win->table.in_mm, &container->mem.tmm->tables);
 	*start = tce_table_start(&win->table);
 	list_for_each_entry(grp, &container->groups, list) {
 		rc = window_set(win, grp);

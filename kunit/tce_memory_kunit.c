@@ -57,10 +57,10 @@ static void closed_while_others_map(struct kunit *test)
 }
 
 /*
- * A userspace entry of v1 has the address of a page. It is no mapping of the memory that a v2
- * container of the same process has at that address, which UNREGISTER looks for.
+ * A userspace entry of v1 has an hpa. It maps nothing of what a v2 container of the process has
+ * registered at a user address of the same value.
  */
-static void address_of_a_page(struct kunit *test)
+static void registered_at_hpa_of_v1(struct kunit *test)
 {
 	struct tce_fixture *fx = test->priv;
 	struct tce_client *v1, *v2, *another;
@@ -69,7 +69,7 @@ static void address_of_a_page(struct kunit *test)
 	int i;
 
 	for (i = 0; i < 4; i++) {
-		/* in both orders, and with another who has registered it */
+		/* in both orders; alone, or shared with another container */
 		v1 = i & 1 ? tce_ready(fx, false, NULL) : NULL;
 		v2 = tce_ready_window(fx, 12, SZ_16M, 1, &grp);
 		v1 = v1 ?: tce_ready(fx, false, NULL);
@@ -289,7 +289,7 @@ static void another_thread_maps(struct kunit *test)
 
 static struct kunit_case tce_memory_cases[] = {
 	KUNIT_CASE(closed_while_others_map),
-	KUNIT_CASE(address_of_a_page),
+	KUNIT_CASE(registered_at_hpa_of_v1),
 	KUNIT_CASE(charged_before_it_is_allocated),
 	KUNIT_CASE_PARAM(one_pin_for_each, kind_gen_params),
 	KUNIT_CASE(another_thread_maps),

@@ -152,7 +152,7 @@ static void any_call(struct kunit *test, struct model *m)
 	u64 start, at = ((u64[]) { m->grp->start[0], m->grp->start[1], 0 })[draw(m, 3)];
 	struct win win = wanted[draw(m, ARRAY_SIZE(wanted))], *there;
 	struct tce_mock *mock = m->grp->mock;
-	/* what was refused stays so until the group leaves, which is soon, to have it again */
+	/* a refusal lasts until the group leaves: then it leaves more often, for further ones */
 	unsigned int kind = m->refused && !draw(m, 8) ? 63 : draw(m, 64);
 	int rc;
 

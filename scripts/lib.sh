@@ -46,7 +46,7 @@ as_root() {
 quietly() (
 	log=$1 what=$2
 	exec 3>&2
-	# An "||" behind the command would have a function go on after a failure.
+	# With "||" behind the command, a function would go on after a failure.
 	trap '[ $? -eq 0 ] || { tail -n 30 "$log" >&3; die "$what failed" 2>&3; }' EXIT
 	"${@:2}" >"$log" 2>&1 </dev/null
 )

@@ -42,7 +42,7 @@ static void unregister_mapped(struct tce *t)
 	unmap(t->container, base(t) + CHUNK, CHUNK);
 }
 
-/* A v1 container of the process maps a page whose hpa is the address of that memory. */
+/* A v1 container of the process maps a page whose hpa is the user address of that memory. */
 static void unregister_at_hpa(struct tce *t)
 {
 	uint8_t *page, *mem;

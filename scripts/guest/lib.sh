@@ -105,8 +105,7 @@ vfio_release() {
 }
 
 # tce_version - which driver is loaded: its srcversion and that of the file that
-# modprobe would load. One that is built in has to be ours, which has
-# tracepoints.
+# modprobe would load. One that is built in has to be ours, which has tracepoints.
 tce_version() {
 	if [ -e /sys/module/vfio_iommu_spapr_tce ] &&
 		[ ! -e /sys/module/vfio_iommu_spapr_tce/initstate ]; then

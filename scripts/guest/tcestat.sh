@@ -61,6 +61,7 @@ told as_nobody /tcestat
 
 say "a report"
 /tcestat report "$dev" --file /tmp/report || die "no report"
+[ "$(stat -c %a /tmp/report)" = 600 ] || die "the report is not for root alone"
 for text in '"format":' "MMU" "==== dmesg" "module: the installed build is loaded" \
 	"reset_method"; do
 	grep -q "$text" /tmp/report || { cat /tmp/report; die "the report lacks $text"; }

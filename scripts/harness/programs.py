@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from harness import ktap
-from harness.cli import die, parser
+from harness.cli import die, parser, say
 from harness.paths import OUT, SCRIPTS
 from harness.vm.console import QEMU_ERROR, USAGE
 
@@ -25,9 +25,13 @@ def vm(kernel: str, log: Path, *more: str | Path, show: bool = False) -> tuple[i
     """scripts/vm's exit code, and all that the console said. @more: for scripts/vm, of which what
     it says is shown with @show"""
     log.parent.mkdir(parents=True, exist_ok=True)
-    # No other run writes it before it has been read.
+    # No other run may write it before it has been read.
     with open(f"{log}.lock", "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another run to finish with {log}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         done = subprocess.run([SCRIPTS / "vm", "--kernel", kernel, "--show", "none", "--log", log,
                                *more], stdin=subprocess.DEVNULL,
                               stdout=None if show else subprocess.PIPE,
