@@ -79,17 +79,23 @@ lock_file() {
 	fi
 }
 
+work=
 # Directory for building a cache entry: removed at exit unless it was renamed
-# into its final place. Leaves its name in $work.
+# into its final place. Leaves its name in $work, and removes what that was before.
 make_work() {
+	drop_work
 	mkdir -p "$CACHE/tmp"
 	# What runs that were killed have left. (A directory into which a package is being unpacked
 	# has the package's mtime.)
 	find "$CACHE/tmp" -mindepth 1 -maxdepth 1 -ctime +3 -exec rm -rf {} + || true
 	work=$(mktemp -d "$CACHE/tmp/XXXXXX")
 	chmod 755 "$work"
-	# Some of it may be root's.
-	trap 'rm -rf "$work" 2>/dev/null || as_root rm -rf "$work"' EXIT
+	trap drop_work EXIT
+}
+
+# Some of it may be root's.
+drop_work() {
+	[ -z "$work" ] || rm -rf "$work" 2>/dev/null || as_root rm -rf "$work"
 }
 
 # cached ENTRY [FILE] - if the cache has it, say that it is in use, print where it is, and end

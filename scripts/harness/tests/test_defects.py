@@ -58,6 +58,7 @@ class Defects(unittest.TestCase):
         described = dict(re.findall(r"^   \* - ``([a-z0-9-]+)``\n(.*?)(?=^   \* -|^\S)", page,
                                     re.M | re.S))
         self.assertGreater(len(described), 25)
+        self.assertGreaterEqual(len(defects.DEFECTS), 30)
         names = {defect.name for defect in defects.DEFECTS}
         self.assertLessEqual(names, set(described))
         for name in set(described) - names:
@@ -66,6 +67,7 @@ class Defects(unittest.TestCase):
             r"^\s\[WRONG_\w+\]\s*= \"(.*)\"", (ROOT / "selftests/fuzz.c").read_text(), re.M))]
         for defect in defects.DEFECTS:
             self.assertIn(defect.host, defects.HOSTS)
+            self.assertGreater(len(defect.words), 2, defect)
             self.assertTrue(fnmatch.filter(there, defect.tests.removeprefix("user: ")))
         self.assertEqual([defect.name for defect in defects.DEFECTS if "fuzz: " in defect.tests],
                          list(defects.SEQUENCES))

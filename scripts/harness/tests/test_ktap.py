@@ -57,6 +57,12 @@ class Ktap(unittest.TestCase):
         for line in ("    ok 1 plain", "    ok 2 v2", "ok 1 tce_one"):
             self.assertFalse(self.good(KUNIT.replace(line, line.replace("ok", "not ok"))), line)
 
+    def test_found_before_it_hangs(self):
+        """The fuzzer says at once what is wrong, and may then not come to its end."""
+        _, faults = ktap.judge("\nVM-START\nKTAP version 1\n1..8\n# locked memory is odd\n"
+                               "not ok 1 fuzz: locked memory\n# round 3 of seed 1\n", code=3)
+        self.assertEqual(faults[0], "not ok: fuzz: locked memory (locked memory is odd)")
+
     def test_failure_tells_why(self):
         log = ("KTAP version 1", "1..3", "# a", "ok 1 x", "# b.c:7: -EIO", "not ok 2 y # timeout",
                "ok 3 z # SKIP no")

@@ -19,7 +19,10 @@ class Skips(unittest.TestCase):
                 ("selftest", "6.12-be", "powernv9", "user: faults: x", "needs root", True),
                 ("selftest", "6.12-be", "powernv9", "faults: x", "needs root", False),
                 ("selftest", "kasan-6.1-64k", "powernv9", "eeh: x", "no /dev/mem", True),
-                ("selftest", "linux-of-somebody", "powernv9", "x", "whatever it is", True),
+                ("selftest", "linux-of-somebody", "powernv9", "x", "whatever it is", False),
+                ("selftest", "linux-of-somebody", "powernv9", "x", "only on PowerNV", False),
+                ("selftest", "linux-of-somebody", "powernv9", "x",
+                 "nobody keeps the lock of a pinned page on this kernel", True),
                 ("kunit", "6.12-be", "powernv9", "s.c", "no hugetlb pages of 1000000", True),
                 ("kunit", "6.12-be", "powernv9", "s.c", "these pages are not huge", False)):
             self.assertEqual(not unexpected(Host(what, kernel, machine), {test: reason}), good,
