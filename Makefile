@@ -116,9 +116,6 @@ quick: host
 check clients lint docs: host
 	@scripts/$@
 
-results:
-	@PYTHONPATH=scripts /usr/bin/python3 -m harness.results
-
 host:
 	@scripts/image/setup-host
 
@@ -134,4 +131,4 @@ help:
 	@echo '  MACHINE=$(MACHINE) one of: powernv8 powernv9 powernv10 pseries pseries-hash'
 
 .PHONY: module install uninstall install-dkms install-tools dist deb rpm clean hostcheck demo \
-	selftest kunit bench kernels quick check clients lint docs results host help
+	selftest kunit bench kernels quick check clients lint docs host help

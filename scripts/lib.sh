@@ -51,12 +51,8 @@ quietly() (
 	"${@:2}" >"$log" 2>&1 </dev/null
 )
 
-# What judges a console, and what keeps results for "make results": modules of scripts/harness
+# What judges a console: a module of scripts/harness
 ktap() { PYTHONPATH=$SCRIPTS /usr/bin/python3 -m harness.ktap "$@"; }
-results() { PYTHONPATH=$SCRIPTS /usr/bin/python3 -m harness.results "$@"; }
-
-# Which source this is, as git names it, for "results"
-source_name() { git -C "$ROOT" describe --always --dirty --abbrev=12 2>/dev/null || echo unknown; }
 
 # Hold the lock NAME until this script ends, so that two runs never build the
 # same cache entry at once.
