@@ -114,7 +114,7 @@ pins_are_back() { [ "$(pinned)" = "$pins_before" ]; }
 
 users() { cat /sys/module/vfio_iommu_spapr_tce/refcnt; }
 # Each table that KVM still has keeps the module. It never releases one that it was given twice, for
-# two groups of a container (security.rst), so here are as many as it was given more often than it
+# two groups of a container (kernel-defects.rst), so here are as many as it was given more often than it
 # put any.
 kept_by_kvm=0
 tables_of_kvm() {
