@@ -2,7 +2,7 @@
 /*
  * Suite tce_refusal: what is refused where no program gets, because it takes another platform, or
  * a moment between two calls. And the reason that the tracepoint gives for a refusal, with the
- * value that Documentation/tracepoints.rst promises, unless another suite gets there anyway. Which
+ * value that Documentation/errnos.rst promises, unless another suite gets there anyway. Which
  * errnos there are is shown by proofs/, selftests/abi and the fuzzer's model.
  */
 #include <linux/mm.h>

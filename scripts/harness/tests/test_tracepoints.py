@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Documentation/tracepoints.rst has each reason for which a call is refused, with its errno."""
+"""Documentation/errnos.rst has each reason for which a call is refused, with its errno."""
 import re
 import unittest
 
@@ -12,8 +12,9 @@ class Tracepoints(unittest.TestCase):
     def test_page(self):
         code = "".join(path.read_text() for path in ROOT.glob("*.[ch]")
                        if path.name != "tce_trace.h")
-        page = (ROOT / "Documentation/tracepoints.rst").read_text()
-        told = dict(re.findall(r"^   \* - ``([A-Z0-9_]+)``\n     - ([A-Z, ]+)$", page, re.M))
+        page = (ROOT / "Documentation/errnos.rst").read_text()
+        told = {reason: errnos for errnos, reason in re.findall(
+            r"^   \* - ([A-Z, ]+)\n     - ``([A-Z0-9_]+)``$", page, re.M)}
         found = re.findall(r"TCE_REFUSE_WHY\(\s*([A-Z0-9_]+),\s*(?:-(E\w+))?", code)
         self.assertTrue(told)
         self.assertEqual({name for name, _ in found}, set(told))
