@@ -54,6 +54,9 @@ uninstall:
 PACKAGE = vfio-iommu-spapr-tce
 VERSION = $(shell sed -n 's/^MODULE_VERSION("\(.*\)");$$/\1/p' $(MODULE).c)
 SOURCE_DIR = $(DESTDIR)/usr/src/$(PACKAGE)-$(VERSION)
+# What an administrator, or the author of a client, reads
+PAGES = installation secure-boot passthrough containers partition dpdk monitoring troubleshooting \
+	errnos limits help tcestat hardware glossary clients tracepoints
 EXAMPLES_DIR = $(DESTDIR)/usr/share/doc/$(PACKAGE)-tools/examples
 
 install-dkms:
@@ -73,8 +76,8 @@ install-tools:
 	install -D -m 644 -t $(EXAMPLES_DIR) $(filter-out %.py,$(wildcard tools/examples/*))
 	install -m 755 -t $(EXAMPLES_DIR) $(wildcard tools/examples/*.py)
 	install -D -m 644 -t $(dir $(EXAMPLES_DIR))Documentation \
-		$(wildcard Documentation/*.rst Documentation/*.svg)
-	install -m 644 -t $(dir $(EXAMPLES_DIR)) $(wildcard *.md)
+		$(addprefix Documentation/,$(PAGES:=.rst) install.svg windows.svg)
+	install -m 644 -t $(dir $(EXAMPLES_DIR)) README.md CHANGELOG.md SECURITY.md
 
 dist deb rpm: host
 	@scripts/release/package $@

@@ -8,7 +8,8 @@ class Links(Scratch):
     def found(self, link, forge):
         name = "a/b.rst" if forge else "a/b.html"
         self.file("c/d.rst" if forge else "c/d.html",
-                  '<h2 id="as-it-s-called"><a>As it\'s</a> called</h2><h2 id="id1">As its called</h2>')
+                  '<h2 id="as-it-s-called"><a>As it\'s</a> called</h2>'
+                  '<h2 id="id1">As its called</h2>')
         self.file(name, f'<p id="here"><a href="{link}">x</a></p><h1>Its own (one)</h1>')
         return dead(self.top, forge)
 
