@@ -37,6 +37,7 @@
 
 #include <linux/delay.h>
 #include <linux/mm.h>
+#include <linux/mmu_notifier.h>
 #include <linux/overflow.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -383,20 +384,85 @@ static struct tce_region *region_share(struct tce_memory *mem, unsigned long ua,
 	return NULL;
 }
 
-/* -EFAULT if KVM's list has other pages, because the client has mapped them meanwhile */
+/**
+ * struct region_watch - whether other pages may come to a range between its two pins
+ * @notifier: is told before a page-table entry of the range changes
+ * @seq: what it held when it began
+ * @on: there is one
+ */
+struct region_watch {
+	struct mmu_interval_notifier notifier;
+	unsigned long seq;
+	bool on;
+};
+
+#ifndef CONFIG_MMU_NOTIFIER
+/* Without it there is no KVM. */
+static void watch_begin(struct region_watch *watch, struct mm_struct *mm, unsigned long ua,
+			unsigned long npages)
+{
+}
+
+static bool watch_end(struct region_watch *watch)
+{
+	return true;
+}
+#else
+/* Whoever changes a page-table entry of the range calls this before. */
+static bool watch_invalidate(struct mmu_interval_notifier *notifier,
+			     const struct mmu_notifier_range *range, unsigned long seq)
+{
+	mmu_interval_set_seq(notifier, seq);
+	return true;
+}
+
+static const struct mmu_interval_notifier_ops watch_ops = { .invalidate = watch_invalidate };
+
+/*
+ * Watch a range, from before its first pin (litmus/watch.litmus). Waits until what is being
+ * invalidated in the caller's mm has been, and the first time for its mmap_lock. SIGKILL ends
+ * neither. May fail, upon which all pages are compared; a single one always is, at less cost.
+ */
+static void watch_begin(struct region_watch *watch, struct mm_struct *mm, unsigned long ua,
+			unsigned long npages)
+{
+	watch->on = npages > 1 && !mmu_interval_notifier_insert(&watch->notifier, mm, ua,
+								npages << PAGE_SHIFT, &watch_ops);
+	if (watch->on)
+		watch->seq = mmu_interval_read_begin(&watch->notifier);
+}
+
+/* After the second pin. Waits like watch_begin(). Returns false if both had the same pages. */
+static bool watch_end(struct region_watch *watch)
+{
+	if (!watch->on)
+		return true;
+	mmu_interval_notifier_remove(&watch->notifier);
+	return mmu_interval_check_retry(&watch->notifier, watch->seq);
+}
+#endif
+
+/*
+ * -EFAULT if KVM's list has other pages, because the client has mapped them meanwhile. These are
+ * marked dirty, because KVM may have mapped them for a device, and nobody else knows of them.
+ */
 static int compare_pages(const struct tce_region *region)
 {
 	unsigned long i, ua, hpa;
+	int rc = 0;
 
 	for (i = 0; region->mm_iommu && i < region->npages; i++) {
 		ua = region->ua + (i << PAGE_SHIFT);
-		if (mm_iommu_ua_to_hpa(region->mm_iommu, ua, 0, &hpa) ||
-		    hpa != tce_region_hpa(region, ua))
+		if (mm_iommu_ua_to_hpa(region->mm_iommu, ua, 0, &hpa))
 			return tce_pin_errno(-EFAULT, ua);
+		if (hpa != tce_region_hpa(region, ua)) {
+			rc = rc ?: tce_pin_errno(-EFAULT, ua);
+			set_page_dirty_lock(pfn_to_page(PHYS_PFN(hpa)));
+		}
 		if (!(i % TCE_PIN_CHUNK))
 			cond_resched();
 	}
-	return 0;
+	return rc;
 }
 
 static int register_new(struct tce_region_ref *ref, unsigned long ua,
@@ -404,15 +470,20 @@ static int register_new(struct tce_region_ref *ref, unsigned long ua,
 {
 	struct tce_memory *mem = ref->mem;
 	struct tce_mm *tmm = mem->tmm;
+	struct region_watch watch;
 	struct tce_region *region;
-	bool orphan;
+	bool changed = false, orphan;
 	int rc;
 
+	if (listed)
+		watch_begin(&watch, tmm->mm, ua, npages);
 	/* this may take forever */
 	region = region_create(tmm, ua, npages, listed);
+	if (listed)
+		changed = watch_end(&watch);
 	if (IS_ERR(region))
 		return PTR_ERR(region);
-	rc = compare_pages(region);
+	rc = changed ? compare_pages(region) : 0;
 
 	mutex_lock(&tmm->region_lock);
 	if (!rc && mem->closed)

@@ -944,6 +944,7 @@ static const struct failure_injection injections[] = {
 	{ "registration of what is there", TCE_FAULT_REGISTER, -EINVAL, -EINVAL, 0, has_failed },
 	/* it returns the number of pages if it has pinned fewer than it was asked for */
 	{ "registration of some pages", TCE_FAULT_REGISTER, 1, -EFAULT, 0, has_failed },
+	{ "watch", TCE_FAULT_WATCH, -ENOMEM, 0, 0, has_failed, .may_succeed = true },
 	/* the bridge does not release the host's windows */
 	{ "take", TCE_FAULT_TAKE, -5, -EIO, 0, has_failed },
 	{ "create_table", TCE_FAULT_CREATE, -ENOSPC, -ENOSPC, 0, has_failed },

@@ -60,6 +60,7 @@ enum tce_fault {
 	/* pinning of user pages by the driver; a result > 0 pins so many of the pages */
 	TCE_FAULT_PIN,
 	TCE_FAULT_REGISTER,	/* mm_iommu_new() */
+	TCE_FAULT_WATCH,	/* mmu_interval_notifier_insert() */
 	/* the driver's own hypervisor calls; the result is the hypervisor's code */
 	TCE_FAULT_HCALL,
 	TCE_FAULT_ALLOC,	/* any allocation of memory by the current thread */

@@ -237,57 +237,65 @@ static void register_late(struct kunit *test)
 }
 
 /*
- * Another page comes to an address between the pin of a REGISTER and the one of KVM's list, which
- * is refused, since twice as much would be pinned as is charged. KVM may have mapped its page by
- * then: it stays until KVM has let go of it, or, if a bridge keeps the window, for good.
+ * Other pages come to two of three addresses between the pin of a REGISTER and the one of KVM's
+ * list, which is refused, since more would be pinned than is charged, also if nothing could watch
+ * the addresses. KVM may have mapped its pages by then: they are dirty, and stay until KVM has let
+ * go of them, or, if a bridge keeps the window, for good.
  */
 static void page_changes_between_pins(struct kunit *test)
 {
-	static const struct tce_op register_page = { TCE_REGISTER, .size = PAGE_SIZE };
-	enum { NOT_FOUND, FOUND, KEPT, HOW };
+	enum { NOT_FOUND, NOT_WATCHED, FOUND, KEPT, HOW };
+	enum { FIRST, CHANGED, ALSO, PAGES };
+	static const struct tce_op register_pages = { TCE_REGISTER, .size = PAGES * PAGE_SIZE };
 	struct tce_fixture *fx = test->priv;
+	struct page *pages[2][PAGES];
 	unsigned long charged, hpa;
-	struct page *pages[2];
 	struct tce_stop put;
 	struct kvm_setup s;
 	struct tce_thread a;
+	int how, i;
 	long pins;
-	int how;
 
 	kvm_set_up(test, &s);
-	tce_shared = tce_plain(fx, PAGE_SIZE);
+	tce_shared = tce_plain(fx, PAGES * PAGE_SIZE);
 	pins = tce_mock_pins(fx->mock);
 	charged = tce_charged(fx);
 	for (how = 0; how < HOW; how++) {
-		pages[0] = tce_page(fx, tce_shared);
-		tce_thread_stop(&a, s.client, &register_page, TCE_AT_PINNED);
-		tce_renew(fx, tce_shared, PAGE_SIZE);
-		pages[1] = tce_page(fx, tce_shared);
+		bool found = how >= FOUND;
+
+		if (how == NOT_WATCHED)
+			tce_fault_arm(fx->mock, TCE_FAULT_WATCH, 1, -ENOMEM);
+		for (i = 0; i < PAGES; i++)
+			pages[0][i] = tce_page(fx, tce_shared + i * PAGE_SIZE);
+		tce_thread_stop(&a, s.client, &register_pages, TCE_AT_PINNED);
+		tce_renew(fx, tce_shared + CHANGED * PAGE_SIZE, 2 * PAGE_SIZE);
+		for (i = 0; i < PAGES; i++)
+			pages[1][i] = tce_page(fx, tce_shared + i * PAGE_SIZE);
 		tce_stop_at(fx->mock, TCE_AT_PINNED, &put);
 		complete(&a.stop.go_on);
 		wait_for_completion(&put.reached);
-		if (how != NOT_FOUND) {
-			KUNIT_EXPECT_TRUE(test, kvm_put(&s, 0, tce_shared));
+		if (found) {
+			KUNIT_EXPECT_TRUE(test, kvm_put(&s, 0, tce_shared + CHANGED * PAGE_SIZE));
 			tce_mock_entry(s.tbl, 0, &hpa);
-			KUNIT_EXPECT_EQ(test, hpa, page_to_phys(pages[1]));
+			KUNIT_EXPECT_EQ(test, hpa, page_to_phys(pages[1][CHANGED]));
 			/* the REGISTER does not flush what KVM has changed */
 			fx->kvm_left = true;
-			if (how == KEPT)
-				SetPageDirty(pages[1]);
 		}
 		complete(&put.go_on);
 		tce_thread_join(&a);
 		KUNIT_EXPECT_EQ(test, a.rc, -EFAULT);
-		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock) - pins, how == NOT_FOUND ? 0 : 2);
-		KUNIT_EXPECT_EQ(test, tce_charged(fx) - charged, how != NOT_FOUND);
+		for (i = 0; i < PAGES; i++)
+			KUNIT_EXPECT_EQ(test, PageDirty(pages[1][i]), i != FIRST);
+		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock) - pins, found ? 2 * PAGES : 0);
+		KUNIT_EXPECT_EQ(test, tce_charged(fx) - charged, found ? PAGES : 0);
 		KUNIT_EXPECT_EQ(test, tce_map(s.client, SZ_4K, tce_shared, SZ_4K, TCE_R),
-				how == NOT_FOUND ? -EINVAL : 0);
+				found ? 0 : -EINVAL);
 		if (how == KEPT)
 			break;
 		KUNIT_EXPECT_EQ(test, tce_unmap(s.client, 0, SZ_8K), 0);
 		KUNIT_EXPECT_EQ(test, fx->mock->counted, 0);
-		KUNIT_EXPECT_EQ(test, tce_register(s.client, tce_shared, PAGE_SIZE), 0);
-		KUNIT_EXPECT_EQ(test, tce_unregister(s.client, tce_shared, PAGE_SIZE), 0);
+		KUNIT_EXPECT_EQ(test, tce_register(s.client, tce_shared, PAGES * PAGE_SIZE), 0);
+		KUNIT_EXPECT_EQ(test, tce_unregister(s.client, tce_shared, PAGES * PAGE_SIZE), 0);
 		KUNIT_EXPECT_EQ(test, tce_mock_pins(fx->mock), pins);
 		KUNIT_EXPECT_EQ(test, tce_charged(fx), charged);
 	}
@@ -295,15 +303,20 @@ static void page_changes_between_pins(struct kunit *test)
 	tce_fault_arm_sticky(fx->mock, TCE_FAULT_CLEAR, -4);
 	fx->mock->kept = true;
 	kvm_close(&s);
-	fx->pages_left = 1;
+	fx->pages_left = PAGES;
 	/* regions of the kernel's list live for a grace period more */
 	rcu_barrier();
-	KUNIT_ASSERT_EQ(test, vm_munmap(tce_shared, PAGE_SIZE), 0);
+	KUNIT_ASSERT_EQ(test, vm_munmap(tce_shared, PAGES * PAGE_SIZE), 0);
 	KUNIT_EXPECT_EQ(test, tce_mock_forget_bridges(fx->mock), 1);
-	for (how = 0; how < 2; how++) {
-		KUNIT_EXPECT_EQ(test, tce_holders(pages[how]), 1);
-		if (tce_holders(pages[how]))
-			put_page(pages[how]);
+	for (i = 0; i < 2 * PAGES; i++) {
+		struct page *page = pages[i / PAGES][i % PAGES];
+
+		/* it is the same, which is held once */
+		if (i == PAGES + FIRST)
+			continue;
+		KUNIT_EXPECT_EQ(test, tce_holders(page), 1);
+		if (tce_holders(page))
+			put_page(page);
 	}
 }
 

@@ -6,6 +6,7 @@
  * The linker does this (see Kbuild.include).
  */
 #include <linux/mm.h>
+#include <linux/mmu_notifier.h>
 #include <linux/pci.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
@@ -362,6 +363,18 @@ long __wrap_mm_iommu_new(struct mm_struct *mm, unsigned long ua,
 		note_listed(mock, *pmem, ua, entries);
 	tce_run_hook(mock, TCE_AT_PINNED);
 	return rc;
+}
+
+int __wrap_mmu_interval_notifier_insert(struct mmu_interval_notifier *notifier,
+					struct mm_struct *mm, unsigned long start,
+					unsigned long length,
+					const struct mmu_interval_notifier_ops *ops)
+{
+	int rc;
+
+	if (fault(TCE_FAULT_WATCH, &rc))
+		return rc;
+	return __real_mmu_interval_notifier_insert(notifier, mm, start, length, ops);
 }
 
 long __wrap_mm_iommu_put(struct mm_struct *mm,

@@ -4,6 +4,7 @@
 #define TCE_KUNIT_WRAP_H
 
 #include <linux/mm.h>
+#include <linux/mmu_notifier.h>
 #include <linux/pci.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
@@ -44,6 +45,9 @@ extern typeof(mm_iommu_put) __wrap_mm_iommu_put, __real_mm_iommu_put;
 extern typeof(mm_iommu_lookup) __wrap_mm_iommu_lookup, __real_mm_iommu_lookup;
 extern typeof(mm_iommu_mapped_inc) __wrap_mm_iommu_mapped_inc, __real_mm_iommu_mapped_inc;
 extern typeof(mm_iommu_mapped_dec) __wrap_mm_iommu_mapped_dec, __real_mm_iommu_mapped_dec;
+
+extern typeof(mmu_interval_notifier_insert) __wrap_mmu_interval_notifier_insert,
+					    __real_mmu_interval_notifier_insert;
 
 extern typeof(plpar_hcall_norets) __wrap_plpar_hcall_norets;
 extern typeof(synchronize_rcu) __wrap_synchronize_rcu, __real_synchronize_rcu;

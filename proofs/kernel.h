@@ -200,6 +200,8 @@ static inline void list_del(struct list_head *at)
 }
 
 /* Tasks and work */
+struct mmu_interval_notifier { int unused; };
+
 struct mm_struct {
 	unsigned long total_vm;
 	unsigned long locked_vm;
