@@ -202,23 +202,59 @@ static void ranges_hugetlb(int version)
 	ranges(version, "hugetlb", alloc_huge(4 * MiB, NULL));
 }
 
-static void register_hugetlb(int version)
+/* REGISTER of @mem again and again. Return: instructions per @unit bytes */
+static double register_cost(struct tce *t, uint8_t *mem, uint64_t size, uint64_t unit)
 {
-	uint64_t cost[REPS], size = 256 * MiB;
-	uint8_t *mem = alloc_huge(size, NULL);
-	struct tce t;
-	long pins;
+	uint64_t cost[REPS];
+	long pins = pinned();
 	int r;
 
-	attach(&t, version);
-	pins = pinned();
 	for (r = 0; r < REPS; r++) {
-		cost[r] = counted(register_mem(t.container, mem, size));
-		unregister_mem(t.container, mem, size);
+		cost[r] = counted(register_mem(t->container, mem, size));
+		unregister_mem(t->container, mem, size);
 		/* the kernel's own list lets go of memory some time later */
 		pinned_settled(pins);
 	}
-	figure(1.0 * least(cost, REPS) / (size / HUGE), "v2 REGISTER of hugetlb memory per 2 MiB");
+	return 1.0 * least(cost, REPS) / (size / unit);
+}
+
+static void register_hugetlb(int version)
+{
+	uint64_t size = 256 * MiB;
+	struct tce t;
+
+	attach(&t, version);
+	figure(register_cost(&t, alloc_huge(size, NULL), size, HUGE),
+	       "v2 REGISTER of hugetlb memory per 2 MiB");
+}
+
+static uint8_t *transparent_huge(size_t size)
+{
+	uint8_t *p = alloc(size, HUGE);
+
+	expect(!madvise(p, size, MADV_DONTNEED) && !madvise(p, size, MADV_HUGEPAGE));
+	memset(p, 0, size);
+	expect(read_number("/proc/self/smaps_rollup", "AnonHugePages:") * KiB >= size);
+	return p;
+}
+
+/* The same in a process that has KVM, where the kernel's own list gets the memory as well */
+static void register_with_kvm(int version)
+{
+	uint64_t size = 64 * MiB;
+	uint8_t *single = scattered(size);
+	struct tce t;
+
+	guest_init();
+	attach(&t, version);
+	figure(register_cost(&t, alloc_huge(size, NULL), size, HUGE),
+	       "v2 REGISTER with KVM of hugetlb memory per 2 MiB");
+	figure(register_cost(&t, transparent_huge(size), size, HUGE),
+	       "v2 REGISTER with KVM of transparent huge pages per 2 MiB");
+	figure(register_cost(&t, single, size, HUGE),
+	       "v2 REGISTER with KVM of scattered pages per 2 MiB");
+	figure(register_cost(&t, single, host.page, host.page),
+	       "v2 REGISTER with KVM of a page");
 }
 
 /* UNREGISTER unmaps what is mapped. The kernel's own driver refuses it until that is unmapped. */
@@ -493,6 +529,7 @@ static const struct {
 	{ "ranges", ranges_scattered, 2 },
 	{ "ranges", ranges_hugetlb, 2 },
 	{ "register", register_hugetlb, 2 },
+	{ "register with KVM", register_with_kvm, 2 },
 	{ "unregister", unregister_mapped, 2 },
 	{ "regions", many_regions, 2 },
 	{ "shared", shared_regions, 2 },
