@@ -52,7 +52,7 @@ uninstall:
 
 # What the packages have: debian/rules and rpm/*.spec install by these two.
 PACKAGE = vfio-iommu-spapr-tce
-VERSION = $(shell sed -n 's/^MODULE_VERSION("\(.*\)");$$/\1/p' $(MODULE).c)
+VERSION = $(shell scripts/release/version)
 SOURCE_DIR = $(DESTDIR)/usr/src/$(PACKAGE)-$(VERSION)
 # What an administrator, or the author of a client, reads
 PAGES = installation secure-boot passthrough containers partition dpdk monitoring troubleshooting \
@@ -61,15 +61,18 @@ EXAMPLES_DIR = $(DESTDIR)/usr/share/doc/$(PACKAGE)-tools/examples
 
 install-dkms:
 	install -d $(SOURCE_DIR)/compat $(SOURCE_DIR)/scripts/release
-	install -m 644 dkms.conf Kbuild $(filter-out %.mod.c,$(wildcard *.c)) $(wildcard *.h) \
+	sed 's/^PACKAGE_VERSION=.*/PACKAGE_VERSION="$(VERSION)"/' dkms.conf >$(SOURCE_DIR)/dkms.conf
+	install -m 644 Kbuild $(filter-out %.mod.c,$(wildcard *.c)) $(wildcard *.h) \
 		$(SOURCE_DIR)
 	install -m 644 $(filter-out %.mod.c,$(wildcard compat/*.[ch])) $(SOURCE_DIR)/compat
 	install -m 755 compat/probe $(SOURCE_DIR)/compat
-	install -m 755 scripts/release/supported $(SOURCE_DIR)/scripts/release
+	install -m 755 scripts/release/supported scripts/release/version \
+		$(SOURCE_DIR)/scripts/release
 	install -D -m 644 -t $(DESTDIR)/usr/share/doc/$(PACKAGE)-dkms README.md CHANGELOG.md
 
 install-tools:
 	install -D -m 755 -t $(DESTDIR)/usr/bin tools/tcestat
+	sed -i 's/^VERSION = .*/VERSION = "$(VERSION)"/' $(DESTDIR)/usr/bin/tcestat
 	install -D -m 644 -t $(DESTDIR)/usr/share/man/man4 tools/$(MODULE).4
 	install -D -m 644 -t $(DESTDIR)/usr/share/man/man8 tools/tcestat.8
 	install -D -m 644 -t $(DESTDIR)/usr/lib/systemd/system $(wildcard tools/systemd/*)

@@ -371,7 +371,7 @@ static void __exit tce_vfio_exit(void)
 module_init(tce_vfio_init);
 module_exit(tce_vfio_exit);
 
-MODULE_VERSION("1.0~rc1");
+MODULE_VERSION(TCE_VERSION);
 MODULE_LICENSE("GPL");
 MODULE_AUTHOR("The vfio_iommu_spapr_tce developers");
 MODULE_DESCRIPTION("VFIO IOMMU backend for POWER TCE tables");

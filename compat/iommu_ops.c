@@ -191,7 +191,7 @@ module_init(iommu_ops_init);
 
 #endif /* TCE_NEEDS_IOMMU_OPS */
 
-MODULE_VERSION("1.0~rc1");
+MODULE_VERSION(TCE_VERSION);
 MODULE_LICENSE("GPL");
 MODULE_AUTHOR("The vfio_iommu_spapr_tce developers");
 MODULE_DESCRIPTION("IOMMU operations for POWER, on kernels whose VFIO lacks them");

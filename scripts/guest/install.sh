@@ -34,6 +34,7 @@ refused() { ! shown "$@" && [ $code -ne 0 ] && grep -qF -- "$1" $here/printed; }
 found() { modinfo -k "$1" -n $name | grep -F "/lib/modules/$1/$2"; }
 loaded() { [ "$(cat /sys/module/$name/srcversion)" = "$(modinfo -F srcversion $name)" ]; }
 version_is() { [ "$(cat /sys/module/$name/version 2>/dev/null)" = "$1" ]; }
+version() { scripts/release/version; }
 # By the page's commands, modprobe has loaded the file that it finds.
 reload() { doc reload && loaded; }
 none_left() { [ -z "$(find /lib/modules/*/updates -name '*.ko*' 2>/dev/null)" ]; }
@@ -105,15 +106,27 @@ give_to_alice() {
 
 upgrade_packages() {
 	hold 2 wait
-	check "apt install of a newer version" apt-get -q install $here/newer/*.deb
+	mkdir /root/changed
+	tar -xf $here/source.tar.xz -C /root/changed
+	cp $here/newer/*.deb /root/changed/
+	old=$(version)
+	cd /root/changed/*/ || die "the newer sources are not there"
+	check "apt install of the packages with a changed line" doc deb-install
 	check "the old module is there still, says tcestat doctor" refused \
 		"in-tree driver or another build" tcestat doctor --loaded
 	check "the container is open still" shown "process $holder hold" tcestat
 	check "modprobe -r does not take it away" refused "in use" modprobe -r $name
 	hold_killed
 	check "modprobe -r and modprobe" reload
-	check "the newer module is loaded" version_is \
-		"$(dpkg-deb -f $here/newer/$package-dkms_*.deb Version)"
+	check "the newer module is loaded" version_is "$(version)"
+	check "it has the changed line" shown ", changed" modinfo -F description $name
+	check "tcestat says so" shown "loaded: $(version)" tcestat --version
+	check "a client uses it" client 2
+	cd /root/first/*/ || die "the first sources are not there"
+	check "the command that goes back to the first packages" doc deb-downgrade \
+		"s/VERSION/$old/"
+	check "modprobe -r and modprobe" reload
+	check "the first module is loaded" version_is "$old"
 	check "a client uses it" client 2
 }
 

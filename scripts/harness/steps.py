@@ -181,7 +181,7 @@ def machines() -> Iterator[Step]:
     yield Step("guests under KVM", ["guests", "kvm/1/demo", "kvm/1/kill"], 2)
     for kernel, goals in (("6.12-4k", 54), ("6.12-64k", 71)):
         yield Step(f"bench {kernel}", ["bench", kernel, "powernv9"], goals)
-    yield Step("packages", ["release/package", "check"], 21)
+    yield Step("packages", ["release/package", "check"], 37)
     for seed, (kernel, machine) in enumerate((("6.12-4k", "powernv9"), ("6.12-64k", "pseries"),
                                               ("6.1-64k", "powernv9"), ("6.12-be", "powernv9")), 1):
         yield Step(f"fuzz {kernel} {machine}", ["fuzz", "--kernel", kernel, "--machine", machine,

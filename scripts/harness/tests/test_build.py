@@ -12,7 +12,8 @@ MAKEFILE = "modules:\n\techo built >>{0}/log\n\tcat $(M)/*.c >$(M)/vfio_iommu_sp
 
 class Build(Scratch):
     def test_once(self):
-        for file in ("scripts/image/build-module", "scripts/lib.sh"):
+        for file in ("scripts/image/build-module", "scripts/lib.sh", "scripts/release/version",
+                     "dkms.conf"):
             self.file(file, (ROOT / file).read_text()).chmod(0o755)
         for file in ("compat/a.h", "kunit/a.c", "Kbuild", "a.c", "a.h"):
             self.file(file, file)
