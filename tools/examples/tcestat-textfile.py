@@ -9,22 +9,25 @@ FILE is for example /var/lib/prometheus/node-exporter/tcestat.prom.
 """
 import collections
 import json
+import re
 import subprocess
 from typing import Any
 
 
-def tcestat(*command: str) -> tuple[int, Any]:
-    done = subprocess.run(["tcestat", *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                          text=True, check=False)
-    return done.returncode, json.loads(done.stdout or "null")
+def tcestat(*command: str) -> tuple[int, str]:
+    done = subprocess.run(["tcestat", *command], stdout=subprocess.PIPE, text=True, check=False)
+    return done.returncode, done.stdout
 
 
 code, checks = tcestat("doctor", "--json")
 print(f"tce_doctor_exit_code {code}")
 if checks:
-    print(f"tce_checks_failed {sum(not check['ok'] for check in checks['checks'])}")
-code, state = tcestat("--json")
-print(f"tce_loaded {int(code == 0)}")
+    print(f"tce_checks_failed {sum(not check['ok'] for check in json.loads(checks)['checks'])}")
+loaded = tcestat("--version")[1].partition("\nloaded: ")[2]
+here = bool(loaded) and not re.match("none|.*in-tree", loaded)
+print(f"tce_loaded {int(here)}")
+# The rest is for root alone, and not to be had without debugfs: tcestat says why on standard error.
+state: Any = json.loads(tcestat("--json")[1] or "null") if here else None
 if state:
     module = state["module"]
     print(f"tce_leaked_bytes {module['leaked']}")

@@ -59,7 +59,8 @@ ROOTS = {"proc/self/status": "CapEff:\t000001ffffffffff\n"}
 
 # A host in which all is well
 GOOD = {
-    OSRELEASE: "6.12.95\n", "proc/sys/kernel/version": "#1 SMP Debian 6.12.95-1\n",
+    OSRELEASE: "6.12.95\n", "proc/cpuinfo": "cpu\t\t: POWER9\nplatform\t: pSeries\n",
+    "proc/sys/kernel/version": "#1 SMP Debian 6.12.95-1\n",
     LIMITS: limits(), "proc/self/status": "CapEff:\t0000000000000000\n",
     "proc/meminfo": "HugePages_Total:  0\nHugePages_Free:  0\nHugepagesize:  2048 kB\n",
     LOADED: "ABC123\n", f"{MODULE}/version": "1.0\n", f"{MODULE}/refcnt": "4\n", DEBUG: STATE,
@@ -71,6 +72,7 @@ GOOD = {
     "sys/bus/pci/devices/0000:00:00.0/driver": Link("../pcieport"),
     # what modinfo says of this module, and of KVM
     "modinfo/filename": f"/lib/modules/6.12.95/{OURS}", "modinfo/srcversion": "ABC123",
+    "modinfo/version": "1.0",
     f"lib/modules/6.12.95/{OURS}": "",
     "modinfo/kvm": "/kvm.ko"}
 
@@ -85,6 +87,7 @@ class Host(Scratch):
             [ "$3" != -k ] || exec cat "lib/modules/$4/says"
             case $name in kvm*) exec cat modinfo/kvm;; *) exec cat "modinfo/$2";; esac""")
         self.program("bin/systemctl", f"cat {self.top}/unit")
+        self.program("bin/apt-cache", f"cat {self.top}/policy")
         path = mock.patch.dict(os.environ, PATH=f"{self.top}/bin:{os.environ['PATH']}")
         path.start()
         self.addCleanup(path.stop)
@@ -167,6 +170,7 @@ BUILT, NOT_BUILT = ({f"{PACKAGE}/dkms.conf": f'#\nBUILD_EXCLUSIVE_KERNEL="{patte
 NEWER = {OSRELEASE: "6.13.0-1-powerpc64le\n"}
 FORCED = {"etc/dkms/vfio-iommu-spapr-tce.conf": "# all the same\nFORCE=1\n"}
 MAN, HEADERS, DKMS = f"man 4 {NAME}", "linux-headers-6.12.113", "dkms autoinstall -k 6.12.113"
+DEB13, DEB12 = "6.12.113+deb13-powerpc64le-64k", "6.12.113+deb12-powerpc64le"
 SPYRE = {f"{AT}/vendor": "0x1014\n", f"{AT}/device": "0x06a7\n"}
 D3 = "sys/module/vfio_pci/parameters/disable_idle_d3"
 ASLEEP = {f"{AT}/power/runtime_status": "suspended\n"}
@@ -220,6 +224,12 @@ BROKEN = [
     (kernel("6.12.107", OURS), HOST, {}), (kernel("6.12.9", ""), HOST, {}),
     (kernel("6.12.95", INTREE), HOST, {}), ({"lib/modules/7.1/x": ""}, HOST, {}),
     (NEXT, HOST, {"next kernel": HEADERS}),
+    # with the metapackage of its flavour, and from where it is
+    (kernel(DEB13, INTREE), HOST,
+     {"next kernel": f"apt install linux-headers-{DEB13} linux-headers-powerpc64le-64k"}),
+    ({**kernel(DEB12, INTREE), "policy": "  500 http://x bookworm-backports/main ppc64el\n"}, HOST,
+     {"next kernel": f"apt install -t bookworm-backports linux-headers-{DEB12} "
+      "linux-headers-powerpc64le"}),
     # how distributions number them
     *(({**newer(*pair), f"lib/modules/{pair[0]}/says": f"/{OURS}\n"}, HOST, wanted)
       for old, new in (("6.12.74+deb13-powerpc64le", "6.12.74+deb13+1-powerpc64le"),
@@ -401,6 +411,46 @@ class Interface(Host):
         said = self.run_it("doctor", DEVICE, "--mem", "32G")[1]
         self.assertIn(f"      tcestat --root {self.top} doctor {DEVICE} --mem 32G\n", said)
 
+    def test_version(self):
+        """Which is installed, and which is loaded"""
+        file = f"/lib/modules/6.12.95/{OURS}"
+        for files, installed, loaded in (
+                ({}, f"1.0 ({file})", "1.0"),
+                ({"modinfo/version": "1.1"}, f"1.1 ({file})", "1.0"),
+                ({f"{MODULE}/version": "0.1\n"}, f"1.1 ({file})", "0.1, the in-tree driver"),
+                ({"modinfo/filename": f"/{INTREE}", "modinfo/version": "0.1", MODULE: None},
+                 f"0.1, the in-tree driver (/{INTREE})", "none"),
+                ({"modinfo/filename": ""}, "none", "none")):
+            self.put(files)
+            self.assertEqual(self.run_it("--version"), (
+                0, f"tcestat (not installed)\ninstalled: {installed}\nloaded: {loaded}\n", ""))
+        self.put({**GOOD, "modinfo/version": "1.1", LOADED: "0LD\n"})
+        self.assertIn("version 1.0, srcversion 0LD; installed is version 1.1, srcversion ABC123",
+                      self.run_it("doctor")[1])
+        # built from another commit that has changed nothing of the module
+        self.put({LOADED: "ABC123\n"})
+        self.assertEqual(self.run_it("doctor")[0], 0)
+
+    def test_not_power(self):
+        """On a laptop nothing is judged or computed, unless it is for another machine."""
+        self.put({"proc/cpuinfo": "model name\t: x\nflags\t: platform\n"})
+        for words in ("doctor", f"doctor {DEVICE}", "memlock", "memlock --page 4K",
+                      "memlock --platform powernv"):
+            code, said, errors = self.run_it(*words.split())
+            self.assertEqual((code, said), (2, ""), words)
+            self.assertIn("this is no POWER host", errors)
+        self.assertEqual(self.run_it("memlock", "--page", "4K", "--platform", "powernv")[0], 0)
+
+    def test_units(self):
+        """QEMU and virt-install take 4096 for 4 GiB."""
+        for words, hint in (("--mem 4096", "4096 is less than 1M: did you mean 4096M?"),
+                            ("--maxmem 8192", "did you mean 8192M?"), ("--mem 1000K", "than 1M")):
+            for command in ("memlock", f"doctor {DEVICE}"):
+                code, said, errors = self.run_it(*command.split(), *words.split())
+                self.assertEqual((code, said), (2, ""), (command, words))
+                self.assertIn(hint, errors)
+        self.assertEqual(self.run_it("memlock", "--mem", "1M")[0], 0)
+
     def test_loaded(self):
         """The running kernel alone: what decides whether a guest may start now"""
         self.put(NEXT)
@@ -473,9 +523,15 @@ class Interface(Host):
         self.put({DEBUG: STATE.replace("container id=3", "process id=9 tgid=4711 table_leaked=0 "
                                        "kvm=0 locked_vm=1 alive=1 comm=x\ncontainer id=3")})
         self.assertEqual(metrics()['tce_locked_bytes{pid="4711"}'], "4294967297")
-        self.put({MODULE: None, DEBUG: None})
-        self.assertEqual(metrics(),
-                         {"tce_doctor_exit_code": "0", "tce_checks_failed": "0", "tce_loaded": "0"})
+        # Not root, no debugfs, or lockdown: no figures, and no alarm
+        bare = {"tce_doctor_exit_code": "0", "tce_checks_failed": "0", "tce_loaded": "1"}
+        self.put({DEBUG: None})
+        self.assertEqual(metrics(), bare)
+        self.put({f"{MODULE}/version": "0.1\n", LOADED: "INTREE\n"})
+        self.assertEqual(metrics(), {"tce_doctor_exit_code": "1", "tce_checks_failed": "1",
+                                     "tce_loaded": "0"})
+        self.put({MODULE: None})
+        self.assertEqual(metrics(), {**bare, "tce_loaded": "0"})
 
 
 TABLE_BYTES = r"""
