@@ -62,6 +62,7 @@ EXAMPLES_DIR = $(DESTDIR)/usr/share/doc/$(PACKAGE)-tools/examples
 install-dkms:
 	install -d $(SOURCE_DIR)/compat $(SOURCE_DIR)/scripts/release
 	sed 's/^PACKAGE_VERSION=.*/PACKAGE_VERSION="$(VERSION)"/' dkms.conf >$(SOURCE_DIR)/dkms.conf
+	chmod 644 $(SOURCE_DIR)/dkms.conf
 	install -m 644 Kbuild $(filter-out %.mod.c,$(wildcard *.c)) $(wildcard *.h) \
 		$(SOURCE_DIR)
 	install -m 644 $(filter-out %.mod.c,$(wildcard compat/*.[ch])) $(SOURCE_DIR)/compat
@@ -82,7 +83,7 @@ install-tools:
 		$(addprefix Documentation/,$(PAGES:=.rst) install.svg windows.svg)
 	install -m 644 -t $(dir $(EXAMPLES_DIR)) README.md CHANGELOG.md SECURITY.md
 
-dist deb rpm: host
+dist deb rpm: host-package
 	@scripts/release/package $@
 
 clean:
@@ -99,31 +100,33 @@ hostcheck: module
 	@scripts/hostcheck $(OPTIONS) $(DEVICE)
 
 # Everything below runs anywhere: it gets its own tools and kernels.
-demo: host
-	@scripts/system demo $(MACHINE) $(ROW)
+demo: host-demo
+	@scripts/system demo $(MACHINE) $(if $(filter file,$(origin KERNEL)),,$(ROW))
 
-selftest: host
+selftest: host-build
 	@scripts/selftest --kernel $(ROW) --machine $(MACHINE) --driver $(DRIVER) \
 		$(if $(TEST),--test "$$TEST")
 
-kunit: host
+kunit: host-build
 	@scripts/kunit $(if $(filter file,$(origin KERNEL)),,--kernel $(ROW)) \
 		--machine $(MACHINE) $(if $(SUITE),--filter "$$SUITE")
 
-bench: host
+bench: host-build
 	@scripts/bench $(if $(LINUX),$(KERNEL) $(MACHINE))
 
-kernels: host
+kernels: host-check
 	@scripts/check --kernels $(if $(filter file,$(origin KERNEL)),,$(ROW))
 
-quick: host
+quick: host-check
 	@scripts/check --quick
 
-check clients lint docs: host
+check clients lint docs: %: host-%
 	@scripts/$@
 
-host:
-	@scripts/image/setup-host
+# What a command needs, that command installs, after it has said how much that is.
+host-clients host-lint: host-check
+host-demo host-build host-docs host-package host-check:
+	@scripts/image/setup-host $(@:host-%=%)
 
 # The commands are described in CONTRIBUTING.md.
 help:
@@ -137,4 +140,5 @@ help:
 	@echo '  MACHINE=$(MACHINE) one of: powernv8 powernv9 powernv10 pseries pseries-hash'
 
 .PHONY: module install uninstall install-dkms install-tools dist deb rpm clean hostcheck demo \
-	selftest kunit bench kernels quick check clients lint docs host help
+	selftest kunit bench kernels quick check clients lint docs help host-demo \
+	host-build host-docs host-package host-check host-clients host-lint

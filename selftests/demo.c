@@ -4,7 +4,9 @@
  * reports every step with its figures, for a person to read. The exit code is 0
  * if every step is ok.
  *
- * usage: demo 1|2
+ * usage: demo 1|2|answers
+ *   answers   three calls that a client may make, a line for each: what the driver that
+ *             is loaded answers, whichever that is. For PowerNV
  */
 #define _GNU_SOURCE
 #include <stdarg.h>
@@ -144,15 +146,94 @@ static void demo(int version)
 	     (unsigned long long)locked() / 1024);
 }
 
+static const char *answer(long rc)
+{
+	return rc < 0 ? strerrorname_np(-rc) : "0";
+}
+
+/* A MAP over one that is there, of memory the second page of which is not registered */
+static void failing_map(void)
+{
+	struct tce t = { .group2 = -1 };
+	uint8_t *mem;
+	long rc;
+
+	attach(&t, 2);
+	mem = alloc(2 * CHUNK, CHUNK);
+	allow(&t, mem, CHUNK);
+	bounce_at(&t, base(&t) - CHUNK);
+	expect(!edu_open(&t.edu, t.group, 0));
+	map(t.container, mem, base(&t), 8 * KiB, RW);
+	expect(can_write(&t, base(&t), mem));
+	rc = __map(t.container, mem + CHUNK - 4 * KiB, base(&t), 8 * KiB, RW);
+	printf("%s, and what was mapped there is %s\n", answer(rc),
+	       can_write(&t, base(&t), mem) ? "kept" : "lost");
+	edu_close(&t.edu);
+	detach(&t);
+}
+
+static void disable_of_mapped(void)
+{
+	struct tce t = { .group2 = -1 };
+	uint8_t *mem;
+	long pages;
+
+	/* The last client's pages are given back by a worker. */
+	expect(within(20, !pinned()));
+	attach(&t, 1);
+	mem = prepare_dma(&t, CHUNK);
+	expect(!edu_open(&t.edu, t.group, 0));
+	map(t.container, mem, base(&t), CHUNK, RW);
+	disable(t.container);
+	pages = pinned();
+	printf("%ld pages stay pinned, and the device %s\n", pages,
+	       can_write(&t, base(&t), mem) ? "writes to them" : "has no access");
+	edu_close(&t.edu);
+	detach(&t);
+}
+
+/*
+ * The first level of this window's table has room for a larger window, so that the entry behind
+ * the end is nobody else's memory.
+ */
+#define WINDOW	(2 * MiB)
+
+static void map_past_end(void)
+{
+	struct tce t = { .group2 = -1 };
+	uint64_t start;
+	uint8_t *mem;
+	long rc;
+
+	attach(&t, 2);
+	mem = alloc(2 * CHUNK, CHUNK);
+	allow(&t, mem, CHUNK);
+	remove_window(t.container, t.info.dma32_window_start);
+	create(t.container, 12, WINDOW, 2, &start);
+	rc = __map(t.container, mem, start + WINDOW - 4 * KiB, 8 * KiB, RW);
+	printf("%s, and an entry behind the end is %swritten\n", answer(rc), rc ? "not " : "");
+	/* One that fails takes both away, where UNMAP would be refused. */
+	expect(__map(t.container, mem + CHUNK - 8 * KiB, start + WINDOW - 4 * KiB, 12 * KiB,
+		     RW));
+	detach(&t);
+}
+
 int main(int argc, char **argv)
 {
+	bool answers = argc == 2 && !strcmp(argv[1], "answers");
 	int version = argc == 2 ? atoi(argv[1]) : 0;
 
-	if (version != 1 && version != 2) {
-		fprintf(stderr, "usage: %s 1|2\n", argv[0]);
+	if (!answers && version != 1 && version != 2) {
+		fprintf(stderr, "usage: %s 1|2|answers\n", argv[0]);
 		return 2;
 	}
 	host_init();
-	demo(version);
+	if (answers) {
+		failing_map();
+		disable_of_mapped();
+		map_past_end();
+	} else {
+		demo(version);
+	}
 	return failures ? 1 : 0;
 }

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # What "make demo" shows: which host this is, that our module is the one that
-# vfio-pci loads, a device used through both versions of the API, and that the
-# host has its own DMA window back afterwards. Good only if every step is ok.
+# vfio-pci loads, a device used through both versions of the API, that the
+# host has its own DMA window back afterwards, and on PowerNV what the in-tree driver
+# answers to three calls. Good only if every step is ok. With the argument "each",
+# the in-tree driver has to get each of these wrong.
 
 # shellcheck source=lib.sh
 . /guest/lib.sh
@@ -51,6 +53,7 @@ fi
 loaded=$(cat /sys/module/vfio_iommu_spapr_tce/srcversion 2>/dev/null)
 file=$(/bin/modinfo -F filename vfio_iommu_spapr_tce)
 fact "file" "${file#/lib/modules/}"
+fact "version" "$(cat /sys/module/vfio_iommu_spapr_tce/version)"
 [ "$TCE_DRIVER" = intree ] ||
 	try "it is" "this module, not the in-tree driver" test "${file#*/updates/}" != "$file"
 try "it is loaded" "srcversion ${loaded:-none}" \
@@ -70,6 +73,49 @@ for version in 1 2; do
 		sed -n 's/^.*PE# [^]]*\] /     log: /p'
 	try "host's windows" "are back" window_back "v$version"
 done
+
+# answers NAME FILE - what this driver answers to the client. The module of the kernel has no other
+# name than ours.
+answers() {
+	{ rmmod vfio_iommu_spapr_tce && insmod "$2" && vfio_bind "$dev"; } ||
+		die "$1 does not load"
+	/selftests/demo answers >/tmp/"$1" || { cat /tmp/"$1"; die "the client failed with $1"; }
+	vfio_release "$dev"
+}
+
+# compare WHAT - the next line of both
+compare() {
+	read -r theirs <&3
+	read -r mine <&4
+	printf '   %s\n      in-tree       %s\n      this module   %s\n' "$1" "$theirs" "$mine"
+	echo "$theirs" >>/tmp/all-theirs
+	echo "$mine" >>/tmp/all-mine
+}
+
+if [ "$TCE_DRIVER" = ours ] && grep -q PowerNV /proc/cpuinfo; then
+	echo
+	echo "Why: the same calls, with the in-tree driver of this kernel and with this module"
+	intree=$(find /lib/modules/*/kernel -name vfio_iommu_spapr_tce.ko)
+	answers in-tree "$intree"
+	answers ours "$file"
+	exec 3</tmp/in-tree 4</tmp/ours
+	compare "MAP over a mapping fails, as a part of the memory is not registered (v2)"
+	compare "DISABLE, while 32 pages are mapped (v1)"
+	compare "MAP of 2 pages that begins in the last page of a window (v2)"
+	exec 3<&- 4<&-
+	printf '%s\n' "EINVAL, and what was mapped there is kept" \
+		"0 pages stay pinned, and the device has no access" \
+		"EINVAL, and an entry behind the end is not written" >/tmp/wanted
+	try "this module's answers" "as they should be" cmp -s /tmp/all-mine /tmp/wanted
+	# make check has a kernel whose driver is known.
+	if [ "${1-}" = each ]; then
+		printf '%s\n' "EINVAL, and what was mapped there is lost" \
+			"32 pages stay pinned, and the device writes to them" \
+			"0, and an entry behind the end is written" >/tmp/wanted
+		try "the in-tree driver's answers" "all three are wrong" \
+			cmp -s /tmp/all-theirs /tmp/wanted
+	fi
+fi
 
 echo
 if [ $failed -eq 0 ]; then

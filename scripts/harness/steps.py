@@ -200,7 +200,7 @@ def machines() -> Iterator[Step]:
     # failures, too.
     yield Step("hostcheck powernv9", ["system", "hostcheck", "powernv9", "6.12-4k", "--arg",
                                       "passes:nvme", "--arg", "some:xhci"])
-    yield Step("demo powernv9", ["system", "demo", "powernv9"])
+    yield Step("demo powernv9", ["system", "demo", "powernv9", "6.12.95-4k", "--arg", "each"])
     yield Step("demo pseries", ["system", "demo", "pseries"])
     yield Step("refused 6.1-64k", ["system", "refused"])
     yield Step("tracing powernv9", ["system", "tracing"])
