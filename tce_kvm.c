@@ -26,7 +26,7 @@
  * Locks: &tce_kvm_taken.lock, inside of which none is taken. Only KVM can race with the creation or
  * destruction of a table.
  *
- * Never fails: tce_kvm_block(), tce_kvm_settle().
+ * Never fails: tce_kvm_block(), tce_kvm_settle(), tce_kvm_put().
  */
 #include <linux/cache.h>
 #include <linux/cpumask.h>
@@ -78,6 +78,7 @@ struct tce_kvm_taken {
  * struct tce_kvm_ops - a table's operations for KVM
  * @platform: the platform's, which this module still uses
  * @mm: that of the owner, only for comparison
+ * @npages: CPU pages that the table takes, once its window is gone
  * @allowed: while KVM may use the table
  * @blocked: while it may not
  * @nr_taken: elements of @taken, a power of two
@@ -86,6 +87,7 @@ struct tce_kvm_taken {
 struct tce_kvm_ops {
 	struct iommu_table_ops *platform;
 	struct mm_struct *mm;
+	unsigned long npages;
 	struct tce_ops allowed;
 	struct tce_ops blocked;
 	unsigned int nr_taken;
@@ -118,9 +120,9 @@ static __be64 *blocked_useraddr(struct iommu_table *tbl, long index, bool alloc)
 /* Out of line, as is all work for uncommon entries. */
 static noinline __be64 *pua_in_levels(const struct iommu_table *tbl, unsigned long at)
 {
-	unsigned long left;
+	unsigned int missing;
 
-	return tce_table_walk(tbl, tbl->it_userspace, at, &left);
+	return tce_table_walk(tbl, tbl->it_userspace, at, &missing);
 }
 
 /* @at is counted from 0. Return: NULL if a level is missing */
@@ -143,14 +145,15 @@ static bool entry_is_empty(const struct iommu_table *tbl, unsigned long at)
 static __be64 *allowed_useraddr(struct iommu_table *tbl, long index, bool alloc)
 {
 	const struct tce_kvm_ops *kvm_ops = table_kvm_ops(tbl);
-	unsigned long at = index - tbl->it_offset, left;
+	unsigned long at = index - tbl->it_offset;
+	unsigned int missing;
 	__be64 *pua;
 
 	/* KVM of another process counts in that process's list */
 	if (!alloc || current->mm != kvm_ops->mm || at >= tbl->it_size)
 		return blocked_useraddr(tbl, index, alloc);
 	/* The platform leaks a level if two calls make it, so only MAP does. */
-	if (tbl->it_indirect_levels && !tce_table_walk(tbl, (__be64 *)tbl->it_base, at, &left))
+	if (tbl->it_indirect_levels && !tce_table_walk(tbl, (__be64 *)tbl->it_base, at, &missing))
 		return NULL;
 	pua = pua_at(tbl, at);
 	return pua && !pua_is_vfio(pua) ? pua : NULL;
@@ -391,6 +394,7 @@ static void kvm_ops_free(struct iommu_table *tbl)
 		vfree(tbl->it_userspace);
 		tbl->it_userspace = NULL;
 	}
+	atomic_long_sub(kvm_ops->npages, &tce_table_pages);
 	tce_kvm_unprepare(kvm_ops);
 	atomic_long_dec(&tce_kvm_tables);
 	module_put(THIS_MODULE);
@@ -515,4 +519,16 @@ void tce_kvm_block(struct tce_table *table)
 	synchronize_rcu();
 	/* KVM's own invalidation has no effect any more */
 	tce_kvm_settle(table);
+}
+
+/*
+ * Put the window's reference to its table. What the table takes is no longer counted for the
+ * process, but for all until KVM has put its own references.
+ */
+void tce_kvm_put(struct tce_table *table)
+{
+	table->kvm_ops->npages = table->npages;
+	atomic_long_sub(table->npages, &table->mem->tmm->table_pages);
+	/* frees what KVM may have seen (litmus/kvm-ops-free.litmus) */
+	iommu_tce_table_put(table->tbl);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * State shared by the containers of an mm: locks, the tree of regions, and locked_vm. Pins pages.
+ * State shared by the containers of an mm: locks, the tree of regions, locked_vm, and the memory of
+ * tables. Pins pages.
  *
  * Charging, uncharging and pinning take the mmap_lock, which a client can hold for as long as it
  * likes, by a page fault in another thread. So no lock but &tce_mm.registering may be held then,
@@ -9,7 +10,8 @@
  * Locks: tce_mms_lock guards the list and its counts. It is innermost, and its holders neither wait
  * nor allocate.
  *
- * Never fails: everything but tce_mm_get(), tce_charge(), tce_charge_reserve() and tce_pin_pages().
+ * Never fails: everything but tce_mm_get(), tce_charge(), tce_charge_reserve(), tce_tables_take()
+ * and tce_pin_pages().
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -32,6 +34,7 @@ static LIST_HEAD(tce_mms);
 static unsigned long tce_mm_last_id;
 
 atomic_long_t tce_leaked_pages = ATOMIC_LONG_INIT(0);
+atomic_long_t tce_table_pages = ATOMIC_LONG_INIT(0);
 
 static void mm_free(struct tce_mm *tmm)
 {
@@ -218,6 +221,60 @@ bool tce_uncharge_try(struct tce_memory *mem)
 	up_write(&mm->mmap_lock);
 	atomic_long_set(&mem->uncharge, 0);
 	return true;
+}
+
+/*
+ * The tables of all clients may take a quarter of memory, and those of one process half of that,
+ * however much it may lock: no control group counts them, and levels come from the memory that is
+ * kept for those who can't wait.
+ */
+#define TCE_TABLES_SHARE	4
+#define TCE_TABLES_SHARE_OF_ONE	8
+
+static bool take_below(atomic_long_t *used, unsigned long npages, unsigned long limit)
+{
+	long now = atomic_long_read(used);
+
+	do {
+		if (npages > limit || now > limit - npages)
+			return false;
+	} while (!atomic_long_try_cmpxchg(used, &now, now + npages));
+	return true;
+}
+
+/**
+ * tce_tables_take() - count memory that a table is about to take
+ * @tmm: the process
+ * @npages: CPU pages
+ *
+ * Undone by tce_tables_give() or, for a table, by tce_kvm_put() and by freeing it. Context: does
+ * not sleep.
+ *
+ * Return: 0; -ENOMEM over one of the limits.
+ */
+int tce_tables_take(struct tce_mm *tmm, unsigned long npages)
+{
+	unsigned long limit = totalram_pages() / TCE_TABLES_SHARE;
+	unsigned long limit_of_one = totalram_pages() / TCE_TABLES_SHARE_OF_ONE;
+
+	if (take_below(&tmm->table_pages, npages, limit_of_one)) {
+		if (take_below(&tce_table_pages, npages, limit))
+			return 0;
+		atomic_long_sub(npages, &tmm->table_pages);
+	}
+	pr_warn_ratelimited("%s[%d]: %lu KiB for a table refused: its process has tables of %lu KiB, and may have %lu; all tables take %lu KiB, and may take %lu\n",
+			    current->comm, task_tgid_nr(current), npages << (PAGE_SHIFT - 10),
+			    atomic_long_read(&tmm->table_pages) << (PAGE_SHIFT - 10),
+			    limit_of_one << (PAGE_SHIFT - 10),
+			    atomic_long_read(&tce_table_pages) << (PAGE_SHIFT - 10),
+			    limit << (PAGE_SHIFT - 10));
+	return TCE_REFUSE_WHY(TABLES_LIMIT, -ENOMEM, limit_of_one << PAGE_SHIFT);
+}
+
+void tce_tables_give(struct tce_mm *tmm, unsigned long npages)
+{
+	atomic_long_sub(npages, &tmm->table_pages);
+	atomic_long_sub(npages, &tce_table_pages);
 }
 
 /* @rc was returned by pin_user_pages(), which stopped at @ua. */

@@ -31,6 +31,8 @@ struct tce_v1;
  *	held as well; tce_mm_take_regions() needs the latter alone
  * @registering: serializes REGISTER, also while it pins pages, for as long as the client likes
  * @region_lock: guards references to regions, and @nr_draining
+ * @table_pages: CPU pages that the tables of its windows take; raised by tce_tables_take(), lowered
+ *	by tce_tables_give() and tce_kvm_put()
  * @tables: struct tce_table of those of v2, where UNREGISTER looks for user addresses. (v1 has hpas
  *	in its userspace entries.)
  * @regions: v2: tree of struct tce_region by address; no two overlap
@@ -49,6 +51,7 @@ struct tce_mm {
 	struct rw_semaphore map_lock;
 	struct mutex registering;
 	struct mutex region_lock;
+	atomic_long_t table_pages;
 	struct list_head tables;
 	struct rb_root regions;
 	atomic_t listed;
@@ -95,6 +98,12 @@ int tce_charge_reserve(struct tce_charge *charge, struct tce_memory *mem);
 void tce_uncharge_later(struct tce_memory *mem, unsigned long npages);
 void tce_uncharge(struct tce_memory *mem);
 bool tce_uncharge_try(struct tce_memory *mem);
+
+int tce_tables_take(struct tce_mm *tmm, unsigned long npages);
+void tce_tables_give(struct tce_mm *tmm, unsigned long npages);
+
+/* CPU pages of all tables, those that only KVM has included. Lowered when a table is freed, too */
+extern atomic_long_t tce_table_pages;
 
 /* For callers without the container's lock; NULL until it is bound */
 static __always_inline struct tce_mm *tce_memory_mm(const struct tce_memory *mem)

@@ -30,7 +30,7 @@
  * @tbl: the table
  * @node: its top level: it_base or it_userspace
  * @at: the entry's place in the table, counted from 0
- * @hole: if a level is missing, returns how many entries from @at on are missing
+ * @missing: returns how many levels are missing there
  *
  * The platform's look-up does not tell the size of a hole, and a window of 2^46 bytes is mostly
  * holes. An entry of an upper level is the real address of the next one, | 3, in big endian.
@@ -38,24 +38,59 @@
  * Return: the entry; NULL if a level is missing.
  */
 __be64 *tce_table_walk(const struct iommu_table *tbl, __be64 *node,
-		       unsigned long at, unsigned long *hole)
+		       unsigned long at, unsigned int *missing)
 {
 	unsigned int bits = ilog2(tbl->it_level_size);
 	unsigned int level;
 
 	for (level = tbl->it_indirect_levels; level; level--) {
-		unsigned long below = 1UL << (level * bits);
-		unsigned long slot = (at / below) & (tbl->it_level_size - 1);
+		unsigned long slot = (at >> (level * bits)) & (tbl->it_level_size - 1);
 		/* litmus/level.litmus: MAP may just have added the level that KVM finds here */
 		u64 next = tce_pua_read(&node[slot]);
 
-		if (!next) {
-			*hole = below - (at & (below - 1));
+		*missing = level;
+		if (!next)
 			return NULL;
-		}
 		node = __va(next & ~(TCE_PCI_READ | TCE_PCI_WRITE));
 	}
+	*missing = 0;
 	return &node[at & (tbl->it_level_size - 1)];
+}
+
+/* CPU pages of @n levels, and of as many of the userspace entries */
+static unsigned long level_pages(const struct iommu_table *tbl, unsigned int n)
+{
+	return 2 * n * max(tbl->it_level_size * sizeof(__be64) >> PAGE_SHIFT, 1UL);
+}
+
+/**
+ * tce_table_add_levels() - MAP: add levels of userspace entries
+ * @table: the table
+ * @entry: the entry that needs them
+ * @n: how many are missing there
+ *
+ * As many levels of the table are counted as well, which the exchange will add. No levels are
+ * freed before the table is. Context: atomic memory only.
+ *
+ * Return: the userspace entry; NULL if out of memory, or over the limit of tables.
+ */
+__be64 *tce_table_add_levels(struct tce_table *table, unsigned long entry, unsigned int n)
+{
+	struct iommu_table *tbl = table->tbl;
+	unsigned int missing = 0;
+	__be64 *pua;
+
+	if (tce_tables_take(table->mem->tmm, level_pages(tbl, n)))
+		return NULL;
+	pua = table->ops->useraddrptr(tbl, entry, true);
+	if (!pua) {
+		TCE_REFUSE(-ENOMEM);
+		/* some may have been added */
+		tce_table_walk(tbl, tbl->it_userspace, entry - tbl->it_offset, &missing);
+	}
+	table->npages += level_pages(tbl, n - missing);
+	tce_tables_give(table->mem->tmm, level_pages(tbl, missing));
+	return pua;
 }
 
 /* Prepare a new table, of which only @tbl and @mem are set. Return: 0; -ENOMEM */

@@ -70,10 +70,10 @@ static __always_inline unsigned long tce_pua_run(const __be64 *pua, unsigned lon
 static __always_inline bool tce_table_has_level(const struct tce_table *table, unsigned long entry)
 {
 	const struct iommu_table *tbl = table->tbl;
-	unsigned long hole;
+	unsigned int missing;
 
 	return likely(!tbl->it_indirect_levels) ||
-	       tce_table_walk(tbl, (__be64 *)tbl->it_base, entry - tbl->it_offset, &hole);
+	       tce_table_walk(tbl, (__be64 *)tbl->it_base, entry - tbl->it_offset, &missing);
 }
 
 /*
@@ -743,7 +743,7 @@ static __always_inline void map_chunk(struct tce_map *map)
 		return;
 	pua = tce_table_pua(table, map->entry, true, &n);
 	if (!pua) {
-		map->rc = TCE_REFUSE(-ENOMEM);
+		map->rc = -ENOMEM;
 		goto out_unlock;
 	}
 	end = map->left - min3(n, map->left, TCE_CHUNK);

@@ -19,6 +19,7 @@
 #include <linux/compiler.h>
 #include <linux/dma-direction.h>
 #include <linux/list.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/page-flags.h>
@@ -68,6 +69,8 @@ struct tce_search {
  * @in_mm: v2: in &tce_mm.tables
  * @search: of the last UNREGISTER
  * @kvm_ops: the operations that KVM may see
+ * @npages: CPU pages that it takes, or will with the levels that exist as userspace entries only;
+ *	counted by tce_tables_take()
  * @run_min: the shortest run that is worth one operation of the platform
  * @shared: KVM may map memory there; see tce_table_init()
  * @lock: held by MAP and UNMAP while they change and invalidate a chunk, but not by KVM
@@ -79,6 +82,7 @@ struct tce_table {
 	struct list_head in_mm;
 	struct tce_search search;
 	struct tce_kvm_ops *kvm_ops;
+	unsigned long npages;
 	unsigned int run_min;
 	bool shared;
 	struct mutex lock;
@@ -87,7 +91,8 @@ struct tce_table {
 /* tce_platform.c */
 int tce_table_init(struct tce_table *table);
 __be64 *tce_table_walk(const struct iommu_table *tbl, __be64 *node,
-		       unsigned long at, unsigned long *hole);
+		       unsigned long at, unsigned int *missing);
+__be64 *tce_table_add_levels(struct tce_table *table, unsigned long entry, unsigned int n);
 int tce_table_set(struct tce_table *table, unsigned long entry, unsigned long n,
 		  unsigned long hpa, enum dma_data_direction dir);
 bool tce_table_may_set(const struct tce_table *table, enum dma_data_direction dir);
@@ -109,6 +114,7 @@ int tce_kvm_hide(struct tce_table *table, bool in_group);
 void tce_kvm_allow(struct tce_table *table);
 void tce_kvm_block(struct tce_table *table);
 void tce_kvm_settle(struct tce_table *table);
+void tce_kvm_put(struct tce_table *table);
 
 /* Number of tables with operations of this module, each of which keeps the module loaded */
 extern atomic_long_t tce_kvm_tables;
@@ -155,16 +161,22 @@ static __always_inline __be64 *tce_table_pua(struct tce_table *table, unsigned l
 					     bool alloc, unsigned long *left)
 {
 	struct iommu_table *tbl = table->tbl;
-	unsigned long at = entry - tbl->it_offset;
+	unsigned long at = entry - tbl->it_offset, size;
+	unsigned int missing;
+	__be64 *pua;
 
 	if (likely(!tbl->it_indirect_levels)) {
 		*left = tbl->it_size - at;
 		return tbl->it_userspace + at;
 	}
-	*left = tbl->it_level_size - (at & (tbl->it_level_size - 1));
-	if (alloc)
-		return table->ops->useraddrptr(tbl, entry, true);
-	return tce_table_walk(tbl, tbl->it_userspace, at, left);
+	pua = tce_table_walk(tbl, tbl->it_userspace, at, &missing);
+	if (!pua && alloc)
+		pua = tce_table_add_levels(table, entry, missing);
+	size = tbl->it_level_size;
+	if (!pua)
+		size = 1UL << (missing * ilog2(size));
+	*left = size - (at & (size - 1));
+	return pua;
 }
 
 /*

@@ -85,13 +85,23 @@ static long table_pages(struct iommu_table_group *table_group, u32 shift, u64 si
 	bytes = table_group->ops->get_table_size(shift, size, levels);
 	if (!bytes)
 		return TCE_REFUSE_VALUE(-EINVAL, levels);
-	/* After a failure pseries creates no more windows. */
-	if (table_group->max_levels <= 1 &&
-	    bytes >> PAGE_SHIFT > totalram_pages())
-		return TCE_REFUSE_WHY(TABLE_TOO_LARGE, -ENOMEM, 0);
 	if (level_too_large(table_group, shift, size, levels))
 		return TCE_REFUSE_WHY(LEVEL_TOO_LARGE, -ENOMEM, levels);
 	return bytes >> PAGE_SHIFT;
+}
+
+/*
+ * CPU pages that CREATE allocates for a table of @npages in all: the first level, and by
+ * tce_table_init() those of the last entry, of the table and of the userspace entries.
+ */
+static unsigned long first_pages(u32 shift, u64 size, u32 levels, long npages)
+{
+	unsigned int bits;
+
+	if (levels <= 1)
+		return npages;
+	bits = DIV_ROUND_UP(ilog2(size) - shift, levels);
+	return 2 * levels * max(sizeof(u64) << bits >> PAGE_SHIFT, 1UL);
 }
 
 /* pseries recognizes its default window by page and size alone. */
@@ -200,8 +210,7 @@ static void free_window(struct tce_window *win)
 	 * preempted (litmus/lookup.litmus).
 	 */
 	synchronize_rcu();
-	/* frees what KVM may have seen (litmus/kvm-ops-free.litmus) */
-	iommu_tce_table_put(table->tbl);
+	tce_kvm_put(table);
 	tce_uncharge_later(table->mem, win->charged);
 	kfree(win);
 }
@@ -238,21 +247,24 @@ static int ask_for_table(struct tce_window *win, struct tce_group *grp, u32 shif
 
 /*
  * Create a window that is not set in any bridge yet. Undone by tce_kvm_block(),
- * tce_table_unmap_all() and free_window().
+ * tce_table_unmap_all() and free_window(). @taken has been taken, and is given back on failure.
  */
 static struct tce_window *new_window(struct tce_memory *mem, struct tce_group *grp, int num,
-				     u32 shift, u64 size, u32 levels)
+				     u32 shift, u64 size, u32 levels, unsigned long taken)
 {
 	struct tce_table *table;
 	struct tce_window *win;
 	int rc, hidden;
 
 	win = kzalloc(sizeof(*win), GFP_KERNEL);
-	if (!win)
-		return ERR_PTR(TCE_REFUSE(-ENOMEM));
+	if (!win) {
+		rc = TCE_REFUSE(-ENOMEM);
+		goto err_give;
+	}
 	win->num = num;
 	table = &win->table;
 	table->mem = mem;
+	table->npages = taken;
 	rc = tce_kvm_prepare(table);
 	if (rc)
 		goto err_free;
@@ -285,6 +297,8 @@ err_unprepare:
 	tce_kvm_unprepare(table->kvm_ops);
 err_free:
 	kfree(win);
+err_give:
+	tce_tables_give(mem->tmm, taken);
 	return ERR_PTR(rc);
 }
 
@@ -357,14 +371,15 @@ void tce_windows_unset(struct tce_container *container, struct tce_group *grp)
 }
 
 static int add_window(struct tce_container *container, u32 shift, u64 size, u32 levels,
-		      unsigned long npages, u64 *start, struct tce_charge *charge)
+		      unsigned long npages, unsigned long taken, u64 *start,
+		      struct tce_charge *charge)
 {
 	struct tce_group *grp = tce_group_first(container);
 	/* check_room() has found room. */
 	int num = container->windows[0] ? 1 : 0, rc;
 	struct tce_window *win;
 
-	win = new_window(&container->mem, grp, num, shift, size, levels);
+	win = new_window(&container->mem, grp, num, shift, size, levels, taken);
 	rc = PTR_ERR_OR_ZERO(win);
 	if (rc)
 		goto out;
@@ -414,6 +429,7 @@ static long create_windows(struct tce_container *container, struct tce_charge *c
 	struct iommu_table_group *table_group = tce_group_platform(container);
 	bool pending = container->default_pending;
 	long for_default = 0, for_wanted = 0;
+	unsigned long taken = 0;
 	u64 start;
 	int rc;
 
@@ -426,18 +442,26 @@ static long create_windows(struct tce_container *container, struct tce_charge *c
 	     tce_charge_need(charge, for_default + for_wanted);
 	if (rc)
 		return rc;
+	if (create)
+		taken = first_pages(create->page_shift, create->window_size, create->levels,
+				    for_wanted);
+	rc = tce_tables_take(container->mem.tmm, for_default + taken);
+	if (rc)
+		return rc;
 
 	if (pending) {
 		rc = add_window(container, IOMMU_PAGE_SHIFT_4K, table_group->tce32_size, 1,
-				for_default, &start, charge);
-		if (rc)
+				for_default, for_default, &start, charge);
+		if (rc) {
+			tce_tables_give(container->mem.tmm, taken);
 			return rc;
+		}
 		container->default_pending = false;
 	}
 	if (!create)
 		return 0;
 	rc = add_window(container, create->page_shift, create->window_size, create->levels,
-			for_wanted, &create->start_addr, charge);
+			for_wanted, taken, &create->start_addr, charge);
 	if (!rc)
 		container->default_pending = false;
 	/*

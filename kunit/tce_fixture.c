@@ -12,6 +12,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "../tce_mm.h"
 #include "tce_fixture.h"
 
 #define FIRST_UA	0x20000000UL
@@ -29,6 +30,8 @@ void tce_settled(struct tce_fixture *fx)
 			   mock->nr_violations - i);
 	mock->nr_violations = 0;
 
+	KUNIT_EXPECT_EQ(fx->test, atomic_long_read(&tce_table_pages) - fx->begun.n[TCE_TABLE_PAGES],
+			tce_mock_table_pages(mock));
 	if (!tce_mock_count(mock).stale)
 		fx->kvm_left = false;
 	else if (!fx->hypercalls && !fx->kvm_left)

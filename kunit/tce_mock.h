@@ -353,6 +353,7 @@ void tce_mock_destroy(struct tce_mock *mock);
 struct tce_mock *tce_mock_current(void);
 
 struct tce_mock_count tce_mock_count(struct tce_mock *mock);
+unsigned long tce_mock_table_pages(struct tce_mock *mock);
 
 __printf(2, 3)
 void tce_mock_violation(struct tce_mock *mock, const char *fmt, ...);

@@ -478,6 +478,39 @@ static void nodes_free(struct iommu_table *tbl, __be64 *node, unsigned int level
 	}
 }
 
+/* A node, and those of the @level levels below */
+static unsigned long nodes(const struct iommu_table *tbl, const __be64 *node, unsigned int level)
+{
+	unsigned long n = 1, i;
+
+	for (i = 0; level && i < tbl->it_level_size; i++)
+		if (node[i])
+			n += nodes(tbl, __va(be64_to_cpu(node[i]) &
+					     ~(TCE_PCI_READ | TCE_PCI_WRITE)), level - 1);
+	return n;
+}
+
+/*
+ * CPU pages that all tables take on a platform that has them in memory: what it has said of those
+ * of one level, and the userspace entries' levels twice of others.
+ */
+unsigned long tce_mock_table_pages(struct tce_mock *mock)
+{
+	const struct tce_mock_table *mt;
+	const struct iommu_table *tbl;
+	unsigned long n = 0;
+
+	spin_lock(&mock->lock);
+	list_for_each_entry(mt, &mock->tables, list) {
+		tbl = mt->tbl;
+		n += !tbl->it_indirect_levels ? mt->price :
+		     2 * nodes(tbl, mt->root, tbl->it_indirect_levels) *
+		     DIV_ROUND_UP(tbl->it_level_size * sizeof(__be64), PAGE_SIZE);
+	}
+	spin_unlock(&mock->lock);
+	return n;
+}
+
 static void mock_flush(struct iommu_table *tbl)
 {
 	struct tce_mock_table *mt = to_mock(tbl);

@@ -116,12 +116,14 @@ static void reasons(struct kunit *test)
 	const unsigned long size = 1UL << shift;
 	struct tce_fixture *fx = test->priv;
 	unsigned long ua = tce_plain(fx, size), hole = ua + size, limit;
-	struct tce_mock_group *grp;
+	struct tce_mock_group *grp, *partition;
 	struct tce_client *client = tce_ready_for(fx, true, ua, size, &grp);
+	struct tce_client *other = tce_ready(fx, true, &partition);
 	struct tce_client *v1 = tce_ready(fx, false, NULL), *new = tce_open(fx, false);
 	u32 too_short[16] = { 4 };
 	u64 second, start;
 
+	partition->tg.max_levels = 1;
 	KUNIT_ASSERT_EQ(test, tce_unmap(v1, 0, SZ_4K), 0);
 	KUNIT_ASSERT_EQ(test, tce_create(client, shift, SZ_64M, 1, &second), 0);
 
@@ -144,8 +146,8 @@ static void reasons(struct kunit *test)
 	REASON(PAGE_TOO_SMALL, EINVAL, PAGE_SIZE, tce_map(client, second, ua, size, TCE_RW));
 	TCE_REFUSED(fx, TOO_MANY_WINDOWS, ENOSPC, tce_create(client, 12, SZ_16M, 1, &start));
 	REASON(LEVEL_TOO_LARGE, ENOMEM, 1, tce_create(client, 12, 1ULL << 46, 1, &start));
-	grp->tg.max_levels = 1;
-	TCE_REFUSED(fx, TABLE_TOO_LARGE, ENOMEM, tce_create(client, 12, 1ULL << 53, 1, &start));
+	limit = totalram_pages() / 8 << PAGE_SHIFT;
+	REASON(TABLES_LIMIT, ENOMEM, limit, tce_create(other, 12, 1ULL << 53, 1, &start));
 	REASON(REGISTERED_ALREADY, EBUSY, ua, tce_register(client, ua, size));
 	TCE_REFUSED(fx, NO_SUCH_REGION, ENOENT, tce_unregister(client, ua, size - PAGE_SIZE));
 	REASON(PIN, EFAULT, hole, tce_map(v1, 0, hole - PAGE_SIZE, 2 * PAGE_SIZE, TCE_RW));

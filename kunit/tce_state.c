@@ -18,10 +18,10 @@
 static const char *const names[] = {
 	"pins", "reached pages", "mappings counted in the kernel's list", "locked_vm",
 	"live entries", "what the devices reach", "tables", "kvm_tables",
-	"leaked_tables", "leaked pages", "closing", "references of the module",
+	"leaked_tables", "leaked pages", "tce_table_pages", "closing", "references of the module",
 	"containers", "references of containers", "enabled", "default_pending", "groups", "windows",
 	"v1 pages", "v1 charged", "uncharge",
-	"references of processes", "open", "table_leaked", "listed", "nr_draining",
+	"references of processes", "open", "table_leaked", "table_pages", "listed", "nr_draining",
 	"regions", "references of regions", "mappings of regions",
 };
 
@@ -63,8 +63,12 @@ static void count_container(const struct tce_container *container, struct tce_st
 	state->n[TCE_ENABLED] += container->enabled;
 	state->n[TCE_PENDING] += container->default_pending;
 	state->n[TCE_GROUPS] += list_count_nodes((struct list_head *)&container->groups);
-	for (i = 0; i < ARRAY_SIZE(container->windows); i++)
-		state->n[TCE_WINDOWS] += !!container->windows[i];
+	for (i = 0; i < ARRAY_SIZE(container->windows); i++) {
+		if (!container->windows[i])
+			continue;
+		state->n[TCE_WINDOWS]++;
+		state->n[TCE_MM_TABLES] -= container->windows[i]->table.npages;
+	}
 	state->n[TCE_UNCHARGE] += atomic_long_read(&mem->uncharge);
 	if (mem->v1) {
 		state->n[TCE_V1_PAGES] += atomic_long_read(&mem->v1->pages);
@@ -83,6 +87,8 @@ static void count_mm(const struct tce_mm *tmm, struct tce_state *state)
 	state->n[TCE_MM_USERS] += tmm->users - 1;
 	state->n[TCE_MM_OPEN] += tmm->open;
 	state->n[TCE_MM_LEAKED] += tmm->table_leaked;
+	/* that of no window */
+	state->n[TCE_MM_TABLES] += atomic_long_read(&tmm->table_pages);
 	state->n[TCE_LISTED] += atomic_read(&tmm->listed);
 	state->n[TCE_DRAINING] += tmm->nr_draining;
 	for (node = rb_first(&tmm->regions); node; node = rb_next(node)) {
@@ -135,6 +141,9 @@ void tce_get_state(struct tce_fixture *fx, struct tce_state *state)
 	state->n[TCE_HIDDEN_TABLES] = atomic_long_read(&tce_kvm_tables);
 	state->n[TCE_LEAKED_TABLES] = atomic_long_read(&tce_leaked_tables);
 	state->n[TCE_LEAKED_PAGES] = atomic_long_read(&tce_leaked_pages);
+	/* that of no table */
+	state->n[TCE_TABLE_PAGES] = atomic_long_read(&tce_table_pages) -
+				    tce_mock_table_pages(fx->mock);
 	state->n[TCE_CLOSING] = atomic_long_read(&tce_closing);
 	state->n[TCE_MODULE] = module_users();
 	for (id = ULONG_MAX; (container = tce_container_next(id)); tce_container_put(container)) {

@@ -6,6 +6,7 @@
  */
 #include <linux/prandom.h>
 
+#include "../tce_container.h"
 #include "tce_fixture.h"
 #include "tce_draw.h"
 
@@ -237,8 +238,104 @@ static void bridge_keeps_a_window_at_detach(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_mock_count(fx->mock).live, 0);
 }
 
+/* Which limit of tables is met */
+static const struct limit {
+	const char *name;
+	bool of_all;
+	unsigned int share;
+} limits[] = {
+	{ "of one process", false, 8 },
+	{ "of all", true, 4 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(limit, limits, name);
+
+/* Have tables of others so that so many pages are left. Return: how many these are, to be taken off */
+static long leave(struct kunit *test, const struct tce_client *client, unsigned long npages)
+{
+	const struct limit *limit = test->param_value;
+	atomic_long_t *used = limit->of_all ? &tce_table_pages :
+			      &tce_container_find(client->data)->mem.tmm->table_pages;
+	long others = totalram_pages() / limit->share - npages - atomic_long_read(used);
+
+	atomic_long_add(others, used);
+	if (limit->of_all)
+		((struct tce_fixture *)test->priv)->begun.n[TCE_TABLE_PAGES] += others;
+	return others;
+}
+
+static void take_off(struct kunit *test, const struct tce_client *client, long others)
+{
+	const struct limit *limit = test->param_value;
+
+	if (limit->of_all)
+		((struct tce_fixture *)test->priv)->begun.n[TCE_TABLE_PAGES] -= others;
+	atomic_long_sub(others, limit->of_all ? &tce_table_pages :
+			&tce_container_find(client->data)->mem.tmm->table_pages);
+}
+
+/* With a page less than @npages it is ENOMEM, and changes nothing. Return: what it says with them */
+#define NEEDS(npages, call) ({						\
+	long _rc, _others = leave(test, client, (npages) - 1);		\
+									\
+	TCE_REFUSED(fx, TABLES_LIMIT, ENOMEM, call);			\
+	take_off(test, client, _others);				\
+	_others = leave(test, client, npages);				\
+	_rc = call;							\
+	take_off(test, client, _others);				\
+	_rc;								\
+})
+
+/*
+ * Whatever a process may lock, its tables and all tables are bounded, with the levels that MAP
+ * adds. The platform is not asked for a table that would be too much.
+ */
+static void tables_are_bounded(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	unsigned long ua = tce_plain(fx, PAGE_SIZE);
+	struct tce_mock_group *grp = tce_group(fx);
+	struct tce_client *client = tce_open(fx, true);
+	unsigned int asked;
+	struct iommu_table *tbl;
+	u64 start;
+	long used;
+
+	KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
+	KUNIT_ASSERT_EQ(test, tce_register(client, ua, PAGE_SIZE), 0);
+	/* the default window and that one, or neither */
+	KUNIT_EXPECT_EQ(test, NEEDS((grp->tg.ops->get_table_size(12, grp->tg.tce32_size, 1) +
+				     grp->tg.ops->get_table_size(16, SZ_64M, 1)) >> PAGE_SHIFT,
+				    tce_create(client, 16, SZ_64M, 1, &start)), 0);
+	KUNIT_EXPECT_EQ(test, fx->mock->asked[TCE_FAULT_CREATE], 2);
+	/* once more, since what is removed is given back */
+	KUNIT_ASSERT_EQ(test, tce_remove(client, start), 0);
+	KUNIT_EXPECT_EQ(test, NEEDS(grp->tg.ops->get_table_size(16, SZ_64M, 1) >> PAGE_SHIFT,
+				    tce_create(client, 16, SZ_64M, 1, &start)), 0);
+	asked = fx->mock->asked[TCE_FAULT_CREATE];
+	KUNIT_EXPECT_EQ(test, asked, 3);
+	/* for all it counts until KVM has put it, too */
+	tbl = iommu_tce_table_get(grp->hw[1]);
+	used = atomic_long_read(&tce_table_pages);
+	KUNIT_ASSERT_EQ(test, tce_remove(client, start), 0);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&tce_table_pages), used);
+	iommu_tce_table_put(tbl);
+	KUNIT_EXPECT_LT(test, atomic_long_read(&tce_table_pages), used);
+
+	/* three levels of a page each, those of the last entry first; a MAP adds two */
+	KUNIT_EXPECT_EQ(test, NEEDS(2 * 3, tce_create(client, 12, SZ_64M, 3, &start)), 0);
+	KUNIT_EXPECT_EQ(test, NEEDS(2 * 2, tce_map(client, start, ua, SZ_4K, TCE_RW)), 0);
+	KUNIT_EXPECT_EQ(test, NEEDS(2 * 1, tce_map(client, start + SZ_1M, ua, SZ_4K, TCE_RW)), 0);
+	used = leave(test, client, 0);
+	KUNIT_EXPECT_EQ(test, tce_map(client, start + SZ_4K, ua, SZ_4K, TCE_RW), 0);
+	KUNIT_EXPECT_EQ(test, tce_unmap(client, start, SZ_64M), 0);
+	KUNIT_EXPECT_EQ(test, tce_map(client, start + SZ_1M, ua, SZ_4K, TCE_RW), 0);
+	take_off(test, client, used);
+}
+
 static struct kunit_case tce_window_cases[] = {
 	KUNIT_CASE_PARAM(any_windows, platform_gen_params),
+	KUNIT_CASE_PARAM(tables_are_bounded, limit_gen_params),
 	KUNIT_CASE(bridge_keeps_a_window_at_detach),
 	{}
 };

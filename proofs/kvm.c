@@ -99,7 +99,7 @@ static bool mapped_by_user(void)
 }
 
 __be64 *tce_table_walk(const struct iommu_table *of, __be64 *node, unsigned long at,
-		       unsigned long *hole)
+		       unsigned int *missing)
 {
 	prove(of == &tbl && LEVELS && ((unsigned long)node == base || node == puas));
 	prove(inside() && at == index - tbl.it_offset);

@@ -126,6 +126,15 @@ static long do_create(struct tce *t)
 	return __create(t->container, window.shift, window.size, window.levels, &created);
 }
 
+/* What it will say from now on, or -1 */
+static int open_log(void)
+{
+	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	lseek(log, 0, SEEK_END);
+	return log;
+}
+
 /* Has the kernel's log a line with that, of those that were not read yet? */
 static bool log_says(int log, const char *text)
 {
@@ -142,9 +151,8 @@ static bool log_says(int log, const char *text)
 
 static void limits(struct tce *t)
 {
-	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	int log = open_log();
 
-	lseek(log, 0, SEEK_END);
 	limited_mem = alloc(2 * CHUNK, CHUNK);
 	set_memlock(RLIM_INFINITY);
 	if (t->version == 1) {
@@ -257,34 +265,163 @@ static void needs_much(void *arg)
 	*result = rc;
 }
 
-static void bounded(struct tce *t)
+/* Starts a client that sets *result to READY, and is let go on in a group with that limit. */
+static pid_t spawn_in_group(struct tce *t, void (*run)(void *arg), const char *limit)
 {
 	char text[16];
-	int status;
 	pid_t pid;
 
-	if (t->version == 1 && host.page == 4096)
-		skip("the CPU's pages are no larger than the window's");
 	mkdir(CGROUP, 0755);
 	if (mount("none", CGROUP, "cgroup2", 0, NULL))
 		skip("this kernel has no cgroup2");
 	expect_rc(0, write_to(CGROUP "/cgroup.subtree_control", "+memory"));
 	mkdir(CGROUP "/pod", 0755);
-	expect_rc(0, write_to(CGROUP "/pod/memory.max", t->version == 2 ? "64M" : "128K"));
-	/* the kernel tells at length whom it killed */
-	write_to("/proc/sys/kernel/printk", "1");
+	expect_rc(0, write_to(CGROUP "/pod/memory.max", limit));
 	result = alloc_shared(host.page);
-	pid = spawn(true, needs_much, t);
+	pid = spawn(true, run, t);
 	while (*result != READY && lives(pid))
 		usleep(1000);
 	snprintf(text, sizeof(text), "%d", pid);
 	expect_rc(0, write_to(CGROUP "/pod/cgroup.procs", text));
 	*result = 0;
+	return pid;
+}
+
+static void remove_group(void)
+{
+	rmdir(CGROUP "/pod");
+	umount(CGROUP);
+}
+
+static void bounded(struct tce *t)
+{
+	int status;
+	pid_t pid;
+
+	if (t->version == 1 && host.page == 4096)
+		skip("the CPU's pages are no larger than the window's");
+	/* the kernel tells at length whom it killed */
+	write_to("/proc/sys/kernel/printk", "1");
+	pid = spawn_in_group(t, needs_much, t->version == 2 ? "64M" : "128K");
 	expect(waitpid(pid, &status, 0) == pid);
 	expect((WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) || *result == -ENOMEM);
 	write_to("/proc/sys/kernel/printk", "5");
-	rmdir(CGROUP "/pod");
-	umount(CGROUP);
+	remove_group();
+}
+
+/*
+ * Tables are no control group's, and a client that may lock any amount of memory is bounded by a
+ * share of the machine's: an eighth, to which comes what else is allocated meanwhile.
+ */
+#define MEMINFO		"/proc/meminfo"
+#define BESIDE		(64 * MiB)
+
+static uint64_t free_at_first;
+
+static void expect_an_eighth(const char *of)
+{
+	uint64_t share = read_number(MEMINFO, "MemTotal:") * KiB / 8, now = mem_free();
+	uint64_t taken = free_at_first > now ? free_at_first - now : 0;
+
+	note("%s: %llu MiB of %llu", of, (unsigned long long)(taken / MiB),
+	     (unsigned long long)(share / MiB));
+	expect(taken < share + BESIDE);
+}
+
+/* The largest window that can be had. Return: is there one? */
+static bool create_largest(struct tce *t, unsigned int levels, uint64_t *size, uint64_t *start)
+{
+	for (*size = 1ULL << 46; *size >= GiB; *size /= 2)
+		if (!__create(t->container, 12, *size, levels, start))
+			return true;
+	return false;
+}
+
+/* Has MAP make one leaf of a window's table after the other, until it is refused. */
+static void fill_with_leaves(struct tce *t, unsigned int levels, void *mem)
+{
+	uint64_t start, size, leaf, at;
+	long rc = 0;
+
+	if (levels > t->info.ddw.levels || !create_largest(t, levels, &size, &start))
+		return;
+	leaf = 1ULL << (12 + (__builtin_ctzll(size) - 12 + levels - 1) / levels);
+	for (at = 0; !rc && at < size; at += leaf)
+		rc = __map(t->container, mem, start + at, host.page, RW);
+	note("%u levels: %llu of %llu leaves", levels, (unsigned long long)(at / leaf),
+	     (unsigned long long)(size / leaf));
+	expect_rc(-ENOMEM, rc);
+}
+
+/* With one container after the other, which stay. */
+static void takes_tables(void *arg)
+{
+	uint64_t size, start;
+	struct tce clients[2];
+	int n = host.other < 0 ? 1 : 2, i;
+	uint8_t *mem;
+
+	(void)arg;
+	mem = alloc(CHUNK, CHUNK);
+	for (i = 0; i < n; i++) {
+		attach_at(&clients[i], 2, i ? host.other : 0);
+		register_mem(clients[i].container, mem, CHUNK);
+		remove_window(clients[i].container, clients[i].info.dma32_window_start);
+	}
+	*result = READY;
+	while (*result == READY)
+		usleep(1000);
+	free_at_first = mem_free();
+	for (i = 0; i < n; i++)
+		while (create_largest(&clients[i], 1, &size, &start))
+			note("a table for %llu GiB", (unsigned long long)(size / GiB));
+	expect_an_eighth("tables of one level");
+	for (i = 0; i < n; i++) {
+		detach(&clients[i]);
+		attach_at(&clients[i], 2, i ? host.other : 0);
+		register_mem(clients[i].container, mem, CHUNK);
+		remove_window(clients[i].container, clients[i].info.dma32_window_start);
+		fill_with_leaves(&clients[i], 3, mem);
+		fill_with_leaves(&clients[i], 2, mem);
+	}
+	expect_an_eighth("leaves");
+	/* it is given back */
+	for (i = 0; i < n; i++) {
+		detach(&clients[i]);
+		attach_at(&clients[i], 2, i ? host.other : 0);
+		remove_window(clients[i].container, clients[i].info.dma32_window_start);
+		create(clients[i].container, 12, 4 * GiB, 1, &start);
+	}
+}
+
+/* Half of what is there, while nobody has much */
+static void has_memory(void *arg)
+{
+	size_t size = *(uint64_t *)arg, at;
+	volatile uint8_t *mem = alloc(size, host.page);
+
+	for (at = 0; at < size; at += host.page)
+		mem[at] = 1;
+	*result = READY;
+	for (;;)
+		pause();
+}
+
+static void tables(struct tce *t)
+{
+	int log = open_log(), again = open_log();
+	uint64_t half = read_number(MEMINFO, "MemAvailable:") * KiB / 2;
+	pid_t other;
+
+	result = alloc_shared(host.page);
+	other = spawn(false, has_memory, &half);
+	expect(within(120, *result == READY));
+	expect(ends(spawn_in_group(t, takes_tables, "64M"), 200));
+	expect(lives(other));
+	kill_child(other);
+	remove_group();
+	expect(log_says(log, "KiB for a table refused: "));
+	expect(!log_says(again, "invoked oom-killer"));
 }
 
 /* Long work, which lets others run. */
@@ -388,6 +525,7 @@ static const struct test tests[] = {
 	{ "UNREGISTER of memory at the hpa of a v1 page unmaps it", unregister_at_hpa, V2 | TWO | DMA },
 	{ "each command may lock what it needs, and with less is ENOMEM and costs nothing", limits, BOTH },
 	{ "a control group's limit bounds what is allocated for a client", bounded, BOTH | APART },
+	{ "tables are a share of memory, whatever a client may lock", tables, V2 | APART },
 	{ "a window may lock what its table needs, and with less is ENOMEM", each_window, V2 },
 	{ "containers of a process have one limit, and charge common memory once",
 	  common_limit, V2 | TWO },
