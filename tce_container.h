@@ -29,6 +29,7 @@ struct tce_window;
  * @default_pending: the default window is created when it is first needed
  * @enabled: MAP and UNMAP are allowed
  * @closed: the VFIO core has released it
+ * @hole_told: the log says that it has mapped what the bridge does not pass on
  * @mem: the user's memory
  * @free_work: retries to free it after the last put
  */
@@ -43,6 +44,7 @@ struct tce_container {
 	bool default_pending;
 	bool enabled;
 	bool closed;
+	bool hole_told;
 	struct tce_memory mem;
 	struct delayed_work free_work;
 };

@@ -13,6 +13,9 @@
  * Never fails: DISABLE once it has the lock, but entries that the platform refuses to clear keep
  * their pages.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/printk.h>
 #include <linux/sched.h>
 #include <linux/sizes.h>
 #include <linux/uaccess.h>
@@ -116,6 +119,18 @@ static int check_map(struct tce_container *container, u64 ioba, u64 ua, u64 size
 	return rc;
 }
 
+/*
+ * A bridge of PowerNV keeps these addresses for its own MMIO and MSIs, whatever the table says. A
+ * client that maps them has no other way to learn it.
+ */
+static noinline void tell_of_hole(struct tce_container *container, const struct tce_table *table)
+{
+	if (!table->ops->tce_kill || xchg(&container->hole_told, true))
+		return;
+	pr_warn_ratelimited("%s[%d]: maps bus addresses from 2 to 4 GiB, at which a device reaches no memory\n",
+			    current->comm, task_tgid_nr(current));
+}
+
 static __always_inline int map_range(struct tce_container *container, u64 ioba, u64 ua, u64 size,
 				     enum dma_data_direction dir, struct tce_v1_batch *batch)
 {
@@ -126,6 +141,8 @@ static __always_inline int map_range(struct tce_container *container, u64 ioba, 
 	if (rc)
 		return rc;
 	rc = find_entries(container, ioba, ua, size, &table, &first, &n);
+	if (unlikely(ioba < SZ_4G && ioba + size > SZ_2G) && !rc && size)
+		tell_of_hole(container, table);
 	rc = rc ?: tce_table_map(table, first, ua, n, dir, batch);
 	unlock_for_map(container);
 	return rc;
