@@ -141,6 +141,11 @@ def runs() -> Iterator[Step]:
         "selftest", "--kernel", "6.12-64k", "--machine", "pseries", "--as", "high-window",
         "--qemu=-global", "--qemu=spapr-pci-host-bridge.dma_win_addr=0x800000000000000",
         *PATIENCE, "--test", "windows: v2: IOMMU pages*"])
+    # An administrator's options: each entry by a hypercall of its own, and no window of the host's
+    # that is not the default one.
+    yield Step("selftest 6.12-4k pseries no-multitce", programs(
+        "6.12-4k", "pseries", "user", "--as", "no-multitce", "--append", "multitce=off disable_ddw",
+        *PATIENCE))
     # Later kernels compare a hypercall, and an UNMAP, with the end of the table before the module.
     yield Step(f"selftest {UNCHECKED} powernv9 kvm", programs(
         UNCHECKED, "powernv9", "user", "--as", "kvm", *KVM, *PATIENCE,

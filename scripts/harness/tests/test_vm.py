@@ -19,6 +19,23 @@ class Vm(Scratch):
             console.line(line.encode() + b"\r\n")
         return vm.judge(console, vm.complaints(console.lines)[0], status, late)
 
+    def test_without_multitce(self):
+        """The kernel's own warning about it, once in that boot, and no other"""
+        warning = ["[    0.9] ------------[ cut here ]------------",
+                   "[    0.9] WARNING: CPU: 0 PID: 1 at {}+0x20/0x40", "[    0.9] Modules linked in:",
+                   "[    0.9] ---[ end trace 0000000000000000 ]---"]
+
+        def said(append: str, *functions: str) -> list[str]:
+            return vm.complaints([line.format(f"arch/powerpc/lib/feature-fixups.c:697 {name}")
+                                  for name in functions for line in warning], append)[0]
+
+        off = "quiet multitce=off"
+        self.assertEqual(said(off, "check_features"), [])
+        for append, *functions in (("", "check_features"), (off, "another"),
+                                   (off, "check_features", "check_features"),
+                                   (off, "another", "check_features")):
+            self.assertEqual(len(said(append, *functions)), 2, functions)
+
     def test_torn_line(self):
         """A message of the firmware in the midst of a line, and the next one: the line is whole
         again."""

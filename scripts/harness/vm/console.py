@@ -17,6 +17,10 @@ SPLATS = re.compile("|".join(line for line in (DATA / "complaints").read_text().
 # A guest inside the guest has no nvram that its firmware has prepared.
 HARMLESS = "WARNING: nvram corruption detected: 0-length partition"
 
+# With multitce=off the kernel warns at its start that this was not to be changed any more.
+NO_MULTITCE = re.compile(r"^.*cut here.*\n.*WARNING: .* check_features\b(?:.*\n)*?.*end trace.*\n",
+                         re.M)
+
 # KCSAN's report of a data race: its title, and its stacks, of which two lines each are the access
 # and what called it.
 RACE = re.compile(r"^.*BUG: (KCSAN: .*)\n((?:.*\n)*?).*={40,}", re.M)
@@ -70,9 +74,9 @@ class Console:
             print(text, flush=True)
 
 
-def complaints(lines: Iterable[str]) -> tuple[list[str], list[str]]:
+def complaints(lines: Iterable[str], append: str = "") -> tuple[list[str], list[str]]:
     """(the lines in which the kernel complains, the titles of data races that have nothing to do
-    with the module)"""
+    with the module). @append is what its command line has."""
     others: list[str] = []
 
     def unless_of_others(report: re.Match[str]) -> str:
@@ -84,6 +88,8 @@ def complaints(lines: Iterable[str]) -> tuple[list[str], list[str]]:
 
     # What comes then is the kernel's log, which repeats all reports.
     said, _, log = "".join(f"{line}\n" for line in lines).partition("\nVM-END")
+    if "multitce=off" in append.split():
+        said, log = NO_MULTITCE.sub("", said, 1), NO_MULTITCE.sub("", log, 1)
     text = RACE.sub(unless_of_others, said) + re.sub(".*BUG: KCSAN: .*", "", log)
     return [line for line in text.splitlines() if SPLATS.search(line.replace(HARMLESS, ""))], others
 
