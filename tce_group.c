@@ -174,8 +174,8 @@ static int reset_table(struct device *dev, void *restore)
 		table_group->ops->release_ownership(table_group, dev);
 	set_iommu_table_base(dev, restore ? table_group->tables[0] : NULL);
 	/*
-	 * Linux 7.0 and later maps directly below that limit, in the host's window of pseries, which
-	 * has gone. The host's driver gets both again.
+	 * Linux 7.0 and later maps directly below that limit, in the host's window of pseries,
+	 * which has gone. The host's driver gets both again.
 	 */
 	if (!restore)
 		dev->bus_dma_limit = 0;

@@ -250,7 +250,7 @@ static const struct limit {
 
 KUNIT_ARRAY_PARAM_DESC(limit, limits, name);
 
-/* Have tables of others so that so many pages are left. Return: how many these are, to be taken off */
+/* Have tables of others so that so many pages are left. Return: their pages, to be taken off */
 static long leave(struct kunit *test, const struct tce_client *client, unsigned long npages)
 {
 	const struct limit *limit = test->param_value;
@@ -274,7 +274,7 @@ static void take_off(struct kunit *test, const struct tce_client *client, long o
 			&tce_container_find(client->data)->mem.tmm->table_pages);
 }
 
-/* With a page less than @npages it is ENOMEM, and changes nothing. Return: what it says with them */
+/* With a page less than @npages it is ENOMEM, and changes nothing. Return: the result with them */
 #define NEEDS(npages, call) ({						\
 	long _rc, _others = leave(test, client, (npages) - 1);		\
 									\
