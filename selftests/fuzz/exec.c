@@ -488,6 +488,8 @@ void exec_op(const struct op *op)
 		report->count[op->kind].passed++;
 	else
 		report->count[op->kind].refused++;
+	if (rc < 0 && rule_alone(&want) >= 0)
+		report->alone[rule_alone(&want)]++;
 
 	if (!wanted_has(&want, rc)) {
 		char text[128];

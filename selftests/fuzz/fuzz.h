@@ -53,10 +53,34 @@ struct op {
 	uint64_t a, b, c;
 };
 
-/* Results that are right: bit 0 is success, bit n is errno n. @refused: success would be wrong */
+/*
+ * Why the ABI refuses an operation: predict.c has each of them in words. What MAP and UNMAP have
+ * in common comes in pairs.
+ */
+enum rule {
+	RULE_GROUP_OPEN, RULE_JOINED, RULE_V1_ALONE, RULE_JOIN_WINDOWS, RULE_NOT_JOINED,
+	RULE_NO_GROUP, RULE_IOMMU_SET, RULE_IOMMU_EEH, RULE_IOMMU_TYPE, RULE_V1_GROUPS,
+	RULE_NO_IOMMU, RULE_VERSION, RULE_ENABLED,
+	RULE_REGISTER_NOTHING, RULE_REGISTER_VA, RULE_REGISTER_SIZE, RULE_REGISTER_LEFT,
+	RULE_REGISTER_OVERLAP, RULE_REGISTERED, RULE_REGISTER_HOLE,
+	RULE_NOT_REGISTERED, RULE_NOT_MINE, RULE_STILL_MAPPED,
+	RULE_WINDOW_SHIFT, RULE_WINDOW_POWER, RULE_WINDOW_SMALL, RULE_WINDOW_LEVELS,
+	RULE_WINDOW_NO_LEVEL, RULE_WINDOW_ADDRESS, RULE_WINDOW_MEMORY, RULE_WINDOW_GROUPS,
+	RULE_WINDOW_ROOM, RULE_WINDOW_ORDER, RULE_NO_WINDOW,
+	RULE_DISABLED, RULE_UNMAP_DISABLED, RULE_SHARED, RULE_UNMAP_SHARED,
+	RULE_OUTSIDE, RULE_UNMAP_OUTSIDE, RULE_END, RULE_UNMAP_END,
+	RULE_IOVA, RULE_UNMAP_IOVA, RULE_SIZE, RULE_UNMAP_SIZE,
+	RULE_FLAG, RULE_NO_FLAG, RULE_VA, RULE_NO_MEMORY, RULE_PAGE, RULE_NO_REGION,
+	RULE_REGION_END, RULES
+};
+
+/*
+ * Results that are right: bit 0 is success, bit n is errno n. @rules: why success would be wrong.
+ * @open: whether the ABI lets it be refused for something else as well
+ */
 struct wanted {
-	uint64_t results;
-	bool refused;
+	uint64_t results, rules;
+	bool open;
 };
 
 struct window {
@@ -152,6 +176,7 @@ struct report {
 	struct {
 		unsigned long passed, refused;
 	} count[OP_KINDS];
+	unsigned long alone[RULES];	/* operations that this rule alone has refused */
 	unsigned long ioctls, dma_reads, dma_writes, dma_none, lock_checks, pin_checks;
 };
 
@@ -175,6 +200,7 @@ struct container *model_at(int slot);
 unsigned int groups_of(const struct container *c);
 const struct entry *model_entry(const struct container *c, uint64_t iova);
 const struct window *model_window(const struct container *c, uint64_t iova);
+uint64_t model_large_page(void);
 bool model_bus_address(uint64_t iova, uint64_t size);
 uint64_t model_locked(uint64_t *most);
 long model_pinned(long *most);
@@ -191,6 +217,9 @@ int page_at(uint64_t va);
 /* predict.c */
 bool model_allows(const struct op *op);
 void model_predict(const struct op *op, struct wanted *want);
+const char *rule_text(enum rule rule);
+bool rule_here(enum rule rule);
+int rule_alone(const struct wanted *want);
 bool wanted_has(const struct wanted *want, long rc);
 void wanted_text(const struct wanted *want, char *buf, size_t size);
 

@@ -9,9 +9,13 @@
 
 static uint64_t state;
 
+/* How often an operation was asked for that this rule alone refuses */
+static unsigned int asked[RULES];
+
 void gen_seed(uint64_t seed)
 {
 	state = seed;
+	memset(asked, 0, sizeof(asked));
 }
 
 static uint64_t below(uint64_t n)
@@ -128,7 +132,7 @@ static void gen_map(const struct container *c, struct op *op)
 	uint64_t page = w->used ? 1ULL << w->shift : 4096, n;
 	const struct region *r = c->version == 2 ? some_region() : NULL;
 
-	op->flags = one_in(40) ? below(5) : 1 + below(3);
+	op->flags = one_in(40) ? below(8) : 1 + below(3);
 	op->b = any_iova(c, w);
 	n = one_in(10) ? some_pages() * ((host.page + page - 1) / page) : 1 + below(6);
 	if (r && !one_in(6)) {
@@ -165,12 +169,17 @@ static void gen_unmap(const struct container *c, struct op *op)
 static void gen_register(struct op *op)
 {
 	const struct region *r = some_region();
+	uint64_t large = model_large_page();
 	unsigned int n = some_pages();
 
 	if (r && one_in(4)) {
 		/* The same again, or what nearly is. */
 		op->a = r->va;
 		op->b = r->pages * host.page;
+	} else if (large && one_in(r ? 10 : 2)) {
+		/* Room for what only a window of too large pages can map. */
+		op->a = ARENA + below(machine.pages * host.page / large) * large;
+		op->b = large;
 	} else {
 		op->a = ARENA + below(machine.pages) * host.page;
 		op->b = n * host.page;
@@ -194,9 +203,13 @@ static void gen_unregister(struct op *op)
 
 static unsigned int some_shift(void)
 {
-	uint64_t sizes = machine.info[2].ddw.pgsizes;
+	uint64_t sizes = machine.info[2].ddw.pgsizes, large = model_large_page();
+	const struct region *r = some_region();
 	unsigned int shift;
 
+	/* Pages that the region has room for, but no pages that are as large */
+	if (r && large && r->pages * host.page >= large && !one_in(4))
+		return __builtin_ctzll(large);
 	if (one_in(2))
 		return 12;
 	do {
@@ -226,7 +239,7 @@ static void gen_create(const struct container *c, struct op *op)
 	if (one_in(12))
 		op->a = pick(shifts);
 	if (one_in(12))
-		op->b = one_in(3) ? below(4096) : one_in(2) ? op->b + 4096 : op->b * 3;
+		op->b = one_in(3) ? 1ULL << below(12) : one_in(2) ? op->b + 4096 : op->b * 3;
 	if (one_in(12))
 		op->c = pick(levels);
 	if (one_in(20))
@@ -296,12 +309,13 @@ static bool gen_setup(struct op *op)
 		op->kind = OP_OPEN_CONTAINER;
 	else if (!model.group[group].open)
 		op->kind = OP_OPEN_GROUP;
-	else if (model.group[group].object < 0 && (!c->groups || one_in(host.powernv ? 4 : 8)))
+	else if (model.group[group].object < 0 &&
+		 (!c->groups || one_in(c->window[0].used && !c->window[0].pending ? 6 : 2)))
 		op->kind = OP_SET_CONTAINER;
 	else if (c->groups && !c->version) {
 		op->kind = OP_SET_IOMMU;
-		op->a = one_in(8) ? below(12) :
-			one_in(3) ? V1_IOMMU : V2_IOMMU;
+		op->a = one_in(8) ? below(12) : one_in(20) ? VFIO_EEH :
+			below(6) < (groups_of(c) > 1 ? 5 : 2) ? V1_IOMMU : V2_IOMMU;
 	} else {
 		return false;
 	}
@@ -403,8 +417,145 @@ static void gen_any(struct op *op)
 		gen_setup(op);
 }
 
-/* @before: the operation before it in the round, or NULL */
-void gen_op(struct op *op, const struct op *before)
+/* The container's region in which a page of the IOMMU's has room that is too large for the memory */
+static const struct region *large_region(const struct container *c, uint64_t large)
+{
+	unsigned int me = 1u << (c - model.object);
+	uint64_t va;
+	int i;
+
+	for (va = ARENA; va < arena_end(); va += large) {
+		i = region_around(va, large);
+		if (i >= 0 && model.region[i].users & me)
+			return &model.region[i];
+	}
+	return NULL;
+}
+
+/* A step to a MAP that only the size of the window's pages forbids */
+static bool gen_large(struct op *op)
+{
+	uint64_t large = model_large_page(), start = ARENA + below(2) * large;
+	const struct container *c = model_at(op->slot);
+	int i, w;
+
+	if (!large || !c || c->version != 2)
+		return false;
+	if (!large_region(c, large)) {
+		if (start + large > arena_end())
+			start = ARENA;
+		*op = (struct op){ OP_REGISTER, op->slot, .a = start, .b = large };
+		for (i = 0; i < MAX_REGIONS; i++)
+			if (overlaps(&model.region[i], start, large) && model.region[i].users)
+				*op = (struct op){ OP_UNREGISTER, op->slot,
+					.a = model.region[i].va,
+					.b = model.region[i].pages * host.page };
+		for (i = 0; i < (int)machine.pages; i++)
+			if (!model.page[i].there)
+				*op = (struct op){ OP_MMAP, .a = i, .b = 1 };
+		return true;
+	}
+	for (w = 0; w < 2; w++)
+		if (c->window[w].used && 1ULL << c->window[w].shift == large)
+			return false;
+	w = !c->window[0].used || (c->window[1].used && one_in(2)) ? 0 : 1;
+	if (c->window[0].used && c->window[1].used)
+		*op = (struct op){ OP_REMOVE, op->slot, .a = c->window[w].start };
+	else
+		*op = (struct op){ OP_CREATE, op->slot, .a = __builtin_ctzll(large),
+			.b = 256 * MiB, .c = 1 };
+	return true;
+}
+
+/* A container goes whose memory another one maps. */
+static bool gen_left(struct op *op)
+{
+	int i;
+
+	for (i = 0; i < MAX_REGIONS; i++) {
+		const struct region *r = &model.region[i];
+		const struct container *c = &model.object[r->users ? __builtin_ctz(r->users) : 0];
+
+		if (!r->used || r->users != 1u << (c - model.object) || !region_mapped(i, c))
+			continue;
+		*op = (struct op){ OP_UNSET_CONTAINER, .group = __builtin_ctz(c->groups) };
+		return true;
+	}
+	return false;
+}
+
+/* Is there a rule, not yet asked, for a second group of this container? */
+static bool wants_second(const struct container *c)
+{
+	switch (c->version) {
+	case 0:
+		return !asked[RULE_V1_GROUPS];
+	case 1:
+		return !asked[RULE_V1_ALONE];
+	default:
+		return !host.powernv && c->window[0].pending && !asked[RULE_SHARED];
+	}
+}
+
+/* A group joins another one, which v1 and a partition refuse at once or later. */
+static bool gen_together(struct op *op)
+{
+	const struct container *c = model_at(op->slot);
+	int i;
+
+	if (!c || !c->groups || !wants_second(c))
+		return false;
+	op->kind = OP_SET_IOMMU;
+	op->a = V1_IOMMU;
+	if (groups_of(c) > 1)
+		return !c->version;
+	for (i = 0; i < machine.groups; i++) {
+		if (model.group[i].object >= 0)
+			continue;
+		op->group = i;
+		op->kind = model.group[i].open ? OP_SET_CONTAINER : OP_OPEN_GROUP;
+		return true;
+	}
+	return false;
+}
+
+/* A step to where a rule can refuse that has not yet, and seldom would */
+static bool gen_step(struct op *op)
+{
+	*op = (struct op){ .slot = below(SLOTS) };
+	return gen_together(op) || (!asked[RULE_PAGE] && gen_large(op)) ||
+	       (!asked[RULE_REGISTER_LEFT] && gen_left(op));
+}
+
+/* Which rule alone refuses the operation, or -1 */
+static int only_rule(const struct op *op)
+{
+	struct wanted want;
+
+	model_predict(op, &want);
+	return rule_alone(&want);
+}
+
+/* Of many operations the one that is refused by the rule which refused least so far */
+static bool gen_refused(struct op *best)
+{
+	unsigned int tries, least = -1;
+	struct op op;
+
+	for (tries = 0; tries < 100 && least; tries++) {
+		int rule;
+
+		gen_any(&op);
+		rule = model_allows(&op) ? only_rule(&op) : -1;
+		if (rule < 0 || asked[rule] >= least)
+			continue;
+		least = asked[rule];
+		*best = op;
+	}
+	return least != -1U;
+}
+
+static void choose(struct op *op, const struct op *before)
 {
 	const struct container *c;
 
@@ -423,7 +574,22 @@ void gen_op(struct op *op, const struct op *before)
 		if (model_allows(op))
 			return;
 	}
+	if (one_in(15) && gen_step(op) && model_allows(op))
+		return;
+	if (one_in(25) && gen_refused(op))
+		return;
 	do {
 		gen_any(op);
 	} while (!model_allows(op));
+}
+
+/* @before: the operation before it in the round, or NULL */
+void gen_op(struct op *op, const struct op *before)
+{
+	int rule;
+
+	choose(op, before);
+	rule = only_rule(op);
+	if (rule >= 0)
+		asked[rule]++;
 }

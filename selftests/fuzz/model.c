@@ -85,6 +85,17 @@ bool overlaps(const struct region *r, uint64_t va, uint64_t size)
 	return r->used && va < r->va + r->pages * host.page && r->va < va + size;
 }
 
+/* A page of the IOMMU's that is larger than the CPU's and for which the arena has memory, or 0 */
+uint64_t model_large_page(void)
+{
+	uint64_t page;
+
+	for (page = 2 * host.page; page <= machine.pages * host.page; page *= 2)
+		if (machine.info[2].ddw.pgsizes & page)
+			return page;
+	return 0;
+}
+
 /* Other devices of the bus answer below 4 GiB, if the device asks there. */
 bool model_bus_address(uint64_t iova, uint64_t size)
 {

@@ -18,15 +18,36 @@ bool wanted_has(const struct wanted *want, long rc)
 	return rc <= 0 && rc > -64 && want->results >> -rc & 1;
 }
 
+static bool power_of_two(uint64_t n)
+{
+	return n && !(n & (n - 1));
+}
+
+/* The ABI leaves it open whether this is a reason to refuse. */
 static void may(struct wanted *want, int err)
+{
+	want->results |= 1ULL << err;
+	want->open |= err;
+}
+
+/* An errno that is right as well, where a rule refuses */
+static void or_else(struct wanted *want, int err)
 {
 	want->results |= 1ULL << err;
 }
 
-static void must(struct wanted *want, int err)
+static void must(struct wanted *want, enum rule rule, int err)
 {
-	may(want, err);
-	want->refused = true;
+	or_else(want, err);
+	want->rules |= 1ULL << rule;
+}
+
+/* The only rule that refuses it, or -1 */
+int rule_alone(const struct wanted *want)
+{
+	if (!power_of_two(want->rules) || want->open)
+		return -1;
+	return __builtin_ctzll(want->rules);
 }
 
 void wanted_text(const struct wanted *want, char *buf, size_t size)
@@ -38,11 +59,6 @@ void wanted_text(const struct wanted *want, char *buf, size_t size)
 		if (want->results >> err & 1)
 			len += snprintf(buf + len, size - len, "%s%s", len ? " or -" : err ? "-" : "",
 					err ? strerrorname_np(err) : "0");
-}
-
-static bool power_of_two(uint64_t n)
-{
-	return n && !(n & (n - 1));
 }
 
 /* Whether the process has memory in all of [va, va + size). */
@@ -70,12 +86,14 @@ static void predict_register(const struct container *c, const struct op *op, str
 	bool fresh = true;
 	int i;
 
-	if (!size || va % host.page || size % host.page || va + size < va) {
-		must(want, EINVAL);
-		if (!accessible(va, size))
-			may(want, EFAULT);
-		return;
-	}
+	if (!size)
+		must(want, RULE_REGISTER_NOTHING, EINVAL);
+	if (va % host.page)
+		must(want, RULE_REGISTER_VA, EINVAL);
+	if (size % host.page)
+		must(want, RULE_REGISTER_SIZE, EINVAL);
+	if (va + size < va)
+		or_else(want, EINVAL);
 	for (i = 0; i < MAX_REGIONS; i++) {
 		const struct region *r = &model.region[i];
 
@@ -84,20 +102,20 @@ static void predict_register(const struct container *c, const struct op *op, str
 		if (!r->users) {
 			/* left behind by a container that went */
 			if (region_mapped(i, NULL)) {
-				must(want, EBUSY);
-				may(want, EINVAL);
+				must(want, RULE_REGISTER_LEFT, EBUSY);
+				or_else(want, EINVAL);
 			}
 			continue;
 		}
 		if (r->va != va || r->pages * host.page != size)
-			must(want, EINVAL);
+			must(want, RULE_REGISTER_OVERLAP, EINVAL);
 		else if (r->users & 1u << (c - model.object))
-			must(want, EBUSY);
+			must(want, RULE_REGISTERED, EBUSY);
 		else
 			fresh = false;
 	}
 	if (fresh && !accessible(va, size))
-		must(want, EFAULT);
+		must(want, RULE_REGISTER_HOLE, EFAULT);
 	if (size > GiB)
 		may(want, ENOMEM);
 }
@@ -105,52 +123,63 @@ static void predict_register(const struct container *c, const struct op *op, str
 static void predict_unregister(const struct container *c, const struct op *op, struct wanted *want)
 {
 	unsigned int me = 1u << (c - model.object);
-	int i;
+	int i = region_find(op->a, op->b);
 
-	if (op->a % host.page || op->b % host.page)
-		must(want, EINVAL);
-	if (!op->b)
-		may(want, EINVAL);
-	i = region_find(op->a, op->b);
-	if (i < 0 || !(model.region[i].users & me))
-		must(want, ENOENT);
+	if (i < 0)
+		must(want, RULE_NOT_REGISTERED, ENOENT);
+	else if (!(model.region[i].users & me))
+		must(want, RULE_NOT_MINE, ENOENT);
 	else if (model.region[i].users == me && region_mapped(i, c))
-		must(want, EBUSY);
+		must(want, RULE_STILL_MAPPED, EBUSY);
+	/* These it has not registered either. */
+	if (op->a % host.page || op->b % host.page || !op->b)
+		or_else(want, EINVAL);
 	if (!c->enabled)
-		must(want, EPERM);
+		or_else(want, EPERM);
+}
+
+/* Has the window a shape that there can be? */
+static bool predict_shape(const struct op *op, struct wanted *want)
+{
+	const struct vfio_iommu_spapr_tce_info *info = &machine.info[2];
+	uint64_t shift = op->a, size = op->b, levels = op->c;
+
+	if (shift > 63 || !(info->ddw.pgsizes >> shift & 1))
+		must(want, RULE_WINDOW_SHIFT, EINVAL);
+	if (!power_of_two(size))
+		must(want, RULE_WINDOW_POWER, EINVAL);
+	else if (shift <= 63 && size >> shift == 0)
+		must(want, RULE_WINDOW_SMALL, EINVAL);
+	if (levels > info->ddw.levels)
+		must(want, RULE_WINDOW_LEVELS, EINVAL);
+	if (!levels && host.powernv)
+		must(want, RULE_WINDOW_NO_LEVEL, EINVAL);
+	if (!want->rules && host.powernv && !levels_fit(shift, size, levels))
+		must(want, RULE_WINDOW_ADDRESS, EINVAL);
+	return !want->rules;
 }
 
 static void predict_create(const struct container *c, const struct op *op, struct wanted *want)
 {
-	const struct vfio_iommu_spapr_tce_info *info = &machine.info[2];
-	uint64_t shift = op->a, size = op->b, levels = op->c;
-	bool dynamic, shape = true;
+	bool dynamic;
 	int num;
 
-	if (shift > 63 || !(info->ddw.pgsizes >> shift & 1) || !power_of_two(size) ||
-	    size >> shift == 0)
-		shape = false;
-	if (levels > info->ddw.levels || (!levels && host.powernv))
-		shape = false;
-	if (shape && host.powernv && !levels_fit(shift, size, levels))
-		shape = false;
-	if (!shape) {
-		must(want, EINVAL);
+	if (!predict_shape(op, want)) {
 		/* as tables go it may be too large as well */
-		if (size > 64 * GiB)
+		if (op->b > 64 * GiB)
 			may(want, ENOMEM);
 	} else if (!host.powernv && beyond_memory(op)) {
-		must(want, ENOMEM);
-	} else if (8 * (size >> shift) > SMALL_TABLE) {
+		must(want, RULE_WINDOW_MEMORY, ENOMEM);
+	} else if (8 * (op->b >> op->a) > SMALL_TABLE) {
 		may(want, ENOMEM);
 		may(want, EINVAL);
 	}
 	if (!host.powernv && groups_of(c) > 1)
-		must(want, EPERM);
+		must(want, RULE_WINDOW_GROUPS, EPERM);
 	if (!model_create_slot(c, op, &num, &dynamic))
-		must(want, ENOSPC);
+		must(want, RULE_WINDOW_ROOM, ENOSPC);
 	else if (!host.powernv && num == 0 && c->window[1].used)
-		must(want, EPERM);
+		must(want, RULE_WINDOW_ORDER, EPERM);
 }
 
 /* What MAP and UNMAP have in common. Returns the window. */
@@ -158,63 +187,43 @@ static const struct window *predict_range(const struct container *c, const struc
 					  uint64_t iova, uint64_t size, struct wanted *want)
 {
 	const struct window *w = model_window(c, iova);
+	const int un = op->kind == OP_UNMAP;
 
 	if (!c->enabled)
-		must(want, EPERM);
+		must(want, RULE_DISABLED + un, EPERM);
 	if (!host.powernv && groups_of(c) > 1 && c->window[0].pending)
-		must(want, EPERM);
+		must(want, RULE_SHARED + un, EPERM);
 	if (!w) {
-		must(want, ENXIO);
+		must(want, RULE_OUTSIDE + un, ENXIO);
 		if ((iova | size) % 4096 || iova + size < iova || op->a % 4096)
-			may(want, EINVAL);
+			or_else(want, EINVAL);
 		return NULL;
 	}
 	if (size > w->size - (iova - w->start))
-		must(want, EINVAL);
-	if ((iova | size) & ((1ULL << w->shift) - 1))
-		must(want, EINVAL);
+		must(want, RULE_END + un, EINVAL);
+	if (iova & ((1ULL << w->shift) - 1))
+		must(want, RULE_IOVA + un, EINVAL);
+	if (size & ((1ULL << w->shift) - 1))
+		must(want, RULE_SIZE + un, EINVAL);
 	if (!size)
 		may(want, EINVAL);
 	return w;
 }
 
-static void predict_map(const struct container *c, const struct op *op, struct wanted *want)
+/* v2: all of it is registered, in pages of memory as large as the window's. */
+static void predict_registered(uint64_t va, uint64_t size, uint64_t page, struct wanted *want)
 {
-	uint64_t va = op->a, iova = op->b, size = op->c, page, at;
-	const struct window *w;
+	uint64_t at;
 
-	if (op->flags & ~RW || !(op->flags & RW))
-		must(want, EINVAL);
-	w = predict_range(c, op, iova, size, want);
-	if (!w)
-		return;
-	page = 1ULL << w->shift;
-	if (va % page)
-		must(want, EINVAL);
-	if (!size) {
-		may(want, EFAULT);
-		return;
-	}
-	if (va + size < va) {
-		must(want, EINVAL);
-		may(want, EFAULT);
-		return;
-	}
-	if (c->version == 1) {
-		/* Pages of the device are as large as those behind it, or smaller. */
-		if (!accessible(va, size))
-			must(want, EFAULT);
-		return;
-	}
 	if (page > host.page) {
-		must(want, EINVAL);
-		may(want, EPERM);
+		must(want, RULE_PAGE, EINVAL);
+		or_else(want, EPERM);
 	}
 	for (at = va; at < va + size; at += page) {
 		int i = region_around(at, page);
 
 		if (i < 0) {
-			must(want, EINVAL);
+			must(want, at == va ? RULE_NO_REGION : RULE_REGION_END, EINVAL);
 			return;
 		}
 		/* Held, but nobody's: the ABI does not say. */
@@ -223,11 +232,40 @@ static void predict_map(const struct container *c, const struct op *op, struct w
 	}
 }
 
+static void predict_map(const struct container *c, const struct op *op, struct wanted *want)
+{
+	uint64_t va = op->a, size = op->c, page;
+	const struct window *w;
+
+	if (op->flags & ~RW)
+		must(want, RULE_FLAG, EINVAL);
+	if (!(op->flags & RW))
+		must(want, RULE_NO_FLAG, EINVAL);
+	w = predict_range(c, op, op->b, size, want);
+	if (!w)
+		return;
+	page = 1ULL << w->shift;
+	if (va % page)
+		must(want, RULE_VA, EINVAL);
+	if (!size) {
+		may(want, EFAULT);
+	} else if (va + size < va) {
+		/* no memory is there */
+		must(want, c->version == 1 ? RULE_NO_MEMORY : RULE_NO_REGION, EINVAL);
+		or_else(want, EFAULT);
+	} else if (c->version == 2) {
+		predict_registered(va, size, page, want);
+	} else if (!accessible(va, size)) {
+		/* Pages of the device are as large as those behind it, or smaller. */
+		must(want, RULE_NO_MEMORY, EFAULT);
+	}
+}
+
 static void predict_remove(const struct container *c, const struct op *op, struct wanted *want)
 {
 	if (!(c->window[0].used && c->window[0].start == op->a) &&
 	    !(c->window[1].used && c->window[1].start == op->a))
-		must(want, EINVAL);
+		must(want, RULE_NO_WINDOW, EINVAL);
 }
 
 static void predict_command(const struct container *c, const struct op *op, struct wanted *want)
@@ -238,17 +276,17 @@ static void predict_command(const struct container *c, const struct op *op, stru
 	};
 
 	if (!c->version) {
-		must(want, EINVAL);
+		must(want, RULE_NO_IOMMU, EINVAL);
 		return;
 	}
 	if (version_of[op->kind] && version_of[op->kind] != c->version) {
-		must(want, ENOTTY);
+		must(want, RULE_VERSION, ENOTTY);
 		return;
 	}
 	switch (op->kind) {
 	case OP_ENABLE:
 		if (c->enabled)
-			must(want, EBUSY);
+			must(want, RULE_ENABLED, EBUSY);
 		break;
 	case OP_REGISTER:
 		predict_register(c, op, want);
@@ -277,26 +315,30 @@ static void predict_join(const struct container *c, const struct op *op, struct 
 	int i;
 
 	if (model.group[op->group].object >= 0)
-		must(want, EINVAL);
+		must(want, RULE_JOINED, EINVAL);
 	if (c->version == 1)
-		must(want, EBUSY);
+		must(want, RULE_V1_ALONE, EBUSY);
 	for (i = 0; i < 2; i++)
 		if (c->version == 2 && !host.powernv && c->window[i].used &&
 		    !c->window[i].pending)
-			must(want, EPERM);
+			must(want, RULE_JOIN_WINDOWS, EPERM);
 }
 
 static void predict_set_iommu(const struct container *c, const struct op *op, struct wanted *want)
 {
-	if (!c->groups || c->version) {
-		must(want, EINVAL);
+	if (!c->groups)
+		must(want, RULE_NO_GROUP, EINVAL);
+	else if (c->version)
+		must(want, RULE_IOMMU_SET, EINVAL);
+	if (want->rules) {
+		want->open = op->a != V1_IOMMU && op->a != V2_IOMMU;
 	} else if (op->a == VFIO_EEH) {
-		must(want, EINVAL);
-		may(want, ENODEV);
+		must(want, RULE_IOMMU_EEH, EINVAL);
+		or_else(want, ENODEV);
 	} else if (op->a != V1_IOMMU && op->a != V2_IOMMU) {
-		must(want, ENODEV);
+		must(want, RULE_IOMMU_TYPE, ENODEV);
 	} else if (op->a == V1_IOMMU && groups_of(c) > 1) {
-		must(want, EBUSY);
+		must(want, RULE_V1_GROUPS, EBUSY);
 	}
 }
 
@@ -308,14 +350,14 @@ void model_predict(const struct op *op, struct wanted *want)
 	switch (op->kind) {
 	case OP_OPEN_GROUP:
 		if (model.group[op->group].open)
-			must(want, EBUSY);
+			must(want, RULE_GROUP_OPEN, EBUSY);
 		break;
 	case OP_SET_CONTAINER:
 		predict_join(c, op, want);
 		break;
 	case OP_UNSET_CONTAINER:
 		if (model.group[op->group].object < 0)
-			must(want, EINVAL);
+			must(want, RULE_NOT_JOINED, EINVAL);
 		break;
 	case OP_SET_IOMMU:
 		predict_set_iommu(c, op, want);
@@ -328,8 +370,89 @@ void model_predict(const struct op *op, struct wanted *want)
 	default:
 		break;
 	}
-	if (!want->refused)
+	if (!want->rules)
 		may(want, 0);
+}
+
+/* Where a rule can refuse anything. LARGE: with pages of the IOMMU that are larger than the CPU's */
+enum where { EVERYWHERE, POWERNV, PARTITION, LARGE };
+
+static const struct {
+	const char *text;
+	enum where where;
+} rules[RULES] = {
+	[RULE_GROUP_OPEN]	= { "OPEN_GROUP: it is open" },
+	[RULE_JOINED]		= { "SET_CONTAINER: the group is in a container" },
+	[RULE_V1_ALONE]		= { "SET_CONTAINER: v1 has one group" },
+	[RULE_JOIN_WINDOWS]	= { "SET_CONTAINER: a partition shares no window", PARTITION },
+	[RULE_NOT_JOINED]	= { "UNSET_CONTAINER: the group is in none" },
+	[RULE_NO_GROUP]		= { "SET_IOMMU: no group" },
+	[RULE_IOMMU_SET]	= { "SET_IOMMU: it is set" },
+	[RULE_IOMMU_EEH]	= { "SET_IOMMU: EEH is no IOMMU" },
+	[RULE_IOMMU_TYPE]	= { "SET_IOMMU: no such type" },
+	[RULE_V1_GROUPS]	= { "SET_IOMMU: v1 has one group" },
+	[RULE_NO_IOMMU]		= { "any command: before SET_IOMMU" },
+	[RULE_VERSION]		= { "any command: of the other version" },
+	[RULE_ENABLED]		= { "ENABLE: it is enabled" },
+	[RULE_REGISTER_NOTHING]	= { "REGISTER: no size" },
+	[RULE_REGISTER_VA]	= { "REGISTER: the address is misaligned" },
+	[RULE_REGISTER_SIZE]	= { "REGISTER: the size is misaligned" },
+	[RULE_REGISTER_LEFT]	= { "REGISTER: left by a container that went, and mapped" },
+	[RULE_REGISTER_OVERLAP]	= { "REGISTER: overlaps another region" },
+	[RULE_REGISTERED]	= { "REGISTER: the container has it" },
+	[RULE_REGISTER_HOLE]	= { "REGISTER: no memory there" },
+	[RULE_NOT_REGISTERED]	= { "UNREGISTER: no such region" },
+	[RULE_NOT_MINE]		= { "UNREGISTER: another container's region" },
+	[RULE_STILL_MAPPED]	= { "UNREGISTER: others map it" },
+	[RULE_WINDOW_SHIFT]	= { "CREATE: no such page size" },
+	[RULE_WINDOW_POWER]	= { "CREATE: the size is no power of two" },
+	[RULE_WINDOW_SMALL]	= { "CREATE: smaller than a page" },
+	[RULE_WINDOW_LEVELS]	= { "CREATE: too many levels" },
+	[RULE_WINDOW_NO_LEVEL]	= { "CREATE: no level", POWERNV },
+	[RULE_WINDOW_ADDRESS]	= { "CREATE: more address bits than there are", POWERNV },
+	[RULE_WINDOW_MEMORY]	= { "CREATE: a table larger than the memory", PARTITION },
+	[RULE_WINDOW_GROUPS]	= { "CREATE: several groups of a partition", PARTITION },
+	[RULE_WINDOW_ROOM]	= { "CREATE: no more windows" },
+	[RULE_WINDOW_ORDER]	= { "CREATE: the default window beside another", PARTITION },
+	[RULE_NO_WINDOW]	= { "REMOVE: no window there" },
+	[RULE_DISABLED]		= { "MAP: not enabled" },
+	[RULE_UNMAP_DISABLED]	= { "UNMAP: not enabled" },
+	[RULE_SHARED]		= { "MAP: several groups of a partition", PARTITION },
+	[RULE_UNMAP_SHARED]	= { "UNMAP: several groups of a partition", PARTITION },
+	[RULE_OUTSIDE]		= { "MAP: no window there" },
+	[RULE_UNMAP_OUTSIDE]	= { "UNMAP: no window there" },
+	[RULE_END]		= { "MAP: leaves the window" },
+	[RULE_UNMAP_END]	= { "UNMAP: leaves the window" },
+	[RULE_IOVA]		= { "MAP: the IOVA is misaligned" },
+	[RULE_UNMAP_IOVA]	= { "UNMAP: the IOVA is misaligned" },
+	[RULE_SIZE]		= { "MAP: the size is misaligned" },
+	[RULE_UNMAP_SIZE]	= { "UNMAP: the size is misaligned" },
+	[RULE_FLAG]		= { "MAP: an unknown flag" },
+	[RULE_NO_FLAG]		= { "MAP: no permission" },
+	[RULE_VA]		= { "MAP: the memory is misaligned" },
+	[RULE_NO_MEMORY]	= { "MAP of v1: no memory there" },
+	[RULE_PAGE]		= { "MAP of v2: the window's pages are larger than the memory's", LARGE },
+	[RULE_NO_REGION]	= { "MAP of v2: not registered" },
+	[RULE_REGION_END]	= { "MAP of v2: registered in its first part only" },
+};
+
+const char *rule_text(enum rule rule)
+{
+	return rules[rule].text;
+}
+
+bool rule_here(enum rule rule)
+{
+	switch (rules[rule].where) {
+	case POWERNV:
+		return host.powernv;
+	case PARTITION:
+		return !host.powernv;
+	case LARGE:
+		return model_large_page();
+	default:
+		return true;
+	}
 }
 
 static bool allows_group(const struct op *op, const struct container *c)
