@@ -22,10 +22,11 @@
  *   &tce_mm.map_lock		read by MAP and UNMAP; written to change windows (with
  *				&tce_container.lock held) or the tree of regions (with region_lock
  *				held), and by UNREGISTER to unmap
- *   tce_create_lock		read to create a table, written to take counts back from KVM
+ *   tce_delist_lock		serializes taking regions off KVM's list
+ *   tce_create_lock		read to create a table (pseries), written to take regions off KVM's list
  *   &tce_group.lock		keeps a group in its container while EEH looks its PE up
  *   &tce_table.lock		entries, for one chunk of MAP or UNMAP; KVM does not take it
- * &tce_v1.lock, &tce_kvm_taken.lock, tce_mms_lock, tce_containers_lock and jobs_lock are innermost,
+ * &tce_v1.lock, tce_mms_lock, tce_containers_lock and jobs_lock are innermost,
  * and their holders never wait.
  *
  * With any of its locks but &tce_mm.registering held, the module does not access user space, pin
@@ -42,6 +43,7 @@
 
 #include "tce_container.h"
 #include "tce_region.h"
+#include "tce_table.h"
 #include "tce_trace.h"
 #include "tce_v1.h"
 
@@ -342,7 +344,7 @@ void tce_container_release(void *iommu_data)
 	tce_container_unlock(container);
 
 	if (mem->tmm && !mem->v1)
-		tce_region_close(mem);
+		tce_region_close(mem, &tce_tables);
 	/* The VFIO core is about to put the module, but ioctls may still be running its code. */
 	__module_get(THIS_MODULE);
 	atomic_long_inc(&tce_closing);

@@ -126,8 +126,8 @@ static int show_window(struct seq_file *m, struct tce_container *container,
 			left = min(left, size - at);
 			for (i = 0; pua && i < left; i++) {
 				val = tce_pua_read(&pua[i]);
-				mapped += !!val;
-				by_kvm += val && !(val & TCE_UA_VFIO);
+				mapped += val > TCE_UA_USED;
+				by_kvm += val > TCE_UA_USED && !(val & TCE_UA_VFIO);
 			}
 			at += left;
 			if (at == size)

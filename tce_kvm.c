@@ -1,47 +1,70 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM's access to a table.
+ * KVM's access to a table: why no memory is released that a guest's entry maps, or a bridge has
+ * cached.
  *
  * KVM of any process that was given a table's group may take a reference to the table, and then
  * change TCEs and userspace entries whenever a guest asks for it. It takes no lock that this module
- * could take, so it sees operations of this module instead of the platform's:
- *  - In a blocked table they do nothing, and KVM leaves hypercalls to user space. One that has
- *    found its userspace entry just before may succeed, but its effect is lost with the window.
- *    Blocked are tables that are not shared, and those whose window is removed, because on pseries
- *    a table is merely a number (LIOBN), which then passes to the next window or to the host.
- *  - In a shared table (&tce_table.shared), KVM of the owner's process may map memory where user
- *    space has mapped none, unless this needs a new level of the table, and may remove its own
- *    mappings. All else is left to user space.
- * The thread that removes a value from an entry decrements the count of its memory if the userspace
- * entry matches. That is only a hint, because KVM writes it after the entry
- * (litmus/kvm-count.litmus). Without a match the memory stays counted as mapped.
+ * could take, so it sees operations of this module instead of the platform's, one of two sets:
+ *  - allowed, in a shared table (&tce_table.shared). KVM of the owner's process may map where user
+ *    space has mapped nothing, unless this needs a new level of the table, and may remove its own
+ *    mappings. All else is left to user space. Afterwards KVM invalidates by the platform's own
+ *    tce_kill(). While it is paused, it may only finish the mapping that it has begun.
+ *  - blocked: operations do nothing. So are all tables that are not shared, and those whose window
+ *    is removed, because on pseries a table is merely a number (LIOBN), which then passes to the
+ *    next window or to the host.
  *
- * KVM exchanges the entries of one guest page, and then asks for one invalidation. Until then the
- * removed values wait, still counted, in a struct tce_kvm_taken (litmus/kvm-taken.litmus). After an
- * error KVM removes values without asking (kvmppc_clear_tce()). These wait for the next hypercall
- * of the same processor, or for tce_kvm_settle().
+ * While a guest runs nothing is exact. KVM counts each mapping in the kernel's list, is told that
+ * every entry was empty, and so counts nothing down; we do, by the userspace entry, which KVM
+ * writes after the TCE and which may be that of another vCPU. This keeps KVM's counts low, and
+ * nobody believes them. KVM's memory stays pinned because whoever releases a region of KVM's list
+ * reads the entries first (tce_search.c):
+ *  1. tce_kvm_pause() takes the owner's mm away, and drains. KVM does not sleep between its look at
+ *     the operations and its invalidation, nor until it has written the userspace entry, so all
+ *     that it has mapped is in the entries by then, and what it has replaced was invalidated
+ *     (litmus/kvm-pause.litmus).
+ *  2. Nobody else changes entries: MAP and UNMAP need &tce_mm.map_lock. Each entry that maps the
+ *     region is cleared and invalidated, or the region stays.
+ *  3. After an error KVM invalidates first and clears afterwards (kvmppc_clear_tce()), so that an
+ *     entry may be empty and still be cached. So what KVM clears is a tombstone, which for a bridge
+ *     is empty as well, and whoever finds one invalidates it: the search, UNMAP, the undo of a MAP,
+ *     and the removal of a window (litmus/kvm-tombstone.litmus). A hypervisor caches nothing that
+ *     it was told to clear.
+ *  4. Only then are KVM's counts, whatever they are, taken back, and the region leaves the list, so
+ *     that KVM finds it no more. On pseries KVM can have mapped it in a table that is just being
+ *     created, too, by the platform's operations: tce_create_lock (tce_region.c).
+ *  5. tce_kvm_resume() forgets the region that was counted down last.
+ * MAP's entries in a shared table are found in the same way if KVM's list has their region, else
+ * &tce_region.mapped counts them: only MAP and UNMAP, which exclude each other, write a userspace
+ * entry with TCE_UA_VFIO, and whoever replaces it has exchanged and invalidates its entry. A vCPU
+ * that raced with MAP may overwrite it, and then the region stays counted.
+ *
+ * A window that is removed is blocked and drained. An invalidation that KVM still owes is lost
+ * then, but each entry that it has changed is not 0, and is invalidated when all are cleared.
+ *
+ * A hypercall may clear any number of entries without sleeping. While anybody drains, clears are
+ * left to user space, so that a guest delays nobody (kvm_draining).
  *
  * The operations stay, and keep the module, until the table is freed.
  *
- * Locks: &tce_kvm_taken.lock, inside of which none is taken. Only KVM can race with the creation or
- * destruction of a table.
+ * Locks: none. Only KVM can race with the creation or destruction of a table.
  *
- * Never fails: tce_kvm_block(), tce_kvm_settle(), tce_kvm_put().
+ * Never fails: tce_kvm_drain(), tce_kvm_pause(), tce_kvm_resume(), tce_kvm_block(), tce_kvm_put().
  */
-#include <linux/cache.h>
-#include <linux/cpumask.h>
-#include <linux/log2.h>
-#include <linux/minmax.h>
+#include <linux/bits.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/rculist.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
-#include <linux/spinlock.h>
 #include <linux/vmalloc.h>
 
+#include <asm/hvcall.h>
 #include <asm/mmu_context.h>
+#include <asm/tce.h>
 
+#include "tce_region.h"
 #include "tce_table.h"
 #include "tce_trace.h"
 
@@ -55,43 +78,26 @@ struct tce_ops {
 	struct tce_kvm_ops *kvm_ops;
 };
 
-/* Threads share an element if their pids agree modulo the number of elements. */
-#define TCE_KVM_TAKEN_MAX	256U
-
-/**
- * struct tce_kvm_taken - values removed by a processor of the guest, not invalidated yet
- * @lock: protects the rest
- * @first: first entry
- * @end: end of the entries
- * @mem: the memory of all of them, which stays in the kernel's list while it is counted
- * @n: number of counts to drop after the invalidation
- */
-struct tce_kvm_taken {
-	spinlock_t lock;
-	unsigned long first;
-	unsigned long end;
-	struct mm_iommu_table_group_mem_t *mem;
-	unsigned long n;
-} ____cacheline_aligned_in_smp;
-
 /**
  * struct tce_kvm_ops - a table's operations for KVM
  * @platform: the platform's, which this module still uses
- * @mm: that of the owner, only for comparison
+ * @tmm: whose regions KVM maps in a shared table
+ * @mm: that of the owner, only for comparison; NULL while KVM is paused
  * @npages: CPU pages that the table takes, once its window is gone
+ * @misaligned: bits that the address of no IOMMU page has
+ * @likely: the region that was counted down last; NULL for none
  * @allowed: while KVM may use the table
  * @blocked: while it may not
- * @nr_taken: elements of @taken, a power of two
- * @taken: values not invalidated yet, by thread of the guest's processor
  */
 struct tce_kvm_ops {
 	struct iommu_table_ops *platform;
+	struct tce_mm *tmm;
 	struct mm_struct *mm;
 	unsigned long npages;
+	unsigned long misaligned;
+	struct tce_region *likely;
 	struct tce_ops allowed;
 	struct tce_ops blocked;
-	unsigned int nr_taken;
-	struct tce_kvm_taken *taken;
 };
 
 /* A userspace entry that makes KVM give up, because this address can't be registered */
@@ -99,14 +105,17 @@ static __be64 tce_kvm_no_ua = cpu_to_be64(TCE_UA_VFIO);
 
 atomic_long_t tce_kvm_tables = ATOMIC_LONG_INIT(0);
 
-static struct tce_kvm_ops *table_kvm_ops(struct iommu_table *tbl)
+/* How many threads wait in tce_kvm_drain() */
+static atomic_t kvm_draining = ATOMIC_INIT(0);
+
+static __always_inline struct tce_kvm_ops *table_kvm_ops(struct iommu_table *tbl)
 {
 	struct iommu_table_ops *ops = READ_ONCE(tbl->it_ops);
 
 	return container_of(ops, struct tce_ops, ops)->kvm_ops;
 }
 
-static bool pua_is_vfio(const __be64 *pua)
+static __always_inline bool pua_is_vfio(const __be64 *pua)
 {
 	return READ_ONCE(*pua) & cpu_to_be64(TCE_UA_VFIO);
 }
@@ -117,46 +126,38 @@ static __be64 *blocked_useraddr(struct iommu_table *tbl, long index, bool alloc)
 	return alloc ? NULL : &tce_kvm_no_ua;
 }
 
-/* Out of line, as is all work for uncommon entries. */
-static noinline __be64 *pua_in_levels(const struct iommu_table *tbl, unsigned long at)
+/* Out of line, as is all work for uncommon entries. @at is counted from 0. */
+static noinline __be64 *in_levels(const struct iommu_table *tbl, __be64 *node, unsigned long at)
 {
 	unsigned int missing;
 
-	return tce_table_walk(tbl, tbl->it_userspace, at, &missing);
+	return tce_table_walk(tbl, node, at, &missing);
 }
 
-/* @at is counted from 0. Return: NULL if a level is missing */
-static __be64 *pua_at(const struct iommu_table *tbl, unsigned long at)
+/* The platform leaks a level if two calls make it, so only MAP does. */
+static noinline __be64 *useraddr_in_levels(const struct iommu_table *tbl, unsigned long at)
 {
-	return tbl->it_indirect_levels ? pua_in_levels(tbl, at) : tbl->it_userspace + at;
-}
+	__be64 *pua = in_levels(tbl, (__be64 *)tbl->it_base, at) ?
+		      in_levels(tbl, tbl->it_userspace, at) : NULL;
 
-/*
- * A guest mostly clears empty entries, and a read is cheaper than an exchange
- * (litmus/kvm-clear.litmus). pseries has no tables in memory.
- */
-static bool entry_is_empty(const struct iommu_table *tbl, unsigned long at)
-{
-	const __be64 *tces = (const __be64 *)tbl->it_base;
-
-	return tces && !tbl->it_indirect_levels && !READ_ONCE(tces[at]);
+	return pua && !pua_is_vfio(pua) ? pua : NULL;
 }
 
 static __be64 *allowed_useraddr(struct iommu_table *tbl, long index, bool alloc)
 {
 	const struct tce_kvm_ops *kvm_ops = table_kvm_ops(tbl);
 	unsigned long at = index - tbl->it_offset;
-	unsigned int missing;
 	__be64 *pua;
 
+	if (unlikely(!alloc))
+		return &tce_kvm_no_ua;
 	/* KVM of another process counts in that process's list */
-	if (!alloc || current->mm != kvm_ops->mm || at >= tbl->it_size)
-		return blocked_useraddr(tbl, index, alloc);
-	/* The platform leaks a level if two calls make it, so only MAP does. */
-	if (tbl->it_indirect_levels && !tce_table_walk(tbl, (__be64 *)tbl->it_base, at, &missing))
+	if (unlikely(current->mm != READ_ONCE(kvm_ops->mm) || at >= tbl->it_size))
 		return NULL;
-	pua = pua_at(tbl, at);
-	return pua && !pua_is_vfio(pua) ? pua : NULL;
+	if (unlikely(tbl->it_indirect_levels))
+		return useraddr_in_levels(tbl, at);
+	pua = tbl->it_userspace + at;
+	return likely(!pua_is_vfio(pua)) ? pua : NULL;
 }
 
 /*
@@ -180,199 +181,146 @@ static void blocked_kill(struct iommu_table *tbl, unsigned long index, unsigned 
 {
 }
 
-static void kvm_invalidate(struct iommu_table *tbl, const struct tce_kvm_ops *kvm_ops,
-			   unsigned long first, unsigned long n)
+/* Regions of KVM's list are freed only while KVM is paused. */
+static noinline void count_down_any(struct tce_kvm_ops *kvm_ops, u64 ua)
 {
-	if (kvm_ops->platform->tce_kill)
-		kvm_ops->platform->tce_kill(tbl, first, n);
-}
-
-static void kvm_uncount(struct iommu_table *tbl, struct mm_iommu_table_group_mem_t *mem,
-			unsigned long n)
-{
-	/* includes an mb() (litmus/unpin.litmus): the device can no longer reach the memory */
-	iommu_flush_tce(tbl);
-	while (n--)
-		mm_iommu_mapped_dec(mem);
-}
-
-static struct tce_kvm_taken *kvm_taken(struct tce_kvm_ops *kvm_ops)
-{
-	return &kvm_ops->taken[current->pid & (kvm_ops->nr_taken - 1)];
-}
-
-/* Return: the region that has @hpa at @ua, or NULL. @likely is tried first, and may be NULL. */
-static struct mm_iommu_table_group_mem_t *
-kvm_region(const struct iommu_table *tbl, struct mm_iommu_table_group_mem_t *likely,
-	   unsigned long ua, unsigned long hpa)
-{
-	struct mm_iommu_table_group_mem_t *mem = likely;
-	unsigned long its;
-
-	if (!mem || mm_iommu_ua_to_hpa(mem, ua, 0, &its)) {
-		mem = mm_iommu_lookup(current->mm, ua, 1UL << tbl->it_page_shift);
-		if (!mem || mm_iommu_ua_to_hpa(mem, ua, 0, &its))
-			return NULL;
-	}
-	return its == hpa ? mem : NULL;
-}
-
-/* Return: false if @taken has other memory, or entries not adjacent to @index */
-static bool taken_add(struct tce_kvm_taken *taken, struct mm_iommu_table_group_mem_t *mem,
-		      unsigned long index)
-{
-	if (!taken->n) {
-		taken->first = index;
-		taken->end = index;
-		taken->mem = mem;
-	}
-	if (mem != taken->mem || index - taken->first > taken->end - taken->first)
-		return false;
-	taken->end = max(taken->end, index + 1);
-	WRITE_ONCE(taken->n, taken->n + 1);
-	return true;
-}
-
-/* Queue a removed value, to be counted down after invalidation, if the userspace entry matches. */
-static void kvm_take(struct iommu_table *tbl, struct tce_kvm_ops *kvm_ops, unsigned long index,
-		     __be64 *pua, unsigned long hpa)
-{
-	struct tce_kvm_taken *taken = kvm_taken(kvm_ops);
-	struct mm_iommu_table_group_mem_t *mem;
-	__be64 was = READ_ONCE(*pua);
-	unsigned long ua = be64_to_cpu(was);
-	bool waits;
-
-	/*
-	 * If we replace the userspace entry before MAP does (litmus/kvm-map.litmus), only we count
-	 * the memory down, and the region stays in the list until then.
-	 */
-	if (!ua || ua & TCE_UA_VFIO || !tce_pua_replace(pua, was, 0))
-		return;
-	spin_lock(&taken->lock);
-	mem = kvm_region(tbl, taken->n ? taken->mem : NULL, ua, hpa);
-	waits = mem && taken_add(taken, mem, index);
-	spin_unlock(&taken->lock);
-	if (!mem) {
-		/* it belongs to a value that another thread removes */
-		tce_pua_replace(pua, 0, was);
-	} else if (!waits) {
-		kvm_invalidate(tbl, kvm_ops, index, 1);
-		kvm_uncount(tbl, mem, 1);
-	}
-}
-
-/* Account for a removed value, and tell KVM that the entry was empty. */
-static noinline int kvm_taken_out(struct iommu_table *tbl, unsigned long index,
-				  unsigned long *hpa, enum dma_data_direction *dir)
-{
-	__be64 *pua = pua_at(tbl, index - tbl->it_offset);
-
-	/* the page may be freed when it is no longer counted */
-	tce_entry_dirty(*hpa, *dir);
-	if (pua)
-		kvm_take(tbl, table_kvm_ops(tbl), index, pua, *hpa);
-	*hpa = 0;
-	*dir = DMA_NONE;
-	return 0;
-}
-
-/* A new value in an empty entry needs only KVM's own invalidation. */
-static int allowed_exchange(struct iommu_table *tbl, const struct tce_kvm_ops *kvm_ops,
-			    long index, unsigned long *hpa, enum dma_data_direction *dir)
-{
-	unsigned long at = index - tbl->it_offset;
-	bool clear = *dir == DMA_NONE;
-	__be64 *pua;
-	int rc;
-
-	/* window removed, KVM of another process, or no such entry */
-	if (READ_ONCE(tbl->it_ops) != &kvm_ops->allowed.ops || current->mm != kvm_ops->mm ||
-	    at >= tbl->it_size)
-		return leave_to_user(hpa, dir);
-	if (clear) {
-		pua = pua_at(tbl, at);
-		/* mapped by user space */
-		if (pua && pua_is_vfio(pua))
-			return leave_to_user(hpa, dir);
-		/* an entry without permissions is empty */
-		*hpa = 0;
-		if (entry_is_empty(tbl, at))
-			return 0;
-	} else if (!*hpa || *hpa & ~IOMMU_PAGE_MASK(tbl)) {
-		/*
-		 * 0: KVM undoes a clear that was left to user space. Unaligned: a guest has got
-		 * past KVM's checks, and the platform has a BUG_ON().
-		 */
-		return leave_to_user(hpa, dir);
-	}
-	rc = kvm_ops->platform->xchg_no_kill(tbl, index, hpa, dir);
-	/*
-	 * KVM warns of any error, so a failed clear is left to user space instead. A failed write
-	 * can't be, because KVM would take it for done.
-	 */
-	if (rc)
-		return clear ? leave_to_user(hpa, dir) : rc;
-	return *dir == DMA_NONE ? 0 : kvm_taken_out(tbl, index, hpa, dir);
-}
-
-/* tce_kvm_block() waits for this RCU section. */
-static int allowed_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
-			enum dma_data_direction *dir)
-{
-	int rc;
+	struct tce_region *region;
 
 	rcu_read_lock();
-	rc = allowed_exchange(tbl, table_kvm_ops(tbl), index, hpa, dir);
+	list_for_each_entry_rcu(region, &kvm_ops->tmm->listed_regions, in_list) {
+		if (ua - region->ua < region->npages << PAGE_SHIFT) {
+			/* litmus/publish.litmus, as for those that find it in the list */
+			smp_store_release(&kvm_ops->likely, region);
+			mm_iommu_mapped_dec(region->mm_iommu);
+			break;
+		}
+	}
 	rcu_read_unlock();
-	return rc;
+}
+
+/* KVM has removed what it had mapped at @ua, perhaps: TCE_UA_USED and MAP's are no region's. */
+static __always_inline void count_down(struct tce_kvm_ops *kvm_ops, u64 ua)
+{
+	struct tce_region *region = READ_ONCE(kvm_ops->likely);
+
+	if (likely(region && ua - region->ua < region->npages << PAGE_SHIFT))
+		mm_iommu_mapped_dec(region->mm_iommu);
+	else if (ua > TCE_UA_USED && !(ua & TCE_UA_VFIO))
+		count_down_any(kvm_ops, ua);
+}
+
+/* KVM has cleared an entry. Its userspace entry must not count down a second time. */
+static __always_inline void cleared(struct tce_kvm_ops *kvm_ops, __be64 *pua)
+{
+	u64 was = tce_pua_read(pua);
+
+	/* if MAP has come since KVM looked, UNMAP counts down by it */
+	if (was > TCE_UA_USED && !(was & TCE_UA_VFIO) &&
+	    tce_pua_replace(pua, cpu_to_be64(was), cpu_to_be64(TCE_UA_USED)))
+		count_down(kvm_ops, was);
+}
+
+/* Not KVM of another process or while it is paused, nor past the end, nor while somebody waits */
+static __always_inline bool may_clear(const struct iommu_table *tbl,
+				      const struct tce_kvm_ops *kvm_ops, unsigned long at)
+{
+	return likely(current->mm == READ_ONCE(kvm_ops->mm) && at < tbl->it_size &&
+		      !atomic_read(&kvm_draining));
 }
 
 /*
- * Values are added to @taken after they were removed, so that no invalidation here comes too early.
- * @n more entries from @first on are invalidated.
+ * KVM has got the userspace entry first, with all checks, unless @hpa is 0: it undoes a clear that
+ * was left to user space. Unaligned: a guest has got past KVM's checks.
  */
-static void kvm_settle(struct iommu_table *tbl, const struct tce_kvm_ops *kvm_ops,
-		       struct tce_kvm_taken *taken, unsigned long first, unsigned long n)
+static __always_inline bool may_map(const struct tce_kvm_ops *kvm_ops, unsigned long hpa)
 {
-	struct mm_iommu_table_group_mem_t *mem = NULL;
-	unsigned long from = 0, end = 0, counts = 0;
-
-	/* a thread sees its own values without the lock */
-	if (READ_ONCE(taken->n)) {
-		spin_lock(&taken->lock);
-		from = taken->first;
-		end = taken->end;
-		mem = taken->mem;
-		counts = taken->n;
-		WRITE_ONCE(taken->n, 0);
-		spin_unlock(&taken->lock);
-	}
-	if (counts && (from - first >= n || end - first > n))
-		kvm_invalidate(tbl, kvm_ops, from, end - from);
-	if (n)
-		kvm_invalidate(tbl, kvm_ops, first, n);
-	if (counts)
-		kvm_uncount(tbl, mem, counts);
+	return likely(hpa && !(hpa & kvm_ops->misaligned));
 }
 
-static void allowed_kill(struct iommu_table *tbl, unsigned long index, unsigned long pages)
+/*
+ * A table in memory. Where nothing is mapped a guest clears most often (litmus/kvm-clear.litmus).
+ */
+static __always_inline int memory_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
+				       enum dma_data_direction *dir, const bool flat)
+{
+	const u64 live = (__force u64)cpu_to_be64(TCE_PCI_READ | TCE_PCI_WRITE);
+	unsigned long at = index - tbl->it_offset, new = *hpa;
+	struct tce_kvm_ops *kvm_ops = table_kvm_ops(tbl);
+	__be64 *node = (__be64 *)tbl->it_base, *pua;
+	bool clear = *dir == DMA_NONE;
+	u64 *tce;
+
+	if (clear ? !may_clear(tbl, kvm_ops, at) : !may_map(kvm_ops, new))
+		return leave_to_user(hpa, dir);
+	tce = (__force u64 *)(flat ? node + at : in_levels(tbl, node, at));
+	pua = flat ? tbl->it_userspace + at : in_levels(tbl, tbl->it_userspace, at);
+	if (clear) {
+		if (pua && unlikely(pua_is_vfio(pua)))
+			return leave_to_user(hpa, dir);
+		*hpa = 0;
+		if (!tce || !pua || !(READ_ONCE(*tce) & live))
+			return 0;
+		new = TCE_TOMBSTONE;
+	} else {
+		new |= TCE_PCI_READ | (*dir == DMA_TO_DEVICE ? 0 : TCE_PCI_WRITE);
+		*dir = DMA_NONE;
+	}
+	if (!(xchg(tce, (__force u64)cpu_to_be64(new)) & live))
+		return 0;
+	if (clear)
+		cleared(kvm_ops, pua);
+	else
+		count_down(kvm_ops, tce_pua_read(pua));
+	return 0;
+}
+
+static int flat_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
+		     enum dma_data_direction *dir)
+{
+	return memory_xchg(tbl, index, hpa, dir, true);
+}
+
+static int levels_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
+		       enum dma_data_direction *dir)
+{
+	return memory_xchg(tbl, index, hpa, dir, false);
+}
+
+/*
+ * A table of the hypervisor's, of one level. What was in the entry does not matter, so one call is
+ * enough, which is complete when it returns. KVM warns of any error, so a failed clear is left to
+ * user space instead. A failed write can't be, because KVM would take it for done.
+ */
+static int hcall_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
+		      enum dma_data_direction *dir)
 {
 	struct tce_kvm_ops *kvm_ops = table_kvm_ops(tbl);
+	unsigned long ioba = (unsigned long)index << tbl->it_page_shift, new;
 	unsigned long at = index - tbl->it_offset;
+	__be64 *pua = tbl->it_userspace + at;
 
-	rcu_read_lock();
-	/* as in allowed_exchange(); when a window is removed, tce_kvm_block() settles */
-	if (READ_ONCE(tbl->it_ops) == &kvm_ops->allowed.ops && current->mm == kvm_ops->mm &&
-	    at < tbl->it_size)
-		kvm_settle(tbl, kvm_ops, kvm_taken(kvm_ops), index, min(pages, tbl->it_size - at));
-	rcu_read_unlock();
+	if (*dir == DMA_NONE) {
+		if (!may_clear(tbl, kvm_ops, at) || unlikely(pua_is_vfio(pua)) ||
+		    plpar_hcall_norets(H_PUT_TCE, tbl->it_index, ioba, 0UL))
+			return leave_to_user(hpa, dir);
+		*hpa = 0;
+		cleared(kvm_ops, pua);
+		return 0;
+	}
+	if (!may_map(kvm_ops, *hpa))
+		return leave_to_user(hpa, dir);
+	new = *hpa | (*dir == DMA_FROM_DEVICE ? 0 : TCE_PCI_READ) |
+	      (*dir == DMA_TO_DEVICE ? 0 : TCE_PCI_WRITE);
+	if (plpar_hcall_norets(H_PUT_TCE, tbl->it_index, ioba, new))
+		return -EIO;
+	*dir = DMA_NONE;
+	count_down(kvm_ops, tce_pua_read(pua));
+	return 0;
 }
 
 /* Undo tce_kvm_prepare(). */
 void tce_kvm_unprepare(struct tce_kvm_ops *kvm_ops)
 {
-	kfree(kvm_ops->taken);
 	kfree(kvm_ops);
 }
 
@@ -405,25 +353,33 @@ static void ops_init(struct tce_ops *ops, struct tce_kvm_ops *kvm_ops)
 	ops->kvm_ops = kvm_ops;
 	ops->ops = *kvm_ops->platform;
 	ops->ops.free = kvm_ops_free;
+	ops->ops.useraddrptr = blocked_useraddr;
 }
 
+/*
+ * KVM reads tce_kill twice, to test and to call it, so that it is NULL in all of them or in none.
+ */
 static void kvm_ops_init(struct tce_table *table)
 {
 	struct tce_kvm_ops *kvm_ops = table->kvm_ops;
+	struct iommu_table_ops *allowed = &kvm_ops->allowed.ops;
 
 	__module_get(THIS_MODULE);
 	atomic_long_inc(&tce_kvm_tables);
 	kvm_ops->platform = table->ops;
+	kvm_ops->tmm = table->mem->tmm;
 	kvm_ops->mm = table->mem->tmm->mm;
+	kvm_ops->misaligned = (1UL << table->tbl->it_page_shift) - 1;
 	ops_init(&kvm_ops->allowed, kvm_ops);
-	kvm_ops->allowed.ops.useraddrptr = allowed_useraddr;
-	kvm_ops->allowed.ops.xchg_no_kill = allowed_xchg;
-	kvm_ops->allowed.ops.tce_kill = allowed_kill;
 	ops_init(&kvm_ops->blocked, kvm_ops);
-	kvm_ops->blocked.ops.useraddrptr = blocked_useraddr;
+	allowed->useraddrptr = allowed_useraddr;
+	if (IS_ENABLED(CONFIG_PPC_PSERIES) && !table->ops->tce_kill)
+		allowed->xchg_no_kill = hcall_xchg;
+	else
+		allowed->xchg_no_kill = table->tbl->it_indirect_levels ? levels_xchg : flat_xchg;
 	kvm_ops->blocked.ops.xchg_no_kill = blocked_xchg;
-	/* not NULL, because KVM reads it twice, to test and to call it */
-	kvm_ops->blocked.ops.tce_kill = blocked_kill;
+	if (table->ops->tce_kill)
+		kvm_ops->blocked.ops.tce_kill = blocked_kill;
 }
 
 static void show_kvm(struct tce_table *table, struct tce_ops *ops)
@@ -438,20 +394,21 @@ static void show_kvm(struct tce_table *table, struct tce_ops *ops)
  */
 int tce_kvm_prepare(struct tce_table *table)
 {
-	unsigned int n = min(roundup_pow_of_two(num_possible_cpus()), TCE_KVM_TAKEN_MAX);
-	struct tce_kvm_ops *kvm_ops = kzalloc(sizeof(*kvm_ops), GFP_KERNEL);
+	table->kvm_ops = kzalloc(sizeof(*table->kvm_ops), GFP_KERNEL);
+	return table->kvm_ops ? 0 : TCE_REFUSE(-ENOMEM);
+}
 
-	if (kvm_ops)
-		kvm_ops->taken = kcalloc(n, sizeof(*kvm_ops->taken), GFP_KERNEL);
-	if (!kvm_ops || !kvm_ops->taken) {
-		kfree(kvm_ops);
-		return TCE_REFUSE(-ENOMEM);
-	}
-	kvm_ops->nr_taken = n;
-	while (n--)
-		spin_lock_init(&kvm_ops->taken[n].lock);
-	table->kvm_ops = kvm_ops;
-	return 0;
+/*
+ * Wait until KVM has left all tables: from its look at the operations until it has invalidated and
+ * written the userspace entry it does not sleep. Where it can be preempted there, RCU of tasks
+ * waits for it; where it can't, this is synchronize_rcu(). tce_table_init() shares no table on a
+ * kernel that has neither. Context: sleeps.
+ */
+void tce_kvm_drain(void)
+{
+	atomic_inc(&kvm_draining);
+	synchronize_rcu_tasks();
+	atomic_dec(&kvm_draining);
 }
 
 /**
@@ -462,7 +419,7 @@ int tce_kvm_prepare(struct tce_table *table)
  * Until now KVM of any process could use the platform's operations. If it may have, all entries are
  * cleared, and no page is released, because KVM counts its own. To be followed by tce_kvm_allow();
  * freeing the table restores the platform's operations. Context: sleeps until KVM has left the
- * table, unless KVM is preempted there.
+ * table.
  *
  * Return: 0; -EBUSY if KVM has found the table, which can't be used then.
  */
@@ -478,7 +435,7 @@ int tce_kvm_hide(struct tce_table *table, bool in_group)
 	 * litmus/hide.litmus: KVM that used the old operations has a reference by now, or has
 	 * written a userspace entry
 	 */
-	synchronize_rcu();
+	tce_kvm_drain();
 	/* those of the window and of the group */
 	if (kref_read(&tbl->it_kref) == 2 && tce_table_is_new(table))
 		return 0;
@@ -494,31 +451,53 @@ void tce_kvm_allow(struct tce_table *table)
 }
 
 /*
- * Invalidate and count down removed values for which KVM has not asked. Context: with
- * &tce_mm.map_lock held for writing, so that the table stays; does not sleep.
+ * Have KVM map and clear nothing in the shared tables of @tmm, and wait until what it has begun is
+ * done. Undone by tce_kvm_resume(). Context: with &tce_mm.map_lock held for writing until then;
+ * sleeps. Return: false if no table is shared
  */
-void tce_kvm_settle(struct tce_table *table)
+bool tce_kvm_pause(struct tce_mm *tmm)
 {
-	struct tce_kvm_ops *kvm_ops = table->kvm_ops;
-	unsigned int i;
+	struct tce_table *table;
+	bool any = false;
 
-	for (i = 0; i < kvm_ops->nr_taken; i++)
-		kvm_settle(table->tbl, kvm_ops, &kvm_ops->taken[i], 0, 0);
+	list_for_each_entry(table, &tmm->tables, in_mm) {
+		if (!table->shared)
+			continue;
+		WRITE_ONCE(table->kvm_ops->mm, NULL);
+		any = true;
+	}
+	if (any)
+		tce_kvm_drain();
+	return any;
 }
 
-/* Undo tce_kvm_allow(). Context: sleeps until KVM has left the table. */
+/* Undo tce_kvm_pause(), if that was called. Regions may have gone meanwhile. */
+void tce_kvm_resume(struct tce_mm *tmm)
+{
+	struct tce_table *table;
+
+	list_for_each_entry(table, &tmm->tables, in_mm) {
+		if (!table->shared)
+			continue;
+		WRITE_ONCE(table->kvm_ops->likely, NULL);
+		WRITE_ONCE(table->kvm_ops->mm, tmm->mm);
+	}
+}
+
+/*
+ * Undo tce_kvm_allow(). All entries are to be cleared next. Context: sleeps until KVM has left the
+ * table.
+ */
 void tce_kvm_block(struct tce_table *table)
 {
-	if (table->tbl->it_ops == &table->kvm_ops->blocked.ops)
+	if (!table->shared)
 		return;
 	show_kvm(table, &table->kvm_ops->blocked);
 	/*
 	 * litmus/kvm-block.litmus: also without other references, because KVM may use the old
 	 * operations before it takes its own
 	 */
-	synchronize_rcu();
-	/* KVM's own invalidation has no effect any more */
-	tce_kvm_settle(table);
+	tce_kvm_drain();
 }
 
 /*

@@ -299,7 +299,7 @@ long tce_container_register(struct tce_container *container, u64 ua, u64 size)
 
 	if (rc)
 		return rc;
-	rc = tce_region_register(&container->mem, ua, size);
+	rc = tce_region_register(&container->mem, ua, size, &tce_tables);
 	if (!rc && !READ_ONCE(container->enabled)) {
 		/* the registration can no longer be undone */
 		tce_container_lock_always(container);
@@ -314,5 +314,5 @@ long tce_container_register(struct tce_container *container, u64 ua, u64 size)
 long tce_container_unregister(struct tce_container *container, u64 ua, u64 size)
 {
 	return check_owner(tce_memory_mm(&container->mem)) ?:
-	       tce_region_unregister(&container->mem, ua, size, tce_table_unmap_region);
+	       tce_region_unregister(&container->mem, ua, size, &tce_tables);
 }

@@ -73,6 +73,7 @@ struct tce_mm *tce_mm_get(struct mm_struct *mm)
 	mutex_init(&tmm->registering);
 	mutex_init(&tmm->region_lock);
 	INIT_LIST_HEAD(&tmm->tables);
+	INIT_LIST_HEAD(&tmm->listed_regions);
 	tmm->regions = RB_ROOT;
 	list_add(&tmm->list, &tce_mms);
 found:

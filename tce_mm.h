@@ -26,6 +26,8 @@ struct tce_v1;
  * @mm: the kernel's, grabbed
  * @table_leaked: a bridge did not release a window of v2, or the hypervisor keeps entries of one,
  *	so pages still counted as mapped at the last close are never freed. Never cleared
+ * @shared_leaked: such a window, of a shared table, has entries that were not cleared, so no region
+ *	of KVM's list is ever freed. Never cleared
  * @map_lock: held for reading by MAP and UNMAP. Guards the windows of all containers and @tables,
  *	changed with &tce_container.lock held as well, and @regions, changed with @region_lock
  *	held as well; tce_mm_take_regions() needs the latter alone
@@ -37,6 +39,8 @@ struct tce_v1;
  *	in its userspace entries.)
  * @regions: v2: tree of struct tce_region by address; no two overlap
  * @listed: regions in KVM's list; raised by region_create(), lowered by region_delist()
+ * @listed_regions: these, which KVM reads under RCU (tce_kvm.c); changed with @region_lock held,
+ *	emptied while KVM is paused
  * @nr_draining: those of them in &tce_memory.draining; raised by region_end(), while no container
  *	of v2 is open, lowered by tce_region_drain(), with @map_lock held as well
  */
@@ -48,6 +52,7 @@ struct tce_mm {
 	unsigned int users;
 	struct mm_struct *mm;
 	bool table_leaked;
+	bool shared_leaked;
 	struct rw_semaphore map_lock;
 	struct mutex registering;
 	struct mutex region_lock;
@@ -55,6 +60,7 @@ struct tce_mm {
 	struct list_head tables;
 	struct rb_root regions;
 	atomic_t listed;
+	struct list_head listed_regions;
 	unsigned int nr_draining;
 };
 

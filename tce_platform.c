@@ -13,6 +13,7 @@
 #include <linux/sched.h>
 
 #include <asm/firmware.h>
+#include <asm/hvcall.h>
 #include <asm/tce.h>
 
 #include "tce_table.h"
@@ -104,9 +105,10 @@ int tce_table_init(struct tce_table *table)
 	/*
 	 * Only IOMMU pages no larger than the CPU's: KVM's list takes ordinary pages that follow a
 	 * hugetlb page for huge ones, and single pages of a huge one, which udmabuf maps, for all
-	 * of it.
+	 * of it. And only if tce_kvm_drain() can wait for KVM.
 	 */
 	table->shared = !table->mem->v1 && tbl->it_page_shift <= PAGE_SHIFT &&
+			(!IS_ENABLED(CONFIG_PREEMPTION) || IS_ENABLED(CONFIG_TASKS_RCU)) &&
 			tce_mm_allows_kvm(table->mem->tmm);
 	table->run_min = table->ops->tce_kill ? TCE_RUN_MIN_KILL : TCE_RUN_MIN_HCALL;
 	mutex_init(&table->lock);
@@ -162,6 +164,22 @@ bool tce_table_may_set(const struct tce_table *table, enum dma_data_direction di
 {
 	return dir != DMA_FROM_DEVICE &&
 	       (table->ops->tce_kill || firmware_has_feature(FW_FEATURE_PUT_TCE_IND));
+}
+
+/*
+ * Ask the hypervisor for an entry of its table. get() does not tell whether it has answered.
+ * Return: 0; -EIO
+ */
+int tce_table_get(const struct tce_table *table, unsigned long entry, u64 *tce)
+{
+	const struct iommu_table *tbl = table->tbl;
+	unsigned long ret[PLPAR_HCALL_BUFSIZE];
+
+	if (!IS_ENABLED(CONFIG_PPC_PSERIES) ||
+	    plpar_hcall(H_GET_TCE, ret, tbl->it_index, entry << tbl->it_page_shift))
+		return TCE_REFUSE(-EIO);
+	*tce = ret[0];
+	return 0;
 }
 
 static bool clear_entries(struct tce_table *table, unsigned long entry,

@@ -16,9 +16,11 @@
  * UNREGISTER removes the container's own mappings first, and is refused if others are left. Close
  * can't be refused, so a region that other containers map becomes an orphan, which stays pinned and
  * charged. So does a new region that KVM has mapped by the time that REGISTER is refused. After the
- * mm's last close no window is left, but KVM may still count mappings, because a vCPU that races
- * with another one or with MAP can lose a count. If a bridge did not release a window, the pages of
- * a region that is still counted as mapped are leaked.
+ * mm's last close no window is left. If a bridge did not release a window, the pages of a region
+ * that may still be mapped are leaked.
+ *
+ * region_unlink() alone decides whether a region may go. What KVM counts tells nothing (tce_kvm.c),
+ * but has to be taken back before KVM's list lets go of it, and a guest can raise it at will.
  *
  * The pages of a region are pinned in blocks (tce_block.c). KVM has its own list (mm_iommu), where
  * it looks up and counts the memory that a guest maps for a device. Each look-up walks the list,
@@ -39,6 +41,7 @@
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/overflow.h>
+#include <linux/rculist.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -58,6 +61,9 @@
 #define TCE_DRAIN_CHUNKS	8
 
 DECLARE_RWSEM(tce_create_lock);
+
+/* Held for each chunk, so that tce_create_lock is only tried while somebody creates a table */
+static DEFINE_MUTEX(tce_delist_lock);
 
 /**
  * tce_region_extent() - size of the contiguous memory at an address
@@ -117,20 +123,48 @@ static void region_insert(struct tce_mm *tmm, struct tce_region *region)
 	}
 	rb_link_node(&region->node, parent, link);
 	rb_insert_color(&region->node, &tmm->regions);
+	if (region->mm_iommu)
+		list_add_rcu(&region->in_list, &tmm->listed_regions);
 	up_write(&tmm->map_lock);
 }
 
 /*
- * Take a region off KVM's list, if it is there. Returns -EBUSY while KVM counts it as mapped. The
- * kernel drops its own pins after a grace period. With an mm it would also uncharge the region, and
- * wait for the mmap_lock.
+ * Take a region off KVM's list, if it is there, with what KVM counts of it: down to 0 are taken
+ * back TCE_DRAIN_CHUNK, each of which uses up one of @chunks. No entry maps it that KVM could find,
+ * and KVM begins no mapping. But on pseries KVM of any process can use a table until its creator
+ * has hidden and cleared it. So no table may be created meanwhile, nor is the region delisted while
+ * another client creates one, which may take long.
+ *
+ * The kernel drops its own pins after a grace period. With an mm it would also uncharge the region,
+ * and wait for the mmap_lock. Return: 0; -EBUSY if it has to be called again
  */
-static int region_delist(struct tce_mm *tmm, struct tce_region *region)
+static int region_delist(struct tce_mm *tmm, struct tce_region *region, unsigned int *chunks)
 {
+	unsigned long i;
+	bool locked;
+	int rc;
+
 	if (!region->mm_iommu)
 		return 0;
-	if (mm_iommu_put(NULL, region->mm_iommu) == -EBUSY)
-		return -EBUSY;
+	for (;;) {
+		rc = -EBUSY;
+		mutex_lock(&tce_delist_lock);
+		locked = down_write_trylock(&tce_create_lock);
+		if (locked) {
+			rc = mm_iommu_put(NULL, region->mm_iommu);
+			for (i = 0; rc && *chunks && i < TCE_DRAIN_CHUNK; i++)
+				mm_iommu_mapped_dec(region->mm_iommu);
+			up_write(&tce_create_lock);
+		}
+		mutex_unlock(&tce_delist_lock);
+		if (!rc)
+			break;
+		if (!locked || !*chunks)
+			return -EBUSY;
+		--*chunks;
+		/* other work items of this CPU run only while this one sleeps */
+		usleep_range(50, 100);
+	}
 	atomic_dec(&tmm->listed);
 	return 0;
 }
@@ -151,31 +185,29 @@ static void free_unlinked(struct list_head *unlinked, struct tce_memory *mem)
 		region_free(region, mem);
 }
 
-/* Move a region to @unlinked. Returns -EBUSY if it is mapped. */
-static int region_unlink(struct tce_mm *tmm, struct tce_region *region, struct list_head *unlinked)
+/*
+ * Move a region to @unlinked if its memory may be released. One of KVM's list was searched for,
+ * with success, and KVM has not gone on. Return: 0; -EBUSY if it is mapped, or has to stay in KVM's
+ * list
+ */
+static int region_unlink(struct tce_mm *tmm, struct tce_region *region, unsigned int *chunks,
+			 struct list_head *unlinked)
 {
 	lockdep_assert_held(&tmm->region_lock);
 	lockdep_assert_held_write(&tmm->map_lock);
-	if (atomic64_read(&region->mapped) || region_delist(tmm, region))
+	if (atomic64_read(&region->mapped) ||
+	    (region->mm_iommu && (region->in_use || tmm->shared_leaked)) ||
+	    region_delist(tmm, region, chunks))
 		return -EBUSY;
+	if (region->mm_iommu)
+		list_del_rcu(&region->in_list);
 	rb_erase(&region->node, &tmm->regions);
 	list_add(&region->out, unlinked);
 	return 0;
 }
 
-/* The same for a region without references */
-static int unlink_orphan(struct tce_mm *tmm, struct tce_region *region, struct list_head *unlinked)
-{
-	int rc;
-
-	down_write(&tmm->map_lock);
-	rc = region_unlink(tmm, region, unlinked);
-	up_write(&tmm->map_lock);
-	return rc;
-}
-
-/* @counted: KVM counts it as mapped, and it is still in KVM's list, where pages may be others */
-static void region_leak(const struct tce_region *region, bool counted)
+/* @listed: it is still in KVM's list, where pages may be others */
+static void region_leak(const struct tce_region *region, bool listed)
 {
 	unsigned long i, ua, hpa, its;
 
@@ -183,7 +215,7 @@ static void region_leak(const struct tce_region *region, bool counted)
 		ua = region->ua + (i << PAGE_SHIFT);
 		hpa = tce_region_hpa(region, ua);
 		get_page(pfn_to_page(PHYS_PFN(hpa)));
-		if (counted && !mm_iommu_ua_to_hpa(region->mm_iommu, ua, 0, &its) && its != hpa)
+		if (listed && !mm_iommu_ua_to_hpa(region->mm_iommu, ua, 0, &its) && its != hpa)
 			get_page(pfn_to_page(PHYS_PFN(its)));
 		if (!(i % TCE_PIN_CHUNK))
 			cond_resched();
@@ -194,34 +226,6 @@ static void region_leak(const struct tce_region *region, bool counted)
 }
 
 /*
- * Take back KVM's counts of a region, down to 0, and take it off KVM's list. Each TCE_DRAIN_CHUNK
- * of them uses up one of @chunks. Returns -EBUSY if it has to be called again.
- *
- * The tables in which KVM could map the region were blocked and cleared with their windows, and KVM
- * may not use new ones (tce_mm_allows_kvm()). So KVM has lost these counts
- * (litmus/kvm-count.litmus), or a guest has raised them, by as many as it likes. But on pseries KVM
- * of any process can use a table until its creator has hidden and cleared it. So no table may be
- * created meanwhile, and no count is taken back while another client creates one, which may take
- * long.
- */
-static int drain_some(struct tce_mm *tmm, struct tce_region *region, unsigned int *chunks)
-{
-	unsigned long i;
-	int rc = -EBUSY;
-
-	while (rc && *chunks && down_write_trylock(&tce_create_lock)) {
-		--*chunks;
-		for (i = 0; i < TCE_DRAIN_CHUNK; i++)
-			mm_iommu_mapped_dec(region->mm_iommu);
-		rc = region_delist(tmm, region);
-		up_write(&tce_create_lock);
-		/* other work items of this CPU run only while this one sleeps */
-		usleep_range(50, 100);
-	}
-	return rc;
-}
-
-/*
  * Called when no window of v2 is left. Counts beyond @chunks, or any if a table is just being
  * created, are left to tce_region_drain(). If a bridge did not release a window, pages that a
  * device may still reach stay pinned for good.
@@ -229,12 +233,14 @@ static int drain_some(struct tce_mm *tmm, struct tce_region *region, unsigned in
 static void region_end(struct tce_region *region, struct tce_memory *mem, unsigned int *chunks)
 {
 	struct tce_mm *tmm = mem->tmm;
-	bool counted = region_delist(tmm, region);
 
 	lockdep_assert_held(&tmm->region_lock);
-	if (READ_ONCE(tmm->table_leaked) && (counted || atomic64_read(&region->mapped)))
-		region_leak(region, counted);
-	if (counted && drain_some(tmm, region, chunks)) {
+	if ((READ_ONCE(tmm->table_leaked) && atomic64_read(&region->mapped)) ||
+	    (tmm->shared_leaked && region->mm_iommu))
+		region_leak(region, region->mm_iommu);
+	if (region->mm_iommu)
+		list_del_rcu(&region->in_list);
+	if (region_delist(tmm, region, chunks)) {
 		list_add(&region->out, &mem->draining);
 		tmm->nr_draining++;
 		return;
@@ -250,7 +256,7 @@ bool tce_region_drain(struct tce_memory *mem)
 	struct tce_mm *tmm = mem->tmm;
 
 	list_for_each_entry_safe(region, next, &mem->draining, out) {
-		if (drain_some(tmm, region, &chunks))
+		if (region_delist(tmm, region, &chunks))
 			return false;
 		mutex_lock(&tmm->region_lock);
 		down_write(&tmm->map_lock);
@@ -263,9 +269,8 @@ bool tce_region_drain(struct tce_memory *mem)
 	return true;
 }
 
-static void end_regions(struct tce_memory *mem, int closed)
+static void end_regions(struct tce_memory *mem, int closed, unsigned int *chunks)
 {
-	unsigned int chunks = TCE_DRAIN_CHUNKS;
 	struct tce_region *region, *next;
 	struct tce_mm *tmm = mem->tmm;
 	struct rb_root regions;
@@ -273,7 +278,7 @@ static void end_regions(struct tce_memory *mem, int closed)
 	mutex_lock(&tmm->region_lock);
 	regions = tce_mm_take_regions(tmm, closed);
 	rbtree_postorder_for_each_entry_safe(region, next, &regions, node)
-		region_end(region, mem, &chunks);
+		region_end(region, mem, chunks);
 	mutex_unlock(&tmm->region_lock);
 }
 
@@ -337,6 +342,8 @@ static struct tce_region *region_create(struct tce_mm *tmm, unsigned long ua,
 	rc = mm_iommu_new(tmm->mm, ua, npages, &region->mm_iommu);
 	if (!rc) {
 		atomic_inc(&tmm->listed);
+		/* KVM does not tell what a device may write */
+		region->written = true;
 		return region;
 	}
 	tce_blocks_unpin(region->blocks, ua, npages, false);
@@ -356,11 +363,15 @@ err_uncharge:
  * no longer be those at these addresses.
  */
 static struct tce_region *region_share(struct tce_memory *mem, unsigned long ua,
-				       unsigned long npages, struct list_head *unlinked)
+				       unsigned long npages, struct list_head *unlinked,
+				       const struct tce_tables *tables)
 {
 	unsigned long end = ua + (npages << PAGE_SHIFT);
 	struct tce_mm *tmm = mem->tmm;
+	unsigned int chunks = TCE_DRAIN_CHUNKS;
 	struct tce_region *region;
+	bool listed = false;
+	int rc = 0;
 
 	lockdep_assert_held(&tmm->region_lock);
 	if (mem->closed)
@@ -370,6 +381,7 @@ static struct tce_region *region_share(struct tce_memory *mem, unsigned long ua,
 	     region = rb_entry_safe(rb_next(&region->node), struct tce_region, node)) {
 		if (need_resched())
 			cond_resched();
+		listed |= !!region->mm_iommu;
 		if (list_empty(&region->refs))
 			continue;
 		if (region->ua != ua || region->npages != npages)
@@ -378,10 +390,19 @@ static struct tce_region *region_share(struct tce_memory *mem, unsigned long ua,
 			return ERR_PTR(TCE_REFUSE_WHY(REGISTERED_ALREADY, -EBUSY, ua));
 		return region;
 	}
-	while ((region = tce_region_first(tmm, ua, end)))
-		if (unlink_orphan(tmm, region, unlinked))
-			return ERR_PTR(TCE_REFUSE_VALUE(-EBUSY, region->ua));
-	return NULL;
+	if (!tce_region_first(tmm, ua, end))
+		return NULL;
+	down_write(&tmm->map_lock);
+	if (listed)
+		rc = tables->search(tmm, NULL, NULL);
+	while (!rc && (region = tce_region_first(tmm, ua, end))) {
+		rc = region_unlink(tmm, region, &chunks, unlinked);
+		ua = region->ua;
+	}
+	if (listed)
+		tables->resume(tmm);
+	up_write(&tmm->map_lock);
+	return rc ? ERR_PTR(TCE_REFUSE_VALUE(rc, ua)) : NULL;
 }
 
 /**
@@ -465,14 +486,27 @@ static int compare_pages(const struct tce_region *region)
 	return rc;
 }
 
-static int register_new(struct tce_region_ref *ref, unsigned long ua,
-			unsigned long npages, bool listed)
+/* KVM may have mapped a region whose REGISTER is refused, and would keep it in its list. */
+static void unlink_refused(struct tce_mm *tmm, struct tce_region *region, unsigned int *chunks,
+			   struct list_head *unlinked, const struct tce_tables *tables)
 {
+	down_write(&tmm->map_lock);
+	if (!tables->search(tmm, NULL, NULL))
+		region_unlink(tmm, region, chunks, unlinked);
+	tables->resume(tmm);
+	up_write(&tmm->map_lock);
+}
+
+static int register_new(struct tce_region_ref *ref, unsigned long ua,
+			unsigned long npages, bool listed, const struct tce_tables *tables)
+{
+	unsigned int chunks = TCE_DRAIN_CHUNKS;
 	struct tce_memory *mem = ref->mem;
 	struct tce_mm *tmm = mem->tmm;
 	struct region_watch watch;
 	struct tce_region *region;
 	bool changed = false, orphan;
+	LIST_HEAD(unlinked);
 	int rc;
 
 	if (listed)
@@ -489,15 +523,18 @@ static int register_new(struct tce_region_ref *ref, unsigned long ua,
 	if (!rc && mem->closed)
 		rc = TCE_REFUSE(-EINVAL);
 	/* it is in no tree, so no container can map it, but KVM may have */
-	orphan = rc && region_delist(tmm, region);
+	orphan = rc && region->mm_iommu;
 	if (!rc || orphan)
 		region_insert(tmm, region);
 	if (!rc)
 		add_ref(ref, region);
+	if (orphan)
+		unlink_refused(tmm, region, &chunks, &unlinked, tables);
 	mutex_unlock(&tmm->region_lock);
+	free_unlinked(&unlinked, mem);
 
 	if (orphan)
-		end_regions(mem, 0);
+		end_regions(mem, 0, &chunks);
 	else if (rc)
 		region_free(region, mem);
 	return rc;
@@ -532,6 +569,7 @@ static int check_range(const struct tce_mm *tmm, unsigned long ua, unsigned long
  * @mem: the memory of a bound container
  * @ua: start, a multiple of PAGE_SIZE
  * @size: bytes, a multiple of PAGE_SIZE
+ * @tables: what may map an orphan
  *
  * Charges locked_vm, unless it shares the region of another container. Undone by
  * tce_region_unregister() and tce_region_close().
@@ -543,7 +581,8 @@ static int check_range(const struct tce_mm *tmm, unsigned long ua, unsigned long
  * mapped; -ENOMEM if out of memory or over RLIMIT_MEMLOCK; -EFAULT if the range begins at address
  * 0, is not all writable memory that can be pinned, or was mapped anew meanwhile; -EINTR.
  */
-int tce_region_register(struct tce_memory *mem, unsigned long ua, unsigned long size)
+int tce_region_register(struct tce_memory *mem, unsigned long ua, unsigned long size,
+			const struct tce_tables *tables)
 {
 	unsigned long npages = size >> PAGE_SHIFT;
 	struct tce_mm *tmm = mem->tmm;
@@ -567,7 +606,7 @@ int tce_region_register(struct tce_memory *mem, unsigned long ua, unsigned long 
 	rc = mutex_lock_killable(&tmm->region_lock);
 	if (rc)
 		goto err_unlock;
-	region = region_share(mem, ua, npages, &unlinked);
+	region = region_share(mem, ua, npages, &unlinked, tables);
 	/* Regions that a process registers before it gets KVM stay out of KVM's list. */
 	listed = tce_mm_allows_kvm(tmm) && atomic_read(&tmm->listed) < TCE_LISTED_MAX;
 	if (!IS_ERR_OR_NULL(region))
@@ -579,7 +618,7 @@ int tce_region_register(struct tce_memory *mem, unsigned long ua, unsigned long 
 	tce_uncharge(mem);
 	rc = PTR_ERR_OR_ZERO(region);
 	if (!region)
-		rc = register_new(ref, ua, npages, listed);
+		rc = register_new(ref, ua, npages, listed, tables);
 	if (rc)
 		goto err_unlock;
 	mutex_unlock(&tmm->registering);
@@ -611,7 +650,7 @@ static struct tce_region_ref *find_registered(struct tce_memory *mem, unsigned l
  * @mem: the memory of a bound container
  * @ua: start, as registered
  * @size: bytes, as registered
- * @unmap: removes a container's mappings of a region, with &tce_mm.map_lock held for writing
+ * @tables: what may map it
  *
  * The in-tree driver returns 0 for memory that is mapped, and QEMU and DPDK rely on that: they
  * later register other memory at the same address. So the container's mappings are removed as
@@ -621,17 +660,21 @@ static struct tce_region_ref *find_registered(struct tce_memory *mem, unsigned l
  * Context: sleeps, ends early on SIGKILL.
  *
  * Return: 0; -EINVAL if misaligned; -ENOENT if the container has no region of exactly these bounds;
- * -EBUSY if no other container has registered the region, and it is still counted as mapped: by
- * another container, by entries that the platform refused to clear, or by KVM, which can lose a
- * count; -EINTR. On an error the region stays registered, but the container's mappings may be gone.
+ * -EBUSY if no other container has registered the region, and another container, or an entry that
+ * the platform refused to clear, still maps it; or if it is in KVM's list, and the guest has raised
+ * the count there beyond what can be taken back at once, or on pseries another client is creating a
+ * window; -EINTR. On an error the region stays registered, but the container's mappings may be
+ * gone.
  */
 int tce_region_unregister(struct tce_memory *mem, unsigned long ua, unsigned long size,
-			  int (*unmap)(struct tce_memory *, const struct tce_region *))
+			  const struct tce_tables *tables)
 {
+	unsigned int chunks = TCE_DRAIN_CHUNKS;
 	struct tce_mm *tmm = mem->tmm;
 	struct tce_region_ref *ref;
-	bool last, mapped;
+	struct tce_region *region;
 	LIST_HEAD(unlinked);
+	bool last, search;
 	int rc;
 
 	rc = mutex_lock_killable(&tmm->region_lock);
@@ -641,13 +684,16 @@ int tce_region_unregister(struct tce_memory *mem, unsigned long ua, unsigned lon
 	rc = PTR_ERR_OR_ZERO(ref) ?: down_write_killable(&tmm->map_lock);
 	if (rc)
 		goto out_unlock;
-	last = list_is_singular(&ref->region->refs);
+	region = ref->region;
+	last = list_is_singular(&region->refs);
 	/* the tables are searched only if TCEs may map it */
-	mapped = !last || region_unlink(tmm, ref->region, &unlinked);
-	if (mapped)
-		rc = unmap(mem, ref->region);
-	if (!rc && mapped && last && region_unlink(tmm, ref->region, &unlinked))
+	search = region->mm_iommu || atomic64_read(&region->mapped);
+	if (search)
+		rc = tables->search(tmm, mem, region);
+	if (!rc && last && region_unlink(tmm, region, &chunks, &unlinked))
 		rc = TCE_REFUSE_WHY(REGION_MAPPED, -EBUSY, 0);
+	if (search)
+		tables->resume(tmm);
 	up_write(&tmm->map_lock);
 	if (!rc)
 		drop_ref(ref);
@@ -657,31 +703,56 @@ out_unlock:
 	return rc;
 }
 
+/* Will a region of KVM's list lose its last reference? */
+static bool any_listed_ends(const struct tce_memory *mem)
+{
+	const struct tce_region_ref *ref;
+
+	if (list_empty(&mem->tmm->listed_regions))
+		return false;
+	list_for_each_entry(ref, &mem->refs, in_memory)
+		if (ref->region->mm_iommu && list_is_singular(&ref->region->refs))
+			return true;
+	return false;
+}
+
 /**
  * tce_region_close() - drop all references of a container
  * @mem: the memory of a container that is bound, and has no windows
+ * @tables: those of the mm's other containers
  *
  * A REGISTER in flight undoes itself once it has its pages.
  *
  * Context: sleeps, but waits for no client; need not be the owner of the memory.
  */
-void tce_region_close(struct tce_memory *mem)
+void tce_region_close(struct tce_memory *mem, const struct tce_tables *tables)
 {
+	unsigned int chunks = TCE_DRAIN_CHUNKS;
 	struct tce_region_ref *ref, *next;
 	struct tce_mm *tmm = mem->tmm;
 	struct tce_region *region;
 	LIST_HEAD(unlinked);
+	bool search;
+	int rc = 0;
 
 	mutex_lock(&tmm->region_lock);
 	mem->closed = true;
+	down_write(&tmm->map_lock);
+	/* one search for all of them */
+	search = any_listed_ends(mem);
+	if (search)
+		rc = tables->search(tmm, NULL, NULL);
 	list_for_each_entry_safe(ref, next, &mem->refs, in_memory) {
 		region = ref->region;
 		drop_ref(ref);
-		if (list_empty(&region->refs))
-			unlink_orphan(tmm, region, &unlinked);
+		if (list_empty(&region->refs) && !(rc && region->mm_iommu))
+			region_unlink(tmm, region, &chunks, &unlinked);
 		cond_resched();
 	}
+	if (search)
+		tables->resume(tmm);
+	up_write(&tmm->map_lock);
 	mutex_unlock(&tmm->region_lock);
 	free_unlinked(&unlinked, mem);
-	end_regions(mem, 1);
+	end_regions(mem, 1, &chunks);
 }

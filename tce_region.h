@@ -29,9 +29,11 @@
  * @page_shift: log2 of the largest IOMMU page that its pages allow
  * @written: a device may have written to it
  * @mm_iommu: the kernel's own structure if it is in KVM's list, else NULL
- * @mapped: TCEs that map it, except for those of KVM, which @mm_iommu counts; raised by MAP before
- *	it writes (read_hold()), lowered after the invalidation (put_holder()), and for what was
- *	not written (read_undo())
+ * @in_list: in &tce_mm.listed_regions, if it is in KVM's list
+ * @in_use: entries of a shared table map it; set by &tce_tables.search, and true until the next one
+ * @mapped: TCEs that map it, except for those in a shared table of a region in KVM's list; raised by
+ *	MAP before it writes (read_hold()), lowered after the invalidation (put_holder()), and for
+ *	what was not written (read_undo())
  * @blocks: where its pages are (tce_block.h)
  */
 struct tce_region {
@@ -45,6 +47,8 @@ struct tce_region {
 	unsigned int page_shift;
 	bool written;
 	struct mm_iommu_table_group_mem_t *mm_iommu;
+	struct list_head in_list;
+	bool in_use;
 	atomic64_t mapped;
 	unsigned long blocks[];
 };
@@ -63,10 +67,25 @@ struct tce_region_ref {
 	struct tce_region *region;
 };
 
-int tce_region_register(struct tce_memory *mem, unsigned long ua, unsigned long size);
+/**
+ * struct tce_tables - the tables that map regions, of which memory knows no more (tce_search.c)
+ * @search: with @mem and @region, removes the container's mappings of a region. Stops KVM if the
+ *	region is in its list, or without one, and sets &tce_region.in_use of all that are. To be
+ *	followed by @resume. -EINTR on SIGKILL, with @mem only; -EBUSY if any region may be mapped
+ * @resume: lets KVM go on
+ *
+ * With &tce_mm.region_lock held, and &tce_mm.map_lock for writing.
+ */
+struct tce_tables {
+	int (*search)(struct tce_mm *tmm, struct tce_memory *mem, struct tce_region *region);
+	void (*resume)(struct tce_mm *tmm);
+};
+
+int tce_region_register(struct tce_memory *mem, unsigned long ua, unsigned long size,
+			const struct tce_tables *tables);
 int tce_region_unregister(struct tce_memory *mem, unsigned long ua, unsigned long size,
-			  int (*unmap)(struct tce_memory *, const struct tce_region *));
-void tce_region_close(struct tce_memory *mem);
+			  const struct tce_tables *tables);
+void tce_region_close(struct tce_memory *mem, const struct tce_tables *tables);
 bool tce_region_drain(struct tce_memory *mem);
 
 struct tce_region *tce_region_first(const struct tce_mm *tmm, unsigned long ua,
@@ -75,8 +94,8 @@ unsigned long tce_region_extent(const struct tce_region *region, unsigned long u
 				unsigned long max, unsigned long *hpa);
 
 /*
- * Held for reading while a table is created, because on pseries KVM of any process can find and use
- * it before it is hidden. Nests inside all locks of struct tce_mm.
+ * Held for reading while a table is created on pseries, because KVM of any process can find and use
+ * it there before it is hidden. Nests inside all locks of struct tce_mm.
  */
 extern struct rw_semaphore tce_create_lock;
 

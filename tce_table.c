@@ -8,13 +8,10 @@
  * changes together with its userspace entry and is invalidated under the lock, and memory that MAP
  * has yet to write stays registered (v2), or pinned by the batch (v1).
  *
- * The thread that removes a value from an entry releases its page: it unpins it (v1), or decrements
- * the count of mappings (v2), which the region has for MAP, and KVM's list for KVM. In a shared
- * table a vCPU may be that thread, and since KVM writes userspace entries late, the userspace entry
- * of a live entry may be 0 or outdated. So these entries are exchanged one by one, and a page is
- * released only if the region has it at that address: we err on the side of counting a page as
- * mapped (litmus/kvm-count.litmus, litmus/kvm-unmap.litmus). In other tables userspace entries are
- * reliable, so that the platform can write or clear a long run in one operation.
+ * Whoever replaces a userspace entry releases its page: it unpins it (v1), or decrements the count
+ * of mappings (v2), which the region has for MAP, and KVM's list for KVM. A shared table may have
+ * entries that its userspace entries do not show (tce_kvm.c), so these are exchanged one by one. In
+ * other tables the platform can write or clear a long run in one operation.
  *
  * Locks: the caller holds &tce_mm.map_lock, for reading in a client's command. &tce_table.lock is
  * taken here.
@@ -43,29 +40,6 @@ static __always_inline u64 tce_val(bool v1, unsigned long ua, unsigned long hpa,
 	return tce_v1_val(hpa, tce_dir_writes(dir)) | TCE_UA_VFIO;
 }
 
-static __always_inline void tce_pua_write(__be64 *pua, u64 val)
-{
-	OPTIMIZER_HIDE_VAR(val);
-	/* KVM may read it at any time */
-	data_race(*pua = cpu_to_be64(val));
-}
-
-/* Count userspace entries in a row that are empty or, without @empty, in use. */
-static __always_inline unsigned long tce_pua_run(const __be64 *pua, unsigned long max,
-						 bool empty)
-{
-	unsigned long n = 0;
-
-	/* most of a large window is empty */
-	while (empty && n + 4 <= max &&
-	       !(READ_ONCE(pua[n]) | READ_ONCE(pua[n + 1]) |
-		 READ_ONCE(pua[n + 2]) | READ_ONCE(pua[n + 3])))
-		n += 4;
-	while (n < max && !READ_ONCE(pua[n]) == empty)
-		n++;
-	return n;
-}
-
 /* set() ignores a failure to allocate a missing level, so MAP adds levels by an exchange. */
 static __always_inline bool tce_table_has_level(const struct tce_table *table, unsigned long entry)
 {
@@ -74,18 +48,6 @@ static __always_inline bool tce_table_has_level(const struct tce_table *table, u
 
 	return likely(!tbl->it_indirect_levels) ||
 	       tce_table_walk(tbl, (__be64 *)tbl->it_base, entry - tbl->it_offset, &missing);
-}
-
-/*
- * Invalidate at most TCE_CHUNK entries, which firmware may do one by one. Afterwards the device can
- * no longer reach the memory that they mapped before (litmus/unpin.litmus).
- */
-static __always_inline void tce_table_invalidate(struct tce_table *table, unsigned long first,
-						 unsigned long n)
-{
-	if (likely(table->ops->tce_kill))
-		table->ops->tce_kill(table->tbl, first, n);
-	tce_table_flush(table);
 }
 
 /**
@@ -101,28 +63,9 @@ struct tce_entry {
 };
 
 /*
- * Write @val to the userspace entry of an exchanged entry of a shared table, which was @old before
- * the exchange. Return: the userspace entry by which to release what the exchange has removed,
- * perhaps that of another value; 0 if there is none
- */
-static __always_inline u64 tce_pua_swap_shared(__be64 *pua, u64 old, u64 val, bool was_empty)
-{
-	/* If KVM has just emptied the entry, it releases by @old what it has removed. */
-	if (!val && was_empty && !(old & TCE_UA_VFIO))
-		return 0;
-	/* Whoever replaces a userspace entry releases by it (litmus/kvm-map.litmus). */
-	if (tce_pua_replace(pua, cpu_to_be64(old), cpu_to_be64(val)))
-		return old;
-	/* KVM was faster, but releases only by its own userspace entries. */
-	if (val)
-		tce_pua_write(pua, val);
-	return old & TCE_UA_VFIO ? old : 0;
-}
-
-/*
  * Exchange an entry and its userspace entry. @new returns the old content, to be released after the
- * caller has invalidated the entry. In a shared table its userspace entry may be that of another
- * value. Return: 0; -ENOMEM or -EIO if the platform refused, and nothing has changed
+ * caller has invalidated the entry. Return: 0; -ENOMEM or -EIO if the platform refused, and nothing
+ * has changed
  */
 static __always_inline int tce_entry_swap(struct tce_table *table, unsigned long entry,
 					  __be64 *pua, struct tce_entry *new)
@@ -134,13 +77,8 @@ static __always_inline int tce_entry_swap(struct tce_table *table, unsigned long
 	if (unlikely(rc))
 		return rc == -ENOMEM ? -ENOMEM : -EIO;
 
-	if (likely(!table->shared)) {
-		tce_pua_write(pua, val);
-		new->val = old;
-		return 0;
-	}
-	tce_entry_dirty(new->hpa, new->dir);
-	new->val = tce_pua_swap_shared(pua, old, val, new->dir == DMA_NONE);
+	tce_pua_write(pua, val);
+	new->val = old;
 	return 0;
 }
 
@@ -191,9 +129,16 @@ static __always_inline bool is_held_by(const struct tce_holder *holder, u64 val)
 }
 
 /*
- * A userspace entry written by KVM counts only in a shared table. KVM can have written to any other
- * only if it found the table before that was hidden.
+ * Whether entries of a region are counted there by KVM, in its list. MAP's are not counted then,
+ * because the entries are read before the region goes. KVM can have written to a table that is not
+ * shared only if it found the table before that was hidden.
  */
+static __always_inline bool kvm_counts(const struct tce_table *table,
+				       const struct tce_region *region)
+{
+	return unlikely(table->shared) && region->mm_iommu;
+}
+
 static __always_inline struct tce_holder find_holder(const struct tce_table *table, u64 val)
 {
 	struct tce_region *region;
@@ -202,7 +147,7 @@ static __always_inline struct tce_holder find_holder(const struct tce_table *tab
 	if (table->mem->v1)
 		return (struct tce_holder){ val & PAGE_MASK, by_map ? PAGE_SIZE : 0 };
 	region = tce_region_find(table->mem->tmm, val & ~TCE_UA_VFIO);
-	if (!region || (!by_map && (!table->shared || !region->mm_iommu)))
+	if (!region || by_map == kvm_counts(table, region))
 		return (struct tce_holder){ 0 };
 	return (struct tce_holder){
 		region->ua | (val & TCE_UA_VFIO), region->npages << PAGE_SHIFT, region
@@ -264,19 +209,6 @@ static __always_inline void gather_entries(struct tce_gather *gather, unsigned l
 	gather->end = end;
 }
 
-/*
- * In a shared table, the userspace entry may be that of another value. KVM maps what is in its
- * list, where an orphan may have other pages (compare_pages() in tce_region.c).
- */
-static noinline bool has_page(const struct tce_region *region, const struct tce_entry *old)
-{
-	unsigned long ua = old->val & ~TCE_UA_VFIO, hpa;
-
-	if (old->val & TCE_UA_VFIO)
-		return tce_region_hpa(region, ua) == old->hpa;
-	return !mm_iommu_ua_to_hpa(region->mm_iommu, ua, 0, &hpa) && hpa == old->hpa;
-}
-
 static void gather_put(struct tce_gather *gather, const struct tce_entry *old)
 {
 	const struct tce_table *table = gather->table;
@@ -285,7 +217,7 @@ static void gather_put(struct tce_gather *gather, const struct tce_entry *old)
 
 	holder = gather->nr && is_held_by(&last->holder, old->val) ? last->holder :
 								     find_holder(table, old->val);
-	if (!holder.size || (table->shared && !has_page(holder.region, old)))
+	if (!holder.size)
 		return;
 	if (gather->nr && holder.first == last->holder.first) {
 		last->n++;
@@ -352,17 +284,18 @@ struct tce_unmap {
 static void erase_each(struct tce_unmap *unmap, struct tce_gather *gather, unsigned long entry,
 		       __be64 *pua, unsigned long n)
 {
+	u64 empty = unmap->table->shared ? TCE_UA_USED : 0;
 	struct tce_entry old;
 	unsigned long i;
 
 	for (i = 0; i < n; i++) {
-		old = (struct tce_entry){ .dir = DMA_NONE };
+		old = (struct tce_entry){ .dir = DMA_NONE, .val = empty };
 		if (tce_entry_swap(unmap->table, entry + i, &pua[i], &old)) {
 			unmap->rc = TCE_REFUSE(-EIO);
 			continue;
 		}
-		/* KVM may have emptied it and still owe the invalidation */
-		if (old.dir != DMA_NONE || old.val || unmap->client)
+		/* MAP's and what KVM has put; a tombstone; and what KVM may have put over MAP's */
+		if (old.dir != DMA_NONE || old.hpa || old.val || unmap->client)
 			gather_entries(gather, entry + i, entry + i + 1);
 		if (old.val)
 			gather_put(gather, &old);
@@ -463,103 +396,6 @@ bool tce_table_unmap_all(struct tce_table *table)
 	return !unmap_entries(table, table->tbl->it_offset, n, least_run(table, n), false);
 }
 
-/*
- * Count entries in a row that map a region or, without @of, other memory. KVM maps only regions
- * that are in its list.
- */
-static __always_inline unsigned long pua_run_of(const __be64 *pua, unsigned long max,
-						const struct tce_region *region, const bool of)
-{
-	const u64 first = region->ua | TCE_UA_VFIO, size = region->npages << PAGE_SHIFT;
-	const u64 by_kvm = region->mm_iommu ? TCE_UA_VFIO : 0;
-	unsigned long n;
-	u64 val;
-
-	for (n = 0; n < max; n++) {
-		val = tce_pua_read(&pua[n]);
-		if (((val | by_kvm) - first < size) != of || (!of && !val))
-			break;
-	}
-	return n;
-}
-
-/*
- * Unmap the next run of entries if it maps the region, or only count it if @others is not NULL.
- * Skip it if it is empty or maps other memory.
- */
-static void search_next(struct tce_table *table, const struct tce_region *region, long *others)
-{
-	struct tce_search *search = &table->search;
-	unsigned long size = table->tbl->it_size, at, entry, n, run;
-	__be64 *pua;
-
-	at = search->from + search->seen;
-	if (at >= size)
-		at -= size;
-	entry = table->tbl->it_offset + at;
-	pua = tce_table_pua(table, entry, false, &n);
-	n = min3(n, size - at, size - search->seen);
-	if (pua) {
-		n = min(n, TCE_CHUNK);
-		run = pua_run_of(pua, n, region, true);
-		if (run && search->found == size)
-			search->found = at;
-		/* entries that the platform refuses to clear stay counted */
-		if (run && others)
-			*others += run;
-		else if (run)
-			unmap_entries(table, entry, run, least_run(table, run), true);
-		n = run ?: tce_pua_run(pua, n, true) ?: pua_run_of(pua, n, region, false);
-	}
-	search->seen += n;
-}
-
-/**
- * tce_table_unmap_region() - v2: remove a container's mappings of a region
- * @mem: the container's memory, with &tce_mm.map_lock held for writing
- * @region: the region
- *
- * Entries that the platform refuses to clear stay counted. Mappings of the mm's other containers
- * stay, and are counted to end the search when all are found. It goes through the tables side by
- * side, each from the first find of the last search, because clients often map and unregister in
- * the same order or at the same place, and in all containers alike.
- *
- * Return: 0; -EINTR on SIGKILL.
- */
-int tce_table_unmap_region(struct tce_memory *mem, const struct tce_region *region)
-{
-	struct tce_table *table, *next;
-	long others = 0;
-
-	list_for_each_entry(table, &mem->tmm->tables, in_mm) {
-		if (table->search.found < table->tbl->it_size)
-			table->search.from = table->search.found;
-		table->search.found = table->tbl->it_size;
-		table->search.seen = 0;
-	}
-	/* KVM's list does not tell how often KVM maps it */
-	while (region->mm_iommu || atomic64_read(&region->mapped) > others) {
-		next = NULL;
-		list_for_each_entry(table, &mem->tmm->tables, in_mm)
-			if (table->search.seen < table->tbl->it_size &&
-			    (!next || table->search.seen < next->search.seen))
-				next = table;
-		if (!next)
-			break;
-		search_next(next, region, next->mem == mem ? NULL : &others);
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		if (need_resched())
-			cond_resched();
-	}
-	if (!region->mm_iommu)
-		return 0;
-	/* entries that KVM has taken out may still be counted */
-	list_for_each_entry(table, &mem->tmm->tables, in_mm)
-		tce_kvm_settle(table);
-	return 0;
-}
-
 /**
  * struct tce_extent - the memory of consecutive entries
  * @ua: its first byte in user space
@@ -576,7 +412,7 @@ struct tce_extent {
 
 /**
  * struct tce_reader - reads the memory of a MAP, extent by extent
- * @mem: the container's memory
+ * @table: the table
  * @batch: v1: the pages of the MAP
  * @region: v2: the region of the next byte, or of the last one
  * @ua: the next byte
@@ -585,7 +421,7 @@ struct tce_extent {
  * @run_min: the shortest run worth one operation of the platform
  */
 struct tce_reader {
-	struct tce_memory *mem;
+	const struct tce_table *table;
 	struct tce_v1_batch *batch;
 	struct tce_region *region;
 	unsigned long ua;
@@ -629,9 +465,10 @@ static __always_inline void read_hold(struct tce_reader *reader, unsigned long n
 		tce_v1_take(reader->batch, reader->ua, n);
 	} else {
 		if (reader->ua >= tce_region_end(reader->region))
-			reader->region = tce_region_find(reader->mem->tmm, reader->ua);
+			reader->region = tce_region_find(reader->table->mem->tmm, reader->ua);
 		n = min(n, (tce_region_end(reader->region) - reader->ua) >> reader->shift);
-		atomic64_add(n, &reader->region->mapped);
+		if (!kvm_counts(reader->table, reader->region))
+			atomic64_add(n, &reader->region->mapped);
 	}
 	reader->held = n;
 }
@@ -644,7 +481,7 @@ static void read_undo(struct tce_reader *reader, unsigned long n)
 	n += reader->held;
 	if (reader->batch)
 		tce_v1_untake(reader->batch, ua, n);
-	else
+	else if (!kvm_counts(reader->table, reader->region))
 		atomic64_sub(n, &reader->region->mapped);
 }
 
@@ -820,7 +657,7 @@ int tce_table_map(struct tce_table *table, unsigned long first, unsigned long ua
 		.left = n,
 		.dir = dir,
 		.reader = {
-			.mem = table->mem,
+			.table = table,
 			.batch = batch,
 			.ua = ua,
 			.shift = shift,

@@ -8,8 +8,9 @@
  *
  * The userspace entry ("pua") tells which memory the entry maps; 0 is none. The platform allocates
  * these entries for KVM, which keeps userspace addresses there, in big endian. In a shared table
- * KVM changes TCEs, and writes the userspace entries some time later (tce_kvm.c). In any other only
- * this module changes either, so that they always match.
+ * KVM changes TCEs, and writes the userspace entries some time later, so that only the TCEs tell
+ * what is mapped (tce_kvm.c). In any other only this module changes either, so that they always
+ * match.
  *
  * find_entries() in tce_map.c and, for KVM, tce_kvm.c check that entries are inside the table.
  */
@@ -22,8 +23,6 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
-#include <linux/page-flags.h>
-#include <linux/pfn.h>
 #include <linux/types.h>
 
 #include <asm/iommu.h>
@@ -48,6 +47,18 @@ struct tce_v1_batch;
  * (none that has this bit can be registered), and tce_v1_val() of the hpa in v1.
  */
 #define TCE_UA_VFIO		BIT_ULL(63)
+
+/*
+ * In a shared table a userspace entry that has been in use never becomes 0 again, because KVM may
+ * be about to map there. This one is of no region.
+ */
+#define TCE_UA_USED		1ULL
+
+/*
+ * What KVM has cleared in a table in memory: without permissions, so that a bridge finds nothing,
+ * but it may have cached what was there before. The address is a multiple of any shared IOMMU page.
+ */
+#define TCE_TOMBSTONE		PAGE_SIZE
 
 /**
  * struct tce_search - how far UNREGISTER has searched a table
@@ -99,22 +110,27 @@ bool tce_table_may_set(const struct tce_table *table, enum dma_data_direction di
 bool tce_table_clear(struct tce_table *table, unsigned long entry, unsigned long n);
 bool tce_table_is_new(const struct tce_table *table);
 void tce_table_wipe(struct tce_table *table);
+int tce_table_get(const struct tce_table *table, unsigned long entry, u64 *tce);
 
 /* tce_table.c */
 int tce_table_map(struct tce_table *table, unsigned long first, unsigned long ua,
 		  unsigned long n, enum dma_data_direction dir, struct tce_v1_batch *batch);
 int tce_table_unmap(struct tce_table *table, unsigned long first, unsigned long n);
 bool tce_table_unmap_all(struct tce_table *table);
-int tce_table_unmap_region(struct tce_memory *mem, const struct tce_region *region);
+
+/* tce_search.c */
+extern const struct tce_tables tce_tables;
 
 /* tce_kvm.c */
 int tce_kvm_prepare(struct tce_table *table);
 void tce_kvm_unprepare(struct tce_kvm_ops *kvm_ops);
 int tce_kvm_hide(struct tce_table *table, bool in_group);
+void tce_kvm_drain(void);
 void tce_kvm_allow(struct tce_table *table);
 void tce_kvm_block(struct tce_table *table);
-void tce_kvm_settle(struct tce_table *table);
 void tce_kvm_put(struct tce_table *table);
+bool tce_kvm_pause(struct tce_mm *tmm);
+void tce_kvm_resume(struct tce_mm *tmm);
 
 /* Number of tables with operations of this module, each of which keeps the module loaded */
 extern atomic_long_t tce_kvm_tables;
@@ -135,6 +151,29 @@ static __always_inline u64 tce_pua_read(const __be64 *pua)
 
 	OPTIMIZER_HIDE_VAR(val);
 	return val;
+}
+
+static __always_inline void tce_pua_write(__be64 *pua, u64 val)
+{
+	OPTIMIZER_HIDE_VAR(val);
+	/* KVM may read it at any time */
+	data_race(*pua = cpu_to_be64(val));
+}
+
+/* Count userspace entries in a row that are empty or, without @empty, in use. */
+static __always_inline unsigned long tce_pua_run(const __be64 *pua, unsigned long max,
+						 bool empty)
+{
+	unsigned long n = 0;
+
+	/* most of a large window is empty */
+	while (empty && n + 4 <= max &&
+	       !(READ_ONCE(pua[n]) | READ_ONCE(pua[n + 1]) |
+		 READ_ONCE(pua[n + 2]) | READ_ONCE(pua[n + 3])))
+		n += 4;
+	while (n < max && !READ_ONCE(pua[n]) == empty)
+		n++;
+	return n;
 }
 
 /* Return: false if KVM was faster, and nothing has changed */
@@ -192,16 +231,21 @@ static __always_inline void tce_table_flush(struct tce_table *table)
 		mb(); /* litmus/unpin.litmus */
 }
 
+/*
+ * Invalidate at most TCE_CHUNK entries, which firmware may do one by one. Afterwards the device can
+ * no longer reach the memory that they mapped before (litmus/unpin.litmus).
+ */
+static __always_inline void tce_table_invalidate(struct tce_table *table, unsigned long first,
+						 unsigned long n)
+{
+	if (likely(table->ops->tce_kill))
+		table->ops->tce_kill(table->tbl, first, n);
+	tce_table_flush(table);
+}
+
 static inline u64 tce_table_start(const struct tce_table *table)
 {
 	return (u64)table->tbl->it_offset << table->tbl->it_page_shift;
-}
-
-/* For a page that was taken out of a shared table, and is still counted */
-static inline void tce_entry_dirty(unsigned long hpa, enum dma_data_direction dir)
-{
-	if (tce_dir_writes(dir))
-		SetPageDirty(pfn_to_page(PHYS_PFN(hpa)));
 }
 
 #endif /* TCE_TABLE_H */

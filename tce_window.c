@@ -15,7 +15,6 @@
 #include <linux/iommu.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
-#include <linux/rcupdate.h>
 #include <linux/slab.h>
 
 #include "compat/older.h"
@@ -162,6 +161,15 @@ static void window_leaks(struct tce_window *win)
 		WRITE_ONCE(win->table.mem->tmm->table_leaked, true);
 }
 
+/*
+ * The same for what is mapped in a shared table, where it is not counted, and not all was cleared
+ */
+static void shared_leaks(struct tce_window *win)
+{
+	if (win->table.shared)
+		win->table.mem->tmm->shared_leaked = true;
+}
+
 /* Undo window_set(). A bridge that refuses may still use the table, which is then never freed. */
 static int window_unset(struct tce_window *win, struct tce_group *grp)
 {
@@ -205,11 +213,8 @@ static void free_window(struct tce_window *win)
 {
 	struct tce_table *table = &win->table;
 
-	/*
-	 * KVM may be looking the table up, without a reference yet. This waits for it, unless it is
-	 * preempted (litmus/lookup.litmus).
-	 */
-	synchronize_rcu();
+	/* KVM may be looking the table up, without a reference yet (litmus/lookup.litmus). */
+	tce_kvm_drain();
 	tce_kvm_put(table);
 	tce_uncharge_later(table->mem, win->charged);
 	kfree(win);
@@ -254,6 +259,7 @@ static struct tce_window *new_window(struct tce_memory *mem, struct tce_group *g
 {
 	struct tce_table *table;
 	struct tce_window *win;
+	bool unhidden;
 	int rc, hidden;
 
 	win = kzalloc(sizeof(*win), GFP_KERNEL);
@@ -268,7 +274,9 @@ static struct tce_window *new_window(struct tce_memory *mem, struct tce_group *g
 	rc = tce_kvm_prepare(table);
 	if (rc)
 		goto err_free;
-	rc = down_read_killable(&tce_create_lock);
+	/* on PowerNV KVM can't find a table before it is hidden */
+	unhidden = grp->table_group->max_levels <= 1;
+	rc = unhidden ? down_read_killable(&tce_create_lock) : 0;
 	if (rc)
 		goto err_unprepare;
 	rc = ask_for_table(win, grp, shift, size, levels);
@@ -283,7 +291,8 @@ static struct tce_window *new_window(struct tce_memory *mem, struct tce_group *g
 		if (rc && window_in(win, grp))
 			window_unset(win, grp);
 	}
-	up_read(&tce_create_lock);
+	if (unhidden)
+		up_read(&tce_create_lock);
 	if (!rc) {
 		tce_kvm_allow(table);
 		return win;
@@ -307,6 +316,7 @@ static int drop_window(struct tce_container *container, int num)
 {
 	struct tce_window *win = container->windows[num];
 	struct tce_group *grp;
+	bool cleared;
 	int rc = 0;
 
 	container->windows[num] = NULL;
@@ -317,11 +327,14 @@ static int drop_window(struct tce_container *container, int num)
 	 * pseries does not remove its default window from the hypervisor, so entries that were not
 	 * cleared stay valid.
 	 */
-	if (!tce_table_unmap_all(&win->table) && !win->table.ops->tce_kill)
+	cleared = tce_table_unmap_all(&win->table);
+	if (!cleared && !win->table.ops->tce_kill)
 		window_leaks(win);
 	list_for_each_entry(grp, &container->groups, list)
 		if (window_in(win, grp))
 			rc = window_unset(win, grp) ?: rc;
+	if (!cleared && (win->leaked || !win->table.ops->tce_kill))
+		shared_leaks(win);
 	trace_tce_window_remove(container->id, num, rc);
 	free_window(win);
 	return rc;

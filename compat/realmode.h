@@ -24,12 +24,14 @@
 	tce_kill(tbl, index, pages, false)
 
 /* The operations of tce_kvm.c have that argument, too. */
-#define allowed_xchg(tbl, index, hpa, dir) \
-	allowed_xchg(tbl, index, hpa, dir, bool realmode)
+#define flat_xchg(tbl, index, hpa, dir) \
+	flat_xchg(tbl, index, hpa, dir, bool realmode)
+#define levels_xchg(tbl, index, hpa, dir) \
+	levels_xchg(tbl, index, hpa, dir, bool realmode)
+#define hcall_xchg(tbl, index, hpa, dir) \
+	hcall_xchg(tbl, index, hpa, dir, bool realmode)
 #define blocked_xchg(tbl, index, hpa, dir) \
 	blocked_xchg(tbl, index, hpa, dir, bool realmode)
-#define allowed_kill(tbl, index, pages) \
-	allowed_kill(tbl, index, pages, bool realmode)
 #define blocked_kill(tbl, index, pages) \
 	blocked_kill(tbl, index, pages, bool realmode)
 

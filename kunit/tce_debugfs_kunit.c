@@ -142,7 +142,7 @@ static void with_kvm(struct kunit *test)
 		    "window container=%lu number=0 start=0x0 size=%u page_shift=12 levels=1 mapped=2 by_kvm=1 charged=%lu kvm=1\n",
 		    number(s.client), SZ_1M, fx->mock->priced << PAGE_SHIFT);
 	expect_line(test, text,
-		    "region process=%lu ua=0x%lx size=%u page_shift=%u kvm_list=1 mapped=? written=0 containers=%lu\n",
+		    "region process=%lu ua=0x%lx size=%u page_shift=%u kvm_list=1 mapped=? written=1 containers=%lu\n",
 		    mm_of(s.client)->id, s.ua, KVM_MEMORY, PAGE_SHIFT,
 		    number(s.client));
 	expect_line(test, text,

@@ -855,15 +855,14 @@ static void expect_left(struct failure *f, struct page **pages, unsigned long n,
 /*
  * A bridge keeps a window, and in it entries that can't be cleared: the devices still reach the
  * pages, so that these stay when the container and the process have let them go, and nothing else
- * does, but for the pages of a region that KVM still counts: any entry may have these. A region
- * counts as mapped as long as the process has containers.
+ * does, but for the regions of KVM's list: any entry may have these. A region counts as mapped as
+ * long as the process has containers.
  */
 static void keeps_pages(struct failure *f, long rc)
 {
 	struct tce_mock_group *keeper = f->inj->keeps & 1 ? f->grp : f->other;
 	unsigned long n = f->op->size >> PAGE_SHIFT, i;
 	bool removes = f->op->call == &call_remove;
-	bool counted = removes && f->variant->kvm;
 	struct tce_fixture *fx = f->fx;
 	struct page **pages;
 
@@ -877,13 +876,11 @@ static void keeps_pages(struct failure *f, long rc)
 	if (removes)
 		TCE_REFUSED(fx, REGION_MAPPED, EBUSY,
 			    tce_unregister(f->client, f->a, first_region(f)));
-	if (counted)
-		kvm_count(f->test, f->b, 1);
 	/* all the same if its process is being killed */
 	tce_fault_arm_sticky(fx->mock, f->inj->fault, f->inj->rc);
 	TCE_DO_KILLED(close(f));
 	tce_fault_disarm(fx->mock);
-	fx->pages_left += counted ? 2 * n : n;
+	fx->pages_left += f->variant->kvm ? 2 * n : n;
 	/* regions of the kernel's list live for a grace period more */
 	rcu_barrier();
 	KUNIT_EXPECT_EQ(f->test, tce_mock_pins(fx->mock), f->variant->v2 ? 0 : n);
@@ -892,7 +889,7 @@ static void keeps_pages(struct failure *f, long rc)
 	tce_renew(fx, f->b, f->op->size);
 	KUNIT_EXPECT_EQ(f->test, tce_mock_forget_bridges(fx->mock), 1);
 	expect_left(f, pages, n, true);
-	if (counted)
+	if (f->variant->kvm)
 		expect_left(f, pages + n, n, false);
 }
 

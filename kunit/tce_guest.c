@@ -33,73 +33,28 @@ void kvm_close(struct kvm_setup *s)
 }
 
 /*
- * Whatever an entry reaches, or may reach because it was not invalidated yet, is counted: by KVM,
- * or for MAP.
+ * Other processors go on while KVM does this: something else happens there, if the case wants it.
  */
-static void kvm_expect_counted(struct kvm_setup *s)
+static void kvm_step(struct kvm_setup *s)
 {
-	struct tce_fixture *fx = kunit_get_current_test()->priv;
-	unsigned long counted = fx->mock->counted;
-	struct rb_node *node;
-
-	if (!s->client || !s->client->v2)
-		return;
-	for (node = rb_first(&tce_container_find(s->client->data)->mem.tmm->regions); node;
-	     node = rb_next(node))
-		counted += atomic64_read(&rb_entry(node, struct tce_region, node)->mapped);
-	if (fx->mock->refs > counted)
-		tce_mock_violation(fx->mock, "%lu entries reach memory, %lu are counted",
-				   fx->mock->refs, counted);
-}
-
-/* Where KVM may be preempted: something else happens there, if the case wants it. */
-static void kvm_step(void *data)
-{
-	struct kvm_setup *s = data;
-
-	kvm_expect_counted(s);
 	if (s->between && !s->steps--)
 		s->between(s);
 }
 
-static void kvm_step_inside(void *data)
-{
-	struct kvm_setup *s = data;
-
-	s->inside = true;
-	kvm_step(s);
-	s->inside = false;
-}
-
-/* KVM may be preempted in the middle of an exchange as well, before we count down. */
 static long kvm_xchg(struct kvm_setup *s, unsigned long entry, unsigned long *hpa,
 		     enum dma_data_direction *dir)
 {
-	struct tce_hook hook = { .skip = 1, .call = kvm_step_inside, .data = s };
-	struct tce_hook **at = &tce_mock_current()->at[TCE_AT_EXCHANGE];
-	long rc;
+	long rc = iommu_tce_xchg_no_kill(current->mm, s->tbl, entry, hpa, dir);
 
-	if (s->between && !s->outside)
-		*at = &hook;
-	rc = iommu_tce_xchg_no_kill(current->mm, s->tbl, entry, hpa, dir);
-	if (*at == &hook)
-		*at = NULL;
+	mock_direct(s->tbl, entry);
 	return rc;
 }
 
-/* ... and before and after we invalidate. */
 static void kvm_invalidate(struct kvm_setup *s, unsigned long entry, unsigned long n)
 {
-	struct tce_hook after = { .call = kvm_step_inside, .data = s };
-	struct tce_hook before = { .call = kvm_step_inside, .data = s, .next = &after };
-	struct tce_hook **at = &tce_mock_current()->at[TCE_AT_INVALIDATE];
-
 	kvm_step(s);
-	if (s->between && !s->outside)
-		*at = &before;
 	iommu_tce_kill(s->tbl, entry, n);
-	if (*at == &before || *at == &after)
-		*at = NULL;
+	kvm_step(s);
 }
 
 /* kvmppc_tce_iommu_mapped_dec(). Return: false for H_TOO_HARD */

@@ -23,9 +23,6 @@
  * @ua: memory of KVM_MEMORY bytes, registered with v2
  * @between: what happens in the middle of what KVM does
  * @steps: after so many steps of KVM
- * @outside: not in the middle of an operation of the table, for which whoever takes a window away
- *	waits
- * @inside: it happens in the middle of one
  * @data: of the case
  */
 struct kvm_setup {
@@ -35,8 +32,6 @@ struct kvm_setup {
 	unsigned long ua;
 	void (*between)(struct kvm_setup *s);
 	int steps;
-	bool outside;
-	bool inside;
 	void *data;
 };
 

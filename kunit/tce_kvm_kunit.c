@@ -6,20 +6,21 @@
  * steps that are drawn or at each step in turn. Races are tried in tables of several shapes. Shapes
  * and races are drawn with a fixed seed, until any two values of two properties have been met
  * together: those of a shape in some shape, those of a race in every shape. Always,
- *  - at each step, memory that an entry reaches is counted (kvm_expect_counted()), and so not
- *    released, which the mock checks as well;
- *  - UNREGISTER succeeds, or is refused because something is still counted;
+ *  - memory that an entry reaches, or that a bridge may have cached, is not released (the mock);
+ *  - UNREGISTER succeeds, whatever has raced before;
  *  - what a device could write is dirty when it is released (the mock);
  *  - once UNMAP has returned, nothing is reached;
- *  - KVM changes nothing in a table that it must not use, and nothing where the window is gone;
- *  - no count is lost unless KVM was preempted while it put an entry, or in the middle of an
- *    exchange.
+ *  - KVM changes nothing in a table that it must not use, nothing where the window is gone, and
+ *    nothing while the driver waits for it to end;
+ *  - no count is lost if nothing races.
+ * A call that waits for KVM to end is made by another thread, and ends after the hypercall.
  * selftests/kvm.c has the cases in which KVM and user space simply take turns.
  */
 #include <asm/mmu_context.h>
 
 #include "tce_draw.h"
 #include "tce_guest.h"
+#include "tce_threads.h"
 
 /* ---- the shape of a table ---- */
 
@@ -79,6 +80,7 @@ enum part { NOTHING, MAP, MAP_ALL, UNMAP, UNMAP_ALL, UNMAP_WINDOW, UNREGISTER, R
 
 /* The first PLAIN_CALLS are about these entries only, those from GONE on end with the window. */
 #define PLAIN_CALLS	7
+#define WAITS		8
 #define GONE		9
 
 static const u8 calls[TCE_MOST_VALUES][4] = {
@@ -129,7 +131,11 @@ static void fit_race_before_kvm(u8 *v)
  * @exact: no count can have been lost
  * @gone: the window is gone
  * @writes: how many there were when it went
- * @ops: what KVM has seen before
+ * @thread: makes a call that waits for KVM to end
+ * @apart: it does
+ * @waits: it waits, or has ended
+ * @go_on: KVM has ended
+ * @grace: where it waits
  */
 struct race {
 	struct kvm_setup s;
@@ -147,7 +153,11 @@ struct race {
 	bool exact;
 	bool gone;
 	unsigned long writes;
-	struct iommu_table_ops *ops;
+	struct tce_thread thread;
+	bool apart;
+	struct completion waits;
+	struct completion go_on;
+	struct tce_hook grace;
 };
 
 /* Bytes of each of the two pieces of memory, the first page of which may be a region of its own */
@@ -164,37 +174,22 @@ static unsigned long first_of(const struct race *race, unsigned long ua)
 	return ua + PAGE_SIZE - step_of(race);
 }
 
-/*
- * REGISTER or UNREGISTER a piece of memory: both of its regions, or none. UNREGISTER unmaps what it
- * finds, and is refused only if something else is counted. Return: it was refused
- */
-static bool each_region(struct race *race, unsigned long ua,
+/* REGISTER or UNREGISTER a piece of memory */
+static void each_region(struct race *race, unsigned long ua,
 			long (*call)(struct tce_client *client, u64 ua, u64 size))
 {
 	struct tce_client *client = race->shape[IFACE] == V1 ? race->keeper : race->s.client;
 	unsigned long first = race->shape[REGIONS] ? PAGE_SIZE : SIZE;
-	long rc[2] = {};
 
-	rc[0] = call(client, ua, first);
+	KUNIT_EXPECT_EQ(race->test, call(client, ua, first), 0);
 	if (first < SIZE)
-		rc[1] = call(client, ua + first, SIZE - first);
-	if (rc[0] || rc[1]) {
-		KUNIT_EXPECT_TRUE(race->test, call == tce_unregister && !race->exact);
-		KUNIT_EXPECT_EQ(race->test, rc[0] ?: rc[1], -EBUSY);
-		KUNIT_EXPECT_EQ(race->test, rc[1] ?: rc[0], -EBUSY);
-	}
-	if (rc[0] && !rc[1] && first < SIZE)
-		KUNIT_EXPECT_EQ(race->test, tce_register(client, ua + first, SIZE - first), 0);
-	if (rc[1] && !rc[0])
-		KUNIT_EXPECT_EQ(race->test, tce_register(client, ua, first), 0);
-	return rc[0] || rc[1];
+		KUNIT_EXPECT_EQ(race->test, call(client, ua + first, SIZE - first), 0);
 }
 
 /* With other memory at that address, in the middle of a race */
 static void register_again(struct race *race, unsigned long ua)
 {
-	if (each_region(race, ua, tce_unregister))
-		return;
+	each_region(race, ua, tce_unregister);
 	if (race->part)
 		tce_renew(race->test->priv, ua, SIZE);
 	each_region(race, ua, tce_register);
@@ -225,14 +220,6 @@ static void do_second(void *data)
 	struct race *race = data;
 
 	do_guest(race, race->v[SECOND]);
-}
-
-/* A count is lost only if an entry is put, or in the middle of an exchange. */
-static void in_the_middle(struct race *race, bool inside)
-{
-	static const u8 clears[SECONDS] = { [CLEARS] = 1, [PUTS_NOTHING] = 1, [NOBODY] = 1 };
-
-	race->exact &= !inside && clears[race->v[GUEST]] && clears[race->v[SECOND]];
 }
 
 static void do_map(struct race *race, unsigned long entry, unsigned long n)
@@ -311,15 +298,63 @@ static void do_call(struct race *race)
 		do_part(race, *race->part++);
 }
 
+static void call_apart(struct tce_thread *thread)
+{
+	struct race *race = container_of(thread, struct race, thread);
+
+	do_call(race);
+	complete(&race->waits);
+}
+
+/* KVM begins nothing new now: it has not seen the operations that a call waits for the end of. */
+static void wait_for_kvm(void *data)
+{
+	struct race *race = data;
+
+	if (race->shape[IFACE] == SHARED)
+		KUNIT_EXPECT_NULL(race->test, race->s.tbl->it_ops->useraddrptr(race->s.tbl, 0, true));
+	complete(&race->waits);
+	wait_for_completion(&race->go_on);
+}
+
+static void begin_apart(struct race *race)
+{
+	struct tce_fixture *fx = race->test->priv;
+
+	race->apart = true;
+	init_completion(&race->waits);
+	init_completion(&race->go_on);
+	race->grace = (struct tce_hook){ .call = wait_for_kvm, .data = race };
+	fx->mock->at[TCE_AT_GRACE] = &race->grace;
+	tce_thread_start(&race->thread, race->keeper, call_apart);
+	wait_for_completion(&race->waits);
+}
+
+static void end_apart(struct race *race)
+{
+	struct tce_fixture *fx = race->test->priv;
+
+	race->apart = false;
+	complete(&race->go_on);
+	tce_thread_join(&race->thread);
+	fx->mock->at[TCE_AT_GRACE] = NULL;
+	if (race->v[SECOND] != EARLY_PUTS_OTHER)
+		do_second(race);
+}
+
 static void call_between(struct kvm_setup *s)
 {
 	struct race *race = s->data;
 	bool first = race->part == calls[race->v[CALL]];
 
 	s->between = NULL;
-	in_the_middle(race, s->inside);
+	race->exact = false;
 	if (first && race->v[SECOND] == EARLY_PUTS_OTHER)
 		do_second(race);
+	if (race->v[CALL] >= WAITS) {
+		begin_apart(race);
+		return;
+	}
 	if (race->v[WHERE] == PARTS_IN_GUEST)
 		do_part(race, *race->part++);
 	else
@@ -336,7 +371,7 @@ static void guest_acts(void *data)
 {
 	struct race *race = data;
 
-	in_the_middle(race, true);
+	race->exact = false;
 	if (race->v[SECOND] == EARLY_PUTS_OTHER)
 		do_second(race);
 	do_guest(race, race->v[GUEST]);
@@ -404,7 +439,6 @@ static void begin(struct race *race)
 	s->data = race;
 	if (!s->client)
 		set_up(race);
-	race->ops = READ_ONCE(s->tbl->it_ops);
 	KUNIT_EXPECT_EQ(race->test,
 			kvm_put(s, OF_KVM, first_of(race, same ? s->ua : race->its)), shared);
 	do_map(race, OF_MAP, 1);
@@ -416,24 +450,12 @@ static void begin(struct race *race)
 		KUNIT_EXPECT_EQ(race->test, do_guest(race, same ? PUTS_OTHER : PUTS), shared);
 }
 
-/* What was counted too often, which only a race may have caused, is corrected. */
-static void correct(struct race *race)
+static void check_counts(struct race *race)
 {
 	struct tce_fixture *fx = race->test->priv;
-	struct mm_iommu_table_group_mem_t *mem;
-	/* so often in each region, at most */
-	unsigned int i, n = fx->mock->counted ? 4 * 4 * MOST_ENTRIES : 0;
 
-	KUNIT_EXPECT_GE(race->test, fx->mock->counted, 0);
 	if (race->exact)
 		KUNIT_EXPECT_EQ(race->test, fx->mock->counted, 0);
-	for (i = 0; i < n; i++) {
-		mem = mm_iommu_lookup(current->mm, (i & 1 ? race->its : race->s.ua) +
-				      (i & 2 ? PAGE_SIZE : 0), PAGE_SIZE);
-		if (mem)
-			mm_iommu_mapped_dec(mem);
-	}
-	fx->mock->counted = 0;
 }
 
 /* KVM and user space go on, and at some time memory is unregistered. */
@@ -442,21 +464,16 @@ static void end(struct race *race)
 	unsigned int i, when = (race->step + race->v[BEFORE] + race->v[SECOND]) % 3;
 	unsigned int guest = race->v[CALL] % 2 ? CLEARS : PUTS;
 	struct tce_fixture *fx = race->test->priv;
-	enum dma_data_direction dir = DMA_NONE;
 	bool v2 = race->shape[IFACE] != V1;
-	unsigned long hpa = 0;
 
 	race->s.between = NULL;
 	race->part = NULL;
 	if (race->gone) {
 		KUNIT_EXPECT_FALSE(race->test, do_guest(race, guest));
-		/* by an operation that it has looked up before */
-		KUNIT_EXPECT_EQ(race->test, race->ops->xchg_no_kill(race->s.tbl, 0, &hpa, &dir), 0);
-		KUNIT_EXPECT_NE(race->test, dir, DMA_NONE);
 		KUNIT_EXPECT_EQ(race->test, fx->mock->writes, race->writes);
 		/* the host would use it if the bridge had kept it */
 		KUNIT_EXPECT_NOT_NULL(race->test, race->s.tbl->it_ops->set);
-		correct(race);
+		check_counts(race);
 		tear_down(race);
 		return;
 	}
@@ -471,14 +488,10 @@ static void end(struct race *race)
 			do_guest(race, guest);
 	}
 	KUNIT_EXPECT_EQ(race->test, tce_mock_count(fx->mock).live, 0);
-	/* with what waits for the next hypercall */
-	kvm_clear(&race->s, 0);
 	KUNIT_EXPECT_EQ(race->test, tce_mock_count(fx->mock).stale, 0);
-	correct(race);
-	if (v2 && each_region(race, race->s.ua, tce_unregister))
-		tear_down(race);
-	else if (v2)
-		each_region(race, race->s.ua, tce_register);
+	check_counts(race);
+	if (v2)
+		register_again(race, race->s.ua);
 }
 
 /* The hypercall, and then the call. KVM does it, with one invalidation, or leaves it all to us. */
@@ -494,9 +507,8 @@ static void one_after_the_other(struct race *race)
 	if (do_guest(race, race->v[GUEST])) {
 		KUNIT_EXPECT_TRUE(race->test, race->shape[IFACE] == SHARED && !mapped);
 		KUNIT_EXPECT_EQ(race->test, tce_mock_count(fx->mock).stale, 0);
-		if (!race->shape[REGIONS])
-			KUNIT_EXPECT_EQ(race->test, fx->mock->invalidations,
-					before + !race->shape[HCALLS]);
+		KUNIT_EXPECT_EQ(race->test, fx->mock->invalidations,
+				before + !race->shape[HCALLS]);
 	} else if (race->shape[IFACE] == SHARED) {
 		KUNIT_EXPECT_TRUE(race->test, mapped);
 	} else {
@@ -518,9 +530,10 @@ static bool one_in_the_other(struct race *race)
 	begin(race);
 	if (race->v[WHERE] == IN_GUEST || race->v[WHERE] == PARTS_IN_GUEST) {
 		race->s.steps = race->step;
-		race->s.outside = race->v[CALL] >= GONE;
 		race->s.between = call_between;
 		do_guest(race, race->v[GUEST]);
+		if (race->apart)
+			end_apart(race);
 		raced = race->part != calls[race->v[CALL]];
 		race->s.between = NULL;
 		do_call(race);
@@ -639,41 +652,6 @@ static void each_plain_race(struct kunit *test)
 
 /* ---- what the kernel's list adds to that ---- */
 
-static void put_third_page(void *data)
-{
-	struct kvm_setup *s = data;
-
-	KUNIT_EXPECT_TRUE(s->client->fx->test, kvm_put(s, 0, s->ua + 2 * SZ_4K));
-}
-
-/*
- * A vCPU takes out a page, and finds the address of another one, which a vCPU has written that was
- * preempted until now. It gives that back, unless another vCPU has put a page there meanwhile.
- */
-static void foreign_address_stays(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct kvm_setup s;
-	struct tce_hook hook = { .call = put_third_page, .data = &s };
-	__be64 *pua;
-
-	kvm_set_up(test, &s);
-	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 0, s.ua));
-	pua = s.tbl->it_ops->useraddrptr(s.tbl, 0, true);
-	KUNIT_ASSERT_NOT_NULL(test, pua);
-	*pua = cpu_to_be64(s.ua + SZ_4K);
-	fx->mock->at[TCE_AT_LOOKUP] = &hook;
-	KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 0));
-	KUNIT_EXPECT_NULL(test, fx->mock->at[TCE_AT_LOOKUP]);
-	KUNIT_EXPECT_EQ(test, be64_to_cpu(*pua), s.ua + 2 * SZ_4K);
-	KUNIT_EXPECT_EQ(test, fx->mock->counted, 2);
-	/* what was put meanwhile is counted down, and the first page stays counted */
-	KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 0));
-	KUNIT_EXPECT_EQ(test, fx->mock->counted, 1);
-	mm_iommu_mapped_dec(mm_iommu_lookup(current->mm, s.ua, KVM_MEMORY));
-	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, s.ua, KVM_MEMORY), 0);
-}
-
 /* KVM leaves mappings of regions for which the list is too full to us. */
 static void list_is_full(struct kunit *test)
 {
@@ -698,8 +676,158 @@ static void list_is_full(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_unregister(s.client, ua, KVM_MEMORY), 0);
 }
 
+/* ---- what a search finds ---- */
+
+static long unregister(struct kvm_setup *s)
+{
+	return tce_unregister(s->client, s->ua, KVM_MEMORY);
+}
+
+/*
+ * KVM maps memory in the table of a container that has not registered it. UNREGISTER and close of
+ * the one that has leave it alone, and it goes as soon as nothing maps it.
+ */
+static void another_container_maps(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp;
+	struct tce_client *other;
+	struct kvm_setup s;
+
+	kvm_set_up(test, &s);
+	other = tce_ready_window(fx, 12, SZ_1M, 1, &grp);
+	s.tbl = grp->tg.tables[0];
+	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 3, s.ua));
+	KUNIT_ASSERT_EQ(test, tce_map(other, 4 * SZ_4K, s.ua, SZ_4K, TCE_RW), 0);
+	TCE_REFUSED(fx, REGION_MAPPED, EBUSY, unregister(&s));
+	KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 3));
+	TCE_REFUSED(fx, REGION_MAPPED, EBUSY, unregister(&s));
+	KUNIT_EXPECT_EQ(test, tce_unmap(other, 4 * SZ_4K, SZ_4K), 0);
+	KUNIT_EXPECT_EQ(test, unregister(&s), 0);
+
+	KUNIT_ASSERT_EQ(test, tce_register(s.client, s.ua, KVM_MEMORY), 0);
+	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 3, s.ua));
+	kvm_close(&s);
+	/* an orphan */
+	KUNIT_EXPECT_EQ(test, tce_register(other, s.ua, KVM_MEMORY), -EBUSY);
+	KUNIT_EXPECT_EQ(test, tce_remove(other, 0), 0);
+	KUNIT_EXPECT_EQ(test, tce_register(other, s.ua, KVM_MEMORY), 0);
+	tce_close(other);
+	tce_expect_balance(fx);
+}
+
+/*
+ * KVM takes out what it has put, after its invalidation. Whatever comes next invalidates that
+ * before the page can go: UNREGISTER, the undo of a MAP, or the removal of the window.
+ */
+static void cleared_without_invalidation(struct kunit *test)
+{
+	enum { UNREGISTERS, FAILED_MAP, REMOVES, HOW };
+	struct tce_fixture *fx = test->priv;
+	struct kvm_setup s;
+	unsigned int how;
+	u64 start;
+
+	kvm_set_up(test, &s);
+	for (how = 0; how < HOW; how++) {
+		/* what follows the last page of the region is not registered */
+		KUNIT_EXPECT_FALSE(test, kvm_hcall(&s, H_KVM_PUT, 1, s.ua + KVM_MEMORY - SZ_4K, 2));
+		KUNIT_EXPECT_EQ(test, tce_mock_count(fx->mock).live, 0);
+		KUNIT_EXPECT_EQ(test, tce_mock_count(fx->mock).stale, 1);
+		if (how == FAILED_MAP) {
+			tce_fault_arm(fx->mock, TCE_FAULT_XCHG, 2, -ENOMEM);
+			KUNIT_EXPECT_EQ(test, tce_map(s.client, 0, s.ua, 2 * SZ_4K, TCE_RW), -ENOMEM);
+			tce_fault_disarm(fx->mock);
+		} else if (how == REMOVES) {
+			KUNIT_EXPECT_EQ(test, tce_remove(s.client, 0), 0);
+		}
+		if (how != UNREGISTERS)
+			KUNIT_EXPECT_EQ_MSG(test, tce_mock_count(fx->mock).stale, 0, "%u", how);
+		KUNIT_EXPECT_EQ(test, unregister(&s), 0);
+		KUNIT_EXPECT_EQ_MSG(test, tce_mock_count(fx->mock).stale, 0, "%u", how);
+		KUNIT_ASSERT_EQ(test, tce_register(s.client, s.ua, KVM_MEMORY), 0);
+	}
+	KUNIT_EXPECT_EQ(test, tce_create(s.client, 12, SZ_1M, 1, &start), 0);
+}
+
+/* A hypervisor that does not say what an entry maps, or does not clear it: the region stays. */
+static void hypervisor_refuses(struct kunit *test)
+{
+	static const enum tce_fault faults[] = { TCE_FAULT_HCALL, TCE_FAULT_CLEAR };
+	struct tce_fixture *fx = test->priv;
+	struct kvm_setup s;
+	unsigned int i;
+
+	fx->mock->hcalls = true;
+	kvm_set_up(test, &s);
+	for (i = 0; i < ARRAY_SIZE(faults); i++) {
+		KUNIT_ASSERT_TRUE(test, kvm_put(&s, 3, s.ua));
+		tce_fault_arm_sticky(fx->mock, faults[i], H_HARDWARE);
+		KUNIT_EXPECT_EQ_MSG(test, unregister(&s), -EBUSY, "%u", i);
+		tce_fault_disarm(fx->mock);
+		KUNIT_EXPECT_EQ_MSG(test, unregister(&s), 0, "%u", i);
+		KUNIT_ASSERT_EQ(test, tce_register(s.client, s.ua, KVM_MEMORY), 0);
+	}
+}
+
+/* vCPUs that have raced leave an entry with the userspace entry of another page, or with none. */
+static void userspace_entry_is_wrong(struct kunit *test)
+{
+	const u64 wrong[] = { 0, 1, 0x1000, 0 };
+	struct tce_fixture *fx = test->priv;
+	unsigned int i, hcalls;
+	struct kvm_setup s;
+	__be64 *pua;
+
+	for (hcalls = 0; hcalls < 2; hcalls++) {
+		fx->mock->hcalls = hcalls;
+		kvm_set_up(test, &s);
+		for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+			KUNIT_ASSERT_TRUE(test, kvm_put(&s, 3, s.ua));
+			pua = s.tbl->it_ops->useraddrptr(s.tbl, 3, true);
+			KUNIT_ASSERT_NOT_NULL(test, pua);
+			/*
+			 * 0 means that an entry was never in use, so nobody writes that on pseries
+			 */
+			*pua = cpu_to_be64(wrong[i] ?: hcalls ? s.ua + SZ_4K : 0);
+			KUNIT_EXPECT_EQ(test, unregister(&s), 0);
+			KUNIT_ASSERT_EQ(test, tce_register(s.client, s.ua, KVM_MEMORY), 0);
+		}
+		kvm_close(&s);
+	}
+}
+
+/* While a driver's call waits for KVM, a guest's clears are left to user space, in any table. */
+static void clear_meanwhile(void *data)
+{
+	struct kvm_setup *s = data;
+
+	KUNIT_EXPECT_FALSE(s->client->fx->test, kvm_hcall(s, H_KVM_STUFF, 3, 0, 2));
+	KUNIT_EXPECT_EQ(s->client->fx->test, tce_mock_count(s->client->fx->mock).live, 1);
+}
+
+static void nobody_waits_for_a_clear(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_client *other = tce_ready_window(fx, 12, SZ_1M, 1, NULL);
+	struct kvm_setup s;
+	struct tce_hook hook = { .call = clear_meanwhile, .data = &s };
+
+	kvm_set_up(test, &s);
+	KUNIT_ASSERT_TRUE(test, kvm_put(&s, 3, s.ua));
+	fx->mock->at[TCE_AT_GRACE] = &hook;
+	KUNIT_EXPECT_EQ(test, tce_remove(other, 0), 0);
+	KUNIT_EXPECT_NULL(test, fx->mock->at[TCE_AT_GRACE]);
+	KUNIT_EXPECT_TRUE(test, kvm_clear(&s, 3));
+	KUNIT_EXPECT_EQ(test, unregister(&s), 0);
+}
+
 static struct kunit_case tce_kvm_cases[] = {
-	KUNIT_CASE(foreign_address_stays),
+	KUNIT_CASE(another_container_maps),
+	KUNIT_CASE(cleared_without_invalidation),
+	KUNIT_CASE(hypervisor_refuses),
+	KUNIT_CASE(userspace_entry_is_wrong),
+	KUNIT_CASE(nobody_waits_for_a_clear),
 	KUNIT_CASE(list_is_full),
 	KUNIT_CASE_PARAM(any_race, shape_gen_params),
 	KUNIT_CASE_PARAM(each_plain_race, plain_gen_params),

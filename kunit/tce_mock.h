@@ -153,6 +153,7 @@ struct tce_stop {
  * @kept: pages that are not pinned may be reached: the test sees to it that
  *	somebody holds them
  * @at: the hook of each point; may be NULL
+ * @liobn: number of the last table of pseries
  * @rescans: how often the driver has taken the PCI rescan lock
  * @kvmallocs: calls of kvmalloc(), by which the driver allocates what may be large
  * @late: an EEH operation has not ended in the time that the driver has for it
@@ -194,6 +195,7 @@ struct tce_mock {
 	bool kept;
 
 	struct tce_hook *at[TCE_POINTS];
+	unsigned long liobn;
 	unsigned int rescans;
 	unsigned int kvmallocs;
 	bool late;
@@ -288,8 +290,8 @@ struct tce_mock_group {
  * @invalidated: invalidated, or cleared as a run, which invalidates, and not yet flushed
  * @unflushed: the driver has set, cleared or invalidated entries since the last
  *	flush, where there is something to flush
- * @tces: 1 for a live entry, or the top level of a table of several levels, whose leaves are not
- *	used; see mock_walk()
+ * @tces: the TCEs, or the top level of a tree of them; see mock_walk(). KVM may store there, as the
+ *	driver's operations do on PowerNV (mock_direct())
  */
 struct tce_mock_table {
 	struct list_head list;
@@ -398,6 +400,9 @@ static inline struct tce_mock_table *to_mock(struct iommu_table *tbl)
 }
 
 void mock_table_reach(struct tce_mock_table *mt, int n);
+void mock_direct(struct iommu_table *tbl, unsigned long entry);
+long mock_hypervisor(struct tce_mock *mock, unsigned long opcode, unsigned long liobn, u64 ioba,
+		     unsigned long *tce);
 /* The table that was created last */
 static inline struct iommu_table *tce_mock_newest(struct tce_mock *mock)
 {

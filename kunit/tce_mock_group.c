@@ -34,6 +34,7 @@ static int table_fill(struct tce_mock_group *grp, struct iommu_table *tbl,
 	tbl->it_page_shift = shift;
 	tbl->it_offset = grp->start[num] >> shift;
 	tbl->it_size = size >> shift;
+	tbl->it_index = grp->mock->hcalls ? ++grp->mock->liobn : 0;
 	tbl->it_ops = grp->mock->hcalls ? &mock_hcall_table_ops :
 					  &mock_table_ops;
 	INIT_LIST_HEAD_RCU(&tbl->it_group_list);

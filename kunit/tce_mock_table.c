@@ -18,9 +18,12 @@
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 
+#include <asm/hvcall.h>
 #include <asm/tce.h>
 
 #include "tce_mock.h"
+
+static unsigned long mock_get(struct iommu_table *tbl, long index);
 
 /* Pages that an entry of this table covers */
 static unsigned long tce_pages(const struct tce_mock_table *mt)
@@ -141,21 +144,41 @@ static void mock_drop_stale(struct tce_mock_table *mt)
 	mt->unflushed = false;
 }
 
+static __be64 *mock_walk(struct iommu_table *tbl, __be64 *node, unsigned long entry, bool alloc);
+
+static bool in_table(const struct iommu_table *tbl, unsigned long entry,
+		     unsigned long n)
+{
+	return entry >= tbl->it_offset && n <= tbl->it_size &&
+	       entry - tbl->it_offset <= tbl->it_size - n;
+}
+
+/* What is in the table's memory. A bridge that may write may also read. */
+static u64 tce_in_memory(const struct tce_mock_table *mt, const struct tce_mock_tce *tce)
+{
+	u64 perm = tce ? iommu_direction_to_tce_perm(tce->dir) : 0;
+
+	if (!mt->mock->hcalls && perm & TCE_PCI_WRITE)
+		perm |= TCE_PCI_READ;
+	return tce ? tce->hpa | perm : 0;
+}
+
 /* Put @new, or nothing, into an entry; what was there is returned. */
 static struct tce_mock_tce *mock_entry_swap(struct tce_mock_table *mt,
 					    unsigned long entry,
 					    struct tce_mock_tce *new)
 {
 	struct tce_mock_tce *old = mock_entry_find(mt, entry);
+	__be64 *tce = mock_walk(mt->tbl, mt->tces, entry, false);
 
 	mt->mock->writes++;
 	if (old) {
 		hlist_del(&old->node);
 		list_del(&old->list);
 	}
-	/* only KVM's operations look there */
-	if (!mt->tbl->it_indirect_levels)
-		WRITE_ONCE(mt->tces[entry - mt->tbl->it_offset], cpu_to_be64(!!new));
+	/* only KVM's operations, and the driver for their sake, look there */
+	if (tce)
+		WRITE_ONCE(*tce, cpu_to_be64(tce_in_memory(mt, new)));
 	if (!new)
 		return old;
 	new->entry = entry;
@@ -197,13 +220,6 @@ void mock_table_reach(struct tce_mock_table *mt, int n)
 			mock_entry_ref(mt, tce, 1);
 		}
 	}
-}
-
-static bool in_table(const struct iommu_table *tbl, unsigned long entry,
-		     unsigned long n)
-{
-	return entry >= tbl->it_offset && n <= tbl->it_size &&
-	       entry - tbl->it_offset <= tbl->it_size - n;
 }
 
 /* Does a device use it by a bridge that the platform does not tell what is invalidated? */
@@ -274,7 +290,9 @@ static int mock_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 	struct tce_mock *mock = mt->mock;
 	struct tce_mock_tce *old, *new = NULL;
 	unsigned long entry = index;
+	__be64 *leaf;
 	int rc = 0;
+	u64 was;
 
 	if (*dir != DMA_NONE)
 		tce_run_hook(mock, TCE_AT_MAP);
@@ -300,8 +318,11 @@ static int mock_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 		}
 		new = mock_entry_new(mock, *hpa, *dir);
 	}
+	leaf = mock_walk(tbl, mt->tces, entry, false);
+	was = leaf ? be64_to_cpu(READ_ONCE(*leaf)) : 0;
 	old = mock_entry_swap(mt, entry, new);
-	*hpa = old ? old->hpa : 0;
+	/* without permissions it may have an address all the same */
+	*hpa = old ? old->hpa : was & ~(TCE_PCI_READ | TCE_PCI_WRITE);
 	*dir = old ? old->dir : DMA_NONE;
 
 	/* one that was empty has to be invalidated, too */
@@ -313,6 +334,59 @@ out:
 	tce_run_hook(mock, TCE_AT_EXCHANGE);
 	tce_quiet_end(nth);
 	return rc;
+}
+
+/* KVM may just have stored to an entry, without the platform. */
+void mock_direct(struct iommu_table *tbl, unsigned long entry)
+{
+	struct tce_mock_table *mt = to_mock(tbl);
+	struct tce_mock_tce *old, *new = NULL;
+	enum dma_data_direction dir;
+	__be64 *leaf;
+	u64 is;
+
+	spin_lock(&mt->mock->lock);
+	leaf = in_table(tbl, entry, 1) ? mock_walk(tbl, mt->tces, entry, false) : NULL;
+	old = mock_entry_find(mt, entry);
+	if (!leaf || !tbl->it_ops->tce_kill)
+		goto out;
+	is = be64_to_cpu(READ_ONCE(*leaf));
+	dir = iommu_tce_direction(is);
+	if (dir == DMA_NONE ? !old : is == tce_in_memory(mt, old))
+		goto out;
+	if (dir != DMA_NONE) {
+		new = mock_entry_new(mt->mock, is & ~(TCE_PCI_READ | TCE_PCI_WRITE), dir);
+	}
+	old = mock_entry_swap(mt, entry, new);
+	/* what is there has no permissions, but need not be 0 */
+	WRITE_ONCE(*leaf, cpu_to_be64(is));
+	if (!old && new)
+		old = mock_entry_new(mt->mock, 0, DMA_NONE);
+	mock_entry_stale(mt, entry, old);
+out:
+	spin_unlock(&mt->mock->lock);
+}
+
+/* H_PUT_TCE or H_GET_TCE of an entry. Return: the hypervisor's code; 1 if there is no such table */
+long mock_hypervisor(struct tce_mock *mock, unsigned long opcode, unsigned long liobn, u64 ioba,
+		     unsigned long *tce)
+{
+	enum dma_data_direction dir = iommu_tce_direction(*tce);
+	unsigned long hpa = *tce & ~(TCE_PCI_READ | TCE_PCI_WRITE);
+	struct iommu_table *tbl = NULL;
+	struct tce_mock_table *mt;
+
+	spin_lock(&mock->lock);
+	list_for_each_entry(mt, &mock->tables, list)
+		if (mt->tbl->it_index == liobn)
+			tbl = mt->tbl;
+	spin_unlock(&mock->lock);
+	if (!tbl)
+		return 1;
+	if (opcode == H_PUT_TCE)
+		return mock_xchg(tbl, ioba >> tbl->it_page_shift, &hpa, &dir) ? H_HARDWARE : 0;
+	*tce = mock_get(tbl, ioba >> tbl->it_page_shift);
+	return 0;
 }
 
 /* Write a run of entries; invalidates them itself, but for the flush. */

@@ -307,17 +307,14 @@ static struct listed *find_listed(struct tce_mock *mock, struct mm_iommu_table_g
 	return NULL;
 }
 
-/*
- * The kernel counts down to what it begins with, and no further. The driver may only rely on that
- * when it takes back what KVM has lost, which is when no table can be created.
- */
+/* The kernel counts down to what it begins with, and no further. */
 static void note_counted(struct tce_mock *mock, struct mm_iommu_table_group_mem_t *mem, int by)
 {
 	struct listed *listed;
 
 	spin_lock(&mock->lock);
 	listed = find_listed(mock, mem);
-	if (by > 0 || !rwsem_is_locked(&tce_create_lock) || !listed || listed->counted)
+	if (by > 0 || !listed || listed->counted)
 		mock->counted += by;
 	if (listed)
 		listed->counted = max(listed->counted + by, 0L);
@@ -439,8 +436,9 @@ long __wrap_plpar_hcall_norets(unsigned long opcode, ...)
 	struct tce_mock *mock = tce_mock_current();
 	unsigned long liobn, tce, n = 1;
 	va_list args;
-	u64 ioba;
 	int rc = 0;
+	long put;
+	u64 ioba;
 
 	va_start(args, opcode);
 	liobn = va_arg(args, unsigned long);
@@ -449,6 +447,11 @@ long __wrap_plpar_hcall_norets(unsigned long opcode, ...)
 	if (opcode == H_STUFF_TCE)
 		n = va_arg(args, unsigned long);
 	va_end(args);
+	if (opcode == H_PUT_TCE) {
+		put = mock_hypervisor(mock, opcode, liobn, ioba, &tce);
+		if (put <= 0)
+			return put;
+	}
 	spin_lock(&mock->lock);
 	if (tce_fault_hit(mock, TCE_FAULT_HCALL, &rc))
 		goto out;
@@ -462,12 +465,46 @@ out:
 	return rc;
 }
 
+/* H_GET_TCE */
+long __wrap_plpar_hcall(unsigned long opcode, unsigned long *ret, ...)
+{
+	struct tce_mock *mock = tce_mock_current();
+	unsigned long liobn;
+	va_list args;
+	int rc = 0;
+	u64 ioba;
+
+	va_start(args, ret);
+	liobn = va_arg(args, unsigned long);
+	ioba = va_arg(args, u64);
+	va_end(args);
+	if (fault(TCE_FAULT_HCALL, &rc))
+		return rc;
+	ret[0] = 0;
+	if (opcode != H_GET_TCE || mock_hypervisor(mock, opcode, liobn, ioba, ret))
+		tce_mock_violation(mock, "hypervisor call %lx: LIOBN %lx, %llx", opcode, liobn,
+				   ioba);
+	return 0;
+}
+
 /* Who reads still may go on to do so. */
 void __wrap_synchronize_rcu(void)
 {
 	tce_run_hook(tce_mock_current(), TCE_AT_GRACE);
 	__real_synchronize_rcu();
 }
+
+#ifdef CONFIG_TASKS_RCU
+void __wrap_synchronize_rcu_tasks(void)
+{
+	tce_run_hook(tce_mock_current(), TCE_AT_GRACE);
+	/* a tenth of a second each time, and KVM is played by threads that nobody preempts */
+	if (tce_mock_current())
+		__real_synchronize_rcu();
+	else
+		__real_synchronize_rcu_tasks();
+}
+#endif
 
 /* The time that the driver waits before it says so is over at once. */
 long __wrap_wait_for_completion_killable_timeout(struct completion *done, unsigned long timeout)

@@ -50,7 +50,11 @@ extern typeof(mmu_interval_notifier_insert) __wrap_mmu_interval_notifier_insert,
 					    __real_mmu_interval_notifier_insert;
 
 extern typeof(plpar_hcall_norets) __wrap_plpar_hcall_norets;
+extern typeof(plpar_hcall) __wrap_plpar_hcall;
 extern typeof(synchronize_rcu) __wrap_synchronize_rcu, __real_synchronize_rcu;
+#ifdef CONFIG_TASKS_RCU
+extern typeof(synchronize_rcu_tasks) __wrap_synchronize_rcu_tasks, __real_synchronize_rcu_tasks;
+#endif
 extern typeof(wait_for_completion_killable_timeout)
 	__wrap_wait_for_completion_killable_timeout,
 	__real_wait_for_completion_killable_timeout;

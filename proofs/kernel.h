@@ -59,7 +59,10 @@ typedef unsigned __int128 wide;
 #define READ_ONCE(x)		(x)
 #define WRITE_ONCE(x, val)	((x) = (val))
 #define data_race(x)		(x)
+#define OPTIMIZER_HIDE_VAR(x)	((void)(x))
 #define smp_load_acquire(p)	(*(p))
+#define smp_store_release(p, v)	(*(p) = (v))
+#define IS_ENABLED(option)	true
 #define cmpxchg_relaxed(p, o, v) ({ typeof(*(p)) _c = *(p); if (_c == (o)) *(p) = (v); _c; })
 #define xchg(p, v)		({ typeof(*(p)) _x = *(p); *(p) = (v); _x; })
 
@@ -67,6 +70,9 @@ typedef struct { int n; } refcount_t;
 typedef struct { long n; } atomic_long_t, atomic64_t;
 typedef struct { int n; } atomic_t;
 #define ATOMIC_LONG_INIT(n)	{ n }
+#define atomic_read(a)		((a)->n)
+#define atomic_set(a, v)	((a)->n = (v))
+#define ATOMIC_INIT(n)		{ n }
 #define atomic64_read		atomic_long_read
 #define atomic_long_read(a)	((a)->n)
 #define atomic_long_set(a, v)	((a)->n = (v))
@@ -150,7 +156,7 @@ struct folio;
 #define pfn_to_page(pfn)	((struct page *)((unsigned long)(pfn) << PAGE_SHIFT | BIT(63)))
 #define SetPageDirty(page)	((void)(page))
 enum { GFP_KERNEL, GFP_KERNEL_ACCOUNT, __GFP_NOWARN, FOLL_WRITE, FOLL_LONGTERM, FOLL_NOFAULT,
-	RLIMIT_MEMLOCK, FW_FEATURE_PUT_TCE_IND, FW_FEATURE_STUFF_TCE, HZ };
+	RLIMIT_MEMLOCK, H_PUT_TCE, H_GET_TCE, PLPAR_HCALL_BUFSIZE = 4, FW_FEATURE_PUT_TCE_IND, FW_FEATURE_STUFF_TCE, HZ };
 
 unsigned long totalram_pages(void);
 
@@ -181,6 +187,7 @@ struct rcu_head { int unused; };
 #define list_for_each_entry(p, head, m)					\
 	for (p = container_of((head)->next, typeof(*p), m); &p->m != (head);	\
 	     p = container_of(p->m.next, typeof(*p), m))
+#define list_for_each_entry_rcu	list_for_each_entry
 #define list_for_each_entry_safe(p, n, head, m)				\
 	for (p = container_of((head)->next, typeof(*p), m);		\
 	     n = container_of(p->m.next, typeof(*p), m), &p->m != (head); p = n)
@@ -256,6 +263,7 @@ struct iommu_table {
 	unsigned long it_level_size;
 	unsigned long it_offset;
 	unsigned long it_page_shift;
+	unsigned long it_index;
 	unsigned long it_base;
 	__be64 *it_userspace;
 	struct iommu_table_ops *it_ops;

@@ -10,6 +10,7 @@
 #include <endian.h>
 #include <linux/mman.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -440,6 +441,91 @@ static void cleared_is_given_back(struct tce *t)
 	unregister_mem(t->container, guest.mem, GUEST_SIZE);
 }
 
+/*
+ * A guest clears 2^19 entries by one hypercall, again and again. KVM does not sleep meanwhile, so that
+ * on some kernels no grace period ends. Another process, with another group, waits for none of it.
+ */
+#define CLEARED		(1UL << 19)
+#define NEIGHBOURS	12
+
+static struct {
+	double worst;
+	char what[16];
+	unsigned int done;
+} *neighbour;
+
+static double note_time(const char *what, double begun)
+{
+	double now = seconds();
+
+	if (now - begun > neighbour->worst) {
+		neighbour->worst = now - begun;
+		snprintf(neighbour->what, sizeof(neighbour->what), "%s", what);
+	}
+	return now;
+}
+
+static void change_windows(void *arg)
+{
+	struct tce *t = arg;
+	uint64_t start;
+	int container;
+	double at;
+
+	stay_on(1);
+	while (neighbour->done < NEIGHBOURS) {
+		container = open_container();
+		set_container(t->group2, container);
+		set_iommu(container, V2_IOMMU);
+		remove_window(container, t->info.dma32_window_start);
+		at = seconds();
+		create(container, 12, MiB, 1, &start);
+		at = note_time("CREATE", at);
+		remove_window(container, start);
+		at = note_time("REMOVE", at);
+		create(container, 12, MiB, 1, &start);
+		at = seconds();
+		expect_rc(0, __unset_container(t->group2));
+		close(container);
+		note_time("close", at);
+		neighbour->done++;
+	}
+}
+
+static void long_clear(struct tce *t)
+{
+	unsigned int left = 0, calls = 0;
+	/* in memory, because KVM does not keep all of this thread's registers */
+	static volatile double alone;
+	uint64_t start;
+	pid_t pid;
+
+	guest_init();
+	neighbour = alloc_shared(sizeof(*neighbour));
+	allow(t, guest.mem, GUEST_SIZE);
+	remove_window(t->container, t->info.dma32_window_start);
+	create(t->container, 12, CLEARED * 4096, 1, &start);
+	guest_view(start, CLEARED * 4096, 12);
+	expect_rc(0, guest_add_group(t->group));
+	stay_on(0);
+	/* makes the processor */
+	expect_rc(0, clear(start, 1));
+	alone = seconds();
+	expect_rc(0, clear(start, CLEARED));
+	alone = seconds() - alone;
+	pid = spawn(false, change_windows, t);
+	while (neighbour->done < NEIGHBOURS && lives(pid)) {
+		left += clear(start, CLEARED) == NOT_IN_KERNEL;
+		calls++;
+	}
+	expect(ends(pid, 60));
+	note("%.3f s, and of %u calls %u are left to us; the other's slowest is %s, %.3f s",
+	     alone, calls, left, neighbour->what, neighbour->worst);
+	expect(neighbour->worst <= alone / 10);
+	/* and afterwards KVM does it again */
+	expect_rc(0, clear(start, CLEARED));
+}
+
 /* Version 1 beside a container of version 2, whose memory KVM knows */
 static void v1_put(struct tce *t)
 {
@@ -483,6 +569,8 @@ static const struct test tests[] = {
 	  same_entries, V2 | DMA | POWERNV },
 	{ "what a guest clears can be given back, while a device writes all the time",
 	  cleared_is_given_back, V2 | DMA | POWERNV | REPEATS },
+	{ "nobody waits for a hypercall that clears many entries", long_clear,
+	  V2 | TWO | POWERNV, 300 },
 	{ "UNMAP ends what KVM may put into its table", v1_put,
 	  V1 | DMA | TWO | POWERNV },
 };
