@@ -26,8 +26,8 @@
  *   tce_create_lock		read to create a table (pseries), written to take regions off KVM's list
  *   &tce_group.lock		keeps a group in its container while EEH looks its PE up
  *   &tce_table.lock		entries, for one chunk of MAP or UNMAP; KVM does not take it
- * &tce_v1.lock, tce_mms_lock, tce_containers_lock and jobs_lock are innermost,
- * and their holders never wait.
+ * &tce_v1.lock, tce_mms_lock, tce_containers_lock and the lock of tce_groups are innermost, and
+ * their holders never wait.
  *
  * With any of its locks but &tce_mm.registering held, the module does not access user space, pin
  * pages, take the mmap_lock or start an EEH operation. So pages are charged before these locks are

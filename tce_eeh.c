@@ -9,73 +9,40 @@
  * kernels the EEH recovery (eehd) deadlocks while it holds the rescan lock; then only work items
  * hang. GET_STATE takes no such lock, so its caller does it directly, beside other operations.
  *
+ * The work item is a part of the group, and so are its operation and result. So a group has one
+ * operation at a time, also if it is in another container by now, however often clients are killed
+ * and restarted, and no reset waits for another one between looking up the PE and using it. The
+ * client and the work item both use these fields; the next client's turn comes when both are done.
+ *
  * The kernel frees a PE when its last device is unplugged, even if the PE is in use. So an
  * operation that may sleep first waits for an unplug under way. A later one can't be prevented.
  *
- * Operations that share an IOMMU group, even across containers, take turns before they are queued.
- * So there are never more work items than groups, however often clients are killed and restarted,
- * and no reset waits for another one between looking up the PE and using it.
+ * Locks: &tce_container.lock while the next group is looked for, &tce_group.lock while its PE is
+ * looked up, none during the operation.
  *
- * Locks: &tce_container.lock while the groups are listed, &tce_group.lock while a PE is looked up,
- * none during the operation. jobs_lock protects jobs.
- *
- * Never fails: job_end(), job_put(), tce_eeh_exit().
+ * Never fails: op_end(), tce_eeh_exit().
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/completion.h>
 #include <linux/device.h>
-#include <linux/err.h>
 #include <linux/iommu.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/printk.h>
-#include <linux/refcount.h>
 #include <linux/sched.h>
-#include <linux/slab.h>
-#include <linux/spinlock.h>
-#include <linux/vfio.h>
-#include <linux/wait.h>
-#include <linux/workqueue.h>
+#include <linux/wait_bit.h>
 
 #include <asm/eeh.h>
 
-#include "compat/older.h"
 #include "tce_container.h"
 #include "tce_eeh.h"
 #include "tce_group.h"
 #include "tce_trace.h"
 
 /* Warn after this time; a reset takes a few seconds */
-#define JOB_PATIENCE	(20 * HZ)
+#define EEH_PATIENCE	(20 * HZ)
 
-/* Operations that have their turn, and clients that wait for theirs */
-static LIST_HEAD(jobs);
-static DEFINE_SPINLOCK(jobs_lock);
-static DECLARE_WAIT_QUEUE_HEAD(jobs_wait);
-static struct workqueue_struct *jobs_wq;
-
-/**
- * struct tce_eeh_job - an operation under way
- * @list: in jobs
- * @refs: the client's and @work's
- * @work: the work item
- * @op: the operation
- * @rc: its result
- * @done: completed with @rc
- * @n: number of groups
- * @groups: with a reference to each, which does not keep the IOMMU group
- */
-struct tce_eeh_job {
-	struct list_head list;
-	refcount_t refs;
-	struct work_struct work;
-	struct vfio_eeh_pe_op op;
-	long rc;
-	struct completion done;
-	unsigned int n;
-	struct tce_group *groups[] __counted_by(n);
-};
+static struct workqueue_struct *eeh_wq;
 
 /* The kernel's EEH code may return firmware codes. */
 static long eeh_errno(u32 op, long rc)
@@ -134,87 +101,6 @@ static long pe_op(struct eeh_pe *pe, const struct vfio_eeh_pe_op *op)
 	return eeh_errno(nr, rc);
 }
 
-static void job_work(struct work_struct *work);
-
-static void job_put(struct tce_eeh_job *job)
-{
-	unsigned int i;
-
-	if (!refcount_dec_and_test(&job->refs))
-		return;
-	for (i = 0; i < job->n; i++)
-		tce_group_put(job->groups[i]);
-	kfree(job);
-}
-
-static struct tce_eeh_job *job_create(struct tce_container *container,
-				      const struct vfio_eeh_pe_op *op)
-{
-	struct tce_eeh_job *job;
-	struct tce_group *grp;
-	unsigned int n;
-
-	down_read(&container->lock);
-	n = list_count_nodes(&container->groups);
-	job = kzalloc(struct_size(job, groups, n), GFP_KERNEL);
-	if (!job) {
-		up_read(&container->lock);
-		return ERR_PTR(TCE_REFUSE(-ENOMEM));
-	}
-	job->n = n;
-	n = 0;
-	list_for_each_entry(grp, &container->groups, list) {
-		refcount_inc(&grp->refs);
-		job->groups[n++] = grp;
-	}
-	up_read(&container->lock);
-	refcount_set(&job->refs, 1);
-	init_completion(&job->done);
-	INIT_WORK(&job->work, job_work);
-	job->op = *op;
-	return job;
-}
-
-/*
- * Compares only addresses, because an IOMMU group may have been freed. A new one at the same
- * address waits without need.
- */
-static bool jobs_share_a_group(const struct tce_eeh_job *a,
-			       const struct tce_eeh_job *b)
-{
-	unsigned int i, k;
-
-	for (i = 0; i < a->n; i++)
-		for (k = 0; k < b->n; k++)
-			if (a->groups[i]->group == b->groups[k]->group)
-				return true;
-	return false;
-}
-
-/* Take the turn, unless another job shares a group. Undone by job_end(). */
-static bool job_begin(struct tce_eeh_job *job)
-{
-	struct tce_eeh_job *other;
-	bool free = true;
-
-	spin_lock(&jobs_lock);
-	list_for_each_entry(other, &jobs, list)
-		if (jobs_share_a_group(job, other))
-			free = false;
-	if (free)
-		list_add(&job->list, &jobs);
-	spin_unlock(&jobs_lock);
-	return free;
-}
-
-static void job_end(struct tce_eeh_job *job)
-{
-	spin_lock(&jobs_lock);
-	list_del(&job->list);
-	spin_unlock(&jobs_lock);
-	wake_up_all(&jobs_wait);
-}
-
 /* Operations that may wait for device locks or the rescan lock, which pseries takes to inject */
 static bool op_waits(u32 nr)
 {
@@ -229,16 +115,18 @@ static int first_device(struct device *dev, void *found)
 }
 
 /*
- * The reference to a device keeps its bus, which EEH uses. Return: false if the group has left the
- * container, and may belong to the host or to another client
+ * Look up the PE of a group that is in a container, NULL if it has none. The reference to a device
+ * keeps its bus, which EEH uses. Return: false if the group has left, and may belong to the host or
+ * to another client
  */
-static bool find_pe(struct tce_group *grp, struct eeh_pe **pe, struct device **dev)
+static bool find_pe(struct tce_group *grp, unsigned long container, struct eeh_pe **pe,
+		    struct device **dev)
 {
 	bool here;
 
 	*dev = NULL;
 	mutex_lock(&grp->lock);
-	here = !grp->left;
+	here = grp->container == container;
 	if (here) {
 		iommu_group_for_each_dev(grp->group, dev, first_device);
 		*pe = eeh_iommu_group_to_pe(grp->group);
@@ -247,59 +135,85 @@ static bool find_pe(struct tce_group *grp, struct eeh_pe **pe, struct device **d
 	return here;
 }
 
-/* Return: the worst state, or the first error; -ENODEV if all groups have left */
-static long job_do(struct tce_eeh_job *job)
+/* Return: as tce_eeh_op() */
+static long group_op(struct tce_group *grp, unsigned long container,
+		     const struct vfio_eeh_pe_op *op)
 {
-	long rc = -ENODEV, one;
 	struct device *dev;
 	struct eeh_pe *pe;
-	unsigned int i;
+	long rc;
 
-	for (i = 0; i < job->n; i++) {
-		if (op_waits(job->op.op)) {
-			/* an unplug holds this lock until the PE is gone */
-			pci_lock_rescan_remove();
-			pci_unlock_rescan_remove();
-		}
-		if (!find_pe(job->groups[i], &pe, &dev))
-			continue;
-		one = pe ? pe_op(pe, &job->op) : -ENODEV;
-		put_device(dev);
-		if (one < 0)
-			return one;
-		rc = max(rc, one);
+	if (op_waits(op->op)) {
+		/* an unplug holds this lock until the PE is gone */
+		pci_lock_rescan_remove();
+		pci_unlock_rescan_remove();
 	}
+	if (!find_pe(grp, container, &pe, &dev))
+		return -ENODEV;
+	rc = pe ? pe_op(pe, op) : -ENODEV;
+	put_device(dev);
 	return rc;
 }
 
-static void job_work(struct work_struct *work)
+static void op_end(struct tce_group *grp)
 {
-	struct tce_eeh_job *job = container_of(work, struct tce_eeh_job, work);
+	if (atomic_dec_and_test(&grp->op_users))
+		wake_up_var(&grp->op_users);
+}
 
-	job->rc = job_do(job);
-	job_end(job);
-	complete(&job->done);
-	job_put(job);
+static void op_work(struct work_struct *work)
+{
+	struct tce_group *grp = container_of(work, struct tce_group, op_work);
+
+	grp->op_rc = group_op(grp, grp->op_container, &grp->op);
+	complete(&grp->op_done);
+	op_end(grp);
+	tce_group_put(grp);
 	/* tce_eeh_exit() waits until this returns */
 	module_put(THIS_MODULE);
 }
 
-/* Return: the result; -EINTR if killed, though the job goes on */
-static long job_run(struct tce_eeh_job *job)
+/* Return: as group_op(); -EINTR if killed, though an operation that has begun goes on */
+static long group_op_killable(struct tce_group *grp, unsigned long container,
+			      const struct vfio_eeh_pe_op *op)
 {
-	long left;
+	long rc;
 
-	refcount_inc(&job->refs);
+	/* one for this client, one for the work item */
+	if (wait_var_event_killable(&grp->op_users, !atomic_cmpxchg(&grp->op_users, 0, 2)))
+		return -EINTR;
+	grp->op = *op;
+	grp->op_container = container;
+	init_completion(&grp->op_done);
+	INIT_WORK(&grp->op_work, op_work);
+	refcount_inc(&grp->refs);
 	__module_get(THIS_MODULE);
-	queue_work(jobs_wq, &job->work);
-	left = wait_for_completion_killable_timeout(&job->done, JOB_PATIENCE);
-	if (!left) {
+	queue_work(eeh_wq, &grp->op_work);
+	rc = wait_for_completion_killable_timeout(&grp->op_done, EEH_PATIENCE);
+	if (!rc) {
 		pr_warn_ratelimited("%s[%d]: EEH operation %u has not ended after %d seconds; it may wait for the PCI rescan lock, which an unplug or the kernel's EEH recovery (eehd) holds\n",
-				    current->comm, task_tgid_nr(current), job->op.op,
-				    JOB_PATIENCE / HZ);
-		left = wait_for_completion_killable(&job->done) ?: 1;
+				    current->comm, task_tgid_nr(current), op->op,
+				    EEH_PATIENCE / HZ);
+		rc = wait_for_completion_killable(&grp->op_done);
 	}
-	return left < 0 ? -EINTR : job->rc;
+	rc = rc < 0 ? -EINTR : grp->op_rc;
+	op_end(grp);
+	return rc;
+}
+
+/* The group whose number comes after @id, with a reference, or NULL */
+static struct tce_group *next_group(struct tce_container *container, int id)
+{
+	struct tce_group *grp, *next = NULL;
+
+	down_read(&container->lock);
+	list_for_each_entry(grp, &container->groups, list)
+		if (grp->id > id && (!next || grp->id < next->id))
+			next = grp;
+	if (next)
+		refcount_inc(&next->refs);
+	up_read(&container->lock);
+	return next;
 }
 
 /**
@@ -307,50 +221,47 @@ static long job_run(struct tce_eeh_job *job)
  * @container: the container, not locked
  * @op: the operation, with its arguments copied and its sizes checked
  *
- * A group that leaves before its operation has begun is skipped. Context: sleeps, with no lock
- * held; a reset takes seconds.
+ * Context: sleeps, with no lock held; a reset takes seconds.
  *
  * Return: the worst state (VFIO_EEH_PE_STATE_*) for VFIO_EEH_PE_GET_STATE, otherwise 0; -ENODEV if
- * a group has no PE, or if all groups have left; -EINVAL for an unknown operation or error; -ERANGE
- * or -ENXIO for an error that the platform can't inject; an errno of the kernel's EEH code;
- * -ENOMEM; -EINTR on SIGKILL, though an operation that has begun goes on; otherwise -EIO.
+ * a group has no PE, or leaves before its operation has begun; -EINVAL for an unknown operation or
+ * error; -ERANGE or -ENXIO for an error that the platform can't inject; an errno of the kernel's
+ * EEH code; -EINTR on SIGKILL, though an operation that has begun goes on; otherwise -EIO.
  */
 long tce_eeh_op(struct tce_container *container, const struct vfio_eeh_pe_op *op)
 {
-	struct tce_eeh_job *job;
-	long rc;
+	long rc, worst = 0;
+	struct tce_group *grp;
+	int id = -1;
 
 	/* powernv would log each unknown type */
 	if (op->op == VFIO_EEH_PE_INJECT_ERR &&
 	    (op->err.type > EEH_ERR_TYPE_64 || op->err.func > EEH_ERR_FUNC_MAX))
 		return TCE_REFUSE(-EINVAL);
 
-	job = job_create(container, op);
-	if (IS_ERR(job))
-		return PTR_ERR(job);
-	if (!job->n)
-		rc = 0;
-	else if (op->op == VFIO_EEH_PE_GET_STATE)
-		rc = job_do(job);
-	else if (wait_event_killable(jobs_wait, job_begin(job)))
-		rc = -EINTR;
-	else
-		rc = job_run(job);
-	if (rc < 0 && rc != -EINTR)
-		rc = TCE_REFUSE_VALUE(rc, op->op);
-	job_put(job);
-	return rc;
+	while ((grp = next_group(container, id))) {
+		id = grp->id;
+		rc = op->op == VFIO_EEH_PE_GET_STATE ? group_op(grp, container->id, op) :
+						       group_op_killable(grp, container->id, op);
+		tce_group_put(grp);
+		if (rc == -EINTR)
+			return rc;
+		if (rc < 0)
+			return TCE_REFUSE_VALUE(rc, op->op);
+		worst = max(worst, rc);
+	}
+	return worst;
 }
 
 /* Return: 0; -ENOMEM */
 int tce_eeh_init(void)
 {
-	jobs_wq = alloc_workqueue("tce-eeh", WQ_UNBOUND, 0);
-	return jobs_wq ? 0 : -ENOMEM;
+	eeh_wq = alloc_workqueue("tce-eeh", WQ_UNBOUND, 0);
+	return eeh_wq ? 0 : -ENOMEM;
 }
 
-/* No operation is under way, except for the end of job_work(). */
+/* No operation is under way, except for the end of op_work(). */
 void tce_eeh_exit(void)
 {
-	destroy_workqueue(jobs_wq);
+	destroy_workqueue(eeh_wq);
 }

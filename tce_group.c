@@ -17,10 +17,11 @@
  *
  * Locks: tce_container_lock_always(), or tce_container_lock() for tce_group_hide_tables(). The lock
  * of the IOMMU group is taken inside. EEH operations, which do not hold the container's lock, keep
- * the group from leaving by &tce_group.lock.
+ * the group from leaving by &tce_group.lock. The lock of tce_groups is innermost.
  *
  * The platform frees a PE with its last device, and expects the IOMMU group to go with it. So an
- * EEH operation, which may end after the group has left, keeps only the struct tce_group.
+ * EEH operation, which may end after the group has left, keeps only the struct tce_group, which
+ * then serves the next container that takes the group.
  *
  * Never fails: tce_group_give_back(), tce_group_hide_tables(), tce_group_put().
  */
@@ -30,6 +31,7 @@
 #include <linux/of.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
+#include <linux/xarray.h>
 
 #include <asm/firmware.h>
 #include <asm/hvcall.h>
@@ -62,33 +64,42 @@ static bool has_windows(const struct iommu_table_group *table_group)
 	return true;
 }
 
-static struct tce_group *group_create(struct iommu_group *group)
+/* By number; one that was kept may be that of an earlier IOMMU group, which is gone */
+static DEFINE_XARRAY(tce_groups);
+
+/* Find the group if an EEH operation has kept it, else create it. Undone by tce_group_put(). */
+static struct tce_group *group_get(int id)
 {
-	struct iommu_table_group *table_group = iommu_group_get_iommudata(group);
 	struct tce_group *grp;
 
-	if (!table_group)
-		return ERR_PTR(TCE_REFUSE(-ENODEV));
-	if (!has_windows(table_group)) {
-		pr_err_ratelimited("group %d: this kernel gives no windows to user space here; for pseries, boot Linux 6.11, RHEL 9.6, SLES 15 SP7 or newer\n",
-				   iommu_group_id(group));
-		return ERR_PTR(TCE_REFUSE_WHY(NO_WINDOW_CALLS, -ENODEV, 0));
-	}
+	xa_lock(&tce_groups);
+	grp = xa_load(&tce_groups, id);
+	if (grp)
+		refcount_inc(&grp->refs);
+	xa_unlock(&tce_groups);
+	if (grp)
+		return grp;
+
 	grp = kzalloc(sizeof(*grp), GFP_KERNEL);
 	if (!grp)
-		return ERR_PTR(TCE_REFUSE(-ENOMEM));
+		return NULL;
+	grp->id = id;
 	refcount_set(&grp->refs, 1);
 	mutex_init(&grp->lock);
-	grp->group = iommu_group_ref_get(group);
-	grp->table_group = table_group;
-	return grp;
+	if (!xa_insert(&tce_groups, id, grp, GFP_KERNEL))
+		return grp;
+	kfree(grp);
+	return NULL;
 }
 
 /* A reference keeps the memory, but not the IOMMU group. */
 void tce_group_put(struct tce_group *grp)
 {
-	if (refcount_dec_and_test(&grp->refs))
-		kfree(grp);
+	if (!refcount_dec_and_lock(&grp->refs, &tce_groups.xa_lock))
+		return;
+	__xa_erase(&tce_groups, grp->id);
+	xa_unlock(&tce_groups);
+	kfree(grp);
 }
 
 static void group_free(struct tce_group *grp)
@@ -194,11 +205,11 @@ static void group_use(struct tce_group *grp, struct iommu_table_group_ops *ops,
 	iommu_group_for_each_dev(grp->group, restore, reset_table);
 }
 
-/* EEH operations that have not begun skip the group from now on. */
+/* EEH operations that have not begun can't reach the group from now on. */
 static void group_give_back(struct tce_group *grp)
 {
 	mutex_lock(&grp->lock);
-	grp->left = true;
+	grp->container = 0;
 	mutex_unlock(&grp->lock);
 	group_use(grp, grp->platform,
 		  firmware_has_feature(FW_FEATURE_LPAR) ? grp->table_group : NULL);
@@ -259,24 +270,31 @@ struct iommu_table_group *tce_group_platform(struct tce_container *container)
 	return grp ? grp->table_group : NULL;
 }
 
-static int check_group(struct tce_container *container, const struct tce_group *new)
+static int check_group(struct tce_container *container, struct iommu_group *group)
 {
-	const struct iommu_table_group *table_group = new->table_group;
+	const struct iommu_table_group *table_group = iommu_group_get_iommudata(group);
 	bool v1 = container->mem.v1;
 	struct tce_group *grp;
 
+	if (!table_group)
+		return TCE_REFUSE(-ENODEV);
+	if (!has_windows(table_group)) {
+		pr_err_ratelimited("group %d: this kernel gives no windows to user space here; for pseries, boot Linux 6.11, RHEL 9.6, SLES 15 SP7 or newer\n",
+				   iommu_group_id(group));
+		return TCE_REFUSE_WHY(NO_WINDOW_CALLS, -ENODEV, 0);
+	}
 	if (!v1 && !table_group->max_dynamic_windows_supported)
 		return TCE_REFUSE(-EINVAL);
 	/* In v1 a client could not tell two groups' windows apart. */
 	if (v1 && !list_empty(&container->groups))
 		return TCE_REFUSE_WHY(SECOND_GROUP, -EBUSY, 0);
 	list_for_each_entry(grp, &container->groups, list) {
-		if (grp->group == new->group)
+		if (grp->group == group)
 			return TCE_REFUSE(-EBUSY);
 		if (grp->table_group->ops->create_table != table_group->ops->create_table)
 			return TCE_REFUSE(-EPERM);
 	}
-	if (tce_realmode_check(new->group))
+	if (tce_realmode_check(group))
 		return TCE_REFUSE_WHY(REAL_MODE, -EPERM, 0);
 	return 0;
 }
@@ -300,14 +318,24 @@ struct tce_group *tce_group_take(struct tce_container *container, struct iommu_g
 	int rc;
 
 	tce_container_assert_locked(container);
-	grp = group_create(group);
-	if (IS_ERR(grp))
-		return grp;
-	rc = check_group(container, grp) ?: group_take(grp);
-	if (!rc)
-		return grp;
-	group_free(grp);
-	return ERR_PTR(rc);
+	rc = check_group(container, group);
+	if (rc)
+		return ERR_PTR(rc);
+	grp = group_get(iommu_group_id(group));
+	if (!grp)
+		return ERR_PTR(TCE_REFUSE(-ENOMEM));
+	grp->group = iommu_group_ref_get(group);
+	grp->table_group = iommu_group_get_iommudata(group);
+	grp->refused = 0;
+	rc = group_take(grp);
+	if (rc) {
+		group_free(grp);
+		return ERR_PTR(rc);
+	}
+	mutex_lock(&grp->lock);
+	grp->container = container->id;
+	mutex_unlock(&grp->lock);
+	return grp;
 }
 
 /* Undo tce_group_take(), for a group that has no window and is not in a container. */

@@ -8,6 +8,7 @@
 
 #include <linux/device.h>
 #include <linux/iommu.h>
+#include <linux/minmax.h>
 #include <linux/sched/signal.h>
 
 #include "tce_threads.h"
@@ -211,11 +212,21 @@ static void await_sleep(struct tce_thread *thread)
 		 READ_ONCE(thread->task->__state) & TASK_WAKEKILL);
 }
 
+/* Two groups in the order in which a container of both does an operation for them */
+static void two_groups(struct tce_fixture *fx, struct tce_mock_group **a,
+		       struct tce_mock_group **b)
+{
+	*a = tce_group(fx);
+	*b = tce_group(fx);
+	if (iommu_group_id((*a)->group) > iommu_group_id((*b)->group))
+		swap(*a, *b);
+}
+
 /*
  * An operation hangs, as when the rescan lock never gets free. It holds the module, and a device,
  * which keeps the PE's bus in memory. But it delays nobody: GET_STATE of the same group and
  * operations of other groups go on; its groups may leave and be unplugged, and the container be
- * closed. A group that has left before its turn is skipped. The client waits until the end.
+ * closed. Nothing is done for a group that has left before its turn. The client waits until the end.
  */
 static void one_hangs(struct kunit *test)
 {
@@ -229,8 +240,9 @@ static void one_hangs(struct kunit *test)
 
 	another = tce_ready(fx, true, &c);
 	for (how = 0; how < HOW; how++) {
-		b = tce_group(fx);
-		client = tce_ready(fx, true, &a);
+		two_groups(fx, &a, &b);
+		client = tce_open(fx, true);
+		KUNIT_ASSERT_EQ(test, tce_attach(client, a), 0);
 		KUNIT_ASSERT_EQ(test, tce_attach(client, b), 0);
 		add_devices(test, &devs, a);
 		users = tce_module_users();
@@ -273,42 +285,43 @@ static void one_hangs(struct kunit *test)
 }
 
 /*
- * Operations that share a group take turns. The second one is of the same container, whose only
- * group leaves meanwhile; or the group of the first one is in another container by now, alone or as
- * its second one.
+ * Operations of a group take turns. The second one is of the same container, whose only group
+ * leaves meanwhile; or the group, of which the first one also was the only one or one of two, is in
+ * another container by now, with another group or alone.
  */
 static void take_turns(struct kunit *test)
 {
 	enum { SAME, ALONE, SECOND, HOW };
-	struct tce_mock_group *grp, *other = NULL;
 	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *grp, *other;
 	struct tce_client *client, *next;
 	struct tce_thread a, b;
 	int how, users;
 
 	for (how = 0; how < HOW; how++) {
-		grp = tce_group(fx);
-		client = how == ALONE ? tce_ready(fx, true, &other) : tce_open(fx, true);
+		two_groups(fx, &grp, &other);
+		client = tce_open(fx, true);
+		next = how == SAME ? client : tce_open(fx, true);
 		KUNIT_ASSERT_EQ(test, tce_attach(client, grp), 0);
+		if (how != SAME)
+			KUNIT_ASSERT_EQ(test, tce_attach(how == ALONE ? client : next, other), 0);
 		tce_thread_stop(&a, client, &tce_op_reset, TCE_AT_EEH);
-		next = client;
 		if (how != SAME) {
 			tce_detach(client, grp);
-			next = how == ALONE ? tce_open(fx, true) : tce_ready(fx, true, &other);
 			KUNIT_ASSERT_EQ(test, tce_attach(next, grp), 0);
 		}
 		users = tce_module_users();
 		tce_thread_op(&b, next, &tce_op_reset);
 		await_sleep(&b);
 		KUNIT_EXPECT_EQ(test, tce_module_users(), users);
-		KUNIT_EXPECT_EQ(test, (other ? other->eeh.calls : 0) + grp->eeh.calls, 0);
+		KUNIT_EXPECT_EQ(test, other->eeh.calls + grp->eeh.calls, 0);
 		if (how == SAME)
 			tce_detach(client, grp);
 		tce_thread_go_on(&a);
 		tce_thread_join(&b);
 		KUNIT_EXPECT_EQ(test, a.rc, 0);
 		KUNIT_EXPECT_EQ(test, b.rc, how == SAME ? -ENODEV : 0);
-		KUNIT_EXPECT_EQ(test, grp->eeh.calls, how == SECOND ? 2 : 1);
+		KUNIT_EXPECT_EQ(test, grp->eeh.calls, how == SAME ? 1 : 2);
 		if (how == SAME)
 			tce_expect_why(fx, "tce_eeh_op");
 		else

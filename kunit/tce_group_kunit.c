@@ -33,7 +33,7 @@ static void attach_without_tables(struct kunit *test)
 		struct tce_client *client = tce_open(fx, v2);
 
 		tce_mock_show_group(grp, false);
-		TCE_REFUSED(fx, group_create, ENODEV, tce_attach(client, grp));
+		TCE_REFUSED(fx, check_group, ENODEV, tce_attach(client, grp));
 		tce_mock_show_group(grp, true);
 		grp->tg.ops = NULL;
 		TCE_REFUSED(fx, NO_WINDOW_CALLS, ENODEV, tce_attach(client, grp));
@@ -172,7 +172,7 @@ static unsigned int restored;
 static void restore_host(struct iommu_table_group *tg, struct device *dev)
 {
 	/* an EEH operation that has not begun must not reset a device of the host's */
-	KUNIT_EXPECT_TRUE(kunit_get_current_test(), READ_ONCE(leaving->left));
+	KUNIT_EXPECT_TRUE(kunit_get_current_test(), !READ_ONCE(leaving->container));
 	/* a function that is added from now on finds what the platform has */
 	KUNIT_EXPECT_PTR_EQ(kunit_get_current_test(), tg->ops, leaving->platform);
 	if (tg->tables[0])
