@@ -189,7 +189,7 @@ int tce_container_disabled(struct tce_container *container)
 
 	if (rc)
 		return rc;
-	rc = container->closed ? TCE_REFUSE(-EINVAL) : TCE_REFUSE_WHY(NOT_ENABLED, -EPERM, 0);
+	rc = container->closed ? TCE_REFUSE(-EINVAL) : TCE_REFUSE(-EPERM, "NOT_ENABLED", 0);
 	up_read(&container->lock);
 	return rc;
 }
@@ -201,7 +201,7 @@ static int bind_mm(struct tce_container *container, struct tce_mm *tmm)
 
 	lockdep_assert_held_write(&container->lock);
 	if (mem->tmm)
-		return tce_container_owned(container) ? 0 : TCE_REFUSE_WHY(NOT_OWNER, -EPERM, 0);
+		return tce_container_owned(container) ? 0 : TCE_REFUSE(-EPERM, "NOT_OWNER", 0);
 	/*
 	 * The last container may still be releasing regions that KVM can find. Until it has, there
 	 * must be no table in which KVM could map them.

@@ -247,7 +247,7 @@ long tce_eeh_op(struct tce_container *container, const struct vfio_eeh_pe_op *op
 		if (rc == -EINTR)
 			return rc;
 		if (rc < 0)
-			return TCE_REFUSE_VALUE(rc, op->op);
+			return TCE_REFUSE(rc, "", op->op);
 		worst = max(worst, rc);
 	}
 	return worst;

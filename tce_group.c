@@ -226,7 +226,7 @@ static int group_take(struct tce_group *grp)
 	int i, rc = 0;
 
 	if (tce_ownership_take(table_group))
-		return TCE_REFUSE_WHY(HOST_KEEPS_GROUP, -EPERM, 0);
+		return TCE_REFUSE(-EPERM, "HOST_KEEPS_GROUP", 0);
 	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES && !rc; i++) {
 		/* Up to 6.13 pseries dereferences the table without checking for NULL. */
 		if (table_group->max_levels <= 1 && !table_group->tables[i])
@@ -238,7 +238,7 @@ static int group_take(struct tce_group *grp)
 	grp->platform = table_group->ops;
 	if (rc) {
 		group_give_back(grp);
-		return TCE_REFUSE_WHY(HOST_KEEPS_GROUP, rc, 0);
+		return TCE_REFUSE(rc, "HOST_KEEPS_GROUP", 0);
 	}
 	grp->ops = *grp->platform;
 	/* In older kernels it has fewer arguments, or is not called. */
@@ -281,13 +281,13 @@ static int check_group(struct tce_container *container, struct iommu_group *grou
 	if (!has_windows(table_group)) {
 		pr_err_ratelimited("group %d: this kernel gives no windows to user space here; for pseries, boot Linux 6.11, RHEL 9.6, SLES 15 SP7 or newer\n",
 				   iommu_group_id(group));
-		return TCE_REFUSE_WHY(NO_WINDOW_CALLS, -ENODEV, 0);
+		return TCE_REFUSE(-ENODEV, "NO_WINDOW_CALLS", 0);
 	}
 	if (!v1 && !table_group->max_dynamic_windows_supported)
 		return TCE_REFUSE(-EINVAL);
 	/* In v1 a client could not tell two groups' windows apart. */
 	if (v1 && !list_empty(&container->groups))
-		return TCE_REFUSE_WHY(SECOND_GROUP, -EBUSY, 0);
+		return TCE_REFUSE(-EBUSY, "SECOND_GROUP", 0);
 	list_for_each_entry(grp, &container->groups, list) {
 		if (grp->group == group)
 			return TCE_REFUSE(-EBUSY);
@@ -295,7 +295,7 @@ static int check_group(struct tce_container *container, struct iommu_group *grou
 			return TCE_REFUSE(-EPERM);
 	}
 	if (tce_realmode_check(group))
-		return TCE_REFUSE_WHY(REAL_MODE, -EPERM, 0);
+		return TCE_REFUSE(-EPERM, "REAL_MODE", 0);
 	return 0;
 }
 

@@ -31,7 +31,7 @@
 
 static int check_owner(const struct tce_mm *tmm)
 {
-	return tmm && tmm->mm == current->mm ? 0 : TCE_REFUSE_WHY(NOT_OWNER, -EPERM, 0);
+	return tmm && tmm->mm == current->mm ? 0 : TCE_REFUSE(-EPERM, "NOT_OWNER", 0);
 }
 
 /* Drop the lock to create the default window, or to find out why the container is not enabled. */
@@ -95,13 +95,13 @@ static __always_inline int find_entries(struct tce_container *container, u64 iob
 		if (*first < tbl->it_offset || at >= tbl->it_size)
 			continue;
 		if ((ioba | size) & ((1UL << shift) - 1))
-			return TCE_REFUSE_WHY(IOBA_MISALIGNED, -EINVAL, 0);
+			return TCE_REFUSE(-EINVAL, "IOBA_MISALIGNED", 0);
 		*n = size >> shift;
 		if (*n > tbl->it_size - at)
 			return TCE_REFUSE(-EINVAL);
-		return ua & ((1UL << shift) - 1) ? TCE_REFUSE_WHY(UA_MISALIGNED, -EINVAL, 0) : 0;
+		return ua & ((1UL << shift) - 1) ? TCE_REFUSE(-EINVAL, "UA_MISALIGNED", 0) : 0;
 	}
-	return TCE_REFUSE_WHY(NO_WINDOW_THERE, -ENXIO, 0);
+	return TCE_REFUSE(-ENXIO, "NO_WINDOW_THERE", 0);
 }
 
 static int check_map(struct tce_container *container, u64 ioba, u64 ua, u64 size)

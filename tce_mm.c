@@ -160,7 +160,7 @@ int tce_charge(struct mm_struct *mm, unsigned long npages)
 			    npages << (PAGE_SHIFT - 10),
 			    /* may be outdated */
 			    data_race(mm->locked_vm) << (PAGE_SHIFT - 10), limit >> 10);
-	return TCE_REFUSE_WHY(LOCKED_LIMIT, -ENOMEM, limit);
+	return TCE_REFUSE(-ENOMEM, "LOCKED_LIMIT", limit);
 }
 
 /**
@@ -283,7 +283,7 @@ int tce_pin_errno(long rc, u64 ua)
 {
 	if (rc == -EINTR)
 		return -EINTR;
-	return TCE_REFUSE_WHY(PIN, rc == -ENOMEM ? -ENOMEM : -EFAULT, ua);
+	return TCE_REFUSE(rc == -ENOMEM ? -ENOMEM : -EFAULT, "PIN", ua);
 }
 
 /* A page can't be migrated while another task holds a reference, usually for a moment. */

@@ -9,39 +9,36 @@
 #include <linux/errno.h>
 #include <linux/types.h>
 
-/*
- * Most errnos have several causes, so a check that refuses a client's call also reports its place
- * by tce_refused, at no cost while calls succeed. -EINTR of a killed wait and the internal -EAGAIN
- * are not reported.
- */
 /**
  * struct tce_refusal - where a call is refused
  * @function: the function
- * @reason: a name for the cause, or ""
  * @line: the line in the file
+ * @reason: a name for the cause, explained in errnos.rst, if an administrator can do something
+ *	about it; or ""
  */
 struct tce_refusal {
 	const char *function;
-	const char *reason;
 	int line;
+	const char *reason;
 };
 
 int tce_refuse(const struct tce_refusal *refusal, int rc, u64 value);
 
-#define TCE_REFUSE_AT(reason, rc, value) ({				\
-	static const struct tce_refusal _refusal = { __func__, reason, __LINE__ }; \
+/*
+ * TCE_REFUSE(rc) or TCE_REFUSE(rc, reason, value): the errno of a check that refuses a client's
+ * call. Most errnos have several causes, so this also reports its place by tce_refused, at no cost
+ * while calls succeed, and the value that was checked. -EINTR of a killed wait is not reported, and
+ * 0 is no refusal.
+ */
+#define TCE_REFUSE(rc, ...)		TCE_REFUSE_AT(rc, ##__VA_ARGS__, "", 0)
+#define TCE_REFUSE_AT(rc, reason, value, ...) ({			\
+	static const struct tce_refusal _refusal = { __func__, __LINE__, reason }; \
 									\
 	tce_refuse(&_refusal, rc, value);				\
 })
 
-/* Return: @rc, a negative errno; 0 is no refusal */
-#define TCE_REFUSE(rc)			TCE_REFUSE_AT("", rc, 0)
-
-/* With the value that was checked */
-#define TCE_REFUSE_VALUE(rc, value)	TCE_REFUSE_AT("", rc, value)
-
-/* Also with a name, explained in tracepoints.rst, if an administrator can do something about it */
-#define TCE_REFUSE_WHY(reason, rc, value)	TCE_REFUSE_AT(#reason, rc, value)
+#define TCE_REFUSE_VALUE(rc, value)	TCE_REFUSE(rc, "", value)
+#define TCE_REFUSE_WHY(reason, rc, value)	TCE_REFUSE(rc, #reason, value)
 #endif
 
 #undef TRACE_SYSTEM

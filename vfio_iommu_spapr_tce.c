@@ -42,9 +42,9 @@ static __always_inline int copy_arg(void *to, unsigned long arg, size_t min)
 	 */
 	if (!access_ok((void __user *)arg, min) ||
 	    copy_from_user(to, (void __user *)arg, min))
-		return TCE_REFUSE_VALUE(-EFAULT, arg);
+		return TCE_REFUSE(-EFAULT, "", arg);
 	if (*(u32 *)to < min)
-		return TCE_REFUSE_VALUE(-EINVAL, min);
+		return TCE_REFUSE(-EINVAL, "", min);
 	return 0;
 }
 
@@ -57,7 +57,7 @@ static __always_inline int copy_flags_arg(void *to, unsigned long arg, size_t mi
 	if (rc)
 		return rc;
 	flags = ((u32 *)to)[1];
-	return flags & ~known ? TCE_REFUSE_VALUE(-EINVAL, flags) : 0;
+	return flags & ~known ? TCE_REFUSE(-EINVAL, "", flags) : 0;
 }
 
 /* DMA_NONE if the flags are not valid */
@@ -87,7 +87,7 @@ static long ioctl_map(struct tce_container *container, unsigned long arg)
 		return rc;
 	dir = map_dir(map.flags);
 	if (dir == DMA_NONE)
-		return TCE_REFUSE_VALUE(-EINVAL, map.flags);
+		return TCE_REFUSE(-EINVAL, "", map.flags);
 	rc = tce_container_map(container, map.iova, map.vaddr, map.size, dir);
 	trace_tce_map(container->id, map.iova, map.vaddr, map.size, map.flags, rc);
 	return rc;
@@ -205,7 +205,7 @@ static __always_inline long do_ioctl(struct tce_container *container, unsigned i
 
 	/* Only the owner may learn why a call is refused. */
 	if (!tce_container_owned(container))
-		return TCE_REFUSE_WHY(NOT_OWNER, -EPERM, 0);
+		return TCE_REFUSE(-EPERM, "NOT_OWNER", 0);
 	switch (cmd) {
 	case VFIO_IOMMU_MAP_DMA:
 	case VFIO_IOMMU_UNMAP_DMA:
@@ -239,7 +239,7 @@ static __always_inline long do_ioctl(struct tce_container *container, unsigned i
 			return ioctl_remove(container, arg);
 		break;
 	}
-	return TCE_REFUSE_VALUE(-ENOTTY, cmd);
+	return TCE_REFUSE(-ENOTTY, "", cmd);
 }
 
 static long tce_vfio_ioctl(void *iommu_data, unsigned int cmd, unsigned long arg)
@@ -267,7 +267,7 @@ static void *tce_vfio_open(unsigned long arg)
 
 	if (arg == VFIO_SPAPR_TCE_IOMMU || v2)
 		return tce_container_open(v2);
-	return ERR_PTR(TCE_REFUSE_VALUE(-EINVAL, arg));
+	return ERR_PTR(TCE_REFUSE(-EINVAL, "", arg));
 }
 
 static int attach(struct tce_container *container, struct iommu_group *group)
