@@ -167,42 +167,41 @@ static int clear_host_windows(struct device *dev, void *table_group)
 	return clear_default_window(dn);
 }
 
-static long taken_already(struct iommu_table_group *table_group, struct device *dev)
+/*
+ * Take the client's table away from a device. Linux 7.0 and later maps directly below that limit,
+ * in the host's window of pseries, which has gone. The host's driver gets both again.
+ */
+static int clear_table(struct device *dev, void *unused)
 {
+	set_iommu_table_base(dev, NULL);
+	dev->bus_dma_limit = 0;
 	return 0;
 }
 
 /*
- * Take the client's table away from a function that was added to a claimed group. pseries, which
- * @restore is for, restores the host's default window for the first device that it is told of, and
- * gives that device alone the table. The core's own call, which follows, finds that done.
+ * pseries restores the host's default window for the first device that it is told of, and gives
+ * that device alone the table. The core's own call, which follows, finds that done.
  */
-static int reset_table(struct device *dev, void *restore)
+static int restore_table(struct device *dev, void *data)
 {
-	struct iommu_table_group *table_group = restore;
+	struct iommu_table_group *table_group = data;
 
-	if (restore && !table_group->tables[0])
-		table_group->ops->release_ownership(table_group, dev);
-	set_iommu_table_base(dev, restore ? table_group->tables[0] : NULL);
-	/*
-	 * Linux 7.0 and later maps directly below that limit, in the host's window of pseries,
-	 * which has gone. The host's driver gets both again.
-	 */
-	if (!restore)
-		dev->bus_dma_limit = 0;
+	if (!table_group->tables[0])
+		tce_ownership_restore(table_group, dev);
+	set_iommu_table_base(dev, table_group->tables[0]);
 	return 0;
 }
 
+/* @reset is called for each device, also for one that was added with the old operations. */
 static void group_use(struct tce_group *grp, struct iommu_table_group_ops *ops,
-		      struct iommu_table_group *restore)
+		      int (*reset)(struct device *, void *))
 {
 	/*
 	 * pairs with the address dependency of a function that is being added, which sees their
 	 * contents (litmus/publish.litmus)
 	 */
 	smp_store_release(&grp->table_group->ops, ops);
-	/* Also waits for a function that is being added with the old operations. */
-	iommu_group_for_each_dev(grp->group, restore, reset_table);
+	iommu_group_for_each_dev(grp->group, grp->table_group, reset);
 }
 
 /* EEH operations that have not begun can't reach the group from now on. */
@@ -212,7 +211,7 @@ static void group_give_back(struct tce_group *grp)
 	grp->container = 0;
 	mutex_unlock(&grp->lock);
 	group_use(grp, grp->platform,
-		  firmware_has_feature(FW_FEATURE_LPAR) ? grp->table_group : NULL);
+		  firmware_has_feature(FW_FEATURE_LPAR) ? restore_table : clear_table);
 	tce_ownership_give_back(grp->table_group);
 }
 
@@ -241,9 +240,8 @@ static int group_take(struct tce_group *grp)
 		return TCE_REFUSE(rc, "HOST_KEEPS_GROUP", 0);
 	}
 	grp->ops = *grp->platform;
-	/* In older kernels it has fewer arguments, or is not called. */
-	grp->ops.take_ownership = (void *)taken_already;
-	group_use(grp, &grp->ops, NULL);
+	grp->ops.take_ownership = tce_ownership_taken;
+	group_use(grp, &grp->ops, clear_table);
 	return 0;
 }
 
@@ -253,7 +251,7 @@ static int group_take(struct tce_group *grp)
  */
 void tce_group_hide_tables(struct tce_group *grp)
 {
-	iommu_group_for_each_dev(grp->group, NULL, reset_table);
+	iommu_group_for_each_dev(grp->group, NULL, clear_table);
 }
 
 struct tce_group *tce_group_first(struct tce_container *container)

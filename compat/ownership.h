@@ -57,9 +57,29 @@ tce_ownership_give_back(struct iommu_table_group *table_group)
 
 #endif
 
-/* Called with a device for pseries only, which is refused where the platform takes none */
-#ifndef TCE_HAS_RELEASE_DEVICE
-#define release_ownership(table_group, dev)	release_ownership(((void)(dev), table_group))
+/* Called for pseries only, which takes a device wherever it has windows for user space */
+static inline void tce_ownership_restore(struct iommu_table_group *table_group, struct device *dev)
+{
+#ifdef TCE_HAS_RELEASE_DEVICE
+	table_group->ops->release_ownership(table_group, dev);
+#endif
+}
+
+/* In place of the platform's take_ownership(), for a group that is taken already */
+#if defined(TCE_HAS_BACKEND_OWNS)
+static inline void tce_ownership_taken(struct iommu_table_group *table_group)
+{
+}
+#elif defined(TCE_HAS_RELEASE_DEVICE)
+static inline long tce_ownership_taken(struct iommu_table_group *table_group, struct device *dev)
+{
+	return 0;
+}
+#else
+static inline long tce_ownership_taken(struct iommu_table_group *table_group)
+{
+	return 0;
+}
 #endif
 
 #endif /* TCE_COMPAT_OWNERSHIP_H */
