@@ -269,24 +269,19 @@ unsigned long tce_v1_extent(const struct tce_v1_batch *batch, unsigned long ua,
 	return min(size, max);
 }
 
-/*
- * For larger pages. A negative @n takes uses back. The last entry of a page gets the batch's own
- * use.
- */
-static void count_uses(struct tce_v1_batch *batch, unsigned long ua, long n)
+static struct page *page_at(const struct tce_v1_batch *batch, unsigned long ua)
 {
-	unsigned long end = ua + abs(n) * SZ_4K, next;
-	long sign = n < 0 ? -1 : 1, uses, own;
+	return batch->pages[(ua - batch->ua) >> PAGE_SHIFT];
+}
 
-	for (; ua < end; ua = next) {
-		next = min(end, (ua | ~PAGE_MASK) + 1);
-		own = PAGE_ALIGNED(next) || next == batch->end;
-		uses = (next - ua) / SZ_4K - own;
-		batch->taken += sign * own;
-		if (uses)
-			page_use(batch->mem->v1, batch->pages[(ua - batch->ua) >> PAGE_SHIFT],
-				 sign * uses, NULL);
-	}
+/* How many entries from @ua on, before @end, map the same page. @last: the last that MAP writes */
+static unsigned long same_page(const struct tce_v1_batch *batch, unsigned long ua,
+			       unsigned long end, bool *last)
+{
+	unsigned long next = min(end, (ua | ~PAGE_MASK) + 1);
+
+	*last = PAGE_ALIGNED(next) || next == batch->end;
+	return (next - ua) / SZ_4K;
 }
 
 /**
@@ -295,23 +290,44 @@ static void count_uses(struct tce_v1_batch *batch, unsigned long ua, long n)
  * @ua: address of the first entry's memory
  * @n: number of entries
  *
- * The batch keeps its use of a larger page until the last entry is given, because another thread
- * may unmap the page's entries before the next chunk of MAP maps the rest. Does not sleep. Undone
+ * The batch keeps its use of a larger page for the last entry, because another thread may unmap the
+ * page's entries before the next chunk of MAP maps the rest. Does not sleep. Undone
  * by tce_v1_put() or tce_v1_untake().
  */
 void tce_v1_take(struct tce_v1_batch *batch, unsigned long ua, unsigned long n)
 {
-	if (TCE_PER_PAGE == 1)
+	unsigned long end = ua + n * SZ_4K, more;
+	bool last;
+
+	if (TCE_PER_PAGE == 1) {
 		batch->taken += n;
-	else
-		count_uses(batch, ua, n);
+		return;
+	}
+	for (; ua < end; ua += n * SZ_4K) {
+		n = same_page(batch, ua, end, &last);
+		more = n - last;
+		batch->taken += last;
+		if (more)
+			page_use(batch->mem->v1, page_at(batch, ua), more, NULL);
+	}
 }
 
 /* Take back the last @n pins, for entries that were not written. */
 void tce_v1_untake(struct tce_v1_batch *batch, unsigned long ua, unsigned long n)
 {
-	if (TCE_PER_PAGE == 1)
+	unsigned long end = ua + n * SZ_4K;
+	long less;
+	bool last;
+
+	if (TCE_PER_PAGE == 1) {
 		batch->taken -= n;
-	else
-		count_uses(batch, ua, -(long)n);
+		return;
+	}
+	for (; ua < end; ua += n * SZ_4K) {
+		n = same_page(batch, ua, end, &last);
+		less = n - last;
+		batch->taken -= last;
+		if (less)
+			page_use(batch->mem->v1, page_at(batch, ua), -less, NULL);
+	}
 }
