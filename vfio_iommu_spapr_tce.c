@@ -154,12 +154,14 @@ static long ioctl_create(struct tce_container *container, unsigned long arg)
 	rc = copy_flags_arg(&create, arg, size, 0);
 	if (rc)
 		return rc;
+	/* before there is a window, of which a client could not be told */
+	if (copy_to_user((void __user *)arg, &create, size))
+		return TCE_REFUSE(-EFAULT, "", arg);
 	rc = tce_window_create(container, &create);
-	if (rc || !copy_to_user((void __user *)arg, &create, size))
-		return rc;
-	/* The client does not know its window's address. */
-	tce_window_remove(container, create.start_addr);
-	return TCE_REFUSE(-EFAULT);
+	/* if the client has taken that memory away meanwhile, it keeps the window */
+	if (!rc && copy_to_user((void __user *)arg, &create, size))
+		return TCE_REFUSE(-EFAULT, "", arg);
+	return rc;
 }
 
 static long ioctl_remove(struct tce_container *container, unsigned long arg)
