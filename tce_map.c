@@ -35,7 +35,7 @@ static int check_owner(const struct tce_mm *tmm)
 }
 
 /* Drop the lock to create the default window, or to find out why the container is not enabled. */
-static noinline int make_ready(struct tce_container *container)
+static int make_ready(struct tce_container *container)
 {
 	struct rw_semaphore *lock = &container->mem.tmm->map_lock;
 	bool enabled;
@@ -148,7 +148,7 @@ static __always_inline int map_range(struct tce_container *container, u64 ioba, 
 	return rc;
 }
 
-static noinline int map_v1(struct tce_container *container, u64 ioba, u64 ua, u64 size,
+static int map_v1(struct tce_container *container, u64 ioba, u64 ua, u64 size,
 			   enum dma_data_direction dir)
 {
 	struct tce_v1_batch batch __uninitialized;

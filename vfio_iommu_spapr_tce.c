@@ -61,7 +61,7 @@ static __always_inline int copy_flags_arg(void *to, unsigned long arg, size_t mi
 }
 
 /* DMA_NONE if the flags are not valid */
-static __always_inline enum dma_data_direction map_dir(u32 flags)
+static enum dma_data_direction map_dir(u32 flags)
 {
 	switch (flags) {
 	case VFIO_DMA_MAP_FLAG_READ:
@@ -200,7 +200,7 @@ static long check_extension(unsigned long arg)
 	}
 }
 
-static __always_inline long do_ioctl(struct tce_container *container, unsigned int cmd,
+static long do_ioctl(struct tce_container *container, unsigned int cmd,
 				     unsigned long arg)
 {
 	bool v1 = container->mem.v1;

@@ -226,7 +226,7 @@ static void two_groups(struct tce_fixture *fx, struct tce_mock_group **a,
  * An operation hangs, as when the rescan lock never gets free. It holds the module, and a device,
  * which keeps the PE's bus in memory. But it delays nobody: GET_STATE of the same group and
  * operations of other groups go on; its groups may leave and be unplugged, and the container be
- * closed. Nothing is done for a group that has left before its turn. The client waits until the end.
+ * closed. Nothing is done for a group that has left before its turn. The client waits for the end.
  */
 static void one_hangs(struct kunit *test)
 {
