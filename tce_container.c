@@ -23,7 +23,8 @@
  *				&tce_container.lock held) or the tree of regions (with region_lock
  *				held), and by UNREGISTER to unmap
  *   tce_delist_lock		serializes taking regions off KVM's list
- *   tce_create_lock		read to create a table (pseries), written to take regions off KVM's list
+ *   tce_create_lock		pseries: read to create a table, written to take regions off KVM's
+ *				list
  *   &tce_group.lock		keeps a group in its container while EEH looks its PE up
  *   &tce_table.lock		entries, for one chunk of MAP or UNMAP; KVM does not take it
  * &tce_v1.lock, tce_mms_lock, tce_containers_lock and the lock of tce_groups are innermost, and

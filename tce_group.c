@@ -95,9 +95,11 @@ static struct tce_group *group_get(int id)
 /* A reference keeps the memory, but not the IOMMU group. */
 void tce_group_put(struct tce_group *grp)
 {
-	if (!refcount_dec_and_lock(&grp->refs, &tce_groups.xa_lock))
-		return;
-	__xa_erase(&tce_groups, grp->id);
+	xa_lock(&tce_groups);
+	if (refcount_dec_and_test(&grp->refs))
+		__xa_erase(&tce_groups, grp->id);
+	else
+		grp = NULL;
 	xa_unlock(&tce_groups);
 	kfree(grp);
 }

@@ -125,8 +125,9 @@ static int check_map(struct tce_container *container, u64 ioba, u64 ua, u64 size
  */
 static noinline void tell_of_hole(struct tce_container *container, const struct tce_table *table)
 {
-	if (!table->ops->tce_kill || xchg(&container->hole_told, true))
+	if (!table->ops->tce_kill || READ_ONCE(container->hole_told))
 		return;
+	WRITE_ONCE(container->hole_told, true);
 	pr_warn_ratelimited("%s[%d]: maps bus addresses from 2 to 4 GiB, at which a device reaches no memory\n",
 			    current->comm, task_tgid_nr(current));
 }
@@ -149,7 +150,7 @@ static __always_inline int map_range(struct tce_container *container, u64 ioba, 
 }
 
 static int map_v1(struct tce_container *container, u64 ioba, u64 ua, u64 size,
-			   enum dma_data_direction dir)
+		  enum dma_data_direction dir)
 {
 	struct tce_v1_batch batch __uninitialized;
 	int rc;

@@ -239,7 +239,7 @@ static bool take_below(atomic_long_t *used, unsigned long npages, unsigned long 
 	do {
 		if (npages > limit || now > limit - npages)
 			return false;
-	} while (!atomic_long_try_cmpxchg(used, &now, now + npages));
+	} while (!atomic_long_try_cmpxchg_relaxed(used, &now, now + npages));
 	return true;
 }
 

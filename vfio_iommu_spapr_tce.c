@@ -200,8 +200,7 @@ static long check_extension(unsigned long arg)
 	}
 }
 
-static long do_ioctl(struct tce_container *container, unsigned int cmd,
-				     unsigned long arg)
+static long do_ioctl(struct tce_container *container, unsigned int cmd, unsigned long arg)
 {
 	bool v1 = container->mem.v1;
 

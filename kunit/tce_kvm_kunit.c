@@ -312,7 +312,8 @@ static void wait_for_kvm(void *data)
 	struct race *race = data;
 
 	if (race->shape[IFACE] == SHARED)
-		KUNIT_EXPECT_NULL(race->test, race->s.tbl->it_ops->useraddrptr(race->s.tbl, 0, true));
+		KUNIT_EXPECT_NULL(race->test,
+				  race->s.tbl->it_ops->useraddrptr(race->s.tbl, 0, true));
 	complete(&race->waits);
 	wait_for_completion(&race->go_on);
 }
@@ -736,7 +737,8 @@ static void cleared_without_invalidation(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, tce_mock_count(fx->mock).stale, 1);
 		if (how == FAILED_MAP) {
 			tce_fault_arm(fx->mock, TCE_FAULT_XCHG, 2, -ENOMEM);
-			KUNIT_EXPECT_EQ(test, tce_map(s.client, 0, s.ua, 2 * SZ_4K, TCE_RW), -ENOMEM);
+			KUNIT_EXPECT_EQ(test, tce_map(s.client, 0, s.ua, 2 * SZ_4K, TCE_RW),
+					-ENOMEM);
 			tce_fault_disarm(fx->mock);
 		} else if (how == REMOVES) {
 			KUNIT_EXPECT_EQ(test, tce_remove(s.client, 0), 0);

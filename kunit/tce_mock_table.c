@@ -354,9 +354,8 @@ void mock_direct(struct iommu_table *tbl, unsigned long entry)
 	dir = iommu_tce_direction(is);
 	if (dir == DMA_NONE ? !old : is == tce_in_memory(mt, old))
 		goto out;
-	if (dir != DMA_NONE) {
+	if (dir != DMA_NONE)
 		new = mock_entry_new(mt->mock, is & ~(TCE_PCI_READ | TCE_PCI_WRITE), dir);
-	}
 	old = mock_entry_swap(mt, entry, new);
 	/* what is there has no permissions, but need not be 0 */
 	WRITE_ONCE(*leaf, cpu_to_be64(is));

@@ -249,8 +249,8 @@ static void register_late(struct kunit *test)
 /*
  * Other pages come to two of three addresses between the pin of a REGISTER and the one of KVM's
  * list, which is refused, since more would be pinned than is charged, also if nothing could watch
- * the addresses. KVM may have mapped its pages by then: they are dirty, and go once their entries are
- * cleared, or, if that fails and a bridge keeps the window, never.
+ * the addresses. KVM may have mapped its pages by then: they are dirty, and go once their entries
+ * are cleared, or, if that fails and a bridge keeps the window, never.
  */
 static void page_changes_between_pins(struct kunit *test)
 {
@@ -315,7 +315,7 @@ static void page_changes_between_pins(struct kunit *test)
 	tce_fault_arm_sticky(fx->mock, TCE_FAULT_CLEAR, -4);
 	fx->mock->kept = true;
 	kvm_close(&s);
-	/* with those that kvm_set_up() has registered: any region of the list may be mapped there */
+	/* with those of kvm_set_up(): any region of the list may be mapped there */
 	fx->pages_left = PAGES + (KVM_MEMORY >> PAGE_SHIFT) + 1;
 	/* regions of the kernel's list live for a grace period more */
 	rcu_barrier();

@@ -276,13 +276,22 @@ static void take_off(struct kunit *test, const struct tce_client *client, long o
 
 /* With a page less than @npages it is ENOMEM, and changes nothing. Return: the result with them */
 #define NEEDS(npages, call) ({						\
-	long _rc, _others = leave(test, client, (npages) - 1);		\
+	long _least = npages, _rc, _others;				\
+	struct tce_state _before;					\
+	int _less;							\
 									\
-	TCE_REFUSED(fx, TABLES_LIMIT, ENOMEM, call);			\
-	take_off(test, client, _others);				\
-	_others = leave(test, client, npages);				\
-	_rc = call;							\
-	take_off(test, client, _others);				\
+	for (_less = 1; _less >= 0; _less--) {				\
+		_others = leave(test, client, _least - _less);		\
+		tce_get_state(fx, &_before);				\
+		fx->mock->refused_by = NULL;				\
+		_rc = call;						\
+		if (_less) {						\
+			KUNIT_EXPECT_EQ(test, _rc, -ENOMEM);		\
+			tce_expect_why(fx, "TABLES_LIMIT");		\
+			tce_expect_state(fx, &_before, "TABLES_LIMIT");	\
+		}							\
+		take_off(test, client, _others);			\
+	}								\
 	_rc;								\
 })
 

@@ -114,8 +114,8 @@ pins_are_back() { [ "$(pinned)" = "$pins_before" ]; }
 
 users() { cat /sys/module/vfio_iommu_spapr_tce/refcnt; }
 # Each table that KVM still has keeps the module. It never releases one that it was given twice, for
-# two groups of a container (kernel-defects.rst), so here are as many as it was given more often than it
-# put any.
+# two groups of a container (kernel-defects.rst), so here are as many as it was given more often
+# than it put any.
 kept_by_kvm=0
 tables_of_kvm() {
 	awk '/ given: .* rc=0$/ { n++ } / released: / { n-- } END { print n + 0 }' "$TRACE"/trace

@@ -59,6 +59,7 @@ int main(int argc, char **argv)
 	printf("%lu MAPs\n", maps);
 	for (rule = 0; rule < RULES; rule++)
 		if (rule_here(rule))
-			printf("%lu rounds, %lu times: %s\n", rounds[rule], alone[rule], rule_text(rule));
+			printf("%lu rounds, %lu times: %s\n", rounds[rule], alone[rule],
+			       rule_text(rule));
 	return 0;
 }
