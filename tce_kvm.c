@@ -440,7 +440,7 @@ int tce_kvm_hide(struct tce_table *table, bool in_group)
 	if (kref_read(&tbl->it_kref) == 2 && tce_table_is_new(table))
 		return 0;
 	tce_table_wipe(table);
-	return TCE_REFUSE_WHY(KVM_HAS_TABLE, -EBUSY, 0);
+	return TCE_REFUSE(-EBUSY, "KVM_HAS_TABLE", 0);
 }
 
 /* Let KVM use a hidden table if it is shared. Undone by tce_kvm_block(). */

@@ -269,7 +269,7 @@ int tce_tables_take(struct tce_mm *tmm, unsigned long npages)
 			    limit_of_one << (PAGE_SHIFT - 10),
 			    atomic_long_read(&tce_table_pages) << (PAGE_SHIFT - 10),
 			    limit << (PAGE_SHIFT - 10));
-	return TCE_REFUSE_WHY(TABLES_LIMIT, -ENOMEM, limit_of_one << PAGE_SHIFT);
+	return TCE_REFUSE(-ENOMEM, "TABLES_LIMIT", limit_of_one << PAGE_SHIFT);
 }
 
 void tce_tables_give(struct tce_mm *tmm, unsigned long npages)

@@ -385,9 +385,9 @@ static struct tce_region *region_share(struct tce_memory *mem, unsigned long ua,
 		if (list_empty(&region->refs))
 			continue;
 		if (region->ua != ua || region->npages != npages)
-			return ERR_PTR(TCE_REFUSE_VALUE(-EINVAL, region->ua));
+			return ERR_PTR(TCE_REFUSE(-EINVAL, "", region->ua));
 		if (find_ref(mem, region))
-			return ERR_PTR(TCE_REFUSE_WHY(REGISTERED_ALREADY, -EBUSY, ua));
+			return ERR_PTR(TCE_REFUSE(-EBUSY, "REGISTERED_ALREADY", ua));
 		return region;
 	}
 	if (!tce_region_first(tmm, ua, end))
@@ -402,7 +402,7 @@ static struct tce_region *region_share(struct tce_memory *mem, unsigned long ua,
 	if (listed)
 		tables->resume(tmm);
 	up_write(&tmm->map_lock);
-	return rc ? ERR_PTR(TCE_REFUSE_VALUE(rc, ua)) : NULL;
+	return rc ? ERR_PTR(TCE_REFUSE(rc, "", ua)) : NULL;
 }
 
 /**
@@ -642,7 +642,7 @@ static struct tce_region_ref *find_registered(struct tce_memory *mem, unsigned l
 	region = mem->closed ? NULL : tce_region_find(mem->tmm, ua);
 	if (region && region->ua == ua && region->npages == size >> PAGE_SHIFT)
 		ref = find_ref(mem, region);
-	return ref ?: ERR_PTR(TCE_REFUSE_WHY(NO_SUCH_REGION, -ENOENT, 0));
+	return ref ?: ERR_PTR(TCE_REFUSE(-ENOENT, "NO_SUCH_REGION", 0));
 }
 
 /**
@@ -691,7 +691,7 @@ int tce_region_unregister(struct tce_memory *mem, unsigned long ua, unsigned lon
 	if (search)
 		rc = tables->search(tmm, mem, region);
 	if (!rc && last && region_unlink(tmm, region, &chunks, &unlinked))
-		rc = TCE_REFUSE_WHY(REGION_MAPPED, -EBUSY, 0);
+		rc = TCE_REFUSE(-EBUSY, "REGION_MAPPED", 0);
 	if (search)
 		tables->resume(tmm);
 	up_write(&tmm->map_lock);

@@ -613,9 +613,9 @@ static int check_memory(struct tce_memory *mem, unsigned long ua, unsigned long 
 	for (*first = NULL;;) {
 		region = tce_region_find(mem->tmm, ua);
 		if (!region)
-			return TCE_REFUSE_WHY(NOT_REGISTERED, -EINVAL, ua);
+			return TCE_REFUSE(-EINVAL, "NOT_REGISTERED", ua);
 		if (region->page_shift < shift)
-			return TCE_REFUSE_WHY(PAGE_TOO_SMALL, -EINVAL, 1UL << region->page_shift);
+			return TCE_REFUSE(-EINVAL, "PAGE_TOO_SMALL", 1UL << region->page_shift);
 		if (write)
 			tce_region_written(region);
 		*first = *first ?: region;

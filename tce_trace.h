@@ -36,9 +36,6 @@ int tce_refuse(const struct tce_refusal *refusal, int rc, u64 value);
 									\
 	tce_refuse(&_refusal, rc, value);				\
 })
-
-#define TCE_REFUSE_VALUE(rc, value)	TCE_REFUSE(rc, "", value)
-#define TCE_REFUSE_WHY(reason, rc, value)	TCE_REFUSE(rc, #reason, value)
 #endif
 
 #undef TRACE_SYSTEM

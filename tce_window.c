@@ -76,16 +76,16 @@ static long table_pages(struct iommu_table_group *table_group, u32 shift, u64 si
 	unsigned long bytes;
 
 	if (shift >= BITS_PER_LONG || !(table_group->pgsizes & BIT(shift)))
-		return TCE_REFUSE_VALUE(-EINVAL, shift);
+		return TCE_REFUSE(-EINVAL, "", shift);
 	if (!is_power_of_2(size) || size < BIT(shift))
 		return TCE_REFUSE(-EINVAL);
 	if (levels > max_t(u32, table_group->max_levels, 1))
-		return TCE_REFUSE_VALUE(-EINVAL, levels);
+		return TCE_REFUSE(-EINVAL, "", levels);
 	bytes = table_group->ops->get_table_size(shift, size, levels);
 	if (!bytes)
-		return TCE_REFUSE_VALUE(-EINVAL, levels);
+		return TCE_REFUSE(-EINVAL, "", levels);
 	if (level_too_large(table_group, shift, size, levels))
-		return TCE_REFUSE_WHY(LEVEL_TOO_LARGE, -ENOMEM, levels);
+		return TCE_REFUSE(-ENOMEM, "LEVEL_TOO_LARGE", levels);
 	return bytes >> PAGE_SHIFT;
 }
 
@@ -138,16 +138,16 @@ static int check_room(const struct iommu_table_group *table_group,
 	bool none = !windows[0] && !pending;
 
 	if (!none && windows[1])
-		return TCE_REFUSE_WHY(TOO_MANY_WINDOWS, -ENOSPC, 0);
+		return TCE_REFUSE(-ENOSPC, "TOO_MANY_WINDOWS", 0);
 	if (table_group->max_levels > 1)
 		return 0;
 	if (windows[1])
-		return TCE_REFUSE_WHY(TOO_MANY_WINDOWS, -EPERM, 0);
+		return TCE_REFUSE(-EPERM, "TOO_MANY_WINDOWS", 0);
 	if (!none && (!default_here || most_windows(table_group) == 1))
-		return TCE_REFUSE_WHY(TOO_MANY_WINDOWS, -ENOSPC, 0);
+		return TCE_REFUSE(-ENOSPC, "TOO_MANY_WINDOWS", 0);
 	if (table_group->max_dynamic_windows_supported > IOMMU_TABLE_GROUP_MAX_TABLES &&
 	    !is_default(table_group, shift, size))
-		return TCE_REFUSE_WHY(TOO_MANY_WINDOWS, -ENOSPC, 0);
+		return TCE_REFUSE(-ENOSPC, "TOO_MANY_WINDOWS", 0);
 	return 0;
 }
 
@@ -448,7 +448,7 @@ static long create_windows(struct tce_container *container, struct tce_charge *c
 
 	tce_container_assert_locked(container);
 	if (!create && !container->enabled)
-		return TCE_REFUSE_WHY(NOT_ENABLED, -EPERM, 0);
+		return TCE_REFUSE(-EPERM, "NOT_ENABLED", 0);
 	if (!table_group)
 		return TCE_REFUSE(create ? -ENXIO : -ENODEV);
 	rc = price_windows(container, table_group, pending, create, &for_default, &for_wanted) ?:

@@ -17,7 +17,6 @@ class Tracepoints(unittest.TestCase):
             r"^   \* - ([A-Z, ]+)\n     - ``([A-Z0-9_]+)``$", page, re.M)}
         found = [(m[2], m[1]) for m in re.finditer(
             r'TCE_REFUSE\(\s*(?:-(E\w+)|[^()";]+),\s*"([A-Z0-9_]+)"', code)]
-        found += re.findall(r"TCE_REFUSE_WHY\(\s*([A-Z0-9_]+),\s*(?:-(E\w+))?", code)
         self.assertTrue(told)
         self.assertEqual({name for name, _ in found}, set(told))
         for name, errno in found:
