@@ -135,7 +135,10 @@ static bool find_pe(struct tce_group *grp, unsigned long container, struct eeh_p
 	return here;
 }
 
-/* Return: as tce_eeh_op() */
+/* The group has left, and its PE is not looked up. No result of EEH is this errno. */
+#define GROUP_HAS_LEFT	(-ESTALE)
+
+/* Return: as tce_eeh_op(); GROUP_HAS_LEFT */
 static long group_op(struct tce_group *grp, unsigned long container,
 		     const struct vfio_eeh_pe_op *op)
 {
@@ -149,7 +152,7 @@ static long group_op(struct tce_group *grp, unsigned long container,
 		pci_unlock_rescan_remove();
 	}
 	if (!find_pe(grp, container, &pe, &dev))
-		return -ENODEV;
+		return GROUP_HAS_LEFT;
 	rc = pe ? pe_op(pe, op) : -ENODEV;
 	put_device(dev);
 	return rc;
@@ -221,16 +224,17 @@ static struct tce_group *next_group(struct tce_container *container, int id)
  * @container: the container, not locked
  * @op: the operation, with its arguments copied and its sizes checked
  *
- * Context: sleeps, with no lock held; a reset takes seconds.
+ * A group that leaves before its operation has begun is skipped. Context: sleeps, with no lock
+ * held; a reset takes seconds.
  *
  * Return: the worst state (VFIO_EEH_PE_STATE_*) for VFIO_EEH_PE_GET_STATE, otherwise 0; -ENODEV if
- * a group has no PE, or leaves before its operation has begun; -EINVAL for an unknown operation or
- * error; -ERANGE or -ENXIO for an error that the platform can't inject; an errno of the kernel's
- * EEH code; -EINTR on SIGKILL, though an operation that has begun goes on; otherwise -EIO.
+ * a group has no PE, or if all groups have left; -EINVAL for an unknown operation or error; -ERANGE
+ * or -ENXIO for an error that the platform can't inject; an errno of the kernel's EEH code; -EINTR
+ * on SIGKILL, though an operation that has begun goes on; otherwise -EIO.
  */
 long tce_eeh_op(struct tce_container *container, const struct vfio_eeh_pe_op *op)
 {
-	long rc, worst = 0;
+	long rc, worst = GROUP_HAS_LEFT;
 	struct tce_group *grp;
 	int id = -1;
 
@@ -246,11 +250,14 @@ long tce_eeh_op(struct tce_container *container, const struct vfio_eeh_pe_op *op
 		tce_group_put(grp);
 		if (rc == -EINTR)
 			return rc;
-		if (rc < 0)
+		if (rc < 0 && rc != GROUP_HAS_LEFT)
 			return TCE_REFUSE(rc, "", op->op);
 		worst = max(worst, rc);
 	}
-	return worst;
+	if (worst >= 0)
+		return worst;
+	/* no group has joined, or all have left */
+	return id < 0 ? 0 : TCE_REFUSE(-ENODEV, "", op->op);
 }
 
 /* Return: 0; -ENOMEM */

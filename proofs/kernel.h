@@ -137,6 +137,8 @@ typedef struct mutex spinlock_t;
 #define be64_to_cpu(x)		((u64)__builtin_bswap64(x))
 #define SZ_4K			0x1000UL
 #define SZ_128M			0x8000000UL
+#define SZ_2G			0x80000000UL
+#define SZ_4G			0x100000000UL
 
 /* Pages. scripts/prove defines PAGE_SHIFT. */
 #define PAGE_SIZE		(1UL << PAGE_SHIFT)
@@ -225,6 +227,8 @@ struct task_struct {
 struct task_struct *current;
 struct work_struct { int unused; };
 struct delayed_work { struct work_struct work; };
+struct completion { int unused; };
+struct vfio_eeh_pe_op { int unused; };
 
 /* Tracepoints and messages, which do nothing */
 #define TP_PROTO(...)		__VA_ARGS__
