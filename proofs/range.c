@@ -68,6 +68,7 @@ int tce_table_unmap(struct tce_table *table, unsigned long first, unsigned long 
 
 static struct iommu_table tables[2];
 static struct tce_window windows[2];
+static struct iommu_table_ops ops;
 static struct mm_struct mm, other;
 static struct tce_mm tmm = { .mm = &mm };
 
@@ -112,6 +113,7 @@ int main(void)
 		tables[i].it_size = any_ulong();
 		assume(start_of(i) + length_of(i) <= (wide)1 << 64);
 		windows[i].table.tbl = &tables[i];
+		windows[i].table.ops = &ops;
 		if (WINDOWS & BIT(i))
 			c.windows[i] = &windows[i];
 	}
