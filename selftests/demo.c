@@ -5,8 +5,9 @@
  * if every step is ok.
  *
  * usage: demo 1|2|answers
- *   answers   three calls that a client may make, a line for each: what the loaded driver
- *             says to it, whichever that is. For PowerNV
+ *
+ * The third makes three calls that a client may make, a line for each: what the loaded driver
+ * says to it, whichever that is. For PowerNV
  */
 #define _GNU_SOURCE
 #include <stdarg.h>
