@@ -296,30 +296,28 @@ void tce_container_assert_locked(struct tce_container *container)
 }
 
 /**
- * tce_container_act_charged() - run a command that charges pages, with the container locked
+ * tce_container_lock_charged() - charge pages, and lock a container as tce_container_lock() does
  * @container: the container
- * @act: the command, which calls tce_charge_need() before it changes anything
- * @arg: for @act
+ * @npages: CPU pages
  *
- * Context: as tce_charge().
+ * Undone by tce_uncharge_later() and tce_container_unlock(). Context: as tce_charge().
  *
- * Return: as tce_container_lock(), tce_charge() or @act.
+ * Return: 0; as tce_container_lock() or tce_charge().
  */
-long tce_container_act_charged(struct tce_container *container,
-			       long (*act)(struct tce_container *, struct tce_charge *, void *),
-			       void *arg)
+int tce_container_lock_charged(struct tce_container *container, unsigned long npages)
 {
-	struct tce_charge charge = {};
-	long rc;
+	int rc = tce_container_bind(container);
 
-	do {
-		rc = tce_charge_reserve(&charge, &container->mem) ?: tce_container_lock(container);
-		if (rc)
-			break;
-		rc = act(container, &charge, arg);
-		tce_container_unlock(container);
-	} while (rc == -EAGAIN);
-	tce_uncharge_later(&container->mem, charge.left);
+	if (rc)
+		return rc;
+	/* pending uncharges may make the difference */
+	tce_uncharge(&container->mem);
+	rc = tce_charge(container->mem.tmm->mm, npages);
+	if (rc)
+		return rc;
+	rc = tce_container_lock(container);
+	if (rc)
+		tce_uncharge_later(&container->mem, npages);
 	return rc;
 }
 

@@ -65,9 +65,7 @@ int tce_container_lock(struct tce_container *container);
 void tce_container_lock_always(struct tce_container *container);
 void tce_container_unlock(struct tce_container *container);
 void tce_container_assert_locked(struct tce_container *container);
-long tce_container_act_charged(struct tce_container *container,
-			       long (*act)(struct tce_container *, struct tce_charge *, void *),
-			       void *arg);
+int tce_container_lock_charged(struct tce_container *container, unsigned long npages);
 
 /* Unless the caller has the lock, another process may bind an unbound container. */
 static inline bool tce_container_owned(const struct tce_container *container)

@@ -207,6 +207,7 @@ int tce_container_unmap(struct tce_container *container, u64 ioba, u64 size)
 	return rc;
 }
 
+/* Return: CPU pages to be charged; -EBUSY; -ENODEV; -EPERM */
 static long check_enable(struct tce_container *container)
 {
 	struct iommu_table_group *table_group = tce_group_platform(container);
@@ -218,23 +219,6 @@ static long check_enable(struct tce_container *container)
 	if (!table_group->tce32_size)
 		return TCE_REFUSE(-EPERM);
 	return table_group->tce32_size >> PAGE_SHIFT;
-}
-
-static long enable(struct tce_container *container, struct tce_charge *charge, void *arg)
-{
-	long npages = check_enable(container);
-	int rc;
-
-	if (npages < 0)
-		return npages;
-	/* the charge that DISABLE had left for a MAP in flight */
-	tce_v1_disallow(&container->mem);
-	rc = tce_charge_need(charge, npages);
-	if (rc)
-		return rc;
-	tce_v1_allow(container->mem.v1, tce_charge_commit(charge, npages));
-	WRITE_ONCE(container->enabled, true);
-	return 0;
 }
 
 /**
@@ -249,15 +233,32 @@ static long enable(struct tce_container *container, struct tce_charge *charge, v
  */
 long tce_container_enable(struct tce_container *container)
 {
-	long rc;
+	long npages, rc;
 
-	/* a refused ENABLE must not bind the container to its caller */
-	rc = down_read_killable(&container->lock);
-	if (rc)
-		return rc;
-	rc = check_enable(container);
-	up_read(&container->lock);
-	return rc < 0 ? rc : tce_container_act_charged(container, enable, NULL);
+	do {
+		/* a refused ENABLE must not bind the container to its caller */
+		rc = down_read_killable(&container->lock);
+		if (rc)
+			return rc;
+		npages = check_enable(container);
+		/* the charge that DISABLE had left for a MAP in flight */
+		if (npages >= 0)
+			tce_v1_disallow(&container->mem);
+		up_read(&container->lock);
+		rc = npages < 0 ? npages : tce_container_lock_charged(container, npages);
+		if (rc)
+			return rc;
+		/* there may be another group by now */
+		rc = check_enable(container);
+		if (rc == npages) {
+			tce_v1_allow(container->mem.v1, npages);
+			WRITE_ONCE(container->enabled, true);
+		} else {
+			tce_uncharge_later(&container->mem, npages);
+		}
+		tce_container_unlock(container);
+	} while (rc >= 0 && rc != npages);
+	return min(rc, 0L);
 }
 
 /*

@@ -10,8 +10,7 @@
  * Locks: tce_mms_lock guards the list and its counts. It is innermost, and its holders neither wait
  * nor allocate.
  *
- * Never fails: everything but tce_mm_get(), tce_charge(), tce_charge_reserve(), tce_tables_take()
- * and tce_pin_pages().
+ * Never fails: everything but tce_mm_get(), tce_charge(), tce_tables_take() and tce_pin_pages().
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -161,31 +160,6 @@ int tce_charge(struct mm_struct *mm, unsigned long npages)
 			    /* may be outdated */
 			    data_race(mm->locked_vm) << (PAGE_SHIFT - 10), limit >> 10);
 	return TCE_REFUSE(-ENOMEM, "LOCKED_LIMIT", limit);
-}
-
-/**
- * tce_charge_reserve() - charge what a command needs before it takes its locks
- * @charge: the need and the reserve
- * @mem: the memory of the container, which is bound if there is a need
- *
- * What is not used has to be left to tce_uncharge_later().
- *
- * Context: as tce_charge().
- *
- * Return: 0; -ENOMEM.
- */
-int tce_charge_reserve(struct tce_charge *charge, struct tce_memory *mem)
-{
-	int rc;
-
-	if (charge->need <= charge->left)
-		return 0;
-	/* pending uncharges may make the difference */
-	tce_uncharge(mem);
-	rc = tce_charge(mem->tmm->mm, charge->need - charge->left);
-	if (!rc)
-		charge->left = charge->need;
-	return rc;
 }
 
 /* In any context: an ioctl of the owner does it when it ends, or the end of the container. */

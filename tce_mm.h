@@ -83,16 +83,6 @@ struct tce_memory {
 	atomic_long_t uncharge;
 };
 
-/**
- * struct tce_charge - CPU pages that a command charges before it takes its locks
- * @left: charged and not used
- * @need: found to be needed, with the locks held
- */
-struct tce_charge {
-	unsigned long left;
-	unsigned long need;
-};
-
 struct tce_mm *tce_mm_get(struct mm_struct *mm);
 void tce_mm_join(struct tce_mm *tmm, bool v2);
 struct tce_mm *tce_mm_next(unsigned long id);
@@ -100,7 +90,6 @@ void tce_mm_put(struct tce_mm *tmm);
 struct rb_root tce_mm_take_regions(struct tce_mm *tmm, int closed);
 
 int tce_charge(struct mm_struct *mm, unsigned long npages);
-int tce_charge_reserve(struct tce_charge *charge, struct tce_memory *mem);
 void tce_uncharge_later(struct tce_memory *mem, unsigned long npages);
 void tce_uncharge(struct tce_memory *mem);
 bool tce_uncharge_try(struct tce_memory *mem);
@@ -116,20 +105,6 @@ static __always_inline struct tce_mm *tce_memory_mm(const struct tce_memory *mem
 {
 	/* pairs with bind_mm() (litmus/bind.litmus) */
 	return smp_load_acquire(&mem->tmm);
-}
-
-/* -EAGAIN if fewer pages are reserved, upon which the caller reserves them and retries */
-static inline int tce_charge_need(struct tce_charge *charge, unsigned long npages)
-{
-	charge->need = npages;
-	return npages > charge->left ? -EAGAIN : 0;
-}
-
-/* Use reserved pages. Return: their number, to be uncharged later */
-static inline unsigned long tce_charge_commit(struct tce_charge *charge, unsigned long npages)
-{
-	charge->left -= npages;
-	return npages;
 }
 
 /* CPU pages that stay pinned until the next boot, because a device may reach them */

@@ -250,27 +250,51 @@ static int ask_for_table(struct tce_window *win, struct tce_group *grp, u32 shif
 	return TCE_REFUSE(rc);
 }
 
+/**
+ * struct budget - CPU pages that CREATE has charged and counted, and no window has got yet
+ * @charged: by tce_charge(), for all levels of a table
+ * @taken: by tce_tables_take(), for those that are allocated with it
+ */
+struct budget {
+	unsigned long charged;
+	unsigned long taken;
+};
+
+/* Adds the pages of a window to @budget. Return: 0; an errno if there can't be such a window */
+static int budget_add(struct budget *budget, struct iommu_table_group *table_group, u32 shift,
+		      u64 size, u32 levels)
+{
+	long npages = table_pages(table_group, shift, size, levels);
+
+	if (npages < 0)
+		return npages;
+	budget->charged += npages;
+	budget->taken += first_pages(shift, size, levels, npages);
+	return 0;
+}
+
 /*
- * Create a window that is not set in any bridge yet. Undone by tce_kvm_block(),
- * tce_table_unmap_all() and free_window(). @taken has been taken, and is given back on failure.
+ * Create a window that is not set in any bridge yet. It gets its pages from @budget. Undone by
+ * tce_kvm_block(), tce_table_unmap_all() and free_window().
  */
 static struct tce_window *new_window(struct tce_memory *mem, struct tce_group *grp, int num,
-				     u32 shift, u64 size, u32 levels, unsigned long taken)
+				     u32 shift, u64 size, u32 levels, struct budget *budget)
 {
+	struct budget own = {};
 	struct tce_table *table;
 	struct tce_window *win;
 	bool unhidden;
 	int rc, hidden;
 
+	rc = budget_add(&own, grp->table_group, shift, size, levels);
+	if (rc)
+		return ERR_PTR(rc);
 	win = kzalloc(sizeof(*win), GFP_KERNEL);
-	if (!win) {
-		rc = TCE_REFUSE(-ENOMEM);
-		goto err_give;
-	}
+	if (!win)
+		return ERR_PTR(TCE_REFUSE(-ENOMEM));
 	win->num = num;
 	table = &win->table;
 	table->mem = mem;
-	table->npages = taken;
 	rc = tce_kvm_prepare(table);
 	if (rc)
 		goto err_free;
@@ -281,6 +305,10 @@ static struct tce_window *new_window(struct tce_memory *mem, struct tce_group *g
 		goto err_unprepare;
 	rc = ask_for_table(win, grp, shift, size, levels);
 	if (!rc) {
+		win->charged = own.charged;
+		budget->charged -= own.charged;
+		table->npages = own.taken;
+		budget->taken -= own.taken;
 		rc = tce_table_init(table);
 		hidden = tce_kvm_hide(table, window_in(win, grp));
 		rc = rc ?: hidden;
@@ -306,8 +334,6 @@ err_unprepare:
 	tce_kvm_unprepare(table->kvm_ops);
 err_free:
 	kfree(win);
-err_give:
-	tce_tables_give(mem->tmm, taken);
 	return ERR_PTR(rc);
 }
 
@@ -384,19 +410,17 @@ void tce_windows_unset(struct tce_container *container, struct tce_group *grp)
 }
 
 static int add_window(struct tce_container *container, u32 shift, u64 size, u32 levels,
-		      unsigned long npages, unsigned long taken, u64 *start,
-		      struct tce_charge *charge)
+		      struct budget *budget, u64 *start)
 {
 	struct tce_group *grp = tce_group_first(container);
 	/* check_room() has found room. */
 	int num = container->windows[0] ? 1 : 0, rc;
 	struct tce_window *win;
 
-	win = new_window(&container->mem, grp, num, shift, size, levels, taken);
+	win = new_window(&container->mem, grp, num, shift, size, levels, budget);
 	rc = PTR_ERR_OR_ZERO(win);
 	if (rc)
 		goto out;
-	win->charged = tce_charge_commit(charge, npages);
 	container->windows[num] = win;
 	if (!container->mem.v1)
 		list_add(&win->table.in_mm, &container->mem.tmm->tables);
@@ -413,68 +437,52 @@ out:
 	return rc;
 }
 
-/* Pages to charge: for the default window if it is @pending, and for @create if not NULL */
-static long price_windows(const struct tce_container *container,
-			  struct iommu_table_group *table_group, bool pending,
-			  const struct vfio_iommu_spapr_tce_create *create,
-			  long *for_default, long *for_wanted)
+/* What tce_window_create() needs. Return: 0; its errnos */
+static int budget_windows(struct tce_container *container,
+			  const struct vfio_iommu_spapr_tce_create *create, struct budget *budget)
 {
-	if (create) {
-		*for_wanted = table_pages(table_group, create->page_shift, create->window_size,
-					  create->levels);
-		if (*for_wanted < 0)
-			return *for_wanted;
-	}
-	if (pending) {
-		*for_default = table_pages(table_group, IOMMU_PAGE_SHIFT_4K,
-					   table_group->tce32_size, 1);
-		if (*for_default < 0)
-			return *for_default;
-	}
-	return create ? check_room(table_group, container->windows, pending, create->page_shift,
-				   create->window_size) : 0;
-}
-
-/* CREATE, for tce_container_act_charged(); @arg is NULL for the default window alone */
-static long create_windows(struct tce_container *container, struct tce_charge *charge, void *arg)
-{
-	struct vfio_iommu_spapr_tce_create *create = arg;
 	struct iommu_table_group *table_group = tce_group_platform(container);
 	bool pending = container->default_pending;
-	long for_default = 0, for_wanted = 0;
-	unsigned long taken = 0;
-	u64 start;
-	int rc;
+	int rc = 0;
 
-	tce_container_assert_locked(container);
+	*budget = (struct budget){};
+	if (container->closed)
+		return TCE_REFUSE(-EINVAL);
 	if (!create && !container->enabled)
 		return TCE_REFUSE(-EPERM, "NOT_ENABLED", 0);
 	if (!table_group)
 		return TCE_REFUSE(create ? -ENXIO : -ENODEV);
-	rc = price_windows(container, table_group, pending, create, &for_default, &for_wanted) ?:
-	     tce_charge_need(charge, for_default + for_wanted);
-	if (rc)
-		return rc;
 	if (create)
-		taken = first_pages(create->page_shift, create->window_size, create->levels,
-				    for_wanted);
-	rc = tce_tables_take(container->mem.tmm, for_default + taken);
-	if (rc)
-		return rc;
+		rc = budget_add(budget, table_group, create->page_shift, create->window_size,
+				create->levels);
+	if (!rc && pending)
+		rc = budget_add(budget, table_group, IOMMU_PAGE_SHIFT_4K, table_group->tce32_size,
+				1);
+	if (!rc && create)
+		rc = check_room(table_group, container->windows, pending, create->page_shift,
+				create->window_size);
+	return rc;
+}
 
+static int create_windows(struct tce_container *container,
+			  struct vfio_iommu_spapr_tce_create *create, struct budget *budget)
+{
+	bool pending = container->default_pending;
+	u64 start;
+	int rc;
+
+	tce_container_assert_locked(container);
 	if (pending) {
-		rc = add_window(container, IOMMU_PAGE_SHIFT_4K, table_group->tce32_size, 1,
-				for_default, for_default, &start, charge);
-		if (rc) {
-			tce_tables_give(container->mem.tmm, taken);
+		rc = add_window(container, IOMMU_PAGE_SHIFT_4K,
+				tce_group_platform(container)->tce32_size, 1, budget, &start);
+		if (rc)
 			return rc;
-		}
 		container->default_pending = false;
 	}
 	if (!create)
 		return 0;
-	rc = add_window(container, create->page_shift, create->window_size, create->levels,
-			for_wanted, taken, &create->start_addr, charge);
+	rc = add_window(container, create->page_shift, create->window_size, create->levels, budget,
+			&create->start_addr);
 	if (!rc)
 		container->default_pending = false;
 	/*
@@ -505,7 +513,33 @@ static long create_windows(struct tce_container *container, struct tce_charge *c
 long tce_window_create(struct tce_container *container,
 		       struct vfio_iommu_spapr_tce_create *create)
 {
-	return tce_container_act_charged(container, create_windows, create);
+	struct tce_memory *mem = &container->mem;
+	struct budget budget, now;
+	bool again;
+	int rc;
+
+	do {
+		rc = down_read_killable(&container->lock);
+		if (rc)
+			return rc;
+		rc = budget_windows(container, create, &budget);
+		up_read(&container->lock);
+		rc = rc ?: tce_container_lock_charged(container, budget.charged);
+		if (rc)
+			return rc;
+		/* there may be another group or window by now */
+		rc = budget_windows(container, create, &now);
+		again = !rc && now.charged != budget.charged;
+		if (!rc && !again)
+			rc = tce_tables_take(mem->tmm, budget.taken);
+		if (!rc && !again) {
+			rc = create_windows(container, create, &budget);
+			tce_tables_give(mem->tmm, budget.taken);
+		}
+		tce_uncharge_later(mem, budget.charged);
+		tce_container_unlock(container);
+	} while (again);
+	return rc;
 }
 
 static int remove_window(struct tce_container *container, u64 start)

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a process is charged is what is held for it: what a command has reserved and not used
- * (struct tce_charge), what is to be uncharged later, what ENABLE and MAP have charged in v1, and
- * what regions and windows use, of which this knows only the sum. Each call below keeps it so,
- * whatever fails. A command uses no more than it has reserved (USE). No page of v1 is pinned that
- * is not charged, or about to be by another MAP, and none charges more than its own pages (MAP).
- * Only the process itself waits for its mmap_lock (UNCHARGE, TRY).
+ * What a process is charged is what is held for it: what is to be uncharged later, what ENABLE and
+ * MAP have charged in v1, and what regions and windows use, of which this knows only the sum. Each
+ * call below keeps it so, whatever fails. No page of v1 is pinned that is not charged, or about to
+ * be by another MAP, and none charges more than its own pages (MAP). Only the process itself waits
+ * for its mmap_lock (UNCHARGE, TRY).
  *
  * Whether CREATE, REMOVE, REGISTER, UNREGISTER, ENABLE, DISABLE and the end of a container call
  * these as they should is not shown here, but by KUnit's balance.
@@ -13,13 +12,11 @@
  * Assumed: each amount, and their sum, is below 2^40 pages, so that the kernel's own sum does not
  * wrap.
  *
- * each: CALL=RESERVE,USE,UNCHARGE,TRY,MAP PAGE_SHIFT=12
+ * each: CALL=UNCHARGE,TRY,MAP PAGE_SHIFT=12
  *
- * control: tce_charge_reserve tce_charge be_owner account_locked_vm(any) CALL=RESERVE
- * control: tce_charge_need tce_charge_commit CALL=USE
  * control: tce_uncharge account_locked_vm(any) CALL=UNCHARGE
  * control: tce_uncharge_try __account_locked_vm(any) CALL=TRY
- * control: count_pages tce_charge(any) tce_v1_allow CALL=MAP
+ * control: count_pages tce_charge(any) tce_v1_allow be_owner CALL=MAP
  */
 #define MOST			(1UL << 40)
 
@@ -74,18 +71,17 @@ static int __account_locked_vm(struct mm_struct *its, unsigned long pages, bool 
 #include "../tce_v1.c"
 #include "../tce_trace.c"
 
-enum { RESERVE, USE, UNCHARGE, TRY, MAP };
+enum { UNCHARGE, TRY, MAP };
 
 static struct tce_mm tmm = { .mm = &mm };
 static struct tce_v1 v1;
 static struct tce_memory mem = { .tmm = &tmm };
-static struct tce_charge charge;
 /* Pages of windows and regions, and what other MAPs have counted and are about to charge */
 static unsigned long used, others_charge;
 
 static unsigned long held(void)
 {
-	return (unsigned long)v1.charged + used + (unsigned long)mem.uncharge.n + charge.left;
+	return (unsigned long)v1.charged + used + (unsigned long)mem.uncharge.n;
 }
 
 /* A state in which this holds, and about which nothing else is known */
@@ -94,8 +90,6 @@ static void any_state(void)
 	mem.uncharge.n = any_amount();
 	v1.charged = CALL == MAP ? any_amount() : 0;
 	used = any_amount();
-	charge.left = CALL <= USE ? any_amount() : 0;
-	charge.need = any_amount();
 	assume(held() < MOST);
 	mm.locked_vm = held();
 }
@@ -113,21 +107,10 @@ static void be_owner(void)
 
 static void call(unsigned long n)
 {
-	unsigned long before = charge.left, locked = mm.locked_vm, was;
+	unsigned long locked = mm.locked_vm, was;
 	int rc;
 
 	switch (CALL) {
-	case RESERVE:
-		rc = tce_charge_reserve(&charge, &mem);
-		prove(rc ? charge.left == before : charge.left >= charge.need);
-		break;
-	case USE:
-		rc = tce_charge_need(&charge, n);
-		prove(!rc || (rc == -EAGAIN && charge.need == n && n > charge.left));
-		if (!rc)
-			used += tce_charge_commit(&charge, n);
-		prove(rc ? charge.left == before : charge.left <= before);
-		break;
 	case UNCHARGE:
 		if (any_bool())
 			be_owner();
@@ -154,7 +137,7 @@ int main(void)
 {
 	current = &task;
 	task.mm = &other;
-	if (CALL != UNCHARGE && CALL != TRY)
+	if (CALL == MAP)
 		be_owner();
 	mem.v1 = CALL == MAP ? &v1 : NULL;
 	any_state();
