@@ -57,6 +57,11 @@ SOURCE_DIR = $(DESTDIR)/usr/src/$(PACKAGE)-$(VERSION)
 # What an administrator, or the author of a client, reads
 PAGES = installation secure-boot passthrough containers partition dpdk monitoring troubleshooting \
 	errnos limits help tcestat hardware glossary clients tracepoints
+# Links to the others become words there.
+SOURCE_PAGES = CONTRIBUTING.md \
+	$(filter-out $(PAGES:=.rst),$(notdir $(wildcard Documentation/*.rst)))
+unlink = 's/`([^`<]+)[ \n]<[^ >]*$(1)[^>]*>`__/\1 (in the source)/g; \
+	s/\[([^]]+)\]\([^ )]*$(1)[^)]*\)/\1 (in the source)/g'
 EXAMPLES_DIR = $(DESTDIR)/usr/share/doc/$(PACKAGE)-tools/examples
 
 install-dkms:
@@ -82,6 +87,8 @@ install-tools:
 	install -D -m 644 -t $(dir $(EXAMPLES_DIR))Documentation \
 		$(addprefix Documentation/,$(PAGES:=.rst) install.svg windows.svg)
 	install -m 644 -t $(dir $(EXAMPLES_DIR)) README.md CHANGELOG.md SECURITY.md
+	sed -zEi $(foreach page,$(SOURCE_PAGES),-e $(call unlink,$(page))) \
+		$(addprefix $(dir $(EXAMPLES_DIR)),Documentation/*.rst *.md)
 
 dist deb rpm: host-package
 	@scripts/release/package $@

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Follow every link of pages in HTML, to files and to sections of them.
 
-usage: python3 -m harness.links [--forge] DIRECTORY     (--forge: as scripts/docs renders the pages
-       for a forge, which names a section by its heading; what is no page is in the repository)
+usage: python3 -m harness.links [--forge TREE] DIRECTORY     (--forge: as scripts/docs renders the
+       pages of TREE for a forge, which names a section by its heading; what is no page is in TREE)
 
 Exit codes: 0 all of them lead to something, 1 some do not (printed), or there is none.
 """
@@ -14,7 +14,6 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from harness.cli import parser, start
-from harness.paths import ROOT
 
 
 class Page(HTMLParser):
@@ -52,9 +51,9 @@ class Page(HTMLParser):
             self.headings[-1] += data
 
 
-def dead(top: Path, forge: bool) -> tuple[int, list[str]]:
+def dead(top: Path, forge: Path | None) -> tuple[int, list[str]]:
     """How many links there are, and those that lead nowhere."""
-    pages = {str(path.relative_to(top)): Page(path.read_text(), forge)
+    pages = {str(path.relative_to(top)): Page(path.read_text(), forge is not None)
              for path in top.rglob("*") if path.suffix in (".html", ".rst", ".md")}
     count, found = 0, []
     for name, page in pages.items():
@@ -66,7 +65,8 @@ def dead(top: Path, forge: bool) -> tuple[int, list[str]]:
             path = posixpath.normpath(posixpath.join(posixpath.dirname(name), unquote(url.path))
                                       ) if url.path else name
             if path not in pages:
-                if url.fragment or not ((top / path).is_file() or forge and (ROOT / path).exists()):
+                if url.fragment or not (
+                        (top / path).is_file() or forge and (forge / path).exists()):
                     found.append(f"{name}: {link} leads nowhere")
             elif url.fragment and unquote(url.fragment) not in pages[path].names:
                 found.append(f"{name}: {link}: there is no such section")
@@ -75,7 +75,7 @@ def dead(top: Path, forge: bool) -> tuple[int, list[str]]:
 
 def main(doc: str) -> int:
     p = parser(doc)
-    p.add_argument("--forge", action="store_true")
+    p.add_argument("--forge", type=Path)
     p.add_argument("directory", type=Path)
     args = p.parse_args()
     count, found = dead(args.directory, args.forge)

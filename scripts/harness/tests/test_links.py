@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/docs: a link that leads nowhere is found, as HTML and on a forge."""
 from harness.links import dead
+from harness.paths import ROOT
 from harness.tests import Scratch
 
 
@@ -11,7 +12,7 @@ class Links(Scratch):
                   '<h2 id="as-it-s-called"><a>As it\'s</a> called</h2>'
                   '<h2 id="id1">As its called</h2>')
         self.file(name, f'<p id="here"><a href="{link}">x</a></p><h1>Its own (one)</h1>')
-        return dead(self.top, forge)
+        return dead(self.top, ROOT if forge else None)
 
     def test_html(self):
         for link, good in (("../c/d.html", True), ("../c/d.html#as-it-s-called", True),
@@ -30,4 +31,4 @@ class Links(Scratch):
             self.assertEqual([*map(bool, self.found(link, True))][1], not good, link)
 
     def test_none(self):
-        self.assertEqual(dead(self.top, False), (0, []))
+        self.assertEqual(dead(self.top, None), (0, []))
