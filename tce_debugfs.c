@@ -80,7 +80,7 @@ static int show_mm(struct seq_file *m, struct tce_mm *tmm)
 	rcu_read_unlock();
 	seq_printf(m, "process id=%lu tgid=%d table_leaked=%d kvm=%d locked_vm=%llu alive=%d comm=",
 		   tmm->id, pid_nr(tmm->pid), READ_ONCE(tmm->table_leaked),
-		   tce_mm_has_kvm(tmm->mm),
+		   tce_mm_may_have_kvm(tmm->mm),
 		   /* may be outdated */
 		   bytes(data_race(tmm->mm->locked_vm)), !!task);
 	/* a process can choose any name */

@@ -131,7 +131,7 @@ static __always_inline unsigned long tce_page_hpa(struct page *page)
 }
 
 /* KVM watches a process's memory by an MMU notifier. Once this is true, it stays true. */
-static __always_inline bool tce_mm_has_kvm(const struct mm_struct *mm)
+static __always_inline bool tce_mm_may_have_kvm(const struct mm_struct *mm)
 {
 #ifdef CONFIG_MMU_NOTIFIER
 	/* mm_has_notifiers(), but read once */
@@ -147,7 +147,7 @@ static __always_inline bool tce_mm_has_kvm(const struct mm_struct *mm)
  */
 static inline bool tce_mm_allows_kvm(const struct tce_mm *tmm)
 {
-	return tce_mm_has_kvm(tmm->mm) && !tmm->nr_draining;
+	return tce_mm_may_have_kvm(tmm->mm) && !tmm->nr_draining;
 }
 
 #endif /* TCE_MM_H */

@@ -32,8 +32,8 @@
  * @in_list: in &tce_mm.listed_regions, if it is in KVM's list
  * @in_use: entries of a shared table map it; set by &tce_tables.search, and true until the next one
  * @mapped: TCEs that map it, except for those in a shared table of a region in KVM's list; raised
- *	by MAP before it writes (read_hold()), lowered after the invalidation (put_holder()), and
- *	for what was not written (read_undo())
+ *	by MAP before it writes (read_hold()), lowered after the invalidation (release_holder()),
+ *	and for what was not written (read_undo())
  * @blocks: where its pages are (tce_block.h)
  */
 struct tce_region {

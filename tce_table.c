@@ -51,12 +51,12 @@ static __always_inline bool tce_table_has_level(const struct tce_table *table, u
 }
 
 /**
- * struct tce_entry - the content of an entry
+ * struct tce_content - the content of an entry
  * @hpa: the address
  * @dir: the device's permissions; DMA_NONE for an empty entry
  * @val: the userspace entry; 0 for none
  */
-struct tce_entry {
+struct tce_content {
 	unsigned long hpa;
 	enum dma_data_direction dir;
 	u64 val;
@@ -67,8 +67,8 @@ struct tce_entry {
  * caller has invalidated the entry. Return: 0; -ENOMEM or -EIO if the platform refused, and nothing
  * has changed
  */
-static __always_inline int tce_entry_swap(struct tce_table *table, unsigned long entry,
-					  __be64 *pua, struct tce_entry *new)
+static __always_inline int exchange_entry(struct tce_table *table, unsigned long entry,
+					  __be64 *pua, struct tce_content *new)
 {
 	u64 val = new->val, old = tce_pua_read(pua);
 	int rc = table->ops->xchg_no_kill(table->tbl, entry, &new->hpa, &new->dir);
@@ -98,11 +98,11 @@ struct tce_holder {
 };
 
 /**
- * struct tce_put - memory to be released
+ * struct tce_release - memory to be released
  * @holder: the memory
  * @n: number of entries that mapped it
  */
-struct tce_put {
+struct tce_release {
 	struct tce_holder holder;
 	unsigned long n;
 };
@@ -112,15 +112,15 @@ struct tce_put {
  * @table: the table, with &tce_table.lock held
  * @first: first of the entries
  * @end: end of the entries; 0 for none
- * @nr: number of elements of @put in use
- * @put: the memory
+ * @nr: number of elements of @release in use
+ * @release: the memory
  */
 struct tce_gather {
 	struct tce_table *table;
 	unsigned long first;
 	unsigned long end;
 	unsigned int nr;
-	struct tce_put put[TCE_GATHER_MAX];
+	struct tce_release release[TCE_GATHER_MAX];
 };
 
 static __always_inline bool is_held_by(const struct tce_holder *holder, u64 val)
@@ -155,22 +155,22 @@ static __always_inline struct tce_holder find_holder(const struct tce_table *tab
 }
 
 /* KVM's list can be decremented only one by one. */
-static noinline void put_kvm(const struct tce_region *region, unsigned long n)
+static noinline void release_kvm(const struct tce_region *region, unsigned long n)
 {
 	while (n--)
 		mm_iommu_mapped_dec(region->mm_iommu);
 }
 
 /* After the invalidation. Sleeps for v1. */
-static __always_inline void put_holder(const struct tce_table *table,
-				       const struct tce_holder *holder, unsigned long n)
+static __always_inline void release_holder(const struct tce_table *table,
+					   const struct tce_holder *holder, unsigned long n)
 {
 	if (table->mem->v1)
-		tce_v1_put(table->mem->v1, holder->first & ~TCE_UA_VFIO, n);
+		tce_v1_release(table->mem->v1, holder->first & ~TCE_UA_VFIO, n);
 	else if (likely(holder->first & TCE_UA_VFIO))
 		atomic64_sub(n, &holder->region->mapped);
 	else
-		put_kvm(holder->region, n);
+		release_kvm(holder->region, n);
 }
 
 static void gather_init(struct tce_gather *gather, struct tce_table *table)
@@ -180,12 +180,12 @@ static void gather_init(struct tce_gather *gather, struct tce_table *table)
 	gather->nr = 0;
 }
 
-static noinline void gather_put_all(struct tce_gather *gather)
+static noinline void release_all(struct tce_gather *gather)
 {
 	unsigned int i;
 
 	for (i = 0; i < gather->nr; i++)
-		put_holder(gather->table, &gather->put[i].holder, gather->put[i].n);
+		release_holder(gather->table, &gather->release[i].holder, gather->release[i].n);
 	gather->nr = 0;
 }
 
@@ -197,7 +197,7 @@ static __always_inline void gather_flush(struct tce_gather *gather)
 		tce_table_flush(gather->table);
 	gather->end = 0;
 	if (gather->nr)
-		gather_put_all(gather);
+		release_all(gather);
 }
 
 /* Entries in between are invalidated as well. */
@@ -209,10 +209,10 @@ static __always_inline void gather_entries(struct tce_gather *gather, unsigned l
 	gather->end = end;
 }
 
-static void gather_put(struct tce_gather *gather, const struct tce_entry *old)
+static void gather_release(struct tce_gather *gather, const struct tce_content *old)
 {
 	const struct tce_table *table = gather->table;
-	struct tce_put *last = gather->put + gather->nr - 1;
+	struct tce_release *last = gather->release + gather->nr - 1;
 	struct tce_holder holder;
 
 	holder = gather->nr && is_held_by(&last->holder, old->val) ? last->holder :
@@ -225,7 +225,7 @@ static void gather_put(struct tce_gather *gather, const struct tce_entry *old)
 	}
 	if (gather->nr == TCE_GATHER_MAX)
 		gather_flush(gather);
-	gather->put[gather->nr++] = (struct tce_put){ holder, 1 };
+	gather->release[gather->nr++] = (struct tce_release){ holder, 1 };
 }
 
 /*
@@ -256,7 +256,7 @@ static noinline bool erase_run(struct tce_table *table, unsigned long entry, __b
 			tce_pua_write(&pua[i++], 0);
 		} while (i < n && is_held_by(&holder, tce_pua_read(&pua[i])));
 		if (holder.size)
-			put_holder(table, &holder, i - start);
+			release_holder(table, &holder, i - start);
 	}
 	return true;
 }
@@ -267,7 +267,7 @@ static noinline bool erase_run(struct tce_table *table, unsigned long entry, __b
  * @entry: the next entry
  * @left: number of entries from there on
  * @run_min: the shortest run worth one operation of the platform
- * @client: it is a command: the caller may be killed, and expects that also empty entries of a
+ * @command: it is a command: the caller may be killed, and expects that also empty entries of a
  *	shared table are invalidated
  * @rc: 0, or -EIO if the platform refused entries
  */
@@ -276,7 +276,7 @@ struct tce_unmap {
 	unsigned long entry;
 	unsigned long left;
 	unsigned long run_min;
-	bool client;
+	bool command;
 	int rc;
 };
 
@@ -285,20 +285,20 @@ static void erase_each(struct tce_unmap *unmap, struct tce_gather *gather, unsig
 		       __be64 *pua, unsigned long n)
 {
 	u64 empty = unmap->table->shared ? TCE_UA_USED : 0;
-	struct tce_entry old;
+	struct tce_content old;
 	unsigned long i;
 
 	for (i = 0; i < n; i++) {
-		old = (struct tce_entry){ .dir = DMA_NONE, .val = empty };
-		if (tce_entry_swap(unmap->table, entry + i, &pua[i], &old)) {
+		old = (struct tce_content){ .dir = DMA_NONE, .val = empty };
+		if (exchange_entry(unmap->table, entry + i, &pua[i], &old)) {
 			unmap->rc = TCE_REFUSE(-EIO);
 			continue;
 		}
 		/* MAP's and what KVM has put; a tombstone; and what KVM may have put over MAP's */
-		if (old.dir != DMA_NONE || old.hpa || old.val || unmap->client)
+		if (old.dir != DMA_NONE || old.hpa || old.val || unmap->command)
 			gather_entries(gather, entry + i, entry + i + 1);
 		if (old.val)
-			gather_put(gather, &old);
+			gather_release(gather, &old);
 	}
 }
 
@@ -327,7 +327,7 @@ static __always_inline int unmap_chunk(struct tce_unmap *unmap)
 	unsigned long n, i = 0;
 	__be64 *pua;
 
-	if (!unmap->client)
+	if (!unmap->command)
 		mutex_lock(&table->lock);
 	else if (mutex_lock_killable(&table->lock))
 		return -EINTR;
@@ -346,22 +346,22 @@ static __always_inline int unmap_chunk(struct tce_unmap *unmap)
 	return 0;
 }
 
-/* @client: the caller may be killed. Return: as tce_table_unmap() */
+/* @command: as in struct tce_unmap. Return: as tce_table_unmap() */
 static int unmap_entries(struct tce_table *table, unsigned long first, unsigned long n,
-			 unsigned long run_min, bool client)
+			 unsigned long run_min, bool command)
 {
 	struct tce_unmap unmap = {
 		.table = table,
 		.entry = first,
 		.left = n,
 		.run_min = run_min,
-		.client = client,
+		.command = command,
 	};
 
 	while (unmap.left) {
 		if (unmap_chunk(&unmap))
 			return -EINTR;
-		if (client && unmap.left && fatal_signal_pending(current))
+		if (command && unmap.left && fatal_signal_pending(current))
 			return -EINTR;
 		if (need_resched())
 			cond_resched();
@@ -542,21 +542,21 @@ static __always_inline unsigned long write_each(struct tce_map *map, struct tce_
 	unsigned long entry = map->entry, ua = extent.ua, hpa = 0;
 	enum dma_data_direction dir = map->dir;
 	struct tce_table *table = map->table;
-	struct tce_entry now;
+	struct tce_content now;
 	int rc;
 
 	for (i = 0; i < extent.entries; i++, ua += step, hpa += step) {
 		if (PAGE_SIZE == SZ_4K || !i || !offset_in_page(ua))
 			hpa = read_hpa(&reader, ua);
-		now = (struct tce_entry){ hpa, dir, tce_val(reader.batch, ua, hpa, dir) };
-		rc = tce_entry_swap(table, entry + i, &pua[i], &now);
+		now = (struct tce_content){ hpa, dir, tce_val(reader.batch, ua, hpa, dir) };
+		rc = exchange_entry(table, entry + i, &pua[i], &now);
 		if (unlikely(rc)) {
 			map->rc = TCE_REFUSE(rc);
 			break;
 		}
 		gather_entries(gather, entry + i, entry + i + 1);
 		if (unlikely(now.val))
-			gather_put(gather, &now);
+			gather_release(gather, &now);
 	}
 	return i;
 }

@@ -152,7 +152,7 @@ static void unpin(struct tce_v1 *v1, struct page *page)
  * written. @val tells the page, and whether the device may have written to it; see tce_v1_val().
  * Sleeps.
  */
-void tce_v1_put(struct tce_v1 *v1, u64 val, unsigned long n)
+void tce_v1_release(struct tce_v1 *v1, u64 val, unsigned long n)
 {
 	struct page *page = pfn_to_page(PHYS_PFN(val & ~TCE_V1_WRITE));
 	struct tce_v1_page *shared;
@@ -245,7 +245,7 @@ int tce_v1_pin(struct tce_v1_batch *batch, struct tce_memory *mem,
 void tce_v1_unpin(struct tce_v1_batch *batch)
 {
 	for (; batch->taken < batch->n; batch->taken++) {
-		tce_v1_put(batch->mem->v1, tce_page_hpa(batch->pages[batch->taken]), 1);
+		tce_v1_release(batch->mem->v1, tce_page_hpa(batch->pages[batch->taken]), 1);
 		if (need_resched())
 			cond_resched();
 	}
@@ -292,7 +292,7 @@ static unsigned long same_page(const struct tce_v1_batch *batch, unsigned long u
  *
  * The batch keeps its use of a larger page for the last entry, because another thread may unmap the
  * page's entries before the next chunk of MAP maps the rest. Does not sleep. Undone
- * by tce_v1_put() or tce_v1_untake().
+ * by tce_v1_release() or tce_v1_untake().
  */
 void tce_v1_take(struct tce_v1_batch *batch, unsigned long ua, unsigned long n)
 {
