@@ -45,7 +45,11 @@
  * A hypercall may clear any number of entries without sleeping. While anybody drains, clears are
  * left to user space, so that a guest delays nobody (kvm_draining).
  *
- * The operations stay, and keep the module, until the table is freed.
+ * The operations stay, and keep the module, until the table is freed. Whoever removes a window
+ * waits for one more grace period, and then frees the table (free_window()). An RCU callback could
+ * do so, but then the next CREATE would still find the old table counted, the module could not be
+ * unloaded right after the last close, and up to an eighth of memory would be freed in a softirq.
+ * The wait delays only the client itself, and root who unbinds its device.
  *
  * Locks: none. Only KVM can race with the creation or destruction of a table.
  *
