@@ -36,6 +36,11 @@ HIGH_WINDOW = ["--qemu=-global", "--qemu=spapr-pci-host-bridge.dma_win_addr=0x80
 # Whose KVM does not look where a table ends
 UNCHECKED = "6.12.95-4k"
 
+KVM = ["--module", "kvm-hv"]
+
+# A partition that has KVM, which is nested in the hypervisor's
+NESTED = ["--qemu=-machine", "--qemu=cap-nested-hv=on", "--qemu=-cpu", "--qemu=power9"]
+
 # With KVM: guests that do nothing but hypercalls, and a REGISTER, which pins twice then.
 KVM_TESTS = "kvm: *|storm: *|waits: v2: one of many *pages that comes late*"
 
@@ -105,7 +110,7 @@ PATIENCE = ["--timeout", "5400", "--stall", "900", "--env", "TCE_PATIENCE=3",
             "--env", f"TCE_SEED={SEED}"]
 
 # Emulated processors stop for longer than real ones, so that KCSAN has to watch for longer.
-KVM, KCSAN = ["--module", "kvm-hv"], ["--append", "kcsan.udelay_task=400 kcsan.skip_watch=2000"]
+KCSAN = ["--append", "kcsan.udelay_task=400 kcsan.skip_watch=2000"]
 
 
 def further() -> dict[str, list[Step]]:
@@ -182,7 +187,10 @@ def machines() -> Iterator[Step]:
         more += HIGH_WINDOW if machine == "pseries" else []
         yield Step(f"selftest {kernel} {machine}", programs(kernel, machine, who, *more))
     yield Step("selftest 6.12-64k powernv9 kvm", programs(
-        "6.12-64k", "powernv9", "user", "--as", "kvm", "--module", "kvm-hv", "--test", KVM_TESTS))
+        "6.12-64k", "powernv9", "user", "--as", "kvm", *KVM, "--test", KVM_TESTS))
+    yield Step("selftest 6.12-64k pseries kvm", programs(
+        "6.12-64k", "pseries", "user", "--as", "kvm", *KVM, *NESTED,
+        "--test", "kvm: *|storm: v2*"))
     yield Step("guests under KVM", ["guests", "kvm/1/demo", "kvm/1/kill"], 2)
     for kernel, goals in (("6.12-4k", 54), ("6.12-64k", 71)):
         yield Step(f"bench {kernel}", ["bench", kernel, "powernv9"], goals)
