@@ -574,6 +574,22 @@ class Amounts(Scratch):
                                  [tcestat.table_bytes(host, size, 1 << shift, levels)
                                   for shift, size, levels in windows])
 
+    def test_usual_tables_fit(self):
+        """What the module lets the tables of a process take is enough for DPDK's largest window in
+        a partition of 16 GiB, and for guests with much more maxmem than their host of 64 GiB has"""
+        limit = re.search(r"^#define TCE_TABLES_SHARE_OF_ONE\t(\d+)$",
+                          (ROOT / "tce_mm.c").read_text(), re.M)
+        assert limit
+        self.assertEqual(int(limit[1]), tcestat.TABLES_SHARE)
+        for words, least, host in (
+                ("--platform pseries --page 64K --highest 3ffffffffff --huge-page 64K", 512 << 20,
+                 16 << 30),
+                ("--platform powernv --page 64K --mem 64G --maxmem 1T", 256 << 20, 64 << 30),
+                ("--platform powernv --page 4K --mem 64G --maxmem 256G", 1 << 30, 64 << 30)):
+            needed = json.loads(printed(PROGRAM, "memlock", "--json", *words.split()))
+            self.assertGreaterEqual(needed["host_memory"], least * tcestat.TABLES_SHARE, words)
+            self.assertLessEqual(needed["host_memory"], host, words)
+
     def test_pages_quote_it(self):
         """Each command "tcestat memlock" that a page shows with what it prints, and the numbers of
         the examples"""
