@@ -206,6 +206,7 @@ def machines() -> Iterator[Step]:
     yield Step("clients", ["clients", "--short"], 28)
     yield Step("handback powernv9", ["system", "handback"])
     yield Step("second pseries", ["system", "second"])
+    yield Step("dlpar pseries", ["system", "dlpar"])
     for kernel in ("6.1-64k", "6.12-4k"):
         yield Step(f"hotplug {kernel}", ["system", "hotplug", "powernv9", kernel])
     yield Step("tcestat", ["system", "tcestat"])
