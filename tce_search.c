@@ -166,20 +166,32 @@ static int read_shared(struct tce_mm *tmm, const struct tce_memory *mem,
 	return reading.refused ? TCE_REFUSE(-EBUSY) : 0;
 }
 
-/*
- * Count userspace entries in a row that are MAP's of a region or, without @of, not empty and
- * others.
- */
-static __always_inline unsigned long pua_run_of(const __be64 *pua, unsigned long max,
-						const struct tce_region *region, const bool of)
+/* Whether a userspace entry is MAP's, of the region */
+static __always_inline bool is_of(const struct tce_region *region, u64 val)
 {
-	const u64 first = region->ua | TCE_UA_VFIO, size = region->npages << PAGE_SHIFT;
+	return val - (region->ua | TCE_UA_VFIO) < region->npages << PAGE_SHIFT;
+}
+
+/* Count userspace entries in a row that are MAP's of the region. */
+static unsigned long run_of(const struct tce_region *region, const __be64 *pua, unsigned long max)
+{
+	unsigned long n = 0;
+
+	while (n < max && is_of(region, tce_pua_read(&pua[n])))
+		n++;
+	return n;
+}
+
+/* Count those that are others, and not empty. */
+static unsigned long run_of_others(const struct tce_region *region, const __be64 *pua,
+				   unsigned long max)
+{
 	unsigned long n;
 	u64 val;
 
 	for (n = 0; n < max; n++) {
 		val = tce_pua_read(&pua[n]);
-		if ((val - first < size) != of || (!of && !val))
+		if (!val || is_of(region, val))
 			break;
 	}
 	return n;
@@ -203,7 +215,7 @@ static void search_next(struct tce_table *table, const struct tce_region *region
 	n = min3(n, size - at, size - search->seen);
 	if (pua) {
 		n = min(n, TCE_CHUNK);
-		run = pua_run_of(pua, n, region, true);
+		run = run_of(region, pua, n);
 		if (run && search->found == size)
 			search->found = at;
 		/* entries that the platform refuses to clear stay counted */
@@ -211,7 +223,7 @@ static void search_next(struct tce_table *table, const struct tce_region *region
 			*others += run;
 		else if (run)
 			tce_table_unmap(table, entry, run);
-		n = run ?: tce_pua_run(pua, n, true) ?: pua_run_of(pua, n, region, false);
+		n = run ?: tce_pua_run(pua, n, true) ?: run_of_others(region, pua, n);
 	}
 	search->seen += n;
 }

@@ -437,8 +437,8 @@ static __always_inline unsigned long read_hpa(const struct tce_reader *reader, u
 }
 
 /*
- * End an extent where its memory is no longer contiguous. Scattered memory mostly takes two
- * look-ups, and is returned in pieces too short for a run.
+ * Find a run of contiguous memory. The page half a run ahead is probed first: if it does not
+ * continue the memory, no run starts here, and the extent ends before it.
  */
 static __always_inline void read_run(const struct tce_reader *reader, struct tce_extent *extent)
 {

@@ -117,38 +117,47 @@ static bool has_default(const struct iommu_table_group *table_group, const struc
 				 (u64)tbl->it_size << tbl->it_page_shift);
 }
 
-/* pseries says -1 if it has only the default window. */
+/* pseries then says that it supports -1 windows. */
+static bool only_default(const struct iommu_table_group *table_group)
+{
+	return table_group->max_dynamic_windows_supported > IOMMU_TABLE_GROUP_MAX_TABLES;
+}
+
 static unsigned int most_windows(const struct iommu_table_group *table_group)
 {
-	u32 most = table_group->max_dynamic_windows_supported;
+	return only_default(table_group) ? 1 : table_group->max_dynamic_windows_supported;
+}
 
-	return most > IOMMU_TABLE_GROUP_MAX_TABLES ? 1 : most;
+/*
+ * pseries has the default window and one other, which it keeps as a property of one name. It can't
+ * bring the default window back while the other one exists.
+ */
+static int check_room_on_pseries(const struct iommu_table_group *table_group,
+				 struct tce_window *const *windows, bool pending, u32 shift,
+				 u64 size)
+{
+	if (windows[1])
+		return -EPERM;
+	if (pending || windows[0])
+		return most_windows(table_group) > 1 &&
+		       (pending || has_default(table_group, windows[0])) ? 0 : -ENOSPC;
+	return only_default(table_group) && !is_default(table_group, shift, size) ? -ENOSPC : 0;
 }
 
 /*
  * Check that one more window fits, besides a @pending default window. If pseries is asked for one
- * that it can't give, it loses the table, or never creates a window for the device again. It has
- * the default window and one other, which it keeps as a property of one name, and can't bring the
- * default window back (-EPERM) while the other one exists.
+ * that it can't give, it loses the table, or never creates a window for the device again.
  */
 static int check_room(const struct iommu_table_group *table_group,
 		      struct tce_window *const *windows, bool pending, u32 shift, u64 size)
 {
-	bool default_here = pending || has_default(table_group, windows[0]);
-	bool none = !windows[0] && !pending;
+	int rc = 0;
 
-	if (!none && windows[1])
-		return TCE_REFUSE(-ENOSPC, "TOO_MANY_WINDOWS", 0);
-	if (table_group->max_levels > 1)
-		return 0;
-	if (windows[1])
-		return TCE_REFUSE(-EPERM, "TOO_MANY_WINDOWS", 0);
-	if (!none && (!default_here || most_windows(table_group) == 1))
-		return TCE_REFUSE(-ENOSPC, "TOO_MANY_WINDOWS", 0);
-	if (table_group->max_dynamic_windows_supported > IOMMU_TABLE_GROUP_MAX_TABLES &&
-	    !is_default(table_group, shift, size))
-		return TCE_REFUSE(-ENOSPC, "TOO_MANY_WINDOWS", 0);
-	return 0;
+	if ((pending || windows[0]) && windows[1])
+		rc = -ENOSPC;
+	else if (table_group->max_levels <= 1)
+		rc = check_room_on_pseries(table_group, windows, pending, shift, size);
+	return TCE_REFUSE(rc, "TOO_MANY_WINDOWS", 0);
 }
 
 /*
