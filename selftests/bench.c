@@ -30,6 +30,8 @@
 #define REPS		9
 #define PROBES		33
 #define HUGE		(2 * MiB)
+#define LISTED		256		/* regions that KVM can find */
+#define BESIDE		(1ULL << 16)	/* mapped entries of another container */
 
 static const char *driver = "?";
 static uint64_t regions;		/* the most that are registered */
@@ -349,6 +351,68 @@ static void shared_regions(int version)
 	}
 }
 
+/* All entries from @start on map the same memory. */
+static void map_all(const struct tce *t, uint64_t start, uint64_t entries, uint8_t *mem,
+		    uint64_t size)
+{
+	uint64_t at;
+
+	for (at = 0; at < entries * TCE; at += size)
+		map(t->container, mem, start + at, size, RW);
+}
+
+/*
+ * UNREGISTER of a page that nothing maps, in a process that has KVM, beside a window whose entries
+ * all map other memory. Each of them is read; a partition asks the hypervisor for it. The kernel's
+ * own driver reads none.
+ */
+static void unregister_beside(int version)
+{
+	const uint64_t entries = host.powernv ? 1ULL << 24 : 1ULL << 20, size = 64 * MiB;
+	uint8_t *mem, *page = scattered(host.page);
+	uint64_t cost[3], start;
+	struct tce t;
+	int r;
+
+	if (!strcmp(driver, "intree"))
+		return;
+	mem = alloc_huge(size, NULL);
+	guest_init();
+	attach(&t, version);
+	allow(&t, mem, size);
+	remove_window(t.container, t.info.dma32_window_start);
+	create(t.container, 12, entries * TCE, host.powernv ? 3 : 1, &start);
+	map_all(&t, start, entries, mem, size);
+	for (r = 0; r < 3; r++) {
+		register_mem(t.container, page, host.page);
+		cost[r] = counted(unregister_mem(t.container, page, host.page));
+	}
+	figure(1.0 * least(cost, 3) / entries,
+	       "v2 UNREGISTER with KVM beside a mapped window per entry");
+}
+
+/*
+ * Close of one of two containers of a process that has KVM, with 255 regions, beside the window of
+ * the other one, of which entries are read once
+ */
+static void close_beside(int version)
+{
+	const uint64_t size = 64 * MiB;
+	uint8_t *mem = alloc_huge(size, NULL), *own = alloc(LISTED * CHUNK, HUGE);
+	struct tce t[2];
+	int i;
+
+	guest_init();
+	attach(&t[0], version);
+	attach_at(&t[1], version, host.other);
+	register_mem(t[1].container, mem, size);
+	map_all(&t[1], t[1].info.dma32_window_start, BESIDE, mem, size);
+	for (i = 1; i < LISTED; i++)
+		register_mem(t[0].container, own + i * CHUNK, host.page);
+	figure(1.0 * counted(detach(&t[0])) / (t[1].info.dma32_window_size / TCE),
+	       "v2 close with KVM of one of two containers per entry");
+}
+
 #define THREADS	4
 #define TURNS	1000
 
@@ -427,7 +491,6 @@ static void several_threads(int version)
 /* What a guest's hypercall for TCEs costs, which KVM does by itself in the container's table */
 #define TCES		512U		/* the most that one hypercall takes */
 #define DATA		(64 * KiB)	/* what the guest maps, up to its end */
-#define LISTED		256		/* regions that KVM can find */
 #define OPAL_TCE_KILL	"opcode == 126"
 
 static const struct shape {
@@ -533,6 +596,8 @@ static const struct {
 	{ "unregister", unregister_mapped, 2 },
 	{ "regions", many_regions, 2 },
 	{ "shared", shared_regions, 2 },
+	{ "close beside", close_beside, 2 },
+	{ "unregister beside", unregister_beside, 2 },
 	{ "threads", several_threads, 1 },
 	{ "threads", several_threads, 2 },
 	{ "guest", guest_calls, 0 },
