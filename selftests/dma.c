@@ -251,6 +251,35 @@ static void dirty_at_close(struct tce *t)
 	expect(!is_dirty(read));
 }
 
+/*
+ * The same memory is mapped twice, to be read only and to be written, in both orders. Each has its
+ * own permission, the second also when the other one has gone, and the page is dirty then.
+ */
+static void mapped_twice(struct tce *t)
+{
+	unsigned int order;
+
+	for (order = 0; order < 2; order++) {
+		uint64_t written = base(t) + (order ? CHUNK : 0), read = base(t) + (order ? 0 : CHUNK);
+		uint8_t *mem = geteuid() ? alloc(PAIR, CHUNK) : clean_memory(t, order);
+
+		bounce_at(t, base(t) - CHUNK);
+		allow(t, mem, PAIR);
+		map(t->container, mem, base(t), CHUNK, order ? R : RW);
+		map(t->container, mem, base(t) + CHUNK, CHUNK, order ? RW : R);
+		expect(can_write(t, written, mem));
+		expect(!can_write(t, read, mem));
+		expect(can_read(t, read, mem));
+		unmap(t->container, written, CHUNK);
+		expect(!can_write(t, written, mem));
+		expect(can_read(t, read, mem));
+		unmap(t->container, read, CHUNK);
+		if (t->version == 2)
+			unregister_mem(t->container, mem, PAIR);
+		expect(geteuid() || is_dirty(mem));
+	}
+}
+
 static const struct test tests[] = {
 	{ "the device reaches what is mapped and nothing else, after MAP and after UNMAP",
 	  reaches_what_is_mapped, BOTH | DMA },
@@ -260,6 +289,8 @@ static const struct test tests[] = {
 	  BOTH | DMA },
 	{ "a device that writes all the time does not write to what was given back",
 	  given_back, BOTH | DMA | REPEATS },
+	{ "memory that is mapped twice is written where that is allowed, and is dirty then",
+	  mapped_twice, BOTH | DMA },
 	{ "a page that the device has written to is dirty when the container is closed", dirty_at_close,
 	  BOTH | DMA },
 };
