@@ -129,24 +129,6 @@ static void expect_both(struct kunit *test, struct tce_client *client,
 	KUNIT_EXPECT_EQ(test, eeh_op(client, wanted->op), 0);
 }
 
-static void operation(struct kunit *test)
-{
-	struct tce_fixture *fx = test->priv;
-	struct tce_mock_group *groups[2];
-	struct tce_client *client;
-	int v2;
-
-	wanted = test->param_value;
-	for (v2 = 0; v2 < 2; v2++) {
-		client = tce_ready(fx, v2, &groups[0]);
-		expect_call(test, client, groups[0]);
-		expect_results(test, client, groups[0]);
-	}
-	groups[1] = tce_group(fx);
-	KUNIT_ASSERT_EQ(test, tce_attach(client, groups[1]), 0);
-	expect_both(test, client, groups);
-}
-
 /* Errors of a type or function that does not exist: the platform is not asked, which may log it. */
 static void no_such_error(struct kunit *test)
 {
@@ -203,6 +185,33 @@ static void remove_devices(struct devices *devs)
 		iommu_group_remove_device(devs->dev[i]);
 		root_device_unregister(devs->dev[i]);
 	}
+}
+
+/* Whatever an operation returns, it has put the devices by which it kept the bus. */
+static void operation(struct kunit *test)
+{
+	struct tce_fixture *fx = test->priv;
+	struct tce_mock_group *groups[2];
+	struct tce_client *client;
+	struct devices devs;
+	int v2;
+
+	wanted = test->param_value;
+	for (v2 = 0; v2 < 2; v2++) {
+		client = tce_ready(fx, v2, &groups[0]);
+		add_devices(test, &devs, groups[0]);
+		expect_call(test, client, groups[0]);
+		KUNIT_EXPECT_EQ(test, held(&devs), 0);
+		expect_results(test, client, groups[0]);
+		KUNIT_EXPECT_EQ(test, held(&devs), 0);
+		if (!v2)
+			remove_devices(&devs);
+	}
+	groups[1] = tce_group(fx);
+	KUNIT_ASSERT_EQ(test, tce_attach(client, groups[1]), 0);
+	expect_both(test, client, groups);
+	KUNIT_EXPECT_EQ(test, held(&devs), 0);
+	remove_devices(&devs);
 }
 
 /* It sleeps for its operation, or for its turn. An operation whose turn it is holds the module. */

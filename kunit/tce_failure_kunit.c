@@ -811,30 +811,6 @@ static void not_cleared(struct failure *f, long rc)
 	expect_done(f);
 }
 
-/*
- * The platform refuses to exchange any entry, from the operation to the end of the
- * container. A call that reports this has to report it correctly, and then devices
- * reach nothing.
- */
-static void is_dead(struct failure *f, long rc)
-{
-	struct tce_fixture *fx = f->fx;
-	long left;
-
-	/* MAP and UNMAP; nobody else can do anything about it */
-	KUNIT_EXPECT_EQ(f->test, rc, traits(f) & IF_MAKES || unmaps(f) ? -EIO : 0);
-	tce_fault_arm_sticky(fx->mock, f->inj->fault, f->inj->rc);
-	close(f);
-	tce_fault_disarm(fx->mock);
-	KUNIT_EXPECT_EQ(f->test, tce_mock_count(fx->mock).live, 0);
-	KUNIT_EXPECT_EQ(f->test, tce_mock_count(fx->mock).tables, 0);
-	/* what is left in a table of pseries the next user of the window reaches */
-	left = atomic_long_read(&tce_leaked_pages) - fx->begun.n[TCE_LEAKED_PAGES] -
-	       fx->pages_left;
-	if (f->variant->hcalls && left)
-		fx->pages_left += f->op->size >> PAGE_SHIFT;
-}
-
 /* Nothing but the device has these pages of the process any more. Undoes what nothing else will. */
 static void expect_left(struct failure *f, struct page **pages, unsigned long n, bool mapped)
 {
@@ -852,6 +828,38 @@ static void expect_left(struct failure *f, struct page **pages, unsigned long n,
 			return;
 		put_page(pages[i]);
 	}
+}
+
+/*
+ * The platform refuses to exchange, or to clear, any entry, from the operation to the end of the
+ * container. A call that reports this has to report it correctly, and then devices reach nothing,
+ * but what is left in the default window of pseries: those pages stay when the container and the
+ * process have let them go.
+ */
+static void is_dead(struct failure *f, long rc)
+{
+	unsigned long n = f->op->size >> PAGE_SHIFT, left, i;
+	struct tce_fixture *fx = f->fx;
+	struct page **pages;
+
+	pages = kunit_kcalloc(f->test, n, sizeof(*pages), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(f->test, pages);
+	for (i = 0; i < n; i++)
+		pages[i] = tce_page(fx, f->a + i * PAGE_SIZE);
+	/* MAP and UNMAP; nobody else can do anything about it */
+	KUNIT_EXPECT_EQ(f->test, rc, traits(f) & IF_MAKES || unmaps(f) ? -EIO : 0);
+	tce_fault_arm_sticky(fx->mock, f->inj->fault, f->inj->rc);
+	close(f);
+	tce_fault_disarm(fx->mock);
+	KUNIT_EXPECT_EQ(f->test, tce_mock_count(fx->mock).live, 0);
+	KUNIT_EXPECT_EQ(f->test, tce_mock_count(fx->mock).tables, 0);
+	left = tce_mock_forget_left(fx->mock);
+	KUNIT_EXPECT_TRUE(f->test, !left || f->variant->hcalls);
+	if (!left)
+		return;
+	fx->pages_left += n;
+	tce_renew(fx, f->a, f->op->size);
+	expect_left(f, pages, n, false);
 }
 
 /*
@@ -978,6 +986,8 @@ static const struct failure_injection injections[] = {
 	  IF_ENDS | IF_TWO | IF_POWERNV, keeps_pages, .sticky = true, .once = true, .keeps = 2 },
 	/* what is pinned for v1 then stays so, see keeps_pages() */
 	{ "dead platform", TCE_FAULT_XCHG, -4, 0, IF_V2, is_dead, .sticky = true, .once = true },
+	{ "nothing is cleared", TCE_FAULT_CLEAR, -4, 0, IF_V2 | IF_RELEASES, is_dead,
+	  .sticky = true, .once = true },
 };
 
 /* Operations into which each of these was injected */
@@ -1006,7 +1016,8 @@ static void fail_each(struct failure *f, const struct failure_injection *inj)
 		tce_get_state(f->fx, &f->before);
 		f->grp->keeps = inj->keeps & 1;
 		f->other->keeps = inj->keeps & 2;
-		mock->kept = inj->failed == keeps_pages && f->variant->v2;
+		mock->kept = f->variant->v2 && (inj->failed == keeps_pages ||
+				(inj->failed == is_dead && f->variant->hcalls));
 		tce_fault_arm(mock, inj->fault, nth, inj->rc);
 		mock->fault_sticky = inj->sticky;
 		rc = f->op->call->run(f);

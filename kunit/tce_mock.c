@@ -65,6 +65,7 @@ struct tce_mock *tce_mock_create(void)
 	INIT_LIST_HEAD(&mock->groups);
 	INIT_LIST_HEAD(&mock->listed);
 	INIT_LIST_HEAD(&mock->spare);
+	INIT_LIST_HEAD(&mock->left);
 	mock_now = mock;
 	/* only pseries looks at them */
 	powerpc_firmware_features |= FW_FEATURE_PUT_TCE_IND | FW_FEATURE_STUFF_TCE;

@@ -18,7 +18,8 @@
  *   - nothing is invalidated that a bridge may use which is not linked to the table any more,
  *     because the bridge does not hear of that;
  *   - no table is freed while it is in a bridge, and on pseries, which would leave them to the
- *     next user of the window, none with live entries.
+ *     next user of the window, none with live entries, unless the hypervisor has refused to clear
+ *     them: what those of the default window reach, the devices go on to reach.
  * Whatever breaks one of these rules is recorded as a violation, for which the fixture
  * fails the test.
  *
@@ -145,6 +146,7 @@ struct tce_stop {
  * @runs: runs of entries written by one operation
  * @invalidations: calls of tce_kill()
  * @calls: calls that are under way, of all kinds
+ * @left: live entries of default windows of pseries that have gone, which the hypervisor keeps
  * @hcalls: entries are written by hypervisor calls, as on pseries: there is
  *	nothing to invalidate; and a table is in its group, and in use, as soon as it
  *	is made
@@ -189,6 +191,7 @@ struct tce_mock {
 	unsigned long invalidations;
 
 	atomic_t calls;
+	struct list_head left;
 	bool hcalls;
 	unsigned long priced;
 	unsigned int ever_stuck;
@@ -311,7 +314,7 @@ struct tce_mock_table {
 
 /**
  * struct tce_mock_tce - a live or stale entry
- * @list: in one of the lists of &struct tce_mock_table, or in &tce_mock.spare
+ * @list: in one of the lists of &struct tce_mock_table, or in &tce_mock.left or .spare
  * @node: in &tce_mock_table.buckets, if live
  * @entry: its number
  * @hpa: what it reaches
@@ -403,6 +406,8 @@ void mock_table_reach(struct tce_mock_table *mt, int n);
 void mock_direct(struct iommu_table *tbl, unsigned long entry);
 long mock_hypervisor(struct tce_mock *mock, unsigned long opcode, unsigned long liobn, u64 ioba,
 		     unsigned long *tce);
+void mock_entries_leave(struct tce_mock_table *mt);
+unsigned long tce_mock_forget_left(struct tce_mock *mock);
 /* The table that was created last */
 static inline struct iommu_table *tce_mock_newest(struct tce_mock *mock)
 {

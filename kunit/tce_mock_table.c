@@ -222,6 +222,37 @@ void mock_table_reach(struct tce_mock_table *mt, int n)
 	}
 }
 
+/* The table is about to leave its bridge, but not what it says. */
+void mock_entries_leave(struct tce_mock_table *mt)
+{
+	struct tce_mock_tce *tce, *left;
+
+	list_for_each_entry(tce, &mt->live, list) {
+		left = mock_entry_new(mt->mock, tce->hpa, tce->dir);
+		if (!left)
+			return;
+		mock_entry_ref(mt, left, 1);
+		list_add(&left->list, &mt->mock->left);
+	}
+}
+
+/* The machine is switched off. Return: the number of entries that were left in it */
+unsigned long tce_mock_forget_left(struct tce_mock *mock)
+{
+	struct tce_mock_tce *tce, *next;
+	unsigned long n = 0;
+
+	spin_lock(&mock->lock);
+	list_for_each_entry_safe(tce, next, &mock->left, list) {
+		mock_page_count(mock, tce->hpa >> PAGE_SHIFT, 0, -1);
+		list_del(&tce->list);
+		mock_entry_put(mock, tce);
+		n++;
+	}
+	spin_unlock(&mock->lock);
+	return n;
+}
+
 /* Does a device use it by a bridge that the platform does not tell what is invalidated? */
 static bool misses_invalidation(const struct tce_mock_table *mt)
 {

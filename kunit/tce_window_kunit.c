@@ -7,6 +7,7 @@
 #include <linux/prandom.h>
 
 #include "../tce_container.h"
+#include "../tce_table.h"
 #include "tce_fixture.h"
 #include "tce_draw.h"
 
@@ -342,10 +343,44 @@ static void tables_are_bounded(struct kunit *test)
 	take_off(test, client, used);
 }
 
+/* Of a new table, which userspace entry KVM has written before the table is hidden from it */
+static unsigned long written_at;
+
+static void kvm_writes(void *mock)
+{
+	WRITE_ONCE(tce_mock_newest(mock)->it_userspace[written_at], cpu_to_be64(PAGE_SIZE));
+}
+
+/* pseries: one entry, wherever it is, and the table can't be used. The next one can. */
+static void kvm_was_faster(struct kunit *test)
+{
+	static const unsigned long places[] = {
+		0, 1, TCE_CHUNK / 2, TCE_CHUNK - 1, TCE_CHUNK, 3 * TCE_CHUNK / 2,
+		SZ_16M / SZ_4K - 1,
+	};
+	struct tce_fixture *fx = test->priv;
+	struct tce_hook hook = { .call = kvm_writes, .data = fx->mock };
+	struct tce_client *client = tce_open(fx, true);
+	unsigned int i;
+	u64 start;
+
+	fx->mock->hcalls = true;
+	KUNIT_ASSERT_EQ(test, tce_attach(client, tce_group(fx)), 0);
+	KUNIT_ASSERT_EQ(test, tce_remove(client, 0), 0);
+	for (i = 0; i < ARRAY_SIZE(places); i++) {
+		written_at = places[i];
+		fx->mock->at[TCE_AT_CREATED] = &hook;
+		TCE_REFUSED(fx, KVM_HAS_TABLE, EBUSY, tce_create(client, 12, SZ_16M, 1, &start));
+		KUNIT_EXPECT_EQ(test, tce_mock_count(fx->mock).tables, 0);
+	}
+	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
+}
+
 static struct kunit_case tce_window_cases[] = {
 	KUNIT_CASE_PARAM(any_windows, platform_gen_params),
 	KUNIT_CASE_PARAM(tables_are_bounded, limit_gen_params),
 	KUNIT_CASE(bridge_keeps_a_window_at_detach),
+	KUNIT_CASE(kvm_was_faster),
 	{}
 };
 
