@@ -260,7 +260,8 @@ static void mapped_twice(struct tce *t)
 	unsigned int order;
 
 	for (order = 0; order < 2; order++) {
-		uint64_t written = base(t) + (order ? CHUNK : 0), read = base(t) + (order ? 0 : CHUNK);
+		uint64_t written = base(t) + (order ? CHUNK : 0);
+		uint64_t read = base(t) + (order ? 0 : CHUNK);
 		uint8_t *mem = geteuid() ? alloc(PAIR, CHUNK) : clean_memory(t, order);
 
 		bounce_at(t, base(t) - CHUNK);
