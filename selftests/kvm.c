@@ -444,11 +444,12 @@ static void cleared_is_given_back(struct tce *t)
 }
 
 /*
- * A guest clears 2^19 entries by one hypercall, again and again. KVM does not sleep meanwhile, so
- * that on some kernels no grace period ends. Another process, with another group, waits for none of
- * it: one that does waits in each of several attempts, and a busy machine only in some.
+ * A guest clears so many entries by one hypercall, again and again, that it takes seconds; in a
+ * partition each takes less. KVM does not sleep meanwhile, so that on some kernels no grace period
+ * ends. Another process, with another group, waits for none of it: one that does waits in each of
+ * several attempts, and a busy machine only in some.
  */
-#define CLEARED		(1UL << 19)
+#define CLEARED		(host.powernv ? 1UL << 19 : 1UL << 21)
 #define NEIGHBOURS	12
 #define ATTEMPTS	3
 
