@@ -166,17 +166,10 @@ static int pin_ahead(struct page **pages, unsigned long ua, unsigned long end,
 	return rc;
 }
 
-/**
- * tce_blocks_pin() - pin a range of user memory, and record its blocks
- * @blocks: array for them, of tce_blocks_count() words
- * @ua: start, a multiple of PAGE_SIZE
- * @npages: length in CPU pages
- * @page_shift: returns log2 of the smallest page, where only hugetlb pages count as larger than
- *	PAGE_SIZE
- *
- * Undone by tce_blocks_unpin(). Context: as tce_pin_pages().
- *
- * Return: 0; -ENOMEM; -EFAULT; -EINTR.
+/*
+ * Pin a range of user memory, and record its blocks, which are tce_blocks_count(). @page_shift
+ * returns log2 of the smallest page, where only hugetlb pages count as larger than PAGE_SIZE.
+ * Undone by tce_blocks_unpin(). Context: as tce_pin_pages(). Return: 0; -ENOMEM; -EFAULT; -EINTR
  */
 int tce_blocks_pin(unsigned long *blocks, unsigned long ua, unsigned long npages,
 		   unsigned int *page_shift)

@@ -295,14 +295,9 @@ void tce_container_assert_locked(struct tce_container *container)
 		lockdep_assert_held_write(&container->mem.tmm->map_lock);
 }
 
-/**
- * tce_container_lock_charged() - charge pages, and lock a container as tce_container_lock() does
- * @container: the container
- * @npages: CPU pages
- *
- * Undone by tce_uncharge_later() and tce_container_unlock(). Context: as tce_charge().
- *
- * Return: 0; as tce_container_lock() or tce_charge().
+/*
+ * Charge @npages, and lock a container. Undone by tce_uncharge_later() and tce_container_unlock().
+ * Context: no lock held. Return: as tce_container_lock() or tce_charge()
  */
 int tce_container_lock_charged(struct tce_container *container, unsigned long npages)
 {
@@ -321,11 +316,9 @@ int tce_container_lock_charged(struct tce_container *container, unsigned long np
 	return rc;
 }
 
-/**
- * tce_container_release() - undo tce_container_open()
- * @iommu_data: the container's number; all groups have left
- *
- * Ioctls in flight keep the container in memory. Context: sleeps, but waits for no client.
+/*
+ * Undo tce_container_open(), after all groups have left. Ioctls in flight keep the container in
+ * memory. Context: sleeps, but waits for no client.
  */
 void tce_container_release(void *iommu_data)
 {

@@ -6,7 +6,6 @@
  * seq_file collects the whole text before it is copied to user space. Meanwhile the reader has a
  * reference to the process or container that it shows, which delays no release, and holds a lock
  * only for one line, or to count a part of a window, so that a slow reader does not block clients.
- * Its waits for these locks are killable. If it drops the last reference, it frees the object.
  *
  * The newest processes and containers come first, so that a client can't keep the reader busy by
  * creating more of them. The reader counts the entries, at no cost to MAP and UNMAP.

@@ -217,10 +217,7 @@ static void group_give_back(struct tce_group *grp)
 	tce_ownership_give_back(grp->table_group);
 }
 
-/*
- * Take the ownership of a group from the host, so that its devices reach no memory. Undone by
- * group_give_back().
- */
+/* Take a group from the host, so that its devices reach no memory. Undone by group_give_back(). */
 static int group_take(struct tce_group *grp)
 {
 	struct iommu_table_group *table_group = grp->table_group;

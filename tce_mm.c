@@ -4,8 +4,8 @@
  * tables. Pins pages.
  *
  * Charging, uncharging and pinning take the mmap_lock, which a client can hold for as long as it
- * likes, by a page fault in another thread. So no lock but &tce_mm.registering may be held then,
- * and a holder of another lock leaves uncharging to a later tce_uncharge().
+ * likes by a page fault in another thread. So no lock but &tce_mm.registering may be held then, and
+ * a holder of another lock leaves uncharging to a later tce_uncharge().
  *
  * Locks: tce_mms_lock guards the list and its counts. It is innermost, and its holders neither wait
  * nor allocate.
@@ -115,14 +115,10 @@ void tce_mm_put(struct tce_mm *tmm)
 	mutex_unlock(&tce_mms_lock);
 }
 
-/**
- * tce_mm_take_regions() - take all regions if no container of v2 is open any more
- * @tmm: with &tce_mm.region_lock held, for which a container that is being bound waits first
- * @closed: 1 if the caller's container has just been closed, else 0
- *
- * Needs no &tce_mm.map_lock, because nothing can be mapped any more.
- *
- * Return: the tree, which is empty if another container is open.
+/*
+ * Take the tree of regions, which is empty if a container of v2 is open. @closed: 1 if the caller's
+ * container has just been closed, else 0. Needs no &tce_mm.map_lock, because nothing can be mapped
+ * any more, and a container that is being bound waits for &tce_mm.region_lock first.
  */
 struct rb_root tce_mm_take_regions(struct tce_mm *tmm, int closed)
 {
@@ -137,16 +133,9 @@ struct rb_root tce_mm_take_regions(struct tce_mm *tmm, int closed)
 	return regions;
 }
 
-/**
- * tce_charge() - charge pages to locked_vm
- * @mm: the caller's
- * @npages: CPU pages
- *
- * Undone by account_locked_vm() or tce_uncharge_later().
- *
- * Context: waits for the mmap_lock, so no lock may be held for which other processes wait.
- *
- * Return: 0; -ENOMEM if RLIMIT_MEMLOCK does not allow it.
+/*
+ * Charge @npages to locked_vm of the caller's @mm. Undone by account_locked_vm() or
+ * tce_uncharge_later(). Context: waits for the mmap_lock. Return: 0; -ENOMEM over RLIMIT_MEMLOCK
  */
 int tce_charge(struct mm_struct *mm, unsigned long npages)
 {
@@ -168,10 +157,7 @@ void tce_uncharge_later(struct tce_memory *mem, unsigned long npages)
 	atomic_long_add(npages, &mem->uncharge);
 }
 
-/*
- * Does nothing in another process, which would have to wait for the owner's mmap_lock. Context: as
- * tce_charge()
- */
+/* Does nothing in another process, which must not wait for the owner's mmap_lock, as this does. */
 void tce_uncharge(struct tce_memory *mem)
 {
 	struct tce_mm *tmm = tce_memory_mm(mem);
@@ -217,15 +203,10 @@ static bool take_below(atomic_long_t *used, unsigned long npages, unsigned long 
 	return true;
 }
 
-/**
- * tce_tables_take() - count memory that a table is about to take
- * @tmm: the process
- * @npages: CPU pages
- *
- * Undone by tce_tables_give() or, for a table, by tce_kvm_put() and by freeing it. Context: does
- * not sleep.
- *
- * Return: 0; -ENOMEM over one of the limits.
+/*
+ * Count @npages that a table is about to take. Undone by tce_tables_give() or, for a table, by
+ * tce_kvm_put() and by freeing it. Context: does not sleep. Return: 0; -ENOMEM over one of the
+ * limits
  */
 int tce_tables_take(struct tce_mm *tmm, unsigned long npages)
 {

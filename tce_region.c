@@ -29,9 +29,7 @@
  * client maps another page at an address between the two pins, REGISTER is refused, because twice
  * as many pages would be pinned as are charged. Mappings by MAP are always counted here.
  *
- * Locks: tce_container.c has their order. Only REGISTER takes &tce_mm.registering, and page faults
- * are taken with no other lock held. The tree is read with &tce_mm.region_lock or &tce_mm.map_lock
- * held, and changed with both, but emptied with &tce_mm.region_lock alone (tce_mm_take_regions()).
+ * Locks: tce_container.c has their order, and struct tce_mm what each guards.
  *
  * Never fails: tce_region_close(), tce_region_drain().
  */
@@ -65,14 +63,9 @@ DECLARE_RWSEM(tce_create_lock);
 /* Held for each chunk, so that tce_create_lock is only tried while somebody creates a table */
 static DEFINE_MUTEX(tce_delist_lock);
 
-/**
- * tce_region_extent() - size of the contiguous memory at an address
- * @region: the region
- * @ua: userspace address
- * @max: bytes to look at, all of them in @region
- * @hpa: returns the hpa of the first byte
- *
- * Return: bytes.
+/*
+ * Return: how many bytes are contiguous from @ua on, of @max that are all in @region. @hpa returns
+ * the address of the first one.
  */
 unsigned long tce_region_extent(const struct tce_region *region, unsigned long ua,
 				unsigned long max, unsigned long *hpa)
@@ -505,7 +498,7 @@ static int register_new(struct tce_region_ref *ref, unsigned long ua,
 	struct tce_mm *tmm = mem->tmm;
 	struct region_watch watch;
 	struct tce_region *region;
-	bool changed = false, orphan;
+	bool changed = false;
 	LIST_HEAD(unlinked);
 	int rc;
 
@@ -522,21 +515,20 @@ static int register_new(struct tce_region_ref *ref, unsigned long ua,
 	mutex_lock(&tmm->region_lock);
 	if (!rc && mem->closed)
 		rc = TCE_REFUSE(-EINVAL);
-	/* it is in no tree, so no container can map it, but KVM may have */
-	orphan = rc && region->mm_iommu;
-	if (!rc || orphan)
+	if (!rc || region->mm_iommu)
 		region_insert(tmm, region);
+	/* no container can have mapped it, but KVM may have */
 	if (!rc)
 		add_ref(ref, region);
-	if (orphan)
+	else if (region->mm_iommu)
 		unlink_refused(tmm, region, &chunks, &unlinked, tables);
+	else
+		list_add(&region->out, &unlinked);
 	mutex_unlock(&tmm->region_lock);
 	free_unlinked(&unlinked, mem);
-
-	if (orphan)
+	/* an orphan, if no container of v2 is open */
+	if (rc)
 		end_regions(mem, 0, &chunks);
-	else if (rc)
-		region_free(region, mem);
 	return rc;
 }
 
@@ -716,14 +708,9 @@ static bool any_listed_ends(const struct tce_memory *mem)
 	return false;
 }
 
-/**
- * tce_region_close() - drop all references of a container
- * @mem: the memory of a container that is bound, and has no windows
- * @tables: those of the mm's other containers
- *
- * A REGISTER in flight undoes itself once it has its pages.
- *
- * Context: sleeps, but waits for no client; need not be the owner of the memory.
+/*
+ * Drop all references of a container that is bound, and has no windows. A REGISTER in flight undoes
+ * itself once it has its pages. Context: sleeps, but waits for no client; any process.
  */
 void tce_region_close(struct tce_memory *mem, const struct tce_tables *tables)
 {

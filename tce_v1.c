@@ -193,18 +193,10 @@ static int share_pages(struct tce_v1_batch *batch, unsigned long n)
 	return 0;
 }
 
-/**
- * tce_v1_pin() - pin the pages for a MAP
- * @batch: on the stack
- * @mem: the memory of a bound container; no lock is held
- * @ua: first byte
- * @size: bytes, at least 1
- * @write: whether the device may write
- *
- * Undone by tce_v1_unpin(). Context: the owner of the memory. Sleeps for as long as the client
- * likes, but SIGKILL ends it early.
- *
- * Return: 0; -EFAULT; -ENOMEM, also for lack of RLIMIT_MEMLOCK; -EINTR.
+/*
+ * Pin the pages for a MAP of at least one byte, to which the device may @write. Undone by
+ * tce_v1_unpin(). Context: as tce_pin_pages(), no lock held. Return: 0; -EFAULT; -ENOMEM, also for
+ * lack of RLIMIT_MEMLOCK; -EINTR
  */
 int tce_v1_pin(struct tce_v1_batch *batch, struct tce_memory *mem,
 	       unsigned long ua, unsigned long size, bool write)
@@ -284,15 +276,11 @@ static unsigned long same_page(const struct tce_v1_batch *batch, unsigned long u
 	return (next - ua) / SZ_4K;
 }
 
-/**
- * tce_v1_take() - give entries the pins of the pages that they will map
- * @batch: the pages, to be taken in order
- * @ua: address of the first entry's memory
- * @n: number of entries
- *
+/*
+ * Give the next @n entries, whose memory begins at @ua, the pins of the pages that they will map.
  * The batch keeps its use of a larger page for the last entry, because another thread may unmap the
- * page's entries before the next chunk of MAP maps the rest. Does not sleep. Undone
- * by tce_v1_release() or tce_v1_untake().
+ * page's entries before the next chunk of MAP maps the rest. Does not sleep. Undone by
+ * tce_v1_release() or tce_v1_untake().
  */
 void tce_v1_take(struct tce_v1_batch *batch, unsigned long ua, unsigned long n)
 {

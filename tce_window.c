@@ -162,21 +162,12 @@ static int check_room(const struct iommu_table_group *table_group,
 
 /*
  * Keep memory that is still counted as mapped from being freed, because devices may reach it. In v1
- * entries have pins of their own, and KVM finds no userspace entries that it could count.
+ * entries have pins of their own.
  */
 static void window_leaks(struct tce_window *win)
 {
 	if (!win->table.mem->v1)
 		WRITE_ONCE(win->table.mem->tmm->table_leaked, true);
-}
-
-/*
- * The same for what is mapped in a shared table, where it is not counted, and not all was cleared
- */
-static void shared_leaks(struct tce_window *win)
-{
-	if (win->table.shared)
-		win->table.mem->tmm->shared_leaked = true;
 }
 
 /* Undo window_set(). A bridge that refuses may still use the table, which is then never freed. */
@@ -368,8 +359,9 @@ static int drop_window(struct tce_container *container, int num)
 	list_for_each_entry(grp, &container->groups, list)
 		if (window_in(win, grp))
 			rc = window_unset(win, grp) ?: rc;
-	if (!cleared && (win->leaked || !win->table.ops->tce_kill))
-		shared_leaks(win);
+	/* what is mapped in a shared table is not counted */
+	if (!cleared && win->table.shared && (win->leaked || !win->table.ops->tce_kill))
+		win->table.mem->tmm->shared_leaked = true;
 	trace_tce_window_remove(container->id, num, rc);
 	free_window(win);
 	return rc;
@@ -570,16 +562,10 @@ static int remove_window(struct tce_container *container, u64 start)
 	return TCE_REFUSE(-EINVAL);
 }
 
-/**
- * tce_window_remove() - REMOVE: undo tce_window_create()
- * @container: the container
- * @start: the window's first IOBA
- *
- * Unmaps all entries. A pending default window that starts there is no longer created. Context:
- * sleeps, no lock held.
- *
- * Return: 0; as tce_container_lock(); -ENXIO if no group is attached; -EINVAL if no window starts
- * there; another errno if a bridge refused, though the window is gone.
+/*
+ * REMOVE the window that starts at IOBA @start, with its entries, or no longer create a pending
+ * default window there. Return: 0; as tce_container_lock(); -ENXIO if no group is attached; -EINVAL
+ * if no window starts there; another errno if a bridge refused, though the window is gone
  */
 long tce_window_remove(struct tce_container *container, u64 start)
 {
