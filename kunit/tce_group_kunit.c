@@ -190,7 +190,7 @@ static int use_table(struct device *dev, void *table)
 
 /*
  * pseries gives each new table to a device of the group, for which a driver of the host may still
- * unmap something.
+ * unmap something. Before that it may have had all memory mapped directly below bus_dma_limit.
  */
 static void use_host_table(void *data)
 {
@@ -219,11 +219,14 @@ static void only_the_host_has_a_devices_table(struct kunit *test)
 		devs[i] = root_device_register(name);
 		KUNIT_ASSERT_FALSE(test, IS_ERR(devs[i]));
 		KUNIT_EXPECT_EQ(test, iommu_group_add_device(grp->group, devs[i]), 0);
+		devs[i]->bus_dma_limit = SZ_4G;
 	}
 	KUNIT_EXPECT_EQ(test, tce_attach(client, grp), 0);
 	KUNIT_EXPECT_EQ(test, tce_create(client, 12, SZ_16M, 1, &start), 0);
-	for (i = 0; i < ARRAY_SIZE(devs); i++)
+	for (i = 0; i < ARRAY_SIZE(devs); i++) {
 		KUNIT_EXPECT_NULL(test, get_iommu_table_base(devs[i]));
+		KUNIT_EXPECT_EQ(test, devs[i]->bus_dma_limit, 0);
+	}
 	fx->mock->at[TCE_AT_CREATED] = NULL;
 	leaving = list_first_entry(&tce_container_find(client->data)->groups,
 				   struct tce_group, list);

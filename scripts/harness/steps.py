@@ -205,6 +205,9 @@ def machines() -> Iterator[Step]:
     # Debian.
     yield Step("clients", ["clients", "--short"], 28)
     yield Step("handback powernv9", ["system", "handback"])
+    # Linux 7.0 and later remember where a partition's host has mapped all memory.
+    yield Step("handback 7.2-4k pseries", ["system", "handback", "pseries", "7.2-4k",
+                                           "--env", "TCE_ROUNDS='2:wait'"])
     yield Step("second pseries", ["system", "second"])
     yield Step("dlpar pseries", ["system", "dlpar"])
     for kernel in ("6.1-64k", "6.12-4k"):

@@ -10,7 +10,8 @@
  * "echo PFN >parameters/lock" locks the page with that number, as a FUSE server can, and returns
  * only when the writer is killed.
  *
- * Used by selftests/windows.c and waits.c, built by scripts/image/build-selftests.
+ * Used by selftests/windows.c, waits.c and scripts/guest/handback.sh, built by
+ * scripts/image/build-selftests.
  */
 #include <linux/delay.h>
 #include <linux/dma-mapping.h>
