@@ -22,6 +22,7 @@ class Vm(Scratch):
     def test_without_multitce(self):
         """The kernel's own warning about it, once in that boot, and no other"""
         warning = ["[    0.9] ------------[ cut here ]------------",
+                   "[    0.9] Firmware features changed after feature patching!",
                    "[    0.9] WARNING: CPU: 0 PID: 1 at {}+0x20/0x40",
                    "[    0.9] Modules linked in:",
                    "[    0.9] ---[ end trace 0000000000000000 ]---"]

@@ -18,8 +18,8 @@ SPLATS = re.compile("|".join(line for line in (DATA / "complaints").read_text().
 HARMLESS = "WARNING: nvram corruption detected: 0-length partition"
 
 # With multitce=off the kernel warns at its start that this was not to be changed any more.
-NO_MULTITCE = re.compile(r"^.*cut here.*\n.*WARNING: .* check_features\b(?:.*\n)*?.*end trace.*\n",
-                         re.M)
+NO_MULTITCE = re.compile(r"^.*cut here.*\n.*Firmware features changed.*\n"
+                         r".*WARNING: .* check_features\b(?:.*\n)*?.*end trace.*\n", re.M)
 
 # KCSAN's report of a data race: its title, and its stacks, of which two lines each are the access
 # and what called it.
