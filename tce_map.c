@@ -123,7 +123,7 @@ static int check_map(struct tce_container *container, u64 ioba, u64 ua, u64 size
  * A bridge of PowerNV keeps these addresses for its own MMIO and MSIs, whatever the table says. A
  * client that maps them has no other way to learn it.
  */
-static noinline void tell_of_hole(struct tce_container *container, const struct tce_table *table)
+static void tell_of_hole(struct tce_container *container, const struct tce_table *table)
 {
 	if (!table->ops->tce_kill || READ_ONCE(container->hole_told))
 		return;

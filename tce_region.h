@@ -133,7 +133,7 @@ static __always_inline void tce_region_written(struct tce_region *region)
 		WRITE_ONCE(region->written, true);
 }
 
-static __always_inline unsigned long
+static inline unsigned long
 tce_region_block(const struct tce_region *region, unsigned long ua)
 {
 	return region->blocks[(ua >> TCE_BLOCK_SHIFT) - (region->ua >> TCE_BLOCK_SHIFT)];

@@ -123,7 +123,7 @@ struct tce_gather {
 	struct tce_release release[TCE_GATHER_MAX];
 };
 
-static __always_inline bool is_held_by(const struct tce_holder *holder, u64 val)
+static bool is_held_by(const struct tce_holder *holder, u64 val)
 {
 	return val - holder->first < holder->size;
 }
@@ -133,8 +133,7 @@ static __always_inline bool is_held_by(const struct tce_holder *holder, u64 val)
  * because the entries are read before the region goes. KVM can have written to a table that is not
  * shared only if it found the table before that was hidden.
  */
-static __always_inline bool kvm_counts(const struct tce_table *table,
-				       const struct tce_region *region)
+static bool kvm_counts(const struct tce_table *table, const struct tce_region *region)
 {
 	return unlikely(table->shared) && region->mm_iommu;
 }

@@ -3,8 +3,7 @@
 #define CREATE_TRACE_POINTS
 #include "tce_trace.h"
 
-/* Out of line, to keep the hot paths small. */
-noinline __cold int tce_refuse(const struct tce_refusal *refusal, int rc, u64 value)
+int __cold tce_refuse(const struct tce_refusal *refusal, int rc, u64 value)
 {
 	if (rc)
 		trace_tce_refused(refusal, value, rc);

@@ -73,7 +73,7 @@ void tce_v1_untake(struct tce_v1_batch *batch, unsigned long ua, unsigned long n
 void tce_v1_release(struct tce_v1 *v1, u64 val, unsigned long n);
 
 /* The userspace entry of an hpa, without bit 63. Offsets in the page do not matter. */
-static __always_inline u64 tce_v1_val(unsigned long hpa, bool write)
+static inline u64 tce_v1_val(unsigned long hpa, bool write)
 {
 	return hpa | (write ? TCE_V1_WRITE : 0);
 }
