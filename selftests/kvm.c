@@ -446,7 +446,7 @@ static void cleared_is_given_back(struct tce *t)
 }
 
 /*
- * A guest clears 2^19 or 2^22 entries by one hypercall, again and again, or 2^21 in a partition,
+ * A guest clears 2^19 or 2^22 entries by one hypercall, again and again, or 2^23 in a partition,
  * where each takes less. KVM does not sleep meanwhile, so that on some kernels no grace period
  * ends. Another process, with another group, waits for none of it: at most a tenth of the time that
  * KVM needs to clear so many. Nor does root who takes that group's device away, or who waits for a
@@ -516,7 +516,7 @@ static void clear_piece(uint64_t iova)
 static void clear_all(void *arg)
 {
 	struct tce *t = arg;
-	const uint64_t entries = 1ULL << (host.powernv ? t->arg : t->arg + 2);
+	const uint64_t entries = 1ULL << (host.powernv ? t->arg : t->arg + 4);
 	/* in memory, because KVM does not keep all of this thread's registers */
 	static volatile double begun;
 	static volatile uint64_t at;
