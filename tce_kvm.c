@@ -42,9 +42,8 @@
  * A window that is removed is blocked and drained. An invalidation that KVM still owes is lost
  * then, but each entry that it has changed is not 0, and is invalidated when all are cleared.
  *
- * A hypercall may clear any number of entries without sleeping. While anybody drains, or if the
- * kernel wants the processor, clears are left to user space, so that a guest delays nobody
- * (kvm_draining, clears_long()).
+ * A hypercall may clear any number of entries without sleeping. While anybody drains, clears are
+ * left to user space, so that a guest delays nobody (kvm_draining).
  *
  * The operations stay, and keep the module, until the table is freed. Whoever removes a window
  * waits for one more grace period, and then frees the table (free_window()). An RCU callback could
@@ -104,9 +103,6 @@ struct tce_kvm_ops {
 	struct tce_ops allowed;
 	struct tce_ops blocked;
 };
-
-/* Entries that KVM may clear while somebody wants the processor: at most some milliseconds */
-#define TCE_CLEAR_MAX	4096UL
 
 /* A userspace entry that makes KVM give up, because this address can't be registered */
 static __be64 tce_kvm_no_ua = cpu_to_be64(TCE_UA_VFIO);
@@ -228,21 +224,12 @@ static __always_inline void cleared(struct tce_kvm_ops *kvm_ops, __be64 *pua)
 		count_down(kvm_ops, was);
 }
 
-/*
- * Whether KVM may be clearing many entries while the kernel wants the processor, for example to end
- * a grace period. Asked for every TCE_CLEAR_MAX entries, in the middle of a table of fewer.
- */
-static __always_inline bool clears_long(unsigned long at)
-{
-	return at % TCE_CLEAR_MAX == TCE_CLEAR_MAX / 2 && need_resched();
-}
-
 /* Not KVM of another process or while it is paused, nor past the end, nor while somebody waits */
 static __always_inline bool may_clear(const struct iommu_table *tbl,
 				      const struct tce_kvm_ops *kvm_ops, unsigned long at)
 {
 	return likely(current->mm == READ_ONCE(kvm_ops->mm) && at < tbl->it_size &&
-		      !atomic_read(&kvm_draining) && !clears_long(at));
+		      !atomic_read(&kvm_draining));
 }
 
 /*

@@ -824,50 +824,12 @@ static void nobody_waits_for_a_clear(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, unregister(&s), 0);
 }
 
-/* Nor does KVM clear many entries while the kernel wants the processor, but a few it does. */
-#define FEW	2000UL
-#define TRIES	1000U
-
-static bool clear_while_wanted(struct kvm_setup *s, unsigned long entry, unsigned long n)
-{
-	bool done;
-
-	set_tsk_need_resched(current);
-	done = kvm_hcall(s, H_KVM_STUFF, entry, 0, n);
-	cond_resched();
-	return done;
-}
-
-static void processor_is_wanted(struct kunit *test)
-{
-	struct kvm_setup s;
-	unsigned int i;
-	u64 start;
-
-	kvm_set_up(test, &s);
-	KUNIT_EXPECT_EQ(test, tce_remove(s.client, 0), 0);
-	KUNIT_ASSERT_EQ(test, tce_create(s.client, 12, SZ_16M, 1, &start), 0);
-	s.tbl = s.grp->tg.tables[0];
-	KUNIT_EXPECT_TRUE(test, clear_while_wanted(&s, 0, FEW));
-	KUNIT_EXPECT_TRUE(test, clear_while_wanted(&s, s.tbl->it_size - FEW, FEW));
-	/* the kernel may give it to somebody else at any time */
-	for (i = 0; i < TRIES; i++)
-		if (!clear_while_wanted(&s, 0, s.tbl->it_size))
-			break;
-	KUNIT_EXPECT_LT(test, i, TRIES);
-	for (i = 0; i < TRIES; i++)
-		if (kvm_hcall(&s, H_KVM_STUFF, 0, 0, s.tbl->it_size))
-			break;
-	KUNIT_EXPECT_LT(test, i, TRIES);
-}
-
 static struct kunit_case tce_kvm_cases[] = {
 	KUNIT_CASE(another_container_maps),
 	KUNIT_CASE(cleared_without_invalidation),
 	KUNIT_CASE(hypervisor_refuses),
 	KUNIT_CASE(userspace_entry_is_wrong),
 	KUNIT_CASE(nobody_waits_for_a_clear),
-	KUNIT_CASE(processor_is_wanted),
 	KUNIT_CASE(list_is_full),
 	KUNIT_CASE_PARAM(any_race, shape_gen_params),
 	KUNIT_CASE_PARAM(each_plain_race, plain_gen_params),

@@ -5,8 +5,7 @@
  * userspace entry to write only if no level is missing and MAP has mapped nothing there, and writes
  * an entry only if it has got one first, as it does, so that it makes no level. It never takes out
  * what MAP has mapped, nor writes an address that does not begin an IOMMU page. While KVM is
- * paused, or somebody waits for it, it clears nothing, nor at some entries while the kernel wants
- * the processor.
+ * paused, or somebody waits for it, it clears nothing.
  *
  * In memory an entry that is empty is not written to be cleared, and any other becomes a tombstone.
  * Afterwards KVM is told that nothing was there. If the hypervisor refuses to write an address, KVM
@@ -22,15 +21,12 @@
  * unwind: 4
  *
  * control: pua_is_vfio may_clear may_map leave_to_user allowed_useraddr memory_xchg(any) LEVELS=0 CALLS=0
- * control: clears_long useraddr_in_levels in_levels(any) tce_table_walk(any) seen LEVELS=2 CALLS=0
+ * control: useraddr_in_levels in_levels(any) tce_table_walk(any) seen LEVELS=2 CALLS=0
  * control: pua_is_vfio may_clear may_map leave_to_user hcall_xchg(any) put(any) CALLS=1
  */
 #define kref_read(kref)		any_int()	/* of tce_kvm_hide(), which is not called */
 #define mm_iommu_mapped_dec(mem) ((void)0)
 #define plpar_hcall_norets	put
-#define need_resched()		resched
-
-static bool resched;
 
 /* What the module gets to see of the state, which is another one in a control */
 static unsigned long seen(unsigned long what)
@@ -112,7 +108,6 @@ static enum dma_data_direction any_dir(void)
 static void any_state(void)
 {
 	paused = any_bool();
-	resched = any_bool();
 	kvm_ops.mm = paused ? NULL : &mm;
 	tbl.it_ops = &kvm_ops.allowed.ops;
 	was = any_u64();
@@ -153,12 +148,6 @@ static bool is_live(u64 of)
 	return be64_to_cpu(of) & (TCE_PCI_READ | TCE_PCI_WRITE);
 }
 
-/* KVM may be in the midst of many */
-static bool long_enough(void)
-{
-	return (index - tbl.it_offset) % TCE_CLEAR_MAX == TCE_CLEAR_MAX / 2;
-}
-
 static void xchg_no_kill(void)
 {
 	enum dma_data_direction dir = any_dir(), wanted = dir;
@@ -183,7 +172,6 @@ static void xchg_no_kill(void)
 	now = entry() ? *entry() : 0;
 
 	may = clear ? owned && inside() && !paused && !atomic_read(&kvm_draining) &&
-			      !(resched && long_enough()) &&
 			      !(mapped_by_user() && !pua_missing) :
 		      address && address % BIT(SHIFT) == 0;
 	written = CALLS ? puts : now != old;
