@@ -531,8 +531,10 @@ long tce_window_create(struct tce_container *container,
 		/* there may be another group or window by now */
 		rc = budget_windows(container, create, &now);
 		again = !rc && now.charged != budget.charged;
-		if (!rc && !again)
+		if (!rc && !again) {
+			budget = now;
 			rc = tce_tables_take(mem->tmm, budget.taken);
+		}
 		if (!rc && !again) {
 			rc = create_windows(container, create, &budget);
 			tce_tables_give(mem->tmm, budget.taken);
