@@ -7,7 +7,6 @@
  */
 #include <linux/mm.h>
 
-#include "../tce_container.h"
 #include "../tce_mm.h"
 #include "tce_draw.h"
 #include "tce_threads.h"

@@ -445,11 +445,10 @@ static void cleared_is_given_back(struct tce *t)
 
 /*
  * A guest clears 2^19 entries by one hypercall, again and again, or 2^23 in a partition, where each
- * takes less. KVM does not sleep meanwhile, so that on some kernels no grace period
- * ends. Another process, with another group, waits for none of it: at most a tenth of the time that
- * KVM needs to clear so many. Nor does root who takes that group's device away (on PowerNV, where
- * that is time enough). One that does wait does so in each of several attempts, and a busy machine
- * only in some.
+ * takes less. KVM does not sleep meanwhile, so that on some kernels no grace period ends. Another
+ * process, with another group, waits for none of it: at most a tenth of the time that KVM needs to
+ * clear so many. Nor does root who takes that group's device away (on PowerNV, where that is time
+ * enough). One that does wait does so in each of several attempts, and a busy machine only in some.
  */
 #define PIECE		2048UL		/* in no time, if nobody waits */
 #define MEASURED	(1UL << 16)
